@@ -1,0 +1,193 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's ownership turn the
+// rule into one key.
+const (
+	KeyPerson      = "person"       // the person concerned: the subject in the attribute's role; the tenant where unknown
+	KeyDeviceOwner = "device-owner" // the owning person of a personal or unknown device, else the device's own generation
+	KeyTenant      = "tenant"       // the tenant
+)
+
+// Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and access packages.
+type Attribute struct {
+	ID              string   `yaml:"id"`              // never renamed, never reused
+	Item            string   `yaml:"item"`            // row of the seed's data items ("7", "X4"), "" for our own bookkeeping
+	Identifiability string   `yaml:"identifiability"` // identified, pseudonymous, non-personal
+	Key             string   `yaml:"key"`             // KeyPerson, KeyDeviceOwner or KeyTenant
+	Role            string   `yaml:"role"`            // with KeyPerson: the subject role meant ("user", "actor", "target")
+	Class           string   `yaml:"class"`           // retention class
+	Type            string   `yaml:"type"`            // text, bool, number, time, bytes, object: the JSON of a value
+	Shape           *Shape   `yaml:"shape"`           // present only where a value of that shape may stand open
+	Placeholders    []string `yaml:"placeholders"`    // beside the universal ones; mean "not reported"
+	EmptyIsNone     bool     `yaml:"emptyIsNone"`     // present and empty means there is none (a device without user)
+	Volatile        bool     `yaml:"volatile"`        // alone causes at most one event a UTC day
+	Group           string   `yaml:"group"`           // state: which change event reports it (inventory, compliance, ownership, apps)
+	Label           Label    `yaml:"label"`
+}
+
+// Label is what people read.
+type Label struct {
+	EN string `yaml:"en"`
+	NL string `yaml:"nl"`
+}
+
+// In returns the label in language "nl" or, for any other, English.
+func (l Label) In(lang string) string {
+	if lang == "nl" && l.NL != "" {
+		return l.NL
+	}
+	return l.EN
+}
+
+// Shape is the declared form of an open value. A value that misses it is sealed, not failed.
+type Shape struct {
+	Kind       string            `yaml:"kind"`    // enum, bool, version, number, date, time, resource-id, product, vocabulary, own, uuid
+	Values     []string          `yaml:"values"`  // enum, vocabulary: the values, canonical
+	Aliases    map[string]string `yaml:"aliases"` // enum: other spellings and codes, lower-cased, to a canonical value
+	Min        float64           `yaml:"min"`     // number
+	Max        float64           `yaml:"max"`     // number
+	Match      string            `yaml:"match"`   // vocabulary, own: a regular expression, anchored
+	matchRE    *regexp.Regexp    // compiled Match
+	valueIndex map[string]string // lower-cased → canonical
+}
+
+var (
+	versionForm = regexp.MustCompile(`^[0-9]{1,6}([.\-][0-9A-Za-z]{1,12}){0,6}( \([0-9A-Za-z]{1,12}\))?$`)
+	productForm = regexp.MustCompile(`^[\p{L}0-9 .,()+/_-]{1,64}$`)
+	codeForm    = regexp.MustCompile(`^[0-9]{1,5}$`)
+	dateForm    = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	ownForm     = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
+)
+
+func (s *Shape) compile() error {
+	switch s.Kind {
+	case "enum":
+		if len(s.Values) == 0 {
+			return fmt.Errorf("shape enum without values")
+		}
+		s.valueIndex = map[string]string{}
+		for _, v := range s.Values {
+			s.valueIndex[strings.ToLower(v)] = v
+		}
+		for k, v := range s.Aliases {
+			if !slices.Contains(s.Values, v) {
+				return fmt.Errorf("shape enum: alias %q names %q, which is no value", k, v)
+			}
+			s.valueIndex[strings.ToLower(k)] = v
+		}
+	case "bool", "version", "date", "time", "product", "uuid":
+	case "number":
+		if s.Max <= s.Min {
+			return fmt.Errorf("shape number needs min < max")
+		}
+	case "vocabulary", "own", "resource-id":
+		pattern := s.Match
+		if pattern == "" {
+			pattern = ownForm.String()
+		}
+		re, err := regexp.Compile("^(?:" + strings.TrimSuffix(strings.TrimPrefix(pattern, "^"), "$") + ")$")
+		if err != nil {
+			return fmt.Errorf("shape %s: %w", s.Kind, err)
+		}
+		s.matchRE = re
+	default:
+		return fmt.Errorf("unknown shape %q", s.Kind)
+	}
+	return nil
+}
+
+// Canonical returns the enum's own spelling of v ("Compliant", "1" → "compliant") and whether it knows it.
+// An unknown code of at most five digits is kept as it is.
+func (s *Shape) Canonical(v string) (string, bool) {
+	if s == nil || s.Kind != "enum" {
+		return v, false
+	}
+	c, ok := s.valueIndex[strings.ToLower(strings.TrimSpace(v))]
+	if !ok {
+		return v, codeForm.MatchString(v)
+	}
+	return c, true
+}
+
+// Fits reports whether the JSON value may stand open under this shape. The nil shape fits nothing.
+func (s *Shape) Fits(value json.RawMessage) bool {
+	if s == nil {
+		return false
+	}
+	switch s.Kind {
+	case "bool":
+		return string(value) == "true" || string(value) == "false"
+	case "number":
+		n, err := strconv.ParseFloat(string(value), 64)
+		return err == nil && !math.IsInf(n, 0) && n >= s.Min && n <= s.Max
+	}
+	var v string
+	if json.Unmarshal(value, &v) != nil || !utf8.ValidString(v) || IsSealed(v) {
+		return false
+	}
+	switch s.Kind {
+	case "enum":
+		return slices.Contains(s.Values, v) || codeForm.MatchString(v)
+	case "version":
+		return len(v) <= 48 && versionForm.MatchString(v)
+	case "product":
+		return utf8.RuneCountInString(v) <= 64 && productForm.MatchString(v)
+	case "date":
+		_, err := time.Parse("2006-01-02", v)
+		return err == nil && dateForm.MatchString(v)
+	case "time":
+		_, err := time.Parse("2006-01-02T15:04:05Z", v)
+		return err == nil
+	case "uuid":
+		_, err := ParseUUID(v)
+		return err == nil
+	default:
+		return s.matchRE != nil && s.matchRE.MatchString(v)
+	}
+}
+
+// Open reports whether a value of the attribute may be stored without sealing.
+func (a *Attribute) Open(value json.RawMessage) bool { return a.Shape.Fits(value) }
+
+// Removable classes, keys and kinds are closed; validate names the attribute and the fault.
+func (a *Attribute) validate() error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("attribute %q: "+format, append([]any{a.ID}, args...)...)
+	}
+	switch {
+	case !attrForm.MatchString(a.ID):
+		return fail("id must match %s", attrForm)
+	case !classForm.MatchString(a.Class):
+		return fail("class %q must match %s", a.Class, classForm)
+	case !slices.Contains([]string{KeyPerson, KeyDeviceOwner, KeyTenant}, a.Key):
+		return fail("key %q is not person, device-owner or tenant", a.Key)
+	case a.Key == KeyPerson && !slices.Contains(Roles, a.Role):
+		return fail("role %q is not a subject role", a.Role)
+	case !slices.Contains([]string{"text", "bool", "number", "time", "bytes", "object"}, a.Type):
+		return fail("type %q is not text, bool, number, time, bytes or object", a.Type)
+	case !slices.Contains([]string{"identified", "pseudonymous", "non-personal"}, a.Identifiability):
+		return fail("identifiability %q is not identified, pseudonymous or non-personal", a.Identifiability)
+	case a.Shape != nil && a.Identifiability != "non-personal":
+		return fail("only a non-personal attribute may have an open shape")
+	case a.Label.EN == "" || a.Label.NL == "":
+		return fail("a label in English and Dutch is required")
+	}
+	if a.Shape != nil {
+		if err := a.Shape.compile(); err != nil {
+			return fail("%w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,344 @@
+package schemas
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// KeyKind says what kind of owner a key has.
+type KeyKind string
+
+// Kinds of key owners.
+const (
+	OwnerPerson KeyKind = "person"
+	OwnerDevice KeyKind = "device"
+	OwnerTenant KeyKind = "tenant"
+)
+
+// Owner names whose subject key seals a value: a person, a device (its current generation) or the tenant.
+// It is the vault's own knowledge and is never encoded.
+type Owner struct {
+	Kind KeyKind
+	ID   uuid.UUID // of the person or device in the vault; uuid.Nil for the tenant
+}
+
+// Value is one attribute's value in an event: plain or sealed, never both.
+type Value struct {
+	Attr     *Attribute
+	Path     []string        // per array level a decimal index; for a list entry the element's uuid; empty otherwise
+	Plain    json.RawMessage // the JSON text of the value
+	Token    Token
+	Removed  bool      // state: no longer set; Plain and Token are empty
+	Observed time.Time // state: when it was observed, where that is not Occurred
+	Owner    Owner     // whose key seals it; ignored where the value stands open
+}
+
+// Element returns the path in the form it has in views: levels joined by "~", "" for none.
+func (v Value) Element() string { return strings.Join(v.Path, "~") }
+
+// Text returns the value as a view shows it: the token, the string itself, or the JSON text of anything else.
+func (v Value) Text() string {
+	if v.Token != "" {
+		return string(v.Token)
+	}
+	var s string
+	if json.Unmarshal(v.Plain, &s) == nil && len(v.Plain) > 0 && v.Plain[0] == '"' {
+		return s
+	}
+	return string(v.Plain)
+}
+
+// SubjectRef names a person in a role. Before sealing Person is set; sealing adds the Alias, and only that is encoded.
+type SubjectRef struct {
+	Role   string
+	Person uuid.UUID
+	Alias  uuid.UUID
+}
+
+// Draft is an event before it has bytes, and after they were read.
+type Draft struct {
+	Type        *Type
+	Tenant      uuid.UUID
+	Stream      Stream
+	ID          uuid.UUID
+	Occurred    time.Time // zero when unknown
+	Recorded    time.Time // our clock, set once before sealing
+	Source      string
+	Correlation uuid.UUID
+	Causation   uuid.UUID
+	Policy      uint64
+	Subjects    []SubjectRef
+	Values      []Value
+}
+
+// Errors by which callers tell why an event was not encoded or decoded.
+var (
+	ErrNotSealed   = errors.New("protected value is not sealed")
+	ErrUnknownType = errors.New("event type is not in the catalogue")
+	ErrTooLarge    = errors.New("event is larger than the limit")
+)
+
+// AttributeError is a validation error that names the attribute, never its value.
+type AttributeError struct {
+	Type      string
+	Attribute string
+	Path      []string
+	Err       error
+}
+
+func (e *AttributeError) Error() string {
+	at := e.Attribute
+	if len(e.Path) > 0 {
+		at += "~" + strings.Join(e.Path, "~")
+	}
+	return fmt.Sprintf("%s: attribute %s: %v", e.Type, at, e.Err)
+}
+
+func (e *AttributeError) Unwrap() error { return e.Err }
+
+// Encode returns the event's bytes. It refuses, naming the attribute: a protected value that is not sealed, a
+// token sealed for another event or attribute, an attribute the type does not carry, a subject without alias,
+// and an event over MaxEventBytes.
+func (c *Catalogue) Encode(d Draft) (Event, error) {
+	if d.Type == nil || c.types[d.Type.Name] != d.Type {
+		return Event{}, fmt.Errorf("encode: %w", ErrUnknownType)
+	}
+	fail := func(err error) (Event, error) { return Event{}, fmt.Errorf("encode %s: %w", d.Type.Name, err) }
+	switch {
+	case !d.Stream.Valid():
+		return fail(fmt.Errorf("stream %q is not a ledger stream", d.Stream))
+	case d.Stream.Kind() != d.Type.Kind():
+		return fail(fmt.Errorf("stream of kind %q cannot hold it", d.Stream.Kind()))
+	case d.ID.Version() != 4:
+		return fail(errors.New("event id is not a random uuid (version 4)"))
+	case d.Tenant == uuid.Nil && d.Stream != LedgerStream:
+		return fail(errors.New("tenant is missing"))
+	}
+	m := Metadata{Tenant: d.Tenant, Occurred: d.Occurred, Recorded: d.Recorded, Source: d.Source,
+		Correlation: d.Correlation, Causation: d.Causation, Policy: d.Policy}
+	for _, role := range d.Type.Roles {
+		for _, s := range d.Subjects {
+			if s.Role != role.Role {
+				continue
+			}
+			if s.Alias == uuid.Nil {
+				return fail(fmt.Errorf("subject %s: %w", s.Role, ErrNotSealed))
+			}
+			m.Subjects = append(m.Subjects, Subject{ID: s.Alias, Role: s.Role})
+		}
+	}
+	if len(m.Subjects) != len(d.Subjects) {
+		return fail(errors.New("a subject has a role that the type does not declare"))
+	}
+	root := &tree{}
+	if d.Type.Form == FormState {
+		root.fixed = []string{"set", "unset", "lists", "observed"}
+	}
+	for i := range d.Values {
+		if err := c.place(root, &d, &d.Values[i]); err != nil {
+			return Event{}, &AttributeError{Type: d.Type.Name, Attribute: attrID(d.Values[i].Attr), Path: d.Values[i].Path, Err: err}
+		}
+	}
+	meta, err := m.Encode()
+	if err != nil {
+		return fail(err)
+	}
+	e := Event{ID: d.ID, Stream: d.Stream, Type: d.Type.Name, Data: root.encode(nil), Metadata: meta}
+	if e.Size() > MaxEventBytes {
+		return fail(fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, e.Size(), MaxEventBytes))
+	}
+	return e, nil
+}
+
+func attrID(a *Attribute) string {
+	if a == nil {
+		return "(none)"
+	}
+	return a.ID
+}
+
+// place checks one value and puts it where the type's pointer says.
+func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
+	if v.Attr == nil || c.attributes[v.Attr.ID] != v.Attr {
+		return errors.New("not in the catalogue")
+	}
+	pointer, ok := d.Type.pointers[v.Attr.ID]
+	if !ok {
+		return errors.New("the type does not carry it")
+	}
+	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
+	if n := strings.Count(pointer, "*"); n != len(v.Path) && !(v.Removed && len(v.Path) == 0) {
+		return fmt.Errorf("path has %d levels, %s has %d", len(v.Path), pointer, n)
+	}
+	if v.Removed {
+		if d.Type.Form != FormState || v.Token != "" || v.Plain != nil {
+			return errors.New("only a state's attribute can be removed, without a value")
+		}
+		if steps[0] == "lists" {
+			if len(v.Path) != 1 {
+				return errors.New("a list entry is removed by its element")
+			}
+			return root.listsChild().child(steps[1]).child("unset").add(JSON(v.Path[0]))
+		}
+		return root.child("unset").add(JSON(steps[1]))
+	}
+	var raw json.RawMessage
+	switch {
+	case v.Token != "" && v.Plain != nil:
+		return errors.New("both plain and sealed")
+	case v.Token != "":
+		h, _, err := v.Token.Parse()
+		if err != nil {
+			return err
+		}
+		if h.Attr != v.Attr.ID || !slices.Equal(h.Path, v.Path) || h.Event != d.ID || h.Class != v.Attr.Class {
+			return errors.New("the token was sealed for another attribute, class or event")
+		}
+		raw = JSON(string(v.Token))
+	case v.Plain == nil:
+		return errors.New("no value")
+	case !v.Attr.Open(v.Plain):
+		return ErrNotSealed
+	default:
+		raw = v.Plain
+	}
+	if d.Type.Form == FormState && !v.Observed.IsZero() && !v.Observed.Equal(d.Occurred) {
+		// Whole seconds: an observation is kept no finer (FORMATS §2).
+		if err := root.child("observed").put(steps[1], JSON(v.Observed.UTC().Truncate(time.Second).Format(time.RFC3339))); err != nil {
+			return err
+		}
+	}
+	if steps[0] == "lists" {
+		root.listsChild()
+	}
+	return root.insert(steps, v.Path, raw)
+}
+
+// tree builds JSON with members in the order in which they first came, or in a fixed order.
+type tree struct {
+	order   []string
+	fixed   []string // when set, the order in which members are written
+	lists   bool     // the "lists" member of a state: each child is {"set","unset"}
+	members map[string]*tree
+	array   []*tree
+	items   []json.RawMessage // a plain array of values ("unset")
+	raw     json.RawMessage
+}
+
+func (t *tree) child(name string) *tree {
+	if t.members == nil {
+		t.members = map[string]*tree{}
+	}
+	n := t.members[name]
+	if n == nil {
+		n = &tree{}
+		if t.lists {
+			n.fixed = []string{"set", "unset"}
+		}
+		t.members[name] = n
+		t.order = append(t.order, name)
+	}
+	return n
+}
+
+func (t *tree) listsChild() *tree {
+	n := t.child("lists")
+	n.lists = true
+	return n
+}
+
+var errTwice = errors.New("given twice")
+
+func (t *tree) put(name string, raw json.RawMessage) error {
+	n := t.child(name)
+	if n.raw != nil && string(n.raw) != string(raw) {
+		return errTwice
+	}
+	n.raw = raw
+	return nil
+}
+
+func (t *tree) add(raw json.RawMessage) error {
+	for _, have := range t.items {
+		if string(have) == string(raw) {
+			return errTwice
+		}
+	}
+	t.items = append(t.items, raw)
+	return nil
+}
+
+func (t *tree) insert(steps, path []string, raw json.RawMessage) error {
+	list := steps[0] == "lists"
+	for _, step := range steps {
+		if step != "*" {
+			t = t.child(step)
+			continue
+		}
+		index := path[0]
+		path = path[1:]
+		if list {
+			t = t.child(index)
+			continue
+		}
+		i, err := strconv.Atoi(index)
+		if err != nil || i < 0 || i > len(t.array) {
+			return fmt.Errorf("index %s: array elements come in order, from 0", index)
+		}
+		if i == len(t.array) {
+			t.array = append(t.array, &tree{})
+		}
+		t = t.array[i]
+	}
+	if t.raw != nil {
+		return errTwice
+	}
+	t.raw = raw
+	return nil
+}
+
+func (t *tree) encode(b []byte) []byte {
+	switch {
+	case t.raw != nil:
+		return append(b, t.raw...)
+	case t.items != nil:
+		b = append(b, '[')
+		for i, it := range t.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, it...)
+		}
+		return append(b, ']')
+	case t.array != nil:
+		b = append(b, '[')
+		for i, it := range t.array {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = it.encode(b)
+		}
+		return append(b, ']')
+	}
+	order := t.order
+	if t.fixed != nil {
+		order = slices.DeleteFunc(slices.Clone(t.fixed), func(n string) bool { return t.members[n] == nil })
+	}
+	b = append(b, '{')
+	for i, name := range order {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, JSON(name)...)
+		b = append(b, ':')
+		b = t.members[name].encode(b)
+	}
+	return append(b, '}')
+}

@@ -1,0 +1,307 @@
+// Package schemas owns the bytes that an immutable ledger cannot take back: stream names, event metadata,
+// sealed tokens, leaves, and the catalogue that says of every attribute what it is and who may forget it.
+//
+// It keeps no state, opens no file at run time and holds no key: it may lose nothing. It trusts only the
+// catalogue compiled into it; every byte that comes from outside is parsed strictly. The formats are those of
+// the project's FORMATS page, frozen at v1, and testdata/vectors.json is their acceptance test.
+package schemas
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Limits of one event and of what a single append may carry (FORMATS §2). Sizes are bytes of data plus metadata.
+const (
+	MaxEventBytes   = 256 << 10
+	MaxAppendBytes  = 768 << 10
+	MaxListEntries  = 200 // entries of a list delta in one event
+	MaxSubjects     = 64
+	ContentTypeJSON = "application/json"
+)
+
+// Stream names one stream of the event store, in the form "<kind>-<uuid>" when it belongs to the ledger.
+type Stream string
+
+var (
+	streamForm = regexp.MustCompile(`^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	typeForm   = regexp.MustCompile(`^[a-z]`)
+)
+
+// StreamPattern is the regular expression of a ledger stream's name, for servers that protect such streams.
+func StreamPattern() *regexp.Regexp { return streamForm }
+
+// NewStream returns the stream of the entity id of that kind.
+func NewStream(kind string, id uuid.UUID) Stream { return Stream(kind + "-" + id.String()) }
+
+// Kind returns the part before the uuid ("device"), or "" when s is not a ledger stream.
+func (s Stream) Kind() string {
+	if !s.Valid() {
+		return ""
+	}
+	return string(s[:len(s)-37])
+}
+
+// UUID returns the entity's uuid, or uuid.Nil when s is not a ledger stream.
+func (s Stream) UUID() uuid.UUID {
+	if !s.Valid() {
+		return uuid.Nil
+	}
+	return uuid.MustParse(string(s[len(s)-36:]))
+}
+
+// Valid reports whether s has the form of a ledger stream.
+func (s Stream) Valid() bool { return streamForm.MatchString(string(s)) }
+
+// LedgerStream is where the store's first event, ledger.created.v1, lives.
+const LedgerStream Stream = "ledger-00000000-0000-0000-0000-000000000000"
+
+// InLedger reports whether an event with that stream and type belongs to the ledger (FORMATS §3: never changes).
+func InLedger(s Stream, eventType string) bool { return s.Valid() && typeForm.MatchString(eventType) }
+
+// Position is a place in the store's $all order. It is a hint: a persisted position is an Anchor.
+type Position struct{ Commit, Prepare uint64 }
+
+// String returns "commit/prepare" in decimal, as the ledger_position header has it.
+func (p Position) String() string { return fmt.Sprintf("%d/%d", p.Commit, p.Prepare) }
+
+// ParsePosition is the inverse of Position.String.
+func ParsePosition(s string) (Position, error) {
+	var p Position
+	if _, err := fmt.Sscanf(s, "%d/%d", &p.Commit, &p.Prepare); err != nil || p.String() != s {
+		return Position{}, fmt.Errorf("position %q: want commit/prepare in decimal", s)
+	}
+	return p, nil
+}
+
+// Event holds exactly the bytes that are, or will be, stored.
+type Event struct {
+	ID       uuid.UUID
+	Stream   Stream
+	Type     string
+	Data     json.RawMessage
+	Metadata json.RawMessage
+}
+
+// Size returns the bytes that count against MaxEventBytes.
+func (e Event) Size() int { return len(e.Data) + len(e.Metadata) }
+
+// Recorded is an event as the ledger holds it. Seq counts ledger events from 0 in $all order and is meaningful
+// only where the ledger, the topics or a view supplied it.
+type Recorded struct {
+	Event
+	Revision uint64
+	Seq      uint64
+	Position Position
+	Created  time.Time
+}
+
+// Anchor is a persisted position: the event at Seq must still be EventID with that Leaf in ledger LedgerID.
+type Anchor struct {
+	LedgerID uuid.UUID
+	Seq      uint64
+	EventID  uuid.UUID
+	Leaf     [32]byte
+	Position Position // a hint for seeking, never compared
+}
+
+// Subject is an entry of the metadata's subjects: an alias, never a person.
+type Subject struct {
+	ID   uuid.UUID `json:"id"`
+	Role string    `json:"role"`
+}
+
+// Roles is the closed list of subject roles.
+var Roles = []string{"actor", "target", "user", "owner", "contact", "requester", "representative", "officer"}
+
+// Metadata is an event's metadata (FORMATS §3). Zero Occurred, Correlation or Causation are left out.
+type Metadata struct {
+	Tenant      uuid.UUID
+	Occurred    time.Time
+	Recorded    time.Time
+	Source      string
+	Correlation uuid.UUID
+	Causation   uuid.UUID
+	Policy      uint64
+	Subjects    []Subject
+}
+
+const timeForm = "2006-01-02T15:04:05.000Z"
+
+// Time writes t as the formats want it: UTC, suffix Z, three decimals, cut and never rounded.
+func Time(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(timeForm) }
+
+// KnownTime returns t, or the zero time where its year is 0001 or 9999, which mean unknown at the source.
+func KnownTime(t time.Time) time.Time {
+	if y := t.UTC().Year(); y <= 1 || y >= 9999 {
+		return time.Time{}
+	}
+	return t
+}
+
+// Month returns the yyyymm under whose period key an event is sealed: that of occurred, and of recorded where
+// occurred is absent or later (compared before cutting).
+func Month(occurred, recorded time.Time) string {
+	if KnownTime(occurred).IsZero() || occurred.After(recorded) {
+		return recorded.UTC().Format("200601")
+	}
+	return occurred.UTC().Format("200601")
+}
+
+// Encode returns the metadata's bytes in the frozen member order.
+func (m Metadata) Encode() (json.RawMessage, error) {
+	if m.Recorded.IsZero() {
+		return nil, errors.New("metadata: recordedAt is missing")
+	}
+	if m.Source == "" {
+		return nil, errors.New("metadata: source is missing")
+	}
+	if len(m.Subjects) > MaxSubjects {
+		return nil, fmt.Errorf("metadata: %d subjects, at most %d are allowed in one event", len(m.Subjects), MaxSubjects)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"v":1,"tenant":"%s"`, m.Tenant)
+	if t := KnownTime(m.Occurred); !t.IsZero() {
+		fmt.Fprintf(&b, `,"occurredAt":"%s"`, Time(t))
+	}
+	fmt.Fprintf(&b, `,"recordedAt":"%s","source":%s`, Time(m.Recorded), JSON(m.Source))
+	if m.Correlation != uuid.Nil {
+		fmt.Fprintf(&b, `,"$correlationId":"%s"`, m.Correlation)
+	}
+	if m.Causation != uuid.Nil {
+		fmt.Fprintf(&b, `,"$causationId":"%s"`, m.Causation)
+	}
+	fmt.Fprintf(&b, `,"policy":%d,"subjects":[`, m.Policy)
+	for i, s := range m.Subjects {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"id":"%s","role":%s}`, s.ID, JSON(s.Role))
+	}
+	b.WriteString("]}")
+	return b.Bytes(), nil
+}
+
+// ParseMetadata reads stored metadata. It is strict: unknown members, a version other than 1, or a value not in
+// the frozen form is an error that names the member.
+func ParseMetadata(raw []byte) (Metadata, error) {
+	var w struct {
+		V           *int      `json:"v"`
+		Tenant      string    `json:"tenant"`
+		Occurred    *string   `json:"occurredAt"`
+		Recorded    string    `json:"recordedAt"`
+		Source      string    `json:"source"`
+		Correlation *string   `json:"$correlationId"`
+		Causation   *string   `json:"$causationId"`
+		Policy      uint64    `json:"policy"`
+		Subjects    []rawSubj `json:"subjects"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&w); err != nil {
+		return Metadata{}, fmt.Errorf("metadata: %w", err)
+	}
+	if dec.More() {
+		return Metadata{}, errors.New("metadata: more than one JSON value")
+	}
+	if w.V == nil || *w.V != 1 {
+		return Metadata{}, errors.New("metadata: v is not 1")
+	}
+	m := Metadata{Source: w.Source, Policy: w.Policy}
+	var errs []error
+	id := func(member, s string) uuid.UUID {
+		u, err := ParseUUID(s)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("metadata: %s: %w", member, err))
+		}
+		return u
+	}
+	at := func(member, s string) time.Time {
+		t, err := time.Parse(timeForm, s)
+		if err != nil || len(s) != len(timeForm) {
+			errs = append(errs, fmt.Errorf("metadata: %s: %q is not a time of the form %s", member, s, timeForm))
+		}
+		return t
+	}
+	m.Tenant = id("tenant", w.Tenant)
+	if w.Occurred != nil {
+		m.Occurred = at("occurredAt", *w.Occurred)
+	}
+	m.Recorded = at("recordedAt", w.Recorded)
+	if w.Correlation != nil {
+		m.Correlation = id("$correlationId", *w.Correlation)
+	}
+	if w.Causation != nil {
+		m.Causation = id("$causationId", *w.Causation)
+	}
+	if len(w.Subjects) > MaxSubjects {
+		errs = append(errs, fmt.Errorf("metadata: %d subjects, at most %d", len(w.Subjects), MaxSubjects))
+	}
+	for i, s := range w.Subjects {
+		m.Subjects = append(m.Subjects, Subject{ID: id(fmt.Sprintf("subjects[%d].id", i), s.ID), Role: s.Role})
+	}
+	return m, errors.Join(errs...)
+}
+
+type rawSubj struct {
+	ID   string `json:"id"`
+	Role string `json:"role"`
+}
+
+// ParseUUID accepts only the 36-character lower-case form in which the ledger writes uuids.
+func ParseUUID(s string) (uuid.UUID, error) {
+	u, err := uuid.Parse(s)
+	if err != nil || u.String() != s {
+		return uuid.Nil, fmt.Errorf("%q is not a uuid in lower-case form", s)
+	}
+	return u, nil
+}
+
+// UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS, head).
+func UUIDv8(x []byte) uuid.UUID {
+	var u uuid.UUID
+	copy(u[:], x[:16])
+	u[6] = u[6]&0x0f | 0x80
+	u[8] = u[8]&0x3f | 0x80
+	return u
+}
+
+// LowerASCII lower-cases A to Z only; other letters keep their case (FORMATS, head).
+func LowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// LP appends lp(x): the length as a big-endian u32, then x.
+func LP[T string | []byte](dst []byte, x T) []byte {
+	n := uint32(len(x))
+	dst = append(dst, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	return append(dst, x...)
+}
+
+// JSON returns v as the ledger writes JSON: compact, no HTML escaping. It panics on a value that JSON cannot
+// express, which for the types the ledger passes is a programming error.
+func JSON(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Sprintf("schemas: JSON of %T: %v", v, err))
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Base64 is the strict base64url without padding in which tokens are written.
+var Base64 = base64.RawURLEncoding.Strict()

@@ -1,0 +1,132 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// SealedPrefix begins every sealed value; intake refuses an open string that begins with "sealed:".
+const SealedPrefix = "sealed:"
+
+// Token is a sealed value as it stands in event data, topics and views (FORMATS §5). The empty token is none.
+type Token string
+
+// TokenHeader is the part H of a token: everything that is authenticated beside the tenant.
+type TokenHeader struct {
+	Alias uuid.UUID // of the key's owner, for this class and month
+	Class string    // retention class
+	Month string    // yyyymm
+	Event uuid.UUID // the event it was sealed for
+	Attr  string    // attribute id
+	Path  []string  // per array level a decimal index, or the list element's uuid
+}
+
+var (
+	classForm = regexp.MustCompile(`^[a-z-]{1,16}$`)
+	monthForm = regexp.MustCompile(`^[0-9]{4}(0[1-9]|1[0-2])$`)
+	attrForm  = regexp.MustCompile(`^[a-z0-9.-]{1,64}$`)
+	indexForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})$`)
+)
+
+// errTokenForm is the reason of every malformed token: callers report it as tampering and never guess.
+var errTokenForm = errors.New("not a sealed value of form sealed:v1")
+
+// String returns H, ending in ":"; seal and open use it as additional data.
+func (h TokenHeader) String() string {
+	attr := h.Attr
+	if len(h.Path) > 0 {
+		attr += "~" + strings.Join(h.Path, "~")
+	}
+	return "sealed:v1:" + Base64.EncodeToString(h.Alias[:]) + ":" + h.Class + "." + h.Month + ":" +
+		Base64.EncodeToString(h.Event[:]) + ":" + attr + ":"
+}
+
+// Validate checks each part against its form.
+func (h TokenHeader) Validate() error {
+	switch {
+	case !classForm.MatchString(h.Class):
+		return fmt.Errorf("%w: class %q", errTokenForm, h.Class)
+	case !monthForm.MatchString(h.Month):
+		return fmt.Errorf("%w: month %q", errTokenForm, h.Month)
+	case !attrForm.MatchString(h.Attr):
+		return fmt.Errorf("%w: attribute %q", errTokenForm, h.Attr)
+	}
+	for _, p := range h.Path {
+		if !validPathElement(p) {
+			return fmt.Errorf("%w: index of %s", errTokenForm, h.Attr)
+		}
+	}
+	return nil
+}
+
+func validPathElement(p string) bool {
+	if indexForm.MatchString(p) {
+		_, err := strconv.ParseUint(p, 10, 32)
+		return err == nil
+	}
+	_, err := ParseUUID(p)
+	return err == nil
+}
+
+// Token joins the header and the sealed body C ‖ nonce ‖ ciphertext ‖ tag.
+func (h TokenHeader) Token(body []byte) Token {
+	return Token(h.String() + Base64.EncodeToString(body))
+}
+
+// IsSealed reports whether an open string would be taken for a sealed value.
+func IsSealed(s string) bool { return strings.HasPrefix(s, SealedPrefix) }
+
+// minTokenBody is C[32] ‖ nonce[12] ‖ one padded block[32] ‖ tag[16].
+const minTokenBody = 32 + 12 + 32 + 16
+
+// Parse splits a token strictly into its header and its body; the header's String equals the token's own H.
+// Any deviation is an error: no spare bits, no line breaks, no alternative spelling.
+func (t Token) Parse() (TokenHeader, []byte, error) {
+	rest, ok := strings.CutPrefix(string(t), "sealed:v1:")
+	if !ok {
+		return TokenHeader{}, nil, errTokenForm
+	}
+	parts := strings.Split(rest, ":")
+	if len(parts) != 5 || strings.ContainsAny(string(t), "\r\n") {
+		return TokenHeader{}, nil, errTokenForm
+	}
+	var h TokenHeader
+	var err error
+	if h.Alias, err = decodeUUID(parts[0]); err != nil {
+		return TokenHeader{}, nil, err
+	}
+	class, month, ok := strings.Cut(parts[1], ".")
+	if !ok {
+		return TokenHeader{}, nil, errTokenForm
+	}
+	h.Class, h.Month = class, month
+	if h.Event, err = decodeUUID(parts[2]); err != nil {
+		return TokenHeader{}, nil, err
+	}
+	segs := strings.Split(parts[3], "~")
+	h.Attr = segs[0]
+	if len(segs) > 1 {
+		h.Path = segs[1:]
+	}
+	if err := h.Validate(); err != nil {
+		return TokenHeader{}, nil, err
+	}
+	body, err := Base64.DecodeString(parts[4])
+	if err != nil || len(body) < minTokenBody || (len(body)-minTokenBody)%32 != 0 {
+		return TokenHeader{}, nil, fmt.Errorf("%w: body", errTokenForm)
+	}
+	return h, body, nil
+}
+
+func decodeUUID(s string) (uuid.UUID, error) {
+	b, err := Base64.DecodeString(s)
+	if err != nil || len(b) != 16 {
+		return uuid.Nil, fmt.Errorf("%w: uuid", errTokenForm)
+	}
+	return uuid.UUID(b), nil
+}
