@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Expect is the revision a stream must have for an append to be accepted.
+type Expect struct {
+	kind     expectKind
+	revision uint64
+}
+
+type expectKind uint8
+
+const (
+	expectAny expectKind = iota
+	expectNoStream
+	expectExact
+)
+
+// Expectations. Any accepts whatever is there, NoStream only a stream without events.
+var (
+	Any      = Expect{kind: expectAny}
+	NoStream = Expect{kind: expectNoStream}
+)
+
+// Exact expects the stream's last event to have that revision.
+func Exact(revision uint64) Expect { return Expect{kind: expectExact, revision: revision} }
+
+// Revision returns the expected revision and whether there is one.
+func (e Expect) Revision() (uint64, bool) { return e.revision, e.kind == expectExact }
+
+// IsNoStream reports whether the stream must be empty.
+func (e Expect) IsNoStream() bool { return e.kind == expectNoStream }
+
+// String names the expectation for errors and logs.
+func (e Expect) String() string {
+	switch e.kind {
+	case expectNoStream:
+		return "no stream"
+	case expectExact:
+		return fmt.Sprintf("revision %d", e.revision)
+	}
+	return "any"
+}
+
+// Errors by which callers of a Store branch.
+var (
+	// ErrConflict: the stream was not at the expected revision. Nothing was appended.
+	ErrConflict = errors.New("stream is not at the expected revision")
+	// ErrUnknownOutcome: the append may or may not have happened. Repeat it with the same event ids.
+	ErrUnknownOutcome = errors.New("outcome of the append is unknown")
+)
+
+// Store is what the ledger needs of an event store. ledger/eventstore is the adapter to EventStoreDB;
+// ledgertest has the conformance suite and a model in memory.
+type Store interface {
+	// Append stores the events, all or none, and returns the last one's revision once they are durable. Repeating an
+	// append with the same ids and expectation returns the same answer. A conflict wraps ErrConflict.
+	Append(ctx context.Context, s schemas.Stream, expect Expect, events []schemas.Event) (last uint64, err error)
+	// ReadStream yields the stream's events from that revision on; a stream that does not exist yields nothing.
+	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+	// ReadAll yields ledger events (schemas.InLedger) in $all order after the given position, the zero position
+	// meaning from the start. With live it goes on until ctx ends, reconnecting after a drop; without, it stops when it has caught
+	// up. Seq is not set.
+	ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.Recorded, error]
+	// Last returns the last ledger event, and false where there is none. Seq is not set.
+	Last(ctx context.Context) (schemas.Recorded, bool, error)
+}
