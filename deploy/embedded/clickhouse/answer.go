@@ -1,0 +1,175 @@
+package clickhouse
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// A result is held back until it is this large, as the server does: an error up to then gets an HTTP
+// status of its own. wait_end_of_query holds all of it back, beyond this size in a file.
+const holdBack = 1 << 20
+
+// answer is a response in the making. It belongs to its request's goroutine.
+type answer struct {
+	w    http.ResponseWriter
+	http *http.ResponseController
+	req  *request
+	tmp  string
+
+	held    bytes.Buffer
+	spill   *os.File
+	out     encoder // set once the headers are out
+	tag     string
+	started time.Time
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.started.IsZero() {
+		a.started = time.Now()
+	}
+	switch {
+	case a.out != nil:
+		n, err := a.out.Write(p)
+		if err == nil {
+			err = a.out.Flush()
+		}
+		return n, err
+	case a.spill != nil:
+		return a.spill.Write(p)
+	}
+	if a.held.Len()+len(p) <= holdBack {
+		return a.held.Write(p)
+	}
+	if !a.req.waitEnd {
+		if err := a.begin(stats{}); err != nil {
+			return 0, err
+		}
+		return a.Write(p)
+	}
+	f, err := os.CreateTemp(a.tmp, "result-*")
+	if err != nil {
+		return 0, fmt.Errorf("hold back a result: %w", err)
+	}
+	// Without a name it is gone when this process is, however it ends.
+	if err := os.Remove(f.Name()); err != nil {
+		_ = f.Close()
+		return 0, fmt.Errorf("hold back a result: %w", err)
+	}
+	a.spill = f
+	if _, err := f.Write(a.held.Bytes()); err != nil {
+		return 0, fmt.Errorf("hold back a result: %w", err)
+	}
+	a.held = bytes.Buffer{}
+	return f.Write(p)
+}
+
+// begin sends the headers and what was held back in memory.
+func (a *answer) begin(st stats) error {
+	h := a.w.Header()
+	h.Set("Content-Type", contentType(a.req.format))
+	h.Set("X-ClickHouse-Format", a.req.format)
+	h.Set("X-ClickHouse-Summary", st.summary(a.started))
+	a.tag = newTag()
+	h.Set("X-ClickHouse-Exception-Tag", a.tag)
+	var err error
+	if a.req.compress {
+		a.out, err = blockEncoder(a.w, a.req.query)
+	} else {
+		if a.req.encoding != "" {
+			h.Set("Content-Encoding", a.req.encoding)
+			h.Add("Vary", "Accept-Encoding")
+		}
+		a.out, err = contentEncoder(a.w, a.req.encoding)
+	}
+	if err != nil {
+		return err
+	}
+	held := a.held.Bytes()
+	a.held = bytes.Buffer{}
+	if len(held) == 0 {
+		return nil
+	}
+	_, err = a.out.Write(held)
+	return err
+}
+
+// finish completes the response.
+func (a *answer) finish(st stats) error {
+	if a.out == nil {
+		if n := a.held.Len(); a.spill == nil && !a.req.compress && a.req.encoding == "" || n == 0 && a.spill == nil {
+			a.w.Header().Set("Content-Length", strconv.Itoa(n))
+			a.req.encoding, a.req.compress = "", false // an empty body is not encoded
+		}
+		if err := a.begin(st); err != nil {
+			return err
+		}
+	}
+	if a.spill != nil {
+		defer a.dropSpill()
+		if _, err := a.spill.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("send a held result: %w", err)
+		}
+		if _, err := io.Copy(a.out, a.spill); err != nil {
+			return fmt.Errorf("send a held result: %w", err)
+		}
+	}
+	return a.out.Close()
+}
+
+func (a *answer) dropSpill() { _ = a.spill.Close() } // it has no name and is not read again
+
+// fail reports an error: with a status of its own where the headers are still here, otherwise framed in
+// the body, as the server does, and with a response that breaks off.
+func (a *answer) fail(r *http.Request, err error) {
+	e := asException(err)
+	if a.out == nil {
+		if a.spill != nil {
+			a.dropSpill()
+		}
+		h := a.w.Header()
+		h.Del("Content-Length")
+		h.Set("X-ClickHouse-Exception-Code", strconv.Itoa(e.code))
+		h.Set("Content-Type", "text/plain; charset=UTF-8")
+		a.w.WriteHeader(e.httpStatus())
+		_, _ = io.WriteString(a.w, e.text+"\n") // a client that is gone needs no error
+		return
+	}
+	if r.Context().Err() == nil {
+		text := "\r\n__exception__\r\n" + a.tag + "\r\n" + e.text + "\n" + strconv.Itoa(len(e.text)+1) + " " + a.tag + "\r\n__exception__\r\n"
+		// An HTTP encoding wraps it; ClickHouse's own blocks do not.
+		if a.req.compress {
+			_, _ = io.WriteString(a.w, text)
+		} else {
+			_, _ = io.WriteString(a.out, text)
+			_ = a.out.Close()
+		}
+		_ = a.http.Flush()
+	}
+	// The chunked body stays without its end: no client can take this for a complete result.
+	panic(http.ErrAbortHandler)
+}
+
+func (s stats) summary(started time.Time) string {
+	var elapsed int64
+	if !started.IsZero() {
+		elapsed = time.Since(started).Nanoseconds()
+	}
+	n := func(v uint64) string { return strconv.FormatUint(v, 10) }
+	b, _ := json.Marshal(struct { // strings cannot fail
+		ReadRows     string `json:"read_rows"`
+		ReadBytes    string `json:"read_bytes"`
+		WrittenRows  string `json:"written_rows"`
+		WrittenBytes string `json:"written_bytes"`
+		TotalRows    string `json:"total_rows_to_read"`
+		ResultRows   string `json:"result_rows"`
+		ResultBytes  string `json:"result_bytes"`
+		ElapsedNS    string `json:"elapsed_ns"`
+	}{n(s.ReadRows), n(s.ReadBytes), n(s.WrittenRows), n(s.WrittenBytes), "0", n(s.ResultRows), n(s.ResultBytes), strconv.FormatInt(elapsed, 10)})
+	return string(b)
+}

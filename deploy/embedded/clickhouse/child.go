@@ -1,0 +1,187 @@
+package clickhouse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// configEnv carries the child's configuration, as JSON, from Start to RunChild.
+const configEnv = "EMBEDDED_CLICKHOUSE_CHILD"
+
+// ErrLocked says that another process has the data directory open.
+var ErrLocked = errors.New("the data directory is in use by another process")
+
+// ChildConfig is what Start tells the child process. A program does not fill it in: its hidden subcommand
+// calls ChildConfigFromEnv.
+type ChildConfig struct {
+	DataDir, Addr, LibPath string
+	MaxConcurrent          int
+	MaxExecutionTime       time.Duration
+	MaxMemory              int64
+	BackupDir              string
+	DrainTimeout           time.Duration
+	ReadyFD                int          // file descriptor that gets one line of JSON once it serves or has failed; 0 for none
+	WatchStdin             bool         // the end of stdin means that the parent is gone
+	Logger                 *slog.Logger `json:"-"`
+}
+
+// ChildConfigFromEnv returns the configuration that Start put into this process's environment.
+func ChildConfigFromEnv() (ChildConfig, error) {
+	var cfg ChildConfig
+	v := os.Getenv(configEnv)
+	if v == "" {
+		return cfg, errors.New("this command is started by the embedded ClickHouse's parent, not by hand")
+	}
+	if err := json.Unmarshal([]byte(v), &cfg); err != nil {
+		return cfg, fmt.Errorf("read the child's configuration: %w", err)
+	}
+	return cfg, nil
+}
+
+// ready is the one line that the child sends its parent.
+type ready struct {
+	Addr   string `json:"addr,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Locked bool   `json:"locked,omitempty"`
+}
+
+// RunChild is the whole life of the child process: it opens the engine, serves until ctx ends, SIGTERM
+// arrives or stdin closes, then stops accepting, lets running statements end for DrainTimeout, kills what
+// still runs, and closes the engine. The process must exit soon after it returns.
+func RunChild(ctx context.Context, cfg ChildConfig) error {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	report := func(ready) error { return nil }
+	if cfg.ReadyFD > 0 {
+		f := os.NewFile(uintptr(cfg.ReadyFD), "ready")
+		report = func(r ready) error {
+			defer func() { _ = f.Close() }()
+			return json.NewEncoder(f).Encode(r)
+		}
+	}
+	err := runChild(ctx, cfg, report)
+	if err != nil {
+		// The parent may be gone, or have read its line already: then stderr and the exit code speak.
+		_ = report(ready{Error: err.Error(), Locked: errors.Is(err, ErrLocked)})
+	}
+	return err
+}
+
+func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	// The parent directs the shutdown; a Ctrl-C that reaches the whole group must not overtake it.
+	signal.Ignore(syscall.SIGINT)
+	if cfg.WatchStdin {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		// Ends with the pipe, that is with the parent or with this process.
+		go func() { _, _ = io.Copy(io.Discard, os.Stdin); cancel() }()
+	}
+
+	lock, err := lockFile(filepath.Join(cfg.DataDir, "lock"))
+	if err != nil {
+		return fmt.Errorf("open %s: %w", cfg.DataDir, err)
+	}
+	defer func() { _ = lock.Close() }()
+	tmp := filepath.Join(cfg.DataDir, "tmp")
+	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700)); err != nil {
+		return fmt.Errorf("prepare %s: %w", tmp, err)
+	}
+	l, anchor, f, err := openEngine(cfg, tmp)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		anchor.close()
+		return fmt.Errorf("listen: %w", err)
+	}
+	// Not derived from ctx: statements outlive the wish to stop by DrainTimeout.
+	statements, kill := context.WithCancelCause(context.Background())
+	defer kill(nil)
+	srv := &http.Server{
+		Handler: f, BaseContext: func(net.Listener) context.Context { return statements },
+		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute, MaxHeaderBytes: 1 << 20,
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	err = report(ready{Addr: ln.Addr().String()})
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-served:
+		}
+	}
+	drain, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	defer cancel()
+	if srv.Shutdown(drain) != nil {
+		kill(errors.New("the server is shutting down"))
+		// A killed statement ends within the engine's next block. One that does not must not keep the
+		// process, and with it the lock, alive; what is on disk is consistent at any time.
+		last := time.AfterFunc(cfg.DrainTimeout, func() {
+			cfg.Logger.Error("a statement could not be stopped, leaving without it")
+			os.Exit(1)
+		})
+		defer last.Stop()
+	}
+	f.running.Wait()
+	anchor.close() // the engine crashes when a process exits with an open connection
+	l.shutdown()
+	return err
+}
+
+func openEngine(cfg ChildConfig, tmp string) (*lib, *conn, *front, error) {
+	signals, err := saveSignalHandlers()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	l, err := openLib(cfg.LibPath)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	args := []string{"--path=" + filepath.Join(cfg.DataDir, "engine")}
+	if cfg.MaxMemory > 0 {
+		args = append(args, "--max_server_memory_usage="+strconv.FormatInt(cfg.MaxMemory, 10))
+	}
+	if cfg.BackupDir != "" {
+		args = append(args, "--backups.allowed_path="+cfg.BackupDir)
+	}
+	anchor, err := l.dial(args) // keeps the engine open between requests
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("open %s: %w", cfg.DataDir, err)
+	}
+	if err := signals.restore(); err != nil {
+		anchor.close()
+		return nil, nil, nil, err
+	}
+	b, _, err := anchor.exec("SELECT version(), timezone()", "TSV", nil)
+	version, timezone, ok := strings.Cut(strings.TrimSpace(string(b)), "\t")
+	if err == nil && !ok {
+		err = fmt.Errorf("unexpected answer %q", b)
+	}
+	if err != nil {
+		anchor.close()
+		return nil, nil, nil, fmt.Errorf("ask the engine for its version: %w", err)
+	}
+	return l, anchor, &front{
+		lib: l, args: args, info: engineInfo{version, timezone}, slots: make(chan struct{}, cfg.MaxConcurrent),
+		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger,
+	}, nil
+}

@@ -1,0 +1,291 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// front answers ClickHouse's HTTP interface from the engine. Each request gets a session of its own, so
+// neither settings, nor a current database, nor a temporary table outlives the request that made it.
+type front struct {
+	lib    *lib
+	args   []string // for further sessions on the open path
+	info   engineInfo
+	slots  chan struct{} // one per statement that runs
+	limit  time.Duration // upper bound of max_execution_time, 0 for none
+	tmp    string        // results that wait for their end
+	logger *slog.Logger
+	// Every statement that still runs holds one; the engine may be closed only at zero.
+	running sync.WaitGroup
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.running.Add(1)
+	defer f.running.Done()
+	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
+	if !localHost(r) {
+		http.Error(w, "Code: 516. DB::Exception: The embedded server answers to its own machine's names only. (AUTHENTICATION_FAILED)", http.StatusForbidden)
+		return
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost:
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		http.Error(w, "Code: 48. DB::Exception: "+r.Method+" is not supported. (NOT_IMPLEMENTED)", http.StatusMethodNotAllowed)
+		return
+	}
+	switch r.URL.Path {
+	case "/ping", "/replicas_status":
+		ok(w)
+		return
+	case "/", "":
+		if r.Method != http.MethodPost && !r.URL.Query().Has("query") {
+			ok(w)
+			return
+		}
+	default:
+		http.Error(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\n\nSend queries from your program with POST method or GET /?query=...\n", http.StatusNotFound)
+		return
+	}
+	a := &answer{w: w, http: http.NewResponseController(w)}
+	req, err := parseRequest(r, f.limit)
+	if err == nil {
+		w.Header().Set("X-ClickHouse-Query-Id", req.id)
+		w.Header().Set("X-ClickHouse-Timezone", f.info.timezone)
+		a.req, a.tmp = req, f.tmp
+		err = f.serve(r.Context(), req, a)
+	}
+	if err != nil {
+		a.fail(r, err)
+	}
+}
+
+func ok(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+	_, _ = io.WriteString(w, "Ok.\n") // the client is gone if this fails
+}
+
+// localHost refuses what a web page could make a browser send here: a name that was rebound to the
+// loopback address, or a request from another origin. There is no password that would stop it.
+func localHost(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !strings.EqualFold(host, "localhost") {
+		return false
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		u, err := url.Parse(origin)
+		return err == nil && strings.EqualFold(u.Host, r.Host)
+	}
+	return true
+}
+
+// serve runs one statement in a session of its own and writes its result.
+func (f *front) serve(ctx context.Context, req *request, a *answer) error {
+	if req.hello {
+		b, err := f.info.hello()
+		if err != nil {
+			return err
+		}
+		if _, err := a.Write(b); err != nil {
+			return err
+		}
+		return a.finish(stats{})
+	}
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
+	c, err := f.session(req)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	stop := f.killWhenDone(ctx, req.id)
+	defer stop()
+	switch {
+	case req.insert:
+		return f.insert(c, req, a)
+	case req.reads && streams(req.format):
+		return f.stream(ctx, c, req, a)
+	}
+	return f.whole(c, req, a)
+}
+
+// session opens a session with the request's database and settings. readonly comes last: nothing after
+// it can be changed.
+func (f *front) session(req *request) (*conn, error) {
+	c, err := f.lib.dial(f.args)
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	for _, q := range req.preamble() {
+		if _, _, err := c.exec(q, "Null", nil); err != nil {
+			c.close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (req *request) preamble() []string {
+	var out []string
+	if req.database != "" && req.database != "default" {
+		out = append(out, "USE "+identifier(req.database))
+	}
+	// The engine gives its own ids to queries; the comment is what KILL QUERY finds this one by.
+	set := []string{"log_comment = " + literal(req.id)}
+	for _, s := range req.settings {
+		if s.name != "log_comment" {
+			set = append(set, s.name+" = "+literal(s.value))
+		}
+	}
+	if req.readonly {
+		set = append(set, "readonly = 1")
+	}
+	return append(out, "SET "+strings.Join(set, ", "))
+}
+
+// killWhenDone stops the statement when its client is gone or the server must end. The returned function
+// ends the watch and waits for it.
+func (f *front) killWhenDone(ctx context.Context, id string) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		// The statement may not have started yet, so one KILL is not enough.
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if err := f.kill(id); err != nil {
+				f.logger.Warn("kill a statement without a client", "query_id", id, "error", err)
+			}
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() { close(done); wg.Wait() }
+}
+
+func (f *front) kill(id string) error {
+	c, err := f.lib.dial(f.args)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	_, _, err = c.exec("KILL QUERY WHERE Settings['log_comment'] = "+literal(id)+" ASYNC", "Null", nil)
+	return err
+}
+
+func cancelled(ctx context.Context) error {
+	return newException(codeQueryWasCancelled, "QUERY_WAS_CANCELLED", "Query was cancelled: %s", context.Cause(ctx))
+}
+
+// stream passes a result on chunk by chunk: memory stays constant whatever its size.
+func (f *front) stream(ctx context.Context, c *conn, req *request, a *answer) error {
+	rows, err := c.stream(req.text, req.format, req.params)
+	if err != nil {
+		return err
+	}
+	defer rows.close()
+	var total stats
+	for n := 0; ; n++ {
+		chunk, err := rows.next()
+		if err != nil {
+			return err
+		}
+		total.add(chunk.stats)
+		b := chunk.bytes()
+		end := len(b) == 0
+		if n > 0 {
+			b = b[repeatedHeader(req.format, b):]
+		}
+		if ctx.Err() != nil {
+			err = cancelled(ctx)
+		} else {
+			_, err = a.Write(b)
+		}
+		chunk.release()
+		if err != nil {
+			rows.cancel()
+			return err
+		}
+		if end {
+			return a.finish(total)
+		}
+	}
+}
+
+// whole lets the engine build the result as one piece: formats with a head and a foot, and statements
+// that are no SELECT.
+func (f *front) whole(c *conn, req *request, a *answer) error {
+	res, err := c.whole(req.text, req.format, req.params)
+	if err != nil {
+		return err
+	}
+	defer res.release()
+	if _, err := a.Write(res.bytes()); err != nil {
+		return err
+	}
+	return a.finish(res.stats)
+}
+
+// insert pushes the body through the engine's insert stream, which takes any byte, unlike data inline
+// behind an INSERT.
+func (f *front) insert(c *conn, req *request, a *answer) error {
+	ins, err := c.insert(req.text, req.format, req.params)
+	if err != nil {
+		return err
+	}
+	defer ins.close()
+	buf := make([]byte, 1<<20)
+	for end := false; !end; {
+		n, err := fill(req.input, buf)
+		if end = errors.Is(err, io.EOF); err != nil && !end {
+			return bodyError(err) // closing without a commit cancels
+		}
+		if _, err := ins.Write(buf[:n]); err != nil {
+			return err
+		}
+	}
+	st, err := ins.commit()
+	if err != nil {
+		return err
+	}
+	return a.finish(st)
+}
+
+// fill reads until buf is full or r ends. A body cut short is io.ErrUnexpectedEOF, never io.EOF.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var k int
+		k, err = r.Read(buf[n:])
+		n += k
+	}
+	return n, err
+}
+
+func newTag() string { return strings.ReplaceAll(uuid.NewString(), "-", "")[:16] }

@@ -1,0 +1,236 @@
+package clickhouse
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// request is one HTTP request, understood: a statement, the session it wants, and how it wants the answer.
+type request struct {
+	statement
+	id        string
+	database  string
+	settings  []param // in a fixed order
+	params    []param
+	format    string    // the output format that will be used, or the format of the data of an insert
+	input     io.Reader // data of an insert
+	readonly  bool      // nothing may be written, whatever the settings say
+	hello     bool
+	waitEnd   bool
+	compress  bool   // ClickHouse's own blocks
+	encoding  string // HTTP's Content-Encoding
+	query     url.Values
+	timeLimit time.Duration
+}
+
+// URL parameters that are no settings. Those that the server knows and the front does not need are
+// accepted; those that would change the result and are not built are refused in parseRequest.
+var notSettings = map[string]bool{
+	"query": true, "query_id": true, "database": true, "default_format": true, "user": true, "password": true,
+	"compress": true, "decompress": true, "wait_end_of_query": true, "buffer_size": true, "quota_key": true,
+	"client_protocol_version": true, "stacktrace": true, "http_response_buffer_size": true,
+	"session_id": true, "session_timeout": true, "session_check": true, "close_session": true, "role": true,
+}
+
+const (
+	// An INSERT's text up to its data must fit; the engine itself stops at max_query_size, 256 KiB.
+	headLimit = 1 << 20
+	// Statements other than an INSERT with data are read whole.
+	statementLimit = 64 << 20
+)
+
+func truthy(v string) bool { return v != "" && v != "0" && !strings.EqualFold(v, "false") }
+
+func flag(q url.Values, name string) bool { return truthy(q.Get(name)) }
+
+// parseRequest reads the statement from the URL and the body, as the server does: the URL's query and
+// the body are one text, so an INSERT may stand in the URL and its data in the body.
+func parseRequest(r *http.Request, limit time.Duration) (*request, error) {
+	q := r.URL.Query()
+	req := &request{query: q, id: q.Get("query_id"), waitEnd: flag(q, "wait_end_of_query"), compress: flag(q, "compress")}
+	if req.id == "" {
+		req.id = uuid.NewString()
+	}
+	if err := refuse(r, q); err != nil {
+		return nil, err
+	}
+	req.readonly = r.Method != http.MethodPost
+	req.database = first(q.Get("database"), r.Header.Get("X-ClickHouse-Database"))
+	if !req.compress {
+		req.encoding = contentEncoding(r, q)
+	}
+	if err := req.readStatement(r, q); err != nil {
+		return nil, err
+	}
+	if err := req.readSettings(q, limit); err != nil {
+		return nil, err
+	}
+	if req.outfile {
+		return nil, newException(codeNotImplemented, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed over HTTP")
+	}
+	if req.infile {
+		return nil, notImplemented("FROM INFILE is not allowed over HTTP")
+	}
+	if req.readonly && req.fileFunction {
+		return nil, newException(codeReadonly, "READONLY", "The function file is not allowed in readonly mode")
+	}
+	return req, nil
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// refuse answers what would otherwise be silently ignored.
+func refuse(r *http.Request, q url.Values) error {
+	user, password, _ := r.BasicAuth()
+	user = first(q.Get("user"), r.Header.Get("X-ClickHouse-User"), user, "default")
+	password = first(q.Get("password"), r.Header.Get("X-ClickHouse-Key"), password)
+	switch {
+	case user != "default" || password != "":
+		return newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED",
+			"This embedded server has one user, default, without a password, and is reachable from its own machine only")
+	case q.Get("session_id") != "":
+		return notImplemented("Sessions (session_id) are not supported by the embedded server")
+	case q.Get("role") != "":
+		return notImplemented("Roles are not supported by the embedded server")
+	}
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && t == "multipart/form-data" {
+		return notImplemented("External tables (multipart/form-data) are not supported by the embedded server")
+	}
+	return nil
+}
+
+func (req *request) readStatement(r *http.Request, q url.Values) error {
+	body, err := decodeBody(r, q)
+	if err != nil {
+		return err
+	}
+	src := q.Get("query")
+	if req.statement, err = parseStatement(src); src != "" && err == nil && req.insert && req.data == len(src) && req.statement.format == "" {
+		// `INSERT INTO t` in the URL: the body may begin with FORMAT or VALUES, or be data alone.
+		err = errNeedBody
+	}
+	if src == "" || err != nil || !req.insert {
+		return req.readWhole(src, body, q, r.Header)
+	}
+	req.input = io.MultiReader(strings.NewReader(src[req.data:]), body)
+	req.format = req.statement.format
+	return nil
+}
+
+var errNeedBody = errors.New("the statement goes on in the body")
+
+func (req *request) readWhole(src string, body io.Reader, q url.Values, h http.Header) error {
+	head, err := io.ReadAll(io.LimitReader(body, headLimit))
+	if err != nil {
+		return bodyError(err)
+	}
+	complete := len(head) < headLimit
+	text := src + string(head)
+	st, err := parseStatement(text)
+	switch {
+	case err == nil && st.insert:
+		req.statement, req.format = st, first(st.format, "Values")
+		req.input = io.MultiReader(strings.NewReader(text[st.data:]), body)
+		return nil
+	case !complete:
+		rest, err := io.ReadAll(io.LimitReader(body, statementLimit))
+		if err != nil {
+			return bodyError(err)
+		}
+		if len(rest) == statementLimit {
+			return &exception{code: codeSyntaxError, status: http.StatusRequestEntityTooLarge, text: syntaxError("The statement is too long").text}
+		}
+		text += string(rest)
+		if st, err = parseStatement(text); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	req.statement = st
+	req.format = first(st.format, q.Get("default_format"), h.Get("X-ClickHouse-Format"), "TabSeparated")
+	req.hello = isHello(st.text, q.Get("client_protocol_version"))
+	return nil
+}
+
+func bodyError(err error) error {
+	if e, ok := errors.AsType[*exception](err); ok {
+		return e
+	}
+	return badArguments("the request's body could not be read: %s", err)
+}
+
+// readSettings turns the rest of the URL into settings and query parameters.
+func (req *request) readSettings(q url.Values, limit time.Duration) error {
+	settings := make(map[string]string)
+	for name, values := range q {
+		value := values[len(values)-1]
+		switch {
+		case notSettings[name]:
+		case strings.HasPrefix(name, "param_"):
+			req.params = append(req.params, param{strings.TrimPrefix(name, "param_"), value})
+		case strings.IndexFunc(name, func(r rune) bool { return r > 127 || !wordByte(byte(r)) }) >= 0:
+			return newException(115, "UNKNOWN_SETTING", "Unknown setting '%s'", name)
+		default:
+			settings[name] = value
+		}
+	}
+	if v := settings["readonly"]; truthy(v) {
+		req.readonly = true
+	}
+	delete(settings, "readonly")
+	if limit > 0 {
+		asked, err := time.ParseDuration(first(settings["max_execution_time"], "0") + "s")
+		if err != nil || asked < 0 {
+			return badArguments("max_execution_time %q is not a number of seconds", settings["max_execution_time"])
+		}
+		if asked == 0 || asked > limit {
+			asked = limit
+		}
+		req.timeLimit = asked
+		settings["max_execution_time"] = strconv.FormatFloat(asked.Seconds(), 'f', -1, 64)
+	}
+	for name, value := range settings {
+		req.settings = append(req.settings, param{name, value})
+	}
+	byName := func(a, b param) int { return strings.Compare(a.name, b.name) }
+	slices.SortFunc(req.settings, byName)
+	slices.SortFunc(req.params, byName)
+	return nil
+}
+
+// literal is a ClickHouse string literal.
+func literal(s string) string {
+	var b bytes.Buffer
+	b.WriteByte('\'')
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\'' || s[i] == '\\' {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	b.WriteByte('\'')
+	return b.String()
+}
+
+// identifier is a quoted ClickHouse identifier.
+func identifier(s string) string {
+	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(s) + "`"
+}

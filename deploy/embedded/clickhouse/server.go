@@ -1,0 +1,328 @@
+package clickhouse
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config says how to run the engine. The zero value of an optional field means its default.
+type Config struct {
+	DataDir string   // where tables live; created if missing
+	Addr    string   // loopback address to listen on; default 127.0.0.1:0, which picks a free port
+	Command []string // program and arguments that end up in RunChild, e.g. {os.Executable(), "embedded-clickhouse"}
+	Logger  *slog.Logger
+
+	LibPath  string // an existing libchdb; default: Fetch's
+	CacheDir string // where Fetch keeps libraries; default: ledgerline/libchdb under the user's cache directory
+	Progress func(FetchProgress)
+
+	MaxConcurrent    int           // statements that run at a time, others wait; default 32
+	MaxExecutionTime time.Duration // upper bound of max_execution_time; default 1 h
+	MaxMemory        int64         // bytes the engine may use; default: the engine's own, 90 % of the machine
+	BackupDir        string        // absolute directory that BACKUP and RESTORE may use; default none
+	DrainTimeout     time.Duration // how long running statements may go on after Stop; default 10 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.MaxConcurrent == 0 {
+		c.MaxConcurrent = 32
+	}
+	if c.MaxExecutionTime == 0 {
+		c.MaxExecutionTime = time.Hour
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 10 * time.Second
+	}
+	return c
+}
+
+// Validate returns everything that is wrong with the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("DataDir is missing"))
+	}
+	if len(c.Command) == 0 || c.Command[0] == "" {
+		errs = append(errs, errors.New("Command is missing: the program that runs RunChild"))
+	}
+	if c.Addr != "" {
+		host, _, err := net.SplitHostPort(c.Addr)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			errs = append(errs, fmt.Errorf("Addr %q is not a loopback address with a port: there are no users to protect it", c.Addr))
+		}
+	}
+	if c.MaxConcurrent < 0 {
+		errs = append(errs, errors.New("MaxConcurrent is negative"))
+	}
+	if c.MaxExecutionTime < 0 || c.DrainTimeout < 0 {
+		errs = append(errs, errors.New("MaxExecutionTime and DrainTimeout must not be negative"))
+	}
+	if c.MaxMemory < 0 {
+		errs = append(errs, errors.New("MaxMemory is negative"))
+	}
+	if c.BackupDir != "" && !filepath.IsAbs(c.BackupDir) {
+		errs = append(errs, fmt.Errorf("BackupDir %q is not absolute", c.BackupDir))
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("embedded clickhouse: %w", errors.Join(errs...))
+	}
+	return nil
+}
+
+// Server is a running child process.
+type Server struct {
+	addr   string
+	stdin  io.Closer // its end tells the child to stop
+	cmd    *exec.Cmd
+	tail   *tail
+	logger *slog.Logger
+	done   chan struct{}
+
+	mu       sync.Mutex
+	stopping bool
+	err      error // set before done closes
+}
+
+// Start runs the engine in a child process and returns when it answers a query, or with an error: ErrLocked
+// where another process has the data directory open. ctx bounds the start only; the child ends with Stop
+// or with this process.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	libPath, err := Fetch(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("start clickhouse: %w", err)
+	}
+	s := &Server{tail: &tail{logger: cfg.Logger}, logger: cfg.Logger, done: make(chan struct{})}
+	said, err := s.spawn(cfg, ChildConfig{
+		DataDir: dir, Addr: cfg.Addr, LibPath: libPath, MaxConcurrent: cfg.MaxConcurrent, MaxExecutionTime: cfg.MaxExecutionTime,
+		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, ReadyFD: 3, WatchStdin: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start clickhouse: %w", err)
+	}
+	if err := s.await(ctx, said); err != nil {
+		s.setStopping()
+		_ = s.cmd.Process.Kill() // it may have ended by itself
+		<-s.done
+		return nil, fmt.Errorf("start clickhouse on %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// spawn starts the child. The returned channel gets the child's one line, or is closed without it.
+func (s *Server) spawn(cfg Config, child ChildConfig) (<-chan ready, error) {
+	env, err := json.Marshal(child)
+	if err != nil {
+		return nil, err
+	}
+	readyR, readyW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	s.cmd = exec.Command(cfg.Command[0], cfg.Command[1:]...)
+	s.cmd.Env = append(os.Environ(), configEnv+"="+string(env))
+	s.cmd.ExtraFiles = []*os.File{readyW}
+	s.cmd.Stderr = s.tail
+	s.cmd.SysProcAttr = childAttr()
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return nil, errors.Join(err, readyR.Close(), readyW.Close())
+	}
+	started := make(chan error, 1)
+	go func() {
+		// The parent-death signal belongs to the thread that started the child: it must live as long.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := s.cmd.Start()
+		_ = readyW.Close() // the child has its own
+		started <- err
+		if err != nil {
+			return
+		}
+		s.ended(s.cmd.Wait())
+	}()
+	if err := <-started; err != nil {
+		return nil, errors.Join(err, readyR.Close())
+	}
+	said := make(chan ready, 1)
+	go func() {
+		defer close(said)
+		defer func() { _ = readyR.Close() }()
+		var r ready
+		if json.NewDecoder(bufio.NewReader(readyR)).Decode(&r) == nil {
+			said <- r
+		}
+	}()
+	return said, nil
+}
+
+func (s *Server) ended(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tail.end()
+	if !s.stopping {
+		if err == nil {
+			err = errors.New("exited without being asked to")
+		}
+		s.err = fmt.Errorf("embedded clickhouse ended: %w%s", err, s.tail.text())
+	}
+	close(s.done)
+}
+
+func (s *Server) setStopping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+}
+
+func (s *Server) await(ctx context.Context, said <-chan ready) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case r, ok := <-said:
+		switch {
+		case r.Locked:
+			return ErrLocked
+		case r.Error != "":
+			return errors.New(r.Error)
+		case !ok:
+			select {
+			case <-s.done:
+				return s.Err()
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		s.addr = r.Addr
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/", strings.NewReader("SELECT 1"))
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("first query: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err != nil {
+		return fmt.Errorf("first query: %w", err)
+	}
+	if string(body) != "1\n" {
+		return fmt.Errorf("first query: status %d: %s", resp.StatusCode, body)
+	}
+	return nil
+}
+
+// Addr is the host and port of the HTTP interface.
+func (s *Server) Addr() string { return s.addr }
+
+// PID is the child's process id.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Done is closed when the child has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Err is nil while the child runs and after Stop; otherwise it says how the child ended, with the last
+// lines it wrote to stderr.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Stop tells the child to end and waits for it. When ctx ends first the child is killed, which loses
+// nothing that was acknowledged and synced. Stopping an ended server returns its Err.
+func (s *Server) Stop(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return s.Err()
+	default:
+	}
+	s.setStopping()
+	_ = s.stdin.Close() // a child that is gone already has closed it
+	select {
+	case <-s.done:
+		return s.Err()
+	case <-ctx.Done():
+	}
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill clickhouse: %w", err)
+	}
+	<-s.done
+	return fmt.Errorf("stop clickhouse: killed: %w", context.Cause(ctx))
+}
+
+// tail logs what the child writes to stderr and keeps the end of it.
+type tail struct {
+	logger *slog.Logger
+	mu     sync.Mutex
+	kept   []byte
+	line   []byte
+}
+
+const tailBytes = 8 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, p...)
+	if n := len(t.kept) - tailBytes; n > 0 {
+		t.kept = append(t.kept[:0], t.kept[n:]...)
+	}
+	t.line = append(t.line, p...)
+	for {
+		line, rest, found := strings.Cut(string(t.line), "\n")
+		if !found && len(t.line) < tailBytes {
+			break
+		}
+		t.logger.Info("embedded clickhouse", "stderr", line)
+		t.line = []byte(rest)
+	}
+	return len(p), nil
+}
+
+func (t *tail) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.line) > 0 {
+		t.logger.Info("embedded clickhouse", "stderr", string(t.line))
+		t.line = nil
+	}
+}
+
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.kept) == 0 {
+		return ""
+	}
+	return "; its last words: " + strings.TrimSpace(string(t.kept))
+}
