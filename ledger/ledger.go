@@ -4,3 +4,225 @@
 // It may lose nothing that an append acknowledged; its sequence index is a copy that is rebuilt from $all. It trusts the
 // Store for durability and order, and checks the rest: limits before an append, anchors before following.
 package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Errors by which callers branch.
+var (
+	// ErrNoLedger: the store does not begin with ledger.created.v1. Create makes one.
+	ErrNoLedger = errors.New("the event store holds no ledger")
+	// ErrExists: the store holds a ledger already.
+	ErrExists = errors.New("the event store holds a ledger already")
+	// ErrDiverged: the ledger is not the one a saved position was taken from, or it is shorter. Everything stops.
+	ErrDiverged = errors.New("the ledger has diverged from a saved position")
+)
+
+// Config says where the ledger lives.
+type Config struct {
+	Store     Store
+	IndexPath string // the sequence index's file; empty where this process never follows
+	Logger    *slog.Logger
+	Clock     func() time.Time
+}
+
+// Validate joins everything that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Store == nil {
+		errs = append(errs, errors.New("ledger config: Store is missing"))
+	}
+	if c.Logger == nil {
+		errs = append(errs, errors.New("ledger config: Logger is missing"))
+	}
+	if c.Clock == nil {
+		errs = append(errs, errors.New("ledger config: Clock is missing"))
+	}
+	return errors.Join(errs...)
+}
+
+// Ledger is an open ledger. It is safe for concurrent use.
+type Ledger struct {
+	cfg   Config
+	id    uuid.UUID
+	index *sequenceIndex // nil where this process never follows
+}
+
+// Create writes the ledger's first event, with a random ledger id, into a store that holds no ledger, and opens it.
+// It returns ErrExists where there is one. A crash between the two leaves a ledger that Open accepts.
+func Create(ctx context.Context, cfg Config) (*Ledger, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := schemas.Default()
+	e, err := c.Encode(schemas.Draft{
+		Type: c.MustType("ledger.created.v1"), Stream: schemas.LedgerStream, ID: schemas.NewID(),
+		Recorded: cfg.Clock(), Source: "ledger",
+		Values: []schemas.Value{{Attr: c.MustAttribute("ledger.id"), Plain: schemas.JSON(uuid.New().String())}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	if _, found, err := cfg.Store.Last(ctx); err != nil {
+		return nil, fmt.Errorf("create ledger: %w", err)
+	} else if found {
+		return nil, fmt.Errorf("create ledger: %w", ErrExists)
+	}
+	if _, err := appendRetrying(ctx, cfg.Store, schemas.LedgerStream, NoStream, []schemas.Event{e}); err != nil {
+		if errors.Is(err, ErrConflict) {
+			err = ErrExists
+		}
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	return Open(ctx, cfg)
+}
+
+// Open opens the ledger the store holds, or returns ErrNoLedger.
+func Open(ctx context.Context, cfg Config) (*Ledger, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	l := &Ledger{cfg: cfg}
+	for r, err := range cfg.Store.ReadStream(ctx, schemas.LedgerStream, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("open ledger: %w", err)
+		}
+		d, err := schemas.Default().Decode(r)
+		if err != nil || d.Type.Name != "ledger.created.v1" || len(d.Values) != 1 {
+			return nil, fmt.Errorf("open ledger: the first event of %s is no ledger.created.v1: %w", schemas.LedgerStream, errors.Join(err, ErrNoLedger))
+		}
+		if l.id, err = schemas.ParseUUID(d.Values[0].Text()); err != nil {
+			return nil, fmt.Errorf("open ledger: ledger id: %w", err)
+		}
+		break
+	}
+	if l.id == uuid.Nil {
+		return nil, fmt.Errorf("open ledger: %w", ErrNoLedger)
+	}
+	if cfg.IndexPath != "" {
+		ix, err := openIndex(cfg.IndexPath)
+		if err != nil {
+			return nil, fmt.Errorf("open ledger: %w", err)
+		}
+		l.index = ix
+	}
+	return l, nil
+}
+
+// Close releases the sequence index.
+func (l *Ledger) Close() error {
+	if l.index == nil {
+		return nil
+	}
+	return l.index.close()
+}
+
+// ID returns the ledger's random id.
+func (l *Ledger) ID() uuid.UUID { return l.id }
+
+// Append stores the events in one stream, all or none, and returns the last one's revision once they are durable. It
+// refuses what breaks a limit before it is sent, and repeats, with the same event ids, an append whose outcome is unknown.
+func (l *Ledger) Append(ctx context.Context, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
+	if err := checkAppend(s, events); err != nil {
+		return 0, fmt.Errorf("append to %s: %w", s, err)
+	}
+	return appendRetrying(ctx, l.cfg.Store, s, expect, events)
+}
+
+func checkAppend(s schemas.Stream, events []schemas.Event) error {
+	if len(events) == 0 {
+		return errors.New("no events")
+	}
+	total := 0
+	ids := make(map[uuid.UUID]bool, len(events))
+	for i, e := range events {
+		switch {
+		case e.Stream != s || !schemas.InLedger(e.Stream, e.Type):
+			return fmt.Errorf("event %d belongs to %q as %q, which is not a ledger event of this stream", i, e.Stream, e.Type)
+		case e.ID == uuid.Nil || ids[e.ID]:
+			return fmt.Errorf("event %d has no id of its own", i)
+		case e.Size() > schemas.MaxEventBytes:
+			return fmt.Errorf("event %d: %w: %d bytes, at most %d", i, schemas.ErrTooLarge, e.Size(), schemas.MaxEventBytes)
+		}
+		ids[e.ID] = true
+		total += e.Size()
+	}
+	if total > schemas.MaxAppendBytes {
+		return fmt.Errorf("%w: %d bytes in one append, at most %d", schemas.ErrTooLarge, total, schemas.MaxAppendBytes)
+	}
+	return nil
+}
+
+// An append whose outcome is unknown is repeated this often, with these pauses, before the caller is told.
+const (
+	appendAttempts = 8
+	firstPause     = 50 * time.Millisecond
+	longestPause   = 5 * time.Second
+)
+
+func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		last, err := store.Append(ctx, s, expect, events)
+		if err == nil || !errors.Is(err, ErrUnknownOutcome) || attempt == appendAttempts {
+			return last, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, err))
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ReadStream yields the stream's events from that revision on, without Seq.
+func (l *Ledger) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error] {
+	return l.cfg.Store.ReadStream(ctx, s, from)
+}
+
+// Last returns the ledger's last event, without Seq. There is always one.
+func (l *Ledger) Last(ctx context.Context) (schemas.Recorded, error) {
+	r, found, err := l.cfg.Store.Last(ctx)
+	if err == nil && !found {
+		err = ErrNoLedger
+	}
+	if err != nil {
+		return r, fmt.Errorf("last event of the ledger: %w", err)
+	}
+	return r, nil
+}
+
+// Events yields every ledger event up to the present end, in ledger order and with Seq counted from 0. It is for
+// checking and rebuilding; Follow is for keeping up.
+func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
+	return func(yield func(schemas.Recorded, error) bool) {
+		var seq uint64
+		for r, err := range l.cfg.Store.ReadAll(ctx, schemas.Position{}, false) {
+			r.Seq = seq
+			if !yield(r, err) || err != nil {
+				return
+			}
+			seq++
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package ledgertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Event returns a small valid ledger event of a new tenant in stream s, whose kind must be "refusal".
+func Event(t testing.TB, s schemas.Stream, count int) schemas.Event {
+	t.Helper()
+	c := schemas.Default()
+	e, err := c.Encode(schemas.Draft{
+		Type: c.MustType("refusal.recorded.v1"), Tenant: uuid.New(), Stream: s, ID: schemas.NewID(),
+		Occurred: time.Now(), Recorded: time.Now(), Source: "test",
+		Values: []schemas.Value{
+			{Attr: c.MustAttribute("refusal.rule"), Plain: schemas.JSON("test")},
+			{Attr: c.MustAttribute("refusal.count"), Plain: schemas.JSON(count)},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// NewStream returns a stream that nobody has used.
+func NewStream() schemas.Stream { return schemas.NewStream("refusal", uuid.New()) }
+
+// Run checks every promise of ledger.Store on stores that open makes; they may share one server and hold other
+// events already.
+func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
+	ctx := context.Background()
+	read := func(t *testing.T, s ledger.Store, name schemas.Stream, from uint64) (out []schemas.Recorded) {
+		t.Helper()
+		for r, err := range s.ReadStream(ctx, name, from) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, r)
+		}
+		return out
+	}
+	must := func(t *testing.T, s ledger.Store, name schemas.Stream, e ledger.Expect, events ...schemas.Event) uint64 {
+		t.Helper()
+		last, err := s.Append(ctx, name, e, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last
+	}
+
+	t.Run("stored bytes come back exactly", func(t *testing.T) {
+		s, name := open(t), NewStream()
+		a, b := Event(t, name, 1), Event(t, name, 2)
+		if last := must(t, s, name, ledger.NoStream, a, b); last != 1 {
+			t.Errorf("last revision %d, want 1", last)
+		}
+		got := read(t, s, name, 0)
+		if len(got) != 2 {
+			t.Fatalf("%d events, want 2", len(got))
+		}
+		for i, want := range []schemas.Event{a, b} {
+			g := got[i]
+			if g.ID != want.ID || g.Type != want.Type || g.Stream != name || string(g.Data) != string(want.Data) ||
+				string(g.Metadata) != string(want.Metadata) || g.Revision != uint64(i) {
+				t.Errorf("event %d came back as %+v", i, g)
+			}
+		}
+		if rest := read(t, s, name, 1); len(rest) != 1 || rest[0].ID != b.ID {
+			t.Errorf("reading from revision 1 gave %d events", len(rest))
+		}
+	})
+
+	t.Run("a stream that does not exist reads as empty", func(t *testing.T) {
+		if got := read(t, open(t), NewStream(), 0); len(got) != 0 {
+			t.Errorf("%d events", len(got))
+		}
+	})
+
+	t.Run("a stale expectation conflicts and appends nothing", func(t *testing.T) {
+		s, name := open(t), NewStream()
+		must(t, s, name, ledger.NoStream, Event(t, name, 1))
+		must(t, s, name, ledger.Exact(0), Event(t, name, 2))
+		for _, e := range []ledger.Expect{ledger.NoStream, ledger.Exact(0), ledger.Exact(7)} {
+			if _, err := s.Append(ctx, name, e, []schemas.Event{Event(t, name, 3)}); !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("expecting %s: %v, want a conflict", e, err)
+			}
+		}
+		must(t, s, name, ledger.Any, Event(t, name, 4))
+		if got := read(t, s, name, 0); len(got) != 3 {
+			t.Errorf("%d events, want 3", len(got))
+		}
+	})
+
+	t.Run("repeating an append with the same ids answers as before", func(t *testing.T) {
+		s, name := open(t), NewStream()
+		first := []schemas.Event{Event(t, name, 1), Event(t, name, 2)}
+		second := []schemas.Event{Event(t, name, 3)}
+		must(t, s, name, ledger.NoStream, first...)
+		must(t, s, name, ledger.Exact(1), second...)
+		if last := must(t, s, name, ledger.NoStream, first...); last != 1 {
+			t.Errorf("repeated append answered revision %d, want 1", last)
+		}
+		if last := must(t, s, name, ledger.Exact(1), second...); last != 2 {
+			t.Errorf("repeated append answered revision %d, want 2", last)
+		}
+		if got := read(t, s, name, 0); len(got) != 3 {
+			t.Errorf("%d events, want 3", len(got))
+		}
+	})
+
+	t.Run("of concurrent appends at one revision exactly one wins", func(t *testing.T) {
+		s, name := open(t), NewStream()
+		must(t, s, name, ledger.NoStream, Event(t, name, 0))
+		errs := make([]error, 8)
+		var wg sync.WaitGroup
+		for i := range errs {
+			e := Event(t, name, i)
+			wg.Go(func() { _, errs[i] = s.Append(ctx, name, ledger.Exact(0), []schemas.Event{e}) })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else if !errors.Is(err, ledger.ErrConflict) {
+				t.Error(err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d appends won", won)
+		}
+	})
+
+	t.Run("reading all gives ledger events once, in order, and after a position only later ones", func(t *testing.T) {
+		s := open(t)
+		var start schemas.Position
+		if r, found, err := s.Last(ctx); err != nil {
+			t.Fatal(err)
+		} else if found {
+			start = r.Position
+		}
+		var want []uuid.UUID
+		for i := range 50 {
+			name := NewStream()
+			e := Event(t, name, i)
+			must(t, s, name, ledger.NoStream, e)
+			want = append(want, e.ID)
+		}
+		collect := func(after schemas.Position) (ids []uuid.UUID, at []schemas.Position) {
+			for r, err := range s.ReadAll(ctx, after, false) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids, at = append(ids, r.ID), append(at, r.Position)
+			}
+			return ids, at
+		}
+		ids, at := collect(start)
+		if fmt.Sprint(ids) != fmt.Sprint(want) {
+			t.Fatalf("read %d events in another order or number than the %d appended", len(ids), len(want))
+		}
+		for i := 1; i < len(at); i++ {
+			if at[i].Commit <= at[i-1].Commit {
+				t.Fatalf("position %s comes after %s", at[i], at[i-1])
+			}
+		}
+		if rest, _ := collect(at[30]); fmt.Sprint(rest) != fmt.Sprint(want[31:]) {
+			t.Errorf("after the position of event 30 came %d events, want 19", len(rest))
+		}
+		if last, found, err := s.Last(ctx); err != nil || !found || last.ID != want[49] {
+			t.Errorf("last event is %v (%v, %v), want %v", last.ID, found, err, want[49])
+		}
+	})
+
+	t.Run("a live read shows what is appended while it waits, and ends with its context", func(t *testing.T) {
+		s := open(t)
+		var start schemas.Position
+		if r, found, err := s.Last(ctx); err == nil && found {
+			start = r.Position
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		seen := make(chan uuid.UUID)
+		ended := make(chan error, 1)
+		go func() {
+			for r, err := range s.ReadAll(ctx, start, true) {
+				if err != nil {
+					ended <- err
+					return
+				}
+				seen <- r.ID
+			}
+			ended <- nil
+		}()
+		for i := range 3 {
+			name := NewStream()
+			e := Event(t, name, i)
+			must(t, s, name, ledger.NoStream, e)
+			select {
+			case id := <-seen:
+				if id != e.ID {
+					t.Fatalf("saw %s, want %s", id, e.ID)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("an appended event was not shown")
+			}
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the read ended with %v, want the context's error", err)
+		}
+	})
+}
