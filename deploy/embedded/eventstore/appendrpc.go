@@ -1,0 +1,293 @@
+package eventstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+type streamsService struct {
+	streams.UnimplementedStreamsServer
+	server *Server
+}
+
+// drainBytes is how much of a refused append is still read, so that the client
+// sees the refusal and not only a broken call.
+const drainBytes = 64 << 20
+
+// Append writes one client's events to one stream, all or none.
+func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
+	ctx := stream.Context()
+	req, err := stream.Recv()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return status.Error(codes.InvalidArgument, "append without options")
+		}
+		return err
+	}
+	opts := req.GetOptions()
+	if opts == nil {
+		return status.Error(codes.InvalidArgument, "the first message of an append must be its options")
+	}
+	r := &request{kind: kindAppend, stream: string(opts.GetStreamIdentifier().GetStreamName())}
+	refusal := svc.appendOptions(ctx, r, opts)
+	size, drained := 0, 0
+	for {
+		req, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		msg := req.GetProposedMessage()
+		if refusal == nil {
+			if msg == nil {
+				refusal = status.Error(codes.InvalidArgument, "an append has one options message, then events")
+			} else {
+				refusal = svc.propose(ctx, r, msg, &size)
+			}
+		}
+		if refusal != nil {
+			r.events = nil
+			if drained += len(msg.GetData()) + len(msg.GetCustomMetadata()); drained > drainBytes {
+				return refusal
+			}
+		}
+	}
+	if refusal != nil {
+		return refusal
+	}
+	res, err := svc.server.store.submit(ctx, r)
+	if err != nil {
+		return failStore(ctx, r.stream, err)
+	}
+	if res.outcome == outcomeDeleted {
+		return failStreamDeleted(ctx, r.stream)
+	}
+	return stream.SendAndClose(appendResponse(r.expect, res))
+}
+
+func (svc *streamsService) appendOptions(ctx context.Context, r *request, opts *streams.AppendReq_Options) error {
+	if err := checkStreamName(ctx, r.stream); err != nil {
+		return err
+	}
+	if isMetastream(r.stream) && svc.protected(originalOf(r.stream)) {
+		return failAccessDenied(ctx, "this stream's metadata cannot be written")
+	}
+	var err error
+	switch v := opts.GetExpectedStreamRevision().(type) {
+	case *streams.AppendReq_Options_Revision:
+		r.expect, err = exactRevision(v.Revision)
+	case *streams.AppendReq_Options_NoStream:
+		r.expect = expectNoStream
+	case *streams.AppendReq_Options_Any:
+		r.expect = expectAny
+	case *streams.AppendReq_Options_StreamExists:
+		r.expect = expectExists
+	default:
+		err = status.Error(codes.InvalidArgument, "append without an expected revision")
+	}
+	return err
+}
+
+func exactRevision(v uint64) (expectation, error) {
+	if v > math.MaxInt64 {
+		return 0, status.Errorf(codes.InvalidArgument, "expected revision %d is out of range", v)
+	}
+	return expectation(v), nil
+}
+
+// propose adds one event to the request. The size is counted as a real server
+// counts it: two bytes for each character of the type.
+func (svc *streamsService) propose(ctx context.Context, r *request, msg *streams.AppendReq_ProposedMessage, size *int) error {
+	typ, ok := msg.GetMetadata()[metaKeyType]
+	if !ok {
+		return failMissingProperty(ctx, metaKeyType)
+	}
+	contentType, ok := msg.GetMetadata()[metaKeyContentType]
+	if !ok {
+		return failMissingProperty(ctx, metaKeyContentType)
+	}
+	id, err := parseUUID(msg.GetId())
+	if err != nil {
+		return err
+	}
+	*size += len(msg.GetData()) + len(msg.GetCustomMetadata()) + 2*len(typ)
+	if limit := svc.server.cfg.MaxAppend; *size > limit {
+		return failMaxAppend(ctx, limit)
+	}
+	r.events = append(r.events, proposal{
+		id: id, json: contentType == contentTypeJSON, typ: typ,
+		meta: msg.GetCustomMetadata(), data: msg.GetData(),
+	})
+	return nil
+}
+
+func parseUUID(v *shared.UUID) (id [16]byte, err error) {
+	switch u := v.GetValue().(type) {
+	case *shared.UUID_Structured_:
+		binary.BigEndian.PutUint64(id[:8], uint64(u.Structured.GetMostSignificantBits()))
+		binary.BigEndian.PutUint64(id[8:], uint64(u.Structured.GetLeastSignificantBits()))
+	case *shared.UUID_String_:
+		parsed, err := uuid.Parse(u.String_)
+		if err != nil {
+			return id, status.Errorf(codes.InvalidArgument, "event id: %v", err)
+		}
+		id = parsed
+	}
+	if id == [16]byte{} {
+		return id, status.Error(codes.InvalidArgument, "event id is missing or empty")
+	}
+	return id, nil
+}
+
+func checkStreamName(ctx context.Context, stream string) error {
+	switch {
+	case stream == "" || stream == metaPrefix:
+		return status.Error(codes.InvalidArgument, "stream name is empty")
+	case stream == allStream:
+		return failAccessDenied(ctx, "$all is not written to")
+	case isMetastream(stream) && isMetastream(originalOf(stream)):
+		return status.Error(codes.InvalidArgument, "a metadata stream has no metadata")
+	case bytes.ContainsRune([]byte(stream), 0):
+		return status.Error(codes.InvalidArgument, "stream name contains a zero byte")
+	}
+	return nil
+}
+
+func (svc *streamsService) protected(stream string) bool {
+	re := svc.server.cfg.ProtectStreams
+	return re != nil && re.MatchString(stream)
+}
+
+func appendResponse(expect expectation, res result) *streams.AppendResp {
+	empty := &shared.Empty{}
+	if res.outcome == outcomeWritten {
+		ok := &streams.AppendResp_Success{PositionOption: &streams.AppendResp_Success_NoPosition{NoPosition: empty}}
+		if res.hasPosition {
+			ok.PositionOption = &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{
+				CommitPosition: res.position, PreparePosition: res.position,
+			}}
+		}
+		ok.CurrentRevisionOption = &streams.AppendResp_Success_NoStream{NoStream: empty}
+		if res.last >= 0 {
+			ok.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(res.last)}
+		}
+		return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: ok}}
+	}
+	type wrong = streams.AppendResp_WrongExpectedVersion
+	w := &wrong{}
+	switch expect {
+	case expectAny:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: empty}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: empty}
+	case expectExists:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty}
+	case expectNoStream:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64}
+	default:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(expect)}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(expect)}
+	}
+	if res.last < 0 {
+		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty}
+		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: empty}
+	} else {
+		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(res.last)}
+		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(res.last)}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: w}}
+}
+
+// Delete hides a stream's events; a later append goes on numbering.
+func (svc *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
+	opts := req.GetOptions()
+	r := &request{kind: kindDelete, stream: string(opts.GetStreamIdentifier().GetStreamName())}
+	var err error
+	switch v := opts.GetExpectedStreamRevision().(type) {
+	case *streams.DeleteReq_Options_Revision:
+		r.expect, err = exactRevision(v.Revision)
+	case *streams.DeleteReq_Options_NoStream:
+		r.expect = expectNoStream
+	case *streams.DeleteReq_Options_Any:
+		r.expect = expectAny
+	case *streams.DeleteReq_Options_StreamExists:
+		r.expect = expectExists
+	default:
+		err = status.Error(codes.InvalidArgument, "delete without an expected revision")
+	}
+	if err != nil {
+		return nil, err
+	}
+	position, err := svc.remove(ctx, r, "Delete")
+	if err != nil {
+		return nil, err
+	}
+	return &streams.DeleteResp{PositionOption: &streams.DeleteResp_Position_{Position: &streams.DeleteResp_Position{
+		CommitPosition: position, PreparePosition: position,
+	}}}, nil
+}
+
+// Tombstone ends a stream for good.
+func (svc *streamsService) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	opts := req.GetOptions()
+	r := &request{kind: kindTombstone, stream: string(opts.GetStreamIdentifier().GetStreamName())}
+	var err error
+	switch v := opts.GetExpectedStreamRevision().(type) {
+	case *streams.TombstoneReq_Options_Revision:
+		r.expect, err = exactRevision(v.Revision)
+	case *streams.TombstoneReq_Options_NoStream:
+		r.expect = expectNoStream
+	case *streams.TombstoneReq_Options_Any:
+		r.expect = expectAny
+	case *streams.TombstoneReq_Options_StreamExists:
+		r.expect = expectExists
+	default:
+		err = status.Error(codes.InvalidArgument, "tombstone without an expected revision")
+	}
+	if err != nil {
+		return nil, err
+	}
+	position, err := svc.remove(ctx, r, "Tombstone")
+	if err != nil {
+		return nil, err
+	}
+	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{Position: &streams.TombstoneResp_Position{
+		CommitPosition: position, PreparePosition: position,
+	}}}, nil
+}
+
+func (svc *streamsService) remove(ctx context.Context, r *request, operation string) (position uint64, err error) {
+	if err := checkStreamName(ctx, r.stream); err != nil {
+		return 0, err
+	}
+	if isMetastream(r.stream) {
+		return 0, status.Error(codes.InvalidArgument, "a metadata stream goes with its stream")
+	}
+	if svc.protected(r.stream) {
+		return 0, failAccessDenied(ctx, "this stream cannot be deleted")
+	}
+	res, err := svc.server.store.submit(ctx, r)
+	if err != nil {
+		return 0, failStore(ctx, r.stream, err)
+	}
+	switch res.outcome {
+	case outcomeDeleted:
+		return 0, failStreamDeleted(ctx, r.stream)
+	case outcomeWrongVersion:
+		return 0, failWrongVersion(ctx, operation, r.stream, r.expect, res.last)
+	}
+	return res.position, nil
+}

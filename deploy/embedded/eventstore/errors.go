@@ -1,0 +1,89 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// fail returns a status error and sets the trailers by which the official
+// clients tell errors apart.
+func fail(ctx context.Context, code codes.Code, message string, trailers ...string) error {
+	if len(trailers) > 0 {
+		md := metadata.MD{}
+		for i := 0; i < len(trailers); i += 2 {
+			md.Set(trailers[i], trailerValue(trailers[i+1]))
+		}
+		if err := grpc.SetTrailer(ctx, md); err != nil {
+			return status.Errorf(codes.Internal, "set trailers: %v", err)
+		}
+	}
+	return status.Error(code, message)
+}
+
+// trailerValue percent-encodes what HTTP/2 does not carry in a header.
+func trailerValue(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c > 0x7E || c == '%' {
+			out = fmt.Appendf(out, "%%%02X", c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+func failStreamDeleted(ctx context.Context, stream string) error {
+	return fail(ctx, codes.FailedPrecondition, fmt.Sprintf("Event stream '%s' is deleted.", trailerValue(stream)),
+		"exception", "stream-deleted", "stream-name", stream)
+}
+
+func failWrongVersion(ctx context.Context, operation, stream string, expect expectation, actual int64) error {
+	return fail(ctx, codes.FailedPrecondition,
+		fmt.Sprintf("%s failed due to WrongExpectedVersion. Stream: %s, Expected version: %d, Actual version: %d", operation, trailerValue(stream), expect, actual),
+		"exception", "wrong-expected-version", "stream-name", stream,
+		"expected-version", strconv.FormatInt(int64(expect), 10), "actual-version", strconv.FormatInt(actual, 10))
+}
+
+func failAccessDenied(ctx context.Context, why string) error {
+	return fail(ctx, codes.PermissionDenied, "Access Denied: "+why, "exception", "access-denied")
+}
+
+func failMaxAppend(ctx context.Context, limit int) error {
+	return fail(ctx, codes.InvalidArgument, fmt.Sprintf("Maximum Append Size of %d Exceeded.", limit),
+		"exception", "maximum-append-size-exceeded", "maximum-append-size", strconv.Itoa(limit))
+}
+
+func failMissingProperty(ctx context.Context, name string) error {
+	return fail(ctx, codes.InvalidArgument, fmt.Sprintf("Required Metadata Property '%s' is missing", name),
+		"exception", "missing-required-metadata-property", "required-metadata-properties", "type,content-type")
+}
+
+// failStore translates what the store returned.
+func failStore(ctx context.Context, stream string, err error) error {
+	switch {
+	case errors.Is(err, errStreamDeleted):
+		return failStreamDeleted(ctx, stream)
+	case errors.Is(err, errInvalidPosition):
+		return status.Error(codes.InvalidArgument, "Trying to read from an invalid position.")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return status.FromContextError(err).Err()
+	case errors.Is(err, ErrStopped):
+		return status.Error(codes.Unavailable, err.Error())
+	case errors.Is(err, ErrCorrupt):
+		return status.Error(codes.DataLoss, err.Error())
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return status.Error(codes.Internal, err.Error())
+}
+
+var errStopping = status.Error(codes.Unavailable, "server is shutting down")

@@ -1,0 +1,66 @@
+package eventstore
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"strconv"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+)
+
+// serverVersion is the EventStoreDB version whose semantics this node follows.
+// Clients require three integers.
+const serverVersion = "24.2.0"
+
+type featuresService struct {
+	serverfeatures.UnimplementedServerFeaturesServer
+}
+
+// GetSupportedMethods lists what this node implements and nothing else: clients
+// choose between ways of doing a thing by it.
+func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
+	const streamsService = "event_store.client.streams.streams"
+	resp := &serverfeatures.SupportedMethods{EventStoreServerVersion: serverVersion}
+	for _, m := range []string{"read", "append", "delete", "tombstone"} {
+		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m, ServiceName: streamsService})
+	}
+	resp.Methods = append(resp.Methods,
+		&serverfeatures.SupportedMethod{MethodName: "getsupportedmethods", ServiceName: "event_store.client.server_features.serverfeatures"},
+		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: "event_store.client.gossip.gossip"},
+	)
+	return resp, nil
+}
+
+type gossipService struct {
+	gossip.UnimplementedGossipServer
+	server *Server
+}
+
+// Read answers with the one member there is, so that discovery ends here.
+func (g *gossipService) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
+	host, port, err := net.SplitHostPort(g.server.Addr())
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
+		InstanceId:   structuredUUID(g.server.store.id),
+		TimeStamp:    ticks(g.server.cfg.Now()),
+		State:        gossip.MemberInfo_Leader,
+		IsAlive:      true,
+		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(n)},
+	}}}, nil
+}
+
+func structuredUUID(id [16]byte) *shared.UUID {
+	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
+		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:8])),
+		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
+	}}}
+}

@@ -1,0 +1,146 @@
+package eventstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+const (
+	metaPrefix        = "$$"
+	typeMetadata      = "$metadata"
+	typeTombstone     = "$streamDeleted"
+	allStream         = "$all"
+	truncateAll       = math.MaxInt64 // $tb of a softly deleted stream
+	contentTypeJSON   = "application/json"
+	contentTypeBinary = "application/octet-stream"
+)
+
+func isMetastream(stream string) bool { return strings.HasPrefix(stream, metaPrefix) }
+
+func originalOf(metastream string) string { return metastream[len(metaPrefix):] }
+
+// streamMeta is what reads honour of a stream's metadata.
+type streamMeta struct {
+	maxCount       int64 // events; 0 is no limit
+	maxAge         int64 // seconds; 0 is no limit
+	truncateBefore int64 // first revision that is shown
+}
+
+func (m streamMeta) softDeleted() bool { return m.truncateBefore == truncateAll }
+
+// parseMeta reads $maxCount, $maxAge and $tb. Metadata with a value that no
+// server would accept counts as empty, as in a real server; the event keeps the bytes.
+func parseMeta(data []byte) streamMeta {
+	var doc map[string]json.RawMessage // not a struct: its keys would match in any case
+	if json.Unmarshal(data, &doc) != nil {
+		return streamMeta{}
+	}
+	var m streamMeta
+	for _, f := range [...]struct {
+		key   string
+		least int64
+		to    *int64
+	}{{"$maxCount", 1, &m.maxCount}, {"$maxAge", 1, &m.maxAge}, {"$tb", 0, &m.truncateBefore}} {
+		raw, ok := doc[f.key]
+		if !ok {
+			continue
+		}
+		if json.Unmarshal(raw, f.to) != nil || string(raw) == "null" || *f.to < f.least {
+			return streamMeta{}
+		}
+	}
+	return m
+}
+
+var softDeleteMeta = []byte(`{"$tb":9223372036854775807}`)
+
+// undeleteMeta returns the metadata raw with $tb replaced; ok is false where
+// raw is no JSON object, and the stream then stays deleted.
+func undeleteMeta(raw []byte, truncateBefore int64) (data []byte, ok bool) {
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(raw, &doc) != nil || doc == nil {
+		return nil, false
+	}
+	doc["$tb"] = json.RawMessage(fmt.Sprint(truncateBefore))
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(doc) != nil {
+		return nil, false
+	}
+	return bytes.TrimRight(out.Bytes(), "\n"), true
+}
+
+// head is what the store knows of a stream without reading its events.
+type head struct {
+	last         int64 // newest revision, -1 for none
+	deleted      bool  // tombstoned
+	meta         streamMeta
+	metaPosition uint64 // newest event of the stream's metastream, 0 for none
+}
+
+var noHead = head{last: -1}
+
+const headSize = 1 + 1 + 5*8
+
+func (h head) encode() []byte {
+	dst := make([]byte, 0, headSize)
+	var flags byte
+	if h.deleted {
+		flags = 1
+	}
+	dst = append(dst, 1, flags)
+	for _, v := range [...]uint64{uint64(h.last), uint64(h.meta.maxCount), uint64(h.meta.maxAge), uint64(h.meta.truncateBefore), h.metaPosition} {
+		dst = binary.BigEndian.AppendUint64(dst, v)
+	}
+	return dst
+}
+
+func decodeHead(v []byte) (head, error) {
+	if len(v) != headSize || v[0] != 1 {
+		return head{}, fmt.Errorf("%w: stream head of %d bytes", ErrCorrupt, len(v))
+	}
+	n := func(i int) uint64 { return binary.BigEndian.Uint64(v[2+8*i:]) }
+	return head{
+		last:    int64(n(0)),
+		deleted: v[1]&1 != 0,
+		meta:    streamMeta{maxCount: int64(n(1)), maxAge: int64(n(2)), truncateBefore: int64(n(3))},
+
+		metaPosition: n(4),
+	}, nil
+}
+
+// firstVisible is the lowest revision that the metadata lets a reader see.
+// A metastream keeps one event, its newest.
+func (h head) firstVisible(stream string) int64 {
+	first := h.meta.truncateBefore
+	maxCount := h.meta.maxCount
+	if isMetastream(stream) {
+		maxCount = 1
+	}
+	if maxCount > 0 {
+		first = max(first, h.last-maxCount+1)
+	}
+	return max(first, 0)
+}
+
+// oldestVisible is the created time before which $maxAge hides an event.
+func (h head) oldestVisible(now time.Time) int64 {
+	if h.meta.maxAge == 0 {
+		return math.MinInt64
+	}
+	if h.meta.maxAge > now.Unix() {
+		return math.MinInt64
+	}
+	return ticks(now) - h.meta.maxAge*ticksPerSecond
+}
+
+const ticksPerSecond = int64(time.Second / 100)
+
+// ticks is t in units of 100 ns since the Unix epoch.
+func ticks(t time.Time) int64 { return t.UnixNano() / 100 }

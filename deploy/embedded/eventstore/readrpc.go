@@ -1,0 +1,250 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// reader serves one Read call: a read or a subscription, of a stream or of $all.
+type reader struct {
+	svc    *streamsService
+	ctx    context.Context
+	out    streams.Streams_ReadServer
+	page   *page
+	filter filter
+	back   bool
+}
+
+// Read serves reads and catch-up subscriptions. Links are not resolved: this
+// node has no projections that would write any.
+func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadServer) error {
+	opts := req.GetOptions()
+	if opts == nil {
+		return status.Error(codes.InvalidArgument, "read without options")
+	}
+	r := &reader{svc: svc, ctx: out.Context(), out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
+	_, stringIDs := opts.GetUuidOption().GetContent().(*streams.ReadReq_Options_UUIDOption_String_)
+	r.page = newPage(&encoder{stringIDs: stringIDs})
+
+	count, subscription := uint64(0), false
+	switch v := opts.GetCountOption().(type) {
+	case *streams.ReadReq_Options_Count:
+		count = v.Count
+	case *streams.ReadReq_Options_Subscription:
+		subscription = true
+	default:
+		return status.Error(codes.InvalidArgument, "read is neither counted nor a subscription")
+	}
+	if f := opts.GetFilter(); f != nil {
+		var err error
+		if r.filter, err = newFilter(f, subscription); err != nil {
+			return err
+		}
+	}
+	if subscription && r.back {
+		return status.Error(codes.InvalidArgument, "a subscription reads forwards")
+	}
+	switch v := opts.GetStreamOption().(type) {
+	case *streams.ReadReq_Options_Stream:
+		stream := string(v.Stream.GetStreamIdentifier().GetStreamName())
+		if r.filter.active {
+			return status.Error(codes.InvalidArgument, "only $all can be filtered")
+		}
+		if err := checkStreamName(r.ctx, stream); err != nil {
+			return err
+		}
+		if subscription {
+			return failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream))
+		}
+		return r.readStream(stream, v.Stream, count)
+	case *streams.ReadReq_Options_All:
+		if subscription {
+			return failStore(r.ctx, allStream, r.subscribeAll(v.All))
+		}
+		return r.readAll(v.All, count)
+	}
+	return status.Error(codes.InvalidArgument, "read names neither a stream nor $all")
+}
+
+// pause ends a reader whose client has gone or whose server stops.
+func (r *reader) pause() error {
+	select {
+	case <-r.ctx.Done():
+		return status.FromContextError(r.ctx.Err()).Err()
+	case <-r.svc.server.stopping:
+		return errStopping
+	case <-r.svc.server.store.failed:
+		return r.svc.server.store.failure()
+	default:
+		return nil
+	}
+}
+
+// sendPage sends what the page holds. It blocks while the client does not take it.
+func (r *reader) sendPage() error {
+	for _, f := range r.page.frames {
+		if err := r.out.SendMsg(f); err != nil {
+			return err
+		}
+	}
+	return r.pause()
+}
+
+func (r *reader) readStream(stream string, opts *streams.ReadReq_Options_StreamOptions, count uint64) error {
+	err := r.readStreamPages(stream, opts, count)
+	if errors.Is(err, errStreamNotFound) {
+		return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{StreamNotFound: &streams.ReadResp_StreamNotFound{
+			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
+		}}})
+	}
+	if err != nil {
+		return failStore(r.ctx, stream, err)
+	}
+	return nil
+}
+
+// readStreamPages shows the stream as it was when the read began, as far as
+// the revisions go; what is deleted meanwhile is no longer shown.
+func (r *reader) readStreamPages(stream string, opts *streams.ReadReq_Options_StreamOptions, count uint64) error {
+	from, to := uint64(0), uint64(math.MaxInt64)
+	switch v := opts.GetRevisionOption().(type) {
+	case *streams.ReadReq_Options_StreamOptions_Start:
+		if r.back {
+			to = 1
+		}
+	case *streams.ReadReq_Options_StreamOptions_End:
+		if !r.back {
+			from = math.MaxInt64
+		}
+	case *streams.ReadReq_Options_StreamOptions_Revision:
+		if r.back {
+			to = min(v.Revision, math.MaxInt64-1) + 1
+		} else {
+			from = min(v.Revision, math.MaxInt64)
+		}
+	default:
+		return status.Error(codes.InvalidArgument, "read without a revision")
+	}
+	for first := true; ; first = false {
+		r.page.reset()
+		more, err := r.streamPage(stream, &from, &to, count, first)
+		if err != nil {
+			if !first && errors.Is(err, errStreamNotFound) {
+				return nil
+			}
+			return err
+		}
+		count -= uint64(r.page.events)
+		if err := r.sendPage(); err != nil {
+			return err
+		}
+		if !more || count == 0 {
+			return nil
+		}
+	}
+}
+
+// streamPage reads one page from the newest view and moves the range past it.
+func (r *reader) streamPage(stream string, from, to *uint64, limit uint64, first bool) (more bool, err error) {
+	v := r.svc.server.store.acquire()
+	defer func() { err = errors.Join(err, v.release()) }()
+	sr, err := v.streamRange(stream, r.svc.server.cfg.Now())
+	if err != nil {
+		return false, err
+	}
+	if first {
+		*to = min(*to, uint64(sr.head.last+1))
+	}
+	next, more, err := v.streamPage(r.page, stream, sr, *from, *to, limit, r.back)
+	if r.back {
+		*to = next
+	} else {
+		*from = next
+	}
+	return more, err
+}
+
+// readAll reads $all as it was when the read began.
+func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64) error {
+	v := r.svc.server.store.acquire()
+	from, to := uint64(0), v.end
+	var err error
+	switch o := opts.GetAllOption().(type) {
+	case *streams.ReadReq_Options_AllOptions_Start:
+		if r.back {
+			to = 0
+		}
+	case *streams.ReadReq_Options_AllOptions_End:
+		if !r.back {
+			from = v.end
+		}
+	case *streams.ReadReq_Options_AllOptions_Position:
+		commit, prepare := o.Position.GetCommitPosition(), o.Position.GetPreparePosition()
+		if err = v.checkPosition(commit, prepare); err != nil {
+			break
+		}
+		// Forwards includes the position, backwards excludes it.
+		if r.back {
+			to = min(to, commit)
+		} else {
+			from = commit
+		}
+	default:
+		err = status.Error(codes.InvalidArgument, "read without a position")
+	}
+	if err := errors.Join(err, v.release()); err != nil {
+		return failStore(r.ctx, allStream, err)
+	}
+	for more := true; more && count > 0; {
+		r.page.reset()
+		if more, err = r.allPage(&from, &to, count); err != nil {
+			return failStore(r.ctx, allStream, err)
+		}
+		count -= uint64(r.page.events)
+		if err := r.sendPage(); err != nil {
+			return failStore(r.ctx, allStream, err)
+		}
+	}
+	return nil
+}
+
+// checkPosition refuses what no event and no checkpoint of this node can have named.
+func (v *view) checkPosition(commit, prepare uint64) error {
+	if prepare > commit {
+		return errInvalidPosition
+	}
+	ok, err := v.isPosition(commit)
+	if err == nil && !ok {
+		err = errInvalidPosition
+	}
+	return err
+}
+
+// allPage reads one page of $all and moves the range past it.
+func (r *reader) allPage(from, to *uint64, limit uint64) (more bool, err error) {
+	v := r.svc.server.store.acquire()
+	defer func() { err = errors.Join(err, v.release()) }()
+	err = v.scanAll(*from, *to, r.back, func(position uint64, rec *record) bool {
+		if r.page.full() || uint64(r.page.events) >= limit {
+			more = true
+			return false
+		}
+		r.page.considered++
+		if r.back {
+			*to = position
+		} else {
+			*from = position + 1
+		}
+		if r.filter.match(rec) {
+			r.page.addEvent(position, rec)
+		}
+		return true
+	})
+	return more, err
+}

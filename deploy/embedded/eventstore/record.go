@@ -1,0 +1,109 @@
+package eventstore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+)
+
+// Flags of a stored event.
+const (
+	flagJSON      = 1 << 0 // content type application/json, otherwise application/octet-stream
+	flagTombstone = 1 << 1 // the event that ends a stream for good
+)
+
+// tombstoneRevision is the revision of a tombstone, as a real server's.
+const tombstoneRevision = math.MaxInt64
+
+const recordVersion = 1
+
+// record is one stored event. Decoded records alias the buffer they came from.
+//
+//	version[1] flags[1] id[16] created[8] revision[8]
+//	uvarint‖stream  uvarint‖type  uvarint‖custom metadata  uvarint‖data
+//	crc32c[4] over position[8] and everything before it
+type record struct {
+	flags    byte
+	id       [16]byte
+	created  int64 // 100 ns ticks since the Unix epoch
+	revision uint64
+	stream   []byte
+	typ      []byte
+	meta     []byte
+	data     []byte
+}
+
+const recordFixed = 1 + 1 + 16 + 8 + 8 + 4
+
+func uvarintLen(n int) int {
+	size := 1
+	for v := uint64(n); v >= 0x80; v >>= 7 {
+		size++
+	}
+	return size
+}
+
+func (r *record) size() int {
+	n := recordFixed
+	for _, f := range [...]int{len(r.stream), len(r.typ), len(r.meta), len(r.data)} {
+		n += uvarintLen(f) + f
+	}
+	return n
+}
+
+// logSize is how far an event of n stored bytes moves the next position: the
+// record with a length before and after it, as in a real server's log.
+func logSize(n int) uint64 { return uint64(n) + 8 }
+
+// put writes the record to dst, which is exactly size() long.
+func (r *record) put(dst []byte, position uint64) {
+	b := dst[:0]
+	b = append(b, recordVersion, r.flags)
+	b = append(b, r.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.created))
+	b = binary.BigEndian.AppendUint64(b, r.revision)
+	for _, f := range [...][]byte{r.stream, r.typ, r.meta, r.data} {
+		b = binary.AppendUvarint(b, uint64(len(f)))
+		b = append(b, f...)
+	}
+	binary.BigEndian.AppendUint32(b, recordChecksum(position, b))
+}
+
+func recordChecksum(position uint64, body []byte) uint32 {
+	var p [8]byte
+	binary.BigEndian.PutUint64(p[:], position)
+	return crc32.Update(crc32.Checksum(p[:], castagnoli), castagnoli, body)
+}
+
+// decodeRecord checks the checksum and returns the record stored at position.
+func decodeRecord(position uint64, v []byte) (record, error) {
+	var r record
+	if len(v) < recordFixed+4 {
+		return r, fmt.Errorf("%w: event at position %d has %d bytes", ErrCorrupt, position, len(v))
+	}
+	body := v[:len(v)-4]
+	if recordChecksum(position, body) != binary.BigEndian.Uint32(v[len(body):]) {
+		return r, fmt.Errorf("%w: checksum of the event at position %d", ErrCorrupt, position)
+	}
+	if body[0] != recordVersion {
+		return r, fmt.Errorf("%w: event at position %d has record version %d", ErrFormat, position, body[0])
+	}
+	r.flags = body[1]
+	copy(r.id[:], body[2:])
+	r.created = int64(binary.BigEndian.Uint64(body[18:]))
+	r.revision = binary.BigEndian.Uint64(body[26:])
+	rest := body[34:]
+	for _, f := range [...]*[]byte{&r.stream, &r.typ, &r.meta, &r.data} {
+		n, w := binary.Uvarint(rest)
+		if w <= 0 || n > uint64(len(rest)-w) {
+			return r, fmt.Errorf("%w: event at position %d ends early", ErrCorrupt, position)
+		}
+		*f = rest[w : w+int(n)]
+		rest = rest[w+int(n):]
+	}
+	if len(rest) != 0 {
+		return r, fmt.Errorf("%w: event at position %d has %d bytes too many", ErrCorrupt, position, len(rest))
+	}
+	return r, nil
+}

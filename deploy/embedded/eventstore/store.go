@@ -1,0 +1,488 @@
+package eventstore
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrExists is returned by create for a directory that is not empty.
+	ErrExists = errors.New("directory already holds a store or other files")
+	// ErrMissing is returned by open for a directory without a store.
+	ErrMissing = errors.New("no event store in this directory")
+	// ErrLocked says that another process, or another server of this one, has the directory open.
+	ErrLocked = errors.New("event store directory is in use by another process")
+	// ErrFormat says that the files were written by another version of this program.
+	ErrFormat = errors.New("unsupported on-disk format")
+	// ErrCorrupt says that the files contradict themselves. Nothing is skipped or repaired.
+	ErrCorrupt = errors.New("event store is corrupt")
+	// ErrStopped is returned after Stop, or after the store failed.
+	ErrStopped = errors.New("event store has stopped")
+)
+
+const (
+	dbDir       = "db"
+	dbDirUnborn = "db.creating"
+)
+
+type storeOptions struct {
+	fs           vfs.FS
+	logger       *slog.Logger
+	now          func() time.Time
+	cacheBytes   int64
+	uncompressed bool
+}
+
+// store is the storage below the protocol: one writer goroutine, any number of readers.
+type store struct {
+	db     *pebble.DB
+	lock   *pebble.Lock
+	id     [16]byte
+	logger *slog.Logger
+	now    func() time.Time
+
+	queue   chan *request
+	closing chan struct{} // closed by close: the writer drains and ends
+	done    chan struct{} // closed when the writer has ended; err is set before
+
+	closeOnce sync.Once
+	closeErr  error
+
+	failOnce sync.Once
+	failed   chan struct{} // closed at the first fatal error
+	err      error         // the fatal error; written before failed is closed
+
+	// mu guards current. A view is acquired under mu, so that it cannot be
+	// released for good between being read and being counted.
+	mu      sync.RWMutex
+	current *view
+}
+
+// view is a durable state of the store: everything in it has been fsynced,
+// because its snapshot was taken after its last group was applied and before
+// the next, and it was published after that group's fsync.
+type view struct {
+	snap       *pebble.Snapshot
+	end        uint64 // position after the last event
+	events     uint64
+	refs       atomic.Int64
+	superseded chan struct{} // closed when a newer view is published
+}
+
+func newView(db *pebble.DB, end, events uint64) *view {
+	v := &view{snap: db.NewSnapshot(), end: end, events: events, superseded: make(chan struct{})}
+	v.refs.Store(1)
+	return v
+}
+
+func (v *view) release() error {
+	if v.refs.Add(-1) > 0 {
+		return nil
+	}
+	return v.snap.Close()
+}
+
+// acquire returns the newest durable view; the caller releases it, soon.
+func (s *store) acquire() *view {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	s.current.refs.Add(1)
+	return s.current
+}
+
+func (s *store) publish(v *view) error {
+	s.mu.Lock()
+	old := s.current
+	s.current = v
+	s.mu.Unlock()
+	if old == nil {
+		return nil
+	}
+	close(old.superseded)
+	return old.release()
+}
+
+// fail stops the store: the writer ends, every later call gets the error.
+func (s *store) fail(err error) {
+	s.failOnce.Do(func() {
+		s.err = err
+		close(s.failed)
+		s.logger.Error("event store failed and has stopped", "error", err)
+	})
+}
+
+func (s *store) failure() error {
+	select {
+	case <-s.failed:
+		return fmt.Errorf("%w: %w", ErrStopped, s.err)
+	default:
+		return nil
+	}
+}
+
+// pebbleLogger sends Pebble's messages to slog. Fatalf must not return: Pebble's
+// state is undefined then, and the process has to go down with it.
+type pebbleLogger struct{ *slog.Logger }
+
+func (l pebbleLogger) Infof(format string, args ...any) {}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	panic(fatalError{fmt.Errorf("pebble: "+format, args...)})
+}
+
+type fatalError struct{ error }
+
+func (f fatalError) Unwrap() error { return f.error }
+
+func pebbleOptions(o storeOptions, onBackgroundError func(error)) *pebble.Options {
+	opts := &pebble.Options{
+		FS:                          o.fs,
+		FormatMajorVersion:          pebble.FormatNewest, // WAL sync chunks: a torn tail and corruption can be told apart
+		CacheSize:                   o.cacheBytes,
+		MemTableSize:                32 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		MaxOpenFiles:                1000,
+		Logger:                      pebbleLogger{o.logger},
+		EventListener: &pebble.EventListener{
+			BackgroundError: onBackgroundError,
+		},
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // heads of streams that do not exist yet
+		opts.Levels[i].BlockSize = 16 << 10
+	}
+	if o.uncompressed {
+		opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	}
+	return opts
+}
+
+func lockDirectory(fs vfs.FS, dir string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, fs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	return lock, nil
+}
+
+// createStore makes an empty store in dir, which is missing or empty. The store
+// appears by one rename, so a crash leaves either none or a whole one.
+func createStore(dir string, o storeOptions) error {
+	if err := o.fs.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create event store: %w", err)
+	}
+	lock, err := lockDirectory(o.fs, dir)
+	if err != nil {
+		return fmt.Errorf("create event store: %w", err)
+	}
+	err = createLocked(dir, o)
+	if err := errors.Join(err, lock.Close()); err != nil {
+		return fmt.Errorf("create event store: %w", err)
+	}
+	return nil
+}
+
+func createLocked(dir string, o storeOptions) error {
+	entries, err := o.fs.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range entries {
+		if name != "LOCK" && name != dbDirUnborn {
+			return fmt.Errorf("%w: %s", ErrExists, name)
+		}
+	}
+	unborn := o.fs.PathJoin(dir, dbDirUnborn)
+	if err := o.fs.RemoveAll(unborn); err != nil {
+		return err
+	}
+	opts := pebbleOptions(o, nil)
+	opts.ErrorIfExists = true
+	db, err := pebble.Open(unborn, opts)
+	if err != nil {
+		return err
+	}
+	f := formatRecord{version: formatVersion}
+	if _, err := rand.Read(f.id[:]); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	f.id[6], f.id[8] = f.id[6]&0x0f|0x40, f.id[8]&0x3f|0x80
+	b := db.NewBatch()
+	err = errors.Join(
+		b.Set(keyFormat, f.encode(), nil),
+		b.Set(keyChecked, checkedMark{next: firstPosition}.encode(), nil),
+	)
+	if err == nil {
+		err = b.Commit(pebble.Sync)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	if err := o.fs.Rename(unborn, o.fs.PathJoin(dir, dbDir)); err != nil {
+		return err
+	}
+	return syncDir(o.fs, dir)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// storeExists tells whether dir holds a store that createStore has finished.
+func storeExists(dir string, fs vfs.FS) (bool, error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		if _, statErr := fs.Stat(dir); statErr != nil {
+			return false, nil // not there at all; create says what is wrong with the path
+		}
+		return false, err
+	}
+	for _, n := range names {
+		if n == dbDir {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// openStore opens the store in dir, verifies what must hold after any crash,
+// and starts the writer.
+func openStore(dir string, o storeOptions) (_ *store, err error) {
+	ok, err := storeExists(dir, o.fs)
+	if err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("open event store: %w", ErrMissing)
+	}
+	lock, err := lockDirectory(o.fs, dir)
+	if err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	s := &store{
+		lock: lock, logger: o.logger, now: o.now,
+		queue:   make(chan *request, 1024),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+		failed:  make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			if s.db != nil {
+				err = errors.Join(err, s.db.Close())
+			}
+			err = fmt.Errorf("open event store: %w", errors.Join(err, lock.Close()))
+		}
+	}()
+	opts := pebbleOptions(o, func(err error) {
+		if !errors.Is(err, pebble.ErrCancelledCompaction) {
+			s.fail(fmt.Errorf("background write: %w", err))
+		}
+	})
+	opts.ErrorIfNotExists = true
+	if s.db, err = openPebble(o.fs.PathJoin(dir, dbDir), opts); err != nil {
+		return nil, err
+	}
+	tail, err := verify(s.db)
+	if err != nil {
+		return nil, err
+	}
+	s.id = tail.format.id
+	if err := s.publish(newView(s.db, tail.next, tail.total)); err != nil {
+		return nil, err
+	}
+	w := newWriter(s, tail)
+	go w.run()
+	return s, nil
+}
+
+// openPebble turns Pebble's fatal errors during recovery into errors.
+func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if f, ok := recover().(fatalError); ok {
+			db, err = nil, f
+		}
+	}()
+	db, err = pebble.Open(dir, opts)
+	if err != nil && pebble.IsCorruptionError(err) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return db, err
+}
+
+// tail is where the log ends.
+type tail struct {
+	format  formatRecord
+	commit  uint64 // number of the last commit
+	next    uint64 // position of the next event
+	total   uint64
+	created int64 // time of the last event
+}
+
+// verify checks the format, that the commit counter is dense and chains from
+// the last verified mark, and that the log ends where the counter says. It then
+// moves the mark: what it covers is in checksummed tables by now.
+func verify(db *pebble.DB) (tail, error) {
+	var t tail
+	v, err := getCopy(db, keyFormat)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return t, fmt.Errorf("%w: no format record", ErrCorrupt)
+	} else if err != nil {
+		return t, err
+	}
+	if t.format, err = decodeFormat(v); err != nil {
+		return t, err
+	}
+	if v, err = getCopy(db, keyChecked); err != nil {
+		return t, fmt.Errorf("%w: checked mark: %w", ErrCorrupt, err)
+	}
+	mark, err := decodeChecked(v)
+	if err != nil {
+		return t, err
+	}
+	t.commit, t.next, t.total = mark.commit, mark.next, mark.total
+	if err := verifyCommits(db, &t); err != nil {
+		return t, err
+	}
+	if err := verifyLastEvent(db, &t); err != nil {
+		return t, err
+	}
+	if t.commit == mark.commit {
+		return t, nil
+	}
+	b := db.NewBatch()
+	err = errors.Join(
+		b.DeleteRange([]byte{prefixCommit}, commitKey(t.commit+1), nil),
+		b.Set(keyChecked, checkedMark{commit: t.commit, next: t.next, total: t.total}.encode(), nil),
+	)
+	if err == nil {
+		err = b.Commit(pebble.Sync)
+	}
+	if err != nil {
+		return t, fmt.Errorf("move checked mark: %w", err)
+	}
+	return t, nil
+}
+
+func verifyCommits(db *pebble.DB, t *tail) (err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for it.First(); it.Valid(); it.Next() {
+		if len(it.Key()) != 9 {
+			return fmt.Errorf("%w: commit key of %d bytes", ErrCorrupt, len(it.Key()))
+		}
+		n := binary.BigEndian.Uint64(it.Key()[1:])
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		c, err := decodeCommit(v)
+		if err != nil {
+			return err
+		}
+		switch {
+		case n != t.commit+1:
+			return fmt.Errorf("%w: commit %d follows commit %d", ErrCorrupt, n, t.commit)
+		case c.first != t.next:
+			return fmt.Errorf("%w: commit %d begins at position %d, the one before ended at %d", ErrCorrupt, n, c.first, t.next)
+		case c.total != t.total+uint64(c.events) || c.events == 0 || c.next <= c.first:
+			return fmt.Errorf("%w: commit %d miscounts its events", ErrCorrupt, n)
+		}
+		t.commit, t.next, t.total = n, c.next, c.total
+	}
+	return it.Error()
+}
+
+func verifyLastEvent(db *pebble.DB, t *tail) (err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !it.Last() {
+		if err := it.Error(); err != nil {
+			return err
+		}
+		if t.total != 0 {
+			return fmt.Errorf("%w: %d events counted, none found", ErrCorrupt, t.total)
+		}
+		return nil
+	}
+	position, err := positionOf(it.Key())
+	if err != nil {
+		return err
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	r, err := decodeRecord(position, v)
+	if err != nil {
+		return err
+	}
+	if end := position + logSize(len(v)); end != t.next {
+		return fmt.Errorf("%w: the last event ends at position %d, the commit counter at %d", ErrCorrupt, end, t.next)
+	}
+	t.created = r.created
+	return nil
+}
+
+// close drains the writer and closes the files. A failed store's files are
+// closed too; its error is returned.
+func (s *store) close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		<-s.done
+		s.mu.Lock()
+		v := s.current
+		s.mu.Unlock()
+		err := errors.Join(s.failure(), v.release(), closePebble(s.db), s.lock.Close())
+		if err != nil {
+			s.closeErr = fmt.Errorf("close event store: %w", err)
+		}
+	})
+	return s.closeErr
+}
+
+func closePebble(db *pebble.DB) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("close pebble: %v", r)
+		}
+	}()
+	return db.Close()
+}
+
+func getCopy(r pebble.Reader, key []byte) ([]byte, error) {
+	v, closer, err := r.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	v = bytes.Clone(v)
+	return v, closer.Close()
+}

@@ -1,0 +1,182 @@
+package eventstore
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // registers the codec that wireCodec falls back to
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Events are encoded straight from the stored bytes into the wire form of
+// ReadResp: no message structs, no metadata maps. wire_test.go holds the
+// encoder against the generated code.
+//
+// Field numbers are those of streams.proto and shared.proto.
+
+// wireCodec passes frames through and leaves every other message to protobuf.
+type wireCodec struct{ encoding.CodecV2 }
+
+func newWireCodec() encoding.CodecV2 { return wireCodec{encoding.GetCodecV2("proto")} }
+
+func (c wireCodec) Marshal(v any) (mem.BufferSlice, error) {
+	if f, ok := v.(frame); ok {
+		return mem.BufferSlice{mem.SliceBuffer(f)}, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
+
+// encoder encodes responses for one request.
+type encoder struct {
+	stringIDs bool // ids as text, otherwise as two signed halves
+}
+
+func tagLen(size int) int { return 1 + protowire.SizeBytes(size) } // every field number here is below 16
+
+func appendBytesField(dst []byte, field protowire.Number, b []byte) []byte {
+	dst = protowire.AppendTag(dst, field, protowire.BytesType)
+	return protowire.AppendBytes(dst, b)
+}
+
+func appendStringField(dst []byte, field protowire.Number, s string) []byte {
+	dst = protowire.AppendTag(dst, field, protowire.BytesType)
+	return protowire.AppendString(dst, s)
+}
+
+func appendVarintField(dst []byte, field protowire.Number, v uint64) []byte {
+	dst = protowire.AppendTag(dst, field, protowire.VarintType)
+	return protowire.AppendVarint(dst, v)
+}
+
+func appendMessageHeader(dst []byte, field protowire.Number, size int) []byte {
+	dst = protowire.AppendTag(dst, field, protowire.BytesType)
+	return protowire.AppendVarint(dst, uint64(size))
+}
+
+// eventSizes are the lengths of the nested messages of one event.
+type eventSizes struct {
+	structured, id, streamID         int
+	typeEntry, ctEntry, createdEntry int
+	recorded, readEvent              int
+	contentType                      string
+	created                          [20]byte
+	createdLen                       int
+}
+
+const (
+	metaKeyType        = "type"
+	metaKeyContentType = "content-type"
+	metaKeyCreated     = "created"
+)
+
+func entrySize(key string, value int) int { return tagLen(len(key)) + tagLen(value) }
+
+func varintFieldSize(v uint64) int {
+	if v == 0 {
+		return 0 // proto3 leaves out a plain zero
+	}
+	return 1 + protowire.SizeVarint(v)
+}
+
+func bytesFieldSize(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return tagLen(n)
+}
+
+func (e *encoder) sizes(s *eventSizes, position uint64, r *record) {
+	if e.stringIDs {
+		s.id = tagLen(36)
+	} else {
+		s.structured = varintFieldSize(binary.BigEndian.Uint64(r.id[:8])) + varintFieldSize(binary.BigEndian.Uint64(r.id[8:]))
+		s.id = tagLen(s.structured)
+	}
+	s.streamID = bytesFieldSize(len(r.stream))
+	s.contentType = contentTypeBinary
+	if r.flags&flagJSON != 0 {
+		s.contentType = contentTypeJSON
+	}
+	s.createdLen = len(strconv.AppendInt(s.created[:0], r.created, 10))
+	s.typeEntry = entrySize(metaKeyType, len(r.typ))
+	s.ctEntry = entrySize(metaKeyContentType, len(s.contentType))
+	s.createdEntry = entrySize(metaKeyCreated, s.createdLen)
+	s.recorded = tagLen(s.id) + tagLen(s.streamID) +
+		varintFieldSize(r.revision) + 2*varintFieldSize(position) +
+		tagLen(s.typeEntry) + tagLen(s.ctEntry) + tagLen(s.createdEntry) +
+		bytesFieldSize(len(r.meta)) + bytesFieldSize(len(r.data))
+	s.readEvent = tagLen(s.recorded) + 1 + protowire.SizeVarint(position)
+}
+
+// eventSize is the length of what event appends.
+func (e *encoder) eventSize(position uint64, r *record) int {
+	var s eventSizes
+	e.sizes(&s, position, r)
+	return tagLen(s.readEvent)
+}
+
+// event appends ReadResp{event: ReadEvent{event: r, commit_position}} to dst.
+func (e *encoder) event(dst []byte, position uint64, r *record) []byte {
+	var s eventSizes
+	e.sizes(&s, position, r)
+	dst = appendMessageHeader(dst, 1, s.readEvent)
+	dst = appendMessageHeader(dst, 1, s.recorded)
+	dst = appendMessageHeader(dst, 1, s.id)
+	if e.stringIDs {
+		dst = appendStringField(dst, 2, formatUUID(r.id))
+	} else {
+		dst = appendMessageHeader(dst, 1, s.structured)
+		if v := binary.BigEndian.Uint64(r.id[:8]); v != 0 {
+			dst = appendVarintField(dst, 1, v)
+		}
+		if v := binary.BigEndian.Uint64(r.id[8:]); v != 0 {
+			dst = appendVarintField(dst, 2, v)
+		}
+	}
+	dst = appendMessageHeader(dst, 2, s.streamID)
+	if len(r.stream) > 0 {
+		dst = appendBytesField(dst, 3, r.stream)
+	}
+	if r.revision != 0 {
+		dst = appendVarintField(dst, 3, r.revision)
+	}
+	if position != 0 {
+		dst = appendVarintField(dst, 4, position)
+		dst = appendVarintField(dst, 5, position)
+	}
+	dst = appendMessageHeader(dst, 6, s.typeEntry)
+	dst = appendStringField(dst, 1, metaKeyType)
+	dst = appendBytesField(dst, 2, r.typ)
+	dst = appendMessageHeader(dst, 6, s.ctEntry)
+	dst = appendStringField(dst, 1, metaKeyContentType)
+	dst = appendStringField(dst, 2, s.contentType)
+	dst = appendMessageHeader(dst, 6, s.createdEntry)
+	dst = appendStringField(dst, 1, metaKeyCreated)
+	dst = appendBytesField(dst, 2, s.created[:s.createdLen])
+	if len(r.meta) > 0 {
+		dst = appendBytesField(dst, 7, r.meta)
+	}
+	if len(r.data) > 0 {
+		dst = appendBytesField(dst, 8, r.data)
+	}
+	return appendVarintField(dst, 3, position)
+}
+
+// checkpoint appends ReadResp{checkpoint} to dst.
+func (e *encoder) checkpoint(dst []byte, position uint64) []byte {
+	dst = appendMessageHeader(dst, 3, 2*varintFieldSize(position))
+	if position != 0 {
+		dst = appendVarintField(dst, 1, position)
+		dst = appendVarintField(dst, 2, position)
+	}
+	return dst
+}
+
+const maxCheckpointSize = 2 + 2*11
+
+func formatUUID(id [16]byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:])
+}

@@ -1,0 +1,386 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Bounds of one group, that is of what one fsync makes durable.
+const (
+	groupRequests = 1024
+	groupBytes    = 8 << 20
+)
+
+type requestKind int
+
+const (
+	kindAppend requestKind = iota
+	kindDelete
+	kindTombstone
+)
+
+// proposal is an event as a client sent it.
+type proposal struct {
+	id   [16]byte
+	json bool
+	typ  string
+	meta []byte
+	data []byte
+}
+
+// request is one append, delete or tombstone on its way through the writer.
+type request struct {
+	kind   requestKind
+	stream string
+	expect expectation
+	events []proposal
+
+	result result
+	done   chan struct{} // closed once result is set
+}
+
+type outcome int
+
+const (
+	outcomeWritten outcome = iota // also for an idempotent repetition
+	outcomeWrongVersion
+	outcomeDeleted
+)
+
+type result struct {
+	outcome     outcome
+	last        int64  // written: revision of the request's last event; wrong version: of the stream; -1 for none
+	position    uint64 // of the request's last event
+	hasPosition bool
+	err         error // the outcome is unknown
+}
+
+// group is what one fsync makes durable, and who waits for it.
+type group struct {
+	batch    *pebble.Batch
+	requests []*request
+	written  []*streamState
+	first    uint64
+	events   uint32
+	view     *view
+}
+
+// writer decides and numbers every write. All fields belong to its goroutine.
+//
+// While the fsync of one group is under way the next is decided and encoded in
+// memory, and applied when that fsync has ended: so appends share fsyncs, an
+// answer never depends on anything that is not durable, and each view's
+// snapshot holds whole groups only.
+type writer struct {
+	s       *store
+	streams *streamCache
+
+	next    uint64 // position of the next event
+	commit  uint64 // number of the last group applied
+	total   uint64 // events, the group under construction included
+	created int64  // newest event's time; never goes back
+
+	building *group
+	syncing  chan *group // to the syncer, at most one at a time
+	synced   chan error  // from the syncer
+	inFlight bool
+}
+
+func newWriter(s *store, t tail) *writer {
+	return &writer{
+		s: s, streams: newStreamCache(s.db),
+		next: t.next, commit: t.commit, total: t.total, created: t.created,
+		syncing: make(chan *group, 1), synced: make(chan error, 1),
+	}
+}
+
+// submit hands a request to the writer and waits for its answer. An error
+// means that the outcome is unknown, except ErrStopped before anything was queued.
+func (s *store) submit(ctx context.Context, r *request) (result, error) {
+	if err := s.failure(); err != nil {
+		return result{}, err
+	}
+	r.done = make(chan struct{})
+	select {
+	case s.queue <- r:
+	case <-ctx.Done():
+		return result{}, ctx.Err()
+	case <-s.done:
+		return result{}, s.stopped()
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return result{}, ctx.Err()
+	case <-s.done:
+		select {
+		case <-r.done: // answered just before the writer ended
+		default:
+			return result{}, s.stopped()
+		}
+	}
+	return r.result, r.result.err
+}
+
+func (s *store) stopped() error {
+	if err := s.failure(); err != nil {
+		return err
+	}
+	return ErrStopped
+}
+
+func (w *writer) run() {
+	syncerDone := make(chan struct{})
+	go func() {
+		defer close(syncerDone)
+		for g := range w.syncing {
+			w.synced <- w.s.finish(g)
+		}
+	}()
+	w.startGroup()
+	err := w.loop()
+	close(w.syncing)
+	<-syncerDone
+	if err != nil {
+		w.s.fail(err)
+		answer(w.building.requests, w.s.failure())
+	}
+	if w.building.batch != nil {
+		_ = w.building.batch.Close() // never committed; nothing to lose
+	}
+	close(w.s.done)
+}
+
+func (w *writer) startGroup() {
+	w.building = &group{batch: w.s.db.NewBatch(), first: w.next}
+}
+
+func (w *writer) loop() error {
+	closing := w.s.closing
+	for {
+		if !w.inFlight && len(w.building.requests) > 0 {
+			// One look at the queue first: callers that the last group answered
+			// are on their way back, and share this fsync if they are here.
+			if err := w.takeQueued(); err != nil {
+				return err
+			}
+			if err := w.flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		if closing == nil && !w.inFlight && len(w.building.requests) == 0 {
+			if err := w.takeQueued(); err != nil {
+				return err
+			}
+			if len(w.building.requests) == 0 {
+				return nil
+			}
+			continue
+		}
+		queue := w.s.queue
+		if w.full() {
+			queue = nil
+		}
+		select {
+		case r := <-queue:
+			if err := w.take(r); err != nil {
+				return err
+			}
+		case err := <-w.synced:
+			w.inFlight = false
+			if err != nil {
+				return err
+			}
+		case <-w.s.failed:
+			return w.s.err
+		case <-closing:
+			closing = nil
+		}
+	}
+}
+
+func (w *writer) full() bool {
+	return len(w.building.requests) >= groupRequests || w.building.batch.Len() >= groupBytes
+}
+
+func (w *writer) takeQueued() error {
+	for !w.full() {
+		select {
+		case r := <-w.s.queue:
+			if err := w.take(r); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// take decides one request. Its answer waits for the group, also where it
+// writes nothing: what it was decided on may not be durable yet.
+func (w *writer) take(r *request) error {
+	w.building.requests = append(w.building.requests, r)
+	if err := w.decide(r); err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	return nil
+}
+
+// flush applies the group and hands it to the syncer. The caller has seen that
+// no other group is in flight.
+func (w *writer) flush() error {
+	g := w.building
+	if g.batch.Empty() {
+		answer(g.requests, nil)
+		g.requests = nil
+		return nil
+	}
+	w.commit++
+	c := commitRecord{first: g.first, next: w.next, events: g.events, total: w.total}
+	if err := g.batch.Set(commitKey(w.commit), c.encode(), nil); err != nil {
+		return err
+	}
+	for _, st := range g.written {
+		if err := g.batch.Set(headKey(st.name), st.head.encode(), nil); err != nil {
+			return err
+		}
+	}
+	if err := applyNoSyncWait(w.s.db, g.batch); err != nil {
+		return err
+	}
+	g.view = newView(w.s.db, w.next, w.total)
+	w.streams.settle(g.written)
+	w.startGroup()
+	w.inFlight = true
+	w.syncing <- g
+	return nil
+}
+
+// applyNoSyncWait makes the batch visible to this process and begins its fsync.
+func applyNoSyncWait(db *pebble.DB, b *pebble.Batch) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			f, ok := r.(fatalError)
+			if !ok {
+				panic(r)
+			}
+			err = fmt.Errorf("write ahead log: %w", f)
+		}
+	}()
+	return db.ApplyNoSyncWait(b, pebble.Sync)
+}
+
+// finish waits for the group's fsync, shows the group and answers it. A failed
+// fsync is never retried: the kernel may have dropped the pages.
+func (s *store) finish(g *group) error {
+	err := g.batch.SyncWait()
+	if err == nil {
+		err = s.failure() // nothing is acknowledged after a failure elsewhere
+	}
+	if err != nil {
+		err = fmt.Errorf("fsync of the write ahead log: %w", err)
+		s.fail(err)
+		answer(g.requests, s.failure())
+		return errors.Join(err, g.view.release())
+	}
+	if err := s.publish(g.view); err != nil {
+		err = fmt.Errorf("publish durable view: %w", err)
+		s.fail(err)
+		answer(g.requests, s.failure())
+		return err
+	}
+	answer(g.requests, nil)
+	return g.batch.Close()
+}
+
+func answer(requests []*request, err error) {
+	for _, r := range requests {
+		if err != nil {
+			r.result = result{err: err}
+		}
+		close(r.done)
+	}
+}
+
+// write numbers one event and adds it to the group under construction.
+func (w *writer) write(st *streamState, p proposal, flags byte) (position uint64, err error) {
+	position = w.next
+	revision := uint64(st.last + 1)
+	if p.json {
+		flags |= flagJSON
+	}
+	if flags&flagTombstone != 0 {
+		revision = tombstoneRevision
+	}
+	w.created = max(w.created, ticks(w.s.now()))
+	rec := record{
+		flags: flags, id: p.id, created: w.created, revision: revision,
+		stream: []byte(st.name), typ: []byte(p.typ), meta: p.meta, data: p.data,
+	}
+	b := w.building.batch
+	n := rec.size()
+	op := b.SetDeferred(9, n)
+	appendEventKey(op.Key[:0], position)
+	rec.put(op.Value, position)
+	if err := op.Finish(); err != nil {
+		return 0, err
+	}
+	prefix := indexPrefix(st.name)
+	op = b.SetDeferred(len(prefix)+8, indexEntrySize)
+	copy(op.Key, indexKey(prefix, revision))
+	indexEntry{position: position, id: p.id, created: w.created}.put(op.Value)
+	if err := op.Finish(); err != nil {
+		return 0, err
+	}
+	if flags&flagTombstone != 0 {
+		st.deleted = true
+	} else {
+		st.push(eventRef{p.id, position})
+	}
+	w.next += logSize(n)
+	w.total++
+	w.building.events++
+	w.touch(st)
+	return position, nil
+}
+
+func (w *writer) touch(st *streamState) {
+	if !st.dirty {
+		st.dirty = true
+		w.building.written = append(w.building.written, st)
+	}
+}
+
+// writeMeta adds a metadata event to the stream's metastream and makes it count.
+func (w *writer) writeMeta(st *streamState, p proposal) (position uint64, err error) {
+	ms, err := w.streams.get(metaPrefix + st.name)
+	if err != nil {
+		return 0, err
+	}
+	if position, err = w.write(ms, p, 0); err != nil {
+		return 0, err
+	}
+	w.adoptMeta(st, p.data, position)
+	return position, nil
+}
+
+func (w *writer) adoptMeta(st *streamState, raw []byte, position uint64) {
+	st.meta = parseMeta(raw)
+	st.rawMeta = raw
+	st.metaPosition = position
+	w.touch(st)
+}
+
+func randomID() (id [16]byte, err error) {
+	if _, err := rand.Read(id[:]); err != nil {
+		return id, err
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id, nil
+}
