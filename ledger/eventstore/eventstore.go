@@ -46,9 +46,16 @@ func (c Config) Validate() error {
 type Store struct {
 	cfg Config
 
-	mu     sync.Mutex // guards client and closed
-	client *esdb.Client
+	mu     sync.Mutex // guards conn and closed
+	conn   *connection
 	closed bool
+}
+
+// connection is one client of the server. When one call finds it dead all others waiting on it are let go: after a failed
+// discovery they would wait for ever.
+type connection struct {
+	*esdb.Client
+	dead chan struct{} // closed, under the store's mutex, when the connection is abandoned
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -70,25 +77,28 @@ func Open(cfg Config) (*Store, error) {
 // Close closes the connection; calls under way fail.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	client := s.client
-	s.client, s.closed = nil, true
+	conn := s.conn
+	s.conn, s.closed = nil, true
 	s.mu.Unlock()
-	if client == nil {
+	if conn == nil {
 		return nil
 	}
-	return client.Close()
+	return conn.Close()
 }
 
-var errClosed = errors.New("the event store connection is closed")
+var (
+	errClosed    = errors.New("the event store connection is closed")
+	errAbandoned = errors.New("the event store connection was lost")
+)
 
-func (s *Store) current() (*esdb.Client, error) {
+func (s *Store) current() (*connection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errClosed
 	}
-	if s.client != nil {
-		return s.client, nil
+	if s.conn != nil {
+		return s.conn, nil
 	}
 	conf, err := esdb.ParseConnectionString(s.cfg.Address)
 	if err != nil {
@@ -99,25 +109,26 @@ func (s *Store) current() (*esdb.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.client = client
-	return client, nil
+	s.conn = &connection{Client: client, dead: make(chan struct{})}
+	return s.conn, nil
 }
 
 // abandon makes the next call dial anew. A client whose discovery failed must never be closed: that panics the process. What it
 // holds then is no connection, only a goroutine that has ended.
-func (s *Store) abandon(client *esdb.Client) {
+func (s *Store) abandon(conn *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.client == client {
-		s.client = nil
+	if s.conn == conn {
+		s.conn = nil
+		close(conn.dead)
 	}
 }
 
-// guard runs a call of the client that may never return. When ctx ends first the call's goroutine is left behind with the client it
-// used; it ends with that client's connection.
-func guard[T any](ctx context.Context, s *Store, call func(context.Context, *esdb.Client) (T, error)) (T, error) {
+// guard runs a call of the client that may never return. When ctx ends or the connection is lost first, the call's
+// goroutine is left behind with the client it used.
+func guard[T any](ctx context.Context, s *Store, call func(context.Context, *connection) (T, error)) (T, error) {
 	var none T
-	client, err := s.current()
+	conn, err := s.current()
 	if err != nil {
 		return none, err
 	}
@@ -132,17 +143,21 @@ func guard[T any](ctx context.Context, s *Store, call func(context.Context, *esd
 				done <- answer{err: fmt.Errorf("event store client: %v", p)}
 			}
 		}()
-		v, err := call(ctx, client)
+		v, err := call(ctx, conn)
 		done <- answer{v, err}
 	}()
 	select {
 	case a := <-done:
 		if connectionLost(a.err) {
-			s.abandon(client)
+			s.abandon(conn)
 		}
 		return a.v, a.err
+	case <-conn.dead:
+		return none, errAbandoned
 	case <-ctx.Done():
-		s.abandon(client)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			s.abandon(conn) // a caller that merely left says nothing of the connection
+		}
 		return none, ctx.Err()
 	}
 }
@@ -182,7 +197,7 @@ func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger
 	for i, e := range events {
 		data[i] = esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: e.Metadata}
 	}
-	res, err := guard(ctx, s, func(ctx context.Context, c *esdb.Client) (*esdb.WriteResult, error) {
+	res, err := guard(ctx, s, func(ctx context.Context, c *connection) (*esdb.WriteResult, error) {
 		return c.AppendToStream(ctx, string(stream), opts, data...)
 	})
 	if err == nil {

@@ -16,14 +16,14 @@ import (
 
 // bounded opens a read and yields what it brings, until its end, an error, or a yield that returns false. The client's Recv may
 // never return and may panic, so it runs beside; a wait for one message is bounded by CallTimeout.
-func (s *Store) bounded(ctx context.Context, open func(context.Context, *esdb.Client) (*esdb.ReadStream, error), yield func(*esdb.RecordedEvent) bool) error {
+func (s *Store) bounded(ctx context.Context, open func(context.Context, *connection) (*esdb.ReadStream, error), yield func(*esdb.RecordedEvent) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var client *esdb.Client
+	var conn *connection
 	opening, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer stop()
-	stream, err := guard(opening, s, func(_ context.Context, c *esdb.Client) (*esdb.ReadStream, error) {
-		client = c
+	stream, err := guard(opening, s, func(_ context.Context, c *connection) (*esdb.ReadStream, error) {
+		conn = c
 		return open(ctx, c) // ctx, not the opening's: the read outlives its opening
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Store) bounded(ctx context.Context, open func(context.Context, *esdb.Cl
 			}
 			if it.err != nil {
 				if connectionLost(it.err) {
-					s.abandon(client)
+					s.abandon(conn)
 				}
 				return it.err
 			}
@@ -78,7 +78,7 @@ func (s *Store) bounded(ctx context.Context, open func(context.Context, *esdb.Cl
 			}
 			timer.Reset(s.cfg.CallTimeout)
 		case <-timer.C:
-			s.abandon(client)
+			s.abandon(conn)
 			return fmt.Errorf("no answer within %s", s.cfg.CallTimeout)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -115,7 +115,7 @@ const readAttempts = 8
 
 // readStreamOnce yields until the end, a refusal of yield, or an error; more says that trying again makes sense.
 func (s *Store) readStreamOnce(ctx context.Context, name schemas.Stream, from uint64, yield func(schemas.Recorded, error) bool) (next uint64, more bool, err error) {
-	err = s.bounded(ctx, func(ctx context.Context, c *esdb.Client) (*esdb.ReadStream, error) {
+	err = s.bounded(ctx, func(ctx context.Context, c *connection) (*esdb.ReadStream, error) {
 		return c.ReadStream(ctx, string(name), esdb.ReadStreamOptions{From: esdb.Revision(from)}, math.MaxUint64)
 	}, func(e *esdb.RecordedEvent) bool {
 		from = e.EventNumber + 1
@@ -175,11 +175,11 @@ func (s *Store) readAllOnce(ctx context.Context, after *schemas.Position, live b
 	if *after != (schemas.Position{}) {
 		from = esdb.Position{Commit: after.Commit, Prepare: after.Prepare}
 	}
-	var client *esdb.Client
+	var conn *connection
 	opening, stop := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer stop()
-	sub, err := guard(opening, s, func(_ context.Context, c *esdb.Client) (*esdb.Subscription, error) {
-		client = c
+	sub, err := guard(opening, s, func(_ context.Context, c *connection) (*esdb.Subscription, error) {
+		conn = c
 		return c.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: from, Filter: ledgerFilter(), MaxSearchWindow: searchWindow, CheckpointInterval: 1})
 	})
 	if err != nil {
@@ -194,7 +194,7 @@ func (s *Store) readAllOnce(ctx context.Context, after *schemas.Position, live b
 				err = errors.New("subscription dropped")
 			}
 			if ctx.Err() == nil {
-				s.abandon(client)
+				s.abandon(conn)
 			}
 			return false, err
 		case ev.EventAppeared != nil:
@@ -230,7 +230,7 @@ func (s *Store) Last(ctx context.Context) (schemas.Recorded, bool, error) {
 }
 
 func (s *Store) lastOnce(ctx context.Context) (last schemas.Recorded, found bool, err error) {
-	err = s.bounded(ctx, func(ctx context.Context, c *esdb.Client) (*esdb.ReadStream, error) {
+	err = s.bounded(ctx, func(ctx context.Context, c *connection) (*esdb.ReadStream, error) {
 		return c.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, math.MaxUint64)
 	}, func(e *esdb.RecordedEvent) bool {
 		if !schemas.InLedger(schemas.Stream(e.StreamID), e.EventType) {
