@@ -1,0 +1,73 @@
+// Package consumers is the public SDK for programs that follow the ledger through Kafka: the message format, the
+// position record of the relay, and a run loop that fetches, handles, persists and commits.
+//
+// It owns the one place where an event becomes a Kafka message and a message becomes an event again (FORMATS §8).
+// It may lose nothing that a source has not been told was handled: a batch is committed only after its handler, its
+// parking and its saved positions succeeded, so what a crash leaves is a repetition. It trusts no broker: every
+// message is decoded strictly and its leaf is recomputed from the bytes.
+package consumers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Handler handles events of one or several partitions, in order within each partition. It must be idempotent: after a
+// crash or a failed attempt it is called again with some of the same events. An error that wraps ErrUnavailable says
+// that its own surroundings are down, not that the events are bad.
+type Handler func(ctx context.Context, events []schemas.Recorded) error
+
+// RawHandler is a Handler for topics that are not the ledger's: it receives messages as they are.
+type RawHandler func(ctx context.Context, messages []Message) error
+
+// Header is one record header. Keys are not unique in Kafka; Decode refuses a known key that comes twice.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Message is a Kafka record. Time is when it was produced, never when the event occurred.
+type Message struct {
+	Topic     string
+	Partition int
+	Offset    int64
+	Key       []byte
+	Value     []byte
+	Headers   []Header
+	Time      time.Time
+}
+
+// Source hands out messages. Within a partition they come in order of offset.
+type Source interface {
+	// Fetch blocks until there is at least one message, or ctx ends. Messages that were fetched but not committed
+	// come again after a restart, not from the same Source.
+	Fetch(ctx context.Context) ([]Message, error)
+	// Commit records that the messages, and all before them in their partitions, were handled.
+	Commit(ctx context.Context, messages []Message) error
+}
+
+// DeadLetter keeps a message that could not be handled. It returns only when the message is durable.
+type DeadLetter interface {
+	Park(ctx context.Context, m Message, cause error) error
+}
+
+// Positions keeps the highest handled sequence per partition, where it outlives the broker's group offsets.
+type Positions interface {
+	// Load returns the highest handled sequence, and false where none was ever saved.
+	Load(ctx context.Context, topic string, partition int) (seq uint64, ok bool, err error)
+	// Save is durable when it returns, and keeps the higher of two sequences.
+	Save(ctx context.Context, topic string, partition int, seq uint64) error
+}
+
+var (
+	// ErrTampered says that a message contradicts itself: its leaf or a header does not follow from its bytes.
+	ErrTampered = errors.New("message is not what the ledger holds")
+	// ErrMalformed says that a message does not have the form of FORMATS §8.
+	ErrMalformed = errors.New("message is not a ledger message")
+	// ErrUnavailable, wrapped by a handler's error, means: try again later, nothing is wrong with the events. Such
+	// events are retried until the run ends and never parked.
+	ErrUnavailable = errors.New("handler's surroundings are unavailable")
+)

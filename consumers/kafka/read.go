@@ -1,0 +1,209 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// fetchWait is how long a broker holds a fetch for which it has nothing.
+const fetchWait = 250 * time.Millisecond
+
+// fetchBytes bounds one fetch; a broker goes over it for a single batch that is larger.
+const fetchBytes = 8 << 20
+
+// Partition of a topic of events.
+type TopicPartition struct {
+	Topic     string
+	TopicID   uuid.UUID // changes when the topic is recreated; zero where the broker has no topic ids
+	Partition int
+}
+
+// Partitions reads partitions of the ledger's topics from chosen offsets, without a group: for readers that keep
+// their positions themselves. It is safe for concurrent use.
+type Partitions struct{ c *Client }
+
+// Partitions returns the reader of partitions.
+func (c *Client) Partitions() *Partitions { return &Partitions{c} }
+
+// List returns the partitions of all topics of events, in order of name and number. A new topic is in it at the
+// latest TopicRefresh after its creation.
+func (p *Partitions) List(ctx context.Context) ([]TopicPartition, error) {
+	ts, err := p.c.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []TopicPartition
+	for _, t := range ts {
+		for i := range t.partitions {
+			out = append(out, TopicPartition{Topic: t.name, TopicID: t.id, Partition: i})
+		}
+	}
+	return out, nil
+}
+
+// Read returns messages from that offset on, some megabytes at most; none where there was nothing new for 250 ms. It
+// errs with ErrOffset where the partition does not hold the offset: records were removed, or the topic is another one now.
+func (p *Partitions) Read(ctx context.Context, topic string, partition int, from int64) ([]consumers.Message, error) {
+	messages, _, err := p.c.fetch(ctx, topic, partition, from, fetchWait)
+	return messages, err
+}
+
+// FetchOne returns the message at that offset, or ErrOffset where there is none.
+func (p *Partitions) FetchOne(ctx context.Context, topic string, partition int, offset int64) (consumers.Message, error) {
+	messages, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
+	if err == nil && (len(messages) == 0 || messages[0].Offset != offset) {
+		err = fmt.Errorf("kafka: fetch %s/%d@%d: the end is %d: %w", topic, partition, offset, end, ErrOffset)
+	}
+	if err != nil {
+		return consumers.Message{}, err
+	}
+	return messages[0], nil
+}
+
+// Ends returns the offset after the last record of each partition of the topic, ErrNoTopic where it does not exist.
+func (p *Partitions) Ends(ctx context.Context, topic string) ([]int64, error) {
+	_, _, ends, err := p.c.Describe(ctx, topic)
+	if err == nil && len(ends) == 0 {
+		err = fmt.Errorf("kafka: ends of %s: %w", topic, ErrNoTopic)
+	}
+	return ends, err
+}
+
+// LastPosition returns the newest record of ledger.position, and false where there is none.
+func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
+	return p.c.LastPosition(ctx)
+}
+
+// LastPosition returns the newest record of ledger.position, and false where there is none.
+func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
+	none := consumers.Position{}
+	_, first, end, err := c.Describe(ctx, consumers.PositionTopic)
+	if err != nil || len(end) == 0 {
+		return none, false, err
+	}
+	if len(end) != 1 {
+		return none, false, fmt.Errorf("kafka: %s has %d partitions, want 1", consumers.PositionTopic, len(end))
+	}
+	// The last record of a log survives compaction, but it may be another's key: then look further back.
+	for back := int64(1); ; back *= 8 {
+		from := max(first[0], end[0]-back)
+		var newest *consumers.Message
+		for at := from; at < end[0]; {
+			messages, _, err := c.fetch(ctx, consumers.PositionTopic, 0, at, time.Millisecond)
+			if err != nil {
+				return none, false, err
+			}
+			if len(messages) == 0 {
+				break // compacted away to the end
+			}
+			for i, m := range messages {
+				if string(m.Key) == consumers.PositionKey {
+					newest = &messages[i]
+				}
+			}
+			at = messages[len(messages)-1].Offset + 1
+		}
+		if newest != nil {
+			pos, err := consumers.ParsePosition(newest.Value)
+			if err != nil {
+				return none, false, fmt.Errorf("kafka: %s@%d: %w", consumers.PositionTopic, newest.Offset, err)
+			}
+			return pos, true, nil
+		}
+		if from == first[0] {
+			return none, false, nil
+		}
+	}
+}
+
+// ReadEvents returns events of the partition from offset from on and before offset to, at least one, with the offset
+// of each. It is for recovery: what lies there must be whole.
+func (c *Client) ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error) {
+	for tries := 0; ; tries++ {
+		messages, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, m := range messages {
+			if m.Offset >= to {
+				break
+			}
+			d, err := consumers.Decode(m)
+			if err != nil {
+				return nil, nil, err
+			}
+			events, offsets = append(events, d.Recorded), append(offsets, m.Offset)
+		}
+		if len(events) > 0 {
+			return events, offsets, nil
+		}
+		if end < to || len(messages) > 0 || tries == 10 {
+			return nil, nil, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w", topic, partition, from, to, end, ErrOffset)
+		}
+	}
+}
+
+// fetch returns messages from offset on, and the partition's end. At its end it waits that long for more.
+func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (messages []consumers.Message, end int64, err error) {
+	err = c.retry(ctx, "fetch", func(ctx context.Context) error {
+		messages, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
+		return err
+	})
+	return messages, end, translate("fetch", topic, partition, err)
+}
+
+func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) ([]consumers.Message, int64, error) {
+	res, err := c.client.Fetch(ctx, &kafkago.FetchRequest{
+		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if res.Error != nil {
+		return nil, 0, res.Error
+	}
+	var out []consumers.Message
+	for {
+		r, err := res.Records.ReadRecord()
+		if errors.Is(err, io.EOF) {
+			return out, res.HighWatermark, nil
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("record after %d: %w", offset, err)
+		}
+		key, err := readBytes(r.Key)
+		if err != nil {
+			return nil, 0, err
+		}
+		value, err := readBytes(r.Value)
+		if err != nil {
+			return nil, 0, err
+		}
+		// A fetch may begin before the offset asked for: batches are sent whole.
+		if r.Offset < offset {
+			continue
+		}
+		m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value, Time: r.Time}
+		for _, h := range r.Headers {
+			m.Headers = append(m.Headers, consumers.Header{Key: h.Key, Value: h.Value})
+		}
+		out = append(out, m)
+	}
+}
+
+func readBytes(b kafkago.Bytes) ([]byte, error) {
+	if b == nil {
+		return nil, nil
+	}
+	raw, err := kafkago.ReadAll(b)
+	return raw, errors.Join(err, b.Close())
+}

@@ -1,0 +1,245 @@
+package consumers
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Names of topics that are not of a kind.
+const (
+	topicPrefix     = "ledger."
+	PositionTopic   = "ledger.position"
+	DeadLetterTopic = "ledger.dead-letter"
+	CheckpointTopic = "ledger.checkpoint"
+)
+
+// Kinds lists the kinds of streams known when this was built. Kinds are open: a topic for another one is created
+// before its first event is published.
+var Kinds = []string{"device", "adminaction", "remoteaction", "alert", "app", "account", "tenant", "subject",
+	"request", "access", "refusal", "diagnostic", "support", "ledger"}
+
+var kindForm = regexp.MustCompile(`^[a-z]{2,20}$`)
+
+// TopicOfKind returns the topic of a kind's events. It errs for the kinds whose topic name is taken by
+// ledger.position and ledger.checkpoint.
+func TopicOfKind(kind string) (string, error) {
+	topic := topicPrefix + kind
+	if !kindForm.MatchString(kind) || topic == PositionTopic || topic == CheckpointTopic {
+		return "", fmt.Errorf("kind %q cannot have a topic", kind)
+	}
+	return topic, nil
+}
+
+// EventTopic reports whether topic holds events of a kind.
+func EventTopic(topic string) bool {
+	kind, ok := strings.CutPrefix(topic, topicPrefix)
+	if !ok {
+		return false
+	}
+	_, err := TopicOfKind(kind)
+	return err == nil
+}
+
+// Route returns the topic of an event and the key that chooses its partition: the tenant's uuid for facts, so that one
+// reader sees a tenant's actions in order, and the stream for states and for types the catalogue does not know.
+func Route(r schemas.Recorded) (topic, key string, err error) {
+	topic, err = TopicOfKind(r.Stream.Kind())
+	if err != nil {
+		return "", "", fmt.Errorf("route event %d: %w", r.Seq, err)
+	}
+	if t := schemas.Default().Type(r.Type); t == nil || t.Form != schemas.FormFact {
+		return topic, string(r.Stream), nil
+	}
+	m, err := schemas.ParseMetadata(r.Metadata)
+	if err != nil {
+		return "", "", fmt.Errorf("route event %d: %w", r.Seq, err)
+	}
+	return topic, m.Tenant.String(), nil
+}
+
+const sourcePrefix = "urn:ledgerline:"
+
+// Header names, in the order in which they are written.
+const (
+	hContentType = "content-type"
+	hSpecVersion = "ce_specversion"
+	hID          = "ce_id"
+	hSource      = "ce_source"
+	hSubject     = "ce_subject"
+	hType        = "ce_type"
+	hTime        = "ce_time"
+	hRecorded    = "ce_recordedtime"
+	hTenant      = "ce_tenant"
+	hSeq         = "ce_ledgerseq"
+	hRevision    = "ce_ledgerrevision"
+	hLeaf        = "ce_ledgerleaf"
+	hMetadata    = "ledger_metadata"
+	hPosition    = "ledger_position"
+)
+
+var known = map[string]bool{hContentType: true, hSpecVersion: true, hID: true, hSource: true, hSubject: true, hType: true,
+	hTime: true, hRecorded: true, hTenant: true, hSeq: true, hRevision: true, hLeaf: true, hMetadata: true, hPosition: true}
+
+// Delivered is an event as a message delivered it, with what its headers say beside it.
+type Delivered struct {
+	schemas.Recorded // Created is zero: it is not part of the message
+	Ledger           uuid.UUID
+	Tenant           uuid.UUID
+	Leaf             [32]byte // recomputed from the bytes
+}
+
+// Encode returns the message of an event of that ledger (FORMATS §8), with topic and key but without partition,
+// offset and time, which the publisher knows.
+func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
+	fail := func(err error) (Message, error) { return Message{}, fmt.Errorf("encode event %d: %w", r.Seq, err) }
+	if !schemas.InLedger(r.Stream, r.Type) {
+		return fail(fmt.Errorf("type %q in stream %q is not the ledger's", r.Type, r.Stream))
+	}
+	m, err := schemas.ParseMetadata(r.Metadata)
+	if err != nil {
+		return fail(err)
+	}
+	topic, key, err := Route(r)
+	if err != nil {
+		return fail(err)
+	}
+	leaf, err := r.Leaf()
+	if err != nil {
+		return fail(err)
+	}
+	if len(r.Data) == 0 {
+		return fail(errors.New("no data: an empty value would be a tombstone"))
+	}
+	h := make([]Header, 0, len(known))
+	add := func(k, v string) { h = append(h, Header{k, []byte(v)}) }
+	add(hContentType, schemas.ContentTypeJSON)
+	add(hSpecVersion, "1.0")
+	add(hID, r.ID.String())
+	add(hSource, sourcePrefix+ledger.String())
+	add(hSubject, string(r.Stream))
+	add(hType, r.Type)
+	if t := schemas.KnownTime(m.Occurred); !t.IsZero() {
+		add(hTime, schemas.Time(t))
+	}
+	add(hRecorded, schemas.Time(m.Recorded))
+	add(hTenant, m.Tenant.String())
+	add(hSeq, strconv.FormatUint(r.Seq, 10))
+	add(hRevision, strconv.FormatUint(r.Revision, 10))
+	add(hLeaf, hex.EncodeToString(leaf[:]))
+	h = append(h, Header{hMetadata, r.Metadata})
+	add(hPosition, r.Position.String())
+	return Message{Topic: topic, Key: []byte(key), Value: r.Data, Headers: h}, nil
+}
+
+// Decode is the inverse of Encode. It is strict: every header of the format once and in its form (ErrMalformed), the
+// leaf recomputed from the bytes, and topic, key, tenant and times as the bytes say (ErrTampered). Headers that the
+// format does not know are ignored, since brokers and tracers add their own. The result shares memory with m.
+func Decode(m Message) (Delivered, error) {
+	bad := func(format string, args ...any) (Delivered, error) {
+		return Delivered{}, fmt.Errorf("decode %s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, ErrMalformed, fmt.Errorf(format, args...))
+	}
+	tampered := func(format string, args ...any) (Delivered, error) {
+		return Delivered{}, fmt.Errorf("decode %s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, ErrTampered, fmt.Errorf(format, args...))
+	}
+	h := make(map[string][]byte, len(known))
+	for _, x := range m.Headers {
+		if !known[x.Key] {
+			continue
+		}
+		if _, twice := h[x.Key]; twice {
+			return bad("header %s comes twice", x.Key)
+		}
+		h[x.Key] = x.Value
+	}
+	for k := range known {
+		if _, ok := h[k]; !ok && k != hTime {
+			return bad("header %s is missing", k)
+		}
+	}
+	if s := string(h[hContentType]); s != schemas.ContentTypeJSON {
+		return bad("header %s is %q", hContentType, s)
+	}
+	if s := string(h[hSpecVersion]); s != "1.0" {
+		return bad("header %s is %q", hSpecVersion, s)
+	}
+	if len(m.Value) == 0 {
+		return bad("no value")
+	}
+	var d Delivered
+	var err error
+	if d.ID, err = schemas.ParseUUID(string(h[hID])); err != nil {
+		return bad("%s: %w", hID, err)
+	}
+	ledger, ok := strings.CutPrefix(string(h[hSource]), sourcePrefix)
+	if !ok {
+		return bad("%s: not a ledger's", hSource)
+	}
+	if d.Ledger, err = schemas.ParseUUID(ledger); err != nil {
+		return bad("%s: %w", hSource, err)
+	}
+	if d.Tenant, err = schemas.ParseUUID(string(h[hTenant])); err != nil {
+		return bad("%s: %w", hTenant, err)
+	}
+	if d.Seq, err = decimal(h[hSeq]); err != nil {
+		return bad("%s: %w", hSeq, err)
+	}
+	if d.Revision, err = decimal(h[hRevision]); err != nil {
+		return bad("%s: %w", hRevision, err)
+	}
+	if d.Position, err = schemas.ParsePosition(string(h[hPosition])); err != nil {
+		return bad("%s: %w", hPosition, err)
+	}
+	d.Stream, d.Type = schemas.Stream(h[hSubject]), string(h[hType])
+	if !schemas.InLedger(d.Stream, d.Type) {
+		return bad("%s and %s are not of the ledger's form", hSubject, hType)
+	}
+	d.Data, d.Metadata = m.Value, h[hMetadata]
+	meta, err := schemas.ParseMetadata(d.Metadata)
+	if err != nil {
+		return bad("%s: %w", hMetadata, err)
+	}
+	if d.Leaf, err = d.Recorded.Leaf(); err != nil {
+		return bad("%w", err)
+	}
+	if hex.EncodeToString(d.Leaf[:]) != string(h[hLeaf]) {
+		return tampered("%s does not follow from the bytes", hLeaf)
+	}
+	if meta.Tenant != d.Tenant {
+		return tampered("%s is not the metadata's", hTenant)
+	}
+	occurred := ""
+	if t := schemas.KnownTime(meta.Occurred); !t.IsZero() {
+		occurred = schemas.Time(t)
+	}
+	if _, given := h[hTime]; given != (occurred != "") || string(h[hTime]) != occurred {
+		return tampered("%s is not the metadata's", hTime)
+	}
+	if string(h[hRecorded]) != schemas.Time(meta.Recorded) {
+		return tampered("%s is not the metadata's", hRecorded)
+	}
+	if topic, err := TopicOfKind(d.Stream.Kind()); err != nil || topic != m.Topic {
+		return tampered("stream of kind %q does not belong to this topic", d.Stream.Kind())
+	}
+	// Which of the two it is depends on the catalogue of the relay that wrote it, which may be newer than ours.
+	if k := string(m.Key); k != string(d.Stream) && k != d.Tenant.String() {
+		return tampered("key is neither the stream nor the tenant")
+	}
+	return d, nil
+}
+
+// decimal reads a number as Encode writes it: no sign, no leading zero.
+func decimal(b []byte) (uint64, error) {
+	n, err := strconv.ParseUint(string(b), 10, 64)
+	if err != nil || strconv.FormatUint(n, 10) != string(b) {
+		return 0, fmt.Errorf("%q is not a decimal number", b)
+	}
+	return n, nil
+}

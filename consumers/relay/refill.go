@@ -1,0 +1,137 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+var errReached = errors.New("the noted position is reached")
+
+// Refill recreates the topics that lost something, and those named, and fills them with all their events from
+// sequence 0 up to the noted position, in order; Run can go on after it. It returns the topics it recreated, sorted. A crash
+// in between leaves them to the next Refill: only at the end is the new position noted.
+func (r *Relay) Refill(ctx context.Context, topics ...string) ([]string, error) {
+	if !r.busy.TryLock() {
+		return nil, ErrBusy
+	}
+	defer r.busy.Unlock()
+	r.status.begin(StateRefilling)
+	defer r.status.begin(StateStopped)
+	names, err := r.refill(ctx, topics)
+	if err != nil {
+		r.status.failed(err)
+		return names, fmt.Errorf("refill: %w", err)
+	}
+	r.status.recovered()
+	return names, nil
+}
+
+func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
+	f, err := r.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	damaged := map[string]bool{}
+	for name := range f.lost {
+		damaged[name] = true
+	}
+	for _, name := range named {
+		damaged[name] = true
+	}
+	names := slices.Sorted(maps.Keys(damaged))
+	if len(names) == 0 {
+		return nil, nil
+	}
+	s := &state{through: f.through, topics: map[string]*topic{}}
+	for name, ends := range f.ends {
+		if !damaged[name] {
+			s.topics[name] = &topic{id: f.ids[name], ends: ends}
+		}
+	}
+	for _, name := range names {
+		if err := r.cfg.Publisher.Drop(ctx, name); err != nil {
+			return names, err
+		}
+		if err := r.cfg.Hook(PointDropped); err != nil {
+			return names, err
+		}
+		if s.topics[name], err = r.create(ctx, name); err != nil {
+			return names, err
+		}
+	}
+	if f.through == nil {
+		// No position was ever noted: Run fills from the start by itself.
+		return names, nil
+	}
+	goal := *f.through
+	if err := r.republish(ctx, s, goal, damaged); err != nil {
+		return names, err
+	}
+	if err := r.cfg.Hook(PointRefilled); err != nil {
+		return names, err
+	}
+	return names, r.note(ctx, s)
+}
+
+// republish publishes the damaged topics' events up to the goal, whose event must be the ledger's.
+func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, damaged map[string]bool) error {
+	var next uint64
+	err := r.cfg.Ledger.Follow(ctx, nil, func(ctx context.Context, batch []schemas.Recorded) error {
+		if len(batch) == 0 {
+			return nil
+		}
+		if batch[0].Seq != next {
+			return fmt.Errorf("the ledger handed over sequence %d where %d follows", batch[0].Seq, next)
+		}
+		next = batch[len(batch)-1].Seq + 1
+		if next > goal.Seq+1 {
+			batch = batch[:len(batch)-int(next-goal.Seq-1)]
+		}
+		last := batch[len(batch)-1]
+		if last.Seq == goal.Seq {
+			a, err := r.anchor(last)
+			if err != nil {
+				return err
+			}
+			if a.EventID != goal.EventID || a.Leaf != goal.Leaf {
+				return fmt.Errorf("sequence %d of the ledger is not the event that was noted: %w", goal.Seq, ErrDiverged)
+			}
+		}
+		err := r.each(batch, func(round []schemas.Recorded) error {
+			parts, err := r.split(ctx, s, round, damaged)
+			if err != nil {
+				return err
+			}
+			return r.publish(ctx, s, parts)
+		})
+		if err == nil && last.Seq == goal.Seq {
+			err = errReached
+		}
+		return err
+	})
+	if errors.Is(err, errReached) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the ledger ended before the noted position")
+	}
+	return err
+}
+
+// Check compares the noted position with the topics as they are, changing nothing. It returns ErrDataLoss, ErrDiverged
+// or nil.
+func (r *Relay) Check(ctx context.Context) error {
+	f, err := r.inspect(ctx)
+	if err == nil && len(f.lost) > 0 {
+		err = lossError(f.lost)
+	}
+	if err != nil {
+		return fmt.Errorf("relay: check: %w", err)
+	}
+	return nil
+}

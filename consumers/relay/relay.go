@@ -1,0 +1,263 @@
+// Package relay follows the ledger and publishes every event to its topic, in rounds (FORMATS §8).
+//
+// It owns the order in which events reach a partition and the relay's record in ledger.position. It may lose
+// nothing: whatever dies, the next start finds in the partitions themselves what was published, and goes on after
+// it; what comes twice lies within one round and is dropped by the consumer's rule. It trusts the ledger for the events
+// and their numbering, and the broker only for acknowledgements: offsets that went back, topics that are others now, and events
+// that differ from the ledger's stop it. DESIGN.md beside this file walks through the failures.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Ledger is what the relay needs of the ledger.
+type Ledger interface {
+	ID() uuid.UUID
+	// Follow hands over the events after the anchor, or all where from is nil, in batches whose sequences are
+	// contiguous, and then waits for more, until ctx ends or handle errs, whose error it returns. It errs when the event
+	// at the anchor is not the one the anchor names.
+	Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error) error
+}
+
+// Publisher is what the relay needs of the broker; consumers/kafka has it.
+type Publisher interface {
+	// Prepare creates the topics that must exist before any consumer starts.
+	Prepare(ctx context.Context) error
+	// Route returns an event's topic and key, Partition the partition of a key among n.
+	Route(e schemas.Recorded) (topic, key string, err error)
+	Partition(key string, n int) int
+	// Topics returns the topics of events that exist. Describe returns a topic's id and its first and end offsets, none
+	// where it does not exist. Ensure creates topics that do not exist; Drop deletes one and waits until it is gone.
+	Topics(ctx context.Context) ([]string, error)
+	Describe(ctx context.Context, topic string) (id uuid.UUID, first, end []int64, err error)
+	Ensure(ctx context.Context, topics ...string) error
+	Drop(ctx context.Context, topic string) error
+	// Publish writes events of one partition in their order, trying once. It returns how many, from the first, were
+	// acknowledged, the offset of the first of them and the offset after the last.
+	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error)
+	// ReadEvents returns at least one event from offset from on and before to, with their offsets.
+	ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error)
+	// LoadPosition returns what SavePosition noted last, through nil where nothing was.
+	LoadPosition(ctx context.Context) (through *schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64, err error)
+	SavePosition(ctx context.Context, through schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64) error
+}
+
+// Errors by which callers branch. Both end Run for good.
+var (
+	// ErrDataLoss: the broker lost what it had acknowledged, or a topic is another one now. Refill repairs it.
+	ErrDataLoss = errors.New("the broker lost published events")
+	// ErrDiverged: what was published is not what the ledger holds. Nothing repairs it without a decision.
+	ErrDiverged = errors.New("published events are not the ledger's")
+	// ErrBusy: the relay is running or refilling already.
+	ErrBusy = errors.New("the relay is at work already")
+)
+
+// Hook points, in the order in which a round passes them. PointPublish and PointPublished come once per partition of
+// the round and concurrently.
+const (
+	PointRecovered = "recovered" // the position is read and the topics exist
+	PointPublish   = "publish"   // before a partition's part of a round is sent
+	PointPublished = "published" // after it was acknowledged
+	PointAcked     = "acked"     // all of the round is acknowledged, its position is not noted
+	PointNoted     = "noted"     // the position is noted
+	PointDropped   = "dropped"   // refill: a damaged topic is deleted, not yet created
+	PointRefilled  = "refilled"  // refill: everything is published, the position is not noted
+)
+
+// Config of a relay.
+type Config struct {
+	Ledger    Ledger
+	Publisher Publisher
+	Logger    *slog.Logger
+
+	MaxEvents  int           // of a round; default 4,000
+	MaxBytes   int           // of a round's data and metadata; default 8 MiB
+	MaxBackoff time.Duration // between attempts to publish; default 5 s
+
+	// Head returns the ledger's newest sequence, false where it is empty. It is asked for Status only; without it the lag
+	// counts what the ledger handed over.
+	Head func() (seq uint64, ok bool)
+	// Hook is called at the named points, concurrently; its error ends Run as a crash there would.
+	Hook  func(point string) error
+	Clock func() time.Time // default time.Now
+}
+
+// Validate joins all errors of the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Ledger == nil {
+		errs = append(errs, errors.New("relay: no ledger"))
+	}
+	if c.Publisher == nil {
+		errs = append(errs, errors.New("relay: no publisher"))
+	}
+	if c.Logger == nil {
+		errs = append(errs, errors.New("relay: no logger"))
+	}
+	if c.MaxEvents < 0 || c.MaxBytes < 0 || c.MaxBackoff < 0 {
+		errs = append(errs, errors.New("relay: a limit is negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Relay publishes one ledger to one broker. Two at once are harmless but wasteful: each writes every event in order,
+// and consumers drop the second copy.
+type Relay struct {
+	cfg  Config
+	busy sync.Mutex // held by Run and Refill
+
+	status status
+}
+
+// New returns a relay that does nothing yet.
+func New(cfg Config) (*Relay, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.MaxEvents == 0 {
+		cfg.MaxEvents = 4000
+	}
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = 8 << 20
+	}
+	if cfg.MaxBackoff == 0 {
+		cfg.MaxBackoff = 5 * time.Second
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Hook == nil {
+		cfg.Hook = func(string) error { return nil }
+	}
+	return &Relay{cfg: cfg}, nil
+}
+
+// Run publishes until ctx ends, and then returns nil, having completed the round it was in unless the broker failed.
+// It returns ErrDataLoss, ErrDiverged, the ledger's own error for an anchor that does not match, or what the ledger
+// failed with. While the broker cannot be reached it repeats, and Status says so.
+func (r *Relay) Run(ctx context.Context) error {
+	if !r.busy.TryLock() {
+		return ErrBusy
+	}
+	defer r.busy.Unlock()
+	r.status.begin(StateRecovering)
+	defer r.status.begin(StateStopped)
+	err := r.run(ctx)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		return nil
+	}
+	if err != nil {
+		r.status.failed(err)
+		return fmt.Errorf("relay: %w", err)
+	}
+	return nil
+}
+
+func (r *Relay) run(ctx context.Context) error {
+	s, err := r.recover(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Hook(PointRecovered); err != nil {
+		return err
+	}
+	r.status.begin(StateFollowing)
+	return r.cfg.Ledger.Follow(ctx, s.through, func(ctx context.Context, batch []schemas.Recorded) error {
+		r.status.received(batch)
+		return r.each(batch, func(round []schemas.Recorded) error { return r.round(ctx, s, round) })
+	})
+}
+
+// each cuts a batch into rounds.
+func (r *Relay) each(batch []schemas.Recorded, do func([]schemas.Recorded) error) error {
+	for len(batch) > 0 {
+		n, size := 0, 0
+		for n < len(batch) && n < r.cfg.MaxEvents && (n == 0 || size+batch[n].Size() <= r.cfg.MaxBytes) {
+			size += batch[n].Size()
+			n++
+		}
+		if err := do(batch[:n]); err != nil {
+			return err
+		}
+		batch = batch[n:]
+	}
+	return nil
+}
+
+// round publishes a contiguous range of the sequence and notes the position after it.
+func (r *Relay) round(ctx context.Context, s *state, events []schemas.Recorded) error {
+	if err := s.contiguous(events); err != nil {
+		return err
+	}
+	parts, err := r.split(ctx, s, events, nil)
+	if err != nil {
+		return err
+	}
+	if err := r.publish(ctx, s, parts); err != nil {
+		return err
+	}
+	if err := r.cfg.Hook(PointAcked); err != nil {
+		return err
+	}
+	if s.through, err = r.anchor(events[len(events)-1]); err != nil {
+		return err
+	}
+	if err := r.note(ctx, s); err != nil {
+		return err
+	}
+	r.status.noted(*s.through, len(events), r.cfg.Clock())
+	return r.cfg.Hook(PointNoted)
+}
+
+func (r *Relay) anchor(e schemas.Recorded) (*schemas.Anchor, error) {
+	leaf, err := e.Leaf()
+	if err != nil {
+		return nil, fmt.Errorf("anchor at %d: %w", e.Seq, err)
+	}
+	return &schemas.Anchor{LedgerID: r.cfg.Ledger.ID(), Seq: e.Seq, EventID: e.ID, Leaf: leaf, Position: e.Position}, nil
+}
+
+// note writes the position, repeating until it is acknowledged.
+func (r *Relay) note(ctx context.Context, s *state) error {
+	ids, ends := s.noted()
+	return r.until(ctx, "note the position", func(ctx context.Context) (bool, error) {
+		return false, r.cfg.Publisher.SavePosition(ctx, *s.through, ids, ends)
+	})
+}
+
+// until repeats an attempt until it succeeds, says that its error is final, or ctx ends. An attempt is not
+// interrupted when ctx ends, so that a stop leaves whole rounds; the publisher bounds it.
+func (r *Relay) until(ctx context.Context, what string, attempt func(context.Context) (final bool, err error)) error {
+	wait := 20 * time.Millisecond
+	for {
+		final, err := attempt(context.WithoutCancel(ctx))
+		if err == nil {
+			r.status.recovered()
+			return nil
+		}
+		if final {
+			return err
+		}
+		err = fmt.Errorf("%s: %w", what, err)
+		r.status.failed(err)
+		r.cfg.Logger.Warn("the relay repeats what the broker did not acknowledge", "error", err, "wait", wait)
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		}
+		wait = min(2*wait, r.cfg.MaxBackoff)
+	}
+}

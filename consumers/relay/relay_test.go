@@ -1,0 +1,225 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/consumers/relay"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+var _ relay.Publisher = (*kafka.Client)(nil)
+
+type rig struct {
+	cluster *kfake.Cluster
+	client  *kafka.Client
+	ledger  *fakeLedger
+	gen     *generator
+}
+
+func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
+	tb.Helper()
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(c.Close)
+	r := &rig{cluster: c, ledger: newLedger(), gen: newGenerator(seed)}
+	r.client = r.dial(tb)
+	return r
+}
+
+func (r *rig) dial(tb testing.TB) *kafka.Client {
+	tb.Helper()
+	client, err := kafka.New(kafka.Config{Brokers: r.cluster.ListenAddrs(), Partitions: 3, RequestTimeout: 5 * time.Second})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func (r *rig) config() relay.Config {
+	return relay.Config{Ledger: r.ledger, Publisher: r.client, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		MaxEvents: 200, MaxBackoff: 50 * time.Millisecond}
+}
+
+var errCrash = errors.New("crash")
+
+// run starts a relay and returns when it has noted sequence through, or has ended by itself, with its error.
+func run(tb testing.TB, cfg relay.Config, through uint64) error {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	hook := cfg.Hook
+	var re *relay.Relay
+	cfg.Hook = func(point string) error {
+		if hook != nil {
+			if err := hook(point); err != nil {
+				return err
+			}
+		}
+		if st := re.Status(); point == relay.PointNoted || point == relay.PointRecovered {
+			if st.Any && st.Through.Seq >= through {
+				cancel()
+			}
+		}
+		return nil
+	}
+	re, err := relay.New(cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	err = re.Run(ctx)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		tb.Fatalf("the relay did not reach sequence %d: %+v", through, re.Status())
+	}
+	return err
+}
+
+// published is what a strict consumer sees in a topic's partitions.
+type published struct {
+	bySeq      map[uint64]schemas.Recorded // after the consumer's rule
+	duplicates []uint64
+}
+
+// check reads everything back and verifies it against the ledger: by the consumer's rule every event up to and
+// including through is there once, in its partition, byte for byte; the noted ends hold them all.
+func (r *rig) check(tb testing.TB, through uint64) published {
+	tb.Helper()
+	ctx := context.Background()
+	parts := r.client.Partitions()
+	pos, ok, err := parts.LastPosition(ctx)
+	if err != nil || !ok {
+		tb.Fatalf("position: %v, %v", ok, err)
+	}
+	if pos.Through.Seq < through {
+		tb.Fatalf("noted through %d, want %d", pos.Through.Seq, through)
+	}
+	events := r.ledger.all()
+	out := published{bySeq: map[uint64]schemas.Recorded{}}
+	topics, err := r.client.Topics(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	below := map[uint64]bool{}
+	for _, topic := range topics {
+		ends, err := parts.Ends(ctx, topic)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for p, end := range ends {
+			highest, any := uint64(0), false
+			for at := int64(0); at < end; {
+				ms, err := parts.Read(ctx, topic, p, at)
+				if err != nil {
+					tb.Fatal(err)
+				}
+				for _, m := range ms {
+					d, err := consumers.Decode(m)
+					if err != nil {
+						tb.Fatal(err)
+					}
+					at = m.Offset + 1
+					want := events[d.Seq]
+					if got, _ := d.Recorded.Leaf(); d.ID != want.ID || d.Ledger != r.ledger.id || d.Position != want.Position || got != d.Leaf {
+						tb.Fatalf("%s/%d@%d is not event %d", topic, p, m.Offset, d.Seq)
+					}
+					if kafka.Partition(m.Key, len(ends)) != p {
+						tb.Fatalf("%s/%d@%d has a key of another partition", topic, p, m.Offset)
+					}
+					if any && d.Seq <= highest {
+						out.duplicates = append(out.duplicates, d.Seq)
+						continue
+					}
+					highest, any = d.Seq, true
+					if _, twice := out.bySeq[d.Seq]; twice {
+						tb.Fatalf("sequence %d is handled twice", d.Seq)
+					}
+					out.bySeq[d.Seq] = d.Recorded
+					if m.Offset < pos.Topics[topic].Ends[p] {
+						below[d.Seq] = true
+					}
+				}
+			}
+		}
+	}
+	for s := uint64(0); s <= pos.Through.Seq; s++ {
+		if _, ok := out.bySeq[s]; !ok {
+			tb.Fatalf("sequence %d is missing", s)
+		}
+		if !below[s] {
+			tb.Fatalf("sequence %d lies at or above the noted end, though the position is through %d", s, pos.Through.Seq)
+		}
+	}
+	return out
+}
+
+func TestPublishesEverything(t *testing.T) {
+	r := newRig(t, 1)
+	r.gen.fill(t, r.ledger, 1500)
+	if err := run(t, r.config(), 1499); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.check(t, 1499); len(got.duplicates) != 0 {
+		t.Errorf("%d duplicates without any failure", len(got.duplicates))
+	}
+	r.gen.fill(t, r.ledger, 700)
+	if err := run(t, r.config(), 2199); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.check(t, 2199); len(got.duplicates) != 0 {
+		t.Errorf("%d duplicates after an orderly restart", len(got.duplicates))
+	}
+}
+
+// Each hook point is crashed at each time it is passed, early on, and a new relay goes on.
+func TestCrashAtEveryPoint(t *testing.T) {
+	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked, relay.PointNoted} {
+		t.Run(point, func(t *testing.T) {
+			r := newRig(t, 2)
+			r.gen.fill(t, r.ledger, 900)
+			hits := make(chan struct{}, 1)
+			for nth := 1; nth <= 4; nth++ {
+				count := 0
+				cfg := r.config()
+				cfg.MaxEvents = 50
+				cfg.Hook = func(p string) error {
+					if p != point {
+						return nil
+					}
+					hits <- struct{}{} // serialises the counter
+					count++
+					n := count
+					<-hits
+					if n >= nth {
+						return errCrash
+					}
+					return nil
+				}
+				if point == relay.PointRecovered && nth > 1 {
+					break
+				}
+				if err := run(t, cfg, 899); !errors.Is(err, errCrash) {
+					t.Fatalf("crash %d: %v", nth, err)
+				}
+			}
+			if err := run(t, r.config(), 899); err != nil {
+				t.Fatal(err)
+			}
+			got := r.check(t, 899)
+			if len(got.duplicates) != 0 {
+				t.Errorf("%d duplicates, though every produce that was made was answered", len(got.duplicates))
+			}
+		})
+	}
+}
+

@@ -1,0 +1,128 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// State says what the relay is doing.
+type State string
+
+// States of a relay.
+const (
+	StateStopped    State = "stopped"
+	StateRecovering State = "recovering"
+	StateFollowing  State = "following"
+	StateRefilling  State = "refilling"
+)
+
+// Status is where the relay stands.
+type Status struct {
+	State     State
+	Through   schemas.Anchor // of the last noted round
+	Any       bool           // whether anything was ever noted; Through is zero otherwise
+	Lag       uint64         // ledger events not yet noted
+	Published uint64         // events noted since the start of this process
+	Rate      float64        // events per second noted over the last ten seconds
+	Err       error          // why the last attempt failed; nil after one that succeeded
+}
+
+const rateWindow = 10 * time.Second
+
+type sample struct {
+	at time.Time
+	n  int
+}
+
+// status is what Status reports; all of it is guarded by mu.
+type status struct {
+	mu      sync.Mutex
+	s       Status
+	head    uint64 // the newest sequence handed over
+	hasHead bool
+	samples []sample // of the last rateWindow, oldest first
+}
+
+// Status returns where the relay stands. It may be called at any time.
+func (r *Relay) Status() Status {
+	head, ok := uint64(0), false
+	if r.cfg.Head != nil {
+		head, ok = r.cfg.Head()
+	}
+	st := &r.status
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	out := st.s
+	if out.State == "" {
+		out.State = StateStopped
+	}
+	if !ok {
+		head, ok = st.head, st.hasHead
+	}
+	switch {
+	case !ok:
+	case !out.Any:
+		out.Lag = head + 1
+	case head > out.Through.Seq:
+		out.Lag = head - out.Through.Seq
+	}
+	now := r.cfg.Clock()
+	st.prune(now)
+	if len(st.samples) > 0 {
+		n := 0
+		for _, s := range st.samples {
+			n += s.n
+		}
+		// A single burst is spread over at least a second, or one round would look like any rate.
+		out.Rate = float64(n) / max(now.Sub(st.samples[0].at), time.Second).Seconds()
+	}
+	return out
+}
+
+func (st *status) begin(s State) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.s.State = s
+}
+
+func (st *status) failed(err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.s.Err = err
+}
+
+func (st *status) recovered() { st.failed(nil) }
+
+func (st *status) start(through schemas.Anchor) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.s.Through, st.s.Any = through, true
+}
+
+func (st *status) received(batch []schemas.Recorded) {
+	if len(batch) == 0 {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.head, st.hasHead = max(st.head, batch[len(batch)-1].Seq), true
+}
+
+func (st *status) noted(through schemas.Anchor, n int, now time.Time) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.s.Through, st.s.Any, st.s.Err = through, true, nil
+	st.s.Published += uint64(n)
+	st.samples = append(st.samples, sample{now, n})
+	st.prune(now)
+}
+
+func (st *status) prune(now time.Time) {
+	i := 0
+	for i < len(st.samples) && now.Sub(st.samples[i].at) > rateWindow {
+		i++
+	}
+	st.samples = st.samples[i:]
+}
