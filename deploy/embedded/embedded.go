@@ -1,0 +1,118 @@
+// Package embedded starts the three servers on one machine, each speaking its real wire protocol on a loopback port:
+// the event store, the broker, and ClickHouse's engine in a child process.
+//
+// It owns one directory with a folder for each. It may lose what its parts may lose: the broker's folder is
+// disposable and is moved aside when it cannot be read; the others are not touched. It knows nothing of what they hold.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
+)
+
+// Config says where the servers keep their data and where they listen; an address with port 0 takes a free port.
+type Config struct {
+	Dir            string
+	EventStoreAddr string
+	KafkaAddr      string
+	ClickHouseAddr string
+
+	ProtectStreams *regexp.Regexp                 // streams that the event store lets nobody delete
+	Uncompressed   bool                           // event store files can be searched for text
+	EngineCommand  []string                       // program and arguments that run ClickHouse's engine (clickhouse.RunChild)
+	EngineLibrary  string                         // an existing libchdb; fetched where empty
+	EngineCache    string                         // where fetched libraries are kept
+	Progress       func(clickhouse.FetchProgress) // of fetching the engine
+	Logger         *slog.Logger
+}
+
+// Servers are the three running servers.
+type Servers struct {
+	EventStore *eventstore.Server
+	Kafka      *kafka.Server
+	ClickHouse *clickhouse.Server
+
+	failed chan error
+}
+
+// Start starts the servers one after another; each answers before the next is started. On error those started are stopped.
+func Start(ctx context.Context, cfg Config) (*Servers, error) {
+	s := &Servers{failed: make(chan error, 1)}
+	fail := func(err error) (*Servers, error) {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return nil, errors.Join(err, s.Stop(stop))
+	}
+	var err error
+	s.EventStore, err = eventstore.Start(ctx, eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr,
+		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")})
+	if err != nil {
+		return fail(fmt.Errorf("start the event store: %w", err))
+	}
+	if s.Kafka, err = startKafka(ctx, cfg); err != nil {
+		return fail(fmt.Errorf("start the broker: %w", err))
+	}
+	s.ClickHouse, err = clickhouse.Start(ctx, clickhouse.Config{DataDir: filepath.Join(cfg.Dir, "clickhouse"), Addr: cfg.ClickHouseAddr,
+		Command: cfg.EngineCommand, LibPath: cfg.EngineLibrary, CacheDir: cfg.EngineCache, Progress: cfg.Progress, Logger: cfg.Logger.With("server", "clickhouse")})
+	if err != nil {
+		return fail(fmt.Errorf("start ClickHouse's engine: %w", err))
+	}
+	go s.watch(s.EventStore.Done(), s.ClickHouse.Done())
+	return s, nil
+}
+
+// stopTimeout bounds the stopping of what had started when a later start failed.
+const stopTimeout = 20 * time.Second
+
+// startKafka moves a directory that cannot be read aside: the relay fills the new one from the ledger.
+func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
+	dir := filepath.Join(cfg.Dir, "kafka")
+	kc := kafka.Config{Dir: dir, Addr: cfg.KafkaAddr, Logger: cfg.Logger.With("server", "kafka")}
+	srv, err := kafka.Start(ctx, kc)
+	if !errors.Is(err, kafka.ErrUnreadable) {
+		return srv, err
+	}
+	aside := dir + ".unreadable-" + time.Now().UTC().Format("20060102T150405")
+	cfg.Logger.Warn("the broker's directory cannot be read; it is moved aside and filled anew from the ledger", "moved to", filepath.Base(aside), "error", err)
+	if err := os.Rename(dir, aside); err != nil {
+		return nil, err
+	}
+	return kafka.Start(ctx, kc)
+}
+
+func (s *Servers) watch(eventStore, clickHouse <-chan struct{}) {
+	select {
+	case <-eventStore:
+		s.failed <- errors.Join(errors.New("the event store has stopped"), s.EventStore.Wait())
+	case <-clickHouse:
+		s.failed <- errors.Join(errors.New("ClickHouse's engine has stopped"), s.ClickHouse.Err())
+	}
+}
+
+// Failed yields an error when a server ends by itself, and something of no meaning once Stop was called.
+func (s *Servers) Failed() <-chan error { return s.failed }
+
+// Stop stops the servers in reverse order, each draining, and joins their errors.
+func (s *Servers) Stop(ctx context.Context) error {
+	var errs []error
+	if s.ClickHouse != nil {
+		errs = append(errs, s.ClickHouse.Stop(ctx))
+	}
+	if s.Kafka != nil {
+		errs = append(errs, s.Kafka.Stop(ctx))
+	}
+	if s.EventStore != nil {
+		errs = append(errs, s.EventStore.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
