@@ -62,7 +62,10 @@ func checkLayout(dir, data string) error {
 	case string(got) != layout:
 		return fmt.Errorf("kafka: layout is %.60q, not %q: %w", got, layout, ErrUnreadable)
 	}
-	return checkPartitions(data)
+	if err := checkPartitions(data); err != nil {
+		return err
+	}
+	return checkLogs(data)
 }
 
 func writeMark(dir, mark string) error {

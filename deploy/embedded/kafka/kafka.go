@@ -94,7 +94,7 @@ type Server struct {
 }
 
 // Start opens or creates the directory and listens. When it returns, the broker
-// answers. ctx bounds the start only; opening reads every record once, to check
+// answers. ctx bounds the start only; opening reads every record, to check
 // its sum, and is not interrupted half-way. The error is ErrInUse or
 // ErrUnreadable where the caller can do something about it.
 func Start(ctx context.Context, cfg Config) (*Server, error) {

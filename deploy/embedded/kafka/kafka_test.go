@@ -223,6 +223,98 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// A torn tail is what a kill may leave and is cut off; a hole, or an end before the
+// last clean stop's, is damage.
+func TestDamagedLogs(t *testing.T) {
+	const batches = 12
+	segment := func(dir string, base int) string {
+		return filepath.Join(dir, fmt.Sprintf("data/partitions/ledger.a-0/%d.dat", base))
+	}
+	chop := func(path string, by int64) error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		return os.Truncate(path, info.Size()-by)
+	}
+	flip := func(path string, at int) error {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		b[at] ^= 1
+		return os.WriteFile(path, b, 0o600)
+	}
+	for name, c := range map[string]struct {
+		damage func(dir string) error
+		end    int // of the log afterwards, -1 if it is to be refused
+	}{
+		"torn tail":             {func(dir string) error { return chop(segment(dir, 11), 3) }, batches - 1},
+		"bytes after the tail":  {func(dir string) error { return appendTo(segment(dir, 11), "rubbish that is no batch at all") }, batches},
+		"segment in the middle": {func(dir string) error { return flip(segment(dir, 4), 100) }, -1},
+		"segment cut short":     {func(dir string) error { return chop(segment(dir, 4), 3) }, -1},
+		"segment gone":          {func(dir string) error { return os.Remove(segment(dir, 4)) }, -1},
+		"older than the last stop": {func(dir string) error {
+			for base := 8; base < batches; base++ {
+				if err := os.Remove(segment(dir, base)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := startServer(t, dir, "127.0.0.1:0")
+			topic := ledgerTopic("ledger.a", 1)
+			topic.ConfigEntries = append(topic.ConfigEntries, kafkago.ConfigEntry{ConfigName: "segment.bytes", ConfigValue: "1"})
+			createTopics(t, newClient(t, s.Addr()), topic)
+			fill := func(addr string, n int) {
+				client := newClient(t, addr)
+				for range n {
+					_, err := produce(t.Context(), client, "ledger.a", 0, bytes.Repeat([]byte("v"), 200))
+					must(t, err)
+				}
+			}
+			fill(s.Addr(), batches-2)
+			must(t, s.Stop(t.Context()))
+			c2 := startChild(t, dir, s.Addr()) // what follows is in no snapshot
+			fill(c2.addr, 2)
+			c2.kill(t)
+			must(t, c.damage(dir))
+			before := digest(t, dir)
+			again, err := Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Logger: slog.New(slog.DiscardHandler)})
+			if c.end < 0 {
+				if !errors.Is(err, ErrUnreadable) {
+					t.Fatalf("got %v", err)
+				}
+				if digest(t, dir) != before {
+					t.Fatal("Start changed a directory that it could not read")
+				}
+				return
+			}
+			must(t, err)
+			if got := readAll(t, newClient(t, again.Addr()), "ledger.a", 0); len(got) != c.end {
+				t.Fatalf("%d records, want %d", len(got), c.end)
+			}
+			fill(again.Addr(), 1)
+			if end := endOffset(t, newClient(t, again.Addr()), "ledger.a", 0); end != int64(c.end+1) {
+				t.Fatalf("end %d after one more, want %d", end, c.end+1)
+			}
+			must(t, again.Stop(t.Context()))
+		})
+	}
+}
+
+func appendTo(path, text string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
 func digest(t *testing.T, dir string) string {
 	t.Helper()
 	h := sha256.New()
