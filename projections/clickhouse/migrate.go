@@ -1,0 +1,147 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there, is older (Migrate
+// brings it up), newer, or was changed by hand.
+var ErrMigrations = errors.New("views and program do not match")
+
+type migration struct {
+	number     uint32
+	name, sum  string
+	statements []string
+}
+
+var statementEnd = regexp.MustCompile(`;[ \t]*(\n|$)`)
+
+// readMigrations returns the embedded files in order. Every statement can be repeated, for a crash between two.
+func readMigrations() ([]migration, error) {
+	entries, err := migrationFiles.ReadDir("migrations")
+	if err != nil {
+		return nil, err
+	}
+	var out []migration
+	for i, e := range entries {
+		raw, err := migrationFiles.ReadFile("migrations/" + e.Name())
+		if err != nil {
+			return nil, err
+		}
+		n, _, _ := strings.Cut(e.Name(), "_")
+		number, err := strconv.ParseUint(n, 10, 32)
+		if err != nil || int(number) != i+1 {
+			return nil, fmt.Errorf("migration %s: numbers go up by one from 0001", e.Name())
+		}
+		m := migration{number: uint32(number), name: e.Name()}
+		sum := sha256.Sum256(raw)
+		m.sum = hex.EncodeToString(sum[:])
+		for _, s := range statementEnd.Split(string(raw), -1) {
+			if strings.TrimSpace(s) != "" {
+				m.statements = append(m.statements, s)
+			}
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// createMigrations makes the list of what was applied. ORDER BY number: one row a migration.
+const createMigrations = `CREATE TABLE IF NOT EXISTS migration (number UInt32, name String, sum String, applied_at DateTime64(3, 'UTC'))
+ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`
+
+// Migrate creates the database where it is missing and applies the migrations that it lacks. It may be called at
+// every start, and again after it failed.
+func Migrate(ctx context.Context, cfg Config) (err error) {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	boot, err := cfg.dial("default")
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	// Atomic: views are replaced and tables dropped without stopping readers. The name was checked: it cannot be a parameter.
+	err = boot.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+cfg.database()+" ENGINE = Atomic")
+	if err = errors.Join(err, boot.Close()); err != nil {
+		return fmt.Errorf("migrate: create database: %w", err)
+	}
+	conn, err := cfg.dial(cfg.database())
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := conn.Exec(ctx, createMigrations); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	missing, err := missingMigrations(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		for i, s := range m.statements {
+			if err := conn.Exec(ctx, s); err != nil {
+				return fmt.Errorf("migrate: %s, statement %d: %w", m.name, i+1, err)
+			}
+		}
+		if err := conn.Exec(withParams(ctx, params{"number": m.number, "name": m.name, "sum": m.sum}),
+			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
+			return fmt.Errorf("migrate: note %s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// missingMigrations returns what the database lacks, or ErrMigrations where it has what the program does not.
+func missingMigrations(ctx context.Context, conn driver.Conn) ([]migration, error) {
+	all, err := readMigrations()
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	rows, err := conn.Query(ctx, "SELECT number, sum FROM migration FINAL ORDER BY number")
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for i := 0; rows.Next(); i++ {
+		var number uint32
+		var sum string
+		if err := rows.Scan(&number, &sum); err != nil {
+			return nil, fmt.Errorf("read migrations: %w", err)
+		}
+		if i == 0 && number != 1 || len(all) == 0 {
+			return nil, fmt.Errorf("%w: the database has migration %d and not the ones this program has before it", ErrMigrations, number)
+		}
+		if all[0].number != number || all[0].sum != sum {
+			return nil, fmt.Errorf("%w: migration %d is another one in the database", ErrMigrations, number)
+		}
+		all = all[1:]
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return all, nil
+}
+
+func (db *DB) checkMigrations(ctx context.Context) error {
+	missing, err := missingMigrations(ctx, db.conn)
+	if err != nil {
+		return fmt.Errorf("open views in database %s: %w", db.database, err)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("open views in database %s: %w: it lacks %s", db.database, ErrMigrations, missing[0].name)
+	}
+	return nil
+}

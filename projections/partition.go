@@ -1,0 +1,131 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// discover starts a reader for every partition there is and for every one that appears, and notes how far the relay
+// has published. It returns when ctx ends and all its readers have.
+func (p *Projector) discover(ctx context.Context, stop context.CancelCauseFunc, start map[string]Place) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	known := map[string]bool{}
+	for {
+		err := p.retry(ctx, "list partitions", func(ctx context.Context) error {
+			names, err := p.cfg.Source.Partitions(ctx)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				if known[name] {
+					continue
+				}
+				known[name] = true
+				place, ok := start[name]
+				r := &reader{p: p, partition: name, place: place, placed: ok}
+				wg.Go(func() {
+					if err := r.follow(ctx); err != nil && ctx.Err() == nil {
+						stop(err)
+					}
+				})
+			}
+			seq, ok, err := p.cfg.Source.Published(ctx)
+			if err != nil {
+				return fmt.Errorf("position of the relay: %w", err)
+			}
+			p.status.published(seq, ok, len(known))
+			return nil
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				stop(err)
+			}
+			return
+		}
+		if !sleep(ctx, p.cfg.Discover) {
+			return
+		}
+	}
+}
+
+// reader follows one partition. Owned by its goroutine.
+type reader struct {
+	p         *Projector
+	partition string
+	place     Place // after the last message sent on; meaningful when placed
+	placed    bool
+	sent      int // messages sent on since start
+}
+
+// follow reads until ctx ends or a message cannot be placed. After any other error it begins again, from where it is.
+func (r *reader) follow(ctx context.Context) error {
+	wait := r.p.cfg.BackoffMin
+	for {
+		before := r.sent
+		err := r.read(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if permanent(err) {
+			return err
+		}
+		if r.sent > before {
+			wait = r.p.cfg.BackoffMin
+		}
+		what := "read " + r.partition
+		r.p.status.failedOnce(what, err, r.p.cfg.Now(), 3*r.p.cfg.BackoffMax)
+		r.p.cfg.Log.Warn("projector reads again", "partition", r.partition, "error", err)
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, r.p.cfg.BackoffMax)
+	}
+}
+
+// read checks that the partition still is the one that was read, and follows it. It returns only with an error.
+func (r *reader) read(ctx context.Context) error {
+	from := FirstOffset
+	if r.placed {
+		item, err := r.p.cfg.Source.Fetch(ctx, r.partition, r.place.Next-1)
+		switch {
+		case err == nil && item.Recorded.Seq == r.place.LastSeq:
+			from = r.place.Next
+		case err == nil || errors.Is(err, ErrNoItem):
+			// Another topic under the same name: its messages are read from the first, and applied again.
+			r.p.cfg.Log.Warn("partition differs from the one read before; reading it from its first message",
+				"partition", r.partition, "offset", r.place.Next-1, "sequence", r.place.LastSeq)
+			r.placed = false
+		default:
+			return fmt.Errorf("fetch the message before the position of %s: %w", r.partition, err)
+		}
+	}
+	for item, err := range r.p.cfg.Source.Read(ctx, r.partition, from) {
+		if err != nil {
+			return err
+		}
+		// A sequence not above the highest handled is a duplicate. The place stays behind it, so that the message
+		// before the place always is the last one handled.
+		if r.placed && item.Recorded.Seq <= r.place.LastSeq {
+			continue
+		}
+		row, err := RowOf(item.Recorded)
+		if err != nil {
+			return fmt.Errorf("%s, offset %d: %w", r.partition, item.Offset, err)
+		}
+		row.Partition = r.partition
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r.p.queue <- delivery{offset: item.Offset, row: row}:
+			r.place, r.placed = Place{Next: item.Offset + 1, LastSeq: row.Seq}, true
+			r.sent++
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("reading %s ended without an error", r.partition)
+}

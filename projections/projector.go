@@ -1,0 +1,190 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Crash points: Config.Hook is called with each of these names where the projector passes it.
+const (
+	HookBeforeInsert = "projector.before-insert"
+	HookAfterInsert  = "projector.after-insert" // rows durable, position not saved
+	HookAfterSave    = "projector.after-save"
+)
+
+// Config is what a Projector needs. Zero limits take the defaults named beside them.
+type Config struct {
+	Name      string // of the position; "projector"
+	Source    Source
+	Sink      Sink
+	Positions Positions
+	Log       *slog.Logger
+	Now       func() time.Time
+	Hook      func(point string) error // crash points of tests; an error ends Run
+
+	BatchBytes int           // 8 MiB: a batch is written when it holds as much, or
+	BatchRows  int           // 20,000 rows, or
+	BatchWait  time.Duration // 100 ms after its first row
+	Discover   time.Duration // 1 s: how often new partitions and the relay's position are looked for
+	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
+	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
+	BackoffMax time.Duration // 5 s
+}
+
+// Validate joins everything that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Source == nil {
+		errs = append(errs, errors.New("source is missing"))
+	}
+	if c.Sink == nil {
+		errs = append(errs, errors.New("sink is missing"))
+	}
+	if c.Positions == nil {
+		errs = append(errs, errors.New("positions are missing"))
+	}
+	if c.Log == nil {
+		errs = append(errs, errors.New("logger is missing"))
+	}
+	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
+		errs = append(errs, errors.New("a limit is negative"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("projector: %w", err)
+	}
+	return nil
+}
+
+func orElse[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Projector applies the topics to the views. Run it once.
+type Projector struct {
+	cfg   Config
+	queue chan delivery // from all partition readers to the one applier; in order within a partition
+
+	status statusBoard
+}
+
+// delivery is one row with its place in its partition.
+type delivery struct {
+	offset int64
+	row    Row // of row.Partition
+}
+
+// New returns a projector that has not begun.
+func New(cfg Config) (*Projector, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	orElse(&cfg.Name, "projector")
+	orElse(&cfg.BatchBytes, 8<<20)
+	orElse(&cfg.BatchRows, 20_000)
+	orElse(&cfg.BatchWait, 100*time.Millisecond)
+	orElse(&cfg.Discover, time.Second)
+	orElse(&cfg.Heartbeat, 2*time.Second)
+	orElse(&cfg.BackoffMin, 100*time.Millisecond)
+	orElse(&cfg.BackoffMax, 5*time.Second)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Hook == nil {
+		cfg.Hook = func(string) error { return nil }
+	}
+	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
+}
+
+// Run reads every partition from the saved position and applies until ctx ends, which returns nil. It returns an
+// error only for what a retry cannot repair: a message that cannot be placed, or a hook's. Errors of the source
+// or the sink are retried for as long as it takes and shown in Status.
+func (p *Projector) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a := &applier{p: p}
+	if err := p.retry(ctx, "load the position", a.load); err != nil {
+		return endOf(ctx, err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { p.discover(ctx, cancel, a.start) })
+	err := a.run(ctx)
+	cancel(err) // readers blocked on the queue leave
+	wg.Wait()
+	return endOf(ctx, err)
+}
+
+// endOf says what ended Run: nil where the caller's context did.
+func endOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return fmt.Errorf("projector: %w", cause)
+	}
+	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return fmt.Errorf("projector: %w", err)
+}
+
+// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
+func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
+	wait := p.cfg.BackoffMin
+	for failures := 0; ; failures++ {
+		err := do(ctx)
+		if err == nil {
+			if failures > 0 {
+				p.status.recovered(what)
+				p.cfg.Log.Info("projector goes on", "operation", what, "failures", failures)
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if permanent(err) {
+			return err
+		}
+		p.status.failed(what, err, p.cfg.Now())
+		if failures == 0 {
+			p.cfg.Log.Warn("projector retries", "operation", what, "error", err)
+		}
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+		wait = min(2*wait, p.cfg.BackoffMax)
+	}
+}
+
+// permanent errors are those that no retry repairs.
+func permanent(err error) bool {
+	var h *hookError
+	return errors.As(err, &h) || errors.Is(err, ErrUnplaceable) || errors.Is(err, ErrUnreadable)
+}
+
+type hookError struct{ err error }
+
+func (e *hookError) Error() string { return e.err.Error() }
+func (e *hookError) Unwrap() error { return e.err }
+
+func (p *Projector) hook(point string) error {
+	if err := p.cfg.Hook(point); err != nil {
+		return &hookError{fmt.Errorf("%s: %w", point, err)}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

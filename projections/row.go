@@ -1,0 +1,144 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Row is one event as the views hold it: its exact stored bytes, and what the catalogue reads in them.
+type Row struct {
+	Seq         uint64
+	Tenant      uuid.UUID
+	Stream      schemas.Stream
+	Revision    uint64
+	EventID     uuid.UUID
+	Type        string    // as stored, before any upcaster
+	Occurred    time.Time // recordedAt where the source named no time; held inside MinTime and MaxTime
+	Timed       bool      // Occurred is the source's own
+	Recorded    time.Time
+	Source      string
+	Correlation uuid.UUID // uuid.Nil where there is none, Causation alike
+	Causation   uuid.UUID
+	Data        []byte // exactly the stored bytes, Metadata alike
+	Metadata    []byte
+	Leaf        [32]byte
+	Subjects    []Subject
+	Values      []Value
+	Catalogue   [8]byte // version of the catalogue that read Values
+	Partition   string  // where the projector read it; "" where a row came another way
+}
+
+// Subject is an alias that the event names, and in which role.
+type Subject struct {
+	Alias uuid.UUID
+	Role  string
+}
+
+// Value is one attribute's value in an event, as a view shows it.
+type Value struct {
+	Attribute string
+	Element   string // list element's uuid or array indices joined by "~"; "" for none
+	Text      string // the token, the string itself, or the JSON text of anything else; "" when removed
+	Removed   bool
+	Observed  time.Time // when it was observed, where the event says so; else the event's Occurred
+}
+
+// Times outside the range that a view's column holds are drawn to its ends; the metadata keeps the exact text.
+var (
+	MinTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+	MaxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// ErrUnplaceable is wrapped by RowOf when an event has no valid stream, tenant or metadata: it could be stored
+// under nobody, and the projector stops rather than lose it.
+var ErrUnplaceable = errors.New("event has no valid stream, tenant or metadata")
+
+// RowOf returns the row of an event whose Seq is set. Data that the catalogue cannot read (an unknown type, a
+// newer version, damage) gives a row without Values: its bytes and leaf are kept all the same.
+func RowOf(r schemas.Recorded) (Row, error) { return rowOf(schemas.Default(), r) }
+
+func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
+	fail := func(err error) (Row, error) {
+		return Row{}, fmt.Errorf("row of sequence %d, event %s: %w: %w", r.Seq, r.ID, ErrUnplaceable, err)
+	}
+	if !schemas.InLedger(r.Stream, r.Type) {
+		return fail(errors.New("stream and type are not of the ledger's form"))
+	}
+	leaf, err := r.Leaf() // errs where the metadata cannot be read
+	if err != nil {
+		return fail(err)
+	}
+	d, err := c.Decode(r)
+	if err != nil {
+		d.Values = nil
+	}
+	if d.Tenant == uuid.Nil && r.Stream != schemas.LedgerStream {
+		return fail(errors.New("tenant is the zero uuid"))
+	}
+	row := Row{
+		Seq: r.Seq, Tenant: d.Tenant, Stream: r.Stream, Revision: r.Revision, EventID: r.ID, Type: r.Type,
+		Occurred: d.Occurred, Timed: !d.Occurred.IsZero(), Recorded: within(d.Recorded), Source: d.Source,
+		Correlation: d.Correlation, Causation: d.Causation,
+		Data: r.Data, Metadata: r.Metadata, Leaf: leaf, Catalogue: c.Version(),
+	}
+	if !row.Timed {
+		row.Occurred = d.Recorded
+	}
+	row.Occurred = within(row.Occurred)
+	row.Subjects = make([]Subject, len(d.Subjects))
+	for i, s := range d.Subjects {
+		row.Subjects[i] = Subject{Alias: s.Alias, Role: s.Role}
+	}
+	row.Values = valuesOf(d, row.Occurred)
+	return row, nil
+}
+
+// valuesOf keeps one value per attribute and element. An event that both sets and unsets one says two things;
+// the removal, which a fold applies last, is kept, so that every view agrees on it.
+func valuesOf(d schemas.Draft, occurred time.Time) []Value {
+	out := make([]Value, 0, len(d.Values))
+	removed := map[[2]string]bool{}
+	for _, v := range d.Values {
+		if v.Removed {
+			removed[[2]string{v.Attr.ID, v.Element()}] = true
+		}
+	}
+	for _, v := range d.Values {
+		w := Value{Attribute: v.Attr.ID, Element: v.Element(), Removed: v.Removed, Observed: occurred}
+		if !v.Removed && removed[[2]string{w.Attribute, w.Element}] {
+			continue
+		}
+		if !v.Removed {
+			w.Text = v.Text()
+		}
+		if !v.Observed.IsZero() {
+			w.Observed = within(v.Observed)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+func within(t time.Time) time.Time {
+	switch {
+	case t.Before(MinTime):
+		return MinTime
+	case t.After(MaxTime):
+		return MaxTime
+	}
+	return t
+}
+
+// Size returns the bytes that the row counts for in a batch.
+func (r *Row) Size() int {
+	n := 200 + len(r.Data) + len(r.Metadata) + 24*len(r.Subjects)
+	for i := range r.Values {
+		n += 40 + len(r.Values[i].Element) + len(r.Values[i].Text)
+	}
+	return n
+}

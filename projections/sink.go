@@ -1,0 +1,71 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Sink takes rows into the views. Insert returns after all rows are durable in every view, or an error after
+// which any part of them may be: inserting the same rows again is harmless, and repairs.
+type Sink interface {
+	Insert(ctx context.Context, rows []Row) error
+}
+
+// Place is how far one partition has been applied: the offset after the last applied message, and that message's
+// sequence.
+type Place struct {
+	Next    int64
+	LastSeq uint64
+}
+
+// Position is what a projector has applied. It is saved after the rows that it covers.
+type Position struct {
+	Saved   uint64           // grows with every save
+	Applied uint64           // sequences 0 to Applied-1 are all applied; 0: none
+	Next    map[string]Place // per partition
+}
+
+// Positions keeps the position of a projector beside the rows it covers.
+type Positions interface {
+	// LoadPosition returns the last saved position; the zero Position when there is none.
+	LoadPosition(ctx context.Context, projector string) (Position, error)
+	// SavePosition returns after the position is durable.
+	SavePosition(ctx context.Context, projector string, p Position) error
+	// AppliedAbove yields, in ascending order and each once, the sequences from p.Applied on that the views hold and
+	// that p covers: a row above its partition's place may stand in some views only, and is read again.
+	AppliedAbove(ctx context.Context, p Position) iter.Seq2[uint64, error]
+}
+
+// Item is a decoded message of a partition.
+type Item struct {
+	Recorded schemas.Recorded // with Seq
+	Offset   int64
+}
+
+// Errors of a Source by which the projector tells what to do.
+var (
+	// ErrNoItem says that the partition holds no message at an offset: it ended before it, or lost it.
+	ErrNoItem = errors.New("no message at that offset")
+	// ErrUnreadable says that a message is none of the ledger's: its sequence, stream, tenant or headers cannot be
+	// read. The projector stops.
+	ErrUnreadable = errors.New("message cannot be read as an event")
+)
+
+// FirstOffset asks Read for the earliest message that a partition still holds.
+const FirstOffset int64 = -2
+
+// Source is the topics, as the projector reads them. Partitions are named by the source ("ledger.device/0").
+type Source interface {
+	// Partitions returns every partition of every ledger topic there is now; the projector asks again and again.
+	Partitions(ctx context.Context) ([]string, error)
+	// Read yields the partition's messages from that offset (or FirstOffset) in offset order and waits for more. It
+	// ends with ctx or with an error, after which the projector calls it again.
+	Read(ctx context.Context, partition string, from int64) iter.Seq2[Item, error]
+	// Fetch returns the message at exactly that offset, or ErrNoItem.
+	Fetch(ctx context.Context, partition string, offset int64) (Item, error)
+	// Published returns the highest sequence that the relay noted in ledger.position, and whether it noted any.
+	Published(ctx context.Context) (seq uint64, ok bool, err error)
+}
