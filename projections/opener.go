@@ -1,0 +1,28 @@
+package projections
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Why a token did not open. ErrErased and ErrExpired are said only with a tombstone that proves it.
+var (
+	ErrErased        = errors.New("erased: the person's key was destroyed")
+	ErrExpired       = errors.New("expired: the period's key was destroyed")
+	ErrTampered      = errors.New("tampered: the value does not open under its own key")
+	ErrNotAuthorised = errors.New("not authorised to see the value")
+)
+
+// Opened is what became of one token: the JSON text of its value, or why there is none.
+type Opened struct {
+	Plain []byte
+	Err   error // wraps one of the errors above
+}
+
+// Opener opens tokens of the tenant whose session it is. It answers in the order asked, one Opened a token; its error
+// says that nothing could be asked (the vault does not answer, ctx ended), and then there is no answer.
+type Opener interface {
+	Open(ctx context.Context, tokens []schemas.Token) ([]Opened, error)
+}

@@ -1,0 +1,203 @@
+package projections
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// AsOf bounds what a question may see: events of a sequence up to Seq and, where Time is set, that occurred up to Time.
+// An answer is final, and will be given again, when Seq is not above Through.
+type AsOf struct {
+	Seq  uint64
+	Time time.Time
+}
+
+// Period is [From, To); a zero end is open. It bounds when events occurred.
+type Period struct{ From, To time.Time }
+
+// Text is a value as the ledger holds it: open text, or a token that an Opener may open. "" is none.
+type Text string
+
+// Token returns the token that t is, and whether it is one.
+func (t Text) Token() (schemas.Token, bool) { return schemas.Token(t), schemas.IsSealed(string(t)) }
+
+// Fact is what every event has, as far as views show it.
+type Fact struct {
+	Seq      uint64
+	EventID  uuid.UUID
+	Stream   schemas.Stream
+	Type     string
+	Occurred time.Time // recordedAt where the source named no time
+}
+
+// Held is a value that an entity has or had.
+type Held struct {
+	Element  string // list element's uuid; "" for an attribute that is no list
+	Text     Text
+	Seq      uint64    // of the event that set it
+	Occurred time.Time // when that event occurred
+	Observed time.Time // when the value was observed, which a restatement carries over
+}
+
+// Device is a device's state: its attributes and their values, a list's in order of element.
+type Device struct {
+	Stream schemas.Stream
+	Values map[string][]Held
+}
+
+// Get returns the value of an attribute that is no list, and whether it is set.
+func (d Device) Get(attribute string) (Held, bool) {
+	if v := d.Values[attribute]; len(v) > 0 {
+		return v[0], true
+	}
+	return Held{}, false
+}
+
+// Change is one value set or removed by an event.
+type Change struct {
+	Fact
+	Source    string
+	Causation uuid.UUID // uuid.Nil where there is none
+	Subjects  []Subject
+	Attribute string
+	Element   string
+	Old       *Held // as it was before this event; nil: not set
+	New       *Held // nil: removed
+}
+
+// AdminAction is one admin action. A Text that an attribute's shape did not fit is a token, in open columns too.
+type AdminAction struct {
+	Fact
+	Timed       bool // the source named the time
+	Recorded    time.Time
+	Source      string
+	Correlation uuid.UUID
+	Actor       uuid.UUID // alias; uuid.Nil where the actor is no person
+	Withheld    uint64    // values present at the source that were not kept
+
+	Verb, Operation, ActivityType, Component, Category, Result Text
+	ActorType, Delegated, ApplicationID                        Text
+
+	// Protected: tokens.
+	ActorID, ActorUPN, ActorName, ActorIP, ActorPermissions, PartnerTenant, ApplicationName, Details, Reason Text
+
+	TargetAliases []uuid.UUID
+	Targets       []Target
+}
+
+// Target is what an admin action was done to.
+type Target struct {
+	Type, Resource, Device Text // open
+	ID, Name, Changes      Text // tokens
+}
+
+// ActionFilter narrows admin actions; an empty list does not. Devices are stream uuids as targets name them.
+type ActionFilter struct {
+	Verbs, Categories, Results, Devices []string
+	Actors                              []uuid.UUID // aliases
+}
+
+// Refusal is one recorded refusal: how much a rule kept out.
+type Refusal struct {
+	Fact
+	Source         string
+	Rule, Category string
+	Count          uint64
+}
+
+// AccessAct is one access.unsealed event: personal data was viewed.
+type AccessAct struct {
+	Fact
+	Officer          uuid.UUID // alias
+	Targets          []uuid.UUID
+	Report           Text
+	Purpose, Filters Text // tokens, OfficerName alike
+	OfficerName      Text
+	Persons          uint64
+	Sequence         uint64 // the ledger sequence that the report was computed at
+}
+
+// RequestAct is an event of a data subject's request, or of an erasure. Which fields are set depends on Type.
+type RequestAct struct {
+	Fact
+	Requester, Officer uuid.UUID // aliases
+	Right              Text
+	Subject            Text // token: as the requester was named
+	Received, Due      Text
+	IdentityMethod     Text
+	Package            Text // SHA-256 of the package's manifest
+	Sequence, Files    uint64
+	Ground             Text
+	Completion         Text     // event id of the completion that an erasure order announces
+	Keys               []string // subject keys that an erasure order destroys
+	Order              Text     // subject.erased: event id of its order
+	KeysDestroyed      uint64
+}
+
+// Counts says how much a tenant's ledger holds.
+type Counts struct {
+	Events      uint64
+	Types       []TypeCount      // ordered by type
+	Attributes  []AttributeCount // values set now, ordered by attribute
+	First, Last uint64           // sequences; meaningful where Events > 0
+}
+
+// TypeCount counts the events of one type.
+type TypeCount struct {
+	Type                          string
+	Events                        uint64
+	FirstSeq, LastSeq             uint64
+	FirstOccurred, LatestOccurred time.Time
+}
+
+// AttributeCount counts the values of one attribute that are set, and the entities that have it.
+type AttributeCount struct {
+	Attribute        string
+	Values, Entities uint64
+}
+
+// Reader answers questions about one tenant. Every sequence of answers is bounded in memory however long it is, in
+// the order stated, and ends at its first error.
+type Reader interface {
+	// Through returns the highest sequence up to which every event is in the views; ok is false when there is none.
+	Through(ctx context.Context) (seq uint64, ok bool, err error)
+	// WaitThrough returns when the views hold every event up to seq, or with ctx's error.
+	WaitThrough(ctx context.Context, seq uint64) error
+	// SeqOf returns the sequence of an event, and whether the views hold it yet.
+	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
+
+	// Devices yields the state of every device, by stream. Without attributes: all but the apps, which Apps yields.
+	Devices(ctx context.Context, tenant uuid.UUID, asOf AsOf, attributes ...string) iter.Seq2[Device, error]
+	// Device returns the state of one device with all its attributes, apps included; found is false when it has none.
+	Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) (d Device, found bool, err error)
+	// DeviceHistory yields what changed on a device in the period, by sequence, attribute and element. Without
+	// attributes: all.
+	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in Period, attributes []string, asOf AsOf) iter.Seq2[Change, error]
+	// Apps yields the apps on a device, by element.
+	Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) iter.Seq2[Held, error]
+	// Tenant returns the tenant's own attributes (name, time zone, collection policy).
+	Tenant(ctx context.Context, tenant uuid.UUID, asOf AsOf) (map[string]Held, error)
+
+	// AdminActions, Refusals and Access yield by the time of occurring, then sequence; Requests by sequence.
+	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter, asOf AsOf) iter.Seq2[AdminAction, error]
+	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
+	Access(ctx context.Context, tenant uuid.UUID, in Period, asOf AsOf) iter.Seq2[AccessAct, error]
+	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
+
+	// EventsByAliases yields the events that name any of the aliases, by sequence, each once.
+	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf AsOf) iter.Seq2[Row, error]
+	// EventsByStreams yields the events of the streams, by sequence.
+	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf AsOf) iter.Seq2[Row, error]
+	// RawEvents yields the exact stored bytes of the tenant's events with a sequence in [from, to), by sequence.
+	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Recorded, error]
+	// RawEventsAt yields the exact stored bytes of the tenant's events at the sequences, by sequence. A sequence that is
+	// not the tenant's, or is not in the views, is an error.
+	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Recorded, error]
+	// Counts counts events up to asOf, and values that are set now.
+	Counts(ctx context.Context, tenant uuid.UUID, asOf AsOf) (Counts, error)
+}
