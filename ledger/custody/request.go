@@ -1,0 +1,217 @@
+package custody
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Errors of requests.
+var (
+	ErrNoRequest      = errors.New("no such request")
+	ErrNoSuchPerson   = errors.New("nobody is known under that identifier")
+	ErrSeveralPersons = errors.New("several persons were known under that identifier")
+	ErrOwnRequest     = errors.New("nobody handles their own request")
+)
+
+// NewRequest is what is known when a data subject's request comes in.
+type NewRequest struct {
+	Tenant     uuid.UUID
+	Right      string // access, erasure, …
+	Identifier string // e-mail address, UPN or directory object id, as the person gave it
+	Person     int    // 1-based choice among several persons known under the identifier; 0 for none made
+	Received   time.Time
+	Method     string // identity method: sign-in, call-back, in-person, other
+}
+
+// SeveralPersonsError lists, without naming them, the persons that held an identifier, so that one can be chosen.
+type SeveralPersonsError struct{ Matches []vault.PersonMatch }
+
+func (e *SeveralPersonsError) Error() string {
+	return fmt.Sprintf("%v: %d of them, each in its own period; choose one", ErrSeveralPersons, len(e.Matches))
+}
+
+func (e *SeveralPersonsError) Unwrap() error { return ErrSeveralPersons }
+
+// Request is an open request as the ledger has it.
+type Request struct {
+	ID       uuid.UUID
+	Tenant   uuid.UUID
+	Right    string
+	Person   uuid.UUID // uuid.Nil once erased
+	Received time.Time
+	Due      time.Time
+	Revision uint64 // of the stream's last event
+	Ordered  bool   // an erasure has been ordered
+}
+
+// Stream returns the request's stream.
+func (r Request) Stream() schemas.Stream { return schemas.NewStream("request", r.ID) }
+
+// Due returns the last day on which a request received on that day must be answered: a month later, the month's last day
+// where it has no such day, and the next working day where that is a Saturday or Sunday (Regulation 1182/71; public holidays are not known here).
+func Due(received time.Time) time.Time {
+	y, m, d := received.Date()
+	last := time.Date(y, m+2, 0, 0, 0, 0, 0, received.Location()).Day()
+	due := time.Date(y, m+1, min(d, last), 0, 0, 0, 0, received.Location())
+	for due.Weekday() == time.Saturday || due.Weekday() == time.Sunday {
+		due = due.AddDate(0, 0, 1)
+	}
+	return due
+}
+
+// OpenRequest records a request of the person known under the identifier.
+func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequest) (Request, error) {
+	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("open request: %w", err) }
+	if err := p.Can(access.Officer, n.Tenant); err != nil {
+		return fail(err)
+	}
+	r := Request{ID: uuid.New(), Tenant: n.Tenant, Right: n.Right, Received: n.Received, Due: Due(n.Received)}
+	var e schemas.Event
+	err := c.cfg.Vault.Update(ctx, n.Tenant, func(tx *vault.Tx) error {
+		matches, err := tx.FindPersons(n.Identifier)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(matches) == 0:
+			return ErrNoSuchPerson
+		case n.Person > len(matches) || n.Person < 0:
+			return fmt.Errorf("there is no person %d, %d held the identifier", n.Person, len(matches))
+		case len(matches) > 1 && n.Person == 0:
+			return &SeveralPersonsError{matches}
+		case len(matches) == 1:
+			r.Person = matches[0].ID
+		default:
+			r.Person = matches[n.Person-1].ID
+		}
+		d := c.draft("request.opened.v1", n.Tenant, r.Stream())
+		who, err := officer(tx, p, d.Occurred)
+		if err != nil {
+			return err
+		}
+		if who == r.Person {
+			return ErrOwnRequest
+		}
+		owner := personOwner(r.Person)
+		c.set(&d, "request.right", n.Right, owner)
+		c.set(&d, "request.subject", n.Identifier, owner)
+		c.set(&d, "request.received", n.Received.Format(time.DateOnly), owner)
+		c.set(&d, "request.due", r.Due.Format(time.DateOnly), owner)
+		if n.Method != "" {
+			c.set(&d, "request.identity-method", n.Method, owner)
+		}
+		d.Subjects = []schemas.SubjectRef{{Role: "requester", Person: r.Person}, {Role: "officer", Person: who}}
+		e, err = c.sealAndEncode(tx, &d)
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	if err := c.append(ctx, ledger.NoStream, e); err != nil {
+		return fail(err)
+	}
+	return r, nil
+}
+
+// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none.
+func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, id uuid.UUID) (Request, error) {
+	r := Request{ID: id}
+	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("request %s: %w", id, err) }
+	if err := p.Can(access.Officer, tenant); err != nil {
+		return fail(err)
+	}
+	var requester uuid.UUID
+	for rec, err := range c.cfg.Ledger.ReadStream(ctx, r.Stream(), 0) {
+		if err != nil {
+			return fail(err)
+		}
+		d, err := c.cat.Decode(rec)
+		if err != nil {
+			return fail(err)
+		}
+		if d.Tenant != tenant {
+			return fail(ErrNoRequest)
+		}
+		r.Tenant, r.Revision = d.Tenant, rec.Revision
+		switch d.Type.Name {
+		case "request.opened.v1":
+			for _, s := range d.Subjects {
+				if s.Role == "requester" {
+					requester = s.Alias
+				}
+			}
+			for _, v := range d.Values {
+				switch v.Attr.ID {
+				case "request.right":
+					r.Right = v.Text()
+				case "request.received":
+					r.Received, err = time.Parse(time.DateOnly, v.Text())
+				case "request.due":
+					r.Due, err = time.Parse(time.DateOnly, v.Text())
+				}
+				if err != nil {
+					return fail(err)
+				}
+			}
+		case "request.erasure-ordered.v1":
+			r.Ordered = true
+		}
+	}
+	if r.Tenant == uuid.Nil {
+		return fail(ErrNoRequest)
+	}
+	err := c.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+		owner, err := tx.AliasOwner(requester)
+		if errors.Is(err, vault.ErrErased) {
+			return nil
+		}
+		r.Person = owner.ID
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return r, nil
+}
+
+// RecordPackage records that a package was made for the request: the SHA-256 of its manifest in hex, the sequence it was computed
+// at and how many files it has.
+func (c *Custody) RecordPackage(ctx context.Context, p access.Principal, r Request, manifest string, seq uint64, files int) error {
+	if err := p.Can(access.Officer, r.Tenant); err != nil {
+		return fmt.Errorf("record package: %w", err)
+	}
+	var e schemas.Event
+	err := c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error {
+		d := c.draft("request.access-packaged.v1", r.Tenant, r.Stream())
+		who, err := officer(tx, p, d.Occurred)
+		if err != nil {
+			return err
+		}
+		owner := personOwner(r.Person)
+		c.set(&d, "request.package", manifest, owner)
+		c.set(&d, "request.sequence", seq, owner)
+		c.set(&d, "request.files", files, owner)
+		d.Subjects = []schemas.SubjectRef{{Role: "requester", Person: r.Person}, {Role: "officer", Person: who}}
+		if r.Person == uuid.Nil {
+			d.Subjects = d.Subjects[1:]
+		}
+		e, err = c.sealAndEncode(tx, &d)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record package: %w", err)
+	}
+	if err := c.append(ctx, ledger.Any, e); err != nil {
+		return fmt.Errorf("record package: %w", err)
+	}
+	return nil
+}
