@@ -26,6 +26,7 @@ type action struct {
 	details         string
 
 	actor       *person // nil: an application did it
+	actorIndex  int     // into people
 	permissions []string
 
 	targetID, targetName, targetType string
@@ -85,7 +86,8 @@ func (f *Fleet) actionAt(day, n int, when time.Time, target *device, task string
 		a.correlation = before.correlation // one click, several records
 	}
 	if !r.chance(0.05) {
-		a.actor = &f.people.all[f.people.admins[r.n(len(f.people.admins))]]
+		a.actorIndex = f.people.admins[r.n(len(f.people.admins))]
+		a.actor = &f.people.all[a.actorIndex]
 	}
 	if target != nil {
 		f.remoteTask(&a, &r, target, task)

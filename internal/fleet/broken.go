@@ -22,8 +22,9 @@ var brokenTexts = []string{
 	`{"category":"Devices"} trailing`,
 }
 
-// brokenLines spreads the day's malformed lines over its line files, never to the
-// front of one, and never behind the row that ends a Devices export.
+// brokenLines spreads the day's malformed lines over its line files: never to the
+// front of one, unless it is a Devices export without devices, and never behind the
+// row that ends one.
 func (f *Fleet) brokenLines() (out brokenDay) {
 	lines, batches := f.cfg.Foreign, 0
 	for i := range f.actions {

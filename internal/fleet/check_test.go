@@ -122,6 +122,7 @@ func checkFiles(t failer, c Config, dir string, s Summary) {
 		{"bytes", int(got.bytes), int(s.Bytes)},
 		{"read", read, e.Read},
 		{"failed", got.records[MalformedLine] + got.records[ForeignRecord], e.Failed},
+		{"unrecognised", got.records[DeviceStats] + got.records[Operational] + got.records[ComplianceOrg], e.Unrecognised},
 		{"malformed", got.records[MalformedLine], c.Malformed * c.Days},
 		{"foreign", got.records[ForeignRecord], c.Foreign * c.Days},
 		{"facts", len(got.facts), e.AuditFacts},
@@ -144,12 +145,14 @@ func checkFiles(t failer, c Config, dir string, s Summary) {
 	if apps != e.Apps {
 		t.Fatalf("the files hold apps %+v, the summary says %+v", apps, e.Apps)
 	}
-	checkTruth(t, c, got.devices)
+	checkTruth(t, c, got)
 }
 
-// checkTruth compares the last row about every device with what the fleet says of it.
-func checkTruth(t failer, c Config, rows map[string]azureRecord) {
+// checkTruth compares the last row about every device with what the fleet says of it,
+// and the people of the files with its accounts.
+func checkTruth(t failer, c Config, got tally) {
 	t.Helper()
+	rows := got.devices
 	f, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -177,6 +180,28 @@ func checkTruth(t failer, c Config, rows map[string]azureRecord) {
 		n++
 		gone += bit(want.Gone)
 	}
+	devices, actions := map[string]int{}, map[string]int{}
+	for _, r := range rows {
+		devices[r.Properties.PrimaryUser]++
+	}
+	for _, a := range got.facts {
+		actions[a.actor]++
+	}
+	people := 0
+	for who := range f.Accounts() {
+		people++
+		if !got.persons[who.ID] || len(who.Devices) != devices[who.ID] || who.Actions != actions[who.ID] {
+			t.Fatalf("the files hold %d devices and %d actions of %+v", devices[who.ID], actions[who.ID], who)
+		}
+		for _, id := range who.Devices {
+			if p := rows[id].Properties; p.PrimaryUser != who.ID || p.UPN != who.UPN {
+				t.Fatalf("device %s is not of %+v", id, who)
+			}
+		}
+	}
+	if people != len(got.persons) {
+		t.Fatalf("%d accounts, the files name %d persons", people, len(got.persons))
+	}
 	if n != len(rows) || gone != f.Expected().Gone {
 		t.Fatalf("%d devices, %d gone; rows about %d, expected gone %d", n, gone, len(rows), f.Expected().Gone)
 	}
@@ -188,12 +213,17 @@ func (y *tally) lines(t failer, file readFile, tenant string) {
 	if bytes.Contains(file.data, []byte("\r\n")) {
 		end = "\r\n"
 	}
-	rows, stats := 0, -1
+	rows, stats, first := 0, -1, true
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(file.data), end), end) {
 		if !json.Valid([]byte(line)) {
+			if first && !bytes.Contains(file.data, []byte(`"RecordCount":0}`)) {
+				t.Fatalf("%s begins with a malformed line", file.path)
+			}
+			first = false
 			y.records[MalformedLine]++
 			continue
 		}
+		first = false
 		var batch struct{ Records []azureRecord }
 		if err := json.Unmarshal([]byte(line), &batch); err != nil {
 			t.Fatalf("%s: %v", file.path, err)

@@ -29,6 +29,7 @@ type Fleet struct {
 
 	expected Expected
 	seen     []bool // people reported so far
+	acted    []int  // how many actions each of them has done
 	apps     map[int]Apps
 }
 
@@ -50,7 +51,7 @@ func New(cfg Config) (*Fleet, error) {
 	}
 	f := &Fleet{cfg: cfg, account: account, robot: robot, people: newPeople(cfg), day: -1, apps: map[int]Apps{}}
 	f.expected.Changes = map[string]int{}
-	f.seen = make([]bool, len(f.people.all))
+	f.seen, f.acted = make([]bool, len(f.people.all)), make([]int, len(f.people.all))
 	f.devices = make([]device, 0, cfg.Devices+cfg.Devices/20)
 	for n := range cfg.Devices {
 		r := cfg.rng(forDevice, n, 0)
@@ -86,7 +87,8 @@ func (f *Fleet) Days() iter.Seq[Day] {
 }
 
 // Truth is the state of every device that was ever reported, in the order of their
-// enrolment, as of the last row about it.
+// enrolment, as of the last row about it. To have it of files that Write has written,
+// make the fleet of the same Config and let its days pass.
 func (f *Fleet) Truth() iter.Seq[Truth] {
 	return func(yield func(Truth) bool) {
 		for i := range f.devices {
@@ -97,6 +99,25 @@ func (f *Fleet) Truth() iter.Seq[Truth] {
 				t.UserID, t.UPN = f.people.all[d.user].id, f.people.all[d.user].upn(f.cfg.Domain)
 			}
 			if !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+// Accounts are the people of the source directory who were reported so far, in an
+// order that never changes.
+func (f *Fleet) Accounts() iter.Seq[Account] {
+	has := map[int][]string{}
+	for i := range f.devices {
+		if d := &f.devices[i]; d.user >= 0 {
+			has[d.user] = append(has[d.user], d.id)
+		}
+	}
+	return func(yield func(Account) bool) {
+		for i := range f.people.all {
+			who := &f.people.all[i]
+			if f.seen[i] && !yield(Account{ID: who.id, UPN: who.upn(f.cfg.Domain), Name: who.display(), Devices: has[i], Actions: f.acted[i]}) {
 				return
 			}
 		}

@@ -10,6 +10,13 @@ type person struct {
 	id, given, family, local string
 }
 
+// An Account is what a fleet says of a person, as of the present day.
+type Account struct {
+	ID, UPN, Name string
+	Devices       []string // ids of those whose last row names the person, gone ones too
+	Actions       int      // distinct admin actions
+}
+
 func (p *person) display() string          { return p.given + " " + p.family }
 func (p *person) upn(domain string) string { return p.local + "@" + domain }
 

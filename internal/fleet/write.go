@@ -17,6 +17,9 @@ type Expected struct {
 	Read int
 	// Failed is how many of them cannot be taken in: malformed, or of another tenant.
 	Failed int
+	// Unrecognised is how many are of kinds that tell of alerts, enrolments and totals
+	// and neither of an admin action nor of a device's state.
+	Unrecognised int
 	// AuditFacts is the number of distinct admin actions; AuditRepeats how many
 	// more records report one of them again, in the same form or another.
 	AuditFacts, AuditRepeats int
@@ -58,11 +61,8 @@ func (f *Fleet) expect() {
 		e.RemoteTasks += bit(a.targetType == "ManagedDevice")
 		e.ApplicationActions += bit(a.actor == nil)
 		if a.actor != nil {
-			for _, admin := range f.people.admins {
-				if &f.people.all[admin] == a.actor {
-					f.seen[admin] = true
-				}
-			}
+			f.seen[a.actorIndex] = true
+			f.acted[a.actorIndex]++
 		}
 	}
 	for _, n := range f.detailed {
@@ -74,7 +74,7 @@ func (f *Fleet) expect() {
 }
 
 // Expected is what importing all files up to and including the present day must
-// come to. Read and Failed are known only to Write and are zero here.
+// come to. Read, Failed and Unrecognised are known only to Write and are zero here.
 func (f *Fleet) Expected() Expected {
 	e := f.expected
 	e.Changes = make(map[string]int, len(f.expected.Changes))
@@ -158,6 +158,7 @@ func Write(ctx context.Context, cfg Config, dir string, progress func(Progress))
 	s.Expected = f.Expected()
 	s.Expected.Read = read
 	s.Expected.Failed = s.Records[MalformedLine] + s.Records[ForeignRecord]
+	s.Expected.Unrecognised = s.Records[DeviceStats] + s.Records[Operational] + s.Records[ComplianceOrg]
 	return s, nil
 }
 
