@@ -28,6 +28,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// keepaliveMinTime is the least time between a client's pings: the official
+// ones send one every 10 s by default, with calls or without.
+const keepaliveMinTime = 5 * time.Second
+
 // Server is a running event store.
 type Server struct {
 	cfg      Config
@@ -77,8 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.InitialConnWindowSize(4<<20),
 		grpc.WriteBufferSize(128<<10),
 		grpc.WaitForHandlers(true),
-		// The official client pings every 10 s by default, calls or none.
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinTime, PermitWithoutStream: true}),
 		grpc.UnknownServiceHandler(unknownService),
 	)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})

@@ -186,7 +186,7 @@ func lockDirectory(fs vfs.FS, dir string) (*pebble.Lock, error) {
 // createStore makes an empty store in dir, which is missing or empty. The store
 // appears by one rename, so a crash leaves either none or a whole one.
 func createStore(dir string, o storeOptions) error {
-	if err := o.fs.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir, o.fs); err != nil {
 		return fmt.Errorf("create event store: %w", err)
 	}
 	lock, err := lockDirectory(o.fs, dir)
@@ -240,6 +240,32 @@ func createLocked(dir string, o storeOptions) error {
 		return err
 	}
 	return syncDir(o.fs, dir)
+}
+
+// makeDir makes dir and its missing parents, durably: a directory whose entry
+// in its parent is not synced may be gone after a power failure, with all in it.
+func makeDir(dir string, fs vfs.FS) error {
+	parents := []string{fs.PathDir(dir)}
+	for d := parents[0]; ; {
+		if _, err := fs.Stat(d); err == nil {
+			break
+		}
+		up := fs.PathDir(d)
+		if up == d {
+			break
+		}
+		parents = append(parents, up)
+		d = up
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range parents {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func syncDir(fs vfs.FS, dir string) error {

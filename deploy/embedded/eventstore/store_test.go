@@ -1,0 +1,485 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+func testOptions(fs vfs.FS) storeOptions {
+	cfg := testConfig("").withDefaults()
+	return storeOptions{fs: fs, logger: cfg.Logger, now: time.Now, cacheBytes: 8 << 20}
+}
+
+func newStore(t testing.TB, fs vfs.FS) *store {
+	t.Helper()
+	if err := createStore("s", testOptions(fs)); err != nil {
+		t.Fatal(err)
+	}
+	return reopen(t, fs)
+}
+
+func reopen(t testing.TB, fs vfs.FS) *store {
+	t.Helper()
+	s, err := openStore("s", testOptions(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.close() })
+	return s
+}
+
+func put(t testing.TB, s *store, stream string, n int) result {
+	t.Helper()
+	res, err := s.submit(context.Background(), appendRequest(stream, n))
+	if err != nil || res.outcome != outcomeWritten {
+		t.Fatalf("append: %+v, %v", res, err)
+	}
+	return res
+}
+
+func appendRequest(stream string, n int) *request {
+	r := &request{stream: stream, expect: expectAny}
+	for range n {
+		id, _ := randomID()
+		r.events = append(r.events, proposal{id: id, typ: "t", data: []byte(fmt.Sprintf("data of %x", id))})
+	}
+	return r
+}
+
+// contents is every event of the store, read in $all order and checked on the way.
+func contents(t testing.TB, s *store) map[[16]byte]uint64 {
+	t.Helper()
+	v := s.acquire()
+	defer v.release()
+	out := map[[16]byte]uint64{}
+	next := uint64(firstPosition)
+	last := map[string]uint64{}
+	err := v.scanAll(0, v.end, false, func(position uint64, r *record) bool {
+		if position != next {
+			t.Fatalf("event at position %d, the one before ended at %d", position, next)
+		}
+		if n, ok := last[string(r.stream)]; ok && r.revision != n+1 || !ok && r.revision != 0 {
+			t.Fatalf("stream %s: revision %d follows %d", r.stream, r.revision, n)
+		}
+		last[string(r.stream)] = r.revision
+		next = position + logSize(r.size())
+		out[r.id] = position
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next != v.end || uint64(len(out)) != v.events {
+		t.Fatalf("log ends at %d with %d events, the view says %d with %d", next, len(out), v.end, v.events)
+	}
+	for stream, n := range last {
+		h, err := v.streamHead(stream)
+		if err != nil || uint64(h.last) != n {
+			t.Fatalf("stream %s: head %+v, %v; last revision %d", stream, h, err, n)
+		}
+		var revision uint64
+		err = scanIndex(v.snap, stream, 0, n+1, func(r uint64, e indexEntry) (bool, error) {
+			if r != revision || out[e.id] != e.position {
+				t.Fatalf("stream %s: index entry %d is %+v, want revision %d at %d", stream, r, e, revision, out[e.id])
+			}
+			revision++
+			return true, nil
+		})
+		if err != nil || revision != n+1 {
+			t.Fatalf("stream %s: index has %d entries, %v; want %d", stream, revision, err, n+1)
+		}
+	}
+	return out
+}
+
+func TestCreateAndOpenAreDistinct(t *testing.T) {
+	fs := vfs.NewMem()
+	if _, err := openStore("s", testOptions(fs)); !errors.Is(err, ErrMissing) {
+		t.Errorf("open of nothing: %v, want ErrMissing", err)
+	}
+	s := newStore(t, fs)
+	put(t, s, "a", 1)
+	if err := createStore("s", testOptions(fs)); !errors.Is(err, ErrLocked) {
+		t.Errorf("create over an open store: %v, want ErrLocked", err)
+	}
+	if _, err := openStore("s", testOptions(fs)); !errors.Is(err, ErrLocked) {
+		t.Errorf("second open: %v, want ErrLocked", err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := createStore("s", testOptions(fs)); !errors.Is(err, ErrExists) {
+		t.Errorf("create over a store: %v, want ErrExists", err)
+	}
+	if n := len(contents(t, reopen(t, fs))); n != 1 {
+		t.Errorf("%d events after all that", n)
+	}
+}
+
+// Wherever a crash interrupts the creation, the directory then holds no store
+// and can be used, or a whole one.
+func TestCrashDuringCreate(t *testing.T) {
+	for step := int64(1); ; step++ {
+		mem := vfs.NewCrashableMem()
+		var n int64
+		var crashed *vfs.MemFS
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				if n++; n == step {
+					crashed = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, uint64(step)))})
+				}
+			}
+			return nil
+		}))
+		if err := createStore("s", testOptions(fs)); err != nil {
+			t.Fatal(err)
+		}
+		if crashed == nil {
+			if step < 10 {
+				t.Fatalf("creation took %d writes only", step)
+			}
+			return
+		}
+		exists, err := storeExists("s", crashed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !exists {
+			if err := createStore("s", testOptions(crashed)); err != nil {
+				t.Fatalf("create after a crash at write %d: %v", step, err)
+			}
+		}
+		s, err := openStore("s", testOptions(crashed))
+		if err != nil {
+			t.Fatalf("open after a crash at write %d: %v", step, err)
+		}
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rawDB opens the files below a closed store, to damage them.
+func rawDB(t *testing.T, fs vfs.FS, damage func(db *pebble.DB) error) {
+	t.Helper()
+	db, err := pebble.Open("s/db", pebbleOptions(testOptions(fs), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(damage(db), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenRefusesInconsistentStores(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		damage func(db *pebble.DB) error
+		want   error
+		text   string
+	}{
+		{"no format record", func(db *pebble.DB) error { return db.Delete(keyFormat, pebble.Sync) }, ErrCorrupt, "no format record"},
+		{"another format", func(db *pebble.DB) error { return db.Set(keyFormat, formatRecord{version: 2}.encode(), pebble.Sync) }, ErrFormat, "format 2"},
+		{"something else's record", func(db *pebble.DB) error {
+			return db.Set(keyFormat, []byte("hello world, this is not it"), pebble.Sync)
+		}, ErrCorrupt, "not an event store"},
+		{"a commit is missing", func(db *pebble.DB) error { return db.Delete(commitKey(2), pebble.Sync) }, ErrCorrupt, "commit 3 follows commit 1"},
+		{"the last commit is missing", func(db *pebble.DB) error { return db.Delete(commitKey(3), pebble.Sync) }, ErrCorrupt, "the commit counter at"},
+		{"a commit does not chain", func(db *pebble.DB) error {
+			return db.Set(commitKey(2), commitRecord{first: 300, next: 400, events: 1, total: 2}.encode(), pebble.Sync)
+		}, ErrCorrupt, "commit 2 begins at position 300"},
+		{"a commit miscounts", func(db *pebble.DB) error {
+			return db.Set(commitKey(1), commitRecord{first: firstPosition, next: 400, events: 1, total: 9}.encode(), pebble.Sync)
+		}, ErrCorrupt, "miscounts"},
+		{"a commit record is damaged", func(db *pebble.DB) error { return db.Set(commitKey(1), make([]byte, 32), pebble.Sync) }, ErrCorrupt, "commit record"},
+		{"the last event is missing", func(db *pebble.DB) error { return deleteLastEvent(db) }, ErrCorrupt, "the last event ends at"},
+		{"no mark", func(db *pebble.DB) error { return db.Delete(keyChecked, pebble.Sync) }, ErrCorrupt, "checked mark"},
+		{"all events are missing", func(db *pebble.DB) error {
+			return db.DeleteRange([]byte{prefixEvent}, []byte{prefixEvent + 1}, pebble.Sync)
+		}, ErrCorrupt, "none found"},
+		{"an event's bytes changed", func(db *pebble.DB) error { return flipLastEvent(db) }, ErrCorrupt, "checksum of the event at position"},
+	} {
+		fs := vfs.NewMem()
+		s := newStore(t, fs)
+		for range 3 {
+			put(t, s, "a", 1)
+		}
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+		rawDB(t, fs, c.damage)
+		_, err := openStore("s", testOptions(fs))
+		if !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.text) {
+			t.Errorf("%s: got %v, want %v with %q", c.name, err, c.want, c.text)
+		}
+	}
+}
+
+func lastEvent(db *pebble.DB) (key, value []byte, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
+	if err != nil {
+		return nil, nil, err
+	}
+	it.Last()
+	key = append(key, it.Key()...)
+	value = append(value, it.Value()...)
+	return key, value, it.Close()
+}
+
+func deleteLastEvent(db *pebble.DB) error {
+	key, _, err := lastEvent(db)
+	if err != nil {
+		return err
+	}
+	return db.Delete(key, pebble.Sync)
+}
+
+func flipLastEvent(db *pebble.DB) error {
+	key, value, err := lastEvent(db)
+	if err != nil {
+		return err
+	}
+	value[len(value)/2] ^= 1
+	return db.Set(key, value, pebble.Sync)
+}
+
+// Damage below a reader is an error with the position, never a skipped event.
+func TestReadersFindDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	s := newStore(t, fs)
+	first := put(t, s, "a", 1)
+	put(t, s, "a", 1)
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	rawDB(t, fs, func(db *pebble.DB) error {
+		v, err := getCopy(db, eventKey(first.position))
+		if err != nil {
+			return err
+		}
+		v[20] ^= 4
+		return db.Set(eventKey(first.position), v, pebble.Sync)
+	})
+	s = reopen(t, fs)
+	v := s.acquire()
+	defer v.release()
+	err := v.scanAll(0, v.end, false, func(uint64, *record) bool { return true })
+	if want := fmt.Sprintf("position %d", first.position); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want ErrCorrupt at %s", err, want)
+	}
+}
+
+// The commit counter stays dense over restarts, and Open drops what it has verified.
+func TestCommitCounterOverRestarts(t *testing.T) {
+	fs := vfs.NewMem()
+	s := newStore(t, fs)
+	for round := range 4 {
+		for range 5 {
+			put(t, s, "a", 2)
+		}
+		if err := s.close(); err != nil {
+			t.Fatal(err)
+		}
+		rawDB(t, fs, func(db *pebble.DB) error {
+			it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}})
+			if err != nil {
+				return err
+			}
+			n := 0
+			for it.First(); it.Valid(); it.Next() {
+				n++
+			}
+			if n != 5 {
+				t.Errorf("round %d: %d commit records, want this session's 5", round, n)
+			}
+			return it.Close()
+		})
+		s = reopen(t, fs)
+	}
+	if n := len(contents(t, s)); n != 40 {
+		t.Errorf("%d events, want 40", n)
+	}
+}
+
+// gate holds every WAL fsync until it is opened.
+type gate struct {
+	entered chan struct{} // receives once for each fsync that waits
+	open    chan struct{}
+	err     error
+}
+
+func (g *gate) injector(armed *bool) errorfs.Injector {
+	return errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !*armed || !strings.HasSuffix(op.Path, ".log") || (op.Kind != errorfs.OpFileSync && op.Kind != errorfs.OpFileSyncData && op.Kind != errorfs.OpFileSyncTo) {
+			return nil
+		}
+		g.entered <- struct{}{}
+		<-g.open
+		return g.err
+	})
+}
+
+// While an append's fsync is under way, nobody sees it: not a reader, not a
+// stream's head; and nobody is answered on the strength of it, neither its
+// repetition nor a conflict with it.
+func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
+	g := &gate{entered: make(chan struct{}, 16), open: make(chan struct{})}
+	armed := false
+	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector(&armed)))
+	put(t, s, "a", 1)
+	armed = true
+	before := s.acquire()
+	first := appendRequest("a", 1)
+	first.expect = 0
+	answers := make(chan string, 3)
+	submit := func(name string, r *request) {
+		go func() {
+			res, err := s.submit(context.Background(), r)
+			answers <- fmt.Sprintf("%s %d %d %v", name, res.outcome, res.last, err)
+		}()
+	}
+	submit("first", first)
+	<-g.entered
+	again := *first
+	conflict := appendRequest("a", 1)
+	conflict.expect = expectNoStream
+	submit("again", &again)
+	submit("conflict", conflict)
+
+	v := s.acquire()
+	if v != before || v.events != 1 {
+		t.Errorf("a view with %d events is shown before the fsync", v.events)
+	}
+	if h, err := v.streamHead("a"); err != nil || h.last != 0 {
+		t.Errorf("head %+v, %v", h, err)
+	}
+	// Pebble itself shows the event already: without views it would be seen.
+	if h, err := readHead(s.db, "a"); err != nil || h.last != 1 {
+		t.Errorf("pebble's own newest state has head %+v, %v; the test proves nothing", h, err)
+	}
+	select {
+	case a := <-answers:
+		t.Errorf("answered before the fsync: %s", a)
+	default:
+	}
+	if err := errors.Join(v.release(), before.release()); err != nil {
+		t.Error(err)
+	}
+	close(g.open)
+	got := map[string]bool{}
+	for range 3 {
+		got[<-answers] = true
+	}
+	for _, want := range []string{"first 0 1 <nil>", "again 0 1 <nil>", "conflict 1 1 <nil>"} {
+		if !got[want] {
+			t.Errorf("answers %v lack %q", got, want)
+		}
+	}
+	if n := len(contents(t, s)); n != 2 {
+		t.Errorf("%d events", n)
+	}
+	armed = false
+}
+
+// Appends that arrive while an fsync is under way share the next one.
+func TestConcurrentAppendsShareAnFsync(t *testing.T) {
+	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{})}
+	armed := false
+	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector(&armed)))
+	armed = true
+	const callers = 200
+	answers := make(chan error, callers+1)
+	call := func(i int) {
+		_, err := s.submit(context.Background(), appendRequest(fmt.Sprintf("s-%d", i), 1))
+		answers <- err
+	}
+	go call(callers)
+	<-g.entered
+	requests := make(chan struct{})
+	for i := range callers {
+		go func() { requests <- struct{}{}; call(i) }()
+	}
+	for range callers {
+		<-requests
+	}
+	close(g.open)
+	for range callers + 1 {
+		if err := <-answers; err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Callers that were late make a few more; one each would be 200.
+	if n := len(g.entered); n > callers/4 {
+		t.Errorf("%d fsyncs for %d concurrent appends", n+1, callers)
+	}
+	armed = false
+}
+
+// A failed fsync stops the store for good. Nothing it covered is acknowledged
+// or shown, it is not tried again, and what was durable before is still there.
+func TestFsyncFailureIsFatal(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{}), err: errors.New("disk on fire")}
+	close(g.open)
+	armed := false
+	s := newStore(t, errorfs.Wrap(mem, g.injector(&armed)))
+	kept := put(t, s, "a", 1)
+	armed = true
+	if _, err := s.submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "disk on fire") {
+		t.Fatalf("append with a failing fsync: %v", err)
+	}
+	tries := len(g.entered)
+	if _, err := s.submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) {
+		t.Errorf("append after the failure: %v", err)
+	}
+	<-s.done
+	if len(g.entered) != tries {
+		t.Errorf("fsync was tried %d times more", len(g.entered)-tries)
+	}
+	if v := s.acquire(); v.events != 1 {
+		t.Errorf("a reader sees %d events", v.events)
+	} else if err := v.release(); err != nil {
+		t.Error(err)
+	}
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	armed = false
+	if err := s.close(); err == nil || !strings.Contains(err.Error(), "disk on fire") {
+		t.Errorf("close of a failed store: %v", err)
+	}
+	got := contents(t, reopen(t, crashed))
+	if len(got) != 1 {
+		t.Errorf("after the crash: %v, want the event at %d", got, kept.position)
+	}
+}
+
+// A failed store ends its server, which says why.
+func TestServerEndsWhenItsStoreFails(t *testing.T) {
+	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{}), err: errors.New("disk on fire")}
+	close(g.open)
+	armed := false
+	cfg := testConfig("s")
+	cfg.fs = errorfs.Wrap(vfs.NewMem(), g.injector(&armed))
+	s, err := Start(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	armed = true
+	_, _ = s.store.submit(context.Background(), appendRequest("a", 1))
+	select {
+	case <-s.Done():
+	case <-testContext(t).Done():
+		t.Fatal("the server goes on")
+	}
+	if err := s.Wait(); err == nil || !strings.Contains(err.Error(), "disk on fire") {
+		t.Errorf("the server ended with %v", err)
+	}
+}
