@@ -1,9 +1,6 @@
 package fleet
 
-import (
-	"strconv"
-	"unicode/utf8"
-)
+import "strconv"
 
 // A doc is JSON being written, members in the order of the calls, as the sources
 // have them; encoding/json would need a type for every variant. A key "" is none
@@ -70,8 +67,6 @@ func appendString(b []byte, s string) []byte {
 			b = append(b, '\\', 't')
 		case c < 0x20:
 			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		case c < utf8.RuneSelf:
-			b = append(b, c)
 		default:
 			b = append(b, c)
 		}
