@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/consumers/consumerstest"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -22,7 +23,7 @@ type rig struct {
 	cluster *kfake.Cluster
 	client  *kafka.Client
 	ledger  *fakeLedger
-	gen     *generator
+	gen     *consumerstest.Generator
 }
 
 func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
@@ -32,7 +33,7 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(c.Close)
-	r := &rig{cluster: c, ledger: newLedger(), gen: newGenerator(seed)}
+	r := &rig{cluster: c, ledger: newLedger(), gen: consumerstest.NewGenerator(seed)}
 	r.client = r.dial(tb)
 	return r
 }
@@ -51,6 +52,9 @@ func (r *rig) config() relay.Config {
 	return relay.Config{Ledger: r.ledger, Publisher: r.client, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		MaxEvents: 200, MaxBackoff: 50 * time.Millisecond}
 }
+
+// fill appends n events to the ledger.
+func (r *rig) fill(n int) { r.ledger.append(r.gen.Events(n)...) }
 
 var errCrash = errors.New("crash")
 
@@ -165,14 +169,14 @@ func (r *rig) check(tb testing.TB, through uint64) published {
 
 func TestPublishesEverything(t *testing.T) {
 	r := newRig(t, 1)
-	r.gen.fill(t, r.ledger, 1500)
+	r.fill(1500)
 	if err := run(t, r.config(), 1499); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.check(t, 1499); len(got.duplicates) != 0 {
 		t.Errorf("%d duplicates without any failure", len(got.duplicates))
 	}
-	r.gen.fill(t, r.ledger, 700)
+	r.fill(700)
 	if err := run(t, r.config(), 2199); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +190,7 @@ func TestCrashAtEveryPoint(t *testing.T) {
 	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked, relay.PointNoted} {
 		t.Run(point, func(t *testing.T) {
 			r := newRig(t, 2)
-			r.gen.fill(t, r.ledger, 900)
+			r.fill(900)
 			hits := make(chan struct{}, 1)
 			for nth := 1; nth <= 4; nth++ {
 				count := 0
@@ -222,4 +226,3 @@ func TestCrashAtEveryPoint(t *testing.T) {
 		})
 	}
 }
-
