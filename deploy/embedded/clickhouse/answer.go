@@ -15,6 +15,10 @@ import (
 // status of its own. wait_end_of_query holds all of it back, beyond this size in a file.
 const holdBack = 1 << 20
 
+// A client that takes or sends nothing for so long is given up: it holds one of a bounded number of
+// statements.
+const clientPatience = 5 * time.Minute
+
 // answer is a response in the making. It belongs to its request's goroutine.
 type answer struct {
 	w    http.ResponseWriter
@@ -30,11 +34,11 @@ type answer struct {
 }
 
 func (a *answer) Write(p []byte) (int, error) {
-	if a.started.IsZero() {
-		a.started = time.Now()
-	}
 	switch {
 	case a.out != nil:
+		if err := a.http.SetWriteDeadline(time.Now().Add(clientPatience)); err != nil {
+			return 0, err
+		}
 		n, err := a.out.Write(p)
 		if err == nil {
 			err = a.out.Flush()
@@ -68,6 +72,9 @@ func (a *answer) Write(p []byte) (int, error) {
 	a.held = bytes.Buffer{}
 	return f.Write(p)
 }
+
+// empty says that nothing was written yet.
+func (a *answer) empty() bool { return a.out == nil && a.spill == nil && a.held.Len() == 0 }
 
 // begin sends the headers and what was held back in memory.
 func (a *answer) begin(st stats) error {

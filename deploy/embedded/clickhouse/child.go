@@ -112,9 +112,12 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 		anchor.close()
 		return fmt.Errorf("listen: %w", err)
 	}
+	// Go's default would let a write of the engine's into a closed pipe end the process.
+	signal.Ignore(syscall.SIGPIPE)
 	// Not derived from ctx: statements outlive the wish to stop by DrainTimeout.
 	statements, kill := context.WithCancelCause(context.Background())
 	defer kill(nil)
+	f.stopping = statements
 	srv := &http.Server{
 		Handler: f, BaseContext: func(net.Listener) context.Context { return statements },
 		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute, MaxHeaderBytes: 1 << 20,
@@ -133,6 +136,7 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 	defer cancel()
 	if srv.Shutdown(drain) != nil {
 		kill(errors.New("the server is shutting down"))
+		_ = srv.Close() // ends what waits for a client
 		// A killed statement ends within the engine's next block. One that does not must not keep the
 		// process, and with it the lock, alive; what is on disk is consistent at any time.
 		last := time.AfterFunc(cfg.DrainTimeout, func() {

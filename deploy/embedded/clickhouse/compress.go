@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -24,9 +25,40 @@ func decodeBody(r *http.Request, q url.Values) (io.Reader, error) {
 		return nil, err
 	}
 	if flag(q, "decompress") {
-		return chcompress.NewReader(bufio.NewReader(body)), nil
+		in := &counted{r: bufio.NewReader(body)}
+		return &blockReader{in: in, blocks: chcompress.NewReader(in)}, nil
 	}
 	return body, nil
+}
+
+// blockReader reads ClickHouse's compressed blocks. The library returns a wrapped io.EOF wherever the
+// body ends before a part of a block; only one before the first byte of a block is the end.
+type blockReader struct {
+	in     *counted
+	blocks *chcompress.Reader
+}
+
+func (r *blockReader) Read(p []byte) (int, error) {
+	before := r.in.n
+	n, err := r.blocks.Read(p) // reads at most one block
+	if errors.Is(err, io.EOF) {
+		if r.in.n != before {
+			return n, io.ErrUnexpectedEOF
+		}
+		return n, io.EOF
+	}
+	return n, err
+}
+
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func contentDecoder(body io.Reader, encoding string) (io.Reader, error) {

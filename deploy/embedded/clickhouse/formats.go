@@ -1,53 +1,13 @@
 package clickhouse
 
-import "bytes"
-
-// The engine's stream writes each chunk as a document of its own. Formats whose documents can simply
-// follow each other are streamed; those with column names in front are streamed with the names of all
-// chunks but the first cut off; all others have a head, a foot or an index and are built whole.
-var streamable = map[string]func(chunk []byte) int{
-	"Native": none, "RowBinary": none, "JSONEachRow": none, "JSONLines": none, "NDJSON": none,
-	"JSONStringsEachRow": none, "JSONCompactEachRow": none, "JSONCompactStringsEachRow": none, "BSONEachRow": none,
-	"TabSeparated": none, "TSV": none, "TabSeparatedRaw": none, "TSVRaw": none, "Raw": none, "TSKV": none,
-	"CSV": none, "MsgPack": none, "LineAsString": none, "RawBLOB": none, "Protobuf": none, "Null": none,
-
-	"TabSeparatedWithNames": line, "TSVWithNames": line, "TabSeparatedWithNamesAndTypes": twoLines, "TSVWithNamesAndTypes": twoLines,
-	"JSONCompactEachRowWithNames": line, "JSONCompactEachRowWithNamesAndTypes": twoLines,
-	"CSVWithNames": csvLine, "CSVWithNamesAndTypes": twoCSVLines,
+// The engine's stream writes each chunk as a document of its own. These formats' documents can simply
+// follow each other; every other format has a head, a foot or an index and takes the way through a pipe.
+var chunked = map[string]bool{
+	"Native": true, "RowBinary": true, "JSONEachRow": true, "JSONLines": true, "NDJSON": true, "JSONStringsEachRow": true,
+	"JSONCompactEachRow": true, "JSONCompactStringsEachRow": true, "BSONEachRow": true, "TabSeparated": true, "TSV": true,
+	"TabSeparatedRaw": true, "TSVRaw": true, "Raw": true, "TSKV": true, "CSV": true, "MsgPack": true, "LineAsString": true,
+	"RawBLOB": true, "Null": true,
 }
-
-func streams(format string) bool { return streamable[format] != nil }
-
-// repeatedHeader returns how many bytes of a later chunk repeat the first one's header.
-func repeatedHeader(format string, chunk []byte) int {
-	if f := streamable[format]; f != nil {
-		return f(chunk)
-	}
-	return 0
-}
-
-func none([]byte) int { return 0 }
-
-// line is a line whose format escapes line breaks within values.
-func line(b []byte) int { return bytes.IndexByte(b, '\n') + 1 }
-
-func twoLines(b []byte) int { n := line(b); return n + line(b[n:]) }
-
-// csvLine is a line in which a line break may stand within quotes.
-func csvLine(b []byte) int {
-	quoted := false
-	for i, c := range b {
-		switch {
-		case c == '"':
-			quoted = !quoted
-		case c == '\n' && !quoted:
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
-func twoCSVLines(b []byte) int { n := csvLine(b); return n + csvLine(b[n:]) }
 
 // contentType is what the server sends for a format.
 func contentType(format string) string {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,13 +20,15 @@ import (
 // front answers ClickHouse's HTTP interface from the engine. Each request gets a session of its own, so
 // neither settings, nor a current database, nor a temporary table outlives the request that made it.
 type front struct {
-	lib    *lib
-	args   []string // for further sessions on the open path
-	info   engineInfo
-	slots  chan struct{} // one per statement that runs
-	limit  time.Duration // upper bound of max_execution_time, 0 for none
-	tmp    string        // results that wait for their end
-	logger *slog.Logger
+	lib   *lib
+	args  []string // for further sessions on the open path
+	info  engineInfo
+	slots chan struct{} // one per statement that runs
+	limit time.Duration // upper bound of max_execution_time, 0 for none
+	tmp   string        // results that wait for their end
+	// Ends when running statements must.
+	stopping context.Context
+	logger   *slog.Logger
 	// Every statement that still runs holds one; the engine may be closed only at zero.
 	running sync.WaitGroup
 }
@@ -58,7 +61,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\n\nSend queries from your program with POST method or GET /?query=...\n", http.StatusNotFound)
 		return
 	}
-	a := &answer{w: w, http: http.NewResponseController(w)}
+	a := &answer{w: w, http: http.NewResponseController(w), started: time.Now()}
 	req, err := parseRequest(r, f.limit)
 	if err == nil {
 		w.Header().Set("X-ClickHouse-Query-Id", req.id)
@@ -117,13 +120,21 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 		return err
 	}
 	defer c.close()
-	stop := f.killWhenDone(ctx, req.id)
+	if req.insert {
+		// Data that has arrived is committed, as a server does; a body cut short ends it anyway.
+		stop := f.killWhenDone(f.stopping, req.mark)
+		defer stop()
+		return f.insert(c, req, a)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := f.killWhenDone(ctx, req.mark)
 	defer stop()
 	switch {
-	case req.insert:
-		return f.insert(c, req, a)
-	case req.reads && streams(req.format):
+	case req.reads && chunked[req.format]:
 		return f.stream(ctx, c, req, a)
+	case req.reads:
+		return f.pipe(cancel, c, req, a)
 	}
 	return f.whole(c, req, a)
 }
@@ -149,12 +160,10 @@ func (req *request) preamble() []string {
 	if req.database != "" && req.database != "default" {
 		out = append(out, "USE "+identifier(req.database))
 	}
-	// The engine gives its own ids to queries; the comment is what KILL QUERY finds this one by.
-	set := []string{"log_comment = " + literal(req.id)}
+	// Where the local engine's defaults are laxer than a server's, a server's hold.
+	set := []string{"implicit_select = 0", "allow_introspection_functions = 0"}
 	for _, s := range req.settings {
-		if s.name != "log_comment" {
-			set = append(set, s.name+" = "+literal(s.value))
-		}
+		set = append(set, s.name+" = "+literal(s.value))
 	}
 	if req.readonly {
 		set = append(set, "readonly = 1")
@@ -164,7 +173,7 @@ func (req *request) preamble() []string {
 
 // killWhenDone stops the statement when its client is gone or the server must end. The returned function
 // ends the watch and waits for it.
-func (f *front) killWhenDone(ctx context.Context, id string) (stop func()) {
+func (f *front) killWhenDone(ctx context.Context, mark string) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -177,8 +186,8 @@ func (f *front) killWhenDone(ctx context.Context, id string) (stop func()) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if err := f.kill(id); err != nil {
-				f.logger.Warn("kill a statement without a client", "query_id", id, "error", err)
+			if err := f.kill(mark); err != nil {
+				f.logger.Warn("kill a statement without a client", "statement", mark, "error", err)
 			}
 			select {
 			case <-done:
@@ -190,13 +199,13 @@ func (f *front) killWhenDone(ctx context.Context, id string) (stop func()) {
 	return func() { close(done); wg.Wait() }
 }
 
-func (f *front) kill(id string) error {
+func (f *front) kill(mark string) error {
 	c, err := f.lib.dial(f.args)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	_, _, err = c.exec("KILL QUERY WHERE Settings['log_comment'] = "+literal(id)+" ASYNC", "Null", nil)
+	_, _, err = c.exec("KILL QUERY WHERE Settings['log_comment'] = "+literal(mark)+" ASYNC", "Null", nil)
 	return err
 }
 
@@ -212,7 +221,7 @@ func (f *front) stream(ctx context.Context, c *conn, req *request, a *answer) er
 	}
 	defer rows.close()
 	var total stats
-	for n := 0; ; n++ {
+	for {
 		chunk, err := rows.next()
 		if err != nil {
 			return err
@@ -220,9 +229,6 @@ func (f *front) stream(ctx context.Context, c *conn, req *request, a *answer) er
 		total.add(chunk.stats)
 		b := chunk.bytes()
 		end := len(b) == 0
-		if n > 0 {
-			b = b[repeatedHeader(req.format, b):]
-		}
 		if ctx.Err() != nil {
 			err = cancelled(ctx)
 		} else {
@@ -239,8 +245,53 @@ func (f *front) stream(ctx context.Context, c *conn, req *request, a *answer) er
 	}
 }
 
-// whole lets the engine build the result as one piece: formats with a head and a foot, and statements
-// that are no SELECT.
+// pipe streams a result in any format: the engine takes a pipe of this process for the file of an INTO
+// OUTFILE and writes one document into it, in constant memory.
+func (f *front) pipe(cancel context.CancelCauseFunc, c *conn, req *request, a *answer) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("stream a result: %w", err)
+	}
+	text := req.text[:req.output] + "\nINTO OUTFILE '/dev/fd/" + itoa(int(w.Fd())) + "' TRUNCATE "
+	if req.output == len(req.text) {
+		text += "FORMAT " + req.format
+	} else {
+		text += req.text[req.output:]
+	}
+	var st stats
+	var failed error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var res *result
+		if res, failed = c.whole(text, req.format, req.params); failed == nil {
+			st = res.stats
+			res.release()
+		}
+		if err := w.Close(); failed == nil { // not before the engine is through: it opens the pipe by this number
+			failed = err
+		}
+	})
+	_, sent := io.Copy(a, r)
+	if sent != nil {
+		// The engine must not write into a pipe without a reader: stop it, and read what it still writes.
+		cancel(sent)
+		_, _ = io.Copy(io.Discard, r)
+	}
+	wg.Wait()
+	_ = r.Close() // read to its end
+	switch {
+	case sent != nil:
+		return sent
+	case failed == nil:
+		return a.finish(st)
+	case asException(failed).code == codeSyntaxError && a.empty():
+		// The text was changed: have the engine speak of the client's own. It cannot run.
+		return f.whole(c, req, a)
+	}
+	return failed
+}
+
+// whole lets the engine build the result as one piece: for statements that are no SELECT it is small.
 func (f *front) whole(c *conn, req *request, a *answer) error {
 	res, err := c.whole(req.text, req.format, req.params)
 	if err != nil {
@@ -263,6 +314,9 @@ func (f *front) insert(c *conn, req *request, a *answer) error {
 	defer ins.close()
 	buf := make([]byte, 1<<20)
 	for end := false; !end; {
+		if err := a.http.SetReadDeadline(time.Now().Add(clientPatience)); err != nil {
+			return fmt.Errorf("read insert data: %w", err)
+		}
 		n, err := fill(req.input, buf)
 		if end = errors.Is(err, io.EOF); err != nil && !end {
 			return bodyError(err) // closing without a commit cancels
@@ -270,6 +324,9 @@ func (f *front) insert(c *conn, req *request, a *answer) error {
 		if _, err := ins.Write(buf[:n]); err != nil {
 			return err
 		}
+	}
+	if err := a.http.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("read insert data: %w", err)
 	}
 	st, err := ins.commit()
 	if err != nil {

@@ -15,8 +15,13 @@ import (
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// The test binary is its own child: this argument makes it run RunChild.
-const childArgument = "run-embedded-clickhouse"
+// The test binary is its own child: the first argument makes it run RunChild. The others are processes
+// that a test kills or breaks.
+const (
+	childArgument  = "run-embedded-clickhouse"
+	parentArgument = "run-parent"
+	panicArgument  = "run-panic"
+)
 
 // shared is the server that all tests but those about its life use.
 var shared *Server
@@ -34,6 +39,12 @@ func testMain(m *testing.M) int {
 			return 1
 		}
 		return 0
+	}
+	if len(os.Args) == 3 && os.Args[1] == parentArgument {
+		return runParent(os.Args[2])
+	}
+	if len(os.Args) == 2 && os.Args[1] == panicArgument {
+		return runPanic()
 	}
 	dir, err := os.MkdirTemp("", "embedded-clickhouse-test-")
 	if err != nil {
@@ -99,6 +110,8 @@ func scalar[T any](t testing.TB, c chgo.Conn, query string, args ...any) T {
 	}
 	return v
 }
+
+func named(name string, v any) any { return chgo.Named(name, fmt.Sprint(v)) }
 
 type httpAnswer struct {
 	status int

@@ -18,7 +18,8 @@ import (
 // request is one HTTP request, understood: a statement, the session it wants, and how it wants the answer.
 type request struct {
 	statement
-	id        string
+	id        string // query_id as the client named it, or a random one
+	mark      string // log_comment of the session: what KILL QUERY finds this one statement by
 	database  string
 	settings  []param // in a fixed order
 	params    []param
@@ -34,7 +35,7 @@ type request struct {
 }
 
 // URL parameters that are no settings. Those that the server knows and the front does not need are
-// accepted; those that would change the result and are not built are refused in parseRequest.
+// accepted; those that would change the result and are not built are refused by refuse.
 var notSettings = map[string]bool{
 	"query": true, "query_id": true, "database": true, "default_format": true, "user": true, "password": true,
 	"compress": true, "decompress": true, "wait_end_of_query": true, "buffer_size": true, "quota_key": true,
@@ -56,7 +57,10 @@ func flag(q url.Values, name string) bool { return truthy(q.Get(name)) }
 // parseRequest reads the statement from the URL and the body, as the server does: the URL's query and
 // the body are one text, so an INSERT may stand in the URL and its data in the body.
 func parseRequest(r *http.Request, limit time.Duration) (*request, error) {
-	q := r.URL.Query()
+	q, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, err
+	}
 	req := &request{query: q, id: q.Get("query_id"), waitEnd: flag(q, "wait_end_of_query"), compress: flag(q, "compress")}
 	if req.id == "" {
 		req.id = uuid.NewString()
@@ -81,10 +85,41 @@ func parseRequest(r *http.Request, limit time.Duration) (*request, error) {
 	if req.infile {
 		return nil, notImplemented("FROM INFILE is not allowed over HTTP")
 	}
-	if req.readonly && req.fileFunction {
-		return nil, newException(codeReadonly, "READONLY", "The function file is not allowed in readonly mode")
+	if req.readonly {
+		if err := req.refuseFiles(); err != nil {
+			return nil, err
+		}
+	}
+	if strings.IndexFunc(req.format, func(r rune) bool { return r > 127 || !wordByte(byte(r)) }) >= 0 {
+		return nil, newException(73, "UNKNOWN_FORMAT", "Unknown format %s", req.format)
 	}
 	return req, nil
+}
+
+// refuseFiles closes what readonly=1 leaves open in the local engine: files of this machine.
+func (req *request) refuseFiles() error {
+	refused := req.fileFunction
+	for _, p := range req.params { // a function's name may come as an {x:Identifier}
+		refused = refused || p.value == "file" || p.value == "eval" || strings.Contains(p.value, "\\") && strings.Contains(req.text, "Identifier")
+	}
+	if refused {
+		return newException(codeReadonly, "READONLY", "The functions file and eval, and columns of these names, cannot be used in readonly mode")
+	}
+	for _, s := range req.settings {
+		if strings.HasPrefix(s.name, "format_schema") || strings.HasPrefix(s.name, "format_template") || s.name == "output_format_schema" {
+			return newException(codeReadonly, "READONLY", "The setting %s names a file and cannot be used in readonly mode", s.name)
+		}
+	}
+	return nil
+}
+
+// parseQuery is url.ParseQuery for a server to which a semicolon is a character like any other.
+func parseQuery(raw string) (url.Values, error) {
+	q, err := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B"))
+	if err != nil {
+		return nil, badArguments("the URL's parameters could not be read: %s", err)
+	}
+	return q, nil
 }
 
 func first(values ...string) string {
@@ -196,6 +231,9 @@ func (req *request) readSettings(q url.Values, limit time.Duration) error {
 		req.readonly = true
 	}
 	delete(settings, "readonly")
+	if d := settings["dialect"]; d != "" && d != "clickhouse" {
+		return notImplemented("The dialect %q is not supported by the embedded server", d)
+	}
 	if limit > 0 {
 		asked, err := time.ParseDuration(first(settings["max_execution_time"], "0") + "s")
 		if err != nil || asked < 0 {
@@ -207,6 +245,8 @@ func (req *request) readSettings(q url.Values, limit time.Duration) error {
 		req.timeLimit = asked
 		settings["max_execution_time"] = strconv.FormatFloat(asked.Seconds(), 'f', -1, 64)
 	}
+	req.mark = strings.TrimSpace(settings["log_comment"] + " query_id=" + req.id + " " + uuid.NewString())
+	settings["log_comment"] = req.mark
 	for name, value := range settings {
 		req.settings = append(req.settings, param{name, value})
 	}

@@ -60,15 +60,15 @@ func (c Config) withDefaults() Config {
 func (c Config) Validate() error {
 	var errs []error
 	if c.DataDir == "" {
-		errs = append(errs, errors.New("DataDir is missing"))
+		errs = append(errs, errors.New("no DataDir"))
 	}
 	if len(c.Command) == 0 || c.Command[0] == "" {
-		errs = append(errs, errors.New("Command is missing: the program that runs RunChild"))
+		errs = append(errs, errors.New("no Command: the program that runs RunChild"))
 	}
 	if c.Addr != "" {
 		host, _, err := net.SplitHostPort(c.Addr)
 		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-			errs = append(errs, fmt.Errorf("Addr %q is not a loopback address with a port: there are no users to protect it", c.Addr))
+			errs = append(errs, fmt.Errorf("the address %q (Addr) is not a loopback address with a port, and there are no users to protect another", c.Addr))
 		}
 	}
 	if c.MaxConcurrent < 0 {

@@ -150,8 +150,9 @@ type statement struct {
 	insert bool   // an INSERT whose data is sent beside it
 	data   int    // offset of an insert's data in the source text
 	reads  bool   // a SELECT, whose result can be streamed
-	// The statement reads or writes a file of this machine. The local engine allows that even in a
-	// read-only session; a server does not.
+	output int    // offset of the FORMAT clause of a SELECT, or of its end
+	// The statement reads or writes a file of this machine, or may. The local engine allows that even in
+	// a read-only session; a server does not.
 	outfile, infile, fileFunction bool
 }
 
@@ -175,11 +176,11 @@ func parseStatement(src string) (statement, error) {
 	}
 	prev, cur := token{}, first
 	end := len(src)
+	st.output = -1
 	for {
 		next := sc.next()
+		st.fileFunction = st.fileFunction || namesFile(cur, src)
 		switch {
-		case cur.punct('(') && prev.kind != tokEnd && (prev.kind == tokWord || prev.kind == tokQuoted) && strings.EqualFold(prev.text, "file"):
-			st.fileFunction = true
 		case depth == 0 && cur.is("INTO") && next.is("OUTFILE"):
 			st.outfile = true
 		case depth == 0 && cur.is("FROM") && next.is("INFILE"):
@@ -187,7 +188,7 @@ func parseStatement(src string) (statement, error) {
 		case depth == 0 && cur.is("INSERT"):
 			st.reads = false
 		case depth == 0 && prev.is("FORMAT") && (cur.kind == tokWord || cur.kind == tokQuoted) && (next.kind == tokEnd || next.punct(';') || next.is("SETTINGS") || next.is("INTO")):
-			st.format = cur.text
+			st.format, st.output = cur.text, prev.pos
 		}
 		if next.kind == tokEnd {
 			break
@@ -208,7 +209,23 @@ func parseStatement(src string) (statement, error) {
 		prev, cur = cur, next
 	}
 	st.text = src[:end]
+	if st.output < 0 {
+		st.output = end
+	}
 	return st, nil
+}
+
+// namesFile finds the function file() in whatever form: called, or named as in `APPLY(file)` and
+// `arrayMap(file, …)`, or written with escapes, or hidden in a string for eval(). A column of that name is
+// found too.
+func namesFile(t token, src string) bool {
+	switch t.kind {
+	case tokWord:
+		return t.text == "file" || t.text == "eval"
+	case tokQuoted:
+		return t.text == "file" || t.text == "eval" || strings.Contains(src[t.pos:t.end], "\\")
+	}
+	return false
 }
 
 // parseInsert finds where an INSERT's data starts. ok is false for INSERT … SELECT and the like, which
