@@ -1,0 +1,136 @@
+package vault
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Alias is one name under which a person stands in events of a class and month.
+type Alias struct {
+	ID    uuid.UUID
+	Class string
+	Month string // yyyymm
+}
+
+// Aliases lists the living aliases of a person, of the given classes or of all, by class and month. What was
+// appended about the person names one of them. ErrErased, ErrNotFound: of the person.
+func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
+	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
+	if _, err := tx.living(o); err != nil {
+		return nil, fmt.Errorf("aliases: %w", err)
+	}
+	keys, err := tx.rows.SubjectKeys(o)
+	if err != nil {
+		return nil, fmt.Errorf("aliases: %w", err)
+	}
+	var out []Alias
+	for _, k := range keys {
+		if len(classes) > 0 && !slices.Contains(classes, k.Class) {
+			continue
+		}
+		rows, err := tx.rows.Aliases(k.ID)
+		if err != nil {
+			return nil, fmt.Errorf("aliases: %w", err)
+		}
+		for _, r := range rows {
+			if r.State == AliasLive {
+				out = append(out, Alias{ID: r.ID, Class: r.Class, Month: r.Month})
+			}
+		}
+	}
+	return out, nil
+}
+
+// AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names anybody, ErrNotFound
+// where it never did in this tenant.
+func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
+	fail := func(err error) (schemas.Owner, error) {
+		return schemas.Owner{}, fmt.Errorf("owner of alias %s: %w", alias, err)
+	}
+	if err := tx.fresh(); err != nil {
+		return fail(err)
+	}
+	row, ok, err := tx.rows.Alias(alias)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !ok:
+		return fail(ErrNotFound)
+	case row.State == AliasErased:
+		return fail(ErrErased)
+	case row.State == AliasExpired:
+		return fail(ErrExpired)
+	}
+	k, ok, err := tx.rows.SubjectKeyByID(row.SubjectKey)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !ok:
+		return fail(fmt.Errorf("its subject key: %w", ErrNotFound))
+	case k.State != KeyLive:
+		return fail(ErrErased)
+	}
+	return k.Owner, nil
+}
+
+// SubjectKeys lists the uuids of the keys that an erasure of the person destroys: the person's own; every key of
+// the devices the person holds that are personal or of unknown ownership; and of such devices held before, the
+// keys of that time. The key that stands for an owner's mapping is among them.
+func (tx *Tx) SubjectKeys(person uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.subjectKeys(person)
+	if err != nil {
+		return nil, fmt.Errorf("subject keys: %w", err)
+	}
+	out := make([]uuid.UUID, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.ID)
+	}
+	return out, nil
+}
+
+func (tx *Tx) subjectKeys(person uuid.UUID) ([]SubjectKeyRow, error) {
+	out, err := tx.rows.SubjectKeys(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
+	if err != nil {
+		return nil, err
+	}
+	holdings, err := tx.rows.Holdings(person)
+	if err != nil {
+		return nil, err
+	}
+	have := map[uuid.UUID]bool{}
+	for _, h := range holdings {
+		if h.Ownership == OwnershipCompany {
+			continue
+		}
+		keys, err := tx.rows.SubjectKeys(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			if (h.To.IsZero() || k.Generation == h.Generation && k.Class != classIdentity) && !have[k.ID] {
+				have[k.ID] = true
+				out = append(out, k)
+			}
+		}
+	}
+	return out, nil
+}
+
+// personalDevices returns the devices that go with the person.
+func (tx *Tx) personalDevices(person uuid.UUID) ([]schemas.Owner, error) {
+	holdings, err := tx.rows.Holdings(person)
+	if err != nil {
+		return nil, err
+	}
+	var out []schemas.Owner
+	for _, h := range holdings {
+		if h.To.IsZero() && h.Ownership != OwnershipCompany {
+			out = append(out, schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
+		}
+	}
+	return out, nil
+}

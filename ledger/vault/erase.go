@@ -1,0 +1,386 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with the keys; Destroy;
+// the completion event; CompleteErasure. Each step can be repeated, and PendingErasures tells which are due.
+
+// BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the keys to destroy,
+// for the order event. completion is the id the event subject.erased will have, by which the erasure is known from
+// now on. Repeating it returns the same keys. ErrHeld: a hold on the person, a device that goes with the person, or
+// the tenant. ErrErased: done before. ErrExists: another erasure of the person is under way. ErrNotFound.
+func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
+	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	if completion == uuid.Nil {
+		return fail(errors.New("the id of the completion event is missing"))
+	}
+	switch e, ok, err := tx.rows.Erasure(completion); {
+	case err != nil:
+		return fail(err)
+	case ok && e.Tenant != tx.tenant, ok && e.Person != uuid.Nil && e.Person != person:
+		return fail(fmt.Errorf("the completion event is another erasure's: %w", ErrExists))
+	case ok && e.State == ErasureBegun:
+		return e.Keys, nil
+	case ok:
+		return fail(ErrErased)
+	}
+	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
+	switch row, err := tx.owner(o); {
+	case err != nil:
+		return fail(err)
+	case row == nil:
+		return fail(ErrNotFound)
+	case row.State == OwnerErased:
+		return fail(ErrErased)
+	case row.State == OwnerErasing:
+		return fail(fmt.Errorf("another erasure of the person is under way: %w", ErrExists))
+	}
+	if err := tx.flush(); err != nil {
+		return fail(err)
+	}
+	devices, err := tx.personalDevices(person)
+	if err != nil {
+		return fail(err)
+	}
+	owners := append([]schemas.Owner{o}, devices...)
+	holds, err := tx.rows.Holds()
+	if err != nil {
+		return fail(err)
+	}
+	for _, h := range holds {
+		if h.Kind == schemas.OwnerTenant || slices.Contains(owners, h) {
+			return fail(ErrHeld)
+		}
+	}
+	keys, err := tx.subjectKeys(person)
+	if err != nil {
+		return fail(err)
+	}
+	e := ErasureRow{Completion: completion, Tenant: tx.tenant, Person: person, State: ErasureBegun, Begun: cut(tx.v.clock())}
+	for _, k := range keys {
+		e.Keys = append(e.Keys, k.ID)
+	}
+	if err := tx.block(owners, keys, OwnerErasing, KeyErasing); err != nil {
+		return fail(err)
+	}
+	if err := tx.rows.PutErasure(e); err != nil {
+		return fail(err)
+	}
+	if err := tx.forget(); err != nil {
+		return fail(err)
+	}
+	return e.Keys, nil
+}
+
+// block puts owners and keys into a state.
+func (tx *Tx) block(owners []schemas.Owner, keys []SubjectKeyRow, os OwnerState, ks KeyState) error {
+	for _, o := range owners {
+		row, err := tx.owner(o)
+		if err != nil {
+			return err
+		}
+		if row == nil || row.State == OwnerErased {
+			continue
+		}
+		changed := *row
+		changed.State = os
+		if err := tx.putOwner(changed); err != nil {
+			return err
+		}
+	}
+	for _, k := range keys {
+		k.State = ks
+		if err := tx.rows.PutSubjectKey(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CancelErasure undoes a BeginErasure whose order event is known not to be in the ledger, now or later. ErrErased:
+// keys are destroyed already. ErrNotFound: no such erasure.
+func (tx *Tx) CancelErasure(completion uuid.UUID) error {
+	fail := func(err error) error { return fmt.Errorf("cancel erasure: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	e, ok, err := tx.rows.Erasure(completion)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !ok || e.Tenant != tx.tenant:
+		return fail(ErrNotFound)
+	case e.State != ErasureBegun:
+		return fail(ErrErased)
+	}
+	devices, err := tx.personalDevices(e.Person)
+	if err != nil {
+		return fail(err)
+	}
+	keys, err := tx.subjectKeys(e.Person)
+	if err != nil {
+		return fail(err)
+	}
+	owners := append([]schemas.Owner{{Kind: schemas.OwnerPerson, ID: e.Person}}, devices...)
+	if err := tx.block(owners, keys, OwnerLive, KeyLive); err != nil {
+		return fail(err)
+	}
+	e.State, e.Person, e.Keys = ErasureCompleted, uuid.Nil, nil
+	if err := tx.rows.PutErasure(e); err != nil {
+		return fail(err)
+	}
+	return errors.Join(tx.forget())
+}
+
+// Destroy carries an order out: it destroys the keys, leaves tombstones in place of their aliases, and with the key
+// that stands for an owner's mapping it forgets that owner: identities, lookups, streams' keys, refusal streams,
+// periods of holding. What is kept of them are hashes of the identifiers with the date of erasure. When the Update
+// around it returns nil, the bytes are gone from the store's files too. order is the completion event's id, as given
+// to BeginErasure. It can be repeated, and works from the keys' uuids alone on a vault restored from before.
+func (tx *Tx) Destroy(order uuid.UUID, keys []uuid.UUID) error {
+	return tx.destroy(order, keys, time.Time{})
+}
+
+// ReplayErasure is Destroy on a restored vault, for an order that the ledger says was given at that time.
+func (tx *Tx) ReplayErasure(order uuid.UUID, keys []uuid.UUID, ordered time.Time) error {
+	return tx.destroy(order, keys, ordered)
+}
+
+func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error {
+	fail := func(err error) error { return fmt.Errorf("destroy: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	if order == uuid.Nil {
+		return fail(errors.New("the id of the completion event is missing"))
+	}
+	if err := tx.reread(); err != nil {
+		return fail(err)
+	}
+	e, known, err := tx.rows.Erasure(order)
+	switch {
+	case err != nil:
+		return fail(err)
+	case known && e.Tenant != tx.tenant:
+		return fail(fmt.Errorf("the order is another tenant's: %w", ErrNotFound))
+	case !known:
+		e = ErasureRow{Completion: order, Tenant: tx.tenant, Begun: cut(tx.v.clock())}
+		if !erased.IsZero() {
+			e.Begun = cut(erased)
+		}
+	}
+	var mappings []schemas.Owner
+	for _, id := range keys {
+		row, ok, err := tx.rows.SubjectKeyByID(id)
+		if err != nil {
+			return fail(err)
+		}
+		if ok && row.State != KeyDestroyed && row.Class == classIdentity {
+			mappings = append(mappings, row.Owner)
+		}
+		if err := tx.destroyKey(id); err != nil {
+			return fail(err)
+		}
+	}
+	for _, o := range mappings {
+		if err := tx.forgetOwner(o, e.Begun); err != nil {
+			return fail(err)
+		}
+	}
+	if e.State != ErasureCompleted {
+		e.State, e.Person, e.Keys = ErasureDestroyed, uuid.Nil, keys
+		if err := tx.rows.PutErasure(e); err != nil {
+			return fail(err)
+		}
+	}
+	if err := tx.reread(); err != nil {
+		return fail(err)
+	}
+	tx.scrub = true
+	if err := tx.forget(); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+func (tx *Tx) destroyKey(id uuid.UUID) error {
+	return errors.Join(tx.rows.DestroySubjectKey(id), tx.rows.BuryAliases(id))
+}
+
+// forgetOwner leaves of a person or device its tombstone and the hashes of what it was called.
+func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
+	// A restored vault may hold more of the owner than the order lists; none of it may outlive the mapping.
+	rest, err := tx.rows.SubjectKeys(o)
+	if err != nil {
+		return err
+	}
+	for _, k := range rest {
+		if err := tx.destroyKey(k.ID); err != nil {
+			return err
+		}
+	}
+	names, err := tx.rows.IdentitiesOf(o)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := tx.rows.PutSuppression(n.Hash, erased); err != nil {
+			return err
+		}
+	}
+	if err := tx.rows.DeleteIdentities(o); err != nil {
+		return err
+	}
+	if o.Kind == schemas.OwnerDevice {
+		err = tx.forgetDevice(o.ID)
+	} else {
+		err = tx.forgetHolder(o.ID, erased)
+	}
+	if err != nil {
+		return err
+	}
+	return tx.putOwner(OwnerRow{Owner: o, State: OwnerErased})
+}
+
+func (tx *Tx) forgetDevice(device uuid.UUID) error {
+	streams, err := tx.rows.MappingsOf(device)
+	if err != nil {
+		return err
+	}
+	for _, m := range streams {
+		if err := tx.rows.DeleteStreamKey(m.Stream.UUID()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(tx.rows.DeleteMappings(device), tx.rows.DeleteStreamKey(device), tx.rows.DeleteHolders(device))
+}
+
+// forgetHolder takes the person out of the periods of devices that stay. One held now passes to nobody, which is a
+// change of user like any other.
+func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
+	holdings, err := tx.rows.Holdings(person)
+	if err != nil {
+		return err
+	}
+	for _, h := range holdings {
+		row, err := tx.owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
+		if err != nil {
+			return err
+		}
+		if h.To.IsZero() && row != nil && row.State != OwnerErased {
+			if _, err := tx.beginPeriod(*row, h.Ownership, uuid.Nil, erased, true); err != nil {
+				return err
+			}
+			periods, err := tx.rows.Holders(h.Device)
+			if err != nil {
+				return err
+			}
+			for _, p := range periods {
+				if p.Generation == h.Generation {
+					h = p
+				}
+			}
+		}
+		h.Person = uuid.Nil
+		if err := tx.rows.PutHolding(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CompleteErasure notes that the completion event is in the ledger: the erasure is pending no longer.
+func (tx *Tx) CompleteErasure(completion uuid.UUID) error {
+	fail := func(err error) error { return fmt.Errorf("complete erasure: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	e, ok, err := tx.rows.Erasure(completion)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !ok || e.Tenant != tx.tenant:
+		return fail(ErrNotFound)
+	case e.State == ErasureBegun:
+		return fail(errors.New("its keys are not destroyed yet"))
+	case e.State == ErasureCompleted:
+		return nil
+	}
+	e.State, e.Keys = ErasureCompleted, nil
+	if err := tx.rows.PutErasure(e); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// PendingErasure is an erasure to carry on with before serving.
+type PendingErasure struct {
+	Tenant     uuid.UUID
+	Person     uuid.UUID // uuid.Nil once destroyed
+	Completion uuid.UUID
+	Keys       []uuid.UUID
+	Begun      time.Time
+	Destroyed  bool // only the completion event and CompleteErasure are due; repeat Destroy, which also scrubs
+}
+
+// PendingErasures lists the erasures of all tenants that are begun and not complete, oldest first.
+func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
+	var out []PendingErasure
+	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+		all, err := rows.Erasures()
+		for _, e := range all {
+			out = append(out, PendingErasure{Tenant: e.Tenant, Person: e.Person, Completion: e.Completion, Keys: e.Keys,
+				Begun: e.Begun, Destroyed: e.State == ErasureDestroyed})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pending erasures: %w", err)
+	}
+	return out, nil
+}
+
+// ExpirePeriod destroys the tenant's key of a class and month: every value and alias under it is expired from now
+// on, and the key is never minted again. ErrHeld while the tenant has any hold.
+func (tx *Tx) ExpirePeriod(class, month string) error {
+	fail := func(err error) error { return fmt.Errorf("expire %s.%s: %w", class, month, err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	holds, err := tx.rows.Holds()
+	if err != nil {
+		return fail(err)
+	}
+	if len(holds) > 0 {
+		return fail(ErrHeld)
+	}
+	row, ok, err := tx.rows.PeriodKey(class, month)
+	if err != nil {
+		return fail(err)
+	}
+	if !ok {
+		row.ID = uuid.New()
+	}
+	err = errors.Join(
+		tx.rows.PutPeriodKey(PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),
+		tx.rows.BuryAliasesOfPeriod(class, month),
+		tx.forget())
+	if err != nil {
+		return fail(err)
+	}
+	tx.scrub = true
+	return nil
+}

@@ -1,0 +1,238 @@
+package vault
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// PersonHint is how a record names a person. Any part may be missing or junk.
+type PersonHint struct {
+	ObjectID string    // directory object id; identifies
+	UPN      string    // finds the person who held it at At
+	Email    string    // likewise, where there is neither of the others
+	At       time.Time // when the record says so; zero when unknown
+}
+
+// Person returns the person a record names, minting one where nobody is known by it (FORMATS §1): the object id
+// identifies; without it the one person who held the UPN (or, without that, the e-mail) at that time; else a person
+// known by that name only, who is never merged with another. Names are recorded with the time they were seen.
+// uuid.Nil without an error: the hint identifies nobody. ErrErasedSubject: the record is not newer than the
+// person's erasure, or that erasure is under way; leave the person out.
+func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
+	fail := func(err error) (uuid.UUID, bool, error) { return uuid.Nil, false, fmt.Errorf("person: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	at := cut(schemas.KnownTime(h.At))
+	object, upn, email := identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN), identifier(kindEmail, h.Email)
+	o, found, err := tx.findPerson(object, upn, email, at)
+	if err != nil {
+		return fail(err)
+	}
+	if !found && o.ID == uuid.Nil {
+		return uuid.Nil, false, nil
+	}
+	seen := at
+	if seen.IsZero() {
+		seen = cut(tx.v.clock())
+	}
+	if !found {
+		if err := tx.mintOwner(OwnerRow{Owner: o, Created: cut(tx.v.clock()), Identified: object != ""}); err != nil {
+			return fail(err)
+		}
+	}
+	for _, n := range []struct{ kind, value, use string }{
+		{kindObjectID, h.ObjectID, object}, {kindUPN, h.UPN, upn}, {kindEmail, h.Email, email},
+	} {
+		if n.use == "" {
+			continue
+		}
+		if err := tx.see(o, n.kind, n.value, seen); err != nil {
+			return fail(err)
+		}
+	}
+	return o.ID, !found, nil
+}
+
+// findPerson applies the rules of Person. found false with an id: nobody is known, mint that one. The zero owner:
+// nothing identifies.
+func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Owner, found bool, err error) {
+	if object == "" && upn == "" && email == "" {
+		return schemas.Owner{}, false, nil
+	}
+	if object != "" {
+		if gone, err := tx.suppressed(kindObjectID, object, at); err != nil || gone {
+			return o, false, orErased(err)
+		}
+		set, err := tx.identities(kindObjectID, object)
+		if err != nil {
+			return o, false, err
+		}
+		if len(set.rows) > 0 {
+			return tx.livePerson(set.rows[0].Owner)
+		}
+	}
+	kind, name := kindUPN, upn
+	if upn == "" {
+		kind, name = kindEmail, email
+	}
+	moment := at
+	if moment.IsZero() {
+		moment = cut(tx.v.clock())
+	}
+	if at.IsZero() {
+		if gone, err := tx.suppressed(kind, name, at); err != nil || gone {
+			return o, false, orErased(err)
+		}
+	}
+	if object == "" {
+		set, err := tx.identities(kind, name)
+		if err != nil {
+			return o, false, err
+		}
+		identified, err := tx.identified(set)
+		if err != nil {
+			return o, false, err
+		}
+		holders := set.holders(moment, identified)
+		if len(holders) == 1 {
+			return tx.livePerson(holders[0])
+		}
+	}
+	// An unknown object id with an erased person's name is taken for that person: it errs towards the erasure.
+	for _, n := range [][2]string{{kindUPN, upn}, {kindEmail, email}} {
+		if gone, err := tx.suppressed(n[0], n[1], at); err != nil || gone {
+			return o, false, orErased(err)
+		}
+	}
+	if object == "" {
+		set, err := tx.identities(kind, name)
+		if err != nil {
+			return o, false, err
+		}
+		identified, err := tx.identified(set)
+		if err != nil {
+			return o, false, err
+		}
+		for _, r := range set.rows {
+			if !identified(r) {
+				return tx.livePerson(r.Owner)
+			}
+		}
+	}
+	return schemas.Owner{Kind: schemas.OwnerPerson, ID: uuid.New()}, false, nil
+}
+
+func orErased(err error) error { return cmp.Or(err, ErrErasedSubject) }
+
+func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
+	row, err := tx.owner(o)
+	if err != nil {
+		return o, false, err
+	}
+	if row == nil || row.State != OwnerLive {
+		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, ErrErased)
+	}
+	return o, true, nil
+}
+
+// identified returns the predicate of rows whose owner is a person known by an object id. Those known by name only
+// hold the name where nobody else does.
+func (tx *Tx) identified(set *identitySet) (func(*IdentityRow) bool, error) {
+	known := map[schemas.Owner]bool{}
+	for _, r := range set.rows {
+		row, err := tx.owner(r.Owner)
+		if err != nil {
+			return nil, err
+		}
+		known[r.Owner] = row != nil && row.Identified
+	}
+	return func(r *IdentityRow) bool { return known[r.Owner] }, nil
+}
+
+// mintOwner writes a new owner and the key of class "identity" that stands for its mapping: orders of erasure list
+// key uuids, and so name an owner that never had anything sealed.
+func (tx *Tx) mintOwner(row OwnerRow) error {
+	row.State = OwnerLive
+	if err := tx.putOwner(row); err != nil {
+		return err
+	}
+	_, err := tx.mintSubjectKey(row.Owner, 0, classIdentity)
+	return err
+}
+
+// PersonMatch is a person who was known under an identifier. To is zero while nobody else has taken it over.
+type PersonMatch struct {
+	ID      uuid.UUID
+	Kind    string // "object-id", "upn" or "email"
+	From    time.Time
+	To      time.Time
+	Current bool // nobody else has taken it over
+}
+
+var personKinds = map[string]string{kindObjectID: "object-id", kindUPN: "upn", kindEmail: "email"}
+
+// FindPersons lists who is or was known under an object id, UPN or e-mail, the latest first. It takes no id of the
+// vault's own: those leave it nowhere, and whoever shows one has not shown who they are.
+func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
+	var out []PersonMatch
+	for _, kind := range []string{kindObjectID, kindUPN, kindEmail} {
+		n := identifier(kind, identifierText)
+		if n == "" {
+			return nil, nil
+		}
+		set, err := tx.identities(kind, n)
+		if err != nil {
+			return nil, fmt.Errorf("find persons: %w", err)
+		}
+		for _, r := range set.rows {
+			end := set.until(r, func(*IdentityRow) bool { return true })
+			out = append(out, PersonMatch{ID: r.Owner.ID, Kind: personKinds[kind], From: r.First, To: end, Current: end.IsZero()})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b PersonMatch) int { return b.From.Compare(a.From) })
+	return out, nil
+}
+
+// NativeValue is what a person is or was called in the sources, and when it was first and last seen.
+type NativeValue struct {
+	Kind  string // "object-id", "upn" or "email"
+	Value string
+	From  time.Time
+	To    time.Time
+}
+
+// Identity returns the person's native values, for the head of a report or package; by kind, then time.
+// ErrNotFound: no such person. ErrErased: its erasure has begun.
+func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
+	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
+	fail := func(err error) ([]NativeValue, error) { return nil, fmt.Errorf("identity: %w", err) }
+	if err := tx.fresh(); err != nil {
+		return fail(err)
+	}
+	if _, err := tx.living(o); err != nil {
+		return fail(err)
+	}
+	if err := tx.flush(); err != nil {
+		return fail(err)
+	}
+	rows, err := tx.rows.IdentitiesOf(o)
+	if err != nil {
+		return fail(err)
+	}
+	var out []NativeValue
+	for _, r := range rows {
+		raw, err := unwrap(tx.ctx, tx.v.kek, tx.tenant, r.ID, r.Kind, r.Value)
+		if err != nil {
+			return fail(err)
+		}
+		out = append(out, NativeValue{Kind: personKinds[r.Kind], Value: string(raw), From: r.First, To: r.Last})
+	}
+	return out, nil
+}

@@ -1,0 +1,231 @@
+package vault
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Seal seals every value of the draft that may not stand open, and gives each subject the alias of its person for
+// the role's class. The aliases' index rows are part of this transaction: append the event after Update returned.
+// Values already sealed, removed or open are left alone. On error the draft is as it was.
+//
+// ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past the retention of
+// a class it needs. ErrNotFound: an owner the vault does not know. Errors name the attribute, never its value.
+func (tx *Tx) Seal(d *schemas.Draft) error {
+	fail := func(what string, err error) error {
+		return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
+	}
+	switch {
+	case d.Type == nil:
+		return errors.New("seal: the draft has no type")
+	case d.Tenant != tx.tenant:
+		return fail("tenant", errors.New("the draft is of another tenant"))
+	case d.ID == uuid.Nil:
+		return fail("id", errors.New("the draft has no event id"))
+	case d.Recorded.IsZero():
+		return fail("recordedAt", errors.New("the draft has no recording time"))
+	}
+	if err := tx.fresh(); err != nil {
+		return fail("transaction", err)
+	}
+	month := schemas.Month(d.Occurred, d.Recorded)
+	tokens := make([]schemas.Token, len(d.Values))
+	for i := range d.Values {
+		v := &d.Values[i]
+		if v.Attr == nil {
+			return fail("value", errors.New("has no attribute"))
+		}
+		if v.Token != "" || v.Removed || v.Attr.Open(v.Plain) {
+			continue
+		}
+		owner := tenantOwner(v.Owner)
+		if owner.Kind == "" && v.Attr.Key == schemas.KeyTenant {
+			owner.Kind = schemas.OwnerTenant
+		}
+		if err := validOwner(owner); err != nil {
+			return fail("attribute "+v.Attr.ID, err)
+		}
+		if !json.Valid(v.Plain) {
+			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
+		}
+		dk, err := tx.derive(owner, v.Attr.Class, month)
+		if err != nil {
+			return fail("attribute "+v.Attr.ID, err)
+		}
+		s, err := tx.sealer(dk, d.ID)
+		if err != nil {
+			return fail("attribute "+v.Attr.ID, err)
+		}
+		h := schemas.TokenHeader{Alias: dk.alias, Class: dk.class, Month: dk.month, Event: d.ID, Attr: v.Attr.ID, Path: v.Path}
+		if err := h.Validate(); err != nil {
+			return fail("attribute "+v.Attr.ID, err)
+		}
+		tokens[i] = s.seal(h, v.Plain)
+	}
+	aliases := make([]uuid.UUID, len(d.Subjects))
+	for i, s := range d.Subjects {
+		if s.Person == uuid.Nil && s.Alias != uuid.Nil {
+			aliases[i] = s.Alias
+			continue
+		}
+		class := d.Type.RoleClass(s.Role)
+		if class == "" {
+			return fail("subject "+s.Role, errors.New("the type has no such role"))
+		}
+		dk, err := tx.derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
+		if err != nil {
+			return fail("subject "+s.Role, err)
+		}
+		aliases[i] = dk.alias
+	}
+	for i, t := range tokens {
+		if t != "" {
+			d.Values[i].Token, d.Values[i].Plain = t, nil
+		}
+	}
+	for i, a := range aliases {
+		d.Subjects[i].Alias = a
+	}
+	return nil
+}
+
+func validOwner(o schemas.Owner) error {
+	switch o.Kind {
+	case schemas.OwnerTenant:
+		return nil
+	case schemas.OwnerPerson, schemas.OwnerDevice:
+		if o.ID != uuid.Nil {
+			return nil
+		}
+	}
+	return errors.New("no owner says whose key seals it")
+}
+
+// Sealed asks for one token to be opened as the value of attribute Attr, and of event Event where that is known.
+type Sealed struct {
+	Token schemas.Token
+	Attr  string    // attribute id, without path
+	Event uuid.UUID // uuid.Nil: the containing event is not known
+}
+
+// Opened is the JSON text of a value, or why there is none: ErrErased, ErrExpired or ErrTampered.
+type Opened struct {
+	Plain json.RawMessage
+	Err   error
+}
+
+// Open opens tokens of the transaction's tenant, in order. The returned error is the store's; what is wrong with a
+// token is said in its place; ErrStaleView asks for smaller portions, each in a View of its own. A token is called erased or expired only where a tombstone says so.
+func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
+	out := make([]Opened, len(sealed))
+	for i, s := range sealed {
+		if i%256 == 0 {
+			if err := errors.Join(tx.ctx.Err(), tx.fresh()); err != nil {
+				return nil, fmt.Errorf("open tokens: %w", err)
+			}
+		}
+		plain, err := tx.open(s)
+		switch {
+		case err == nil:
+			out[i].Plain = plain
+		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired):
+			out[i].Err = err
+		default:
+			return nil, fmt.Errorf("open token %d of %d: %w", i+1, len(sealed), err)
+		}
+	}
+	return out, nil
+}
+
+func (tx *Tx) open(s Sealed) (json.RawMessage, error) {
+	h, body, err := s.Token.Parse()
+	if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
+		return nil, ErrTampered
+	}
+	d, err := tx.resolve(h)
+	if err != nil {
+		return nil, err
+	}
+	c, err := tx.sealer(d, h.Event)
+	if err != nil {
+		return nil, err
+	}
+	return c.open(h, body)
+}
+
+// resolve returns D for the alias of a token, whose class and month must be the alias's own.
+func (tx *Tx) resolve(h schemas.TokenHeader) (derived, error) {
+	d, ok := cached(tx, func(r *keyring) map[aliasRef]derived { return r.byAlias }, aliasRef{tx.tenant, h.Alias})
+	if !ok {
+		row, found, err := tx.rows.Alias(h.Alias)
+		if err != nil {
+			return derived{}, err
+		}
+		if !found || row.Class != h.Class || row.Month != h.Month {
+			return derived{}, ErrTampered
+		}
+		switch row.State {
+		case AliasErased:
+			return derived{}, ErrErased
+		case AliasExpired:
+			return derived{}, ErrExpired
+		}
+		if d, err = tx.rederive(row); err != nil {
+			return derived{}, err
+		}
+	}
+	if d.class != h.Class || d.month != h.Month {
+		return derived{}, ErrTampered
+	}
+	// The owner is asked for in every transaction: an erasure that has begun blocks opens before any key goes.
+	if d.owner.Kind != schemas.OwnerTenant {
+		owner, err := tx.owner(d.owner)
+		if err != nil {
+			return derived{}, err
+		}
+		if owner == nil || owner.State != OwnerLive {
+			return derived{}, ErrErased
+		}
+	}
+	return d, nil
+}
+
+// rederive computes D of a live alias anew.
+func (tx *Tx) rederive(row AliasRow) (derived, error) {
+	ks, ok, err := tx.rows.SubjectKeyByID(row.SubjectKey)
+	if err != nil {
+		return derived{}, err
+	}
+	if !ok {
+		return derived{}, fmt.Errorf("alias %s: its subject key is missing from the store", row.ID)
+	}
+	if ks.State != KeyLive {
+		return derived{}, ErrErased
+	}
+	secret, err := unwrapKey(tx.ctx, tx.v.kek, tx.tenant, ks.ID, ks.Class, ks.Key)
+	if err != nil {
+		return derived{}, err
+	}
+	kp, err := tx.periodKey(row.Class, row.Month, false)
+	if err != nil {
+		return derived{}, err
+	}
+	d := derived{owner: ks.Owner, class: row.Class, month: row.Month}
+	if d.data, err = dataKey(secret, kp); err != nil {
+		return derived{}, err
+	}
+	if d.alias, err = aliasOf(d.data, tx.tenant, row.Class, row.Month); err != nil {
+		return derived{}, err
+	}
+	if d.alias != row.ID {
+		return derived{}, ErrTampered
+	}
+	tx.local.derived[derivedRef{ks.ID, row.Class, row.Month}] = d
+	tx.local.byAlias[aliasRef{tx.tenant, d.alias}] = d
+	return d, nil
+}

@@ -1,0 +1,29 @@
+package sqlite
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
+)
+
+func factory(t testing.TB) (vault.Store, func(testing.TB) vault.Store) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "vault")
+	s, err := Create(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, func(t testing.TB) vault.Store {
+		t.Helper()
+		s, err := Open(context.Background(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func TestVault(t *testing.T) { vaulttest.RunVault(t, factory) }

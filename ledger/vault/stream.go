@@ -1,0 +1,100 @@
+package vault
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// FactStream returns the stream of a fact whose record id is random at its source: derived, so the same record
+// finds the same stream without the vault remembering it. namespace names the issuing system and record kind.
+func (tx *Tx) FactStream(kind, namespace, recordID string) schemas.Stream {
+	return factStream(tx.keys.record, kind, namespace, recordID)
+}
+
+// Correlation returns the correlation id of a source's own random correlation id.
+func (tx *Tx) Correlation(sourceID string) uuid.UUID { return correlation(tx.keys.record, sourceID) }
+
+// MappedStream returns the stream of a record whose id is not random, by its canonical form; created tells that it
+// was minted now. The mapping can be deleted, a derived stream could be guessed.
+func (tx *Tx) MappedStream(kind string, canonical []byte) (s schemas.Stream, created bool, err error) {
+	return tx.mapped(kind, string(canonical), uuid.Nil)
+}
+
+// RefusalStream returns the stream that counts what one rule refused of the stream concerned. It is forgotten with
+// that stream's own mapping.
+func (tx *Tx) RefusalStream(concerned schemas.Stream, rule string) (s schemas.Stream, created bool, err error) {
+	canonical := schemas.LP(schemas.LP([]byte("refusal"), string(concerned)), rule)
+	return tx.mapped("refusal", string(canonical), concerned.UUID())
+}
+
+func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
+	hash := tx.hash("record."+kind, canonical)
+	row, ok, err := tx.rows.Mapping(hash)
+	if err != nil {
+		return "", false, fmt.Errorf("stream of a record: %w", err)
+	}
+	if ok {
+		return row.Stream, false, nil
+	}
+	if err := tx.writable(); err != nil {
+		return "", false, fmt.Errorf("stream of a record: %w", err)
+	}
+	row = MappingRow{Hash: hash, Stream: schemas.NewStream(kind, uuid.New()), Concerned: concerned}
+	if !row.Stream.Valid() {
+		return "", false, fmt.Errorf("stream of a record: %q is not a kind of stream", kind)
+	}
+	if err := tx.rows.PutMapping(row); err != nil {
+		return "", false, fmt.Errorf("stream of a record: %w", err)
+	}
+	return row.Stream, true, nil
+}
+
+// Element returns the uuid of a list entry, derived from its native key under a random key kept with the stream.
+// ErrErased: the stream is an erased device's. ErrReadOnly: in a view, of a stream that has no key yet.
+func (tx *Tx) Element(stream schemas.Stream, list, nativeKey string) (uuid.UUID, error) {
+	id := stream.UUID()
+	if id == uuid.Nil {
+		return uuid.Nil, fmt.Errorf("element: %q is not an entity's stream", stream)
+	}
+	k, ok := cached(tx, func(r *keyring) map[uuid.UUID]key { return r.streams }, id)
+	if !ok {
+		var err error
+		if k, err = tx.streamKey(stream); err != nil {
+			return uuid.Nil, fmt.Errorf("element: %w", err)
+		}
+		tx.local.streams[id] = k
+	}
+	return element(k, list, nativeKey), nil
+}
+
+func (tx *Tx) streamKey(stream schemas.Stream) (key, error) {
+	id := stream.UUID()
+	w, ok, err := tx.rows.StreamKey(id)
+	if err != nil {
+		return key{}, err
+	}
+	if ok {
+		return unwrapKey(tx.ctx, tx.v.kek, tx.tenant, id, kindStreamKey, w)
+	}
+	if err := tx.writable(); err != nil {
+		return key{}, err
+	}
+	if stream.Kind() == "device" {
+		// Not for an erased device: a key minted now would outlive it.
+		row, err := tx.owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: id})
+		if err != nil {
+			return key{}, err
+		}
+		if row != nil && row.State == OwnerErased {
+			return key{}, ErrErased
+		}
+	}
+	k, w, err := mintKey(tx.ctx, tx.v.kek, tx.tenant, id, kindStreamKey)
+	if err != nil {
+		return key{}, err
+	}
+	return k, tx.rows.PutStreamKey(id, w)
+}

@@ -1,0 +1,196 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems use, lower-cased;
+// with AnySource it takes records of every source tenant.
+type Tenant struct {
+	ID        uuid.UUID
+	Name      string
+	AnySource bool
+	Sources   []string
+	Policy    uint64 // number of its collection policy, from 1
+	TimeZone  string // IANA name
+	Language  string // "en" or "nl"
+	Created   time.Time
+}
+
+// Takes reports whether a record that names that source tenant is this tenant's.
+func (t Tenant) Takes(source string) bool {
+	return t.AnySource || slices.Contains(t.Sources, normalise(kindTenantName, source))
+}
+
+// NewTenant declares a tenant. TimeZone defaults to UTC and Language to "en".
+type NewTenant struct {
+	Name      string
+	AnySource bool
+	Sources   []string
+	TimeZone  string
+	Language  string
+}
+
+// Validate joins all that is wrong with the declaration.
+func (n NewTenant) Validate() error {
+	var errs []error
+	if strings.TrimSpace(n.Name) == "" {
+		errs = append(errs, errors.New("tenant: a name is required"))
+	}
+	if n.AnySource == (len(n.Sources) > 0) {
+		errs = append(errs, errors.New("tenant: name its source tenants, or take any of them"))
+	}
+	for i, s := range n.Sources {
+		if Junk(s) {
+			errs = append(errs, fmt.Errorf("tenant: source %d identifies no tenant", i+1))
+		}
+	}
+	if _, err := time.LoadLocation(n.TimeZone); err != nil {
+		errs = append(errs, errors.New("tenant: the time zone is unknown"))
+	}
+	if n.Language != "" && n.Language != "en" && n.Language != "nl" {
+		errs = append(errs, errors.New("tenant: the language is neither en nor nl"))
+	}
+	return errors.Join(errs...)
+}
+
+// profile is what is kept of a tenant wrapped.
+type profile struct {
+	Name      string   `json:"name"`
+	AnySource bool     `json:"anySource,omitempty"`
+	Sources   []string `json:"sources,omitempty"`
+	TimeZone  string   `json:"timeZone"`
+	Language  string   `json:"language"`
+}
+
+// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the name, but for case, is taken.
+func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
+	if err := n.Validate(); err != nil {
+		return Tenant{}, fmt.Errorf("add tenant: %w", err)
+	}
+	p := profile{Name: strings.TrimSpace(n.Name), AnySource: n.AnySource, TimeZone: n.TimeZone, Language: n.Language}
+	if p.TimeZone == "" {
+		p.TimeZone = "UTC"
+	}
+	if p.Language == "" {
+		p.Language = "en"
+	}
+	for _, s := range n.Sources {
+		if s = normalise(kindTenantName, s); !slices.Contains(p.Sources, s) {
+			p.Sources = append(p.Sources, s)
+		}
+	}
+	row := TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
+	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+		if _, ok, err := rows.TenantByName(row.NameHash); err != nil || ok {
+			return errors.Join(err, ErrExists)
+		}
+		var err error
+		if _, row.Lookup, err = mintKey(ctx, v.kek, row.ID, row.ID, kindLookupKey); err != nil {
+			return err
+		}
+		if _, row.Record, err = mintKey(ctx, v.kek, row.ID, row.ID, kindRecordKey); err != nil {
+			return err
+		}
+		if row.Profile, err = wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
+			return err
+		}
+		return rows.PutTenant(row)
+	})
+	if err != nil {
+		return Tenant{}, fmt.Errorf("add tenant: %w", err)
+	}
+	return newTenant(row, p), nil
+}
+
+func newTenant(row TenantRow, p profile) Tenant {
+	return Tenant{ID: row.ID, Name: p.Name, AnySource: p.AnySource, Sources: p.Sources, Policy: row.Policy,
+		TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
+}
+
+func (v *Vault) nameHash(name string) []byte {
+	return lookupHash(v.global, kindTenantName, normalise(kindTenantName, name))
+}
+
+func (v *Vault) readTenant(ctx context.Context, row TenantRow) (Tenant, error) {
+	raw, err := unwrap(ctx, v.kek, row.ID, row.ID, kindProfile, row.Profile)
+	if err != nil {
+		return Tenant{}, err
+	}
+	var p profile
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return Tenant{}, fmt.Errorf("profile of tenant %s: %w", row.ID, err)
+	}
+	return newTenant(row, p), nil
+}
+
+// Tenant returns the tenant of that name, whatever its case. ErrNotFound: there is none.
+func (v *Vault) Tenant(ctx context.Context, name string) (Tenant, error) {
+	var t Tenant
+	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+		row, ok, err := rows.TenantByName(v.nameHash(name))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		t, err = v.readTenant(ctx, row)
+		return err
+	})
+	if err != nil {
+		return Tenant{}, fmt.Errorf("tenant by name: %w", err)
+	}
+	return t, nil
+}
+
+// TenantByID returns the tenant of that id. ErrNotFound: there is none.
+func (v *Vault) TenantByID(ctx context.Context, id uuid.UUID) (Tenant, error) {
+	var t Tenant
+	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+		row, ok, err := rows.Tenant(id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		t, err = v.readTenant(ctx, row)
+		return err
+	})
+	if err != nil {
+		return Tenant{}, fmt.Errorf("tenant %s: %w", id, err)
+	}
+	return t, nil
+}
+
+// Tenants returns all tenants in the order in which they were added.
+func (v *Vault) Tenants(ctx context.Context) ([]Tenant, error) {
+	var out []Tenant
+	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+		all, err := rows.Tenants()
+		for _, row := range all {
+			if err != nil {
+				break
+			}
+			var t Tenant
+			t, err = v.readTenant(ctx, row)
+			out = append(out, t)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tenants: %w", err)
+	}
+	return out, nil
+}

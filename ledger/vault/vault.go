@@ -1,0 +1,290 @@
+// Package vault is the one mutable place of the ledger, and so the only one that can forget: it knows which
+// person, device or tenant stands behind an id, holds the keys their data is sealed under, and destroys them.
+//
+// It may lose nothing that it acknowledged: what an Update did is durable when Update returns. Losing the vault
+// loses the ability to read protected data, so it is backed up on its own, without its key-encryption key.
+// It trusts its process, its KEK and its store, but not the tokens it is asked to open: every byte of them is
+// authenticated, and the tenant is always the session's. The bytes are those of FORMATS §§1, 2, 4 and 5; the
+// guarantees and trade-offs are in this folder's DESIGN.md.
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Errors by which callers branch.
+var (
+	ErrExists        = errors.New("exists already")
+	ErrNotFound      = errors.New("not found")
+	ErrReadOnly      = errors.New("a view cannot mint or change anything")
+	ErrErased        = errors.New("erased")            // the owner's key was destroyed, or its erasure has begun
+	ErrExpired       = errors.New("retention-expired") // the period's key was destroyed
+	ErrTampered      = errors.New("tampered")          // the token is not one this vault sealed for this tenant, attribute and event
+	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
+	ErrHeld          = errors.New("held")              // a hold forbids it
+	ErrStaleView     = errors.New("the view is older than keys may be used for; begin another")
+	ErrUninitialised = errors.New("the store holds no vault")                         // Create has not been run on it
+	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
+)
+
+// Config is what a vault needs. Clock defaults to time.Now, Logger to one that discards.
+type Config struct {
+	Store  Store
+	KEK    KEK
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Validate joins all that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Store == nil {
+		errs = append(errs, errors.New("vault: Store is missing"))
+	}
+	if c.KEK == nil {
+		errs = append(errs, errors.New("vault: KEK is missing"))
+	}
+	return errors.Join(errs...)
+}
+
+// Names of the settings.
+const (
+	settingID       = "vault-id"
+	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingForgets  = "forgets"      // counts what may invalidate a cached key
+	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
+	kindProfile     = "tenant.profile"
+	kindLookupKey   = "tenant.lookup"
+	kindRecordKey   = "tenant.record"
+	kindStreamKey   = "stream.key"
+	classIdentity   = "identity" // class of the key that stands for an owner's mapping; it seals nothing
+	kindObjectID    = "person.object-id"
+	kindUPN         = "person.upn"
+	kindEmail       = "person.email"
+	kindIntuneID    = "device.intune-id"
+	kindDirectoryID = "device.directory-id"
+	kindTenantName  = "tenant.name"
+)
+
+// Vault gives tenants transactions on what only it knows. It is safe for concurrent use, by several processes on
+// one store too.
+type Vault struct {
+	store Store
+	kek   KEK
+	clock func() time.Time
+	log   *slog.Logger
+
+	id     uuid.UUID
+	global key // for tenants' names
+
+	mu     sync.Mutex
+	shared *keyring // guarded by mu: keys that committed transactions have used, younger than cacheAge
+}
+
+// Create initialises the vault in an empty store and opens it. It errs with ErrExists where one is already.
+func Create(ctx context.Context, c Config) (*Vault, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	err := c.Store.Update(ctx, uuid.Nil, func(rows Rows) error {
+		if _, ok, err := rows.Setting(settingID); err != nil || ok {
+			return errors.Join(err, ErrExists)
+		}
+		id := uuid.New()
+		_, w, err := mintKey(ctx, c.KEK, uuid.Nil, id, kindGlobalKey)
+		if err != nil {
+			return err
+		}
+		if err := rows.PutSetting(settingID, id[:]); err != nil {
+			return err
+		}
+		if err := rows.PutSetting(settingForgets, make([]byte, 8)); err != nil {
+			return err
+		}
+		return rows.PutSetting(settingLookup, append(binary.BigEndian.AppendUint32(nil, w.Epoch), w.Bytes...))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create vault: %w", err)
+	}
+	return Open(ctx, c)
+}
+
+// Open opens the vault in the store. It errs with ErrUninitialised where there is none and with ErrKEK where the
+// key-encryption key is not the vault's.
+func Open(ctx context.Context, c Config) (*Vault, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	v := &Vault{store: c.Store, kek: c.KEK, clock: c.Clock, log: c.Logger}
+	if v.clock == nil {
+		v.clock = time.Now
+	}
+	if v.log == nil {
+		v.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	err := c.Store.View(ctx, uuid.Nil, func(rows Rows) error {
+		id, ok, err := rows.Setting(settingID)
+		if err != nil {
+			return err
+		}
+		w, ok2, err := rows.Setting(settingLookup)
+		if err != nil {
+			return err
+		}
+		if !ok || !ok2 || len(id) != 16 || len(w) < 4 {
+			return ErrUninitialised
+		}
+		v.id = uuid.UUID(id)
+		v.global, err = unwrapKey(ctx, v.kek, uuid.Nil, v.id, kindGlobalKey,
+			Wrapped{Epoch: binary.BigEndian.Uint32(w), Bytes: w[4:]})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	return v, nil
+}
+
+// ID returns the vault's own random id, the same after every Open.
+func (v *Vault) ID() uuid.UUID { return v.id }
+
+// Close drops the cached keys and closes the store.
+func (v *Vault) Close() error {
+	v.mu.Lock()
+	v.shared = nil
+	v.global = key{}
+	v.mu.Unlock()
+	if err := v.store.Close(); err != nil {
+		return fmt.Errorf("close vault: %w", err)
+	}
+	return nil
+}
+
+// Tx is one transaction of one tenant. Use it only inside the function it was given to, from one goroutine.
+type Tx struct {
+	v      *Vault
+	ctx    context.Context
+	tenant uuid.UUID
+	rows   Rows
+	write  bool
+	done   bool
+
+	keys    tenantKeys
+	local   *keyring // keys this transaction used; joins the shared ones when it has committed
+	sealers map[sealerRef]*sealer
+	owners  map[schemas.Owner]*OwnerRow
+	seen    map[seenRef]*identitySet // identities read or changed here; changed ones are written by flush
+	forgot  bool                     // cached keys may have become invalid
+	scrub   bool                     // bytes were destroyed
+}
+
+// Update runs do in one write transaction for the tenant. When it returns nil, everything do did is durable; when
+// it returns an error, do's own included, nothing of it happened (an error of the commit itself, or of scrubbing
+// after a Destroy, leaves that open: doing the same again is safe). ErrNotFound: no such tenant.
+func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
+	tx := &Tx{v: v, ctx: ctx, tenant: tenant, write: true}
+	err := v.store.Update(ctx, tenant, func(rows Rows) error {
+		return tx.run(rows, do)
+	})
+	if err != nil {
+		return fmt.Errorf("vault update: %w", err)
+	}
+	if tx.forgot {
+		v.mu.Lock()
+		v.shared = nil
+		v.mu.Unlock()
+	} else {
+		v.share(tx.local)
+	}
+	if tx.scrub {
+		if err := v.store.Scrub(ctx); err != nil {
+			return fmt.Errorf("vault update: destroyed, but not yet scrubbed from the files: %w", err)
+		}
+	}
+	return nil
+}
+
+// View runs do on one snapshot of the tenant's data. Whatever would mint or change something errs with
+// ErrReadOnly. ErrNotFound: no such tenant.
+func (v *Vault) View(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
+	tx := &Tx{v: v, ctx: ctx, tenant: tenant}
+	err := v.store.View(ctx, tenant, func(rows Rows) error {
+		return tx.run(rows, do)
+	})
+	if err != nil {
+		return fmt.Errorf("vault view: %w", err)
+	}
+	v.share(tx.local)
+	return nil
+}
+
+func (tx *Tx) run(rows Rows, do func(*Tx) error) error {
+	defer func() { tx.done = true }()
+	tx.rows = rows
+	tx.sealers = map[sealerRef]*sealer{}
+	tx.owners = map[schemas.Owner]*OwnerRow{}
+	tx.seen = map[seenRef]*identitySet{}
+	forgets, err := tx.forgets()
+	if err != nil {
+		return err
+	}
+	tx.local = newKeyring(tx.v.clock(), forgets)
+	tx.v.dropStale(forgets)
+	if tx.keys, err = tx.tenantKeys(); err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.flush()
+}
+
+// Tenant returns the id of the transaction's tenant.
+func (tx *Tx) Tenant() uuid.UUID { return tx.tenant }
+
+func (tx *Tx) forgets() (uint64, error) {
+	b, ok, err := tx.rows.Setting(settingForgets)
+	if err != nil {
+		return 0, err
+	}
+	if !ok || len(b) != 8 {
+		return 0, ErrUninitialised
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// forget makes every process drop its cached keys at its next transaction, and this one at once.
+func (tx *Tx) forget() error {
+	n, err := tx.forgets()
+	if err != nil {
+		return err
+	}
+	tx.forgot = true
+	tx.local = newKeyring(tx.v.clock(), n+1)
+	tx.v.dropStale(n + 1)
+	clear(tx.sealers)
+	clear(tx.owners)
+	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, n+1))
+}
+
+// writable reports why the transaction cannot write, nil if it can.
+func (tx *Tx) writable() error {
+	if tx.done {
+		return errTooLong
+	}
+	if !tx.write {
+		return ErrReadOnly
+	}
+	return tx.ctx.Err()
+}
