@@ -1,0 +1,55 @@
+# Ledgerline. `make` alone prints this help; README.md says what each thing is.
+GO      ?= go
+DATA    ?= .ledgerline
+DEVICES ?= 10000
+DAYS    ?= 30
+ROUNDS  ?= 20
+RECORDS ?= ../shared/data/intune
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf "\n  make run DEVICES=500 DAYS=5   a smaller fleet;  DATA=DIR keeps the ledger elsewhere\n"
+
+.PHONY: build
+build: ## build bin/ledgerline
+	$(GO) build -o bin/ledgerline ./cmd/ledgerline
+
+.PHONY: run
+run: build ## start everything embedded, feed it a generated fleet, leave the ledger usable
+	bin/ledgerline up --data $(DATA) --fleet $(DEVICES) --fleet-days $(DAYS)
+
+.PHONY: test
+test: ## the whole test suite that needs no outside server
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test ./...
+
+.PHONY: crash
+crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
+	$(GO) test -tags crash -count=1 -timeout 60m -run TestCrash ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
+
+.PHONY: canary
+canary: build ## look for planted personal data in every file, dump and log, before and after erasure
+	$(GO) test -tags canary -count=1 -timeout 20m -run TestCanary ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+
+.PHONY: acceptance
+acceptance: build ## real records (RECORDS=DIR) end to end, and relay and projector against Apache Kafka itself
+	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m ./ledger/intake ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $$p | sed 's/func //' | sort -u); do \
+	    echo "== $$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} || exit 1; done; done
+
+.PHONY: bench
+bench: ## Go benchmarks of every package
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## remove what was built, and the ledger of make run
+	rm -rf bin $(DATA)
