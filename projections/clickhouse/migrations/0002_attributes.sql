@@ -28,7 +28,10 @@ SELECT tenant, stream, values.attribute AS attribute, values.element AS element,
 FROM events ARRAY JOIN values
 WHERE splitByChar('-', stream)[1] IN ('device', 'account', 'app', 'tenant');
 
-CREATE OR REPLACE VIEW attribute_current AS SELECT * FROM attribute_current_v1 FINAL WHERE NOT removed;
+-- With its tombstones, for readers that must know what came after a sequence.
+CREATE OR REPLACE VIEW attribute_latest AS SELECT * FROM attribute_current_v1 FINAL;
+
+CREATE OR REPLACE VIEW attribute_current AS SELECT * FROM attribute_latest WHERE NOT removed;
 
 CREATE OR REPLACE VIEW app_current AS
 SELECT tenant, stream, element, value, occurred_at, observed_at, ledger_seq FROM attribute_current WHERE attribute = 'device.app';

@@ -1,0 +1,292 @@
+package clickhouse_test
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// model answers the Reader's questions from the drafts that events were made from, by the words of the design alone.
+type model []chtest.Event
+
+func occurred(e chtest.Event) time.Time {
+	t := e.Draft.Occurred
+	switch {
+	case t.IsZero():
+		return e.Draft.Recorded
+	case t.Before(projections.MinTime):
+		return projections.MinTime
+	case t.After(projections.MaxTime):
+		return projections.MaxTime
+	}
+	return t
+}
+
+func fact(e chtest.Event) projections.Fact {
+	return projections.Fact{Seq: e.Seq, EventID: e.ID, Stream: e.Stream, Type: e.Type, Occurred: occurred(e)}
+}
+
+// seen returns the tenant's events as of.
+func (m model) seen(tenant uuid.UUID, a projections.AsOf) (out []chtest.Event) {
+	for _, e := range m {
+		if e.Draft.Tenant == tenant && e.Seq <= a.Seq && (a.Time.IsZero() || !occurred(e).After(a.Time)) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func within(e chtest.Event, in projections.Period) bool {
+	t := occurred(e)
+	return (in.From.IsZero() || !t.Before(in.From)) && (in.To.IsZero() || t.Before(in.To))
+}
+
+func heldOf(e chtest.Event, v schemas.Value) *projections.Held {
+	h := &projections.Held{Element: v.Element(), Text: projections.Text(v.Text()), Seq: e.Seq, Occurred: occurred(e), Observed: v.Observed}
+	if h.Observed.IsZero() {
+		h.Observed = h.Occurred
+	}
+	return h
+}
+
+type place struct {
+	stream             schemas.Stream
+	attribute, element string
+}
+
+// fold returns what is set as of.
+func (m model) fold(tenant uuid.UUID, a projections.AsOf) map[place]projections.Held {
+	out := map[place]projections.Held{}
+	for _, e := range m.seen(tenant, a) {
+		for _, v := range e.Draft.Values {
+			at := place{e.Stream, v.Attr.ID, v.Element()}
+			delete(out, at)
+			if !v.Removed {
+				out[at] = *heldOf(e, v)
+			}
+		}
+	}
+	return out
+}
+
+func (m model) devices(tenant uuid.UUID, a projections.AsOf, keep func(place) bool) (out []projections.Device) {
+	state := m.fold(tenant, a)
+	by := map[schemas.Stream]projections.Device{}
+	for at, h := range state {
+		if at.stream.Kind() != "device" || !keep(at) {
+			continue
+		}
+		d, ok := by[at.stream]
+		if !ok {
+			d = projections.Device{Stream: at.stream, Values: map[string][]projections.Held{}}
+			by[at.stream] = d
+		}
+		d.Values[at.attribute] = append(d.Values[at.attribute], h)
+	}
+	for _, d := range by {
+		for _, v := range d.Values {
+			slices.SortFunc(v, func(a, b projections.Held) int { return strings.Compare(a.Element, b.Element) })
+		}
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b projections.Device) int { return strings.Compare(string(a.Stream), string(b.Stream)) })
+	return out
+}
+
+func (m model) tenant(tenant uuid.UUID, a projections.AsOf) map[string]projections.Held {
+	out := map[string]projections.Held{}
+	for at, h := range m.fold(tenant, a) {
+		if at.stream.Kind() == "tenant" {
+			out[at.attribute] = h
+		}
+	}
+	return out
+}
+
+func (m model) history(tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string, a projections.AsOf) (out []projections.Change) {
+	state := map[place]*projections.Held{}
+	for _, e := range m.seen(tenant, a) {
+		if e.Stream != stream {
+			continue
+		}
+		var changes []projections.Change
+		for _, v := range e.Draft.Values {
+			at := place{e.Stream, v.Attr.ID, v.Element()}
+			if len(attributes) > 0 && !slices.Contains(attributes, v.Attr.ID) {
+				continue
+			}
+			c := projections.Change{Fact: fact(e), Source: e.Draft.Source, Causation: e.Draft.Causation, Subjects: subjectsOf(e),
+				Attribute: v.Attr.ID, Element: v.Element(), Old: state[at]}
+			if !v.Removed {
+				c.New = heldOf(e, v)
+			}
+			state[at] = c.New
+			changes = append(changes, c)
+		}
+		slices.SortFunc(changes, func(a, b projections.Change) int {
+			return cmp.Or(strings.Compare(a.Attribute, b.Attribute), strings.Compare(a.Element, b.Element))
+		})
+		if within(e, in) {
+			out = append(out, changes...)
+		}
+	}
+	return out
+}
+
+// subjectsOf returns the subjects in the order of the type's roles, as they are encoded.
+func subjectsOf(e chtest.Event) (out []projections.Subject) {
+	if e.Draft.Type == nil {
+		return []projections.Subject{{Alias: e.Draft.Subjects[0].Alias, Role: e.Draft.Subjects[0].Role}}
+	}
+	for _, r := range e.Draft.Type.Roles {
+		for _, s := range e.Draft.Subjects {
+			if s.Role == r.Role {
+				out = append(out, projections.Subject{Alias: s.Alias, Role: s.Role})
+			}
+		}
+	}
+	return out
+}
+
+func aliases(e chtest.Event, role string) []uuid.UUID {
+	out := []uuid.UUID{}
+	for _, s := range subjectsOf(e) {
+		if s.Role == role {
+			out = append(out, s.Alias)
+		}
+	}
+	return out
+}
+
+func firstAlias(e chtest.Event, role string) uuid.UUID {
+	if a := aliases(e, role); len(a) > 0 {
+		return a[0]
+	}
+	return uuid.Nil
+}
+
+func text(e chtest.Event, attribute string) projections.Text { return textAt(e, attribute, "") }
+
+func textAt(e chtest.Event, attribute, element string) projections.Text {
+	for _, v := range e.Draft.Values {
+		if v.Attr.ID == attribute && v.Element() == element {
+			return projections.Text(v.Text())
+		}
+	}
+	return ""
+}
+
+func number(e chtest.Event, attribute string) (n uint64) {
+	for _, c := range text(e, attribute) {
+		if c < '0' || c > '9' {
+			return 0 // sealed: it missed its shape
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
+// ofType returns the tenant's events of a type prefix in a period, by time, then sequence.
+func (m model) ofType(tenant uuid.UUID, prefix string, in projections.Period, a projections.AsOf) (out []chtest.Event) {
+	for _, e := range m.seen(tenant, a) {
+		if strings.HasPrefix(e.Type, prefix) && within(e, in) {
+			out = append(out, e)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b chtest.Event) int { return occurred(a).Compare(occurred(b)) })
+	return out
+}
+
+func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.ActionFilter, as projections.AsOf) (out []projections.AdminAction) {
+	asked := func(list []string, t projections.Text) bool {
+		return len(list) == 0 || slices.Contains(list, string(t))
+	}
+	for _, e := range m.ofType(tenant, "adminaction.recorded.", in, as) {
+		a := projections.AdminAction{Fact: fact(e), Timed: !e.Draft.Occurred.IsZero(), Recorded: e.Draft.Recorded, Source: e.Draft.Source,
+			Correlation: e.Draft.Correlation, Actor: firstAlias(e, "actor"), Withheld: number(e, "action.withheld"),
+			Verb: text(e, "action.verb"), Operation: text(e, "action.operation"), ActivityType: text(e, "action.activity-type"),
+			Component: text(e, "action.component"), Category: text(e, "action.category"), Result: text(e, "action.result"),
+			ActorType: text(e, "action.actor-type"), Delegated: text(e, "action.delegated"), ApplicationID: text(e, "action.application-id"),
+			ActorID: text(e, "action.actor-id"), ActorUPN: text(e, "action.actor-upn"), ActorName: text(e, "action.actor-name"),
+			ActorIP: text(e, "action.actor-ip"), ActorPermissions: text(e, "action.actor-permissions"),
+			PartnerTenant: text(e, "action.partner-tenant"), ApplicationName: text(e, "action.application-name"),
+			Details: text(e, "action.details"), Reason: text(e, "action.reason"),
+			TargetAliases: aliases(e, "target"), Targets: []projections.Target{}}
+		devices := []string{}
+		for i := 0; ; i++ {
+			n := string(rune('0' + i))
+			t := projections.Target{Type: textAt(e, "action.target-type", n), Resource: textAt(e, "action.target-resource", n),
+				Device: textAt(e, "action.target-device", n), ID: textAt(e, "action.target-id", n),
+				Name: textAt(e, "action.target-name", n), Changes: textAt(e, "action.changes", n)}
+			if t == (projections.Target{}) {
+				break
+			}
+			a.Targets = append(a.Targets, t)
+			devices = append(devices, string(t.Device))
+		}
+		if !asked(f.Verbs, a.Verb) || !asked(f.Categories, a.Category) || !asked(f.Results, a.Result) ||
+			len(f.Actors) > 0 && !slices.Contains(f.Actors, a.Actor) ||
+			len(f.Devices) > 0 && !slices.ContainsFunc(devices, func(d string) bool { return slices.Contains(f.Devices, d) }) {
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string, a projections.AsOf) (out []projections.Refusal) {
+	for _, e := range m.ofType(tenant, "refusal.", in, a) {
+		r := projections.Refusal{Fact: fact(e), Source: e.Draft.Source, Rule: string(text(e, "refusal.rule")),
+			Category: string(text(e, "refusal.category")), Count: number(e, "refusal.count")}
+		if len(rules) == 0 || slices.Contains(rules, r.Rule) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (m model) access(tenant uuid.UUID, in projections.Period, a projections.AsOf) (out []projections.AccessAct) {
+	for _, e := range m.ofType(tenant, "access.", in, a) {
+		out = append(out, projections.AccessAct{Fact: fact(e), Officer: firstAlias(e, "officer"), Targets: aliases(e, "target"),
+			Report: text(e, "access.report"), Purpose: text(e, "access.purpose"), Filters: text(e, "access.filters"),
+			OfficerName: text(e, "access.officer"), Persons: number(e, "access.persons"), Sequence: number(e, "access.sequence")})
+	}
+	return out
+}
+
+func (m model) requests(tenant uuid.UUID, a projections.AsOf) (out []projections.RequestAct) {
+	for _, e := range m.seen(tenant, a) {
+		if !strings.HasPrefix(e.Type, "request.") && !strings.HasPrefix(e.Type, "subject.") {
+			continue
+		}
+		r := projections.RequestAct{Fact: fact(e), Requester: firstAlias(e, "requester"), Officer: firstAlias(e, "officer"),
+			Right: text(e, "request.right"), Subject: text(e, "request.subject"), Received: text(e, "request.received"),
+			Due: text(e, "request.due"), IdentityMethod: text(e, "request.identity-method"), Package: text(e, "request.package"),
+			Sequence: number(e, "request.sequence"), Files: number(e, "request.files"),
+			Ground:     text(e, "request.ground") + text(e, "subject.ground"),
+			Completion: text(e, "request.completion"), Keys: []string{}, Order: text(e, "subject.order"), KeysDestroyed: number(e, "subject.keys")}
+		for _, v := range e.Draft.Values {
+			if v.Attr.ID == "request.key" {
+				r.Keys = append(r.Keys, v.Text())
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func (m model) byAliases(tenant uuid.UUID, of []uuid.UUID, a projections.AsOf) (out []uint64) {
+	for _, e := range m.seen(tenant, a) {
+		if slices.ContainsFunc(subjectsOf(e), func(s projections.Subject) bool { return slices.Contains(of, s.Alias) }) {
+			out = append(out, e.Seq)
+		}
+	}
+	return out
+}

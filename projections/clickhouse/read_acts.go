@@ -1,0 +1,134 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+)
+
+const factColumns = "ledger_seq, event_id, stream, type, occurred_at"
+
+// into are the places of factColumns in f.
+func into(f *projections.Fact, more ...any) []any {
+	return append([]any{&f.Seq, &f.EventID, (*string)(&f.Stream), &f.Type, &f.Occurred}, more...)
+}
+
+// AdminActions implements projections.Reader.
+func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter,
+	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
+	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
+		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
+	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+`, timed, recorded_at, source, correlation, actor, withheld,
+		verb, operation, activity_type, component, category, result, actor_type, delegated, application_id,
+		actor_id, actor_upn, actor_name, actor_ip, actor_permissions, partner_tenant, application_name, details, reason,
+		target_aliases, targets.element, targets.attribute, targets.value
+		FROM admin_action WHERE tenant = {tenant:UUID}
+		AND (empty({verbs:Array(String)}) OR has({verbs:Array(String)}, verb))
+		AND (empty({categories:Array(String)}) OR has({categories:Array(String)}, category))
+		AND (empty({results:Array(String)}) OR has({results:Array(String)}, result))
+		AND (empty({actors:Array(UUID)}) OR has({actors:Array(UUID)}, actor))
+		AND (empty({devices:Array(String)}) OR hasAny({devices:Array(String)}, target_devices))`,
+		func(scan func(...any) error) (a projections.AdminAction, err error) {
+			var timed uint8
+			var elements, attributes, values []string
+			text := func(t *projections.Text) any { return (*string)(t) }
+			err = scan(into(&a.Fact, &timed, &a.Recorded, &a.Source, &a.Correlation, &a.Actor, &a.Withheld,
+				text(&a.Verb), text(&a.Operation), text(&a.ActivityType), text(&a.Component), text(&a.Category), text(&a.Result),
+				text(&a.ActorType), text(&a.Delegated), text(&a.ApplicationID),
+				text(&a.ActorID), text(&a.ActorUPN), text(&a.ActorName), text(&a.ActorIP), text(&a.ActorPermissions), text(&a.PartnerTenant),
+				text(&a.ApplicationName), text(&a.Details), text(&a.Reason),
+				&a.TargetAliases, &elements, &attributes, &values)...)
+			a.Timed = timed != 0
+			a.Targets = targetsOf(elements, attributes, values)
+			return a, err
+		}, func(a projections.AdminAction) projections.Fact { return a.Fact })
+}
+
+// targetsOf puts the values of each target together, in the order of the targets.
+func targetsOf(elements, attributes, values []string) []projections.Target {
+	at := map[string]*projections.Target{}
+	var order []string
+	for i, e := range elements {
+		t := at[e]
+		if t == nil {
+			t = new(projections.Target)
+			at[e], order = t, append(order, e)
+		}
+		v := projections.Text(values[i])
+		switch attributes[i] {
+		case "action.target-type":
+			t.Type = v
+		case "action.target-resource":
+			t.Resource = v
+		case "action.target-device":
+			t.Device = v
+		case "action.target-id":
+			t.ID = v
+		case "action.target-name":
+			t.Name = v
+		case "action.changes":
+			t.Changes = v
+		}
+	}
+	// Indices are decimal without leading zeros: the shorter is the smaller.
+	slices.SortFunc(order, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(a) - len(b)
+		}
+		return strings.Compare(a, b)
+	})
+	out := make([]projections.Target, len(order))
+	for i, e := range order {
+		out[i] = *at[e]
+	}
+	return out
+}
+
+// Refusals implements projections.Reader.
+func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
+	p := periodParams(asOfParams(tenant, asOf), in).with(params{"rules": rules})
+	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
+		FROM refusal WHERE tenant = {tenant:UUID} AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
+		func(scan func(...any) error) (r projections.Refusal, err error) {
+			return r, scan(into(&r.Fact, &r.Source, &r.Rule, &r.Category, &r.Count)...)
+		}, func(r projections.Refusal) projections.Fact { return r.Fact })
+}
+
+// Access implements projections.Reader.
+func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, asOf projections.AsOf) iter.Seq2[projections.AccessAct, error] {
+	return byTime(ctx, db, "access", periodParams(asOfParams(tenant, asOf), in), "SELECT "+factColumns+`,
+		officer_alias, target_aliases, report, purpose, filters, officer, persons, sequence
+		FROM access WHERE tenant = {tenant:UUID}`,
+		func(scan func(...any) error) (a projections.AccessAct, err error) {
+			return a, scan(into(&a.Fact, &a.Officer, &a.Targets, (*string)(&a.Report), (*string)(&a.Purpose), (*string)(&a.Filters),
+				(*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
+		}, func(a projections.AccessAct) projections.Fact { return a.Fact })
+}
+
+// Requests implements projections.Reader.
+func (db *DB) Requests(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
+	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
+	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
+		p["again"], p["after"] = ok, after
+		out, err := collect(ctx, db, p, "SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
+			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
+			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64} AND (NOT {again:Bool} OR ledger_seq > {after:UInt64})
+			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
+			ORDER BY ledger_seq LIMIT {limit:UInt64}`,
+			func(scan func(...any) error) (r projections.RequestAct, err error) {
+				return r, scan(into(&r.Fact, &r.Requester, &r.Officer, (*string)(&r.Right), (*string)(&r.Subject), (*string)(&r.Received),
+					(*string)(&r.Due), (*string)(&r.IdentityMethod), (*string)(&r.Package), &r.Sequence, &r.Files, (*string)(&r.Ground),
+					(*string)(&r.Completion), &r.Keys, (*string)(&r.Order), &r.KeysDestroyed)...)
+			})
+		if err != nil {
+			return nil, fmt.Errorf("requests: %w", err)
+		}
+		return out, nil
+	}, func(r projections.RequestAct) uint64 { return r.Seq })
+}

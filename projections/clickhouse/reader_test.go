@@ -1,0 +1,245 @@
+package clickhouse_test
+
+import (
+	"encoding/json"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+func all[T any](t testing.TB, seq iter.Seq2[T, error]) (out []T) {
+	t.Helper()
+	for v, err := range seq {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// same compares two answers as JSON: times by their instant in UTC, pointers by what they point at.
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	text := func(v any) string {
+		b, err := json.MarshalIndent(v, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	g, w := text(got), text(want)
+	if g == w {
+		return
+	}
+	gl, wl := strings.Split(g, "\n"), strings.Split(w, "\n")
+	i := 0
+	for i < min(len(gl), len(wl)) && gl[i] == wl[i] {
+		i++
+	}
+	from := max(0, i-12)
+	t.Fatalf("%s differs at line %d of %d (want %d lines)\n got …%s\nwant …%s", what, i, len(gl), len(wl),
+		strings.Join(gl[min(from, len(gl)):min(i+6, len(gl))], "\n"), strings.Join(wl[min(from, len(wl)):min(i+6, len(wl))], "\n"))
+}
+
+// load inserts the events in batches, some of them again, and out of order.
+func load(t testing.TB, db *clickhouse.DB, events []chtest.Event, r *rand.Rand) {
+	t.Helper()
+	var batches [][]chtest.Event
+	for part := range slices.Chunk(events, 1+len(events)/8) {
+		batches = append(batches, part)
+		if r.IntN(2) == 0 {
+			batches = append(batches, part[r.IntN(len(part)):])
+		}
+	}
+	r.Shuffle(len(batches), func(i, j int) { batches[i], batches[j] = batches[j], batches[i] })
+	for _, b := range batches {
+		rows, err := chtest.Rows(b...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Insert(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestEveryQuestionIsAnsweredAsTheModelDoes(t *testing.T) {
+	seed := newSeed(t)
+	r := rand.New(rand.NewPCG(seed, 7))
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 2, 5)
+	m := model(l.Events(700))
+	load(t, db, m, r)
+	end := uint64(len(m) - 1)
+	moment := func() time.Time { return occurred(m[r.IntN(len(m))]) }
+
+	for range 8 {
+		tenant := l.Tenants[r.IntN(len(l.Tenants))]
+		asOf := projections.AsOf{Seq: end}
+		if r.IntN(2) == 0 {
+			asOf.Seq = r.Uint64N(end + 1)
+		}
+		if r.IntN(2) == 0 {
+			asOf.Time = moment()
+		}
+		var in projections.Period
+		if r.IntN(2) == 0 {
+			in.From = moment()
+		}
+		if r.IntN(2) == 0 {
+			in.To = moment()
+		}
+		checkReader(t, db, l, m, r, tenant, asOf, in)
+	}
+}
+
+func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *rand.Rand, tenant uuid.UUID, asOf projections.AsOf, in projections.Period) {
+	t.Helper()
+	t.Logf("tenant %s, as of %+v, period %+v", tenant, asOf, in)
+	ctx := t.Context()
+	same(t, "devices", all(t, db.Devices(ctx, tenant, asOf)),
+		m.devices(tenant, asOf, func(p place) bool { return p.attribute != "device.app" }))
+	same(t, "devices' models", all(t, db.Devices(ctx, tenant, asOf, "device.model", "device.app")),
+		m.devices(tenant, asOf, func(p place) bool { return p.attribute == "device.model" || p.attribute == "device.app" }))
+	held, err := db.Tenant(ctx, tenant, asOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "tenant", held, m.tenant(tenant, asOf))
+
+	stream := l.Devices[tenant][r.IntN(len(l.Devices[tenant]))]
+	one := m.devices(tenant, asOf, func(p place) bool { return p.stream == stream })
+	device, found, err := db.Device(ctx, tenant, stream, asOf)
+	if err != nil || found != (len(one) > 0) {
+		t.Fatalf("device: found %t, %v", found, err)
+	}
+	var apps []projections.Held
+	if found {
+		same(t, "device", device, one[0])
+		apps = one[0].Values["device.app"]
+	}
+	same(t, "apps", all(t, db.Apps(ctx, tenant, stream, asOf)), apps)
+	same(t, "history", all(t, db.DeviceHistory(ctx, tenant, stream, in, nil, asOf)), m.history(tenant, stream, in, nil, asOf))
+	some := []string{"device.os-version", "device.user-upn", "device.app"}
+	same(t, "history of some", all(t, db.DeviceHistory(ctx, tenant, stream, in, some, asOf)), m.history(tenant, stream, in, some, asOf))
+
+	var f projections.ActionFilter
+	same(t, "actions", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
+	for _, a := range m.actions(tenant, in, f, asOf) {
+		// The filters of an action that there is.
+		f = projections.ActionFilter{Verbs: []string{string(a.Verb), "search"}, Actors: []uuid.UUID{a.Actor}}
+		if len(a.Targets) > 0 && a.Targets[0].Device != "" {
+			f.Devices = []string{string(a.Targets[0].Device)}
+		}
+		if r.IntN(4) == 0 {
+			break
+		}
+	}
+	same(t, "filtered actions", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
+	f = projections.ActionFilter{Categories: []string{"device", "role"}, Results: []string{"success", "it's \\ \t\n a quote"}}
+	same(t, "actions by category", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
+
+	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
+	same(t, "refusals by rule", all(t, db.Refusals(ctx, tenant, in, []string{"personal-apps"}, asOf)),
+		m.refusals(tenant, in, []string{"personal-apps"}, asOf))
+	same(t, "access", all(t, db.Access(ctx, tenant, in, asOf)), m.access(tenant, in, asOf))
+	same(t, "requests", all(t, db.Requests(ctx, tenant, asOf)), m.requests(tenant, asOf))
+
+	var named []uuid.UUID
+	for _, e := range m {
+		if s := subjectsOf(e); len(s) > 0 && r.IntN(50) == 0 {
+			named = append(named, s[0].Alias)
+		}
+	}
+	same(t, "events by aliases", seqsOf(all(t, db.EventsByAliases(ctx, tenant, named, asOf))), m.byAliases(tenant, named, asOf))
+	streams := []schemas.Stream{stream, l.Devices[tenant][0], schemas.NewStream("device", uuid.New())}
+	var want []uint64
+	for _, e := range m.seen(tenant, asOf) {
+		if slices.Contains(streams, e.Stream) {
+			want = append(want, e.Seq)
+		}
+	}
+	same(t, "events by streams", seqsOf(all(t, db.EventsByStreams(ctx, tenant, streams, asOf))), want)
+}
+
+func seqsOf(rows []projections.Row) (out []uint64) {
+	for _, r := range rows {
+		out = append(out, r.Seq)
+	}
+	return out
+}
+
+func TestRowsComeBackAsTheyWereInserted(t *testing.T) {
+	seed := newSeed(t)
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 1, 3)
+	events := l.Events(150)
+	load(t, db, events, l.Rand)
+	tenant := l.Tenants[0]
+	var streams []schemas.Stream
+	var want []projections.Row
+	var raw []schemas.Recorded
+	var seqs []uint64
+	for _, e := range events[1:] {
+		row, err := projections.RowOf(e.Recorded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, want, seqs = append(streams, e.Stream), append(want, row), append(seqs, e.Seq)
+		raw = append(raw, schemas.Recorded{Event: e.Event, Revision: e.Revision, Seq: e.Seq})
+	}
+	same(t, "rows", all(t, db.EventsByStreams(t.Context(), tenant, streams, projections.AsOf{Seq: 1 << 60})), want)
+	sameRaw(t, all(t, db.RawEvents(t.Context(), tenant, 0, 1<<60)), raw)
+	sameRaw(t, all(t, db.RawEvents(t.Context(), tenant, 40, 90)), raw[39:89])
+	slices.Reverse(seqs)
+	sameRaw(t, all(t, db.RawEventsAt(t.Context(), tenant, append(seqs, seqs[0]))), raw)
+	for _, missing := range [][]uint64{{0}, {3, 9999}} { // another tenant's, and none's
+		var failed error
+		for _, err := range db.RawEventsAt(t.Context(), tenant, missing) {
+			failed = err
+		}
+		if failed == nil {
+			t.Errorf("sequences %v: no error, though one is not the tenant's", missing)
+		}
+	}
+	for _, e := range []chtest.Event{events[1], events[149]} {
+		if seq, found, err := db.SeqOf(t.Context(), tenant, e.ID); err != nil || !found || seq != e.Seq {
+			t.Errorf("sequence of %s: %d, %t, %v; want %d", e.ID, seq, found, err, e.Seq)
+		}
+		if _, found, err := db.SeqOf(t.Context(), uuid.New(), e.ID); err != nil || found {
+			t.Errorf("another tenant found the event: %t, %v", found, err)
+		}
+	}
+	c, err := db.Counts(t.Context(), tenant, projections.AsOf{Seq: 99})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Events != 99 || c.First != 1 || c.Last != 99 {
+		t.Errorf("counts: %+v", c)
+	}
+}
+
+func sameRaw(t *testing.T, got, want []schemas.Recorded) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d raw events, want %d", len(got), len(want))
+	}
+	for i := range want {
+		g, err1 := got[i].Leaf()
+		w, err2 := want[i].Leaf()
+		if err1 != nil || err2 != nil || g != w || got[i].Seq != want[i].Seq {
+			t.Fatalf("raw event %d: got %+v (%v), want %+v (%v)", i, got[i], err1, want[i], err2)
+		}
+	}
+}
