@@ -1,0 +1,379 @@
+package custody_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/ledgertest"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+var officer = access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Officer, access.Operator}, All: true}
+
+// bench is a ledger in memory, a real vault, and one tenant.
+type bench struct {
+	t       *testing.T
+	ctx     context.Context
+	store   *ledgertest.Memory
+	ledger  *ledger.Ledger
+	vault   *vault.Vault
+	custody *custody.Custody
+	tenant  vault.Tenant
+	crashAt string // hook point at which the next act is cut
+}
+
+var errCrash = errors.New("crash")
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, ctx: context.Background(), store: ledgertest.NewMemory()}
+	dir := t.TempDir()
+	kek, err := vault.CreateFileKEK(filepath.Join(dir, "kek"), filepath.Join(dir, "vault.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := sqlite.Create(b.ctx, filepath.Join(dir, "vault.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	if b.vault, err = vault.Create(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now, Logger: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.vault.Close() })
+	if b.ledger, err = ledger.Create(b.ctx, ledger.Config{Store: b.store, Logger: log, Clock: time.Now}); err != nil {
+		t.Fatal(err)
+	}
+	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: log, Clock: time.Now, Settle: time.Millisecond,
+		Hook: func(p string) error {
+			if p == b.crashAt {
+				return errCrash
+			}
+			return nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.tenant, err = b.custody.RegisterTenant(b.ctx, officer, vault.NewTenant{Name: "Contoso", AnySource: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// person mints a person with a sealed value and returns the sealed value.
+func (b *bench) person(upn string) vault.Sealed {
+	b.t.Helper()
+	var out vault.Sealed
+	err := b.vault.Update(b.ctx, b.tenant.ID, func(tx *vault.Tx) error {
+		id, _, err := tx.Person(vault.PersonHint{ObjectID: uuid.NewString(), UPN: upn, At: time.Now()})
+		if err != nil {
+			return err
+		}
+		c := schemas.Default()
+		d := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: b.tenant.ID, Stream: schemas.NewStream("device", uuid.New()),
+			ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(), Source: "test",
+			Subjects: []schemas.SubjectRef{{Role: "user", Person: id}},
+			Values:   []schemas.Value{{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON(upn), Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: id}}}}
+		if err := tx.Seal(&d); err != nil {
+			return err
+		}
+		out = vault.Sealed{Token: d.Values[0].Token, Attr: "device.user-upn", Event: d.ID}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+func (b *bench) types() (out []string) {
+	for _, r := range b.store.Events() {
+		out = append(out, r.Type)
+	}
+	return out
+}
+
+func (b *bench) session() *custody.Session {
+	b.t.Helper()
+	s, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "admin-actions", Text: "yearly audit"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+func (b *bench) open(sealed vault.Sealed) (string, error) {
+	b.t.Helper()
+	out, err := b.session().Open(b.ctx, []vault.Sealed{sealed})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(out[0].Plain), out[0].Err
+}
+
+func TestAnAccessIsInTheLedgerBeforeTheFirstPlaintext(t *testing.T) {
+	b := newBench(t)
+	sealed := b.person("anna.devries@contoso.example")
+	s := b.session()
+	if got := b.types(); got[len(got)-1] != "access.unsealed.v1" {
+		t.Fatalf("the ledger ends with %s", got[len(got)-1])
+	}
+	before := len(b.store.Events())
+	b.store.Fail = func(schemas.Stream, []schemas.Event) error { return errCrash }
+	if _, err := s.Open(b.ctx, []vault.Sealed{sealed}); !errors.Is(err, errCrash) {
+		t.Fatalf("opened although the person could not be named in the ledger: %v", err)
+	}
+	b.store.Fail = nil
+	out, err := s.Open(b.ctx, []vault.Sealed{sealed})
+	if err != nil || out[0].Err != nil || string(out[0].Plain) != `"anna.devries@contoso.example"` {
+		t.Fatalf("opened %s (%v, %v)", out[0].Plain, out[0].Err, err)
+	}
+	events := b.store.Events()
+	if len(events) != before+1 {
+		t.Fatalf("%d further events, want one that names the person", len(events)-before)
+	}
+	d, err := schemas.Default().Decode(events[before])
+	if err != nil || len(d.Subjects) != 2 || d.Subjects[0].Role != "target" || d.Subjects[1].Role != "officer" {
+		t.Errorf("the event names %+v (%v), want the target and the officer", d.Subjects, err)
+	}
+	if _, err := s.Open(b.ctx, []vault.Sealed{sealed}); err != nil || len(b.store.Events()) != before+1 {
+		t.Errorf("a person already named was named again (%v)", err)
+	}
+}
+
+func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
+	b := newBench(t)
+	var all []vault.Sealed
+	for i := range 130 {
+		all = append(all, b.person(fmt.Sprintf("user%d@contoso.example", i)))
+	}
+	s := b.session()
+	before := len(b.store.Events())
+	out, err := s.Open(b.ctx, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range out {
+		if o.Err != nil || string(o.Plain) != fmt.Sprintf(`"user%d@contoso.example"`, i) {
+			t.Fatalf("value %d: %s, %v", i, o.Plain, o.Err)
+		}
+	}
+	named := 0
+	for _, r := range b.store.Events()[before:] {
+		if r.Stream != s.Stream() {
+			t.Errorf("an event of %s, want %s", r.Stream, s.Stream())
+		}
+		d, err := schemas.Default().Decode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named += len(d.Subjects) - 1
+	}
+	if named != 130 || s.Persons() != 130 {
+		t.Errorf("%d persons were named, the session says %d, want 130", named, s.Persons())
+	}
+}
+
+func TestAccessNeedsAPurposeAndTheRole(t *testing.T) {
+	b := newBench(t)
+	before := len(b.store.Events())
+	if _, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "  "}); !errors.Is(err, custody.ErrPurpose) {
+		t.Errorf("without purpose: %v", err)
+	}
+	stranger := access.Principal{Login: "s@contoso.example", Roles: []access.Role{access.Operator}, All: true}
+	if _, err := b.custody.Access(b.ctx, stranger, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "y"}); !errors.Is(err, access.ErrForbidden) {
+		t.Errorf("without the role: %v", err)
+	}
+	if len(b.store.Events()) != before {
+		t.Error("a refused access was recorded as one")
+	}
+}
+
+func (b *bench) request(right, upn string) custody.Request {
+	b.t.Helper()
+	r, err := b.custody.OpenRequest(b.ctx, officer, custody.NewRequest{Tenant: b.tenant.ID, Right: right, Identifier: upn, Received: time.Now(), Method: "call-back"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+func TestARequestFindsItsPersonUntilErased(t *testing.T) {
+	b := newBench(t)
+	b.person("anna@contoso.example")
+	opened := b.request("access", "ANNA@contoso.example")
+	found, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, opened.ID)
+	if err != nil || found.Person != opened.Person || found.Right != "access" || !found.Due.Equal(opened.Due.UTC().Truncate(24*time.Hour)) && found.Due.Format(time.DateOnly) != opened.Due.Format(time.DateOnly) {
+		t.Fatalf("found %+v (%v), opened %+v", found, err, opened)
+	}
+	if _, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, uuid.New()); !errors.Is(err, custody.ErrNoRequest) {
+		t.Errorf("an unknown request: %v", err)
+	}
+	if _, err := b.custody.FindRequest(b.ctx, officer, uuid.New(), opened.ID); !errors.Is(err, custody.ErrNoRequest) {
+		t.Errorf("another tenant's request: %v", err)
+	}
+	if _, err := b.custody.OpenRequest(b.ctx, officer, custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "nobody@contoso.example", Received: time.Now()}); !errors.Is(err, custody.ErrNoSuchPerson) {
+		t.Errorf("an unknown person: %v", err)
+	}
+	if err := b.custody.RecordPackage(b.ctx, officer, found, fmt.Sprintf("%064x", 7), 12, 9); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNobodyHandlesTheirOwnRequest(t *testing.T) {
+	b := newBench(t)
+	b.session() // mints the officer as a person
+	_, err := b.custody.OpenRequest(b.ctx, officer, custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: officer.Login, Received: time.Now()})
+	if !errors.Is(err, custody.ErrOwnRequest) {
+		t.Errorf("%v, want ErrOwnRequest", err)
+	}
+}
+
+func TestErasureEndsOnePersonsDataAndNoOtherBytes(t *testing.T) {
+	b := newBench(t)
+	anna, piet := b.person("anna@contoso.example"), b.person("piet@contoso.example")
+	r := b.request("erasure", "anna@contoso.example")
+	before := b.store.Events()
+	done, err := b.custody.Erase(b.ctx, officer, r, "no-longer-necessary", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.open(anna); !errors.Is(err, vault.ErrErased) {
+		t.Errorf("the erased person's value: %v, want erased", err)
+	}
+	if got, err := b.open(piet); err != nil || got != `"piet@contoso.example"` {
+		t.Errorf("the other person's value: %s, %v", got, err)
+	}
+	after := b.store.Events()
+	for i := range before {
+		if before[i].ID != after[i].ID || string(before[i].Data) != string(after[i].Data) || string(before[i].Metadata) != string(after[i].Metadata) {
+			t.Fatalf("event %d has changed", i)
+		}
+	}
+	var order, completion int
+	for i, e := range after {
+		switch e.ID {
+		case done.Order:
+			order = i
+		case done.Completion:
+			completion = i
+		}
+	}
+	if order == 0 || completion <= order {
+		t.Errorf("the order is event %d, the completion event %d", order, completion)
+	}
+	found, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, r.ID)
+	if err != nil || found.Person != uuid.Nil || !found.Ordered {
+		t.Errorf("after erasure the request is %+v (%v)", found, err)
+	}
+	if _, err := b.custody.Erase(b.ctx, officer, found, "no-longer-necessary", nil); err == nil {
+		t.Error("erased twice")
+	}
+}
+
+// A crash at any point leaves the act either not begun or completed by Resume, and the same in the end.
+func TestAnErasureCutAtAnyPointIsCompletedOrTakenBack(t *testing.T) {
+	for _, tc := range []struct {
+		point  string
+		erased bool
+	}{{custody.PointErasing, false}, {custody.PointOrdered, true}, {custody.PointDestroyed, true}, {custody.PointCompleted, true}} {
+		t.Run(tc.point, func(t *testing.T) {
+			b := newBench(t)
+			anna := b.person("anna@contoso.example")
+			r := b.request("erasure", "anna@contoso.example")
+			b.crashAt = tc.point
+			if _, err := b.custody.Erase(b.ctx, officer, r, "unlawful", nil); !errors.Is(err, errCrash) {
+				t.Fatalf("not cut: %v", err)
+			}
+			b.crashAt = ""
+			for range 2 { // resuming twice is resuming once
+				if _, _, err := b.custody.Resume(b.ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := b.open(anna); errors.Is(err, vault.ErrErased) != tc.erased {
+				t.Errorf("after resuming the value opens with %v, want erased: %v", err, tc.erased)
+			}
+			if !tc.erased {
+				if _, err := b.custody.Erase(b.ctx, officer, r, "unlawful", nil); err != nil {
+					t.Fatalf("erasing after it was taken back: %v", err)
+				}
+			}
+			orders, completions := 0, 0
+			for _, typ := range b.types() {
+				switch typ {
+				case "request.erasure-ordered.v1":
+					orders++
+				case "subject.erased.v1":
+					completions++
+				}
+			}
+			if orders != 1 || completions != 1 {
+				t.Errorf("%d orders and %d completions in the ledger, want one of each", orders, completions)
+			}
+		})
+	}
+}
+
+func TestTheLastDayToAnswerIsAMonthAfterReceiptOnAWorkingDay(t *testing.T) {
+	for _, tc := range []struct{ received, due string }{
+		{"2026-08-31", "2026-09-30"}, {"2026-01-31", "2026-03-02"}, // 28 February 2026 is a Saturday
+		{"2026-03-02", "2026-04-02"}, {"2026-10-15", "2026-11-16"}, {"2027-12-31", "2028-01-31"}, {"2026-12-29", "2027-01-29"},
+	} {
+		at, err := time.Parse(time.DateOnly, tc.received)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := custody.Due(at).Format(time.DateOnly); got != tc.due {
+			t.Errorf("received %s, due %s, want %s", tc.received, got, tc.due)
+		}
+	}
+}
+
+func TestATenantIsRecordedOnceAndARegistrationCutShortIsCompleted(t *testing.T) {
+	b := newBench(t)
+	b.store.Fail = func(schemas.Stream, []schemas.Event) error { return errCrash }
+	n := vault.NewTenant{Name: "Fabrikam", Sources: []string{"5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11"}}
+	if _, err := b.custody.RegisterTenant(b.ctx, officer, n); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	b.store.Fail = nil
+	tenant, err := b.custody.RegisterTenant(b.ctx, officer, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.custody.RegisterTenant(b.ctx, officer, n); !errors.Is(err, vault.ErrExists) {
+		t.Errorf("registering again: %v", err)
+	}
+	events := 0
+	for r, err := range streamOf(b, schemas.NewStream("tenant", tenant.ID)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(r.Data) == "" {
+			t.Error("no data")
+		}
+		events++
+	}
+	if events != 2 {
+		t.Errorf("%d events in the tenant's stream, want its registration and its policy", events)
+	}
+}
+
+func streamOf(b *bench, s schemas.Stream) iter.Seq2[schemas.Recorded, error] {
+	return b.ledger.ReadStream(b.ctx, s, 0)
+}
