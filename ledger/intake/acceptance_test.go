@@ -1,0 +1,70 @@
+//go:build acceptance
+
+package intake
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestRealRecords runs on the real records that LEDGERLINE_DATA names (a folder with azure-monitor, event-hubs and graph).
+func TestRealRecords(t *testing.T) {
+	root := os.Getenv("LEDGERLINE_DATA")
+	if root == "" {
+		t.Fatal("LEDGERLINE_DATA must name the folder with the real records")
+	}
+	folders := []string{"azure-monitor", "event-hubs", "graph"}
+	for _, reverse := range []bool{false, true} {
+		w := newWorld(t, true)
+		importAll := func(reverse bool) Summary {
+			t.Helper()
+			var paths []string
+			for _, f := range folders {
+				paths = append(paths, filepath.Join(root, f))
+			}
+			if reverse {
+				all, err := Source{}.files(root)
+				if err != nil {
+					t.Fatal(err)
+				}
+				paths = nil
+				for i := len(all) - 1; i >= 0; i-- {
+					for _, f := range folders {
+						if filepath.Base(filepath.Dir(all[i])) == f {
+							paths = append(paths, all[i])
+						}
+					}
+				}
+			}
+			s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: paths}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !s.Balanced() || !s.OK() {
+				t.Errorf("not accounted for: %s", asJSON(t, s))
+			}
+			return s
+		}
+		first := importAll(reverse)
+		if testing.Verbose() {
+			if err := first.WriteText(os.Stdout); err != nil {
+				t.Fatal(err)
+			}
+			t.Log(asJSON(t, first))
+			t.Log(w.dump(newLabels()))
+		}
+		if first.ListItemsKept != 326 || first.ListItemsRefused[rulePersonalApps] != 87 {
+			t.Errorf("%d apps kept, %v refused; want 326 and 87", first.ListItemsKept, first.ListItemsRefused)
+		}
+		if got := len(w.ledger.Events()); got != first.EventsAppended {
+			t.Errorf("%d events are in the ledger, %d were counted", got, first.EventsAppended)
+		}
+		for _, again := range []bool{false, true, false} {
+			if s := importAll(again); s.EventsAppended != 0 || s.Recorded != 0 {
+				t.Errorf("importing again (reverse %v) appended %d events: %s", again, s.EventsAppended, asJSON(t, s))
+			}
+		}
+	}
+}

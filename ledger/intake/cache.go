@@ -1,0 +1,67 @@
+package intake
+
+import (
+	lru "container/list"
+	"sync"
+	"time"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// maxCachedStates bounds the folded states kept between batches; a device with some hundred apps is about 100 KiB.
+const maxCachedStates = 2048
+
+// stateCache keeps folded states between batches, the least recently used leaving first. Whoever takes a state owns it until it is put back, so
+// that two imports never plan on one.
+type stateCache struct {
+	mu    sync.Mutex // guards what follows
+	order *lru.List  // of *state, most recent first
+	by    map[schemas.Stream]*lru.Element
+}
+
+func newStateCache() *stateCache {
+	return &stateCache{order: lru.New(), by: map[schemas.Stream]*lru.Element{}}
+}
+
+// take removes and returns the state of a stream, nil where none is kept or it is too old to be used.
+func (c *stateCache) take(s schemas.Stream, now time.Time) *state {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.by[s]
+	if e == nil {
+		return nil
+	}
+	st := e.Value.(*state)
+	c.order.Remove(e)
+	delete(c.by, s)
+	if now.Sub(st.folded) > maxStateAge-5*time.Second || now.Before(st.folded) {
+		return nil // five seconds for the batch that would use it
+	}
+	return st
+}
+
+// put keeps a state that agrees with its stream, and drops what has become too old.
+func (c *stateCache) put(st *state, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.by[st.stream]; e != nil {
+		c.order.Remove(e)
+	}
+	c.by[st.stream] = c.order.PushFront(st)
+	for e := c.order.Back(); e != nil; e = c.order.Back() {
+		old := e.Value.(*state)
+		if c.order.Len() <= maxCachedStates && now.Sub(old.folded) <= maxStateAge {
+			break
+		}
+		c.order.Remove(e)
+		delete(c.by, old.stream)
+	}
+}
+
+// clear drops everything.
+func (c *stateCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order.Init()
+	clear(c.by)
+}

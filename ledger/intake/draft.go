@@ -1,0 +1,296 @@
+package intake
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// maxDraftBytes is where an event is closed and another begun, by estimate; the catalogue refuses one over schemas.MaxEventBytes.
+const maxDraftBytes = 200 << 10
+
+// maxEventPersons leaves room for the roles beside those that come in numbers.
+const maxEventPersons = 60
+
+func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// estimate returns about how many bytes a value takes in an event: its token is the header, and P padded to 32, in base64.
+func estimate(a *schemas.Attribute, plain []byte, element string) int {
+	if len(plain) == 0 || a.Open(plain) {
+		return len(plain) + len(element) + 64
+	}
+	return 220 + 2*len(element) + (len(plain)/32+1)*32*4/3
+}
+
+// holding says whose the values of a device are: its user and, by its ownership, whoever owns its identifiers.
+type holding struct {
+	device    uuid.UUID
+	ownership string
+	user      uuid.UUID
+}
+
+// owner returns the owning person: the user of a device that is personal or of unknown ownership.
+func (h holding) owner() uuid.UUID {
+	if h.ownership == ownershipCompany {
+		return uuid.Nil
+	}
+	return h.user
+}
+
+// ownerOf returns whose key seals a value of the attribute (FORMATS §4). person is the one a list entry is about.
+func (h holding) ownerOf(a *schemas.Attribute, person uuid.UUID) schemas.Owner {
+	switch a.Key {
+	case schemas.KeyDeviceOwner:
+		if h.ownership == ownershipCompany {
+			return schemas.Owner{Kind: schemas.OwnerDevice, ID: h.device}
+		}
+		return personOrTenant(h.user)
+	case schemas.KeyPerson:
+		if a.ID == attrLoggedOn {
+			return personOrTenant(person)
+		}
+		return personOrTenant(h.user)
+	}
+	return schemas.Owner{Kind: schemas.OwnerTenant}
+}
+
+func personOrTenant(p uuid.UUID) schemas.Owner {
+	if p == uuid.Nil {
+		return schemas.Owner{Kind: schemas.OwnerTenant}
+	}
+	return schemas.Owner{Kind: schemas.OwnerPerson, ID: p}
+}
+
+// subjects lists the persons whom an event of the type names: the user, the owner, and those of its entries.
+func (h holding) subjects(t *schemas.Type, others []uuid.UUID) []schemas.SubjectRef {
+	var out []schemas.SubjectRef
+	seen := map[uuid.UUID]bool{uuid.Nil: true}
+	for _, p := range append([]uuid.UUID{h.user}, others...) {
+		if !seen[p] && t.RoleClass("user") != "" {
+			seen[p] = true
+			out = append(out, schemas.SubjectRef{Role: "user", Person: p})
+		}
+	}
+	if p := h.owner(); p != uuid.Nil && t.RoleClass("owner") != "" {
+		out = append(out, schemas.SubjectRef{Role: "owner", Person: p})
+	}
+	return out
+}
+
+// drafter makes the drafts of one record.
+type drafter struct {
+	tenant   vault.Tenant
+	stream   schemas.Stream
+	source   string
+	occurred time.Time
+	recorded time.Time
+	holding
+}
+
+func (d drafter) draft(t *schemas.Type) schemas.Draft {
+	return schemas.Draft{Type: t, Tenant: d.tenant.ID, Stream: d.stream, ID: schemas.NewID(), Occurred: d.occurred, Recorded: d.recorded,
+		Source: d.source, Policy: d.tenant.Policy}
+}
+
+// states turns deltas into drafts of the type, as many as the limits of an event and of a list's delta require.
+func (d drafter) states(t *schemas.Type, deltas []delta) []schemas.Draft {
+	var out []schemas.Draft
+	var size, entries int
+	var persons []uuid.UUID
+	closeLast := func() {
+		if n := len(out); n > 0 {
+			out[n-1].Subjects = d.subjects(t, persons)
+		}
+		size, entries, persons = 0, 0, nil
+	}
+	for _, c := range deltas {
+		n := estimate(c.attr, c.plain, c.element)
+		if len(out) == 0 || size+n > maxDraftBytes || c.element != "" && entries == schemas.MaxListEntries || len(persons) == maxEventPersons {
+			closeLast()
+			out = append(out, d.draft(t))
+		}
+		size += n
+		if c.element != "" {
+			entries++
+		}
+		if c.person != uuid.Nil && !slices.Contains(persons, c.person) {
+			persons = append(persons, c.person)
+		}
+		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Observed: c.observed, Owner: d.ownerOf(c.attr, c.person)}
+		if c.removed {
+			v.Plain = nil
+		}
+		if c.element != "" {
+			v.Path = []string{c.element}
+		}
+		last := &out[len(out)-1]
+		last.Values = append(last.Values, v)
+	}
+	closeLast()
+	return out
+}
+
+// drafts turns a difference into the events that report it, in the order in which they are appended.
+func (in *Intake) drafts(d drafter, st *state, diff difference) []schemas.Draft {
+	by := map[*schemas.Type][]delta{}
+	t := in.types
+	for _, c := range diff.deltas {
+		to := t.inventory
+		text, _ := asText(c.plain)
+		switch {
+		case c.attr.ID == attrManagement && retiring[text] && !retiring[st.text(c.attr)]:
+			to = t.retired
+		case c.attr.ID == attrApp:
+			to = t.apps
+		case diff.first:
+			to = t.enrolled
+		case c.attr.Group == "compliance":
+			to = t.compliance
+		case c.attr.Group == "ownership":
+			to = t.ownership
+		}
+		by[to] = append(by[to], c)
+	}
+	by[t.restated] = diff.restated
+	var out []schemas.Draft
+	for _, typ := range []*schemas.Type{t.enrolled, t.ownership, t.restated, t.inventory, t.compliance, t.apps, t.retired} {
+		out = append(out, d.states(typ, by[typ])...)
+	}
+	return out
+}
+
+// factDrafts turns an admin action into its event, or into several where it has more targets than one may name.
+func (in *Intake) factDrafts(d drafter, f *fact, correlation uuid.UUID, actor uuid.UUID, targets []resolvedTarget) ([]schemas.Draft, error) {
+	c := in.cfg.Catalogue
+	var common []schemas.Value
+	add := func(id string, raw []byte, owner schemas.Owner) error {
+		a := c.MustAttribute(id)
+		if a.Type == "object" {
+			if !isEmpty(raw) {
+				common = append(common, schemas.Value{Attr: a, Plain: compact(raw), Owner: owner})
+			}
+			return nil
+		}
+		v, found, err := normalise(a, raw, 1)
+		if err != nil {
+			return &fieldError{id, err.Error()}
+		}
+		if found == reported {
+			common = append(common, schemas.Value{Attr: a, Plain: v, Owner: owner})
+		}
+		return nil
+	}
+	for _, id := range sortedKeys(f.open) {
+		if err := add(id, f.open[id], schemas.Owner{Kind: schemas.OwnerTenant}); err != nil {
+			return nil, err
+		}
+	}
+	head := slices.Clone(common)
+	for _, id := range sortedKeys(f.actor.values) {
+		owner := schemas.Owner{Kind: schemas.OwnerTenant}
+		if c.MustAttribute(id).Key == schemas.KeyPerson {
+			owner = personOrTenant(actor)
+		}
+		if err := add(id, f.actor.values[id], owner); err != nil {
+			return nil, err
+		}
+	}
+	var firstPerson uuid.UUID
+	for _, t := range targets {
+		firstPerson = cmp.Or(firstPerson, t.person)
+	}
+	if f.withheld > 0 {
+		common = append(common, schemas.Value{Attr: c.MustAttribute("action.withheld"), Plain: schemas.JSON(f.withheld)})
+	}
+	if f.details != "" {
+		common = append(common, schemas.Value{Attr: c.MustAttribute("action.details"), Plain: schemas.JSON(f.details), Owner: personOrTenant(firstPerson)})
+	}
+	var out []schemas.Draft
+	base := 2048
+	for _, v := range common {
+		base += estimate(v.Attr, v.Plain, "")
+	}
+	next := func() {
+		draft := d.draft(in.types.action)
+		draft.Correlation = correlation
+		draft.Values = slices.Clone(common)
+		if actor != uuid.Nil {
+			draft.Subjects = []schemas.SubjectRef{{Role: "actor", Person: actor}}
+		}
+		if len(out) > 0 {
+			draft.Values = slices.Clone(head) // what was done stands in each; the rest is told once
+		}
+		out = append(out, draft)
+	}
+	next()
+	size, index := base, 0
+	for _, t := range targets {
+		values := t.values(c)
+		n := 0
+		for _, v := range values {
+			n += estimate(v.Attr, v.Plain, "0000")
+		}
+		last := &out[len(out)-1]
+		if index > 0 && (size+n > maxDraftBytes || len(last.Subjects) > maxEventPersons) {
+			next()
+			last, size, index = &out[len(out)-1], 2048, 0
+		}
+		size += n
+		for _, v := range values {
+			v.Path = []string{strconv.Itoa(index)}
+			last.Values = append(last.Values, v)
+		}
+		if len(values) > 0 {
+			index++
+		}
+		if t.person != uuid.Nil && !slices.ContainsFunc(last.Subjects, func(s schemas.SubjectRef) bool { return s.Role == "target" && s.Person == t.person }) {
+			last.Subjects = append(last.Subjects, schemas.SubjectRef{Role: "target", Person: t.person})
+		}
+	}
+	return out, nil
+}
+
+// resolvedTarget is a target whose person and device are known to us.
+type resolvedTarget struct {
+	target
+	as     targetKind
+	device uuid.UUID
+	person uuid.UUID
+	erased bool // its person is erased: nothing of it is kept but its kind
+}
+
+func (t resolvedTarget) values(c *schemas.Catalogue) (out []schemas.Value) {
+	owner := personOrTenant(t.person)
+	add := func(id string, plain []byte) {
+		out = append(out, schemas.Value{Attr: c.MustAttribute(id), Plain: plain, Owner: owner})
+	}
+	if t.kind != "" {
+		add("action.target-type", schemas.JSON(t.kind))
+	}
+	if t.erased {
+		return out
+	}
+	id, isID := asGUID(t.id)
+	switch {
+	case t.device != uuid.Nil:
+		add("action.target-device", schemas.JSON(t.device.String()))
+	case t.as == targetResource && isID:
+		add("action.target-resource", schemas.JSON(id))
+	case t.id != "":
+		add("action.target-id", schemas.JSON(clip(t.id, 1024)))
+	}
+	if t.name != "" {
+		add("action.target-name", schemas.JSON(clip(t.name, 4096)))
+	}
+	if t.changes != nil {
+		add("action.changes", t.changes)
+	}
+	return out
+}

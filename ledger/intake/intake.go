@@ -1,0 +1,101 @@
+// Package intake takes source records into the ledger: it recognises, normalises, refuses, compares with what the ledger says, seals and appends.
+//
+// It may lose nothing that it acknowledged: a record counts as recorded only after its last append, and whatever dies before that is found
+// missing and appended when the same source is read again. It keeps no state of its own but a bounded, short-lived cache. It trusts the ledger
+// and the vault, and nothing of what a source says: every value is parsed, bounded, and sealed unless the catalogue lets it stand open.
+// The rules are those of the project's FORMATS page, sections 1 to 4; this folder's DESIGN.md says how they are kept.
+package intake
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Ledger is what intake needs of the ledger.
+type Ledger interface {
+	// Append stores the events, all or none; errors as of ledger.Store.
+	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (last uint64, err error)
+	// ReadStream yields the stream's events from that revision on; a stream that does not exist yields nothing.
+	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+}
+
+// Names of the crash points at which Config.Hook is called.
+const (
+	PointPlanned   = "intake-planned"   // everything sealed, the vault's transaction not yet committed
+	PointCommitted = "intake-committed" // the vault knows, the ledger does not
+	PointRefused   = "intake-refused"   // refusals appended, devices and facts not
+	PointAppended  = "intake-appended"  // after each append of a device or fact
+	PointDone      = "intake-done"      // a batch is complete
+)
+
+// Config is what intake needs.
+type Config struct {
+	Ledger    Ledger
+	Vault     *vault.Vault
+	Catalogue *schemas.Catalogue // defaults to schemas.Default()
+	Clock     func() time.Time
+	Logger    *slog.Logger
+	Workers   int                      // appends at a time; 16 where 0
+	BatchSize int                      // records a vault transaction; 512 where 0
+	Hook      func(point string) error // called at the named crash points, from one goroutine at a time; its error ends the import
+}
+
+// Validate joins everything that is missing or out of range.
+func (c Config) Validate() error {
+	var errs []error
+	for _, m := range []struct {
+		missing bool
+		name    string
+	}{{c.Ledger == nil, "Ledger"}, {c.Vault == nil, "Vault"}, {c.Clock == nil, "Clock"}, {c.Logger == nil, "Logger"}} {
+		if m.missing {
+			errs = append(errs, errors.New("intake config: "+m.name+" is missing"))
+		}
+	}
+	if c.Workers < 0 || c.BatchSize < 0 {
+		errs = append(errs, errors.New("intake config: Workers and BatchSize may not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Intake takes records in. It is safe for concurrent use.
+type Intake struct {
+	cfg    Config
+	states *stateCache
+	types  eventTypes
+}
+
+// New returns an intake on the given ledger and vault.
+func New(c Config) (*Intake, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.Workers, c.BatchSize = cmp.Or(c.Workers, 16), cmp.Or(c.BatchSize, 512)
+	if c.Catalogue == nil {
+		c.Catalogue = schemas.Default()
+	}
+	if c.Hook == nil {
+		c.Hook = func(string) error { return nil }
+	}
+	return &Intake{cfg: c, states: newStateCache(), types: newEventTypes(c.Catalogue)}, nil
+}
+
+// eventTypes are the types that intake writes.
+type eventTypes struct {
+	enrolled, inventory, compliance, ownership, apps, restated, retired, action, refusal *schemas.Type
+}
+
+func newEventTypes(c *schemas.Catalogue) eventTypes {
+	return eventTypes{
+		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"), compliance: c.MustType("device.compliance-changed.v1"),
+		ownership: c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"), restated: c.MustType("device.restated.v1"),
+		retired: c.MustType("device.retired.v1"), action: c.MustType("adminaction.recorded.v1"), refusal: c.MustType("refusal.recorded.v1"),
+	}
+}

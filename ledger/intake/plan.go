@@ -1,0 +1,447 @@
+package intake
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// outcome is how a record is counted; each has exactly one.
+type outcome int
+
+const (
+	pending outcome = iota
+	recorded
+	unchanged
+	superseded
+	refusedWhole
+	unrecognised
+	failed
+)
+
+// entry is one record on its way.
+type entry struct {
+	file         string
+	line, number int
+	size         int // bytes of its source
+
+	kind   string // of an unrecognised one
+	fact   *fact
+	snap   *snapshot
+	fields map[string]int // unknown, by name
+	forged bool           // holds a text that would be taken for a sealed value
+
+	outcome outcome
+	rule    string // of a wholly refused one
+	field   string // of a failed one
+	reason  string
+
+	steps         []step
+	planned       outcome // what it counts as once its steps are done
+	events        int     // appended
+	wrote         bool    // some of them to the device or action itself
+	kept, refused int     // list items
+	omitted       int     // values of erased persons, left out
+}
+
+// step is one append.
+type step struct {
+	stream schemas.Stream
+	expect ledger.Expect
+	events []schemas.Event
+}
+
+// errNeedState says that a stream must be read before the record can be planned.
+var errNeedState = errors.New("a stream has to be read first")
+
+// planner turns the records of a batch into sealed events, inside one vault transaction.
+type planner struct {
+	in       *Intake
+	tx       *vault.Tx
+	tenant   vault.Tenant
+	recorded time.Time
+	states   map[schemas.Stream]*state // read, minted in this transaction, or planned
+	needs    map[schemas.Stream]bool   // found missing
+	minted   map[uuid.UUID]bool        // devices that this transaction made: their streams are empty
+}
+
+// state returns what is known of a stream. fresh says that nothing can be in it.
+func (p *planner) state(s schemas.Stream, fresh bool) (*state, error) {
+	st := p.states[s]
+	if st == nil && fresh {
+		st = newState(s, p.recorded)
+		p.states[s] = st
+	}
+	if st == nil {
+		p.needs[s] = true
+		return nil, errNeedState
+	}
+	return st, nil
+}
+
+// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read first. An error is one that ends the import.
+func (p *planner) plan(e *entry) error {
+	e.steps, e.kept, e.refused, e.omitted, e.rule = nil, 0, 0, 0, ""
+	if e.forged {
+		return p.refuse(e, ruleSealed)
+	}
+	var err error
+	if e.fact != nil {
+		err = p.planFact(e)
+	} else {
+		err = p.planSnapshot(e)
+	}
+	var field *fieldError
+	switch {
+	case err == nil:
+	case errors.Is(err, errNeedState):
+		return nil
+	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
+		return p.refuse(e, ruleErased)
+	case errors.Is(err, vault.ErrExpired):
+		return p.refuse(e, ruleExpired)
+	case errors.As(err, &field):
+		e.outcome, e.field, e.reason = failed, field.field, field.reason
+	case errors.Is(err, schemas.ErrTooLarge):
+		e.outcome, e.reason = failed, "is larger than one event may be"
+	default:
+		return fmt.Errorf("record %d of %s: %w", e.number, e.kindName(), err)
+	}
+	if e.outcome == pending && len(e.steps) == 0 {
+		e.outcome = e.planned
+	}
+	return nil
+}
+
+// kindName names the record without telling which file it is in.
+func (e *entry) kindName() string {
+	if e.fact != nil {
+		return "an audit source"
+	}
+	return "a device source"
+}
+
+// encode seals the drafts and groups them into appends to one stream, the first at the state's revision.
+func (p *planner) encode(st *state, drafts []schemas.Draft) ([]step, error) {
+	var steps []step
+	revision, exists := st.revision, st.exists
+	size := 0
+	for i := range drafts {
+		d := &drafts[i]
+		if err := p.tx.Seal(d); err != nil {
+			return nil, err
+		}
+		event, err := p.in.cfg.Catalogue.Encode(*d)
+		if err != nil {
+			return nil, err
+		}
+		if len(steps) == 0 || size+event.Size() > schemas.MaxAppendBytes {
+			expect := ledger.NoStream
+			if exists {
+				expect = ledger.Exact(revision)
+			}
+			steps = append(steps, step{stream: st.stream, expect: expect})
+			size = 0
+		}
+		last := &steps[len(steps)-1]
+		last.events = append(last.events, event)
+		size += event.Size()
+		if exists {
+			revision++
+		} else {
+			revision, exists = 0, true
+		}
+	}
+	return steps, nil
+}
+
+// advance notes that the steps will have been appended.
+func (s *state) advance(steps []step) {
+	for _, st := range steps {
+		n := uint64(len(st.events))
+		if s.exists {
+			s.revision += n
+		} else if n > 0 {
+			s.revision, s.exists = n-1, true
+		}
+	}
+}
+
+func (p *planner) drafter(stream schemas.Stream, source string, occurred time.Time) drafter {
+	return drafter{tenant: p.tenant, stream: stream, source: source, occurred: occurred, recorded: p.recorded}
+}
+
+func (p *planner) planSnapshot(e *entry) error {
+	s, c := e.snap, p.in.cfg.Catalogue
+	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: s.intuneID, DirectoryID: s.directoryID, At: s.observed})
+	if err != nil {
+		return err
+	}
+	if device.ID == uuid.Nil {
+		return &fieldError{"id", "identifies no device"}
+	}
+	if created {
+		p.minted[device.ID] = true
+	}
+	st, err := p.state(device.Stream, p.minted[device.ID])
+	if err != nil {
+		return err
+	}
+	if st.exists && p.in.contradicts(st, s) {
+		e.planned = superseded
+		return nil
+	}
+	told, user, err := p.user(e)
+	if err != nil {
+		return err
+	}
+	owner := st.text(c.MustAttribute(attrOwnership))
+	if said := s.values[c.MustAttribute(attrOwnership)]; said != nil {
+		owner, _ = asText(said)
+	}
+	lists, refusals, err := p.lists(e, device.Stream, owner)
+	if err != nil {
+		return err
+	}
+	diff := p.in.diff(st, s, told, user, lists)
+	steps, states, err := p.refusals(e, device.Stream, refusals)
+	if err != nil {
+		return err
+	}
+	var own []step
+	if len(diff.deltas)+len(diff.restated) > 0 {
+		if device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, s.observed); err != nil {
+			return err
+		}
+		d := p.drafter(device.Stream, s.source, s.observed)
+		d.holding = holding{device: device.ID, ownership: diff.owner, user: diff.user}
+		if own, err = p.encode(st, p.in.drafts(d, st, diff)); err != nil {
+			return err
+		}
+		e.planned = recorded
+	} else if e.planned = unchanged; diff.late {
+		e.planned = superseded
+	}
+	for _, r := range states {
+		r.apply()
+	}
+	st.advance(own)
+	p.in.apply(st, s, diff)
+	e.steps = append(steps, own...)
+	return nil
+}
+
+// vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
+func vaultOwnership(s string) string {
+	if s == ownershipCompany || s == "personal" {
+		return s
+	}
+	return ""
+}
+
+// user resolves whom the snapshot names. A person whose erasure is not older than the record is left out, with everything that is theirs.
+func (p *planner) user(e *entry) (userHint, uuid.UUID, error) {
+	s, c := e.snap, p.in.cfg.Catalogue
+	told := p.in.userOf(s)
+	if told != userNamed {
+		return told, uuid.Nil, nil
+	}
+	text := func(id string) string {
+		t, _ := asText(s.values[c.MustAttribute(id)])
+		return t
+	}
+	object, _ := asGUID(text(attrUserID))
+	user, _, err := p.tx.Person(vault.PersonHint{ObjectID: object, UPN: text(attrUserUPN), Email: text(attrUserEmail), At: s.observed})
+	if errors.Is(err, vault.ErrErasedSubject) {
+		for a := range s.values {
+			if ofUser(a) {
+				delete(s.values, a)
+				e.omitted++
+			}
+		}
+		clear(s.none)
+		return userUntold, uuid.Nil, nil
+	}
+	return told, user, err
+}
+
+// lists gives the entries of the reported lists their elements, and refuses those that policy keeps out.
+func (p *planner) lists(e *entry, stream schemas.Stream, ownership string) ([]resolvedList, []refusal, error) {
+	refusals := e.snap.refused
+	var out []resolvedList
+	for _, l := range e.snap.lists {
+		if l.attr.ID == attrApp {
+			if ownership != ownershipCompany {
+				e.refused += len(l.items)
+				refusals = append(refusals[:len(refusals):len(refusals)], refusal{rulePersonalApps, categoryApps, len(l.items)})
+				continue
+			}
+			e.kept += len(l.items)
+		}
+		name, _ := p.in.types.restated.Member(l.attr)
+		r := resolvedList{attr: l.attr, complete: l.complete, items: map[string]resolvedItem{}}
+		for _, item := range l.items {
+			var person uuid.UUID
+			if item.person != "" {
+				var err error
+				if person, _, err = p.tx.Person(vault.PersonHint{ObjectID: item.person, At: e.snap.observed}); errors.Is(err, vault.ErrErasedSubject) {
+					e.omitted++
+					continue
+				} else if err != nil {
+					return nil, nil, err
+				}
+			}
+			element, err := p.tx.Element(stream, name, item.key)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.elements = append(r.elements, element.String())
+			r.items[element.String()] = resolvedItem{item.value, person}
+		}
+		out = append(out, r)
+	}
+	return out, refusals, nil
+}
+
+// refusalState is a refusal stream's state, to be brought forward once the record is planned.
+type refusalState struct {
+	st    *state
+	steps []step
+	count int
+	at    time.Time
+}
+
+func (r refusalState) apply() {
+	r.st.advance(r.steps)
+	r.st.refused, r.st.refusedAt = r.count, r.at
+}
+
+// refusals reports what rules keep out of a stream: first, and when a later count differs.
+func (p *planner) refusals(e *entry, concerned schemas.Stream, refused []refusal) (steps []step, states []refusalState, err error) {
+	for _, r := range refused {
+		stream, created, err := p.tx.RefusalStream(concerned, r.rule)
+		if err != nil {
+			return nil, nil, err
+		}
+		st, err := p.state(stream, created)
+		if err != nil {
+			return nil, nil, err
+		}
+		if st.exists && (st.refused == r.count || !e.snap.observed.After(st.refusedAt)) {
+			continue
+		}
+		d := p.drafter(stream, e.snap.source, e.snap.observed)
+		own, err := p.encode(st, []schemas.Draft{p.refusalDraft(d, r)})
+		if err != nil {
+			return nil, nil, err
+		}
+		steps = append(steps, own...)
+		states = append(states, refusalState{st, own, r.count, e.snap.observed})
+	}
+	return steps, states, nil
+}
+
+func (p *planner) refusalDraft(d drafter, r refusal) schemas.Draft {
+	c := p.in.cfg.Catalogue
+	draft := d.draft(p.in.types.refusal)
+	draft.Values = []schemas.Value{
+		{Attr: c.MustAttribute("refusal.rule"), Plain: schemas.JSON(r.rule)},
+		{Attr: c.MustAttribute("refusal.category"), Plain: schemas.JSON(r.category)},
+		{Attr: c.MustAttribute("refusal.count"), Plain: schemas.JSON(r.count)},
+	}
+	return draft
+}
+
+// refuse keeps a whole record out: a fact of its own, without content and without anybody.
+func (p *planner) refuse(e *entry, rule string) error {
+	e.steps, e.kept, e.refused, e.omitted = nil, 0, 0, 0
+	e.rule, e.planned = rule, refusedWhole
+	var stream schemas.Stream
+	var created bool
+	var err error
+	d := drafter{}
+	if e.fact != nil {
+		stream = p.tx.FactStream("refusal", namespaceAudit, e.fact.id)
+		d = p.drafter(stream, e.fact.source, e.fact.occurred)
+	} else {
+		stream, created, err = p.tx.MappedStream("refusal", canonicalRefused(rule, e))
+		d = p.drafter(stream, e.snap.source, e.snap.observed)
+	}
+	if err != nil {
+		return fmt.Errorf("refuse a record: %w", err)
+	}
+	st, err := p.state(stream, created)
+	if err != nil {
+		return nil // pending until it is read
+	}
+	if !st.exists {
+		if e.steps, err = p.encode(st, []schemas.Draft{p.refusalDraft(d, refusal{rule, categoryRecord, 1})}); err != nil {
+			return fmt.Errorf("refuse a record: %w", err)
+		}
+		st.advance(e.steps)
+	}
+	if len(e.steps) == 0 {
+		e.outcome = refusedWhole
+	}
+	return nil
+}
+
+// canonicalRefused identifies a refused snapshot by device and time, which the vault keeps only as an HMAC.
+func canonicalRefused(rule string, e *entry) []byte {
+	b := schemas.LP(schemas.LP([]byte("refused"), rule), e.snap.intuneID)
+	b = schemas.LP(schemas.LP(b, e.snap.directoryID), e.snap.source)
+	return binary.BigEndian.AppendUint64(b, uint64(e.snap.observed.Unix()))
+}
+
+func (p *planner) planFact(e *entry) error {
+	f := e.fact
+	stream := p.tx.FactStream(p.in.types.action.Kind(), namespaceAudit, f.id)
+	st, err := p.state(stream, false)
+	if err != nil {
+		return err
+	}
+	if st.exists {
+		e.planned = unchanged
+		return nil
+	}
+	targets := make([]resolvedTarget, 0, len(f.targets))
+	for _, t := range f.targets {
+		r, err := p.target(e, t)
+		if err != nil {
+			return err
+		}
+		targets = append(targets, r)
+	}
+	var actor uuid.UUID
+	values := *f
+	if f.actor.person {
+		actor, _, err = p.tx.Person(vault.PersonHint{ObjectID: f.actor.objectID, UPN: f.actor.upn, At: f.occurred})
+		if errors.Is(err, vault.ErrErasedSubject) {
+			values.actor.values = p.withoutPerson(e, f.actor.values)
+		} else if err != nil {
+			return err
+		}
+	}
+	var correlation uuid.UUID
+	if id, ok := asGUID(f.correlation); ok {
+		correlation = p.tx.Correlation(id)
+	}
+	d := p.drafter(stream, f.source, f.occurred)
+	drafts, err := p.in.factDrafts(d, &values, correlation, actor, targets)
+	if err != nil {
+		return err
+	}
+	if e.steps, err = p.encode(st, drafts); err != nil {
+		return err
+	}
+	st.advance(e.steps)
+	e.planned = recorded
+	return nil
+}

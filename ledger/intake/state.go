@@ -1,0 +1,267 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// state is what the ledger says of one device, or of one rule's refusals, folded from its stream up to revision. Its plaintext lives in memory
+// only, and no longer than maxStateAge.
+type state struct {
+	stream   schemas.Stream
+	exists   bool // the stream has events
+	revision uint64
+	folded   time.Time
+
+	values  map[*schemas.Attribute]held
+	lists   map[*schemas.Attribute]*heldList
+	newest  map[string]time.Time // per source, the latest observation in the stream
+	user    uuid.UUID            // whom the ledger says the device is used by
+	holders []holder             // in the order of the stream
+
+	refused   int       // refusal streams: the last count
+	refusedAt time.Time // and when it was observed
+}
+
+// held is an attribute's present value. A none is an explicit "there is none".
+type held struct {
+	plain    json.RawMessage
+	none     bool
+	observed time.Time
+}
+
+type heldList struct {
+	elements map[string]json.RawMessage // by element uuid
+	observed time.Time
+}
+
+// holder is who used the device from a time on.
+type holder struct {
+	from time.Time
+	user uuid.UUID
+}
+
+// maxStateAge is how long plaintext may be used without asking the vault again (DESIGN §4): an erasure counts on it.
+const maxStateAge = 30 * time.Second
+
+func newState(s schemas.Stream, now time.Time) *state {
+	return &state{stream: s, folded: now, values: map[*schemas.Attribute]held{}, lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
+}
+
+func (s *state) text(a *schemas.Attribute) string {
+	t, _ := asText(s.values[a].plain)
+	return t
+}
+
+// userAt returns who used the device at that time; before the first observation, whoever is known first.
+func (s *state) userAt(at time.Time) uuid.UUID {
+	var user uuid.UUID
+	for i, h := range s.holders {
+		if i == 0 || !h.from.After(at) {
+			user = h.user
+		}
+	}
+	return user
+}
+
+// hold notes who uses the device from an observation on.
+func (s *state) hold(user uuid.UUID, from time.Time) {
+	if user != s.user {
+		s.user = user
+		s.holders = append(s.holders, holder{from, user})
+	}
+}
+
+// sealedAt is a sealed value that the fold has to open.
+type sealedAt struct {
+	attr    *schemas.Attribute
+	element string // "" for a value of its own
+	sealed  vault.Sealed
+	at      time.Time
+}
+
+// fold reads the stream and opens what it says now. A value whose key was destroyed counts as not set.
+func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, stream schemas.Stream) (*state, error) {
+	st := newState(stream, in.cfg.Clock())
+	tokens := map[*schemas.Attribute]map[string]sealedAt{}
+	users := []sealedUser{}
+	for r, err := range in.cfg.Ledger.ReadStream(ctx, stream, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		st.exists, st.revision = true, r.Revision
+		d, err := in.cfg.Catalogue.Decode(r)
+		if errors.Is(err, schemas.ErrUnknownType) {
+			continue // a kind of event that only a newer program writes
+		}
+		if err != nil {
+			return nil, err
+		}
+		if d.Tenant != tenant {
+			return nil, fmt.Errorf("event %s is of another tenant", r.ID)
+		}
+		if d.Type.Form != schemas.FormState {
+			st.foldRefusal(d)
+			continue
+		}
+		users = append(users, st.foldEvent(d, tokens)...)
+	}
+	if len(tokens) == 0 {
+		return st, nil
+	}
+	return st, in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error { return st.open(tx, tokens, users) })
+}
+
+func (s *state) foldRefusal(d schemas.Draft) {
+	for _, v := range d.Values {
+		if v.Attr.ID == "refusal.count" {
+			_ = json.Unmarshal(v.Plain, &s.refused) // not a count: the next one differs
+			s.refusedAt = d.Occurred
+		}
+	}
+}
+
+// sealedUser is a user's own value as the stream has it: its alias tells whose it is.
+type sealedUser struct {
+	token schemas.Token
+	at    time.Time
+	none  bool
+}
+
+func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[string]sealedAt) (users []sealedUser) {
+	if d.Occurred.After(s.newest[d.Source]) {
+		s.newest[d.Source] = d.Occurred
+	}
+	for _, v := range d.Values {
+		at := v.Observed
+		if at.IsZero() {
+			at = d.Occurred
+		}
+		_, list := d.Type.Member(v.Attr)
+		if v.Attr.ID == attrUserID || v.Attr.ID == attrUserUPN {
+			users = append(users, sealedUser{token: v.Token, at: at, none: v.Removed && v.Attr.ID == attrUserID})
+		}
+		element := v.Element()
+		if list {
+			s.list(v.Attr, at)
+		}
+		delete(tokens[v.Attr], element)
+		switch {
+		case v.Token != "":
+			if tokens[v.Attr] == nil {
+				tokens[v.Attr] = map[string]sealedAt{}
+			}
+			tokens[v.Attr][element] = sealedAt{v.Attr, element, vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, at}
+			if !list {
+				delete(s.values, v.Attr)
+			} else {
+				delete(s.lists[v.Attr].elements, element)
+			}
+		case list && v.Removed:
+			delete(s.lists[v.Attr].elements, element)
+		case list:
+			s.lists[v.Attr].elements[element] = v.Plain
+		default:
+			s.values[v.Attr] = held{plain: v.Plain, none: v.Removed, observed: at}
+		}
+	}
+	return users
+}
+
+// list returns the state of a list that was observed at that time.
+func (s *state) list(a *schemas.Attribute, at time.Time) *heldList {
+	l := s.lists[a]
+	if l == nil {
+		l = &heldList{elements: map[string]json.RawMessage{}}
+		s.lists[a] = l
+	}
+	if at.After(l.observed) {
+		l.observed = at
+	}
+	return l
+}
+
+func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser) error {
+	var asked []sealedAt
+	var sealed []vault.Sealed
+	for _, elements := range tokens {
+		for _, t := range elements {
+			asked = append(asked, t)
+			sealed = append(sealed, t.sealed)
+		}
+	}
+	opened, err := tx.Open(sealed)
+	if err != nil {
+		return err
+	}
+	for i, o := range opened {
+		t := asked[i]
+		switch {
+		case errors.Is(o.Err, vault.ErrErased), errors.Is(o.Err, vault.ErrExpired):
+			continue
+		case o.Err != nil:
+			return fmt.Errorf("%s: attribute %s of event %s: %w", s.stream, t.attr.ID, t.sealed.Event, o.Err)
+		}
+		if t.element == "" {
+			s.values[t.attr] = held{plain: o.Plain, observed: t.at}
+		} else {
+			s.lists[t.attr].elements[t.element] = o.Plain
+		}
+	}
+	for a, l := range s.lists {
+		if len(l.elements) == 0 && len(tokens[a]) > 0 {
+			delete(s.lists, a) // all of it erased or expired
+		}
+	}
+	for _, u := range users {
+		user, err := u.person(tx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.stream, err)
+		}
+		if user != uuid.Nil || u.none {
+			s.hold(user, u.at)
+		}
+	}
+	if n := len(s.holders); n > 0 && s.user != uuid.Nil && !s.namesUser() {
+		s.hold(uuid.Nil, s.holders[n-1].from)
+	}
+	return nil
+}
+
+// namesUser reports whether anything still tells who the user is.
+func (s *state) namesUser() bool {
+	for a, h := range s.values {
+		if (a.ID == attrUserID || a.ID == attrUserUPN) && !h.none {
+			return true
+		}
+	}
+	return false
+}
+
+func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
+	if u.token == "" {
+		return uuid.Nil, nil
+	}
+	h, _, err := u.token.Parse()
+	if err != nil {
+		return uuid.Nil, err
+	}
+	owner, err := tx.AliasOwner(h.Alias)
+	switch {
+	case errors.Is(err, vault.ErrErased), errors.Is(err, vault.ErrExpired), errors.Is(err, vault.ErrNotFound):
+		return uuid.Nil, nil
+	case err != nil:
+		return uuid.Nil, err
+	case owner.Kind != schemas.OwnerPerson:
+		return uuid.Nil, nil
+	}
+	return owner.ID, nil
+}

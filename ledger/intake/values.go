@@ -1,0 +1,213 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// A fieldError confines a failure to one record and names its field, never its content.
+type fieldError struct{ field, reason string }
+
+func (e *fieldError) Error() string { return e.field + ": " + e.reason }
+
+// maxText is the longest text that a field of a record may hold, in bytes.
+const maxText = 32 << 10
+
+const zeroGUID = "00000000-0000-0000-0000-000000000000"
+
+// nothing holds, lower-cased, the texts by which sources say that there is no value, in any field. Those of one field alone ("unknown") are
+// the catalogue's.
+var nothing = map[string]bool{
+	"": true, "<null>": true, "null": true, "[redacted]": true, "redacted@email.com": true, zeroGUID: true,
+}
+
+// isNothing reports whether the text means "not reported" everywhere.
+func isNothing(s string) bool { return nothing[strings.ToLower(strings.TrimSpace(s))] }
+
+// isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or what isNothing knows.
+func isEmpty(raw json.RawMessage) bool {
+	switch t := strings.TrimSpace(string(raw)); t {
+	case "", "null", `""`, "[]", "{}":
+		return true
+	default:
+		if t[0] != '"' {
+			return false
+		}
+		s, ok := asText(raw)
+		if !ok {
+			return false
+		}
+		if at, ok := parseTime(s); ok && at.IsZero() {
+			return true
+		}
+		return isNothing(s)
+	}
+}
+
+// asText returns a JSON string, number or boolean as text; ok is false for anything else.
+func asText(raw json.RawMessage) (string, bool) {
+	if len(raw) == 0 {
+		return "", false
+	}
+	switch raw[0] {
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return "", false
+		}
+		return strings.TrimSpace(s), true
+	case '{', '[', 'n':
+		return "", false
+	}
+	return string(raw), true
+}
+
+// timeLayouts are the forms in which the sources write times, most frequent first. A fraction may have any number of digits.
+var timeLayouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999Z07:00",
+	"1/2/2006 3:04:05 PM",
+	"1/2/2006 3:04 PM",
+	"2006-01-02",
+}
+
+// parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero time, and ok: the source says it is unknown.
+func parseTime(s string) (at time.Time, ok bool) {
+	for _, layout := range timeLayouts {
+		if at, err := time.Parse(layout, s); err == nil {
+			return schemas.KnownTime(at.UTC()), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// wholeSeconds is how the ledger writes an observed date-time.
+func wholeSeconds(at time.Time) string { return at.UTC().Truncate(time.Second).Format(time.RFC3339) }
+
+func parseBool(s string) (value, ok bool) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "1":
+		return true, true
+	case "false", "no", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// asGUID returns the lower-case form of a directory or device id; ok is false for anything that is none, the zero id included.
+func asGUID(s string) (string, bool) {
+	s = strings.TrimSpace(s)
+	if len(s) != 36 {
+		return "", false
+	}
+	u, err := uuid.Parse(s)
+	if err != nil || u == uuid.Nil {
+		return "", false
+	}
+	return u.String(), true
+}
+
+// finding says what a field of a record tells about an attribute.
+type finding int
+
+const (
+	unreported finding = iota // absent, or a placeholder: never overwrites
+	emptied                   // present and empty, where that means there is none
+	reported
+)
+
+// normalise turns a source's JSON value into the attribute's own JSON value. unit multiplies sizes.
+func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawMessage, finding, error) {
+	s, ok := asText(raw)
+	if !ok {
+		if len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') && !isEmpty(raw) {
+			return nil, unreported, fmt.Errorf("is not a single value")
+		}
+		return nil, unreported, nil
+	}
+	if len(s) > maxText {
+		return nil, unreported, fmt.Errorf("is longer than %d bytes", maxText)
+	}
+	if s == "" && a.EmptyIsNone {
+		return nil, emptied, nil
+	}
+	if isNothing(s) || isPlaceholder(a, s) {
+		return nil, unreported, nil
+	}
+	switch a.Type {
+	case "bool":
+		v, ok := parseBool(s)
+		if !ok {
+			return schemas.JSON(s), reported, nil // misses its shape, and is sealed for that
+		}
+		return schemas.JSON(v), reported, nil
+	case "time":
+		at, ok := parseTime(s)
+		if !ok {
+			return nil, unreported, fmt.Errorf("is not a time that can be read")
+		}
+		if at.IsZero() {
+			return nil, unreported, nil
+		}
+		return schemas.JSON(wholeSeconds(at)), reported, nil
+	case "number", "bytes":
+		n, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsNaN(n) || math.Abs(n) > 1<<53 {
+			return nil, unreported, fmt.Errorf("is not a number that can be kept")
+		}
+		if n *= float64(unit); math.Abs(n) > 1<<60 {
+			return nil, unreported, fmt.Errorf("is not a size that can be kept")
+		}
+		return json.RawMessage(strconv.FormatFloat(n, 'f', -1, 64)), reported, nil
+	}
+	if a.Shape != nil && a.Shape.Kind == "enum" {
+		s = canonical(a, s)
+	}
+	if a.Shape != nil && a.Shape.Kind == "date" {
+		if at, ok := parseTime(s); ok && !at.IsZero() {
+			s = at.Format(time.DateOnly)
+		}
+	}
+	return schemas.JSON(s), reported, nil
+}
+
+// canonical returns an enumeration's own spelling: "Compliant", "1" and "compliant" are one value. What it does not know stays as it is.
+func canonical(a *schemas.Attribute, s string) string {
+	if c, ok := a.Shape.Canonical(s); ok {
+		return c
+	}
+	// "In grace period" for inGracePeriod.
+	if c, ok := a.Shape.Canonical(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(s)); ok {
+		return c
+	}
+	return s
+}
+
+func isPlaceholder(a *schemas.Attribute, s string) bool {
+	for _, p := range a.Placeholders {
+		if strings.EqualFold(p, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// compact returns the JSON value without white space.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw // callers give valid JSON
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,309 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/ledgertest"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// sourceTenant is the source tenant id of the fixtures.
+const sourceTenant = "7e2e6b8d-1111-4b1b-9b57-8d0a5d1f2a05"
+
+// world is a ledger in memory and a vault on SQLite, with one tenant.
+type world struct {
+	t      testing.TB
+	ledger *ledgertest.Memory
+	vault  *vault.Vault
+	clock  *vaulttest.Clock
+	tenant vault.Tenant
+	config Config
+}
+
+func newWorld(t testing.TB, anySource bool) *world {
+	t.Helper()
+	ctx := context.Background()
+	w := &world{t: t, ledger: ledgertest.NewMemory(), clock: vaulttest.NewClock()}
+	store, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.vault, err = vault.Create(ctx, vault.Config{Store: store, KEK: vaulttest.KEK(t), Clock: w.clock.Now}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.vault.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	n := vault.NewTenant{Name: "Contoso", AnySource: anySource}
+	if !anySource {
+		n.Sources = []string{sourceTenant}
+	}
+	if w.tenant, err = w.vault.AddTenant(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+	w.config = Config{Ledger: w.ledger, Vault: w.vault, Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return w
+}
+
+func (w *world) intake() *Intake {
+	w.t.Helper()
+	in, err := New(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return in
+}
+
+// importFiles imports files given as name and content, in the order of their names.
+func (w *world) importFiles(files map[string]string) Summary {
+	w.t.Helper()
+	s, err := w.tryImport(files)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) tryImport(files map[string]string) (Summary, error) {
+	w.t.Helper()
+	fsys := fstest.MapFS{}
+	for name, content := range files {
+		fsys[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
+	if err == nil && !s.Balanced() {
+		w.t.Errorf("the summary does not add up: %+v", s)
+	}
+	return s, err
+}
+
+// labels gives random ids names that are the same in every run.
+type labels struct {
+	mu    sync.Mutex
+	names map[string]string
+	count map[string]int
+}
+
+func newLabels() *labels { return &labels{names: map[string]string{}, count: map[string]int{}} }
+
+func (l *labels) of(kind, id string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.names[id] == "" {
+		l.count[kind]++
+		l.names[id] = fmt.Sprintf("%s%d", kind, l.count[kind])
+	}
+	return l.names[id]
+}
+
+// dump writes every event readably: opened, and with labels instead of random ids.
+func (w *world) dump(l *labels) string {
+	w.t.Helper()
+	var b strings.Builder
+	for _, r := range w.ledger.Events() {
+		d, err := schemas.Default().Decode(r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %s#%d at %s from %s\n", d.Type.Name, l.of(r.Stream.Kind(), string(r.Stream)), r.Revision, schemas.Time(d.Occurred), d.Source)
+		for _, s := range d.Subjects {
+			fmt.Fprintf(&b, "  %s %s\n", s.Role, w.ownerName(l, s.Alias))
+		}
+		for _, v := range d.Values {
+			fmt.Fprintf(&b, "  %s\n", w.valueText(l, d, v))
+		}
+	}
+	return b.String()
+}
+
+func (w *world) valueText(l *labels, d schemas.Draft, v schemas.Value) string {
+	name := v.Attr.ID
+	if e := v.Element(); e != "" {
+		if len(e) == 36 {
+			e = l.of("element", e)
+		}
+		name += "[" + e + "]"
+	}
+	if !v.Observed.IsZero() {
+		name += " (" + v.Observed.Format(time.RFC3339) + ")"
+	}
+	switch {
+	case v.Removed:
+		return "- " + name
+	case v.Token != "":
+		h, _, err := v.Token.Parse()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return fmt.Sprintf("%s = %s  sealed under %s", name, w.openToken(d, v), w.ownerName(l, h.Alias))
+	}
+	plain := string(v.Plain)
+	if v.Attr.ID == "action.target-device" {
+		plain = l.of("device", "device-"+strings.Trim(plain, `"`))
+	}
+	return name + " = " + plain
+}
+
+func (w *world) openToken(d schemas.Draft, v schemas.Value) (text string) {
+	w.t.Helper()
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
+		o, err := tx.Open([]vault.Sealed{{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}})
+		if err != nil {
+			return err
+		}
+		if text = string(o[0].Plain); o[0].Err != nil {
+			text = "<" + o[0].Err.Error() + ">"
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return text
+}
+
+func (w *world) ownerName(l *labels, alias uuid.UUID) (name string) {
+	w.t.Helper()
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
+		o, err := tx.AliasOwner(alias)
+		if err != nil {
+			name = "<" + err.Error() + ">"
+			return nil
+		}
+		switch o.Kind {
+		case schemas.OwnerPerson:
+			name = l.of("person", o.ID.String())
+		case schemas.OwnerDevice:
+			name = "key of " + l.of("device", "device-"+o.ID.String())
+		default:
+			name = "tenant"
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return name
+}
+
+// canonical is what the ledger says in the end, without random ids: per device what is known and since when, and the actions and refusals, with
+// persons and devices by their native names. Two ledgers that say the same have the same canonical text.
+func (w *world) canonical() string {
+	w.t.Helper()
+	in := w.intake()
+	var streams []schemas.Stream
+	for _, r := range w.ledger.Events() {
+		if !slices.Contains(streams, r.Stream) {
+			streams = append(streams, r.Stream)
+		}
+	}
+	var out []string
+	for _, s := range streams {
+		switch s.Kind() {
+		case "device":
+			out = append(out, w.canonicalDevice(in, s))
+		default:
+			var b strings.Builder
+			for _, r := range w.ledger.Events() {
+				if r.Stream == s {
+					b.WriteString(w.canonicalEvent(r))
+				}
+			}
+			out = append(out, b.String())
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
+func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
+	st, err := in.fold(context.Background(), w.tenant.ID, s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var lines []string
+	for a, h := range st.values {
+		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s", a.ID, h.plain, h.none, schemas.Time(h.observed)))
+	}
+	for a, l := range st.lists {
+		for _, v := range l.elements {
+			lines = append(lines, fmt.Sprintf("  %s[] = %s at %s", a.ID, v, schemas.Time(l.observed)))
+		}
+	}
+	lines = append(lines, "  user "+w.personName(st.user))
+	slices.Sort(lines)
+	return "device\n" + strings.Join(lines, "\n")
+}
+
+func (w *world) personName(p uuid.UUID) (name string) {
+	w.t.Helper()
+	if p == uuid.Nil {
+		return "nobody"
+	}
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
+		values, err := tx.Identity(p)
+		for _, v := range values {
+			name += v.Kind + " " + v.Value + " "
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return name
+}
+
+func (w *world) canonicalEvent(r schemas.Recorded) string {
+	d, err := schemas.Default().Decode(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s at %s\n", d.Type.Name, schemas.Time(d.Occurred))
+	for _, s := range d.Subjects {
+		var owner schemas.Owner
+		err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) (err error) { owner, err = tx.AliasOwner(s.Alias); return err })
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "  %s %s\n", s.Role, w.personName(owner.ID))
+	}
+	for _, v := range d.Values {
+		text := string(v.Plain)
+		if v.Token != "" {
+			text = w.openToken(d, v)
+		}
+		if v.Attr.ID == "action.target-device" {
+			text = "a device"
+		}
+		fmt.Fprintf(&b, "  %s[%s] = %s\n", v.Attr.ID, v.Element(), text)
+	}
+	return b.String()
+}
+
+func asJSON(t testing.TB, v any) string {
+	t.Helper()
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
