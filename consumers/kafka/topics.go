@@ -68,6 +68,12 @@ func (c *Client) Ensure(ctx context.Context, topics ...string) error {
 			if t.err != nil {
 				return fmt.Errorf("topic %s: %w", t.name, t.err)
 			}
+			// A new partition's leader is announced a moment before it serves.
+			if slices.ContainsFunc(missing, func(m kafkago.TopicConfig) bool { return m.Topic == t.name }) {
+				if _, _, err := c.offsets(ctx, t.name, t.partitions); err != nil {
+					return fmt.Errorf("topic %s: %w", t.name, err)
+				}
+			}
 		}
 		c.forget()
 		return nil

@@ -1,0 +1,530 @@
+// Package kafkatest is the conformance suite of package consumers/kafka against any broker: kfake in every test run,
+// Apache Kafka in `make acceptance` (see apache-kafka.sh). It checks what the relay and the consumers rely on, with a second,
+// independent client as witness.
+//
+// It owns the ledger's topics of the broker it is pointed at, and deletes them.
+package kafkatest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/consumers/consumerstest"
+	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Wipe deletes every topic whose name begins with "ledger." and returns when they are gone.
+func Wipe(tb testing.TB, brokers []string) {
+	tb.Helper()
+	cl := witness(tb, brokers)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		topics := topicsOf(ctx, tb, cl)
+		req := kmsg.NewPtrDeleteTopicsRequest()
+		req.TimeoutMillis = 10_000
+		for name := range topics {
+			if strings.HasPrefix(name, "ledger.") {
+				t := kmsg.NewDeleteTopicsRequestTopic()
+				t.Topic = kmsg.StringPtr(name)
+				req.Topics = append(req.Topics, t)
+				req.TopicNames = append(req.TopicNames, name)
+			}
+		}
+		if len(req.TopicNames) == 0 {
+			return
+		}
+		if _, err := req.RequestWith(ctx, cl); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func witness(tb testing.TB, brokers []string, opts ...kgo.Opt) *kgo.Client {
+	tb.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...)}, opts...)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(cl.Close)
+	return cl
+}
+
+func topicsOf(ctx context.Context, tb testing.TB, cl *kgo.Client) map[string]kmsg.MetadataResponseTopic {
+	tb.Helper()
+	req := kmsg.NewPtrMetadataRequest()
+	res, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out := map[string]kmsg.MetadataResponseTopic{}
+	for _, t := range res.Topics {
+		out[*t.Topic] = t
+	}
+	return out
+}
+
+// suite is what each test gets: a client, a witness and a deadline.
+type suite struct {
+	ctx     context.Context
+	client  *kafka.Client
+	witness *kgo.Client
+	brokers []string
+	gen     *consumerstest.Generator
+	ledger  uuid.UUID
+}
+
+// Run checks the client against the brokers. Every ledger topic there is deleted first.
+func Run(t *testing.T, brokers []string) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *suite)
+	}{
+		{"Topics", testTopics}, {"PublishAndRead", testPublishAndRead}, {"Offsets", testOffsets}, {"Chunks", testChunks},
+		{"Position", testPosition}, {"DeadLetter", testDeadLetter}, {"RecreatedTopic", testRecreated},
+		{"GroupFollowsNewTopics", testGroup}, {"PartitionerIsJavas", testPartitioner},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			Wipe(t, brokers)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			t.Cleanup(cancel)
+			client, err := kafka.New(kafka.Config{Brokers: brokers, Partitions: 3, TopicRefresh: 100 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = client.Close() })
+			c.test(t, &suite{ctx: ctx, client: client, witness: witness(t, brokers), brokers: brokers,
+				gen: consumerstest.NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
+		})
+	}
+}
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(tb testing.TB) T {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return v
+	}
+}
+
+// refusals returns n events of topic ledger.refusal, numbered from first.
+func (s *suite) refusals(first uint64, n int) []schemas.Recorded {
+	var out []schemas.Recorded
+	for len(out) < n {
+		for _, e := range s.gen.Events(n) {
+			if e.Stream.Kind() == "refusal" && len(out) < n {
+				out = append(out, e)
+			}
+		}
+	}
+	return consumerstest.Numbered(first, out)
+}
+
+func testTopics(t *testing.T, s *suite) {
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatalf("again: %v", err)
+	}
+	if err := s.client.Ensure(s.ctx, "ledger.novelty"); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"other", "ledger.", "ledger.a.b", "ledger.UP"} {
+		if err := s.client.Ensure(s.ctx, bad); err == nil {
+			t.Errorf("created %q", bad)
+		}
+	}
+	seen := topicsOf(s.ctx, t, s.witness)
+	want := []string{"ledger.novelty"}
+	for _, k := range consumers.Kinds {
+		want = append(want, "ledger."+k)
+	}
+	slices.Sort(want)
+	if got := must(s.client.Topics(s.ctx))(t); !slices.Equal(got, want) {
+		t.Errorf("topics %v, want %v", got, want)
+	}
+	list := must(s.client.Partitions().List(s.ctx))(t)
+	if len(list) != 3*len(want) {
+		t.Errorf("%d partitions listed, want %d", len(list), 3*len(want))
+	}
+	for _, p := range list {
+		if p.TopicID != uuid.UUID(seen[p.Topic].TopicID) || p.TopicID == uuid.Nil {
+			t.Errorf("%s has id %s, the broker says %x", p.Topic, p.TopicID, seen[p.Topic].TopicID)
+		}
+	}
+	for name, config := range map[string]map[string]string{
+		"ledger.device":           {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "4194304", "unclean.leader.election.enable": "false", "message.timestamp.type": "CreateTime"},
+		"ledger.novelty":          {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "4194304"},
+		consumers.PositionTopic:   {"cleanup.policy": "compact"},
+		consumers.DeadLetterTopic: {"cleanup.policy": "delete", "retention.ms": "-1"},
+		consumers.CheckpointTopic: {"cleanup.policy": "delete", "retention.ms": "-1"},
+	} {
+		parts := 3
+		if !consumers.EventTopic(name) {
+			parts = 1
+		}
+		if n := len(seen[name].Partitions); n != parts {
+			t.Errorf("%s has %d partitions, want %d", name, n, parts)
+		}
+		req := kmsg.NewPtrDescribeConfigsRequest()
+		r := kmsg.NewDescribeConfigsRequestResource()
+		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
+		req.Resources = append(req.Resources, r)
+		res := must(req.RequestWith(s.ctx, s.witness))(t)
+		got := map[string]string{}
+		for _, c := range res.Resources[0].Configs {
+			if c.Value != nil {
+				got[c.Name] = *c.Value
+			}
+		}
+		for k, v := range config {
+			if got[k] != v {
+				t.Errorf("%s: %s is %q, want %q", name, k, got[k], v)
+			}
+		}
+	}
+}
+
+func testPublishAndRead(t *testing.T, s *suite) {
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	events := s.refusals(100, 300)
+	before := time.Now().Add(-time.Minute)
+	acked, base, next, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", 1, events)
+	if err != nil || acked != 300 || base != 0 || next != 300 {
+		t.Fatalf("published %d at %d to %d: %v", acked, base, next, err)
+	}
+	if _, _, _, err := s.client.Publish(s.ctx, s.ledger, "ledger.device", 1, events[:1]); err == nil {
+		t.Error("published to another kind's topic")
+	}
+	var got []schemas.Recorded
+	for at := int64(0); at < next; {
+		ms := must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
+		for _, m := range ms {
+			if m.Offset != at || m.Time.Before(before) || m.Time.After(time.Now().Add(time.Minute)) {
+				t.Fatalf("offset %d at %d, produced at %s", m.Offset, at, m.Time)
+			}
+			d := must(consumers.Decode(m))(t)
+			got = append(got, d.Recorded)
+			at++
+		}
+	}
+	for i := range events {
+		a, _ := events[i].Leaf()
+		b, _ := got[i].Leaf()
+		if a != b || got[i].Seq != events[i].Seq || got[i].Position != events[i].Position {
+			t.Fatalf("event %d came back as another", i)
+		}
+	}
+	es, offsets, err := s.client.ReadEvents(s.ctx, "ledger.refusal", 1, 290, 295)
+	if err != nil || len(es) != 5 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
+		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
+	}
+	// At the end of the partition a read returns nothing, soon.
+	if ms := must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
+		t.Errorf("%d messages after the end", len(ms))
+	}
+	// The witness sees the CloudEvents headers as they are.
+	w := witness(t, s.brokers, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"ledger.refusal": {1: kgo.NewOffset().At(7)}}))
+	f := w.PollRecords(s.ctx, 1)
+	if err := f.Err(); err != nil {
+		t.Fatal(err)
+	}
+	rec := f.Records()[0]
+	header := map[string]string{}
+	for _, h := range rec.Headers {
+		header[h.Key] = string(h.Value)
+	}
+	if header["ce_id"] != events[7].ID.String() || header["ce_ledgerseq"] != "107" || string(rec.Value) != string(events[7].Data) {
+		t.Errorf("the witness read %v", header)
+	}
+}
+
+func testOffsets(t *testing.T, s *suite) {
+	if err := s.client.Ensure(s.ctx, "ledger.refusal"); err != nil {
+		t.Fatal(err)
+	}
+	parts := s.client.Partitions()
+	if _, _, _, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", 0, s.refusals(0, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if ends := must(parts.Ends(s.ctx, "ledger.refusal"))(t); !slices.Equal(ends, []int64{10, 0, 0}) {
+		t.Errorf("ends %v", ends)
+	}
+	if m := must(parts.FetchOne(s.ctx, "ledger.refusal", 0, 9))(t); m.Offset != 9 {
+		t.Errorf("fetched offset %d", m.Offset)
+	}
+	for _, at := range []int64{10, 11} {
+		if m, err := parts.FetchOne(s.ctx, "ledger.refusal", 0, at); !errors.Is(err, kafka.ErrOffset) {
+			t.Errorf("offset %d: %v %v", at, m.Offset, err)
+		}
+	}
+	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 11); !errors.Is(err, kafka.ErrOffset) {
+		t.Errorf("a read beyond the end: %v", err)
+	}
+	if _, err := parts.Ends(s.ctx, "ledger.absent"); !errors.Is(err, kafka.ErrNoTopic) {
+		t.Errorf("ends of no topic: %v", err)
+	}
+	id, _, ends, err := s.client.Describe(s.ctx, "ledger.absent")
+	if id != uuid.Nil || len(ends) != 0 || err != nil {
+		t.Errorf("an absent topic: %s %v %v", id, ends, err)
+	}
+	// Removed records are an error, not a jump.
+	del := kmsg.NewPtrDeleteRecordsRequest()
+	del.TimeoutMillis = 10_000
+	dt, dp := kmsg.NewDeleteRecordsRequestTopic(), kmsg.NewDeleteRecordsRequestTopicPartition()
+	dp.Partition, dp.Offset = 0, 4
+	dt.Topic, dt.Partitions = "ledger.refusal", append(dt.Partitions, dp)
+	del.Topics = append(del.Topics, dt)
+	if res, err := del.RequestWith(s.ctx, s.witness); err != nil || kerr.ErrorForCode(res.Topics[0].Partitions[0].ErrorCode) != nil {
+		t.Fatal(err, res)
+	}
+	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 3); !errors.Is(err, kafka.ErrOffset) {
+		t.Errorf("a read of removed records: %v", err)
+	}
+	if _, first, _, err := s.client.Describe(s.ctx, "ledger.refusal"); err != nil || first[0] != 4 {
+		t.Errorf("first offsets %v: %v", first, err)
+	}
+}
+
+func testChunks(t *testing.T, s *suite) {
+	if err := s.client.Ensure(s.ctx, "ledger.refusal"); err != nil {
+		t.Fatal(err)
+	}
+	// 12 MiB in one call, in requests a broker takes.
+	events := s.refusals(0, 60)
+	for i := range events {
+		pad := strings.Repeat("x", 200<<10)
+		events[i].Data = []byte(fmt.Sprintf(`{"rule":"personal-apps","pad":%q}`, pad))
+	}
+	acked, base, next, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", 2, events)
+	if err != nil || acked != 60 || base != 0 || next != 60 {
+		t.Fatalf("%d at %d to %d: %v", acked, base, next, err)
+	}
+	var got int
+	for at := int64(0); at < next; {
+		for _, m := range must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
+			if d := must(consumers.Decode(m))(t); d.Seq != uint64(got) {
+				t.Fatalf("sequence %d at %d", d.Seq, got)
+			}
+			got++
+			at = m.Offset + 1
+		}
+	}
+}
+
+func testPosition(t *testing.T, s *suite) {
+	if _, ok, err := s.client.LastPosition(s.ctx); ok || err != nil {
+		t.Fatalf("without the topic: %v %v", ok, err)
+	}
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := s.client.LastPosition(s.ctx); ok || err != nil {
+		t.Fatalf("an empty topic: %v %v", ok, err)
+	}
+	id := uuid.New()
+	for i := range 20 {
+		a := schemas.Anchor{LedgerID: s.ledger, Seq: uint64(i), EventID: uuid.New(), Leaf: [32]byte{byte(i)}}
+		if err := s.client.SavePosition(s.ctx, a, map[string]uuid.UUID{"ledger.device": id}, map[string][]int64{"ledger.device": {int64(i), 0}}); err != nil {
+			t.Fatal(err)
+		}
+		p, ok, err := s.client.Partitions().LastPosition(s.ctx)
+		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id || p.Topics["ledger.device"].Ends[0] != int64(i) {
+			t.Fatalf("%+v %v %v, want %+v", p, ok, err, a)
+		}
+	}
+	// Another key after it does not hide it.
+	for range 12 {
+		if err := s.witness.ProduceSync(s.ctx, &kgo.Record{Topic: consumers.PositionTopic, Key: []byte("other"), Value: []byte("{}")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p, ok, err := s.client.LastPosition(s.ctx); err != nil || !ok || p.Through.Seq != 19 {
+		t.Fatalf("%+v %v %v", p, ok, err)
+	}
+}
+
+func testDeadLetter(t *testing.T, s *suite) {
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	m := consumers.Message{Topic: "hub", Partition: 3, Offset: 77, Key: []byte("k"), Value: []byte("v"), Headers: []consumers.Header{{Key: "a", Value: []byte("b")}}}
+	if err := s.client.Park(s.ctx, m, errors.New("no good")); err != nil {
+		t.Fatal(err)
+	}
+	got := must(s.client.Partitions().FetchOne(s.ctx, consumers.DeadLetterTopic, 0, 0))(t)
+	h := map[string]string{}
+	for _, x := range got.Headers {
+		h[x.Key] = string(x.Value)
+	}
+	if string(got.Key) != "k" || string(got.Value) != "v" || h["a"] != "b" || h["deadletter_topic"] != "hub" || h["deadletter_partition"] != "3" || h["deadletter_offset"] != "77" || h["deadletter_error"] != "no good" {
+		t.Errorf("parked as %v", h)
+	}
+}
+
+func testRecreated(t *testing.T, s *suite) {
+	const topic = "ledger.refusal"
+	if err := s.client.Ensure(s.ctx, topic); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, 0, s.refusals(0, 5)); err != nil {
+		t.Fatal(err)
+	}
+	id, _, _, err := s.client.Describe(s.ctx, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.Drop(s.ctx, topic); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.Drop(s.ctx, topic); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	if err := s.client.Drop(s.ctx, consumers.PositionTopic); err == nil {
+		t.Error("dropped the position")
+	}
+	if _, _, ends, err := s.client.Describe(s.ctx, topic); err != nil || len(ends) != 0 {
+		t.Fatalf("after the deletion: %v %v", ends, err)
+	}
+	if err := s.client.Ensure(s.ctx, topic); err != nil {
+		t.Fatal(err)
+	}
+	now, _, ends, err := s.client.Describe(s.ctx, topic)
+	if err != nil || now == id || now == uuid.Nil || !slices.Equal(ends, []int64{0, 0, 0}) {
+		t.Fatalf("recreated as %s (was %s) with %v: %v", now, id, ends, err)
+	}
+	// The driver's cached metadata must not be in the way for long: the relay repeats, so does this.
+	events := s.refusals(5, 5)
+	for {
+		acked, base, _, err := s.client.Publish(s.ctx, s.ledger, topic, 0, events)
+		if err == nil {
+			if acked != 5 || base != 0 {
+				t.Errorf("%d at %d in a new topic", acked, base)
+			}
+			return
+		}
+		if s.ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func testGroup(t *testing.T, s *suite) {
+	if err := s.client.Ensure(s.ctx, "ledger.refusal", consumers.DeadLetterTopic); err != nil {
+		t.Fatal(err)
+	}
+	group := "test-" + uuid.NewString()
+	publish := func(topic string, partition int, events []schemas.Recorded) {
+		t.Helper()
+		for {
+			_, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, partition, events)
+			if err == nil {
+				return
+			}
+			if s.ctx.Err() != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish("ledger.refusal", 0, s.refusals(0, 20))
+	publish("ledger.refusal", 2, s.refusals(20, 20))
+
+	var mu sync.Mutex
+	seen := map[uint64]int{}
+	consume := func(want int, after func(n int)) {
+		t.Helper()
+		g := must(s.client.Group(kafka.GroupConfig{Group: group}))(t)
+		ctx, cancel := context.WithCancel(s.ctx)
+		defer cancel()
+		err := consumers.Run(ctx, consumers.Config{Source: g, DeadLetter: s.client, Ledger: s.ledger,
+			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Handler: func(_ context.Context, es []schemas.Recorded) error {
+				mu.Lock()
+				for _, e := range es {
+					seen[e.Seq]++
+				}
+				n := len(seen)
+				mu.Unlock()
+				after(n)
+				if n >= want {
+					cancel()
+				}
+				return nil
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s.ctx.Err() != nil {
+			t.Fatalf("%d of %d events came", len(seen), want)
+		}
+	}
+	var once sync.Once
+	consume(50, func(n int) {
+		if n >= 40 {
+			// A topic that appears while the group is reading.
+			once.Do(func() {
+				if err := s.client.Ensure(s.ctx, "ledger.tenant"); err != nil {
+					t.Error(err)
+				}
+				var es []schemas.Recorded
+				for len(es) < 10 {
+					for _, e := range s.gen.Events(20) {
+						if e.Stream.Kind() == "tenant" && len(es) < 10 {
+							es = append(es, e)
+						}
+					}
+				}
+				publish("ledger.tenant", 1, consumerstest.Numbered(40, es))
+			})
+		}
+	})
+	// What was committed does not come again to the next member.
+	publish("ledger.refusal", 0, s.refusals(50, 5))
+	consume(55, func(int) {})
+	for seq, n := range seen {
+		if n != 1 {
+			t.Errorf("sequence %d came %d times", seq, n)
+		}
+	}
+}
+
+// The witness partitions by its own port of Java's default partitioner.
+func testPartitioner(t *testing.T, s *suite) {
+	if err := s.client.Ensure(s.ctx, "ledger.refusal"); err != nil {
+		t.Fatal(err)
+	}
+	w := witness(t, s.brokers, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	for _, e := range s.refusals(0, 40) {
+		_, key, err := consumers.Route(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := must(w.ProduceSync(s.ctx, &kgo.Record{Topic: "ledger.refusal", Key: []byte(key), Value: []byte("{}")}).First())(t)
+		if got := s.client.Partition(key, 3); got != int(rec.Partition) {
+			t.Errorf("key %s: partition %d, Java's is %d", key, got, rec.Partition)
+		}
+	}
+}
