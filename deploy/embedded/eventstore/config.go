@@ -38,7 +38,10 @@ type Config struct {
 	// Now is the clock; nil is time.Now. Events' times never go back even where it does.
 	Now func() time.Time
 
-	fs vfs.FS // tests put the store on a file system that fails or crashes
+	fs       vfs.FS // tests put the store on a file system that fails or crashes
+	memTable uint64 // tests make it small, so that logs rotate and tables are compacted
+
+	minPing time.Duration // tests ping without waiting
 }
 
 // Validate returns every error of the configuration, joined.
@@ -90,6 +93,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.minPing == 0 {
+		c.minPing = keepaliveMinTime
 	}
 	if c.fs == nil {
 		c.fs = vfs.Default

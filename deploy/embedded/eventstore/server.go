@@ -81,7 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.InitialConnWindowSize(4<<20),
 		grpc.WriteBufferSize(128<<10),
 		grpc.WaitForHandlers(true),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinTime, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),
 		grpc.UnknownServiceHandler(unknownService),
 	)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
@@ -92,7 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func createOrOpen(cfg Config) (*store, error) {
-	o := storeOptions{fs: cfg.fs, logger: cfg.Logger, now: cfg.Now, cacheBytes: cfg.CacheBytes, uncompressed: cfg.Uncompressed}
+	o := storeOptions{fs: cfg.fs, logger: cfg.Logger, now: cfg.Now, cacheBytes: cfg.CacheBytes, uncompressed: cfg.Uncompressed, memTable: cfg.memTable}
 	exists, err := storeExists(cfg.Dir, cfg.fs)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -43,6 +44,7 @@ type storeOptions struct {
 	now          func() time.Time
 	cacheBytes   int64
 	uncompressed bool
+	memTable     uint64 // bytes; 0 is the default
 }
 
 // store is the storage below the protocol: one writer goroutine, any number of readers.
@@ -155,7 +157,7 @@ func pebbleOptions(o storeOptions, onBackgroundError func(error)) *pebble.Option
 		FS:                          o.fs,
 		FormatMajorVersion:          pebble.FormatNewest, // WAL sync chunks: a torn tail and corruption can be told apart
 		CacheSize:                   o.cacheBytes,
-		MemTableSize:                32 << 20,
+		MemTableSize:                cmp.Or(o.memTable, 32<<20),
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
