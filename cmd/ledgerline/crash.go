@@ -1,0 +1,38 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// crashHook returns the hook that crash tests use to kill this process at a named point: LEDGERLINE_CRASH_AT is
+// "point" or "point#n", for the n-th time it is passed. Without it, the hook does nothing.
+func crashHook(log *slog.Logger) func(string) error {
+	at, ok := os.LookupEnv("LEDGERLINE_CRASH_AT")
+	if !ok {
+		return func(string) error { return nil }
+	}
+	point, number, _ := strings.Cut(at, "#")
+	left, err := strconv.Atoi(number)
+	if err != nil {
+		left = 1
+	}
+	var mu sync.Mutex
+	return func(p string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if p != point {
+			return nil
+		}
+		if left--; left > 0 {
+			return nil
+		}
+		log.Warn("killed by LEDGERLINE_CRASH_AT", "point", p)
+		return unix.Kill(os.Getpid(), unix.SIGKILL)
+	}
+}

@@ -1,0 +1,93 @@
+// Command ledgerline is the whole of Ledgerline in one binary: `up` runs a ledger with its three servers on one
+// machine, and the other commands feed it, follow it, report from it and answer data subjects.
+//
+// It is the only place where adapters are wired to the rooms that use them, and where people are spoken to.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as the help of every command promises them.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // the command could not do what was asked
+	exitUsage   = 2 // the command line or the configuration is wrong
+	exitPartial = 3 // done, but some records failed or were refused for an error; the output names them
+)
+
+// exitError carries an exit code other than exitFailed.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == engineCommand {
+		os.Exit(runEngine())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(os.Stderr, "ledgerline: "+err.Error())
+	var coded *exitError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	a := &app{}
+	root := &cobra.Command{
+		Use:   "ledgerline",
+		Short: "An event-sourced audit and compliance ledger for device management",
+		Long: `Ledgerline keeps every admin action and every change of a device's inventory as an immutable
+event, projects the events into views, and answers two kinds of people: the compliance officer
+who asks who changed what, when, and can you prove it; and the person who asks what you hold
+about them, and to be forgotten.
+
+Start one on this machine, feed it and ask it something:
+
+  ledgerline up                                  # in one terminal: servers, relay, views
+  ledgerline tenant add "Contoso" --source-tenant any
+  ledgerline import --tenant Contoso ./exports
+  ledgerline report admin-actions --tenant Contoso --purpose "monthly review"
+  ledgerline dsar open --tenant Contoso --subject -      # reads the name from standard input
+
+Exit codes: 0 done; 1 failed; 2 wrong command line or configuration; 3 done, but some records
+failed and are named in the output.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.load(cmd)
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	a.flags(root)
+	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newFleet())
+	return root
+}

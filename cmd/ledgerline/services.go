@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/eventstore"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+)
+
+// addresses are where the three servers are, configured or read from the running `up`.
+type addresses struct{ eventStore, kafka, clickHouse, status string }
+
+func (a *app) addresses() (addresses, error) {
+	out := addresses{eventStore: a.cfg.EventStore.Address, kafka: a.cfg.Kafka.Brokers, clickHouse: a.cfg.ClickHouse.Address}
+	if out.eventStore != "" && out.kafka != "" && out.clickHouse != "" {
+		return out, nil
+	}
+	r, err := readRunning(a.cfg.Data)
+	if errors.Is(err, errNotUp) {
+		return out, fmt.Errorf("%w (%s): start it with `ledgerline up`, name its directory with --data, or configure eventstore.address, kafka.brokers and clickhouse.address", err, a.cfg.Data)
+	}
+	if err != nil {
+		return out, err
+	}
+	fill := func(to *string, from string) {
+		if *to == "" {
+			*to = from
+		}
+	}
+	fill(&out.eventStore, r.EventStore)
+	fill(&out.kafka, r.Kafka)
+	fill(&out.clickHouse, r.ClickHouse)
+	out.status = r.Status
+	return out, nil
+}
+
+// services are what a command opened; close gives everything back in reverse order.
+type services struct {
+	addr    addresses
+	closers []func() error
+}
+
+func (s *services) onClose(f func() error) { s.closers = append(s.closers, f) }
+
+func (s *services) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func (a *app) connect() (*services, error) {
+	addr, err := a.addresses()
+	if err != nil {
+		return nil, err
+	}
+	return &services{addr: addr}, nil
+}
+
+// openLedger opens the ledger without a sequence index: only `up` follows.
+func (a *app) openLedger(ctx context.Context, s *services, index string) (*ledger.Ledger, error) {
+	cfg, err := a.ledgerConfig(s, index)
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(l.Close)
+	return l, nil
+}
+
+func (a *app) ledgerConfig(s *services, index string) (ledger.Config, error) {
+	store, err := eventstore.Open(eventstore.Config{Address: s.addr.eventStore, Logger: a.log})
+	if err != nil {
+		return ledger.Config{}, err
+	}
+	s.onClose(store.Close)
+	return ledger.Config{Store: store, IndexPath: index, Logger: a.log, Clock: time.Now}, nil
+}
+
+// openVault opens the vault, and with create makes one, with its key, where there is none.
+func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.Vault, error) {
+	path := filepath.Join(a.cfg.Data, vaultFile)
+	_, err := os.Stat(path)
+	fresh := errors.Is(err, os.ErrNotExist)
+	if fresh && !create {
+		return nil, fmt.Errorf("there is no vault in %s: `ledgerline up` makes one", a.cfg.Data)
+	}
+	var kek *vault.FileKEK
+	var store *sqlite.Store
+	if fresh {
+		if _, err := os.Stat(a.cfg.KeyFile); errors.Is(err, os.ErrNotExist) {
+			if err := os.MkdirAll(filepath.Dir(a.cfg.KeyFile), 0o700); err != nil {
+				return nil, err
+			}
+			if kek, err = vault.CreateFileKEK(a.cfg.KeyFile, path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if kek == nil {
+		if kek, err = vault.OpenFileKEK(a.cfg.KeyFile); err != nil {
+			return nil, err
+		}
+	}
+	if fresh {
+		store, err = sqlite.Create(ctx, path)
+	} else {
+		store, err = sqlite.Open(ctx, path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg := vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log}
+	v, err := vault.Open(ctx, cfg)
+	if errors.Is(err, vault.ErrUninitialised) && create { // new, or a crash came between making the file and the vault
+		v, err = vault.Create(ctx, cfg)
+	}
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	s.onClose(v.Close)
+	return v, nil
+}
+
+func (a *app) openKafka(s *services) (*kafka.Client, error) {
+	c, err := kafka.New(kafka.Config{Brokers: strings.Split(s.addr.kafka, ",")})
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(c.Close)
+	return c, nil
+}
+
+func (a *app) viewsConfig(s *services) clickhouse.Config {
+	return clickhouse.Config{Addrs: strings.Split(s.addr.clickHouse, ","), Database: a.cfg.ClickHouse.Database,
+		Username: a.cfg.ClickHouse.User, Password: a.cfg.ClickHouse.Password}
+}
+
+func (a *app) openViews(ctx context.Context, s *services) (*clickhouse.DB, error) {
+	db, err := clickhouse.Open(ctx, a.viewsConfig(s))
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(db.Close)
+	return db, nil
+}
+
+func (a *app) newCustody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, error) {
+	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: a.log, Clock: time.Now})
+}
+
+// principal is who acts: on one machine, the operating system's user, who may do everything.
+func (a *app) principal() (access.Principal, error) {
+	login := a.cfg.Operator
+	if login == "" {
+		u, err := user.Current()
+		if err != nil {
+			return access.Principal{}, fmt.Errorf("who acts: %w (set operator)", err)
+		}
+		host, err := os.Hostname()
+		if err != nil {
+			return access.Principal{}, fmt.Errorf("who acts: %w (set operator)", err)
+		}
+		login = u.Username + "@" + host
+	}
+	return access.Principal{Login: login, Roles: []access.Role{access.Operator, access.Officer}, All: true}, nil
+}
+
+// findTenant returns the tenant of that name; the error lists what there is.
+func findTenant(ctx context.Context, v *vault.Vault, name string) (vault.Tenant, error) {
+	all, err := v.Tenants(ctx)
+	if err != nil {
+		return vault.Tenant{}, err
+	}
+	if name == "" && len(all) == 1 {
+		return all[0], nil
+	}
+	var names []string
+	for _, t := range all {
+		if strings.EqualFold(t.Name, name) {
+			return t, nil
+		}
+		names = append(names, fmt.Sprintf("%q", t.Name))
+	}
+	switch {
+	case len(all) == 0:
+		return vault.Tenant{}, usage("there is no tenant yet: add one with `ledgerline tenant add NAME --source-tenant ID|any`")
+	case name == "":
+		return vault.Tenant{}, usage("--tenant is required: one of %s", strings.Join(names, ", "))
+	}
+	return vault.Tenant{}, usage("there is no tenant %q: --tenant is one of %s", name, strings.Join(names, ", "))
+}
+
+func parseRequestID(s string) (uuid.UUID, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, usage("request %q is not a uuid, as `ledgerline dsar open` printed it", s)
+	}
+	return id, nil
+}

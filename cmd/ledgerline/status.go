@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/projections"
+)
+
+// statusDoc says where each part of a running ledger stands. Sequences count from 0; Events are numbers of events.
+type statusDoc struct {
+	Ledger  string             `json:"ledger"`
+	Since   time.Time          `json:"since"`
+	Relay   relayStatus        `json:"relay"`
+	Views   projections.Status `json:"views"`
+	Servers map[string]string  `json:"servers"`
+}
+
+type relayStatus struct {
+	State   string  `json:"state"`
+	Events  uint64  `json:"events"` // published and noted
+	Lag     uint64  `json:"lag"`    // in the ledger and not yet noted
+	Rate    float64 `json:"rate"`   // events a second over the last ten seconds
+	Problem string  `json:"problem,omitempty"`
+}
+
+func (n *node) report() statusDoc {
+	r := n.relay.Status()
+	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(),
+		Relay:   relayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
+		Servers: map[string]string{"eventstore": n.services.addr.eventStore, "kafka": n.services.addr.kafka, "clickhouse": n.services.addr.clickHouse}}
+	if r.Any {
+		doc.Relay.Events = r.Through.Seq + 1
+	}
+	if r.Err != nil {
+		doc.Relay.Problem = r.Err.Error()
+	}
+	return doc
+}
+
+func (s statusDoc) text(w io.Writer) {
+	problem := func(p string) string {
+		if p == "" {
+			return ""
+		}
+		return "  PROBLEM: " + p
+	}
+	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
+	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s%s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate, problem(s.Relay.Problem))
+	fmt.Fprintf(w, "views    %s events applied, %s behind the topics, %.0f/s%s\n", count(s.Views.Applied), count(s.Views.Lag), s.Views.Rate, problem(s.Views.LastError))
+	if s.Relay.Events > 0 {
+		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
+	}
+}
+
+func newStatus(a *app) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say where each part stands: sequence, relay, views, lag",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := readRunning(a.cfg.Data)
+			if err != nil {
+				return fmt.Errorf("%w (%s): start it with `ledgerline up` or name its directory with --data", err, a.cfg.Data)
+			}
+			doc, err := fetchStatus(cmd.Context(), r.Status)
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, doc.text)
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+func fetchStatus(ctx context.Context, addr string) (doc statusDoc, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/status", nil)
+	if err != nil {
+		return doc, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return doc, fmt.Errorf("ask the running ledger: %w", err)
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	if res.StatusCode != http.StatusOK {
+		return doc, fmt.Errorf("ask the running ledger: %s", res.Status)
+	}
+	return doc, json.NewDecoder(res.Body).Decode(&doc)
+}
+
+func outputFlag(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
+}
+
+// writeOutput writes doc as indented JSON, or as text.
+func writeOutput(w io.Writer, output string, doc any, text func(io.Writer)) error {
+	switch output {
+	case "text":
+		text(w)
+		return nil
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(doc)
+	}
+	return usage("--output %q is not text or json", output)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+)
+
+func newTenant(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tenant",
+		Short: "Declare and list tenants",
+	}
+	cmd.AddCommand(newTenantAdd(a), newTenantList(a))
+	return cmd
+}
+
+func newTenantAdd(a *app) *cobra.Command {
+	var sources []string
+	var zone, lang string
+	cmd := &cobra.Command{
+		Use:   "add NAME --source-tenant ID…|any",
+		Short: "Declare a tenant, and which source tenants' records are its own",
+		Long: `add declares a tenant. Its records are those that name one of the source tenants; a record that
+names another one fails and is not stored. With "any", records of every source tenant are taken, which is
+right for a trial and wrong for a ledger that serves several customers.`,
+		Example: `  ledgerline tenant add Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --language nl
+  ledgerline tenant add Trial --source-tenant any`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if len(sources) == 0 {
+				return usage("--source-tenant is required: the source's tenant id, or any")
+			}
+			n := vault.NewTenant{Name: args[0], TimeZone: zone, Language: lang}
+			for _, s := range sources {
+				if s == "any" {
+					n.AnySource = true
+				} else {
+					n.Sources = append(n.Sources, s)
+				}
+			}
+			if n.TimeZone == "" && n.Language == "nl" {
+				n.TimeZone = "Europe/Amsterdam"
+			}
+			if _, err := time.LoadLocation(n.TimeZone); err != nil {
+				return usage("--time-zone %q is not an IANA name such as Europe/Amsterdam", zone)
+			}
+			if err := n.Validate(); err != nil {
+				return &exitError{exitUsage, err}
+			}
+			s, err := a.connect()
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.close()) }()
+			v, err := a.openVault(cmd.Context(), s, false)
+			if err != nil {
+				return err
+			}
+			l, err := a.openLedger(cmd.Context(), s, "")
+			if err != nil {
+				return err
+			}
+			c, err := a.newCustody(l, v)
+			if err != nil {
+				return err
+			}
+			p, err := a.principal()
+			if err != nil {
+				return err
+			}
+			t, err := c.RegisterTenant(cmd.Context(), p, n)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "tenant %q is declared; in the ledger it is %s\n", t.Name, t.ID)
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
+	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
+	cmd.Flags().StringVar(&lang, "language", "en", "en or nl")
+	return cmd
+}
+
+type tenantDoc struct {
+	ID       uuid.UUID `json:"id"`
+	Name     string    `json:"name"`
+	Sources  []string  `json:"sources"` // "any", or source tenant ids
+	TimeZone string    `json:"timeZone"`
+	Language string    `json:"language"`
+	Created  time.Time `json:"created"`
+}
+
+func newTenantList(a *app) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List tenants",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			s := &services{}
+			defer func() { err = errors.Join(err, s.close()) }()
+			v, err := a.openVault(cmd.Context(), s, false)
+			if err != nil {
+				return err
+			}
+			docs, err := listTenants(cmd.Context(), v)
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, docs, func(w io.Writer) {
+				for _, d := range docs {
+					fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", d.Name, d.ID, d.Language, d.TimeZone, strings.Join(d.Sources, ", "))
+				}
+			})
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+func listTenants(ctx context.Context, v *vault.Vault) ([]tenantDoc, error) {
+	all, err := v.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	docs := []tenantDoc{}
+	for _, t := range all {
+		sources := t.Sources
+		if t.AnySource {
+			sources = []string{"any"}
+		}
+		docs = append(docs, tenantDoc{t.ID, t.Name, sources, t.TimeZone, t.Language, t.Created})
+	}
+	return docs, nil
+}

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ledgerline/ledgerline/consumers/relay"
+	"github.com/ledgerline/ledgerline/deploy/embedded"
+	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// engineCommand is the hidden argument with which `up` runs itself as the child that holds ClickHouse's engine.
+const engineCommand = "embedded-clickhouse"
+
+func runEngine() int {
+	cfg, err := engine.ChildConfigFromEnv()
+	if err == nil {
+		err = engine.RunChild(context.Background(), cfg)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ledgerline "+engineCommand+": "+err.Error())
+		return exitFailed
+	}
+	return exitOK
+}
+
+// stopTimeout bounds the draining after SIGTERM; what is not drained by then is picked up at the next start.
+const stopTimeout = 30 * time.Second
+
+func newUp(a *app) *cobra.Command {
+	var feed fleetFeed
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run a whole ledger on this machine: the three servers, relay and views",
+		Long: `up starts everything in one process tree: an event store that speaks EventStoreDB's protocol, a
+broker that speaks Kafka's, and ClickHouse's own engine behind its HTTP interface; then the relay that
+publishes the ledger, and the projector that keeps the views. Any client of the three can attach to
+the printed addresses. The first start creates the ledger, the vault and its key.
+
+It ends on SIGTERM or Ctrl-C, having drained. A second up on the same directory is refused.
+The engine is fetched once through npm into your cache directory; where npm is missing, set
+embedded.library to an existing libchdb.so.`,
+		Example: `  ledgerline up
+  ledgerline up --data /srv/ledger
+  LEDGERLINE_EMBEDDED_KAFKA_ADDR=127.0.0.1:0 ledgerline up`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.up(cmd.Context(), cmd.OutOrStdout(), feed)
+		},
+	}
+	feed.flags(cmd)
+	return cmd
+}
+
+func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error) {
+	lock, err := lockNode(a.cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	n, err := a.startNode(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		fmt.Fprintln(out, "stopping: draining relay and views")
+		err = errors.Join(err, n.stop())
+		fmt.Fprintln(out, "stopped")
+	}()
+	n.describe(out)
+	if feed.Devices > 0 {
+		if err := n.feed(ctx, out, feed); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("feed the fleet: %w", err)
+		}
+		fmt.Fprintln(out, "\nThe ledger is up and stays up until Ctrl-C.")
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.servers.Failed():
+		return err
+	case err := <-n.failed:
+		return err
+	}
+}
+
+// node is a running `up`.
+type node struct {
+	a        *app
+	started  time.Time
+	servers  *embedded.Servers
+	services *services
+	ledger   *ledger.Ledger
+	vault    *vault.Vault
+	views    *clickhouse.DB
+	relay    *relay.Relay
+	project  *projections.Projector
+	status   *http.Server
+	listener net.Listener
+
+	cancel context.CancelFunc // ends relay, projector and status
+	tasks  *errgroup.Group
+	failed chan error // the first task that failed
+}
+
+func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error) {
+	n := &node{a: a, started: time.Now(), failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.stop())
+		}
+	}()
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := newProgress(out)
+	n.servers, err = embedded.Start(ctx, embedded.Config{
+		Dir: a.cfg.Data, EventStoreAddr: a.cfg.Embedded.EventStoreAddr, KafkaAddr: a.cfg.Embedded.KafkaAddr, ClickHouseAddr: a.cfg.Embedded.ClickHouseAddr,
+		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
+		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
+	})
+	p.done()
+	if err != nil {
+		return nil, err
+	}
+	n.services = &services{addr: addresses{eventStore: n.servers.EventStore.ConnectionString(), kafka: n.servers.Kafka.Addr(), clickHouse: n.servers.ClickHouse.Addr()}}
+	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
+		return nil, err
+	}
+	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
+		return nil, err
+	}
+	if err := a.resume(ctx, n, out); err != nil {
+		return nil, err
+	}
+	if err := clickhouse.Migrate(ctx, a.viewsConfig(n.services)); err != nil {
+		return nil, err
+	}
+	if n.views, err = a.openViews(ctx, n.services); err != nil {
+		return nil, err
+	}
+	if err := n.startTasks(ctx, out); err != nil {
+		return nil, err
+	}
+	return n, writeRunning(a.cfg.Data, running{PID: os.Getpid(), Started: n.started, EventStore: n.services.addr.eventStore,
+		Kafka: n.services.addr.kafka, ClickHouse: n.services.addr.clickHouse, Status: n.listener.Addr().String()})
+}
+
+func (a *app) openOrCreateLedger(ctx context.Context, s *services, out io.Writer) (*ledger.Ledger, error) {
+	cfg, err := a.ledgerConfig(s, filepath.Join(a.cfg.Data, indexFile))
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.Open(ctx, cfg)
+	if errors.Is(err, ledger.ErrNoLedger) {
+		if l, err = ledger.Create(ctx, cfg); err == nil {
+			fmt.Fprintf(out, "created ledger %s in %s\n", l.ID(), a.cfg.Data)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(l.Close)
+	return l, nil
+}
+
+// resume carries on with acts that a crash interrupted, before anything is served.
+func (a *app) resume(ctx context.Context, n *node, out io.Writer) error {
+	c, err := a.newCustody(n.ledger, n.vault)
+	if err != nil {
+		return err
+	}
+	completed, takenBack, err := c.Resume(ctx)
+	if completed+takenBack > 0 {
+		fmt.Fprintf(out, "erasures that were interrupted: %d completed, %d had not begun\n", completed, takenBack)
+	}
+	return err
+}
+
+func (n *node) startTasks(ctx context.Context, out io.Writer) error {
+	client, err := n.a.openKafka(n.services)
+	if err != nil {
+		return err
+	}
+	hook := crashHook(n.a.log)
+	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: hook})
+	if err != nil {
+		return err
+	}
+	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) {
+		// The embedded broker's directory is disposable: what it lost is published again, from the ledger.
+		fmt.Fprintln(out, "the embedded broker has lost topics; they are filled again from the ledger")
+		topics, err := n.relay.Refill(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "filled again: %d topics\n", len(topics))
+	} else if err != nil {
+		return err
+	}
+	n.project, err = projections.New(projections.Config{Name: "projector", Source: newTopicSource(client), Sink: n.views, Positions: n.views,
+		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: hook})
+	if err != nil {
+		return err
+	}
+	if n.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(n.report()); err != nil {
+			n.a.log.Debug("status was not read to its end", "error", err)
+		}
+	})
+	n.status = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	n.cancel = cancel
+	n.tasks, run = errgroup.WithContext(run)
+	task := func(name string, do func(context.Context) error) {
+		n.tasks.Go(func() error {
+			err := do(run)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				select {
+				case n.failed <- err:
+				default:
+				}
+			}
+			return err
+		})
+	}
+	task("relay", n.relay.Run)
+	task("projector", n.project.Run)
+	task("status", func(context.Context) error {
+		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// stop ends the parts that read before the servers they read from. It may be called on a node that did not start whole.
+func (n *node) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	if n.cancel != nil {
+		n.cancel()
+		errs = append(errs, n.status.Shutdown(ctx))
+		if err := n.tasks.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(n.a.cfg.Data, runFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	if n.services != nil {
+		errs = append(errs, n.services.close())
+	}
+	if n.servers != nil {
+		errs = append(errs, n.servers.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// describe says where everything is.
+func (n *node) describe(out io.Writer) {
+	fmt.Fprintf(out, `
+Ledgerline is up.
+  ledger        %s
+  data          %s
+  event store   %s     (EventStoreDB protocol)
+  Kafka         %s     kcat -b %s -L
+  ClickHouse    http://%s     curl '%s/?query=SELECT+count()+FROM+%s.events'
+  key file      %s     keep a copy apart from the data: without it nothing sealed can be read
+
+`, n.ledger.ID(), n.a.cfg.Data, n.services.addr.eventStore, n.services.addr.kafka, n.services.addr.kafka,
+		n.services.addr.clickHouse, n.services.addr.clickHouse, n.a.cfg.ClickHouse.Database, n.a.cfg.KeyFile)
+}
