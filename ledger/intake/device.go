@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -29,6 +30,12 @@ type snapshot struct {
 	none        map[*schemas.Attribute]bool // present and empty: there is none
 	lists       []list
 	refused     []refusal // parts that are never collected
+}
+
+func (s *snapshot) clone() *snapshot {
+	c := *s
+	c.values, c.none = maps.Clone(s.values), maps.Clone(s.none)
+	return &c
 }
 
 // list is a list of the device, complete or in part.

@@ -157,7 +157,7 @@ func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID,
 		d.deltas = append(d.deltas, volatile...)
 	}
 	if d.moved {
-		in.restate(st, &d, newUser)
+		in.restate(st, &d)
 	}
 	return d
 }
@@ -200,7 +200,7 @@ func (s *state) diffList(snap *snapshot, l resolvedList) (out []delta, late bool
 }
 
 // restate adds what the snapshot leaves as it is, each with the time of its own observation. A list that may no longer be held is removed.
-func (in *Intake) restate(st *state, d *difference, newUser bool) {
+func (in *Intake) restate(st *state, d *difference) {
 	changed := map[*schemas.Attribute]map[string]bool{}
 	for _, c := range d.deltas {
 		if changed[c.attr] == nil {
@@ -209,8 +209,11 @@ func (in *Intake) restate(st *state, d *difference, newUser bool) {
 		changed[c.attr][c.element] = true
 	}
 	for _, a := range in.types.restated.Attributes() {
+		if a.ID == attrLoggedOn {
+			continue // each entry is its own person's, whoever holds the device
+		}
 		if l := st.lists[a]; l != nil {
-			drop := a.ID == attrApp && d.owner != ownershipCompany || newUser && ofUser(a) && changed[a] == nil
+			drop := a.ID == attrApp && d.owner != ownershipCompany
 			for _, e := range sortedKeys(l.elements) {
 				switch {
 				case changed[a][e]:

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -179,7 +180,8 @@ func (p *planner) drafter(stream schemas.Stream, source string, occurred time.Ti
 }
 
 func (p *planner) planSnapshot(e *entry) error {
-	s, c := e.snap, p.in.cfg.Catalogue
+	c := p.in.cfg.Catalogue
+	s := e.snap.clone() // a record may be planned more than once
 	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: s.intuneID, DirectoryID: s.directoryID, At: s.observed})
 	if err != nil {
 		return err
@@ -198,7 +200,7 @@ func (p *planner) planSnapshot(e *entry) error {
 		e.planned = superseded
 		return nil
 	}
-	told, user, err := p.user(e)
+	told, user, err := p.user(e, s, st)
 	if err != nil {
 		return err
 	}
@@ -246,30 +248,56 @@ func vaultOwnership(s string) string {
 	return ""
 }
 
-// user resolves whom the snapshot names. A person whose erasure is not older than the record is left out, with everything that is theirs.
-func (p *planner) user(e *entry) (userHint, uuid.UUID, error) {
-	s, c := e.snap, p.in.cfg.Catalogue
+// user resolves whom the snapshot names, leaving out of it what may not be kept: everything of a person whose erasure is not older than the
+// record. A snapshot that is not later than what is known of the user changes nothing about who that is.
+func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, error) {
+	c := p.in.cfg.Catalogue
+	id, upn := c.MustAttribute(attrUserID), c.MustAttribute(attrUserUPN)
 	told := p.in.userOf(s)
-	if told != userNamed {
+	if told == userUntold {
 		return told, uuid.Nil, nil
 	}
-	text := func(id string) string {
-		t, _ := asText(s.values[c.MustAttribute(id)])
+	knownID, hasID := st.values[id]
+	knownUPN, hasUPN := st.values[upn]
+	at := knownID.observed
+	if knownUPN.observed.After(at) {
+		at = knownUPN.observed
+	}
+	if (hasID || hasUPN) && !st.later(s, at) {
+		sameID := s.values[id] != nil && string(s.values[id]) == string(knownID.plain)
+		sameUPN := s.values[upn] != nil && strings.EqualFold(string(s.values[upn]), string(knownUPN.plain))
+		if told == userNone && st.user == uuid.Nil || sameID || sameUPN {
+			return told, st.user, nil
+		}
+		s.dropUser()
+		return userUntold, uuid.Nil, nil
+	}
+	if told == userNone {
+		return told, uuid.Nil, nil
+	}
+	text := func(a *schemas.Attribute) string {
+		t, _ := asText(s.values[a])
 		return t
 	}
-	object, _ := asGUID(text(attrUserID))
-	user, _, err := p.tx.Person(vault.PersonHint{ObjectID: object, UPN: text(attrUserUPN), Email: text(attrUserEmail), At: s.observed})
+	object, _ := asGUID(text(id))
+	user, _, err := p.tx.Person(vault.PersonHint{ObjectID: object, UPN: text(upn), Email: text(c.MustAttribute(attrUserEmail)), At: s.observed})
 	if errors.Is(err, vault.ErrErasedSubject) {
-		for a := range s.values {
-			if ofUser(a) {
-				delete(s.values, a)
-				e.omitted++
-			}
-		}
-		clear(s.none)
+		e.omitted += s.dropUser()
 		return userUntold, uuid.Nil, nil
 	}
 	return told, user, err
+}
+
+// dropUser takes out what is the device user's own and returns how many values that were.
+func (s *snapshot) dropUser() (n int) {
+	for a := range s.values {
+		if ofUser(a) {
+			delete(s.values, a)
+			n++
+		}
+	}
+	clear(s.none)
+	return n
 }
 
 // lists gives the entries of the reported lists their elements, and refuses those that policy keeps out.

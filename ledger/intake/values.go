@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -142,7 +143,7 @@ func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	if s == "" && a.EmptyIsNone {
 		return nil, emptied, nil
 	}
-	if isNothing(s) || isPlaceholder(a, s) {
+	if isNothing(s) || isPlaceholder(a, s) || identifies(a) && vault.Junk(s) {
 		return nil, unreported, nil
 	}
 	switch a.Type {
@@ -192,6 +193,11 @@ func canonical(a *schemas.Attribute, s string) string {
 		return c
 	}
 	return s
+}
+
+// identifies reports whether the attribute's values tell devices or persons apart: junk there ("0", a default serial) is no value.
+func identifies(a *schemas.Attribute) bool {
+	return a.Shape == nil && a.Type == "text" && a.Identifiability != "non-personal" && a.ID != "device.notes"
 }
 
 func isPlaceholder(a *schemas.Attribute, s string) bool {
