@@ -1,0 +1,167 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Reader is what the reports ask of the views; projections.Reader has it.
+type Reader interface {
+	Through(ctx context.Context) (seq uint64, ok bool, err error)
+	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
+	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Recorded, error]
+	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Row, error]
+	Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string) iter.Seq2[projections.Device, error]
+	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string, asOf projections.AsOf) iter.Seq2[projections.Change, error]
+	AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter, asOf projections.AsOf) iter.Seq2[projections.AdminAction, error]
+	Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf) iter.Seq2[projections.Refusal, error]
+}
+
+// Kind says what a column holds, and so how it is written.
+type Kind int
+
+// Kinds of columns.
+const (
+	Words    Kind = iota // a value or a list of values, in the words of the language for people
+	Instant              // T: local time with its offset, and UTC
+	Number               // a count
+	Sequence             // S: a ledger sequence
+)
+
+// Column is one column of a report.
+type Column struct {
+	ID    string // never translated: the member of JSON, the header of machine CSV
+	Title schemas.Label
+	Kind  Kind
+}
+
+// Filter narrows a report.
+type Filter struct {
+	ID       string // the flag's name, and the key in Request.Filters
+	Title    schemas.Label
+	Help     schemas.Label
+	Required bool
+	Attr     string                      // the filter's values are values of this attribute; "" for none
+	check    func(string) error          // beside Attr; nil: anything
+	value    func(lang, s string) string // how the header shows it; nil: as given
+}
+
+// Scope says which time a report is about.
+type Scope int
+
+// Scopes.
+const (
+	OverPeriod Scope = iota // what occurred in [from, to)
+	AtMoment                // what was so at a moment, or is now
+)
+
+// Definition describes a report. The set is closed: a new report is one more file that appends to definitions.
+type Definition struct {
+	ID       string
+	Title    schemas.Label
+	About    schemas.Label // one sentence for help
+	Scope    Scope
+	Personal bool // has protected values: revealing them needs a purpose
+	Late     bool // counts late arrivals
+	Columns  []Column
+	Filters  []Filter
+
+	rows func(context.Context, *question) iter.Seq2[Row, error]
+}
+
+// Definitions returns every report there is, in the order of the officer's page.
+func Definitions() []Definition {
+	return []Definition{adminActions, deviceInventory, deviceHistory, refusedCollection}
+}
+
+// Find returns the report of that id.
+func Find(id string) (*Definition, bool) {
+	for _, d := range Definitions() {
+		if d.ID == id {
+			return &d, true
+		}
+	}
+	return nil, false
+}
+
+// Filter returns the definition's filter of that id.
+func (d *Definition) Filter(id string) (*Filter, bool) {
+	for i := range d.Filters {
+		if d.Filters[i].ID == id {
+			return &d.Filters[i], true
+		}
+	}
+	return nil, false
+}
+
+// question is a validated request as a report's rows function sees it.
+type question struct {
+	reader Reader
+	tenant uuid.UUID
+	in     projections.Period
+	asOf   projections.AsOf
+	filter map[string][]string // a filter's values, canonical
+}
+
+// split returns the values of a filter: it takes several, separated by commas.
+func split(s string) []string {
+	var out []string
+	for _, p := range strings.Split(s, ",") {
+		if p = strings.TrimSpace(p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// values checks what was given for a filter and returns it canonical. Errors name the flag and the fix.
+func (f *Filter) values(given string) ([]string, error) {
+	vs := split(given)
+	if len(vs) == 0 {
+		return nil, fmt.Errorf("--%s is empty: leave it out or give a value", f.ID)
+	}
+	for i, v := range vs {
+		if f.check != nil {
+			if err := f.check(v); err != nil {
+				return nil, fmt.Errorf("--%s: %w", f.ID, err)
+			}
+		}
+		a := schemas.Default().Attribute(f.Attr)
+		if a == nil || a.Shape == nil {
+			continue
+		}
+		if a.Shape.Kind == "enum" {
+			c, ok := a.Shape.Canonical(v)
+			if !ok {
+				known := slices.Sorted(slices.Values(a.Shape.Values))
+				return nil, fmt.Errorf("--%s %q is not known: use one of %s", f.ID, v, strings.Join(known, ", "))
+			}
+			vs[i] = c
+		} else if !a.Open(schemas.JSON(v)) {
+			return nil, fmt.Errorf("--%s %q cannot be a value of %q: give it as the ledger writes it", f.ID, v, a.Label.EN)
+		}
+	}
+	return vs, nil
+}
+
+// Row is one line of a report.
+type Row struct {
+	Key      string // what identifies it in the ledger: an event id, or an entity's stream; a sample is drawn by it
+	Seq      uint64
+	Recorded time.Time // zero where the view does not say
+	Cells    []Cell    // as many as columns
+}
+
+// Cell is what stands in one column of a row: nothing, one value, or a list.
+type Cell []Value
+
+func cells(vs ...Cell) []Cell { return vs }

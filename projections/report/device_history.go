@@ -1,0 +1,195 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// deviceHistory: what changed on one device.
+var deviceHistory = Definition{
+	ID:    "device-history",
+	Title: schemas.Label{EN: "Device history", NL: "Apparaatgeschiedenis"},
+	About: schemas.Label{
+		EN: "Every change of one device's values between two moments, with the value before and after.",
+		NL: "Elke wijziging van de waarden van één apparaat tussen twee tijdstippen, met de waarde ervoor en erna.",
+	},
+	Scope: OverPeriod, Personal: true, Late: true,
+	Columns: []Column{
+		{"time", schemas.Label{EN: "Time", NL: "Tijd"}, Instant},
+		{"attribute", schemas.Label{EN: "Attribute", NL: "Kenmerk"}, Words},
+		{"old", schemas.Label{EN: "Old", NL: "Oud"}, Words},
+		{"new", schemas.Label{EN: "New", NL: "Nieuw"}, Words},
+		{"source", schemas.Label{EN: "Source", NL: "Bron"}, Words},
+		{"cause", schemas.Label{EN: "Cause", NL: "Oorzaak"}, Words},
+		{"actor", schemas.Label{EN: "Actor", NL: "Uitvoerder"}, Words},
+		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
+	},
+	Filters: []Filter{
+		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, Required: true, check: isDevice, Help: schemas.Label{
+			EN: "the device; give the ledger's device id or Intune's", NL: "het apparaat; geef het apparaat-id van het grootboek of van Intune"}},
+		{ID: "attribute", Title: schemas.Label{EN: "Attribute", NL: "Kenmerk"}, check: isAttribute, Help: schemas.Label{
+			EN: "only these attributes, as in device.os-version", NL: "alleen deze kenmerken, zoals device.os-version"},
+			value: func(lang, s string) string { return attributeName(lang, s) }},
+	},
+	rows: deviceHistoryRows,
+}
+
+func isAttribute(s string) error {
+	if schemas.Default().Attribute(s) == nil {
+		return fmt.Errorf("%q is not in the catalogue: give an attribute id, as in device.os-version", s)
+	}
+	return nil
+}
+
+func attributeName(lang, id string) string {
+	if a := schemas.Default().Attribute(id); a != nil {
+		return a.Label.In(lang)
+	}
+	return id
+}
+
+func typeName(lang, name string) string {
+	if t := schemas.Default().Type(name); t != nil {
+		return t.Label.In(lang)
+	}
+	return name
+}
+
+// Attributes whose value is a name in the catalogue, written in the language: what changed, and by which kind of event.
+const (
+	nameOfAttribute = "attribute"
+	nameOfType      = "type"
+	nameOfSource    = "source"
+)
+
+func named(kind, id string) Cell { return Cell{{Attr: kind, JSON: schemas.JSON(id)}} }
+
+func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		if len(q.filter["device"]) != 1 {
+			yield(Row{}, errors.New("--device: one device at a time"))
+			return
+		}
+		stream, err := deviceStream(q.filter["device"][0])
+		if err != nil {
+			yield(Row{}, fmt.Errorf("--device: %w", err))
+			return
+		}
+		recorded, stop := recordedTimes(ctx, q, stream)
+		defer stop()
+		causes := causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}
+		for c, err := range q.reader.DeviceHistory(ctx, q.tenant, stream, q.in, q.filter["attribute"], q.asOf) {
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			at, err := recorded(c.Seq)
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			actor, err := causes.actor(c.Causation)
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			row := Row{
+				Key: fmt.Sprintf("%s/%s/%s", c.EventID, c.Attribute, c.Element), Seq: c.Seq, Recorded: at,
+				Cells: cells(instant(c.Occurred), named(nameOfAttribute, c.Attribute), held(c.Attribute, c.Old, uuid.Nil), held(c.Attribute, c.New, c.EventID),
+					named(nameOfSource, c.Source), named(nameOfType, c.Type), actor, number(c.Seq)),
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+func held(attr string, h *projections.Held, event uuid.UUID) Cell {
+	if h == nil {
+		return nil
+	}
+	return of(attr, h.Text, event)
+}
+
+// recordedTimes returns a function that tells when the event of a sequence was recorded. Sequences are asked in
+// ascending order, so both readings go forward together.
+func recordedTimes(ctx context.Context, q *question, stream schemas.Stream) (func(uint64) (time.Time, error), func()) {
+	next, stop := iter.Pull2(q.reader.EventsByStreams(ctx, q.tenant, []schemas.Stream{stream}, q.asOf))
+	var at projections.Row
+	begun := false
+	return func(seq uint64) (time.Time, error) {
+		for !begun || at.Seq < seq {
+			row, err, ok := next()
+			if err != nil {
+				return time.Time{}, err
+			}
+			if !ok {
+				return time.Time{}, fmt.Errorf("sequence %d is in the history of %s and not among its events: the views disagree", seq, stream)
+			}
+			at, begun = row, true
+		}
+		return at.Recorded, nil
+	}, stop
+}
+
+// causes finds who acted in the admin action that caused an event.
+type causes struct {
+	ctx   context.Context
+	q     *question
+	known map[uuid.UUID]Cell
+}
+
+// maxCauses bounds the actors that are remembered: a device has few causes, and each once.
+const maxCauses = 10_000
+
+func (c *causes) actor(event uuid.UUID) (Cell, error) {
+	if event == uuid.Nil {
+		return nil, nil
+	}
+	if cell, ok := c.known[event]; ok {
+		return append(Cell(nil), cell...), nil // the first one was opened in place
+	}
+	cell, err := c.find(event)
+	if err != nil {
+		return nil, fmt.Errorf("cause of an event: %w", err)
+	}
+	if len(c.known) >= maxCauses {
+		clear(c.known)
+	}
+	c.known[event] = append(Cell(nil), cell...)
+	return cell, nil
+}
+
+func (c *causes) find(event uuid.UUID) (Cell, error) {
+	seq, found, err := c.q.reader.SeqOf(c.ctx, c.q.tenant, event)
+	if err != nil || !found || seq > c.q.asOf.Seq {
+		return nil, err // caused by what this ledger does not hold, or not yet
+	}
+	for rec, err := range c.q.reader.RawEventsAt(c.ctx, c.q.tenant, []uint64{seq}) {
+		if err != nil {
+			return nil, err
+		}
+		d, err := schemas.Default().Decode(rec)
+		if errors.Is(err, schemas.ErrUnknownType) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		have := map[string]projections.Text{}
+		for _, v := range d.Values {
+			have[v.Attr.ID] = projections.Text(v.Text())
+		}
+		return actorOf(event, have["action.actor-upn"], have["action.actor-name"], have["action.actor-id"],
+			have["action.application-name"], have["action.application-id"]), nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,336 @@
+package report
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+)
+
+// LateAfter is how long after the end of what a report covers an event may be recorded before it counts as a late
+// arrival: one that a report made on the following day did not have.
+const LateAfter = 24 * time.Hour
+
+// MaxSample is the largest sample: it is held in memory.
+const MaxSample = 100_000
+
+// chunkRows bounds the rows that wait for their tokens to be opened.
+const chunkRows = 1000
+
+// Header states what a report is of. It is complete before the first row.
+type Header struct {
+	Report     string
+	Title      string
+	Tenant     uuid.UUID
+	TenantName string
+	Scope      Scope
+	From, To   time.Time // OverPeriod; zero ends are open
+	Moment     time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
+	Location   *time.Location
+	Lang       string
+	Filters    []Given
+	Purpose    string
+	By         string
+	Made       time.Time
+	Empty      bool   // the views hold nothing yet, Sequence means nothing
+	Sequence   uint64 // the ledger sequence that it was computed at
+	Checkpoint string // signed checkpoint that covers Sequence; "" where there is none
+	Revealed   bool   // protected values were asked for
+	Sample     int    // rows drawn; 0: all rows
+	Seed       uint64
+}
+
+// Given is a filter as it was given.
+type Given struct {
+	Filter Filter
+	Values []string
+}
+
+// Totals are known after the last row.
+type Totals struct {
+	Rows       uint64 // written
+	Population uint64 // that a sample was drawn from; equal to Rows without one
+	Masked     uint64 // values not shown because nobody asked or may see them
+	Erased     uint64
+	Expired    uint64
+	Late       *uint64 // rows recorded later than LateAfter after the end of what is covered; nil: the report has no such end
+}
+
+// Report is a report that can be written once, by one of its Write methods or by ranging over Rows.
+type Report struct {
+	Header  Header
+	Columns []Column
+	def     *Definition
+	opener  projections.Opener
+	rows    iter.Seq2[Row, error]
+	lateAt  time.Time // rows recorded after it are late; zero: none can be
+	totals  Totals
+	read    bool
+	done    bool
+}
+
+// Run validates the request and asks the views which sequence they have reached; rows are read while the report is
+// written, and ctx must live as long. Without an opener, or without Reveal, protected values are masked and counted.
+// A sequence that the views have not reached is an error: the answer could change.
+func Run(ctx context.Context, reader Reader, opener projections.Opener, r Request) (*Report, error) {
+	if err := r.Validate(); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	d, _ := Find(r.Report)
+	fail := func(err error) (*Report, error) { return nil, fmt.Errorf("report %s: %w", d.ID, err) }
+	through, any, err := reader.Through(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	seq := through
+	if r.AsOfSeq != nil {
+		seq = *r.AsOfSeq
+		if !any || seq > through {
+			return fail(fmt.Errorf("--as-of-seq %d is ahead of the views, which are %s: wait for them, or give a lower sequence", seq, reached(through, any)))
+		}
+	}
+	if r.Lang == "" {
+		r.Lang = "en"
+	}
+	if r.Location == nil {
+		r.Location = Location(r.Lang)
+	}
+	if r.Now.IsZero() {
+		r.Now = time.Now()
+	}
+	q := &question{
+		reader: reader, tenant: r.Tenant, in: projections.Period{From: r.From, To: r.To},
+		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{},
+	}
+	rep := &Report{
+		Header: Header{
+			Report: d.ID, Title: d.Title.In(r.Lang), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
+			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Lang: r.Lang, Purpose: r.Purpose, By: r.By, Made: r.Now,
+			Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Revealed: r.Reveal && opener != nil && d.Personal,
+			Sample: r.Sample, Seed: r.Seed,
+		},
+		Columns: d.Columns, def: d,
+	}
+	for _, f := range d.Filters {
+		given, ok := r.Filters[f.ID]
+		if !ok {
+			continue
+		}
+		vs, err := f.values(given)
+		if err != nil {
+			return fail(err)
+		}
+		q.filter[f.ID] = vs
+		rep.Header.Filters = append(rep.Header.Filters, Given{f, vs})
+	}
+	if rep.Header.Revealed {
+		rep.opener = opener
+	}
+	if d.Late {
+		rep.totals.Late = new(uint64)
+		if end := cmp.Or(r.To, r.AsOf); !end.IsZero() {
+			rep.lateAt = end.Add(LateAfter)
+		}
+	}
+	rows := func(func(Row, error) bool) {}
+	if any {
+		rows = d.rows(ctx, q)
+	}
+	if r.Sample > 0 {
+		rows = rep.sample(rows)
+	}
+	rep.rows = rep.open(ctx, rows)
+	return rep, nil
+}
+
+func reached(through uint64, any bool) string {
+	if !any {
+		return "empty"
+	}
+	return fmt.Sprintf("at %d", through)
+}
+
+// ErrRead: a report can be written once.
+var ErrRead = errors.New("the report was read already: run it again")
+
+// Rows yields the report's rows, opened, and ends at its first error. Totals are complete when it has ended.
+func (r *Report) Rows() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		if r.read {
+			yield(Row{}, ErrRead)
+			return
+		}
+		r.read = true
+		for row, err := range r.rows {
+			if err != nil {
+				yield(Row{}, fmt.Errorf("report %s: %w", r.def.ID, err))
+				return
+			}
+			if len(row.Cells) != len(r.Columns) {
+				yield(Row{}, fmt.Errorf("report %s: a row has %d cells for %d columns", r.def.ID, len(row.Cells), len(r.Columns)))
+				return
+			}
+			r.count(row)
+			if !yield(row, nil) {
+				return
+			}
+		}
+		if r.Header.Sample == 0 {
+			r.totals.Population = r.totals.Rows
+		}
+		r.done = true
+	}
+}
+
+// Totals returns what was counted, and whether the last row has been read: before that, and after an error, it is not
+// all.
+func (r *Report) Totals() (Totals, bool) { return r.totals, r.done }
+
+func (r *Report) count(row Row) {
+	r.totals.Rows++
+	for _, c := range row.Cells {
+		for _, v := range c {
+			switch v.State {
+			case Masked:
+				r.totals.Masked++
+			case Erased:
+				r.totals.Erased++
+			case Expired:
+				r.totals.Expired++
+			}
+		}
+	}
+	if r.totals.Late != nil && !r.lateAt.IsZero() && row.Recorded.After(r.lateAt) {
+		*r.totals.Late++
+	}
+}
+
+// open passes rows on in chunks whose tokens are opened in one call.
+func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		var chunk []Row
+		tokens := 0
+		flush := func() bool {
+			var sealed []*Value
+			for i := range chunk {
+				for _, c := range chunk[i].Cells {
+					for k := range c {
+						if c[k].token != "" {
+							sealed = append(sealed, &c[k])
+						}
+					}
+				}
+			}
+			err := error(nil)
+			if r.opener != nil {
+				err = OpenValues(ctx, r.opener, sealed)
+			} else {
+				for _, v := range sealed {
+					if err = v.Check(); err != nil {
+						break
+					}
+				}
+			}
+			if err != nil {
+				yield(Row{}, err)
+				return false
+			}
+			for _, row := range chunk {
+				if !yield(row, nil) {
+					return false
+				}
+			}
+			clear(chunk) // plaintext does not outlive its chunk
+			chunk, tokens = chunk[:0], 0
+			return true
+		}
+		for row, err := range rows {
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			n := 0
+			for _, c := range row.Cells {
+				for _, v := range c {
+					if v.token != "" {
+						n++
+					}
+				}
+			}
+			if len(chunk) > 0 && (tokens+n > OpenBatch || len(chunk) == chunkRows) {
+				if !flush() {
+					return
+				}
+			}
+			chunk = append(chunk, row)
+			tokens += n
+		}
+		flush()
+	}
+}
+
+// sample draws Header.Sample rows and yields them in the report's order. A row's chance hangs on the seed and its key
+// alone: the same seed draws the same rows of the same population, however it was paged, and an auditor can repeat it:
+// the rows whose SHA-256(seed as 8 bytes, big-endian ‖ key) are smallest.
+func (r *Report) sample(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		h := &drawn{}
+		for row, err := range rows {
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(nil, r.Header.Seed), row.Key...))
+			d := draw{rank: string(sum[:]), at: r.totals.Population, row: row}
+			r.totals.Population++
+			switch {
+			case h.Len() < r.Header.Sample:
+				heap.Push(h, d)
+			case d.less((*h)[0]):
+				(*h)[0] = d
+				heap.Fix(h, 0)
+			}
+		}
+		slices.SortFunc(*h, func(a, b draw) int { return cmp.Compare(a.at, b.at) })
+		for _, d := range *h {
+			if !yield(d.row, nil) {
+				return
+			}
+		}
+	}
+}
+
+type draw struct {
+	rank string
+	at   uint64
+	row  Row
+}
+
+func (d draw) less(e draw) bool {
+	return cmp.Or(strings.Compare(d.rank, e.rank), cmp.Compare(d.at, e.at)) < 0
+}
+
+// drawn is a heap with the largest rank on top, the next to be dropped.
+type drawn []draw
+
+func (h drawn) Len() int           { return len(h) }
+func (h drawn) Less(i, j int) bool { return h[j].less(h[i]) }
+func (h drawn) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *drawn) Push(x any)        { *h = append(*h, x.(draw)) }
+func (h *drawn) Pop() any {
+	old := *h
+	d := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return d
+}

@@ -1,0 +1,171 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// State says whether a value is shown, and if not why.
+type State int
+
+// States of a value.
+const (
+	Shown    State = iota
+	Masked         // protected, and not asked for or not allowed to be seen
+	Erased         // its person's key was destroyed
+	Expired        // its period's key was destroyed
+	Withheld       // kept back on behalf of somebody else; packages only
+)
+
+// Value is one value in a cell: open, opened, or not shown.
+type Value struct {
+	Attr  string          // catalogue attribute that it is a value of, "" for none: decides its words
+	JSON  json.RawMessage // its exact JSON; nil unless Shown
+	Time  time.Time       // of an Instant; JSON is nil then
+	State State
+
+	token schemas.Token // until opened
+	event uuid.UUID     // the event that contains it, uuid.Nil where not known
+}
+
+// text is an open value of our own.
+func text(s string) Cell {
+	if s == "" {
+		return nil
+	}
+	return Cell{{JSON: schemas.JSON(s)}}
+}
+
+func number(n uint64) Cell { return Cell{{JSON: json.RawMessage(strconv.FormatUint(n, 10))}} }
+
+func instant(t time.Time) Cell {
+	if t.IsZero() {
+		return nil
+	}
+	return Cell{{Time: t}}
+}
+
+// of returns a value as a view holds it, open or a token; nothing where it is not set.
+func of(attr string, t projections.Text, event uuid.UUID) Cell {
+	if t == "" {
+		return nil
+	}
+	return Cell{ValueOf(attr, t, event)}
+}
+
+// first returns the first cell that is not empty.
+func first(cs ...Cell) Cell {
+	for _, c := range cs {
+		if len(c) > 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// ValueOf returns the value of an attribute as a view holds it: Shown when open, else Masked until it is opened.
+// event is the event that contains it, uuid.Nil where that is not known.
+func ValueOf(attr string, t projections.Text, event uuid.UUID) Value {
+	v := Value{Attr: attr, event: event}
+	if token, sealed := t.Token(); sealed {
+		v.token, v.State = token, Masked
+		return v
+	}
+	v.JSON = openJSON(attr, string(t))
+	return v
+}
+
+// openJSON gives an open value its JSON again: views hold the string itself, or the JSON text of anything else.
+func openJSON(attr, s string) json.RawMessage {
+	if a := schemas.Default().Attribute(attr); a != nil {
+		switch a.Type {
+		case "bool", "number", "bytes", "object":
+			if json.Valid([]byte(s)) {
+				return json.RawMessage(s)
+			}
+		}
+	}
+	return schemas.JSON(s)
+}
+
+// Token returns the token of a value that is not open.
+func (v Value) Token() schemas.Token { return v.token }
+
+// ErrTampered: a protected value is not what its place says it is. A report that meets one has no answer.
+var ErrTampered = errors.New("a protected value was tampered with: the ledger and the views must be compared before any report is trusted")
+
+// Check refuses a token that was sealed for another attribute or another event than the one it stands in.
+func (v Value) Check() error {
+	h, _, err := v.token.Parse()
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w: %w", v.Attr, ErrTampered, err)
+	case h.Attr != v.Attr:
+		return fmt.Errorf("%s: %w: it was sealed as %s", v.Attr, ErrTampered, h.Attr)
+	case v.event != uuid.Nil && h.Event != v.event:
+		return fmt.Errorf("%s: %w: it was sealed for another event", v.Attr, ErrTampered)
+	}
+	return nil
+}
+
+// Settle takes what became of the value's token.
+func (v *Value) Settle(o projections.Opened) error {
+	switch {
+	case o.Err == nil:
+		if !json.Valid(o.Plain) {
+			return fmt.Errorf("%s: %w: what it holds is no JSON", v.Attr, ErrTampered)
+		}
+		v.JSON, v.State = o.Plain, Shown
+	case errors.Is(o.Err, projections.ErrErased):
+		v.State = Erased
+	case errors.Is(o.Err, projections.ErrExpired):
+		v.State = Expired
+	case errors.Is(o.Err, projections.ErrNotAuthorised):
+		v.State = Masked
+	case errors.Is(o.Err, projections.ErrTampered):
+		return fmt.Errorf("%s: %w", v.Attr, ErrTampered)
+	default:
+		return fmt.Errorf("%s: open: %w", v.Attr, o.Err)
+	}
+	return nil
+}
+
+// OpenBatch is how many tokens are opened in one call.
+const OpenBatch = 2000
+
+// OpenValues opens the values that have a token, OpenBatch at a time, through opener.
+func OpenValues(ctx context.Context, opener projections.Opener, values []*Value) error {
+	for len(values) > 0 {
+		part := values[:min(len(values), OpenBatch)]
+		values = values[len(part):]
+		tokens := make([]schemas.Token, len(part))
+		for i, v := range part {
+			if err := v.Check(); err != nil {
+				return err
+			}
+			tokens[i] = v.token
+		}
+		opened, err := opener.Open(ctx, tokens)
+		if err != nil {
+			return fmt.Errorf("open %d values: %w", len(tokens), err)
+		}
+		if len(opened) != len(tokens) {
+			return fmt.Errorf("open %d values: %d answers", len(tokens), len(opened))
+		}
+		for i, v := range part {
+			if err := v.Settle(opened[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
