@@ -20,7 +20,8 @@ import (
 var _ relay.Publisher = (*kafka.Client)(nil)
 
 type rig struct {
-	cluster *kfake.Cluster
+	cluster *kfake.Cluster // nil where the brokers are real
+	brokers []string
 	client  *kafka.Client
 	ledger  *fakeLedger
 	gen     *consumerstest.Generator
@@ -33,19 +34,34 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(c.Close)
-	r := &rig{cluster: c, ledger: newLedger(), gen: consumerstest.NewGenerator(seed)}
-	r.client = r.dial(tb)
+	return newRigOn(tb, seed, c)
+}
+
+func newRigOn(tb testing.TB, seed uint64, c *kfake.Cluster) *rig {
+	r := &rig{cluster: c, brokers: c.ListenAddrs(), ledger: newLedger(), gen: consumerstest.NewGenerator(seed)}
+	r.redial(tb)
 	return r
 }
 
-func (r *rig) dial(tb testing.TB) *kafka.Client {
+// redial replaces the client, as a new process would.
+func (r *rig) redial(tb testing.TB) {
 	tb.Helper()
-	client, err := kafka.New(kafka.Config{Brokers: r.cluster.ListenAddrs(), Partitions: 3, RequestTimeout: 5 * time.Second})
+	if r.client != nil {
+		_ = r.client.Close()
+	}
+	client, err := kafka.New(kafka.Config{Brokers: r.brokers, Partitions: 3, RequestTimeout: 5 * time.Second})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = client.Close() })
-	return client
+	r.client = client
+}
+
+// checker is what check needs of a test.
+type checker interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }
 
 func (r *rig) config() relay.Config {
@@ -97,7 +113,7 @@ type published struct {
 
 // check reads everything back and verifies it against the ledger: by the consumer's rule every event up to and
 // including through is there once, in its partition, byte for byte; the noted ends hold them all.
-func (r *rig) check(tb testing.TB, through uint64) published {
+func (r *rig) check(tb checker, through uint64) published {
 	tb.Helper()
 	ctx := context.Background()
 	parts := r.client.Partitions()
@@ -141,6 +157,9 @@ func (r *rig) check(tb testing.TB, through uint64) published {
 						tb.Fatalf("%s/%d@%d has a key of another partition", topic, p, m.Offset)
 					}
 					if any && d.Seq <= highest {
+						if highest-d.Seq >= uint64(r.config().MaxEvents) {
+							tb.Fatalf("%s/%d@%d repeats sequence %d after %d: more than a round back", topic, p, m.Offset, d.Seq, highest)
+						}
 						out.duplicates = append(out.duplicates, d.Seq)
 						continue
 					}
