@@ -53,6 +53,7 @@ func (a *applier) run(ctx context.Context) error {
 			return a.drain(ctx)
 		case d := <-a.p.queue:
 			if len(a.batch) == 0 {
+				a.p.status.working()
 				a.deadline.Reset(cfg.BatchWait)
 			}
 			a.batch = append(a.batch, d.row)

@@ -7,36 +7,24 @@ import (
 	"sync"
 )
 
-// discover starts a reader for every partition there is and for every one that appears, and notes how far the relay
-// has published. It returns when ctx ends and all its readers have.
+// discover keeps a reader on every partition there is and on every one that appears, and notes how far the relay has
+// published. It returns when ctx ends and all its readers have.
 func (p *Projector) discover(ctx context.Context, stop context.CancelCauseFunc, start map[string]Place) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	known := map[string]bool{}
+	all := p.newReaders(ctx, stop, start)
+	defer func() { all.end() }()
+	var repaired uint64 // the sequence, plus one, for whose absence everything was read again
 	for {
 		err := p.retry(ctx, "list partitions", func(ctx context.Context) error {
 			names, err := p.cfg.Source.Partitions(ctx)
 			if err != nil {
 				return err
 			}
-			for _, name := range names {
-				if known[name] {
-					continue
-				}
-				known[name] = true
-				place, ok := start[name]
-				r := &reader{p: p, partition: name, place: place, placed: ok}
-				wg.Go(func() {
-					if err := r.follow(ctx); err != nil && ctx.Err() == nil {
-						stop(err)
-					}
-				})
-			}
+			all.follow(names)
 			seq, ok, err := p.cfg.Source.Published(ctx)
 			if err != nil {
 				return fmt.Errorf("position of the relay: %w", err)
 			}
-			p.status.published(seq, ok, len(known))
+			p.status.published(seq, ok, len(all.known))
 			return nil
 		})
 		if err != nil {
@@ -45,10 +33,57 @@ func (p *Projector) discover(ctx context.Context, stop context.CancelCauseFunc, 
 			}
 			return
 		}
+		// A reader on a topic that was made anew under it can go on at an offset that means something else there. What
+		// it skipped shows as a gap that nothing fills: then everything is read again, once for each gap.
+		if next, stalled := p.status.stalled(p.cfg.Now(), p.cfg.Stall); stalled && repaired != next+1 {
+			repaired = next + 1
+			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message", "sequence", next)
+			all.end()
+			all = p.newReaders(ctx, stop, nil)
+			continue
+		}
 		if !sleep(ctx, p.cfg.Discover) {
 			return
 		}
 	}
+}
+
+// readers are a reader for each known partition, all ended together. Owned by discover's goroutine.
+type readers struct {
+	p      *Projector
+	ctx    context.Context
+	cancel context.CancelFunc
+	stop   context.CancelCauseFunc
+	start  map[string]Place
+	known  map[string]bool
+	wg     sync.WaitGroup
+}
+
+func (p *Projector) newReaders(ctx context.Context, stop context.CancelCauseFunc, start map[string]Place) *readers {
+	r := &readers{p: p, stop: stop, start: start, known: map[string]bool{}}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
+}
+
+func (rs *readers) follow(names []string) {
+	for _, name := range names {
+		if rs.known[name] {
+			continue
+		}
+		rs.known[name] = true
+		place, placed := rs.start[name]
+		r := &reader{p: rs.p, partition: name, place: place, placed: placed}
+		rs.wg.Go(func() {
+			if err := r.follow(rs.ctx); err != nil && rs.ctx.Err() == nil {
+				rs.stop(err)
+			}
+		})
+	}
+}
+
+func (rs *readers) end() {
+	rs.cancel()
+	rs.wg.Wait()
 }
 
 // reader follows one partition. Owned by its goroutine.

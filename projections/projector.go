@@ -31,6 +31,7 @@ type Config struct {
 	BatchWait  time.Duration // 100 ms after its first row
 	Discover   time.Duration // 1 s: how often new partitions and the relay's position are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
+	Stall      time.Duration // 30 s: after so long without a published sequence that is missing, everything is read again
 	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
 	BackoffMax time.Duration // 5 s
 }
@@ -50,7 +51,7 @@ func (c Config) Validate() error {
 	if c.Log == nil {
 		errs = append(errs, errors.New("logger is missing"))
 	}
-	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
+	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
 		errs = append(errs, errors.New("a limit is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -91,6 +92,7 @@ func New(cfg Config) (*Projector, error) {
 	orElse(&cfg.BatchWait, 100*time.Millisecond)
 	orElse(&cfg.Discover, time.Second)
 	orElse(&cfg.Heartbeat, 2*time.Second)
+	orElse(&cfg.Stall, 30*time.Second)
 	orElse(&cfg.BackoffMin, 100*time.Millisecond)
 	orElse(&cfg.BackoffMax, 5*time.Second)
 	if cfg.Now == nil {

@@ -36,6 +36,22 @@ type statusBoard struct {
 	s       Status
 	recent  []tick // within rateWindow, oldest first
 	failing map[string]failure
+	busy    bool      // the applier holds rows that are not applied yet
+	idle    time.Time // since when it does not
+}
+
+// working says that the applier has rows in hand, until progress says that they are applied.
+func (b *statusBoard) working() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.busy = true
+}
+
+// stalled returns the sequence that is missing, and whether it was published and nothing has come for so long.
+func (b *statusBoard) stalled(now time.Time, after time.Duration) (next uint64, yes bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.s.Applied, b.s.Published > b.s.Applied && !b.busy && now.Sub(b.idle) >= after
 }
 
 type failure struct {
@@ -49,6 +65,7 @@ func (b *statusBoard) progress(a *applied, rows int, now time.Time) {
 	defer b.mu.Unlock()
 	b.s.Applied, b.s.Ahead, b.s.SavedAt = a.next, a.ahead(), now
 	b.s.Rows += uint64(rows)
+	b.busy, b.idle = false, now
 	if rows > 0 {
 		b.recent = append(b.recent, tick{now, rows})
 	}

@@ -1,0 +1,398 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// views is a Sink and Positions in memory. Like the real one it may have a row in its base and not in its views, until
+// the row is inserted again.
+type views struct {
+	mu       sync.Mutex
+	base     map[uint64]string // the partition a row came from
+	complete map[uint64]bool
+	position map[string]projections.Position
+	inserts  int
+	fail     func(operation string) error
+	broken   []string // what must never be
+}
+
+func newViews() *views {
+	return &views{base: map[uint64]string{}, complete: map[uint64]bool{}, position: map[string]projections.Position{}}
+}
+
+func (v *views) failure(operation string) error {
+	if v.fail == nil {
+		return nil
+	}
+	return v.fail(operation)
+}
+
+func (v *views) Insert(_ context.Context, rows []projections.Row) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.inserts++
+	if err := v.failure("insert"); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		v.base[r.Seq] = r.Partition
+	}
+	if err := v.failure("views"); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		v.complete[r.Seq] = true
+	}
+	return v.failure("answer")
+}
+
+func (v *views) LoadPosition(_ context.Context, name string) (projections.Position, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.position[name]
+	p.Next = maps.Clone(p.Next)
+	return p, v.failure("load")
+}
+
+func (v *views) SavePosition(_ context.Context, name string, p projections.Position) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.failure("save"); err != nil {
+		return err
+	}
+	for seq := range p.Applied {
+		if !v.complete[seq] {
+			v.broken = append(v.broken, fmt.Sprintf("position says %d are applied, and %d is not", p.Applied, seq))
+			break
+		}
+	}
+	if old := v.position[name]; p.Saved < old.Saved { // the same again: its answer was lost
+		v.broken = append(v.broken, fmt.Sprintf("saved %d after %d", p.Saved, old.Saved))
+	}
+	p.Next = maps.Clone(p.Next)
+	v.position[name] = p
+	return v.failure("saved")
+}
+
+func (v *views) AppliedAbove(_ context.Context, p projections.Position) iter.Seq2[uint64, error] {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var seqs []uint64
+	for seq, partition := range v.base {
+		if place, ok := p.Next[partition]; ok && seq >= p.Applied && seq <= place.LastSeq {
+			seqs = append(seqs, seq)
+		}
+	}
+	slices.Sort(seqs)
+	return func(yield func(uint64, error) bool) {
+		for _, s := range seqs {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// running is a projector that runs until it is stopped or ends.
+type running struct {
+	*projections.Projector
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func start(t *testing.T, cfg projections.Config) *running {
+	t.Helper()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	p, err := projections.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{p, cancel, make(chan error, 1)}
+	go func() { r.done <- p.Run(ctx) }()
+	return r
+}
+
+func (r *running) stop() error {
+	r.cancel()
+	return <-r.done
+}
+
+func TestPositionNeverSaysMoreThanTheViewsHold(t *testing.T) {
+	seed := rand.Uint64()
+	if s := os.Getenv("SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	for round := range 40 {
+		t.Logf("SEED=%d round %d", seed, round)
+		synctest.Test(t, func(t *testing.T) { crashRound(t, rand.New(rand.NewPCG(seed, uint64(round)))) })
+	}
+}
+
+// crashRound publishes piece by piece, with repeats, into topics that come and once are lost, to a projector that
+// crashes and whose sink and source fail before and after their effect.
+func crashRound(t *testing.T, r *rand.Rand) {
+	l, topics, v := chtest.NewLedger(r.Uint64(), 2, 3), chtest.NewTopics(1+r.IntN(3)), newViews()
+	var mu sync.Mutex
+	calm := false
+	fail := func(operation string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !calm && r.IntN(12) == 0 {
+			return errors.New(operation + " failed")
+		}
+		return nil
+	}
+	v.fail = fail
+	topics.FailWith(fail)
+	errCrash := errors.New("crash")
+	hook := func(string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !calm && r.IntN(15) == 0 {
+			return errCrash
+		}
+		return nil
+	}
+	cfg := projections.Config{Source: topics, Sink: v, Positions: v, Hook: hook, BatchRows: 1 + r.IntN(20)}
+	p := start(t, cfg)
+	var events []chtest.Event
+	for step := range 25 {
+		if step == 12 && r.IntN(2) == 0 {
+			topics.Recreate(1 + r.IntN(3))
+			topics.Publish(events...)
+		}
+		more := l.Events(1 + r.IntN(15))
+		events = append(events, more...)
+		topics.Publish(more...)
+		if r.IntN(3) == 0 {
+			topics.Publish(more[r.IntN(len(more)):]...)
+		}
+		time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond) // the bubble's clock
+		select {
+		case err := <-p.done:
+			p.cancel()
+			if !errors.Is(err, errCrash) {
+				t.Fatalf("projector ended: %v", err)
+			}
+			p = start(t, cfg)
+		default:
+			if r.IntN(8) == 0 {
+				if err := p.stop(); err != nil && !errors.Is(err, errCrash) {
+					t.Fatalf("projector ended: %v", err)
+				}
+				p = start(t, cfg)
+			}
+		}
+	}
+	mu.Lock()
+	calm = true
+	mu.Unlock()
+	if err := p.stop(); err != nil && !errors.Is(err, errCrash) {
+		t.Fatalf("projector ended: %v", err)
+	}
+	p = start(t, cfg)
+	time.Sleep(2 * time.Minute) // the bubble's clock: a reread after a stall included
+	s := p.Status()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if want := uint64(len(events)); s.Applied != want || s.Ahead != 0 || s.Lag != 0 || s.Published != want || s.LastError != "" {
+		t.Errorf("of %d events: %+v", want, s)
+	}
+	if got := v.position["projector"].Applied; got != s.Applied {
+		t.Errorf("position %d, status %d", got, s.Applied)
+	}
+	for _, b := range v.broken {
+		t.Error(b)
+	}
+}
+
+func TestAnEventOfNobodyStopsTheProjector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+		events := l.Events(3)
+		events[2].Metadata = []byte(`{"v":1}`)
+		topics.Publish(events...)
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
+		err := <-p.done
+		p.cancel()
+		if !errors.Is(err, projections.ErrUnplaceable) || !strings.Contains(err.Error(), "offset") {
+			t.Errorf("got %v, want ErrUnplaceable and where it is", err)
+		}
+	})
+}
+
+func TestAMessageThatIsNoEventStopsTheProjector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+		topics.Publish(l.Events(3)...)
+		topics.FailWith(func(operation string) error {
+			if operation == "read" {
+				return fmt.Errorf("no ce_ledgerseq: %w", projections.ErrUnreadable)
+			}
+			return nil
+		})
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
+		err := <-p.done
+		p.cancel()
+		if !errors.Is(err, projections.ErrUnreadable) {
+			t.Errorf("got %v, want ErrUnreadable", err)
+		}
+	})
+}
+
+func TestAFailingSinkIsRetriedAndShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+		topics.Publish(l.Events(5)...)
+		var mu sync.Mutex
+		down := true
+		v.fail = func(operation string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if down && operation == "insert" {
+				return errors.New("disk full")
+			}
+			return nil
+		}
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
+		time.Sleep(time.Minute)
+		s := p.Status()
+		if !strings.Contains(s.LastError, "disk full") || s.Applied != 0 || s.Lag != 5 || s.LastErrorAt.IsZero() {
+			t.Errorf("while it fails: %+v", s)
+		}
+		v.mu.Lock()
+		if v.inserts < 10 || v.inserts > 60 {
+			t.Errorf("%d attempts in a minute, want a backoff up to 5 s", v.inserts)
+		}
+		v.mu.Unlock()
+		mu.Lock()
+		down = false
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		if s := p.Status(); s.LastError != "" || s.Applied != 5 || s.Lag != 0 || s.Rows != 5 {
+			t.Errorf("after it recovered: %+v", s)
+		}
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStoppingWritesTheBatchInHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+		topics.Publish(l.Events(9)...)
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v, BatchWait: time.Hour})
+		synctest.Wait() // all nine are in the batch, which waits for more
+		if v.inserts != 0 {
+			t.Fatal("the batch was written before its time")
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.position["projector"].Applied; got != 9 {
+			t.Errorf("position %d, want 9", got)
+		}
+	})
+}
+
+func TestAnIdleProjectorSavesItsPosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topics, v := chtest.NewTopics(1), newViews()
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v, Heartbeat: time.Second})
+		time.Sleep(10500 * time.Millisecond)
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.position["projector"].Saved; got != 10 {
+			t.Errorf("%d saves in ten seconds, want 10", got)
+		}
+	})
+}
+
+func TestAGapHoldsThePositionAndIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+		events := l.Events(20)
+		topics.Publish(slices.Concat(events[:7], events[8:])...)
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
+		time.Sleep(time.Minute)
+		if s := p.Status(); s.Applied != 7 || s.Ahead != 12 || s.Published != 20 || s.Lag != 13 {
+			t.Errorf("with a missing sequence: %+v", s)
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestABatchIsBoundedByBytesAndRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1)
+		v := &sizes{views: newViews()}
+		events := l.Events(50)
+		big := events[49]
+		big.Data = []byte(`"` + strings.Repeat("x", 40_000) + `"`)
+		for i := range uint64(10) {
+			e := big
+			e.Seq += i
+			e.Stream = schemas.LedgerStream
+			events = append(events, e)
+		}
+		topics.Publish(events...)
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v, BatchRows: 8, BatchBytes: 100_000})
+		time.Sleep(time.Minute)
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if v.rows > 8 || v.bytes > 150_000 || v.rows < 2 {
+			t.Errorf("largest batch: %d rows, %d bytes", v.rows, v.bytes)
+		}
+	})
+}
+
+// sizes notes the largest batch.
+type sizes struct {
+	*views
+	rows, bytes int
+}
+
+func (s *sizes) Insert(ctx context.Context, rows []projections.Row) error {
+	n := 0
+	for i := range rows {
+		n += rows[i].Size()
+	}
+	s.rows, s.bytes = max(s.rows, len(rows)), max(s.bytes, n)
+	return s.views.Insert(ctx, rows)
+}
+
+func TestConfigNamesEverythingThatIsMissing(t *testing.T) {
+	_, err := projections.New(projections.Config{BatchRows: -1})
+	for _, want := range []string{"source", "sink", "positions", "logger", "negative"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not name %q", err, want)
+		}
+	}
+}
