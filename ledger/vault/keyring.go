@@ -27,7 +27,7 @@ type keyring struct {
 	period  map[periodRef]key
 	derived map[derivedRef]derived
 	byAlias map[aliasRef]derived
-	streams map[uuid.UUID]key
+	streams map[streamRef]key
 }
 
 type tenantKeys struct{ lookup, record key }
@@ -56,6 +56,8 @@ type derivedRef struct {
 
 type aliasRef struct{ tenant, alias uuid.UUID }
 
+type streamRef struct{ tenant, stream uuid.UUID }
+
 // derived is D with what was derived from it and whose it is. Its index row is in the store.
 type derived struct {
 	data         key
@@ -69,7 +71,7 @@ type sealerRef struct{ alias, event uuid.UUID }
 func newKeyring(begun time.Time, forgets uint64) *keyring {
 	return &keyring{begun: begun, forgets: forgets,
 		tenants: map[uuid.UUID]tenantKeys{}, subject: map[subjectRef]subjectKey{}, period: map[periodRef]key{},
-		derived: map[derivedRef]derived{}, byAlias: map[aliasRef]derived{}, streams: map[uuid.UUID]key{}}
+		derived: map[derivedRef]derived{}, byAlias: map[aliasRef]derived{}, streams: map[streamRef]key{}}
 }
 
 func (r *keyring) stale(now time.Time) bool {

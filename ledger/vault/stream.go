@@ -59,13 +59,14 @@ func (tx *Tx) Element(stream schemas.Stream, list, nativeKey string) (uuid.UUID,
 	if id == uuid.Nil {
 		return uuid.Nil, fmt.Errorf("element: %q is not an entity's stream", stream)
 	}
-	k, ok := cached(tx, func(r *keyring) map[uuid.UUID]key { return r.streams }, id)
+	ref := streamRef{tx.tenant, id}
+	k, ok := cached(tx, func(r *keyring) map[streamRef]key { return r.streams }, ref)
 	if !ok {
 		var err error
 		if k, err = tx.streamKey(stream); err != nil {
 			return uuid.Nil, fmt.Errorf("element: %w", err)
 		}
-		tx.local.streams[id] = k
+		tx.local.streams[ref] = k
 	}
 	return element(k, list, nativeKey), nil
 }

@@ -206,7 +206,7 @@ func (r *rows) IdentitiesOf(o schemas.Owner) ([]vault.IdentityRow, error) {
 
 func (r *rows) PutIdentity(i vault.IdentityRow) error {
 	return r.exec("INSERT INTO identity (tenant, "+identityColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner, kind = excluded.kind, hash = excluded.hash,
+		ON CONFLICT DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner,
 		value_epoch = excluded.value_epoch, value = excluded.value, first = excluded.first, last = excluded.last`,
 		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch, blob(i.Value.Bytes), ms(i.First), ms(i.Last))
 }

@@ -26,4 +26,12 @@ func factory(t testing.TB) (vault.Store, func(testing.TB) vault.Store) {
 	}
 }
 
+func TestStore(t *testing.T) { vaulttest.RunStore(t, factory) }
+
 func TestVault(t *testing.T) { vaulttest.RunVault(t, factory) }
+
+func BenchmarkUpdateKnown(b *testing.B) { vaulttest.BenchUpdate(b, factory, false) }
+
+func BenchmarkUpdateFresh(b *testing.B) { vaulttest.BenchUpdate(b, factory, true) }
+
+func BenchmarkOpen(b *testing.B) { vaulttest.BenchOpen(b, factory) }

@@ -11,7 +11,15 @@ import (
 
 // RunVault runs what a vault on a store of the factory must do.
 func RunVault(t *testing.T, f Factory) {
-	t.Run("SealAndOpen", func(t *testing.T) { testSealAndOpen(t, f) })
+	for name, test := range map[string]func(*testing.T, Factory){
+		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel, "Devices": testDevices,
+		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "Tampered": testTampered, "Streams": testStreamsOfVault,
+		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays, "EraseCancelled": testEraseCancelled,
+		"Suppression": testSuppressionOfVault, "Held": testHeld, "Expired": testExpired, "OtherProcess": testOtherProcess,
+		"StaleView": testStaleView, "ForgettingModel": testForgettingModel,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, f) })
+	}
 }
 
 func tokens(d *schemas.Draft) []vault.Sealed {

@@ -44,10 +44,9 @@ CREATE TABLE identity (
   value       BLOB NOT NULL,
   first       INTEGER,
   last        INTEGER,
-  PRIMARY KEY (tenant, id),
+  PRIMARY KEY (tenant, kind, hash, id), -- a lookup reads one place
   FOREIGN KEY (tenant, owner_kind, owner) REFERENCES owner(tenant, kind, id)
 ) WITHOUT ROWID, STRICT;
-CREATE INDEX identity_by_hash  ON identity (tenant, kind, hash);
 CREATE INDEX identity_by_owner ON identity (tenant, owner_kind, owner);
 
 CREATE TABLE holding (

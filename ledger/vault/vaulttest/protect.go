@@ -1,0 +1,276 @@
+package vaulttest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+func testSealRefuses(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	c := schemas.Default()
+	other := e.AddTenant("Een ander")
+	var person uuid.UUID
+	e.Update(func(tx *vault.Tx) {
+		person = e.Person(tx, vault.PersonHint{UPN: "anna@voorbeeld.nl", At: e.Clock.Now()})
+	})
+	good := func() *schemas.Draft {
+		return e.Enrolled(e.Tenant.ID, schemas.NewStream("device", uuid.New()), person, uuid.Nil, e.Clock.Now())
+	}
+	for name, spoil := range map[string]func(*schemas.Draft){
+		"no type":              func(d *schemas.Draft) { d.Type = nil },
+		"another tenant":       func(d *schemas.Draft) { d.Tenant = other.ID },
+		"no event id":          func(d *schemas.Draft) { d.ID = uuid.Nil },
+		"no recording time":    func(d *schemas.Draft) { d.Recorded = time.Time{} },
+		"a value without attr": func(d *schemas.Draft) { d.Values[1].Attr = nil },
+		"a value without key":  func(d *schemas.Draft) { d.Values[2].Owner = schemas.Owner{} },
+		"an owner without id":  func(d *schemas.Draft) { d.Values[2].Owner.ID = uuid.Nil },
+		"an unknown owner":     func(d *schemas.Draft) { d.Values[2].Owner.ID = uuid.New() },
+		"no JSON":              func(d *schemas.Draft) { d.Values[2].Plain = json.RawMessage("anna") },
+		"no value":             func(d *schemas.Draft) { d.Values[2].Plain = nil },
+		"a bad index":          func(d *schemas.Draft) { d.Values[2].Path = []string{"01"} },
+		"an undeclared role":   func(d *schemas.Draft) { d.Subjects[0].Role = "officer" },
+		"an unknown subject":   func(d *schemas.Draft) { d.Subjects[0].Person = uuid.New() },
+		"a nameless subject":   func(d *schemas.Draft) { d.Subjects[0].Person = uuid.Nil },
+	} {
+		d := good()
+		spoil(d)
+		before := *d
+		before.Values, before.Subjects = slices.Clone(d.Values), slices.Clone(d.Subjects)
+		e.Update(func(tx *vault.Tx) {
+			err := tx.Seal(d)
+			if err == nil {
+				t.Errorf("%s: sealed", name)
+			} else if strings.Contains(err.Error(), "anna") {
+				t.Errorf("%s: the error shows the value: %v", name, err)
+			}
+		})
+		if !reflect.DeepEqual(*d, before) {
+			t.Errorf("%s: the draft was changed", name)
+		}
+	}
+	e.Update(func(tx *vault.Tx) {
+		d := good()
+		d.Values = append(d.Values,
+			schemas.Value{Attr: c.MustAttribute("device.category"), Plain: schemas.JSON("Leerlingen van groep 8")}, // the tenant's by its attribute
+			schemas.Value{Attr: c.MustAttribute("device.imei"), Removed: true},
+			schemas.Value{Attr: c.MustAttribute("device.os-version"), Plain: schemas.JSON("14.4 (anna's)"), Owner: schemas.Owner{Kind: schemas.OwnerTenant}})
+		if c.MustAttribute("device.category").Key != schemas.KeyTenant {
+			d.Values[len(d.Values)-3].Owner = schemas.Owner{Kind: schemas.OwnerTenant, ID: uuid.New()} // whatever id: there is one tenant
+		}
+		if err := tx.Seal(d); err != nil {
+			t.Fatal(err)
+		}
+		n := len(d.Values)
+		if d.Values[0].Token != "" || d.Values[n-3].Token == "" || d.Values[n-2].Token != "" || d.Values[n-1].Token == "" {
+			t.Error("an open value, one that misses its shape, or a removed one is not as it should be")
+		}
+		first := slices.Clone(d.Values)
+		if err := tx.Seal(d); err != nil || !reflect.DeepEqual(first, d.Values) {
+			t.Errorf("sealing again changes what is sealed: %v", err)
+		}
+	})
+	// A view seals what needs nothing new, and mints nothing.
+	e.View(func(tx *vault.Tx) {
+		if err := tx.Seal(good()); err != nil {
+			t.Errorf("sealing under known keys in a view: %v", err)
+		}
+		d := good()
+		d.Occurred = e.Clock.Now().AddDate(-1, 0, 0)
+		if err := tx.Seal(d); !errors.Is(err, vault.ErrReadOnly) {
+			t.Errorf("a key minted in a view: %v", err)
+		}
+	})
+	var kept *vault.Tx
+	e.Update(func(tx *vault.Tx) { kept = tx })
+	if err := kept.Seal(good()); err == nil {
+		t.Error("sealed after the transaction")
+	}
+	if _, err := kept.Open([]vault.Sealed{{}}); err == nil {
+		t.Error("opened after the transaction")
+	}
+}
+
+// testTampered changes every byte of a token, and moves tokens to another tenant, attribute and event.
+func testTampered(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	other := e.AddTenant("Een ander")
+	at := e.Clock.Now()
+	var d, twin *schemas.Draft
+	e.Update(func(tx *vault.Tx) {
+		p := e.Person(tx, vault.PersonHint{UPN: "anna@voorbeeld.nl", At: at})
+		d = e.Enrolled(e.Tenant.ID, schemas.NewStream("device", uuid.New()), p, uuid.Nil, at)
+		twin = e.Enrolled(e.Tenant.ID, d.Stream, p, uuid.Nil, at)
+		old := e.Enrolled(e.Tenant.ID, d.Stream, p, uuid.Nil, at.AddDate(0, -1, 0))
+		for _, d := range []*schemas.Draft{d, twin, old} {
+			if err := tx.Seal(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	// The other tenant has a person of the same name and the same period.
+	err := e.V.Update(context.Background(), other.ID, func(tx *vault.Tx) error {
+		p := e.Person(tx, vault.PersonHint{UPN: "anna@voorbeeld.nl", At: at})
+		return tx.Seal(e.Enrolled(other.ID, d.Stream, p, uuid.Nil, at))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := tokens(d)[0]
+	var tampered []vault.Sealed
+	add := func(token string) {
+		// The attribute asked for follows the token, so that it is not what gives the change away.
+		attr := asked.Attr
+		if parts := strings.Split(token, ":"); len(parts) == 6 || len(parts) == 7 {
+			attr, _, _ = strings.Cut(parts[len(parts)-2], "~")
+		}
+		tampered = append(tampered, vault.Sealed{Token: schemas.Token(token), Attr: attr}, vault.Sealed{Token: schemas.Token(token), Attr: asked.Attr, Event: asked.Event})
+	}
+	token := string(asked.Token)
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:.~= \n\x00\xff"
+	for i := range token {
+		for _, to := range []byte{alphabet[i%len(alphabet)], alphabet[(i*7+3)%len(alphabet)], token[i] ^ 1, token[i] ^ 0x20, token[i] + 1, '1'} {
+			if to != token[i] {
+				add(token[:i] + string([]byte{to}) + token[i+1:])
+			}
+		}
+		add(token[:i] + token[i+1:])
+		add(token[:i])
+		add(token[:i] + token[i:i+1] + token[i:])
+	}
+	add(token + "A")
+	add(token + "=")
+	add(token + "\n")
+	add(strings.Replace(token, "202611", "202610", 1)) // a month that has a key
+	add(strings.Replace(token, "202611", "202609", 1)) // one that has none
+	add(strings.Replace(token, ".202611:", ".202611:"+strings.Split(string(tokens(twin)[0].Token), ":")[4]+":", 1))
+	// Body and header of two tokens of one owner.
+	a, b := strings.LastIndexByte(token, ':'), strings.LastIndexByte(string(tokens(twin)[0].Token), ':')
+	add(token[:a] + string(tokens(twin)[0].Token)[b:])
+	e.View(func(tx *vault.Tx) {
+		got, err := tx.Open(tampered)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range got {
+			if !errors.Is(o.Err, vault.ErrTampered) || o.Plain != nil {
+				t.Errorf("%q opens to %s, %v", tampered[i].Token, o.Plain, o.Err)
+			}
+		}
+		moved := []vault.Sealed{{Token: asked.Token, Attr: "device.name"}, {Token: asked.Token, Attr: asked.Attr, Event: twin.ID}, {Token: asked.Token}}
+		if asked.Attr == "device.name" {
+			t.Fatal("the test asks for the attribute the token has")
+		}
+		if got, err = tx.Open(moved); err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range got {
+			if !errors.Is(o.Err, vault.ErrTampered) {
+				t.Errorf("moved %d: %v", i, o.Err)
+			}
+		}
+		if got, err = tx.Open([]vault.Sealed{asked, {Token: asked.Token, Attr: asked.Attr}}); err != nil || got[0].Err != nil || got[1].Err != nil {
+			t.Errorf("the token itself: %+v, %v", got, err)
+		}
+	})
+	err = e.V.View(context.Background(), other.ID, func(tx *vault.Tx) error {
+		got, err := tx.Open([]vault.Sealed{asked})
+		if err == nil && !errors.Is(got[0].Err, vault.ErrTampered) {
+			t.Errorf("moved to another tenant: %v", got[0].Err)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testStreamsOfVault(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	other := e.AddTenant("Een ander")
+	type seen struct {
+		fact, mapped, refusal schemas.Stream
+		correlation, element  uuid.UUID
+	}
+	look := func(tx *vault.Tx, s schemas.Stream, created bool) (got seen) {
+		t.Helper()
+		var err error
+		got.fact = tx.FactStream("adminaction", "intune/auditEvent", "5A14A52F-0F3B-4D12-9FAC-2D2B1C1A8E33")
+		got.correlation = tx.Correlation("0D6AC2B1-0000-4000-8000-7F5B3A0C9D11")
+		var c1, c2 bool
+		if got.mapped, c1, err = tx.MappedStream("alert", []byte("canonical")); err != nil {
+			t.Fatal(err)
+		}
+		if got.refusal, c2, err = tx.RefusalStream(s, "personal-apps"); err != nil {
+			t.Fatal(err)
+		}
+		if got.element, err = tx.Element(s, "apps", "com.example.app"); err != nil {
+			t.Fatal(err)
+		}
+		if c1 != created || c2 != created {
+			t.Errorf("created %v and %v, want %v", c1, c2, created)
+		}
+		return got
+	}
+	s := schemas.NewStream("device", uuid.New())
+	var first seen
+	e.View(func(tx *vault.Tx) {
+		if _, _, err := tx.MappedStream("alert", []byte("canonical")); !errors.Is(err, vault.ErrReadOnly) {
+			t.Errorf("a mapping made in a view: %v", err)
+		}
+		if _, err := tx.Element(s, "apps", "x"); !errors.Is(err, vault.ErrReadOnly) {
+			t.Errorf("a stream key made in a view: %v", err)
+		}
+	})
+	e.Update(func(tx *vault.Tx) {
+		first = look(tx, s, true)
+		if first.fact.Kind() != "adminaction" || first.mapped.Kind() != "alert" || first.refusal.Kind() != "refusal" || first.element.Version() != 8 {
+			t.Errorf("kinds: %+v", first)
+		}
+		if again := look(tx, s, false); again != first {
+			t.Errorf("again: %+v, want %+v", again, first)
+		}
+		if m, _, err := tx.MappedStream("remoteaction", []byte("canonical")); err != nil || m.UUID() == first.mapped.UUID() {
+			t.Errorf("another kind: %v, %v", m, err)
+		}
+		if r, _, err := tx.RefusalStream(s, "another"); err != nil || r == first.refusal {
+			t.Errorf("another rule: %v, %v", r, err)
+		}
+		el, err := tx.Element(schemas.NewStream("device", uuid.New()), "apps", "com.example.app")
+		if err != nil || el == first.element {
+			t.Errorf("an element of another stream: %v, %v", el, err)
+		}
+		if _, _, err := tx.MappedStream("Not a kind", []byte("x")); err == nil {
+			t.Error("a stream of no kind")
+		}
+		if _, err := tx.Element("nothing", "apps", "x"); err == nil {
+			t.Error("an element of no stream")
+		}
+	})
+	e.V = e.Again()
+	e.View(func(tx *vault.Tx) {
+		if again := look(tx, s, false); again != first {
+			t.Errorf("in another process: %+v, want %+v", again, first)
+		}
+	})
+	err := e.V.Update(context.Background(), other.ID, func(tx *vault.Tx) error {
+		theirs := look(tx, s, true)
+		if theirs.fact == first.fact || theirs.mapped == first.mapped || theirs.correlation == first.correlation || theirs.element == first.element {
+			t.Errorf("two tenants share a stream or id: %+v", theirs)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
