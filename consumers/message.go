@@ -26,11 +26,22 @@ const (
 var Kinds = []string{"device", "adminaction", "remoteaction", "alert", "app", "account", "tenant", "subject",
 	"request", "access", "refusal", "diagnostic", "support", "ledger"}
 
+var knownTopics = func() map[string]string {
+	m := make(map[string]string, len(Kinds))
+	for _, kind := range Kinds {
+		m[kind] = topicPrefix + kind
+	}
+	return m
+}()
+
 var kindForm = regexp.MustCompile(`^[a-z]{2,20}$`)
 
 // TopicOfKind returns the topic of a kind's events. It errs for the kinds whose topic name is taken by
 // ledger.position and ledger.checkpoint.
 func TopicOfKind(kind string) (string, error) {
+	if topic, ok := knownTopics[kind]; ok {
+		return topic, nil
+	}
 	topic := topicPrefix + kind
 	if !kindForm.MatchString(kind) || topic == PositionTopic || topic == CheckpointTopic {
 		return "", fmt.Errorf("kind %q cannot have a topic", kind)
@@ -58,11 +69,23 @@ func Route(r schemas.Recorded) (topic, key string, err error) {
 	if t := schemas.Default().Type(r.Type); t == nil || t.Form != schemas.FormFact {
 		return topic, string(r.Stream), nil
 	}
-	m, err := schemas.ParseMetadata(r.Metadata)
+	tenant, err := tenantOf(r.Metadata)
 	if err != nil {
 		return "", "", fmt.Errorf("route event %d: %w", r.Seq, err)
 	}
-	return topic, m.Tenant.String(), nil
+	return topic, tenant.String(), nil
+}
+
+// tenantOf reads the tenant where the frozen order of members puts it, and parses everything only where it is not there.
+func tenantOf(metadata []byte) (uuid.UUID, error) {
+	const head = `{"v":1,"tenant":"`
+	if len(metadata) > len(head)+36 && string(metadata[:len(head)]) == head {
+		if u, err := schemas.ParseUUID(string(metadata[len(head) : len(head)+36])); err == nil {
+			return u, nil
+		}
+	}
+	m, err := schemas.ParseMetadata(metadata)
+	return m.Tenant, err
 }
 
 const sourcePrefix = "urn:ledgerline:"
@@ -110,6 +133,9 @@ func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
 	topic, key, err := Route(r)
 	if err != nil {
 		return fail(err)
+	}
+	if t := m.Tenant.String(); key != string(r.Stream) && key != t {
+		return fail(errors.New("the metadata names two tenants"))
 	}
 	leaf, err := r.Leaf()
 	if err != nil {
