@@ -136,6 +136,7 @@ func (a *answer) dropSpill() { _ = a.spill.Close() } // it has no name and is no
 func (a *answer) fail(r *http.Request, err error) {
 	e := asException(err)
 	if a.out == nil {
+		a.drain(r)
 		if a.spill != nil {
 			a.dropSpill()
 		}
@@ -160,6 +161,17 @@ func (a *answer) fail(r *http.Request, err error) {
 	}
 	// The chunked body stays without its end: no client can take this for a complete result.
 	panic(http.ErrAbortHandler)
+}
+
+// drain reads the rest of a body that is not wanted any more: a client that is still sending would meet a
+// closed connection before it reads the answer.
+func (a *answer) drain(r *http.Request) {
+	const most, patience = 256 << 20, 5 * time.Second
+	if a.http.SetReadDeadline(time.Now().Add(patience)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, most) // a client that is gone needs no answer
+	_ = a.http.SetReadDeadline(time.Time{})   // if this fails the connection is of no more use, which is noticed
 }
 
 func (s stats) summary(started time.Time) string {

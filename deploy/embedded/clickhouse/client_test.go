@@ -13,6 +13,7 @@ import (
 	"time"
 
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/google/uuid"
 )
 
@@ -337,5 +338,52 @@ func TestConcurrent(t *testing.T) {
 	close(fail)
 	for err := range fail {
 		t.Error(err)
+	}
+}
+
+// Tables that the client sends along with its query.
+func TestExternalTables(t *testing.T) {
+	c := open(t, shared, nil)
+	table, err := ext.NewTable("wanted", ext.Column("n", "UInt64"), ext.Column("label", "String"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint64(5) {
+		if err := table.Append(n*10, fmt.Sprint("label\n\n", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := chgo.Context(t.Context(), chgo.WithExternalTable(table))
+	var count uint64
+	var labels string
+	if err := c.QueryRow(ctx, "SELECT count(), arrayStringConcat(groupArray(label), ',') FROM numbers(25) AS a JOIN wanted ON a.number = wanted.n").Scan(&count, &labels); err != nil {
+		t.Fatal(err)
+	}
+	if want := "label\n\n0,label\n\n1,label\n\n2"; count != 3 || labels != want {
+		t.Errorf("%d %q, want 3 %q", count, labels, want)
+	}
+}
+
+// An insert that is refused while its data is still coming is refused with the server's words.
+func TestRefusedWhileSending(t *testing.T) {
+	c := open(t, shared, nil)
+	mustExec(t, c, "CREATE DATABASE refused ENGINE = Atomic")
+	for range 10 {
+		mustExec(t, c, "CREATE TABLE refused.t (s String) ENGINE = Memory")
+		batch, err := c.PrepareBatch(t.Context(), "INSERT INTO refused.t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := strings.Repeat("x", 10_000)
+		for range 2000 {
+			if err := batch.Append(row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustExec(t, c, "DROP TABLE refused.t SYNC")
+		var ex *chgo.Exception
+		if err := batch.Send(); !errors.As(err, &ex) || ex.Code != 60 {
+			t.Fatalf("%v", err)
+		}
 	}
 }

@@ -122,13 +122,13 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 	defer c.close()
 	if req.insert {
 		// Data that has arrived is committed, as a server does; a body cut short ends it anyway.
-		stop := f.killWhenDone(f.stopping, req.mark)
+		stop := f.killWhenDone(f.stopping, req)
 		defer stop()
 		return f.insert(c, req, a)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := f.killWhenDone(ctx, req.mark)
+	stop := f.killWhenDone(ctx, req)
 	defer stop()
 	switch {
 	case req.reads && chunked[req.format]:
@@ -146,13 +146,25 @@ func (f *front) session(req *request) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a session: %w", err)
 	}
-	for _, q := range req.preamble() {
-		if _, _, err := c.exec(q, "Null", nil); err != nil {
-			c.close()
-			return nil, err
-		}
+	if err := f.prepare(c, req); err != nil {
+		c.close()
+		return nil, err
 	}
 	return c, nil
+}
+
+func (f *front) prepare(c *conn, req *request) error {
+	for _, q := range req.preamble() {
+		if _, _, err := c.exec(q, "Null", nil); err != nil {
+			return err
+		}
+	}
+	for _, t := range req.external {
+		if err := t.load(c); err != nil {
+			return fmt.Errorf("load external table %s: %w", t.name, err)
+		}
+	}
+	return nil
 }
 
 func (req *request) preamble() []string {
@@ -173,7 +185,7 @@ func (req *request) preamble() []string {
 
 // killWhenDone stops the statement when its client is gone or the server must end. The returned function
 // ends the watch and waits for it.
-func (f *front) killWhenDone(ctx context.Context, mark string) (stop func()) {
+func (f *front) killWhenDone(ctx context.Context, req *request) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -186,8 +198,8 @@ func (f *front) killWhenDone(ctx context.Context, mark string) (stop func()) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if err := f.kill(mark); err != nil {
-				f.logger.Warn("kill a statement without a client", "statement", mark, "error", err)
+			if err := f.kill(req.mark); err != nil {
+				f.logger.Warn("kill a statement without a client", "query_id", req.id, "error", err)
 			}
 			select {
 			case <-done:

@@ -19,6 +19,7 @@ import (
 type request struct {
 	statement
 	id        string // query_id as the client named it, or a random one
+	external  []external
 	mark      string // log_comment of the session: what KILL QUERY finds this one statement by
 	database  string
 	settings  []param // in a fixed order
@@ -145,9 +146,6 @@ func refuse(r *http.Request, q url.Values) error {
 	case q.Get("role") != "":
 		return notImplemented("Roles are not supported by the embedded server")
 	}
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && t == "multipart/form-data" {
-		return notImplemented("External tables (multipart/form-data) are not supported by the embedded server")
-	}
 	return nil
 }
 
@@ -157,6 +155,11 @@ func (req *request) readStatement(r *http.Request, q url.Values) error {
 		return err
 	}
 	src := q.Get("query")
+	if t, p, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && t == "multipart/form-data" {
+		if body, err = req.readExternal(body, p["boundary"], q); err != nil {
+			return err
+		}
+	}
 	if req.statement, err = parseStatement(src); src != "" && err == nil && req.insert && req.data == len(src) && req.statement.format == "" {
 		// `INSERT INTO t` in the URL: the body may begin with FORMAT or VALUES, or be data alone.
 		err = errNeedBody
@@ -218,7 +221,7 @@ func (req *request) readSettings(q url.Values, limit time.Duration) error {
 	for name, values := range q {
 		value := values[len(values)-1]
 		switch {
-		case notSettings[name]:
+		case notSettings[name], req.describesExternal(name):
 		case strings.HasPrefix(name, "param_"):
 			req.params = append(req.params, param{strings.TrimPrefix(name, "param_"), value})
 		case strings.IndexFunc(name, func(r rune) bool { return r > 127 || !wordByte(byte(r)) }) >= 0:
