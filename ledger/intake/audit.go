@@ -73,9 +73,9 @@ func verbOf(raw json.RawMessage, operation string) json.RawMessage {
 }
 
 // parseAuditLog reads an Azure Monitor record of category AuditLogs.
-func parseAuditLog(m members, seen *fields) (*fact, error) {
-	p := m.object("properties")
-	seen.use("", m, "category", "properties", "time", "tenantId", "identity", "operationName", "correlationId", "resultType")
+func parseAuditLog(m sourceRecord, seen *fields) (*fact, error) {
+	p := m.properties
+	seen.use("", m.members, "category", "properties", "time", "tenantId", "identity", "operationName", "correlationId", "resultType")
 	seen.use("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType", "Actor", "AdditionalDetails", "Category",
 		"TargetDisplayNames", "TargetObjectIds", "Targets", "IntuneAccountId", "AADTenantId")
 	f := &fact{source: sourceAzureMonitor, correlation: m.known("correlationId")}
@@ -88,10 +88,10 @@ func parseAuditLog(m members, seen *fields) (*fact, error) {
 	}
 	operation := m.known("operationName")
 	f.open = map[string]json.RawMessage{
-		"action.verb": verbOf(p["ActivityType"], operation), "action.operation": m["operationName"], "action.category": p["Category"], "action.result": p["ActivityResultStatus"],
+		"action.verb": verbOf(p["ActivityType"], operation), "action.operation": m.members["operationName"], "action.category": p["Category"], "action.result": p["ActivityResultStatus"],
 	}
 	if s := p.text("ActivityResultStatus"); s != "1" && m.known("resultType") != "" && m.known("resultType") != "None" {
-		f.open["action.result"] = m["resultType"] // the number's other values are not documented
+		f.open["action.result"] = m.members["resultType"] // the number's other values are not documented
 	}
 	a := p.object("Actor")
 	seen.use("properties.Actor.", a, "ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId", "PartnerTenantId", "UPN", "UserPermissions", "Name")
@@ -99,7 +99,7 @@ func parseAuditLog(m members, seen *fields) (*fact, error) {
 	if isEmpty(upn) {
 		upn = nil
 		if strings.Contains(m.known("identity"), "@") {
-			upn = m["identity"]
+			upn = m.members["identity"]
 		}
 	}
 	f.actor = newActor(a.text("ActorType"), a.known("ObjectId"), members{"upn": upn}.known("upn"), "")
@@ -132,8 +132,8 @@ func parseAuditLog(m members, seen *fields) (*fact, error) {
 }
 
 // parseAuditEvent reads a Graph auditEvent.
-func parseAuditEvent(m members, seen *fields) (*fact, error) {
-	seen.use("", m, "id", "displayName", "componentName", "actor", "activity", "activityDateTime", "activityType", "activityOperationType", "activityResult",
+func parseAuditEvent(m sourceRecord, seen *fields) (*fact, error) {
+	seen.use("", m.members, "id", "displayName", "componentName", "actor", "activity", "activityDateTime", "activityType", "activityOperationType", "activityResult",
 		"correlationId", "resources", "category")
 	f := &fact{source: sourceGraph, correlation: m.known("correlationId")}
 	var err error
@@ -143,16 +143,16 @@ func parseAuditEvent(m members, seen *fields) (*fact, error) {
 	if f.occurred, err = firstTime(named{"activityDateTime", m.text("activityDateTime")}); err != nil {
 		return nil, err
 	}
-	operation := m["activityType"]
+	operation := m.members["activityType"]
 	for _, other := range []string{"displayName", "activity"} {
 		if isEmpty(operation) {
-			operation = m[other]
+			operation = m.members[other]
 		}
 	}
 	name, _ := asText(operation)
 	f.open = map[string]json.RawMessage{
-		"action.verb": verbOf(m["activityOperationType"], name), "action.operation": operation, "action.activity-type": m["activity"],
-		"action.component": m["componentName"], "action.category": m["category"], "action.result": m["activityResult"],
+		"action.verb": verbOf(m.members["activityOperationType"], name), "action.operation": operation, "action.activity-type": m.members["activity"],
+		"action.component": m.members["componentName"], "action.category": m.members["category"], "action.result": m.members["activityResult"],
 	}
 	a := m.object("actor")
 	seen.use("actor.", a, "type", "auditActorType", "userPermissions", "applicationId", "applicationDisplayName", "userPrincipalName", "servicePrincipalName",

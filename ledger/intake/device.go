@@ -240,7 +240,7 @@ func (p *deviceParser) never(m members) {
 	}
 	for _, raw := range m.array("deviceActionResults") {
 		var o members
-		if json.Unmarshal(raw, &o) == nil && (!isEmpty(o["deviceLocation"]) || strings.EqualFold(o.text("actionName"), "locateDevice")) {
+		if json.Unmarshal(raw, &o) == nil && !isEmpty(o["deviceLocation"]) {
 			counts[categoryLocation]++
 		}
 	}
@@ -260,14 +260,14 @@ func fieldNames(maps []mapping, more ...string) []string {
 }
 
 var (
-	graphDeviceFields = fieldNames(graphDevice, "hardwareInformation", "usersLoggedOn", "detectedApps", "activationLockBypassCode",
-		"aadRegistered", "azureADRegistered", "deviceActionResults")
+	graphDeviceFields = fieldNames(graphDevice, "hardwareInformation", "usersLoggedOn", "detectedApps", "activationLockBypassCode")
 	graphHardwareFields = fieldNames(graphHardware)
 	azureDeviceFields   = fieldNames(azureDevice, "BatchId", "IntuneAccountId", "AADTenantId")
 )
 
 // parseManagedDevice reads a Graph managedDevice, with or without its detectedApps. read is when it was read, for a record that tells no time.
-func parseManagedDevice(c *schemas.Catalogue, m members, read time.Time, seen *fields) (*snapshot, error) {
+func parseManagedDevice(c *schemas.Catalogue, r sourceRecord, read time.Time, seen *fields) (*snapshot, error) {
+	m := r.members
 	p := newDeviceParser(c, sourceGraph, seen)
 	p.never(m)
 	if err := p.take("", m, graphDevice); err != nil {
@@ -320,7 +320,7 @@ func (p *deviceParser) apps(m members) error {
 		if json.Unmarshal(raw, &o) != nil {
 			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), "is no object"}
 		}
-		p.seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount", "platform")
+		p.seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
 		a := app{Name: o.known("displayName"), Version: o.known("version"), Publisher: o.known("publisher"), ID: o.known("id")}
 		if size := o.known("sizeInByte"); size != "" && size != "0" {
 			a.Size = json.Number(size)
@@ -377,8 +377,8 @@ func (p *deviceParser) loggedOn(m members) error {
 }
 
 // parseDevice reads an Azure Monitor record of category Devices.
-func parseDevice(c *schemas.Catalogue, m members, seen *fields) (*snapshot, error) {
-	properties := m.object("properties")
+func parseDevice(c *schemas.Catalogue, r sourceRecord, seen *fields) (*snapshot, error) {
+	m, properties := r.members, r.properties
 	p := newDeviceParser(c, sourceAzureMonitor, seen)
 	p.never(properties)
 	if err := p.take("properties.", properties, azureDevice); err != nil {

@@ -11,7 +11,7 @@ type fields struct{ unknown map[string]int }
 // use declares which members of m the parser knows. Every other one that says something is counted under prefix and its name.
 func (f *fields) use(prefix string, m members, known ...string) {
 	for name, raw := range m {
-		if slices.Contains(known, name) || strings.Contains(name, "@odata.") || isEmpty(raw) {
+		if slices.Contains(known, name) || strings.Contains(name, "@odata.") || isEmpty(raw) || string(raw) == `"None"` {
 			continue
 		}
 		if f.unknown == nil {

@@ -3,7 +3,6 @@ package intake
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -194,9 +193,10 @@ func (r *reading) record(it item) error {
 // parse recognises one record and puts it into the ledger's terms.
 func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 	e := &entry{line: it.line, number: it.number, size: len(it.raw)}
-	var m members
-	if json.Unmarshal(it.raw, &m) != nil {
-		m = nil
+	m, err := decodeRecord(it.raw)
+	if err != nil {
+		e.outcome, e.reason = failed, err.Error()
+		return e
 	}
 	kind, taken := recognise(m, it.context)
 	if !taken {
@@ -214,7 +214,6 @@ func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 	if err := in.check(tenant, m); err != nil {
 		return fail(err)
 	}
-	var err error
 	seen := &fields{}
 	switch kind {
 	case kindAuditLog:
@@ -235,9 +234,8 @@ func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 }
 
 // check refuses a record of a source tenant that was not declared.
-func (in *Intake) check(tenant vault.Tenant, m members) error {
-	properties := m.object("properties")
-	for _, named := range []named{{"tenantId", m.text("tenantId")}, {"properties.AADTenantId", properties.text("AADTenantId")}} {
+func (in *Intake) check(tenant vault.Tenant, m sourceRecord) error {
+	for _, named := range []named{{"tenantId", m.text("tenantId")}, {"properties.AADTenantId", m.properties.text("AADTenantId")}} {
 		if named.value != "" && !isNothing(named.value) && !tenant.Takes(named.value) {
 			return &fieldError{named.field, "names a source tenant that is not declared for this tenant"}
 		}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 )
@@ -19,6 +20,28 @@ const (
 	sourceGraph        = "graph"
 	sourceAzureMonitor = "azure-monitor"
 )
+
+// sourceRecord is one record, decoded one level deep, and its properties where it has them.
+type sourceRecord struct {
+	members
+	properties members
+}
+
+// decodeRecord reads the text of a record. One that is valid JSON and no object has no members.
+func decodeRecord(raw []byte) (sourceRecord, error) {
+	var r sourceRecord
+	if len(raw) == 0 || raw[0] != '{' {
+		if !json.Valid(raw) {
+			return r, errors.New("malformed JSON")
+		}
+		return r, nil
+	}
+	if err := json.Unmarshal(raw, &r.members); err != nil {
+		return r, errors.New("malformed JSON") // the error's own text quotes the content
+	}
+	r.properties = r.object("properties")
+	return r, nil
+}
 
 // members is a record's own members, by name.
 type members map[string]json.RawMessage
@@ -86,18 +109,17 @@ func safeName(s string) string {
 }
 
 // recognise tells the kind of a record by what it holds. taken is false for one that the ledger does not take in; its kind is then only counted.
-func recognise(m members, context string) (kind string, taken bool) {
-	if m == nil {
+func recognise(m sourceRecord, context string) (kind string, taken bool) {
+	if m.members == nil {
 		return "no object", false
 	}
-	if category := m.known("category"); category != "" && len(m["properties"]) > 0 {
-		properties := m.object("properties")
+	if category := m.known("category"); category != "" && len(m.members["properties"]) > 0 {
 		switch {
-		case properties == nil:
+		case m.properties == nil:
 			return safeKind(category), false // a text that holds JSON, as some exports have it
 		case strings.EqualFold(category, kindAuditLog):
 			return kindAuditLog, true
-		case strings.EqualFold(category, kindDevice) && properties.has("Stats") && !properties.has("DeviceId"):
+		case strings.EqualFold(category, kindDevice) && m.properties.has("Stats") && !m.properties.has("DeviceId"):
 			return kindDevice + "/summary", false // how many devices the export holds; not a device
 		case strings.EqualFold(category, kindDevice):
 			return kindDevice, true

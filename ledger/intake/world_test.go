@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,51 +116,121 @@ func (l *labels) of(kind, id string) string {
 }
 
 // dump writes every event readably: opened, and with labels instead of random ids.
-func (w *world) dump(l *labels) string {
+func (w *world) dump(l *labels) string { return w.dumpFrom(l, 0) }
+
+// dumpFrom leaves out the first events. Streams come in the order of what they say, since their names and the order of their appends are random.
+func (w *world) dumpFrom(l *labels, first int) string {
 	w.t.Helper()
-	var b strings.Builder
-	for _, r := range w.ledger.Events() {
+	type rendered struct {
+		d     schemas.Draft
+		r     schemas.Recorded
+		lines []line
+	}
+	by := map[schemas.Stream][]rendered{}
+	keys := map[string]schemas.Stream{}
+	for _, r := range w.ledger.Events()[first:] {
 		d, err := schemas.Default().Decode(r)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s %s#%d at %s from %s\n", d.Type.Name, l.of(r.Stream.Kind(), string(r.Stream)), r.Revision, schemas.Time(d.Occurred), d.Source)
-		for _, s := range d.Subjects {
-			fmt.Fprintf(&b, "  %s %s\n", s.Role, w.ownerName(l, s.Alias))
+		by[r.Stream] = append(by[r.Stream], rendered{d, r, w.lines(l, d)})
+	}
+	for s, events := range by {
+		key := s.Kind() + schemas.Time(events[0].d.Occurred)
+		for _, l := range events[0].lines {
+			key += l.name + l.text
 		}
-		for _, v := range d.Values {
-			fmt.Fprintf(&b, "  %s\n", w.valueText(l, d, v))
+		for keys[key] != "" {
+			key += "+"
+		}
+		keys[key] = s
+	}
+	var b strings.Builder
+	for _, key := range sortedKeys(keys) {
+		for _, e := range by[keys[key]] {
+			at := "no time"
+			if !e.d.Occurred.IsZero() {
+				at = schemas.Time(e.d.Occurred)
+			}
+			fmt.Fprintf(&b, "%s %s#%d at %s from %s\n", e.d.Type.Name, l.of(e.r.Stream.Kind(), string(e.r.Stream)), e.r.Revision, at, e.d.Source)
+			for _, s := range e.d.Subjects {
+				fmt.Fprintf(&b, "  %s %s\n", s.Role, w.ownerName(l, s.Alias))
+			}
+			for _, v := range e.lines {
+				b.WriteString("  " + w.lineText(l, v) + "\n")
+			}
 		}
 	}
 	return b.String()
 }
 
-func (w *world) valueText(l *labels, d schemas.Draft, v schemas.Value) string {
-	name := v.Attr.ID
-	if e := v.Element(); e != "" {
+// line is one value of an event, opened.
+type line struct {
+	v          schemas.Value
+	name, text string
+	alias      uuid.UUID
+}
+
+// lines returns an event's values, the entries of a list in the order of what they say.
+func (w *world) lines(l *labels, d schemas.Draft) []line {
+	w.t.Helper()
+	var out []line
+	for _, v := range d.Values {
+		n := line{v: v, name: v.Attr.ID, text: string(v.Plain)}
+		if v.Token != "" {
+			h, _, err := v.Token.Parse()
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			n.alias, n.text = h.Alias, w.openToken(d, v)
+		}
+		if v.Attr.ID == "action.target-device" {
+			n.text = "device"
+		}
+		if v.Removed {
+			n.text = l.names[v.Element()]
+		}
+		out = append(out, n)
+	}
+	slices.SortStableFunc(out, func(a, b line) int {
+		if a.name != b.name || len(a.v.Element()) != 36 {
+			return 0
+		}
+		return cmp.Or(strings.Compare(a.text, b.text), boolCompare(a.v.Removed, b.v.Removed))
+	})
+	return out
+}
+
+func boolCompare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+func (w *world) lineText(l *labels, n line) string {
+	name := n.name
+	if e := n.v.Element(); e != "" {
 		if len(e) == 36 {
 			e = l.of("element", e)
 		}
 		name += "[" + e + "]"
 	}
-	if !v.Observed.IsZero() {
-		name += " (" + v.Observed.Format(time.RFC3339) + ")"
+	if !n.v.Observed.IsZero() {
+		name += " (" + n.v.Observed.Format(time.RFC3339) + ")"
 	}
 	switch {
-	case v.Removed:
+	case n.v.Removed:
 		return "- " + name
-	case v.Token != "":
-		h, _, err := v.Token.Parse()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		return fmt.Sprintf("%s = %s  sealed under %s", name, w.openToken(d, v), w.ownerName(l, h.Alias))
+	case n.alias != uuid.Nil:
+		return fmt.Sprintf("%s = %s  sealed under %s", name, n.text, w.ownerName(l, n.alias))
+	case n.name == "action.target-device":
+		return name + " = " + l.of("device", "device-"+strings.Trim(string(n.v.Plain), `"`))
 	}
-	plain := string(v.Plain)
-	if v.Attr.ID == "action.target-device" {
-		plain = l.of("device", "device-"+strings.Trim(plain, `"`))
-	}
-	return name + " = " + plain
+	return name + " = " + n.text
 }
 
 func (w *world) openToken(d schemas.Draft, v schemas.Value) (text string) {

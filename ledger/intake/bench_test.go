@@ -1,0 +1,50 @@
+package intake
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/ledgerline/ledgerline/internal/fleet"
+)
+
+// fleetDir writes an invented fleet and returns its folder and the number of records in it.
+func fleetDir(tb testing.TB, devices, days int) string {
+	tb.Helper()
+	cfg := fleet.Sized(devices)
+	cfg.Days = days
+	cfg.Tenant = sourceTenant
+	dir := tb.TempDir() + "/fleet"
+	if _, err := fleet.Write(context.Background(), cfg, dir, nil); err != nil {
+		tb.Fatal(err)
+	}
+	return dir
+}
+
+// BenchmarkImport imports an invented fleet into a ledger in memory and a real vault: new to the ledger, and known to it already.
+func BenchmarkImport(b *testing.B) {
+	dir := fleetDir(b, 2000, 5)
+	for _, again := range []string{"new", "known"} {
+		b.Run(again, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				w := newWorld(b, false)
+				run := func() Summary {
+					s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{dir}}, nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					return s
+				}
+				if again == "known" {
+					run()
+				}
+				b.StartTimer()
+				began := time.Now()
+				s := run()
+				b.ReportMetric(float64(s.Read)/time.Since(began).Seconds(), "records/s")
+				b.ReportMetric(float64(s.EventsAppended), "events")
+			}
+		})
+	}
+}
