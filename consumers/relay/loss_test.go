@@ -94,7 +94,9 @@ func (c *truncated) Drop(ctx context.Context, topic string) error {
 
 // Each way of losing data is seen at the start, stops the relay, and is repaired by one Refill, whatever point it is
 // interrupted at before; the other topics are left alone.
-func TestDataLossAndRefill(t *testing.T) {
+func TestDataLossAndRefill(t *testing.T) { dataLossAndRefill(t, onKfake) }
+
+func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 	for name, lose := range map[string]func(*testing.T, *rig){
 		"deleted": func(t *testing.T, r *rig) { r.drop(t, lossy) },
 		"recreated": func(t *testing.T, r *rig) {

@@ -186,7 +186,11 @@ func (r *rig) check(tb checker, through uint64) published {
 	return out
 }
 
-func TestPublishesEverything(t *testing.T) {
+func onKfake(tb testing.TB, seed uint64) *rig { return newRig(tb, seed) }
+
+func TestPublishesEverything(t *testing.T) { publishesEverything(t, onKfake) }
+
+func publishesEverything(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 	r := newRig(t, 1)
 	r.fill(1500)
 	if err := run(t, r.config(), 1499); err != nil {
@@ -205,7 +209,9 @@ func TestPublishesEverything(t *testing.T) {
 }
 
 // Each hook point is crashed at each time it is passed, early on, and a new relay goes on.
-func TestCrashAtEveryPoint(t *testing.T) {
+func TestCrashAtEveryPoint(t *testing.T) { crashAtEveryPoint(t, onKfake) }
+
+func crashAtEveryPoint(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked, relay.PointNoted} {
 		t.Run(point, func(t *testing.T) {
 			r := newRig(t, 2)
