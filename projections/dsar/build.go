@@ -1,0 +1,204 @@
+package dsar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Reader is what a package asks of the views; projections.Reader has it.
+type Reader interface {
+	Through(ctx context.Context) (seq uint64, ok bool, err error)
+	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf) iter.Seq2[projections.Row, error]
+	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Row, error]
+}
+
+// Config is what every package is made with.
+type Config struct {
+	Reader    Reader
+	Opener    projections.Opener // nil: nothing protected is shown
+	Catalogue *schemas.Catalogue
+	Clock     func() time.Time
+	Lang      string         // of the request: "en" or "nl". Both languages are in the package, this one comes first
+	Location  *time.Location // in which times are shown
+
+	// Owners tells whom aliases name, as the vault knows it; an alias that it cannot tell is left out. It decides whose a
+	// value is and lets one administrator keep one number for all months. Nil: decided by the event and the catalogue
+	// alone, which withholds rather more, and numbers an administrator anew each month.
+	Owners func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error)
+}
+
+// Validate joins everything that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	need := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New(what))
+		}
+	}
+	need(c.Reader != nil, "Reader is missing")
+	need(c.Catalogue != nil, "Catalogue is missing")
+	need(c.Clock != nil, "Clock is missing")
+	need(c.Lang == "en" || c.Lang == "nl", "Lang is not en or nl")
+	need(c.Location != nil, "Location is missing")
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("access package: %w", err)
+	}
+	return nil
+}
+
+// Person is whose package it is, as the vault knows them at Seq. A person who was erased has no aliases, devices or
+// identity any more, and their package says so.
+type Person struct {
+	Request    uuid.UUID // names the package
+	Tenant     uuid.UUID
+	TenantName string
+	Aliases    []Alias
+	Devices    []Device
+	Identity   []Identity
+	Seq        uint64 // ledger sequence that the package is complete for
+}
+
+// Alias is a name of the person in events of a class and month.
+type Alias struct {
+	ID    uuid.UUID
+	Class string
+	Month string // yyyymm
+}
+
+// Device is a period in which the person held a device; To is zero while it lasts. One device may have several.
+type Device struct {
+	Stream    schemas.Stream
+	From, To  time.Time
+	Ownership string
+	Refusals  []schemas.Stream // the streams that count what was refused of it
+}
+
+func (d Device) holds(t time.Time) bool {
+	return !t.Before(d.From) && (d.To.IsZero() || t.Before(d.To))
+}
+
+// Identity is a native value by which the person is known, with the period in which it was seen; To is zero while it
+// lasts. Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
+type Identity struct {
+	Kind, Value string
+	From, To    time.Time
+}
+
+// FileName is the package's name; it carries nothing personal.
+func (p Person) FileName() string { return "dsar-" + p.Request.String() + ".zip" }
+
+func (p Person) validate() error {
+	var errs []error
+	if p.Request == uuid.Nil {
+		errs = append(errs, errors.New("an open request is required"))
+	}
+	if p.Tenant == uuid.Nil {
+		errs = append(errs, errors.New("the tenant is missing"))
+	}
+	for _, d := range p.Devices {
+		if d.Stream.Kind() != "device" {
+			errs = append(errs, fmt.Errorf("stream %q is no device", d.Stream))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Build writes the person's package as a zip to w and returns its manifest. The same input gives the same bytes. It
+// errs, and what was written is to be thrown away, when the views are behind p.Seq or any value was tampered with.
+func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, error) {
+	fail := func(err error) (Manifest, error) {
+		return Manifest{}, fmt.Errorf("access package of request %s: %w", p.Request, err)
+	}
+	if err := c.Validate(); err != nil {
+		return Manifest{}, err
+	}
+	if err := p.validate(); err != nil {
+		return fail(err)
+	}
+	through, ok, err := c.Reader.Through(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if !ok || through < p.Seq {
+		return fail(fmt.Errorf("the views have not reached sequence %d yet", p.Seq))
+	}
+	rows, err := collect(ctx, c, p)
+	if err != nil {
+		return fail(err)
+	}
+	dos, err := judge(ctx, c, p, rows)
+	if err != nil {
+		return fail(err)
+	}
+	m, err := dos.write(w)
+	if err != nil {
+		return fail(err)
+	}
+	return m, nil
+}
+
+// collect returns every event up to the sequence that names the person, or belongs to a stream of a device in the time
+// the person held it, or counts what was refused of such a device; in ledger order, each once.
+func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error) {
+	asOf := projections.AsOf{Seq: p.Seq}
+	seen := map[uuid.UUID]bool{}
+	var out []projections.Row
+	take := func(rows iter.Seq2[projections.Row, error], want func(projections.Row) bool) error {
+		for r, err := range rows {
+			if err != nil {
+				return err
+			}
+			if want(r) && !seen[r.EventID] {
+				seen[r.EventID] = true
+				out = append(out, r)
+			}
+		}
+		return nil
+	}
+	if len(p.Aliases) > 0 {
+		ids := make([]uuid.UUID, len(p.Aliases))
+		for i, a := range p.Aliases {
+			ids[i] = a.ID
+		}
+		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), func(projections.Row) bool { return true }); err != nil {
+			return nil, err
+		}
+	}
+	held := map[schemas.Stream][]Device{}
+	for _, d := range p.Devices {
+		held[d.Stream] = append(held[d.Stream], d)
+		for _, r := range d.Refusals {
+			held[r] = append(held[r], d)
+		}
+	}
+	streams := make([]schemas.Stream, 0, len(held))
+	for s := range held {
+		streams = append(streams, s)
+	}
+	slices.Sort(streams)
+	if len(streams) > 0 {
+		during := func(r projections.Row) bool {
+			return slices.ContainsFunc(held[r.Stream], func(d Device) bool { return d.holds(r.Occurred) })
+		}
+		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, streams, asOf), during); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b projections.Row) int {
+		if a.Seq < b.Seq {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}

@@ -1,0 +1,592 @@
+package dsar
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+//go:embed page.html
+var pageHTML string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+
+// page is what the template shows: everything is text by now, in the language.
+type page struct {
+	Lang, Title, Organisation string
+	T                         map[string]string
+	Facts, Figures            []term
+	Letter, Limits            []string
+	Overview                  *table
+	Sections                  []section
+	Foot                      string
+}
+
+type section struct {
+	ID, Title   string
+	Paras, List []string
+	Tables      []table
+	Parts       []section
+	Terms       []term
+}
+
+type table struct {
+	ID, Caption, Note string
+	Heads             []head
+	Rows              [][]cell
+}
+
+type head struct{ Text, Class string }
+
+type cell struct {
+	Lines []line
+	Head  bool
+	Class string
+}
+
+type line struct {
+	Text  string
+	State bool // it stands where a value is not shown
+}
+
+// maxRows bounds a table of the page; the newest are shown, and data/ has all.
+const maxRows = 500
+
+// writer writes the page of one language.
+type writer struct {
+	d    *dossier
+	lang string
+	t    map[string]string
+	n    int // tables so far
+}
+
+func (d *dossier) page(lang string) ([]byte, error) {
+	w := &writer{d: d, lang: lang, t: texts[lang]}
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, w.page()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (w *writer) page() page {
+	d := w.d
+	p := page{
+		Lang: w.lang, Title: w.t["title"], Organisation: d.p.TenantName, T: w.t,
+		Letter: []string{w.t["letter.1"], w.t["letter.2"]}, Limits: []string{w.t["limits.1"], w.t["limits.2"]},
+		Foot: fmt.Sprintf(w.t["foot"], d.p.Request, d.p.Tenant, d.p.Seq, w.when(d.made)),
+	}
+	if p.Organisation == "" {
+		p.Organisation = "Ledgerline"
+	}
+	if name := w.name(); name != "" {
+		p.Facts = append(p.Facts, term{w.t["fact.for"], name})
+	}
+	p.Facts = append(p.Facts, term{w.t["fact.made"], w.date(d.made)}, term{w.t["fact.upto"], fmt.Sprintf(w.t["upto"], d.p.Seq)},
+		term{w.t["fact.zone"], fmt.Sprintf(w.t["zone"], d.c.Location)})
+	devices := w.devices()
+	if len(d.items) == 0 && len(d.p.Identity) == 0 && len(devices) == 0 {
+		p.Letter = append(p.Letter, w.t["nothing"])
+	}
+	p.Figures = w.figures(len(devices))
+	p.Overview = w.overview()
+	p.Sections = []section{w.identity(), w.deviceSection(devices), w.actions(ActionsAbout, "about"), w.actions(ActionsBy, "by"),
+		w.refusals(), w.requests(), w.views()}
+	if s := w.other(); len(s.Tables) > 0 {
+		p.Sections = append(p.Sections, s)
+	}
+	p.Sections = append(p.Sections, w.withheld(), section{ID: "glossary", Title: w.t["glossary"], Terms: glossary[w.lang]},
+		section{ID: "how", Title: w.t["how"], Paras: []string{w.t["how.p"], w.t["states"]}})
+	return p
+}
+
+// name is what the person is called here: by the identity, else as a device last called its user.
+func (w *writer) name() string {
+	for _, kind := range []string{"name", "upn", "email"} {
+		for i := len(w.d.p.Identity) - 1; i >= 0; i-- {
+			if w.d.p.Identity[i].Kind == kind {
+				return w.d.p.Identity[i].Value
+			}
+		}
+	}
+	return ""
+}
+
+func (w *writer) figures(devices int) []term {
+	about, by, views := 0, 0, 0
+	var first time.Time
+	for _, it := range w.d.items {
+		switch it.category {
+		case ActionsBy:
+			by++
+		case Views:
+			views++
+			about++
+		default:
+			about++
+		}
+		if first.IsZero() || it.row.Occurred.Before(first) {
+			first = it.row.Occurred
+		}
+	}
+	one := func(n int, many, single string) term {
+		if n == 1 {
+			return term{w.t[single], "1"}
+		}
+		return term{w.t[many], w.count(n)}
+	}
+	out := []term{one(devices, "figure.devices", "figure.device1"), one(about, "figure.about", "figure.about1"),
+		one(by, "figure.by", "figure.by1"), one(views, "figure.views", "figure.view1")}
+	if !first.IsZero() {
+		out = append(out, term{w.t["figure.since"], w.shortDate(first)})
+	}
+	return out
+}
+
+func (w *writer) overview() *table {
+	t := w.table("overview", "category", "records.num", "first.when", "last.when", "source", "file")
+	t.Note = w.t["overview.note"]
+	for _, c := range categories {
+		n := 0
+		var first, last time.Time
+		var sources []string
+		for _, it := range w.d.items {
+			if it.category != c {
+				continue
+			}
+			n++
+			if first.IsZero() || it.row.Occurred.Before(first) {
+				first = it.row.Occurred
+			}
+			if it.row.Occurred.After(last) {
+				last = it.row.Occurred
+			}
+			if s := w.source(it.row.Source); !slices.Contains(sources, s) {
+				sources = append(sources, s)
+			}
+		}
+		if c == Other && n == 0 {
+			continue
+		}
+		slices.Sort(sources)
+		t.Rows = append(t.Rows, []cell{rowHead(w.t["category."+string(c)]), {Lines: plain(w.count(n)), Class: "num"}, {Lines: plain(w.shortDate(first)), Class: "when"},
+			{Lines: plain(w.shortDate(last)), Class: "when"}, {Lines: plain(sources...)}, text(string(c) + ".csv")})
+	}
+	return &t
+}
+
+func (w *writer) identity() section {
+	s := section{ID: "identity", Title: w.t["identity"], Paras: []string{w.t["identity.p"]}}
+	t := w.table("identity.caption", "kind", "value", "from.when", "to.when")
+	for _, i := range w.d.p.Identity {
+		kind := w.t["kind."+i.Kind]
+		if kind == "" {
+			kind = i.Kind
+		}
+		t.Rows = append(t.Rows, []cell{rowHead(kind), long(i.Value), {Lines: plain(w.since(i.From)), Class: "when"}, {Lines: plain(w.until(i.To)), Class: "when"}})
+	}
+	if len(t.Rows) == 0 {
+		s.Paras = []string{w.t["nothing"]}
+		return s
+	}
+	s.Tables = []table{t}
+	return s
+}
+
+func (w *writer) actions(c Category, key string) section {
+	s := section{ID: key, Title: w.t[key], Paras: []string{w.t[key+".p"]}}
+	heads := []string{"when.when", "what", "by", "concerning", "changes", "result"}
+	if c == ActionsBy {
+		heads = slices.Delete(heads, 2, 3)
+	}
+	t := w.table(key+".caption", heads...)
+	for _, it := range w.of(c) {
+		row := []cell{when(w.when(it.row.Occurred)), {Lines: plain(w.what(it)...), Head: true}}
+		if c != ActionsBy {
+			row = append(row, text(w.d.actor(it, w.lang)))
+		}
+		changes := w.changes(it)
+		changes.Class = "long"
+		t.Rows = append(t.Rows, append(row, w.targets(it), changes, w.value(it, "action.result")))
+	}
+	if len(t.Rows) == 0 {
+		s.Paras = []string{w.t[key+".none"]}
+		return s
+	}
+	w.cap(&t, string(c))
+	s.Tables = []table{t}
+	return s
+}
+
+// what says in words what an action was.
+func (w *writer) what(it *item) []string {
+	if it.row.Stream.Kind() != "adminaction" {
+		out := []string{w.d.typeLabel(it.row.Type).In(w.lang)}
+		if r := it.text("access.report"); r != "" {
+			out = append(out, w.report(r))
+		}
+		return out
+	}
+	verb := report.Word(w.lang, "action.verb", it.text("action.verb"))
+	op := it.text("action.operation")
+	if op == "" {
+		op = it.text("action.activity-type")
+	}
+	word := report.Word(w.lang, "action.operation", op)
+	switch {
+	case op == "" && verb == "":
+		return []string{w.d.typeLabel(it.row.Type).In(w.lang)}
+	case op == "":
+		return []string{sentence(verb)}
+	case word != op:
+		return []string{sentence(word)}
+	case verb == "":
+		return []string{op}
+	}
+	return []string{sentence(verb), op}
+}
+
+func sentence(s string) string {
+	for i, r := range s {
+		return strings.ToUpper(string(r)) + s[i+len(string(r)):]
+	}
+	return s
+}
+
+// targets names what an action was done to: the person's own things by name, others as withheld.
+func (w *writer) targets(it *item) cell {
+	var c cell
+	seen := map[line]bool{}
+	add := func(l line) {
+		if !seen[l] {
+			seen[l] = true
+			c.Lines = append(c.Lines, l)
+		}
+	}
+	names := map[string]bool{} // elements that have a name
+	for _, x := range it.values {
+		if x.attr.ID == "action.target-name" {
+			names[x.element] = true
+			add(w.line(x))
+		}
+	}
+	for _, x := range it.values {
+		if !names[x.element] && x.attr.ID == "action.target-type" {
+			add(w.line(x))
+		}
+	}
+	if w.mentions(it, "target") {
+		add(line{Text: w.t["you"]})
+	}
+	for _, o := range it.others {
+		if o.role == "target" {
+			add(line{Text: w.d.labelText(o.label, w.lang)})
+		}
+	}
+	return c
+}
+
+func (w *writer) mentions(it *item, role string) bool { return slices.Contains(it.roles, role) }
+
+func (w *writer) changes(it *item) cell {
+	var c cell
+	for _, x := range it.values {
+		if x.attr.ID != "action.changes" {
+			continue
+		}
+		if x.v.State != report.Shown {
+			c.Lines = append(c.Lines, w.line(x))
+			continue
+		}
+		cs := report.Changes(x.v.JSON)
+		if cs == nil {
+			c.Lines = append(c.Lines, w.line(x))
+		}
+		for _, p := range cs {
+			s := p.Name + ": " + report.Plain(p.Old, w.lang) + " → " + report.Plain(p.New, w.lang)
+			if p.Withheld {
+				s = p.Name + ": " + schemas.Label{EN: "(not kept)", NL: "(niet bewaard)"}.In(w.lang)
+			}
+			c.Lines = append(c.Lines, line{Text: s})
+		}
+	}
+	return c
+}
+
+func (w *writer) value(it *item, attr string) cell {
+	var c cell
+	for _, x := range it.values {
+		if x.attr.ID == attr {
+			c.Lines = append(c.Lines, w.line(x))
+		}
+	}
+	return c
+}
+
+// line is a value as the page shows it.
+func (w *writer) line(x value) line {
+	switch {
+	case x.removed:
+		return line{Text: w.t["removed"]}
+	case x.v.State != report.Shown:
+		return line{Text: w.t["state."+x.v.State.Name()], State: true}
+	case x.attr.Type == "time":
+		if t, err := time.Parse(time.RFC3339Nano, x.exact()); err == nil {
+			return line{Text: w.when(t)}
+		}
+	}
+	return line{Text: x.v.People(w.lang, w.d.c.Location)}
+}
+
+func (w *writer) refusals() section {
+	s := section{ID: "refusals", Title: w.t["refusals"], Paras: []string{w.t["refusals.p"]}, List: neverCollected[w.lang]}
+	t := w.table("refusals.caption", "rule", "category", "count.num", "when.when", "source")
+	latest := map[schemas.Stream]*item{}
+	for _, it := range w.of(Refusals) {
+		if have := latest[it.row.Stream]; have == nil || it.row.Seq > have.row.Seq {
+			latest[it.row.Stream] = it
+		}
+	}
+	for _, it := range w.of(Refusals) {
+		if latest[it.row.Stream] != it {
+			continue
+		}
+		rule := w.value(it, "refusal.rule")
+		rule.Head = true
+		count := w.value(it, "refusal.count")
+		count.Class = "num"
+		t.Rows = append(t.Rows, []cell{rule, w.value(it, "refusal.category"), count, when(w.when(it.row.Occurred)), text(w.source(it.row.Source))})
+	}
+	if len(t.Rows) == 0 {
+		s.Paras = append(s.Paras, w.t["refusals.none"])
+	} else {
+		s.Tables = []table{t}
+	}
+	s.Paras = append(s.Paras, w.t["never"])
+	return s
+}
+
+func (w *writer) requests() section {
+	s := section{ID: "requests", Title: w.t["requests"], Paras: []string{w.t["requests.p"]}}
+	t := w.table("requests.caption", "when.when", "what", "details", "by")
+	for _, it := range w.of(Requests) {
+		var details []string
+		if r := it.text("request.right"); r != "" {
+			details = append(details, sentence(report.Word(w.lang, "request.right", r)))
+		}
+		for _, f := range []struct{ attr, text string }{{"request.received", "received"}, {"request.due", "due"}} {
+			if day, err := time.ParseInLocation(time.DateOnly, it.text(f.attr), w.d.c.Location); err == nil {
+				details = append(details, fmt.Sprintf(w.t[f.text], w.date(day)))
+			}
+		}
+		if m := it.text("request.identity-method"); m != "" {
+			details = append(details, fmt.Sprintf(w.t["identified"], report.Word(w.lang, "request.identity-method", m)))
+		}
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.d.typeLabel(it.row.Type).In(w.lang)), {Lines: plain(details...)}, text(w.d.actor(it, w.lang))})
+	}
+	if len(t.Rows) == 0 {
+		s.Paras = []string{w.t["requests.none"]}
+		return s
+	}
+	w.cap(&t, string(Requests))
+	s.Tables = []table{t}
+	return s
+}
+
+func (w *writer) views() section {
+	s := section{ID: "views", Title: w.t["views"], Paras: []string{w.t["views.p"]}}
+	t := w.table("views.caption", "when.when", "report", "by")
+	for _, it := range w.of(Views) {
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.report(it.text("access.report"))), text(w.d.actor(it, w.lang))})
+	}
+	if len(t.Rows) == 0 {
+		s.Paras = []string{w.t["views.none"]}
+		return s
+	}
+	w.cap(&t, string(Views))
+	s.Tables = []table{t}
+	return s
+}
+
+// report is a report's title.
+func (w *writer) report(id string) string {
+	if d, ok := report.Find(id); ok {
+		return d.Title.In(w.lang)
+	}
+	if strings.HasPrefix(id, "dsar") || id == "access-package" {
+		return schemas.Label{EN: "An access package", NL: "Een inzagepakket"}.In(w.lang)
+	}
+	return id
+}
+
+func (w *writer) other() section {
+	s := section{ID: "other", Title: w.t["other"], Paras: []string{w.t["other.p"]}}
+	t := w.table("other.caption", "when.when", "what", "source")
+	for _, it := range w.of(Other) {
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.d.typeLabel(it.row.Type).In(w.lang)), text(w.source(it.row.Source))})
+	}
+	if len(t.Rows) > 0 {
+		w.cap(&t, string(Other))
+		s.Tables = []table{t}
+	}
+	return s
+}
+
+func (w *writer) withheld() section {
+	s := section{ID: "withheld", Title: w.t["withheld"], Paras: []string{w.t["withheld.p"]}}
+	t := w.table("withheld.caption", "category", "count.num", "why")
+	for _, l := range w.d.withheld() {
+		t.Rows = append(t.Rows, []cell{rowHead(w.t["category."+string(l.Category)]), {Lines: plain(w.count(l.Count)), Class: "num"}, text(w.t["ground."+string(l.Ground)])})
+	}
+	if len(t.Rows) == 0 {
+		s.Paras = []string{w.t["withheld.none"]}
+		return s
+	}
+	s.Tables = []table{t}
+	return s
+}
+
+func (w *writer) of(c Category) []*item {
+	var out []*item
+	for _, it := range w.d.items {
+		if it.category == c {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// table begins one: its caption's key, and of each column the key of its head with, after a dot, its class.
+func (w *writer) table(caption string, columns ...string) table {
+	w.n++
+	t := table{ID: fmt.Sprintf("t%d", w.n), Caption: w.t[caption]}
+	for _, c := range columns {
+		key, class, _ := strings.Cut(c, ".")
+		t.Heads = append(t.Heads, head{w.t["col."+key], class})
+	}
+	return t
+}
+
+// cap leaves the newest rows of a long table, and says so.
+func (w *writer) cap(t *table, file string) {
+	if n := len(t.Rows); n > maxRows {
+		t.Rows = t.Rows[n-maxRows:]
+		t.Note = strings.TrimSpace(t.Note + " " + fmt.Sprintf(w.t["more"], maxRows, n, "data/"+file+".csv"))
+	}
+}
+
+func plain(lines ...string) []line {
+	out := make([]line, 0, len(lines))
+	for _, l := range lines {
+		if l != "" {
+			out = append(out, line{Text: l})
+		}
+	}
+	return out
+}
+
+func text(s string) cell    { return cell{Lines: plain(s)} }
+func long(s string) cell    { return cell{Lines: plain(s), Class: "long"} }
+func rowHead(s string) cell { return cell{Lines: plain(s), Head: true} }
+func when(s string) cell    { return cell{Lines: plain(s), Class: "when"} }
+
+func (w *writer) source(s string) string { return report.Word(w.lang, "source", s) }
+
+// actor is who did it: the person, a numbered other, or what is no person.
+func (d *dossier) actor(it *item, lang string) string {
+	t := texts[lang]
+	for _, role := range []string{"actor", "officer"} {
+		if slices.Contains(it.roles, role) {
+			return t["you"]
+		}
+		for _, o := range it.others {
+			if o.role == role {
+				return d.labelText(o.label, lang)
+			}
+		}
+	}
+	switch it.text("action.actor-type") {
+	case "application":
+		return t["application"]
+	case "system":
+		return t["system"]
+	}
+	return t["nobody"]
+}
+
+// labelText is a label in the language: "administrator-1" is "Administrator 1" or "Beheerder 1".
+func (d *dossier) labelText(label, lang string) string {
+	kind, n, _ := strings.Cut(label, "-")
+	return fmt.Sprintf(texts[lang][kind], n)
+}
+
+var months = map[string][]string{
+	"en": {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
+	"nl": {"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
+}
+
+func (w *writer) date(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t = t.In(w.d.c.Location)
+	return fmt.Sprintf("%d %s %d", t.Day(), months[w.lang][t.Month()-1], t.Year())
+}
+
+func (w *writer) shortDate(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t = t.In(w.d.c.Location)
+	m := months[w.lang][t.Month()-1]
+	if w.lang == "nl" && t.Month() == time.March {
+		m = "mrt"
+	}
+	return fmt.Sprintf("%d %s %d", t.Day(), m[:3], t.Year())
+}
+
+// when is a moment for reading. An hour that the clock shows twice carries its offset.
+func (w *writer) when(t time.Time) string {
+	l := t.In(w.d.c.Location)
+	s := w.shortDate(t) + ", " + l.Format("15:04")
+	for _, by := range []time.Duration{-time.Hour, time.Hour} {
+		if n := l.Add(by); n.Format("2006-01-02 15:04") == l.Format("2006-01-02 15:04") {
+			return s + l.Format(" (-07:00)")
+		}
+	}
+	return s
+}
+
+func (w *writer) since(t time.Time) string {
+	if t.IsZero() {
+		return w.t["unknown"]
+	}
+	return w.shortDate(t)
+}
+
+func (w *writer) until(t time.Time) string {
+	if t.IsZero() {
+		return w.t["now"]
+	}
+	return w.shortDate(t)
+}
+
+// count is a number with the language's thousands mark.
+func (w *writer) count(n int) string {
+	s := fmt.Sprint(n)
+	mark := ","
+	if w.lang == "nl" {
+		mark = "."
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + mark + s[i:]
+	}
+	return s
+}
