@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
+	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -96,9 +96,9 @@ func hexOf(b []byte) string {
 
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		g := consumerstest.NewGenerator(rapid.Uint64().Draw(rt, "seed"))
+		g := kafkatest.NewGenerator(rapid.Uint64().Draw(rt, "seed"))
 		first := rapid.Uint64Range(0, 1<<63).Draw(rt, "first")
-		for _, r := range consumerstest.Numbered(first, g.Events(20)) {
+		for _, r := range kafkatest.Numbered(first, g.Events(20)) {
 			r.Revision += rapid.Uint64Range(0, 1<<63).Draw(rt, "revision")
 			m, err := consumers.Encode(ledgerID, r)
 			if err != nil {
@@ -120,7 +120,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestRoute(t *testing.T) {
-	g := consumerstest.NewGenerator(3)
+	g := kafkatest.NewGenerator(3)
 	for _, r := range g.Events(50) {
 		topic, key, err := consumers.Route(r)
 		if err != nil {
@@ -156,7 +156,7 @@ func TestRoute(t *testing.T) {
 
 // Every change of a message is refused, with the error that says which kind of change it is.
 func TestDecodeRefuses(t *testing.T) {
-	g := consumerstest.NewGenerator(4)
+	g := kafkatest.NewGenerator(4)
 	g.Events(1)
 	var r schemas.Recorded
 	for r.Type != "refusal.recorded.v1" || !strings.Contains(string(r.Metadata), "occurredAt") {
@@ -229,7 +229,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 // What Decode accepts, Encode writes again, byte for byte but for the key's choice and foreign headers.
 func FuzzDecode(f *testing.F) {
-	for _, r := range consumerstest.Numbered(0, consumerstest.NewGenerator(5).Events(6)) {
+	for _, r := range kafkatest.Numbered(0, kafkatest.NewGenerator(5).Events(6)) {
 		m := encode(f, r)
 		f.Add(m.Topic, m.Key, m.Value, flatten(m.Headers))
 	}

@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
+	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -83,7 +83,7 @@ func (p *positions) Save(_ context.Context, topic string, n int, seq uint64) err
 func messages(tb testing.TB, seed uint64, n int) []consumers.Message {
 	tb.Helper()
 	var out []consumers.Message
-	for _, r := range consumerstest.Numbered(0, consumerstest.NewGenerator(seed).Events(4*n+8)) {
+	for _, r := range kafkatest.Numbered(0, kafkatest.NewGenerator(seed).Events(4*n+8)) {
 		if r.Stream.Kind() == "refusal" && len(out) < n {
 			m := encode(tb, r)
 			m.Partition, m.Offset = 2, int64(len(out))

@@ -17,5 +17,6 @@ func TestConformanceOnApacheKafka(t *testing.T) {
 	if brokers == "" {
 		t.Fatal("LEDGERLINE_KAFKA is not set")
 	}
-	kafkatest.Run(t, strings.Split(brokers, ","))
+	addrs := strings.Split(brokers, ",")
+	kafkatest.Run(t, addrs, witness{addrs})
 }

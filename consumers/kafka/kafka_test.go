@@ -17,7 +17,7 @@ func TestConformanceOnKfake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	kafkatest.Run(t, c.ListenAddrs())
+	kafkatest.Run(t, c.ListenAddrs(), witness{c.ListenAddrs()})
 }
 
 func TestConformanceOnThreeBrokers(t *testing.T) {
@@ -26,7 +26,7 @@ func TestConformanceOnThreeBrokers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	kafkatest.Run(t, c.ListenAddrs())
+	kafkatest.Run(t, c.ListenAddrs(), witness{c.ListenAddrs()})
 }
 
 // The hashes are those of Kafka's own UtilsTest.testMurmur2.

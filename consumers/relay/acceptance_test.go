@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 )
 
@@ -19,8 +20,8 @@ func onApacheKafka(tb testing.TB, seed uint64) *rig {
 	if brokers == "" {
 		tb.Fatal("LEDGERLINE_KAFKA is not set")
 	}
-	r := &rig{brokers: strings.Split(brokers, ","), ledger: newLedger(), gen: consumerstest.NewGenerator(seed)}
-	kafkatest.Wipe(tb, r.brokers)
+	r := &rig{brokers: strings.Split(brokers, ","), ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
+	r.wipe(tb)
 	r.redial(tb)
 	return r
 }
@@ -28,3 +29,24 @@ func onApacheKafka(tb testing.TB, seed uint64) *rig {
 func TestPublishesEverythingToApacheKafka(t *testing.T) { publishesEverything(t, onApacheKafka) }
 func TestCrashAtEveryPointOnApacheKafka(t *testing.T)   { crashAtEveryPoint(t, onApacheKafka) }
 func TestDataLossAndRefillOnApacheKafka(t *testing.T)   { dataLossAndRefill(t, onApacheKafka) }
+
+// wipe deletes every topic of the ledger and returns when they are gone.
+func (r *rig) wipe(tb testing.TB) {
+	tb.Helper()
+	for {
+		res := r.request(tb, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
+		req := kmsg.NewPtrDeleteTopicsRequest()
+		req.TimeoutMillis = 5000
+		for _, have := range res.Topics {
+			if strings.HasPrefix(*have.Topic, "ledger.") {
+				t := kmsg.NewDeleteTopicsRequestTopic()
+				t.Topic = have.Topic
+				req.Topics, req.TopicNames = append(req.Topics, t), append(req.TopicNames, *have.Topic)
+			}
+		}
+		if len(req.TopicNames) == 0 {
+			return
+		}
+		r.request(tb, req)
+	}
+}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
+	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -32,7 +32,7 @@ func (l *fakeLedger) ID() uuid.UUID { return l.id }
 func (l *fakeLedger) append(events ...schemas.Recorded) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, consumerstest.Numbered(uint64(len(l.events)), events)...)
+	l.events = append(l.events, kafkatest.Numbered(uint64(len(l.events)), events)...)
 	close(l.grown)
 	l.grown = make(chan struct{})
 }

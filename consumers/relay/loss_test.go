@@ -16,8 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 const lossy = "ledger.refusal"
 
 // request sends a request that the client has no call for.
-func (r *rig) request(tb testing.TB, req kmsg.Request) {
+func (r *rig) request(tb testing.TB, req kmsg.Request) kmsg.Response {
 	tb.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(r.brokers...))
 	if err != nil {
@@ -42,9 +42,11 @@ func (r *rig) request(tb testing.TB, req kmsg.Request) {
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if _, err := cl.Request(ctx, req); err != nil {
+	res, err := cl.Request(ctx, req)
+	if err != nil {
 		tb.Fatal(err)
 	}
+	return res
 }
 
 func (r *rig) drop(tb testing.TB, topic string) {
@@ -341,7 +343,7 @@ func TestDiverged(t *testing.T) {
 		r.fill(600)
 		crashAcked(t, r)
 		restore(r, 400) // the position is through 399, the topics hold events to 599
-		r.gen = consumerstest.NewGenerator(99)
+		r.gen = kafkatest.NewGenerator(99)
 		r.gen.Events(1)
 		r.fill(200)
 		if err := run(t, r.config(), 599); !errors.Is(err, relay.ErrDiverged) {
@@ -354,7 +356,7 @@ func TestDiverged(t *testing.T) {
 		r.fill(600)
 		crashAcked(t, r)
 		restore(r, 450)
-		r.gen = consumerstest.NewGenerator(99)
+		r.gen = kafkatest.NewGenerator(99)
 		r.gen.Events(1)
 		for range 2 {
 			if err := run(t, r.config(), 449); err != nil {
@@ -374,7 +376,7 @@ func TestDiverged(t *testing.T) {
 		}
 		r.drop(t, lossy)
 		restore(r, 299)
-		r.gen = consumerstest.NewGenerator(99)
+		r.gen = kafkatest.NewGenerator(99)
 		r.gen.Events(1)
 		r.fill(10)
 		re, err := relay.New(r.config())

@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -24,7 +24,7 @@ type rig struct {
 	brokers []string
 	client  *kafka.Client
 	ledger  *fakeLedger
-	gen     *consumerstest.Generator
+	gen     *kafkatest.Generator
 }
 
 func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
@@ -38,7 +38,7 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 }
 
 func newRigOn(tb testing.TB, seed uint64, c *kfake.Cluster) *rig {
-	r := &rig{cluster: c, brokers: c.ListenAddrs(), ledger: newLedger(), gen: consumerstest.NewGenerator(seed)}
+	r := &rig{cluster: c, brokers: c.ListenAddrs(), ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
 	r.redial(tb)
 	return r
 }

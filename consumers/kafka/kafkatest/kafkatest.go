@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,79 +19,63 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/consumers/consumerstest"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
+// Witness is another client for the same brokers, independent of the one under test.
+type Witness interface {
+	// Topics returns every topic with its id and number of partitions, Configs a topic's configuration.
+	Topics(ctx context.Context) (map[string]Topic, error)
+	Configs(ctx context.Context, topic string) (map[string]string, error)
+	// Delete deletes topics, DeleteRecords the records of a partition below an offset.
+	Delete(ctx context.Context, topics ...string) error
+	DeleteRecords(ctx context.Context, topic string, partition int, below int64) error
+	// Produce writes a record as Java's default partitioner places it, and returns where.
+	Produce(ctx context.Context, topic, key, value string) (partition int, err error)
+	// Read returns the record at an offset.
+	Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error)
+}
+
+// Topic as the witness sees it.
+type Topic struct {
+	ID         uuid.UUID
+	Partitions int
+}
+
 // Wipe deletes every topic whose name begins with "ledger." and returns when they are gone.
-func Wipe(tb testing.TB, brokers []string) {
+func Wipe(tb testing.TB, w Witness) {
 	tb.Helper()
-	cl := witness(tb, brokers)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
-		topics := topicsOf(ctx, tb, cl)
-		req := kmsg.NewPtrDeleteTopicsRequest()
-		req.TimeoutMillis = 10_000
-		for name := range topics {
-			if strings.HasPrefix(name, "ledger.") {
-				t := kmsg.NewDeleteTopicsRequestTopic()
-				t.Topic = kmsg.StringPtr(name)
-				req.Topics = append(req.Topics, t)
-				req.TopicNames = append(req.TopicNames, name)
-			}
+		topics, err := w.Topics(ctx)
+		if err != nil {
+			tb.Fatal(err)
 		}
-		if len(req.TopicNames) == 0 {
+		names := slices.DeleteFunc(slices.Collect(maps.Keys(topics)), func(n string) bool { return !strings.HasPrefix(n, "ledger.") })
+		if len(names) == 0 {
 			return
 		}
-		if _, err := req.RequestWith(ctx, cl); err != nil {
+		if err := w.Delete(ctx, names...); err != nil {
 			tb.Fatal(err)
 		}
 	}
-}
-
-func witness(tb testing.TB, brokers []string, opts ...kgo.Opt) *kgo.Client {
-	tb.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...)}, opts...)...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(cl.Close)
-	return cl
-}
-
-func topicsOf(ctx context.Context, tb testing.TB, cl *kgo.Client) map[string]kmsg.MetadataResponseTopic {
-	tb.Helper()
-	req := kmsg.NewPtrMetadataRequest()
-	res, err := req.RequestWith(ctx, cl)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	out := map[string]kmsg.MetadataResponseTopic{}
-	for _, t := range res.Topics {
-		out[*t.Topic] = t
-	}
-	return out
 }
 
 // suite is what each test gets: a client, a witness and a deadline.
 type suite struct {
 	ctx     context.Context
 	client  *kafka.Client
-	witness *kgo.Client
-	brokers []string
-	gen     *consumerstest.Generator
+	witness Witness
+	gen     *Generator
 	ledger  uuid.UUID
 }
 
 // Run checks the client against the brokers. Every ledger topic there is deleted first.
-func Run(t *testing.T, brokers []string) {
+func Run(t *testing.T, brokers []string, w Witness) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *suite)
@@ -100,7 +85,7 @@ func Run(t *testing.T, brokers []string) {
 		{"GroupFollowsNewTopics", testGroup}, {"PartitionerIsJavas", testPartitioner},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			Wipe(t, brokers)
+			Wipe(t, w)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			t.Cleanup(cancel)
 			client, err := kafka.New(kafka.Config{Brokers: brokers, Partitions: 3, TopicRefresh: 100 * time.Millisecond})
@@ -108,8 +93,8 @@ func Run(t *testing.T, brokers []string) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = client.Close() })
-			c.test(t, &suite{ctx: ctx, client: client, witness: witness(t, brokers), brokers: brokers,
-				gen: consumerstest.NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
+			c.test(t, &suite{ctx: ctx, client: client, witness: w,
+				gen: NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
 		})
 	}
 }
@@ -134,7 +119,7 @@ func (s *suite) refusals(first uint64, n int) []schemas.Recorded {
 			}
 		}
 	}
-	return consumerstest.Numbered(first, out)
+	return Numbered(first, out)
 }
 
 func testTopics(t *testing.T, s *suite) {
@@ -152,7 +137,7 @@ func testTopics(t *testing.T, s *suite) {
 			t.Errorf("created %q", bad)
 		}
 	}
-	seen := topicsOf(s.ctx, t, s.witness)
+	seen := must(s.witness.Topics(s.ctx))(t)
 	want := []string{"ledger.novelty"}
 	for _, k := range consumers.Kinds {
 		want = append(want, "ledger."+k)
@@ -166,8 +151,8 @@ func testTopics(t *testing.T, s *suite) {
 		t.Errorf("%d partitions listed, want %d", len(list), 3*len(want))
 	}
 	for _, p := range list {
-		if p.TopicID != uuid.UUID(seen[p.Topic].TopicID) || p.TopicID == uuid.Nil {
-			t.Errorf("%s has id %s, the broker says %x", p.Topic, p.TopicID, seen[p.Topic].TopicID)
+		if p.TopicID != seen[p.Topic].ID || p.TopicID == uuid.Nil {
+			t.Errorf("%s has id %s, the broker says %s", p.Topic, p.TopicID, seen[p.Topic].ID)
 		}
 	}
 	for name, config := range map[string]map[string]string{
@@ -181,20 +166,10 @@ func testTopics(t *testing.T, s *suite) {
 		if !consumers.EventTopic(name) {
 			parts = 1
 		}
-		if n := len(seen[name].Partitions); n != parts {
+		if n := seen[name].Partitions; n != parts {
 			t.Errorf("%s has %d partitions, want %d", name, n, parts)
 		}
-		req := kmsg.NewPtrDescribeConfigsRequest()
-		r := kmsg.NewDescribeConfigsRequestResource()
-		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
-		req.Resources = append(req.Resources, r)
-		res := must(req.RequestWith(s.ctx, s.witness))(t)
-		got := map[string]string{}
-		for _, c := range res.Resources[0].Configs {
-			if c.Value != nil {
-				got[c.Name] = *c.Value
-			}
-		}
+		got := must(s.witness.Configs(s.ctx, name))(t)
 		for k, v := range config {
 			if got[k] != v {
 				t.Errorf("%s: %s is %q, want %q", name, k, got[k], v)
@@ -244,17 +219,11 @@ func testPublishAndRead(t *testing.T, s *suite) {
 		t.Errorf("%d messages after the end", len(ms))
 	}
 	// The witness sees the CloudEvents headers as they are.
-	w := witness(t, s.brokers, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"ledger.refusal": {1: kgo.NewOffset().At(7)}}))
-	f := w.PollRecords(s.ctx, 1)
-	if err := f.Err(); err != nil {
+	header, value, err := s.witness.Read(s.ctx, "ledger.refusal", 1, 7)
+	if err != nil {
 		t.Fatal(err)
 	}
-	rec := f.Records()[0]
-	header := map[string]string{}
-	for _, h := range rec.Headers {
-		header[h.Key] = string(h.Value)
-	}
-	if header["ce_id"] != events[7].ID.String() || header["ce_ledgerseq"] != "107" || string(rec.Value) != string(events[7].Data) {
+	if header["ce_id"] != events[7].ID.String() || header["ce_ledgerseq"] != "107" || value != string(events[7].Data) {
 		t.Errorf("the witness read %v", header)
 	}
 }
@@ -289,14 +258,8 @@ func testOffsets(t *testing.T, s *suite) {
 		t.Errorf("an absent topic: %s %v %v", id, ends, err)
 	}
 	// Removed records are an error, not a jump.
-	del := kmsg.NewPtrDeleteRecordsRequest()
-	del.TimeoutMillis = 10_000
-	dt, dp := kmsg.NewDeleteRecordsRequestTopic(), kmsg.NewDeleteRecordsRequestTopicPartition()
-	dp.Partition, dp.Offset = 0, 4
-	dt.Topic, dt.Partitions = "ledger.refusal", append(dt.Partitions, dp)
-	del.Topics = append(del.Topics, dt)
-	if res, err := del.RequestWith(s.ctx, s.witness); err != nil || kerr.ErrorForCode(res.Topics[0].Partitions[0].ErrorCode) != nil {
-		t.Fatal(err, res)
+	if err := s.witness.DeleteRecords(s.ctx, "ledger.refusal", 0, 4); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 3); !errors.Is(err, kafka.ErrOffset) {
 		t.Errorf("a read of removed records: %v", err)
@@ -355,7 +318,7 @@ func testPosition(t *testing.T, s *suite) {
 	}
 	// Another key after it does not hide it.
 	for range 12 {
-		if err := s.witness.ProduceSync(s.ctx, &kgo.Record{Topic: consumers.PositionTopic, Key: []byte("other"), Value: []byte("{}")}).FirstErr(); err != nil {
+		if _, err := s.witness.Produce(s.ctx, consumers.PositionTopic, "other", "{}"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -497,7 +460,7 @@ func testGroup(t *testing.T, s *suite) {
 						}
 					}
 				}
-				publish("ledger.tenant", 1, consumerstest.Numbered(40, es))
+				publish("ledger.tenant", 1, Numbered(40, es))
 			})
 		}
 	})
@@ -516,15 +479,14 @@ func testPartitioner(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.refusal"); err != nil {
 		t.Fatal(err)
 	}
-	w := witness(t, s.brokers, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
 	for _, e := range s.refusals(0, 40) {
 		_, key, err := consumers.Route(e)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec := must(w.ProduceSync(s.ctx, &kgo.Record{Topic: "ledger.refusal", Key: []byte(key), Value: []byte("{}")}).First())(t)
-		if got := s.client.Partition(key, 3); got != int(rec.Partition) {
-			t.Errorf("key %s: partition %d, Java's is %d", key, got, rec.Partition)
+		want := must(s.witness.Produce(s.ctx, "ledger.refusal", key, "{}"))(t)
+		if got := s.client.Partition(key, 3); got != want {
+			t.Errorf("key %s: partition %d, Java's is %d", key, got, want)
 		}
 	}
 }

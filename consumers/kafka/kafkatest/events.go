@@ -1,5 +1,4 @@
-// Package consumerstest makes events for tests of what lies behind the ledger. It owns and loses nothing.
-package consumerstest
+package kafkatest
 
 import (
 	"encoding/binary"
