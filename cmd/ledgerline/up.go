@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,6 +142,10 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
 	})
 	p.done()
+	if err != nil && strings.Contains(err.Error(), "address already in use") { // the child reports it as text
+		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
+			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -233,6 +239,8 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 			n.a.log.Debug("status was not read to its end", "error", err)
 		}
 	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // on the loopback port only, for the operator
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	n.status = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
