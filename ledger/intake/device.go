@@ -260,7 +260,7 @@ func fieldNames(maps []mapping, more ...string) []string {
 }
 
 var (
-	graphDeviceFields = fieldNames(graphDevice, "hardwareInformation", "usersLoggedOn", "detectedApps", "activationLockBypassCode")
+	graphDeviceFields   = fieldNames(graphDevice, "hardwareInformation", "usersLoggedOn", "detectedApps", "activationLockBypassCode")
 	graphHardwareFields = fieldNames(graphHardware)
 	azureDeviceFields   = fieldNames(azureDevice, "BatchId", "IntuneAccountId", "AADTenantId")
 )

@@ -62,13 +62,18 @@ func (s *state) later(snap *snapshot, observed time.Time) bool {
 	return snap.observed.After(observed) && snap.observed.After(s.newest[snap.source])
 }
 
-// contradicts reports whether a snapshot that is not later names another user or ownership: it then tells of a time that is over, and sets nothing.
+// older reports whether the snapshot tells of a time before what was observed then, or before the newest of its own source.
+func (s *state) older(snap *snapshot, observed time.Time) bool {
+	return snap.observed.Before(observed) || snap.observed.Before(s.newest[snap.source])
+}
+
+// contradicts reports whether an older snapshot names another user or ownership: it then tells of a time that is over, and sets nothing.
 func (in *Intake) contradicts(st *state, snap *snapshot) bool {
 	for _, name := range []string{attrOwnership, attrUserID, attrUserUPN} {
 		a := in.cfg.Catalogue.MustAttribute(name)
 		have, known := st.values[a]
 		said, saidNone := snap.values[a], snap.none[a]
-		if !known || said == nil && !saidNone || st.later(snap, have.observed) {
+		if !known || said == nil && !saidNone || !st.older(snap, have.observed) {
 			continue
 		}
 		same := saidNone == have.none && strings.EqualFold(string(said), string(have.plain))

@@ -204,27 +204,33 @@ func (p *planner) planSnapshot(e *entry) error {
 	if err != nil {
 		return err
 	}
-	owner := st.text(c.MustAttribute(attrOwnership))
-	if said := s.values[c.MustAttribute(attrOwnership)]; said != nil {
+	own, said := st.values[c.MustAttribute(attrOwnership)], s.values[c.MustAttribute(attrOwnership)]
+	owner, ownerKnown := st.text(c.MustAttribute(attrOwnership)), true
+	if said != nil {
 		owner, _ = asText(said)
+	} else if s.observed.Before(own.observed) {
+		owner, ownerKnown = "", false // whose it was then is not known: what may be personal stays out
 	}
 	lists, refusals, err := p.lists(e, device.Stream, owner)
 	if err != nil {
 		return err
+	}
+	if !ownerKnown {
+		refusals = e.snap.refused
 	}
 	diff := p.in.diff(st, s, told, user, lists)
 	steps, states, err := p.refusals(e, device.Stream, refusals)
 	if err != nil {
 		return err
 	}
-	var own []step
+	var changes []step
 	if len(diff.deltas)+len(diff.restated) > 0 {
 		if device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, s.observed); err != nil {
 			return err
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)
 		d.holding = holding{device: device.ID, ownership: diff.owner, user: diff.user}
-		if own, err = p.encode(st, p.in.drafts(d, st, diff)); err != nil {
+		if changes, err = p.encode(st, p.in.drafts(d, st, diff)); err != nil {
 			return err
 		}
 		e.planned = recorded
@@ -234,9 +240,9 @@ func (p *planner) planSnapshot(e *entry) error {
 	for _, r := range states {
 		r.apply()
 	}
-	st.advance(own)
+	st.advance(changes)
 	p.in.apply(st, s, diff)
-	e.steps = append(steps, own...)
+	e.steps = append(steps, changes...)
 	return nil
 }
 
