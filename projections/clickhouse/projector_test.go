@@ -81,8 +81,8 @@ func projectAll(t *testing.T, db *clickhouse.DB, topics *chtest.Topics, seed uin
 	r := rand.New(rand.NewPCG(seed, 2))
 	f := &faulty{DB: db, rand: rand.New(rand.NewPCG(seed, 3))}
 	for {
-		left := 2 + r.IntN(12) // hooks passed before the crash
-		if crashes >= 8 {
+		left := 1 + r.IntN(5) // hooks passed before the crash
+		if crashes >= 6 {
 			left = 1 << 30
 			f.mu.Lock()
 			f.off = true
@@ -90,7 +90,7 @@ func projectAll(t *testing.T, db *clickhouse.DB, topics *chtest.Topics, seed uin
 		}
 		p, err := projections.New(projections.Config{
 			Source: topics, Sink: f, Positions: f, Log: slog.New(slog.DiscardHandler),
-			BatchRows: 1 + r.IntN(120), BatchWait: 5 * time.Millisecond, Discover: 5 * time.Millisecond, Heartbeat: 20 * time.Millisecond,
+			BatchRows: 10 + r.IntN(60), BatchWait: 5 * time.Millisecond, Discover: 5 * time.Millisecond, Heartbeat: 20 * time.Millisecond,
 			BackoffMin: time.Millisecond, BackoffMax: 4 * time.Millisecond,
 			Hook: func(string) error {
 				if left--; left < 0 {
@@ -133,7 +133,7 @@ func TestEventsSurviveDuplicatesFaultsAndCrashesByteForByte(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 2, 4)
 	topics := chtest.NewTopics(3)
-	events := publishWithRepeats(l, topics, 400)
+	events := publishWithRepeats(l, topics, 250)
 	crashes := projectAll(t, db, topics, seed, uint64(len(events)))
 	t.Logf("%d events, %d crashes", len(events), crashes)
 	checkEvents(t, db, events)

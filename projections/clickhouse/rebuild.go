@@ -1,0 +1,316 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// RebuildConfig says how a rebuild goes.
+type RebuildConfig struct {
+	// Projector is the name of the projector that runs; "" says that none does, and nothing else inserts.
+	Projector string
+	// Chunk is how many sequences are filled by one statement; 1,000,000 when zero.
+	Chunk uint64
+	// Progress is called after each statement with how far it is; it may be nil.
+	Progress func(filled, of uint64)
+}
+
+// ErrRebuildDiffers is wrapped when a table made anew does not hold what its definition makes of events. Readers go on
+// with the old one; the new one stays for inspection and is filled again by the next Rebuild.
+var ErrRebuildDiffers = errors.New("the rebuilt table differs from its definition")
+
+// A view's table has a version: x_v2 is made by a migration, x_v2r1, x_v2r2 … are rebuilt from the same definition, so
+// that a rebuild never takes the name that a later migration needs.
+type version struct{ migration, rebuild uint64 }
+
+func (v version) suffix() string {
+	if v.rebuild == 0 {
+		return fmt.Sprintf("_v%d", v.migration)
+	}
+	return fmt.Sprintf("_v%dr%d", v.migration, v.rebuild)
+}
+
+func (v version) compare(o version) int {
+	return cmp.Or(cmp.Compare(v.migration, o.migration), cmp.Compare(v.rebuild, o.rebuild))
+}
+
+var versionForm = regexp.MustCompile(`\b([a-z_]+)_v([0-9]+)(?:r([0-9]+))?(_mv)?\b`)
+
+func parseVersion(name string) (view string, v version, mv, ok bool) {
+	m := versionForm.FindStringSubmatch(name)
+	if m == nil || m[0] != name {
+		return "", version{}, false, false
+	}
+	v.migration, _ = strconv.ParseUint(m[2], 10, 64)
+	v.rebuild, _ = strconv.ParseUint(m[3], 10, 64)
+	return m[1], v, m[4] != "", true
+}
+
+// object is a table or view as ClickHouse describes it.
+type object struct{ name, engine, create, selects, key string }
+
+func (db *DB) objects(ctx context.Context) ([]object, error) {
+	return collect(ctx, db, params{"database": db.database},
+		"SELECT name, engine, create_table_query, as_select, sorting_key FROM system.tables WHERE database = {database:String} ORDER BY name",
+		func(scan func(...any) error) (o object, err error) {
+			return o, scan(&o.name, &o.engine, &o.create, &o.selects, &o.key)
+		})
+}
+
+// Views returns the names of the views that Rebuild can make anew.
+func (db *DB) Views(ctx context.Context) ([]string, error) {
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("views: %w", err)
+	}
+	var out []string
+	for _, o := range objects {
+		if view, _, mv, ok := parseVersion(o.name); ok && mv {
+			out = append(out, view)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// family is all that belongs to one view: its tables with their materialized views, and the plain view that readers use.
+type family struct {
+	view   string
+	tables map[version]object
+	mvs    map[version]object
+	plain  object
+	now    version // of the table that plain reads
+}
+
+func (db *DB) family(ctx context.Context, view string) (*family, error) {
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &family{view: view, tables: map[version]object{}, mvs: map[version]object{}}
+	for _, o := range objects {
+		if name, v, mv, ok := parseVersion(o.name); ok {
+			switch {
+			case name != view:
+			case mv:
+				f.mvs[v] = o
+			default:
+				f.tables[v] = o
+			}
+			continue
+		}
+		for _, name := range versionForm.FindAllString(o.selects, -1) {
+			if got, v, _, ok := parseVersion(name); ok && got == view && o.engine == "View" {
+				if f.plain.name != "" && f.plain.name != o.name {
+					return nil, fmt.Errorf("both %s and %s read its tables", f.plain.name, o.name)
+				}
+				f.plain, f.now = o, v
+			}
+		}
+	}
+	if f.plain.name == "" || f.tables[f.now].name == "" {
+		return nil, fmt.Errorf("there is no view %q", view)
+	}
+	return f, nil
+}
+
+// next is the version to fill: one that a migration made, or an interrupted rebuild, else one more of the present.
+func (f *family) next() version {
+	next := version{f.now.migration, f.now.rebuild + 1}
+	newest := f.now
+	for v := range f.tables {
+		if v.compare(newest) > 0 {
+			newest = v
+		}
+	}
+	if newest != f.now {
+		return newest
+	}
+	return next
+}
+
+// renamed is a statement about one version turned into the same about another.
+func (f *family) renamed(statement string, from, to version) string {
+	return versionForm.ReplaceAllStringFunc(statement, func(name string) string {
+		view, v, mv, _ := parseVersion(name)
+		switch {
+		case view != f.view || v != from:
+			return name
+		case mv:
+			return f.view + to.suffix() + "_mv"
+		}
+		return f.view + to.suffix()
+	})
+}
+
+// Rebuild makes a view anew from events, while the projector and readers go on: a new table and its materialized view,
+// filled from events, compared with what the definition makes of them, then put in the place of the old one. It may be
+// interrupted anywhere and called again.
+func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error {
+	fail := func(step string, err error) error { return fmt.Errorf("rebuild %s: %s: %w", view, step, err) }
+	f, err := db.family(ctx, view)
+	if err != nil {
+		return fail("look", err)
+	}
+	// What an interrupted rebuild had already replaced.
+	for v := range f.tables {
+		if v.compare(f.now) < 0 {
+			if err := db.dropVersion(ctx, view, v); err != nil {
+				return fail("drop what was replaced", err)
+			}
+		}
+	}
+	to := f.next()
+	table := f.view + to.suffix()
+	if f.tables[to].name == "" {
+		create := strings.Replace(f.renamed(f.tables[f.now].create, f.now, to), "CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
+		if err := db.conn.Exec(ctx, create); err != nil {
+			return fail("create table", err)
+		}
+	}
+	if f.mvs[to].name == "" {
+		create := strings.Replace(f.renamed(f.mvs[f.now].create, f.now, to), "CREATE MATERIALIZED VIEW", "CREATE MATERIALIZED VIEW IF NOT EXISTS", 1)
+		if err := db.conn.Exec(ctx, create); err != nil {
+			return fail("create materialized view", err)
+		}
+	}
+	if cfg.Projector != "" {
+		if err := db.waitSaved(ctx, cfg.Projector); err != nil {
+			return fail("wait for the projector", err)
+		}
+	}
+	if f, err = db.family(ctx, view); err != nil { // with the definitions as ClickHouse now has them
+		return fail("look", err)
+	}
+	columns, err := collect(ctx, db, nil, "DESCRIBE ("+f.mvs[to].selects+")", func(scan func(...any) error) (name string, err error) {
+		var skip string
+		return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
+	})
+	if err != nil {
+		return fail("columns", err)
+	}
+	bound, err := db.fill(ctx, table, columns, f.mvs[to].selects, cfg)
+	if err != nil {
+		return fail("fill", err)
+	}
+	if err := db.compare(ctx, f.tables[to], columns, f.mvs[to].selects, bound); err != nil {
+		return fail("compare", err)
+	}
+	if err := db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+f.plain.name+" AS "+f.renamed(f.plain.selects, f.now, to)); err != nil {
+		return fail("replace the view", err)
+	}
+	if err := db.dropVersion(ctx, view, f.now); err != nil {
+		return fail("drop the old table", err)
+	}
+	return nil
+}
+
+// dropVersion drops the materialized view first: an insert must not meet one whose table is gone.
+func (db *DB) dropVersion(ctx context.Context, view string, v version) error {
+	table := view + v.suffix()
+	return errors.Join(db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+table+"_mv SYNC"), db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+table+" SYNC"))
+}
+
+// waitSaved returns when the projector has saved once more: every insert that began before is done then, and every one
+// that begins after sees the new materialized view.
+func (db *DB) waitSaved(ctx context.Context, projector string) error {
+	before, err := db.LoadPosition(ctx, projector)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(db.poll)
+	defer tick.Stop()
+	for {
+		now, err := db.LoadPosition(ctx, projector)
+		if err != nil {
+			return err
+		}
+		if now.Saved > before.Saved {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("projector %s saved nothing meanwhile: is it running? %w", projector, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// fill inserts what the definition makes of the events there are, by an explicit list of columns: a positional INSERT …
+// SELECT would swap columns silently. It returns the highest sequence of events that was there.
+func (db *DB) fill(ctx context.Context, table string, columns []string, selects string, cfg RebuildConfig) (bound uint64, err error) {
+	last, err := collect(ctx, db, nil, "SELECT max(ledger_seq) FROM events", func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
+	if err != nil {
+		return 0, err
+	}
+	bound = last[0]
+	chunk := cfg.Chunk
+	if chunk == 0 {
+		chunk = 1_000_000
+	}
+	list := "`" + strings.Join(columns, "`, `") + "`"
+	for from := uint64(0); ; from += chunk {
+		to := bound
+		if bound-from >= chunk {
+			to = from + chunk - 1
+		}
+		settings := ch.Settings{"additional_table_filters": fmt.Sprintf("{'%s.events': 'ledger_seq >= %d AND ledger_seq <= %d'}", db.database, from, to)}
+		for k, v := range insertSettings {
+			settings[k] = v
+		}
+		if err := db.conn.Exec(ch.Context(ctx, ch.WithSettings(settings)), "INSERT INTO "+table+" ("+list+") "+selects); err != nil {
+			return 0, fmt.Errorf("sequences %d to %d: %w", from, to, err)
+		}
+		if cfg.Progress != nil {
+			cfg.Progress(to+1, bound+1)
+		}
+		if to == bound {
+			return bound, nil
+		}
+	}
+}
+
+// compareTries is how often a comparison is repeated that the projector may have written under.
+const compareTries = 20
+
+// compare holds the table against its definition applied to events: per key the row of the highest sequence, of those
+// up to bound. Rows of a view of the present are replaced while it looks, so it looks again before it says that they differ.
+func (db *DB) compare(ctx context.Context, table object, columns []string, selects string, bound uint64) error {
+	type sum struct{ count, hash uint64 }
+	read := func(scan func(...any) error) (s sum, err error) { return s, scan(&s.count, &s.hash) }
+	row := "sipHash64(`" + strings.Join(columns, "`, `") + "`)"
+	p := params{"bound": bound}
+	tick := time.NewTicker(db.poll)
+	defer tick.Stop()
+	for try := 1; ; try++ {
+		want, err := collect(ctx, db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+
+			selects+") GROUP BY "+table.key+") WHERE seq <= {bound:UInt64}", read)
+		if err != nil {
+			return err
+		}
+		got, err := collect(ctx, db, p, "SELECT count(), sum("+row+") FROM "+table.name+" FINAL WHERE ledger_seq <= {bound:UInt64}", read)
+		if err != nil {
+			return err
+		}
+		if want[0] == got[0] {
+			return nil
+		}
+		if try == compareTries {
+			return fmt.Errorf("%w: %s has %d rows, its definition gives %d", ErrRebuildDiffers, table.name, got[0].count, want[0].count)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package clickhouse_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+)
+
+func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
+	seed := newSeed(t)
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 2, 4)
+	topics := chtest.NewTopics(2)
+	m := model(l.Events(150))
+	topics.Publish(m...)
+	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db, Log: slog.New(slog.DiscardHandler),
+		BatchRows: 25, BatchWait: 10 * time.Millisecond, Heartbeat: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+
+	views, err := db.Views(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"access", "admin_action", "attribute_current", "attribute_history", "event_seq", "event_subject", "refusal", "request"}
+	if !slices.Equal(views, want) {
+		t.Fatalf("views %v, want %v", views, want)
+	}
+	for _, view := range views {
+		more := l.Events(20)
+		m = append(m, more...)
+		topics.Publish(more...) // being applied while the view is rebuilt
+		if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{Projector: "projector", Chunk: 200}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.WaitThrough(t.Context(), uint64(len(m)-1)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for _, tenant := range l.Tenants {
+		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 9)), tenant, projections.AsOf{Seq: uint64(len(m) - 1)}, projections.Period{})
+	}
+	for _, name := range tableNames(t, db) {
+		if strings.HasSuffix(name, "_v1") || strings.HasSuffix(name, "_v1_mv") {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
+func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
+	db := chtest.Start(t)
+	events := chtest.NewLedger(3, 1, 3).Events(120)
+	rows, err := chtest.Rows(events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Insert(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	exec := func(statement string) {
+		t.Helper()
+		if err := db.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(what string) (n uint64) {
+		t.Helper()
+		rows, err := db.Query(t.Context(), "SELECT count() FROM "+what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			if err := rows.Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := count("admin_action")
+	exec("TRUNCATE TABLE admin_action_v1")
+	// An interrupted rebuild had filled a table with what no event has: it is found and stays unused.
+	exec("CREATE TABLE admin_action_v1r1 AS admin_action_v1")
+	exec("INSERT INTO admin_action_v1r1 (tenant, ledger_seq, occurred_at) VALUES (generateUUIDv4(), 3, now64(3))")
+	err = db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
+	if !errors.Is(err, clickhouse.ErrRebuildDiffers) {
+		t.Fatalf("got %v, want ErrRebuildDiffers", err)
+	}
+	if n := count("admin_action"); n != 0 {
+		t.Errorf("readers see %d rows of a table that differs", n)
+	}
+	exec("TRUNCATE TABLE admin_action_v1r1")
+	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := count("admin_action"); n != before || n == 0 {
+		t.Errorf("%d admin actions, want %d", n, before)
+	}
+	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v1r2") || slices.Contains(names, "admin_action_v1r1") {
+		t.Errorf("tables: %v", names)
+	}
+	if err := db.Rebuild(t.Context(), "no_such_view", clickhouse.RebuildConfig{}); err == nil {
+		t.Error("rebuilt a view that is not there")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := db.Rebuild(ctx, "refusal", clickhouse.RebuildConfig{Projector: "projector"}); err == nil {
+		t.Error("did not wait for a projector that does not run")
+	}
+}
+
+func tableNames(t *testing.T, db *clickhouse.DB) (out []string) {
+	t.Helper()
+	rows, err := db.Query(t.Context(), "SHOW TABLES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, name)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
