@@ -144,7 +144,8 @@ func New(cfg Config) (*Relay, error) {
 
 // Run publishes until ctx ends, and then returns nil, having completed the round it was in unless the broker failed.
 // It returns ErrDataLoss, ErrDiverged, the ledger's own error for an anchor that does not match, or what the ledger
-// failed with. While the broker cannot be reached it repeats, and Status says so.
+// failed with. Once it follows the ledger, it repeats while the broker cannot be reached, and Status says so; when it
+// cannot be reached at the start, Run returns that error.
 func (r *Relay) Run(ctx context.Context) error {
 	if !r.busy.TryLock() {
 		return ErrBusy
