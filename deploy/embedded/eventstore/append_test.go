@@ -273,7 +273,7 @@ func TestClockGoingBackwards(t *testing.T) {
 	}
 }
 
-// rawClient speaks the protocol without the official client's comforts.
+// rawConn speaks the protocol without the official client's comforts.
 func (f *fixture) rawConn() *grpc.ClientConn {
 	f.t.Helper()
 	conn, err := grpc.NewClient(f.s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)))
@@ -297,8 +297,8 @@ func proposed(id *shared.UUID, meta map[string]string, size int) *streams.Append
 	}}}
 }
 
-// rawAppend sends the messages and returns the answer, its status and its trailers.
-func (f *fixture) rawAppend(msgs ...*streams.AppendReq) (*streams.AppendResp, error, metadata.MD) {
+// rawAppend sends the messages and returns the answer, its trailers and its status.
+func (f *fixture) rawAppend(msgs ...*streams.AppendReq) (*streams.AppendResp, metadata.MD, error) {
 	f.t.Helper()
 	call, err := streams.NewStreamsClient(f.rawConn()).Append(f.ctx)
 	if err != nil {
@@ -310,7 +310,7 @@ func (f *fixture) rawAppend(msgs ...*streams.AppendReq) (*streams.AppendResp, er
 		}
 	}
 	resp, err := call.CloseAndRecv()
-	return resp, err, call.Trailer()
+	return resp, call.Trailer(), err
 }
 
 func TestLargestAppend(t *testing.T) {
@@ -318,19 +318,19 @@ func TestLargestAppend(t *testing.T) {
 	meta := map[string]string{"type": "t", "content-type": "application/json"}
 	id := func() *shared.UUID { return structuredUUID(uuid.New()) }
 	const overhead = 2 // the type, at two bytes a character
-	if _, err, _ := f.rawAppend(appendOptions("s"), proposed(id(), meta, 1<<20-overhead)); err != nil {
+	if _, _, err := f.rawAppend(appendOptions("s"), proposed(id(), meta, 1<<20-overhead)); err != nil {
 		t.Errorf("exactly 1 MiB: %v", err)
 	}
 	for name, msgs := range map[string][]*streams.AppendReq{
 		"one event":   {appendOptions("s"), proposed(id(), meta, 1<<20-overhead+1)},
 		"many events": {appendOptions("s"), proposed(id(), meta, 1<<19), proposed(id(), meta, 1<<19), proposed(id(), meta, 1<<22)},
 	} {
-		_, err, trailer := f.rawAppend(msgs...)
+		_, trailer, err := f.rawAppend(msgs...)
 		if status.Code(err) != codes.InvalidArgument || trailer.Get("exception")[0] != "maximum-append-size-exceeded" || trailer.Get("maximum-append-size")[0] != "1048576" {
 			t.Errorf("%s: %v, trailers %v", name, err, trailer)
 		}
 	}
-	if _, err, _ := f.rawAppend(appendOptions("s"), proposed(id(), meta, 17<<20)); status.Code(err) != codes.ResourceExhausted {
+	if _, _, err := f.rawAppend(appendOptions("s"), proposed(id(), meta, 17<<20)); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message above 16 MiB: %v", err)
 	}
 	if got, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 1 {
@@ -359,7 +359,7 @@ func TestRefusedAppends(t *testing.T) {
 		{"metadata of metadata", []*streams.AppendReq{appendOptions("$$$$s"), proposed(id, meta, 1)}, codes.InvalidArgument, ""},
 		{"$all", []*streams.AppendReq{appendOptions("$all"), proposed(id, meta, 1)}, codes.PermissionDenied, "access-denied"},
 	} {
-		_, err, trailer := f.rawAppend(c.msgs...)
+		_, trailer, err := f.rawAppend(c.msgs...)
 		if status.Code(err) != c.code {
 			t.Errorf("%s: %v, want %v", c.name, err, c.code)
 		}
@@ -378,7 +378,7 @@ func TestConflictAnswer(t *testing.T) {
 	f.append("s", esdb.NoStream{}, events(3)...)
 	opts := appendOptions("s")
 	opts.GetOptions().ExpectedStreamRevision = &streams.AppendReq_Options_NoStream{NoStream: &shared.Empty{}}
-	resp, err, _ := f.rawAppend(opts, proposed(structuredUUID(uuid.New()), map[string]string{"type": "t", "content-type": "application/json"}, 1))
+	resp, _, err := f.rawAppend(opts, proposed(structuredUUID(uuid.New()), map[string]string{"type": "t", "content-type": "application/json"}, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,19 +48,19 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	if c.Dir == "" {
-		errs = append(errs, errors.New("Dir is empty"))
+		errs = append(errs, errors.New("dir is empty"))
 	}
 	if err := loopback(c.Addr); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Logger == nil {
-		errs = append(errs, errors.New("Logger is nil"))
+		errs = append(errs, errors.New("logger is nil"))
 	}
 	if c.MaxAppend < 0 || c.MaxAppend > maxMessage {
-		errs = append(errs, fmt.Errorf("MaxAppend %d is not between 0 and %d", c.MaxAppend, maxMessage))
+		errs = append(errs, fmt.Errorf("max append %d is not between 0 and %d", c.MaxAppend, maxMessage))
 	}
 	if c.CacheBytes < 0 {
-		errs = append(errs, fmt.Errorf("CacheBytes %d is negative", c.CacheBytes))
+		errs = append(errs, fmt.Errorf("cache bytes %d is negative", c.CacheBytes))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("event store configuration: %w", err)
@@ -73,13 +73,13 @@ func (c Config) Validate() error {
 func loopback(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("Addr: %w", err)
+		return fmt.Errorf("addr: %w", err)
 	}
 	if host == "localhost" {
 		return nil
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("Addr %q is not a loopback address", addr)
+		return fmt.Errorf("addr %q is not a loopback address", addr)
 	}
 	return nil
 }

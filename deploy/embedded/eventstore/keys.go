@@ -77,13 +77,6 @@ func indexKey(prefix []byte, revision uint64) []byte {
 	return binary.BigEndian.AppendUint64(bytes.Clone(prefix), revision)
 }
 
-// indexEnd is the first key after every revision of the stream.
-func indexEnd(prefix []byte) []byte {
-	end := bytes.Clone(prefix)
-	end[len(end)-1]++
-	return end
-}
-
 func headKey(stream string) []byte {
 	return append([]byte{prefixHead}, stream...)
 }

@@ -161,12 +161,7 @@ func appendUntilError(ctx context.Context, client streams.StreamsClient, w *witn
 		if err != nil || resp.GetSuccess() == nil {
 			return
 		}
-		w.note(func() {
-			for _, id := range ids {
-				w.acked[id] = 0
-			}
-			w.acked[ids[len(ids)-1]] = resp.GetSuccess().GetPosition().GetCommitPosition()
-		})
+		w.ackAll(ids, resp.GetSuccess().GetPosition().GetCommitPosition())
 	}
 }
 
@@ -188,7 +183,7 @@ func followUntilError(ctx context.Context, client streams.StreamsClient, w *witn
 			var id uuid.UUID
 			binary.BigEndian.PutUint64(id[:8], uint64(e.GetId().GetStructured().GetMostSignificantBits()))
 			binary.BigEndian.PutUint64(id[8:], uint64(e.GetId().GetStructured().GetLeastSignificantBits()))
-			w.note(func() { w.seen[id] = e.GetCommitPosition() })
+			w.see(id, e.GetCommitPosition())
 		}
 	}
 }

@@ -156,7 +156,7 @@ func TestConfigValidate(t *testing.T) {
 		}
 	}
 	err := Config{Addr: "0.0.0.0:2113", MaxAppend: -1, CacheBytes: -1}.Validate()
-	for _, want := range []string{"Dir is empty", "not a loopback address", "Logger is nil", "MaxAppend", "CacheBytes"} {
+	for _, want := range []string{"dir is empty", "not a loopback address", "logger is nil", "max append", "cache bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q: %v", want, err)
 		}

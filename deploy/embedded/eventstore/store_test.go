@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -310,16 +311,25 @@ func TestCommitCounterOverRestarts(t *testing.T) {
 	}
 }
 
-// gate holds every WAL fsync until it is opened.
+// gate holds every WAL fsync, once armed, until it is opened.
 type gate struct {
+	armed   atomic.Bool
 	entered chan struct{} // receives once for each fsync that waits
 	open    chan struct{}
 	err     error
 }
 
-func (g *gate) injector(armed *bool) errorfs.Injector {
+func isLogSync(op errorfs.Op) bool {
+	switch op.Kind {
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+		return strings.HasSuffix(op.Path, ".log")
+	}
+	return false
+}
+
+func (g *gate) injector() errorfs.Injector {
 	return errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if !*armed || !strings.HasSuffix(op.Path, ".log") || (op.Kind != errorfs.OpFileSync && op.Kind != errorfs.OpFileSyncData && op.Kind != errorfs.OpFileSyncTo) {
+		if !g.armed.Load() || !isLogSync(op) {
 			return nil
 		}
 		g.entered <- struct{}{}
@@ -333,10 +343,9 @@ func (g *gate) injector(armed *bool) errorfs.Injector {
 // repetition nor a conflict with it.
 func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
 	g := &gate{entered: make(chan struct{}, 16), open: make(chan struct{})}
-	armed := false
-	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector(&armed)))
+	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector()))
 	put(t, s, "a", 1)
-	armed = true
+	g.armed.Store(true)
 	before := s.acquire()
 	first := appendRequest("a", 1)
 	first.expect = 0
@@ -387,15 +396,14 @@ func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
 	if n := len(contents(t, s)); n != 2 {
 		t.Errorf("%d events", n)
 	}
-	armed = false
+	g.armed.Store(false)
 }
 
 // Appends that arrive while an fsync is under way share the next one.
 func TestConcurrentAppendsShareAnFsync(t *testing.T) {
 	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{})}
-	armed := false
-	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector(&armed)))
-	armed = true
+	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector()))
+	g.armed.Store(true)
 	const callers = 200
 	answers := make(chan error, callers+1)
 	call := func(i int) {
@@ -421,7 +429,7 @@ func TestConcurrentAppendsShareAnFsync(t *testing.T) {
 	if n := len(g.entered); n > callers/4 {
 		t.Errorf("%d fsyncs for %d concurrent appends", n+1, callers)
 	}
-	armed = false
+	g.armed.Store(false)
 }
 
 // A failed fsync stops the store for good. Nothing it covered is acknowledged
@@ -430,10 +438,9 @@ func TestFsyncFailureIsFatal(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{}), err: errors.New("disk on fire")}
 	close(g.open)
-	armed := false
-	s := newStore(t, errorfs.Wrap(mem, g.injector(&armed)))
+	s := newStore(t, errorfs.Wrap(mem, g.injector()))
 	kept := put(t, s, "a", 1)
-	armed = true
+	g.armed.Store(true)
 	if _, err := s.submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "disk on fire") {
 		t.Fatalf("append with a failing fsync: %v", err)
 	}
@@ -451,7 +458,7 @@ func TestFsyncFailureIsFatal(t *testing.T) {
 		t.Error(err)
 	}
 	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
-	armed = false
+	g.armed.Store(false)
 	if err := s.close(); err == nil || !strings.Contains(err.Error(), "disk on fire") {
 		t.Errorf("close of a failed store: %v", err)
 	}
@@ -465,14 +472,13 @@ func TestFsyncFailureIsFatal(t *testing.T) {
 func TestServerEndsWhenItsStoreFails(t *testing.T) {
 	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{}), err: errors.New("disk on fire")}
 	close(g.open)
-	armed := false
 	cfg := testConfig("s")
-	cfg.fs = errorfs.Wrap(vfs.NewMem(), g.injector(&armed))
+	cfg.fs = errorfs.Wrap(vfs.NewMem(), g.injector())
 	s, err := Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	armed = true
+	g.armed.Store(true)
 	_, _ = s.store.submit(context.Background(), appendRequest("a", 1))
 	select {
 	case <-s.Done():
