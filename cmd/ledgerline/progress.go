@@ -35,7 +35,7 @@ func newProgress(out io.Writer) *progress {
 			terminal = st.Mode()&os.ModeCharDevice != 0
 		}
 	}
-	return &progress{out: out, terminal: terminal}
+	return &progress{out: out, terminal: terminal, last: time.Now()} // short work shows nothing
 }
 
 // show replaces the line, unless one was shown a moment ago.
@@ -68,7 +68,7 @@ func (p *progress) done() {
 		fmt.Fprint(p.out, "\r\x1b[K")
 		p.open = false
 	}
-	p.last = time.Time{}
+	p.last = time.Now()
 }
 
 func (p *progress) fetch(f engine.FetchProgress) {

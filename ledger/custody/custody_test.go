@@ -234,6 +234,29 @@ func TestARequestFindsItsPersonUntilErased(t *testing.T) {
 	}
 }
 
+func TestSeveralHoldersOfAnIdentifierAreListedAndOneIsChosen(t *testing.T) {
+	b := newBench(t)
+	b.person("helpdesk@contoso.example")
+	b.person("helpdesk@contoso.example")
+	n := custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "helpdesk@contoso.example", Received: time.Now()}
+	_, err := b.custody.OpenRequest(b.ctx, officer, n)
+	var several *custody.SeveralPersonsError
+	if !errors.As(err, &several) || len(several.Persons) != 2 {
+		t.Fatalf("%v, want two persons to choose from", err)
+	}
+	for i, matches := range several.Persons {
+		n.Person = i + 1
+		r, err := b.custody.OpenRequest(b.ctx, officer, n)
+		if err != nil || r.Person != matches[0].ID {
+			t.Errorf("choice %d: %+v, %v", i+1, r, err)
+		}
+	}
+	n.Person = 3
+	if _, err := b.custody.OpenRequest(b.ctx, officer, n); err == nil {
+		t.Error("a third person was found")
+	}
+}
+
 func TestNobodyHandlesTheirOwnRequest(t *testing.T) {
 	b := newBench(t)
 	b.session() // mints the officer as a person

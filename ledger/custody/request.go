@@ -32,11 +32,12 @@ type NewRequest struct {
 	Method     string // identity method: sign-in, call-back, in-person, other
 }
 
-// SeveralPersonsError lists, without naming them, the persons that held an identifier, so that one can be chosen.
-type SeveralPersonsError struct{ Matches []vault.PersonMatch }
+// SeveralPersonsError lists, without naming them, the persons that held an identifier, so that one can be chosen: for each
+// what it was to them and when.
+type SeveralPersonsError struct{ Persons [][]vault.PersonMatch }
 
 func (e *SeveralPersonsError) Error() string {
-	return fmt.Sprintf("%v: %d of them, each in its own period; choose one", ErrSeveralPersons, len(e.Matches))
+	return fmt.Sprintf("%v: %d of them, each in its own periods; choose one", ErrSeveralPersons, len(e.Persons))
 }
 
 func (e *SeveralPersonsError) Unwrap() error { return ErrSeveralPersons }
@@ -81,18 +82,16 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 		if err != nil {
 			return err
 		}
+		persons := byPerson(matches)
 		switch {
-		case len(matches) == 0:
+		case len(persons) == 0:
 			return ErrNoSuchPerson
-		case n.Person > len(matches) || n.Person < 0:
-			return fmt.Errorf("there is no person %d, %d held the identifier", n.Person, len(matches))
-		case len(matches) > 1 && n.Person == 0:
-			return &SeveralPersonsError{matches}
-		case len(matches) == 1:
-			r.Person = matches[0].ID
-		default:
-			r.Person = matches[n.Person-1].ID
+		case n.Person > len(persons) || n.Person < 0:
+			return fmt.Errorf("there is no person %d, %d held the identifier", n.Person, len(persons))
+		case len(persons) > 1 && n.Person == 0:
+			return &SeveralPersonsError{persons}
 		}
+		r.Person = persons[max(n.Person, 1)-1][0].ID
 		d := c.draft("request.opened.v1", n.Tenant, r.Stream())
 		who, err := officer(tx, p, d.Occurred)
 		if err != nil {
@@ -120,6 +119,21 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 		return fail(err)
 	}
 	return r, nil
+}
+
+// byPerson groups matches, in the order in which the persons come first.
+func byPerson(matches []vault.PersonMatch) (out [][]vault.PersonMatch) {
+	at := map[uuid.UUID]int{}
+	for _, m := range matches {
+		i, ok := at[m.ID]
+		if !ok {
+			i = len(out)
+			at[m.ID] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], m)
+	}
+	return out
 }
 
 // FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none.

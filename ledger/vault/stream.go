@@ -30,6 +30,21 @@ func (tx *Tx) RefusalStream(concerned schemas.Stream, rule string) (s schemas.St
 	return tx.mapped("refusal", string(canonical), concerned.UUID())
 }
 
+// RefusalsOf lists the streams that count what was refused of the stream concerned.
+func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
+	rows, err := tx.rows.MappingsOf(concerned.UUID())
+	if err != nil {
+		return nil, fmt.Errorf("refusals of a stream: %w", err)
+	}
+	var out []schemas.Stream
+	for _, r := range rows {
+		if r.Stream.Kind() == "refusal" {
+			out = append(out, r.Stream)
+		}
+	}
+	return out, nil
+}
+
 func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
 	hash := tx.hash("record."+kind, canonical)
 	row, ok, err := tx.rows.Mapping(hash)

@@ -1,0 +1,383 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+func newDSAR(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dsar",
+		Short: "Answer a data subject: open a request, export a person's package, erase a person",
+		Long: `dsar handles the requests of data subjects (GDPR Art. 15 and 17). A request is opened first, by an identifier of
+the person that is read from standard input, so that no shell keeps it; everything after that names only the request.
+
+  echo anna.devries@contoso.example | ledgerline dsar open --subject - --right access --identity-method call-back
+  ledgerline dsar export REQUEST
+  ledgerline dsar erase REQUEST --ground no-longer-necessary`,
+	}
+	cmd.AddCommand(newDSAROpen(a), newDSARExport(a), newDSARErase(a))
+	return cmd
+}
+
+// desk is what handling a request needs.
+type desk struct {
+	*services
+	tenant  vault.Tenant
+	vault   *vault.Vault
+	ledger  *ledger.Ledger
+	custody *custody.Custody
+	who     access.Principal
+}
+
+func (a *app) openDesk(ctx context.Context, tenant string) (_ *desk, err error) {
+	s, err := a.connect()
+	if err != nil {
+		return nil, err
+	}
+	d := &desk{services: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if d.vault, err = a.openVault(ctx, s, false); err != nil {
+		return nil, err
+	}
+	if d.tenant, err = findTenant(ctx, d.vault, tenant); err != nil {
+		return nil, err
+	}
+	if d.ledger, err = a.openLedger(ctx, s, ""); err != nil {
+		return nil, err
+	}
+	if d.custody, err = a.newCustody(d.ledger, d.vault); err != nil {
+		return nil, err
+	}
+	d.who, err = a.principal()
+	return d, err
+}
+
+type requestDoc struct {
+	Request  uuid.UUID `json:"request"`
+	Right    string    `json:"right"`
+	Received string    `json:"received"`
+	Due      string    `json:"due"`
+}
+
+func newDSAROpen(a *app) *cobra.Command {
+	var tenant, subject, right, received, method, output string
+	var person int
+	cmd := &cobra.Command{
+		Use:   "open --subject -",
+		Short: "Record a request, and find the person it is about",
+		Long: `open records a request in the ledger and prints its number. The subject is an e-mail address, a UPN or a directory
+object id, as the person gave it; "-" reads it from standard input. Where several persons held the identifier, each in
+a period of their own, they are listed and one must be chosen.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if subject, err = readSecret("subject", subject, cmd.InOrStdin()); err != nil {
+				return err
+			}
+			at := time.Now()
+			if received != "" {
+				if at, err = time.Parse(time.DateOnly, received); err != nil || at.After(time.Now()) {
+					return usage("--received %q is not a day up to today in the form 2026-03-01", received)
+				}
+			}
+			d, err := a.openDesk(cmd.Context(), tenant)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right, Identifier: subject, Person: person, Received: at, Method: method})
+			var several *custody.SeveralPersonsError
+			if errors.As(err, &several) {
+				listMatches(cmd.ErrOrStderr(), several.Persons)
+				return usage("several persons held that identifier: choose one with --person N")
+			}
+			if err != nil {
+				return err
+			}
+			doc := requestDoc{r.ID, r.Right, r.Received.Format(time.DateOnly), r.Due.Format(time.DateOnly)}
+			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
+				fmt.Fprintf(w, "request   %s\nright     %s\nreceived  %s\nanswer by %s (public holidays not counted)\n", doc.Request, doc.Right, doc.Received, doc.Due)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
+	f.StringVar(&subject, "subject", "-", "who asks, as they gave it; - reads it from standard input")
+	f.StringVar(&right, "right", "access", "access or erasure")
+	f.StringVar(&received, "received", "", "the day the request came in; today where left out")
+	f.StringVar(&method, "identity-method", "", "how identity was checked: sign-in, call-back, in-person or other; never a copy of a document")
+	f.IntVar(&person, "person", 0, "which of several persons, as listed")
+	outputFlag(cmd, &output)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if right != "access" && right != "erasure" {
+			return usage("--right %q is not access or erasure", right)
+		}
+		if method != "" && !slices.Contains([]string{"sign-in", "call-back", "in-person", "other"}, method) {
+			return usage("--identity-method %q is not sign-in, call-back, in-person or other", method)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func listMatches(w io.Writer, persons [][]vault.PersonMatch) {
+	for i, matches := range persons {
+		for _, m := range matches {
+			to := "now"
+			if !m.Current {
+				to = m.To.Format(time.DateOnly)
+			}
+			fmt.Fprintf(w, "%3d  known by it as %s from %s to %s\n", i+1, m.Kind, m.From.Format(time.DateOnly), to)
+		}
+	}
+}
+
+func newDSARExport(a *app) *cobra.Command {
+	var tenant, dir, lang, output string
+	cmd := &cobra.Command{
+		Use:   "export REQUEST",
+		Short: "Make the package of everything the ledger holds about the person",
+		Long: `export writes dsar-REQUEST.zip: pages to read in English and Dutch, the data itself, what is withheld and why, and a
+manifest of hashes. Others in it get stable labels. Making it is an access to personal data and is recorded as one,
+and so is the package. The file is readable by you alone; hand it over encrypted.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			id, err := parseRequestID(args[0])
+			if err != nil {
+				return err
+			}
+			d, err := a.openDesk(cmd.Context(), tenant)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			views, err := a.openViews(cmd.Context(), d.services)
+			if err != nil {
+				return err
+			}
+			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, dir, lang)
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, doc.text)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
+	f.StringVar(&dir, "dir", ".", "directory to write the package to")
+	f.StringVar(&lang, "lang", "", "en or nl, the language that comes first; the tenant's where left out")
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+type exportDoc struct {
+	File     string        `json:"file"`
+	Manifest string        `json:"manifestSHA256"`
+	Package  dsar.Manifest `json:"package"`
+}
+
+func (d exportDoc) text(w io.Writer) {
+	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\ncomplete for this ledger at sequence %d\n", d.File, d.Manifest, d.Package.Sequence)
+	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals, dsar.Requests, dsar.Views, dsar.Other} {
+		if n := d.Package.Events[c]; n > 0 {
+			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
+		}
+	}
+	v := d.Package.Values
+	fmt.Fprintf(w, "values: %s shown, %s withheld on behalf of others, %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
+}
+
+func (d *desk) export(ctx context.Context, progressTo io.Writer, views *clickhouse.DB, id uuid.UUID, dir, lang string) (exportDoc, error) {
+	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
+	if err != nil {
+		return exportDoc{}, err
+	}
+	seq, err := waitForViews(ctx, d.ledger, views, newProgress(progressTo))
+	if err != nil {
+		return exportDoc{}, err
+	}
+	session, err := d.custody.Access(ctx, d.who, custody.Purpose{Tenant: d.tenant.ID, Report: "access-package", Text: "request " + id.String(), Seq: seq})
+	if err != nil {
+		return exportDoc{}, err
+	}
+	person, err := d.person(ctx, r, seq)
+	if err != nil {
+		return exportDoc{}, err
+	}
+	loc, err := time.LoadLocation(d.tenant.TimeZone)
+	if err != nil {
+		return exportDoc{}, err
+	}
+	if lang == "" {
+		lang = d.tenant.Language
+	}
+	cfg := dsar.Config{Reader: views, Opener: sessionOpener{session}, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang, Location: loc, Owners: d.owners}
+	if err := cfg.Validate(); err != nil {
+		return exportDoc{}, &exitError{exitUsage, err}
+	}
+	path := filepath.Join(dir, person.FileName())
+	m, err := writePackage(ctx, cfg, person, path)
+	if err != nil {
+		return exportDoc{}, err
+	}
+	if err := d.custody.RecordPackage(ctx, d.who, r, m.Hash, seq, len(m.Files)+1); err != nil {
+		return exportDoc{}, errors.Join(err, os.Remove(path))
+	}
+	return exportDoc{path, m.Hash, m}, nil
+}
+
+// writePackage writes beside and renames, so that a package that exists is whole.
+func writePackage(ctx context.Context, cfg dsar.Config, p dsar.Person, path string) (m dsar.Manifest, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".dsar-*")
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	m, err = dsar.Build(ctx, cfg, p, f)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return m, err
+	}
+	return m, os.Rename(f.Name(), path)
+}
+
+// person gathers what the vault knows of the one who asks; of an erased person, nothing.
+func (d *desk) person(ctx context.Context, r custody.Request, seq uint64) (dsar.Person, error) {
+	p := dsar.Person{Request: r.ID, Tenant: d.tenant.ID, TenantName: d.tenant.Name, Seq: seq}
+	if r.Person == uuid.Nil {
+		return p, nil
+	}
+	err := d.vault.View(ctx, d.tenant.ID, func(tx *vault.Tx) error {
+		aliases, err := tx.Aliases(r.Person)
+		if err != nil {
+			return err
+		}
+		for _, a := range aliases {
+			p.Aliases = append(p.Aliases, dsar.Alias(a))
+		}
+		held, err := tx.DevicesOf(r.Person)
+		if err != nil {
+			return err
+		}
+		for _, h := range held {
+			refusals, err := tx.RefusalsOf(h.Stream)
+			if err != nil {
+				return err
+			}
+			p.Devices = append(p.Devices, dsar.Device{Stream: h.Stream, From: h.From, To: h.To, Ownership: h.Ownership, Refusals: refusals})
+		}
+		names, err := tx.Identity(r.Person)
+		for _, n := range names {
+			p.Identity = append(p.Identity, dsar.Identity(n))
+		}
+		return err
+	})
+	if err != nil {
+		return p, fmt.Errorf("gather what the vault knows of the person: %w", err)
+	}
+	return p, nil
+}
+
+// owners tells whom aliases name; those that name nobody any more are left out.
+func (d *desk) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
+	out := map[uuid.UUID]schemas.Owner{}
+	err := d.vault.View(ctx, tenant, func(tx *vault.Tx) error {
+		for _, a := range aliases {
+			o, err := tx.AliasOwner(a)
+			switch {
+			case err == nil:
+				out[a] = o
+			case !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired) && !errors.Is(err, vault.ErrNotFound):
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func newDSARErase(a *app) *cobra.Command {
+	var tenant, ground, output string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "erase REQUEST --ground GROUND",
+		Short: "Erase the person of a request: destroy their keys, for good",
+		Long: `erase destroys the keys under which everything about the person is sealed, and every way to find the person, in an
+order that a crash cannot break: marked in the vault, ordered in the ledger, destroyed, recorded as done. No byte of
+the ledger changes, and every proof over it still holds. What remains: times, kinds of action and random numbers.
+
+It cannot be undone. It takes half a minute, until no process can still hold a derived key.
+Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			id, err := parseRequestID(args[0])
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(custody.Grounds, ground) {
+				return usage("--ground %q is not one of %s", ground, strings.Join(custody.Grounds, ", "))
+			}
+			if !yes {
+				return usage("erasing cannot be undone: add --yes")
+			}
+			d, err := a.openDesk(cmd.Context(), tenant)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			r, err := d.custody.FindRequest(cmd.Context(), d.who, d.tenant.ID, id)
+			if err != nil {
+				return err
+			}
+			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s until no process can hold a derived one\n", w)
+			})
+			if err != nil {
+				return err
+			}
+			doc := eraseDoc{id, done.Keys, done.Order, done.Completion, done.Completed}
+			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
+				fmt.Fprintf(w, "erased: %d keys destroyed\norder      %s\ncompletion %s\n", doc.Keys, doc.Order, doc.Completion)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
+	f.StringVar(&ground, "ground", "", "why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "))
+	f.BoolVar(&yes, "yes", false, "really")
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+type eraseDoc struct {
+	Request    uuid.UUID `json:"request"`
+	Keys       int       `json:"keysDestroyed"`
+	Order      uuid.UUID `json:"order"`
+	Completion uuid.UUID `json:"completion"`
+	Completed  time.Time `json:"completed"`
+}
