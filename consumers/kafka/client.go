@@ -106,10 +106,11 @@ type Client struct {
 	client    *kafkago.Client
 	stop      context.CancelFunc // ends the transport's own goroutines
 
-	mu       sync.Mutex // guards the fields below
-	topics   []topicInfo
-	listedAt time.Time
-	batch    int // bytes of one produce; halved when the broker refuses it as too large
+	mu         sync.Mutex // guards the fields below
+	topics     []topicInfo
+	listedAt   time.Time
+	batch      int   // bytes of one produce; halved when the broker refuses it as too large
+	positionAt int64 // where the newest position was last seen, -1 for nowhere
 }
 
 // New returns a client. It does not connect; the first call does.
@@ -130,7 +131,7 @@ func New(cfg Config) (*Client, error) {
 		Context:     ctx,
 	}
 	return &Client{
-		cfg: cfg, transport: t, stop: stop, batch: cfg.MaxBatchBytes,
+		cfg: cfg, transport: t, stop: stop, batch: cfg.MaxBatchBytes, positionAt: -1,
 		client: &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.RequestTimeout, Transport: t},
 	}, nil
 }

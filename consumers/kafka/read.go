@@ -17,8 +17,9 @@ import (
 // fetchWait is how long a broker holds a fetch for which it has nothing.
 const fetchWait = 250 * time.Millisecond
 
-// fetchBytes bounds one fetch; a broker goes over it for a single batch that is larger.
-const fetchBytes = 8 << 20
+// fetchBytes bounds one fetch; a broker goes over it for a single batch that is larger. A reader of all partitions at
+// once holds as many.
+const fetchBytes = 2 << 20
 
 // Partition of a topic of events.
 type TopicPartition struct {
@@ -86,6 +87,18 @@ func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool
 // LastPosition returns the newest record of ledger.position, and false where there is none.
 func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	none := consumers.Position{}
+	c.mu.Lock()
+	at := c.positionAt
+	c.mu.Unlock()
+	if at >= 0 {
+		// One request instead of five. Where the topic is another one now, it finds nothing and the long way is taken.
+		if pos, ok, err := c.newestPosition(ctx, at); ok && err == nil {
+			return pos, ok, nil
+		}
+		c.mu.Lock()
+		c.positionAt = -1
+		c.mu.Unlock()
+	}
 	_, first, end, err := c.Describe(ctx, consumers.PositionTopic)
 	if err != nil || len(end) == 0 {
 		return none, false, err
@@ -96,33 +109,42 @@ func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, er
 	// The last record of a log survives compaction, but it may be another's key: then look further back.
 	for back := int64(1); ; back *= 8 {
 		from := max(first[0], end[0]-back)
-		var newest *consumers.Message
-		for at := from; at < end[0]; {
-			messages, _, err := c.fetch(ctx, consumers.PositionTopic, 0, at, time.Millisecond)
-			if err != nil {
-				return none, false, err
-			}
-			if len(messages) == 0 {
-				break // compacted away to the end
-			}
-			for i, m := range messages {
-				if string(m.Key) == consumers.PositionKey {
-					newest = &messages[i]
-				}
-			}
-			at = messages[len(messages)-1].Offset + 1
-		}
-		if newest != nil {
-			pos, err := consumers.ParsePosition(newest.Value)
-			if err != nil {
-				return none, false, fmt.Errorf("kafka: %s@%d: %w", consumers.PositionTopic, newest.Offset, err)
-			}
-			return pos, true, nil
-		}
-		if from == first[0] {
-			return none, false, nil
+		pos, ok, err := c.newestPosition(ctx, from)
+		if err != nil || ok || from == first[0] {
+			return pos, ok, err
 		}
 	}
+}
+
+// newestPosition returns the newest position at that offset or after it, and remembers where it was.
+func (c *Client) newestPosition(ctx context.Context, from int64) (consumers.Position, bool, error) {
+	var newest *consumers.Message
+	for {
+		messages, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
+		if err != nil {
+			return consumers.Position{}, false, err
+		}
+		for i, m := range messages {
+			if string(m.Key) == consumers.PositionKey {
+				newest = &messages[i]
+			}
+			from = m.Offset + 1
+		}
+		if len(messages) == 0 || from >= end {
+			break
+		}
+	}
+	if newest == nil {
+		return consumers.Position{}, false, nil
+	}
+	pos, err := consumers.ParsePosition(newest.Value)
+	if err != nil {
+		return consumers.Position{}, false, fmt.Errorf("kafka: %s@%d: %w", consumers.PositionTopic, newest.Offset, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.positionAt = newest.Offset
+	return pos, true, nil
 }
 
 // ReadEvents returns events of the partition from offset from on and before offset to, at least one, with the offset

@@ -68,6 +68,7 @@ func Wipe(tb testing.TB, w Witness) {
 // suite is what each test gets: a client, a witness and a deadline.
 type suite struct {
 	ctx     context.Context
+	config  kafka.Config
 	client  *kafka.Client
 	witness Witness
 	gen     *Generator
@@ -82,18 +83,19 @@ func Run(t *testing.T, brokers []string, w Witness) {
 	}{
 		{"Topics", testTopics}, {"PublishAndRead", testPublishAndRead}, {"Offsets", testOffsets}, {"Chunks", testChunks},
 		{"Position", testPosition}, {"DeadLetter", testDeadLetter}, {"RecreatedTopic", testRecreated},
-		{"GroupFollowsNewTopics", testGroup}, {"PartitionerIsJavas", testPartitioner},
+		{"GroupFollowsNewTopics", testGroup}, {"GroupMemberDies", testMemberDies}, {"PartitionerIsJavas", testPartitioner},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			Wipe(t, w)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			t.Cleanup(cancel)
-			client, err := kafka.New(kafka.Config{Brokers: brokers, Partitions: 3, TopicRefresh: 100 * time.Millisecond})
+			cfg := kafka.Config{Brokers: brokers, Partitions: 3, TopicRefresh: 100 * time.Millisecond}
+			client, err := kafka.New(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = client.Close() })
-			c.test(t, &suite{ctx: ctx, client: client, witness: w,
+			c.test(t, &suite{ctx: ctx, config: cfg, client: client, witness: w,
 				gen: NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
 		})
 	}
@@ -322,8 +324,34 @@ func testPosition(t *testing.T, s *suite) {
 			t.Fatal(err)
 		}
 	}
-	if p, ok, err := s.client.LastPosition(s.ctx); err != nil || !ok || p.Through.Seq != 19 {
-		t.Fatalf("%+v %v %v", p, ok, err)
+	fresh := must(kafka.New(s.config))(t)
+	defer fresh.Close()
+	for name, c := range map[string]*kafka.Client{"that saw it before": s.client, "a new one": fresh} {
+		if p, ok, err := c.LastPosition(s.ctx); err != nil || !ok || p.Through.Seq != 19 {
+			t.Fatalf("client %s: %+v %v %v", name, p, ok, err)
+		}
+	}
+	// A recreated topic does not leave the old position, nor hide the new.
+	if err := s.witness.Delete(s.ctx, consumers.PositionTopic); err != nil {
+		t.Fatal(err)
+	}
+	for gone := false; !gone; {
+		topics := must(s.witness.Topics(s.ctx))(t)
+		_, there := topics[consumers.PositionTopic]
+		gone = !there
+	}
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if p, ok, err := s.client.LastPosition(s.ctx); ok || err != nil {
+		t.Fatalf("of a new topic: %+v %v", p, err)
+	}
+	a := schemas.Anchor{LedgerID: s.ledger, Seq: 77}
+	if err := s.client.SavePosition(s.ctx, a, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if p, ok, err := s.client.LastPosition(s.ctx); err != nil || !ok || p.Through != a {
+		t.Fatalf("in a new topic: %+v %v %v", p, ok, err)
 	}
 }
 
@@ -470,6 +498,68 @@ func testGroup(t *testing.T, s *suite) {
 	for seq, n := range seen {
 		if n != 1 {
 			t.Errorf("sequence %d came %d times", seq, n)
+		}
+	}
+}
+
+// uncommitted is a group whose member dies before each commit.
+type uncommitted struct{ *kafka.Group }
+
+var errDied = errors.New("died")
+
+func (uncommitted) Commit(context.Context, []consumers.Message) error { return errDied }
+
+type positions map[string]uint64
+
+func (p positions) Load(_ context.Context, topic string, n int) (uint64, bool, error) {
+	seq, ok := p[fmt.Sprint(topic, n)]
+	return seq, ok, nil
+}
+
+func (p positions) Save(_ context.Context, topic string, n int, seq uint64) error {
+	p[fmt.Sprint(topic, n)] = max(p[fmt.Sprint(topic, n)], seq)
+	return nil
+}
+
+// What a member handled and did not commit comes again to the next, which drops it by its positions and goes on.
+func testMemberDies(t *testing.T, s *suite) {
+	if err := s.client.Ensure(s.ctx, "ledger.refusal", consumers.DeadLetterTopic); err != nil {
+		t.Fatal(err)
+	}
+	group, events := "test-"+uuid.NewString(), s.refusals(0, 60)
+	for p := range 3 {
+		if _, _, _, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", p, events[20*p:20*p+20]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handled, pos := map[uint64]int{}, positions{}
+	live := func(source consumers.Source, g *kafka.Group) error {
+		ctx, cancel := context.WithCancel(s.ctx)
+		defer cancel()
+		err := consumers.Run(ctx, consumers.Config{Source: source, Positions: pos, DeadLetter: s.client,
+			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Handler: func(_ context.Context, es []schemas.Recorded) error {
+				for _, e := range es {
+					handled[e.Seq]++
+				}
+				if len(handled) == len(events) {
+					cancel()
+				}
+				return nil
+			}})
+		return errors.Join(err, g.Close())
+	}
+	first := must(s.client.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
+	if err := live(uncommitted{first}, first); !errors.Is(err, errDied) || len(handled) == 0 {
+		t.Fatalf("%v after %d events", err, len(handled))
+	}
+	second := must(s.client.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
+	if err := live(second, second); err != nil || s.ctx.Err() != nil {
+		t.Fatalf("%v; %d of %d events came", err, len(handled), len(events))
+	}
+	for seq, n := range handled {
+		if n != 1 {
+			t.Errorf("sequence %d was handled %d times", seq, n)
 		}
 	}
 }
