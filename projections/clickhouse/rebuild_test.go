@@ -126,10 +126,28 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if err := db.Rebuild(t.Context(), "no_such_view", clickhouse.RebuildConfig{}); err == nil {
 		t.Error("rebuilt a view that is not there")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	// A projector that does not run saves nothing: the rebuild waits until it is told to stop, and can be done again.
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := db.Rebuild(ctx, "refusal", clickhouse.RebuildConfig{Projector: "projector"}); err == nil {
-		t.Error("did not wait for a projector that does not run")
+	done := make(chan error, 1)
+	go func() { done <- db.Rebuild(ctx, "refusal", clickhouse.RebuildConfig{Projector: "projector"}) }()
+	for !slices.Contains(tableNames(t, db), "refusal_v1r1_mv") {
+		select {
+		case err := <-done:
+			t.Fatalf("did not wait for a projector that does not run: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was canceled", err)
+	}
+	before = count("refusal")
+	if err := db.Rebuild(t.Context(), "refusal", clickhouse.RebuildConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := count("refusal"); n != before || n == 0 {
+		t.Errorf("%d refusals, want %d", n, before)
 	}
 }
 

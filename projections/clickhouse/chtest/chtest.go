@@ -57,20 +57,35 @@ var shared server
 
 func (s *server) start() {
 	s.once.Do(func() {
-		var exe string
-		if exe, s.err = os.Executable(); s.err != nil {
-			return
-		}
 		if s.dir, s.err = os.MkdirTemp("", "chtest-"); s.err != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first run ever fetches the library
-		defer cancel()
-		s.s, s.err = embedded.Start(ctx, embedded.Config{
-			DataDir: s.dir, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
-			Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		})
+		s.s, s.err = serve(s.dir, "")
 	})
+}
+
+func serve(dir, addr string) (*embedded.Server, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first run ever fetches the library
+	defer cancel()
+	return embedded.Start(ctx, embedded.Config{
+		DataDir: dir, Addr: addr, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+}
+
+// Serve starts an engine of the test's own, on addr or, where that is empty, on a free port. The test may kill it and
+// start it again; the last one is stopped by its caller.
+func Serve(t testing.TB, dir, addr string) *embedded.Server {
+	t.Helper()
+	s, err := serve(dir, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (s *server) stop() error {

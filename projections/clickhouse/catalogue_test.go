@@ -1,0 +1,51 @@
+package clickhouse
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// ignored are types that no view shows, each by decision.
+var ignored = map[string]string{"ledger.created.v1": "read from events, by whoever opens the ledger"}
+
+// shownByPrefix are attributes that a view takes without naming each.
+var shownByPrefix = []string{"action.target-"}
+
+// TestEveryTypeIsShownOrIgnored fails for a type, or a new version of one, whose attributes no view takes: a state's
+// are generic, a fact's are named in SQL.
+func TestEveryTypeIsShownOrIgnored(t *testing.T) {
+	migrations, err := readMigrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sql strings.Builder
+	for _, m := range migrations {
+		sql.WriteString(strings.Join(m.statements, "\n"))
+	}
+	shown := func(attribute string) bool {
+		for _, p := range shownByPrefix {
+			if strings.HasPrefix(attribute, p) {
+				return true
+			}
+		}
+		return strings.Contains(sql.String(), "'"+attribute+"'")
+	}
+	for _, typ := range schemas.Default().Types() {
+		if ignored[typ.Name] != "" {
+			continue
+		}
+		if typ.Form == schemas.FormState {
+			if !strings.Contains(sql.String(), "'"+typ.Kind()+"'") {
+				t.Errorf("state type %s: no attribute view takes streams of kind %s", typ.Name, typ.Kind())
+			}
+			continue
+		}
+		for _, a := range typ.Attributes() {
+			if !shown(a.ID) {
+				t.Errorf("type %s: no view shows %s", typ.Name, a.ID)
+			}
+		}
+	}
+}
