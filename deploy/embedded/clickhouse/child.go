@@ -147,7 +147,9 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 	}
 	f.running.Wait()
 	anchor.close() // the engine crashes when a process exits with an open connection
-	l.shutdown()
+	if l.shutdown() != 0 {
+		cfg.Logger.Warn("the engine has threads left at its end")
+	}
 	return err
 }
 

@@ -150,6 +150,7 @@ func (s *Server) spawn(cfg Config, child ChildConfig) (<-chan ready, error) {
 	s.cmd.Env = append(os.Environ(), configEnv+"="+string(env))
 	s.cmd.ExtraFiles = []*os.File{readyW}
 	s.cmd.Stderr = s.tail
+	s.cmd.WaitDelay = 5 * time.Second // a process that the engine started may hold its stderr open
 	s.cmd.SysProcAttr = childAttr()
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		return nil, errors.Join(err, readyR.Close(), readyW.Close())
