@@ -62,9 +62,7 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	if s.Kafka, err = startKafka(ctx, cfg); err != nil {
 		return fail(fmt.Errorf("start the broker: %w", err))
 	}
-	s.ClickHouse, err = clickhouse.Start(ctx, clickhouse.Config{DataDir: filepath.Join(cfg.Dir, "clickhouse"), Addr: cfg.ClickHouseAddr,
-		Command: cfg.EngineCommand, LibPath: cfg.EngineLibrary, CacheDir: cfg.EngineCache, Progress: cfg.Progress, Logger: cfg.Logger.With("server", "clickhouse")})
-	if err != nil {
+	if s.ClickHouse, err = startClickHouse(ctx, cfg); err != nil {
 		return fail(fmt.Errorf("start ClickHouse's engine: %w", err))
 	}
 	go s.watch(s.EventStore.Done(), s.ClickHouse.Done())
@@ -73,6 +71,12 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 
 // stopTimeout bounds the stopping of what had started when a later start failed.
 const stopTimeout = 20 * time.Second
+
+// How long the child of a killed process may take to end, and how often that is looked at.
+const (
+	orphanTimeout = 10 * time.Second
+	orphanPoll    = 100 * time.Millisecond
+)
 
 // startKafka moves a directory that cannot be read aside: the relay fills the new one from the ledger.
 func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
@@ -88,6 +92,25 @@ func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 		return nil, err
 	}
 	return kafka.Start(ctx, kc)
+}
+
+// startClickHouse waits a moment for a directory that is still locked: a killed process's child, which holds it, is ending.
+func startClickHouse(ctx context.Context, cfg Config) (*clickhouse.Server, error) {
+	deadline := time.Now().Add(orphanTimeout)
+	for {
+		srv, err := clickhouse.Start(ctx, clickhouse.Config{DataDir: filepath.Join(cfg.Dir, "clickhouse"), Addr: cfg.ClickHouseAddr,
+			Command: cfg.EngineCommand, LibPath: cfg.EngineLibrary, CacheDir: cfg.EngineCache, Progress: cfg.Progress, Logger: cfg.Logger.With("server", "clickhouse")})
+		if !errors.Is(err, clickhouse.ErrLocked) || time.Now().After(deadline) {
+			return srv, err
+		}
+		t := time.NewTimer(orphanPoll)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func (s *Servers) watch(eventStore, clickHouse <-chan struct{}) {
