@@ -12,9 +12,11 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// FuzzOpen opens whatever it is given: only a token the vault sealed opens, everything else is ErrTampered.
+// FuzzOpen changes tokens the vault sealed, and opens them: only an unchanged one opens, everything else is
+// ErrTampered. Each fuzzing process has a vault of its own, so the input says what to do to which token.
 func FuzzOpen(f *testing.F, factory Factory) {
 	e := NewEnv(f, factory)
+	var sealed []vault.Sealed
 	known := map[schemas.Token]string{}
 	e.Update(func(tx *vault.Tx) {
 		p := e.Person(tx, vault.PersonHint{UPN: "anna@voorbeeld.nl", At: e.Clock.Now()})
@@ -24,26 +26,30 @@ func FuzzOpen(f *testing.F, factory Factory) {
 				f.Fatal(err)
 			}
 			for _, s := range tokens(d) {
+				sealed = append(sealed, s)
 				known[s.Token] = s.Attr
-				f.Add(string(s.Token), s.Attr, 0, byte(0))
-				f.Add(string(s.Token), s.Attr, len(s.Token)-1, byte(1))
 			}
 		}
 	})
-	f.Add("", "", 0, byte(0))
-	f.Add("sealed:v1:::::", "device.name", 3, byte(0x80))
-	f.Fuzz(func(t *testing.T, token, attr string, at int, flip byte) {
-		b := []byte(token)
-		if at >= 0 && at < len(b) {
-			b[at] ^= flip
+	f.Add(uint8(0), uint16(0), uint8(0), "", "", byte(0))
+	f.Add(uint8(1), uint16(20), uint8(2), "AA", "device.name", byte(0))
+	f.Add(uint8(2), uint16(90), uint8(0), "\n", "", byte(1))
+	f.Add(uint8(3), uint16(0), uint8(255), "sealed:v1:::::", "device.user-upn", byte(0x80))
+	f.Fuzz(func(t *testing.T, which uint8, at uint16, cut uint8, insert, attr string, flip byte) {
+		of := sealed[int(which)%len(sealed)]
+		if attr == "" {
+			attr = of.Attr
 		}
-		token = string(b)
+		b := []byte(of.Token)
+		i := int(at) % len(b)
+		b[i] ^= flip
+		token := schemas.Token(string(b[:i]) + insert + string(b[min(i+int(cut), len(b)):]))
 		err := e.V.View(context.Background(), e.Tenant.ID, func(tx *vault.Tx) error {
-			got, err := tx.Open([]vault.Sealed{{Token: schemas.Token(token), Attr: attr}})
+			got, err := tx.Open([]vault.Sealed{{Token: token, Attr: attr}})
 			if err != nil {
 				return err
 			}
-			want, ok := known[schemas.Token(token)]
+			want, ok := known[token]
 			switch {
 			case ok && want == attr:
 				if got[0].Err != nil || !strings.Contains(string(got[0].Plain), "anna.devries") {
