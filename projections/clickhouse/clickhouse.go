@@ -20,8 +20,11 @@ type Config struct {
 	Database string   // "ledgerline" when empty
 	Username string
 	Password string
-	TLS      *tls.Config   // nil: plain HTTP
-	Poll     time.Duration // how often WaitThrough looks; 50 ms when zero
+	TLS      *tls.Config // nil: plain HTTP
+
+	Uncompressed bool // Migrate creates tables whose files can be searched for text
+
+	Poll time.Duration // how often WaitThrough looks; 50 ms when zero
 }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)

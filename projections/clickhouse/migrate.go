@@ -92,6 +92,9 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 	}
 	for _, m := range missing {
 		for i, s := range m.statements {
+			if cfg.Uncompressed {
+				s = uncompressed(s)
+			}
 			if err := conn.Exec(ctx, s); err != nil {
 				return fmt.Errorf("migrate: %s, statement %d: %w", m.name, i+1, err)
 			}
@@ -102,6 +105,16 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 		}
 	}
 	return nil
+}
+
+var codec = regexp.MustCompile(` CODEC\((?:[^()]|\([^()]*\))*\)`)
+
+// uncompressed makes a statement that creates a table create one whose columns are stored as they are.
+func uncompressed(statement string) string {
+	if !strings.Contains(statement, "CREATE TABLE") {
+		return statement
+	}
+	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS fsync_after_insert", "SETTINGS default_compression_codec = 'NONE', fsync_after_insert", 1)
 }
 
 // missingMigrations returns what the database lacks, or ErrMigrations where it has what the program does not.

@@ -8,8 +8,10 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"testing"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -154,4 +156,26 @@ func Recorded(events []Event) []schemas.Recorded {
 		out[i] = events[i].Recorded
 	}
 	return out
+}
+
+// Load inserts events that begin at sequence 0 and have no gap, and saves the position that covers them, so that
+// Through is the last of them.
+func Load(t testing.TB, db *clickhouse.DB, events ...schemas.Recorded) {
+	t.Helper()
+	rows := make([]projections.Row, len(events))
+	for i, e := range events {
+		if e.Seq != uint64(i) {
+			t.Fatalf("event %d has sequence %d", i, e.Seq)
+		}
+		var err error
+		if rows[i], err = projections.RowOf(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Insert(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: uint64(len(rows))}); err != nil {
+		t.Fatal(err)
+	}
 }
