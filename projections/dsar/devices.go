@@ -16,6 +16,7 @@ import (
 type deviceStory struct {
 	stream  schemas.Stream
 	held    []Device
+	began   time.Time        // when the first event occurred
 	current map[string]*fact // by attribute, or attribute and element
 	changes []change
 	apps    map[string]*app
@@ -70,7 +71,11 @@ func (w *writer) devices() []*deviceStory {
 // apply folds one event. A value that an event states again is no change: a restatement carries the same values under
 // other keys.
 func (d *deviceStory) apply(it *item) {
-	first := len(d.current) == 0
+	if d.began.IsZero() {
+		d.began = it.row.Occurred
+	}
+	// What is first said of a device when it is first seen, or when all of it is stated again, did not change then.
+	initial := it.row.Occurred.Equal(d.began) || strings.HasPrefix(it.row.Type, "device.restated.") || strings.HasPrefix(it.row.Type, "device.enrolled.")
 	for i := range it.values {
 		x := it.values[i]
 		key := x.attr.ID + "\x00" + x.element
@@ -89,7 +94,7 @@ func (d *deviceStory) apply(it *item) {
 		default:
 			d.current[key] = &fact{x, x.at, it.row.Source}
 		}
-		if first || x.attr.Volatile {
+		if x.attr.Volatile || initial && have == nil {
 			continue
 		}
 		c := change{at: it.row.Occurred, x: x, source: it.row.Source}
@@ -149,21 +154,23 @@ func (w *writer) deviceSection(devices []*deviceStory) section {
 			if h.From.IsZero() {
 				text = ""
 			}
-			if h.Ownership == "company" || h.Ownership == "personal" {
-				text += " " + fmt.Sprintf(w.t["device.heldof"], report.Word(w.lang, "device.ownership", h.Ownership))
+			if own := w.t["device.of."+h.Ownership]; own != "" {
+				text += " " + own
 			}
 			if text = strings.TrimSpace(text); text != "" {
 				part.Paras = append(part.Paras, text)
 			}
 		}
-		part.Tables = append(part.Tables, w.currentTables(d, ended)...)
+		if len(d.current) > 0 {
+			part.Tables = append(part.Tables, w.currentTable(d, ended))
+		}
 		if len(d.changes) > 0 {
 			part.Tables = append(part.Tables, w.historyTable(d))
 		} else if len(d.current) > 0 {
-			part.Paras = append(part.Paras, w.t["history.none"])
+			part.After = append(part.After, w.t["history.none"])
 		}
 		if len(d.apps)+len(d.gone) == 0 {
-			part.Paras = append(part.Paras, w.t["apps.none"])
+			part.After = append(part.After, w.t["apps.none"])
 		}
 		part.Tables = append(part.Tables, w.appTables(d)...)
 		s.Parts = append(s.Parts, part)
@@ -183,36 +190,35 @@ func rank(id string) int {
 	return len(firstItems)
 }
 
-func (w *writer) currentTables(d *deviceStory, ended bool) []table {
+func (w *writer) currentTable(d *deviceStory, ended bool) table {
 	caption := "current.caption"
 	if ended {
 		caption = "current.ended"
 	}
-	var out []table
-	for _, group := range []string{"inventory", "compliance", "ownership"} {
+	t := w.table(caption, "item", "value", "since.when", "source")
+	for _, name := range []string{"inventory", "compliance", "ownership"} {
 		var facts []*fact
 		for _, f := range d.current {
-			if f.x.attr.Group == group {
+			if f.x.attr.Group == name {
 				facts = append(facts, f)
 			}
 		}
 		slices.SortFunc(facts, func(a, b *fact) int {
 			return cmp.Or(cmp.Compare(rank(a.x.attr.ID), rank(b.x.attr.ID)), strings.Compare(a.x.attr.Label.In(w.lang), b.x.attr.Label.In(w.lang)), strings.Compare(a.x.element, b.x.element))
 		})
-		t := w.table(caption, "item", "value", "since.when", "source")
-		t.Caption += " — " + w.t["group."+group]
+		g := group{Title: w.t["group."+name]}
 		for _, f := range facts {
 			l := w.line(f.x)
 			if f.x.attr.ID == "device.logged-on-user" && f.x.v.State == report.Shown {
 				l.Text = w.loggedOn(f.x)
 			}
-			t.Rows = append(t.Rows, []cell{rowHead(f.x.attr.Label.In(w.lang)), {Lines: []line{l}, Class: "long"}, when(w.shortDate(f.since)), text(w.source(f.source))})
+			g.Rows = append(g.Rows, []cell{rowHead(f.x.attr.Label.In(w.lang)), {Lines: []line{l}, Class: "long"}, when(w.shortDate(f.since)), text(w.source(f.source))})
 		}
-		if len(t.Rows) > 0 {
-			out = append(out, t)
+		if len(g.Rows) > 0 {
+			t.More = append(t.More, g)
 		}
 	}
-	return out
+	return t
 }
 
 // loggedOn is a user who logged on: the value is the person's own, or it would be withheld.

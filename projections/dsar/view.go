@@ -31,7 +31,8 @@ type page struct {
 
 type section struct {
 	ID, Title   string
-	Paras, List []string
+	Paras       []string
+	After, List []string // below the tables and parts
 	Tables      []table
 	Parts       []section
 	Terms       []term
@@ -41,6 +42,29 @@ type table struct {
 	ID, Caption, Note string
 	Heads             []head
 	Rows              [][]cell
+	More              []group // below Rows, each under a title of its own
+}
+
+type group struct {
+	Title string
+	Rows  [][]cell
+}
+
+// Groups are the table's bodies.
+func (t table) Groups() []group {
+	if len(t.Rows) == 0 {
+		return t.More
+	}
+	return append([]group{{Rows: t.Rows}}, t.More...)
+}
+
+// Short tables are kept on one page.
+func (t table) Short() bool {
+	n := 0
+	for _, g := range t.Groups() {
+		n += len(g.Rows)
+	}
+	return n <= 10
 }
 
 type head struct{ Text, Class string }
@@ -103,7 +127,7 @@ func (w *writer) page() page {
 		p.Sections = append(p.Sections, s)
 	}
 	p.Sections = append(p.Sections, w.withheld(), section{ID: "glossary", Title: w.t["glossary"], Terms: glossary[w.lang]},
-		section{ID: "how", Title: w.t["how"], Paras: []string{w.t["how.p"], w.t["states"]}})
+		section{ID: "how", Title: w.t["how"], Paras: []string{w.t["how.p"]}})
 	return p
 }
 
@@ -260,40 +284,48 @@ func sentence(s string) string {
 	return s
 }
 
-// targets names what an action was done to: the person's own things by name, others as withheld.
+// targets names what an action was done to: the person's own things by name, others by their label. What has no name is
+// told by its kind.
 func (w *writer) targets(it *item) cell {
 	var c cell
-	seen := map[line]bool{}
 	add := func(l line) {
-		if !seen[l] {
-			seen[l] = true
+		if !slices.Contains(c.Lines, l) {
 			c.Lines = append(c.Lines, l)
 		}
 	}
-	names := map[string]bool{} // elements that have a name
+	named := map[string]bool{} // elements that have a name
+	var hidden []line
 	for _, x := range it.values {
-		if x.attr.ID == "action.target-name" {
-			names[x.element] = true
+		switch {
+		case x.attr.ID != "action.target-name":
+		case x.v.State == report.Withheld:
+			hidden = append(hidden, w.line(x))
+			named[x.element] = true
+		default:
 			add(w.line(x))
+			named[x.element] = true
 		}
 	}
 	for _, x := range it.values {
-		if !names[x.element] && x.attr.ID == "action.target-type" {
+		if !named[x.element] && x.attr.ID == "action.target-type" {
 			add(w.line(x))
 		}
 	}
-	if w.mentions(it, "target") {
+	if len(c.Lines) == 0 && slices.Contains(it.roles, "target") {
 		add(line{Text: w.t["you"]})
 	}
+	others := 0
 	for _, o := range it.others {
 		if o.role == "target" {
+			others++
 			add(line{Text: w.d.labelText(o.label, w.lang)})
 		}
 	}
+	for _, l := range hidden[min(others, len(hidden)):] {
+		add(l)
+	}
 	return c
 }
-
-func (w *writer) mentions(it *item, role string) bool { return slices.Contains(it.roles, role) }
 
 func (w *writer) changes(it *item) cell {
 	var c cell
@@ -346,7 +378,7 @@ func (w *writer) line(x value) line {
 }
 
 func (w *writer) refusals() section {
-	s := section{ID: "refusals", Title: w.t["refusals"], Paras: []string{w.t["refusals.p"]}, List: neverCollected[w.lang]}
+	s := section{ID: "refusals", Title: w.t["refusals"], Paras: []string{w.t["refusals.p"]}, After: []string{w.t["never"]}, List: neverCollected[w.lang]}
 	t := w.table("refusals.caption", "rule", "category", "count.num", "when.when", "source")
 	latest := map[schemas.Stream]*item{}
 	for _, it := range w.of(Refusals) {
@@ -369,7 +401,6 @@ func (w *writer) refusals() section {
 	} else {
 		s.Tables = []table{t}
 	}
-	s.Paras = append(s.Paras, w.t["never"])
 	return s
 }
 
@@ -429,7 +460,10 @@ func (w *writer) report(id string) string {
 func (w *writer) other() section {
 	s := section{ID: "other", Title: w.t["other"], Paras: []string{w.t["other.p"]}}
 	t := w.table("other.caption", "when.when", "what", "source")
-	for _, it := range w.of(Other) {
+	for _, it := range w.d.items {
+		if it.category != Other && !it.opaque {
+			continue
+		}
 		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.d.typeLabel(it.row.Type).In(w.lang)), text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) > 0 {
@@ -440,7 +474,7 @@ func (w *writer) other() section {
 }
 
 func (w *writer) withheld() section {
-	s := section{ID: "withheld", Title: w.t["withheld"], Paras: []string{w.t["withheld.p"]}}
+	s := section{ID: "withheld", Title: w.t["withheld"], Paras: []string{w.t["withheld.p"]}, After: []string{w.t["states"]}}
 	t := w.table("withheld.caption", "category", "count.num", "why")
 	for _, l := range w.d.withheld() {
 		t.Rows = append(t.Rows, []cell{rowHead(w.t["category."+string(l.Category)]), {Lines: plain(w.count(l.Count)), Class: "num"}, text(w.t["ground."+string(l.Ground)])})

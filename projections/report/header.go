@@ -96,6 +96,9 @@ func (h Header) checkpoint() string {
 }
 
 func (h Header) protection() string {
+	if !h.Personal {
+		return say(h.Lang, "this report has none", "dit rapport heeft er geen")
+	}
 	if h.Revealed {
 		return say(h.Lang, "shown; this viewing is recorded in the ledger", "getoond; deze inzage is vastgelegd in het grootboek")
 	}
@@ -116,7 +119,7 @@ func (t Totals) Lines(h Header) []Line {
 	if t.Late != nil {
 		late = fmt.Sprintf(l("%d (recorded more than 24 hours after the end of the period)", "%d (vastgelegd meer dan 24 uur na het einde van de periode)"), *t.Late)
 	}
-	return append(out, Line{l("Late arrivals", "Te laat binnengekomen"), late})
+	return append(out, Line{l("Late arrivals", "Later binnengekomen"), late})
 }
 
 // headerJSON is the header in a program's form. Times are UTC; members do not depend on the language.

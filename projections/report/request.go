@@ -123,7 +123,7 @@ func ParseTime(flag, s string, loc *time.Location) (time.Time, error) {
 		for _, near := range []time.Duration{-26 * time.Hour, 26 * time.Hour} {
 			_, offset := wall.Add(near).In(loc).Zone()
 			t := wall.Add(-time.Duration(offset) * time.Second).In(loc)
-			if t.Format(form) == wall.Format(form) && !slices.ContainsFunc(found, t.Equal) {
+			if t.Format(time.DateTime) == wall.Format(time.DateTime) && !slices.ContainsFunc(found, t.Equal) {
 				found = append(found, t)
 			}
 		}

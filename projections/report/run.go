@@ -46,7 +46,8 @@ type Header struct {
 	Empty      bool   // the views hold nothing yet, Sequence means nothing
 	Sequence   uint64 // the ledger sequence that it was computed at
 	Checkpoint string // signed checkpoint that covers Sequence; "" where there is none
-	Revealed   bool   // protected values were asked for
+	Personal   bool   // the report has protected values
+	Revealed   bool   // they were asked for
 	Sample     int    // rows drawn; 0: all rows
 	Seed       uint64
 }
@@ -117,7 +118,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 		Header: Header{
 			Report: d.ID, Title: d.Title.In(r.Lang), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
 			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Lang: r.Lang, Purpose: r.Purpose, By: r.By, Made: r.Now,
-			Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Revealed: r.Reveal && opener != nil && d.Personal,
+			Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Personal: d.Personal, Revealed: r.Reveal && opener != nil && d.Personal,
 			Sample: r.Sample, Seed: r.Seed,
 		},
 		Columns: d.Columns, def: d,

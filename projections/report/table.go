@@ -114,7 +114,7 @@ func (t *table) measure() {
 				continue
 			}
 			for _, word := range strings.Fields(line) {
-				floor[i] = max(floor[i], min(Width(word), 14))
+				floor[i] = max(floor[i], min(Width(word), 24))
 			}
 		}
 	}

@@ -1,0 +1,375 @@
+package dsar_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what the tests see into testdata/golden")
+
+func config(reader dsar.Reader, opener projections.Opener, lang string) dsar.Config {
+	return dsar.Config{Reader: reader, Opener: opener, Catalogue: schemas.Default(), Clock: func() time.Time { return at("2026-11-24T09:00:00Z") },
+		Lang: lang, Location: report.Location("nl")}
+}
+
+// fatima is the person as the vault would describe her.
+func fatima(s *story) dsar.Person {
+	alias := func(u uuid.UUID, class string) dsar.Alias { return dsar.Alias{ID: u, Class: class, Month: "202610"} }
+	return dsar.Person{
+		Request: aRequest, Tenant: id("tenant"), TenantName: "Voorbeeld B.V.", Seq: uint64(len(s.events) - 1),
+		Aliases: []dsar.Alias{alias(fatimaInv, "inventory"), alias(fatimaApps, "apps"), alias(fatimaTarget, "audit-target"), alias(fatimaActor, "audit-actor"),
+			alias(fatimaRequest, "request"), alias(fatimaAccess, "access")},
+		Devices: []dsar.Device{
+			{Stream: phone, From: at("2026-09-14T07:30:00Z"), Ownership: "personal", Refusals: []schemas.Stream{schemas.NewStream("refusal", id("apps of the phone"))}},
+			{Stream: mac, From: at("2026-10-01T08:00:00Z"), Ownership: "company"},
+		},
+		Identity: []dsar.Identity{{Kind: "name", Value: "Fatima el Amrani", From: at("2026-09-14T07:30:00Z")}, {Kind: "upn", Value: "fatima@example.test", From: at("2026-09-14T07:30:00Z")},
+			{Kind: "upn", Value: "f.elamrani@example.test", From: at("2025-01-06T00:00:00Z"), To: at("2026-09-14T07:30:00Z")}},
+	}
+}
+
+// owners is what the vault would answer: Anna is one person under all her aliases.
+func owners(_ context.Context, _ uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
+	all := map[uuid.UUID]schemas.Owner{bob: {Kind: schemas.OwnerPerson, ID: id("bob")}, id("bob target"): {Kind: schemas.OwnerPerson, ID: id("bob")},
+		macKey: {Kind: schemas.OwnerDevice, ID: mac.UUID()}, tenantKey: {Kind: schemas.OwnerTenant}}
+	for _, a := range []uuid.UUID{anna, annaNext, annaRequest, annaAccess} {
+		all[a] = schemas.Owner{Kind: schemas.OwnerPerson, ID: id("anna")}
+	}
+	maps.DeleteFunc(all, func(k uuid.UUID, _ schemas.Owner) bool { return !slices.Contains(aliases, k) })
+	return all, nil
+}
+
+// build makes a package and returns its files.
+func build(t *testing.T, c dsar.Config, p dsar.Person) (dsar.Manifest, map[string][]byte, []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	m, err := dsar.Build(t.Context(), c, p, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[f.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m, files, b.Bytes()
+}
+
+// secrets are what belongs to others, or waits for a review: none of it may be anywhere in the package.
+var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob", "incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "sealed:"}
+
+func TestGolden(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.views()
+	c := config(db, s, "en")
+	c.Owners = owners
+	_, files, _ := build(t, c, fatima(s))
+	for name, got := range files {
+		path := filepath.Join("testdata", "golden", filepath.FromSlash(name))
+		if *rewrite {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, got, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs; run with -rewrite and look at the difference", name)
+		}
+	}
+	for name, content := range files {
+		for _, secret := range secrets {
+			if bytes.Contains(content, []byte(secret)) {
+				t.Errorf("%s has %q", name, secret)
+			}
+		}
+	}
+}
+
+// TestWithoutOwnersItWithholdsMore, and still nothing of others: the decision does not hang on the vault's help.
+func TestWithoutOwnersItWithholdsMore(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.views()
+	c := config(db, s, "nl")
+	m, files, _ := build(t, c, fatima(s))
+	for name, content := range files {
+		for _, secret := range secrets {
+			if bytes.Contains(content, []byte(secret)) {
+				t.Errorf("%s has %q", name, secret)
+			}
+		}
+	}
+	c.Owners = owners
+	with, _, _ := build(t, c, fatima(s))
+	if m.Values.Withheld < with.Values.Withheld || m.Values.Shown > with.Values.Shown {
+		t.Errorf("without owners %+v, with %+v", m.Values, with.Values)
+	}
+	if !bytes.Contains(files["02-uw-gegevens.html"], []byte("C02FAKE")) {
+		t.Error("the company device's own serial number is missing")
+	}
+}
+
+func TestTheManifestTellsTheTruth(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.views()
+	c := config(db, s, "nl")
+	m, files, raw := build(t, c, fatima(s))
+	if len(m.Files) != len(files)-1 {
+		t.Errorf("the manifest has %d files, the package %d beside it", len(m.Files), len(files)-1)
+	}
+	for _, f := range m.Files {
+		sum := sha256.Sum256(files[f.Path])
+		if hex.EncodeToString(sum[:]) != f.SHA256 || int64(len(files[f.Path])) != f.Size {
+			t.Errorf("%s is not as the manifest says", f.Path)
+		}
+	}
+	sum := sha256.Sum256(files["manifest.json"])
+	if m.Hash != hex.EncodeToString(sum[:]) {
+		t.Error("Hash is not the manifest's")
+	}
+	var read dsar.Manifest
+	if err := json.Unmarshal(files["manifest.json"], &read); err != nil || read.Sequence != fatima(s).Seq || read.Format != dsar.Format {
+		t.Errorf("%v, %+v", err, read)
+	}
+	for c, n := range read.Events {
+		var events []json.RawMessage
+		if err := json.Unmarshal(files["data/"+string(c)+".json"], &events); err != nil || len(events) != n {
+			t.Errorf("%s: %d events in data/, %d in the manifest (%v)", c, len(events), n, err)
+		}
+	}
+	if _, _, again := build(t, c, fatima(s)); !bytes.Equal(raw, again) {
+		t.Error("the same input gave another package")
+	}
+}
+
+// TestAfterErasure: with the keys gone nothing of the person is in the package, whether or not the vault still listed
+// the aliases; with the person gone, it says that there is nothing.
+func TestAfterErasure(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.views()
+	hers := []string{"Fatima", "fatima@", "F4K3SERIAL1", "350000000000006", "+31611111111", "02:00:00:aa", "198.51.100.4", "el Amrani", "elamrani"}
+	for token := range s.plain {
+		h, _, err := token.Parse()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(fatima(s).Aliases, func(a dsar.Alias) bool { return a.ID == h.Alias }) {
+			s.plain[token] = projections.Opened{Err: fmt.Errorf("open: %w", projections.ErrErased)}
+		}
+	}
+	p := fatima(s)
+	p.Identity = nil
+	m, files, _ := build(t, config(db, s, "nl"), p)
+	check := func(files map[string][]byte) {
+		t.Helper()
+		for name, content := range files {
+			for _, h := range hers {
+				if bytes.Contains(content, []byte(h)) {
+					t.Errorf("%s still has %q", name, h)
+				}
+			}
+		}
+	}
+	check(files)
+	if m.Values.Erased == 0 || !bytes.Contains(files["02-uw-gegevens.html"], []byte(">gewist<")) || !bytes.Contains(files["02-your-data.html"], []byte(">erased<")) {
+		t.Errorf("erased values are not said to be: %+v", m.Values)
+	}
+	p.Aliases, p.Devices = nil, nil
+	m, files, _ = build(t, config(db, s, "nl"), p)
+	check(files)
+	for c, n := range m.Events {
+		if n != 0 {
+			t.Errorf("%d events of %s", n, c)
+		}
+	}
+	if !bytes.Contains(files["02-uw-gegevens.html"], []byte("niets dat aan u te koppelen is")) {
+		t.Error("the page does not say that there is nothing")
+	}
+}
+
+func TestATamperedValueFailsThePackage(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.views()
+	for token := range s.plain {
+		if strings.Contains(string(token), "device.imei") {
+			s.plain[token] = projections.Opened{Err: projections.ErrTampered}
+		}
+	}
+	if _, err := dsar.Build(t.Context(), config(db, s, "en"), fatima(s), io.Discard); !errors.Is(err, report.ErrTampered) {
+		t.Errorf("got %v", err)
+	}
+	p := fatima(s)
+	p.Seq++
+	if _, err := dsar.Build(t.Context(), config(db, s, "en"), p, io.Discard); err == nil {
+		t.Error("a package was made ahead of the views")
+	}
+}
+
+// TestOthersAreNeverOpened: opening is an act upon a person, so nobody else's tokens reach the opener.
+func TestOthersAreNeverOpened(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.views()
+	for token := range s.plain {
+		h, _, err := token.Parse()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch h.Alias {
+		case anna, annaNext, annaRequest, annaAccess, bob, id("bob target"), tenantKey, id("mac key of bob's time"):
+			delete(s.plain, token) // asking for it fails
+		}
+	}
+	c := config(db, s, "en")
+	build(t, c, fatima(s))
+	c.Owners = owners
+	build(t, c, fatima(s))
+}
+
+// TestEveryEventOfThePersonIsAccountedFor: of a random ledger and a random person, each event that names one of their
+// aliases is in data/ exactly once, with each of its values shown, removed or withheld, and no other event is, but those
+// of their devices in their time.
+func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 3))
+	l := chtest.NewLedger(seed, 2, 4)
+	events := l.Events(600)
+	rows, err := chtest.Rows(events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := chtest.Start(t)
+	if err := db.Insert(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SavePosition(t.Context(), "views", projections.Position{Saved: 1, Applied: uint64(len(rows))}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		tenant := l.Tenants[r.IntN(2)]
+		p := dsar.Person{Request: uuid.New(), Tenant: tenant, Seq: uint64(r.IntN(len(rows)))}
+		mine := map[uuid.UUID]bool{}
+		for len(mine) < 3 {
+			row := rows[r.IntN(len(rows))]
+			if len(row.Subjects) > 0 {
+				a := row.Subjects[0].Alias
+				if !mine[a] {
+					mine[a] = true
+					p.Aliases = append(p.Aliases, dsar.Alias{ID: a})
+				}
+			}
+		}
+		d := dsar.Device{Stream: l.Devices[tenant][0], From: rows[len(rows)/4].Occurred, To: rows[len(rows)/2].Recorded, Ownership: "company"}
+		p.Devices = []dsar.Device{d}
+		want := map[string]int{} // event → values
+		for _, row := range rows {
+			if row.Tenant != tenant || row.Seq > p.Seq {
+				continue
+			}
+			named := slices.ContainsFunc(row.Subjects, func(s projections.Subject) bool { return mine[s.Alias] })
+			held := row.Stream == d.Stream && !row.Occurred.Before(d.From) && row.Occurred.Before(d.To)
+			if named || held {
+				want[row.EventID.String()] = len(row.Values)
+			}
+		}
+		_, files, _ := build(t, config(db, everything{}, "en"), p)
+		got := map[string]int{}
+		withheld := 0
+		for name, content := range files {
+			if !strings.HasPrefix(name, "data/") || !strings.HasSuffix(name, ".json") || slices.Contains([]string{"data/dictionary.json", "data/schema.json", "data/identity.json"}, name) {
+				continue
+			}
+			var events []struct {
+				Event    string
+				Readable bool
+				Values   []struct{ State string }
+			}
+			if err := json.Unmarshal(content, &events); err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				if _, twice := got[e.Event]; twice {
+					t.Errorf("event %s is in data/ twice", e.Event)
+				}
+				got[e.Event] = len(e.Values)
+				if !e.Readable {
+					withheld++
+				}
+				for _, v := range e.Values {
+					if v.State == "withheld" {
+						withheld++
+					}
+				}
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("data/ has %d events, the ledger %d of the person", len(got), len(want))
+		}
+		lines, err := csv.NewReader(bytes.NewReader(files["05-withheld.csv"])).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := 0
+		for _, line := range lines[1:] {
+			var n int
+			if _, err := fmt.Sscan(line[1], &n); err != nil {
+				t.Fatal(err)
+			}
+			counted += n
+		}
+		if counted != withheld {
+			t.Errorf("05-withheld.csv counts %d, data/ has %d", counted, withheld)
+		}
+	}
+}
+
+// everything opens any token.
+type everything struct{}
+
+func (everything) Open(_ context.Context, tokens []schemas.Token) ([]projections.Opened, error) {
+	out := make([]projections.Opened, len(tokens))
+	for i := range out {
+		out[i].Plain = []byte(`"plain"`)
+	}
+	return out, nil
+}

@@ -1,0 +1,389 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what the tests see into testdata/golden")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name)
+	if *rewrite {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; run with -rewrite and look at the difference\n%s", name, got)
+	}
+}
+
+func request(id, lang string) report.Request {
+	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.", By: "officer@example.test", Lang: lang,
+		Purpose: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
+}
+
+var idOf = id
+
+// theReports are run for the golden files: every report, as a person would ask for it.
+func theReports(lang string) map[string]report.Request {
+	out := map[string]report.Request{}
+	r := request("admin-actions", lang)
+	r.From, r.To = at("2026-10-01T00:00:00+02:00"), at("2026-11-01T00:00:00+01:00")
+	out["admin-actions"] = r
+	r.Reveal, r.Filters = false, map[string]string{"category": "device", "result": "success"}
+	out["admin-actions-masked"] = r
+	out["device-inventory"] = request("device-inventory", lang)
+	r = request("device-inventory", lang)
+	r.AsOf, r.Filters = at("2026-10-19T00:00:00Z"), map[string]string{"platform": "ios", "ownership": "byod"}
+	out["device-inventory-then"] = r
+	r = request("device-history", lang)
+	r.Filters = map[string]string{"device": string(phone)}
+	r.From, r.To = at("2026-10-10T00:00:00Z"), at("2026-11-01T00:00:00Z")
+	out["device-history"] = r
+	r = request("refused-collection", lang)
+	out["refused-collection"] = r
+	return out
+}
+
+func TestGolden(t *testing.T) {
+	s := theStory(t)
+	db := s.views()
+	for _, lang := range []string{"en", "nl"} {
+		for name, req := range theReports(lang) {
+			run := func() *report.Report {
+				rep, err := report.Run(t.Context(), db, s, req)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				return rep
+			}
+			var b bytes.Buffer
+			write := func(ext string, f func() error) {
+				b.Reset()
+				if err := f(); err != nil {
+					t.Fatalf("%s.%s: %v", name, ext, err)
+				}
+				golden(t, name+"."+lang+ext, b.Bytes())
+			}
+			write(".txt", func() error { return run().WriteTable(&b, 120) })
+			write(".people.csv", func() error { return run().WriteCSV(&b, report.People) })
+			if lang == "en" {
+				write(".wide.txt", func() error { return run().WriteTable(&b, 0) })
+				write(".machine.csv", func() error { return run().WriteCSV(&b, report.Machine) })
+				write(".json", func() error { return run().WriteJSON(&b) })
+				if !json.Valid(b.Bytes()) {
+					t.Errorf("%s is no JSON", name)
+				}
+			}
+		}
+	}
+}
+
+// TestThePeriodIsHalfOpen: an action at the first instant of November in Amsterdam is November's, whatever the language.
+func TestThePeriodIsHalfOpen(t *testing.T) {
+	s := theStory(t)
+	db := s.views()
+	ams := report.Location("nl")
+	count := func(from, to string) (n uint64, late uint64) {
+		r := request("admin-actions", "nl")
+		var err error
+		if r.From, err = report.ParseTime("from", from, ams); err != nil {
+			t.Fatal(err)
+		}
+		if r.To, err = report.ParseTime("to", to, ams); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := report.Run(t.Context(), db, s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range rep.Rows() {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		tot, done := rep.Totals()
+		if !done {
+			t.Error("totals are not said to be complete")
+		}
+		return tot.Rows, *tot.Late
+	}
+	if n, late := count("2026-10-01", "2026-11-01"); n != 3 || late != 1 {
+		t.Errorf("October has %d actions, %d of them late; want 3 and 1", n, late)
+	}
+	if n, _ := count("2026-11-01", "2026-12-01"); n != 1 {
+		t.Errorf("November has %d actions, want 1", n)
+	}
+	if n, _ := count("2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"); n != 1 {
+		t.Errorf("the double hour's first half has %d actions, want 1", n)
+	}
+}
+
+func TestMaskingWithoutAnOpener(t *testing.T) {
+	s := theStory(t)
+	db := s.views()
+	r := request("admin-actions", "en")
+	rep, err := report.Run(t.Context(), db, nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := rep.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"anna@", "Fatima", "192.0.2.7", "lost on", "sealed:"} {
+		if strings.Contains(b.String(), secret) {
+			t.Errorf("a masked report shows %q", secret)
+		}
+	}
+	if tot, _ := rep.Totals(); tot.Masked == 0 || tot.Erased != 0 {
+		t.Errorf("masked %d, erased %d: without an opener nobody knows what is erased", tot.Masked, tot.Erased)
+	}
+	if len(s.calls) != 0 {
+		t.Error("tokens were opened")
+	}
+	if err := rep.WriteJSON(&b); !errors.Is(err, report.ErrRead) {
+		t.Errorf("a second reading gave %v", err)
+	}
+}
+
+func TestATamperedValueFailsTheReport(t *testing.T) {
+	s := theStory(t)
+	db := s.views()
+	for token, o := range s.plain {
+		if strings.Contains(string(token), "actor-ip") {
+			o.Err = fmt.Errorf("vault: %w", projections.ErrTampered)
+			s.plain[token] = o
+		}
+	}
+	rep, err := report.Run(t.Context(), db, s, request("admin-actions", "en"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := rep.WriteTable(&b, 100); !errors.Is(err, report.ErrTampered) {
+		t.Errorf("got %v, want ErrTampered", err)
+	}
+	if strings.Contains(b.String(), "anna@") {
+		t.Error("rows of a chunk that failed were written")
+	}
+	if _, done := rep.Totals(); done {
+		t.Error("totals of a failed report are said to be complete")
+	}
+}
+
+// TestATokenOutOfPlaceIsTampering: a token of another attribute or event is refused before any vault is asked.
+func TestATokenOutOfPlaceIsTampering(t *testing.T) {
+	s := theStory(t)
+	var token schemas.Token
+	var header schemas.TokenHeader
+	for tk := range s.plain {
+		if h, _, _ := tk.Parse(); h.Attr == "action.actor-ip" {
+			token, header = tk, h
+		}
+	}
+	if err := report.ValueOf("action.actor-ip", projections.Text(token), header.Event).Check(); err != nil {
+		t.Errorf("in its place: %v", err)
+	}
+	if err := report.ValueOf("action.actor-upn", projections.Text(token), header.Event).Check(); !errors.Is(err, report.ErrTampered) {
+		t.Errorf("as another attribute: %v", err)
+	}
+	if err := report.ValueOf("action.actor-ip", projections.Text(token), id("elsewhere")).Check(); !errors.Is(err, report.ErrTampered) {
+		t.Errorf("in another event: %v", err)
+	}
+	if err := report.ValueOf("action.actor-ip", projections.Text(token[:len(token)-3]), header.Event).Check(); !errors.Is(err, report.ErrTampered) {
+		t.Errorf("cut short: %v", err)
+	}
+}
+
+// TestASampleCanBeRepeated, and opens only what it shows; tokens go to the opener in batches.
+func TestASampleCanBeRepeated(t *testing.T) {
+	s := newStory(t)
+	const n = 700
+	for i := range n {
+		s.add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))), "2026-10-01T08:00:00Z", "", actorAnna,
+			val{attr: "action.verb", v: "create"}, val{attr: "action.actor-upn", v: "anna@example.test", alias: anna},
+			val{attr: "action.actor-ip", v: "192.0.2.7", alias: anna}, val{attr: "action.reason", v: "because", alias: fatima}, val{attr: "action.application-name", v: "portal", alias: anna})
+	}
+	db := s.views()
+	run := func(sample int, seed uint64) (string, report.Totals) {
+		r := request("admin-actions", "en")
+		r.Sample, r.Seed = sample, seed
+		rep, err := report.Run(t.Context(), db, s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for row, err := range rep.Rows() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, row.Key)
+		}
+		tot, _ := rep.Totals()
+		return strings.Join(keys, " "), tot
+	}
+	all, tot := run(0, 0)
+	if tot.Rows != n || tot.Population != n {
+		t.Errorf("%d rows of %d, want %d", tot.Rows, tot.Population, n)
+	}
+	if len(s.calls) != 2 || s.calls[0]+s.calls[1] != 4*n || s.calls[0] > report.OpenBatch {
+		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.calls, report.OpenBatch)
+	}
+	s.calls = nil
+	a, tot := run(10, 7)
+	if tot.Rows != 10 || tot.Population != n {
+		t.Errorf("sample: %d rows of %d", tot.Rows, tot.Population)
+	}
+	if len(s.calls) != 1 || s.calls[0] != 40 {
+		t.Errorf("a sample of 10 opened %v tokens, want 40", s.calls)
+	}
+	if b, _ := run(10, 7); a != b {
+		t.Error("the same seed drew other rows")
+	}
+	if b, _ := run(10, 8); a == b {
+		t.Error("another seed drew the same rows")
+	}
+	rest := all
+	for _, key := range strings.Fields(a) { // in the report's order
+		_, after, found := strings.Cut(rest, key)
+		if !found {
+			t.Fatalf("row %s is out of order, or not of the population", key)
+		}
+		rest = after
+	}
+	if b, tot := run(n+5, 1); b != all || tot.Rows != n {
+		t.Error("a sample larger than the population is not the population")
+	}
+}
+
+func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
+	s := theStory(t)
+	db := s.views()
+	r := request("device-inventory", "en")
+	ahead := uint64(len(s.events))
+	r.AsOfSeq = &ahead
+	if _, err := report.Run(t.Context(), db, s, r); err == nil || !strings.Contains(err.Error(), "--as-of-seq") {
+		t.Errorf("got %v", err)
+	}
+	before := uint64(1)
+	r.AsOfSeq = &before
+	rep, err := report.Run(t.Context(), db, s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, err := range rep.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 1 || rep.Header.Sequence != 1 {
+		t.Errorf("%d devices as of sequence %d, want 1 as of 1", n, rep.Header.Sequence)
+	}
+}
+
+func TestEmptyViews(t *testing.T) {
+	s := newStory(t)
+	s.events = nil
+	db := s.views()
+	for _, d := range report.Definitions() {
+		r := request(d.ID, "nl")
+		if d.ID == "device-history" {
+			r.Filters = map[string]string{"device": string(phone)}
+		}
+		rep, err := report.Run(t.Context(), db, s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := rep.WriteTable(&b, 80); err != nil || !strings.Contains(b.String(), "Er is niets gevonden") {
+			t.Errorf("%s: %v\n%s", d.ID, err, b.String())
+		}
+	}
+}
+
+// TestMachineCSVIsExact: what a program reads is what the ledger holds, formulas, quotes and leading zeros included.
+func TestMachineCSVIsExact(t *testing.T) {
+	s := theStory(t)
+	db := s.views()
+	rep, err := report.Run(t.Context(), db, s, request("device-inventory", "nl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := rep.WriteCSV(&b, report.Machine); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&b).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, l := range lines {
+		found = found || l[0] == `=HYPERLINK("http://evil")`
+	}
+	if !found || lines[0][0] != "device" {
+		t.Errorf("got %q", lines)
+	}
+}
+
+func TestHeaderLiesBesideMachineCSV(t *testing.T) {
+	s := theStory(t)
+	rep, err := report.Run(t.Context(), s.views(), s, request("refused-collection", "en"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := errors.Join(rep.WriteCSV(&bytes.Buffer{}, report.Machine), rep.WriteHeader(&b)); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Header struct {
+			LedgerSequence uint64
+			RunBy          string
+			Checkpoint     *string
+		}
+		Totals *struct{ Rows int }
+	}
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Header.LedgerSequence != uint64(len(s.events)-1) || got.Header.RunBy == "" || got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
+		t.Errorf("got %s", b.String())
+	}
+}
+
+func TestDefaultLocation(t *testing.T) {
+	if l := report.Location("nl").String(); l != "Europe/Amsterdam" {
+		t.Errorf("nl: %s", l)
+	}
+	if l := report.Location("en"); l != time.UTC {
+		t.Errorf("en: %s", l)
+	}
+}
