@@ -12,3 +12,17 @@ func (db *DB) Exec(ctx context.Context, statement string) error { return db.conn
 func (db *DB) Query(ctx context.Context, question string) (driver.Rows, error) {
 	return db.conn.Query(ctx, question)
 }
+
+// Echo sends values as parameters and returns what the server understood.
+func (db *DB) Echo(ctx context.Context, text string, list []string) (string, []string, error) {
+	type echo struct {
+		text string
+		list []string
+	}
+	out, err := collect(ctx, db, params{"text": text, "list": list}, "SELECT {text:String}, {list:Array(String)}",
+		func(scan func(...any) error) (e echo, err error) { return e, scan(&e.text, &e.list) })
+	if err != nil || len(out) != 1 {
+		return "", nil, err
+	}
+	return out[0].text, out[0].list, nil
+}
