@@ -153,7 +153,7 @@ func (a *app) openKafka(s *services) (*kafka.Client, error) {
 
 func (a *app) viewsConfig(s *services) clickhouse.Config {
 	return clickhouse.Config{Addrs: strings.Split(s.addr.clickHouse, ","), Database: a.cfg.ClickHouse.Database,
-		Username: a.cfg.ClickHouse.User, Password: a.cfg.ClickHouse.Password}
+		Username: a.cfg.ClickHouse.User, Password: a.cfg.ClickHouse.Password, Uncompressed: a.uncompressed()}
 }
 
 func (a *app) openViews(ctx context.Context, s *services) (*clickhouse.DB, error) {
