@@ -144,8 +144,12 @@ func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
 	if len(r.Data) == 0 {
 		return fail(errors.New("no data: an empty value would be a tombstone"))
 	}
-	h := make([]Header, 0, len(known))
-	add := func(k, v string) { h = append(h, Header{k, []byte(v)}) }
+	h, values := make([]Header, 0, len(known)), make([]byte, 0, 512) // all values in one piece of memory
+	add := func(k, v string) {
+		i := len(values)
+		values = append(values, v...)
+		h = append(h, Header{k, values[i:len(values):len(values)]})
+	}
 	add(hContentType, schemas.ContentTypeJSON)
 	add(hSpecVersion, "1.0")
 	add(hID, r.ID.String())
