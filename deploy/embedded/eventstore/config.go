@@ -42,6 +42,7 @@ type Config struct {
 	memTable uint64 // tests make it small, so that logs rotate and tables are compacted
 
 	minPing time.Duration // tests ping without waiting
+	sniff   time.Duration // tests keep silent connections longer
 }
 
 // Validate returns every error of the configuration, joined.
@@ -96,6 +97,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.minPing == 0 {
 		c.minPing = keepaliveMinTime
+	}
+	if c.sniff == 0 {
+		c.sniff = sniffTimeout
 	}
 	if c.fs == nil {
 		c.fs = vfs.Default

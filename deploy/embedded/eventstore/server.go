@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -34,10 +35,12 @@ const keepaliveMinTime = 5 * time.Second
 
 // Server is a running event store.
 type Server struct {
-	cfg      Config
-	store    *store
-	grpc     *grpc.Server
-	listener net.Listener
+	cfg    Config
+	store  *store
+	grpc   *grpc.Server
+	health *http.Server
+	doors  *doors
+	addr   string
 
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
@@ -68,7 +71,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.close())
 	}
 	s := &Server{
-		cfg: cfg, store: st, listener: listener,
+		cfg: cfg, store: st,
+		health: healthServer(st, cfg.Logger), doors: newDoors(listener, cfg.sniff), addr: listener.Addr().String(),
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
@@ -108,8 +112,12 @@ func createOrOpen(cfg Config) (*store, error) {
 // serve runs until Stop, or until the store or the listener fails.
 func (s *Server) serve() {
 	defer close(s.done)
-	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(s.listener) }()
+	served, healthServed := make(chan error, 1), make(chan struct{})
+	go func() { served <- s.grpc.Serve(s.doors.grpc) }()
+	go func() {
+		defer close(healthServed)
+		_ = s.health.Serve(s.doors.http) // ends with its door; a failed listener is the other server's error
+	}()
 	var err error
 	select {
 	case err = <-served:
@@ -120,6 +128,9 @@ func (s *Server) serve() {
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
 	<-served
+	_ = s.health.Close() // health checks under way have nothing to lose
+	s.doors.close()
+	<-healthServed
 	s.err = errors.Join(err, s.store.close())
 }
 
@@ -141,7 +152,7 @@ func (s *Server) drain() {
 }
 
 // Addr is the address that the server listens on, host:port.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+func (s *Server) Addr() string { return s.addr }
 
 // ConnectionString is what the official clients dial.
 func (s *Server) ConnectionString() string { return "esdb://" + s.Addr() + "?tls=false" }
