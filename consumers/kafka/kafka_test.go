@@ -150,6 +150,9 @@ func TestSilentBroker(t *testing.T) {
 	}()
 	for name, call := range calls {
 		for _, how := range []string{"request timeout", "context"} {
+			if name == "group" && how == "request timeout" {
+				continue // a group waits for its broker as long as its caller does
+			}
 			t.Run(name+" "+how, func(t *testing.T) {
 				cfg := kafka.Config{Brokers: []string{l.Addr().String()}, RequestTimeout: time.Minute, DialTimeout: 300 * time.Millisecond}
 				ctx, cancel := context.WithCancel(context.Background())
@@ -182,6 +185,9 @@ func TestCloseLeavesNoGoroutines(t *testing.T) {
 	for range 3 {
 		c, err := kafka.New(kafka.Config{Brokers: fake.ListenAddrs()})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Prepare(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		for name, call := range calls {

@@ -368,6 +368,32 @@ func TestDiverged(t *testing.T) {
 			t.Fatalf("%v, want diverged", err)
 		}
 	})
+	t.Run("refill of a ledger that is shorter", func(t *testing.T) {
+		// The topics hold what the ledger lost: nothing may be dropped.
+		r := newRig(t, 22)
+		r.fill(300)
+		if err := run(t, r.config(), 299); err != nil {
+			t.Fatal(err)
+		}
+		full := r.ledger
+		restore(r, 200)
+		cfg := r.config()
+		cfg.Hook = func(p string) error {
+			if p == relay.PointDropped {
+				t.Error("a topic was dropped")
+			}
+			return nil
+		}
+		re, err := relay.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := re.Refill(context.Background(), lossy); !errors.Is(err, errLedgerDiverged) {
+			t.Fatalf("%v, want the ledger's own error", err)
+		}
+		r.ledger = full
+		r.check(t, 299)
+	})
 	t.Run("refill", func(t *testing.T) {
 		r := newRig(t, 19)
 		r.fill(300)
@@ -383,8 +409,12 @@ func TestDiverged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := re.Refill(context.Background()); !errors.Is(err, relay.ErrDiverged) {
+		if _, err := re.Refill(context.Background()); !errors.Is(err, relay.ErrDiverged) && !errors.Is(err, errLedgerDiverged) {
 			t.Fatalf("%v, want diverged", err)
+		}
+		// Drop waits until the topic is gone, so its absence shows that the refill did not begin.
+		if _, _, ends, err := r.client.Describe(context.Background(), lossy); err != nil || len(ends) != 0 {
+			t.Errorf("the topic was recreated: %v %v", ends, err)
 		}
 	})
 }

@@ -153,8 +153,8 @@ func (r *Relay) publish(ctx context.Context, s *state, parts []*part) error {
 }
 
 func (r *Relay) publishPart(ctx context.Context, p *part) error {
-	return r.until(ctx, fmt.Sprintf("publish to %s/%d", p.name, p.partition), func(ctx context.Context) (bool, error) {
-		acked, base, next, err := r.cfg.Publisher.Publish(ctx, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
+	return r.until(ctx, fmt.Sprintf("publish to %s/%d", p.name, p.partition), func(whole context.Context) (bool, error) {
+		acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
 		if acked > 0 {
 			if base < p.topic.ends[p.partition] {
 				return true, fmt.Errorf("%s/%d: acknowledged at offset %d, below the known end %d: %w",

@@ -47,6 +47,11 @@ func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
+	if f.through != nil {
+		if err := r.verify(ctx, *f.through); err != nil {
+			return names, err
+		}
+	}
 	s := &state{through: f.through, topics: map[string]*topic{}}
 	for name, ends := range f.ends {
 		if !damaged[name] {
@@ -78,6 +83,52 @@ func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
 	return names, r.note(ctx, s)
 }
 
+// verify returns nil when the ledger holds the event that was noted. Nothing may be dropped before: the ledger may
+// have been restored from a backup, and the topics be the only place that holds what it lost.
+//
+// Following from the anchor errs at once where it does not match, but waits where nothing comes after it. Reading up to it
+// ends where it matches, but waits where the ledger is shorter. The first to end decides.
+func (r *Relay) verify(ctx context.Context, goal schemas.Anchor) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan error, 2)
+	go func() {
+		results <- r.cfg.Ledger.Follow(ctx, &goal, func(context.Context, []schemas.Recorded) error { return errReached })
+	}()
+	go func() {
+		results <- r.cfg.Ledger.Follow(ctx, nil, func(_ context.Context, batch []schemas.Recorded) error {
+			for _, e := range batch {
+				if e.Seq == goal.Seq {
+					return r.reached(e, goal)
+				}
+			}
+			return nil
+		})
+	}()
+	err := <-results
+	cancel()
+	<-results
+	if errors.Is(err, errReached) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the ledger ended before the noted position")
+	}
+	return err
+}
+
+// reached returns errReached when the event is the one that was noted.
+func (r *Relay) reached(e schemas.Recorded, goal schemas.Anchor) error {
+	a, err := r.anchor(e)
+	if err != nil {
+		return err
+	}
+	if a.EventID != goal.EventID || a.Leaf != goal.Leaf {
+		return fmt.Errorf("sequence %d of the ledger is not the event that was noted: %w", goal.Seq, ErrDiverged)
+	}
+	return errReached
+}
+
 // republish publishes the damaged topics' events up to the goal, whose event must be the ledger's.
 func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, damaged map[string]bool) error {
 	var next uint64
@@ -94,12 +145,8 @@ func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, da
 		}
 		last := batch[len(batch)-1]
 		if last.Seq == goal.Seq {
-			a, err := r.anchor(last)
-			if err != nil {
+			if err := r.reached(last, goal); !errors.Is(err, errReached) {
 				return err
-			}
-			if a.EventID != goal.EventID || a.Leaf != goal.Leaf {
-				return fmt.Errorf("sequence %d of the ledger is not the event that was noted: %w", goal.Seq, ErrDiverged)
 			}
 		}
 		err := r.each(batch, func(round []schemas.Recorded) error {

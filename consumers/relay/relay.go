@@ -154,7 +154,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	r.status.begin(StateRecovering)
 	defer r.status.begin(StateStopped)
 	err := r.run(ctx)
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+	if err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil
 	}
 	if err != nil {
