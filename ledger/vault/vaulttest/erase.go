@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,13 @@ func (h *household) erased(e *Env) {
 	t := e.T
 	t.Helper()
 	e.expect("Anna's values", h.ofAnna, vault.ErrErased)
+	// A tombstone vouches for its own class and month only.
+	var altered []vault.Sealed
+	for _, s := range h.ofAnna {
+		altered = append(altered, vault.Sealed{Token: schemas.Token(strings.Replace(string(s.Token), ".202611:", ".202610:", 1)), Attr: s.Attr})
+		altered = append(altered, vault.Sealed{Token: schemas.Token(strings.Replace(string(s.Token), ":inventory.", ":apps.", 1)), Attr: s.Attr})
+	}
+	e.expect("Anna's values, altered", altered, vault.ErrTampered)
 	e.expect("Bob's values", h.ofBob, nil)
 	e.expect("the Mac's own values", h.ofMac, nil)
 	e.expect("the phone's values of Bob's time, whose mapping went", h.bobsPhone, vault.ErrErased)
@@ -524,6 +532,19 @@ func testOtherProcess(t *testing.T, f Factory) {
 	})
 	if !errors.Is(err, vault.ErrErased) {
 		t.Errorf("sealed in the other process: %v", err)
+	}
+	// Likewise a period: no owner tells of it, only the count of forgettings.
+	e.Update(func(tx *vault.Tx) {
+		if err := tx.ExpirePeriod("inventory", "202611"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	expect(t, other, e.Tenant.ID, "an expired period, in the other process", h.ofBob, vault.ErrExpired)
+	err = other.Update(context.Background(), e.Tenant.ID, func(tx *vault.Tx) error {
+		return tx.Seal(e.Enrolled(e.Tenant.ID, h.tablet.Stream, h.bob, uuid.Nil, e.Clock.Now()))
+	})
+	if !errors.Is(err, vault.ErrExpired) {
+		t.Errorf("sealed in an expired period, in the other process: %v", err)
 	}
 }
 

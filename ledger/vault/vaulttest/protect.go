@@ -246,6 +246,12 @@ func testStreamsOfVault(t *testing.T, f Factory) {
 		if r, _, err := tx.RefusalStream(s, "another"); err != nil || r == first.refusal {
 			t.Errorf("another rule: %v, %v", r, err)
 		}
+		if all, err := tx.RefusalsOf(s); err != nil || len(all) != 2 || !slices.Contains(all, first.refusal) {
+			t.Errorf("refusals of the stream: %v, %v", all, err)
+		}
+		if none, err := tx.RefusalsOf(first.mapped); err != nil || len(none) != 0 {
+			t.Errorf("refusals of another stream: %v, %v", none, err)
+		}
 		el, err := tx.Element(schemas.NewStream("device", uuid.New()), "apps", "com.example.app")
 		if err != nil || el == first.element {
 			t.Errorf("an element of another stream: %v, %v", el, err)
