@@ -83,8 +83,9 @@ type Device struct {
 	Refusals  []schemas.Stream // the streams that count what was refused of it
 }
 
+// holds compares as events keep times: cut to milliseconds.
 func (d Device) holds(t time.Time) bool {
-	return !t.Before(d.From) && (d.To.IsZero() || t.Before(d.To))
+	return !t.Before(d.From.Truncate(time.Millisecond)) && (d.To.IsZero() || t.Before(d.To.Truncate(time.Millisecond)))
 }
 
 // Identity is a native value by which the person is known, with the period in which it was seen; To is zero while it

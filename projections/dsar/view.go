@@ -50,6 +50,9 @@ type group struct {
 	Rows  [][]cell
 }
 
+// Short groups are kept on one page, so that no single row is left behind.
+func (g group) Short() bool { return len(g.Rows) <= 10 }
+
 // Groups are the table's bodies.
 func (t table) Groups() []group {
 	if len(t.Rows) == 0 {
@@ -234,7 +237,7 @@ func (w *writer) actions(c Category, key string) section {
 	for _, it := range w.of(c) {
 		row := []cell{when(w.when(it.row.Occurred)), {Lines: plain(w.what(it)...), Head: true}}
 		if c != ActionsBy {
-			row = append(row, text(w.d.actor(it, w.lang)))
+			row = append(row, when(w.d.actor(it, w.lang)))
 		}
 		changes := w.changes(it)
 		changes.Class = "long"

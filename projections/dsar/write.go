@@ -39,6 +39,7 @@ type Manifest struct {
 // ValueCounts counts the values in data/ by what became of them.
 type ValueCounts struct {
 	Shown    int `json:"shown"`
+	Removed  int `json:"removed"` // said to be no longer set
 	Masked   int `json:"masked"`
 	Erased   int `json:"erased"`
 	Expired  int `json:"expired"`
@@ -66,6 +67,10 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 		for _, x := range it.values {
 			switch x.v.State {
 			case report.Shown:
+				if x.removed {
+					m.Values.Removed++
+					continue
+				}
 				m.Values.Shown++
 			case report.Masked:
 				m.Values.Masked++

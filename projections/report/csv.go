@@ -42,7 +42,7 @@ func (r *Report) WriteCSV(w io.Writer, d Dialect) error {
 	}
 	line(head...)
 	for row, err := range r.Rows() {
-		if err != nil {
+		if err = goOn(b, err); err != nil {
 			return err
 		}
 		var out []string
@@ -58,6 +58,15 @@ func (r *Report) WriteCSV(w io.Writer, d Dialect) error {
 		}
 	}
 	return b.Flush()
+}
+
+// goOn returns err, or the error of a writer that takes no more: nothing further is unsealed for nobody.
+func goOn(b *bufio.Writer, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = b.Write(nil)
+	return err
 }
 
 // heads are the column's headers: an instant has two columns, local time and UTC.

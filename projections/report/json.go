@@ -30,7 +30,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	put("],\"rows\":[")
 	begun := false
 	for row, err := range r.Rows() {
-		if err != nil {
+		if err = goOn(b, err); err != nil {
 			return err
 		}
 		if begun {
@@ -59,7 +59,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	}
 	put("\n],\"totals\":")
 	t := r.totals
-	put(string(schemas.JSON(totalsJSON{t.Rows, t.Population, t.Masked, t.Erased, t.Expired, t.Late})))
+	put(string(schemas.JSON(totalsJSON(t))))
 	put("}\n")
 	return b.Flush()
 }
@@ -109,7 +109,8 @@ func (r *Report) WriteHeader(w io.Writer) error {
 		Totals *totalsJSON `json:"totals,omitempty"`
 	}{Header: r.Header.json()}
 	if t, done := r.Totals(); done {
-		out.Totals = &totalsJSON{t.Rows, t.Population, t.Masked, t.Erased, t.Expired, t.Late}
+		j := totalsJSON(t)
+		out.Totals = &j
 	}
 	_, err := w.Write(append(schemas.JSON(out), '\n'))
 	return err

@@ -26,7 +26,7 @@ func (r *Report) WriteTable(w io.Writer, width int) error {
 	_, _ = b.WriteString("\n")
 	t := &table{w: b, r: r, width: width}
 	for row, err := range r.Rows() {
-		if err != nil {
+		if err = goOn(b, err); err != nil {
 			return err
 		}
 		t.add(row)
