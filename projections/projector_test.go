@@ -153,12 +153,12 @@ func TestPositionNeverSaysMoreThanTheViewsHold(t *testing.T) {
 // crashes and whose sink and source fail before and after their effect.
 func crashRound(t *testing.T, r *rand.Rand) {
 	l, topics, v := chtest.NewLedger(r.Uint64(), 2, 3), chtest.NewTopics(1+r.IntN(3)), newViews()
-	var mu sync.Mutex
-	calm := false
+	var mu sync.Mutex // of what faults use
+	calm, faults := false, rand.New(rand.NewPCG(r.Uint64(), 2))
 	fail := func(operation string) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if !calm && r.IntN(12) == 0 {
+		if !calm && faults.IntN(12) == 0 {
 			return errors.New(operation + " failed")
 		}
 		return nil
@@ -169,7 +169,7 @@ func crashRound(t *testing.T, r *rand.Rand) {
 	hook := func(string) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if !calm && r.IntN(15) == 0 {
+		if !calm && faults.IntN(15) == 0 {
 			return errCrash
 		}
 		return nil
