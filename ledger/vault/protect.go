@@ -12,7 +12,8 @@ import (
 
 // Seal seals every value of the draft that may not stand open, and gives each subject the alias of its person for
 // the role's class. The aliases' index rows are part of this transaction: append the event after Update returned.
-// Values already sealed, removed or open are left alone. On error the draft is as it was.
+// Removed and open values are left alone, and so are values sealed in an earlier transaction that was committed; on
+// those of one that was not it errs with ErrTampered: build such a draft anew. On error the draft is as it was.
 //
 // ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past the retention of
 // a class it needs. ErrNotFound: an owner the vault does not know. Errors name the attribute, never its value.
@@ -40,7 +41,18 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		if v.Attr == nil {
 			return fail("value", errors.New("has no attribute"))
 		}
-		if v.Token != "" || v.Removed || v.Attr.Open(v.Plain) {
+		if v.Token != "" {
+			// Sealed in an earlier transaction: had that one failed, the alias would have no index row.
+			h, _, err := v.Token.Parse()
+			if err == nil {
+				_, err = tx.resolve(h)
+			}
+			if err != nil {
+				return fail("attribute "+v.Attr.ID+", sealed before", err)
+			}
+			continue
+		}
+		if v.Removed || v.Attr.Open(v.Plain) {
 			continue
 		}
 		owner := tenantOwner(v.Owner)

@@ -80,6 +80,18 @@ func testSealRefuses(t *testing.T, f Factory) {
 			t.Errorf("sealing again changes what is sealed: %v", err)
 		}
 	})
+	// What a failed transaction sealed must not be taken for sealed: its aliases are not in the index.
+	lost := good()
+	lost.Occurred = e.Clock.Now().AddDate(0, -7, 0)
+	err := e.V.Update(context.Background(), e.Tenant.ID, func(tx *vault.Tx) error { return errors.Join(tx.Seal(lost), errTest) })
+	if !errors.Is(err, errTest) || len(tokens(lost)) == 0 {
+		t.Fatal(err)
+	}
+	e.Update(func(tx *vault.Tx) {
+		if err := tx.Seal(lost); !errors.Is(err, vault.ErrTampered) {
+			t.Errorf("values of a failed transaction pass for sealed: %v", err)
+		}
+	})
 	// A view seals what needs nothing new, and mints nothing.
 	e.View(func(tx *vault.Tx) {
 		if err := tx.Seal(good()); err != nil {
