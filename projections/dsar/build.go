@@ -88,8 +88,7 @@ func (d Device) holds(t time.Time) bool {
 	return !t.Before(d.From.Truncate(time.Millisecond)) && (d.To.IsZero() || t.Before(d.To.Truncate(time.Millisecond)))
 }
 
-// Identity is a native value by which the person is known, with the period in which it was seen; To is zero while it
-// lasts. Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
+// Identity is a native value by which the person is known, and when it was first and last seen; a zero To is still. Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
 type Identity struct {
 	Kind, Value string
 	From, To    time.Time

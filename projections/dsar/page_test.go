@@ -295,7 +295,7 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		}
 	}
 	for _, m := range regexp.MustCompile(`w\.table\((.*)\)`).FindAllStringSubmatch(sourceOf(t, "view.go")+sourceOf(t, "devices.go"), -1) {
-		for _, k := range regexp.MustCompile(`, "([a-z]+)[.a-z]*"`).FindAllStringSubmatch(m[1], -1) {
+		for _, k := range regexp.MustCompile(`, "([a-z-]+)[.a-z]*"`).FindAllStringSubmatch(m[1], -1) {
 			if dsar.Texts["nl"]["col."+k[1]] == "" {
 				t.Errorf("column %q has no head", k[1])
 			}

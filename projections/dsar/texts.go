@@ -27,7 +27,7 @@ var texts = map[string]map[string]string{
 		"category.refusals": "What we refused to collect", "category.requests": "Your requests", "category.views": "Who viewed your data", "category.other": "Other records",
 
 		"identity": "How you are known here", "identity.p": "These are the identifiers by which this ledger recognises you.",
-		"identity.caption": "Your identifiers", "col.kind": "Kind", "col.value": "Value", "col.from": "From", "col.to": "Until", "now": "now", "unknown": "not known",
+		"identity.caption": "Your identifiers", "col.kind": "Kind", "col.value": "Value", "col.last-seen": "Last seen", "now": "now", "unknown": "not known",
 		"kind.upn": "Sign-in name", "kind.email": "E-mail address", "kind.object-id": "Directory number", "kind.name": "Name",
 		"devices": "Your devices", "devices.none": "This ledger knows of no device that you held.",
 		"devices.p":         "For every device: what we know of it now, since when and from which source; then what changed; then its apps. For a device that you no longer have, only the time in which you had it is shown.",
@@ -93,7 +93,7 @@ var texts = map[string]map[string]string{
 		"category.refusals": "Wat wij weigerden te verzamelen", "category.requests": "Uw verzoeken", "category.views": "Wie uw gegevens heeft ingezien", "category.other": "Overige aantekeningen",
 
 		"identity": "Hoe u hier bekend bent", "identity.p": "Aan deze kenmerken herkent dit grootboek u.",
-		"identity.caption": "Uw kenmerken", "col.kind": "Soort", "col.value": "Waarde", "col.from": "Vanaf", "col.to": "Tot", "now": "nu", "unknown": "niet bekend",
+		"identity.caption": "Uw kenmerken", "col.kind": "Soort", "col.value": "Waarde", "col.last-seen": "Laatst gezien", "now": "nu", "unknown": "niet bekend",
 		"kind.upn": "Aanmeldnaam", "kind.email": "E-mailadres", "kind.object-id": "Nummer in de directory", "kind.name": "Naam",
 		"devices": "Uw apparaten", "devices.none": "Dit grootboek kent geen apparaat dat u had.",
 		"devices.p":         "Per apparaat: wat wij er nu van weten, sinds wanneer en van welke bron; dan wat er veranderde; dan de apps. Van een apparaat dat u niet meer hebt, ziet u alleen de tijd waarin u het had.",

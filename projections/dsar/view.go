@@ -134,16 +134,26 @@ func (w *writer) page() page {
 	return p
 }
 
-// name is what the person is called here: by the identity, else as a device last called its user.
+// name is what the person is called here: as the vault knows them, else as a device last called its user, else by how
+// they sign in.
 func (w *writer) name() string {
-	for _, kind := range []string{"name", "upn", "email"} {
-		for i := len(w.d.p.Identity) - 1; i >= 0; i-- {
-			if w.d.p.Identity[i].Kind == kind {
-				return w.d.p.Identity[i].Value
+	known := func(kinds ...string) string {
+		for _, i := range slices.Backward(w.d.p.Identity) {
+			if slices.Contains(kinds, i.Kind) {
+				return i.Value
 			}
 		}
+		return ""
 	}
-	return ""
+	if n := known("name"); n != "" {
+		return n
+	}
+	for _, it := range slices.Backward(w.d.items) {
+		if n := it.text("device.user-name"); n != "" {
+			return n
+		}
+	}
+	return known("upn", "email")
 }
 
 func (w *writer) figures(devices int) []term {
@@ -211,7 +221,7 @@ func (w *writer) overview() *table {
 
 func (w *writer) identity() section {
 	s := section{ID: "identity", Title: w.t["identity"], Paras: []string{w.t["identity.p"]}}
-	t := w.table("identity.caption", "kind", "value", "from.when", "to.when")
+	t := w.table("identity.caption", "kind", "value", "seen.when", "last-seen.when")
 	for _, i := range w.d.p.Identity {
 		kind := w.t["kind."+i.Kind]
 		if kind == "" {
@@ -345,11 +355,7 @@ func (w *writer) changes(it *item) cell {
 			c.Lines = append(c.Lines, w.line(x))
 		}
 		for _, p := range cs {
-			s := p.Name + ": " + report.Plain(p.Old, w.lang) + " → " + report.Plain(p.New, w.lang)
-			if p.Withheld {
-				s = p.Name + ": " + schemas.Label{EN: "(not kept)", NL: "(niet bewaard)"}.In(w.lang)
-			}
-			c.Lines = append(c.Lines, line{Text: s})
+			c.Lines = append(c.Lines, line{Text: p.Name + ": " + p.People(w.lang)})
 		}
 	}
 	return c

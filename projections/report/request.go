@@ -58,7 +58,7 @@ func (r Request) Validate() error {
 		fail("--tenant is missing: name the tenant whose ledger is asked")
 	}
 	if r.By == "" {
-		fail("--as is missing: say who runs the report; it stands in its header")
+		fail("who runs the report is not known: it stands in its header, so it must be run by somebody who is logged in")
 	}
 	if r.Lang != "" && r.Lang != "en" && r.Lang != "nl" {
 		fail("--lang %q is not known: use en or nl", r.Lang)
@@ -74,7 +74,7 @@ func (r Request) Validate() error {
 			r.To.Format(time.RFC3339), r.From.Format(time.RFC3339))
 	}
 	if r.Reveal && d.Personal && strings.TrimSpace(r.Purpose) == "" {
-		fail("--purpose is missing: the report unseals personal data, so say why in a few words; without --reveal it is made with masked values")
+		fail("--purpose is missing: the report unseals personal data, so say why in a few words; or use --masked, and protected values are shown as ●●●")
 	}
 	if r.Sample < 0 {
 		fail("--sample %d is negative: give the number of rows to draw", r.Sample)

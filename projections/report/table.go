@@ -64,7 +64,7 @@ type table struct {
 func (t *table) add(row Row) {
 	cells := make([]string, len(t.r.Columns))
 	for i, c := range t.r.Columns {
-		cells[i] = Visible(c.people(row.Cells[i], t.r.Header))
+		cells[i] = shorten(Visible(c.people(row.Cells[i], t.r.Header)), t.r.Header.Lang)
 		if c.Kind == Instant && len(row.Cells[i]) > 0 {
 			cells[i] += "\n" + row.Cells[i][0].Time.UTC().Format("2006-01-02 15:04:05 UTC")
 		}
@@ -77,6 +77,22 @@ func (t *table) add(row Row) {
 	if len(t.waiting) == tableLook {
 		t.settle()
 	}
+}
+
+// maxCell is how much of a cell a table shows; the other forms have all of it.
+const maxCell = 400
+
+// shorten cuts a cell that would fill the screen, at a blank, and says how much is missing.
+func shorten(s, lang string) string {
+	if utf8.RuneCountInString(s) <= maxCell {
+		return s
+	}
+	r := []rune(s)
+	head := string(r[:maxCell])
+	if i := strings.LastIndex(head, " "); i > len(head)/2 {
+		head = head[:i]
+	}
+	return fmt.Sprintf(say(lang, "%s … (%d more characters, in CSV and JSON)", "%s … (nog %d tekens, in CSV en JSON)"), head, len(r)-utf8.RuneCountInString(head))
 }
 
 func (t *table) settle() {

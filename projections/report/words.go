@@ -63,6 +63,17 @@ var words = map[string]map[string]schemas.Label{
 		"approvalPending": {EN: "approval pending", NL: "wacht op goedkeuring"}, "certificateReset": {EN: "certificate reset", NL: "certificaat vernieuwd"},
 		"notRegisteredPendingEnrollment": {EN: "not registered, enrolment pending", NL: "niet geregistreerd, inschrijving loopt"},
 	},
+	"device.enrolment-type": {
+		"userEnrollment": {EN: "by the user", NL: "door de gebruiker"}, "deviceEnrollmentManager": {EN: "by an enrolment manager", NL: "door een inschrijvingsbeheerder"},
+		"appleBulkWithUser": {EN: "Apple, in bulk, with a user", NL: "Apple, in bulk, met gebruiker"}, "appleBulkWithoutUser": {EN: "Apple, in bulk, without a user", NL: "Apple, in bulk, zonder gebruiker"},
+		"windowsAzureADJoin": {EN: "Windows, joined to Entra ID", NL: "Windows, gekoppeld aan Entra ID"}, "windowsAutoEnrollment": {EN: "Windows, automatically", NL: "Windows, automatisch"},
+		"windowsBulkUserless": {EN: "Windows, in bulk, without a user", NL: "Windows, in bulk, zonder gebruiker"}, "windowsCoManagement": {EN: "Windows, managed by two systems", NL: "Windows, beheerd door twee systemen"},
+	},
+	"device.management-agent": {
+		"mdm": {EN: "mobile device management (MDM)", NL: "beheer van mobiele apparaten (MDM)"}, "eas": {EN: "Exchange ActiveSync", NL: "Exchange ActiveSync"},
+		"easMdm": {EN: "MDM and Exchange ActiveSync", NL: "MDM en Exchange ActiveSync"}, "intuneClient": {EN: "Intune client", NL: "Intune-client"},
+		"configurationManagerClient": {EN: "Configuration Manager", NL: "Configuration Manager"}, "configurationManagerClientMdm": {EN: "Configuration Manager and MDM", NL: "Configuration Manager en MDM"},
+	},
 	"device.lost-mode": {"disabled": {EN: "off", NL: "uit"}, "enabled": {EN: "on", NL: "aan"}},
 	"device.join-type": {
 		"azureADJoined": {EN: "joined to Entra ID", NL: "gekoppeld aan Entra ID"}, "azureADRegistered": {EN: "registered in Entra ID", NL: "geregistreerd in Entra ID"},
@@ -225,6 +236,14 @@ type ChangedProperty struct {
 	Withheld bool            `json:"withheld"` // present at the source and not kept: a secret or a script
 }
 
+// People writes what changed: the value before and after, or that it was not kept.
+func (c ChangedProperty) People(lang string) string {
+	if c.Withheld {
+		return say(lang, "(not kept)", "(niet bewaard)")
+	}
+	return Plain(c.Old, lang) + " → " + Plain(c.New, lang)
+}
+
 // Changes reads the value of action.changes; nil where it is not of that form.
 func Changes(raw json.RawMessage) []ChangedProperty {
 	var cs []ChangedProperty
@@ -256,11 +275,7 @@ func changesText(raw json.RawMessage, lang string) string {
 	}
 	parts := make([]string, len(cs))
 	for i, c := range cs {
-		if c.Withheld {
-			parts[i] = fmt.Sprintf("%s: %s", c.Name, say(lang, "(not kept)", "(niet bewaard)"))
-			continue
-		}
-		parts[i] = fmt.Sprintf("%s: %s → %s", c.Name, Plain(c.Old, lang), Plain(c.New, lang))
+		parts[i] = fmt.Sprintf("%s: %s", c.Name, c.People(lang))
 	}
 	return strings.Join(parts, "; ")
 }

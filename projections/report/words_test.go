@@ -169,7 +169,7 @@ func TestValidate(t *testing.T) {
 		"no device":      {func(r *report.Request) { r.Report = "device-history" }, []string{"--device is missing"}},
 		"seed alone":     {func(r *report.Request) { r.Seed = 4 }, []string{"--seed", "--sample"}},
 		"negative":       {func(r *report.Request) { r.Sample = -1 }, []string{"--sample"}},
-		"nobody":         {func(r *report.Request) { r.By = "" }, []string{"--as"}},
+		"nobody":         {func(r *report.Request) { r.By = "" }, []string{"who runs", "logged in"}},
 	} {
 		r := ok
 		c.spoil(&r)
