@@ -26,11 +26,11 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
-var binary = flag.String("binary", "", "the ledgerline binary; built by the test where empty")
+var binaryPath = flag.String("binary", "", "the ledgerline binary; built by the test where empty")
 
 var buildOnce = sync.OnceValues(func() (string, error) {
-	if *binary != "" {
-		return *binary, nil
+	if *binaryPath != "" {
+		return *binaryPath, nil
 	}
 	dir, err := os.MkdirTemp("", "ledgerline-e2e-")
 	if err != nil {
@@ -48,7 +48,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	if *binary == "" {
+	if *binaryPath == "" {
 		if path, err := buildOnce(); err == nil {
 			os.RemoveAll(filepath.Dir(path))
 		}

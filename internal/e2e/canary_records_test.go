@@ -1,0 +1,293 @@
+//go:build canary
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// object is a JSON object of a source.
+type object = map[string]any
+
+// canaryWorld is what the test knows of the records that it wrote.
+type canaryWorld struct {
+	*canaryPlan
+	tenantName, tenantID, operator *canary
+	anna, bram, chris, admin       canaryPerson
+	controls                       []string // ids of the positive controls
+	devices                        []*canary // Intune ids
+	personal                       *canary   // anna's own device
+	day1, day2                     string    // folders
+}
+
+// graphDevice is a managedDevice with a canary in every protected attribute: identifiers are ids', the rest is its user's.
+func (w *canaryWorld) graphDevice(ids keeper, user canaryPerson, ownership string, synced time.Time) object {
+	id := w.guid(ids, string(ids)+" Intune id")
+	w.devices = append(w.devices, id)
+	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
+	moment := func(attribute string) string { return w.moment(ids, "").of(attribute) + ".1234567Z" }
+	return object{
+		"@odata.type": "#microsoft.graph.managedDevice",
+		"id":          id.of("device.intune-id"), "azureADDeviceId": w.guid(ids, string(ids)+" directory id").of("device.directory-id"),
+		"deviceName": word(user.in, "device.name") + "_Windows", "managedDeviceName": word(user.in, "device.management-name") + "_7/1/2026",
+		"serialNumber": word(ids, "device.serial-number"), "imei": w.digits(ids, "", 15).of("device.imei"), "meid": w.hex(ids, "", 14).of("device.meid"),
+		"udid": w.hex(ids, "", 40).of("device.udid"), "iccid": w.digits(ids, "", 19).of("device.iccid"),
+		"wiFiMacAddress": w.mac(ids, "").of("device.wifi-mac"), "ethernetMacAddress": w.mac(ids, "").of("device.ethernet-mac"),
+		"phoneNumber": "+" + w.digits(user.in, "", 14).of("device.phone-number"), "easDeviceId": w.hex(ids, "", 32).of("device.eas-id"),
+		"deviceCategoryDisplayName": word(ids, "device.category"), "notes": "called \"" + word(ids, "device.notes") + "\" <back>",
+		"enrolledDateTime": moment("device.enrolled-at"), "lastSyncDateTime": synced.Format(time.RFC3339),
+		"managementCertificateExpirationDate": moment("device.certificate-expires"), "retireAfterDateTime": moment("device.retire-after"),
+		"complianceGracePeriodExpirationDateTime": moment("device.grace-until"),
+		"managedDeviceOwnerType":                  ownership,
+		"userId":                                  user.id.of("device.user-id"), "userDisplayName": user.name.of("device.user-name") + " de Vries",
+		"userPrincipalName": user.upn.of("device.user-upn") + canaryDomain, "emailAddress": user.email.of("device.user-email") + canaryDomain,
+		"hardwareInformation": object{
+			"serialNumber":                  w.word(never, string(ids)+" serial that contradicts the device's").text,
+			"deviceFullQualifiedDomainName": word(user.in, "device.host-name") + ".corp.example",
+			"ipAddressV4":                   "2001:db8:" + w.ip(user.in, "").of("device.ip-address"), "subnetAddress": "2001:db8:" + w.ip(user.in, "").of("device.subnet"),
+			"wifiMac":        w.mac(never, string(ids)+" MAC that contradicts the device's").text,
+			"someNewSetting": w.word(never, string(ids)+" unknown field of the hardware").text,
+		},
+		"activationLockBypassCode": w.word(never, string(ids)+" unlock code").text,
+		"aNewField":                w.word(never, string(ids)+" unknown field").text,
+		w.word(shown, string(ids)+" name of an unknown field").text: "x",
+		"deviceActionResults":         []any{object{"actionName": "locateDevice", "deviceLocation": object{"latitude": w.word(never, string(ids)+" location").text}}},
+		"location":                    w.word(never, string(ids)+" location field").text,
+		"detectedApps@odata.nextLink": "",
+	}
+}
+
+func (w *canaryWorld) app(k keeper) object {
+	attribute := "device.app"
+	word := func(what string) *canary { return w.word(k, string(k)+" "+what) }
+	texts := []*canary{word("app id"), word("app name"), word("app version"), word("app publisher")}
+	if k != never {
+		for _, c := range texts {
+			c.of(attribute)
+		}
+	}
+	return object{"id": texts[0].text, "displayName": texts[1].text, "version": texts[2].text, "publisher": texts[3].text, "sizeInByte": 4096, "deviceCount": 3}
+}
+
+func (w *canaryWorld) loggedOn(who canaryPerson) object {
+	return object{"userId": who.id.of("device.logged-on-user"), "lastLogOnDateTime": w.moment(who.in, "").of("device.logged-on-user") + "Z"}
+}
+
+// stand puts the positive controls into a device.
+func (w *canaryWorld) stand(d object) {
+	for field, attribute := range map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
+		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family"} {
+		d[field] = w.control(attribute)
+	}
+	d["osVersion"], d["complianceState"], d["isEncrypted"], d["managementState"] = "10.0.26100.1", "compliant", true, "managed"
+}
+
+// miss gives every open attribute of a device a value that has not its shape, and so has to be sealed.
+func (w *canaryWorld) miss(d object, k keeper) {
+	missed := func(attribute string) *canary { return w.word(k, "missed shape of "+attribute) }
+	for field, attribute := range map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
+		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family", "deviceType": "device.device-type", "deviceEnrollmentType": "device.enrolment-type",
+		"managementAgent": "device.management-agent"} {
+		d[field] = missed(attribute).of(attribute) + " of “home” & co"
+	}
+	for field, attribute := range map[string]string{"osVersion": "device.os-version", "androidSecurityPatchLevel": "device.security-patch-level", "easActivated": "device.eas-activated",
+		"processorArchitecture": "device.processor", "chassisType": "device.chassis", "joinType": "device.join-type", "deviceRegistrationState": "device.registration-state",
+		"managementState": "device.management-state", "isSupervised": "device.supervised", "lostModeState": "device.lost-mode", "autopilotEnrolled": "device.autopilot-enrolled",
+		"complianceState": "device.compliance-state", "isEncrypted": "device.encrypted", "jailBroken": "device.jail-broken", "partnerReportedThreatState": "device.threat-state"} {
+		d[field] = missed(attribute).of(attribute)
+	}
+	for field, attribute := range map[string]string{"totalStorageSpaceInBytes": "device.storage-total", "freeStorageSpaceInBytes": "device.storage-free", "physicalMemoryInBytes": "device.memory",
+		"windowsActiveMalwareCount": "device.malware-active", "windowsRemediatedMalwareCount": "device.malware-remediated"} {
+		d[field] = json.Number("-" + w.digits(k, "missed shape of "+attribute, 15).of(attribute))
+	}
+	d["hardwareInformation"].(object)["operatingSystemEdition"] = missed("device.os-edition").of("device.os-edition") + " & co"
+}
+
+// azureDevice is a record of the Devices category.
+func (w *canaryWorld) azureDevice(ids keeper, user canaryPerson, at time.Time) object {
+	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
+	moment := func(attribute string) string { return w.moment(ids, "").of(attribute) }
+	id := w.guid(ids, string(ids)+" Intune id of Azure Monitor")
+	w.devices = append(w.devices, id)
+	return object{"time": at.Format(time.RFC3339), "tenantId": w.tenantID.text, "category": "Devices", "operationName": "Devices", "resultType": "None", "properties": object{
+		"DeviceId": id.of("device.intune-id"), "ReferenceId": w.guid(ids, string(ids)+" directory id of Azure Monitor").of("device.directory-id"),
+		"DeviceName": word(user.in, "device.name"), "ManagedDeviceName": word(user.in, "device.management-name"), "SerialNumber": word(ids, "device.serial-number"),
+		"IMEI": w.digits(ids, "", 15).of("device.imei"), "MEID": w.hex(ids, "", 14).of("device.meid"), "WifiMacAddress": w.mac(ids, "").of("device.wifi-mac"),
+		"PhoneNumber": w.digits(user.in, "", 12).of("device.phone-number"), "EasID": w.hex(ids, "", 32).of("device.eas-id"), "CategoryName": word(ids, "device.category"),
+		"CreatedDate": moment("device.enrolled-at"), "LastContact": moment("device.last-contact"), "InGracePeriodUntil": moment("device.grace-until"), "Ownership": "Corporate",
+		"PrimaryUser": user.id.of("device.user-id"), "UserName": user.name.of("device.user-name"), "UPN": user.upn.of("device.user-upn") + canaryDomain,
+		"UserEmail": user.email.of("device.user-email") + canaryDomain, "Model": w.control("model from Azure Monitor"), "BatchId": w.guid(never, "batch id").text,
+		"IntuneAccountId": w.guid(never, "Intune account id").text, "AADTenantId": w.tenantID.text, "Surprise": w.word(never, "unknown field of Azure Monitor's device").text,
+	}}
+}
+
+// change is a modified property of a target, kept for the target's person.
+func (w *canaryWorld) change(k keeper, name, old, new string) object {
+	word := func(what string) string { return w.word(k, string(k)+" "+what+" of a changed property").of("action.changes") }
+	return object{name: word("name"), old: word("old value") + " of old", new: word("new value") + " of \"new\" & co"}
+}
+
+// secrets are modified properties whose values may be stored nowhere.
+func (w *canaryWorld) secrets(name, old, new string) []any {
+	script := "Write-Output 'start'\r\n# " + w.word(never, "script").text + "\r\n"
+	var wide []byte
+	for _, r := range "powershell " + w.word(never, "script in UTF-16").text {
+		wide = append(wide, byte(r), 0)
+	}
+	return []any{
+		object{name: "WifiPassword", old: w.word(never, "old password").text, new: w.word(never, "new password").text},
+		object{name: "ScriptContent", old: "<null>", new: base64.StdEncoding.EncodeToString([]byte(script))},
+		object{name: "Remark", old: "<null>", new: base64.StdEncoding.EncodeToString(wide)},
+		object{name: "Setting", old: nil, new: script},
+		object{name: "Remark", old: "-----BEGIN PRIVATE KEY----- " + w.word(never, "private key").text, new: "x"},
+	}
+}
+
+func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
+	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
+	return object{"time": at.Format("2006-01-02T15:04:05.0000000Z"), "tenantId": w.tenantID.text, "category": "AuditLogs", "operationName": "Patch User",
+		"identity": w.admin.upn.text + canaryDomain, "correlationId": w.guid(native, "correlation id of Azure Monitor").text, "properties": object{
+			"AuditEventId": w.guid(native, "audit event id of Azure Monitor").text, "ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 2, "ActivityResultStatus": 1, "Category": 4,
+			"AdditionalDetails": "because of " + w.word(target.in, "").of("action.details") + " & co", "AADTenantId": w.tenantID.text, "IntuneAccountId": w.guid(never, "Intune account id of an audit log").text,
+			"Actor": object{"ActorType": "ItPro", "Application": w.word(tenants, "missed shape of action.application-id").of("action.application-id"), "ApplicationName": word(admin, "action.application-name") + " Portal",
+				"IsDelegatedAdmin": w.word(tenants, "missed shape of action.delegated").of("action.delegated"), "ObjectId": w.admin.id.of("action.actor-id"),
+				"PartnerTenantId": w.guid(tenants, "").of("action.partner-tenant"), "UPN": w.admin.upn.of("action.actor-upn") + canaryDomain,
+				"Name": w.admin.name.of("action.actor-name"), "UserPermissions": []any{word(admin, "action.actor-permissions"), "*"}, "Mood": w.word(never, "unknown field of an actor").text},
+			"TargetObjectIds": []any{target.id.of("action.target-id")}, "TargetDisplayNames": []any{word(target.in, "action.target-name")},
+			"Targets": []any{object{"Name": target.name.text, "ModifiedProperties": append([]any{w.change(target.in, "Name", "Old", "New")}, w.secrets("Name", "Old", "New")...)}},
+		}}
+}
+
+func (w *canaryWorld) auditEvent(at time.Time, device *canary) object {
+	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
+	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice", "componentName": w.control("action.component"),
+		"activity": nil, "activityDateTime": at.Format("2006-01-02T15:04:05.1234567Z"), "activityType": w.control("action.operation") + " ManagedDevice", "activityOperationType": "Patch",
+		"activityResult": "Success", "correlationId": w.guid(native, "correlation id of Graph").text, "category": "Device",
+		"actor": object{"auditActorType": "ItPro", "userPermissions": []any{word(admin, "action.actor-permissions")}, "applicationId": "5926fc8e-304e-4f59-8bed-58ca97cc39a4",
+			"applicationDisplayName": word(admin, "action.application-name"), "userPrincipalName": w.admin.upn.of("action.actor-upn") + canaryDomain,
+			"servicePrincipalName": word(admin, "action.actor-name"), "ipAddress": "2001:db8:" + w.ip(admin, "").of("action.actor-ip"), "userId": w.admin.id.of("action.actor-id"),
+			"remoteTenantId": w.guid(tenants, "").of("action.partner-tenant")},
+		"resources": []any{
+			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": "ManagedDevice", "resourceId": device.text,
+				"modifiedProperties": append([]any{w.change(tenants, "displayName", "oldValue", "newValue")}, w.secrets("displayName", "oldValue", "newValue")...)},
+			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": w.word(tenants, "missed shape of action.target-type").of("action.target-type") + " & co",
+				"resourceId": w.guid(tenants, "").of("action.target-id"), "modifiedProperties": []any{}},
+		}}
+}
+
+// missedAction is an action whose open attributes all miss their shapes.
+func (w *canaryWorld) missedAction(at time.Time) object {
+	missed := func(attribute string) string { return w.word(tenants, "missed shape of "+attribute).of(attribute) }
+	return object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of missed shapes").text, "componentName": missed("action.component") + " & co",
+		"activity": missed("action.activity-type") + " & co", "activityDateTime": at.Format(time.RFC3339), "activityType": missed("action.operation") + " & co",
+		"activityOperationType": missed("action.verb"), "activityResult": missed("action.result"), "correlationId": w.guid(native, "correlation id of missed shapes").text,
+		"category": missed("action.category"), "actor": object{"auditActorType": missed("action.actor-type"), "userPrincipalName": w.admin.upn.text + canaryDomain, "userId": w.admin.id.text},
+		"resources": []any{}}
+}
+
+// newCanaryWorld writes the records of two days below dir.
+func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
+	w := &canaryWorld{canaryPlan: newCanaryPlan(t)}
+	w.tenantName, w.tenantID, w.operator = w.word(tenants, "tenant name"), w.guid(tenants, "source tenant"), w.word(officer, "operator's login")
+	w.tenantName.of("tenant.name")
+	w.tenantID.of("tenant.source")
+	w.operator.of("access.officer")
+	w.anna, w.bram, w.chris, w.admin = w.person(anna), w.person(bram), w.person(chris), w.person(admin)
+
+	folder := filepath.Join(dir, w.word(shown, "name of a folder").text)
+	w.day1, w.day2 = filepath.Join(folder, "1"), filepath.Join(folder, "2")
+	write := func(day, name string, content []byte) {
+		t.Helper()
+		if err := os.MkdirAll(day, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(day, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func(v any) []byte {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	page := func(records ...any) []byte { return text(object{"value": records}) }
+
+	first, second := time.Date(2026, 9, 7, 8, 9, 10, 0, time.UTC), time.Date(2026, 9, 8, 8, 9, 10, 0, time.UTC)
+	company := w.graphDevice(annas, w.anna, "company", first)
+	company["detectedApps"] = []any{w.app(annas), w.app(annas)}
+	company["usersLoggedOn"] = []any{w.loggedOn(w.anna), w.loggedOn(w.chris)}
+	w.stand(company)
+	companyID := w.devices[0]
+
+	odd := w.graphDevice(brams, w.bram, "company", first)
+	w.miss(odd, brams)
+
+	private := w.graphDevice(anna, w.anna, "personal", first)
+	w.personal = w.devices[len(w.devices)-1]
+	private["detectedApps"] = []any{w.app(never), w.app(never)}
+
+	unknown := w.graphDevice(bram, w.bram, w.word(bram, "missed shape of device.ownership").of("device.ownership"), first)
+	unknown["detectedApps"] = []any{w.app(never)}
+
+	before := w.graphDevice(moved, w.bram, "company", first)
+	before["detectedApps"] = []any{w.app(brams)}
+	after := object{}
+	for k, v := range before { // the same device, now anna's own
+		after[k] = v
+	}
+	after["managedDeviceOwnerType"], after["lastSyncDateTime"] = "personal", second.Format(time.RFC3339)
+	after["userId"], after["userPrincipalName"] = w.anna.id.text, w.anna.upn.text+canaryDomain
+	after["userDisplayName"], after["emailAddress"] = w.anna.name.text, w.anna.email.text+canaryDomain
+	after["detectedApps"] = []any{w.app(never)}
+
+	write(w.day1, "devices.json", page(company, odd, private, unknown, before))
+	write(w.day1, "one-action.json", text(w.missedAction(first)))
+	write(w.day1, "actions.json", text(object{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents", "value": []any{w.auditEvent(first, companyID)}}))
+	foreign := w.auditLog(canaryPerson{never, w.guid(never, "foreign object id"), w.word(never, "foreign UPN"), w.word(never, "foreign name"), w.word(never, "foreign e-mail")}, first)
+	w.disown(foreign)
+	var lines bytes.Buffer
+	for _, record := range []any{w.azureDevice(brams, w.bram, first), w.auditLog(w.anna, first), foreign,
+		object{"category": w.word(shown, "unrecognised kind").text, "properties": object{"x": w.word(never, "unrecognised record").text}}} {
+		lines.Write(text(record))
+		lines.WriteString("\r\n")
+	}
+	fmt.Fprintf(&lines, `{"category":"Devices","properties":{"DeviceName":"%s",}}`+"\r\n", w.word(never, "malformed line").text)
+	fmt.Fprintf(&lines, `{"category":"Devices","time":"%s","tenantId":"%s","properties":{"DeviceId":"%s"}}`+"\r\n", w.word(never, "unreadable time").text, w.tenantID.text, w.guid(never, "id of a device that fails").text)
+	write(w.day1, "insights.ndjson", lines.Bytes())
+	write(w.day1, "readme.txt", []byte(w.word(never, "foreign file").text))
+	write(w.day2, w.word(shown, "name of a file").text+".json", page(after))
+	for _, c := range w.all {
+		if c.in == standing {
+			w.controls = append(w.controls, c.id)
+		}
+	}
+	return w
+}
+
+// disown makes a record another tenant's: every canary that it alone holds may be nowhere.
+func (w *canaryWorld) disown(record object) {
+	other := w.guid(never, "foreign tenant").text
+	record["tenantId"] = other
+	properties := record["properties"].(object)
+	properties["AADTenantId"] = other
+	raw, err := json.Marshal(record)
+	if err != nil {
+		panic(err)
+	}
+	known := map[*canary]bool{w.admin.id: true, w.admin.upn: true, w.admin.name: true, w.anna.id: true}
+	for _, c := range w.all {
+		if !known[c] && len(c.attributes) > 0 && bytes.Contains(raw, []byte(c.text)) {
+			c.id, c.in = "foreign "+c.id, never
+			clear(c.attributes)
+		}
+	}
+}

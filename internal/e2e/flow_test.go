@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/internal/fleet"
+)
+
+// smallFleet writes a small generated fleet and returns its folder and what an import must come to.
+func smallFleet(t testing.TB, devices, days int) (string, fleet.Summary) {
+	t.Helper()
+	cfg := fleet.Sized(devices)
+	cfg.Days, cfg.Seed, cfg.Malformed, cfg.Foreign = days, 7, 1, 1
+	dir := filepath.Join(t.TempDir(), "fleet")
+	sum, err := fleet.Write(context.Background(), cfg, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, sum
+}
+
+// The main job, by the commands a user types: import, views, reports, a person's package, erasure, restart.
+func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
+	dir, gen := smallFleet(t, 40, 4)
+	n := newNode(t)
+	if err := n.start(); err != nil {
+		t.Fatal(err)
+	}
+	if r := n.run("", "up"); r.code == 0 || !strings.Contains(r.stderr, "runs on this directory") {
+		t.Errorf("a second up: exit %d, %s, want it refused", r.code, r.stderr)
+	}
+	n.must("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant, "--language", "nl")
+	s := n.importJSON("Contoso", dir)
+	if s.Read != gen.Expected.Read || s.FailedCount != gen.Expected.Failed {
+		t.Errorf("read %d and failed %d records, the fleet wrote %d and %d", s.Read, s.FailedCount, gen.Expected.Read, gen.Expected.Failed)
+	}
+	if again := n.importJSON("Contoso", dir); again.EventsAppended != 0 {
+		t.Errorf("importing again appended %d events", again.EventsAppended)
+	}
+	f := check(t, n)
+	actions := 0
+	for _, d := range f.drafts {
+		if d.Type.Kind() == "adminaction" {
+			actions++
+		}
+	}
+	if actions != gen.Expected.AuditFacts {
+		t.Errorf("%d admin actions in the ledger, the fleet made %d", actions, gen.Expected.AuditFacts)
+	}
+	var rep struct {
+		Rows   []json.RawMessage
+		Totals struct{ Masked int }
+	}
+	for id, args := range map[string][]string{
+		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang", "nl"}, "refused-collection": nil,
+	} {
+		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {
+			t.Errorf("report %s: %d rows, %d masked, %v", id, len(rep.Rows), rep.Totals.Masked, err)
+		}
+	}
+	if r := n.run("", "report", "admin-actions"); r.code != 2 || !strings.Contains(r.stderr, "--purpose") {
+		t.Errorf("without a purpose: exit %d, %s", r.code, r.stderr)
+	}
+	n.stop()
+	if err := n.start(); err != nil {
+		t.Fatal(err)
+	}
+	check(t, n)
+}
