@@ -7,8 +7,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -21,7 +24,7 @@ type canaryWorld struct {
 	*canaryPlan
 	tenantName, tenantID, operator *canary
 	anna, bram, chris, admin       canaryPerson
-	controls                       []string // ids of the positive controls
+	controls                       []string  // ids of the positive controls
 	devices                        []*canary // Intune ids
 	personal                       *canary   // anna's own device
 	day1, day2                     string    // folders
@@ -80,10 +83,21 @@ func (w *canaryWorld) loggedOn(who canaryPerson) object {
 	return object{"userId": who.id.of("device.logged-on-user"), "lastLogOnDateTime": w.moment(who.in, "").of("device.logged-on-user") + "Z"}
 }
 
+// inOrder makes a seed say the same each time.
+func inOrder(m map[string]string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}
+
 // stand puts the positive controls into a device.
 func (w *canaryWorld) stand(d object) {
-	for field, attribute := range map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
-		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family"} {
+	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
+		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family"}) {
 		d[field] = w.control(attribute)
 	}
 	d["osVersion"], d["complianceState"], d["isEncrypted"], d["managementState"] = "10.0.26100.1", "compliant", true, "managed"
@@ -92,19 +106,19 @@ func (w *canaryWorld) stand(d object) {
 // miss gives every open attribute of a device a value that has not its shape, and so has to be sealed.
 func (w *canaryWorld) miss(d object, k keeper) {
 	missed := func(attribute string) *canary { return w.word(k, "missed shape of "+attribute) }
-	for field, attribute := range map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
+	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
 		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family", "deviceType": "device.device-type", "deviceEnrollmentType": "device.enrolment-type",
-		"managementAgent": "device.management-agent"} {
+		"managementAgent": "device.management-agent"}) {
 		d[field] = missed(attribute).of(attribute) + " of “home” & co"
 	}
-	for field, attribute := range map[string]string{"osVersion": "device.os-version", "androidSecurityPatchLevel": "device.security-patch-level", "easActivated": "device.eas-activated",
+	for field, attribute := range inOrder(map[string]string{"osVersion": "device.os-version", "androidSecurityPatchLevel": "device.security-patch-level", "easActivated": "device.eas-activated",
 		"processorArchitecture": "device.processor", "chassisType": "device.chassis", "joinType": "device.join-type", "deviceRegistrationState": "device.registration-state",
 		"managementState": "device.management-state", "isSupervised": "device.supervised", "lostModeState": "device.lost-mode", "autopilotEnrolled": "device.autopilot-enrolled",
-		"complianceState": "device.compliance-state", "isEncrypted": "device.encrypted", "jailBroken": "device.jail-broken", "partnerReportedThreatState": "device.threat-state"} {
+		"complianceState": "device.compliance-state", "isEncrypted": "device.encrypted", "jailBroken": "device.jail-broken", "partnerReportedThreatState": "device.threat-state"}) {
 		d[field] = missed(attribute).of(attribute)
 	}
-	for field, attribute := range map[string]string{"totalStorageSpaceInBytes": "device.storage-total", "freeStorageSpaceInBytes": "device.storage-free", "physicalMemoryInBytes": "device.memory",
-		"windowsActiveMalwareCount": "device.malware-active", "windowsRemediatedMalwareCount": "device.malware-remediated"} {
+	for field, attribute := range inOrder(map[string]string{"totalStorageSpaceInBytes": "device.storage-total", "freeStorageSpaceInBytes": "device.storage-free", "physicalMemoryInBytes": "device.memory",
+		"windowsActiveMalwareCount": "device.malware-active", "windowsRemediatedMalwareCount": "device.malware-remediated"}) {
 		d[field] = json.Number("-" + w.digits(k, "missed shape of "+attribute, 15).of(attribute))
 	}
 	d["hardwareInformation"].(object)["operatingSystemEdition"] = missed("device.os-edition").of("device.os-edition") + " & co"
@@ -130,7 +144,9 @@ func (w *canaryWorld) azureDevice(ids keeper, user canaryPerson, at time.Time) o
 
 // change is a modified property of a target, kept for the target's person.
 func (w *canaryWorld) change(k keeper, name, old, new string) object {
-	word := func(what string) string { return w.word(k, string(k)+" "+what+" of a changed property").of("action.changes") }
+	word := func(what string) string {
+		return w.word(k, string(k)+" "+what+" of a changed property").of("action.changes")
+	}
 	return object{name: word("name"), old: word("old value") + " of old", new: word("new value") + " of \"new\" & co"}
 }
 
@@ -238,7 +254,9 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	unknown := w.graphDevice(bram, w.bram, w.word(bram, "missed shape of device.ownership").of("device.ownership"), first)
 	unknown["detectedApps"] = []any{w.app(never)}
 
-	before := w.graphDevice(moved, w.bram, "company", first)
+	mover := w.bram
+	mover.in = moved
+	before := w.graphDevice(moved, mover, "company", first)
 	before["detectedApps"] = []any{w.app(brams)}
 	after := object{}
 	for k, v := range before { // the same device, now anna's own
