@@ -32,6 +32,9 @@ const pageLocators = 5000
 
 // eventsAt returns the events in the order of the locators, which is by sequence. One that is missing is an error: an
 // answer that leaves out an event must never look complete.
+//
+// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or fail it together. On any
+// other column it would return rows that were replaced.
 func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]projections.Row, error) {
 	seqs, streams := make([]uint64, len(at)), make([]string, 0, len(at))
 	for i, l := range at {
@@ -43,7 +46,7 @@ func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]p
 		`SELECT ledger_seq, tenant, stream, revision, event_id, type, occurred_at, timed, recorded_at, source, correlation, causation,
 		data, metadata, leaf, subjects.alias, subjects.role,
 		values.attribute, values.element, values.value, values.removed, values.observed, catalogue, partition
-		FROM events FINAL WHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
+		FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
 		ORDER BY ledger_seq`, readRow)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)

@@ -227,7 +227,7 @@ func (db *DB) withEvents(ctx context.Context, tenant uuid.UUID, stream string, v
 	for part := range slices.Chunk(seqs, groupEvents) {
 		found, err := collect(ctx, db, params{"tenant": tenant, "stream": stream, "seqs": part}, "SELECT "+factColumns+`,
 			source, causation, subjects.alias, subjects.role
-			FROM events FINAL WHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq IN {seqs:Array(UInt64)}`,
+			FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq IN {seqs:Array(UInt64)}`,
 			func(scan func(...any) error) (*projections.Change, error) {
 				c := new(projections.Change)
 				var aliases []uuid.UUID
