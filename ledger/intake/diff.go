@@ -95,18 +95,32 @@ func (in *Intake) sameID(st *state, snap *snapshot) bool {
 // ofUser reports whether the attribute's values are the device user's own.
 func ofUser(a *schemas.Attribute) bool { return a.Key == schemas.KeyPerson && a.Role == "user" }
 
-// diff compares a snapshot with the state. user is the person whom the snapshot names, uuid.Nil for nobody. elements gives a list entry's uuid;
-// persons whom a list entry is about.
-func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID, lists []resolvedList) difference {
-	d := difference{first: !st.exists, user: st.user, owner: st.text(in.cfg.Catalogue.MustAttribute(attrOwnership))}
+// ownershipOf returns the device's ownership once the snapshot is taken in, and its ownership at the time the snapshot tells of, "" where that is
+// not known: what may have been personal then stays out.
+func (in *Intake) ownershipOf(st *state, snap *snapshot) (now, then string) {
+	a := in.cfg.Catalogue.MustAttribute(attrOwnership)
+	have, known := st.values[a]
+	now = st.text(a)
+	switch said := snap.values[a]; {
+	case said == nil && known && snap.observed.Before(have.observed):
+		return now, ""
+	case said == nil, string(said) == string(have.plain):
+		return now, now
+	case known && !st.later(snap, have.observed):
+		return now, ""
+	default:
+		now, _ = asText(said)
+		return now, now
+	}
+}
+
+// diff compares a snapshot with the state. user is the person whom the snapshot names, uuid.Nil for nobody; owner is the ownership that follows.
+func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID, owner string, lists []resolvedList) difference {
+	d := difference{first: !st.exists, user: st.user, owner: owner}
 	if told != userUntold {
 		d.user = user
 	}
-	own := in.cfg.Catalogue.MustAttribute(attrOwnership)
-	if said := snap.values[own]; said != nil {
-		d.owner, _ = asText(said)
-	}
-	d.moved = !d.first && (d.user != st.user || d.owner != st.text(own))
+	d.moved = !d.first && (d.user != st.user || owner != st.text(in.cfg.Catalogue.MustAttribute(attrOwnership)))
 	newUser := d.moved && st.user != uuid.Nil && d.user != st.user
 	userSeen := st.values[in.cfg.Catalogue.MustAttribute(attrUserID)].observed
 	stale := told == userUntold && st.user != uuid.Nil && snap.observed.Before(userSeen)

@@ -180,7 +180,6 @@ func (p *planner) drafter(stream schemas.Stream, source string, occurred time.Ti
 }
 
 func (p *planner) planSnapshot(e *entry) error {
-	c := p.in.cfg.Catalogue
 	s := e.snap.clone() // a record may be planned more than once
 	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: s.intuneID, DirectoryID: s.directoryID, At: s.observed})
 	if err != nil {
@@ -204,21 +203,15 @@ func (p *planner) planSnapshot(e *entry) error {
 	if err != nil {
 		return err
 	}
-	own, said := st.values[c.MustAttribute(attrOwnership)], s.values[c.MustAttribute(attrOwnership)]
-	owner, ownerKnown := st.text(c.MustAttribute(attrOwnership)), true
-	if said != nil {
-		owner, _ = asText(said)
-	} else if s.observed.Before(own.observed) {
-		owner, ownerKnown = "", false // whose it was then is not known: what may be personal stays out
-	}
-	lists, refusals, err := p.lists(e, device.Stream, owner)
+	owner, then := p.in.ownershipOf(st, s)
+	lists, refusals, err := p.lists(e, device.Stream, then)
 	if err != nil {
 		return err
 	}
-	if !ownerKnown {
-		refusals = e.snap.refused
+	if then != owner {
+		refusals = e.snap.refused // no news about the device as it is now
 	}
-	diff := p.in.diff(st, s, told, user, lists)
+	diff := p.in.diff(st, s, told, user, owner, lists)
 	steps, states, err := p.refusals(e, device.Stream, refusals)
 	if err != nil {
 		return err

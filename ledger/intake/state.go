@@ -112,7 +112,9 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, stream schemas.Str
 			st.foldRefusal(d)
 			continue
 		}
-		users = append(users, st.foldEvent(d, tokens)...)
+		if user := st.foldEvent(d, tokens); user != nil {
+			users = append(users, *user)
+		}
 	}
 	if len(tokens) == 0 {
 		return st, nil
@@ -129,14 +131,14 @@ func (s *state) foldRefusal(d schemas.Draft) {
 	}
 }
 
-// sealedUser is a user's own value as the stream has it: its alias tells whose it is.
+// sealedUser is what an event says of the device's user: the alias of a value of theirs tells who it is, no value that there is none.
 type sealedUser struct {
 	token schemas.Token
 	at    time.Time
-	none  bool
 }
 
-func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[string]sealedAt) (users []sealedUser) {
+// foldEvent brings the state forward by one event and returns what that says of the user, nil where it says nothing.
+func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[string]sealedAt) (user *sealedUser) {
 	if d.Occurred.After(s.newest[d.Source]) {
 		s.newest[d.Source] = d.Occurred
 	}
@@ -146,8 +148,9 @@ func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[str
 			at = d.Occurred
 		}
 		_, list := d.Type.Member(v.Attr)
-		if v.Attr.ID == attrUserID || v.Attr.ID == attrUserUPN {
-			users = append(users, sealedUser{token: v.Token, at: at, none: v.Removed && v.Attr.ID == attrUserID})
+		// A person known by name alone replaces one known by id: the id is removed and the name set, in one event.
+		if v.Attr.ID == attrUserID && (user == nil || v.Token != "") || v.Attr.ID == attrUserUPN && v.Token != "" && (user == nil || user.token == "") {
+			user = &sealedUser{token: v.Token, at: at}
 		}
 		element := v.Element()
 		if list {
@@ -173,7 +176,7 @@ func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[str
 			s.values[v.Attr] = held{plain: v.Plain, none: v.Removed, observed: at}
 		}
 	}
-	return users
+	return user
 }
 
 // list returns the state of a list that was observed at that time.
@@ -226,9 +229,7 @@ func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]seal
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.stream, err)
 		}
-		if user != uuid.Nil || u.none {
-			s.hold(user, u.at)
-		}
+		s.hold(user, u.at)
 	}
 	if n := len(s.holders); n > 0 && s.user != uuid.Nil && !s.namesUser() {
 		s.hold(uuid.Nil, s.holders[n-1].from)
