@@ -154,6 +154,12 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 		case e.Size() > schemas.MaxEventBytes:
 			return fmt.Errorf("event %d: %w: %d bytes, at most %d", i, schemas.ErrTooLarge, e.Size(), schemas.MaxEventBytes)
 		}
+		if kind := s.Kind(); kind == "position" || kind == "checkpoint" {
+			return fmt.Errorf("the kind %q is taken: its topic would be the relay's own", kind)
+		}
+		if _, err := schemas.ParseMetadata(e.Metadata); err != nil {
+			return fmt.Errorf("event %d: %w", i, err)
+		}
 		ids[e.ID] = true
 		total += e.Size()
 	}

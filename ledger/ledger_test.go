@@ -103,10 +103,13 @@ func TestAppendRefusesWhatBreaksALimitBeforeItIsSent(t *testing.T) {
 		heavy[i] = good
 		heavy[i].ID, heavy[i].Data = schemas.NewID(), append([]byte(`"`), append(make([]byte, 200<<10), '"')...)
 	}
+	noMetadata := good
+	noMetadata.ID, noMetadata.Metadata = schemas.NewID(), []byte(`{}`)
 	foreign, noID := good, good
 	foreign.Stream, noID.ID = "orders-1", uuid.Nil
 	for what, events := range map[string][]schemas.Event{
 		"no events": nil, "an event of another stream": {foreign}, "an event without id": {noID}, "one id twice": {good, good},
+		"metadata that nobody can read": {noMetadata},
 		"an event over 256 KiB": {big}, "an append over 768 KiB": heavy,
 	} {
 		if _, err := l.Append(context.Background(), name, ledger.NoStream, events); err == nil {

@@ -31,10 +31,7 @@ const (
 // Stream names one stream of the event store, in the form "<kind>-<uuid>" when it belongs to the ledger.
 type Stream string
 
-var (
-	streamForm = regexp.MustCompile(`^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	typeForm   = regexp.MustCompile(`^[a-z]`)
-)
+var streamForm = regexp.MustCompile(`^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // StreamPattern is the regular expression of a ledger stream's name, for servers that protect such streams.
 func StreamPattern() *regexp.Regexp { return streamForm }
@@ -58,14 +55,39 @@ func (s Stream) UUID() uuid.UUID {
 	return uuid.MustParse(string(s[len(s)-36:]))
 }
 
-// Valid reports whether s has the form of a ledger stream.
-func (s Stream) Valid() bool { return streamForm.MatchString(string(s)) }
+// Valid reports whether s has the form of a ledger stream. It is StreamPattern written out: every event passes it several times.
+func (s Stream) Valid() bool {
+	kind := len(s) - 37
+	if kind < 2 || kind > 20 || s[kind] != '-' {
+		return false
+	}
+	for i := range kind {
+		if s[i] < 'a' || s[i] > 'z' {
+			return false
+		}
+	}
+	for i, c := range []byte(s[kind+1:]) {
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // LedgerStream is where the store's first event, ledger.created.v1, lives.
 const LedgerStream Stream = "ledger-00000000-0000-0000-0000-000000000000"
 
 // InLedger reports whether an event with that stream and type belongs to the ledger (FORMATS §3: never changes).
-func InLedger(s Stream, eventType string) bool { return s.Valid() && typeForm.MatchString(eventType) }
+func InLedger(s Stream, eventType string) bool {
+	return eventType != "" && eventType[0] >= 'a' && eventType[0] <= 'z' && s.Valid()
+}
 
 // Position is a place in the store's $all order. It is a hint: a persisted position is an Anchor.
 type Position struct{ Commit, Prepare uint64 }

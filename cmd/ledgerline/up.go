@@ -135,21 +135,9 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 	if err != nil {
 		return nil, err
 	}
-	p := newProgress(out)
-	n.servers, err = embedded.Start(ctx, embedded.Config{
-		Dir: a.cfg.Data, EventStoreAddr: a.cfg.Embedded.EventStoreAddr, KafkaAddr: a.cfg.Embedded.KafkaAddr, ClickHouseAddr: a.cfg.Embedded.ClickHouseAddr,
-		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
-		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
-	})
-	p.done()
-	if err != nil && strings.Contains(err.Error(), "address already in use") { // the child reports it as text
-		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
-			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
-	}
-	if err != nil {
+	if err := a.startServers(ctx, n, self, out); err != nil {
 		return nil, err
 	}
-	n.services = &services{addr: addresses{eventStore: n.servers.EventStore.ConnectionString(), kafka: n.servers.Kafka.Addr(), clickHouse: n.servers.ClickHouse.Addr()}}
 	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
 		return nil, err
 	}
@@ -170,6 +158,45 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 	}
 	return n, writeRunning(a.cfg.Data, running{PID: os.Getpid(), Started: n.started, EventStore: n.services.addr.eventStore,
 		Kafka: n.services.addr.kafka, ClickHouse: n.services.addr.clickHouse, Status: n.listener.Addr().String()})
+}
+
+// startServers starts those of the three servers that are not configured to be elsewhere.
+func (a *app) startServers(ctx context.Context, n *node, self string, out io.Writer) (err error) {
+	unless := func(configured, addr string) string {
+		if configured != "" {
+			return ""
+		}
+		return addr
+	}
+	p := newProgress(out)
+	n.servers, err = embedded.Start(ctx, embedded.Config{
+		Dir:            a.cfg.Data,
+		EventStoreAddr: unless(a.cfg.EventStore.Address, a.cfg.Embedded.EventStoreAddr),
+		KafkaAddr:      unless(a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr),
+		ClickHouseAddr: unless(a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr),
+		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
+		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
+	})
+	p.done()
+	if err != nil && strings.Contains(err.Error(), "address already in use") { // the child reports it as text
+		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
+			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
+	}
+	if err != nil {
+		return err
+	}
+	addr := addresses{eventStore: a.cfg.EventStore.Address, kafka: a.cfg.Kafka.Brokers, clickHouse: a.cfg.ClickHouse.Address}
+	if s := n.servers.EventStore; s != nil {
+		addr.eventStore = s.ConnectionString()
+	}
+	if s := n.servers.Kafka; s != nil {
+		addr.kafka = s.Addr()
+	}
+	if s := n.servers.ClickHouse; s != nil {
+		addr.clickHouse = s.Addr()
+	}
+	n.services = &services{addr: addr}
+	return nil
 }
 
 func (a *app) openOrCreateLedger(ctx context.Context, s *services, out io.Writer) (*ledger.Ledger, error) {
@@ -213,7 +240,7 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) {
+	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) && n.servers.Kafka != nil {
 		// The embedded broker's directory is disposable: what it lost is published again, from the ledger.
 		fmt.Fprintln(out, "the embedded broker has lost topics; they are filled again from the ledger")
 		topics, err := n.relay.Refill(ctx)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
@@ -20,7 +21,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// Config says where the servers keep their data and where they listen; an address with port 0 takes a free port.
+// Config says where the servers keep their data and where they listen; an address with port 0 takes a free port, and a server
+// without an address is not started: one elsewhere takes its place.
 type Config struct {
 	Dir            string
 	EventStoreAddr string
@@ -36,36 +38,47 @@ type Config struct {
 	Logger         *slog.Logger
 }
 
-// Servers are the three running servers.
+// Servers are the running servers; one that was not to be started is nil.
 type Servers struct {
 	EventStore *eventstore.Server
 	Kafka      *kafka.Server
 	ClickHouse *clickhouse.Server
 
-	failed chan error
+	failed   chan error
+	stopped  chan struct{} // closed by Stop
+	watching sync.WaitGroup
 }
 
 // Start starts the servers one after another; each answers before the next is started. On error those started are stopped.
 func Start(ctx context.Context, cfg Config) (*Servers, error) {
-	s := &Servers{failed: make(chan error, 1)}
+	s := &Servers{failed: make(chan error, 1), stopped: make(chan struct{})}
 	fail := func(err error) (*Servers, error) {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		return nil, errors.Join(err, s.Stop(stop))
 	}
 	var err error
-	s.EventStore, err = eventstore.Start(ctx, eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr,
-		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")})
-	if err != nil {
-		return fail(fmt.Errorf("start the event store: %w", err))
+	var eventStoreDone, clickHouseDone <-chan struct{} // nil: never
+	if cfg.EventStoreAddr != "" {
+		s.EventStore, err = eventstore.Start(ctx, eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr,
+			ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")})
+		if err != nil {
+			return fail(fmt.Errorf("start the event store: %w", err))
+		}
+		eventStoreDone = s.EventStore.Done()
 	}
-	if s.Kafka, err = startKafka(ctx, cfg); err != nil {
-		return fail(fmt.Errorf("start the broker: %w", err))
+	if cfg.KafkaAddr != "" {
+		if s.Kafka, err = startKafka(ctx, cfg); err != nil {
+			return fail(fmt.Errorf("start the broker: %w", err))
+		}
 	}
-	if s.ClickHouse, err = startClickHouse(ctx, cfg); err != nil {
-		return fail(fmt.Errorf("start ClickHouse's engine: %w", err))
+	if cfg.ClickHouseAddr != "" {
+		if s.ClickHouse, err = startClickHouse(ctx, cfg); err != nil {
+			return fail(fmt.Errorf("start ClickHouse's engine: %w", err))
+		}
+		clickHouseDone = s.ClickHouse.Done()
 	}
-	go s.watch(s.EventStore.Done(), s.ClickHouse.Done())
+	s.watching.Go(func() { s.watch(eventStoreDone, clickHouseDone) })
 	return s, nil
 }
 
@@ -119,14 +132,17 @@ func (s *Servers) watch(eventStore, clickHouse <-chan struct{}) {
 		s.failed <- errors.Join(errors.New("the event store has stopped"), s.EventStore.Wait())
 	case <-clickHouse:
 		s.failed <- errors.Join(errors.New("ClickHouse's engine has stopped"), s.ClickHouse.Err())
+	case <-s.stopped:
 	}
 }
 
-// Failed yields an error when a server ends by itself, and something of no meaning once Stop was called.
+// Failed yields an error when a server ends by itself.
 func (s *Servers) Failed() <-chan error { return s.failed }
 
-// Stop stops the servers in reverse order, each draining, and joins their errors.
+// Stop stops the servers in reverse order, each draining, and joins their errors. Call it once.
 func (s *Servers) Stop(ctx context.Context) error {
+	close(s.stopped)
+	s.watching.Wait()
 	var errs []error
 	if s.ClickHouse != nil {
 		errs = append(errs, s.ClickHouse.Stop(ctx))
