@@ -222,7 +222,7 @@ func TestAfterErasure(t *testing.T) {
 			t.Errorf("%d events of %s", n, c)
 		}
 	}
-	if !bytes.Contains(files["02-uw-gegevens.html"], []byte("niets dat aan u te koppelen is")) {
+	if !bytes.Contains(files["02-uw-gegevens.html"], []byte("niets dat wij aan u kunnen koppelen")) {
 		t.Error("the page does not say that there is nothing")
 	}
 }

@@ -14,7 +14,9 @@ var texts = map[string]map[string]string{
 
 		"letter.1": "You asked which personal data we hold about you. This document answers for one system: the ledger in which we keep what happens in the management of phones, tablets and computers. It shows your devices, what administrators did that concerns you, what you did yourself, and who looked at your data.",
 		"letter.2": "Everything you find here is also in the folder “data”, in files that a program can read. Words that need explaining are in the list at the end.",
-		"nothing":  "This ledger holds nothing that can be linked to you: no devices, no actions and no identifiers.",
+		"empty.1":  "You asked which personal data we hold about you. This document answers for one system: the ledger in which we keep what happens in the management of phones, tablets and computers.",
+		"empty.2":  "We found nothing in this ledger that we can link to you: no devices, no actions and no identifiers.",
+		"empty.3":  "Was your data erased before? Then times, kinds of action and random numbers remain; somebody with data from outside this ledger may still be able to link them to you.",
 		"limits.1": "This copy is complete for this ledger up to the record number above. It says nothing of Microsoft Intune, Microsoft Entra or any other system.",
 		"limits.2": "Data that others have a right to keep to themselves is left out. What was left out, how much of it and why is in the part “What we have withheld”.",
 
@@ -27,7 +29,7 @@ var texts = map[string]map[string]string{
 		"category.refusals": "What we refused to collect", "category.requests": "Your requests", "category.views": "Who viewed your data", "category.other": "Other records",
 
 		"identity": "How you are known here", "identity.p": "These are the identifiers by which this ledger recognises you.",
-		"identity.caption": "Your identifiers", "col.kind": "Kind", "col.value": "Value", "col.last-seen": "Last seen", "now": "now", "unknown": "not known",
+		"identity.caption": "Your identifiers", "identity.none": "No identifiers of you are on record.", "col.kind": "Kind", "col.value": "Value", "col.last-seen": "Last seen", "now": "now", "unknown": "not known",
 		"kind.upn": "Sign-in name", "kind.email": "E-mail address", "kind.object-id": "Directory number", "kind.name": "Name",
 		"devices": "Your devices", "devices.none": "This ledger knows of no device that you held.",
 		"devices.p":         "For every device: what we know of it now, since when and from which source; then what changed; then its apps. For a device that you no longer have, only the time in which you had it is shown.",
@@ -80,7 +82,9 @@ var texts = map[string]map[string]string{
 
 		"letter.1": "U hebt gevraagd welke persoonsgegevens wij van u hebben. Dit document geeft antwoord voor één systeem: het grootboek waarin wij bijhouden wat er gebeurt in het beheer van telefoons, tablets en computers. U ziet uw apparaten, wat beheerders deden dat u aangaat, wat u zelf deed, en wie uw gegevens heeft ingezien.",
 		"letter.2": "Alles wat u hier leest staat ook in de map “data”, in bestanden die een programma kan lezen. Achteraan staat een lijst met uitleg van woorden.",
-		"nothing":  "Dit grootboek bevat niets dat aan u te koppelen is: geen apparaten, geen handelingen en geen kenmerken.",
+		"empty.1":  "U hebt gevraagd welke persoonsgegevens wij van u hebben. Dit document geeft antwoord voor één systeem: het grootboek waarin wij bijhouden wat er gebeurt in het beheer van telefoons, tablets en computers.",
+		"empty.2":  "Wij vonden in dit grootboek niets dat wij aan u kunnen koppelen: geen apparaten, geen handelingen en geen kenmerken.",
+		"empty.3":  "Zijn uw gegevens eerder gewist? Dan blijven tijdstippen, soorten handelingen en willekeurige nummers over; wie gegevens van buiten dit grootboek heeft, kan die misschien nog aan u koppelen.",
 		"limits.1": "Deze kopie is volledig voor dit grootboek, tot en met het nummer hierboven. Zij zegt niets over Microsoft Intune, Microsoft Entra of andere systemen.",
 		"limits.2": "Gegevens die anderen voor zich mogen houden, staan er niet in. Wat is weggelaten, hoeveel en waarom, leest u onder “Wat wij hebben achtergehouden”.",
 
@@ -93,7 +97,7 @@ var texts = map[string]map[string]string{
 		"category.refusals": "Wat wij weigerden te verzamelen", "category.requests": "Uw verzoeken", "category.views": "Wie uw gegevens heeft ingezien", "category.other": "Overige aantekeningen",
 
 		"identity": "Hoe u hier bekend bent", "identity.p": "Aan deze kenmerken herkent dit grootboek u.",
-		"identity.caption": "Uw kenmerken", "col.kind": "Soort", "col.value": "Waarde", "col.last-seen": "Laatst gezien", "now": "nu", "unknown": "niet bekend",
+		"identity.caption": "Uw kenmerken", "identity.none": "Er zijn geen kenmerken van u vastgelegd.", "col.kind": "Soort", "col.value": "Waarde", "col.last-seen": "Laatst gezien", "now": "nu", "unknown": "niet bekend",
 		"kind.upn": "Aanmeldnaam", "kind.email": "E-mailadres", "kind.object-id": "Nummer in de directory", "kind.name": "Naam",
 		"devices": "Uw apparaten", "devices.none": "Dit grootboek kent geen apparaat dat u had.",
 		"devices.p":         "Per apparaat: wat wij er nu van weten, sinds wanneer en van welke bron; dan wat er veranderde; dan de apps. Van een apparaat dat u niet meer hebt, ziet u alleen de tijd waarin u het had.",

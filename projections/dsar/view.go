@@ -119,8 +119,12 @@ func (w *writer) page() page {
 	p.Facts = append(p.Facts, term{w.t["fact.made"], w.date(d.made)}, term{w.t["fact.upto"], fmt.Sprintf(w.t["upto"], d.p.Seq)},
 		term{w.t["fact.zone"], fmt.Sprintf(w.t["zone"], d.c.Location)})
 	devices := w.devices()
+	how := section{ID: "how", Title: w.t["how"], Paras: []string{w.t["how.p"]}}
 	if len(d.items) == 0 && len(d.p.Identity) == 0 && len(devices) == 0 {
-		p.Letter = append(p.Letter, w.t["nothing"])
+		p.Letter, p.Limits = []string{w.t["empty.1"], w.t["empty.2"], w.t["empty.3"]}, p.Limits[:1]
+		p.Sections = []section{w.refusals(), how}
+		p.Overview = w.overview()
+		return p
 	}
 	p.Figures = w.figures(len(devices))
 	p.Overview = w.overview()
@@ -129,8 +133,7 @@ func (w *writer) page() page {
 	if s := w.other(); len(s.Tables) > 0 {
 		p.Sections = append(p.Sections, s)
 	}
-	p.Sections = append(p.Sections, w.withheld(), section{ID: "glossary", Title: w.t["glossary"], Terms: glossary[w.lang]},
-		section{ID: "how", Title: w.t["how"], Paras: []string{w.t["how.p"]}})
+	p.Sections = append(p.Sections, w.withheld(), section{ID: "glossary", Title: w.t["glossary"], Terms: glossary[w.lang]}, how)
 	return p
 }
 
@@ -230,7 +233,7 @@ func (w *writer) identity() section {
 		t.Rows = append(t.Rows, []cell{rowHead(kind), long(i.Value), {Lines: plain(w.since(i.From)), Class: "when"}, {Lines: plain(w.until(i.To)), Class: "when"}})
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = []string{w.t["nothing"]}
+		s.Paras = []string{w.t["identity.none"]}
 		return s
 	}
 	s.Tables = []table{t}

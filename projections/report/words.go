@@ -117,11 +117,54 @@ var words = map[string]map[string]schemas.Label{
 	},
 }
 
-// operations are the first words of an operation that is not an admin's verb but a remote task.
-var operations = map[string]schemas.Label{
+// tasks are the remote tasks among operations, by their first word, lower-cased.
+var tasks = map[string]schemas.Label{
 	"wipe": {EN: "wipe", NL: "op afstand wissen"}, "retire": {EN: "retire", NL: "buiten gebruik stellen"}, "syncdevice": {EN: "synchronise", NL: "synchroniseren"},
-	"rebootnow": {EN: "restart", NL: "herstarten"}, "remotelock": {EN: "lock remotely", NL: "op afstand vergrendelen"}, "resetpasscode": {EN: "reset the passcode", NL: "toegangscode opnieuw instellen"},
-	"locatedevice": {EN: "locate", NL: "lokaliseren"}, "shutdown": {EN: "shut down", NL: "uitschakelen"},
+	"rebootnow": {EN: "restart", NL: "herstarten"}, "remotelock": {EN: "lock remotely", NL: "op afstand vergrendelen"},
+	"resetpasscode": {EN: "reset the passcode", NL: "toegangscode opnieuw instellen"}, "locatedevice": {EN: "locate", NL: "lokaliseren"},
+	"shutdown": {EN: "shut down", NL: "uitschakelen"}, "setdevicename": {EN: "rename", NL: "naam wijzigen"}, "cleanwindowsdevice": {EN: "fresh start", NL: "schone start"},
+}
+
+// verbs begin other operations, alone or joined with the resource: "Create MobileApp", "createMobileApp MobileApp".
+var verbs = []struct {
+	prefix string
+	word   schemas.Label
+}{
+	{"create", schemas.Label{EN: "create", NL: "aanmaken"}}, {"delete", schemas.Label{EN: "delete", NL: "verwijderen"}},
+	{"patch", schemas.Label{EN: "update", NL: "wijzigen"}}, {"update", schemas.Label{EN: "update", NL: "wijzigen"}},
+	{"assign", schemas.Label{EN: "assign", NL: "toewijzen"}}, {"get", schemas.Label{EN: "view", NL: "opvragen"}},
+}
+
+// resources are what an operation is done on, where that has a word.
+var resources = map[string]schemas.Label{
+	"ManagedDevice": {EN: "device", NL: "apparaat"}, "DeviceConfiguration": {EN: "device configuration", NL: "apparaatconfiguratie"},
+	"DeviceCompliancePolicy": {EN: "compliance policy", NL: "nalevingsbeleid"}, "DeviceComplianceScript": {EN: "compliance script", NL: "nalevingsscript"},
+	"DeviceManagementScript": {EN: "script", NL: "script"}, "DeviceHealthScript": {EN: "remediation script", NL: "herstelscript"},
+	"DeviceCategory": {EN: "device category", NL: "apparaatcategorie"}, "MobileApp": {EN: "app", NL: "app"},
+	"MobileAppAssignment": {EN: "assignment of an app", NL: "toewijzing van een app"}, "RoleAssignment": {EN: "assignment of a role", NL: "toewijzing van een rol"},
+	"RoleDefinition": {EN: "role", NL: "rol"},
+}
+
+// operation writes an operation of the source, "<what> <resource>", in words; one that has none is returned as it is.
+func operation(lang, value string) string {
+	what, resource, _ := strings.Cut(value, " ")
+	what = strings.ToLower(what)
+	r, known := resources[resource]
+	if l, ok := tasks[what]; ok {
+		if resource == "" || resource == "ManagedDevice" {
+			return l.In(lang)
+		}
+		return value
+	}
+	if !known {
+		return value
+	}
+	for _, v := range verbs {
+		if rest, ok := strings.CutPrefix(what, v.prefix); ok && (rest == "" || rest == strings.ToLower(resource)) {
+			return v.word.In(lang) + ": " + r.In(lang)
+		}
+	}
+	return value
 }
 
 // Word returns a value of a closed vocabulary as people read it; a value that has no word is returned as it is.
@@ -136,8 +179,10 @@ func Word(lang, attr, value string) string {
 		return typeName(lang, value)
 	}
 	if attr == "action.operation" || attr == "action.activity-type" {
-		task, _, _ := strings.Cut(value, " ")
-		if l, ok := operations[strings.ToLower(task)]; ok {
+		return operation(lang, value)
+	}
+	if attr == "action.target-type" {
+		if l, ok := resources[value]; ok {
 			return l.In(lang)
 		}
 	}

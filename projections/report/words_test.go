@@ -121,6 +121,8 @@ func TestDutchWords(t *testing.T) {
 		{"device.compliance-state", "compliant"}: "voldoet", {"device.compliance-state", "noncompliant"}: "voldoet niet",
 		{"request.right", "erasure"}: "gegevenswissing", {"request.right", "restriction"}: "beperking",
 		{"action.operation", "wipe ManagedDevice"}: "op afstand wissen", {"action.operation", "Retire ManagedDevice"}: "buiten gebruik stellen",
+		{"action.operation", "Create DeviceCompliancePolicy"}: "aanmaken: nalevingsbeleid", {"action.operation", "assignDeviceHealthScript DeviceHealthScript"}: "toewijzen: herstelscript",
+		{"action.operation", "Wipe Something"}: "Wipe Something", {"action.operation", "Created MobileApp"}: "Created MobileApp",
 	} {
 		if got := word(attr[0], attr[1]); got != want {
 			t.Errorf("%v is %q in Dutch, want %q", attr, got, want)
