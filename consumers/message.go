@@ -137,10 +137,7 @@ func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
 	if t := m.Tenant.String(); key != string(r.Stream) && key != t {
 		return fail(errors.New("the metadata names two tenants"))
 	}
-	leaf, err := r.Leaf()
-	if err != nil {
-		return fail(err)
-	}
+	leaf := r.LeafOf(m)
 	if len(r.Data) == 0 {
 		return fail(errors.New("no data: an empty value would be a tombstone"))
 	}
@@ -236,9 +233,7 @@ func Decode(m Message) (Delivered, error) {
 	if err != nil {
 		return bad("%s: %w", hMetadata, err)
 	}
-	if d.Leaf, err = d.Recorded.Leaf(); err != nil {
-		return bad("%w", err)
-	}
+	d.Leaf = d.Recorded.LeafOf(meta)
 	if hex.EncodeToString(d.Leaf[:]) != string(h[hLeaf]) {
 		return tampered("%s does not follow from the bytes", hLeaf)
 	}

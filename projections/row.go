@@ -69,11 +69,12 @@ func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
 	if !schemas.InLedger(r.Stream, r.Type) {
 		return fail(errors.New("stream and type are not of the ledger's form"))
 	}
-	leaf, err := r.Leaf() // errs where the metadata cannot be read
+	m, err := schemas.ParseMetadata(r.Metadata)
 	if err != nil {
 		return fail(err)
 	}
-	d, err := c.Decode(r)
+	leaf := r.LeafOf(m)
+	d, err := c.DecodeWith(r, m)
 	if err != nil {
 		d.Values = nil
 	}

@@ -16,11 +16,16 @@ import (
 // Draft with tenant, times and subjects is returned even where the error says that the type is unknown
 // (ErrUnknownType) or that the data does not fit it, so that a reader can store what it cannot understand.
 func (c *Catalogue) Decode(r Recorded) (Draft, error) {
-	d := Draft{Stream: r.Stream, ID: r.ID}
 	m, err := ParseMetadata(r.Metadata)
 	if err != nil {
-		return d, fmt.Errorf("decode %s: %w", r.ID, err)
+		return Draft{Stream: r.Stream, ID: r.ID}, fmt.Errorf("decode %s: %w", r.ID, err)
 	}
+	return c.DecodeWith(r, m)
+}
+
+// DecodeWith is Decode for a reader that has parsed the event's metadata already; m must be what r.Metadata says.
+func (c *Catalogue) DecodeWith(r Recorded, m Metadata) (Draft, error) {
+	d := Draft{Stream: r.Stream, ID: r.ID}
 	d.Tenant, d.Occurred, d.Recorded, d.Source = m.Tenant, m.Occurred, m.Recorded, m.Source
 	d.Correlation, d.Causation, d.Policy = m.Correlation, m.Causation, m.Policy
 	for _, s := range m.Subjects {
@@ -30,6 +35,7 @@ func (c *Catalogue) Decode(r Recorded) (Draft, error) {
 	if d.Type == nil {
 		return d, fmt.Errorf("decode %s: %w: %s", r.ID, ErrUnknownType, r.Type)
 	}
+	var err error
 	if d.Type.Form == FormState {
 		err = d.decodeState(r.Data)
 	} else {

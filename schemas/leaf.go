@@ -71,6 +71,9 @@ func (r Recorded) Leaf() ([32]byte, error) {
 	return LeafHash(e), nil
 }
 
+// LeafOf is Leaf for a reader that has parsed the event's metadata already; m must be what r.Metadata says.
+func (r Recorded) LeafOf(m Metadata) [32]byte { return LeafHash(r.entry(m)) }
+
 // LeafHash returns SHA-256(0x00 ‖ entry), RFC 6962's hash of a leaf.
 func LeafHash(entry []byte) [32]byte {
 	return sha256.Sum256(append([]byte{0x00}, entry...))
