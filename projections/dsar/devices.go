@@ -235,6 +235,7 @@ func (w *writer) loggedOn(x value) string {
 func (w *writer) historyTable(d *deviceStory) table {
 	t := w.table("history.caption", "when.when", "item", "before", "after", "source")
 	t.Note = w.t["history.note"]
+	slices.SortStableFunc(d.changes, func(a, b change) int { return a.at.Compare(b.at) })
 	for _, c := range d.changes {
 		before := line{Text: w.t["none"]}
 		if c.before != nil {

@@ -373,3 +373,91 @@ func (everything) Open(_ context.Context, tokens []schemas.Token) ([]projections
 	}
 	return out, nil
 }
+
+// TestALongTableSaysWhereTheRestIs: the page shows the newest, by time, and data/ has all.
+func TestALongTableSaysWhereTheRestIs(t *testing.T) {
+	s := newStory(t)
+	const n = 503
+	for i := range n {
+		occurred := at("2026-11-01T00:00:00Z").Add(-time.Duration(i) * time.Hour) // recorded newest first
+		s.add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("act", i))), occurred.Format(time.RFC3339), "2026-11-02T00:00:00Z",
+			subjects(as("actor", fatimaActor)), val{attr: "action.verb", v: "create"}, val{attr: "action.reason", v: fmt.Sprintf("number %d.", i), alias: fatimaActor})
+	}
+	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: n, Aliases: []dsar.Alias{{ID: fatimaActor}}}
+	m, files, _ := build(t, config(s.views(), s, "en"), p)
+	page := string(files["02-your-data.html"])
+	if m.Events[dsar.ActionsBy] != n || !strings.Contains(page, "The latest 500 of 503 are shown here. All of them are in the file data/actions-by.csv.") {
+		t.Error("the page does not say that it is not all")
+	}
+	newest, oldest := strings.Index(page, "1 Nov 2026, 01:00"), strings.Index(page, "31 Oct 2026, 23:00")
+	if newest < 0 || oldest < 0 || oldest > newest {
+		t.Errorf("the table is not in order of time: %d, %d", oldest, newest)
+	}
+	if got := strings.Count(string(files["data/actions-by.csv"]), "action.verb"); got != n {
+		t.Errorf("data/ has %d of %d actions", got, n)
+	}
+}
+
+// TestDataIsAsItsSchemaSays, member by member.
+func TestDataIsAsItsSchemaSays(t *testing.T) {
+	s := fatimasStory(t)
+	_, files, _ := build(t, config(s.views(), s, "en"), fatima(s))
+	type object struct {
+		Required   []string
+		Properties map[string]struct {
+			Enum  []string
+			Items *struct {
+				Required   []string
+				Properties map[string]struct{ Enum []string }
+			}
+		}
+	}
+	var schema struct{ Items object }
+	if err := json.Unmarshal(files["data/schema.json"], &schema); err != nil {
+		t.Fatal(err)
+	}
+	var dictionary struct{ Attributes, Types map[string]any }
+	if err := json.Unmarshal(files["data/dictionary.json"], &dictionary); err != nil {
+		t.Fatal(err)
+	}
+	value := schema.Items.Properties["values"].Items
+	for _, c := range dsar.Categories {
+		var events []map[string]json.RawMessage
+		if err := json.Unmarshal(files["data/"+string(c)+".json"], &events); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			for _, r := range schema.Items.Required {
+				if _, ok := e[r]; !ok {
+					t.Errorf("%s: an event lacks %s", c, r)
+				}
+			}
+			for member := range e {
+				if _, ok := schema.Items.Properties[member]; !ok {
+					t.Errorf("%s: the schema does not know %s", c, member)
+				}
+			}
+			var typ string
+			var values []map[string]any
+			if err := errors.Join(json.Unmarshal(e["type"], &typ), json.Unmarshal(e["values"], &values)); err != nil {
+				t.Fatal(err)
+			}
+			if dictionary.Types[typ] == nil {
+				t.Errorf("the dictionary does not know %s", typ)
+			}
+			for _, v := range values {
+				for member := range v {
+					if _, ok := value.Properties[member]; !ok {
+						t.Errorf("%s: the schema does not know a value's %s", c, member)
+					}
+				}
+				if state, _ := v["state"].(string); !slices.Contains(value.Properties["state"].Enum, state) {
+					t.Errorf("%s: state %q", c, state)
+				}
+				if dictionary.Attributes[fmt.Sprint(v["attribute"])] == nil {
+					t.Errorf("the dictionary does not know %s", v["attribute"])
+				}
+			}
+		}
+	}
+}

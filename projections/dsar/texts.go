@@ -116,7 +116,7 @@ var texts = map[string]map[string]string{
 
 		"about": "Handelingen die u aangaan", "about.p": "Wat beheerders en systemen deden met u, uw account of uw apparaten. Beheerders hebben een nummer; hetzelfde nummer is dezelfde persoon.",
 		"about.none": "Er zijn geen handelingen vastgelegd die u aangaan.", "about.caption": "Handelingen van anderen",
-		"col.what": "Wat", "col.by": "Door", "col.concerning": "Betreft", "col.changes": "Wat het veranderde", "col.result": "Resultaat",
+		"col.what": "Wat", "col.by": "Door", "col.concerning": "Betreft", "col.changes": "Wat er veranderde", "col.result": "Resultaat",
 		"by": "Uw eigen handelingen", "by.p": "Wat u zelf deed in het beheer van apparaten, of als medewerker die met dit grootboek werkt.", "by.none": "Er zijn geen handelingen van u vastgelegd.", "by.caption": "Uw handelingen",
 		"refusals": "Wat wij weigerden te verzamelen", "refusals.p": "Sommige gegevens werden door een bron aangeboden en door dit grootboek geweigerd. Wij bewaren alleen dát het gebeurde, volgens welke regel, en hoeveel. De inhoud is nooit opgeslagen.",
 		"refusals.none": "Voor uw apparaten is niets aangeboden en geweigerd.", "refusals.caption": "Geweigerd", "col.rule": "Regel", "col.count": "Hoeveel",

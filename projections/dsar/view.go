@@ -499,6 +499,7 @@ func (w *writer) withheld() section {
 	return s
 }
 
+// of returns the events of a category by time, as people read: the ledger's order is that of recording.
 func (w *writer) of(c Category) []*item {
 	var out []*item
 	for _, it := range w.d.items {
@@ -506,6 +507,7 @@ func (w *writer) of(c Category) []*item {
 			out = append(out, it)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b *item) int { return a.row.Occurred.Compare(b.row.Occurred) })
 	return out
 }
 

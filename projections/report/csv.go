@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -144,7 +145,8 @@ func Guard(cell string) string {
 		switch r {
 		case '=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '﹢', '﹣', '﹦', '﹫', '−':
 			return "'" + cell
-		case ' ', '\u00a0', '\u2007', '\u202f', '\u3000', '\u200b', '\u200c', '\u200d', '\u200e', '\u200f', '\u2060', '\ufeff', 0:
+		}
+		if unicode.IsSpace(r) || unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf) {
 			continue // a spreadsheet may trim it and look at the next
 		}
 		return cell

@@ -32,7 +32,7 @@ func TestGuard(t *testing.T) {
 var formula = regexp.MustCompile("^[\\s\\p{Z}\\x{200b}-\\x{200f}\\x{2060}\\x{feff}\\x00]*[=+\\-@\t\r＝＋－＠]")
 
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"=x", " +1", "\u200b@a", "plain", "\tx", "＝", "\x00=1"} {
+	for _, s := range []string{"=x", " +1", "\u200b@a", "plain", "\tx", "＝", "\x00=1", "\f+"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
