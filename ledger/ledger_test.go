@@ -110,7 +110,7 @@ func TestAppendRefusesWhatBreaksALimitBeforeItIsSent(t *testing.T) {
 	for what, events := range map[string][]schemas.Event{
 		"no events": nil, "an event of another stream": {foreign}, "an event without id": {noID}, "one id twice": {good, good},
 		"metadata that nobody can read": {noMetadata},
-		"an event over 256 KiB": {big}, "an append over 768 KiB": heavy,
+		"an event over 256 KiB":         {big}, "an append over 768 KiB": heavy,
 	} {
 		if _, err := l.Append(context.Background(), name, ledger.NoStream, events); err == nil {
 			t.Errorf("%s was accepted", what)
