@@ -68,3 +68,23 @@ func TestRealRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentedExamples imports the source's documented example responses, which hold placeholder texts and one managed device and one audit event.
+func TestDocumentedExamples(t *testing.T) {
+	w := newWorld(t, true)
+	src := Source{Paths: []string{filepath.Join(os.Getenv("LEDGERLINE_DATA"), "graph-docs")}}
+	s, err := w.intake().Import(context.Background(), w.tenant, src, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if testing.Verbose() {
+		t.Log(asJSON(t, s))
+		t.Log(w.dump(newLabels()))
+	}
+	if !s.Balanced() || s.Read != 17 || s.Recorded != 2 {
+		t.Errorf("not accounted for: %s", asJSON(t, s))
+	}
+	if s, err = w.intake().Import(context.Background(), w.tenant, src, nil); err != nil || s.EventsAppended != 0 {
+		t.Errorf("importing again appended %d events, %v", s.EventsAppended, err)
+	}
+}

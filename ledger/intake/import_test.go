@@ -338,3 +338,13 @@ Failed records:
 		t.Errorf("%v: %+v", err, back)
 	}
 }
+
+func TestNamesThatASourceDecidesAreBounded(t *testing.T) {
+	s := newSummary()
+	for i := range maxNames + 20 {
+		s.add(&entry{outcome: unrecognised, kind: fmt.Sprint("kind", i), fields: map[string]int{fmt.Sprint("field", i): 2}})
+	}
+	if len(s.Unrecognised) != maxNames+1 || s.Unrecognised["(other names)"] != 20 || s.UnknownFields["(other names)"] != 40 || !s.Balanced() {
+		t.Errorf("%d kinds, %d fields", len(s.Unrecognised), len(s.UnknownFields))
+	}
+}

@@ -218,7 +218,7 @@ func (p *planner) planSnapshot(e *entry) error {
 	}
 	var changes []step
 	if len(diff.deltas)+len(diff.restated) > 0 {
-		if device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, s.observed); err != nil {
+		if device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, st.latest(s.observed)); err != nil {
 			return err
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)

@@ -72,6 +72,17 @@ func (s *state) userAt(at time.Time) uuid.UUID {
 	return user
 }
 
+// latest returns at, or the latest observation in the stream where that is later: an older snapshot that tells something not known yet tells it of
+// the device as it is now.
+func (s *state) latest(at time.Time) time.Time {
+	for _, n := range s.newest {
+		if n.After(at) {
+			at = n
+		}
+	}
+	return at
+}
+
 // hold notes who uses the device from an observation on.
 func (s *state) hold(user uuid.UUID, from time.Time) {
 	if user != s.user {

@@ -98,7 +98,7 @@ func (s *Summary) add(e *entry) {
 		s.Refused[e.rule]++
 		f.Refused++
 	case unrecognised:
-		s.Unrecognised[e.kind]++
+		countName(s.Unrecognised, e.kind, 1)
 		f.Unrecognised++
 	default:
 		s.FailedCount++
@@ -117,8 +117,18 @@ func (s *Summary) add(e *entry) {
 		s.ValuesWithheld += e.fact.withheld
 	}
 	for name, n := range e.fields {
-		s.UnknownFields[name] += n
+		countName(s.UnknownFields, name, n)
 	}
+}
+
+// maxNames bounds the names that sources decide; what comes after them is counted together.
+const maxNames = 500
+
+func countName(m map[string]int, name string, n int) {
+	if _, known := m[name]; !known && len(m) >= maxNames {
+		name = "(other names)"
+	}
+	m[name] += n
 }
 
 // clone returns a copy that the import no longer changes.

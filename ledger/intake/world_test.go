@@ -320,6 +320,19 @@ func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
 		}
 	}
 	lines = append(lines, "  user "+w.personName(st.user))
+	// The vault must hold the device for the person and ownership that the ledger says: it erases by that.
+	c := schemas.Default()
+	hint := vault.DeviceHint{IntuneID: st.text(c.MustAttribute("device.intune-id")), DirectoryID: st.text(c.MustAttribute("device.directory-id"))}
+	err = w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
+		d, _, err := tx.FindDevice(hint)
+		if own := vaultOwnership(st.text(c.MustAttribute(attrOwnership))); err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
+			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own, st.user)
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	slices.Sort(lines)
 	return "device\n" + strings.Join(lines, "\n")
 }
