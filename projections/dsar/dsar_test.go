@@ -93,7 +93,7 @@ func build(t *testing.T, c dsar.Config, p dsar.Person) (dsar.Manifest, map[strin
 }
 
 // secrets are what belongs to others, or waits for a review: none of it may be anywhere in the package.
-var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob", "incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "sealed:"}
+var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob", "incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "UDID-OF-BOB", "Bob dropped", "sealed:"}
 
 func TestGolden(t *testing.T) {
 	s := fatimasStory(t)

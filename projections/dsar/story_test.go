@@ -189,6 +189,8 @@ func fatimasStory(t *testing.T) *story {
 	s.add("device.apps-changed.v1", mac, "2026-10-12T08:00:00Z", "", subjects(as("user", fatimaApps)),
 		val{attr: "device.app", path: el("zoom"), gone: true},
 		val{attr: "device.app", path: el("signal"), v: map[string]any{"name": "Signal", "version": "7.30", "publisher": "Signal Messenger", "size": 310000000, "id": "a3"}, alias: macKey})
+	s.add("device.inventory-changed.v1", mac, "2026-10-15T08:00:00Z", "", subjects(as("user", fatimaInv), as("owner", bob)),
+		val{attr: "device.udid", v: "UDID-OF-BOB", alias: bob}, val{attr: "device.notes", v: "Bob dropped it", alias: macKey})
 	s.add("device.inventory-changed.v1", phone, "2026-10-20T06:10:00Z", "", mine,
 		val{attr: "device.os-version", v: "19.1"}, val{attr: "device.name", v: "iPhone van Fatima", alias: fatimaInv}, val{attr: "device.last-contact", v: "2026-10-20T06:10:00Z", alias: fatimaInv})
 	s.add("device.compliance-changed.v1", phone, "2026-10-21T09:00:00Z", "", mine, val{attr: "device.compliance-state", v: "noncompliant"})
