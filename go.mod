@@ -15,6 +15,7 @@ require (
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
 	github.com/segmentio/kafka-go v0.4.51 // the client of every broker
 	github.com/spf13/cobra v1.10.2 // the command line
+	github.com/spf13/pflag v1.0.9 // flags, as cobra has them; a test walks them
 	github.com/twmb/franz-go v1.22.2 // tests look at brokers through a second client
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c // the embedded broker
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // Kafka's messages, for what kafka-go cannot ask
@@ -65,7 +66,6 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0 // indirect
 	github.com/segmentio/asm v1.2.1 // indirect
 	github.com/shopspring/decimal v1.5.0 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	go.opentelemetry.io/otel v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	golang.org/x/exp v0.0.0-20231110203233-9a3e6036ecaa // indirect

@@ -46,22 +46,30 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) int {
-	root := newRoot()
+	a := &app{}
+	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
 	fmt.Fprintln(os.Stderr, "ledgerline: "+err.Error())
+	return a.exitCode(err)
+}
+
+// exitCode returns the code that err carries; whatever went wrong before the command itself began is a wrong command line.
+func (a *app) exitCode(err error) int {
 	var coded *exitError
-	if errors.As(err, &coded) {
+	switch {
+	case errors.As(err, &coded):
 		return coded.code
+	case a.log == nil:
+		return exitUsage
 	}
 	return exitFailed
 }
 
-func newRoot() *cobra.Command {
-	a := &app{}
+func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ledgerline",
 		Short: "An event-sourced audit and compliance ledger for device management",

@@ -99,6 +99,11 @@ func (p *canaryPlan) moment(k keeper, what string) *canary {
 	return p.add(&canary{form: formMoment, in: k, text: at.Format("2006-01-02T15:04:05"), at: at}, what)
 }
 
+// fraction is the end of a time of seven decimals: finer than a millisecond, it would lead from an event back to its source.
+func (p *canaryPlan) fraction(what string, at time.Time) *canary {
+	return p.add(&canary{form: formWord, in: never, text: at.Format("15:04:05.") + p.letters("123456789", 7)}, what)
+}
+
 // ip is an address of the documentation range with 24 random hex digits.
 func (p *canaryPlan) ip(k keeper, what string) *canary {
 	groups := make([]string, 6)
@@ -108,12 +113,15 @@ func (p *canaryPlan) ip(k keeper, what string) *canary {
 	return p.add(&canary{form: formWord, in: k, text: strings.Join(groups, ":")}, what)
 }
 
-// control is a value of product form, which stands open.
-func (p *canaryPlan) control(what string) string {
+// control is a value of product form, which stands open. Those with one stem differ only at their ends: whatever compresses a file keeps the first
+// as it is and writes the others as references to it, so that finding all of them says that nothing was compressed.
+func (p *canaryPlan) control(stem, what string) string {
 	c := p.word(standing, what)
-	c.text = "Z" + c.text[1:]
+	c.text = stem + c.text[len(stem):]
 	return c.text
 }
+
+func (p *canaryPlan) stem() string { return "Z" + p.letters("abcdefghijkmnpqrstuvwxyz", 12) }
 
 // of declares that the attribute will hold the canary, and returns the canary's text.
 func (c *canary) of(attributes ...string) string {

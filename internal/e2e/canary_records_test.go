@@ -96,9 +96,10 @@ func inOrder(m map[string]string) iter.Seq2[string, string] {
 
 // stand puts the positive controls into a device.
 func (w *canaryWorld) stand(d object) {
+	stem := w.stem()
 	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
 		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family"}) {
-		d[field] = w.control(attribute)
+		d[field] = w.control(stem, attribute)
 	}
 	d["osVersion"], d["complianceState"], d["isEncrypted"], d["managementState"] = "10.0.26100.1", "compliant", true, "managed"
 }
@@ -137,7 +138,7 @@ func (w *canaryWorld) azureDevice(ids keeper, user canaryPerson, at time.Time) o
 		"PhoneNumber": w.digits(user.in, "", 12).of("device.phone-number"), "EasID": w.hex(ids, "", 32).of("device.eas-id"), "CategoryName": word(ids, "device.category"),
 		"CreatedDate": moment("device.enrolled-at"), "LastContact": moment("device.last-contact"), "InGracePeriodUntil": moment("device.grace-until"), "Ownership": "Corporate",
 		"PrimaryUser": user.id.of("device.user-id"), "UserName": user.name.of("device.user-name"), "UPN": user.upn.of("device.user-upn") + canaryDomain,
-		"UserEmail": user.email.of("device.user-email") + canaryDomain, "Model": w.control("model from Azure Monitor"), "BatchId": w.guid(never, "batch id").text,
+		"UserEmail": user.email.of("device.user-email") + canaryDomain, "Model": w.control("Z", "model from Azure Monitor"), "BatchId": w.guid(never, "batch id").text,
 		"IntuneAccountId": w.guid(never, "Intune account id").text, "AADTenantId": w.tenantID.text, "Surprise": w.word(never, "unknown field of Azure Monitor's device").text,
 	}}
 }
@@ -168,7 +169,7 @@ func (w *canaryWorld) secrets(name, old, new string) []any {
 
 func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
-	return object{"time": at.Format("2006-01-02T15:04:05.0000000Z"), "tenantId": w.tenantID.text, "category": "AuditLogs", "operationName": "Patch User",
+	return object{"time": at.Format("2006-01-02T") + w.fraction("fraction of a log record's second", at).text + "Z", "tenantId": w.tenantID.text, "category": "AuditLogs", "operationName": "Patch User",
 		"identity": w.admin.upn.text + canaryDomain, "correlationId": w.guid(native, "correlation id of Azure Monitor").text, "properties": object{
 			"AuditEventId": w.guid(native, "audit event id of Azure Monitor").text, "ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 2, "ActivityResultStatus": 1, "Category": 4,
 			"AdditionalDetails": "because of " + w.word(target.in, "").of("action.details") + " & co", "AADTenantId": w.tenantID.text, "IntuneAccountId": w.guid(never, "Intune account id of an audit log").text,
@@ -182,9 +183,10 @@ func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
 }
 
 func (w *canaryWorld) auditEvent(at time.Time, device *canary) object {
+	stem := w.stem()
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
-	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice", "componentName": w.control("action.component"),
-		"activity": nil, "activityDateTime": at.Format("2006-01-02T15:04:05.1234567Z"), "activityType": w.control("action.operation") + " ManagedDevice", "activityOperationType": "Patch",
+	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice", "componentName": w.control(stem, "action.component"),
+		"activity": nil, "activityDateTime": at.Format("2006-01-02T") + w.fraction("fraction of an action's second", at).text + "Z", "activityType": w.control(stem, "action.operation") + " ManagedDevice", "activityOperationType": "Patch",
 		"activityResult": "Success", "correlationId": w.guid(native, "correlation id of Graph").text, "category": "Device",
 		"actor": object{"auditActorType": "ItPro", "userPermissions": []any{word(admin, "action.actor-permissions")}, "applicationId": "5926fc8e-304e-4f59-8bed-58ca97cc39a4",
 			"applicationDisplayName": word(admin, "action.application-name"), "userPrincipalName": w.admin.upn.of("action.actor-upn") + canaryDomain,
@@ -257,7 +259,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	mover := w.bram
 	mover.in = moved
 	before := w.graphDevice(moved, mover, "company", first)
-	before["detectedApps"] = []any{w.app(brams)}
+	before["detectedApps"] = []any{w.app(moved)}
 	after := object{}
 	for k, v := range before { // the same device, now anna's own
 		after[k] = v

@@ -186,6 +186,10 @@ func needlesOf(c *canary) (out []needle) {
 	}
 	switch c.form {
 	case formWord:
+		if c.in == standing {
+			text("text", c.text) // a control must be there whole
+			break
+		}
 		for _, half := range halves(c.text) {
 			text("text", half)
 		}

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// TestRealRecords runs on the real records that LEDGERLINE_DATA names (a folder with azure-monitor, event-hubs and graph).
+// TestRealRecords runs on the real records that LEDGERLINE_RECORDS names (a folder with azure-monitor, event-hubs and graph).
 func TestRealRecords(t *testing.T) {
-	root := os.Getenv("LEDGERLINE_DATA")
+	root := os.Getenv("LEDGERLINE_RECORDS")
 	if root == "" {
-		t.Fatal("LEDGERLINE_DATA must name the folder with the real records")
+		t.Fatal("LEDGERLINE_RECORDS must name the folder with the real records")
 	}
 	folders := []string{"azure-monitor", "event-hubs", "graph"}
 	for _, reverse := range []bool{false, true} {
@@ -72,7 +72,7 @@ func TestRealRecords(t *testing.T) {
 // TestDocumentedExamples imports the source's documented example responses, which hold placeholder texts and one managed device and one audit event.
 func TestDocumentedExamples(t *testing.T) {
 	w := newWorld(t, true)
-	src := Source{Paths: []string{filepath.Join(os.Getenv("LEDGERLINE_DATA"), "graph-docs")}}
+	src := Source{Paths: []string{filepath.Join(os.Getenv("LEDGERLINE_RECORDS"), "graph-docs")}}
 	s, err := w.intake().Import(context.Background(), w.tenant, src, nil)
 	if err != nil {
 		t.Fatal(err)

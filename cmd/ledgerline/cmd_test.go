@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func TestConfigurationIsReadFromFileThenEnvironmentAndAnUnknownKeyIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledgerline.yaml")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{"LEDGERLINE_KAFKA_BROKERS": "from-env:9092"}
+	getenv := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
+
+	write("data: /srv/ledger\nkafka:\n  brokers: from-file:9092\neventstore:\n  address: esdb://es:2113?tls=true\n")
+	c, err := loadConfig(path, getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Data != "/srv/ledger" || c.EventStore.Address != "esdb://es:2113?tls=true" {
+		t.Errorf("the file was not read: %+v", c)
+	}
+	if c.Kafka.Brokers != "from-env:9092" {
+		t.Errorf("kafka.brokers is %q, the environment wins over the file", c.Kafka.Brokers)
+	}
+	if c.ClickHouse.Database != "ledgerline" {
+		t.Errorf("clickhouse.database is %q, want its default", c.ClickHouse.Database)
+	}
+
+	write("kafka:\n  broker: typo:9092\ncolour: red\n")
+	_, err = loadConfig(path, getenv)
+	if err == nil || !strings.Contains(err.Error(), `"kafka.broker"`) || !strings.Contains(err.Error(), `"colour"`) {
+		t.Errorf("unknown keys: %v, want both named", err)
+	}
+	if _, err := loadConfig(filepath.Join(t.TempDir(), "none.yaml"), getenv); err == nil {
+		t.Error("a missing file that was named was accepted")
+	}
+}
+
+func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	for _, tc := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"import", "--data", dir}, "file or folder"},
+		{[]string{"import", "--data", dir, filepath.Join(dir, "nothing-here")}, "cannot import"},
+		{[]string{"tenant", "add", "--data", dir, "X"}, "--source-tenant"},
+		{[]string{"dsar", "export", "--data", dir, "not-a-uuid"}, "uuid"},
+		{[]string{"dsar", "erase", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051"}, "--ground"},
+		{[]string{"dsar", "erase", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "unlawful"}, "--yes"},
+		{[]string{"dsar", "open", "--data", dir, "--right", "oblivion"}, "--right"},
+		{[]string{"status", "--data", dir, "--log-level", "loud"}, "log.level"},
+		{[]string{"status", "--no-such-flag"}, "no-such-flag"},
+		{[]string{"status", "too", "many"}, "unknown command"},
+		{[]string{"stauts"}, "unknown command"},
+		{[]string{"dsar", "export"}, "arg"},
+	} {
+		code, err := execute(t, tc.args...)
+		if err == nil || code != exitUsage || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("ledgerline %s: exit %d, %v, want exit 2 and %q", strings.Join(tc.args, " "), code, err, tc.says)
+		}
+	}
+	if code, err := execute(t, "status", "--data", dir); err == nil || code != exitFailed || !strings.Contains(err.Error(), "ledgerline up") {
+		t.Errorf("status without a ledger: exit %d, %v, want it to say how to start one", code, err)
+	}
+}
+
+func execute(t *testing.T, args ...string) (int, error) {
+	t.Helper()
+	a := &app{}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetOut(io.Discard)
+	root.SetErr(io.Discard)
+	root.SetIn(strings.NewReader(""))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err := root.ExecuteContext(ctx)
+	return a.exitCode(err), err
+}
+
+func TestEveryCommandTeaches(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Short == "" {
+			t.Errorf("%s has no help", c.CommandPath())
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s has no help", c.CommandPath(), f.Name)
+			}
+		})
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(&app{}))
+}
+
+func TestANameIsReadFromStandardInput(t *testing.T) {
+	for _, tc := range []struct{ given, input, want string }{
+		{"-", "anna@contoso.example\n", "anna@contoso.example"}, {"-", "  anna@contoso.example", "anna@contoso.example"}, {"piet@contoso.example", "anna", "piet@contoso.example"},
+	} {
+		if got, err := readSecret("subject", tc.given, strings.NewReader(tc.input)); err != nil || got != tc.want {
+			t.Errorf("given %q with %q: %q, %v", tc.given, tc.input, got, err)
+		}
+	}
+	if _, err := readSecret("subject", "-", strings.NewReader("\n")); err == nil {
+		t.Error("an empty line was taken for a name")
+	}
+}
+
+func TestADirectoryIsOneNodesAndAKilledOnesAddressesDoNotCount(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := lockNode(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockNode(dir); !errors.Is(err, errAlreadyUp) {
+		t.Errorf("a second lock: %v", err)
+	}
+	if _, err := readRunning(dir); !errors.Is(err, errNotUp) {
+		t.Errorf("no addresses written: %v", err)
+	}
+	if err := writeRunning(dir, running{PID: os.Getpid(), Kafka: "127.0.0.1:9"}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := readRunning(dir); err != nil || r.Kafka != "127.0.0.1:9" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := writeRunning(dir, running{PID: 1 << 30}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readRunning(dir); !errors.Is(err, errNotUp) {
+		t.Errorf("addresses of a process that is gone: %v", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := lockNode(dir)
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	again.Close()
+}
+
+func TestProgressOffATerminalIsPlainLines(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out)
+	p.show("one")
+	if out.Len() != 0 {
+		t.Errorf("short work shows %q", out.String())
+	}
+	p.last = time.Now().Add(-time.Minute)
+	p.show("%s records", count(1234567))
+	p.done()
+	if out.String() != "1,234,567 records\n" {
+		t.Errorf("%q", out.String())
+	}
+}
