@@ -56,7 +56,7 @@ func fatima(s *story) dsar.Person {
 // owners is what the vault would answer: Anna is one person under all her aliases.
 func owners(_ context.Context, _ uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
 	all := map[uuid.UUID]schemas.Owner{bob: {Kind: schemas.OwnerPerson, ID: id("bob")}, id("bob target"): {Kind: schemas.OwnerPerson, ID: id("bob")},
-		macKey: {Kind: schemas.OwnerDevice, ID: mac.UUID()}, tenantKey: {Kind: schemas.OwnerTenant}}
+		macKey: {Kind: schemas.OwnerDevice, ID: mac.UUID()}, id("mac key of bob's time"): {Kind: schemas.OwnerDevice, ID: mac.UUID()}, tenantKey: {Kind: schemas.OwnerTenant}}
 	for _, a := range []uuid.UUID{anna, annaNext, annaRequest, annaAccess} {
 		all[a] = schemas.Owner{Kind: schemas.OwnerPerson, ID: id("anna")}
 	}
@@ -93,7 +93,7 @@ func build(t *testing.T, c dsar.Config, p dsar.Person) (dsar.Manifest, map[strin
 }
 
 // secrets are what belongs to others, or waits for a review: none of it may be anywhere in the package.
-var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob", "incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "UDID-OF-BOB", "Bob dropped", "sealed:"}
+var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob", "incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "UDID-OF-BOB", "Bob dropped", "MEID-OF", "sealed:"}
 
 func TestGolden(t *testing.T) {
 	s := fatimasStory(t)

@@ -163,6 +163,9 @@ func fatimasStory(t *testing.T) *story {
 	s.add("device.enrolled.v1", mac, "2026-06-01T08:00:00Z", "", subjects(as("user", bob)),
 		val{attr: "device.name", v: "BOBS-MAC", alias: bob}, val{attr: "device.serial-number", v: "C02SECRETBOB", alias: id("mac key of bob's time")},
 		val{attr: "device.user-upn", v: "bob@example.test", alias: bob}, val{attr: "device.ownership", v: "company"})
+	s.add("device.inventory-changed.v1", mac, "2026-07-01T08:00:00Z", "", subjects(as("user", bob), as("user", fatimaInv)), // she logged on to Bob's Mac
+		val{attr: "device.meid", v: "MEID-OF-BOBS-TIME", alias: id("mac key of bob's time")},
+		val{attr: "device.logged-on-user", path: el("logon fatima"), v: map[string]any{"userId": "u-1", "lastLogOn": "2026-07-01T07:00:00Z"}, alias: fatimaInv})
 	s.add("device.enrolled.v1", phone, "2026-09-14T07:30:00Z", "", mine,
 		val{attr: "device.name", v: "iPhone <b>van</b> Fatima & co", alias: fatimaInv}, val{attr: "device.serial-number", v: "F4K3SERIAL1", alias: fatimaInv},
 		val{attr: "device.imei", v: "350000000000006", alias: fatimaInv}, val{attr: "device.manufacturer", v: "Apple"}, val{attr: "device.model", v: "iPhone 16"},
