@@ -263,7 +263,7 @@ func TestEveryKeyOfThePageHasAText(t *testing.T) {
 // TestEveryTextIsThereAndUsed: a key without a text is an empty place on the page, a text without a key is forgotten.
 func TestEveryTextIsThereAndUsed(t *testing.T) {
 	used := map[string]bool{}
-	for _, file := range []string{"view.go", "devices.go", "write.go", "judge.go"} {
+	for _, file := range []string{"view.go", "format.go", "devices.go", "write.go", "judge.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
