@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -284,6 +285,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	fmt.Fprintf(&lines, `{"category":"Devices","time":"%s","tenantId":"%s","properties":{"DeviceId":"%s"}}`+"\r\n", w.word(never, "unreadable time").text, w.tenantID.text, w.guid(never, "id of a device that fails").text)
 	write(w.day1, "insights.ndjson", lines.Bytes())
 	write(w.day1, "readme.txt", []byte(w.word(never, "foreign file").text))
+	w.refusable(first, write, page)
 	write(w.day2, w.word(shown, "name of a file").text+".json", page(after))
 	for _, c := range w.all {
 		if c.in == standing {
@@ -291,6 +293,27 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 		}
 	}
 	return w
+}
+
+// refusable writes what cannot be taken in, each for a reason of its own: four fail, one is refused, two are of no known kind.
+func (w *canaryWorld) refusable(at time.Time, write func(day, name string, content []byte), page func(...any) []byte) {
+	device := func(field string, value any) object {
+		return object{"@odata.type": "#microsoft.graph.managedDevice", "id": w.guid(never, "id of a device with a bad "+field).text, "lastSyncDateTime": at.Format(time.RFC3339), field: value}
+	}
+	never := func(what string) string { return w.word(never, what).text }
+	write(w.day1, "bad.json", page(
+		device("notes", strings.Repeat("long ", 8000)+never("text that is too long")),
+		device("serialNumber", object{"is": never("object where a text should be")}),
+		device("detectedApps", []any{object{"displayName": never("app without an id")}}),
+		device("deviceName", "sealed:v1:"+never("text that claims to be sealed")),
+		object{"@odata.type": "#microsoft.graph." + w.word(shown, "unrecognised type").text, "id": never("id of an unrecognised type")},
+	))
+	write(w.day1, "cut.json", []byte(`{"value":[`+"\n"+`{"@odata.type":"#microsoft.graph.managedDevice","deviceName":"`+never("record that ends too early")))
+	var wide []byte
+	for _, r := range "\ufeff{\"value\":\"" + never("file in UTF-16") + "\"}" {
+		wide = append(wide, byte(r), byte(r>>8))
+	}
+	write(w.day1, "wide.json", wide)
 }
 
 // disown makes a record another tenant's: every canary that it alone holds may be nowhere.
