@@ -206,7 +206,7 @@ func (d exportDoc) text(w io.Writer) {
 		}
 	}
 	v := d.Package.Values
-	fmt.Fprintf(w, "values: %s shown, %s withheld on behalf of others, %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
+	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
 }
 
 func (d *desk) export(ctx context.Context, progressTo io.Writer, views *clickhouse.DB, id uuid.UUID, dir, lang string) (exportDoc, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,6 +124,11 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	req.By = p.Login
 	if device := filters["device"]; device != "" {
 		if filters["device"], err = resolveDevice(ctx, v, t, device, cmd.InOrStdin()); err != nil {
+			return err
+		}
+	}
+	if actor := filters["actor"]; actor != "" {
+		if filters["actor"], err = resolveActor(ctx, v, t, actor, cmd.InOrStdin()); err != nil {
 			return err
 		}
 	}
@@ -293,4 +299,42 @@ func resolveDevice(ctx context.Context, v *vault.Vault, t vault.Tenant, given st
 		return string(schemas.NewStream("device", id)), nil
 	}
 	return "", usage("--device names no device: give its Intune or directory id, or its stream as a report prints it")
+}
+
+// resolveActor turns what a person is called into the aliases under which they acted; aliases as a report or the stream shows them are taken
+// as they are.
+func resolveActor(ctx context.Context, v *vault.Vault, t vault.Tenant, given string, in io.Reader) (string, error) {
+	given, err := readSecret("actor", given, in)
+	if err != nil {
+		return "", err
+	}
+	var aliases []string
+	err = v.View(ctx, t.ID, func(tx *vault.Tx) error {
+		persons, err := tx.FindPersons(given)
+		if err != nil {
+			return err
+		}
+		for _, p := range persons {
+			found, err := tx.Aliases(p.ID, "audit-actor")
+			if err != nil {
+				return err
+			}
+			for _, a := range found {
+				if !slices.Contains(aliases, a.ID.String()) {
+					aliases = append(aliases, a.ID.String())
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if len(aliases) > 0 {
+		return strings.Join(aliases, ","), nil
+	}
+	if first, _, _ := strings.Cut(given, ","); uuid.Validate(first) == nil {
+		return given, nil
+	}
+	return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it from standard input)")
 }
