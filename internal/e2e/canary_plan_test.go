@@ -142,7 +142,11 @@ type canaryPerson struct {
 
 func (p *canaryPlan) person(k keeper) canaryPerson {
 	w := func(what string) *canary { return p.word(k, string(k)+" "+what) }
-	return canaryPerson{k, p.guid(k, string(k)+" object id"), w("UPN"), w("name"), w("e-mail")}
+	out := canaryPerson{in: k, id: p.guid(k, string(k)+" object id"), upn: w("UPN"), name: w("name")}
+	if k != admin { // no record tells an administrator's
+		out.email = w("e-mail")
+	}
+	return out
 }
 
 const canaryDomain = "@corp.example"

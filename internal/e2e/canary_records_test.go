@@ -218,7 +218,8 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	w.tenantName.of("tenant.name")
 	w.tenantID.of("tenant.source")
 	w.operator.of("access.officer")
-	w.anna, w.bram, w.chris, w.admin = w.person(anna), w.person(bram), w.person(chris), w.person(admin)
+	w.anna, w.bram, w.admin = w.person(anna), w.person(bram), w.person(admin)
+	w.chris = canaryPerson{in: chris, id: w.guid(chris, "chris object id")}
 
 	folder := filepath.Join(dir, w.word(shown, "name of a folder").text)
 	w.day1, w.day2 = filepath.Join(folder, "1"), filepath.Join(folder, "2")
@@ -273,7 +274,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	write(w.day1, "devices.json", page(company, odd, private, unknown, before))
 	write(w.day1, "one-action.json", text(w.missedAction(first)))
 	write(w.day1, "actions.json", text(object{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents", "value": []any{w.auditEvent(first, companyID)}}))
-	foreign := w.auditLog(canaryPerson{never, w.guid(never, "foreign object id"), w.word(never, "foreign UPN"), w.word(never, "foreign name"), w.word(never, "foreign e-mail")}, first)
+	foreign := w.auditLog(canaryPerson{in: never, id: w.guid(never, "foreign object id"), name: w.word(never, "foreign name")}, first)
 	w.disown(foreign)
 	var lines bytes.Buffer
 	for _, record := range []any{w.azureDevice(brams, w.bram, first), w.auditLog(w.anna, first), foreign,

@@ -141,7 +141,28 @@ func (c *canaryNode) wentThrough(ctx context.Context) {
 			}
 		}
 	}
-	c.t.Logf("%d canaries in %d places of attributes are sealed in the ledger", len(c.w.all), n)
+	c.t.Logf("%d values of attributes that hold a canary are sealed in the ledger", n)
+}
+
+// allPlanted checks that the records hold every canary but those that commands are given, in a form in which the scanner sees it.
+func (c *canaryNode) allPlanted(given ...*canary) {
+	c.t.Helper()
+	found, _, err := c.scanner.scanFiles(filepath.Dir(c.w.day1), false)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	seen := map[*canary]bool{}
+	for _, k := range given {
+		seen[k] = true
+	}
+	for _, f := range append(found, c.scanner.scan("path", []byte(c.w.day1))...) {
+		seen[f.canary] = true
+	}
+	for _, k := range c.w.all {
+		if !seen[k] {
+			c.t.Errorf("%s stands in no record", k.id)
+		}
+	}
 }
 
 // everyAttribute checks that no attribute of the catalogue was forgotten.
@@ -243,6 +264,9 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)), func(k *canary) bool { return k == c.w.tenantName || k == c.w.operator }) // their header says whose it is and who asked
 	l.take("status", c.scanner.scan("standard output", []byte(c.do(0, "", "status")+c.do(0, "", "status", "--output", "json"))), nil)
 	l.take("status", c.scanner.scan("endpoint", get(c.t, ctx, "http://"+run.Status+"/status")), nil)
+	for _, profile := range []string{"goroutine?debug=2", "heap?debug=1"} {
+		l.take("status", c.scanner.scan("profile", get(c.t, ctx, "http://"+run.Status+"/debug/pprof/"+profile)), nil)
+	}
 	l.take("event store's dump", c.scanner.scan("$all", dumpEventStore(c.t, ctx, a.EventStore)), nil)
 	l.take("Kafka's dump", c.scanner.scan("topics", dumpKafka(c.t, ctx, a.Kafka)), nil)
 	l.take("ClickHouse's dump", c.scanner.scan("tables", dumpClickHouse(c.t, ctx, a.ClickHouse)), nil)
@@ -325,8 +349,11 @@ func TestCanary(t *testing.T) {
 	purpose, filter, stranger := w.word(officer, "purpose"), w.word(officer, "filter"), w.word(never, "subject that nobody knows")
 	purpose.of("access.purpose")
 	filter.of("access.filters")
+	unknownActor, unknownDevice := w.word(never, "actor that nobody knows"), w.guid(officer, "device that nobody knows")
+	unknownDevice.of("access.filters")
 	w.anna.upn.of("request.subject")
 	c := &canaryNode{t: t, w: w, scanner: newCanaryScanner(w.all)}
+	c.allPlanted(w.tenantName, w.operator, purpose, filter, stranger, unknownActor, unknownDevice)
 	c.everyAttribute()
 	c.node = newNode(t, "LEDGERLINE_EMBEDDED_UNCOMPRESSED=true", "LEDGERLINE_LOG_LEVEL=debug", "LEDGERLINE_OPERATOR="+w.operator.text+"@ops.example")
 	c.env = append(c.env, "TMPDIR="+c.dir+"/tmp")
@@ -360,9 +387,18 @@ func TestCanary(t *testing.T) {
 	actions := c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", purpose.text)
 	c.shows("the admin actions", actions, holding("action.actor-upn", "action.target-name", "action.changes", "action.actor-ip", "action.application-name", "action.details", "action.verb", "action.category",
 		"action.result", "action.operation", "action.actor-type", "action.delegated"), func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
+	c.shows("the actions of one actor", c.do(0, strings.ToUpper(w.admin.upn.text)+canaryDomain+"\n", "report", "admin-actions", "--actor", "-", "--output", "csv", "--purpose", purpose.text),
+		func(k *canary) bool { return k == w.admin.upn }, func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
 	c.do(0, "", "report", "device-inventory", "--platform", filter.text, "--output", "csv", "--purpose", purpose.text)
 	c.do(0, "", "report", "refused-collection", "--output", "json")
 	c.do(1, stranger.text+canaryDomain+"\n", "dsar", "open", "--subject", "-", "--right", "access")
+
+	c.do(0, unknownDevice.text+"\n", "report", "device-history", "--device", "-", "--purpose", purpose.text)
+	if r := c.run("", "report", "admin-actions", "--actor", unknownActor.text+canaryDomain, "--purpose", purpose.text); r.code == 0 {
+		t.Error("a report on an actor whom nobody knows succeeds")
+	} else {
+		c.hear("standard error of a report on an actor whom nobody knows", r.stderr, nil) // who was asked about is no business of a log that keeps it
+	}
 
 	request := c.open("access", strings.ToUpper(w.anna.upn.text)+canaryDomain)
 	c.shows("the person's package", c.export(request),
