@@ -42,6 +42,9 @@ func runEngine() int {
 	return exitOK
 }
 
+// projectorName is the name under which the projector keeps its position.
+const projectorName = "projector"
+
 // stopTimeout bounds the draining after SIGTERM; what is not drained by then is picked up at the next start.
 const stopTimeout = 30 * time.Second
 
@@ -251,7 +254,7 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	n.project, err = projections.New(projections.Config{Name: "projector", Source: newTopicSource(client), Sink: n.views, Positions: n.views,
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(client), Sink: n.views, Positions: n.views,
 		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: hook})
 	if err != nil {
 		return err

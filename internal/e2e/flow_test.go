@@ -66,6 +66,12 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	if r := n.run("", "report", "admin-actions"); r.code != 2 || !strings.Contains(r.stderr, "--purpose") {
 		t.Errorf("without a purpose: exit %d, %s", r.code, r.stderr)
 	}
+	if out := n.must("", "views", "rebuild", "all"); !strings.Contains(out, "rebuilt attribute_current") {
+		t.Errorf("rebuilding all views said %q", out)
+	}
+	if out := n.must("", "views", "reconcile", "--deep"); !strings.Contains(out, "exactly what the ledger holds") {
+		t.Errorf("reconcile said %q", out)
+	}
 	n.stop()
 	if err := n.start(); err != nil {
 		t.Fatal(err)
