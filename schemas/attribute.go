@@ -53,21 +53,23 @@ func (l Label) In(lang string) string {
 
 // Shape is the declared form of an open value. A value that misses it is sealed, not failed.
 type Shape struct {
-	Kind       string            `yaml:"kind"`    // enum, bool, version, number, date, time, resource-id, product, vocabulary, own, uuid
-	Values     []string          `yaml:"values"`  // enum, vocabulary: the values, canonical
+	Kind       string            `yaml:"kind"`    // enum, words, bool, version, number, date, time, product, own, uuid
+	Values     []string          `yaml:"values"`  // enum: the values, canonical; words: the words a name may be made of, lower-case
 	Aliases    map[string]string `yaml:"aliases"` // enum: other spellings and codes, lower-cased, to a canonical value
 	Min        float64           `yaml:"min"`     // number
 	Max        float64           `yaml:"max"`     // number
-	Match      string            `yaml:"match"`   // vocabulary, own: a regular expression, anchored
+	Match      string            `yaml:"match"`   // own: a regular expression, anchored
 	matchRE    *regexp.Regexp    // compiled Match
 	valueIndex map[string]string // lower-cased → canonical
 }
 
 var (
-	versionForm = regexp.MustCompile(`^[0-9]{1,6}([.\-][0-9A-Za-z]{1,12}){0,6}( \([0-9A-Za-z]{1,12}\))?$`)
+	// A version's parts each have a digit and few letters, so that no word passes as one.
+	versionForm = regexp.MustCompile(`^[0-9]{1,6}([.\-][A-Za-z]{0,2}[0-9]{1,8}([A-Za-z]{1,2}[0-9]{0,6})?){0,6}( \([0-9]{1,3}[A-Z][0-9]{1,6}[a-z]?\))?$`)
 	productForm = regexp.MustCompile(`^[\p{L}0-9 .,()+/_-]{1,64}$`)
 	codeForm    = regexp.MustCompile(`^[0-9]{1,5}$`)
 	dateForm    = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	wordForm    = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
 	ownForm     = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
 )
 
@@ -87,12 +89,23 @@ func (s *Shape) compile() error {
 			}
 			s.valueIndex[strings.ToLower(k)] = v
 		}
+	case "words":
+		s.valueIndex = map[string]string{}
+		for _, v := range s.Values {
+			if !wordForm.MatchString(v) {
+				return fmt.Errorf("shape words: %q is not one lower-case word", v)
+			}
+			s.valueIndex[v] = v
+		}
+		if len(s.Values) == 0 {
+			return fmt.Errorf("shape words without values")
+		}
 	case "bool", "version", "date", "time", "product", "uuid":
 	case "number":
 		if s.Max <= s.Min {
 			return fmt.Errorf("shape number needs min < max")
 		}
-	case "vocabulary", "own", "resource-id":
+	case "own":
 		pattern := s.Match
 		if pattern == "" {
 			pattern = ownForm.String()
@@ -140,6 +153,8 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	switch s.Kind {
 	case "enum":
 		return slices.Contains(s.Values, v) || codeForm.MatchString(v)
+	case "words":
+		return s.madeOfWords(v)
 	case "version":
 		return len(v) <= 48 && versionForm.MatchString(v)
 	case "product":
@@ -156,6 +171,45 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	default:
 		return s.matchRE != nil && s.matchRE.MatchString(v)
 	}
+}
+
+// madeOfWords reports whether v is one to three names in camel case, apart by single spaces, whose every word is known: a source's own
+// vocabulary ("createDeviceHealthScript DeviceHealthScript") is open, a name that somebody gave is not.
+func (s *Shape) madeOfWords(v string) bool {
+	names := strings.Split(v, " ")
+	if len(names) > 3 || len(v) > 128 {
+		return false
+	}
+	for _, name := range names {
+		words := camelWords(name)
+		if len(words) == 0 {
+			return false
+		}
+		for _, w := range words {
+			if _, known := s.valueIndex[strings.ToLower(w)]; !known {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// camelWords splits "createVPPToken" into create, VPP, Token: before a capital that follows a small letter or digit, and before the last
+// of several capitals where a small letter comes next.
+func camelWords(name string) []string {
+	var out []string
+	start := 0
+	upper := func(i int) bool { return name[i] >= 'A' && name[i] <= 'Z' }
+	for i := 1; i < len(name); i++ {
+		if upper(i) && (!upper(i-1) || i+1 < len(name) && !upper(i+1) && name[i+1] >= 'a') {
+			out = append(out, name[start:i])
+			start = i
+		}
+	}
+	if start < len(name) {
+		out = append(out, name[start:])
+	}
+	return out
 }
 
 // Open reports whether a value of the attribute may be stored without sealing.

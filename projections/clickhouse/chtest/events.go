@@ -256,7 +256,9 @@ func (l *Ledger) value(d *schemas.Draft, a *schemas.Attribute, path []string) {
 			v = fmt.Sprintf("2026-%02d-%02d", 1+l.Rand.IntN(12), 1+l.Rand.IntN(28))
 		case "uuid":
 			v = l.uuid().String()
-		case "own", "vocabulary":
+		case "words":
+			v = pick(l, "Create MobileApp", "wipe ManagedDevice", "DeviceConfiguration")
+		case "own":
 			v = pick(l, "wipe", "manual", "assign")
 		}
 	}
