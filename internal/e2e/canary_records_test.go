@@ -184,10 +184,9 @@ func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
 }
 
 func (w *canaryWorld) auditEvent(at time.Time, device *canary) object {
-	stem := w.stem()
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
-	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice", "componentName": w.control(stem, "action.component"),
-		"activity": nil, "activityDateTime": at.Format("2006-01-02T") + w.fraction("fraction of an action's second", at).text + "Z", "activityType": w.control(stem, "action.operation") + " ManagedDevice", "activityOperationType": "Patch",
+	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice", "componentName": "ManagedDevices",
+		"activity": nil, "activityDateTime": at.Format("2006-01-02T") + w.fraction("fraction of an action's second", at).text + "Z", "activityType": "Patch ManagedDevice", "activityOperationType": "Patch",
 		"activityResult": "Success", "correlationId": w.guid(native, "correlation id of Graph").text, "category": "Device",
 		"actor": object{"auditActorType": "ItPro", "userPermissions": []any{word(admin, "action.actor-permissions")}, "applicationId": "5926fc8e-304e-4f59-8bed-58ca97cc39a4",
 			"applicationDisplayName": word(admin, "action.application-name"), "userPrincipalName": w.admin.upn.of("action.actor-upn") + canaryDomain,
@@ -196,7 +195,7 @@ func (w *canaryWorld) auditEvent(at time.Time, device *canary) object {
 		"resources": []any{
 			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": "ManagedDevice", "resourceId": device.text,
 				"modifiedProperties": append([]any{w.change(tenants, "displayName", "oldValue", "newValue")}, w.secrets("displayName", "oldValue", "newValue")...)},
-			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": w.word(tenants, "missed shape of action.target-type").of("action.target-type") + " & co",
+			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": w.word(tenants, "missed shape of action.target-type").of("action.target-type"),
 				"resourceId": w.guid(tenants, "").of("action.target-id"), "modifiedProperties": []any{}},
 		}}
 }
@@ -204,8 +203,8 @@ func (w *canaryWorld) auditEvent(at time.Time, device *canary) object {
 // missedAction is an action whose open attributes all miss their shapes.
 func (w *canaryWorld) missedAction(at time.Time) object {
 	missed := func(attribute string) string { return w.word(tenants, "missed shape of "+attribute).of(attribute) }
-	return object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of missed shapes").text, "componentName": missed("action.component") + " & co",
-		"activity": missed("action.activity-type") + " & co", "activityDateTime": at.Format(time.RFC3339), "activityType": missed("action.operation") + " & co",
+	return object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of missed shapes").text, "componentName": missed("action.component"),
+		"activity": missed("action.activity-type"), "activityDateTime": at.Format(time.RFC3339), "activityType": missed("action.operation"),
 		"activityOperationType": missed("action.verb"), "activityResult": missed("action.result"), "correlationId": w.guid(native, "correlation id of missed shapes").text,
 		"category": missed("action.category"), "actor": object{"auditActorType": missed("action.actor-type"), "userPrincipalName": w.admin.upn.text + canaryDomain, "userId": w.admin.id.text},
 		"resources": []any{}}
