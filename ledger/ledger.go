@@ -183,14 +183,15 @@ func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect E
 		if err == nil || !errors.Is(err, ErrUnknownOutcome) || attempt == appendAttempts {
 			return last, err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := Pause(ctx, pause); err != nil {
 			return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, err))
 		}
 		pause = min(2*pause, longestPause)
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Pause waits for d, or returns ctx's error when that ends first.
+func Pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
@@ -130,7 +131,7 @@ func (n *node) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
 			break
 		}
 		p.show("views: %s of %s events", count(st.Views.Applied), count(st.Relay.Events+st.Relay.Lag))
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := ledger.Pause(ctx, viewsPoll); err != nil {
 			return err
 		}
 	}
@@ -159,15 +160,4 @@ func (n *node) fleetTenant(ctx context.Context, source string) (vault.Tenant, er
 		return n.vault.Tenant(ctx, fleetTenant)
 	}
 	return t, err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -68,7 +68,7 @@ func waitForViews(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, p
 			return seq, views.WaitThrough(ctx, seq)
 		}
 		p.show("waiting for the views to reach the ledger's end")
-		if err := sleep(ctx, viewsPoll); err != nil {
+		if err := ledger.Pause(ctx, viewsPoll); err != nil {
 			return 0, fmt.Errorf("waiting for the views to reach the ledger's end: %w (--no-wait reports on what they hold)", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -103,7 +104,7 @@ func (s *Store) ReadStream(ctx context.Context, name schemas.Stream, from uint64
 				fail(err)
 				return
 			}
-			if err := pause(ctx, s.backoff(attempt)); err != nil {
+			if err := ledger.Pause(ctx, s.backoff(attempt)); err != nil {
 				fail(err)
 				return
 			}
@@ -160,7 +161,7 @@ func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) 
 				return
 			}
 			s.cfg.Logger.Warn("reading the ledger was cut and is taken up again", "after", after.String(), "error", err)
-			if err := pause(ctx, s.backoff(attempt)); err != nil {
+			if err := ledger.Pause(ctx, s.backoff(attempt)); err != nil {
 				fail(err)
 				return
 			}
@@ -223,7 +224,7 @@ func (s *Store) Last(ctx context.Context) (schemas.Recorded, bool, error) {
 			}
 			return r, found, err
 		}
-		if err := pause(ctx, s.backoff(attempt)); err != nil {
+		if err := ledger.Pause(ctx, s.backoff(attempt)); err != nil {
 			return r, false, err
 		}
 	}
@@ -244,15 +245,4 @@ func (s *Store) lastOnce(ctx context.Context) (last schemas.Recorded, found bool
 
 func (s *Store) backoff(attempt int) time.Duration {
 	return min(20*time.Millisecond<<min(attempt, 10), s.cfg.RetryPause)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
