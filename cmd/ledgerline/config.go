@@ -26,7 +26,7 @@ type config struct {
 	LogFormat string
 
 	EventStore struct{ Address string }
-	Kafka      struct{ Brokers string }
+	Kafka      struct{ Brokers, Partitions, ReplicationFactor string }
 	ClickHouse struct{ Address, Database, User, Password string }
 
 	Embedded struct{ EventStoreAddr, KafkaAddr, ClickHouseAddr, Library, Uncompressed string }
@@ -48,6 +48,8 @@ func (c *config) settings() []setting {
 		{"log.format", &c.LogFormat, "text", "text or json"},
 		{"eventstore.address", &c.EventStore.Address, "", "EventStoreDB connection string (esdb://…); default the running embedded one"},
 		{"kafka.brokers", &c.Kafka.Brokers, "", "host:port of the brokers, separated by commas; default the running embedded one"},
+		{"kafka.partitions", &c.Kafka.Partitions, "4", "partitions of a topic when it is created; fixed for its life"},
+		{"kafka.replication-factor", &c.Kafka.ReplicationFactor, "1", "copies of a topic when it is created; 3 on a cluster"},
 		{"clickhouse.address", &c.ClickHouse.Address, "", "host:port of ClickHouse's HTTP interface; default the running embedded one"},
 		{"clickhouse.database", &c.ClickHouse.Database, "ledgerline", "ClickHouse database of the views"},
 		{"clickhouse.user", &c.ClickHouse.User, "", "ClickHouse user"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,7 +144,15 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 }
 
 func (a *app) openKafka(s *services) (*kafka.Client, error) {
-	c, err := kafka.New(kafka.Config{Brokers: strings.Split(s.addr.kafka, ",")})
+	partitions, err := strconv.Atoi(a.cfg.Kafka.Partitions)
+	if err != nil || partitions < 1 {
+		return nil, usage("kafka.partitions %q is not a number from 1", a.cfg.Kafka.Partitions)
+	}
+	replicas, err := strconv.Atoi(a.cfg.Kafka.ReplicationFactor)
+	if err != nil || replicas < 1 {
+		return nil, usage("kafka.replication-factor %q is not a number from 1", a.cfg.Kafka.ReplicationFactor)
+	}
+	c, err := kafka.New(kafka.Config{Brokers: strings.Split(s.addr.kafka, ","), Partitions: partitions, ReplicationFactor: replicas})
 	if err != nil {
 		return nil, err
 	}
