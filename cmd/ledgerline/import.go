@@ -16,7 +16,7 @@ import (
 
 func newImport(a *app) *cobra.Command {
 	var tenant, output string
-	var workers int
+	var workers, batch int
 	cmd := &cobra.Command{
 		Use:   "import --tenant NAME PATH…",
 		Short: "Take source records into the ledger, from files and folders",
@@ -62,7 +62,7 @@ The exit code is 3 where records failed; each is named with file, line, record a
 			if err != nil {
 				return err
 			}
-			in, err := intake.New(intake.Config{Ledger: l, Vault: v, Clock: time.Now, Logger: a.log, Workers: workers, Hook: crashHook(a.log)})
+			in, err := intake.New(intake.Config{Ledger: l, Vault: v, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
 			if err != nil {
 				return err
 			}
@@ -81,6 +81,7 @@ The exit code is 3 where records failed; each is named with file, line, record a
 	}
 	cmd.Flags().StringVar(&tenant, "tenant", "", "the tenant whose records these are; may be left out where there is only one")
 	cmd.Flags().IntVar(&workers, "workers", 0, "appends at a time; default 16")
+	cmd.Flags().IntVar(&batch, "batch", 0, "records a transaction of the vault; default 512")
 	outputFlag(cmd, &output)
 	return cmd
 }

@@ -61,6 +61,7 @@ type node struct {
 	t    testing.TB
 	dir  string
 	env  []string // further environment of every process
+	how  []string // further flags of every import
 	up   *exec.Cmd
 	exit chan error
 	log  *os.File
@@ -208,7 +209,7 @@ func (n *node) must(input string, args ...string) string {
 // importJSON imports paths for a tenant and returns the summary, which must balance.
 func (n *node) importJSON(tenant string, paths ...string) intake.Summary {
 	n.t.Helper()
-	r := n.run("", append([]string{"import", "--tenant", tenant, "--output", "json"}, paths...)...)
+	r := n.run("", append(append([]string{"import", "--tenant", tenant, "--output", "json"}, n.how...), paths...)...)
 	if r.code != 0 && r.code != 3 {
 		n.dumpLog()
 		n.t.Fatalf("import: exit %d\n%s", r.code, r.stderr)
