@@ -29,13 +29,7 @@ const (
 
 func newProgress(out io.Writer) *progress {
 	f, ok := out.(*os.File)
-	terminal := false
-	if ok {
-		if st, err := f.Stat(); err == nil {
-			terminal = st.Mode()&os.ModeCharDevice != 0
-		}
-	}
-	return &progress{out: out, terminal: terminal, last: time.Now()} // short work shows nothing
+	return &progress{out: out, terminal: ok && isTerminal(f), last: time.Now()} // short work shows nothing
 }
 
 // show replaces the line, unless one was shown a moment ago.

@@ -255,6 +255,9 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 	if value != "-" {
 		return value, nil
 	}
+	if f, ok := in.(*os.File); ok && isTerminal(f) {
+		fmt.Fprintf(os.Stderr, "%s: ", flag)
+	}
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("--%s -: %w", flag, err)

@@ -22,3 +22,9 @@ func terminalWidth(out io.Writer) int {
 	}
 	return 0
 }
+
+// isTerminal reports whether a person sits at the other end of f.
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return err == nil
+}
