@@ -38,10 +38,10 @@ func config(reader dsar.Reader, opener projections.Opener, lang string) dsar.Con
 }
 
 // fatima is the person as the vault would describe her.
-func fatima(s *story) dsar.Person {
+func fatima(s *chtest.Story) dsar.Person {
 	alias := func(u uuid.UUID, class string) dsar.Alias { return dsar.Alias{ID: u, Class: class, Month: "202610"} }
 	return dsar.Person{
-		Request: aRequest, Tenant: id("tenant"), TenantName: "Voorbeeld B.V.", Seq: uint64(len(s.events) - 1),
+		Request: aRequest, Tenant: id("tenant"), TenantName: "Voorbeeld B.V.", Seq: uint64(len(s.Events) - 1),
 		Aliases: []dsar.Alias{alias(fatimaInv, "inventory"), alias(fatimaApps, "apps"), alias(fatimaTarget, "audit-target"), alias(fatimaActor, "audit-actor"),
 			alias(fatimaRequest, "request"), alias(fatimaAccess, "access")},
 		Devices: []dsar.Device{
@@ -97,7 +97,7 @@ var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "
 
 func TestGolden(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
+	db := s.Load()
 	c := config(db, s, "en")
 	c.Owners = owners
 	_, files, _ := build(t, c, fatima(s))
@@ -129,7 +129,7 @@ func TestGolden(t *testing.T) {
 // TestWithoutOwnersItWithholdsMore, and still nothing of others: the decision does not hang on the vault's help.
 func TestWithoutOwnersItWithholdsMore(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
+	db := s.Load()
 	c := config(db, s, "nl")
 	m, files, _ := build(t, c, fatima(s))
 	for name, content := range files {
@@ -151,7 +151,7 @@ func TestWithoutOwnersItWithholdsMore(t *testing.T) {
 
 func TestTheManifestTellsTheTruth(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
+	db := s.Load()
 	c := config(db, s, "nl")
 	m, files, raw := build(t, c, fatima(s))
 	if len(m.Files) != len(files)-1 {
@@ -186,15 +186,15 @@ func TestTheManifestTellsTheTruth(t *testing.T) {
 // the aliases; with the person gone, it says that there is nothing.
 func TestAfterErasure(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
+	db := s.Load()
 	hers := []string{"Fatima", "fatima@", "F4K3SERIAL1", "350000000000006", "+31611111111", "02:00:00:aa", "198.51.100.4", "el Amrani", "elamrani"}
-	for token := range s.plain {
+	for token := range s.Plain {
 		h, _, err := token.Parse()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if slices.ContainsFunc(fatima(s).Aliases, func(a dsar.Alias) bool { return a.ID == h.Alias }) {
-			s.plain[token] = projections.Opened{Err: fmt.Errorf("open: %w", projections.ErrErased)}
+			s.Plain[token] = projections.Opened{Err: fmt.Errorf("open: %w", projections.ErrErased)}
 		}
 	}
 	p := fatima(s)
@@ -229,10 +229,10 @@ func TestAfterErasure(t *testing.T) {
 
 func TestATamperedValueFailsThePackage(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
-	for token := range s.plain {
+	db := s.Load()
+	for token := range s.Plain {
 		if strings.Contains(string(token), "device.imei") {
-			s.plain[token] = projections.Opened{Err: projections.ErrTampered}
+			s.Plain[token] = projections.Opened{Err: projections.ErrTampered}
 		}
 	}
 	if _, err := dsar.Build(t.Context(), config(db, s, "en"), fatima(s), io.Discard); !errors.Is(err, report.ErrTampered) {
@@ -248,15 +248,15 @@ func TestATamperedValueFailsThePackage(t *testing.T) {
 // TestOthersAreNeverOpened: opening is an act upon a person, so nobody else's tokens reach the opener.
 func TestOthersAreNeverOpened(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
-	for token := range s.plain {
+	db := s.Load()
+	for token := range s.Plain {
 		h, _, err := token.Parse()
 		if err != nil {
 			t.Fatal(err)
 		}
 		switch h.Alias {
 		case anna, annaNext, annaRequest, annaAccess, bob, id("bob target"), tenantKey, id("mac key of bob's time"):
-			delete(s.plain, token) // asking for it fails
+			delete(s.Plain, token) // asking for it fails
 		}
 	}
 	c := config(db, s, "en")
@@ -279,12 +279,7 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := chtest.Start(t)
-	if err := db.Insert(t.Context(), rows); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.SavePosition(t.Context(), "views", projections.Position{Saved: 1, Applied: uint64(len(rows))}); err != nil {
-		t.Fatal(err)
-	}
+	chtest.Load(t, db, chtest.Recorded(events)...)
 	for range 3 {
 		tenant := l.Tenants[r.IntN(2)]
 		p := dsar.Person{Request: uuid.New(), Tenant: tenant, Seq: uint64(r.IntN(len(rows)))}
@@ -376,15 +371,15 @@ func (everything) Open(_ context.Context, tokens []schemas.Token) ([]projections
 
 // TestALongTableSaysWhereTheRestIs: the page shows the newest, by time, and data/ has all.
 func TestALongTableSaysWhereTheRestIs(t *testing.T) {
-	s := newStory(t)
+	s := chtest.NewStory(t)
 	const n = 503
 	for i := range n {
 		occurred := at("2026-11-01T00:00:00Z").Add(-time.Duration(i) * time.Hour) // recorded newest first
-		s.add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("act", i))), occurred.Format(time.RFC3339), "2026-11-02T00:00:00Z",
-			subjects(as("actor", fatimaActor)), val{attr: "action.verb", v: "create"}, val{attr: "action.reason", v: fmt.Sprintf("number %d.", i), alias: fatimaActor})
+		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("act", i))), occurred.Format(time.RFC3339), "2026-11-02T00:00:00Z",
+			subjects(as("actor", fatimaActor)), val{Attr: "action.verb", V: "create"}, val{Attr: "action.reason", V: fmt.Sprintf("number %d.", i), Alias: fatimaActor})
 	}
 	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: n, Aliases: []dsar.Alias{{ID: fatimaActor}}}
-	m, files, _ := build(t, config(s.views(), s, "en"), p)
+	m, files, _ := build(t, config(s.Load(), s, "en"), p)
 	page := string(files["02-your-data.html"])
 	if m.Events[dsar.ActionsBy] != n || !strings.Contains(page, "The latest 500 of 503 are shown here. All of them are in the file data/actions-by.csv.") {
 		t.Error("the page does not say that it is not all")
@@ -401,7 +396,7 @@ func TestALongTableSaysWhereTheRestIs(t *testing.T) {
 // TestDataIsAsItsSchemaSays, member by member.
 func TestDataIsAsItsSchemaSays(t *testing.T) {
 	s := fatimasStory(t)
-	_, files, _ := build(t, config(s.views(), s, "en"), fatima(s))
+	_, files, _ := build(t, config(s.Load(), s, "en"), fatima(s))
 	type object struct {
 		Required   []string
 		Properties map[string]struct {

@@ -21,7 +21,7 @@ var void = []string{"meta", "br", "hr", "img", "input", "link"}
 // TestThePagesAreWellFormedAndAccessible: what WCAG 2.2 AA asks of such a page and a program can see.
 func TestThePagesAreWellFormedAndAccessible(t *testing.T) {
 	s := fatimasStory(t)
-	db := s.views()
+	db := s.Load()
 	for _, p := range []dsar.Person{fatima(s), {Request: aRequest, Tenant: id("tenant"), TenantName: "A & B <i>", Seq: 3}} {
 		_, files, _ := build(t, config(db, s, "nl"), p)
 		for lang, name := range map[string]string{"en": "02-your-data.html", "nl": "02-uw-gegevens.html"} {
@@ -131,7 +131,7 @@ func checkPage(t *testing.T, lang string, page []byte) {
 // TestNamesAreEscaped: a device may be called anything.
 func TestNamesAreEscaped(t *testing.T) {
 	s := fatimasStory(t)
-	_, files, _ := build(t, config(s.views(), s, "en"), fatima(s))
+	_, files, _ := build(t, config(s.Load(), s, "en"), fatima(s))
 	for _, name := range []string{"02-your-data.html", "02-uw-gegevens.html"} {
 		if bytes.Contains(files[name], []byte("<b>van")) || !bytes.Contains(files[name], []byte("&lt;b&gt;van&lt;/b&gt;")) {
 			t.Errorf("%s: a device's name is markup", name)

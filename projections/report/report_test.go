@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -71,7 +72,7 @@ func theReports(lang string) map[string]report.Request {
 
 func TestGolden(t *testing.T) {
 	s := theStory(t)
-	db := s.views()
+	db := s.Load()
 	for _, lang := range []string{"en", "nl"} {
 		for name, req := range theReports(lang) {
 			run := func() *report.Report {
@@ -106,7 +107,7 @@ func TestGolden(t *testing.T) {
 // TestThePeriodIsHalfOpen: an action at the first instant of November in Amsterdam is November's, whatever the language.
 func TestThePeriodIsHalfOpen(t *testing.T) {
 	s := theStory(t)
-	db := s.views()
+	db := s.Load()
 	ams := report.Location("nl")
 	count := func(from, to string) (n uint64, late uint64) {
 		r := request("admin-actions", "nl")
@@ -145,7 +146,7 @@ func TestThePeriodIsHalfOpen(t *testing.T) {
 
 func TestMaskingWithoutAnOpener(t *testing.T) {
 	s := theStory(t)
-	db := s.views()
+	db := s.Load()
 	r := request("admin-actions", "en")
 	rep, err := report.Run(t.Context(), db, nil, r)
 	if err != nil {
@@ -163,7 +164,7 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 	if tot, _ := rep.Totals(); tot.Masked == 0 || tot.Erased != 0 {
 		t.Errorf("masked %d, erased %d: without an opener nobody knows what is erased", tot.Masked, tot.Erased)
 	}
-	if len(s.calls) != 0 {
+	if len(s.Calls) != 0 {
 		t.Error("tokens were opened")
 	}
 	if err := rep.WriteJSON(&b); !errors.Is(err, report.ErrRead) {
@@ -173,11 +174,11 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 
 func TestATamperedValueFailsTheReport(t *testing.T) {
 	s := theStory(t)
-	db := s.views()
-	for token, o := range s.plain {
+	db := s.Load()
+	for token, o := range s.Plain {
 		if strings.Contains(string(token), "actor-ip") {
 			o.Err = fmt.Errorf("vault: %w", projections.ErrTampered)
-			s.plain[token] = o
+			s.Plain[token] = o
 		}
 	}
 	rep, err := report.Run(t.Context(), db, s, request("admin-actions", "en"))
@@ -201,7 +202,7 @@ func TestATokenOutOfPlaceIsTampering(t *testing.T) {
 	s := theStory(t)
 	var token schemas.Token
 	var header schemas.TokenHeader
-	for tk := range s.plain {
+	for tk := range s.Plain {
 		if h, _, _ := tk.Parse(); h.Attr == "action.actor-ip" {
 			token, header = tk, h
 		}
@@ -222,14 +223,14 @@ func TestATokenOutOfPlaceIsTampering(t *testing.T) {
 
 // TestASampleCanBeRepeated, and opens only what it shows; tokens go to the opener in batches.
 func TestASampleCanBeRepeated(t *testing.T) {
-	s := newStory(t)
+	s := chtest.NewStory(t)
 	const n = 700
 	for i := range n {
-		s.add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))), "2026-10-01T08:00:00Z", "", actorAnna,
-			val{attr: "action.verb", v: "create"}, val{attr: "action.actor-upn", v: "anna@example.test", alias: anna},
-			val{attr: "action.actor-ip", v: "192.0.2.7", alias: anna}, val{attr: "action.reason", v: "because", alias: fatima}, val{attr: "action.application-name", v: "portal", alias: anna})
+		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))), "2026-10-01T08:00:00Z", "", actorAnna,
+			val{Attr: "action.verb", V: "create"}, val{Attr: "action.actor-upn", V: "anna@example.test", Alias: anna},
+			val{Attr: "action.actor-ip", V: "192.0.2.7", Alias: anna}, val{Attr: "action.reason", V: "because", Alias: fatima}, val{Attr: "action.application-name", V: "portal", Alias: anna})
 	}
-	db := s.views()
+	db := s.Load()
 	run := func(sample int, seed uint64) (string, report.Totals) {
 		r := request("admin-actions", "en")
 		r.Sample, r.Seed = sample, seed
@@ -251,16 +252,16 @@ func TestASampleCanBeRepeated(t *testing.T) {
 	if tot.Rows != n || tot.Population != n {
 		t.Errorf("%d rows of %d, want %d", tot.Rows, tot.Population, n)
 	}
-	if len(s.calls) != 2 || s.calls[0]+s.calls[1] != 4*n || s.calls[0] > report.OpenBatch {
-		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.calls, report.OpenBatch)
+	if len(s.Calls) != 2 || s.Calls[0]+s.Calls[1] != 4*n || s.Calls[0] > report.OpenBatch {
+		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.Calls, report.OpenBatch)
 	}
-	s.calls = nil
+	s.Calls = nil
 	a, tot := run(10, 7)
 	if tot.Rows != 10 || tot.Population != n {
 		t.Errorf("sample: %d rows of %d", tot.Rows, tot.Population)
 	}
-	if len(s.calls) != 1 || s.calls[0] != 40 {
-		t.Errorf("a sample of 10 opened %v tokens, want 40", s.calls)
+	if len(s.Calls) != 1 || s.Calls[0] != 40 {
+		t.Errorf("a sample of 10 opened %v tokens, want 40", s.Calls)
 	}
 	if b, _ := run(10, 7); a != b {
 		t.Error("the same seed drew other rows")
@@ -283,9 +284,9 @@ func TestASampleCanBeRepeated(t *testing.T) {
 
 func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
 	s := theStory(t)
-	db := s.views()
+	db := s.Load()
 	r := request("device-inventory", "en")
-	ahead := uint64(len(s.events))
+	ahead := uint64(len(s.Events))
 	r.AsOfSeq = &ahead
 	if _, err := report.Run(t.Context(), db, s, r); err == nil || !strings.Contains(err.Error(), "--as-of-seq") {
 		t.Errorf("got %v", err)
@@ -309,9 +310,9 @@ func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
 }
 
 func TestEmptyViews(t *testing.T) {
-	s := newStory(t)
-	s.events = nil
-	db := s.views()
+	s := chtest.NewStory(t)
+	s.Events = nil
+	db := s.Load()
 	for _, d := range report.Definitions() {
 		r := request(d.ID, "nl")
 		if d.ID == "device-history" {
@@ -331,7 +332,7 @@ func TestEmptyViews(t *testing.T) {
 // TestMachineCSVIsExact: what a program reads is what the ledger holds, formulas, quotes and leading zeros included.
 func TestMachineCSVIsExact(t *testing.T) {
 	s := theStory(t)
-	db := s.views()
+	db := s.Load()
 	rep, err := report.Run(t.Context(), db, s, request("device-inventory", "nl"))
 	if err != nil {
 		t.Fatal(err)
@@ -355,7 +356,7 @@ func TestMachineCSVIsExact(t *testing.T) {
 
 func TestHeaderLiesBesideMachineCSV(t *testing.T) {
 	s := theStory(t)
-	rep, err := report.Run(t.Context(), s.views(), s, request("refused-collection", "en"))
+	rep, err := report.Run(t.Context(), s.Load(), s, request("refused-collection", "en"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +375,7 @@ func TestHeaderLiesBesideMachineCSV(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Header.LedgerSequence != uint64(len(s.events)-1) || got.Header.RunBy == "" || got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
+	if got.Header.LedgerSequence != uint64(len(s.Events)-1) || got.Header.RunBy == "" || got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
 		t.Errorf("got %s", b.String())
 	}
 }

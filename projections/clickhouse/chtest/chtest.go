@@ -1,6 +1,7 @@
 // Package chtest gives tests a migrated views database on the real engine, in a few lines: TestMain calls Main, a test
-// calls Start. One embedded server runs for a whole test binary, started by the first test that asks; each Start has a
-// database of its own, dropped when its test ends. It owns a temporary directory and trusts nothing.
+// calls Start; and ledgers to fill it with, invented (Ledger) or written by hand (Story). One embedded server
+// runs for a whole test binary, started by the first test that asks; each Start has a database of its own, dropped when
+// its test ends. It owns a temporary directory and trusts nothing.
 package chtest
 
 import (
