@@ -68,6 +68,7 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 		{[]string{"status", "--no-such-flag"}, "no-such-flag"},
 		{[]string{"status", "too", "many"}, "unknown command"},
 		{[]string{"stauts"}, "unknown command"},
+		{[]string{"relay", "refill", "--data", dir, "orders"}, "not a topic"},
 		{[]string{"dsar", "export"}, "arg"},
 	} {
 		code, err := execute(t, tc.args...)

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
@@ -127,18 +128,18 @@ type node struct {
 	failed chan error // the first task that failed
 }
 
+func (a *app) newNode() *node {
+	return &node{a: a, started: time.Now(), failed: make(chan error, 1)}
+}
+
 func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error) {
-	n := &node{a: a, started: time.Now(), failed: make(chan error, 1)}
+	n := a.newNode()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.stop())
 		}
 	}()
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	if err := a.startServers(ctx, n, self, out); err != nil {
+	if err := n.startServers(ctx, out, true); err != nil {
 		return nil, err
 	}
 	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
@@ -163,20 +164,29 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 		Kafka: n.services.addr.kafka, ClickHouse: n.services.addr.clickHouse, Status: n.listener.Addr().String()})
 }
 
-// startServers starts those of the three servers that are not configured to be elsewhere.
-func (a *app) startServers(ctx context.Context, n *node, self string, out io.Writer) (err error) {
+// startServers starts those of the three servers that are not configured to be elsewhere, ClickHouse only where views are wanted.
+func (n *node) startServers(ctx context.Context, out io.Writer, views bool) error {
+	a := n.a
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	unless := func(configured, addr string) string {
 		if configured != "" {
 			return ""
 		}
 		return addr
 	}
+	clickHouse := ""
+	if views {
+		clickHouse = unless(a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr)
+	}
 	p := newProgress(out)
 	n.servers, err = embedded.Start(ctx, embedded.Config{
 		Dir:            a.cfg.Data,
 		EventStoreAddr: unless(a.cfg.EventStore.Address, a.cfg.Embedded.EventStoreAddr),
 		KafkaAddr:      unless(a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr),
-		ClickHouseAddr: unless(a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr),
+		ClickHouseAddr: clickHouse,
 		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
 		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
 	})
@@ -233,13 +243,17 @@ func (a *app) resume(ctx context.Context, n *node, out io.Writer) error {
 	return err
 }
 
-func (n *node) startTasks(ctx context.Context, out io.Writer) error {
-	client, err := n.a.openKafka(n.services)
-	if err != nil {
-		return err
+// openRelay makes the relay between the node's ledger and its broker, without starting it.
+func (n *node) openRelay() (client *kafka.Client, err error) {
+	if client, err = n.a.openKafka(n.services); err != nil {
+		return nil, err
 	}
-	hook := crashHook(n.a.log)
-	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: hook})
+	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: crashHook(n.a.log)})
+	return client, err
+}
+
+func (n *node) startTasks(ctx context.Context, out io.Writer) error {
+	client, err := n.openRelay()
 	if err != nil {
 		return err
 	}
@@ -251,11 +265,13 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		fmt.Fprintf(out, "filled again: %d topics\n", len(topics))
+	} else if errors.Is(err, relay.ErrDataLoss) {
+		return fmt.Errorf("%w\nThe broker is not this machine's own: find out why. `ledgerline relay refill` recreates the topics and fills them from the ledger", err)
 	} else if err != nil {
 		return err
 	}
 	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(client), Sink: n.views, Positions: n.views,
-		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: hook})
+		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
 	if err != nil {
 		return err
 	}

@@ -157,6 +157,26 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 	}
 	n.importJSON("Contoso", dir)
 	check(t, n)
+	client := n.connect(context.Background()).kafka
+	n.stop()
+
+	// A topic that somebody deleted is data loss: up stops and says what to do, and that does it.
+	if err := client.Drop(context.Background(), "ledger.device"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.start(); err == nil {
+		t.Fatal("up serves although the broker lost a topic")
+	}
+	if raw, err := os.ReadFile(filepath.Join(n.dir, "up.log")); err != nil || !strings.Contains(string(raw), "relay refill") {
+		t.Errorf("up does not say how to repair it (%v)", err)
+	}
+	if out := n.must("", "relay", "refill"); !strings.Contains(out, "ledger.device") {
+		t.Errorf("refill said %q", out)
+	}
+	if err := n.start(); err != nil {
+		t.Fatal(err)
+	}
+	check(t, n)
 	n.stop()
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,4 +78,35 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, n)
+}
+
+// Topics, views and the sequence index are copies: whichever is lost is made again from the ledger, and nothing with it.
+func TestWhatIsLostIsMadeAgainFromTheLedger(t *testing.T) {
+	dir, gen := smallFleet(t, 25, 2)
+	n := newNode(t)
+	if err := n.start(); err != nil {
+		t.Fatal(err)
+	}
+	n.must("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant)
+	n.importJSON("Contoso", dir)
+	want := check(t, n)
+	for _, lost := range [][]string{{"kafka"}, {"clickhouse"}, {"sequence.index"}, {"kafka", "clickhouse", "sequence.index"}} {
+		n.stop()
+		for _, name := range lost {
+			if err := os.RemoveAll(filepath.Join(n.dir, "data", name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.start(); err != nil {
+			n.dumpLog()
+			t.Fatalf("without %v: %v", lost, err)
+		}
+		got := check(t, n)
+		if len(got.leaves) != len(want.leaves) {
+			t.Errorf("without %v the ledger has %d events, before %d", lost, len(got.leaves), len(want.leaves))
+		}
+	}
+	if again := n.importJSON("Contoso", dir); again.EventsAppended != 0 {
+		t.Errorf("importing again appended %d events", again.EventsAppended)
+	}
 }
