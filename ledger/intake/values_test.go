@@ -172,7 +172,7 @@ func TestSecretsAndScriptsAreWithheld(t *testing.T) {
 		{"CertificateData", "x", true}, {"$Collection.Tokens.Token[3]", "x", true}, {"Payload", "x", true}, {"RecoveryKey", "x", true}, {"EncryptionKey", "x", true},
 		{"PasswordMinimumLength", "8", false}, {"PasswordRequired", "True", false}, {"TokenExpirationDateTime", "4/1/2025 7:39:45 PM", false},
 		{"Password", "<null>", false}, {"Password", "NotConfigured", false}, {"ScriptContent", "True", false},
-		{"Description", "for Bea", false}, {"DisplayName", "yubikey-manager-qt-1.2.6-win64.exe", false},
+		{"Description", "for Bea", false}, {"DisplayName", "badge-reader-setup-1.2.6-win64.exe", false},
 		{"InstallCommandLine", `setup.exe /D "C:\Program Files\Invented\Manager" /S`, false},
 		{"TargetGroupIDs", "36ca05af-f92e-48b6-8f7a-5bf3924a4926", false},
 		{"Digest", "8c130ff7cce5e6f16b5d7ca1f117b8a6fad3a53d653b7934f315e5bfaaf45143", false},
