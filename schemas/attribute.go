@@ -215,7 +215,7 @@ func camelWords(name string) []string {
 // Open reports whether a value of the attribute may be stored without sealing.
 func (a *Attribute) Open(value json.RawMessage) bool { return a.Shape.Fits(value) }
 
-// Removable classes, keys and kinds are closed; validate names the attribute and the fault.
+// validate checks the declaration against the closed lists and forms; its error names the attribute and the fault.
 func (a *Attribute) validate() error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("attribute %q: "+format, append([]any{a.ID}, args...)...)

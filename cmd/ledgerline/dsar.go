@@ -14,8 +14,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/access"
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
@@ -36,43 +34,6 @@ the person that is read from standard input, so that no shell keeps it; everythi
 	}
 	cmd.AddCommand(newDSAROpen(a), newDSARExport(a), newDSARErase(a))
 	return cmd
-}
-
-// desk is what handling a request needs.
-type desk struct {
-	*services
-	tenant  vault.Tenant
-	vault   *vault.Vault
-	ledger  *ledger.Ledger
-	custody *custody.Custody
-	who     access.Principal
-}
-
-func (a *app) openDesk(ctx context.Context, tenant string) (_ *desk, err error) {
-	s, err := a.connect()
-	if err != nil {
-		return nil, err
-	}
-	d := &desk{services: s}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	if d.vault, err = a.openVault(ctx, s, false); err != nil {
-		return nil, err
-	}
-	if d.tenant, err = findTenant(ctx, d.vault, tenant); err != nil {
-		return nil, err
-	}
-	if d.ledger, err = a.openLedger(ctx, s, ""); err != nil {
-		return nil, err
-	}
-	if d.custody, err = a.newCustody(d.ledger, d.vault); err != nil {
-		return nil, err
-	}
-	d.who, err = a.principal()
-	return d, err
 }
 
 type requestDoc struct {

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
@@ -115,27 +114,10 @@ func (n *node) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
 	}
 	fmt.Fprintf(out, "imported    %s records, %s events appended: %s, %s\n", count(sum.Read), count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
 		rate(sum.EventsAppended, "events", time.Since(start)))
-	last, err := n.ledger.Last(ctx)
-	if err != nil {
+	wait := time.Now()
+	if _, err := waitForViews(ctx, n.ledger, n.views, newProgress(out)); err != nil {
 		return err
 	}
-	p := newProgress(out)
-	wait := time.Now()
-	for {
-		seq, applied, err := n.views.SeqOf(ctx, t.ID, last.ID)
-		if err != nil {
-			return err
-		}
-		st := n.report()
-		if applied && st.Views.Applied > seq {
-			break
-		}
-		p.show("views: %s of %s events", count(st.Views.Applied), count(st.Relay.Events+st.Relay.Lag))
-		if err := ledger.Pause(ctx, viewsPoll); err != nil {
-			return err
-		}
-	}
-	p.done()
 	st := n.report()
 	fmt.Fprintf(out, "published   %s events, while importing\n", count(st.Relay.Events))
 	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n", count(st.Views.Applied), time.Since(wait).Seconds(),

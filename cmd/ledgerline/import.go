@@ -45,28 +45,16 @@ The exit code is 3 where records failed; each is named with file, line, record a
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			s, err := a.connect()
+			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			v, err := a.openVault(cmd.Context(), s, false)
+			defer func() { err = errors.Join(err, d.close()) }()
+			in, err := intake.New(intake.Config{Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
 			if err != nil {
 				return err
 			}
-			t, err := findTenant(cmd.Context(), v, tenant)
-			if err != nil {
-				return err
-			}
-			l, err := a.openLedger(cmd.Context(), s, "")
-			if err != nil {
-				return err
-			}
-			in, err := intake.New(intake.Config{Ledger: l, Vault: v, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
-			if err != nil {
-				return err
-			}
-			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, t, args)
+			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, d.tenant, args)
 			if err != nil {
 				return err
 			}

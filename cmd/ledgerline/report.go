@@ -100,28 +100,17 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 
 func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, filters map[string]string) (err error) {
 	ctx := cmd.Context()
-	s, err := a.connect()
+	desk, err := a.openDesk(ctx, o.tenant)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	v, err := a.openVault(ctx, s, false)
-	if err != nil {
-		return err
-	}
-	t, err := findTenant(ctx, v, o.tenant)
-	if err != nil {
-		return err
-	}
-	p, err := a.principal()
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, desk.close()) }()
+	v, t, l := desk.vault, desk.tenant, desk.ledger
 	req, err := o.request(d, t, filters)
 	if err != nil {
 		return err
 	}
-	req.By = p.Login
+	req.By = desk.who.Login
 	if device := filters["device"]; device != "" {
 		if filters["device"], err = resolveDevice(ctx, v, t, device, cmd.InOrStdin()); err != nil {
 			return err
@@ -135,11 +124,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err := req.Validate(); err != nil {
 		return &exitError{exitUsage, err}
 	}
-	l, err := a.openLedger(ctx, s, "")
-	if err != nil {
-		return err
-	}
-	views, err := a.openViews(ctx, s)
+	views, err := a.openViews(ctx, desk.services)
 	if err != nil {
 		return err
 	}
@@ -159,10 +144,6 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	}
 	var opener projections.Opener // none: protected values stay masked
 	if req.Reveal {
-		c, err := a.newCustody(l, v)
-		if err != nil {
-			return err
-		}
 		purpose := custody.Purpose{Tenant: t.ID, Report: d.ID, Text: o.purpose, Filters: map[string]any{}}
 		for k, f := range filters {
 			purpose.Filters[k] = f
@@ -170,7 +151,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 		if req.AsOfSeq != nil {
 			purpose.Seq = *req.AsOfSeq
 		}
-		session, err := c.Access(ctx, p, purpose)
+		session, err := desk.custody.Access(ctx, desk.who, purpose)
 		if err != nil {
 			return err
 		}
@@ -228,9 +209,9 @@ func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[
 func (o reportOptions) write(stdout io.Writer, r *report.Report) (err error) {
 	out := stdout
 	if o.file != "" {
-		f, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return fmt.Errorf("--file: %w", err)
+		f, openErr := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if openErr != nil {
+			return fmt.Errorf("--file: %w", openErr)
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
 		out = f

@@ -24,7 +24,7 @@ import (
 )
 
 // addresses are where the three servers are, configured or read from the running `up`.
-type addresses struct{ eventStore, kafka, clickHouse, status string }
+type addresses struct{ eventStore, kafka, clickHouse string }
 
 func (a *app) addresses() (addresses, error) {
 	out := addresses{eventStore: a.cfg.EventStore.Address, kafka: a.cfg.Kafka.Brokers, clickHouse: a.cfg.ClickHouse.Address}
@@ -46,7 +46,6 @@ func (a *app) addresses() (addresses, error) {
 	fill(&out.eventStore, r.EventStore)
 	fill(&out.kafka, r.Kafka)
 	fill(&out.clickHouse, r.ClickHouse)
-	out.status = r.Status
 	return out, nil
 }
 
@@ -176,6 +175,53 @@ func (a *app) openViews(ctx context.Context, s *services) (*clickhouse.DB, error
 
 func (a *app) newCustody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, error) {
 	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: a.log, Clock: time.Now})
+}
+
+// desk is what an act of an officer or operator needs. The tenant is the zero one until one is chosen.
+type desk struct {
+	*services
+	tenant  vault.Tenant
+	vault   *vault.Vault
+	ledger  *ledger.Ledger
+	custody *custody.Custody
+	who     access.Principal
+}
+
+// openDesk opens what an act for the tenant of that name needs.
+func (a *app) openDesk(ctx context.Context, tenant string) (*desk, error) {
+	d, err := a.openOffice(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if d.tenant, err = findTenant(ctx, d.vault, tenant); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// openOffice opens what an act needs that is for no tenant yet.
+func (a *app) openOffice(ctx context.Context) (_ *desk, err error) {
+	s, err := a.connect()
+	if err != nil {
+		return nil, err
+	}
+	d := &desk{services: s}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if d.vault, err = a.openVault(ctx, s, false); err != nil {
+		return nil, err
+	}
+	if d.ledger, err = a.openLedger(ctx, s, ""); err != nil {
+		return nil, err
+	}
+	if d.custody, err = a.newCustody(d.ledger, d.vault); err != nil {
+		return nil, err
+	}
+	d.who, err = a.principal()
+	return d, err
 }
 
 // principal is who acts: on one machine, the operating system's user, who may do everything.

@@ -56,28 +56,12 @@ right for a trial and wrong for a ledger that serves several customers.`,
 			if err := n.Validate(); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			s, err := a.connect()
+			d, err := a.openOffice(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			v, err := a.openVault(cmd.Context(), s, false)
-			if err != nil {
-				return err
-			}
-			l, err := a.openLedger(cmd.Context(), s, "")
-			if err != nil {
-				return err
-			}
-			c, err := a.newCustody(l, v)
-			if err != nil {
-				return err
-			}
-			p, err := a.principal()
-			if err != nil {
-				return err
-			}
-			t, err := c.RegisterTenant(cmd.Context(), p, n)
+			defer func() { err = errors.Join(err, d.close()) }()
+			t, err := d.custody.RegisterTenant(cmd.Context(), d.who, n)
 			if err != nil {
 				return err
 			}

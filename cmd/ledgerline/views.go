@@ -121,8 +121,8 @@ func reconcile(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, deep
 	for _, d := range want {
 		doc.Events += d.Count
 	}
-	for _, b := range want.Differ(got) {
-		if err := doc.differ(ctx, l, views, b); err != nil {
+	if differing := want.Differ(got); len(differing) > 0 {
+		if err := doc.differ(ctx, l, views, differing); err != nil {
 			return doc, err
 		}
 	}
@@ -167,37 +167,46 @@ func ledgerDigests(ctx context.Context, l *ledger.Ledger, through uint64, progre
 	return out, nil
 }
 
-// differ names the events in which a bucket differs.
-func (d *reconcileDoc) differ(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, b projections.Bucket) error {
-	held := map[uint64][32]byte{}
-	for leaf, err := range views.Leaves(ctx, b, d.Through) {
-		if err != nil {
-			return err
+// differ names the events in which buckets differ, reading the ledger once for all of them.
+func (d *reconcileDoc) differ(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, buckets []projections.Bucket) error {
+	held := map[projections.Bucket]map[uint64][32]byte{}
+	for _, b := range buckets {
+		held[b] = map[uint64][32]byte{}
+		for leaf, err := range views.Leaves(ctx, b, d.Through) {
+			if err != nil {
+				return err
+			}
+			held[b][leaf.Seq] = leaf.Leaf
 		}
-		held[leaf.Seq] = leaf.Leaf
 	}
 	for r, err := range l.Events(ctx) {
 		if err != nil {
 			return err
 		}
+		if r.Seq > d.Through {
+			break
+		}
 		row, err := projections.RowOf(r)
 		if err != nil {
 			return err
 		}
-		if r.Seq > d.Through || projections.BucketOf(row.Tenant, r.Seq) != b {
+		leaves, differs := held[projections.BucketOf(row.Tenant, r.Seq)]
+		if !differs {
 			continue
 		}
-		leaf, found := held[r.Seq]
-		delete(held, r.Seq)
+		leaf, found := leaves[r.Seq]
+		delete(leaves, r.Seq)
 		switch {
 		case !found:
-			d.add(differenceDoc{b.Tenant, r.Seq, "missing from the views"})
+			d.add(differenceDoc{row.Tenant, r.Seq, "missing from the views"})
 		case leaf != row.Leaf:
-			d.add(differenceDoc{b.Tenant, r.Seq, "another event in the views"})
+			d.add(differenceDoc{row.Tenant, r.Seq, "another event in the views"})
 		}
 	}
-	for seq := range held {
-		d.add(differenceDoc{b.Tenant, seq, "in the views and not in the ledger"})
+	for b, leaves := range held {
+		for seq := range leaves {
+			d.add(differenceDoc{b.Tenant, seq, "in the views and not in the ledger"})
+		}
 	}
 	return nil
 }

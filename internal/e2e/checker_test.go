@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -119,7 +120,7 @@ func (f *facts) awaitRelay(t testing.TB, ctx context.Context, p parts) {
 			}
 			return
 		}
-		if err := pause(ctx); err != nil {
+		if err := ledger.Pause(ctx, poll); err != nil {
 			t.Fatalf("the relay never noted sequence %d", last.Seq)
 		}
 	}
@@ -132,7 +133,7 @@ func (f *facts) checkIndex(t testing.TB, ctx context.Context, path string) {
 		if raw, err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := pause(ctx); err != nil {
+		if err := ledger.Pause(ctx, poll); err != nil {
 			t.Errorf("the sequence index has %d bytes for %d events", len(raw), len(f.events))
 			return
 		}
@@ -210,16 +211,8 @@ func (f *facts) checkTopics(t testing.TB, ctx context.Context, p parts) {
 	}
 }
 
-func pause(ctx context.Context) error {
-	timer := time.NewTimer(20 * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// poll is how often a condition is looked at that other processes bring about.
+const poll = 20 * time.Millisecond
 
 // checkEvents compares every byte that the views hold, and lets ClickHouse recompute the leaves from them.
 func (f *facts) checkEvents(t testing.TB, ctx context.Context, p parts) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/projections"
 )
@@ -191,7 +192,7 @@ func (n *node) awaitSilence(ctx context.Context) (died bool) {
 		if r := n.run("", "status", "--output", "json"); r.code == 0 && settled(r.stdout) {
 			return false
 		}
-		if pause(ctx) != nil {
+		if ledger.Pause(ctx, poll) != nil {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,14 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 			t.Errorf("report %s: %d rows, %d masked, %v", id, len(rep.Rows), rep.Totals.Masked, err)
 		}
 	}
+	path := filepath.Join(t.TempDir(), "actions.csv")
+	n.must("", "report", "admin-actions", "--masked", "--output", "csv", "--file", path)
+	if st, err := os.Stat(path); err != nil || st.Size() == 0 || st.Mode().Perm() != 0o600 {
+		t.Errorf("a report in a file: %v, %v", st, err)
+	}
+	if r := n.run("", "report", "admin-actions", "--masked", "--file", path); r.code == 0 || !strings.Contains(r.stderr, "--file") {
+		t.Errorf("a file that exists: exit %d, %s, want it kept", r.code, r.stderr)
+	}
 	if r := n.run("", "report", "admin-actions"); r.code != 2 || !strings.Contains(r.stderr, "--purpose") {
 		t.Errorf("without a purpose: exit %d, %s", r.code, r.stderr)
 	}
@@ -77,7 +86,23 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	if err := n.start(); err != nil {
 		t.Fatal(err)
 	}
-	check(t, n)
+	f = check(t, n)
+
+	// What somebody takes out of the views is found and named.
+	a, err := n.addresses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Post("http://"+a.ClickHouse+"/?mutations_sync=2", "text/plain", strings.NewReader("ALTER TABLE ledgerline.events DELETE WHERE ledger_seq IN (3, 7)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	r := n.run("", "views", "reconcile", "--output", "json")
+	var doc struct{ Differences []struct{ Sequence int } }
+	if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil || r.code != 1 || len(doc.Differences) != 2 || doc.Differences[0].Sequence != 3 || doc.Differences[1].Sequence != 7 {
+		t.Errorf("of %d events 3 and 7 were deleted from the views; reconcile exits with %d and names %+v (%v)", len(f.events), r.code, doc.Differences, err)
+	}
 }
 
 // Topics, views and the sequence index are copies: whichever is lost is made again from the ledger, and nothing with it.
