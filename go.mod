@@ -6,13 +6,16 @@ require (
 	github.com/ClickHouse/ch-go v0.74.0 // ClickHouse's native blocks and compressed frames, to answer clients of the embedded engine
 	github.com/ClickHouse/clickhouse-go/v2 v2.50.0 // the official client: embedded engine and clusters alike
 	github.com/EventStore/EventStore-Client-Go/v4 v4.2.0 // the official client, and the protocol's server stubs
+	github.com/anishathalye/porcupine v1.1.0 // tests check concurrent histories of the embedded event store for linearizability
 	github.com/andybalholm/brotli v1.2.6 // a response encoding that ClickHouse's HTTP clients may ask for
 	github.com/cockroachdb/datadriven v1.0.3 // scenario tests as readable text
 	github.com/cockroachdb/pebble/v2 v2.1.7 // storage of the embedded event store: group commit, checksums, a crashable file system for tests
+	github.com/dlclark/regexp2 v1.11.5 // .NET regular expressions in filters of the event store's other clients
 	github.com/ebitengine/purego v0.11.3 // calls ClickHouse's library without cgo
 	github.com/google/uuid v1.6.0 // identifiers
 	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
+	github.com/prometheus/client_golang v1.25.0 // metrics in the format that everybody scrapes
 	github.com/segmentio/kafka-go v0.4.51 // the client of every broker
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/spf13/pflag v1.0.9 // flags, as cobra has them; a test walks them
@@ -20,6 +23,7 @@ require (
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c // the embedded broker
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // Kafka's messages, for what kafka-go cannot ask
 	go.yaml.in/yaml/v3 v3.0.6 // catalogue and configuration
+	golang.org/x/crypto v0.58.0 // bcrypt: passwords of the embedded event store's users as htpasswd writes them
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
 	golang.org/x/sys v0.49.0 // file locks, signals, terminal size
@@ -58,7 +62,6 @@ require (
 	github.com/paulmach/orb v0.13.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
-	github.com/prometheus/client_golang v1.25.0 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
