@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 func TestExpectedRevisions(t *testing.T) {
@@ -130,11 +132,11 @@ func TestIdempotencyWithAnyIsBounded(t *testing.T) {
 	old, recent := event(`{}`), event(`{}`)
 	f.append("s", esdb.Any{}, old)
 	f.append("s", esdb.Any{}, recent)
-	f.append("s", esdb.Any{}, events(idsPerStream-1)...)
+	f.append("s", esdb.Any{}, events(eventlog.RecentIDs-1)...)
 	if res := f.append("s", esdb.Any{}, recent); res.NextExpectedVersion != 1 {
-		t.Errorf("the %dth newest id: %+v, want the original revision 1", idsPerStream, res)
+		t.Errorf("the %dth newest id: %+v, want the original revision 1", eventlog.RecentIDs, res)
 	}
-	if res := f.append("s", esdb.Any{}, old); res.NextExpectedVersion != idsPerStream+1 {
+	if res := f.append("s", esdb.Any{}, old); res.NextExpectedVersion != eventlog.RecentIDs+1 {
 		t.Errorf("an id further back: %+v, want a new event", res)
 	}
 	// With an exact revision nothing is forgotten.

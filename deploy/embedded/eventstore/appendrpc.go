@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 type streamsService struct {
@@ -38,7 +40,7 @@ func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
 	if opts == nil {
 		return status.Error(codes.InvalidArgument, "the first message of an append must be its options")
 	}
-	r := &request{kind: kindAppend, stream: string(opts.GetStreamIdentifier().GetStreamName())}
+	r := &eventlog.Request{Kind: eventlog.KindAppend, Stream: string(opts.GetStreamIdentifier().GetStreamName())}
 	refusal := svc.appendOptions(ctx, r, opts)
 	size, drained := 0, 0
 	for {
@@ -58,7 +60,7 @@ func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
 			}
 		}
 		if refusal != nil {
-			r.events = nil
+			r.Events = nil
 			if drained += len(msg.GetData()) + len(msg.GetCustomMetadata()); drained > drainBytes {
 				return refusal
 			}
@@ -67,49 +69,49 @@ func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
 	if refusal != nil {
 		return refusal
 	}
-	res, err := svc.server.store.submit(ctx, r)
+	res, err := svc.server.store.Submit(ctx, r)
 	if err != nil {
-		return failStore(ctx, r.stream, err)
+		return failStore(ctx, r.Stream, err)
 	}
-	if res.outcome == outcomeDeleted {
-		return failStreamDeleted(ctx, r.stream)
+	if res.Outcome == eventlog.OutcomeDeleted {
+		return failStreamDeleted(ctx, r.Stream)
 	}
-	return stream.SendAndClose(appendResponse(r.expect, res))
+	return stream.SendAndClose(appendResponse(r.Expect, res))
 }
 
-func (svc *streamsService) appendOptions(ctx context.Context, r *request, opts *streams.AppendReq_Options) error {
-	if err := checkStreamName(ctx, r.stream); err != nil {
+func (svc *streamsService) appendOptions(ctx context.Context, r *eventlog.Request, opts *streams.AppendReq_Options) error {
+	if err := checkStreamName(ctx, r.Stream); err != nil {
 		return err
 	}
-	if isMetastream(r.stream) && svc.protected(originalOf(r.stream)) {
+	if eventlog.IsMetastream(r.Stream) && svc.protected(eventlog.OriginalOf(r.Stream)) {
 		return failAccessDenied(ctx, "this stream's metadata cannot be written")
 	}
 	var err error
 	switch v := opts.GetExpectedStreamRevision().(type) {
 	case *streams.AppendReq_Options_Revision:
-		r.expect, err = exactRevision(v.Revision)
+		r.Expect, err = exactRevision(v.Revision)
 	case *streams.AppendReq_Options_NoStream:
-		r.expect = expectNoStream
+		r.Expect = eventlog.ExpectNoStream
 	case *streams.AppendReq_Options_Any:
-		r.expect = expectAny
+		r.Expect = eventlog.ExpectAny
 	case *streams.AppendReq_Options_StreamExists:
-		r.expect = expectExists
+		r.Expect = eventlog.ExpectExists
 	default:
 		err = status.Error(codes.InvalidArgument, "append without an expected revision")
 	}
 	return err
 }
 
-func exactRevision(v uint64) (expectation, error) {
+func exactRevision(v uint64) (eventlog.Expectation, error) {
 	if v > math.MaxInt64 {
 		return 0, status.Errorf(codes.InvalidArgument, "expected revision %d is out of range", v)
 	}
-	return expectation(v), nil
+	return eventlog.Expectation(v), nil
 }
 
 // propose adds one event to the request. The size is counted as a real server
 // counts it: two bytes for each character of the type.
-func (svc *streamsService) propose(ctx context.Context, r *request, msg *streams.AppendReq_ProposedMessage, size *int) error {
+func (svc *streamsService) propose(ctx context.Context, r *eventlog.Request, msg *streams.AppendReq_ProposedMessage, size *int) error {
 	typ, ok := msg.GetMetadata()[metaKeyType]
 	if !ok {
 		return failMissingProperty(ctx, metaKeyType)
@@ -126,9 +128,9 @@ func (svc *streamsService) propose(ctx context.Context, r *request, msg *streams
 	if limit := svc.server.cfg.MaxAppend; *size > limit {
 		return failMaxAppend(ctx, limit)
 	}
-	r.events = append(r.events, proposal{
-		id: id, json: contentType == contentTypeJSON, typ: typ,
-		meta: msg.GetCustomMetadata(), data: msg.GetData(),
+	r.Events = append(r.Events, eventlog.Proposal{
+		ID: id, JSON: contentType == contentTypeJSON, Type: typ,
+		Meta: msg.GetCustomMetadata(), Data: msg.GetData(),
 	})
 	return nil
 }
@@ -153,11 +155,11 @@ func parseUUID(v *shared.UUID) (id [16]byte, err error) {
 
 func checkStreamName(ctx context.Context, stream string) error {
 	switch {
-	case stream == "" || stream == metaPrefix:
+	case stream == "" || stream == eventlog.MetaPrefix:
 		return status.Error(codes.InvalidArgument, "stream name is empty")
 	case stream == allStream:
 		return failAccessDenied(ctx, "$all is not written to")
-	case isMetastream(stream) && isMetastream(originalOf(stream)):
+	case eventlog.IsMetastream(stream) && eventlog.IsMetastream(eventlog.OriginalOf(stream)):
 		return status.Error(codes.InvalidArgument, "a metadata stream has no metadata")
 	case bytes.ContainsRune([]byte(stream), 0):
 		return status.Error(codes.InvalidArgument, "stream name contains a zero byte")
@@ -170,43 +172,43 @@ func (svc *streamsService) protected(stream string) bool {
 	return re != nil && re.MatchString(stream)
 }
 
-func appendResponse(expect expectation, res result) *streams.AppendResp {
+func appendResponse(expect eventlog.Expectation, res eventlog.Result) *streams.AppendResp {
 	empty := &shared.Empty{}
-	if res.outcome == outcomeWritten {
+	if res.Outcome == eventlog.OutcomeWritten {
 		ok := &streams.AppendResp_Success{PositionOption: &streams.AppendResp_Success_NoPosition{NoPosition: empty}}
-		if res.hasPosition {
+		if res.HasPosition {
 			ok.PositionOption = &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{
-				CommitPosition: res.position, PreparePosition: res.position,
+				CommitPosition: res.Position, PreparePosition: res.Position,
 			}}
 		}
 		ok.CurrentRevisionOption = &streams.AppendResp_Success_NoStream{NoStream: empty}
-		if res.last >= 0 {
-			ok.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(res.last)}
+		if res.Last >= 0 {
+			ok.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(res.Last)}
 		}
 		return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: ok}}
 	}
 	type wrong = streams.AppendResp_WrongExpectedVersion
 	w := &wrong{}
 	switch expect {
-	case expectAny:
+	case eventlog.ExpectAny:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: empty}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: empty}
-	case expectExists:
+	case eventlog.ExpectExists:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty}
-	case expectNoStream:
+	case eventlog.ExpectNoStream:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64}
 	default:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(expect)}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(expect)}
 	}
-	if res.last < 0 {
+	if res.Last < 0 {
 		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty}
 		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: empty}
 	} else {
-		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(res.last)}
-		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(res.last)}
+		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(res.Last)}
+		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(res.Last)}
 	}
 	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: w}}
 }
@@ -214,17 +216,17 @@ func appendResponse(expect expectation, res result) *streams.AppendResp {
 // Delete hides a stream's events; a later append goes on numbering.
 func (svc *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
 	opts := req.GetOptions()
-	r := &request{kind: kindDelete, stream: string(opts.GetStreamIdentifier().GetStreamName())}
+	r := &eventlog.Request{Kind: eventlog.KindDelete, Stream: string(opts.GetStreamIdentifier().GetStreamName())}
 	var err error
 	switch v := opts.GetExpectedStreamRevision().(type) {
 	case *streams.DeleteReq_Options_Revision:
-		r.expect, err = exactRevision(v.Revision)
+		r.Expect, err = exactRevision(v.Revision)
 	case *streams.DeleteReq_Options_NoStream:
-		r.expect = expectNoStream
+		r.Expect = eventlog.ExpectNoStream
 	case *streams.DeleteReq_Options_Any:
-		r.expect = expectAny
+		r.Expect = eventlog.ExpectAny
 	case *streams.DeleteReq_Options_StreamExists:
-		r.expect = expectExists
+		r.Expect = eventlog.ExpectExists
 	default:
 		err = status.Error(codes.InvalidArgument, "delete without an expected revision")
 	}
@@ -243,17 +245,17 @@ func (svc *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (
 // Tombstone ends a stream for good.
 func (svc *streamsService) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	opts := req.GetOptions()
-	r := &request{kind: kindTombstone, stream: string(opts.GetStreamIdentifier().GetStreamName())}
+	r := &eventlog.Request{Kind: eventlog.KindTombstone, Stream: string(opts.GetStreamIdentifier().GetStreamName())}
 	var err error
 	switch v := opts.GetExpectedStreamRevision().(type) {
 	case *streams.TombstoneReq_Options_Revision:
-		r.expect, err = exactRevision(v.Revision)
+		r.Expect, err = exactRevision(v.Revision)
 	case *streams.TombstoneReq_Options_NoStream:
-		r.expect = expectNoStream
+		r.Expect = eventlog.ExpectNoStream
 	case *streams.TombstoneReq_Options_Any:
-		r.expect = expectAny
+		r.Expect = eventlog.ExpectAny
 	case *streams.TombstoneReq_Options_StreamExists:
-		r.expect = expectExists
+		r.Expect = eventlog.ExpectExists
 	default:
 		err = status.Error(codes.InvalidArgument, "tombstone without an expected revision")
 	}
@@ -269,25 +271,25 @@ func (svc *streamsService) Tombstone(ctx context.Context, req *streams.Tombstone
 	}}}, nil
 }
 
-func (svc *streamsService) remove(ctx context.Context, r *request, operation string) (position uint64, err error) {
-	if err := checkStreamName(ctx, r.stream); err != nil {
+func (svc *streamsService) remove(ctx context.Context, r *eventlog.Request, operation string) (position uint64, err error) {
+	if err := checkStreamName(ctx, r.Stream); err != nil {
 		return 0, err
 	}
-	if isMetastream(r.stream) {
+	if eventlog.IsMetastream(r.Stream) {
 		return 0, status.Error(codes.InvalidArgument, "a metadata stream goes with its stream")
 	}
-	if svc.protected(r.stream) {
+	if svc.protected(r.Stream) {
 		return 0, failAccessDenied(ctx, "this stream cannot be deleted")
 	}
-	res, err := svc.server.store.submit(ctx, r)
+	res, err := svc.server.store.Submit(ctx, r)
 	if err != nil {
-		return 0, failStore(ctx, r.stream, err)
+		return 0, failStore(ctx, r.Stream, err)
 	}
-	switch res.outcome {
-	case outcomeDeleted:
-		return 0, failStreamDeleted(ctx, r.stream)
-	case outcomeWrongVersion:
-		return 0, failWrongVersion(ctx, operation, r.stream, r.expect, res.last)
+	switch res.Outcome {
+	case eventlog.OutcomeDeleted:
+		return 0, failStreamDeleted(ctx, r.Stream)
+	case eventlog.OutcomeWrongVersion:
+		return 0, failWrongVersion(ctx, operation, r.Stream, r.Expect, res.Last)
 	}
-	return res.position, nil
+	return res.Position, nil
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // The benchmarks drive three servers with the same official client in the same
@@ -62,7 +64,7 @@ func (s *baseline) Append(stream streams.Streams_AppendServer) error {
 			return err
 		}
 	}
-	return stream.SendAndClose(appendResponse(expectAny, result{last: int64(n), position: 1, hasPosition: true}))
+	return stream.SendAndClose(appendResponse(eventlog.ExpectAny, eventlog.Result{Last: int64(n), Position: 1, HasPosition: true}))
 }
 
 func (s *baseline) Read(_ *streams.ReadReq, out streams.Streams_ReadServer) error {
@@ -93,9 +95,16 @@ func startBaseline(b *testing.B, srv *baseline) string {
 	return "esdb://" + l.Addr().String() + "?tls=false"
 }
 
+// quietPebble says nothing of a database that a benchmark throws away.
+type quietPebble struct{}
+
+func (quietPebble) Infof(string, ...any)              {}
+func (quietPebble) Errorf(string, ...any)             {}
+func (quietPebble) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
 func durableDB(b *testing.B) *pebble.DB {
 	b.Helper()
-	db, err := pebble.Open(b.TempDir(), pebbleOptions(storeOptions{logger: testConfig("").Logger, cacheBytes: defaultCache}, nil))
+	db, err := pebble.Open(b.TempDir(), &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4, Logger: quietPebble{}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -215,7 +224,7 @@ func BenchmarkReadAll(b *testing.B) {
 	b.Run("server=noop", func(b *testing.B) {
 		enc := &encoder{}
 		ev := benchEvent()
-		rec := record{flags: flagJSON, id: ev.EventID, created: ticks(time.Now()), stream: []byte("s-1"), typ: []byte(ev.EventType), meta: ev.Metadata, data: ev.Data}
+		rec := eventlog.Record{Flags: eventlog.FlagJSON, ID: ev.EventID, Created: eventlog.Ticks(time.Now()), Stream: []byte("s-1"), Type: []byte(ev.EventType), Meta: ev.Metadata, Data: ev.Data}
 		one := frame(enc.event(nil, 1<<30, &rec))
 		frames := make([]frame, total)
 		for i := range frames {

@@ -13,6 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // witness is what the outside world knows of a store: what was acknowledged
@@ -174,7 +176,7 @@ func TestPowerFailure(t *testing.T) {
 		}
 		acked, seen := w.snapshot()
 		clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 0, 40, 100}[crash/2], RNG: rng})
-		recovered, err := openStore("s", testOptions(clone))
+		recovered, err := eventlog.Open("s", testOptions(clone))
 		if err != nil {
 			t.Fatalf("open after crash %d: %v", crash, err)
 		}
@@ -184,19 +186,19 @@ func TestPowerFailure(t *testing.T) {
 		// It goes on from there, and a second crash keeps that too.
 		res := put(t, recovered, "after", 1)
 		again := clone.CrashClone(vfs.CrashCloneCfg{})
-		if err := recovered.close(); err != nil {
+		if err := recovered.Close(); err != nil {
 			t.Fatal(err)
 		}
-		second, err := openStore("s", testOptions(again))
+		second, err := eventlog.Open("s", testOptions(again))
 		if err != nil {
 			t.Fatalf("open after the second crash: %v", err)
 		}
 		after := contents(t, second)
 		wantAll(t, "acknowledged, second crash", after, acked)
-		if len(after) != len(got)+1 || !slices.Contains(values(after), res.position) {
+		if len(after) != len(got)+1 || !slices.Contains(values(after), res.Position) {
 			t.Fatalf("%d events after the second crash, want %d", len(after), len(got)+1)
 		}
-		if err := second.close(); err != nil {
+		if err := second.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

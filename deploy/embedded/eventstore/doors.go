@@ -165,10 +165,10 @@ func (c *sniffedConn) Read(p []byte) (int, error) {
 
 // healthServer answers GET /health/live: 204 while the store works, 503 after
 // it has failed. Nothing else is served.
-func healthServer(s *store, logger *slog.Logger) *http.Server {
+func healthServer(failure func() error, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
-		if s.failure() != nil {
+		if failure() != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}

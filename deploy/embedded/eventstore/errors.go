@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // fail returns a status error and sets the trailers by which the official
@@ -45,7 +47,7 @@ func failStreamDeleted(ctx context.Context, stream string) error {
 		"exception", "stream-deleted", "stream-name", stream)
 }
 
-func failWrongVersion(ctx context.Context, operation, stream string, expect expectation, actual int64) error {
+func failWrongVersion(ctx context.Context, operation, stream string, expect eventlog.Expectation, actual int64) error {
 	return fail(ctx, codes.FailedPrecondition,
 		fmt.Sprintf("%s failed due to WrongExpectedVersion. Stream: %s, Expected version: %d, Actual version: %d", operation, trailerValue(stream), expect, actual),
 		"exception", "wrong-expected-version", "stream-name", stream,
@@ -69,15 +71,15 @@ func failMissingProperty(ctx context.Context, name string) error {
 // failStore translates what the store returned.
 func failStore(ctx context.Context, stream string, err error) error {
 	switch {
-	case errors.Is(err, errStreamDeleted):
+	case errors.Is(err, eventlog.ErrStreamDeleted):
 		return failStreamDeleted(ctx, stream)
 	case errors.Is(err, errInvalidPosition):
 		return status.Error(codes.InvalidArgument, "Trying to read from an invalid position.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
-	case errors.Is(err, ErrStopped):
+	case errors.Is(err, eventlog.ErrStopped):
 		return status.Error(codes.Unavailable, err.Error())
-	case errors.Is(err, ErrCorrupt):
+	case errors.Is(err, eventlog.ErrCorrupt):
 		return status.Error(codes.DataLoss, err.Error())
 	}
 	if _, ok := status.FromError(err); ok {

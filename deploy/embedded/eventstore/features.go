@@ -9,6 +9,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // serverVersion is the EventStoreDB version whose semantics this node follows.
@@ -50,8 +52,8 @@ func (g *gossipService) Read(context.Context, *shared.Empty) (*gossip.ClusterInf
 		return nil, err
 	}
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
-		InstanceId:   structuredUUID(g.server.store.id),
-		TimeStamp:    ticks(g.server.cfg.Now()),
+		InstanceId:   structuredUUID(g.server.store.ID()),
+		TimeStamp:    eventlog.Ticks(g.server.cfg.Now()),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(n)},

@@ -7,6 +7,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // defaultSearchWindow is used where a client asks for no limit, as in a real server.
@@ -65,13 +67,13 @@ func newFilter(opts *streams.ReadReq_Options_FilterOptions, subscription bool) (
 	return f, nil
 }
 
-func (f *filter) match(r *record) bool {
+func (f *filter) match(r *eventlog.Record) bool {
 	if !f.active {
 		return true
 	}
-	subject := r.stream
+	subject := r.Stream
 	if f.byType {
-		subject = r.typ
+		subject = r.Type
 	}
 	if f.expression != nil {
 		return f.expression.Match(subject)

@@ -19,6 +19,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 const envChild = "EVENTSTORE_TEST_CHILD_DIR"
@@ -124,12 +126,12 @@ func TestKill(t *testing.T) {
 		_ = conn.Close()
 
 		o := testOptions(vfs.Default)
-		s, err := openStore(dir, o)
+		s, err := eventlog.Open(dir, o)
 		if err != nil {
 			t.Fatalf("round %d: open after the kill: %v", round, err)
 		}
 		got := contents(t, s) // also finds an id that is there twice: it counts
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		acked, seen := w.snapshot()

@@ -350,7 +350,7 @@ func (m *machine) Delete(t *rapid.T) {
 	if hard {
 		m.write(name, uuid.Nil, "$streamDeleted", "")
 	} else {
-		m.writeMeta(name, uuid.Nil, string(softDeleteMeta))
+		m.writeMeta(name, uuid.Nil, `{"$tb":9223372036854775807}`)
 	}
 	m.all[len(m.all)-1].position = res.Position.Commit
 }

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 func TestServerVersion(t *testing.T) {
@@ -256,14 +258,14 @@ func TestStartRefusals(t *testing.T) {
 	dir := t.TempDir()
 	cfg := testConfig(dir)
 	startServer(t, cfg)
-	if _, err := Start(context.Background(), cfg); !errors.Is(err, ErrLocked) {
+	if _, err := Start(context.Background(), cfg); !errors.Is(err, eventlog.ErrLocked) {
 		t.Errorf("a second server on the directory: %v, want ErrLocked", err)
 	}
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "notes.txt"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Start(context.Background(), testConfig(other)); !errors.Is(err, ErrExists) {
+	if _, err := Start(context.Background(), testConfig(other)); !errors.Is(err, eventlog.ErrExists) {
 		t.Errorf("a directory with other files: %v, want ErrExists", err)
 	}
 	cancelled, cancel := context.WithCancel(context.Background())

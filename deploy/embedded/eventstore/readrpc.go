@@ -9,6 +9,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // reader serves one Read call: a read or a subscription, of a stream or of $all.
@@ -79,8 +81,8 @@ func (r *reader) pause() error {
 		return status.FromContextError(r.ctx.Err()).Err()
 	case <-r.svc.server.stopping:
 		return errStopping
-	case <-r.svc.server.store.failed:
-		return r.svc.server.store.failure()
+	case <-r.svc.server.store.Failed():
+		return r.svc.server.store.Failure()
 	default:
 		return nil
 	}
@@ -98,7 +100,7 @@ func (r *reader) sendPage() error {
 
 func (r *reader) readStream(stream string, opts *streams.ReadReq_Options_StreamOptions, count uint64) error {
 	err := r.readStreamPages(stream, opts, count)
-	if errors.Is(err, errStreamNotFound) {
+	if errors.Is(err, eventlog.ErrStreamNotFound) {
 		return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{StreamNotFound: &streams.ReadResp_StreamNotFound{
 			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
 		}}})
@@ -135,7 +137,7 @@ func (r *reader) readStreamPages(stream string, opts *streams.ReadReq_Options_St
 		r.page.reset()
 		more, err := r.streamPage(stream, &from, &to, count, first)
 		if err != nil {
-			if !first && errors.Is(err, errStreamNotFound) {
+			if !first && errors.Is(err, eventlog.ErrStreamNotFound) {
 				return nil
 			}
 			return err
@@ -152,16 +154,16 @@ func (r *reader) readStreamPages(stream string, opts *streams.ReadReq_Options_St
 
 // streamPage reads one page from the newest view and moves the range past it.
 func (r *reader) streamPage(stream string, from, to *uint64, limit uint64, first bool) (more bool, err error) {
-	v := r.svc.server.store.acquire()
-	defer func() { err = errors.Join(err, v.release()) }()
-	sr, err := v.streamRange(stream, r.svc.server.cfg.Now())
+	v := r.svc.server.store.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
+	rng, err := v.Stream(stream, r.svc.server.cfg.Now())
 	if err != nil {
 		return false, err
 	}
 	if first {
-		*to = min(*to, uint64(sr.head.last+1))
+		*to = min(*to, uint64(rng.Last+1))
 	}
-	next, more, err := v.streamPage(r.page, stream, sr, *from, *to, limit, r.back)
+	next, more, err := r.page.addStream(v, stream, rng, *from, *to, limit, r.back)
 	if r.back {
 		*to = next
 	} else {
@@ -172,8 +174,8 @@ func (r *reader) streamPage(stream string, from, to *uint64, limit uint64, first
 
 // readAll reads $all as it was when the read began.
 func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64) error {
-	v := r.svc.server.store.acquire()
-	from, to := uint64(0), v.end
+	v := r.svc.server.store.Acquire()
+	from, to := uint64(0), v.End()
 	var err error
 	switch o := opts.GetAllOption().(type) {
 	case *streams.ReadReq_Options_AllOptions_Start:
@@ -182,11 +184,11 @@ func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64)
 		}
 	case *streams.ReadReq_Options_AllOptions_End:
 		if !r.back {
-			from = v.end
+			from = v.End()
 		}
 	case *streams.ReadReq_Options_AllOptions_Position:
 		commit, prepare := o.Position.GetCommitPosition(), o.Position.GetPreparePosition()
-		if err = v.checkPosition(commit, prepare); err != nil {
+		if err = checkPosition(v, commit, prepare); err != nil {
 			break
 		}
 		// Forwards includes the position, backwards excludes it.
@@ -198,7 +200,7 @@ func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64)
 	default:
 		err = status.Error(codes.InvalidArgument, "read without a position")
 	}
-	if err := errors.Join(err, v.release()); err != nil {
+	if err := errors.Join(err, v.Release()); err != nil {
 		return failStore(r.ctx, allStream, err)
 	}
 	for more := true; more && count > 0; {
@@ -215,11 +217,11 @@ func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64)
 }
 
 // checkPosition refuses what no event and no checkpoint of this node can have named.
-func (v *view) checkPosition(commit, prepare uint64) error {
+func checkPosition(v *eventlog.View, commit, prepare uint64) error {
 	if prepare > commit {
 		return errInvalidPosition
 	}
-	ok, err := v.isPosition(commit)
+	ok, err := v.IsPosition(commit)
 	if err == nil && !ok {
 		err = errInvalidPosition
 	}
@@ -228,9 +230,9 @@ func (v *view) checkPosition(commit, prepare uint64) error {
 
 // allPage reads one page of $all and moves the range past it.
 func (r *reader) allPage(from, to *uint64, limit uint64) (more bool, err error) {
-	v := r.svc.server.store.acquire()
-	defer func() { err = errors.Join(err, v.release()) }()
-	err = v.scanAll(*from, *to, r.back, func(position uint64, rec *record) bool {
+	v := r.svc.server.store.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
+	err = v.ScanAll(*from, *to, r.back, func(position uint64, rec *eventlog.Record) bool {
 		if r.page.full() || uint64(r.page.events) >= limit {
 			more = true
 			return false

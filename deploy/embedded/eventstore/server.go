@@ -27,6 +27,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // keepaliveMinTime is the least time between a client's pings: the official
@@ -36,7 +38,7 @@ const keepaliveMinTime = 5 * time.Second
 // Server is a running event store.
 type Server struct {
 	cfg    Config
-	store  *store
+	store  *eventlog.Log
 	grpc   *grpc.Server
 	health *http.Server
 	doors  *doors
@@ -68,11 +70,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.close())
+		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
 	s := &Server{
 		cfg: cfg, store: st,
-		health: healthServer(st, cfg.Logger), doors: newDoors(listener, cfg.sniff), addr: listener.Addr().String(),
+		health: healthServer(st.Failure, cfg.Logger), doors: newDoors(listener, cfg.sniff), addr: listener.Addr().String(),
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
@@ -95,18 +97,18 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func createOrOpen(cfg Config) (*store, error) {
-	o := storeOptions{fs: cfg.fs, logger: cfg.Logger, now: cfg.Now, cacheBytes: cfg.CacheBytes, uncompressed: cfg.Uncompressed, memTable: cfg.memTable}
-	exists, err := storeExists(cfg.Dir, cfg.fs)
+func createOrOpen(cfg Config) (*eventlog.Log, error) {
+	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable}
+	exists, err := eventlog.Exists(cfg.Dir, cfg.fs)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if !exists {
-		if err := createStore(cfg.Dir, o); err != nil {
+		if err := eventlog.Create(cfg.Dir, o); err != nil {
 			return nil, err
 		}
 	}
-	return openStore(cfg.Dir, o)
+	return eventlog.Open(cfg.Dir, o)
 }
 
 // serve runs until Stop, or until the store or the listener fails.
@@ -122,7 +124,7 @@ func (s *Server) serve() {
 	select {
 	case err = <-served:
 		served <- nil
-	case <-s.store.failed:
+	case <-s.store.Failed():
 	case <-s.stopping:
 		s.drain()
 	}
@@ -131,7 +133,7 @@ func (s *Server) serve() {
 	_ = s.health.Close() // health checks under way have nothing to lose
 	s.doors.close()
 	<-healthServed
-	s.err = errors.Join(err, s.store.close())
+	s.err = errors.Join(err, s.store.Close())
 }
 
 // drain lets calls end by themselves until Stop's context ends or the store fails.
@@ -145,7 +147,7 @@ func (s *Server) drain() {
 	case <-graceful:
 		return
 	case <-s.force:
-	case <-s.store.failed:
+	case <-s.store.Failed():
 	}
 	s.grpc.Stop()
 	<-graceful

@@ -5,8 +5,11 @@ import (
 	"math"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // Subscriptions always read from the store, page by page, also when they are
@@ -19,25 +22,21 @@ var (
 )
 
 func (r *reader) confirm() error {
-	id, err := randomID()
-	if err != nil {
-		return err
-	}
 	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
-		Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: formatUUID(id)},
+		Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: uuid.NewString()},
 	}})
 }
 
 // follow calls next until it has nothing more, then waits for news. next fills
 // the page from the view. caughtUp is called on each switch to live.
-func (r *reader) follow(next func(v *view) (more bool, err error), caughtUp func() error) error {
+func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caughtUp func() error) error {
 	live := false
 	for {
 		r.page.reset()
-		v := r.svc.server.store.acquire()
+		v := r.svc.server.store.Acquire()
 		more, err := next(v)
-		superseded := v.superseded
-		if err := errors.Join(err, v.release()); err != nil {
+		superseded := v.Superseded()
+		if err := errors.Join(err, v.Release()); err != nil {
 			return err
 		}
 		if live && more {
@@ -67,8 +66,8 @@ func (r *reader) follow(next func(v *view) (more bool, err error), caughtUp func
 			return status.FromContextError(r.ctx.Err()).Err()
 		case <-r.svc.server.stopping:
 			return errStopping
-		case <-r.svc.server.store.failed:
-			return r.svc.server.store.failure()
+		case <-r.svc.server.store.Failed():
+			return r.svc.server.store.Failure()
 		}
 	}
 }
@@ -82,8 +81,8 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 		return err
 	}
 	sinceCheckpoint := uint64(0)
-	next := func(v *view) (more bool, err error) {
-		err = v.scanAll(from, v.end, false, func(position uint64, rec *record) bool {
+	next := func(v *eventlog.View) (more bool, err error) {
+		err = v.ScanAll(from, v.End(), false, func(position uint64, rec *eventlog.Record) bool {
 			if r.page.full() {
 				more = true
 				return false
@@ -116,21 +115,21 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 // as it excludes the one it is given, and the one that its first checkpoint
 // names if nothing comes before that.
 func (r *reader) allStart(opts *streams.ReadReq_Options_AllOptions) (from, considered uint64, err error) {
-	v := r.svc.server.store.acquire()
-	defer func() { err = errors.Join(err, v.release()) }()
+	v := r.svc.server.store.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
 	switch o := opts.GetAllOption().(type) {
 	case *streams.ReadReq_Options_AllOptions_Start:
 		return 0, 0, nil
 	case *streams.ReadReq_Options_AllOptions_End:
-		last, err := v.lastBefore(v.end)
-		return v.end, last, err
+		last, err := v.LastBefore(v.End())
+		return v.End(), last, err
 	case *streams.ReadReq_Options_AllOptions_Position:
 		commit, prepare := o.Position.GetCommitPosition(), o.Position.GetPreparePosition()
-		if err := v.checkPosition(commit, prepare); err != nil {
+		if err := checkPosition(v, commit, prepare); err != nil {
 			return 0, 0, err
 		}
 		if prepare < commit { // before the event at commit, which has this commit and prepare position
-			last, err := v.lastBefore(commit)
+			last, err := v.LastBefore(commit)
 			return commit, last, err
 		}
 		return min(commit, math.MaxUint64-1) + 1, commit, nil
@@ -146,15 +145,15 @@ func (r *reader) subscribeStream(stream string, opts *streams.ReadReq_Options_St
 	if err := r.confirm(); err != nil {
 		return err
 	}
-	next := func(v *view) (bool, error) {
-		sr, err := v.streamRange(stream, r.svc.server.cfg.Now())
-		if errors.Is(err, errStreamNotFound) {
+	next := func(v *eventlog.View) (bool, error) {
+		rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+		if errors.Is(err, eventlog.ErrStreamNotFound) {
 			return false, nil // it may come, or come back
 		}
 		if err != nil {
 			return false, err
 		}
-		next, more, err := v.streamPage(r.page, stream, sr, from, math.MaxInt64, noLimit, false)
+		next, more, err := r.page.addStream(v, stream, rng, from, math.MaxInt64, noLimit, false)
 		from = max(from, next)
 		return more, err
 	}
@@ -173,13 +172,13 @@ func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_Stream
 		}
 		return o.Revision + 1, nil
 	case *streams.ReadReq_Options_StreamOptions_End:
-		v := r.svc.server.store.acquire()
-		defer func() { err = errors.Join(err, v.release()) }()
-		h, err := v.streamHead(stream)
-		if err != nil && !errors.Is(err, errStreamNotFound) {
+		v := r.svc.server.store.Acquire()
+		defer func() { err = errors.Join(err, v.Release()) }()
+		rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+		if err != nil && !errors.Is(err, eventlog.ErrStreamNotFound) {
 			return 0, err
 		}
-		return uint64(h.last + 1), nil
+		return uint64(rng.Last + 1), nil
 	}
 	return 0, status.Error(codes.InvalidArgument, "subscription without a revision")
 }

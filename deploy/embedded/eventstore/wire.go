@@ -9,6 +9,8 @@ import (
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec that wireCodec falls back to
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // Events are encoded straight from the stored bytes into the wire form of
@@ -88,60 +90,60 @@ func bytesFieldSize(n int) int {
 	return tagLen(n)
 }
 
-func (e *encoder) sizes(s *eventSizes, position uint64, r *record) {
+func (e *encoder) sizes(s *eventSizes, position uint64, r *eventlog.Record) {
 	if e.stringIDs {
 		s.id = tagLen(36)
 	} else {
-		s.structured = varintFieldSize(binary.BigEndian.Uint64(r.id[:8])) + varintFieldSize(binary.BigEndian.Uint64(r.id[8:]))
+		s.structured = varintFieldSize(binary.BigEndian.Uint64(r.ID[:8])) + varintFieldSize(binary.BigEndian.Uint64(r.ID[8:]))
 		s.id = tagLen(s.structured)
 	}
-	s.streamID = bytesFieldSize(len(r.stream))
+	s.streamID = bytesFieldSize(len(r.Stream))
 	s.contentType = contentTypeBinary
-	if r.flags&flagJSON != 0 {
+	if r.Flags&eventlog.FlagJSON != 0 {
 		s.contentType = contentTypeJSON
 	}
-	s.createdLen = len(strconv.AppendInt(s.created[:0], r.created, 10))
-	s.typeEntry = entrySize(metaKeyType, len(r.typ))
+	s.createdLen = len(strconv.AppendInt(s.created[:0], r.Created, 10))
+	s.typeEntry = entrySize(metaKeyType, len(r.Type))
 	s.ctEntry = entrySize(metaKeyContentType, len(s.contentType))
 	s.createdEntry = entrySize(metaKeyCreated, s.createdLen)
 	s.recorded = tagLen(s.id) + tagLen(s.streamID) +
-		varintFieldSize(r.revision) + 2*varintFieldSize(position) +
+		varintFieldSize(r.Revision) + 2*varintFieldSize(position) +
 		tagLen(s.typeEntry) + tagLen(s.ctEntry) + tagLen(s.createdEntry) +
-		bytesFieldSize(len(r.meta)) + bytesFieldSize(len(r.data))
+		bytesFieldSize(len(r.Meta)) + bytesFieldSize(len(r.Data))
 	s.readEvent = tagLen(s.recorded) + 1 + protowire.SizeVarint(position)
 }
 
 // eventSize is the length of what event appends.
-func (e *encoder) eventSize(position uint64, r *record) int {
+func (e *encoder) eventSize(position uint64, r *eventlog.Record) int {
 	var s eventSizes
 	e.sizes(&s, position, r)
 	return tagLen(s.readEvent)
 }
 
 // event appends ReadResp{event: ReadEvent{event: r, commit_position}} to dst.
-func (e *encoder) event(dst []byte, position uint64, r *record) []byte {
+func (e *encoder) event(dst []byte, position uint64, r *eventlog.Record) []byte {
 	var s eventSizes
 	e.sizes(&s, position, r)
 	dst = appendMessageHeader(dst, 1, s.readEvent)
 	dst = appendMessageHeader(dst, 1, s.recorded)
 	dst = appendMessageHeader(dst, 1, s.id)
 	if e.stringIDs {
-		dst = appendStringField(dst, 2, formatUUID(r.id))
+		dst = appendStringField(dst, 2, formatUUID(r.ID))
 	} else {
 		dst = appendMessageHeader(dst, 1, s.structured)
-		if v := binary.BigEndian.Uint64(r.id[:8]); v != 0 {
+		if v := binary.BigEndian.Uint64(r.ID[:8]); v != 0 {
 			dst = appendVarintField(dst, 1, v)
 		}
-		if v := binary.BigEndian.Uint64(r.id[8:]); v != 0 {
+		if v := binary.BigEndian.Uint64(r.ID[8:]); v != 0 {
 			dst = appendVarintField(dst, 2, v)
 		}
 	}
 	dst = appendMessageHeader(dst, 2, s.streamID)
-	if len(r.stream) > 0 {
-		dst = appendBytesField(dst, 3, r.stream)
+	if len(r.Stream) > 0 {
+		dst = appendBytesField(dst, 3, r.Stream)
 	}
-	if r.revision != 0 {
-		dst = appendVarintField(dst, 3, r.revision)
+	if r.Revision != 0 {
+		dst = appendVarintField(dst, 3, r.Revision)
 	}
 	if position != 0 {
 		dst = appendVarintField(dst, 4, position)
@@ -149,18 +151,18 @@ func (e *encoder) event(dst []byte, position uint64, r *record) []byte {
 	}
 	dst = appendMessageHeader(dst, 6, s.typeEntry)
 	dst = appendStringField(dst, 1, metaKeyType)
-	dst = appendBytesField(dst, 2, r.typ)
+	dst = appendBytesField(dst, 2, r.Type)
 	dst = appendMessageHeader(dst, 6, s.ctEntry)
 	dst = appendStringField(dst, 1, metaKeyContentType)
 	dst = appendStringField(dst, 2, s.contentType)
 	dst = appendMessageHeader(dst, 6, s.createdEntry)
 	dst = appendStringField(dst, 1, metaKeyCreated)
 	dst = appendBytesField(dst, 2, s.created[:s.createdLen])
-	if len(r.meta) > 0 {
-		dst = appendBytesField(dst, 7, r.meta)
+	if len(r.Meta) > 0 {
+		dst = appendBytesField(dst, 7, r.Meta)
 	}
-	if len(r.data) > 0 {
-		dst = appendBytesField(dst, 8, r.data)
+	if len(r.Data) > 0 {
+		dst = appendBytesField(dst, 8, r.Data)
 	}
 	return appendVarintField(dst, 3, position)
 }

@@ -7,22 +7,24 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
 // The hand-written encoder says exactly what the generated code would say.
 func TestWireEncoderAgreesWithGeneratedCode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bytesGen := rapid.SliceOfN(rapid.Byte(), 0, 300)
-		r := record{
-			flags:    byte(rapid.IntRange(0, 1).Draw(t, "json")),
-			created:  rapid.Int64Range(0, 1<<60).Draw(t, "created"),
-			revision: rapid.Uint64Range(0, 1<<63-1).Draw(t, "revision"),
-			stream:   bytesGen.Draw(t, "stream"),
-			typ:      []byte(rapid.String().Draw(t, "type")),
-			meta:     bytesGen.Draw(t, "meta"),
-			data:     bytesGen.Draw(t, "data"),
+		r := eventlog.Record{
+			Flags:    byte(rapid.IntRange(0, 1).Draw(t, "json")),
+			Created:  rapid.Int64Range(0, 1<<60).Draw(t, "created"),
+			Revision: rapid.Uint64Range(0, 1<<63-1).Draw(t, "revision"),
+			Stream:   bytesGen.Draw(t, "stream"),
+			Type:     []byte(rapid.String().Draw(t, "type")),
+			Meta:     bytesGen.Draw(t, "meta"),
+			Data:     bytesGen.Draw(t, "data"),
 		}
-		copy(r.id[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+		copy(r.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 		position := rapid.Uint64().Draw(t, "position")
 		enc := &encoder{stringIDs: rapid.Bool().Draw(t, "stringIDs")}
 
@@ -34,23 +36,23 @@ func TestWireEncoderAgreesWithGeneratedCode(t *testing.T) {
 		if err := proto.Unmarshal(got, &resp); err != nil {
 			t.Fatal(err)
 		}
-		id := structuredUUID(r.id)
+		id := structuredUUID(r.ID)
 		if enc.stringIDs {
-			id = &shared.UUID{Value: &shared.UUID_String_{String_: formatUUID(r.id)}}
+			id = &shared.UUID{Value: &shared.UUID_String_{String_: formatUUID(r.ID)}}
 		}
 		contentType := contentTypeBinary
-		if r.flags&flagJSON != 0 {
+		if r.Flags&eventlog.FlagJSON != 0 {
 			contentType = contentTypeJSON
 		}
 		want := &streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
 			Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: position},
 			Event: &streams.ReadResp_ReadEvent_RecordedEvent{
-				Id: id, StreamIdentifier: &shared.StreamIdentifier{StreamName: r.stream},
-				StreamRevision: r.revision, PreparePosition: position, CommitPosition: position,
+				Id: id, StreamIdentifier: &shared.StreamIdentifier{StreamName: r.Stream},
+				StreamRevision: r.Revision, PreparePosition: position, CommitPosition: position,
 				Metadata: map[string]string{
-					"type": string(r.typ), "content-type": contentType, "created": formatTicks(r.created),
+					"type": string(r.Type), "content-type": contentType, "created": formatTicks(r.Created),
 				},
-				CustomMetadata: r.meta, Data: r.data,
+				CustomMetadata: r.Meta, Data: r.Data,
 			},
 		}}}
 		if !proto.Equal(&resp, want) {

@@ -1,4 +1,4 @@
-package eventstore
+package eventlog
 
 import (
 	"encoding/binary"
@@ -9,8 +9,8 @@ import (
 
 // Flags of a stored event.
 const (
-	flagJSON      = 1 << 0 // content type application/json, otherwise application/octet-stream
-	flagTombstone = 1 << 1 // the event that ends a stream for good
+	FlagJSON      = 1 << 0 // content type application/json, otherwise application/octet-stream
+	FlagTombstone = 1 << 1 // the event that ends a stream for good
 )
 
 // tombstoneRevision is the revision of a tombstone, as a real server's.
@@ -18,20 +18,20 @@ const tombstoneRevision = math.MaxInt64
 
 const recordVersion = 1
 
-// record is one stored event. Decoded records alias the buffer they came from.
+// Record is one stored event. Decoded records alias the buffer they came from.
 //
 //	version[1] flags[1] id[16] created[8] revision[8]
 //	uvarint‖stream  uvarint‖type  uvarint‖custom metadata  uvarint‖data
 //	crc32c[4] over position[8] and everything before it
-type record struct {
-	flags    byte
-	id       [16]byte
-	created  int64 // 100 ns ticks since the Unix epoch
-	revision uint64
-	stream   []byte
-	typ      []byte
-	meta     []byte
-	data     []byte
+type Record struct {
+	Flags    byte
+	ID       [16]byte
+	Created  int64 // 100 ns ticks since the Unix epoch
+	Revision uint64
+	Stream   []byte
+	Type     []byte
+	Meta     []byte
+	Data     []byte
 }
 
 const recordFixed = 1 + 1 + 16 + 8 + 8 + 4
@@ -44,9 +44,9 @@ func uvarintLen(n int) int {
 	return size
 }
 
-func (r *record) size() int {
+func (r *Record) size() int {
 	n := recordFixed
-	for _, f := range [...]int{len(r.stream), len(r.typ), len(r.meta), len(r.data)} {
+	for _, f := range [...]int{len(r.Stream), len(r.Type), len(r.Meta), len(r.Data)} {
 		n += uvarintLen(f) + f
 	}
 	return n
@@ -57,13 +57,13 @@ func (r *record) size() int {
 func logSize(n int) uint64 { return uint64(n) + 8 }
 
 // put writes the record to dst, which is exactly size() long.
-func (r *record) put(dst []byte, position uint64) {
+func (r *Record) put(dst []byte, position uint64) {
 	b := dst[:0]
-	b = append(b, recordVersion, r.flags)
-	b = append(b, r.id[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.created))
-	b = binary.BigEndian.AppendUint64(b, r.revision)
-	for _, f := range [...][]byte{r.stream, r.typ, r.meta, r.data} {
+	b = append(b, recordVersion, r.Flags)
+	b = append(b, r.ID[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Created))
+	b = binary.BigEndian.AppendUint64(b, r.Revision)
+	for _, f := range [...][]byte{r.Stream, r.Type, r.Meta, r.Data} {
 		b = binary.AppendUvarint(b, uint64(len(f)))
 		b = append(b, f...)
 	}
@@ -77,8 +77,8 @@ func recordChecksum(position uint64, body []byte) uint32 {
 }
 
 // decodeRecord checks the checksum and returns the record stored at position.
-func decodeRecord(position uint64, v []byte) (record, error) {
-	var r record
+func decodeRecord(position uint64, v []byte) (Record, error) {
+	var r Record
 	if len(v) < recordFixed+4 {
 		return r, fmt.Errorf("%w: event at position %d has %d bytes", ErrCorrupt, position, len(v))
 	}
@@ -89,12 +89,12 @@ func decodeRecord(position uint64, v []byte) (record, error) {
 	if body[0] != recordVersion {
 		return r, fmt.Errorf("%w: event at position %d has record version %d", ErrFormat, position, body[0])
 	}
-	r.flags = body[1]
-	copy(r.id[:], body[2:])
-	r.created = int64(binary.BigEndian.Uint64(body[18:]))
-	r.revision = binary.BigEndian.Uint64(body[26:])
+	r.Flags = body[1]
+	copy(r.ID[:], body[2:])
+	r.Created = int64(binary.BigEndian.Uint64(body[18:]))
+	r.Revision = binary.BigEndian.Uint64(body[26:])
 	rest := body[34:]
-	for _, f := range [...]*[]byte{&r.stream, &r.typ, &r.meta, &r.data} {
+	for _, f := range [...]*[]byte{&r.Stream, &r.Type, &r.Meta, &r.Data} {
 		n, w := binary.Uvarint(rest)
 		if w <= 0 || n > uint64(len(rest)-w) {
 			return r, fmt.Errorf("%w: event at position %d ends early", ErrCorrupt, position)

@@ -1,4 +1,12 @@
-package eventstore
+// Package eventlog keeps numbered events of many streams in one directory, on
+// Pebble: it decides expectations, numbers, makes durable, and shows what is.
+//
+// It may lose nothing that it has answered, and nothing that a view has shown,
+// to a crash of the process or the machine. It may lose what it has not
+// answered. It trusts the file system to keep what it has fsynced, and nobody's
+// bytes: what it reads is checked. It knows neither the protocol nor what the
+// events mean. See ../DESIGN.md.
+package eventlog
 
 import (
 	"bytes"
@@ -38,24 +46,25 @@ const (
 	dbDirUnborn = "db.creating"
 )
 
-type storeOptions struct {
-	fs           vfs.FS
-	logger       *slog.Logger
-	now          func() time.Time
-	cacheBytes   int64
-	uncompressed bool
-	memTable     uint64 // bytes; 0 is the default
+// Options say how a log's files are kept. All but FS, Logger and Now may be zero.
+type Options struct {
+	FS           vfs.FS           // tests put the log on a file system that fails or crashes
+	Logger       *slog.Logger     // what an operator should know; never event data
+	Now          func() time.Time // events' times never go back even where it does
+	CacheBytes   int64            // bounds the cache of blocks read from disk; 0 is Pebble's default
+	Uncompressed bool             // blocks are stored as they are, so that files can be searched for text
+	MemTable     uint64           // bytes; 0 is the default
 }
 
-// store is the storage below the protocol: one writer goroutine, any number of readers.
-type store struct {
+// Log is the storage below the protocol: one writer goroutine, any number of readers.
+type Log struct {
 	db     *pebble.DB
 	lock   *pebble.Lock
 	id     [16]byte
 	logger *slog.Logger
 	now    func() time.Time
 
-	queue   chan *request
+	queue   chan *Request
 	closing chan struct{} // closed by close: the writer drains and ends
 	done    chan struct{} // closed when the writer has ended; err is set before
 
@@ -69,13 +78,13 @@ type store struct {
 	// mu guards current. A view is acquired under mu, so that it cannot be
 	// released for good between being read and being counted.
 	mu      sync.RWMutex
-	current *view
+	current *View
 }
 
-// view is a durable state of the store: everything in it has been fsynced,
+// View is a durable state of the store: everything in it has been fsynced,
 // because its snapshot was taken after its last group was applied and before
 // the next, and it was published after that group's fsync.
-type view struct {
+type View struct {
 	snap       *pebble.Snapshot
 	end        uint64 // position after the last event
 	events     uint64
@@ -83,28 +92,38 @@ type view struct {
 	superseded chan struct{} // closed when a newer view is published
 }
 
-func newView(db *pebble.DB, end, events uint64) *view {
-	v := &view{snap: db.NewSnapshot(), end: end, events: events, superseded: make(chan struct{})}
+func newView(db *pebble.DB, end, events uint64) *View {
+	v := &View{snap: db.NewSnapshot(), end: end, events: events, superseded: make(chan struct{})}
 	v.refs.Store(1)
 	return v
 }
 
-func (v *view) release() error {
+// End is the position after the last event.
+func (v *View) End() uint64 { return v.end }
+
+// Events is the number of events.
+func (v *View) Events() uint64 { return v.events }
+
+// Superseded is closed when a newer view has been published.
+func (v *View) Superseded() <-chan struct{} { return v.superseded }
+
+// Release gives the view back; its methods may not be called afterwards.
+func (v *View) Release() error {
 	if v.refs.Add(-1) > 0 {
 		return nil
 	}
 	return v.snap.Close()
 }
 
-// acquire returns the newest durable view; the caller releases it, soon.
-func (s *store) acquire() *view {
+// Acquire returns the newest durable view; the caller releases it, soon.
+func (s *Log) Acquire() *View {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	s.current.refs.Add(1)
 	return s.current
 }
 
-func (s *store) publish(v *view) error {
+func (s *Log) publish(v *View) error {
 	s.mu.Lock()
 	old := s.current
 	s.current = v
@@ -113,11 +132,11 @@ func (s *store) publish(v *view) error {
 		return nil
 	}
 	close(old.superseded)
-	return old.release()
+	return old.Release()
 }
 
 // fail stops the store: the writer ends, every later call gets the error.
-func (s *store) fail(err error) {
+func (s *Log) fail(err error) {
 	s.failOnce.Do(func() {
 		s.err = err
 		close(s.failed)
@@ -125,7 +144,15 @@ func (s *store) fail(err error) {
 	})
 }
 
-func (s *store) failure() error {
+// ID is the random id that the log got when it was created.
+func (s *Log) ID() [16]byte { return s.id }
+
+// Failed is closed when the log has failed; Failure says why.
+func (s *Log) Failed() <-chan struct{} { return s.failed }
+
+// Failure is nil while the log works; afterwards it wraps ErrStopped and the
+// error that stopped it.
+func (s *Log) Failure() error {
 	select {
 	case <-s.failed:
 		return fmt.Errorf("%w: %w", ErrStopped, s.err)
@@ -152,17 +179,17 @@ type fatalError struct{ error }
 
 func (f fatalError) Unwrap() error { return f.error }
 
-func pebbleOptions(o storeOptions, onBackgroundError func(error)) *pebble.Options {
+func pebbleOptions(o Options, onBackgroundError func(error)) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                          o.fs,
+		FS:                          o.FS,
 		FormatMajorVersion:          pebble.FormatNewest, // WAL sync chunks: a torn tail and corruption can be told apart
-		CacheSize:                   o.cacheBytes,
-		MemTableSize:                cmp.Or(o.memTable, 32<<20),
+		CacheSize:                   o.CacheBytes,
+		MemTableSize:                cmp.Or(o.MemTable, 32<<20),
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                1000,
-		Logger:                      pebbleLogger{o.logger},
+		Logger:                      pebbleLogger{o.Logger},
 		EventListener: &pebble.EventListener{
 			BackgroundError: onBackgroundError,
 		},
@@ -171,7 +198,7 @@ func pebbleOptions(o storeOptions, onBackgroundError func(error)) *pebble.Option
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // heads of streams that do not exist yet
 		opts.Levels[i].BlockSize = 16 << 10
 	}
-	if o.uncompressed {
+	if o.Uncompressed {
 		opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	}
 	return opts
@@ -185,13 +212,13 @@ func lockDirectory(fs vfs.FS, dir string) (*pebble.Lock, error) {
 	return lock, nil
 }
 
-// createStore makes an empty store in dir, which is missing or empty. The store
+// Create makes an empty store in dir, which is missing or empty. The store
 // appears by one rename, so a crash leaves either none or a whole one.
-func createStore(dir string, o storeOptions) error {
-	if err := makeDir(dir, o.fs); err != nil {
+func Create(dir string, o Options) error {
+	if err := makeDir(dir, o.FS); err != nil {
 		return fmt.Errorf("create event store: %w", err)
 	}
-	lock, err := lockDirectory(o.fs, dir)
+	lock, err := lockDirectory(o.FS, dir)
 	if err != nil {
 		return fmt.Errorf("create event store: %w", err)
 	}
@@ -202,8 +229,8 @@ func createStore(dir string, o storeOptions) error {
 	return nil
 }
 
-func createLocked(dir string, o storeOptions) error {
-	entries, err := o.fs.List(dir)
+func createLocked(dir string, o Options) error {
+	entries, err := o.FS.List(dir)
 	if err != nil {
 		return err
 	}
@@ -212,8 +239,8 @@ func createLocked(dir string, o storeOptions) error {
 			return fmt.Errorf("%w: %s", ErrExists, name)
 		}
 	}
-	unborn := o.fs.PathJoin(dir, dbDirUnborn)
-	if err := o.fs.RemoveAll(unborn); err != nil {
+	unborn := o.FS.PathJoin(dir, dbDirUnborn)
+	if err := o.FS.RemoveAll(unborn); err != nil {
 		return err
 	}
 	opts := pebbleOptions(o, nil)
@@ -238,10 +265,10 @@ func createLocked(dir string, o storeOptions) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	if err := o.fs.Rename(unborn, o.fs.PathJoin(dir, dbDir)); err != nil {
+	if err := o.FS.Rename(unborn, o.FS.PathJoin(dir, dbDir)); err != nil {
 		return err
 	}
-	return syncDir(o.fs, dir)
+	return syncDir(o.FS, dir)
 }
 
 // makeDir makes dir and its missing parents, durably: a directory whose entry
@@ -278,8 +305,8 @@ func syncDir(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// storeExists tells whether dir holds a store that createStore has finished.
-func storeExists(dir string, fs vfs.FS) (bool, error) {
+// Exists tells whether dir holds a store that Create has finished.
+func Exists(dir string, fs vfs.FS) (bool, error) {
 	names, err := fs.List(dir)
 	if err != nil {
 		if _, statErr := fs.Stat(dir); statErr != nil {
@@ -295,23 +322,23 @@ func storeExists(dir string, fs vfs.FS) (bool, error) {
 	return false, nil
 }
 
-// openStore opens the store in dir, verifies what must hold after any crash,
+// Open opens the store in dir, verifies what must hold after any crash,
 // and starts the writer.
-func openStore(dir string, o storeOptions) (_ *store, err error) {
-	ok, err := storeExists(dir, o.fs)
+func Open(dir string, o Options) (_ *Log, err error) {
+	ok, err := Exists(dir, o.FS)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	if !ok {
 		return nil, fmt.Errorf("open event store: %w", ErrMissing)
 	}
-	lock, err := lockDirectory(o.fs, dir)
+	lock, err := lockDirectory(o.FS, dir)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
-	s := &store{
-		lock: lock, logger: o.logger, now: o.now,
-		queue:   make(chan *request, 1024),
+	s := &Log{
+		lock: lock, logger: o.Logger, now: o.Now,
+		queue:   make(chan *Request, 1024),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 		failed:  make(chan struct{}),
@@ -330,7 +357,7 @@ func openStore(dir string, o storeOptions) (_ *store, err error) {
 		}
 	})
 	opts.ErrorIfNotExists = true
-	if s.db, err = openPebble(o.fs.PathJoin(dir, dbDir), opts); err != nil {
+	if s.db, err = openPebble(o.FS.PathJoin(dir, dbDir), opts); err != nil {
 		return nil, err
 	}
 	tail, err := verify(s.db)
@@ -476,20 +503,20 @@ func verifyLastEvent(db *pebble.DB, t *tail) (err error) {
 	if end := position + logSize(len(v)); end != t.next {
 		return fmt.Errorf("%w: the last event ends at position %d, the commit counter at %d", ErrCorrupt, end, t.next)
 	}
-	t.created = r.created
+	t.created = r.Created
 	return nil
 }
 
-// close drains the writer and closes the files. A failed store's files are
+// Close drains the writer and closes the files. A failed store's files are
 // closed too; its error is returned.
-func (s *store) close() error {
+func (s *Log) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		<-s.done
 		s.mu.Lock()
 		v := s.current
 		s.mu.Unlock()
-		err := errors.Join(s.failure(), v.release(), closePebble(s.db), s.lock.Close())
+		err := errors.Join(s.Failure(), v.Release(), closePebble(s.db), s.lock.Close())
 		if err != nil {
 			s.closeErr = fmt.Errorf("close event store: %w", err)
 		}

@@ -1,18 +1,19 @@
-package eventstore
+package eventlog
 
 import (
 	"bytes"
 	"fmt"
 )
 
-// expectation is what a client requires of the stream: one of these, or an
+// Expectation is what a client requires of the stream: one of these, or an
 // exact revision ≥ 0.
-type expectation int64
+type Expectation int64
 
+// Expectations other than an exact revision.
 const (
-	expectNoStream expectation = -1
-	expectAny      expectation = -2
-	expectExists   expectation = -4
+	ExpectNoStream Expectation = -1
+	ExpectAny      Expectation = -2
+	ExpectExists   Expectation = -4
 )
 
 type decision int
@@ -27,7 +28,7 @@ const (
 // check compares the expectation and the ids with the stream, as a real
 // server's index writer does. For decisionIdempotent it also returns the last
 // repeated event.
-func (w *writer) check(st *streamState, expect expectation, events []proposal) (decision, int64, eventRef, error) {
+func (w *writer) check(st *streamState, expect Expectation, events []Proposal) (decision, int64, eventRef, error) {
 	var none eventRef
 	deleted, err := w.tombstoned(st)
 	if err != nil {
@@ -36,21 +37,21 @@ func (w *writer) check(st *streamState, expect expectation, events []proposal) (
 	if deleted {
 		return decisionDeleted, 0, none, nil
 	}
-	if expect == expectExists {
+	if expect == ExpectExists {
 		if st.meta.softDeleted() {
 			return decisionDeleted, 0, none, nil
 		}
-		if st.last < 0 && st.metaPosition == 0 {
+		if st.Last < 0 && st.metaPosition == 0 {
 			return decisionWrongVersion, 0, none, nil
 		}
 	}
-	if expect == expectAny || expect == expectExists {
+	if expect == ExpectAny || expect == ExpectExists {
 		return w.checkRecent(st, events)
 	}
 	switch {
-	case int64(expect) > st.last:
+	case int64(expect) > st.Last:
 		return decisionWrongVersion, 0, none, nil
-	case int64(expect) == st.last:
+	case int64(expect) == st.Last:
 		return decisionOK, 0, none, nil
 	}
 	// A stale revision: either a repetition, or a conflict.
@@ -58,16 +59,16 @@ func (w *writer) check(st *streamState, expect expectation, events []proposal) (
 	var ref eventRef
 	for i, e := range events {
 		revision++
-		if revision > st.last {
+		if revision > st.Last {
 			return decisionWrongVersion, 0, none, nil
 		}
 		if ref, err = w.streams.at(st, revision); err != nil {
 			return 0, 0, none, err
 		}
-		if ref.id == e.id {
+		if ref.id == e.ID {
 			continue
 		}
-		if i == 0 && expect == expectNoStream && st.meta.softDeleted() {
+		if i == 0 && expect == ExpectNoStream && st.meta.softDeleted() {
 			return decisionOK, 0, none, nil
 		}
 		return decisionWrongVersion, 0, none, nil
@@ -79,14 +80,14 @@ func (w *writer) check(st *streamState, expect expectation, events []proposal) (
 }
 
 // checkRecent finds repetitions among the stream's newest ids.
-func (w *writer) checkRecent(st *streamState, events []proposal) (decision, int64, eventRef, error) {
+func (w *writer) checkRecent(st *streamState, events []Proposal) (decision, int64, eventRef, error) {
 	var ref eventRef
 	var revision int64
 	if err := w.streams.load(st); err != nil {
 		return 0, 0, ref, err
 	}
 	for i, e := range events {
-		rev, found, ok := st.find(e.id)
+		rev, found, ok := st.find(e.ID)
 		switch {
 		case !ok && i == 0:
 			return decisionOK, 0, ref, nil
@@ -103,10 +104,10 @@ func (w *writer) checkRecent(st *streamState, events []proposal) (decision, int6
 
 // tombstoned tells whether the stream, or for a metastream its stream, has ended.
 func (w *writer) tombstoned(st *streamState) (bool, error) {
-	if !isMetastream(st.name) {
+	if !IsMetastream(st.name) {
 		return st.deleted, nil
 	}
-	orig, err := w.streams.get(originalOf(st.name))
+	orig, err := w.streams.get(OriginalOf(st.name))
 	if err != nil {
 		return false, err
 	}
@@ -114,76 +115,76 @@ func (w *writer) tombstoned(st *streamState) (bool, error) {
 }
 
 // decide sets the request's result and writes what it causes into the group.
-func (w *writer) decide(r *request) error {
-	st, err := w.streams.get(r.stream)
+func (w *writer) decide(r *Request) error {
+	st, err := w.streams.get(r.Stream)
 	if err != nil {
 		return err
 	}
-	events := r.events
-	if r.kind != kindAppend {
+	events := r.Events
+	if r.Kind != KindAppend {
 		id, err := randomID()
 		if err != nil {
 			return err
 		}
-		events = []proposal{{id: id}}
+		events = []Proposal{{ID: id}}
 	}
-	d, revision, ref, err := w.check(st, r.expect, events)
+	d, revision, ref, err := w.check(st, r.Expect, events)
 	if err != nil {
 		return err
 	}
 	switch d {
 	case decisionDeleted:
-		r.result = result{outcome: outcomeDeleted, last: st.last}
+		r.result = Result{Outcome: OutcomeDeleted, Last: st.Last}
 		return nil
 	case decisionWrongVersion:
-		r.result = result{outcome: outcomeWrongVersion, last: st.last}
+		r.result = Result{Outcome: OutcomeWrongVersion, Last: st.Last}
 		return nil
 	case decisionIdempotent:
-		r.result = result{last: revision, position: ref.position, hasPosition: true}
+		r.result = Result{Last: revision, Position: ref.position, HasPosition: true}
 		return nil
 	}
-	switch r.kind {
-	case kindDelete:
-		position, err := w.writeMeta(st, proposal{id: events[0].id, json: true, typ: typeMetadata, data: softDeleteMeta})
-		r.result = result{last: st.last, position: position, hasPosition: true}
+	switch r.Kind {
+	case KindDelete:
+		position, err := w.writeMeta(st, Proposal{ID: events[0].ID, JSON: true, Type: TypeMetadata, Data: softDeleteMeta})
+		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 		return err
-	case kindTombstone:
-		position, err := w.write(st, proposal{id: events[0].id, typ: typeTombstone}, flagTombstone)
-		r.result = result{last: st.last, position: position, hasPosition: true}
+	case KindTombstone:
+		position, err := w.write(st, Proposal{ID: events[0].ID, Type: TypeTombstone}, FlagTombstone)
+		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 		return err
 	default:
 		return w.append(st, r)
 	}
 }
 
-func (w *writer) append(st *streamState, r *request) error {
-	r.result = result{last: st.last}
-	if len(r.events) == 0 {
+func (w *writer) append(st *streamState, r *Request) error {
+	r.result = Result{Last: st.Last}
+	if len(r.Events) == 0 {
 		return nil
 	}
-	revived := st.last + 1
+	revived := st.Last + 1
 	softDeleted := st.meta.softDeleted()
-	for _, p := range r.events {
+	for _, p := range r.Events {
 		position, err := w.write(st, p, 0)
 		if err != nil {
 			return err
 		}
-		r.result = result{last: st.last, position: position, hasPosition: true}
+		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 	}
 	if softDeleted {
 		return w.undelete(st, revived)
 	}
-	if !isMetastream(st.name) {
+	if !IsMetastream(st.name) {
 		return nil
 	}
-	orig, err := w.streams.get(originalOf(st.name))
+	orig, err := w.streams.get(OriginalOf(st.name))
 	if err != nil {
 		return err
 	}
 	wasDeleted := orig.meta.softDeleted()
-	w.adoptMeta(orig, r.events[len(r.events)-1].data, r.result.position)
+	w.adoptMeta(orig, r.Events[len(r.Events)-1].Data, r.result.Position)
 	if wasDeleted {
-		return w.undelete(orig, orig.last+1)
+		return w.undelete(orig, orig.Last+1)
 	}
 	return nil
 }
@@ -201,7 +202,7 @@ func (w *writer) undelete(st *streamState, first int64) error {
 		if err != nil {
 			return err
 		}
-		raw = bytes.Clone(rec.data)
+		raw = bytes.Clone(rec.Data)
 	}
 	data, ok := undeleteMeta(raw, first)
 	if !ok {
@@ -211,6 +212,6 @@ func (w *writer) undelete(st *streamState, first int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.writeMeta(st, proposal{id: id, json: true, typ: typeMetadata, data: data})
+	_, err = w.writeMeta(st, Proposal{ID: id, JSON: true, Type: TypeMetadata, Data: data})
 	return err
 }

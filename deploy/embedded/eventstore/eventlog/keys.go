@@ -1,4 +1,4 @@
-package eventstore
+package eventlog
 
 import (
 	"bytes"
@@ -81,28 +81,28 @@ func headKey(stream string) []byte {
 	return append([]byte{prefixHead}, stream...)
 }
 
-// indexEntry is the value of a stream index key. It repeats the event's id and
+// IndexEntry is the value of a stream index key. It repeats the event's id and
 // time, so that idempotency checks and $maxAge read no events.
-type indexEntry struct {
-	position uint64
-	id       [16]byte
-	created  int64 // 100 ns ticks since the Unix epoch
+type IndexEntry struct {
+	Position uint64
+	ID       [16]byte
+	Created  int64 // 100 ns ticks since the Unix epoch
 }
 
 const indexEntrySize = 8 + 16 + 8
 
-func (e indexEntry) put(dst []byte) {
-	binary.BigEndian.PutUint64(dst, e.position)
-	copy(dst[8:], e.id[:])
-	binary.BigEndian.PutUint64(dst[24:], uint64(e.created))
+func (e IndexEntry) put(dst []byte) {
+	binary.BigEndian.PutUint64(dst, e.Position)
+	copy(dst[8:], e.ID[:])
+	binary.BigEndian.PutUint64(dst[24:], uint64(e.Created))
 }
 
-func decodeIndexEntry(v []byte) (indexEntry, error) {
+func decodeIndexEntry(v []byte) (IndexEntry, error) {
 	if len(v) != indexEntrySize {
-		return indexEntry{}, fmt.Errorf("%w: stream index entry of %d bytes", ErrCorrupt, len(v))
+		return IndexEntry{}, fmt.Errorf("%w: stream index entry of %d bytes", ErrCorrupt, len(v))
 	}
-	e := indexEntry{position: binary.BigEndian.Uint64(v), created: int64(binary.BigEndian.Uint64(v[24:]))}
-	copy(e.id[:], v[8:])
+	e := IndexEntry{Position: binary.BigEndian.Uint64(v), Created: int64(binary.BigEndian.Uint64(v[24:]))}
+	copy(e.ID[:], v[8:])
 	return e, nil
 }
 

@@ -1,4 +1,4 @@
-package eventstore
+package eventlog
 
 import (
 	"container/list"
@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// idsPerStream is how many of a stream's newest ids an append with Any or
+	// RecentIDs is how many of a stream's newest ids an append with Any or
 	// StreamExists is compared with.
-	idsPerStream = 512
+	RecentIDs = 512
 	// cacheCost bounds the cached streams: one for each and one for each id.
 	cacheCost = 1 << 20
 )
@@ -31,7 +31,7 @@ type streamState struct {
 
 	// refs are the newest events, contiguous and ending at last: refs[i] has
 	// revision base+i. loaded says that refs reaches back to revision 0 or
-	// holds at least idsPerStream events.
+	// holds at least RecentIDs events.
 	refs   []eventRef
 	base   int64
 	loaded bool
@@ -42,9 +42,9 @@ type streamState struct {
 }
 
 func (st *streamState) push(ref eventRef) {
-	st.last++
+	st.Last++
 	if len(st.refs) == 0 {
-		st.base = st.last
+		st.base = st.Last
 	}
 	st.refs = append(st.refs, ref)
 }
@@ -52,7 +52,7 @@ func (st *streamState) push(ref eventRef) {
 // trim forgets ids that are on disk and beyond the bound. Not called while the
 // group that wrote them is under construction.
 func (st *streamState) trim() {
-	if n := len(st.refs) - idsPerStream; n > idsPerStream {
+	if n := len(st.refs) - RecentIDs; n > RecentIDs {
 		st.refs = append([]eventRef(nil), st.refs[n:]...)
 		st.base += int64(n)
 	}
@@ -60,7 +60,7 @@ func (st *streamState) trim() {
 
 // find returns the newest of the bounded ids that equals id.
 func (st *streamState) find(id [16]byte) (revision int64, ref eventRef, ok bool) {
-	low := max(0, len(st.refs)-idsPerStream)
+	low := max(0, len(st.refs)-RecentIDs)
 	for i := len(st.refs) - 1; i >= low; i-- {
 		if st.refs[i].id == id {
 			return st.base + int64(i), st.refs[i], true
@@ -92,7 +92,7 @@ func (c *streamCache) get(name string) (*streamState, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &streamState{name: name, head: h, cost: 1, loaded: h.last < 0}
+	st := &streamState{name: name, head: h, cost: 1, loaded: h.Last < 0}
 	st.elem = c.lru.PushFront(st)
 	c.byKey[name] = st
 	c.cost++
@@ -125,18 +125,18 @@ func (c *streamCache) load(st *streamState) error {
 	if st.loaded {
 		return nil
 	}
-	before := st.last + 1 // first revision that refs already holds
+	before := st.Last + 1 // first revision that refs already holds
 	if len(st.refs) > 0 {
 		before = st.base
 	}
-	from := max(0, st.last+1-idsPerStream)
+	from := max(0, st.Last+1-RecentIDs)
 	var older []eventRef
 	if from < before {
-		err := scanIndex(c.db, st.name, uint64(from), uint64(before), func(revision uint64, e indexEntry) (bool, error) {
+		err := scanIndex(c.db, st.name, uint64(from), uint64(before), false, func(revision uint64, e IndexEntry) (bool, error) {
 			if want := uint64(from) + uint64(len(older)); revision != want {
-				return false, fmt.Errorf("%w: stream index misses a revision: %d where %d belongs, at position %d", ErrCorrupt, revision, want, e.position)
+				return false, fmt.Errorf("%w: stream index misses a revision: %d where %d belongs, at position %d", ErrCorrupt, revision, want, e.Position)
 			}
-			older = append(older, eventRef{e.id, e.position})
+			older = append(older, eventRef{e.ID, e.Position})
 			return true, nil
 		})
 		if err != nil {
@@ -166,7 +166,7 @@ func (c *streamCache) at(st *streamState, revision int64) (eventRef, error) {
 		return eventRef{}, err
 	}
 	e, err := decodeIndexEntry(v)
-	return eventRef{e.id, e.position}, err
+	return eventRef{e.ID, e.Position}, err
 }
 
 func readHead(r pebble.Reader, stream string) (head, error) {

@@ -1,4 +1,4 @@
-package eventstore
+package eventlog
 
 import (
 	"context"
@@ -15,58 +15,61 @@ const (
 	groupBytes    = 8 << 20
 )
 
-type requestKind int
+// Kind says what a request does to its stream.
+type Kind int
 
 const (
-	kindAppend requestKind = iota
-	kindDelete
-	kindTombstone
+	KindAppend Kind = iota
+	KindDelete
+	KindTombstone
 )
 
-// proposal is an event as a client sent it.
-type proposal struct {
-	id   [16]byte
-	json bool
-	typ  string
-	meta []byte
-	data []byte
+// Proposal is an event as a client sent it.
+type Proposal struct {
+	ID   [16]byte
+	JSON bool
+	Type string
+	Meta []byte
+	Data []byte
 }
 
-// request is one append, delete or tombstone on its way through the writer.
-type request struct {
-	kind   requestKind
-	stream string
-	expect expectation
-	events []proposal
+// Request is one append, delete or tombstone on its way through the writer.
+type Request struct {
+	Kind   Kind
+	Stream string
+	Expect Expectation
+	Events []Proposal
 
-	result result
+	result Result
 	done   chan struct{} // closed once result is set
 }
 
-type outcome int
+// Outcome says how a request ended.
+type Outcome int
 
 const (
-	outcomeWritten outcome = iota // also for an idempotent repetition
-	outcomeWrongVersion
-	outcomeDeleted
+	OutcomeWritten Outcome = iota // also for an idempotent repetition
+	OutcomeWrongVersion
+	OutcomeDeleted
 )
 
-type result struct {
-	outcome     outcome
-	last        int64  // written: revision of the request's last event; wrong version: of the stream; -1 for none
-	position    uint64 // of the request's last event
-	hasPosition bool
+// Result is the answer to a request; it is durable when it is given.
+type Result struct {
+	Outcome     Outcome
+	Last        int64  // written: revision of the request's last event; wrong version: of the stream; -1 for none
+	Position    uint64 // of the request's last event
+	HasPosition bool
 	err         error // the outcome is unknown
 }
 
 // group is what one fsync makes durable, and who waits for it.
 type group struct {
 	batch    *pebble.Batch
-	requests []*request
+	requests []*Request
 	written  []*streamState
 	first    uint64
 	events   uint32
-	view     *view
+	view     *View
 }
 
 // writer decides and numbers every write. All fields belong to its goroutine.
@@ -76,7 +79,7 @@ type group struct {
 // answer never depends on anything that is not durable, and each view's
 // snapshot holds whole groups only.
 type writer struct {
-	s       *store
+	s       *Log
 	streams *streamCache
 
 	next    uint64 // position of the next event
@@ -90,7 +93,7 @@ type writer struct {
 	inFlight bool
 }
 
-func newWriter(s *store, t tail) *writer {
+func newWriter(s *Log, t tail) *writer {
 	return &writer{
 		s: s, streams: newStreamCache(s.db),
 		next: t.next, commit: t.commit, total: t.total, created: t.created,
@@ -98,36 +101,36 @@ func newWriter(s *store, t tail) *writer {
 	}
 }
 
-// submit hands a request to the writer and waits for its answer. An error
+// Submit hands a request to the writer and waits for its answer. An error
 // means that the outcome is unknown, except ErrStopped before anything was queued.
-func (s *store) submit(ctx context.Context, r *request) (result, error) {
-	if err := s.failure(); err != nil {
-		return result{}, err
+func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
+	if err := s.Failure(); err != nil {
+		return Result{}, err
 	}
 	r.done = make(chan struct{})
 	select {
 	case s.queue <- r:
 	case <-ctx.Done():
-		return result{}, ctx.Err()
+		return Result{}, ctx.Err()
 	case <-s.done:
-		return result{}, s.stopped()
+		return Result{}, s.stopped()
 	}
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return result{}, ctx.Err()
+		return Result{}, ctx.Err()
 	case <-s.done:
 		select {
 		case <-r.done: // answered just before the writer ended
 		default:
-			return result{}, s.stopped()
+			return Result{}, s.stopped()
 		}
 	}
 	return r.result, r.result.err
 }
 
-func (s *store) stopped() error {
-	if err := s.failure(); err != nil {
+func (s *Log) stopped() error {
+	if err := s.Failure(); err != nil {
 		return err
 	}
 	return ErrStopped
@@ -147,7 +150,7 @@ func (w *writer) run() {
 	<-syncerDone
 	if err != nil {
 		w.s.fail(err)
-		answer(w.building.requests, w.s.failure())
+		answer(w.building.requests, w.s.Failure())
 	}
 	if w.building.batch != nil {
 		_ = w.building.batch.Close() // never committed; nothing to lose
@@ -224,7 +227,7 @@ func (w *writer) takeQueued() error {
 
 // take decides one request. Its answer waits for the group, also where it
 // writes nothing: what it was decided on may not be durable yet.
-func (w *writer) take(r *request) error {
+func (w *writer) take(r *Request) error {
 	w.building.requests = append(w.building.requests, r)
 	if err := w.decide(r); err != nil {
 		return fmt.Errorf("append: %w", err)
@@ -278,50 +281,50 @@ func applyNoSyncWait(db *pebble.DB, b *pebble.Batch) (err error) {
 
 // finish waits for the group's fsync, shows the group and answers it. A failed
 // fsync is never retried: the kernel may have dropped the pages.
-func (s *store) finish(g *group) error {
+func (s *Log) finish(g *group) error {
 	err := g.batch.SyncWait()
 	if err == nil {
-		err = s.failure() // nothing is acknowledged after a failure elsewhere
+		err = s.Failure() // nothing is acknowledged after a failure elsewhere
 	}
 	if err != nil {
 		err = fmt.Errorf("fsync of the write ahead log: %w", err)
 		s.fail(err)
-		answer(g.requests, s.failure())
-		return errors.Join(err, g.view.release())
+		answer(g.requests, s.Failure())
+		return errors.Join(err, g.view.Release())
 	}
 	if err := s.publish(g.view); err != nil {
 		err = fmt.Errorf("publish durable view: %w", err)
 		s.fail(err)
-		answer(g.requests, s.failure())
+		answer(g.requests, s.Failure())
 		return err
 	}
 	answer(g.requests, nil)
 	return g.batch.Close()
 }
 
-func answer(requests []*request, err error) {
+func answer(requests []*Request, err error) {
 	for _, r := range requests {
 		if err != nil {
-			r.result = result{err: err}
+			r.result = Result{err: err}
 		}
 		close(r.done)
 	}
 }
 
 // write numbers one event and adds it to the group under construction.
-func (w *writer) write(st *streamState, p proposal, flags byte) (position uint64, err error) {
+func (w *writer) write(st *streamState, p Proposal, flags byte) (position uint64, err error) {
 	position = w.next
-	revision := uint64(st.last + 1)
-	if p.json {
-		flags |= flagJSON
+	revision := uint64(st.Last + 1)
+	if p.JSON {
+		flags |= FlagJSON
 	}
-	if flags&flagTombstone != 0 {
+	if flags&FlagTombstone != 0 {
 		revision = tombstoneRevision
 	}
-	w.created = max(w.created, ticks(w.s.now()))
-	rec := record{
-		flags: flags, id: p.id, created: w.created, revision: revision,
-		stream: []byte(st.name), typ: []byte(p.typ), meta: p.meta, data: p.data,
+	w.created = max(w.created, Ticks(w.s.now()))
+	rec := Record{
+		Flags: flags, ID: p.ID, Created: w.created, Revision: revision,
+		Stream: []byte(st.name), Type: []byte(p.Type), Meta: p.Meta, Data: p.Data,
 	}
 	b := w.building.batch
 	n := rec.size()
@@ -334,14 +337,14 @@ func (w *writer) write(st *streamState, p proposal, flags byte) (position uint64
 	prefix := indexPrefix(st.name)
 	op = b.SetDeferred(len(prefix)+8, indexEntrySize)
 	copy(op.Key, indexKey(prefix, revision))
-	indexEntry{position: position, id: p.id, created: w.created}.put(op.Value)
+	IndexEntry{Position: position, ID: p.ID, Created: w.created}.put(op.Value)
 	if err := op.Finish(); err != nil {
 		return 0, err
 	}
-	if flags&flagTombstone != 0 {
+	if flags&FlagTombstone != 0 {
 		st.deleted = true
 	} else {
-		st.push(eventRef{p.id, position})
+		st.push(eventRef{p.ID, position})
 	}
 	w.next += logSize(n)
 	w.total++
@@ -358,15 +361,15 @@ func (w *writer) touch(st *streamState) {
 }
 
 // writeMeta adds a metadata event to the stream's metastream and makes it count.
-func (w *writer) writeMeta(st *streamState, p proposal) (position uint64, err error) {
-	ms, err := w.streams.get(metaPrefix + st.name)
+func (w *writer) writeMeta(st *streamState, p Proposal) (position uint64, err error) {
+	ms, err := w.streams.get(MetaPrefix + st.name)
 	if err != nil {
 		return 0, err
 	}
 	if position, err = w.write(ms, p, 0); err != nil {
 		return 0, err
 	}
-	w.adoptMeta(st, p.data, position)
+	w.adoptMeta(st, p.Data, position)
 	return position, nil
 }
 

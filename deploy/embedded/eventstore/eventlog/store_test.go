@@ -1,10 +1,11 @@
-package eventstore
+package eventlog
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -17,65 +18,74 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-func testOptions(fs vfs.FS) storeOptions {
-	cfg := testConfig("").withDefaults()
-	return storeOptions{fs: fs, logger: cfg.Logger, now: time.Now, cacheBytes: 8 << 20}
+func testOptions(fs vfs.FS) Options {
+	return Options{FS: fs, Logger: slog.New(slog.DiscardHandler), Now: time.Now, CacheBytes: 8 << 20}
 }
 
-func newStore(t testing.TB, fs vfs.FS) *store {
+// testTimeout bounds a whole test that would otherwise hang; nothing waits for it to pass.
+const testTimeout = time.Minute
+
+func testContext(t testing.TB) context.Context {
 	t.Helper()
-	if err := createStore("s", testOptions(fs)); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func newStore(t testing.TB, fs vfs.FS) *Log {
+	t.Helper()
+	if err := Create("s", testOptions(fs)); err != nil {
 		t.Fatal(err)
 	}
 	return reopen(t, fs)
 }
 
-func reopen(t testing.TB, fs vfs.FS) *store {
+func reopen(t testing.TB, fs vfs.FS) *Log {
 	t.Helper()
-	s, err := openStore("s", testOptions(fs))
+	s, err := Open("s", testOptions(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func put(t testing.TB, s *store, stream string, n int) result {
+func put(t testing.TB, s *Log, stream string, n int) Result {
 	t.Helper()
-	res, err := s.submit(context.Background(), appendRequest(stream, n))
-	if err != nil || res.outcome != outcomeWritten {
+	res, err := s.Submit(context.Background(), appendRequest(stream, n))
+	if err != nil || res.Outcome != OutcomeWritten {
 		t.Fatalf("append: %+v, %v", res, err)
 	}
 	return res
 }
 
-func appendRequest(stream string, n int) *request {
-	r := &request{stream: stream, expect: expectAny}
+func appendRequest(stream string, n int) *Request {
+	r := &Request{Stream: stream, Expect: ExpectAny}
 	for range n {
 		id, _ := randomID()
-		r.events = append(r.events, proposal{id: id, typ: "t", data: []byte(fmt.Sprintf("data of %x", id))})
+		r.Events = append(r.Events, Proposal{ID: id, Type: "t", Data: []byte(fmt.Sprintf("data of %x", id))})
 	}
 	return r
 }
 
 // contents is every event of the store, read in $all order and checked on the way.
-func contents(t testing.TB, s *store) map[[16]byte]uint64 {
+func contents(t testing.TB, s *Log) map[[16]byte]uint64 {
 	t.Helper()
-	v := s.acquire()
-	defer v.release()
+	v := s.Acquire()
+	defer v.Release()
 	out := map[[16]byte]uint64{}
 	next := uint64(firstPosition)
 	last := map[string]uint64{}
-	err := v.scanAll(0, v.end, false, func(position uint64, r *record) bool {
+	err := v.ScanAll(0, v.end, false, func(position uint64, r *Record) bool {
 		if position != next {
 			t.Fatalf("event at position %d, the one before ended at %d", position, next)
 		}
-		if n, ok := last[string(r.stream)]; ok && r.revision != n+1 || !ok && r.revision != 0 {
-			t.Fatalf("stream %s: revision %d follows %d", r.stream, r.revision, n)
+		if n, ok := last[string(r.Stream)]; ok && r.Revision != n+1 || !ok && r.Revision != 0 {
+			t.Fatalf("stream %s: revision %d follows %d", r.Stream, r.Revision, n)
 		}
-		last[string(r.stream)] = r.revision
+		last[string(r.Stream)] = r.Revision
 		next = position + logSize(r.size())
-		out[r.id] = position
+		out[r.ID] = position
 		return true
 	})
 	if err != nil {
@@ -86,13 +96,13 @@ func contents(t testing.TB, s *store) map[[16]byte]uint64 {
 	}
 	for stream, n := range last {
 		h, err := v.streamHead(stream)
-		if err != nil || uint64(h.last) != n {
+		if err != nil || uint64(h.Last) != n {
 			t.Fatalf("stream %s: head %+v, %v; last revision %d", stream, h, err, n)
 		}
 		var revision uint64
-		err = scanIndex(v.snap, stream, 0, n+1, func(r uint64, e indexEntry) (bool, error) {
-			if r != revision || out[e.id] != e.position {
-				t.Fatalf("stream %s: index entry %d is %+v, want revision %d at %d", stream, r, e, revision, out[e.id])
+		err = scanIndex(v.snap, stream, 0, n+1, false, func(r uint64, e IndexEntry) (bool, error) {
+			if r != revision || out[e.ID] != e.Position {
+				t.Fatalf("stream %s: index entry %d is %+v, want revision %d at %d", stream, r, e, revision, out[e.ID])
 			}
 			revision++
 			return true, nil
@@ -106,21 +116,21 @@ func contents(t testing.TB, s *store) map[[16]byte]uint64 {
 
 func TestCreateAndOpenAreDistinct(t *testing.T) {
 	fs := vfs.NewMem()
-	if _, err := openStore("s", testOptions(fs)); !errors.Is(err, ErrMissing) {
+	if _, err := Open("s", testOptions(fs)); !errors.Is(err, ErrMissing) {
 		t.Errorf("open of nothing: %v, want ErrMissing", err)
 	}
 	s := newStore(t, fs)
 	put(t, s, "a", 1)
-	if err := createStore("s", testOptions(fs)); !errors.Is(err, ErrLocked) {
+	if err := Create("s", testOptions(fs)); !errors.Is(err, ErrLocked) {
 		t.Errorf("create over an open store: %v, want ErrLocked", err)
 	}
-	if _, err := openStore("s", testOptions(fs)); !errors.Is(err, ErrLocked) {
+	if _, err := Open("s", testOptions(fs)); !errors.Is(err, ErrLocked) {
 		t.Errorf("second open: %v, want ErrLocked", err)
 	}
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := createStore("s", testOptions(fs)); !errors.Is(err, ErrExists) {
+	if err := Create("s", testOptions(fs)); !errors.Is(err, ErrExists) {
 		t.Errorf("create over a store: %v, want ErrExists", err)
 	}
 	if n := len(contents(t, reopen(t, fs))); n != 1 {
@@ -143,7 +153,7 @@ func TestCrashDuringCreate(t *testing.T) {
 			}
 			return nil
 		}))
-		if err := createStore("s", testOptions(fs)); err != nil {
+		if err := Create("s", testOptions(fs)); err != nil {
 			t.Fatal(err)
 		}
 		if crashed == nil {
@@ -152,20 +162,20 @@ func TestCrashDuringCreate(t *testing.T) {
 			}
 			return
 		}
-		exists, err := storeExists("s", crashed)
+		exists, err := Exists("s", crashed)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !exists {
-			if err := createStore("s", testOptions(crashed)); err != nil {
+			if err := Create("s", testOptions(crashed)); err != nil {
 				t.Fatalf("create after a crash at write %d: %v", step, err)
 			}
 		}
-		s, err := openStore("s", testOptions(crashed))
+		s, err := Open("s", testOptions(crashed))
 		if err != nil {
 			t.Fatalf("open after a crash at write %d: %v", step, err)
 		}
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,11 +226,11 @@ func TestOpenRefusesInconsistentStores(t *testing.T) {
 		for range 3 {
 			put(t, s, "a", 1)
 		}
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		rawDB(t, fs, c.damage)
-		_, err := openStore("s", testOptions(fs))
+		_, err := Open("s", testOptions(fs))
 		if !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.text) {
 			t.Errorf("%s: got %v, want %v with %q", c.name, err, c.want, c.text)
 		}
@@ -261,22 +271,22 @@ func TestReadersFindDamage(t *testing.T) {
 	s := newStore(t, fs)
 	first := put(t, s, "a", 1)
 	put(t, s, "a", 1)
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	rawDB(t, fs, func(db *pebble.DB) error {
-		v, err := getCopy(db, eventKey(first.position))
+		v, err := getCopy(db, eventKey(first.Position))
 		if err != nil {
 			return err
 		}
 		v[20] ^= 4
-		return db.Set(eventKey(first.position), v, pebble.Sync)
+		return db.Set(eventKey(first.Position), v, pebble.Sync)
 	})
 	s = reopen(t, fs)
-	v := s.acquire()
-	defer v.release()
-	err := v.scanAll(0, v.end, false, func(uint64, *record) bool { return true })
-	if want := fmt.Sprintf("position %d", first.position); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
+	v := s.Acquire()
+	defer v.Release()
+	err := v.ScanAll(0, v.end, false, func(uint64, *Record) bool { return true })
+	if want := fmt.Sprintf("position %d", first.Position); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want ErrCorrupt at %s", err, want)
 	}
 }
@@ -289,7 +299,7 @@ func TestCommitCounterOverRestarts(t *testing.T) {
 		for range 5 {
 			put(t, s, "a", 2)
 		}
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		rawDB(t, fs, func(db *pebble.DB) error {
@@ -348,21 +358,21 @@ func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
 	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector()))
 	put(t, s, "a", 1)
 	g.armed.Store(true)
-	before := s.acquire()
+	before := s.Acquire()
 	first := appendRequest("a", 1)
-	first.expect = 0
+	first.Expect = 0
 	answers := make(chan string, 3)
-	submit := func(name string, r *request) {
+	submit := func(name string, r *Request) {
 		go func() {
-			res, err := s.submit(context.Background(), r)
-			answers <- fmt.Sprintf("%s %d %d %v", name, res.outcome, res.last, err)
+			res, err := s.Submit(context.Background(), r)
+			answers <- fmt.Sprintf("%s %d %d %v", name, res.Outcome, res.Last, err)
 		}()
 	}
 	submit("first", first)
 	<-g.entered
 	again := *first
 	conflict := appendRequest("a", 1)
-	conflict.expect = expectNoStream
+	conflict.Expect = ExpectNoStream
 	submit("again", &again)
 	submit("conflict", conflict)
 
@@ -373,7 +383,7 @@ func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h.last == 1 {
+		if h.Last == 1 {
 			break
 		}
 		if ctx.Err() != nil {
@@ -381,11 +391,11 @@ func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
 		}
 	}
 
-	v := s.acquire()
+	v := s.Acquire()
 	if v != before || v.events != 1 {
 		t.Errorf("a view with %d events is shown before the fsync", v.events)
 	}
-	if h, err := v.streamHead("a"); err != nil || h.last != 0 {
+	if h, err := v.streamHead("a"); err != nil || h.Last != 0 {
 		t.Errorf("head %+v, %v", h, err)
 	}
 	select {
@@ -393,7 +403,7 @@ func TestNothingIsSeenBeforeItsFsync(t *testing.T) {
 		t.Errorf("answered before the fsync: %s", a)
 	default:
 	}
-	if err := errors.Join(v.release(), before.release()); err != nil {
+	if err := errors.Join(v.Release(), before.Release()); err != nil {
 		t.Error(err)
 	}
 	close(g.open)
@@ -418,8 +428,8 @@ func TestConcurrentAppendsShareAnFsync(t *testing.T) {
 	s := newStore(t, errorfs.Wrap(vfs.NewMem(), g.injector()))
 	g.armed.Store(true)
 	const callers = 200
-	requests := []*request{appendRequest("s", 1)}
-	enqueue := func(r *request) {
+	requests := []*Request{appendRequest("s", 1)}
+	enqueue := func(r *Request) {
 		r.done = make(chan struct{})
 		s.queue <- r
 	}
@@ -452,52 +462,30 @@ func TestFsyncFailureIsFatal(t *testing.T) {
 	s := newStore(t, errorfs.Wrap(mem, g.injector()))
 	kept := put(t, s, "a", 1)
 	g.armed.Store(true)
-	if _, err := s.submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "disk on fire") {
+	if _, err := s.Submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "disk on fire") {
 		t.Fatalf("append with a failing fsync: %v", err)
 	}
 	tries := len(g.entered)
-	if _, err := s.submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) {
+	if _, err := s.Submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) {
 		t.Errorf("append after the failure: %v", err)
 	}
 	<-s.done
 	if len(g.entered) != tries {
 		t.Errorf("fsync was tried %d times more", len(g.entered)-tries)
 	}
-	if v := s.acquire(); v.events != 1 {
+	if v := s.Acquire(); v.events != 1 {
 		t.Errorf("a reader sees %d events", v.events)
-	} else if err := v.release(); err != nil {
+	} else if err := v.Release(); err != nil {
 		t.Error(err)
 	}
 	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
 	g.armed.Store(false)
-	if err := s.close(); err == nil || !strings.Contains(err.Error(), "disk on fire") {
+	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "disk on fire") {
 		t.Errorf("close of a failed store: %v", err)
 	}
 	got := contents(t, reopen(t, crashed))
 	if len(got) != 1 {
-		t.Errorf("after the crash: %v, want the event at %d", got, kept.position)
-	}
-}
-
-// A failed store ends its server, which says why.
-func TestServerEndsWhenItsStoreFails(t *testing.T) {
-	g := &gate{entered: make(chan struct{}, 1024), open: make(chan struct{}), err: errors.New("disk on fire")}
-	close(g.open)
-	cfg := testConfig("s")
-	cfg.fs = errorfs.Wrap(vfs.NewMem(), g.injector())
-	s, err := Start(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.armed.Store(true)
-	_, _ = s.store.submit(context.Background(), appendRequest("a", 1))
-	select {
-	case <-s.Done():
-	case <-testContext(t).Done():
-		t.Fatal("the server goes on")
-	}
-	if err := s.Wait(); err == nil || !strings.Contains(err.Error(), "disk on fire") {
-		t.Errorf("the server ended with %v", err)
+		t.Errorf("after the crash: %v, want the event at %d", got, kept.Position)
 	}
 }
 
@@ -507,23 +495,23 @@ func TestUncompressedTablesCanBeSearched(t *testing.T) {
 	for _, uncompressed := range []bool{true, false} {
 		mem := vfs.NewMem()
 		o := testOptions(mem)
-		o.uncompressed = uncompressed
-		if err := createStore("s", o); err != nil {
+		o.Uncompressed = uncompressed
+		if err := Create("s", o); err != nil {
 			t.Fatal(err)
 		}
-		s, err := openStore("s", o)
+		s, err := Open("s", o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		const text = "canary-canary-canary-0123456789"
 		r := appendRequest("a", 200)
-		for i := range r.events {
-			r.events[i].data = []byte(strings.Repeat("abcabcabc", 50) + text)
+		for i := range r.Events {
+			r.Events[i].Data = []byte(strings.Repeat("abcabcabc", 50) + text)
 		}
-		if _, err := s.submit(context.Background(), r); err != nil {
+		if _, err := s.Submit(context.Background(), r); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(s.db.Flush(), s.close()); err != nil {
+		if err := errors.Join(s.db.Flush(), s.Close()); err != nil {
 			t.Fatal(err)
 		}
 		names, err := mem.List("s/db")

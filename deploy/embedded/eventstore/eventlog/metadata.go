@@ -1,4 +1,4 @@
-package eventstore
+package eventlog
 
 import (
 	"bytes"
@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
+// Names that the protocol knows.
 const (
-	metaPrefix        = "$$"
-	typeMetadata      = "$metadata"
-	typeTombstone     = "$streamDeleted"
-	allStream         = "$all"
-	truncateAll       = math.MaxInt64 // $tb of a softly deleted stream
-	contentTypeJSON   = "application/json"
-	contentTypeBinary = "application/octet-stream"
+	MetaPrefix    = "$$"
+	TypeMetadata  = "$metadata"
+	TypeTombstone = "$streamDeleted"
+	truncateAll   = math.MaxInt64 // $tb of a softly deleted stream
 )
 
-func isMetastream(stream string) bool { return strings.HasPrefix(stream, metaPrefix) }
+// IsMetastream tells whether the stream holds another stream's metadata.
+func IsMetastream(stream string) bool { return strings.HasPrefix(stream, MetaPrefix) }
 
-func originalOf(metastream string) string { return metastream[len(metaPrefix):] }
+// OriginalOf is the stream whose metadata a metastream holds.
+func OriginalOf(metastream string) string { return metastream[len(MetaPrefix):] }
 
 // streamMeta is what reads honour of a stream's metadata.
 type streamMeta struct {
@@ -78,13 +78,13 @@ func undeleteMeta(raw []byte, truncateBefore int64) (data []byte, ok bool) {
 
 // head is what the store knows of a stream without reading its events.
 type head struct {
-	last         int64 // newest revision, -1 for none
+	Last         int64 // newest revision, -1 for none
 	deleted      bool  // tombstoned
 	meta         streamMeta
 	metaPosition uint64 // newest event of the stream's metastream, 0 for none
 }
 
-var noHead = head{last: -1}
+var noHead = head{Last: -1}
 
 const headSize = 1 + 1 + 5*8
 
@@ -95,7 +95,7 @@ func (h head) encode() []byte {
 		flags = 1
 	}
 	dst = append(dst, 1, flags)
-	for _, v := range [...]uint64{uint64(h.last), uint64(h.meta.maxCount), uint64(h.meta.maxAge), uint64(h.meta.truncateBefore), h.metaPosition} {
+	for _, v := range [...]uint64{uint64(h.Last), uint64(h.meta.maxCount), uint64(h.meta.maxAge), uint64(h.meta.truncateBefore), h.metaPosition} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
 	return dst
@@ -107,7 +107,7 @@ func decodeHead(v []byte) (head, error) {
 	}
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(v[2+8*i:]) }
 	return head{
-		last:    int64(n(0)),
+		Last:    int64(n(0)),
 		deleted: v[1]&1 != 0,
 		meta:    streamMeta{maxCount: int64(n(1)), maxAge: int64(n(2)), truncateBefore: int64(n(3))},
 
@@ -120,11 +120,11 @@ func decodeHead(v []byte) (head, error) {
 func (h head) firstVisible(stream string) int64 {
 	first := h.meta.truncateBefore
 	maxCount := h.meta.maxCount
-	if isMetastream(stream) {
+	if IsMetastream(stream) {
 		maxCount = 1
 	}
 	if maxCount > 0 {
-		first = max(first, h.last-maxCount+1)
+		first = max(first, h.Last-maxCount+1)
 	}
 	return max(first, 0)
 }
@@ -137,10 +137,11 @@ func (h head) oldestVisible(now time.Time) int64 {
 	if h.meta.maxAge > now.Unix() {
 		return math.MinInt64
 	}
-	return ticks(now) - h.meta.maxAge*ticksPerSecond
+	return Ticks(now) - h.meta.maxAge*TicksPerSecond
 }
 
-const ticksPerSecond = int64(time.Second / 100)
+// TicksPerSecond is the resolution of event times.
+const TicksPerSecond = int64(time.Second / 100)
 
-// ticks is t in units of 100 ns since the Unix epoch.
-func ticks(t time.Time) int64 { return t.UnixNano() / 100 }
+// Ticks is t in units of 100 ns since the Unix epoch.
+func Ticks(t time.Time) int64 { return t.UnixNano() / 100 }
