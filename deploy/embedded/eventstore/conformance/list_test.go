@@ -73,7 +73,7 @@ func (l list) compare(mode string, found results) (problems []string, summary st
 		case reason == "":
 			problems = append(problems, fmt.Sprintf("%s: %s, and it is not on the list\n%s", name, r.outcome, r.output.String()))
 		default:
-			why[reason]++
+			why[reason]++ // as listed
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(listed)) {
@@ -81,13 +81,13 @@ func (l list) compare(mode string, found results) (problems []string, summary st
 			problems = append(problems, fmt.Sprintf("%s is on the list and did not run: it no longer exists, or a panic came first", name))
 		}
 	}
-	summary = fmt.Sprintf("%d tests passed, %d are on the list", passes, len(listed))
+	var parts []string
 	for _, reason := range reasons {
 		if why[reason] > 0 {
-			summary += fmt.Sprintf(", %d %s", why[reason], reason)
+			parts = append(parts, fmt.Sprintf("%s %d", reason, why[reason]))
 		}
 	}
-	return problems, summary
+	return problems, fmt.Sprintf("%d passed, %d do not and are on the list (%s)", passes, len(listed), strings.Join(parts, ", "))
 }
 
 // passedBelow says whether all tests below name passed.
