@@ -4,7 +4,7 @@ DATA    ?= .ledgerline
 DEVICES ?= 10000
 DAYS    ?= 30
 ROUNDS  ?= 20
-TAGS     = crash,canary,acceptance
+TAGS     = crash,canary,acceptance,conformance
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
 KAFKA_PORT  ?= 19092
@@ -46,6 +46,10 @@ acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka its
 	@set -e; dir=$$(mktemp -d); eval "$$(sh consumers/kafka/kafkatest/apache-kafka.sh $(KAFKA_CACHE) $$dir/kafka $(KAFKA_PORT))"; \
 	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka on port $$port"; \
 	LEDGERLINE_KAFKA=127.0.0.1:$$port $(GO) test -p 1 -tags acceptance -count=1 -timeout 10m -run ApacheKafka ./consumers/kafka ./consumers/relay
+
+.PHONY: conformance
+conformance: ## the official Go client's own tests against the event store, insecure and over TLS
+	$(GO) test -tags conformance -count=1 -timeout 10m -v ./deploy/embedded/eventstore/conformance
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
