@@ -37,6 +37,13 @@ type Config struct {
 	// ProtectStreams names streams whose deletion, tombstoning and metadata
 	// writes are answered with PermissionDenied. Nil protects none.
 	ProtectStreams *regexp.Regexp
+	// ProtectedWriters are the roles, users or groups, that alone may write to
+	// the streams that ProtectStreams names, beside "$admins". Empty: whom the
+	// streams' access control lists let.
+	ProtectedWriters []string
+	// AllReaders are roles that may read $all whatever its access control list
+	// says; "$admins" always may.
+	AllReaders []string
 	// Logger receives what an operator should know; never event data. Required.
 	Logger *slog.Logger
 	// MaxAppend is the largest append in bytes, events together; 0 is 1 MiB.
