@@ -17,6 +17,8 @@ import (
 type reader struct {
 	svc    *streamsService
 	ctx    context.Context
+	who    principal
+	stream string // "$all" for all of them
 	out    streams.Streams_ReadServer
 	page   *page
 	filter filter
@@ -30,7 +32,7 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 	if opts == nil {
 		return status.Error(codes.InvalidArgument, "read without options")
 	}
-	r := &reader{svc: svc, ctx: out.Context(), out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
+	r := &reader{svc: svc, ctx: out.Context(), who: principalOf(out.Context()), stream: allStream, out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
 	_, stringIDs := opts.GetUuidOption().GetContent().(*streams.ReadReq_Options_UUIDOption_String_)
 	r.page = newPage(&encoder{stringIDs: stringIDs})
 
@@ -61,11 +63,18 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 		if err := checkStreamName(r.ctx, stream); err != nil {
 			return err
 		}
+		r.stream = stream
+		if err := svc.server.authorize(r.ctx, r.who, actionRead, stream); err != nil {
+			return err
+		}
 		if subscription {
 			return failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream))
 		}
 		return r.readStream(stream, v.Stream, count)
 	case *streams.ReadReq_Options_All:
+		if err := svc.server.authorize(r.ctx, r.who, actionRead, allStream); err != nil {
+			return err
+		}
 		if subscription {
 			return failStore(r.ctx, allStream, r.subscribeAll(v.All))
 		}

@@ -5,18 +5,21 @@
 // It may lose nothing that it has acknowledged, and nothing that a reader or
 // subscriber has seen, to a crash of the process or the machine. It may lose
 // appends that it has not answered. It trusts the file system to keep what it
-// has fsynced, and everybody who can reach its loopback port: it has neither
-// TLS nor credentials yet.
+// has fsynced. Where users are configured it trusts whoever brings their
+// passwords or certificates, over TLS, with what access control lists give
+// them; without users it trusts everybody who can reach its loopback port.
 //
 // It knows nothing of what the events mean. See DESIGN.md.
 package eventstore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -35,6 +38,16 @@ import (
 // ones send one every 10 s by default, with calls or without.
 const keepaliveMinTime = 5 * time.Second
 
+// A peer that has gone without a word is noticed after a minute or two, and one
+// that asks nothing for half an hour gives its place to others; clients connect anew.
+const (
+	keepaliveTime    = time.Minute
+	keepaliveTimeout = 20 * time.Second
+	connectionIdle   = 30 * time.Minute
+)
+
+const maxHeaders = 64 << 10 // bytes of one call's headers
+
 // Server is a running event store.
 type Server struct {
 	cfg    Config
@@ -42,6 +55,8 @@ type Server struct {
 	grpc   *grpc.Server
 	health *http.Server
 	doors  *doors
+	auth   *authenticator
+	certs  *certificates // nil: plaintext
 	addr   string
 
 	stopOnce  sync.Once
@@ -67,17 +82,16 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", cfg.Addr)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
-	}
 	s := &Server{
 		cfg: cfg, store: st,
-		health: healthServer(st.Failure, cfg.Logger), doors: newDoors(listener, cfg.sniff), addr: listener.Addr().String(),
+		health:   healthServer(st.Failure, cfg.Logger),
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
+	}
+	s.health.ConnContext = withCommonName
+	if err := s.listen(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newWireCodec()),
@@ -88,6 +102,13 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.WriteBufferSize(128<<10),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, MaxConnectionIdle: connectionIdle}),
+		grpc.MaxConcurrentStreams(cfg.streams),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(cfg.sniff),
+		grpc.Creds(doorCredentials{tls: s.certs != nil}),
+		grpc.ChainUnaryInterceptor(s.auth.unary),
+		grpc.ChainStreamInterceptor(s.auth.stream),
 		grpc.UnknownServiceHandler(unknownService),
 	)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
@@ -95,6 +116,28 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
 	go s.serve()
 	return s, nil
+}
+
+// listen knows the users, has the certificate and opens the port.
+func (s *Server) listen(ctx context.Context) (err error) {
+	if s.auth, err = newAuthenticator(s.cfg.Users, s.cfg.Logger); err != nil {
+		return err
+	}
+	var t *tls.Config
+	if s.cfg.TLS != nil {
+		if s.certs, err = openCertificates(s.cfg); err != nil {
+			return err
+		}
+		t = s.certs.config()
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
+	if err != nil {
+		return err
+	}
+	s.addr = listener.Addr().String()
+	s.doors = newDoors(listener, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
+	return nil
 }
 
 func createOrOpen(cfg Config) (*eventlog.Log, error) {
@@ -156,8 +199,30 @@ func (s *Server) drain() {
 // Addr is the address that the server listens on, host:port.
 func (s *Server) Addr() string { return s.addr }
 
-// ConnectionString is what the official clients dial.
-func (s *Server) ConnectionString() string { return "esdb://" + s.Addr() + "?tls=false" }
+// ConnectionString is what the official clients on this machine dial, without
+// credentials.
+func (s *Server) ConnectionString() string {
+	host, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return "esdb://" + s.addr // cannot be: a listener's address has a port
+	}
+	if isWildcard(host) {
+		host = "127.0.0.1"
+	}
+	if s.certs == nil {
+		return "esdb://" + net.JoinHostPort(host, port) + "?tls=false"
+	}
+	return "esdb://" + net.JoinHostPort(s.certs.nameFor(host), port) + "?tls=true&tlsCAFile=" + url.QueryEscape(s.certs.certFile)
+}
+
+// CertificateFile is the PEM file that clients trust the server by, their
+// tlsCAFile; "" without TLS.
+func (s *Server) CertificateFile() string {
+	if s.certs == nil {
+		return ""
+	}
+	return s.certs.certFile
+}
 
 // Done is closed when the server has ended, by Stop or by a failure of its store.
 func (s *Server) Done() <-chan struct{} { return s.done }

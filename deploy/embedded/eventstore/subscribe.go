@@ -34,7 +34,7 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 	for {
 		r.page.reset()
 		v := r.svc.server.store.Acquire()
-		more, err := next(v)
+		more, err := r.nextAllowed(v, next)
 		superseded := v.Superseded()
 		if err := errors.Join(err, v.Release()); err != nil {
 			return err
@@ -70,6 +70,18 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 			return r.svc.server.store.Failure()
 		}
 	}
+}
+
+// nextAllowed ends a subscription whose reader may no longer read.
+func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more bool, err error)) (more bool, err error) {
+	ok, err := access{r.svc.server, v, r.who}.may(actionRead, r.stream)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		return false, failAccessDenied(r.ctx, "this stream can no longer be read by this user")
+	}
+	return next(v)
 }
 
 func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
