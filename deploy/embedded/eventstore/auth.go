@@ -218,7 +218,9 @@ func newAuthenticator(users []User, logger *slog.Logger) (*authenticator, error)
 func (a *authenticator) open() bool { return len(a.users) == 0 }
 
 // authenticate finds out who brings these credentials: an Authorization header
-// of the Basic scheme, else a verified client certificate's common name.
+// of the Basic scheme, or a verified client certificate's common name. Where
+// both are there both must be a user's, and the header says who acts: a
+// password does not make up for a certificate of nobody here.
 func (a *authenticator) authenticate(ctx context.Context, header, certificate, peer string) (principal, error) {
 	if a.open() {
 		return principal{open: true}, nil
@@ -233,6 +235,11 @@ func (a *authenticator) authenticate(ctx context.Context, header, certificate, p
 
 func (a *authenticator) identify(ctx context.Context, header, certificate, peer string) (principal, error) {
 	name := certificate
+	if certificate != "" {
+		if _, ok := a.users[certificate]; !ok {
+			return principal{}, errBadCredentials
+		}
+	}
 	switch {
 	case header != "":
 		var err error
