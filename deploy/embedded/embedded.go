@@ -29,6 +29,10 @@ type Config struct {
 	KafkaAddr      string
 	ClickHouseAddr string
 
+	EventStoreTLS   *eventstore.TLSConfig // nil: plaintext
+	EventStoreUsers []eventstore.User     // who may log in to the event store; none: nobody is asked
+	LedgerGroup     string                // the users' group that reads $all and, beside administrators, alone writes to protected streams
+
 	ProtectStreams *regexp.Regexp                 // streams that the event store lets nobody delete
 	Uncompressed   bool                           // event store files can be searched for text
 	EngineCommand  []string                       // program and arguments that run ClickHouse's engine (clickhouse.RunChild)
@@ -60,8 +64,7 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	var err error
 	var eventStoreDone, clickHouseDone <-chan struct{} // nil: never
 	if cfg.EventStoreAddr != "" {
-		s.EventStore, err = eventstore.Start(ctx, eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr,
-			ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")})
+		s.EventStore, err = eventstore.Start(ctx, eventStoreConfig(cfg))
 		if err != nil {
 			return fail(fmt.Errorf("start the event store: %w", err))
 		}
@@ -80,6 +83,15 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	}
 	s.watching.Go(func() { s.watch(eventStoreDone, clickHouseDone) })
 	return s, nil
+}
+
+func eventStoreConfig(cfg Config) eventstore.Config {
+	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
+		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")}
+	if cfg.LedgerGroup != "" {
+		ec.ProtectedWriters, ec.AllReaders = []string{cfg.LedgerGroup}, []string{cfg.LedgerGroup}
+	}
+	return ec
 }
 
 // stopTimeout bounds the stopping of what had started when a later start failed.

@@ -64,6 +64,8 @@ type Config struct {
 
 	connections int    // tests reach the bound of connections sooner
 	streams     uint32 // and that of calls on one
+
+	paged func(r *reader) // tests count the pages that subscriptions read
 }
 
 // Validate returns every error of the configuration, joined.

@@ -152,7 +152,7 @@ func (d *doors) identify(sc *sniffedConn) (*door, error) {
 	case 'P':
 		return d.grpc, nil
 	case firstTLSByte:
-		sayGoodbye(sc.Conn, []byte("HTTP/1.0 400 Bad Request\r\n\r\nThis port does not speak TLS: set tls=false\n"))
+		sayGoodbye(sc.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port does not speak TLS: set tls=false\n")
 		return nil, errors.New("TLS to a plaintext port")
 	}
 	return d.http, nil
@@ -168,20 +168,16 @@ func (d *doors) refuse(c net.Conn, err error) {
 		return
 	}
 	d.failed.log(d.logger, "a client does not speak TLS to a port that does", "peer", hostOf(c.RemoteAddr().String()))
-	answer := plainHTTPAnswer
-	if string(plain.RecordHeader[:3]) == "PRI" {
-		answer = plainHTTP2Answer()
-	}
-	sayGoodbye(c, answer)
+	sayGoodbye(c, plainAnswer)
 }
 
 // sayGoodbye sends an answer and takes what the client is still sending: a
 // close with unread bytes would throw the answer away.
-func sayGoodbye(c net.Conn, answer []byte) {
+func sayGoodbye(c net.Conn, answer string) {
 	if c.SetDeadline(time.Now().Add(farewell)) != nil {
 		return
 	}
-	if _, err := c.Write(answer); err != nil {
+	if _, err := io.WriteString(c, answer); err != nil {
 		return
 	}
 	if tcp, ok := c.(*net.TCPConn); ok && tcp.CloseWrite() == nil {

@@ -84,15 +84,15 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, store: st,
-		health:   healthServer(st.Failure, cfg.Logger),
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
 	}
-	s.health.ConnContext = withCommonName
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
+	s.health = healthServer(st.Failure, cfg.Logger)
+	s.health.ConnContext = withCommonName
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newWireCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),

@@ -81,7 +81,11 @@ func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more
 	if !ok {
 		return false, failAccessDenied(r.ctx, "this stream can no longer be read by this user")
 	}
-	return next(v)
+	more, err = next(v)
+	if hook := r.svc.server.cfg.paged; hook != nil {
+		hook(r)
+	}
+	return more, err
 }
 
 func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {

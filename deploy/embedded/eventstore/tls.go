@@ -1,7 +1,6 @@
 package eventstore
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -349,21 +348,9 @@ func tlsState(c net.Conn) (state tls.ConnectionState, ok bool) {
 	return tc.ConnectionState(), true
 }
 
-// Answers to a client that does not speak TLS to a port that does: they say so
-// in the client's own protocol. HTTP/2 needs a settings frame before the goodbye.
-const needsTLS = "this port speaks TLS: set tls=true"
-
-var plainHTTPAnswer = []byte("HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" + needsTLS + "\n")
-
-func plainHTTP2Answer() []byte {
-	const inadequateSecurity = 0xc
-	var b bytes.Buffer
-	b.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}) // SETTINGS, empty
-	b.Write([]byte{0, 0, byte(8 + len(needsTLS)), 7, 0, 0, 0, 0, 0})
-	b.Write([]byte{0, 0, 0, 0, 0, 0, 0, inadequateSecurity}) // GOAWAY, no stream was seen
-	b.WriteString(needsTLS)
-	return b.Bytes()
-}
+// plainAnswer is what a client gets that does not speak TLS to a port that does.
+// gRPC clients, too, say of such an answer that it looks like HTTP/1.1.
+const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: set tls=true\n"
 
 // commonName is whom a verified client certificate names, "" for nobody.
 func commonName(chains [][]*x509.Certificate) string {
