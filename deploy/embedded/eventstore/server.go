@@ -44,6 +44,8 @@ type Server struct {
 	doors  *doors
 	addr   string
 
+	metrics *metrics
+
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
 	forceOnce sync.Once
@@ -60,10 +62,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	m := newMetrics(cfg.Logger)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start event store: %w", err)
 	}
-	st, err := createOrOpen(cfg)
+	st, err := createOrOpen(cfg, m)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +76,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
 	s := &Server{
-		cfg: cfg, store: st,
-		health: healthServer(st.Failure, cfg.Logger), doors: newDoors(listener, cfg.sniff), addr: listener.Addr().String(),
+		cfg: cfg, store: st, metrics: m,
+		doors: newDoors(countedListener{listener, m}, cfg.sniff), addr: listener.Addr().String(),
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
 	}
+	m.adopt(st)
+	s.health = healthServer(st.Failure, s.operations(), cfg.Logger)
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newWireCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -93,12 +98,13 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, featuresService{})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
+	s.logStarted()
 	go s.serve()
 	return s, nil
 }
 
-func createOrOpen(cfg Config) (*eventlog.Log, error) {
-	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable}
+func createOrOpen(cfg Config, observer eventlog.Observer) (*eventlog.Log, error) {
+	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable, Observer: observer}
 	exists, err := eventlog.Exists(cfg.Dir, cfg.fs)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
@@ -133,7 +139,10 @@ func (s *Server) serve() {
 	_ = s.health.Close() // health checks under way have nothing to lose
 	s.doors.close()
 	<-healthServed
+	end, events := logEnd(s.store)
+	s.metrics.retire()
 	s.err = errors.Join(err, s.store.Close())
+	s.logStopped(end, events)
 }
 
 // drain lets calls end by themselves until Stop's context ends or the store fails.
