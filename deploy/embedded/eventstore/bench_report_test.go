@@ -20,7 +20,13 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 )
 
 // benchNumber is a setting of the report from the environment.
@@ -43,10 +49,16 @@ type measurement struct {
 	server, client float64 // processor time of each, microseconds for one
 }
 
-// load runs once against a server and returns how much was done.
-type load func(c *esdb.Client) (done int, err error)
+// benchClient is the official client of a server, and where that is.
+type benchClient struct {
+	*esdb.Client
+	conn string
+}
 
-func (p *benchProcess) measure(c *esdb.Client, run load) measurement {
+// load runs once against a server and returns how much was done.
+type load func(c benchClient) (done int, err error)
+
+func (p *benchProcess) measure(c benchClient, run load) measurement {
 	p.t.Helper()
 	runtime.GC() // the client's garbage of the run before is not this server's
 	server, client, began := p.cpu(), ownCPU(p.t), time.Now()
@@ -91,8 +103,8 @@ type row struct {
 // machine does meets both.
 func interleave(t *testing.T, name, aim string, rounds int, ours, base *benchProcess, run load) row {
 	t.Helper()
-	co, cb := dialString(t, ours.Conn), dialString(t, base.Conn)
-	for _, c := range []*esdb.Client{co, cb} { // warm up
+	co, cb := benchClient{dialString(t, ours.Conn), ours.Conn}, benchClient{dialString(t, base.Conn), base.Conn}
+	for _, c := range []benchClient{co, cb} { // warm up
 		if _, err := run(c); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +133,7 @@ func interleave(t *testing.T, name, aim string, rounds int, ours, base *benchPro
 // appends is a load of callers that append size events at a time, to new and
 // to growing streams by turns, for d.
 func appends(callers, size int, d time.Duration) load {
-	return func(c *esdb.Client) (int, error) {
+	return func(c benchClient) (int, error) {
 		run := uuid.NewString()
 		var done atomic.Int64
 		until := time.Now().Add(d)
@@ -157,7 +169,7 @@ func appends(callers, size int, d time.Duration) load {
 
 // readAllOf is a load that reads total events of $all.
 func readAllOf(total int) load {
-	return func(c *esdb.Client) (int, error) {
+	return func(c benchClient) (int, error) {
 		r, err := c.ReadAll(context.Background(), esdb.ReadAllOptions{From: esdb.Start{}}, uint64(total))
 		if err != nil {
 			return 0, err
@@ -175,9 +187,53 @@ func readAllOf(total int) load {
 	}
 }
 
+// undecoded is a codec that leaves what it receives as it is.
+type undecoded struct{ encoding.CodecV2 }
+
+func (undecoded) Unmarshal(mem.BufferSlice, any) error { return nil }
+
+// readAllUndecoded is readAllOf without what the official client does to each
+// event: the server's share of the time.
+func readAllUndecoded(total int) load {
+	return func(c benchClient) (n int, err error) {
+		addr := strings.TrimSuffix(strings.TrimPrefix(c.conn, "esdb://"), "?tls=false")
+		conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, conn.Close()) }()
+		stream, err := conn.NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true}, streams.Streams_Read_FullMethodName,
+			grpc.ForceCodecV2(undecoded{encoding.GetCodecV2("proto")}))
+		if err != nil {
+			return 0, err
+		}
+		req := &streams.ReadReq{Options: &streams.ReadReq_Options{
+			StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{
+				AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}},
+			}},
+			CountOption:  &streams.ReadReq_Options_Count{Count: uint64(total)},
+			FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
+			UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}},
+		}}
+		if err := errors.Join(stream.SendMsg(req), stream.CloseSend()); err != nil {
+			return 0, err
+		}
+		for {
+			err := stream.RecvMsg(nil)
+			if errors.Is(err, io.EOF) && n == total {
+				return n, nil
+			}
+			if err != nil {
+				return n, fmt.Errorf("after %d of %d messages: %w", n, total, err)
+			}
+			n++
+		}
+	}
+}
+
 // fanOut is a load of subscribers that each read $all from its start until they are live.
 func fanOut(subscribers int) load {
-	return func(c *esdb.Client) (int, error) {
+	return func(c benchClient) (int, error) {
 		var wg sync.WaitGroup
 		var done atomic.Int64
 		errs := make([]error, subscribers)
@@ -189,7 +245,7 @@ func fanOut(subscribers int) load {
 	}
 }
 
-func catchUp(c *esdb.Client, done *atomic.Int64) error {
+func catchUp(c benchClient, done *atomic.Int64) error {
 	sub, err := c.SubscribeToAll(context.Background(), esdb.SubscribeToAllOptions{From: esdb.Start{}})
 	if err != nil {
 		return err
@@ -262,6 +318,7 @@ func TestBenchReport(t *testing.T) {
 		base.stop()
 	}
 	reading("ReadAll events/s", "150,000/s", 200_000, readAllOf(200_000))
+	reading("ReadAll events/s, client that decodes nothing", "", 200_000, readAllUndecoded(200_000))
 	reading("events/s, 10 subscribers together", "", 50_000, fanOut(10))
 
 	var b strings.Builder

@@ -32,6 +32,7 @@ const (
 // metrics counts what the server does. It is the log's Observer.
 type metrics struct {
 	registry *prometheus.Registry
+	process  *prometheus.Registry // of the Go runtime and the process, which may not be this server's alone
 	logger   *slog.Logger
 	started  time.Time
 
@@ -85,7 +86,7 @@ var readKinds = [...]string{"read_stream", "read_all", "subscription_stream", "s
 func (k readKind) String() string { return readKinds[k] }
 
 func newMetrics(logger *slog.Logger) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), logger: logger, started: time.Now(), writes: map[string]writeMetrics{}}
+	m := &metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry(), logger: logger, started: time.Now(), writes: map[string]writeMetrics{}}
 	m.slowSyncWarn.every, m.corruptWarn.every = warnEvery, warnEvery
 	m.subscriptions.open = map[*subscription]struct{}{}
 
@@ -132,8 +133,8 @@ func newMetrics(logger *slog.Logger) *metrics {
 	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Name: "eventstore_connections", Help: "Open connections, gRPC and HTTP."})
 	m.accepted = prometheus.NewCounter(prometheus.CounterOpts{Name: "eventstore_connections_accepted_total", Help: "Connections accepted, gRPC and HTTP."})
 
+	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		took, requests, events, bytes, m.syncTook, m.syncWrites, m.syncEvents, m.syncBytes, m.syncFailed,
 		reads, sentEvents, sentBytes, m.pageLag, m.delivery, m.connections, m.accepted, logCollector{m},
 	)
@@ -260,6 +261,8 @@ func (o *occasionally) now() (unsaid int, ok bool) {
 	return 0, false
 }
 
-// Metrics gives the server's metrics, those of its process included, also
-// after it has ended; those of the files are gone then.
+// Metrics gives the server's own metrics, all named eventstore_*, so that
+// whoever runs it can serve them beside his. It works after the server has
+// ended too; the figures of its files are gone then. GET /metrics also shows
+// the process and the Go runtime.
 func (s *Server) Metrics() prometheus.Gatherer { return s.metrics.registry }

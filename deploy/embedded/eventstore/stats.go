@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
@@ -20,7 +21,7 @@ const operationsHelp = "this node answers GET /health/live, /metrics, /stats, /s
 // operations serves what operators and their tools ask over HTTP. None of it
 // shows events or names streams.
 func (s *Server) operations() http.Handler {
-	scrape := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn)})
+	scrape := promhttp.HandlerFor(prometheus.Gatherers{s.metrics.registry, s.metrics.process}, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		section, isStats := strings.CutPrefix(path, "/stats")
@@ -130,7 +131,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // processFigures are the gauges without labels among the metrics, by name.
 func (m *metrics) processFigures() map[string]float64 {
-	families, _ := m.registry.Gather() // what could be gathered
+	families, _ := prometheus.Gatherers{m.registry, m.process}.Gather() // what could be gathered
 	out := map[string]float64{}
 	for _, f := range families {
 		if ms := f.GetMetric(); len(ms) == 1 && ms[0].GetGauge() != nil {

@@ -107,8 +107,11 @@ func TestStats(t *testing.T) {
 func TestOperationsOverHTTP(t *testing.T) {
 	f := newFixture(t)
 	f.append("s", nil, event(`{}`))
-	if body := get(t, f.s, "/metrics", http.StatusOK); !strings.Contains(body, `eventstore_writes_total{outcome="written"} 1`) {
-		t.Errorf("metrics: %.300s", body)
+	body := get(t, f.s, "/metrics", http.StatusOK)
+	for _, want := range []string{`eventstore_writes_total{outcome="written"} 1`, "\nprocess_resident_memory_bytes ", "\ngo_goroutines "} {
+		if !strings.Contains(body, want) {
+			t.Errorf("metrics do not hold %q: %.300s", want, body)
+		}
 	}
 	var info struct{ ESVersion, State string }
 	if err := json.Unmarshal([]byte(get(t, f.s, "/info", http.StatusOK)), &info); err != nil || info.ESVersion != serverVersion || info.State != "leader" {
