@@ -23,6 +23,7 @@ type reader struct {
 	page   *page
 	filter filter
 	back   bool
+	kind   readKind
 }
 
 // Read serves reads and catch-up subscriptions. Links are not resolved: this
@@ -45,6 +46,8 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 	default:
 		return status.Error(codes.InvalidArgument, "read is neither counted nor a subscription")
 	}
+	r.kind = readKindOf(opts, subscription)
+	svc.server.metrics.reads[r.kind].Inc()
 	if f := opts.GetFilter(); f != nil {
 		var err error
 		if r.filter, err = newFilter(f, subscription); err != nil {
@@ -68,17 +71,17 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 			return err
 		}
 		if subscription {
-			return failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream))
+			return r.ended(failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream)))
 		}
-		return r.readStream(stream, v.Stream, count)
+		return r.ended(r.readStream(stream, v.Stream, count))
 	case *streams.ReadReq_Options_All:
 		if err := svc.server.authorize(r.ctx, r.who, actionRead, allStream); err != nil {
 			return err
 		}
 		if subscription {
-			return failStore(r.ctx, allStream, r.subscribeAll(v.All))
+			return r.ended(failStore(r.ctx, allStream, r.subscribeAll(v.All)))
 		}
-		return r.readAll(v.All, count)
+		return r.ended(r.readAll(v.All, count))
 	}
 	return status.Error(codes.InvalidArgument, "read names neither a stream nor $all")
 }
@@ -104,6 +107,7 @@ func (r *reader) sendPage() error {
 			return err
 		}
 	}
+	r.svc.server.metrics.sent(r.kind, r.page)
 	return r.pause()
 }
 

@@ -59,6 +59,8 @@ type Server struct {
 	certs  *certificates // nil: plaintext
 	addr   string
 
+	metrics *metrics
+
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
 	forceOnce sync.Once
@@ -75,15 +77,16 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	m := newMetrics(cfg.Logger)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start event store: %w", err)
 	}
-	st, err := createOrOpen(cfg)
+	st, err := createOrOpen(cfg, m)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, store: st,
+		cfg: cfg, store: st, metrics: m,
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
@@ -91,7 +94,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
-	s.health = healthServer(st.Failure, cfg.Logger)
+	m.adopt(st)
+	s.health = healthServer(st.Failure, s.auth.requireOps(s.operations()), cfg.Logger)
 	s.health.ConnContext = withCommonName
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newWireCodec()),
@@ -114,6 +118,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, featuresService{})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
+	s.logStarted()
 	go s.serve()
 	return s, nil
 }
@@ -136,12 +141,12 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		return err
 	}
 	s.addr = listener.Addr().String()
-	s.doors = newDoors(listener, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
+	s.doors = newDoors(countedListener{listener, s.metrics}, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
 	return nil
 }
 
-func createOrOpen(cfg Config) (*eventlog.Log, error) {
-	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable}
+func createOrOpen(cfg Config, observer eventlog.Observer) (*eventlog.Log, error) {
+	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable, Observer: observer}
 	exists, err := eventlog.Exists(cfg.Dir, cfg.fs)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
@@ -176,7 +181,10 @@ func (s *Server) serve() {
 	_ = s.health.Close() // health checks under way have nothing to lose
 	s.doors.close()
 	<-healthServed
+	end, events := logEnd(s.store)
+	s.metrics.retire()
 	s.err = errors.Join(err, s.store.Close())
+	s.logStopped(end, events)
 }
 
 // drain lets calls end by themselves until Stop's context ends or the store fails.

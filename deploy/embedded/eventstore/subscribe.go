@@ -31,11 +31,13 @@ func (r *reader) confirm() error {
 // the page from the view. caughtUp is called on each switch to live.
 func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caughtUp func() error) error {
 	live := false
+	sub := r.svc.server.metrics.subscribed(r.kind)
+	defer sub.end()
 	for {
 		r.page.reset()
 		v := r.svc.server.store.Acquire()
 		more, err := r.nextAllowed(v, next)
-		superseded := v.Superseded()
+		superseded, end := v.Superseded(), v.End()
 		if err := errors.Join(err, v.Release()); err != nil {
 			return err
 		}
@@ -48,6 +50,7 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 		if err := r.sendPage(); err != nil {
 			return err
 		}
+		sub.took(r.page, end, more)
 		if more {
 			continue
 		}
@@ -104,7 +107,7 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 				return false
 			}
 			r.page.considered++
-			from, considered = position+1, position
+			from, considered, r.page.last = position+1, position, position
 			if r.filter.match(rec) {
 				r.page.addEvent(position, rec)
 			}

@@ -140,7 +140,7 @@ func (w *writer) decide(r *Request) error {
 		r.result = Result{Outcome: OutcomeWrongVersion, Last: st.Last}
 		return nil
 	case decisionIdempotent:
-		r.result = Result{Last: revision, Position: ref.position, HasPosition: true}
+		r.result = Result{Last: revision, Position: ref.position, HasPosition: true, Repeated: true}
 		return nil
 	}
 	switch r.Kind {

@@ -54,6 +54,7 @@ type Options struct {
 	CacheBytes   int64            // bounds the cache of blocks read from disk; 0 is Pebble's default
 	Uncompressed bool             // blocks are stored as they are, so that files can be searched for text
 	MemTable     uint64           // bytes; 0 is the default
+	Observer     Observer         // nil for none
 }
 
 // Log is the storage below the protocol: one writer goroutine, any number of readers.
@@ -63,6 +64,8 @@ type Log struct {
 	id     [16]byte
 	logger *slog.Logger
 	now    func() time.Time
+
+	observer Observer
 
 	queue   chan *Request
 	closing chan struct{} // closed by close: the writer drains and ends
@@ -337,7 +340,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		return nil, fmt.Errorf("open event store: %w", err)
 	}
 	s := &Log{
-		lock: lock, logger: o.Logger, now: o.Now,
+		lock: lock, logger: o.Logger, now: o.Now, observer: observerOf(o),
 		queue:   make(chan *Request, 1024),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),

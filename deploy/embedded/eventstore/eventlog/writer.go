@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -59,6 +60,7 @@ type Result struct {
 	Last        int64  // written: revision of the request's last event; wrong version: of the stream; -1 for none
 	Position    uint64 // of the request's last event
 	HasPosition bool
+	Repeated    bool  // written before, by a request with the same ids
 	err         error // the outcome is unknown
 }
 
@@ -70,6 +72,8 @@ type group struct {
 	first    uint64
 	events   uint32
 	view     *View
+	applied  time.Time // when its fsync began
+	bytes    int
 }
 
 // writer decides and numbers every write. All fields belong to its goroutine.
@@ -104,6 +108,13 @@ func newWriter(s *Log, t tail) *writer {
 // Submit hands a request to the writer and waits for its answer. An error
 // means that the outcome is unknown, except ErrStopped before anything was queued.
 func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
+	began := time.Now()
+	res, err := s.submit(ctx, r)
+	s.observer.Answered(r, res, err, time.Since(began))
+	return res, err
+}
+
+func (s *Log) submit(ctx context.Context, r *Request) (Result, error) {
 	if err := s.Failure(); err != nil {
 		return Result{}, err
 	}
@@ -254,6 +265,7 @@ func (w *writer) flush() error {
 			return err
 		}
 	}
+	w.observeSyncing(g)
 	if err := applyNoSyncWait(w.s.db, g.batch); err != nil {
 		return err
 	}
@@ -283,6 +295,7 @@ func applyNoSyncWait(db *pebble.DB, b *pebble.Batch) (err error) {
 // fsync is never retried: the kernel may have dropped the pages.
 func (s *Log) finish(g *group) error {
 	err := g.batch.SyncWait()
+	s.observeSynced(g, err)
 	if err == nil {
 		err = s.Failure() // nothing is acknowledged after a failure elsewhere
 	}
