@@ -41,7 +41,6 @@ type metrics struct {
 	syncWrites  prometheus.Histogram
 	syncEvents  prometheus.Histogram
 	syncBytes   prometheus.Counter
-	syncFailed  prometheus.Counter
 	reads       [len(readKinds)]prometheus.Counter
 	sentEvents  [len(readKinds)]prometheus.Counter
 	sentBytes   [len(readKinds)]prometheus.Counter
@@ -113,9 +112,6 @@ func newMetrics(logger *slog.Logger) *metrics {
 	m.syncBytes = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "eventstore_fsync_bytes_total", Help: "Bytes handed to the write ahead log, index and commit records included.",
 	})
-	m.syncFailed = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "eventstore_fsync_failures_total", Help: "Fsyncs that failed; the first one ends the server.",
-	})
 	reads := newCounters("eventstore_reads_total", "Reads and subscriptions that began, by kind.", "kind")
 	sentEvents := newCounters("eventstore_sent_events_total", "Events handed to connections, by kind of read.", "kind")
 	sentBytes := newCounters("eventstore_sent_bytes_total", "Encoded bytes of events and checkpoints handed to connections, by kind of read.", "kind")
@@ -135,7 +131,7 @@ func newMetrics(logger *slog.Logger) *metrics {
 
 	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(
-		took, requests, events, bytes, m.syncTook, m.syncWrites, m.syncEvents, m.syncBytes, m.syncFailed,
+		took, requests, events, bytes, m.syncTook, m.syncWrites, m.syncEvents, m.syncBytes,
 		reads, sentEvents, sentBytes, m.pageLag, m.delivery, m.connections, m.accepted, logCollector{m},
 	)
 	return m
@@ -219,9 +215,6 @@ func (m *metrics) Synced(s eventlog.Sync) {
 	m.syncWrites.Observe(float64(s.Requests))
 	m.syncEvents.Observe(float64(s.Events))
 	m.syncBytes.Add(float64(s.Bytes))
-	if s.Err != nil {
-		m.syncFailed.Inc()
-	}
 	if s.Took < slowSync {
 		return
 	}

@@ -90,7 +90,6 @@ func TestMetricsOfWrites(t *testing.T) {
 		"eventstore_log_events":                                         4,
 		"eventstore_failed":                                             0,
 		"eventstore_write_queue_length":                                 0,
-		"eventstore_fsync_failures_total":                               0,
 		"eventstore_fsync_pending_seconds":                              0,
 		"eventstore_connections":                                        1,
 	})
@@ -239,7 +238,7 @@ func TestMetricsOfAFailedStore(t *testing.T) {
 		t.Fatal("the store has not failed")
 	}
 	got := gathered(t, s)
-	wantSamples(t, got, map[string]float64{"eventstore_failed": 1, "eventstore_fsync_failures_total": 1, "eventstore_writes_total,outcome=unknown": 1})
+	wantSamples(t, got, map[string]float64{"eventstore_failed": 1, "eventstore_writes_total,outcome=unknown": 1})
 	if _, there := got["eventstore_files_bytes"]; there {
 		t.Error("figures of closed files")
 	}

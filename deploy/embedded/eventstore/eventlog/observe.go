@@ -17,13 +17,13 @@ type Observer interface {
 	Synced(Sync)
 }
 
-// Sync is one group that an fsync has made durable, or has not.
+// Sync is one group that an fsync has made durable. One that fails is never
+// reported: it ends the log.
 type Sync struct {
 	Requests int           // answered together
 	Events   int           // written
 	Bytes    int           // of the batch, index and heads included
 	Took     time.Duration // from handing the batch to the write ahead log until its fsync has ended
-	Err      error
 }
 
 // silent is the Observer of who wants none.
@@ -46,10 +46,10 @@ func (w *writer) observeSyncing(g *group) {
 	w.s.observer.Syncing()
 }
 
-// observeSynced reports that it has ended, with err.
-func (s *Log) observeSynced(g *group, err error) {
+// observeSynced reports that it has ended.
+func (s *Log) observeSynced(g *group) {
 	s.observer.Synced(Sync{
-		Requests: len(g.requests), Events: int(g.events), Bytes: g.bytes, Took: time.Since(g.applied), Err: err,
+		Requests: len(g.requests), Events: int(g.events), Bytes: g.bytes, Took: time.Since(g.applied),
 	})
 }
 
