@@ -407,17 +407,30 @@ func (s *authenticatedStream) Context() context.Context { return s.ctx }
 // requireOps lets h answer operators only: users in $admins or $ops, and
 // everybody where no users are configured.
 func (a *authenticator) requireOps(h http.Handler) http.Handler {
+	return a.require(h, "this needs a user in "+groupOps+" or "+groupAdmins, func(p principal) (bool, error) {
+		return p.admin() || p.has(groupOps), nil
+	})
+}
+
+// require lets h answer those whom allowed names; the others get why.
+func (a *authenticator) require(h http.Handler, why string, allowed func(principal) (bool, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		chain, _ := r.Context().Value(commonNameKey{}).(string)
-		p, err := a.authenticate(r.Context(), r.Header.Get("Authorization"), chain, hostOf(r.RemoteAddr))
+		name, _ := r.Context().Value(commonNameKey{}).(string)
+		p, err := a.authenticate(r.Context(), r.Header.Get("Authorization"), name, hostOf(r.RemoteAddr))
 		switch {
 		case errors.Is(err, errTooMany):
 			http.Error(w, err.Error(), http.StatusTooManyRequests)
+			return
 		case err != nil:
 			w.Header().Set("WWW-Authenticate", `Basic realm="event store", charset="UTF-8"`)
 			http.Error(w, err.Error(), http.StatusUnauthorized)
-		case !p.admin() && !p.has(groupOps):
-			http.Error(w, "this needs a user in "+groupOps+" or "+groupAdmins, http.StatusForbidden)
+			return
+		}
+		switch ok, err := allowed(p); {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		case !ok:
+			http.Error(w, why, http.StatusForbidden)
 		default:
 			h.ServeHTTP(w, r)
 		}

@@ -251,7 +251,7 @@ func (c *sniffedConn) Read(p []byte) (int, error) {
 
 // healthServer answers GET /health/live: 204 while the store works, 503 after
 // it has failed, without asking who wants to know. operations serves the rest.
-func healthServer(failure func() error, operations http.Handler, logger *slog.Logger) *http.Server {
+func healthServer(failure func() error, backup, operations http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
 		if failure() != nil {
@@ -260,6 +260,7 @@ func healthServer(failure func() error, operations http.Handler, logger *slog.Lo
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+	mux.Handle(backupPath, backup)
 	mux.Handle("/", operations)
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,

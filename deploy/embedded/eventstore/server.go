@@ -60,6 +60,7 @@ type Server struct {
 	addr   string
 
 	metrics *metrics
+	backups sync.WaitGroup // being sent
 
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
@@ -95,7 +96,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
 	m.adopt(st)
-	s.health = healthServer(st.Failure, s.auth.requireOps(s.operations()), cfg.Logger)
+	s.health = healthServer(st.Failure, s.backup(), s.auth.requireOps(s.operations()), cfg.Logger)
 	s.health.ConnContext = withCommonName
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newWireCodec()),
@@ -178,11 +179,12 @@ func (s *Server) serve() {
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
 	<-served
-	_ = s.health.Close() // health checks under way have nothing to lose
+	_ = s.health.Close() // health checks under way have nothing to lose, and backups that are cut are known as such
 	s.doors.close()
 	<-healthServed
 	end, events := logEnd(s.store)
 	s.metrics.retire()
+	s.backups.Wait()
 	s.err = errors.Join(err, s.store.Close())
 	s.logStopped(end, events)
 }

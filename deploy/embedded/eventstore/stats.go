@@ -16,7 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
-const operationsHelp = "this node answers GET /health/live, /metrics, /stats, /stats/<path> and /info over HTTP; events are read and written over gRPC\n"
+const operationsHelp = "this node answers GET /health/live, /metrics, /stats, /stats/<path>, /info and /admin/backup over HTTP; events are read and written over gRPC\n"
 
 // operations serves what operators and their tools ask over HTTP. None of it
 // shows events or names streams.
