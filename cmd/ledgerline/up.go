@@ -59,6 +59,9 @@ broker that speaks Kafka's, and ClickHouse's own engine behind its HTTP interfac
 publishes the ledger, and the projector that keeps the views. Any client of the three can attach to
 the printed addresses. The first start creates the ledger, the vault and its key.
 
+The event store asks for passwords, over TLS, where it has users (` + "`ledgerline eventstore user add`" + `), and listens
+beyond loopback only then.
+
 It ends on SIGTERM or Ctrl-C, having drained. A second up on the same directory is refused.
 The engine is fetched once through npm into your cache directory; where npm is missing, set
 embedded.library to an existing libchdb.so.`,

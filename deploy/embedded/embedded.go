@@ -1,5 +1,6 @@
 // Package embedded starts the three servers on one machine, each speaking its real wire protocol on a loopback port:
-// the event store, the broker, and ClickHouse's engine in a child process.
+// the event store, the broker, and ClickHouse's engine in a child process. The event store alone may listen beyond
+// loopback, with TLS and users.
 //
 // It owns one directory with a folder for each. It may lose what its parts may lose: the broker's folder is
 // disposable and is moved aside when it cannot be read; the others are not touched. It knows nothing of what they hold.

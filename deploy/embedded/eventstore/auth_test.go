@@ -86,6 +86,11 @@ func TestTLSAndPassword(t *testing.T) {
 	}
 }
 
+// callUnknown calls a service that this node does not have.
+func callUnknown(f *fixture) error {
+	return f.c.DeletePersistentSubscription(f.ctx, "s", "group", esdb.DeletePersistentSubscriptionOptions{})
+}
+
 // Wrong and missing credentials end every call, and say so as a real server does.
 func TestWrongAndMissingCredentials(t *testing.T) {
 	s := startServer(t, secureConfig(t))
@@ -96,10 +101,15 @@ func TestWrongAndMissingCredentials(t *testing.T) {
 		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
 		_, err = f.c.DeleteStream(f.ctx, "s", esdb.DeleteStreamOptions{})
 		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
+		_, err = f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{})
+		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
+		err = callUnknown(f)
+		wantCode(t, err, esdb.ErrorCodeUnauthenticated) // also what this node does not have
 	}
-	if n := s.auth.failures.Load(); n != 9 {
-		t.Errorf("%d failures were counted, want 9", n)
+	if n := s.auth.failures.Load(); n != 15 {
+		t.Errorf("%d failures were counted, want 15", n)
 	}
+	wantCode(t, callUnknown(login(t, s, adminName, adminPassword)), esdb.ErrorCodeUnsupportedFeature)
 }
 
 // Clients find the node before they log in: discovery and the server's features ask for nothing, everything after does.
