@@ -20,7 +20,7 @@ func newEventStore(a *app) *cobra.Command {
 		Use:   "eventstore",
 		Short: "Look after the embedded event store",
 	}
-	cmd.AddCommand(newEventStoreUser(a))
+	cmd.AddCommand(newEventStoreUser(a), newEventStoreFsck(a), newEventStoreBackup(a), newEventStoreRestore(a))
 	return cmd
 }
 

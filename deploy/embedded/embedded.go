@@ -22,6 +22,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
+// EventStoreDir is the event store's folder in Config.Dir.
+const EventStoreDir = "eventstore"
+
 // Config says where the servers keep their data and where they listen; an address with port 0 takes a free port, and a server
 // without an address is not started: one elsewhere takes its place.
 type Config struct {
@@ -87,7 +90,7 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 }
 
 func eventStoreConfig(cfg Config) eventstore.Config {
-	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
+	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, EventStoreDir), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
 		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")}
 	if cfg.LedgerGroup != "" {
 		ec.ProtectedWriters, ec.AllReaders = []string{cfg.LedgerGroup}, []string{cfg.LedgerGroup}

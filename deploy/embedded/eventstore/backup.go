@@ -15,9 +15,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
-// backupPath is where a running server gives a copy of itself, as a tar. It
+// BackupPath is where a running server gives a copy of itself, as a tar. It
 // gives no more than a read of $all does, and asks for the same right.
-const backupPath = "/admin/backup"
+const BackupPath = "/admin/backup"
 
 func (s *Server) backup() http.Handler {
 	return s.auth.require(http.HandlerFunc(s.serveBackup), "this needs a user who may read $all",

@@ -18,7 +18,7 @@ import (
 
 func fetchBackup(t *testing.T, c *http.Client, url, user, password string) (int, []byte, error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(testContext(t), http.MethodGet, url+backupPath, nil)
+	req, err := http.NewRequestWithContext(testContext(t), http.MethodGet, url+BackupPath, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -260,7 +260,7 @@ func healthServer(failure func() error, backup, operations http.Handler, logger 
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.Handle(backupPath, backup)
+	mux.Handle(BackupPath, backup)
 	mux.Handle("/", operations)
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
