@@ -49,6 +49,11 @@ func (a *app) storeAccess() (storeAccess, error) {
 Make a user first; --groups ledger is for a ledgerline elsewhere, '$admins' for an administrator:
   ledgerline eventstore user add NAME --groups ledger
 It will stand in %s`, e.EventStoreAddr, path)
+	default:
+		if _, err := os.Stat(a.accountFile()); err == nil { // a file that was lost must not open the store to everybody
+			return s, usage("the event store has asked for passwords before, and the file of its users, %s, is gone: bring it back, make a user with "+
+				"`ledgerline eventstore user add NAME`, or remove %s to let everybody on this machine in", path, a.accountFile())
+		}
 	}
 	asked := err == nil
 	switch on := e.EventStoreTLS; {

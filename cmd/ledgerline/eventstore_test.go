@@ -162,6 +162,14 @@ func TestHowTheEventStoreIsReached(t *testing.T) {
 			if again, err := a.storeAccess(); err != nil || again.password != got.password {
 				t.Errorf("the next start has another account: %v", err)
 			}
+			if tc.asks { // losing the users' file does not open the store
+				if err := os.Remove(a.usersFile()); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := a.storeAccess(); err == nil {
+					t.Error("a store whose users' file is gone is open to everybody")
+				}
+			}
 		})
 	}
 }
