@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"slices"
 	"sort"
@@ -19,6 +20,24 @@ type history struct {
 	log  []storedEvent // $all
 	ops  []*modelOp
 	subs []*modelSub
+
+	images []crashImage
+}
+
+// crashImage is what a power failure between two stamps left of the log.
+type crashImage struct {
+	before, after int64
+	events        int
+	sum           uint32 // over all of them
+}
+
+// sumOf is a checksum over everything that the events are.
+func sumOf(events []storedEvent) (sum uint32) {
+	for _, e := range events {
+		r := recordOf(e)
+		sum = crc32.Update(sum, crc32.IEEETable, fmt.Appendf(nil, "%d %s %d", r.position, r.id, r.sum))
+	}
+	return sum
 }
 
 // modelOp is one call and its answer; write or read is set.
@@ -176,9 +195,10 @@ type fact struct {
 // No later call may come from an earlier moment than a call that ended before it.
 func (c *checker) explain() error {
 	type begin struct {
-		call int64
-		op   *modelOp
-		sub  *modelSub
+		call  int64
+		op    *modelOp
+		sub   *modelSub
+		image *crashImage
 	}
 	var begins []begin
 	var facts []fact
@@ -196,6 +216,9 @@ func (c *checker) explain() error {
 			}
 		}
 	}
+	for i := range c.images {
+		begins = append(begins, begin{call: c.images[i].before, image: &c.images[i]})
+	}
 	slices.SortFunc(begins, func(a, b begin) int { return cmp.Compare(a.call, b.call) })
 	slices.SortFunc(facts, func(a, b fact) int { return cmp.Compare(a.stamp, b.stamp) })
 	least := 0
@@ -208,9 +231,30 @@ func (c *checker) explain() error {
 			b.sub.least = least
 			continue
 		}
-		if err := c.explainOp(b.op, least); err != nil {
+		var err error
+		if b.image != nil {
+			err = c.explainImage(b.image, least)
+		} else {
+			err = c.explainOp(b.op, least)
+		}
+		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// explainImage checks that a power failure left whole writes, and all that
+// anybody knew of.
+func (c *checker) explainImage(image *crashImage, least int) error {
+	k := c.momentOf(image.events - 1)
+	most := c.latestAt(image.after)
+	if k < least || k > most || image.events != c.ends[k] {
+		return fmt.Errorf("a power failure between %d and %d left %d events, the last at moment %d; moments %d to %d have %d to %d",
+			image.before, image.after, image.events, k, least, most, c.ends[least], c.ends[most])
+	}
+	if image.sum != sumOf(c.log[:image.events]) {
+		return fmt.Errorf("a power failure between %d and %d left %d events which differ from those in $all", image.before, image.after, image.events)
 	}
 	return nil
 }

@@ -52,6 +52,8 @@ type modelRun struct {
 	clock  atomic.Int64 // the server's, in seconds
 	ops    atomic.Int64 // begun
 	target int64        // where this phase ends
+	fail   int64        // so many operations apart the power fails, for a copy of the disk
+	fs     *vfs.MemFS   // changes between phases
 	open   atomic.Int32 // subscriptions
 
 	mu    sync.Mutex
@@ -99,6 +101,13 @@ func (w *modelWorker) work() error {
 			w.run.ops.Add(-1)
 			return nil
 		}
+		if n%w.run.fail == 0 {
+			// Right after a look at the newest events, which must survive it.
+			look := &modelOp{number: int(n), read: &rawRead{back: true, start: fromEnd, count: 3}}
+			if err := errors.Join(w.call(look), w.run.crash(w.rng)); err != nil {
+				return err
+			}
+		}
 		op := &modelOp{number: int(n)}
 		switch p := w.rng.IntN(100); {
 		case p < 50:
@@ -142,6 +151,27 @@ func (w *modelWorker) call(op *modelOp) error {
 	w.run.history.ops = append(w.run.history.ops, op)
 	w.run.known.learn(op)
 	return nil
+}
+
+// crash notes what a power failure in the middle of everything would leave.
+func (r *modelRun) crash(rng *rand.Rand) error {
+	var image crashImage
+	image.before, _ = r.stamp()
+	disk := r.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50, RNG: rng})
+	image.after, _ = r.stamp()
+	l, err := eventlog.Open("s", testOptions(disk))
+	if err != nil {
+		return fmt.Errorf("after a power failure: %w", err)
+	}
+	events, err := logEvents(l, 0)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	image.events, image.sum = len(events), sumOf(events)
+	r.mu.Lock()
+	r.images = append(r.images, image)
+	r.mu.Unlock()
+	return l.Close()
 }
 
 func (k *modelKnowledge) learn(op *modelOp) {
@@ -459,8 +489,9 @@ func (r *modelRun) settle(ctx context.Context, c rawClient, subs []*modelSub) er
 // Eight clients at once do random appends with every expectation, repetitions
 // of whole and partial appends, deletes, tombstones, metadata, reads and
 // subscriptions on a few streams; every answer must be the model's at some
-// moment between call and answer, in one order for all. Between the phases the
-// server restarts, or the machine loses power.
+// moment between call and answer, in one order for all. Now and then the power
+// fails for a copy of the disk, which must hold what anybody knew by then.
+// Between the phases the server restarts, or the machine loses power.
 func TestConcurrentAgainstModel(t *testing.T) {
 	seed := testSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1<<63))
@@ -469,12 +500,12 @@ func TestConcurrentAgainstModel(t *testing.T) {
 		streams: []string{"a-0", "b-0", "c-0", "d-0", "e-0"}, last: map[string]int64{}, attempts: map[string][]modelWrite{},
 	}}
 	r.clock.Store(1_700_000_000)
-	fs := vfs.NewCrashableMem()
+	r.fs = vfs.NewCrashableMem()
 	for phase := range uint64(modelPhases) {
 		cfg := testConfig("s")
 		cfg.Now = func() time.Time { return time.Unix(r.clock.Load(), 0) }
 		// A disk whose fsyncs take a while, so that calls meet and share them.
-		cfg.fs = errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		cfg.fs = errorfs.Wrap(r.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if isLogSync(op) {
 				time.Sleep(time.Duration(rand.IntN(300)) * time.Microsecond)
 			}
@@ -486,9 +517,10 @@ func TestConcurrentAgainstModel(t *testing.T) {
 			t.Fatalf("phase %d: %v", phase, err)
 		}
 		r.target = int64(*flagModelOps) * int64(phase+1) / modelPhases
+		r.fail = max(1, int64(*flagModelOps)/30)
 		err = r.phase(ctx, t, s, seed, phase)
 		if phase%2 == 0 {
-			fs = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 0, RNG: rng})
+			r.fs = r.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 0, RNG: rng})
 		}
 		stopServer(t, s)
 		if err != nil {
