@@ -362,7 +362,7 @@ func (l *linearClient) ask(ctx context.Context, in linearInput) (linearOutput, e
 // end also what every stream then holds.
 func runLinear(t *testing.T, faults bool) {
 	seed := testSeed(t)
-	ctx := testContext(t)
+	ctx := longContext(t)
 	s := startServer(t, testConfig(t.TempDir()))
 	run := &linearRun{last: map[string]int{}, attempts: map[string][]linearInput{}}
 	var wg sync.WaitGroup

@@ -199,10 +199,10 @@ func TestModelCheckerNotices(t *testing.T) {
 		"a stream subscription ends early": func(s *script) { s.subStream.endStamp = s.subStream.call },
 		"a subscription fails":             func(s *script) { s.subAll.ended, s.subAll.err = wantUnknown, io.EOF },
 		"a power failure loses the last write": func(s *script) {
-			s.images[0] = crashImage{s.at + 1, s.at + 2, len(s.log) - 1, sumOf(s.log[:len(s.log)-1])}
+			s.images[0] = crashImage{before: s.at + 1, after: s.at + 2, events: len(s.log) - 1, sum: sumOf(s.log[:len(s.log)-1])}
 		},
 		"a power failure changes an event":      func(s *script) { s.images[0].sum++ },
-		"a power failure leaves half an append": func(s *script) { s.images[0] = crashImage{3, 4, 2, sumOf(s.log[:2])} },
+		"a power failure leaves half an append": func(s *script) { s.images[0] = crashImage{before: 3, after: 4, events: 2, sum: sumOf(s.log[:2])} },
 	} {
 		s := newScript(t)
 		lie(s)

@@ -40,6 +40,19 @@ func testSeed(t testing.TB) uint64 {
 	return seed
 }
 
+// longContext ends a little before go test would: long runs are asked for by
+// a flag, and the race detector makes them several times slower.
+func longContext(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	if deadline, ok := t.Deadline(); ok {
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-10*time.Second))
+		t.Cleanup(cancel)
+	}
+	return ctx
+}
+
 const (
 	modelWorkers = 8
 	modelPhases  = 4
@@ -495,7 +508,7 @@ func (r *modelRun) settle(ctx context.Context, c rawClient, subs []*modelSub) er
 func TestConcurrentAgainstModel(t *testing.T) {
 	seed := testSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1<<63))
-	ctx := testContext(t)
+	ctx := longContext(t)
 	r := &modelRun{known: modelKnowledge{
 		streams: []string{"a-0", "b-0", "c-0", "d-0", "e-0"}, last: map[string]int64{}, attempts: map[string][]modelWrite{},
 	}}
