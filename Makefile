@@ -35,6 +35,11 @@ test: ## the whole test suite that needs no outside server
 crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
 	$(GO) test -tags crash -count=1 -timeout 60m -run TestCrash ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
 
+.PHONY: crash-eventstore
+crash-eventstore: ROUNDS = 200
+crash-eventstore: ## kill -9 an event store process under load, ROUNDS=200 times, and check its log after each
+	$(GO) test -count=1 -timeout 60m -run 'TestKill$$' ./deploy/embedded/eventstore -kill-rounds $(ROUNDS) -v
+
 .PHONY: canary
 canary: build ## look for planted personal data in every file, dump and log, before and after erasure
 	$(GO) test -tags canary -count=1 -timeout 20m -run TestCanary ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v

@@ -83,9 +83,7 @@ func wantAll(t *testing.T, what string, got map[[16]byte]uint64, want []known) {
 // data lost, kept in part, or kept whole, nothing acknowledged and nothing that
 // a reader or subscriber saw is missing, and the log is whole.
 func TestPowerFailure(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := rand.New(rand.NewPCG(testSeed(t), 0))
 	mem := vfs.NewCrashableMem()
 	cfg := testConfig("s")
 	// A disk whose fsyncs take a while: what is shown or answered before its

@@ -99,3 +99,17 @@ func TestServerEndsWhenItsStoreFails(t *testing.T) {
 		t.Errorf("the server ended with %v", err)
 	}
 }
+
+// logEvents returns the log's events from a position on, as a reader sees them.
+func logEvents(l *eventlog.Log, from uint64) (events []storedEvent, err error) {
+	v := l.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
+	err = v.ScanAll(from, v.End(), false, func(position uint64, r *eventlog.Record) bool {
+		events = append(events, storedEvent{
+			stream: string(r.Stream), revision: r.Revision, position: position, id: r.ID, typ: string(r.Type),
+			data: string(r.Data), meta: string(r.Meta), json: r.Flags&eventlog.FlagJSON != 0, created: r.Created,
+		})
+		return true
+	})
+	return events, err
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -16,165 +15,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
-
-// model is the store in a few lines: a list of events and each stream's part of it.
-type model struct {
-	all     []*modelEvent
-	streams map[string]*modelStream
-}
-
-type modelEvent struct {
-	stream   string
-	revision uint64
-	id       uuid.UUID // zero: the server chose it
-	typ      string
-	data     string
-	position uint64 // learnt from the server, 0 until then
-}
-
-type modelStream struct {
-	events     []*modelEvent
-	tombstoned bool
-	maxCount   int
-	tb         int64
-}
-
-func (m *model) stream(name string) *modelStream {
-	s := m.streams[name]
-	if s == nil {
-		s = &modelStream{}
-		m.streams[name] = s
-	}
-	return s
-}
-
-func (m *model) softDeleted(name string) bool { return m.stream(name).tb == math.MaxInt64 }
-
-func (m *model) tombstoned(name string) bool {
-	orig, meta := strings.CutPrefix(name, "$$")
-	return m.stream(name).tombstoned || meta && m.stream(orig).tombstoned
-}
-
-func (m *model) write(name string, id uuid.UUID, typ, data string) {
-	s := m.stream(name)
-	e := &modelEvent{stream: name, revision: uint64(len(s.events)), id: id, typ: typ, data: data}
-	if typ == "$streamDeleted" {
-		e.revision, s.tombstoned = math.MaxInt64, true
-	} else {
-		s.events = append(s.events, e)
-	}
-	m.all = append(m.all, e)
-}
-
-func (m *model) writeMeta(name string, id uuid.UUID, data string) {
-	m.write("$$"+name, id, "$metadata", data)
-	var doc struct {
-		MaxCount int   `json:"$maxCount"`
-		TB       int64 `json:"$tb"`
-	}
-	if err := json.Unmarshal([]byte(data), &doc); err != nil {
-		panic(err)
-	}
-	m.stream(name).maxCount, m.stream(name).tb = doc.MaxCount, doc.TB
-}
-
-func (m *model) undelete(name string, first int) {
-	metas := m.stream("$$" + name).events
-	var doc map[string]any
-	if err := json.Unmarshal([]byte(metas[len(metas)-1].data), &doc); err != nil {
-		panic(err)
-	}
-	doc["$tb"] = first
-	data, err := json.Marshal(doc)
-	if err != nil {
-		panic(err)
-	}
-	m.writeMeta(name, uuid.Nil, string(data))
-}
-
-// outcomes of a write in the model
-const (
-	wantWritten = "written"
-	wantSame    = "repeated"
-	wantWrong   = "wrong version"
-	wantDeleted = "deleted"
-)
-
-// expect predicts a write. last is the repeated append's last event.
-func (m *model) expect(name string, exp esdb.ExpectedRevision, ids []uuid.UUID) (outcome string, last *modelEvent) {
-	s := m.stream(name)
-	cur := len(s.events) - 1
-	if m.tombstoned(name) {
-		return wantDeleted, nil
-	}
-	if _, ok := exp.(esdb.StreamExists); ok {
-		if m.softDeleted(name) {
-			return wantDeleted, nil
-		}
-		if cur < 0 && len(m.stream("$$"+name).events) == 0 {
-			return wantWrong, nil
-		}
-	}
-	exact := 0
-	switch v := exp.(type) {
-	case esdb.Any, esdb.StreamExists:
-		for i, id := range ids {
-			at := -1
-			for j, e := range s.events {
-				if e.id == id {
-					at = j
-				}
-			}
-			if at < 0 && i == 0 {
-				return wantWritten, nil
-			}
-			if at < 0 {
-				return wantWrong, nil
-			}
-			last = s.events[at]
-		}
-		return wantSame, last
-	case esdb.NoStream:
-		exact = -1
-	case esdb.StreamRevision:
-		exact = int(v.Value)
-	}
-	switch {
-	case exact > cur:
-		return wantWrong, nil
-	case exact == cur:
-		return wantWritten, nil
-	}
-	for i, id := range ids {
-		at := exact + 1 + i
-		if at > cur || s.events[at].id != id {
-			if i == 0 && exact == -1 && m.softDeleted(name) {
-				return wantWritten, nil
-			}
-			return wantWrong, nil
-		}
-		last = s.events[at]
-	}
-	return wantSame, last
-}
-
-// visible is what a reader of the stream may see; found is false for "not found".
-func (m *model) visible(name string) (events []*modelEvent, found bool) {
-	s := m.stream(name)
-	if len(s.events) == 0 || m.softDeleted(name) {
-		return nil, false
-	}
-	first := min(s.tb, int64(len(s.events)))
-	maxCount := s.maxCount
-	if strings.HasPrefix(name, "$$") {
-		maxCount = 1
-	}
-	if maxCount > 0 {
-		first = max(first, int64(len(s.events)-maxCount))
-	}
-	return s.events[first:], true
-}
 
 // machine drives a server and the model with the same operations.
 type machine struct {
@@ -212,19 +55,32 @@ func (m *machine) stop(t *rapid.T) {
 	}
 }
 
-func drawExpect(t *rapid.T, n int) esdb.ExpectedRevision {
+func drawExpect(t *rapid.T, n int) eventlog.Expectation {
 	switch rapid.IntRange(0, 4).Draw(t, "expectation") {
 	case 0:
-		return esdb.Any{}
+		return eventlog.ExpectAny
 	case 1:
-		return esdb.NoStream{}
+		return eventlog.ExpectNoStream
 	case 2:
-		return esdb.StreamExists{}
+		return eventlog.ExpectExists
 	case 3:
-		return esdb.Revision(uint64(max(0, n-1))) // usually right
+		return eventlog.Expectation(max(0, n-1)) // usually right
 	default:
-		return esdb.Revision(rapid.Uint64Range(0, uint64(n+1)).Draw(t, "revision"))
+		return eventlog.Expectation(rapid.IntRange(0, n+1).Draw(t, "revision"))
 	}
+}
+
+// clientExpectation is how the official client says it.
+func clientExpectation(e eventlog.Expectation) esdb.ExpectedRevision {
+	switch e {
+	case eventlog.ExpectAny:
+		return esdb.Any{}
+	case eventlog.ExpectNoStream:
+		return esdb.NoStream{}
+	case eventlog.ExpectExists:
+		return esdb.StreamExists{}
+	}
+	return esdb.Revision(uint64(e))
 }
 
 // wantOutcome compares the answer to a write with the prediction.
@@ -239,7 +95,7 @@ func wantOutcome(t *rapid.T, what, want string, err error) {
 		case e.Code() == esdb.ErrorCodeStreamDeleted:
 			got = wantDeleted
 		case e.Code() == esdb.ErrorCodeAccessDenied:
-			got = "denied"
+			got = wantDenied
 		}
 	}
 	if want == wantSame {
@@ -252,10 +108,10 @@ func wantOutcome(t *rapid.T, what, want string, err error) {
 
 func (m *machine) Append(t *rapid.T) {
 	name := rapid.SampledFrom(modelStreams).Draw(t, "stream")
-	s := m.stream(name)
-	var events []esdb.EventData
-	var ids []uuid.UUID
+	s := m.now(name)
+	w := modelWrite{stream: name, expect: drawExpect(t, len(s.events))}
 	// Often a piece of what is there, perhaps with something new behind it.
+	var ids []uuid.UUID
 	if n := len(s.events); n > 0 && rapid.Bool().Draw(t, "repeat") {
 		from := rapid.IntRange(0, n-1).Draw(t, "from")
 		for _, e := range s.events[from : from+rapid.IntRange(1, min(3, n-from)).Draw(t, "repeated")] {
@@ -265,28 +121,22 @@ func (m *machine) Append(t *rapid.T) {
 	for range rapid.IntRange(0, 3).Draw(t, "new") {
 		ids = append(ids, uuid.New())
 	}
-	if len(ids) == 0 {
-		ids = append(ids, uuid.New())
-	}
+	var events []esdb.EventData
 	for i, id := range ids {
-		events = append(events, esdb.EventData{EventID: id, EventType: "t", Data: []byte(fmt.Sprintf("%d of %d", i, len(m.all)))})
+		e := modelSent{id: id, typ: "t", data: fmt.Sprintf("%d of %d", i, len(m.all))}
+		w.events = append(w.events, e)
+		events = append(events, esdb.EventData{EventID: id, EventType: e.typ, Data: []byte(e.data)})
 	}
-	expect := drawExpect(t, len(s.events))
-	want, last := m.expect(name, expect, ids)
-	res, err := m.c.AppendToStream(m.ctx, name, esdb.AppendToStreamOptions{ExpectedRevision: expect}, events...)
-	wantOutcome(t, fmt.Sprintf("append of %d to %s (%d) with %T%v", len(ids), name, len(s.events), expect, expect), want, err)
-	switch want {
-	case wantWritten:
-		deleted, first := m.softDeleted(name), len(s.events)
-		for i, id := range ids {
-			m.write(name, id, "t", string(events[i].Data))
-		}
-		last = s.events[len(s.events)-1]
+	want, last := s.decide(w)
+	res, err := m.c.AppendToStream(m.ctx, name, esdb.AppendToStreamOptions{ExpectedRevision: clientExpectation(w.expect)}, events...)
+	wantOutcome(t, w.String(), want, err)
+	switch {
+	case want == wantWritten && len(ids) == 0:
+		return
+	case want == wantWritten:
+		last = m.perform(w)[len(ids)-1]
 		last.position = res.CommitPosition
-		if deleted {
-			m.undelete(name, first)
-		}
-	case wantSame:
+	case want == wantSame:
 		if res.CommitPosition != last.position {
 			t.Fatalf("repeated append answered position %d, the original is at %d", res.CommitPosition, last.position)
 		}
@@ -305,54 +155,49 @@ func (m *machine) Metadata(t *rapid.T) {
 		doc["$maxCount"] = rapid.IntRange(1, 5).Draw(t, "maxCount")
 	}
 	if rapid.Bool().Draw(t, "truncate") {
-		doc["$tb"] = rapid.IntRange(0, len(m.stream(name).events)+1).Draw(t, "tb")
+		doc["$tb"] = rapid.IntRange(0, len(m.now(name).events)+1).Draw(t, "tb")
 	}
 	data, err := json.Marshal(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := uuid.New()
-	want, _ := m.expect("$$"+name, esdb.Any{}, []uuid.UUID{id})
+	e := modelSent{id: uuid.New(), typ: "$metadata", data: string(data), json: true}
+	w := modelWrite{stream: "$$" + name, expect: eventlog.ExpectAny, events: []modelSent{e}}
+	want, _ := m.now(w.stream).decide(w)
 	if protectLedger.MatchString(name) {
-		want = "denied"
+		want = wantDenied
 	}
-	_, err = m.c.AppendToStream(m.ctx, "$$"+name, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, esdb.EventData{EventID: id, EventType: "$metadata", ContentType: esdb.ContentTypeJson, Data: data})
+	_, err = m.c.AppendToStream(m.ctx, w.stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
+		esdb.EventData{EventID: e.id, EventType: e.typ, ContentType: esdb.ContentTypeJson, Data: data})
 	wantOutcome(t, "metadata of "+name, want, err)
-	if want != wantWritten {
-		return
-	}
-	deleted := m.softDeleted(name)
-	m.writeMeta(name, id, string(data))
-	if deleted {
-		m.undelete(name, len(m.stream(name).events))
+	if want == wantWritten {
+		m.perform(w)
 	}
 }
 
 func (m *machine) Delete(t *rapid.T) {
 	name := rapid.SampledFrom(modelStreams).Draw(t, "stream")
-	hard := rapid.IntRange(0, 5).Draw(t, "hard") == 0
-	expect := drawExpect(t, len(m.stream(name).events))
-	want, _ := m.expect(name, expect, []uuid.UUID{uuid.New()})
+	w := modelWrite{kind: eventlog.KindDelete, stream: name}
+	if rapid.IntRange(0, 5).Draw(t, "hard") == 0 {
+		w.kind = eventlog.KindTombstone
+	}
+	s := m.now(name)
+	w.expect = drawExpect(t, len(s.events))
+	want, _ := s.decide(w)
 	if protectLedger.MatchString(name) {
-		want = "denied"
+		want = wantDenied
 	}
 	var res *esdb.DeleteResult
 	var err error
-	if hard {
-		res, err = m.c.TombstoneStream(m.ctx, name, esdb.TombstoneStreamOptions{ExpectedRevision: expect})
+	if w.kind == eventlog.KindTombstone {
+		res, err = m.c.TombstoneStream(m.ctx, name, esdb.TombstoneStreamOptions{ExpectedRevision: clientExpectation(w.expect)})
 	} else {
-		res, err = m.c.DeleteStream(m.ctx, name, esdb.DeleteStreamOptions{ExpectedRevision: expect})
+		res, err = m.c.DeleteStream(m.ctx, name, esdb.DeleteStreamOptions{ExpectedRevision: clientExpectation(w.expect)})
 	}
-	wantOutcome(t, fmt.Sprintf("delete of %s with %T%v", name, expect, expect), want, err)
-	if want != wantWritten {
-		return
+	wantOutcome(t, w.String(), want, err)
+	if want == wantWritten {
+		m.perform(w)[0].position = res.Position.Commit
 	}
-	if hard {
-		m.write(name, uuid.Nil, "$streamDeleted", "")
-	} else {
-		m.writeMeta(name, uuid.Nil, `{"$tb":9223372036854775807}`)
-	}
-	m.all[len(m.all)-1].position = res.Position.Commit
 }
 
 func (m *machine) ReadStream(t *rapid.T) {
@@ -361,7 +206,7 @@ func (m *machine) ReadStream(t *rapid.T) {
 		name = "$$" + name
 	}
 	count := rapid.Uint64Range(1, 12).Draw(t, "count")
-	n := len(m.stream(name).events)
+	n := len(m.now(name).events)
 	from := esdb.StreamPosition(esdb.Start{})
 	low, high := uint64(0), uint64(n) // revisions that the direction and start let through
 	back := rapid.Bool().Draw(t, "backwards")
@@ -381,15 +226,15 @@ func (m *machine) ReadStream(t *rapid.T) {
 	opts.From = from
 	r, err := m.c.ReadStream(m.ctx, name, opts, count)
 	got, err := receive(t, r, err)
-	visible, found := m.visible(name)
+	visible, outcome := m.now(name).visible(math.MaxInt64)
 	var e *esdb.Error
 	switch {
-	case m.tombstoned(name):
+	case outcome == wantDeleted:
 		if !errors.As(err, &e) || e.Code() != esdb.ErrorCodeStreamDeleted {
 			t.Fatalf("read of tombstoned %s: %v", name, err)
 		}
 		return
-	case !found:
+	case outcome == wantNotFound:
 		if !errors.As(err, &e) || e.Code() != esdb.ErrorCodeResourceNotFound {
 			t.Fatalf("read of %s, which is not there: %v", name, err)
 		}
@@ -455,16 +300,16 @@ func (m *machine) Subscribe(t *rapid.T) {
 	} else {
 		name := rapid.SampledFrom(modelStreams).Draw(t, "stream")
 		what = "subscription to " + name
-		if m.tombstoned(name) {
+		if m.now(name).tombstoned {
 			return // a test of its own
 		}
 		from := esdb.StreamPosition(esdb.Start{})
 		low := uint64(0)
 		if rapid.Bool().Draw(t, "revision") {
-			r := rapid.Uint64Range(0, uint64(len(m.stream(name).events)+1)).Draw(t, "from")
+			r := rapid.Uint64Range(0, uint64(len(m.now(name).events)+1)).Draw(t, "from")
 			from, low = esdb.Revision(r), r+1
 		}
-		want, _ = m.visible(name)
+		want, _ = m.now(name).visible(math.MaxInt64)
 		want = slices.DeleteFunc(slices.Clone(want), func(e *modelEvent) bool { return e.revision < low })
 		sub, err = m.c.SubscribeToStream(m.ctx, name, esdb.SubscribeToStreamOptions{From: from})
 	}
@@ -558,22 +403,13 @@ func wantEvents(t *rapid.T, what string, got []*esdb.RecordedEvent, want []*mode
 	}
 }
 
-// sameData compares bytes, or JSON that the server rewrote.
-func sameData(a, b string) bool {
-	if a == b {
-		return true
-	}
-	var x, y map[string]any
-	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && maps.EqualFunc(x, y, func(p, q any) bool { return fmt.Sprint(p) == fmt.Sprint(q) })
-}
-
 // Random appends with every expectation, repetitions, deletes, metadata, reads,
 // subscriptions and restarts answer as the model does. A failure prints its seed.
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 		defer cancel()
-		m := &machine{model: model{streams: map[string]*modelStream{}}, fs: vfs.NewMem(), ctx: ctx}
+		m := &machine{model: newModel(), fs: vfs.NewMem(), ctx: ctx}
 		m.start(t)
 		defer m.stop(t)
 		t.Repeat(map[string]func(*rapid.T){
