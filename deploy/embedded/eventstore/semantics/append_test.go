@@ -1,8 +1,6 @@
 package semantics
 
 import (
-	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,14 +16,6 @@ import (
 )
 
 // Expected revisions, repetitions and conflicts are in testdata.
-
-// ended is nil where the server ended the call without an error.
-func ended(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
 
 // The client names both revisions of a conflict.
 func TestConflictThroughTheClient(t *testing.T) {
@@ -205,6 +195,8 @@ func TestRefusedAppends(t *testing.T) {
 		"options twice":        {options, proposal(id, "t", 1), options},
 		"no expected revision": {{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{StreamIdentifier: identifier(w.stream("s"))}}}, proposal(id, "t", 1)},
 		"id that is none":      {options, rawProposal(&shared.UUID{Value: &shared.UUID_String_{String_: "x"}}, map[string]string{"type": "t", "content-type": contentTypeJSON}, 1)},
+		"no id":                {options, rawProposal(nil, map[string]string{"type": "t", "content-type": contentTypeJSON}, 1)},
+		"id of zeros":          {options, proposal(uuid.Nil, "t", 1)},
 		"empty stream name":    {appendOptions("", esdb.Any{}), proposal(id, "t", 1)},
 	} {
 		if _, _, err := w.rawAppend(msgs...); err == nil {

@@ -141,14 +141,15 @@ func TestUUIDOption(t *testing.T) {
 	} {
 		opts := readOptions()
 		opts.StreamOption, opts.CountOption, opts.UuidOption = fromStart(w.stream("s")), &streams.ReadReq_Options_Count{Count: 10}, c.option
+		answer, err := w.rawRead(opts, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
 		var got []string
-		if err := w.rawRead(opts, func(resp *streams.ReadResp) bool {
+		for _, resp := range answer {
 			if id := resp.GetEvent().GetEvent().GetId(); id != nil {
 				got = append(got, fields(id))
 			}
-			return true
-		}); err != nil {
-			t.Fatalf("%s: %v", name, err)
 		}
 		if want := []string{fields(c.id(asText)), fields(c.id(asHalves))}; !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", name, got, want)

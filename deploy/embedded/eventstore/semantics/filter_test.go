@@ -59,7 +59,8 @@ func TestFilters(t *testing.T) {
 		for _, want := range append(slices.Clone(r.live), last...) {
 			subs[i].wantNext(r.name+", live", want)
 		}
-		if subs[i].foreign > 0 {
+		anchored := r.filter.Regex == "" || r.filter.Regex[0] == '^' // otherwise it matches names that others derive from ours
+		if anchored && subs[i].foreign > 0 {
 			t.Errorf("%s: let %d events of others through", r.name, subs[i].foreign)
 		}
 	}

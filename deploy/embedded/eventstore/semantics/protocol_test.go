@@ -2,7 +2,9 @@ package semantics
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 
@@ -107,28 +109,35 @@ func (w *world) rawAppend(msgs ...*streams.AppendReq) (resp *streams.AppendResp,
 	return resp, trailers, err
 }
 
-// rawRead reads until visit returns false, the server ends the read, or it fails.
-func (w *world) rawRead(opts *streams.ReadReq_Options, visit func(*streams.ReadResp) (more bool)) error {
+// rawRead returns what a read answers, up to the first message that is last, or
+// until the server ends the read; last may be nil. A read that is broken off is begun again.
+func (w *world) rawRead(opts *streams.ReadReq_Options, last func(*streams.ReadResp) bool) (out []*streams.ReadResp, err error) {
 	w.t.Helper()
-	_, err := w.raw(func(ctx context.Context, conn *grpc.ClientConn) (metadata.MD, error) {
+	_, err = w.raw(func(ctx context.Context, conn *grpc.ClientConn) (metadata.MD, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		out = nil
 		call, err := streams.NewStreamsClient(conn).Read(ctx, &streams.ReadReq{Options: opts})
 		if err != nil {
 			return nil, err
 		}
 		for {
 			resp, err := call.Recv()
-			if err != nil {
-				return call.Trailer(), ended(err)
+			if errors.Is(err, io.EOF) {
+				return nil, nil
 			}
-			if !visit(resp) {
+			if err != nil {
+				return call.Trailer(), err
+			}
+			if out = append(out, resp); last != nil && last(resp) {
 				return nil, nil
 			}
 		}
 	})
-	return err
+	return out, err
 }
+
+func isCaughtUp(resp *streams.ReadResp) bool { return resp.GetCaughtUp() != nil }
 
 // readOptions are what every client sends with a read; the caller adds what and how much.
 func readOptions() *streams.ReadReq_Options {

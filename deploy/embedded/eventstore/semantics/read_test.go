@@ -99,14 +99,13 @@ func (w *world) wantInvalid(bad esdb.Position) {
 	} {
 		opts := readOptions()
 		opts.StreamOption, opts.CountOption, opts.ReadDirection = fromAll(bad), &streams.ReadReq_Options_Count{Count: 1}, dir
-		if err := w.rawRead(opts, func(*streams.ReadResp) bool { return true }); status.Code(err) != codes.InvalidArgument {
+		if _, err := w.rawRead(opts, nil); status.Code(err) != codes.InvalidArgument {
 			w.t.Errorf("read %s from %+v: %v", name, bad, err)
 		}
 	}
 	opts := readOptions()
 	opts.StreamOption, opts.CountOption = fromAll(bad), &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-	caughtUp := func(resp *streams.ReadResp) bool { return resp.GetCaughtUp() == nil }
-	if err := w.rawRead(opts, caughtUp); status.Code(err) != codes.InvalidArgument {
+	if _, err := w.rawRead(opts, isCaughtUp); status.Code(err) != codes.InvalidArgument {
 		w.t.Errorf("subscription from %+v: %v", bad, err)
 	}
 }
@@ -116,15 +115,12 @@ func TestStreamNotFoundIsAMessage(t *testing.T) {
 	w := begin(t)
 	opts := readOptions()
 	opts.StreamOption, opts.CountOption = fromStart(w.stream("none")), &streams.ReadReq_Options_Count{Count: 1}
-	var got []string
-	if err := w.rawRead(opts, func(resp *streams.ReadResp) bool {
-		got = append(got, string(resp.GetStreamNotFound().GetStreamIdentifier().GetStreamName()))
-		return true
-	}); err != nil {
+	got, err := w.rawRead(opts, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{w.stream("none")}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if len(got) != 1 || string(got[0].GetStreamNotFound().GetStreamIdentifier().GetStreamName()) != w.stream("none") {
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -154,15 +150,16 @@ func TestFilteredReads(t *testing.T) {
 			Window:                       &streams.ReadReq_Options_FilterOptions_Max{Max: 32},
 			CheckpointIntervalMultiplier: 1,
 		}}
+		answer, err := w.rawRead(opts, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
 		var got []string
-		if err := w.rawRead(opts, func(resp *streams.ReadResp) bool {
+		for _, resp := range answer {
 			if e := resp.GetEvent().GetEvent(); e != nil {
 				short, _ := w.short(string(e.GetStreamIdentifier().GetStreamName()))
 				got = append(got, fmt.Sprintf("%s/%d", short, e.GetStreamRevision()))
 			}
-			return true
-		}); err != nil {
-			t.Errorf("%s: %v", c.name, err)
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)

@@ -33,6 +33,9 @@ func TestSupportedMethods(t *testing.T) {
 	if n, err := fmt.Sscanf(resp.GetEventStoreServerVersion(), "%d.%d.%d", &major, &minor, &patch); n != 3 || major < 23 {
 		t.Errorf("version %q: %v", resp.GetEventStoreServerVersion(), err)
 	}
+	if w.target.ours && (major != 24 || minor != 2) {
+		t.Errorf("version %s, want 24.2", resp.GetEventStoreServerVersion())
+	}
 	have := map[string]bool{}
 	for _, m := range resp.GetMethods() {
 		have[m.GetServiceName()+"/"+m.GetMethodName()] = true

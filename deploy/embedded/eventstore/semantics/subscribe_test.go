@@ -34,27 +34,18 @@ func TestConfirmationComesFirst(t *testing.T) {
 		opts := readOptions()
 		set(opts)
 		opts.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-		var kinds []string
-		if err := w.rawRead(opts, func(resp *streams.ReadResp) bool {
-			switch {
-			case resp.GetConfirmation() != nil:
-				kinds = append(kinds, "confirmation")
-				if resp.GetConfirmation().GetSubscriptionId() == "" {
-					t.Errorf("%s: the confirmation names no id", name)
-				}
-			case resp.GetCaughtUp() != nil:
-				kinds = append(kinds, "caught up")
-				return false
-			default:
-				kinds = append(kinds, "other")
-			}
-			return true
-		}); err != nil {
+		answer, err := w.rawRead(opts, isCaughtUp)
+		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if kinds[0] != "confirmation" || slices.Contains(kinds[1:], "confirmation") {
-			t.Errorf("%s: got %v", name, kinds)
+		for i, resp := range answer {
+			if (resp.GetConfirmation() != nil) != (i == 0) {
+				t.Errorf("%s: message %d is %v", name, i, resp)
+			}
+		}
+		if answer[0].GetConfirmation().GetSubscriptionId() == "" {
+			t.Errorf("%s: the confirmation names no id", name)
 		}
 	}
 }
@@ -97,9 +88,9 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 	}
 	opts := readOptions()
 	opts.StreamOption, opts.CountOption = fromStart(w.stream("t\u00f6mb")), &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-	err := w.rawRead(opts, func(resp *streams.ReadResp) bool { return resp.GetEvent() == nil && resp.GetCaughtUp() == nil })
-	if status.Code(err) != codes.FailedPrecondition {
-		t.Errorf("a new subscription: %v", err)
+	answer, err := w.rawRead(opts, isCaughtUp)
+	if status.Code(err) != codes.FailedPrecondition || slices.ContainsFunc(answer, func(resp *streams.ReadResp) bool { return resp.GetEvent() != nil }) {
+		t.Errorf("a new subscription: %v after %v", err, answer)
 	}
 }
 

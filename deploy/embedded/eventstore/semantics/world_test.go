@@ -94,20 +94,22 @@ func (w *world) short(name string) (short string, ok bool) {
 	return strings.CutPrefix(name, w.prefix)
 }
 
-// passing tells whether any server may answer so at any time, without having
-// done anything: not the leader, too busy, a subscription dropped.
+// passing tells whether any server may answer so at any time: not the leader,
+// too busy, too late, a subscription dropped.
 func passing(err error) bool {
 	var e *esdb.Error
 	if errors.As(err, &e) {
-		return slices.Contains([]esdb.ErrorCode{esdb.ErrorCodeNotLeader, esdb.ErrorUnavailable, esdb.ErrorAborted}, e.Code())
+		return slices.Contains([]esdb.ErrorCode{
+			esdb.ErrorCodeNotLeader, esdb.ErrorUnavailable, esdb.ErrorAborted, esdb.ErrorCodeDeadlineExceeded,
+		}, e.Code())
 	}
-	return errors.Is(err, errNotLeader) || status.Code(err) == codes.Unavailable || status.Code(err) == codes.Aborted
+	return errors.Is(err, errNotLeader) || slices.Contains([]codes.Code{codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded}, status.Code(err))
 }
 
 var errNotLeader = errors.New("not the leader")
 
-// settled calls do until its answer is more than a passing one. An append is
-// safe to repeat, as its ids stay the same.
+// settled calls do until its answer is more than a passing one. Appends are
+// repeated with the same ids, and so once made have the same answer again.
 func (w *world) settled(do func() error) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		err := do()
