@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
@@ -21,47 +20,6 @@ import (
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
-
-func TestServerVersion(t *testing.T) {
-	f := newFixture(t)
-	v, err := f.c.GetServerVersion()
-	if err != nil || v.Major != 24 || v.Minor != 2 {
-		t.Errorf("got %+v, %v", v, err)
-	}
-}
-
-// Discovery through gossip ends at the one member.
-func TestDiscovery(t *testing.T) {
-	f := newFixture(t)
-	for _, conn := range []string{
-		"esdb+discover://" + f.s.Addr() + "?tls=false",
-		"esdb://" + f.s.Addr() + "," + f.s.Addr() + "?tls=false&nodePreference=leader",
-	} {
-		c := dialString(t, conn)
-		if _, err := c.AppendToStream(f.ctx, "s", esdb.AppendToStreamOptions{}, event(`{}`)); err != nil {
-			t.Errorf("%s: %v", conn, err)
-		}
-	}
-}
-
-// What this node does not have it says it does not have.
-func TestUnimplementedServices(t *testing.T) {
-	f := newFixture(t)
-	err := f.c.CreatePersistentSubscription(f.ctx, "s", "g", esdb.PersistentStreamSubscriptionOptions{})
-	if e := asError(t, err); e.Code() != esdb.ErrorCodeUnsupportedFeature || !strings.Contains(err.Error(), "no persistent subscriptions") {
-		t.Errorf("persistent subscription: %v", err)
-	}
-	for _, method := range []string{
-		"/event_store.client.projections.Projections/Statistics",
-		"/event_store.client.users.Users/Details",
-		"/event_store.client.operations.Operations/Shutdown",
-	} {
-		err := f.rawConn().Invoke(f.ctx, method, &shared.Empty{}, &shared.Empty{})
-		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), method) {
-			t.Errorf("%s: %v", method, err)
-		}
-	}
-}
 
 // A client that pings every 10 s, as official ones do also without calls, is
 // not sent away. The least interval is set to nothing here, so that the test
@@ -109,38 +67,6 @@ func TestKeepalivePingsAreAllowed(t *testing.T) {
 	for i := range 10 {
 		if _, ok := ping().(*http2.PingFrame); !ok {
 			t.Fatalf("ping %d without a call ended the connection", i)
-		}
-	}
-}
-
-func TestReadRequestsThatMakeNoSense(t *testing.T) {
-	f := newFixture(t)
-	client := streams.NewStreamsClient(f.rawConn())
-	all := &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}}
-	count := &streams.ReadReq_Options_Count{Count: 1}
-	sub := &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-	named := &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{
-		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")},
-		RevisionOption:   &streams.ReadReq_Options_StreamOptions_Start{Start: &shared.Empty{}},
-	}}
-	filter := &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{}}
-	for name, opts := range map[string]*streams.ReadReq_Options{
-		"no options":                   nil,
-		"neither count nor live":       {StreamOption: all},
-		"neither stream nor $all":      {CountOption: count},
-		"subscription backwards":       {StreamOption: all, CountOption: sub, ReadDirection: streams.ReadReq_Options_Backwards},
-		"filter on a stream":           {StreamOption: named, CountOption: count, FilterOption: filter},
-		"filter of nothing":            {StreamOption: all, CountOption: count, FilterOption: filter},
-		"$all without a position":      {StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{}}, CountOption: count},
-		"live $all without a position": {StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{}}, CountOption: sub},
-		"stream without a name":        {StreamOption: &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{}}, CountOption: count},
-	} {
-		call, err := client.Read(f.ctx, &streams.ReadReq{Options: opts})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := call.Recv(); status.Code(err) != codes.InvalidArgument {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -56,112 +56,24 @@ func wantTrace(t testing.TB, what string, got []string, want ...string) {
 	}
 }
 
-func TestSubscribeToStream(t *testing.T) {
+// A subscription to an empty store is live at once and gets what comes first.
+func TestSubscribeToAnEmptyStore(t *testing.T) {
 	f := newFixture(t)
-	f.append("s", esdb.Any{}, events(3)...)
-	f.append("other", esdb.Any{}, events(3)...)
-	start := f.subscribeStream("s", esdb.Start{})
-	wantTrace(t, "from the start", trace(t, start), "s/0", "s/1", "s/2", "caught up")
-	after := f.subscribeStream("s", esdb.Revision(1)) // excludes the revision
-	wantTrace(t, "from a revision", trace(t, after), "s/2", "caught up")
-	end := f.subscribeStream("s", esdb.End{})
-	wantTrace(t, "from the end", trace(t, end), "caught up")
-	empty := f.subscribeStream("new", esdb.Start{})
-	wantTrace(t, "an empty stream", trace(t, empty), "caught up")
-	ahead := f.subscribeStream("s", esdb.Revision(3))
-	wantTrace(t, "from a revision to come", trace(t, ahead), "caught up")
-
-	f.append("other", esdb.Any{}, event(`{}`))
-	f.append("s", esdb.Any{}, events(2)...) // 3 and 4
-	f.append("new", esdb.Any{}, event(`{}`))
-	for name, sub := range map[string]*esdb.Subscription{"start": start, "after": after, "end": end} {
-		if e := next(t, sub); e.EventNumber != 3 || e.StreamID != "s" {
-			t.Errorf("%s: got %s/%d, want s/3", name, e.StreamID, e.EventNumber)
-		}
-	}
-	if e := next(t, ahead); e.EventNumber != 4 {
-		t.Errorf("ahead: got %d, want 4", e.EventNumber)
-	}
-	if e := next(t, empty); e.StreamID != "new" || e.EventNumber != 0 {
-		t.Errorf("empty: got %s/%d", e.StreamID, e.EventNumber)
-	}
-}
-
-// A subscription honours $maxCount while it catches up and survives a soft delete.
-func TestSubscribeToStreamWithMetadata(t *testing.T) {
-	f := newFixture(t)
-	f.append("s", esdb.Any{}, events(5)...)
-	f.setMeta("s", `{"$maxCount":2}`)
-	sub := f.subscribeStream("s", esdb.Start{})
-	wantTrace(t, "with $maxCount", trace(t, sub), "s/3", "s/4", "caught up")
-	if _, err := f.c.DeleteStream(f.ctx, "s", esdb.DeleteStreamOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	f.append("s", esdb.NoStream{}, event(`{}`))
-	if e := next(t, sub); e.EventNumber != 5 {
-		t.Errorf("after the delete: revision %d, want 5", e.EventNumber)
-	}
-}
-
-func TestSubscribeToAll(t *testing.T) {
-	f := newFixture(t)
-	empty := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
-	wantTrace(t, "an empty store", trace(t, empty), "caught up")
-	emptyEnd := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.End{}})
-	wantTrace(t, "the end of an empty store", trace(t, emptyEnd), "caught up")
-	f.append("a", esdb.Any{}, events(2)...)
-	f.append("b", esdb.Any{}, event(`{}`))
-	all, err := f.readAll(esdb.Forwards, esdb.Start{}, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
 	start := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
-	wantTrace(t, "from the start", trace(t, start), "a/0", "a/1", "b/0", "caught up")
-	after := f.subscribeAll(esdb.SubscribeToAllOptions{From: all[0].Position}) // excludes the position
-	wantTrace(t, "from a position", trace(t, after), "a/1", "b/0", "caught up")
-	last := f.subscribeAll(esdb.SubscribeToAllOptions{From: all[2].Position})
-	wantTrace(t, "from the last position", trace(t, last), "caught up")
+	wantTrace(t, "from the start", trace(t, start), "caught up")
 	end := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.End{}})
 	wantTrace(t, "from the end", trace(t, end), "caught up")
-	for _, sub := range []*esdb.Subscription{empty, emptyEnd} {
-		if e := next(t, sub); e.Position != all[0].Position {
-			t.Errorf("live on a store that was empty: %+v", e)
+	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: esdb.ExcludeSystemEventsFilter()})
+	wantTrace(t, "filtered", trace(t, filtered), "checkpoint 0", "caught up")
+	stream := f.subscribeStream("a", esdb.Start{})
+	wantTrace(t, "a stream to come", trace(t, stream), "caught up")
+	res := f.append("a", esdb.Any{}, events(2)...)
+	for name, sub := range map[string]*esdb.Subscription{"start": start, "end": end, "filtered": filtered, "stream": stream} {
+		if e := next(t, sub); e.EventNumber != 0 {
+			t.Errorf("%s: got revision %d first", name, e.EventNumber)
 		}
-	}
-	f.append("c", esdb.Any{}, event(`{}`))
-	for _, sub := range []*esdb.Subscription{start, after, last, end} {
-		if e := next(t, sub); e.StreamID != "c" {
-			t.Errorf("live: got %s", e.StreamID)
-		}
-	}
-}
-
-func TestFilters(t *testing.T) {
-	f := newFixture(t)
-	typed := func(typ string) esdb.EventData {
-		return esdb.EventData{EventID: uuid.New(), EventType: typ, ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
-	}
-	f.append("device-1", esdb.Any{}, typed("enrolled"), typed("retired"))
-	f.append("app-1", esdb.Any{}, typed("enrolled"))
-	f.append("account-1", esdb.Any{}, typed("renamed"))
-	f.setMeta("app-1", `{"a":1}`)
-	stream, typ := esdb.StreamFilterType, esdb.EventFilterType
-	for _, c := range []struct {
-		name   string
-		filter esdb.SubscriptionFilter
-		want   []string
-	}{
-		{"stream prefixes are ORed", esdb.SubscriptionFilter{Type: stream, Prefixes: []string{"app", "device"}}, []string{"device-1/0", "device-1/1", "app-1/0"}},
-		{"type prefixes are ORed", esdb.SubscriptionFilter{Type: typ, Prefixes: []string{"ret", "ren"}}, []string{"device-1/1", "account-1/0"}},
-		{"stream expression", esdb.SubscriptionFilter{Type: stream, Regex: `^a.*-\d$`}, []string{"app-1/0", "account-1/0"}},
-		{"type expression", esdb.SubscriptionFilter{Type: typ, Regex: `ed$`}, []string{"device-1/0", "device-1/1", "app-1/0", "account-1/0"}},
-		{"without system events", *esdb.ExcludeSystemEventsFilter(), []string{"device-1/0", "device-1/1", "app-1/0", "account-1/0"}},
-		{"nothing", esdb.SubscriptionFilter{Type: stream, Prefixes: []string{"x"}}, nil},
-	} {
-		got := trace(t, f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &c.filter}))
-		got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "checkpoint") || s == "caught up" })
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		if e := next(t, sub); e.EventNumber != 1 || e.Position.Commit != res.CommitPosition {
+			t.Errorf("%s: got revision %d at %+v second", name, e.EventNumber, e.Position)
 		}
 	}
 }
@@ -175,42 +87,6 @@ func TestFilterThatCannotBeApplied(t *testing.T) {
 			t.Errorf("%s: %v", regex, err)
 		}
 	}
-}
-
-// A checkpoint every window × multiplier considered events, and one at the end of catch-up.
-func TestCheckpoints(t *testing.T) {
-	f := newFixture(t)
-	for i := range 25 {
-		f.append(fmt.Sprintf("%c", 'a'+i%5), esdb.Any{}, event(`{}`))
-	}
-	all, err := f.readAll(esdb.Forwards, esdb.Start{}, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := func(i int) string { return fmt.Sprintf("checkpoint %d", all[i].Position.Commit) }
-	sub := f.subscribeAll(esdb.SubscribeToAllOptions{
-		From: esdb.Start{}, MaxSearchWindow: 5, CheckpointInterval: 2,
-		Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"c"}},
-	})
-	wantTrace(t, "catch-up", trace(t, sub), "c/0", "c/1", at(9), "c/2", "c/3", at(19), "c/4", at(24), "caught up")
-
-	// Live, the count starts at the end of catch-up; unmatched events count.
-	var lastAppend *esdb.WriteResult
-	for range 10 {
-		lastAppend = f.append("other", esdb.Any{}, event(`{}`))
-	}
-	if e := sub.Recv(); e.CheckPointReached == nil || e.CheckPointReached.Commit != lastAppend.CommitPosition {
-		t.Errorf("live: got %+v, want a checkpoint at %d", e, lastAppend.CommitPosition)
-	}
-	// A checkpoint is a position to resume from.
-	resumed := f.subscribeAll(esdb.SubscribeToAllOptions{
-		From: esdb.Position{Commit: all[19].Position.Commit, Prepare: all[19].Position.Commit}, MaxSearchWindow: 1000,
-		Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"c"}},
-	})
-	wantTrace(t, "resumed", trace(t, resumed), "c/4", fmt.Sprintf("checkpoint %d", lastAppend.CommitPosition), "caught up")
-	// An empty rest still gives one.
-	atEnd := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.End{}, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"c"}}})
-	wantTrace(t, "at the end", trace(t, atEnd), fmt.Sprintf("checkpoint %d", lastAppend.CommitPosition), "caught up")
 }
 
 // A live subscriber that does not read falls behind, is told so, and catches up
