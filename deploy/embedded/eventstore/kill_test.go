@@ -418,6 +418,13 @@ func (l *killLoad) verifyFiles(t *testing.T, dir string, all bool) {
 // readFiles opens a store that nobody has open, as a new process would, and
 // returns its events from a position on.
 func readFiles(dir string, from uint64) (events []storedEvent, err error) {
+	switch report, err := eventlog.Check(context.Background(), dir, testOptions(vfs.Default), nil); {
+	case errors.Is(err, eventlog.ErrMissing): // it died before there was a store
+	case err != nil:
+		return nil, err
+	case !report.Whole():
+		return nil, fmt.Errorf("the killed process's files: %q", report.Findings)
+	}
 	s, err := eventlog.Open(dir, testOptions(vfs.Default))
 	if err != nil {
 		return nil, err
