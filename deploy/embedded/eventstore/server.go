@@ -44,6 +44,8 @@ type Server struct {
 	doors  *doors
 	addr   string
 
+	disturb *disturber // nil outside tests
+
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
 	forceOnce sync.Once
@@ -72,14 +74,18 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
+	disturb := newDisturber(cfg.Disturb, st, listener.Addr().String())
+	if err := disturb.found(ctx, cfg.Logger); err != nil {
+		return nil, errors.Join(fmt.Errorf("start event store: %w", err), listener.Close(), st.Close())
+	}
 	s := &Server{
-		cfg: cfg, store: st,
-		health: healthServer(st.Failure, cfg.Logger), doors: newDoors(listener, cfg.sniff), addr: listener.Addr().String(),
+		cfg: cfg, store: st, disturb: disturb,
+		health: healthServer(st.Failure, cfg.Logger), doors: newDoors(disturb.listen(listener), cfg.sniff), addr: listener.Addr().String(),
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
 	}
-	s.grpc = grpc.NewServer(
+	s.grpc = grpc.NewServer(append(disturb.options(s.stopping),
 		grpc.ForceServerCodecV2(newWireCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage+1<<20),
@@ -89,7 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),
 		grpc.UnknownServiceHandler(unknownService),
-	)
+	)...)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, featuresService{})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
