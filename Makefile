@@ -4,7 +4,7 @@ DATA    ?= .ledgerline
 DEVICES ?= 10000
 DAYS    ?= 30
 ROUNDS  ?= 20
-TAGS     = crash,canary,acceptance
+TAGS     = crash,canary,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
 KAFKA_PORT  ?= 19092
@@ -14,7 +14,7 @@ export CGO_ENABLED = 0
 
 .PHONY: help
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf "\n  make run DEVICES=500 DAYS=5   a smaller fleet;  DATA=DIR keeps the ledger elsewhere\n"
 
 .PHONY: build
@@ -47,6 +47,10 @@ acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka its
 	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka on port $$port"; \
 	LEDGERLINE_KAFKA=127.0.0.1:$$port $(GO) test -p 1 -tags acceptance -count=1 -timeout 10m -run ApacheKafka ./consumers/kafka ./consumers/relay
 
+.PHONY: conformance
+conformance: ## the official Go client's own tests against the event store, insecure and over TLS
+	$(GO) test -tags conformance -count=1 -timeout 10m -v ./deploy/embedded/eventstore/conformance
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
@@ -56,6 +60,11 @@ fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
 .PHONY: bench
 bench: ## Go benchmarks of every package
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-eventstore
+bench-eventstore: ## the event store beside a no-op server, as ratios; start and memory with EVENTS=10000000
+	BENCH_EVENTS=$(or $(EVENTS),10000000) BENCH_COMMITS=$(or $(COMMITS),1000000) \
+	$(GO) test -tags bench -count=1 -timeout 60m -run TestBench -v ./deploy/embedded/eventstore
 
 .PHONY: clean
 clean: ## remove what was built, and the ledger of make run

@@ -29,7 +29,10 @@ type config struct {
 	Kafka      struct{ Brokers, Partitions, ReplicationFactor string }
 	ClickHouse struct{ Address, Database, User, Password string }
 
-	Embedded struct{ EventStoreAddr, KafkaAddr, ClickHouseAddr, Library, Uncompressed string }
+	Embedded struct {
+		EventStoreAddr, KafkaAddr, ClickHouseAddr, Library, Uncompressed                  string
+		EventStoreTLS, EventStoreCert, EventStoreKey, EventStoreClientCA, EventStoreUsers string
+	}
 }
 
 type setting struct {
@@ -55,6 +58,11 @@ func (c *config) settings() []setting {
 		{"clickhouse.user", &c.ClickHouse.User, "", "ClickHouse user"},
 		{"clickhouse.password", &c.ClickHouse.Password, "", "ClickHouse password"},
 		{"embedded.eventstore-addr", &c.Embedded.EventStoreAddr, "127.0.0.1:2113", "where the embedded event store listens; port 0 takes a free one"},
+		{"embedded.eventstore-tls", &c.Embedded.EventStoreTLS, "auto", "whether it speaks TLS: on, off, or auto: on beyond loopback, or where it has users or a certificate"},
+		{"embedded.eventstore-cert", &c.Embedded.EventStoreCert, "", "its certificate chain (PEM); default a self-signed one made at the first start"},
+		{"embedded.eventstore-key", &c.Embedded.EventStoreKey, "", "the key of embedded.eventstore-cert (PEM)"},
+		{"embedded.eventstore-client-ca", &c.Embedded.EventStoreClientCA, "", "authorities (PEM) whose certificates stand for a user's password"},
+		{"embedded.eventstore-users", &c.Embedded.EventStoreUsers, "", "file of its users (`ledgerline eventstore user add`); default DATA/keys/eventstore-users, where that exists"},
 		{"embedded.kafka-addr", &c.Embedded.KafkaAddr, "127.0.0.1:9092", "where the embedded broker listens"},
 		{"embedded.clickhouse-addr", &c.Embedded.ClickHouseAddr, "127.0.0.1:8123", "where the embedded ClickHouse listens"},
 		{"embedded.library", &c.Embedded.Library, "", "an existing libchdb.so, where npm cannot fetch one"},

@@ -27,6 +27,8 @@ type running struct {
 	Kafka      string    `json:"kafka"`
 	ClickHouse string    `json:"clickhouse"`
 	Status     string    `json:"status"` // address of the status endpoint
+
+	EventStoreAccount bool `json:"eventstoreAccount,omitempty"` // the event store takes this machine's own account, whose password stands elsewhere
 }
 
 var errAlreadyUp = errors.New("another `ledgerline up` runs on this directory")

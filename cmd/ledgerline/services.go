@@ -23,7 +23,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
-// addresses are where the three servers are, configured or read from the running `up`.
+// addresses are where the three servers are, configured or read from the running `up`. The event store's may hold credentials:
+// it is shown by shown.
 type addresses struct{ eventStore, kafka, clickHouse string }
 
 func (a *app) addresses() (addresses, error) {
@@ -41,6 +42,15 @@ func (a *app) addresses() (addresses, error) {
 	fill := func(to *string, from string) {
 		if *to == "" {
 			*to = from
+		}
+	}
+	if out.eventStore == "" && r.EventStoreAccount {
+		password, err := a.accountPassword()
+		if err != nil {
+			return out, err
+		}
+		if r.EventStore, err = withAccount(r.EventStore, password); err != nil {
+			return out, err
 		}
 	}
 	fill(&out.eventStore, r.EventStore)
@@ -90,6 +100,9 @@ func (a *app) openLedger(ctx context.Context, s *services, index string) (*ledge
 
 func (a *app) ledgerConfig(s *services, index string) (ledger.Config, error) {
 	store, err := eventstore.Open(eventstore.Config{Address: s.addr.eventStore, Logger: a.log})
+	if err != nil && strings.Contains(s.addr.eventStore, "@") { // its text may hold the password
+		return ledger.Config{}, usage("eventstore.address is not a connection string such as esdb://user:password@host:2113?tls=true, or its tlsCAFile cannot be read")
+	}
 	if err != nil {
 		return ledger.Config{}, err
 	}

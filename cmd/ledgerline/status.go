@@ -35,7 +35,7 @@ func (n *node) report() statusDoc {
 	r := n.relay.Status()
 	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(),
 		Relay:   relayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
-		Servers: map[string]string{"eventstore": n.services.addr.eventStore, "kafka": n.services.addr.kafka, "clickhouse": n.services.addr.clickHouse}}
+		Servers: map[string]string{"eventstore": shown(n.services.addr.eventStore), "kafka": n.services.addr.kafka, "clickhouse": n.services.addr.clickHouse}}
 	if r.Any {
 		doc.Relay.Events = r.Through.Seq + 1
 	}

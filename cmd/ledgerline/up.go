@@ -59,6 +59,9 @@ broker that speaks Kafka's, and ClickHouse's own engine behind its HTTP interfac
 publishes the ledger, and the projector that keeps the views. Any client of the three can attach to
 the printed addresses. The first start creates the ledger, the vault and its key.
 
+The event store asks for passwords, over TLS, where it has users (` + "`ledgerline eventstore user add`" + `), and listens
+beyond loopback only then.
+
 It ends on SIGTERM or Ctrl-C, having drained. A second up on the same directory is refused.
 The engine is fetched once through npm into your cache directory; where npm is missing, set
 embedded.library to an existing libchdb.so.`,
@@ -115,6 +118,7 @@ type node struct {
 	started  time.Time
 	servers  *embedded.Servers
 	services *services
+	access   storeAccess // of the embedded event store
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
 	views    *clickhouse.DB
@@ -160,8 +164,12 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 	if err := n.startTasks(ctx, out); err != nil {
 		return nil, err
 	}
-	return n, writeRunning(a.cfg.Data, running{PID: os.Getpid(), Started: n.started, EventStore: n.services.addr.eventStore,
-		Kafka: n.services.addr.kafka, ClickHouse: n.services.addr.clickHouse, Status: n.listener.Addr().String()})
+	r := running{PID: os.Getpid(), Started: n.started, EventStore: n.services.addr.eventStore,
+		Kafka: n.services.addr.kafka, ClickHouse: n.services.addr.clickHouse, Status: n.listener.Addr().String()}
+	if s := n.servers.EventStore; s != nil {
+		r.EventStore, r.EventStoreAccount = s.ConnectionString(), n.access.password != ""
+	}
+	return n, writeRunning(a.cfg.Data, r)
 }
 
 // startServers starts those of the three servers that are not configured to be elsewhere, ClickHouse only where views are wanted.
@@ -181,12 +189,18 @@ func (n *node) startServers(ctx context.Context, out io.Writer, views bool) erro
 	if views {
 		clickHouse = unless(a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr)
 	}
+	if a.cfg.EventStore.Address == "" {
+		if n.access, err = a.storeAccess(); err != nil {
+			return err
+		}
+	}
 	p := newProgress(out)
 	n.servers, err = embedded.Start(ctx, embedded.Config{
 		Dir:            a.cfg.Data,
 		EventStoreAddr: unless(a.cfg.EventStore.Address, a.cfg.Embedded.EventStoreAddr),
 		KafkaAddr:      unless(a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr),
 		ClickHouseAddr: clickHouse,
+		EventStoreTLS:  n.access.tls, EventStoreUsers: n.access.users, LedgerGroup: ledgerGroup,
 		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
 		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
 	})
@@ -200,7 +214,9 @@ func (n *node) startServers(ctx context.Context, out io.Writer, views bool) erro
 	}
 	addr := addresses{eventStore: a.cfg.EventStore.Address, kafka: a.cfg.Kafka.Brokers, clickHouse: a.cfg.ClickHouse.Address}
 	if s := n.servers.EventStore; s != nil {
-		addr.eventStore = s.ConnectionString()
+		if addr.eventStore, err = withAccount(s.ConnectionString(), n.access.password); err != nil {
+			return err
+		}
 	}
 	if s := n.servers.Kafka; s != nil {
 		addr.kafka = s.Addr()
@@ -350,6 +366,12 @@ Ledgerline is up.
   ClickHouse    http://%s     curl '%s/?query=SELECT+count()+FROM+%s.events'
   key file      %s     keep a copy apart from the data: without it nothing sealed can be read
 
-`, n.ledger.ID(), n.a.cfg.Data, n.services.addr.eventStore, n.services.addr.kafka, n.services.addr.kafka,
+`, n.ledger.ID(), n.a.cfg.Data, shown(n.services.addr.eventStore), n.services.addr.kafka, n.services.addr.kafka,
 		n.services.addr.clickHouse, n.services.addr.clickHouse, n.a.cfg.ClickHouse.Database, n.a.cfg.KeyFile)
+	if s := n.servers.EventStore; s != nil && s.CertificateFile() != "" {
+		fmt.Fprintf(out, "The event store speaks TLS: clients elsewhere trust it by a copy of %s.\n", s.CertificateFile())
+	}
+	if n.access.password != "" {
+		fmt.Fprintf(out, "It asks for a user and a password, of those in %s.\n", n.a.usersFile())
+	}
 }

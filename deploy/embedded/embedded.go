@@ -1,5 +1,6 @@
 // Package embedded starts the three servers on one machine, each speaking its real wire protocol on a loopback port:
-// the event store, the broker, and ClickHouse's engine in a child process.
+// the event store, the broker, and ClickHouse's engine in a child process. The event store alone may listen beyond
+// loopback, with TLS and users.
 //
 // It owns one directory with a folder for each. It may lose what its parts may lose: the broker's folder is
 // disposable and is moved aside when it cannot be read; the others are not touched. It knows nothing of what they hold.
@@ -21,6 +22,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
+// EventStoreDir is the event store's folder in Config.Dir.
+const EventStoreDir = "eventstore"
+
 // Config says where the servers keep their data and where they listen; an address with port 0 takes a free port, and a server
 // without an address is not started: one elsewhere takes its place.
 type Config struct {
@@ -28,6 +32,10 @@ type Config struct {
 	EventStoreAddr string
 	KafkaAddr      string
 	ClickHouseAddr string
+
+	EventStoreTLS   *eventstore.TLSConfig // nil: plaintext
+	EventStoreUsers []eventstore.User     // who may log in to the event store; none: nobody is asked
+	LedgerGroup     string                // the users' group that reads $all and, beside administrators, alone writes to protected streams
 
 	ProtectStreams *regexp.Regexp                 // streams that the event store lets nobody delete
 	Uncompressed   bool                           // event store files can be searched for text
@@ -60,8 +68,7 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	var err error
 	var eventStoreDone, clickHouseDone <-chan struct{} // nil: never
 	if cfg.EventStoreAddr != "" {
-		s.EventStore, err = eventstore.Start(ctx, eventstore.Config{Dir: filepath.Join(cfg.Dir, "eventstore"), Addr: cfg.EventStoreAddr,
-			ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")})
+		s.EventStore, err = eventstore.Start(ctx, eventStoreConfig(cfg))
 		if err != nil {
 			return fail(fmt.Errorf("start the event store: %w", err))
 		}
@@ -80,6 +87,15 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	}
 	s.watching.Go(func() { s.watch(eventStoreDone, clickHouseDone) })
 	return s, nil
+}
+
+func eventStoreConfig(cfg Config) eventstore.Config {
+	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, EventStoreDir), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
+		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")}
+	if cfg.LedgerGroup != "" {
+		ec.ProtectedWriters, ec.AllReaders = []string{cfg.LedgerGroup}, []string{cfg.LedgerGroup}
+	}
+	return ec
 }
 
 // stopTimeout bounds the stopping of what had started when a later start failed.

@@ -86,6 +86,9 @@ func (svc *streamsService) appendOptions(ctx context.Context, r *eventlog.Reques
 	if eventlog.IsMetastream(r.Stream) && svc.protected(eventlog.OriginalOf(r.Stream)) {
 		return failAccessDenied(ctx, "this stream's metadata cannot be written")
 	}
+	if err := svc.server.authorize(ctx, principalOf(ctx), actionWrite, r.Stream); err != nil {
+		return err
+	}
 	var err error
 	switch v := opts.GetExpectedStreamRevision().(type) {
 	case *streams.AppendReq_Options_Revision:
@@ -280,6 +283,9 @@ func (svc *streamsService) remove(ctx context.Context, r *eventlog.Request, oper
 	}
 	if svc.protected(r.Stream) {
 		return 0, failAccessDenied(ctx, "this stream cannot be deleted")
+	}
+	if err := svc.server.authorize(ctx, principalOf(ctx), actionDelete, r.Stream); err != nil {
+		return 0, err
 	}
 	res, err := svc.server.store.Submit(ctx, r)
 	if err != nil {

@@ -67,32 +67,56 @@ func (s *baseline) Append(stream streams.Streams_AppendServer) error {
 	return stream.SendAndClose(appendResponse(eventlog.ExpectAny, eventlog.Result{Last: int64(n), Position: 1, HasPosition: true}))
 }
 
-func (s *baseline) Read(_ *streams.ReadReq, out streams.Streams_ReadServer) error {
+// Read sends the prepared frames; a subscription then stays open, live.
+func (s *baseline) Read(req *streams.ReadReq, out streams.Streams_ReadServer) error {
+	subscription := req.GetOptions().GetSubscription() != nil
+	if subscription {
+		err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: "s"}}})
+		if err != nil {
+			return err
+		}
+	}
 	for _, f := range s.read {
 		if err := out.SendMsg(f); err != nil {
 			return err
 		}
 	}
+	if !subscription {
+		return nil
+	}
+	if err := out.Send(respCaughtUp); err != nil {
+		return err
+	}
+	<-out.Context().Done()
 	return nil
 }
 
-func startBaseline(b *testing.B, srv *baseline) string {
-	b.Helper()
+// serve runs the baseline until stop is called.
+func (s *baseline) serve() (conn string, stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		return "", nil, err
 	}
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(newWireCodec()), grpc.MaxRecvMsgSize(maxMessage),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(4<<20), grpc.WriteBufferSize(128<<10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
-	streams.RegisterStreamsServer(g, srv)
+	streams.RegisterStreamsServer(g, s)
 	serverfeatures.RegisterServerFeaturesServer(g, featuresService{})
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
-	b.Cleanup(func() { g.Stop(); <-done })
-	return "esdb://" + l.Addr().String() + "?tls=false"
+	return "esdb://" + l.Addr().String() + "?tls=false", func() { g.Stop(); <-done }, nil
+}
+
+func startBaseline(b *testing.B, srv *baseline) string {
+	b.Helper()
+	conn, stop, err := srv.serve()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(stop)
+	return conn
 }
 
 // quietPebble says nothing of a database that a benchmark throws away.
@@ -104,12 +128,17 @@ func (quietPebble) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format
 
 func durableDB(b *testing.B) *pebble.DB {
 	b.Helper()
-	db, err := pebble.Open(b.TempDir(), &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4, Logger: quietPebble{}})
+	db, err := openDurable(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = db.Close() })
 	return db
+}
+
+// openDurable opens Pebble as eventlog does.
+func openDurable(dir string) (*pebble.DB, error) {
+	return pebble.Open(dir, &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4, Logger: quietPebble{}})
 }
 
 func benchServers(b *testing.B, run func(b *testing.B, conn string)) {
@@ -159,6 +188,19 @@ func BenchmarkAppendBatches(b *testing.B) {
 		})
 		b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "events/s")
 	})
+}
+
+// preparedFrames are n events encoded beforehand.
+func preparedFrames(n int) []frame {
+	enc := &encoder{}
+	ev := benchEvent()
+	rec := eventlog.Record{Flags: eventlog.FlagJSON, ID: ev.EventID, Created: eventlog.Ticks(time.Now()), Stream: []byte("s-1"), Type: []byte(ev.EventType), Meta: ev.Metadata, Data: ev.Data}
+	one := frame(enc.event(nil, 1<<30, &rec))
+	frames := make([]frame, n)
+	for i := range frames {
+		frames[i] = one
+	}
+	return frames
 }
 
 // parallel runs b.N calls spread over callers goroutines.
@@ -221,16 +263,6 @@ func BenchmarkReadAll(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.N*total)/b.Elapsed().Seconds(), "events/s")
 	}
-	b.Run("server=noop", func(b *testing.B) {
-		enc := &encoder{}
-		ev := benchEvent()
-		rec := eventlog.Record{Flags: eventlog.FlagJSON, ID: ev.EventID, Created: eventlog.Ticks(time.Now()), Stream: []byte("s-1"), Type: []byte(ev.EventType), Meta: ev.Metadata, Data: ev.Data}
-		one := frame(enc.event(nil, 1<<30, &rec))
-		frames := make([]frame, total)
-		for i := range frames {
-			frames[i] = one
-		}
-		read(b, startBaseline(b, &baseline{read: frames}))
-	})
+	b.Run("server=noop", func(b *testing.B) { read(b, startBaseline(b, &baseline{read: preparedFrames(total)})) })
 	b.Run("server=ours", func(b *testing.B) { read(b, s.ConnectionString()) })
 }

@@ -15,17 +15,35 @@ const (
 	defaultMaxAppend = 1 << 20
 	maxMessage       = 16 << 20
 	defaultCache     = 64 << 20
+
+	// The official Go client has one connection for all its calls, and a call
+	// beyond the bound waits in the client for another to end.
+	maxStreams     = 2048
+	maxConnections = 1024
 )
 
 // Config says where a server keeps its events and where it listens.
 type Config struct {
 	// Dir is the directory of the store; it is created where it is missing. Required.
 	Dir string
-	// Addr is the loopback host:port to listen on; port 0 takes a free one. Required.
+	// Addr is the host:port to listen on; port 0 takes a free one. Beyond
+	// loopback it takes TLS and Users. Required.
 	Addr string
+	// TLS is how the port speaks TLS; nil is plaintext.
+	TLS *TLSConfig
+	// Users are those who may log in; they take TLS. None: nobody is asked, and
+	// everybody may do everything.
+	Users []User
 	// ProtectStreams names streams whose deletion, tombstoning and metadata
 	// writes are answered with PermissionDenied. Nil protects none.
 	ProtectStreams *regexp.Regexp
+	// ProtectedWriters are the roles, users or groups, that alone may write to
+	// the streams that ProtectStreams names, beside "$admins". Empty: whom the
+	// streams' access control lists let.
+	ProtectedWriters []string
+	// AllReaders are roles that may read $all whatever its access control list
+	// says; "$admins" always may.
+	AllReaders []string
 	// Logger receives what an operator should know; never event data. Required.
 	Logger *slog.Logger
 	// MaxAppend is the largest append in bytes, events together; 0 is 1 MiB.
@@ -45,6 +63,11 @@ type Config struct {
 
 	minPing time.Duration // tests ping without waiting
 	sniff   time.Duration // tests keep silent connections longer
+
+	connections int    // tests reach the bound of connections sooner
+	streams     uint32 // and that of calls on one
+
+	paged func(r *reader) // tests count the pages that subscriptions read
 }
 
 // Validate returns every error of the configuration, joined.
@@ -53,7 +76,7 @@ func (c Config) Validate() error {
 	if c.Dir == "" {
 		errs = append(errs, errors.New("dir is empty"))
 	}
-	if err := loopback(c.Addr); err != nil {
+	if err := c.validateAccess(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Logger == nil {
@@ -72,20 +95,36 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// loopback refuses every address that another machine could reach: this server
-// has neither TLS nor credentials.
-func loopback(addr string) error {
+// validateAccess refuses passwords in plaintext, and an address that other
+// machines can reach without TLS or for everybody.
+func (c Config) validateAccess() error {
+	var errs []error
+	if c.TLS != nil {
+		errs = append(errs, c.TLS.validate())
+	}
+	errs = append(errs, validateUsers(c.Users, c.TLS != nil && c.TLS.ClientCAFile != ""))
+	if len(c.Users) > 0 && c.TLS == nil {
+		errs = append(errs, errors.New("users take TLS: passwords are not sent in plaintext"))
+	}
+	beyond, err := BeyondLoopback(c.Addr)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if beyond && (c.TLS == nil || len(c.Users) == 0) {
+		errs = append(errs, fmt.Errorf("addr %q is not a loopback address: that takes TLS and users", c.Addr))
+	}
+	return errors.Join(errs...)
+}
+
+// BeyondLoopback tells whether other machines can reach a server that listens
+// on addr, host:port.
+func BeyondLoopback(addr string) (bool, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("addr: %w", err)
+		return false, fmt.Errorf("addr: %w", err)
 	}
-	if host == "localhost" {
-		return nil
-	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("addr %q is not a loopback address", addr)
-	}
-	return nil
+	ip := net.ParseIP(host)
+	return host != "localhost" && (ip == nil || !ip.IsLoopback()), nil
 }
 
 func (c Config) withDefaults() Config {
@@ -103,6 +142,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.sniff == 0 {
 		c.sniff = sniffTimeout
+	}
+	if c.connections == 0 {
+		c.connections = maxConnections
+	}
+	if c.streams == 0 {
+		c.streams = maxStreams
 	}
 	if c.fs == nil {
 		c.fs = vfs.Default

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,9 +100,10 @@ func (s *Server) Disturbed() Disturbed {
 // disturber carries a Disturbance out. Its events go through the writer like
 // everybody's; what it does to calls happens around the handlers (disturbrpc.go).
 type disturber struct {
-	cfg  Disturbance
-	log  *eventlog.Log
-	addr string
+	cfg    Disturbance
+	log    *eventlog.Log
+	addr   string   // that the server listens on
+	leader *url.URL // what clients dial
 
 	mu      sync.Mutex // guards what follows
 	rnd     *rand.Rand
@@ -114,14 +115,22 @@ type disturber struct {
 	conns   map[string]*net.TCPConn
 }
 
-func newDisturber(cfg *Disturbance, log *eventlog.Log, addr string) *disturber {
-	if cfg == nil {
-		return nil
+// disturb returns what carries out the server's Disturbance, nil without one.
+// It says so, and begins an empty store as a real one does.
+func disturb(ctx context.Context, s *Server) (*disturber, error) {
+	if s.cfg.Disturb == nil {
+		return nil, nil
 	}
-	return &disturber{
-		cfg: *cfg, log: log, addr: addr, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)),
+	dialed, err := url.Parse(s.ConnectionString())
+	if err != nil {
+		return nil, fmt.Errorf("disturb: %w", err)
+	}
+	d := &disturber{
+		cfg: *s.cfg.Disturb, log: s.store, addr: s.addr, leader: dialed, rnd: rand.New(rand.NewPCG(s.cfg.Disturb.Seed, 0)),
 		left: map[*int]int{}, turns: map[*int]int{}, conns: map[string]*net.TCPConn{},
 	}
+	s.cfg.Logger.Warn("this event store disturbs its clients on purpose: it is of use to tests only", "seed", d.cfg.Seed)
+	return d, d.found(ctx)
 }
 
 // due counts an occasion of the kind whose field every is, and reports whether
@@ -140,13 +149,8 @@ func (d *disturber) due(every *int) (turn int, now bool) {
 	return d.turns[every] - 1, true
 }
 
-// found says that clients are disturbed, and writes what a real node's $all
-// begins with into a store that is empty.
-func (d *disturber) found(ctx context.Context, logger *slog.Logger) error {
-	if d == nil {
-		return nil
-	}
-	logger.Warn("this event store disturbs its clients on purpose: it is of use to tests only", "seed", d.cfg.Seed)
+// found writes what a real node's $all begins with into a store that is empty.
+func (d *disturber) found(ctx context.Context) error {
 	if !d.cfg.SystemEvents {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -61,12 +60,8 @@ func (d *disturber) refusal(ctx context.Context, method string) error {
 	if _, now := d.due(&d.cfg.NotLeaderEvery); !now {
 		return nil
 	}
-	host, port, err := net.SplitHostPort(d.addr)
-	if err != nil {
-		return status.Error(codes.Internal, err.Error())
-	}
 	d.done.NotLeader++
-	return fail(ctx, codes.NotFound, "Leader info available", "exception", "not-leader", "leader-endpoint-host", host, "leader-endpoint-port", port)
+	return fail(ctx, codes.NotFound, "Leader info available", "exception", "not-leader", "leader-endpoint-host", d.leader.Hostname(), "leader-endpoint-port", d.leader.Port())
 }
 
 func requiresLeader(ctx context.Context) bool {

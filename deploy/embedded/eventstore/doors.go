@@ -2,7 +2,10 @@ package eventstore
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,23 +16,32 @@ import (
 // Real servers answer gRPC and plain HTTP on one port. Letting net/http carry
 // gRPC costs much of its speed, so connections are told apart once, by their
 // first byte: HTTP/2 with prior knowledge begins "PRI", and no HTTP/1 method
-// that is served here begins with P.
+// that is served here begins with P. With TLS the protocol that the handshake
+// agreed on decides before that.
 
 const (
 	sniffTimeout   = 10 * time.Second // a connection that says nothing is closed
 	acceptAttempts = 10               // failures in a row before the server gives up
+	farewell       = time.Second      // for telling a client that it speaks the wrong protocol
+	firstTLSByte   = 0x16             // a handshake record
 )
 
 // doors splits a listener in two.
 type doors struct {
 	listener   net.Listener
-	timeout    time.Duration // for a connection's first byte
+	timeout    time.Duration // for a connection's first byte, and for a TLS handshake
+	tls        *tls.Config   // nil: plaintext
+	most       int           // connections at a time
+	logger     *slog.Logger
 	grpc, http *door
 	wg         sync.WaitGroup
 
 	mu       sync.Mutex
 	sniffing map[net.Conn]struct{} // connections that have not said anything yet
+	open     int                   // connections, here and behind the doors
 	closed   bool
+
+	full, failed rareLog
 }
 
 // door is the half of a listener that one server accepts from.
@@ -41,8 +53,11 @@ type door struct {
 	err   error // why it shut; written before shut is closed
 }
 
-func newDoors(l net.Listener, timeout time.Duration) *doors {
-	d := &doors{listener: l, timeout: timeout, sniffing: map[net.Conn]struct{}{}}
+func newDoors(l net.Listener, timeout time.Duration, t *tls.Config, most int, logger *slog.Logger) *doors {
+	d := &doors{
+		listener: l, timeout: timeout, tls: t, most: most, logger: logger, sniffing: map[net.Conn]struct{}{},
+		full: rareLog{gap: failureLogGap}, failed: rareLog{gap: failureLogGap},
+	}
 	d.grpc = &door{doors: d, conns: make(chan net.Conn), shut: make(chan struct{})}
 	d.http = &door{doors: d, conns: make(chan net.Conn), shut: make(chan struct{})}
 	d.wg.Go(d.run)
@@ -75,39 +90,98 @@ func (d *doors) run() {
 func (d *doors) track(c net.Conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if d.closed || d.open >= d.most {
 		_ = c.Close()
+		if !d.closed {
+			d.full.log(d.logger, "a connection was refused: there are too many", "peer", hostOf(c.RemoteAddr().String()), "limit", d.most)
+		}
 		return false
 	}
 	d.sniffing[c] = struct{}{}
+	d.open++
 	return true
 }
 
 func (d *doors) sniff(c net.Conn) {
-	sc := &sniffedConn{Conn: c, r: bufio.NewReaderSize(c, 512)}
-	err := c.SetReadDeadline(time.Now().Add(d.timeout))
-	var first []byte
-	if err == nil {
-		first, err = sc.r.Peek(1)
-	}
+	sc := &sniffedConn{doors: d, Conn: c}
+	to, err := d.identify(sc)
 	d.mu.Lock()
 	delete(d.sniffing, c)
 	d.mu.Unlock()
 	if err == nil {
-		err = c.SetReadDeadline(time.Time{})
+		err = sc.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		_ = c.Close() // it said nothing, or has gone
+		_ = sc.Close() // it said nothing, has gone, or speaks something else
 		return
-	}
-	to := d.http
-	if first[0] == 'P' {
-		to = d.grpc
 	}
 	select {
 	case to.conns <- sc:
 	case <-to.shut:
-		_ = c.Close()
+		_ = sc.Close()
+	}
+}
+
+// identify finds the door for a connection, after the TLS handshake where
+// there is one. A client that speaks TLS to a plaintext port, or the other way
+// round, is told so.
+func (d *doors) identify(sc *sniffedConn) (*door, error) {
+	if err := sc.SetDeadline(time.Now().Add(d.timeout)); err != nil {
+		return nil, err
+	}
+	if d.tls != nil {
+		tc := tls.Server(sc.Conn, d.tls)
+		if err := tc.HandshakeContext(context.Background()); err != nil {
+			d.refuse(sc.Conn, err)
+			return nil, err
+		}
+		sc.Conn = tc
+		switch tc.ConnectionState().NegotiatedProtocol {
+		case protoHTTP2:
+			return d.grpc, nil
+		case protoHTTP1:
+			return d.http, nil
+		}
+	}
+	sc.r = bufio.NewReaderSize(sc.Conn, 512)
+	first, err := sc.r.Peek(1)
+	if err != nil {
+		return nil, err
+	}
+	switch first[0] {
+	case 'P':
+		return d.grpc, nil
+	case firstTLSByte:
+		sayGoodbye(sc.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port does not speak TLS: set tls=false\n")
+		return nil, errors.New("TLS to a plaintext port")
+	}
+	return d.http, nil
+}
+
+// refuse logs a failed handshake and answers a client that did not try one.
+func (d *doors) refuse(c net.Conn, err error) {
+	var plain tls.RecordHeaderError
+	if !errors.As(err, &plain) {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			d.failed.log(d.logger, "a TLS handshake failed", "peer", hostOf(c.RemoteAddr().String()), "error", err)
+		}
+		return
+	}
+	d.failed.log(d.logger, "a client does not speak TLS to a port that does", "peer", hostOf(c.RemoteAddr().String()))
+	sayGoodbye(c, plainAnswer)
+}
+
+// sayGoodbye sends an answer and takes what the client is still sending: a
+// close with unread bytes would throw the answer away.
+func sayGoodbye(c net.Conn, answer string) {
+	if c.SetDeadline(time.Now().Add(farewell)) != nil {
+		return
+	}
+	if _, err := io.WriteString(c, answer); err != nil {
+		return
+	}
+	if tcp, ok := c.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, c, 64<<10) // whatever comes, it is not read
 	}
 }
 
@@ -150,7 +224,19 @@ func (d *door) Addr() net.Addr { return d.doors.listener.Addr() }
 // sniffedConn gives back what was read to tell the protocol.
 type sniffedConn struct {
 	net.Conn
-	r *bufio.Reader // nil once it is empty
+	doors *doors
+	r     *bufio.Reader // nil once it is empty
+	once  sync.Once
+}
+
+// Close makes room for another connection.
+func (c *sniffedConn) Close() error {
+	c.once.Do(func() {
+		c.doors.mu.Lock()
+		c.doors.open--
+		c.doors.mu.Unlock()
+	})
+	return c.Conn.Close()
 }
 
 func (c *sniffedConn) Read(p []byte) (int, error) {
@@ -164,8 +250,8 @@ func (c *sniffedConn) Read(p []byte) (int, error) {
 }
 
 // healthServer answers GET /health/live: 204 while the store works, 503 after
-// it has failed. Nothing else is served.
-func healthServer(failure func() error, logger *slog.Logger) *http.Server {
+// it has failed, without asking who wants to know. operations serves the rest.
+func healthServer(failure func() error, backup, operations http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
 		if failure() != nil {
@@ -174,6 +260,8 @@ func healthServer(failure func() error, logger *slog.Logger) *http.Server {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+	mux.Handle(BackupPath, backup)
+	mux.Handle("/", operations)
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),

@@ -31,7 +31,7 @@ func TestHealthOfAFailedStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := healthServer(func() error { return errors.New("gone") }, slog.New(slog.DiscardHandler))
+	h := healthServer(func() error { return errors.New("gone") }, http.NotFoundHandler(), http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
 	resp, err := http.Get("http://" + l.Addr().String() + "/health/live")

@@ -82,8 +82,9 @@ func failStore(ctx context.Context, stream string, err error) error {
 	case errors.Is(err, eventlog.ErrCorrupt):
 		return status.Error(codes.DataLoss, err.Error())
 	}
-	if _, ok := status.FromError(err); ok {
-		return err
+	var decided interface{ GRPCStatus() *status.Status } // not status.FromError: it repeats the error in the message where it is joined
+	if errors.As(err, &decided) {
+		return decided.GRPCStatus().Err()
 	}
 	return status.Error(codes.Internal, err.Error())
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
@@ -42,10 +43,13 @@ type gossipService struct {
 }
 
 // Read answers with the one member there is, so that discovery ends here.
-func (g *gossipService) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
+func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	host, port, err := net.SplitHostPort(g.server.Addr())
 	if err != nil {
 		return nil, err
+	}
+	if isWildcard(host) {
+		host = hostDialled(ctx, host)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -58,6 +62,18 @@ func (g *gossipService) Read(context.Context, *shared.Empty) (*gossip.ClusterInf
 		IsAlive:      true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(n)},
 	}}}, nil
+}
+
+// hostDialled is the host by which the client came here: of all the machine's
+// names the one that works for it, and the one that it looks for in the certificate.
+func hostDialled(ctx context.Context, fallback string) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, authority := range md.Get(":authority") {
+		if host, _, err := net.SplitHostPort(authority); err == nil && host != "" {
+			return host
+		}
+	}
+	return fallback
 }
 
 func structuredUUID(id [16]byte) *shared.UUID {

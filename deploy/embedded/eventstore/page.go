@@ -32,6 +32,8 @@ type page struct {
 	size       int // bytes in frames
 	events     int
 	considered int
+	last       uint64 // position of the last event considered, as far as the metrics need it
+	created    int64  // time of the last event added
 }
 
 // frame is one encoded message.
@@ -49,6 +51,7 @@ func (p *page) reset() {
 
 func (p *page) addEvent(position uint64, r *eventlog.Record) {
 	p.events++
+	p.last, p.created = position, r.Created
 	p.add(p.enc.event(p.room(p.enc.eventSize(position, r)), position, r))
 }
 

@@ -17,10 +17,13 @@ import (
 type reader struct {
 	svc    *streamsService
 	ctx    context.Context
+	who    principal
+	stream string // "$all" for all of them
 	out    streams.Streams_ReadServer
 	page   *page
 	filter filter
 	back   bool
+	kind   readKind
 }
 
 // Read serves reads and catch-up subscriptions. Links are not resolved: this
@@ -30,7 +33,7 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 	if opts == nil {
 		return status.Error(codes.InvalidArgument, "read without options")
 	}
-	r := &reader{svc: svc, ctx: out.Context(), out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
+	r := &reader{svc: svc, ctx: out.Context(), who: principalOf(out.Context()), stream: allStream, out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
 	_, stringIDs := opts.GetUuidOption().GetContent().(*streams.ReadReq_Options_UUIDOption_String_)
 	r.page = newPage(&encoder{stringIDs: stringIDs})
 
@@ -43,6 +46,8 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 	default:
 		return status.Error(codes.InvalidArgument, "read is neither counted nor a subscription")
 	}
+	r.kind = readKindOf(opts, subscription)
+	svc.server.metrics.reads[r.kind].Inc()
 	if f := opts.GetFilter(); f != nil {
 		var err error
 		if r.filter, err = newFilter(f, subscription); err != nil {
@@ -61,15 +66,22 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 		if err := checkStreamName(r.ctx, stream); err != nil {
 			return err
 		}
-		if subscription {
-			return failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream))
+		r.stream = stream
+		if err := svc.server.authorize(r.ctx, r.who, actionRead, stream); err != nil {
+			return err
 		}
-		return r.readStream(stream, v.Stream, count)
+		if subscription {
+			return r.ended(failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream)))
+		}
+		return r.ended(r.readStream(stream, v.Stream, count))
 	case *streams.ReadReq_Options_All:
-		if subscription {
-			return failStore(r.ctx, allStream, r.subscribeAll(v.All))
+		if err := svc.server.authorize(r.ctx, r.who, actionRead, allStream); err != nil {
+			return err
 		}
-		return r.readAll(v.All, count)
+		if subscription {
+			return r.ended(failStore(r.ctx, allStream, r.subscribeAll(v.All)))
+		}
+		return r.ended(r.readAll(v.All, count))
 	}
 	return status.Error(codes.InvalidArgument, "read names neither a stream nor $all")
 }
@@ -95,6 +107,7 @@ func (r *reader) sendPage() error {
 			return err
 		}
 	}
+	r.svc.server.metrics.sent(r.kind, r.page)
 	return r.pause()
 }
 

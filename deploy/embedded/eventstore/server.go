@@ -5,18 +5,21 @@
 // It may lose nothing that it has acknowledged, and nothing that a reader or
 // subscriber has seen, to a crash of the process or the machine. It may lose
 // appends that it has not answered. It trusts the file system to keep what it
-// has fsynced, and everybody who can reach its loopback port: it has neither
-// TLS nor credentials yet.
+// has fsynced. Where users are configured it trusts whoever brings their
+// passwords or certificates, over TLS, with what access control lists give
+// them; without users it trusts everybody who can reach its loopback port.
 //
 // It knows nothing of what the events mean. See DESIGN.md.
 package eventstore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -35,6 +38,16 @@ import (
 // ones send one every 10 s by default, with calls or without.
 const keepaliveMinTime = 5 * time.Second
 
+// A peer that has gone without a word is noticed after a minute or two, and one
+// that asks nothing for half an hour gives its place to others; clients connect anew.
+const (
+	keepaliveTime    = time.Minute
+	keepaliveTimeout = 20 * time.Second
+	connectionIdle   = 30 * time.Minute
+)
+
+const maxHeaders = 64 << 10 // bytes of one call's headers
+
 // Server is a running event store.
 type Server struct {
 	cfg    Config
@@ -42,9 +55,13 @@ type Server struct {
 	grpc   *grpc.Server
 	health *http.Server
 	doors  *doors
+	auth   *authenticator
+	certs  *certificates // nil: plaintext
 	addr   string
 
-	disturb *disturber // nil outside tests
+	metrics *metrics
+	backups sync.WaitGroup // being sent
+	disturb *disturber     // nil outside tests
 
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
@@ -62,30 +79,27 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	m := newMetrics(cfg.Logger)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start event store: %w", err)
 	}
-	st, err := createOrOpen(cfg)
+	st, err := createOrOpen(cfg, m)
 	if err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", cfg.Addr)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
-	}
-	disturb := newDisturber(cfg.Disturb, st, listener.Addr().String())
-	if err := disturb.found(ctx, cfg.Logger); err != nil {
-		return nil, errors.Join(fmt.Errorf("start event store: %w", err), listener.Close(), st.Close())
-	}
 	s := &Server{
-		cfg: cfg, store: st, disturb: disturb,
-		health: healthServer(st.Failure, cfg.Logger), doors: newDoors(disturb.listen(listener), cfg.sniff), addr: listener.Addr().String(),
+		cfg: cfg, store: st, metrics: m,
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
 	}
-	s.grpc = grpc.NewServer(append(disturb.options(s.stopping),
+	if err := s.listen(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
+	}
+	m.adopt(st)
+	s.health = healthServer(st.Failure, s.backup(), s.auth.requireOps(s.operations()), cfg.Logger)
+	s.health.ConnContext = withCommonName
+	s.grpc = grpc.NewServer(append(s.disturb.options(s.stopping),
 		grpc.ForceServerCodecV2(newWireCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage+1<<20),
@@ -94,17 +108,50 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.WriteBufferSize(128<<10),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, MaxConnectionIdle: connectionIdle}),
+		grpc.MaxConcurrentStreams(cfg.streams),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(cfg.sniff),
+		grpc.Creds(doorCredentials{tls: s.certs != nil}),
+		grpc.ChainUnaryInterceptor(s.auth.unary),
+		grpc.ChainStreamInterceptor(s.auth.stream),
 		grpc.UnknownServiceHandler(unknownService),
 	)...)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, featuresService{})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
+	s.logStarted()
 	go s.serve()
 	return s, nil
 }
 
-func createOrOpen(cfg Config) (*eventlog.Log, error) {
-	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable}
+// listen knows the users, has the certificate and opens the port.
+func (s *Server) listen(ctx context.Context) (err error) {
+	if s.auth, err = newAuthenticator(s.cfg.Users, s.cfg.Logger); err != nil {
+		return err
+	}
+	var t *tls.Config
+	if s.cfg.TLS != nil {
+		if s.certs, err = openCertificates(s.cfg); err != nil {
+			return err
+		}
+		t = s.certs.config()
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
+	if err != nil {
+		return err
+	}
+	s.addr = listener.Addr().String()
+	if s.disturb, err = disturb(ctx, s); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
+	return nil
+}
+
+func createOrOpen(cfg Config, observer eventlog.Observer) (*eventlog.Log, error) {
+	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable, Observer: observer}
 	exists, err := eventlog.Exists(cfg.Dir, cfg.fs)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)
@@ -136,10 +183,14 @@ func (s *Server) serve() {
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
 	<-served
-	_ = s.health.Close() // health checks under way have nothing to lose
+	_ = s.health.Close() // health checks under way have nothing to lose, and backups that are cut are known as such
 	s.doors.close()
 	<-healthServed
+	end, events := logEnd(s.store)
+	s.metrics.retire()
+	s.backups.Wait()
 	s.err = errors.Join(err, s.store.Close())
+	s.logStopped(end, events)
 }
 
 // drain lets calls end by themselves until Stop's context ends or the store fails.
@@ -162,8 +213,30 @@ func (s *Server) drain() {
 // Addr is the address that the server listens on, host:port.
 func (s *Server) Addr() string { return s.addr }
 
-// ConnectionString is what the official clients dial.
-func (s *Server) ConnectionString() string { return "esdb://" + s.Addr() + "?tls=false" }
+// ConnectionString is what the official clients on this machine dial, without
+// credentials.
+func (s *Server) ConnectionString() string {
+	host, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return "esdb://" + s.addr // cannot be: a listener's address has a port
+	}
+	if isWildcard(host) {
+		host = "127.0.0.1"
+	}
+	if s.certs == nil {
+		return "esdb://" + net.JoinHostPort(host, port) + "?tls=false"
+	}
+	return "esdb://" + net.JoinHostPort(s.certs.nameFor(host), port) + "?tls=true&tlsCAFile=" + url.QueryEscape(s.certs.certFile)
+}
+
+// CertificateFile is the PEM file that clients trust the server by, their
+// tlsCAFile; "" without TLS.
+func (s *Server) CertificateFile() string {
+	if s.certs == nil {
+		return ""
+	}
+	return s.certs.certFile
+}
 
 // Done is closed when the server has ended, by Stop or by a failure of its store.
 func (s *Server) Done() <-chan struct{} { return s.done }

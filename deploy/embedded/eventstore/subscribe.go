@@ -31,11 +31,13 @@ func (r *reader) confirm() error {
 // the page from the view. caughtUp is called on each switch to live.
 func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caughtUp func() error) error {
 	live := false
+	sub := r.svc.server.metrics.subscribed(r.kind)
+	defer sub.end()
 	for {
 		r.page.reset()
 		v := r.svc.server.store.Acquire()
-		more, err := next(v)
-		superseded := v.Superseded()
+		more, err := r.nextAllowed(v, next)
+		superseded, end := v.Superseded(), v.End()
 		if err := errors.Join(err, v.Release()); err != nil {
 			return err
 		}
@@ -48,6 +50,7 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 		if err := r.sendPage(); err != nil {
 			return err
 		}
+		sub.took(r.page, end, more)
 		if more {
 			continue
 		}
@@ -72,6 +75,22 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 	}
 }
 
+// nextAllowed ends a subscription whose reader may no longer read.
+func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more bool, err error)) (more bool, err error) {
+	ok, err := access{r.svc.server, v, r.who}.may(actionRead, r.stream)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		return false, failAccessDenied(r.ctx, "this stream can no longer be read by this user")
+	}
+	more, err = next(v)
+	if hook := r.svc.server.cfg.paged; hook != nil {
+		hook(r)
+	}
+	return more, err
+}
+
 func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 	from, considered, err := r.allStart(opts)
 	if err != nil {
@@ -88,7 +107,7 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 				return false
 			}
 			r.page.considered++
-			from, considered = position+1, position
+			from, considered, r.page.last = position+1, position, position
 			if r.filter.match(rec) {
 				r.page.addEvent(position, rec)
 			}

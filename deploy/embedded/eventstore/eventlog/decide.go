@@ -140,7 +140,7 @@ func (w *writer) decide(r *Request) error {
 		r.result = Result{Outcome: OutcomeWrongVersion, Last: st.Last}
 		return nil
 	case decisionIdempotent:
-		r.result = Result{Last: revision, Position: ref.position, HasPosition: true}
+		r.result = Result{Last: revision, Position: ref.position, HasPosition: true, Repeated: true}
 		return nil
 	}
 	switch r.Kind {
@@ -171,20 +171,21 @@ func (w *writer) append(st *streamState, r *Request) error {
 		}
 		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 	}
+	if IsMetastream(st.name) {
+		orig, err := w.streams.get(OriginalOf(st.name))
+		if err != nil {
+			return err
+		}
+		wasDeleted := orig.meta.softDeleted()
+		w.adoptMeta(orig, r.Events[len(r.Events)-1].Data, r.result.Position)
+		if wasDeleted {
+			if err := w.undelete(orig, orig.Last+1); err != nil {
+				return err
+			}
+		}
+	}
 	if softDeleted {
 		return w.undelete(st, revived)
-	}
-	if !IsMetastream(st.name) {
-		return nil
-	}
-	orig, err := w.streams.get(OriginalOf(st.name))
-	if err != nil {
-		return err
-	}
-	wasDeleted := orig.meta.softDeleted()
-	w.adoptMeta(orig, r.Events[len(r.Events)-1].Data, r.result.Position)
-	if wasDeleted {
-		return w.undelete(orig, orig.Last+1)
 	}
 	return nil
 }

@@ -184,7 +184,7 @@ func TestCrashDuringCreate(t *testing.T) {
 // rawDB opens the files below a closed store, to damage them.
 func rawDB(t *testing.T, fs vfs.FS, damage func(db *pebble.DB) error) {
 	t.Helper()
-	db, err := pebble.Open("s/db", pebbleOptions(testOptions(fs), nil))
+	db, err := pebble.Open("s/db", pebbleOptions(testOptions(fs), newHalt(func(error) {}, "")))
 	if err != nil {
 		t.Fatal(err)
 	}

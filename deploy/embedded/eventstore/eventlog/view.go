@@ -70,6 +70,7 @@ func (v *View) ScanAll(from, to uint64, back bool, visit func(position uint64, r
 	if back {
 		valid, next = it.Last, it.Prev
 	}
+	var rec Record // one for all: it escapes to visit
 	for ok := valid(); ok; ok = next() {
 		position, err := positionOf(it.Key())
 		if err != nil {
@@ -79,8 +80,7 @@ func (v *View) ScanAll(from, to uint64, back bool, visit func(position uint64, r
 		if err != nil {
 			return err
 		}
-		rec, err := decodeRecord(position, val)
-		if err != nil {
+		if rec, err = decodeRecord(position, val); err != nil {
 			return err
 		}
 		if !visit(position, &rec) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -59,6 +60,7 @@ type Result struct {
 	Last        int64  // written: revision of the request's last event; wrong version: of the stream; -1 for none
 	Position    uint64 // of the request's last event
 	HasPosition bool
+	Repeated    bool  // written before, by a request with the same ids
 	err         error // the outcome is unknown
 }
 
@@ -69,7 +71,10 @@ type group struct {
 	written  []*streamState
 	first    uint64
 	events   uint32
+	commit   uint64
 	view     *View
+	applied  time.Time // when its fsync began
+	bytes    int
 }
 
 // writer decides and numbers every write. All fields belong to its goroutine.
@@ -87,6 +92,10 @@ type writer struct {
 	total   uint64 // events, the group under construction included
 	created int64  // newest event's time; never goes back
 
+	checked  uint64          // commit at the checked mark
+	flushing checkedMark     // the next one, once flushed is closed
+	flushed  <-chan struct{} // nil where no flush for it is under way
+
 	building *group
 	syncing  chan *group // to the syncer, at most one at a time
 	synced   chan error  // from the syncer
@@ -96,7 +105,7 @@ type writer struct {
 func newWriter(s *Log, t tail) *writer {
 	return &writer{
 		s: s, streams: newStreamCache(s.db),
-		next: t.next, commit: t.commit, total: t.total, created: t.created,
+		next: t.next, commit: t.commit, total: t.total, created: t.created, checked: t.checked,
 		syncing: make(chan *group, 1), synced: make(chan error, 1),
 	}
 }
@@ -104,6 +113,13 @@ func newWriter(s *Log, t tail) *writer {
 // Submit hands a request to the writer and waits for its answer. An error
 // means that the outcome is unknown, except ErrStopped before anything was queued.
 func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
+	began := time.Now()
+	res, err := s.submit(ctx, r)
+	s.observer.Answered(r, res, err, time.Since(began))
+	return res, err
+}
+
+func (s *Log) submit(ctx context.Context, r *Request) (Result, error) {
 	if err := s.Failure(); err != nil {
 		return Result{}, err
 	}
@@ -114,6 +130,8 @@ func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
 		return Result{}, ctx.Err()
 	case <-s.done:
 		return Result{}, s.stopped()
+	case <-s.failed:
+		return Result{}, s.Failure()
 	}
 	select {
 	case <-r.done:
@@ -125,6 +143,8 @@ func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
 		default:
 			return Result{}, s.stopped()
 		}
+	case <-s.failed: // nobody may be left to answer
+		return Result{}, s.Failure()
 	}
 	return r.result, r.result.err
 }
@@ -147,7 +167,10 @@ func (w *writer) run() {
 	w.startGroup()
 	err := w.loop()
 	close(w.syncing)
-	<-syncerDone
+	select {
+	case <-syncerDone:
+	case <-w.s.halt.halted: // the syncer may be parked
+	}
 	if err != nil {
 		w.s.fail(err)
 		answer(w.building.requests, w.s.Failure())
@@ -165,6 +188,9 @@ func (w *writer) startGroup() {
 func (w *writer) loop() error {
 	closing := w.s.closing
 	for {
+		if !w.inFlight {
+			w.pause()
+		}
 		if !w.inFlight && len(w.building.requests) > 0 {
 			// One look at the queue first: callers that the last group answered
 			// are on their way back, and share this fsync if they are here.
@@ -189,7 +215,13 @@ func (w *writer) loop() error {
 		if w.full() {
 			queue = nil
 		}
+		pauses := w.s.pauses
+		if w.inFlight {
+			pauses = nil
+		}
 		select {
+		case f := <-pauses:
+			f()
 		case r := <-queue:
 			if err := w.take(r); err != nil {
 				return err
@@ -204,6 +236,15 @@ func (w *writer) loop() error {
 		case <-closing:
 			closing = nil
 		}
+	}
+}
+
+// pause runs what waits for a moment in which nothing is being written.
+func (w *writer) pause() {
+	select {
+	case f := <-w.s.pauses:
+		f()
+	default:
 	}
 }
 
@@ -244,7 +285,11 @@ func (w *writer) flush() error {
 		g.requests = nil
 		return nil
 	}
+	if err := w.advanceChecked(g); err != nil {
+		return fmt.Errorf("move checked mark: %w", err)
+	}
 	w.commit++
+	g.commit = w.commit
 	c := commitRecord{first: g.first, next: w.next, events: g.events, total: w.total}
 	if err := g.batch.Set(commitKey(w.commit), c.encode(), nil); err != nil {
 		return err
@@ -254,8 +299,10 @@ func (w *writer) flush() error {
 			return err
 		}
 	}
-	if err := applyNoSyncWait(w.s.db, g.batch); err != nil {
-		return err
+	w.observeSyncing(g)
+	// Visible to this process from here on; the fsync has begun.
+	if err := w.s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
+		return fmt.Errorf("write ahead log: %w", err)
 	}
 	g.view = newView(w.s.db, w.next, w.total)
 	w.streams.settle(g.written)
@@ -265,25 +312,12 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// applyNoSyncWait makes the batch visible to this process and begins its fsync.
-func applyNoSyncWait(db *pebble.DB, b *pebble.Batch) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			f, ok := r.(fatalError)
-			if !ok {
-				panic(r)
-			}
-			err = fmt.Errorf("write ahead log: %w", f)
-		}
-	}()
-	return db.ApplyNoSyncWait(b, pebble.Sync)
-}
-
 // finish waits for the group's fsync, shows the group and answers it. A failed
 // fsync is never retried: the kernel may have dropped the pages.
 func (s *Log) finish(g *group) error {
 	err := g.batch.SyncWait()
 	if err == nil {
+		s.observeSynced(g)
 		err = s.Failure() // nothing is acknowledged after a failure elsewhere
 	}
 	if err != nil {
@@ -292,8 +326,12 @@ func (s *Log) finish(g *group) error {
 		answer(g.requests, s.Failure())
 		return errors.Join(err, g.view.Release())
 	}
-	if err := s.publish(g.view); err != nil {
-		err = fmt.Errorf("publish durable view: %w", err)
+	if err = s.mark.move(g.commit, g.view.end, g.view.events); err == nil {
+		if err = s.publish(g.view); err != nil {
+			err = fmt.Errorf("publish durable view: %w", err)
+		}
+	}
+	if err != nil {
 		s.fail(err)
 		answer(g.requests, s.Failure())
 		return err

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sys/unix"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+)
+
+// runCommand runs a command with input and returns what it printed.
+func runCommand(t *testing.T, input string, args ...string) (string, int, error) {
+	t.Helper()
+	a := &app{}
+	root := newRoot(a)
+	var out bytes.Buffer
+	root.SetArgs(args)
+	root.SetOut(&out)
+	root.SetErr(&out)
+	root.SetIn(strings.NewReader(input))
+	err := root.ExecuteContext(t.Context())
+	if err == nil {
+		return out.String(), exitOK, nil
+	}
+	return out.String(), a.exitCode(err), err
+}
+
+func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
+	dir := t.TempDir()
+	const password = "twelve characters"
+	user := func(input string, args ...string) (string, int, error) {
+		return runCommand(t, input, append([]string{"eventstore", "user", args[0], "--data", dir}, args[1:]...)...)
+	}
+	for _, args := range [][]string{{"add", "anna", "--groups", "$admins,ledger"}, {"add", "piet"}} {
+		out, code, err := user(password+"\nnot read\n", args...)
+		if err != nil || code != exitOK || strings.Contains(out, password) {
+			t.Fatalf("%v: exit %d, %v, %q", args, code, err, out)
+		}
+	}
+	path := filepath.Join(dir, "keys", usersFile)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+	if _, code, err := user("another password\n", "add", "anna"); code != exitUsage || err == nil || !strings.Contains(err.Error(), "--replace") {
+		t.Errorf("adding again: exit %d, %v", code, err)
+	}
+	if _, _, err := user("another password\n", "add", "anna", "--replace", "--groups", "$ops"); err != nil {
+		t.Errorf("replacing: %v", err)
+	}
+	if _, _, err := user("", "remove", "piet"); err != nil {
+		t.Errorf("removing: %v", err)
+	}
+	if _, code, _ := user("", "remove", "piet"); code != exitUsage {
+		t.Errorf("removing nobody: exit %d", code)
+	}
+	if out, _, err := user("", "list"); err != nil || strings.Fields(out)[0] != "anna" || strings.Fields(out)[1] != "$ops" || len(strings.Fields(out)) != 2 {
+		t.Errorf("list: %q, %v", out, err)
+	}
+	users, err := readUsers(path)
+	if err != nil || len(users) != 1 || bcrypt.CompareHashAndPassword([]byte(users[0].PasswordHash), []byte("another password")) != nil {
+		t.Errorf("the file holds %d users, %v", len(users), err)
+	}
+	for _, args := range [][]string{{"add", "short"}, {"add", accountName}, {"add", "a:b"}, {"add", "x", "--groups", "$admin"}, {"add", "x", "--groups", accountName}} {
+		input := password + "\n"
+		if args[1] == "short" {
+			input = "elevenchars\n"
+		}
+		if _, code, err := user(input, args...); code != exitUsage || err == nil {
+			t.Errorf("%v: exit %d, %v, want it refused", args, code, err)
+		}
+	}
+}
+
+func TestAWrongUsersFileIsRefusedByLineWithoutItsHashes(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "users")
+	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, ledger", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", accountName + ":" + string(hash), "joop:" + string(hash) + ":$root"}
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\r\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = readUsers(path)
+	if err == nil {
+		t.Fatal("it was accepted")
+	}
+	for _, want := range []string{"line 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 3 already"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %s: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "SECRETHASH") || strings.Contains(err.Error(), string(hash)) || strings.Contains(err.Error(), "line 3:") {
+		t.Errorf("the error holds a hash, or blames a right line: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(lines[:3], "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if users, err := readUsers(path); err != nil || len(users) != 1 || !slices.Equal(users[0].Groups, []string{"$admins", "ledger"}) {
+		t.Errorf("%+v, %v", users, err)
+	}
+}
+
+// When the event store speaks TLS and asks, and what is refused before anything starts.
+func TestHowTheEventStoreIsReached(t *testing.T) {
+	for name, tc := range map[string]struct {
+		addr, tls, cert string
+		user            bool
+		refused         string
+		speaks, asks    bool
+	}{
+		"loopback":                     {addr: "127.0.0.1:0", tls: "auto"},
+		"loopback, on":                 {addr: "localhost:0", tls: "on", speaks: true},
+		"loopback, users":              {addr: "[::1]:0", tls: "auto", user: true, speaks: true, asks: true},
+		"loopback, certificate":        {addr: "127.0.0.1:0", tls: "auto", cert: "some.crt", speaks: true},
+		"loopback, users, off":         {addr: "127.0.0.1:0", tls: "off", user: true, refused: "plaintext"},
+		"beyond, nobody":               {addr: "0.0.0.0:0", tls: "auto", refused: "ledgerline eventstore user add"},
+		"beyond, users":                {addr: ":0", tls: "auto", user: true, speaks: true, asks: true},
+		"beyond by name, users, off":   {addr: "ledger.example:0", tls: "off", user: true, refused: "off"},
+		"neither":                      {addr: "127.0.0.1:0", tls: "yes", refused: "auto, on or off"},
+		"an address that has no port":  {addr: "127.0.0.1", tls: "auto", refused: "embedded.eventstore-addr"},
+		"loopback, off, with no users": {addr: "127.0.0.1:0", tls: "off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &app{log: slog.New(slog.DiscardHandler)}
+			a.cfg.Data = t.TempDir()
+			a.cfg.Embedded.EventStoreAddr, a.cfg.Embedded.EventStoreTLS, a.cfg.Embedded.EventStoreCert = tc.addr, tc.tls, tc.cert
+			if tc.user {
+				hash, err := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
+				if err != nil {
+					t.Fatal(err)
+				}
+				u, err := parseUser("anna:" + string(hash) + ":")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := writeUsers(a.usersFile(), []eventstore.User{u}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := a.storeAccess()
+			if tc.refused != "" {
+				var coded *exitError
+				if err == nil || !strings.Contains(err.Error(), tc.refused) || !errors.As(err, &coded) || coded.code != exitUsage {
+					t.Errorf("got %v, want a wrong configuration for %q", err, tc.refused)
+				}
+				return
+			}
+			if err != nil || (got.tls != nil) != tc.speaks || (got.password != "") != tc.asks || (len(got.users) == 2) != tc.asks {
+				t.Fatalf("TLS %v, asks %v, %d users, %v", got.tls != nil, got.password != "", len(got.users), err)
+			}
+			if again, err := a.storeAccess(); err != nil || again.password != got.password {
+				t.Errorf("the next start has another account: %v", err)
+			}
+		})
+	}
+}
+
+// up itself refuses, before it starts anything.
+func TestUpBeyondLoopbackTeachesHowToMakeAUser(t *testing.T) {
+	t.Setenv(envName("embedded.eventstore-addr"), "0.0.0.0:0")
+	dir := t.TempDir()
+	code, err := execute(t, "up", "--data", dir)
+	if code != exitUsage || err == nil || !strings.Contains(err.Error(), "ledgerline eventstore user add") {
+		t.Errorf("exit %d, %v", code, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "eventstore")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was started: %v", err)
+	}
+}
+
+func TestAddressesAreShownWithoutCredentials(t *testing.T) {
+	for in, want := range map[string]string{
+		"esdb://127.0.0.1:2113?tls=false":                       "esdb://127.0.0.1:2113?tls=false",
+		"esdb://anna:pass@es:2113?tls=true":                     "esdb://es:2113?tls=true",
+		"esdb+discover://anna:p%40ss@a:1,b:2?tls=true":          "esdb+discover://a:1,b:2?tls=true",
+		"esdb://anna:p@ss@es:2113":                              "esdb://es:2113",
+		"esdb://es:2113?tls=true&tlsCAFile=/srv/x@y/server.crt": "esdb://es:2113?tls=true&tlsCAFile=/srv/x@y/server.crt",
+	} {
+		if got := shown(in); got != want {
+			t.Errorf("%s is shown as %s", in, got)
+		}
+	}
+	got, err := withAccount("esdb://localhost:2113?tls=true&tlsCAFile=%2Fa%2Fserver.crt", "pw")
+	if err != nil || got != "esdb://ledgerline:pw@localhost:2113?tls=true&tlsCAFile=%2Fa%2Fserver.crt" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// The running node's address and the account's password stand apart, and are put together only for dialling.
+func TestCommandsLogInByTheMachinesAccount(t *testing.T) {
+	a := &app{log: slog.New(slog.DiscardHandler)}
+	a.cfg.Data = t.TempDir()
+	r := running{PID: os.Getpid(), EventStore: "esdb://localhost:2113?tls=true", EventStoreAccount: true}
+	if err := writeRunning(a.cfg.Data, r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.addresses(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without an account: %v", err)
+	}
+	password, err := a.ensureAccount()
+	if err != nil || len(password) < 40 {
+		t.Fatalf("a password of %d characters, %v", len(password), err)
+	}
+	if info, err := os.Stat(a.accountFile()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its file: %v, %v", info, err)
+	}
+	got, err := a.addresses()
+	if err != nil || got.eventStore != "esdb://ledgerline:"+password+"@localhost:2113?tls=true" {
+		t.Errorf("the address is not the account's: %v", err)
+	}
+	a.cfg.EventStore.Address = "esdb://elsewhere:2113"
+	if got, err := a.addresses(); err != nil || got.eventStore != "esdb://elsewhere:2113" {
+		t.Errorf("a configured address: %s, %v", shown(got.eventStore), err)
+	}
+	raw, err := os.ReadFile(filepath.Join(a.cfg.Data, runFile))
+	if err != nil || strings.Contains(string(raw), password) {
+		t.Errorf("%s holds the password, %v", runFile, err)
+	}
+}
+
+func TestAPasswordIsOneLine(t *testing.T) {
+	for in, want := range map[string]string{"twelve chars\nmore": "twelve chars", "twelve chars\r\n": "twelve chars", " a space each end ": " a space each end "} {
+		if got, err := readPassword(context.Background(), strings.NewReader(in), nil); err != nil || got != want {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+	}
+}
+
+// An address that cannot be used is refused without being repeated: it may hold a password.
+func TestAWrongAddressIsNotRepeated(t *testing.T) {
+	a := &app{log: slog.New(slog.DiscardHandler)}
+	for _, address := range []string{"esdb://anna:hunter22%zz@es:2113", "anna:hunter22@es", "esdb://anna:hunter22@es:2113?tlsCAFile=/none", "esdb://anna:hunter22@es:2113?tls=perhaps"} {
+		s := &services{addr: addresses{eventStore: address}}
+		_, err := a.ledgerConfig(s, "")
+		if err == nil || strings.Contains(err.Error(), "hunter22") || !strings.Contains(err.Error(), "eventstore.address") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// promptWriter hands over what is asked, question by question.
+type promptWriter chan string
+
+func (w promptWriter) Write(p []byte) (int, error) {
+	w <- string(p)
+	return len(p), nil
+}
+
+// On a terminal the password is asked for twice and never shown, and the terminal is as before afterwards.
+func TestAPasswordTypedIsNotShown(t *testing.T) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	for _, tc := range []struct{ first, second, says string }{{"twelve or more", "twelve or more", ""}, {"twelve or more", "twelve or less", "not the same"}, {"few", "few", "at least"}} {
+		prompts := make(promptWriter)
+		var got string
+		var asked error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			got, asked = readPassword(t.Context(), terminal, prompts)
+		}()
+		for answers := []string{tc.first, tc.second}; ; {
+			select {
+			case p := <-prompts:
+				if strings.HasSuffix(p, ": ") {
+					if _, err := master.WriteString(answers[0] + "\n"); err != nil {
+						t.Fatal(err)
+					}
+					answers = answers[1:]
+				}
+				continue
+			case <-done:
+			}
+			break
+		}
+		if tc.says == "" && (asked != nil || got != tc.first) || tc.says != "" && (asked == nil || !strings.Contains(asked.Error(), tc.says)) {
+			t.Errorf("%q then %q: %v, want %q", tc.first, tc.second, asked, tc.says)
+		}
+	}
+	if _, err := master.WriteString("seen\n"); err != nil { // the terminal shows again what is typed
+		t.Fatal(err)
+	}
+	var shown []byte
+	for buf := make([]byte, 256); !bytes.Contains(shown, []byte("seen")); {
+		n, err := master.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown = append(shown, buf[:n]...)
+	}
+	if bytes.Contains(shown, []byte("twelve")) || bytes.Contains(shown, []byte("few")) {
+		t.Errorf("the terminal showed %q", shown)
+	}
+}

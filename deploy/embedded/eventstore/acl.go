@@ -1,0 +1,234 @@
+package eventstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+)
+
+// Access to a stream is given by lists of roles: users, groups, "$all" for
+// everybody. A stream's own stand in its metadata under "$acl"; what those
+// leave out is as the system's defaults say, which the stream "$settings" may
+// change. Members of "$admins" are bound by none.
+
+// action is what a call does to a stream.
+type action int
+
+const (
+	actionRead action = iota
+	actionWrite
+	actionDelete
+	actionMetaRead
+	actionMetaWrite
+	actions
+)
+
+func (a action) String() string {
+	return [...]string{"read", "written to", "deleted", "asked for its metadata", "given metadata"}[a]
+}
+
+// settingsStream holds the defaults, as on a real server.
+const settingsStream = "$settings"
+
+// acl is one level of lists; a nil list says nothing, an empty one names nobody.
+type acl [actions][]string
+
+// aclKeys are the lists' names in "$acl", by action.
+var aclKeys = [actions]string{"$r", "$w", "$d", "$mr", "$mw"}
+
+// Without any settings everybody may do everything with a stream, and only
+// administrators anything with the system's, $all among them.
+var (
+	defaultUserACL   = acl{{roleAll}, {roleAll}, {roleAll}, {roleAll}, {roleAll}}
+	defaultSystemACL = acl{{groupAdmins}, {groupAdmins}, {groupAdmins}, {groupAdmins}, {groupAdmins}}
+	nobodyACL        = acl{{}, {}, {}, {}, {}}
+)
+
+// over returns the lists of a, and where it has none those of b.
+func (a acl) over(b acl) acl {
+	for i := range a {
+		if a[i] == nil {
+			a[i] = b[i]
+		}
+	}
+	return a
+}
+
+// parseACL reads lists of roles, each a text or an array of texts. ok is false
+// for what is no such thing.
+func parseACL(raw json.RawMessage) (a acl, ok bool) {
+	if string(raw) == "null" {
+		return a, true
+	}
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(raw, &doc) != nil {
+		return a, false
+	}
+	for i, key := range aclKeys {
+		list, given := doc[key]
+		if !given || string(list) == "null" {
+			continue
+		}
+		var one string
+		if json.Unmarshal(list, &one) == nil {
+			a[i] = []string{one}
+			continue
+		}
+		var many []string
+		if json.Unmarshal(list, &many) != nil {
+			return a, false
+		}
+		a[i] = append([]string{}, many...)
+	}
+	return a, true
+}
+
+// metadataACL reads "$acl" of a stream's metadata. Metadata that is no JSON
+// object has none, as for $maxCount and the like. A list that cannot be read
+// gives nobody anything: the writer meant to restrict somebody.
+func metadataACL(data []byte) acl {
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(data, &doc) != nil {
+		return acl{}
+	}
+	raw, ok := doc["$acl"]
+	if !ok {
+		return acl{}
+	}
+	a, ok := parseACL(raw)
+	if !ok {
+		return nobodyACL
+	}
+	return a
+}
+
+// settingsACL reads one default of the system's settings; administrators alone
+// have what cannot be read.
+func settingsACL(data []byte, key string, fallback acl) acl {
+	if data == nil {
+		return fallback
+	}
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(data, &doc) != nil {
+		return defaultSystemACL
+	}
+	raw, ok := doc[key]
+	if !ok {
+		return fallback
+	}
+	a, ok := parseACL(raw)
+	if !ok {
+		return defaultSystemACL
+	}
+	return a.over(fallback)
+}
+
+// access answers what one principal may do, as of one view.
+type access struct {
+	server *Server
+	view   *eventlog.View
+	who    principal
+}
+
+// may tells whether the principal may do a with the stream. For a metastream,
+// reading and writing are what its stream's lists say of metadata.
+func (s access) may(a action, stream string) (bool, error) {
+	if s.who.admin() {
+		return true, nil
+	}
+	if s.who.name == "" {
+		return false, nil
+	}
+	if eventlog.IsMetastream(stream) {
+		stream = eventlog.OriginalOf(stream)
+		switch a {
+		case actionRead:
+			a = actionMetaRead
+		case actionWrite:
+			a = actionMetaWrite
+		default:
+			return false, nil
+		}
+	}
+	cfg := &s.server.cfg
+	if a != actionRead && a != actionMetaRead && len(cfg.ProtectedWriters) > 0 && cfg.ProtectStreams != nil && cfg.ProtectStreams.MatchString(stream) &&
+		!slices.ContainsFunc(cfg.ProtectedWriters, s.who.has) {
+		return false, nil
+	}
+	if stream == allStream && a == actionRead && slices.ContainsFunc(cfg.AllReaders, s.who.has) {
+		return true, nil
+	}
+	meta, err := s.view.Metadata(stream)
+	if err != nil {
+		return false, err
+	}
+	list := metadataACL(meta)[a]
+	if list == nil {
+		if list, err = s.fallback(a, stream); err != nil {
+			return false, err
+		}
+	}
+	return slices.ContainsFunc(list, s.who.has), nil
+}
+
+// fallback is the list for streams that have none of their own.
+func (s access) fallback(a action, stream string) ([]string, error) {
+	settings, err := s.settings()
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(stream, "$") {
+		return settingsACL(settings, "$systemStreamAcl", defaultSystemACL)[a], nil
+	}
+	return settingsACL(settings, "$userStreamAcl", defaultUserACL)[a], nil
+}
+
+// settings is the newest event's data of the settings stream, nil for none.
+func (s access) settings() (data []byte, err error) {
+	rng, err := s.view.Stream(settingsStream, s.server.cfg.Now())
+	if errors.Is(err, eventlog.ErrStreamNotFound) || errors.Is(err, eventlog.ErrStreamDeleted) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = s.view.ScanStream(settingsStream, rng.First, math.MaxInt64, true, func(_ uint64, e eventlog.IndexEntry) (bool, error) {
+		return false, s.view.Event(e.Position, func(r *eventlog.Record) { data = slices.Clone(r.Data) })
+	})
+	return data, err
+}
+
+// may tells whether p may do a with the stream, by the newest view.
+func (s *Server) may(p principal, a action, stream string) (ok bool, err error) {
+	if p.admin() {
+		return true, nil
+	}
+	v := s.store.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
+	return access{s, v, p}.may(a, stream)
+}
+
+// authorize returns nil where p may do a with the stream, and the error that a
+// client is to get otherwise.
+func (s *Server) authorize(ctx context.Context, p principal, a action, stream string) error {
+	ok, err := s.may(p, a, stream)
+	if err != nil {
+		return failStore(ctx, stream, err)
+	}
+	if !ok {
+		return failAccessDenied(ctx, "this stream cannot be "+a.String()+" by this user")
+	}
+	return nil
+}
+
+// canRead tells whether p may read the stream, by the newest view: for what a
+// link points to. A check that fails counts as no.
+func (s *Server) canRead(p principal, stream string) bool {
+	ok, err := s.may(p, actionRead, stream)
+	return ok && err == nil
+}

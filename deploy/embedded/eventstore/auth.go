@@ -1,0 +1,481 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+)
+
+// User is somebody who may log in.
+type User struct {
+	// Name may hold neither ":" nor control characters, and is not a group's.
+	Name string
+	// PasswordHash is bcrypt's, as HashPassword and htpasswd -B make it. Empty:
+	// the user authenticates by a client certificate only.
+	PasswordHash string
+	// Groups give rights: "$admins" every right, "$ops" the HTTP endpoints; any
+	// other name is what access control lists make of it.
+	Groups []string
+}
+
+// Groups that the server knows.
+const (
+	groupAdmins = "$admins"
+	groupOps    = "$ops"
+	roleAll     = "$all" // everybody who is authenticated
+)
+
+// Bounds of authentication. A password costs tens of milliseconds of one core,
+// so it is checked once in a while, and by few at a time.
+const (
+	maxPassword    = 72 // bytes: bcrypt looks at no more
+	maxCost        = 15 // of bcrypt: a second or two
+	verifiedFor    = 10 * time.Minute
+	verifiedMost   = 1024
+	attemptsMost   = 64 // different credentials being checked or waiting
+	attemptsOfPeer = 8  // those of one address
+	failureLogGap  = 10 * time.Second
+)
+
+// HashPassword returns the hash of a password for User.PasswordHash. A
+// password is at most 72 bytes long.
+func HashPassword(password string) (string, error) { return hashPassword(password, bcrypt.DefaultCost) }
+
+func hashPassword(password string, cost int) (string, error) {
+	switch {
+	case password == "":
+		return "", errors.New("hash password: it is empty")
+	case len(password) > maxPassword:
+		return "", fmt.Errorf("hash password: it is longer than %d bytes", maxPassword)
+	}
+	h, err := bcrypt.GenerateFromPassword([]byte(password), cost)
+	if err != nil {
+		return "", fmt.Errorf("hash password: %w", err)
+	}
+	return string(h), nil
+}
+
+// Validate returns what is wrong with the user, never quoting the hash.
+func (u User) Validate() error {
+	var errs []error
+	if u.Name == "" || strings.HasPrefix(u.Name, "$") || strings.ContainsFunc(u.Name, func(r rune) bool { return r == ':' || r < ' ' || r == 0x7f }) {
+		errs = append(errs, fmt.Errorf("user name %q is empty, begins with $ or holds a colon or control character", u.Name))
+	}
+	if u.PasswordHash != "" {
+		if cost, err := bcrypt.Cost([]byte(u.PasswordHash)); err != nil {
+			errs = append(errs, fmt.Errorf("user %q: the password hash is not bcrypt's", u.Name))
+		} else if cost > maxCost {
+			errs = append(errs, fmt.Errorf("user %q: the password hash costs 2^%d, more than 2^%d", u.Name, cost, maxCost))
+		}
+	}
+	for _, g := range u.Groups {
+		if g == "" || strings.HasPrefix(g, "$") && g != groupAdmins && g != groupOps {
+			errs = append(errs, fmt.Errorf("user %q: there is no group %q", u.Name, g))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func validateUsers(users []User, clientCerts bool) error {
+	var errs []error
+	names, groups := map[string]bool{}, map[string]bool{}
+	for _, u := range users {
+		errs = append(errs, u.Validate())
+		if names[u.Name] {
+			errs = append(errs, fmt.Errorf("user %q is there twice", u.Name))
+		}
+		if u.PasswordHash == "" && !clientCerts {
+			errs = append(errs, fmt.Errorf("user %q has no password hash, and there are no client certificates", u.Name))
+		}
+		names[u.Name] = true
+		for _, g := range u.Groups {
+			groups[g] = true
+		}
+	}
+	for name := range names {
+		if groups[name] {
+			errs = append(errs, fmt.Errorf("%q is a user and a group: a list that names one would mean both", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// principal is who makes a call. Where no users are configured it is
+// everybody, who may do everything.
+type principal struct {
+	name   string
+	groups []string
+	open   bool // no users are configured
+}
+
+// admin tells whether access control lists do not bind the principal.
+func (p principal) admin() bool { return p.open || slices.Contains(p.groups, groupAdmins) }
+
+// has tells whether a role of a list means the principal.
+func (p principal) has(role string) bool {
+	return role == roleAll || role == p.name || slices.Contains(p.groups, role)
+}
+
+type principalKey struct{}
+
+// principalOf is who makes the call that ctx is of; nobody where nothing
+// authenticated it.
+func principalOf(ctx context.Context) principal {
+	p, _ := ctx.Value(principalKey{}).(principal)
+	return p
+}
+
+// Why a call is not authenticated. None says whether the user exists.
+var (
+	errNoCredentials  = errors.New("credentials are required")
+	errBadCredentials = errors.New("the user or the password is wrong")
+	errTooMany        = errors.New("too many logins are being checked, try again")
+)
+
+// authenticator knows the users. Without any it lets everybody be anybody.
+type authenticator struct {
+	users  map[string]User
+	dummy  []byte // hash of nobody's password, as costly as the costliest
+	logger *slog.Logger
+	key    [32]byte      // of the digests under which verified headers are remembered
+	slots  chan struct{} // as many as may compute at a time
+
+	mu       sync.Mutex
+	verified map[digest]verified
+	attempts map[digest]*attempt
+	ofPeer   map[string]int
+
+	failures   atomic.Uint64
+	failureLog rareLog
+}
+
+type digest [sha256.Size]byte
+
+type verified struct {
+	name  string
+	until time.Time
+}
+
+// attempt is one header being checked; those who bring the same wait for it.
+type attempt struct {
+	done chan struct{} // closed when ok is set
+	name string
+	err  error
+}
+
+func newAuthenticator(users []User, logger *slog.Logger) (*authenticator, error) {
+	a := &authenticator{
+		users: map[string]User{}, logger: logger,
+		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		verified: map[digest]verified{}, attempts: map[digest]*attempt{}, ofPeer: map[string]int{},
+		failureLog: rareLog{gap: failureLogGap},
+	}
+	if len(users) == 0 {
+		return a, nil
+	}
+	cost := bcrypt.MinCost
+	for _, u := range users {
+		a.users[u.Name] = u
+		if c, err := bcrypt.Cost([]byte(u.PasswordHash)); err == nil {
+			cost = max(cost, c)
+		}
+	}
+	var nobody [32]byte
+	for _, random := range [...][]byte{a.key[:], nobody[:]} {
+		if _, err := rand.Read(random); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	a.dummy, err = bcrypt.GenerateFromPassword(nobody[:], cost)
+	return a, err
+}
+
+func (a *authenticator) open() bool { return len(a.users) == 0 }
+
+// authenticate finds out who brings these credentials: an Authorization header
+// of the Basic scheme, or a verified client certificate's common name. Where
+// both are there both must be a user's, and the header says who acts: a
+// password does not make up for a certificate of nobody here.
+func (a *authenticator) authenticate(ctx context.Context, header, certificate, peer string) (principal, error) {
+	if a.open() {
+		return principal{open: true}, nil
+	}
+	p, err := a.identify(ctx, header, certificate, peer)
+	if err != nil && ctx.Err() == nil {
+		a.failures.Add(1)
+		a.failureLog.log(a.logger, "a login failed", "peer", peer, "why", err.Error())
+	}
+	return p, err
+}
+
+func (a *authenticator) identify(ctx context.Context, header, certificate, peer string) (principal, error) {
+	name := certificate
+	if certificate != "" {
+		if _, ok := a.users[certificate]; !ok {
+			return principal{}, errBadCredentials
+		}
+	}
+	switch {
+	case header != "":
+		var err error
+		if name, err = a.verify(ctx, header, peer); err != nil {
+			return principal{}, err
+		}
+	case certificate == "":
+		return principal{}, errNoCredentials
+	}
+	u, ok := a.users[name]
+	if !ok {
+		return principal{}, errBadCredentials
+	}
+	return principal{name: u.Name, groups: u.Groups}, nil
+}
+
+// verify returns the user whom the header authenticates. A header that was
+// right is remembered for a while, by a digest whose key is this process's own.
+func (a *authenticator) verify(ctx context.Context, header, peer string) (string, error) {
+	name, password, err := parseBasic(header)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, a.key[:])
+	mac.Write([]byte(header))
+	d := digest(mac.Sum(nil))
+
+	a.mu.Lock()
+	if v, ok := a.verified[d]; ok && time.Now().Before(v.until) {
+		a.mu.Unlock()
+		return v.name, nil
+	}
+	at, under := a.attempts[d]
+	if !under {
+		if len(a.attempts) >= attemptsMost || a.ofPeer[peer] >= attemptsOfPeer {
+			a.mu.Unlock()
+			return "", errTooMany
+		}
+		at = &attempt{done: make(chan struct{})}
+		a.attempts[d] = at
+		a.ofPeer[peer]++
+	}
+	a.mu.Unlock()
+	if !under {
+		// The check belongs to whoever came first and is finished even where
+		// that call has gone: others may wait for it.
+		at.name, at.err = a.compare(name, password)
+		a.settle(d, at, peer)
+		return at.name, at.err
+	}
+	select {
+	case <-at.done:
+		return at.name, at.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// compare takes as long for a user who is not there as for one who is.
+func (a *authenticator) compare(name, password string) (string, error) {
+	a.slots <- struct{}{}
+	defer func() { <-a.slots }()
+	u, ok := a.users[name]
+	hash := []byte(u.PasswordHash)
+	if len(hash) == 0 {
+		ok, hash = false, a.dummy
+	}
+	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || !ok {
+		return "", errBadCredentials
+	}
+	return u.Name, nil
+}
+
+func (a *authenticator) settle(d digest, at *attempt, peer string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.attempts, d)
+	if a.ofPeer[peer]--; a.ofPeer[peer] == 0 {
+		delete(a.ofPeer, peer)
+	}
+	if at.err == nil {
+		if len(a.verified) >= verifiedMost {
+			clear(a.verified) // they are verified again when they come back
+		}
+		a.verified[d] = verified{at.name, time.Now().Add(verifiedFor)}
+	}
+	close(at.done)
+}
+
+// parseBasic splits an Authorization header of the Basic scheme.
+func parseBasic(header string) (name, password string, err error) {
+	scheme, encoded, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "basic") {
+		return "", "", errBadCredentials
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return "", "", errBadCredentials
+	}
+	name, password, ok = strings.Cut(string(raw), ":")
+	if !ok || len(password) > maxPassword {
+		return "", "", errBadCredentials
+	}
+	return name, password, nil
+}
+
+// anonymousMethods are called by clients before they know with whom they talk.
+var anonymousMethods = map[string]bool{
+	serverfeatures.ServerFeatures_GetSupportedMethods_FullMethodName: true,
+	gossip.Gossip_Read_FullMethodName:                                true,
+}
+
+// call authenticates one gRPC call and returns its context with the principal.
+func (a *authenticator) call(ctx context.Context, method string) (context.Context, error) {
+	if anonymousMethods[method] {
+		return ctx, nil
+	}
+	var header, certificate, from string
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		if v := md.Get("authorization"); len(v) > 0 {
+			header = v[0]
+		}
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		from = hostOf(p.Addr.String())
+		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+			certificate = commonName(info.State.VerifiedChains)
+		}
+	}
+	p, err := a.authenticate(ctx, header, certificate, from)
+	switch {
+	case errors.Is(err, errTooMany):
+		return nil, status.Error(codes.ResourceExhausted, err.Error())
+	case err != nil && ctx.Err() != nil:
+		return nil, status.FromContextError(ctx.Err()).Err()
+	case err != nil:
+		return nil, status.Error(codes.Unauthenticated, err.Error())
+	}
+	return context.WithValue(ctx, principalKey{}, p), nil
+}
+
+func (a *authenticator) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	ctx, err := a.call(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	return handler(ctx, req)
+}
+
+func (a *authenticator) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, err := a.call(ss.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	return handler(srv, &authenticatedStream{ss, ctx})
+}
+
+type authenticatedStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *authenticatedStream) Context() context.Context { return s.ctx }
+
+// requireOps lets h answer operators only: users in $admins or $ops, and
+// everybody where no users are configured.
+func (a *authenticator) requireOps(h http.Handler) http.Handler {
+	return a.require(h, "this needs a user in "+groupOps+" or "+groupAdmins, func(p principal) (bool, error) {
+		return p.admin() || p.has(groupOps), nil
+	})
+}
+
+// require lets h answer those whom allowed names; the others get why.
+func (a *authenticator) require(h http.Handler, why string, allowed func(principal) (bool, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _ := r.Context().Value(commonNameKey{}).(string)
+		p, err := a.authenticate(r.Context(), r.Header.Get("Authorization"), name, hostOf(r.RemoteAddr))
+		switch {
+		case errors.Is(err, errTooMany):
+			http.Error(w, err.Error(), http.StatusTooManyRequests)
+			return
+		case err != nil:
+			w.Header().Set("WWW-Authenticate", `Basic realm="event store", charset="UTF-8"`)
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		switch ok, err := allowed(p); {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		case !ok:
+			http.Error(w, why, http.StatusForbidden)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+type commonNameKey struct{}
+
+// withCommonName is an http.Server's ConnContext: it remembers who the
+// client's certificate says it is.
+func withCommonName(ctx context.Context, c net.Conn) context.Context {
+	state, ok := tlsState(c)
+	if !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, commonNameKey{}, commonName(state.VerifiedChains))
+}
+
+func hostOf(addr string) string {
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		return host
+	}
+	return addr
+}
+
+// rareLog logs the first of many like messages, then one in a while with how
+// many there were.
+type rareLog struct {
+	gap   time.Duration
+	mu    sync.Mutex
+	last  time.Time
+	since int
+}
+
+func (l *rareLog) log(logger *slog.Logger, message string, args ...any) {
+	l.mu.Lock()
+	l.since++
+	n := l.since
+	if now := time.Now(); l.last.IsZero() || now.Sub(l.last) >= l.gap {
+		l.last, l.since = now, 0
+	} else {
+		n = 0
+	}
+	l.mu.Unlock()
+	if n > 0 {
+		logger.Warn(message, append(args, "times", n)...)
+	}
+}

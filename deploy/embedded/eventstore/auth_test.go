@@ -1,0 +1,363 @@
+package eventstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"golang.org/x/crypto/bcrypt"
+)
+
+const (
+	adminName     = "root"
+	adminPassword = "correct horse"
+)
+
+// testUser is a user whose password is cheap to check.
+func testUser(t testing.TB, name, password string, groups ...string) User {
+	t.Helper()
+	hash, err := hashPassword(password, bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return User{Name: name, PasswordHash: hash, Groups: groups}
+}
+
+// secureConfig is a server with a self-signed certificate, an administrator and the users.
+func secureConfig(t testing.TB, users ...User) Config {
+	t.Helper()
+	cfg := testConfig(t.TempDir())
+	cfg.TLS = &TLSConfig{}
+	cfg.Users = append([]User{testUser(t, adminName, adminPassword, groupAdmins)}, users...)
+	return cfg
+}
+
+// as is the connection string with credentials.
+func as(t testing.TB, s *Server, name, password string) string {
+	t.Helper()
+	u, err := url.Parse(s.ConnectionString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(name, password)
+	return u.String()
+}
+
+// login is a client of the server with those credentials, none for an empty name.
+func login(t testing.TB, s *Server, name, password string) *fixture {
+	t.Helper()
+	conn := s.ConnectionString()
+	if name != "" {
+		conn = as(t, s, name, password)
+	}
+	return &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, conn)}
+}
+
+// The official client over TLS with its user's password: append, read, $all, subscription.
+func TestTLSAndPassword(t *testing.T) {
+	s := startServer(t, secureConfig(t))
+	f := login(t, s, adminName, adminPassword)
+	sub := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
+	f.append("s", esdb.NoStream{}, events(3)...)
+	if got, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 3 {
+		t.Errorf("read %d events, %v", len(got), err)
+	}
+	if got, err := f.readAll(esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 3 {
+		t.Errorf("read %d events of $all, %v", len(got), err)
+	}
+	for n := 0; n < 3; {
+		switch e := sub.Recv(); {
+		case e.SubscriptionDropped != nil:
+			t.Fatal(e.SubscriptionDropped.Error)
+		case e.EventAppeared != nil:
+			n++
+		}
+	}
+}
+
+// callUnknown calls a service that this node does not have.
+func callUnknown(f *fixture) error {
+	return f.c.DeletePersistentSubscription(f.ctx, "s", "group", esdb.DeletePersistentSubscriptionOptions{})
+}
+
+// Wrong and missing credentials end every call, and say so as a real server does.
+func TestWrongAndMissingCredentials(t *testing.T) {
+	s := startServer(t, secureConfig(t))
+	for _, c := range []struct{ name, password string }{{adminName, "wrong"}, {"nobody", adminPassword}, {"", ""}} {
+		f := login(t, s, c.name, c.password)
+		wantCode(t, f.appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated)
+		_, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 1)
+		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
+		_, err = f.c.DeleteStream(f.ctx, "s", esdb.DeleteStreamOptions{})
+		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
+		_, err = f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{})
+		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
+		err = callUnknown(f)
+		wantCode(t, err, esdb.ErrorCodeUnauthenticated) // also what this node does not have
+	}
+	if n := s.auth.failures.Load(); n != 15 {
+		t.Errorf("%d failures were counted, want 15", n)
+	}
+	wantCode(t, callUnknown(login(t, s, adminName, adminPassword)), esdb.ErrorCodeUnsupportedFeature)
+}
+
+// Clients find the node before they log in: discovery and the server's features ask for nothing, everything after does.
+func TestDiscoveryWithUsers(t *testing.T) {
+	cfg := secureConfig(t)
+	cfg.Addr = "0.0.0.0:0"
+	s := startServer(t, cfg)
+	conn := strings.Replace(as(t, s, adminName, adminPassword), "esdb://", "esdb+discover://", 1)
+	f := &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, conn)}
+	f.append("s", nil, event(`{}`))
+	f = &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, strings.Replace(s.ConnectionString(), "esdb://", "esdb+discover://", 1))}
+	wantCode(t, f.appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated)
+}
+
+func basic(name, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
+}
+
+func newTestAuthenticator(t *testing.T, logger *slog.Logger) *authenticator {
+	t.Helper()
+	a, err := newAuthenticator([]User{testUser(t, "anna", "secret", groupOps), testUser(t, "piet", "p")}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// occupy takes every place at which a password is checked, until release is called.
+func occupy(a *authenticator) (release func()) {
+	for range cap(a.slots) {
+		a.slots <- struct{}{}
+	}
+	return func() {
+		for range cap(a.slots) {
+			<-a.slots
+		}
+	}
+}
+
+// A password that was right is not checked again for a while; a wrong one is checked each time.
+func TestVerifiedPasswordsAreRemembered(t *testing.T) {
+	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
+	ctx := testContext(t)
+	right := basic("anna", "secret")
+	if p, err := a.authenticate(ctx, right, "", "peer"); err != nil || p.name != "anna" || !p.has(groupOps) || p.admin() {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for _, wrong := range []string{basic("anna", "Secret"), basic("nobody", "secret"), basic("anna", ""), basic("anna", strings.Repeat("x", 73)), "Bearer x", "Basic %", "Basic", basic("anna", "secret")[:12]} {
+		if _, err := a.authenticate(ctx, wrong, "", "peer"); !errors.Is(err, errBadCredentials) {
+			t.Errorf("%v", err)
+		}
+	}
+	if len(a.verified) != 1 || len(a.attempts) != 0 || len(a.ofPeer) != 0 {
+		t.Errorf("%d are remembered, %d attempts and %d peers are left over", len(a.verified), len(a.attempts), len(a.ofPeer))
+	}
+	release := occupy(a) // from here only what is remembered is answered
+	if _, err := a.authenticate(ctx, right, "", "peer"); err != nil {
+		t.Error(err)
+	}
+	release()
+	for d, v := range a.verified {
+		if strings.Contains(string(d[:]), "secret") {
+			t.Error("a password is kept")
+		}
+		v.until = time.Now().Add(-time.Second)
+		a.verified[d] = v
+	}
+	release = occupy(a)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := a.authenticate(ctx, right, "", "peer")
+		ended <- err
+	}()
+	waitFor(t, func() bool { a.mu.Lock(); defer a.mu.Unlock(); return len(a.attempts) == 1 }) // it is checked again
+	release()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// waitFor polls until ok: for what nothing announces.
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	ctx := testContext(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// Guessing costs a bounded part of the machine: one address has few places in the queue, all together not many more,
+// and who is known comes through all the same.
+func TestGuessingIsBounded(t *testing.T) {
+	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
+	ctx := testContext(t)
+	if _, err := a.authenticate(ctx, basic("piet", "p"), "", "peer"); err != nil {
+		t.Fatal(err)
+	}
+	release := occupy(a)
+	var waiting sync.WaitGroup
+	queued := func() int { a.mu.Lock(); defer a.mu.Unlock(); return len(a.attempts) }
+	refused := func(peer string) {
+		t.Helper()
+		if _, err := a.authenticate(ctx, basic("anna", "one more"), "", peer); !errors.Is(err, errTooMany) {
+			t.Errorf("one more guess by %s: %v", peer, err)
+		}
+	}
+	for i := range attemptsMost {
+		peer := fmt.Sprintf("peer %d", i/attemptsOfPeer)
+		waiting.Go(func() {
+			if _, err := a.authenticate(ctx, basic("anna", fmt.Sprint("guess ", i)), "", peer); !errors.Is(err, errBadCredentials) {
+				t.Error(err)
+			}
+		})
+		waitFor(t, func() bool { return queued() == i+1 })
+		if (i+1)%attemptsOfPeer == 0 {
+			refused(peer)
+		}
+	}
+	refused("a peer that did nothing yet")
+	if _, err := a.authenticate(ctx, basic("piet", "p"), "", "peer 0"); err != nil {
+		t.Errorf("who is known: %v", err)
+	}
+	release()
+	waiting.Wait()
+}
+
+// Whoever logs in with the same password as others shares their check: a client that begins with many calls at once is no guesser.
+func TestOneCheckForManyCalls(t *testing.T) {
+	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
+	ctx := testContext(t)
+	release := occupy(a)
+	var waiting sync.WaitGroup
+	for range 10 * attemptsOfPeer {
+		waiting.Go(func() {
+			if p, err := a.authenticate(ctx, basic("anna", "secret"), "", "peer"); err != nil || p.name != "anna" {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+	waitFor(t, func() bool { a.mu.Lock(); defer a.mu.Unlock(); return len(a.attempts) == 1 })
+	left, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := a.authenticate(left, basic("anna", "secret"), "", "peer"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a call that was given up: %v", err)
+	}
+	release()
+	waiting.Wait()
+	if n := a.failures.Load(); n != 0 {
+		t.Errorf("%d failures", n)
+	}
+}
+
+// A user who is not there costs what the costliest one does, so that the time tells nothing of who is.
+func TestUnknownUsersCostAsMuch(t *testing.T) {
+	dear, err := hashPassword("x", bcrypt.MinCost+2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAuthenticator([]User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cost, err := bcrypt.Cost(a.dummy); err != nil || cost != bcrypt.MinCost+2 {
+		t.Errorf("nobody's hash costs 2^%d, %v", cost, err)
+	}
+}
+
+func TestHashPassword(t *testing.T) {
+	h, err := HashPassword("correct horse")
+	if err != nil || (User{Name: "anna", PasswordHash: h}).Validate() != nil {
+		t.Errorf("%v", err)
+	}
+	for _, p := range []string{"", strings.Repeat("x", 73)} {
+		if _, err := HashPassword(p); err == nil {
+			t.Errorf("a password of %d bytes was hashed", len(p))
+		}
+	}
+}
+
+// Failed logins are counted, and logged now and then with the address; never with what the client said.
+func TestFailedLoginsAreLoggedSparingly(t *testing.T) {
+	var out bytes.Buffer
+	a := newTestAuthenticator(t, slog.New(slog.NewTextHandler(&out, nil)))
+	for i := range 100 {
+		if _, err := a.authenticate(testContext(t), basic(fmt.Sprint("somename", i), "somepassword"), "", "192.0.2.7"); err == nil {
+			t.Fatal("nobody logged in")
+		}
+	}
+	if n := a.failures.Load(); n != 100 {
+		t.Errorf("%d failures were counted", n)
+	}
+	if n := strings.Count(out.String(), "\n"); n != 1 || !strings.Contains(out.String(), "192.0.2.7") {
+		t.Errorf("%d lines: %s", n, out.String())
+	}
+	a.failureLog.last = time.Now().Add(-2 * failureLogGap)
+	if _, err := a.authenticate(testContext(t), "", "", "192.0.2.8"); !errors.Is(err, errNoCredentials) {
+		t.Error(err)
+	}
+	if !strings.Contains(out.String(), "times=100") || !strings.Contains(out.String(), "192.0.2.8") {
+		t.Errorf("the second line does not say how many there were: %s", out.String())
+	}
+	if strings.Contains(out.String(), "somename") || strings.Contains(out.String(), "somepassword") || strings.Contains(out.String(), "Basic") {
+		t.Error("the log holds what the client sent")
+	}
+}
+
+// The plain endpoints other than health are for operators and administrators, by the same credentials.
+func TestRequireOps(t *testing.T) {
+	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
+	a.users[adminName] = testUser(t, adminName, adminPassword, groupAdmins)
+	open, err := newAuthenticator(nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		auth                        *authenticator
+		name, password, certificate string
+		want                        int
+	}{
+		{auth: a, want: http.StatusUnauthorized},
+		{auth: a, name: "nobody", password: "x", want: http.StatusUnauthorized},
+		{auth: a, name: "anna", password: "secret", want: http.StatusTeapot},
+		{auth: a, name: adminName, password: adminPassword, want: http.StatusTeapot},
+		{auth: a, name: "piet", password: "p", want: http.StatusForbidden},
+		{auth: a, certificate: "anna", want: http.StatusTeapot},
+		{auth: a, certificate: "piet", want: http.StatusForbidden},
+		{auth: a, certificate: "nobody", want: http.StatusUnauthorized},
+		{auth: open, want: http.StatusTeapot},
+		{auth: open, name: "nobody", password: "x", want: http.StatusTeapot},
+	} {
+		h := tc.auth.requireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+		req := httptest.NewRequestWithContext(context.WithValue(testContext(t), commonNameKey{}, tc.certificate), http.MethodGet, "/stats", nil)
+		if tc.name != "" {
+			req.SetBasicAuth(tc.name, tc.password)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, req)
+		if rec.Code != tc.want {
+			t.Errorf("user %q, certificate %q: %d, want %d", tc.name, tc.certificate, rec.Code, tc.want)
+		}
+		if (rec.Code == http.StatusUnauthorized) != (rec.Header().Get("WWW-Authenticate") != "") {
+			t.Errorf("user %q: the answer %d says %q of how to log in", tc.name, rec.Code, rec.Header().Get("WWW-Authenticate"))
+		}
+	}
+}

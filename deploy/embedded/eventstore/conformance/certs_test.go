@@ -1,0 +1,122 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The client's tests read certificates from fixed places. What each is for:
+//
+//	ca/ca.{crt,key}                      signs the node and the users
+//	node/node.{crt,key}                  the server; clients also trust it directly
+//	untrusted-ca/ca.{crt,key}            a CA that did not sign the server
+//	user-admin/user-admin.{crt,key}      a user that the server has
+//	user-invalid/user-invalid.{crt,key}  signed as well, but the server has no such user
+
+// writeCertificates makes all of them under dir.
+func writeCertificates(dir string) error {
+	ca, err := newCertificate("Conformance CA", nil)
+	if err != nil {
+		return err
+	}
+	untrusted, err := newCertificate("Untrusted CA", nil)
+	if err != nil {
+		return err
+	}
+	node, err := newCertificate("localhost", ca)
+	if err != nil {
+		return err
+	}
+	admin, err := newCertificate("admin", ca)
+	if err != nil {
+		return err
+	}
+	invalid, err := newCertificate("invalid", ca)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		ca.write(dir, "ca", "ca"),
+		untrusted.write(dir, "untrusted-ca", "ca"),
+		node.write(dir, "node", "node"),
+		admin.write(dir, "user-admin", "user-admin"),
+		invalid.write(dir, "user-invalid", "user-invalid"),
+	)
+}
+
+type certificate struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// newCertificate makes a certificate of the name, signed by the signer; without
+// one, a CA. It serves on localhost and identifies a user alike.
+func newCertificate(name string, signer *certificate) (*certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make key of %s: %w", name, err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, fmt.Errorf("make serial number of %s: %w", name, err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		BasicConstraintsValid: true,
+	}
+	parent, signing := template, key
+	if signer == nil {
+		template.IsCA = true
+		template.KeyUsage = x509.KeyUsageCertSign
+	} else {
+		template.KeyUsage = x509.KeyUsageDigitalSignature
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		template.DNSNames = []string{name}
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		parent, signing = signer.cert, signer.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signing)
+	if err != nil {
+		return nil, fmt.Errorf("sign certificate of %s: %w", name, err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read back certificate of %s: %w", name, err)
+	}
+	return &certificate{cert: cert, key: key}, nil
+}
+
+func (c *certificate) write(dir, folder, name string) error {
+	key, err := x509.MarshalPKCS8PrivateKey(c.key)
+	if err != nil {
+		return fmt.Errorf("encode key of %s: %w", name, err)
+	}
+	base := filepath.Join(dir, folder, name)
+	if err := os.MkdirAll(filepath.Dir(base), 0o700); err != nil {
+		return fmt.Errorf("write certificate: %w", err)
+	}
+	for file, block := range map[string]*pem.Block{
+		base + ".crt": {Type: "CERTIFICATE", Bytes: c.cert.Raw},
+		base + ".key": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			return fmt.Errorf("write certificate: %w", err)
+		}
+	}
+	return nil
+}
