@@ -194,6 +194,10 @@ func (n *node) startServers(ctx context.Context, out io.Writer, views bool) erro
 			return err
 		}
 	}
+	disturb, err := disturbance()
+	if err != nil {
+		return err
+	}
 	p := newProgress(out)
 	n.servers, err = embedded.Start(ctx, embedded.Config{
 		Dir:            a.cfg.Data,
@@ -201,7 +205,7 @@ func (n *node) startServers(ctx context.Context, out io.Writer, views bool) erro
 		KafkaAddr:      unless(a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr),
 		ClickHouseAddr: clickHouse,
 		EventStoreTLS:  n.access.tls, EventStoreUsers: n.access.users, LedgerGroup: ledgerGroup,
-		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
+		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), Disturb: disturb, EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
 		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
 	})
 	p.done()

@@ -39,6 +39,7 @@ type Config struct {
 
 	ProtectStreams *regexp.Regexp                 // streams that the event store lets nobody delete
 	Uncompressed   bool                           // event store files can be searched for text
+	Disturb        *eventstore.Disturbance        // tests make the event store as unpleasant as a real one; nil: not
 	EngineCommand  []string                       // program and arguments that run ClickHouse's engine (clickhouse.RunChild)
 	EngineLibrary  string                         // an existing libchdb; fetched where empty
 	EngineCache    string                         // where fetched libraries are kept
@@ -91,7 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 
 func eventStoreConfig(cfg Config) eventstore.Config {
 	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, EventStoreDir), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
-		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Logger: cfg.Logger.With("server", "eventstore")}
+		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Disturb: cfg.Disturb, Logger: cfg.Logger.With("server", "eventstore")}
 	if cfg.LedgerGroup != "" {
 		ec.ProtectedWriters, ec.AllReaders = []string{cfg.LedgerGroup}, []string{cfg.LedgerGroup}
 	}

@@ -2,7 +2,8 @@
 //
 // It keeps no state but a connection. It may lose nothing: an append whose outcome it cannot know is reported as such, never
 // as failed. It trusts the server for durability and order, and the client for nothing: calls run guarded, because a client whose discovery
-// failed never answers again, and a dropped subscription is taken up from the last event seen, never from a checkpoint.
+// failed never answers again, and a dropped subscription is taken up from the last event seen, never from a checkpoint. Every call
+// asks for the leader: a follower that lags would show a ledger shorter than a position that was saved, which means "diverged".
 package eventstore
 
 import (
@@ -46,16 +47,9 @@ func (c Config) Validate() error {
 type Store struct {
 	cfg Config
 
-	mu     sync.Mutex // guards conn and closed
+	mu     sync.Mutex // guards conn, closed and every connection's users and retired
 	conn   *connection
 	closed bool
-}
-
-// connection is one client of the server. When one call finds it dead all others waiting on it are let go: after a failed
-// discovery they would wait for ever.
-type connection struct {
-	*esdb.Client
-	dead chan struct{} // closed, under the store's mutex, when the connection is abandoned
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -74,115 +68,6 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{cfg: cfg}, nil
 }
 
-// Close closes the connection; calls under way fail.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	conn := s.conn
-	s.conn, s.closed = nil, true
-	s.mu.Unlock()
-	if conn == nil {
-		return nil
-	}
-	return conn.Close()
-}
-
-var (
-	errClosed    = errors.New("the event store connection is closed")
-	errAbandoned = errors.New("the event store connection was lost")
-)
-
-func (s *Store) current() (*connection, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, errClosed
-	}
-	if s.conn != nil {
-		return s.conn, nil
-	}
-	conf, err := esdb.ParseConnectionString(s.cfg.Address)
-	if err != nil {
-		return nil, err
-	}
-	conf.Logger = esdb.NoopLogging()
-	client, err := esdb.NewClient(conf)
-	if err != nil {
-		return nil, err
-	}
-	s.conn = &connection{Client: client, dead: make(chan struct{})}
-	return s.conn, nil
-}
-
-// abandon makes the next call dial anew. A client whose discovery failed must never be closed: that panics the process. What it
-// holds then is no connection, only a goroutine that has ended.
-func (s *Store) abandon(conn *connection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn == conn {
-		s.conn = nil
-		close(conn.dead)
-	}
-}
-
-// guard runs a call of the client that may never return. When ctx ends or the connection is lost first, the call's
-// goroutine is left behind with the client it used.
-func guard[T any](ctx context.Context, s *Store, call func(context.Context, *connection) (T, error)) (T, error) {
-	var none T
-	conn, err := s.current()
-	if err != nil {
-		return none, err
-	}
-	type answer struct {
-		v   T
-		err error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil { // ReadStream.Recv and Delete panic on answers they do not know
-				done <- answer{err: fmt.Errorf("event store client: %v", p)}
-			}
-		}()
-		v, err := call(ctx, conn)
-		done <- answer{v, err}
-	}()
-	select {
-	case a := <-done:
-		if connectionLost(a.err) {
-			s.abandon(conn)
-		}
-		return a.v, a.err
-	case <-conn.dead:
-		return none, errAbandoned
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.abandon(conn) // a caller that merely left says nothing of the connection
-		}
-		return none, ctx.Err()
-	}
-}
-
-func code(err error) (esdb.ErrorCode, bool) {
-	var e *esdb.Error
-	if errors.As(err, &e) {
-		return e.Code(), true
-	}
-	return esdb.ErrorCodeUnknown, false
-}
-
-// connectionLost reports whether the client may be of no use any more. Answers of a working server are not among them.
-func connectionLost(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return false
-	}
-	switch c, _ := code(err); c {
-	case esdb.ErrorCodeWrongExpectedVersion, esdb.ErrorCodeResourceNotFound, esdb.ErrorCodeStreamDeleted, esdb.ErrorCodeAccessDenied,
-		esdb.ErrorCodeUnauthenticated, esdb.ErrorCodeUnsupportedFeature:
-		return false
-	}
-	return true
-}
-
 // Append implements ledger.Store.
 func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
@@ -197,16 +82,25 @@ func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger
 	for i, e := range events {
 		data[i] = esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: e.Metadata}
 	}
-	res, err := guard(ctx, s, func(ctx context.Context, c *connection) (*esdb.WriteResult, error) {
-		return c.AppendToStream(ctx, string(stream), opts, data...)
+	var res *esdb.WriteResult
+	err := s.retrying(ctx, persistence{after: notLeader}, func() (further bool, err error) {
+		answer := make(chan *esdb.WriteResult, 1)
+		err = s.guard(ctx, func(ctx context.Context, c *esdb.Client) error {
+			res, err := c.AppendToStream(ctx, string(stream), opts, data...)
+			answer <- res
+			return err
+		})
+		if err == nil {
+			res = <-answer
+		}
+		return false, err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		return res.NextExpectedVersion, nil
-	}
-	switch c, known := code(err); {
-	case c == esdb.ErrorCodeWrongExpectedVersion:
+	case isCode(err, esdb.ErrorCodeWrongExpectedVersion):
 		return 0, fmt.Errorf("append to %s, expecting %s: %w", stream, expect, ledger.ErrConflict)
-	case errors.Is(err, errClosed), known && !connectionLost(err):
+	case errors.Is(err, errClosed), answered(err):
 		return 0, fmt.Errorf("append to %s: %w", stream, err)
 	}
 	return 0, fmt.Errorf("append to %s: %w", stream, errors.Join(ledger.ErrUnknownOutcome, err))

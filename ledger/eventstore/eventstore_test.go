@@ -17,9 +17,13 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-func startServer(t *testing.T, dir, addr string) *server.Server {
+func startServer(t *testing.T, dir, addr string, changes ...func(*server.Config)) *server.Server {
 	t.Helper()
-	s, err := server.Start(context.Background(), server.Config{Dir: dir, Addr: addr, ProtectStreams: schemas.StreamPattern(), Logger: slog.New(slog.DiscardHandler)})
+	cfg := server.Config{Dir: dir, Addr: addr, ProtectStreams: schemas.StreamPattern(), Logger: slog.New(slog.DiscardHandler)}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	s, err := server.Start(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,12 +47,6 @@ func open(t *testing.T, address string) *eventstore.Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
-}
-
-func TestTheAdapterKeepsTheStoresPromises(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "127.0.0.1:0")
-	defer stop(t, srv)
-	ledgertest.Run(t, func(t *testing.T) ledger.Store { return open(t, srv.ConnectionString()) })
 }
 
 // proxy forwards TCP to a server and can cut every connection, or refuse new ones.

@@ -55,6 +55,8 @@ type Config struct {
 	Uncompressed bool
 	// Now is the clock; nil is time.Now. Events' times never go back even where it does.
 	Now func() time.Time
+	// Disturb makes the node behave as badly as a real one can; nil, as it must be outside tests, does nothing.
+	Disturb *Disturbance
 
 	fs       vfs.FS // tests put the store on a file system that fails or crashes
 	memTable uint64 // tests make it small, so that logs rotate and tables are compacted
@@ -86,6 +88,7 @@ func (c Config) Validate() error {
 	if c.CacheBytes < 0 {
 		errs = append(errs, fmt.Errorf("cache bytes %d is negative", c.CacheBytes))
 	}
+	errs = append(errs, c.Disturb.validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("event store configuration: %w", err)
 	}

@@ -61,6 +61,7 @@ type Server struct {
 
 	metrics *metrics
 	backups sync.WaitGroup // being sent
+	disturb *disturber     // nil outside tests
 
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
@@ -98,7 +99,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	m.adopt(st)
 	s.health = healthServer(st.Failure, s.backup(), s.auth.requireOps(s.operations()), cfg.Logger)
 	s.health.ConnContext = withCommonName
-	s.grpc = grpc.NewServer(
+	s.grpc = grpc.NewServer(append(s.disturb.options(s.stopping),
 		grpc.ForceServerCodecV2(newWireCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage+1<<20),
@@ -115,7 +116,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.ChainUnaryInterceptor(s.auth.unary),
 		grpc.ChainStreamInterceptor(s.auth.stream),
 		grpc.UnknownServiceHandler(unknownService),
-	)
+	)...)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, featuresService{})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
@@ -142,7 +143,10 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		return err
 	}
 	s.addr = listener.Addr().String()
-	s.doors = newDoors(countedListener{listener, s.metrics}, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
+	if s.disturb, err = disturb(ctx, s); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
 	return nil
 }
 
