@@ -100,11 +100,8 @@ func (a *app) openLedger(ctx context.Context, s *services, index string) (*ledge
 
 func (a *app) ledgerConfig(s *services, index string) (ledger.Config, error) {
 	store, err := eventstore.Open(eventstore.Config{Address: s.addr.eventStore, Logger: a.log})
-	if err != nil && strings.Contains(s.addr.eventStore, "@") { // its text may hold the password
-		return ledger.Config{}, usage("eventstore.address is not a connection string such as esdb://user:password@host:2113?tls=true, or its tlsCAFile cannot be read")
-	}
 	if err != nil {
-		return ledger.Config{}, err
+		return ledger.Config{}, usage("eventstore.address: %w", err)
 	}
 	s.onClose(store.Close)
 	return ledger.Config{Store: store, IndexPath: index, Logger: a.log, Clock: time.Now}, nil

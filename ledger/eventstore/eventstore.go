@@ -22,7 +22,7 @@ import (
 
 // Config names the server.
 type Config struct {
-	// Address is an EventStoreDB connection string, "esdb://host:port?tls=false".
+	// Address is an EventStoreDB connection string, "esdb://host:port?tls=false". It may hold a password: no error repeats it.
 	Address string
 	Logger  *slog.Logger
 	// CallTimeout bounds one append and the wait for one message of a bounded read; 30 s when zero.
@@ -35,7 +35,7 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	if _, err := esdb.ParseConnectionString(c.Address); err != nil {
-		errs = append(errs, fmt.Errorf("event store config: address %q: %w", c.Address, err))
+		errs = append(errs, errors.New("event store config: the address is not a connection string such as esdb://user:password@host:2113?tls=true, or its tlsCAFile cannot be read"))
 	}
 	if c.Logger == nil {
 		errs = append(errs, errors.New("event store config: Logger is missing"))
