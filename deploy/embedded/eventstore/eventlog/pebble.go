@@ -54,7 +54,7 @@ func pebbleOptions(o Options, h *halt) *pebble.Options {
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // heads of streams that do not exist yet
-		opts.Levels[i].BlockSize = 16 << 10
+		opts.Levels[i].BlockSize = cmp.Or(o.blockBytes, 16<<10)
 	}
 	if o.Uncompressed {
 		opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })

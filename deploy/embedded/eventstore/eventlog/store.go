@@ -47,7 +47,8 @@ type Options struct {
 	Uncompressed bool             // blocks are stored as they are, so that files can be searched for text
 	MemTable     uint64           // bytes; 0 is the default
 
-	checkedDistance uint64 // tests set it; 0 is the default
+	checkedDistance uint64 // tests set these; 0 is the default
+	blockBytes      int
 }
 
 // Log is the storage below the protocol: one writer goroutine, any number of readers.
