@@ -14,7 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-var flips = flag.Int("flips", 1000, "bits to flip")
+var flips = flag.Int("flips", 160, "bits to flip in the files of closed stores")
 
 // memFS makes a file system of files.
 func memFS(t testing.TB, files map[string]string) vfs.FS {

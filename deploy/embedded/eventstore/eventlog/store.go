@@ -70,6 +70,8 @@ type Log struct {
 	closing chan struct{} // closed by close: the writer drains and ends
 	done    chan struct{} // closed when the writer has ended; err is set before
 
+	using sync.RWMutex // held shared while a backup is cut; Close waits for it
+
 	closeOnce sync.Once
 	closeErr  error
 
@@ -182,6 +184,11 @@ func (s *Log) release() error {
 	case <-s.done:
 	case <-s.halt.halted: // the writer may be parked
 	}
+	if s.halt.stopped() {
+		return errors.Join(s.Failure(), s.halt.quiesce())
+	}
+	s.using.Lock()
+	defer s.using.Unlock()
 	if s.halt.stopped() {
 		return errors.Join(s.Failure(), s.halt.quiesce())
 	}
