@@ -58,9 +58,6 @@ func openReadOnly(dir string, o Options) (*readOnly, error) {
 	c.opts.ErrorIfNotExists = true
 	var err error
 	c.db, err = openPebble(dbPath, c.opts, h)
-	if err != nil && h.stopped() {
-		err = errors.Join(err, h.quiesce())
-	}
 	return c, err
 }
 

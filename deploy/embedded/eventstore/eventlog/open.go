@@ -178,8 +178,6 @@ func Open(dir string, o Options) (_ *Log, err error) {
 			}
 			if s.db != nil {
 				err = errors.Join(err, closePebble(s.db, s.halt))
-			} else if s.halt.stopped() {
-				err = errors.Join(err, s.halt.quiesce())
 			}
 			err = fmt.Errorf("open event store: %w", errors.Join(err, lock.Close()))
 		}

@@ -62,8 +62,7 @@ func pebbleOptions(o Options, h *halt) *pebble.Options {
 	return opts
 }
 
-// openPebble opens the files in dir. Where it fails nothing of Pebble is left
-// open, or h has stopped.
+// openPebble opens the files in dir. Where it fails Pebble has given its lock back.
 func openPebble(dir string, opts *pebble.Options, h *halt) (db *pebble.DB, err error) {
 	err = h.do(func() (err error) {
 		defer func() {
@@ -76,7 +75,7 @@ func openPebble(dir string, opts *pebble.Options, h *halt) (db *pebble.DB, err e
 	})
 	switch {
 	case h.stopped(): // db may be written by a goroutine that is still on its way
-		return nil, h.err
+		return nil, errors.Join(h.err, h.quiesce())
 	case err == nil:
 		return db, nil
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
