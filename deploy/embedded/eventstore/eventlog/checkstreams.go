@@ -26,7 +26,7 @@ func (c *checker) boundaries() *boundaries {
 			b.more, b.boundary = true, boundary{fmt.Sprintf("the checked mark (commit %d)", m.commit), m.next, m.total}
 		}
 	}
-	b.it, b.err = c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}})
+	b.it, b.err = c.db.NewIter(commitRange)
 	if b.err != nil {
 		return b
 	}
