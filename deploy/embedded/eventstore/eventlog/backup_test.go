@@ -355,22 +355,21 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 // removed by Open.
 func TestBackupFailsAlone(t *testing.T) {
 	mem := vfs.NewMem()
-	var full func(op errorfs.Op) bool
-	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if full != nil && full(op) {
-			return syscall.ENOSPC
-		}
-		return nil
-	}))
-	s := newStore(t, fs)
+	var full faults
+	s := newStore(t, full.wrap(mem))
 	put(t, s, "a", 20)
 	for name, at := range map[string]string{"of the cut": "s/" + cutPrefix, "of the copy": "b.creating"} {
 		for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync} {
-			full = func(op errorfs.Op) bool { return op.Kind == kind && strings.HasPrefix(op.Path, at) }
+			full.set(func(op errorfs.Op) error {
+				if kindOf(op) == kind && strings.HasPrefix(op.Path, at) {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
 			if err := s.Backup(t.Context(), "b"); !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("no space %s, operation %d: %v", name, kind, err)
 			}
-			full = nil
+			full.clear()
 			put(t, s, "a", 1)
 			if names, _ := mem.List(""); len(names) != 1 {
 				t.Errorf("no space %s: left %v", name, names)

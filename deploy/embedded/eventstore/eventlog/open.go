@@ -190,7 +190,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	s.id = t.format.id
-	if err := s.publish(newView(s.db, t.next, t.total)); err != nil {
+	if err := s.publish(s.newView(t.next, t.total)); err != nil {
 		return nil, err
 	}
 	w := newWriter(s, t)

@@ -90,14 +90,15 @@ type Log struct {
 // the next, and it was published after that group's fsync.
 type View struct {
 	snap       *pebble.Snapshot
+	halt       *halt
 	end        uint64 // position after the last event
 	events     uint64
 	refs       atomic.Int64
 	superseded chan struct{} // closed when a newer view is published
 }
 
-func newView(db *pebble.DB, end, events uint64) *View {
-	v := &View{snap: db.NewSnapshot(), end: end, events: events, superseded: make(chan struct{})}
+func (s *Log) newView(end, events uint64) *View {
+	v := &View{snap: s.db.NewSnapshot(), halt: s.halt, end: end, events: events, superseded: make(chan struct{})}
 	v.refs.Store(1)
 	return v
 }
@@ -113,7 +114,7 @@ func (v *View) Superseded() <-chan struct{} { return v.superseded }
 
 // Release gives the view back; its methods may not be called afterwards.
 func (v *View) Release() error {
-	if v.refs.Add(-1) > 0 {
+	if v.refs.Add(-1) > 0 || v.halt.stopped() { // what parks may hold Pebble's locks
 		return nil
 	}
 	return v.snap.Close()

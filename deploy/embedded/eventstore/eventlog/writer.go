@@ -292,7 +292,7 @@ func (w *writer) flush() error {
 	if err := w.s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		return fmt.Errorf("write ahead log: %w", err)
 	}
-	g.view = newView(w.s.db, w.next, w.total)
+	g.view = w.s.newView(w.next, w.total)
 	w.streams.settle(g.written)
 	w.startGroup()
 	w.inFlight = true
