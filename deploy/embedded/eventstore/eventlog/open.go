@@ -168,6 +168,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 		failed:  make(chan struct{}),
+		over:    make(chan struct{}),
 	}
 	s.halt = newHalt(s.fail, o.FS.PathJoin(dir, cutPrefix))
 	s.halt.hold = true

@@ -79,6 +79,9 @@ type Log struct {
 	failed   chan struct{} // closed at the first fatal error
 	err      error         // the fatal error; written before failed is closed
 
+	overOnce sync.Once
+	over     chan struct{} // closed with the first of done and failed; one channel, for callers to wait on few
+
 	// mu guards current. A view is acquired under mu, so that it cannot be
 	// released for good between being read and being counted.
 	mu      sync.RWMutex
@@ -145,6 +148,7 @@ func (s *Log) fail(err error) {
 	s.failOnce.Do(func() {
 		s.err = err
 		close(s.failed)
+		s.overOnce.Do(func() { close(s.over) })
 		s.logger.Error("event store failed and has stopped", "error", err)
 	})
 }

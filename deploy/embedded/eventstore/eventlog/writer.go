@@ -117,23 +117,19 @@ func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
 	case s.queue <- r:
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
-	case <-s.done:
+	case <-s.over:
 		return Result{}, s.stopped()
-	case <-s.failed:
-		return Result{}, s.Failure()
 	}
 	select {
 	case <-r.done:
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
-	case <-s.done:
+	case <-s.over: // nobody may be left to answer
 		select {
-		case <-r.done: // answered just before the writer ended
+		case <-r.done: // answered just before
 		default:
 			return Result{}, s.stopped()
 		}
-	case <-s.failed: // nobody may be left to answer
-		return Result{}, s.Failure()
 	}
 	return r.result, r.result.err
 }
@@ -168,6 +164,7 @@ func (w *writer) run() {
 		_ = w.building.batch.Close() // never committed; nothing to lose
 	}
 	close(w.s.done)
+	w.s.overOnce.Do(func() { close(w.s.over) })
 }
 
 func (w *writer) startGroup() {
