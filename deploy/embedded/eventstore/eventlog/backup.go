@@ -110,6 +110,15 @@ func fillDir(fs vfs.FS, dir string, fill func(unborn string) error) (err error) 
 // linked and only log and MANIFEST are copied, after a flush that keeps the log
 // small, so appends wait for some fsyncs and not for the size of the store.
 func (s *Log) cut(ctx context.Context) (dir string, m durableMark, err error) {
+	s.using.RLock()
+	defer s.using.RUnlock()
+	select {
+	case <-s.done:
+		return "", m, s.stopped()
+	case <-s.failed:
+		return "", m, s.Failure()
+	default:
+	}
 	id, err := randomID()
 	if err != nil {
 		return "", m, err
@@ -123,16 +132,7 @@ func (s *Log) cut(ctx context.Context) (dir string, m durableMark, err error) {
 	if err := s.fs.MkdirAll(dir, 0o700); err != nil {
 		return "", m, err
 	}
-	flushed := make(chan error, 1)
-	go func() { flushed <- s.halt.do(s.db.Flush) }()
-	select {
-	case err = <-flushed:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-s.failed:
-		err = s.Failure()
-	}
-	if err != nil {
+	if err := s.halt.do(s.db.Flush); err != nil {
 		return "", m, err
 	}
 	made := make(chan error, 1)

@@ -58,9 +58,6 @@ func openReadOnly(dir string, o Options) (*readOnly, error) {
 	c.opts.ErrorIfNotExists = true
 	var err error
 	c.db, err = openPebble(dbPath, c.opts, h)
-	if err != nil && h.stopped() {
-		err = errors.Join(err, h.quiesce())
-	}
 	return c, err
 }
 
@@ -349,7 +346,7 @@ func (c *checker) event(position uint64, v []byte, created *int64) {
 
 // beyond looks for an event that can be read behind one that cannot.
 func (c *checker) beyond(at uint64) (uint64, bool) {
-	for step, tries := uint64(4<<10), 0; at < c.end.next; tries++ {
+	for step, tries := uint64(16<<10), 0; at < c.end.next; tries++ {
 		at += step
 		if tries > 64 {
 			step *= 2

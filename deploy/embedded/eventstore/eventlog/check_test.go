@@ -118,9 +118,8 @@ func fileBytes(t testing.TB, fs vfs.FS, dir string) map[string]string {
 }
 
 // dump is everything that a reader can be told by the log: its end, events,
-// stream indexes and heads.
-func dump(t testing.TB, s *Log) string {
-	t.Helper()
+// stream indexes and heads. An error is one that a reader gets.
+func dump(s *Log) (string, error) {
 	v := s.Acquire()
 	defer v.Release()
 	var b strings.Builder
@@ -132,19 +131,22 @@ func dump(t testing.TB, s *Log) string {
 		names[strings.TrimPrefix(string(r.Stream), MetaPrefix)] = true
 		return true
 	}); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		h, err := readHead(v.snap, name)
-		fmt.Fprintf(&b, "%q %+v %v\n", name, h, err)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%q %+v\n", name, h)
 		if err := v.ScanStream(name, 0, ^uint64(0), false, func(revision uint64, e IndexEntry) (bool, error) {
 			fmt.Fprintln(&b, revision, e)
 			return true, nil
 		}); err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // A store that took every kind of request, over several sessions and with its
@@ -256,7 +258,7 @@ func TestCheckFindsContradictions(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func() func(db *pebble.DB) error
-		want   string // %1 is the damaged event's position, for the one below
+		want   string // %d is the position of the fixture's event below, -1 for one that is none
 		event  int
 	}{
 		{"an event is missing", func() func(*pebble.DB) error { return del(eventKey(at[1])) }, "the one before ended at %d", 1},

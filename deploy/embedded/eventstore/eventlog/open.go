@@ -168,6 +168,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 		failed:  make(chan struct{}),
+		over:    make(chan struct{}),
 	}
 	s.halt = newHalt(s.fail, o.FS.PathJoin(dir, cutPrefix))
 	s.halt.hold = true
@@ -178,8 +179,6 @@ func Open(dir string, o Options) (_ *Log, err error) {
 			}
 			if s.db != nil {
 				err = errors.Join(err, closePebble(s.db, s.halt))
-			} else if s.halt.stopped() {
-				err = errors.Join(err, s.halt.quiesce())
 			}
 			err = fmt.Errorf("open event store: %w", errors.Join(err, lock.Close()))
 		}
@@ -192,7 +191,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	s.id = t.format.id
-	if err := s.publish(newView(s.db, t.next, t.total)); err != nil {
+	if err := s.publish(s.newView(t.next, t.total)); err != nil {
 		return nil, err
 	}
 	w := newWriter(s, t)

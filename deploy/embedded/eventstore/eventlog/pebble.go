@@ -54,7 +54,7 @@ func pebbleOptions(o Options, h *halt) *pebble.Options {
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // heads of streams that do not exist yet
-		opts.Levels[i].BlockSize = 16 << 10
+		opts.Levels[i].BlockSize = cmp.Or(o.blockBytes, 16<<10)
 	}
 	if o.Uncompressed {
 		opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
@@ -62,8 +62,7 @@ func pebbleOptions(o Options, h *halt) *pebble.Options {
 	return opts
 }
 
-// openPebble opens the files in dir. Where it fails nothing of Pebble is left
-// open, or h has stopped.
+// openPebble opens the files in dir. Where it fails Pebble has given its lock back.
 func openPebble(dir string, opts *pebble.Options, h *halt) (db *pebble.DB, err error) {
 	err = h.do(func() (err error) {
 		defer func() {
@@ -76,7 +75,7 @@ func openPebble(dir string, opts *pebble.Options, h *halt) (db *pebble.DB, err e
 	})
 	switch {
 	case h.stopped(): // db may be written by a goroutine that is still on its way
-		return nil, h.err
+		return nil, errors.Join(h.err, h.quiesce())
 	case err == nil:
 		return db, nil
 	case errors.Is(err, pebble.ErrDBDoesNotExist):

@@ -48,7 +48,8 @@ type Options struct {
 	MemTable     uint64           // bytes; 0 is the default
 	Observer     Observer         // nil for none
 
-	checkedDistance uint64 // tests set it; 0 is the default
+	checkedDistance uint64 // tests set these; 0 is the default
+	blockBytes      int
 }
 
 // Log is the storage below the protocol: one writer goroutine, any number of readers.
@@ -72,12 +73,17 @@ type Log struct {
 	closing chan struct{} // closed by close: the writer drains and ends
 	done    chan struct{} // closed when the writer has ended; err is set before
 
+	using sync.RWMutex // held shared while a backup is cut; Close waits for it
+
 	closeOnce sync.Once
 	closeErr  error
 
 	failOnce sync.Once
 	failed   chan struct{} // closed at the first fatal error
 	err      error         // the fatal error; written before failed is closed
+
+	overOnce sync.Once
+	over     chan struct{} // closed with the first of done and failed; one channel, for callers to wait on few
 
 	// mu guards current. A view is acquired under mu, so that it cannot be
 	// released for good between being read and being counted.
@@ -90,14 +96,15 @@ type Log struct {
 // the next, and it was published after that group's fsync.
 type View struct {
 	snap       *pebble.Snapshot
+	halt       *halt
 	end        uint64 // position after the last event
 	events     uint64
 	refs       atomic.Int64
 	superseded chan struct{} // closed when a newer view is published
 }
 
-func newView(db *pebble.DB, end, events uint64) *View {
-	v := &View{snap: db.NewSnapshot(), end: end, events: events, superseded: make(chan struct{})}
+func (s *Log) newView(end, events uint64) *View {
+	v := &View{snap: s.db.NewSnapshot(), halt: s.halt, end: end, events: events, superseded: make(chan struct{})}
 	v.refs.Store(1)
 	return v
 }
@@ -113,7 +120,7 @@ func (v *View) Superseded() <-chan struct{} { return v.superseded }
 
 // Release gives the view back; its methods may not be called afterwards.
 func (v *View) Release() error {
-	if v.refs.Add(-1) > 0 {
+	if v.refs.Add(-1) > 0 || v.halt.stopped() { // what parks may hold Pebble's locks
 		return nil
 	}
 	return v.snap.Close()
@@ -144,6 +151,7 @@ func (s *Log) fail(err error) {
 	s.failOnce.Do(func() {
 		s.err = err
 		close(s.failed)
+		s.overOnce.Do(func() { close(s.over) })
 		s.logger.Error("event store failed and has stopped", "error", err)
 	})
 }
@@ -184,6 +192,11 @@ func (s *Log) release() error {
 	case <-s.done:
 	case <-s.halt.halted: // the writer may be parked
 	}
+	if s.halt.stopped() {
+		return errors.Join(s.Failure(), s.halt.quiesce())
+	}
+	s.using.Lock()
+	defer s.using.Unlock()
 	if s.halt.stopped() {
 		return errors.Join(s.Failure(), s.halt.quiesce())
 	}

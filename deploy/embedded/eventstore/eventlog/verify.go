@@ -100,8 +100,10 @@ func (w *writer) advanceChecked(g *group) (err error) {
 	return err
 }
 
+var commitRange = &pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}}
+
 func verifyCommits(db pebble.Reader, t *tail) (err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}})
+	it, err := db.NewIter(commitRange)
 	if err != nil {
 		return err
 	}

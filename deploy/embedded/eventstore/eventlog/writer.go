@@ -128,23 +128,19 @@ func (s *Log) submit(ctx context.Context, r *Request) (Result, error) {
 	case s.queue <- r:
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
-	case <-s.done:
+	case <-s.over:
 		return Result{}, s.stopped()
-	case <-s.failed:
-		return Result{}, s.Failure()
 	}
 	select {
 	case <-r.done:
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
-	case <-s.done:
+	case <-s.over: // nobody may be left to answer
 		select {
-		case <-r.done: // answered just before the writer ended
+		case <-r.done: // answered just before
 		default:
 			return Result{}, s.stopped()
 		}
-	case <-s.failed: // nobody may be left to answer
-		return Result{}, s.Failure()
 	}
 	return r.result, r.result.err
 }
@@ -179,6 +175,7 @@ func (w *writer) run() {
 		_ = w.building.batch.Close() // never committed; nothing to lose
 	}
 	close(w.s.done)
+	w.s.overOnce.Do(func() { close(w.s.over) })
 }
 
 func (w *writer) startGroup() {
@@ -304,7 +301,7 @@ func (w *writer) flush() error {
 	if err := w.s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		return fmt.Errorf("write ahead log: %w", err)
 	}
-	g.view = newView(w.s.db, w.next, w.total)
+	g.view = w.s.newView(w.next, w.total)
 	w.streams.settle(g.written)
 	w.startGroup()
 	w.inFlight = true
