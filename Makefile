@@ -47,6 +47,10 @@ acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka its
 	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka on port $$port"; \
 	LEDGERLINE_KAFKA=127.0.0.1:$$port $(GO) test -p 1 -tags acceptance -count=1 -timeout 10m -run ApacheKafka ./consumers/kafka ./consumers/relay
 
+.PHONY: semantics
+semantics: ## what EventStoreDB promises its clients, against the server in EVENTSTORE_DSN (esdb://…), or else the embedded one
+	$(GO) test -count=1 -v -timeout 10m ./deploy/embedded/eventstore/semantics
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
