@@ -56,6 +56,10 @@ acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka its
 conformance: ## the official Go client's own tests against the event store, insecure and over TLS
 	$(GO) test -tags conformance -count=1 -timeout 10m -v ./deploy/embedded/eventstore/conformance
 
+.PHONY: semantics
+semantics: ## what EventStoreDB promises its clients, against the server in EVENTSTORE_DSN (esdb://…), or else the embedded one
+	$(GO) test -count=1 -v -timeout 10m ./deploy/embedded/eventstore/semantics
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

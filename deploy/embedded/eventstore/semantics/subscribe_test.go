@@ -13,8 +13,8 @@ import (
 
 // Where subscriptions begin, and that they go live, is in testdata.
 
-// The first answer to a subscription is its confirmation, before any event,
-// and there is one only.
+// The first answer to a subscription is its confirmation, before any event and
+// before caught-up, and there is one only.
 func TestConfirmationComesFirst(t *testing.T) {
 	w := begin(t)
 	w.append("s", esdb.NoStream{}, w.events(2)...)
@@ -34,7 +34,7 @@ func TestConfirmationComesFirst(t *testing.T) {
 		opts := readOptions()
 		set(opts)
 		opts.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-		answer, err := w.rawRead(opts, isCaughtUp)
+		answer, err := w.rawRead(opts, func(resp *streams.ReadResp) bool { return resp.GetEvent() != nil || isCaughtUp(resp) })
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
