@@ -44,6 +44,8 @@ type Server struct {
 	doors  *doors
 	addr   string
 
+	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
+
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
 	forceOnce sync.Once
@@ -129,6 +131,7 @@ func (s *Server) serve() {
 		s.drain()
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
+	s.receivers.Wait()
 	<-served
 	_ = s.health.Close() // health checks under way have nothing to lose
 	s.doors.close()

@@ -104,17 +104,32 @@ func newWriter(s *Log, t tail) *writer {
 // Submit hands a request to the writer and waits for its answer. An error
 // means that the outcome is unknown, except ErrStopped before anything was queued.
 func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
-	if err := s.Failure(); err != nil {
+	if err := s.Enqueue(ctx, r); err != nil {
 		return Result{}, err
+	}
+	return s.Await(ctx, r)
+}
+
+// Enqueue hands a request to the writer, which decides requests in the order
+// in which they come. After an error the request was not taken.
+func (s *Log) Enqueue(ctx context.Context, r *Request) error {
+	if err := s.Failure(); err != nil {
+		return err
 	}
 	r.done = make(chan struct{})
 	select {
 	case s.queue <- r:
+		return nil
 	case <-ctx.Done():
-		return Result{}, ctx.Err()
+		return ctx.Err()
 	case <-s.done:
-		return Result{}, s.stopped()
+		return s.stopped()
 	}
+}
+
+// Await waits for the answer to a request that Enqueue has taken. An error
+// means that the outcome is unknown.
+func (s *Log) Await(ctx context.Context, r *Request) (Result, error) {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
