@@ -97,7 +97,10 @@ func failMissingProperty(ctx context.Context, name string) error {
 
 // failStore translates what the store returned.
 func failStore(ctx context.Context, stream string, err error) error {
+	var gaveUp *filterError
 	switch {
+	case errors.As(err, &gaveUp):
+		return status.Error(codes.ResourceExhausted, gaveUp.Error())
 	case errors.Is(err, eventlog.ErrStreamDeleted):
 		return failStreamDeleted(ctx, stream)
 	case errors.Is(err, errInvalidPosition):
