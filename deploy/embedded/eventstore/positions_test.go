@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -203,21 +204,8 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 	for _, from := range []esdb.StreamPosition{esdb.Start{}, esdb.End{}, esdb.Revision(0)} {
-		sub, err := f.c.SubscribeToStream(f.ctx, "s", esdb.SubscribeToStreamOptions{From: from})
-		if err == nil {
-			e := sub.Recv()
-			if e.SubscriptionDropped == nil {
-				t.Fatalf("from %v: got %+v", from, e)
-			}
-			err = e.SubscriptionDropped.Error
-		}
-		var refused *esdb.Error
-		if errors.As(err, &refused) {
-			err = refused.Err()
-		}
-		if status.Code(err) != codes.FailedPrecondition && !(refused != nil && refused.Code() == esdb.ErrorCodeStreamDeleted) {
-			t.Errorf("from %v: got %v", from, err)
-		}
+		_, err := f.c.SubscribeToStream(f.ctx, "s", esdb.SubscribeToStreamOptions{From: from})
+		wantCode(t, err, esdb.ErrorCodeStreamDeleted)
 	}
 }
 
@@ -232,17 +220,88 @@ func TestSubscriptionFromAnInvalidPosition(t *testing.T) {
 	at := all[1].Position.Commit
 	for _, filter := range []*esdb.SubscriptionFilter{nil, esdb.ExcludeSystemEventsFilter()} {
 		for _, p := range []esdb.Position{{Commit: at - 1, Prepare: at - 1}, {Commit: at, Prepare: at + 1}} {
-			sub, err := f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{From: p, Filter: filter})
-			if err == nil {
-				if e := sub.Recv(); e.SubscriptionDropped == nil {
-					t.Fatalf("%+v: got %+v", p, e)
-				}
-				continue
-			}
+			_, err := f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{From: p, Filter: filter})
 			if e := asError(t, err); status.Code(e.Err()) != codes.InvalidArgument {
 				t.Errorf("%+v: %v", p, err)
 			}
 		}
+	}
+}
+
+// No checkpoint is ahead of a matching event that has not been delivered, none
+// comes twice, and they rise; under concurrent appenders, caught up or not.
+func TestCheckpointsFollowWhatWasDelivered(t *testing.T) {
+	f := newFixture(t)
+	const appenders, each = 8, 60
+	sub := f.subscribeAll(esdb.SubscribeToAllOptions{
+		From: esdb.Start{}, MaxSearchWindow: 3, CheckpointInterval: 1,
+		Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: `^s-(?=[02468]$)`},
+	})
+	var appending sync.WaitGroup
+	for w := range appenders {
+		appending.Go(func() {
+			for range each {
+				if _, err := f.c.AppendToStream(f.ctx, fmt.Sprintf("s-%d", w), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events(1+w%2)...); err != nil {
+					t.Errorf("append: %v", err)
+				}
+			}
+		})
+	}
+	type step struct {
+		position   uint64
+		checkpoint bool
+	}
+	var steps []step
+	for delivered := 0; delivered < appenders/2*each; {
+		switch e := sub.Recv(); {
+		case e.SubscriptionDropped != nil:
+			t.Fatal(e.SubscriptionDropped.Error)
+		case e.EventAppeared != nil:
+			delivered++
+			steps = append(steps, step{e.EventAppeared.OriginalEvent().Position.Commit, false})
+		case e.CheckPointReached != nil:
+			steps = append(steps, step{e.CheckPointReached.Commit, true})
+		}
+	}
+	appending.Wait()
+	var last, lastCheckpoint uint64
+	checkpoints := 0
+	for i, s := range steps {
+		if s.checkpoint {
+			if i > 0 && checkpoints > 0 && s.position <= lastCheckpoint {
+				t.Fatalf("checkpoint %d after checkpoint %d", s.position, lastCheckpoint)
+			}
+			lastCheckpoint = s.position
+			checkpoints++
+		} else if s.position <= lastCheckpoint {
+			t.Fatalf("event at %d after a checkpoint at %d", s.position, lastCheckpoint)
+		}
+		if s.position < last {
+			t.Fatalf("position %d after %d", s.position, last)
+		}
+		last = s.position
+	}
+	if checkpoints == 0 {
+		t.Error("no checkpoint")
+	}
+}
+
+// A filter without prefixes or expression matches nothing, as in a real server.
+func TestEmptyFilterLetsNothingThrough(t *testing.T) {
+	f := newFixture(t)
+	f.append("s", esdb.Any{}, events(2)...)
+	call, err := streams.NewStreamsClient(f.rawConn()).Read(f.ctx, &streams.ReadReq{Options: &streams.ReadReq_Options{
+		StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}},
+		CountOption:  &streams.ReadReq_Options_Count{Count: 10},
+		FilterOption: &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
+			Filter: &streams.ReadReq_Options_FilterOptions_EventType{EventType: &streams.ReadReq_Options_FilterOptions_Expression{}},
+		}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := call.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, %v", resp, err)
 	}
 }
 

@@ -177,8 +177,14 @@ func (r *reader) subscribeStream(stream string, opts *streams.ReadReq_Options_St
 }
 
 // streamStart returns the first revision that a subscription considers: it
-// excludes the one it is given.
+// excludes the one it is given. A tombstoned stream has no subscriptions.
 func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_StreamOptions) (from uint64, err error) {
+	v := r.svc.server.store.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
+	rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+	if err != nil && !errors.Is(err, eventlog.ErrStreamNotFound) {
+		return 0, err
+	}
 	switch o := opts.GetRevisionOption().(type) {
 	case *streams.ReadReq_Options_StreamOptions_Start:
 		return 0, nil
@@ -188,12 +194,6 @@ func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_Stream
 		}
 		return o.Revision + 1, nil
 	case *streams.ReadReq_Options_StreamOptions_End:
-		v := r.svc.server.store.Acquire()
-		defer func() { err = errors.Join(err, v.Release()) }()
-		rng, err := v.Stream(stream, r.svc.server.cfg.Now())
-		if err != nil && !errors.Is(err, eventlog.ErrStreamNotFound) {
-			return 0, err
-		}
 		return uint64(rng.Last + 1), nil
 	}
 	return 0, status.Error(codes.InvalidArgument, "subscription without a revision")
