@@ -226,9 +226,9 @@ func (s *Server) authorize(ctx context.Context, p principal, a action, stream st
 	return nil
 }
 
-// canRead tells whether p may read the stream, by the newest view: for what a
-// link points to. A check that fails counts as no.
-func (s *Server) canRead(p principal, stream string) bool {
-	ok, err := s.may(p, actionRead, stream)
+// canRead tells whether p may read the stream, as of the view: for what a link
+// points to. A check that fails counts as no.
+func (s *Server) canRead(v *eventlog.View, p principal, stream string) bool {
+	ok, err := access{s, v, p}.may(actionRead, stream)
 	return ok && err == nil
 }

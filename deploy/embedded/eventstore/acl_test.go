@@ -253,8 +253,12 @@ func TestCanRead(t *testing.T) {
 	got := map[string][]string{}
 	for _, p := range []principal{{name: "anna", groups: []string{"auditors"}}, {name: "piet"}, {name: adminName, groups: []string{groupAdmins}}, {open: true}, {}} {
 		for _, stream := range []string{"open", "closed", "$system"} {
-			if s.canRead(p, stream) {
+			v := s.store.Acquire()
+			if s.canRead(v, p, stream) {
 				got[p.name] = append(got[p.name], stream)
+			}
+			if err := v.Release(); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}

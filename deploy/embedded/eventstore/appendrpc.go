@@ -79,17 +79,22 @@ func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
 	return stream.SendAndClose(appendResponse(r.Expect, res))
 }
 
-func (svc *streamsService) appendOptions(ctx context.Context, r *eventlog.Request, opts *streams.AppendReq_Options) error {
-	if err := checkStreamName(ctx, r.Stream); err != nil {
+// appendTarget refuses streams that this client cannot append to.
+func (svc *streamsService) appendTarget(ctx context.Context, stream string) error {
+	if err := checkStreamName(ctx, stream); err != nil {
 		return err
 	}
-	if eventlog.IsMetastream(r.Stream) && svc.protected(eventlog.OriginalOf(r.Stream)) {
+	if eventlog.IsMetastream(stream) && svc.protected(eventlog.OriginalOf(stream)) {
 		return failAccessDenied(ctx, "this stream's metadata cannot be written")
 	}
-	if err := svc.server.authorize(ctx, principalOf(ctx), actionWrite, r.Stream); err != nil {
+	return svc.server.authorize(ctx, principalOf(ctx), actionWrite, stream)
+}
+
+func (svc *streamsService) appendOptions(ctx context.Context, r *eventlog.Request, opts *streams.AppendReq_Options) error {
+	err := svc.appendTarget(ctx, r.Stream)
+	if err != nil {
 		return err
 	}
-	var err error
 	switch v := opts.GetExpectedStreamRevision().(type) {
 	case *streams.AppendReq_Options_Revision:
 		r.Expect, err = exactRevision(v.Revision)
@@ -112,12 +117,23 @@ func exactRevision(v uint64) (eventlog.Expectation, error) {
 	return eventlog.Expectation(v), nil
 }
 
+// wireEvent is an event as Append and BatchAppend carry it.
+type wireEvent interface {
+	GetId() *shared.UUID
+	GetMetadata() map[string]string
+	GetCustomMetadata() []byte
+	GetData() []byte
+}
+
 // propose adds one event to the request. The size is counted as a real server
 // counts it: two bytes for each character of the type.
-func (svc *streamsService) propose(ctx context.Context, r *eventlog.Request, msg *streams.AppendReq_ProposedMessage, size *int) error {
+func (svc *streamsService) propose(ctx context.Context, r *eventlog.Request, msg wireEvent, size *int) error {
 	typ, ok := msg.GetMetadata()[metaKeyType]
 	if !ok {
 		return failMissingProperty(ctx, metaKeyType)
+	}
+	if typ == "" {
+		return status.Error(codes.InvalidArgument, "event type is empty")
 	}
 	contentType, ok := msg.GetMetadata()[metaKeyContentType]
 	if !ok {
@@ -141,8 +157,7 @@ func (svc *streamsService) propose(ctx context.Context, r *eventlog.Request, msg
 func parseUUID(v *shared.UUID) (id [16]byte, err error) {
 	switch u := v.GetValue().(type) {
 	case *shared.UUID_Structured_:
-		binary.BigEndian.PutUint64(id[:8], uint64(u.Structured.GetMostSignificantBits()))
-		binary.BigEndian.PutUint64(id[8:], uint64(u.Structured.GetLeastSignificantBits()))
+		id = structuredID(u.Structured)
 	case *shared.UUID_String_:
 		parsed, err := uuid.Parse(u.String_)
 		if err != nil {
@@ -154,6 +169,12 @@ func parseUUID(v *shared.UUID) (id [16]byte, err error) {
 		return id, status.Error(codes.InvalidArgument, "event id is missing or empty")
 	}
 	return id, nil
+}
+
+func structuredID(v *shared.UUID_Structured) (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], uint64(v.GetMostSignificantBits()))
+	binary.BigEndian.PutUint64(id[8:], uint64(v.GetLeastSignificantBits()))
+	return id
 }
 
 func checkStreamName(ctx context.Context, stream string) error {

@@ -14,10 +14,37 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
+// refusal is a status error with what the official clients tell errors apart
+// by: the trailers of the call, or in BatchAppend a message packed into the answer.
+type refusal struct {
+	status   *status.Status
+	trailers []string // keys and values
+}
+
+func (r *refusal) Error() string              { return r.status.Err().Error() }
+func (r *refusal) GRPCStatus() *status.Status { return r.status }
+
+// trailer is the value of one trailer, empty where it is not set.
+func (r *refusal) trailer(key string) string {
+	for i := 0; i+1 < len(r.trailers); i += 2 {
+		if r.trailers[i] == key {
+			return r.trailers[i+1]
+		}
+	}
+	return ""
+}
+
+type packsErrors struct{}
+
+// packing marks a call whose errors are packed into its answers: they set no trailers.
+func packing(ctx context.Context) context.Context {
+	return context.WithValue(ctx, packsErrors{}, true)
+}
+
 // fail returns a status error and sets the trailers by which the official
 // clients tell errors apart.
 func fail(ctx context.Context, code codes.Code, message string, trailers ...string) error {
-	if len(trailers) > 0 {
+	if len(trailers) > 0 && ctx.Value(packsErrors{}) == nil {
 		md := metadata.MD{}
 		for i := 0; i < len(trailers); i += 2 {
 			md.Set(trailers[i], trailerValue(trailers[i+1]))
@@ -26,7 +53,7 @@ func fail(ctx context.Context, code codes.Code, message string, trailers ...stri
 			return status.Errorf(codes.Internal, "set trailers: %v", err)
 		}
 	}
-	return status.Error(code, message)
+	return &refusal{status: status.New(code, message), trailers: trailers}
 }
 
 // trailerValue percent-encodes what HTTP/2 does not carry in a header.
@@ -70,7 +97,10 @@ func failMissingProperty(ctx context.Context, name string) error {
 
 // failStore translates what the store returned.
 func failStore(ctx context.Context, stream string, err error) error {
+	var gaveUp *filterError
 	switch {
+	case errors.As(err, &gaveUp):
+		return status.Error(codes.ResourceExhausted, gaveUp.Error())
 	case errors.Is(err, eventlog.ErrStreamDeleted):
 		return failStreamDeleted(ctx, stream)
 	case errors.Is(err, errInvalidPosition):

@@ -27,10 +27,12 @@ type featuresService struct {
 func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	const streamsService = "event_store.client.streams.streams"
 	resp := &serverfeatures.SupportedMethods{EventStoreServerVersion: serverVersion}
-	for _, m := range []string{"read", "append", "delete", "tombstone"} {
+	for _, m := range []string{"append", "delete", "tombstone"} {
 		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m, ServiceName: streamsService})
 	}
 	resp.Methods = append(resp.Methods,
+		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: streamsService, Features: []string{"position", "events"}},
+		&serverfeatures.SupportedMethod{MethodName: "batchappend", ServiceName: streamsService, Features: []string{"deadline_duration"}},
 		&serverfeatures.SupportedMethod{MethodName: "getsupportedmethods", ServiceName: "event_store.client.server_features.serverfeatures"},
 		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: "event_store.client.gossip.gossip"},
 	)

@@ -2,7 +2,7 @@ package eventstore
 
 import (
 	"bytes"
-	"regexp"
+	"fmt"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
@@ -19,7 +19,7 @@ type filter struct {
 	active     bool
 	byType     bool // otherwise by stream
 	prefixes   [][]byte
-	expression *regexp.Regexp
+	expression *expression
 	interval   uint64 // considered events between checkpoints
 }
 
@@ -43,9 +43,9 @@ func newFilter(opts *streams.ReadReq_Options_FilterOptions, subscription bool) (
 		return f, status.Error(codes.InvalidArgument, "filter has both prefixes and a regular expression")
 	}
 	if expr.GetRegex() != "" {
-		re, err := regexp.Compile(expr.GetRegex())
+		re, err := newExpression(expr.GetRegex())
 		if err != nil {
-			return f, status.Errorf(codes.InvalidArgument, "filter: this server cannot apply the regular expression (RE2 syntax, no look-around): %v", err)
+			return f, status.Errorf(codes.InvalidArgument, "filter: this server cannot apply the regular expression: %v", err)
 		}
 		f.expression = re
 	}
@@ -67,21 +67,39 @@ func newFilter(opts *streams.ReadReq_Options_FilterOptions, subscription bool) (
 	return f, nil
 }
 
-func (f *filter) match(r *eventlog.Record) bool {
+// filterError says at which event a filter gave up.
+type filterError struct {
+	position uint64
+	err      error
+}
+
+func (e *filterError) Error() string {
+	return fmt.Sprintf("filter: %v, at position %d", e.err, e.position)
+}
+
+func (e *filterError) Unwrap() error { return e.err }
+
+// match tells whether a reader gets the event. An error ends the reader:
+// whether it should have got the event is not known.
+func (f *filter) match(position uint64, r *eventlog.Record) (bool, error) {
 	if !f.active {
-		return true
+		return true, nil
 	}
 	subject := r.Stream
 	if f.byType {
 		subject = r.Type
 	}
 	if f.expression != nil {
-		return f.expression.Match(subject)
+		matched, err := f.expression.match(subject)
+		if err != nil {
+			return false, &filterError{position, err}
+		}
+		return matched, nil
 	}
 	for _, p := range f.prefixes {
 		if bytes.HasPrefix(subject, p) {
-			return true
+			return true, nil
 		}
 	}
-	return len(f.prefixes) == 0
+	return false, nil
 }

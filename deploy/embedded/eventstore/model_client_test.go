@@ -88,7 +88,7 @@ func (c rawClient) write(ctx context.Context, w modelWrite) rawAnswer {
 		}
 		resp, err := c.Delete(ctx, &streams.DeleteReq{Options: o}, grpc.Trailer(&trailer))
 		if err != nil {
-			return refusal(err, trailer)
+			return refusedCall(err, trailer)
 		}
 		return rawAnswer{outcome: wantWritten, last: -1, position: resp.GetPosition().GetCommitPosition()}
 	case eventlog.KindTombstone:
@@ -105,7 +105,7 @@ func (c rawClient) write(ctx context.Context, w modelWrite) rawAnswer {
 		}
 		resp, err := c.Tombstone(ctx, &streams.TombstoneReq{Options: o}, grpc.Trailer(&trailer))
 		if err != nil {
-			return refusal(err, trailer)
+			return refusedCall(err, trailer)
 		}
 		return rawAnswer{outcome: wantWritten, last: -1, position: resp.GetPosition().GetCommitPosition()}
 	}
@@ -147,7 +147,7 @@ func (c rawClient) append(ctx context.Context, w modelWrite) rawAnswer {
 	}
 	resp, err := call.CloseAndRecv()
 	if err != nil {
-		return refusal(err, call.Trailer())
+		return refusedCall(err, call.Trailer())
 	}
 	if wrong := resp.GetWrongExpectedVersion(); wrong != nil {
 		if _, none := wrong.GetCurrentRevisionOption().(*streams.AppendResp_WrongExpectedVersion_CurrentNoStream); none {
@@ -162,8 +162,8 @@ func (c rawClient) append(ctx context.Context, w modelWrite) rawAnswer {
 	return a
 }
 
-// refusal reads a failed call as the official clients do.
-func refusal(err error, trailer metadata.MD) rawAnswer {
+// refusedCall reads a failed call as the official clients do.
+func refusedCall(err error, trailer metadata.MD) rawAnswer {
 	get := func(key string) string { return strings.Join(trailer.Get(key), ",") }
 	switch get("exception") {
 	case "stream-deleted":
@@ -311,7 +311,7 @@ func (c rawClient) read(ctx context.Context, r rawRead) (events []storedEvent, o
 			return events, wantRead, nil
 		}
 		if err != nil {
-			a := refusal(err, call.Trailer())
+			a := refusedCall(err, call.Trailer())
 			return events, a.outcome, a.err
 		}
 		if resp.GetStreamNotFound() != nil {

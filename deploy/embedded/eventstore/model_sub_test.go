@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -100,7 +101,7 @@ func (s *modelSub) run(ctx context.Context, c rawClient, stamp func() (int64, in
 	}
 	a := rawAnswer{outcome: wantUnknown, err: err}
 	if call != nil {
-		a = refusal(err, call.Trailer())
+		a = refusedCall(err, call.Trailer())
 	}
 	now, _ := stamp()
 	s.note(func() {
@@ -211,8 +212,16 @@ func (w *subWalk) passed(to int) *storedEvent {
 	return nil
 }
 
+// stepStream takes an event of a stream. One that is live gets also what
+// metadata has hidden since it was level, and the stream's tombstone.
 func (w *subWalk) stepStream(m subMessage, latest int) error {
 	name, r := w.s.read.stream, int(m.event.revision)
+	if m.event.stream == name && r == math.MaxInt64 {
+		if missed := w.owedBelow(len(w.c.stream(name).events), latest, m.seconds); missed != nil || !w.caughtUp {
+			return fmt.Errorf("delivered the tombstone of %s without %v, live %v", name, missed, w.caughtUp)
+		}
+		return nil
+	}
 	if m.event.stream != name || r < w.next {
 		return fmt.Errorf("delivered %v, want revision %d of %s or above", m.event, w.next, name)
 	}
@@ -220,7 +229,7 @@ func (w *subWalk) stepStream(m subMessage, latest int) error {
 	seen := w.c.sometime(name, max(w.s.least, e.moment), latest, func(st modelState) bool {
 		return !st.hides(e, w.s.seconds*eventlog.TicksPerSecond)
 	})
-	if !seen {
+	if !seen && !w.caughtUp {
 		return fmt.Errorf("delivered %v, which the metadata hid", m.event)
 	}
 	if missed := w.owedBelow(r, latest, m.seconds); missed != nil {

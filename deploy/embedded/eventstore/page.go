@@ -27,6 +27,7 @@ var errInvalidPosition = errors.New("invalid position")
 // page collects encoded messages until one of its bounds is reached.
 type page struct {
 	enc        *encoder
+	links      *links // nil: links are shown as they are
 	buf        []byte
 	frames     []frame
 	size       int // bytes in frames
@@ -34,6 +35,7 @@ type page struct {
 	considered int
 	last       uint64 // position of the last event considered, as far as the metrics need it
 	created    int64  // time of the last event added
+	first      uint64 // revision of the first event, once there is one
 }
 
 // frame is one encoded message.
@@ -49,10 +51,16 @@ func (p *page) reset() {
 	p.events, p.considered, p.size = 0, 0, 0
 }
 
-func (p *page) addEvent(position uint64, r *eventlog.Record) {
-	p.events++
+func (p *page) addEvent(v *eventlog.View, position uint64, r *eventlog.Record) error {
 	p.last, p.created = position, r.Created
+	if p.events++; p.events == 1 {
+		p.first = r.Revision
+	}
+	if p.links != nil && string(r.Type) == typeLink {
+		return p.addLink(v, position, r)
+	}
 	p.add(p.enc.event(p.room(p.enc.eventSize(position, r)), position, r))
+	return nil
 }
 
 func (p *page) addCheckpoint(position uint64) {
@@ -103,7 +111,9 @@ func (p *page) addStream(v *eventlog.View, stream string, rng eventlog.Range, fr
 		if e.Created < rng.Oldest {
 			return true, nil
 		}
-		return true, v.Event(e.Position, func(r *eventlog.Record) { p.addEvent(e.Position, r) })
+		var added error
+		err := v.Event(e.Position, func(r *eventlog.Record) { added = p.addEvent(v, e.Position, r) })
+		return true, errors.Join(err, added)
 	})
 	return next, more, err
 }

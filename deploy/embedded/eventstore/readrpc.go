@@ -24,10 +24,13 @@ type reader struct {
 	filter filter
 	back   bool
 	kind   readKind
+	live   bool // of a subscription: it has shown all there was
+
+	positions bool  // the client takes messages about a stream's first and last revision
+	last      int64 // the stream's newest revision, when it was last looked at
 }
 
-// Read serves reads and catch-up subscriptions. Links are not resolved: this
-// node has no projections that would write any.
+// Read serves reads and catch-up subscriptions.
 func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadServer) error {
 	opts := req.GetOptions()
 	if opts == nil {
@@ -36,11 +39,20 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 	r := &reader{svc: svc, ctx: out.Context(), who: principalOf(out.Context()), stream: allStream, out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
 	_, stringIDs := opts.GetUuidOption().GetContent().(*streams.ReadReq_Options_UUIDOption_String_)
 	r.page = newPage(&encoder{stringIDs: stringIDs})
+	if opts.GetResolveLinks() {
+		r.page.links = &links{now: svc.server.cfg.Now}
+		if !r.who.admin() {
+			r.page.links.mayRead = func(v *eventlog.View, stream string) bool { return svc.server.canRead(v, r.who, stream) }
+		}
+	}
+	r.positions = opts.GetControlOption().GetCompatibility() >= 1
 
 	count, subscription := uint64(0), false
 	switch v := opts.GetCountOption().(type) {
 	case *streams.ReadReq_Options_Count:
-		count = v.Count
+		if count = v.Count; count == 0 {
+			return status.Error(codes.InvalidArgument, "read of no events")
+		}
 	case *streams.ReadReq_Options_Subscription:
 		subscription = true
 	default:
@@ -146,6 +158,7 @@ func (r *reader) readStreamPages(stream string, opts *streams.ReadReq_Options_St
 	default:
 		return status.Error(codes.InvalidArgument, "read without a revision")
 	}
+	begin, told := from, r.back || !r.positions || from == math.MaxInt64
 	for first := true; ; first = false {
 		r.page.reset()
 		more, err := r.streamPage(stream, &from, &to, count, first)
@@ -155,14 +168,50 @@ func (r *reader) readStreamPages(stream string, opts *streams.ReadReq_Options_St
 			}
 			return err
 		}
+		done := !more || count == uint64(r.page.events)
+		if !told && (done || r.page.events > 0) {
+			told = true
+			if err := r.sendFirstPosition(begin, count); err != nil {
+				return err
+			}
+		}
 		count -= uint64(r.page.events)
 		if err := r.sendPage(); err != nil {
 			return err
 		}
-		if !more || count == 0 {
-			return nil
+		if done {
+			return r.sendLastPosition()
 		}
 	}
+}
+
+// serverPage is how many revisions a real server reads at once. It shows in
+// when it tells where a stream begins.
+const serverPage = 32
+
+// sendFirstPosition tells a reader that asked for it where the stream begins,
+// if not where it reads, before the first event. As a real server, it does so
+// only when the first page it looks at has no events, and names the end of a
+// stream that has none from there on.
+func (r *reader) sendFirstPosition(begin, count uint64) error {
+	first := r.page.first
+	switch {
+	case r.page.events == 0:
+		if first = uint64(r.last + 1); first == begin {
+			return nil
+		}
+	case first < begin+min(serverPage, count):
+		return nil
+	}
+	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_FirstStreamPosition{FirstStreamPosition: first}})
+}
+
+// sendLastPosition tells a reader that asked for it the stream's newest revision.
+func (r *reader) sendLastPosition() error {
+	if !r.positions || r.last < 0 {
+		return nil
+	}
+	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(r.last)}})
 }
 
 // streamPage reads one page from the newest view and moves the range past it.
@@ -173,6 +222,7 @@ func (r *reader) streamPage(stream string, from, to *uint64, limit uint64, first
 	if err != nil {
 		return false, err
 	}
+	r.last = rng.Last
 	if first {
 		*to = min(*to, uint64(rng.Last+1))
 	}
@@ -245,6 +295,7 @@ func checkPosition(v *eventlog.View, commit, prepare uint64) error {
 func (r *reader) allPage(from, to *uint64, limit uint64) (more bool, err error) {
 	v := r.svc.server.store.Acquire()
 	defer func() { err = errors.Join(err, v.Release()) }()
+	var refused error
 	err = v.ScanAll(*from, *to, r.back, func(position uint64, rec *eventlog.Record) bool {
 		if r.page.full() || uint64(r.page.events) >= limit {
 			more = true
@@ -256,10 +307,17 @@ func (r *reader) allPage(from, to *uint64, limit uint64) (more bool, err error) 
 		} else {
 			*from = position + 1
 		}
-		if r.filter.match(rec) {
-			r.page.addEvent(position, rec)
-		}
-		return true
+		refused = r.show(v, position, rec)
+		return refused == nil
 	})
-	return more, err
+	return more, errors.Join(err, refused)
+}
+
+// show adds an event of $all to the page if the filter lets it through.
+func (r *reader) show(v *eventlog.View, position uint64, rec *eventlog.Record) error {
+	matched, err := r.filter.match(position, rec)
+	if err != nil || !matched {
+		return err
+	}
+	return r.page.addEvent(v, position, rec)
 }

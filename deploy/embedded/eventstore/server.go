@@ -63,6 +63,8 @@ type Server struct {
 	backups sync.WaitGroup // being sent
 	disturb *disturber     // nil outside tests
 
+	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
+
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
 	forceOnce sync.Once
@@ -182,6 +184,7 @@ func (s *Server) serve() {
 		s.drain()
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
+	s.receivers.Wait()
 	<-served
 	_ = s.health.Close() // health checks under way have nothing to lose, and backups that are cut are known as such
 	s.doors.close()

@@ -16,10 +16,9 @@ import (
 // live: what is new is in memory there anyway. So there is one code path, a
 // slow subscriber holds one page, and nobody sees what is not durable.
 
-var (
-	respCaughtUp   = &streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}}
-	respFellBehind = &streams.ReadResp{Content: &streams.ReadResp_FellBehind_{FellBehind: &streams.ReadResp_FellBehind{}}}
-)
+// A subscription that falls behind says nothing, as in 24.x: its servers know
+// FellBehind and do not send it. It says CaughtUp again when it is level.
+var respCaughtUp = &streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}}
 
 func (r *reader) confirm() error {
 	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
@@ -30,7 +29,6 @@ func (r *reader) confirm() error {
 // follow calls next until it has nothing more, then waits for news. next fills
 // the page from the view. caughtUp is called on each switch to live.
 func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caughtUp func() error) error {
-	live := false
 	sub := r.svc.server.metrics.subscribed(r.kind)
 	defer sub.end()
 	for {
@@ -38,24 +36,21 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 		v := r.svc.server.store.Acquire()
 		more, err := r.nextAllowed(v, next)
 		superseded, end := v.Superseded(), v.End()
-		if err := errors.Join(err, v.Release()); err != nil {
-			return err
+		err = errors.Join(err, v.Release())
+		// What comes before an error is shown: events before a tombstone, or before one that the filter gave up on.
+		if sendErr := r.sendPage(); err == nil {
+			err = sendErr
 		}
-		if live && more {
-			live = false
-			if err := r.out.Send(respFellBehind); err != nil {
-				return err
-			}
-		}
-		if err := r.sendPage(); err != nil {
+		if err != nil {
 			return err
 		}
 		sub.took(r.page, end, more)
+		r.live = r.live && !more
 		if more {
 			continue
 		}
-		if !live {
-			live = true
+		if !r.live {
+			r.live = true
 			if err := caughtUp(); err != nil {
 				return err
 			}
@@ -99,33 +94,38 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 	if err := r.confirm(); err != nil {
 		return err
 	}
-	sinceCheckpoint := uint64(0)
+	sinceCheckpoint, told := uint64(0), uint64(math.MaxUint64) // told is the newest checkpoint; none yet
+	checkpoint := func(position uint64) {
+		if sinceCheckpoint = 0; position != told {
+			r.page.addCheckpoint(position)
+			told = position
+		}
+	}
 	next := func(v *eventlog.View) (more bool, err error) {
+		var refused error
 		err = v.ScanAll(from, v.End(), false, func(position uint64, rec *eventlog.Record) bool {
 			if r.page.full() {
 				more = true
 				return false
 			}
 			r.page.considered++
-			from, considered, r.page.last = position+1, position, position
-			if r.filter.match(rec) {
-				r.page.addEvent(position, rec)
+			if refused = r.show(v, position, rec); refused != nil {
+				return false
 			}
+			from, considered, r.page.last = position+1, position, position
 			if sinceCheckpoint++; r.filter.active && sinceCheckpoint >= r.filter.interval {
-				r.page.addCheckpoint(position)
-				sinceCheckpoint = 0
+				checkpoint(position)
 			}
 			return true
 		})
-		return more, err
+		return more, errors.Join(err, refused)
 	}
 	return r.follow(next, func() error {
 		if !r.filter.active {
 			return nil
 		}
-		sinceCheckpoint = 0
 		r.page.reset()
-		r.page.addCheckpoint(considered)
+		checkpoint(considered)
 		return r.sendPage()
 	})
 }
@@ -166,22 +166,44 @@ func (r *reader) subscribeStream(stream string, opts *streams.ReadReq_Options_St
 	}
 	next := func(v *eventlog.View) (bool, error) {
 		rng, err := v.Stream(stream, r.svc.server.cfg.Now())
-		if errors.Is(err, eventlog.ErrStreamNotFound) {
+		notFound, deleted := errors.Is(err, eventlog.ErrStreamNotFound), errors.Is(err, eventlog.ErrStreamDeleted)
+		switch {
+		case err != nil && !notFound && !deleted:
+			return false, err
+		case r.live:
+			// It gets what was written since it was level, also what metadata
+			// or a delete has hidden meanwhile: a real server had sent it before.
+			rng.First, rng.Oldest = 0, math.MinInt64
+			if deleted {
+				rng.Last = math.MaxInt64 // the tombstone's own revision
+			}
+		case deleted:
+			return false, err
+		case notFound:
 			return false, nil // it may come, or come back
 		}
-		if err != nil {
+		next, more, scanErr := r.page.addStream(v, stream, rng, from, math.MaxInt64+1, noLimit, false)
+		from = max(from, next)
+		if scanErr != nil || more {
+			return more, scanErr
+		}
+		if deleted {
 			return false, err
 		}
-		next, more, err := r.page.addStream(v, stream, rng, from, math.MaxInt64, noLimit, false)
-		from = max(from, next)
-		return more, err
+		return false, nil
 	}
 	return r.follow(next, func() error { return nil })
 }
 
 // streamStart returns the first revision that a subscription considers: it
-// excludes the one it is given.
+// excludes the one it is given. A tombstoned stream has no subscriptions.
 func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_StreamOptions) (from uint64, err error) {
+	v := r.svc.server.store.Acquire()
+	defer func() { err = errors.Join(err, v.Release()) }()
+	rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+	if err != nil && !errors.Is(err, eventlog.ErrStreamNotFound) {
+		return 0, err
+	}
 	switch o := opts.GetRevisionOption().(type) {
 	case *streams.ReadReq_Options_StreamOptions_Start:
 		return 0, nil
@@ -191,12 +213,6 @@ func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_Stream
 		}
 		return o.Revision + 1, nil
 	case *streams.ReadReq_Options_StreamOptions_End:
-		v := r.svc.server.store.Acquire()
-		defer func() { err = errors.Join(err, v.Release()) }()
-		rng, err := v.Stream(stream, r.svc.server.cfg.Now())
-		if err != nil && !errors.Is(err, eventlog.ErrStreamNotFound) {
-			return 0, err
-		}
 		return uint64(rng.Last + 1), nil
 	}
 	return 0, status.Error(codes.InvalidArgument, "subscription without a revision")

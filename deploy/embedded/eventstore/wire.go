@@ -58,11 +58,11 @@ func appendMessageHeader(dst []byte, field protowire.Number, size int) []byte {
 	return protowire.AppendVarint(dst, uint64(size))
 }
 
-// eventSizes are the lengths of the nested messages of one event.
+// eventSizes are the lengths of the nested messages of one recorded event.
 type eventSizes struct {
 	structured, id, streamID         int
 	typeEntry, ctEntry, createdEntry int
-	recorded, readEvent              int
+	recorded                         int
 	contentType                      string
 	created                          [20]byte
 	createdLen                       int
@@ -110,22 +110,63 @@ func (e *encoder) sizes(s *eventSizes, position uint64, r *eventlog.Record) {
 		varintFieldSize(r.Revision) + 2*varintFieldSize(position) +
 		tagLen(s.typeEntry) + tagLen(s.ctEntry) + tagLen(s.createdEntry) +
 		bytesFieldSize(len(r.Meta)) + bytesFieldSize(len(r.Data))
-	s.readEvent = tagLen(s.recorded) + 1 + protowire.SizeVarint(position)
+}
+
+// readEventSize is the length of a ReadEvent around recorded events of that
+// length, tags included.
+func readEventSize(recorded int, position uint64) int {
+	return recorded + 1 + protowire.SizeVarint(position)
 }
 
 // eventSize is the length of what event appends.
 func (e *encoder) eventSize(position uint64, r *eventlog.Record) int {
 	var s eventSizes
 	e.sizes(&s, position, r)
-	return tagLen(s.readEvent)
+	return tagLen(readEventSize(tagLen(s.recorded), position))
 }
 
 // event appends ReadResp{event: ReadEvent{event: r, commit_position}} to dst.
 func (e *encoder) event(dst []byte, position uint64, r *eventlog.Record) []byte {
 	var s eventSizes
 	e.sizes(&s, position, r)
-	dst = appendMessageHeader(dst, 1, s.readEvent)
-	dst = appendMessageHeader(dst, 1, s.recorded)
+	dst = appendMessageHeader(dst, 1, readEventSize(tagLen(s.recorded), position))
+	dst = e.recorded(dst, 1, &s, position, r)
+	return appendVarintField(dst, 3, position)
+}
+
+// linkSize is the length of what link appends.
+func (e *encoder) linkSize(position uint64, link *eventlog.Record, target uint64, event *eventlog.Record) int {
+	var s eventSizes
+	e.sizes(&s, position, link)
+	recorded := tagLen(s.recorded)
+	if event != nil {
+		e.sizes(&s, target, event)
+		recorded += tagLen(s.recorded)
+	}
+	return tagLen(readEventSize(recorded, position))
+}
+
+// link appends ReadResp{event: ReadEvent{event, link, commit_position}} to dst:
+// the position is the link's. Without event, the link leads nowhere.
+func (e *encoder) link(dst []byte, position uint64, link *eventlog.Record, target uint64, event *eventlog.Record) []byte {
+	var s, t eventSizes
+	e.sizes(&s, position, link)
+	recorded := tagLen(s.recorded)
+	if event != nil {
+		e.sizes(&t, target, event)
+		recorded += tagLen(t.recorded)
+	}
+	dst = appendMessageHeader(dst, 1, readEventSize(recorded, position))
+	if event != nil {
+		dst = e.recorded(dst, 1, &t, target, event)
+	}
+	dst = e.recorded(dst, 2, &s, position, link)
+	return appendVarintField(dst, 3, position)
+}
+
+// recorded appends a field that is a RecordedEvent, whose sizes are s.
+func (e *encoder) recorded(dst []byte, field protowire.Number, s *eventSizes, position uint64, r *eventlog.Record) []byte {
+	dst = appendMessageHeader(dst, field, s.recorded)
 	dst = appendMessageHeader(dst, 1, s.id)
 	if e.stringIDs {
 		dst = appendStringField(dst, 2, formatUUID(r.ID))
@@ -164,7 +205,7 @@ func (e *encoder) event(dst []byte, position uint64, r *eventlog.Record) []byte 
 	if len(r.Data) > 0 {
 		dst = appendBytesField(dst, 8, r.Data)
 	}
-	return appendVarintField(dst, 3, position)
+	return dst
 }
 
 // checkpoint appends ReadResp{checkpoint} to dst.

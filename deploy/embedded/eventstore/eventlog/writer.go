@@ -41,6 +41,7 @@ type Request struct {
 	Expect Expectation
 	Events []Proposal
 
+	began  time.Time // when it was submitted
 	result Result
 	done   chan struct{} // closed once result is set
 }
@@ -113,24 +114,46 @@ func newWriter(s *Log, t tail) *writer {
 // Submit hands a request to the writer and waits for its answer. An error
 // means that the outcome is unknown, except ErrStopped before anything was queued.
 func (s *Log) Submit(ctx context.Context, r *Request) (Result, error) {
-	began := time.Now()
-	res, err := s.submit(ctx, r)
-	s.observer.Answered(r, res, err, time.Since(began))
+	if err := s.Enqueue(ctx, r); err != nil {
+		return Result{}, err
+	}
+	return s.Await(ctx, r)
+}
+
+// Enqueue hands a request to the writer, which decides requests in the order
+// in which they come. After an error the request was not taken.
+func (s *Log) Enqueue(ctx context.Context, r *Request) error {
+	r.done, r.began = make(chan struct{}), time.Now()
+	err := s.enqueue(ctx, r)
+	if err != nil {
+		s.observer.Answered(r, Result{}, err, time.Since(r.began))
+	}
+	return err
+}
+
+func (s *Log) enqueue(ctx context.Context, r *Request) error {
+	if err := s.Failure(); err != nil {
+		return err
+	}
+	select {
+	case s.queue <- r:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.over:
+		return s.stopped()
+	}
+}
+
+// Await waits for the answer to a request that Enqueue has taken. An error
+// means that the outcome is unknown.
+func (s *Log) Await(ctx context.Context, r *Request) (Result, error) {
+	res, err := s.await(ctx, r)
+	s.observer.Answered(r, res, err, time.Since(r.began))
 	return res, err
 }
 
-func (s *Log) submit(ctx context.Context, r *Request) (Result, error) {
-	if err := s.Failure(); err != nil {
-		return Result{}, err
-	}
-	r.done = make(chan struct{})
-	select {
-	case s.queue <- r:
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
-	case <-s.over:
-		return Result{}, s.stopped()
-	}
+func (s *Log) await(ctx context.Context, r *Request) (Result, error) {
 	select {
 	case <-r.done:
 	case <-ctx.Done():

@@ -1,6 +1,7 @@
 package semantics
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -70,8 +71,8 @@ func TestSubscribeFromTheStartOfAll(t *testing.T) {
 	}
 }
 
-// A tombstone ends a subscription to its stream, as stream deleted, and is in
-// no subscription to it. Subscribing to such a stream ends the same way.
+// A tombstone is the last event of a live subscription to its stream, which then
+// ends as stream deleted. Subscribing to such a stream ends the same way.
 func TestTombstoneEndsSubscriptions(t *testing.T) {
 	w := begin(t)
 	w.append("t\u00f6mb", esdb.NoStream{}, w.event(`{}`)) // a name that trailers cannot hold as it is
@@ -81,6 +82,9 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 	all.wantCatchUp("$all before", "t\u00f6mb/0")
 	if _, err := w.tombstone("t\u00f6mb", esdb.Any{}); err != nil {
 		t.Fatal(err)
+	}
+	if e := sub.next(); e.EventType != "$streamDeleted" || e.EventNumber != math.MaxInt64 {
+		t.Errorf("the stream's subscription shows %s, revision %d", e.EventType, e.EventNumber)
 	}
 	w.wantEnded("live", sub)
 	if e := all.next(); e.EventType != "$streamDeleted" || e.StreamID != w.stream("t\u00f6mb") {
