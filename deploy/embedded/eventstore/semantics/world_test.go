@@ -99,11 +99,13 @@ func (w *world) short(name string) (short string, ok bool) {
 func passing(err error) bool {
 	var e *esdb.Error
 	if errors.As(err, &e) {
-		return slices.Contains([]esdb.ErrorCode{
-			esdb.ErrorCodeNotLeader, esdb.ErrorUnavailable, esdb.ErrorAborted, esdb.ErrorCodeDeadlineExceeded,
-		}, e.Code())
+		if e.Code() == esdb.ErrorCodeNotLeader {
+			return true
+		}
+		err = e.Err() // the client has no code for a call that its own reconnecting cancelled
 	}
-	return errors.Is(err, errNotLeader) || slices.Contains([]codes.Code{codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded}, status.Code(err))
+	// EOF is how the client tells of an append whose connection went.
+	return errors.Is(err, errNotLeader) || errors.Is(err, io.EOF) || slices.Contains([]codes.Code{codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded}, status.Code(err))
 }
 
 var errNotLeader = errors.New("not the leader")
