@@ -110,7 +110,12 @@ func (svc *streamsService) appendOptions(ctx context.Context, r *eventlog.Reques
 	return err
 }
 
+// exactRevision is an expected revision as clients write it; .NET's write that
+// there is no stream as the revision with all bits set.
 func exactRevision(v uint64) (eventlog.Expectation, error) {
+	if v == math.MaxUint64 {
+		return eventlog.ExpectNoStream, nil
+	}
 	if v > math.MaxInt64 {
 		return 0, status.Errorf(codes.InvalidArgument, "expected revision %d is out of range", v)
 	}

@@ -314,7 +314,7 @@ func TestBatchAppendErrorsArePacked(t *testing.T) {
 	for name, o := range map[string]*streams.BatchAppendReq_Options{
 		"no options": nil, "no stream": batchOptions("", -2),
 		"no position": {StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}},
-		"position":    {StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}, ExpectedStreamPosition: &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: math.MaxUint64}},
+		"position":    {StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}, ExpectedStreamPosition: &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: math.MaxInt64 + 1}},
 	} {
 		resp, id = ask(o, one)
 		bad := &shared.BadRequest{}
@@ -342,6 +342,28 @@ func TestBatchAppendErrorsArePacked(t *testing.T) {
 
 	resp, id = ask(batchOptions("s", -2), one)
 	wantBatchWritten(t, resp, id, 0)
+}
+
+// .NET's clients write that they expect no stream as the position with all bits set.
+func TestBatchAppendNoStreamAsAPosition(t *testing.T) {
+	f := newFixture(t)
+	c := f.batch()
+	none := batchOptions("s", 0)
+	none.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: math.MaxUint64}
+	id := uuid.New()
+	c.send(wholeAppend(id, none, batchEvents(1, 1)))
+	wantBatchWritten(t, c.recv(), id, 0)
+	id = uuid.New()
+	c.send(wholeAppend(id, none, batchEvents(1, 1)))
+	w := &shared.WrongExpectedVersion{}
+	if wantPacked(t, c.recv(), id, code.Code_ALREADY_EXISTS, w); w.GetExpectedNoStream() == nil {
+		t.Errorf("got %v", w)
+	}
+	appendReq := appendOptions("t")
+	appendReq.GetOptions().ExpectedStreamRevision = &streams.AppendReq_Options_Revision{Revision: math.MaxUint64}
+	if resp, _, err := f.rawAppend(appendReq, proposed(structuredUUID(uuid.New()), map[string]string{"type": "t", "content-type": "x"}, 1)); err != nil || resp.GetSuccess() == nil {
+		t.Errorf("Append: %v, %v", resp, err)
+	}
 }
 
 // Repetitions are told from conflicts as in Append, across both.
@@ -643,4 +665,34 @@ func FuzzBatchAppend(f *testing.F) {
 			}
 		}
 	})
+}
+
+// BenchmarkBatchAppend appends single events over one call, with that many
+// under way, beside the same through Append.
+func BenchmarkBatchAppend(b *testing.B) {
+	s := startServer(b, testConfig(b.TempDir()))
+	f := &fixture{t: b, ctx: context.Background(), s: s}
+	for _, streamCount := range []int{1, 64} {
+		b.Run(fmt.Sprintf("streams=%d", streamCount), func(b *testing.B) {
+			c := f.batch()
+			window := make(chan struct{}, 512)
+			var sending sync.WaitGroup
+			sending.Go(func() {
+				for i := range b.N {
+					window <- struct{}{}
+					if c.call.Send(wholeAppend(uuid.New(), batchOptions(fmt.Sprintf("b%d-%d", streamCount, i%streamCount), -2), batchEvents(1, 250))) != nil {
+						return
+					}
+				}
+			})
+			for range b.N {
+				if resp := c.recv(); resp.GetSuccess() == nil {
+					b.Fatal(resp)
+				}
+				<-window
+			}
+			sending.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
+		})
+	}
 }

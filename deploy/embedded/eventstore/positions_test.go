@@ -209,6 +209,22 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 	}
 }
 
+// All bits set is the end for some clients: a subscription from there is live.
+func TestSubscriptionFromTheLargestPosition(t *testing.T) {
+	f := newFixture(t)
+	f.append("s", esdb.Any{}, events(2)...)
+	all := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}})
+	wantTrace(t, "$all", trace(t, all), "caught up")
+	one := f.subscribeStream("s", esdb.Revision(math.MaxUint64))
+	wantTrace(t, "stream", trace(t, one), "caught up")
+	f.append("s", esdb.Any{}, event(`{}`))
+	for _, sub := range []*esdb.Subscription{all, one} {
+		if e := next(t, sub); e.EventNumber != 2 {
+			t.Errorf("got revision %d", e.EventNumber)
+		}
+	}
+}
+
 // A subscription from where no event is, is refused, also where it is filtered.
 func TestSubscriptionFromAnInvalidPosition(t *testing.T) {
 	f := newFixture(t)

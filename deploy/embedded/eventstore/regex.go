@@ -97,62 +97,72 @@ func plainText(subject []byte) bool {
 
 // sameMeaning tells whether RE2 and .NET agree on the pattern for printable
 // ASCII subjects. It knows literals, classes, groups without options, anchors
-// and repetitions; what it does not know is left to the engine that follows .NET.
+// and repetitions of what cannot be empty (a backtracking engine has its own
+// ways with the others); what it does not know is left to the engine that follows .NET.
 func sameMeaning(p string) bool {
 	if len(p) > maxFastPattern || !plainText([]byte(p)) {
 		return false
 	}
-	depth, repeatable := 0, false
+	groups := []group{{}} // that are open; the first is the pattern
 	for len(p) > 0 {
-		n := 1
+		g := &groups[len(groups)-1]
+		n, width := 1, true // of the next term: its length, and whether it takes a character
 		switch c := p[0]; c {
-		case '^', '$', '|':
-			repeatable = false
+		case '^', '$':
+			width = false
+		case '|':
+			g.empty, g.wide = g.empty || !g.wide, false
+			p = p[1:]
+			continue
 		case '(':
-			depth++
 			if strings.HasPrefix(p, "(?:") {
 				n = 3
 			} else if strings.HasPrefix(p, "(?") {
 				return false
 			}
-			repeatable = false
+			groups = append(groups, group{})
+			p = p[n:]
+			continue
 		case ')':
-			depth--
-			if depth < 0 {
+			if len(groups) == 1 {
 				return false
 			}
-			repeatable = true
+			width = g.wide && !g.empty
+			groups = groups[:len(groups)-1]
+			g = &groups[len(groups)-1]
 		case '[':
 			if n = classLen(p); n == 0 {
 				return false
 			}
-			repeatable = true
-		case '*', '+', '?', '{':
-			if n = repetitionLen(p); n == 0 || !repeatable {
-				return false
-			}
-			repeatable = false
 		case '\\':
 			n = 2
 			switch {
 			case len(p) < 2:
 				return false
 			case strings.IndexByte("bB", p[1]) >= 0:
-				repeatable = false
-			case escapable(p[1]) || strings.IndexByte("dDwWsS", p[1]) >= 0:
-				repeatable = true
-			default:
+				width = false
+			case !escapable(p[1]) && strings.IndexByte("dDwWsS", p[1]) < 0:
 				return false
 			}
-		case ']', '}':
-			return false
-		default:
-			repeatable = true
+		case '*', '+', '?', '{', ']', '}':
+			return false // repeats nothing, or a literal in some dialects
 		}
 		p = p[n:]
+		if len(p) > 0 && strings.IndexByte("*+?{", p[0]) >= 0 {
+			n, some := repetition(p)
+			if n == 0 || !width {
+				return false
+			}
+			p, width = p[n:], some
+		}
+		g.wide = g.wide || width
 	}
-	return depth == 0
+	return len(groups) == 1
 }
+
+// group is what is known of a group that is open: of the alternative under way
+// whether it takes a character, and whether one before took none.
+type group struct{ wide, empty bool }
 
 // escapable tells whether a backslash makes c a literal in both. Letters and
 // digits have meanings of their own, and so have \< and \' in .NET.
@@ -165,29 +175,34 @@ func escapes(p string) bool {
 	return (len(p)-len(strings.TrimRight(p, `\`)))%2 == 1
 }
 
-// repetitionLen is the length of the quantifier at the beginning of p, lazy or not, 0 for none.
-func repetitionLen(p string) int {
-	n := 1
+// repetition returns the length of the quantifier at the beginning of p, lazy
+// or not, 0 for none, and whether it wants its term at least once.
+func repetition(p string) (n int, some bool) {
+	n, some = 1, p[0] == '+'
 	if p[0] == '{' {
-		digits := 0
-		for n < len(p) && (p[n] >= '0' && p[n] <= '9') {
-			n, digits = n+1, digits+1
+		low := digits(p[n:])
+		if low == 0 {
+			return 0, false
 		}
-		if digits == 0 || digits > 3 || n == len(p) {
-			return 0
+		some = strings.Trim(p[n:n+low], "0") != ""
+		if n += low; n < len(p) && p[n] == ',' {
+			n += 1 + digits(p[n+1:])
 		}
-		if p[n] == ',' {
-			n, digits = n+1, 0
-			for n < len(p) && (p[n] >= '0' && p[n] <= '9') {
-				n, digits = n+1, digits+1
-			}
-		}
-		if n == len(p) || p[n] != '}' || digits > 3 {
-			return 0
+		if n == len(p) || p[n] != '}' {
+			return 0, false
 		}
 		n++
 	}
 	if n < len(p) && p[n] == '?' {
+		n++
+	}
+	return n, some
+}
+
+// digits is the number of digits at the beginning of p, of three at most.
+func digits(p string) int {
+	n := 0
+	for n < len(p) && n < 3 && p[n] >= '0' && p[n] <= '9' {
 		n++
 	}
 	return n

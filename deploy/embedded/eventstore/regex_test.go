@@ -30,7 +30,7 @@ func TestExpressionPaths(t *testing.T) {
 	}
 	for _, p := range []string{
 		`^(?!\$).*`, `(?<=a)b`, `(a)\1`, `(?<n>a)\k<n>`, `(?i)a`, `(?m)^a`, `a(?#x)`, `\p{L}`, `[[:alpha:]]`, `[a-z-[m]]`, `\Aa\Z`, `é`, `\x41`,
-		`a\<1`, `[]a]`, strings.Repeat("a", maxFastPattern+1),
+		`a\<1`, `[]a]`, `(){1,}?`, `(a?)*`, `(a|b*)+`, `(a|)?`, `(^)*`, `a{1000}`, `a{,2}`, strings.Repeat("a", maxFastPattern+1),
 	} {
 		e, err := newExpression(p)
 		if err != nil {
@@ -39,7 +39,7 @@ func TestExpressionPaths(t *testing.T) {
 			t.Errorf("%s: matched by RE2", p)
 		}
 	}
-	for _, p := range []string{`(`, `a**`, `[z-a]`, `\`, strings.Repeat("a", maxPattern+1)} {
+	for _, p := range []string{`(`, `a**`, `a{1,2}{3}`, `[z-a]`, `\`, strings.Repeat("a", maxPattern+1)} {
 		if _, err := newExpression(p); err == nil {
 			t.Errorf("%.20s: accepted", p)
 		}
@@ -84,7 +84,7 @@ func drawPattern(t *rapid.T, depth int) string {
 		default:
 			b.WriteString("|")
 		}
-		b.WriteString(rapid.SampledFrom([]string{"", "", "", "*", "+", "?", "*?", "{2}", "{0,2}", "{1,}?"}).Draw(t, "quantifier"))
+		b.WriteString(rapid.SampledFrom([]string{"", "", "", "", "", "*", "+", "?", "*?", "{2}", "{0,2}", "{1,}?"}).Draw(t, "quantifier"))
 	}
 	return b.String()
 }
@@ -97,6 +97,7 @@ func TestFastPathAgreesWithDotNet(t *testing.T) {
 		if err != nil || e.fast == nil {
 			return
 		}
+		e.net.MatchTimeout = 50 * time.Millisecond
 		taken++
 		for range 8 {
 			subject := rapid.StringOfN(rapid.SampledFrom([]rune("aab01-$. A_c{}#")), 0, 8, -1).Draw(t, "subject")

@@ -144,6 +144,10 @@ func (r *reader) allStart(opts *streams.ReadReq_Options_AllOptions) (from, consi
 		return v.End(), last, err
 	case *streams.ReadReq_Options_AllOptions_Position:
 		commit, prepare := o.Position.GetCommitPosition(), o.Position.GetPreparePosition()
+		if commit == math.MaxUint64 && prepare == commit { // some clients' name for the end
+			last, err := v.LastBefore(v.End())
+			return v.End(), last, err
+		}
 		if err := checkPosition(v, commit, prepare); err != nil {
 			return 0, 0, err
 		}
@@ -151,7 +155,7 @@ func (r *reader) allStart(opts *streams.ReadReq_Options_AllOptions) (from, consi
 			last, err := v.LastBefore(commit)
 			return commit, last, err
 		}
-		return min(commit, math.MaxUint64-1) + 1, commit, nil
+		return commit + 1, commit, nil
 	}
 	return 0, 0, status.Error(codes.InvalidArgument, "subscription without a position")
 }
@@ -208,6 +212,9 @@ func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_Stream
 	case *streams.ReadReq_Options_StreamOptions_Start:
 		return 0, nil
 	case *streams.ReadReq_Options_StreamOptions_Revision:
+		if o.Revision == math.MaxUint64 { // some clients' name for the end
+			return uint64(rng.Last + 1), nil
+		}
 		if o.Revision >= math.MaxInt64 {
 			return 0, status.Errorf(codes.InvalidArgument, "revision %d is out of range", o.Revision)
 		}
