@@ -361,7 +361,16 @@ func TestBatchAppendNoStreamAsAPosition(t *testing.T) {
 	}
 	appendReq := appendOptions("t")
 	appendReq.GetOptions().ExpectedStreamRevision = &streams.AppendReq_Options_Revision{Revision: math.MaxUint64}
-	if resp, _, err := f.rawAppend(appendReq, proposed(structuredUUID(uuid.New()), map[string]string{"type": "t", "content-type": "x"}, 1)); err != nil || resp.GetSuccess() == nil {
+	call, err := streams.NewStreamsClient(f.rawConn()).Append(f.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*streams.AppendReq{appendReq, proposed(structuredUUID(uuid.New()), map[string]string{"type": "t", "content-type": "x"}, 1)} {
+		if err := call.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if resp, err := call.CloseAndRecv(); err != nil || resp.GetSuccess() == nil {
 		t.Errorf("Append: %v, %v", resp, err)
 	}
 }
