@@ -137,7 +137,7 @@ func commitEqualsPrepare(t *testing.T, w *world) {
 }
 
 // Checkpoints are at exactly every interval-th event that was considered, and
-// at the last one when catch-up ends.
+// at the last one when catch-up ends, if that has not been said.
 func exactCheckpoints(t *testing.T, w *world) {
 	progress, _ := w.undisturbed(w.checkpoints())
 	considered := w.considered()
@@ -162,7 +162,7 @@ func exactCheckpoints(t *testing.T, w *world) {
 		}
 	}
 	own := w.own()
-	if want = append(want, last); !slices.Equal(got, want) || end < own[len(own)-1].Position.Commit {
+	if want = slices.Compact(append(want, last)); !slices.Equal(got, want) || end < own[len(own)-1].Position.Commit {
 		t.Errorf("checkpoints at %v, want %v", got, want)
 	}
 }
