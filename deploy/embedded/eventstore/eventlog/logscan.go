@@ -223,7 +223,7 @@ func maskCRC(c uint32) uint32   { return bits.RotateLeft32(c, 17) + 0xa282ead8 }
 func unmaskCRC(v uint32) uint32 { return bits.RotateLeft32(v-0xa282ead8, -17) }
 
 // oneBit tells whether changing one bit makes b begin with a whole chunk, or
-// padding all zero, or a log's trailer.
+// padding all zero, or this log's trailer.
 func (s *logScan) oneBit(b []byte) bool {
 	if len(b) < s.formats[0].header {
 		ones := 0
@@ -232,11 +232,12 @@ func (s *logScan) oneBit(b []byte) bool {
 		}
 		return ones == 1
 	}
-	if s.numbered {
-		want := binary.LittleEndian.AppendUint32([]byte{0, 0, 0, 0, 0, 0, recycleChunks.first}, s.number+1)
-		ones := 0
-		for i, c := range want {
-			ones += bits.OnesCount8(c ^ b[i])
+	// A trailer with another number counts as none: it may be that of a log
+	// whose file this one has been before. Nothing is lost by it: it holds nothing.
+	if s.numbered && binary.LittleEndian.Uint32(b[7:]) == s.number+1 {
+		ones := bits.OnesCount8(b[6] ^ recycleChunks.first)
+		for _, c := range b[:6] {
+			ones += bits.OnesCount8(c)
 		}
 		if ones == 1 {
 			return true

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -206,5 +207,29 @@ func TestOneBitOfAChunk(t *testing.T) {
 	}
 	if wrong > 0 {
 		t.Errorf("%d of 2,000 chunks with two changed bits pass for one", wrong)
+	}
+}
+
+// A log's file may have been an older log's: an unused one begins with what that
+// one held, which may be no more than its end. That is no damage, whichever log it was.
+func TestALogInAnOlderLogsFileIsNotDamaged(t *testing.T) {
+	const number = 0x106
+	for older := uint32(1); older < 4*number; older++ {
+		if older == number {
+			continue
+		}
+		end := binary.LittleEndian.AppendUint32([]byte{0, 0, 0, 0, 0, 0, recycleChunks.first}, older+1)
+		mem := vfs.NewMem()
+		f, err := mem.Create(fmt.Sprintf("%06d.log", number), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.Write(append(end, make([]byte, 100)...))
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err := scanLogs(mem, "", func(string) {}); err != nil {
+			t.Fatalf("log %d in the file of log %d: %v", number, older, err)
+		}
 	}
 }
