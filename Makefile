@@ -37,8 +37,9 @@ crash: build ## kill -9 the whole tree at named points and at random, ROUNDS tim
 
 .PHONY: crash-eventstore
 crash-eventstore: ROUNDS = 200
-crash-eventstore: ## kill -9 an event store process under load, ROUNDS=200 times, and check its log after each
+crash-eventstore: ## kill -9 an event store process ROUNDS=200 times; as many power failures on a simulated disk; 5 x ROUNDS flipped bits
 	$(GO) test -count=1 -timeout 60m -run 'TestKill$$' ./deploy/embedded/eventstore -kill-rounds $(ROUNDS) -v
+	$(GO) test -count=1 -timeout 60m -run 'TestPowerFailures|TestBitFlips' ./deploy/embedded/eventstore/eventlog -rounds $(ROUNDS) -flips $$((5 * $(ROUNDS))) -v
 
 .PHONY: canary
 canary: build ## look for planted personal data in every file, dump and log, before and after erasure
