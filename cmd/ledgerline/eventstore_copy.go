@@ -228,8 +228,8 @@ topics and views are made again from the events.`,
 			defer func() { err = errors.Join(err, lock.Close()) }()
 			out := cmd.OutOrStdout()
 			p := newProgress(out)
-			counted := &progressReader{r: in, show: func(n int64) { p.show("read %s", bytesText(n)) }}
-			err = eventstore.Restore(cmd.Context(), a.eventStoreDir(), a.log, counted)
+			counted := &progressWriter{w: io.Discard, show: func(n int64) { p.show("read %s", bytesText(n)) }}
+			err = eventstore.Restore(cmd.Context(), a.eventStoreDir(), a.log, io.TeeReader(in, counted))
 			p.done()
 			if errors.Is(err, eventlog.ErrExists) {
 				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err, a.eventStoreDir())
@@ -243,6 +243,7 @@ topics and views are made again from the events.`,
 	}
 }
 
+// progressWriter counts what goes to w and shows it.
 type progressWriter struct {
 	w    io.Writer
 	n    int64
@@ -251,19 +252,6 @@ type progressWriter struct {
 
 func (p *progressWriter) Write(b []byte) (int, error) {
 	n, err := p.w.Write(b)
-	p.n += int64(n)
-	p.show(p.n)
-	return n, err
-}
-
-type progressReader struct {
-	r    io.Reader
-	n    int64
-	show func(int64)
-}
-
-func (p *progressReader) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
 	p.n += int64(n)
 	p.show(p.n)
 	return n, err

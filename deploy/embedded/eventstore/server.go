@@ -75,7 +75,8 @@ type Server struct {
 
 // Start opens the store in cfg.Dir, creating it where the directory is missing
 // or empty, and serves it. ctx bounds starting only; Stop ends the server.
-// Errors: ErrLocked, ErrExists (files that are no store), ErrFormat, ErrCorrupt.
+// Errors are eventlog's: ErrLocked, ErrExists (files that are no store), ErrGone
+// (the events' files are missing), ErrFormat, ErrCorrupt.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
