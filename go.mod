@@ -6,8 +6,8 @@ require (
 	github.com/ClickHouse/ch-go v0.74.0 // ClickHouse's native blocks and compressed frames, to answer clients of the embedded engine
 	github.com/ClickHouse/clickhouse-go/v2 v2.50.0 // the official client: embedded engine and clusters alike
 	github.com/EventStore/EventStore-Client-Go/v4 v4.2.0 // the official client, and the protocol's server stubs
-	github.com/anishathalye/porcupine v1.1.0 // tests check concurrent histories of the embedded event store for linearizability
 	github.com/andybalholm/brotli v1.2.6 // a response encoding that ClickHouse's HTTP clients may ask for
+	github.com/anishathalye/porcupine v1.1.0 // tests check concurrent histories of the embedded event store for linearizability
 	github.com/cockroachdb/datadriven v1.0.3 // scenario tests as readable text
 	github.com/cockroachdb/pebble/v2 v2.1.7 // storage of the embedded event store: group commit, checksums, a crashable file system for tests
 	github.com/dlclark/regexp2 v1.11.5 // .NET regular expressions in filters of the event store's other clients
@@ -27,6 +27,7 @@ require (
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
 	golang.org/x/sys v0.49.0 // file locks, signals, terminal size
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
 	google.golang.org/grpc v1.85.0 // the embedded event store's server
 	google.golang.org/protobuf v1.36.12 // its messages
 	modernc.org/sqlite v1.62.0 // the vault, without cgo
@@ -76,7 +77,6 @@ require (
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.52.0 // indirect
-	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
