@@ -112,6 +112,18 @@ func (a *app) accountPassword() (string, error) {
 	return password, nil
 }
 
+// ownEventStore is the connection string of a running node's event store, with the machine's own credentials where it asks for some.
+func (a *app) ownEventStore(r running) (string, error) {
+	if !r.EventStoreAccount {
+		return r.EventStore, nil
+	}
+	password, err := a.accountPassword()
+	if err != nil {
+		return "", err
+	}
+	return withAccount(r.EventStore, password)
+}
+
 // withAccount returns the connection string with the machine's own credentials; it is dialled and never shown.
 func withAccount(address, password string) (string, error) {
 	if password == "" {

@@ -140,15 +140,9 @@ func (a *app) backup(ctx context.Context, w, progress io.Writer) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	address := r.EventStore
-	if r.EventStoreAccount {
-		password, err := a.accountPassword()
-		if err != nil {
-			return 0, err
-		}
-		if address, err = withAccount(address, password); err != nil {
-			return 0, err
-		}
+	address, err := a.ownEventStore(r)
+	if err != nil {
+		return 0, err
 	}
 	err = fetchBackup(ctx, address, counted)
 	return counted.n, err

@@ -44,16 +44,11 @@ func (a *app) addresses() (addresses, error) {
 			*to = from
 		}
 	}
-	if out.eventStore == "" && r.EventStoreAccount {
-		password, err := a.accountPassword()
-		if err != nil {
-			return out, err
-		}
-		if r.EventStore, err = withAccount(r.EventStore, password); err != nil {
+	if out.eventStore == "" {
+		if out.eventStore, err = a.ownEventStore(r); err != nil {
 			return out, err
 		}
 	}
-	fill(&out.eventStore, r.EventStore)
 	fill(&out.kafka, r.Kafka)
 	fill(&out.clickHouse, r.ClickHouse)
 	return out, nil

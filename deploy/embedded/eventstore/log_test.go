@@ -74,8 +74,9 @@ func isLogSync(op errorfs.Op) bool {
 	return false
 }
 
-// A failed store ends its server, which says why.
-func TestServerEndsWhenItsStoreFails(t *testing.T) {
+// failingServer is a server whose disk has just failed the fsync of an append.
+func failingServer(t *testing.T) *Server {
+	t.Helper()
 	var armed atomic.Bool
 	cfg := testConfig("s")
 	cfg.fs = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -90,6 +91,12 @@ func TestServerEndsWhenItsStoreFails(t *testing.T) {
 	}
 	armed.Store(true)
 	_, _ = s.store.Submit(context.Background(), &eventlog.Request{Stream: "a", Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t"}}})
+	return s
+}
+
+// A failed store ends its server, which says why.
+func TestServerEndsWhenItsStoreFails(t *testing.T) {
+	s := failingServer(t)
 	select {
 	case <-s.Done():
 	case <-testContext(t).Done():

@@ -2,19 +2,14 @@ package eventstore
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -220,20 +215,7 @@ func TestMetricsStayBounded(t *testing.T) {
 // A failed store says so in its metrics, during and after its end, and
 // gathering after the end touches no closed file.
 func TestMetricsOfAFailedStore(t *testing.T) {
-	var armed atomic.Bool
-	cfg := testConfig("s")
-	cfg.fs = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if armed.Load() && isLogSync(op) {
-			return errors.New("disk on fire")
-		}
-		return nil
-	}))
-	s, err := Start(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	armed.Store(true)
-	_, _ = s.store.Submit(context.Background(), &eventlog.Request{Stream: "a", Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t"}}})
+	s := failingServer(t)
 	if s.Wait() == nil {
 		t.Fatal("the store has not failed")
 	}
