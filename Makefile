@@ -4,7 +4,7 @@ DATA    ?= .ledgerline
 DEVICES ?= 10000
 DAYS    ?= 30
 ROUNDS  ?= 20
-TAGS     = crash,canary,acceptance,conformance,bench
+TAGS     = crash,canary,siege,clients,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
 KAFKA_PORT  ?= 19092
@@ -44,6 +44,10 @@ crash-eventstore: ## kill -9 an event store process ROUNDS=200 times; as many po
 .PHONY: canary
 canary: build ## look for planted personal data in every file, dump and log, before and after erasure
 	$(GO) test -tags canary -count=1 -timeout 20m -run TestCanary ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+
+.PHONY: siege
+siege: build ## attack a running ledger as another user of this machine, and by each account (as root)
+	$(GO) test -tags siege -count=1 -timeout 10m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: acceptance
 acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka itself under consumers, relay and the whole

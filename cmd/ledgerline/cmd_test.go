@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -52,7 +51,7 @@ func TestConfigurationIsReadFromFileThenEnvironmentAndAnUnknownKeyIsAnError(t *t
 }
 
 func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
-	dir := t.TempDir()
+	dir := dataDir(t)
 	for _, tc := range []struct {
 		args []string
 		says string
@@ -126,38 +125,10 @@ func TestANameIsReadFromStandardInput(t *testing.T) {
 	}
 }
 
-func TestADirectoryIsOneNodesAndAKilledOnesAddressesDoNotCount(t *testing.T) {
-	dir := t.TempDir()
-	lock, err := lockNode(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lockNode(dir); !errors.Is(err, errAlreadyUp) {
-		t.Errorf("a second lock: %v", err)
-	}
-	if _, err := readRunning(dir); !errors.Is(err, errNotUp) {
-		t.Errorf("no addresses written: %v", err)
-	}
-	if err := writeRunning(dir, running{PID: os.Getpid(), Kafka: "127.0.0.1:9"}); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := readRunning(dir); err != nil || r.Kafka != "127.0.0.1:9" {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if err := writeRunning(dir, running{PID: 1 << 30}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readRunning(dir); !errors.Is(err, errNotUp) {
-		t.Errorf("addresses of a process that is gone: %v", err)
-	}
-	if err := lock.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again, err := lockNode(dir)
-	if err != nil {
-		t.Fatalf("after the first has ended: %v", err)
-	}
-	again.Close()
+// dataDir is where a data directory may be made.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "data")
 }
 
 func TestProgressOffATerminalIsPlainLines(t *testing.T) {

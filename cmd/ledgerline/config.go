@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/ledgerline/ledgerline/internal/node"
 )
 
 // config is what every command may need to know. Each key stands in the YAML file under its dotted name, in the environment as
@@ -25,15 +27,33 @@ type config struct {
 	LogLevel  string
 	LogFormat string
 
-	EventStore struct{ Address string }
-	Kafka      struct{ Brokers, Partitions, ReplicationFactor string }
-	ClickHouse struct{ Address, Database, User, Password string }
+	EventStore struct {
+		Address, CA string
+		login
+	}
+	Kafka struct {
+		Brokers, Partitions, ReplicationFactor, SASL string
+		tlsFiles
+		login
+	}
+	ClickHouse struct {
+		Address, Database string
+		tlsFiles
+		login
+	}
 
 	Embedded struct {
-		EventStoreAddr, KafkaAddr, ClickHouseAddr, Library, Uncompressed                  string
-		EventStoreTLS, EventStoreCert, EventStoreKey, EventStoreClientCA, EventStoreUsers string
+		EventStoreAddr, KafkaAddr, ClickHouseAddr, Library, Uncompressed                        string
+		EventStoreAdvertise, EventStoreCert, EventStoreKey, EventStoreClientCA, EventStoreUsers string
+		ClickHouseCert, ClickHouseKey                                                           string
 	}
 }
+
+// login is an account at a configured server. The password stands in one of the two.
+type login struct{ User, Password, PasswordFile string }
+
+// tlsFiles are how a configured server is spoken to over TLS; the files are PEM.
+type tlsFiles struct{ TLS, CA, Cert, Key string }
 
 type setting struct {
 	key     string
@@ -50,25 +70,47 @@ func (c *config) settings() []setting {
 		{"log.level", &c.LogLevel, "warn", "debug, info, warn or error"},
 		{"log.format", &c.LogFormat, "text", "text or json"},
 		{"eventstore.address", &c.EventStore.Address, "", "EventStoreDB connection string (esdb://…); default the running embedded one"},
+		{"eventstore.ca", &c.EventStore.CA, "", "authority (PEM) that signed its certificate; default the system's"},
+		{"eventstore.user", &c.EventStore.User, "", "user at it, where the connection string names none"},
+		{"eventstore.password", &c.EventStore.Password, "", "that user's password"},
+		{"eventstore.password-file", &c.EventStore.PasswordFile, "", "file whose first line is that password"},
 		{"kafka.brokers", &c.Kafka.Brokers, "", "host:port of the brokers, separated by commas; default the running embedded one"},
 		{"kafka.partitions", &c.Kafka.Partitions, "4", "partitions of a topic when it is created; fixed for its life"},
 		{"kafka.replication-factor", &c.Kafka.ReplicationFactor, "1", "copies of a topic when it is created; 3 on a cluster"},
-		{"clickhouse.address", &c.ClickHouse.Address, "", "host:port of ClickHouse's HTTP interface; default the running embedded one"},
+		{"kafka.tls", &c.Kafka.TLS, "auto", "whether the brokers speak TLS: on, off, or auto: on where kafka.ca or kafka.cert is set"},
+		{"kafka.ca", &c.Kafka.CA, "", "authority (PEM) that signed their certificates; default the system's"},
+		{"kafka.cert", &c.Kafka.Cert, "", "client certificate (PEM), where the brokers ask for one"},
+		{"kafka.key", &c.Kafka.Key, "", "the key of kafka.cert (PEM)"},
+		{"kafka.sasl", &c.Kafka.SASL, "", "how to log in: scram-sha-256, scram-sha-512, or plain (over TLS); default scram-sha-512 where kafka.user is set"},
+		{"kafka.user", &c.Kafka.User, "", "user at the brokers"},
+		{"kafka.password", &c.Kafka.Password, "", "that user's password"},
+		{"kafka.password-file", &c.Kafka.PasswordFile, "", "file whose first line is that password"},
+		{"clickhouse.address", &c.ClickHouse.Address, "", "host:port of ClickHouse's HTTP interface, several separated by commas; default the running embedded one"},
 		{"clickhouse.database", &c.ClickHouse.Database, "ledgerline", "ClickHouse database of the views"},
+		{"clickhouse.tls", &c.ClickHouse.TLS, "auto", "whether it speaks HTTPS: on, off, or auto: on where clickhouse.ca or clickhouse.cert is set"},
+		{"clickhouse.ca", &c.ClickHouse.CA, "", "authority (PEM) that signed its certificate; default the system's"},
+		{"clickhouse.cert", &c.ClickHouse.Cert, "", "client certificate (PEM), where it asks for one"},
+		{"clickhouse.key", &c.ClickHouse.Key, "", "the key of clickhouse.cert (PEM)"},
 		{"clickhouse.user", &c.ClickHouse.User, "", "ClickHouse user"},
-		{"clickhouse.password", &c.ClickHouse.Password, "", "ClickHouse password"},
+		{"clickhouse.password", &c.ClickHouse.Password, "", "that user's password"},
+		{"clickhouse.password-file", &c.ClickHouse.PasswordFile, "", "file whose first line is that password"},
 		{"embedded.eventstore-addr", &c.Embedded.EventStoreAddr, "127.0.0.1:2113", "where the embedded event store listens; port 0 takes a free one"},
-		{"embedded.eventstore-tls", &c.Embedded.EventStoreTLS, "auto", "whether it speaks TLS: on, off, or auto: on beyond loopback, or where it has users or a certificate"},
-		{"embedded.eventstore-cert", &c.Embedded.EventStoreCert, "", "its certificate chain (PEM); default a self-signed one made at the first start"},
+		{"embedded.eventstore-advertise", &c.Embedded.EventStoreAdvertise, "", "host:port by which clients reach it, where that is not where it listens"},
+		{"embedded.eventstore-cert", &c.Embedded.EventStoreCert, "", "its certificate chain (PEM); default one signed by an authority of its own"},
 		{"embedded.eventstore-key", &c.Embedded.EventStoreKey, "", "the key of embedded.eventstore-cert (PEM)"},
 		{"embedded.eventstore-client-ca", &c.Embedded.EventStoreClientCA, "", "authorities (PEM) whose certificates stand for a user's password"},
-		{"embedded.eventstore-users", &c.Embedded.EventStoreUsers, "", "file of its users (`ledgerline eventstore user add`); default DATA/keys/eventstore-users, where that exists"},
-		{"embedded.kafka-addr", &c.Embedded.KafkaAddr, "127.0.0.1:9092", "where the embedded broker listens"},
-		{"embedded.clickhouse-addr", &c.Embedded.ClickHouseAddr, "127.0.0.1:8123", "where the embedded ClickHouse listens"},
+		{"embedded.eventstore-users", &c.Embedded.EventStoreUsers, "", "file of further users (`ledgerline eventstore user add`); default DATA/keys/eventstore-users, where that exists"},
+		{"embedded.kafka-addr", &c.Embedded.KafkaAddr, "127.0.0.1:9092", "where the embedded broker listens: a loopback address"},
+		{"embedded.clickhouse-addr", &c.Embedded.ClickHouseAddr, "127.0.0.1:8123", "where the embedded ClickHouse listens; beyond loopback it speaks HTTPS"},
+		{"embedded.clickhouse-cert", &c.Embedded.ClickHouseCert, "", "its certificate chain (PEM) beyond loopback; default one signed by an authority of its own"},
+		{"embedded.clickhouse-key", &c.Embedded.ClickHouseKey, "", "the key of embedded.clickhouse-cert (PEM)"},
 		{"embedded.library", &c.Embedded.Library, "", "an existing libchdb.so, where npm cannot fetch one"},
 		{"embedded.uncompressed", &c.Embedded.Uncompressed, "false", "true: the embedded servers store bytes as they are, so that files can be searched for text"},
 	}
 }
+
+// dir is the data directory.
+func (a *app) dir() node.Dir { return node.Dir(a.cfg.Data) }
 
 func (a *app) uncompressed() bool { return a.cfg.Embedded.Uncompressed == "true" }
 
@@ -112,6 +154,11 @@ func loadConfig(path string, getenv func(string) (string, bool)) (config, error)
 				continue
 			}
 			*settings[i].value = value
+			if strings.HasSuffix(key, ".password") && value != "" {
+				if _, err := node.ReadPrivate(path); err != nil {
+					errs = append(errs, fmt.Errorf("configuration: %s: %w (or name a %s-file)", key, err, key))
+				}
+			}
 		}
 	}
 	for _, s := range settings {

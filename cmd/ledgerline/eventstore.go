@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/internal/node"
 )
 
 func newEventStore(a *app) *cobra.Command {
@@ -27,13 +28,14 @@ func newEventStore(a *app) *cobra.Command {
 func newEventStoreUser(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "Say who may log in to the embedded event store",
-		Long: `The embedded event store's users stand in one file, a line each: name, bcrypt hash and groups, separated by
-colons. It is embedded.eventstore-users, or DATA/keys/` + usersFile + ` where that is not set. Where there
-is such a file, ` + "`ledgerline up`" + ` asks every client for a password, over TLS; a change takes effect at its next
-start. Groups: $admins may do everything but delete what the ledger wrote, $ops may ask for the server's
-statistics, ` + ledgerGroup + ` may read and write what a ledgerline elsewhere needs. Any other user reads what the streams'
-access control lists allow, and writes streams that are not the ledger's.`,
+		Short: "Say who else may log in to the embedded event store",
+		Long: `The embedded event store asks every client for an account, over TLS. Two are this machine's own
+(` + "`ledgerline connect eventstore`" + `); further ones stand in a file, a line each: name, bcrypt hash and groups, separated
+by colons. It is embedded.eventstore-users, or DATA/keys/` + usersFile + ` where that is not set; a change takes
+effect at the next start of ` + "`ledgerline up`" + `. Groups: ` + readersGroup + ` reads everything and writes nothing; ` + writersGroup + ` is
+for a ledgerline elsewhere; $ops may ask for the server's statistics; $admins may do everything but delete what
+the ledger wrote. Any other user reads what the streams' access control lists allow, and writes streams that are
+not the ledger's.`,
 	}
 	cmd.AddCommand(newUserAdd(a), newUserRemove(a), newUserList(a))
 	return cmd
@@ -47,11 +49,14 @@ func newUserAdd(a *app) *cobra.Command {
 		Short: "Add a user, or give one a new password or groups",
 		Long: `add asks for the password twice on a terminal, or takes the first line of standard input, and keeps its bcrypt
 hash. Single quotes keep the shell from reading $admins as a variable.`,
-		Example: `  ledgerline eventstore user add siem
+		Example: `  ledgerline eventstore user add siem --groups readers
   ledgerline eventstore user add anna --groups '$admins'
-  pass show ledger/remote | ledgerline eventstore user add remote --groups ledger`,
+  pass show ledger/remote | ledgerline eventstore user add remote --groups writers`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.dir().Make(); err != nil {
+				return err
+			}
 			path := a.usersFile()
 			users, err := readUsers(path)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +89,7 @@ hash. Single quotes keep the shell from reading $admins as a variable.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringSliceVar(&groups, "groups", nil, "groups, separated by commas: $admins, $ops, "+ledgerGroup+", or names of your own for access control lists")
+	cmd.Flags().StringSliceVar(&groups, "groups", nil, "groups, separated by commas: "+readersGroup+", "+writersGroup+", $ops, $admins, or names of your own for access control lists")
 	cmd.Flags().BoolVar(&replace, "replace", false, "give a user that is there a new password and groups")
 	return cmd
 }
@@ -131,18 +136,8 @@ func newUserList(a *app) *cobra.Command {
 	}
 }
 
-// The embedded event store's own files in DATA/keys.
-const (
-	usersFile   = "eventstore-users"
-	accountFile = "eventstore-account" // the password of this machine's own account
-)
-
-// The account with which this machine's own commands log in to their event
-// store, and the group that gives it what a ledger needs.
-const (
-	accountName = "ledgerline"
-	ledgerGroup = "ledger"
-)
+// usersFile is the default file of the embedded event store's further users, in DATA/keys.
+const usersFile = "eventstore-users"
 
 func (a *app) usersFile() string {
 	if a.cfg.Embedded.EventStoreUsers != "" {
@@ -155,7 +150,7 @@ const usersHeader = "# Users of the embedded event store: name:bcrypt hash:group
 
 // readUsers returns the users of a file; its error names every wrong line, and no hash.
 func readUsers(path string) ([]eventstore.User, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := node.ReadPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("users of the event store: %w", err)
 	}
@@ -197,11 +192,12 @@ func parseUser(line string) (eventstore.User, error) {
 // checkUser refuses what the server would, and the names that are this machine's own.
 func checkUser(u eventstore.User) error {
 	for _, g := range u.Groups {
-		if strings.ContainsAny(g, ":,\n\r") || g == accountName {
+		if strings.ContainsAny(g, ":,\n\r") || slices.Contains(node.Accounts(node.EventStore), g) {
 			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
 		}
 	}
-	if u.Name == accountName || u.Name == ledgerGroup || strings.HasPrefix(u.Name, "#") || u.Name != strings.TrimSpace(u.Name) {
+	if slices.Contains(node.Accounts(node.EventStore), u.Name) || u.Name == writersGroup || u.Name == readersGroup ||
+		strings.HasPrefix(u.Name, "#") || u.Name != strings.TrimSpace(u.Name) {
 		return fmt.Errorf("a user cannot be called %q", u.Name)
 	}
 	return u.Validate()
@@ -216,23 +212,5 @@ func writeUsers(path string, users []eventstore.User) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return writePrivate(path, b.Bytes())
-}
-
-// writePrivate puts a file that only its owner may read in place of path, whole or not at all.
-func writePrivate(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // its mode is 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return node.WritePrivate(path, b.Bytes())
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/internal/node"
 )
 
 // eventStoreDir is where the embedded event store keeps its files.
@@ -133,14 +133,22 @@ func (a *app) backup(ctx context.Context, w, progress io.Writer) (int64, error) 
 	p := newProgress(progress)
 	defer p.done()
 	counted := &progressWriter{w: w, show: func(n int64) { p.show("copied %s", bytesText(n)) }}
-	r, err := readRunning(a.cfg.Data)
-	if errors.Is(err, errNotUp) {
+	r, err := a.dir().Running()
+	if errors.Is(err, node.ErrNotUp) {
 		return counted.n, eventstore.Backup(ctx, a.eventStoreDir(), a.log, counted)
 	}
 	if err != nil {
 		return 0, err
 	}
-	address, err := a.ownEventStore(r)
+	secrets, err := a.dir().Secrets()
+	if err != nil {
+		return 0, err
+	}
+	password, err := secrets.Password(node.EventStore, node.Reader)
+	if err != nil {
+		return 0, err
+	}
+	address, err := withAccount(r.EventStore, node.Reader, password, "")
 	if err != nil {
 		return 0, err
 	}
@@ -157,17 +165,9 @@ func fetchBackup(ctx context.Context, address string, w io.Writer) error {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	defer transport.CloseIdleConnections()
 	target := url.URL{Scheme: "https", Host: u.Host, Path: eventstore.BackupPath}
-	if u.Query().Get("tls") == "false" {
-		target.Scheme = "http"
-	}
 	if ca := u.Query().Get("tlsCAFile"); ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
+		if transport.TLSClientConfig.RootCAs, err = authorities(ca); err != nil {
 			return fmt.Errorf("backup: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("backup: %s holds no certificate", ca)
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
@@ -215,7 +215,7 @@ topics and views are made again from the events.`,
 				defer f.Close()
 				in = f
 			}
-			lock, err := lockNode(a.cfg.Data)
+			lock, err := a.dir().Lock()
 			if err != nil {
 				return err
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/internal/node"
 )
 
 // runCommand runs a command with input and returns what it printed.
@@ -36,7 +36,7 @@ func runCommand(t *testing.T, input string, args ...string) (string, int, error)
 }
 
 func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
-	dir := t.TempDir()
+	dir := dataDir(t)
 	const password = "twelve characters"
 	user := func(input string, args ...string) (string, int, error) {
 		return runCommand(t, input, append([]string{"eventstore", "user", args[0], "--data", dir}, args[1:]...)...)
@@ -70,7 +70,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 	if err != nil || len(users) != 1 || bcrypt.CompareHashAndPassword([]byte(users[0].PasswordHash), []byte("another password")) != nil {
 		t.Errorf("the file holds %d users, %v", len(users), err)
 	}
-	for _, args := range [][]string{{"add", "short"}, {"add", accountName}, {"add", "a:b"}, {"add", "x", "--groups", "$admin"}, {"add", "x", "--groups", accountName}} {
+	for _, args := range [][]string{{"add", "short"}, {"add", node.Ledger}, {"add", node.Reader}, {"add", writersGroup}, {"add", "a:b"}, {"add", "x", "--groups", "$admin"}, {"add", "x", "--groups", node.Ledger}} {
 		input := password + "\n"
 		if args[1] == "short" {
 			input = "elevenchars\n"
@@ -87,7 +87,7 @@ func TestAWrongUsersFileIsRefusedByLineWithoutItsHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "users")
-	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, ledger", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", accountName + ":" + string(hash), "joop:" + string(hash) + ":$root"}
+	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, ledger", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", node.Ledger + ":" + string(hash), "joop:" + string(hash) + ":$root"}
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\r\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -111,79 +111,54 @@ func TestAWrongUsersFileIsRefusedByLineWithoutItsHashes(t *testing.T) {
 	}
 }
 
-// When the event store speaks TLS and asks, and what is refused before anything starts.
-func TestHowTheEventStoreIsReached(t *testing.T) {
-	for name, tc := range map[string]struct {
-		addr, tls, cert string
-		user            bool
-		refused         string
-		speaks, asks    bool
-	}{
-		"loopback":                     {addr: "127.0.0.1:0", tls: "auto"},
-		"loopback, on":                 {addr: "localhost:0", tls: "on", speaks: true},
-		"loopback, users":              {addr: "[::1]:0", tls: "auto", user: true, speaks: true, asks: true},
-		"loopback, certificate":        {addr: "127.0.0.1:0", tls: "auto", cert: "some.crt", speaks: true},
-		"loopback, users, off":         {addr: "127.0.0.1:0", tls: "off", user: true, refused: "plaintext"},
-		"beyond, nobody":               {addr: "0.0.0.0:0", tls: "auto", refused: "ledgerline eventstore user add"},
-		"beyond, users":                {addr: ":0", tls: "auto", user: true, speaks: true, asks: true},
-		"beyond by name, users, off":   {addr: "ledger.example:0", tls: "off", user: true, refused: "off"},
-		"neither":                      {addr: "127.0.0.1:0", tls: "yes", refused: "auto, on or off"},
-		"an address that has no port":  {addr: "127.0.0.1", tls: "auto", refused: "embedded.eventstore-addr"},
-		"loopback, off, with no users": {addr: "127.0.0.1:0", tls: "off"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := &app{log: slog.New(slog.DiscardHandler)}
-			a.cfg.Data = t.TempDir()
-			a.cfg.Embedded.EventStoreAddr, a.cfg.Embedded.EventStoreTLS, a.cfg.Embedded.EventStoreCert = tc.addr, tc.tls, tc.cert
-			if tc.user {
-				hash, err := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
-				if err != nil {
-					t.Fatal(err)
-				}
-				u, err := parseUser("anna:" + string(hash) + ":")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := writeUsers(a.usersFile(), []eventstore.User{u}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			got, err := a.storeAccess()
-			if tc.refused != "" {
-				var coded *exitError
-				if err == nil || !strings.Contains(err.Error(), tc.refused) || !errors.As(err, &coded) || coded.code != exitUsage {
-					t.Errorf("got %v, want a wrong configuration for %q", err, tc.refused)
-				}
-				return
-			}
-			if err != nil || (got.tls != nil) != tc.speaks || (got.password != "") != tc.asks || (len(got.users) == 2) != tc.asks {
-				t.Fatalf("TLS %v, asks %v, %d users, %v", got.tls != nil, got.password != "", len(got.users), err)
-			}
-			if again, err := a.storeAccess(); err != nil || again.password != got.password {
-				t.Errorf("the next start has another account: %v", err)
-			}
-			if tc.asks { // losing the users' file does not open the store
-				if err := os.Remove(a.usersFile()); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := a.storeAccess(); err == nil {
-					t.Error("a store whose users' file is gone is open to everybody")
-				}
-			}
-		})
+// The event store always has this machine's two accounts, one of which writes nothing, and beside them the users of a file.
+func TestWhoMayLogInToTheEventStore(t *testing.T) {
+	a := &app{log: slog.New(slog.DiscardHandler)}
+	a.cfg.Data = dataDir(t)
+	if err := a.dir().Make(); err != nil {
+		t.Fatal(err)
 	}
-}
+	secrets, err := a.dir().MakeSecrets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(want map[string]string) {
+		t.Helper()
+		users, err := a.eventStoreAccounts(secrets)
+		if err != nil || len(users) != len(want) {
+			t.Fatalf("%d users, %v", len(users), err)
+		}
+		for _, u := range users {
+			if groups, ok := want[u.Name]; !ok || groups != strings.Join(u.Groups, ",") || u.Validate() != nil {
+				t.Errorf("%s in %v: %v", u.Name, u.Groups, u.Validate())
+			}
+		}
+	}
+	own := map[string]string{"ledger": "writers", "reader": "readers"}
+	check(own)
+	hash, err := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := parseUser("anna:" + string(hash) + ":$ops,readers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeUsers(a.usersFile(), []eventstore.User{u}); err != nil {
+		t.Fatal(err)
+	}
+	own["anna"] = "$ops,readers"
+	check(own)
 
-// up itself refuses, before it starts anything.
-func TestUpBeyondLoopbackTeachesHowToMakeAUser(t *testing.T) {
-	t.Setenv(envName("embedded.eventstore-addr"), "0.0.0.0:0")
-	dir := t.TempDir()
-	code, err := execute(t, "up", "--data", dir)
-	if code != exitUsage || err == nil || !strings.Contains(err.Error(), "ledgerline eventstore user add") {
-		t.Errorf("exit %d, %v", code, err)
+	if err := os.Chmod(a.usersFile(), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "eventstore")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("something was started: %v", err)
+	if _, err := a.eventStoreAccounts(secrets); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("hashes that others can read: %v", err)
+	}
+	a.cfg.Embedded.EventStoreUsers = filepath.Join(a.cfg.Data, "none")
+	if _, err := a.eventStoreAccounts(secrets); err == nil || a.exitCode(err) != exitUsage || !strings.Contains(err.Error(), "ledgerline eventstore user add") {
+		t.Errorf("a file that was named and is missing: %v", err)
 	}
 }
 
@@ -199,42 +174,6 @@ func TestAddressesAreShownWithoutCredentials(t *testing.T) {
 			t.Errorf("%s is shown as %s", in, got)
 		}
 	}
-	got, err := withAccount("esdb://localhost:2113?tls=true&tlsCAFile=%2Fa%2Fserver.crt", "pw")
-	if err != nil || got != "esdb://ledgerline:pw@localhost:2113?tls=true&tlsCAFile=%2Fa%2Fserver.crt" {
-		t.Errorf("%s, %v", got, err)
-	}
-}
-
-// The running node's address and the account's password stand apart, and are put together only for dialling.
-func TestCommandsLogInByTheMachinesAccount(t *testing.T) {
-	a := &app{log: slog.New(slog.DiscardHandler)}
-	a.cfg.Data = t.TempDir()
-	r := running{PID: os.Getpid(), EventStore: "esdb://localhost:2113?tls=true", EventStoreAccount: true}
-	if err := writeRunning(a.cfg.Data, r); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.addresses(); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("without an account: %v", err)
-	}
-	password, err := a.ensureAccount()
-	if err != nil || len(password) < 40 {
-		t.Fatalf("a password of %d characters, %v", len(password), err)
-	}
-	if info, err := os.Stat(a.accountFile()); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("its file: %v, %v", info, err)
-	}
-	got, err := a.addresses()
-	if err != nil || got.eventStore != "esdb://ledgerline:"+password+"@localhost:2113?tls=true" {
-		t.Errorf("the address is not the account's: %v", err)
-	}
-	a.cfg.EventStore.Address = "esdb://elsewhere:2113"
-	if got, err := a.addresses(); err != nil || got.eventStore != "esdb://elsewhere:2113" {
-		t.Errorf("a configured address: %s, %v", shown(got.eventStore), err)
-	}
-	raw, err := os.ReadFile(filepath.Join(a.cfg.Data, runFile))
-	if err != nil || strings.Contains(string(raw), password) {
-		t.Errorf("%s holds the password, %v", runFile, err)
-	}
 }
 
 func TestAPasswordIsOneLine(t *testing.T) {
@@ -247,12 +186,17 @@ func TestAPasswordIsOneLine(t *testing.T) {
 
 // An address that cannot be used is refused without being repeated: it may hold a password.
 func TestAWrongAddressIsNotRepeated(t *testing.T) {
-	a := &app{log: slog.New(slog.DiscardHandler)}
 	for _, address := range []string{"esdb://anna:hunter22%zz@es:2113", "anna:hunter22@es", "esdb://anna:hunter22@es:2113?tlsCAFile=/none", "esdb://anna:hunter22@es:2113?tls=perhaps"} {
-		s := &services{addr: addresses{eventStore: address}}
-		_, err := a.ledgerConfig(s, "")
-		if err == nil || strings.Contains(err.Error(), "hunter22") || !strings.Contains(err.Error(), "eventstore.address") {
-			t.Errorf("%v", err)
+		for _, ca := range []string{"", "/none"} {
+			a := &app{log: slog.New(slog.DiscardHandler)}
+			a.cfg.EventStore.Address, a.cfg.EventStore.CA = address, ca
+			e, err := a.eventStoreEndpoint(node.Running{}, node.Secrets{})
+			if err == nil {
+				_, err = a.ledgerConfig(&services{endpoints: endpoints{eventStore: e}}, "")
+			}
+			if err == nil || strings.Contains(err.Error(), "hunter22") || !strings.Contains(err.Error(), "eventstore.address") {
+				t.Errorf("%v", err)
+			}
 		}
 	}
 }

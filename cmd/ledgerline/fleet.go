@@ -84,7 +84,7 @@ func rate[T ~int | ~int64 | ~uint64](n T, what string, took time.Duration) strin
 }
 
 // feed generates a fleet, imports it and waits until the views hold it. What a stop cut off is carried on with at the next start.
-func (n *node) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
+func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
 	done := filepath.Join(n.a.cfg.Data, "fleet.done")
 	if _, err := os.Stat(done); err == nil {
 		fmt.Fprintf(out, "The generated fleet is in the ledger already, as tenant %s. Remove the data directory for a new one.\n", fleetTenant)
@@ -128,7 +128,7 @@ func (n *node) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
 	return os.WriteFile(done, nil, 0o600)
 }
 
-func (n *node) fleetTenant(ctx context.Context, source string) (vault.Tenant, error) {
+func (n *runningNode) fleetTenant(ctx context.Context, source string) (vault.Tenant, error) {
 	c, err := n.a.newCustody(n.ledger, n.vault)
 	if err != nil {
 		return vault.Tenant{}, err

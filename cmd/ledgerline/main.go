@@ -40,6 +40,7 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == engineCommand {
 		os.Exit(runEngine())
 	}
+	syscall.Umask(0o077) // what a ledger writes is its owner's alone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
@@ -96,6 +97,6 @@ failed and are named in the output.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	a.flags(root)
-	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a), newViews(a), newRelay(a), newEventStore(a), newFleet())
+	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a), newViews(a), newRelay(a), newEventStore(a), newConnect(a), newFleet())
 	return root
 }

@@ -40,20 +40,20 @@ directory meanwhile: stop "ledgerline up" first. It does not lose anything when 
 }
 
 func (a *app) refill(ctx context.Context, out io.Writer, topics []string) (err error) {
-	lock, err := lockNode(a.cfg.Data)
+	lock, err := a.dir().Lock()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	n := a.newNode()
+	n := a.newNode(lock)
 	defer func() { err = errors.Join(err, n.stop()) }()
-	if err := n.startServers(ctx, out, false); err != nil {
+	if _, err := n.startServers(ctx, out, false); err != nil {
 		return err
 	}
 	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
 		return err
 	}
-	if _, err := n.openRelay(); err != nil {
+	if err := n.openRelay(); err != nil {
 		return err
 	}
 	filled, err := n.relay.Refill(ctx, topics...)

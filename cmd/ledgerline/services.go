@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,40 +22,9 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
-// addresses are where the three servers are, configured or read from the running `up`. The event store's may hold credentials:
-// it is shown by shown.
-type addresses struct{ eventStore, kafka, clickHouse string }
-
-func (a *app) addresses() (addresses, error) {
-	out := addresses{eventStore: a.cfg.EventStore.Address, kafka: a.cfg.Kafka.Brokers, clickHouse: a.cfg.ClickHouse.Address}
-	if out.eventStore != "" && out.kafka != "" && out.clickHouse != "" {
-		return out, nil
-	}
-	r, err := readRunning(a.cfg.Data)
-	if errors.Is(err, errNotUp) {
-		return out, fmt.Errorf("%w (%s): start it with `ledgerline up`, name its directory with --data, or configure eventstore.address, kafka.brokers and clickhouse.address", err, a.cfg.Data)
-	}
-	if err != nil {
-		return out, err
-	}
-	fill := func(to *string, from string) {
-		if *to == "" {
-			*to = from
-		}
-	}
-	if out.eventStore == "" {
-		if out.eventStore, err = a.ownEventStore(r); err != nil {
-			return out, err
-		}
-	}
-	fill(&out.kafka, r.Kafka)
-	fill(&out.clickHouse, r.ClickHouse)
-	return out, nil
-}
-
 // services are what a command opened; close gives everything back in reverse order.
 type services struct {
-	addr    addresses
+	endpoints
 	closers []func() error
 }
 
@@ -72,11 +40,11 @@ func (s *services) close() error {
 }
 
 func (a *app) connect() (*services, error) {
-	addr, err := a.addresses()
+	e, err := a.endpoints()
 	if err != nil {
 		return nil, err
 	}
-	return &services{addr: addr}, nil
+	return &services{endpoints: e}, nil
 }
 
 // openLedger opens the ledger without a sequence index: only `up` follows.
@@ -94,7 +62,7 @@ func (a *app) openLedger(ctx context.Context, s *services, index string) (*ledge
 }
 
 func (a *app) ledgerConfig(s *services, index string) (ledger.Config, error) {
-	store, err := eventstore.Open(eventstore.Config{Address: s.addr.eventStore, Logger: a.log})
+	store, err := eventstore.Open(eventstore.Config{Address: s.eventStore, Logger: a.log})
 	if err != nil {
 		return ledger.Config{}, usage("eventstore.address: %w", err)
 	}
@@ -147,16 +115,13 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 	return v, nil
 }
 
-func (a *app) openKafka(s *services) (*kafka.Client, error) {
-	partitions, err := strconv.Atoi(a.cfg.Kafka.Partitions)
-	if err != nil || partitions < 1 {
-		return nil, usage("kafka.partitions %q is not a number from 1", a.cfg.Kafka.Partitions)
+// openKafka opens the broker by one of its accounts; a configured broker has one for everything.
+func (a *app) openKafka(s *services, account string) (*kafka.Client, error) {
+	cfg, err := s.kafka(account)
+	if err != nil {
+		return nil, err
 	}
-	replicas, err := strconv.Atoi(a.cfg.Kafka.ReplicationFactor)
-	if err != nil || replicas < 1 {
-		return nil, usage("kafka.replication-factor %q is not a number from 1", a.cfg.Kafka.ReplicationFactor)
-	}
-	c, err := kafka.New(kafka.Config{Brokers: strings.Split(s.addr.kafka, ","), Partitions: partitions, ReplicationFactor: replicas})
+	c, err := kafka.New(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +129,8 @@ func (a *app) openKafka(s *services) (*kafka.Client, error) {
 	return c, nil
 }
 
-func (a *app) viewsConfig(s *services) clickhouse.Config {
-	return clickhouse.Config{Addrs: strings.Split(s.addr.clickHouse, ","), Database: a.cfg.ClickHouse.Database,
-		Username: a.cfg.ClickHouse.User, Password: a.cfg.ClickHouse.Password, Uncompressed: a.uncompressed()}
-}
-
 func (a *app) openViews(ctx context.Context, s *services) (*clickhouse.DB, error) {
-	db, err := clickhouse.Open(ctx, a.viewsConfig(s))
+	db, err := clickhouse.Open(ctx, s.clickHouse)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/projections"
 )
 
@@ -31,11 +32,11 @@ type relayStatus struct {
 	Problem string  `json:"problem,omitempty"`
 }
 
-func (n *node) report() statusDoc {
+func (n *runningNode) report() statusDoc {
 	r := n.relay.Status()
 	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(),
 		Relay:   relayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
-		Servers: map[string]string{"eventstore": shown(n.services.addr.eventStore), "kafka": n.services.addr.kafka, "clickhouse": n.services.addr.clickHouse}}
+		Servers: n.services.shown}
 	if r.Any {
 		doc.Relay.Events = r.Through.Seq + 1
 	}
@@ -67,11 +68,15 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Say where each part stands: sequence, relay, views, lag",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			r, err := readRunning(a.cfg.Data)
+			r, err := a.running()
 			if err != nil {
-				return fmt.Errorf("%w (%s): start it with `ledgerline up` or name its directory with --data", err, a.cfg.Data)
+				return err
 			}
-			doc, err := fetchStatus(cmd.Context(), r.Status)
+			secrets, err := a.dir().Secrets()
+			if err != nil {
+				return err
+			}
+			doc, err := fetchStatus(cmd.Context(), r.Status, secrets)
 			if err != nil {
 				return err
 			}
@@ -82,13 +87,18 @@ func newStatus(a *app) *cobra.Command {
 	return cmd
 }
 
-func fetchStatus(ctx context.Context, addr string) (doc statusDoc, err error) {
+func fetchStatus(ctx context.Context, base string, secrets node.Secrets) (doc statusDoc, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/status", nil)
+	password, err := secrets.Password(node.Status, node.Operator)
 	if err != nil {
 		return doc, err
 	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/status", nil)
+	if err != nil {
+		return doc, err
+	}
+	req.SetBasicAuth(node.Operator, password)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return doc, fmt.Errorf("ask the running ledger: %w", err)

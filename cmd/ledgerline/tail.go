@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -47,7 +48,7 @@ It begins with what comes next, or with --from-start with the first event.`,
 				}
 				o.tenantID = t.ID
 			}
-			client, err := a.openKafka(s)
+			client, err := a.openKafka(s, node.Reader)
 			if err != nil {
 				return err
 			}

@@ -17,10 +17,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
@@ -56,11 +58,9 @@ func newUp(a *app) *cobra.Command {
 		Short: "Run a whole ledger on this machine: the three servers, relay and views",
 		Long: `up starts everything in one process tree: an event store that speaks EventStoreDB's protocol, a
 broker that speaks Kafka's, and ClickHouse's own engine behind its HTTP interface; then the relay that
-publishes the ledger, and the projector that keeps the views. Any client of the three can attach to
-the printed addresses. The first start creates the ledger, the vault and its key.
-
-The event store asks for passwords, over TLS, where it has users (` + "`ledgerline eventstore user add`" + `), and listens
-beyond loopback only then.
+publishes the ledger, and the projector that keeps the views. The first start creates the ledger, the
+vault and its key, and the accounts without which none of the servers answers: ` + "`ledgerline connect`" + `
+says how any client of the three attaches. Event store and ClickHouse may listen beyond loopback.
 
 It ends on SIGTERM or Ctrl-C, having drained. A second up on the same directory is refused.
 The engine is fetched once through npm into your cache directory; where npm is missing, set
@@ -78,12 +78,12 @@ embedded.library to an existing libchdb.so.`,
 }
 
 func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error) {
-	lock, err := lockNode(a.cfg.Data)
+	lock, err := a.dir().Lock()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	n, err := a.startNode(ctx, out)
+	n, err := a.startNode(ctx, out, lock)
 	if err != nil {
 		return err
 	}
@@ -112,13 +112,14 @@ func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error)
 	}
 }
 
-// node is a running `up`.
-type node struct {
+// runningNode is a running `up`.
+type runningNode struct {
 	a        *app
+	lock     *node.Lock
 	started  time.Time
+	secrets  node.Secrets
 	servers  *embedded.Servers
 	services *services
-	access   storeAccess // of the embedded event store
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
 	views    *clickhouse.DB
@@ -132,18 +133,19 @@ type node struct {
 	failed chan error // the first task that failed
 }
 
-func (a *app) newNode() *node {
-	return &node{a: a, started: time.Now(), failed: make(chan error, 1)}
+func (a *app) newNode(lock *node.Lock) *runningNode {
+	return &runningNode{a: a, lock: lock, started: time.Now(), failed: make(chan error, 1)}
 }
 
-func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error) {
-	n := a.newNode()
+func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
+	n := a.newNode(lock)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.stop())
 		}
 	}()
-	if err := n.startServers(ctx, out, true); err != nil {
+	own, err := n.startServers(ctx, out, true)
+	if err != nil {
 		return nil, err
 	}
 	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
@@ -155,7 +157,7 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 	if err := a.resume(ctx, n, out); err != nil {
 		return nil, err
 	}
-	if err := clickhouse.Migrate(ctx, a.viewsConfig(n.services)); err != nil {
+	if err := clickhouse.Migrate(ctx, n.services.clickHouse); err != nil {
 		return nil, err
 	}
 	if n.views, err = a.openViews(ctx, n.services); err != nil {
@@ -164,72 +166,85 @@ func (a *app) startNode(ctx context.Context, out io.Writer) (_ *node, err error)
 	if err := n.startTasks(ctx, out); err != nil {
 		return nil, err
 	}
-	r := running{PID: os.Getpid(), Started: n.started, EventStore: n.services.addr.eventStore,
-		Kafka: n.services.addr.kafka, ClickHouse: n.services.addr.clickHouse, Status: n.listener.Addr().String()}
-	if s := n.servers.EventStore; s != nil {
-		r.EventStore, r.EventStoreAccount = s.ConnectionString(), n.access.password != ""
-	}
-	return n, writeRunning(a.cfg.Data, r)
+	own.Status = "http://" + n.listener.Addr().String()
+	return n, lock.Announce(own)
 }
 
-// startServers starts those of the three servers that are not configured to be elsewhere, ClickHouse only where views are wanted.
-func (n *node) startServers(ctx context.Context, out io.Writer, views bool) error {
+// startServers starts those of the three servers that are not configured to be elsewhere, ClickHouse only where views
+// are wanted, and returns where they are. Everything of the configuration is checked before the first is started.
+func (n *runningNode) startServers(ctx context.Context, out io.Writer, views bool) (own node.Running, err error) {
 	a := n.a
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	unless := func(configured, addr string) string {
-		if configured != "" {
-			return ""
-		}
-		return addr
-	}
-	clickHouse := ""
-	if views {
-		clickHouse = unless(a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr)
-	}
-	if a.cfg.EventStore.Address == "" {
-		if n.access, err = a.storeAccess(); err != nil {
-			return err
-		}
-	}
-	disturb, err := disturbance()
-	if err != nil {
-		return err
+	if n.secrets, err = a.dir().MakeSecrets(); err != nil {
+		return own, err
 	}
 	p := newProgress(out)
-	n.servers, err = embedded.Start(ctx, embedded.Config{
-		Dir:            a.cfg.Data,
-		EventStoreAddr: unless(a.cfg.EventStore.Address, a.cfg.Embedded.EventStoreAddr),
-		KafkaAddr:      unless(a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr),
-		ClickHouseAddr: clickHouse,
-		EventStoreTLS:  n.access.tls, EventStoreUsers: n.access.users, LedgerGroup: ledgerGroup,
-		ProtectStreams: schemas.StreamPattern(), Uncompressed: a.uncompressed(), Disturb: disturb, EngineCommand: []string{self, engineCommand}, EngineLibrary: a.cfg.Embedded.Library,
-		Progress: func(f engine.FetchProgress) { p.fetch(f) }, Logger: a.log,
-	})
+	cfg, err := a.embeddedConfig(n.secrets, views, p)
+	if err != nil {
+		return own, err
+	}
+	n.servers, err = embedded.Start(ctx, cfg)
 	p.done()
-	if err != nil && strings.Contains(err.Error(), "address already in use") { // the child reports it as text
+	if err != nil && strings.Contains(err.Error(), "address already in use") { // by then it is wrapped as text
 		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
 			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
 	}
 	if err != nil {
-		return err
+		return own, err
 	}
-	addr := addresses{eventStore: a.cfg.EventStore.Address, kafka: a.cfg.Kafka.Brokers, clickHouse: a.cfg.ClickHouse.Address}
+	own.Started, own.CAFile = n.started, n.servers.AuthorityFile()
 	if s := n.servers.EventStore; s != nil {
-		if addr.eventStore, err = withAccount(s.ConnectionString(), n.access.password); err != nil {
-			return err
-		}
+		own.EventStore = s.ConnectionString()
 	}
 	if s := n.servers.Kafka; s != nil {
-		addr.kafka = s.Addr()
+		own.Kafka = s.Addr()
 	}
 	if s := n.servers.ClickHouse; s != nil {
-		addr.clickHouse = s.Addr()
+		own.ClickHouse, own.ConfinedBy = s.URL(), s.Confinement().String()
 	}
-	n.services = &services{addr: addr}
-	return nil
+	e, err := a.endpointsOf(own, n.secrets)
+	n.services = &services{endpoints: e}
+	return own, err
+}
+
+// embeddedConfig says how those of the servers run that are not configured to be elsewhere.
+func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (embedded.Config, error) {
+	cfg := embedded.Config{Dir: a.cfg.Data, Logger: a.log}
+	e := a.cfg.Embedded
+	if a.cfg.EventStore.Address == "" {
+		users, err := a.eventStoreAccounts(secrets)
+		if err != nil {
+			return cfg, err
+		}
+		disturb, err := disturbance()
+		if err != nil {
+			return cfg, err
+		}
+		cfg.EventStore = &eventstore.Config{Addr: e.EventStoreAddr, Advertise: e.EventStoreAdvertise, Users: users,
+			TLS:              &eventstore.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey, ClientCAFile: e.EventStoreClientCA},
+			ProtectStreams:   schemas.StreamPattern(),
+			ProtectedWriters: []string{writersGroup}, AllReaders: []string{writersGroup, readersGroup}, ReadOnlyRoles: []string{readersGroup},
+			Uncompressed: a.uncompressed(), Disturb: disturb}
+	}
+	if a.cfg.Kafka.Brokers == "" {
+		accounts, err := kafkaAccounts(secrets)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Kafka = &broker.Config{Addr: e.KafkaAddr, Accounts: accounts}
+	}
+	if views && a.cfg.ClickHouse.Address == "" {
+		accounts, err := clickHouseAccounts(secrets)
+		if err != nil {
+			return cfg, err
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return cfg, err
+		}
+		cfg.ClickHouse = &engine.Config{Addr: e.ClickHouseAddr, Accounts: accounts, CertFile: e.ClickHouseCert, KeyFile: e.ClickHouseKey,
+			Command: []string{self, engineCommand}, LibPath: e.Library, Progress: func(f engine.FetchProgress) { p.fetch(f) }}
+	}
+	return cfg, nil
 }
 
 func (a *app) openOrCreateLedger(ctx context.Context, s *services, out io.Writer) (*ledger.Ledger, error) {
@@ -251,7 +266,7 @@ func (a *app) openOrCreateLedger(ctx context.Context, s *services, out io.Writer
 }
 
 // resume carries on with acts that a crash interrupted, before anything is served.
-func (a *app) resume(ctx context.Context, n *node, out io.Writer) error {
+func (a *app) resume(ctx context.Context, n *runningNode, out io.Writer) error {
 	c, err := a.newCustody(n.ledger, n.vault)
 	if err != nil {
 		return err
@@ -264,17 +279,17 @@ func (a *app) resume(ctx context.Context, n *node, out io.Writer) error {
 }
 
 // openRelay makes the relay between the node's ledger and its broker, without starting it.
-func (n *node) openRelay() (client *kafka.Client, err error) {
-	if client, err = n.a.openKafka(n.services); err != nil {
-		return nil, err
+func (n *runningNode) openRelay() error {
+	client, err := n.a.openKafka(n.services, node.Relay)
+	if err != nil {
+		return err
 	}
 	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: crashHook(n.a.log)})
-	return client, err
+	return err
 }
 
-func (n *node) startTasks(ctx context.Context, out io.Writer) error {
-	client, err := n.openRelay()
-	if err != nil {
+func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
+	if err := n.openRelay(); err != nil {
 		return err
 	}
 	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) && n.servers.Kafka != nil {
@@ -290,12 +305,20 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(client), Sink: n.views, Positions: n.views,
+	topics, err := n.a.openKafka(n.services, node.Reader)
+	if err != nil {
+		return err
+	}
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(topics), Sink: n.views, Positions: n.views,
 		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
 	if err != nil {
 		return err
 	}
 	if n.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	password, err := n.secrets.Password(node.Status, node.Operator)
+	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
@@ -305,9 +328,9 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 			n.a.log.Debug("status was not read to its end", "error", err)
 		}
 	})
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // on the loopback port only, for the operator
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	n.status = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
 	n.tasks, run = errgroup.WithContext(run)
@@ -336,19 +359,16 @@ func (n *node) startTasks(ctx context.Context, out io.Writer) error {
 }
 
 // stop ends the parts that read before the servers they read from. It may be called on a node that did not start whole.
-func (n *node) stop() error {
+func (n *runningNode) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	var errs []error
+	errs := []error{n.lock.Retract()} // before the ports are anybody's
 	if n.cancel != nil {
 		n.cancel()
 		errs = append(errs, n.status.Shutdown(ctx))
 		if err := n.tasks.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
 		}
-	}
-	if err := os.Remove(filepath.Join(n.a.cfg.Data, runFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		errs = append(errs, err)
 	}
 	if n.services != nil {
 		errs = append(errs, n.services.close())
@@ -360,22 +380,29 @@ func (n *node) stop() error {
 }
 
 // describe says where everything is.
-func (n *node) describe(out io.Writer) {
+func (n *runningNode) describe(out io.Writer) {
 	fmt.Fprintf(out, `
 Ledgerline is up.
   ledger        %s
   data          %s
-  event store   %s     (EventStoreDB protocol)
-  Kafka         %s     kcat -b %s -L
-  ClickHouse    http://%s     curl '%s/?query=SELECT+count()+FROM+%s.events'
+  event store   %s
+  Kafka         %s
+  ClickHouse    %s
+  attach        %s     accounts and lines for kcat, curl, Python, …
   key file      %s     keep a copy apart from the data: without it nothing sealed can be read
+`, n.ledger.ID(), n.a.cfg.Data, n.services.shown["eventstore"], n.services.shown["kafka"], n.services.shown["clickhouse"],
+		n.a.commandLine("connect"), n.a.cfg.KeyFile)
+	if s := n.servers.ClickHouse; s != nil {
+		fmt.Fprintf(out, "  engine        %s\n", s.Confinement())
+	}
+	fmt.Fprintln(out)
+}
 
-`, n.ledger.ID(), n.a.cfg.Data, shown(n.services.addr.eventStore), n.services.addr.kafka, n.services.addr.kafka,
-		n.services.addr.clickHouse, n.services.addr.clickHouse, n.a.cfg.ClickHouse.Database, n.a.cfg.KeyFile)
-	if s := n.servers.EventStore; s != nil && s.CertificateFile() != "" {
-		fmt.Fprintf(out, "The event store speaks TLS: clients elsewhere trust it by a copy of %s.\n", s.CertificateFile())
+// commandLine is how a command of this program is typed for this data directory.
+func (a *app) commandLine(command string) string {
+	line := shellWord(os.Args[0]) + " " + command
+	if a.cfg.Data != defaultData() {
+		line += " --data " + shellWord(a.cfg.Data)
 	}
-	if n.access.password != "" {
-		fmt.Fprintf(out, "It asks for a user and a password, of those in %s.\n", n.a.usersFile())
-	}
+	return line
 }

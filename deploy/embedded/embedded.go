@@ -1,9 +1,10 @@
-// Package embedded starts the three servers on one machine, each speaking its real wire protocol on a loopback port:
-// the event store, the broker, and ClickHouse's engine in a child process. The event store alone may listen beyond
-// loopback, with TLS and users.
+// Package embedded starts the three servers on one machine, each speaking its real wire protocol: the event store, the
+// broker, and ClickHouse's engine in a child process. Each asks whoever comes for an account; event store and ClickHouse
+// may listen beyond loopback.
 //
-// It owns one directory with a folder for each. It may lose what its parts may lose: the broker's folder is
-// disposable and is moved aside when it cannot be read; the others are not touched. It knows nothing of what they hold.
+// It owns one directory with a folder for each, and one for the authority that signs their certificates. It may lose what
+// its parts may lose: the broker's folder is disposable and is moved aside when it cannot be read; the others are not
+// touched. It knows nothing of what they hold.
 package embedded
 
 import (
@@ -11,40 +12,35 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// EventStoreDir is the event store's folder in Config.Dir.
-const EventStoreDir = "eventstore"
+// The servers' folders in Config.Dir.
+const (
+	EventStoreDir = "eventstore"
+	kafkaDir      = "kafka"
+	clickHouseDir = "clickhouse"
+	authorityDir  = "tls"
+)
 
-// Config says where the servers keep their data and where they listen; an address with port 0 takes a free port, and a server
-// without an address is not started: one elsewhere takes its place.
+// Config says which servers run, and where they keep their data. A server without a configuration is not started: one
+// elsewhere takes its place. Directories and loggers in the servers' configurations are filled in here, and so are
+// certificates where a server speaks TLS and none are named.
 type Config struct {
-	Dir            string
-	EventStoreAddr string
-	KafkaAddr      string
-	ClickHouseAddr string
-
-	EventStoreTLS   *eventstore.TLSConfig // nil: plaintext
-	EventStoreUsers []eventstore.User     // who may log in to the event store; none: nobody is asked
-	LedgerGroup     string                // the users' group that reads $all and, beside administrators, alone writes to protected streams
-
-	ProtectStreams *regexp.Regexp                 // streams that the event store lets nobody delete
-	Uncompressed   bool                           // event store files can be searched for text
-	Disturb        *eventstore.Disturbance        // tests make the event store as unpleasant as a real one; nil: not
-	EngineCommand  []string                       // program and arguments that run ClickHouse's engine (clickhouse.RunChild)
-	EngineLibrary  string                         // an existing libchdb; fetched where empty
-	EngineCache    string                         // where fetched libraries are kept
-	Progress       func(clickhouse.FetchProgress) // of fetching the engine
-	Logger         *slog.Logger
+	Dir        string
+	EventStore *eventstore.Config
+	Kafka      *kafka.Config
+	ClickHouse *clickhouse.Config
+	Logger     *slog.Logger
 }
 
 // Servers are the running servers; one that was not to be started is nil.
@@ -53,14 +49,25 @@ type Servers struct {
 	Kafka      *kafka.Server
 	ClickHouse *clickhouse.Server
 
-	failed   chan error
-	stopped  chan struct{} // closed by Stop
-	watching sync.WaitGroup
+	authority *authority.Authority // nil where nothing needed one
+	failed    chan error
+	ctx       context.Context // ends with Stop
+	stop      context.CancelFunc
+	watching  sync.WaitGroup
+}
+
+// AuthorityFile is the certificate by which clients trust the servers that got theirs here, "" where none did.
+func (s *Servers) AuthorityFile() string {
+	if s.authority == nil {
+		return ""
+	}
+	return s.authority.CAFile()
 }
 
 // Start starts the servers one after another; each answers before the next is started. On error those started are stopped.
 func Start(ctx context.Context, cfg Config) (*Servers, error) {
-	s := &Servers{failed: make(chan error, 1), stopped: make(chan struct{})}
+	s := &Servers{failed: make(chan error, 1)}
+	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	fail := func(err error) (*Servers, error) {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -68,35 +75,62 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	}
 	var err error
 	var eventStoreDone, clickHouseDone <-chan struct{} // nil: never
-	if cfg.EventStoreAddr != "" {
-		s.EventStore, err = eventstore.Start(ctx, eventStoreConfig(cfg))
-		if err != nil {
+	if cfg.EventStore != nil {
+		if s.EventStore, err = s.startEventStore(ctx, cfg); err != nil {
 			return fail(fmt.Errorf("start the event store: %w", err))
 		}
 		eventStoreDone = s.EventStore.Done()
 	}
-	if cfg.KafkaAddr != "" {
+	if cfg.Kafka != nil {
 		if s.Kafka, err = startKafka(ctx, cfg); err != nil {
 			return fail(fmt.Errorf("start the broker: %w", err))
 		}
 	}
-	if cfg.ClickHouseAddr != "" {
-		if s.ClickHouse, err = startClickHouse(ctx, cfg); err != nil {
+	if cfg.ClickHouse != nil {
+		if s.ClickHouse, err = s.startClickHouse(ctx, cfg); err != nil {
 			return fail(fmt.Errorf("start ClickHouse's engine: %w", err))
 		}
 		clickHouseDone = s.ClickHouse.Done()
 	}
 	s.watching.Go(func() { s.watch(eventStoreDone, clickHouseDone) })
+	if s.authority != nil {
+		s.watching.Go(func() { s.authority.Keep(s.ctx) })
+	}
 	return s, nil
 }
 
-func eventStoreConfig(cfg Config) eventstore.Config {
-	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, EventStoreDir), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
-		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Disturb: cfg.Disturb, Logger: cfg.Logger.With("server", "eventstore")}
-	if cfg.LedgerGroup != "" {
-		ec.ProtectedWriters, ec.AllReaders = []string{cfg.LedgerGroup}, []string{cfg.LedgerGroup}
+// certificate has this machine's authority sign for a server that listens on addr.
+func (s *Servers) certificate(cfg Config, name, addr string, hosts ...string) (certFile, keyFile string, err error) {
+	if s.authority == nil {
+		a, err := authority.Open(authority.Config{Dir: filepath.Join(cfg.Dir, authorityDir), Logger: cfg.Logger.With("part", "authority")})
+		if err != nil {
+			return "", "", err
+		}
+		s.authority = a
 	}
-	return ec
+	if hosts, err = authority.Hosts(addr, hosts...); err != nil {
+		return "", "", err
+	}
+	return s.authority.Issue(name, hosts)
+}
+
+func (s *Servers) startEventStore(ctx context.Context, cfg Config) (*eventstore.Server, error) {
+	ec := *cfg.EventStore
+	ec.Dir, ec.Logger = filepath.Join(cfg.Dir, EventStoreDir), cfg.Logger.With("server", "eventstore")
+	if ec.TLS != nil && ec.TLS.CertFile == "" && ec.TLS.KeyFile == "" {
+		var advertised []string
+		if host, _, err := net.SplitHostPort(ec.Advertise); err == nil {
+			advertised = append(advertised, host)
+		}
+		tls := *ec.TLS
+		var err error
+		if tls.CertFile, tls.KeyFile, err = s.certificate(cfg, "eventstore", ec.Addr, advertised...); err != nil {
+			return nil, err
+		}
+		tls.CAFile = s.authority.CAFile()
+		ec.TLS = &tls
+	}
+	return eventstore.Start(ctx, ec)
 }
 
 // stopTimeout bounds the stopping of what had started when a later start failed.
@@ -110,8 +144,9 @@ const (
 
 // startKafka moves a directory that cannot be read aside: the relay fills the new one from the ledger.
 func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
-	dir := filepath.Join(cfg.Dir, "kafka")
-	kc := kafka.Config{Dir: dir, Addr: cfg.KafkaAddr, Logger: cfg.Logger.With("server", "kafka")}
+	dir := filepath.Join(cfg.Dir, kafkaDir)
+	kc := *cfg.Kafka
+	kc.Dir, kc.Logger = dir, cfg.Logger.With("server", "kafka")
 	srv, err := kafka.Start(ctx, kc)
 	if !errors.Is(err, kafka.ErrUnreadable) {
 		return srv, err
@@ -125,11 +160,21 @@ func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 }
 
 // startClickHouse waits a moment for a directory that is still locked: a killed process's child, which holds it, is ending.
-func startClickHouse(ctx context.Context, cfg Config) (*clickhouse.Server, error) {
+func (s *Servers) startClickHouse(ctx context.Context, cfg Config) (*clickhouse.Server, error) {
+	cc := *cfg.ClickHouse
+	cc.DataDir, cc.Logger = filepath.Join(cfg.Dir, clickHouseDir), cfg.Logger.With("server", "clickhouse")
+	beyond, err := eventstore.BeyondLoopback(cc.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if beyond && cc.CertFile == "" && cc.KeyFile == "" {
+		if cc.CertFile, cc.KeyFile, err = s.certificate(cfg, "clickhouse", cc.Addr); err != nil {
+			return nil, err
+		}
+	}
 	deadline := time.Now().Add(orphanTimeout)
 	for {
-		srv, err := clickhouse.Start(ctx, clickhouse.Config{DataDir: filepath.Join(cfg.Dir, "clickhouse"), Addr: cfg.ClickHouseAddr,
-			Command: cfg.EngineCommand, LibPath: cfg.EngineLibrary, CacheDir: cfg.EngineCache, Progress: cfg.Progress, Logger: cfg.Logger.With("server", "clickhouse")})
+		srv, err := clickhouse.Start(ctx, cc)
 		if !errors.Is(err, clickhouse.ErrLocked) || time.Now().After(deadline) {
 			return srv, err
 		}
@@ -149,7 +194,7 @@ func (s *Servers) watch(eventStore, clickHouse <-chan struct{}) {
 		s.failed <- errors.Join(errors.New("the event store has stopped"), s.EventStore.Wait())
 	case <-clickHouse:
 		s.failed <- errors.Join(errors.New("ClickHouse's engine has stopped"), s.ClickHouse.Err())
-	case <-s.stopped:
+	case <-s.ctx.Done():
 	}
 }
 
@@ -158,7 +203,7 @@ func (s *Servers) Failed() <-chan error { return s.failed }
 
 // Stop stops the servers in reverse order, each draining, and joins their errors. Call it once.
 func (s *Servers) Stop(ctx context.Context) error {
-	close(s.stopped)
+	s.stop()
 	s.watching.Wait()
 	var errs []error
 	if s.ClickHouse != nil {

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// A backup is taken from a running ledger that asks for passwords. Restored elsewhere, with the vault and its key, it is whole and goes on
+// A backup is taken from a running ledger. Restored elsewhere, with the vault and its key, it is whole and goes on
 // as the same ledger: nothing is lost, and the views are made again. A byte that has changed in it is found.
 func TestBackupRestoreAndGoOn(t *testing.T) {
 	dir, gen := smallFleet(t, 20, 2)
-	n := newNode(t, "LEDGERLINE_EMBEDDED_EVENTSTORE_TLS=on")
+	n := newNode(t)
 	n.must("a password for the test\n", "eventstore", "user", "add", "anna", "--groups", "$admins")
 	if err := n.start(); err != nil {
 		n.dumpLog()
@@ -33,7 +33,7 @@ func TestBackupRestoreAndGoOn(t *testing.T) {
 	n.stop()
 	n.must("", "eventstore", "fsck")
 
-	other := newNode(t, "LEDGERLINE_EMBEDDED_EVENTSTORE_TLS=on")
+	other := newNode(t)
 	other.must("", "eventstore", "restore", file)
 	if out := other.must("", "eventstore", "fsck"); !strings.Contains(out, "whole") {
 		t.Errorf("fsck of the restored store: %s", out)

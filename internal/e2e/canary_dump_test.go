@@ -20,6 +20,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
 // dumpEventStore returns every event of $all, system events included, with all that the official client tells of it.
@@ -55,9 +56,16 @@ func dumpEventStore(t testing.TB, ctx context.Context, address string) []byte {
 }
 
 // dumpKafka returns every message of every topic that the broker lists: key, headers, value.
-func dumpKafka(t testing.TB, ctx context.Context, broker string) []byte {
+func dumpKafka(t testing.TB, ctx context.Context, d door) []byte {
 	t.Helper()
-	client := &kafkago.Client{Addr: kafkago.TCP(broker)}
+	login, err := scram.Mechanism(scram.SHA256, d.User, d.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &kafkago.Transport{SASL: login}
+	defer transport.CloseIdleConnections()
+	client := &kafkago.Client{Addr: kafkago.TCP(d.Brokers), Transport: transport}
+	dialer := &kafkago.Dialer{SASLMechanism: login, Timeout: 10 * time.Second}
 	all, err := client.Metadata(ctx, &kafkago.MetadataRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +77,7 @@ func dumpKafka(t testing.TB, ctx context.Context, broker string) []byte {
 	for _, topic := range all.Topics {
 		for _, partition := range topic.Partitions {
 			fmt.Fprintf(&out, "topic %s/%d\n", topic.Name, partition.ID)
-			conn, err := kafkago.DialLeader(ctx, "tcp", broker, topic.Name, partition.ID)
+			conn, err := dialer.DialLeader(ctx, "tcp", d.Brokers, topic.Name, partition.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +88,7 @@ func dumpKafka(t testing.TB, ctx context.Context, broker string) []byte {
 			if first == end {
 				continue
 			}
-			reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{broker}, Topic: topic.Name, Partition: partition.ID, MaxWait: 100 * time.Millisecond, MaxBytes: 8 << 20})
+			reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{d.Brokers}, Dialer: dialer, Topic: topic.Name, Partition: partition.ID, MaxWait: 100 * time.Millisecond, MaxBytes: 8 << 20})
 			if err := reader.SetOffset(first); err != nil {
 				t.Fatal(err)
 			}
@@ -108,9 +116,9 @@ var systemTables = []string{"processes", "errors", "parts", "parts_columns", "co
 	"asynchronous_inserts", "settings", "events", "metrics", "warnings", "dropped_tables", "data_skipping_indices", "projections", "view_refreshes", "user_processes", "part_moves_between_shards"}
 
 // dumpClickHouse returns every table and view of every database of ours, and what the engine's own tables tell, as text and in its native form.
-func dumpClickHouse(t testing.TB, ctx context.Context, address string) []byte {
+func dumpClickHouse(t testing.TB, ctx context.Context, d door) []byte {
 	t.Helper()
-	list := askClickHouse(t, ctx, address, "SELECT database, name FROM system.tables WHERE lower(database) != 'information_schema' ORDER BY database, name FORMAT TSVRaw")
+	list := askClickHouse(t, ctx, d, "SELECT database, name FROM system.tables WHERE lower(database) != 'information_schema' ORDER BY database, name FORMAT TSVRaw")
 	var out bytes.Buffer
 	var ours, theirs int
 	for line := range strings.Lines(string(list)) {
@@ -128,7 +136,7 @@ func dumpClickHouse(t testing.TB, ctx context.Context, address string) []byte {
 		}
 		fmt.Fprintf(&out, "\ntable %s.%s\n", database, table)
 		for _, format := range []string{"TSVRaw", "Native"} {
-			out.Write(askClickHouse(t, ctx, address, fmt.Sprintf("SELECT * FROM `%s`.`%s` FORMAT %s", database, table, format)))
+			out.Write(askClickHouse(t, ctx, d, fmt.Sprintf("SELECT * FROM `%s`.`%s` FORMAT %s", database, table, format)))
 		}
 	}
 	if ours < 5 || theirs < 5 {
@@ -137,27 +145,9 @@ func dumpClickHouse(t testing.TB, ctx context.Context, address string) []byte {
 	return out.Bytes()
 }
 
-func askClickHouse(t testing.TB, ctx context.Context, address, query string) []byte {
+func askClickHouse(t testing.TB, ctx context.Context, d door, query string) []byte {
 	t.Helper()
-	return get(t, ctx, "http://"+address+"/?query="+url.QueryEscape(query))
-}
-
-func get(t testing.TB, ctx context.Context, address string) []byte {
-	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("GET %s: %s %v\n%s", address, res.Status, err, body)
-	}
-	return body
+	return d.ask(t, ctx, http.MethodGet, "/?query="+url.QueryEscape(query), "")
 }
 
 // look is one scan of everything: what was found, and which positive controls were found where.

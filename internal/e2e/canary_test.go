@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -250,18 +251,7 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	c.t.Helper()
 	begun, before := time.Now(), c.scanner.bytes
 	l := &look{controls: map[string]map[string]bool{}}
-	a, err := c.addresses()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	var run struct{ Status string }
-	raw, err := os.ReadFile(filepath.Join(c.dir, "data", "run.json"))
-	if err == nil {
-		err = json.Unmarshal(raw, &run)
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	status, store, topics, views := c.door("status", "operator"), c.door("eventstore", "reader"), c.door("kafka", "reader"), c.door("clickhouse", "reader")
 	tail := c.do(0, "", "tail", "--from-start", "--until-end")
 	tailJSON := c.do(0, "", "tail", "--from-start", "--until-end", "--output", "json")
 	l.take("tail", c.scanner.scan("standard output", []byte(tail)), nil)
@@ -269,13 +259,13 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	masked := c.do(0, "", "report", "device-inventory", "--masked") + c.do(0, "", "report", "admin-actions", "--masked", "--output", "json") + c.do(0, "", "report", "refused-collection", "--output", "json")
 	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)), func(k *canary) bool { return k == c.w.tenantName || k == c.w.operator }) // their header says whose it is and who asked
 	l.take("status", c.scanner.scan("standard output", []byte(c.do(0, "", "status")+c.do(0, "", "status", "--output", "json"))), nil)
-	l.take("status", c.scanner.scan("endpoint", get(c.t, ctx, "http://"+run.Status+"/status")), nil)
+	l.take("status", c.scanner.scan("endpoint", status.ask(c.t, ctx, http.MethodGet, "/status", "")), nil)
 	for _, profile := range []string{"goroutine?debug=2", "heap?debug=1"} {
-		l.take("status", c.scanner.scan("profile", get(c.t, ctx, "http://"+run.Status+"/debug/pprof/"+profile)), nil)
+		l.take("status", c.scanner.scan("profile", status.ask(c.t, ctx, http.MethodGet, "/debug/pprof/"+profile, "")), nil)
 	}
-	l.take("event store's dump", c.scanner.scan("$all", dumpEventStore(c.t, ctx, a.EventStore)), nil)
-	l.take("Kafka's dump", c.scanner.scan("topics", dumpKafka(c.t, ctx, a.Kafka)), nil)
-	l.take("ClickHouse's dump", c.scanner.scan("tables", dumpClickHouse(c.t, ctx, a.ClickHouse)), nil)
+	l.take("event store's dump", c.scanner.scan("$all", dumpEventStore(c.t, ctx, store.esdb(c.t))), nil)
+	l.take("Kafka's dump", c.scanner.scan("topics", dumpKafka(c.t, ctx, topics)), nil)
+	l.take("ClickHouse's dump", c.scanner.scan("tables", dumpClickHouse(c.t, ctx, views)), nil)
 	l.files(c.t, c.scanner, c.node, true)
 	c.lookAtCommands(l)
 	l.report(c.t, when)

@@ -89,15 +89,7 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	f = check(t, n)
 
 	// What somebody takes out of the views is found and named.
-	a, err := n.addresses()
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.Post("http://"+a.ClickHouse+"/?mutations_sync=2", "text/plain", strings.NewReader("ALTER TABLE ledgerline.events DELETE WHERE ledger_seq IN (3, 7)"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
+	n.door("clickhouse", "ledger").ask(t, context.Background(), http.MethodPost, "/?mutations_sync=2", "ALTER TABLE ledgerline.events DELETE WHERE ledger_seq IN (3, 7)")
 	r := n.run("", "views", "reconcile", "--output", "json")
 	var doc struct{ Differences []struct{ Sequence int } }
 	if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil || r.code != 1 || len(doc.Differences) != 2 || doc.Differences[0].Sequence != 3 || doc.Differences[1].Sequence != 7 {

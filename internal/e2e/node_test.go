@@ -7,7 +7,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,8 +63,10 @@ func TestMain(m *testing.M) {
 type node struct {
 	t    testing.TB
 	dir  string
-	env  []string // further environment of every process
-	how  []string // further flags of every import
+	env  []string             // further environment of every process
+	how  []string             // further flags of every import
+	path string               // of the binary; built where empty
+	user *syscall.SysProcAttr // who runs every process; nil: who runs the test
 	up   *exec.Cmd
 	exit chan error
 	log  *os.File
@@ -76,11 +81,15 @@ func newNode(t testing.TB, env ...string) *node {
 }
 
 func (n *node) command(ctx context.Context, env []string, args ...string) *exec.Cmd {
-	path, err := buildOnce()
-	if err != nil {
-		n.t.Fatal(err)
+	path := n.path
+	if path == "" {
+		var err error
+		if path, err = buildOnce(); err != nil {
+			n.t.Fatal(err)
+		}
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.SysProcAttr = n.user
 	cmd.Env = append(append(append(os.Environ(), "LEDGERLINE_DATA="+n.dir+"/data"), n.env...), env...)
 	return cmd
 }
@@ -114,7 +123,7 @@ func (n *node) start(env ...string) error {
 			n.dumpLog()
 			n.t.Fatal("up does not serve")
 		case <-tick.C:
-			if r, err := n.addresses(); err == nil && r.PID == n.up.Process.Pid {
+			if n.pid() == n.up.Process.Pid {
 				return nil
 			}
 		}
@@ -130,17 +139,71 @@ func (n *node) dumpLog() {
 	}
 }
 
-type addresses struct {
-	PID                           int
-	EventStore, Kafka, ClickHouse string
+// pid is the process of the `up` that says it serves, 0 for none.
+func (n *node) pid() int {
+	var r struct{ PID int }
+	raw, err := os.ReadFile(filepath.Join(n.dir, "data", "run.json"))
+	if err != nil || json.Unmarshal(raw, &r) != nil {
+		return 0
+	}
+	return r.PID
 }
 
-func (n *node) addresses() (a addresses, err error) {
-	raw, err := os.ReadFile(filepath.Join(n.dir, "data", "run.json"))
-	if err == nil {
-		err = json.Unmarshal(raw, &a)
+// door is where a server is and how one logs in there, as `connect` says it.
+type door struct{ URL, Brokers, User, Password, CA, CAFile string }
+
+func (n *node) door(server, account string) door {
+	n.t.Helper()
+	var d door
+	if err := json.Unmarshal([]byte(n.must("", "connect", server, "--account", account, "--output", "json")), &d); err != nil {
+		n.t.Fatal(err)
 	}
-	return a, err
+	return d
+}
+
+// address is the host and port.
+func (d door) address() string {
+	if d.Brokers != "" {
+		return d.Brokers
+	}
+	_, rest, _ := strings.Cut(d.URL, "://")
+	host, _, _ := strings.Cut(rest, "?")
+	return host
+}
+
+// esdb is the connection string with the account.
+func (d door) esdb(t testing.TB) string {
+	t.Helper()
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(d.User, d.Password)
+	return u.String()
+}
+
+// ask sends one HTTP request as the account, and returns the answer's body. The answer must be 200.
+func (d door) ask(t testing.TB, ctx context.Context, method, path, body string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, d.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(d.User, d.Password)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s %v\n%s", method, path, res.Status, err, answer)
+	}
+	return answer
+}
+
+func (d door) scram() *kafka.SASL {
+	return &kafka.SASL{Mechanism: kafka.ScramSHA256, User: d.User, Password: d.Password}
 }
 
 // kill ends the whole tree at once, as the loss of power would; the engine's child dies with its parent.
@@ -234,10 +297,6 @@ type parts struct {
 
 func (n *node) connect(ctx context.Context) parts {
 	n.t.Helper()
-	a, err := n.addresses()
-	if err != nil {
-		n.t.Fatal(err)
-	}
 	quiet := slog.New(slog.DiscardHandler)
 	must := func(err error) {
 		n.t.Helper()
@@ -246,15 +305,17 @@ func (n *node) connect(ctx context.Context) parts {
 		}
 	}
 	var p parts
-	store, err := eventstore.Open(eventstore.Config{Address: a.EventStore, Logger: quiet})
+	store, err := eventstore.Open(eventstore.Config{Address: n.door("eventstore", "ledger").esdb(n.t), Logger: quiet})
 	must(err)
 	n.t.Cleanup(func() { store.Close() })
 	p.ledger, err = ledger.Open(ctx, ledger.Config{Store: store, Logger: quiet, Clock: time.Now})
 	must(err)
-	p.kafka, err = kafka.New(kafka.Config{Brokers: []string{a.Kafka}})
+	topics := n.door("kafka", "reader")
+	p.kafka, err = kafka.New(kafka.Config{Brokers: []string{topics.Brokers}, SASL: topics.scram()})
 	must(err)
 	n.t.Cleanup(func() { p.kafka.Close() })
-	p.views, err = clickhouse.Open(ctx, clickhouse.Config{Addrs: []string{a.ClickHouse}})
+	views := n.door("clickhouse", "reader")
+	p.views, err = clickhouse.Open(ctx, clickhouse.Config{Addrs: []string{strings.TrimPrefix(views.URL, "http://")}, Username: views.User, Password: views.Password})
 	must(err)
 	n.t.Cleanup(func() { p.views.Close() })
 	db, err := sqlite.Open(ctx, filepath.Join(n.dir, "data", "vault.db"))

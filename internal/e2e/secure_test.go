@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,13 +21,13 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// With users, the event store speaks TLS and asks; the commands of this machine log in by their own account, which nobody sees;
-// a ledgerline elsewhere does with the ledger's group; a user without it neither reads $all nor writes the ledger's streams.
-func TestTheEventStoreAsksForPasswordsAndTheLedgerWorks(t *testing.T) {
+// The servers ask, and the ledger works: its commands log in by accounts whose passwords nobody sees; a ledgerline elsewhere does with
+// the writers' group; a user without it neither reads $all nor writes the ledger's streams.
+func TestTheServersAskForPasswordsAndTheLedgerWorks(t *testing.T) {
 	dir, gen := smallFleet(t, 20, 2)
-	n := newNode(t, "LEDGERLINE_EMBEDDED_EVENTSTORE_TLS=on")
+	n := newNode(t)
 	const password = "a password for the test"
-	n.must(password+"\n", "eventstore", "user", "add", "remote", "--groups", "ledger")
+	n.must(password+"\n", "eventstore", "user", "add", "remote", "--groups", "writers")
 	n.must(password+"\n", "eventstore", "user", "add", "siem")
 	if err := n.start(); err != nil {
 		n.dumpLog()
@@ -54,11 +56,22 @@ func TestTheEventStoreAsksForPasswordsAndTheLedgerWorks(t *testing.T) {
 	if err := json.Unmarshal(runFile, &run); err != nil {
 		t.Fatal(err)
 	}
-	secret, err := os.ReadFile(filepath.Join(n.dir, "data", "keys", "eventstore-account"))
+	accounts, err := os.ReadFile(filepath.Join(n.dir, "data", "keys", "accounts.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"eventstore-account", "eventstore-users"} {
+	var secrets map[string]map[string]string
+	if err := json.Unmarshal(accounts, &secrets); err != nil {
+		t.Fatal(err)
+	}
+	passwords := []string{password}
+	for _, accounts := range secrets {
+		passwords = slices.AppendSeq(passwords, maps.Values(accounts))
+	}
+	if len(passwords) < 8 {
+		t.Errorf("%d passwords, want those of three servers, the status port, and the user's", len(passwords))
+	}
+	for _, name := range []string{"accounts.json", "eventstore-users"} {
 		if info, err := os.Stat(filepath.Join(n.dir, "data", "keys", name)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v, want only its owner to read it", name, info, err)
 		}
@@ -70,17 +83,22 @@ func TestTheEventStoreAsksForPasswordsAndTheLedgerWorks(t *testing.T) {
 	if !strings.Contains(string(log), "Ledgerline is up") {
 		t.Error("the log of up does not hold what up says")
 	}
-	proc := filepath.Join("/proc", strconv.Itoa(run.PID))
 	places := map[string]string{"status": status, "run.json": string(runFile), "up's output and log": string(log)}
-	for _, name := range []string{"cmdline", "environ"} {
-		raw, err := os.ReadFile(filepath.Join(proc, name))
-		if err != nil {
-			t.Fatal(err)
+	processes := append(children(t, run.PID), run.PID)
+	if len(processes) != 2 {
+		t.Errorf("up and its children are %d processes, want two", len(processes))
+	}
+	for _, pid := range processes {
+		for _, name := range []string{"cmdline", "environ"} {
+			raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			places[name+" of process "+strconv.Itoa(pid)] = string(raw)
 		}
-		places[name] = string(raw)
 	}
 	for place, text := range places {
-		for _, p := range []string{strings.TrimSpace(string(secret)), password} {
+		for _, p := range passwords {
 			if strings.Contains(text, p) {
 				t.Errorf("%s holds a password", place)
 			}
@@ -139,4 +157,27 @@ func TestTheEventStoreAsksForPasswordsAndTheLedgerWorks(t *testing.T) {
 		t.Errorf("importing again appended %d events", again.EventsAppended)
 	}
 	n.stop()
+}
+
+// children are the processes that a process has started and that still run.
+func children(t testing.TB, pid int) (out []int) {
+	t.Helper()
+	tasks, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children"))
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("no threads of process %d, %v", pid, err)
+	}
+	for _, path := range tasks {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, word := range strings.Fields(string(raw)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, child)
+		}
+	}
+	return out
 }

@@ -27,10 +27,11 @@ var ErrNotUp = errors.New("no ledger runs here")
 type Running struct {
 	PID        int       `json:"pid"`
 	Started    time.Time `json:"started"`
-	EventStore string    `json:"eventstore"` // connection string without credentials
-	Kafka      string    `json:"kafka"`      // host:port
-	ClickHouse string    `json:"clickhouse"` // URL without a trailing slash
-	Status     string    `json:"status"`     // URL without a trailing slash
+	EventStore string    `json:"eventstore"`       // connection string without credentials
+	Kafka      string    `json:"kafka"`            // host:port
+	ClickHouse string    `json:"clickhouse"`       // URL without a trailing slash
+	Status     string    `json:"status"`           // URL without a trailing slash
+	CAFile     string    `json:"caFile,omitempty"` // authority (PEM) of those that speak TLS, where it is this machine's own
 
 	ConfinedBy string `json:"confinedBy,omitempty"` // what keeps ClickHouse's engine from the rest of the machine
 }

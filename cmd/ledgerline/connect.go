@@ -1,0 +1,245 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/internal/node"
+)
+
+// A door is one server of a running `up`, and an account at it.
+type door struct {
+	Server   node.Server       `json:"-"`
+	URL      string            `json:"url,omitempty"`     // without credentials and trailing slash
+	Brokers  string            `json:"brokers,omitempty"` // host:port
+	User     string            `json:"user"`
+	Password string            `json:"password"`
+	SASL     string            `json:"saslMechanism,omitempty"`
+	CAFile   string            `json:"caFile,omitempty"`
+	CA       string            `json:"ca,omitempty"`    // PEM
+	Files    map[string]string `json:"files,omitempty"` // for which program → its configuration, with the password
+}
+
+func newConnect(a *app) *cobra.Command {
+	var account, output string
+	servers := []string{string(node.EventStore), string(node.Kafka), string(node.ClickHouse), string(node.Status)}
+	cmd := &cobra.Command{
+		Use:   "connect [" + strings.Join(servers, "|") + "]",
+		Short: "Say how other programs attach to the running servers, and by which account",
+		Long: `connect prints the address of each embedded server, an account at it, and lines with which programs attach. It
+shows passwords: what it prints is for its reader alone. For programs that would show a password to every user of
+the machine, in the list of processes, it also writes their own configuration into DATA/connect, readable by its
+owner alone, and prints lines that name it.
+
+Accounts, the first of each by default:
+  eventstore   reader    reads every stream and $all, writes nothing
+               ledger    what the ledger itself does: it appends to the ledger's streams
+  kafka        reader    reads the topics
+               consumer  reads them in groups, and writes ledger.dead-letter
+               relay     what the ledger itself does: it makes the topics and writes them
+  clickhouse   reader    reads every table; statements, functions and time are bounded
+               ledger    what the ledger itself does: it makes the tables and fills them
+  status       operator  GET /status and /debug/pprof of ` + "`ledgerline up`" + `
+
+The passwords are random and made at the first start. To replace all of them, stop ` + "`ledgerline up`" + `, remove
+DATA/keys/accounts.json, and start it again.`,
+		Example: `  ledgerline connect
+  ledgerline connect kafka --account consumer
+  ledgerline connect clickhouse --output json`,
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: servers,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			wanted := []node.Server{node.EventStore, node.Kafka, node.ClickHouse}
+			if len(args) == 1 {
+				wanted = []node.Server{node.Server(args[0])}
+			}
+			if account != "" && (len(args) == 0 || !slices.Contains(node.Accounts(wanted[0]), account)) {
+				return usage("--account %q: name a server, and one of its accounts: eventstore %v, kafka %v, clickhouse %v, status %v", account,
+					node.Accounts(node.EventStore), node.Accounts(node.Kafka), node.Accounts(node.ClickHouse), node.Accounts(node.Status))
+			}
+			doors, err := a.doors(wanted, account)
+			if err != nil {
+				return err
+			}
+			var doc any = doors[wanted[0]]
+			if len(args) == 0 {
+				doc = doors
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
+				for i, s := range wanted {
+					if i > 0 {
+						fmt.Fprintln(w)
+					}
+					doors[s].text(w, a.cfg.ClickHouse.Database)
+				}
+			})
+		},
+	}
+	cmd.Flags().StringVar(&account, "account", "", "another account than the one that may only read")
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// doors returns the servers asked for, by the account of that name, or else the first of each.
+func (a *app) doors(wanted []node.Server, account string) (map[node.Server]*door, error) {
+	r, err := a.running()
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := a.dir().Secrets()
+	if err != nil {
+		return nil, err
+	}
+	out := map[node.Server]*door{}
+	for _, s := range wanted {
+		d := &door{Server: s, User: first(account, node.Accounts(s)[0])}
+		if d.Password, err = secrets.Password(s, d.User); err != nil {
+			return nil, err
+		}
+		if err := a.fill(d, r); err != nil {
+			return nil, err
+		}
+		out[s] = d
+	}
+	return out, nil
+}
+
+// fill adds the address, and writes the files of programs that take no password otherwise without showing it.
+func (a *app) fill(d *door, r node.Running) (err error) {
+	switch d.Server {
+	case node.EventStore:
+		d.URL = r.EventStore
+		if d.URL == "" {
+			break
+		}
+		if u, err := url.Parse(d.URL); err == nil {
+			d.CAFile = u.Query().Get("tlsCAFile")
+		}
+		return a.fillTLS(d)
+	case node.Kafka:
+		d.Brokers, d.SASL = r.Kafka, "SCRAM-SHA-256"
+		if d.Brokers == "" {
+			break
+		}
+		return a.fillKafka(d)
+	case node.ClickHouse:
+		if d.URL = r.ClickHouse; d.URL == "" {
+			break
+		}
+		if strings.HasPrefix(d.URL, "https://") {
+			d.CAFile = r.CAFile
+		}
+		return a.fillTLS(d)
+	case node.Status:
+		d.URL = r.Status
+		return a.fillTLS(d)
+	}
+	return usage("%s is not embedded here: %s.address names it, and its accounts are its own", d.Server, d.Server)
+}
+
+// fillTLS reads the authority, where there is one, and writes curl's configuration.
+func (a *app) fillTLS(d *door) error {
+	quoted := func(v string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"` }
+	lines := "user = " + quoted(d.User+":"+d.Password) + "\n"
+	if d.CAFile != "" {
+		pem, err := os.ReadFile(d.CAFile)
+		if err != nil {
+			return err
+		}
+		d.CA = string(pem)
+		lines += "cacert = " + quoted(d.CAFile) + "\n"
+	}
+	return a.clientFile(d, "curl", ".curl", lines)
+}
+
+func (a *app) fillKafka(d *door) error {
+	err := a.clientFile(d, "kcat", ".conf", fmt.Sprintf("bootstrap.servers=%s\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=%s\nsasl.username=%s\nsasl.password=%s\n",
+		d.Brokers, d.SASL, d.User, d.Password))
+	if err != nil {
+		return err
+	}
+	return a.clientFile(d, "java", ".properties", fmt.Sprintf(`bootstrap.servers=%s
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=%s
+sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="%s" password="%s";
+`, d.Brokers, d.SASL, d.User, d.Password))
+}
+
+// clientFile writes a program's configuration, for its owner alone.
+func (a *app) clientFile(d *door, program, suffix, content string) error {
+	if err := os.MkdirAll(a.dir().Path("connect"), 0o700); err != nil {
+		return err
+	}
+	path := a.dir().Path("connect", string(d.Server)+"-"+d.User+suffix)
+	if d.Files == nil {
+		d.Files = map[string]string{}
+	}
+	d.Files[program] = path
+	return node.WritePrivate(path, []byte(content))
+}
+
+// text prints the address, the account, and a line for each program.
+func (d *door) text(w io.Writer, database string) {
+	fmt.Fprintf(w, "%s, account %s\n", map[node.Server]string{node.EventStore: "Event store (EventStoreDB's gRPC protocol)", node.Kafka: "Kafka",
+		node.ClickHouse: "ClickHouse (HTTP interface)", node.Status: "Status of up"}[d.Server], d.User)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "  %-10s "+format+"\n", append([]any{name}, args...)...)
+	}
+	line("address", "%s", first(d.URL, d.Brokers))
+	line("password", "%s", d.Password)
+	switch d.Server {
+	case node.EventStore:
+		address, err := withAccount(d.URL, d.User, d.Password, "")
+		if err == nil {
+			line("esdb", "%s", address)
+		}
+		line("curl", "curl --config %s %s/metrics", shellWord(d.Files["curl"]), httpsOf(d.URL))
+	case node.Kafka:
+		line("kcat", "kcat -F %s -L", shellWord(d.Files["kcat"]))
+		line("kcat", "kcat -F %s -C -t ledger.device -o beginning -e", shellWord(d.Files["kcat"]))
+		line("java", "kafka-topics.sh --bootstrap-server %s --command-config %s --describe", d.Brokers, shellWord(d.Files["java"]))
+		line("", "ledger.position is the relay's own mark, and no CloudEvents; every other ledger.* topic holds events")
+	case node.ClickHouse:
+		line("curl", "curl --config %s --data-binary 'SELECT count() FROM %s.events' %s/", shellWord(d.Files["curl"]), database, d.URL)
+		if host, port, err := net.SplitHostPort(d.URL[strings.Index(d.URL, "://")+3:]); err == nil {
+			tls := ""
+			if d.CAFile != "" {
+				tls = fmt.Sprintf(", secure=True, ca_cert=%q", d.CAFile)
+			}
+			line("Python", "clickhouse_connect.get_client(host=%q, port=%s, username=%q, password=%q%s)", host, port, d.User, d.Password, tls)
+		}
+	case node.Status:
+		line("curl", "curl --config %s %s/status", shellWord(d.Files["curl"]), d.URL)
+	}
+	if d.CA != "" {
+		line("authority", "%s", d.CAFile)
+		fmt.Fprint(w, d.CA)
+	}
+}
+
+// httpsOf is where the event store of a connection string answers plain HTTP requests.
+func httpsOf(connection string) string {
+	u, err := url.Parse(connection)
+	if err != nil {
+		return ""
+	}
+	return "https://" + u.Host
+}
+
+// shellWord is a word of a command line, in quotes where it needs some.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,=", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/internal/node"
+)
+
+// configured is an app with settings, given as key=value.
+func configured(t *testing.T, settings ...string) *app {
+	t.Helper()
+	env := map[string]string{}
+	for _, s := range settings {
+		key, value, _ := strings.Cut(s, "=")
+		env[envName(key)] = value
+	}
+	c, err := loadConfig("", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &app{cfg: c, log: slog.New(slog.DiscardHandler)}
+}
+
+// authorityPEM is a file with a certificate that can be trusted.
+func authorityPEM(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What a configured server is given: TLS, account, authority; and what is refused before anything is dialled, by its key.
+func TestHowConfiguredServersAreReached(t *testing.T) {
+	ca := authorityPEM(t)
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("from a file\nnot this\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	everywhere := []string{"eventstore.address=esdb://es:2113?tls=true", "kafka.brokers=a:9093,b:9093", "clickhouse.address=ch:8443"}
+	with := func(more ...string) *app { return configured(t, append(everywhere, more...)...) }
+
+	e, err := with("eventstore.ca="+ca, "eventstore.user=anna", "eventstore.password=p@ss", "kafka.ca="+ca, "kafka.user=relay",
+		"kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger", "clickhouse.password=x").endpoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "esdb://anna:p%40ss@es:2113?tls=true&tlsCAFile="; !strings.HasPrefix(e.eventStore, want) {
+		t.Errorf("the event store is not dialled as %s…", want)
+	}
+	k, err := e.kafka(node.Reader)
+	if err != nil || k.TLS == nil || k.TLS.RootCAs == nil || len(k.Brokers) != 2 || k.SASL == nil {
+		t.Fatalf("Kafka: %v", err)
+	}
+	if k.SASL.Mechanism != kafka.ScramSHA512 || k.SASL.User != "relay" || k.SASL.Password != "from a file" {
+		t.Errorf("Kafka is logged in to as %s by %s, or with another password", k.SASL.User, k.SASL.Mechanism)
+	}
+	if c := e.clickHouse; c.TLS == nil || c.TLS.RootCAs != nil || c.Username != "ledger" || c.Password != "x" {
+		t.Errorf("ClickHouse as %s, TLS %v", c.Username, c.TLS != nil)
+	}
+	for name, text := range e.shown {
+		for _, p := range []string{"p@ss", "p%40ss", "from a file"} {
+			if strings.Contains(text, p) {
+				t.Errorf("%s is shown with its password", name)
+			}
+		}
+	}
+	if e, err = with().endpoints(); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := e.kafka(node.Relay); err != nil || k.TLS != nil || k.SASL != nil || e.clickHouse.TLS != nil {
+		t.Errorf("without a word of TLS or accounts: %v", err)
+	}
+	if _, err := with("clickhouse.tls=off", "clickhouse.user=u", "clickhouse.password=p").endpoints(); err != nil {
+		t.Errorf("plaintext that was asked for: %v", err)
+	}
+
+	for _, tc := range []struct {
+		settings []string
+		says     string
+	}{
+		{[]string{"kafka.tls=maybe"}, "kafka.tls"},
+		{[]string{"kafka.tls=off", "kafka.ca=" + ca}, "kafka.tls is off"},
+		{[]string{"kafka.ca=/none"}, "kafka.ca"},
+		{[]string{"kafka.ca=" + secret}, "kafka.ca"},
+		{[]string{"kafka.cert=" + ca}, "kafka.key"},
+		{[]string{"kafka.cert=" + ca, "kafka.key=" + ca}, "kafka.cert"},
+		{[]string{"kafka.user=u", "kafka.password=p", "kafka.password-file=" + secret}, "both set"},
+		{[]string{"kafka.password=p"}, "kafka.user is not"},
+		{[]string{"kafka.sasl=plain"}, "kafka.user is not"},
+		{[]string{"kafka.user=u", "kafka.password=p", "kafka.sasl=gssapi"}, "gssapi"},
+		{[]string{"kafka.user=u", "kafka.password=p", "kafka.sasl=plain"}, "TLS"},
+		{[]string{"kafka.user=u", "kafka.password-file=/none"}, "kafka.password-file"},
+		{[]string{"kafka.user=u", "kafka.password-file=" + empty}, "empty"},
+		{[]string{"kafka.partitions=0"}, "kafka.partitions"},
+		{[]string{"clickhouse.user=u", "clickhouse.password=p"}, "plaintext"},
+		{[]string{"clickhouse.password=p"}, "clickhouse.user is not"},
+		{[]string{"eventstore.address=esdb://anna:x@es:2113", "eventstore.user=piet"}, "eventstore.user"},
+		{[]string{"eventstore.address=", "eventstore.ca=" + ca}, "eventstore.address"},
+	} {
+		a := with(tc.settings...)
+		_, err := a.endpointsOf(node.Running{}, node.Secrets{})
+		if err == nil || a.exitCode(err) != exitUsage || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%v: %v, want a wrong configuration that names %q", tc.settings, err, tc.says)
+		}
+	}
+}
+
+// A configuration file with a password in it is its owner's alone.
+func TestAPasswordInAFileThatOthersReadIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledgerline.yaml")
+	if err := os.WriteFile(path, []byte("kafka:\n  user: u\n  password: hunter22\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	none := func(string) (string, bool) { return "", false }
+	if _, err := loadConfig(path, none); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "hunter22") {
+		t.Errorf("%v", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := loadConfig(path, none); err != nil || c.Kafka.Password != "hunter22" {
+		t.Errorf("%v", err)
+	}
+}
+
+// What `connect` says of a running ledger, and that it shows a password to nobody else.
+func TestConnectSaysHowToAttach(t *testing.T) {
+	data := dataDir(t)
+	d := node.Dir(data)
+	if _, code, err := runCommand(t, "", "connect", "--data", data); code != exitFailed || err == nil || !strings.Contains(err.Error(), "ledgerline up") {
+		t.Errorf("without a ledger: exit %d, %v", code, err)
+	}
+	lock, err := d.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	secrets, err := d.MakeSecrets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := authorityPEM(t)
+	running := node.Running{EventStore: "esdb://127.0.0.1:2113?tls=true&tlsCAFile=" + ca, Kafka: "127.0.0.1:9092", ClickHouse: "http://127.0.0.1:8123",
+		Status: "http://127.0.0.1:4", CAFile: ca}
+	if err := lock.Announce(running); err != nil {
+		t.Fatal(err)
+	}
+	for server, want := range map[node.Server]struct{ account, address string }{
+		node.EventStore: {node.Reader, running.EventStore}, node.Kafka: {node.Reader, running.Kafka}, node.ClickHouse: {node.Reader, running.ClickHouse},
+		node.Status: {node.Operator, running.Status},
+	} {
+		out, _, err := runCommand(t, "", "connect", string(server), "--data", data, "--output", "json")
+		if err != nil {
+			t.Errorf("%s: %v", server, err)
+			continue
+		}
+		var got door
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			t.Fatal(err)
+		}
+		password, err := secrets.Password(server, want.account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.User != want.account || got.Password != password || first(got.URL, got.Brokers) != want.address {
+			t.Errorf("%s: account %s at %s", server, got.User, first(got.URL, got.Brokers))
+		}
+		if (got.CA != "") != (server == node.EventStore) {
+			t.Errorf("%s: an authority of %d bytes", server, len(got.CA))
+		}
+		text, _, err := runCommand(t, "", "connect", string(server), "--data", data)
+		if err != nil {
+			t.Errorf("%s: %v", server, err)
+		}
+		for program, path := range got.Files {
+			info, err := os.Stat(path)
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v, %v", path, info, err)
+			}
+			if raw, err := os.ReadFile(path); err != nil || !strings.Contains(string(raw), password) {
+				t.Errorf("%s: the configuration for %s holds no password, %v", server, program, err)
+			}
+			if !strings.Contains(text, path) {
+				t.Errorf("%s: no line for %s", server, program)
+			}
+		}
+		for line := range strings.Lines(text) {
+			if f := strings.Fields(line); strings.Contains(line, password) && (f[0] == "curl" || f[0] == "kcat" || f[0] == "java") {
+				t.Errorf("%s: %s would show a password to every user of the machine", server, f[0])
+			}
+		}
+	}
+	out, _, err := runCommand(t, "", "connect", "--data", data, "--output", "json")
+	var all map[string]door
+	if err != nil || json.Unmarshal([]byte(out), &all) != nil || len(all) != 3 || all["kafka"].User != node.Reader {
+		t.Errorf("all of them: %v", err)
+	}
+	for _, args := range [][]string{{"connect", "mongodb"}, {"connect", "kafka", "--account", "ledger"}, {"connect", "--account", "relay"}, {"connect", "kafka", "clickhouse"}} {
+		if _, code, err := runCommand(t, "", append(args, "--data", data)...); err == nil || code != exitUsage && code != exitFailed {
+			t.Errorf("%v: exit %d, %v", args, code, err)
+		}
+	}
+	if out, _, err := runCommand(t, "", "connect", "kafka", "--account", "consumer", "--data", data); err != nil || !strings.Contains(out, "kafka-consumer.conf") {
+		t.Errorf("another account: %v", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := runCommand(t, "", "connect", "--data", data); !errors.Is(err, node.ErrNotUp) {
+		t.Errorf("after it has ended: %v", err)
+	}
+}
+
+func TestWordsOfACommandLineAreQuotedWhereTheyNeedIt(t *testing.T) {
+	for in, want := range map[string]string{"/srv/ledger": "/srv/ledger", "/srv/my ledger": "'/srv/my ledger'", "it's": `'it'\''s'`, "": "''", "$HOME": "'$HOME'", "a;b": "'a;b'"} {
+		if got := shellWord(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
