@@ -66,7 +66,7 @@ It will stand in %s`, e.EventStoreAddr, path)
 	case on != "on" && on != "auto":
 		return s, usage("embedded.eventstore-tls %q is not auto, on or off", on)
 	}
-	s.tls = &eventstore.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey, ClientCAFile: e.EventStoreClientCA}
+	s.tls = &eventstore.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey, CAFile: e.EventStoreCert, ClientCAFile: e.EventStoreClientCA}
 	if !asked {
 		return s, nil
 	}

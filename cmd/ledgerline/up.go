@@ -372,8 +372,8 @@ Ledgerline is up.
 
 `, n.ledger.ID(), n.a.cfg.Data, shown(n.services.addr.eventStore), n.services.addr.kafka, n.services.addr.kafka,
 		n.services.addr.clickHouse, n.services.addr.clickHouse, n.a.cfg.ClickHouse.Database, n.a.cfg.KeyFile)
-	if s := n.servers.EventStore; s != nil && s.CertificateFile() != "" {
-		fmt.Fprintf(out, "The event store speaks TLS: clients elsewhere trust it by a copy of %s.\n", s.CertificateFile())
+	if s := n.servers.EventStore; s != nil && s.CAFile() != "" {
+		fmt.Fprintf(out, "The event store speaks TLS: clients elsewhere trust it by a copy of %s.\n", s.CAFile())
 	}
 	if n.access.password != "" {
 		fmt.Fprintf(out, "It asks for a user and a password, of those in %s.\n", n.a.usersFile())

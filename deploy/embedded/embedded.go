@@ -17,13 +17,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// EventStoreDir is the event store's folder in Config.Dir.
-const EventStoreDir = "eventstore"
+// Folders in Config.Dir: the event store's, and that of the certificate authority by which clients trust it.
+const (
+	EventStoreDir = "eventstore"
+	TLSDir        = "tls"
+)
 
 // Config says where the servers keep their data and where they listen; an address with port 0 takes a free port, and a server
 // without an address is not started: one elsewhere takes its place.
@@ -33,7 +37,7 @@ type Config struct {
 	KafkaAddr      string
 	ClickHouseAddr string
 
-	EventStoreTLS   *eventstore.TLSConfig // nil: plaintext
+	EventStoreTLS   *eventstore.TLSConfig // nil: plaintext; without files, a certificate of this machine's own authority
 	EventStoreUsers []eventstore.User     // who may log in to the event store; none: nobody is asked
 	LedgerGroup     string                // the users' group that reads $all and, beside administrators, alone writes to protected streams
 
@@ -53,6 +57,8 @@ type Servers struct {
 	Kafka      *kafka.Server
 	ClickHouse *clickhouse.Server
 
+	authority *authority.Authority // of the servers' certificates; nil where none is ours
+
 	failed   chan error
 	stopped  chan struct{} // closed by Stop
 	watching sync.WaitGroup
@@ -69,8 +75,11 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	var err error
 	var eventStoreDone, clickHouseDone <-chan struct{} // nil: never
 	if cfg.EventStoreAddr != "" {
-		s.EventStore, err = eventstore.Start(ctx, eventStoreConfig(cfg))
-		if err != nil {
+		ec := eventStoreConfig(cfg)
+		if ec.TLS, err = s.eventStoreTLS(cfg); err != nil {
+			return fail(fmt.Errorf("start the event store: %w", err))
+		}
+		if s.EventStore, err = eventstore.Start(ctx, ec); err != nil {
 			return fail(fmt.Errorf("start the event store: %w", err))
 		}
 		eventStoreDone = s.EventStore.Done()
@@ -87,11 +96,35 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 		clickHouseDone = s.ClickHouse.Done()
 	}
 	s.watching.Go(func() { s.watch(eventStoreDone, clickHouseDone) })
+	if s.authority != nil {
+		keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+		s.watching.Go(func() { s.authority.Keep(keep) })
+		s.watching.Go(func() { <-s.stopped; stop() })
+	}
 	return s, nil
 }
 
+// eventStoreTLS is how the event store speaks TLS: with the configured files, or with those that this machine's own
+// authority issues.
+func (s *Servers) eventStoreTLS(cfg Config) (*eventstore.TLSConfig, error) {
+	if cfg.EventStoreTLS == nil || cfg.EventStoreTLS.CertFile != "" {
+		return cfg.EventStoreTLS, nil
+	}
+	t := *cfg.EventStoreTLS
+	hosts, err := authority.Hosts(cfg.EventStoreAddr)
+	if err != nil {
+		return nil, err
+	}
+	if s.authority, err = authority.Open(authority.Config{Dir: filepath.Join(cfg.Dir, TLSDir), Logger: cfg.Logger.With("part", "authority")}); err != nil {
+		return nil, err
+	}
+	t.CAFile = s.authority.CAFile()
+	t.CertFile, t.KeyFile, err = s.authority.Issue("eventstore", hosts)
+	return &t, err
+}
+
 func eventStoreConfig(cfg Config) eventstore.Config {
-	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, EventStoreDir), Addr: cfg.EventStoreAddr, TLS: cfg.EventStoreTLS, Users: cfg.EventStoreUsers,
+	ec := eventstore.Config{Dir: filepath.Join(cfg.Dir, EventStoreDir), Addr: cfg.EventStoreAddr, Users: cfg.EventStoreUsers, Open: len(cfg.EventStoreUsers) == 0,
 		ProtectStreams: cfg.ProtectStreams, Uncompressed: cfg.Uncompressed, Disturb: cfg.Disturb, Logger: cfg.Logger.With("server", "eventstore")}
 	if cfg.LedgerGroup != "" {
 		ec.ProtectedWriters, ec.AllReaders = []string{cfg.LedgerGroup}, []string{cfg.LedgerGroup}

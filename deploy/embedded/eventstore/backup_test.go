@@ -90,7 +90,7 @@ func TestBackupOfARunningServer(t *testing.T) {
 // less. A server that stops ends it.
 func TestBackupNeedsTheRightToReadAll(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.TLS = &TLSConfig{}
+	cfg.Open, cfg.TLS = false, testTLS(t)
 	for name, groups := range map[string][]string{"root": {groupAdmins}, "ops": {groupOps}, "reader": {"readers"}, "plain": nil} {
 		hash, err := hashPassword("secret-"+name, bcrypt.MinCost)
 		if err != nil {
