@@ -22,7 +22,6 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -242,8 +241,9 @@ func newAuthenticator(cfg Config) (*authenticator, error) {
 
 // authenticate finds out who brings these credentials: an Authorization header
 // of the Basic scheme, or a verified client certificate's common name. Where
-// both are there the header alone counts, right or wrong: a machine's
-// certificate may be for something else than this server's users.
+// both are there both must be a user's, and the header says who acts: a
+// password does not make up for a certificate of nobody here, as on a real
+// server. A certificate that nobody vouches for is not there at all.
 func (a *authenticator) authenticate(ctx context.Context, header, certificate, peer string) (principal, error) {
 	if a.open {
 		return principal{open: true}, nil
@@ -258,6 +258,11 @@ func (a *authenticator) authenticate(ctx context.Context, header, certificate, p
 
 func (a *authenticator) identify(ctx context.Context, header, certificate, peer string) (principal, error) {
 	name := certificate
+	if certificate != "" {
+		if _, ok := a.users[certificate]; !ok {
+			return principal{}, errBadCredentials
+		}
+	}
 	switch {
 	case header != "":
 		var err error
@@ -396,8 +401,8 @@ func (a *authenticator) call(ctx context.Context, method string) (context.Contex
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		from = hostOf(p.Addr.String())
-		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			certificate = commonName(info.State.VerifiedChains)
+		if info, ok := p.AuthInfo.(doorInfo); ok {
+			certificate = info.user
 		}
 	}
 	p, err := a.authenticate(ctx, header, certificate, from)
@@ -473,11 +478,11 @@ type commonNameKey struct{}
 // withCommonName is an http.Server's ConnContext: it remembers who the
 // client's certificate says it is.
 func withCommonName(ctx context.Context, c net.Conn) context.Context {
-	state, ok := tlsState(c)
+	sc, ok := c.(*sniffedConn)
 	if !ok {
 		return ctx
 	}
-	return context.WithValue(ctx, commonNameKey{}, commonName(state.VerifiedChains))
+	return context.WithValue(ctx, commonNameKey{}, sc.user)
 }
 
 func hostOf(addr string) string {

@@ -14,7 +14,6 @@ package eventstore
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -133,12 +132,10 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	if s.auth, err = newAuthenticator(s.cfg); err != nil {
 		return err
 	}
-	var t *tls.Config
 	if s.cfg.TLS != nil {
 		if s.certs, err = openCertificates(s.cfg); err != nil {
 			return err
 		}
-		t = s.certs.config()
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
@@ -149,7 +146,7 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	if s.disturb, err = disturb(ctx, s); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
+	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, s.certs, s.cfg.connections, s.cfg.Logger)
 	return nil
 }
 

@@ -28,7 +28,8 @@ type TLSConfig struct {
 	CAFile string
 	// ClientCAFile holds the PEM certificates of authorities; a client's
 	// certificate that one of them signed authenticates it as the user named by
-	// the certificate's common name. Empty: client certificates are not asked for.
+	// the certificate's common name. One that none of them signed is as good as
+	// none. Empty: client certificates are not asked for.
 	ClientCAFile string
 }
 
@@ -158,7 +159,8 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (c *certificates) config() *tls.Config {
 	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 	if c.clientCAs != nil {
-		base.ClientAuth, base.ClientCAs = tls.VerifyClientCertIfGiven, c.clientCAs
+		// Verified by user: a handshake that fails would refuse the password that comes with it.
+		base.ClientAuth, base.ClientCAs = tls.RequestClientCert, c.clientCAs
 	}
 	h2, http1 := base.Clone(), base.Clone()
 	h2.NextProtos, http1.NextProtos = []string{protoHTTP2}, []string{protoHTTP1}
@@ -169,6 +171,26 @@ func (c *certificates) config() *tls.Config {
 		return h2, nil
 	}
 	return base
+}
+
+// user is whom the client's certificate names, "" for nobody. known is false
+// where there is one that no authority of clients vouches for: the handshake has
+// shown that the client has its key, and nothing else.
+func (c *certificates) user(state tls.ConnectionState) (name string, known bool) {
+	if c.clientCAs == nil || len(state.PeerCertificates) == 0 {
+		return "", true
+	}
+	intermediates := x509.NewCertPool()
+	for _, cert := range state.PeerCertificates[1:] {
+		intermediates.AddCert(cert)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: c.clientCAs, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return "", false
+	}
+	return state.PeerCertificates[0].Subject.CommonName, true
 }
 
 const (
@@ -211,11 +233,12 @@ func isWildcard(host string) bool {
 type doorCredentials struct{ tls bool }
 
 func (d doorCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	state, ok := tlsState(c)
-	if !ok {
+	sc, _ := c.(*sniffedConn)
+	if sc == nil || sc.tls == nil {
 		return c, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
 	}
-	return c, credentials.TLSInfo{State: state, CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}, nil
+	info := credentials.TLSInfo{State: *sc.tls, CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
+	return c, doorInfo{info, sc.user}, nil
 }
 
 func (d doorCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -237,27 +260,12 @@ type plainInfo struct{ credentials.CommonAuthInfo }
 
 func (plainInfo) AuthType() string { return "insecure" }
 
-// tlsState is what the handshake of a door's connection learnt.
-func tlsState(c net.Conn) (state tls.ConnectionState, ok bool) {
-	sc, isSniffed := c.(*sniffedConn)
-	if !isSniffed {
-		return state, false
-	}
-	tc, isTLS := sc.Conn.(*tls.Conn)
-	if !isTLS {
-		return state, false
-	}
-	return tc.ConnectionState(), true
+// doorInfo is what gRPC's handlers are told of a TLS connection.
+type doorInfo struct {
+	credentials.TLSInfo
+	user string // whom the client's certificate names
 }
 
 // plainAnswer is what a client gets that does not speak TLS to a port that does.
 // gRPC clients, too, say of such an answer that it looks like HTTP/1.1.
 const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: set tls=true\n"
-
-// commonName is whom a verified client certificate names, "" for nobody.
-func commonName(chains [][]*x509.Certificate) string {
-	if len(chains) == 0 || len(chains[0]) == 0 {
-		return ""
-	}
-	return chains[0][0].Subject.CommonName
-}

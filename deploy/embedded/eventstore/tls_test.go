@@ -23,6 +23,14 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 )
@@ -182,9 +190,10 @@ func TestConnectionStringsOverTLS(t *testing.T) {
 
 // clientAuthority signs clients' certificates.
 type clientAuthority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
+	cert  *x509.Certificate
+	key   *ecdsa.PrivateKey
+	file  string
+	until time.Time // of what it signs
 }
 
 func newClientAuthority(t *testing.T) clientAuthority {
@@ -204,7 +213,7 @@ func newClientAuthority(t *testing.T) clientAuthority {
 		t.Fatal(err)
 	}
 	file := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	return clientAuthority{cert, key, file}
+	return clientAuthority{cert, key, file, time.Now().Add(time.Hour)}
 }
 
 // client writes a certificate and its key for a name, and returns the files.
@@ -214,7 +223,7 @@ func (a clientAuthority) client(t *testing.T, name string) (certFile, keyFile st
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: a.until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -229,62 +238,96 @@ func (a clientAuthority) client(t *testing.T, name string) (certFile, keyFile st
 		writeFile(t, filepath.Join(dir, "k.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
-// A client's certificate stands for the user whom it names; one that names nobody is no credentials, and one of
-// another authority does not come past the handshake. Where there is a password it alone counts, right or wrong.
+// A client's certificate stands for the user whom it names, and one that names nobody is no credentials, also beside
+// a password. Where both are a user's the password says who acts.
 func TestClientCertificates(t *testing.T) {
-	ca := newClientAuthority(t)
-	cfg := secureConfig(t, User{Name: "anna"}, testUser(t, "piet", "p"))
-	cfg.TLS.ClientCAFile = ca.file
-	s := startServer(t, cfg)
-	with := func(a clientAuthority, name string, user *url.Userinfo) *fixture {
-		certFile, keyFile := a.client(t, name)
-		u, err := url.Parse(s.ConnectionString())
-		if err != nil {
-			t.Fatal(err)
-		}
-		q := u.Query()
-		q.Set("userCertFile", certFile)
-		q.Set("userKeyFile", keyFile)
-		q.Set("maxDiscoverAttempts", "1")
-		u.RawQuery, u.User = q.Encode(), user
-		return &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, u.String())}
-	}
-	anna := with(ca, "anna", nil)
+	w := newCertificateWorld(t)
+	anna := w.with(w.ca, "anna", nil)
 	if err := anna.write("s", `{}`); err != nil {
 		t.Errorf("by her certificate: %v", err)
 	}
 	_, err := anna.readAll(esdb.Forwards, esdb.Start{}, 1)
 	denied(t, "anna", "read $all", err)
-	wantCode(t, with(ca, "nobody", nil).write("s", `{}`), esdb.ErrorCodeUnauthenticated)
-	if _, err := with(ca, "anna", url.UserPassword(adminName, adminPassword)).readAll(esdb.Forwards, esdb.Start{}, 1); err != nil {
+	if _, err := w.with(w.ca, "anna", url.UserPassword(adminName, adminPassword)).readAll(esdb.Forwards, esdb.Start{}, 1); err != nil {
 		t.Errorf("an administrator's password from anna's machine: %v", err)
 	}
-	piet := with(ca, "nobody", url.UserPassword("piet", "p"))
-	if err := piet.write("s", `{}`); err != nil {
-		t.Errorf("piet's password from a machine whose certificate names nobody: %v", err)
+	for name, f := range map[string]*fixture{
+		"nobody's certificate":                      w.with(w.ca, "nobody", nil),
+		"nobody's certificate, a right password":    w.with(w.ca, "nobody", url.UserPassword("piet", "p")),
+		"anna's certificate, a wrong password":      w.with(w.ca, "anna", url.UserPassword("piet", "wrong")),
+		"no certificate of one who has no password": login(t, w.s, "anna", ""),
+	} {
+		if e := asError(t, f.write("s", `{}`)); e.Code() != esdb.ErrorCodeUnauthenticated {
+			t.Errorf("%s: %v", name, e)
+		}
 	}
-	_, err = piet.readAll(esdb.Forwards, esdb.Start{}, 1)
-	denied(t, "piet", "read $all", err)
-	wantCode(t, with(ca, "nobody", url.UserPassword("piet", "wrong")).write("s", `{}`), esdb.ErrorCodeUnauthenticated)
-	wantCode(t, with(ca, "anna", url.UserPassword("piet", "wrong")).write("s", `{}`), esdb.ErrorCodeUnauthenticated)
-	wantCode(t, login(t, s, "anna", "").appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated) // she has no password
+}
 
-	certFile, keyFile := newClientAuthority(t).client(t, "anna")
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+// A certificate that no known authority signed, or that has ended, is as good as none: the password beside it counts,
+// and without one nobody is logged in.
+func TestUnknownClientCertificates(t *testing.T) {
+	w := newCertificateWorld(t)
+	other := newClientAuthority(t)
+	ended := w.ca
+	ended.until = time.Now().Add(-time.Minute)
+	for name, ca := range map[string]clientAuthority{"of another authority": other, "that has ended": ended} {
+		certFile, keyFile := ca.client(t, "anna")
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf := clientTLS(t, w.s)
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // whatever the server asks for
+		conn, err := grpc.NewClient(w.s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(conf)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		for header, want := range map[string]codes.Code{"": codes.Unauthenticated, basic("piet", "wrong"): codes.Unauthenticated, basic("piet", "p"): codes.OK} {
+			ctx := testContext(t)
+			if header != "" {
+				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", header)
+			}
+			_, err := streams.NewStreamsClient(conn).Tombstone(ctx, &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{
+				StreamIdentifier:       &shared.StreamIdentifier{StreamName: []byte("s" + uuid.NewString())},
+				ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}},
+			}})
+			if status.Code(err) != want {
+				t.Errorf("a certificate %s, header %q: %v, want %v", name, header, err, want)
+			}
+		}
+	}
+}
+
+// certificateWorld is a server that knows clients' certificates of one authority.
+type certificateWorld struct {
+	t  *testing.T
+	ca clientAuthority
+	s  *Server
+}
+
+func newCertificateWorld(t *testing.T) certificateWorld {
+	t.Helper()
+	ca := newClientAuthority(t)
+	cfg := secureConfig(t, User{Name: "anna"}, testUser(t, "piet", "p"))
+	cfg.TLS.ClientCAFile = ca.file
+	return certificateWorld{t, ca, startServer(t, cfg)}
+}
+
+// with is a client that has a certificate of the authority and perhaps a password.
+func (w certificateWorld) with(a clientAuthority, name string, user *url.Userinfo) *fixture {
+	w.t.Helper()
+	certFile, keyFile := a.client(w.t, name)
+	u, err := url.Parse(w.s.ConnectionString())
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	conf := clientTLS(t, s)
-	conf.NextProtos = []string{protoHTTP2}
-	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // whatever the server asks for
-	c, err := tls.Dial("tcp", s.Addr(), conf)
-	if err == nil {
-		defer c.Close()
-		_, err = c.Read(make([]byte, 1)) // TLS 1.3: the refusal comes after the client's side is done
-	}
-	if err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("another authority's certificate: %v", err)
-	}
+	q := u.Query()
+	q.Set("userCertFile", certFile)
+	q.Set("userKeyFile", keyFile)
+	q.Set("maxDiscoverAttempts", "1")
+	u.RawQuery, u.User = q.Encode(), user
+	return &fixture{t: w.t, ctx: testContext(w.t), s: w.s, c: dialString(w.t, u.String())}
 }
 
 // One port over TLS: gRPC for who offers h2 alone, plain HTTP for who also speaks HTTP/1.1; health asks for nothing.
