@@ -468,7 +468,7 @@ func (a *authenticator) require(h http.Handler, why string, allowed func(princip
 		case !ok:
 			http.Error(w, why, http.StatusForbidden)
 		default:
-			h.ServeHTTP(w, r)
+			h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
 		}
 	})
 }

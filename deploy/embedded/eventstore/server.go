@@ -59,7 +59,7 @@ type Server struct {
 	addr   string
 
 	metrics *metrics
-	backups sync.WaitGroup // being sent
+	backups backups
 	disturb *disturber     // nil outside tests
 
 	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
@@ -189,7 +189,7 @@ func (s *Server) serve() {
 	<-healthServed
 	end, events := logEnd(s.store)
 	s.metrics.retire()
-	s.backups.Wait()
+	s.backups.wait.Wait()
 	s.err = errors.Join(err, s.store.Close())
 	s.logStopped(end, events)
 }
