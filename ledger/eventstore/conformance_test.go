@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
@@ -33,12 +36,47 @@ var kinds = map[string]func(*server.Config){
 
 // secured has the server speak TLS and ask who comes; only the ledger's group may write its streams and read $all.
 func secured(c *server.Config) {
-	c.TLS = &server.TLSConfig{}
+	c.Open, c.TLS = false, certificate()
 	c.Users = []server.User{{Name: account, PasswordHash: accountHash(), Groups: []string{"ledger"}}}
 	c.ProtectedWriters, c.AllReaders = []string{"ledger"}, []string{"ledger"}
 }
 
 const account, password = "ledgerline", "a password for the test"
+
+// certificate is one of an authority of the tests' own, for this machine; TestMain removes it.
+var certificate = sync.OnceValue(func() *server.TLSConfig {
+	dir, err := os.MkdirTemp("", "ledgerline-eventstore")
+	if err != nil {
+		panic(err)
+	}
+	certificateDir = dir
+	hosts, err := authority.Hosts("127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	a, err := authority.Open(authority.Config{Dir: filepath.Join(dir, "tls"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	certFile, keyFile, err := a.Issue("eventstore", hosts)
+	if err != nil {
+		panic(err)
+	}
+	return &server.TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: a.CAFile()}
+})
+
+var certificateDir string // "" until certificate has made it
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if certificateDir != "" {
+		if err := os.RemoveAll(certificateDir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 var accountHash = sync.OnceValue(func() string {
 	h, err := server.HashPassword(password)
@@ -61,7 +99,7 @@ func everything(seed uint64, every int) *server.Disturbance {
 // they make by default.
 func address(srv *server.Server) string {
 	a := srv.ConnectionString() + "&discoveryInterval=5"
-	if srv.CertificateFile() != "" {
+	if srv.CAFile() != "" {
 		a = strings.Replace(a, "esdb://", "esdb://"+url.UserPassword(account, password).String()+"@", 1)
 	}
 	return a

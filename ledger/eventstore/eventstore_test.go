@@ -19,7 +19,7 @@ import (
 
 func startServer(t *testing.T, dir, addr string, changes ...func(*server.Config)) *server.Server {
 	t.Helper()
-	cfg := server.Config{Dir: dir, Addr: addr, ProtectStreams: schemas.StreamPattern(), Logger: slog.New(slog.DiscardHandler)}
+	cfg := server.Config{Dir: dir, Addr: addr, Open: true, ProtectStreams: schemas.StreamPattern(), Logger: slog.New(slog.DiscardHandler)}
 	for _, change := range changes {
 		change(&cfg)
 	}

@@ -138,6 +138,9 @@ type access struct {
 // may tells whether the principal may do a with the stream. For a metastream,
 // reading and writing are what its stream's lists say of metadata.
 func (s access) may(a action, stream string) (bool, error) {
+	if s.who.readOnly {
+		return a == actionRead || a == actionMetaRead, nil
+	}
 	if s.who.admin() {
 		return true, nil
 	}
@@ -205,7 +208,7 @@ func (s access) settings() (data []byte, err error) {
 
 // may tells whether p may do a with the stream, by the newest view.
 func (s *Server) may(p principal, a action, stream string) (ok bool, err error) {
-	if p.admin() {
+	if p.admin() && !p.readOnly {
 		return true, nil
 	}
 	v := s.store.Acquire()

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -21,7 +22,6 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -34,9 +34,13 @@ import (
 type User struct {
 	// Name may hold neither ":" nor control characters, and is not a group's.
 	Name string
-	// PasswordHash is bcrypt's, as HashPassword and htpasswd -B make it. Empty:
-	// the user authenticates by a client certificate only.
+	// PasswordHash is bcrypt's, as HashPassword and htpasswd -B make it: for
+	// people's passwords. A user has this or SecretSHA256; without either, a
+	// client certificate only.
 	PasswordHash string
+	// SecretSHA256 is DigestSecret's of a random secret: for programs. It is
+	// checked in no time, which a password that can be guessed must not be.
+	SecretSHA256 [sha256.Size]byte
 	// Groups give rights: "$admins" every right, "$ops" the HTTP endpoints; any
 	// other name is what access control lists make of it.
 	Groups []string
@@ -79,6 +83,20 @@ func hashPassword(password string, cost int) (string, error) {
 	return string(h), nil
 }
 
+// leastSecret is the least length of a secret: 256 bits in base64.
+const leastSecret = 43
+
+// DigestSecret returns the digest of a random secret of 256 bits or more, in
+// base64 or hexadecimal, for User.SecretSHA256. It is 43 to 72 characters long.
+func DigestSecret(secret string) (digest [sha256.Size]byte, err error) {
+	if len(secret) < leastSecret || len(secret) > maxPassword {
+		return digest, fmt.Errorf("digest secret: it is not of %d to %d characters; a password that a person chose takes HashPassword", leastSecret, maxPassword)
+	}
+	return sha256.Sum256([]byte(secret)), nil
+}
+
+func (u User) hasSecret() bool { return u.SecretSHA256 != [sha256.Size]byte{} }
+
 // Validate returns what is wrong with the user, never quoting the hash.
 func (u User) Validate() error {
 	var errs []error
@@ -91,6 +109,9 @@ func (u User) Validate() error {
 		} else if cost > maxCost {
 			errs = append(errs, fmt.Errorf("user %q: the password hash costs 2^%d, more than 2^%d", u.Name, cost, maxCost))
 		}
+	}
+	if u.PasswordHash != "" && u.hasSecret() {
+		errs = append(errs, fmt.Errorf("user %q has a password hash and a secret's digest: take one away", u.Name))
 	}
 	for _, g := range u.Groups {
 		if g == "" || strings.HasPrefix(g, "$") && g != groupAdmins && g != groupOps {
@@ -108,8 +129,8 @@ func validateUsers(users []User, clientCerts bool) error {
 		if names[u.Name] {
 			errs = append(errs, fmt.Errorf("user %q is there twice", u.Name))
 		}
-		if u.PasswordHash == "" && !clientCerts {
-			errs = append(errs, fmt.Errorf("user %q has no password hash, and there are no client certificates", u.Name))
+		if u.PasswordHash == "" && !u.hasSecret() && !clientCerts {
+			errs = append(errs, fmt.Errorf("user %q has no password hash and no secret's digest, and there are no client certificates", u.Name))
 		}
 		names[u.Name] = true
 		for _, g := range u.Groups {
@@ -124,12 +145,13 @@ func validateUsers(users []User, clientCerts bool) error {
 	return errors.Join(errs...)
 }
 
-// principal is who makes a call. Where no users are configured it is
-// everybody, who may do everything.
+// principal is who makes a call. On an open server it is everybody, who may do
+// everything.
 type principal struct {
-	name   string
-	groups []string
-	open   bool // no users are configured
+	name     string
+	groups   []string
+	open     bool // nobody is asked
+	readOnly bool // reads everything and changes nothing; bound by no list otherwise
 }
 
 // admin tells whether access control lists do not bind the principal.
@@ -156,13 +178,15 @@ var (
 	errTooMany        = errors.New("too many logins are being checked, try again")
 )
 
-// authenticator knows the users. Without any it lets everybody be anybody.
+// authenticator knows the users. That of an open server lets everybody be anybody.
 type authenticator struct {
-	users  map[string]User
-	dummy  []byte // hash of nobody's password, as costly as the costliest
-	logger *slog.Logger
-	key    [32]byte      // of the digests under which verified headers are remembered
-	slots  chan struct{} // as many as may compute at a time
+	open     bool
+	users    map[string]User
+	readOnly []string // roles
+	dummy    []byte   // hash of nobody's password, as costly as the costliest; nil where nobody has one
+	logger   *slog.Logger
+	key      [32]byte      // of the digests under which verified headers are remembered
+	slots    chan struct{} // as many as may compute at a time
 
 	mu       sync.Mutex
 	verified map[digest]verified
@@ -187,18 +211,15 @@ type attempt struct {
 	err  error
 }
 
-func newAuthenticator(users []User, logger *slog.Logger) (*authenticator, error) {
+func newAuthenticator(cfg Config) (*authenticator, error) {
 	a := &authenticator{
-		users: map[string]User{}, logger: logger,
+		open: cfg.Open, users: map[string]User{}, readOnly: cfg.ReadOnlyRoles, logger: cfg.Logger,
 		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		verified: map[digest]verified{}, attempts: map[digest]*attempt{}, ofPeer: map[string]int{},
 		failureLog: rareLog{gap: failureLogGap},
 	}
-	if len(users) == 0 {
-		return a, nil
-	}
-	cost := bcrypt.MinCost
-	for _, u := range users {
+	cost := 0
+	for _, u := range cfg.Users {
 		a.users[u.Name] = u
 		if c, err := bcrypt.Cost([]byte(u.PasswordHash)); err == nil {
 			cost = max(cost, c)
@@ -210,19 +231,21 @@ func newAuthenticator(users []User, logger *slog.Logger) (*authenticator, error)
 			return nil, err
 		}
 	}
+	if cost == 0 {
+		return a, nil
+	}
 	var err error
 	a.dummy, err = bcrypt.GenerateFromPassword(nobody[:], cost)
 	return a, err
 }
 
-func (a *authenticator) open() bool { return len(a.users) == 0 }
-
 // authenticate finds out who brings these credentials: an Authorization header
 // of the Basic scheme, or a verified client certificate's common name. Where
 // both are there both must be a user's, and the header says who acts: a
-// password does not make up for a certificate of nobody here.
+// password does not make up for a certificate of nobody here, as on a real
+// server. A certificate that nobody vouches for is not there at all.
 func (a *authenticator) authenticate(ctx context.Context, header, certificate, peer string) (principal, error) {
-	if a.open() {
+	if a.open {
 		return principal{open: true}, nil
 	}
 	p, err := a.identify(ctx, header, certificate, peer)
@@ -253,15 +276,28 @@ func (a *authenticator) identify(ctx context.Context, header, certificate, peer 
 	if !ok {
 		return principal{}, errBadCredentials
 	}
-	return principal{name: u.Name, groups: u.Groups}, nil
+	p := principal{name: u.Name, groups: u.Groups}
+	p.readOnly = slices.ContainsFunc(a.readOnly, p.has)
+	return p, nil
 }
 
-// verify returns the user whom the header authenticates. A header that was
+// verify returns the user whom the header authenticates. A secret is compared
+// at once, whatever queues for the checks of passwords. A password that was
 // right is remembered for a while, by a digest whose key is this process's own.
 func (a *authenticator) verify(ctx context.Context, header, peer string) (string, error) {
 	name, password, err := parseBasic(header)
 	if err != nil {
 		return "", err
+	}
+	if u := a.users[name]; u.hasSecret() {
+		got := sha256.Sum256([]byte(password))
+		if subtle.ConstantTimeCompare(got[:], u.SecretSHA256[:]) != 1 {
+			return "", errBadCredentials
+		}
+		return name, nil
+	}
+	if a.dummy == nil { // nobody has a password, so that no time tells who has one
+		return "", errBadCredentials
 	}
 	mac := hmac.New(sha256.New, a.key[:])
 	mac.Write([]byte(header))
@@ -365,8 +401,8 @@ func (a *authenticator) call(ctx context.Context, method string) (context.Contex
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		from = hostOf(p.Addr.String())
-		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			certificate = commonName(info.State.VerifiedChains)
+		if info, ok := p.AuthInfo.(doorInfo); ok {
+			certificate = info.user
 		}
 	}
 	p, err := a.authenticate(ctx, header, certificate, from)
@@ -404,11 +440,11 @@ type authenticatedStream struct {
 
 func (s *authenticatedStream) Context() context.Context { return s.ctx }
 
-// requireOps lets h answer operators only: users in $admins or $ops, and
-// everybody where no users are configured.
+// requireOps lets h answer operators and readers only: users in $admins, $ops
+// or a read-only role, and everybody where nobody is asked.
 func (a *authenticator) requireOps(h http.Handler) http.Handler {
-	return a.require(h, "this needs a user in "+groupOps+" or "+groupAdmins, func(p principal) (bool, error) {
-		return p.admin() || p.has(groupOps), nil
+	return a.require(h, "this needs a user in "+groupOps+" or "+groupAdmins+", or one who may only read", func(p principal) (bool, error) {
+		return p.admin() || p.readOnly || p.has(groupOps), nil
 	})
 }
 
@@ -432,7 +468,7 @@ func (a *authenticator) require(h http.Handler, why string, allowed func(princip
 		case !ok:
 			http.Error(w, why, http.StatusForbidden)
 		default:
-			h.ServeHTTP(w, r)
+			h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
 		}
 	})
 }
@@ -442,11 +478,11 @@ type commonNameKey struct{}
 // withCommonName is an http.Server's ConnContext: it remembers who the
 // client's certificate says it is.
 func withCommonName(ctx context.Context, c net.Conn) context.Context {
-	state, ok := tlsState(c)
+	sc, ok := c.(*sniffedConn)
 	if !ok {
 		return ctx
 	}
-	return context.WithValue(ctx, commonNameKey{}, commonName(state.VerifiedChains))
+	return context.WithValue(ctx, commonNameKey{}, sc.user)
 }
 
 func hostOf(addr string) string {

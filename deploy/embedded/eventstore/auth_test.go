@@ -34,11 +34,11 @@ func testUser(t testing.TB, name, password string, groups ...string) User {
 	return User{Name: name, PasswordHash: hash, Groups: groups}
 }
 
-// secureConfig is a server with a self-signed certificate, an administrator and the users.
+// secureConfig is a server with a certificate of an authority of its own, an administrator and the users.
 func secureConfig(t testing.TB, users ...User) Config {
 	t.Helper()
 	cfg := testConfig(t.TempDir())
-	cfg.TLS = &TLSConfig{}
+	cfg.Open, cfg.TLS = false, testTLS(t)
 	cfg.Users = append([]User{testUser(t, adminName, adminPassword, groupAdmins)}, users...)
 	return cfg
 }
@@ -130,7 +130,7 @@ func basic(name, password string) string {
 
 func newTestAuthenticator(t *testing.T, logger *slog.Logger) *authenticator {
 	t.Helper()
-	a, err := newAuthenticator([]User{testUser(t, "anna", "secret", groupOps), testUser(t, "piet", "p")}, logger)
+	a, err := newAuthenticator(Config{Users: []User{testUser(t, "anna", "secret", groupOps), testUser(t, "piet", "p")}, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestUnknownUsersCostAsMuch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAuthenticator([]User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}}, slog.New(slog.DiscardHandler))
+	a, err := newAuthenticator(Config{Users: []User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,6 +291,52 @@ func TestHashPassword(t *testing.T) {
 	for _, p := range []string{"", strings.Repeat("x", 73)} {
 		if _, err := HashPassword(p); err == nil {
 			t.Errorf("a password of %d bytes was hashed", len(p))
+		}
+	}
+}
+
+// A program's secret is compared at once: it waits behind nobody's password, and is right or wrong by itself.
+func TestSecretsAreComparedAtOnce(t *testing.T) {
+	secret := strings.Repeat("0123456789abcdef", 4)
+	digest, err := DigestSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := User{Name: "program", SecretSHA256: digest}
+	quiet := slog.New(slog.DiscardHandler)
+	mixed, err := newAuthenticator(Config{Users: []User{testUser(t, "anna", "x"), program}, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only, err := newAuthenticator(Config{Users: []User{program}, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer occupy(mixed)() // no password can be checked
+	for name, a := range map[string]*authenticator{"beside passwords": mixed, "alone": only} {
+		for range 2 {
+			if p, err := a.authenticate(testContext(t), basic("program", secret), "", "peer"); err != nil || p.name != "program" {
+				t.Errorf("%s: %+v, %v", name, p, err)
+			}
+		}
+		for _, wrong := range []string{secret[1:] + "0", "", string(digest[:]), secret + " "} {
+			if _, err := a.authenticate(testContext(t), basic("program", wrong), "", "peer"); !errors.Is(err, errBadCredentials) {
+				t.Errorf("%s: a wrong secret: %v", name, err)
+			}
+		}
+		if len(a.attempts)+len(a.verified) != 0 {
+			t.Errorf("%s: a secret is queued or remembered", name)
+		}
+	}
+	if _, err := only.authenticate(testContext(t), basic("nobody", secret), "", "peer"); !errors.Is(err, errBadCredentials) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+func TestDigestSecret(t *testing.T) {
+	for _, s := range []string{"", strings.Repeat("x", leastSecret-1), strings.Repeat("x", maxPassword+1)} {
+		if _, err := DigestSecret(s); err == nil {
+			t.Errorf("a secret of %d characters was taken", len(s))
 		}
 	}
 }
@@ -326,7 +372,8 @@ func TestFailedLoginsAreLoggedSparingly(t *testing.T) {
 func TestRequireOps(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	a.users[adminName] = testUser(t, adminName, adminPassword, groupAdmins)
-	open, err := newAuthenticator(nil, slog.New(slog.DiscardHandler))
+	a.users["reader"], a.readOnly = testUser(t, "reader", "r", "readers"), []string{"readers"}
+	open, err := newAuthenticator(Config{Open: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,6 +386,7 @@ func TestRequireOps(t *testing.T) {
 		{auth: a, name: "nobody", password: "x", want: http.StatusUnauthorized},
 		{auth: a, name: "anna", password: "secret", want: http.StatusTeapot},
 		{auth: a, name: adminName, password: adminPassword, want: http.StatusTeapot},
+		{auth: a, name: "reader", password: "r", want: http.StatusTeapot},
 		{auth: a, name: "piet", password: "p", want: http.StatusForbidden},
 		{auth: a, certificate: "anna", want: http.StatusTeapot},
 		{auth: a, certificate: "piet", want: http.StatusForbidden},

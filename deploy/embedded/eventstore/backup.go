@@ -19,6 +19,39 @@ import (
 // gives no more than a read of $all does, and asks for the same right.
 const BackupPath = "/admin/backup"
 
+// backupsMost bounds the backups at a time: each keeps files that the store
+// would remove until its client has read them. A user makes one at a time, so
+// that a slow one is in nobody else's way.
+const backupsMost = 4
+
+// backups are those being sent.
+type backups struct {
+	wait sync.WaitGroup // the store is not closed under one
+
+	mu    sync.Mutex
+	users map[string]bool
+}
+
+// begin makes room for a user's backup. It returns nil where there is none.
+func (b *backups) begin(user string) (end func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.users[user] || len(b.users) >= backupsMost {
+		return nil
+	}
+	if b.users == nil {
+		b.users = map[string]bool{}
+	}
+	b.users[user] = true
+	b.wait.Add(1)
+	return func() {
+		defer b.wait.Done()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.users, user)
+	}
+}
+
 func (s *Server) backup() http.Handler {
 	return s.auth.require(http.HandlerFunc(s.serveBackup), "this needs a user who may read $all",
 		func(p principal) (bool, error) { return s.may(p, actionRead, allStream) })
@@ -30,8 +63,12 @@ func (s *Server) serveBackup(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, operationsHelp, http.StatusMethodNotAllowed)
 		return
 	}
-	s.backups.Add(1) // the store is not closed under it
-	defer s.backups.Done()
+	end := s.backups.begin(principalOf(r.Context()).name)
+	if end == nil {
+		http.Error(w, "this user's last backup, or too many of others, are still being sent: try again later", http.StatusTooManyRequests)
+		return
+	}
+	defer end()
 	ctx, release := s.untilStopping(r.Context())
 	defer release()
 	began := time.Now()

@@ -90,7 +90,7 @@ func TestBackupOfARunningServer(t *testing.T) {
 // less. A server that stops ends it.
 func TestBackupNeedsTheRightToReadAll(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	cfg.TLS = &TLSConfig{}
+	cfg.Open, cfg.TLS = false, testTLS(t)
 	for name, groups := range map[string][]string{"root": {groupAdmins}, "ops": {groupOps}, "reader": {"readers"}, "plain": nil} {
 		hash, err := hashPassword("secret-"+name, bcrypt.MinCost)
 		if err != nil {
@@ -106,5 +106,36 @@ func TestBackupNeedsTheRightToReadAll(t *testing.T) {
 		if code, _, err := fetchBackup(t, c, "https://"+s.Addr(), user, "secret-"+user); code != want || err != nil {
 			t.Errorf("%q gets %d, %v; want %d", user, code, err, want)
 		}
+	}
+}
+
+// A client that takes its time with a backup is in nobody else's way, and many together have a bound.
+func TestBackupsAreBounded(t *testing.T) {
+	var b backups
+	var ends []func()
+	for i := range backupsMost {
+		user := fmt.Sprint("user ", i)
+		end := b.begin(user)
+		if end == nil || b.begin(user) != nil {
+			t.Fatalf("%s has not exactly one backup", user)
+		}
+		ends = append(ends, end)
+	}
+	if b.begin("one more") != nil {
+		t.Error("there is no bound")
+	}
+	ends[0]()
+	if b.begin("one more") == nil {
+		t.Error("a backup that has ended leaves no room")
+	}
+
+	f := newFixture(t)
+	end := f.s.backups.begin("") // of whoever comes to an open server
+	if code, _, err := fetchBackup(t, http.DefaultClient, "http://"+f.s.Addr(), "", ""); code != http.StatusTooManyRequests || err != nil {
+		t.Errorf("a second backup: %d, %v", code, err)
+	}
+	end()
+	if code, _, err := fetchBackup(t, http.DefaultClient, "http://"+f.s.Addr(), "", ""); code != http.StatusOK || err != nil {
+		t.Errorf("after it: %d, %v", code, err)
 	}
 }

@@ -84,7 +84,7 @@ func (s *baseline) Read(req *streams.ReadReq, out streams.Streams_ReadServer) er
 	if !subscription {
 		return nil
 	}
-	if err := out.Send(respCaughtUp); err != nil {
+	if err := out.Send(caughtUp(time.Now(), nil)); err != nil {
 		return err
 	}
 	<-out.Context().Done()

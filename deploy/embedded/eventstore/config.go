@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,14 +29,19 @@ const (
 type Config struct {
 	// Dir is the directory of the store; it is created where it is missing. Required.
 	Dir string
-	// Addr is the host:port to listen on; port 0 takes a free one. Beyond
-	// loopback it takes TLS and Users. Required.
+	// Addr is the host:port to listen on; port 0 takes a free one. Required.
 	Addr string
-	// TLS is how the port speaks TLS; nil is plaintext.
+	// Advertise is the host:port by which clients elsewhere reach Addr, where
+	// that is another: behind NAT, in a container. Empty: there is no other.
+	Advertise string
+	// TLS is how the port speaks TLS; nil is plaintext, which takes Open.
 	TLS *TLSConfig
-	// Users are those who may log in; they take TLS. None: nobody is asked, and
-	// everybody may do everything.
+	// Users are those who may log in; they take TLS. Required, unless Open.
 	Users []User
+	// Open lets everybody who reaches the port do everything, and asks nobody.
+	// Every user and every program of this machine is among them; other
+	// machines are not, as it takes a loopback Addr.
+	Open bool
 	// ProtectStreams names streams whose deletion, tombstoning and metadata
 	// writes are answered with PermissionDenied. Nil protects none.
 	ProtectStreams *regexp.Regexp
@@ -44,6 +52,10 @@ type Config struct {
 	// AllReaders are roles that may read $all whatever its access control list
 	// says; "$admins" always may.
 	AllReaders []string
+	// ReadOnlyRoles are users or groups whose members read everything, streams,
+	// $all, metrics and backups, whatever access control lists say, and write,
+	// delete and set the metadata of nothing at all.
+	ReadOnlyRoles []string
 	// Logger receives what an operator should know; never event data. Required.
 	Logger *slog.Logger
 	// MaxAppend is the largest append in bytes, events together; 0 is 1 MiB.
@@ -95,15 +107,21 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// validateAccess refuses passwords in plaintext, and an address that other
-// machines can reach without TLS or for everybody.
+// validateAccess refuses a server that asks nobody and does not say so,
+// passwords in plaintext, and an address that other machines can reach without
+// TLS or for everybody.
 func (c Config) validateAccess() error {
 	var errs []error
 	if c.TLS != nil {
 		errs = append(errs, c.TLS.validate())
 	}
-	errs = append(errs, validateUsers(c.Users, c.TLS != nil && c.TLS.ClientCAFile != ""))
-	if len(c.Users) > 0 && c.TLS == nil {
+	errs = append(errs, validateUsers(c.Users, c.TLS != nil && c.TLS.ClientCAFile != ""), c.validateReadOnly())
+	switch {
+	case len(c.Users) == 0 && !c.Open:
+		errs = append(errs, errors.New("users is empty: give at least one, or set open to let everybody on this machine do everything"))
+	case len(c.Users) > 0 && c.Open:
+		errs = append(errs, errors.New("users and open exclude each other: an open server asks nobody"))
+	case len(c.Users) > 0 && c.TLS == nil:
 		errs = append(errs, errors.New("users take TLS: passwords are not sent in plaintext"))
 	}
 	beyond, err := BeyondLoopback(c.Addr)
@@ -113,7 +131,39 @@ func (c Config) validateAccess() error {
 	if beyond && (c.TLS == nil || len(c.Users) == 0) {
 		errs = append(errs, fmt.Errorf("addr %q is not a loopback address: that takes TLS and users", c.Addr))
 	}
+	if c.Advertise != "" {
+		if _, _, err := splitAdvertised(c.Advertise); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// validateReadOnly refuses roles that would bind everybody or administrators.
+func (c Config) validateReadOnly() error {
+	var errs []error
+	for _, role := range c.ReadOnlyRoles {
+		if role == "" || strings.HasPrefix(role, "$") {
+			errs = append(errs, fmt.Errorf("read-only roles: %q is no user and no group of your own", role))
+		}
+	}
+	for _, u := range c.Users {
+		p := principal{name: u.Name, groups: u.Groups}
+		if p.admin() && slices.ContainsFunc(c.ReadOnlyRoles, p.has) {
+			errs = append(errs, fmt.Errorf("user %q is in %s and is to read only: take one away", u.Name, groupAdmins))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// splitAdvertised is the host and port of an advertised address.
+func splitAdvertised(addr string) (host string, port uint16, err error) {
+	host, text, err := net.SplitHostPort(addr)
+	n, parsed := strconv.ParseUint(text, 10, 16)
+	if err != nil || parsed != nil || n == 0 || isWildcard(host) {
+		return "", 0, fmt.Errorf("advertise %q is not a host:port that a client can dial", addr)
+	}
+	return host, uint16(n), nil
 }
 
 // BeyondLoopback tells whether other machines can reach a server that listens

@@ -30,7 +30,8 @@ const (
 type doors struct {
 	listener   net.Listener
 	timeout    time.Duration // for a connection's first byte, and for a TLS handshake
-	tls        *tls.Config   // nil: plaintext
+	certs      *certificates // nil: plaintext
+	tls        *tls.Config   // certs', for handshakes
 	most       int           // connections at a time
 	logger     *slog.Logger
 	grpc, http *door
@@ -53,10 +54,13 @@ type door struct {
 	err   error // why it shut; written before shut is closed
 }
 
-func newDoors(l net.Listener, timeout time.Duration, t *tls.Config, most int, logger *slog.Logger) *doors {
+func newDoors(l net.Listener, timeout time.Duration, certs *certificates, most int, logger *slog.Logger) *doors {
 	d := &doors{
-		listener: l, timeout: timeout, tls: t, most: most, logger: logger, sniffing: map[net.Conn]struct{}{},
+		listener: l, timeout: timeout, certs: certs, most: most, logger: logger, sniffing: map[net.Conn]struct{}{},
 		full: rareLog{gap: failureLogGap}, failed: rareLog{gap: failureLogGap},
+	}
+	if certs != nil {
+		d.tls = certs.config()
 	}
 	d.grpc = &door{doors: d, conns: make(chan net.Conn), shut: make(chan struct{})}
 	d.http = &door{doors: d, conns: make(chan net.Conn), shut: make(chan struct{})}
@@ -135,8 +139,13 @@ func (d *doors) identify(sc *sniffedConn) (*door, error) {
 			d.refuse(sc.Conn, err)
 			return nil, err
 		}
-		sc.Conn = tc
-		switch tc.ConnectionState().NegotiatedProtocol {
+		state := tc.ConnectionState()
+		sc.Conn, sc.tls = tc, &state
+		var known bool
+		if sc.user, known = d.certs.user(state); !known {
+			d.failed.log(d.logger, "a client's certificate is of no known authority: it is no credentials", "peer", hostOf(sc.RemoteAddr().String()))
+		}
+		switch state.NegotiatedProtocol {
 		case protoHTTP2:
 			return d.grpc, nil
 		case protoHTTP1:
@@ -225,7 +234,9 @@ func (d *door) Addr() net.Addr { return d.doors.listener.Addr() }
 type sniffedConn struct {
 	net.Conn
 	doors *doors
-	r     *bufio.Reader // nil once it is empty
+	r     *bufio.Reader        // nil once it is empty
+	tls   *tls.ConnectionState // nil: plaintext
+	user  string               // whom the client's certificate names, "" for nobody
 	once  sync.Once
 }
 

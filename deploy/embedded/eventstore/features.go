@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
-	"strconv"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
@@ -46,14 +46,7 @@ type gossipService struct {
 
 // Read answers with the one member there is, so that discovery ends here.
 func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
-	host, port, err := net.SplitHostPort(g.server.Addr())
-	if err != nil {
-		return nil, err
-	}
-	if isWildcard(host) {
-		host = hostDialled(ctx, host)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
+	host, port, err := g.server.reachedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -62,20 +55,40 @@ func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.Clus
 		TimeStamp:    eventlog.Ticks(g.server.cfg.Now()),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
-		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(n)},
+		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(port)},
 	}}}, nil
 }
 
-// hostDialled is the host by which the client came here: of all the machine's
-// names the one that works for it, and the one that it looks for in the certificate.
-func hostDialled(ctx context.Context, fallback string) string {
+// reachedBy is the address by which the client of a call reaches this server:
+// the one that it dialled, where the host is ours; otherwise the advertised one,
+// or the one that this machine's own clients dial.
+func (s *Server) reachedBy(ctx context.Context) (host string, port uint16, err error) {
+	own, advertised := s.localAddr(), s.cfg.Advertise
+	if advertised != "" {
+		own = advertised
+	}
+	if host, port, err = splitAdvertised(own); err != nil {
+		return "", 0, err
+	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	for _, authority := range md.Get(":authority") {
-		if host, _, err := net.SplitHostPort(authority); err == nil && host != "" {
-			return host
+		dialled, at, err := splitAdvertised(authority)
+		if err != nil || !s.answersTo(dialled) || advertised != "" && strings.EqualFold(dialled, host) {
+			continue
 		}
+		return dialled, at, nil // with its port, which may be a tunnel's
 	}
-	return fallback
+	return host, port, nil
+}
+
+// answersTo tells whether the server is to be reached under the host: one that
+// its certificate names, or without TLS a name of this machine's loopback.
+func (s *Server) answersTo(host string) bool {
+	if s.certs != nil {
+		return s.certs.names(host)
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 func structuredUUID(id [16]byte) *shared.UUID {

@@ -27,7 +27,7 @@ func testContext(t testing.TB) context.Context {
 var protectLedger = regexp.MustCompile(`^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 func testConfig(dir string) Config {
-	return Config{Dir: dir, Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler), ProtectStreams: protectLedger}
+	return Config{Dir: dir, Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler), ProtectStreams: protectLedger}
 }
 
 // startServer runs a server until the test ends and checks that it stops cleanly.

@@ -194,6 +194,9 @@ func (s modelState) decide(w modelWrite) (outcome string, again *modelEvent) {
 	if s.tombstoned {
 		return wantDeleted, nil
 	}
+	if w.kind == eventlog.KindDelete && len(s.events) == 0 && !s.hasMeta {
+		return wantWrong, nil
+	}
 	if w.expect == eventlog.ExpectExists {
 		if s.softDeleted() {
 			return wantDeleted, nil

@@ -3,6 +3,7 @@ package eventstore
 import (
 	"errors"
 	"math"
+	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
@@ -63,8 +64,8 @@ func (p *page) addEvent(v *eventlog.View, position uint64, r *eventlog.Record) e
 	return nil
 }
 
-func (p *page) addCheckpoint(position uint64) {
-	p.add(p.enc.checkpoint(p.room(maxCheckpointSize), position))
+func (p *page) addCheckpoint(position uint64, at time.Time) {
+	p.add(p.enc.checkpoint(p.room(maxCheckpointSize), position, at))
 }
 
 // room returns the buffer to append n bytes to, without moving earlier frames.

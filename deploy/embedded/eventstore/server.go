@@ -5,16 +5,15 @@
 // It may lose nothing that it has acknowledged, and nothing that a reader or
 // subscriber has seen, to a crash of the process or the machine. It may lose
 // appends that it has not answered. It trusts the file system to keep what it
-// has fsynced. Where users are configured it trusts whoever brings their
-// passwords or certificates, over TLS, with what access control lists give
-// them; without users it trusts everybody who can reach its loopback port.
+// has fsynced. It trusts whoever brings a user's password or certificate, over
+// TLS, with what access control lists give that user; one that was opened on
+// purpose trusts everybody who can reach its loopback port.
 //
 // It knows nothing of what the events mean. See DESIGN.md.
 package eventstore
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -60,7 +59,7 @@ type Server struct {
 	addr   string
 
 	metrics *metrics
-	backups sync.WaitGroup // being sent
+	backups backups
 	disturb *disturber     // nil outside tests
 
 	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
@@ -130,15 +129,13 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // listen knows the users, has the certificate and opens the port.
 func (s *Server) listen(ctx context.Context) (err error) {
-	if s.auth, err = newAuthenticator(s.cfg.Users, s.cfg.Logger); err != nil {
+	if s.auth, err = newAuthenticator(s.cfg); err != nil {
 		return err
 	}
-	var t *tls.Config
 	if s.cfg.TLS != nil {
 		if s.certs, err = openCertificates(s.cfg); err != nil {
 			return err
 		}
-		t = s.certs.config()
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
@@ -149,7 +146,7 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	if s.disturb, err = disturb(ctx, s); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, t, s.cfg.connections, s.cfg.Logger)
+	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, s.certs, s.cfg.connections, s.cfg.Logger)
 	return nil
 }
 
@@ -192,7 +189,7 @@ func (s *Server) serve() {
 	<-healthServed
 	end, events := logEnd(s.store)
 	s.metrics.retire()
-	s.backups.Wait()
+	s.backups.wait.Wait()
 	s.err = errors.Join(err, s.store.Close())
 	s.logStopped(end, events)
 }
@@ -218,28 +215,50 @@ func (s *Server) drain() {
 func (s *Server) Addr() string { return s.addr }
 
 // ConnectionString is what the official clients on this machine dial, without
-// credentials.
-func (s *Server) ConnectionString() string {
+// credentials. It names CAFile where there is one.
+func (s *Server) ConnectionString() string { return s.connectionString(s.localAddr()) }
+
+// AdvertisedConnectionString is what clients elsewhere dial, with their copy of
+// CAFile: the advertised address, or else ConnectionString's.
+func (s *Server) AdvertisedConnectionString() string {
+	if s.cfg.Advertise != "" {
+		return s.connectionString(s.cfg.Advertise)
+	}
+	return s.ConnectionString()
+}
+
+func (s *Server) connectionString(addr string) string {
+	switch {
+	case s.certs == nil:
+		return "esdb://" + addr + "?tls=false"
+	case s.certs.caFile == "":
+		return "esdb://" + addr + "?tls=true"
+	}
+	return "esdb://" + addr + "?tls=true&tlsCAFile=" + url.QueryEscape(s.certs.caFile)
+}
+
+// localAddr is what this machine's own clients reach, under a name that the certificate has.
+func (s *Server) localAddr() string {
 	host, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
-		return "esdb://" + s.addr // cannot be: a listener's address has a port
+		return s.addr // cannot be: a listener's address has a port
 	}
 	if isWildcard(host) {
 		host = "127.0.0.1"
 	}
-	if s.certs == nil {
-		return "esdb://" + net.JoinHostPort(host, port) + "?tls=false"
+	if s.certs != nil {
+		host = s.certs.nameFor(host)
 	}
-	return "esdb://" + net.JoinHostPort(s.certs.nameFor(host), port) + "?tls=true&tlsCAFile=" + url.QueryEscape(s.certs.certFile)
+	return net.JoinHostPort(host, port)
 }
 
-// CertificateFile is the PEM file that clients trust the server by, their
-// tlsCAFile; "" without TLS.
-func (s *Server) CertificateFile() string {
+// CAFile is the PEM file by which clients trust the server, their tlsCAFile; ""
+// without TLS, and where they know its authority.
+func (s *Server) CAFile() string {
 	if s.certs == nil {
 		return ""
 	}
-	return s.certs.certFile
+	return s.certs.caFile
 }
 
 // Done is closed when the server has ended, by Stop or by a failure of its store.

@@ -15,10 +15,9 @@ import (
 // Subscriptions always read from the store, page by page, also when they are
 // live: what is new is in memory there anyway. So there is one code path, a
 // slow subscriber holds one page, and nobody sees what is not durable.
-
+//
 // A subscription that falls behind says nothing, as in 24.x: its servers know
 // FellBehind and do not send it. It says CaughtUp again when it is level.
-var respCaughtUp = &streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}}
 
 func (r *reader) confirm() error {
 	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
@@ -27,8 +26,9 @@ func (r *reader) confirm() error {
 }
 
 // follow calls next until it has nothing more, then waits for news. next fills
-// the page from the view. caughtUp is called on each switch to live.
-func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caughtUp func() error) error {
+// the page from the view. level is called on each switch to live, and says from
+// where the subscription could be resumed.
+func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), level func() (resume []byte, err error)) error {
 	sub := r.svc.server.metrics.subscribed(r.kind)
 	defer sub.end()
 	for {
@@ -51,10 +51,11 @@ func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), caug
 		}
 		if !r.live {
 			r.live = true
-			if err := caughtUp(); err != nil {
+			resume, err := level()
+			if err != nil {
 				return err
 			}
-			if err := r.out.Send(respCaughtUp); err != nil {
+			if err := r.out.Send(caughtUp(r.svc.server.cfg.Now(), resume)); err != nil {
 				return err
 			}
 		}
@@ -97,7 +98,7 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 	sinceCheckpoint, told := uint64(0), uint64(math.MaxUint64) // told is the newest checkpoint; none yet
 	checkpoint := func(position uint64) {
 		if sinceCheckpoint = 0; position != told {
-			r.page.addCheckpoint(position)
+			r.page.addCheckpoint(position, r.svc.server.cfg.Now())
 			told = position
 		}
 	}
@@ -120,13 +121,13 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 		})
 		return more, errors.Join(err, refused)
 	}
-	return r.follow(next, func() error {
+	return r.follow(next, func() ([]byte, error) {
 		if !r.filter.active {
-			return nil
+			return resumeAll(considered), nil
 		}
 		r.page.reset()
 		checkpoint(considered)
-		return r.sendPage()
+		return resumeAll(considered), r.sendPage()
 	})
 }
 
@@ -196,7 +197,7 @@ func (r *reader) subscribeStream(stream string, opts *streams.ReadReq_Options_St
 		}
 		return false, nil
 	}
-	return r.follow(next, func() error { return nil })
+	return r.follow(next, func() ([]byte, error) { return resumeStream(from), nil })
 }
 
 // streamStart returns the first revision that a subscription considers: it

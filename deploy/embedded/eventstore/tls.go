@@ -2,18 +2,11 @@ package eventstore
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -27,30 +20,25 @@ import (
 // TLSConfig says with which certificate a server speaks TLS, and whose
 // certificates it takes for credentials.
 type TLSConfig struct {
-	// CertFile and KeyFile are the PEM certificate chain and its key; they are
-	// read again when they change. Both empty: a self-signed certificate is
-	// made at the first start, in the store's directory.
+	// CertFile and KeyFile are the PEM certificate chain and its key, which may
+	// be one file; they are read again when they change. Required.
 	CertFile, KeyFile string
+	// CAFile is the PEM file by which clients trust the server. Empty: they
+	// trust it by the authorities that their system knows.
+	CAFile string
 	// ClientCAFile holds the PEM certificates of authorities; a client's
 	// certificate that one of them signed authenticates it as the user named by
-	// the certificate's common name. Empty: client certificates are not asked for.
+	// the certificate's common name. One that none of them signed is as good as
+	// none. Empty: client certificates are not asked for.
 	ClientCAFile string
 }
-
-// The self-signed certificate. It is its own root: clients are given the file.
-const (
-	selfSignedCert  = "server.crt"
-	selfSignedKey   = "server.key"
-	selfSignedYears = 10
-	renewBefore     = 30 * 24 * time.Hour
-)
 
 // certificateCheck is how often the certificate's files are looked at, at most.
 const certificateCheck = time.Second
 
 func (c TLSConfig) validate() error {
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		return errors.New("TLS: a certificate and its key go together")
+	if c.CertFile == "" || c.KeyFile == "" {
+		return errors.New("TLS: cert file or key file is empty: a certificate and its key go together")
 	}
 	return nil
 }
@@ -58,6 +46,7 @@ func (c TLSConfig) validate() error {
 // certificates are what a server shows, and whom it trusts to sign clients'.
 type certificates struct {
 	certFile, keyFile string
+	caFile            string         // "": clients know the authority
 	clientCAs         *x509.CertPool // nil: no client certificates
 	logger            *slog.Logger
 
@@ -72,24 +61,19 @@ type fileVersion struct {
 	size     int64
 }
 
-// openCertificates loads, or makes, what cfg.TLS names.
+// openCertificates loads what cfg.TLS names.
 func openCertificates(cfg Config) (*certificates, error) {
 	c := &certificates{certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile, logger: cfg.Logger}
-	if c.certFile == "" {
-		host, _, err := net.SplitHostPort(cfg.Addr)
+	if cfg.TLS.CAFile != "" {
+		caFile, err := filepath.Abs(cfg.TLS.CAFile) // clients that are given the name may run elsewhere
 		if err != nil {
 			return nil, err
 		}
-		c.certFile, c.keyFile = filepath.Join(cfg.Dir, selfSignedCert), filepath.Join(cfg.Dir, selfSignedKey)
-		if err := ensureSelfSigned(c.certFile, c.keyFile, host, cfg.Logger, time.Now()); err != nil {
-			return nil, fmt.Errorf("self-signed certificate: %w", err)
+		if _, err := readAuthorities(caFile); err != nil {
+			return nil, fmt.Errorf("the server's authority: %w", err)
 		}
+		c.caFile = caFile
 	}
-	certFile, err := filepath.Abs(c.certFile) // clients that are given the name may run elsewhere
-	if err != nil {
-		return nil, err
-	}
-	c.certFile = certFile
 	if info, err := os.Stat(c.keyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
 		cfg.Logger.Warn("the key of the TLS certificate can be read by others than its owner", "mode", info.Mode().Perm().String())
 	}
@@ -97,16 +81,33 @@ func openCertificates(cfg Config) (*certificates, error) {
 		return nil, err
 	}
 	if cfg.TLS.ClientCAFile != "" {
-		raw, err := os.ReadFile(cfg.TLS.ClientCAFile)
-		if err != nil {
+		var err error
+		if c.clientCAs, err = readAuthorities(cfg.TLS.ClientCAFile); err != nil {
 			return nil, fmt.Errorf("clients' authorities: %w", err)
 		}
-		c.clientCAs = x509.NewCertPool()
-		if !c.clientCAs.AppendCertsFromPEM(raw) {
-			return nil, fmt.Errorf("clients' authorities: no certificate in %s", cfg.TLS.ClientCAFile)
+	}
+	if cfg.Advertise != "" {
+		host, _, err := splitAdvertised(cfg.Advertise)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.cert.Leaf.VerifyHostname(host); err != nil {
+			return nil, fmt.Errorf("advertise %q: clients would not trust this host: %w", cfg.Advertise, err)
 		}
 	}
 	return c, nil
+}
+
+func readAuthorities(file string) (*x509.CertPool, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("no certificate in %s", file)
+	}
+	return pool, nil
 }
 
 func (c *certificates) load() error {
@@ -158,7 +159,8 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (c *certificates) config() *tls.Config {
 	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 	if c.clientCAs != nil {
-		base.ClientAuth, base.ClientCAs = tls.VerifyClientCertIfGiven, c.clientCAs
+		// Verified by user: a handshake that fails would refuse the password that comes with it.
+		base.ClientAuth, base.ClientCAs = tls.RequestClientCert, c.clientCAs
 	}
 	h2, http1 := base.Clone(), base.Clone()
 	h2.NextProtos, http1.NextProtos = []string{protoHTTP2}, []string{protoHTTP1}
@@ -171,10 +173,37 @@ func (c *certificates) config() *tls.Config {
 	return base
 }
 
+// user is whom the client's certificate names, "" for nobody. known is false
+// where there is one that no authority of clients vouches for: the handshake has
+// shown that the client has its key, and nothing else.
+func (c *certificates) user(state tls.ConnectionState) (name string, known bool) {
+	if c.clientCAs == nil || len(state.PeerCertificates) == 0 {
+		return "", true
+	}
+	intermediates := x509.NewCertPool()
+	for _, cert := range state.PeerCertificates[1:] {
+		intermediates.AddCert(cert)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: c.clientCAs, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return "", false
+	}
+	return state.PeerCertificates[0].Subject.CommonName, true
+}
+
 const (
 	protoHTTP2 = "h2"
 	protoHTTP1 = "http/1.1"
 )
+
+// names tells whether the certificate is valid for the host.
+func (c *certificates) names(host string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cert.Leaf.VerifyHostname(host) == nil
+}
 
 // nameFor is a host that this machine's own clients can dial and find in the certificate.
 func (c *certificates) nameFor(host string) string {
@@ -193,115 +222,10 @@ func (c *certificates) nameFor(host string) string {
 	return host
 }
 
-// ensureSelfSigned makes the certificate where there is none that can be used
-// under that host at that time.
-func ensureSelfSigned(certFile, keyFile, host string, logger *slog.Logger, now time.Time) error {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	why := ""
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, fs.ErrPermission):
-		return err
-	case err != nil:
-		why = "it cannot be read"
-	case now.Add(renewBefore).After(pair.Leaf.NotAfter):
-		why = "it is about to expire"
-	case !isWildcard(host) && pair.Leaf.VerifyHostname(host) != nil:
-		why = "it does not name the address listened on"
-	default:
-		return nil
-	}
-	certPEM, keyPEM, until, err := newSelfSigned(host, now)
-	if err != nil {
-		return err
-	}
-	// The key first: a pair that does not match is made anew.
-	if err := errors.Join(replaceFile(keyFile, keyPEM), replaceFile(certFile, certPEM)); err != nil {
-		return err
-	}
-	if why != "" {
-		logger.Warn("a new self-signed certificate replaces the old one: clients need the new file", "why", why, "certificate", certFile, "until", until)
-	} else {
-		logger.Info("a self-signed certificate was made: give it to clients as tlsCAFile", "certificate", certFile, "until", until)
-	}
-	return nil
-}
-
-func newSelfSigned(host string, now time.Time) (certPEM, keyPEM []byte, until time.Time, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, until, err
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, nil, until, err
-	}
-	// No authority: some clients' TLS refuses to meet one at the other end, and
-	// all take a certificate that is in their file as it is.
-	t := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "ledgerline event store"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(selfSignedYears, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}
-	names := []string{host}
-	if name, err := os.Hostname(); err == nil {
-		names = append(names, name)
-	}
-	if isWildcard(host) {
-		addrs, err := net.InterfaceAddrs()
-		if err != nil {
-			return nil, nil, until, err
-		}
-		for _, a := range addrs {
-			if n, ok := a.(*net.IPNet); ok {
-				names = append(names, n.IP.String())
-			}
-		}
-	}
-	for _, name := range names {
-		ip := net.ParseIP(name)
-		switch {
-		case name == "" || ip != nil && (ip.IsUnspecified() || slices.ContainsFunc(t.IPAddresses, ip.Equal)):
-		case ip != nil:
-			t.IPAddresses = append(t.IPAddresses, ip)
-		case !slices.Contains(t.DNSNames, name):
-			t.DNSNames = append(t.DNSNames, name)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
-	if err != nil {
-		return nil, nil, until, err
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, nil, until, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), t.NotAfter, nil
-}
-
 // isWildcard tells whether a listen host means every address of the machine.
 func isWildcard(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "" || ip != nil && ip.IsUnspecified()
-}
-
-// replaceFile puts a file that only its owner may read in place of name.
-func replaceFile(name string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".new-*") // its mode is 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }
 
 // Connections come to gRPC with their handshake done: the door did it, to know
@@ -309,11 +233,12 @@ func replaceFile(name string, content []byte) (err error) {
 type doorCredentials struct{ tls bool }
 
 func (d doorCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	state, ok := tlsState(c)
-	if !ok {
+	sc, _ := c.(*sniffedConn)
+	if sc == nil || sc.tls == nil {
 		return c, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
 	}
-	return c, credentials.TLSInfo{State: state, CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}, nil
+	info := credentials.TLSInfo{State: *sc.tls, CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
+	return c, doorInfo{info, sc.user}, nil
 }
 
 func (d doorCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -335,27 +260,12 @@ type plainInfo struct{ credentials.CommonAuthInfo }
 
 func (plainInfo) AuthType() string { return "insecure" }
 
-// tlsState is what the handshake of a door's connection learnt.
-func tlsState(c net.Conn) (state tls.ConnectionState, ok bool) {
-	sc, isSniffed := c.(*sniffedConn)
-	if !isSniffed {
-		return state, false
-	}
-	tc, isTLS := sc.Conn.(*tls.Conn)
-	if !isTLS {
-		return state, false
-	}
-	return tc.ConnectionState(), true
+// doorInfo is what gRPC's handlers are told of a TLS connection.
+type doorInfo struct {
+	credentials.TLSInfo
+	user string // whom the client's certificate names
 }
 
 // plainAnswer is what a client gets that does not speak TLS to a port that does.
 // gRPC clients, too, say of such an answer that it looks like HTTP/1.1.
 const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: set tls=true\n"
-
-// commonName is whom a verified client certificate names, "" for nobody.
-func commonName(chains [][]*x509.Certificate) string {
-	if len(chains) == 0 || len(chains[0]) == 0 {
-		return ""
-	}
-	return chains[0][0].Subject.CommonName
-}

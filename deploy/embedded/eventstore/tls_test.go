@@ -23,6 +23,16 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 )
 
 func readFile(t testing.TB, name string) []byte {
@@ -46,90 +56,41 @@ func writeFile(t testing.TB, name string, content []byte) string {
 func clientTLS(t testing.TB, s *Server) *tls.Config {
 	t.Helper()
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(readFile(t, s.CertificateFile())) {
+	if !roots.AppendCertsFromPEM(readFile(t, s.CAFile())) {
 		t.Fatal("the server's certificate is none")
 	}
 	return &tls.Config{RootCAs: roots, ServerName: "localhost"}
 }
 
-// The self-signed certificate is made once, for its owner's eyes, under every name by which this machine is reached.
-func TestSelfSignedCertificate(t *testing.T) {
-	cfg := secureConfig(t)
-	s, err := Start(testContext(t), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopServer(t, s)
-	certFile, keyFile := filepath.Join(cfg.Dir, selfSignedCert), filepath.Join(cfg.Dir, selfSignedKey)
-	for _, name := range []string{certFile, keyFile} {
-		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", filepath.Base(name), info, err)
-		}
-	}
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := []string{"localhost", "127.0.0.1", "::1"}
-	if host, err := os.Hostname(); err == nil {
-		names = append(names, host)
-	}
-	for _, name := range names {
-		if err := pair.Leaf.VerifyHostname(name); err != nil {
-			t.Error(err)
-		}
-	}
-	before := readFile(t, certFile)
-	s = startServer(t, cfg)
-	if !bytes.Equal(before, readFile(t, certFile)) {
-		t.Error("a restart made another certificate")
-	}
-	login(t, s, adminName, adminPassword).append("s", nil, event(`{}`))
+// testTLS is a certificate of a new authority, under the hosts that this machine's own clients dial and more.
+func testTLS(t testing.TB, more ...string) *TLSConfig {
+	t.Helper()
+	ca := newServerAuthority(t)
+	certFile, keyFile := ca.issue(t, more...)
+	return &TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: ca.CAFile()}
 }
 
-// A new one is made where the old one ends soon, does not name the address, or does not fit its key; never otherwise.
-func TestSelfSignedCertificateIsRenewed(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, selfSignedCert), filepath.Join(dir, selfSignedKey)
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var last []byte
-	for _, step := range []struct {
-		name, host string
-		at         time.Time
-		prepare    func()
-		renewed    bool
-	}{
-		{"first", "127.0.0.1", now, func() {}, true},
-		{"again", "127.0.0.1", now.AddDate(1, 0, 0), func() {}, false},
-		{"every address", "0.0.0.0", now, func() {}, false},
-		{"another address", "10.1.2.3", now, func() {}, true},
-		{"about to end", "10.1.2.3", now.AddDate(selfSignedYears, 0, -29), func() {}, true},
-		{"a crash between the two files", "10.1.2.3", now, func() {
-			_, key, _, err := newSelfSigned("10.1.2.3", now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			writeFile(t, keyFile, key)
-		}, true},
-		{"no key", "10.1.2.3", now, func() {
-			if err := os.Remove(keyFile); err != nil {
-				t.Fatal(err)
-			}
-		}, true},
-	} {
-		step.prepare()
-		if err := ensureSelfSigned(certFile, keyFile, step.host, slog.New(slog.DiscardHandler), step.at); err != nil {
-			t.Fatalf("%s: %v", step.name, err)
-		}
-		got := readFile(t, certFile)
-		if bytes.Equal(got, last) == step.renewed {
-			t.Errorf("%s: renewed is %v, want %v", step.name, !step.renewed, step.renewed)
-		}
-		last = got
-		if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
-			t.Errorf("%s: %v", step.name, err)
-		}
+type serverAuthority struct{ *authority.Authority }
+
+func newServerAuthority(t testing.TB) serverAuthority {
+	t.Helper()
+	a, err := authority.Open(authority.Config{Dir: filepath.Join(t.TempDir(), "tls"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return serverAuthority{a}
+}
+
+func (a serverAuthority) issue(t testing.TB, more ...string) (certFile, keyFile string) {
+	t.Helper()
+	hosts, err := authority.Hosts("127.0.0.1:0", more...)
+	if err == nil {
+		certFile, keyFile, err = a.Issue("eventstore", hosts)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certFile, keyFile
 }
 
 // served is the certificate that the server shows now.
@@ -146,63 +107,96 @@ func served(t *testing.T, s *Server) []byte {
 	return c.ConnectionState().PeerCertificates[0].Raw
 }
 
-// An own certificate is taken from its files when they change; one that cannot be used leaves the last.
-func TestOwnCertificateIsReloaded(t *testing.T) {
+// A certificate is taken from its files when they change; one that cannot be used leaves the last.
+func TestCertificateIsReloaded(t *testing.T) {
 	cfg := secureConfig(t)
-	dir := t.TempDir()
-	cfg.TLS = &TLSConfig{CertFile: filepath.Join(dir, "c.pem"), KeyFile: filepath.Join(dir, "k.pem")}
-	install := func() []byte {
-		cert, key, _, err := newSelfSigned("ledger.example", time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, cfg.TLS.KeyFile, key)
-		writeFile(t, cfg.TLS.CertFile, cert)
-		block, _ := pem.Decode(cert)
+	ca := newServerAuthority(t)
+	certFile, _ := ca.issue(t)
+	first := readFile(t, certFile)
+	mine := filepath.Join(t.TempDir(), "both.pem")
+	cfg.TLS = &TLSConfig{CertFile: writeFile(t, mine, first), KeyFile: mine, CAFile: ca.CAFile()}
+	leafOf := func(text []byte) []byte {
+		block, _ := pem.Decode(text)
 		return block.Bytes
 	}
-	first := install()
 	s := startServer(t, cfg)
-	if !bytes.Equal(served(t, s), first) {
+	if !bytes.Equal(served(t, s), leafOf(first)) {
 		t.Error("the server shows another certificate than its own")
 	}
-	login(t, s, adminName, adminPassword).append("s", nil, event(`{}`)) // also this machine's own clients
-	second := install()
-	if !bytes.Equal(served(t, s), second) {
+	login(t, s, adminName, adminPassword).append("s", nil, event(`{}`))
+	ca.issue(t, "other.example")
+	second := readFile(t, certFile)
+	writeFile(t, mine, second)
+	if !bytes.Equal(served(t, s), leafOf(second)) {
 		t.Error("the new certificate is not shown")
 	}
-	writeFile(t, cfg.TLS.CertFile, []byte("half a certif"))
-	if !bytes.Equal(served(t, s), second) {
+	login(t, s, adminName, adminPassword).append("s", nil, event(`{}`)) // the authority is the same
+	writeFile(t, mine, []byte("half a certif"))
+	if !bytes.Equal(served(t, s), leafOf(second)) {
 		t.Error("a file that is no certificate was taken for one")
 	}
 }
 
 func TestCertificateThatCannotBeUsed(t *testing.T) {
 	cfg := secureConfig(t)
+	good := *cfg.TLS
 	dir := t.TempDir()
-	for name, c := range map[string]TLSConfig{
-		"missing files":      {CertFile: filepath.Join(dir, "none.pem"), KeyFile: filepath.Join(dir, "none.key")},
-		"missing authority":  {ClientCAFile: filepath.Join(dir, "none.pem")},
-		"no authority in it": {ClientCAFile: writeFile(t, filepath.Join(dir, "text"), []byte("text"))},
+	text := writeFile(t, filepath.Join(dir, "text"), []byte("text"))
+	for name, change := range map[string]func(*Config){
+		"missing files": func(c *Config) {
+			c.TLS.CertFile, c.TLS.KeyFile = filepath.Join(dir, "none.pem"), filepath.Join(dir, "none.key")
+		},
+		"missing authority":                                func(c *Config) { c.TLS.CAFile = filepath.Join(dir, "none.pem") },
+		"no authority in it":                               func(c *Config) { c.TLS.CAFile = text },
+		"missing authority of clients":                     func(c *Config) { c.TLS.ClientCAFile = filepath.Join(dir, "none.pem") },
+		"no authority of clients in it":                    func(c *Config) { c.TLS.ClientCAFile = text },
+		"an advertised name that is not the certificate's": func(c *Config) { c.Advertise = "other.example:2113" },
 	} {
-		cfg.TLS = &c
-		if s, err := Start(testContext(t), cfg); err == nil {
+		broken, c := cfg, good
+		broken.TLS = &c
+		change(&broken)
+		if s, err := Start(testContext(t), broken); err == nil {
 			stopServer(t, s)
 			t.Errorf("%s: the server started", name)
 		}
 	}
-	cfg.TLS = &TLSConfig{}
 	startServer(t, cfg) // what was refused left nothing locked
 }
 
-// authority signs clients' certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
+// What clients are told to dial, and to trust: a public authority needs no file.
+func TestConnectionStringsOverTLS(t *testing.T) {
+	cfg := secureConfig(t)
+	cfg.TLS = testTLS(t, "ledger.example")
+	cfg.Addr, cfg.Advertise = "0.0.0.0:0", "ledger.example:32113"
+	s := startServer(t, cfg)
+	_, port, err := net.SplitHostPort(s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := "?tls=true&tlsCAFile=" + url.QueryEscape(cfg.TLS.CAFile)
+	if got, want := s.ConnectionString(), "esdb://127.0.0.1:"+port+query; got != want {
+		t.Errorf("this machine dials %s, want %s", got, want)
+	}
+	if got, want := s.AdvertisedConnectionString(), "esdb://ledger.example:32113"+query; got != want || s.CAFile() != cfg.TLS.CAFile {
+		t.Errorf("others dial %s, want %s; they trust %s", got, want, s.CAFile())
+	}
+	public := secureConfig(t)
+	public.TLS.CAFile = ""
+	s = startServer(t, public)
+	if s.CAFile() != "" || s.ConnectionString() != "esdb://"+s.Addr()+"?tls=true" || s.AdvertisedConnectionString() != s.ConnectionString() {
+		t.Errorf("without a file: %s, %q", s.ConnectionString(), s.CAFile())
+	}
 }
 
-func newAuthority(t *testing.T) authority {
+// clientAuthority signs clients' certificates.
+type clientAuthority struct {
+	cert  *x509.Certificate
+	key   *ecdsa.PrivateKey
+	file  string
+	until time.Time // of what it signs
+}
+
+func newClientAuthority(t *testing.T) clientAuthority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -219,17 +213,17 @@ func newAuthority(t *testing.T) authority {
 		t.Fatal(err)
 	}
 	file := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	return authority{cert, key, file}
+	return clientAuthority{cert, key, file, time.Now().Add(time.Hour)}
 }
 
 // client writes a certificate and its key for a name, and returns the files.
-func (a authority) client(t *testing.T, name string) (certFile, keyFile string) {
+func (a clientAuthority) client(t *testing.T, name string) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: a.until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -244,55 +238,96 @@ func (a authority) client(t *testing.T, name string) (certFile, keyFile string) 
 		writeFile(t, filepath.Join(dir, "k.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
-// A client's certificate stands for the user whom it names; one that names nobody is no credentials, and one of
-// another authority does not come past the handshake. A password goes before it.
+// A client's certificate stands for the user whom it names, and one that names nobody is no credentials, also beside
+// a password. Where both are a user's the password says who acts.
 func TestClientCertificates(t *testing.T) {
-	ca := newAuthority(t)
-	cfg := secureConfig(t, User{Name: "anna"}, testUser(t, "piet", "p"))
-	cfg.TLS.ClientCAFile = ca.file
-	s := startServer(t, cfg)
-	with := func(a authority, name string, user *url.Userinfo) *fixture {
-		certFile, keyFile := a.client(t, name)
-		u, err := url.Parse(s.ConnectionString())
-		if err != nil {
-			t.Fatal(err)
-		}
-		q := u.Query()
-		q.Set("userCertFile", certFile)
-		q.Set("userKeyFile", keyFile)
-		q.Set("maxDiscoverAttempts", "1")
-		u.RawQuery, u.User = q.Encode(), user
-		return &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, u.String())}
-	}
-	anna := with(ca, "anna", nil)
+	w := newCertificateWorld(t)
+	anna := w.with(w.ca, "anna", nil)
 	if err := anna.write("s", `{}`); err != nil {
 		t.Errorf("by her certificate: %v", err)
 	}
 	_, err := anna.readAll(esdb.Forwards, esdb.Start{}, 1)
 	denied(t, "anna", "read $all", err)
-	wantCode(t, with(ca, "nobody", nil).write("s", `{}`), esdb.ErrorCodeUnauthenticated)
-	if _, err := with(ca, "anna", url.UserPassword(adminName, adminPassword)).readAll(esdb.Forwards, esdb.Start{}, 1); err != nil {
+	if _, err := w.with(w.ca, "anna", url.UserPassword(adminName, adminPassword)).readAll(esdb.Forwards, esdb.Start{}, 1); err != nil {
 		t.Errorf("an administrator's password from anna's machine: %v", err)
 	}
-	wantCode(t, with(ca, "anna", url.UserPassword("piet", "wrong")).write("s", `{}`), esdb.ErrorCodeUnauthenticated)
-	wantCode(t, login(t, s, "anna", "").appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated) // she has no password
+	for name, f := range map[string]*fixture{
+		"nobody's certificate":                      w.with(w.ca, "nobody", nil),
+		"nobody's certificate, a right password":    w.with(w.ca, "nobody", url.UserPassword("piet", "p")),
+		"anna's certificate, a wrong password":      w.with(w.ca, "anna", url.UserPassword("piet", "wrong")),
+		"no certificate of one who has no password": login(t, w.s, "anna", ""),
+	} {
+		if e := asError(t, f.write("s", `{}`)); e.Code() != esdb.ErrorCodeUnauthenticated {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+}
 
-	certFile, keyFile := newAuthority(t).client(t, "anna")
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+// A certificate that no known authority signed, or that has ended, is as good as none: the password beside it counts,
+// and without one nobody is logged in.
+func TestUnknownClientCertificates(t *testing.T) {
+	w := newCertificateWorld(t)
+	other := newClientAuthority(t)
+	ended := w.ca
+	ended.until = time.Now().Add(-time.Minute)
+	for name, ca := range map[string]clientAuthority{"of another authority": other, "that has ended": ended} {
+		certFile, keyFile := ca.client(t, "anna")
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf := clientTLS(t, w.s)
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // whatever the server asks for
+		conn, err := grpc.NewClient(w.s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(conf)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		for header, want := range map[string]codes.Code{"": codes.Unauthenticated, basic("piet", "wrong"): codes.Unauthenticated, basic("piet", "p"): codes.OK} {
+			ctx := testContext(t)
+			if header != "" {
+				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", header)
+			}
+			_, err := streams.NewStreamsClient(conn).Tombstone(ctx, &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{
+				StreamIdentifier:       &shared.StreamIdentifier{StreamName: []byte("s" + uuid.NewString())},
+				ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}},
+			}})
+			if status.Code(err) != want {
+				t.Errorf("a certificate %s, header %q: %v, want %v", name, header, err, want)
+			}
+		}
+	}
+}
+
+// certificateWorld is a server that knows clients' certificates of one authority.
+type certificateWorld struct {
+	t  *testing.T
+	ca clientAuthority
+	s  *Server
+}
+
+func newCertificateWorld(t *testing.T) certificateWorld {
+	t.Helper()
+	ca := newClientAuthority(t)
+	cfg := secureConfig(t, User{Name: "anna"}, testUser(t, "piet", "p"))
+	cfg.TLS.ClientCAFile = ca.file
+	return certificateWorld{t, ca, startServer(t, cfg)}
+}
+
+// with is a client that has a certificate of the authority and perhaps a password.
+func (w certificateWorld) with(a clientAuthority, name string, user *url.Userinfo) *fixture {
+	w.t.Helper()
+	certFile, keyFile := a.client(w.t, name)
+	u, err := url.Parse(w.s.ConnectionString())
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	conf := clientTLS(t, s)
-	conf.NextProtos = []string{protoHTTP2}
-	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // whatever the server asks for
-	c, err := tls.Dial("tcp", s.Addr(), conf)
-	if err == nil {
-		defer c.Close()
-		_, err = c.Read(make([]byte, 1)) // TLS 1.3: the refusal comes after the client's side is done
-	}
-	if err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("another authority's certificate: %v", err)
-	}
+	q := u.Query()
+	q.Set("userCertFile", certFile)
+	q.Set("userKeyFile", keyFile)
+	q.Set("maxDiscoverAttempts", "1")
+	u.RawQuery, u.User = q.Encode(), user
+	return &fixture{t: w.t, ctx: testContext(w.t), s: w.s, c: dialString(w.t, u.String())}
 }
 
 // One port over TLS: gRPC for who offers h2 alone, plain HTTP for who also speaks HTTP/1.1; health asks for nothing.
@@ -384,33 +419,53 @@ func TestUnfinishedHandshakes(t *testing.T) {
 func TestAccessIsValidated(t *testing.T) {
 	admin := testUser(t, adminName, adminPassword, groupAdmins)
 	users := []User{admin}
+	files := &TLSConfig{CertFile: "c", KeyFile: "k", CAFile: "ca"}
+	clients := &TLSConfig{CertFile: "c", KeyFile: "k", ClientCAFile: "x"}
+	secret := User{Name: "a", SecretSHA256: [32]byte{1}}
 	for name, tc := range map[string]struct {
-		addr  string
-		tls   *TLSConfig
-		users []User
-		wrong string
+		addr      string
+		tls       *TLSConfig
+		users     []User
+		open      bool
+		readOnly  []string
+		advertise string
+		wrong     string
 	}{
-		"loopback":                   {addr: "127.0.0.1:0"},
-		"TLS":                        {addr: "localhost:0", tls: &TLSConfig{}},
-		"TLS and users":              {addr: "[::1]:0", tls: &TLSConfig{}, users: users},
-		"beyond":                     {addr: ":2113", tls: &TLSConfig{}, users: users},
+		"nothing":                    {addr: "127.0.0.1:0", wrong: "users is empty"},
+		"TLS and nothing else":       {addr: "127.0.0.1:0", tls: files, wrong: "users is empty"},
+		"open":                       {addr: "127.0.0.1:0", open: true},
+		"open and TLS":               {addr: "localhost:0", tls: files, open: true},
+		"open and users":             {addr: "localhost:0", tls: files, users: users, open: true, wrong: "exclude each other"},
+		"TLS and users":              {addr: "[::1]:0", tls: files, users: users},
+		"beyond":                     {addr: ":2113", tls: files, users: users},
 		"users in plaintext":         {addr: "127.0.0.1:0", users: users, wrong: "take TLS"},
-		"beyond in plaintext":        {addr: "0.0.0.0:0", wrong: "not a loopback address"},
-		"beyond without users":       {addr: "10.0.0.1:0", tls: &TLSConfig{}, wrong: "not a loopback address"},
+		"beyond and open":            {addr: "0.0.0.0:0", open: true, wrong: "not a loopback address"},
+		"beyond and open, with TLS":  {addr: "10.0.0.1:0", tls: files, open: true, wrong: "not a loopback address"},
 		"beyond by name":             {addr: "es.example:0", users: users, wrong: "not a loopback address"},
-		"half a pair":                {addr: "127.0.0.1:0", tls: &TLSConfig{CertFile: "x"}, wrong: "go together"},
-		"a user twice":               {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{admin, admin}, wrong: "twice"},
-		"no name":                    {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{testUser(t, "", "x")}, wrong: "name"},
-		"a colon":                    {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{testUser(t, "a:b", "x")}, wrong: "name"},
-		"a group's name":             {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{testUser(t, "a", "x", "b"), testUser(t, "b", "x")}, wrong: "a user and a group"},
-		"a group there is not":       {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{testUser(t, "a", "x", "$admin")}, wrong: "no group"},
-		"no password":                {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{{Name: "a"}}, wrong: "no password"},
-		"a certificate's user":       {addr: "127.0.0.1:0", tls: &TLSConfig{ClientCAFile: "x"}, users: []User{{Name: "a"}}},
-		"a password for a hash":      {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{{Name: "a", PasswordHash: "hunter22"}}, wrong: "not bcrypt's"},
-		"a hash that takes for ever": {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: []User{{Name: "a", PasswordHash: strings.Replace(admin.PasswordHash, "$04$", "$31$", 1)}}, wrong: "costs"},
+		"no certificate":             {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: users, wrong: "cert file or key file is empty"},
+		"half a pair":                {addr: "127.0.0.1:0", tls: &TLSConfig{CertFile: "x"}, users: users, wrong: "go together"},
+		"a user twice":               {addr: "127.0.0.1:0", tls: files, users: []User{admin, admin}, wrong: "twice"},
+		"no name":                    {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "", "x")}, wrong: "name"},
+		"a colon":                    {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "a:b", "x")}, wrong: "name"},
+		"a group's name":             {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "a", "x", "b"), testUser(t, "b", "x")}, wrong: "a user and a group"},
+		"a group there is not":       {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "a", "x", "$admin")}, wrong: "no group"},
+		"a secret":                   {addr: "127.0.0.1:0", tls: files, users: []User{secret}},
+		"a password and a secret":    {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a", PasswordHash: admin.PasswordHash, SecretSHA256: [32]byte{1}}}, wrong: "take one away"},
+		"neither":                    {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a"}}, wrong: "no password hash and no secret"},
+		"a certificate's user":       {addr: "127.0.0.1:0", tls: clients, users: []User{{Name: "a"}}},
+		"a password for a hash":      {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a", PasswordHash: "hunter22"}}, wrong: "not bcrypt's"},
+		"a hash that takes for ever": {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a", PasswordHash: strings.Replace(admin.PasswordHash, "$04$", "$31$", 1)}}, wrong: "costs"},
+		"a reader":                   {addr: "127.0.0.1:0", tls: files, users: []User{admin, secret}, readOnly: []string{"a"}},
+		"everybody reads only":       {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{"$all"}, wrong: "no group of your own"},
+		"a reading administrator":    {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{adminName}, wrong: "take one away"},
+		"advertised":                 {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:2113"},
+		"advertised without a port":  {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example", wrong: "advertise"},
+		"advertised port of none":    {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:0", wrong: "advertise"},
+		"advertised everywhere":      {addr: "127.0.0.1:0", tls: files, users: users, advertise: "0.0.0.0:2113", wrong: "advertise"},
 	} {
 		cfg := testConfig(t.TempDir())
-		cfg.Addr, cfg.TLS, cfg.Users = tc.addr, tc.tls, tc.users
+		cfg.Addr, cfg.TLS, cfg.Users, cfg.Open = tc.addr, tc.tls, tc.users, tc.open
+		cfg.ReadOnlyRoles, cfg.Advertise = tc.readOnly, tc.advertise
 		err := cfg.Validate()
 		if (err == nil) != (tc.wrong == "") || err != nil && !strings.Contains(err.Error(), tc.wrong) {
 			t.Errorf("%s: %v, want %q", name, err, tc.wrong)

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec that wireCodec falls back to
 	"google.golang.org/grpc/mem"
@@ -208,17 +210,66 @@ func (e *encoder) recorded(dst []byte, field protowire.Number, s *eventSizes, po
 	return dst
 }
 
-// checkpoint appends ReadResp{checkpoint} to dst.
-func (e *encoder) checkpoint(dst []byte, position uint64) []byte {
-	dst = appendMessageHeader(dst, 3, 2*varintFieldSize(position))
-	if position != 0 {
-		dst = appendVarintField(dst, 1, position)
-		dst = appendVarintField(dst, 2, position)
-	}
-	return dst
+// checkpoint appends ReadResp{checkpoint} to dst. Its time is of protos newer
+// than the client module's; older clients skip it.
+func (e *encoder) checkpoint(dst []byte, position uint64, at time.Time) []byte {
+	var b [maxCheckpointSize]byte
+	body := appendTimestampField(appendPosition(b[:0], position), 3, at)
+	return appendBytesField(dst, 3, body)
 }
 
-const maxCheckpointSize = 2 + 2*11
+const maxCheckpointSize = 2 + 2*11 + maxTimestampSize
+
+// appendPosition appends the two fields of a position in $all.
+func appendPosition(dst []byte, position uint64) []byte {
+	if position == 0 {
+		return dst
+	}
+	return appendVarintField(appendVarintField(dst, 1, position), 2, position)
+}
+
+// appendTimestampField appends a google.protobuf.Timestamp.
+func appendTimestampField(dst []byte, field protowire.Number, at time.Time) []byte {
+	var b [maxTimestampSize]byte
+	body := b[:0]
+	if s := at.Unix(); s != 0 {
+		body = appendVarintField(body, 1, uint64(s))
+	}
+	if n := at.Nanosecond(); n != 0 {
+		body = appendVarintField(body, 2, uint64(n))
+	}
+	return appendBytesField(dst, field, body)
+}
+
+const maxTimestampSize = 2 + 11 + 6
+
+// caughtUp is what a subscription says when it has become live. When that was,
+// and where to resume, is of protos newer than the client module's: fields that
+// it does not know, and that older clients skip. resume is one of resumeStream's
+// and resumeAll's.
+func caughtUp(at time.Time, resume []byte) *streams.ReadResp {
+	m := &streams.ReadResp_CaughtUp{}
+	m.ProtoReflect().SetUnknown(append(appendTimestampField(nil, 1, at), resume...))
+	return &streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: m}}
+}
+
+// resumeStream is the newest revision that a subscription has considered, given
+// the one that it considers next; nothing where it has considered none.
+func resumeStream(next uint64) []byte {
+	if next == 0 {
+		return nil
+	}
+	return appendVarintField(nil, 2, next-1)
+}
+
+// resumeAll is the newest position that a subscription has considered; nothing
+// where $all is empty.
+func resumeAll(considered uint64) []byte {
+	if considered == 0 {
+		return nil
+	}
+	return appendBytesField(nil, 3, appendPosition(nil, considered))
+}
 
 func formatUUID(id [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:])

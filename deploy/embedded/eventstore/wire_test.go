@@ -1,11 +1,19 @@
 package eventstore
 
 import (
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+	_ "google.golang.org/protobuf/types/known/timestamppb" // registers what the description imports
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
@@ -96,19 +104,117 @@ func TestWireLinkAgreesWithGeneratedCode(t *testing.T) {
 }
 
 func TestWireCheckpointAgreesWithGeneratedCode(t *testing.T) {
-	for _, position := range []uint64{0, 1, 256, 1<<63 - 1, 1<<64 - 1} {
-		got := (&encoder{}).checkpoint(nil, position)
+	rapid.Check(t, func(t *rapid.T) {
+		position, at := rapid.Uint64().Draw(t, "position"), drawTime(t)
+		got := (&encoder{}).checkpoint(nil, position, at)
 		if len(got) > maxCheckpointSize {
 			t.Errorf("checkpoint of %d bytes, bound is %d", len(got), maxCheckpointSize)
 		}
-		want, err := proto.Marshal(&streams.ReadResp{Content: &streams.ReadResp_Checkpoint_{
-			Checkpoint: &streams.ReadResp_Checkpoint{CommitPosition: position, PreparePosition: position},
-		}})
+		var old streams.ReadResp
+		if err := proto.Unmarshal(got, &old); err != nil || old.GetCheckpoint().GetCommitPosition() != position || old.GetCheckpoint().GetPreparePosition() != position {
+			t.Fatalf("an older client reads %v, %v", &old, err)
+		}
+		wantNewer(t, got, map[string]any{"commit_position": position, "prepare_position": position, "timestamp": at}, "checkpoint")
+	})
+}
+
+func drawTime(t *rapid.T) time.Time {
+	return time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos")).UTC()
+}
+
+// CaughtUp is an empty message to the clients of the module's protos, and has its fields for newer ones.
+func TestWireCaughtUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := drawTime(t)
+		want, resume := map[string]any{"timestamp": at}, []byte(nil)
+		n := rapid.Uint64Range(0, 1<<63-1).Draw(t, "n")
+		switch {
+		case rapid.Bool().Draw(t, "stream"):
+			if resume = resumeStream(n); n > 0 {
+				want["stream_revision"] = int64(n - 1)
+			}
+		default:
+			if resume = resumeAll(n); n > 0 {
+				want["position"] = n
+			}
+		}
+		got, err := proto.Marshal(caughtUp(at, resume))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(got) != string(want) {
-			t.Errorf("position %d: got %x, want %x", position, got, want)
+		var old streams.ReadResp
+		if err := proto.Unmarshal(got, &old); err != nil || old.GetCaughtUp() == nil {
+			t.Fatalf("an older client reads %v, %v", &old, err)
+		}
+		wantNewer(t, got, want, "caught_up")
+	})
+}
+
+// wantNewer reads the response as clients of KurrentDB 25's streams.proto do.
+func wantNewer(t *rapid.T, raw []byte, want map[string]any, content string) {
+	t.Helper()
+	resp := dynamicpb.NewMessage(newerReadResp())
+	if err := proto.Unmarshal(raw, resp); err != nil {
+		t.Fatal(err)
+	}
+	m := resp.Get(resp.Descriptor().Fields().ByName(protoreflect.Name(content))).Message()
+	if len(resp.GetUnknown())+len(m.GetUnknown()) > 0 {
+		t.Fatalf("%s has fields that no client knows: %x", content, raw)
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		var got any
+		switch f.Name() {
+		case "timestamp":
+			sub := v.Message().Descriptor().Fields()
+			got = time.Unix(v.Message().Get(sub.ByName("seconds")).Int(), v.Message().Get(sub.ByName("nanos")).Int()).UTC()
+		case "position":
+			sub := v.Message().Descriptor().Fields()
+			got = v.Message().Get(sub.ByName("commit_position")).Uint()
+			if prepare := v.Message().Get(sub.ByName("prepare_position")).Uint(); prepare != got {
+				t.Errorf("commit %d, prepare %d", got, prepare)
+			}
+		default:
+			got = v.Interface()
+		}
+		if got != want[string(f.Name())] {
+			t.Errorf("%s is %v, want %v", f.Name(), got, want[string(f.Name())])
+		}
+		delete(want, string(f.Name()))
+		return true
+	})
+	for name, v := range want {
+		if v != uint64(0) {
+			t.Errorf("%s lacks %s", content, name)
 		}
 	}
 }
+
+// newerReadResp describes, with presence, what KurrentDB-Client-Go v1.4.2's protos have of
+// ReadResp's checkpoint and caught_up.
+var newerReadResp = sync.OnceValue(func() protoreflect.MessageDescriptor {
+	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, of string) *descriptorpb.FieldDescriptorProto {
+		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &kind, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+		if of != "" {
+			f.TypeName = &of
+		}
+		return f
+	}
+	const u64, i64, message = descriptorpb.FieldDescriptorProto_TYPE_UINT64, descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+	const stamp = ".google.protobuf.Timestamp"
+	messageOf := func(name string, fields ...*descriptorpb.FieldDescriptorProto) *descriptorpb.DescriptorProto {
+		return &descriptorpb.DescriptorProto{Name: &name, Field: fields}
+	}
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("newer.proto"), Package: proto.String("newer"), Syntax: proto.String("proto2"), Dependency: []string{"google/protobuf/timestamp.proto"},
+		MessageType: []*descriptorpb.DescriptorProto{
+			messageOf("Position", field("commit_position", 1, u64, ""), field("prepare_position", 2, u64, "")),
+			messageOf("Checkpoint", field("commit_position", 1, u64, ""), field("prepare_position", 2, u64, ""), field("timestamp", 3, message, stamp)),
+			messageOf("CaughtUp", field("timestamp", 1, message, stamp), field("stream_revision", 2, i64, ""), field("position", 3, message, ".newer.Position")),
+			messageOf("ReadResp", field("checkpoint", 3, message, ".newer.Checkpoint"), field("caught_up", 8, message, ".newer.CaughtUp")),
+		},
+	}, protoregistry.GlobalFiles)
+	if err != nil {
+		panic(err)
+	}
+	return file.Messages().ByName("ReadResp")
+})

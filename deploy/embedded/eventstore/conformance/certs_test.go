@@ -11,24 +11,30 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 )
 
 // The client's tests read certificates from fixed places. What each is for:
 //
-//	ca/ca.{crt,key}                      signs the node and the users
-//	node/node.{crt,key}                  the server; clients also trust it directly
+//	ca/ca.{crt,key}                      signed the node: an authority as the embedded servers have it
+//	node/node.{crt,key}                  the server, by that authority; clients also trust it directly
+//	users-ca/ca.{crt,key}                signs the users
 //	untrusted-ca/ca.{crt,key}            a CA that did not sign the server
 //	user-admin/user-admin.{crt,key}      a user that the server has
 //	user-invalid/user-invalid.{crt,key}  signed as well, but the server has no such user
 
 // writeCertificates makes all of them under dir.
 func writeCertificates(dir string) error {
-	ca, err := newCertificate("Conformance CA", nil)
+	if err := writeNode(dir); err != nil {
+		return err
+	}
+	users, err := newCertificate("Users' CA", nil)
 	if err != nil {
 		return err
 	}
@@ -36,25 +42,40 @@ func writeCertificates(dir string) error {
 	if err != nil {
 		return err
 	}
-	node, err := newCertificate("localhost", ca)
+	admin, err := newCertificate("admin", users)
 	if err != nil {
 		return err
 	}
-	admin, err := newCertificate("admin", ca)
-	if err != nil {
-		return err
-	}
-	invalid, err := newCertificate("invalid", ca)
+	invalid, err := newCertificate("invalid", users)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		ca.write(dir, "ca", "ca"),
+		users.write(dir, "users-ca", "ca"),
 		untrusted.write(dir, "untrusted-ca", "ca"),
-		node.write(dir, "node", "node"),
 		admin.write(dir, "user-admin", "user-admin"),
 		invalid.write(dir, "user-invalid", "user-invalid"),
 	)
+}
+
+// writeNode has an authority issue the server's certificate, as `up` does.
+func writeNode(dir string) error {
+	a, err := authority.Open(authority.Config{Dir: filepath.Join(dir, "ca"), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	hosts, err := authority.Hosts("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	certFile, keyFile, err := a.Issue("node", hosts)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "node"), 0o700); err != nil {
+		return fmt.Errorf("write certificate: %w", err)
+	}
+	return errors.Join(os.Symlink(certFile, filepath.Join(dir, "node", "node.crt")), os.Symlink(keyFile, filepath.Join(dir, "node", "node.key")))
 }
 
 type certificate struct {
@@ -62,8 +83,8 @@ type certificate struct {
 	key  *ecdsa.PrivateKey
 }
 
-// newCertificate makes a certificate of the name, signed by the signer; without
-// one, a CA. It serves on localhost and identifies a user alike.
+// newCertificate makes a certificate that identifies the user of the name,
+// signed by the signer; without one, a CA.
 func newCertificate(name string, signer *certificate) (*certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,9 +106,7 @@ func newCertificate(name string, signer *certificate) (*certificate, error) {
 		template.KeyUsage = x509.KeyUsageCertSign
 	} else {
 		template.KeyUsage = x509.KeyUsageDigitalSignature
-		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-		template.DNSNames = []string{name}
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		parent, signing = signer.cert, signer.key
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signing)

@@ -17,7 +17,7 @@ func secure(cfg *eventstore.Config, certs string) error {
 	}
 	cfg.TLS = &eventstore.TLSConfig{
 		CertFile: filepath.Join(certs, "node", "node.crt"), KeyFile: filepath.Join(certs, "node", "node.key"),
-		ClientCAFile: filepath.Join(certs, "ca", "ca.crt"),
+		CAFile: filepath.Join(certs, "ca", "ca.crt"), ClientCAFile: filepath.Join(certs, "users-ca", "ca.crt"),
 	}
 	cfg.Users = []eventstore.User{{Name: "admin", PasswordHash: hash, Groups: []string{"$admins"}}}
 	return nil

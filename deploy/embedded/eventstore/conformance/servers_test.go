@@ -79,7 +79,7 @@ func (s *servers) start(ctx context.Context, populated bool) (endpoint string, e
 	if err != nil {
 		return "", fmt.Errorf("start server: %w", err)
 	}
-	cfg := eventstore.Config{Dir: filepath.Join(dir, "store"), Addr: "127.0.0.1:0", Logger: s.logger}
+	cfg := eventstore.Config{Dir: filepath.Join(dir, "store"), Addr: "127.0.0.1:0", Open: s.mode.insecure, Logger: s.logger}
 	if !s.mode.insecure {
 		if err := secure(&cfg, s.certs); err != nil {
 			return "", err

@@ -145,6 +145,10 @@ func (w *writer) decide(r *Request) error {
 	}
 	switch r.Kind {
 	case KindDelete:
+		if st.Last < 0 && st.metaPosition == 0 { // a real server's rule for this alone: a tombstone needs no stream
+			r.result = Result{Outcome: OutcomeWrongVersion, Last: st.Last}
+			return nil
+		}
 		position, err := w.writeMeta(st, Proposal{ID: events[0].ID, JSON: true, Type: TypeMetadata, Data: softDeleteMeta})
 		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 		return err

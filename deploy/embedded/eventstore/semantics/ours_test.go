@@ -32,6 +32,7 @@ var oursOnly = []struct {
 	{"ReadsThatMakeNoSense", "a real server answers some with an unknown error, some with an invalid argument", senselessReads},
 	{"AllIsNotWrittenTo", "a real server without security takes appends to a stream of that name", allIsNotWrittenTo},
 	{"MetadataHasNoMetadata", "a real server takes metadata of metastreams, and reads none of it", metadataHasNoMetadata},
+	{"NoMetadataAfterATombstone", "a real server that still has the metastream's revision in memory, from an earlier write, takes metadata after the tombstone", noMetadataAfterATombstone},
 	{"EmptyAppend", "a real server writes a record for an append without events, and what it answers differs with its version", emptyAppend},
 	{"ReadOfNoEvents", "not every version of a real server refuses to read a count of none", readOfNoEvents},
 	{"StreamNamesAreBytes", "a real server reads names as UTF-8", streamNamesAreBytes},
@@ -221,6 +222,25 @@ func metadataHasNoMetadata(t *testing.T, w *world) {
 	})
 	if status.Code(err) != codes.InvalidArgument {
 		t.Errorf("delete of a metastream: %v", err)
+	}
+}
+
+// A tombstone ends the metadata with the stream, whether there was some before or not.
+func noMetadataAfterATombstone(_ *testing.T, w *world) {
+	for _, before := range []bool{false, true} {
+		stream := "plain"
+		if before {
+			stream = "described"
+			w.setMeta(stream, `{"a":1}`)
+		}
+		w.append(stream, esdb.NoStream{}, w.event(`{}`))
+		if _, err := w.tombstone(stream, esdb.Any{}); err != nil {
+			w.t.Fatal(err)
+		}
+		for _, expect := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}, esdb.StreamExists{}, esdb.Revision(0)} {
+			_, err := w.tryAppend("$$"+stream, expect, w.event(`{"b":1}`))
+			w.wantCode("metadata of "+stream, err, esdb.ErrorCodeStreamDeleted)
+		}
 	}
 }
 

@@ -48,7 +48,7 @@ var embedded struct {
 
 // targetConfig is how the embedded server runs.
 func targetConfig(dir string) eventstore.Config {
-	return eventstore.Config{Dir: dir, Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)}
+	return eventstore.Config{Dir: dir, Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // startTarget returns the server under test and starts it where that is ours to do.
