@@ -111,7 +111,7 @@ const (
 // startKafka moves a directory that cannot be read aside: the relay fills the new one from the ledger.
 func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 	dir := filepath.Join(cfg.Dir, "kafka")
-	kc := kafka.Config{Dir: dir, Addr: cfg.KafkaAddr, Logger: cfg.Logger.With("server", "kafka")}
+	kc := kafka.Config{Dir: dir, Addr: cfg.KafkaAddr, Open: true, Logger: cfg.Logger.With("server", "kafka")}
 	srv, err := kafka.Start(ctx, kc)
 	if !errors.Is(err, kafka.ErrUnreadable) {
 		return srv, err
