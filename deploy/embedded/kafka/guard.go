@@ -264,10 +264,15 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if a.key == kmsg.SASLHandshake || a.key == kmsg.SASLAuthenticate {
-			return 0, errors.New("kafka: a login where none is open")
-		}
 		c.held, c.body = c.head[:], int64(size)-(requestHead-4)
+		switch a.key {
+		case kmsg.SASLHandshake, kmsg.SASLAuthenticate:
+			return 0, errors.New("kafka: a login where none is open")
+		case kmsg.DescribeConfigs:
+			if err := c.checkDescribeConfigs(); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if len(c.held) > 0 {
 		n := copy(p, c.held)
@@ -277,4 +282,25 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(int64(len(p)), c.body)])
 	c.body -= int64(n)
 	return n, err
+}
+
+// checkDescribeConfigs holds the whole request and refuses it where it asks for configs that kfake gives without asking
+// for a right: those of groups, and what may come after them.
+func (c *guardedConn) checkDescribeConfigs() error {
+	whole := make([]byte, requestHead+c.body)
+	copy(whole, c.head[:])
+	if _, err := io.ReadFull(c.Conn, whole[requestHead:]); err != nil {
+		return err
+	}
+	c.held, c.body = whole, 0
+	req, _, err := parse(kmsg.DescribeConfigs, whole)
+	if err != nil {
+		return err
+	}
+	for _, r := range req.(*kmsg.DescribeConfigsRequest).Resources {
+		if r.ResourceType != kmsg.ConfigResourceTypeTopic && r.ResourceType != kmsg.ConfigResourceTypeBroker {
+			return fmt.Errorf("kafka: configs of a %s are not served", r.ResourceType)
+		}
+	}
+	return nil
 }

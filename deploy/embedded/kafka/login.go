@@ -91,27 +91,35 @@ func (c *guardedConn) strangerRequest() (kmsg.Request, int32, error) {
 	default:
 		return nil, 0, errNotLoggedIn
 	}
-	version := int16(binary.BigEndian.Uint16(c.head[6:]))
-	corr := int32(binary.BigEndian.Uint32(c.head[8:]))
-	body := make([]byte, size-(requestHead-4))
-	if _, err := io.ReadFull(c.Conn, body); err != nil {
+	whole := make([]byte, 4+size)
+	copy(whole, c.head[:])
+	if _, err := io.ReadFull(c.Conn, whole[requestHead:]); err != nil {
 		return nil, 0, err
 	}
-	req := a.key.Request()
+	return parse(a.key, whole)
+}
+
+// parse decodes a whole request. Of ApiVersions in a version from the future it gives the version and no more: the
+// answer says which there are.
+func parse(key kmsg.Key, whole []byte) (req kmsg.Request, corr int32, err error) {
+	a := servedByKey[uint16(key)]
+	version := int16(binary.BigEndian.Uint16(whole[6:]))
+	corr = int32(binary.BigEndian.Uint32(whole[8:]))
+	req = key.Request()
 	req.SetVersion(version)
-	if version < a.min || version > a.max {
-		if a.key == kmsg.ApiVersions && version > a.max {
-			return req, corr, nil // its body may have a form not known here; the answer says which versions are
-		}
-		return nil, 0, fmt.Errorf("kafka: version %d of api key %d is not served", version, a.key)
+	switch {
+	case version > a.max && key == kmsg.ApiVersions:
+		return req, corr, nil
+	case version < a.min || version > a.max:
+		return nil, 0, fmt.Errorf("kafka: version %d of %s is not served", version, key.Name())
 	}
-	r := kbin.Reader{Src: body}
+	r := kbin.Reader{Src: whole[requestHead:]}
 	r.NullableString() // client id
 	if req.IsFlexible() {
 		kmsg.SkipTags(&r)
 	}
 	if err := errors.Join(r.Complete(), req.ReadFrom(r.Src)); err != nil {
-		return nil, 0, fmt.Errorf("kafka: api key %d: %w", a.key, err)
+		return nil, 0, fmt.Errorf("kafka: %s: %w", key.Name(), err)
 	}
 	return req, corr, nil
 }
