@@ -70,4 +70,9 @@ var (
 	// ErrUnavailable, wrapped by a handler's error, means: try again later, nothing is wrong with the events. Such
 	// events are retried until the run ends and never parked.
 	ErrUnavailable = errors.New("handler's surroundings are unavailable")
+	// ErrAuthentication says that client and broker do not accept each other: TLS, certificate, mechanism, name or password
+	// are not what the other wants. Repeating changes nothing.
+	ErrAuthentication = errors.New("client and broker do not accept each other")
+	// ErrNotAuthorized says that the broker knows the account and does not allow it this. Repeating changes nothing.
+	ErrNotAuthorized = errors.New("the account is not allowed this")
 )

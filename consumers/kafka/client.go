@@ -8,6 +8,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/ledgerline/ledgerline/consumers"
 )
 
 // Config says how to reach the brokers and how topics are made. Zero values of the durations and sizes mean the
@@ -30,6 +33,9 @@ type Config struct {
 	RequestTimeout time.Duration // of one request and its answer; default 15 s
 	MaxBatchBytes  int           // of one produce request; default 3 MiB, below the topics' max.message.bytes
 	TopicRefresh   time.Duration // how old a list of topics may be; default 1 s
+
+	TLS  *tls.Config // nil for plain TCP; its certificates log the client in where the brokers want that
+	SASL SASL        // the zero value does not log in
 
 	Clock func() time.Time // default time.Now
 }
@@ -62,7 +68,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("kafka: negative duration %s", d))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.validateSASL()...)...)
 }
 
 func (c Config) withDefaults() Config {
@@ -97,7 +103,41 @@ var (
 	ErrNoTopic = errors.New("topic or partition does not exist")
 	// ErrOffset: the partition does not hold the offset: it was removed, or never written.
 	ErrOffset = errors.New("offset is not in the partition")
+	// Those of package consumers, for callers that know only the client.
+	ErrAuthentication = consumers.ErrAuthentication
+	ErrNotAuthorized  = consumers.ErrNotAuthorized
 )
+
+// The driver's names for what a login is refused with, and a right.
+const (
+	unsupportedMechanism = kafkago.UnsupportedSASLMechanism
+	illegalSaslState     = kafkago.IllegalSASLState
+	authenticationFailed = kafkago.SASLAuthenticationFailed
+)
+
+var refusals = map[kafkago.Error]error{
+	kafkago.TopicAuthorizationFailed:           ErrNotAuthorized,
+	kafkago.GroupAuthorizationFailed:           ErrNotAuthorized,
+	kafkago.ClusterAuthorizationFailed:         ErrNotAuthorized,
+	kafkago.TransactionalIDAuthorizationFailed: ErrNotAuthorized,
+	authenticationFailed:                       ErrAuthentication,
+	unsupportedMechanism:                       ErrAuthentication,
+	illegalSaslState:                           ErrAuthentication,
+}
+
+// refused adds to an error of the driver's which refusal it is, if it is one.
+func refused(err error) error {
+	var code kafkago.Error
+	if errors.As(err, &code) && refusals[code] != nil && !errors.Is(err, refusals[code]) {
+		return fmt.Errorf("%w: %w", refusals[code], err)
+	}
+	return err
+}
+
+func isRefused(err error) bool {
+	err = refused(err)
+	return errors.Is(err, ErrAuthentication) || errors.Is(err, ErrNotAuthorized)
+}
 
 // Client talks to the brokers. It is safe for concurrent use.
 type Client struct {
@@ -120,9 +160,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	dialer := &net.Dialer{Timeout: cfg.DialTimeout}
-	t := &kafkago.Transport{
-		Dial:        dialer.DialContext,
+	c := &Client{cfg: cfg, stop: stop, batch: cfg.MaxBatchBytes, positionAt: -1}
+	c.transport = &kafkago.Transport{
+		Dial:        c.dial,
 		DialTimeout: cfg.DialTimeout,
 		IdleTimeout: 30 * time.Second,
 		// How soon a moved partition's new leader is known.
@@ -130,10 +170,8 @@ func New(cfg Config) (*Client, error) {
 		ClientID:    cfg.ClientID,
 		Context:     ctx,
 	}
-	return &Client{
-		cfg: cfg, transport: t, stop: stop, batch: cfg.MaxBatchBytes, positionAt: -1,
-		client: &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.RequestTimeout, Transport: t},
-	}, nil
+	c.client = &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.RequestTimeout, Transport: c.transport}
+	return c, nil
 }
 
 // Close ends the client's connections. Calls in progress fail.
@@ -153,5 +191,5 @@ func translate(op, topic string, partition int, err error) error {
 	case errors.Is(err, kafkago.OffsetOutOfRange):
 		return fmt.Errorf("kafka: %s %s/%d: %w: %w", op, topic, partition, ErrOffset, err)
 	}
-	return fmt.Errorf("kafka: %s %s/%d: %w", op, topic, partition, err)
+	return fmt.Errorf("kafka: %s %s/%d: %w", op, topic, partition, refused(err))
 }

@@ -74,7 +74,7 @@ func (g *Group) Fetch(ctx context.Context) ([]consumers.Message, error) {
 		case errors.Is(err, kafkago.OffsetOutOfRange):
 			return nil, fmt.Errorf("kafka: group %s: %w: %w", g.cfg.Group, ErrOffset, err)
 		default:
-			return nil, fmt.Errorf("kafka: group %s: %w", g.cfg.Group, err)
+			return nil, fmt.Errorf("kafka: group %s: fetch: %w", g.cfg.Group, refused(err))
 		}
 	}
 }
@@ -126,7 +126,7 @@ func (g *Group) open(ctx context.Context) error {
 	}
 	g.reader = kafkago.NewReader(kafkago.ReaderConfig{
 		Brokers: g.c.cfg.Brokers, GroupID: g.cfg.Group, GroupTopics: g.topics,
-		Dialer:   &kafkago.Dialer{ClientID: g.c.cfg.ClientID, Timeout: g.c.cfg.DialTimeout, DualStack: true},
+		Dialer:   &kafkago.Dialer{ClientID: g.c.cfg.ClientID, Timeout: g.c.cfg.DialTimeout, DialFunc: g.c.dial},
 		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait, QueueCapacity: 2 * g.cfg.MaxMessages,
 		StartOffset:           kafkago.FirstOffset,
 		WatchPartitionChanges: true,
@@ -169,7 +169,7 @@ func (g *Group) Commit(ctx context.Context, messages []consumers.Message) error 
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("kafka: group %s: commit: %w", g.cfg.Group, err)
+		return fmt.Errorf("kafka: group %s: commit: %w", g.cfg.Group, refused(err))
 	}
 	return nil
 }

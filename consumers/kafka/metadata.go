@@ -40,7 +40,7 @@ func (c *Client) askTopics(ctx context.Context, names ...string) ([]topicInfo, e
 		if err == nil {
 			return ts, nil
 		}
-		errs = append(errs, fmt.Errorf("kafka: metadata of %s: %w", b, err))
+		errs = append(errs, fmt.Errorf("kafka: metadata of %s: %w", b, refused(err)))
 		if ctx.Err() != nil {
 			break
 		}
@@ -51,7 +51,7 @@ func (c *Client) askTopics(ctx context.Context, names ...string) ([]topicInfo, e
 func (c *Client) askBroker(ctx context.Context, broker string, names []string) (ts []topicInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()
-	conn, err := c.transport.Dial(ctx, "tcp", broker)
+	conn, err := c.dial(ctx, "tcp", broker)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +144,9 @@ func exchange(conn net.Conn, request []byte) ([]byte, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(size[:])
+	if tlsAlert(size[:]) {
+		return nil, errTLSAnswer
+	}
 	if n > maxMetadataBytes {
 		return nil, fmt.Errorf("an answer of %d bytes", n)
 	}
@@ -222,6 +225,24 @@ func (r *wire) u16() uint16 {
 		return binary.BigEndian.Uint16(b)
 	}
 	return 0
+}
+
+func (r *wire) u32() uint32 {
+	if b := r.take(4); b != nil {
+		return binary.BigEndian.Uint32(b)
+	}
+	return 0
+}
+
+// strs reads an array of strings in the inflexible encoding.
+func (r *wire) strs() []string {
+	var out []string
+	for range min(r.u32(), 64) {
+		if s := r.take(int(r.u16())); r.err == nil {
+			out = append(out, string(s))
+		}
+	}
+	return out
 }
 
 func (r *wire) uvarint() uint64 {

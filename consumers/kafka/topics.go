@@ -50,12 +50,12 @@ func (c *Client) Ensure(ctx context.Context, topics ...string) error {
 	if len(missing) > 0 {
 		res, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: missing})
 		if err != nil {
-			return fmt.Errorf("kafka: create topics: %w", err)
+			return fmt.Errorf("kafka: create topics: %w", refused(err))
 		}
 		for _, t := range missing {
 			// Another process may have been first.
 			if err := res.Errors[t.Topic]; err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
-				return fmt.Errorf("kafka: create topic %s: %w", t.Topic, err)
+				return fmt.Errorf("kafka: create topic %s: %w", t.Topic, refused(err))
 			}
 		}
 	}
@@ -190,7 +190,7 @@ func (c *Client) Drop(ctx context.Context, topic string) error {
 		err = res.Errors[topic]
 	}
 	if err != nil && !errors.Is(err, kafkago.UnknownTopicOrPartition) {
-		return fmt.Errorf("kafka: delete topic %s: %w", topic, err)
+		return fmt.Errorf("kafka: delete topic %s: %w", topic, refused(err))
 	}
 	return c.retry(ctx, "wait for the deletion of "+topic, func(ctx context.Context) error {
 		ts, err := c.askTopics(ctx, topic)
@@ -234,7 +234,7 @@ func (c *Client) list(ctx context.Context) ([]topicInfo, error) {
 }
 
 // retry repeats a call that changes nothing until it succeeds, ctx ends, or RequestTimeout has passed. Only what a
-// cluster says while leaders move or metadata spreads is worth repeating; ErrOffset is not.
+// cluster says while leaders move or metadata spreads is worth repeating; ErrOffset and a refusal are not.
 func (c *Client) retry(ctx context.Context, op string, call func(context.Context) error) error {
 	deadline, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()
@@ -243,8 +243,8 @@ func (c *Client) retry(ctx context.Context, op string, call func(context.Context
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, kafkago.OffsetOutOfRange) || ctx.Err() != nil {
-			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), err))
+		if errors.Is(err, kafkago.OffsetOutOfRange) || isRefused(err) || ctx.Err() != nil {
+			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), refused(err)))
 		}
 		t := time.NewTimer(wait)
 		select {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -145,7 +146,8 @@ func New(cfg Config) (*Relay, error) {
 // Run publishes until ctx ends, and then returns nil, having completed the round it was in unless the broker failed.
 // It returns ErrDataLoss, ErrDiverged, the ledger's own error for an anchor that does not match, or what the ledger
 // failed with. Once it follows the ledger, it repeats while the broker cannot be reached, and Status says so; when it
-// cannot be reached at the start, Run returns that error.
+// cannot be reached at the start, Run returns that error. A broker that refuses the relay's account, or has a right of it
+// missing, ends Run.
 func (r *Relay) Run(ctx context.Context) error {
 	if !r.busy.TryLock() {
 		return ErrBusy
@@ -251,6 +253,9 @@ func (r *Relay) until(ctx context.Context, what string, attempt func(context.Con
 		}
 		err = fmt.Errorf("%s: %w", what, err)
 		r.status.failed(err)
+		if errors.Is(err, consumers.ErrAuthentication) || errors.Is(err, consumers.ErrNotAuthorized) {
+			return err // the broker's answer will be the same tomorrow
+		}
 		r.cfg.Logger.Warn("the relay repeats what the broker did not acknowledge", "error", err, "wait", wait)
 		t := time.NewTimer(wait)
 		select {

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // runChild serves until its standard input ends, so that it never outlives its parent.
 func runChild(v string) error {
 	dir, addr, _ := strings.Cut(v, "|")
-	s, err := Start(context.Background(), Config{Dir: dir, Addr: addr, Logger: slog.New(slog.DiscardHandler)})
+	s, err := Start(context.Background(), Config{Dir: dir, Addr: addr, Open: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c *child) kill(t *testing.T) {
 
 func startServer(t *testing.T, dir, addr string) *Server {
 	t.Helper()
-	s, err := Start(t.Context(), Config{Dir: dir, Addr: addr, Logger: slog.New(slog.DiscardHandler)})
+	s, err := Start(t.Context(), Config{Dir: dir, Addr: addr, Open: true, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(func() { _ = s.Stop(context.Background()) })
 	return s

@@ -25,8 +25,8 @@ const never = math.MaxInt64 / time.Millisecond * time.Millisecond
 // lockDir creates dir and takes the lock that makes this process its only owner.
 // The kernel drops the lock when the process dies, however it dies.
 func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("kafka: create directory: %w", err)
+	if err := closedDir(dir); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -62,10 +62,34 @@ func checkLayout(dir, data string) error {
 	case string(got) != layout:
 		return fmt.Errorf("kafka: layout is %.60q, not %q: %w", got, layout, ErrUnreadable)
 	}
+	if err := checkVersion(data); err != nil {
+		return err
+	}
 	if err := checkPartitions(data); err != nil {
 		return err
 	}
 	return checkLogs(data)
+}
+
+// checkVersion refuses files of another version than is written here, before anything is written.
+func checkVersion(data string) error {
+	raw, err := os.ReadFile(filepath.Join(data, "meta.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a start that did not get this far, or checkPartitions finds what is wrong
+	}
+	if err != nil {
+		return fmt.Errorf("kafka: read meta.json: %w", err)
+	}
+	var meta struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		return fmt.Errorf("kafka: meta.json: %w: %w", err, ErrUnreadable)
+	}
+	if meta.Version != filesVersion {
+		return fmt.Errorf("kafka: meta.json has version %d, not %d: %w", meta.Version, filesVersion, ErrUnreadable)
+	}
+	return nil
 }
 
 func writeMark(dir, mark string) error {

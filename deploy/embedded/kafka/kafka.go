@@ -5,9 +5,11 @@
 // It owns one directory, and one process owns that directory at a time. It may
 // lose that directory: whoever runs it must be able to fill the topics again
 // from elsewhere. Short of that it loses no acknowledged record to kill -9.
-// It knows nothing about what the topics carry and trusts every program that
-// can reach the loopback port, but lets none of them bring the process down
-// with bytes that are not Kafka's protocol.
+// It knows nothing about what the topics carry. Whoever reaches the loopback
+// port is a stranger until they have logged in to one of the configured
+// accounts, and then may do what the account's rules allow: nobody is trusted
+// with more, and nobody brings the process down with bytes that are not Kafka's
+// protocol. The directory is closed to the machine's other users.
 //
 // What it promises, and how kfake's own behaviour is fenced, is in DESIGN.md.
 // The protocol: https://kafka.apache.org/protocol.
@@ -15,8 +17,6 @@ package kafka
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +44,10 @@ type Config struct {
 	// Addr is "127.0.0.1:port"; port 0 picks a free one. Clients are told
 	// this very address, so a given port stays right across restarts.
 	Addr string
+	// Accounts may log in, by SCRAM-SHA-256, and do what their rules allow. Nobody else may do anything.
+	Accounts []Account
+	// Open lets every program on the machine do everything, without an account. It is for tests and benchmarks.
+	Open bool
 	// Logger receives the broker's own messages.
 	Logger *slog.Logger
 }
@@ -57,6 +61,13 @@ func (c Config) Validate() error {
 	if _, err := c.port(); err != nil {
 		errs = append(errs, err)
 	}
+	switch {
+	case c.Open && len(c.Accounts) > 0:
+		errs = append(errs, errors.New("kafka: Open and Accounts: an open broker asks nobody for an account; set one of them"))
+	case !c.Open && len(c.Accounts) == 0:
+		errs = append(errs, errors.New("kafka: Accounts is empty: nobody could log in; name accounts, or set Open to let every program on the machine in"))
+	}
+	errs = append(errs, checkAccounts(c.Accounts)...)
 	if c.Logger == nil {
 		errs = append(errs, errors.New("kafka: Logger is nil"))
 	}
@@ -68,8 +79,8 @@ func (c Config) port() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("kafka: Addr: %w", err)
 	}
-	// kfake advertises the address it listens on and has no authentication
-	// here, so it is kept on the loopback interface.
+	// kfake advertises the address it listens on, and what it sends is not
+	// encrypted, so it is kept on the loopback interface.
 	if host != "127.0.0.1" {
 		return 0, fmt.Errorf("kafka: Addr: host is %q, it must be 127.0.0.1", host)
 	}
@@ -84,7 +95,7 @@ func (c Config) port() (int, error) {
 type Server struct {
 	addr    string
 	cluster *kfake.Cluster
-	ln      *guardedListener
+	guard   *guard
 	log     *faultLog
 	lock    *os.File
 
@@ -125,34 +136,37 @@ func start(ctx context.Context, cfg Config, port int) (*Server, error) {
 	if err := checkLayout(cfg.Dir, data); err != nil {
 		return nil, err
 	}
-	ln, err := listen(ctx, port)
-	if err != nil {
+	var l *logins
+	if !cfg.Open {
+		var err error
+		if l, err = newLogins(cfg.Accounts); err != nil {
+			return nil, err
+		}
+	}
+	if err := writeRights(data, cfg.Accounts); err != nil {
 		return nil, err
 	}
 	log := &faultLog{logger: cfg.Logger}
-	var id [16]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return nil, errors.Join(fmt.Errorf("kafka: cluster id: %w", err), ln.Close())
+	g, err := listen(ctx, port, l, cfg)
+	if err != nil {
+		return nil, err
 	}
-	cluster, err := kfake.NewCluster(
-		kfake.Ports(ln.Addr().(*net.TCPAddr).Port),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
+	opts := []kfake.Opt{
+		kfake.Ports(g.port()),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return g, nil }),
 		kfake.DataDir(data),
 		kfake.SyncWrites(),
-		// Only for a new directory; an old one keeps the id it has.
-		kfake.ClusterID(base64.RawURLEncoding.EncodeToString(id[:])),
-		kfake.BrokerConfigs(map[string]string{
-			// kfake compacts by deleting a partition's files and then
-			// writing them anew: a kill in between would lose the
-			// topic. Its cleaner therefore never runs.
-			"log.cleaner.backoff.ms": strconv.FormatInt(never.Milliseconds(), 10),
-		}),
+		kfake.MaxVersions(maxVersions()),
 		kfake.WithLogger(log),
-	)
-	if err != nil {
-		return nil, errors.Join(classify(err), ln.Close())
 	}
-	s := &Server{addr: ln.Addr().String(), cluster: cluster, ln: ln, log: log, stopped: make(chan struct{})}
+	if !cfg.Open {
+		opts = append(opts, kfake.EnableACLs())
+	}
+	cluster, err := kfake.NewCluster(opts...)
+	if err != nil {
+		return nil, errors.Join(classify(err), g.shut())
+	}
+	s := &Server{addr: g.Addr().String(), cluster: cluster, guard: g, log: log, stopped: make(chan struct{})}
 	if err := ctx.Err(); err != nil {
 		s.close()
 		return nil, errors.Join(fmt.Errorf("kafka: start: %w", err), s.stopErr)
@@ -182,10 +196,10 @@ func (s *Server) Stop(ctx context.Context) error {
 func (s *Server) close() {
 	defer close(s.stopped)
 	s.cluster.Close()
-	s.ln.wait()
+	shut := s.guard.shut()
 	var unlock error
 	if s.lock != nil {
 		unlock = s.lock.Close()
 	}
-	s.stopErr = errors.Join(s.log.firstFault(), unlock)
+	s.stopErr = errors.Join(s.log.firstFault(), shut, unlock)
 }

@@ -152,7 +152,7 @@ func TestStopAndStartAgain(t *testing.T) {
 func TestOneOwner(t *testing.T) {
 	dir := t.TempDir()
 	c := startChild(t, dir, "127.0.0.1:0")
-	cfg := Config{Dir: dir, Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)}
+	cfg := Config{Dir: dir, Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler)}
 	if _, err := Start(t.Context(), cfg); !errors.Is(err, ErrInUse) {
 		t.Fatalf("second owner: %v", err)
 	}
@@ -175,7 +175,7 @@ func TestValidate(t *testing.T) {
 		}
 	}
 	for _, addr := range []string{"", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"} {
-		if err := (Config{Dir: "d", Addr: addr, Logger: slog.Default()}).Validate(); err == nil {
+		if err := (Config{Dir: "d", Addr: addr, Open: true, Logger: slog.Default()}).Validate(); err == nil {
 			t.Errorf("address %q accepted", addr)
 		}
 	}
@@ -210,7 +210,7 @@ func TestUnreadable(t *testing.T) {
 			must(t, s.Stop(t.Context()))
 			must(t, damage(dir))
 			before := digest(t, dir)
-			_, err = Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Logger: slog.New(slog.DiscardHandler)})
+			_, err = Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Open: true, Logger: slog.New(slog.DiscardHandler)})
 			if !errors.Is(err, ErrUnreadable) {
 				t.Fatalf("got %v", err)
 			}
@@ -283,7 +283,7 @@ func TestDamagedLogs(t *testing.T) {
 			c2.kill(t)
 			must(t, c.damage(dir))
 			before := digest(t, dir)
-			again, err := Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Logger: slog.New(slog.DiscardHandler)})
+			again, err := Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Open: true, Logger: slog.New(slog.DiscardHandler)})
 			if c.end < 0 {
 				if !errors.Is(err, ErrUnreadable) {
 					t.Fatalf("got %v", err)
@@ -425,7 +425,7 @@ func TestStopReturnsFailedWrites(t *testing.T) {
 func TestStartRespectsItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Start(ctx, Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
+	if _, err := Start(ctx, Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 }
