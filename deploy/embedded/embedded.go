@@ -128,7 +128,7 @@ func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 func startClickHouse(ctx context.Context, cfg Config) (*clickhouse.Server, error) {
 	deadline := time.Now().Add(orphanTimeout)
 	for {
-		srv, err := clickhouse.Start(ctx, clickhouse.Config{DataDir: filepath.Join(cfg.Dir, "clickhouse"), Addr: cfg.ClickHouseAddr,
+		srv, err := clickhouse.Start(ctx, clickhouse.Config{Open: true, DataDir: filepath.Join(cfg.Dir, "clickhouse"), Addr: cfg.ClickHouseAddr,
 			Command: cfg.EngineCommand, LibPath: cfg.EngineLibrary, CacheDir: cfg.EngineCache, Progress: cfg.Progress, Logger: cfg.Logger.With("server", "clickhouse")})
 		if !errors.Is(err, clickhouse.ErrLocked) || time.Now().After(deadline) {
 			return srv, err
