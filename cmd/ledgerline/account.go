@@ -63,7 +63,11 @@ func kafkaAccounts(secrets node.Secrets) ([]broker.Account, error) {
 		if err != nil {
 			return nil, err
 		}
-		accounts = append(accounts, broker.Account{Name: name, Password: password, Allow: brokerRules(kafka.Role(name))})
+		account := broker.Account{Name: name, Password: password}
+		for _, r := range kafka.Rights(kafka.Role(name)) {
+			account.Allow = append(account.Allow, broker.Rule(r))
+		}
+		accounts = append(accounts, account)
 	}
 	return accounts, nil
 }

@@ -162,7 +162,7 @@ func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string
 		cfg.Brokers = []string{own.Kafka}
 		return func(account string) (kafka.Config, error) {
 			password, err := secrets.Password(node.Kafka, account)
-			cfg.SASL = &kafka.SASL{Mechanism: kafka.ScramSHA256, User: account, Password: password}
+			cfg.SASL = kafka.SASL{Mechanism: kafka.ScramSHA256, User: account, Password: password}
 			return cfg, err
 		}, nil
 	}
@@ -177,7 +177,7 @@ func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string
 	switch {
 	case c.User != "":
 		mechanism := kafka.Mechanism(first(c.SASL, string(kafka.ScramSHA512)))
-		cfg.SASL = &kafka.SASL{Mechanism: mechanism, User: c.User, Password: password}
+		cfg.SASL = kafka.SASL{Mechanism: mechanism, User: c.User, Password: password}
 	case c.SASL != "":
 		return nil, usage("kafka.sasl is set and kafka.user is not")
 	}

@@ -65,7 +65,7 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 		t.Errorf("the event store is not dialled as %s…", want)
 	}
 	k, err := e.kafka(node.Reader)
-	if err != nil || k.TLS == nil || k.TLS.RootCAs == nil || len(k.Brokers) != 2 || k.SASL == nil {
+	if err != nil || k.TLS == nil || k.TLS.RootCAs == nil || len(k.Brokers) != 2 || k.SASL == (kafka.SASL{}) {
 		t.Fatalf("Kafka: %v", err)
 	}
 	if k.SASL.Mechanism != kafka.ScramSHA512 || k.SASL.User != "relay" || k.SASL.Password != "from a file" {
@@ -84,7 +84,7 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 	if e, err = with().endpoints(); err != nil {
 		t.Fatal(err)
 	}
-	if k, err := e.kafka(node.Relay); err != nil || k.TLS != nil || k.SASL != nil || e.clickHouse.TLS != nil {
+	if k, err := e.kafka(node.Relay); err != nil || k.TLS != nil || k.SASL != (kafka.SASL{}) || e.clickHouse.TLS != nil {
 		t.Errorf("without a word of TLS or accounts: %v", err)
 	}
 	if _, err := with("clickhouse.tls=off", "clickhouse.user=u", "clickhouse.password=p").endpoints(); err != nil {

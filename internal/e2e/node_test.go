@@ -202,8 +202,8 @@ func (d door) ask(t testing.TB, ctx context.Context, method, path, body string) 
 	return answer
 }
 
-func (d door) scram() *kafka.SASL {
-	return &kafka.SASL{Mechanism: kafka.ScramSHA256, User: d.User, Password: d.Password}
+func (d door) scram() kafka.SASL {
+	return kafka.SASL{Mechanism: kafka.ScramSHA256, User: d.User, Password: d.Password}
 }
 
 // kill ends the whole tree at once, as the loss of power would; the engine's child dies with its parent.

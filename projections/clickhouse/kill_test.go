@@ -20,7 +20,7 @@ func TestViewsSurviveKillsOfTheEngine(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 4))
 	dir := t.TempDir()
 	server := chtest.Serve(t, dir, "")
-	cfg := clickhouse.Config{Addrs: []string{server.Addr()}, Poll: 10 * time.Millisecond}
+	cfg := clickhouse.Config{Addrs: []string{server.Addr()}, Username: chtest.Writer, Password: chtest.WriterPassword, Poll: 10 * time.Millisecond}
 	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestMigratingAgainChangesNothingAndOpenRefusesWhatWasNotMigrated(t *testing
 		}
 	}
 	db := chtest.Open(t, cfg)
-	if err := db.Exec(t.Context(), "INSERT INTO migration VALUES (2, 'x', 'another sum', now64(3))"); err != nil {
+	if err := db.Exec(t.Context(), "INSERT INTO migration SELECT 2, 'x', 'another sum', now64(3)"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := clickhouse.Open(t.Context(), cfg); !errors.Is(err, clickhouse.ErrMigrations) {

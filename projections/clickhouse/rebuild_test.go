@@ -102,7 +102,7 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	exec("TRUNCATE TABLE admin_action_v1")
 	// An interrupted rebuild had filled a table with what no event has: it is found and stays unused.
 	exec("CREATE TABLE admin_action_v1r1 AS admin_action_v1")
-	exec("INSERT INTO admin_action_v1r1 (tenant, ledger_seq, occurred_at) VALUES (generateUUIDv4(), 3, now64(3))")
+	exec("INSERT INTO admin_action_v1r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
 	err = db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
 	if !errors.Is(err, clickhouse.ErrRebuildDiffers) {
 		t.Fatalf("got %v, want ErrRebuildDiffers", err)

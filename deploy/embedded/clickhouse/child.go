@@ -28,7 +28,10 @@ var ErrLocked = errors.New("the data directory is in use by another process")
 // calls ChildConfigFromEnv.
 type ChildConfig struct {
 	DataDir, Addr, LibPath string
+	Accounts               []Account // with digests of their passwords
+	Open                   bool
 	MaxConcurrent          int
+	ReaderConcurrent       int
 	MaxExecutionTime       time.Duration
 	MaxMemory              int64
 	BackupDir              string
@@ -103,6 +106,9 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700)); err != nil {
 		return fmt.Errorf("prepare %s: %w", tmp, err)
 	}
+	if err := leaveForNowhere(&cfg, filepath.Join(tmp, "nowhere")); err != nil {
+		return fmt.Errorf("prepare %s: %w", tmp, err)
+	}
 	l, anchor, f, err := openEngine(cfg, tmp)
 	if err != nil {
 		return err
@@ -119,12 +125,12 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 	defer kill(nil)
 	f.stopping = statements
 	srv := &http.Server{
-		Handler: f, BaseContext: func(net.Listener) context.Context { return statements },
+		Handler: f, ConnContext: remember, BaseContext: func(net.Listener) context.Context { return statements },
 		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(f.door.listen(ln)) }()
 	err = report(ready{Addr: ln.Addr().String()})
 	if err == nil {
 		select {
@@ -146,6 +152,7 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 		defer last.Stop()
 	}
 	f.running.Wait()
+	f.guard.close()
 	anchor.close() // the engine crashes when a process exits with an open connection
 	if l.shutdown() != 0 {
 		cfg.Logger.Warn("the engine has threads left at its end")
@@ -187,7 +194,21 @@ func openEngine(cfg ChildConfig, tmp string) (*lib, *conn, *front, error) {
 		return nil, nil, nil, fmt.Errorf("ask the engine for its version: %w", err)
 	}
 	return l, anchor, &front{
-		lib: l, args: args, info: engineInfo{version, timezone}, slots: make(chan struct{}, cfg.MaxConcurrent),
-		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger,
+		lib: l, args: args, info: engineInfo{version, timezone}, slots: newSlots(cfg.MaxConcurrent, cfg.ReaderConcurrent),
+		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, door: newDoor(), ongoing: newRunning(),
+		passports: &passports{accounts: cfg.Accounts, open: cfg.Open,
+			failed: rareLog{logger: cfg.Logger, text: "requests without an account's name and password were turned away"}},
+		guard: newGuard(func() (*conn, error) { return l.dial(args) }, cfg.BackupDir != ""),
 	}, nil
+}
+
+// leaveForNowhere makes an empty directory the working one: the local engine takes the name of a table that
+// it does not have for a file there.
+func leaveForNowhere(cfg *ChildConfig, dir string) error {
+	lib, err := filepath.Abs(cfg.LibPath)
+	if err != nil {
+		return err
+	}
+	cfg.LibPath = lib
+	return errors.Join(os.Mkdir(dir, 0o500), os.Chdir(dir))
 }

@@ -17,7 +17,11 @@ const (
 	codeBadArguments         = 36
 	codeTimeoutExceeded      = 159
 	codeReadonly             = 164
+	codeRequiredPassword     = 194
+	codeTooManyQueries       = 202
+	codeSupportIsDisabled    = 344
 	codeQueryWasCancelled    = 394
+	codeAccessDenied         = 497
 	codeAuthenticationFailed = 516
 	codeUnknownException     = 1002
 )

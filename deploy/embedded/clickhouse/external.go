@@ -89,8 +89,12 @@ func (req *request) describesExternal(param string) bool {
 	return false
 }
 
+func (t external) create() string {
+	return "CREATE TEMPORARY TABLE " + identifier(t.name) + " (" + t.structure + ") ENGINE = Memory"
+}
+
 func (t external) load(c *conn) error {
-	if _, _, err := c.exec("CREATE TEMPORARY TABLE "+identifier(t.name)+" ("+t.structure+") ENGINE = Memory", "Null", nil); err != nil {
+	if _, _, err := c.exec(t.create(), "Null", nil); err != nil {
 		return err
 	}
 	if len(t.data) == 0 {

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,12 +22,17 @@ type front struct {
 	lib   *lib
 	args  []string // for further sessions on the open path
 	info  engineInfo
-	slots chan struct{} // one per statement that runs
+	slots slots         // one per statement that runs
 	limit time.Duration // upper bound of max_execution_time, 0 for none
 	tmp   string        // results that wait for their end
 	// Ends when running statements must.
 	stopping context.Context
 	logger   *slog.Logger
+
+	passports *passports
+	door      *door
+	guard     *guard
+	ongoing   *running
 	// Every statement that still runs holds one; the engine may be closed only at zero.
 	running sync.WaitGroup
 }
@@ -36,16 +40,16 @@ type front struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.running.Add(1)
 	defer f.running.Done()
-	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
-	if !localHost(r) {
-		http.Error(w, "Code: 516. DB::Exception: The embedded server answers to its own machine's names only. (AUTHENTICATION_FAILED)", http.StatusForbidden)
+	if fromElsewhere(r) || !trustedHost(r) {
+		turnAway(w, r, errForeign)
 		return
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost:
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		http.Error(w, "Code: 48. DB::Exception: "+r.Method+" is not supported. (NOT_IMPLEMENTED)", http.StatusMethodNotAllowed)
+		turnAway(w, r, &exception{code: codeNotImplemented, status: http.StatusMethodNotAllowed,
+			text: notImplemented("Only GET, HEAD and POST are supported").text})
 		return
 	}
 	switch r.URL.Path {
@@ -61,8 +65,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\n\nSend queries from your program with POST method or GET /?query=...\n", http.StatusNotFound)
 		return
 	}
+	q, err := parseQuery(r.URL.RawQuery)
+	var account *Account
+	if err == nil {
+		account, err = f.passports.of(r, q)
+	}
+	if err == nil {
+		err = f.door.admit(r.Context(), account)
+	}
+	if err != nil {
+		turnAway(w, r, err)
+		return
+	}
+	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
 	a := &answer{w: w, http: http.NewResponseController(w), started: time.Now()}
-	req, err := parseRequest(r, f.limit)
+	req, err := parseRequest(r, q, account, f.limit)
 	if err == nil {
 		w.Header().Set("X-ClickHouse-Query-Id", req.id)
 		w.Header().Set("X-ClickHouse-Timezone", f.info.timezone)
@@ -79,22 +96,31 @@ func ok(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, "Ok.\n") // the client is gone if this fails
 }
 
-// localHost refuses what a web page could make a browser send here: a name that was rebound to the
-// loopback address, or a request from another origin. There is no password that would stop it.
-func localHost(r *http.Request) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+// errForeign says nothing of who would be let in.
+var errForeign = &exception{code: codeAuthenticationFailed, status: http.StatusForbidden,
+	text: newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED",
+		"The request comes from a web page of elsewhere, or names another host than this server's").text}
+
+// mayRun asks the guard about everything in the request that the engine would parse.
+func (f *front) mayRun(ctx context.Context, req *request) error {
+	if err := req.allowedSettings(); err != nil {
+		return err
 	}
-	host = strings.Trim(host, "[]")
-	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !strings.EqualFold(host, "localhost") {
-		return false
+	if req.format != "" {
+		if err := notAllowed(allowed.formats.kind, req.format, allowed.formats.find(req.format), req.writes()); err != nil {
+			return err
+		}
 	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		u, err := url.Parse(origin)
-		return err == nil && strings.EqualFold(u.Host, r.Host)
+	for _, t := range req.external {
+		if err := notAllowed(allowed.formats.kind, t.format, allowed.formats.find(t.format), req.writes()); err != nil {
+			return err
+		}
+		// The structure is the client's, and may have DEFAULT expressions.
+		if err := f.guard.check(ctx, question{statement: statement{text: t.create()}, writes: req.writes()}); err != nil {
+			return fmt.Errorf("external table %s: %w", t.name, err)
+		}
 	}
-	return true
+	return f.guard.check(ctx, question{statement: req.statement, params: req.params, database: req.database, writes: req.writes()})
 }
 
 // serve runs one statement in a session of its own and writes its result.
@@ -109,12 +135,16 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 		}
 		return a.finish(stats{})
 	}
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	case <-ctx.Done():
-		return cancelled(ctx)
+	if err := f.mayRun(ctx, req); err != nil {
+		return err
 	}
+	release, err := f.slots.take(ctx, req.account)
+	if err != nil {
+		return err
+	}
+	defer release()
+	defer f.ongoing.add(req.account.Name, req.id, req.mark)()
+	f.rewriteKill(req)
 	c, err := f.session(req)
 	if err != nil {
 		return err
@@ -172,9 +202,8 @@ func (req *request) preamble() []string {
 	if req.database != "" && req.database != "default" {
 		out = append(out, "USE "+identifier(req.database))
 	}
-	// Where the local engine's defaults are laxer than a server's, a server's hold.
-	set := []string{"implicit_select = 0", "allow_introspection_functions = 0"}
-	for _, s := range req.settings {
+	var set []string
+	for _, s := range append(slices.Clone(req.settings), req.profile()...) {
 		set = append(set, s.name+" = "+literal(s.value))
 	}
 	if req.readonly {
@@ -334,7 +363,7 @@ func (f *front) insert(c *conn, req *request, a *answer) error {
 			return bodyError(err) // closing without a commit cancels
 		}
 		if _, err := ins.Write(buf[:n]); err != nil {
-			return err
+			return valuesHint(err)
 		}
 	}
 	if err := a.http.SetReadDeadline(time.Time{}); err != nil {
@@ -342,7 +371,7 @@ func (f *front) insert(c *conn, req *request, a *answer) error {
 	}
 	st, err := ins.commit()
 	if err != nil {
-		return err
+		return valuesHint(err)
 	}
 	return a.finish(st)
 }

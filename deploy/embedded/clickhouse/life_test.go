@@ -264,8 +264,8 @@ func foreignLibrary(t *testing.T) string {
 }
 
 func TestValidate(t *testing.T) {
-	err := Config{Addr: "0.0.0.0:80", MaxConcurrent: -1, MaxMemory: -1, DrainTimeout: -1, BackupDir: "x"}.Validate()
-	for _, want := range []string{"DataDir", "Command", "loopback", "MaxConcurrent", "MaxMemory", "DrainTimeout", "BackupDir"} {
+	err := Config{Addr: "0.0.0.0:80", MaxConcurrent: -1, Accounts: []Account{{}, {Name: "a"}, {Name: "a"}}, MaxMemory: -1, DrainTimeout: -1, BackupDir: "x"}.Validate()
+	for _, want := range []string{"DataDir", "Command", "loopback", "MaxConcurrent", "MaxMemory", "DrainTimeout", "BackupDir", "no Name", "no Password", "two accounts"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s: %v", want, err)
 		}
@@ -273,8 +273,18 @@ func TestValidate(t *testing.T) {
 	if _, err := Start(t.Context(), Config{}); err == nil {
 		t.Error("an empty configuration starts")
 	}
-	if err := (Config{DataDir: "x", Command: []string{"y"}}).Validate(); err != nil {
+	if err := (Config{DataDir: "x", Command: []string{"y"}, Open: true}).Validate(); err != nil {
 		t.Error(err)
+	}
+	for want, c := range map[string]Config{
+		"name Accounts, or set Open": {},
+		"Accounts must be empty":     {Open: true, Accounts: []Account{{Name: "a", Password: [32]byte{1}}}},
+		"ReaderConcurrent":           {MaxConcurrent: 1, Accounts: []Account{{Name: "a", Password: [32]byte{1}, ReadOnly: true}}},
+	} {
+		c.DataDir, c.Command = "x", []string{"y"}
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 	t.Setenv(configEnv, "")
 	if _, err := ChildConfigFromEnv(); err == nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,9 @@ const (
 
 // shared is the server that all tests but those about its life use.
 var shared *Server
+
+// guardedDir is where the server that asks for passwords lives.
+var guardedDir string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -54,14 +58,20 @@ func testMain(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first run fetches the library
 	defer cancel()
-	if shared, err = Start(ctx, testConfig(dir)); err != nil {
+	if shared, err = Start(ctx, testConfig(filepath.Join(dir, "open"))); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	guardedDir = filepath.Join(dir, "guarded")
 	code := m.Run()
-	if err := shared.Stop(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	for _, s := range []*Server{shared, guarded.s} {
+		if s == nil {
+			continue
+		}
+		if err := s.Stop(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return code
 }
@@ -72,7 +82,7 @@ func testConfig(dir string) Config {
 		panic(err)
 	}
 	return Config{
-		DataDir: dir, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
+		DataDir: dir, Open: true, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Progress: func(p FetchProgress) { fmt.Fprintln(os.Stderr, "fetch libchdb:", p.Stage) },
 	}

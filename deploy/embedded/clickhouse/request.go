@@ -18,6 +18,7 @@ import (
 // request is one HTTP request, understood: a statement, the session it wants, and how it wants the answer.
 type request struct {
 	statement
+	account   *Account
 	id        string // query_id as the client named it, or a random one
 	external  []external
 	mark      string // log_comment of the session: what KILL QUERY finds this one statement by
@@ -48,7 +49,7 @@ const (
 	// An INSERT's text up to its data must fit; the engine itself stops at max_query_size, 256 KiB.
 	headLimit = 1 << 20
 	// Statements other than an INSERT with data are read whole.
-	statementLimit = 64 << 20
+	statementLimit = 64 << 20 // of an account that reads: headLimit
 )
 
 func truthy(v string) bool { return v != "" && v != "0" && !strings.EqualFold(v, "false") }
@@ -57,19 +58,15 @@ func flag(q url.Values, name string) bool { return truthy(q.Get(name)) }
 
 // parseRequest reads the statement from the URL and the body, as the server does: the URL's query and
 // the body are one text, so an INSERT may stand in the URL and its data in the body.
-func parseRequest(r *http.Request, limit time.Duration) (*request, error) {
-	q, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, err
-	}
-	req := &request{query: q, id: q.Get("query_id"), waitEnd: flag(q, "wait_end_of_query"), compress: flag(q, "compress")}
+func parseRequest(r *http.Request, q url.Values, account *Account, limit time.Duration) (*request, error) {
+	req := &request{account: account, query: q, id: q.Get("query_id"), waitEnd: flag(q, "wait_end_of_query"), compress: flag(q, "compress")}
 	if req.id == "" {
 		req.id = uuid.NewString()
 	}
-	if err := refuse(r, q); err != nil {
+	if err := refuse(q); err != nil {
 		return nil, err
 	}
-	req.readonly = r.Method != http.MethodPost
+	req.readonly = account.ReadOnly || r.Method != http.MethodPost
 	req.database = first(q.Get("database"), r.Header.Get("X-ClickHouse-Database"))
 	if !req.compress {
 		req.encoding = contentEncoding(r, q)
@@ -86,32 +83,13 @@ func parseRequest(r *http.Request, limit time.Duration) (*request, error) {
 	if req.infile {
 		return nil, notImplemented("FROM INFILE is not allowed over HTTP")
 	}
-	if req.readonly {
-		if err := req.refuseFiles(); err != nil {
-			return nil, err
-		}
+	if r.Method != http.MethodPost && kills(req.text) {
+		return nil, newException(codeReadonly, "READONLY", "KILL is not run by GET: use POST")
 	}
 	if strings.IndexFunc(req.format, func(r rune) bool { return r > 127 || !wordByte(byte(r)) }) >= 0 {
 		return nil, newException(73, "UNKNOWN_FORMAT", "Unknown format %s", req.format)
 	}
 	return req, nil
-}
-
-// refuseFiles closes what readonly=1 leaves open in the local engine: files of this machine.
-func (req *request) refuseFiles() error {
-	refused := req.fileFunction
-	for _, p := range req.params { // a function's name may come as an {x:Identifier}
-		refused = refused || p.value == "file" || p.value == "eval" || strings.Contains(p.value, "\\") && strings.Contains(req.text, "Identifier")
-	}
-	if refused {
-		return newException(codeReadonly, "READONLY", "The functions file and eval, and columns of these names, cannot be used in readonly mode")
-	}
-	for _, s := range req.settings {
-		if strings.HasPrefix(s.name, "format_schema") || strings.HasPrefix(s.name, "format_template") || s.name == "output_format_schema" {
-			return newException(codeReadonly, "READONLY", "The setting %s names a file and cannot be used in readonly mode", s.name)
-		}
-	}
-	return nil
 }
 
 // parseQuery is url.ParseQuery for a server to which a semicolon is a character like any other.
@@ -133,14 +111,8 @@ func first(values ...string) string {
 }
 
 // refuse answers what would otherwise be silently ignored.
-func refuse(r *http.Request, q url.Values) error {
-	user, password, _ := r.BasicAuth()
-	user = first(q.Get("user"), r.Header.Get("X-ClickHouse-User"), user, "default")
-	password = first(q.Get("password"), r.Header.Get("X-ClickHouse-Key"), password)
+func refuse(q url.Values) error {
 	switch {
-	case user != "default" || password != "":
-		return newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED",
-			"This embedded server has one user, default, without a password, and is reachable from its own machine only")
 	case q.Get("session_id") != "":
 		return notImplemented("Sessions (session_id) are not supported by the embedded server")
 	case q.Get("role") != "":
@@ -172,6 +144,8 @@ func (req *request) readStatement(r *http.Request, q url.Values) error {
 	return nil
 }
 
+var errTooLong = &exception{code: codeSyntaxError, status: http.StatusRequestEntityTooLarge, text: syntaxError("The statement is too long").text}
+
 var errNeedBody = errors.New("the statement goes on in the body")
 
 func (req *request) readWhole(src string, body io.Reader, q url.Values, h http.Header) error {
@@ -187,13 +161,15 @@ func (req *request) readWhole(src string, body io.Reader, q url.Values, h http.H
 		req.statement, req.format = st, first(st.format, "Values")
 		req.input = io.MultiReader(strings.NewReader(text[st.data:]), body)
 		return nil
+	case !complete && req.account.ReadOnly:
+		return errTooLong
 	case !complete:
 		rest, err := io.ReadAll(io.LimitReader(body, statementLimit))
 		if err != nil {
 			return bodyError(err)
 		}
 		if len(rest) == statementLimit {
-			return &exception{code: codeSyntaxError, status: http.StatusRequestEntityTooLarge, text: syntaxError("The statement is too long").text}
+			return errTooLong
 		}
 		text += string(rest)
 		if st, err = parseStatement(text); err != nil {
@@ -234,8 +210,8 @@ func (req *request) readSettings(q url.Values, limit time.Duration) error {
 		req.readonly = true
 	}
 	delete(settings, "readonly")
-	if d := settings["dialect"]; d != "" && d != "clickhouse" {
-		return notImplemented("The dialect %q is not supported by the embedded server", d)
+	if req.account.ReadOnly && (limit == 0 || limit > readerTime) {
+		limit = readerTime
 	}
 	if limit > 0 {
 		asked, err := time.ParseDuration(first(settings["max_execution_time"], "0") + "s")

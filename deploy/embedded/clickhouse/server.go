@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +31,11 @@ type Config struct {
 	CacheDir string // where Fetch keeps libraries; default: ledgerline/libchdb under the user's cache directory
 	Progress func(FetchProgress)
 
+	Accounts []Account // who may use the server; see Account
+	Open     bool      // nobody is asked for a password, which is for tests; then Accounts must be empty
+
 	MaxConcurrent    int           // statements that run at a time, others wait; default 32
+	ReaderConcurrent int           // of them, those of ReadOnly accounts; default a quarter of MaxConcurrent
 	MaxExecutionTime time.Duration // upper bound of max_execution_time; default 1 h
 	MaxMemory        int64         // bytes the engine may use; default: the engine's own, 90 % of the machine
 	BackupDir        string        // absolute directory that BACKUP and RESTORE may use; default none
@@ -46,6 +51,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxConcurrent == 0 {
 		c.MaxConcurrent = 32
+	}
+	if c.ReaderConcurrent == 0 {
+		c.ReaderConcurrent = max(1, c.MaxConcurrent/4)
 	}
 	if c.MaxExecutionTime == 0 {
 		c.MaxExecutionTime = time.Hour
@@ -68,11 +76,17 @@ func (c Config) Validate() error {
 	if c.Addr != "" {
 		host, _, err := net.SplitHostPort(c.Addr)
 		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-			errs = append(errs, fmt.Errorf("the address %q (Addr) is not a loopback address with a port, and there are no users to protect another", c.Addr))
+			errs = append(errs, fmt.Errorf("the address %q (Addr) is not a loopback address with a port; beyond this machine a password would be readable", c.Addr))
 		}
 	}
-	if c.MaxConcurrent < 0 {
-		errs = append(errs, errors.New("MaxConcurrent is negative"))
+	if err := validateAccounts(c.Accounts, c.Open); err != nil {
+		errs = append(errs, err)
+	}
+	if c.MaxConcurrent < 0 || c.ReaderConcurrent < 0 {
+		errs = append(errs, errors.New("MaxConcurrent and ReaderConcurrent must not be negative"))
+	}
+	if d := c.withDefaults(); d.ReaderConcurrent >= d.MaxConcurrent && slices.ContainsFunc(c.Accounts, func(a Account) bool { return a.ReadOnly }) {
+		errs = append(errs, errors.New("ReaderConcurrent must be less than MaxConcurrent, or readers could hold every statement"))
 	}
 	if c.MaxExecutionTime < 0 || c.DrainTimeout < 0 {
 		errs = append(errs, errors.New("MaxExecutionTime and DrainTimeout must not be negative"))
@@ -121,7 +135,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{tail: &tail{logger: cfg.Logger}, logger: cfg.Logger, done: make(chan struct{})}
 	said, err := s.spawn(cfg, ChildConfig{
-		DataDir: dir, Addr: cfg.Addr, LibPath: libPath, MaxConcurrent: cfg.MaxConcurrent, MaxExecutionTime: cfg.MaxExecutionTime,
+		DataDir: dir, Addr: cfg.Addr, LibPath: libPath, Accounts: cfg.Accounts, Open: cfg.Open,
+		MaxConcurrent: cfg.MaxConcurrent, ReaderConcurrent: cfg.ReaderConcurrent, MaxExecutionTime: cfg.MaxExecutionTime,
 		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, ReadyFD: 3, WatchStdin: true,
 	})
 	if err != nil {
@@ -222,22 +237,24 @@ func (s *Server) await(ctx context.Context, said <-chan ready) error {
 		}
 		s.addr = r.Addr
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/", strings.NewReader("SELECT 1"))
+	// The child has run a statement before it said that it is ready; this shows that its address answers,
+	// and needs no password.
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/ping", nil)
 	if err != nil {
 		return err
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("first query: %w", err)
+		return fmt.Errorf("first answer: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
 	if err != nil {
-		return fmt.Errorf("first query: %w", err)
+		return fmt.Errorf("first answer: %w", err)
 	}
-	if string(body) != "1\n" {
-		return fmt.Errorf("first query: status %d: %s", resp.StatusCode, body)
+	if string(body) != "Ok.\n" {
+		return fmt.Errorf("first answer: status %d: %s", resp.StatusCode, body)
 	}
 	return nil
 }

@@ -6,8 +6,9 @@ import (
 
 // The front must know four things about a statement before the engine sees it: whether it is an INSERT
 // whose data follows (and where the data starts), which output format it names, whether more than one
-// statement was sent, and whether it names a file of the server's machine. Everything else is left to the
-// engine's own parser. So this is a scanner of tokens, not a parser of SQL.
+// statement was sent, and whether it begins or ends in a file of the server's machine. Everything else is
+// left to the engine's own parser. So this is a scanner of tokens, not a parser of SQL; the guard compares its
+// tokens with the engine's own.
 
 type tokenKind byte
 
@@ -23,6 +24,7 @@ type token struct {
 	kind     tokenKind
 	text     string
 	pos, end int
+	escapes  bool // written with backslashes: text is then not always what the engine makes of it
 }
 
 func (t token) is(word string) bool { return t.kind == tokWord && strings.EqualFold(t.text, word) }
@@ -58,7 +60,7 @@ func (sc *scanner) next() token {
 			e++
 		}
 		sc.pos = e
-		return token{tokWord, s[p:e], p, e}
+		return token{kind: tokWord, text: s[p:e], pos: p, end: e}
 	case c == '\'':
 		return sc.quoted(p, c, tokString)
 	case c == '"' || c == '`':
@@ -79,16 +81,16 @@ func (sc *scanner) next() token {
 		}
 	}
 	sc.pos = p + 1
-	return token{tokPunct, s[p : p+1], p, p + 1}
+	return token{kind: tokPunct, text: s[p : p+1], pos: p, end: p + 1}
 }
 
 func (sc *scanner) until(p, open int, closing string, kind tokenKind) token {
 	if i := strings.Index(sc.s[p+open:], closing); i >= 0 {
 		sc.pos = p + open + i + len(closing)
-		return token{kind, sc.s[p+open : p+open+i], p, sc.pos}
+		return token{kind: kind, text: sc.s[p+open : p+open+i], pos: p, end: sc.pos}
 	}
 	sc.pos = len(sc.s)
-	return token{kind, sc.s[p+open:], p, sc.pos}
+	return token{kind: kind, text: sc.s[p+open:], pos: p, end: sc.pos}
 }
 
 func (sc *scanner) quoted(p int, q byte, kind tokenKind) token {
@@ -107,13 +109,13 @@ func (sc *scanner) quoted(p int, q byte, kind tokenKind) token {
 			continue
 		case s[i] == q:
 			sc.pos = i + 1
-			return token{kind, b.String(), p, sc.pos}
+			return token{kind: kind, text: b.String(), pos: p, end: sc.pos, escapes: strings.Contains(s[p:sc.pos], "\\")}
 		}
 		b.WriteByte(s[i])
 		i++
 	}
 	sc.pos = len(s)
-	return token{kind, b.String(), p, sc.pos}
+	return token{kind: kind, text: b.String(), pos: p, end: sc.pos, escapes: strings.Contains(s[p:sc.pos], "\\")}
 }
 
 // skip passes white space and comments.
@@ -151,9 +153,8 @@ type statement struct {
 	data   int    // offset of an insert's data in the source text
 	reads  bool   // a SELECT, whose result can be streamed
 	output int    // offset of the FORMAT clause of a SELECT, or of its end
-	// The statement reads or writes a file of this machine, or may. The local engine allows that even in
-	// a read-only session; a server does not.
-	outfile, infile, fileFunction bool
+	// The statement reads or writes a file of this machine.
+	outfile, infile bool
 }
 
 // parseStatement looks at one statement. Text that ends early (a prefix of an INSERT's data) is fine.
@@ -179,7 +180,6 @@ func parseStatement(src string) (statement, error) {
 	st.output = -1
 	for {
 		next := sc.next()
-		st.fileFunction = st.fileFunction || namesFile(cur, src)
 		switch {
 		case depth == 0 && cur.is("INTO") && next.is("OUTFILE"):
 			st.outfile = true
@@ -213,19 +213,6 @@ func parseStatement(src string) (statement, error) {
 		st.output = end
 	}
 	return st, nil
-}
-
-// namesFile finds the function file() in whatever form: called, or named as in `APPLY(file)` and
-// `arrayMap(file, …)`, or written with escapes, or hidden in a string for eval(). A column of that name is
-// found too.
-func namesFile(t token, src string) bool {
-	switch t.kind {
-	case tokWord:
-		return t.text == "file" || t.text == "eval"
-	case tokQuoted:
-		return t.text == "file" || t.text == "eval" || strings.Contains(src[t.pos:t.end], "\\")
-	}
-	return false
 }
 
 // parseInsert finds where an INSERT's data starts. ok is false for INSERT … SELECT and the like, which

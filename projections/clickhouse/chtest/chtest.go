@@ -6,6 +6,7 @@ package chtest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,17 @@ func run(m *testing.M) int {
 	return code
 }
 
+// The accounts are those that an embedded ledger has, so that tests show what they may do.
+const (
+	Writer, WriterPassword = "ledger", "the writer's password in tests, 32 bytes"
+	Reader, ReaderPassword = "reader", "the reader's password in tests, 32 bytes"
+)
+
+var accounts = []embedded.Account{
+	{Name: Writer, Password: sha256.Sum256([]byte(WriterPassword))},
+	{Name: Reader, Password: sha256.Sum256([]byte(ReaderPassword)), ReadOnly: true},
+}
+
 // server is the engine that all tests of a binary share.
 type server struct {
 	once sync.Once
@@ -73,7 +85,7 @@ func serve(dir, addr string) (*embedded.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first run ever fetches the library
 	defer cancel()
 	return embedded.Start(ctx, embedded.Config{
-		DataDir: dir, Addr: addr, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
+		Accounts: accounts, DataDir: dir, Addr: addr, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }
@@ -110,6 +122,7 @@ func Config(t testing.TB) clickhouse.Config {
 		t.Fatal(shared.err)
 	}
 	return clickhouse.Config{
+		Username: Writer, Password: WriterPassword,
 		Addrs: []string{shared.s.Addr()}, Database: fmt.Sprintf("test_%d", shared.next.Add(1)), Poll: 10 * time.Millisecond,
 	}
 }

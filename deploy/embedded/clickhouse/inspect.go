@@ -1,0 +1,528 @@
+package clickhouse
+
+import (
+	"slices"
+	"strings"
+)
+
+// inspection looks at one statement: at its tree, and at its tokens for the places that the tree does not
+// show. Each returns the first thing that is not allowed.
+type inspection struct {
+	toks     []token
+	calls    []token  // those of them that the parser takes for functions
+	params   []string // values that stand for identifiers
+	writes   bool     // the account may write, and the request is a POST
+	system   bool     // names without a database are of the database system
+	backups  bool
+	lambdas  map[string]bool // names that the statement gives to `x -> …`
+	database bool            // CREATE DATABASE
+}
+
+// statements are the kinds of statement that run: the tree's root, and who may run it. There is no other way
+// to run one: what is not here is refused.
+var statements = map[string]entry{
+	"SelectWithUnionQuery":    {everybody, "reads"},
+	"Explain":                 {everybody, "explains what may be run"},
+	"DescribeQuery":           {everybody, "names columns"},
+	"ShowTables":              {everybody, "lists databases, tables, settings"},
+	"ShowColumns":             {everybody, "lists columns"},
+	"ShowIndexes":             {everybody, "lists indexes"},
+	"ShowFunctions":           {everybody, "lists functions"},
+	"ShowEngineQuery":         {everybody, "lists engines"},
+	"ShowSetting":             {everybody, "reads a setting"},
+	"ShowProcesslistQuery":    {everybody, "lists statements that run"},
+	"ShowCreateTableQuery":    {everybody, "shows a table's definition"},
+	"ShowCreateViewQuery":     {everybody, "shows a view's definition"},
+	"ShowCreateDatabaseQuery": {everybody, "shows a database's definition"},
+	"ExistsTableQuery":        {everybody, "looks whether a table is there"},
+	"ExistsViewQuery":         {everybody, "looks whether a view is there"},
+	"ExistsDatabaseQuery":     {everybody, "looks whether a database is there"},
+	"ExistsDictionaryQuery":   {everybody, "looks whether a dictionary is there; none is"},
+	"UseQuery":                {everybody, "ends with its request"},
+	"KillQueryQuery":          {everybody, "stops statements; a reader's own only, see below"},
+
+	"InsertQuery":      {full, "writes rows"},
+	"CreateQuery":      {full, "makes a table, a view or a database"},
+	"DropQuery":        {full, "takes a table, a view or a database away"},
+	"TruncateQuery":    {full, "empties a table"},
+	"Rename":           {full, "renames or exchanges tables: a rebuild ends so"},
+	"AlterQuery":       {full, "changes a table; see alterations"},
+	"CreateIndexQuery": {full, "adds an index to a table"},
+	"DropIndexQuery":   {full, "takes an index away"},
+	"OptimizeQuery":    {full, "merges parts"},
+	"DeleteQuery":      {full, "deletes rows"},
+	"UpdateQuery":      {full, "updates rows"},
+	"CheckQuery":       {full, "reads a table's files against their checksums"},
+	"Set":              {full, "ends with its request; readers send settings in the URL"},
+	"SYSTEM query":     {full, "see systemStatements"},
+	"BackupQuery":      {full, "copies tables to the directory BackupDir, where there is one"},
+	"RestoreQuery":     {full, "takes tables from the directory BackupDir, where there is one"},
+}
+
+// systemStatements are the SYSTEM statements that a full account may run: they concern merges and caches.
+var systemStatements = []string{
+	"STOP MERGES", "START MERGES", "FLUSH LOGS", "SYNC FILE CACHE", "DROP MARK CACHE", "DROP UNCOMPRESSED CACHE", "DROP QUERY CACHE",
+}
+
+// creations are the words that may follow CREATE, OR REPLACE and TEMPORARY aside. Dictionaries have sources,
+// functions hide what they call, named collections hide addresses, users are ours.
+var creations = []string{"TABLE", "VIEW", "MATERIALIZED", "DATABASE", "INDEX"}
+
+// alterations are the changes of a table that stay inside it: none takes parts from elsewhere.
+var alterations = []string{
+	"ADD_COLUMN", "DROP_COLUMN", "MODIFY_COLUMN", "RENAME_COLUMN", "COMMENT_COLUMN", "MATERIALIZE_COLUMN", "MODIFY_COMMENT",
+	"UPDATE", "DELETE", "MODIFY_TTL", "REMOVE_TTL", "MATERIALIZE_TTL", "MODIFY_ORDER_BY", "MODIFY_QUERY",
+	"ADD_INDEX", "DROP_INDEX", "MATERIALIZE_INDEX", "ADD_PROJECTION", "DROP_PROJECTION", "MATERIALIZE_PROJECTION",
+	"ADD_CONSTRAINT", "DROP_CONSTRAINT", "MODIFY_SETTING", "RESET_SETTING", "DROP_PARTITION",
+}
+
+// explanations are the kinds of EXPLAIN. TABLE OVERRIDE takes a table function of another server.
+var explanations = []string{"EXPLAIN", "EXPLAIN AST", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"}
+
+// nodes are the kinds of node below a root. One that is not here is refused: nobody has looked what it hides.
+// true: the node has parts that the tree does not show, and the tokens are held to a stricter rule.
+var nodes = map[string]bool{
+	"SelectWithUnionQuery": false, "SelectIntersectExceptQuery": false, "SelectQuery": false, "ProjectionSelectQuery": false,
+	"ExpressionList": false, "TablesInSelectQuery": false, "TablesInSelectQueryElement": false, "TableExpression": false,
+	"TableJoin": false, "ArrayJoin": false, "TableIdentifier": false, "Subquery": false, "SampleRatio": false,
+	"Identifier": false, "Literal": false, "Function": false, "Asterisk": false, "QualifiedAsterisk": false,
+	"ColumnsRegexpMatcher": false, "ColumnsListMatcher": false, "QualifiedColumnsRegexpMatcher": false, "QualifiedColumnsListMatcher": false,
+	"ColumnsTransformerList": false, "ColumnsExceptTransformer": false, "ColumnsReplaceTransformer": false,
+	"ColumnsReplaceTransformer::Replacement": false, "ColumnsApplyTransformer": true,
+	"OrderByElement": false, "StorageOrderByElement": false, "InterpolateElement": false, "WithElement": false, "WindowDefinition": false, "WindowListElement": false,
+	"Columns definition": false, "ColumnDeclaration": false, "DataType": false, "TupleDataType": false, "EnumDataType": false, "NameTypePair": false,
+	"ASTObjectTypeArgument": false, "ObjectTypedPath": false, "Index": false, "Constraint": false, "Projection": false,
+	"Storage definition": false, "ViewTargets": false, "TTLElement": true, "Partition": false, "Assignment": false, "AlterCommand": false,
+	"Collation": false, "Set": false,
+}
+
+// opaque are roots whose parts the tree does not show.
+var opaque = []string{"ShowTables", "ShowColumns", "ShowIndexes", "ShowFunctions", "ShowEngineQuery", "ShowSetting", "ShowProcesslistQuery", "SYSTEM query", "UseQuery"}
+
+// The right side of these may be a table's name.
+var inFunctions = []string{"in", "notIn", "globalIn", "globalNotIn", "nullIn", "notNullIn", "globalNullIn", "globalNotNullIn"}
+
+// byName are functions whose first argument names an aggregate function in a string.
+var byName = []string{"arrayReduce", "arrayReduceInRanges", "initializeAggregation"}
+
+// nodeKind is the longest kind in nodes that the node's text begins with.
+func nodeKind(n *node) (string, bool) {
+	words := strings.SplitN(n.text, " ", 3)
+	if len(words) > 1 {
+		if k := words[0] + " " + words[1]; n.is(k) {
+			if _, ok := nodes[k]; ok {
+				return k, true
+			}
+		}
+	}
+	_, ok := nodes[words[0]]
+	return words[0], ok
+}
+
+func rootKind(n *node) string {
+	words := strings.SplitN(n.text, " ", 3)
+	if len(words) > 1 {
+		if k := words[0] + " " + words[1]; statements[k].who != unknown {
+			return k
+		}
+	}
+	return words[0]
+}
+
+func (in *inspection) statement(root *node) error {
+	kind := rootKind(root)
+	if e := statements[kind]; e.who == unknown {
+		return accessDenied("This kind of statement is not allowed (%s)", kind)
+	} else if e.who == full && !in.writes {
+		return newException(codeReadonly, "READONLY", "This statement writes (%s): an account that reads cannot run it, nor GET", kind)
+	}
+	if err := in.form(kind, root); err != nil {
+		return err
+	}
+	in.lambdas = make(map[string]bool)
+	hidden := slices.Contains(opaque, kind)
+	apply := false
+	root.any(func(n *node) bool {
+		if n.is("Function lambda") && n.alias() != "" {
+			in.lambdas[n.alias()] = true
+		}
+		k, _ := nodeKind(n)
+		hidden = hidden || nodes[k]
+		apply = apply || k == "ColumnsApplyTransformer"
+		return false
+	})
+	for i, c := range root.children {
+		if err := in.node(c, root, i); err != nil {
+			return err
+		}
+	}
+	return in.tokens(tokenRules{hidden: hidden, apply: apply, reads: kind == "SelectWithUnionQuery"})
+}
+
+// word says that the i-th token is one of the words.
+func (in *inspection) word(i int, words ...string) bool {
+	return i >= 0 && i < len(in.toks) && slices.ContainsFunc(words, in.toks[i].is)
+}
+
+// form holds kinds that mean several things to those which are meant.
+func (in *inspection) form(kind string, root *node) error {
+	for i := range in.toks {
+		if in.word(i, "ON") && in.word(i+1, "CLUSTER") && kind != "SelectWithUnionQuery" {
+			return accessDenied("ON CLUSTER is not allowed: it is for other machines, which no statement may reach")
+		}
+	}
+	switch kind {
+	case "Explain":
+		if k := strings.TrimSpace(strings.TrimPrefix(root.text, "Explain")); !slices.Contains(explanations, k) {
+			return accessDenied("%s is not allowed", k)
+		}
+		for _, c := range root.children {
+			if !c.is("Set") {
+				if k := rootKind(c); statements[k].who != everybody && !in.writes || statements[k].who == unknown {
+					return accessDenied("EXPLAIN of a statement that may not be run is not allowed")
+				} else if err := in.form(k, c); err != nil {
+					return err
+				}
+			}
+		}
+	case "CreateQuery", "CreateIndexQuery":
+		i := slices.IndexFunc(in.toks, func(t token) bool { return t.is("CREATE") })
+		if i < 0 { // EXPLAIN of it is the same
+			return accessDenied("ATTACH is not allowed: it takes files that lie somewhere for a table")
+		}
+		for i++; in.word(i, "OR", "REPLACE", "TEMPORARY"); i++ {
+		}
+		if !in.word(i, creations...) {
+			return accessDenied("Only tables, views, databases and indexes can be created")
+		}
+		in.database = in.word(i, "DATABASE")
+	case "KillQueryQuery":
+		if in.writes {
+			return nil
+		}
+		if _, _, ok := killsByID(in.toks); !ok {
+			return accessDenied("An account that reads may KILL QUERY WHERE query_id = '…' only, and finds its own statements only")
+		}
+	case "SYSTEM query":
+		i := slices.IndexFunc(in.toks, func(t token) bool { return t.is("SYSTEM") })
+		for _, s := range systemStatements {
+			if words := strings.Fields(s); i >= 0 && in.words(i+1, words) {
+				return nil
+			}
+		}
+		return accessDenied("Of the SYSTEM statements these are allowed: %s", strings.Join(systemStatements, ", "))
+	case "BackupQuery", "RestoreQuery":
+		if !in.backups {
+			return accessDenied("BACKUP and RESTORE are not allowed: no directory for them (BackupDir) is configured")
+		}
+		// The engine itself holds File to the directory; anything else is another place.
+		places := 0
+		for _, c := range root.children {
+			if !c.is("Function") {
+				continue
+			}
+			if c.name("Function") != "File" {
+				return accessDenied("Backups lie in the configured directory only: use File('name')")
+			}
+			places++
+		}
+		if places != 1 {
+			return accessDenied("A backup has one place, File('name')")
+		}
+	}
+	return nil
+}
+
+func (in *inspection) words(i int, words []string) bool {
+	for k, w := range words {
+		if !in.word(i+k, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func (in *inspection) node(n, parent *node, index int) error {
+	kind, known := nodeKind(n)
+	if !known && parent.is("Explain") && statements[rootKind(n)].who != unknown {
+		known = true // form has looked at it
+	}
+	if !known {
+		return accessDenied("This part of a statement is not allowed (%s)", kind)
+	}
+	var err error
+	switch kind {
+	case "Function":
+		if n.name("Function") == "CODEC" && (parent.is("ColumnDeclaration") || parent.is("TTLElement")) {
+			return in.codecs(n)
+		}
+		err = in.call(n, parent, index)
+	case "TableIdentifier":
+		err = in.table(n.name("TableIdentifier"))
+	case "AlterCommand":
+		if c := n.name("AlterCommand"); !slices.Contains(alterations, c) {
+			err = accessDenied("ALTER TABLE … %s is not allowed", strings.ReplaceAll(c, "_", " "))
+		}
+	case "Set":
+		// Settings were cut out and looked at before; what is left the scanner has not seen.
+		if !parent.is("Explain") && !parent.is("AlterCommand MODIFY_SETTING") {
+			err = errNotUnderstood
+		}
+	case "Identifier":
+		if isRoot(parent) {
+			err = in.place(n.name("Identifier"))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for i, c := range n.children {
+		if err := in.node(c, n, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// codecs looks at the arguments of CODEC, which the tree calls functions.
+func (in *inspection) codecs(n *node) error {
+	for _, c := range n.children {
+		if c.is("Function") {
+			name := c.name("Function")
+			if err := notAllowed(allowed.codecs.kind, name, allowed.codecs.find(name), in.writes); err != nil {
+				return err
+			}
+		} else if !c.is("ExpressionList") && !c.is("Literal") && !c.is("Identifier") {
+			return errNotUnderstood
+		}
+		if err := in.codecs(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isRoot(n *node) bool {
+	return statements[rootKind(n)].who != unknown && !n.is("SelectWithUnionQuery")
+}
+
+// call looks up the name of what the tree calls a function. What it is depends on where it stands.
+func (in *inspection) call(n, parent *node, index int) error {
+	name := n.name("Function")
+	pick := func(l *nameList) error { return notAllowed(l.kind, name, l.find(name), in.writes) }
+	switch {
+	case parent.is("TableExpression"), parent.is("InsertQuery"), parent.is("CreateQuery"):
+		return pick(allowed.tableFunctions)
+	case parent.is("Explain"):
+		return pick(allowed.tableFunctions)
+	case parent.is("BackupQuery"), parent.is("RestoreQuery"):
+		return nil // looked at by form
+	case parent.is("Storage definition") && index == 0:
+		if in.database {
+			return pick(allowed.databaseEngines)
+		}
+		return pick(allowed.tableEngines)
+	case parent.is("Index") && index == len(parent.children)-1, parent.is("CreateIndexQuery"):
+		if allowed.indexTypes.find(name).who != unknown {
+			return pick(allowed.indexTypes)
+		}
+	}
+	e := allowed.function(name)
+	if e.who == unknown && in.lambdas[name] {
+		return nil
+	}
+	if err := notAllowed("function", name, e, in.writes); err != nil {
+		return err
+	}
+	return in.arguments(n, name)
+}
+
+// arguments looks at what a function may call by its name: `arrayMap(file, …)`, `arrayReduce('sum', …)`.
+func (in *inspection) arguments(n *node, name string) error {
+	if len(n.children) == 0 || !n.children[0].is("ExpressionList") {
+		return nil
+	}
+	args := n.children[0].children
+	if len(args) == 0 {
+		return nil
+	}
+	for _, f := range byName {
+		if !strings.EqualFold(f, name) {
+			continue
+		}
+		of, ok := strings.CutPrefix(args[0].text, `Literal '`)
+		if !ok {
+			return accessDenied("The function %s takes the name of an aggregate function as a plain string here", name)
+		}
+		of, _, _ = strings.Cut(of, "'")
+		of, _, _ = strings.Cut(of, "(")
+		if err := notAllowed("function", of, allowed.aggregate(of), in.writes); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(inFunctions, func(f string) bool { return strings.EqualFold(f, name) }) && len(args) == 2 && args[1].is("Identifier") {
+		return in.table(args[1].name("Identifier"))
+	}
+	// A function that takes `x -> …` takes a function's name as well. Behind a lambda come columns.
+	if args[0].is("Function lambda") {
+		return nil
+	}
+	for _, a := range args {
+		if !a.is("Identifier") {
+			continue
+		}
+		called := a.name("Identifier")
+		if e, ok := allowed.suspicious[strings.ToLower(called)]; ok && takesFunctions(name) {
+			return notAllowed("function", called, e, in.writes)
+		}
+	}
+	return nil
+}
+
+// takesFunctions says that a function may take another one. Those that do are called so.
+func takesFunctions(name string) bool {
+	lower := strings.ToLower(name)
+	return strings.HasPrefix(lower, "array") || strings.HasPrefix(lower, "map")
+}
+
+// table looks at the name of a table that is read.
+func (in *inspection) table(name string) error {
+	if err := in.place(name); err != nil {
+		return err
+	}
+	of, is := strings.CutPrefix(name, "system.")
+	if !is && in.system && !strings.Contains(name, ".") {
+		of, is = name, true
+	}
+	if is {
+		return notAllowed(allowed.systemTables.kind, of, allowed.systemTables.find(of), in.writes)
+	}
+	return nil
+}
+
+// place refuses a table's name that is a path: the local engine opens files by such names. Names without a
+// slash it looks for in the working directory, which is an empty one.
+func (in *inspection) place(name string) error {
+	if strings.Contains(name, "/") {
+		return accessDenied("A table's name with a slash is not allowed: the engine would take it for a file")
+	}
+	return nil
+}
+
+// tokenRules say how strictly the tokens are looked at.
+type tokenRules struct {
+	hidden bool // the tree is known not to show everything
+	apply  bool // a function is applied to columns: `* APPLY(f)`
+	reads  bool // the statement is a SELECT
+}
+
+// tokens looks at the places that the tree does not show. A name that the account may not call is not called
+// anywhere; where the tree is known to hide something, it stands nowhere at all.
+func (in *inspection) tokens(rules tokenRules) error {
+	check := func(name string) error {
+		if e, ok := allowed.suspicious[strings.ToLower(name)]; ok {
+			return notAllowed("function", name, e, in.writes)
+		}
+		return nil
+	}
+	for _, v := range in.params {
+		if rules.hidden {
+			if err := check(v); err != nil {
+				return err
+			}
+		}
+		if rules.hidden || !rules.reads {
+			if err := in.place(v); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range in.calls {
+		if err := in.somewhere(t.text); err != nil {
+			return err
+		}
+	}
+	for i, t := range in.toks {
+		if t.kind != tokWord && t.kind != tokQuoted {
+			continue
+		}
+		if (rules.hidden || !rules.reads) && t.kind == tokQuoted && t.escapes {
+			return accessDenied("A name with a backslash is not allowed here")
+		}
+		// `INSERT INTO file (a)`, `CREATE TABLE file (a …)`, `db.file (a …)` name tables.
+		isTable := in.word(i-1, "INTO", "TABLE", "EXISTS") || i > 0 && in.toks[i-1].punct('.')
+		if !isTable && rules.hidden {
+			if err := check(t.text); err != nil {
+				return err
+			}
+		}
+		if t.kind == tokQuoted && (rules.hidden || !rules.reads) {
+			if err := in.place(t.text); err != nil {
+				return err
+			}
+		}
+		if rules.hidden && !rules.reads && t.is("SELECT") {
+			return accessDenied("A subquery is not allowed here")
+		}
+		if rules.apply && t.is("APPLY") {
+			if err := in.applied(i + 1); err != nil {
+				return err
+			}
+		}
+		if isNamed(t, "system") && i+2 < len(in.toks) && in.toks[i+1].punct('.') {
+			of := in.toks[i+2].text
+			if e := allowed.systemTables.find(of); e.who != unknown {
+				if err := notAllowed(allowed.systemTables.kind, of, e, in.writes); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// somewhere looks up a name that is called: as something it must be allowed. As what it is called, the tree
+// says, where it shows it.
+func (in *inspection) somewhere(name string) error {
+	if in.lambdas[name] || slices.Contains(parsersOwn, strings.ToUpper(name)) {
+		return nil
+	}
+	best := allowed.function(name)
+	for _, l := range []*nameList{allowed.tableFunctions, allowed.tableEngines, allowed.databaseEngines, allowed.codecs, allowed.indexTypes} {
+		if e := l.find(name); e.who > best.who {
+			best = e
+		}
+	}
+	return notAllowed("function", name, best, in.writes)
+}
+
+// parsersOwn are words that look like functions and are syntax. What stands in them, the tree shows.
+var parsersOwn = []string{"CODEC"}
+
+// applied looks at `* APPLY(f)`, `* APPLY f`, `* APPLY(f(0.5))` and `* APPLY(x -> …)`: the tree shows none.
+func (in *inspection) applied(i int) error {
+	depth := 0
+	for ; i < len(in.toks) && in.toks[i].punct('('); i++ {
+		depth++
+	}
+	if i >= len(in.toks) || in.toks[i].kind != tokWord && in.toks[i].kind != tokQuoted {
+		return errNotUnderstood
+	}
+	lambda := false
+	for k := i; k < len(in.toks) && depth > 0; k++ {
+		switch t := in.toks[k]; {
+		case t.punct('('):
+			depth++
+		case t.punct(')'):
+			depth--
+		case t.punct('>') && in.toks[k-1].punct('-'):
+			lambda = true
+		case t.is("SELECT"):
+			return accessDenied("A subquery is not allowed in APPLY")
+		}
+	}
+	if lambda {
+		return nil // what it calls, the rule for hidden places has looked at
+	}
+	return notAllowed("function", in.toks[i].text, allowed.function(in.toks[i].text), in.writes)
+}

@@ -1,0 +1,88 @@
+package clickhouse
+
+import (
+	"errors"
+	"regexp"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// allowedSetting looks up a setting that stands in a statement. Only a statement that makes or changes a
+// table may have a table's.
+func allowedSetting(name string, writes, table bool) error {
+	if table {
+		if e := allowed.mergeTreeSettings.find(name); e.who != unknown {
+			return notAllowed(allowed.mergeTreeSettings.kind, name, e, writes)
+		}
+	}
+	if name == "additional_table_filters" {
+		return accessDenied("The setting additional_table_filters is allowed in the URL only")
+	}
+	return notAllowed(allowed.settings.kind, name, allowed.settings.find(name), writes)
+}
+
+// allowedSettings looks up the settings of a request's URL.
+func (req *request) allowedSettings() error {
+	for _, s := range req.settings {
+		switch {
+		case s.name == "log_comment": // the front's own, with the client's in it
+			continue
+		case s.name == "additional_table_filters" && !plainFilters.MatchString(s.value):
+			return accessDenied("The setting additional_table_filters takes comparisons of columns with numbers only")
+		}
+		if err := notAllowed(allowed.settings.kind, s.name, allowed.settings.find(s.name), req.writes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plainFilters are filters in which nothing can be called, since nothing has parentheses or quotes.
+var plainFilters = regexp.MustCompile(`^\{('[A-Za-z0-9_.]+' *: *'[A-Za-z0-9_ <>=!]+' *,? *)*\}$`)
+
+// valuesHint says what to do where VALUES had an expression.
+func valuesHint(err error) error {
+	if e, ok := errors.AsType[*exception](err); ok && e.code == codeSupportIsDisabled {
+		e.text += ": VALUES takes literals here, INSERT … SELECT takes expressions"
+	}
+	return err
+}
+
+// writes says that the request may change something: the account may, and GET may not.
+func (req *request) writes() bool { return !req.account.ReadOnly && !req.readonly }
+
+// The reader's bounds. A dashboard's or a person's question ends far below them; what does not, ends there,
+// before it takes the machine from the ledger. Results are streamed, so they are not bounded in rows.
+const (
+	readerTime    = 5 * time.Minute
+	readerMemory  = 4 << 30 // bytes of one statement
+	readerSpill   = 1 << 30 // bytes in memory from where grouping and sorting go to a file
+	readerScratch = 16 << 30
+)
+
+// profile are settings that no request can change: they are set last.
+func (req *request) profile() []param {
+	out := []param{
+		// Expressions in VALUES are SQL that nobody has looked at. Data are literals.
+		{"input_format_values_interpret_expressions", "0"}, {"input_format_values_deduce_templates_of_expressions", "0"},
+		// Where the local engine's defaults are laxer than a server's, a server's hold.
+		{"implicit_select", "0"}, {"allow_introspection_functions", "0"},
+	}
+	if !req.account.ReadOnly {
+		return out
+	}
+	limit := func(name string, most int64) {
+		for _, s := range req.settings {
+			if asked, err := strconv.ParseInt(s.value, 10, 64); s.name == name && err == nil && asked > 0 && asked < most {
+				most = asked
+			}
+		}
+		out = append(out, param{name, strconv.FormatInt(most, 10)})
+	}
+	limit("max_memory_usage", readerMemory)
+	limit("max_threads", int64(max(1, runtime.NumCPU()/2)))
+	limit("max_bytes_before_external_group_by", readerSpill)
+	limit("max_bytes_before_external_sort", readerSpill)
+	return append(out, param{"max_temporary_data_on_disk_size_for_query", strconv.FormatInt(readerScratch, 10)})
+}
