@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -26,6 +24,7 @@ type front struct {
 	slots chan struct{} // one per statement that runs
 	limit time.Duration // upper bound of max_execution_time, 0 for none
 	tmp   string        // results that wait for their end
+	cert  *certificate  // nil: plain HTTP, on a loopback address
 	// Ends when running statements must.
 	stopping context.Context
 	logger   *slog.Logger
@@ -37,7 +36,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.running.Add(1)
 	defer f.running.Done()
 	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
-	if !localHost(r) {
+	if !f.ownHost(r) {
 		http.Error(w, "Code: 516. DB::Exception: The embedded server answers to its own machine's names only. (AUTHENTICATION_FAILED)", http.StatusForbidden)
 		return
 	}
@@ -77,24 +76,6 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func ok(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	_, _ = io.WriteString(w, "Ok.\n") // the client is gone if this fails
-}
-
-// localHost refuses what a web page could make a browser send here: a name that was rebound to the
-// loopback address, or a request from another origin. There is no password that would stop it.
-func localHost(r *http.Request) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !strings.EqualFold(host, "localhost") {
-		return false
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		u, err := url.Parse(origin)
-		return err == nil && strings.EqualFold(u.Host, r.Host)
-	}
-	return true
 }
 
 // serve runs one statement in a session of its own and writes its result.

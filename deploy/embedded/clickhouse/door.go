@@ -1,0 +1,132 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+)
+
+// door is the parent's side of the server's address. The parent listens and the child accepts: the child needs no right
+// to bind, and nobody else can take the port while the parent lives, whatever becomes of the child.
+type door struct {
+	ln    *net.TCPListener
+	certs *certificateFiles // nil: plain HTTP
+	once  sync.Once
+}
+
+func (c Config) validateAddr() error {
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return errors.New("a certificate and its key go together: set both CertFile and KeyFile")
+	}
+	if c.Addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Addr)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil || ip == nil && host != "":
+		return fmt.Errorf("the address %q (Addr) is not an IP address with a port", c.Addr)
+	case c.CertFile == "" && (ip == nil || !ip.IsLoopback()):
+		return fmt.Errorf("the address %q (Addr) is not a loopback address: others need TLS, set CertFile and KeyFile", c.Addr)
+	}
+	return nil
+}
+
+func openDoor(cfg Config) (*door, error) {
+	d := new(door)
+	if cfg.CertFile != "" {
+		d.certs = &certificateFiles{cert: cfg.CertFile, key: cfg.KeyFile}
+		if err := d.certs.load(); err != nil {
+			return nil, err
+		}
+	}
+	ln, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, err // it says listen, the address and the reason
+	}
+	d.ln = ln.(*net.TCPListener) // a TCP listener is one
+	return d, nil
+}
+
+// file is a copy of the listener for the child.
+func (d *door) file() (*os.File, error) { return d.ln.File() }
+
+func (d *door) pair() *keyPair {
+	if d.certs == nil {
+		return nil
+	}
+	return d.certs.pair()
+}
+
+func (d *door) addr() string { return d.ln.Addr().String() }
+
+// host is a name or an address that clients on this machine can dial, and find in the certificate.
+func (d *door) host() string {
+	host, _, _ := net.SplitHostPort(d.addr()) // a listener's address has both
+	if d.certs == nil {
+		return host
+	}
+	return d.certs.nameFor(host)
+}
+
+func (d *door) url() string {
+	scheme := "http"
+	if d.certs != nil {
+		scheme = "https"
+	}
+	_, port, _ := net.SplitHostPort(d.addr())
+	return scheme + "://" + net.JoinHostPort(d.host(), port)
+}
+
+// check asks the server behind the door whether it answers.
+func (d *door) check(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url()+"/ping", nil)
+	if err != nil {
+		return err
+	}
+	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", d.addr())
+	}}
+	if d.certs != nil {
+		// Whoever signed it, it must be the one that was just read.
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: d.certs.isOurs}
+	}
+	resp, err := (&http.Client{Transport: t}).Do(req)
+	if err != nil {
+		return fmt.Errorf("first request: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err != nil {
+		return fmt.Errorf("first request: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("first request: status %d: %s", resp.StatusCode, body)
+	}
+	return nil
+}
+
+// refuse closes each connection that comes once the child has ended: clients learn of it at once, and the port stays
+// this process's until close.
+func (d *door) refuse() {
+	go func() {
+		for {
+			c, err := d.ln.Accept()
+			if err != nil {
+				return // closed
+			}
+			_ = c.Close() // it has nothing to flush
+		}
+	}()
+}
+
+func (d *door) close() (err error) {
+	d.once.Do(func() { err = d.ln.Close() })
+	return err
+}
