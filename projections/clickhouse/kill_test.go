@@ -63,6 +63,7 @@ func TestViewsSurviveKillsOfTheEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-server.Done()
+		_ = server.Stop(t.Context()) // gives the address free; its error is the kill
 		server = chtest.Serve(t, dir, server.Addr())
 	}
 	if err := db.WaitThrough(t.Context(), uint64(len(m)-1)); err != nil {

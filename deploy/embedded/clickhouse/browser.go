@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,25 +20,6 @@ func fromElsewhere(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
 		return err != nil || !strings.EqualFold(u.Host, r.Host)
-	}
-	return false
-}
-
-// trustedHost says that the request was meant for this server. Any other name was made to point here by
-// somebody else's name server. Loopback's names are always this server's; names are further ones.
-func trustedHost(r *http.Request, names ...string) bool {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost") {
-		return true
-	}
-	for _, name := range names {
-		if strings.EqualFold(host, name) {
-			return true
-		}
 	}
 	return false
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,84 +17,87 @@ import (
 	"time"
 )
 
-// configEnv carries the child's configuration, as JSON, from Start to RunChild.
-const configEnv = "EMBEDDED_CLICKHOUSE_CHILD"
-
 // ErrLocked says that another process has the data directory open.
 var ErrLocked = errors.New("the data directory is in use by another process")
 
 // ChildConfig is what Start tells the child process. A program does not fill it in: its hidden subcommand
 // calls ChildConfigFromEnv.
 type ChildConfig struct {
-	DataDir, Addr, LibPath string
-	Accounts               []Account // with digests of their passwords
-	Open                   bool
-	MaxConcurrent          int
-	ReaderConcurrent       int
-	MaxExecutionTime       time.Duration
-	MaxMemory              int64
-	BackupDir              string
-	DrainTimeout           time.Duration
-	ReadyFD                int          // file descriptor that gets one line of JSON once it serves or has failed; 0 for none
-	WatchStdin             bool         // the end of stdin means that the parent is gone
-	Logger                 *slog.Logger `json:"-"`
-}
+	DataDir, LibPath string
+	Accounts         []Account // with digests of their passwords
+	Open             bool
+	MaxConcurrent    int
+	ReaderConcurrent int
+	MaxExecutionTime time.Duration
+	MaxMemory        int64
+	BackupDir        string
+	DrainTimeout     time.Duration
+	Certificate      *keyPair     // nil: plain HTTP
+	Logger           *slog.Logger `json:"-"`
 
-// ChildConfigFromEnv returns the configuration that Start put into this process's environment.
-func ChildConfigFromEnv() (ChildConfig, error) {
-	var cfg ChildConfig
-	v := os.Getenv(configEnv)
-	if v == "" {
-		return cfg, errors.New("this command is started by the embedded ClickHouse's parent, not by hand")
-	}
-	if err := json.Unmarshal([]byte(v), &cfg); err != nil {
-		return cfg, fmt.Errorf("read the child's configuration: %w", err)
-	}
-	return cfg, nil
+	confinement Confinement
+	control     *os.File      // gets one line of JSON once it serves or has failed; its end means that the parent is gone
+	messages    *json.Decoder // of control
 }
 
 // ready is the one line that the child sends its parent.
 type ready struct {
-	Addr   string `json:"addr,omitempty"`
-	Error  string `json:"error,omitempty"`
-	Locked bool   `json:"locked,omitempty"`
+	Confinement Confinement `json:"confinement"`
+	Error       string      `json:"error,omitempty"`
+	Locked      bool        `json:"locked,omitempty"`
 }
 
 // RunChild is the whole life of the child process: it opens the engine, serves until ctx ends, SIGTERM
-// arrives or stdin closes, then stops accepting, lets running statements end for DrainTimeout, kills what
-// still runs, and closes the engine. The process must exit soon after it returns.
+// arrives or the parent goes, then stops accepting, lets running statements end for DrainTimeout, kills
+// what still runs, and closes the engine. The process must exit soon after it returns.
 func RunChild(ctx context.Context, cfg ChildConfig) error {
+	return runChild(ctx, cfg, func(f *front) http.Handler { return f })
+}
+
+// runChild takes the handler apart from the rest, so that a test can reach the engine below the front.
+func runChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.Handler) error {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	report := func(ready) error { return nil }
-	if cfg.ReadyFD > 0 {
-		f := os.NewFile(uintptr(cfg.ReadyFD), "ready")
-		report = func(r ready) error {
-			defer func() { _ = f.Close() }()
-			return json.NewEncoder(f).Encode(r)
-		}
-	}
-	err := runChild(ctx, cfg, report)
+	err := serveChild(ctx, cfg, handler)
 	if err != nil {
 		// The parent may be gone, or have read its line already: then stderr and the exit code speak.
-		_ = report(ready{Error: err.Error(), Locked: errors.Is(err, ErrLocked)})
+		_ = json.NewEncoder(cfg.control).Encode(ready{Error: err.Error(), Locked: errors.Is(err, ErrLocked)})
 	}
 	return err
 }
 
-func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) error {
+// follow reads what the parent sends after the configuration, until it is gone.
+func (cfg ChildConfig) follow(cert *certificate) {
+	for {
+		var m message
+		if cfg.messages.Decode(&m) != nil {
+			return
+		}
+		if m.Certificate != nil && cert != nil {
+			if err := cert.set(m.Certificate); err != nil {
+				cfg.Logger.Warn("the last certificate stays", "error", err)
+			}
+		}
+	}
+}
+
+func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.Handler) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
 	// The parent directs the shutdown; a Ctrl-C that reaches the whole group must not overtake it.
 	signal.Ignore(syscall.SIGINT)
-	if cfg.WatchStdin {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		// Ends with the pipe, that is with the parent or with this process.
-		go func() { _, _ = io.Copy(io.Discard, os.Stdin); cancel() }()
+	var cert *certificate
+	if cfg.Certificate != nil {
+		cert = new(certificate)
+		if err := cert.set(cfg.Certificate); err != nil {
+			return err
+		}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Ends with the socket, that is with the parent or with this process.
+	go func() { cfg.follow(cert); cancel() }()
 
 	lock, err := lockFile(filepath.Join(cfg.DataDir, "lock"))
 	if err != nil {
@@ -113,7 +115,8 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", cfg.Addr)
+	f.cert = cert
+	ln, err := inheritedListener(f.gate, cert)
 	if err != nil {
 		anchor.close()
 		return fmt.Errorf("listen: %w", err)
@@ -125,21 +128,21 @@ func runChild(ctx context.Context, cfg ChildConfig, report func(ready) error) er
 	defer kill(nil)
 	f.stopping = statements
 	srv := &http.Server{
-		Handler: f, ConnContext: remember, BaseContext: func(net.Listener) context.Context { return statements },
+		Handler: handler(f), ConnContext: remember, BaseContext: func(net.Listener) context.Context { return statements },
 		ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 10 * time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(f.door.listen(ln)) }()
-	err = report(ready{Addr: ln.Addr().String()})
+	go func() { served <- srv.Serve(ln) }()
+	err = json.NewEncoder(cfg.control).Encode(ready{Confinement: cfg.confinement})
 	if err == nil {
 		select {
 		case <-ctx.Done():
 		case err = <-served:
 		}
 	}
-	drain, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
-	defer cancel()
+	drain, cancelDrain := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	defer cancelDrain()
 	if srv.Shutdown(drain) != nil {
 		kill(errors.New("the server is shutting down"))
 		_ = srv.Close() // ends what waits for a client
@@ -195,7 +198,7 @@ func openEngine(cfg ChildConfig, tmp string) (*lib, *conn, *front, error) {
 	}
 	return l, anchor, &front{
 		lib: l, args: args, info: engineInfo{version, timezone}, slots: newSlots(cfg.MaxConcurrent, cfg.ReaderConcurrent),
-		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, door: newDoor(), ongoing: newRunning(),
+		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, gate: newGate(), ongoing: newRunning(),
 		passports: &passports{accounts: cfg.Accounts, open: cfg.Open,
 			failed: rareLog{logger: cfg.Logger, text: "requests without an account's name and password were turned away"}},
 		guard: newGuard(func() (*conn, error) { return l.dial(args) }, cfg.BackupDir != ""),

@@ -2,132 +2,131 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 )
 
-// door bounds the open connections, by who holds them: strangers cannot keep accounts out, nor can readers
-// keep out those that write. A connection is a stranger's until a request on it is an account's.
+// door is the parent's side of the server's address. The parent listens and the child accepts: the child needs no right
+// to bind, and nobody else can take the port while the parent lives, whatever becomes of the child.
 type door struct {
-	mu   sync.Mutex
-	open map[*visitor]guest
-	held [guests]int // how many of open there are of each
+	ln    *net.TCPListener
+	certs *certificateFiles // nil: plain HTTP
+	once  sync.Once
 }
 
-type guest int
-
-const (
-	stranger guest = iota
-	reading
-	writing
-	guests
-)
-
-// How many connections each may hold. The sum stays below the usual bound of 1024 open files.
-var maxHeld = [guests]int{stranger: 64, reading: 128, writing: 256}
-
-func newDoor() *door { return &door{open: make(map[*visitor]guest)} }
-
-// visitor is an accepted connection.
-type visitor struct {
-	net.Conn
-	door *door
-}
-
-func (v *visitor) Close() error {
-	v.door.leave(v)
-	return v.Conn.Close()
-}
-
-// listen makes ln's connections come in through the door.
-func (d *door) listen(ln net.Listener) net.Listener { return &doorListener{ln, d} }
-
-type doorListener struct {
-	net.Listener
-	door *door
-}
-
-func (l *doorListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+func (c Config) validateAddr() error {
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return errors.New("a certificate and its key go together: set both CertFile and KeyFile")
 	}
-	v := &visitor{c, l.door}
-	if out := l.door.enter(v); out != nil {
-		_ = out.Conn.Close() // its own goroutine notices, and leaves
+	if c.Addr == "" {
+		return nil
 	}
-	return v, nil
+	host, _, err := net.SplitHostPort(c.Addr)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil || ip == nil && host != "":
+		return fmt.Errorf("the address %q (Addr) is not an IP address with a port", c.Addr)
+	case c.CertFile == "" && (ip == nil || !ip.IsLoopback()):
+		return fmt.Errorf("the address %q (Addr) is not a loopback address: others need TLS, set CertFile and KeyFile", c.Addr)
+	}
+	return nil
 }
 
-// enter lets a stranger in. Where there are too many it returns one to put out: any but the new one, so
-// that holding connections open helps nobody, and one that sends its request at once is hardly ever hit.
-func (d *door) enter(v *visitor) (out *visitor) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.held[stranger] >= maxHeld[stranger] {
-		for other, as := range d.open { // in Go's random order
-			if as == stranger {
-				out = other
-				d.drop(other)
-				break
-			}
+func openDoor(cfg Config) (*door, error) {
+	d := new(door)
+	if cfg.CertFile != "" {
+		d.certs = &certificateFiles{cert: cfg.CertFile, key: cfg.KeyFile}
+		if err := d.certs.load(); err != nil {
+			return nil, err
 		}
 	}
-	d.open[v] = stranger
-	d.held[stranger]++
-	return out
-}
-
-func (d *door) leave(v *visitor) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.drop(v)
-}
-
-func (d *door) drop(v *visitor) {
-	if as, ok := d.open[v]; ok {
-		delete(d.open, v)
-		d.held[as]--
+	ln, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, err // it says listen, the address and the reason
 	}
+	d.ln = ln.(*net.TCPListener) // a TCP listener is one
+	return d, nil
 }
 
-type visitorKey struct{}
+// file is a copy of the listener for the child.
+func (d *door) file() (*os.File, error) { return d.ln.File() }
 
-// remember is an http.Server's ConnContext.
-func remember(ctx context.Context, c net.Conn) context.Context {
-	if inner, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
-		c = inner.NetConn()
-	}
-	if v, ok := c.(*visitor); ok {
-		return context.WithValue(ctx, visitorKey{}, v)
-	}
-	return ctx
-}
-
-// admit notes that the connection is an account's from now on.
-func (d *door) admit(ctx context.Context, a *Account) error {
-	v, ok := ctx.Value(visitorKey{}).(*visitor)
-	if !ok {
+func (d *door) pair() *keyPair {
+	if d.certs == nil {
 		return nil
 	}
-	as := writing
-	if a.ReadOnly {
-		as = reading
+	return d.certs.pair()
+}
+
+func (d *door) addr() string { return d.ln.Addr().String() }
+
+// host is a name or an address that clients on this machine can dial, and find in the certificate.
+func (d *door) host() string {
+	host, _, _ := net.SplitHostPort(d.addr()) // a listener's address has both
+	if d.certs == nil {
+		return host
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	was, ok := d.open[v]
-	switch {
-	case !ok || was == as: // put out, or known
-		return nil
-	case d.held[as] >= maxHeld[as]:
-		return &exception{code: codeTooManyQueries, status: http.StatusServiceUnavailable,
-			text: newException(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
-				"Accounts of this kind hold %d connections, which is the most: close some, or use them again", maxHeld[as]).text}
+	return d.certs.nameFor(host)
+}
+
+func (d *door) url() string {
+	scheme := "http"
+	if d.certs != nil {
+		scheme = "https"
 	}
-	d.open[v] = as
-	d.held[was]--
-	d.held[as]++
+	_, port, _ := net.SplitHostPort(d.addr())
+	return scheme + "://" + net.JoinHostPort(d.host(), port)
+}
+
+// check asks the server behind the door whether it answers.
+func (d *door) check(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url()+"/ping", nil)
+	if err != nil {
+		return err
+	}
+	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", d.addr())
+	}}
+	if d.certs != nil {
+		// Whoever signed it, it must be the one that was just read.
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: d.certs.isOurs}
+	}
+	resp, err := (&http.Client{Transport: t}).Do(req)
+	if err != nil {
+		return fmt.Errorf("first request: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err != nil {
+		return fmt.Errorf("first request: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("first request: status %d: %s", resp.StatusCode, body)
+	}
 	return nil
+}
+
+// refuse closes each connection that comes once the child has ended: clients learn of it at once, and the port stays
+// this process's until close.
+func (d *door) refuse() {
+	go func() {
+		for {
+			c, err := d.ln.Accept()
+			if err != nil {
+				return // closed
+			}
+			_ = c.Close() // it has nothing to flush
+		}
+	}()
+}
+
+func (d *door) close() (err error) {
+	d.once.Do(func() { err = d.ln.Close() })
+	return err
 }

@@ -25,12 +25,13 @@ type front struct {
 	slots slots         // one per statement that runs
 	limit time.Duration // upper bound of max_execution_time, 0 for none
 	tmp   string        // results that wait for their end
+	cert  *certificate  // nil: plain HTTP, on a loopback address
 	// Ends when running statements must.
 	stopping context.Context
 	logger   *slog.Logger
 
 	passports *passports
-	door      *door
+	gate      *gate
 	guard     *guard
 	ongoing   *running
 	// Every statement that still runs holds one; the engine may be closed only at zero.
@@ -40,7 +41,7 @@ type front struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.running.Add(1)
 	defer f.running.Done()
-	if fromElsewhere(r) || !trustedHost(r) {
+	if fromElsewhere(r) || !f.trustedHost(r) {
 		turnAway(w, r, errForeign)
 		return
 	}
@@ -71,7 +72,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		account, err = f.passports.of(r, q)
 	}
 	if err == nil {
-		err = f.door.admit(r.Context(), account)
+		err = f.gate.admit(r.Context(), account)
 	}
 	if err != nil {
 		turnAway(w, r, err)

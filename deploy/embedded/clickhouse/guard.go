@@ -426,7 +426,7 @@ func agrees(kind string, ours []token) bool {
 	case "BareWord":
 		return one && ours[0].kind == tokWord
 	case "QuotedIdentifier":
-		return one && ours[0].kind == tokQuoted && !control(ours[0].text)
+		return one && ours[0].kind == tokQuoted && !isControl(ours[0].text)
 	case "HereDoc":
 		return one && ours[0].kind == tokString
 	case "StringLiteral":
@@ -446,8 +446,8 @@ func agrees(kind string, ours []token) bool {
 	return true
 }
 
-// control says that a name has a byte that is no part of a line. The tree is lines.
-func control(name string) bool {
+// isControl says that a name has a byte that is no part of a line. The tree is lines.
+func isControl(name string) bool {
 	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 

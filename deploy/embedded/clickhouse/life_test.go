@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -286,7 +285,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	t.Setenv(configEnv, "")
+	t.Setenv(planEnv, "")
 	if _, err := ChildConfigFromEnv(); err == nil {
 		t.Error("a child without a parent")
 	}
@@ -303,26 +302,17 @@ func TestSignalHandlersSurvive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, err := json.Marshal(ChildConfig{DataDir: t.TempDir(), Addr: "127.0.0.1:0", LibPath: libPath, MaxConcurrent: 1, DrainTimeout: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), exe, panicArgument)
-	cmd.Env = append(os.Environ(), configEnv+"="+string(env))
+	cmd := exec.CommandContext(t.Context(), exe, panicArgument, libPath, t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "recovered\n") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
 
-func runPanic() int {
-	cfg, err := ChildConfigFromEnv()
+func runPanic(libPath, dir string) int {
+	_, c, _, err := openEngine(ChildConfig{DataDir: dir, LibPath: libPath, MaxConcurrent: 1}, dir)
 	if err == nil {
-		var c *conn
-		_, c, _, err = openEngine(cfg, cfg.DataDir)
-		if err == nil {
-			defer c.close()
-			_, _, err = c.exec("SELECT count() FROM numbers(1000000)", "TSV", nil)
-		}
+		defer c.close()
+		_, _, err = c.exec("SELECT count() FROM numbers(1000000)", "TSV", nil)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

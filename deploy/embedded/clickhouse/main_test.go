@@ -22,6 +22,7 @@ const (
 	childArgument  = "run-embedded-clickhouse"
 	parentArgument = "run-parent"
 	panicArgument  = "run-panic"
+	rawArgument    = "run-raw-engine" // a child that hands each statement to the engine, with no front before it
 )
 
 // shared is the server that all tests but those about its life use.
@@ -33,9 +34,11 @@ var guardedDir string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	if len(os.Args) > 1 && os.Args[1] == childArgument {
+	if len(os.Args) > 1 && (os.Args[1] == childArgument || os.Args[1] == rawArgument) {
 		cfg, err := ChildConfigFromEnv()
-		if err == nil {
+		if err == nil && os.Args[1] == rawArgument {
+			err = runChild(context.Background(), cfg, rawEngine)
+		} else if err == nil {
 			err = RunChild(context.Background(), cfg)
 		}
 		if err != nil {
@@ -47,8 +50,8 @@ func testMain(m *testing.M) int {
 	if len(os.Args) == 3 && os.Args[1] == parentArgument {
 		return runParent(os.Args[2])
 	}
-	if len(os.Args) == 2 && os.Args[1] == panicArgument {
-		return runPanic()
+	if len(os.Args) == 4 && os.Args[1] == panicArgument {
+		return runPanic(os.Args[2], os.Args[3])
 	}
 	dir, err := os.MkdirTemp("", "embedded-clickhouse-test-")
 	if err != nil {

@@ -1,15 +1,10 @@
 package clickhouse
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,9 +18,13 @@ import (
 // Config says how to run the engine. The zero value of an optional field means its default.
 type Config struct {
 	DataDir string   // where tables live; created if missing
-	Addr    string   // loopback address to listen on; default 127.0.0.1:0, which picks a free port
+	Addr    string   // IP address and port to listen on; default 127.0.0.1:0, which picks a free port
 	Command []string // program and arguments that end up in RunChild, e.g. {os.Executable(), "embedded-clickhouse"}
 	Logger  *slog.Logger
+
+	// CertFile and KeyFile are a PEM certificate chain and its key: with them the server speaks TLS. An
+	// address beyond loopback needs them. They are read again when they change.
+	CertFile, KeyFile string
 
 	LibPath  string // an existing libchdb; default: Fetch's
 	CacheDir string // where Fetch keeps libraries; default: ledgerline/libchdb under the user's cache directory
@@ -40,6 +39,10 @@ type Config struct {
 	MaxMemory        int64         // bytes the engine may use; default: the engine's own, 90 % of the machine
 	BackupDir        string        // absolute directory that BACKUP and RESTORE may use; default none
 	DrainTimeout     time.Duration // how long running statements may go on after Stop; default 10 s
+
+	// Unconfined leaves the engine's process all that its OS user may do. For measuring, and for a machine
+	// on which confining it fails.
+	Unconfined bool
 }
 
 func (c Config) withDefaults() Config {
@@ -73,12 +76,7 @@ func (c Config) Validate() error {
 	if len(c.Command) == 0 || c.Command[0] == "" {
 		errs = append(errs, errors.New("no Command: the program that runs RunChild"))
 	}
-	if c.Addr != "" {
-		host, _, err := net.SplitHostPort(c.Addr)
-		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-			errs = append(errs, fmt.Errorf("the address %q (Addr) is not a loopback address with a port; beyond this machine a password would be readable", c.Addr))
-		}
-	}
+	errs = append(errs, c.validateAddr())
 	if err := validateAccounts(c.Accounts, c.Open); err != nil {
 		errs = append(errs, err)
 	}
@@ -97,20 +95,21 @@ func (c Config) Validate() error {
 	if c.BackupDir != "" && !filepath.IsAbs(c.BackupDir) {
 		errs = append(errs, fmt.Errorf("BackupDir %q is not absolute", c.BackupDir))
 	}
-	if len(errs) > 0 {
-		return fmt.Errorf("embedded clickhouse: %w", errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("embedded clickhouse: %w", err)
 	}
 	return nil
 }
 
 // Server is a running child process.
 type Server struct {
-	addr   string
-	stdin  io.Closer // its end tells the child to stop
-	cmd    *exec.Cmd
-	tail   *tail
-	logger *slog.Logger
-	done   chan struct{}
+	door    *door
+	control *control // its end tells the child to stop
+	held    Confinement
+	cmd     *exec.Cmd
+	tail    *tail
+	logger  *slog.Logger
+	done    chan struct{}
 
 	mu       sync.Mutex
 	stopping bool
@@ -133,50 +132,81 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start clickhouse: %w", err)
 	}
+	// The folders must be there before the child is confined to them.
+	write := []string{dir}
+	if cfg.BackupDir != "" {
+		write = append(write, cfg.BackupDir)
+	}
+	for _, d := range write {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("start clickhouse: %w", err)
+		}
+	}
 	s := &Server{tail: &tail{logger: cfg.Logger}, logger: cfg.Logger, done: make(chan struct{})}
-	said, err := s.spawn(cfg, ChildConfig{
-		DataDir: dir, Addr: cfg.Addr, LibPath: libPath, Accounts: cfg.Accounts, Open: cfg.Open,
+	if s.door, err = openDoor(cfg); err != nil {
+		return nil, fmt.Errorf("start clickhouse: %w", err)
+	}
+	said, err := s.spawn(cfg, plan{
+		Confine: !cfg.Unconfined, Write: write, Read: []string{libPath}, Beside: filepath.Dir(dir),
+	}, ChildConfig{
+		DataDir: dir, LibPath: libPath, Accounts: cfg.Accounts, Open: cfg.Open,
 		MaxConcurrent: cfg.MaxConcurrent, ReaderConcurrent: cfg.ReaderConcurrent, MaxExecutionTime: cfg.MaxExecutionTime,
-		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, ReadyFD: 3, WatchStdin: true,
+		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, Certificate: s.door.pair(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start clickhouse: %w", err)
+		return nil, fmt.Errorf("start clickhouse: %w", errors.Join(err, s.door.close()))
 	}
 	if err := s.await(ctx, said); err != nil {
 		s.setStopping()
 		_ = s.cmd.Process.Kill() // it may have ended by itself
 		<-s.done
-		return nil, fmt.Errorf("start clickhouse on %s: %w", dir, err)
+		return nil, fmt.Errorf("start clickhouse on %s: %w", dir, errors.Join(err, s.door.close()))
+	}
+	if s.door.certs != nil {
+		go s.watchCertificate()
+	}
+	if s.held.Complete() {
+		s.logger.Info("the engine's process is confined", "by", s.held.String())
+	} else {
+		s.logger.Warn("the engine's process is not confined as it should be", "by", s.held.String())
 	}
 	return s, nil
 }
 
-// spawn starts the child. The returned channel gets the child's one line, or is closed without it.
-func (s *Server) spawn(cfg Config, child ChildConfig) (<-chan ready, error) {
-	env, err := json.Marshal(child)
+// spawn starts the child and sends it its configuration, which may hold secrets and so goes neither into
+// the environment nor into the arguments. The returned channel gets the child's one line, or is closed
+// without it.
+func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, error) {
+	env, err := childEnviron(p, child.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	readyR, readyW, err := os.Pipe()
+	ln, err := s.door.file()
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = ln.Close() }() // the child has its own
+	var theirs *os.File
+	if s.control, theirs, err = newControl(); err != nil {
+		return nil, err
+	}
+	defer func() { _ = theirs.Close() }()
 	s.cmd = exec.Command(cfg.Command[0], cfg.Command[1:]...)
-	s.cmd.Env = append(os.Environ(), configEnv+"="+string(env))
-	s.cmd.ExtraFiles = []*os.File{readyW}
+	if s.cmd.Path, err = filepath.Abs(s.cmd.Path); err != nil {
+		return nil, errors.Join(err, s.control.close())
+	}
+	s.cmd.Env = env
+	s.cmd.Dir = child.DataDir // the engine looks for a configuration in its working directory
+	s.cmd.ExtraFiles = []*os.File{controlFD - 3: theirs, listenerFD - 3: ln}
 	s.cmd.Stderr = s.tail
 	s.cmd.WaitDelay = 5 * time.Second // a process that the engine started may hold its stderr open
 	s.cmd.SysProcAttr = childAttr()
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		return nil, errors.Join(err, readyR.Close(), readyW.Close())
-	}
 	started := make(chan error, 1)
 	go func() {
 		// The parent-death signal belongs to the thread that started the child: it must live as long.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
-		_ = readyW.Close() // the child has its own
 		started <- err
 		if err != nil {
 			return
@@ -184,18 +214,26 @@ func (s *Server) spawn(cfg Config, child ChildConfig) (<-chan ready, error) {
 		s.ended(s.cmd.Wait())
 	}()
 	if err := <-started; err != nil {
-		return nil, errors.Join(err, readyR.Close())
+		return nil, errors.Join(err, s.control.close())
 	}
+	// A child that does not take it has ended, or will be given up: both are told by its end.
+	_ = s.control.send(child)
 	said := make(chan ready, 1)
 	go func() {
 		defer close(said)
-		defer func() { _ = readyR.Close() }()
-		var r ready
-		if json.NewDecoder(bufio.NewReader(readyR)).Decode(&r) == nil {
+		if r, ok := s.control.receive(); ok {
 			said <- r
 		}
 	}()
 	return said, nil
+}
+
+// watchCertificate sends the child each certificate that replaces the one in use, until it has ended.
+func (s *Server) watchCertificate() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { <-s.done; cancel() }()
+	s.door.certs.watch(ctx, s.logger, func(p *keyPair) error { return s.control.send(message{Certificate: p}) })
 }
 
 func (s *Server) ended(err error) {
@@ -207,7 +245,9 @@ func (s *Server) ended(err error) {
 			err = errors.New("exited without being asked to")
 		}
 		s.err = fmt.Errorf("embedded clickhouse ended: %w%s", err, s.tail.text())
+		s.door.refuse()
 	}
+	_ = s.control.close() // nobody is at its other end
 	close(s.done)
 }
 
@@ -235,32 +275,20 @@ func (s *Server) await(ctx context.Context, said <-chan ready) error {
 				return context.Cause(ctx)
 			}
 		}
-		s.addr = r.Addr
+		s.held = r.Confinement
 	}
-	// The child has run a statement before it said that it is ready; this shows that its address answers,
-	// and needs no password.
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/ping", nil)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("first answer: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-	if err != nil {
-		return fmt.Errorf("first answer: %w", err)
-	}
-	if string(body) != "Ok.\n" {
-		return fmt.Errorf("first answer: status %d: %s", resp.StatusCode, body)
-	}
-	return nil
+	return s.door.check(ctx)
 }
 
 // Addr is the host and port of the HTTP interface.
-func (s *Server) Addr() string { return s.addr }
+func (s *Server) Addr() string { return s.door.addr() }
+
+// URL is where clients find the HTTP interface: http:// on a loopback address, https:// with a certificate,
+// and then under a name that the certificate holds.
+func (s *Server) URL() string { return s.door.url() }
+
+// Confinement says what keeps the engine's process from the rest of the machine.
+func (s *Server) Confinement() Confinement { return s.held }
 
 // PID is the child's process id.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
@@ -277,15 +305,17 @@ func (s *Server) Err() error {
 }
 
 // Stop tells the child to end and waits for it. When ctx ends first the child is killed, which loses
-// nothing that was acknowledged and synced. Stopping an ended server returns its Err.
+// nothing that was acknowledged and synced. Stopping an ended server returns its Err. The address belongs
+// to this process until Stop: nobody else can listen there and be taken for the server.
 func (s *Server) Stop(ctx context.Context) error {
+	defer func() { _ = s.door.close() }() // once; a listener that does not close has no use for anybody
 	select {
 	case <-s.done:
 		return s.Err()
 	default:
 	}
 	s.setStopping()
-	_ = s.stdin.Close() // a child that is gone already has closed it
+	_ = s.control.close() // a child that is gone already has closed it
 	select {
 	case <-s.done:
 		return s.Err()

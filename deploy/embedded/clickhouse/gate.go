@@ -1,0 +1,146 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// gate bounds the open connections, by who holds them: strangers cannot keep accounts out, nor can readers
+// keep out those that write. A connection is a stranger's until a request on it is an account's.
+type gate struct {
+	mu   sync.Mutex
+	open map[*visitor]guest
+	held [guests]int // how many of open there are of each
+}
+
+type guest int
+
+const (
+	stranger guest = iota
+	reading
+	writing
+	guests
+)
+
+// How many connections each may hold. The sum stays below the usual bound of 1024 open files.
+var maxHeld = [guests]int{stranger: 64, reading: 128, writing: 256}
+
+func newGate() *gate { return &gate{open: make(map[*visitor]guest)} }
+
+// visitor is an accepted connection.
+type visitor struct {
+	net.Conn
+	gate *gate
+}
+
+// CloseWrite tells the peer that nothing more comes.
+func (v *visitor) CloseWrite() error {
+	tcp, ok := v.Conn.(*net.TCPConn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return tcp.CloseWrite()
+}
+
+func (v *visitor) Close() error {
+	v.gate.leave(v)
+	return v.Conn.Close()
+}
+
+// listen makes ln's connections come in through the gate.
+func (g *gate) listen(ln net.Listener) net.Listener { return &gateListener{ln, g} }
+
+type gateListener struct {
+	net.Listener
+	gate *gate
+}
+
+func (l *gateListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	v := &visitor{c, l.gate}
+	if out := l.gate.enter(v); out != nil {
+		_ = out.Conn.Close() // its own goroutine notices, and leaves
+	}
+	return v, nil
+}
+
+// enter lets a stranger in. Where there are too many it returns one to put out: any but the new one, so
+// that holding connections open helps nobody, and one that sends its request at once is hardly ever hit.
+func (g *gate) enter(v *visitor) (out *visitor) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held[stranger] >= maxHeld[stranger] {
+		for other, as := range g.open { // in Go's random order
+			if as == stranger {
+				out = other
+				g.drop(other)
+				break
+			}
+		}
+	}
+	g.open[v] = stranger
+	g.held[stranger]++
+	return out
+}
+
+func (g *gate) leave(v *visitor) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.drop(v)
+}
+
+func (g *gate) drop(v *visitor) {
+	if as, ok := g.open[v]; ok {
+		delete(g.open, v)
+		g.held[as]--
+	}
+}
+
+type visitorKey struct{}
+
+// remember is an http.Server's ConnContext.
+func remember(ctx context.Context, c net.Conn) context.Context {
+	for {
+		if v, ok := c.(*visitor); ok {
+			return context.WithValue(ctx, visitorKey{}, v)
+		}
+		outer, ok := c.(interface{ NetConn() net.Conn }) // TLS, and what looks at the first byte
+		if !ok {
+			return ctx
+		}
+		c = outer.NetConn()
+	}
+}
+
+// admit notes that the connection is an account's from now on.
+func (g *gate) admit(ctx context.Context, a *Account) error {
+	v, ok := ctx.Value(visitorKey{}).(*visitor)
+	if !ok {
+		return nil
+	}
+	as := writing
+	if a.ReadOnly {
+		as = reading
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was, ok := g.open[v]
+	switch {
+	case !ok || was == as: // put out, or known
+		return nil
+	case g.held[as] >= maxHeld[as]:
+		return &exception{code: codeTooManyQueries, status: http.StatusServiceUnavailable,
+			text: newException(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
+				"Accounts of this kind hold %d connections, which is the most: close some, or use them again", maxHeld[as]).text}
+	}
+	g.open[v] = as
+	g.held[was]--
+	g.held[as]++
+	return nil
+}
