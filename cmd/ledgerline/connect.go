@@ -205,7 +205,7 @@ func (d *door) text(w io.Writer, database string) {
 		line("kcat", "kcat -F %s -L", shellWord(d.Files["kcat"]))
 		line("kcat", "kcat -F %s -C -t ledger.device -o beginning -e", shellWord(d.Files["kcat"]))
 		line("java", "kafka-topics.sh --bootstrap-server %s --command-config %s --describe", d.Brokers, shellWord(d.Files["java"]))
-		line("", "ledger.position is the relay's own mark, and no CloudEvents; every other ledger.* topic holds events")
+		line("", "ledger.position and ledger.checkpoint hold marks, ledger.dead-letter what a consumer parked; every other ledger.* topic holds CloudEvents")
 	case node.ClickHouse:
 		line("curl", "curl --config %s --data-binary 'SELECT count() FROM %s.events' %s/", shellWord(d.Files["curl"]), database, d.URL)
 		if host, port, err := net.SplitHostPort(d.URL[strings.Index(d.URL, "://")+3:]); err == nil {

@@ -41,7 +41,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 	user := func(input string, args ...string) (string, int, error) {
 		return runCommand(t, input, append([]string{"eventstore", "user", args[0], "--data", dir}, args[1:]...)...)
 	}
-	for _, args := range [][]string{{"add", "anna", "--groups", "$admins,ledger"}, {"add", "piet"}} {
+	for _, args := range [][]string{{"add", "anna", "--groups", "$admins,writers"}, {"add", "piet"}} {
 		out, code, err := user(password+"\nnot read\n", args...)
 		if err != nil || code != exitOK || strings.Contains(out, password) {
 			t.Fatalf("%v: exit %d, %v, %q", args, code, err, out)
@@ -87,7 +87,7 @@ func TestAWrongUsersFileIsRefusedByLineWithoutItsHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "users")
-	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, ledger", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", node.Ledger + ":" + string(hash), "joop:" + string(hash) + ":$root"}
+	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, writers", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", node.Ledger + ":" + string(hash), "joop:" + string(hash) + ":$root"}
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\r\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestAWrongUsersFileIsRefusedByLineWithoutItsHashes(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Join(lines[:3], "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if users, err := readUsers(path); err != nil || len(users) != 1 || !slices.Equal(users[0].Groups, []string{"$admins", "ledger"}) {
+	if users, err := readUsers(path); err != nil || len(users) != 1 || !slices.Equal(users[0].Groups, []string{"$admins", "writers"}) {
 		t.Errorf("%+v, %v", users, err)
 	}
 }

@@ -72,6 +72,9 @@ func (a *app) ledgerConfig(s *services, index string) (ledger.Config, error) {
 
 // openVault opens the vault, and with create makes one, with its key, where there is none.
 func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.Vault, error) {
+	if err := a.dir().Private(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	path := filepath.Join(a.cfg.Data, vaultFile)
 	_, err := os.Stat(path)
 	fresh := errors.Is(err, os.ErrNotExist)

@@ -14,6 +14,7 @@ type gate struct {
 	mu   sync.Mutex
 	open map[*visitor]guest
 	held [guests]int // how many of open there are of each
+	last uint64      // number of the newest
 }
 
 type guest int
@@ -33,7 +34,8 @@ func newGate() *gate { return &gate{open: make(map[*visitor]guest)} }
 // visitor is an accepted connection.
 type visitor struct {
 	net.Conn
-	gate *gate
+	gate   *gate
+	number uint64 // in the order in which they came
 }
 
 // CloseWrite tells the peer that nothing more comes.
@@ -63,27 +65,28 @@ func (l *gateListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &visitor{c, l.gate}
+	v := &visitor{Conn: c, gate: l.gate}
 	if out := l.gate.enter(v); out != nil {
 		_ = out.Conn.Close() // its own goroutine notices, and leaves
 	}
 	return v, nil
 }
 
-// enter lets a stranger in. Where there are too many it returns one to put out: any but the new one, so
-// that holding connections open helps nobody, and one that sends its request at once is hardly ever hit.
+// enter lets a stranger in. Where there are too many it returns the oldest to put out: holding connections
+// open helps nobody, and one that sends its request at once is hit only by as many that come within that moment.
 func (g *gate) enter(v *visitor) (out *visitor) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.held[stranger] >= maxHeld[stranger] {
-		for other, as := range g.open { // in Go's random order
-			if as == stranger {
+		for other, as := range g.open {
+			if as == stranger && (out == nil || other.number < out.number) {
 				out = other
-				g.drop(other)
-				break
 			}
 		}
+		g.drop(out)
 	}
+	g.last++
+	v.number = g.last
 	g.open[v] = stranger
 	g.held[stranger]++
 	return out
