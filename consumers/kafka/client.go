@@ -134,6 +134,17 @@ func refused(err error) error {
 	return err
 }
 
+// because adds to an error of the driver's the refusal that stands behind it: where no connection can be had the driver
+// says that topics or brokers are not there.
+func (c *Client) because(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shut == nil {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", c.shut, err)
+}
+
 func isRefused(err error) bool {
 	err = refused(err)
 	return errors.Is(err, ErrAuthentication) || errors.Is(err, ErrNotAuthorized)
@@ -151,6 +162,7 @@ type Client struct {
 	listedAt   time.Time
 	batch      int   // bytes of one produce; halved when the broker refuses it as too large
 	positionAt int64 // where the newest position was last seen, -1 for nowhere
+	shut       error // why the last connection was refused, nil where it was let in
 }
 
 // New returns a client. It does not connect; the first call does.

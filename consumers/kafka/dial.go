@@ -40,7 +40,7 @@ const (
 	Plain       Mechanism = "plain"
 )
 
-// String, and GoString, keep the password out of logs.
+// String, GoString and MarshalText keep the password out of logs.
 func (s SASL) String() string {
 	if s == (SASL{}) {
 		return "no login"
@@ -48,8 +48,11 @@ func (s SASL) String() string {
 	return fmt.Sprintf("%s as %q", s.Mechanism, s.User)
 }
 
-// GoString is what %#v prints.
+// GoString is what %#v prints, MarshalText what JSON and structured logs hold.
 func (s SASL) GoString() string { return s.String() }
+
+// MarshalText is String.
+func (s SASL) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 func (s SASL) driver() (sasl.Mechanism, error) {
 	switch s.Mechanism {
@@ -89,8 +92,20 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// dial returns a connection that may be used. ctx bounds all of it, and so does DialTimeout.
+// dial returns a connection that may be used, and remembers a refusal.
 func (c *Client) dial(ctx context.Context, network, broker string) (net.Conn, error) {
+	conn, err := c.connect(ctx, network, broker)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut = nil
+	if errors.Is(err, ErrAuthentication) {
+		c.shut = err
+	}
+	return conn, err
+}
+
+// connect is bounded by ctx and by DialTimeout.
+func (c *Client) connect(ctx context.Context, network, broker string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, broker)
@@ -102,11 +117,10 @@ func (c *Client) dial(ctx context.Context, network, broker string) (net.Conn, er
 	ready, err := c.enter(ctx, conn, broker)
 	if !stop() && err == nil {
 		err = ctx.Err()
+	} else if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (%w)", ctx.Err(), err)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
 		_ = conn.Close() // nothing was said on it that matters
 		return nil, fmt.Errorf("connect to %s: %w", broker, err)
 	}
@@ -119,18 +133,13 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, broker string) (net.C
 		return nil, err
 	}
 	if c.cfg.SASL != (SASL{}) {
-		return conn, c.login(ctx, conn, broker)
+		err = c.login(ctx, conn, broker)
+	} else {
+		err = c.greet(conn)
 	}
-	err = c.greet(conn)
-	if errors.Is(err, errWantsLogin) {
-		err = c.explain("greeting", io.EOF)
-		if again, dialErr := (&net.Dialer{}).DialContext(ctx, "tcp", broker); dialErr == nil {
-			defer again.Close()
-			defer context.AfterFunc(ctx, func() { _ = again.SetDeadline(time.Unix(1, 0)) })()
-			if conn, tlsErr := c.encrypt(ctx, again, broker); tlsErr == nil && c.wantsLogin(conn) {
-				err = fmt.Errorf("the broker wants a login on this port and none is configured: set kafka.sasl, kafka.user and kafka.password-file: %w",
-					ErrAuthentication)
-			}
+	if errors.Is(err, errEnded) {
+		if why := c.whyEnded(ctx, broker, err); why != nil {
+			err = why
 		}
 	}
 	return conn, err
@@ -155,8 +164,12 @@ func (c *Client) encrypt(ctx context.Context, conn net.Conn, broker string) (net
 	return t, nil
 }
 
-// errWantsLogin: the broker ended the connection at the first question that is only for those who have logged in.
-var errWantsLogin = errors.New("the broker ended the connection")
+// errEnded: the broker ended the connection at the first words, errEndedLate: at the first question that is only for
+// those who have logged in. Either may mean that the broker is just ending.
+var (
+	errEnded     = errors.New("the broker ended the connection")
+	errEndedLate = fmt.Errorf("%w after its greeting", errEnded)
+)
 
 // greet asks for what any broker tells anybody who need not log in. A broker that wants a login answers the first
 // question and ends the connection at the second; without asking, that would come to light as the end of some later request.
@@ -166,20 +179,50 @@ func (c *Client) greet(conn net.Conn) error {
 	}
 	_, err := c.ask(conn, protocol.Metadata, 1, binary.BigEndian.AppendUint32(nil, 0)) // of no topics
 	if ended(err) {
-		return errWantsLogin
+		return errEndedLate
 	}
 	return c.explain("greeting", err)
 }
 
-// wantsLogin tells, on a connection of its own, a broker that wants a login from one that is just ending: it names the
-// mechanisms it has, and ends the connection at the same question again.
+// whyEnded looks, on connections of its own, for what the broker wanted instead. It returns nil where the broker does
+// not show that it wants something else.
+func (c *Client) whyEnded(ctx context.Context, broker string, err error) error {
+	conn, dialErr := (&net.Dialer{}).DialContext(ctx, "tcp", broker)
+	if dialErr != nil {
+		return nil
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	if errors.Is(err, errEndedLate) {
+		if again, err := c.encrypt(ctx, conn, broker); err == nil && c.wantsLogin(again) {
+			return fmt.Errorf("the broker wants a login on this port and none is configured: set kafka.sasl, kafka.user and kafka.password-file: %w",
+				ErrAuthentication)
+		}
+		return nil
+	}
+	if c.cfg.TLS == nil {
+		// Only to see whether there is a TLS handshake: nothing is sent over it, so whose certificate it is does not matter.
+		err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
+		if err == nil || remoteAlert(err) {
+			return c.explain("greeting", errTLSAnswer)
+		}
+	}
+	return nil
+}
+
+// wantsLogin: a broker that wants a login names its mechanisms to whoever asks for one that does not exist, and then ends
+// the connection.
 func (c *Client) wantsLogin(conn net.Conn) bool {
 	answer, err := c.ask(conn, protocol.SaslHandshake, 1, appendString(nil, "?"))
 	if err != nil {
 		return false
 	}
 	r := &wire{b: answer}
-	return errors.Is(codeError(int16(r.u16())), unsupportedMechanism) && errors.Is(c.greet(conn), errWantsLogin)
+	if !errors.Is(codeError(int16(r.u16())), unsupportedMechanism) {
+		return false
+	}
+	_, err = c.ask(conn, protocol.ApiVersions, 0, nil)
+	return ended(err)
 }
 
 // login is SaslHandshake and SaslAuthenticate (https://kafka.apache.org/protocol#sasl_handshake).
@@ -276,16 +319,7 @@ func (c *Client) explain(op string, err error) error {
 	case remoteAlert(err):
 		return explainTLS(err)
 	case ended(err):
-		hint := "speaks TLS on this port (kafka.tls)"
-		if c.cfg.TLS != nil {
-			hint = "wants a client certificate (kafka.cert)"
-		}
-		if c.cfg.SASL != (SASL{}) {
-			hint += " or no login (kafka.sasl)"
-		} else {
-			hint += " or a login (kafka.sasl)"
-		}
-		return fmt.Errorf("%s: the broker ended the connection; where it goes on doing so, it %s: %w", op, hint, err)
+		return fmt.Errorf("%s: %w (%w); where it goes on doing so, check kafka.tls and kafka.sasl", op, errEnded, err)
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
@@ -308,7 +342,7 @@ func explainTLS(err error) error {
 	case ended(err):
 		return fmt.Errorf("the broker ended the connection in the TLS handshake; where it goes on doing so, it does not speak TLS on this port: %w", err)
 	}
-	return fmt.Errorf("TLS: %w", err)
+	return fmt.Errorf("TLS handshake: %w; where no answer comes, the broker may not speak TLS on this port (kafka.tls)", err)
 }
 
 // remoteAlert reports whether the other side refused TLS. The library has no type for it.

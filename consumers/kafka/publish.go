@@ -100,7 +100,7 @@ func (c *Client) produce(ctx context.Context, topic string, partition int, messa
 		Topic: topic, Partition: partition, RequiredAcks: kafkago.RequireAll, Records: kafkago.NewRecordReader(records...),
 	})
 	if err != nil {
-		return 0, err
+		return 0, c.because(err)
 	}
 	if res.Error != nil {
 		return 0, res.Error

@@ -188,7 +188,7 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, c.because(err)
 	}
 	if res.Error != nil {
 		return nil, 0, res.Error

@@ -50,7 +50,7 @@ func (c *Client) Ensure(ctx context.Context, topics ...string) error {
 	if len(missing) > 0 {
 		res, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: missing})
 		if err != nil {
-			return fmt.Errorf("kafka: create topics: %w", refused(err))
+			return fmt.Errorf("kafka: create topics: %w", refused(c.because(err)))
 		}
 		for _, t := range missing {
 			// Another process may have been first.
@@ -158,7 +158,7 @@ func (c *Client) offsets(ctx context.Context, topic string, partitions int) (fir
 	}
 	res, err := c.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, c.because(err)
 	}
 	first, end = make([]int64, partitions), make([]int64, partitions)
 	for p := range partitions {
@@ -186,7 +186,9 @@ func (c *Client) Drop(ctx context.Context, topic string) error {
 		return fmt.Errorf("kafka: %q is not a topic of events", topic)
 	}
 	res, err := c.client.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
-	if err == nil {
+	if err != nil {
+		err = c.because(err)
+	} else {
 		err = res.Errors[topic]
 	}
 	if err != nil && !errors.Is(err, kafkago.UnknownTopicOrPartition) {

@@ -65,18 +65,21 @@ func Wipe(tb testing.TB, w Witness) {
 	}
 }
 
-// suite is what each test gets: a client, a witness and a deadline.
+// suite is what each test gets: a client of each role, a witness and a deadline.
 type suite struct {
 	ctx     context.Context
 	config  kafka.Config
-	client  *kafka.Client
+	client  *kafka.Client // the relay's
+	follows *kafka.Client // a consumer's
+	reads   *kafka.Client // a reader's
 	witness Witness
 	gen     *Generator
 	ledger  uuid.UUID
 }
 
-// Run checks the client against the brokers. Every ledger topic there is deleted first.
-func Run(t *testing.T, brokers []string, w Witness) {
+// Run checks the client against the brokers, each part of it as the role that does it. Every ledger topic there is deleted
+// first. The witness may do everything.
+func Run(t *testing.T, access Access, w Witness) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *suite)
@@ -89,13 +92,10 @@ func Run(t *testing.T, brokers []string, w Witness) {
 			Wipe(t, w)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			t.Cleanup(cancel)
-			cfg := kafka.Config{Brokers: brokers, Partitions: 3, TopicRefresh: 100 * time.Millisecond}
-			client, err := kafka.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = client.Close() })
-			c.test(t, &suite{ctx: ctx, config: cfg, client: client, witness: w,
+			cfg := access[kafka.RoleRelay]
+			cfg.Partitions, cfg.TopicRefresh = 3, 100*time.Millisecond
+			c.test(t, &suite{ctx: ctx, config: cfg, witness: w,
+				client: dial(t, cfg), follows: dial(t, access[kafka.RoleConsumer]), reads: dial(t, access[kafka.RoleReader]),
 				gen: NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
 		})
 	}
@@ -145,10 +145,10 @@ func testTopics(t *testing.T, s *suite) {
 		want = append(want, "ledger."+k)
 	}
 	slices.Sort(want)
-	if got := must(s.client.Topics(s.ctx))(t); !slices.Equal(got, want) {
+	if got := must(s.reads.Topics(s.ctx))(t); !slices.Equal(got, want) {
 		t.Errorf("topics %v, want %v", got, want)
 	}
-	list := must(s.client.Partitions().List(s.ctx))(t)
+	list := must(s.reads.Partitions().List(s.ctx))(t)
 	if len(list) != 3*len(want) {
 		t.Errorf("%d partitions listed, want %d", len(list), 3*len(want))
 	}
@@ -195,7 +195,7 @@ func testPublishAndRead(t *testing.T, s *suite) {
 	}
 	var got []schemas.Recorded
 	for at := int64(0); at < next; {
-		ms := must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
+		ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
 		for _, m := range ms {
 			if m.Offset != at || m.Time.Before(before) || m.Time.After(time.Now().Add(time.Minute)) {
 				t.Fatalf("offset %d at %d, produced at %s", m.Offset, at, m.Time)
@@ -217,7 +217,7 @@ func testPublishAndRead(t *testing.T, s *suite) {
 		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
 	}
 	// At the end of the partition a read returns nothing, soon.
-	if ms := must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
+	if ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
 		t.Errorf("%d messages after the end", len(ms))
 	}
 	// The witness sees the CloudEvents headers as they are.
@@ -234,7 +234,7 @@ func testOffsets(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.refusal"); err != nil {
 		t.Fatal(err)
 	}
-	parts := s.client.Partitions()
+	parts := s.reads.Partitions()
 	if _, _, _, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", 0, s.refusals(0, 10)); err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func testChunks(t *testing.T, s *suite) {
 	}
 	var got int
 	for at := int64(0); at < next; {
-		for _, m := range must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
+		for _, m := range must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
 			if d := must(consumers.Decode(m))(t); d.Seq != uint64(got) {
 				t.Fatalf("sequence %d at %d", d.Seq, got)
 			}
@@ -313,7 +313,7 @@ func testPosition(t *testing.T, s *suite) {
 		if err := s.client.SavePosition(s.ctx, a, map[string]uuid.UUID{"ledger.device": id}, map[string][]int64{"ledger.device": {int64(i), 0}}); err != nil {
 			t.Fatal(err)
 		}
-		p, ok, err := s.client.Partitions().LastPosition(s.ctx)
+		p, ok, err := s.reads.Partitions().LastPosition(s.ctx)
 		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id || p.Topics["ledger.device"].Ends[0] != int64(i) {
 			t.Fatalf("%+v %v %v, want %+v", p, ok, err, a)
 		}
@@ -360,10 +360,10 @@ func testDeadLetter(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	m := consumers.Message{Topic: "hub", Partition: 3, Offset: 77, Key: []byte("k"), Value: []byte("v"), Headers: []consumers.Header{{Key: "a", Value: []byte("b")}}}
-	if err := s.client.Park(s.ctx, m, errors.New("no good")); err != nil {
+	if err := s.follows.Park(s.ctx, m, errors.New("no good")); err != nil {
 		t.Fatal(err)
 	}
-	got := must(s.client.Partitions().FetchOne(s.ctx, consumers.DeadLetterTopic, 0, 0))(t)
+	got := must(s.reads.Partitions().FetchOne(s.ctx, consumers.DeadLetterTopic, 0, 0))(t)
 	h := map[string]string{}
 	for _, x := range got.Headers {
 		h[x.Key] = string(x.Value)
@@ -444,10 +444,10 @@ func testGroup(t *testing.T, s *suite) {
 	seen := map[uint64]int{}
 	consume := func(want int, after func(n int)) {
 		t.Helper()
-		g := must(s.client.Group(kafka.GroupConfig{Group: group}))(t)
+		g := must(s.follows.Group(kafka.GroupConfig{Group: group}))(t)
 		ctx, cancel := context.WithCancel(s.ctx)
 		defer cancel()
-		err := consumers.Run(ctx, consumers.Config{Source: g, DeadLetter: s.client, Ledger: s.ledger,
+		err := consumers.Run(ctx, consumers.Config{Source: g, DeadLetter: s.follows, Ledger: s.ledger,
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			Handler: func(_ context.Context, es []schemas.Recorded) error {
 				mu.Lock()
@@ -536,7 +536,7 @@ func testMemberDies(t *testing.T, s *suite) {
 	live := func(source consumers.Source, g *kafka.Group) error {
 		ctx, cancel := context.WithCancel(s.ctx)
 		defer cancel()
-		err := consumers.Run(ctx, consumers.Config{Source: source, Positions: pos, DeadLetter: s.client,
+		err := consumers.Run(ctx, consumers.Config{Source: source, Positions: pos, DeadLetter: s.follows,
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			Handler: func(_ context.Context, es []schemas.Recorded) error {
 				for _, e := range es {
@@ -549,11 +549,11 @@ func testMemberDies(t *testing.T, s *suite) {
 			}})
 		return errors.Join(err, g.Close())
 	}
-	first := must(s.client.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
+	first := must(s.follows.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
 	if err := live(uncommitted{first}, first); !errors.Is(err, errDied) || len(handled) == 0 {
 		t.Fatalf("%v after %d events", err, len(handled))
 	}
-	second := must(s.client.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
+	second := must(s.follows.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
 	if err := live(second, second); err != nil || s.ctx.Err() != nil {
 		t.Fatalf("%v; %d of %d events came", err, len(handled), len(events))
 	}
