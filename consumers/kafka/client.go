@@ -163,6 +163,7 @@ type Client struct {
 	batch      int   // bytes of one produce; halved when the broker refuses it as too large
 	positionAt int64 // where the newest position was last seen, -1 for nowhere
 	shut       error // why the last connection was refused, nil where it was let in
+	welcomed   bool  // a broker has let this client in
 }
 
 // New returns a client. It does not connect; the first call does.

@@ -97,7 +97,7 @@ func (c *Client) dial(ctx context.Context, network, broker string) (net.Conn, er
 	conn, err := c.connect(ctx, network, broker)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shut = nil
+	c.shut, c.welcomed = nil, c.welcomed || err == nil
 	if errors.Is(err, ErrAuthentication) {
 		c.shut = err
 	}
@@ -137,7 +137,10 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, broker string) (net.C
 	} else {
 		err = c.greet(conn)
 	}
-	if errors.Is(err, errEnded) {
+	c.mu.Lock()
+	welcomed := c.welcomed
+	c.mu.Unlock()
+	if errors.Is(err, errEnded) && !welcomed {
 		if why := c.whyEnded(ctx, broker, err); why != nil {
 			err = why
 		}
@@ -184,9 +187,11 @@ func (c *Client) greet(conn net.Conn) error {
 	return c.explain("greeting", err)
 }
 
-// whyEnded looks, on connections of its own, for what the broker wanted instead. It returns nil where the broker does
-// not show that it wants something else.
+// whyEnded looks, on a connection of its own, for what the broker wanted instead. It returns nil where the broker does not
+// show, soon, that it wants something else. A broker that has let this client in before is not looked at: it is ending.
 func (c *Client) whyEnded(ctx context.Context, broker string, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	conn, dialErr := (&net.Dialer{}).DialContext(ctx, "tcp", broker)
 	if dialErr != nil {
 		return nil

@@ -1,9 +1,7 @@
 package kafka
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ledgerline/ledgerline/consumers"
 )
@@ -60,33 +58,4 @@ func Rights(role Role) []Right {
 		out[i].Operations = slices.Clone(out[i].Operations)
 	}
 	return out
-}
-
-// ACLArguments returns, for each right of a role, the arguments with which kafka-acls.sh gives it to an account.
-func ACLArguments(role Role, account string) [][]string {
-	var lines [][]string
-	for _, r := range rights[role] {
-		line := []string{"--add", "--allow-principal", "User:" + account}
-		for _, op := range r.Operations {
-			line = append(line, "--operation", op)
-		}
-		line = append(line, "--"+r.Resource, r.Name)
-		if r.Prefix {
-			line = append(line, "--resource-pattern-type", "prefixed")
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// ACLCommand is a line of ACLArguments for a shell.
-func ACLCommand(arguments []string) string {
-	words := []string{"kafka-acls.sh", "--bootstrap-server", `"$BROKERS"`, "--command-config", "admin.properties"}
-	for _, a := range arguments {
-		if strings.ContainsAny(a, `*"$ `) {
-			a = fmt.Sprintf("'%s'", a)
-		}
-		words = append(words, a)
-	}
-	return strings.Join(words, " ")
 }

@@ -276,7 +276,7 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 		"unknown account": {func(c *kafka.Config) {
 			c.SASL = kafka.SASL{Mechanism: c.SASL.Mechanism, User: "nobody", Password: wrong}
 		}, "the name or the password is not right"},
-		"other mechanism": {func(c *kafka.Config) { c.SASL.Mechanism = kafka.Plain }, "it offers SCRAM-SHA-256"},
+		"other mechanism": {func(c *kafka.Config) { c.SASL.Mechanism = kafka.Plain }, "it offers SCRAM-SHA-"},
 		"no login":        {func(c *kafka.Config) { c.SASL = kafka.SASL{} }, "wants a login on this port and none is configured"},
 	} {
 		t.Run(name, func(t *testing.T) {
