@@ -40,6 +40,9 @@ func (g *guard) login(c *guardedConn) error {
 			res := req.ResponseKind().(*kmsg.SASLHandshakeResponse)
 			res.SupportedMechanisms = []string{mechanism}
 			switch {
+			case req.Version == 0: // after which the login would be bytes without any frame of Kafka's
+				res.ErrorCode = kerr.UnsupportedVersion.Code
+				return c.refuse(res, corr)
 			case agreed:
 				res.ErrorCode = kerr.IllegalSaslState.Code
 				return c.refuse(res, corr)

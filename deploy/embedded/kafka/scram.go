@@ -75,7 +75,8 @@ type exchange struct {
 	account  string
 	known    bool
 	v        verifier
-	nonce    string
+	client   string // the client's nonce
+	nonce    string // with ours after it
 	messages string // the client's first without its header, and the server's
 }
 
@@ -98,7 +99,7 @@ func (l *logins) first(message []byte) (*exchange, []byte, error) {
 	if _, err := rand.Read(ours); err != nil {
 		return nil, nil, err
 	}
-	e := &exchange{account: name, nonce: nonce + base64.RawStdEncoding.EncodeToString(ours)}
+	e := &exchange{account: name, client: nonce, nonce: nonce + base64.RawStdEncoding.EncodeToString(ours)}
 	if e.v, e.known = l.accounts[name]; !e.known {
 		e.v = verifier{salt: mac(l.decoy, name)[:16], storedKey: l.decoy, serverKey: l.decoy}
 	}
@@ -113,8 +114,10 @@ func (e *exchange) final(message []byte) ([]byte, error) {
 		return nil, errLogin
 	}
 	proof, err := base64.StdEncoding.Strict().DecodeString(string(message[at+3:]))
-	// "biws" is "n,,", the header of the first message.
-	if err != nil || len(proof) != sha256.Size || string(message[:at]) != "c=biws,r="+e.nonce {
+	// "biws" is "n,,", the header of the first message. librdkafka before 2.6.1, and so Debian's kcat, repeats the client's
+	// nonce before ours; the proof is over both sides' messages and holds either way.
+	nonce, ok := strings.CutPrefix(string(message[:at]), "c=biws,r=")
+	if err != nil || len(proof) != sha256.Size || !ok || nonce != e.nonce && nonce != e.client+e.nonce {
 		return nil, errLogin
 	}
 	signed := e.messages + "," + string(message[:at])
