@@ -17,8 +17,8 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 )
 
-// These need LEDGERLINE_KAFKA, which names what kafkatest/apache-kafka.sh wrote about the node it started: one whose ledger
-// topics may be deleted, with the accounts and rights of deploy/kafka.
+// These need LEDGERLINE_KAFKA, which names what kafkatest/apache-kafka.sh wrote about the node it
+// started: one whose ledger topics may be deleted, with the accounts and rights of deploy/kafka.
 
 func apacheKafka(t *testing.T) (kafkatest.ApacheKafka, witness) {
 	t.Helper()

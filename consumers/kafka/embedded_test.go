@@ -16,7 +16,8 @@ import (
 	embedded "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// startEmbedded starts the embedded broker with the roles' accounts, and one that may do what the tests' witness does.
+// startEmbedded starts the embedded broker with the roles' accounts, and one that may do what the
+// tests' witness does.
 func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
 	tb.Helper()
 	var accounts []embedded.Account

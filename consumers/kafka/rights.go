@@ -22,8 +22,9 @@ const (
 // Roles lists them.
 var Roles = []Role{RoleRelay, RoleConsumer, RoleReader}
 
-// Right lets operations be done on a topic or group, or on all whose names begin with Name. Operations are named as
-// kafka-acls.sh names them; Read, Write and Delete include Describe. "*" without Prefix is every name.
+// Right lets operations be done on a topic or group, or on all whose names begin with Name.
+// Operations are named as kafka-acls.sh names them; Read, Write and Delete include Describe. "*"
+// without Prefix is every name.
 type Right struct {
 	Resource   string // "topic" or "group"
 	Name       string
@@ -34,8 +35,9 @@ type Right struct {
 // ledgerTopics is what the names of the ledger's topics begin with.
 const ledgerTopics = "ledger."
 
-// The relay creates and, for a refill, deletes and describes the topics, notes its position, and reads what is there
-// when it starts. Consumers may write dead letters and nothing else. DescribeConfigs lets Java's tools describe a topic.
+// The relay creates and, for a refill, deletes and describes the topics, notes its position, and
+// reads what is there when it starts. Consumers may write dead letters and nothing else.
+// DescribeConfigs lets Java's tools describe a topic.
 var rights = map[Role][]Right{
 	RoleRelay: {
 		{"topic", ledgerTopics, true, []string{"Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"}},
@@ -50,8 +52,8 @@ var rights = map[Role][]Right{
 	},
 }
 
-// Rights returns what a role may do. It is the one table: the embedded broker's accounts, the acceptance on Apache Kafka and the
-// documentation of deploy/kafka all follow it.
+// Rights returns what a role may do. It is the one table: the embedded broker's accounts, the
+// acceptance on Apache Kafka and the documentation of deploy/kafka all follow it.
 func Rights(role Role) []Right {
 	out := slices.Clone(rights[role])
 	for i := range out {

@@ -48,8 +48,9 @@ func TestDocumentedACLs(t *testing.T) {
 	}
 }
 
-// Who writes what (FORMATS §8): event topics, the position and checkpoints by the relay's account alone, dead letters by
-// consumers'. Nobody has a right beyond the ledger's topics but consumers their groups.
+// Who writes what (FORMATS §8): event topics, the position and checkpoints by the relay's account
+// alone, dead letters by consumers'. Nobody has a right beyond the ledger's topics but consumers
+// their groups.
 func TestWhoWritesWhat(t *testing.T) {
 	may := func(role kafka.Role, op, topic string) bool {
 		return slices.ContainsFunc(kafka.Rights(role), func(r kafka.Right) bool {

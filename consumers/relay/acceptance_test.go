@@ -13,8 +13,9 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 )
 
-// onApacheKafka needs LEDGERLINE_KAFKA, which names what consumers/kafka/kafkatest/apache-kafka.sh wrote about its node: the
-// relay has the rights of its own account there, the checks those of the administrator.
+// onApacheKafka needs LEDGERLINE_KAFKA, which names what consumers/kafka/kafkatest/apache-kafka.sh
+// wrote about its node: the relay has the rights of its own account there, the checks those of the
+// administrator.
 func onApacheKafka(tb testing.TB, seed uint64) *rig {
 	tb.Helper()
 	k := kafkatest.FindApacheKafka(tb)

@@ -17,7 +17,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// onEmbedded runs the relay on the embedded broker, with the rights of its account, or of another role's.
+// onEmbedded runs the relay on the embedded broker, with the rights of its account, or of another
+// role's.
 func onEmbedded(tb testing.TB, role kafka.Role) *rig {
 	tb.Helper()
 	dir, addr := filepath.Join(tb.TempDir(), "kafka"), "127.0.0.1:0"
@@ -71,7 +72,8 @@ func TestPublishesAndRefillsWithTheRelaysRights(t *testing.T) {
 	r.check(t, 499)
 }
 
-// A relay whose account may not write, or is none, ends instead of repeating for ever, also in the middle of its work.
+// A relay whose account may not write, or is none, ends instead of repeating for ever, also in the
+// middle of its work.
 func TestRefusedRelayEnds(t *testing.T) {
 	for _, role := range []kafka.Role{kafka.RoleConsumer, kafka.RoleReader} {
 		r := onEmbedded(t, role)

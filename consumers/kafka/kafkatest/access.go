@@ -111,8 +111,8 @@ func dial(tb testing.TB, cfg kafka.Config) *kafka.Client {
 	return c
 }
 
-// RunRoles checks that each role can do what it is for, and that what it must not do is refused, named, soon, and leaves no
-// trace. Every ledger topic there is deleted first.
+// RunRoles checks that each role can do what it is for, and that what it must not do is refused,
+// named, soon, and leaves no trace. Every ledger topic there is deleted first.
 func RunRoles(t *testing.T, access Access, w Witness) {
 	Wipe(t, w)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -243,8 +243,8 @@ func state(t *testing.T, s *suite, c *kafka.Client) map[string]string {
 	return out
 }
 
-// RunStrangers checks that whoever has no account, or not its password, is told so at every call, soon, and that no error
-// holds a password.
+// RunStrangers checks that whoever has no account, or not its password, is told so at every call,
+// soon, and that no error holds a password.
 func RunStrangers(t *testing.T, good kafka.Config) {
 	calls := map[string]func(context.Context, *kafka.Client) error{
 		"topics":   func(ctx context.Context, c *kafka.Client) error { _, err := c.Topics(ctx); return err },

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Starts one node of Apache Kafka (KRaft, no containers) that lets nobody in without an account, for the acceptance tests,
-# and prints its pid and the file that describes it:
+# Starts one node of Apache Kafka (KRaft, no containers) that lets nobody in without an account,
+# for the acceptance tests, and prints its pid and the file that describes it:
 #
 #	apache-kafka.sh CACHE-DIR DATA-DIR PORT DEPLOY-DIR [VERSION]
 #	pid=12345 kafka=DATA-DIR/kafka.json
 #
-# CACHE-DIR keeps the jars, fetched once through Maven. DATA-DIR must not exist: it is this node's, with its log, its
-# certificates and the accounts' passwords. PORT to PORT+4 must be free. DEPLOY-DIR is deploy/kafka: its broker.properties
-# are the node's, its acls.sh gives the accounts their rights. The node listens on loopback only; end it with kill. Needs
-# Java 17, mvn, openssl and bash.
+# CACHE-DIR keeps the jars, fetched once through Maven. DATA-DIR must not exist: it is this node's,
+# with its log, its certificates and the accounts' passwords. PORT to PORT+4 must be free.
+# DEPLOY-DIR is deploy/kafka: its broker.properties are the node's, its acls.sh gives the accounts
+# their rights. The node listens on loopback only; end it with kill. Needs Java 17, mvn, openssl
+# and bash.
 set -eu
 umask 077
 if [ $# -lt 4 ] || [ $# -gt 5 ]; then
@@ -108,7 +109,8 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 PROPERTIES
 cluster=$(openssl rand 16 | base64 | tr '+/' '-_' | tr -d '=')
-# This first password is in an argument, since the tool takes it nowhere else: it lives as long as this test's node.
+# This first password is in an argument, since the tool takes it nowhere else: it lives as long as
+# this test's node.
 kafka-storage.sh format -t "$cluster" -c "$data/server.properties" --add-scram "SCRAM-SHA-256=[name=admin,password=$admin]" >"$data/format.log" 2>&1 || {
 	cat "$data/format.log" >&2
 	exit 1

@@ -1,6 +1,6 @@
-// Package kafkatest is the conformance suite of package consumers/kafka against any broker: kfake in every test run,
-// Apache Kafka in `make acceptance` (see apache-kafka.sh). It checks what the relay and the consumers rely on, with a second,
-// independent client as witness.
+// Package kafkatest is the conformance suite of package consumers/kafka against any broker: kfake
+// in every test run, Apache Kafka in `make acceptance` (see apache-kafka.sh). It checks what the
+// relay and the consumers rely on, with a second, independent client as witness.
 //
 // It owns the ledger's topics of the broker it is pointed at, and deletes them.
 package kafkatest
@@ -27,7 +27,8 @@ import (
 
 // Witness is another client for the same brokers, independent of the one under test.
 type Witness interface {
-	// Topics returns every topic with its id and number of partitions, Configs a topic's configuration.
+	// Topics returns every topic with its id and number of partitions, Configs a topic's
+	// configuration.
 	Topics(ctx context.Context) (map[string]Topic, error)
 	Configs(ctx context.Context, topic string) (map[string]string, error)
 	// Delete deletes topics, DeleteRecords the records of a partition below an offset.
@@ -77,8 +78,8 @@ type suite struct {
 	ledger  uuid.UUID
 }
 
-// Run checks the client against the brokers, each part of it as the role that does it. Every ledger topic there is deleted
-// first. The witness may do everything.
+// Run checks the client against the brokers, each part of it as the role that does it. Every
+// ledger topic there is deleted first. The witness may do everything.
 func Run(t *testing.T, access Access, w Witness) {
 	for _, c := range []struct {
 		name string
@@ -404,7 +405,8 @@ func testRecreated(t *testing.T, s *suite) {
 	if err != nil || now == id || now == uuid.Nil || !slices.Equal(ends, []int64{0, 0, 0}) {
 		t.Fatalf("recreated as %s (was %s) with %v: %v", now, id, ends, err)
 	}
-	// The driver's cached metadata must not be in the way for long: the relay repeats, so does this.
+	// The driver's cached metadata must not be in the way for long: the relay repeats, so does
+	// this.
 	events := s.refusals(5, 5)
 	for {
 		acked, base, _, err := s.client.Publish(s.ctx, s.ledger, topic, 0, events)
@@ -521,7 +523,8 @@ func (p positions) Save(_ context.Context, topic string, n int, seq uint64) erro
 	return nil
 }
 
-// What a member handled and did not commit comes again to the next, which drops it by its positions and goes on.
+// What a member handled and did not commit comes again to the next, which drops it by its
+// positions and goes on.
 func testMemberDies(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.refusal", consumers.DeadLetterTopic); err != nil {
 		t.Fatal(err)

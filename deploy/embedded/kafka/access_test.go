@@ -137,7 +137,8 @@ func ended(conn net.Conn) bool {
 	return n == 0 && err != nil && (!errors.As(err, &timeout) || !timeout.Timeout())
 }
 
-// Before the login every request but the three of the login ends the connection, whatever its key and version.
+// Before the login every request but the three of the login ends the connection, whatever its key
+// and version.
 func TestStrangersMayAskNothing(t *testing.T) {
 	s := startWith(t, filepath.Join(t.TempDir(), "broker"), three, io.Discard)
 	for key := range int16(kmsg.MaxKey + 1) {
@@ -172,7 +173,8 @@ func TestStrangersMayAskNothing(t *testing.T) {
 	}
 }
 
-// What ApiVersions says is the same before the login and after, and is what is served; newer questions get an answer.
+// What ApiVersions says is the same before the login and after, and is what is served; newer
+// questions get an answer.
 func TestApiVersions(t *testing.T) {
 	s := startWith(t, filepath.Join(t.TempDir(), "broker"), three, io.Discard)
 	open := startServer(t, filepath.Join(t.TempDir(), "open"), "127.0.0.1:0")
@@ -370,7 +372,8 @@ func TestLoginOutOfOrder(t *testing.T) {
 	}
 }
 
-// Strangers that connect and stay silent take each other's places and nobody else's; what they send is bounded.
+// Strangers that connect and stay silent take each other's places and nobody else's; what they
+// send is bounded.
 func TestStrangersAreBounded(t *testing.T) {
 	s := startWith(t, filepath.Join(t.TempDir(), "broker"), three, io.Discard)
 	inside := dialAs(t, s.Addr(), three[2])
