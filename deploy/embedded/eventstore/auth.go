@@ -394,10 +394,8 @@ func (a *authenticator) call(ctx context.Context, method string) (context.Contex
 		return ctx, nil
 	}
 	var header, certificate, from string
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get("authorization"); len(v) > 0 {
-			header = v[0]
-		}
+	if v := metadata.ValueFromIncomingContext(ctx, "authorization"); len(v) > 0 {
+		header = v[0]
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		from = hostOf(p.Addr.String())

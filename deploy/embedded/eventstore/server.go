@@ -60,7 +60,7 @@ type Server struct {
 
 	metrics *metrics
 	backups backups
-	disturb *disturber     // nil outside tests
+	disturb *disturber // nil outside tests
 
 	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
 
