@@ -59,7 +59,7 @@ func (c *config) settings() []setting {
 		{"clickhouse.password", &c.ClickHouse.Password, "", "ClickHouse password"},
 		{"embedded.eventstore-addr", &c.Embedded.EventStoreAddr, "127.0.0.1:2113", "where the embedded event store listens; port 0 takes a free one"},
 		{"embedded.eventstore-tls", &c.Embedded.EventStoreTLS, "auto", "whether it speaks TLS: on, off, or auto: on beyond loopback, or where it has users or a certificate"},
-		{"embedded.eventstore-cert", &c.Embedded.EventStoreCert, "", "its certificate chain (PEM); default a self-signed one made at the first start"},
+		{"embedded.eventstore-cert", &c.Embedded.EventStoreCert, "", "its certificate chain (PEM); default one that this machine's own authority signs"},
 		{"embedded.eventstore-key", &c.Embedded.EventStoreKey, "", "the key of embedded.eventstore-cert (PEM)"},
 		{"embedded.eventstore-client-ca", &c.Embedded.EventStoreClientCA, "", "authorities (PEM) whose certificates stand for a user's password"},
 		{"embedded.eventstore-users", &c.Embedded.EventStoreUsers, "", "file of its users (`ledgerline eventstore user add`); default DATA/keys/eventstore-users, where that exists"},

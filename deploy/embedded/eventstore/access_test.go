@@ -191,8 +191,8 @@ func (w *accessWorld) get(path string) error {
 	return fmt.Errorf("%s", resp.Status)
 }
 
-// accessTargets are streams as access control tells them apart. A name is made for each role and each row, so that none
-// meets what another has done; prepare is the administrator's.
+// accessTargets are streams as access control tells them apart. A name is made for each role and
+// each row, so that none meets what another has done; prepare is the administrator's.
 var accessTargets = map[string]func(w *accessWorld) (stream string){
 	"plain": func(w *accessWorld) string { return w.made("plain-"+uuid.NewString()+"-", "") },
 	"opened": func(w *accessWorld) string {
@@ -291,8 +291,9 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// Every call, by everybody, on every kind of stream. "no" is access denied, "who?" unauthenticated, "absent" what this
-// node does not have. nobody has no credentials, stranger wrong ones.
+// Every call, by everybody, on every kind of stream. "no" is access denied, "who?"
+// unauthenticated, "absent" what this node does not have. nobody has no credentials, stranger
+// wrong ones.
 func TestAccess(t *testing.T) {
 	w := newAccessWorld(t)
 	rows := accessRows()

@@ -33,8 +33,9 @@ func gossiped(t *testing.T, s *Server, authority string) string {
 	return net.JoinHostPort(at.GetAddress(), strconv.Itoa(int(at.GetPort())))
 }
 
-// Gossip sends clients where they came from: under the host that they dialled, where it is the server's, through whatever
-// tunnel; otherwise to the advertised address, or to the one that this machine's own clients dial.
+// Gossip sends clients where they came from: under the host that they dialled, where it is the
+// server's, through whatever tunnel; otherwise to the advertised address, or to the one that this
+// machine's own clients dial.
 func TestGossipNamesTheHostDialled(t *testing.T) {
 	secure := secureConfig(t)
 	secure.TLS = testTLS(t, "ledger.example", "other.example")

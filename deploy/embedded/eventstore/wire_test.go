@@ -122,7 +122,8 @@ func drawTime(t *rapid.T) time.Time {
 	return time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos")).UTC()
 }
 
-// CaughtUp is an empty message to the clients of the module's protos, and has its fields for newer ones.
+// CaughtUp is an empty message to the clients of the module's protos, and has its fields for
+// newer ones.
 func TestWireCaughtUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := drawTime(t)

@@ -6,7 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A stream's metadata is its newest, as of the view that is asked; a restart and the stream's end keep it.
+// A stream's metadata is its newest, as of the view that is asked; a restart and the stream's end
+// keep it.
 func TestMetadata(t *testing.T) {
 	fs := vfs.NewMem()
 	s := newStore(t, fs)
@@ -58,8 +59,8 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// A view says that there are system streams from the write of the first one on, also one that a delete makes, and after
-// a restart.
+// A view says that there are system streams from the write of the first one on, also one that a
+// delete makes, and after a restart.
 func TestSystemStreamsAreKnown(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind   Kind
