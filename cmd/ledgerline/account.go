@@ -73,11 +73,11 @@ It will stand in %s`, e.EventStoreAddr, path)
 	if s.password, err = a.ensureAccount(); err != nil {
 		return s, err
 	}
-	hash, err := eventstore.HashPassword(s.password)
+	digest, err := eventstore.DigestSecret(s.password)
 	if err != nil {
-		return s, err
+		return s, fmt.Errorf("this machine's own account at its event store: %s: %w", a.accountFile(), err)
 	}
-	s.users = append(users, eventstore.User{Name: accountName, PasswordHash: hash, Groups: []string{ledgerGroup}})
+	s.users = append(users, eventstore.User{Name: accountName, SecretSHA256: digest, Groups: []string{ledgerGroup}})
 	return s, nil
 }
 

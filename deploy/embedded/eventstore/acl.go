@@ -159,7 +159,8 @@ func (s access) may(a action, stream string) (bool, error) {
 		}
 	}
 	cfg := &s.server.cfg
-	if a != actionRead && a != actionMetaRead && len(cfg.ProtectedWriters) > 0 && cfg.ProtectStreams != nil && cfg.ProtectStreams.MatchString(stream) {
+	changes := a != actionRead && a != actionMetaRead
+	if changes && len(cfg.ProtectedWriters) > 0 && cfg.ProtectStreams != nil && cfg.ProtectStreams.MatchString(stream) {
 		return a == actionWrite && slices.ContainsFunc(cfg.ProtectedWriters, s.who.has), nil
 	}
 	if stream == allStream && a == actionRead && slices.ContainsFunc(cfg.AllReaders, s.who.has) {

@@ -50,7 +50,8 @@ func readLevel(t *testing.T, call streams.Streams_ReadClient) (l level, events i
 			switch f.Name() {
 			case "timestamp":
 				fields := v.Message().Descriptor().Fields()
-				l.at = time.Unix(v.Message().Get(fields.ByName("seconds")).Int(), v.Message().Get(fields.ByName("nanos")).Int())
+				seconds, nanos := v.Message().Get(fields.ByName("seconds")), v.Message().Get(fields.ByName("nanos"))
+				l.at = time.Unix(seconds.Int(), nanos.Int())
 			case "stream_revision":
 				l.revision = v.Int()
 			case "position":
@@ -62,8 +63,9 @@ func readLevel(t *testing.T, call streams.Streams_ReadClient) (l level, events i
 	}
 }
 
-// CaughtUp names the time, and the revision or position of the newest event that the subscription has considered, shown
-// or not; nothing where there was none. A subscription from there goes on without a gap and without a repetition.
+// CaughtUp names the time, and the revision or position of the newest event that the
+// subscription has considered, shown or not; nothing where there was none. A subscription
+// from there goes on without a gap and without a repetition.
 func TestCaughtUpSaysFromWhereToResume(t *testing.T) {
 	now := time.Date(2026, 5, 6, 7, 8, 9, 123456700, time.UTC)
 	cfg := testConfig(t.TempDir())
@@ -77,10 +79,7 @@ func TestCaughtUpSaysFromWhereToResume(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 	subscribe := func(o *streams.ReadReq_Options) (streams.Streams_ReadClient, context.CancelFunc) {
 		t.Helper()
-		o.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-		if o.FilterOption == nil {
-			o.FilterOption = &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}}
-		}
+		o.CountOption = &streams.ReadReq_Options_Subscription{}
 		ctx, cancel := context.WithCancel(f.ctx)
 		call, err := streams.NewStreamsClient(conn).Read(ctx, &streams.ReadReq{Options: o})
 		if err != nil {
@@ -88,73 +87,38 @@ func TestCaughtUpSaysFromWhereToResume(t *testing.T) {
 		}
 		return call, cancel
 	}
-	type startStream = streams.ReadReq_Options_StreamOptions_Start
-	type fromRevision = streams.ReadReq_Options_StreamOptions_Revision
-	ofStream := func(stream string, from *streams.ReadReq_Options_StreamOptions) *streams.ReadReq_Options {
-		from.StreamIdentifier = identifier(stream)
-		return &streams.ReadReq_Options{StreamOption: &streams.ReadReq_Options_Stream{Stream: from}}
-	}
-	ofAll := func(from *streams.ReadReq_Options_AllOptions) *streams.ReadReq_Options {
-		return &streams.ReadReq_Options{StreamOption: &streams.ReadReq_Options_All{All: from}}
-	}
-	start := func() *streams.ReadReq_Options_AllOptions {
-		return &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}
-	}
-	end := func() *streams.ReadReq_Options_AllOptions {
-		return &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_End{End: &shared.Empty{}}}
-	}
-	filtered := func() *streams.ReadReq_Options {
-		o := ofAll(start())
-		o.FilterOption = &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
-			Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{Prefix: []string{"none"}}},
-			Window: &streams.ReadReq_Options_FilterOptions_Max{Max: 32}, CheckpointIntervalMultiplier: 1,
-		}}
-		return o
-	}
 	check := func(name string, o *streams.ReadReq_Options, revision, position int64, events int) {
 		t.Helper()
 		call, cancel := subscribe(o)
 		defer cancel()
-		if l, n := readLevel(t, call); l.revision != revision || l.position != position || !l.at.Equal(now) || n != events {
-			t.Errorf("%s: after %d events, %+v; want %d events, revision %d, position %d", name, n, l, events, revision, position)
+		l, n := readLevel(t, call)
+		if l.revision != revision || l.position != position || !l.at.Equal(now) || n != events {
+			t.Errorf("%s: after %d events, %+v; want %d, revision %d, position %d", name, n, l, events, revision, position)
 		}
 	}
-	fromStart := func() *streams.ReadReq_Options_StreamOptions {
-		return &streams.ReadReq_Options_StreamOptions{RevisionOption: &startStream{Start: &shared.Empty{}}}
-	}
-	fromEnd := func() *streams.ReadReq_Options_StreamOptions {
-		return &streams.ReadReq_Options_StreamOptions{RevisionOption: &streams.ReadReq_Options_StreamOptions_End{End: &shared.Empty{}}}
-	}
-	after := func(revision int64) *streams.ReadReq_Options_StreamOptions {
-		return &streams.ReadReq_Options_StreamOptions{RevisionOption: &fromRevision{Revision: uint64(revision)}}
-	}
-	afterPosition := func(p int64) *streams.ReadReq_Options_AllOptions {
-		return &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Position{
-			Position: &streams.ReadReq_Options_Position{CommitPosition: uint64(p), PreparePosition: uint64(p)}}}
-	}
 
-	check("an empty store", ofAll(start()), -1, -1, 0)
-	check("the end of an empty store", ofAll(end()), -1, -1, 0)
-	check("an empty store, filtered", filtered(), -1, -1, 0)
-	check("a stream that is not there", ofStream("s", fromStart()), -1, -1, 0)
-	check("the end of a stream that is not there", ofStream("s", fromEnd()), -1, -1, 0)
+	check("an empty store", ofAll(allFromStart()), -1, -1, 0)
+	check("the end of an empty store", ofAll(allFromEnd()), -1, -1, 0)
+	check("an empty store, filtered", filteredOut(), -1, -1, 0)
+	check("a stream that is not there", ofStream("s", streamFromStart()), -1, -1, 0)
+	check("the end of a stream that is not there", ofStream("s", streamFromEnd()), -1, -1, 0)
 	f.append("s", nil, events(3)...)
 	last := int64(f.append("other", nil, events(2)...).CommitPosition)
-	check("a stream", ofStream("s", fromStart()), 2, -1, 3)
-	check("a stream's end", ofStream("s", fromEnd()), 2, -1, 0)
-	check("a stream from its first event", ofStream("s", after(0)), 2, -1, 2)
-	check("a stream of one's first event", ofStream("other", after(0)), 1, -1, 1)
-	check("$all", ofAll(start()), -1, last, 5)
-	check("the end of $all", ofAll(end()), -1, last, 0)
-	check("a filter that matches nothing", filtered(), -1, last, 0)
+	check("a stream", ofStream("s", streamFromStart()), 2, -1, 3)
+	check("a stream's end", ofStream("s", streamFromEnd()), 2, -1, 0)
+	check("a stream from its first event", ofStream("s", afterRevision(0)), 2, -1, 2)
+	check("a stream of one's first event", ofStream("other", afterRevision(0)), 1, -1, 1)
+	check("$all", ofAll(allFromStart()), -1, last, 5)
+	check("the end of $all", ofAll(allFromEnd()), -1, last, 0)
+	check("a filter that matches nothing", filteredOut(), -1, last, 0)
 
-	live, cancel := subscribe(ofStream("s", after(2)))
+	live, cancel := subscribe(ofStream("s", afterRevision(2)))
 	defer cancel()
 	before, _ := readLevel(t, live)
 	if err := f.write("s", `{}`); err != nil {
 		t.Fatal(err)
 	}
-	check("a stream from where it was level", ofStream("s", after(before.revision)), 3, -1, 1)
+	check("a stream from where it was level", ofStream("s", afterRevision(before.revision)), 3, -1, 1)
 	check("$all from where it was level", ofAll(afterPosition(last)), -1, int64(f.positionOf("s", 3)), 1)
 }
 
@@ -166,4 +130,62 @@ func (f *fixture) positionOf(stream string, revision uint64) uint64 {
 		f.t.Fatalf("%d events, %v", len(got), err)
 	}
 	return got[0].Position.Commit
+}
+
+// Where a raw read or subscription begins.
+
+func ofStream(stream string, from *streams.ReadReq_Options_StreamOptions) *streams.ReadReq_Options {
+	from.StreamIdentifier = identifier(stream)
+	return &streams.ReadReq_Options{
+		StreamOption: &streams.ReadReq_Options_Stream{Stream: from},
+		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
+	}
+}
+
+func streamFromStart() *streams.ReadReq_Options_StreamOptions {
+	start := &streams.ReadReq_Options_StreamOptions_Start{Start: &shared.Empty{}}
+	return &streams.ReadReq_Options_StreamOptions{RevisionOption: start}
+}
+
+func streamFromEnd() *streams.ReadReq_Options_StreamOptions {
+	end := &streams.ReadReq_Options_StreamOptions_End{End: &shared.Empty{}}
+	return &streams.ReadReq_Options_StreamOptions{RevisionOption: end}
+}
+
+func afterRevision(r int64) *streams.ReadReq_Options_StreamOptions {
+	revision := &streams.ReadReq_Options_StreamOptions_Revision{Revision: uint64(r)}
+	return &streams.ReadReq_Options_StreamOptions{RevisionOption: revision}
+}
+
+func ofAll(from *streams.ReadReq_Options_AllOptions) *streams.ReadReq_Options {
+	return &streams.ReadReq_Options{
+		StreamOption: &streams.ReadReq_Options_All{All: from},
+		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
+	}
+}
+
+func allFromStart() *streams.ReadReq_Options_AllOptions {
+	start := &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}
+	return &streams.ReadReq_Options_AllOptions{AllOption: start}
+}
+
+func allFromEnd() *streams.ReadReq_Options_AllOptions {
+	end := &streams.ReadReq_Options_AllOptions_End{End: &shared.Empty{}}
+	return &streams.ReadReq_Options_AllOptions{AllOption: end}
+}
+
+func afterPosition(p int64) *streams.ReadReq_Options_AllOptions {
+	at := &streams.ReadReq_Options_Position{CommitPosition: uint64(p), PreparePosition: uint64(p)}
+	return &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Position{Position: at}}
+}
+
+// filteredOut is $all with a filter that matches nothing.
+func filteredOut() *streams.ReadReq_Options {
+	none := &streams.ReadReq_Options_FilterOptions_Expression{Prefix: []string{"none"}}
+	o := ofAll(allFromStart())
+	o.FilterOption = &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
+		Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: none},
+		Window: &streams.ReadReq_Options_FilterOptions_Max{Max: 32}, CheckpointIntervalMultiplier: 1,
+	}}
+	return o
 }

@@ -118,7 +118,8 @@ func (c Config) validateAccess() error {
 	errs = append(errs, validateUsers(c.Users, c.TLS != nil && c.TLS.ClientCAFile != ""), c.validateReadOnly())
 	switch {
 	case len(c.Users) == 0 && !c.Open:
-		errs = append(errs, errors.New("users is empty: give at least one, or set open to let everybody on this machine do everything"))
+		errs = append(errs, errors.New("users is empty: give at least one, "+
+			"or set open to let everybody on this machine do everything"))
 	case len(c.Users) > 0 && c.Open:
 		errs = append(errs, errors.New("users and open exclude each other: an open server asks nobody"))
 	case len(c.Users) > 0 && c.TLS == nil:

@@ -32,7 +32,8 @@ const systemPrefix = "$"
 
 // hasSystemStreams looks for one among the heads.
 func hasSystemStreams(r pebble.Reader) (found bool, err error) {
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: headKey(systemPrefix), UpperBound: headKey("%")}) // the next byte
+	const next = "%" // the byte after the prefix
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: headKey(systemPrefix), UpperBound: headKey(next)})
 	if err != nil {
 		return false, err
 	}

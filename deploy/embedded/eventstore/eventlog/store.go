@@ -105,7 +105,10 @@ type View struct {
 }
 
 func (s *Log) newView(end, events uint64, system bool) *View {
-	v := &View{snap: s.db.NewSnapshot(), halt: s.halt, end: end, events: events, system: system, superseded: make(chan struct{})}
+	v := &View{
+		snap: s.db.NewSnapshot(), halt: s.halt,
+		end: end, events: events, system: system, superseded: make(chan struct{}),
+	}
 	v.refs.Store(1)
 	return v
 }
