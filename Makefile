@@ -50,12 +50,12 @@ siege: build ## attack a running ledger as another user of this machine, and by 
 	$(GO) test -tags siege -count=1 -timeout 10m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: acceptance
-acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka itself under consumers, relay and the whole
+acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka with SASL, TLS and ACLs under consumers and relay
 	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m ./ledger/intake
 	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m -run TestAcceptance ./internal/e2e -binary $(CURDIR)/bin/ledgerline
-	@set -e; dir=$$(mktemp -d); eval "$$(sh consumers/kafka/kafkatest/apache-kafka.sh $(KAFKA_CACHE) $$dir/kafka $(KAFKA_PORT))"; \
-	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka on port $$port"; \
-	LEDGERLINE_KAFKA=127.0.0.1:$$port $(GO) test -p 1 -tags acceptance -count=1 -timeout 10m -run ApacheKafka ./consumers/kafka ./consumers/relay
+	@set -e; dir=$$(mktemp -d); eval "$$(sh consumers/kafka/kafkatest/apache-kafka.sh $(KAFKA_CACHE) $$dir/kafka $(KAFKA_PORT) deploy/kafka)"; \
+	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka with accounts and rights: $$kafka"; \
+	LEDGERLINE_KAFKA=$$kafka $(GO) test -p 1 -tags acceptance -count=1 -timeout 10m -run ApacheKafka ./consumers/kafka ./consumers/relay
 
 .PHONY: conformance
 conformance: ## the official Go client's own tests against the event store, insecure and over TLS

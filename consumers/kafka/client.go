@@ -1,9 +1,10 @@
-// Package kafka is the only importer of kafka-go: it creates and inspects the ledger's topics, publishes events,
-// reads partitions, and is a group source for consumers.
+// Package kafka is the only importer of kafka-go: it creates and inspects the ledger's topics,
+// publishes events, reads partitions, and is a group source for consumers.
 //
-// It owns no state but connections and may lose nothing: a publish is repeated by its caller until it is
-// acknowledged by all in-sync replicas. It trusts the broker's acknowledgement, and nothing else of it: offsets are compared
-// with those noted before, and messages are decoded strictly by package consumers (FORMATS §8).
+// It owns no state but connections and may lose nothing: a publish is repeated by its caller until
+// it is acknowledged by all in-sync replicas. It trusts the broker's acknowledgement, and nothing
+// else of it: offsets are compared with those noted before, and messages are decoded strictly by
+// package consumers (FORMATS §8).
 package kafka
 
 import (
@@ -20,8 +21,8 @@ import (
 	"github.com/ledgerline/ledgerline/consumers"
 )
 
-// Config says how to reach the brokers and how topics are made. Zero values of the durations and sizes mean the
-// defaults named beside them.
+// Config says how to reach the brokers and how topics are made. Zero values of the durations and
+// sizes mean the defaults named beside them.
 type Config struct {
 	Brokers  []string
 	ClientID string // in the broker's logs and quotas; default "ledgerline"
@@ -134,6 +135,17 @@ func refused(err error) error {
 	return err
 }
 
+// because adds to an error of the driver's the refusal that stands behind it: where no connection
+// can be had the driver says that topics or brokers are not there.
+func (c *Client) because(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shut == nil {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", c.shut, err)
+}
+
 func isRefused(err error) bool {
 	err = refused(err)
 	return errors.Is(err, ErrAuthentication) || errors.Is(err, ErrNotAuthorized)
@@ -151,6 +163,8 @@ type Client struct {
 	listedAt   time.Time
 	batch      int   // bytes of one produce; halved when the broker refuses it as too large
 	positionAt int64 // where the newest position was last seen, -1 for nowhere
+	shut       error // why the last connection was refused, nil where it was let in
+	welcomed   bool  // a broker has let this client in
 }
 
 // New returns a client. It does not connect; the first call does.

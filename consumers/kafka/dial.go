@@ -20,8 +20,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// Every connection, whoever of the driver's parts asks for it, is made here: TCP, TLS, login. What the driver gets may be
-// used at once, and a client that is refused learns why in one place.
+// Every connection, whoever of the driver's parts asks for it, is made here: TCP, TLS, login. What
+// the driver gets may be used at once, and a client that is refused learns why in one place.
 
 // SASL is how a client logs in. The zero value does not.
 type SASL struct {
@@ -33,14 +33,15 @@ type SASL struct {
 // Mechanism of a login, as the configuration names it.
 type Mechanism string
 
-// The mechanisms. PLAIN sends the password itself, and therefore needs TLS or the loopback interface.
+// The mechanisms. PLAIN sends the password itself, and therefore needs TLS or the loopback
+// interface.
 const (
 	ScramSHA256 Mechanism = "scram-sha-256"
 	ScramSHA512 Mechanism = "scram-sha-512"
 	Plain       Mechanism = "plain"
 )
 
-// String, and GoString, keep the password out of logs.
+// String, GoString and MarshalText keep the password out of logs.
 func (s SASL) String() string {
 	if s == (SASL{}) {
 		return "no login"
@@ -48,8 +49,11 @@ func (s SASL) String() string {
 	return fmt.Sprintf("%s as %q", s.Mechanism, s.User)
 }
 
-// GoString is what %#v prints.
+// GoString is what %#v prints, MarshalText what JSON and structured logs hold.
 func (s SASL) GoString() string { return s.String() }
+
+// MarshalText is String.
+func (s SASL) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 func (s SASL) driver() (sasl.Mechanism, error) {
 	switch s.Mechanism {
@@ -78,10 +82,14 @@ func (c Config) validateSASL() []error {
 	}
 	for _, b := range c.Brokers {
 		if host, _, err := net.SplitHostPort(b); err == nil && !loopback(host) {
-			errs = append(errs, fmt.Errorf("kafka: %s would send the password to %s as it is: use TLS or %s", Plain, b, ScramSHA256))
+			errs = append(errs, fmt.Errorf("kafka: %w", errReadable(b)))
 		}
 	}
 	return errs
+}
+
+func errReadable(broker string) error {
+	return fmt.Errorf("%s would send the password to %s as it is: use TLS or %s", Plain, broker, ScramSHA256)
 }
 
 func loopback(host string) bool {
@@ -89,8 +97,20 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// dial returns a connection that may be used. ctx bounds all of it, and so does DialTimeout.
+// dial returns a connection that may be used, and remembers a refusal.
 func (c *Client) dial(ctx context.Context, network, broker string) (net.Conn, error) {
+	conn, err := c.connect(ctx, network, broker)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut, c.welcomed = nil, c.welcomed || err == nil
+	if errors.Is(err, ErrAuthentication) {
+		c.shut = err
+	}
+	return conn, err
+}
+
+// connect is bounded by ctx and by DialTimeout.
+func (c *Client) connect(ctx context.Context, network, broker string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, broker)
@@ -102,11 +122,10 @@ func (c *Client) dial(ctx context.Context, network, broker string) (net.Conn, er
 	ready, err := c.enter(ctx, conn, broker)
 	if !stop() && err == nil {
 		err = ctx.Err()
+	} else if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (%w)", ctx.Err(), err)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
 		_ = conn.Close() // nothing was said on it that matters
 		return nil, fmt.Errorf("connect to %s: %w", broker, err)
 	}
@@ -119,18 +138,16 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, broker string) (net.C
 		return nil, err
 	}
 	if c.cfg.SASL != (SASL{}) {
-		return conn, c.login(ctx, conn, broker)
+		err = c.login(ctx, conn, broker)
+	} else {
+		err = c.greet(conn)
 	}
-	err = c.greet(conn)
-	if errors.Is(err, errWantsLogin) {
-		err = c.explain("greeting", io.EOF)
-		if again, dialErr := (&net.Dialer{}).DialContext(ctx, "tcp", broker); dialErr == nil {
-			defer again.Close()
-			defer context.AfterFunc(ctx, func() { _ = again.SetDeadline(time.Unix(1, 0)) })()
-			if conn, tlsErr := c.encrypt(ctx, again, broker); tlsErr == nil && c.wantsLogin(conn) {
-				err = fmt.Errorf("the broker wants a login on this port and none is configured: set kafka.sasl, kafka.user and kafka.password-file: %w",
-					ErrAuthentication)
-			}
+	c.mu.Lock()
+	welcomed := c.welcomed
+	c.mu.Unlock()
+	if errors.Is(err, errEnded) && !welcomed {
+		if why := c.whyEnded(ctx, broker, err); why != nil {
+			err = why
 		}
 	}
 	return conn, err
@@ -155,31 +172,71 @@ func (c *Client) encrypt(ctx context.Context, conn net.Conn, broker string) (net
 	return t, nil
 }
 
-// errWantsLogin: the broker ended the connection at the first question that is only for those who have logged in.
-var errWantsLogin = errors.New("the broker ended the connection")
+// errEnded: the broker ended the connection at the first words, errEndedLate: at the first
+// question that is only for those who have logged in. Either may mean that the broker is just
+// ending.
+var (
+	errEnded     = errors.New("the broker ended the connection")
+	errEndedLate = fmt.Errorf("%w after its greeting", errEnded)
+)
 
-// greet asks for what any broker tells anybody who need not log in. A broker that wants a login answers the first
-// question and ends the connection at the second; without asking, that would come to light as the end of some later request.
+// greet asks for what any broker tells anybody who need not log in. A broker that wants a login
+// answers the first question and ends the connection at the second; without asking, that would
+// come to light as the end of some later request.
 func (c *Client) greet(conn net.Conn) error {
 	if _, err := c.ask(conn, protocol.ApiVersions, 0, nil); err != nil {
 		return c.explain("greeting", err)
 	}
 	_, err := c.ask(conn, protocol.Metadata, 1, binary.BigEndian.AppendUint32(nil, 0)) // of no topics
 	if ended(err) {
-		return errWantsLogin
+		return errEndedLate
 	}
 	return c.explain("greeting", err)
 }
 
-// wantsLogin tells, on a connection of its own, a broker that wants a login from one that is just ending: it names the
-// mechanisms it has, and ends the connection at the same question again.
+// whyEnded looks, on a connection of its own, for what the broker wanted instead. It returns nil
+// where the broker does not show, soon, that it wants something else. A broker that has let this
+// client in before is not looked at: it is ending.
+func (c *Client) whyEnded(ctx context.Context, broker string, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, dialErr := (&net.Dialer{}).DialContext(ctx, "tcp", broker)
+	if dialErr != nil {
+		return nil
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	if errors.Is(err, errEndedLate) {
+		if again, err := c.encrypt(ctx, conn, broker); err == nil && c.wantsLogin(again) {
+			return fmt.Errorf("the broker wants a login on this port and none is configured: "+
+				"set kafka.sasl, kafka.user and kafka.password-file: %w", ErrAuthentication)
+		}
+		return nil
+	}
+	if c.cfg.TLS == nil {
+		// Only to see whether there is a TLS handshake: nothing is sent over it, so whose
+		// certificate it is does not matter.
+		err := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx)
+		if err == nil || remoteAlert(err) {
+			return c.explain("greeting", errTLSAnswer)
+		}
+	}
+	return nil
+}
+
+// wantsLogin: a broker that wants a login names its mechanisms to whoever asks for one that does
+// not exist, and then ends the connection.
 func (c *Client) wantsLogin(conn net.Conn) bool {
 	answer, err := c.ask(conn, protocol.SaslHandshake, 1, appendString(nil, "?"))
 	if err != nil {
 		return false
 	}
 	r := &wire{b: answer}
-	return errors.Is(codeError(int16(r.u16())), unsupportedMechanism) && errors.Is(c.greet(conn), errWantsLogin)
+	if !errors.Is(codeError(int16(r.u16())), unsupportedMechanism) {
+		return false
+	}
+	_, err = c.ask(conn, protocol.ApiVersions, 0, nil)
+	return ended(err)
 }
 
 // login is SaslHandshake and SaslAuthenticate (https://kafka.apache.org/protocol#sasl_handshake).
@@ -191,7 +248,7 @@ func (c *Client) login(ctx context.Context, conn net.Conn, broker string) error 
 	if c.cfg.SASL.Mechanism == Plain && c.cfg.TLS == nil {
 		// The cluster names its further brokers itself.
 		if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-			return fmt.Errorf("%s would send the password to %s as it is: use TLS or %s: %w", Plain, broker, ScramSHA256, ErrAuthentication)
+			return fmt.Errorf("%w: %w", errReadable(broker), ErrAuthentication)
 		}
 	}
 	answer, err := c.ask(conn, protocol.SaslHandshake, 1, appendString(nil, m.Name()))
@@ -201,9 +258,11 @@ func (c *Client) login(ctx context.Context, conn net.Conn, broker string) error 
 	r := &wire{b: answer}
 	switch code := codeError(int16(r.u16())); {
 	case errors.Is(code, illegalSaslState):
-		return fmt.Errorf("the broker asks for no login on this port: leave kafka.sasl out, or use the port that asks: %w", ErrAuthentication)
+		return fmt.Errorf("the broker asks for no login on this port: leave kafka.sasl out, or use the port that asks: %w",
+			ErrAuthentication)
 	case errors.Is(code, unsupportedMechanism):
-		return fmt.Errorf("the broker does not offer the login %s, it offers %s: %w", m.Name(), strings.Join(r.strs(), ", "), ErrAuthentication)
+		return fmt.Errorf("the broker does not offer the login %s, it offers %s: %w",
+			m.Name(), strings.Join(r.strs(), ", "), ErrAuthentication)
 	case code != nil || r.err != nil:
 		return fmt.Errorf("login: %w", errors.Join(code, r.err))
 	}
@@ -219,7 +278,8 @@ func (c *Client) login(ctx context.Context, conn net.Conn, broker string) error 
 		challenge := r.take(max(0, int(int32(r.u32()))))
 		switch {
 		case errors.Is(code, authenticationFailed):
-			return fmt.Errorf("the broker refused the login of %q by %s: the name or the password is not right: %w", c.cfg.SASL.User, m.Name(), ErrAuthentication)
+			return fmt.Errorf("the broker refused the login of %q by %s: the name or the password is not right: %w",
+				c.cfg.SASL.User, m.Name(), ErrAuthentication)
 		case code != nil || r.err != nil:
 			return fmt.Errorf("login: %w", errors.Join(code, r.err))
 		}
@@ -227,7 +287,8 @@ func (c *Client) login(ctx context.Context, conn net.Conn, broker string) error 
 	}
 	if err != nil {
 		// The broker could not prove that it knows the password.
-		return fmt.Errorf("login of %q by %s: the broker's part of it is not right: %w", c.cfg.SASL.User, m.Name(), ErrAuthentication)
+		return fmt.Errorf("login of %q by %s: the broker's part of it is not right: %w",
+			c.cfg.SASL.User, m.Name(), ErrAuthentication)
 	}
 	return nil
 }
@@ -265,8 +326,8 @@ func ended(err error) bool {
 	return false
 }
 
-// explain says what an error in the first words with a broker means. The end of the connection may mean that the broker
-// is just ending: it is no refusal.
+// explain says what an error in the first words with a broker means. The end of the connection may
+// mean that the broker is just ending: it is no refusal.
 func (c *Client) explain(op string, err error) error {
 	switch {
 	case err == nil:
@@ -276,16 +337,7 @@ func (c *Client) explain(op string, err error) error {
 	case remoteAlert(err):
 		return explainTLS(err)
 	case ended(err):
-		hint := "speaks TLS on this port (kafka.tls)"
-		if c.cfg.TLS != nil {
-			hint = "wants a client certificate (kafka.cert)"
-		}
-		if c.cfg.SASL != (SASL{}) {
-			hint += " or no login (kafka.sasl)"
-		} else {
-			hint += " or a login (kafka.sasl)"
-		}
-		return fmt.Errorf("%s: the broker ended the connection; where it goes on doing so, it %s: %w", op, hint, err)
+		return fmt.Errorf("%s: %w (%w); where it goes on doing so, check kafka.tls and kafka.sasl", op, errEnded, err)
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
@@ -298,17 +350,22 @@ func explainTLS(err error) error {
 	)
 	switch {
 	case errors.As(err, &record):
-		return fmt.Errorf("the broker does not speak TLS on this port: set kafka.tls to off, or use the port that does: %w", ErrAuthentication)
+		return fmt.Errorf("the broker does not speak TLS on this port: set kafka.tls to off, or use the port that does: %w",
+			ErrAuthentication)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the broker's certificate is of an unknown authority: name the authority's certificate in kafka.ca: %w: %w", ErrAuthentication, err)
+		return fmt.Errorf("the broker's certificate is of an unknown authority: name the authority's in kafka.ca: %w: %w",
+			ErrAuthentication, err)
 	case errors.As(err, &invalid):
 		return fmt.Errorf("the broker's certificate: %w: %w", ErrAuthentication, err)
 	case remoteAlert(err):
-		return fmt.Errorf("the broker refused the TLS connection, most likely for the client's certificate (kafka.cert, kafka.key): %w: %w", ErrAuthentication, err)
+		return fmt.Errorf("the broker refused the TLS connection, most likely for the client's certificate "+
+			"(kafka.cert, kafka.key): %w: %w", ErrAuthentication, err)
 	case ended(err):
-		return fmt.Errorf("the broker ended the connection in the TLS handshake; where it goes on doing so, it does not speak TLS on this port: %w", err)
+		return fmt.Errorf("the broker ended the connection in the TLS handshake; where it goes on doing so, "+
+			"it does not speak TLS on this port (kafka.tls): %w", err)
 	}
-	return fmt.Errorf("TLS: %w", err)
+	return fmt.Errorf("TLS handshake: %w; where no answer comes, the broker may not speak TLS on this port (kafka.tls)",
+		err)
 }
 
 // remoteAlert reports whether the other side refused TLS. The library has no type for it.
@@ -317,7 +374,8 @@ func remoteAlert(err error) bool {
 	return errors.As(err, &op) && op.Op == "remote error"
 }
 
-// errTLSAnswer: the bytes of the answer are a TLS alert, which is what a TLS port says to everything else.
+// errTLSAnswer: the bytes of the answer are a TLS alert, which is what a TLS port says to
+// everything else.
 var errTLSAnswer = errors.New("the answer is TLS")
 
 func tlsAlert(head []byte) bool { return bytes.HasPrefix(head, []byte{0x15, 0x03}) }

@@ -22,8 +22,9 @@ type GroupConfig struct {
 	MaxMessages int
 }
 
-// Group is a consumers.Source that shares the partitions with the group's other members and keeps its offsets at the
-// broker, where they expire: keep consumers.Positions beside them. It belongs to one goroutine.
+// Group is a consumers.Source that shares the partitions with the group's other members and keeps
+// its offsets at the broker, where they expire: keep consumers.Positions beside them. It belongs
+// to one goroutine.
 type Group struct {
 	c      *Client
 	cfg    GroupConfig
@@ -45,8 +46,8 @@ func (c *Client) Group(cfg GroupConfig) (*Group, error) {
 	return &Group{c: c, cfg: cfg}, nil
 }
 
-// Fetch blocks until there is a message. A group opened before its topic exists would get nothing for ever, so a new
-// topic makes it join again, here, where nothing it handed out is uncommitted.
+// Fetch blocks until there is a message. A group opened before its topic exists would get nothing
+// for ever, so a new topic makes it join again, here, where nothing it handed out is uncommitted.
 func (g *Group) Fetch(ctx context.Context) ([]consumers.Message, error) {
 	for {
 		if err := g.open(ctx); err != nil {
@@ -137,8 +138,8 @@ func (g *Group) open(ctx context.Context) error {
 	return nil
 }
 
-// Commit stores the offsets. Where the group was rebalanced meanwhile they are not stored, which is no error: the
-// partitions' next owner gets the messages again and drops them by its positions.
+// Commit stores the offsets. Where the group was rebalanced meanwhile they are not stored, which
+// is no error: the partitions' next owner gets the messages again and drops them by its positions.
 func (g *Group) Commit(ctx context.Context, messages []consumers.Message) error {
 	if g.reader == nil || len(messages) == 0 {
 		return nil

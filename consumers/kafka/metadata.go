@@ -16,8 +16,9 @@ import (
 	"github.com/segmentio/kafka-go/protocol/metadata"
 )
 
-// kafka-go speaks Metadata up to version 8, and topic ids, by which a recreated topic is told from the old one, came
-// with version 10. So this file asks for metadata itself, uncached, in version 12 where the broker has it.
+// kafka-go speaks Metadata up to version 8, and topic ids, by which a recreated topic is told from
+// the old one, came with version 10. So this file asks for metadata itself, uncached, in version
+// 12 where the broker has it.
 
 const (
 	metadataWithIDs  = 10
@@ -104,8 +105,8 @@ func codeError(code int16) error {
 	return kafkago.Error(code)
 }
 
-// metadataRequest is a request in one of the flexible versions: lengths are unsigned varints, plus one so that zero
-// can mean null, and each structure ends with the number of its tagged fields.
+// metadataRequest is a request in one of the flexible versions: lengths are unsigned varints, plus
+// one so that zero can mean null, and each structure ends with the number of its tagged fields.
 func metadataRequest(version int16, client string, names []string) []byte {
 	b := make([]byte, 4, 64)
 	b = binary.BigEndian.AppendUint16(b, uint16(protocol.Metadata))
@@ -255,7 +256,8 @@ func (r *wire) uvarint() uint64 {
 	return v
 }
 
-// length reads a compact length; it is never more than the bytes that are left, so nothing is allocated on trust.
+// length reads a compact length; it is never more than the bytes that are left, so nothing is
+// allocated on trust.
 func (r *wire) length() int {
 	v := r.uvarint()
 	if v == 0 {

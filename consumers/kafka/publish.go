@@ -49,12 +49,14 @@ func murmur2(data []byte) uint32 {
 	return h ^ h>>15
 }
 
-// Publish writes the events, in their order, to one partition of their topic, and returns how many of them, from the
-// first, every in-sync replica acknowledged, with the offset of the first and the one after the last of those. It
-// tries once: the caller repeats the rest after an error, which may leave a second copy of what was written and not answered.
+// Publish writes the events, in their order, to one partition of their topic, and returns how many
+// of them, from the first, every in-sync replica acknowledged, with the offset of the first and
+// the one after the last of those. It tries once: the caller repeats the rest after an error,
+// which may leave a second copy of what was written and not answered.
 //
-// Each request is one record batch, which a broker stores whole or not at all, and the next is sent only after its
-// acknowledgement: what is in the partition is always a beginning of what was to be written.
+// Each request is one record batch, which a broker stores whole or not at all, and the next is
+// sent only after its acknowledgement: what is in the partition is always a beginning of what was
+// to be written.
 func (c *Client) Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error) {
 	messages := make([]consumers.Message, len(events))
 	for i, e := range events {
@@ -85,7 +87,8 @@ func (c *Client) Publish(ctx context.Context, ledger uuid.UUID, topic string, pa
 	return acked, base, next, nil
 }
 
-// produce sends one batch with acks=all. It never retries: only its caller knows what may come twice.
+// produce sends one batch with acks=all. It never retries: only its caller knows what may come
+// twice.
 func (c *Client) produce(ctx context.Context, topic string, partition int, messages []consumers.Message) (base int64, err error) {
 	now := c.cfg.Clock()
 	records := make([]kafkago.Record, len(messages))
@@ -100,7 +103,7 @@ func (c *Client) produce(ctx context.Context, topic string, partition int, messa
 		Topic: topic, Partition: partition, RequiredAcks: kafkago.RequireAll, Records: kafkago.NewRecordReader(records...),
 	})
 	if err != nil {
-		return 0, err
+		return 0, c.because(err)
 	}
 	if res.Error != nil {
 		return 0, res.Error
@@ -148,8 +151,9 @@ func (c *Client) shrink(n int, refused []consumers.Message) {
 	c.batch = max(1, min(c.batch, size)/2)
 }
 
-// Park writes a message that could not be handled to ledger.dead-letter, with where it came from and why. It returns
-// when the copy is durable. The cause's text goes along: it must hold no personal data.
+// Park writes a message that could not be handled to ledger.dead-letter, with where it came from
+// and why. It returns when the copy is durable. The cause's text goes along: it must hold no
+// personal data.
 func (c *Client) Park(ctx context.Context, m consumers.Message, cause error) error {
 	text := cause.Error()
 	if len(text) > 2048 {

@@ -17,8 +17,8 @@ import (
 // fetchWait is how long a broker holds a fetch for which it has nothing.
 const fetchWait = 250 * time.Millisecond
 
-// fetchBytes bounds one fetch; a broker goes over it for a single batch that is larger. A reader of all partitions at
-// once holds as many.
+// fetchBytes bounds one fetch; a broker goes over it for a single batch that is larger. A reader
+// of all partitions at once holds as many.
 const fetchBytes = 2 << 20
 
 // Partition of a topic of events.
@@ -28,15 +28,15 @@ type TopicPartition struct {
 	Partition int
 }
 
-// Partitions reads partitions of the ledger's topics from chosen offsets, without a group: for readers that keep
-// their positions themselves. It is safe for concurrent use.
+// Partitions reads partitions of the ledger's topics from chosen offsets, without a group: for
+// readers that keep their positions themselves. It is safe for concurrent use.
 type Partitions struct{ c *Client }
 
 // Partitions returns the reader of partitions.
 func (c *Client) Partitions() *Partitions { return &Partitions{c} }
 
-// List returns the partitions of all topics of events, in order of name and number. A new topic is in it at the
-// latest TopicRefresh after its creation.
+// List returns the partitions of all topics of events, in order of name and number. A new topic is
+// in it at the latest TopicRefresh after its creation.
 func (p *Partitions) List(ctx context.Context) ([]TopicPartition, error) {
 	ts, err := p.c.list(ctx)
 	if err != nil {
@@ -51,8 +51,9 @@ func (p *Partitions) List(ctx context.Context) ([]TopicPartition, error) {
 	return out, nil
 }
 
-// Read returns messages from that offset on, some megabytes at most; none where there was nothing new for 250 ms. It
-// errs with ErrOffset where the partition does not hold the offset: records were removed, or the topic is another one now.
+// Read returns messages from that offset on, some megabytes at most; none where there was nothing
+// new for 250 ms. It errs with ErrOffset where the partition does not hold the offset: records
+// were removed, or the topic is another one now.
 func (p *Partitions) Read(ctx context.Context, topic string, partition int, from int64) ([]consumers.Message, error) {
 	messages, _, err := p.c.fetch(ctx, topic, partition, from, fetchWait)
 	return messages, err
@@ -70,7 +71,8 @@ func (p *Partitions) FetchOne(ctx context.Context, topic string, partition int, 
 	return messages[0], nil
 }
 
-// Ends returns the offset after the last record of each partition of the topic, ErrNoTopic where it does not exist.
+// Ends returns the offset after the last record of each partition of the topic, ErrNoTopic where
+// it does not exist.
 func (p *Partitions) Ends(ctx context.Context, topic string) ([]int64, error) {
 	_, _, ends, err := p.c.Describe(ctx, topic)
 	if err == nil && len(ends) == 0 {
@@ -91,7 +93,8 @@ func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, er
 	at := c.positionAt
 	c.mu.Unlock()
 	if at >= 0 {
-		// One request instead of five. Where the topic is another one now, it finds nothing and the long way is taken.
+		// One request instead of five. Where the topic is another one now, it finds nothing and
+		// the long way is taken.
 		if pos, ok, err := c.newestPosition(ctx, at); ok && err == nil {
 			return pos, ok, nil
 		}
@@ -106,7 +109,8 @@ func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, er
 	if len(end) != 1 {
 		return none, false, fmt.Errorf("kafka: %s has %d partitions, want 1", consumers.PositionTopic, len(end))
 	}
-	// The last record of a log survives compaction, but it may be another's key: then look further back.
+	// The last record of a log survives compaction, but it may be another's key: then look further
+	// back.
 	for back := int64(1); ; back *= 8 {
 		from := max(first[0], end[0]-back)
 		pos, ok, err := c.newestPosition(ctx, from)
@@ -116,7 +120,8 @@ func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, er
 	}
 }
 
-// newestPosition returns the newest position at that offset or after it, and remembers where it was.
+// newestPosition returns the newest position at that offset or after it, and remembers where it
+// was.
 func (c *Client) newestPosition(ctx context.Context, from int64) (consumers.Position, bool, error) {
 	var newest *consumers.Message
 	for {
@@ -147,8 +152,8 @@ func (c *Client) newestPosition(ctx context.Context, from int64) (consumers.Posi
 	return pos, true, nil
 }
 
-// ReadEvents returns events of the partition from offset from on and before offset to, at least one, with the offset
-// of each. It is for recovery: what lies there must be whole.
+// ReadEvents returns events of the partition from offset from on and before offset to, at least
+// one, with the offset of each. It is for recovery: what lies there must be whole.
 func (c *Client) ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error) {
 	for tries := 0; ; tries++ {
 		messages, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
@@ -174,7 +179,8 @@ func (c *Client) ReadEvents(ctx context.Context, topic string, partition int, fr
 	}
 }
 
-// fetch returns messages from offset on, and the partition's end. At its end it waits that long for more.
+// fetch returns messages from offset on, and the partition's end. At its end it waits that long
+// for more.
 func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (messages []consumers.Message, end int64, err error) {
 	err = c.retry(ctx, "fetch", func(ctx context.Context) error {
 		messages, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
@@ -188,7 +194,7 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, c.because(err)
 	}
 	if res.Error != nil {
 		return nil, 0, res.Error

@@ -1,9 +1,7 @@
 package kafka
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ledgerline/ledgerline/consumers"
 )
@@ -24,8 +22,9 @@ const (
 // Roles lists them.
 var Roles = []Role{RoleRelay, RoleConsumer, RoleReader}
 
-// Right lets operations be done on a topic or group, or on all whose names begin with Name. Operations are named as
-// kafka-acls.sh names them; Read, Write and Delete include Describe. "*" without Prefix is every name.
+// Right lets operations be done on a topic or group, or on all whose names begin with Name.
+// Operations are named as kafka-acls.sh names them; Read, Write and Delete include Describe. "*"
+// without Prefix is every name.
 type Right struct {
 	Resource   string // "topic" or "group"
 	Name       string
@@ -36,8 +35,9 @@ type Right struct {
 // ledgerTopics is what the names of the ledger's topics begin with.
 const ledgerTopics = "ledger."
 
-// The relay creates and, for a refill, deletes and describes the topics, notes its position, and reads what is there
-// when it starts. Consumers may write dead letters and nothing else. DescribeConfigs lets Java's tools describe a topic.
+// The relay creates and, for a refill, deletes and describes the topics, notes its position, and
+// reads what is there when it starts. Consumers may write dead letters and nothing else.
+// DescribeConfigs lets Java's tools describe a topic.
 var rights = map[Role][]Right{
 	RoleRelay: {
 		{"topic", ledgerTopics, true, []string{"Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"}},
@@ -52,41 +52,12 @@ var rights = map[Role][]Right{
 	},
 }
 
-// Rights returns what a role may do. It is the one table: the embedded broker's accounts, the acceptance on Apache Kafka and the
-// documentation of deploy/kafka all follow it.
+// Rights returns what a role may do. It is the one table: the embedded broker's accounts, the
+// acceptance on Apache Kafka and the documentation of deploy/kafka all follow it.
 func Rights(role Role) []Right {
 	out := slices.Clone(rights[role])
 	for i := range out {
 		out[i].Operations = slices.Clone(out[i].Operations)
 	}
 	return out
-}
-
-// ACLArguments returns, for each right of a role, the arguments with which kafka-acls.sh gives it to an account.
-func ACLArguments(role Role, account string) [][]string {
-	var lines [][]string
-	for _, r := range rights[role] {
-		line := []string{"--add", "--allow-principal", "User:" + account}
-		for _, op := range r.Operations {
-			line = append(line, "--operation", op)
-		}
-		line = append(line, "--"+r.Resource, r.Name)
-		if r.Prefix {
-			line = append(line, "--resource-pattern-type", "prefixed")
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// ACLCommand is a line of ACLArguments for a shell.
-func ACLCommand(arguments []string) string {
-	words := []string{"kafka-acls.sh", "--bootstrap-server", `"$BROKERS"`, "--command-config", "admin.properties"}
-	for _, a := range arguments {
-		if strings.ContainsAny(a, `*"$ `) {
-			a = fmt.Sprintf("'%s'", a)
-		}
-		words = append(words, a)
-	}
-	return strings.Join(words, " ")
 }

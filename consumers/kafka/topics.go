@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerline/ledgerline/consumers"
 )
 
-// Prepare creates the topics that must exist before any consumer starts: one for each known kind, and those for
-// positions, dead letters and checkpoints. Topics that exist are left as they are.
+// Prepare creates the topics that must exist before any consumer starts: one for each known kind,
+// and those for positions, dead letters and checkpoints. Topics that exist are left as they are.
 func (c *Client) Prepare(ctx context.Context) error {
 	names := []string{consumers.PositionTopic, consumers.DeadLetterTopic, consumers.CheckpointTopic}
 	for _, kind := range consumers.Kinds {
@@ -29,8 +29,8 @@ func (c *Client) Prepare(ctx context.Context) error {
 	return c.Ensure(ctx, names...)
 }
 
-// Ensure creates those of the topics that do not exist, and returns when every one can be written to. Only the
-// ledger's own topics can be asked for.
+// Ensure creates those of the topics that do not exist, and returns when every one can be written
+// to. Only the ledger's own topics can be asked for.
 func (c *Client) Ensure(ctx context.Context, topics ...string) error {
 	var missing []kafkago.TopicConfig
 	have, err := c.askTopics(ctx)
@@ -50,7 +50,7 @@ func (c *Client) Ensure(ctx context.Context, topics ...string) error {
 	if len(missing) > 0 {
 		res, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: missing})
 		if err != nil {
-			return fmt.Errorf("kafka: create topics: %w", refused(err))
+			return fmt.Errorf("kafka: create topics: %w", refused(c.because(err)))
 		}
 		for _, t := range missing {
 			// Another process may have been first.
@@ -125,8 +125,8 @@ func (c *Client) Topics(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Describe returns a topic's id and, per partition, the offset of its first record and the one after its last. A
-// topic that does not exist has no partitions and is no error.
+// Describe returns a topic's id and, per partition, the offset of its first record and the one
+// after its last. A topic that does not exist has no partitions and is no error.
 func (c *Client) Describe(ctx context.Context, topic string) (id uuid.UUID, first, end []int64, err error) {
 	err = c.retry(ctx, "describe "+topic, func(ctx context.Context) error {
 		first, end = nil, nil
@@ -158,7 +158,7 @@ func (c *Client) offsets(ctx context.Context, topic string, partitions int) (fir
 	}
 	res, err := c.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, c.because(err)
 	}
 	first, end = make([]int64, partitions), make([]int64, partitions)
 	for p := range partitions {
@@ -180,13 +180,16 @@ func (c *Client) offsets(ctx context.Context, topic string, partitions int) (fir
 	return first, end, nil
 }
 
-// Drop deletes a topic of events and returns when the cluster no longer knows it. One that does not exist is no error.
+// Drop deletes a topic of events and returns when the cluster no longer knows it. One that does
+// not exist is no error.
 func (c *Client) Drop(ctx context.Context, topic string) error {
 	if !consumers.EventTopic(topic) {
 		return fmt.Errorf("kafka: %q is not a topic of events", topic)
 	}
 	res, err := c.client.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
-	if err == nil {
+	if err != nil {
+		err = c.because(err)
+	} else {
 		err = res.Errors[topic]
 	}
 	if err != nil && !errors.Is(err, kafkago.UnknownTopicOrPartition) {
@@ -224,7 +227,8 @@ func (c *Client) list(ctx context.Context) ([]topicInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A topic whose leader is not elected yet has fewer partitions than it will have: it is listed when it is whole.
+	// A topic whose leader is not elected yet has fewer partitions than it will have: it is listed
+	// when it is whole.
 	all = slices.DeleteFunc(all, func(t topicInfo) bool { return !consumers.EventTopic(t.name) || t.err != nil })
 	slices.SortFunc(all, func(a, b topicInfo) int { return strings.Compare(a.name, b.name) })
 	c.mu.Lock()
@@ -233,8 +237,9 @@ func (c *Client) list(ctx context.Context) ([]topicInfo, error) {
 	return all, nil
 }
 
-// retry repeats a call that changes nothing until it succeeds, ctx ends, or RequestTimeout has passed. Only what a
-// cluster says while leaders move or metadata spreads is worth repeating; ErrOffset and a refusal are not.
+// retry repeats a call that changes nothing until it succeeds, ctx ends, or RequestTimeout has
+// passed. Only what a cluster says while leaders move or metadata spreads is worth repeating;
+// ErrOffset and a refusal are not.
 func (c *Client) retry(ctx context.Context, op string, call func(context.Context) error) error {
 	deadline, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()

@@ -11,10 +11,13 @@ import (
 )
 
 // witness is franz-go, a client of other authors with its own port of Java's default partitioner.
-type witness struct{ brokers []string }
+type witness struct {
+	brokers []string
+	opts    []kgo.Opt // its login
+}
 
 func (w witness) with(use func(*kgo.Client) error, opts ...kgo.Opt) error {
-	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))...)
+	cl, err := kgo.NewClient(append(append(opts, w.opts...), kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))...)
 	if err != nil {
 		return err
 	}

@@ -3,24 +3,24 @@
 package relay_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 )
 
-// onApacheKafka needs LEDGERLINE_KAFKA, the addresses of brokers whose ledger topics may be deleted;
-// consumers/kafka/kafkatest/apache-kafka.sh starts one.
+// onApacheKafka needs LEDGERLINE_KAFKA, which names what consumers/kafka/kafkatest/apache-kafka.sh
+// wrote about its node: the relay has the rights of its own account there, the checks those of the
+// administrator.
 func onApacheKafka(tb testing.TB, seed uint64) *rig {
 	tb.Helper()
-	brokers := os.Getenv("LEDGERLINE_KAFKA")
-	if brokers == "" {
-		tb.Fatal("LEDGERLINE_KAFKA is not set")
-	}
-	r := &rig{brokers: strings.Split(brokers, ","), ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
+	k := kafkatest.FindApacheKafka(tb)
+	r := &rig{access: k.Access(), ledger: newLedger(), gen: kafkatest.NewGenerator(seed), admin: []kgo.Opt{kgo.SeedBrokers(k.SASL),
+		kgo.SASL(scram.Auth{User: "admin", Pass: k.Accounts["admin"]}.AsSha256Mechanism())}}
 	r.wipe(tb)
 	r.redial(tb)
 	return r

@@ -35,7 +35,7 @@ const lossy = "ledger.refusal"
 // request sends a request that the client has no call for.
 func (r *rig) request(tb testing.TB, req kmsg.Request) kmsg.Response {
 	tb.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(r.brokers...))
+	cl, err := kgo.NewClient(r.admin...)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,10 +1,11 @@
 // Package relay follows the ledger and publishes every event to its topic, in rounds (FORMATS §8).
 //
-// It owns the order in which events reach a partition and the relay's record in ledger.position. It may lose
-// nothing: whatever dies, the next start finds in the partitions themselves what was published, and goes on after
-// it; what comes twice lies within one round and is dropped by the consumer's rule. It trusts the ledger for the events
-// and their numbering, and the broker only for acknowledgements: offsets that went back, topics that are others now, and events
-// that differ from the ledger's stop it. DESIGN.md beside this file walks through the failures.
+// It owns the order in which events reach a partition and the relay's record in ledger.position.
+// It may lose nothing: whatever dies, the next start finds in the partitions themselves what was
+// published, and goes on after it; what comes twice lies within one round and is dropped by the
+// consumer's rule. It trusts the ledger for the events and their numbering, and the broker only
+// for acknowledgements: offsets that went back, topics that are others now, and events that differ
+// from the ledger's stop it. DESIGN.md beside this file walks through the failures.
 package relay
 
 import (
@@ -24,9 +25,9 @@ import (
 // Ledger is what the relay needs of the ledger.
 type Ledger interface {
 	ID() uuid.UUID
-	// Follow hands over the events after the anchor, or all where from is nil, in batches whose sequences are
-	// contiguous, and then waits for more, until ctx ends or handle errs, whose error it returns. It errs when the event
-	// at the anchor is not the one the anchor names.
+	// Follow hands over the events after the anchor, or all where from is nil, in batches whose
+	// sequences are contiguous, and then waits for more, until ctx ends or handle errs, whose
+	// error it returns. It errs when the event at the anchor is not the one the anchor names.
 	Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error) error
 }
 
@@ -37,14 +38,16 @@ type Publisher interface {
 	// Route returns an event's topic and key, Partition the partition of a key among n.
 	Route(e schemas.Recorded) (topic, key string, err error)
 	Partition(key string, n int) int
-	// Topics returns the topics of events that exist. Describe returns a topic's id and its first and end offsets, none
-	// where it does not exist. Ensure creates topics that do not exist; Drop deletes one and waits until it is gone.
+	// Topics returns the topics of events that exist. Describe returns a topic's id and its first
+	// and end offsets, none where it does not exist. Ensure creates topics that do not exist; Drop
+	// deletes one and waits until it is gone.
 	Topics(ctx context.Context) ([]string, error)
 	Describe(ctx context.Context, topic string) (id uuid.UUID, first, end []int64, err error)
 	Ensure(ctx context.Context, topics ...string) error
 	Drop(ctx context.Context, topic string) error
-	// Publish writes events of one partition in their order, trying once. It returns how many, from the first, were
-	// acknowledged, the offset of the first of them and the offset after the last.
+	// Publish writes events of one partition in their order, trying once. It returns how many,
+	// from the first, were acknowledged, the offset of the first of them and the offset after the
+	// last.
 	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error)
 	// ReadEvents returns at least one event from offset from on and before to, with their offsets.
 	ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error)
@@ -55,16 +58,18 @@ type Publisher interface {
 
 // Errors by which callers branch. Both end Run for good.
 var (
-	// ErrDataLoss: the broker lost what it had acknowledged, or a topic is another one now. Refill repairs it.
+	// ErrDataLoss: the broker lost what it had acknowledged, or a topic is another one now. Refill
+	// repairs it.
 	ErrDataLoss = errors.New("the broker lost published events")
-	// ErrDiverged: what was published is not what the ledger holds. Nothing repairs it without a decision.
+	// ErrDiverged: what was published is not what the ledger holds. Nothing repairs it without a
+	// decision.
 	ErrDiverged = errors.New("published events are not the ledger's")
 	// ErrBusy: the relay is running or refilling already.
 	ErrBusy = errors.New("the relay is at work already")
 )
 
-// Hook points, in the order in which a round passes them. PointPublish and PointPublished come once per partition of
-// the round and concurrently.
+// Hook points, in the order in which a round passes them. PointPublish and PointPublished come
+// once per partition of the round and concurrently.
 const (
 	PointRecovered = "recovered" // the position is read and the topics exist
 	PointPublish   = "publish"   // before a partition's part of a round is sent
@@ -85,8 +90,8 @@ type Config struct {
 	MaxBytes   int           // of a round's data and metadata; default 8 MiB
 	MaxBackoff time.Duration // between attempts to publish; default 5 s
 
-	// Head returns the ledger's newest sequence, false where it is empty. It is asked for Status only; without it the lag
-	// counts what the ledger handed over.
+	// Head returns the ledger's newest sequence, false where it is empty. It is asked for Status
+	// only; without it the lag counts what the ledger handed over.
 	Head func() (seq uint64, ok bool)
 	// Hook is called at the named points, concurrently; its error ends Run as a crash there would.
 	Hook  func(point string) error
@@ -111,8 +116,8 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Relay publishes one ledger to one broker. Two at once are harmless but wasteful: each writes every event in order,
-// and consumers drop the second copy.
+// Relay publishes one ledger to one broker. Two at once are harmless but wasteful: each writes
+// every event in order, and consumers drop the second copy.
 type Relay struct {
 	cfg  Config
 	busy sync.Mutex // held by Run and Refill
@@ -143,11 +148,12 @@ func New(cfg Config) (*Relay, error) {
 	return &Relay{cfg: cfg}, nil
 }
 
-// Run publishes until ctx ends, and then returns nil, having completed the round it was in unless the broker failed.
-// It returns ErrDataLoss, ErrDiverged, the ledger's own error for an anchor that does not match, or what the ledger
-// failed with. Once it follows the ledger, it repeats while the broker cannot be reached, and Status says so; when it
-// cannot be reached at the start, Run returns that error. A broker that refuses the relay's account, or has a right of it
-// missing, ends Run.
+// Run publishes until ctx ends, and then returns nil, having completed the round it was in unless
+// the broker failed. It returns ErrDataLoss, ErrDiverged, the ledger's own error for an anchor
+// that does not match, or what the ledger failed with. Once it follows the ledger, it repeats
+// while the broker cannot be reached, and Status says so; when it cannot be reached at the start,
+// Run returns that error. A broker that refuses the relay's account, or has a right of it missing,
+// ends Run.
 func (r *Relay) Run(ctx context.Context) error {
 	if !r.busy.TryLock() {
 		return ErrBusy
@@ -238,8 +244,9 @@ func (r *Relay) note(ctx context.Context, s *state) error {
 	})
 }
 
-// until repeats an attempt until it succeeds, says that its error is final, or ctx ends. An attempt is not
-// interrupted when ctx ends, so that a stop leaves whole rounds; the publisher bounds it.
+// until repeats an attempt until it succeeds, says that its error is final, or ctx ends. An
+// attempt is not interrupted when ctx ends, so that a stop leaves whole rounds; the publisher
+// bounds it.
 func (r *Relay) until(ctx context.Context, what string, attempt func(context.Context) (final bool, err error)) error {
 	wait := 20 * time.Millisecond
 	for {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
@@ -21,7 +22,8 @@ var _ relay.Publisher = (*kafka.Client)(nil)
 
 type rig struct {
 	cluster *kfake.Cluster // nil where the brokers are real
-	brokers []string
+	access  kafkatest.Access
+	admin   []kgo.Opt // how the tests themselves reach the brokers
 	client  *kafka.Client
 	ledger  *fakeLedger
 	gen     *kafkatest.Generator
@@ -38,7 +40,7 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 }
 
 func newRigOn(tb testing.TB, seed uint64, c *kfake.Cluster) *rig {
-	r := &rig{cluster: c, brokers: c.ListenAddrs(), ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
+	r := &rig{cluster: c, access: kafkatest.Open(c.ListenAddrs()), admin: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
 	r.redial(tb)
 	return r
 }
@@ -49,7 +51,9 @@ func (r *rig) redial(tb testing.TB) {
 	if r.client != nil {
 		_ = r.client.Close()
 	}
-	client, err := kafka.New(kafka.Config{Brokers: r.brokers, Partitions: 3, RequestTimeout: 5 * time.Second})
+	cfg := r.access[kafka.RoleRelay]
+	cfg.Partitions, cfg.RequestTimeout = 3, 5*time.Second
+	client, err := kafka.New(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}

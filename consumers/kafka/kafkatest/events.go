@@ -12,7 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Generator makes valid events of three kinds, facts and states, the same for the same seed. Seq and Position are not set.
+// Generator makes valid events of three kinds, facts and states, the same for the same seed. Seq
+// and Position are not set.
 type Generator struct {
 	rnd       *rand.Rand
 	tenants   []uuid.UUID

@@ -1,6 +1,6 @@
-// Package kafkatest is the conformance suite of package consumers/kafka against any broker: kfake in every test run,
-// Apache Kafka in `make acceptance` (see apache-kafka.sh). It checks what the relay and the consumers rely on, with a second,
-// independent client as witness.
+// Package kafkatest is the conformance suite of package consumers/kafka against any broker: kfake
+// in every test run, Apache Kafka in `make acceptance` (see apache-kafka.sh). It checks what the
+// relay and the consumers rely on, with a second, independent client as witness.
 //
 // It owns the ledger's topics of the broker it is pointed at, and deletes them.
 package kafkatest
@@ -27,7 +27,8 @@ import (
 
 // Witness is another client for the same brokers, independent of the one under test.
 type Witness interface {
-	// Topics returns every topic with its id and number of partitions, Configs a topic's configuration.
+	// Topics returns every topic with its id and number of partitions, Configs a topic's
+	// configuration.
 	Topics(ctx context.Context) (map[string]Topic, error)
 	Configs(ctx context.Context, topic string) (map[string]string, error)
 	// Delete deletes topics, DeleteRecords the records of a partition below an offset.
@@ -65,18 +66,21 @@ func Wipe(tb testing.TB, w Witness) {
 	}
 }
 
-// suite is what each test gets: a client, a witness and a deadline.
+// suite is what each test gets: a client of each role, a witness and a deadline.
 type suite struct {
 	ctx     context.Context
 	config  kafka.Config
-	client  *kafka.Client
+	client  *kafka.Client // the relay's
+	follows *kafka.Client // a consumer's
+	reads   *kafka.Client // a reader's
 	witness Witness
 	gen     *Generator
 	ledger  uuid.UUID
 }
 
-// Run checks the client against the brokers. Every ledger topic there is deleted first.
-func Run(t *testing.T, brokers []string, w Witness) {
+// Run checks the client against the brokers, each part of it as the role that does it. Every
+// ledger topic there is deleted first. The witness may do everything.
+func Run(t *testing.T, access Access, w Witness) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *suite)
@@ -89,13 +93,10 @@ func Run(t *testing.T, brokers []string, w Witness) {
 			Wipe(t, w)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			t.Cleanup(cancel)
-			cfg := kafka.Config{Brokers: brokers, Partitions: 3, TopicRefresh: 100 * time.Millisecond}
-			client, err := kafka.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = client.Close() })
-			c.test(t, &suite{ctx: ctx, config: cfg, client: client, witness: w,
+			cfg := access[kafka.RoleRelay]
+			cfg.Partitions, cfg.TopicRefresh = 3, 100*time.Millisecond
+			c.test(t, &suite{ctx: ctx, config: cfg, witness: w,
+				client: dial(t, cfg), follows: dial(t, access[kafka.RoleConsumer]), reads: dial(t, access[kafka.RoleReader]),
 				gen: NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
 		})
 	}
@@ -145,10 +146,10 @@ func testTopics(t *testing.T, s *suite) {
 		want = append(want, "ledger."+k)
 	}
 	slices.Sort(want)
-	if got := must(s.client.Topics(s.ctx))(t); !slices.Equal(got, want) {
+	if got := must(s.reads.Topics(s.ctx))(t); !slices.Equal(got, want) {
 		t.Errorf("topics %v, want %v", got, want)
 	}
-	list := must(s.client.Partitions().List(s.ctx))(t)
+	list := must(s.reads.Partitions().List(s.ctx))(t)
 	if len(list) != 3*len(want) {
 		t.Errorf("%d partitions listed, want %d", len(list), 3*len(want))
 	}
@@ -195,7 +196,7 @@ func testPublishAndRead(t *testing.T, s *suite) {
 	}
 	var got []schemas.Recorded
 	for at := int64(0); at < next; {
-		ms := must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
+		ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
 		for _, m := range ms {
 			if m.Offset != at || m.Time.Before(before) || m.Time.After(time.Now().Add(time.Minute)) {
 				t.Fatalf("offset %d at %d, produced at %s", m.Offset, at, m.Time)
@@ -217,7 +218,7 @@ func testPublishAndRead(t *testing.T, s *suite) {
 		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
 	}
 	// At the end of the partition a read returns nothing, soon.
-	if ms := must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
+	if ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
 		t.Errorf("%d messages after the end", len(ms))
 	}
 	// The witness sees the CloudEvents headers as they are.
@@ -234,7 +235,7 @@ func testOffsets(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.refusal"); err != nil {
 		t.Fatal(err)
 	}
-	parts := s.client.Partitions()
+	parts := s.reads.Partitions()
 	if _, _, _, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", 0, s.refusals(0, 10)); err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +288,7 @@ func testChunks(t *testing.T, s *suite) {
 	}
 	var got int
 	for at := int64(0); at < next; {
-		for _, m := range must(s.client.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
+		for _, m := range must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
 			if d := must(consumers.Decode(m))(t); d.Seq != uint64(got) {
 				t.Fatalf("sequence %d at %d", d.Seq, got)
 			}
@@ -313,7 +314,7 @@ func testPosition(t *testing.T, s *suite) {
 		if err := s.client.SavePosition(s.ctx, a, map[string]uuid.UUID{"ledger.device": id}, map[string][]int64{"ledger.device": {int64(i), 0}}); err != nil {
 			t.Fatal(err)
 		}
-		p, ok, err := s.client.Partitions().LastPosition(s.ctx)
+		p, ok, err := s.reads.Partitions().LastPosition(s.ctx)
 		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id || p.Topics["ledger.device"].Ends[0] != int64(i) {
 			t.Fatalf("%+v %v %v, want %+v", p, ok, err, a)
 		}
@@ -360,10 +361,10 @@ func testDeadLetter(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	m := consumers.Message{Topic: "hub", Partition: 3, Offset: 77, Key: []byte("k"), Value: []byte("v"), Headers: []consumers.Header{{Key: "a", Value: []byte("b")}}}
-	if err := s.client.Park(s.ctx, m, errors.New("no good")); err != nil {
+	if err := s.follows.Park(s.ctx, m, errors.New("no good")); err != nil {
 		t.Fatal(err)
 	}
-	got := must(s.client.Partitions().FetchOne(s.ctx, consumers.DeadLetterTopic, 0, 0))(t)
+	got := must(s.reads.Partitions().FetchOne(s.ctx, consumers.DeadLetterTopic, 0, 0))(t)
 	h := map[string]string{}
 	for _, x := range got.Headers {
 		h[x.Key] = string(x.Value)
@@ -404,7 +405,8 @@ func testRecreated(t *testing.T, s *suite) {
 	if err != nil || now == id || now == uuid.Nil || !slices.Equal(ends, []int64{0, 0, 0}) {
 		t.Fatalf("recreated as %s (was %s) with %v: %v", now, id, ends, err)
 	}
-	// The driver's cached metadata must not be in the way for long: the relay repeats, so does this.
+	// The driver's cached metadata must not be in the way for long: the relay repeats, so does
+	// this.
 	events := s.refusals(5, 5)
 	for {
 		acked, base, _, err := s.client.Publish(s.ctx, s.ledger, topic, 0, events)
@@ -444,10 +446,10 @@ func testGroup(t *testing.T, s *suite) {
 	seen := map[uint64]int{}
 	consume := func(want int, after func(n int)) {
 		t.Helper()
-		g := must(s.client.Group(kafka.GroupConfig{Group: group}))(t)
+		g := must(s.follows.Group(kafka.GroupConfig{Group: group}))(t)
 		ctx, cancel := context.WithCancel(s.ctx)
 		defer cancel()
-		err := consumers.Run(ctx, consumers.Config{Source: g, DeadLetter: s.client, Ledger: s.ledger,
+		err := consumers.Run(ctx, consumers.Config{Source: g, DeadLetter: s.follows, Ledger: s.ledger,
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			Handler: func(_ context.Context, es []schemas.Recorded) error {
 				mu.Lock()
@@ -521,7 +523,8 @@ func (p positions) Save(_ context.Context, topic string, n int, seq uint64) erro
 	return nil
 }
 
-// What a member handled and did not commit comes again to the next, which drops it by its positions and goes on.
+// What a member handled and did not commit comes again to the next, which drops it by its
+// positions and goes on.
 func testMemberDies(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.refusal", consumers.DeadLetterTopic); err != nil {
 		t.Fatal(err)
@@ -536,7 +539,7 @@ func testMemberDies(t *testing.T, s *suite) {
 	live := func(source consumers.Source, g *kafka.Group) error {
 		ctx, cancel := context.WithCancel(s.ctx)
 		defer cancel()
-		err := consumers.Run(ctx, consumers.Config{Source: source, Positions: pos, DeadLetter: s.client,
+		err := consumers.Run(ctx, consumers.Config{Source: source, Positions: pos, DeadLetter: s.follows,
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 			Handler: func(_ context.Context, es []schemas.Recorded) error {
 				for _, e := range es {
@@ -549,11 +552,11 @@ func testMemberDies(t *testing.T, s *suite) {
 			}})
 		return errors.Join(err, g.Close())
 	}
-	first := must(s.client.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
+	first := must(s.follows.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
 	if err := live(uncommitted{first}, first); !errors.Is(err, errDied) || len(handled) == 0 {
 		t.Fatalf("%v after %d events", err, len(handled))
 	}
-	second := must(s.client.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
+	second := must(s.follows.Group(kafka.GroupConfig{Group: group, MaxMessages: 7}))(t)
 	if err := live(second, second); err != nil || s.ctx.Err() != nil {
 		t.Fatalf("%v; %d of %d events came", err, len(handled), len(events))
 	}

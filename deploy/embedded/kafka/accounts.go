@@ -18,14 +18,16 @@ type Account struct {
 	Allow    []Rule
 }
 
-// A Rule allows operations on one resource, or on all whose names begin with Name. As in Kafka, Read, Write, Delete and
-// Alter of a topic or group include Describe.
+// A Rule allows operations on one resource, or on all whose names begin with Name. As in Kafka,
+// Read, Write, Delete and Alter of a topic or group include Describe.
 type Rule struct {
 	Resource string // "topic", "group" or "cluster"
-	// Name of the topic or group; "*" with Prefix unset is every one. The cluster's is "kafka-cluster".
+	// Name of the topic or group; "*" with Prefix unset is every one. The cluster's is
+	// "kafka-cluster".
 	Name   string
 	Prefix bool
-	// Operations as kafka-acls.sh names them: "Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs", ….
+	// Operations as kafka-acls.sh names them: "Read", "Write", "Create", "Delete", "Describe",
+	// "DescribeConfigs", ….
 	Operations []string
 }
 
@@ -53,14 +55,15 @@ func checkAccounts(accounts []Account) []error {
 	for _, a := range accounts {
 		switch {
 		case !accountName.MatchString(a.Name):
-			fault("Accounts: name %q: use lower-case letters, digits and dashes, at most 32, the first a letter", a.Name)
+			fault("Accounts: name %q: use lower-case letters, digits and dashes, at most 32, the first a letter",
+				a.Name)
 		case seen[a.Name]:
 			fault("Accounts: %q is there twice", a.Name)
 		}
 		seen[a.Name] = true
 		if n := len(a.Password); n < minPassword || n > maxPassword || !secretForm.MatchString(a.Password) {
-			fault("Accounts: %q: the password must have %d to %d printable ASCII characters without spaces; generate one",
-				a.Name, minPassword, maxPassword)
+			fault("Accounts: %q: the password must have %d to %d printable ASCII characters without spaces; "+
+				"generate one", a.Name, minPassword, maxPassword)
 		}
 		for _, r := range a.Allow {
 			if _, err := r.entries(a.Name); err != nil {
@@ -73,8 +76,8 @@ func checkAccounts(accounts []Account) []error {
 
 // entries is the rule as kfake keeps it, one entry an operation.
 //
-// kfake asks a connection's user and its host. Its own SASL is off (see DESIGN.md), so each user is the same to it, and
-// the guard names the account as the host.
+// kfake asks a connection's user and its host. Its own SASL is off (see DESIGN.md), so each user
+// is the same to it, and the guard names the account as the host.
 func (r Rule) entries(account string) ([]aclEntry, error) {
 	var resource kmsg.ACLResourceType
 	switch r.Resource {
@@ -91,7 +94,7 @@ func (r Rule) entries(account string) ([]aclEntry, error) {
 		return nil, fmt.Errorf(`a rule for a %q: the resource must be "topic", "group" or "cluster"`, r.Resource)
 	}
 	if !nameForm.MatchString(r.Name) || r.Prefix && r.Name == "*" {
-		return nil, fmt.Errorf("a rule for %s %q: name a %s, or a prefix of names, or \"*\" without prefix", r.Resource, r.Name, r.Resource)
+		return nil, fmt.Errorf(`a rule for %s %q: name one, or a prefix of names, or "*" without prefix`, r.Resource, r.Name)
 	}
 	pattern := kmsg.ACLResourcePatternTypeLiteral
 	if r.Prefix {
@@ -106,10 +109,11 @@ func (r Rule) entries(account string) ([]aclEntry, error) {
 		switch {
 		case err != nil || strings.ContainsAny(name, " ._-"),
 			op == kmsg.ACLOperationUnknown, op == kmsg.ACLOperationAny, op == kmsg.ACLOperationAll:
-			return nil, fmt.Errorf("the rule for %s %q: %q is no operation; name each, as kafka-acls.sh does", r.Resource, r.Name, name)
+			return nil, fmt.Errorf("the rule for %s %q: %q is no operation; name each, as kafka-acls.sh does",
+				r.Resource, r.Name, name)
 		}
-		out = append(out, aclEntry{Principal: "User:*", Host: account, ResourceType: int8(resource), ResourceName: r.Name,
-			Pattern: int8(pattern), Operation: int8(op), Permission: int8(kmsg.ACLPermissionTypeAllow)})
+		out = append(out, aclEntry{Principal: "User:*", Host: account,
+			ResourceType: int8(resource), ResourceName: r.Name, Pattern: int8(pattern), Operation: int8(op), Permission: int8(kmsg.ACLPermissionTypeAllow)})
 	}
 	return out, nil
 }

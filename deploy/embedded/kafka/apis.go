@@ -5,16 +5,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// An api is a kind of request that the broker serves, in these versions. ApiVersions names these and no others.
+// An api is a kind of request that the broker serves, in these versions. ApiVersions names these
+// and no others.
 type api struct {
 	key      kmsg.Key
 	min, max int16
 }
 
-// served is everything that programs need which read, write, use groups, and make topics. What is not here ends its connection,
-// as a request does that Apache Kafka has not enabled: rights, passwords and quotas are this process's, configs are
-// fixed, transactions and share groups serve nobody here, deleting records would be a hole that no right describes, and kfake
-// answers DescribeTopicPartitions with null lists, of which Java's clients die; without it they ask Metadata.
+// served is everything that programs need which read, write, use groups, and make topics. What is
+// not here ends its connection, as a request does that Apache Kafka has not enabled: rights,
+// passwords and quotas are this process's, configs are fixed, transactions and share groups serve
+// nobody here, deleting records would be a hole that no right describes, and kfake answers
+// DescribeTopicPartitions with null lists, of which Java's clients die; without it they ask
+// Metadata.
 var served = []api{
 	{kmsg.Produce, 3, 11}, // 12 and above add partitions to transactions unasked
 	{kmsg.Fetch, 4, 18},
@@ -29,7 +32,7 @@ var served = []api{
 	{kmsg.SyncGroup, 0, 5},
 	{kmsg.DescribeGroups, 0, 6},
 	{kmsg.ListGroups, 0, 5},
-	{kmsg.SASLHandshake, 1, 1},
+	{kmsg.SASLHandshake, 0, 1}, // librdkafka takes a broker without 0 for one without logins; it then sends 1
 	{kmsg.ApiVersions, 0, 4},
 	{kmsg.CreateTopics, 0, 7},
 	{kmsg.DeleteTopics, 0, 6},
@@ -64,7 +67,8 @@ func apiVersions(req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
 	own := servedByKey[uint16(kmsg.ApiVersions)]
 	tooNew := req.Version > own.max
 	if tooNew {
-		// The client learns the versions of this one request, in its oldest form, and asks again (KIP-511).
+		// The client learns the versions of this one request, in its oldest form, and asks again
+		// (KIP-511).
 		res.SetVersion(0)
 		res.ErrorCode = 35 // UNSUPPORTED_VERSION
 	}

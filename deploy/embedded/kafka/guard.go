@@ -14,8 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The guard stands in front of kfake. kfake is handed a connection only after it has logged in, so no stranger's byte
-// reaches it; from then on the guard lets whole requests through, of the kinds that are served.
+// The guard stands in front of kfake. kfake is handed a connection only after it has logged in, so
+// no stranger's byte reaches it; from then on the guard lets whole requests through, of the kinds
+// that are served.
 
 // limits of connections and requests. A stranger is a connection that has not logged in.
 const (
@@ -27,8 +28,8 @@ const (
 	writerRequest   = 16 << 20         // bytes: topics take batches of 4 MiB
 )
 
-// requestHead is what every request begins with: its size (4 bytes), then api key (2), api version (2) and correlation
-// id (4), which the size counts.
+// requestHead is what every request begins with: its size (4 bytes), then api key (2), api version
+// (2) and correlation id (4), which the size counts.
 const requestHead = 4 + 8
 
 type guard struct {
@@ -58,8 +59,10 @@ func listen(ctx context.Context, port int, l *logins, cfg Config) (*guard, error
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	g := &guard{Listener: ln, logins: l, limit: map[string]int{"": writerRequest}, log: &refusalLog{logger: cfg.Logger, every: time.Minute},
-		ready: make(chan *guardedConn), done: make(chan struct{}), open: map[*guardedConn]bool{}, accounts: map[string]int{}}
+	g := &guard{Listener: ln, logins: l, limit: map[string]int{"": writerRequest},
+		log:   &refusalLog{logger: cfg.Logger, every: time.Minute},
+		ready: make(chan *guardedConn), done: make(chan struct{}),
+		open: map[*guardedConn]bool{}, accounts: map[string]int{}}
 	for _, a := range cfg.Accounts {
 		g.limit[a.Name] = readerRequest
 		if a.writes() {
@@ -111,7 +114,8 @@ func (g *guard) add(c *guardedConn) bool {
 	return true
 }
 
-// forget removes a stranger and reports whether it was still one: not ended as the oldest of too many.
+// forget removes a stranger and reports whether it was still one: not ended as the oldest of too
+// many.
 func (g *guard) forget(c *guardedConn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -228,8 +232,8 @@ func (c *guardedConn) Close() error {
 	return err
 }
 
-// RemoteAddr names the account, which is how kfake knows whose rules to ask (see Rule.entries). A connection without one
-// keeps its address, which is in no rule.
+// RemoteAddr names the account, which is how kfake knows whose rules to ask (see Rule.entries). A
+// connection without one keeps its address, which is in no rule.
 func (c *guardedConn) RemoteAddr() net.Addr {
 	if c.account == "" {
 		return c.Conn.RemoteAddr()
@@ -250,7 +254,8 @@ func (c *guardedConn) next(limit int) (size int, a api, err error) {
 	n := binary.BigEndian.Uint32(c.head[0:])
 	a, ok := servedByKey[binary.BigEndian.Uint16(c.head[4:])]
 	if n < requestHead-4 || n > uint32(limit) || !ok {
-		return 0, api{}, fmt.Errorf("kafka: not a request that is served: size %d, api key %d", n, binary.BigEndian.Uint16(c.head[4:]))
+		return 0, api{}, fmt.Errorf("kafka: not a request that is served: size %d, api key %d",
+			n, binary.BigEndian.Uint16(c.head[4:]))
 	}
 	return int(n), a, nil
 }
@@ -284,8 +289,8 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// checkDescribeConfigs holds the whole request and refuses it where it asks for configs that kfake gives without asking
-// for a right: those of groups, and what may come after them.
+// checkDescribeConfigs holds the whole request and refuses it where it asks for configs that kfake
+// gives without asking for a right: those of groups, and what may come after them.
 func (c *guardedConn) checkDescribeConfigs() error {
 	whole := make([]byte, requestHead+c.body)
 	copy(whole, c.head[:])

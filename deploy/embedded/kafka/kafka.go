@@ -44,9 +44,11 @@ type Config struct {
 	// Addr is "127.0.0.1:port"; port 0 picks a free one. Clients are told
 	// this very address, so a given port stays right across restarts.
 	Addr string
-	// Accounts may log in, by SCRAM-SHA-256, and do what their rules allow. Nobody else may do anything.
+	// Accounts may log in, by SCRAM-SHA-256, and do what their rules allow. Nobody else may do
+	// anything.
 	Accounts []Account
-	// Open lets every program on the machine do everything, without an account. It is for tests and benchmarks.
+	// Open lets every program on the machine do everything, without an account. It is for tests
+	// and benchmarks.
 	Open bool
 	// Logger receives the broker's own messages.
 	Logger *slog.Logger
@@ -63,9 +65,11 @@ func (c Config) Validate() error {
 	}
 	switch {
 	case c.Open && len(c.Accounts) > 0:
-		errs = append(errs, errors.New("kafka: Open and Accounts: an open broker asks nobody for an account; set one of them"))
+		errs = append(errs, errors.New("kafka: Open and Accounts: an open broker asks nobody for an account; "+
+			"set one of them"))
 	case !c.Open && len(c.Accounts) == 0:
-		errs = append(errs, errors.New("kafka: Accounts is empty: nobody could log in; name accounts, or set Open to let every program on the machine in"))
+		errs = append(errs, errors.New("kafka: Accounts is empty: nobody could log in; "+
+			"name accounts, or set Open to let every program on the machine in"))
 	}
 	errs = append(errs, checkAccounts(c.Accounts)...)
 	if c.Logger == nil {

@@ -15,8 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// What a stranger may ask: which requests are served, and to log in (https://kafka.apache.org/protocol#sasl_handshake).
-// Everything else ends the connection, as it does at Apache Kafka.
+// What a stranger may ask: which requests are served, and to log in
+// (https://kafka.apache.org/protocol#sasl_handshake). Everything else ends the connection, as it
+// does at Apache Kafka.
 
 var errNotLoggedIn = errors.New("kafka: a request before the login")
 
@@ -40,6 +41,9 @@ func (g *guard) login(c *guardedConn) error {
 			res := req.ResponseKind().(*kmsg.SASLHandshakeResponse)
 			res.SupportedMechanisms = []string{mechanism}
 			switch {
+			case req.Version == 0: // after which the login would be bytes without any frame of Kafka's
+				res.ErrorCode = kerr.UnsupportedVersion.Code
+				return c.refuse(res, corr)
 			case agreed:
 				res.ErrorCode = kerr.IllegalSaslState.Code
 				return c.refuse(res, corr)
@@ -68,7 +72,8 @@ func (g *guard) login(c *guardedConn) error {
 			}
 			if err != nil {
 				res.ErrorCode = kerr.SaslAuthenticationFailed.Code
-				res.ErrorMessage = kmsg.StringPtr("Authentication failed: " + errLogin.Error() + " (" + mechanism + ")")
+				res.ErrorMessage = kmsg.StringPtr(
+					"Authentication failed: " + errLogin.Error() + " (" + mechanism + ")")
 				return c.refuse(res, corr)
 			}
 			if err := c.answer(res, corr); err != nil {
@@ -99,8 +104,8 @@ func (c *guardedConn) strangerRequest() (kmsg.Request, int32, error) {
 	return parse(a.key, whole)
 }
 
-// parse decodes a whole request. Of ApiVersions in a version from the future it gives the version and no more: the
-// answer says which there are.
+// parse decodes a whole request. Of ApiVersions in a version from the future it gives the version
+// and no more: the answer says which there are.
 func parse(key kmsg.Key, whole []byte) (req kmsg.Request, corr int32, err error) {
 	a := servedByKey[uint16(key)]
 	version := int16(binary.BigEndian.Uint16(whole[6:]))
@@ -135,8 +140,9 @@ func (c *guardedConn) answer(res kmsg.Response, corr int32) error {
 	return err
 }
 
-// refuse sends the answer and waits a moment for the peer to close: a socket that is closed with bytes unread takes the
-// answer back, and the client would see the end of the connection and not why.
+// refuse sends the answer and waits a moment for the peer to close: a socket that is closed with
+// bytes unread takes the answer back, and the client would see the end of the connection and not
+// why.
 func (c *guardedConn) refuse(res kmsg.Response, corr int32) error {
 	if err := c.answer(res, corr); err != nil {
 		return err
@@ -150,8 +156,8 @@ func (c *guardedConn) refuse(res kmsg.Response, corr int32) error {
 	return errLogin
 }
 
-// refusalLog tells of refused connections at most once in a while, by number. Names are not told: what was typed as one may
-// be a password.
+// refusalLog tells of refused connections at most once in a while, by number. Names are not told:
+// what was typed as one may be a password.
 type refusalLog struct {
 	logger *slog.Logger
 	every  time.Duration
@@ -181,6 +187,7 @@ func (l *refusalLog) last() {
 }
 
 func (l *refusalLog) tell() {
-	l.logger.Warn("the embedded broker refused connections", "failed logins", l.logins, "too many of one account", l.crowded)
+	l.logger.Warn("the embedded broker refused connections",
+		"failed logins", l.logins, "too many of one account", l.crowded)
 	l.told, l.logins, l.crowded = time.Now(), 0, 0
 }

@@ -24,7 +24,8 @@ import (
 type row struct {
 	what string
 	key  kmsg.Key
-	// request makes the request, codes the error codes of its answer. version -1 is the newest served.
+	// request makes the request, codes the error codes of its answer. version -1 is the newest
+	// served.
 	request func() kmsg.Request
 	version int16
 	codes   func(kmsg.Response) []int16
@@ -290,7 +291,8 @@ func rows(ids map[string][16]byte) []row {
 	}
 }
 
-// startWithOther starts a broker that has a topic "ledger.a", dead letters, and one that no account may see.
+// startWithOther starts a broker that has a topic "ledger.a", dead letters, and one that no
+// account may see.
 func startWithOther(t *testing.T) (s *Server, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "broker")
@@ -303,8 +305,8 @@ func startWithOther(t *testing.T) (s *Server, dir string) {
 	return startWith(t, dir, three, io.Discard), dir
 }
 
-// What each account may do, of every kind of request that there is: a kind that is served must have its rows, any other
-// ends the connection.
+// What each account may do, of every kind of request that there is: a kind that is served must
+// have its rows, any other ends the connection.
 func TestWhoMayWhat(t *testing.T) {
 	s, dir := startWithOther(t)
 	ids := topicsOnRecord(t, dir)
@@ -434,8 +436,8 @@ func topicsOnRecord(t *testing.T, dir string) map[string][16]byte {
 	return out
 }
 
-// Files that hold other rights, users and configs, as a restored or foreign directory may, count for nothing, and
-// nobody else may read them.
+// Files that hold other rights, users and configs, as a restored or foreign directory may, count
+// for nothing, and nobody else may read them.
 func TestConfigurationDecides(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "broker")
 	s := startWith(t, dir, three, io.Discard)

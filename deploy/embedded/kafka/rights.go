@@ -12,9 +12,10 @@ import (
 	"strconv"
 )
 
-// kfake takes rights, passwords and the broker's configs from files in its directory, which win over its options, and
-// keeps there what it was told over the network. Before each start these files are made anew, so that nothing
-// but this process's configuration decides, whatever a restored or foreign directory holds.
+// kfake takes rights, passwords and the broker's configs from files in its directory, which win
+// over its options, and keeps there what it was told over the network. Before each start these
+// files are made anew, so that nothing but this process's configuration decides, whatever a
+// restored or foreign directory holds.
 
 // filesVersion is kfake's currentPersistVersion.
 const filesVersion = 1
@@ -29,7 +30,8 @@ type aclEntry struct {
 	Permission   int8   `json:"permission"`
 }
 
-// writeRights makes kfake's directory, closed to everybody else, and the files in it that decide who may do what.
+// writeRights makes kfake's directory, closed to everybody else, and the files in it that decide
+// who may do what.
 func writeRights(data string, accounts []Account) error {
 	if err := closedDir(data); err != nil {
 		return err
@@ -62,7 +64,8 @@ func writeRights(data string, accounts []Account) error {
 	if err != nil {
 		return err
 	}
-	// kfake reads none of it in a directory without meta.json, where it would take rights from its options.
+	// kfake reads none of it in a directory without meta.json, where it would take rights from its
+	// options.
 	meta := filepath.Join(data, "meta.json")
 	if _, err := os.Stat(meta); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -80,14 +83,14 @@ func writeRights(data string, accounts []Account) error {
 // brokerConfigs are those that differ from kfake's defaults.
 func brokerConfigs() map[string]string {
 	return map[string]string{
-		// kfake compacts by deleting a partition's files and then writing them anew: a kill in between would lose the
-		// topic. Its cleaner therefore never runs.
+		// kfake compacts by deleting a partition's files and then writing them anew: a kill in
+		// between would lose the topic. Its cleaner therefore never runs.
 		"log.cleaner.backoff.ms": strconv.FormatInt(never.Milliseconds(), 10),
 	}
 }
 
-// closedDir makes a directory that its owner alone may enter. The files that kfake makes in it are 0644, which
-// therefore opens them to nobody.
+// closedDir makes a directory that its owner alone may enter. The files that kfake makes in it are
+// 0644, which therefore opens them to nobody.
 func closedDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("kafka: create directory: %w", err)
@@ -98,8 +101,8 @@ func closedDir(dir string) error {
 	return nil
 }
 
-// writeJSON replaces a file as a whole. The rename makes it the one or the other; it is written at every start, so it
-// needs no syncing to be right after a power cut.
+// writeJSON replaces a file as a whole. The rename makes it the one or the other; it is written at
+// every start, so it needs no syncing to be right after a power cut.
 func writeJSON(path string, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {

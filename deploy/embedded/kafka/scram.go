@@ -13,12 +13,13 @@ import (
 	"strings"
 )
 
-// The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), the only mechanism. Neither side sends the password, and what is
-// kept here of an account cannot log in as it.
+// The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), the only mechanism. Neither side sends
+// the password, and what is kept here of an account cannot log in as it.
 
 const mechanism = "SCRAM-SHA-256"
 
-// scramIterations is Kafka's least. The passwords are generated, so that guessing is hopeless at any number.
+// scramIterations is Kafka's least. The passwords are generated, so that guessing is hopeless at
+// any number.
 const scramIterations = 4096
 
 // errLogin says what a stranger is told, whatever was wrong.
@@ -51,7 +52,8 @@ func mac(key []byte, text string) []byte {
 // logins holds the accounts' verifiers. It does not change after newLogins.
 type logins struct {
 	accounts map[string]verifier
-	// decoy makes a salt for names that are no account, the same each time, so that an answer does not tell who is one.
+	// decoy makes a salt for names that are no account, the same each time, so that an answer does
+	// not tell who is one.
 	decoy []byte
 }
 
@@ -75,7 +77,8 @@ type exchange struct {
 	account  string
 	known    bool
 	v        verifier
-	nonce    string
+	client   string // the client's nonce
+	nonce    string // with ours after it
 	messages string // the client's first without its header, and the server's
 }
 
@@ -98,7 +101,7 @@ func (l *logins) first(message []byte) (*exchange, []byte, error) {
 	if _, err := rand.Read(ours); err != nil {
 		return nil, nil, err
 	}
-	e := &exchange{account: name, nonce: nonce + base64.RawStdEncoding.EncodeToString(ours)}
+	e := &exchange{account: name, client: nonce, nonce: nonce + base64.RawStdEncoding.EncodeToString(ours)}
 	if e.v, e.known = l.accounts[name]; !e.known {
 		e.v = verifier{salt: mac(l.decoy, name)[:16], storedKey: l.decoy, serverKey: l.decoy}
 	}
@@ -113,8 +116,11 @@ func (e *exchange) final(message []byte) ([]byte, error) {
 		return nil, errLogin
 	}
 	proof, err := base64.StdEncoding.Strict().DecodeString(string(message[at+3:]))
-	// "biws" is "n,,", the header of the first message.
-	if err != nil || len(proof) != sha256.Size || string(message[:at]) != "c=biws,r="+e.nonce {
+	// "biws" is "n,,", the header of the first message. librdkafka before 2.6.1, and so Debian's
+	// kcat, repeats the client's nonce before ours; the proof is over both sides' messages and
+	// holds either way.
+	nonce, ok := strings.CutPrefix(string(message[:at]), "c=biws,r=")
+	if err != nil || len(proof) != sha256.Size || !ok || nonce != e.nonce && nonce != e.client+e.nonce {
 		return nil, errLogin
 	}
 	signed := e.messages + "," + string(message[:at])
