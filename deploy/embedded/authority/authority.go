@@ -1,10 +1,11 @@
-// Package authority is one machine's own certificate authority and the certificates that it signs for
-// this machine's servers, so that clients trust one file for as long as the machine's data lives.
+// Package authority is one machine's own certificate authority and the certificates that it signs
+// for this machine's servers, so that clients trust one file for as long as the machine's data
+// lives.
 //
 // It owns one directory. It may lose the servers' certificates, which it makes again; it may lose
 // nothing of the authority itself, which clients were told to trust: where that cannot be read it
-// refuses, and makes no other in its place. It trusts whoever may read the directory, which is its
-// owner alone, and the caller to be the directory's only user. See DESIGN.md.
+// refuses, and makes no other in its place. It trusts whoever may read the directory, which is
+// its owner alone, and the caller to be the directory's only user. See DESIGN.md.
 package authority
 
 import (
@@ -28,7 +29,8 @@ const (
 
 // Config says where an authority is kept.
 type Config struct {
-	// Dir is the authority's directory, private to its owner; it is made where it is missing. Required.
+	// Dir is the authority's directory, private to its owner; it is made where it is missing.
+	// Required.
 	Dir string
 	// Logger receives what an operator should know: certificates made and about to end. Required.
 	Logger *slog.Logger
@@ -104,12 +106,12 @@ func Open(cfg Config) (*Authority, error) {
 		return nil, fmt.Errorf("open certificate authority: %w", err)
 	}
 	if err := a.load(); err != nil {
-		return nil, fmt.Errorf("%w: %w; bring the directory back from a backup, or move it aside to have another made, "+
-			"whose %s clients must then be given", ErrUnusable, err, caCertFile)
+		return nil, fmt.Errorf("%w: %w; bring the directory back from a backup, or move it aside to have "+
+			"another made, whose %s clients must then be given", ErrUnusable, err, caCertFile)
 	}
 	if now := cfg.Now(); now.Add(warnBefore).After(a.cert.NotAfter) {
-		cfg.Logger.Warn("the certificate authority ends soon: move its directory aside to have another made, and give clients its certificate",
-			"dir", dir, "until", a.cert.NotAfter)
+		cfg.Logger.Warn("the certificate authority ends soon: move its directory aside to have another made, "+
+			"and give clients its certificate", "dir", dir, "until", a.cert.NotAfter)
 	}
 	return a, nil
 }
@@ -161,7 +163,8 @@ func (a *Authority) load() error {
 	case !a.key.PublicKey.Equal(a.cert.PublicKey):
 		return fmt.Errorf("%s is not the key of %s", keyFile, a.CAFile())
 	case now.Before(a.cert.NotBefore):
-		return fmt.Errorf("%s begins %s and the clock says %s: set the clock", a.CAFile(), stamp(a.cert.NotBefore), stamp(now))
+		return fmt.Errorf("%s begins %s and the clock says %s: set the clock",
+			a.CAFile(), stamp(a.cert.NotBefore), stamp(now))
 	case now.After(a.cert.NotAfter):
 		return fmt.Errorf("%s has ended %s", a.CAFile(), stamp(a.cert.NotAfter))
 	}

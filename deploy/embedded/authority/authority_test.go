@@ -78,7 +78,8 @@ func verify(t testing.TB, a *Authority, cert *x509.Certificate, host string, at 
 	if !roots.AppendCertsFromPEM(readFile(t, a.CAFile())) {
 		t.Fatal("the authority's file holds no certificate")
 	}
-	_, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	_, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: at,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	return err
 }
 
@@ -91,7 +92,8 @@ func TestAuthorityStays(t *testing.T) {
 	before, cert := readFile(t, a.CAFile()), readFile(t, file)
 	c.at = c.at.AddDate(0, 3, 0)
 	a = open(t, cfg)
-	if again := issue(t, a, testHosts...); !bytes.Equal(readFile(t, a.CAFile()), before) || !bytes.Equal(readFile(t, again), cert) {
+	again := issue(t, a, testHosts...)
+	if !bytes.Equal(readFile(t, a.CAFile()), before) || !bytes.Equal(readFile(t, again), cert) {
 		t.Error("a restart made another authority or certificate")
 	}
 	err := filepath.WalkDir(cfg.Dir, func(path string, d fs.DirEntry, err error) error {
@@ -120,27 +122,32 @@ func TestExtensions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !ca.IsCA || !ca.BasicConstraintsValid || ca.MaxPathLen != 0 || !ca.MaxPathLenZero || ca.KeyUsage != x509.KeyUsageCertSign {
+	if !ca.IsCA || !ca.BasicConstraintsValid || ca.MaxPathLen != 0 || !ca.MaxPathLenZero ||
+		ca.KeyUsage != x509.KeyUsageCertSign {
 		t.Errorf("the authority may do more or less than sign servers' certificates: %+v", ca)
 	}
-	if len(ca.SubjectKeyId) == 0 || !bytes.Equal(ca.SubjectKeyId, ca.AuthorityKeyId) || !ca.NotAfter.Equal(c.at.AddDate(10, 0, 0)) || !ca.NotBefore.Before(c.at) {
-		t.Errorf("key id %x of %x, from %s to %s", ca.SubjectKeyId, ca.AuthorityKeyId, ca.NotBefore, ca.NotAfter)
+	if len(ca.SubjectKeyId) == 0 || !bytes.Equal(ca.SubjectKeyId, ca.AuthorityKeyId) {
+		t.Errorf("key id %x of %x", ca.SubjectKeyId, ca.AuthorityKeyId)
+	}
+	if !ca.NotAfter.Equal(c.at.AddDate(10, 0, 0)) || !ca.NotBefore.Before(c.at) {
+		t.Errorf("from %s to %s", ca.NotBefore, ca.NotAfter)
 	}
 	cert := leaf(t, issue(t, a, testHosts...))
 	if cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage != x509.KeyUsageDigitalSignature ||
 		!slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) {
 		t.Errorf("the server's certificate may do more or less than serve: %+v", cert)
 	}
-	if !bytes.Equal(cert.AuthorityKeyId, ca.SubjectKeyId) || len(cert.SubjectKeyId) == 0 || bytes.Equal(cert.SubjectKeyId, ca.SubjectKeyId) {
+	if !bytes.Equal(cert.AuthorityKeyId, ca.SubjectKeyId) || len(cert.SubjectKeyId) == 0 ||
+		bytes.Equal(cert.SubjectKeyId, ca.SubjectKeyId) {
 		t.Errorf("key ids: %x by %x", cert.SubjectKeyId, cert.AuthorityKeyId)
 	}
 	if life := cert.NotAfter.Sub(cert.NotBefore) + time.Second; life > 397*24*time.Hour || life < 390*24*time.Hour {
 		t.Errorf("it lives %s", life)
 	}
-	for _, critical := range [][]*x509.Certificate{{ca}, {cert}} {
-		for _, e := range critical[0].Extensions {
+	for _, c := range []*x509.Certificate{ca, cert} {
+		for _, e := range c.Extensions {
 			if id := e.Id.String(); (id == "2.5.29.19" || id == "2.5.29.15") && !e.Critical {
-				t.Errorf("extension %s of %s is not critical", id, critical[0].Subject)
+				t.Errorf("extension %s of %s is not critical", id, c.Subject)
 			}
 		}
 	}
@@ -149,12 +156,14 @@ func TestExtensions(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	if verify(t, a, cert, "other.example", c.at) == nil || verify(t, open(t, testConfig(t, c)), cert, "localhost", c.at) == nil {
+	other := open(t, testConfig(t, c))
+	if verify(t, a, cert, "other.example", c.at) == nil || verify(t, other, cert, "localhost", c.at) == nil {
 		t.Error("another name, or another authority, does as well")
 	}
 }
 
-// A certificate is made anew where it is no longer good, and never otherwise. The authority is the same all along.
+// A certificate is made anew where it is no longer good, and never otherwise. The authority is
+// the same all along.
 func TestReissue(t *testing.T) {
 	c := newClock()
 	cfg := testConfig(t, c)
@@ -173,6 +182,8 @@ func TestReissue(t *testing.T) {
 		}
 		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 	}
+	theirs := func() []byte { return readFile(t, issue(t, other, testHosts...)) }
+	twoThirds := first.Add(leafLife * 2 / 3)
 	for _, step := range []struct {
 		name    string
 		hosts   []string
@@ -182,20 +193,29 @@ func TestReissue(t *testing.T) {
 	}{
 		{name: "first", hosts: testHosts, at: first, anew: true},
 		{name: "again", hosts: testHosts, at: first},
-		{name: "in another order, twice, in capitals", hosts: []string{"LEDGER.example", "0:0:0:0:0:0:0:1", "127.0.0.1", "localhost", "localhost"}, at: first},
-		{name: "two thirds later", hosts: testHosts, at: first.Add(leafLife * 2 / 3).Add(-2 * time.Hour)},
-		{name: "a third is left", hosts: testHosts, at: first.Add(leafLife * 2 / 3).Add(time.Hour), anew: true},
+		{name: "in another order, twice, in capitals", at: first,
+			hosts: []string{"LEDGER.example", "0:0:0:0:0:0:0:1", "127.0.0.1", "localhost", "localhost"}},
+		{name: "two thirds later", hosts: testHosts, at: twoThirds.Add(-2 * time.Hour)},
+		{name: "a third is left", hosts: testHosts, at: twoThirds.Add(time.Hour), anew: true},
 		{name: "the clock was ahead", hosts: testHosts, at: first, anew: true},
 		{name: "one host less", hosts: testHosts[:3], at: first, anew: true},
 		{name: "one host more", hosts: testHosts, at: first, anew: true},
 		{name: "removed", hosts: testHosts, at: first, prepare: os.Remove, anew: true},
-		{name: "half a file", hosts: testHosts, at: first, prepare: func(file string) error { return os.WriteFile(file, last[:len(last)/2], 0o600) }, anew: true},
-		{name: "no key", hosts: testHosts, at: first, prepare: func(file string) error { return write(block(last, "CERTIFICATE"))(file) }, anew: true},
-		{name: "another key", hosts: testHosts, at: first, prepare: func(file string) error {
-			return write(append(block(last, "CERTIFICATE"), block(readFile(t, issue(t, other, testHosts...)), "PRIVATE KEY")...))(file)
-		}, anew: true},
-		{name: "another authority's", hosts: testHosts, at: first, prepare: func(file string) error { return write(readFile(t, issue(t, other, testHosts...)))(file) }, anew: true},
-		{name: "a key that others could read", hosts: testHosts, at: first, prepare: func(file string) error { return os.Chmod(file, 0o640) }, anew: true},
+		{name: "half a file", hosts: testHosts, at: first, anew: true, prepare: func(file string) error {
+			return write(last[:len(last)/2])(file)
+		}},
+		{name: "no key", hosts: testHosts, at: first, anew: true, prepare: func(file string) error {
+			return write(block(last, "CERTIFICATE"))(file)
+		}},
+		{name: "another key", hosts: testHosts, at: first, anew: true, prepare: func(file string) error {
+			return write(append(block(last, "CERTIFICATE"), block(theirs(), "PRIVATE KEY")...))(file)
+		}},
+		{name: "another authority's", hosts: testHosts, at: first, anew: true, prepare: func(file string) error {
+			return write(theirs())(file)
+		}},
+		{name: "a key for others", hosts: testHosts, at: first, anew: true, prepare: func(file string) error {
+			return os.Chmod(file, 0o640)
+		}},
 		{name: "the end of all", hosts: testHosts, at: first},
 	} {
 		c.at = step.at
@@ -247,33 +267,51 @@ func TestEndOfTheAuthority(t *testing.T) {
 	}
 }
 
-// An authority that cannot be used is refused, with what to do, and stays as it was: clients trust it.
+// spoiler makes an authority that was just made, or the time, unfit.
+type spoiler func(t *testing.T, dir string, c *clock) error
+
+// An authority that cannot be used is refused, with what to do, and stays as it was: clients
+// trust it.
 func TestUnusableAuthority(t *testing.T) {
+	remove := func(name string) spoiler {
+		return func(_ *testing.T, dir string, _ *clock) error { return os.Remove(filepath.Join(dir, name)) }
+	}
+	truncate := func(name string, size int64) spoiler {
+		return func(_ *testing.T, dir string, _ *clock) error { return os.Truncate(filepath.Join(dir, name), size) }
+	}
+	chmod := func(name string, mode fs.FileMode) spoiler {
+		return func(_ *testing.T, dir string, _ *clock) error { return os.Chmod(filepath.Join(dir, name), mode) }
+	}
 	for name, tc := range map[string]struct {
-		spoil func(t *testing.T, dir string, c *clock) error
+		spoil spoiler
 		wrong string
 	}{
-		"no certificate":    {func(_ *testing.T, dir string, _ *clock) error { return os.Remove(filepath.Join(dir, caCertFile)) }, "no such file"},
-		"no key":            {func(_ *testing.T, dir string, _ *clock) error { return os.Remove(filepath.Join(dir, caKeyFile)) }, "no such file"},
-		"empty certificate": {func(_ *testing.T, dir string, _ *clock) error { return os.Truncate(filepath.Join(dir, caCertFile), 0) }, "no PEM block"},
-		"half a key":        {func(_ *testing.T, dir string, _ *clock) error { return os.Truncate(filepath.Join(dir, caKeyFile), 60) }, "no PEM block"},
+		"no certificate":    {remove(caCertFile), "no such file"},
+		"no key":            {remove(caKeyFile), "no such file"},
+		"empty certificate": {truncate(caCertFile, 0), "no PEM block"},
+		"half a key":        {truncate(caKeyFile, 60), "no PEM block"},
 		"another's key": {func(t *testing.T, dir string, c *clock) error {
-			return os.Rename(filepath.Join(open(t, testConfig(t, c)).cfg.Dir, caKeyFile), filepath.Join(dir, caKeyFile))
+			other := open(t, testConfig(t, c)).cfg.Dir
+			return os.Rename(filepath.Join(other, caKeyFile), filepath.Join(dir, caKeyFile))
 		}, "is not the key of"},
 		"a server's certificate": {func(t *testing.T, dir string, c *clock) error {
 			cfg := testConfig(t, c)
 			cfg.Dir = dir
-			file := issue(t, open(t, cfg), testHosts...)
-			return errors.Join(os.WriteFile(filepath.Join(dir, caCertFile), readFile(t, file), 0o600), os.WriteFile(filepath.Join(dir, caKeyFile), readFile(t, file), 0o600))
+			both := readFile(t, issue(t, open(t, cfg), testHosts...))
+			return errors.Join(os.WriteFile(filepath.Join(dir, caCertFile), both, 0o600),
+				os.WriteFile(filepath.Join(dir, caKeyFile), both, 0o600))
 		}, "no authority's certificate"},
-		"a directory for others": {func(_ *testing.T, dir string, _ *clock) error { return os.Chmod(dir, 0o750) }, "chmod 700"},
-		"a key for others":       {func(_ *testing.T, dir string, _ *clock) error { return os.Chmod(filepath.Join(dir, caKeyFile), 0o604) }, "chmod 600"},
+		"a directory for others": {chmod("", 0o750), "chmod 700"},
+		"a key for others":       {chmod(caKeyFile, 0o604), "chmod 600"},
 		"a key that is a link": {func(t *testing.T, dir string, _ *clock) error {
 			key := filepath.Join(dir, caKeyFile)
 			away := filepath.Join(t.TempDir(), "key")
 			return errors.Join(os.Rename(key, away), os.Symlink(away, key))
 		}, "not what it is to be"},
-		"a clock that is behind": {func(_ *testing.T, _ string, c *clock) error { c.at = c.at.AddDate(-20, 0, 0); return nil }, "set the clock"},
+		"a clock that is behind": {func(_ *testing.T, _ string, c *clock) error {
+			c.at = c.at.AddDate(-20, 0, 0)
+			return nil
+		}, "set the clock"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClock()
@@ -323,7 +361,8 @@ func killedAt(n int) (step func(string) error, reached *bool) {
 	}, reached
 }
 
-// A process that is killed at any step of the first start leaves nothing or a whole authority; the next start goes on.
+// A process that is killed at any step of the first start leaves nothing or a whole authority;
+// the next start goes on.
 func TestKilledWhileTheAuthorityIsMade(t *testing.T) {
 	for _, exists := range []bool{false, true} {
 		for n, more := 0, true; more; n++ {
@@ -470,9 +509,10 @@ func TestIssueRefuses(t *testing.T) {
 		name  string
 		hosts []string
 	}{
-		{"", testHosts}, {"../x", testHosts}, {"ca.crt", testHosts}, {"A", testHosts}, {strings.Repeat("a", maxName+1), testHosts},
-		{"server", nil}, {"server", []string{""}}, {"server", []string{"a b"}}, {"server", []string{"*.example"}}, {"server", []string{"0.0.0.0"}},
-		{"server", []string{strings.Repeat("a.", 130) + "a"}},
+		{"", testHosts}, {"../x", testHosts}, {"ca.crt", testHosts}, {"A", testHosts},
+		{strings.Repeat("a", maxName+1), testHosts},
+		{"server", nil}, {"server", []string{""}}, {"server", []string{"a b"}}, {"server", []string{"*.example"}},
+		{"server", []string{"0.0.0.0"}}, {"server", []string{strings.Repeat("a.", 130) + "a"}},
 	} {
 		if _, _, err := a.Issue(tc.name, tc.hosts); err == nil {
 			t.Errorf("issued for %q, %q", tc.name, tc.hosts)
@@ -481,7 +521,9 @@ func TestIssueRefuses(t *testing.T) {
 	if after := contents(t, a.cfg.Dir); after != before {
 		t.Error("what was refused left something behind")
 	}
-	if err := (Config{}).Validate(); err == nil || !strings.Contains(err.Error(), "dir is empty") || !strings.Contains(err.Error(), "logger is nil") {
-		t.Errorf("%v", err)
+	for _, want := range []string{"dir is empty", "logger is nil"} {
+		if err := (Config{}).Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

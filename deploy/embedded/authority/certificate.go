@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// How long certificates live. Browsers and some TLS libraries refuse servers' of more than 398 days.
+// How long certificates live. Browsers and some TLS libraries refuse servers' of more than 398
+// days.
 const (
 	caYears    = 10
 	leafLife   = 397 * 24 * time.Hour
@@ -36,7 +37,7 @@ func newCA(now time.Time) (certPEM, keyPEM []byte, cert *x509.Certificate, err e
 	}
 	t := &x509.Certificate{
 		// Clients may trust several machines' authorities: each has a name of its own.
-		Subject:   pkix.Name{Organization: []string{"Ledgerline"}, CommonName: "embedded servers " + hex.EncodeToString(id[:4])},
+		Subject:   subject("embedded servers " + hex.EncodeToString(id[:4])),
 		NotBefore: now.Add(-skew), NotAfter: now.AddDate(caYears, 0, 0),
 		IsCA: true, MaxPathLenZero: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		SubjectKeyId: id, AuthorityKeyId: id,
@@ -59,8 +60,8 @@ func (a *Authority) newLeaf(name string, hosts []string, now time.Time) ([]byte,
 	from := latest(now.Add(-skew), a.cert.NotBefore)
 	until := earliest(from.Add(leafLife-time.Second), a.cert.NotAfter) // the last second counts
 	t := &x509.Certificate{
-		Subject: pkix.Name{Organization: []string{"Ledgerline"}, CommonName: name}, NotBefore: from, NotAfter: until,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: subject(name), NotBefore: from, NotAfter: until, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		SubjectKeyId: id, AuthorityKeyId: a.cert.SubjectKeyId,
 	}
 	for _, h := range hosts {
@@ -74,7 +75,13 @@ func (a *Authority) newLeaf(name string, hosts []string, now time.Time) ([]byte,
 	return append(certPEM, keyPEM...), cert, err
 }
 
-func sign(t, parent *x509.Certificate, signer *ecdsa.PrivateKey, public *ecdsa.PublicKey) ([]byte, *x509.Certificate, error) {
+func subject(name string) pkix.Name {
+	return pkix.Name{Organization: []string{"Ledgerline"}, CommonName: name}
+}
+
+// sign completes the template and returns the certificate, as PEM too.
+func sign(t, parent *x509.Certificate, signer *ecdsa.PrivateKey, public *ecdsa.PublicKey) (
+	certPEM []byte, cert *x509.Certificate, err error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return nil, nil, err
@@ -84,7 +91,7 @@ func sign(t, parent *x509.Certificate, signer *ecdsa.PrivateKey, public *ecdsa.P
 	if err != nil {
 		return nil, nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
+	cert, err = x509.ParseCertificate(der)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert, err
 }
 

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// disk writes files so that a killed process or a power failure leaves the old or the new ones, whole.
-// Nothing is tidied after an error: what a step left behind is in the way of nobody, and is removed
-// by the next attempt, as after a kill.
+// disk writes files so that a killed process or a power failure leaves the old or the new ones,
+// whole. Nothing is tidied after an error: what a step left behind is in the way of nobody, and
+// is removed by the next attempt, as after a kill.
 type disk struct {
 	step func(name string) error
 }

@@ -10,16 +10,17 @@ import (
 	"strings"
 )
 
-// Hosts are the names and addresses by which clients reach a server that listens on addr, host:port:
-// loopback, this machine's name, the host of addr, all the machine's addresses where that means
-// every one, and more, such as an advertised name.
+// Hosts are the names and addresses by which clients reach a server that listens on addr,
+// host:port: loopback, this machine's name, the host of addr, all the machine's addresses where
+// that means every one, and more, such as an advertised name.
 func Hosts(addr string, more ...string) ([]string, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("hosts of a server: %w", err)
 	}
 	hosts := append([]string{"localhost", "127.0.0.1", "::1"}, more...)
-	if name, err := os.Hostname(); err == nil && checkHost(strings.ToLower(name)) == nil { // it may be one that no certificate can name
+	// The machine may be called what no certificate can name.
+	if name, err := os.Hostname(); err == nil && checkHost(strings.ToLower(name)) == nil {
 		hosts = append(hosts, name)
 	}
 	ip := net.ParseIP(host)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// renewEvery is how often Keep looks whether a certificate is to be renewed: a server has a third of
-// a certificate's life, more than four months, for a renewal that fails at first.
+// renewEvery is how often Keep looks whether a certificate is to be renewed: a server has a third
+// of a certificate's life, more than four months, for a renewal that fails at first.
 const renewEvery = 24 * time.Hour
 
 // Bounds of what one certificate names.
@@ -25,10 +25,10 @@ const (
 
 var serverName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
-// Issue returns the PEM files of a server's certificate and of its key, which is one file with both:
-// so they fit each other at every moment. The certificate is valid under the hosts, names or IP
-// addresses. It is made anew where there is none, where the hosts are others, where less than a third
-// of its life is left, or where it cannot be used; otherwise it stays as it is.
+// Issue returns the PEM files of a server's certificate and of its key, which is one file with
+// both: so they fit each other at every moment. The certificate is valid under the hosts, names
+// or IP addresses. It is made anew where there is none, where the hosts are others, where less
+// than a third of its life is left, or where it cannot be used; otherwise it stays as it is.
 //
 // name is the server's and the file's: small letters, digits and hyphens.
 func (a *Authority) Issue(name string, hosts []string) (certFile, keyFile string, err error) {
@@ -102,8 +102,8 @@ func (a *Authority) ensure(name string, hosts []string) error {
 	return nil
 }
 
-// unfit tells why the certificate in path is to be made anew, "" where it is not. What is there and
-// may not be read is an error: nothing is put in the place of what somebody hides from us.
+// unfit tells why the certificate in path is to be made anew, "" where it is not. What is there
+// and may not be read is an error: nothing is put in the place of what somebody hides from us.
 func (a *Authority) unfit(path string, hosts []string) (why string, err error) {
 	content, err := os.ReadFile(path)
 	switch {

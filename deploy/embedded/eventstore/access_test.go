@@ -27,7 +27,8 @@ import (
 
 // accessRoles are who calls, by their groups; nobody brings no credentials.
 var accessRoles = []struct{ name, group string }{
-	{"nobody", ""}, {"stranger", ""}, {"plain", ""}, {"reader", "readers"}, {"ledger", "writers"}, {"ops", groupOps}, {"admin", groupAdmins},
+	{"nobody", ""}, {"stranger", ""}, {"plain", ""}, {"reader", "readers"}, {"ledger", "writers"},
+	{"ops", groupOps}, {"admin", groupAdmins},
 }
 
 // accessWorld is a server with a user of each role, and one caller of it.
@@ -50,14 +51,16 @@ func newAccessWorld(t *testing.T) *accessWorld {
 		}
 		cfg.Users = append(cfg.Users, u)
 	}
-	cfg.ProtectedWriters, cfg.AllReaders, cfg.ReadOnlyRoles = []string{"writers"}, []string{"writers"}, []string{"readers"}
+	cfg.ProtectedWriters, cfg.AllReaders = []string{"writers"}, []string{"writers"}
+	cfg.ReadOnlyRoles = []string{"readers"}
 	s := startServer(t, cfg)
 	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS(t, s))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	w := &accessWorld{t: t, s: s, conn: conn, http: &http.Client{Transport: &http.Transport{TLSClientConfig: clientTLS(t, s)}}}
+	transport := &http.Transport{TLSClientConfig: clientTLS(t, s)}
+	w := &accessWorld{t: t, s: s, conn: conn, http: &http.Client{Transport: transport}}
 	t.Cleanup(w.http.CloseIdleConnections)
 	return w
 }
@@ -88,12 +91,17 @@ func (w *accessWorld) append(stream, data string) error {
 	if err != nil {
 		return err
 	}
-	id := uuid.New()
+	options := &streams.AppendReq_Options{
+		StreamIdentifier:       identifier(stream),
+		ExpectedStreamRevision: &streams.AppendReq_Options_Any{Any: &shared.Empty{}},
+	}
+	message := &streams.AppendReq_ProposedMessage{
+		Id:       structuredUUID(uuid.New()),
+		Metadata: map[string]string{"type": "t", "content-type": contentTypeJSON}, Data: []byte(data),
+	}
 	for _, req := range []*streams.AppendReq{
-		{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{StreamIdentifier: identifier(stream),
-			ExpectedStreamRevision: &streams.AppendReq_Options_Any{Any: &shared.Empty{}}}}},
-		{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{Id: structuredUUID(id),
-			Metadata: map[string]string{"type": "t", "content-type": contentTypeJSON}, Data: []byte(data)}}},
+		{Content: &streams.AppendReq_Options_{Options: options}},
+		{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: message}},
 	} {
 		if err := call.Send(req); err != nil && !errors.Is(err, io.EOF) { // EOF: the answer is there
 			return err
@@ -108,7 +116,8 @@ func (w *accessWorld) batchAppend(stream string) error {
 	if err != nil {
 		return err
 	}
-	if err := call.Send(wholeAppend(uuid.New(), batchOptions(stream, -2), batchEvents(1, 1))); err != nil && !errors.Is(err, io.EOF) {
+	err = call.Send(wholeAppend(uuid.New(), batchOptions(stream, -2), batchEvents(1, 1)))
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	resp, err := call.Recv()
@@ -121,19 +130,22 @@ func (w *accessWorld) batchAppend(stream string) error {
 	return nil
 }
 
+func anyTombstone(stream string) *streams.TombstoneReq {
+	return &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{
+		StreamIdentifier:       identifier(stream),
+		ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}},
+	}}
+}
+
 // read returns the first answer, or what follows the confirmation of a subscription.
 func (w *accessWorld) read(stream string, live bool) error {
-	opts := &streams.ReadReq_Options{
-		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
-		CountOption:  &streams.ReadReq_Options_Count{Count: 1},
-		StreamOption: &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{StreamIdentifier: identifier(stream),
-			RevisionOption: &streams.ReadReq_Options_StreamOptions_Start{Start: &shared.Empty{}}}},
-	}
+	opts := ofStream(stream, streamFromStart())
 	if stream == allStream {
-		opts.StreamOption = &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}}
+		opts = ofAll(allFromStart())
 	}
+	opts.CountOption = &streams.ReadReq_Options_Count{Count: 1}
 	if live {
-		opts.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
+		opts.CountOption = &streams.ReadReq_Options_Subscription{}
 	}
 	ctx, cancel := context.WithCancel(w.ctx())
 	defer cancel()
@@ -151,14 +163,15 @@ func (w *accessWorld) read(stream string, live bool) error {
 }
 
 func (w *accessWorld) delete(stream string) error {
-	_, err := streams.NewStreamsClient(w.conn).Delete(w.ctx(), &streams.DeleteReq{Options: &streams.DeleteReq_Options{StreamIdentifier: identifier(stream),
-		ExpectedStreamRevision: &streams.DeleteReq_Options_Any{Any: &shared.Empty{}}}})
+	_, err := streams.NewStreamsClient(w.conn).Delete(w.ctx(), &streams.DeleteReq{Options: &streams.DeleteReq_Options{
+		StreamIdentifier:       identifier(stream),
+		ExpectedStreamRevision: &streams.DeleteReq_Options_Any{Any: &shared.Empty{}},
+	}})
 	return err
 }
 
 func (w *accessWorld) tombstone(stream string) error {
-	_, err := streams.NewStreamsClient(w.conn).Tombstone(w.ctx(), &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{StreamIdentifier: identifier(stream),
-		ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}}}})
+	_, err := streams.NewStreamsClient(w.conn).Tombstone(w.ctx(), anyTombstone(stream))
 	return err
 }
 
@@ -191,12 +204,13 @@ func (w *accessWorld) get(path string) error {
 	return fmt.Errorf("%s", resp.Status)
 }
 
-// accessTargets are streams as access control tells them apart. A name is made for each role and each row, so that none
-// meets what another has done; prepare is the administrator's.
+// accessTargets are streams as access control tells them apart. A name is made for each role and
+// each row, so that none meets what another has done; prepare is the administrator's.
 var accessTargets = map[string]func(w *accessWorld) (stream string){
 	"plain": func(w *accessWorld) string { return w.made("plain-"+uuid.NewString()+"-", "") },
 	"opened": func(w *accessWorld) string {
-		return w.made("opened", `{"$acl":{"$r":"$all","$w":["$all","reader","readers"],"$d":["$all","readers"],"$mr":"$all","$mw":["$all","readers"]}}`)
+		return w.made("opened", `{"$acl":{"$r":"$all","$w":["$all","reader","readers"],
+			"$d":["$all","readers"],"$mr":"$all","$mw":["$all","readers"]}}`)
 	},
 	"closed": func(w *accessWorld) string {
 		return w.made("closed", `{"$acl":{"$r":[],"$w":[],"$d":[],"$mr":[],"$mw":[]}}`)
@@ -230,6 +244,12 @@ type accessRow struct {
 	call         func(w *accessWorld) error
 }
 
+// short is the call without its package.
+func (r accessRow) short() string {
+	method, _, _ := strings.Cut(r.method, ",")
+	return r.method[strings.LastIndex(method, ".")+1:]
+}
+
 // accessRows are every call of the server with every kind of target.
 func accessRows() []accessRow {
 	var rows []accessRow
@@ -249,10 +269,13 @@ func accessRows() []accessRow {
 	follow := func(w *accessWorld, stream string) error { return w.read(stream, true) }
 	write := func(w *accessWorld, stream string) error { return w.append(stream, `{}`) }
 	written := []string{"plain", "unwritten", "opened", "closed", "ledger's", "ledger new", "system's", allStream,
-		"metadata of plain", "metadata of unwritten", "metadata of opened", "metadata of closed", "metadata of ledger's", "metadata of system's", "metadata of $all"}
+		"metadata of plain", "metadata of unwritten", "metadata of opened", "metadata of closed",
+		"metadata of ledger's", "metadata of system's", "metadata of $all"}
+	shown := []string{"plain", "opened", "closed", "ledger's", "system's", allStream,
+		"metadata of opened", "metadata of closed"}
 	removed := []string{"plain", "opened", "closed", "ledger's", "system's"}
-	on(streams.Streams_Read_FullMethodName, false, read, "plain", "opened", "closed", "ledger's", "system's", allStream, "metadata of opened", "metadata of closed")
-	on(streams.Streams_Read_FullMethodName+", live", false, follow, "plain", "opened", "closed", "ledger's", "system's", allStream, "metadata of opened", "metadata of closed")
+	on(streams.Streams_Read_FullMethodName, false, read, shown...)
+	on(streams.Streams_Read_FullMethodName+", live", false, follow, shown...)
 	on(streams.Streams_Append_FullMethodName, true, write, written...)
 	on(streams.Streams_BatchAppend_FullMethodName, true, (*accessWorld).batchAppend, written...)
 	on(streams.Streams_Delete_FullMethodName, true, (*accessWorld).delete, removed...)
@@ -266,7 +289,8 @@ func accessRows() []accessRow {
 	invoke(gossip.Gossip_Read_FullMethodName)
 	invoke("/event_store.client.users.Users/Details")
 	invoke("/kurrentdb.protocol.v2.streams.StreamsService/AppendSession")
-	for _, path := range []string{"/health/live", "/metrics", "/stats", "/info", BackupPath, "/debug/pprof/", "/streams/s"} {
+	paths := []string{"/health/live", "/metrics", "/stats", "/info", BackupPath, "/debug/pprof/", "/streams/s"}
+	for _, path := range paths {
 		rows = append(rows, accessRow{"GET " + path, "-", false, func(w *accessWorld) error { return w.get(path) }})
 	}
 	// Last: what an administrator does to the settings changes the defaults of what comes after.
@@ -291,19 +315,23 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// Every call, by everybody, on every kind of stream. "no" is access denied, "who?" unauthenticated, "absent" what this
-// node does not have. nobody has no credentials, stranger wrong ones.
+// Every call, by everybody, on every kind of stream. "no" is access denied, "who?"
+// unauthenticated, "absent" what this node does not have. nobody has no credentials, stranger
+// wrong ones.
 func TestAccess(t *testing.T) {
 	w := newAccessWorld(t)
 	rows := accessRows()
 	for service, info := range w.s.grpc.GetServiceInfo() {
 		for _, m := range info.Methods {
-			if name := "/" + service + "/" + m.Name; !slices.ContainsFunc(rows, func(r accessRow) bool { return r.method == name }) {
+			name := "/" + service + "/" + m.Name
+			if !slices.ContainsFunc(rows, func(r accessRow) bool { return r.method == name }) {
 				t.Errorf("%s is asked by nobody here: add its rows", name)
 			}
 		}
 	}
-	anonymous := []string{serverfeatures.ServerFeatures_GetSupportedMethods_FullMethodName, gossip.Gossip_Read_FullMethodName, "GET /health/live"}
+	anonymous := []string{
+		serverfeatures.ServerFeatures_GetSupportedMethods_FullMethodName, gossip.Gossip_Read_FullMethodName, "GET /health/live",
+	}
 	datadriven.RunTest(t, "testdata/access.txt", func(t *testing.T, _ *datadriven.TestData) string {
 		var out strings.Builder
 		table := tabwriter.NewWriter(&out, 0, 8, 2, ' ', 0)
@@ -313,7 +341,7 @@ func TestAccess(t *testing.T) {
 		}
 		fmt.Fprintln(table)
 		for _, row := range rows {
-			fmt.Fprint(table, row.method[strings.LastIndex(row.method[:strings.IndexByte(row.method+",", ',')], ".")+1:], "\t", row.what)
+			fmt.Fprint(table, row.short(), "\t", row.what)
 			for _, r := range accessRoles {
 				got := outcome(row.call(w.as(r.name)))
 				fmt.Fprint(table, "\t", got)
@@ -322,7 +350,8 @@ func TestAccess(t *testing.T) {
 					t.Errorf("who may only read: %s %s: %s", row.method, row.what, got)
 				case r.name == "reader" && !row.changes && got == "no":
 					t.Errorf("who may read everything: %s %s: %s", row.method, row.what, got)
-				case (r.name == "nobody" || r.name == "stranger") && got != "who?" && !slices.Contains(anonymous, row.method):
+				case (r.name == "nobody" || r.name == "stranger") && got != "who?" &&
+					!slices.Contains(anonymous, row.method):
 					t.Errorf("%s: %s %s: %s", r.name, row.method, row.what, got)
 				}
 			}

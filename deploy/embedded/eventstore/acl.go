@@ -159,31 +159,32 @@ func (s access) may(a action, stream string) (bool, error) {
 		}
 	}
 	cfg := &s.server.cfg
-	if a != actionRead && a != actionMetaRead && len(cfg.ProtectedWriters) > 0 && cfg.ProtectStreams != nil && cfg.ProtectStreams.MatchString(stream) &&
-		!slices.ContainsFunc(cfg.ProtectedWriters, s.who.has) {
-		return false, nil
+	changes := a != actionRead && a != actionMetaRead
+	if changes && len(cfg.ProtectedWriters) > 0 && cfg.ProtectStreams != nil && cfg.ProtectStreams.MatchString(stream) {
+		return a == actionWrite && slices.ContainsFunc(cfg.ProtectedWriters, s.who.has), nil
 	}
 	if stream == allStream && a == actionRead && slices.ContainsFunc(cfg.AllReaders, s.who.has) {
 		return true, nil
 	}
-	meta, err := s.view.Metadata(stream)
-	if err != nil {
-		return false, err
-	}
-	list := metadataACL(meta)[a]
-	if list == nil {
-		if list, err = s.fallback(a, stream); err != nil {
-			return false, err
-		}
-	}
-	return slices.ContainsFunc(list, s.who.has), nil
+	list, err := s.list(a, stream)
+	return slices.ContainsFunc(list, s.who.has), err
 }
 
-// fallback is the list for streams that have none of their own.
-func (s access) fallback(a action, stream string) ([]string, error) {
-	settings, err := s.settings()
-	if err != nil {
-		return nil, err
+// list is who may do a with the stream: as its metadata says, or as the
+// defaults do.
+func (s access) list(a action, stream string) ([]string, error) {
+	var settings []byte
+	if s.view.HasSystemStreams() { // otherwise there are neither
+		meta, err := s.view.Metadata(stream)
+		if err != nil {
+			return nil, err
+		}
+		if list := metadataACL(meta)[a]; list != nil {
+			return list, nil
+		}
+		if settings, err = s.settings(); err != nil {
+			return nil, err
+		}
 	}
 	if strings.HasPrefix(stream, "$") {
 		return settingsACL(settings, "$systemStreamAcl", defaultSystemACL)[a], nil

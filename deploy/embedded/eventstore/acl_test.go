@@ -243,6 +243,22 @@ func TestOnlyConfiguredRolesWriteProtectedStreams(t *testing.T) {
 	}
 }
 
+// Whoever may write the ledger's streams by configuration may whatever the defaults say.
+func TestSettingsDoNotBindTheConfiguredWriters(t *testing.T) {
+	w := newACLWorld(t, func(c *Config) { c.ProtectedWriters = []string{"auditors"} })
+	if err := w.admin.write(settingsStream, `{"$userStreamAcl":{"$r":"$admins","$w":"$admins"}}`); err != nil {
+		t.Fatal(err)
+	}
+	stream := "device-" + uuid.NewString()
+	if err := w.anna.write(stream, `{}`); err != nil {
+		t.Errorf("a configured writer: %v", err)
+	}
+	denied(t, "piet", "write", w.piet.write(stream, `{}`))
+	denied(t, "anna", "write a stream that is not the ledger's", w.anna.write("own", `{}`))
+	_, err := w.anna.readStream(stream, esdb.Forwards, esdb.Start{}, 1)
+	denied(t, "anna", "read", err) // writing is all that is configured
+}
+
 // What a link points to is asked by the same lists as a read.
 func TestCanRead(t *testing.T) {
 	w := newACLWorld(t, nil)

@@ -90,7 +90,8 @@ const leastSecret = 43
 // base64 or hexadecimal, for User.SecretSHA256. It is 43 to 72 characters long.
 func DigestSecret(secret string) (digest [sha256.Size]byte, err error) {
 	if len(secret) < leastSecret || len(secret) > maxPassword {
-		return digest, fmt.Errorf("digest secret: it is not of %d to %d characters; a password that a person chose takes HashPassword", leastSecret, maxPassword)
+		return digest, fmt.Errorf("digest secret: it is not of %d to %d characters; "+
+			"a password that a person chose takes HashPassword", leastSecret, maxPassword)
 	}
 	return sha256.Sum256([]byte(secret)), nil
 }
@@ -130,7 +131,8 @@ func validateUsers(users []User, clientCerts bool) error {
 			errs = append(errs, fmt.Errorf("user %q is there twice", u.Name))
 		}
 		if u.PasswordHash == "" && !u.hasSecret() && !clientCerts {
-			errs = append(errs, fmt.Errorf("user %q has no password hash and no secret's digest, and there are no client certificates", u.Name))
+			errs = append(errs, fmt.Errorf("user %q has no password hash and no secret's digest, "+
+				"and there are no client certificates", u.Name))
 		}
 		names[u.Name] = true
 		for _, g := range u.Groups {
@@ -394,10 +396,8 @@ func (a *authenticator) call(ctx context.Context, method string) (context.Contex
 		return ctx, nil
 	}
 	var header, certificate, from string
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get("authorization"); len(v) > 0 {
-			header = v[0]
-		}
+	if v := metadata.ValueFromIncomingContext(ctx, "authorization"); len(v) > 0 {
+		header = v[0]
 	}
 	if p, ok := peer.FromContext(ctx); ok {
 		from = hostOf(p.Addr.String())
@@ -443,7 +443,8 @@ func (s *authenticatedStream) Context() context.Context { return s.ctx }
 // requireOps lets h answer operators and readers only: users in $admins, $ops
 // or a read-only role, and everybody where nobody is asked.
 func (a *authenticator) requireOps(h http.Handler) http.Handler {
-	return a.require(h, "this needs a user in "+groupOps+" or "+groupAdmins+", or one who may only read", func(p principal) (bool, error) {
+	why := "this needs a user in " + groupOps + " or " + groupAdmins + ", or one who may only read"
+	return a.require(h, why, func(p principal) (bool, error) {
 		return p.admin() || p.readOnly || p.has(groupOps), nil
 	})
 }

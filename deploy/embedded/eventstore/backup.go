@@ -65,7 +65,8 @@ func (s *Server) serveBackup(w http.ResponseWriter, r *http.Request) {
 	}
 	end := s.backups.begin(principalOf(r.Context()).name)
 	if end == nil {
-		http.Error(w, "this user's last backup, or too many of others, are still being sent: try again later", http.StatusTooManyRequests)
+		http.Error(w, "this user's last backup, or too many of others, are still being sent: try again later",
+			http.StatusTooManyRequests)
 		return
 	}
 	defer end()

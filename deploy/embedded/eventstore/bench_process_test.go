@@ -5,6 +5,7 @@ package eventstore
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 )
 
 // The report runs each server in a process of its own, so that its processor
@@ -33,6 +36,7 @@ const (
 // Kinds of servers.
 const (
 	kindOurs    = "ours"
+	kindSecure  = "secure"  // ours, over TLS and with an account
 	kindDurable = "durable" // writes each append with an fsync and decides nothing
 	kindFrames  = "frames"  // sends events that were encoded beforehand
 )
@@ -73,13 +77,22 @@ func benchServer(kind string) (err error) {
 	began := time.Now()
 	var conn string
 	switch kind {
-	case kindOurs:
-		s, err := Start(context.Background(), testConfig(os.Getenv(envBenchDir)))
+	case kindOurs, kindSecure:
+		cfg, secret := testConfig(filepath.Join(os.Getenv(envBenchDir), "store")), ""
+		if kind == kindSecure {
+			if secret, err = secureBench(&cfg); err != nil {
+				return err
+			}
+		}
+		s, err := Start(context.Background(), cfg)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, s.Stop(context.Background())) }()
 		conn = s.ConnectionString()
+		if secret != "" {
+			conn = strings.Replace(conn, "esdb://", "esdb://"+benchAccount+":"+secret+"@", 1)
+		}
 	default:
 		b := &baseline{}
 		if kind == kindDurable {
@@ -107,6 +120,33 @@ func benchServer(kind string) (err error) {
 	fmt.Println(string(line))
 	_, err = io.Copy(io.Discard, os.Stdin) // until the parent goes
 	return err
+}
+
+const benchAccount = "bench"
+
+// secureBench has the server ask as an embedded one does: over TLS, for a program's secret.
+func secureBench(cfg *Config) (secret string, err error) {
+	secret = rand.Text() + rand.Text()
+	digest, err := DigestSecret(secret)
+	if err != nil {
+		return "", err
+	}
+	a, err := authority.Open(authority.Config{Dir: cfg.Dir + "-tls", Logger: cfg.Logger})
+	if err != nil {
+		return "", err
+	}
+	hosts, err := authority.Hosts(cfg.Addr)
+	if err != nil {
+		return "", err
+	}
+	certFile, keyFile, err := a.Issue("eventstore", hosts)
+	if err != nil {
+		return "", err
+	}
+	cfg.Open, cfg.TLS = false, &TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: a.CAFile()}
+	cfg.Users = []User{{Name: benchAccount, SecretSHA256: digest, Groups: []string{"ledger"}}}
+	cfg.ProtectedWriters, cfg.AllReaders = []string{"ledger"}, []string{"ledger"}
+	return secret, nil
 }
 
 // benchProcess is a server in a process of its own.

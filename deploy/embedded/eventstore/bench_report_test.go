@@ -127,7 +127,7 @@ func interleave(t *testing.T, name, aim string, rounds int, ours, base *benchPro
 	}
 	slices.Sort(ratios)
 	r := row{name: name, ours: median(o), base: median(b), ratio: ratios[len(ratios)/2], aim: aim}
-	t.Logf("%s: ours %.0f/s, no-op %.0f/s, ratio %.0f %% (%.0f to %.0f)", name, r.ours.rate, r.base.rate, 100*r.ratio, 100*ratios[0], 100*ratios[len(ratios)-1])
+	t.Logf("%s: ours %.0f/s, beside it %.0f/s, ratio %.0f %% (%.0f to %.0f)", name, r.ours.rate, r.base.rate, 100*r.ratio, 100*ratios[0], 100*ratios[len(ratios)-1])
 	return r
 }
 
@@ -328,15 +328,46 @@ func TestBenchReport(t *testing.T) {
 	// A client with a small heap spends half its time collecting garbage. This comes last: it stays in the environment.
 	reading("ReadAll events/s, GOGC=400", "150,000/s", 400, 200_000, readAllOf(200_000))
 
+	t.Logf("\n%s; medians of %d rounds by turns\n\n%s\n%s", facts, rounds, table(rows, "ours", "no-op"),
+		"The no-op server writes each append to Pebble with an fsync and decides nothing; for reads it sends events encoded beforehand.")
+}
+
+// table is the rows in Markdown; ours and base are what their columns are called.
+func table(rows []row, ours, base string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s; medians of %d rounds by turns\n\n", facts, rounds)
-	b.WriteString("| measure | ours | no-op | ratio | aim | CPU of one, µs: our server / its client | no-op server / its client |\n|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| measure | %[1]s | %[2]s | ratio | aim | CPU of one, µs: %[1]s server / its client | %[2]s server / its client |\n|---|---|---|---|---|---|---|\n", ours, base)
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f %% | %s | %.1f / %.1f | %.1f / %.1f |\n",
 			r.name, r.ours.rate, r.base.rate, 100*r.ratio, cmp.Or(r.aim, "–"), r.ours.server, r.ours.client, r.base.server, r.base.client)
 	}
-	b.WriteString("\nThe no-op server writes each append to Pebble with an fsync and decides nothing; for reads it sends events encoded beforehand.\n")
-	t.Log("\n" + b.String())
+	return b.String()
+}
+
+// TestBenchSecure measures what TLS and an account cost, beside the same server open and in plaintext. BENCH_ROUNDS,
+// BENCH_MILLISECONDS and BENCH_ONLY are as for the report.
+func TestBenchSecure(t *testing.T) {
+	rounds := benchNumber(t, "BENCH_ROUNDS", 5)
+	span := time.Duration(benchNumber(t, "BENCH_MILLISECONDS", 2000)) * time.Millisecond
+	var rows []row
+	measure := func(name, aim string, events int, run load) {
+		if !strings.Contains(name, os.Getenv("BENCH_ONLY")) {
+			return
+		}
+		secure, open := startProcess(t, kindSecure, t.TempDir(), 0), startProcess(t, kindOurs, t.TempDir(), 0)
+		for _, p := range []*benchProcess{secure, open} {
+			fill(t, p.Conn, events)
+		}
+		rows = append(rows, interleave(t, name, aim, rounds, secure, open, run))
+		secure.stop()
+		open.stop()
+	}
+	for _, callers := range []int{1, 64, 512} {
+		measure(fmt.Sprintf("appends/s, %d callers", callers), "85 % of open", 0, appends(callers, 1, span))
+	}
+	measure("events/s, appends of 50, 16 callers", "85 % of open", 0, appends(16, 50, span))
+	measure("ReadAll events/s", "", 100_000, readAllOf(100_000))
+	measure("events/s, 10 subscribers together", "", 50_000, fanOut(10))
+	t.Logf("\nTLS and an account beside open plaintext; medians of %d rounds by turns\n\n%s", rounds, table(rows, "secure", "open"))
 }
 
 // fsyncTime is how long this machine takes to make a small write durable.

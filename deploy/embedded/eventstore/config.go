@@ -45,9 +45,9 @@ type Config struct {
 	// ProtectStreams names streams whose deletion, tombstoning and metadata
 	// writes are answered with PermissionDenied. Nil protects none.
 	ProtectStreams *regexp.Regexp
-	// ProtectedWriters are the roles, users or groups, that alone may write to
-	// the streams that ProtectStreams names, beside "$admins". Empty: whom the
-	// streams' access control lists let.
+	// ProtectedWriters are the roles, users or groups, that may write to the
+	// streams that ProtectStreams names, and that alone may, beside "$admins":
+	// whatever access control lists say. Empty: whom those let.
 	ProtectedWriters []string
 	// AllReaders are roles that may read $all whatever its access control list
 	// says; "$admins" always may.
@@ -118,7 +118,8 @@ func (c Config) validateAccess() error {
 	errs = append(errs, validateUsers(c.Users, c.TLS != nil && c.TLS.ClientCAFile != ""), c.validateReadOnly())
 	switch {
 	case len(c.Users) == 0 && !c.Open:
-		errs = append(errs, errors.New("users is empty: give at least one, or set open to let everybody on this machine do everything"))
+		errs = append(errs, errors.New("users is empty: give at least one, "+
+			"or set open to let everybody on this machine do everything"))
 	case len(c.Users) > 0 && c.Open:
 		errs = append(errs, errors.New("users and open exclude each other: an open server asks nobody"))
 	case len(c.Users) > 0 && c.TLS == nil:

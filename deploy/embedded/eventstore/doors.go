@@ -143,7 +143,8 @@ func (d *doors) identify(sc *sniffedConn) (*door, error) {
 		sc.Conn, sc.tls = tc, &state
 		var known bool
 		if sc.user, known = d.certs.user(state); !known {
-			d.failed.log(d.logger, "a client's certificate is of no known authority: it is no credentials", "peer", hostOf(sc.RemoteAddr().String()))
+			d.failed.log(d.logger, "a client's certificate is of no known authority: it is no credentials",
+				"peer", hostOf(sc.RemoteAddr().String()))
 		}
 		switch state.NegotiatedProtocol {
 		case protoHTTP2:

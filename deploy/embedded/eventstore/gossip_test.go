@@ -33,8 +33,9 @@ func gossiped(t *testing.T, s *Server, authority string) string {
 	return net.JoinHostPort(at.GetAddress(), strconv.Itoa(int(at.GetPort())))
 }
 
-// Gossip sends clients where they came from: under the host that they dialled, where it is the server's, through whatever
-// tunnel; otherwise to the advertised address, or to the one that this machine's own clients dial.
+// Gossip sends clients where they came from: under the host that they dialled, where it is the
+// server's, through whatever tunnel; otherwise to the advertised address, or to the one that this
+// machine's own clients dial.
 func TestGossipNamesTheHostDialled(t *testing.T) {
 	secure := secureConfig(t)
 	secure.TLS = testTLS(t, "ledger.example", "other.example")
@@ -47,19 +48,23 @@ func TestGossipNamesTheHostDialled(t *testing.T) {
 		want map[string]string // by authority; PORT is the listener's
 	}{
 		"open": {testConfig(t.TempDir()), map[string]string{
-			"localhost:PORT": "localhost:PORT", "127.0.0.1:PORT": "127.0.0.1:PORT", "[::1]:7": "[::1]:7", "LOCALHOST:7": "LOCALHOST:7",
+			"localhost:PORT": "localhost:PORT", "127.0.0.1:PORT": "127.0.0.1:PORT",
+			"[::1]:7": "[::1]:7", "LOCALHOST:7": "LOCALHOST:7",
 			"evil.example:PORT": "127.0.0.1:PORT", "192.0.2.1:1": "127.0.0.1:PORT",
 		}},
 		"TLS": {secure, map[string]string{
-			"localhost:PORT": "localhost:PORT", "127.0.0.1:PORT": "127.0.0.1:PORT", "other.example:2113": "other.example:2113",
-			"evil.example:PORT": "127.0.0.1:PORT", "localhost": "127.0.0.1:PORT", "localhost:0": "127.0.0.1:PORT", "localhost:99999": "127.0.0.1:PORT",
+			"localhost:PORT": "localhost:PORT", "127.0.0.1:PORT": "127.0.0.1:PORT",
+			"other.example:2113": "other.example:2113", "evil.example:PORT": "127.0.0.1:PORT",
+			"localhost": "127.0.0.1:PORT", "localhost:0": "127.0.0.1:PORT", "localhost:99999": "127.0.0.1:PORT",
 		}},
 		"every address": {everywhere, map[string]string{
-			"ledger.example:PORT": "ledger.example:PORT", "evil.example:PORT": "127.0.0.1:PORT", "0.0.0.0:PORT": "127.0.0.1:PORT",
+			"ledger.example:PORT": "ledger.example:PORT",
+			"evil.example:PORT":   "127.0.0.1:PORT", "0.0.0.0:PORT": "127.0.0.1:PORT",
 		}},
 		"advertised": {advertised, map[string]string{
-			"ledger.example:32113": "ledger.example:32113", "ledger.example:7": "ledger.example:32113", "Ledger.Example:7": "ledger.example:32113",
-			"localhost:PORT": "localhost:PORT", "other.example:7": "other.example:7", "evil.example:32113": "ledger.example:32113",
+			"ledger.example:32113": "ledger.example:32113", "ledger.example:7": "ledger.example:32113",
+			"Ledger.Example:7": "ledger.example:32113", "localhost:PORT": "localhost:PORT",
+			"other.example:7": "other.example:7", "evil.example:32113": "ledger.example:32113",
 		}},
 	} {
 		s := startServer(t, tc.cfg)

@@ -146,7 +146,8 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	if s.disturb, err = disturb(ctx, s); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	s.doors = newDoors(countedListener{s.disturb.listen(listener), s.metrics}, s.cfg.sniff, s.certs, s.cfg.connections, s.cfg.Logger)
+	counted := countedListener{s.disturb.listen(listener), s.metrics}
+	s.doors = newDoors(counted, s.cfg.sniff, s.certs, s.cfg.connections, s.cfg.Logger)
 	return nil
 }
 

@@ -28,7 +28,10 @@ func (r *reader) confirm() error {
 // follow calls next until it has nothing more, then waits for news. next fills
 // the page from the view. level is called on each switch to live, and says from
 // where the subscription could be resumed.
-func (r *reader) follow(next func(v *eventlog.View) (more bool, err error), level func() (resume []byte, err error)) error {
+func (r *reader) follow(
+	next func(v *eventlog.View) (more bool, err error),
+	level func() (resume []byte, err error),
+) error {
 	sub := r.svc.server.metrics.subscribed(r.kind)
 	defer sub.end()
 	for {

@@ -237,8 +237,8 @@ func (d doorCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.Auth
 	if sc == nil || sc.tls == nil {
 		return c, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
 	}
-	info := credentials.TLSInfo{State: *sc.tls, CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
-	return c, doorInfo{info, sc.user}, nil
+	private := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
+	return c, doorInfo{credentials.TLSInfo{State: *sc.tls, CommonAuthInfo: private}, sc.user}, nil
 }
 
 func (d doorCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {

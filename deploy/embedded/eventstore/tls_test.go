@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
@@ -277,21 +276,22 @@ func TestUnknownClientCertificates(t *testing.T) {
 			t.Fatal(err)
 		}
 		conf := clientTLS(t, w.s)
-		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // whatever the server asks for
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &pair, nil // whatever the server asks for
+		}
 		conn, err := grpc.NewClient(w.s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(conf)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = conn.Close() })
-		for header, want := range map[string]codes.Code{"": codes.Unauthenticated, basic("piet", "wrong"): codes.Unauthenticated, basic("piet", "p"): codes.OK} {
+		for header, want := range map[string]codes.Code{
+			"": codes.Unauthenticated, basic("piet", "wrong"): codes.Unauthenticated, basic("piet", "p"): codes.OK,
+		} {
 			ctx := testContext(t)
 			if header != "" {
 				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", header)
 			}
-			_, err := streams.NewStreamsClient(conn).Tombstone(ctx, &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{
-				StreamIdentifier:       &shared.StreamIdentifier{StreamName: []byte("s" + uuid.NewString())},
-				ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}},
-			}})
+			_, err := streams.NewStreamsClient(conn).Tombstone(ctx, anyTombstone("s"+uuid.NewString()))
 			if status.Code(err) != want {
 				t.Errorf("a certificate %s, header %q: %v, want %v", name, header, err, want)
 			}

@@ -111,18 +111,22 @@ func TestWireCheckpointAgreesWithGeneratedCode(t *testing.T) {
 			t.Errorf("checkpoint of %d bytes, bound is %d", len(got), maxCheckpointSize)
 		}
 		var old streams.ReadResp
-		if err := proto.Unmarshal(got, &old); err != nil || old.GetCheckpoint().GetCommitPosition() != position || old.GetCheckpoint().GetPreparePosition() != position {
+		err := proto.Unmarshal(got, &old)
+		if c := old.GetCheckpoint(); err != nil || c.GetCommitPosition() != position || c.GetPreparePosition() != position {
 			t.Fatalf("an older client reads %v, %v", &old, err)
 		}
-		wantNewer(t, got, map[string]any{"commit_position": position, "prepare_position": position, "timestamp": at}, "checkpoint")
+		want := map[string]any{"commit_position": position, "prepare_position": position, "timestamp": at}
+		wantNewer(t, got, want, "checkpoint")
 	})
 }
 
 func drawTime(t *rapid.T) time.Time {
-	return time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos")).UTC()
+	seconds, nanos := rapid.Int64Range(0, 1<<34).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos")
+	return time.Unix(seconds, nanos).UTC()
 }
 
-// CaughtUp is an empty message to the clients of the module's protos, and has its fields for newer ones.
+// CaughtUp is an empty message to the clients of the module's protos, and has its fields for
+// newer ones.
 func TestWireCaughtUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := drawTime(t)
@@ -166,7 +170,8 @@ func wantNewer(t *rapid.T, raw []byte, want map[string]any, content string) {
 		switch f.Name() {
 		case "timestamp":
 			sub := v.Message().Descriptor().Fields()
-			got = time.Unix(v.Message().Get(sub.ByName("seconds")).Int(), v.Message().Get(sub.ByName("nanos")).Int()).UTC()
+			seconds, nanos := v.Message().Get(sub.ByName("seconds")), v.Message().Get(sub.ByName("nanos"))
+			got = time.Unix(seconds.Int(), nanos.Int()).UTC()
 		case "position":
 			sub := v.Message().Descriptor().Fields()
 			got = v.Message().Get(sub.ByName("commit_position")).Uint()
@@ -192,25 +197,34 @@ func wantNewer(t *rapid.T, raw []byte, want map[string]any, content string) {
 // newerReadResp describes, with presence, what KurrentDB-Client-Go v1.4.2's protos have of
 // ReadResp's checkpoint and caught_up.
 var newerReadResp = sync.OnceValue(func() protoreflect.MessageDescriptor {
-	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, of string) *descriptorpb.FieldDescriptorProto {
-		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &kind, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+	type kind = descriptorpb.FieldDescriptorProto_Type
+	field := func(name string, number int32, k kind, of string) *descriptorpb.FieldDescriptorProto {
+		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: &k}
+		f.Label = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()
 		if of != "" {
 			f.TypeName = &of
 		}
 		return f
 	}
-	const u64, i64, message = descriptorpb.FieldDescriptorProto_TYPE_UINT64, descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
-	const stamp = ".google.protobuf.Timestamp"
+	const (
+		u64, i64 = descriptorpb.FieldDescriptorProto_TYPE_UINT64, descriptorpb.FieldDescriptorProto_TYPE_INT64
+		message  = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+		stamp    = ".google.protobuf.Timestamp"
+	)
 	messageOf := func(name string, fields ...*descriptorpb.FieldDescriptorProto) *descriptorpb.DescriptorProto {
 		return &descriptorpb.DescriptorProto{Name: &name, Field: fields}
 	}
+	commit, prepare := field("commit_position", 1, u64, ""), field("prepare_position", 2, u64, "")
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("newer.proto"), Package: proto.String("newer"), Syntax: proto.String("proto2"), Dependency: []string{"google/protobuf/timestamp.proto"},
+		Name: proto.String("newer.proto"), Package: proto.String("newer"), Syntax: proto.String("proto2"),
+		Dependency: []string{"google/protobuf/timestamp.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{
-			messageOf("Position", field("commit_position", 1, u64, ""), field("prepare_position", 2, u64, "")),
-			messageOf("Checkpoint", field("commit_position", 1, u64, ""), field("prepare_position", 2, u64, ""), field("timestamp", 3, message, stamp)),
-			messageOf("CaughtUp", field("timestamp", 1, message, stamp), field("stream_revision", 2, i64, ""), field("position", 3, message, ".newer.Position")),
-			messageOf("ReadResp", field("checkpoint", 3, message, ".newer.Checkpoint"), field("caught_up", 8, message, ".newer.CaughtUp")),
+			messageOf("Position", commit, prepare),
+			messageOf("Checkpoint", commit, prepare, field("timestamp", 3, message, stamp)),
+			messageOf("CaughtUp", field("timestamp", 1, message, stamp), field("stream_revision", 2, i64, ""),
+				field("position", 3, message, ".newer.Position")),
+			messageOf("ReadResp", field("checkpoint", 3, message, ".newer.Checkpoint"),
+				field("caught_up", 8, message, ".newer.CaughtUp")),
 		},
 	}, protoregistry.GlobalFiles)
 	if err != nil {

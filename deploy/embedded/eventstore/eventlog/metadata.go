@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // Names that the protocol knows.
@@ -23,6 +26,20 @@ func IsMetastream(stream string) bool { return strings.HasPrefix(stream, MetaPre
 
 // OriginalOf is the stream whose metadata a metastream holds.
 func OriginalOf(metastream string) string { return metastream[len(MetaPrefix):] }
+
+// systemPrefix begins the names of system streams, metastreams among them.
+const systemPrefix = "$"
+
+// hasSystemStreams looks for one among the heads.
+func hasSystemStreams(r pebble.Reader) (found bool, err error) {
+	const next = "%" // the byte after the prefix
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: headKey(systemPrefix), UpperBound: headKey(next)})
+	if err != nil {
+		return false, err
+	}
+	found = it.First()
+	return found, errors.Join(it.Error(), it.Close())
+}
 
 // streamMeta is what reads honour of a stream's metadata.
 type streamMeta struct {

@@ -191,7 +191,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	s.id = t.format.id
-	if err := s.publish(s.newView(t.next, t.total)); err != nil {
+	if err := s.publish(s.newView(t.next, t.total, t.system)); err != nil {
 		return nil, err
 	}
 	w := newWriter(s, t)
@@ -219,6 +219,9 @@ func (s *Log) recover() (tail, error) {
 	}
 	t, err := verify(s.db)
 	if err != nil {
+		return t, err
+	}
+	if t.system, err = hasSystemStreams(s.db); err != nil {
 		return t, err
 	}
 	if marked {

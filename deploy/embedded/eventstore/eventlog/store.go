@@ -99,12 +99,16 @@ type View struct {
 	halt       *halt
 	end        uint64 // position after the last event
 	events     uint64
+	system     bool // there are system streams
 	refs       atomic.Int64
 	superseded chan struct{} // closed when a newer view is published
 }
 
-func (s *Log) newView(end, events uint64) *View {
-	v := &View{snap: s.db.NewSnapshot(), halt: s.halt, end: end, events: events, superseded: make(chan struct{})}
+func (s *Log) newView(end, events uint64, system bool) *View {
+	v := &View{
+		snap: s.db.NewSnapshot(), halt: s.halt,
+		end: end, events: events, system: system, superseded: make(chan struct{}),
+	}
 	v.refs.Store(1)
 	return v
 }
@@ -114,6 +118,11 @@ func (v *View) End() uint64 { return v.end }
 
 // Events is the number of events.
 func (v *View) Events() uint64 { return v.events }
+
+// HasSystemStreams tells whether a stream whose name begins with "$" has ever
+// been written. Where it has not, no stream has metadata and there are no
+// settings, so that nobody need look for them.
+func (v *View) HasSystemStreams() bool { return v.system }
 
 // Superseded is closed when a newer view has been published.
 func (v *View) Superseded() <-chan struct{} { return v.superseded }

@@ -6,7 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A stream's metadata is its newest, as of the view that is asked; a restart and the stream's end keep it.
+// A stream's metadata is its newest, as of the view that is asked; a restart and the stream's end
+// keep it.
 func TestMetadata(t *testing.T) {
 	fs := vfs.NewMem()
 	s := newStore(t, fs)
@@ -55,5 +56,64 @@ func TestMetadata(t *testing.T) {
 	}
 	if err := v.Release(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A view says that there are system streams from the write of the first one on, also one that a
+// delete makes, and after a restart.
+func TestSystemStreamsAreKnown(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind   Kind
+		stream string
+		want   bool
+	}{
+		"an ordinary stream":     {KindAppend, "a", false},
+		"the name before":        {KindAppend, "#", false},
+		"the name after":         {KindAppend, "%", false},
+		"a dollar further on":    {KindAppend, "a$b", false},
+		"a system stream":        {KindAppend, "$x", true},
+		"the shortest":           {KindAppend, "$", true},
+		"metadata":               {KindAppend, "$$a", true},
+		"a delete's metadata":    {KindDelete, "first", true},
+		"a tombstone needs none": {KindTombstone, "first", false},
+	} {
+		fs := vfs.NewMem()
+		s := newStore(t, fs)
+		submit := func(kind Kind, stream string) {
+			t.Helper()
+			r := &Request{Kind: kind, Stream: stream, Expect: ExpectAny}
+			if kind == KindAppend {
+				r.Events = []Proposal{{ID: [16]byte{1, byte(len(stream))}, Type: "t"}}
+			}
+			if res, err := s.Submit(t.Context(), r); err != nil || res.Outcome != OutcomeWritten {
+				t.Fatalf("%s: %+v, %v", name, res, err)
+			}
+		}
+		known := func() bool {
+			t.Helper()
+			v := s.Acquire()
+			defer func() {
+				if err := v.Release(); err != nil {
+					t.Error(err)
+				}
+			}()
+			return v.HasSystemStreams()
+		}
+		submit(KindAppend, "first")
+		if known() {
+			t.Errorf("%s: a system stream before it was written", name)
+		}
+		submit(c.kind, c.stream)
+		if known() != c.want {
+			t.Errorf("%s: known %v, want %v", name, !c.want, c.want)
+		}
+		submit(KindAppend, "last")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = reopen(t, fs)
+		if known() != c.want {
+			t.Errorf("%s: after a restart: known %v, want %v", name, !c.want, c.want)
+		}
 	}
 }

@@ -17,6 +17,7 @@ type tail struct {
 	next    uint64 // position of the next event
 	total   uint64
 	created int64 // time of the last event
+	system  bool  // there are system streams
 }
 
 // verify checks the format, that the commit counter is dense and chains from

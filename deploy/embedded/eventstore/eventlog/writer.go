@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -92,6 +93,7 @@ type writer struct {
 	commit  uint64 // number of the last group applied
 	total   uint64 // events, the group under construction included
 	created int64  // newest event's time; never goes back
+	system  bool   // there are system streams, the group under construction included
 
 	checked  uint64          // commit at the checked mark
 	flushing checkedMark     // the next one, once flushed is closed
@@ -106,7 +108,7 @@ type writer struct {
 func newWriter(s *Log, t tail) *writer {
 	return &writer{
 		s: s, streams: newStreamCache(s.db),
-		next: t.next, commit: t.commit, total: t.total, created: t.created, checked: t.checked,
+		next: t.next, commit: t.commit, total: t.total, created: t.created, system: t.system, checked: t.checked,
 		syncing: make(chan *group, 1), synced: make(chan error, 1),
 	}
 }
@@ -318,13 +320,14 @@ func (w *writer) flush() error {
 		if err := g.batch.Set(headKey(st.name), st.head.encode(), nil); err != nil {
 			return err
 		}
+		w.system = w.system || strings.HasPrefix(st.name, systemPrefix)
 	}
 	w.observeSyncing(g)
 	// Visible to this process from here on; the fsync has begun.
 	if err := w.s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 		return fmt.Errorf("write ahead log: %w", err)
 	}
-	g.view = w.s.newView(w.next, w.total)
+	g.view = w.s.newView(w.next, w.total, w.system)
 	w.streams.settle(g.written)
 	w.startGroup()
 	w.inFlight = true
