@@ -69,7 +69,7 @@ var explanations = []string{
 var nodes = map[string]bool{
 	"SelectWithUnionQuery": false, "SelectIntersectExceptQuery": false, "SelectQuery": false,
 	"ProjectionSelectQuery": false,
-	"ExpressionList": false, "TablesInSelectQuery": false, "TablesInSelectQueryElement": false, "TableExpression": false,
+	"ExpressionList":        false, "TablesInSelectQuery": false, "TablesInSelectQueryElement": false, "TableExpression": false,
 	"TableJoin": false, "ArrayJoin": false, "TableIdentifier": false, "Subquery": false, "SampleRatio": false,
 	"Identifier": false, "Literal": false, "Function": false, "Asterisk": false, "QualifiedAsterisk": false,
 	"ColumnsRegexpMatcher": false, "ColumnsListMatcher": false,

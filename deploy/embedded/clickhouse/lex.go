@@ -10,10 +10,38 @@ import (
 )
 
 // lexQuery asks for the tokens, and for the names that the engine's parser takes for functions, of all kinds
-// and in places that its tree does not show.
-const lexQuery = `SELECT t.1, t.2, t.3 FROM (SELECT arrayJoin(arrayConcat(
-	arrayFilter(t -> t.3 NOT IN ('Whitespace', 'Comment'), tokenizeQuery({q:String})),
-	arrayFilter(t -> t.3 = 'function', arrayMap(t -> (t.1, t.2, toString(t.3)), highlightQuery({h:String}))))) AS t)`
+// and in places that its tree does not show. It is kept simple: the engine plans it for each new statement.
+const lexQuery = "SELECT tokenizeQuery({q:String}), highlightQuery({h:String})"
+
+// span is a part of a statement and what the engine takes it for.
+type span struct {
+	from, to int
+	kind     string
+}
+
+// spans reads `[(0,6,'BareWord'),(6,7,'Whitespace')]`.
+func spans(s string) (out []span, err error) {
+	s = strings.TrimSpace(s)
+	if !strings.HasPrefix(s, "[") || !strings.HasSuffix(s, "]") {
+		return nil, errors.New("the engine's tokens could not be read")
+	}
+	s = s[1 : len(s)-1]
+	for s != "" {
+		var one string
+		one, s, _ = strings.Cut(strings.TrimPrefix(s, ","), ")")
+		fields := strings.Split(strings.TrimPrefix(one, "("), ",")
+		if len(fields) != 3 {
+			return nil, errors.New("the engine's tokens could not be read")
+		}
+		from, err1 := strconv.Atoi(fields[0])
+		to, err2 := strconv.Atoi(fields[1])
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("read the engine's tokens: %w", err)
+		}
+		out = append(out, span{from, to, strings.Trim(fields[2], "'")})
+	}
+	return out, nil
+}
 
 // lex returns the statement's tokens where the engine's lexer and the front's scanner agree on them, and nil
 // where they do not; and those of them which are called.
@@ -27,37 +55,41 @@ func lex(c *conn, q question) (toks, calls []token, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	lexed, marked, _ := strings.Cut(string(out), "\t")
+	theirs, err := spans(lexed)
+	if err != nil {
+		return nil, nil, err
+	}
+	highlights, err := spans(marked)
+	if err != nil {
+		return nil, nil, err
+	}
 	ours := scan(text)
 	next := 0
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(fields) != 3 {
-			return nil, nil, errors.New("the engine's tokens could not be read")
-		}
-		from, err1 := strconv.Atoi(fields[0])
-		to, err2 := strconv.Atoi(fields[1])
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, nil, fmt.Errorf("read the engine's tokens: %w", err)
-		}
-		kind := fields[2]
-		if kind == "function" {
-			i, ok := slices.BinarySearchFunc(ours, from, func(t token, at int) int { return cmp.Compare(t.pos, at) })
-			if !ok || ours[i].end != to || !isName(ours[i]) || ours[i].escapes {
-				return nil, nil, nil
-			}
-			calls = append(calls, ours[i])
+	for _, t := range theirs {
+		if t.kind == "Whitespace" || t.kind == "Comment" {
 			continue
 		}
 		first := next
-		for next < len(ours) && ours[next].end <= to {
+		for next < len(ours) && ours[next].end <= t.to {
 			next++
 		}
-		if first == next || ours[first].pos != from || ours[next-1].end != to || !agrees(kind, ours[first:next]) {
+		if first == next || ours[first].pos != t.from || ours[next-1].end != t.to || !agrees(t.kind, ours[first:next]) {
 			return nil, nil, nil
 		}
 	}
 	if next != len(ours) {
 		return nil, nil, nil
+	}
+	for _, h := range highlights {
+		if h.kind != "function" {
+			continue
+		}
+		i, ok := slices.BinarySearchFunc(ours, h.from, func(t token, at int) int { return cmp.Compare(t.pos, at) })
+		if !ok || ours[i].end != h.to || !isName(ours[i]) || ours[i].escapes {
+			return nil, nil, nil
+		}
+		calls = append(calls, ours[i])
 	}
 	return ours, calls, nil
 }
