@@ -4,9 +4,9 @@
 //
 // It owns one data directory (one process per directory, held by a lock) and the cached copy of the
 // library. It may lose nothing that a statement with fsync_after_insert=1 acknowledged; a crash of the
-// engine ends the child, never its parent. It trusts whoever can reach the loopback address it listens
-// on, the library whose checksum it pinned, and nobody else: names, passwords and roles do not exist
-// here. It knows nothing of the data it holds.
+// engine ends the child, never its parent. It trusts the library whose checksum it pinned, and an account
+// as far as the lists under lists/ say; whoever else reaches its address is a stranger. It knows nothing of
+// the data it holds.
 //
 // The interface it speaks: https://clickhouse.com/docs/interfaces/http. See DESIGN.md.
 package clickhouse
