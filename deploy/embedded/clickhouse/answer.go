@@ -150,13 +150,13 @@ func (a *answer) fail(r *http.Request, err error) {
 	}
 	if r.Context().Err() == nil {
 		text := "\r\n__exception__\r\n" + a.tag + "\r\n" + e.text + "\n" + strconv.Itoa(len(e.text)+1) + " " + a.tag + "\r\n__exception__\r\n"
-		// An HTTP encoding wraps it; ClickHouse's own blocks do not.
-		if a.req.compress {
-			_, _ = io.WriteString(a.w, text)
+		// Inside whatever the client unpacks: an HTTP encoding, or ClickHouse's own blocks.
+		if b, ok := a.out.(*blocks); ok {
+			_ = b.legible([]byte(text))
 		} else {
 			_, _ = io.WriteString(a.out, text)
-			_ = a.out.Close()
 		}
+		_ = a.out.Close()
 		_ = a.http.Flush()
 	}
 	// The chunked body stays without its end: no client can take this for a complete result.

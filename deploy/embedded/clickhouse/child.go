@@ -110,7 +110,7 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.
 		return err
 	}
 	f.cert = cert
-	ln, err := inheritedListener(cert)
+	ln, err := inheritedListener()
 	if err != nil {
 		anchor.close()
 		return fmt.Errorf("listen: %w", err)
@@ -127,7 +127,7 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(secure(greet(ln, cert != nil), cert)) }()
 	err = json.NewEncoder(cfg.control).Encode(ready{Confinement: cfg.confinement})
 	if err == nil {
 		select {
@@ -149,6 +149,7 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.
 		defer last.Stop()
 	}
 	f.running.Wait()
+	f.sessions.close()
 	anchor.close() // the engine crashes when a process exits with an open connection
 	if l.shutdown() != 0 {
 		cfg.Logger.Warn("the engine has threads left at its end")
@@ -192,5 +193,6 @@ func openEngine(cfg ChildConfig, tmp string) (*lib, *conn, *front, error) {
 	return l, anchor, &front{
 		lib: l, args: args, info: engineInfo{version, timezone}, slots: make(chan struct{}, cfg.MaxConcurrent),
 		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger,
+		sessions: newSessions(), ongoing: newRunning(),
 	}, nil
 }

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +31,8 @@ type front struct {
 	// Ends when running statements must.
 	stopping context.Context
 	logger   *slog.Logger
+	sessions *sessions
+	ongoing  *running
 	// Every statement that still runs holds one; the engine may be closed only at zero.
 	running sync.WaitGroup
 }
@@ -36,7 +41,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.running.Add(1)
 	defer f.running.Done()
 	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
-	if !f.ownHost(r) {
+	if !localHost(r, f.ownNames(r)...) {
 		http.Error(w, "Code: 516. DB::Exception: The embedded server answers to its own machine's names only. (AUTHENTICATION_FAILED)", http.StatusForbidden)
 		return
 	}
@@ -78,6 +83,20 @@ func ok(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, "Ok.\n") // the client is gone if this fails
 }
 
+// localHost refuses what a web page could make a browser send here: a name that was rebound to this address,
+// or a request from another origin. names are those of this server beyond loopback's.
+func localHost(r *http.Request, names ...string) bool {
+	host := hostOf(r)
+	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && !strings.EqualFold(host, "localhost") && !slices.Contains(names, host) {
+		return false
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		u, err := url.Parse(origin)
+		return err == nil && strings.EqualFold(u.Host, r.Host)
+	}
+	return true
+}
+
 // serve runs one statement in a session of its own and writes its result.
 func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 	if req.hello {
@@ -90,25 +109,58 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 		}
 		return a.finish(stats{})
 	}
+	session, err := f.sessions.enter(ctx, req.owner(), req.query)
+	if err != nil {
+		return err
+	}
+	if session != nil {
+		defer f.sessions.leave(session, flag(req.query, "close_session"))
+		if err := req.adopt(session); err != nil {
+			return err
+		}
+	}
+	// KILL takes no slot: it is what frees one.
+	if k, ok := parseKill(req.text); ok {
+		return f.kill(ctx, k, req, a)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	inserting, cancelInsert := context.WithCancelCause(f.stopping)
+	defer cancelInsert(nil)
+	defer f.ongoing.add(req.owner(), req.id, req.text, func(err error) { cancel(err); cancelInsert(err) })()
 	select {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
 	case <-ctx.Done():
 		return cancelled(ctx)
 	}
-	c, err := f.session(req)
+	c, done, err := f.connect(session, req)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if req.insert {
-		// Data that has arrived is committed, as a server does; a body cut short ends it anyway.
-		stop := f.killWhenDone(f.stopping, req)
-		defer stop()
-		return f.insert(c, req, a)
+	switch {
+	case session != nil && req.changes != changesNothing:
+		return f.change(ctx, c, done, req, a)
+	case req.insert:
+		err = f.runInsert(inserting, c, req, a)
+	default:
+		err = f.run(ctx, cancel, c, req, a)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	if lost := done(err == nil); lost != nil { // its client is told when it next needs what is gone
+		f.logger.Warn("temporary tables of a session are gone", "error", lost)
+	}
+	return err
+}
+
+// runInsert commits data that has arrived, whatever becomes of its client, as a server does; a body cut short ends it
+// anyway.
+func (f *front) runInsert(ctx context.Context, c *conn, req *request, a *answer) error {
+	stop := f.killWhenDone(ctx, req)
+	defer stop()
+	return f.insert(ctx, c, req, a)
+}
+
+func (f *front) run(ctx context.Context, cancel context.CancelCauseFunc, c *conn, req *request, a *answer) error {
 	stop := f.killWhenDone(ctx, req)
 	defer stop()
 	switch {
@@ -179,7 +231,7 @@ func (f *front) killWhenDone(ctx context.Context, req *request) (stop func()) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if err := f.kill(req.mark); err != nil {
+			if err := f.stop(req.mark); err != nil {
 				f.logger.Warn("kill a statement without a client", "query_id", req.id, "error", err)
 			}
 			select {
@@ -192,7 +244,7 @@ func (f *front) killWhenDone(ctx context.Context, req *request) (stop func()) {
 	return func() { close(done); wg.Wait() }
 }
 
-func (f *front) kill(mark string) error {
+func (f *front) stop(mark string) error {
 	c, err := f.lib.dial(f.args)
 	if err != nil {
 		return err
@@ -299,18 +351,26 @@ func (f *front) whole(c *conn, req *request, a *answer) error {
 
 // insert pushes the body through the engine's insert stream, which takes any byte, unlike data inline
 // behind an INSERT.
-func (f *front) insert(c *conn, req *request, a *answer) error {
+func (f *front) insert(ctx context.Context, c *conn, req *request, a *answer) error {
 	ins, err := c.insert(req.text, req.format, req.params)
 	if err != nil {
 		return err
 	}
 	defer ins.close()
+	wake := context.AfterFunc(ctx, func() { _ = a.http.SetReadDeadline(time.Now()) }) // of one that waits for data
+	defer wake()
 	buf := make([]byte, 1<<20)
 	for end := false; !end; {
 		if err := a.http.SetReadDeadline(time.Now().Add(clientPatience)); err != nil {
 			return fmt.Errorf("read insert data: %w", err)
 		}
+		if ctx.Err() != nil {
+			return cancelled(ctx)
+		}
 		n, err := fill(req.input, buf)
+		if ctx.Err() != nil {
+			return cancelled(ctx)
+		}
 		if end = errors.Is(err, io.EOF); err != nil && !end {
 			return bodyError(err) // closing without a commit cancels
 		}

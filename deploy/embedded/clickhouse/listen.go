@@ -9,19 +9,23 @@ import (
 	"time"
 )
 
-// inheritedListener is the parent's listener, with TLS where there is a certificate.
-func inheritedListener(cert *certificate) (net.Listener, error) {
+// inheritedListener is the one that the parent opened.
+func inheritedListener() (net.Listener, error) {
 	f := os.NewFile(listenerFD, "listener")
 	defer func() { _ = f.Close() }() // the listener has a copy
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	if cert == nil {
-		return &greeter{Listener: ln}, nil
-	}
-	return tls.NewListener(&greeter{Listener: ln, tls: true}, cert.config()), nil
+	return net.FileListener(f)
 }
+
+// secure speaks TLS where there is a certificate.
+func secure(ln net.Listener, cert *certificate) net.Listener {
+	if cert == nil {
+		return ln
+	}
+	return tls.NewListener(ln, cert.config())
+}
+
+// greet wraps the listener right above TCP.
+func greet(ln net.Listener, tls bool) net.Listener { return &greeter{Listener: ln, tls: tls} }
 
 // greeter tells by a connection's first byte whoever speaks another protocol, and answers in that protocol. HTTP and,
 // under TLS, a plain HTTP request pass: net/http answers the latter itself.

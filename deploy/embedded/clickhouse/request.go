@@ -26,6 +26,7 @@ type request struct {
 	params    []param
 	format    string    // the output format that will be used, or the format of the data of an insert
 	input     io.Reader // data of an insert
+	changes   change    // what the statement does to a session
 	readonly  bool      // nothing may be written, whatever the settings say
 	hello     bool
 	waitEnd   bool
@@ -70,13 +71,15 @@ func parseRequest(r *http.Request, limit time.Duration) (*request, error) {
 		return nil, err
 	}
 	req.readonly = r.Method != http.MethodPost
-	req.database = first(q.Get("database"), r.Header.Get("X-ClickHouse-Database"))
 	if !req.compress {
 		req.encoding = contentEncoding(r, q)
 	}
 	if err := req.readStatement(r, q); err != nil {
 		return nil, err
 	}
+	// After the body, which may have further parameters.
+	req.database = first(q.Get("database"), r.Header.Get("X-ClickHouse-Database"))
+	req.changes = changeOf(req.text)
 	if err := req.readSettings(q, limit); err != nil {
 		return nil, err
 	}
@@ -141,8 +144,6 @@ func refuse(r *http.Request, q url.Values) error {
 	case user != "default" || password != "":
 		return newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED",
 			"This embedded server has one user, default, without a password, and is reachable from its own machine only")
-	case q.Get("session_id") != "":
-		return notImplemented("Sessions (session_id) are not supported by the embedded server")
 	case q.Get("role") != "":
 		return notImplemented("Roles are not supported by the embedded server")
 	}
@@ -156,7 +157,7 @@ func (req *request) readStatement(r *http.Request, q url.Values) error {
 	}
 	src := q.Get("query")
 	if t, p, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && t == "multipart/form-data" {
-		if body, err = req.readExternal(body, p["boundary"], q); err != nil {
+		if body, err = req.readForm(body, p["boundary"], q); err != nil {
 			return err
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// door is the parent's side of the server's address. The parent listens and the child accepts: the child needs no right
+// gate is the parent's side of the server's address. The parent listens and the child accepts: the child needs no right
 // to bind, and nobody else can take the port while the parent lives, whatever becomes of the child.
-type door struct {
+type gate struct {
 	ln    *net.TCPListener
 	certs *certificateFiles // nil: plain HTTP
 	once  sync.Once
@@ -38,11 +38,11 @@ func (c Config) validateAddr() error {
 	return nil
 }
 
-func openDoor(cfg Config) (*door, error) {
-	d := new(door)
+func openGate(cfg Config) (*gate, error) {
+	g := new(gate)
 	if cfg.CertFile != "" {
-		d.certs = &certificateFiles{cert: cfg.CertFile, key: cfg.KeyFile}
-		if err := d.certs.load(); err != nil {
+		g.certs = &certificateFiles{cert: cfg.CertFile, key: cfg.KeyFile}
+		if err := g.certs.load(); err != nil {
 			return nil, err
 		}
 	}
@@ -50,52 +50,52 @@ func openDoor(cfg Config) (*door, error) {
 	if err != nil {
 		return nil, err // it says listen, the address and the reason
 	}
-	d.ln = ln.(*net.TCPListener) // a TCP listener is one
-	return d, nil
+	g.ln = ln.(*net.TCPListener) // a TCP listener is one
+	return g, nil
 }
 
 // file is a copy of the listener for the child.
-func (d *door) file() (*os.File, error) { return d.ln.File() }
+func (g *gate) file() (*os.File, error) { return g.ln.File() }
 
-func (d *door) pair() *keyPair {
-	if d.certs == nil {
+func (g *gate) pair() *keyPair {
+	if g.certs == nil {
 		return nil
 	}
-	return d.certs.pair()
+	return g.certs.pair()
 }
 
-func (d *door) addr() string { return d.ln.Addr().String() }
+func (g *gate) addr() string { return g.ln.Addr().String() }
 
 // host is a name or an address that clients on this machine can dial, and find in the certificate.
-func (d *door) host() string {
-	host, _, _ := net.SplitHostPort(d.addr()) // a listener's address has both
-	if d.certs == nil {
+func (g *gate) host() string {
+	host, _, _ := net.SplitHostPort(g.addr()) // a listener's address has both
+	if g.certs == nil {
 		return host
 	}
-	return d.certs.nameFor(host)
+	return g.certs.nameFor(host)
 }
 
-func (d *door) url() string {
+func (g *gate) url() string {
 	scheme := "http"
-	if d.certs != nil {
+	if g.certs != nil {
 		scheme = "https"
 	}
-	_, port, _ := net.SplitHostPort(d.addr())
-	return scheme + "://" + net.JoinHostPort(d.host(), port)
+	_, port, _ := net.SplitHostPort(g.addr())
+	return scheme + "://" + net.JoinHostPort(g.host(), port)
 }
 
-// check asks the server behind the door whether it answers.
-func (d *door) check(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url()+"/ping", nil)
+// check asks the server behind the gate whether it answers.
+func (g *gate) check(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url()+"/ping", nil)
 	if err != nil {
 		return err
 	}
 	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", d.addr())
+		return new(net.Dialer).DialContext(ctx, "tcp", g.addr())
 	}}
-	if d.certs != nil {
+	if g.certs != nil {
 		// Whoever signed it, it must be the one that was just read.
-		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: d.certs.isOurs}
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: g.certs.isOurs}
 	}
 	resp, err := (&http.Client{Transport: t}).Do(req)
 	if err != nil {
@@ -114,10 +114,10 @@ func (d *door) check(ctx context.Context) error {
 
 // refuse closes each connection that comes once the child has ended: clients learn of it at once, and the port stays
 // this process's until close.
-func (d *door) refuse() {
+func (g *gate) refuse() {
 	go func() {
 		for {
-			c, err := d.ln.Accept()
+			c, err := g.ln.Accept()
 			if err != nil {
 				return // closed
 			}
@@ -126,7 +126,7 @@ func (d *door) refuse() {
 	}()
 }
 
-func (d *door) close() (err error) {
-	d.once.Do(func() { err = d.ln.Close() })
+func (g *gate) close() (err error) {
+	g.once.Do(func() { err = g.ln.Close() })
 	return err
 }

@@ -1,0 +1,112 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// killQuery is a `KILL QUERY WHERE query_id = '…'`, or `IN (…)`, as clients send it to stop their own statements. The
+// engine could not answer it: its ids are its own.
+type killQuery struct {
+	ids  map[string]bool
+	sync bool // answer when they have ended
+	test bool // stop nothing
+}
+
+// owner is the name of the account that sends the request.
+func (req *request) owner() string { return "default" }
+
+// mayStop is whose statements the request may stop, "" for everybody's.
+func (req *request) mayStop() string { return "" }
+
+// parseKill recognises the statement by its tokens. Any other KILL is the engine's.
+func parseKill(text string) (k killQuery, ok bool) {
+	sc := &scanner{s: text}
+	next := sc.next
+	if !next().is("KILL") || !next().is("QUERY") || !next().is("WHERE") {
+		return k, false
+	}
+	if name := next(); !name.is("query_id") && (name.kind != tokQuoted || name.text != "query_id") {
+		return k, false
+	}
+	k.ids = make(map[string]bool)
+	switch t := next(); {
+	case t.punct('='):
+		id := next()
+		if id.kind != tokString {
+			return k, false
+		}
+		k.ids[id.text] = true
+	case t.is("IN") && next().punct('('):
+		for more := true; more; {
+			id, after := next(), next()
+			if id.kind != tokString || !after.punct(',') && !after.punct(')') {
+				return k, false
+			}
+			k.ids[id.text] = true
+			more = after.punct(',')
+		}
+	default:
+		return k, false
+	}
+	t := next()
+	if t.is("SYNC") || t.is("ASYNC") || t.is("TEST") {
+		k.sync, k.test = t.is("SYNC"), t.is("TEST")
+		t = next()
+	}
+	if t.is("FORMAT") {
+		next() // readStatement has taken it
+		t = next()
+	}
+	return k, t.kind == tokEnd
+}
+
+// kill stops the statements and answers with a server's columns. Stopping one is what happens when its client goes: it is
+// killed in the engine until it has ended, and also if it had not begun.
+func (f *front) kill(ctx context.Context, k killQuery, req *request, a *answer) error {
+	status := "waiting"
+	switch {
+	case k.test:
+		status = "unknown_status"
+	case k.sync:
+		status = "finished"
+	}
+	var rows []string
+	for _, s := range f.ongoing.find(req.mayStop(), k.ids) {
+		if !k.test {
+			s.cancel(errKilled)
+		}
+		if k.sync {
+			select {
+			case <-s.gone:
+			case <-ctx.Done():
+				return cancelled(ctx)
+			}
+		}
+		row := []string{literal(status), literal(s.id), literal(s.account), literal(s.text)}
+		rows = append(rows, "("+strings.Join(row, ",")+")")
+	}
+	c, err := f.session(req)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	// The engine formats the answer. A parameter may be larger than a statement.
+	const text = "SELECT t.1 AS kill_status, t.2 AS query_id, t.3 AS user, t.4 AS query " +
+		"FROM (SELECT arrayJoin({rows:Array(Tuple(String, String, String, String))}) AS t)"
+	res, err := c.whole(text, req.format, []param{{"rows", tabEscape.Replace("[" + strings.Join(rows, ",") + "]")}})
+	if err != nil {
+		return err
+	}
+	defer res.release()
+	if _, err := a.Write(res.bytes()); err != nil {
+		return err
+	}
+	return a.finish(res.stats)
+}
+
+var errKilled = errors.New("by KILL QUERY")
+
+// tabEscape writes a value as in TabSeparated, which is how a parameter is read.
+var tabEscape = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "\\r", "\x00", "\\0")
