@@ -19,6 +19,9 @@ const holdBack = 1 << 20
 // statements.
 const clientPatience = 5 * time.Minute
 
+// How long a response that broke off stays open, at most.
+const exceptionLinger = 250 * time.Millisecond
+
 // answer is a response in the making. It belongs to its request's goroutine.
 type answer struct {
 	w    http.ResponseWriter
@@ -158,6 +161,12 @@ func (a *answer) fail(r *http.Request, err error) {
 		}
 		_ = a.out.Close()
 		_ = a.http.Flush()
+		// A client that unpacks while it reads may throw away what it has not unpacked when the connection ends.
+		// Most leave as soon as they have read the exception.
+		select {
+		case <-r.Context().Done():
+		case <-time.After(exceptionLinger):
+		}
 	}
 	// The chunked body stays without its end: no client can take this for a complete result.
 	panic(http.ErrAbortHandler)

@@ -95,7 +95,7 @@ func (f *front) kill(ctx context.Context, k killQuery, req *request, a *answer) 
 	// The engine formats the answer. A parameter may be larger than a statement.
 	const text = "SELECT t.1 AS kill_status, t.2 AS query_id, t.3 AS user, t.4 AS query " +
 		"FROM (SELECT arrayJoin({rows:Array(Tuple(String, String, String, String))}) AS t)"
-	res, err := c.whole(text, req.format, []param{{"rows", tabEscape.Replace("[" + strings.Join(rows, ",") + "]")}})
+	res, err := c.whole(text, req.format, []param{{"rows", "[" + strings.Join(rows, ",") + "]"}})
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,3 @@ func (f *front) kill(ctx context.Context, k killQuery, req *request, a *answer) 
 }
 
 var errKilled = errors.New("by KILL QUERY")
-
-// tabEscape writes a value as in TabSeparated, which is how a parameter is read.
-var tabEscape = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "\\r", "\x00", "\\0")
