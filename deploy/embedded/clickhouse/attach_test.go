@@ -18,7 +18,8 @@ import (
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// A session has what its client chose in it, and nobody else's; what a request sets by its URL goes with the request.
+// A session has what its client chose in it, and nobody else's; what a request sets by its URL
+// goes with the request.
 func TestSession(t *testing.T) {
 	do := func(id, statement string, params ...string) string {
 		t.Helper()
@@ -74,8 +75,8 @@ func TestSession(t *testing.T) {
 	expect(do("a", "SELECT count() FROM mine"), "5")
 	// A table sent along is the request's, not the session's.
 	for range 2 {
-		expect(form(t, map[string]string{"query": "SELECT count() FROM sent", "sent_structure": "x UInt8"}, map[string]string{"sent": "1\n2\n"},
-			"session_id", "a").body, "2")
+		expect(form(t, map[string]string{"query": "SELECT count() FROM sent", "sent_structure": "x UInt8"},
+			map[string]string{"sent": "1\n2\n"}, "session_id", "a").body, "2")
 	}
 	if a := post(t, "SELECT * FROM sent", "session_id", "a"); a.status != 404 {
 		t.Errorf("a table that was sent along stays: %+v", a)
@@ -178,7 +179,8 @@ const endless = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(cit
 
 func processes(t *testing.T, id string) string {
 	t.Helper()
-	a := post(t, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE {id:String}", "param_id", "query_id="+id+" %")
+	a := post(t, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE {id:String}",
+		"param_id", "query_id="+id+" %")
 	if a.status != 200 {
 		t.Fatal(a)
 	}
@@ -194,7 +196,8 @@ func waitRunning(t *testing.T, id string) {
 	}
 }
 
-// KILL QUERY finds a statement by the id that its client gave it, and really ends it, whatever it is doing.
+// KILL QUERY finds a statement by the id that its client gave it, and really ends it, whatever it
+// is doing.
 func TestKillQuery(t *testing.T) {
 	if a := post(t, "CREATE TABLE IF NOT EXISTS default.kill_target (n UInt64) ENGINE = Memory"); a.status != 200 {
 		t.Fatal(a)
@@ -228,7 +231,8 @@ func TestKillQuery(t *testing.T) {
 					t.Fatalf("%v: %+v", err, a)
 				}
 			}
-			if got := rows.Data[0]; got["query_id"] != id || got["user"] != "default" || got["query"] == "" || got["kill_status"] != "unknown_status" {
+			got := rows.Data[0]
+			if got["query_id"] != id || got["user"] != "default" || got["query"] == "" || got["kill_status"] != "unknown_status" {
 				t.Errorf("TEST: %v", got)
 			}
 			a := post(t, kill+" SYNC")
@@ -336,22 +340,25 @@ func TestForm(t *testing.T) {
 		"format":   {map[string]string{"query": "SELECT 1", "default_format": "CSVWithNames"}, nil, nil, "\"1\"\n1\n"},
 		"the URL wins": {map[string]string{"query": "SELECT {n:UInt8}", "param_n": "5"}, nil,
 			[]string{"param_n", "7"}, "7\n"},
-		"a file, described behind it": {map[string]string{"query": "SELECT sum(a) + {n:UInt8} FROM f", "f_structure": "a UInt8", "f_format": "CSV", "param_n": "1"},
-			map[string]string{"f": "1\n2\n"}, nil, "4\n"},
+		"a file, described behind it": {map[string]string{
+			"query": "SELECT sum(a) + {n:UInt8} FROM f", "f_structure": "a UInt8", "f_format": "CSV", "param_n": "1",
+		}, map[string]string{"f": "1\n2\n"}, nil, "4\n"},
 	} {
 		if a := form(t, c.fields, c.files, c.params...); a.body != c.want {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
-	if a := form(t, map[string]string{"query": "SELECT {n:UInt8}", "param_n": "1"}, nil, "readonly", "1"); a.body != "1\n" {
+	a := form(t, map[string]string{"query": "SELECT {n:UInt8}", "param_n": "1"}, nil, "readonly", "1")
+	if a.body != "1\n" {
 		t.Errorf("parameters of a request that reads: %+v", a)
 	}
 	for name, a := range map[string]httpAnswer{
-		"a file in readonly": form(t, map[string]string{"query": "SELECT 1", "f_structure": "a UInt8"}, map[string]string{"f": "1\n"}, "readonly", "1"),
-		"a session":          form(t, map[string]string{"query": "SELECT 1", "session_id": "x"}, nil),
-		"a password":         form(t, map[string]string{"query": "SELECT 1", "password": "x"}, nil),
-		"a huge field":       form(t, map[string]string{"query": "SELECT 1", "param_s": strings.Repeat("x", formFieldLimit+1)}, nil),
-		"no such setting":    form(t, map[string]string{"query": "SELECT 1", "no_such_setting": "x"}, nil),
+		"a file in readonly": form(t, map[string]string{"query": "SELECT 1", "f_structure": "a UInt8"},
+			map[string]string{"f": "1\n"}, "readonly", "1"),
+		"a session":       form(t, map[string]string{"query": "SELECT 1", "session_id": "x"}, nil),
+		"a password":      form(t, map[string]string{"query": "SELECT 1", "password": "x"}, nil),
+		"a huge field":    form(t, map[string]string{"query": "SELECT 1", "param_s": strings.Repeat("x", formFieldLimit+1)}, nil),
+		"no such setting": form(t, map[string]string{"query": "SELECT 1", "no_such_setting": "x"}, nil),
 	} {
 		if a.status < 400 {
 			t.Errorf("%s: %+v", name, a)
@@ -359,11 +366,12 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// An error after the first megabyte stands inside what the client unpacks, in each of ClickHouse's block compressions.
+// An error after the first megabyte stands inside what the client unpacks, in each of ClickHouse's
+// block compressions.
 func TestErrorInsideBlocks(t *testing.T) {
 	for _, method := range []string{"LZ4", "ZSTD", "NONE", "LZ4HC"} {
-		a := post(t, "SELECT number, toString(cityHash64(number)), throwIf(number = 300000) FROM numbers(100000000) SETTINGS max_threads = 1",
-			"compress", "1", "network_compression_method", method)
+		a := post(t, `SELECT number, toString(cityHash64(number)), throwIf(number = 300000)
+			FROM numbers(100000000) SETTINGS max_threads = 1`, "compress", "1", "network_compression_method", method)
 		if a.err == nil {
 			t.Errorf("%s: the response is complete", method)
 		}
@@ -401,7 +409,8 @@ func TestWrongProtocol(t *testing.T) {
 		}
 		return string(b)
 	}
-	if got := said("\x16\x03\x01\x02\x00\x01\x00"); !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, "plain HTTP") {
+	got := said("\x16\x03\x01\x02\x00\x01\x00")
+	if !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, "plain HTTP") {
 		t.Errorf("TLS: %q", got)
 	}
 	if got := said("\x00\x11ClickHouse client"); !strings.Contains(got, "HTTP") {

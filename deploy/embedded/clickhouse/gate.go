@@ -12,8 +12,9 @@ import (
 	"sync"
 )
 
-// gate is the parent's side of the server's address. The parent listens and the child accepts: the child needs no right
-// to bind, and nobody else can take the port while the parent lives, whatever becomes of the child.
+// gate is the parent's side of the server's address. The parent listens and the child accepts: the
+// child needs no right to bind, and nobody else can take the port while the parent lives, whatever
+// becomes of the child.
 type gate struct {
 	ln    *net.TCPListener
 	certs *certificateFiles // nil: plain HTTP
@@ -33,7 +34,8 @@ func (c Config) validateAddr() error {
 	case err != nil || ip == nil && host != "":
 		return fmt.Errorf("the address %q (Addr) is not an IP address with a port", c.Addr)
 	case c.CertFile == "" && (ip == nil || !ip.IsLoopback()):
-		return fmt.Errorf("the address %q (Addr) is not a loopback address: others need TLS, set CertFile and KeyFile", c.Addr)
+		return fmt.Errorf("the address %q (Addr) is not a loopback address: others need TLS, set CertFile and KeyFile",
+			c.Addr)
 	}
 	return nil
 }
@@ -112,8 +114,8 @@ func (g *gate) check(ctx context.Context) error {
 	return nil
 }
 
-// refuse closes each connection that comes once the child has ended: clients learn of it at once, and the port stays
-// this process's until close.
+// refuse closes each connection that comes once the child has ended: clients learn of it at once,
+// and the port stays this process's until close.
 func (g *gate) refuse() {
 	go func() {
 		for {

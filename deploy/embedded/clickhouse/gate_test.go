@@ -25,8 +25,8 @@ import (
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// The port is the parent's: while it lives nobody else can listen there, even when the child has died; and clients are
-// not left waiting.
+// The port is the parent's: while it lives nobody else can listen there, even when the child has
+// died; and clients are not left waiting.
 func TestPortStaysTheParents(t *testing.T) {
 	s := start(t, t.TempDir())
 	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
@@ -55,12 +55,14 @@ func TestPortStaysTheParents(t *testing.T) {
 	defer func() { _ = ln.Close() }()
 	cfg := testConfig(t.TempDir())
 	cfg.Addr = s.Addr()
-	if _, err := Start(t.Context(), cfg); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "address already in use") {
+	_, err = Start(t.Context(), cfg)
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("an address in use: %v", err)
 	}
 }
 
-// The child's environment holds nothing of the parent's that may be secret, and neither do its arguments.
+// The child's environment holds nothing of the parent's that may be secret, and neither do its
+// arguments.
 func TestChildKnowsNoSecrets(t *testing.T) {
 	t.Setenv("LEDGERLINE_TEST_PASSWORD", "of another server")
 	cfg := testConfig(t.TempDir())
@@ -109,7 +111,9 @@ func newCertificate(t *testing.T, dir string, names ...string) (certFile, keyFil
 		t.Fatal(err)
 	}
 	certFile, keyFile = filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")
-	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: raw}} {
+	for name, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: raw},
+	} {
 		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +135,8 @@ func trusting(t *testing.T, certFile, name string) *tls.Config {
 	return &tls.Config{RootCAs: pool, ServerName: name}
 }
 
-// Beyond loopback the server speaks TLS, under the certificate's names; a new certificate is taken up as it stands there.
+// Beyond loopback the server speaks TLS, under the certificate's names; a new certificate is taken
+// up as it stands there.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cfg := testConfig(t.TempDir())
@@ -160,12 +165,15 @@ func TestTLS(t *testing.T) {
 		_, err = io.Copy(io.Discard, resp.Body)
 		return resp.StatusCode, err
 	}
-	for host, want := range map[string]int{"ledger.example": 200, "localhost": 200, "127.0.0.1": 200, "rebound.example": 403, "192.0.2.1": 403} {
+	for host, want := range map[string]int{
+		"ledger.example": 200, "localhost": 200, "127.0.0.1": 200, "rebound.example": 403, "192.0.2.1": 403,
+	} {
 		if got, err := get(host, trusting(t, cfg.CertFile, "ledger.example")); got != want || err != nil {
 			t.Errorf("Host %s: %d, want %d: %v", host, got, want, err)
 		}
 	}
-	c := open(t, s, func(o *chgo.Options) { o.Addr, o.TLS = []string{addr}, trusting(t, cfg.CertFile, "ledger.example") })
+	before := trusting(t, cfg.CertFile, "ledger.example")
+	c := open(t, s, func(o *chgo.Options) { o.Addr, o.TLS = []string{addr}, before })
 	if got := scalar[uint8](t, c, "SELECT 7"); got != 7 {
 		t.Errorf("clickhouse-go: %d", got)
 	}
@@ -183,7 +191,6 @@ func TestTLS(t *testing.T) {
 		t.Errorf("a plain request: %d %q %v", resp.StatusCode, b, err)
 	}
 	// A certificate that cannot be used changes nothing, a new one is shown.
-	before := trusting(t, cfg.CertFile, "ledger.example")
 	if err := os.WriteFile(cfg.CertFile, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +211,8 @@ func TestTLS(t *testing.T) {
 
 func TestAddressesBeyondLoopbackNeedTLS(t *testing.T) {
 	for _, addr := range []string{"0.0.0.0:0", ":0", "192.0.2.1:1", "[::]:0", "example.org:1", "127.0.0.1"} {
-		if err := (Config{DataDir: "x", Command: []string{"y"}, Addr: addr}).Validate(); err == nil || !strings.Contains(err.Error(), "Addr") {
+		err := (Config{DataDir: "x", Command: []string{"y"}, Addr: addr}).Validate()
+		if err == nil || !strings.Contains(err.Error(), "Addr") {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ownNames are the names of this server beyond loopback's, as far as this request uses one: under TLS what the
-// certificate holds, and the address that was dialled.
+// ownNames are the names of this server beyond loopback's, as far as this request uses one: under
+// TLS what the certificate holds, and the address that was dialled.
 func (f *front) ownNames(r *http.Request) []string {
 	if f.cert == nil {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// killQuery is a `KILL QUERY WHERE query_id = '…'`, or `IN (…)`, as clients send it to stop their own statements. The
-// engine could not answer it: its ids are its own.
+// killQuery is a `KILL QUERY WHERE query_id = '…'`, or `IN (…)`, as clients send it to stop their
+// own statements. The engine could not answer it: its ids are its own.
 type killQuery struct {
 	ids  map[string]bool
 	sync bool // answer when they have ended
@@ -62,8 +62,8 @@ func parseKill(text string) (k killQuery, ok bool) {
 	return k, t.kind == tokEnd
 }
 
-// kill stops the statements and answers with a server's columns. Stopping one is what happens when its client goes: it is
-// killed in the engine until it has ended, and also if it had not begun.
+// kill stops the statements and answers with a server's columns. Stopping one is what happens when
+// its client goes: it is killed in the engine until it has ended, and also if it had not begun.
 func (f *front) kill(ctx context.Context, k killQuery, req *request, a *answer) error {
 	status := "waiting"
 	switch {

@@ -27,8 +27,8 @@ func secure(ln net.Listener, cert *certificate) net.Listener {
 // greet wraps the listener right above TCP.
 func greet(ln net.Listener, tls bool) net.Listener { return &greeter{Listener: ln, tls: tls} }
 
-// greeter tells by a connection's first byte whoever speaks another protocol, and answers in that protocol. HTTP and,
-// under TLS, a plain HTTP request pass: net/http answers the latter itself.
+// greeter tells by a connection's first byte whoever speaks another protocol, and answers in that
+// protocol. HTTP and, under TLS, a plain HTTP request pass: net/http answers the latter itself.
 type greeter struct {
 	net.Listener
 	tls bool
@@ -65,7 +65,7 @@ func (c *greeted) Read(p []byte) (int, error) {
 	case p[0] == firstOfNative && c.tls:
 		answer = nativeException(wrongProtocol + "Connect by HTTPS.")
 	case p[0] == firstOfNative:
-		answer = nativeException(wrongProtocol + "Connect by HTTP: protocol http in clickhouse-go, clickhouse-connect and JDBC, or curl.")
+		answer = nativeException(wrongProtocol + "Connect by HTTP, as clickhouse-connect, JDBC and curl do.")
 	case p[0] == firstOfTLS && !c.tls:
 		answer = []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" +
 			"This port speaks plain HTTP, not TLS: use an http:// address.\n")
@@ -81,7 +81,8 @@ func (c *greeted) Read(p []byte) (int, error) {
 	return 0, net.ErrClosed
 }
 
-const wrongProtocol = "This port speaks ClickHouse's HTTP interface, not the native protocol, which the embedded server does not have. "
+const wrongProtocol = "This port speaks ClickHouse's HTTP interface, not the native protocol, " +
+	"which the embedded server does not have. "
 
 // nativeException is an exception packet of the native protocol: clients print its text.
 // https://clickhouse.com/docs/native-protocol/server#exception

@@ -2,8 +2,8 @@ package clickhouse
 
 import "sync"
 
-// running are the statements that run or wait for their turn: whose they are, what their client calls them, and how they
-// are stopped. The engine's own query ids are not the clients'.
+// running are the statements that run or wait for their turn: whose they are, what their client
+// calls them, and how they are stopped. The engine's own query ids are not the clients'.
 type running struct {
 	mu   sync.Mutex
 	next uint64

@@ -14,13 +14,15 @@ import (
 	"time"
 )
 
-// A client that sends a session_id expects a database and settings that it chose, and temporary tables that it made, to
-// be there in its next request. A session keeps just these. Each request still runs on a connection of its own, which is
-// given the session's database and settings first; so what a request sets by its URL goes with it. Only once a temporary
-// table is made, its connection stays, and the session's further requests run there.
+// A client that sends a session_id expects a database and settings that it chose, and temporary
+// tables that it made, to be there in its next request. A session keeps just these. Each request
+// still runs on a connection of its own, which is given the session's database and settings first;
+// so what a request sets by its URL goes with it. Only once a temporary table is made, its
+// connection stays, and the session's further requests run there.
 //
-// A request that may only read (GET, readonly, an account that reads) never runs on that connection: readonly could not
-// be taken back. So it does not see temporary tables, which is the one difference to a server.
+// A request that may only read (GET, readonly, an account that reads) never runs on that
+// connection: readonly could not be taken back. So it does not see temporary tables, which is the
+// one difference to a server.
 type sessions struct {
 	mu     sync.Mutex
 	all    map[sessionKey]*session
@@ -54,14 +56,15 @@ const (
 	defaultSessionTimeout = 60 * time.Second // as on a server
 	maxSessionTimeout     = time.Hour
 
-	// A server refuses a second statement at once. The first one's answer may have reached its client just before its
-	// session is given back, so the second waits for a moment.
+	// A server refuses a second statement at once. The first one's answer may have reached its
+	// client just before its session is given back, so the second waits for a moment.
 	sessionPatience = 100 * time.Millisecond
 )
 
 func newSessions() *sessions { return &sessions{all: make(map[sessionKey]*session)} }
 
-// enter gives the request its session, which no other request has until leave. It returns nil for a request without.
+// enter gives the request its session, which no other request has until leave. It returns nil for
+// a request without.
 func (ss *sessions) enter(ctx context.Context, account string, q url.Values) (*session, error) {
 	id := q.Get("session_id")
 	if id == "" {
@@ -113,16 +116,17 @@ func (ss *sessions) find(key sessionKey, check bool) (*session, error) {
 		}
 	}
 	if own >= maxAccountSessions && !ss.giveWay(key.account) || len(ss.all) >= maxSessions && !ss.giveWay("") {
-		return nil, newException(codeSessionLimit, "USER_SESSION_LIMIT_EXCEEDED", "There are %d sessions of this account and %d in all, "+
-			"of at most %d and %d: use fewer session ids, or a shorter session_timeout", own, len(ss.all), maxAccountSessions, maxSessions)
+		return nil, newException(codeSessionLimit, "USER_SESSION_LIMIT_EXCEEDED",
+			"There are %d sessions of this account and %d in all, of at most %d and %d: use fewer session ids, "+
+				"or a shorter session_timeout", own, len(ss.all), maxAccountSessions, maxSessions)
 	}
 	s := &session{key: key, turn: make(chan struct{}, 1), settings: make(map[string]string)}
 	ss.all[key] = s
 	return s, nil
 }
 
-// giveWay ends the session that has been idle for the longest and holds nothing that its client could miss. Clients make
-// a session id for each of their objects, and hardly ever use it.
+// giveWay ends the session that has been idle for the longest and holds nothing that its client
+// could miss. Clients make a session id for each of their objects, and hardly ever use it.
 func (ss *sessions) giveWay(account string) bool {
 	var oldest *session
 	for _, s := range ss.all {
@@ -219,8 +223,11 @@ func (req *request) adopt(s *session) error {
 				return notImplemented("Query parameters are not kept in a session: send %s with each request", t.text)
 			}
 		}
-		// What the URL sets is for this request, and a SET is for those after it: they must not be mixed up.
-		req.settings = slices.DeleteFunc(req.settings, func(p param) bool { return p.name != "log_comment" && p.name != "max_execution_time" })
+		// What the URL sets is for this request, and a SET is for those after it: they must not be
+		// mixed up.
+		req.settings = slices.DeleteFunc(req.settings, func(p param) bool {
+			return p.name != "log_comment" && p.name != "max_execution_time"
+		})
 	}
 	if req.database == "" {
 		req.database = s.database
@@ -283,10 +290,12 @@ func changeOf(text string) change {
 	return changesNothing
 }
 
-// connect opens the connection on which the request runs: the session's where temporary tables are, otherwise one of its
-// own. done gives it back, and takes into the session what the statement has changed there.
+// connect opens the connection on which the request runs: the session's where temporary tables
+// are, otherwise one of its own. done gives it back, and takes into the session what the statement
+// has changed there.
 func (f *front) connect(s *session, req *request) (c *conn, done func(succeeded bool) error, err error) {
-	if s != nil && s.tables != nil && !req.readonly && req.changes != changesDatabase && req.changes != changesSettings {
+	own := req.readonly || req.changes == changesDatabase || req.changes == changesSettings
+	if s != nil && s.tables != nil && !own {
 		if err := f.prepareAgain(s.tables, req); err != nil {
 			return nil, nil, errors.Join(err, undo(s.tables, req))
 		}
@@ -331,7 +340,8 @@ func (f *front) change(ctx context.Context, c *conn, done func(bool) error, req 
 	return a.finish(st) // these statements have no output
 }
 
-// prepareAgain is prepare for a connection that was used before: nothing of another request may be left.
+// prepareAgain is prepare for a connection that was used before: nothing of another request may be
+// left.
 func (f *front) prepareAgain(c *conn, req *request) error {
 	if _, _, err := c.exec("USE "+identifier(first(req.database, "default")), "Null", nil); err != nil {
 		return err
@@ -339,8 +349,9 @@ func (f *front) prepareAgain(c *conn, req *request) error {
 	return f.prepare(c, req)
 }
 
-// keep makes c the session's connection, without what this request set. A connection that cannot be cleaned is closed,
-// and the temporary tables with it: the client is told by its next statement.
+// keep makes c the session's connection, without what this request set. A connection that cannot
+// be cleaned is closed, and the temporary tables with it: the client is told by its next
+// statement.
 func (f *front) keep(s *session, c *conn, req *request) error {
 	s.tables = c
 	if err := undo(c, req); err != nil {
@@ -351,7 +362,8 @@ func (f *front) keep(s *session, c *conn, req *request) error {
 	return nil
 }
 
-// undo takes back the request's settings and external tables. A statement that runs here sets nothing further.
+// undo takes back the request's settings and external tables. A statement that runs here sets
+// nothing further.
 func undo(c *conn, req *request) error {
 	for _, t := range req.external {
 		if _, _, err := c.exec("DROP TEMPORARY TABLE IF EXISTS "+identifier(t.name), "Null", nil); err != nil {
@@ -394,7 +406,8 @@ func (s *session) learn(c *conn, req *request, before map[string]string) error {
 		return nil
 	}
 	if req.readonly {
-		// The engine lets `SET readonly = DEFAULT` pass. A request that may only read changes nothing that lasts.
+		// The engine lets `SET readonly = DEFAULT` pass. A request that may only read changes
+		// nothing that lasts.
 		return nil
 	}
 	after, err := changedSettings(c)
