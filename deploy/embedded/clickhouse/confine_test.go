@@ -208,6 +208,16 @@ func TestConfinement(t *testing.T) {
 			t.Errorf("its own file: %q, %v", out, err)
 		}
 	})
+	t.Run("the parent's messages", func(t *testing.T) {
+		for _, fd := range []int{controlFD, listenerFD} {
+			for _, name := range []string{"/dev/fd/%d", "/proc/self/fd/%d"} {
+				out, err := raw(t, confined, fmt.Sprintf("SELECT * FROM file('"+name+"', 'RawBLOB')", fd))
+				if err == nil {
+					t.Errorf("descriptor %d can be opened: %q", fd, out)
+				}
+			}
+		}
+	})
 	t.Run("network", func(t *testing.T) {
 		there := newStranger(t)
 		arrived := func(s *Server, statement string) bool {

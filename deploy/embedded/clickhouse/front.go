@@ -18,8 +18,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// front answers ClickHouse's HTTP interface from the engine. Each request gets a session of its own, so
-// neither settings, nor a current database, nor a temporary table outlives the request that made it.
+// front answers ClickHouse's HTTP interface from the engine. Each request gets a connection of its own, so
+// neither settings, nor a current database, nor a temporary table outlives the request that made it, unless
+// it names a session.
 type front struct {
 	lib   *lib
 	args  []string // for further sessions on the open path
@@ -97,7 +98,7 @@ func localHost(r *http.Request, names ...string) bool {
 	return true
 }
 
-// serve runs one statement in a session of its own and writes its result.
+// serve runs one statement and writes its result.
 func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 	if req.hello {
 		b, err := f.info.hello()
@@ -172,12 +173,12 @@ func (f *front) run(ctx context.Context, cancel context.CancelCauseFunc, c *conn
 	return f.whole(c, req, a)
 }
 
-// session opens a session with the request's database and settings. readonly comes last: nothing after
+// session opens a connection with the request's database and settings. readonly comes last: nothing after
 // it can be changed.
 func (f *front) session(req *request) (*conn, error) {
 	c, err := f.lib.dial(f.args)
 	if err != nil {
-		return nil, fmt.Errorf("open a session: %w", err)
+		return nil, fmt.Errorf("open a connection: %w", err)
 	}
 	if err := f.prepare(c, req); err != nil {
 		c.close()
