@@ -58,7 +58,7 @@ func FuzzGuardParts(f *testing.F) {
 				t.Errorf("%q: token %+v", s, toks[i])
 			}
 		}
-		killsByID(toks)
+		parseKill(toks)
 		if text, _, err := withoutClauses(question{statement: statement{text: s}}, toks); err == nil && len(text) != len(s) {
 			t.Errorf("%q became %q", s, text)
 		}

@@ -116,8 +116,8 @@ func (in *inspection) form(kind string, root *node) error {
 		if in.writes {
 			return nil
 		}
-		if _, _, ok := killsByID(in.toks); !ok {
-			return accessDenied("An account that reads may KILL QUERY WHERE query_id = '…' only, " +
+		if _, ok := parseKill(in.toks); !ok {
+			return accessDenied("An account that reads may KILL QUERY WHERE query_id = '…' (or IN) only, " +
 				"and finds its own statements only")
 		}
 	case "SYSTEM query":
