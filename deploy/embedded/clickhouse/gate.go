@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 )
 
 // gate is the parent's side of the server's address. The parent listens and the child accepts: the
@@ -58,6 +59,18 @@ func openGate(cfg Config) (*gate, error) {
 
 // file is a copy of the listener for the child.
 func (g *gate) file() (*os.File, error) { return g.ln.File() }
+
+// unblock undoes what passing the copy on did to the listener, whose mode parent and child share: an Accept
+// that blocks could not be ended. A child that serves does so itself.
+func (g *gate) unblock() error {
+	raw, err := g.ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = syscall.SetNonblock(int(fd), true) })
+	return errors.Join(err, failed)
+}
 
 func (g *gate) pair() *keyPair {
 	if g.certs == nil {

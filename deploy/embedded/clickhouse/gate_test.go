@@ -61,6 +61,43 @@ func TestPortStaysTheParents(t *testing.T) {
 	}
 }
 
+// A child that dies before it takes its listener leaves one that can be closed.
+func TestGateCloses(t *testing.T) {
+	g, err := openGate(Config{}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := g.file()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetNonblock(int(f.Fd()), false); err != nil { // as passing it to a process does
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Close(), g.unblock()); err != nil {
+		t.Fatal(err)
+	}
+	g.refuse()
+	c, err := net.Dial("tcp", g.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil { // the refusal is at work
+		t.Error("a refused connection says something")
+	}
+	_ = c.Close()
+	closed := make(chan error, 1)
+	go func() { closed <- g.close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the listener does not close")
+	}
+}
+
 // The child's environment holds nothing of the parent's that may be secret, and neither do its
 // arguments.
 func TestChildKnowsNoSecrets(t *testing.T) {

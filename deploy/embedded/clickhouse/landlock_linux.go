@@ -82,6 +82,9 @@ type landlockRule struct {
 	path     string
 	rights   uint64
 	optional bool // the machine may have no such file
+	// The kernel makes the entries of /proc anew when it was short of memory, and a rule is about the one that
+	// it was made for: a descriptor that stays open keeps it.
+	pinned bool
 }
 
 // landlockRules lists all that the process may open. It was found by tracing the engine's start,
@@ -129,9 +132,12 @@ func landlockRules(p plan) ([]landlockRule, error) {
 		// The engine's counters of its own threads: without them each statement costs an exception
 		// per thread. The files beside them tell of this process alone; its environment holds no
 		// secret.
-		{path: "/proc/self/task", rights: readFile},
-		{path: "/proc/self/cgroup", rights: readFile},
-		{path: "/proc/self/mountinfo", rights: readFile},
+		{path: "/proc/self/task", rights: readFile, pinned: true},
+		// The main thread finds the end of its stack here, in glibc's pthread_getattr_np: without it, every
+		// statement fails that runs on that thread.
+		{path: "/proc/self/maps", rights: readFile, pinned: true},
+		{path: "/proc/self/cgroup", rights: readFile, pinned: true},
+		{path: "/proc/self/mountinfo", rights: readFile, pinned: true},
 		{path: "/proc/meminfo", rights: readFile},
 		{path: "/proc/cpuinfo", rights: readFile},
 		{path: "/proc/sys/vm/overcommit_memory", rights: readFile}, // decides how the allocator maps memory
@@ -197,14 +203,20 @@ func landlockRestrict(abi int, rules []landlockRule) error {
 }
 
 func addRule(rs int, handled uint64, r landlockRule) error {
-	fd, err := unix.Open(r.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	flags := unix.O_PATH | unix.O_CLOEXEC
+	if r.pinned {
+		flags = unix.O_PATH // over the execve
+	}
+	fd, err := unix.Open(r.path, flags, 0)
 	if r.optional && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EACCES)) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
+	if !r.pinned {
+		defer func() { _ = unix.Close(fd) }()
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

@@ -207,9 +207,13 @@ func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, err
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
+		unblocked := s.gate.unblock()
 		started <- err
 		if err != nil {
 			return
+		}
+		if unblocked != nil {
+			s.logger.Warn("the listener may not close when the engine ends", "error", unblocked)
 		}
 		s.ended(s.cmd.Wait())
 	}()
