@@ -236,8 +236,6 @@ func (req *request) adopt(s *session) error {
 		value := s.settings[name]
 		i := slices.IndexFunc(req.settings, func(p param) bool { return p.name == name })
 		switch {
-		case name == "readonly":
-			req.readonly = req.readonly || truthy(value)
 		case name == "max_execution_time" && !req.query.Has(name) && i >= 0:
 			asked, err := time.ParseDuration(value + "s")
 			if err != nil {
@@ -394,11 +392,6 @@ func (s *session) learn(c *conn, req *request, before map[string]string) error {
 			return fmt.Errorf("read the session's database: %w", err)
 		}
 		s.database = string(b)
-		return nil
-	}
-	if req.readonly {
-		// The engine lets `SET readonly = DEFAULT` pass. A request that may only read changes
-		// nothing that lasts.
 		return nil
 	}
 	after, err := changedSettings(c)
