@@ -81,7 +81,7 @@ func (c *config) settings() []setting {
 		{"kafka.ca", &c.Kafka.CA, "", "authority (PEM) that signed their certificates; default the system's"},
 		{"kafka.cert", &c.Kafka.Cert, "", "client certificate (PEM), where the brokers ask for one"},
 		{"kafka.key", &c.Kafka.Key, "", "the key of kafka.cert (PEM)"},
-		{"kafka.sasl", &c.Kafka.SASL, "", "how to log in: scram-sha-256, scram-sha-512, or plain (over TLS); default scram-sha-512 where kafka.user is set"},
+		{"kafka.sasl", &c.Kafka.SASL, "", "how to log in: scram-sha-256, scram-sha-512, or plain (over TLS); default scram-sha-256 where kafka.user is set"},
 		{"kafka.user", &c.Kafka.User, "", "user at the brokers"},
 		{"kafka.password", &c.Kafka.Password, "", "that user's password"},
 		{"kafka.password-file", &c.Kafka.PasswordFile, "", "file whose first line is that password"},

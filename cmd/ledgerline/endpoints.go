@@ -176,7 +176,7 @@ func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string
 	}
 	switch {
 	case c.User != "":
-		mechanism := kafka.Mechanism(first(c.SASL, string(kafka.ScramSHA512)))
+		mechanism := kafka.Mechanism(first(c.SASL, string(kafka.ScramSHA256)))
 		cfg.SASL = kafka.SASL{Mechanism: mechanism, User: c.User, Password: password}
 	case c.SASL != "":
 		return nil, usage("kafka.sasl is set and kafka.user is not")

@@ -68,7 +68,7 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 	if err != nil || k.TLS == nil || k.TLS.RootCAs == nil || len(k.Brokers) != 2 || k.SASL == (kafka.SASL{}) {
 		t.Fatalf("Kafka: %v", err)
 	}
-	if k.SASL.Mechanism != kafka.ScramSHA512 || k.SASL.User != "relay" || k.SASL.Password != "from a file" {
+	if k.SASL.Mechanism != kafka.ScramSHA256 || k.SASL.User != "relay" || k.SASL.Password != "from a file" {
 		t.Errorf("Kafka is logged in to as %s by %s, or with another password", k.SASL.User, k.SASL.Mechanism)
 	}
 	if c := e.clickHouse; c.TLS == nil || c.TLS.RootCAs != nil || c.Username != "ledger" || c.Password != "x" {

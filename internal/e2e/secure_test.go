@@ -2,9 +2,13 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -155,6 +159,53 @@ func TestTheServersAskForPasswordsAndTheLedgerWorks(t *testing.T) {
 	}
 	if again := n.importJSON("Contoso", dir); again.EventsAppended != 0 {
 		t.Errorf("importing again appended %d events", again.EventsAppended)
+	}
+	n.stop()
+}
+
+// Beyond loopback event store and ClickHouse speak TLS by certificates of one authority, which the machine's own commands
+// and everybody who is given its file trust.
+func TestBeyondLoopbackEverythingSpeaksTLS(t *testing.T) {
+	dir, gen := smallFleet(t, 10, 2)
+	n := newNode(t, "LEDGERLINE_EMBEDDED_EVENTSTORE_ADDR=0.0.0.0:0", "LEDGERLINE_EMBEDDED_CLICKHOUSE_ADDR=0.0.0.0:0")
+	if err := n.start(); err != nil {
+		n.dumpLog()
+		t.Fatal(err)
+	}
+	n.must("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant)
+	n.importJSON("Contoso", dir)
+	n.must("", "report", "admin-actions", "--masked")
+	n.must("", "views", "reconcile", "--deep")
+	for server, path := range map[string]string{"eventstore": "/metrics", "clickhouse": "/?query=SELECT+1"} {
+		d := n.door(server, "reader")
+		_, port, err := net.SplitHostPort(d.address())
+		roots := x509.NewCertPool()
+		if err != nil || !roots.AppendCertsFromPEM([]byte(d.CA)) {
+			t.Fatalf("%s at %s: an authority of %d bytes, %v", server, d.URL, len(d.CA), err)
+		}
+		for _, host := range []string{"127.0.0.1", "localhost"} {
+			get := func(scheme string, t *tls.Config) (int, error) {
+				req, err := http.NewRequest(http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+path, nil)
+				if err != nil {
+					return 0, err
+				}
+				req.SetBasicAuth(d.User, d.Password)
+				res, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: t, DisableKeepAlives: true}}).Do(req)
+				if err != nil {
+					return 0, err
+				}
+				return res.StatusCode, res.Body.Close()
+			}
+			if status, err := get("https", &tls.Config{RootCAs: roots}); err != nil || status != http.StatusOK {
+				t.Errorf("%s as %s, by its authority: %d, %v", server, host, status, err)
+			}
+			if _, err := get("https", nil); err == nil {
+				t.Errorf("%s as %s: is trusted by whoever trusts the system's authorities", server, host)
+			}
+			if status, err := get("http", nil); err == nil && status != http.StatusBadRequest {
+				t.Errorf("%s as %s, in plaintext: %d", server, host, status)
+			}
+		}
 	}
 	n.stop()
 }

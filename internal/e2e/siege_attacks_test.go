@@ -166,12 +166,15 @@ func (to target) stolen() map[string]string {
 		"a function made":             "CREATE FUNCTION stolen AS (x) -> x",
 		"the server stopped":          "SYSTEM SHUTDOWN",
 		"symbols looked up":           "SELECT demangle(addressToSymbol(1))",
+		"readonly undone":             "INSERT INTO ledgerline.projector_position (projector) SELECT 'x' SETTINGS readonly = DEFAULT",
+		"readonly undone by SET":      "SET readonly = DEFAULT",
+		"another profile":             "SELECT 1 SETTINGS profile = 'default'",
 	}
 }
 
 // statements are sent to ClickHouse by POST and by GET, as nobody and as the account that may only read.
 func (to target) statements() (out []attack) {
-	refused := both("^401 ", "^(403|500|501) .*(READONLY|ACCESS_DENIED|NOT_IMPLEMENTED|not allowed)")
+	refused := both("^401 ", "^(403|404|500|501) .*(READONLY|ACCESS_DENIED|NOT_IMPLEMENTED|not allowed)")
 	for name, statement := range to.stolen() {
 		for _, method := range []string{http.MethodPost, http.MethodGet} {
 			want := maps.Clone(refused)

@@ -66,8 +66,8 @@ var (
 		text: newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED", "Authentication failed: "+
 			"the password is incorrect, or there is no account with such a name").text}
 	errURLPassword = &exception{code: codeAuthenticationFailed, status: http.StatusUnauthorized,
-		text: newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED", "The parameters user and password are not accepted "+
-			"in the URL, since URLs are logged: send HTTP Basic, or the headers X-ClickHouse-User and X-ClickHouse-Key").text}
+		text: newException(codeAuthenticationFailed, "AUTHENTICATION_FAILED", "The parameters user and password are not "+
+			"accepted in the URL, since URLs are logged: send HTTP Basic, or X-ClickHouse-User and X-ClickHouse-Key").text}
 )
 
 // of returns whose request this is. It reads the request's head only.
@@ -91,8 +91,8 @@ func (p *passports) of(r *http.Request, q url.Values) (*Account, error) {
 	var found *Account
 	for i := range p.accounts {
 		a := &p.accounts[i]
-		hit := subtle.ConstantTimeCompare(digest(a.Name), digest(name)) & subtle.ConstantTimeCompare(a.Password[:], sum[:])
-		if hit == 1 {
+		hit := subtle.ConstantTimeCompare(digest(a.Name), digest(name))
+		if hit&subtle.ConstantTimeCompare(a.Password[:], sum[:]) == 1 {
 			found = a
 		}
 	}

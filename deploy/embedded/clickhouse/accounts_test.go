@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	chgo "github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // logBuffer keeps what a server logs.
@@ -102,6 +104,11 @@ func TestCredentials(t *testing.T) {
 	other.header.Del("Date")
 	if fmt.Sprint(one) != fmt.Sprint(other) {
 		t.Errorf("an unknown name and a wrong password differ:\n%v\n%v", one, other)
+	}
+	// The client shows what the server says.
+	c := open(t, askingServer(t), func(o *chgo.Options) { o.Auth.Username, o.Auth.Password = "ledger", "wrong" })
+	if err := c.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "516") || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("clickhouse-go with a wrong password: %v", err)
 	}
 	log := guarded.log.String()
 	if n := strings.Count(log, "were turned away"); n == 0 || n > 2 {

@@ -19,6 +19,9 @@ const holdBack = 1 << 20
 // statements.
 const clientPatience = 5 * time.Minute
 
+// How long a response that broke off stays open, at most.
+const exceptionLinger = 250 * time.Millisecond
+
 // answer is a response in the making. It belongs to its request's goroutine.
 type answer struct {
 	w    http.ResponseWriter
@@ -150,14 +153,20 @@ func (a *answer) fail(r *http.Request, err error) {
 	}
 	if r.Context().Err() == nil {
 		text := "\r\n__exception__\r\n" + a.tag + "\r\n" + e.text + "\n" + strconv.Itoa(len(e.text)+1) + " " + a.tag + "\r\n__exception__\r\n"
-		// An HTTP encoding wraps it; ClickHouse's own blocks do not.
-		if a.req.compress {
-			_, _ = io.WriteString(a.w, text)
+		// Inside whatever the client unpacks: an HTTP encoding, or ClickHouse's own blocks.
+		if b, ok := a.out.(*blocks); ok {
+			_ = b.legible([]byte(text))
 		} else {
 			_, _ = io.WriteString(a.out, text)
-			_ = a.out.Close()
 		}
+		_ = a.out.Close()
 		_ = a.http.Flush()
+		// A client that unpacks while it reads may throw away what it has not unpacked when the connection ends.
+		// Most leave as soon as they have read the exception.
+		select {
+		case <-r.Context().Done():
+		case <-time.After(exceptionLinger):
+		}
 	}
 	// The chunked body stays without its end: no client can take this for a complete result.
 	panic(http.ErrAbortHandler)

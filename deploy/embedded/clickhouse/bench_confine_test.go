@@ -11,7 +11,8 @@ import (
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// What confinement costs: two engines side by side take turns, so that what else the machine does weighs on both.
+// What confinement costs: two engines side by side take turns, so that what else the machine does
+// weighs on both.
 func TestConfinementCost(t *testing.T) {
 	took := map[string]*[2]time.Duration{}
 	var servers [2]*Server

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// keyPair is a certificate chain and its key in PEM, as the parent sends them. The child cannot open the files.
+// keyPair is a certificate chain and its key in PEM, as the parent sends them. The child cannot
+// open the files.
 type keyPair struct{ Cert, Key []byte }
 
 // certificateFiles are the parent's side: the files, and what was last read from them.
@@ -112,8 +113,8 @@ func (c *certificateFiles) nameFor(host string) string {
 	return host
 }
 
-// watch sends what the files hold whenever they have changed, until ctx ends. What cannot be used leaves the last
-// certificate in place.
+// watch sends what the files hold whenever they have changed, until ctx ends. What cannot be used
+// leaves the last certificate in place.
 func (c *certificateFiles) watch(ctx context.Context, logger *slog.Logger, send func(*keyPair) error) {
 	tick := time.NewTicker(certificateCheck)
 	defer tick.Stop()

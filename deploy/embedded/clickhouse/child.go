@@ -116,7 +116,7 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.
 		return err
 	}
 	f.cert = cert
-	ln, err := inheritedListener(f.gate, cert)
+	ln, err := inheritedListener()
 	if err != nil {
 		anchor.close()
 		return fmt.Errorf("listen: %w", err)
@@ -133,7 +133,7 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(secure(greet(f.door.listen(ln), cert != nil), cert)) }()
 	err = json.NewEncoder(cfg.control).Encode(ready{Confinement: cfg.confinement})
 	if err == nil {
 		select {
@@ -156,6 +156,7 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler func(*front) http.
 	}
 	f.running.Wait()
 	f.guard.close()
+	f.sessions.close()
 	anchor.close() // the engine crashes when a process exits with an open connection
 	if l.shutdown() != 0 {
 		cfg.Logger.Warn("the engine has threads left at its end")
@@ -198,10 +199,11 @@ func openEngine(cfg ChildConfig, tmp string) (*lib, *conn, *front, error) {
 	}
 	return l, anchor, &front{
 		lib: l, args: args, info: engineInfo{version, timezone}, slots: newSlots(cfg.MaxConcurrent, cfg.ReaderConcurrent),
-		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, gate: newGate(), ongoing: newRunning(),
+		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, door: newDoor(), ongoing: newRunning(),
 		passports: &passports{accounts: cfg.Accounts, open: cfg.Open,
 			failed: rareLog{logger: cfg.Logger, text: "requests without an account's name and password were turned away"}},
-		guard: newGuard(func() (*conn, error) { return l.dial(args) }, cfg.BackupDir != ""),
+		guard:    newGuard(func() (*conn, error) { return l.dial(args) }, cfg.BackupDir != ""),
+		sessions: newSessions(),
 	}, nil
 }
 

@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// Confinement says what keeps the engine's process from the rest of the machine. Each part that is claimed was tried out
-// by the process itself, after it was confined and before it loaded the engine.
+// Confinement says what keeps the engine's process from the rest of the machine. Each part that is
+// claimed was tried out by the process itself, after it was confined and before it loaded the
+// engine.
 type Confinement struct {
 	Landlock int  `json:"landlock"` // version of the kernel's interface in use, 0 for none
 	Files    bool `json:"files"`    // no file beyond its own directories can be opened
@@ -53,7 +54,8 @@ func (c Confinement) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// plan is what the child must know before it may read its configuration: it holds no secret and comes in the environment.
+// plan is what the child must know before it may read its configuration: it holds no secret and
+// comes in the environment.
 type plan struct {
 	Confine bool     `json:"confine"`
 	Write   []string `json:"write"`  // folders that the engine may change
@@ -75,8 +77,13 @@ const (
 	listenerFD = 4 // the listening socket
 )
 
-// childEnviron is what the child gets of its parent's environment: what moves clocks, texts and Go's own runtime. The
-// rest may hold secrets that are none of the engine's business.
+// passedOn move clocks, texts and Go's own runtime.
+var passedOn = []string{
+	"PATH", "TZ", "TZDIR", "LANG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK",
+}
+
+// childEnviron is what the child gets of its parent's environment. The rest may hold secrets that are
+// none of the engine's business.
 func childEnviron(p plan, home string) ([]string, error) {
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -86,15 +93,16 @@ func childEnviron(p plan, home string) ([]string, error) {
 	env := []string{planEnv + "=" + string(b), "HOME=" + home}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if slices.Contains([]string{"PATH", "TZ", "TZDIR", "LANG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK"}, name) || strings.HasPrefix(name, "LC_") {
+		if slices.Contains(passedOn, name) || strings.HasPrefix(name, "LC_") {
 			env = append(env, kv)
 		}
 	}
 	return env, nil
 }
 
-// ChildConfigFromEnv returns what Start tells this process. It confines the process first, and for that executes the
-// program again with the same arguments: call it at the very start, before anything is done that must not happen twice.
+// ChildConfigFromEnv returns what Start tells this process. It confines the process first, and for
+// that executes the program again with the same arguments: call it at the very start, before
+// anything is done that must not happen twice.
 func ChildConfigFromEnv() (ChildConfig, error) {
 	v := os.Getenv(planEnv)
 	if v == "" {

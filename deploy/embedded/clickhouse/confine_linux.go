@@ -14,11 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confine has two stages. Landlock restricts one thread, and a Go process has several before main runs; so the first
-// stage restricts its own thread and executes the program again from it: every thread of the new image is restricted.
-// (Go's syscall.AllThreadsSyscall, which go-landlock builds on, refuses to run in a program that uses purego.) The second
-// stage tries out what the first one claims, adds the filter of system calls, which can be put on all threads at once and
-// forbids to execute anything further, tries that out too, and returns.
+// confine has two stages. Landlock restricts one thread, and a Go process has several before main
+// runs; so the first stage restricts its own thread and executes the program again from it: every
+// thread of the new image is restricted. (Go's syscall.AllThreadsSyscall, which go-landlock builds
+// on, refuses to run in a program that uses purego.) The second stage tries out what the first one
+// claims, adds the filter of system calls, which can be put on all threads at once and forbids to
+// execute anything further, tries that out too, and returns.
 func confine(p plan) (Confinement, error) {
 	if p.Landlock == 0 && len(p.Missing) == 0 {
 		missing, err := firstStage(p)
@@ -30,7 +31,8 @@ func confine(p plan) (Confinement, error) {
 	return secondStage(p)
 }
 
-// firstStage returns only where it failed or where the kernel has no Landlock to offer, with the reason.
+// firstStage returns only where it failed or where the kernel has no Landlock to offer, with the
+// reason.
 func firstStage(p plan) (missing string, err error) {
 	abi, reason := landlockABI()
 	if reason != "" {
@@ -59,7 +61,8 @@ func firstStage(p plan) (missing string, err error) {
 			env = append(env, kv)
 		}
 	}
-	// What the parent passed on must stay open over the execve; Go has set it so only for what it opened itself.
+	// What the parent passed on must stay open over the execve; Go has set it so only for what it
+	// opened itself.
 	for _, fd := range []int{controlFD, listenerFD} {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil && !errors.Is(err, unix.EBADF) {
 			return "", fmt.Errorf("pass on descriptor %d: %w", fd, err)
@@ -103,7 +106,8 @@ func secondStage(p plan) (Confinement, error) {
 	return held, nil
 }
 
-// tryLandlock tries what must be refused now. Each trial is one that would succeed, or fail otherwise, without Landlock.
+// tryLandlock tries what must be refused now. Each trial is one that would succeed, or fail
+// otherwise, without Landlock.
 func (c *Confinement) tryLandlock(p plan) error {
 	if len(p.Opened) == 0 {
 		return errors.New("no folder was found to try Landlock with")
@@ -113,7 +117,7 @@ func (c *Confinement) tryLandlock(p plan) error {
 			if err == nil {
 				_ = unix.Close(fd)
 			}
-			return fmt.Errorf("Landlock does not hold: opening %s, which should be refused, gave %v", dir, err)
+			return fmt.Errorf("the confinement by Landlock does not hold: opening %s, which should be refused, gave %v", dir, err)
 		}
 	}
 	c.Files = true
@@ -133,7 +137,7 @@ func (c *Confinement) tryLandlock(p plan) error {
 	}
 	// Signal 0 is sent to nobody; the kernel only checks whether it could be.
 	if err := unix.Kill(os.Getppid(), 0); !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("Landlock does not hold: a signal to the parent, which should be refused, gave %v", err)
+		return fmt.Errorf("the confinement by Landlock does not hold: a signal to the parent, which should be refused, gave %v", err)
 	}
 	c.Signals = true
 	return nil
@@ -150,11 +154,11 @@ func tryTCP() error {
 	defer func() { _ = unix.Close(fd) }()
 	here := &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}}
 	if err := unix.Connect(fd, here); !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("Landlock does not hold: a TCP connection, which should be refused, gave %v", err)
+		return fmt.Errorf("the confinement by Landlock does not hold: a TCP connection, which should be refused, gave %v", err)
 	}
 	here.Port = 0
 	if err := unix.Bind(fd, here); !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("Landlock does not hold: a TCP bind, which should be refused, gave %v", err)
+		return fmt.Errorf("the confinement by Landlock does not hold: a TCP bind, which should be refused, gave %v", err)
 	}
 	return nil
 }

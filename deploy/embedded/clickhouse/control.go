@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// control is the parent's end of the socket between parent and child. The parent sends the configuration and later
-// messages, the child its one line; the end of it tells the child that its parent is gone or wants it to stop. It is a
-// socket and no pipe, for a pipe can be opened a second time, by its name below /proc/self/fd, by a statement that reads
-// files.
+// control is the parent's end of the socket between parent and child. The parent sends the
+// configuration and later messages, the child its one line; the end of it tells the child that its
+// parent is gone or wants it to stop. It is a socket and no pipe, for a pipe can be opened a
+// second time, by its name below /proc/self/fd, by a statement that reads files.
 type control struct{ conn net.Conn }
 
 // controlPatience is how long a child may take to read a message.

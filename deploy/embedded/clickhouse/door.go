@@ -2,131 +2,148 @@ package clickhouse
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 )
 
-// door is the parent's side of the server's address. The parent listens and the child accepts: the child needs no right
-// to bind, and nobody else can take the port while the parent lives, whatever becomes of the child.
+// door bounds the open connections, by who holds them: strangers cannot keep accounts out, nor can readers
+// keep out those that write. A connection is a stranger's until a request on it is an account's.
 type door struct {
-	ln    *net.TCPListener
-	certs *certificateFiles // nil: plain HTTP
-	once  sync.Once
+	mu   sync.Mutex
+	open map[*visitor]guest
+	held [guests]int // how many of open there are of each
+	last uint64      // number of the newest
 }
 
-func (c Config) validateAddr() error {
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		return errors.New("a certificate and its key go together: set both CertFile and KeyFile")
-	}
-	if c.Addr == "" {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(c.Addr)
-	ip := net.ParseIP(host)
-	switch {
-	case err != nil || ip == nil && host != "":
-		return fmt.Errorf("the address %q (Addr) is not an IP address with a port", c.Addr)
-	case c.CertFile == "" && (ip == nil || !ip.IsLoopback()):
-		return fmt.Errorf("the address %q (Addr) is not a loopback address: others need TLS, set CertFile and KeyFile", c.Addr)
-	}
-	return nil
+type guest int
+
+const (
+	stranger guest = iota
+	reading
+	writing
+	guests
+)
+
+// How many connections each may hold. The sum stays below the usual bound of 1024 open files.
+var maxHeld = [guests]int{stranger: 64, reading: 128, writing: 256}
+
+func newDoor() *door { return &door{open: make(map[*visitor]guest)} }
+
+// visitor is an accepted connection.
+type visitor struct {
+	net.Conn
+	door   *door
+	number uint64 // in the order in which they came
 }
 
-func openDoor(cfg Config) (*door, error) {
-	d := new(door)
-	if cfg.CertFile != "" {
-		d.certs = &certificateFiles{cert: cfg.CertFile, key: cfg.KeyFile}
-		if err := d.certs.load(); err != nil {
-			return nil, err
-		}
+// CloseWrite tells the peer that nothing more comes.
+func (v *visitor) CloseWrite() error {
+	tcp, ok := v.Conn.(*net.TCPConn)
+	if !ok {
+		return errors.ErrUnsupported
 	}
-	ln, err := net.Listen("tcp", cfg.Addr)
+	return tcp.CloseWrite()
+}
+
+func (v *visitor) Close() error {
+	v.door.leave(v)
+	return v.Conn.Close()
+}
+
+// listen makes ln's connections come in through the door.
+func (d *door) listen(ln net.Listener) net.Listener { return &doorListener{ln, d} }
+
+type doorListener struct {
+	net.Listener
+	door *door
+}
+
+func (l *doorListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
 	if err != nil {
-		return nil, err // it says listen, the address and the reason
+		return nil, err
 	}
-	d.ln = ln.(*net.TCPListener) // a TCP listener is one
-	return d, nil
+	v := &visitor{Conn: c, door: l.door}
+	if out := l.door.enter(v); out != nil {
+		_ = out.Conn.Close() // its own goroutine notices, and leaves
+	}
+	return v, nil
 }
 
-// file is a copy of the listener for the child.
-func (d *door) file() (*os.File, error) { return d.ln.File() }
-
-func (d *door) pair() *keyPair {
-	if d.certs == nil {
-		return nil
-	}
-	return d.certs.pair()
-}
-
-func (d *door) addr() string { return d.ln.Addr().String() }
-
-// host is a name or an address that clients on this machine can dial, and find in the certificate.
-func (d *door) host() string {
-	host, _, _ := net.SplitHostPort(d.addr()) // a listener's address has both
-	if d.certs == nil {
-		return host
-	}
-	return d.certs.nameFor(host)
-}
-
-func (d *door) url() string {
-	scheme := "http"
-	if d.certs != nil {
-		scheme = "https"
-	}
-	_, port, _ := net.SplitHostPort(d.addr())
-	return scheme + "://" + net.JoinHostPort(d.host(), port)
-}
-
-// check asks the server behind the door whether it answers.
-func (d *door) check(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url()+"/ping", nil)
-	if err != nil {
-		return err
-	}
-	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", d.addr())
-	}}
-	if d.certs != nil {
-		// Whoever signed it, it must be the one that was just read.
-		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: d.certs.isOurs}
-	}
-	resp, err := (&http.Client{Transport: t}).Do(req)
-	if err != nil {
-		return fmt.Errorf("first request: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-	if err != nil {
-		return fmt.Errorf("first request: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("first request: status %d: %s", resp.StatusCode, body)
-	}
-	return nil
-}
-
-// refuse closes each connection that comes once the child has ended: clients learn of it at once, and the port stays
-// this process's until close.
-func (d *door) refuse() {
-	go func() {
-		for {
-			c, err := d.ln.Accept()
-			if err != nil {
-				return // closed
+// enter lets a stranger in. Where there are too many it returns the oldest to put out: holding connections
+// open helps nobody, and one that sends its request at once is hit only by as many that come within that moment.
+func (d *door) enter(v *visitor) (out *visitor) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held[stranger] >= maxHeld[stranger] {
+		for other, as := range d.open {
+			if as == stranger && (out == nil || other.number < out.number) {
+				out = other
 			}
-			_ = c.Close() // it has nothing to flush
 		}
-	}()
+		d.drop(out)
+	}
+	d.last++
+	v.number = d.last
+	d.open[v] = stranger
+	d.held[stranger]++
+	return out
 }
 
-func (d *door) close() (err error) {
-	d.once.Do(func() { err = d.ln.Close() })
-	return err
+func (d *door) leave(v *visitor) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop(v)
+}
+
+func (d *door) drop(v *visitor) {
+	if as, ok := d.open[v]; ok {
+		delete(d.open, v)
+		d.held[as]--
+	}
+}
+
+type visitorKey struct{}
+
+// remember is an http.Server's ConnContext.
+func remember(ctx context.Context, c net.Conn) context.Context {
+	for {
+		if v, ok := c.(*visitor); ok {
+			return context.WithValue(ctx, visitorKey{}, v)
+		}
+		outer, ok := c.(interface{ NetConn() net.Conn }) // TLS, and what looks at the first byte
+		if !ok {
+			return ctx
+		}
+		c = outer.NetConn()
+	}
+}
+
+// admit notes that the connection is an account's from now on.
+func (d *door) admit(ctx context.Context, a *Account) error {
+	v, ok := ctx.Value(visitorKey{}).(*visitor)
+	if !ok {
+		return nil
+	}
+	as := writing
+	if a.ReadOnly {
+		as = reading
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was, ok := d.open[v]
+	switch {
+	case !ok || was == as: // put out, or known
+		return nil
+	case d.held[as] >= maxHeld[as]:
+		return &exception{code: codeTooManyQueries, status: http.StatusServiceUnavailable,
+			text: newException(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
+				"Accounts of this kind hold %d connections, which is the most: close some, or use them again", maxHeld[as]).text}
+	}
+	d.open[v] = as
+	d.held[was]--
+	d.held[as]++
+	return nil
 }

@@ -12,18 +12,22 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // Error codes of ClickHouse that the front itself raises.
 const (
-	codeSyntaxError          = 62
-	codeNotImplemented       = 48
-	codeBadArguments         = 36
-	codeTimeoutExceeded      = 159
-	codeReadonly             = 164
-	codeRequiredPassword     = 194
-	codeTooManyQueries       = 202
-	codeSupportIsDisabled    = 344
-	codeQueryWasCancelled    = 394
-	codeAccessDenied         = 497
-	codeAuthenticationFailed = 516
-	codeUnknownException     = 1002
+	codeSyntaxError           = 62
+	codeNotImplemented        = 48
+	codeBadArguments          = 36
+	codeTimeoutExceeded       = 159
+	codeReadonly              = 164
+	codeRequiredPassword      = 194
+	codeTooManyQueries        = 202
+	codeSupportIsDisabled     = 344
+	codeSessionNotFound       = 372
+	codeSessionIsLocked       = 373
+	codeInvalidSessionTimeout = 374
+	codeQueryWasCancelled     = 394
+	codeAccessDenied          = 497
+	codeAuthenticationFailed  = 516
+	codeSessionLimit          = 700
+	codeUnknownException      = 1002
 )
 
 // exception is an error as ClickHouse reports it: a number and a text that begins with `Code: N.`.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"mime"
 	"mime/multipart"
 	"net/url"
 	"strings"
@@ -19,43 +21,91 @@ type external struct {
 // The tables are held in memory before the query runs.
 const externalLimit = 256 << 20
 
-// readExternal reads the parts of a form: files are tables, the field `query` is the statement's text,
-// which is returned as the body that a plain request would have.
-func (req *request) readExternal(body io.Reader, boundary string, q url.Values) (io.Reader, error) {
-	if req.readonly || flag(q, "readonly") {
-		return nil, newException(codeReadonly, "READONLY", "External tables are not supported in readonly mode")
-	}
+// What a form may hold beside its tables.
+const (
+	formFields     = 1000
+	formFieldLimit = 1 << 20 // bytes of one that is not the query
+)
+
+// notInForms are parameters that a server reads before it reads the body.
+var notInForms = map[string]bool{
+	"user": true, "password": true, "quota_key": true, "query_id": true, "compress": true, "decompress": true, "role": true,
+	"session_id": true, "session_timeout": true, "session_check": true, "close_session": true, "wait_end_of_query": true,
+	"enable_http_compression": true, "client_protocol_version": true, "buffer_size": true, "stacktrace": true,
+}
+
+// readForm reads the parts of a form. Files are tables; fields are what they would be in the URL, which wins where both
+// name one. The field `query` is the statement's text, which is returned as the body that a plain request would have.
+func (req *request) readForm(body io.Reader, boundary string, q url.Values) (io.Reader, error) {
 	form := multipart.NewReader(body, boundary)
+	inURL := maps.Clone(q)
 	var query []byte
-	left := int64(externalLimit)
+	var files []*external
+	left, fields := int64(externalLimit), 0
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return bytes.NewReader(query), nil
+			break
 		}
 		if err != nil {
 			return nil, bodyError(err)
 		}
-		b, err := io.ReadAll(io.LimitReader(part, left))
+		name, file := part.FormName(), isFile(part)
+		limit := left
+		if !file && name != "query" {
+			limit = min(left, formFieldLimit)
+		}
+		b, err := io.ReadAll(io.LimitReader(part, limit+1))
 		if err != nil {
 			return nil, bodyError(err)
 		}
-		if left -= int64(len(b)); left <= 0 {
-			return nil, badArguments("external tables may have %d bytes in all", externalLimit)
+		if int64(len(b)) > limit {
+			return nil, badArguments("the form's field %q is too large: all of a form may have %d bytes, a field beside query and files %d",
+				name, externalLimit, formFieldLimit)
 		}
-		name := part.FormName()
-		if part.FileName() == "" && name == "query" {
-			query = b
-			continue
-		}
-		t := external{name: name, data: b, format: first(q.Get(name+"_format"), "TabSeparated"), structure: q.Get(name + "_structure")}
-		if t.structure == "" {
-			if t.structure = numbered(q.Get(name + "_types")); t.structure == "" {
-				return nil, badArguments("neither %s_structure nor %s_types describes the external table %s", name, name, name)
+		left -= int64(len(b))
+		switch {
+		case file:
+			if req.readonly || flag(q, "readonly") {
+				return nil, newException(codeReadonly, "READONLY", "External tables are not supported in readonly mode")
 			}
+			files = append(files, &external{name: name, data: b})
+		case name == "query":
+			query = append(query, b...)
+		case notInForms[name]:
+			return nil, badArguments("%s belongs in the URL or in a header, not in a form", name)
+		case !inURL.Has(name):
+			q.Set(name, string(b))
 		}
-		req.external = append(req.external, t)
+		if fields++; fields > formFields {
+			return nil, badArguments("a form may have %d fields", formFields)
+		}
 	}
+	for _, t := range files { // whose descriptions may have stood behind them
+		if err := t.describe(q); err != nil {
+			return nil, err
+		}
+		req.external = append(req.external, *t)
+	}
+	return bytes.NewReader(query), nil
+}
+
+// isFile says that a part names a file, be it with an empty name, as clickhouse-go does.
+func isFile(part *multipart.Part) bool {
+	_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	_, named := params["filename"]
+	return err == nil && named
+}
+
+func (t *external) describe(q url.Values) error {
+	t.format, t.structure = first(q.Get(t.name+"_format"), "TabSeparated"), q.Get(t.name+"_structure")
+	if t.structure == "" {
+		t.structure = numbered(q.Get(t.name + "_types"))
+	}
+	if t.structure == "" {
+		return badArguments("neither %s_structure nor %s_types describes the external table %s", t.name, t.name, t.name)
+	}
+	return nil
 }
 
 // numbered gives the columns of a list of types the names _1, _2, … that the server gives them.

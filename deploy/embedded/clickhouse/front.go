@@ -16,8 +16,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// front answers ClickHouse's HTTP interface from the engine. Each request gets a session of its own, so
-// neither settings, nor a current database, nor a temporary table outlives the request that made it.
+// front answers ClickHouse's HTTP interface from the engine. Each request gets a connection of its own, so
+// neither settings, nor a current database, nor a temporary table outlives the request that made it, unless
+// it names a session.
 type front struct {
 	lib   *lib
 	args  []string // for further sessions on the open path
@@ -31,8 +32,9 @@ type front struct {
 	logger   *slog.Logger
 
 	passports *passports
-	gate      *gate
+	door      *door
 	guard     *guard
+	sessions  *sessions
 	ongoing   *running
 	// Every statement that still runs holds one; the engine may be closed only at zero.
 	running sync.WaitGroup
@@ -72,7 +74,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		account, err = f.passports.of(r, q)
 	}
 	if err == nil {
-		err = f.gate.admit(r.Context(), account)
+		err = f.door.admit(r.Context(), account)
 	}
 	if err != nil {
 		turnAway(w, r, err)
@@ -124,7 +126,7 @@ func (f *front) mayRun(ctx context.Context, req *request) error {
 	return f.guard.check(ctx, question{statement: req.statement, params: req.params, database: req.database, writes: req.writes()})
 }
 
-// serve runs one statement in a session of its own and writes its result.
+// serve runs one statement and writes its result.
 func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 	if req.hello {
 		b, err := f.info.hello()
@@ -136,29 +138,61 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 		}
 		return a.finish(stats{})
 	}
+	session, err := f.sessions.enter(ctx, req.account.Name, req.query)
+	if err != nil {
+		return err
+	}
+	if session != nil {
+		defer f.sessions.leave(session, flag(req.query, "close_session"))
+		if err := req.adopt(session); err != nil {
+			return err
+		}
+	}
+	// What the session adds is looked at like what the request brings.
 	if err := f.mayRun(ctx, req); err != nil {
 		return err
 	}
+	// KILL takes no slot: it is what frees one.
+	if k, ok := parseKill(scan(req.text)); ok {
+		return f.kill(ctx, k, req, a)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	inserting, cancelInsert := context.WithCancelCause(f.stopping)
+	defer cancelInsert(nil)
+	defer f.ongoing.add(req.account.Name, req.id, req.text, func(err error) { cancel(err); cancelInsert(err) })()
 	release, err := f.slots.take(ctx, req.account)
 	if err != nil {
 		return err
 	}
 	defer release()
-	defer f.ongoing.add(req.account.Name, req.id, req.mark)()
-	f.rewriteKill(req)
-	c, err := f.session(req)
+	c, done, err := f.connect(session, req)
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	if req.insert {
-		// Data that has arrived is committed, as a server does; a body cut short ends it anyway.
-		stop := f.killWhenDone(f.stopping, req)
-		defer stop()
-		return f.insert(c, req, a)
+	switch {
+	case session != nil && req.changes != changesNothing:
+		return f.change(ctx, c, done, req, a)
+	case req.insert:
+		err = f.runInsert(inserting, c, req, a)
+	default:
+		err = f.run(ctx, cancel, c, req, a)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	if lost := done(err == nil); lost != nil { // its client is told when it next needs what is gone
+		f.logger.Warn("temporary tables of a session are gone", "error", lost)
+	}
+	return err
+}
+
+// runInsert commits data that has arrived, whatever becomes of its client, as a server does; a body cut short ends it
+// anyway.
+func (f *front) runInsert(ctx context.Context, c *conn, req *request, a *answer) error {
+	stop := f.killWhenDone(ctx, req)
+	defer stop()
+	return f.insert(ctx, c, req, a)
+}
+
+func (f *front) run(ctx context.Context, cancel context.CancelCauseFunc, c *conn, req *request, a *answer) error {
 	stop := f.killWhenDone(ctx, req)
 	defer stop()
 	switch {
@@ -170,12 +204,12 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 	return f.whole(c, req, a)
 }
 
-// session opens a session with the request's database and settings. readonly comes last: nothing after
+// session opens a connection with the request's database and settings. readonly comes last: nothing after
 // it can be changed.
 func (f *front) session(req *request) (*conn, error) {
 	c, err := f.lib.dial(f.args)
 	if err != nil {
-		return nil, fmt.Errorf("open a session: %w", err)
+		return nil, fmt.Errorf("open a connection: %w", err)
 	}
 	if err := f.prepare(c, req); err != nil {
 		c.close()
@@ -228,7 +262,7 @@ func (f *front) killWhenDone(ctx context.Context, req *request) (stop func()) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if err := f.kill(req.mark); err != nil {
+			if err := f.stop(req.mark); err != nil {
 				f.logger.Warn("kill a statement without a client", "query_id", req.id, "error", err)
 			}
 			select {
@@ -241,7 +275,7 @@ func (f *front) killWhenDone(ctx context.Context, req *request) (stop func()) {
 	return func() { close(done); wg.Wait() }
 }
 
-func (f *front) kill(mark string) error {
+func (f *front) stop(mark string) error {
 	c, err := f.lib.dial(f.args)
 	if err != nil {
 		return err
@@ -348,18 +382,26 @@ func (f *front) whole(c *conn, req *request, a *answer) error {
 
 // insert pushes the body through the engine's insert stream, which takes any byte, unlike data inline
 // behind an INSERT.
-func (f *front) insert(c *conn, req *request, a *answer) error {
+func (f *front) insert(ctx context.Context, c *conn, req *request, a *answer) error {
 	ins, err := c.insert(req.text, req.format, req.params)
 	if err != nil {
 		return err
 	}
 	defer ins.close()
+	wake := context.AfterFunc(ctx, func() { _ = a.http.SetReadDeadline(time.Now()) }) // of one that waits for data
+	defer wake()
 	buf := make([]byte, 1<<20)
 	for end := false; !end; {
 		if err := a.http.SetReadDeadline(time.Now().Add(clientPatience)); err != nil {
 			return fmt.Errorf("read insert data: %w", err)
 		}
+		if ctx.Err() != nil {
+			return cancelled(ctx)
+		}
 		n, err := fill(req.input, buf)
+		if ctx.Err() != nil {
+			return cancelled(ctx)
+		}
 		if end = errors.Is(err, io.EOF); err != nil && !end {
 			return bodyError(err) // closing without a commit cancels
 		}

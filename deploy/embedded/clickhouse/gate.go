@@ -2,148 +2,146 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"syscall"
 )
 
-// gate bounds the open connections, by who holds them: strangers cannot keep accounts out, nor can readers
-// keep out those that write. A connection is a stranger's until a request on it is an account's.
+// gate is the parent's side of the server's address. The parent listens and the child accepts: the
+// child needs no right to bind, and nobody else can take the port while the parent lives, whatever
+// becomes of the child.
 type gate struct {
-	mu   sync.Mutex
-	open map[*visitor]guest
-	held [guests]int // how many of open there are of each
-	last uint64      // number of the newest
+	ln    *net.TCPListener
+	certs *certificateFiles // nil: plain HTTP
+	once  sync.Once
 }
 
-type guest int
-
-const (
-	stranger guest = iota
-	reading
-	writing
-	guests
-)
-
-// How many connections each may hold. The sum stays below the usual bound of 1024 open files.
-var maxHeld = [guests]int{stranger: 64, reading: 128, writing: 256}
-
-func newGate() *gate { return &gate{open: make(map[*visitor]guest)} }
-
-// visitor is an accepted connection.
-type visitor struct {
-	net.Conn
-	gate   *gate
-	number uint64 // in the order in which they came
-}
-
-// CloseWrite tells the peer that nothing more comes.
-func (v *visitor) CloseWrite() error {
-	tcp, ok := v.Conn.(*net.TCPConn)
-	if !ok {
-		return errors.ErrUnsupported
+func (c Config) validateAddr() error {
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return errors.New("a certificate and its key go together: set both CertFile and KeyFile")
 	}
-	return tcp.CloseWrite()
-}
-
-func (v *visitor) Close() error {
-	v.gate.leave(v)
-	return v.Conn.Close()
-}
-
-// listen makes ln's connections come in through the gate.
-func (g *gate) listen(ln net.Listener) net.Listener { return &gateListener{ln, g} }
-
-type gateListener struct {
-	net.Listener
-	gate *gate
-}
-
-func (l *gateListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	v := &visitor{Conn: c, gate: l.gate}
-	if out := l.gate.enter(v); out != nil {
-		_ = out.Conn.Close() // its own goroutine notices, and leaves
-	}
-	return v, nil
-}
-
-// enter lets a stranger in. Where there are too many it returns the oldest to put out: holding connections
-// open helps nobody, and one that sends its request at once is hit only by as many that come within that moment.
-func (g *gate) enter(v *visitor) (out *visitor) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.held[stranger] >= maxHeld[stranger] {
-		for other, as := range g.open {
-			if as == stranger && (out == nil || other.number < out.number) {
-				out = other
-			}
-		}
-		g.drop(out)
-	}
-	g.last++
-	v.number = g.last
-	g.open[v] = stranger
-	g.held[stranger]++
-	return out
-}
-
-func (g *gate) leave(v *visitor) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.drop(v)
-}
-
-func (g *gate) drop(v *visitor) {
-	if as, ok := g.open[v]; ok {
-		delete(g.open, v)
-		g.held[as]--
-	}
-}
-
-type visitorKey struct{}
-
-// remember is an http.Server's ConnContext.
-func remember(ctx context.Context, c net.Conn) context.Context {
-	for {
-		if v, ok := c.(*visitor); ok {
-			return context.WithValue(ctx, visitorKey{}, v)
-		}
-		outer, ok := c.(interface{ NetConn() net.Conn }) // TLS, and what looks at the first byte
-		if !ok {
-			return ctx
-		}
-		c = outer.NetConn()
-	}
-}
-
-// admit notes that the connection is an account's from now on.
-func (g *gate) admit(ctx context.Context, a *Account) error {
-	v, ok := ctx.Value(visitorKey{}).(*visitor)
-	if !ok {
+	if c.Addr == "" {
 		return nil
 	}
-	as := writing
-	if a.ReadOnly {
-		as = reading
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	was, ok := g.open[v]
+	host, _, err := net.SplitHostPort(c.Addr)
+	ip := net.ParseIP(host)
 	switch {
-	case !ok || was == as: // put out, or known
-		return nil
-	case g.held[as] >= maxHeld[as]:
-		return &exception{code: codeTooManyQueries, status: http.StatusServiceUnavailable,
-			text: newException(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
-				"Accounts of this kind hold %d connections, which is the most: close some, or use them again", maxHeld[as]).text}
+	case err != nil || ip == nil && host != "":
+		return fmt.Errorf("the address %q (Addr) is not an IP address with a port", c.Addr)
+	case c.CertFile == "" && (ip == nil || !ip.IsLoopback()):
+		return fmt.Errorf("the address %q (Addr) is not a loopback address: others need TLS, set CertFile and KeyFile",
+			c.Addr)
 	}
-	g.open[v] = as
-	g.held[was]--
-	g.held[as]++
 	return nil
+}
+
+func openGate(cfg Config) (*gate, error) {
+	g := new(gate)
+	if cfg.CertFile != "" {
+		g.certs = &certificateFiles{cert: cfg.CertFile, key: cfg.KeyFile}
+		if err := g.certs.load(); err != nil {
+			return nil, err
+		}
+	}
+	ln, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, err // it says listen, the address and the reason
+	}
+	g.ln = ln.(*net.TCPListener) // a TCP listener is one
+	return g, nil
+}
+
+// file is a copy of the listener for the child.
+func (g *gate) file() (*os.File, error) { return g.ln.File() }
+
+// unblock undoes what passing the copy on did to the listener, whose mode parent and child share: an Accept
+// that blocks could not be ended. A child that serves does so itself.
+func (g *gate) unblock() error {
+	raw, err := g.ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = syscall.SetNonblock(int(fd), true) })
+	return errors.Join(err, failed)
+}
+
+func (g *gate) pair() *keyPair {
+	if g.certs == nil {
+		return nil
+	}
+	return g.certs.pair()
+}
+
+func (g *gate) addr() string { return g.ln.Addr().String() }
+
+// host is a name or an address that clients on this machine can dial, and find in the certificate.
+func (g *gate) host() string {
+	host, _, _ := net.SplitHostPort(g.addr()) // a listener's address has both
+	if g.certs == nil {
+		return host
+	}
+	return g.certs.nameFor(host)
+}
+
+func (g *gate) url() string {
+	scheme := "http"
+	if g.certs != nil {
+		scheme = "https"
+	}
+	_, port, _ := net.SplitHostPort(g.addr())
+	return scheme + "://" + net.JoinHostPort(g.host(), port)
+}
+
+// check asks the server behind the gate whether it answers.
+func (g *gate) check(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url()+"/ping", nil)
+	if err != nil {
+		return err
+	}
+	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", g.addr())
+	}}
+	if g.certs != nil {
+		// Whoever signed it, it must be the one that was just read.
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: g.certs.isOurs}
+	}
+	resp, err := (&http.Client{Transport: t}).Do(req)
+	if err != nil {
+		return fmt.Errorf("first request: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err != nil {
+		return fmt.Errorf("first request: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("first request: status %d: %s", resp.StatusCode, body)
+	}
+	return nil
+}
+
+// refuse closes each connection that comes once the child has ended: clients learn of it at once,
+// and the port stays this process's until close.
+func (g *gate) refuse() {
+	go func() {
+		for {
+			c, err := g.ln.Accept()
+			if err != nil {
+				return // closed
+			}
+			_ = c.Close() // it has nothing to flush
+		}
+	}()
+}
+
+func (g *gate) close() (err error) {
+	g.once.Do(func() { err = g.ln.Close() })
+	return err
 }

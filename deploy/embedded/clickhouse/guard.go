@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -42,7 +41,8 @@ const (
 var errNotUnderstood = accessDenied("The statement could not be understood well enough to allow it")
 
 func newGuard(dial func() (*conn, error), backups bool) *guard {
-	g := &guard{dial: dial, backups: backups, order: list.New(), ruling: make(map[string]*list.Element), desks: make(map[bool]chan *conn)}
+	g := &guard{dial: dial, backups: backups, desks: make(map[bool]chan *conn),
+		order: list.New(), ruling: make(map[string]*list.Element)}
 	for _, writes := range []bool{false, true} {
 		g.desks[writes] = make(chan *conn, deskCount)
 		for range deskCount {
@@ -71,27 +71,31 @@ type question struct {
 	writes   bool // the account may write, and the request is a POST
 }
 
+// inSystem says that names without a database are of the database system.
+func (q question) inSystem() bool { return strings.EqualFold(q.database, "system") }
+
 // check returns why the statement may not be run, or nil.
 func (g *guard) check(ctx context.Context, q question) error {
 	key := ""
 	if len(q.text) <= rulingText && !identifierParameter.MatchString(q.text) {
-		key = fmt.Sprint(q.writes, q.insert, strings.EqualFold(q.database, "system"), q.output, " ", q.format, "\n", q.text)
+		key = fmt.Sprint(q.writes, q.insert, q.inSystem(), q.output, " ", q.format, "\n", q.text)
 		if r, ok := g.known(key); ok {
 			return r.err
 		}
 	}
 	desk := g.desks[q.writes]
+	var c *conn
 	select {
-	case c := <-desk:
-		err, final := g.ask(&c, q)
-		desk <- c
-		if final && key != "" {
-			g.keep(&ruling{key, err})
-		}
-		return err
+	case c = <-desk:
 	case <-ctx.Done():
 		return cancelled(ctx)
 	}
+	defer func() { desk <- c }() // whatever happens: a desk lost is lost for good
+	err, final := g.ask(&c, q)
+	if final && key != "" {
+		g.keep(&ruling{key, err})
+	}
+	return err
 }
 
 func (g *guard) known(key string) (*ruling, bool) {
@@ -156,7 +160,7 @@ func (g *guard) ask(c **conn, q question) (err error, final bool) {
 			return err, true
 		}
 	}
-	in := &inspection{toks: toks, calls: calls, writes: q.writes, backups: g.backups, system: strings.EqualFold(q.database, "system")}
+	in := &inspection{toks: toks, calls: calls, writes: q.writes, backups: g.backups, system: q.inSystem()}
 	if identifierParameter.MatchString(q.text) {
 		for _, p := range q.params {
 			in.params = append(in.params, p.value)
@@ -165,7 +169,8 @@ func (g *guard) ask(c **conn, q question) (err error, final bool) {
 	if len(toks) > 0 && toks[0].is("SET") {
 		// Its tree shows nothing; withoutClauses has read all of it, or refused it.
 		if !q.writes {
-			return newException(codeReadonly, "READONLY", "SET is not allowed to an account that reads, nor to GET: send settings in the URL"), true
+			return newException(codeReadonly, "READONLY",
+				"SET is not allowed to an account that reads, nor to GET: send settings in the URL"), true
 		}
 		return nil, true
 	}
@@ -206,256 +211,10 @@ func (g *guard) open() (*conn, error) {
 		return nil, fmt.Errorf("open a session: %w", err)
 	}
 	// The statement itself runs under the limit that its session has.
-	if _, _, err := c.exec("SET implicit_select = 0, max_query_size = "+strconv.Itoa(2*statementLimit), "Null", nil); err != nil {
+	set := "SET implicit_select = 0, max_query_size = " + strconv.Itoa(2*statementLimit)
+	if _, _, err := c.exec(set, "Null", nil); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
-}
-
-// makesTable says that the statement makes or changes a table, and may have a table's settings.
-func makesTable(toks []token) bool {
-	if toks[0].is("ALTER") {
-		return true
-	}
-	return toks[0].is("CREATE") && slices.ContainsFunc(toks[:min(len(toks), 5)], func(t token) bool { return t.is("TABLE") || t.is("MATERIALIZED") })
-}
-
-// firstWords are those that a statement may begin with; what it may be, its tree says.
-var firstWords = []string{
-	"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "USE", "SET", "KILL", "INSERT", "CREATE", "ALTER",
-	"DROP", "TRUNCATE", "RENAME", "EXCHANGE", "REPLACE", "OPTIMIZE", "DELETE", "UPDATE", "CHECK", "SYSTEM", "BACKUP", "RESTORE",
-	// These have a tree as well, so that they are refused for what they are.
-	"ATTACH", "DETACH", "UNDROP", "GRANT", "REVOKE", "EXECUTE", "WATCH", "MOVE", "BEGIN", "COMMIT", "ROLLBACK",
-}
-
-func firstText(toks []token) string {
-	if len(toks) == 0 {
-		return "end of query"
-	}
-	return toks[0].text
-}
-
-// withoutClauses returns the text to explain: without the output format, which would be EXPLAIN's, and
-// without settings, which would be in force for EXPLAIN. It returns the settings' names.
-func withoutClauses(q question, toks []token) (text string, names []string, err error) {
-	type cut struct{ from, to int }
-	var cuts []cut
-	for i := 0; i < len(toks); i++ {
-		t := toks[i]
-		switch {
-		case i == 0 && t.is("SET"):
-			var end int
-			if names, end = settingsAt(toks, 1); end != len(toks) || len(names) == 0 {
-				return "", nil, errNotUnderstood
-			}
-			return q.text, names, nil
-		case t.is("SETTING") && i > 0 && toks[i-1].is("MODIFY"):
-			more, end := settingsAt(toks, i+1)
-			if len(more) == 0 {
-				return "", nil, errNotUnderstood
-			}
-			names = append(names, more...)
-			i = end - 1
-		case t.is("SETTINGS") && settingFollows(toks, i+1) && !(i > 0 && namesObject(toks[i-1])):
-			more, end := settingsAt(toks, i+1)
-			if len(more) == 0 {
-				return "", nil, errNotUnderstood
-			}
-			names = append(names, more...)
-			cuts = append(cuts, cut{t.pos, toks[end-1].end})
-			i = end - 1
-		case !q.insert && q.format != "" && t.pos == q.output && t.is("FORMAT") && i+1 < len(toks):
-			cuts = append(cuts, cut{t.pos, toks[i+1].end})
-			i++
-		}
-	}
-	var b strings.Builder
-	at := 0
-	for _, c := range cuts {
-		b.WriteString(q.text[at:c.from])
-		b.WriteString(strings.Repeat(" ", c.to-c.from)) // an error's position stays true
-		at = c.to
-	}
-	b.WriteString(q.text[at:])
-	if q.insert {
-		b.WriteString(" VALUES")
-	}
-	return b.String(), names, nil
-}
-
-// namesObject says that the word behind the token is the name of a table, a view or a database.
-func namesObject(t token) bool {
-	return t.punct('.') || slices.ContainsFunc([]string{"DATABASE", "TABLE", "VIEW", "EXISTS"}, t.is)
-}
-
-// settingFollows says that what follows is `name =`, so that the word before it began a list of settings.
-func settingFollows(toks []token, i int) bool {
-	for i < len(toks) && isName(toks[i]) {
-		if i++; i < len(toks) && toks[i].punct('.') {
-			i++
-			continue
-		}
-		return i < len(toks) && toks[i].punct('=')
-	}
-	return false
-}
-
-func isName(t token) bool { return t.kind == tokWord || t.kind == tokQuoted }
-
-// settingsAt reads `name = value, …` from the i-th token on. A value is a literal. It returns the names, none
-// where the list cannot be understood, and the token behind it.
-func settingsAt(toks []token, i int) (names []string, end int) {
-	for settingFollows(toks, i) {
-		name, escaped := toks[i].text, toks[i].escapes
-		for i++; toks[i].punct('.'); i += 2 {
-			name, escaped = name+"."+toks[i+1].text, escaped || toks[i+1].escapes
-		}
-		if escaped {
-			return nil, 0
-		}
-		names = append(names, name)
-		if i = valueEnd(toks, i+1); i < 0 {
-			return nil, 0
-		}
-		if i >= len(toks) || !toks[i].punct(',') || !settingFollows(toks, i+1) {
-			return names, i
-		}
-		i++
-	}
-	return nil, 0
-}
-
-// valueEnd passes a literal: a number, a string, a word, or a list in brackets. It returns -1 for anything
-// else, as a function.
-func valueEnd(toks []token, i int) int {
-	if i < len(toks) && (toks[i].punct('-') || toks[i].punct('+')) {
-		i++
-	}
-	if i >= len(toks) {
-		return -1
-	}
-	switch t := toks[i]; {
-	case t.kind == tokString:
-		return i + 1
-	case t.kind == tokWord, t.punct('.'):
-		// 1.5 and .5 are several tokens without a space between them, and so is 1e-5.
-		for i++; i < len(toks) && toks[i].pos == toks[i-1].end && (toks[i].kind == tokWord || toks[i].punct('.') || toks[i].punct('-')); i++ {
-		}
-		if i < len(toks) && toks[i].punct('(') {
-			return -1
-		}
-		return i
-	case t.punct('['), t.punct('{'), t.punct('('):
-		depth := 0
-		for ; i < len(toks); i++ {
-			switch t := toks[i]; {
-			case t.punct('('), t.punct('['), t.punct('{'):
-				if depth++; t.punct('(') && depth > 1 && isName(toks[i-1]) {
-					return -1
-				}
-			case t.punct(')'), t.punct(']'), t.punct('}'):
-				if depth--; depth == 0 {
-					return i + 1
-				}
-			}
-		}
-	}
-	return -1
-}
-
-// lexQuery asks for the tokens, and for the names that the engine's parser takes for functions, of all kinds
-// and in places that its tree does not show.
-const lexQuery = `SELECT t.1, t.2, t.3 FROM (SELECT arrayJoin(arrayConcat(
-	arrayFilter(t -> t.3 NOT IN ('Whitespace', 'Comment'), tokenizeQuery({q:String})),
-	arrayFilter(t -> t.3 = 'function', arrayMap(t -> (t.1, t.2, toString(t.3)), highlightQuery({h:String}))))) AS t)`
-
-// lex returns the statement's tokens where the engine's lexer and the front's scanner agree on them, and nil
-// where they do not; and those of them which are called.
-func lex(c *conn, q question) (toks, calls []token, err error) {
-	text, whole := q.text, q.text
-	if q.insert {
-		whole += " VALUES"
-	}
-	out, _, err := c.exec(lexQuery, "TSVRaw", []param{{"q", parameterEscape.Replace(text)}, {"h", parameterEscape.Replace(whole)}})
-	if err != nil {
-		return nil, nil, err
-	}
-	ours := scan(text)
-	next := 0
-	for line := range strings.Lines(string(out)) {
-		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(fields) != 3 {
-			return nil, nil, errors.New("the engine's tokens could not be read")
-		}
-		from, err1 := strconv.Atoi(fields[0])
-		to, err2 := strconv.Atoi(fields[1])
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, nil, fmt.Errorf("read the engine's tokens: %w", err)
-		}
-		kind := fields[2]
-		if kind == "function" {
-			i, ok := slices.BinarySearchFunc(ours, from, func(t token, at int) int { return cmp.Compare(t.pos, at) })
-			if !ok || ours[i].end != to || !isName(ours[i]) || ours[i].escapes {
-				return nil, nil, nil
-			}
-			calls = append(calls, ours[i])
-			continue
-		}
-		first := next
-		for next < len(ours) && ours[next].end <= to {
-			next++
-		}
-		if first == next || ours[first].pos != from || ours[next-1].end != to || !agrees(kind, ours[first:next]) {
-			return nil, nil, nil
-		}
-	}
-	if next != len(ours) {
-		return nil, nil, nil
-	}
-	return ours, calls, nil
-}
-
-// parameterEscape writes a value as query parameters are read: as a field of TSV.
-var parameterEscape = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "\\r", "\x00", "\\0")
-
-// agrees says that some of the front's tokens are one of the engine's.
-func agrees(kind string, ours []token) bool {
-	one := len(ours) == 1
-	switch kind {
-	case "BareWord":
-		return one && ours[0].kind == tokWord
-	case "QuotedIdentifier":
-		return one && ours[0].kind == tokQuoted && !isControl(ours[0].text)
-	case "HereDoc":
-		return one && ours[0].kind == tokString
-	case "StringLiteral":
-		if len(ours) == 2 && ours[0].kind == tokWord && strings.ContainsAny(ours[0].text, "xXbB") && len(ours[0].text) == 1 {
-			return ours[1].kind == tokString // x'41'
-		}
-		return one && ours[0].kind == tokString
-	}
-	if strings.HasPrefix(kind, "Error") || strings.HasPrefix(kind, "Semicolon") {
-		return false
-	}
-	for _, t := range ours {
-		if t.kind != tokPunct && t.kind != tokWord || t.kind == tokWord && kind != "Number" {
-			return false
-		}
-	}
-	return true
-}
-
-// isControl says that a name has a byte that is no part of a line. The tree is lines.
-func isControl(name string) bool {
-	return strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
-}
-
-// scan returns all tokens of the front's own scanner.
-func scan(text string) (toks []token) {
-	sc := &scanner{s: text}
-	for t := sc.next(); t.kind != tokEnd; t = sc.next() {
-		toks = append(toks, t)
-	}
-	return toks
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// trustedHost says that the request was meant for this server: any other name was made to point here by somebody else's
-// name server. Its names are loopback addresses and localhost; beyond loopback, under TLS, also what the certificate names
-// and the address that was dialled.
+// trustedHost says that the request was meant for this server: any other name was made to point
+// here by somebody else's name server. Its names are loopback addresses and localhost; beyond
+// loopback, under TLS, also what the certificate names and the address that was dialled.
 func (f *front) trustedHost(r *http.Request) bool {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {

@@ -121,7 +121,7 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	for name, params := range map[string][]string{
-		"session": {"session_id", "x"}, "role": {"role", "x"}, "user": {"user", "alice"}, "password": {"password", "x"},
+		"role": {"role", "x"}, "user": {"user", "alice"}, "password": {"password", "x"},
 		"dialect": {"dialect", "kusto"}, "injection": {"max_threads = 1, max_block_size", "1"}, "compression": {"compress", "1", "network_compression_method", "T64"},
 		"database": {"database", "no`such"},
 	} {

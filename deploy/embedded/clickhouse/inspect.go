@@ -18,93 +18,6 @@ type inspection struct {
 	database bool            // CREATE DATABASE
 }
 
-// statements are the kinds of statement that run: the tree's root, and who may run it. There is no other way
-// to run one: what is not here is refused.
-var statements = map[string]entry{
-	"SelectWithUnionQuery":    {everybody, "reads"},
-	"Explain":                 {everybody, "explains what may be run"},
-	"DescribeQuery":           {everybody, "names columns"},
-	"ShowTables":              {everybody, "lists databases, tables, settings"},
-	"ShowColumns":             {everybody, "lists columns"},
-	"ShowIndexes":             {everybody, "lists indexes"},
-	"ShowFunctions":           {everybody, "lists functions"},
-	"ShowEngineQuery":         {everybody, "lists engines"},
-	"ShowSetting":             {everybody, "reads a setting"},
-	"ShowProcesslistQuery":    {everybody, "lists statements that run"},
-	"ShowCreateTableQuery":    {everybody, "shows a table's definition"},
-	"ShowCreateViewQuery":     {everybody, "shows a view's definition"},
-	"ShowCreateDatabaseQuery": {everybody, "shows a database's definition"},
-	"ExistsTableQuery":        {everybody, "looks whether a table is there"},
-	"ExistsViewQuery":         {everybody, "looks whether a view is there"},
-	"ExistsDatabaseQuery":     {everybody, "looks whether a database is there"},
-	"ExistsDictionaryQuery":   {everybody, "looks whether a dictionary is there; none is"},
-	"UseQuery":                {everybody, "ends with its request"},
-	"KillQueryQuery":          {everybody, "stops statements; a reader's own only, see below"},
-
-	"InsertQuery":      {full, "writes rows"},
-	"CreateQuery":      {full, "makes a table, a view or a database"},
-	"DropQuery":        {full, "takes a table, a view or a database away"},
-	"TruncateQuery":    {full, "empties a table"},
-	"Rename":           {full, "renames or exchanges tables: a rebuild ends so"},
-	"AlterQuery":       {full, "changes a table; see alterations"},
-	"CreateIndexQuery": {full, "adds an index to a table"},
-	"DropIndexQuery":   {full, "takes an index away"},
-	"OptimizeQuery":    {full, "merges parts"},
-	"DeleteQuery":      {full, "deletes rows"},
-	"UpdateQuery":      {full, "updates rows"},
-	"CheckQuery":       {full, "reads a table's files against their checksums"},
-	"Set":              {full, "ends with its request; readers send settings in the URL"},
-	"SYSTEM query":     {full, "see systemStatements"},
-	"BackupQuery":      {full, "copies tables to the directory BackupDir, where there is one"},
-	"RestoreQuery":     {full, "takes tables from the directory BackupDir, where there is one"},
-}
-
-// systemStatements are the SYSTEM statements that a full account may run: they concern merges and caches.
-var systemStatements = []string{
-	"STOP MERGES", "START MERGES", "FLUSH LOGS", "SYNC FILE CACHE", "DROP MARK CACHE", "DROP UNCOMPRESSED CACHE", "DROP QUERY CACHE",
-}
-
-// creations are the words that may follow CREATE, OR REPLACE and TEMPORARY aside. Dictionaries have sources,
-// functions hide what they call, named collections hide addresses, users are ours.
-var creations = []string{"TABLE", "VIEW", "MATERIALIZED", "DATABASE", "INDEX"}
-
-// alterations are the changes of a table that stay inside it: none takes parts from elsewhere.
-var alterations = []string{
-	"ADD_COLUMN", "DROP_COLUMN", "MODIFY_COLUMN", "RENAME_COLUMN", "COMMENT_COLUMN", "MATERIALIZE_COLUMN", "MODIFY_COMMENT",
-	"UPDATE", "DELETE", "MODIFY_TTL", "REMOVE_TTL", "MATERIALIZE_TTL", "MODIFY_ORDER_BY", "MODIFY_QUERY",
-	"ADD_INDEX", "DROP_INDEX", "MATERIALIZE_INDEX", "ADD_PROJECTION", "DROP_PROJECTION", "MATERIALIZE_PROJECTION",
-	"ADD_CONSTRAINT", "DROP_CONSTRAINT", "MODIFY_SETTING", "RESET_SETTING", "DROP_PARTITION",
-}
-
-// explanations are the kinds of EXPLAIN. TABLE OVERRIDE takes a table function of another server.
-var explanations = []string{"EXPLAIN", "EXPLAIN AST", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"}
-
-// nodes are the kinds of node below a root. One that is not here is refused: nobody has looked what it hides.
-// true: the node has parts that the tree does not show, and the tokens are held to a stricter rule.
-var nodes = map[string]bool{
-	"SelectWithUnionQuery": false, "SelectIntersectExceptQuery": false, "SelectQuery": false, "ProjectionSelectQuery": false,
-	"ExpressionList": false, "TablesInSelectQuery": false, "TablesInSelectQueryElement": false, "TableExpression": false,
-	"TableJoin": false, "ArrayJoin": false, "TableIdentifier": false, "Subquery": false, "SampleRatio": false,
-	"Identifier": false, "Literal": false, "Function": false, "Asterisk": false, "QualifiedAsterisk": false,
-	"ColumnsRegexpMatcher": false, "ColumnsListMatcher": false, "QualifiedColumnsRegexpMatcher": false, "QualifiedColumnsListMatcher": false,
-	"ColumnsTransformerList": false, "ColumnsExceptTransformer": false, "ColumnsReplaceTransformer": false,
-	"ColumnsReplaceTransformer::Replacement": false, "ColumnsApplyTransformer": true,
-	"OrderByElement": false, "StorageOrderByElement": false, "InterpolateElement": false, "WithElement": false, "WindowDefinition": false, "WindowListElement": false,
-	"Columns definition": false, "ColumnDeclaration": false, "DataType": false, "TupleDataType": false, "EnumDataType": false, "NameTypePair": false,
-	"ASTObjectTypeArgument": false, "ObjectTypedPath": false, "Index": false, "Constraint": false, "Projection": false,
-	"Storage definition": false, "ViewTargets": false, "TTLElement": true, "Partition": false, "Assignment": false, "AlterCommand": false,
-	"Collation": false, "Set": false,
-}
-
-// opaque are roots whose parts the tree does not show.
-var opaque = []string{"ShowTables", "ShowColumns", "ShowIndexes", "ShowFunctions", "ShowEngineQuery", "ShowSetting", "ShowProcesslistQuery", "SYSTEM query", "UseQuery"}
-
-// The right side of these may be a table's name.
-var inFunctions = []string{"in", "notIn", "globalIn", "globalNotIn", "nullIn", "notNullIn", "globalNullIn", "globalNotNullIn"}
-
-// byName are functions whose first argument names an aggregate function in a string.
-var byName = []string{"arrayReduce", "arrayReduceInRanges", "initializeAggregation"}
-
 // nodeKind is the longest kind in nodes that the node's text begins with.
 func nodeKind(n *node) (string, bool) {
 	words := strings.SplitN(n.text, " ", 3)
@@ -134,7 +47,8 @@ func (in *inspection) statement(root *node) error {
 	if e := statements[kind]; e.who == unknown {
 		return accessDenied("This kind of statement is not allowed (%s)", kind)
 	} else if e.who == full && !in.writes {
-		return newException(codeReadonly, "READONLY", "This statement writes (%s): an account that reads cannot run it, nor GET", kind)
+		return newException(codeReadonly, "READONLY",
+			"This statement writes (%s): an account that reads cannot run it, nor GET", kind)
 	}
 	if err := in.form(kind, root); err != nil {
 		return err
@@ -142,12 +56,13 @@ func (in *inspection) statement(root *node) error {
 	in.lambdas = make(map[string]bool)
 	hidden := slices.Contains(opaque, kind)
 	apply := false
+	sets := slices.ContainsFunc(in.toks, func(t token) bool { return t.is("SET") })
 	root.any(func(n *node) bool {
 		if n.is("Function lambda") && n.alias() != "" {
 			in.lambdas[n.alias()] = true
 		}
 		k, _ := nodeKind(n)
-		hidden = hidden || nodes[k]
+		hidden = hidden || nodes[k] && (k != "TTLElement" || sets) // TTL … GROUP BY … SET is what it hides
 		apply = apply || k == "ColumnsApplyTransformer"
 		return false
 	})
@@ -156,7 +71,8 @@ func (in *inspection) statement(root *node) error {
 			return err
 		}
 	}
-	return in.tokens(tokenRules{hidden: hidden, apply: apply, reads: kind == "SelectWithUnionQuery"})
+	return in.tokens(tokenRules{hidden: hidden, apply: apply, reads: kind == "SelectWithUnionQuery",
+		place: kind == "BackupQuery" || kind == "RestoreQuery"})
 }
 
 // word says that the i-th token is one of the words.
@@ -200,8 +116,9 @@ func (in *inspection) form(kind string, root *node) error {
 		if in.writes {
 			return nil
 		}
-		if _, _, ok := killsByID(in.toks); !ok {
-			return accessDenied("An account that reads may KILL QUERY WHERE query_id = '…' only, and finds its own statements only")
+		if _, ok := parseKill(in.toks); !ok {
+			return accessDenied("An account that reads may KILL QUERY WHERE query_id = '…' (or IN) only, " +
+				"and finds its own statements only")
 		}
 	case "SYSTEM query":
 		i := slices.IndexFunc(in.toks, func(t token) bool { return t.is("SYSTEM") })
@@ -360,7 +277,8 @@ func (in *inspection) arguments(n *node, name string) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(inFunctions, func(f string) bool { return strings.EqualFold(f, name) }) && len(args) == 2 && args[1].is("Identifier") {
+	isIn := func(f string) bool { return strings.EqualFold(f, name) }
+	if slices.ContainsFunc(inFunctions, isIn) && len(args) == 2 && args[1].is("Identifier") {
 		return in.table(args[1].name("Identifier"))
 	}
 	// A function that takes `x -> …` takes a function's name as well. Behind a lambda come columns.
@@ -372,17 +290,12 @@ func (in *inspection) arguments(n *node, name string) error {
 			continue
 		}
 		called := a.name("Identifier")
-		if e, ok := allowed.suspicious[strings.ToLower(called)]; ok && takesFunctions(name) {
+		e, ok := allowed.suspicious[strings.ToLower(called)]
+		if ok && allowed.takesFunctions.find(name).who != unknown {
 			return notAllowed("function", called, e, in.writes)
 		}
 	}
 	return nil
-}
-
-// takesFunctions says that a function may take another one. Those that do are called so.
-func takesFunctions(name string) bool {
-	lower := strings.ToLower(name)
-	return strings.HasPrefix(lower, "array") || strings.HasPrefix(lower, "map")
 }
 
 // table looks at the name of a table that is read.
@@ -414,6 +327,7 @@ type tokenRules struct {
 	hidden bool // the tree is known not to show everything
 	apply  bool // a function is applied to columns: `* APPLY(f)`
 	reads  bool // the statement is a SELECT
+	place  bool // the statement names a place for a backup
 }
 
 // tokens looks at the places that the tree does not show. A name that the account may not call is not called
@@ -438,6 +352,9 @@ func (in *inspection) tokens(rules tokenRules) error {
 		}
 	}
 	for _, t := range in.calls {
+		if rules.place && t.text == "File" {
+			continue // form has looked at it
+		}
 		if err := in.somewhere(t.text); err != nil {
 			return err
 		}
@@ -488,7 +405,9 @@ func (in *inspection) somewhere(name string) error {
 		return nil
 	}
 	best := allowed.function(name)
-	for _, l := range []*nameList{allowed.tableFunctions, allowed.tableEngines, allowed.databaseEngines, allowed.codecs, allowed.indexTypes} {
+	for _, l := range []*nameList{
+		allowed.tableFunctions, allowed.tableEngines, allowed.databaseEngines, allowed.codecs, allowed.indexTypes,
+	} {
 		if e := l.find(name); e.who > best.who {
 			best = e
 		}
@@ -496,8 +415,11 @@ func (in *inspection) somewhere(name string) error {
 	return notAllowed("function", name, best, in.writes)
 }
 
-// parsersOwn are words that look like functions and are syntax. What stands in them, the tree shows.
-var parsersOwn = []string{"CODEC"}
+// parsersOwn are syntax that looks like functions. What it becomes and what stands in it, the tree shows.
+var parsersOwn = []string{
+	"CODEC", "EXTRACT", "UNTUPLE", "COLUMNS", "DATE_ADD", "DATEADD", "DATE_SUB", "DATESUB",
+	"TIMESTAMP_ADD", "TIMESTAMPADD", "TIMESTAMP_SUB", "TIMESTAMPSUB",
+}
 
 // applied looks at `* APPLY(f)`, `* APPLY f`, `* APPLY(f(0.5))` and `* APPLY(x -> …)`: the tree shows none.
 func (in *inspection) applied(i int) error {

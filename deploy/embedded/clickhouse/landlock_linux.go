@@ -26,9 +26,10 @@ const (
 	readTree    = readFile | unix.LANDLOCK_ACCESS_FS_READ_DIR
 	executeFile = readFile | unix.LANDLOCK_ACCESS_FS_EXECUTE
 	writeDevice = readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE
-	// What a table needs of its folder; neither devices nor sockets nor programs. The engine's catalogue of tables has
-	// symbolic links: following one is checked where it leads.
-	changeTree = readTree | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER |
+	// What a table needs of its folder; neither devices nor sockets nor programs. The engine's
+	// catalogue of tables has symbolic links: following one is checked where it leads.
+	changeTree = readTree | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE |
+		unix.LANDLOCK_ACCESS_FS_REFER |
 		unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE | unix.LANDLOCK_ACCESS_FS_MAKE_DIR |
 		unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SYM
 	// Rights that a file, as opposed to a folder, can have.
@@ -70,7 +71,8 @@ func landlockABI() (abi int, missing string) {
 	case errno != 0:
 		return 0, fmt.Sprintf("Landlock cannot be used here (%v)", errno)
 	case v < 2:
-		// Under version 1 no file can be moved between folders, which the engine does when it drops a table.
+		// Under version 1 no file can be moved between folders, which the engine does when it
+		// drops a table.
 		return 0, "this kernel's Landlock (ABI 1) forbids what the engine needs"
 	}
 	return min(int(v), newestABI), ""
@@ -80,10 +82,14 @@ type landlockRule struct {
 	path     string
 	rights   uint64
 	optional bool // the machine may have no such file
+	// The kernel makes the entries of /proc anew when it was short of memory, and a rule is about the one that
+	// it was made for: a descriptor that stays open keeps it.
+	pinned bool
 }
 
-// landlockRules lists all that the process may open. It was found by tracing the engine's start, queries, merges and
-// backups; what is not here and was asked for is refused, and the engine does without.
+// landlockRules lists all that the process may open. It was found by tracing the engine's start,
+// queries, merges and backups; what is not here and was asked for is refused, and the engine does
+// without.
 func landlockRules(p plan) ([]landlockRule, error) {
 	var rules []landlockRule
 	for _, dir := range p.Write {
@@ -117,16 +123,21 @@ func landlockRules(p plan) ([]landlockRule, error) {
 		{path: "/dev/null", rights: writeDevice},
 		{path: "/dev/urandom", rights: readFile},
 		{path: "/dev/random", rights: readFile},
-		// Processors, huge pages and the limits of the container: they size thread pools and the memory limit.
+		// Processors, huge pages and the limits of the container: they size thread pools and the
+		// memory limit.
 		{path: "/sys/devices/system/cpu", rights: readTree},
 		{path: "/sys/devices/system/node", rights: readTree},
 		{path: "/sys/kernel/mm/transparent_hugepage", rights: readTree},
 		{path: "/sys/fs/cgroup", rights: readTree},
-		// The engine's counters of its own threads: without them each statement costs an exception per thread. The files
-		// beside them tell of this process alone; its environment holds no secret.
-		{path: "/proc/self/task", rights: readFile},
-		{path: "/proc/self/cgroup", rights: readFile},
-		{path: "/proc/self/mountinfo", rights: readFile},
+		// The engine's counters of its own threads: without them each statement costs an exception
+		// per thread. The files beside them tell of this process alone; its environment holds no
+		// secret.
+		{path: "/proc/self/task", rights: readFile, pinned: true},
+		// The main thread finds the end of its stack here, in glibc's pthread_getattr_np: without it, every
+		// statement fails that runs on that thread.
+		{path: "/proc/self/maps", rights: readFile, pinned: true},
+		{path: "/proc/self/cgroup", rights: readFile, pinned: true},
+		{path: "/proc/self/mountinfo", rights: readFile, pinned: true},
 		{path: "/proc/meminfo", rights: readFile},
 		{path: "/proc/cpuinfo", rights: readFile},
 		{path: "/proc/sys/vm/overcommit_memory", rights: readFile}, // decides how the allocator maps memory
@@ -192,14 +203,20 @@ func landlockRestrict(abi int, rules []landlockRule) error {
 }
 
 func addRule(rs int, handled uint64, r landlockRule) error {
-	fd, err := unix.Open(r.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	flags := unix.O_PATH | unix.O_CLOEXEC
+	if r.pinned {
+		flags = unix.O_PATH // over the execve
+	}
+	fd, err := unix.Open(r.path, flags, 0)
 	if r.optional && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EACCES)) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
+	if !r.pinned {
+		defer func() { _ = unix.Close(fd) }()
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

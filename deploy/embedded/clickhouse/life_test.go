@@ -215,6 +215,33 @@ func runParent(dir string) int {
 	return 0
 }
 
+// Tables are copied to the configured directory and back, and to no other place.
+func TestBackup(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.BackupDir = t.TempDir()
+	s, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := open(t, s, nil)
+	mustExec(t, c, "CREATE DATABASE d ENGINE = Atomic", "CREATE TABLE d.t (n UInt8) ENGINE = MergeTree ORDER BY n", "INSERT INTO d.t VALUES (7)",
+		"BACKUP TABLE d.t TO File('"+cfg.BackupDir+"/one.tar.zst')", "DROP TABLE d.t SYNC", "RESTORE TABLE d.t FROM File('"+cfg.BackupDir+"/one.tar.zst')")
+	if n := scalar[uint8](t, c, "SELECT n FROM d.t"); n != 7 {
+		t.Errorf("restored %d", n)
+	}
+	for _, place := range []string{"File('" + t.TempDir() + "/two.tar.zst')", "File('../three')", "Disk('default', 'x')", "S3('http://127.0.0.1:1/')", "URL('http://127.0.0.1:1/')", "Memory('x')",
+		"File('" + cfg.BackupDir + "/four') SETTINGS base_backup = File('/tmp/x')", "File('" + cfg.BackupDir + "/five' || 'x')"} {
+		if err := c.Exec(t.Context(), "BACKUP TABLE d.t TO "+place); err == nil {
+			t.Errorf("a backup to %s", place)
+		}
+	}
+}
+
 func TestStartFailures(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Config)

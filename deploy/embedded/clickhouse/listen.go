@@ -9,23 +9,26 @@ import (
 	"time"
 )
 
-// inheritedListener is the parent's listener behind the gate, with TLS where there is a certificate.
-func inheritedListener(g *gate, cert *certificate) (net.Listener, error) {
+// inheritedListener is the one that the parent opened.
+func inheritedListener() (net.Listener, error) {
 	f := os.NewFile(listenerFD, "listener")
 	defer func() { _ = f.Close() }() // the listener has a copy
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	ln = g.listen(ln)
-	if cert == nil {
-		return &greeter{Listener: ln}, nil
-	}
-	return tls.NewListener(&greeter{Listener: ln, tls: true}, cert.config()), nil
+	return net.FileListener(f)
 }
 
-// greeter tells by a connection's first byte whoever speaks another protocol, and answers in that protocol. HTTP and,
-// under TLS, a plain HTTP request pass: net/http answers the latter itself.
+// secure speaks TLS where there is a certificate.
+func secure(ln net.Listener, cert *certificate) net.Listener {
+	if cert == nil {
+		return ln
+	}
+	return tls.NewListener(ln, cert.config())
+}
+
+// greet wraps the listener right above TCP.
+func greet(ln net.Listener, tls bool) net.Listener { return &greeter{Listener: ln, tls: tls} }
+
+// greeter tells by a connection's first byte whoever speaks another protocol, and answers in that
+// protocol. HTTP and, under TLS, a plain HTTP request pass: net/http answers the latter itself.
 type greeter struct {
 	net.Listener
 	tls bool
@@ -65,7 +68,7 @@ func (c *greeted) Read(p []byte) (int, error) {
 	case p[0] == firstOfNative && c.tls:
 		answer = nativeException(wrongProtocol + "Connect by HTTPS.")
 	case p[0] == firstOfNative:
-		answer = nativeException(wrongProtocol + "Connect by HTTP: protocol http in clickhouse-go, clickhouse-connect and JDBC, or curl.")
+		answer = nativeException(wrongProtocol + "Connect by HTTP, as clickhouse-connect, JDBC and curl do.")
 	case p[0] == firstOfTLS && !c.tls:
 		answer = []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" +
 			"This port speaks plain HTTP, not TLS: use an http:// address.\n")
@@ -81,7 +84,8 @@ func (c *greeted) Read(p []byte) (int, error) {
 	return 0, net.ErrClosed
 }
 
-const wrongProtocol = "This port speaks ClickHouse's HTTP interface, not the native protocol, which the embedded server does not have. "
+const wrongProtocol = "This port speaks ClickHouse's HTTP interface, not the native protocol, " +
+	"which the embedded server does not have. "
 
 // nativeException is an exception packet of the native protocol: clients print its text.
 // https://clickhouse.com/docs/native-protocol/server#exception

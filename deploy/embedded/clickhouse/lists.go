@@ -13,7 +13,7 @@ var listFiles embed.FS
 type who int
 
 const (
-	unknown   who = iota // the list does not have the name: the engine is newer than the list, or there is no such thing
+	unknown   who = iota // the list does not have the name: it is of a newer engine, or of none
 	nobody               // no account
 	full                 // accounts that may write
 	everybody            // readers too
@@ -36,7 +36,7 @@ type entry struct {
 type nameLists struct {
 	functions, aggregates, combinators, tableFunctions, tableEngines, databaseEngines *nameList
 	formats, settings, mergeTreeSettings, systemTables, codecs, indexTypes            *nameList
-	dictionarySources, dictionaryLayouts                                              *nameList
+	dictionarySources, dictionaryLayouts, takesFunctions                              *nameList
 	// suspicious are names of functions that somebody may not use, in lower case: the strictest rule of each.
 	// A name that any account may use as another kind of thing is not among them.
 	suspicious map[string]entry
@@ -51,12 +51,21 @@ func loadLists() *nameLists {
 		to         **nameList
 		file, kind string
 	}{
-		{&l.functions, "functions", "function"}, {&l.aggregates, "aggregate_functions", "function"}, {&l.combinators, "combinators", "ending of a function's name"},
-		{&l.tableFunctions, "table_functions", "table function"}, {&l.tableEngines, "table_engines", "table engine"},
-		{&l.databaseEngines, "database_engines", "database engine"}, {&l.formats, "formats", "format"}, {&l.settings, "settings", "setting"},
-		{&l.mergeTreeSettings, "merge_tree_settings", "table setting"}, {&l.systemTables, "system_tables", "table system."},
-		{&l.codecs, "codecs", "codec"}, {&l.indexTypes, "index_types", "index type"},
-		{&l.dictionarySources, "dictionary_sources", "dictionary source"}, {&l.dictionaryLayouts, "dictionary_layouts", "dictionary layout"},
+		{&l.functions, "functions", "function"},
+		{&l.aggregates, "aggregate_functions", "function"},
+		{&l.combinators, "combinators", "ending of a function's name"},
+		{&l.takesFunctions, "takes_functions", "function"},
+		{&l.tableFunctions, "table_functions", "table function"},
+		{&l.tableEngines, "table_engines", "table engine"},
+		{&l.databaseEngines, "database_engines", "database engine"},
+		{&l.formats, "formats", "format"},
+		{&l.settings, "settings", "setting"},
+		{&l.mergeTreeSettings, "merge_tree_settings", "table setting"},
+		{&l.systemTables, "system_tables", "table system."},
+		{&l.codecs, "codecs", "codec"},
+		{&l.indexTypes, "index_types", "index type"},
+		{&l.dictionarySources, "dictionary_sources", "dictionary source"},
+		{&l.dictionaryLayouts, "dictionary_layouts", "dictionary layout"},
 	} {
 		*f.to = loadList(f.file, f.kind)
 	}

@@ -9,6 +9,7 @@ func TestListsAreTheEngine(t *testing.T) {
 	for query, l := range map[string]*nameList{
 		"SELECT name FROM system.functions WHERE NOT is_aggregate": allowed.functions,
 		"SELECT name FROM system.functions WHERE is_aggregate":     allowed.aggregates,
+		"SELECT name FROM system.functions WHERE higher_order":     allowed.takesFunctions,
 		"SELECT name FROM system.aggregate_function_combinators":   allowed.combinators,
 		"SELECT name FROM system.table_functions":                  allowed.tableFunctions,
 		"SELECT name FROM system.table_engines":                    allowed.tableEngines,

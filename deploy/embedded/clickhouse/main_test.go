@@ -37,7 +37,7 @@ func testMain(m *testing.M) int {
 	if len(os.Args) > 1 && (os.Args[1] == childArgument || os.Args[1] == rawArgument) {
 		cfg, err := ChildConfigFromEnv()
 		if err == nil && os.Args[1] == rawArgument {
-			err = runChild(context.Background(), cfg, rawEngine)
+			err = runRaw(cfg)
 		} else if err == nil {
 			err = RunChild(context.Background(), cfg)
 		}

@@ -8,9 +8,15 @@ var unlisted = map[string]struct {
 	code int
 	name string
 }{
-	"function": {46, "UNKNOWN_FUNCTION"}, "table function": {46, "UNKNOWN_FUNCTION"}, "table engine": {56, "UNKNOWN_STORAGE"},
-	"database engine": {336, "UNKNOWN_DATABASE_ENGINE"}, "format": {73, "UNKNOWN_FORMAT"}, "setting": {115, "UNKNOWN_SETTING"},
-	"table setting": {115, "UNKNOWN_SETTING"}, "table system.": {60, "UNKNOWN_TABLE"}, "codec": {432, "UNKNOWN_CODEC"},
+	"function":        {46, "UNKNOWN_FUNCTION"},
+	"table function":  {46, "UNKNOWN_FUNCTION"},
+	"table engine":    {56, "UNKNOWN_STORAGE"},
+	"database engine": {336, "UNKNOWN_DATABASE_ENGINE"},
+	"format":          {73, "UNKNOWN_FORMAT"},
+	"setting":         {115, "UNKNOWN_SETTING"},
+	"table setting":   {115, "UNKNOWN_SETTING"},
+	"table system.":   {60, "UNKNOWN_TABLE"},
+	"codec":           {432, "UNKNOWN_CODEC"},
 }
 
 func accessDenied(format string, args ...any) *exception {

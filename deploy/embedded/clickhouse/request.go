@@ -27,6 +27,7 @@ type request struct {
 	params    []param
 	format    string    // the output format that will be used, or the format of the data of an insert
 	input     io.Reader // data of an insert
+	changes   change    // what the statement does to a session
 	readonly  bool      // nothing may be written, whatever the settings say
 	hello     bool
 	waitEnd   bool
@@ -67,13 +68,15 @@ func parseRequest(r *http.Request, q url.Values, account *Account, limit time.Du
 		return nil, err
 	}
 	req.readonly = account.ReadOnly || r.Method != http.MethodPost
-	req.database = first(q.Get("database"), r.Header.Get("X-ClickHouse-Database"))
 	if !req.compress {
 		req.encoding = contentEncoding(r, q)
 	}
 	if err := req.readStatement(r, q); err != nil {
 		return nil, err
 	}
+	// After the body, which may have further parameters.
+	req.database = first(q.Get("database"), r.Header.Get("X-ClickHouse-Database"))
+	req.changes = changeOf(req.text)
 	if err := req.readSettings(q, limit); err != nil {
 		return nil, err
 	}
@@ -113,8 +116,6 @@ func first(values ...string) string {
 // refuse answers what would otherwise be silently ignored.
 func refuse(q url.Values) error {
 	switch {
-	case q.Get("session_id") != "":
-		return notImplemented("Sessions (session_id) are not supported by the embedded server")
 	case q.Get("role") != "":
 		return notImplemented("Roles are not supported by the embedded server")
 	}
@@ -128,7 +129,7 @@ func (req *request) readStatement(r *http.Request, q url.Values) error {
 	}
 	src := q.Get("query")
 	if t, p, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && t == "multipart/form-data" {
-		if body, err = req.readExternal(body, p["boundary"], q); err != nil {
+		if body, err = req.readForm(body, p["boundary"], q); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deniedCalls fail with EPERM. Landlock knows files and TCP; UDP (and so DNS), unix sockets, raw sockets and the rest of
-// the kernel are closed here. The listener and the control socket are inherited: accept, read and write go on.
+// deniedCalls fail with EPERM. Landlock knows files and TCP; UDP (and so DNS), unix sockets, raw
+// sockets and the rest of the kernel are closed here. The listener and the control socket are
+// inherited: accept, read and write go on.
 var deniedCalls = []int{
-	// No new way out. connect, bind and listen too, for a socket that was accepted could be taken apart and used again.
+	// No new way out. connect, bind and listen too, for a socket that was accepted could be taken
+	// apart and used again.
 	unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN,
 	// Rings do what the calls above do without calling them.
 	unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
@@ -24,8 +26,8 @@ var deniedCalls = []int{
 	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP,
 	unix.SYS_PROCESS_MADVISE, unix.SYS_PERF_EVENT_OPEN,
 	// No other namespace, root or mount: the paths of Landlock's rules stay what they are.
-	unix.SYS_SETNS, unix.SYS_UNSHARE, unix.SYS_CHROOT, unix.SYS_PIVOT_ROOT, unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_MOVE_MOUNT,
-	unix.SYS_OPEN_TREE, unix.SYS_FSOPEN, unix.SYS_FSMOUNT, unix.SYS_FSCONFIG, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR,
+	unix.SYS_SETNS, unix.SYS_UNSHARE, unix.SYS_CHROOT, unix.SYS_PIVOT_ROOT, unix.SYS_MOUNT, unix.SYS_UMOUNT2,
+	unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_FSOPEN, unix.SYS_FSMOUNT, unix.SYS_FSCONFIG, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR,
 	unix.SYS_OPEN_BY_HANDLE_AT,
 	// The kernel itself, should this run as root, and what its holes were often reached by.
 	unix.SYS_BPF, unix.SYS_USERFAULTFD, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL,
@@ -51,7 +53,8 @@ func filterProgram() []unix.SockFilter {
 	deny := ret(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
 	prog := []unix.SockFilter{
 		load(offsetArch),
-		// A call by another architecture's table (int 0x80) has other numbers: no program here makes one.
+		// A call by another architecture's table (int 0x80) has other numbers: no program here
+		// makes one.
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: auditArch, Jt: 1, Jf: 0},
 		deny,
 		load(offsetNumber),
@@ -59,15 +62,18 @@ func filterProgram() []unix.SockFilter {
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: 0x4000_0000, Jt: 0, Jf: 1},
 		deny,
 	}
+	const equal = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 	for _, n := range deniedCalls {
-		prog = append(prog, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(n), Jt: 0, Jf: 1}, deny)
+		prog = append(prog, unix.SockFilter{Code: equal, K: uint32(n), Jt: 0, Jf: 1}, deny)
 	}
 	return append(prog, ret(unix.SECCOMP_RET_ALLOW))
 }
 
-// installFilter puts the filter on every thread of this process at once, or says why the kernel has none.
+// installFilter puts the filter on every thread of this process at once, or says why the kernel
+// has none.
 func installFilter() (missing string, err error) {
-	// Set by the first stage on the thread that all others come from; this one alone where there was no first stage.
+	// Set by the first stage on the thread that all others come from; this one alone where there
+	// was no first stage.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return "", fmt.Errorf("set no_new_privs: %w", err)
 	}
@@ -86,8 +92,8 @@ func installFilter() (missing string, err error) {
 	return "", nil
 }
 
-// tryFilter makes every denied call with arguments that the kernel refuses otherwise than by EPERM, on this thread and
-// on another one.
+// tryFilter makes every denied call with arguments that the kernel refuses otherwise than by
+// EPERM, on this thread and on another one.
 func tryFilter() error {
 	try := func() error {
 		for _, n := range deniedCalls {

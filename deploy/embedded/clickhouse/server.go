@@ -103,7 +103,7 @@ func (c Config) Validate() error {
 
 // Server is a running child process.
 type Server struct {
-	door    *door
+	gate    *gate
 	control *control // its end tells the child to stop
 	held    Confinement
 	cmd     *exec.Cmd
@@ -143,7 +143,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		}
 	}
 	s := &Server{tail: &tail{logger: cfg.Logger}, logger: cfg.Logger, done: make(chan struct{})}
-	if s.door, err = openDoor(cfg); err != nil {
+	if s.gate, err = openGate(cfg); err != nil {
 		return nil, fmt.Errorf("start clickhouse: %w", err)
 	}
 	said, err := s.spawn(cfg, plan{
@@ -151,18 +151,18 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}, ChildConfig{
 		DataDir: dir, LibPath: libPath, Accounts: cfg.Accounts, Open: cfg.Open,
 		MaxConcurrent: cfg.MaxConcurrent, ReaderConcurrent: cfg.ReaderConcurrent, MaxExecutionTime: cfg.MaxExecutionTime,
-		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, Certificate: s.door.pair(),
+		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, Certificate: s.gate.pair(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start clickhouse: %w", errors.Join(err, s.door.close()))
+		return nil, fmt.Errorf("start clickhouse: %w", errors.Join(err, s.gate.close()))
 	}
 	if err := s.await(ctx, said); err != nil {
 		s.setStopping()
 		_ = s.cmd.Process.Kill() // it may have ended by itself
 		<-s.done
-		return nil, fmt.Errorf("start clickhouse on %s: %w", dir, errors.Join(err, s.door.close()))
+		return nil, fmt.Errorf("start clickhouse on %s: %w", dir, errors.Join(err, s.gate.close()))
 	}
-	if s.door.certs != nil {
+	if s.gate.certs != nil {
 		go s.watchCertificate()
 	}
 	if s.held.Complete() {
@@ -181,7 +181,7 @@ func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, err
 	if err != nil {
 		return nil, err
 	}
-	ln, err := s.door.file()
+	ln, err := s.gate.file()
 	if err != nil {
 		return nil, err
 	}
@@ -207,9 +207,13 @@ func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, err
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
+		unblocked := s.gate.unblock()
 		started <- err
 		if err != nil {
 			return
+		}
+		if unblocked != nil {
+			s.logger.Warn("the listener may not close when the engine ends", "error", unblocked)
 		}
 		s.ended(s.cmd.Wait())
 	}()
@@ -233,7 +237,7 @@ func (s *Server) watchCertificate() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { <-s.done; cancel() }()
-	s.door.certs.watch(ctx, s.logger, func(p *keyPair) error { return s.control.send(message{Certificate: p}) })
+	s.gate.certs.watch(ctx, s.logger, func(p *keyPair) error { return s.control.send(message{Certificate: p}) })
 }
 
 func (s *Server) ended(err error) {
@@ -245,7 +249,7 @@ func (s *Server) ended(err error) {
 			err = errors.New("exited without being asked to")
 		}
 		s.err = fmt.Errorf("embedded clickhouse ended: %w%s", err, s.tail.text())
-		s.door.refuse()
+		s.gate.refuse()
 	}
 	_ = s.control.close() // nobody is at its other end
 	close(s.done)
@@ -277,15 +281,15 @@ func (s *Server) await(ctx context.Context, said <-chan ready) error {
 		}
 		s.held = r.Confinement
 	}
-	return s.door.check(ctx)
+	return s.gate.check(ctx)
 }
 
 // Addr is the host and port of the HTTP interface.
-func (s *Server) Addr() string { return s.door.addr() }
+func (s *Server) Addr() string { return s.gate.addr() }
 
 // URL is where clients find the HTTP interface: http:// on a loopback address, https:// with a certificate,
 // and then under a name that the certificate holds.
-func (s *Server) URL() string { return s.door.url() }
+func (s *Server) URL() string { return s.gate.url() }
 
 // Confinement says what keeps the engine's process from the rest of the machine.
 func (s *Server) Confinement() Confinement { return s.held }
@@ -308,7 +312,7 @@ func (s *Server) Err() error {
 // nothing that was acknowledged and synced. Stopping an ended server returns its Err. The address belongs
 // to this process until Stop: nobody else can listen there and be taken for the server.
 func (s *Server) Stop(ctx context.Context) error {
-	defer func() { _ = s.door.close() }() // once; a listener that does not close has no use for anybody
+	defer func() { _ = s.gate.close() }() // once; a listener that does not close has no use for anybody
 	select {
 	case <-s.done:
 		return s.Err()

@@ -53,7 +53,11 @@ func newAccessWorld(t *testing.T) *accessWorld {
 	}
 	cfg.ProtectedWriters, cfg.AllReaders = []string{"writers"}, []string{"writers"}
 	cfg.ReadOnlyRoles = []string{"readers"}
-	s := startServer(t, cfg)
+	return accessWorldOf(t, startServer(t, cfg))
+}
+
+func accessWorldOf(t *testing.T, s *Server) *accessWorld {
+	t.Helper()
 	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS(t, s))))
 	if err != nil {
 		t.Fatal(err)

@@ -190,6 +190,10 @@ type authenticator struct {
 	key      [32]byte      // of the digests under which verified headers are remembered
 	slots    chan struct{} // as many as may compute at a time
 
+	hearing  chan struct{} // as many as are heard out at a time
+	hearers  sync.WaitGroup
+	patience time.Duration
+
 	mu       sync.Mutex
 	verified map[digest]verified
 	attempts map[digest]*attempt
@@ -219,6 +223,7 @@ func newAuthenticator(cfg Config) (*authenticator, error) {
 		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		verified: map[digest]verified{}, attempts: map[digest]*attempt{}, ofPeer: map[string]int{},
 		failureLog: rareLog{gap: failureLogGap},
+		hearing:    make(chan struct{}, hearOutMost), patience: cfg.hearOut,
 	}
 	cost := 0
 	for _, u := range cfg.Users {
@@ -428,6 +433,9 @@ func (a *authenticator) unary(ctx context.Context, req any, info *grpc.UnaryServ
 func (a *authenticator) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx, err := a.call(ss.Context(), info.FullMethod)
 	if err != nil {
+		if info.IsClientStream && !info.IsServerStream {
+			a.hearOut(ss)
+		}
 		return err
 	}
 	return handler(srv, &authenticatedStream{ss, ctx})

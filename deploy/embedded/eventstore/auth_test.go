@@ -16,7 +16,10 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"golang.org/x/crypto/bcrypt"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -408,4 +411,45 @@ func TestRequireOps(t *testing.T) {
 			t.Errorf("user %q: the answer %d says %q of how to log in", tc.name, rec.Code, rec.Header().Get("WWW-Authenticate"))
 		}
 	}
+}
+
+// Whoever appends without a login is told so, however much it sends before it looks; one
+// that goes on for ever is told after a while, and one too many at once.
+func TestARefusedAppendIsHeardOut(t *testing.T) {
+	patient, hasty := secureConfig(t), secureConfig(t)
+	patient.hearOut, hasty.hearOut = testTimeout, time.Millisecond
+	w, impatient := accessWorldOf(t, startServer(t, patient)), accessWorldOf(t, startServer(t, hasty))
+	open := func(w *accessWorld) streams.Streams_AppendClient {
+		t.Helper()
+		call, err := streams.NewStreamsClient(w.conn).Append(w.ctx())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return call
+	}
+	refused := func(name string, err error) {
+		t.Helper()
+		if status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	call, message := open(w), &streams.AppendReq{}
+	waitFor(t, func() bool { return w.s.auth.failures.Load() == 1 })
+	for i := range 1000 {
+		if err := call.Send(message); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	_, err := call.CloseAndRecv()
+	refused("one that sends", err)
+
+	for range cap(w.s.auth.hearing) {
+		w.s.auth.hearing <- struct{}{}
+	}
+	refused("one too many", open(w).RecvMsg(new(streams.AppendResp)))
+	for range cap(w.s.auth.hearing) {
+		<-w.s.auth.hearing
+	}
+	refused("one that never ends", open(impatient).RecvMsg(new(streams.AppendResp)))
+	waitFor(t, func() bool { return len(impatient.s.auth.hearing) == 0 })
 }

@@ -75,6 +75,7 @@ type Config struct {
 
 	minPing time.Duration // tests ping without waiting
 	sniff   time.Duration // tests keep silent connections longer
+	hearOut time.Duration // and refused appends; 0 is a second
 
 	connections int    // tests reach the bound of connections sooner
 	streams     uint32 // and that of calls on one
@@ -190,6 +191,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.minPing == 0 {
 		c.minPing = keepaliveMinTime
+	}
+	if c.hearOut == 0 {
+		c.hearOut = hearOutTime
 	}
 	if c.sniff == 0 {
 		c.sniff = sniffTimeout

@@ -184,6 +184,7 @@ func (s *Server) serve() {
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
 	s.receivers.Wait()
+	s.auth.hearers.Wait()
 	<-served
 	_ = s.health.Close() // health checks under way have nothing to lose, and backups that are cut are known as such
 	s.doors.close()

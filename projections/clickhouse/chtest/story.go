@@ -133,10 +133,24 @@ func (s *Story) append(e schemas.Event, created time.Time) {
 	s.revs[e.Stream]++
 }
 
-// Load returns a database of the test's own on the real engine, with the story in its views.
+// Load returns a database of the test's own on the real engine, with the story in its views. It is read by the account
+// that only reads.
 func (s *Story) Load() *clickhouse.DB {
 	s.t.Helper()
-	db := Start(s.t)
-	Load(s.t, db, s.Events...)
+	cfg := Config(s.t)
+	if err := clickhouse.Migrate(s.t.Context(), cfg); err != nil {
+		s.t.Fatal(err)
+	}
+	Load(s.t, Open(s.t, cfg), s.Events...)
+	cfg.Username, cfg.Password = Reader, ReaderPassword
+	db, err := clickhouse.Open(s.t.Context(), cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
 	return db
 }
