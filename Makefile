@@ -7,6 +7,8 @@ ROUNDS  ?= 20
 TAGS     = crash,canary,siege,clients,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
+CLIENTS ?= python node java kafka go kcat
+CLIENTS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/clients
 KAFKA_PORT  ?= 19092
 export CGO_ENABLED = 0
 
@@ -48,6 +50,12 @@ canary: build ## look for planted personal data in every file, dump and log, bef
 .PHONY: siege
 siege: build ## attack a running ledger as another user of this machine, and by each account (as root)
 	$(GO) test -tags siege -count=1 -timeout 10m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+
+.PHONY: clients
+clients: build ## other people's clients, fetched from their registries, at a running ledger (CLIENTS="python node java kafka go kcat")
+	@set -e; where=$$(sh deploy/clients/fetch.sh $(CLIENTS_CACHE) $(KAFKA_CACHE) $(CLIENTS)); eval "$$where"; \
+	set -- ; for part in $(CLIENTS); do eval "dir=\$$$$part"; set -- "$$@" "-$$part" "$$dir"; done; \
+	$(GO) test -tags clients -count=1 -timeout 10m -run TestClients ./internal/e2e -binary $(CURDIR)/bin/ledgerline "$$@" -v
 
 .PHONY: acceptance
 acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka with SASL, TLS and ACLs under consumers and relay

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -182,6 +184,19 @@ func (d door) esdb(t testing.TB) string {
 	return u.String()
 }
 
+// tls trusts the door's authority; nil where the door speaks plaintext.
+func (d door) tls(t testing.TB) *tls.Config {
+	t.Helper()
+	if d.CA == "" {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(d.CA)) {
+		t.Fatal("the authority is no certificate")
+	}
+	return &tls.Config{RootCAs: roots}
+}
+
 // ask sends one HTTP request as the account, and returns the answer's body. The answer must be 200.
 func (d door) ask(t testing.TB, ctx context.Context, method, path, body string) []byte {
 	t.Helper()
@@ -315,7 +330,7 @@ func (n *node) connect(ctx context.Context) parts {
 	must(err)
 	n.t.Cleanup(func() { p.kafka.Close() })
 	views := n.door("clickhouse", "reader")
-	p.views, err = clickhouse.Open(ctx, clickhouse.Config{Addrs: []string{strings.TrimPrefix(views.URL, "http://")}, Username: views.User, Password: views.Password})
+	p.views, err = clickhouse.Open(ctx, clickhouse.Config{Addrs: []string{views.address()}, Username: views.User, Password: views.Password, TLS: views.tls(n.t)})
 	must(err)
 	n.t.Cleanup(func() { p.views.Close() })
 	db, err := sqlite.Open(ctx, filepath.Join(n.dir, "data", "vault.db"))

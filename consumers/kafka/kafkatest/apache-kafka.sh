@@ -2,7 +2,7 @@
 # Starts one node of Apache Kafka (KRaft, no containers) that lets nobody in without an account,
 # for the acceptance tests, and prints its pid and the file that describes it:
 #
-#	apache-kafka.sh CACHE-DIR DATA-DIR PORT DEPLOY-DIR [VERSION]
+#	apache-kafka.sh CACHE-DIR DATA-DIR PORT DEPLOY-DIR
 #	pid=12345 kafka=DATA-DIR/kafka.json
 #
 # CACHE-DIR keeps the jars, fetched once through Maven. DATA-DIR must not exist: it is this node's,
@@ -12,12 +12,11 @@
 # and bash.
 set -eu
 umask 077
-if [ $# -lt 4 ] || [ $# -gt 5 ]; then
+if [ $# -ne 4 ]; then
 	sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
-cache=$1 data=$2 port=$3 deploy=$(cd "$4" && pwd) version=${5:-4.3.1}
-lib=$cache/kafka-$version-tools
+here=$(cd "$(dirname "$0")" && pwd) cache=$1 data=$2 port=$3 deploy=$(cd "$4" && pwd)
 for need in java mvn openssl bash; do
 	command -v "$need" >/dev/null || { echo "apache-kafka.sh: $need is not installed" >&2; exit 1; }
 done
@@ -28,41 +27,9 @@ fi
 mkdir -p "$cache" "$data/bin" "$data/tls"
 data=$(cd "$data" && pwd)
 
-if [ ! -d "$lib" ]; then
-	work=$(mktemp -d "$cache/fetch.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
-	cat >"$work/pom.xml" <<POM
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>ledgerline</groupId><artifactId>apache-kafka</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
-</project>
-POM
-	mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/lib" >"$work/mvn.log" 2>&1 || {
-		tail -n 20 "$work/mvn.log" >&2
-		exit 1
-	}
-	# Renaming makes it whole or absent.
-	mv "$work/lib" "$lib" 2>/dev/null || [ -d "$lib" ]
-fi
-
-# The tools under the names that the documentation has.
-tool() {
-	printf '#!/bin/sh\nexec java -Xmx256m -XX:TieredStopAtLevel=1 -cp "%s/*" %s "$@"\n' "$lib" "$2" >"$data/bin/$1"
-	chmod +x "$data/bin/$1"
-}
-tool kafka-storage.sh kafka.tools.StorageTool
-tool kafka-configs.sh kafka.admin.ConfigCommand
-tool kafka-acls.sh org.apache.kafka.tools.AclCommand
-tool kafka-topics.sh org.apache.kafka.tools.TopicCommand
-tool kafka-get-offsets.sh org.apache.kafka.tools.GetOffsetShell
-tool kafka-console-consumer.sh org.apache.kafka.tools.consumer.ConsoleConsumer
-tool kafka-console-producer.sh org.apache.kafka.tools.ConsoleProducer
-tool kafka-consumer-groups.sh org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
+# The tools under the names that the documentation has, and the server.
+tools=$(sh "$here/apache-kafka-tools.sh" "$cache" "$data/bin")
+eval "$tools"
 PATH=$data/bin:$PATH
 
 # An authority, the node's certificate, and one for a client whose account is its name.
