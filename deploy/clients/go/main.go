@@ -110,7 +110,9 @@ func readAll(ctx context.Context, client *kurrentdb.Client) error {
 	if err != nil {
 		return err
 	}
-	return seen("$all, filtered", events, func(e *kurrentdb.RecordedEvent) bool { return strings.HasPrefix(e.StreamID, "device-") })
+	return seen("$all, filtered", events, func(e *kurrentdb.RecordedEvent) bool {
+		return strings.HasPrefix(e.StreamID, "device-")
+	})
 }
 
 func seen(promise string, events *kurrentdb.ReadStream, wanted func(*kurrentdb.RecordedEvent) bool) error {
@@ -137,7 +139,8 @@ func report(promise string, ids []string) {
 
 func subscribe(ctx context.Context, client *kurrentdb.Client) error {
 	filter := &kurrentdb.SubscriptionFilter{Type: kurrentdb.StreamFilterType, Prefixes: []string{"device-"}}
-	subscription, err := client.SubscribeToAll(ctx, kurrentdb.SubscribeToAllOptions{From: kurrentdb.Start{}, Filter: filter})
+	options := kurrentdb.SubscribeToAllOptions{From: kurrentdb.Start{}, Filter: filter}
+	subscription, err := client.SubscribeToAll(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -160,8 +163,10 @@ func subscribe(ctx context.Context, client *kurrentdb.Client) error {
 }
 
 func appendOrder(ctx context.Context, client *kurrentdb.Client) (revision uint64, err error) {
-	r, err := client.AppendToStream(ctx, "order-"+uuid.NewString(), kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.NoStream{}},
-		kurrentdb.EventData{EventID: uuid.New(), EventType: "OrderPlaced", ContentType: kurrentdb.ContentTypeJson, Data: []byte(`{"total":12}`)})
+	options := kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.NoStream{}}
+	r, err := client.AppendToStream(ctx, "order-"+uuid.NewString(), options, kurrentdb.EventData{
+		EventID: uuid.New(), EventType: "OrderPlaced", ContentType: kurrentdb.ContentTypeJson, Data: []byte(`{"total":12}`),
+	})
 	if err != nil {
 		return 0, err
 	}

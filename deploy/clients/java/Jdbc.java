@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
  * <p>Each promise that holds is a line, "promise: what was seen"; the first that does not is an error.
  */
 public class Jdbc {
-    private static final String RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%numbers(9000000000)%'"
-            + " AND query NOT LIKE '%processes%'";
+    private static final String RUNNING = "SELECT count() FROM system.processes"
+            + " WHERE query LIKE '%numbers(9000000000)%' AND query NOT LIKE '%processes%'";
 
     public static void main(String[] args) throws Exception {
         Properties door = new Properties();

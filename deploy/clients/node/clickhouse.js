@@ -33,7 +33,8 @@ async function main() {
       format: "JSONEachRow",
     })
   ).json();
-  console.log("query:", rows.length, "events, sequences sum to", String(rows.reduce((n, r) => n + BigInt(r.ledger_seq), 0n)));
+  const sum = rows.reduce((n, r) => n + BigInt(r.ledger_seq), 0n);
+  console.log("query:", rows.length, "events, sequences sum to", String(sum));
 
   let streamed = 0;
   const result = await client.query({ query: "SELECT number FROM numbers(200000)", format: "JSONCompactEachRow" });
@@ -60,10 +61,8 @@ async function main() {
     }),
   );
   if (before === 0) throw new Error("the error came before the first rows: this shows nothing of errors behind them");
-  console.log(
-    "insert by an account that may only read:",
-    await refusal(() => client.insert({ table: "ledgerline.events", values: [{ stream: "x" }], format: "JSONEachRow" })),
-  );
+  const row = { table: "ledgerline.events", values: [{ stream: "x" }], format: "JSONEachRow" };
+  console.log("insert by an account that may only read:", await refusal(() => client.insert(row)));
   const wrong = connect(door, { password: "wrong" });
   console.log("wrong password:", await refusal(() => wrong.query({ query: "SELECT 1" })));
   await wrong.close();

@@ -17,9 +17,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 def connect(door, **changes):
     url = urlsplit(door["url"])
     tls = {"secure": True, "ca_cert": door["caFile"]} if url.scheme == "https" else {}
-    return clickhouse_connect.get_client(
-        **{"host": url.hostname, "port": url.port, "username": door["user"], "password": door["password"]} | tls | changes
-    )
+    account = {"username": door["user"], "password": door["password"]}
+    return clickhouse_connect.get_client(**{"host": url.hostname, "port": url.port} | account | tls | changes)
 
 
 def refusal(attempt):
@@ -35,7 +34,8 @@ def halfway():
     """A statement that fails after a part of its result has been sent."""
     blocks = 0
     try:
-        with client.query_row_block_stream("SELECT throwIf(number = 3000000, 'in the middle') FROM numbers(4000000)") as stream:
+        failing = "SELECT throwIf(number = 3000000, 'in the middle') FROM numbers(4000000)"
+        with client.query_row_block_stream(failing) as stream:
             for _ in stream:
                 blocks += 1
     finally:
@@ -55,13 +55,17 @@ print("query_df: types", ", ".join(str(t.kind) for t in (frame.ledger_seq.dtype,
 print(
     "parameters:",
     client.query(
-        "SELECT count() FROM ledgerline.events FINAL WHERE startsWith(stream, {prefix:String}) AND ledger_seq >= {least:UInt64}",
+        "SELECT count() FROM ledgerline.events FINAL"
+        " WHERE startsWith(stream, {prefix:String}) AND ledger_seq >= {least:UInt64}",
         parameters={"prefix": "device-", "least": 0},
     ).first_row[0],
     "events",
 )
 print("session:", client.query("SELECT number FROM numbers(3)").result_rows)
-print("insert by an account that may only read:", refusal(lambda: client.insert("ledgerline.events", [["x"]], ["stream"])))
+print(
+    "insert by an account that may only read:",
+    refusal(lambda: client.insert("ledgerline.events", [["x"]], ["stream"])),
+)
 print("error in the middle of a result:", refusal(halfway))
 print("wrong password:", refusal(lambda: connect(door, password="wrong")))
 if door["url"].startswith("https:"):

@@ -100,20 +100,7 @@ def refusal(attempt):
     raise SystemExit("what should have been refused was done")
 
 
-class Log(logging.Handler):
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-        logging.getLogger("kafka").addHandler(self)
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-    def find(self, pattern):
-        return next((m[1] for m in map(re.compile(pattern).search, self.lines) if m), None)
-
-
-logging.getLogger("kafka").propagate = False
+logging.disable(logging.CRITICAL)
 doors = json.load(sys.stdin)
 reader = consumer(doors["kafka"])
 topics = sorted(t for t in reader.topics() if t.startswith("ledger.") and t not in NOT_EVENTS)
@@ -130,7 +117,8 @@ assign(topics)
 print(f"every topic of events, {len(topics)}:", read(reader, topics))
 
 if "consumer" in doors:
-    group = consumer(doors["consumer"], group_id=f"cloudevents-{uuid4()}", auto_offset_reset="earliest", enable_auto_commit=False)
+    afresh = {"group_id": f"cloudevents-{uuid4()}", "auto_offset_reset": "earliest", "enable_auto_commit": False}
+    group = consumer(doors["consumer"], **afresh)
     group.subscribe(["ledger.device"])
     print("ledger.device in a group:", read(group, ["ledger.device"]))
     group.commit()
@@ -140,8 +128,7 @@ if "consumer" in doors:
     print("a group by an account that may only read:", refusal(lambda: next(lone)))
     lone.close()
 
-# This client only logs what the broker says, tries again, and then tells of the time that it took.
-said = Log()
-print("wrong password:", refusal(lambda: consumer(doors["kafka"] | {"password": "wrong"}, bootstrap_timeout_ms=3000)))
-print("wrong password, said by the broker:", said.find("SaslAuthenticationFailedError: (Authentication failed.*)"))
+# This client logs what the broker says, tries again, and then tells of the time that it took.
+wrong = doors["kafka"] | {"password": "wrong"}
+print("wrong password:", refusal(lambda: consumer(wrong, bootstrap_timeout_ms=3000)))
 reader.close()
