@@ -6,8 +6,8 @@
 #	python='CACHE-DIR/python-…'
 #	…
 #
-# It prints where each is. CACHE-DIR keeps what was fetched until its lock changes; KAFKA-CACHE-DIR
-# is the one of make acceptance. kcat is the system's. What is missing on this machine is an error
+# It prints where each is. CACHE-DIR keeps what was fetched, one folder for each lock, until a month
+# has passed without its use; KAFKA-CACHE-DIR is the one of make acceptance. kcat is the system's. What is missing on this machine is an error
 # that names the fix.
 set -eu
 umask 077
@@ -28,13 +28,14 @@ place() { # place NAME FILE…: where that is kept which these files pin
 	name=$1; shift
 	echo "$cache/$name-$(cat "$@" | sha256sum | cut -c1-16)"
 }
+work=""
+trap '[ -z "$work" ] || rm -rf "$work"' EXIT
 whole() { # whole WORK DIR: renaming makes it whole or absent
 	mv "$1" "$2" 2>/dev/null || [ -d "$2" ]
 	echo "fetched $2" >&2
 }
 
 for part; do
-	dir="" work=""
 	case $part in
 	python)
 		need python3 "Python 3.11 or later; on Debian: apt-get install python3-venv"
@@ -80,5 +81,9 @@ for part; do
 		exit 2 ;;
 	esac
 	[ -z "$work" ] || rm -rf "$work"
+	work=""
+	[ "$part" = kcat ] || touch "$dir"
 	echo "$part='$dir'"
 done
+# What no run has used for a month is of locks that are gone.
+find "$cache" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} +

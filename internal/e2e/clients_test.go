@@ -118,7 +118,8 @@ type said struct{ stdout, stderr string }
 
 func (s said) String() string { return "it said\n" + s.stdout + s.stderr }
 
-// client runs one to its end, within a minute. Secrets come in by standard input or by files that it is told of.
+// client runs one to its end, within a minute. Secrets come in by standard input or by files that it is told of; its
+// home directory is empty, so that no configuration of this machine's user helps it.
 func (a *attached) client(t *testing.T, input []byte, env []string, command ...string) (said, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -188,6 +189,12 @@ func (a *attached) counted() string {
 
 func (a *attached) python(t *testing.T, dir string) {
 	env := []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1"}
+	// Which one python3 is may depend on the home directory, and the packages are one version's.
+	path, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	python := strings.TrimSpace(string(path))
 	t.Run("clickhouse-connect", func(t *testing.T) {
 		a.promises(t, a.doors, env, []string{
 			"query_df: " + a.counted(),
@@ -198,7 +205,7 @@ func (a *attached) python(t *testing.T, dir string) {
 			"error in the middle of a result: FUNCTION_THROW_IF_VALUE_IS_NON_ZERO",
 			"wrong password: AUTHENTICATION_FAILED",
 			"without the authority: CERTIFICATE_VERIFY_FAILED",
-		}, "python3", script("python/clickhouse.py"))
+		}, python, script("python/clickhouse.py"))
 	})
 	t.Run("cloudevents", func(t *testing.T) {
 		a.promises(t, a.doors, env, []string{
@@ -207,11 +214,11 @@ func (a *attached) python(t *testing.T, dir string) {
 			"ledger.device in a group: " + digest(a.devices),
 			"a group by an account that may only read: GroupAuthorizationFailedError",
 			"wrong password: KafkaTimeoutError",
-		}, "python3", script("python/cloudevents_kafka.py"))
+		}, python, script("python/cloudevents_kafka.py"))
 	})
 	t.Run("kurrentdbclient", func(t *testing.T) {
 		a.promises(t, a.doors, env, a.ofTheStore("AccessDeniedError", "UnauthenticatedError", "SSLError"),
-			"python3", script("python/eventstore.py"), string(a.stream))
+			python, script("python/eventstore.py"), string(a.stream))
 	})
 }
 
