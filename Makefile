@@ -88,6 +88,12 @@ bench-eventstore: ## the event store beside a no-op server, as ratios; start and
 	BENCH_EVENTS=$(or $(EVENTS),10000000) BENCH_COMMITS=$(or $(COMMITS),1000000) \
 	$(GO) test -tags bench -count=1 -timeout 60m -run TestBench -v ./deploy/embedded/eventstore
 
+.PHONY: bench-doors
+bench-doors: ## what accounts and TLS cost beside open servers: appends, publishing and reading, inserts and lookups, as ratios
+	$(GO) test -tags bench -count=1 -timeout 30m -run 'TestBenchSecure$$' -v ./deploy/embedded/eventstore
+	$(GO) test -run '^$$' -bench BenchmarkAccounts -benchtime 10x ./consumers/kafka
+	$(GO) test -tags bench -count=1 -timeout 30m -run 'TestCostOfAccounts$$' -v ./deploy/embedded/clickhouse
+
 .PHONY: clean
 clean: ## remove what was built, and the ledger of make run
 	rm -rf bin $(DATA)

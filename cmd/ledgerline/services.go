@@ -22,6 +22,12 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
+// What ledgerline itself keeps in the data directory, beside the servers' folders and what package node owns.
+const (
+	indexFile = "sequence.index" // the ledger's sequence index
+	vaultFile = "vault.db"       // persons, devices, keys
+)
+
 // services are what a command opened; close gives everything back in reverse order.
 type services struct {
 	endpoints

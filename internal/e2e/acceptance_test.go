@@ -18,6 +18,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 )
 
 // records is the folder of real Intune records; the test fails without it, since this target is theirs.
@@ -137,11 +140,18 @@ func readPackage(t *testing.T, dir, request, name string) string {
 	return string(raw)
 }
 
-// The same binary with another address: relay and projector against Apache Kafka itself, killed in between.
+// The same binary with another address: relay and projector against Apache Kafka itself, over TLS and by an account that may
+// do no more than deploy/kafka says, killed in between.
 func TestAcceptanceApacheKafka(t *testing.T) {
-	addr := startApacheKafka(t)
+	k := startApacheKafka(t)
 	dir, gen := smallFleet(t, 60, 4)
-	n := newNode(t, "LEDGERLINE_KAFKA_BROKERS="+addr)
+	password := filepath.Join(t.TempDir(), "relay")
+	if err := os.WriteFile(password, []byte(k.Accounts["relay"]+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t, "LEDGERLINE_KAFKA_BROKERS="+k.SASLTLS, "LEDGERLINE_KAFKA_CA="+k.CA, "LEDGERLINE_KAFKA_USER=relay", "LEDGERLINE_KAFKA_PASSWORD_FILE="+password)
+	topics := k.Config("relay", kafka.ScramSHA256)
+	n.topics = &topics
 	if err := n.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -180,17 +190,18 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 	n.stop()
 }
 
-var startedKafka = regexp.MustCompile(`pid=(\d+) port=(\d+)`)
+var startedKafka = regexp.MustCompile(`pid=(\d+) kafka=(\S+)`)
 
-// startApacheKafka starts one node for the test and returns its address. Its jars are fetched once into the user's cache directory.
-func startApacheKafka(t *testing.T) string {
+// startApacheKafka starts one node for the test. Its jars are fetched once into the user's cache directory.
+func startApacheKafka(t *testing.T) (k kafkatest.ApacheKafka) {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	data := filepath.Join(t.TempDir(), "kafka")
-	cmd := exec.CommandContext(context.Background(), "sh", "../../consumers/kafka/kafkatest/apache-kafka.sh", filepath.Join(cache, "ledgerline", "apache-kafka"), data, freePorts(t))
+	cmd := exec.CommandContext(context.Background(), "sh", "../../consumers/kafka/kafkatest/apache-kafka.sh",
+		filepath.Join(cache, "ledgerline", "apache-kafka"), data, freePorts(t), "../../deploy/kafka")
 	out, err := cmd.CombinedOutput()
 	m := startedKafka.FindSubmatch(out)
 	if err != nil || m == nil {
@@ -201,25 +212,38 @@ func startApacheKafka(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
-	return "127.0.0.1:" + string(m[2])
+	raw, err := os.ReadFile(string(m[2]))
+	if err == nil {
+		err = json.Unmarshal(raw, &k)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
-// freePorts returns a port that is free and whose successor is.
+// freePorts returns the first of five ports in a row that are free.
 func freePorts(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		a, err := net.Listen("tcp", "127.0.0.1:0")
+		first, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := a.Addr().(*net.TCPAddr).Port
-		b, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
-		a.Close()
+		port, held := first.Addr().(*net.TCPAddr).Port, []net.Listener{first}
+		for len(held) < 5 && err == nil {
+			var l net.Listener
+			if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+len(held))); err == nil {
+				held = append(held, l)
+			}
+		}
+		for _, l := range held {
+			l.Close()
+		}
 		if err == nil {
-			b.Close()
 			return strconv.Itoa(port)
 		}
 	}
-	t.Fatal("no two free ports in a row")
+	t.Fatal("no five free ports in a row")
 	return ""
 }

@@ -251,7 +251,7 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	c.t.Helper()
 	begun, before := time.Now(), c.scanner.bytes
 	l := &look{controls: map[string]map[string]bool{}}
-	status, store, topics, views := c.door("status", "operator"), c.door("eventstore", "reader"), c.door("kafka", "reader"), c.door("clickhouse", "reader")
+	status, store, topics, views := c.door("status", "operator"), c.door("eventstore", "reader"), c.door("kafka", "reader"), c.door("clickhouse", "ledger")
 	tail := c.do(0, "", "tail", "--from-start", "--until-end")
 	tailJSON := c.do(0, "", "tail", "--from-start", "--until-end", "--output", "json")
 	l.take("tail", c.scanner.scan("standard output", []byte(tail)), nil)

@@ -63,15 +63,16 @@ func TestMain(m *testing.M) {
 
 // node is a data directory and the processes that work on it.
 type node struct {
-	t    testing.TB
-	dir  string
-	env  []string             // further environment of every process
-	how  []string             // further flags of every import
-	path string               // of the binary; built where empty
-	user *syscall.SysProcAttr // who runs every process; nil: who runs the test
-	up   *exec.Cmd
-	exit chan error
-	log  *os.File
+	t      testing.TB
+	dir    string
+	env    []string             // further environment of every process
+	how    []string             // further flags of every import
+	path   string               // of the binary; built where empty
+	user   *syscall.SysProcAttr // who runs every process; nil: who runs the test
+	topics *kafka.Config        // of a broker that is not embedded
+	up     *exec.Cmd
+	exit   chan error
+	log    *os.File
 }
 
 func newNode(t testing.TB, env ...string) *node {
@@ -325,8 +326,12 @@ func (n *node) connect(ctx context.Context) parts {
 	n.t.Cleanup(func() { store.Close() })
 	p.ledger, err = ledger.Open(ctx, ledger.Config{Store: store, Logger: quiet, Clock: time.Now})
 	must(err)
-	topics := n.door("kafka", "reader")
-	p.kafka, err = kafka.New(kafka.Config{Brokers: []string{topics.Brokers}, SASL: topics.scram()})
+	topics := n.topics
+	if topics == nil {
+		d := n.door("kafka", "reader")
+		topics = &kafka.Config{Brokers: []string{d.Brokers}, SASL: d.scram()}
+	}
+	p.kafka, err = kafka.New(*topics)
 	must(err)
 	n.t.Cleanup(func() { p.kafka.Close() })
 	views := n.door("clickhouse", "reader")

@@ -207,6 +207,35 @@ func TestBeyondLoopbackEverythingSpeaksTLS(t *testing.T) {
 			}
 		}
 	}
+	// Another machine's commands, which know these servers as they would know clusters: by addresses, authority and accounts.
+	store, topics, views := n.door("eventstore", "ledger"), n.door("kafka", "reader"), n.door("clickhouse", "reader")
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte(views.Password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address, _, _ := strings.Cut(store.URL, "&tlsCAFile=")
+	elsewhere := newNode(t, "LEDGERLINE_EVENTSTORE_ADDRESS="+address, "LEDGERLINE_EVENTSTORE_CA="+store.CAFile, "LEDGERLINE_EVENTSTORE_USER=ledger",
+		"LEDGERLINE_EVENTSTORE_PASSWORD="+store.Password, "LEDGERLINE_KAFKA_BROKERS="+topics.Brokers, "LEDGERLINE_KAFKA_USER=reader",
+		"LEDGERLINE_KAFKA_PASSWORD="+topics.Password, "LEDGERLINE_CLICKHOUSE_ADDRESS="+views.address(), "LEDGERLINE_CLICKHOUSE_CA="+views.CAFile,
+		"LEDGERLINE_CLICKHOUSE_USER=reader", "LEDGERLINE_CLICKHOUSE_PASSWORD_FILE="+secret)
+	if out := elsewhere.must("", "views", "reconcile", "--deep"); !strings.Contains(out, "exactly what the ledger holds") {
+		t.Errorf("reconcile from elsewhere said %q", out)
+	}
+	if here, there := n.must("", "tail", "--from-start", "--until-end"), elsewhere.must("", "tail", "--from-start", "--until-end"); here != there || here == "" {
+		t.Errorf("tail from elsewhere shows %d bytes, here %d", len(there), len(here))
+	}
+	for wrong, says := range map[string]string{"LEDGERLINE_KAFKA_PASSWORD=wrong": "the name or the password is not right",
+		"LEDGERLINE_KAFKA_TLS=on": "does not speak TLS"} {
+		if r := elsewhere.runEnv([]string{wrong}, "", "tail", "--until-end"); r.code != 1 || !strings.Contains(r.stderr, says) {
+			t.Errorf("%s: exit %d, %s", wrong, r.code, r.stderr)
+		}
+	}
+	for wrong, says := range map[string]string{"LEDGERLINE_EVENTSTORE_PASSWORD=wrong": "the user or the password is wrong",
+		"LEDGERLINE_CLICKHOUSE_USER=nobody": "AUTHENTICATION_FAILED", "LEDGERLINE_CLICKHOUSE_TLS=off": "clickhouse.tls"} {
+		if r := elsewhere.runEnv([]string{wrong}, "", "views", "reconcile"); r.code == 0 || !strings.Contains(r.stderr, says) || strings.Contains(r.stderr, store.Password) {
+			t.Errorf("%s: exit %d, %s", wrong, r.code, r.stderr)
+		}
+	}
 	n.stop()
 }
 

@@ -204,7 +204,12 @@ func (to target) statements() (out []attack) {
 		attack{"a password in the URL", func(ctx context.Context) string {
 			return to.get(ctx, to.ClickHouse.URL+"/?user=reader&password=x&query=SELECT+1", door{}, nil)
 		}, both("^(400|401|403) ", "^(400|401|403) ")},
-		attack{"others' statements ended", to.killOthers, map[string]string{"reader": "^(403|500|200) "}},
+		attack{"others' statements ended", func(ctx context.Context) string {
+			return to.sql(ctx, http.MethodPost, "KILL QUERY WHERE user != '' SYNC", nil)
+		}, refused},
+		attack{"others' statements ended by GET", func(ctx context.Context) string {
+			return to.sql(ctx, http.MethodGet, "KILL QUERY WHERE query_id != '' SYNC", nil)
+		}, refused},
 	)
 	return out
 }
@@ -245,11 +250,6 @@ func (to target) send(ctx context.Context, method, address, body string, d door,
 		return "cut answer: " + err.Error()
 	}
 	return strconv.Itoa(res.StatusCode) + " " + string(raw)
-}
-
-// killOthers asks for the end of whatever runs.
-func (to target) killOthers(ctx context.Context) string {
-	return to.sql(ctx, http.MethodPost, "KILL QUERY WHERE user != '' SYNC", nil)
 }
 
 // browsers send what their user once typed: a page of another site must get nothing for it.

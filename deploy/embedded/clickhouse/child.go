@@ -40,6 +40,14 @@ type ChildConfig struct {
 	messages    *json.Decoder // of control
 }
 
+// memory is what the engine may take: bytes, 0 where nobody knows.
+func (cfg ChildConfig) memory() int64 {
+	if cfg.MaxMemory > 0 {
+		return cfg.MaxMemory
+	}
+	return machineMemory()
+}
+
 // ready is the one line that the child sends its parent.
 type ready struct {
 	Confinement Confinement `json:"confinement"`
@@ -199,7 +207,8 @@ func openEngine(cfg ChildConfig, tmp string) (*lib, *conn, *front, error) {
 	}
 	return l, anchor, &front{
 		lib: l, args: args, info: engineInfo{version, timezone}, slots: newSlots(cfg.MaxConcurrent, cfg.ReaderConcurrent),
-		limit: cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, door: newDoor(), ongoing: newRunning(),
+		readerMemory: readerShare(cfg.memory(), cfg.ReaderConcurrent),
+		limit:        cfg.MaxExecutionTime, tmp: tmp, logger: cfg.Logger, door: newDoor(), ongoing: newRunning(),
 		passports: &passports{accounts: cfg.Accounts, open: cfg.Open,
 			failed: rareLog{logger: cfg.Logger, text: "requests without an account's name and password were turned away"}},
 		guard:    newGuard(func() (*conn, error) { return l.dial(args) }, cfg.BackupDir != ""),

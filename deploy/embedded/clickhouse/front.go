@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -25,8 +26,10 @@ type front struct {
 	info  engineInfo
 	slots slots         // one per statement that runs
 	limit time.Duration // upper bound of max_execution_time, 0 for none
-	tmp   string        // results that wait for their end
-	cert  *certificate  // nil: plain HTTP, on a loopback address
+	// Bytes that one statement of a reader may take.
+	readerMemory int64
+	tmp          string       // results that wait for their end
+	cert         *certificate // nil: plain HTTP, on a loopback address
 	// Ends when running statements must.
 	stopping context.Context
 	logger   *slog.Logger
@@ -82,7 +85,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-ClickHouse-Server-Display-Name", displayName)
 	a := &answer{w: w, http: http.NewResponseController(w), started: time.Now()}
-	req, err := parseRequest(r, q, account, f.limit)
+	req, err := f.read(r, q, account, a)
 	if err == nil {
 		w.Header().Set("X-ClickHouse-Query-Id", req.id)
 		w.Header().Set("X-ClickHouse-Timezone", f.info.timezone)
@@ -92,6 +95,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a.fail(r, err)
 	}
+}
+
+// read takes a request's statement, for which its client has as long as for anything that is waited for. The data of an
+// insert come later.
+func (f *front) read(r *http.Request, q url.Values, account *Account, a *answer) (*request, error) {
+	if err := a.http.SetReadDeadline(time.Now().Add(clientPatience)); err != nil {
+		return nil, bodyError(err)
+	}
+	req, err := parseRequest(r, q, account, f.limit)
+	if err != nil {
+		return nil, err
+	}
+	req.mostMemory = f.readerMemory
+	// From here the connection is read to learn that its client has gone, however long the statement runs.
+	return req, a.http.SetReadDeadline(time.Time{})
 }
 
 func ok(w http.ResponseWriter) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -361,6 +362,16 @@ func TestReadersWriteNothing(t *testing.T) {
 
 // The reader's bounds are in force, and a request may lower but not raise them.
 func TestReaderProfile(t *testing.T) {
+	for _, c := range []struct {
+		machine    int64
+		statements int
+		want       int64
+	}{{0, 8, readerMemory}, {1 << 30, 8, 1 << 26}, {256 << 30, 8, readerMemory}, {16 << 30, 1, readerMemory}, {16 << 30, 0, readerMemory}} {
+		if got := readerShare(c.machine, c.statements); got != c.want {
+			t.Errorf("one of %d statements on a machine of %d bytes: %d, want %d", c.statements, c.machine, got, c.want)
+		}
+	}
+	share := strconv.FormatInt(readerShare(machineMemory(), Config{MaxConcurrent: 16}.withDefaults().ReaderConcurrent), 10)
 	get := func(setting string, params ...string) string {
 		return strings.TrimSpace(ask(t, "reader", http.MethodPost, "SELECT toString(getSetting('"+setting+"'))", params...).body)
 	}
@@ -369,7 +380,7 @@ func TestReaderProfile(t *testing.T) {
 		params        []string
 	}{
 		{"max_execution_time", "300", nil}, {"max_execution_time", "300", []string{"max_execution_time", "4000"}}, {"max_execution_time", "2", []string{"max_execution_time", "2"}},
-		{"max_memory_usage", "4294967296", nil}, {"max_memory_usage", "4294967296", []string{"max_memory_usage", "0"}}, {"max_memory_usage", "1000000", []string{"max_memory_usage", "1000000"}},
+		{"max_memory_usage", share, nil}, {"max_memory_usage", share, []string{"max_memory_usage", "0"}}, {"max_memory_usage", "1000000", []string{"max_memory_usage", "1000000"}},
 		{"readonly", "1", []string{"readonly", "0"}}, {"allow_introspection_functions", "false", nil}, {"join_use_nulls", "true", []string{"join_use_nulls", "1"}},
 	} {
 		if got := get(c.setting, c.params...); got != c.want {

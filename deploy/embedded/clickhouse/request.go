@@ -18,23 +18,24 @@ import (
 // request is one HTTP request, understood: a statement, the session it wants, and how it wants the answer.
 type request struct {
 	statement
-	account   *Account
-	id        string // query_id as the client named it, or a random one
-	external  []external
-	mark      string // log_comment of the session: what KILL QUERY finds this one statement by
-	database  string
-	settings  []param // in a fixed order
-	params    []param
-	format    string    // the output format that will be used, or the format of the data of an insert
-	input     io.Reader // data of an insert
-	changes   change    // what the statement does to a session
-	readonly  bool      // nothing may be written, whatever the settings say
-	hello     bool
-	waitEnd   bool
-	compress  bool   // ClickHouse's own blocks
-	encoding  string // HTTP's Content-Encoding
-	query     url.Values
-	timeLimit time.Duration
+	account    *Account
+	id         string // query_id as the client named it, or a random one
+	external   []external
+	mark       string // log_comment of the session: what KILL QUERY finds this one statement by
+	database   string
+	settings   []param // in a fixed order
+	params     []param
+	format     string    // the output format that will be used, or the format of the data of an insert
+	input      io.Reader // data of an insert
+	changes    change    // what the statement does to a session
+	readonly   bool      // nothing may be written, whatever the settings say
+	hello      bool
+	waitEnd    bool
+	compress   bool   // ClickHouse's own blocks
+	encoding   string // HTTP's Content-Encoding
+	query      url.Values
+	timeLimit  time.Duration
+	mostMemory int64 // bytes, of an account that reads
 }
 
 // URL parameters that are no settings. Those that the server knows and the front does not need are

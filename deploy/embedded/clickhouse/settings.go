@@ -56,10 +56,18 @@ func (req *request) writes() bool { return !req.account.ReadOnly && !req.readonl
 // before it takes the machine from the ledger. Results are streamed, so they are not bounded in rows.
 const (
 	readerTime    = 5 * time.Minute
-	readerMemory  = 4 << 30 // bytes of one statement
+	readerMemory  = 4 << 30 // bytes of one statement, where the machine has them
 	readerSpill   = 1 << 30 // bytes in memory from where grouping and sorting go to a file
 	readerScratch = 16 << 30
 )
+
+// readerShare is what one of so many statements of readers may take of the machine's memory: all of them, half.
+func readerShare(machine int64, statements int) int64 {
+	if machine <= 0 || statements <= 0 {
+		return readerMemory
+	}
+	return min(readerMemory, machine/2/int64(statements))
+}
 
 // profile are settings that no request can change: they are set last.
 func (req *request) profile() []param {
@@ -80,9 +88,9 @@ func (req *request) profile() []param {
 		}
 		out = append(out, param{name, strconv.FormatInt(most, 10)})
 	}
-	limit("max_memory_usage", readerMemory)
+	limit("max_memory_usage", req.mostMemory)
 	limit("max_threads", int64(max(1, runtime.NumCPU()/2)))
-	limit("max_bytes_before_external_group_by", readerSpill)
-	limit("max_bytes_before_external_sort", readerSpill)
+	limit("max_bytes_before_external_group_by", min(readerSpill, req.mostMemory/4))
+	limit("max_bytes_before_external_sort", min(readerSpill, req.mostMemory/4))
 	return append(out, param{"max_temporary_data_on_disk_size_for_query", strconv.FormatInt(readerScratch, 10)})
 }
