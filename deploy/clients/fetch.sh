@@ -7,8 +7,8 @@
 #	…
 #
 # It prints where each is. CACHE-DIR keeps what was fetched, one folder for each lock, until a month
-# has passed without its use; KAFKA-CACHE-DIR is the one of make acceptance. kcat is the system's. What is missing on this machine is an error
-# that names the fix.
+# has passed without its use; KAFKA-CACHE-DIR is the one of make acceptance. kcat is the system's.
+# What is missing on this machine is an error that names the fix.
 set -eu
 umask 077
 if [ $# -lt 2 ]; then

@@ -214,6 +214,7 @@ func (a *attached) python(t *testing.T, dir string) {
 			"ledger.device in a group: " + digest(a.devices),
 			"a group by an account that may only read: GroupAuthorizationFailedError",
 			"wrong password: KafkaTimeoutError",
+			"wrong password, said by the broker: Authentication failed: the name or the password is not right (SCRAM-SHA-256)",
 		}, python, script("python/cloudevents_kafka.py"))
 	})
 	t.Run("kurrentdbclient", func(t *testing.T) {

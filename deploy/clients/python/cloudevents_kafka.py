@@ -100,7 +100,23 @@ def refusal(attempt):
     raise SystemExit("what should have been refused was done")
 
 
-logging.disable(logging.CRITICAL)
+class Log(logging.Handler):
+    """What the client logs, instead of standard error."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+        logging.getLogger("kafka").addHandler(self)
+        logging.getLogger("kafka").propagate = False
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+    def find(self, pattern):
+        return next((m[1] for m in map(re.compile(pattern).search, self.lines) if m), None)
+
+
+said = Log()
 doors = json.load(sys.stdin)
 reader = consumer(doors["kafka"])
 topics = sorted(t for t in reader.topics() if t.startswith("ledger.") and t not in NOT_EVENTS)
@@ -131,4 +147,5 @@ if "consumer" in doors:
 # This client logs what the broker says, tries again, and then tells of the time that it took.
 wrong = doors["kafka"] | {"password": "wrong"}
 print("wrong password:", refusal(lambda: consumer(wrong, bootstrap_timeout_ms=3000)))
+print("wrong password, said by the broker:", said.find(r"SaslAuthenticationFailedError: (Authentication failed.*?\(SCRAM-SHA-256\))"))
 reader.close()

@@ -468,3 +468,38 @@ func (c *shortDeadline) SetDeadline(at time.Time) error {
 	}
 	return c.Conn.SetDeadline(time.Now().Add(50 * time.Millisecond))
 }
+
+// journal is a connection that notes what is done with it.
+type journal struct {
+	net.Conn
+	done []string
+}
+
+func (j *journal) note(what string) { j.done = append(j.done, what) }
+
+func (j *journal) Write(p []byte) (int, error) { j.note("write"); return j.Conn.Write(p) }
+func (j *journal) Read(p []byte) (int, error)  { j.note("read"); return j.Conn.Read(p) }
+func (j *journal) Close() error                { j.note("close"); return j.Conn.Close() }
+func (j *journal) CloseWrite() error           { j.note("close"); return nil }
+
+// Between a refusal and the end of the connection the broker waits for the client to read: a client may
+// drop an answer that comes together with the end.
+func TestARefusalDoesNotComeWithTheEndOfTheConnection(t *testing.T) {
+	ours, theirs := net.Pipe()
+	j := &journal{Conn: ours}
+	refused := make(chan error, 1)
+	go func() {
+		c := &guardedConn{Conn: j}
+		refused <- c.refuse(kmsg.NewPtrSASLHandshakeResponse(), 1)
+	}()
+	if _, err := theirs.Read(make([]byte, 1024)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, theirs.Close())
+	if err := <-refused; !errors.Is(err, errLogin) {
+		t.Error(err)
+	}
+	if want := []string{"write", "read"}; !slices.Equal(j.done, want) {
+		t.Errorf("the broker did %v, want %v", j.done, want)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -140,19 +139,16 @@ func (c *guardedConn) answer(res kmsg.Response, corr int32) error {
 	return err
 }
 
-// refuse sends the answer and waits a moment for the peer to close: a socket that is closed with
-// bytes unread takes the answer back, and the client would see the end of the connection and not
-// why.
+// refuse sends the answer and waits a moment for the peer to close. A socket that is closed with bytes
+// unread takes the answer back, and a client that meets the end of the connection together with the
+// answer may not look at the answer (kafka-python does not): it would not learn why.
 func (c *guardedConn) refuse(res kmsg.Response, corr int32) error {
 	if err := c.answer(res, corr); err != nil {
 		return err
 	}
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		// What fails here costs the peer its answer, and us nothing.
-		_ = tcp.CloseWrite()
-		_ = tcp.SetReadDeadline(time.Now().Add(time.Second))
-		_, _ = io.CopyN(io.Discard, tcp, strangerRequest)
-	}
+	// What fails here costs the peer its answer, and us nothing.
+	_ = c.Conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.CopyN(io.Discard, c.Conn, strangerRequest)
 	return errLogin
 }
 
