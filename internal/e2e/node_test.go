@@ -201,6 +201,22 @@ func (d door) tls(t testing.TB) *tls.Config {
 // ask sends one HTTP request as the account, and returns the answer's body. The answer must be 200.
 func (d door) ask(t testing.TB, ctx context.Context, method, path, body string) []byte {
 	t.Helper()
+	status, answer := d.send(t, ctx, method, path, body)
+	if status != http.StatusOK {
+		t.Fatalf("%s %s: %d\n%s", method, path, status, answer)
+	}
+	return answer
+}
+
+// status is what a GET as the account is answered with.
+func (d door) status(t testing.TB, ctx context.Context, path string) int {
+	t.Helper()
+	status, _ := d.send(t, ctx, http.MethodGet, path, "")
+	return status
+}
+
+func (d door) send(t testing.TB, ctx context.Context, method, path, body string) (status int, answer []byte) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, d.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -211,11 +227,10 @@ func (d door) ask(t testing.TB, ctx context.Context, method, path, body string) 
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s %s: %s %v\n%s", method, path, res.Status, err, answer)
+	if answer, err = io.ReadAll(res.Body); err != nil {
+		t.Fatalf("%s %s: %s %v", method, path, res.Status, err)
 	}
-	return answer
+	return res.StatusCode, answer
 }
 
 func (d door) scram() kafka.SASL {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"net"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/eventstore"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -156,6 +158,39 @@ func TestTheServersAskForPasswordsAndTheLedgerWorks(t *testing.T) {
 	if err := n.start(); err != nil { // the account and the certificate are there already
 		n.dumpLog()
 		t.Fatal(err)
+	}
+	if again := n.importJSON("Contoso", dir); again.EventsAppended != 0 {
+		t.Errorf("importing again appended %d events", again.EventsAppended)
+	}
+
+	// Without their file all passwords are new, and the old ones open nothing.
+	before := map[string]door{"clickhouse": n.door("clickhouse", "reader"), "status": n.door("status", "operator")}
+	old := n.door("kafka", "reader")
+	n.stop()
+	if err := os.Remove(filepath.Join(n.dir, "data", "keys", "accounts.json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.start(); err != nil {
+		n.dumpLog()
+		t.Fatal(err)
+	}
+	for server, path := range map[string]string{"clickhouse": "/?query=SELECT+1", "status": "/status"} {
+		was := before[server]
+		now := n.door(server, was.User)
+		now.ask(t, ctx, http.MethodGet, path, "")
+		was.URL = now.URL
+		if status := was.status(t, ctx, path); status != http.StatusUnauthorized {
+			t.Errorf("%s answers the old password with %d", server, status)
+		}
+	}
+	broker := n.door("kafka", "reader")
+	client, err := kafka.New(kafka.Config{Brokers: []string{broker.Brokers}, SASL: old.scram()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Topics(ctx); !errors.Is(err, kafka.ErrAuthentication) {
+		t.Errorf("Kafka and the old password: %v", err)
 	}
 	if again := n.importJSON("Contoso", dir); again.EventsAppended != 0 {
 		t.Errorf("importing again appended %d events", again.EventsAppended)

@@ -495,7 +495,8 @@ func TestARefusalDoesNotComeWithTheEndOfTheConnection(t *testing.T) {
 	if _, err := theirs.Read(make([]byte, 1024)); err != nil {
 		t.Fatal(err)
 	}
-	must(t, theirs.Close())
+	_, err := theirs.Write([]byte("the next request")) // ends the wait; so does the client's own end
+	must(t, err)
 	if err := <-refused; !errors.Is(err, errLogin) {
 		t.Error(err)
 	}
