@@ -26,7 +26,7 @@ require (
 	golang.org/x/crypto v0.58.0 // bcrypt: passwords of the embedded event store's users as htpasswd writes them
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
-	golang.org/x/sys v0.49.0 // file locks, signals, terminal size
+	golang.org/x/sys v0.49.0 // file locks, signals, terminal size, Landlock and seccomp
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
 	google.golang.org/grpc v1.85.0 // the embedded event store's server
 	google.golang.org/protobuf v1.36.12 // its messages

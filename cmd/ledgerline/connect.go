@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -147,7 +148,7 @@ func (a *app) fill(d *door, r node.Running) (err error) {
 // fillTLS reads the authority, where there is one, and writes curl's configuration.
 func (a *app) fillTLS(d *door) error {
 	quoted := func(v string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"` }
-	lines := "user = " + quoted(d.User+":"+d.Password) + "\n"
+	lines := "silent\nshow-error\nuser = " + quoted(d.User+":"+d.Password) + "\n"
 	if d.CAFile != "" {
 		pem, err := os.ReadFile(d.CAFile)
 		if err != nil {
@@ -177,7 +178,10 @@ func (a *app) clientFile(d *door, program, suffix, content string) error {
 	if err := os.MkdirAll(a.dir().Path("connect"), 0o700); err != nil {
 		return err
 	}
-	path := a.dir().Path("connect", string(d.Server)+"-"+d.User+suffix)
+	path, err := filepath.Abs(a.dir().Path("connect", string(d.Server)+"-"+d.User+suffix)) // for programs that run elsewhere
+	if err != nil {
+		return err
+	}
 	if d.Files == nil {
 		d.Files = map[string]string{}
 	}

@@ -254,11 +254,14 @@ func (to target) send(ctx context.Context, method, address, body string, d door,
 
 // browsers send what their user once typed: a page of another site must get nothing for it.
 func (to target) browsers() (out []attack) {
+	store := to.EventStore
+	backup := "https://" + store.address() + "/admin/backup"
 	for _, site := range []string{"cross-site", "same-site"} {
 		header := http.Header{"Sec-Fetch-Site": {site}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}}
 		for name, address := range map[string]string{"ClickHouse": to.ClickHouse.URL + "/?query=SELECT+1", "the status port": to.Status.URL + "/status"} {
 			out = append(out, attack{name + " from a page, " + site, func(ctx context.Context) string { return to.get(ctx, address, to.ClickHouse, header) }, both("^403 ", "^403 ")})
 		}
+		out = append(out, attack{"a backup from a page, " + site, func(ctx context.Context) string { return to.get(ctx, backup, store, header) }, both("^403 ", "^403 ")})
 	}
 	rebound := http.Header{"Host": {"evil.example:8123"}}
 	return append(out,

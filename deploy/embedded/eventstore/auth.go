@@ -457,9 +457,15 @@ func (a *authenticator) requireOps(h http.Handler) http.Handler {
 	})
 }
 
-// require lets h answer those whom allowed names; the others get why.
+// require lets h answer those whom allowed names; the others get why. A page of
+// another site is answered to nobody: a browser adds the credentials, or the
+// certificate, that its user once gave.
 func (a *authenticator) require(h http.Handler, why string, allowed func(principal) (bool, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "none" && site != "same-origin" {
+			http.Error(w, "another site's page has no answer here", http.StatusForbidden)
+			return
+		}
 		name, _ := r.Context().Value(commonNameKey{}).(string)
 		p, err := a.authenticate(r.Context(), r.Header.Get("Authorization"), name, hostOf(r.RemoteAddr))
 		switch {

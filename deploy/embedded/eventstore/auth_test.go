@@ -413,6 +413,30 @@ func TestRequireOps(t *testing.T) {
 	}
 }
 
+// A page of another site gets nothing, whatever its reader's browser knows.
+func TestAnotherSitesPageIsRefused(t *testing.T) {
+	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
+	h := a.requireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for site, want := range map[string]int{"": http.StatusTeapot, "none": http.StatusTeapot, "same-origin": http.StatusTeapot,
+		"same-site": http.StatusForbidden, "cross-site": http.StatusForbidden, "anything": http.StatusForbidden} {
+		for _, certificate := range []string{"", "anna"} {
+			ctx := context.WithValue(testContext(t), commonNameKey{}, certificate)
+			req := httptest.NewRequestWithContext(ctx, http.MethodGet, "/stats", nil)
+			if certificate == "" {
+				req.SetBasicAuth("anna", "secret")
+			}
+			if site != "" {
+				req.Header.Set("Sec-Fetch-Site", site)
+			}
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, req)
+			if rec.Code != want {
+				t.Errorf("Sec-Fetch-Site %q, certificate %q: %d, want %d", site, certificate, rec.Code, want)
+			}
+		}
+	}
+}
+
 // Whoever appends without a login is told so, however much it sends before it looks; one
 // that goes on for ever is told after a while, and one too many at once.
 func TestARefusedAppendIsHeardOut(t *testing.T) {
