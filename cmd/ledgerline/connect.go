@@ -62,8 +62,7 @@ DATA/keys/accounts.json, and start it again.`,
 				wanted = []node.Server{node.Server(args[0])}
 			}
 			if account != "" && (len(args) == 0 || !slices.Contains(node.Accounts(wanted[0]), account)) {
-				return usage("--account %q: name a server, and one of its accounts: eventstore %v, kafka %v, clickhouse %v, status %v", account,
-					node.Accounts(node.EventStore), node.Accounts(node.Kafka), node.Accounts(node.ClickHouse), node.Accounts(node.Status))
+				return usage("--account %q: name a server, and one of its accounts:%s", account, accountList())
 			}
 			doors, err := a.doors(wanted, account)
 			if err != nil {
@@ -161,8 +160,12 @@ func (a *app) fillTLS(d *door) error {
 }
 
 func (a *app) fillKafka(d *door) error {
-	err := a.clientFile(d, "kcat", ".conf", fmt.Sprintf("bootstrap.servers=%s\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=%s\nsasl.username=%s\nsasl.password=%s\n",
-		d.Brokers, d.SASL, d.User, d.Password))
+	err := a.clientFile(d, "kcat", ".conf", fmt.Sprintf(`bootstrap.servers=%s
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=%s
+sasl.username=%s
+sasl.password=%s
+`, d.Brokers, d.SASL, d.User, d.Password))
 	if err != nil {
 		return err
 	}
@@ -178,7 +181,8 @@ func (a *app) clientFile(d *door, program, suffix, content string) error {
 	if err := os.MkdirAll(a.dir().Path("connect"), 0o700); err != nil {
 		return err
 	}
-	path, err := filepath.Abs(a.dir().Path("connect", string(d.Server)+"-"+d.User+suffix)) // for programs that run elsewhere
+	// Programs that run elsewhere are given the name.
+	path, err := filepath.Abs(a.dir().Path("connect", string(d.Server)+"-"+d.User+suffix))
 	if err != nil {
 		return err
 	}
@@ -189,10 +193,22 @@ func (a *app) clientFile(d *door, program, suffix, content string) error {
 	return node.WritePrivate(path, []byte(content))
 }
 
+var serverNames = map[node.Server]string{
+	node.EventStore: "Event store (EventStoreDB's gRPC protocol)", node.Kafka: "Kafka",
+	node.ClickHouse: "ClickHouse (HTTP interface)", node.Status: "Status of up",
+}
+
+// accountList names the accounts of each server.
+func accountList() (text string) {
+	for _, s := range []node.Server{node.EventStore, node.Kafka, node.ClickHouse, node.Status} {
+		text += fmt.Sprintf(" %s %v", s, node.Accounts(s))
+	}
+	return text
+}
+
 // text prints the address, the account, and a line for each program.
 func (d *door) text(w io.Writer, database string) {
-	fmt.Fprintf(w, "%s, account %s\n", map[node.Server]string{node.EventStore: "Event store (EventStoreDB's gRPC protocol)", node.Kafka: "Kafka",
-		node.ClickHouse: "ClickHouse (HTTP interface)", node.Status: "Status of up"}[d.Server], d.User)
+	fmt.Fprintf(w, "%s, account %s\n", serverNames[d.Server], d.User)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  %-10s "+format+"\n", append([]any{name}, args...)...)
 	}
@@ -208,16 +224,20 @@ func (d *door) text(w io.Writer, database string) {
 	case node.Kafka:
 		line("kcat", "kcat -F %s -L", shellWord(d.Files["kcat"]))
 		line("kcat", "kcat -F %s -C -t ledger.device -o beginning -e", shellWord(d.Files["kcat"]))
-		line("java", "kafka-topics.sh --bootstrap-server %s --command-config %s --describe", d.Brokers, shellWord(d.Files["java"]))
-		line("", "ledger.position and ledger.checkpoint hold marks, ledger.dead-letter what a consumer parked; every other ledger.* topic holds CloudEvents")
+		line("java", "kafka-topics.sh --bootstrap-server %s --command-config %s --describe", d.Brokers,
+			shellWord(d.Files["java"]))
+		line("", "ledger.position and ledger.checkpoint hold marks, ledger.dead-letter what a consumer parked;")
+		line("", "every other ledger.* topic holds CloudEvents")
 	case node.ClickHouse:
-		line("curl", "curl --config %s --data-binary 'SELECT count() FROM %s.events' %s/", shellWord(d.Files["curl"]), database, d.URL)
+		line("curl", "curl --config %s --data-binary 'SELECT count() FROM %s.events' %s/",
+			shellWord(d.Files["curl"]), database, d.URL)
 		if host, port, err := net.SplitHostPort(d.URL[strings.Index(d.URL, "://")+3:]); err == nil {
 			tls := ""
 			if d.CAFile != "" {
 				tls = fmt.Sprintf(", secure=True, ca_cert=%q", d.CAFile)
 			}
-			line("Python", "clickhouse_connect.get_client(host=%q, port=%s, username=%q, password=%q%s)", host, port, d.User, d.Password, tls)
+			line("Python", "clickhouse_connect.get_client(host=%q, port=%s, username=%q, password=%q%s)",
+				host, port, d.User, d.Password, tls)
 		}
 	case node.Status:
 		line("curl", "curl --config %s %s/status", shellWord(d.Files["curl"]), d.URL)
@@ -240,7 +260,8 @@ func httpsOf(connection string) string {
 // shellWord is a word of a command line, in quotes where it needs some.
 func shellWord(s string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,=", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("/._-+:@%,=", r)
 	}
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s

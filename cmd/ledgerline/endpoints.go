@@ -46,8 +46,8 @@ func (a *app) endpoints() (endpoints, error) {
 func (a *app) running() (node.Running, error) {
 	r, err := a.dir().Running()
 	if errors.Is(err, node.ErrNotUp) {
-		err = fmt.Errorf("%w (%s): start it with `ledgerline up`, name its directory with --data, or configure eventstore.address, "+
-			"kafka.brokers and clickhouse.address", err, a.cfg.Data)
+		err = fmt.Errorf("%w (%s): start it with `ledgerline up`, name its directory with --data, or configure "+
+			"eventstore.address, kafka.brokers and clickhouse.address", err, a.cfg.Data)
 	}
 	return r, err
 }
@@ -61,7 +61,8 @@ func (a *app) endpointsOf(own node.Running, secrets node.Secrets) (e endpoints, 
 		return e, err
 	}
 	e = endpoints{eventStore: es, kafka: k, clickHouse: ch, shown: map[string]string{
-		"eventstore": shown(es), "kafka": first(a.cfg.Kafka.Brokers, own.Kafka), "clickhouse": first(a.cfg.ClickHouse.Address, own.ClickHouse)}}
+		"eventstore": shown(es), "kafka": first(a.cfg.Kafka.Brokers, own.Kafka),
+		"clickhouse": first(a.cfg.ClickHouse.Address, own.ClickHouse)}}
 	return e, nil
 }
 
@@ -112,7 +113,8 @@ func withAccount(address, user, password, ca string) (string, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return "", errors.New("it is no connection string, or a password in it is not escaped") // the cause would repeat it
+		// The cause would repeat it.
+		return "", errors.New("it is no connection string, or a password in it is not escaped")
 	}
 	if user != "" {
 		if u.User != nil {
@@ -192,7 +194,8 @@ func (a *app) clickHouseEndpoint(own node.Running, secrets node.Secrets) (cfg cl
 	cfg = clickhouse.Config{Database: c.Database, Uncompressed: a.uncompressed()}
 	if c.Address == "" {
 		if c.User != "" || c.CA != "" || c.Cert != "" {
-			return cfg, usage("clickhouse.user, clickhouse.ca and clickhouse.cert are for clickhouse.address, which is not set")
+			return cfg, usage("clickhouse.user, clickhouse.ca and clickhouse.cert are for clickhouse.address, " +
+				"which is not set")
 		}
 		scheme, address, _ := strings.Cut(own.ClickHouse, "://")
 		cfg.Addrs, cfg.Username = []string{address}, node.Ledger
@@ -214,7 +217,8 @@ func (a *app) clickHouseEndpoint(own node.Running, secrets node.Secrets) (cfg cl
 	if cfg.Password != "" && cfg.TLS == nil && c.TLS != "off" {
 		for _, addr := range cfg.Addrs {
 			if beyond, err := eventstore.BeyondLoopback(addr); err != nil || beyond {
-				return cfg, usage("clickhouse.password would go to %s in plaintext: set clickhouse.tls to on, or to off where nobody else is on the way", addr)
+				return cfg, usage("clickhouse.password would go to %s in plaintext: set clickhouse.tls to on, "+
+					"or to off where nobody else is on the way", addr)
 			}
 		}
 	}
@@ -297,7 +301,8 @@ func (a *app) password(part string, l login) (string, error) {
 		return "", usage("%s.password-file: %w", part, err)
 	}
 	if info, err := os.Stat(l.PasswordFile); err == nil && info.Mode().Perm()&0o007 != 0 {
-		a.log.Warn("a password's file can be reached by every user of this machine", "key", part+".password-file", "mode", info.Mode().Perm().String())
+		a.log.Warn("a password's file can be reached by every user of this machine",
+			"key", part+".password-file", "mode", info.Mode().Perm().String())
 	}
 	line, _, _ := strings.Cut(string(raw), "\n")
 	if line = strings.TrimSuffix(line, "\r"); line == "" {

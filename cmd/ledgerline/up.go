@@ -220,9 +220,10 @@ func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (emb
 			return cfg, err
 		}
 		cfg.EventStore = &eventstore.Config{Addr: e.EventStoreAddr, Advertise: e.EventStoreAdvertise, Users: users,
-			TLS:              &eventstore.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey, ClientCAFile: e.EventStoreClientCA},
-			ProtectStreams:   schemas.StreamPattern(),
-			ProtectedWriters: []string{writersGroup}, AllReaders: []string{writersGroup, readersGroup}, ReadOnlyRoles: []string{readersGroup},
+			TLS: &eventstore.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey,
+				ClientCAFile: e.EventStoreClientCA},
+			ProtectStreams: schemas.StreamPattern(), ProtectedWriters: []string{writersGroup},
+			AllReaders: []string{writersGroup, readersGroup}, ReadOnlyRoles: []string{readersGroup},
 			Uncompressed: a.uncompressed(), Disturb: disturb}
 	}
 	if a.cfg.Kafka.Brokers == "" {
@@ -241,8 +242,10 @@ func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (emb
 		if err != nil {
 			return cfg, err
 		}
-		cfg.ClickHouse = &engine.Config{Addr: e.ClickHouseAddr, Accounts: accounts, CertFile: e.ClickHouseCert, KeyFile: e.ClickHouseKey,
-			Command: []string{self, engineCommand}, LibPath: e.Library, Progress: func(f engine.FetchProgress) { p.fetch(f) }}
+		cfg.ClickHouse = &engine.Config{Addr: e.ClickHouseAddr, Accounts: accounts,
+			CertFile: e.ClickHouseCert, KeyFile: e.ClickHouseKey,
+			Command: []string{self, engineCommand}, LibPath: e.Library,
+			Progress: func(f engine.FetchProgress) { p.fetch(f) }}
 	}
 	return cfg, nil
 }
@@ -330,7 +333,8 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	})
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel
 	n.tasks, run = errgroup.WithContext(run)

@@ -102,7 +102,8 @@ func Start(ctx context.Context, cfg Config) (*Servers, error) {
 // certificate has this machine's authority sign for a server that listens on addr.
 func (s *Servers) certificate(cfg Config, name, addr string, hosts ...string) (certFile, keyFile string, err error) {
 	if s.authority == nil {
-		a, err := authority.Open(authority.Config{Dir: filepath.Join(cfg.Dir, authorityDir), Logger: cfg.Logger.With("part", "authority")})
+		a, err := authority.Open(authority.Config{Dir: filepath.Join(cfg.Dir, authorityDir),
+			Logger: cfg.Logger.With("part", "authority")})
 		if err != nil {
 			return "", "", err
 		}

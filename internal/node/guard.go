@@ -15,14 +15,16 @@ func Guard(h http.Handler, account, password string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := r.Header.Get("Sec-Fetch-Site")
 		if site != "" && site != "none" && site != "same-origin" || !loopbackHost(r.Host) {
-			http.Error(w, "this port answers no other site's pages, and under a loopback address only", http.StatusForbidden)
+			http.Error(w, "this port answers no other site's pages, and under a loopback address only",
+				http.StatusForbidden)
 			return
 		}
 		user, given, _ := r.BasicAuth()
 		got := sha256.Sum256([]byte(user + ":" + given))
 		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", `Basic realm="ledgerline", charset="UTF-8"`)
-			http.Error(w, "this port asks for the account "+account+": `ledgerline connect status` says its password", http.StatusUnauthorized)
+			http.Error(w, "this port asks for the account "+account+": `ledgerline connect status` says its password",
+				http.StatusUnauthorized)
 			return
 		}
 		h.ServeHTTP(w, r)

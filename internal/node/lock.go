@@ -31,7 +31,7 @@ type Running struct {
 	Kafka      string    `json:"kafka"`            // host:port
 	ClickHouse string    `json:"clickhouse"`       // URL without a trailing slash
 	Status     string    `json:"status"`           // URL without a trailing slash
-	CAFile     string    `json:"caFile,omitempty"` // authority (PEM) of those that speak TLS, where it is this machine's own
+	CAFile     string    `json:"caFile,omitempty"` // this machine's own authority (PEM) of those that speak TLS
 
 	ConfinedBy string `json:"confinedBy,omitempty"` // what keeps ClickHouse's engine from the rest of the machine
 }

@@ -1,8 +1,9 @@
 // Package node owns a data directory as a whole: that only its user can reach it, which process holds it, where that
 // process's servers listen, and the accounts with which they are asked.
 //
-// It may lose the addresses, which the next `up` writes anew, and the accounts, which it makes anew. It trusts the file
-// system to keep other users out of a directory of mode 0700, and the kernel to say who holds a lock; it trusts no port.
+// It may lose the addresses, which the next `up` writes anew, and the accounts, which it makes anew. It
+// trusts the file system to keep other users out of a directory of mode 0700, and the kernel to say who
+// holds a lock; it trusts no port. See DESIGN.md.
 package node
 
 import (
@@ -49,11 +50,11 @@ func (d Dir) Private() error {
 	case !info.IsDir():
 		return fmt.Errorf("data directory: %s is no directory", path)
 	case owner != os.Geteuid():
-		return fmt.Errorf("data directory: %s belongs to user %d and this is user %d: whoever owns it can read what is in it; give another --data",
-			path, owner, os.Geteuid())
+		return fmt.Errorf("data directory: %s belongs to user %d and this is user %d: whoever owns it can read it; "+
+			"give another --data", path, owner, os.Geteuid())
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("data directory: %s has mode %04o, so that others can reach keys and events in it: chmod 700 %s",
-			path, info.Mode().Perm(), path)
+		return fmt.Errorf("data directory: %s has mode %04o, so that others can reach keys and events in it: "+
+			"chmod 700 %s", path, info.Mode().Perm(), path)
 	}
 	for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
 		if err := checkParent(path, parent); err != nil {
@@ -76,10 +77,11 @@ func checkParent(path, parent string) error {
 	switch {
 	case mode&os.ModeSticky != 0: // as /tmp: nobody renames what is another's
 	case mode.Perm()&0o002 != 0, mode.Perm()&0o020 != 0 && !ours:
-		return fmt.Errorf("data directory: others can write in %s (mode %04o) and so replace %s: chmod o-w,g-w %s, or give another --data",
-			parent, mode.Perm(), path, parent)
+		return fmt.Errorf("data directory: others can write in %s (mode %04o) and so replace %s: "+
+			"chmod o-w,g-w %s, or give another --data", parent, mode.Perm(), path, parent)
 	case owner != 0 && owner != os.Geteuid() && owner != overflowUser:
-		return fmt.Errorf("data directory: %s belongs to user %d, who can replace %s: give another --data", parent, owner, path)
+		return fmt.Errorf("data directory: %s belongs to user %d, who can replace %s: give another --data",
+			parent, owner, path)
 	}
 	return nil
 }
@@ -122,7 +124,8 @@ func ReadPrivate(path string) ([]byte, error) {
 	case owner != os.Geteuid() && owner != 0:
 		return nil, fmt.Errorf("%s belongs to user %d and this is user %d", path, owner, os.Geteuid())
 	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s holds a secret and has mode %04o, so that others can reach it: chmod 600 %s", path, info.Mode().Perm(), path)
+		return nil, fmt.Errorf("%s holds a secret and has mode %04o, so that others can reach it: chmod 600 %s",
+			path, info.Mode().Perm(), path)
 	}
 	return os.ReadFile(path)
 }

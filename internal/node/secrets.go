@@ -68,8 +68,8 @@ func (d Dir) Secrets() (Secrets, error) {
 	var s Secrets
 	raw, err := ReadPrivate(d.SecretsFile())
 	if err == nil && json.Unmarshal(raw, &s.passwords) != nil { // its error could quote a password
-		err = fmt.Errorf("%s is no JSON object of servers, each an object of accounts: remove it, and the next `ledgerline up` makes new passwords",
-			d.SecretsFile())
+		err = fmt.Errorf("%s is no JSON object of servers, each an object of accounts: remove it, and the next "+
+			"`ledgerline up` makes new passwords", d.SecretsFile())
 	}
 	if err != nil {
 		return Secrets{}, fmt.Errorf("passwords of the embedded servers: %w", err)
@@ -127,7 +127,8 @@ func (s Secrets) Password(server Server, account string) (string, error) {
 	}
 	p := s.passwords[server][account]
 	if p == "" {
-		return "", fmt.Errorf("there is no password of %s at %s: start `ledgerline up` again, it makes one", account, server)
+		return "", fmt.Errorf("there is no password of %s at %s: start `ledgerline up` again, it makes one",
+			account, server)
 	}
 	return p, nil
 }

@@ -141,7 +141,8 @@ func (f *front) mayRun(ctx context.Context, req *request) error {
 			return fmt.Errorf("external table %s: %w", t.name, err)
 		}
 	}
-	return f.guard.check(ctx, question{statement: req.statement, params: req.params, database: req.database, writes: req.writes()})
+	return f.guard.check(ctx, question{statement: req.statement, params: req.params, database: req.database,
+		writes: req.writes()})
 }
 
 // serve runs one statement and writes its result.
