@@ -61,7 +61,7 @@ clients: build ## other people's clients, fetched from their registries, at a ru
 acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka with SASL, TLS and ACLs under consumers and relay
 	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m ./ledger/intake
 	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m -run TestAcceptance ./internal/e2e -binary $(CURDIR)/bin/ledgerline
-	@set -e; dir=$$(mktemp -d); eval "$$(sh consumers/kafka/kafkatest/apache-kafka.sh $(KAFKA_CACHE) $$dir/kafka $(KAFKA_PORT) deploy/kafka)"; \
+	@set -e; dir=$$(mktemp -d); node=$$(sh consumers/kafka/kafkatest/apache-kafka.sh $(KAFKA_CACHE) $$dir/kafka $(KAFKA_PORT) deploy/kafka); eval "$$node"; \
 	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka with accounts and rights: $$kafka"; \
 	LEDGERLINE_KAFKA=$$kafka $(GO) test -p 1 -tags acceptance -count=1 -timeout 10m -run ApacheKafka ./consumers/kafka ./consumers/relay
 

@@ -75,7 +75,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 PROPERTIES
-cluster=$(openssl rand 16 | base64 | tr '+/' '-_' | tr -d '=')
+# The tool takes an id that begins with a hyphen for an option, as Kafka's own ids never do.
+cluster=L$(openssl rand 16 | base64 | tr '+/' '-_' | tr -d '=' | cut -c2-)
 # This first password is in an argument, since the tool takes it nowhere else: it lives as long as
 # this test's node.
 kafka-storage.sh format -t "$cluster" -c "$data/server.properties" --add-scram "SCRAM-SHA-256=[name=admin,password=$admin]" >"$data/format.log" 2>&1 || {
