@@ -28,7 +28,11 @@ func (a *app) eventStoreAccounts(secrets node.Secrets) ([]eventstore.User, error
 		return nil, &exitError{exitUsage, err}
 	}
 	for account, group := range map[string]string{node.Ledger: writersGroup, node.Reader: readersGroup} {
-		digest, err := digestOf(secrets, node.EventStore, account)
+		password, err := secrets.Password(node.EventStore, account)
+		if err != nil {
+			return nil, err
+		}
+		digest, err := eventstore.DigestSecret(password)
 		if err != nil {
 			return nil, err
 		}
@@ -37,20 +41,16 @@ func (a *app) eventStoreAccounts(secrets node.Secrets) ([]eventstore.User, error
 	return users, nil
 }
 
-func digestOf(secrets node.Secrets, server node.Server, account string) ([sha256.Size]byte, error) {
-	password, err := secrets.Password(server, account)
-	return sha256.Sum256([]byte(password)), err
-}
-
 // clickHouseAccounts are the ledger's own, and the one that may only read.
 func clickHouseAccounts(secrets node.Secrets) ([]clickhouse.Account, error) {
 	var accounts []clickhouse.Account
 	for _, name := range node.Accounts(node.ClickHouse) {
-		digest, err := digestOf(secrets, node.ClickHouse, name)
+		password, err := secrets.Password(node.ClickHouse, name)
 		if err != nil {
 			return nil, err
 		}
-		accounts = append(accounts, clickhouse.Account{Name: name, Password: digest, ReadOnly: name == node.Reader})
+		accounts = append(accounts, clickhouse.Account{Name: name, Password: sha256.Sum256([]byte(password)),
+			ReadOnly: name == node.Reader})
 	}
 	return accounts, nil
 }

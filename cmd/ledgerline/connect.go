@@ -17,15 +17,16 @@ import (
 
 // A door is one server of a running `up`, and an account at it.
 type door struct {
-	Server   node.Server       `json:"-"`
-	URL      string            `json:"url,omitempty"`     // without credentials and trailing slash
-	Brokers  string            `json:"brokers,omitempty"` // host:port
-	User     string            `json:"user"`
-	Password string            `json:"password"`
-	SASL     string            `json:"saslMechanism,omitempty"`
-	CAFile   string            `json:"caFile,omitempty"`
-	CA       string            `json:"ca,omitempty"`    // PEM
-	Files    map[string]string `json:"files,omitempty"` // for which program → its configuration, with the password
+	Server    node.Server       `json:"-"`
+	URL       string            `json:"url,omitempty"`           // without credentials and trailing slash
+	Elsewhere string            `json:"advertisedUrl,omitempty"` // URL for clients elsewhere, where theirs is another
+	Brokers   string            `json:"brokers,omitempty"`       // host:port
+	User      string            `json:"user"`
+	Password  string            `json:"password"`
+	SASL      string            `json:"saslMechanism,omitempty"`
+	CAFile    string            `json:"caFile,omitempty"`
+	CA        string            `json:"ca,omitempty"`    // PEM
+	Files     map[string]string `json:"files,omitempty"` // for which program → its configuration, with the password
 }
 
 func newConnect(a *app) *cobra.Command {
@@ -115,7 +116,7 @@ func (a *app) doors(wanted []node.Server, account string) (map[node.Server]*door
 func (a *app) fill(d *door, r node.Running) (err error) {
 	switch d.Server {
 	case node.EventStore:
-		d.URL = r.EventStore
+		d.URL, d.Elsewhere = r.EventStore, r.Advertised
 		if d.URL == "" {
 			break
 		}
@@ -219,6 +220,9 @@ func (d *door) text(w io.Writer, database string) {
 		address, err := withAccount(d.URL, d.User, d.Password, "")
 		if err == nil {
 			line("esdb", "%s", address)
+		}
+		if d.Elsewhere != "" {
+			line("elsewhere", "%s     with a copy of the authority below", d.Elsewhere)
 		}
 		line("curl", "curl --config %s %s/metrics", shellWord(d.Files["curl"]), httpsOf(d.URL))
 	case node.Kafka:

@@ -158,7 +158,7 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 	}
 	ca := authorityPEM(t)
 	running := node.Running{EventStore: "esdb://127.0.0.1:2113?tls=true&tlsCAFile=" + ca, Kafka: "127.0.0.1:9092", ClickHouse: "http://127.0.0.1:8123",
-		Status: "http://127.0.0.1:4", CAFile: ca}
+		Status: "http://127.0.0.1:4", CAFile: ca, Advertised: "esdb://ledger.example:2113?tls=true"}
 	if err := lock.Announce(running); err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +188,9 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 		text, _, err := runCommand(t, "", "connect", string(server), "--data", data)
 		if err != nil {
 			t.Errorf("%s: %v", server, err)
+		}
+		if named := strings.Contains(text, running.Advertised); named != (server == node.EventStore) {
+			t.Errorf("%s: the advertised address is named: %v", server, named)
 		}
 		for program, path := range got.Files {
 			info, err := os.Stat(path)

@@ -194,12 +194,15 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 	own.Started, own.CAFile = n.started, n.servers.AuthorityFile()
 	if s := n.servers.EventStore; s != nil {
 		own.EventStore = s.ConnectionString()
+		if elsewhere := s.AdvertisedConnectionString(); elsewhere != own.EventStore {
+			own.Advertised = elsewhere
+		}
 	}
 	if s := n.servers.Kafka; s != nil {
 		own.Kafka = s.Addr()
 	}
 	if s := n.servers.ClickHouse; s != nil {
-		own.ClickHouse, own.ConfinedBy = s.URL(), s.Confinement().String()
+		own.ClickHouse = s.URL()
 	}
 	e, err := a.endpointsOf(own, n.secrets)
 	n.services = &services{endpoints: e}

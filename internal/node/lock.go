@@ -27,13 +27,12 @@ var ErrNotUp = errors.New("no ledger runs here")
 type Running struct {
 	PID        int       `json:"pid"`
 	Started    time.Time `json:"started"`
-	EventStore string    `json:"eventstore"`       // connection string without credentials
-	Kafka      string    `json:"kafka"`            // host:port
-	ClickHouse string    `json:"clickhouse"`       // URL without a trailing slash
-	Status     string    `json:"status"`           // URL without a trailing slash
-	CAFile     string    `json:"caFile,omitempty"` // this machine's own authority (PEM) of those that speak TLS
-
-	ConfinedBy string `json:"confinedBy,omitempty"` // what keeps ClickHouse's engine from the rest of the machine
+	EventStore string    `json:"eventstore"`           // connection string without credentials
+	Advertised string    `json:"advertised,omitempty"` // the event store's for clients elsewhere, where it is another
+	Kafka      string    `json:"kafka"`                // host:port
+	ClickHouse string    `json:"clickhouse"`           // URL without a trailing slash
+	Status     string    `json:"status"`               // URL without a trailing slash
+	CAFile     string    `json:"caFile,omitempty"`     // this machine's own authority (PEM) of those that speak TLS
 }
 
 // Lock is the hold of one process on a directory. It ends with Close, or with the process.
