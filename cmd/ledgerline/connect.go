@@ -123,7 +123,7 @@ func (a *app) fill(d *door, r node.Running) (err error) {
 		if u, err := url.Parse(d.URL); err == nil {
 			d.CAFile = u.Query().Get("tlsCAFile")
 		}
-		return a.fillTLS(d)
+		return a.fillHTTP(d)
 	case node.Kafka:
 		d.Brokers, d.SASL = r.Kafka, "SCRAM-SHA-256"
 		if d.Brokers == "" {
@@ -137,16 +137,16 @@ func (a *app) fill(d *door, r node.Running) (err error) {
 		if strings.HasPrefix(d.URL, "https://") {
 			d.CAFile = r.CAFile
 		}
-		return a.fillTLS(d)
+		return a.fillHTTP(d)
 	case node.Status:
 		d.URL = r.Status
-		return a.fillTLS(d)
+		return a.fillHTTP(d)
 	}
 	return usage("%s is not embedded here: %s.address names it, and its accounts are its own", d.Server, d.Server)
 }
 
-// fillTLS reads the authority, where there is one, and writes curl's configuration.
-func (a *app) fillTLS(d *door) error {
+// fillHTTP reads the authority, where there is one, and writes curl's configuration.
+func (a *app) fillHTTP(d *door) error {
 	quoted := func(v string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"` }
 	lines := "silent\nshow-error\nuser = " + quoted(d.User+":"+d.Password) + "\n"
 	if d.CAFile != "" {
@@ -222,7 +222,10 @@ func (d *door) text(w io.Writer, database string) {
 			line("esdb", "%s", address)
 		}
 		if d.Elsewhere != "" {
-			line("elsewhere", "%s     with a copy of the authority below", d.Elsewhere)
+			line("elsewhere", "%s", d.Elsewhere)
+			if d.CA != "" {
+				line("", "with a copy of the authority below in place of tlsCAFile")
+			}
 		}
 		line("curl", "curl --config %s %s/metrics", shellWord(d.Files["curl"]), httpsOf(d.URL))
 	case node.Kafka:

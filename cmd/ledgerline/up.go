@@ -11,7 +11,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -184,7 +184,7 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 	}
 	n.servers, err = embedded.Start(ctx, cfg)
 	p.done()
-	if err != nil && strings.Contains(err.Error(), "address already in use") { // by then it is wrapped as text
+	if errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
 			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
 	}

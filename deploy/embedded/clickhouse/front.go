@@ -172,8 +172,10 @@ func (f *front) serve(ctx context.Context, req *request, a *answer) error {
 		return err
 	}
 	// KILL takes no slot: it is what frees one.
-	if k, ok := parseKill(scan(req.text)); ok {
-		return f.kill(ctx, k, req, a)
+	if kills(req.text) { // every other statement is not scanned for it
+		if k, ok := parseKill(scan(req.text)); ok {
+			return f.kill(ctx, k, req, a)
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
