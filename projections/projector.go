@@ -25,6 +25,7 @@ type Config struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	Hook      func(point string) error // crash points of tests; an error ends Run
+	Observer  Observer                 // nobody where nil
 
 	BatchBytes int           // 8 MiB: a batch is written when it holds as much, or
 	BatchRows  int           // 20,000 rows, or
@@ -100,6 +101,9 @@ func New(cfg Config) (*Projector, error) {
 	}
 	if cfg.Hook == nil {
 		cfg.Hook = func(string) error { return nil }
+	}
+	if cfg.Observer != nil {
+		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
 	}
 	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
 }
