@@ -118,6 +118,7 @@ type runningNode struct {
 	lock     *node.Lock
 	started  time.Time
 	secrets  node.Secrets
+	metrics  *node.Metrics // of this process
 	servers  *embedded.Servers
 	services *services
 	ledger   *ledger.Ledger
@@ -134,7 +135,7 @@ type runningNode struct {
 }
 
 func (a *app) newNode(lock *node.Lock) *runningNode {
-	return &runningNode{a: a, lock: lock, started: time.Now(), failed: make(chan error, 1)}
+	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), failed: make(chan error, 1)}
 }
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
@@ -148,6 +149,7 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 	if err != nil {
 		return nil, err
 	}
+	n.services.vaultObserver = n.metrics.Vault()
 	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
 		return nil, err
 	}
@@ -213,6 +215,9 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (embedded.Config, error) {
 	cfg := embedded.Config{Dir: a.cfg.Data, Logger: a.log}
 	e := a.cfg.Embedded
+	if err := node.LoopbackAddr(e.StatusAddr); err != nil {
+		return cfg, usage("embedded.status-addr: %w", err)
+	}
 	if a.cfg.EventStore.Address == "" {
 		users, err := a.eventStoreAccounts(secrets)
 		if err != nil {
@@ -317,11 +322,11 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(topics), Sink: n.views, Positions: n.views,
-		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
+		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log), Observer: n.metrics.Projector()})
 	if err != nil {
 		return err
 	}
-	if n.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if n.listener, err = n.listenStatus(); err != nil {
 		return err
 	}
 	password, err := n.secrets.Password(node.Status, node.Operator)
@@ -335,6 +340,8 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 			n.a.log.Debug("status was not read to its end", "error", err)
 		}
 	})
+	n.collect()
+	mux.Handle("GET /metrics", n.metrics.Handler(n.a.log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second,
@@ -364,6 +371,25 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 		return nil
 	})
 	return nil
+}
+
+// listenStatus takes the status port.
+func (n *runningNode) listenStatus() (net.Listener, error) {
+	l, err := net.Listen("tcp", n.a.cfg.Embedded.StatusAddr)
+	if err != nil {
+		err = fmt.Errorf("listen for status and metrics: %w\nGive another embedded.status-addr (or %s); "+
+			"port 0 takes a free one", err, envName("embedded.status-addr"))
+	}
+	return l, err
+}
+
+// collect puts on the page of metrics what runs in this process.
+func (n *runningNode) collect() {
+	n.metrics.Relay(func() relay.Status { return n.relay.Status() })
+	n.metrics.Views(func() projections.Status { return n.report().Views }) // as status says
+	if s := n.servers.EventStore; s != nil {
+		n.metrics.Merge(s.Metrics())
+	}
 }
 
 // stop ends the parts that read before the servers they read from. It may be called on a node that did not start whole.
