@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// scrape reads the page as Prometheus does, and adds up what is of one name: ledgerline_relay_state of all its states.
+// scrape reads the page as Prometheus does, and adds up what is of one name, whatever its labels.
 func (d door) scrape(t testing.TB, ctx context.Context) (page []byte, sums map[string]float64) {
 	t.Helper()
 	page = d.ask(t, ctx, http.MethodGet, "/metrics", "")
@@ -39,7 +39,8 @@ func (d door) scrape(t testing.TB, ctx context.Context) (page []byte, sums map[s
 }
 
 // scrapeUntil scrapes until the page is as it should be.
-func (d door) scrapeUntil(t testing.TB, ctx context.Context, done func(map[string]float64) bool) (page []byte, sums map[string]float64) {
+func (d door) scrapeUntil(t testing.TB, ctx context.Context, done func(map[string]float64) bool) (
+	page []byte, sums map[string]float64) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -53,8 +54,8 @@ func (d door) scrapeUntil(t testing.TB, ctx context.Context, done func(map[strin
 	return page, sums
 }
 
-// The status port tells Prometheus of every part that runs there, as many as there are events, under the names that
-// Prometheus wants, to the operator alone, and of no tenant and nobody.
+// The status port tells Prometheus of every part that runs there, as many as there are events,
+// under the names that Prometheus wants, to the operator alone, and of no tenant and nobody.
 func TestMetricsOfARunningLedger(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -92,7 +93,8 @@ func TestMetricsOfARunningLedger(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"ledgerline_relay_rounds_total", "ledgerline_projector_batch_duration_seconds_count",
-		"ledgerline_vault_transactions_total", "ledgerline_intake_appended_events_total", "process_resident_memory_bytes", "go_goroutines"} {
+		"ledgerline_vault_transactions_total", "ledgerline_intake_appended_events_total", "process_resident_memory_bytes",
+		"go_goroutines"} {
 		if got[name] <= 0 {
 			t.Errorf("%s is %v", name, got[name])
 		}
@@ -131,7 +133,9 @@ func TestMetricsOfARunningLedger(t *testing.T) {
 
 	// What another process does shows where it was done: at the event store, and not here.
 	n.must("", "tenant", "add", "Canary-Tenant-7431", "--source-tenant", "any")
-	page, _ = d.scrapeUntil(t, ctx, func(m map[string]float64) bool { return m["ledgerline_projector_applied_events"] > all })
+	page, _ = d.scrapeUntil(t, ctx, func(m map[string]float64) bool {
+		return m["ledgerline_projector_applied_events"] > all
+	})
 	if strings.Contains(string(page), "Canary") {
 		t.Error("the page names a tenant")
 	}

@@ -25,8 +25,8 @@ const (
 
 // Metrics is a page that Prometheus reads, of the parts that run in this process; those it is not
 // given are not on it. The rooms know no library: they tell an observer, or a status that is read
-// when somebody scrapes. No metric names a tenant, a stream, a topic or anybody, and each label has
-// a handful of values that are fixed from the start.
+// when somebody scrapes. No metric names a tenant, a stream, a topic or anybody, and each label
+// has a handful of values that are fixed from the start.
 type Metrics struct {
 	registry *prometheus.Registry
 	pages    prometheus.Gatherers // of parts that have their own; added to before Handler
@@ -35,7 +35,8 @@ type Metrics struct {
 // NewMetrics returns a page that tells of the process and the Go runtime only.
 func NewMetrics() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.pages = prometheus.Gatherers{m.registry}
 	return m
 }
@@ -241,8 +242,8 @@ type intakeObserver struct {
 	done, conflicts, failure prometheus.Counter
 }
 
-// Intake returns the observer of an intake of this process, and puts what it hears on the page. Call
-// it once, and only where records are taken in: an import is a process of its own, too short to be
+// Intake returns the observer of an intake of this process, and puts what it hears on the page.
+// Call it once, and only where records are taken in: an import is a process of its own, too short to be
 // scraped, and its summary is for whoever started it.
 func (m *Metrics) Intake() intake.Observer {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ledgerline_intake_records_total",

@@ -40,7 +40,8 @@ func newPage(t testing.TB) *page {
 	p.Relay(func() relay.Status { return p.relay })
 	p.Views(func() projections.Status { return p.views })
 	other := prometheus.NewRegistry()
-	other.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "eventstore_connections", Help: "Another part's own."}))
+	other.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "eventstore_connections", Help: "Another part's own."}))
 	p.Merge(other)
 	return p
 }

@@ -38,7 +38,7 @@ func (h *heard) Appended(events int, took time.Duration, err error) {
 	h.events += events
 }
 
-// slowLedger takes a second of the world's clock for each append, and refuses all where it is full.
+// slowLedger takes a second of the world's clock for each append; where it is full it refuses all.
 type slowLedger struct {
 	Ledger
 	w    *world
@@ -54,7 +54,8 @@ func (l *slowLedger) Append(ctx context.Context, s schemas.Stream, expect ledger
 	return l.Ledger.Append(ctx, s, expect, events)
 }
 
-// The observer hears of each record what the summary says of it, and of each append what became of it.
+// The observer hears of each record what the summary says of it, and of each append what became
+// of it.
 func TestEachRecordAndAppendIsObserved(t *testing.T) {
 	w, h := newWorld(t, false), &heard{records: map[string]int{}}
 	slow := &slowLedger{Ledger: w.config.Ledger, w: w}
@@ -76,7 +77,8 @@ func TestEachRecordAndAppendIsObserved(t *testing.T) {
 		"b": device(4, at, forged), "c": `{"@odata.type":"#microsoft.graph.group"}`, "d": "{", "e": device(5, "never", nil),
 	})
 	count(first)
-	second := w.importFiles(map[string]string{"a": device(1, at, nil), "b": device(2, before, map[string]any{"osVersion": "0.9"})})
+	second := w.importFiles(map[string]string{
+		"a": device(1, at, nil), "b": device(2, before, map[string]any{"osVersion": "0.9"})})
 	count(second)
 	for _, outcome := range Outcomes {
 		if h.records[outcome] != total[outcome] {

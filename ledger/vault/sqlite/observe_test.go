@@ -35,7 +35,8 @@ func (h *heard) Ended(kind vault.TxKind, took time.Duration, err error) {
 	}
 }
 
-// The observer hears of each transaction by its kind, of its end also where it fails or panics, and how long it took.
+// The observer hears of each transaction by its kind, of its end also where it fails or panics,
+// and how long it took.
 func TestEachTransactionIsObserved(t *testing.T) {
 	ctx := t.Context()
 	store, _ := factory(t)
