@@ -90,6 +90,21 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	return k.Owner, nil
 }
 
+// Destroyed returns how many of the keys are tombstones.
+func (tx *Tx) Destroyed(keys []uuid.UUID) (int, error) {
+	n := 0
+	for _, id := range keys {
+		row, ok, err := tx.rows.SubjectKeyByID(id)
+		if err != nil {
+			return 0, fmt.Errorf("destroyed keys: %w", err)
+		}
+		if ok && row.State == KeyDestroyed {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // SubjectKeys lists the uuids of the keys that an erasure of the person destroys: the person's own; every key of
 // the devices the person holds that are personal or of unknown ownership; and of such devices held before, the
 // keys of that time. The key that stands for an owner's mapping is among them.

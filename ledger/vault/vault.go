@@ -35,7 +35,7 @@ var (
 	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
 	ErrLost          = errors.New("lost")              // the vault was declared to have lost keys, and knows no such alias
 	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
-	ErrHeld          = errors.New("held")              // a hold forbids it
+	ErrHeld          = errors.New("held") // a hold forbids it
 	ErrStaleView     = errors.New("the view is older than keys may be used for; begin another")
 	ErrUninitialised = errors.New("the store holds no vault")                         // Create has not been run on it
 	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
@@ -64,11 +64,11 @@ func (c Config) Validate() error {
 // Names of the settings.
 const (
 	settingID       = "vault-id"
-	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
-	settingForgets  = "forgets"      // counts what may invalidate a cached key
+	settingLookup   = "lookup-key" // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingForgets  = "forgets"    // counts what may invalidate a cached key
 	settingLedger   = "ledger-id"
 	settingAnchor   = "ledger-anchor"
-	settingLost     = "lost" // what AcceptLoss declared
+	settingLost     = "lost"         // what AcceptLoss declared
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
 	kindProfile     = "tenant.profile"
 	kindLookupKey   = "tenant.lookup"

@@ -40,6 +40,7 @@ var (
 	ErrSlotsMissing = errors.New("the vault's slots file is missing: put back the one that was beside this vault file")
 	ErrSlotsForeign = errors.New("the slots file is another vault's: put back the one that was beside this vault file")
 	ErrSlotsOlder   = errors.New("the slots file is an older copy than the vault file: put back the one of the same moment")
+	ErrSlotsForked  = errors.New("the slots file and the vault file went on from one copy, each by itself: put back two of the same moment")
 	ErrSlotsNewer   = errors.New("the slots file is a newer copy than the vault file: put back the one of the same moment")
 	ErrSlotsDamaged = errors.New("the slots file is damaged")
 )
@@ -187,8 +188,9 @@ func (s *slots) check(want pairing) error {
 		return ErrSlotsDamaged
 	case newest.count < want.count:
 		return ErrSlotsOlder
+	case newest.count == want.count:
+		return ErrSlotsForked
 	}
-	// It went on where the database did not; or both did, each on its own.
 	return ErrSlotsNewer
 }
 

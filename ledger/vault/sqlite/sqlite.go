@@ -385,6 +385,9 @@ func (c *session) exec(query string, args ...any) error {
 	return translate(err)
 }
 
+// beforeCommit is called between the writing of slots and the commit, for crash tests.
+var beforeCommit = func(write bool) error { return nil }
+
 // Update implements vault.Store.
 func (s *Store) Update(ctx context.Context, tenant uuid.UUID, do func(vault.Rows) error) error {
 	return s.run(ctx, s.writer, "BEGIN IMMEDIATE", tenant, true, do)
@@ -429,6 +432,9 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 		return err
 	}
 	if err := r.flushSlots(); err != nil {
+		return err
+	}
+	if err := beforeCommit(write); err != nil {
 		return err
 	}
 	if err := c.exec("COMMIT"); err != nil {

@@ -22,7 +22,7 @@ func RunStore(t *testing.T, f Factory) {
 		"Holdings": testHoldings, "SubjectKeys": testSubjectKeys, "PeriodKeys": testPeriodKeys, "Aliases": testAliases,
 		"Streams": testStreams, "Suppressions": testSuppressions, "Erasures": testErasures, "Holds": testHolds,
 		"Isolation": testIsolation, "Rollback": testRollback, "ReadOnly": testReadOnly, "Snapshot": testSnapshot,
-		"Serialised": testSerialised, "Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
+		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount, "Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, again := f(t)
