@@ -254,7 +254,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return fail(err)
 	}
-	db.SetMaxOpenConns(1 + readers)
+	db.SetMaxOpenConns(1 + readers + 1) // one more for what works beside a transaction, a backup
 	db.SetMaxIdleConns(1 + readers)
 	s := &Store{db: db, path: path, writer: make(chan *session, 1), reader: make(chan *session, readers)}
 	err = s.check(ctx)
