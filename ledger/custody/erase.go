@@ -228,7 +228,11 @@ func (c *Custody) ordersIn(ctx context.Context, stream schemas.Stream, tenant uu
 			return 0, nil, err
 		}
 		last = r.Revision
-		if o, ok := c.decodeOrder(r); ok && o.tenant == tenant {
+		o, ok, err := c.genuineOrder(ctx, r)
+		if err != nil {
+			return 0, nil, err
+		}
+		if ok && o.tenant == tenant {
 			found = append(found, o)
 		}
 	}
@@ -361,7 +365,17 @@ type order struct {
 	at         time.Time // when it was recorded
 }
 
-// decodeOrder reads an erasure order. An event of that type that is none, whoever wrote it, is left out.
+// genuineOrder reads an erasure order that this vault's holder appended. Whatever else is of that type is left out.
+func (c *Custody) genuineOrder(ctx context.Context, r schemas.Recorded) (order, bool, error) {
+	o, ok := c.decodeOrder(r)
+	if !ok {
+		return order{}, false, nil
+	}
+	verdict, err := c.cfg.Ledger.Judge(ctx, r)
+	return o, verdict == ledger.Genuine, err
+}
+
+// decodeOrder reads an erasure order, whoever wrote it; false for an event that is none.
 func (c *Custody) decodeOrder(r schemas.Recorded) (order, bool) {
 	if r.Type != "request.erasure-ordered.v1" || r.Stream.Kind() != "request" {
 		return order{}, false
@@ -397,7 +411,11 @@ func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o, ok := c.decodeOrder(r); ok {
+		o, ok, err := c.genuineOrder(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
 			if _, again := out[o.completion]; !again {
 				out[o.completion] = o
 			}

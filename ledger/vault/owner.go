@@ -297,7 +297,17 @@ func (v *Vault) rewrap(ctx context.Context) error {
 		return errors.New("the store cannot rewrap what an older version of it held")
 	}
 	set := func(b byte) error {
-		return v.store.Update(ctx, uuid.Nil, func(rows Rows) error { return rows.PutSetting(settingLegacy, []byte{b}) })
+		return v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+			// Nor did a vault have a K_record of its own.
+			if _, ok, err := rows.Setting(settingRecord); err != nil {
+				return err
+			} else if !ok {
+				if err := mintRecordKey(ctx, v.kek, rows, v.id); err != nil {
+					return err
+				}
+			}
+			return rows.PutSetting(settingLegacy, []byte{b})
+		})
 	}
 	if state == 1 {
 		owners := 0

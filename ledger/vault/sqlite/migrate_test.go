@@ -169,6 +169,11 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, tenant := range []uuid.UUID{uuid.Nil, g.Tenant} {
+		if _, known, err := v.OriginKey(ctx, tenant); err != nil || !known {
+			t.Errorf("the origin key of tenant %s: %v, %v", tenant, known, err)
+		}
+	}
 	p, err := v.PendingErasures(ctx)
 	if err != nil || len(p) != 1 || p[0].Completion != g.Pending || p[0].Person != g.Persons["carol"] || fmt.Sprint(p[0].Keys) != fmt.Sprint(g.PendingKeys) {
 		t.Errorf("pending: %+v, %v", p, err)

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,7 +60,11 @@ type Store struct {
 	reader chan *session
 	path   string
 	slots  *slots
+	once   sync.Once
+	closed chan struct{} // closed by Close: whoever comes then must not wait for a session
 }
+
+var errClosed = errors.New("the vault file is closed")
 
 var _ vault.LegacyStore = (*Store)(nil)
 
@@ -256,7 +261,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1 + readers + 1) // one more for what works beside a transaction, a backup
 	db.SetMaxIdleConns(1 + readers)
-	s := &Store{db: db, path: path, writer: make(chan *session, 1), reader: make(chan *session, readers)}
+	s := &Store{db: db, path: path, writer: make(chan *session, 1), reader: make(chan *session, readers), closed: make(chan struct{})}
 	err = s.check(ctx)
 	if err == nil {
 		err = s.pair(ctx)
@@ -402,6 +407,8 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 	var c *session
 	select {
 	case c = <-pool:
+	case <-s.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -474,6 +481,8 @@ func (s *Store) exclusive(ctx context.Context, do func(*session) error) error {
 	var c *session
 	select {
 	case c = <-s.writer:
+	case <-s.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -500,9 +509,15 @@ func emptyLog(ctx context.Context, c *session) error {
 	}
 }
 
-// Close waits for running transactions and closes the file.
-func (s *Store) Close() error {
+// Close waits for running transactions and closes the file. Closing again does nothing.
+func (s *Store) Close() (err error) {
+	s.once.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
 	var errs []error
+	close(s.closed)
 	errs = append(errs, (<-s.writer).close())
 	for range readers {
 		errs = append(errs, (<-s.reader).close())
