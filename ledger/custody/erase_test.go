@@ -42,7 +42,8 @@ func (b *bench) count(typ string) (n int) {
 	return n
 }
 
-// erasedOnce checks that the person is erased by one order and one completion, and that there is nothing left to do.
+// erasedOnce checks that the person is erased by one order and one completion, and that there is
+// nothing left to do.
 func (b *bench) erasedOnce(sealed vault.Sealed, r custody.Request) {
 	b.t.Helper()
 	if _, err := b.open(sealed); !errors.Is(err, vault.ErrErased) {
@@ -80,7 +81,8 @@ func (b *bench) untouched(sealed vault.Sealed, r custody.Request) {
 	}
 }
 
-// An order that is refused, or conflicts for ever, leaves the person as before, and the next call erases.
+// An order that is refused, or conflicts for ever, leaves the person as before, and the next call
+// erases.
 func TestAnOrderThatFailsForCertainIsTakenBack(t *testing.T) {
 	for name, refusal := range map[string]error{"refused": errors.New("access denied"), "conflict": fmt.Errorf("append: %w", ledger.ErrConflict)} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +110,8 @@ func TestAnOrderThatFailsForCertainIsTakenBack(t *testing.T) {
 	}
 }
 
-// Where the caller's context ends with the refusal, the mark is taken back all the same, or the next call goes on.
+// Where the caller's context ends with the refusal, the mark is taken back all the same, or the
+// next call goes on.
 func TestAnOrderWhoseCallerGivesUpIsCarriedOn(t *testing.T) {
 	for _, landed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("landed %v", landed), func(t *testing.T) {
@@ -207,7 +210,8 @@ func (b *bench) garbageOf(tenant uuid.UUID, s schemas.Stream, typ, data string) 
 	}
 }
 
-// A second caller is told that the erasure is under way, at every point of the first one's act, never that the person is erased.
+// A second caller is told that the erasure is under way, at every point of the first one's act,
+// never that the person is erased.
 func TestASecondCallerIsToldThatItIsUnderWay(t *testing.T) {
 	b := newBench(t)
 	anna := b.person("anna@contoso.example")
@@ -231,8 +235,8 @@ func TestASecondCallerIsToldThatItIsUnderWay(t *testing.T) {
 	b.erasedOnce(anna, r)
 }
 
-// An act cut at any point, and not resumed, is carried on by the next call once nobody can be at it any more, under the
-// same completion event. So is one that failed, at once.
+// An act cut at any point, and not resumed, is carried on by the next call once nobody can be at it
+// any more, under the same completion event. So is one that failed, at once.
 func TestTheNextCallCarriesAnActOn(t *testing.T) {
 	fails := map[string]func(b *bench){
 		custody.PointErasing:   func(b *bench) { b.crashAt = custody.PointErasing },
@@ -381,8 +385,8 @@ func (b *bench) replay() custody.Replayed {
 	return n
 }
 
-// A vault restored from before an erasure holds the person again; replaying the ledger's orders erases them again,
-// whether or not the act was complete, and once only.
+// A vault restored from before an erasure holds the person again; replaying the ledger's orders
+// erases them again, whether or not the act was complete, and once only.
 func TestARestoredVaultForgetsAgain(t *testing.T) {
 	for _, point := range []string{"", custody.PointOrdered, custody.PointDestroyed} {
 		t.Run("cut at "+point, func(t *testing.T) {
@@ -462,7 +466,8 @@ func TestARestoredVaultForgetsAgain(t *testing.T) {
 	}
 }
 
-// What is no order, another tenant's, or of a tenant the vault does not know is left out and counted; the rest is done.
+// What is no order, another tenant's, or of a tenant the vault does not know is left out and
+// counted; the rest is done.
 func TestReplayLeavesOutWhatIsNoOrder(t *testing.T) {
 	b := newBench(t)
 	alone := b.backup()

@@ -12,7 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Replayed counts what a replay of the ledger's orders found and did. Orders = Replayed + Done + NoTenant + LeftOut.
+// Replayed counts what a replay of the ledger's orders found and did. Orders = Replayed + Done +
+// NoTenant + LeftOut.
 type Replayed struct {
 	Orders   int // events of the type of an erasure order
 	Replayed int // carried out now, on keys that lived here or that this vault never knew
@@ -23,15 +24,17 @@ type Replayed struct {
 	Pending  int // of the orders: those whose completion is not in the ledger; Resume records it
 }
 
-// replayAtOnce is how many orders are carried out in one transaction, which scrubs the vault's files once.
+// replayAtOnce is how many orders are carried out in one transaction, which scrubs the vault's
+// files once.
 const replayAtOnce = 64
 
-// Replay carries out every erasure order among the events in this vault, by the keys' uuids alone: a vault restored
-// from before an erasure holds the person again. Where it never knew a key, a tombstone stays. Call it on a restored
-// vault with all of the ledger's events before anything is served, then Resume. It can be repeated.
+// Replay carries out every erasure order among the events in this vault, by the keys' uuids alone:
+// a vault restored from before an erasure holds the person again. Where it never knew a key, a
+// tombstone stays. Call it on a restored vault with all of the ledger's events before anything is
+// served, then Resume. It can be repeated.
 //
-// What it cannot do: keep out a person whom the restored vault never met. It has no identifier of theirs to know them by,
-// so an old record of them makes a new person.
+// What it cannot do: keep out a person whom the restored vault never met. It has no identifier of
+// theirs to know them by, so an old record of them makes a new person.
 func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded, error]) (Replayed, error) {
 	var n Replayed
 	fail := func(err error) (Replayed, error) { return n, fmt.Errorf("replay erasure orders: %w", err) }
