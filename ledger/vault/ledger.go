@@ -24,7 +24,7 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 	if bound, ok, err := v.Ledger(ctx); err == nil && ok && bound == ledger {
 		return nil
 	}
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		bound, ok, err := boundTo(rows)
 		switch {
 		case err != nil:
@@ -44,7 +44,7 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 
 // Ledger returns the id of the ledger that the vault is bound to; bound tells whether it is to any.
 func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error) {
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		id, bound, err = boundTo(rows)
 		return err
 	})
@@ -91,7 +91,7 @@ func decodeAnchor(b []byte) (a schemas.Anchor, err error) {
 // the vault is bound to none. An anchor of the same sequence and another event is an error: the
 // ledger is not the one that it was.
 func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 
 // LoadAnchor returns the anchor noted last; found tells whether any was.
 func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, err error) {
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		a, found, err = anchorOf(rows)
 		return err
 	})
@@ -142,7 +142,7 @@ func anchorOf(rows Rows) (schemas.Anchor, bool, error) {
 // Counts counts what the vault holds.
 func (v *Vault) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) (err error) {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) (err error) {
 		c, err = rows.Count()
 		return err
 	})
@@ -155,7 +155,7 @@ func (v *Vault) Counts(ctx context.Context) (Counts, error) {
 // HasTenant reports whether the vault knows a tenant of that id.
 func (v *Vault) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
 	known := false
-	err := v.store.View(ctx, tenant, func(rows Rows) (err error) {
+	err := v.view(ctx, tenant, func(rows Rows) (err error) {
 		_, known, err = rows.Tenant(tenant)
 		return err
 	})
@@ -174,7 +174,7 @@ func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UU
 		return nil, nil
 	}
 	var out []uuid.UUID
-	err := v.store.View(ctx, tenant, func(rows Rows) error {
+	err := v.view(ctx, tenant, func(rows Rows) error {
 		for _, a := range aliases {
 			_, ok, err := rows.Alias(a)
 			if err != nil {
@@ -208,7 +208,7 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 	if l.Until.IsZero() {
 		return fail(errors.New("the time of the declaration is missing"))
 	}
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -238,7 +238,7 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 
 // AcceptedLoss returns what AcceptLoss declared; found tells whether it did.
 func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error) {
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		l, found, err = lossOf(rows)
 		return err
 	})

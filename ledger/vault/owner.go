@@ -285,7 +285,7 @@ const (
 func (v *Vault) rewrap(ctx context.Context) error {
 	state := byte(0)
 	var tenants []TenantRow
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		b, ok, err := rows.Setting(settingLegacy)
 		if err != nil || !ok || len(b) != 1 {
 			return err
@@ -302,7 +302,7 @@ func (v *Vault) rewrap(ctx context.Context) error {
 		return errors.New("the store cannot rewrap what an older version of it held")
 	}
 	set := func(b byte) error {
-		return v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+		return v.update(ctx, uuid.Nil, func(rows Rows) error {
 			// Nor did a vault have a K_record of its own.
 			if _, ok, err := rows.Setting(settingRecord); err != nil {
 				return err
