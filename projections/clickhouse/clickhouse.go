@@ -66,6 +66,7 @@ func (c Config) dial(database string) (driver.Conn, error) {
 
 // DB is the views. It is safe for concurrent use.
 type DB struct {
+	cfg      Config
 	conn     driver.Conn
 	database string
 	poll     time.Duration
@@ -85,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
-	db := &DB{conn: conn, database: cfg.database(), poll: cfg.Poll}
+	db := &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll}
 	if db.poll == 0 {
 		db.poll = 50 * time.Millisecond
 	}

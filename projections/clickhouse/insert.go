@@ -19,6 +19,9 @@ var insertSettings = ch.Settings{
 	"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1, "parallel_view_processing": 1,
 }
 
+// insertOption names them on an INSERT … SELECT.
+var insertOption = ch.WithSettings(insertSettings)
+
 // column is a column of an insert with its type, named so that the client need not ask for it before each batch.
 type column struct{ name, kind string }
 
@@ -74,6 +77,10 @@ func (db *DB) Insert(ctx context.Context, rows []projections.Row) error {
 	}
 	if err := batch.Send(); err != nil {
 		return fmt.Errorf("insert %d events from sequence %d: %w", len(rows), rows[0].Seq, err)
+	}
+	// Before they are acknowledged: what is through is also right in every view.
+	if disowns(rows) {
+		return db.Disown(ctx)
 	}
 	return nil
 }
