@@ -23,8 +23,8 @@ const notDisowned = ` (tenant, event_id) NOT IN (SELECT tenant, event FROM disow
 	AND event_id NOT IN (SELECT event FROM disowned_event WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000'))`
 
 // named holds for events that any disowning event names, one that is disowned itself too: what it took out comes back.
-const named = ` ((tenant, event_id) IN (SELECT tenant, event FROM disowned_event_v1)
-	OR event_id IN (SELECT event FROM disowned_event_v1 WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000')))`
+const named = ` ((tenant, event_id) IN (SELECT tenant, event FROM disowned_named)
+	OR event_id IN (SELECT event FROM disowned_named WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000')))`
 
 // disownPage is how many named events are looked at at once.
 const disownPage = 500
@@ -40,7 +40,7 @@ func (db *DB) Disown(ctx context.Context) error {
 		out    bool
 	}
 	fail := func(err error) error { return fmt.Errorf("take disowned events out of the views: %w", err) }
-	some, err := collect(ctx, db, nil, "SELECT count() FROM disowned_event_v1", func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
+	some, err := collect(ctx, db, nil, "SELECT count() FROM disowned_named", func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return fail(err)
 	}

@@ -5,10 +5,12 @@ CREATE TABLE IF NOT EXISTS disowned_event_v1 (
 ) ENGINE = ReplacingMergeTree ORDER BY (tenant, event, ledger_seq)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
+CREATE OR REPLACE VIEW disowned_named AS SELECT * FROM disowned_event_v1 FINAL;
+
 -- An event that is disowned disowns nothing, whatever disowned it: a forged one is undone by naming it.
-CREATE OR REPLACE VIEW disowned_event AS SELECT * FROM disowned_event_v1 FINAL
-WHERE (tenant, disowner) NOT IN (SELECT tenant, event FROM disowned_event_v1)
-  AND disowner NOT IN (SELECT event FROM disowned_event_v1 WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000'));
+CREATE OR REPLACE VIEW disowned_event AS SELECT * FROM disowned_named
+WHERE (tenant, disowner) NOT IN (SELECT tenant, event FROM disowned_named)
+  AND disowner NOT IN (SELECT event FROM disowned_named WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000'));
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS disowned_event_v1_mv TO disowned_event_v1 AS
 SELECT tenant, toUUIDOrZero(arrayJoin(arrayFilter((x, a) -> a = 'disowned.event', values.value, values.attribute))) AS event,
