@@ -403,9 +403,9 @@ func (db *DB) CompareView(ctx context.Context, view string, portion projections.
 	return out, nil
 }
 
-// settleTries and settleWait bound how long rows in flight are waited for: some half a minute.
+// settleTries and settleWait bound how long rows in flight are waited for: some quarter of a minute.
 const (
-	settleTries = 40
+	settleTries = 20
 	settleWait  = time.Second
 )
 

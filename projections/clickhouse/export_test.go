@@ -26,3 +26,20 @@ func (db *DB) Echo(ctx context.Context, text string, list []string) (string, []s
 	}
 	return out[0].text, out[0].list, nil
 }
+
+// BeforeExec calls do before each statement that changes something, until the returned function is called.
+func (db *DB) BeforeExec(do func(statement string)) (restore func()) {
+	was := db.conn
+	db.conn = hooked{was, do}
+	return func() { db.conn = was }
+}
+
+type hooked struct {
+	driver.Conn
+	do func(string)
+}
+
+func (h hooked) Exec(ctx context.Context, statement string, args ...any) error {
+	h.do(statement)
+	return h.Conn.Exec(ctx, statement, args...)
+}

@@ -312,16 +312,13 @@ func (o *run) views(ctx context.Context) error {
 			continue
 		}
 		for try := 1; ; try++ {
-			before, err := o.cfg.Views.Shape(ctx)
-			if err != nil {
-				return err
-			}
 			parts, err := o.view(ctx, view)
 			after, serr := o.cfg.Views.Shape(ctx)
 			if serr != nil {
 				return errors.Join(err, serr)
 			}
-			if before.Fingerprint != after.Fingerprint && try < viewTries {
+			same := shape.Fingerprint == after.Fingerprint
+			if shape.Fingerprint = after.Fingerprint; !same && try < viewTries {
 				continue // what was compared may be a table that is gone
 			}
 			if err != nil {
