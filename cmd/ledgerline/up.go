@@ -27,6 +27,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -89,7 +90,9 @@ func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error)
 	}
 	defer func() {
 		fmt.Fprintln(out, "stopping: draining relay and views")
-		err = errors.Join(err, n.stop())
+		if err = errors.Join(err, n.stop()); err == nil {
+			err = lock.End()
+		}
 		fmt.Fprintln(out, "stopped")
 	}()
 	n.describe(out)
@@ -125,6 +128,8 @@ type runningNode struct {
 	views    *clickhouse.DB
 	relay    *relay.Relay
 	project  *projections.Projector
+	compare  *reconcile.Reconciler
+	clean    bool // the last run here stopped in order
 	status   *http.Server
 	listener net.Listener
 
@@ -144,6 +149,9 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 			err = errors.Join(err, n.stop())
 		}
 	}()
+	if n.clean, err = lock.Begin(); err != nil {
+		return nil, err
+	}
 	own, err := n.startServers(ctx, out, true)
 	if err != nil {
 		return nil, err
@@ -161,6 +169,9 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 		return nil, err
 	}
 	if n.views, err = a.openViews(ctx, n.services); err != nil {
+		return nil, err
+	}
+	if err := n.prepareViews(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := n.startTasks(ctx, out); err != nil {
@@ -357,6 +368,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	}
 	task("relay", n.relay.Run)
 	task("projector", n.project.Run)
+	task("views", n.keepViews)
 	task("status", func(context.Context) error {
 		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
