@@ -122,6 +122,7 @@ type runningNode struct {
 	started  time.Time
 	secrets  node.Secrets
 	servers  *embedded.Servers
+	opened   *services // the vault's, which is opened before the servers are started
 	services *services
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
@@ -139,7 +140,7 @@ type runningNode struct {
 }
 
 func (a *app) newNode(lock *node.Lock) *runningNode {
-	return &runningNode{a: a, lock: lock, started: time.Now(), failed: make(chan error, 1)}
+	return &runningNode{a: a, lock: lock, started: time.Now(), opened: &services{}, failed: make(chan error, 1)}
 }
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
@@ -152,23 +153,17 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 	if n.clean, err = lock.Begin(); err != nil {
 		return nil, err
 	}
+	if err := n.openVaultThatIs(ctx); err != nil {
+		return nil, err
+	}
 	own, err := n.startServers(ctx, out, true)
 	if err != nil {
 		return nil, err
 	}
-	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
-		return nil, err
-	}
-	if n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out); err != nil {
+	if err := n.openStores(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := a.resume(ctx, n, out); err != nil {
-		return nil, err
-	}
-	if err := clickhouse.Migrate(ctx, n.services.clickHouse); err != nil {
-		return nil, err
-	}
-	if n.views, err = a.openViews(ctx, n.services); err != nil {
 		return nil, err
 	}
 	if err := n.prepareViews(ctx, out); err != nil {
@@ -369,6 +364,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	task("relay", n.relay.Run)
 	task("projector", n.project.Run)
 	task("views", n.keepViews)
+	task("vault", n.anchorVault)
 	task("status", func(context.Context) error {
 		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -393,6 +389,7 @@ func (n *runningNode) stop() error {
 	if n.services != nil {
 		errs = append(errs, n.services.close())
 	}
+	errs = append(errs, n.opened.close())
 	if n.servers != nil {
 		errs = append(errs, n.servers.Stop(ctx))
 	}
