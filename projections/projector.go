@@ -140,6 +140,8 @@ func endOf(ctx context.Context, err error) error {
 // retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	wait := p.cfg.BackoffMin
+	p.status.began(what, p.cfg.Now())
+	defer p.status.ended(what)
 	for failures := 0; ; failures++ {
 		err := do(ctx)
 		if err == nil {

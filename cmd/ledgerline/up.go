@@ -27,6 +27,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -89,7 +90,9 @@ func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error)
 	}
 	defer func() {
 		fmt.Fprintln(out, "stopping: draining relay and views")
-		err = errors.Join(err, n.stop())
+		if err = errors.Join(err, n.stop()); err == nil {
+			err = lock.End()
+		}
 		fmt.Fprintln(out, "stopped")
 	}()
 	n.describe(out)
@@ -120,12 +123,15 @@ type runningNode struct {
 	secrets  node.Secrets
 	metrics  *node.Metrics // of this process
 	servers  *embedded.Servers
+	opened   *services // the vault's, which is opened before the servers are started
 	services *services
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
 	views    *clickhouse.DB
 	relay    *relay.Relay
 	project  *projections.Projector
+	compare  *reconcile.Reconciler
+	clean    bool // the last run here stopped in order
 	status   *http.Server
 	listener net.Listener
 
@@ -135,7 +141,7 @@ type runningNode struct {
 }
 
 func (a *app) newNode(lock *node.Lock) *runningNode {
-	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), failed: make(chan error, 1)}
+	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), opened: &services{}, failed: make(chan error, 1)}
 }
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
@@ -145,24 +151,24 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 			err = errors.Join(err, n.stop())
 		}
 	}()
+	if n.clean, err = lock.Begin(); err != nil {
+		return nil, err
+	}
+	n.opened.vaultObserver = n.metrics.Vault()
+	if err := n.openVaultThatIs(ctx); err != nil {
+		return nil, err
+	}
 	own, err := n.startServers(ctx, out, true)
 	if err != nil {
 		return nil, err
 	}
-	n.services.vaultObserver = n.metrics.Vault()
-	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
-		return nil, err
-	}
-	if n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out); err != nil {
+	if err := n.openStores(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := a.resume(ctx, n, out); err != nil {
 		return nil, err
 	}
-	if err := clickhouse.Migrate(ctx, n.services.clickHouse); err != nil {
-		return nil, err
-	}
-	if n.views, err = a.openViews(ctx, n.services); err != nil {
+	if err := n.prepareViews(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := n.startTasks(ctx, out); err != nil {
@@ -364,6 +370,8 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	}
 	task("relay", n.relay.Run)
 	task("projector", n.project.Run)
+	task("views", n.keepViews)
+	task("vault", n.anchorVault)
 	task("status", func(context.Context) error {
 		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -407,6 +415,7 @@ func (n *runningNode) stop() error {
 	if n.services != nil {
 		errs = append(errs, n.services.close())
 	}
+	errs = append(errs, n.opened.close())
 	if n.servers != nil {
 		errs = append(errs, n.servers.Stop(ctx))
 	}
