@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -519,13 +520,36 @@ func (db *DB) LoadState(ctx context.Context, name string) ([]byte, error) {
 	return []byte(out[0]), nil
 }
 
-// SaveState keeps a small text under a name.
+// Codes of ClickHouse's errors that an account gets which may not write.
+const (
+	codeReadonly     = 164
+	codeAccessDenied = 497
+)
+
+var stateColumns = []column{{"name", "String"}, {"saved", "UInt64"}, {"state", "String"}}
+
+// SaveState keeps a small text under a name, or returns ErrReadOnly.
 func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
-	ctx = ch.Context(ctx, ch.WithSettings(ch.Settings{"async_insert": 0}))
-	err := db.conn.Exec(withParams(ctx, params{"name": name, "state": string(state)}), `INSERT INTO reconcile_state
-		SELECT {name:String}, (SELECT max(saved) FROM reconcile_state WHERE name = {name:String}) + 1, {state:String}`)
+	saved, err := collect(ctx, db, params{"name": name}, "SELECT max(saved) FROM reconcile_state WHERE name = {name:String}",
+		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	// In the body of an insert: a parameter's text would stand in the URL, which has a limit.
+	batch, err := db.conn.PrepareBatch(insertContext(ctx, stateColumns), insertStatement("reconcile_state", stateColumns))
+	if err == nil {
+		if err = batch.Append(name, saved[0]+1, string(state)); err == nil {
+			err = batch.Send()
+		} else {
+			err = errors.Join(err, batch.Close())
+		}
+	}
+	var refused *ch.Exception
+	if errors.As(err, &refused) && (refused.Code == codeReadonly || refused.Code == codeAccessDenied) {
+		return fmt.Errorf("write %s: %w: %w", name, projections.ErrReadOnly, err)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, db.stands(ctx, err))
 	}
 	return nil
 }
