@@ -47,7 +47,7 @@ The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			l, err := a.openLedger(cmd.Context(), s, "")
+			l, err := a.openLedger(cmd.Context(), s, nil)
 			if err != nil {
 				return err
 			}
