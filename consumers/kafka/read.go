@@ -81,100 +81,39 @@ func (p *Partitions) Ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, err
 }
 
-// LastPosition returns the newest record of ledger.position, and false where there is none.
+// LastPosition returns the newest valid position in ledger.position, and false where there is none.
 func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	return p.c.LastPosition(ctx)
 }
 
-// LastPosition returns the newest record of ledger.position, and false where there is none.
-func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
-	none := consumers.Position{}
-	c.mu.Lock()
-	at := c.positionAt
-	c.mu.Unlock()
-	if at >= 0 {
-		// One request instead of five. Where the topic is another one now, it finds nothing and
-		// the long way is taken.
-		if pos, ok, err := c.newestPosition(ctx, at); ok && err == nil {
-			return pos, ok, nil
-		}
-		c.mu.Lock()
-		c.positionAt = -1
-		c.mu.Unlock()
-	}
-	_, first, end, err := c.Describe(ctx, consumers.PositionTopic)
-	if err != nil || len(end) == 0 {
-		return none, false, err
-	}
-	if len(end) != 1 {
-		return none, false, fmt.Errorf("kafka: %s has %d partitions, want 1", consumers.PositionTopic, len(end))
-	}
-	// The last record of a log survives compaction, but it may be another's key: then look further
-	// back.
-	for back := int64(1); ; back *= 8 {
-		from := max(first[0], end[0]-back)
-		pos, ok, err := c.newestPosition(ctx, from)
-		if err != nil || ok || from == first[0] {
-			return pos, ok, err
-		}
-	}
-}
-
-// newestPosition returns the newest position at that offset or after it, and remembers where it
-// was.
-func (c *Client) newestPosition(ctx context.Context, from int64) (consumers.Position, bool, error) {
-	var newest *consumers.Message
-	for {
-		messages, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
-		if err != nil {
-			return consumers.Position{}, false, err
-		}
-		for i, m := range messages {
-			if string(m.Key) == consumers.PositionKey {
-				newest = &messages[i]
-			}
-			from = m.Offset + 1
-		}
-		if len(messages) == 0 || from >= end {
-			break
-		}
-	}
-	if newest == nil {
-		return consumers.Position{}, false, nil
-	}
-	pos, err := consumers.ParsePosition(newest.Value)
-	if err != nil {
-		return consumers.Position{}, false, fmt.Errorf("kafka: %s@%d: %w", consumers.PositionTopic, newest.Offset, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.positionAt = newest.Offset
-	return pos, true, nil
-}
-
-// ReadEvents returns events of the partition from offset from on and before offset to, at least
-// one, with the offset of each. It is for recovery: what lies there must be whole.
-func (c *Client) ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error) {
+// ReadEvents reads the partition from offset from on and before offset to, at least one record of it. It returns the
+// events of that ledger with the offset of each, and the offset after the last record read. What is not that ledger's
+// is skipped and counted.
+func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
+	next = from
 	for tries := 0; ; tries++ {
 		messages, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, from, err
 		}
 		for _, m := range messages {
 			if m.Offset >= to {
+				next = to // records in between are gone: compacted, or markers of transactions
 				break
 			}
+			next = m.Offset + 1
 			d, err := consumers.Decode(m)
-			if err != nil {
-				return nil, nil, err
+			if err != nil || d.Ledger != ledger {
+				c.cfg.Foreign.Add(topic, partition, m.Offset)
+				continue
 			}
 			events, offsets = append(events, d.Recorded), append(offsets, m.Offset)
 		}
-		if len(events) > 0 {
-			return events, offsets, nil
+		if next > from {
+			return events, offsets, next, nil
 		}
-		if end < to || len(messages) > 0 || tries == 10 {
-			return nil, nil, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w", topic, partition, from, to, end, ErrOffset)
+		if end < to || tries == 10 {
+			return nil, nil, from, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w", topic, partition, from, to, end, ErrOffset)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 		t.Fatal(err)
 	}
 	through := schemas.Anchor{LedgerID: s.ledger, Seq: 9, EventID: events[9].ID}
-	if err := relay.SavePosition(ctx, through, nil, nil); err != nil {
+	if _, err := relay.SavePosition(ctx, consumers.Position{Through: through}); err != nil {
 		t.Fatal(err)
 	}
 	if err := relay.Ensure(ctx, "ledger.novelty"); err != nil {
@@ -181,7 +181,8 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 					return err
 				}},
 				"a forged position": {consumers.PositionTopic, func(ctx context.Context) error {
-					return c.SavePosition(ctx, schemas.Anchor{LedgerID: s.ledger, Seq: 99}, nil, nil)
+					_, err := c.SavePosition(ctx, consumers.Position{Through: schemas.Anchor{LedgerID: s.ledger, Seq: 99}})
+					return err
 				}},
 				"a new topic": {"ledger.novelty", func(ctx context.Context) error { return c.Ensure(ctx, "ledger.novelty") }},
 				"a deletion":  {topic, func(ctx context.Context) error { return c.Drop(ctx, topic) }},

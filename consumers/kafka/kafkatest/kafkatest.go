@@ -125,6 +125,27 @@ func (s *suite) refusals(first uint64, n int) []schemas.Recorded {
 	return Numbered(first, out)
 }
 
+// note notes, as the relay does, that all up to that event lies below the present ends.
+func (s *suite) note(t *testing.T, through schemas.Recorded) {
+	t.Helper()
+	leaf := must(through.Leaf())(t)
+	p := consumers.Position{Topics: map[string]consumers.TopicPosition{},
+		Through: schemas.Anchor{LedgerID: s.ledger, Seq: through.Seq, EventID: through.ID, Leaf: leaf, Position: through.Position}}
+	for _, topic := range must(s.client.Topics(s.ctx))(t) {
+		id, _, ends, err := s.client.Describe(s.ctx, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Topics[topic] = consumers.TopicPosition{ID: id, Ends: ends}
+	}
+	if err := s.client.Ensure(s.ctx, consumers.PositionTopic); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client.SavePosition(s.ctx, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func testTopics(t *testing.T, s *suite) {
 	if err := s.client.Prepare(s.ctx); err != nil {
 		t.Fatal(err)
@@ -135,13 +156,13 @@ func testTopics(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.novelty"); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"other", "ledger.", "ledger.a.b", "ledger.UP"} {
+	for _, bad := range []string{"other", "ledger.", "ledger.a.b", "ledger.UP", "ledger.a-b"} {
 		if err := s.client.Ensure(s.ctx, bad); err == nil {
 			t.Errorf("created %q", bad)
 		}
 	}
 	seen := must(s.witness.Topics(s.ctx))(t)
-	want := []string{"ledger.novelty"}
+	want := []string{consumers.OtherTopic}
 	for _, k := range consumers.Kinds {
 		want = append(want, "ledger."+k)
 	}
@@ -149,6 +170,7 @@ func testTopics(t *testing.T, s *suite) {
 	if got := must(s.reads.Topics(s.ctx))(t); !slices.Equal(got, want) {
 		t.Errorf("topics %v, want %v", got, want)
 	}
+	want = append(want, "ledger.novelty") // whose kind another version may know
 	list := must(s.reads.Partitions().List(s.ctx))(t)
 	if len(list) != 3*len(want) {
 		t.Errorf("%d partitions listed, want %d", len(list), 3*len(want))
@@ -213,8 +235,8 @@ func testPublishAndRead(t *testing.T, s *suite) {
 			t.Fatalf("event %d came back as another", i)
 		}
 	}
-	es, offsets, err := s.client.ReadEvents(s.ctx, "ledger.refusal", 1, 290, 295)
-	if err != nil || len(es) != 5 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
+	es, offsets, next, err := s.client.ReadEvents(s.ctx, s.ledger, "ledger.refusal", 1, 290, 295)
+	if err != nil || len(es) != 5 || next != 295 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
 		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
 	}
 	// At the end of the partition a read returns nothing, soon.
@@ -311,8 +333,9 @@ func testPosition(t *testing.T, s *suite) {
 	id := uuid.New()
 	for i := range 20 {
 		a := schemas.Anchor{LedgerID: s.ledger, Seq: uint64(i), EventID: uuid.New(), Leaf: [32]byte{byte(i)}}
-		if err := s.client.SavePosition(s.ctx, a, map[string]uuid.UUID{"ledger.device": id}, map[string][]int64{"ledger.device": {int64(i), 0}}); err != nil {
-			t.Fatal(err)
+		p := consumers.Position{Through: a, Topics: map[string]consumers.TopicPosition{"ledger.device": {ID: id, Ends: []int64{int64(i), 0}}}}
+		if at, err := s.client.SavePosition(s.ctx, p); err != nil || at != int64(i) {
+			t.Fatalf("noted at %d: %v", at, err)
 		}
 		p, ok, err := s.reads.Partitions().LastPosition(s.ctx)
 		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id || p.Topics["ledger.device"].Ends[0] != int64(i) {
@@ -348,7 +371,7 @@ func testPosition(t *testing.T, s *suite) {
 		t.Fatalf("of a new topic: %+v %v", p, err)
 	}
 	a := schemas.Anchor{LedgerID: s.ledger, Seq: 77}
-	if err := s.client.SavePosition(s.ctx, a, nil, nil); err != nil {
+	if _, err := s.client.SavePosition(s.ctx, consumers.Position{Through: a}); err != nil {
 		t.Fatal(err)
 	}
 	if p, ok, err := s.client.LastPosition(s.ctx); err != nil || !ok || p.Through != a {
@@ -392,8 +415,8 @@ func testRecreated(t *testing.T, s *suite) {
 	if err := s.client.Drop(s.ctx, topic); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if err := s.client.Drop(s.ctx, consumers.PositionTopic); err == nil {
-		t.Error("dropped the position")
+	if err := s.client.Drop(s.ctx, consumers.DeadLetterTopic); err == nil {
+		t.Error("dropped the dead letters")
 	}
 	if _, _, ends, err := s.client.Describe(s.ctx, topic); err != nil || len(ends) != 0 {
 		t.Fatalf("after the deletion: %v %v", ends, err)
@@ -432,6 +455,7 @@ func testGroup(t *testing.T, s *suite) {
 		for {
 			_, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, partition, events)
 			if err == nil {
+				s.note(t, events[len(events)-1])
 				return
 			}
 			if s.ctx.Err() != nil {
@@ -511,15 +535,14 @@ var errDied = errors.New("died")
 
 func (uncommitted) Commit(context.Context, []consumers.Message) error { return errDied }
 
-type positions map[string]uint64
+type positions map[string][]consumers.Handled
 
-func (p positions) Load(_ context.Context, topic string, n int) (uint64, bool, error) {
-	seq, ok := p[fmt.Sprint(topic, n)]
-	return seq, ok, nil
+func (p positions) Load(_ context.Context, topic string, n int) ([]consumers.Handled, error) {
+	return p[fmt.Sprint(topic, n)], nil
 }
 
-func (p positions) Save(_ context.Context, topic string, n int, seq uint64) error {
-	p[fmt.Sprint(topic, n)] = max(p[fmt.Sprint(topic, n)], seq)
+func (p positions) Save(_ context.Context, topic string, n int, handled []consumers.Handled) error {
+	p[fmt.Sprint(topic, n)] = append(p[fmt.Sprint(topic, n)], handled...)
 	return nil
 }
 
@@ -535,6 +558,7 @@ func testMemberDies(t *testing.T, s *suite) {
 			t.Fatal(err)
 		}
 	}
+	s.note(t, events[len(events)-1])
 	handled, pos := map[uint64]int{}, positions{}
 	live := func(source consumers.Source, g *kafka.Group) error {
 		ctx, cancel := context.WithCancel(s.ctx)
