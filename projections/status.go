@@ -1,6 +1,9 @@
 package projections
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,6 +20,32 @@ type Status struct {
 	SavedAt     time.Time `json:"savedAt"`
 	LastError   string    `json:"lastError,omitempty"` // of what is failing now; "" once it works again
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
+
+	Foreign   []Foreign  `json:"foreign,omitempty"`   // skipped since the start, by partition: told, and no problem
+	Conflicts []Conflict `json:"conflicts,omitempty"` // partitions that go no further until their topics are made anew
+	Replaced  uint64     `json:"replaced,omitempty"`  // rows that a topic made anew contradicted: reconcile finds what they left
+}
+
+// Foreign counts the records of a partition that are none of the ledger's, with the first and last offset.
+type Foreign struct {
+	Partition string `json:"partition"`
+	Count     uint64 `json:"count"`
+	First     int64  `json:"first"`
+	Last      int64  `json:"last"`
+}
+
+// Conflict is a record whose sequence another record has, with another leaf: one of the two is forged.
+type Conflict struct {
+	Seq       uint64 `json:"sequence"`
+	Partition string `json:"partition"`
+	Offset    int64  `json:"offset"`
+	With      string `json:"with"` // the partition that the views' own row is from
+}
+
+// shown is a partition's name as people know it.
+func shown(partition string) string {
+	name, _, _ := strings.Cut(partition, "#")
+	return name
 }
 
 // Status returns a consistent copy.
@@ -36,6 +65,8 @@ type statusBoard struct {
 	s       Status
 	recent  []tick // within rateWindow, oldest first
 	failing map[string]failure
+	skipped map[string]Foreign // by the partition's full name, conflicts alike
+	halts   map[string]Conflict
 	busy    bool      // the applier holds rows that are not applied yet
 	idle    time.Time // since when it does not
 }
@@ -51,7 +82,49 @@ func (b *statusBoard) working() {
 func (b *statusBoard) stalled(now time.Time, after time.Duration) (next uint64, yes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.s.Applied, b.s.Published > b.s.Applied && !b.busy && now.Sub(b.idle) >= after
+	return b.s.Applied, b.s.Published > b.s.Applied && !b.busy && len(b.halts) == 0 && now.Sub(b.idle) >= after
+}
+
+// foreign counts a record that is skipped, unless it was counted when the partition was read before, and reports
+// whether it is its partition's first.
+func (b *statusBoard) foreign(partition string, offset int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.skipped == nil {
+		b.skipped = map[string]Foreign{}
+	}
+	f, ok := b.skipped[partition]
+	switch {
+	case !ok:
+		f = Foreign{Partition: shown(partition), Count: 1, First: offset, Last: offset}
+	case offset > f.Last:
+		f.Count++
+		f.Last = offset
+	}
+	b.skipped[partition] = f
+	return !ok
+}
+
+func (b *statusBoard) halt(c Conflict, partition string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.halts == nil {
+		b.halts = map[string]Conflict{}
+	}
+	b.halts[partition] = c
+}
+
+func (b *statusBoard) halted(partition string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, yes := b.halts[partition]
+	return yes
+}
+
+func (b *statusBoard) replaced() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.s.Replaced++
 }
 
 type failure struct {
@@ -80,13 +153,20 @@ func (b *statusBoard) prune(now time.Time) {
 	b.recent = append(b.recent[:0], b.recent[i:]...)
 }
 
-func (b *statusBoard) published(seq uint64, ok bool, partitions int) {
+func (b *statusBoard) listed(partitions int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.s.Partitions = partitions
-	if ok {
-		b.s.Published = seq + 1
-	}
+}
+
+// noted takes what the relay noted. Partitions that it no longer names are gone, and what was in them.
+func (b *statusBoard) noted(n *Noted) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.s.Published = n.Through + 1
+	gone := func(partition string) bool { _, there := n.Ends[partition]; return !there }
+	maps.DeleteFunc(b.halts, func(p string, _ Conflict) bool { return gone(p) })
+	maps.DeleteFunc(b.skipped, func(p string, _ Foreign) bool { return gone(p) })
 }
 
 func (b *statusBoard) failed(what string, err error, now time.Time) {
@@ -122,6 +202,12 @@ func (b *statusBoard) read(now time.Time) Status {
 	s := b.s
 	for _, t := range b.recent {
 		s.Rate += float64(t.rows) / rateWindow.Seconds()
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.skipped)) {
+		s.Foreign = append(s.Foreign, b.skipped[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.halts)) {
+		s.Conflicts = append(s.Conflicts, b.halts[name])
 	}
 	s.Lag = s.Published - min(s.Published, s.Applied)
 	for what, f := range b.failing {
