@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// gate holds what the relay noted last. A message is judged only when that covers it.
-type gate struct {
+// Gate holds what the relay noted last. A message is judged only when that covers it. The zero Gate is closed.
+type Gate struct {
 	mu      sync.Mutex
 	noted   *Noted
 	changed chan struct{} // closed when noted is another
 }
 
-func (g *gate) get() (noted *Noted, changed <-chan struct{}) {
+func (g *Gate) get() (noted *Noted, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.changed == nil {
@@ -22,7 +22,8 @@ func (g *gate) get() (noted *Noted, changed <-chan struct{}) {
 	return g.noted, g.changed
 }
 
-func (g *gate) set(n *Noted) {
+// Set takes what was noted last.
+func (g *Gate) Set(n *Noted) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.noted = n
@@ -32,8 +33,8 @@ func (g *gate) set(n *Noted) {
 	}
 }
 
-// covering waits for a note that covers the message at that offset.
-func (g *gate) covering(ctx context.Context, partition string, offset int64) (*Noted, error) {
+// Covering waits for a note that covers the message at that offset.
+func (g *Gate) Covering(ctx context.Context, partition string, offset int64) (*Noted, error) {
 	for {
 		noted, changed := g.get()
 		if noted != nil && offset < noted.Ends[partition] {
@@ -63,6 +64,6 @@ func (p *Projector) followNotes(ctx context.Context) {
 			return // ctx ended
 		}
 		p.status.noted(last)
-		p.gate.set(last)
+		p.gate.Set(last)
 	}
 }

@@ -171,7 +171,7 @@ func (r *reader) judge(ctx context.Context, item Item) (Row, error) {
 	if item.Foreign != nil {
 		return Row{}, item.Foreign
 	}
-	noted, err := r.p.gate.covering(ctx, r.partition, item.Offset)
+	noted, err := r.p.gate.Covering(ctx, r.partition, item.Offset)
 	if err != nil {
 		return Row{}, err
 	}

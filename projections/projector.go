@@ -72,7 +72,7 @@ type Projector struct {
 	cfg   Config
 	queue chan delivery // from all partition readers to the one applier; in order within a partition
 
-	gate   gate
+	gate   Gate
 	status statusBoard
 }
 

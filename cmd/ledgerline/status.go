@@ -22,6 +22,10 @@ type statusDoc struct {
 	Relay   relayStatus        `json:"relay"`
 	Views   projections.Status `json:"views"`
 	Servers map[string]string  `json:"servers"`
+	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
+	Foreign []string `json:"foreign,omitempty"`
+	// What the views' part should have done about it, "" for nothing.
+	ViewsProblem string `json:"viewsProblem,omitempty"`
 }
 
 type relayStatus struct {
@@ -40,9 +44,8 @@ func (n *runningNode) report() statusDoc {
 	if r.Any {
 		doc.Relay.Events = r.Through.Seq + 1
 	}
-	if r.Err != nil {
-		doc.Relay.Problem = r.Err.Error()
-	}
+	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
+	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	return doc
 }
 
@@ -55,9 +58,12 @@ func (s statusDoc) text(w io.Writer) {
 	}
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
 	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s%s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate, problem(s.Relay.Problem))
-	fmt.Fprintf(w, "views    %s events applied, %s behind the topics, %.0f/s%s\n", count(s.Views.Applied), count(s.Views.Lag), s.Views.Rate, problem(s.Views.LastError))
+	fmt.Fprintf(w, "views    %s events applied, %s behind the topics, %.0f/s%s\n", count(s.Views.Applied), count(s.Views.Lag), s.Views.Rate, problem(s.ViewsProblem))
 	if s.Relay.Events > 0 {
 		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
+	}
+	for _, f := range s.Foreign {
+		fmt.Fprintf(w, "foreign  %s\n", f)
 	}
 }
 
