@@ -66,14 +66,13 @@ func (s *topicSource) Read(ctx context.Context, name string, from int64) iter.Se
 		}
 		for err == nil {
 			var messages []consumers.Message
-			if messages, err = s.partitions.Read(ctx, topic, partition, from); err != nil {
+			if messages, from, err = s.partitions.Read(ctx, topic, partition, from); err != nil {
 				break
 			}
 			for _, m := range messages {
 				if !yield(decode(m), nil) {
 					return
 				}
-				from = m.Offset + 1
 			}
 		}
 		yield(projections.Item{}, err)

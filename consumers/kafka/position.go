@@ -72,7 +72,7 @@ func (c *Client) positionEnds(ctx context.Context) (first, end int64, err error)
 // positionsIn returns the valid positions at offsets in [from, to), in order.
 func (c *Client) positionsIn(ctx context.Context, from, to int64) (found []placedPosition, err error) {
 	for from < to {
-		messages, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
+		messages, next, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
 		if err != nil {
 			return nil, err
 		}
@@ -80,18 +80,14 @@ func (c *Client) positionsIn(ctx context.Context, from, to int64) (found []place
 			if m.Offset >= to {
 				return found, nil
 			}
-			from = m.Offset + 1
 			if p, ok := c.positionOf(m); ok {
 				found = append(found, p)
 			}
 		}
-		// Compaction and the markers of transactions leave nothing where there was a record.
-		if len(messages) == 0 && end <= to {
-			return found, nil
+		if next == from && end <= to {
+			return found, nil // compaction left nothing at the end
 		}
-		if len(messages) == 0 {
-			from++
-		}
+		from = max(next, from+1)
 	}
 	return found, nil
 }
@@ -160,7 +156,7 @@ func (c *Client) remember(p *placedPosition, looked int64) {
 func (c *Client) newerPosition(ctx context.Context, known placedPosition, looked int64) (*placedPosition, int64, error) {
 	newest, seen := &known, false
 	for from := known.offset; ; {
-		messages, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
+		messages, next, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -175,13 +171,13 @@ func (c *Client) newerPosition(ctx context.Context, known placedPosition, looked
 					newest = &p
 				}
 			}
-			from = m.Offset + 1
 		}
 		if !seen {
 			return nil, 0, fmt.Errorf("kafka: %s has lost the newest position: %w", consumers.PositionTopic, ErrOffset)
 		}
-		from = max(from, looked) // what was looked at already need not be read again
-		if len(messages) == 0 || from >= end {
+		nothing := next == from
+		from = max(next, looked) // what was looked at already need not be read again
+		if nothing || from >= end {
 			return newest, from, nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -51,17 +52,17 @@ func (p *Partitions) List(ctx context.Context) ([]TopicPartition, error) {
 	return out, nil
 }
 
-// Read returns messages from that offset on, some megabytes at most; none where there was nothing
-// new for 250 ms. It errs with ErrOffset where the partition does not hold the offset: records
-// were removed, or the topic is another one now.
-func (p *Partitions) Read(ctx context.Context, topic string, partition int, from int64) ([]consumers.Message, error) {
-	messages, _, err := p.c.fetch(ctx, topic, partition, from, fetchWait)
-	return messages, err
+// Read returns messages from that offset on, some megabytes at most, and the offset to go on from;
+// none where there was nothing new for 250 ms. It errs with ErrOffset where the partition does not
+// hold the offset: records were removed, or the topic is another one now.
+func (p *Partitions) Read(ctx context.Context, topic string, partition int, from int64) (messages []consumers.Message, next int64, err error) {
+	messages, next, _, err = p.c.fetch(ctx, topic, partition, from, fetchWait)
+	return messages, next, err
 }
 
 // FetchOne returns the message at that offset, or ErrOffset where there is none.
 func (p *Partitions) FetchOne(ctx context.Context, topic string, partition int, offset int64) (consumers.Message, error) {
-	messages, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
+	messages, _, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
 	if err == nil && (len(messages) == 0 || messages[0].Offset != offset) {
 		err = fmt.Errorf("kafka: fetch %s/%d@%d: the end is %d: %w", topic, partition, offset, end, ErrOffset)
 	}
@@ -90,18 +91,15 @@ func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool
 // events of that ledger with the offset of each, and the offset after the last record read. What is not that ledger's
 // is skipped and counted.
 func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
-	next = from
 	for tries := 0; ; tries++ {
-		messages, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
+		messages, next, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
 		if err != nil {
 			return nil, nil, from, err
 		}
 		for _, m := range messages {
 			if m.Offset >= to {
-				next = to // records in between are gone: compacted, or markers of transactions
 				break
 			}
-			next = m.Offset + 1
 			d, err := consumers.Decode(m)
 			if err != nil || d.Ledger != ledger {
 				c.cfg.Foreign.Add(topic, partition, m.Offset)
@@ -109,7 +107,7 @@ func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string,
 			}
 			events, offsets = append(events, d.Recorded), append(offsets, m.Offset)
 		}
-		if next > from {
+		if next = min(next, to); next > from {
 			return events, offsets, next, nil
 		}
 		if end < to || tries == 10 {
@@ -118,53 +116,67 @@ func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string,
 	}
 }
 
-// fetch returns messages from offset on, and the partition's end. At its end it waits that long
-// for more.
-func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (messages []consumers.Message, end int64, err error) {
+// fetch returns messages from offset on, the offset to go on from, and the partition's end. At its
+// end it waits that long for more.
+func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (messages []consumers.Message, next, end int64, err error) {
 	err = c.retry(ctx, "fetch", func(ctx context.Context) error {
-		messages, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
+		messages, next, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
 		return err
 	})
-	return messages, end, translate("fetch", topic, partition, err)
+	return messages, next, end, translate("fetch", topic, partition, err)
 }
 
-func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) ([]consumers.Message, int64, error) {
+func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (out []consumers.Message, next, end int64, err error) {
 	res, err := c.client.Fetch(ctx, &kafkago.FetchRequest{
 		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
 	})
 	if err != nil {
-		return nil, 0, c.because(err)
+		return nil, 0, 0, c.because(err)
 	}
 	if res.Error != nil {
-		return nil, 0, res.Error
+		return nil, 0, 0, res.Error
 	}
-	var out []consumers.Message
-	for {
-		r, err := res.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return out, res.HighWatermark, nil
-		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("record after %d: %w", offset, err)
-		}
-		key, err := readBytes(r.Key)
-		if err != nil {
-			return nil, 0, err
-		}
-		value, err := readBytes(r.Value)
-		if err != nil {
-			return nil, 0, err
-		}
-		// A fetch may begin before the offset asked for: batches are sent whole.
-		if r.Offset < offset {
-			continue
-		}
-		m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value, Time: r.Time}
-		for _, h := range r.Headers {
-			m.Headers = append(m.Headers, consumers.Header{Key: h.Key, Value: h.Value})
-		}
-		out = append(out, m)
+	next = offset
+	batches := []protocol.RecordReader{res.Records}
+	if s, ok := res.Records.(*protocol.RecordStream); ok {
+		batches = s.Records
 	}
+	for _, batch := range batches {
+		// Transactions leave markers, which the driver would hide: a reader that does not pass them
+		// asks for them again and again.
+		_, marker := batch.(*protocol.ControlBatch)
+		for {
+			r, err := batch.ReadRecord()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, 0, 0, fmt.Errorf("record after %d: %w", next-1, err)
+			}
+			key, err := readBytes(r.Key)
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			value, err := readBytes(r.Value)
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			// A fetch may begin before the offset asked for: batches are sent whole.
+			if r.Offset < offset {
+				continue
+			}
+			next = r.Offset + 1
+			if marker {
+				continue
+			}
+			m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value, Time: r.Time}
+			for _, h := range r.Headers {
+				m.Headers = append(m.Headers, consumers.Header{Key: h.Key, Value: h.Value})
+			}
+			out = append(out, m)
+		}
+	}
+	return out, next, res.HighWatermark, nil
 }
 
 func readBytes(b kafkago.Bytes) ([]byte, error) {

@@ -155,12 +155,12 @@ func (r *rig) check(tb checker, through uint64) published {
 		for p, end := range ends {
 			var window consumers.Window
 			for at := int64(0); at < end; {
-				ms, err := parts.Read(ctx, topic, p, at)
+				ms, next, err := parts.Read(ctx, topic, p, at)
 				if err != nil {
 					tb.Fatal(err)
 				}
+				at = next
 				for _, m := range ms {
-					at = m.Offset + 1
 					d, err := consumers.Decode(m)
 					if err != nil || r.isForeign(d, events) {
 						if !r.foreign {

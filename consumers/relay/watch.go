@@ -67,9 +67,33 @@ func (r *Relay) look(ctx context.Context, s *state) error {
 	if err != nil {
 		return err
 	}
-	if grown || s.again || len(end) != 1 || s.notedAt >= 0 && end[0] != s.notedAt+1 {
-		return r.note(ctx, s)
+	others := s.notedAt >= 0 && len(end) == 1 && end[0] != s.notedAt+1
+	if others {
+		if err := r.countPositions(ctx); err != nil {
+			return err
+		}
 	}
+	if grown || s.again || others || len(end) != 1 {
+		return r.note(ctx, s) // so that the newest is the relay's own again
+	}
+	return nil
+}
+
+// countPositions tells of what others wrote into ledger.position behind the newest of this relay. Garbage is counted by
+// whoever reads it.
+func (r *Relay) countPositions(ctx context.Context) error {
+	own, _, _ := r.Noted()
+	forged := 0
+	for p, err := range r.cfg.Publisher.Positions(ctx) {
+		if err != nil {
+			return err
+		}
+		if p.Through == own.Through || forged == maxPositions {
+			break
+		}
+		forged++
+	}
+	r.status.skipped.Store(int64(forged))
 	return nil
 }
 

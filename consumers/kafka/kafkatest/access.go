@@ -142,14 +142,14 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 	for _, role := range []kafka.Role{kafka.RoleConsumer, kafka.RoleReader} {
 		t.Run(string(role), func(t *testing.T) {
 			c := dial(t, access[role])
-			if names := must(c.Topics(ctx))(t); len(names) != len(consumers.Kinds) {
+			if names := must(c.Topics(ctx))(t); len(names) != len(consumers.EventTopics()) {
 				t.Errorf("sees topics %v", names)
 			}
-			if list := must(c.Partitions().List(ctx))(t); len(list) != 3*len(consumers.Kinds) {
+			if list := must(c.Partitions().List(ctx))(t); len(list) != 3*len(consumers.EventTopics()) {
 				t.Errorf("sees %d partitions", len(list))
 			}
-			if got := must(c.Partitions().Read(ctx, topic, 0, 0))(t); len(got) != 10 {
-				t.Errorf("reads %d messages", len(got))
+			if got, _, err := c.Partitions().Read(ctx, topic, 0, 0); err != nil || len(got) != 10 {
+				t.Errorf("reads %d messages: %v", len(got), err)
 			}
 			if p, ok, err := c.LastPosition(ctx); err != nil || !ok || p.Through != through {
 				t.Errorf("position %+v %v %v", p, ok, err)
@@ -253,7 +253,7 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 		"position": func(ctx context.Context, c *kafka.Client) error { _, _, err := c.LastPosition(ctx); return err },
 		"drop":     func(ctx context.Context, c *kafka.Client) error { return c.Drop(ctx, "ledger.refusal") },
 		"read": func(ctx context.Context, c *kafka.Client) error {
-			_, err := c.Partitions().Read(ctx, "ledger.refusal", 0, 0)
+			_, _, err := c.Partitions().Read(ctx, "ledger.refusal", 0, 0)
 			return err
 		},
 		"park": func(ctx context.Context, c *kafka.Client) error {

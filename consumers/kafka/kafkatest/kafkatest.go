@@ -36,6 +36,9 @@ type Witness interface {
 	DeleteRecords(ctx context.Context, topic string, partition int, below int64) error
 	// Produce writes a record as Java's default partitioner places it, and returns where.
 	Produce(ctx context.Context, topic, key, value string) (partition int, err error)
+	// Spoil writes records that are no events to a partition, in every form in which a client may: each compression,
+	// with and without key, value and headers, and in transactions, committed and aborted. It returns how many it wrote.
+	Spoil(ctx context.Context, topic string, partition int) (records int, err error)
 	// Read returns the record at an offset.
 	Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error)
 }
@@ -88,6 +91,7 @@ func Run(t *testing.T, access Access, w Witness) {
 		{"Topics", testTopics}, {"PublishAndRead", testPublishAndRead}, {"Offsets", testOffsets}, {"Chunks", testChunks},
 		{"Position", testPosition}, {"DeadLetter", testDeadLetter}, {"RecreatedTopic", testRecreated},
 		{"GroupFollowsNewTopics", testGroup}, {"GroupMemberDies", testMemberDies}, {"PartitionerIsJavas", testPartitioner},
+		{"ForeignRecords", testForeign},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			Wipe(t, w)
@@ -218,7 +222,10 @@ func testPublishAndRead(t *testing.T, s *suite) {
 	}
 	var got []schemas.Recorded
 	for at := int64(0); at < next; {
-		ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
+		ms, _, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, m := range ms {
 			if m.Offset != at || m.Time.Before(before) || m.Time.After(time.Now().Add(time.Minute)) {
 				t.Fatalf("offset %d at %d, produced at %s", m.Offset, at, m.Time)
@@ -235,13 +242,13 @@ func testPublishAndRead(t *testing.T, s *suite) {
 			t.Fatalf("event %d came back as another", i)
 		}
 	}
-	es, offsets, next, err := s.client.ReadEvents(s.ctx, s.ledger, "ledger.refusal", 1, 290, 295)
-	if err != nil || len(es) != 5 || next != 295 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
+	es, offsets, after, err := s.client.ReadEvents(s.ctx, s.ledger, "ledger.refusal", 1, 290, 295)
+	if err != nil || len(es) != 5 || after != 295 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
 		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
 	}
 	// At the end of the partition a read returns nothing, soon.
-	if ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
-		t.Errorf("%d messages after the end", len(ms))
+	if ms, to, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next); err != nil || len(ms) != 0 || to != next {
+		t.Errorf("%d messages after the end, to %d: %v", len(ms), to, err)
 	}
 	// The witness sees the CloudEvents headers as they are.
 	header, value, err := s.witness.Read(s.ctx, "ledger.refusal", 1, 7)
@@ -272,7 +279,7 @@ func testOffsets(t *testing.T, s *suite) {
 			t.Errorf("offset %d: %v %v", at, m.Offset, err)
 		}
 	}
-	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 11); !errors.Is(err, kafka.ErrOffset) {
+	if _, _, err := parts.Read(s.ctx, "ledger.refusal", 0, 11); !errors.Is(err, kafka.ErrOffset) {
 		t.Errorf("a read beyond the end: %v", err)
 	}
 	if _, err := parts.Ends(s.ctx, "ledger.absent"); !errors.Is(err, kafka.ErrNoTopic) {
@@ -286,7 +293,7 @@ func testOffsets(t *testing.T, s *suite) {
 	if err := s.witness.DeleteRecords(s.ctx, "ledger.refusal", 0, 4); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 3); !errors.Is(err, kafka.ErrOffset) {
+	if _, _, err := parts.Read(s.ctx, "ledger.refusal", 0, 3); !errors.Is(err, kafka.ErrOffset) {
 		t.Errorf("a read of removed records: %v", err)
 	}
 	if _, first, _, err := s.client.Describe(s.ctx, "ledger.refusal"); err != nil || first[0] != 4 {
@@ -310,7 +317,11 @@ func testChunks(t *testing.T, s *suite) {
 	}
 	var got int
 	for at := int64(0); at < next; {
-		for _, m := range must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
+		ms, _, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 2, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range ms {
 			if d := must(consumers.Decode(m))(t); d.Seq != uint64(got) {
 				t.Fatalf("sequence %d at %d", d.Seq, got)
 			}
@@ -605,5 +616,75 @@ func testPartitioner(t *testing.T, s *suite) {
 		if got := s.client.Partition(key, 3); got != want {
 			t.Errorf("key %s: partition %d, Java's is %d", key, got, want)
 		}
+	}
+}
+
+// Whatever others write between the events: recovery and consumers read all of the events and nothing else, and count
+// the rest; the newest position is found.
+func testForeign(t *testing.T, s *suite) {
+	const topic = "ledger.refusal"
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	events := s.refusals(0, 40)
+	spoiled := 0
+	for i := range 4 {
+		if _, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, 0, events[10*i:10*i+10]); err != nil {
+			t.Fatal(err)
+		}
+		spoiled += must(s.witness.Spoil(s.ctx, topic, 0))(t)
+		s.note(t, events[10*i+9])
+		must(s.witness.Spoil(s.ctx, consumers.PositionTopic, 0))(t)
+	}
+	for name, c := range map[string]*kafka.Client{"that noted": s.client, "a new one": s.reads} {
+		if p, ok, err := c.LastPosition(s.ctx); err != nil || !ok || p.Through.Seq != 39 {
+			t.Fatalf("client %s: through %d %v %v", name, p.Through.Seq, ok, err)
+		}
+		n := uint64(0)
+		for p, err := range c.Positions(s.ctx) {
+			if n++; err != nil || p.Through.Seq != 49-10*n {
+				t.Fatalf("client %s: position %d is through %d: %v", name, n, p.Through.Seq, err)
+			}
+		}
+	}
+	ends := must(s.client.Partitions().Ends(s.ctx, topic))(t)
+	var got []schemas.Recorded
+	for at := int64(0); at < ends[0]; {
+		es, _, next, err := s.client.ReadEvents(s.ctx, s.ledger, topic, 0, at, ends[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, at = append(got, es...), next
+	}
+	if len(got) != len(events) {
+		t.Errorf("recovery reads %d events of %d", len(got), len(events))
+	}
+	if es, _, _, err := s.client.ReadEvents(s.ctx, uuid.New(), topic, 0, 0, ends[0]); err != nil || len(es) != 0 {
+		t.Errorf("another ledger's events: %d, %v", len(es), err)
+	}
+	g := must(s.follows.Group(kafka.GroupConfig{Group: "test-" + uuid.NewString(), Topics: []string{topic}}))(t)
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	foreign := new(consumers.ForeignCount)
+	handled := 0
+	err := consumers.Run(ctx, consumers.Config{Source: g, Foreign: foreign, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Handler: func(_ context.Context, es []schemas.Recorded) error {
+			for _, e := range es {
+				if e.Seq != uint64(handled) {
+					t.Errorf("sequence %d after %d events", e.Seq, handled)
+				}
+				handled++
+			}
+			if handled == len(events) {
+				cancel()
+			}
+			return nil
+		}})
+	if err = errors.Join(err, g.Close()); err != nil || s.ctx.Err() != nil {
+		t.Fatalf("%v; handled %d of %d", err, handled, len(events))
+	}
+	// What came after the last event need not have been looked at yet.
+	if l := foreign.List(); len(l) != 1 || l[0].Topic != topic || int(l[0].Count) < spoiled*3/4 {
+		t.Errorf("foreign %v, %d were written", l, spoiled)
 	}
 }
