@@ -9,8 +9,8 @@ import (
 )
 
 // At returns the event of a sequence, and false where the ledger does not reach it. It reads one event where the
-// sequence index holds it, and from the end of the index on otherwise. The index is believed only where the event
-// before lies where it says.
+// sequence index holds it, and from the end of the index on otherwise. The index is believed only where an
+// event lies where it says.
 func (l *Ledger) At(ctx context.Context, seq uint64) (schemas.Recorded, bool, error) {
 	if l.index == nil {
 		return schemas.Recorded{}, false, errors.New("at: this process has no sequence index")
@@ -26,19 +26,18 @@ func (l *Ledger) at(ctx context.Context, seq uint64) (schemas.Recorded, bool, er
 	next := uint64(0)
 	if known := l.index.len(); known > 0 {
 		next = min(seq, known-1)
-		ok, err := l.indexHolds(ctx, next)
-		if err != nil {
-			return schemas.Recorded{}, false, err
-		}
-		if !ok {
-			next = 0
+		if err := l.indexHolds(ctx, next); err != nil {
+			if ctx.Err() != nil {
+				return schemas.Recorded{}, false, err
+			}
+			next = 0 // Follow makes the index anew
 		}
 	}
 	after, err := l.before(next)
 	if err != nil {
 		return schemas.Recorded{}, false, err
 	}
-	for r, err := range l.cfg.Store.ReadAll(ctx, after, false) {
+	for r, err := range l.readAll(ctx, after, false, nil) {
 		if err != nil {
 			return schemas.Recorded{}, false, err
 		}

@@ -89,7 +89,7 @@ func (a *app) refill(ctx context.Context, out io.Writer, everything bool, topics
 	if _, err := n.startServers(ctx, out, false); err != nil {
 		return err
 	}
-	if n.ledger, err = a.openLedger(ctx, n.services, a.dir().Path(indexFile)); err != nil {
+	if n.ledger, err = a.openFollowing(ctx, n.services, nil, false, out); err != nil {
 		return err
 	}
 	if err := n.openRelay(); err != nil {
