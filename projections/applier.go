@@ -146,12 +146,13 @@ func (a *applier) compare(ctx context.Context) error {
 			}
 			continue
 		}
-		held, other := false, ""
+		held, known, other := false, len(stored[row.Seq]) == 0, ""
 		for _, s := range stored[row.Seq] {
 			_, there := noted.Ends[s.Partition]
 			switch {
 			case s.Leaf == row.Leaf:
-				held = true
+				// A row under a partition that is gone is inserted again, or it would yield to any forgery.
+				held, known = held || there, true
 			case there:
 				other = s.Partition
 			}
@@ -163,7 +164,7 @@ func (a *applier) compare(ctx context.Context) error {
 		if held && a.handled.has(row.Seq) {
 			continue
 		}
-		if len(stored[row.Seq]) > 0 && !held {
+		if !known {
 			a.p.status.replaced()
 			a.p.cfg.Log.Warn("a row of a topic that was made anew is replaced by another event", "sequence", row.Seq,
 				"partition", shown(row.Partition))

@@ -386,6 +386,43 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 	}
 }
 
+// After topics were made anew, what they hold stands in the views as theirs: a forged record that comes later does not
+// replace it.
+func TestWhatWasFilledAgainDoesNotYield(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 2, 3), chtest.NewTopics(1), newViews()
+		events := l.Events(40)
+		topics.Publish(events...)
+		cfg := projections.Config{Source: topics, Sink: v, Positions: v}
+		p := start(t, cfg)
+		time.Sleep(5 * time.Second)
+		topics.Recreate(1)
+		topics.Publish(events...)
+		time.Sleep(5 * time.Second)
+		forged := events[30].Recorded
+		forged.ID[0] ^= 1
+		topics.Write(topics.Partition(forged.Stream), projections.Item{Recorded: forged})
+		topics.Note()
+		for range 2 {
+			time.Sleep(5 * time.Second)
+			if s := p.Status(); len(s.Conflicts) != 1 || s.Replaced != 0 || s.Applied != 40 {
+				t.Errorf("status %+v", s)
+			}
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			p = start(t, cfg)
+		}
+		v.check(t, events)
+		if n := len(v.base[30]); n != 1 {
+			t.Errorf("%d rows of the sequence", n)
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // Within milliseconds of the note an event is in the views: waiting for it costs no poll.
 func TestAnEventIsAppliedAsSoonAsItIsNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

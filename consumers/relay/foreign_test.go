@@ -245,6 +245,26 @@ func TestAForgedRecordHoldsNoEnd(t *testing.T) {
 	}
 }
 
+// A record that was forged while no relay ran, with a sequence that was published long ago, is told at the next start,
+// and gets its end noted though nothing is published.
+func TestAForgedRepetition(t *testing.T) {
+	r := newRig(t, 40)
+	r.fill(100)
+	if err := run(t, r.config(), 99); err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, lossy, 1, r.forged(t, 50))
+	ends, err := r.client.Partitions().Ends(context.Background(), lossy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	re, done := r.idle(t, 99)
+	waitNoted(t, re, done, func(p consumers.Position) bool { return slices.Equal(p.Topics[lossy].Ends, ends) })
+	if st := re.Status(); len(st.Forged) != 1 || !strings.Contains(st.Problem, "ledgerline relay refill "+lossy) {
+		t.Errorf("status %+v", st)
+	}
+}
+
 // Position and record forged together look like a ledger that was put back from an older copy: it stops, and says both
 // ways out.
 func TestAForgedPositionWithItsRecord(t *testing.T) {

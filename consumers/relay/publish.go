@@ -30,7 +30,7 @@ type state struct {
 
 	notedAt int64 // the offset of the newest position, -1 before one was noted
 	trimmed int64 // positions below were trimmed
-	again   bool  // the newest position is not the relay's: note it again soon
+	again   bool  // the newest position is not the relay's, or behind the ends: note it again soon
 }
 
 func (s *state) contiguous(events []schemas.Recorded) error {

@@ -216,6 +216,7 @@ func (r *Relay) recover(ctx context.Context) (*state, error) {
 			if f.through != nil {
 				c.floor = f.through.Seq + 1
 			}
+			s.again = s.again || noted[p] < end[p] // with an event or without: nobody waits for what is there
 			if err := tl.add(ctx, c); err != nil {
 				return nil, err
 			}
@@ -255,6 +256,7 @@ type cursor struct {
 	next, end int64
 	floor     uint64 // what is below was noted: a repetition
 	heads     []head // read and not yet matched
+	asked     int    // repetitions that were compared with the ledger
 }
 
 type head struct {
@@ -288,18 +290,44 @@ func (t *tail) fill(ctx context.Context, c *cursor) error {
 			return errors.New("the publisher read nothing where there is something")
 		}
 		for i, e := range events {
-			if e.Seq < c.floor {
-				continue
-			}
 			leaf, err := e.Leaf()
 			if err != nil {
 				return fmt.Errorf("recover %s/%d at offset %d: %w", c.topic, c.partition, offsets[i], err)
+			}
+			if e.Seq < c.floor {
+				if err := t.repeated(ctx, c, e.Seq, offsets[i], leaf); err != nil {
+					return err
+				}
+				continue
 			}
 			c.heads = append(c.heads, head{seq: e.Seq, offset: offsets[i], leaf: leaf})
 		}
 		c.next = next
 	}
 	return nil
+}
+
+// maxRepeated bounds how many records of a partition are asked of the ledger though nothing depends on them.
+const maxRepeated = 1000
+
+// repeated tells of a record whose sequence was noted before, where it is no repetition.
+func (t *tail) repeated(ctx context.Context, c *cursor, seq uint64, offset int64, leaf [32]byte) error {
+	if c.asked++; c.asked > maxRepeated {
+		return nil
+	}
+	held, ok, err := t.r.leafAt(ctx, seq)
+	if err == nil && (!ok || held != leaf) {
+		t.tell(c, seq, offset)
+	}
+	return err
+}
+
+// tell counts a forged record.
+func (t *tail) tell(c *cursor, seq uint64, offset int64) {
+	if t.r.status.forged.Add(c.topic, c.partition, offset) {
+		t.r.cfg.Logger.Warn("a published record is not the ledger's and is passed over", "topic", c.topic,
+			"partition", c.partition, "offset", offset, "sequence", seq, "remove by", consumers.Refill(c.topic))
+	}
 }
 
 // pass drops the first head.
@@ -310,11 +338,7 @@ func (t *tail) pass(ctx context.Context, c *cursor) error {
 
 // forged passes over the first head, which is not the ledger's.
 func (t *tail) forged(ctx context.Context, c *cursor) error {
-	h := c.heads[0]
-	if t.r.status.forged.Add(c.topic, c.partition, h.offset) {
-		t.r.cfg.Logger.Warn("a published record is not the ledger's and is passed over", "topic", c.topic,
-			"partition", c.partition, "offset", h.offset, "sequence", h.seq, "remove by", consumers.Refill(c.topic))
-	}
+	t.tell(c, c.heads[0].seq, c.heads[0].offset)
 	return t.pass(ctx, c)
 }
 
