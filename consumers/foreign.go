@@ -11,13 +11,15 @@ import (
 // RefillCommand is what fills topics again from the ledger, after which nothing foreign is in them.
 const RefillCommand = "ledgerline relay refill"
 
-// Refill returns the command that fills the topics named again from the ledger, each once and in order.
+// Refill returns the command that fills the topics named again from the ledger, each once and in
+// order.
 func Refill(topics ...string) string {
 	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
 	return strings.Join(append([]string{RefillCommand}, topics...), " ")
 }
 
-// Foreign counts the records of a partition that are none of the ledger's and were skipped, since the process began.
+// Foreign counts the records of a partition that are none of the ledger's and were skipped, since
+// the process began.
 type Foreign struct {
 	Topic     string `json:"topic"`
 	Partition int    `json:"partition"`
@@ -38,14 +40,15 @@ func (f Foreign) String() string {
 // maxForeign bounds how many partitions are told apart.
 const maxForeign = 1024
 
-// ForeignCount counts foreign records by partition. The zero value is ready; it is safe for concurrent use.
+// ForeignCount counts foreign records by partition. The zero value is ready; it is safe for
+// concurrent use.
 type ForeignCount struct {
 	mu sync.Mutex
 	at map[partition]*Foreign
 }
 
-// Add counts the record at an offset, unless it lies where one was counted already, and reports whether it is the
-// first of its partition.
+// Add counts the record at an offset, unless it lies where one was counted already, and reports
+// whether it is the first of its partition.
 func (c *ForeignCount) Add(topic string, number int, offset int64) (first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

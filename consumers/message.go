@@ -23,8 +23,8 @@ const (
 	OtherTopic = "ledger.other"
 )
 
-// Kinds lists the kinds of streams that have a topic of their own. Kinds are open, and whoever may append can make up
-// any number of them, so an unknown one makes no topic.
+// Kinds lists the kinds of streams that have a topic of their own. Kinds are open, and whoever may
+// append can make up any number of them, so an unknown one makes no topic.
 var Kinds = []string{"device", "adminaction", "remoteaction", "alert", "app", "account", "tenant", "subject",
 	"request", "access", "refusal", "diagnostic", "support", "ledger"}
 
@@ -38,8 +38,8 @@ var knownTopics = func() map[string]string {
 
 var kindForm = regexp.MustCompile(`^[a-z]{2,20}$`)
 
-// TopicOfKind returns the topic of a kind's events: its own, or OtherTopic. It is never that of positions, dead
-// letters or checkpoints.
+// TopicOfKind returns the topic of a kind's events: its own, or OtherTopic. It is never that of
+// positions, dead letters or checkpoints.
 func TopicOfKind(kind string) string {
 	if topic, ok := knownTopics[kind]; ok {
 		return topic
@@ -47,13 +47,15 @@ func TopicOfKind(kind string) string {
 	return OtherTopic
 }
 
-// EventTopic reports whether topic may hold events: a kind's, this program's or a newer one's, or OtherTopic.
+// EventTopic reports whether topic may hold events: a kind's, this program's or a newer one's, or
+// OtherTopic.
 func EventTopic(topic string) bool {
 	kind, ok := strings.CutPrefix(topic, topicPrefix)
 	return ok && kindForm.MatchString(kind) && topic != PositionTopic && topic != CheckpointTopic
 }
 
-// EventTopics returns the topics that events are published to, in order of Kinds and OtherTopic last.
+// EventTopics returns the topics that events are published to, in order of Kinds and OtherTopic
+// last.
 func EventTopics() []string {
 	out := make([]string, 0, len(Kinds)+1)
 	for _, kind := range Kinds {
@@ -62,7 +64,8 @@ func EventTopics() []string {
 	return append(out, OtherTopic)
 }
 
-// belongs reports whether a kind's events may lie in topic: another version may know more kinds, or fewer.
+// belongs reports whether a kind's events may lie in topic: another version may know more kinds, or
+// fewer.
 func belongs(kind, topic string) bool {
 	return EventTopic(topic) && (topic == OtherTopic || topic == topicPrefix+kind)
 }

@@ -144,7 +144,8 @@ func TestRoute(t *testing.T) {
 			t.Errorf("an unknown type has key %s", key)
 		}
 	}
-	for _, kind := range []string{"position", "checkpoint", "dead-letter", "", "x", "Device", "a.b", "widget", "other"} {
+	for _, kind := range []string{"position", "checkpoint", "dead-letter", "", "x", "Device", "a.b", "widget",
+		"other"} {
 		if topic := consumers.TopicOfKind(kind); topic != consumers.OtherTopic {
 			t.Errorf("kind %q has topic %s", kind, topic)
 		}
@@ -157,15 +158,16 @@ func TestRoute(t *testing.T) {
 	if got := len(consumers.EventTopics()); got != len(consumers.Kinds)+1 {
 		t.Errorf("%d topics", got)
 	}
-	for _, topic := range []string{"ledger.position", "ledger.checkpoint", "ledger.dead-letter", "ledger.", "ledger", "other", "ledger.a.b"} {
+	for _, topic := range []string{"ledger.position", "ledger.checkpoint", "ledger.dead-letter", "ledger.",
+		"ledger", "other", "ledger.a.b"} {
 		if consumers.EventTopic(topic) {
 			t.Errorf("%q is taken for a topic of events", topic)
 		}
 	}
 }
 
-// A kind's events may lie in the topic of other kinds, where another version that does not know the kind put them, and
-// nowhere else.
+// A kind's events may lie in the topic of other kinds, where another version that does not know the
+// kind put them, and nowhere else.
 func TestAKindsOtherTopic(t *testing.T) {
 	g := kafkatest.NewGenerator(5)
 	for _, r := range kafkatest.Numbered(0, g.Events(20)) {
@@ -312,7 +314,8 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("header %s: %q, was %q", h.Key, h.Value, mine[h.Key])
 			}
 		}
-		if own := "ledger." + d.Stream.Kind(); topic != again.Topic && topic != own && topic != consumers.OtherTopic || !bytes.Equal(again.Value, value) {
+		if own := "ledger." + d.Stream.Kind(); topic != again.Topic && topic != own &&
+			topic != consumers.OtherTopic || !bytes.Equal(again.Value, value) {
 			t.Fatal("topic or value differ")
 		}
 	})
@@ -361,7 +364,8 @@ func TestPositionRoundTrip(t *testing.T) {
 	raw := string(p.Encode())
 	for _, bad := range []string{
 		"", "{}", "null", raw + "{}", raw + "}", raw + " ", " " + raw, strings.Repeat("[", 300<<10),
-		strings.Replace(raw, `"v":1,`, `"v":1,"v":1,`, 1), strings.Replace(raw, `"v":1`, `"v":2`, 1), strings.Replace(raw, `"v":1`, `"v":1,"w":1`, 1),
+		strings.Replace(raw, `"v":1,`, `"v":1,"v":1,`, 1), strings.Replace(raw, `"v":1`, `"v":2`, 1),
+		strings.Replace(raw, `"v":1`, `"v":1,"w":1`, 1),
 		strings.Replace(raw, "ledger.device", "other", 1), strings.Replace(raw, "[1]", "[]", 1), strings.Replace(raw, "[1]", "[-1]", 1),
 		strings.Replace(raw, `"9/8"`, `"9"`, 1), strings.Replace(raw, `"leaf":"01`, `"leaf":"`, 1),
 	} {

@@ -63,8 +63,8 @@ func (p Position) Encode() []byte {
 // maxPosition bounds the bytes of a position: some thousand partitions.
 const maxPosition = 256 << 10
 
-// ParsePosition is the inverse of Position.Encode, and strict: it accepts what Encode returns and nothing else. Whether
-// the relay wrote it, only the ledger tells.
+// ParsePosition is the inverse of Position.Encode, and strict: it accepts what Encode returns and
+// nothing else. Whether the relay wrote it, only the ledger tells.
 func ParsePosition(raw []byte) (Position, error) {
 	fail := func(err error) (Position, error) { return Position{}, fmt.Errorf("relay position: %w", err) }
 	if len(raw) > maxPosition {

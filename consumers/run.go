@@ -20,15 +20,17 @@ type Config struct {
 
 	// DeadLetter takes what cannot be handled. Without it such a message ends the run.
 	DeadLetter DeadLetter
-	// Positions keeps the events handled last of each partition. Without it the run knows only its own.
+	// Positions keeps the events handled last of each partition. Without it the run knows only its
+	// own.
 	Positions Positions
 	// Ledger, where set, is the only ledger whose events are handled. Another's are foreign.
 	Ledger uuid.UUID
 
-	// Unjudged takes every record as it comes. Otherwise, where Source is Noted, a record waits until the relay has
-	// noted an end above it; what is then not the ledger's is skipped and counted. It is the default because a forged
-	// record is otherwise handled as a genuine one, and because the wait is that for the end of a round: milliseconds.
-	// A run that does not judge parks what it cannot read.
+	// Unjudged takes every record as it comes. Otherwise, where Source is Noted, a record waits
+	// until the relay has noted an end above it; what is then not the ledger's is skipped and
+	// counted. It is the default because a forged record is otherwise handled as a genuine one, and
+	// because the wait is that for the end of a round: milliseconds. A run that does not judge
+	// parks what it cannot read.
 	Unjudged bool
 	// Foreign, where set, counts what was skipped, for whoever shows it.
 	Foreign *ForeignCount
@@ -86,12 +88,14 @@ func (c Config) withDefaults() Config {
 // errStopped says that ctx ended before the batch in hand was handled; it is not committed.
 var errStopped = errors.New("stopped")
 
-// Run fetches, handles, persists and commits until ctx ends, and then returns nil after the batch in hand.
+// Run fetches, handles, persists and commits until ctx ends, and then returns nil after the batch
+// in hand.
 //
-// Within a partition a repetition is dropped (Window). A batch whose handler fails is handled message by message; one
-// that still fails after the retries goes to DeadLetter and the stream goes on. A parking or a saved position that fails
-// ends the run with its error, and nothing is committed. So does ErrForged, after what came before it was handled: the
-// error names the command that fills the topic again.
+// Within a partition a repetition is dropped (Window). A batch whose handler fails is handled
+// message by message; one that still fails after the retries goes to DeadLetter and the stream goes
+// on. A parking or a saved position that fails ends the run with its error, and nothing is
+// committed. So does ErrForged, after what came before it was handled: the error names the command
+// that fills the topic again.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -154,8 +158,8 @@ type runner struct {
 	wait     time.Duration
 }
 
-// next returns messages that may be handled or skipped now, in their partitions' order; none after a while in which
-// there were none.
+// next returns messages that may be handled or skipped now, in their partitions' order; none after
+// a while in which there were none.
 func (r *runner) next(ctx context.Context) ([]item, error) {
 	fetch, cancel := ctx, context.CancelFunc(func() {})
 	if r.holding > 0 {
@@ -234,8 +238,8 @@ func (r *runner) judged(ctx context.Context, fetched []item) ([]item, error) {
 	return out, nil
 }
 
-// judge reports whether it is known what a record is, and notes in it why it is not the ledger's. What has no event in
-// it never will be; anything else waits for an end above it.
+// judge reports whether it is known what a record is, and notes in it why it is not the ledger's.
+// What has no event in it never will be; anything else waits for an end above it.
 func (r *runner) judge(p partition, it *item) bool {
 	if it.err != nil {
 		return true
@@ -350,7 +354,8 @@ func (r *runner) prepare(ctx, work context.Context, items []item) (prepared, err
 		h := Handled{Seq: it.event.Seq, Leaf: it.event.Leaf}
 		repeated, err := w.Repeats(h)
 		if err != nil {
-			// What came before it is handled and committed first, so that the next run ends here too.
+			// What came before it is handled and committed first, so that the next run ends here
+			// too.
 			stopped[p] = true
 			b.forged = errors.Join(b.forged, fmt.Errorf("%s/%d@%d: %w; fill the topic again: %s",
 				p.topic, p.number, it.message.Offset, err, Refill(p.topic)))
@@ -373,7 +378,8 @@ func (r *runner) setAside(ctx, work context.Context, it item) error {
 	}
 	if r.Foreign.Add(m.Topic, m.Partition, m.Offset) {
 		r.Logger.Warn("skipped a record that is not the ledger's; further ones of the partition are only counted",
-			"topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "error", it.err, "remove by", Refill(m.Topic))
+			"topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "error", it.err, "remove by",
+			Refill(m.Topic))
 	}
 	return nil
 }

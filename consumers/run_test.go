@@ -170,7 +170,8 @@ func TestConsumersRule(t *testing.T) {
 		if !slices.Equal(got, want) || committed != len(stream) {
 			rt.Fatalf("handled %v, want %v; committed %d of %d", got, want, committed, len(stream))
 		}
-		// All of it again, in a new run that finds what was handled: nothing is handled, all is committed.
+		// All of it again, in a new run that finds what was handled: nothing is handled, all is
+		// committed.
 		src := &script{batches: [][]consumers.Message{stream}}
 		got, cfg.Source = nil, src
 		if err := do(t, src, cfg); err != nil || len(got) != 0 || len(src.committed) != len(stream) {
@@ -179,7 +180,8 @@ func TestConsumersRule(t *testing.T) {
 	})
 }
 
-// The window is what FORMATS §8 says, also when it is full: among the last handled, or below all of them.
+// The window is what FORMATS §8 says, also when it is full: among the last handled, or below all of
+// them.
 func TestWindowAgainstItsDefinition(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var w consumers.Window
@@ -195,7 +197,8 @@ func TestWindowAgainstItsDefinition(t *testing.T) {
 				}
 				continue
 			}
-			h := consumers.Handled{Seq: rapid.Uint64Range(0, 2*next+5).Draw(rt, "seq"), Leaf: [32]byte{byte(rapid.IntRange(1, 2).Draw(rt, "leaf"))}}
+			h := consumers.Handled{Seq: rapid.Uint64Range(0, 2*next+5).Draw(rt, "seq"),
+				Leaf: [32]byte{byte(rapid.IntRange(1, 2).Draw(rt, "leaf"))}}
 			last := model[max(0, len(model)-consumers.MaxRound):]
 			below, among := len(last) == consumers.MaxRound, false
 			var forged bool
@@ -255,9 +258,9 @@ func forge(tb testing.TB, seed, seq uint64) consumers.Message {
 	}
 }
 
-// Whatever others write between the records of the relay, no genuine event is lost or comes twice: either all of them
-// are handled, once and in order, or the run ends because two records of one sequence differ, naming refill. What lies
-// above the relay's own note is never handled.
+// Whatever others write between the records of the relay, no genuine event is lost or comes twice:
+// either all of them are handled, once and in order, or the run ends because two records of one
+// sequence differ, naming refill. What lies above the relay's own note is never handled.
 func TestForeignRecordsHideNothing(t *testing.T) {
 	all := messages(t, 9, 40)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -291,8 +294,10 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 			if published == len(all) {
 				through = last
 			}
-			src.positions = append(src.positions, consumers.Position{Through: schemas.Anchor{LedgerID: ledgerID, Seq: through},
-				Topics: map[string]consumers.TopicPosition{"ledger.refusal": {Ends: []int64{0, 0, int64(len(src.log))}}}})
+			src.positions = append(src.positions, consumers.Position{Through: schemas.Anchor{LedgerID: ledgerID,
+				Seq: through},
+				Topics: map[string]consumers.TopicPosition{"ledger.refusal": {Ends: []int64{0, 0,
+					int64(len(src.log))}}}})
 		}
 		for published < len(all) {
 			switch rapid.IntRange(0, 9).Draw(rt, "write") {
@@ -364,7 +369,8 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 			two = two || len(l) > 1
 		}
 		if err != nil {
-			if !errors.Is(err, consumers.ErrForged) || !two || !strings.Contains(err.Error(), "ledgerline relay refill ledger.refusal") {
+			if !errors.Is(err, consumers.ErrForged) || !two || !strings.Contains(err.Error(),
+				"ledgerline relay refill ledger.refusal") {
 				rt.Fatalf("%v; two records of one sequence: %v", err, two)
 			}
 			return
@@ -462,10 +468,12 @@ func TestNothingIsCommittedWithoutItsEffect(t *testing.T) {
 		change  func(*consumers.Config)
 		want    string
 	}{
-		"parking fails":     {fails, func(c *consumers.Config) { c.DeadLetter = &parked{err: down} }, "park"},
-		"no dead letter":    {fails, func(*consumers.Config) {}, "no dead letter"},
-		"saving fails":      {works, func(c *consumers.Config) { c.Positions = &failsToSave{} }, "save what was handled"},
-		"loading fails":     {works, func(c *consumers.Config) { c.Positions = &positions{err: down} }, "load what was handled"},
+		"parking fails":  {fails, func(c *consumers.Config) { c.DeadLetter = &parked{err: down} }, "park"},
+		"no dead letter": {fails, func(*consumers.Config) {}, "no dead letter"},
+		"saving fails": {works, func(c *consumers.Config) { c.Positions = &failsToSave{} },
+			"save what was handled"},
+		"loading fails": {works, func(c *consumers.Config) { c.Positions = &positions{err: down} },
+			"load what was handled"},
 		"a foreign ledger":  {works, func(c *consumers.Config) { c.Ledger = uuid.New() }, "is of ledger"},
 		"commit fails":      {works, func(c *consumers.Config) { c.Source.(*script).commitErr = down }, "commit"},
 		"both handlers":     {works, func(c *consumers.Config) { c.Raw = func(context.Context, []consumers.Message) error { return nil } }, "exactly one"},

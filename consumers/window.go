@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// MaxRound is the greatest number of events in a round of the relay, and so how far back a repetition may reach
-// among the newest of a partition (FORMATS §8).
+// MaxRound is the greatest number of events in a round of the relay, and so how far back a
+// repetition may reach among the newest of a partition (FORMATS §8).
 const MaxRound = 4096
 
 // Handled is what a consumer keeps of an event that it has handled.
@@ -15,13 +15,13 @@ type Handled struct {
 	Leaf [32]byte
 }
 
-// ErrForged says that two records of one sequence differ: at most one of them is the ledger's, and a consumer cannot
-// tell which. Filling the topic again from the ledger heals it.
+// ErrForged says that two records of one sequence differ: at most one of them is the ledger's, and
+// a consumer cannot tell which. Filling the topic again from the ledger heals it.
 var ErrForged = errors.New("two records of one sequence differ, so one of them is forged")
 
-// Window is the last MaxRound events handled of a partition. By it a repetition is told from an event that was not
-// there before, whatever sequences others wrote in between: one record never hides another. The zero Window has
-// handled nothing.
+// Window is the last MaxRound events handled of a partition. By it a repetition is told from an
+// event that was not there before, whatever sequences others wrote in between: one record never
+// hides another. The zero Window has handled nothing.
 type Window struct {
 	ring     []Handled // the oldest at next once it is full
 	next     int       // where the next one goes
@@ -30,8 +30,9 @@ type Window struct {
 	lowKnown bool
 }
 
-// Repeats reports whether an event was handled before: its sequence is among the last MaxRound handled or, once there
-// are so many, below all of them. It errs with ErrForged where that sequence was handled with another leaf.
+// Repeats reports whether an event was handled before: its sequence is among the last MaxRound
+// handled or, once there are so many, below all of them. It errs with ErrForged where that sequence
+// was handled with another leaf.
 func (w *Window) Repeats(h Handled) (bool, error) {
 	if leaf, ok := w.leaf[h.Seq]; ok {
 		if leaf != h.Leaf {
@@ -42,7 +43,8 @@ func (w *Window) Repeats(h Handled) (bool, error) {
 	return len(w.ring) == MaxRound && h.Seq < w.least(), nil
 }
 
-// least is the lowest sequence of a full ring. It is looked for again only when the lowest has left.
+// least is the lowest sequence of a full ring. It is looked for again only when the lowest has
+// left.
 func (w *Window) least() uint64 {
 	if !w.lowKnown {
 		w.low, w.lowKnown = w.ring[0].Seq, true

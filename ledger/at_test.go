@@ -10,7 +10,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 )
 
-// At gives what Follow hands over, whether the index holds it, does not reach it, or does not describe the store.
+// At gives what Follow hands over, whether the index holds it, does not reach it, or does not
+// describe the store.
 func TestAtGivesWhatFollowHandsOver(t *testing.T) {
 	ctx := context.Background()
 	store := ledgertest.NewMemory()

@@ -113,10 +113,11 @@ func (a *applier) flush(ctx context.Context) error {
 	return a.p.hook(HookAfterSave)
 }
 
-// compare leaves in the batch what is to be inserted. A sequence that was applied comes again where the relay repeats
-// itself, where a partition is read again, or because one of the two records is forged: their leaves tell. The views'
-// own row yields where its topic was made anew since, because a topic made anew is filled from the ledger; otherwise
-// nobody here can tell which is forged, and the partition of the second goes no further.
+// compare leaves in the batch what is to be inserted. A sequence that was applied comes again where
+// the relay repeats itself, where a partition is read again, or because one of the two records is
+// forged: their leaves tell. The views' own row yields where its topic was made anew since, because
+// a topic made anew is filled from the ledger; otherwise nobody here can tell which is forged, and
+// the partition of the second goes no further.
 func (a *applier) compare(ctx context.Context) error {
 	var again []uint64
 	for i := range a.batch {
@@ -151,7 +152,8 @@ func (a *applier) compare(ctx context.Context) error {
 			_, there := noted.Ends[s.Partition]
 			switch {
 			case s.Leaf == row.Leaf:
-				// A row under a partition that is gone is inserted again, or it would yield to any forgery.
+				// A row under a partition that is gone is inserted again, or it would yield to any
+				// forgery.
 				held, known = held || there, true
 			case there:
 				other = s.Partition
@@ -182,7 +184,8 @@ func (a *applier) compare(ctx context.Context) error {
 
 // conflict stops the partition of a record that contradicts another of its sequence.
 func (a *applier) conflict(row Row, offset int64, with string) {
-	a.p.status.halt(Conflict{Seq: row.Seq, Partition: shown(row.Partition), Offset: offset, With: shown(with)}, row.Partition)
+	a.p.status.halt(Conflict{Seq: row.Seq, Partition: shown(row.Partition), Offset: offset, With: shown(with)},
+		row.Partition)
 	a.p.cfg.Log.Error("two records of one sequence differ, so one of them is forged; the partition goes no further",
 		"sequence", row.Seq, "partition", shown(row.Partition), "offset", offset, "with", shown(with))
 }
@@ -204,7 +207,8 @@ func (a *applier) settle() (rows int) {
 }
 
 func (a *applier) save(ctx context.Context) error {
-	// The place of a partition that is no longer there says which of its rows were applied, until all below is.
+	// The place of a partition that is no longer there says which of its rows were applied, until
+	// all below is.
 	if noted, _ := a.p.gate.get(); noted != nil {
 		maps.DeleteFunc(a.next, func(name string, place Place) bool {
 			_, there := noted.Ends[name]

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// discover keeps a reader on every partition there is, and on every one that appears. It returns when ctx ends and all
-// its readers have.
+// discover keeps a reader on every partition there is, and on every one that appears. It returns
+// when ctx ends and all its readers have.
 func (p *Projector) discover(ctx context.Context, start map[string]Place) {
 	all := p.newReaders(ctx, start)
 	defer func() { all.end() }()
@@ -25,8 +25,9 @@ func (p *Projector) discover(ctx context.Context, start map[string]Place) {
 		if err != nil {
 			return // ctx ended
 		}
-		// A reader on a partition whose end was lost can go on at an offset that means something else by now. What it
-		// skipped shows as a gap that nothing fills: then everything is read again, once for each gap.
+		// A reader on a partition whose end was lost can go on at an offset that means something
+		// else by now. What it skipped shows as a gap that nothing fills: then everything is read
+		// again, once for each gap.
 		if next, stalled := p.status.stalled(p.cfg.Now(), p.cfg.Stall); stalled && repaired != next+1 {
 			repaired = next + 1
 			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message", "sequence", next)
@@ -74,6 +75,7 @@ func (rs *readers) follow(names []string) {
 		if !there[name] {
 			cancel()
 			delete(rs.known, name)
+			rs.p.status.recovered("read " + shown(name)) // what failed is gone
 		}
 	}
 }
@@ -123,7 +125,8 @@ func (r *reader) read(ctx context.Context) error {
 		case err == nil && item.Foreign == nil && item.Recorded.Seq == r.place.LastSeq:
 			from = r.place.Next
 		case err == nil || errors.Is(err, ErrNoItem):
-			// It lost its end and has another one now: its messages are read from the first, and what came is dropped.
+			// It lost its end and has another one now: its messages are read from the first, and
+			// what came is dropped.
 			r.p.cfg.Log.Warn("partition differs from the one read before; reading it from its first message",
 				"partition", shown(r.partition), "offset", r.place.Next-1, "sequence", r.place.LastSeq)
 			r.placed = false
@@ -141,7 +144,7 @@ func (r *reader) read(ctx context.Context) error {
 		}
 		if err != nil {
 			if r.p.status.foreign(r.partition, item.Offset) {
-				r.p.cfg.Log.Warn("skipped a record that is not the ledger's; further ones of the partition are only counted",
+				r.p.cfg.Log.Warn("skipped a record that is not the ledger's; further ones of it are only counted",
 					"partition", shown(r.partition), "offset", item.Offset, "error", err)
 			}
 			continue
@@ -165,8 +168,8 @@ func (r *reader) read(ctx context.Context) error {
 	return fmt.Errorf("reading %s ended without an error", shown(r.partition))
 }
 
-// judge returns the row of a message of the ledger's, and for any other why it is none. What looks like one of the
-// ledger's waits until the relay has noted an end above it.
+// judge returns the row of a message of the ledger's, and for any other why it is none. What looks
+// like one of the ledger's waits until the relay has noted an end above it.
 func (r *reader) judge(ctx context.Context, item Item) (Row, error) {
 	if item.Foreign != nil {
 		return Row{}, item.Foreign
@@ -176,7 +179,8 @@ func (r *reader) judge(ctx context.Context, item Item) (Row, error) {
 		return Row{}, err
 	}
 	if item.Recorded.Seq > noted.Through {
-		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Recorded.Seq, noted.Through)
+		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Recorded.Seq,
+			noted.Through)
 	}
 	return RowOf(item.Recorded)
 }

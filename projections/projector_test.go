@@ -34,7 +34,8 @@ type views struct {
 }
 
 func newViews() *views {
-	return &views{base: map[uint64][]projections.Stored{}, complete: map[uint64]bool{}, position: map[string]projections.Position{}}
+	return &views{base: map[uint64][]projections.Stored{}, complete: map[uint64]bool{},
+		position: map[string]projections.Position{}}
 }
 
 func (v *views) failure(operation string) error {
@@ -54,7 +55,8 @@ func (v *views) Insert(_ context.Context, rows []projections.Row) error {
 	for _, r := range rows {
 		row := projections.Stored{Leaf: r.Leaf, Partition: r.Partition}
 		// As in ClickHouse, what has another key stays beside it.
-		v.base[r.Seq] = append(slices.DeleteFunc(v.base[r.Seq], func(s projections.Stored) bool { return s.Leaf == r.Leaf }), row)
+		v.base[r.Seq] = append(slices.DeleteFunc(v.base[r.Seq],
+			func(s projections.Stored) bool { return s.Leaf == r.Leaf }), row)
 	}
 	if err := v.failure("views"); err != nil {
 		return err
@@ -87,7 +89,8 @@ func (v *views) check(t *testing.T, events []chtest.Event) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !v.complete[e.Seq] || !slices.ContainsFunc(v.base[e.Seq], func(s projections.Stored) bool { return s.Leaf == leaf }) {
+		if !v.complete[e.Seq] || !slices.ContainsFunc(v.base[e.Seq],
+			func(s projections.Stored) bool { return s.Leaf == leaf }) {
 			t.Errorf("event %d is not in the views", e.Seq)
 		}
 	}
@@ -283,8 +286,8 @@ func crashRound(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// What is none of the ledger's is skipped, counted and shown, and stops nothing: no headers, an event of nobody, a
-// sequence above what the relay published.
+// What is none of the ledger's is skipped, counted and shown, and stops nothing: no headers, an
+// event of nobody, a sequence above what the relay published.
 func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
@@ -294,7 +297,8 @@ func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 		nobody.Metadata = []byte(`{"v":1}`)
 		ahead.Seq = 1_000_000
 		name := topics.Partition(events[3].Stream)
-		topics.Write(name, projections.Item{Foreign: errors.New("no headers")}, projections.Item{Recorded: nobody}, projections.Item{Recorded: ahead})
+		topics.Write(name, projections.Item{Foreign: errors.New("no headers")}, projections.Item{Recorded: nobody},
+			projections.Item{Recorded: ahead})
 		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
 		time.Sleep(time.Second)
 		if s := p.Status(); s.Applied != 10 || len(s.Foreign) != 1 || s.Foreign[0].Count != 1 {
@@ -305,7 +309,8 @@ func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 		s := p.Status()
 		shown, _, _ := strings.Cut(name, "#")
 		first := s.Foreign[0].First
-		if want := (projections.Foreign{Partition: shown, Count: 3, First: first, Last: first + 2}); len(s.Foreign) != 1 || s.Foreign[0] != want ||
+		if want := (projections.Foreign{Partition: shown, Count: 3, First: first,
+			Last: first + 2}); len(s.Foreign) != 1 || s.Foreign[0] != want ||
 			s.Applied != 30 || s.Lag != 0 || s.LastError != "" || len(s.Conflicts) != 0 {
 			t.Errorf("%+v, want %+v", s, want)
 		}
@@ -316,9 +321,10 @@ func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 	})
 }
 
-// A record that looks like the ledger's, with a sequence that was published, contradicts the genuine one. Whichever of
-// the two comes first, and whether in its partition or another, the partition of the second goes no further and is
-// named, others go on, no restart changes that, and topics made anew from the ledger end it.
+// A record that looks like the ledger's, with a sequence that was published, contradicts the
+// genuine one. Whichever of the two comes first, and whether in its partition or another, the
+// partition of the second goes no further and is named, others go on, no restart changes that, and
+// topics made anew from the ledger end it.
 func TestTwoRecordsOfOneSequence(t *testing.T) {
 	for name, genuineFirst := range map[string]bool{"the genuine first": true, "the forged first": false} {
 		for where, own := range map[string]bool{"in its partition": true, "in another": false} {
@@ -344,7 +350,8 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					forge := func() { topics.Write(at, projections.Item{Recorded: forged}) }
 					if !genuineFirst {
 						forge()
-						// What is behind it in the sequence is published and noted at once, as when the projector was away.
+						// What is behind it in the sequence is published and noted at once, as when
+						// the projector was away.
 						if err := p.stop(); err != nil {
 							t.Fatal(err)
 						}
@@ -386,8 +393,8 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 	}
 }
 
-// After topics were made anew, what they hold stands in the views as theirs: a forged record that comes later does not
-// replace it.
+// After topics were made anew, what they hold stands in the views as theirs: a forged record that
+// comes later does not replace it.
 func TestWhatWasFilledAgainDoesNotYield(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 2, 3), chtest.NewTopics(1), newViews()

@@ -54,7 +54,8 @@ type Item struct {
 	Foreign  error // why the message is no event of the ledger
 }
 
-// Noted is what the relay noted: all sequences up to Through lie below these ends of the partitions.
+// Noted is what the relay noted: all sequences up to Through lie below these ends of the
+// partitions.
 type Noted struct {
 	Through uint64
 	Ends    map[string]int64
@@ -66,9 +67,9 @@ var ErrNoItem = errors.New("no message at that offset")
 // FirstOffset asks Read for the earliest message that a partition still holds.
 const FirstOffset int64 = -2
 
-// Source is the topics, as the projector reads them. Partitions are named by the source ("ledger.device/0#8a3c61f2"); a
-// topic that is made anew has other names, since nothing that was known of the old one holds for it. People are shown
-// what stands before the #.
+// Source is the topics, as the projector reads them. Partitions are named by the source
+// ("ledger.device/0#8a3c61f2"); a topic that is made anew has other names, since nothing that was
+// known of the old one holds for it. People are shown what stands before the #.
 type Source interface {
 	// Partitions returns every partition of every ledger topic there is now; the projector asks again and again.
 	Partitions(ctx context.Context) ([]string, error)
@@ -77,6 +78,7 @@ type Source interface {
 	Read(ctx context.Context, partition string, from int64) iter.Seq2[Item, error]
 	// Fetch returns the message at exactly that offset, or ErrNoItem.
 	Fetch(ctx context.Context, partition string, offset int64) (Item, error)
-	// Noted returns what the relay noted last, as soon as there is something and it is another than last.
+	// Noted returns what the relay noted last, as soon as there is something and it is another than
+	// last.
 	Noted(ctx context.Context, last *Noted) (*Noted, error)
 }

@@ -21,12 +21,16 @@ type Status struct {
 	LastError   string    `json:"lastError,omitempty"` // of what is failing now; "" once it works again
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
 
-	Foreign   []Foreign  `json:"foreign,omitempty"`   // skipped since the start, by partition: told, and no problem
-	Conflicts []Conflict `json:"conflicts,omitempty"` // partitions that go no further until their topics are made anew
-	Replaced  uint64     `json:"replaced,omitempty"`  // rows that a topic made anew contradicted: reconcile finds what they left
+	// Foreign is what was skipped since the start, by partition: told, and no problem.
+	Foreign []Foreign `json:"foreign,omitempty"`
+	// Conflicts are partitions that go no further until their topics are made anew.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	// Replaced counts rows that a topic made anew contradicted: reconcile finds what they left.
+	Replaced uint64 `json:"replaced,omitempty"`
 }
 
-// Foreign counts the records of a partition that are none of the ledger's, with the first and last offset.
+// Foreign counts the records of a partition that are none of the ledger's, with the first and last
+// offset.
 type Foreign struct {
 	Partition string `json:"partition"`
 	Count     uint64 `json:"count"`
@@ -34,7 +38,8 @@ type Foreign struct {
 	Last      int64  `json:"last"`
 }
 
-// Conflict is a record whose sequence another record has, with another leaf: one of the two is forged.
+// Conflict is a record whose sequence another record has, with another leaf: one of the two is
+// forged.
 type Conflict struct {
 	Seq       uint64 `json:"sequence"`
 	Partition string `json:"partition"`
@@ -85,8 +90,8 @@ func (b *statusBoard) stalled(now time.Time, after time.Duration) (next uint64, 
 	return b.s.Applied, b.s.Published > b.s.Applied && !b.busy && len(b.halts) == 0 && now.Sub(b.idle) >= after
 }
 
-// foreign counts a record that is skipped, unless it was counted when the partition was read before, and reports
-// whether it is its partition's first.
+// foreign counts a record that is skipped, unless it was counted when the partition was read
+// before, and reports whether it is its partition's first.
 func (b *statusBoard) foreign(partition string, offset int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -159,7 +164,8 @@ func (b *statusBoard) listed(partitions int) {
 	b.s.Partitions = partitions
 }
 
-// noted takes what the relay noted. Partitions that it no longer names are gone, and what was in them.
+// noted takes what the relay noted. Partitions that it no longer names are gone, and what was in
+// them.
 func (b *statusBoard) noted(n *Noted) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

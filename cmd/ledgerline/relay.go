@@ -36,10 +36,10 @@ func newRefill(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "refill [TOPIC…]",
 		Short: "Recreate topics that lost something and fill them from the ledger",
-		Long: `refill recreates every topic that holds less than what was noted as published, and those named, and fills each with all of
-its events from the ledger, in order. What others wrote into them is gone then; ledger.position may be named too. Consumers see
-the events again and drop them by their sequence. Nothing else may run on the data directory meanwhile: stop "ledgerline up"
-first. It does not lose anything when it is interrupted; run it again.
+		Long: `refill recreates every topic that holds less than what was noted as published, and those named, and fills
+each with all of its events from the ledger, in order. What others wrote into them is gone then; ledger.position may be
+named too. Consumers see the events again and drop them by their sequence. Nothing else may run on the data directory
+meanwhile: stop "ledgerline up" first. It does not lose anything when it is interrupted; run it again.
 
 --everything is for topics that hold what this ledger does not: those of another ledger, or of this one before an older
 copy of it was put back. They are all emptied, what only they hold is lost, and the next "ledgerline up" fills them.`,
@@ -57,7 +57,8 @@ copy of it was put back. They are all emptied, what only they hold is lost, and 
 			return a.refill(cmd.Context(), cmd.OutOrStdout(), everything, topics)
 		},
 	}
-	cmd.Flags().BoolVar(&everything, "everything", false, "empty all topics, whatever they hold; the next up fills them")
+	cmd.Flags().BoolVar(&everything, "everything", false,
+		"empty all topics, whatever they hold; the next up fills them")
 	return cmd
 }
 
@@ -69,7 +70,8 @@ func (a *app) checkLedger() error {
 	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		return usage("there is no ledger in %s (no %s at %s): name the right directory with --data, or make a ledger with `ledgerline up`",
+		return usage("there is no ledger in %s (no %s at %s): name the right directory with --data, "+
+			"or make a ledger with `ledgerline up`",
 			a.cfg.Data, what, dir)
 	}
 	return err
@@ -127,16 +129,19 @@ func (n *runningNode) openRelay() error {
 		return err
 	}
 	n.services.onClose(client.Close)
-	rc := relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: crashHook(n.a.log), Foreign: cfg.Foreign}
+	rc := relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"),
+		Hook: crashHook(n.a.log), Foreign: cfg.Foreign}
 	if s := n.servers.Kafka; s != nil {
-		rc.Trim = func(ctx context.Context, before int64) error { return s.Trim(ctx, consumers.PositionTopic, 0, before) }
+		rc.Trim = func(ctx context.Context, before int64) error {
+			return s.Trim(ctx, consumers.PositionTopic, 0, before)
+		}
 	}
 	n.relay, err = relay.New(rc)
 	return err
 }
 
-// checkRelay looks at the topics before the relay starts. What this machine's own broker lost is filled again at once; a
-// loss elsewhere is shown by status and stops nothing else.
+// checkRelay looks at the topics before the relay starts. What this machine's own broker lost is
+// filled again at once; a loss elsewhere is shown by status and stops nothing else.
 func (n *runningNode) checkRelay(ctx context.Context, out io.Writer) error {
 	err := n.relay.Check(ctx)
 	switch {
@@ -148,7 +153,8 @@ func (n *runningNode) checkRelay(ctx context.Context, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "filled again: %d topics\n", len(topics))
 	case errors.Is(err, relay.ErrDataLoss):
-		fmt.Fprintf(out, "PROBLEM: %v\nThe broker is not this machine's own: find out why. Nothing is published until then\n", err)
+		fmt.Fprintf(out, "PROBLEM: %v\nThe broker is not this machine's own: find out why. "+
+			"Nothing is published until then\n", err)
 	default:
 		return err
 	}
@@ -162,7 +168,8 @@ func (n *runningNode) keepRelay(ctx context.Context) error {
 	return k.run(ctx)
 }
 
-// keeper starts a relay again that ended, and fills topics of this machine's own broker again. Owned by run's goroutine.
+// keeper starts a relay again that ended, and fills topics of this machine's own broker again.
+// Owned by run's goroutine.
 type keeper struct {
 	relay interface {
 		Run(ctx context.Context) error
@@ -206,7 +213,8 @@ func (k *keeper) run(ctx context.Context) error {
 	}
 }
 
-// runOnce runs the relay until it ends, or until a conflict is to be ended by filling its topics again, which it does.
+// runOnce runs the relay until it ends, or until a conflict is to be ended by filling its topics
+// again, which it does.
 func (k *keeper) runOnce(ctx context.Context) error {
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -227,13 +235,15 @@ func (k *keeper) runOnce(ctx context.Context) error {
 			if err := <-done; err != nil {
 				return err
 			}
-			k.log.Warn("somebody else's records contradict the ledger's; the topics are filled again, once", "topics", topics)
+			k.log.Warn("somebody else's records contradict the ledger's; the topics are filled again, once",
+				"topics", topics)
 			return k.refill(ctx, topics...)
 		}
 	}
 }
 
-// contradicted returns the topics of conflicts, where they are this machine's own and were not filled again before.
+// contradicted returns the topics of conflicts, where they are this machine's own and were not
+// filled again before.
 func (k *keeper) contradicted() (topics []string) {
 	if !k.own {
 		return nil
@@ -267,17 +277,18 @@ func viewsProblem(s projections.Status) string {
 	for _, c := range s.Conflicts {
 		topic, _, _ := strings.Cut(c.Partition, "/")
 		other, _, _ := strings.Cut(c.With, "/")
-		out = append(out, fmt.Sprintf("%s@%d and a record in %s both have sequence %d: one of them is forged; to end it: %s",
+		out = append(out, fmt.Sprintf("%s@%d and a record in %s both have sequence %d: one is forged; to end it: %s",
 			c.Partition, c.Offset, c.With, c.Seq, consumers.Refill(topic, other)))
 	}
 	if s.Replaced > 0 {
-		out = append(out, fmt.Sprintf("%d forged events were in the views and were replaced; what they left is found by `ledgerline views reconcile`", s.Replaced))
+		out = append(out, fmt.Sprintf("%d events in the views were not those of topics that were made anew; "+
+			"`ledgerline views reconcile` finds what they left", s.Replaced))
 	}
 	return strings.Join(out, "; ")
 }
 
-// foreignLines says where records lie that are none of the ledger's, each partition once: relay and projector meet the
-// same ones.
+// foreignLines says where records lie that are none of the ledger's, each partition once: relay and
+// projector meet the same ones.
 func foreignLines(found []consumers.Foreign, views []projections.Foreign) []string {
 	all := slices.Clone(found)
 	for _, f := range views {
@@ -286,7 +297,10 @@ func foreignLines(found []consumers.Foreign, views []projections.Foreign) []stri
 			continue
 		}
 		c := consumers.Foreign{Topic: topic, Partition: partition, Count: f.Count, First: f.First, Last: f.Last}
-		at := slices.IndexFunc(all, func(o consumers.Foreign) bool { return o.Topic == topic && o.Partition == partition })
+		at := slices.IndexFunc(all, func(o consumers.Foreign) bool {
+			return o.Topic == topic &&
+				o.Partition == partition
+		})
 		switch {
 		case at < 0:
 			all = append(all, c)

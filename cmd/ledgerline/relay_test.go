@@ -45,7 +45,8 @@ func (r *scriptedRelay) Refill(_ context.Context, topics ...string) ([]string, e
 	return topics, nil
 }
 
-// Whatever happens to the topics, the relay goes on and nothing else ends; this machine's own broker is filled again.
+// Whatever happens to the topics, the relay goes on and nothing else ends; this machine's own
+// broker is filled again.
 func TestTheRelayIsKept(t *testing.T) {
 	loss := fmt.Errorf("topic ledger.device is gone: %w", relay.ErrDataLoss)
 	conflict := func() []projections.Conflict {
@@ -60,20 +61,27 @@ func TestTheRelayIsKept(t *testing.T) {
 		refills   []string
 		ends      error
 	}{
-		"a loss of our own broker":       {scriptedRelay{ends: []error{loss, loss}}, true, none, 3, []string{"", ""}, nil},
-		"a refill that fails":            {scriptedRelay{ends: []error{loss, loss}, broken: 1}, true, none, 3, []string{"", ""}, nil},
-		"a loss elsewhere":               {scriptedRelay{ends: []error{loss, loss}}, false, none, 3, nil, nil},
-		"a broker that is away":          {scriptedRelay{ends: []error{errors.New("refused")}}, false, none, 2, nil, nil},
-		"a password that was changed":    {scriptedRelay{ends: []error{consumers.ErrAuthentication}}, false, none, 2, nil, nil},
-		"a conflict in our own, once":    {scriptedRelay{}, true, conflict, 2, []string{"ledger.device ledger.refusal"}, nil},
-		"a conflict elsewhere":           {scriptedRelay{}, false, conflict, 1, nil, nil},
-		"another ledger ends everything": {scriptedRelay{ends: []error{relay.ErrDiverged}}, true, none, 1, nil, relay.ErrDiverged},
+		"a loss of our own broker": {scriptedRelay{ends: []error{loss, loss}}, true, none, 3,
+			[]string{"", ""}, nil},
+		"a refill that fails": {scriptedRelay{ends: []error{loss, loss}, broken: 1}, true, none, 3,
+			[]string{"", ""}, nil},
+		"a loss elsewhere": {scriptedRelay{ends: []error{loss, loss}}, false, none, 3, nil, nil},
+		"a broker that is away": {scriptedRelay{ends: []error{errors.New("refused")}}, false, none, 2, nil,
+			nil},
+		"a password that was changed": {scriptedRelay{ends: []error{consumers.ErrAuthentication}}, false, none,
+			2, nil, nil},
+		"a conflict in our own, once": {scriptedRelay{}, true, conflict, 2,
+			[]string{"ledger.device ledger.refusal"}, nil},
+		"a conflict elsewhere": {scriptedRelay{}, false, conflict, 1, nil, nil},
+		"another ledger ends everything": {scriptedRelay{ends: []error{relay.ErrDiverged}}, true, none, 1, nil,
+			relay.ErrDiverged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
-				k := keeper{relay: &c.relay, own: c.own, conflicts: c.conflicts, log: slog.New(slog.DiscardHandler), wait: 10 * time.Second}
+				k := keeper{relay: &c.relay, own: c.own, conflicts: c.conflicts, log: slog.New(slog.DiscardHandler),
+					wait: 10 * time.Second}
 				if err := k.run(ctx); !errors.Is(err, c.ends) {
 					t.Errorf("%v, want %v", err, c.ends)
 				}
@@ -136,12 +144,14 @@ func tree(t *testing.T, dir string) string {
 
 // Every message about a topic names the command that heals it, and each partition is told of once.
 func TestProblemsNameTheWayOut(t *testing.T) {
-	s := projections.Status{Conflicts: []projections.Conflict{{Seq: 9, Partition: "ledger.refusal/3", Offset: 7, With: "ledger.device/0"}},
+	s := projections.Status{Conflicts: []projections.Conflict{{Seq: 9, Partition: "ledger.refusal/3", Offset: 7,
+		With: "ledger.device/0"}},
 		Foreign: []projections.Foreign{{Partition: "ledger.device/0", Count: 3, First: 4, Last: 9}}}
 	if p := viewsProblem(s); !strings.Contains(p, "ledgerline relay refill ledger.device ledger.refusal") {
 		t.Error(p)
 	}
-	lines := foreignLines([]consumers.Foreign{{Topic: "ledger.device", Count: 1, First: 4, Last: 4}, {Topic: "ledger.position", Count: 1, First: 2, Last: 2}}, s.Foreign)
+	lines := foreignLines([]consumers.Foreign{{Topic: "ledger.device", Count: 1, First: 4, Last: 4},
+		{Topic: "ledger.position", Count: 1, First: 2, Last: 2}}, s.Foreign)
 	want := []string{"ledger.device/0@4 to 9 (3), removed by `ledgerline relay refill ledger.device`",
 		"ledger.position/0@2 (1), removed by `ledgerline relay refill ledger.position`"}
 	if !slices.Equal(lines, want) {

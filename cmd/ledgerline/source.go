@@ -15,12 +15,13 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// topicSource lets the projector read the ledger's topics. A partition is named "topic/number#id", the id being the
-// beginning of the topic's own: a topic that is made anew has other partitions.
+// topicSource lets the projector read the ledger's topics. A partition is named "topic/number#id",
+// the id being the beginning of the topic's own: a topic that is made anew has other partitions.
 type topicSource struct {
 	client     *kafka.Client
 	partitions *kafka.Partitions
-	// relay, where it runs in this process, tells what it noted: what lies in ledger.position need not be believed then.
+	// relay, where it runs in this process, tells what it noted: what lies in ledger.position need
+	// not be believed then.
 	relay interface {
 		Noted() (p consumers.Position, ok bool, changed <-chan struct{})
 	}
@@ -75,7 +76,7 @@ func (s *topicSource) Read(ctx context.Context, name string, from int64) iter.Se
 				}
 			}
 		}
-		yield(projections.Item{}, err)
+		yield(projections.Item{}, fmt.Errorf("%w (if it stays so: %s)", err, consumers.Refill(topic)))
 	}
 }
 

@@ -58,7 +58,8 @@ func (s statusDoc) text(w io.Writer) {
 	}
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
 	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s%s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate, problem(s.Relay.Problem))
-	fmt.Fprintf(w, "views    %s events applied, %s behind the topics, %.0f/s%s\n", count(s.Views.Applied), count(s.Views.Lag), s.Views.Rate, problem(s.ViewsProblem))
+	fmt.Fprintf(w, "views    %s events applied, %s behind the topics, %.0f/s%s\n", count(s.Views.Applied),
+		count(s.Views.Lag), s.Views.Rate, problem(s.ViewsProblem))
 	if s.Relay.Events > 0 {
 		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
 	}

@@ -74,8 +74,9 @@ type tailOptions struct {
 	tenantID            uuid.UUID
 }
 
-// tail merges the partitions: what has come from all of them within a moment is printed in ledger order.
-// A record is printed when the relay has noted an end above it; what is then not the ledger's is told at the end.
+// tail merges the partitions: what has come from all of them within a moment is printed in ledger
+// order. A record is printed when the relay has noted an end above it; what is then not the
+// ledger's is told at the end.
 func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOptions) error {
 	names, err := src.Partitions(ctx)
 	if err != nil {
@@ -212,7 +213,8 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 	}
 }
 
-// firstNote returns what the relay has noted. Where there is an end to come to, nothing noted is an empty ledger.
+// firstNote returns what the relay has noted. Where there is an end to come to, nothing noted is an
+// empty ledger.
 func firstNote(ctx context.Context, src *topicSource, untilEnd bool) (*projections.Noted, error) {
 	p, ok, err := src.partitions.LastPosition(ctx)
 	if err != nil || !ok {

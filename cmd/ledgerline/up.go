@@ -298,8 +298,9 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	}
 	source := newTopicSource(topics)
 	source.relay = n.relay
-	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.views, Positions: n.views,
-		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.views,
+		Positions: n.views,
+		Log:       n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
 	if err != nil {
 		return err
 	}

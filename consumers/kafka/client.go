@@ -38,7 +38,8 @@ type Config struct {
 	TLS  *tls.Config // nil for plain TCP; its certificates log the client in where the brokers want that
 	SASL SASL        // the zero value does not log in
 
-	// Foreign counts what is skipped in ledger.position and in what is read for recovery; default a count of its own.
+	// Foreign counts what is skipped in ledger.position and in what is read for recovery; default a
+	// count of its own.
 	Foreign *consumers.ForeignCount
 
 	Clock func() time.Time // default time.Now

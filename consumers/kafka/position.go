@@ -19,18 +19,19 @@ type placedPosition struct {
 	raw    []byte
 }
 
-// What is looked at from the end of ledger.position backwards, at most. What lies before that counts as lost, and
-// then everything in the topics is compared with the ledger.
+// What is looked at from the end of ledger.position backwards, at most. What lies before that
+// counts as lost, and then everything in the topics is compared with the ledger.
 const maxPositions = 1 << 17
 
 // SavePosition notes the end of a round in ledger.position, and returns the offset where it lies.
 func (c *Client) SavePosition(ctx context.Context, p consumers.Position) (offset int64, err error) {
-	offset, err = c.produce(ctx, consumers.PositionTopic, 0, []consumers.Message{{Key: []byte(consumers.PositionKey), Value: p.Encode()}})
+	offset, err = c.produce(ctx, consumers.PositionTopic, 0,
+		[]consumers.Message{{Key: []byte(consumers.PositionKey), Value: p.Encode()}})
 	return offset, translate("note in", consumers.PositionTopic, 0, err)
 }
 
-// Positions yields the valid positions in ledger.position, the newest first. Whatever else lies there is skipped and
-// counted.
+// Positions yields the valid positions in ledger.position, the newest first. Whatever else lies
+// there is skipped and counted.
 func (c *Client) Positions(ctx context.Context) iter.Seq2[consumers.Position, error] {
 	return func(yield func(consumers.Position, error) bool) {
 		first, end, err := c.positionEnds(ctx)
@@ -56,7 +57,8 @@ func (c *Client) Positions(ctx context.Context) iter.Seq2[consumers.Position, er
 	}
 }
 
-// positionEnds returns the first offset of ledger.position and its end, which are equal where it is not there.
+// positionEnds returns the first offset of ledger.position and its end, which are equal where it is
+// not there.
 func (c *Client) positionEnds(ctx context.Context) (first, end int64, err error) {
 	_, firsts, ends, err := c.Describe(ctx, consumers.PositionTopic)
 	if err != nil || len(ends) == 0 {
@@ -103,8 +105,8 @@ func (c *Client) positionOf(m consumers.Message) (placedPosition, bool) {
 	return placedPosition{}, false
 }
 
-// LastPosition returns the newest valid position in ledger.position, and false where there is none. It reads only what
-// is new since the last call.
+// LastPosition returns the newest valid position in ledger.position, and false where there is none.
+// It reads only what is new since the last call.
 func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	c.mu.Lock()
 	known, looked := c.newest, c.looked
@@ -151,9 +153,10 @@ func (c *Client) remember(p *placedPosition, looked int64) {
 	c.newest, c.looked = p, looked
 }
 
-// newerPosition returns the newest position from the known one on, and up to where it looked. It errs with ErrOffset
-// where the known one does not lie where it did.
-func (c *Client) newerPosition(ctx context.Context, known placedPosition, looked int64) (*placedPosition, int64, error) {
+// newerPosition returns the newest position from the known one on, and up to where it looked. It
+// errs with ErrOffset where the known one does not lie where it did.
+func (c *Client) newerPosition(ctx context.Context, known placedPosition, looked int64) (*placedPosition, int64,
+	error) {
 	newest, seen := &known, false
 	for from := known.offset; ; {
 		messages, next, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)

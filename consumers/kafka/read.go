@@ -55,7 +55,8 @@ func (p *Partitions) List(ctx context.Context) ([]TopicPartition, error) {
 // Read returns messages from that offset on, some megabytes at most, and the offset to go on from;
 // none where there was nothing new for 250 ms. It errs with ErrOffset where the partition does not
 // hold the offset: records were removed, or the topic is another one now.
-func (p *Partitions) Read(ctx context.Context, topic string, partition int, from int64) (messages []consumers.Message, next int64, err error) {
+func (p *Partitions) Read(ctx context.Context, topic string, partition int,
+	from int64) (messages []consumers.Message, next int64, err error) {
 	messages, next, _, err = p.c.fetch(ctx, topic, partition, from, fetchWait)
 	return messages, next, err
 }
@@ -87,10 +88,11 @@ func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool
 	return p.c.LastPosition(ctx)
 }
 
-// ReadEvents reads the partition from offset from on and before offset to, at least one record of it. It returns the
-// events of that ledger with the offset of each, and the offset after the last record read. What is not that ledger's
-// is skipped and counted.
-func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
+// ReadEvents reads the partition from offset from on and before offset to, at least one record of
+// it. It returns the events of that ledger with the offset of each, and the offset after the last
+// record read. What is not that ledger's is skipped and counted.
+func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
+	to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
 	for tries := 0; ; tries++ {
 		messages, next, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
 		if err != nil {
@@ -111,14 +113,16 @@ func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string,
 			return events, offsets, next, nil
 		}
 		if end < to || tries == 10 {
-			return nil, nil, from, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w", topic, partition, from, to, end, ErrOffset)
+			return nil, nil, from, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w",
+				topic, partition, from, to, end, ErrOffset)
 		}
 	}
 }
 
 // fetch returns messages from offset on, the offset to go on from, and the partition's end. At its
 // end it waits that long for more.
-func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (messages []consumers.Message, next, end int64, err error) {
+func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64,
+	wait time.Duration) (messages []consumers.Message, next, end int64, err error) {
 	err = c.retry(ctx, "fetch", func(ctx context.Context) error {
 		messages, next, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
 		return err
@@ -126,7 +130,8 @@ func (c *Client) fetch(ctx context.Context, topic string, partition int, offset 
 	return messages, next, end, translate("fetch", topic, partition, err)
 }
 
-func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (out []consumers.Message, next, end int64, err error) {
+func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64,
+	wait time.Duration) (out []consumers.Message, next, end int64, err error) {
 	res, err := c.client.Fetch(ctx, &kafkago.FetchRequest{
 		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
 	})
@@ -169,7 +174,8 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 			if marker {
 				continue
 			}
-			m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value, Time: r.Time}
+			m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value,
+				Time: r.Time}
 			for _, h := range r.Headers {
 				m.Headers = append(m.Headers, consumers.Header{Key: h.Key, Value: h.Value})
 			}

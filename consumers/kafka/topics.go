@@ -108,7 +108,8 @@ func (c *Client) topicConfig(name string) (kafkago.TopicConfig, error) {
 // positionSegment is the size of a segment of ledger.position; a broker takes no less.
 const positionSegment = 1 << 20
 
-// Topics returns the names of the topics that exist now of those that events are published to, sorted.
+// Topics returns the names of the topics that exist now of those that events are published to,
+// sorted.
 func (c *Client) Topics(ctx context.Context) ([]string, error) {
 	all, err := c.askTopics(ctx)
 	if err != nil {
@@ -180,8 +181,8 @@ func (c *Client) offsets(ctx context.Context, topic string, partitions int) (fir
 	return first, end, nil
 }
 
-// Drop deletes a topic of events, or that of positions, and returns when the cluster no longer knows
-// it. One that does not exist is no error.
+// Drop deletes a topic of events, or that of positions, and returns when the cluster no longer
+// knows it. One that does not exist is no error.
 func (c *Client) Drop(ctx context.Context, topic string) error {
 	if !consumers.EventTopic(topic) && topic != consumers.PositionTopic {
 		return fmt.Errorf("kafka: %q is not a topic of events", topic)

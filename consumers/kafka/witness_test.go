@@ -129,7 +129,8 @@ func (w witness) Read(ctx context.Context, topic string, partition int, offset i
 func spoilers(topic string, partition int) []*kgo.Record {
 	records := []*kgo.Record{
 		{Value: []byte(`{"garbage":1}`)}, {}, {Value: bytes.Repeat([]byte("long "), 50_000)},
-		{Headers: []kgo.RecordHeader{{Key: "ce_id", Value: nil}, {Key: "", Value: []byte{0xff, 0}}}, Timestamp: time.UnixMilli(1)},
+		{Headers: []kgo.RecordHeader{{Key: "ce_id", Value: nil}, {Key: "", Value: []byte{0xff, 0}}},
+			Timestamp: time.UnixMilli(1)},
 	}
 	for _, r := range records {
 		r.Topic, r.Partition = topic, int32(partition)
@@ -141,7 +142,8 @@ func spoilers(topic string, partition int) []*kgo.Record {
 }
 
 func (w witness) Spoil(ctx context.Context, topic string, partition int) (n int, err error) {
-	for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
+	for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(),
+		kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
 		err := w.produce(ctx, spoilers(topic, partition), kgo.ProducerBatchCompression(codec))
 		if err != nil {
 			return n, err
@@ -149,13 +151,15 @@ func (w witness) Spoil(ctx context.Context, topic string, partition int) (n int,
 		n += len(spoilers(topic, partition))
 	}
 	for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
-		cl, err := kgo.NewClient(append(slices.Clone(w.opts), kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		cl, err := kgo.NewClient(append(slices.Clone(w.opts), kgo.SeedBrokers(w.brokers...),
+			kgo.RecordPartitioner(kgo.ManualPartitioner()),
 			kgo.TransactionalID(fmt.Sprintf("spoil-%v", end)))...)
 		if err != nil {
 			return n, err
 		}
 		records := spoilers(topic, partition)
-		err = errors.Join(cl.BeginTransaction(), cl.ProduceSync(ctx, records...).FirstErr(), cl.EndTransaction(ctx, end))
+		err = errors.Join(cl.BeginTransaction(), cl.ProduceSync(ctx, records...).FirstErr(),
+			cl.EndTransaction(ctx, end))
 		cl.Close()
 		if err != nil {
 			return n, err
@@ -166,7 +170,8 @@ func (w witness) Spoil(ctx context.Context, topic string, partition int) (n int,
 }
 
 func (w witness) produce(ctx context.Context, records []*kgo.Record, opts ...kgo.Opt) error {
-	cl, err := kgo.NewClient(append(append(opts, w.opts...), kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	cl, err := kgo.NewClient(append(append(opts, w.opts...), kgo.SeedBrokers(w.brokers...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// write puts records into a partition as somebody does who has the relay's rights and is not the relay.
+// write puts records into a partition as somebody does who has the relay's rights and is not the
+// relay.
 func (r *rig) write(tb testing.TB, topic string, partition int32, records ...*kgo.Record) {
 	tb.Helper()
 	cl, err := kgo.NewClient(append(r.admin, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
@@ -46,8 +47,10 @@ func record(m consumers.Message) *kgo.Record {
 
 // garbage is what nobody could take for an event.
 func garbage() []*kgo.Record {
-	return []*kgo.Record{{Value: []byte(`{"garbage":1}`)}, {Key: []byte("k")}, {}, {Value: bytes.Repeat([]byte("x"), 1<<19)},
-		{Value: []byte(`{}`), Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("x")}, {Key: "ce_id", Value: nil}}}}
+	return []*kgo.Record{{Value: []byte(`{"garbage":1}`)}, {Key: []byte("k")}, {},
+		{Value: bytes.Repeat([]byte("x"), 1<<19)},
+		{Value: []byte(`{}`), Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("x")},
+			{Key: "ce_id", Value: nil}}}}
 }
 
 // keyed gives garbage a key: a compacted topic takes no record without one.
@@ -87,8 +90,9 @@ func (r *rig) position(tb testing.TB, ledger uuid.UUID, seq uint64) *kgo.Record 
 	return &kgo.Record{Key: []byte(consumers.PositionKey), Value: p.Encode()}
 }
 
-// Whatever others write into the topics and into ledger.position, before a start or while the relay runs: it goes on, every
-// event of the ledger is published once, the others' records are told with the command that removes them, and it does.
+// Whatever others write into the topics and into ledger.position, before a start or while the relay
+// runs: it goes on, every event of the ledger is published once, the others' records are told with
+// the command that removes them, and it does.
 func TestForeignRecordsStopNothing(t *testing.T) { foreignRecordsStopNothing(t, onKfake) }
 
 func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *rig) {
@@ -106,9 +110,11 @@ func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *ri
 			r.write(t, lossy, int32(i%3), r.forged(t, seq))
 		}
 		r.write(t, consumers.PositionTopic, 0, keyed(garbage())...)
-		r.write(t, consumers.PositionTopic, 0, r.position(t, uuid.New(), 10), r.position(t, r.ledger.id, 1_000_000), r.position(t, r.ledger.id, 9))
+		r.write(t, consumers.PositionTopic, 0, r.position(t, uuid.New(), 10), r.position(t, r.ledger.id, 1_000_000),
+			r.position(t, r.ledger.id, 9))
 		for range 40 { // more than is read at once
-			r.write(t, consumers.PositionTopic, 0, &kgo.Record{Key: []byte(consumers.PositionKey), Value: []byte(`{"garbage":1}`)})
+			r.write(t, consumers.PositionTopic, 0, &kgo.Record{Key: []byte(consumers.PositionKey),
+				Value: []byte(`{"garbage":1}`)})
 		}
 		r.redial(t)
 	}
@@ -130,14 +136,18 @@ func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *ri
 		t.Errorf("the newest position is %v %v %v", p.Through, ok, err)
 	}
 	st := re.Status()
-	if !strings.Contains(st.Problem, "ledgerline relay refill "+lossy) || !strings.Contains(st.Problem, "ledgerline relay refill "+consumers.PositionTopic) {
+	if !strings.Contains(st.Problem, "ledgerline relay refill "+lossy) ||
+		!strings.Contains(st.Problem, "ledgerline relay refill "+consumers.PositionTopic) {
 		t.Errorf("problem %q", st.Problem)
 	}
 	if !slices.ContainsFunc(st.Forged, func(f consumers.Foreign) bool { return f.Topic == lossy }) {
 		t.Errorf("forged %v", st.Forged)
 	}
 	for _, topic := range []string{lossy, "ledger.device", consumers.PositionTopic} {
-		if !slices.ContainsFunc(r.client.Foreign(), func(f consumers.Foreign) bool { return f.Topic == topic && f.Count >= 5 }) {
+		if !slices.ContainsFunc(r.client.Foreign(), func(f consumers.Foreign) bool {
+			return f.Topic == topic &&
+				f.Count >= 5
+		}) {
 			t.Errorf("garbage of %s is not counted: %v", topic, r.client.Foreign())
 		}
 	}
@@ -194,7 +204,8 @@ func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *ri
 	}
 }
 
-// A forged record that stands before the relay's own, unnoted ones hides none of them and makes no second copy.
+// A forged record that stands before the relay's own, unnoted ones hides none of them and makes no
+// second copy.
 func TestForgedBeforeTheTail(t *testing.T) {
 	r := newRig(t, 32)
 	r.fill(100)
@@ -225,8 +236,8 @@ func TestForgedBeforeTheTail(t *testing.T) {
 	}
 }
 
-// A forged record in the tail that the ledger will not reach for long keeps no end from being noted: consumers would
-// wait for it.
+// A forged record in the tail that the ledger will not reach for long keeps no end from being
+// noted: consumers would wait for it.
 func TestAForgedRecordHoldsNoEnd(t *testing.T) {
 	r := newRig(t, 33)
 	r.fill(50)
@@ -245,8 +256,8 @@ func TestAForgedRecordHoldsNoEnd(t *testing.T) {
 	}
 }
 
-// A record that was forged while no relay ran, with a sequence that was published long ago, is told at the next start,
-// and gets its end noted though nothing is published.
+// A record that was forged while no relay ran, with a sequence that was published long ago, is told
+// at the next start, and gets its end noted though nothing is published.
 func TestAForgedRepetition(t *testing.T) {
 	r := newRig(t, 40)
 	r.fill(100)
@@ -265,8 +276,8 @@ func TestAForgedRepetition(t *testing.T) {
 	}
 }
 
-// Position and record forged together look like a ledger that was put back from an older copy: it stops, and says both
-// ways out.
+// Position and record forged together look like a ledger that was put back from an older copy: it
+// stops, and says both ways out.
 func TestAForgedPositionWithItsRecord(t *testing.T) {
 	r := newRig(t, 34)
 	r.fill(100)
@@ -285,7 +296,8 @@ func TestAForgedPositionWithItsRecord(t *testing.T) {
 	}())
 	r.redial(t)
 	err := run(t, r.config(), 99)
-	if !errors.Is(err, relay.ErrDiverged) || !strings.Contains(err.Error(), "refill --everything") || !strings.Contains(err.Error(), "restore eventstore") {
+	if !errors.Is(err, relay.ErrDiverged) || !strings.Contains(err.Error(), "refill --everything") ||
+		!strings.Contains(err.Error(), "restore eventstore") {
 		t.Fatalf("%v, want diverged and both ways out", err)
 	}
 	re, err := relay.New(r.config())
@@ -337,8 +349,8 @@ func waitNoted(t *testing.T, re *relay.Relay, done chan error, enough func(consu
 	}
 }
 
-// A topic that is deleted, or deleted and made again, is noticed though nothing is published, and the error names the
-// command.
+// A topic that is deleted, or deleted and made again, is noticed though nothing is published, and
+// the error names the command.
 func TestALossIsNoticedWhileIdle(t *testing.T) { lossIsNoticedWhileIdle(t, onKfake) }
 
 func lossIsNoticedWhileIdle(t *testing.T, newRig func(testing.TB, uint64) *rig) {
@@ -355,7 +367,8 @@ func lossIsNoticedWhileIdle(t *testing.T, newRig func(testing.TB, uint64) *rig) 
 			}
 			select {
 			case err := <-done:
-				if !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(), "ledgerline relay refill "+lossy) {
+				if !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(),
+					"ledgerline relay refill "+lossy) {
 					t.Fatalf("%v, want data loss and the command", err)
 				}
 			case <-time.After(30 * time.Second):
@@ -373,8 +386,8 @@ func lossIsNoticedWhileIdle(t *testing.T, newRig func(testing.TB, uint64) *rig) 
 	}
 }
 
-// What others write while nothing is published gets its end noted, so that no consumer waits with it; and the newest
-// position is the relay's own again.
+// What others write while nothing is published gets its end noted, so that no consumer waits with
+// it; and the newest position is the relay's own again.
 func TestForeignRecordsGetAnEnd(t *testing.T) {
 	r := newRig(t, 36)
 	r.fill(100)
@@ -385,7 +398,8 @@ func TestForeignRecordsGetAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitNoted(t, re, done, func(p consumers.Position) bool { return slices.Equal(p.Topics[lossy].Ends, ends) })
-	r.write(t, consumers.PositionTopic, 0, r.position(t, r.ledger.id, 1_000_000), &kgo.Record{Key: []byte("x"), Value: []byte("x")})
+	r.write(t, consumers.PositionTopic, 0, r.position(t, r.ledger.id, 1_000_000),
+		&kgo.Record{Key: []byte("x"), Value: []byte("x")})
 	_, _, changed := re.Noted()
 	select {
 	case <-changed:
@@ -400,7 +414,8 @@ func TestForeignRecordsGetAnEnd(t *testing.T) {
 	}
 }
 
-// ledger.position may be lost under the relay: it is made again and noted anew, also while nothing is published.
+// ledger.position may be lost under the relay: it is made again and noted anew, also while nothing
+// is published.
 func TestThePositionIsLostWhileIdle(t *testing.T) {
 	r := newRig(t, 37)
 	r.fill(100)
@@ -420,7 +435,8 @@ func TestThePositionIsLostWhileIdle(t *testing.T) {
 	}
 }
 
-// On a broker that does not compact, positions are trimmed: what is kept does not grow with the number of rounds.
+// On a broker that does not compact, positions are trimmed: what is kept does not grow with the
+// number of rounds.
 func TestPositionsAreBounded(t *testing.T) {
 	r := newRig(t, 38)
 	r.ledger.batch = 1
@@ -456,7 +472,9 @@ func TestARoundIsNeverLongerThanConsumersRemember(t *testing.T) {
 	r.fill(consumers.MaxRound + 10)
 	before := uint64(0)
 	cfg.Hook = func(point string) error {
-		if p, ok, err := r.client.LastPosition(context.Background()); point == relay.PointNoted && (err != nil || !ok || p.Through.Seq >= before+consumers.MaxRound && before > 0 || p.Through.Seq >= consumers.MaxRound && before == 0) {
+		if p, ok, err := r.client.LastPosition(context.Background()); point == relay.PointNoted &&
+			(err != nil || !ok || p.Through.Seq >= before+consumers.MaxRound && before > 0 ||
+				p.Through.Seq >= consumers.MaxRound && before == 0) {
 			t.Errorf("a round from %d to %d: %v", before, p.Through.Seq, err)
 		} else if ok {
 			before = p.Through.Seq

@@ -434,7 +434,8 @@ func TestDiverged(t *testing.T) {
 	})
 }
 
-// Kinds are open: those that nobody knew share one topic, so that whoever may append makes no topics.
+// Kinds are open: those that nobody knew share one topic, so that whoever may append makes no
+// topics.
 func TestUnknownKind(t *testing.T) {
 	r := newRig(t, 20)
 	r.fill(50)

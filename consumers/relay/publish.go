@@ -47,8 +47,8 @@ func (s *state) contiguous(events []schemas.Recorded) error {
 	return nil
 }
 
-// position returns what is to be noted. Where the tail of a partition is not matched yet, the end is
-// where that begins: it is the ledger's, and the ledger has not handed it over.
+// position returns what is to be noted. Where the tail of a partition is not matched yet, the end
+// is where that begins: it is the ledger's, and the ledger has not handed it over.
 func (s *state) position() consumers.Position {
 	p := consumers.Position{Through: *s.through, Topics: make(map[string]consumers.TopicPosition, len(s.topics))}
 	for name, t := range s.topics {
@@ -162,8 +162,9 @@ func (r *Relay) publishPart(ctx context.Context, p *part) error {
 		acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
 		if acked > 0 {
 			if base < p.topic.ends[p.partition] {
-				return true, lossError(map[string]string{p.name: fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
-					p.name, p.partition, base, p.topic.ends[p.partition])})
+				lost := fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
+					p.name, p.partition, base, p.topic.ends[p.partition])
+				return true, lossError(map[string]string{p.name: lost})
 			}
 			p.topic.ends[p.partition] = next
 			p.events = p.events[acked:]

@@ -34,8 +34,8 @@ const (
 
 // load returns the newest position whose anchor is an event of the ledger; nil where there is none.
 // One that is not may be forged, or the ledger may be another, or an older copy of itself. In the
-// latter two cases the topics hold what it covers, just below the ends that it notes. It returns how many newer ones it
-// skipped.
+// latter two cases the topics hold what it covers, just below the ends that it notes. It returns
+// how many newer ones it skipped.
 func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _ error) {
 	suspicions := 0
 	for p, err := range r.cfg.Publisher.Positions(ctx) {
@@ -48,7 +48,8 @@ func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _
 		}
 		if ours {
 			if skipped > 0 {
-				r.cfg.Logger.Warn("newer positions in ledger.position are not the ledger's and are skipped", "positions", skipped,
+				r.cfg.Logger.Warn("newer positions in ledger.position are not the ledger's and are skipped",
+					"positions", skipped,
 					"remove by", consumers.Refill(consumers.PositionTopic))
 			}
 			return &p, skipped, nil
@@ -75,8 +76,10 @@ func divergedError(a schemas.Anchor, ledger uuid.UUID, where string) error {
 		return fmt.Errorf("the topics were filled from ledger %s (%s), this is %s: %w; to fill them from this one: %s",
 			a.LedgerID, where, ledger, ErrDiverged, all)
 	}
-	return fmt.Errorf("the topics were filled through sequence %d and hold a record that the ledger does not (%s): an older copy of the event store? "+
-		"%w; `ledgerline restore eventstore` completes it from the topics; to give up what only they hold: %s", a.Seq, where, ErrDiverged, all)
+	return fmt.Errorf("the topics were filled through sequence %d and hold a record that the ledger does not (%s): "+
+		"an older copy of the event store? %w; `ledgerline restore eventstore` completes it from the topics; "+
+		"to give up what only they hold: %s",
+		a.Seq, where, ErrDiverged, all)
 }
 
 // holds reports whether the ledger has the event that the anchor names.
@@ -98,8 +101,8 @@ func (r *Relay) leafAt(ctx context.Context, seq uint64) (leaf [32]byte, ok bool,
 	return leaf, true, err
 }
 
-// published looks just below the ends that a position notes for records that it covers and the ledger does not hold,
-// and says where one is.
+// published looks just below the ends that a position notes for records that it covers and the
+// ledger does not hold, and says where one is.
 func (r *Relay) published(ctx context.Context, p consumers.Position) (string, error) {
 	for name, t := range p.Topics {
 		_, first, end, err := r.cfg.Publisher.Describe(ctx, name)
@@ -242,9 +245,10 @@ func lossError(lost map[string]string) error {
 		consumers.Refill(slices.Collect(maps.Keys(lost))...))
 }
 
-// tail is what lies in the partitions after the noted ends: parts of at most one round, or, where no position was
-// ever noted, everything; and whatever others wrote there. It is merged by sequence while the ledger hands over the
-// same events, so it takes no memory to speak of. What is not the ledger's is passed over and counted.
+// tail is what lies in the partitions after the noted ends: parts of at most one round, or, where
+// no position was ever noted, everything; and whatever others wrote there. It is merged by sequence
+// while the ledger hands over the same events, so it takes no memory to speak of. What is not the
+// ledger's is passed over and counted.
 type tail struct {
 	r       *Relay
 	cursors []*cursor // those that are not at their end
@@ -282,9 +286,11 @@ func (t *tail) add(ctx context.Context, c *cursor) error {
 // fill reads until there is an event or the end is reached.
 func (t *tail) fill(ctx context.Context, c *cursor) error {
 	for len(c.heads) == 0 && c.next < c.end {
-		events, offsets, next, err := t.r.cfg.Publisher.ReadEvents(ctx, t.r.cfg.Ledger.ID(), c.topic, c.partition, c.next, c.end)
+		events, offsets, next, err := t.r.cfg.Publisher.ReadEvents(ctx, t.r.cfg.Ledger.ID(), c.topic, c.partition,
+			c.next, c.end)
 		if err != nil {
-			return fmt.Errorf("recover %s/%d from offset %d: %w", c.topic, c.partition, c.next, err)
+			return fmt.Errorf("recover %s/%d from offset %d (if it stays so: %s): %w", c.topic, c.partition, c.next,
+				consumers.Refill(c.topic), err)
 		}
 		if next <= c.next || len(events) != len(offsets) {
 			return errors.New("the publisher read nothing where there is something")
@@ -307,7 +313,8 @@ func (t *tail) fill(ctx context.Context, c *cursor) error {
 	return nil
 }
 
-// maxRepeated bounds how many records of a partition are asked of the ledger though nothing depends on them.
+// maxRepeated bounds how many records of a partition are asked of the ledger though nothing depends
+// on them.
 const maxRepeated = 1000
 
 // repeated tells of a record whose sequence was noted before, where it is no repetition.
@@ -355,8 +362,9 @@ func (t *tail) genuine(ctx context.Context, c *cursor) (bool, error) {
 	return h.verified, nil
 }
 
-// match reports whether the event lies in some partition already, and passes it there. It errs with ErrDataLoss where
-// the event is missing before later ones of its partition: published now, it would come out of order.
+// match reports whether the event lies in some partition already, and passes it there. It errs with
+// ErrDataLoss where the event is missing before later ones of its partition: published now, it
+// would come out of order.
 func (t *tail) match(ctx context.Context, e schemas.Recorded, topic string, partition int) (bool, error) {
 	leaf, err := e.Leaf()
 	if err != nil {
@@ -404,13 +412,14 @@ func (t *tail) match(ctx context.Context, e schemas.Recorded, topic string, part
 	}
 	t.cursors = slices.DeleteFunc(t.cursors, func(c *cursor) bool { return len(c.heads) == 0 })
 	if !there && later > 0 {
-		return false, lossError(map[string]string{topic: fmt.Sprintf("%s/%d lacks sequence %d, which it should hold before %d",
-			topic, partition, e.Seq, later)})
+		lost := fmt.Sprintf("%s/%d lacks sequence %d, which it should hold before %d", topic, partition, e.Seq, later)
+		return false, lossError(map[string]string{topic: lost})
 	}
 	return there, nil
 }
 
-// verifyHeads passes over what is not the ledger's, so that no forged record keeps an end from being noted.
+// verifyHeads passes over what is not the ledger's, so that no forged record keeps an end from
+// being noted.
 func (t *tail) verifyHeads(ctx context.Context) error {
 	for _, c := range t.cursors {
 		for len(c.heads) > 0 {

@@ -32,9 +32,9 @@ func (r *Relay) Refill(ctx context.Context, topics ...string) ([]string, error) 
 	return names, nil
 }
 
-// RefillAll deletes every topic that events are published to, and every position. Run fills them from the ledger as it
-// is. What only the topics held is lost: it is for topics of another ledger, or of one that went on where this one does
-// not.
+// RefillAll deletes every topic that events are published to, and every position. Run fills them
+// from the ledger as it is. What only the topics held is lost: it is for topics of another ledger,
+// or of one that went on where this one does not.
 func (r *Relay) RefillAll(ctx context.Context) ([]string, error) {
 	if !r.busy.TryLock() {
 		return nil, ErrBusy
@@ -42,7 +42,8 @@ func (r *Relay) RefillAll(ctx context.Context) ([]string, error) {
 	defer r.busy.Unlock()
 	r.status.begin(StateRefilling)
 	defer r.status.begin(StateStopped)
-	// The positions first: without any, what is left of the topics after a crash is compared with the ledger.
+	// The positions first: without any, what is left of the topics after a crash is compared with
+	// the ledger.
 	names := append([]string{consumers.PositionTopic}, consumers.EventTopics()...)
 	for _, name := range names {
 		if err := r.cfg.Publisher.Drop(ctx, name); err != nil {

@@ -55,7 +55,8 @@ type Publisher interface {
 	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error)
 	// ReadEvents reads at least one record from offset from on and before to. It returns those that
 	// are events of that ledger, with their offsets, and the offset after the last record read.
-	ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, next int64, err error)
+	ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
+		to int64) (events []schemas.Recorded, offsets []int64, next int64, err error)
 	// Positions yields what has the form of a position in ledger.position, the newest first.
 	// SavePosition adds one and returns its offset.
 	Positions(ctx context.Context) iter.Seq2[consumers.Position, error]

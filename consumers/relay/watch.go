@@ -79,8 +79,8 @@ func (r *Relay) look(ctx context.Context, s *state) error {
 	return nil
 }
 
-// countPositions tells of what others wrote into ledger.position behind the newest of this relay. Garbage is counted by
-// whoever reads it.
+// countPositions tells of what others wrote into ledger.position behind the newest of this relay.
+// Garbage is counted by whoever reads it.
 func (r *Relay) countPositions(ctx context.Context) error {
 	own, _, _ := r.Noted()
 	forged := 0

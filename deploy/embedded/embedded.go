@@ -202,8 +202,8 @@ func (s *Servers) watch(eventStore, clickHouse <-chan struct{}) {
 // Failed yields an error when a server ends by itself.
 func (s *Servers) Failed() <-chan error { return s.failed }
 
-// Stop stops the servers in reverse order, each draining, and joins their errors. What ctx leaves of time is shared: a
-// server that does not stop takes none from those after it. Call it once.
+// Stop stops the servers in reverse order, each draining, and joins their errors. What ctx leaves
+// of time is shared: a server that does not stop takes none from those after it. Call it once.
 func (s *Servers) Stop(ctx context.Context) error {
 	s.stop()
 	s.watching.Wait()

@@ -7,8 +7,9 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// Stored implements projections.Sink. It reads one column of the partitions of events that the sequences lie in, and
-// more only of the rows it returns. Without FINAL: a row that another replaced is a row that somebody may have read.
+// Stored implements projections.Sink. It reads one column of the partitions of events that the
+// sequences lie in, and more only of the rows it returns. Without FINAL: a row that another
+// replaced is a row that somebody may have read.
 func (db *DB) Stored(ctx context.Context, seqs []uint64) (map[uint64][]projections.Stored, error) {
 	type row struct {
 		seq uint64

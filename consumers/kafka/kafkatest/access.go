@@ -181,7 +181,8 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 					return err
 				}},
 				"a forged position": {consumers.PositionTopic, func(ctx context.Context) error {
-					_, err := c.SavePosition(ctx, consumers.Position{Through: schemas.Anchor{LedgerID: s.ledger, Seq: 99}})
+					_, err := c.SavePosition(ctx, consumers.Position{Through: schemas.Anchor{LedgerID: s.ledger,
+						Seq: 99}})
 					return err
 				}},
 				"a new topic": {"ledger.novelty", func(ctx context.Context) error { return c.Ensure(ctx, "ledger.novelty") }},

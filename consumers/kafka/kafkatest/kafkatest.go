@@ -36,8 +36,9 @@ type Witness interface {
 	DeleteRecords(ctx context.Context, topic string, partition int, below int64) error
 	// Produce writes a record as Java's default partitioner places it, and returns where.
 	Produce(ctx context.Context, topic, key, value string) (partition int, err error)
-	// Spoil writes records that are no events to a partition, in every form in which a client may: each compression,
-	// with and without key, value and headers, and in transactions, committed and aborted. It returns how many it wrote.
+	// Spoil writes records that are no events to a partition, in every form in which a client may:
+	// each compression, with and without key, value and headers, and in transactions, committed and
+	// aborted. It returns how many it wrote.
 	Spoil(ctx context.Context, topic string, partition int) (records int, err error)
 	// Read returns the record at an offset.
 	Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error)
@@ -134,7 +135,8 @@ func (s *suite) note(t *testing.T, through schemas.Recorded) {
 	t.Helper()
 	leaf := must(through.Leaf())(t)
 	p := consumers.Position{Topics: map[string]consumers.TopicPosition{},
-		Through: schemas.Anchor{LedgerID: s.ledger, Seq: through.Seq, EventID: through.ID, Leaf: leaf, Position: through.Position}}
+		Through: schemas.Anchor{LedgerID: s.ledger, Seq: through.Seq, EventID: through.ID, Leaf: leaf,
+			Position: through.Position}}
 	for _, topic := range must(s.client.Topics(s.ctx))(t) {
 		id, _, ends, err := s.client.Describe(s.ctx, topic)
 		if err != nil {
@@ -247,7 +249,8 @@ func testPublishAndRead(t *testing.T, s *suite) {
 		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
 	}
 	// At the end of the partition a read returns nothing, soon.
-	if ms, to, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next); err != nil || len(ms) != 0 || to != next {
+	if ms, to, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next); err != nil || len(ms) != 0 ||
+		to != next {
 		t.Errorf("%d messages after the end, to %d: %v", len(ms), to, err)
 	}
 	// The witness sees the CloudEvents headers as they are.
@@ -344,7 +347,8 @@ func testPosition(t *testing.T, s *suite) {
 	id := uuid.New()
 	for i := range 20 {
 		a := schemas.Anchor{LedgerID: s.ledger, Seq: uint64(i), EventID: uuid.New(), Leaf: [32]byte{byte(i)}}
-		p := consumers.Position{Through: a, Topics: map[string]consumers.TopicPosition{"ledger.device": {ID: id, Ends: []int64{int64(i), 0}}}}
+		p := consumers.Position{Through: a, Topics: map[string]consumers.TopicPosition{"ledger.device": {ID: id,
+			Ends: []int64{int64(i), 0}}}}
 		if at, err := s.client.SavePosition(s.ctx, p); err != nil || at != int64(i) {
 			t.Fatalf("noted at %d: %v", at, err)
 		}
@@ -619,8 +623,8 @@ func testPartitioner(t *testing.T, s *suite) {
 	}
 }
 
-// Whatever others write between the events: recovery and consumers read all of the events and nothing else, and count
-// the rest; the newest position is found.
+// Whatever others write between the events: recovery and consumers read all of the events and
+// nothing else, and count the rest; the newest position is found.
 func testForeign(t *testing.T, s *suite) {
 	const topic = "ledger.refusal"
 	if err := s.client.Prepare(s.ctx); err != nil {
@@ -667,7 +671,8 @@ func testForeign(t *testing.T, s *suite) {
 	defer cancel()
 	foreign := new(consumers.ForeignCount)
 	handled := 0
-	err := consumers.Run(ctx, consumers.Config{Source: g, Foreign: foreign, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	err := consumers.Run(ctx, consumers.Config{Source: g, Foreign: foreign,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Handler: func(_ context.Context, es []schemas.Recorded) error {
 			for _, e := range es {
 				if e.Seq != uint64(handled) {

@@ -50,7 +50,8 @@ func runChild(v string) error {
 	return s.Stop(context.Background())
 }
 
-// trimEnv makes the child trim ledger.position all the time, so that a kill comes in the middle of it.
+// trimEnv makes the child trim ledger.position all the time, so that a kill comes in the middle of
+// it.
 const (
 	trimEnv = "EMBEDDED_KAFKA_TRIM"
 	kept    = 20

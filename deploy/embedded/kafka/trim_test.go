@@ -17,8 +17,10 @@ import (
 )
 
 func positionTopic() kafkago.TopicConfig {
-	return kafkago.TopicConfig{Topic: "ledger.position", NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: []kafkago.ConfigEntry{
-		{ConfigName: "cleanup.policy", ConfigValue: "compact"}, {ConfigName: "segment.bytes", ConfigValue: "16384"}}}
+	return kafkago.TopicConfig{Topic: "ledger.position", NumPartitions: 1, ReplicationFactor: 1,
+		ConfigEntries: []kafkago.ConfigEntry{
+			{ConfigName: "cleanup.policy", ConfigValue: "compact"},
+			{ConfigName: "segment.bytes", ConfigValue: "16384"}}}
 }
 
 // bytesOf sums the files of a topic's first partition.
@@ -39,7 +41,8 @@ func readFrom(t *testing.T, c *kafkago.Client, topic string, from, end int64) ma
 	t.Helper()
 	out := map[int64]string{}
 	for from < end {
-		res, err := c.Fetch(t.Context(), &kafkago.FetchRequest{Topic: topic, Offset: from, MinBytes: 1, MaxBytes: 16 << 20, MaxWait: time.Second})
+		res, err := c.Fetch(t.Context(), &kafkago.FetchRequest{Topic: topic, Offset: from, MinBytes: 1,
+			MaxBytes: 16 << 20, MaxWait: time.Second})
 		must(t, err)
 		must(t, res.Error)
 		before := from
@@ -61,7 +64,8 @@ func readFrom(t *testing.T, c *kafkago.Client, topic string, from, end int64) ma
 	return out
 }
 
-// However often it is killed while it trims, the newest records are there, at their offsets, and the topic stays small.
+// However often it is killed while it trims, the newest records are there, at their offsets, and
+// the topic stays small.
 func TestTrimmedTopicSurvivesKills(t *testing.T) {
 	t.Setenv(trimEnv, "1")
 	dir := filepath.Join(t.TempDir(), "broker")
@@ -100,7 +104,8 @@ func TestTrimmedTopicSurvivesKills(t *testing.T) {
 	}
 }
 
-// Trimming survives an orderly stop, leaves what it should, and is nobody else's: no client may ask for it.
+// Trimming survives an orderly stop, leaves what it should, and is nobody else's: no client may ask
+// for it.
 func TestTrim(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "broker")
 	s := startServer(t, dir, "127.0.0.1:0")
@@ -118,7 +123,8 @@ func TestTrim(t *testing.T) {
 		t.Error("trimmed no topic")
 	}
 	must(t, s.Stop(context.Background()))
-	s, err := Start(t.Context(), Config{Dir: dir, Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler)})
+	s, err := Start(t.Context(), Config{Dir: dir, Addr: "127.0.0.1:0", Open: true,
+		Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer func() { must(t, s.Stop(context.Background())) }()
 	got := readFrom(t, newClient(t, s.Addr()), "ledger.position", 40, 50)

@@ -47,8 +47,8 @@ func (t *Topics) Partition(s schemas.Stream) string {
 	return fmt.Sprintf("ledger.%s/%d#%d", s.Kind(), h.Sum32()%t.perTopic, t.made)
 }
 
-// Publish appends the events in order, and notes the highest sequence and the ends. Publishing some again is a relay's
-// repeated round.
+// Publish appends the events in order, and notes the highest sequence and the ends. Publishing some
+// again is a relay's repeated round.
 func (t *Topics) Publish(events ...Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
