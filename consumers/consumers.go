@@ -79,6 +79,9 @@ var (
 	ErrTampered = errors.New("message is not what the ledger holds")
 	// ErrMalformed says that a message does not have the form of FORMATS §8.
 	ErrMalformed = errors.New("message is not a ledger message")
+	// ErrUnreadable says that a partition holds bytes at an offset that no client can take apart. It may
+	// be somebody's, or damage: nothing is skipped over it, and filling the topic again heals it.
+	ErrUnreadable = errors.New("the partition holds records that cannot be read")
 	// ErrUnavailable, wrapped by a handler's error, means: try again later, nothing is wrong with the events. Such
 	// events are retried until the run ends and never parked.
 	ErrUnavailable = errors.New("handler's surroundings are unavailable")

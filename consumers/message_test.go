@@ -374,3 +374,17 @@ func TestPositionRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// What ParsePosition accepts is what Encode writes, byte for byte.
+func FuzzParsePosition(f *testing.F) {
+	p := consumers.Position{Through: schemas.Anchor{LedgerID: ledgerID, Seq: 7, EventID: ledgerID},
+		Topics: map[string]consumers.TopicPosition{"ledger.device": {ID: ledgerID, Ends: []int64{3, 0}}}}
+	f.Add(p.Encode())
+	f.Add(consumers.Position{}.Encode())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := consumers.ParsePosition(raw)
+		if err == nil && !bytes.Equal(p.Encode(), raw) {
+			t.Fatalf("%s became %s", raw, p.Encode())
+		}
+	})
+}

@@ -76,7 +76,10 @@ func (s *topicSource) Read(ctx context.Context, name string, from int64) iter.Se
 				}
 			}
 		}
-		yield(projections.Item{}, fmt.Errorf("%w (if it stays so: %s)", err, consumers.Refill(topic)))
+		if errors.Is(err, consumers.ErrUnreadable) {
+			err = fmt.Errorf("%w; to remove them: %s", err, consumers.Refill(topic))
+		}
+		yield(projections.Item{}, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -112,6 +113,7 @@ var (
 	// ErrOffset: the partition does not hold the offset: it was removed, or never written.
 	ErrOffset = errors.New("offset is not in the partition")
 	// Those of package consumers, for callers that know only the client.
+	ErrUnreadable     = consumers.ErrUnreadable
 	ErrAuthentication = consumers.ErrAuthentication
 	ErrNotAuthorized  = consumers.ErrNotAuthorized
 )
@@ -151,6 +153,22 @@ func (c *Client) because(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w (%w)", c.shut, err)
+}
+
+// unreadable adds to an error of a fetch that it is of the bytes that came, where it is neither the
+// broker's answer nor the connection's.
+func unreadable(err error) error {
+	var answer kafkago.Error
+	var network net.Error
+	for _, other := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+		if errors.Is(err, other) {
+			return err
+		}
+	}
+	if errors.As(err, &answer) || errors.As(err, &network) || isRefused(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnreadable, err)
 }
 
 func isRefused(err error) bool {

@@ -75,6 +75,12 @@ func (c *Client) positionEnds(ctx context.Context) (first, end int64, err error)
 func (c *Client) positionsIn(ctx context.Context, from, to int64) (found []placedPosition, err error) {
 	for from < to {
 		messages, next, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
+		if errors.Is(err, ErrUnreadable) {
+			// Of positions the newest that can be read will do.
+			c.cfg.Foreign.Add(consumers.PositionTopic, 0, from)
+			from++
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +124,7 @@ func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, er
 			return newest.Position, true, nil
 		}
 		// Where the topic is another one now, the long way is taken.
-		if !errors.Is(err, ErrOffset) && !errors.Is(err, ErrNoTopic) {
+		if !errors.Is(err, ErrOffset) && !errors.Is(err, ErrNoTopic) && !errors.Is(err, ErrUnreadable) {
 			return consumers.Position{}, false, err
 		}
 		looked = 0

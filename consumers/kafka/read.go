@@ -136,7 +136,7 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
 	})
 	if err != nil {
-		return nil, 0, 0, c.because(err)
+		return nil, 0, 0, c.because(unreadable(err))
 	}
 	if res.Error != nil {
 		return nil, 0, 0, res.Error
@@ -156,7 +156,7 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 				break
 			}
 			if err != nil {
-				return nil, 0, 0, fmt.Errorf("record after %d: %w", next-1, err)
+				return nil, 0, 0, fmt.Errorf("record after %d: %w", next-1, unreadable(err))
 			}
 			key, err := readBytes(r.Key)
 			if err != nil {

@@ -249,7 +249,7 @@ func (c *Client) retry(ctx context.Context, op string, call func(context.Context
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, kafkago.OffsetOutOfRange) || isRefused(err) || ctx.Err() != nil {
+		if errors.Is(err, kafkago.OffsetOutOfRange) || errors.Is(err, ErrUnreadable) || isRefused(err) || ctx.Err() != nil {
 			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), refused(err)))
 		}
 		t := time.NewTimer(wait)

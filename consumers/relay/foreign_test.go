@@ -3,14 +3,19 @@ package relay_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
@@ -274,6 +279,57 @@ func TestAForgedRepetition(t *testing.T) {
 	if st := re.Status(); len(st.Forged) != 1 || !strings.Contains(st.Problem, "ledgerline relay refill "+lossy) {
 		t.Errorf("status %+v", st)
 	}
+}
+
+// spoilt is a batch that says it is compressed and is noise, which kfake stores.
+func spoilt(topic string, partition int32) kmsg.Request {
+	b := kmsg.RecordBatch{Magic: 2, Attributes: 1, NumRecords: 1, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+		FirstTimestamp: 1, MaxTimestamp: 1, Records: []byte("this was never compressed")}
+	raw := b.AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12))
+	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], crc32.MakeTable(crc32.Castagnoli)))
+	req := kmsg.NewPtrProduceRequest()
+	req.Version, req.Acks, req.TimeoutMillis = 9, -1, 5000
+	t, p := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()
+	t.Topic, p.Partition, p.Records = topic, partition, raw
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	return req
+}
+
+// Bytes that no client can take apart are as good as a loss where the relay must read, and in nobody's way among the
+// positions; the command that is named heals both.
+func TestBytesThatCannotBeRead(t *testing.T) {
+	r := newRig(t, 41, kfake.MaxVersions(kversion.V3_0_0()))
+	r.fill(100)
+	if err := run(t, r.config(), 99); err != nil {
+		t.Fatal(err)
+	}
+	r.request(t, spoilt(consumers.PositionTopic, 0))
+	r.redial(t)
+	r.fill(10)
+	if err := run(t, r.config(), 109); err != nil {
+		t.Fatal(err)
+	}
+	r.request(t, spoilt(lossy, 1))
+	r.redial(t)
+	re, err := relay.New(r.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = runTo(t, re, 110)
+	if !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(), "ledgerline relay refill "+lossy) {
+		t.Fatalf("%v, want a loss and the command", err)
+	}
+	if names, err := re.Refill(context.Background()); err != nil || !slices.Equal(names, []string{lossy}) {
+		t.Fatalf("refilled %v: %v", names, err)
+	}
+	r.redial(t)
+	r.fill(1)
+	if err := run(t, r.config(), 110); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t, 110)
 }
 
 // Position and record forged together look like a ledger that was put back from an older copy: it

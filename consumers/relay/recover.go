@@ -155,6 +155,7 @@ func (r *Relay) inspect(ctx context.Context) (*found, error) {
 			f.ids[name], ends[name] = t.ID, t.Ends
 		}
 	}
+	maps.Copy(f.lost, r.status.allUnreadable())
 	names, err := r.cfg.Publisher.Topics(ctx)
 	if err != nil {
 		return nil, err
@@ -184,6 +185,7 @@ func (r *Relay) inspect(ctx context.Context) (*found, error) {
 // recover reads the noted position, refuses data loss, creates the topics that are missing, and prepares the
 // comparison of what lies after the noted ends.
 func (r *Relay) recover(ctx context.Context) (*state, error) {
+	r.status.setUnreadable("", "") // it is looked at anew
 	f, err := r.inspect(ctx)
 	if err != nil {
 		return nil, err
@@ -288,9 +290,13 @@ func (t *tail) fill(ctx context.Context, c *cursor) error {
 	for len(c.heads) == 0 && c.next < c.end {
 		events, offsets, next, err := t.r.cfg.Publisher.ReadEvents(ctx, t.r.cfg.Ledger.ID(), c.topic, c.partition,
 			c.next, c.end)
+		if errors.Is(err, consumers.ErrUnreadable) {
+			why := fmt.Sprintf("%s/%d@%d: %v", c.topic, c.partition, c.next, err)
+			t.r.status.setUnreadable(c.topic, why)
+			return lossError(map[string]string{c.topic: why})
+		}
 		if err != nil {
-			return fmt.Errorf("recover %s/%d from offset %d (if it stays so: %s): %w", c.topic, c.partition, c.next,
-				consumers.Refill(c.topic), err)
+			return fmt.Errorf("recover %s/%d from offset %d: %w", c.topic, c.partition, c.next, err)
 		}
 		if next <= c.next || len(events) != len(offsets) {
 			return errors.New("the publisher read nothing where there is something")

@@ -64,6 +64,7 @@ func (r *Relay) forget(names []string) {
 	for _, name := range names {
 		r.cfg.Foreign.Forget(name)
 		r.status.forged.Forget(name)
+		r.status.setUnreadable(name, "")
 		if name == consumers.PositionTopic {
 			r.status.skipped.Store(0)
 		}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,8 @@ type status struct {
 	head    uint64 // the newest sequence handed over
 	hasHead bool
 	samples []sample // of the last rateWindow, oldest first
+
+	unreadable map[string]string // topics whose unnoted part cannot be read, and why: as good as lost
 
 	forged  consumers.ForeignCount // has a mutex of its own
 	skipped atomic.Int64           // newest positions that are not the ledger's, when that was last looked at
@@ -110,6 +113,29 @@ func problem(s Status, skipped int64) string {
 			consumers.PositionTopic, consumers.Refill(consumers.PositionTopic)))
 	}
 	return strings.Join(out, "; ")
+}
+
+// setUnreadable notes why a topic cannot be read, "" for that it can; without a topic, of all.
+func (st *status) setUnreadable(topic, why string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case topic == "":
+		st.unreadable = nil
+	case why == "":
+		delete(st.unreadable, topic)
+	default:
+		if st.unreadable == nil {
+			st.unreadable = map[string]string{}
+		}
+		st.unreadable[topic] = why
+	}
+}
+
+func (st *status) allUnreadable() map[string]string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return maps.Clone(st.unreadable)
 }
 
 func (st *status) begin(s State) {

@@ -63,6 +63,9 @@ func (r *Relay) look(ctx context.Context, s *state) error {
 	if s.through == nil {
 		return nil
 	}
+	if err := r.cfg.Publisher.Ensure(ctx, consumers.DeadLetterTopic, consumers.CheckpointTopic); err != nil {
+		return err
+	}
 	_, _, end, err := r.cfg.Publisher.Describe(ctx, consumers.PositionTopic)
 	if err != nil {
 		return err

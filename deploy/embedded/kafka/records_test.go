@@ -60,3 +60,26 @@ func TestABatchIsWhatItSays(t *testing.T) {
 		t.Errorf("a true batch: %+v", p)
 	}
 }
+
+// Whatever bytes come, a batch that is taken holds as many records as it says, to a reader of other authors.
+func FuzzWholeBatch(f *testing.F) {
+	f.Add(batch()[61:], int32(1))
+	r := kmsg.Record{Headers: []kmsg.Header{{Key: "a"}, {Key: "b", Value: []byte("c")}}, Value: []byte("v")}
+	r.Length = int32(len(r.AppendTo(nil)) - 1)
+	f.Add(r.AppendTo(nil), int32(1))
+	f.Fuzz(func(t *testing.T, records []byte, n int32) {
+		b := append(make([]byte, 61), records...)
+		binary.BigEndian.PutUint32(b[57:], uint32(n))
+		if !wholeBatch(b) {
+			return
+		}
+		for left, i := records, int32(0); i < n; i++ {
+			size, used := binary.Varint(left)
+			var r kmsg.Record
+			if err := r.ReadFrom(left[:used+int(size)]); err != nil || r.OffsetDelta != i {
+				t.Fatalf("record %d of %d: %v, offset %d", i, n, err, r.OffsetDelta)
+			}
+			left = left[used+int(size):]
+		}
+	})
+}
