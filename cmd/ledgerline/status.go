@@ -24,6 +24,10 @@ type statusDoc struct {
 	// Comparison is what the last comparison of the views with the ledger came to.
 	Comparison comparisonStatus  `json:"comparison"`
 	Servers    map[string]string `json:"servers"`
+	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
+	Foreign []string `json:"foreign,omitempty"`
+	// What the views' part should have done about it, "" for nothing.
+	ViewsProblem string `json:"viewsProblem,omitempty"`
 }
 
 type relayStatus struct {
@@ -46,9 +50,8 @@ func (n *runningNode) report() statusDoc {
 	if doc.Relay.Events > doc.Views.Applied {
 		doc.Views.Lag = max(doc.Views.Lag, doc.Relay.Events-doc.Views.Applied)
 	}
-	if r.Err != nil {
-		doc.Relay.Problem = r.Err.Error()
-	}
+	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
+	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	return doc
 }
 
@@ -61,16 +64,15 @@ func (s statusDoc) text(w io.Writer) {
 	}
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
 	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s%s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate, problem(s.Relay.Problem))
-	views := s.Views.LastError
-	if s.Views.Problem != "" {
-		views = s.Views.Problem + ", since " + s.Views.Since.Local().Format(time.DateTime)
-	}
 	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s%s\n", count(s.Views.Applied), count(s.Views.Lag),
-		count(s.behind()), s.Views.Rate, problem(views))
+		count(s.behind()), s.Views.Rate, problem(s.ViewsProblem))
 	if s.Relay.Events > 0 {
 		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
 	}
 	s.Comparison.text(w, problem)
+	for _, f := range s.Foreign {
+		fmt.Fprintf(w, "foreign  %s\n", f)
+	}
 }
 
 // behind is how many events of the ledger are not in the views.

@@ -296,39 +296,22 @@ func (a *app) resume(ctx context.Context, n *runningNode, out io.Writer) error {
 	return err
 }
 
-// openRelay makes the relay between the node's ledger and its broker, without starting it.
-func (n *runningNode) openRelay() error {
-	client, err := n.a.openKafka(n.services, node.Relay)
-	if err != nil {
-		return err
-	}
-	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: crashHook(n.a.log)})
-	return err
-}
-
 func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	if err := n.openRelay(); err != nil {
 		return err
 	}
-	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) && n.servers.Kafka != nil {
-		// The embedded broker's directory is disposable: what it lost is published again, from the ledger.
-		fmt.Fprintln(out, "the embedded broker has lost topics; they are filled again from the ledger")
-		topics, err := n.relay.Refill(ctx)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "filled again: %d topics\n", len(topics))
-	} else if errors.Is(err, relay.ErrDataLoss) {
-		return fmt.Errorf("%w\nThe broker is not this machine's own: find out why. `ledgerline relay refill` recreates the topics and fills them from the ledger", err)
-	} else if err != nil {
+	if err := n.checkRelay(ctx, out); err != nil {
 		return err
 	}
 	topics, err := n.a.openKafka(n.services, node.Reader)
 	if err != nil {
 		return err
 	}
-	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(topics), Sink: n.views, Positions: n.views,
-		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log), Observer: n.metrics.Projector()})
+	source := newTopicSource(topics)
+	source.relay = n.relay
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.views,
+		Positions: n.views, Observer: n.metrics.Projector(),
+		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
 	if err != nil {
 		return err
 	}
@@ -368,7 +351,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 			return err
 		})
 	}
-	task("relay", n.relay.Run)
+	task("relay", n.keepRelay)
 	task("projector", n.project.Run)
 	task("views", n.keepViews)
 	task("vault", n.anchorVault)
@@ -417,7 +400,10 @@ func (n *runningNode) stop() error {
 	}
 	errs = append(errs, n.opened.close())
 	if n.servers != nil {
-		errs = append(errs, n.servers.Stop(ctx))
+		// Time of their own: what read from them may have taken all of its.
+		own, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		errs = append(errs, n.servers.Stop(own))
 	}
 	return errors.Join(errs...)
 }

@@ -169,7 +169,7 @@ func (f *facts) checkTopics(t testing.TB, ctx context.Context, p parts) {
 		}
 		highest := int64(-1)
 		for offset := first[tp.Partition]; offset < ends[tp.Partition]; {
-			messages, err := parts.Read(ctx, tp.Topic, tp.Partition, offset)
+			messages, _, err := parts.Read(ctx, tp.Topic, tp.Partition, offset)
 			if err != nil {
 				t.Fatal(err)
 			}
