@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // crashHook returns the hook that crash tests use to kill this process at a named point: LEDGERLINE_CRASH_AT is
@@ -33,6 +31,6 @@ func crashHook(log *slog.Logger) func(string) error {
 			return nil
 		}
 		log.Warn("killed by LEDGERLINE_CRASH_AT", "point", p)
-		return unix.Kill(os.Getpid(), unix.SIGKILL)
+		return dieAtOnce()
 	}
 }

@@ -40,7 +40,7 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == engineCommand {
 		os.Exit(runEngine())
 	}
-	syscall.Umask(0o077) // what a ledger writes is its owner's alone
+	keepPrivate()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
