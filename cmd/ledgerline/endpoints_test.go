@@ -15,19 +15,23 @@ import (
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
-// configured is an app with settings, given as key=value.
-func configured(t *testing.T, settings ...string) *app {
-	t.Helper()
+// configured is an app with settings, given as key=value; a later one wins.
+func configured(settings ...string) (*app, error) {
 	env := map[string]string{}
 	for _, s := range settings {
 		key, value, _ := strings.Cut(s, "=")
 		env[envName(key)] = value
 	}
-	c, err := loadConfig("", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
-	if err != nil {
-		t.Fatal(err)
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
 	}
-	return &app{cfg: c, log: slog.New(slog.DiscardHandler)}
+	a := &app{log: slog.New(slog.DiscardHandler)}
+	var err error
+	if a.cfg, err = loadConfig("", environ); err != nil {
+		return a, &exitError{exitUsage, err}
+	}
+	return a, a.check()
 }
 
 // authorityPEM is a file with a certificate that can be trusted.
@@ -54,7 +58,14 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	everywhere := []string{"eventstore.address=esdb://es:2113?tls=true", "kafka.brokers=a:9093,b:9093", "clickhouse.address=ch:8443"}
-	with := func(more ...string) *app { return configured(t, append(everywhere, more...)...) }
+	with := func(more ...string) *app {
+		t.Helper()
+		a, err := configured(append(everywhere, more...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
 
 	e, err := with("eventstore.ca="+ca, "eventstore.user=anna", "eventstore.password=p@ss", "kafka.ca="+ca, "kafka.user=relay",
 		"kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger", "clickhouse.password=x").endpoints()
@@ -113,9 +124,16 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 		{[]string{"clickhouse.password=p"}, "clickhouse.user is not"},
 		{[]string{"eventstore.address=esdb://anna:x@es:2113", "eventstore.user=piet"}, "eventstore.user"},
 		{[]string{"eventstore.address=", "eventstore.ca=" + ca}, "eventstore.address"},
+		{[]string{"kafka.brokers=", "kafka.password=hunter22"}, "kafka.brokers"},
+		{[]string{"clickhouse.address=", "clickhouse.key=" + ca}, "clickhouse.address"},
+		{[]string{"kafka.brokers=a"}, "host:port"},
+		{[]string{"embedded.clickhouse-cert=" + ca}, "embedded.clickhouse-key"},
+		{[]string{"eventstore.address=esdb://anna:hunter22@es:2113?tls=perhaps"}, "eventstore.address"},
 	} {
-		a := with(tc.settings...)
-		_, err := a.endpointsOf(node.Running{}, node.Secrets{})
+		a, err := configured(append(everywhere, tc.settings...)...)
+		if err != nil && strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%v: the error repeats a password", tc.settings[0][:9])
+		}
 		if err == nil || a.exitCode(err) != exitUsage || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%v: %v, want a wrong configuration that names %q", tc.settings, err, tc.says)
 		}
@@ -128,14 +146,13 @@ func TestAPasswordInAFileThatOthersReadIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte("kafka:\n  user: u\n  password: hunter22\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	none := func(string) (string, bool) { return "", false }
-	if _, err := loadConfig(path, none); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "hunter22") {
+	if _, err := loadConfig(path, nil); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "hunter22") {
 		t.Errorf("%v", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := loadConfig(path, none); err != nil || c.Kafka.Password != "hunter22" {
+	if c, err := loadConfig(path, nil); err != nil || c.Kafka.Password != "hunter22" {
 		t.Errorf("%v", err)
 	}
 }
