@@ -44,7 +44,7 @@ var deviceInventory = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "platform", Title: schemas.Label{EN: "Platform", NL: "Platform"}, Help: schemas.Label{
+		{ID: "platform", held: "device.operating-system", Title: schemas.Label{EN: "Platform", NL: "Platform"}, Help: schemas.Label{
 			EN: "only devices whose operating system begins with this, as in iOS,Windows", NL: "alleen apparaten waarvan het besturingssysteem zo begint, zoals iOS,Windows"}},
 		{ID: "ownership", Title: schemas.Label{EN: "Ownership", NL: "Eigendom"}, Attr: "device.ownership", Help: schemas.Label{
 			EN: "only company or personal devices", NL: "alleen apparaten van de organisatie (company) of privéapparaten (personal)"}},
