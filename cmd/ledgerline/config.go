@@ -518,6 +518,7 @@ type app struct {
 	overrides  map[string]*string
 	cfg        config
 	log        *slog.Logger
+	places     places
 }
 
 func (a *app) flags(root *cobra.Command) {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -54,20 +51,24 @@ object id, as the person gave it; "-" reads it from standard input. Where severa
 a period of their own, they are listed and one must be chosen.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if _, err := time.Parse(time.DateOnly, received); received != "" && err != nil {
+				return usage("--received %q is not a day in the form 2026-03-01", received)
+			}
+			if person < 0 {
+				return usage("--person %d is none of those listed: they count from 1", person)
+			}
 			if subject, err = readSecret("subject", subject, cmd.InOrStdin()); err != nil {
 				return err
-			}
-			at := time.Now()
-			if received != "" {
-				if at, err = time.Parse(time.DateOnly, received); err != nil || at.After(time.Now()) {
-					return usage("--received %q is not a day up to today in the form 2026-03-01", received)
-				}
 			}
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
+			at, err := receipt(received, a.now(), d.tenant)
+			if err != nil {
+				return err
+			}
 			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right, Identifier: subject, Person: person, Received: at, Method: method})
 			var several *custody.SeveralPersonsError
 			if errors.As(err, &several) {
@@ -86,21 +87,29 @@ a period of their own, they are listed and one must be chosen.`,
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&subject, "subject", "-", "who asks, as they gave it; - reads it from standard input")
-	f.StringVar(&right, "right", "access", "access or erasure")
-	f.StringVar(&received, "received", "", "the day the request came in; today where left out")
-	f.StringVar(&method, "identity-method", "", "how identity was checked: sign-in, call-back, in-person or other; never a copy of a document")
+	choiceFlag(cmd, &right, "right", "", "access", "access or erasure", "access", "erasure")
+	f.StringVar(&received, "received", "", "the day the request came in, where the tenant is; today where left out")
+	choiceFlag(cmd, &method, "identity-method", "", "", "how identity was checked: sign-in, call-back, in-person or other; never a copy of a document",
+		"sign-in", "call-back", "in-person", "other")
 	f.IntVar(&person, "person", 0, "which of several persons, as listed")
 	outputFlag(cmd, &output)
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if right != "access" && right != "erasure" {
-			return usage("--right %q is not access or erasure", right)
-		}
-		if method != "" && !slices.Contains([]string{"sign-in", "call-back", "in-person", "other"}, method) {
-			return usage("--identity-method %q is not sign-in, call-back, in-person or other", method)
-		}
-		return nil
-	}
 	return cmd
+}
+
+// receipt is the day on which a request came in, as the tenant's calendar has it; today where none is given.
+func receipt(day string, now time.Time, t vault.Tenant) (time.Time, error) {
+	loc, err := time.LoadLocation(t.TimeZone)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if day == "" {
+		return now.In(loc), nil
+	}
+	at, err := time.ParseInLocation(time.DateOnly, day, loc)
+	if err != nil || at.After(now) {
+		return time.Time{}, usage("--received %q is not a day up to today (%s in %s)", day, now.In(loc).Format(time.DateOnly), loc)
+	}
+	return at, nil
 }
 
 func listMatches(w io.Writer, persons [][]vault.PersonMatch) {
@@ -129,16 +138,22 @@ and so is the package. The file is readable by you alone; hand it over encrypted
 			if err != nil {
 				return err
 			}
+			path := filepath.Join(dir, dsar.Person{Request: id}.FileName())
+			to, err := newTarget("dir", path)
+			if err != nil {
+				return err
+			}
+			defer func() { err = to.finish(err) }() // where export did not
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			views, err := a.openViews(cmd.Context(), d.services)
+			views, err := a.openReader(cmd.Context(), d.services)
 			if err != nil {
 				return err
 			}
-			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, dir, lang)
+			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, to, lang)
 			if err != nil {
 				return err
 			}
@@ -148,7 +163,7 @@ and so is the package. The file is readable by you alone; hand it over encrypted
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&dir, "dir", ".", "directory to write the package to")
-	f.StringVar(&lang, "lang", "", "en or nl, the language that comes first; the tenant's where left out")
+	choiceFlag(cmd, &lang, "lang", "", "", "en or nl, the language that comes first; the tenant's where left out", "en", "nl")
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -170,10 +185,23 @@ func (d exportDoc) text(w io.Writer) {
 	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
 }
 
-func (d *desk) export(ctx context.Context, progressTo io.Writer, views *clickhouse.DB, id uuid.UUID, dir, lang string) (exportDoc, error) {
+// export makes the package in a file that is there already. Everything that can be refused is refused before the access
+// is recorded; the package is put in its place last, when the ledger holds its hash.
+func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id uuid.UUID, to *target, lang string) (exportDoc, error) {
 	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
 	if err != nil {
+		return exportDoc{}, requestError(err)
+	}
+	loc, err := time.LoadLocation(d.tenant.TimeZone)
+	if err != nil {
 		return exportDoc{}, err
+	}
+	cfg := dsar.Config{Reader: views, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang, Location: loc, Owners: d.owners}
+	if cfg.Lang == "" {
+		cfg.Lang = d.tenant.Language
+	}
+	if err := cfg.Validate(); err != nil {
+		return exportDoc{}, &exitError{exitUsage, err}
 	}
 	seq, err := waitForViews(ctx, d.ledger, views, newProgress(progressTo))
 	if err != nil {
@@ -183,48 +211,30 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views *clickhou
 	if err != nil {
 		return exportDoc{}, err
 	}
+	cfg.Opener = sessionOpener{session}
 	person, err := d.person(ctx, r, seq)
 	if err != nil {
 		return exportDoc{}, err
 	}
-	loc, err := time.LoadLocation(d.tenant.TimeZone)
+	m, err := dsar.Build(ctx, cfg, person, to.f)
 	if err != nil {
 		return exportDoc{}, err
 	}
-	if lang == "" {
-		lang = d.tenant.Language
-	}
-	cfg := dsar.Config{Reader: views, Opener: sessionOpener{session}, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang, Location: loc, Owners: d.owners}
-	if err := cfg.Validate(); err != nil {
-		return exportDoc{}, &exitError{exitUsage, err}
-	}
-	path := filepath.Join(dir, person.FileName())
-	m, err := writePackage(ctx, cfg, person, path)
-	if err != nil {
+	if err := to.f.Sync(); err != nil {
 		return exportDoc{}, err
 	}
 	if err := d.custody.RecordPackage(ctx, d.who, r, m.Hash, seq, len(m.Files)+1); err != nil {
-		return exportDoc{}, errors.Join(err, os.Remove(path))
+		return exportDoc{}, err
 	}
-	return exportDoc{path, m.Hash, m}, nil
+	return exportDoc{to.path, m.Hash, m}, to.finish(nil)
 }
 
-// writePackage writes beside and renames, so that a package that exists is whole.
-func writePackage(ctx context.Context, cfg dsar.Config, p dsar.Person, path string) (m dsar.Manifest, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".dsar-*")
-	if err != nil {
-		return m, err
+// requestError says what to do about a request that is not there.
+func requestError(err error) error {
+	if errors.Is(err, custody.ErrNoRequest) {
+		return usage("%w: give the number that `ledgerline dsar open` printed, of this tenant", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	m, err = dsar.Build(ctx, cfg, p, f)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return m, err
-	}
-	return m, os.Rename(f.Name(), path)
+	return err
 }
 
 // person gathers what the vault knows of the one who asks; of an erased person, nothing.
@@ -300,8 +310,8 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(custody.Grounds, ground) {
-				return usage("--ground %q is not one of %s", ground, strings.Join(custody.Grounds, ", "))
+			if ground == "" {
+				return usage("--ground is required: one of %s", strings.Join(custody.Grounds, ", "))
 			}
 			if !yes {
 				return usage("erasing cannot be undone: add --yes")
@@ -313,7 +323,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			defer func() { err = errors.Join(err, d.close()) }()
 			r, err := d.custody.FindRequest(cmd.Context(), d.who, d.tenant.ID, id)
 			if err != nil {
-				return err
+				return requestError(err)
 			}
 			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s until no process can hold a derived one\n", w)
@@ -329,7 +339,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
-	f.StringVar(&ground, "ground", "", "why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "))
+	choiceFlag(cmd, &ground, "ground", "", "", "why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "), custody.Grounds...)
 	f.BoolVar(&yes, "yes", false, "really")
 	outputFlag(cmd, &output)
 	return cmd

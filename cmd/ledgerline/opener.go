@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -45,8 +46,14 @@ func openedError(err error) error {
 	return fmt.Errorf("%w: %w", projections.ErrTampered, err)
 }
 
+// viewsEnd is what waiting for the views asks of them.
+type viewsEnd interface {
+	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
+	WaitThrough(ctx context.Context, seq uint64) error
+}
+
 // waitForViews returns when the views hold every event that the ledger holds now, with the ledger's last sequence.
-func waitForViews(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, p *progress) (uint64, error) {
+func waitForViews(ctx context.Context, l *ledger.Ledger, views viewsEnd, p *progress) (uint64, error) {
 	last, err := l.Last(ctx)
 	if err != nil {
 		return 0, err

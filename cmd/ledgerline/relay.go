@@ -28,6 +28,7 @@ its events from the ledger, in order. Consumers see the events again and drop th
 directory meanwhile: stop "ledgerline up" first. It does not lose anything when it is interrupted; run it again.`,
 		Example: `  ledgerline relay refill
   ledgerline relay refill ledger.device`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, topics []string) error {
 			for _, t := range topics {
 				if !strings.HasPrefix(t, "ledger.") {
