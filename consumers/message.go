@@ -123,8 +123,8 @@ type Delivered struct {
 // offset and time, which the publisher knows.
 func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
 	fail := func(err error) (Message, error) { return Message{}, fmt.Errorf("encode event %d: %w", r.Seq, err) }
-	if !schemas.InLedger(r.Stream, r.Type) {
-		return fail(fmt.Errorf("type %q in stream %q is not the ledger's", r.Type, r.Stream))
+	if !schemas.InLedger(r.Event) {
+		return fail(errors.New("it does not belong to the ledger"))
 	}
 	m, err := schemas.ParseMetadata(r.Metadata)
 	if err != nil {
@@ -138,9 +138,6 @@ func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
 		return fail(errors.New("the metadata names two tenants"))
 	}
 	leaf := r.LeafOf(m)
-	if len(r.Data) == 0 {
-		return fail(errors.New("no data: an empty value would be a tombstone"))
-	}
 	h, values := make([]Header, 0, len(known)), make([]byte, 0, 512) // all values in one piece of memory
 	add := func(k, v string) {
 		i := len(values)
@@ -225,10 +222,10 @@ func Decode(m Message) (Delivered, error) {
 		return bad("%s: %w", hPosition, err)
 	}
 	d.Stream, d.Type = schemas.Stream(h[hSubject]), string(h[hType])
-	if !schemas.InLedger(d.Stream, d.Type) {
-		return bad("%s and %s are not of the ledger's form", hSubject, hType)
-	}
 	d.Data, d.Metadata = m.Value, h[hMetadata]
+	if !schemas.InLedger(d.Event) {
+		return bad("%s, %s, %s and value are not an event of the ledger", hSubject, hType, hMetadata)
+	}
 	meta, err := schemas.ParseMetadata(d.Metadata)
 	if err != nil {
 		return bad("%s: %w", hMetadata, err)

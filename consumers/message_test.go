@@ -3,6 +3,7 @@ package consumers_test
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 var ledgerID = uuid.MustParse("0f8fad5b-d9cb-469f-a165-70867728950e")
@@ -45,7 +47,7 @@ func TestEncodeGolden(t *testing.T) {
 			Type:   "refusal.recorded.v1",
 			Data:   []byte(`{"rule":"personal-apps","count":3}`),
 			Metadata: []byte(`{"v":1,"tenant":"886313e1-3b8a-4372-9b90-0c9aee199e5d","occurredAt":"2025-04-11T21:02:03.387Z",` +
-				`"recordedAt":"2025-04-12T00:00:00.000Z","source":"test","policy":1,"subjects":[]}`),
+				`"recordedAt":"2025-04-12T00:00:00.000Z","source":"test","policy":1,"subjects":[],"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`),
 		},
 		Revision: 18446744073709551615, Seq: 9007199254740993, Position: schemas.Position{Commit: 70, Prepare: 69},
 	}
@@ -176,7 +178,8 @@ func TestDecodeRefuses(t *testing.T) {
 		change func(*consumers.Message)
 		want   error
 	}{
-		{"value", func(m *consumers.Message) { m.Value[len(m.Value)-2] ^= 1 }, consumers.ErrTampered},
+		{"value", func(m *consumers.Message) { m.Value = []byte(`{"other":1}`) }, consumers.ErrTampered},
+		{"value that is no object", func(m *consumers.Message) { m.Value = []byte(`{"other":1`) }, consumers.ErrMalformed},
 		{"tombstone", func(m *consumers.Message) { m.Value = nil }, consumers.ErrMalformed},
 		{"metadata", set("ledger_metadata", strings.Replace(string(r.Metadata), `"policy":0`, `"policy":1`, 1)), consumers.ErrTampered},
 		{"metadata cut", set("ledger_metadata", `{"v":1`), consumers.ErrMalformed},
@@ -224,6 +227,30 @@ func TestDecodeRefuses(t *testing.T) {
 	m.Headers = append(m.Headers, consumers.Header{Key: "traceparent", Value: []byte("00-0-0-00")})
 	if _, err := consumers.Decode(m); err != nil {
 		t.Errorf("a foreign header: %v", err)
+	}
+}
+
+// Whatever belongs to the ledger becomes a message, and that message the same event.
+func TestWhateverBelongsToTheLedgerPassesTheTopics(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	ledger := uuid.New()
+	for passed := 0; passed < 5000; {
+		e := schemas.Recorded{Event: schemastest.Foreign(r), Seq: r.Uint64(), Revision: r.Uint64(), Position: schemas.Position{Commit: r.Uint64()}}
+		m, err := consumers.Encode(ledger, e)
+		if belongs := schemas.InLedger(e.Event); belongs != (err == nil) {
+			t.Fatalf("belongs to the ledger: %v, encoded with %v: %+v", belongs, err, e)
+		}
+		if err != nil {
+			continue
+		}
+		passed++
+		d, err := consumers.Decode(m)
+		if err != nil {
+			t.Fatalf("%v of %q %q", err, e.Data, e.Metadata)
+		}
+		if !reflect.DeepEqual(d.Recorded, e) {
+			t.Fatalf("came back as %+v, was %+v", d.Recorded, e)
+		}
 	}
 }
 

@@ -16,48 +16,87 @@ const (
 
 // Follow hands over every ledger event after the anchor, from the beginning where from is nil, in ledger order and in
 // batches whose sequences are contiguous; then it waits for more, until ctx ends or handle returns an error, which it
-// returns. Positions are in the synced index before a batch is handed over. Where the event at the anchor is not the anchored one, or the
-// ledger is shorter than that, it returns ErrDiverged.
+// returns. Positions are in the synced index before a batch is handed over. Where the event at the anchor is not the
+// anchored one, or the ledger is shorter than that, it returns ErrDiverged.
+//
+// The index only says where to begin to read. Where what is read there is not what the anchor or the index says, the
+// index is dropped and everything counted anew from the store before anything is called diverged.
 func (l *Ledger) Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error) error {
 	if l.index == nil {
 		return errors.New("follow: this process has no sequence index")
 	}
+	if from != nil && from.LedgerID != l.id {
+		return fmt.Errorf("follow from sequence %d: the position was taken from ledger %s, this is %s: %w", from.Seq, from.LedgerID, l.id, ErrDiverged)
+	}
 	next, after, err := l.start(ctx, from)
 	if err != nil {
-		return fmt.Errorf("follow: %w", err)
-	}
-	if from != nil {
-		if after, err = l.verify(ctx, *from, next, after); err != nil {
-			return fmt.Errorf("follow from sequence %d: %w", from.Seq, err)
+		if from == nil {
+			return fmt.Errorf("follow: %w", err)
 		}
-		next = from.Seq + 1
+		return fmt.Errorf("follow from sequence %d: %w", from.Seq, err)
 	}
-	return l.follow(ctx, next, after, handle)
+	err = l.follow(ctx, next, after, handle)
+	var stale *staleIndexError
+	if errors.As(err, &stale) { // noticed only now: handed over so far is what the store holds
+		if err := l.reindex(stale); err != nil {
+			return fmt.Errorf("follow: %w", err)
+		}
+		if stale.last == nil {
+			stale.last = from
+		}
+		return l.Follow(ctx, stale.last, handle)
+	}
+	return err
 }
 
-// start returns the sequence to be read next and the position to read after, so that reading from there passes the
-// anchor's event. It checks that the index still describes this store, and drops it where it does not.
+// staleIndexError says that the index does not describe the store.
+type staleIndexError struct {
+	why  string
+	last *schemas.Anchor // of the last event that was handed over
+}
+
+func (e *staleIndexError) Error() string {
+	return "the sequence index does not describe the event store: " + e.why
+}
+
+// reindex drops the index, so that it is made anew from the store.
+func (l *Ledger) reindex(why error) error {
+	l.cfg.Logger.Warn("the sequence index is made anew from the event store", "records", l.index.len(), "error", why)
+	return l.index.reset()
+}
+
+// start returns the first sequence to be handed over and the position after which it is read: that of the anchor's event,
+// which must match. It uses what the index says, and without it where that does not fit.
 func (l *Ledger) start(ctx context.Context, from *schemas.Anchor) (uint64, schemas.Position, error) {
-	known := l.index.len()
-	if known > 0 {
-		ok, err := l.indexHolds(ctx, known-1)
-		if err != nil {
+	if l.index.len() > 0 {
+		next, after, err := l.startAt(ctx, from)
+		if err == nil || ctx.Err() != nil {
+			return next, after, err
+		}
+		// A position that the store never gave makes a server answer anything at all.
+		if err := l.reindex(err); err != nil {
 			return 0, schemas.Position{}, err
 		}
-		if !ok {
-			l.cfg.Logger.Warn("the sequence index does not match the event store and is rebuilt", "records", known)
-			if err := l.index.reset(); err != nil {
-				return 0, schemas.Position{}, err
-			}
-			known = 0
+	}
+	return l.startAt(ctx, from)
+}
+
+func (l *Ledger) startAt(ctx context.Context, from *schemas.Anchor) (uint64, schemas.Position, error) {
+	known := l.index.len()
+	if known > 0 {
+		if err := l.indexHolds(ctx, known-1); err != nil {
+			return 0, schemas.Position{}, err
 		}
 	}
-	first := uint64(0)
-	if from != nil {
-		first = min(from.Seq, known)
+	if from == nil {
+		return 0, schemas.Position{}, nil
 	}
-	after, err := l.before(first)
-	return first, after, err
+	next := min(from.Seq, known)
+	after, err := l.before(next)
+	if err == nil {
+		after, err = l.verify(ctx, *from, next, after)
+	}
+	return from.Seq + 1, after, err
 }
 
 // before returns the position of the event before sequence n, which the index must hold; the zero position for n = 0.
@@ -68,32 +107,35 @@ func (l *Ledger) before(n uint64) (schemas.Position, error) {
 	return l.index.position(n - 1)
 }
 
-// indexHolds reports whether the store has a ledger event exactly where the index says that sequence n is.
-func (l *Ledger) indexHolds(ctx context.Context, n uint64) (bool, error) {
+// indexHolds returns nil when the store has a ledger event exactly where the index says that sequence n is.
+func (l *Ledger) indexHolds(ctx context.Context, n uint64) error {
 	want, err := l.index.position(n)
 	if err != nil {
-		return false, err
+		return err
 	}
 	after, err := l.before(n)
 	if err != nil {
-		return false, err
+		return err
 	}
-	for r, err := range l.cfg.Store.ReadAll(ctx, after, false) {
+	if after.Commit >= want.Commit {
+		return &staleIndexError{why: fmt.Sprintf("record %d does not come after the one before it", n)}
+	}
+	for r, err := range l.readAll(ctx, after, false, nil) {
 		if err != nil {
-			return false, err
+			return err
 		}
-		return r.Position == want, nil
+		if r.Position == want {
+			return nil
+		}
+		break
 	}
-	return false, nil
+	return &staleIndexError{why: fmt.Sprintf("no ledger event is where record %d says", n)}
 }
 
 // verify reads from sequence next up to the anchor's, fills the index on the way, and returns the anchor's position.
 func (l *Ledger) verify(ctx context.Context, a schemas.Anchor, next uint64, after schemas.Position) (schemas.Position, error) {
-	if a.LedgerID != l.id {
-		return after, fmt.Errorf("the position was taken from ledger %s, this is %s: %w", a.LedgerID, l.id, ErrDiverged)
-	}
 	var batch []schemas.Recorded
-	for r, err := range l.cfg.Store.ReadAll(ctx, after, false) {
+	for r, err := range l.readAll(ctx, after, false, l.meet) {
 		if err != nil {
 			return after, err
 		}
@@ -131,7 +173,7 @@ func (l *Ledger) follow(ctx context.Context, next uint64, after schemas.Position
 	items := make(chan item, maxBatch)
 	go func() {
 		defer close(items)
-		for r, err := range l.cfg.Store.ReadAll(ctx, after, true) {
+		for r, err := range l.readAll(ctx, after, true, l.meet) {
 			select {
 			case items <- item{r, err}:
 			case <-ctx.Done():
@@ -148,15 +190,27 @@ func (l *Ledger) follow(ctx context.Context, next uint64, after schemas.Position
 		}
 	}()
 	var batch []schemas.Recorded
+	var last *schemas.Recorded // handed over
 	size := 0
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		if err := l.index.record(batch); err != nil {
+		err := l.index.record(batch)
+		var stale *staleIndexError
+		if errors.As(err, &stale) && last != nil {
+			if stale.last, err = l.anchor(*last); err == nil {
+				err = stale
+			}
+		}
+		if err == nil {
+			err = l.saveForeign()
+		}
+		if err != nil {
 			return fmt.Errorf("follow: %w", err)
 		}
-		err := handle(ctx, batch)
+		err = handle(ctx, batch)
+		last = &batch[len(batch)-1]
 		batch, size = nil, 0
 		return err
 	}
@@ -197,6 +251,14 @@ func (l *Ledger) follow(ctx context.Context, next uint64, after schemas.Position
 			}
 		}
 	}
+}
+
+func (l *Ledger) anchor(r schemas.Recorded) (*schemas.Anchor, error) {
+	leaf, err := r.Leaf()
+	if err != nil {
+		return nil, err
+	}
+	return &schemas.Anchor{LedgerID: l.id, Seq: r.Seq, EventID: r.ID, Leaf: leaf, Position: r.Position}, nil
 }
 
 // Sequence returns the sequence of the ledger event at that position, and false where the index does not hold it yet.

@@ -62,8 +62,8 @@ func (ix *sequenceIndex) position(n uint64) (schemas.Position, error) {
 	return schemas.Position{Commit: binary.BigEndian.Uint64(b[:8]), Prepare: binary.BigEndian.Uint64(b[8:])}, nil
 }
 
-// record writes the positions of the batch, whose first sequence is at most len, and syncs them. What the file holds already
-// is compared: a difference means that the ledger is another one, or was cut.
+// record writes the positions of the batch, whose first sequence is at most len, and syncs them. What the file holds
+// already is compared: a difference means that the file was damaged, or is another store's.
 func (ix *sequenceIndex) record(batch []schemas.Recorded) error {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -78,7 +78,7 @@ func (ix *sequenceIndex) record(batch []schemas.Recorded) error {
 				return err
 			}
 			if have != r.Position {
-				return fmt.Errorf("sequence %d is at %s, the index has %s: %w", r.Seq, r.Position, have, ErrDiverged)
+				return &staleIndexError{why: fmt.Sprintf("sequence %d is at %s, the index has %s", r.Seq, r.Position, have)}
 			}
 		default:
 			fresh = binary.BigEndian.AppendUint64(fresh, r.Position.Commit)

@@ -6,11 +6,13 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,14 +28,20 @@ var (
 	ErrExists = errors.New("the event store holds a ledger already")
 	// ErrDiverged: the ledger is not the one a saved position was taken from, or it is shorter. Everything stops.
 	ErrDiverged = errors.New("the ledger has diverged from a saved position")
+	// ErrOtherVault: the vault did not make this ledger's first event, so it can judge none and sign none.
+	ErrOtherVault = errors.New("the vault is not this ledger's")
 )
 
 // Config says where the ledger lives.
 type Config struct {
 	Store     Store
 	IndexPath string // the sequence index's file; empty where this process never follows
-	Logger    *slog.Logger
-	Clock     func() time.Time
+
+	// Origin gives a tenant's origin key, and false where the vault knows no such tenant. Without it nothing can be appended
+	// and nothing judged; a process that only reads may leave it out.
+	Origin func(ctx context.Context, tenant uuid.UUID) (schemas.OriginKey, bool, error)
+	Logger *slog.Logger
+	Clock  func() time.Time
 }
 
 // Validate joins everything that is missing.
@@ -56,6 +64,9 @@ type Ledger struct {
 	cfg   Config
 	id    uuid.UUID
 	index *sequenceIndex // nil where this process never follows
+
+	foreignMu sync.Mutex
+	foreign   foreignNotes // guarded by foreignMu
 }
 
 // Create writes the ledger's first event, with a random ledger id, into a store that holds no ledger, and opens it.
@@ -78,7 +89,11 @@ func Create(ctx context.Context, cfg Config) (*Ledger, error) {
 	} else if found {
 		return nil, fmt.Errorf("create ledger: %w", ErrExists)
 	}
-	if _, err := appendRetrying(ctx, cfg.Store, schemas.LedgerStream, NoStream, []schemas.Event{e}); err != nil {
+	events, err := cfg.sign(ctx, NoStream, []schemas.Event{e})
+	if err != nil {
+		return nil, fmt.Errorf("create ledger: %w", err)
+	}
+	if _, err := appendRetrying(ctx, cfg.Store, schemas.LedgerStream, NoStream, events); err != nil {
 		if errors.Is(err, ErrConflict) {
 			err = ErrExists
 		}
@@ -97,12 +112,17 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open ledger: %w", err)
 		}
-		d, err := schemas.Default().Decode(r)
-		if err != nil || d.Type.Name != "ledger.created.v1" || len(d.Values) != 1 {
-			return nil, fmt.Errorf("open ledger: the first event of %s is no ledger.created.v1: %w", schemas.LedgerStream, errors.Join(err, ErrNoLedger))
+		if !schemas.InLedger(r.Event) {
+			continue
 		}
-		if l.id, err = schemas.ParseUUID(d.Values[0].Text()); err != nil {
-			return nil, fmt.Errorf("open ledger: ledger id: %w", err)
+		if l.id, err = createdID(r); err != nil {
+			return nil, fmt.Errorf("open ledger: %w", err)
+		}
+		if cfg.Origin == nil {
+			break
+		}
+		if v, err := l.Judge(ctx, r); err != nil || v != Genuine {
+			return nil, fmt.Errorf("open ledger %s: %w", l.id, cmp.Or(err, ErrOtherVault))
 		}
 		break
 	}
@@ -115,8 +135,22 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 			return nil, fmt.Errorf("open ledger: %w", err)
 		}
 		l.index = ix
+		l.foreign = loadForeign(cfg.IndexPath+foreignSuffix, l.id)
 	}
 	return l, nil
+}
+
+// createdID returns the ledger's id out of the first event of the ledger's stream.
+func createdID(r schemas.Recorded) (uuid.UUID, error) {
+	d, err := schemas.Default().Decode(r)
+	if err != nil || d.Type.Name != "ledger.created.v1" || len(d.Values) != 1 {
+		return uuid.Nil, fmt.Errorf("the first event of %s is no ledger.created.v1: %w", schemas.LedgerStream, errors.Join(err, ErrNoLedger))
+	}
+	id, err := schemas.ParseUUID(d.Values[0].Text())
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("ledger id: %w", err)
+	}
+	return id, nil
 }
 
 // Close releases the sequence index.
@@ -124,19 +158,48 @@ func (l *Ledger) Close() error {
 	if l.index == nil {
 		return nil
 	}
-	return l.index.close()
+	return errors.Join(l.saveForeign(), l.index.close())
 }
 
 // ID returns the ledger's random id.
 func (l *Ledger) ID() uuid.UUID { return l.id }
 
-// Append stores the events in one stream, all or none, and returns the last one's revision once they are durable. It
-// refuses what breaks a limit before it is sent, and repeats, with the same event ids, an append whose outcome is unknown.
+// Append signs the events for the revisions that they get, stores them in one stream, all or none, and returns the last
+// one's revision once they are durable. It refuses what breaks a limit before it is sent, and repeats, with the same
+// event ids, an append whose outcome is unknown.
 func (l *Ledger) Append(ctx context.Context, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
-	if err := checkAppend(s, events); err != nil {
+	signed, err := l.cfg.sign(ctx, expect, events)
+	if err == nil {
+		err = checkAppend(s, signed)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", s, err)
 	}
-	return appendRetrying(ctx, l.cfg.Store, s, expect, events)
+	return appendRetrying(ctx, l.cfg.Store, s, expect, signed)
+}
+
+// sign gives each event its origin. What a draft encodes has none; the tenant stands before it.
+func (c Config) sign(ctx context.Context, expect Expect, events []schemas.Event) ([]schemas.Event, error) {
+	if c.Origin == nil {
+		return nil, errors.New("this process has no vault to sign with")
+	}
+	out := make([]schemas.Event, len(events))
+	for i, e := range events {
+		// Any key's origin completes the form, so that the tenant can be read.
+		m, err := schemas.ParseMetadata(schemas.Sign(e, 0, schemas.OriginKey{}).Metadata)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", i, err)
+		}
+		k, known, err := c.Origin(ctx, m.Tenant)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", i, err)
+		}
+		if !known {
+			return nil, fmt.Errorf("event %d: the vault knows no tenant %s", i, m.Tenant)
+		}
+		out[i] = schemas.Sign(e, expect.first()+uint64(i), k)
+	}
+	return out, nil
 }
 
 func checkAppend(s schemas.Stream, events []schemas.Event) error {
@@ -147,18 +210,12 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 	ids := make(map[uuid.UUID]bool, len(events))
 	for i, e := range events {
 		switch {
-		case e.Stream != s || !schemas.InLedger(e.Stream, e.Type):
-			return fmt.Errorf("event %d belongs to %q as %q, which is not a ledger event of this stream", i, e.Stream, e.Type)
-		case e.ID == uuid.Nil || ids[e.ID]:
-			return fmt.Errorf("event %d has no id of its own", i)
 		case e.Size() > schemas.MaxEventBytes:
 			return fmt.Errorf("event %d: %w: %d bytes, at most %d", i, schemas.ErrTooLarge, e.Size(), schemas.MaxEventBytes)
-		}
-		if kind := s.Kind(); kind == "position" || kind == "checkpoint" {
-			return fmt.Errorf("the kind %q is taken: its topic would be the relay's own", kind)
-		}
-		if _, err := schemas.ParseMetadata(e.Metadata); err != nil {
-			return fmt.Errorf("event %d: %w", i, err)
+		case e.Stream != s || !schemas.InLedger(e):
+			return fmt.Errorf("event %d belongs to %q as %q, which is not a ledger event of this stream", i, e.Stream, e.Type)
+		case ids[e.ID]:
+			return fmt.Errorf("event %d has no id of its own", i)
 		}
 		ids[e.ID] = true
 		total += e.Size()
@@ -202,9 +259,42 @@ func Pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ReadStream yields the stream's events from that revision on, without Seq.
+// ReadStream yields the stream's events from that revision on, without Seq. Expected revisions count all of them; whoever
+// acts on one asks Judge first.
 func (l *Ledger) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error] {
 	return l.cfg.Store.ReadStream(ctx, s, from)
+}
+
+// Verdict says what an event in the store is.
+type Verdict int
+
+// Verdicts.
+const (
+	Genuine Verdict = iota // the ledger's own, where it was appended
+	Foreign                // not of the ledger's form (FORMATS §3): it has no sequence
+	Forged                 // counted in the sequence, and not made by a holder of this vault at this place
+)
+
+// Judge tells what an event is. It needs the vault's origin keys.
+func (l *Ledger) Judge(ctx context.Context, r schemas.Recorded) (Verdict, error) {
+	if !schemas.InLedger(r.Event) {
+		return Foreign, nil
+	}
+	if l.cfg.Origin == nil {
+		return Forged, errors.New("judge an event: this process has no vault to compare origins with")
+	}
+	m, err := schemas.ParseMetadata(r.Metadata)
+	if err != nil {
+		return Foreign, nil
+	}
+	k, known, err := l.cfg.Origin(ctx, m.Tenant)
+	if err != nil {
+		return Forged, fmt.Errorf("judge event %s: %w", r.ID, err)
+	}
+	if !known || !r.Genuine(k) {
+		return Forged, nil
+	}
+	return Genuine, nil
 }
 
 // Last returns the ledger's last event, without Seq. There is always one.
@@ -221,10 +311,12 @@ func (l *Ledger) Last(ctx context.Context) (schemas.Recorded, error) {
 
 // Events yields every ledger event up to the present end, in ledger order and with Seq counted from 0. It is for
 // checking and rebuilding; Follow is for keeping up.
+//
+// It is the ledger of the store alone: no index is asked.
 func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		var seq uint64
-		for r, err := range l.cfg.Store.ReadAll(ctx, schemas.Position{}, false) {
+		for r, err := range l.readAll(ctx, schemas.Position{}, false, nil) {
 			r.Seq = seq
 			if !yield(r, err) || err != nil {
 				return

@@ -19,7 +19,6 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // views is a Sink and Positions in memory. Like the real one it may have a row in its base and not in its views, until
@@ -354,11 +353,11 @@ func TestABatchIsBoundedByBytesAndRows(t *testing.T) {
 		v := &sizes{views: newViews()}
 		events := l.Events(50)
 		big := events[49]
-		big.Data = []byte(`"` + strings.Repeat("x", 40_000) + `"`)
+		big.Data = []byte(`{"x":"` + strings.Repeat("x", 40_000) + `"}`)
 		for i := range uint64(10) {
 			e := big
 			e.Seq += i
-			e.Stream = schemas.LedgerStream
+			e.Stream = "device-11111111-2222-4333-8444-555555555555"
 			events = append(events, e)
 		}
 		topics.Publish(events...)

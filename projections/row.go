@@ -54,32 +54,23 @@ var (
 	MaxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// ErrUnplaceable is wrapped by RowOf when an event has no valid stream, tenant or metadata: it could be stored
-// under nobody, and the projector stops rather than lose it.
-var ErrUnplaceable = errors.New("event has no valid stream, tenant or metadata")
+// ErrUnplaceable is wrapped by RowOf when an event does not belong to the ledger (FORMATS §3). Nothing that the topics
+// decode to is: it is asked once more where rows are made.
+var ErrUnplaceable = errors.New("event does not belong to the ledger")
 
 // RowOf returns the row of an event whose Seq is set. Data that the catalogue cannot read (an unknown type, a
 // newer version, damage) gives a row without Values: its bytes and leaf are kept all the same.
 func RowOf(r schemas.Recorded) (Row, error) { return rowOf(schemas.Default(), r) }
 
 func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
-	fail := func(err error) (Row, error) {
-		return Row{}, fmt.Errorf("row of sequence %d, event %s: %w: %w", r.Seq, r.ID, ErrUnplaceable, err)
-	}
-	if !schemas.InLedger(r.Stream, r.Type) {
-		return fail(errors.New("stream and type are not of the ledger's form"))
-	}
 	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return fail(err)
+	if err != nil || !schemas.InLedger(r.Event) {
+		return Row{}, fmt.Errorf("row of sequence %d, event %s: %w", r.Seq, r.ID, ErrUnplaceable)
 	}
 	leaf := r.LeafOf(m)
 	d, err := c.DecodeWith(r, m)
 	if err != nil {
 		d.Values = nil
-	}
-	if d.Tenant == uuid.Nil && r.Stream != schemas.LedgerStream {
-		return fail(errors.New("tenant is the zero uuid"))
 	}
 	row := Row{
 		Seq: r.Seq, Tenant: d.Tenant, Stream: r.Stream, Revision: r.Revision, EventID: r.ID, Type: r.Type,

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 var (
@@ -27,7 +28,7 @@ func metadata(t *testing.T, m schemas.Metadata) []byte {
 	if m.Tenant == uuid.Nil {
 		m.Tenant = tenant
 	}
-	b, err := m.Encode()
+	b, err := schemastest.Metadata(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,9 +46,9 @@ func TestRowOfKeepsWhatItCannotRead(t *testing.T) {
 		"set and unset":    {"device.compliance-changed.v1", `{"set":{"encrypted":true},"unset":["encrypted"]}`, 1},
 		"unknown type":     {"device.exploded.v9", `{"set":{"encrypted":true}}`, 0},
 		"unknown member":   {"device.compliance-changed.v1", `{"set":{"encrypted":true,"new":1}}`, 0},
-		"no JSON":          {"device.compliance-changed.v1", "\x00\xff", 0},
-		"no data":          {"device.compliance-changed.v1", "", 0},
-		"data of a future": {"device.compliance-changed.v1", `[]`, 0},
+		"twice":            {"device.compliance-changed.v1", `{"set":{},"set":null,"set":3}`, 0},
+		"no data":          {"device.compliance-changed.v1", "{}", 0},
+		"data of a future": {"device.compliance-changed.v1", `{"v":{"set":[]}}`, 0},
 	} {
 		r := schemas.Recorded{Event: schemas.Event{ID: uuid.New(), Stream: device, Type: c.typ, Data: []byte(c.data), Metadata: good}, Seq: 7, Revision: 3}
 		row, err := RowOf(r)
@@ -79,8 +80,13 @@ func TestRowOfRefusesWhatBelongsToNobody(t *testing.T) {
 		"other stream":  {Stream: "$settings", Type: "device.retired.v1", Metadata: []byte(good)},
 		"native stream": {Stream: "device-annas-phone", Type: "device.retired.v1", Metadata: []byte(good)},
 		"system type":   {Stream: device, Type: "$metadata", Metadata: []byte(good)},
+		"no JSON":       {Stream: device, Type: "device.retired.v1", Metadata: []byte(good), Data: []byte("\x00\xff")},
+		"no object":     {Stream: device, Type: "device.retired.v1", Metadata: []byte(good), Data: []byte("[]")},
 	} {
-		e.ID, e.Data = uuid.New(), []byte(`{}`)
+		e.ID = uuid.New()
+		if e.Data == nil {
+			e.Data = []byte(`{}`)
+		}
 		if row, err := RowOf(schemas.Recorded{Event: e}); !errors.Is(err, ErrUnplaceable) {
 			t.Errorf("%s: got %+v, %v; want ErrUnplaceable", name, row, err)
 		}
@@ -88,6 +94,25 @@ func TestRowOfRefusesWhatBelongsToNobody(t *testing.T) {
 	ledger := schemas.Event{ID: uuid.New(), Stream: schemas.LedgerStream, Type: "ledger.created.v1", Data: []byte(`{}`), Metadata: []byte(zero)}
 	if _, err := RowOf(schemas.Recorded{Event: ledger}); err != nil {
 		t.Errorf("the ledger's own event has the zero tenant: %v", err)
+	}
+}
+
+// Whatever belongs to the ledger has a row, whatever its data, times and roles.
+func TestWhateverBelongsToTheLedgerHasARow(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 12))
+	for made := 0; made < 5000; {
+		e := schemastest.Foreign(r)
+		row, err := RowOf(schemas.Recorded{Event: e, Seq: 7})
+		if belongs := schemas.InLedger(e); belongs != (err == nil) {
+			t.Fatalf("belongs to the ledger: %v, a row with %v: %+v", belongs, err, e)
+		}
+		if err != nil {
+			continue
+		}
+		made++
+		if row.Occurred.Before(MinTime) || row.Occurred.After(MaxTime) || row.Recorded.Before(MinTime) || row.Recorded.After(MaxTime) {
+			t.Fatalf("times outside what a view can hold: %v, %v of %q", row.Occurred, row.Recorded, e.Metadata)
+		}
 	}
 }
 

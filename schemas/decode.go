@@ -26,7 +26,7 @@ func (c *Catalogue) Decode(r Recorded) (Draft, error) {
 // DecodeWith is Decode for a reader that has parsed the event's metadata already; m must be what r.Metadata says.
 func (c *Catalogue) DecodeWith(r Recorded, m Metadata) (Draft, error) {
 	d := Draft{Stream: r.Stream, ID: r.ID}
-	d.Tenant, d.Occurred, d.Recorded, d.Source = m.Tenant, m.Occurred, m.Recorded, m.Source
+	d.Tenant, d.Occurred, d.Recorded, d.Source = m.Tenant, KnownTime(m.Occurred), m.Recorded, m.Source
 	d.Correlation, d.Causation, d.Policy = m.Correlation, m.Causation, m.Policy
 	for _, s := range m.Subjects {
 		d.Subjects = append(d.Subjects, SubjectRef{Role: s.Role, Alias: s.ID})

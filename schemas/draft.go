@@ -103,7 +103,7 @@ func (e *AttributeError) Error() string {
 
 func (e *AttributeError) Unwrap() error { return e.Err }
 
-// Encode returns the event's bytes. It refuses, naming the attribute: a protected value that is not sealed, a
+// Encode returns the event's bytes but for its origin, which Sign adds. It refuses, naming the attribute: a protected value that is not sealed, a
 // token sealed for another event or attribute, an attribute the type does not carry, a subject without alias,
 // and an event over MaxEventBytes.
 func (c *Catalogue) Encode(d Draft) (Event, error) {
@@ -151,8 +151,8 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 		return fail(err)
 	}
 	e := Event{ID: d.ID, Stream: d.Stream, Type: d.Type.Name, Data: root.encode(nil), Metadata: meta}
-	if e.Size() > MaxEventBytes {
-		return fail(fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, e.Size(), MaxEventBytes))
+	if n := e.Size() + originBytes; n > MaxEventBytes {
+		return fail(fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, MaxEventBytes))
 	}
 	return e, nil
 }

@@ -1,11 +1,29 @@
 package schemas
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
+
+func readVectorsMetadata(t testing.TB) string {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v vectors
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v.Expected.Metadata
+}
 
 func mapFS(files map[string]string) fstest.MapFS {
 	out := fstest.MapFS{}
@@ -40,24 +58,29 @@ func FuzzTokenParse(f *testing.F) {
 	})
 }
 
-// What the metadata parser accepts and the encoder would write must be the same metadata.
+// The metadata parser and the scanner inside InLedger accept the same bytes.
 func FuzzParseMetadata(f *testing.F) {
-	f.Add([]byte(`{"v":1,"tenant":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","occurredAt":"2026-11-23T22:15:04.076Z","recordedAt":"2026-11-24T00:00:00.500Z","source":"graph","policy":3,"subjects":[{"id":"adb4d9d6-5b2b-809e-9268-f6d09e6fed53","role":"user"}]}`))
+	f.Add([]byte(readVectorsMetadata(f)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := ParseMetadata(raw)
-		if err != nil {
-			return
+		e := Event{ID: NewID(), Stream: "device-11111111-2222-4333-8444-555555555555", Type: "x", Data: []byte("{}"), Metadata: raw}
+		if m.Tenant == uuid.Nil {
+			e.Stream = LedgerStream
 		}
-		b, err := m.Encode()
-		if err != nil {
-			return // accepted leniently, such as an empty source; never written by us
+		if InLedger(e) != (err == nil && e.Size() <= MaxEventBytes) {
+			t.Errorf("%s: parsed with %v, in the ledger %v", raw, err, InLedger(e))
 		}
-		again, err := ParseMetadata(b)
-		if err != nil {
-			t.Fatalf("%s was accepted, written back as %s, which is not: %v", raw, b, err)
-		}
-		if b2, err := again.Encode(); err != nil || string(b2) != string(b) {
-			t.Errorf("unstable: %s then %s", b, b2)
+	})
+}
+
+// The grammar written out accepts what encoding/json does, of objects that are not too deep and are UTF-8.
+func FuzzIsObject(f *testing.F) {
+	f.Add([]byte(`{"a":[1,-0.5e+10,true,false,null,"\u00e9\ud800\n"],"b":{}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		deep := bytes.Count(raw, []byte("{"))+bytes.Count(raw, []byte("[")) > maxDepth
+		want := len(raw) > 0 && raw[0] == '{' && raw[len(raw)-1] == '}' && utf8.Valid(raw) && json.Valid(raw)
+		if got := isObject(raw); got != want && !(deep && want) {
+			t.Errorf("%q: %v, encoding/json says %v", raw, got, want)
 		}
 	})
 }
@@ -72,7 +95,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(filepath.Base(p)[:len(filepath.Base(p))-5], raw)
 	}
-	meta := []byte(`{"v":1,"tenant":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","recordedAt":"2026-11-24T00:00:00.500Z","source":"graph","policy":3,"subjects":[]}`)
+	meta := []byte(`{"v":1,"tenant":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","recordedAt":"2026-11-24T00:00:00.500Z","source":"graph","policy":3,"subjects":[],"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`)
 	f.Fuzz(func(t *testing.T, typ string, data []byte) {
 		d, err := Default().Decode(Recorded{Event: Event{Type: typ, Stream: LedgerStream, Data: data, Metadata: meta}})
 		if err == nil {

@@ -84,11 +84,6 @@ func (s Stream) Valid() bool {
 // LedgerStream is where the store's first event, ledger.created.v1, lives.
 const LedgerStream Stream = "ledger-00000000-0000-0000-0000-000000000000"
 
-// InLedger reports whether an event with that stream and type belongs to the ledger (FORMATS §3: never changes).
-func InLedger(s Stream, eventType string) bool {
-	return eventType != "" && eventType[0] >= 'a' && eventType[0] <= 'z' && s.Valid()
-}
-
 // Position is a place in the store's $all order. It is a hint: a persisted position is an Anchor.
 type Position struct{ Commit, Prepare uint64 }
 
@@ -154,6 +149,7 @@ type Metadata struct {
 	Causation   uuid.UUID
 	Policy      uint64
 	Subjects    []Subject
+	Origin      Origin // as it was read; Encode does not write it, Sign does
 }
 
 const timeForm = "2006-01-02T15:04:05.000Z"
@@ -178,13 +174,17 @@ func Month(occurred, recorded time.Time) string {
 	return occurred.UTC().Format("200601")
 }
 
-// Encode returns the metadata's bytes in the frozen member order.
+// Encode returns the metadata's bytes in the frozen member order, without the origin: only who knows
+// the revision can make that (Sign).
 func (m Metadata) Encode() (json.RawMessage, error) {
 	if m.Recorded.IsZero() {
 		return nil, errors.New("metadata: recordedAt is missing")
 	}
-	if m.Source == "" {
-		return nil, errors.New("metadata: source is missing")
+	if !validTerm(m.Source) {
+		return nil, errors.New("metadata: source is not 1 to 32 letters and hyphens")
+	}
+	if m.Policy > maxPolicy {
+		return nil, fmt.Errorf("metadata: policy %d has more than %d digits", m.Policy, maxPolicyDigit)
 	}
 	if len(m.Subjects) > MaxSubjects {
 		return nil, fmt.Errorf("metadata: %d subjects, at most %d are allowed in one event", len(m.Subjects), MaxSubjects)
@@ -203,6 +203,9 @@ func (m Metadata) Encode() (json.RawMessage, error) {
 	}
 	fmt.Fprintf(&b, `,"policy":%d,"subjects":[`, m.Policy)
 	for i, s := range m.Subjects {
+		if !validTerm(s.Role) {
+			return nil, fmt.Errorf("metadata: subjects[%d].role is not 1 to 32 letters and hyphens", i)
+		}
 		if i > 0 {
 			b.WriteByte(',')
 		}
@@ -212,70 +215,12 @@ func (m Metadata) Encode() (json.RawMessage, error) {
 	return b.Bytes(), nil
 }
 
-// ParseMetadata reads stored metadata. It is strict: unknown members, a version other than 1, or a value not in
-// the frozen form is an error that names the member.
-func ParseMetadata(raw []byte) (Metadata, error) {
-	var w struct {
-		V           *int      `json:"v"`
-		Tenant      string    `json:"tenant"`
-		Occurred    *string   `json:"occurredAt"`
-		Recorded    string    `json:"recordedAt"`
-		Source      string    `json:"source"`
-		Correlation *string   `json:"$correlationId"`
-		Causation   *string   `json:"$causationId"`
-		Policy      uint64    `json:"policy"`
-		Subjects    []rawSubj `json:"subjects"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&w); err != nil {
-		return Metadata{}, fmt.Errorf("metadata: %w", err)
-	}
-	if dec.More() {
-		return Metadata{}, errors.New("metadata: more than one JSON value")
-	}
-	if w.V == nil || *w.V != 1 {
-		return Metadata{}, errors.New("metadata: v is not 1")
-	}
-	m := Metadata{Source: w.Source, Policy: w.Policy}
-	var errs []error
-	id := func(member, s string) uuid.UUID {
-		u, err := ParseUUID(s)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("metadata: %s: %w", member, err))
-		}
-		return u
-	}
-	at := func(member, s string) time.Time {
-		t, err := time.Parse(timeForm, s)
-		if err != nil || len(s) != len(timeForm) {
-			errs = append(errs, fmt.Errorf("metadata: %s: %q is not a time of the form %s", member, s, timeForm))
-		}
-		return t
-	}
-	m.Tenant = id("tenant", w.Tenant)
-	if w.Occurred != nil {
-		m.Occurred = at("occurredAt", *w.Occurred)
-	}
-	m.Recorded = at("recordedAt", w.Recorded)
-	if w.Correlation != nil {
-		m.Correlation = id("$correlationId", *w.Correlation)
-	}
-	if w.Causation != nil {
-		m.Causation = id("$causationId", *w.Causation)
-	}
-	if len(w.Subjects) > MaxSubjects {
-		errs = append(errs, fmt.Errorf("metadata: %d subjects, at most %d", len(w.Subjects), MaxSubjects))
-	}
-	for i, s := range w.Subjects {
-		m.Subjects = append(m.Subjects, Subject{ID: id(fmt.Sprintf("subjects[%d].id", i), s.ID), Role: s.Role})
-	}
-	return m, errors.Join(errs...)
-}
-
-type rawSubj struct {
-	ID   string `json:"id"`
-	Role string `json:"role"`
+// ParseMetadata reads stored metadata. It accepts the one form in which it is written and nothing
+// else; an error names the member.
+func ParseMetadata(raw []byte) (m Metadata, err error) {
+	var s metadataScanner
+	err = s.scan(raw, &m)
+	return m, err
 }
 
 // ParseUUID accepts only the 36-character lower-case form in which the ledger writes uuids.

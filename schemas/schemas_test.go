@@ -22,6 +22,7 @@ type vectors struct {
 		} `json:"event"`
 		Policy uint64 `json:"policy"`
 		Source string `json:"source"`
+		Record string `json:"K_record"`
 	} `json:"inputs"`
 	Expected struct {
 		Month       string   `json:"yyyymm"`
@@ -38,6 +39,8 @@ type vectors struct {
 		Labels      []string `json:"labels"`
 		Entry       string   `json:"entry"`
 		Leaf        string   `json:"leaf_hash"`
+		OriginKey   string   `json:"K_origin"`
+		Origin      string   `json:"origin"`
 	} `json:"expected"`
 }
 
@@ -72,10 +75,22 @@ func (v vectors) draft() Draft {
 
 func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 	v := readVectors(t)
+	record, err := hex.DecodeString(v.Inputs.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := NewOriginKey(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(key[:]); got != v.Expected.OriginKey {
+		t.Errorf("K_origin %s, want %s", got, v.Expected.OriginKey)
+	}
 	e, err := Default().Encode(v.draft())
 	if err != nil {
 		t.Fatal(err)
 	}
+	e = Sign(e, v.Inputs.Event.Revision, key)
 	if got := string(e.Data); got != v.Expected.Data {
 		t.Errorf("data\n got %s\nwant %s", got, v.Expected.Data)
 	}
@@ -113,6 +128,7 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	again = Sign(again, v.Inputs.Event.Revision, key)
 	if string(again.Metadata) != v.Expected.Metadata || string(again.Data) != v.Expected.Data {
 		t.Errorf("decoding and encoding again changed the bytes:\n%s\n%s", again.Data, again.Metadata)
 	}

@@ -190,7 +190,7 @@ func TestAWrongAddressIsNotRepeated(t *testing.T) {
 			a.cfg.EventStore.Address, a.cfg.EventStore.CA = address, ca
 			e, err := a.eventStoreEndpoint(node.Running{}, node.Secrets{})
 			if err == nil {
-				_, err = a.ledgerConfig(&services{endpoints: endpoints{eventStore: e}}, "")
+				_, err = a.ledgerConfig(&services{endpoints: endpoints{eventStore: e}}, nil, "")
 			}
 			if err == nil || strings.Contains(err.Error(), "hunter22") || !strings.Contains(err.Error(), "eventstore.address") {
 				t.Errorf("%v", err)

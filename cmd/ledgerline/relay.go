@@ -51,7 +51,7 @@ func (a *app) refill(ctx context.Context, out io.Writer, topics []string) (err e
 	if _, err := n.startServers(ctx, out, false); err != nil {
 		return err
 	}
-	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
+	if n.ledger, err = a.openFollowing(ctx, n.services, nil, false, out); err != nil {
 		return err
 	}
 	if err := n.openRelay(); err != nil {

@@ -55,9 +55,10 @@ func (a *app) connect() (*services, error) {
 	return &services{endpoints: e}, nil
 }
 
-// openLedger opens the ledger without a sequence index: only `up` follows.
-func (a *app) openLedger(ctx context.Context, s *services, index string) (*ledger.Ledger, error) {
-	cfg, err := a.ledgerConfig(s, index)
+// openLedger opens the ledger without a sequence index: only `up` follows. Without the vault, which may be nil, it can only
+// be read.
+func (a *app) openLedger(ctx context.Context, s *services, v *vault.Vault) (*ledger.Ledger, error) {
+	cfg, err := a.ledgerConfig(s, v, "")
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +70,17 @@ func (a *app) openLedger(ctx context.Context, s *services, index string) (*ledge
 	return l, nil
 }
 
-func (a *app) ledgerConfig(s *services, index string) (ledger.Config, error) {
+func (a *app) ledgerConfig(s *services, v *vault.Vault, index string) (ledger.Config, error) {
 	store, err := eventstore.Open(eventstore.Config{Address: s.eventStore, Logger: a.log})
 	if err != nil {
 		return ledger.Config{}, usage("eventstore.address: %w", err)
 	}
 	s.onClose(store.Close)
-	return ledger.Config{Store: store, IndexPath: index, Logger: a.log, Clock: time.Now}, nil
+	cfg := ledger.Config{Store: store, IndexPath: index, Logger: a.log, Clock: time.Now}
+	if v != nil {
+		cfg.Origin = v.OriginKey
+	}
+	return cfg, nil
 }
 
 // openVault opens the vault, and with create makes one, with its key, where there is none.
@@ -222,7 +227,7 @@ func (a *app) openOffice(ctx context.Context) (_ *desk, err error) {
 	if d.vault, err = a.openVault(ctx, s, false); err != nil {
 		return nil, err
 	}
-	if d.ledger, err = a.openLedger(ctx, s, ""); err != nil {
+	if d.ledger, err = a.openLedger(ctx, s, d.vault); err != nil {
 		return nil, err
 	}
 	if d.custody, err = a.newCustody(d.ledger, d.vault); err != nil {

@@ -148,10 +148,10 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 	if err != nil {
 		return nil, err
 	}
-	if n.ledger, err = a.openOrCreateLedger(ctx, n.services, out); err != nil {
+	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
 		return nil, err
 	}
-	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
+	if n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out); err != nil {
 		return nil, err
 	}
 	if err := a.resume(ctx, n, out); err != nil {
@@ -253,13 +253,14 @@ func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (emb
 	return cfg, nil
 }
 
-func (a *app) openOrCreateLedger(ctx context.Context, s *services, out io.Writer) (*ledger.Ledger, error) {
-	cfg, err := a.ledgerConfig(s, filepath.Join(a.cfg.Data, indexFile))
+// openFollowing opens the ledger with the sequence index, to follow it; with create it makes one in an empty store.
+func (a *app) openFollowing(ctx context.Context, s *services, v *vault.Vault, create bool, out io.Writer) (*ledger.Ledger, error) {
+	cfg, err := a.ledgerConfig(s, v, filepath.Join(a.cfg.Data, indexFile))
 	if err != nil {
 		return nil, err
 	}
 	l, err := ledger.Open(ctx, cfg)
-	if errors.Is(err, ledger.ErrNoLedger) {
+	if create && errors.Is(err, ledger.ErrNoLedger) {
 		if l, err = ledger.Create(ctx, cfg); err == nil {
 			fmt.Fprintf(out, "created ledger %s in %s\n", l.ID(), a.cfg.Data)
 		}

@@ -59,7 +59,7 @@ the bytes it stores. The exit code is 1 where anything differs; "views rebuild" 
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			l, err := a.openLedger(cmd.Context(), s, "")
+			l, err := a.openLedger(cmd.Context(), s, nil)
 			if err != nil {
 				return err
 			}

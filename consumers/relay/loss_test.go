@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 func TestMain(m *testing.M) {
@@ -424,7 +425,7 @@ func TestUnknownKind(t *testing.T) {
 	r := newRig(t, 20)
 	r.fill(50)
 	for i := range 30 {
-		meta, err := schemas.Metadata{Tenant: uuid.New(), Recorded: time.UnixMilli(1_750_000_000_000), Source: "test"}.Encode()
+		meta, err := schemastest.Metadata(schemas.Metadata{Tenant: uuid.New(), Recorded: time.UnixMilli(1_750_000_000_000), Source: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,7 +56,7 @@ func TestTheMainJobBearsADisturbedEventStore(t *testing.T) {
 		}
 	}
 	for _, r := range after.events {
-		if !schemas.InLedger(r.Stream, r.Type) {
+		if !schemas.InLedger(r.Event) {
 			t.Errorf("sequence %d is %s in %s", r.Seq, r.Type, r.Stream)
 		}
 	}

@@ -339,8 +339,6 @@ func (n *node) connect(ctx context.Context) parts {
 	store, err := eventstore.Open(eventstore.Config{Address: n.door("eventstore", "ledger").esdb(n.t), Logger: quiet})
 	must(err)
 	n.t.Cleanup(func() { store.Close() })
-	p.ledger, err = ledger.Open(ctx, ledger.Config{Store: store, Logger: quiet, Clock: time.Now})
-	must(err)
 	topics := n.topics
 	if topics == nil {
 		d := n.door("kafka", "reader")
@@ -360,5 +358,7 @@ func (n *node) connect(ctx context.Context) parts {
 	p.vault, err = vault.Open(ctx, vault.Config{Store: db, KEK: kek, Clock: time.Now, Logger: quiet})
 	must(err)
 	n.t.Cleanup(func() { p.vault.Close() })
+	p.ledger, err = ledger.Open(ctx, ledger.Config{Store: store, Origin: p.vault.OriginKey, Logger: quiet, Clock: time.Now})
+	must(err)
 	return p
 }

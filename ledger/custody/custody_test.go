@@ -54,7 +54,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.vault.Close() })
-	if b.ledger, err = ledger.Create(b.ctx, ledger.Config{Store: b.store, Logger: log, Clock: time.Now}); err != nil {
+	if b.ledger, err = ledger.Create(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: log, Clock: time.Now}); err != nil {
 		t.Fatal(err)
 	}
 	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: log, Clock: time.Now, Settle: time.Millisecond,

@@ -71,7 +71,7 @@ func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, grou
 	if err := c.cfg.Hook(PointErasing); err != nil {
 		return fail(err)
 	}
-	if err := c.append(ctx, ledger.Any, e); err != nil {
+	if err := c.append(ctx, ledger.Exact(r.Revision), e); err != nil {
 		return fail(err)
 	}
 	if err := c.cfg.Hook(PointOrdered); err != nil {

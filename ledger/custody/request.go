@@ -224,7 +224,7 @@ func (c *Custody) RecordPackage(ctx context.Context, p access.Principal, r Reque
 	if err != nil {
 		return fmt.Errorf("record package: %w", err)
 	}
-	if err := c.append(ctx, ledger.Any, e); err != nil {
+	if err := c.append(ctx, ledger.Exact(r.Revision), e); err != nil {
 		return fmt.Errorf("record package: %w", err)
 	}
 	return nil

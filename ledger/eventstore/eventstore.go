@@ -72,10 +72,8 @@ func Open(cfg Config) (*Store, error) {
 func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer cancel()
-	opts := esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}, Deadline: &s.cfg.CallTimeout}
-	if expect.IsNoStream() {
-		opts.ExpectedRevision = esdb.NoStream{}
-	} else if r, ok := expect.Revision(); ok {
+	opts := esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}, Deadline: &s.cfg.CallTimeout}
+	if r, ok := expect.Revision(); ok {
 		opts.ExpectedRevision = esdb.Revision(r)
 	}
 	data := make([]esdb.EventData, len(events))

@@ -118,7 +118,7 @@ func TestALiveReadAndAppendsOutliveCutConnectionsAndFailedDiscovery(t *testing.T
 	defer stop(t, srv)
 	p := newProxy(t, srv.Addr())
 	store := open(t, "esdb://"+p.l.Addr().String()+"?tls=false&discoveryInterval=10&maxDiscoverAttempts=2")
-	l, err := ledger.Create(context.Background(), ledger.Config{Store: store, IndexPath: t.TempDir() + "/index", Logger: slog.New(slog.DiscardHandler), Clock: time.Now})
+	l, err := ledger.Create(context.Background(), ledgertest.Config(store, t.TempDir()+"/index"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,9 +128,10 @@ func (s *Store) ReadStream(ctx context.Context, name schemas.Stream, from uint64
 // searchWindow is how many events a server considers between two checkpoints of a filtered read; the default of 32 makes replays slow.
 const searchWindow = 4096
 
-// ledgerFilter lets the server leave out what is certainly not of the ledger; schemas.InLedger decides.
-func ledgerFilter() *esdb.SubscriptionFilter {
-	return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: schemas.StreamPattern().String()}
+// noSystemStreams lets the server leave out its own streams. Everything else comes: the ledger tells of
+// what is not its own.
+func noSystemStreams() *esdb.SubscriptionFilter {
+	return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: `^[^$]`}
 }
 
 // ReadAll implements ledger.Store, by a filtered subscription, since reads of $all have no filter. A dropped one is taken up
@@ -143,14 +144,14 @@ func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) 
 			if last != (schemas.Position{}) {
 				from = esdb.Position{Commit: last.Commit, Prepare: last.Prepare}
 			}
-			sub, err := c.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: from, Filter: ledgerFilter(), MaxSearchWindow: searchWindow, CheckpointInterval: 1})
+			sub, err := c.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: from, Filter: noSystemStreams(), MaxSearchWindow: searchWindow, CheckpointInterval: 1})
 			if err != nil {
 				return nil, err
 			}
 			return func() message { return subscribed(sub.Recv()) }, nil
 		}
 		take := func(m message) bool {
-			if m.event == nil || !schemas.InLedger(schemas.Stream(m.event.StreamID), m.event.EventType) {
+			if m.event == nil {
 				return live || !m.caughtUp
 			}
 			r := recorded(m.event)
@@ -200,10 +201,11 @@ func (s *Store) Last(ctx context.Context) (last schemas.Recorded, found bool, er
 				return true
 			}
 			from, further = m.event.Position, true
-			if !schemas.InLedger(schemas.Stream(m.event.StreamID), m.event.EventType) {
+			r := recorded(m.event)
+			if !schemas.InLedger(r.Event) {
 				return true
 			}
-			last, found = recorded(m.event), true
+			last, found = r, true
 			return false
 		})
 		return further, err

@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -37,7 +38,7 @@ func disturbing(d server.Disturbance) func(*server.Config) {
 func settled(t *testing.T, s ledger.Store, name schemas.Stream, events ...schemas.Event) {
 	t.Helper()
 	for {
-		_, err := s.Append(context.Background(), name, ledger.Any, events)
+		_, err := s.Append(context.Background(), name, ledger.NoStream, events)
 		if err == nil {
 			return
 		}
@@ -61,7 +62,7 @@ func TestACallThatFailsLeavesTheOthersAlone(t *testing.T) {
 		e := ledgertest.Event(t, name, i)
 		wg.Go(func() {
 			for range 4 {
-				if _, err := store.Append(context.Background(), name, ledger.Any, []schemas.Event{e}); err != nil {
+				if _, err := store.Append(context.Background(), name, ledger.NoStream, []schemas.Event{e}); err != nil {
 					failed.Add(1)
 				}
 			}
@@ -140,7 +141,7 @@ func TestReadsThatGetFurtherAreNotGivenUp(t *testing.T) {
 	}
 	settled(t, store, name, want...)
 	for i := range 60 { // of somebody else, after the ledger's last
-		settled(t, store, "Order-1", ledgertest.Event(t, name, i))
+		settled(t, store, schemas.Stream(fmt.Sprint("Order-", i)), ledgertest.Event(t, name, i))
 	}
 	i := 0
 	for r, err := range store.ReadStream(context.Background(), name, 0) {

@@ -58,7 +58,7 @@ func TestRealRecords(t *testing.T) {
 		if first.ListItemsKept != 326 || first.ListItemsRefused[rulePersonalApps] != 87 {
 			t.Errorf("%d apps kept, %v refused; want 326 and 87", first.ListItemsKept, first.ListItemsRefused)
 		}
-		if got := len(w.ledger.Events()); got != first.EventsAppended {
+		if got := len(w.events()); got != first.EventsAppended {
 			t.Errorf("%d events are in the ledger, %d were counted", got, first.EventsAppended)
 		}
 		for _, again := range []bool{false, true, false} {

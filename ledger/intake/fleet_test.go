@@ -27,7 +27,7 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 	}
 	want := truth.Expected
 	facts, devices := 0, map[schemas.Stream]bool{}
-	for _, r := range w.ledger.Events() {
+	for _, r := range w.events() {
 		switch r.Stream.Kind() {
 		case "adminaction":
 			facts++

@@ -39,7 +39,7 @@ func TestLimitsOfEventsAndAppends(t *testing.T) {
 	for _, c := range []struct{ apps, size, events int }{{450, 20, 4}, {1500, 1500, 0}} {
 		w := newWorld(t, false)
 		var appends []int
-		w.ledger.After = func(s schemas.Stream, events []schemas.Event) error {
+		w.store.After = func(s schemas.Stream, events []schemas.Event) error {
 			size := 0
 			for _, e := range events {
 				size += e.Size()
@@ -83,7 +83,7 @@ func TestAnActionOnManyPersonsIsSeveralEvents(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	targets := map[uuid.UUID]bool{}
-	for _, r := range w.ledger.Events() {
+	for _, r := range w.events() {
 		d, err := schemas.Default().Decode(r)
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestAConflictIsReadAndPlannedAnew(t *testing.T) {
 	w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil)})
 	// While a snapshot is on its way, somebody else records a later one; and another record follows in the same batch.
 	var begun atomic.Bool
-	w.ledger.Fail = func(s schemas.Stream, _ []schemas.Event) error {
+	w.store.Fail = func(s schemas.Stream, _ []schemas.Event) error {
 		if begun.CompareAndSwap(false, true) {
 			if s := w.importFiles(map[string]string{"x": device(1, "2026-03-04T08:00:00Z", map[string]any{"osVersion": "4.0"})}); s.Recorded != 1 {
 				t.Errorf("the other import: %+v", s)
@@ -149,11 +149,11 @@ func TestTwoImportsOfTheSameAtOnceRecordItOnce(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if got := sums[0].EventsAppended + sums[1].EventsAppended; got != len(w.ledger.Events()) {
-		t.Errorf("%d events counted, %d are there", got, len(w.ledger.Events()))
+	if got := sums[0].EventsAppended + sums[1].EventsAppended; got != len(w.events()) {
+		t.Errorf("%d events counted, %d are there", got, len(w.events()))
 	}
 	facts := map[schemas.Stream]int{}
-	for _, r := range w.ledger.Events() {
+	for _, r := range w.events() {
 		if r.Type == "adminaction.recorded.v1" {
 			facts[r.Stream]++
 		}
@@ -239,7 +239,7 @@ func TestRecordsOfErasedPersons(t *testing.T) {
 func TestAnErrorOfTheLedgerEndsTheImport(t *testing.T) {
 	w := newWorld(t, false)
 	gone := errors.New("the store is gone")
-	w.ledger.Fail = func(schemas.Stream, []schemas.Event) error { return gone }
+	w.store.Fail = func(schemas.Stream, []schemas.Event) error { return gone }
 	var files string
 	for i := range 2000 { // more than the walk may be ahead
 		files += device(i, "2026-03-01T08:00:00Z", nil)

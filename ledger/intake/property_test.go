@@ -174,7 +174,7 @@ func TestImportingAgainAppendsNothing(t *testing.T) {
 				rt.Fatal(err)
 			}
 			if s.EventsAppended != 0 {
-				events := w.ledger.Events()
+				events := w.events()
 				rt.Fatalf("importing again appended %d events, the last a %s: %s", s.EventsAppended, events[len(events)-1].Type, w.dumpFrom(newLabels(), len(events)-s.EventsAppended))
 			}
 		}
@@ -199,7 +199,7 @@ func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 		for range crashes {
 			left := rapid.IntRange(0, 9).Draw(rt, "left")
 			next := func() bool { left--; return left == -1 }
-			hook, fail, after := w.config.Hook, w.ledger.Fail, w.ledger.After
+			hook, fail, after := w.config.Hook, w.store.Fail, w.store.After
 			switch rapid.IntRange(0, 3).Draw(rt, "how") {
 			case 0:
 				w.config.Hook = func(string) error {
@@ -210,7 +210,7 @@ func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 				}
 			case 1:
 				w.config.Workers = 1
-				w.ledger.Fail = func(schemas.Stream, []schemas.Event) error {
+				w.store.Fail = func(schemas.Stream, []schemas.Event) error {
 					if next() {
 						return died
 					}
@@ -218,7 +218,7 @@ func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 				}
 			case 2: // it took effect, and nobody was told
 				w.config.Workers = 1
-				w.ledger.After = func(schemas.Stream, []schemas.Event) error {
+				w.store.After = func(schemas.Stream, []schemas.Event) error {
 					if next() {
 						return died
 					}
@@ -226,7 +226,7 @@ func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 				}
 			case 3: // it took effect, and the answer was lost: repeated with the same ids
 				w.config.Workers = 1
-				w.ledger.After = func(schemas.Stream, []schemas.Event) error {
+				w.store.After = func(schemas.Stream, []schemas.Event) error {
 					if next() {
 						return ledger.ErrUnknownOutcome
 					}
@@ -236,7 +236,7 @@ func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 			if _, err := run(rt, w, source); err != nil && !errors.Is(err, died) {
 				rt.Fatal(err)
 			}
-			w.config.Hook, w.ledger.Fail, w.ledger.After = hook, fail, after
+			w.config.Hook, w.store.Fail, w.store.After = hook, fail, after
 		}
 		if _, err := run(rt, w, source); err != nil {
 			rt.Fatal(err)

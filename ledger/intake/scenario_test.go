@@ -25,7 +25,7 @@ func TestScenarios(t *testing.T) {
 				var name string
 				d.ScanArgs(t, "file", &name)
 				files[name] = d.Input
-				before := len(w.ledger.Events())
+				before := len(w.events())
 				s := w.importFiles(map[string]string{name: d.Input})
 				return shortSummary(s) + w.dumpFrom(l, before)
 			case "again":

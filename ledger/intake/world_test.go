@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
@@ -30,7 +31,8 @@ const sourceTenant = "7e2e6b8d-1111-4b1b-9b57-8d0a5d1f2a05"
 // world is a ledger in memory and a vault on SQLite, with one tenant.
 type world struct {
 	t      testing.TB
-	ledger *ledgertest.Memory
+	store  *ledgertest.Memory
+	ledger *ledger.Ledger // on the store
 	vault  *vault.Vault
 	clock  *vaulttest.Clock
 	tenant vault.Tenant
@@ -40,7 +42,7 @@ type world struct {
 func newWorld(t testing.TB, anySource bool) *world {
 	t.Helper()
 	ctx := context.Background()
-	w := &world{t: t, ledger: ledgertest.NewMemory(), clock: vaulttest.NewClock()}
+	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock()}
 	store, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
 	if err != nil {
 		t.Fatal(err)
@@ -60,9 +62,16 @@ func newWorld(t testing.TB, anySource bool) *world {
 	if w.tenant, err = w.vault.AddTenant(ctx, n); err != nil {
 		t.Fatal(err)
 	}
+	l := ledger.Config{Store: w.store, Origin: w.vault.OriginKey, Logger: slog.New(slog.DiscardHandler), Clock: w.clock.Now}
+	if w.ledger, err = ledger.Create(ctx, l); err != nil {
+		t.Fatal(err)
+	}
 	w.config = Config{Ledger: w.ledger, Vault: w.vault, Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return w
 }
+
+// events returns what the store holds after the ledger's first event.
+func (w *world) events() []schemas.Recorded { return w.store.Events()[1:] }
 
 func (w *world) intake() *Intake {
 	w.t.Helper()
@@ -128,7 +137,7 @@ func (w *world) dumpFrom(l *labels, first int) string {
 	}
 	by := map[schemas.Stream][]rendered{}
 	keys := map[string]schemas.Stream{}
-	for _, r := range w.ledger.Events()[first:] {
+	for _, r := range w.events()[first:] {
 		d, err := schemas.Default().Decode(r)
 		if err != nil {
 			w.t.Fatal(err)
@@ -281,7 +290,7 @@ func (w *world) canonical() string {
 	w.t.Helper()
 	in := w.intake()
 	var streams []schemas.Stream
-	for _, r := range w.ledger.Events() {
+	for _, r := range w.events() {
 		if !slices.Contains(streams, r.Stream) {
 			streams = append(streams, r.Stream)
 		}
@@ -293,7 +302,7 @@ func (w *world) canonical() string {
 			out = append(out, w.canonicalDevice(in, s))
 		default:
 			var b strings.Builder
-			for _, r := range w.ledger.Events() {
+			for _, r := range w.events() {
 				if r.Stream == s {
 					b.WriteString(w.canonicalEvent(r))
 				}

@@ -12,9 +12,11 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Event returns a small valid ledger event of a new tenant in stream s, whose kind must be "refusal".
+// Event returns a small valid ledger event of a new tenant in stream s, whose kind must be "refusal". Its origin is that
+// of revision 0.
 func Event(t testing.TB, s schemas.Stream, count int) schemas.Event {
 	t.Helper()
 	c := schemas.Default()
@@ -29,7 +31,7 @@ func Event(t testing.TB, s schemas.Stream, count int) schemas.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return schemastest.Sign(e, 0)
 }
 
 // NewStream returns a stream that nobody has used.
@@ -108,7 +110,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 				t.Errorf("expecting %s: %v, want a conflict", e, err)
 			}
 		}
-		must(t, s, name, ledger.Any, Event(t, name, 4))
+		must(t, s, name, ledger.Exact(1), Event(t, name, 4))
 		if got := read(t, s, name, 0); len(got) != 3 {
 			t.Errorf("%d events, want 3", len(got))
 		}
@@ -174,6 +176,9 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if !schemas.InLedger(r.Event) {
+					continue // somebody else's
+				}
 				ids, at = append(ids, r.ID), append(at, r.Position)
 			}
 			return ids, at
@@ -210,7 +215,9 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 					ended <- err
 					return
 				}
-				seen <- r.ID
+				if schemas.InLedger(r.Event) {
+					seen <- r.ID
+				}
 			}
 			ended <- nil
 		}()

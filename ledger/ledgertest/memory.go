@@ -118,7 +118,7 @@ func (m *Memory) ReadAll(ctx context.Context, after schemas.Position, live bool)
 			m.mu.Unlock()
 			for _, r := range all {
 				next++
-				if r.Position.Commit <= after.Commit || !schemas.InLedger(r.Stream, r.Type) {
+				if r.Position.Commit <= after.Commit {
 					continue
 				}
 				if !yield(r, nil) {
@@ -146,7 +146,7 @@ func (m *Memory) Last(context.Context) (schemas.Recorded, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := len(m.all) - 1; i >= 0; i-- {
-		if schemas.InLedger(m.all[i].Stream, m.all[i].Type) {
+		if schemas.InLedger(m.all[i].Event) {
 			return m.all[i], true, nil
 		}
 	}

@@ -62,6 +62,7 @@ func (c Config) Validate() error {
 const (
 	settingID       = "vault-id"
 	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingRecord   = "record-key"   // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
 	settingForgets  = "forgets"      // counts what may invalidate a cached key
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
 	kindProfile     = "tenant.profile"
@@ -90,6 +91,9 @@ type Vault struct {
 
 	mu     sync.Mutex
 	shared *keyring // guarded by mu: keys that committed transactions have used, younger than cacheAge
+
+	originMu sync.Mutex
+	origins  map[uuid.UUID]schemas.OriginKey // guarded by originMu: one a tenant, never forgotten
 }
 
 // Create initialises the vault in an empty store and opens it. It errs with ErrExists where one is already.
@@ -112,7 +116,10 @@ func Create(ctx context.Context, c Config) (*Vault, error) {
 		if err := rows.PutSetting(settingForgets, make([]byte, 8)); err != nil {
 			return err
 		}
-		return rows.PutSetting(settingLookup, append(binary.BigEndian.AppendUint32(nil, w.Epoch), w.Bytes...))
+		if err := rows.PutSetting(settingLookup, append(binary.BigEndian.AppendUint32(nil, w.Epoch), w.Bytes...)); err != nil {
+			return err
+		}
+		return mintRecordKey(ctx, c.KEK, rows, id)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create vault: %w", err)
@@ -165,6 +172,9 @@ func (v *Vault) Close() error {
 	v.shared = nil
 	v.global = key{}
 	v.mu.Unlock()
+	v.originMu.Lock()
+	v.origins = nil
+	v.originMu.Unlock()
 	if err := v.store.Close(); err != nil {
 		return fmt.Errorf("close vault: %w", err)
 	}

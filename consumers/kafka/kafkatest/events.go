@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // Generator makes valid events of three kinds, facts and states, the same for the same seed. Seq
@@ -54,7 +55,7 @@ func (g *Generator) Record(typ string, stream schemas.Stream, tenant uuid.UUID, 
 	if err != nil {
 		panic(err)
 	}
-	r := schemas.Recorded{Event: e, Revision: g.revisions[stream]}
+	r := schemas.Recorded{Event: schemastest.Sign(e, g.revisions[stream]), Revision: g.revisions[stream]}
 	g.revisions[stream]++
 	return r
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // Event is an event of an invented ledger, with the draft that it was made from. What is no draft (an unknown type,
@@ -103,7 +104,7 @@ func (l *Ledger) next() Event {
 		return l.raw("device.exploded.v9", pick(l, l.Devices[t]...), t, `{"set":{"osVersion":"9"},"new":[1,2]}`)
 	default:
 		return l.raw(pick(l, "device.inventory-changed.v1", "adminaction.recorded.v1", "tenant.registered.v1"), "", t,
-			pick(l, `{"set":{"unheardOf":1}}`, `not JSON`, ``, "\x00\n\n\t'\\"))
+			pick(l, `{"set":{"unheardOf":1}}`, `{"set":null,"set":7}`, `{}`, "{\n\n\t\"'\\u0000\\\\\":{}}"))
 	}
 }
 
@@ -283,6 +284,7 @@ func (l *Ledger) record(d schemas.Draft) Event {
 }
 
 func (l *Ledger) append(e schemas.Event, d schemas.Draft) Event {
+	e = schemastest.Sign(e, l.revision[e.Stream])
 	r := schemas.Recorded{Event: e, Revision: l.revision[e.Stream], Seq: l.seq, Created: d.Recorded}
 	r.Position = schemas.Position{Commit: l.seq * 100, Prepare: l.seq * 100}
 	l.revision[e.Stream]++

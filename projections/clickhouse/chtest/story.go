@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // ID returns the uuid of a name, random-looking and the same in every run.
@@ -129,6 +130,7 @@ func (s *Story) AddRaw(typ string, stream schemas.Stream, occurred string, subje
 }
 
 func (s *Story) append(e schemas.Event, created time.Time) {
+	e = schemastest.Sign(e, s.revs[e.Stream])
 	s.Events = append(s.Events, schemas.Recorded{Event: e, Revision: s.revs[e.Stream], Seq: uint64(len(s.Events)), Created: created})
 	s.revs[e.Stream]++
 }

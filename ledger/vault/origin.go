@@ -1,0 +1,65 @@
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// mintRecordKey gives the vault a K_record of its own, for the events of the zero tenant. It is
+// minted with the vault, so that the ledger's first event can have an origin.
+func mintRecordKey(ctx context.Context, k KEK, rows Rows, vault uuid.UUID) error {
+	_, w, err := mintKey(ctx, k, uuid.Nil, vault, kindRecordKey)
+	if err != nil {
+		return err
+	}
+	return rows.PutSetting(settingRecord, append(binary.BigEndian.AppendUint32(nil, w.Epoch), w.Bytes...))
+}
+
+// OriginKey returns the tenant's K_origin (FORMATS §3), for the zero tenant the vault's own, and
+// false where the vault knows no such tenant. It is kept in memory: K_record is never rotated.
+func (v *Vault) OriginKey(ctx context.Context, tenant uuid.UUID) (k schemas.OriginKey, known bool, err error) {
+	v.originMu.Lock()
+	defer v.originMu.Unlock()
+	if k, known = v.origins[tenant]; known {
+		return k, true, nil
+	}
+	var record key
+	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+		row, w := tenant, Wrapped{}
+		if tenant == uuid.Nil {
+			b, ok, err := rows.Setting(settingRecord)
+			if err != nil || !ok || len(b) < 4 {
+				return err
+			}
+			row, w = v.id, Wrapped{Epoch: binary.BigEndian.Uint32(b), Bytes: b[4:]}
+		} else {
+			t, ok, err := rows.Tenant(tenant)
+			if err != nil || !ok {
+				return err
+			}
+			w = t.Record
+		}
+		known = true
+		record, err = unwrapKey(ctx, v.kek, tenant, row, kindRecordKey, w)
+		return err
+	})
+	if err != nil {
+		return k, false, fmt.Errorf("origin key of tenant %s: %w", tenant, err)
+	}
+	if !known {
+		return k, false, nil
+	}
+	if k, err = schemas.NewOriginKey(record[:]); err != nil {
+		return k, false, err
+	}
+	if v.origins == nil {
+		v.origins = map[uuid.UUID]schemas.OriginKey{}
+	}
+	v.origins[tenant] = k
+	return k, true, nil
+}
