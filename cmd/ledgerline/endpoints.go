@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
@@ -349,4 +350,52 @@ func (a *app) password(part string, l login) (string, error) {
 		return "", usage("%s.password-file: its first line is empty", part)
 	}
 	return line, nil
+}
+
+// takeDirectory holds the data directory, where the addresses of those servers that are to run here are free. Where one is
+// taken it leaves nothing behind but, in a directory that was there, the empty file of the lock.
+func (a *app) takeDirectory() (*node.Lock, error) {
+	if _, err := os.Stat(a.cfg.Data); errors.Is(err, os.ErrNotExist) {
+		if err := a.freeAddresses(); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := a.dir().Lock()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.freeAddresses(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// freeAddresses binds each address for a moment.
+func (a *app) freeAddresses() error {
+	var errs []error
+	for _, s := range []struct{ name, configured, addr string }{
+		{"event store", a.cfg.EventStore.Address, a.cfg.Embedded.EventStoreAddr},
+		{"broker", a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr},
+		{"ClickHouse", a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr},
+	} {
+		if s.configured != "" {
+			continue
+		}
+		l, err := net.Listen("tcp", s.addr)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+			continue
+		}
+		errs = append(errs, l.Close())
+	}
+	return explainTaken(errors.Join(errs...))
+}
+
+// explainTaken says what to do where another program has an address.
+func explainTaken(err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
+		"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
 }
