@@ -128,7 +128,7 @@ func newDSARExport(a *app) *cobra.Command {
 	var tenant, dir, lang, output string
 	cmd := &cobra.Command{
 		Use:   "export REQUEST",
-		Short: "Make the package of everything the ledger holds about the person",
+		Short: "Make the package of what the ledger links to the person",
 		Long: `export writes dsar-REQUEST.zip: pages to read in English and Dutch, the data itself, what is withheld and why, and a
 manifest of hashes. Others in it get stable labels. Making it is an access to personal data and is recorded as one,
 and so is the package. The file is readable by you alone; hand it over encrypted.`,
@@ -175,7 +175,7 @@ type exportDoc struct {
 }
 
 func (d exportDoc) text(w io.Writer) {
-	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\ncomplete for this ledger at sequence %d\n", d.File, d.Manifest, d.Package.Sequence)
+	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\nsearched  what this ledger links to the person, through sequence %d; not texts that others wrote\n", d.File, d.Manifest, d.Package.Sequence)
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals, dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
 			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
@@ -298,11 +298,12 @@ func newDSARErase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase REQUEST --ground GROUND",
 		Short: "Erase the person of a request: destroy their keys, for good",
-		Long: `erase destroys the keys under which everything about the person is sealed, and every way to find the person, in an
-order that a crash cannot break: marked in the vault, ordered in the ledger, destroyed, recorded as done. No byte of
-the ledger changes, and every proof over it still holds. What remains: times, kinds of action and random numbers.
+		Long: `erase destroys the person's keys, under which what is sealed about the person can be read, and the entries by which the
+vault finds the person: marked in the vault, ordered in the ledger, destroyed, recorded as done. An act that a crash cut
+is completed or taken back at the next start of ` + "`ledgerline up`" + `. The ledger's events stay as they are. What
+remains: times, kinds of action and random numbers; and what was copied before, in packages, reports and backups.
 
-It cannot be undone. It takes half a minute, until no process can still hold a derived key.
+It cannot be undone. It takes half a minute, for the time that a process may still hold a derived key.
 Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -326,7 +327,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 				return requestError(err)
 			}
 			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s until no process can hold a derived one\n", w)
+				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
 			})
 			if err != nil {
 				return err

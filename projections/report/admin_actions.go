@@ -16,8 +16,8 @@ var adminActions = Definition{
 	ID:    "admin-actions",
 	Title: schemas.Label{EN: "Admin actions", NL: "Beheerhandelingen"},
 	About: schemas.Label{
-		EN: "What administrators and applications did in device management, each action once, by time.",
-		NL: "Wat beheerders en toepassingen in het apparaatbeheer deden, elke handeling eenmaal, op tijd.",
+		EN: "What sources reported that administrators and applications did in device management, each action once, by time.",
+		NL: "Wat beheerders en toepassingen volgens de bronnen in het apparaatbeheer deden, elke handeling eenmaal, op tijd.",
 	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{

@@ -18,8 +18,8 @@ var deviceHistory = Definition{
 	ID:    "device-history",
 	Title: schemas.Label{EN: "Device history", NL: "Apparaatgeschiedenis"},
 	About: schemas.Label{
-		EN: "Every change of one device's values between two moments, with the value before and after.",
-		NL: "Elke wijziging van de waarden van één apparaat tussen twee tijdstippen, met de waarde ervoor en erna.",
+		EN: "The recorded changes of one device's values between two moments, with the value before and after.",
+		NL: "De vastgelegde wijzigingen van de waarden van één apparaat tussen twee tijdstippen, met de waarde ervoor en erna.",
 	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{

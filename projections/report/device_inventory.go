@@ -24,8 +24,8 @@ var deviceInventory = Definition{
 	ID:    "device-inventory",
 	Title: schemas.Label{EN: "Inventory on a date", NL: "Apparaten per datum"},
 	About: schemas.Label{
-		EN: "Every device with its present values, or its values as of a time or a ledger sequence.",
-		NL: "Elk apparaat met zijn huidige waarden, of met zijn waarden per een tijdstip of volgnummer.",
+		EN: "The devices with their present values, or their values as of a time or a ledger sequence.",
+		NL: "De apparaten met hun huidige waarden, of met hun waarden per een tijdstip of volgnummer.",
 	},
 	Scope: AtMoment, Personal: true,
 	Columns: []Column{
