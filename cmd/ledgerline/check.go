@@ -69,8 +69,12 @@ func strictly(cmd *cobra.Command) {
 				names = append(names, sub.Name())
 			}
 		}
+		meant := nearest(args[0], names)
+		if distance(args[0], meant) > len(meant)/3 { // like none of them
+			return usage("unknown command %q for %q: it has %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+		}
 		return usage("unknown command %q for %q: it has %s; did you mean %s?", args[0], cmd.CommandPath(),
-			strings.Join(names, ", "), nearest(args[0], names))
+			strings.Join(names, ", "), meant)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
