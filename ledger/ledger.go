@@ -259,7 +259,7 @@ func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect E
 	if ctx.Err() != nil {
 		return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, context.Cause(ctx)))
 	}
-	return 0, fmt.Errorf("append to %s: no answer to %d attempts in %s, given up: %w", s, attempts, appendPatience, err)
+	return 0, fmt.Errorf("no answer to %d attempts in %s, given up: %w", attempts, appendPatience, err)
 }
 
 // Pause waits for d, or returns ctx's error when that ends first.

@@ -98,7 +98,7 @@ func (c *config) settings() []setting {
 		{"key-file", &c.KeyFile, "",
 			"file of the key-encryption key; default DATA/keys/kek", nil},
 		{"operator", &c.Operator, "",
-			"who acts, as the ledger records it; default the operating system's user at this host", nil},
+			"who acts, as the ledger records it; default the operating system's user at this host", trimmed},
 		{"log.level", &c.Log.Level, "warn",
 			"debug, info, warn or error", oneOf("debug", "info", "warn", "error")},
 		{"log.format", &c.Log.Format, "text",
@@ -258,6 +258,13 @@ func alternatives(values []string) string {
 		return strings.Join(values, "")
 	}
 	return strings.Join(values[:len(values)-1], ", ") + " or " + values[len(values)-1]
+}
+
+func trimmed(s string) error {
+	if strings.TrimSpace(s) != s {
+		return fmt.Errorf("%q begins or ends with a blank", s)
+	}
+	return nil
 }
 
 func hostPort(s string) error {

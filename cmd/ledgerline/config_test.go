@@ -98,6 +98,7 @@ func TestAWrongConfigurationIsRefusedByLineAndKey(t *testing.T) {
 		{"a control character", `operator: "a\u0007"`, "control character"},
 		{"binary", "operator: !!binary YWJj\n", "binary"},
 		{"a tab", "kafka:\n\tuser: a\n", "ledgerline.yaml"},
+		{"a blank operator", "operator: '  '\n", "operator"},
 		{"a database", "clickhouse:\n  database: 'x; DROP'\n", "clickhouse.database"},
 	} {
 		_, err := loadConfig(writeConfig(t, tc.yaml), nil)

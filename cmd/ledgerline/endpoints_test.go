@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -252,6 +253,50 @@ func TestWordsOfACommandLineAreQuotedWhereTheyNeedIt(t *testing.T) {
 	for in, want := range map[string]string{"/srv/ledger": "/srv/ledger", "/srv/my ledger": "'/srv/my ledger'", "it's": `'it'\''s'`, "": "''", "$HOME": "'$HOME'", "a;b": "'a;b'"} {
 		if got := shellWord(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Where a port is taken, no directory is made, and one that was there gains nothing but the empty file of its lock.
+func TestATakenPortLeavesNothingBehind(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	data := dataDir(t)
+	for _, key := range []string{"eventstore", "kafka", "clickhouse"} {
+		settings := []string{"embedded.eventstore-addr=127.0.0.1:0", "embedded.kafka-addr=127.0.0.1:0", "embedded.clickhouse-addr=127.0.0.1:0", "data=" + data}
+		a, err := configured(append(settings, "embedded."+key+"-addr="+taken.Addr().String())...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := func() {
+			t.Helper()
+			if lock, err := a.takeDirectory(); err == nil || !strings.Contains(err.Error(), "Another program listens there") {
+				t.Errorf("%s on a taken port: %v, %v", key, lock, err)
+			}
+		}
+		refused()
+		if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the directory was made: %v", key, err)
+		}
+		if err := os.Mkdir(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		refused()
+		if left, err := os.ReadDir(data); err != nil || len(left) != 1 || left[0].Name() != "up.lock" {
+			t.Errorf("%s: the directory holds %v, %v", key, left, err)
+		}
+		if a, err = configured(settings...); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := a.takeDirectory()
+		if err != nil {
+			t.Fatalf("%s: free again: %v", key, err)
+		}
+		if err := errors.Join(lock.Close(), os.RemoveAll(data)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -322,8 +322,6 @@ func (in *Intake) wave(s schemas.Stream) int {
 
 // append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after that ends the import.
 func (in *Intake) append(ctx context.Context, s step) error {
-	if _, err := in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events); err != nil {
-		return fmt.Errorf("append to %s: %w", s.stream, err)
-	}
-	return nil
+	_, err := in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events) // its error names the stream
+	return err
 }
