@@ -226,15 +226,17 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 	return nil
 }
 
-// An append whose outcome is unknown is repeated for so long, with these pauses, before the caller is told. This is the
-// one layer that repeats it: a caller that is told does not, for the store is gone.
+// An append whose outcome is unknown is repeated for so long, with these pauses, before the caller
+// is told. This is the one layer that repeats it: a caller that is told does not, for the store is
+// gone.
 const (
 	appendPatience = 10 * time.Second
 	firstPause     = 50 * time.Millisecond
 	longestPause   = 2 * time.Second
 )
 
-// appendRetrying gives the first attempt the store's own time, and those after it what is left of the patience.
+// appendRetrying gives the first attempt the store's own time, and those after it what is left of
+// the patience.
 func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
 	last, err := store.Append(ctx, s, expect, events)
 	if err == nil || !errors.Is(err, ErrUnknownOutcome) {

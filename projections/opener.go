@@ -23,8 +23,9 @@ type Opened struct {
 	Err   error // wraps one of the errors above
 }
 
-// Sealed is a token and where it stood: what the asker knows of it, and not what the token says of itself. A token that
-// was sealed for another attribute or event is ErrTampered, however it came to stand there.
+// Sealed is a token and where it stood: what the asker knows of it, and not what the token says of
+// itself. A token that was sealed for another attribute or event is ErrTampered, however it came to
+// stand there.
 type Sealed struct {
 	Token     schemas.Token
 	Attribute string    // attribute id, without path

@@ -175,7 +175,8 @@ func (d *desktop) openRequest(right string) string {
 	return strings.Fields(out)[1]
 }
 
-// Whatever is wrong with a command, it is refused before the first act: nothing is appended, no file is left.
+// Whatever is wrong with a command, it is refused before the first act: nothing is appended, no
+// file is left.
 func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 	d := newDesktop(t)
 	accessRequest, erasureRequest := d.openRequest("access"), d.openRequest("erasure")
@@ -299,7 +300,8 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-// Every command refuses a subcommand that it does not have, with what there is, and arguments that it does not take.
+// Every command refuses a subcommand that it does not have, with what there is, and arguments that
+// it does not take.
 func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 	var groups, leaves int
 	var walk func(*cobra.Command, []string)
@@ -344,7 +346,8 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 	}
 }
 
-// A token that stands in the place of another attribute or event does not open, whatever it says of itself.
+// A token that stands in the place of another attribute or event does not open, whatever it says of
+// itself.
 func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 	d := newDesktop(t)
 	s, err := d.desk.custody.Access(t.Context(), d.desk.who, custody.Purpose{Tenant: d.desk.tenant.ID, Report: "x", Text: "audit"})
@@ -368,7 +371,8 @@ func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 	}
 }
 
-// The day on which a request came in is the tenant's: late in the evening in UTC it is tomorrow in Amsterdam.
+// The day on which a request came in is the tenant's: late in the evening in UTC it is tomorrow in
+// Amsterdam.
 func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 	d := newDesktop(t)
 	d.now = time.Date(2026, 11, 29, 23, 30, 0, 0, time.UTC)

@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/report"
 )
 
-// What is checked before a command does anything that cannot be undone: the command's own name, its flags, and the
-// place where its result goes.
+// What is checked before a command does anything that cannot be undone: the command's own name, its
+// flags, and the place where its result goes.
 
 // choice is a flag whose value is one of a few; cobra refuses any other before the command begins.
 type choice struct {
@@ -46,8 +46,8 @@ func choiceFlag(cmd *cobra.Command, to *string, name, short, initial, help strin
 	cmd.Flags().VarP(choice{to, of}, name, short, help)
 }
 
-// strictly has every group of commands below root refuse a subcommand that it does not have, and every command
-// arguments that it does not take.
+// strictly has every group of commands below root refuse a subcommand that it does not have, and
+// every command arguments that it does not take.
 func strictly(cmd *cobra.Command) {
 	subs := cmd.Commands()
 	for _, sub := range subs {
@@ -79,8 +79,8 @@ func strictly(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
-// target is where a command's result goes: a file that appears whole, or not at all. It is made before the first act,
-// so that an act is not recorded for a result that cannot be kept.
+// target is where a command's result goes: a file that appears whole, or not at all. It is made
+// before the first act, so that an act is not recorded for a result that cannot be kept.
 type target struct {
 	path string
 	f    *os.File
@@ -109,7 +109,8 @@ func cause(err error) error {
 	return err
 }
 
-// finish puts the file in its place where err is nil, and otherwise removes it. It never replaces another.
+// finish puts the file in its place where err is nil, and otherwise removes it. It replaces no
+// other, but on a file system without links one that came since newTarget looked.
 func (t *target) finish(err error) error {
 	if t.f == nil {
 		return err
@@ -141,7 +142,8 @@ func flagNamed(field string) string {
 	return field
 }
 
-// inFlags puts what is wrong with a report's request into the words of the command line; another error stays.
+// inFlags puts what is wrong with a report's request into the words of the command line; another
+// error stays.
 func inFlags(err error) error {
 	problems, only := report.Problems(err)
 	if err == nil || !only {

@@ -20,10 +20,10 @@ import (
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
-// config is what every command may need to know, typed. Each key stands in the YAML file under its name below its part's,
-// in the environment as LEDGERLINE_ and both in capitals with _ for . and -, and the first few as flags; flags win over
-// the environment, and that over the file. loadConfig reads all of it strictly, and check refuses values that do not
-// fit, before anything is opened.
+// config is what every command may need to know, typed. Each key stands in the YAML file under its
+// name below its part's, in the environment as LEDGERLINE_ and both in capitals with _ for . and -,
+// and the first few as flags; flags win over the environment, and that over the file. loadConfig
+// reads all of it strictly, and check refuses values that do not fit, before anything is opened.
 type config struct {
 	Data     string `yaml:"data"`
 	KeyFile  string `yaml:"key-file"`
@@ -205,7 +205,8 @@ const envPrefix = "LEDGERLINE_"
 // configVariable names the configuration file where --config does not.
 const configVariable = envPrefix + "CONFIG"
 
-// otherVariables are those that are no settings. The tests' own are known to the program because it runs under them.
+// otherVariables are those that are no settings. The tests' own are known to the program because it
+// runs under them.
 var otherVariables = []string{
 	configVariable,
 	crashVariable,                                                          // crash.go
@@ -296,8 +297,9 @@ var identifierForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 // maxConfigBytes bounds a configuration file.
 const maxConfigBytes = 1 << 20
 
-// loadConfig reads defaults, the file (none where path is empty) and the environment (as os.Environ), in this order. Each
-// error names the key, where it stands, and what to do; what is wrong with the values together, check says.
+// loadConfig reads defaults, the file (none where path is empty) and the environment (as
+// os.Environ), in this order. Each error names the key, where it stands, and what to do; what is
+// wrong with the values together, check says.
 func loadConfig(path string, environ []string) (config, error) {
 	var c config
 	settings := c.settings()
@@ -458,7 +460,8 @@ func keysOf(settings []setting) (keys []string) {
 	return keys
 }
 
-// readEnvironment sets what is given as LEDGERLINE_…, and refuses such a variable that nothing reads.
+// readEnvironment sets what is given as LEDGERLINE_…, and refuses such a variable that nothing
+// reads.
 func readEnvironment(settings []setting, environ []string) error {
 	names := slices.Clone(otherVariables)
 	for _, s := range settings {

@@ -96,7 +96,8 @@ a period of their own, they are listed and one must be chosen.`,
 	return cmd
 }
 
-// receipt is the day on which a request came in, as the tenant's calendar has it; today where none is given.
+// receipt is the day on which a request came in, as the tenant's calendar has it; today where none
+// is given.
 func receipt(day string, now time.Time, t vault.Tenant) (time.Time, error) {
 	loc, err := time.LoadLocation(t.TimeZone)
 	if err != nil {
@@ -175,7 +176,9 @@ type exportDoc struct {
 }
 
 func (d exportDoc) text(w io.Writer) {
-	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\nsearched  what this ledger links to the person, through sequence %d; not texts that others wrote\n", d.File, d.Manifest, d.Package.Sequence)
+	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\n", d.File, d.Manifest)
+	fmt.Fprintf(w, "searched  what this ledger links to the person, through sequence %d; not texts that others wrote\n",
+		d.Package.Sequence)
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals, dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
 			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
@@ -185,8 +188,9 @@ func (d exportDoc) text(w io.Writer) {
 	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
 }
 
-// export makes the package in a file that is there already. Everything that can be refused is refused before the access
-// is recorded; the package is put in its place last, when the ledger holds its hash.
+// export makes the package in a file that is there already. Everything that can be refused is
+// refused before the access is recorded; the package is put in its place last, when the ledger
+// holds its hash.
 func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id uuid.UUID, to *target, lang string) (exportDoc, error) {
 	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
 	if err != nil {

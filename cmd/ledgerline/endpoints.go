@@ -43,8 +43,8 @@ func (a *app) endpoints() (endpoints, error) {
 	return a.endpointsOf(r, secrets)
 }
 
-// check refuses a configuration whose values do not fit together, before anything is opened: what is said of the
-// servers that are configured, and of those that are not.
+// check refuses a configuration whose values do not fit together, before anything is opened: what
+// is said of the servers that are configured, and of those that are not.
 func (a *app) check() error {
 	var errs []error
 	es, k, ch, e := a.cfg.EventStore, a.cfg.Kafka, a.cfg.ClickHouse, a.cfg.Embedded
@@ -352,8 +352,9 @@ func (a *app) password(part string, l login) (string, error) {
 	return line, nil
 }
 
-// takeDirectory holds the data directory, where the addresses of those servers that are to run here are free. Where one is
-// taken it leaves nothing behind but, in a directory that was there, the empty file of the lock.
+// takeDirectory holds the data directory, where the addresses of those servers that are to run here
+// are free. Where one is taken it leaves nothing behind but, in a directory that was there, the
+// empty file of the lock.
 func (a *app) takeDirectory() (*node.Lock, error) {
 	if _, err := os.Stat(a.cfg.Data); errors.Is(err, os.ErrNotExist) {
 		if err := a.freeAddresses(); err != nil {

@@ -257,7 +257,8 @@ func TestWordsOfACommandLineAreQuotedWhereTheyNeedIt(t *testing.T) {
 	}
 }
 
-// Where a port is taken, no directory is made, and one that was there gains nothing but the empty file of its lock.
+// Where a port is taken, no directory is made, and one that was there gains nothing but the empty
+// file of its lock.
 func TestATakenPortLeavesNothingBehind(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -18,7 +18,8 @@ func (w promptWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// On a terminal the password is asked for twice and never shown, and the terminal is as before afterwards.
+// On a terminal the password is asked for twice and never shown, and the terminal is as before
+// afterwards.
 func TestAPasswordTypedIsNotShown(t *testing.T) {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {

@@ -101,8 +101,8 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	return cmd
 }
 
-// report answers. Everything that can be refused is refused before the access is recorded: the arguments, what they
-// name, the file that the answer goes to.
+// report answers. Everything that can be refused is refused before the access is recorded: the
+// arguments, what they name, the file that the answer goes to.
 func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, filters map[string]string) (err error) {
 	ctx := cmd.Context()
 	if err := o.check(cmd, d, filters); err != nil {
@@ -300,8 +300,9 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 	return line, nil
 }
 
-// resolveDevice turns what a person calls devices into the ledger's own ids: streams or their uuids as a report printed
-// them, or the devices' ids at the source. One that the tenant does not have is no such device.
+// resolveDevice turns what a person calls devices into the ledger's own ids: streams or their uuids
+// as a report printed them, or the devices' ids at the source. One that the tenant does not have is
+// no such device.
 func (d *desk) resolveDevice(ctx context.Context, given string, in io.Reader) (string, error) {
 	given, err := readSecret("device", given, in)
 	if err != nil {
@@ -363,8 +364,8 @@ func (d *desk) device(ctx context.Context, given string) (schemas.Stream, error)
 	return "", errNoDevice
 }
 
-// resolveActor turns what a person is called into the aliases under which they acted; aliases of the tenant, as a report or
-// the stream shows them, are taken as they are.
+// resolveActor turns what a person is called into the aliases under which they acted; aliases of
+// the tenant, as a report or the stream shows them, are taken as they are.
 func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (string, error) {
 	given, err := readSecret("actor", given, in)
 	if err != nil {

@@ -161,8 +161,8 @@ type views interface {
 	WaitThrough(ctx context.Context, seq uint64) error
 }
 
-// places are where acts find their stores. The zero value opens those that the configuration names; a test puts its own
-// in their place, and sees what was done to them.
+// places are where acts find their stores. The zero value opens those that the configuration names;
+// a test puts its own in their place, and sees what was done to them.
 type places struct {
 	office func(ctx context.Context) (*desk, error)
 	views  func(ctx context.Context) (views, error)

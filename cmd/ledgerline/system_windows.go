@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// keepPrivate does nothing: there is no umask here, and what must be private is refused (package node).
+// keepPrivate does nothing: there is no umask here, and what must be private is refused (package
+// node).
 func keepPrivate() {}
 
 // dieAtOnce ends this process as a kill would.

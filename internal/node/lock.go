@@ -43,8 +43,8 @@ type Lock struct {
 	info os.FileInfo // of f: which file it is, by whatever name
 }
 
-// own are the holds of this process: it may not open their files again, for closing one of them anywhere would drop
-// the record lock.
+// own are the holds of this process: it may not open their files again, for closing one of them
+// anywhere would drop the record lock.
 var (
 	ownMu sync.Mutex
 	own   []*Lock
@@ -92,8 +92,8 @@ func (d Dir) Lock() (*Lock, error) {
 		}
 		return nil, errors.Join(err, f.Close())
 	}
-	// A killed holder's addresses may be a stranger's by now. They go before the kernel names this process, which may
-	// have been given the killed one's number.
+	// A killed holder's addresses may be a stranger's by now. They go before the kernel names this
+	// process, which may have been given the killed one's number.
 	if err := os.Remove(d.Path(runFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -139,9 +139,9 @@ func (l *Lock) Close() error {
 	return err
 }
 
-// Running returns where the servers of the directory's `up` are, or ErrNotUp. The kernel says that the process which
-// wrote the addresses holds the directory now: so its ports are its own, and a secret may be sent there. What a killed
-// `up` wrote does not count, whoever has its number by now.
+// Running returns where the servers of the directory's `up` are, or ErrNotUp. The kernel says that
+// the process which wrote the addresses holds the directory now: so its ports are its own, and a
+// secret may be sent there. What a killed `up` wrote does not count, whoever has its number by now.
 func (d Dir) Running() (Running, error) {
 	switch err := d.Private(); {
 	case errors.Is(err, fs.ErrNotExist):

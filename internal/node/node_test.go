@@ -284,8 +284,8 @@ func TestSecretsAreMadeOnceAndAreTheirOwnersAlone(t *testing.T) {
 	}
 }
 
-// A killed `up` leaves its addresses behind. They do not count, whatever has become of its number: it is this very
-// process's, a process's that holds the directory, or that of a zombie.
+// A killed `up` leaves its addresses behind. They do not count, whatever has become of its number:
+// it is this very process's, a process's that holds the directory, or that of a zombie.
 func TestAKilledHoldersAddressesDoNotCountWhoeverHasItsNumber(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "data"))
 	write := func(r Running) {

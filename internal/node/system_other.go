@@ -8,8 +8,9 @@ import (
 	"runtime"
 )
 
-// supported says that no data directory is kept here: Go does not see on this system who can reach a file, and the
-// guarantee of this package is that nobody else does. What is below is never reached.
+// supported says that no data directory is kept here: Go does not see on this system who can reach
+// a file, and the guarantee of this package is that nobody else does. What is below is never
+// reached.
 func supported() error {
 	return fmt.Errorf("on %s this program cannot tell who else reaches a file, so it keeps no ledger, vault or "+
 		"password here: run it on Linux or macOS; `fleet`, and `tail` and `views` against configured servers, work",

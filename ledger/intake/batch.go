@@ -320,7 +320,8 @@ func (in *Intake) wave(s schemas.Stream) int {
 	return 2
 }
 
-// append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after that ends the import.
+// append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after
+// that ends the import.
 func (in *Intake) append(ctx context.Context, s step) error {
 	_, err := in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events) // its error names the stream
 	return err

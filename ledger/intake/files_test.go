@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// What is no regular file, and a folder that cannot be listed, is one failure, by name and reason; the rest is imported and
-// nothing waits for a pipe's writer.
+// What is no regular file, and a folder that cannot be listed, is one failure, by name and reason;
+// the rest is imported and nothing waits for a pipe's writer.
 func TestOnlyRegularFilesAreReadAndTheRestGoesOn(t *testing.T) {
 	w := newWorld(t, true)
 	dir := t.TempDir()
@@ -91,7 +91,8 @@ func TestAFolderThatCannotBeListedIsOneFailure(t *testing.T) {
 	}
 }
 
-// stuck is a file whose read does not return until it is let go, as one of a file server that is gone.
+// stuck is a file whose read does not return until it is let go, as one of a file server that is
+// gone.
 type stuck struct{ letGo chan struct{} }
 
 func (s stuck) Open(name string) (fs.File, error) {
@@ -106,7 +107,8 @@ type stuckFile struct {
 
 func (f stuckFile) Read([]byte) (int, error) { <-f.letGo; return 0, errors.New("let go") }
 
-// An import that is stopped ends within a second or two, whatever it is reading, with the summary so far.
+// An import that is stopped ends within a second or two, whatever it is reading, with the summary
+// so far.
 func TestAStoppedImportDoesNotWaitForAReadThatIsStuck(t *testing.T) {
 	w := newWorld(t, true)
 	letGo := make(chan struct{})

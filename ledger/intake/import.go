@@ -56,8 +56,8 @@ func (in *Intake) Import(ctx context.Context, tenant vault.Tenant, src Source, p
 // leaveAfter is how long an import that ends waits for the read under way.
 const leaveAfter = time.Second
 
-// leave waits for the walk to end. A read that does not return, as of a file server that is gone, is left behind: it sends
-// nothing any more.
+// leave waits for the walk to end. A read that does not return, as of a file server that is gone,
+// is left behind: it sends nothing any more.
 func (in *Intake) leave(found <-chan *entry) {
 	patience := time.NewTimer(leaveAfter)
 	defer patience.Stop()
@@ -117,7 +117,8 @@ func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan
 	return flush()
 }
 
-// walk sends every record of the source, in order. A path that cannot be listed or is no regular file is one failure.
+// walk sends every record of the source, in order. A path that cannot be listed or is no regular
+// file is one failure.
 func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
 	for _, p := range src.Paths {
 		for _, f := range src.files(p) {
@@ -142,8 +143,8 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 // foundPath is a file to read, or with a fault what cannot be read.
 type foundPath struct{ path, fault string }
 
-// files lists the files at and below path, sorted, and beside them what is there and cannot be read: folders that cannot
-// be listed, pipes, devices, sockets.
+// files lists the files at and below path, sorted, and beside them what is there and cannot be
+// read: folders that cannot be listed, pipes, devices, sockets.
 func (src Source) files(path string) []foundPath {
 	var out []foundPath
 	visit := func(p string, d fs.DirEntry, err error) error {
@@ -193,8 +194,8 @@ type errNoFile struct{ kind string }
 
 func (e errNoFile) Error() string { return "is no regular file: " + e.kind }
 
-// open opens a regular file and nothing else: it looks before it opens, because opening a device may act on it, asks not to
-// wait for a pipe's writer, and looks again at what it got.
+// open opens a regular file and nothing else: it looks before it opens, because opening a device
+// may act on it, asks not to wait for a pipe's writer, and looks again at what it got.
 func (src Source) open(path string) (io.ReadCloser, error) {
 	if src.FS != nil {
 		f, err := src.FS.Open(path)

@@ -9,7 +9,8 @@ import (
 // Code says what is wrong with a field of a request.
 type Code string
 
-// Codes. How each is put into words, and what a field is called where it is asked for, is the door's business.
+// Codes. How each is put into words, and what a field is called where it is asked for, is the
+// door's business.
 const (
 	Missing  Code = "missing"              // it is needed; Known holds nothing
 	Empty    Code = "empty"                // it is given and holds no value
@@ -45,7 +46,8 @@ const (
 	FieldSeed    = "seed"
 )
 
-// Problem is one thing that is wrong with a request. Given may hold a name of a person: it is for who gave it.
+// Problem is one thing that is wrong with a request. Given may hold a name of a person: it is for
+// who gave it.
 type Problem struct {
 	Field   string
 	Filter  bool // Field is the id of a filter

@@ -113,9 +113,10 @@ func (r Request) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Check asks the views whether they have what the request names, and joins every *Problem: a sequence that they have not
-// reached, a value of an open vocabulary that no device has at that sequence. A request that passes Validate and Check
-// is answered, so what must not happen in vain happens after them.
+// Check asks the views whether they have what the request names, and joins every *Problem: a
+// sequence that they have not reached, a value of an open vocabulary that no device has at that
+// sequence. A request that passes Validate and Check is answered, so what must not happen in vain
+// happens after them.
 func (r Request) Check(ctx context.Context, reader Reader) error {
 	d, ok := Find(r.Report)
 	if !ok {
@@ -178,8 +179,9 @@ func heldValues(ctx context.Context, reader Reader, tenant uuid.UUID, asOf proje
 	return slices.Sorted(maps.Keys(seen)), nil
 }
 
-// ParseTime reads a date or a time for a field; its error is a *Problem: "2026-03-01" is its midnight in loc; a time without an offset is local.
-// An hour that a zone has twice, or not at all, is refused with the way to say it.
+// ParseTime reads a date or a time for a field; its error is a *Problem: "2026-03-01" is its
+// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at all,
+// is refused with the way to say it.
 func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
