@@ -26,6 +26,8 @@ import (
 type Ledger interface {
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error)
 	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+	// Judge tells whether the vault's holder appended an event where it stands: acts are resumed from such alone.
+	Judge(ctx context.Context, r schemas.Recorded) (ledger.Verdict, error)
 	// Events yields the whole ledger, for acts that a crash interrupted.
 	Events(ctx context.Context) iter.Seq2[schemas.Recorded, error]
 }

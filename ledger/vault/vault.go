@@ -32,7 +32,10 @@ var (
 	ErrExpired       = errors.New("retention-expired") // the period's key was destroyed
 	ErrTampered      = errors.New("tampered")          // the token is not one this vault sealed for this tenant, attribute and event
 	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
-	ErrHeld          = errors.New("held")              // a hold forbids it
+	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
+	ErrLost          = errors.New("lost")              // the vault was declared to have lost keys, and knows no such alias
+	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
+	ErrHeld          = errors.New("held") // a hold forbids it
 	ErrStaleView     = errors.New("the view is older than keys may be used for; begin another")
 	ErrUninitialised = errors.New("the store holds no vault")                         // Create has not been run on it
 	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
@@ -61,9 +64,12 @@ func (c Config) Validate() error {
 // Names of the settings.
 const (
 	settingID       = "vault-id"
-	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
-	settingRecord   = "record-key"   // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
-	settingForgets  = "forgets"      // counts what may invalidate a cached key
+	settingLookup   = "lookup-key" // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingRecord   = "record-key" // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
+	settingForgets  = "forgets"    // counts what may invalidate a cached key
+	settingLedger   = "ledger-id"
+	settingAnchor   = "ledger-anchor"
+	settingLost     = "lost"         // what AcceptLoss declared
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
 	kindProfile     = "tenant.profile"
 	kindLookupKey   = "tenant.lookup"
@@ -159,6 +165,9 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	if err := v.rewrap(ctx); err != nil {
+		return nil, fmt.Errorf("open vault: rewrap what an older version wrote: %w", err)
 	}
 	return v, nil
 }
