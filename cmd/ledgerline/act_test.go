@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -404,5 +405,29 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 		if err == nil || code != exitFailed || !strings.Contains(out, says) || !strings.Contains(err.Error(), "no space") {
 			t.Errorf("%s: exit %d, %v, %q", output, code, err, out)
 		}
+	}
+}
+
+// An erasure that is under way and one that was done are answers of their own.
+func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
+	under, done := eraseError(fmt.Errorf("erase: %w", custody.ErrUnderWay)), eraseError(fmt.Errorf("erase: %w", vault.ErrErased))
+	if !errors.Is(under, custody.ErrUnderWay) || !strings.Contains(under.Error(), "another call is at it") {
+		t.Errorf("under way: %v", under)
+	}
+	if !errors.Is(done, vault.ErrErased) || !strings.Contains(done.Error(), "erased before") {
+		t.Errorf("done before: %v", done)
+	}
+	d := newDesktop(t)
+	request := d.openRequest("erasure")
+	erase := []string{"dsar", "erase", request, "--ground", "unlawful", "--yes"}
+	if _, _, err := d.run("", erase...); err != nil {
+		t.Fatal(err)
+	}
+	before := len(d.store.Events())
+	if _, code, err := d.run("", erase...); code != exitFailed || err == nil || !strings.Contains(err.Error(), "erased before") {
+		t.Errorf("again: exit %d, %v", code, err)
+	}
+	if len(d.store.Events()) != before {
+		t.Error("erasing again appended something")
 	}
 }

@@ -233,6 +233,18 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id
 	return exportDoc{to.path, m.Hash, m}, to.finish(nil)
 }
 
+// eraseError says what became of an erasure that was not carried out by this call, and what to do.
+func eraseError(err error) error {
+	switch {
+	case errors.Is(err, custody.ErrUnderWay):
+		return fmt.Errorf("%w: another call is at it; ask again in five minutes, which says whether it was done or "+
+			"carries it on", err)
+	case errors.Is(err, vault.ErrErased):
+		return fmt.Errorf("%w: the person of this request was erased before, and nothing was done now", err)
+	}
+	return err
+}
+
 // requestError says what to do about a request that is not there.
 func requestError(err error) error {
 	if errors.Is(err, custody.ErrNoRequest) {
@@ -304,7 +316,7 @@ func newDSARErase(a *app) *cobra.Command {
 		Short: "Erase the person of a request: destroy their keys, for good",
 		Long: `erase destroys the person's keys, under which what is sealed about the person can be read, and the entries by which the
 vault finds the person: marked in the vault, ordered in the ledger, destroyed, recorded as done. An act that a crash cut
-is completed or taken back at the next start of ` + "`ledgerline up`" + `. The ledger's events stay as they are. What
+is carried on by the next call, and at the next start of ` + "`ledgerline up`" + `. The ledger's events stay as they are. What
 remains: times, kinds of action and random numbers; and what was copied before, in packages, reports and backups.
 
 It cannot be undone. It takes half a minute, for the time that a process may still hold a derived key.
@@ -334,7 +346,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
 			})
 			if err != nil {
-				return err
+				return eraseError(err)
 			}
 			doc := eraseDoc{id, done.Keys, done.Order, done.Completion, done.Completed}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
