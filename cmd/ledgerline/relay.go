@@ -45,6 +45,7 @@ meanwhile: stop "ledgerline up" first. It does not lose anything when it is inte
 copy of it was put back. They are all emptied, what only they hold is lost, and the next "ledgerline up" fills them.`,
 		Example: `  ledgerline relay refill
   ledgerline relay refill ledger.device`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, topics []string) error {
 			for _, t := range topics {
 				if t != consumers.PositionTopic && !slices.Contains(consumers.EventTopics(), t) {

@@ -53,9 +53,6 @@ It begins with what comes next, or with --from-start with the first event.`,
 			if err != nil {
 				return err
 			}
-			if o.output != "text" && o.output != "json" {
-				return usage("--output %q is not text or json", o.output)
-			}
 			return tail(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), newTopicSource(client), o)
 		},
 	}

@@ -11,7 +11,6 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +78,10 @@ embedded.library to an existing libchdb.so.`,
 }
 
 func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error) {
-	lock, err := a.dir().Lock()
+	if err := feed.check(); err != nil {
+		return err
+	}
+	lock, err := a.takeDirectory()
 	if err != nil {
 		return err
 	}
@@ -192,10 +194,7 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 	}
 	n.servers, err = embedded.Start(ctx, cfg)
 	p.done()
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
-			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
-	}
+	err = explainTaken(err)
 	if err != nil {
 		return own, err
 	}
