@@ -315,7 +315,7 @@ func (w *world) canonical() string {
 }
 
 func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
-	st, err := in.fold(context.Background(), w.tenant.ID, s)
+	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s)
 	if err != nil {
 		w.t.Fatal(err)
 	}
