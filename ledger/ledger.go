@@ -143,6 +143,9 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		}
 		l.index = ix
 		l.foreign = loadForeign(cfg.IndexPath+foreignSuffix, l.id)
+		if ix.len() == 0 {
+			l.resetForeign() // it will all be met again, and may be another store's
+		}
 	}
 	return l, nil
 }
@@ -165,7 +168,7 @@ func (l *Ledger) Close() error {
 	if l.index == nil {
 		return nil
 	}
-	return errors.Join(l.saveForeign(), l.index.close())
+	return errors.Join(l.saveForeign(true), l.index.close())
 }
 
 // ID returns the ledger's random id.

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -151,4 +153,59 @@ func ReadGenuine(ctx context.Context, l Reader, c *schemas.Catalogue, s schemas.
 			}
 		}
 	}
+}
+
+// Found is an event of the store with what it is.
+type Found struct {
+	schemas.Recorded
+	Tenant   uuid.UUID // the one that it names; the zero one of a foreign event
+	Verdict  Verdict   // not OtherTenant: only who reads a stream for a tenant tells that
+	Disowned bool
+}
+
+// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq is set but of foreign ones.
+// tenants are those that the vault knows: what they disowned is told. Whether a vault could open what an event seals is not
+// looked at.
+func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, each func(Found) error) error {
+	c := schemas.Default()
+	disowned := map[uuid.UUID]map[Place]bool{}
+	for _, t := range append([]uuid.UUID{uuid.Nil}, tenants...) {
+		var err error
+		if disowned[t], err = Disowned(ctx, l, c, t); err != nil {
+			return fmt.Errorf("check the ledger: %w", err)
+		}
+	}
+	var failed error // of each, told a foreign event
+	meet := func(r schemas.Recorded) {
+		if failed == nil {
+			failed = each(Found{Recorded: r, Verdict: Foreign})
+		}
+	}
+	var seq uint64
+	for r, err := range l.readAll(ctx, schemas.Position{}, false, meet) {
+		if err = cmp.Or(err, failed); err != nil {
+			return fmt.Errorf("check the ledger: %w", err)
+		}
+		r.Seq = seq
+		seq++
+		f := Found{Recorded: r}
+		if f.Verdict, f.Tenant, err = l.verdict(ctx, c, r); err == nil {
+			at := Place{r.ID, r.Seq}
+			f.Disowned = disowned[f.Tenant][at] || disowned[uuid.Nil][at]
+			err = each(f)
+		}
+		if err != nil {
+			return fmt.Errorf("check the ledger: %w", err)
+		}
+	}
+	return failed
+}
+
+func (l *Ledger) verdict(ctx context.Context, c *schemas.Catalogue, r schemas.Recorded) (Verdict, uuid.UUID, error) {
+	m, err := schemas.ParseMetadata(r.Metadata)
+	if err != nil {
+		return Foreign, uuid.Nil, err
+	}
+	_, v, err := Examine(ctx, l, c, r)
+	return v, m.Tenant, err
 }

@@ -125,7 +125,8 @@ func (c *Custody) complete(ctx context.Context, tenant, order, completion uuid.U
 	if err != nil {
 		return fail(err)
 	}
-	if err := c.append(ctx, ledger.NoStream, e); err != nil && !errors.Is(err, ledger.ErrConflict) {
+	// Whoever reads the order knows this stream's name: a conflict does not say that the completion is there.
+	if _, err := c.recordOnce(ctx, tenant, e); err != nil {
 		return fail(err)
 	}
 	if err := c.cfg.Hook(PointCompleted); err != nil {
@@ -155,7 +156,7 @@ func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err err
 		return fail(err)
 	}
 	for _, p := range pending {
-		o, ordered := orders[p.Completion]
+		o, ordered := orders[orderOf{p.Tenant, p.Completion}]
 		switch {
 		case ordered:
 			if _, err := c.complete(ctx, p.Tenant, o.event, p.Completion, o.keys, o.ground, nil); err != nil {
@@ -180,9 +181,22 @@ type order struct {
 	ground string
 }
 
-// orders reads every erasure order in the ledger, by the id of its completion event.
-func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
-	out := map[uuid.UUID]order{}
+// orderOf names an order: whose it is, and the id of its completion event.
+type orderOf struct{ tenant, completion uuid.UUID }
+
+// maxLeftLogged bounds the events that one reading of the ledger names in the log.
+const maxLeftLogged = 100
+
+// orders reads every erasure order in the ledger. What says that it is one and is not genuine, or cannot be read, is left
+// out: it must not keep the others from being carried out.
+func (c *Custody) orders(ctx context.Context) (map[orderOf]order, error) {
+	out := map[orderOf]order{}
+	left := 0
+	leave := func(r schemas.Recorded, v ledger.Verdict) {
+		if left++; left <= maxLeftLogged {
+			c.leftOut(ledger.LeftEvent{ID: r.ID, Stream: r.Stream, Revision: r.Revision, Verdict: v})
+		}
+	}
 	for r, err := range c.cfg.Ledger.Events(ctx) {
 		if err != nil {
 			return nil, err
@@ -190,29 +204,43 @@ func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 		if r.Type != "request.erasure-ordered.v1" {
 			continue
 		}
-		d, err := c.cat.Decode(r)
+		d, verdict, err := ledger.Examine(ctx, c.cfg.Ledger, c.cat, r)
 		if err != nil {
 			return nil, err
 		}
-		o := order{event: r.ID}
-		var completion uuid.UUID
-		for _, v := range d.Values {
-			switch v.Attr.ID {
-			case "request.key":
-				k, err := schemas.ParseUUID(v.Text())
-				if err != nil {
-					return nil, fmt.Errorf("order %s: %w", r.ID, err)
-				}
-				o.keys = append(o.keys, k)
-			case "request.ground":
-				o.ground = v.Text()
-			case "request.completion":
-				if completion, err = schemas.ParseUUID(v.Text()); err != nil {
-					return nil, fmt.Errorf("order %s: %w", r.ID, err)
-				}
-			}
+		if verdict != ledger.Genuine {
+			leave(r, verdict)
+			continue
 		}
-		out[completion] = o
+		o, completion, err := readOrder(d)
+		if err != nil {
+			leave(r, ledger.Unfitting)
+			continue
+		}
+		out[orderOf{d.Tenant, completion}] = o
+	}
+	if left > 0 {
+		c.cfg.Logger.Warn("events that say they order an erasure were left out", "events", left)
 	}
 	return out, nil
+}
+
+func readOrder(d schemas.Draft) (o order, completion uuid.UUID, err error) {
+	o.event = d.ID
+	for _, v := range d.Values {
+		switch v.Attr.ID {
+		case "request.key":
+			var k uuid.UUID
+			k, err = schemas.ParseUUID(v.Text())
+			o.keys = append(o.keys, k)
+		case "request.ground":
+			o.ground = v.Text()
+		case "request.completion":
+			completion, err = schemas.ParseUUID(v.Text())
+		}
+		if err != nil {
+			return o, completion, err
+		}
+	}
+	return o, completion, nil
 }
