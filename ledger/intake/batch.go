@@ -270,7 +270,15 @@ func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schem
 		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
 			for n, w := range l.work {
-				err := in.append(ctx, w.step)
+				mu.Lock()
+				// What an earlier wave could not append for the record comes first: planned anew without it, on a
+				// device that says so already, it would be taken for told.
+				before := contended[w.entry]
+				mu.Unlock()
+				err := error(ledger.ErrConflict)
+				if !before {
+					err = in.append(ctx, w.step)
+				}
 				mu.Lock()
 				switch {
 				case errors.Is(err, ledger.ErrConflict):

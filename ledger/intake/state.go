@@ -209,7 +209,9 @@ func (s *state) list(a *schemas.Attribute, at time.Time) *heldList {
 }
 
 // notSet reports whether a value is as if it were not set, by decision: its key was destroyed.
-func notSet(err error) bool { return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired) }
+func notSet(err error) bool {
+	return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired)
+}
 
 // open opens the values. left gets the events of those that the vault cannot have sealed.
 func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser, left *ledger.LeftOut) error {

@@ -59,7 +59,7 @@ const maxFailures = 1000
 func newSummary() *Summary {
 	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{}, UnknownFields: map[string]int{},
 		EventsLeftOut: map[string]int{},
-		Failed: []Failure{}, Files: []FileSummary{}}
+		Failed:        []Failure{}, Files: []FileSummary{}}
 }
 
 // OK reports whether no record failed.
