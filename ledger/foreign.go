@@ -156,7 +156,7 @@ func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Recorded) error
 		if r.Seq < l.foreign.Judged {
 			continue
 		}
-		v, err := l.Judge(ctx, r)
+		v, err := l.judgeOrigin(ctx, r)
 		if err != nil {
 			return err
 		}

@@ -298,6 +298,11 @@ func (l *Ledger) Judge(ctx context.Context, r schemas.Recorded) (Verdict, error)
 	if !schemas.InLedger(r.Event) {
 		return Foreign, nil
 	}
+	return l.judgeOrigin(ctx, r)
+}
+
+// judgeOrigin is Judge for an event of the ledger's form.
+func (l *Ledger) judgeOrigin(ctx context.Context, r schemas.Recorded) (Verdict, error) {
 	if l.cfg.Origin == nil {
 		return Forged, errors.New("judge an event: this process has no vault to compare origins with")
 	}
