@@ -24,7 +24,7 @@ func (p *Projector) discover(ctx context.Context, stop context.CancelCauseFunc, 
 			if err != nil {
 				return fmt.Errorf("position of the relay: %w", err)
 			}
-			p.status.published(seq, ok, len(all.known))
+			p.status.published(seq, ok, len(all.known), p.cfg.Now())
 			return nil
 		})
 		if err != nil {

@@ -25,6 +25,7 @@ type Config struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	Hook      func(point string) error // crash points of tests; an error ends Run
+	Observer  Observer                 // nobody where nil
 
 	BatchBytes int           // 8 MiB: a batch is written when it holds as much, or
 	BatchRows  int           // 20,000 rows, or
@@ -101,6 +102,9 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Hook == nil {
 		cfg.Hook = func(string) error { return nil }
 	}
+	if cfg.Observer != nil {
+		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
+	}
 	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
 }
 
@@ -136,6 +140,8 @@ func endOf(ctx context.Context, err error) error {
 // retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	wait := p.cfg.BackoffMin
+	p.status.began(what, p.cfg.Now())
+	defer p.status.ended(what)
 	for failures := 0; ; failures++ {
 		err := do(ctx)
 		if err == nil {

@@ -395,3 +395,114 @@ func TestConfigNamesEverythingThatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatStandsIsAProblemWithItsBeginning stops a sink in each of its acts, by an error and by silence, busy and idle.
+func TestWhatStandsIsAProblemWithItsBeginning(t *testing.T) {
+	for _, act := range []string{"insert", "save"} {
+		for _, silent := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+				topics.Publish(l.Events(3)...)
+				s := &standing{views: v, act: act, silent: silent}
+				p := start(t, projections.Config{Source: topics, Sink: s, Positions: s})
+				time.Sleep(time.Minute) // all in the bubble's time
+				if s := p.Status(); s.Problem != "" || s.Lag != 0 {
+					t.Fatalf("while all is well: %+v", s)
+				}
+				since := time.Now()
+				s.set(true)
+				if act == "insert" {
+					topics.Publish(l.Events(1)...)
+				}
+				time.Sleep(20 * time.Second)
+				if s := p.Status(); s.Problem != "" {
+					t.Errorf("%s, silent %t: a problem after 20 s: %s", act, silent, s.Problem)
+				}
+				time.Sleep(20 * time.Second)
+				got := p.Status()
+				if !strings.Contains(got.Problem, act) || got.Since.Sub(since) > 5*time.Second || got.Since.Before(since) {
+					t.Errorf("%s, silent %t: problem %q since %s, want one since %s", act, silent, got.Problem, got.Since, since)
+				}
+				s.set(false)
+				time.Sleep(20 * time.Second)
+				if s := p.Status(); s.Problem != "" || s.Lag != 0 {
+					t.Errorf("%s, silent %t: it goes on: %+v", act, silent, s)
+				}
+				p.cancel()
+				if err := <-p.done; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestAPublishedSequenceThatNeverComesIsAProblem notes more than the topics hold.
+func TestAPublishedSequenceThatNeverComesIsAProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
+		events := l.Events(5)
+		topics.Publish(append(events[:2:2], events[3:]...)...)
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
+		time.Sleep(3 * time.Minute)
+		if s := p.Status(); s.Lag != 3 || s.Ahead != 2 || !strings.Contains(s.Problem, "sequence 2 ") {
+			t.Errorf("%+v", s)
+		}
+		p.cancel()
+		if err := <-p.done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// standing is a sink of which one act can be made to stand.
+type standing struct {
+	*views
+	act    string
+	silent bool
+	mu     sync.Mutex
+	on     bool
+	off    chan struct{}
+}
+
+func (s *standing) set(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.on = on; on {
+		s.off = make(chan struct{})
+	} else {
+		close(s.off)
+	}
+}
+
+func (s *standing) stand(ctx context.Context, act string) error {
+	s.mu.Lock()
+	on, off := s.on && s.act == act, s.off
+	s.mu.Unlock()
+	switch {
+	case !on:
+		return nil
+	case !s.silent:
+		return errors.New("refused")
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-off:
+		return nil
+	}
+}
+
+func (s *standing) Insert(ctx context.Context, rows []projections.Row) error {
+	if err := s.stand(ctx, "insert"); err != nil {
+		return err
+	}
+	return s.views.Insert(ctx, rows)
+}
+
+func (s *standing) SavePosition(ctx context.Context, name string, p projections.Position) error {
+	if err := s.stand(ctx, "save"); err != nil {
+		return err
+	}
+	return s.views.SavePosition(ctx, name, p)
+}

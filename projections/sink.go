@@ -39,6 +39,9 @@ type Positions interface {
 	AppliedAbove(ctx context.Context, p Position) iter.Seq2[uint64, error]
 }
 
+// ErrReadOnly is wrapped when the account by which the views are asked may not write.
+var ErrReadOnly = errors.New("this account may only read the views")
+
 // Item is a decoded message of a partition.
 type Item struct {
 	Recorded schemas.Recorded // with Seq

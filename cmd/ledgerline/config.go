@@ -45,7 +45,7 @@ type config struct {
 	Embedded struct {
 		EventStoreAddr, KafkaAddr, ClickHouseAddr, Library, Uncompressed                        string
 		EventStoreAdvertise, EventStoreCert, EventStoreKey, EventStoreClientCA, EventStoreUsers string
-		ClickHouseCert, ClickHouseKey                                                           string
+		ClickHouseCert, ClickHouseKey, StatusAddr                                               string
 	}
 }
 
@@ -104,6 +104,7 @@ func (c *config) settings() []setting {
 		{"embedded.clickhouse-addr", &c.Embedded.ClickHouseAddr, "127.0.0.1:8123", "where the embedded ClickHouse listens; beyond loopback it speaks HTTPS"},
 		{"embedded.clickhouse-cert", &c.Embedded.ClickHouseCert, "", "its certificate chain (PEM) beyond loopback; default one signed by an authority of its own"},
 		{"embedded.clickhouse-key", &c.Embedded.ClickHouseKey, "", "the key of embedded.clickhouse-cert (PEM)"},
+		{"embedded.status-addr", &c.Embedded.StatusAddr, "127.0.0.1:0", "where status and metrics are answered: a loopback address; port 0 takes a free one at each start"},
 		{"embedded.library", &c.Embedded.Library, "", "an existing libchdb.so, where npm cannot fetch one"},
 		{"embedded.uncompressed", &c.Embedded.Uncompressed, "false", "true: the embedded servers store bytes as they are, so that files can be searched for text"},
 	}

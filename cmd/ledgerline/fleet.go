@@ -103,7 +103,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log, Hook: crashHook(n.a.log)})
+	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log, Hook: crashHook(n.a.log),
+		Observer: n.metrics.Intake()})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ summary accounts for every record once:
 
   read = recorded + unchanged + superseded + refused + unrecognised + failed
 
+The summary is all that counts it: metrics are of ` + "`ledgerline up`" + `, and this is a process of its own.
+
 The exit code is 3 where records failed; each is named with file, line, record and field, never with content.`,
 		Example: `  ledgerline import --tenant Contoso ./exports
   ledgerline import --tenant Contoso --output json page-1.json audit.ndjson`,

@@ -31,7 +31,8 @@ const (
 // services are what a command opened; close gives everything back in reverse order.
 type services struct {
 	endpoints
-	closers []func() error
+	vaultObserver vault.Observer // nil: nobody counts
+	closers       []func() error
 }
 
 func (s *services) onClose(f func() error) { s.closers = append(s.closers, f) }
@@ -117,7 +118,7 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 	if err != nil {
 		return nil, err
 	}
-	cfg := vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log}
+	cfg := vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log, Observer: s.vaultObserver}
 	v, err := vault.Open(ctx, cfg)
 	if errors.Is(err, vault.ErrUninitialised) && create { // new, or a crash came between making the file and the vault
 		v, err = vault.Create(ctx, cfg)

@@ -18,13 +18,15 @@ import (
 
 // statusDoc says where each part of a running ledger stands. Sequences count from 0; Events are numbers of events.
 type statusDoc struct {
-	Ledger  string               `json:"ledger"`
-	Since   time.Time            `json:"since"`
-	Relay   relayStatus          `json:"relay"`
-	Views   projections.Status   `json:"views"`
-	Foreign ledger.ForeignEvents `json:"foreign"` // in the event store, and not the ledger's: harmless
-	Forged  ledger.ForgedEvents  `json:"forged"`  // not disowned
-	Servers map[string]string    `json:"servers"`
+	Ledger string             `json:"ledger"`
+	Since  time.Time          `json:"since"`
+	Relay  relayStatus        `json:"relay"`
+	Views  projections.Status `json:"views"`
+	// Comparison is what the last comparison of the views with the ledger came to.
+	Comparison comparisonStatus     `json:"comparison"`
+	Foreign    ledger.ForeignEvents `json:"foreign"` // in the event store, and not the ledger's: harmless
+	Forged     ledger.ForgedEvents  `json:"forged"`  // not disowned
+	Servers    map[string]string    `json:"servers"`
 
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
@@ -39,11 +41,15 @@ type relayStatus struct {
 
 func (n *runningNode) report() statusDoc {
 	r := n.relay.Status()
-	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(),
+	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(), Comparison: n.comparison(),
 		Relay:   relayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
 		Servers: n.services.shown}
 	if r.Any {
 		doc.Relay.Events = r.Through.Seq + 1
+	}
+	// The relay knows what is published before the projector has read its note.
+	if doc.Relay.Events > doc.Views.Applied {
+		doc.Views.Lag = max(doc.Views.Lag, doc.Relay.Events-doc.Views.Applied)
 	}
 	if r.Err != nil {
 		doc.Relay.Problem = r.Err.Error()
@@ -63,7 +69,12 @@ func (s statusDoc) problems() []string {
 		}
 	}
 	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
-	tell(s.Views.LastError != "", "views: %s", s.Views.LastError)
+	if s.Views.Problem != "" {
+		tell(true, "views: %s, since %s", s.Views.Problem, s.Views.Since.Local().Format(time.DateTime))
+	} else {
+		tell(s.Views.LastError != "", "views: %s", s.Views.LastError)
+	}
+	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
 	if s.Forged.Count > 0 {
 		first := "more than are listed"
 		if len(s.Forged.Listed) > 0 {
@@ -79,10 +90,12 @@ func (s statusDoc) problems() []string {
 func (s statusDoc) text(w io.Writer) {
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
 	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate)
-	fmt.Fprintf(w, "views    %s events applied, %s behind the topics, %.0f/s\n", count(s.Views.Applied), count(s.Views.Lag), s.Views.Rate)
+	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s\n", count(s.Views.Applied), count(s.Views.Lag),
+		count(s.behind()), s.Views.Rate)
 	if s.Relay.Events > 0 {
 		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
 	}
+	s.Comparison.text(w)
 	if f := s.Foreign; f.Count > 0 {
 		fmt.Fprintf(w, "foreign  events in the store: %s, first at %s, last at %s; they count for nothing\n",
 			count(f.Count), f.First.Position, f.Last.Position)
@@ -90,6 +103,12 @@ func (s statusDoc) text(w io.Writer) {
 	for _, p := range s.Problems {
 		fmt.Fprintf(w, "PROBLEM  %s\n", p)
 	}
+}
+
+// behind is how many events of the ledger are not in the views.
+func (s statusDoc) behind() uint64 {
+	all := s.Relay.Events + s.Relay.Lag
+	return all - min(all, s.Views.Applied)
 }
 
 func newStatus(a *app) *cobra.Command {

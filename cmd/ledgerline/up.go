@@ -27,6 +27,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -89,7 +90,9 @@ func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error)
 	}
 	defer func() {
 		fmt.Fprintln(out, "stopping: draining relay and views")
-		err = errors.Join(err, n.stop())
+		if err = errors.Join(err, n.stop()); err == nil {
+			err = lock.End()
+		}
 		fmt.Fprintln(out, "stopped")
 	}()
 	n.describe(out)
@@ -118,13 +121,17 @@ type runningNode struct {
 	lock     *node.Lock
 	started  time.Time
 	secrets  node.Secrets
+	metrics  *node.Metrics // of this process
 	servers  *embedded.Servers
+	opened   *services // the vault's, which is opened before the servers are started
 	services *services
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
 	views    *clickhouse.DB
 	relay    *relay.Relay
 	project  *projections.Projector
+	compare  *reconcile.Reconciler
+	clean    bool // the last run here stopped in order
 	status   *http.Server
 	listener net.Listener
 
@@ -134,7 +141,7 @@ type runningNode struct {
 }
 
 func (a *app) newNode(lock *node.Lock) *runningNode {
-	return &runningNode{a: a, lock: lock, started: time.Now(), failed: make(chan error, 1)}
+	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), opened: &services{}, failed: make(chan error, 1)}
 }
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
@@ -144,23 +151,24 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 			err = errors.Join(err, n.stop())
 		}
 	}()
+	if n.clean, err = lock.Begin(); err != nil {
+		return nil, err
+	}
+	n.opened.vaultObserver = n.metrics.Vault()
+	if err := n.openVaultThatIs(ctx); err != nil {
+		return nil, err
+	}
 	own, err := n.startServers(ctx, out, true)
 	if err != nil {
 		return nil, err
 	}
-	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
-		return nil, err
-	}
-	if n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out); err != nil {
+	if err := n.openStores(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := a.resume(ctx, n, out); err != nil {
 		return nil, err
 	}
-	if err := clickhouse.Migrate(ctx, n.services.clickHouse); err != nil {
-		return nil, err
-	}
-	if n.views, err = a.openViews(ctx, n.services); err != nil {
+	if err := n.prepareViews(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := n.startTasks(ctx, out); err != nil {
@@ -213,6 +221,9 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (embedded.Config, error) {
 	cfg := embedded.Config{Dir: a.cfg.Data, Logger: a.log}
 	e := a.cfg.Embedded
+	if err := node.LoopbackAddr(e.StatusAddr); err != nil {
+		return cfg, usage("embedded.status-addr: %w", err)
+	}
 	if a.cfg.EventStore.Address == "" {
 		users, err := a.eventStoreAccounts(secrets)
 		if err != nil {
@@ -317,11 +328,11 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(topics), Sink: n.views, Positions: n.views,
-		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
+		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log), Observer: n.metrics.Projector()})
 	if err != nil {
 		return err
 	}
-	if n.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if n.listener, err = n.listenStatus(); err != nil {
 		return err
 	}
 	password, err := n.secrets.Password(node.Status, node.Operator)
@@ -335,6 +346,8 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 			n.a.log.Debug("status was not read to its end", "error", err)
 		}
 	})
+	n.collect()
+	mux.Handle("GET /metrics", n.metrics.Handler(n.a.log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second,
@@ -357,6 +370,8 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	}
 	task("relay", n.relay.Run)
 	task("projector", n.project.Run)
+	task("views", n.keepViews)
+	task("vault", n.anchorVault)
 	task("status", func(context.Context) error {
 		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -364,6 +379,25 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 		return nil
 	})
 	return nil
+}
+
+// listenStatus takes the status port.
+func (n *runningNode) listenStatus() (net.Listener, error) {
+	l, err := net.Listen("tcp", n.a.cfg.Embedded.StatusAddr)
+	if err != nil {
+		err = fmt.Errorf("listen for status and metrics: %w\nGive another embedded.status-addr (or %s); "+
+			"port 0 takes a free one", err, envName("embedded.status-addr"))
+	}
+	return l, err
+}
+
+// collect puts on the page of metrics what runs in this process.
+func (n *runningNode) collect() {
+	n.metrics.Relay(func() relay.Status { return n.relay.Status() })
+	n.metrics.Views(func() projections.Status { return n.report().Views }) // as status says
+	if s := n.servers.EventStore; s != nil {
+		n.metrics.Merge(s.Metrics())
+	}
 }
 
 // stop ends the parts that read before the servers they read from. It may be called on a node that did not start whole.
@@ -381,6 +415,7 @@ func (n *runningNode) stop() error {
 	if n.services != nil {
 		errs = append(errs, n.services.close())
 	}
+	errs = append(errs, n.opened.close())
 	if n.servers != nil {
 		errs = append(errs, n.servers.Stop(ctx))
 	}

@@ -5,15 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func newViews(a *app) *cobra.Command {
@@ -25,33 +34,16 @@ func newViews(a *app) *cobra.Command {
 	return cmd
 }
 
-// maxDifferences bounds the events that are told one by one.
-const maxDifferences = 100
-
-type reconcileDoc struct {
-	Through     uint64          `json:"throughSequence"`
-	Events      uint64          `json:"events"`
-	Buckets     int             `json:"buckets"` // compared, one per tenant and 65,536 sequences
-	Deep        bool            `json:"deep"`
-	Differences []differenceDoc `json:"differences"` // at most 100
-	More        bool            `json:"more"`
-}
-
-type differenceDoc struct {
-	Tenant uuid.UUID `json:"tenant"`
-	Seq    uint64    `json:"sequence"`
-	What   string    `json:"what"`
-}
-
 func newReconcile(a *app) *cobra.Command {
 	var deep bool
 	var output string
 	cmd := &cobra.Command{
 		Use:   "reconcile",
-		Short: "Compare every event in the views with the ledger",
-		Long: `reconcile reads the whole ledger, recomputes each event's leaf from its stored bytes, and compares their sums per tenant and
-65,536 sequences with what the views hold; where a sum differs it names the events. With --deep ClickHouse also recomputes each leaf from
-the bytes it stores. The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
+		Short: "Compare the views with the ledger, row by row",
+		Long: `reconcile reads the whole ledger and compares each event with its row, and then each view with what its definition makes
+of the events. It names what differs: the view, the event or key, and whether it is missing, there in vain, or another one.
+With --deep ClickHouse also recomputes each leaf from the bytes it stores, and where the vault is at hand each event's origin is checked. An interrupted run goes on where it was.
+The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			s, err := a.connect()
@@ -59,7 +51,11 @@ the bytes it stores. The exit code is 1 where anything differs; "views rebuild" 
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			l, err := a.openLedger(cmd.Context(), s, nil)
+			v, err := a.vaultForOrigins(cmd.Context(), s, deep)
+			if err != nil {
+				return err
+			}
+			l, err := a.openLedger(cmd.Context(), s, v)
 			if err != nil {
 				return err
 			}
@@ -67,148 +63,143 @@ the bytes it stores. The exit code is 1 where anything differs; "views rebuild" 
 			if err != nil {
 				return err
 			}
-			doc, err := reconcile(cmd.Context(), l, views, deep, newProgress(cmd.ErrOrStderr()))
+			p := newProgress(cmd.ErrOrStderr())
+			cfg := reconcileConfig(l, views, a.log)
+			if v != nil {
+				cfg.Judge = judge(l)
+			}
+			cfg.Name, cfg.Deep, cfg.Progress = "command", deep, func(at reconcile.Progress) {
+				if at.View == "events" {
+					p.show("comparing events: %s of %s", count(at.Done), count(at.Of))
+					return
+				}
+				p.show("comparing %s: part %d of %d", at.View, at.Done, at.Of)
+			}
+			r, err := reconcile.New(cfg)
 			if err != nil {
 				return err
 			}
-			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.text); err != nil {
+			res, err := r.Run(cmd.Context())
+			p.done()
+			if err != nil {
 				return err
 			}
-			if len(doc.Differences) > 0 {
+			if err := writeOutput(cmd.OutOrStdout(), output, res, func(w io.Writer) { reconcileText(w, res) }); err != nil {
+				return err
+			}
+			if res.Differences > 0 {
 				return errors.New("the views differ from the ledger")
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&deep, "deep", false, "let ClickHouse recompute each leaf from the bytes it stores")
+	cmd.Flags().BoolVar(&deep, "deep", false, "let ClickHouse recompute each leaf from the bytes it stores, and check each origin with the vault, where there is one")
 	outputFlag(cmd, &output)
 	return cmd
 }
 
-func (d reconcileDoc) text(w io.Writer) {
-	fmt.Fprintf(w, "compared %s events through ledger sequence %d\n", count(d.Events), d.Through)
-	for _, x := range d.Differences {
-		fmt.Fprintf(w, "sequence %d of tenant %s: %s\n", x.Seq, x.Tenant, x.What)
+// vaultForOrigins opens the vault for a deep comparison; nil where the data directory has none, as on a machine that
+// only knows the servers.
+func (a *app) vaultForOrigins(ctx context.Context, s *services, deep bool) (*vault.Vault, error) {
+	if !deep {
+		return nil, nil
 	}
-	switch {
-	case d.More:
-		fmt.Fprintln(w, "… and more")
-	case len(d.Differences) == 0:
-		fmt.Fprintln(w, "the views hold exactly what the ledger holds")
+	if _, err := os.Stat(filepath.Join(a.cfg.Data, vaultFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return a.openVault(ctx, s, false)
+}
+
+func judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, error) {
+	return func(ctx context.Context, r schemas.Recorded) (bool, error) {
+		verdict, err := l.Judge(ctx, r)
+		return verdict == ledger.Genuine, err
 	}
 }
 
-func reconcile(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, deep bool, p *progress) (reconcileDoc, error) {
-	doc := reconcileDoc{Deep: deep, Differences: []differenceDoc{}}
-	defer p.done()
-	seq, ok, err := views.Through(ctx)
-	if err != nil {
-		return doc, err
-	}
-	if !ok {
-		return doc, errors.New("the views hold nothing yet")
-	}
-	doc.Through = seq
-	want, err := ledgerDigests(ctx, l, seq, func(n uint64) { p.show("reading the ledger: %s of %s events", count(n), count(seq+1)) })
-	if err != nil {
-		return doc, err
-	}
-	got, err := views.Digest(ctx, seq)
-	if err != nil {
-		return doc, err
-	}
-	doc.Buckets = len(want)
-	for _, d := range want {
-		doc.Events += d.Count
-	}
-	if differing := want.Differ(got); len(differing) > 0 {
-		if err := doc.differ(ctx, l, views, differing); err != nil {
-			return doc, err
-		}
-	}
-	if deep {
-		p.show("recomputing leaves in ClickHouse")
-		broken, err := views.DeepCheck(ctx)
-		if err != nil {
-			return doc, err
-		}
-		for _, d := range broken {
-			doc.add(differenceDoc{d.Tenant, d.Seq, "its stored bytes do not give its stored leaf"})
-		}
-	}
-	return doc, nil
-}
-
-func (d *reconcileDoc) add(x differenceDoc) {
-	if len(d.Differences) == maxDifferences {
-		d.More = true
-		return
-	}
-	d.Differences = append(d.Differences, x)
-}
-
-// ledgerDigests recomputes every leaf of the ledger up to a sequence.
-func ledgerDigests(ctx context.Context, l *ledger.Ledger, through uint64, progress func(uint64)) (projections.Digests, error) {
-	out := projections.Digests{}
-	for r, err := range l.Events(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if r.Seq > through {
-			break
-		}
-		row, err := projections.RowOf(r)
-		if err != nil {
-			return nil, err
-		}
-		out.Add(row.Tenant, r.Seq, row.Leaf)
-		progress(r.Seq)
-	}
-	return out, nil
-}
-
-// differ names the events in which buckets differ, reading the ledger once for all of them.
-func (d *reconcileDoc) differ(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, buckets []projections.Bucket) error {
-	held := map[projections.Bucket]map[uint64][32]byte{}
-	for _, b := range buckets {
-		held[b] = map[uint64][32]byte{}
-		for leaf, err := range views.Leaves(ctx, b, d.Through) {
-			if err != nil {
-				return err
+// reconcileConfig is what the command and a running `up` have in common.
+func reconcileConfig(l *ledger.Ledger, views *clickhouse.DB, log *slog.Logger) reconcile.Config {
+	return reconcile.Config{Ledger: l.ID(), Views: views, Log: log.With("part", "reconcile"), Now: time.Now,
+		Events: func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
+			return func(yield func(schemas.Recorded, error) bool) {
+				for r, err := range l.Events(ctx) {
+					if err == nil && r.Seq < from {
+						continue // read, but not compared again
+					}
+					if !yield(r, err) || err != nil {
+						return
+					}
+				}
 			}
-			held[b][leaf.Seq] = leaf.Leaf
-		}
+		}}
+}
+
+// reconcileText says what was compared, and nothing more.
+func reconcileText(w io.Writer, res reconcile.Result) {
+	resumed := ""
+	if res.Resumed {
+		resumed = ", going on with an interrupted run"
 	}
-	for r, err := range l.Events(ctx) {
-		if err != nil {
-			return err
-		}
-		if r.Seq > d.Through {
-			break
-		}
-		row, err := projections.RowOf(r)
-		if err != nil {
-			return err
-		}
-		leaves, differs := held[projections.BucketOf(row.Tenant, r.Seq)]
-		if !differs {
-			continue
-		}
-		leaf, found := leaves[r.Seq]
-		delete(leaves, r.Seq)
-		switch {
-		case !found:
-			d.add(differenceDoc{row.Tenant, r.Seq, "missing from the views"})
-		case leaf != row.Leaf:
-			d.add(differenceDoc{row.Tenant, r.Seq, "another event in the views"})
-		}
+	fmt.Fprintf(w, "compared from %s to %s%s:\n", res.Started.Local().Format(time.DateTime), res.Finished.Local().Format(time.DateTime), resumed)
+	fmt.Fprintf(w, "  %s events of the ledger, through sequence %d, with their rows in events, each column of them\n", count(res.Events), res.Through)
+	if res.Above > 0 {
+		fmt.Fprintf(w, "  rows of events above that when it began: %s; compared with %s further events of the ledger\n", count(res.Above), count(res.Checked))
 	}
-	for b, leaves := range held {
-		for seq := range leaves {
-			d.add(differenceDoc{b.Tenant, seq, "in the views and not in the ledger"})
-		}
+	var names []string
+	for _, v := range res.Views {
+		names = append(names, fmt.Sprintf("%s (%s rows)", v.Name, count(v.Rows)))
 	}
-	return nil
+	fmt.Fprintf(w, "  with what its definition makes of events: %s\n", strings.Join(names, ", "))
+	fmt.Fprintf(w, "  the definitions of: %s\n", strings.Join(res.Plain, ", "))
+	leaves, origins := "were not recomputed in ClickHouse", "were not checked (--deep does both, origins where the vault is)"
+	if res.Leaves {
+		leaves = "were recomputed in ClickHouse from the bytes it stores"
+	}
+	if res.Origins {
+		origins = "were checked with the vault"
+	}
+	fmt.Fprintf(w, "  leaves %s; origins %s\n", leaves, origins)
+	for _, u := range res.NotCompared {
+		fmt.Fprintf(w, "  not compared: %s, %s\n", u.Name, u.Why)
+	}
+	if res.Disowned > 0 {
+		fmt.Fprintf(w, "  events whose origin is wrong, disowned and so in no view but events: %s\n", count(res.Disowned))
+	}
+	if res.Unsettled > 0 {
+		fmt.Fprintf(w, "  rows that could not be judged, since their events were not through for too long: %s\n", count(res.Unsettled))
+	}
+	for _, f := range res.Findings {
+		fmt.Fprintln(w, findingText(f))
+	}
+	if res.Differences > uint64(len(res.Findings)) {
+		fmt.Fprintf(w, "… and more: %s differences in %s\n", count(res.Differences), strings.Join(slices.Sorted(maps.Keys(res.Differing)), ", "))
+	}
+	if res.Differences == 0 {
+		fmt.Fprintln(w, "no difference in what was compared")
+	}
+}
+
+func findingText(f projections.Finding) string {
+	if f.What == projections.Definition {
+		return fmt.Sprintf("%s: it is not there, or not defined as this program defines it", f.View)
+	}
+	what := map[projections.What]string{
+		projections.Missing:     "missing",
+		projections.Extra:       "there, and made from no event",
+		projections.Other:       "another row than its event makes",
+		projections.OtherEvent:  "another event than the ledger's",
+		projections.Unrefreshed: "read by another version of the catalogue",
+		projections.BrokenLeaf:  "its stored bytes do not give its stored leaf",
+		projections.Forged:      "in the ledger with a wrong origin: it was not written through a vault, or not here",
+	}[f.What]
+	if f.View == "events" && f.What == projections.Extra {
+		what = "there, and not in the ledger"
+	}
+	line := fmt.Sprintf("%s: sequence %d of tenant %s: %s", f.View, f.Seq, f.Tenant, what)
+	if f.Key != "" {
+		line += fmt.Sprintf(", key %q", f.Key)
+	}
+	return line
 }
 
 func newRebuild(a *app) *cobra.Command {
@@ -255,5 +246,67 @@ them, and put in the old one's place. It may be interrupted anywhere and called 
 			}
 			return nil
 		},
+	}
+}
+
+// prepareViews makes sure that the views are this ledger's, and as this program defines them, before the projector goes
+// on.
+func (n *runningNode) prepareViews(ctx context.Context, out io.Writer) (err error) {
+	if err := n.views.Bind(ctx, n.ledger.ID()); err != nil {
+		return err
+	}
+	p := newProgress(out)
+	defer p.done()
+	if err := n.views.Upgrade(ctx, clickhouse.RebuildConfig{Progress: func(filled, of uint64) {
+		p.show("views of an older version are made anew: %s of %s sequences", count(filled), count(of))
+	}}); err != nil {
+		return err
+	}
+	if err := n.views.Disown(ctx); err != nil {
+		return err
+	}
+	cfg := reconcileConfig(n.ledger, n.views, n.a.log)
+	cfg.Name, cfg.Gentle = "up", true
+	n.compare, err = reconcile.New(cfg)
+	return err
+}
+
+// keepViews reads again what another version of the catalogue has read, and then compares the views with the ledger: at
+// once after a stop that was not in order, else once a day.
+func (n *runningNode) keepViews(ctx context.Context) error {
+	if err := n.views.Refresh(ctx, nil); err != nil && ctx.Err() == nil {
+		n.a.log.Warn("events read by another version of the catalogue could not be read again", "error", err)
+	}
+	return n.compare.Daily(ctx, !n.clean)
+}
+
+// comparisonStatus is what the last comparison of the views with the ledger came to.
+type comparisonStatus struct {
+	reconcile.Status
+	Problem string `json:"problem,omitempty"`
+}
+
+func (n *runningNode) comparison() comparisonStatus {
+	s := comparisonStatus{Status: n.compare.Status()}
+	switch {
+	case s.LastError != "":
+		s.Problem = "the views could not be compared with the ledger: " + s.LastError
+	case s.Last != nil && s.Last.Differences > 0:
+		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views rebuild` makes views anew",
+			count(s.Last.Differences), strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
+	}
+	return s
+}
+
+func (s comparisonStatus) text(w io.Writer) {
+	switch {
+	case s.Running != nil:
+		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n", s.Running.View, count(s.Running.Done), count(s.Running.Of))
+	case s.Last == nil:
+		fmt.Fprintf(w, "         not compared with the ledger yet\n")
+	}
+	if s.Last != nil {
+		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n", s.Last.Finished.Local().Format(time.DateTime),
+			count(s.Last.Events), s.Last.Through, len(s.Last.Views), count(s.Last.Differences))
 	}
 }

@@ -259,7 +259,7 @@ func (r *Relay) until(ctx context.Context, what string, attempt func(context.Con
 			return err
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		r.status.failed(err)
+		r.status.refused(err)
 		if errors.Is(err, consumers.ErrAuthentication) || errors.Is(err, consumers.ErrNotAuthorized) {
 			return err // the broker's answer will be the same tomorrow
 		}

@@ -18,6 +18,9 @@ const (
 	StateRefilling  State = "refilling"
 )
 
+// States are all of them.
+var States = []State{StateStopped, StateRecovering, StateFollowing, StateRefilling}
+
 // Status is where the relay stands.
 type Status struct {
 	State     State
@@ -25,6 +28,9 @@ type Status struct {
 	Any       bool           // whether anything was ever noted; Through is zero otherwise
 	Lag       uint64         // ledger events not yet noted
 	Published uint64         // events noted since the start of this process
+	Rounds    uint64         // noted likewise
+	NotedAt   time.Time      // when the last of them was; zero: none was
+	Failures  uint64         // attempts likewise that the broker did not acknowledge
 	Rate      float64        // events per second noted over the last ten seconds
 	Err       error          // why the last attempt failed; nil after one that succeeded
 }
@@ -93,6 +99,14 @@ func (st *status) failed(err error) {
 	st.s.Err = err
 }
 
+// refused counts an attempt that is repeated, or was the last.
+func (st *status) refused(err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.s.Err = err
+	st.s.Failures++
+}
+
 func (st *status) recovered() { st.failed(nil) }
 
 func (st *status) start(through schemas.Anchor) {
@@ -115,6 +129,7 @@ func (st *status) noted(through schemas.Anchor, n int, now time.Time) {
 	defer st.mu.Unlock()
 	st.s.Through, st.s.Any, st.s.Err = through, true, nil
 	st.s.Published += uint64(n)
+	st.s.Rounds, st.s.NotedAt = st.s.Rounds+1, now
 	st.samples = append(st.samples, sample{now, n})
 	st.prune(now)
 }

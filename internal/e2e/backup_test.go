@@ -38,7 +38,7 @@ func TestBackupRestoreAndGoOn(t *testing.T) {
 	if out := other.must("", "eventstore", "fsck"); !strings.Contains(out, "whole") {
 		t.Errorf("fsck of the restored store: %s", out)
 	}
-	for _, name := range []string{"vault.db", "keys"} {
+	for _, name := range []string{"vault.db", "vault.slots", "keys"} {
 		cmd := exec.Command("cp", "-a", filepath.Join(n.dir, "data", name), filepath.Join(other.dir, "data", name))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)

@@ -92,7 +92,7 @@ func (to target) files() (out []attack) {
 			}
 		}
 	}
-	for _, name := range []string{"", "run.json", "up.lock", "vault.db", "keys/kek", "keys/accounts.json", "connect/kafka-reader.conf", "tls/ca.key",
+	for _, name := range []string{"", "run.json", "up.lock", "vault.db", "vault.slots", "keys/kek", "keys/accounts.json", "connect/kafka-reader.conf", "tls/ca.key",
 		"eventstore/db", "kafka/data", "clickhouse/engine", "sequence.index"} {
 		out = append(out, attack{"read DATA/" + name, open(filepath.Join(to.Data, name)), denied})
 	}
@@ -136,6 +136,7 @@ func (to target) stolen() map[string]string {
 		"the key by file(), quoted":   fmt.Sprintf("SELECT * FROM `file`('%s', 'RawBLOB')", file("keys/kek")),
 		"the key by the function":     fmt.Sprintf("SELECT file('%s')", file("keys/kek")),
 		"the vault by file()":         fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("vault.db")),
+		"the slots by file()":         fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("vault.slots")),
 		"the vault by sqlite()":       fmt.Sprintf("SELECT * FROM sqlite('%s', 'person')", file("vault.db")),
 		"passwords by a common table": fmt.Sprintf("WITH x AS (SELECT * FROM file('%s', 'RawBLOB')) SELECT * FROM x", file("keys/accounts.json")),
 		"passwords by a dictionary":   fmt.Sprintf("CREATE DICTIONARY default.d (a String, b String) PRIMARY KEY a SOURCE(FILE(path '%s' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)", file("keys/accounts.json")),
@@ -466,7 +467,7 @@ func errorOf(there bool, err func() error) error {
 }
 
 func (to target) statusPort() (out []attack) {
-	for _, path := range []string{"/status", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=2", "/debug/pprof/profile?seconds=1"} {
+	for _, path := range []string{"/status", "/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=2", "/debug/pprof/profile?seconds=1"} {
 		out = append(out, attack{"the status port's " + path, func(ctx context.Context) string { return to.get(ctx, to.Status.URL+path, to.ClickHouse, nil) }, both("^401 ", "^401 ")})
 	}
 	return out

@@ -32,7 +32,10 @@ type bench struct {
 	vault   *vault.Vault
 	custody *custody.Custody
 	tenant  vault.Tenant
-	crashAt string // hook point at which the next act is cut
+	dir     string
+	crashAt string        // hook point at which the next act is cut
+	at      func(string)  // called at each hook point
+	ahead   time.Duration // of custody's clock
 }
 
 var errCrash = errors.New("crash")
@@ -43,12 +46,12 @@ func (b *bench) vaultTime() time.Time { return time.Now() }
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, ctx: context.Background(), store: ledgertest.NewMemory()}
-	dir := t.TempDir()
-	kek, err := vault.CreateFileKEK(filepath.Join(dir, "kek"), filepath.Join(dir, "vault.db"))
+	b.dir = t.TempDir()
+	kek, err := vault.CreateFileKEK(filepath.Join(b.dir, "kek"), filepath.Join(b.dir, "vault.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := sqlite.Create(b.ctx, filepath.Join(dir, "vault.db"))
+	st, err := sqlite.Create(b.ctx, filepath.Join(b.dir, "vault.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,21 +63,33 @@ func newBench(t testing.TB) *bench {
 	if b.ledger, err = ledger.Create(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: log, Clock: time.Now}); err != nil {
 		t.Fatal(err)
 	}
-	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: log, Clock: time.Now, Settle: time.Millisecond,
+	b.newCustody()
+	b.tenant, err = b.custody.RegisterTenant(b.ctx, officer, vault.NewTenant{Name: "Contoso", AnySource: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// newCustody makes a custody of the present vault and clock, as another process would.
+func (b *bench) newCustody() {
+	b.t.Helper()
+	ahead := b.ahead
+	var err error
+	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: slog.New(slog.DiscardHandler),
+		Clock: func() time.Time { return time.Now().Add(ahead) }, Settle: time.Millisecond,
 		Hook: func(p string) error {
+			if b.at != nil {
+				b.at(p)
+			}
 			if p == b.crashAt {
 				return errCrash
 			}
 			return nil
 		}})
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	b.tenant, err = b.custody.RegisterTenant(b.ctx, officer, vault.NewTenant{Name: "Contoso", AnySource: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // person mints a person with a sealed value and returns the sealed value.

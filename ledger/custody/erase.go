@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,71 +34,245 @@ const (
 	PointCompleted = "erase: completion appended"
 )
 
-// Erase destroys everything by which the vault could open the person's data or find the person, in an order that survives a crash: mark
-// in the vault, order in the ledger, destroy, complete. waiting, when not nil, is told how long Erase waits, so that
-// no process can still hold a derived key when the completion is recorded.
-func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, ground string, waiting func(time.Duration)) (Erased, error) {
+// ErrUnderWay: somebody is erasing the person now.
+var ErrUnderWay = errors.New("the erasure is under way")
+
+// claimFor is how long a caller that carries an erasure out keeps others from it: longer than the
+// order's append, the destruction and the settling take. One that was killed keeps them from it no
+// longer than that.
+const claimFor = 5 * time.Minute
+
+// cutError is a hook's error: the act is cut there as by a crash, and nothing after it is done.
+type cutError struct{ error }
+
+func (e cutError) Unwrap() error { return e.error }
+
+func (c *Custody) hook(point string) error {
+	if err := c.cfg.Hook(point); err != nil {
+		return cutError{err}
+	}
+	return nil
+}
+
+// Erase destroys everything by which the vault could open the person's data or find the person, in
+// an order that survives a crash: mark in the vault, order in the ledger, destroy, complete.
+// waiting, when not nil, is told how long Erase waits, so that no process can still hold a derived
+// key when the completion is recorded.
+//
+// An act that failed or was cut short is carried on by the next call, under the same completion
+// event; where it failed before anything was ordered, its mark is taken back. ErrUnderWay: another
+// call is at it. vault.ErrErased: done before.
+func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, ground string,
+	waiting func(time.Duration)) (done Erased, err error) {
 	fail := func(err error) (Erased, error) { return Erased{}, fmt.Errorf("erase: %w", err) }
 	if err := p.Can(access.Officer, r.Tenant); err != nil {
 		return fail(err)
 	}
-	if r.Person == uuid.Nil {
-		return fail(errors.New("the person of this request is erased already"))
-	}
 	if r.Right != "erasure" {
 		return fail(fmt.Errorf("the request asks for %s; open one for erasure", r.Right))
 	}
-	completion := schemas.NewID()
-	var e schemas.Event
-	var keys []uuid.UUID
-	err := c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error {
+	if !slices.Contains(Grounds, ground) {
+		return fail(fmt.Errorf("the ground %q is none of %v", ground, Grounds))
+	}
+	a, err := c.begin(ctx, p, r, ground)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() {
+		var cut cutError
+		if err != nil && !errors.As(err, &cut) {
+			err = errors.Join(err, c.release(ctx, r.Tenant, a.completion))
+		}
+	}()
+	if a.event.ID != uuid.Nil {
+		if err := c.hook(PointErasing); err != nil {
+			return fail(err)
+		}
+		stands, err := c.appendOrder(ctx, r, a)
+		if err != nil {
+			return fail(err)
+		}
+		a.order = stands
+		if err := c.hook(PointOrdered); err != nil {
+			return fail(err)
+		}
+	}
+	return c.complete(ctx, r.Tenant, a.order, waiting)
+}
+
+// act is an erasure that a caller has claimed. Its order stands in the ledger, or is the event to
+// append there.
+type act struct {
+	order
+	event  schemas.Event // without an id where the order stands in the ledger
+	expect ledger.Expect
+}
+
+// begin claims the erasure of the request's person: the one that an earlier call left, or a new
+// one.
+func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, ground string) (act, error) {
+	last, ordered, err := c.ordersIn(ctx, r.Stream(), r.Tenant)
+	if err != nil {
+		return act{}, err
+	}
+	person := r.Person
+	if person == uuid.Nil {
+		person = r.Erasing
+	}
+	var a act
+	err = c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error {
+		a = act{expect: ledger.Exact(last)}
 		d := c.draft("request.erasure-ordered.v1", r.Tenant, r.Stream())
 		who, err := officer(tx, p, d.Occurred)
 		if err != nil {
 			return err
 		}
-		if who == r.Person {
+		if who == person {
 			return ErrOwnRequest
 		}
-		if keys, err = tx.BeginErasure(r.Person, completion); err != nil {
+		if len(ordered) > 0 {
+			a.order = ordered[len(ordered)-1]
+			pending, found, err := tx.Erasure(a.completion)
+			switch {
+			case err != nil:
+				return err
+			case found:
+				return c.claim(tx, pending, d.Occurred)
+			case person == uuid.Nil:
+				return fmt.Errorf("the person of this request: %w", vault.ErrErased)
+			}
+			return nil // ordered, and the vault knows nothing of it: carry it out
+		}
+		if person == uuid.Nil {
+			return fmt.Errorf("the person of this request: %w", vault.ErrErased)
+		}
+		pending, found, err := tx.ErasureOf(person)
+		if err != nil {
 			return err
 		}
-		e, err = c.order(tx, d, keys, ground, completion, who)
+		if !found {
+			pending.Completion = schemas.NewID()
+			if pending.Keys, err = tx.BeginErasure(person, pending.Completion); err != nil {
+				return err
+			}
+		}
+		if err := c.claim(tx, pending, d.Occurred); err != nil {
+			return err
+		}
+		a.order = order{event: d.ID, tenant: r.Tenant, completion: pending.Completion, keys: pending.Keys, ground: ground}
+		a.event, err = c.encodeOrder(tx, d, a.order, who)
 		return err
 	})
-	if err != nil {
-		return fail(err)
-	}
-	if err := c.cfg.Hook(PointErasing); err != nil {
-		return fail(err)
-	}
-	if err := c.append(ctx, ledger.Exact(r.Revision), e); err != nil {
-		return fail(err)
-	}
-	if err := c.cfg.Hook(PointOrdered); err != nil {
-		return fail(err)
-	}
-	return c.complete(ctx, r.Tenant, e.ID, completion, keys, ground, waiting)
+	return a, err
 }
 
-// order encodes the erasure order; everything in it stands open but the officer's alias.
-func (c *Custody) order(tx *vault.Tx, d schemas.Draft, keys []uuid.UUID, ground string, completion, who uuid.UUID) (schemas.Event, error) {
-	for i, k := range keys {
+// claim makes the erasure the caller's, unless another has it.
+func (c *Custody) claim(tx *vault.Tx, pending vault.PendingErasure, now time.Time) error {
+	if pending.Claimed.After(now) {
+		return fmt.Errorf("%w; should whoever began it be gone, try again after %s", ErrUnderWay,
+			pending.Claimed.UTC().Format(time.RFC3339))
+	}
+	return tx.ClaimErasure(pending.Completion, now.Add(claimFor))
+}
+
+// afterwards is how long what must be done for an act that failed may take, whatever has become of
+// its context.
+const afterwards = 30 * time.Second
+
+// release lets the next call carry the erasure on.
+func (c *Custody) release(ctx context.Context, tenant, completion uuid.UUID) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+	defer cancel()
+	return c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
+		_, found, err := tx.Erasure(completion)
+		if err != nil || !found {
+			return err
+		}
+		return tx.ClaimErasure(completion, time.Time{})
+	})
+}
+
+// orderTries bounds how often an order is appended anew because something else was appended to its
+// request.
+const orderTries = 5
+
+// appendOrder appends the act's order and returns what stands in the ledger under its completion:
+// it, or the order of another call that carried the same act on. Where none stands there for
+// certain, the mark is taken back.
+func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, error) {
+	for try := 1; ; try++ {
+		err := c.append(ctx, a.expect, a.event)
+		if err == nil {
+			return a.order, nil
+		}
+		if errors.Is(err, ledger.ErrUnknownOutcome) || ctx.Err() != nil {
+			return order{}, fmt.Errorf("whether it was ordered is not known; the next call finds out: %w", err)
+		}
+		last, ordered, readErr := c.ordersIn(ctx, r.Stream(), r.Tenant)
+		if readErr != nil {
+			err = errors.Join(err, readErr)
+			return order{}, fmt.Errorf("whether it was ordered is not known; the next call finds out: %w", err)
+		}
+		for _, o := range ordered {
+			if o.completion == a.completion {
+				return o, nil
+			}
+		}
+		if errors.Is(err, ledger.ErrConflict) && try < orderTries {
+			a.expect = ledger.Exact(last)
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+		defer cancel()
+		cancelErr := c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error { return tx.CancelErasure(a.completion) })
+		if cancelErr != nil {
+			err = errors.Join(err, cancelErr)
+			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w", err)
+		}
+		return order{}, fmt.Errorf("nothing was ordered, and the mark is taken back: %w", err)
+	}
+}
+
+// ordersIn reads the tenant's orders in a request's stream, and the revision of its last event.
+func (c *Custody) ordersIn(ctx context.Context, stream schemas.Stream,
+	tenant uuid.UUID) (last uint64, found []order, err error) {
+	for r, err := range c.cfg.Ledger.ReadStream(ctx, stream, 0) {
+		if err != nil {
+			return 0, nil, err
+		}
+		last = r.Revision
+		o, ok, err := c.genuineOrder(ctx, r)
+		if err != nil {
+			return 0, nil, err
+		}
+		if ok && o.tenant == tenant {
+			found = append(found, o)
+		}
+	}
+	return last, found, nil
+}
+
+// encodeOrder encodes the erasure order; everything in it stands open but the officer's alias.
+func (c *Custody) encodeOrder(tx *vault.Tx, d schemas.Draft, o order, who uuid.UUID) (schemas.Event, error) {
+	for i, k := range o.keys {
 		c.set(&d, "request.key", k.String(), tenantOwner, fmt.Sprint(i))
 	}
-	c.set(&d, "request.ground", ground, tenantOwner)
-	c.set(&d, "request.completion", completion.String(), tenantOwner)
+	c.set(&d, "request.ground", o.ground, tenantOwner)
+	c.set(&d, "request.completion", o.completion.String(), tenantOwner)
 	d.Subjects = []schemas.SubjectRef{{Role: "officer", Person: who}}
 	return c.sealAndEncode(tx, &d)
 }
 
-// complete destroys and records the completion; repeating it is harmless.
-func (c *Custody) complete(ctx context.Context, tenant, order, completion uuid.UUID, keys []uuid.UUID, ground string, waiting func(time.Duration)) (Erased, error) {
+// complete carries out an order that stands in the ledger and records the completion; repeating it
+// is harmless.
+func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
+	waiting func(time.Duration)) (Erased, error) {
 	fail := func(err error) (Erased, error) { return Erased{}, fmt.Errorf("complete erasure: %w", err) }
-	if err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.Destroy(completion, keys) }); err != nil {
+	err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.Destroy(o.completion, o.keys) })
+	if err != nil {
 		return fail(err)
 	}
-	if err := c.cfg.Hook(PointDestroyed); err != nil {
+	if err := c.hook(PointDestroyed); err != nil {
 		return fail(err)
 	}
 	if waiting != nil {
@@ -111,13 +286,13 @@ func (c *Custody) complete(ctx context.Context, tenant, order, completion uuid.U
 		return fail(ctx.Err())
 	}
 	var e schemas.Event
-	err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
-		// The completion has a stream of its own and a fixed id, so that repeating the act conflicts with itself.
-		d := c.draft("subject.erased.v1", tenant, schemas.NewStream("subject", completion))
-		d.ID, d.Causation = completion, order
-		c.set(&d, "subject.order", order.String(), tenantOwner)
-		c.set(&d, "subject.keys", len(keys), tenantOwner)
-		c.set(&d, "subject.ground", ground, tenantOwner)
+	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
+		// The completion has a stream of its own, by which a repeated act finds it.
+		d := c.draft("subject.erased.v1", tenant, schemas.NewStream("subject", o.completion))
+		d.ID, d.Causation = o.completion, o.event
+		c.set(&d, "subject.order", o.event.String(), tenantOwner)
+		c.set(&d, "subject.keys", len(o.keys), tenantOwner)
+		c.set(&d, "subject.ground", o.ground, tenantOwner)
 		var err error
 		e, err = c.sealAndEncode(tx, &d)
 		return err
@@ -129,17 +304,19 @@ func (c *Custody) complete(ctx context.Context, tenant, order, completion uuid.U
 	if _, err := c.recordOnce(ctx, tenant, e); err != nil {
 		return fail(err)
 	}
-	if err := c.cfg.Hook(PointCompleted); err != nil {
+	if err := c.hook(PointCompleted); err != nil {
 		return fail(err)
 	}
-	if err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.CompleteErasure(completion) }); err != nil {
+	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.CompleteErasure(o.completion) })
+	if err != nil {
 		return fail(err)
 	}
-	return Erased{Order: order, Completion: completion, Keys: len(keys), Completed: c.cfg.Clock()}, nil
+	return Erased{Order: o.event, Completion: o.completion, Keys: len(o.keys), Completed: c.cfg.Clock()}, nil
 }
 
-// Resume carries on with the erasures that a crash interrupted, before anything is served: one whose order is in the ledger is
-// completed, one whose order is not has not begun and is taken back. It returns how many it completed and how many it took back.
+// Resume carries on with the erasures that a crash interrupted, before anything is served: one
+// whose order is in the ledger is completed, one whose order is not has not begun and is taken
+// back. It returns how many it completed and how many it took back.
 func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err error) {
 	fail := func(err error) (int, int, error) {
 		return completed, takenBack, fmt.Errorf("resume erasures: %w", err)
@@ -156,10 +333,11 @@ func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err err
 		return fail(err)
 	}
 	for _, p := range pending {
-		o, ordered := orders[orderOf{p.Tenant, p.Completion}]
+		o, ordered := orders[p.Completion]
+		ordered = ordered && o.tenant == p.Tenant
 		switch {
 		case ordered:
-			if _, err := c.complete(ctx, p.Tenant, o.event, p.Completion, o.keys, o.ground, nil); err != nil {
+			if _, err := c.complete(ctx, p.Tenant, o, nil); err != nil {
 				return fail(err)
 			}
 			completed++
@@ -175,72 +353,88 @@ func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err err
 	return completed, takenBack, nil
 }
 
+// order is an erasure order that stands in the ledger.
 type order struct {
-	event  uuid.UUID
-	keys   []uuid.UUID
-	ground string
+	event      uuid.UUID
+	tenant     uuid.UUID
+	completion uuid.UUID
+	keys       []uuid.UUID
+	ground     string
+	at         time.Time // when it was recorded
 }
 
-// orderOf names an order: whose it is, and the id of its completion event.
-type orderOf struct{ tenant, completion uuid.UUID }
+// genuineOrder reads an erasure order that this vault's holder appended. Whatever else is of that
+// type is left out.
+func (c *Custody) genuineOrder(ctx context.Context, r schemas.Recorded) (order, bool, error) {
+	o, ok := c.decodeOrder(r)
+	if !ok {
+		return order{}, false, nil
+	}
+	verdict, err := c.cfg.Ledger.Judge(ctx, r)
+	return o, verdict == ledger.Genuine, err
+}
+
+// decodeOrder reads an erasure order, whoever wrote it; false for an event that is none.
+func (c *Custody) decodeOrder(r schemas.Recorded) (order, bool) {
+	if r.Type != "request.erasure-ordered.v1" || r.Stream.Kind() != "request" {
+		return order{}, false
+	}
+	d, err := c.cat.Decode(r)
+	if err != nil {
+		return order{}, false
+	}
+	o := order{event: r.ID, tenant: d.Tenant, at: d.Recorded}
+	for _, v := range d.Values {
+		switch v.Attr.ID {
+		case "request.key":
+			k, err := schemas.ParseUUID(v.Text())
+			if err != nil {
+				return order{}, false
+			}
+			o.keys = append(o.keys, k)
+		case "request.ground":
+			o.ground = v.Text()
+		case "request.completion":
+			if o.completion, err = schemas.ParseUUID(v.Text()); err != nil {
+				return order{}, false
+			}
+		}
+	}
+	return o, o.completion != uuid.Nil && o.tenant != uuid.Nil && len(o.keys) > 0
+}
 
 // maxLeftLogged bounds the events that one reading of the ledger names in the log.
 const maxLeftLogged = 100
 
-// orders reads every erasure order in the ledger. What says that it is one and is not genuine, or cannot be read, is left
-// out: it must not keep the others from being carried out.
-func (c *Custody) orders(ctx context.Context) (map[orderOf]order, error) {
-	out := map[orderOf]order{}
+// orders reads every erasure order in the ledger, by the id of its completion event: the first of
+// each counts. What says that it is one, and is not, is left out and told: it must not keep the
+// others from being carried out.
+func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
+	out := map[uuid.UUID]order{}
 	left := 0
-	leave := func(r schemas.Recorded, v ledger.Verdict) {
-		if left++; left <= maxLeftLogged {
-			c.leftOut(ledger.LeftEvent{ID: r.ID, Stream: r.Stream, Revision: r.Revision, Verdict: v})
-		}
-	}
 	for r, err := range c.cfg.Ledger.Events(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Type != "request.erasure-ordered.v1" {
-			continue
-		}
-		d, verdict, err := ledger.Examine(ctx, c.cfg.Ledger, c.cat, r)
+		o, ok, err := c.genuineOrder(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		if verdict != ledger.Genuine {
-			leave(r, verdict)
+		if !ok {
+			if r.Type != "request.erasure-ordered.v1" {
+				continue
+			}
+			if left++; left <= maxLeftLogged {
+				c.cfg.Logger.Warn("an event that says it orders an erasure is not acted on", "event", r.ID, "stream", r.Stream, "revision", r.Revision)
+			}
 			continue
 		}
-		o, completion, err := readOrder(d)
-		if err != nil {
-			leave(r, ledger.Unfitting)
-			continue
+		if _, again := out[o.completion]; !again {
+			out[o.completion] = o
 		}
-		out[orderOf{d.Tenant, completion}] = o
 	}
 	if left > 0 {
 		c.cfg.Logger.Warn("events that say they order an erasure were left out", "events", left)
 	}
 	return out, nil
-}
-
-func readOrder(d schemas.Draft) (o order, completion uuid.UUID, err error) {
-	o.event = d.ID
-	for _, v := range d.Values {
-		switch v.Attr.ID {
-		case "request.key":
-			var k uuid.UUID
-			k, err = schemas.ParseUUID(v.Text())
-			o.keys = append(o.keys, k)
-		case "request.ground":
-			o.ground = v.Text()
-		case "request.completion":
-			completion, err = schemas.ParseUUID(v.Text())
-		}
-		if err != nil {
-			return o, completion, err
-		}
-	}
-	return o, completion, nil
 }

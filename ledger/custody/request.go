@@ -47,7 +47,8 @@ type Request struct {
 	ID       uuid.UUID
 	Tenant   uuid.UUID
 	Right    string
-	Person   uuid.UUID // uuid.Nil once erased
+	Person   uuid.UUID // uuid.Nil once erased, and while being erased
+	Erasing  uuid.UUID // the person while an erasure is under way
 	Received time.Time
 	Due      time.Time
 	Revision uint64 // of the stream's last event, whosever it is
@@ -170,7 +171,11 @@ func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, i
 	r.Revision = reading.Last
 	err = c.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		owner, err := tx.AliasOwner(requester)
-		if errors.Is(err, vault.ErrErased) {
+		switch {
+		case errors.Is(err, vault.ErrErasing):
+			r.Erasing = owner.ID
+			return nil
+		case errors.Is(err, vault.ErrErased), errors.Is(err, vault.ErrLost):
 			return nil
 		}
 		r.Person = owner.ID

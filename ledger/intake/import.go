@@ -69,6 +69,7 @@ func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan
 		}
 		for _, e := range batch {
 			s.add(e)
+			in.cfg.Observer.Took(e.outcome.String())
 		}
 		clear(batch)
 		batch, size = batch[:0], 0

@@ -46,6 +46,7 @@ type Config struct {
 	Workers   int                      // appends at a time; 16 where 0
 	BatchSize int                      // records a vault transaction; 512 where 0
 	Hook      func(point string) error // called at the named crash points, from one goroutine at a time; its error ends the import
+	Observer  Observer                 // nobody where nil
 }
 
 // Validate joins everything that is missing or out of range.
@@ -84,6 +85,10 @@ func New(c Config) (*Intake, error) {
 	if c.Hook == nil {
 		c.Hook = func(string) error { return nil }
 	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
+	}
+	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	return &Intake{cfg: c, states: newStateCache(), types: newEventTypes(c.Catalogue)}, nil
 }
 

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -46,7 +47,8 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 }
 
 // AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names anybody, ErrNotFound
-// where it never did in this tenant.
+// where it never did in this tenant, and ErrLost with that where the vault was declared to have lost such. While the
+// owner is being erased it errs with ErrErased and ErrErasing, and returns the owner all the same.
 func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	fail := func(err error) (schemas.Owner, error) {
 		return schemas.Owner{}, fmt.Errorf("owner of alias %s: %w", alias, err)
@@ -59,7 +61,10 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	case err != nil:
 		return fail(err)
 	case !ok:
-		return fail(ErrNotFound)
+		if lost, err := tx.lost(""); err != nil || !lost {
+			return fail(errors.Join(err, ErrNotFound))
+		}
+		return fail(fmt.Errorf("%w: %w", ErrLost, ErrNotFound))
 	case row.State == AliasErased:
 		return fail(ErrErased)
 	case row.State == AliasExpired:
@@ -71,10 +76,33 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 		return fail(err)
 	case !ok:
 		return fail(fmt.Errorf("its subject key: %w", ErrNotFound))
+	case k.State == KeyErasing:
+		_, err := fail(fmt.Errorf("%w: %w", ErrErasing, ErrErased))
+		return k.Owner, err
 	case k.State != KeyLive:
 		return fail(ErrErased)
 	}
+	if gone, err := tx.slotGone(k.Owner); err != nil {
+		return fail(err)
+	} else if gone {
+		return fail(ErrErased)
+	}
 	return k.Owner, nil
+}
+
+// Destroyed returns how many of the keys are tombstones.
+func (tx *Tx) Destroyed(keys []uuid.UUID) (int, error) {
+	n := 0
+	for _, id := range keys {
+		row, ok, err := tx.rows.SubjectKeyByID(id)
+		if err != nil {
+			return 0, fmt.Errorf("destroyed keys: %w", err)
+		}
+		if ok && row.State == KeyDestroyed {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // SubjectKeys lists the uuids of the keys that an erasure of the person destroys: the person's own; every key of

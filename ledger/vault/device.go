@@ -2,6 +2,7 @@ package vault
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -134,8 +135,13 @@ func (tx *Tx) liveDevice(o schemas.Owner) (*OwnerRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if row == nil || row.State != OwnerLive {
+	if row == nil {
 		return nil, fmt.Errorf("%w: %w", ErrErasedSubject, ErrErased)
+	}
+	if err := tx.alive(row); errors.Is(err, ErrErased) {
+		return nil, fmt.Errorf("%w: %w", ErrErasedSubject, err)
+	} else if err != nil {
+		return nil, err
 	}
 	copied := *row
 	return &copied, nil

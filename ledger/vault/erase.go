@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the keys to destroy,
 // for the order event. completion is the id the event subject.erased will have, by which the erasure is known from
 // now on. Repeating it returns the same keys. ErrHeld: a hold on the person, a device that goes with the person, or
-// the tenant. ErrErased: done before. ErrExists: another erasure of the person is under way. ErrNotFound.
+// the tenant. ErrErased: done before. ErrErasing: another erasure of the person is under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
 	if err := tx.writable(); err != nil {
@@ -43,10 +44,12 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 		return fail(err)
 	case row == nil:
 		return fail(ErrNotFound)
-	case row.State == OwnerErased:
-		return fail(ErrErased)
 	case row.State == OwnerErasing:
-		return fail(fmt.Errorf("another erasure of the person is under way: %w", ErrExists))
+		return fail(fmt.Errorf("another one of the person: %w: %w", ErrErasing, ErrExists))
+	default:
+		if err := tx.alive(row); err != nil {
+			return fail(err)
+		}
 	}
 	if err := tx.flush(); err != nil {
 		return fail(err)
@@ -110,6 +113,54 @@ func (tx *Tx) block(owners []schemas.Owner, keys []SubjectKeyRow, os OwnerState,
 	return nil
 }
 
+// ErasureOf returns the erasure of the person that has begun and destroyed nothing yet; found tells whether there is one.
+func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err error) {
+	all, err := tx.rows.Erasures()
+	if err != nil {
+		return PendingErasure{}, false, fmt.Errorf("erasure of a person: %w", err)
+	}
+	for _, row := range all {
+		if row.Tenant == tx.tenant && row.Person == person && row.State == ErasureBegun {
+			return newPending(row), true, nil
+		}
+	}
+	return PendingErasure{}, false, nil
+}
+
+// Erasure returns the tenant's erasure of that completion event, if it is not complete; found tells whether there is
+// one.
+func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err error) {
+	row, ok, err := tx.rows.Erasure(completion)
+	if err != nil {
+		return PendingErasure{}, false, fmt.Errorf("erasure %s: %w", completion, err)
+	}
+	if !ok || row.Tenant != tx.tenant || row.State == ErasureCompleted {
+		return PendingErasure{}, false, nil
+	}
+	return newPending(row), true, nil
+}
+
+// ClaimErasure notes that the caller carries the erasure out until then, so that others answer that it is under way; the
+// zero time gives it up. It keeps nobody from anything: two who carry out one erasure do each other no harm.
+func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
+	fail := func(err error) error { return fmt.Errorf("claim erasure: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	e, ok, err := tx.rows.Erasure(completion)
+	switch {
+	case err != nil:
+		return fail(err)
+	case !ok || e.Tenant != tx.tenant || e.State == ErasureCompleted:
+		return fail(ErrNotFound)
+	}
+	e.Claimed = cut(until)
+	if err := tx.rows.PutErasure(e); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
 // CancelErasure undoes a BeginErasure whose order event is known not to be in the ledger, now or later. ErrErased:
 // keys are destroyed already. ErrNotFound: no such erasure.
 func (tx *Tx) CancelErasure(completion uuid.UUID) error {
@@ -135,21 +186,30 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 		return fail(err)
 	}
 	owners := append([]schemas.Owner{{Kind: schemas.OwnerPerson, ID: e.Person}}, devices...)
+	for _, o := range owners {
+		if gone, err := tx.slotGone(o); err != nil {
+			return fail(err)
+		} else if gone {
+			return fail(ErrErased)
+		}
+	}
 	if err := tx.block(owners, keys, OwnerLive, KeyLive); err != nil {
 		return fail(err)
 	}
-	e.State, e.Person, e.Keys = ErasureCompleted, uuid.Nil, nil
+	e.State, e.Person, e.Keys, e.Claimed = ErasureCompleted, uuid.Nil, nil, time.Time{}
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
 	}
-	return errors.Join(tx.forget())
+	return tx.forget()
 }
 
 // Destroy carries an order out: it destroys the keys, leaves tombstones in place of their aliases, and with the key
 // that stands for an owner's mapping it forgets that owner: identities, lookups, streams' keys, refusal streams,
 // periods of holding. What is kept of them are hashes of the identifiers with the date of erasure. When the Update
 // around it returns nil, the bytes are gone from the store's files too. order is the completion event's id, as given
-// to BeginErasure. It can be repeated, and works from the keys' uuids alone on a vault restored from before.
+// to BeginErasure. It can be repeated, and works from the keys' uuids alone on a vault restored from before. Of an
+// owner that stays and lost some keys, the rest is wrapped anew under another slot. A tenant's own keys are no
+// person's: an order that lists one leaves it alone.
 func (tx *Tx) Destroy(order uuid.UUID, keys []uuid.UUID) error {
 	return tx.destroy(order, keys, time.Time{})
 }
@@ -183,13 +243,20 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 		}
 	}
 	var mappings []schemas.Owner
+	touched := map[schemas.Owner]bool{}
 	for _, id := range keys {
 		row, ok, err := tx.rows.SubjectKeyByID(id)
 		if err != nil {
 			return fail(err)
 		}
-		if ok && row.State != KeyDestroyed && row.Class == classIdentity {
-			mappings = append(mappings, row.Owner)
+		if ok && row.State != KeyDestroyed {
+			if row.Owner.Kind == schemas.OwnerTenant {
+				continue
+			}
+			touched[row.Owner] = true
+			if row.Class == classIdentity {
+				mappings = append(mappings, row.Owner)
+			}
 		}
 		if err := tx.destroyKey(id); err != nil {
 			return fail(err)
@@ -199,6 +266,9 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 		if err := tx.forgetOwner(o, e.Begun); err != nil {
 			return fail(err)
 		}
+	}
+	if err := tx.rekeyRest(touched); err != nil {
+		return fail(err)
 	}
 	if e.State != ErasureCompleted {
 		e.State, e.Person, e.Keys = ErasureDestroyed, uuid.Nil, keys
@@ -216,12 +286,45 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	return nil
 }
 
+// rekeyRest gives new slots to those of the owners that stay.
+func (tx *Tx) rekeyRest(touched map[schemas.Owner]bool) error {
+	rest := slices.SortedFunc(maps.Keys(touched), func(a, b schemas.Owner) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	for _, o := range rest {
+		row, err := tx.owner(o)
+		if err != nil {
+			return err
+		}
+		if row == nil || row.State == OwnerErased {
+			continue
+		}
+		if gone, err := tx.slotGone(o); err != nil || gone { // gone: its own destruction, cut short, is to be repeated
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := tx.rekey(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (tx *Tx) destroyKey(id uuid.UUID) error {
 	return errors.Join(tx.rows.DestroySubjectKey(id), tx.rows.BuryAliases(id))
 }
 
 // forgetOwner leaves of a person or device its tombstone and the hashes of what it was called.
 func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
+	row, err := tx.owner(o)
+	if err != nil {
+		return err
+	}
+	if row != nil && row.Slot > 0 {
+		if err := tx.rows.DestroySlot(row.Slot); err != nil {
+			return err
+		}
+	}
 	// A restored vault may hold more of the owner than the order lists; none of it may outlive the mapping.
 	rest, err := tx.rows.SubjectKeys(o)
 	if err != nil {
@@ -261,11 +364,11 @@ func (tx *Tx) forgetDevice(device uuid.UUID) error {
 		return err
 	}
 	for _, m := range streams {
-		if err := tx.rows.DeleteStreamKey(m.Stream.UUID()); err != nil {
+		if err := tx.deleteStreamKey(m.Stream.UUID()); err != nil {
 			return err
 		}
 	}
-	return errors.Join(tx.rows.DeleteMappings(device), tx.rows.DeleteStreamKey(device), tx.rows.DeleteHolders(device))
+	return errors.Join(tx.rows.DeleteMappings(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
 }
 
 // forgetHolder takes the person out of the periods of devices that stay. One held now passes to nobody, which is a
@@ -319,7 +422,7 @@ func (tx *Tx) CompleteErasure(completion uuid.UUID) error {
 	case e.State == ErasureCompleted:
 		return nil
 	}
-	e.State, e.Keys = ErasureCompleted, nil
+	e.State, e.Keys, e.Claimed = ErasureCompleted, nil, time.Time{}
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
 	}
@@ -333,17 +436,22 @@ type PendingErasure struct {
 	Completion uuid.UUID
 	Keys       []uuid.UUID
 	Begun      time.Time
-	Destroyed  bool // only the completion event and CompleteErasure are due; repeat Destroy, which also scrubs
+	Claimed    time.Time // until then somebody carries it out
+	Destroyed  bool      // only the completion event and CompleteErasure are due; repeat Destroy, which also scrubs
+}
+
+func newPending(e ErasureRow) PendingErasure {
+	return PendingErasure{Tenant: e.Tenant, Person: e.Person, Completion: e.Completion, Keys: e.Keys,
+		Begun: e.Begun, Claimed: e.Claimed, Destroyed: e.State == ErasureDestroyed}
 }
 
 // PendingErasures lists the erasures of all tenants that are begun and not complete, oldest first.
 func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
 	var out []PendingErasure
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		all, err := rows.Erasures()
 		for _, e := range all {
-			out = append(out, PendingErasure{Tenant: e.Tenant, Person: e.Person, Completion: e.Completion, Keys: e.Keys,
-				Begun: e.Begun, Destroyed: e.State == ErasureDestroyed})
+			out = append(out, newPending(e))
 		}
 		return err
 	})
@@ -373,6 +481,11 @@ func (tx *Tx) ExpirePeriod(class, month string) error {
 	}
 	if !ok {
 		row.ID = uuid.New()
+	}
+	if row.Slot > 0 {
+		if err := tx.rows.DestroySlot(row.Slot); err != nil {
+			return fail(err)
+		}
 	}
 	err = errors.Join(
 		tx.rows.PutPeriodKey(PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),

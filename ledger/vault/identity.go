@@ -112,7 +112,7 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 		set.changed[after] = true
 	default:
 		row := &IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: tx.hash(kind, normalised), First: at, Last: at}
-		if row.Value, err = wrap(tx.ctx, tx.v.kek, tx.tenant, row.ID, kind, []byte(value)); err != nil {
+		if row.Value, err = tx.wrapOwned(o, row.ID, kind, []byte(value)); err != nil {
 			return err
 		}
 		set.rows = append(set.rows, row)

@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"crypto/cipher"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +25,7 @@ type keyring struct {
 	forgets uint64 // the store's count when the ring was begun
 
 	tenants map[uuid.UUID]tenantKeys
+	owners  map[ownerRef]cipher.AEAD
 	subject map[subjectRef]subjectKey
 	period  map[periodRef]key
 	derived map[derivedRef]derived
@@ -70,7 +73,7 @@ type sealerRef struct{ alias, event uuid.UUID }
 
 func newKeyring(begun time.Time, forgets uint64) *keyring {
 	return &keyring{begun: begun, forgets: forgets,
-		tenants: map[uuid.UUID]tenantKeys{}, subject: map[subjectRef]subjectKey{}, period: map[periodRef]key{},
+		tenants: map[uuid.UUID]tenantKeys{}, owners: map[ownerRef]cipher.AEAD{}, subject: map[subjectRef]subjectKey{}, period: map[periodRef]key{},
 		derived: map[derivedRef]derived{}, byAlias: map[aliasRef]derived{}, streams: map[streamRef]key{}}
 }
 
@@ -98,7 +101,7 @@ func (v *Vault) share(local *keyring) {
 		return
 	}
 	s := v.shared
-	if s == nil || s.stale(now) || len(s.derived)+len(s.subject)+len(s.streams) > maxCached {
+	if s == nil || s.stale(now) || len(s.derived)+len(s.subject)+len(s.streams)+len(s.owners) > maxCached {
 		v.shared = local
 		return
 	}
@@ -106,6 +109,7 @@ func (v *Vault) share(local *keyring) {
 		return
 	}
 	merge(s.tenants, local.tenants)
+	merge(s.owners, local.owners)
 	merge(s.subject, local.subject)
 	merge(s.period, local.period)
 	merge(s.derived, local.derived)
@@ -209,8 +213,9 @@ func (tx *Tx) living(o schemas.Owner) (generation int, err error) {
 		return 0, err
 	case row == nil:
 		return 0, fmt.Errorf("%s %s: %w", o.Kind, o.ID, ErrNotFound)
-	case row.State != OwnerLive:
-		return 0, ErrErased
+	}
+	if err := tx.alive(row); err != nil {
+		return 0, err
 	}
 	return row.Generation, nil
 }
@@ -238,7 +243,7 @@ func (tx *Tx) subjectKey(o schemas.Owner, generation int, class string) (subject
 		return subjectKey{}, ErrErased
 	}
 	if ok {
-		k.secret, err = unwrapKey(tx.ctx, tx.v.kek, tx.tenant, row.ID, class, row.Key)
+		k.secret, err = tx.unwrapOwnedKey(o, row.ID, class, row.Key)
 	} else {
 		k, err = tx.mintSubjectKey(o, generation, class)
 	}
@@ -256,7 +261,10 @@ func (tx *Tx) mintSubjectKey(o schemas.Owner, generation int, class string) (sub
 	k := subjectKey{id: uuid.New()}
 	var w Wrapped
 	var err error
-	if k.secret, w, err = mintKey(tx.ctx, tx.v.kek, tx.tenant, k.id, class); err != nil {
+	if k.secret, err = newKey(); err != nil {
+		return subjectKey{}, err
+	}
+	if w, err = tx.wrapOwned(o, k.id, class, k.secret[:]); err != nil {
 		return subjectKey{}, err
 	}
 	return k, tx.rows.PutSubjectKey(SubjectKeyRow{ID: k.id, Owner: o, Generation: generation, Class: class, Key: w, State: KeyLive})
@@ -278,7 +286,12 @@ func (tx *Tx) periodKey(class, month string, mint bool) (key, error) {
 	case ok && row.Destroyed:
 		return key{}, ErrExpired
 	case ok:
-		k, err = unwrapKey(tx.ctx, tx.v.kek, tx.tenant, row.ID, class, row.Key)
+		k, err = tx.unwrapKeyUnder(func() (cipher.AEAD, error) {
+			return tx.ownerKey(schemas.Owner{Kind: OwnerPeriod, ID: row.ID}, row.Slot)
+		}, row.ID, class, row.Key)
+		if errors.Is(err, ErrErased) { // a crash came between the destruction of the slot and that of the row
+			err = ErrExpired
+		}
 	case !mint:
 		return key{}, ErrTampered
 	default:
@@ -286,15 +299,25 @@ func (tx *Tx) periodKey(class, month string, mint bool) (key, error) {
 			return key{}, err
 		}
 		row = PeriodKeyRow{ID: uuid.New(), Class: class, Month: month}
-		if k, row.Key, err = mintKey(tx.ctx, tx.v.kek, tx.tenant, row.ID, class); err == nil {
-			err = tx.rows.PutPeriodKey(row)
-		}
+		k, err = tx.mintPeriodKey(&row)
 	}
 	if err != nil {
 		return key{}, err
 	}
 	tx.local.period[ref] = k
 	return k, nil
+}
+
+func (tx *Tx) mintPeriodKey(row *PeriodKeyRow) (k key, err error) {
+	var a cipher.AEAD
+	if row.Slot, a, err = tx.newOwnerKey(schemas.Owner{Kind: OwnerPeriod, ID: row.ID}); err != nil {
+		return key{}, err
+	}
+	if k, err = newKey(); err != nil {
+		return key{}, err
+	}
+	row.Key = wrapUnder(a, tx.tenant, row.ID, row.Class, k[:])
+	return k, tx.rows.PutPeriodKey(*row)
 }
 
 // derive returns D and the alias of a living owner for class and month; the alias's index row is in this

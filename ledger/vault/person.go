@@ -2,6 +2,7 @@ package vault
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -136,8 +137,13 @@ func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
 	if err != nil {
 		return o, false, err
 	}
-	if row == nil || row.State != OwnerLive {
+	if row == nil {
 		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, ErrErased)
+	}
+	if err := tx.alive(row); errors.Is(err, ErrErased) {
+		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, err)
+	} else if err != nil {
+		return o, false, err
 	}
 	return o, true, nil
 }
@@ -160,10 +166,14 @@ func (tx *Tx) identified(set *identitySet) (func(*IdentityRow) bool, error) {
 // key uuids, and so name an owner that never had anything sealed.
 func (tx *Tx) mintOwner(row OwnerRow) error {
 	row.State = OwnerLive
+	var err error
+	if row.Slot, _, err = tx.newOwnerKey(row.Owner); err != nil {
+		return err
+	}
 	if err := tx.putOwner(row); err != nil {
 		return err
 	}
-	_, err := tx.mintSubjectKey(row.Owner, 0, classIdentity)
+	_, err = tx.mintSubjectKey(row.Owner, 0, classIdentity)
 	return err
 }
 
@@ -192,6 +202,11 @@ func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 			return nil, fmt.Errorf("find persons: %w", err)
 		}
 		for _, r := range set.rows {
+			if gone, err := tx.slotGone(r.Owner); err != nil {
+				return nil, fmt.Errorf("find persons: %w", err)
+			} else if gone {
+				continue
+			}
 			end := set.until(r, func(*IdentityRow) bool { return true })
 			out = append(out, PersonMatch{ID: r.Owner.ID, Kind: personKinds[kind], From: r.First, To: end, Current: end.IsZero()})
 		}
@@ -228,7 +243,7 @@ func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	}
 	var out []NativeValue
 	for _, r := range rows {
-		raw, err := unwrap(tx.ctx, tx.v.kek, tx.tenant, r.ID, r.Kind, r.Value)
+		raw, err := tx.unwrapOwned(o, r.ID, r.Kind, r.Value)
 		if err != nil {
 			return fail(err)
 		}

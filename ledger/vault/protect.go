@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,14 +126,15 @@ type Sealed struct {
 	Event uuid.UUID // uuid.Nil: the containing event is not known
 }
 
-// Opened is the JSON text of a value, or why there is none: ErrErased, ErrExpired or ErrTampered.
+// Opened is the JSON text of a value, or why there is none: ErrErased, ErrExpired, ErrLost or ErrTampered.
 type Opened struct {
 	Plain json.RawMessage
 	Err   error
 }
 
 // Open opens tokens of the transaction's tenant, in order. The returned error is the store's; what is wrong with a
-// token is said in its place; ErrStaleView asks for smaller portions, each in a View of its own. A token is called erased or expired only where a tombstone says so.
+// token is said in its place; ErrStaleView asks for smaller portions, each in a View of its own. A token is called
+// erased or expired only where a tombstone or a destroyed slot says so, and lost only where AcceptLoss declared it.
 func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	out := make([]Opened, len(sealed))
 	for i, s := range sealed {
@@ -145,7 +147,7 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 		switch {
 		case err == nil:
 			out[i].Plain = plain
-		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired):
+		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired), errors.Is(err, ErrLost):
 			out[i].Err = err
 		default:
 			return nil, fmt.Errorf("open token %d of %d: %w", i+1, len(sealed), err)
@@ -179,7 +181,13 @@ func (tx *Tx) resolve(h schemas.TokenHeader) (derived, error) {
 		if err != nil {
 			return derived{}, err
 		}
-		if !found || row.Class != h.Class || row.Month != h.Month {
+		if !found {
+			if lost, err := tx.lost(h.Month); err != nil || !lost {
+				return derived{}, cmp.Or(err, ErrTampered)
+			}
+			return derived{}, ErrLost
+		}
+		if row.Class != h.Class || row.Month != h.Month {
 			return derived{}, ErrTampered
 		}
 		switch row.State {
@@ -210,7 +218,7 @@ func (tx *Tx) rederive(row AliasRow) (derived, error) {
 	if ks.State != KeyLive {
 		return derived{}, ErrErased
 	}
-	secret, err := unwrapKey(tx.ctx, tx.v.kek, tx.tenant, ks.ID, ks.Class, ks.Key)
+	secret, err := tx.unwrapOwnedKey(ks.Owner, ks.ID, ks.Class, ks.Key)
 	if err != nil {
 		return derived{}, err
 	}

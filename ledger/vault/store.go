@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,8 +10,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Store keeps the vault's rows. It knows no cryptography: secrets and native values reach it wrapped. What every
-// store must do is written in vaulttest.
+// Store keeps the vault's rows, and its slots. It knows no cryptography: secrets and native values reach it wrapped.
+// What every store must do is written in vaulttest.
+//
+// Rows may leave copies of themselves behind wherever the store moves them, so what must be destroyed for certain is
+// no row: each owner's key lies in a slot, a place of fixed size that is written once and overwritten once. A slot's
+// bytes are in no log, no journal and no page of rows, in exactly one place.
 //
 // Times are kept in milliseconds, UTC; the zero time survives.
 type Store interface {
@@ -22,7 +27,8 @@ type Store interface {
 	// View runs do on one consistent snapshot that holds every transaction that had returned before. Rows that
 	// write return an error.
 	View(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error
-	// Scrub returns once deleted bytes are gone from every file the store itself writes.
+	// Scrub returns once the slots retired so far are overwritten, and deleted rows are gone from every file the
+	// store itself writes: from the unused parts of pages too.
 	Scrub(ctx context.Context) error
 	Close() error
 }
@@ -38,6 +44,24 @@ type Rows interface {
 	Tenant(id uuid.UUID) (TenantRow, bool, error)
 	TenantByName(hash []byte) (TenantRow, bool, error)
 	PutTenant(TenantRow) error
+
+	// Slots, of all tenants. A slot's number is stored in the row of its owner.
+
+	// NewSlot gives a slot that no row of the store names. It is the owner's once the transaction has committed: the
+	// slot is written and synced before that. Where the transaction fails, another may get the same number.
+	NewSlot() (Slot, error)
+	// PutSlot fills a slot that this transaction was given.
+	PutSlot(Slot, Wrapped) error
+	// Slot reads a slot. What it returns is the present, also in a view of the past. ErrSlotDestroyed, or ErrNotFound
+	// for one that was never filled.
+	Slot(Slot) (Wrapped, error)
+	// DestroySlot overwrites the slot when the function given to Update has returned nil, before the transaction
+	// commits: the bytes go first, then the rows. Where the commit fails, or a crash comes between, rows stand whose
+	// slot is destroyed.
+	DestroySlot(Slot) error
+	// RetireSlot has the slot overwritten by the first Scrub after this transaction has committed, in
+	// whichever process, when no view is left that began before. Until then it can be read.
+	RetireSlot(Slot) error
 
 	// Owners: persons and devices.
 
@@ -74,8 +98,8 @@ type Rows interface {
 	PutMapping(MappingRow) error // key: Hash
 	DeleteMappings(concerned uuid.UUID) error
 	MappingsOf(concerned uuid.UUID) ([]MappingRow, error)
-	StreamKey(stream uuid.UUID) (Wrapped, bool, error)
-	PutStreamKey(stream uuid.UUID, w Wrapped) error
+	StreamKey(stream uuid.UUID) (StreamKeyRow, bool, error)
+	PutStreamKey(StreamKeyRow) error // key: Stream
 	DeleteStreamKey(stream uuid.UUID) error
 
 	// Forgetting.
@@ -88,9 +112,50 @@ type Rows interface {
 	Holds() ([]schemas.Owner, error) // owners with a hold, each once, in any order
 	PutHold(id uuid.UUID, owner schemas.Owner, placed time.Time) error
 	DeleteHold(id uuid.UUID) error
+
+	// Count counts what the store holds, of all tenants.
+	Count() (Counts, error)
 }
 
-// Wrapped is a secret or native value under the key-encryption key of an epoch.
+// LegacyRows is what the rows of a store do that may hold vaults from before there were slots.
+type LegacyRows interface {
+	// Slotless lists up to n owners of the transaction's tenant that have no slot yet: live or erasing persons and
+	// devices; and stream keys and period keys, as owners of kind OwnerStream and OwnerPeriod.
+	Slotless(n int) ([]schemas.Owner, error)
+	// PeriodKeyByID is PeriodKey by the row's id.
+	PeriodKeyByID(id uuid.UUID) (PeriodKeyRow, bool, error)
+}
+
+// LegacyStore is such a store. Compact returns once no file of the store holds a row as it was before.
+type LegacyStore interface {
+	Store
+	Compact(ctx context.Context) error
+}
+
+// Slot is the number of a slot, from 1; zero is none.
+type Slot uint64
+
+// ErrSlotDestroyed is returned where a slot that was read has been overwritten.
+var ErrSlotDestroyed = errors.New("the slot is destroyed")
+
+// MaxSlot is the most bytes that a slot holds.
+const MaxSlot = 96
+
+// Owners beside persons and devices that have a slot: what can be destroyed on its own.
+const (
+	OwnerPeriod schemas.KeyKind = "period" // ID is the period key's
+	OwnerStream schemas.KeyKind = "stream" // ID is the stream's
+)
+
+// Counts is how much a vault holds.
+type Counts struct {
+	Tenants int
+	Persons int // with their erased ones
+	Devices int // likewise
+}
+
+// Wrapped is a secret or native value under the key-encryption key of an epoch, or, with epoch 0, under its owner's
+// key.
 type Wrapped struct {
 	Epoch uint32
 	Bytes []byte
@@ -117,10 +182,11 @@ const (
 	OwnerErased             // a tombstone: the row holds its id and nothing else
 )
 
-// OwnerRow is a person or a device. The fields after State are a device's.
+// OwnerRow is a person or a device. The fields after Identified are a device's.
 type OwnerRow struct {
 	Owner      schemas.Owner
 	State      OwnerState
+	Slot       Slot // holds the owner's key; zero once erased
 	Created    time.Time
 	Identified bool // has been seen with an identifier that identifies (an object id); else by name only
 	Ownership  string
@@ -173,6 +239,7 @@ type PeriodKeyRow struct {
 	ID        uuid.UUID
 	Class     string
 	Month     string
+	Slot      Slot // holds the key under which Key is wrapped; zero once destroyed
 	Key       Wrapped
 	Destroyed bool
 }
@@ -203,6 +270,14 @@ type MappingRow struct {
 	Concerned uuid.UUID // the entity with which the mapping is forgotten; uuid.Nil for none
 }
 
+// StreamKeyRow is the random key of a stream's list elements. Slot is zero where the stream is a device's: that has
+// a slot of its own.
+type StreamKeyRow struct {
+	Stream uuid.UUID
+	Slot   Slot
+	Key    Wrapped
+}
+
 // ErasureState is how far an erasure has come.
 type ErasureState int
 
@@ -220,5 +295,6 @@ type ErasureRow struct {
 	Person     uuid.UUID
 	State      ErasureState
 	Begun      time.Time
+	Claimed    time.Time // until then somebody is carrying it out
 	Keys       []uuid.UUID
 }

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"crypto/cipher"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -88,29 +89,56 @@ func (tx *Tx) Element(stream schemas.Stream, list, nativeKey string) (uuid.UUID,
 
 func (tx *Tx) streamKey(stream schemas.Stream) (key, error) {
 	id := stream.UUID()
-	w, ok, err := tx.rows.StreamKey(id)
+	row, ok, err := tx.rows.StreamKey(id)
 	if err != nil {
 		return key{}, err
 	}
+	own, device := schemas.Owner{Kind: OwnerStream, ID: id}, schemas.Owner{Kind: schemas.OwnerDevice, ID: id}
 	if ok {
-		return unwrapKey(tx.ctx, tx.v.kek, tx.tenant, id, kindStreamKey, w)
+		return tx.unwrapKeyUnder(func() (cipher.AEAD, error) {
+			if row.Slot > 0 {
+				return tx.ownerKey(own, row.Slot)
+			}
+			return tx.keyOf(device)
+		}, id, kindStreamKey, row.Key)
 	}
 	if err := tx.writable(); err != nil {
 		return key{}, err
 	}
+	row = StreamKeyRow{Stream: id}
+	var a cipher.AEAD
+	var entity *OwnerRow
 	if stream.Kind() == "device" {
-		// Not for an erased device: a key minted now would outlive it.
-		row, err := tx.owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: id})
-		if err != nil {
+		if entity, err = tx.owner(device); err != nil {
 			return key{}, err
 		}
-		if row != nil && row.State == OwnerErased {
-			return key{}, ErrErased
-		}
 	}
-	k, w, err := mintKey(tx.ctx, tx.v.kek, tx.tenant, id, kindStreamKey)
+	if entity != nil { // ErrErased for an erased device: a key minted now would outlive it
+		a, err = tx.keyOf(device)
+	} else {
+		row.Slot, a, err = tx.newOwnerKey(own)
+	}
 	if err != nil {
 		return key{}, err
 	}
-	return k, tx.rows.PutStreamKey(id, w)
+	k, err := newKey()
+	if err != nil {
+		return key{}, err
+	}
+	row.Key = wrapUnder(a, tx.tenant, id, kindStreamKey, k[:])
+	return k, tx.rows.PutStreamKey(row)
+}
+
+// deleteStreamKey destroys the key of a stream, with the slot it may have of its own.
+func (tx *Tx) deleteStreamKey(stream uuid.UUID) error {
+	row, ok, err := tx.rows.StreamKey(stream)
+	if err != nil || !ok {
+		return err
+	}
+	if row.Slot > 0 {
+		if err := tx.rows.DestroySlot(row.Slot); err != nil {
+			return err
+		}
+	}
+	return tx.rows.DeleteStreamKey(stream)
 }

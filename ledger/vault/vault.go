@@ -32,18 +32,22 @@ var (
 	ErrExpired       = errors.New("retention-expired") // the period's key was destroyed
 	ErrTampered      = errors.New("tampered")          // the token is not one this vault sealed for this tenant, attribute and event
 	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
-	ErrHeld          = errors.New("held")              // a hold forbids it
+	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
+	ErrLost          = errors.New("lost")              // the vault was declared to have lost keys, and knows no such alias
+	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
+	ErrHeld          = errors.New("held") // a hold forbids it
 	ErrStaleView     = errors.New("the view is older than keys may be used for; begin another")
 	ErrUninitialised = errors.New("the store holds no vault")                         // Create has not been run on it
 	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
 )
 
-// Config is what a vault needs. Clock defaults to time.Now, Logger to one that discards.
+// Config is what a vault needs. Clock defaults to time.Now, Logger to one that discards, Observer to nobody.
 type Config struct {
-	Store  Store
-	KEK    KEK
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Store    Store
+	KEK      KEK
+	Clock    func() time.Time
+	Logger   *slog.Logger
+	Observer Observer
 }
 
 // Validate joins all that is missing.
@@ -61,9 +65,12 @@ func (c Config) Validate() error {
 // Names of the settings.
 const (
 	settingID       = "vault-id"
-	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
-	settingRecord   = "record-key"   // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
-	settingForgets  = "forgets"      // counts what may invalidate a cached key
+	settingLookup   = "lookup-key" // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingRecord   = "record-key" // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
+	settingForgets  = "forgets"    // counts what may invalidate a cached key
+	settingLedger   = "ledger-id"
+	settingAnchor   = "ledger-anchor"
+	settingLost     = "lost"         // what AcceptLoss declared
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
 	kindProfile     = "tenant.profile"
 	kindLookupKey   = "tenant.lookup"
@@ -85,6 +92,8 @@ type Vault struct {
 	kek   KEK
 	clock func() time.Time
 	log   *slog.Logger
+
+	observer Observer
 
 	id     uuid.UUID
 	global key // for tenants' names
@@ -133,7 +142,10 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	v := &Vault{store: c.Store, kek: c.KEK, clock: c.Clock, log: c.Logger}
+	v := &Vault{store: c.Store, kek: c.KEK, clock: c.Clock, log: c.Logger, observer: c.Observer}
+	if v.observer == nil {
+		v.observer = unobserved{}
+	}
 	if v.clock == nil {
 		v.clock = time.Now
 	}
@@ -159,6 +171,9 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
+	}
+	if err := v.rewrap(ctx); err != nil {
+		return nil, fmt.Errorf("open vault: rewrap what an older version wrote: %w", err)
 	}
 	return v, nil
 }
@@ -204,7 +219,7 @@ type Tx struct {
 // after a Destroy, leaves that open: doing the same again is safe). ErrNotFound: no such tenant.
 func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant, write: true}
-	err := v.store.Update(ctx, tenant, func(rows Rows) error {
+	err := v.update(ctx, tenant, func(rows Rows) error {
 		return tx.run(rows, do)
 	})
 	if err != nil {
@@ -218,7 +233,7 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 		v.share(tx.local)
 	}
 	if tx.scrub {
-		if err := v.store.Scrub(ctx); err != nil {
+		if err := v.scrub(ctx); err != nil {
 			return fmt.Errorf("vault update: destroyed, but not yet scrubbed from the files: %w", err)
 		}
 	}
@@ -229,7 +244,7 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 // ErrReadOnly. ErrNotFound: no such tenant.
 func (v *Vault) View(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant}
-	err := v.store.View(ctx, tenant, func(rows Rows) error {
+	err := v.view(ctx, tenant, func(rows Rows) error {
 		return tx.run(rows, do)
 	})
 	if err != nil {

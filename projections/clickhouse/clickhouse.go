@@ -24,7 +24,8 @@ type Config struct {
 
 	Uncompressed bool // Migrate creates tables whose files can be searched for text
 
-	Poll time.Duration // how often WaitThrough looks; 50 ms when zero
+	Poll     time.Duration // how often WaitThrough looks; 50 ms when zero
+	Patience time.Duration // for how long ClickHouse may answer nothing before a question fails with ErrStands; 30 s when zero
 }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -38,8 +39,8 @@ func (c Config) Validate() error {
 	if c.Database != "" && !nameForm.MatchString(c.Database) {
 		errs = append(errs, fmt.Errorf("database %q is not a plain name", c.Database))
 	}
-	if c.Poll < 0 {
-		errs = append(errs, errors.New("poll interval is negative"))
+	if c.Poll < 0 || c.Patience < 0 {
+		errs = append(errs, errors.New("poll interval or patience is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("clickhouse: %w", err)
@@ -54,11 +55,18 @@ func (c Config) database() string {
 	return c.Database
 }
 
+func (c Config) patience() time.Duration {
+	if c.Patience == 0 {
+		return 30 * time.Second
+	}
+	return c.Patience
+}
+
 func (c Config) dial(database string) (driver.Conn, error) {
 	return ch.Open(&ch.Options{
 		Protocol: ch.HTTP, Addr: c.Addrs, TLS: c.TLS,
 		Auth:         ch.Auth{Database: database, Username: c.Username, Password: c.Password},
-		DialTimeout:  10 * time.Second,
+		DialTimeout:  c.patience(),     // also of the client's hello, without which it asks nothing on a new connection
 		ReadTimeout:  10 * time.Minute, // a rebuild's INSERT … SELECT answers only when it is done
 		MaxOpenConns: 16, MaxIdleConns: 8,
 	})
@@ -66,9 +74,11 @@ func (c Config) dial(database string) (driver.Conn, error) {
 
 // DB is the views. It is safe for concurrent use.
 type DB struct {
+	cfg      Config
 	conn     driver.Conn
 	database string
 	poll     time.Duration
+	patience time.Duration
 }
 
 var (
@@ -85,12 +95,12 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
-	db := &DB{conn: conn, database: cfg.database(), poll: cfg.Poll}
+	db := &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll, patience: cfg.patience()}
 	if db.poll == 0 {
 		db.poll = 50 * time.Millisecond
 	}
 	if err := db.checkMigrations(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(db.stands(ctx, err), conn.Close())
 	}
 	return db, nil
 }

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
@@ -25,4 +26,61 @@ func (db *DB) Echo(ctx context.Context, text string, list []string) (string, []s
 		return "", nil, err
 	}
 	return out[0].text, out[0].list, nil
+}
+
+// BeforeExec calls do before each statement that changes something, until the returned function is called.
+func (db *DB) BeforeExec(do func(statement string)) (restore func()) {
+	was := db.conn
+	db.conn = hooked{was, do}
+	return func() { db.conn = was }
+}
+
+type hooked struct {
+	driver.Conn
+	do func(string)
+}
+
+func (h hooked) Exec(ctx context.Context, statement string, args ...any) error {
+	h.do(statement)
+	return h.Conn.Exec(ctx, statement, args...)
+}
+
+// MigrateTo makes a database as a program made it that had only the first n migrations.
+func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
+	all, err := readMigrations()
+	if err != nil {
+		return err
+	}
+	conn, err := cfg.dial("default")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(conn.Exec(ctx, "CREATE DATABASE "+cfg.database()+" ENGINE = Atomic"), conn.Close()); err != nil {
+		return err
+	}
+	if conn, err = cfg.dial(cfg.database()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := conn.Exec(ctx, createMigrations); err != nil {
+		return err
+	}
+	for _, m := range all[:n] {
+		for _, s := range m.statements {
+			if err := conn.Exec(ctx, s); err != nil {
+				return err
+			}
+		}
+		if err := conn.Exec(withParams(ctx, params{"number": m.number, "name": m.name, "sum": m.sum}),
+			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OpenAnyhow opens a database whatever its migrations are.
+func OpenAnyhow(cfg Config) (*DB, error) {
+	conn, err := cfg.dial(cfg.database())
+	return &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll, patience: cfg.patience()}, err
 }

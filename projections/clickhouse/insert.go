@@ -19,6 +19,9 @@ var insertSettings = ch.Settings{
 	"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1, "parallel_view_processing": 1,
 }
 
+// insertOption names them on an INSERT … SELECT.
+var insertOption = ch.WithSettings(insertSettings)
+
 // column is a column of an insert with its type, named so that the client need not ask for it before each batch.
 type column struct{ name, kind string }
 
@@ -65,7 +68,7 @@ func (db *DB) Insert(ctx context.Context, rows []projections.Row) error {
 	}
 	batch, err := db.conn.PrepareBatch(insertContext(ctx, eventColumns), insertStatement("events", eventColumns))
 	if err != nil {
-		return fmt.Errorf("insert events: %w", err)
+		return fmt.Errorf("insert events: %w", db.stands(ctx, err))
 	}
 	for i := range rows {
 		if err := appendRow(batch.Append, &rows[i]); err != nil {
@@ -74,6 +77,10 @@ func (db *DB) Insert(ctx context.Context, rows []projections.Row) error {
 	}
 	if err := batch.Send(); err != nil {
 		return fmt.Errorf("insert %d events from sequence %d: %w", len(rows), rows[0].Seq, err)
+	}
+	// Before they are acknowledged: what is through is also right in every view.
+	if disowns(rows) {
+		return db.Disown(ctx)
 	}
 	return nil
 }
@@ -131,7 +138,7 @@ func (db *DB) LoadPosition(ctx context.Context, projector string) (projections.P
 func (db *DB) SavePosition(ctx context.Context, projector string, p projections.Position) error {
 	batch, err := db.conn.PrepareBatch(insertContext(ctx, positionColumns), insertStatement("projector_position", positionColumns))
 	if err != nil {
-		return fmt.Errorf("write position: %w", err)
+		return fmt.Errorf("write position: %w", db.stands(ctx, err))
 	}
 	var partitions []string
 	var offsets []int64
@@ -185,13 +192,22 @@ func (db *DB) AppliedAbove(ctx context.Context, pos projections.Position) iter.S
 const pageSeqs uint64 = 1_000_000
 
 // collect runs a question and returns all of its answer, for questions whose text bounds it.
-func collect[T any](ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error)) ([]T, error) {
-	rows, err := db.conn.Query(withParams(ctx, p), question)
+func collect[T any](ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error)) (out []T, err error) {
+	asking, done := db.watched(ctx)
+	defer func() {
+		if err != nil {
+			if cause := context.Cause(asking); errors.Is(cause, ErrStands) {
+				err = cause
+			}
+			err = db.stands(ctx, err)
+		}
+		done()
+	}()
+	rows, err := db.conn.Query(withParams(asking, p), question)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var out []T
 	for rows.Next() {
 		v, err := read(rows.Scan)
 		if err != nil {

@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,6 +92,14 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(missing) > 0 && missing[0].number == 1 {
+		if err := createNew(ctx, conn, cfg); err != nil {
+			return fmt.Errorf("migrate: a new database: %w", err)
+		}
+		for i := range missing {
+			missing[i].statements = nil // they are only noted
+		}
+	}
 	for _, m := range missing {
 		for i, s := range m.statements {
 			if cfg.Uncompressed {
@@ -102,6 +112,48 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 		if err := conn.Exec(withParams(ctx, params{"number": m.number, "name": m.name, "sum": m.sum}),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return fmt.Errorf("migrate: note %s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// createNew makes what all migrations together come to, without the versions that a later one replaces. A crash in it
+// leaves a database without a note, in which it is repeated.
+func createNew(ctx context.Context, conn driver.Conn, cfg Config) error {
+	d, err := readDefinitions()
+	if err != nil {
+		return err
+	}
+	superseded := func(name string) bool {
+		view, v, _, ok := parseVersion(name)
+		return ok && d.newest(view).compare(v) > 0
+	}
+	var statements []string
+	for _, name := range slices.Sorted(maps.Keys(d.tables)) {
+		if s := d.tables[name]; !superseded(name) {
+			if cfg.Uncompressed {
+				s = uncompressed(s)
+			}
+			statements = append(statements, s)
+		}
+	}
+	for _, name := range d.order { // before what fills the tables, which reads one of them
+		s := d.plain[name]
+		for _, view := range d.views() {
+			if d.reader(view) == name {
+				s = d.plainAt(name, view, d.newest(view))
+			}
+		}
+		statements = append(statements, "CREATE OR REPLACE VIEW "+name+" AS "+s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.fills)) {
+		if !superseded(name) {
+			statements = append(statements, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+" AS "+d.fills[name])
+		}
+	}
+	for _, s := range statements {
+		if err := conn.Exec(ctx, s); err != nil {
+			return err
 		}
 	}
 	return nil

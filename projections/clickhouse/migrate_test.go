@@ -2,8 +2,12 @@ package clickhouse_test
 
 import (
 	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 )
@@ -27,5 +31,63 @@ func TestMigratingAgainChangesNothingAndOpenRefusesWhatWasNotMigrated(t *testing
 	}
 	if err := clickhouse.Migrate(t.Context(), cfg); !errors.Is(err, clickhouse.ErrMigrations) {
 		t.Errorf("migrating over a changed migration: got %v, want ErrMigrations", err)
+	}
+}
+
+// TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike fills the views as the first program made them, one of them
+// rebuilt, and brings them up: every answer is the same, nothing of the old versions is left, and a new database is alike.
+func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
+	seed := newSeed(t)
+	cfg := chtest.Config(t)
+	if err := clickhouse.MigrateTo(t.Context(), cfg, 5); err != nil {
+		t.Fatal(err)
+	}
+	old, err := clickhouse.OpenAnyhow(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := chtest.NewLedger(seed, 2, 3)
+	m := model(l.Events(150))
+	load(t, old, m, l.Rand)
+	for _, statement := range []string{ // as a rebuild leaves it
+		"CREATE TABLE access_v1r1 AS access_v1", "INSERT INTO access_v1r1 SELECT * FROM access_v1", "DROP VIEW access_v1_mv SYNC",
+		"CREATE OR REPLACE VIEW access AS SELECT * FROM access_v1r1 FINAL", "DROP TABLE access_v1 SYNC",
+	} {
+		if err := old.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	db := chtest.Open(t, cfg)
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 150}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := db.Upgrade(t.Context(), clickhouse.RebuildConfig{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh := tableNames(t, chtest.Start(t))
+	var names []string
+	for _, n := range tableNames(t, db) {
+		if strings.Contains(n, "_v1") && n != "event_seq_v1" && n != "event_seq_v1_mv" && !strings.HasPrefix(n, "disowned_event_v1") {
+			t.Errorf("%s is still there", n)
+		}
+		names = append(names, n)
+	}
+	if !slices.Equal(names, fresh) {
+		t.Errorf("brought up: %v\na new database: %v", names, fresh)
+	}
+	res := mustRun(t, newReconciler(t, db, func() []chtest.Event { return m }, nil))
+	if res.Differences > 0 {
+		t.Errorf("%+v", res.Findings)
+	}
+	for _, tenant := range l.Tenants {
+		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 3)), tenant, projections.AsOf{Seq: 149}, projections.Period{})
 	}
 }

@@ -204,7 +204,7 @@ func (db *DB) EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []s
 	return db.found(ctx, tenant, "events by streams", func() ([]uint64, error) {
 		return matching(ctx, db, asOfParams(tenant, asOf), names, `SELECT DISTINCT ledger_seq FROM events
 			WHERE tenant = {tenant:UUID} AND stream IN {keys:Array(String)}
-			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}`)
+			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned)
 	})
 }
 
@@ -253,7 +253,7 @@ func (db *DB) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsO
 	var err error
 	p := asOfParams(tenant, asOf)
 	c.Types, err = collect(ctx, db, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq), min(occurred_at), max(occurred_at) FROM event_seq
-		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} GROUP BY type ORDER BY type`,
+		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned+` GROUP BY type ORDER BY type`,
 		func(scan func(...any) error) (t projections.TypeCount, err error) {
 			return t, scan(&t.Type, &t.Events, &t.FirstSeq, &t.LastSeq, &t.FirstOccurred, &t.LatestOccurred)
 		})

@@ -56,30 +56,25 @@ func parseVersion(name string) (view string, v version, mv, ok bool) {
 }
 
 // object is a table or view as ClickHouse describes it.
-type object struct{ name, engine, create, selects, key string }
+type object struct{ name, engine, create, selects, key, id string }
 
 func (db *DB) objects(ctx context.Context) ([]object, error) {
 	return collect(ctx, db, params{"database": db.database},
-		"SELECT name, engine, create_table_query, as_select, sorting_key FROM system.tables WHERE database = {database:String} ORDER BY name",
+		"SELECT name, engine, create_table_query, as_select, sorting_key, toString(uuid) FROM system.tables WHERE database = {database:String} ORDER BY name",
 		func(scan func(...any) error) (o object, err error) {
-			return o, scan(&o.name, &o.engine, &o.create, &o.selects, &o.key)
+			return o, scan(&o.name, &o.engine, &o.create, &o.selects, &o.key, &o.id)
 		})
 }
 
 // Views returns the names of the views that Rebuild can make anew.
-func (db *DB) Views(ctx context.Context) ([]string, error) {
-	objects, err := db.objects(ctx)
+func (db *DB) Views(context.Context) ([]string, error) {
+	d, err := readDefinitions()
 	if err != nil {
 		return nil, fmt.Errorf("views: %w", err)
 	}
-	var out []string
-	for _, o := range objects {
-		if view, _, mv, ok := parseVersion(o.name); ok && mv {
-			out = append(out, view)
-		}
-	}
+	out := append(d.views(), disownedTable)
 	slices.Sort(out)
-	return slices.Compact(out), nil
+	return out, nil
 }
 
 // family is all that belongs to one view: its tables with their materialized views, and the plain view that readers use.
@@ -87,8 +82,9 @@ type family struct {
 	view   string
 	tables map[version]object
 	mvs    map[version]object
-	plain  object
-	now    version // of the table that plain reads
+	plain  object  // as it is in the database; no name: it is not there
+	reader string  // the plain view's name
+	now    version // of the table that plain reads; where it reads none, the newest that is there; zero: none is
 }
 
 func (db *DB) family(ctx context.Context, view string) (*family, error) {
@@ -96,60 +92,63 @@ func (db *DB) family(ctx context.Context, view string) (*family, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &family{view: view, tables: map[version]object{}, mvs: map[version]object{}}
+	d, err := readDefinitions()
+	if err != nil {
+		return nil, err
+	}
+	return familyOf(d, objects, view)
+}
+
+func familyOf(d *definitions, objects []object, view string) (*family, error) {
+	f := &family{view: view, tables: map[version]object{}, mvs: map[version]object{}, reader: d.reader(view)}
+	if f.reader == "" {
+		return nil, fmt.Errorf("there is no view %q", view)
+	}
 	for _, o := range objects {
-		if name, v, mv, ok := parseVersion(o.name); ok {
-			switch {
-			case name != view:
-			case mv:
-				f.mvs[v] = o
-			default:
-				f.tables[v] = o
-			}
-			continue
-		}
-		for _, name := range versionForm.FindAllString(o.selects, -1) {
-			if got, v, _, ok := parseVersion(name); ok && got == view && o.engine == "View" {
-				if f.plain.name != "" && f.plain.name != o.name {
-					return nil, fmt.Errorf("both %s and %s read its tables", f.plain.name, o.name)
-				}
-				f.plain, f.now = o, v
-			}
+		name, v, mv, ok := parseVersion(o.name)
+		switch {
+		case o.name == f.reader && o.engine == "View":
+			f.plain = o
+		case !ok || name != view:
+		case mv:
+			f.mvs[v] = o
+		default:
+			f.tables[v] = o
 		}
 	}
-	if f.plain.name == "" || f.tables[f.now].name == "" {
-		return nil, fmt.Errorf("there is no view %q", view)
+	for _, name := range versionForm.FindAllString(f.plain.selects, -1) {
+		if got, v, mv, ok := parseVersion(name); ok && got == view && !mv && f.tables[v].name != "" {
+			f.now = v
+			return f, nil
+		}
+	}
+	for v := range f.tables { // what readers use was changed by hand, or dropped
+		if v.compare(f.now) > 0 {
+			f.now = v
+		}
 	}
 	return f, nil
 }
 
 // next is the version to fill: one that a migration made, or an interrupted rebuild, else one more of the present.
-func (f *family) next() version {
+func (f *family) next(newest version) version {
 	next := version{f.now.migration, f.now.rebuild + 1}
-	newest := f.now
-	for v := range f.tables {
-		if v.compare(newest) > 0 {
-			newest = v
-		}
-	}
-	if newest != f.now {
+	if f.now == (version{}) {
 		return newest
 	}
-	return next
-}
-
-// renamed is a statement about one version turned into the same about another.
-func (f *family) renamed(statement string, from, to version) string {
-	return versionForm.ReplaceAllStringFunc(statement, func(name string) string {
-		view, v, mv, _ := parseVersion(name)
-		switch {
-		case view != f.view || v != from:
-			return name
-		case mv:
-			return f.view + to.suffix() + "_mv"
+	top := f.now
+	for v := range f.tables {
+		if v.compare(top) > 0 {
+			top = v
 		}
-		return f.view + to.suffix()
-	})
+	}
+	if newest.compare(top) > 0 {
+		return newest // of which not even the table is there any more
+	}
+	if top != f.now {
+		return top
+	}
+	return next
 }
 
 // Rebuild makes a view anew from events, while the projector and readers go on: a new table and its materialized view,
@@ -157,6 +156,12 @@ func (f *family) renamed(statement string, from, to version) string {
 // interrupted anywhere and called again.
 func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error {
 	fail := func(step string, err error) error { return fmt.Errorf("rebuild %s: %s: %w", view, step, err) }
+	if view == disownedTable {
+		if err := db.Disown(ctx); err != nil {
+			return fail("put right", err)
+		}
+		return nil
+	}
 	f, err := db.family(ctx, view)
 	if err != nil {
 		return fail("look", err)
@@ -169,17 +174,33 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 			}
 		}
 	}
-	to := f.next()
+	d, err := readDefinitions()
+	if err != nil {
+		return fail("definitions", err)
+	}
+	to := f.next(d.newest(view))
 	table := f.view + to.suffix()
+	create, known := d.table(view, to)
+	selects, filled := d.fill(view, to)
+	if !known || !filled {
+		return fail("look", fmt.Errorf("this program has no definition of %s", table))
+	}
 	if f.tables[to].name == "" {
-		create := strings.Replace(f.renamed(f.tables[f.now].create, f.now, to), "CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
+		if db.cfg.Uncompressed {
+			create = uncompressed(create)
+		}
 		if err := db.conn.Exec(ctx, create); err != nil {
 			return fail("create table", err)
 		}
 	}
-	if f.mvs[to].name == "" {
-		create := strings.Replace(f.renamed(f.mvs[f.now].create, f.now, to), "CREATE MATERIALIZED VIEW", "CREATE MATERIALIZED VIEW IF NOT EXISTS", 1)
-		if err := db.conn.Exec(ctx, create); err != nil {
+	// By the program's own definition: one that was changed by hand is made anew.
+	if same, err := db.sameSelect(ctx, f.mvs[to].selects, selects); err != nil {
+		return fail("look", err)
+	} else if !same {
+		if err := db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+table+"_mv SYNC"); err != nil {
+			return fail("drop a materialized view that differs", err)
+		}
+		if err := db.conn.Exec(ctx, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+table+"_mv TO "+table+" AS "+selects); err != nil {
 			return fail("create materialized view", err)
 		}
 	}
@@ -191,25 +212,93 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if f, err = db.family(ctx, view); err != nil { // with the definitions as ClickHouse now has them
 		return fail("look", err)
 	}
-	columns, err := collect(ctx, db, nil, "DESCRIBE ("+f.mvs[to].selects+")", func(scan func(...any) error) (name string, err error) {
-		var skip string
-		return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
-	})
+	columns, err := db.columns(ctx, selects)
 	if err != nil {
 		return fail("columns", err)
 	}
-	bound, err := db.fill(ctx, table, columns, f.mvs[to].selects, cfg)
+	bound, err := db.fill(ctx, table, columns, selects, cfg)
 	if err != nil {
 		return fail("fill", err)
 	}
-	if err := db.compare(ctx, f.tables[to], columns, f.mvs[to].selects, bound); err != nil {
+	if err := db.compare(ctx, f.tables[to], columns, selects, bound); err != nil {
 		return fail("compare", err)
 	}
-	if err := db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+f.plain.name+" AS "+f.renamed(f.plain.selects, f.now, to)); err != nil {
+	if err := db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+f.reader+" AS "+d.plainAt(f.reader, view, to)); err != nil {
 		return fail("replace the view", err)
 	}
-	if err := db.dropVersion(ctx, view, f.now); err != nil {
-		return fail("drop the old table", err)
+	for v := range f.tables {
+		if v.compare(to) < 0 {
+			if err := db.dropVersion(ctx, view, v); err != nil {
+				return fail("drop the old table", err)
+			}
+		}
+	}
+	if err := db.restorePlain(ctx, d); err != nil {
+		return fail("restore the views above it", err)
+	}
+	return nil
+}
+
+// columns are those that a definition gives, in order.
+func (db *DB) columns(ctx context.Context, selects string) ([]string, error) {
+	return collect(ctx, db, nil, "DESCRIBE ("+selects+")", func(scan func(...any) error) (name string, err error) {
+		var skip string
+		return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
+	})
+}
+
+// sameSelect says whether the database's SELECT is the definition.
+func (db *DB) sameSelect(ctx context.Context, have, want string) (bool, error) {
+	if have == "" {
+		return false, nil
+	}
+	formatted, err := db.formatted(ctx, []string{want})
+	return err == nil && db.unqualified(have) == formatted[0], err
+}
+
+// restorePlain makes those plain views again that read no table of a version and are not, or not as, the program makes them.
+func (db *DB) restorePlain(ctx context.Context, d *definitions) error {
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range d.order {
+		if versionForm.MatchString(d.plain[name]) {
+			continue
+		}
+		var have string
+		for _, o := range objects {
+			if o.name == name && o.engine == "View" {
+				have = o.selects
+			}
+		}
+		same, err := db.sameSelect(ctx, have, d.plain[name])
+		if err == nil && !same {
+			err = db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+name+" AS "+d.plain[name])
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Upgrade rebuilds every view of which a migration has made a newer version than the one that readers use.
+func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
+	d, err := readDefinitions()
+	if err != nil {
+		return fmt.Errorf("upgrade views: %w", err)
+	}
+	for _, view := range d.views() {
+		f, err := db.family(ctx, view)
+		if err != nil {
+			return fmt.Errorf("upgrade views: %w", err)
+		}
+		if d.newest(view).compare(f.now.base()) > 0 {
+			if err := db.Rebuild(ctx, view, cfg); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"access", "admin_action", "attribute_current", "attribute_history", "event_seq", "event_subject", "refusal", "request"}
+	want := []string{"access", "admin_action", "attribute_current", "attribute_history", "disowned", "disowned_event", "event_seq", "event_subject", "refusal", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)
 	}
@@ -59,7 +59,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 9)), tenant, projections.AsOf{Seq: uint64(len(m) - 1)}, projections.Period{})
 	}
 	for _, name := range tableNames(t, db) {
-		if strings.HasSuffix(name, "_v1") || strings.HasSuffix(name, "_v1_mv") {
+		if strings.HasSuffix(name, "_v2") || strings.HasSuffix(name, "_v2_mv") {
 			t.Errorf("%s is still there", name)
 		}
 	}
@@ -99,10 +99,10 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 		return n
 	}
 	before := count("admin_action")
-	exec("TRUNCATE TABLE admin_action_v1")
+	exec("TRUNCATE TABLE admin_action_v2")
 	// An interrupted rebuild had filled a table with what no event has: it is found and stays unused.
-	exec("CREATE TABLE admin_action_v1r1 AS admin_action_v1")
-	exec("INSERT INTO admin_action_v1r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
+	exec("CREATE TABLE admin_action_v2r1 AS admin_action_v2")
+	exec("INSERT INTO admin_action_v2r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
 	err = db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
 	if !errors.Is(err, clickhouse.ErrRebuildDiffers) {
 		t.Fatalf("got %v, want ErrRebuildDiffers", err)
@@ -110,7 +110,7 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if n := count("admin_action"); n != 0 {
 		t.Errorf("readers see %d rows of a table that differs", n)
 	}
-	exec("TRUNCATE TABLE admin_action_v1r1")
+	exec("TRUNCATE TABLE admin_action_v2r1")
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v1r2") || slices.Contains(names, "admin_action_v1r1") {
+	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v2r2") || slices.Contains(names, "admin_action_v2r1") {
 		t.Errorf("tables: %v", names)
 	}
 	if err := db.Rebuild(t.Context(), "no_such_view", clickhouse.RebuildConfig{}); err == nil {
@@ -131,7 +131,7 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- db.Rebuild(ctx, "refusal", clickhouse.RebuildConfig{Projector: "projector"}) }()
-	for !slices.Contains(tableNames(t, db), "refusal_v1r1_mv") {
+	for !slices.Contains(tableNames(t, db), "refusal_v2r1_mv") {
 		select {
 		case err := <-done:
 			t.Fatalf("did not wait for a projector that does not run: %v", err)

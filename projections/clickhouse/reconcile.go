@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -77,8 +78,14 @@ WITH
 // DeepCheck recomputes every leaf from the stored bytes, inside ClickHouse, and returns the events whose stored leaf is
 // another one, by sequence. Together with equal Digests it shows that the views hold the ledger's own bytes.
 func (db *DB) DeepCheck(ctx context.Context) ([]projections.Difference, error) {
-	out, err := collect(ctx, db, params{"limit": maxDifferences}, leafSQL+`
-		SELECT tenant, ledger_seq, event_id, leaf, computed FROM events FINAL WHERE leaf != computed ORDER BY ledger_seq LIMIT {limit:UInt64}`,
+	return db.BrokenLeaves(ctx, 0, math.MaxUint64, maxDifferences)
+}
+
+// BrokenLeaves is DeepCheck of the events with a sequence from from to to, and returns at most limit.
+func (db *DB) BrokenLeaves(ctx context.Context, from, to uint64, limit int) ([]projections.Difference, error) {
+	out, err := askHeavily(ctx, db, params{"from": from, "to": to, "limit": limit}, leafSQL+`
+		SELECT tenant, ledger_seq, event_id, leaf, computed FROM events FINAL PREWHERE ledger_seq >= {from:UInt64} AND ledger_seq <= {to:UInt64}
+		WHERE leaf != computed ORDER BY ledger_seq LIMIT {limit:UInt64}`,
 		func(scan func(...any) error) (d projections.Difference, err error) {
 			var stored, computed string
 			err = scan(&d.Tenant, &d.Seq, &d.EventID, &stored, &computed)

@@ -45,8 +45,8 @@ func TestCreateAndOpen(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", f.Name(), info.Mode(), err)
 		}
 	}
-	if len(files) != 3 {
-		t.Errorf("%d files stand in the folder, want the vault, its log and the log's index", len(files))
+	if len(files) != 4 {
+		t.Errorf("%d files stand in the folder, want the vault, its slots, its log and the log's index", len(files))
 	}
 	if _, err := Create(ctx, path); !errors.Is(err, ErrExists) {
 		t.Errorf("created twice: %v", err)
@@ -61,6 +61,12 @@ func TestCreateAndOpen(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.Update(ctx, uuid.Nil, func(vault.Rows) error { return nil }); !errors.Is(err, errClosed) {
+		t.Errorf("used after it was closed: %v", err)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Errorf("closed again: %v", err)
 	}
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
@@ -178,7 +184,7 @@ func TestErasedBytesAreGone(t *testing.T) {
 				}
 			}
 			w, _, err := r.StreamKey(p.device.ID)
-			needles["stream key"] = w.Bytes
+			needles["stream key"] = w.Key.Bytes
 			a, _, err2 := r.Alias(p.alias)
 			needles["link from alias to key"] = append(bytes.Clone(a.ID[:]), a.SubjectKey[:]...)
 			needles["link from key to alias"] = append(bytes.Clone(a.SubjectKey[:]), a.ID[:]...)

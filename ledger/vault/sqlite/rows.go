@@ -19,7 +19,11 @@ type rows struct {
 	ctx    context.Context
 	tenant uuid.UUID
 	write  bool
+	file   *slots
+	slots  *slotChanges // nil until the transaction touches slots
 }
+
+var _ vault.LegacyRows = (*rows)(nil)
 
 var errDone = errors.New("transaction is over")
 
@@ -174,17 +178,18 @@ func (r *rows) PutTenant(t vault.TenantRow) error {
 
 func (r *rows) Owner(o schemas.Owner) (row vault.OwnerRow, ok bool, err error) {
 	row.Owner = o
-	ok, err = r.get("SELECT state, created, identified, ownership, user, generation FROM owner WHERE tenant = ? AND kind = ? AND id = ?",
+	ok, err = r.get("SELECT state, created, identified, ownership, user, generation, slot FROM owner WHERE tenant = ? AND kind = ? AND id = ?",
 		[]any{r.t(), string(o.Kind), id(o.ID)},
-		&row.State, timeCol{&row.Created}, &row.Identified, &row.Ownership, idCol{&row.User}, &row.Generation)
+		&row.State, timeCol{&row.Created}, &row.Identified, &row.Ownership, idCol{&row.User}, &row.Generation, &row.Slot)
 	return row, ok, err
 }
 
 func (r *rows) PutOwner(o vault.OwnerRow) error {
-	return r.exec(`INSERT INTO owner (tenant, kind, id, state, created, identified, ownership, user, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	return r.exec(`INSERT INTO owner (tenant, kind, id, state, created, identified, ownership, user, generation, slot)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, created = excluded.created, identified = excluded.identified,
-		ownership = excluded.ownership, user = excluded.user, generation = excluded.generation`,
-		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified, o.Ownership, id(o.User), o.Generation)
+		ownership = excluded.ownership, user = excluded.user, generation = excluded.generation, slot = excluded.slot`,
+		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified, o.Ownership, id(o.User), o.Generation, int64(o.Slot))
 }
 
 const identityColumns = "id, owner_kind, owner, kind, hash, value_epoch, value, first, last"
@@ -200,7 +205,7 @@ func (r *rows) Identities(kind string, hash []byte) ([]vault.IdentityRow, error)
 }
 
 func (r *rows) IdentitiesOf(o schemas.Owner) ([]vault.IdentityRow, error) {
-	return list(r, "SELECT "+identityColumns+" FROM identity WHERE tenant = ? AND owner_kind = ? AND owner = ? ORDER BY kind, first, id",
+	return list(r, "SELECT "+identityColumns+" FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ? ORDER BY kind, first, id",
 		[]any{r.t(), string(o.Kind), id(o.ID)}, identityDest)
 }
 
@@ -212,7 +217,7 @@ func (r *rows) PutIdentity(i vault.IdentityRow) error {
 }
 
 func (r *rows) DeleteIdentities(o schemas.Owner) error {
-	return r.exec("DELETE FROM identity WHERE tenant = ? AND owner_kind = ? AND owner = ?", r.t(), string(o.Kind), id(o.ID))
+	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ?", r.t(), string(o.Kind), id(o.ID))
 }
 
 const holdingColumns = "device, generation, ownership, person, since, until"
@@ -222,7 +227,7 @@ func holdingDest(h *vault.HoldingRow) []any {
 }
 
 func (r *rows) Holdings(person uuid.UUID) ([]vault.HoldingRow, error) {
-	return list(r, "SELECT "+holdingColumns+" FROM holding WHERE tenant = ? AND person = ? ORDER BY device, generation",
+	return list(r, "SELECT "+holdingColumns+" FROM holding INDEXED BY holding_by_person WHERE tenant = ? AND person = ? ORDER BY device, generation",
 		[]any{r.t(), id(person)}, holdingDest)
 }
 
@@ -281,17 +286,28 @@ func (r *rows) DestroySubjectKey(key uuid.UUID) error {
 		r.t(), id(key))
 }
 
+const periodKeyColumns = "id, class, month, key_epoch, key, destroyed, slot"
+
+func periodKeyDest(k *vault.PeriodKeyRow) []any {
+	return []any{idCol{&k.ID}, &k.Class, &k.Month, &k.Key.Epoch, &k.Key.Bytes, &k.Destroyed, &k.Slot}
+}
+
 func (r *rows) PeriodKey(class, month string) (k vault.PeriodKeyRow, ok bool, err error) {
-	k.Class, k.Month = class, month
-	ok, err = r.get("SELECT id, key_epoch, key, destroyed FROM period_key WHERE tenant = ? AND class = ? AND month = ?",
-		[]any{r.t(), class, month}, idCol{&k.ID}, &k.Key.Epoch, &k.Key.Bytes, &k.Destroyed)
+	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND class = ? AND month = ?",
+		[]any{r.t(), class, month}, periodKeyDest(&k)...)
+	return k, ok, err
+}
+
+func (r *rows) PeriodKeyByID(key uuid.UUID) (k vault.PeriodKeyRow, ok bool, err error) {
+	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND id = ?", []any{r.t(), id(key)}, periodKeyDest(&k)...)
 	return k, ok, err
 }
 
 func (r *rows) PutPeriodKey(k vault.PeriodKeyRow) error {
-	return r.exec(`INSERT INTO period_key (tenant, class, month, id, key_epoch, key, destroyed) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET id = excluded.id, key_epoch = excluded.key_epoch, key = excluded.key, destroyed = excluded.destroyed`,
-		r.t(), k.Class, k.Month, id(k.ID), k.Key.Epoch, blob(k.Key.Bytes), k.Destroyed)
+	return r.exec(`INSERT INTO period_key (tenant, class, month, id, key_epoch, key, destroyed, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET id = excluded.id, key_epoch = excluded.key_epoch, key = excluded.key, destroyed = excluded.destroyed,
+		slot = excluded.slot`,
+		r.t(), k.Class, k.Month, id(k.ID), k.Key.Epoch, blob(k.Key.Bytes), k.Destroyed, int64(k.Slot))
 }
 
 const aliasColumns = "id, subject_key, class, month, state"
@@ -306,7 +322,7 @@ func (r *rows) Alias(alias uuid.UUID) (a vault.AliasRow, ok bool, err error) {
 }
 
 func (r *rows) Aliases(key uuid.UUID) ([]vault.AliasRow, error) {
-	return list(r, "SELECT "+aliasColumns+" FROM alias WHERE tenant = ? AND subject_key = ? AND state = 1 ORDER BY class, month",
+	return list(r, "SELECT "+aliasColumns+" FROM alias INDEXED BY alias_by_key WHERE tenant = ? AND subject_key = ? AND state = 1 ORDER BY class, month",
 		[]any{r.t(), id(key)}, aliasDest)
 }
 
@@ -317,11 +333,11 @@ func (r *rows) PutAlias(a vault.AliasRow) error {
 }
 
 func (r *rows) BuryAliases(key uuid.UUID) error {
-	return r.exec("UPDATE alias SET subject_key = x'', state = 2 WHERE tenant = ? AND subject_key = ? AND state = 1", r.t(), id(key))
+	return r.exec("UPDATE alias INDEXED BY alias_by_key SET subject_key = x'', state = 2 WHERE tenant = ? AND subject_key = ? AND state = 1", r.t(), id(key))
 }
 
 func (r *rows) BuryAliasesOfPeriod(class, month string) error {
-	return r.exec("UPDATE alias SET subject_key = x'', state = 3 WHERE tenant = ? AND class = ? AND month = ? AND state = 1", r.t(), class, month)
+	return r.exec("UPDATE alias INDEXED BY alias_by_period SET subject_key = x'', state = 3 WHERE tenant = ? AND class = ? AND month = ? AND state = 1", r.t(), class, month)
 }
 
 // Streams.
@@ -342,22 +358,25 @@ func (r *rows) PutMapping(m vault.MappingRow) error {
 }
 
 func (r *rows) MappingsOf(concerned uuid.UUID) ([]vault.MappingRow, error) {
-	return list(r, "SELECT hash, stream, concerned FROM mapping WHERE tenant = ? AND concerned = ? ORDER BY hash",
+	return list(r, "SELECT hash, stream, concerned FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? AND concerned = ? ORDER BY hash",
 		[]any{r.t(), id(concerned)}, mappingDest)
 }
 
 func (r *rows) DeleteMappings(concerned uuid.UUID) error {
-	return r.exec("DELETE FROM mapping WHERE tenant = ? AND concerned = ?", r.t(), id(concerned))
+	return r.exec("DELETE FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? AND concerned = ?", r.t(), id(concerned))
 }
 
-func (r *rows) StreamKey(stream uuid.UUID) (w vault.Wrapped, ok bool, err error) {
-	ok, err = r.get("SELECT key_epoch, key FROM stream_key WHERE tenant = ? AND stream = ?", []any{r.t(), id(stream)}, &w.Epoch, &w.Bytes)
-	return w, ok, err
+func (r *rows) StreamKey(stream uuid.UUID) (k vault.StreamKeyRow, ok bool, err error) {
+	k.Stream = stream
+	ok, err = r.get("SELECT key_epoch, key, slot FROM stream_key WHERE tenant = ? AND stream = ?", []any{r.t(), id(stream)},
+		&k.Key.Epoch, &k.Key.Bytes, &k.Slot)
+	return k, ok, err
 }
 
-func (r *rows) PutStreamKey(stream uuid.UUID, w vault.Wrapped) error {
-	return r.exec(`INSERT INTO stream_key (tenant, stream, key_epoch, key) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET key_epoch = excluded.key_epoch, key = excluded.key`, r.t(), id(stream), w.Epoch, blob(w.Bytes))
+func (r *rows) PutStreamKey(k vault.StreamKeyRow) error {
+	return r.exec(`INSERT INTO stream_key (tenant, stream, key_epoch, key, slot) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET key_epoch = excluded.key_epoch, key = excluded.key, slot = excluded.slot`,
+		r.t(), id(k.Stream), k.Key.Epoch, blob(k.Key.Bytes), int64(k.Slot))
 }
 
 func (r *rows) DeleteStreamKey(stream uuid.UUID) error {
@@ -376,7 +395,7 @@ func (r *rows) PutSuppression(hash []byte, erased time.Time) error {
 		ON CONFLICT DO UPDATE SET erased = max(erased, excluded.erased)`, r.t(), hash, ms(erased))
 }
 
-const erasureColumns = "completion, tenant, person, state, begun, keys"
+const erasureColumns = "completion, tenant, person, state, begun, claimed, keys"
 
 type keysCol struct{ keys *[]uuid.UUID }
 
@@ -393,7 +412,7 @@ func (c keysCol) Scan(src any) error {
 }
 
 func erasureDest(e *vault.ErasureRow) []any {
-	return []any{idCol{&e.Completion}, idCol{&e.Tenant}, idCol{&e.Person}, &e.State, timeCol{&e.Begun}, keysCol{&e.Keys}}
+	return []any{idCol{&e.Completion}, idCol{&e.Tenant}, idCol{&e.Person}, &e.State, timeCol{&e.Begun}, timeCol{&e.Claimed}, keysCol{&e.Keys}}
 }
 
 func (r *rows) Erasure(completion uuid.UUID) (e vault.ErasureRow, ok bool, err error) {
@@ -410,9 +429,10 @@ func (r *rows) PutErasure(e vault.ErasureRow) error {
 	for _, k := range e.Keys {
 		keys = append(keys, k[:]...)
 	}
-	return r.exec("INSERT INTO erasure ("+erasureColumns+`) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET tenant = excluded.tenant, person = excluded.person, state = excluded.state, begun = excluded.begun, keys = excluded.keys`,
-		id(e.Completion), id(e.Tenant), id(e.Person), int(e.State), ms(e.Begun), keys)
+	return r.exec("INSERT INTO erasure ("+erasureColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET tenant = excluded.tenant, person = excluded.person, state = excluded.state, begun = excluded.begun,
+		claimed = excluded.claimed, keys = excluded.keys`,
+		id(e.Completion), id(e.Tenant), id(e.Person), int(e.State), ms(e.Begun), ms(e.Claimed), keys)
 }
 
 func (r *rows) Holds() ([]schemas.Owner, error) {
@@ -428,4 +448,31 @@ func (r *rows) PutHold(hold uuid.UUID, o schemas.Owner, placed time.Time) error 
 
 func (r *rows) DeleteHold(hold uuid.UUID) error {
 	return r.exec("DELETE FROM hold WHERE tenant = ? AND id = ?", r.t(), id(hold))
+}
+
+func (r *rows) Count() (c vault.Counts, err error) {
+	_, err = r.get(`SELECT (SELECT count(*) FROM tenant), (SELECT count(*) FROM owner WHERE kind = 'person'),
+		(SELECT count(*) FROM owner WHERE kind = 'device')`, nil, &c.Tenants, &c.Persons, &c.Devices)
+	return c, err
+}
+
+// Slotless implements vault.LegacyRows.
+func (r *rows) Slotless(n int) ([]schemas.Owner, error) {
+	dest := func(o *schemas.Owner) []any { return []any{&o.Kind, idCol{&o.ID}} }
+	var out []schemas.Owner
+	for _, query := range []string{
+		"SELECT kind, id FROM owner INDEXED BY owner_slotless WHERE tenant = ? AND slot = 0 AND state < 3 LIMIT ?",
+		"SELECT 'stream', stream FROM stream_key INDEXED BY stream_key_slotless WHERE tenant = ? AND key_epoch > 0 LIMIT ?",
+		"SELECT 'period', id FROM period_key WHERE tenant = ? AND slot = 0 AND destroyed = 0 LIMIT ?",
+	} {
+		if len(out) == n {
+			break
+		}
+		more, err := list(r, query, []any{r.t(), n - len(out)}, dest)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
 }

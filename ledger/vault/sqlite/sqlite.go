@@ -1,7 +1,9 @@
-// Package sqlite owns the vault's rows in one SQLite file, for one machine: several processes may use it at once.
+// Package sqlite owns the vault's rows in one SQLite file, and its slots in a flat file beside that, for one machine:
+// several processes may use them at once. The two belong together and are backed up together.
 //
-// It may lose nothing it acknowledged: the write-ahead log is synced before a commit returns. It knows no keys; what
-// it holds is wrapped. It trusts the file system to sync, and the file's owner: the file and its log have mode 0600.
+// It may lose nothing it acknowledged: slots and write-ahead log are synced before a commit returns. It knows no keys;
+// what it holds is wrapped. It trusts the file system to sync and to overwrite in place, and the files' owner: they
+// have mode 0600.
 package sqlite
 
 import (
@@ -14,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,7 +30,10 @@ import (
 var migrations embed.FS
 
 // version is the number of migrations; the file carries it as user_version.
-const version = 1
+const version = 2
+
+// slotsSince is the version from which there is a slots file.
+const slotsSince = 2
 
 // appID marks the file as a vault ("LLvt").
 const appID = 0x4c4c7674
@@ -44,6 +50,7 @@ var (
 	ErrMissing = errors.New("there is no vault file")
 	ErrUnsafe  = errors.New("the vault file is accessible to others than its owner")
 	ErrVersion = errors.New("the vault file is not of a version this program knows")
+	ErrNewer   = errors.New("the vault file was written by a newer version of this program")
 )
 
 // Store is a vault.Store in a file.
@@ -52,16 +59,27 @@ type Store struct {
 	writer chan *session // holds the one writing session while nobody uses it
 	reader chan *session
 	path   string
+	slots  *slots
+	once   sync.Once
+	closed chan struct{} // closed by Close: whoever comes then must not wait for a session
 }
 
-var _ vault.Store = (*Store)(nil)
+var errClosed = errors.New("the vault file is closed")
 
-// Create makes the file, with mode 0600, and opens it. It refuses with ErrExists where there is one. The file gets
-// its name when it is whole, so that a crash leaves none rather than half of one.
+var _ vault.LegacyStore = (*Store)(nil)
+
+// Create makes the file and its slots, with mode 0600, and opens them. It refuses with ErrExists where there is one, or
+// the slots of one that is gone. The file gets its name when it is whole, so that a crash leaves none rather than half
+// of one; its slots are made when it is opened.
 func Create(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("create vault file: %w", err) }
 	if _, err := os.Lstat(path); err == nil {
 		return fail(ErrExists)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fail(err)
+	}
+	if _, err := os.Lstat(SlotsPath(path)); err == nil {
+		return fail(fmt.Errorf("%w: its slots stand in %s, its vault file does not", ErrExists, filepath.Base(SlotsPath(path))))
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fail(err)
 	}
@@ -113,25 +131,98 @@ func build(ctx context.Context, path string) error {
 			return err
 		}
 		defer tx.Rollback()
-		names, err := fs.Glob(migrations, "migrations/*.sql")
-		if err != nil {
+		if err := migrate(ctx, tx, 0); err != nil {
 			return err
 		}
-		for _, name := range names {
-			text, err := migrations.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, string(text)); err != nil {
-				return fmt.Errorf("%s: %w", filepath.Base(name), err)
-			}
-		}
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", version, appID)); err != nil {
+		// Nothing in it is from before there were slots.
+		last := fmt.Sprintf("PRAGMA application_id = %d; DELETE FROM setting WHERE name = 'legacy'", appID)
+		if _, err := tx.ExecContext(ctx, last); err != nil {
 			return err
 		}
 		return tx.Commit()
 	}()
 	return errors.Join(err, db.Close())
+}
+
+// execer is a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// migrate brings the schema from a version to the present one, in the caller's transaction.
+func migrate(ctx context.Context, tx execer, from int) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql") // in order of their numbers
+	if err != nil {
+		return err
+	}
+	if len(names) != version {
+		return fmt.Errorf("there are %d migrations, the version is %d", len(names), version)
+	}
+	for _, name := range names[from:] {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(name), translate(err))
+		}
+	}
+	if from < slotsSince {
+		pair, err := newPairing()
+		if err != nil {
+			return err
+		}
+		const put = "INSERT INTO setting (name, value) VALUES (?, ?)"
+		if _, err := tx.ExecContext(ctx, put, settingSlots, pair.encode()); err != nil {
+			return translate(err)
+		}
+	}
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
+	return translate(err)
+}
+
+// migrationHook is called between the steps of a migration, for crash tests.
+var migrationHook = func(string) error { return nil }
+
+// upgrade migrates the file in one transaction, with the write lock held so that one process does it. A crash before
+// the commit leaves everything as it was.
+func (s *Store) upgrade(ctx context.Context) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return translate(err)
+	}
+	err = func() error {
+		var from int
+		if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&from); err != nil {
+			return translate(err)
+		}
+		if from >= version { // another process has done it meanwhile
+			return nil
+		}
+		if from < slotsSince {
+			if _, err := os.Lstat(SlotsPath(s.path)); err == nil {
+				return fmt.Errorf("%w: a vault file of version %d has none", ErrSlotsForeign, from)
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if err := migrate(ctx, conn, from); err != nil {
+			return err
+		}
+		return migrationHook("in the transaction")
+	}()
+	if err != nil {
+		_, e := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return errors.Join(err, translate(e))
+	}
+	if _, err = conn.ExecContext(ctx, "COMMIT"); err != nil {
+		return translate(err)
+	}
+	return migrationHook("committed")
 }
 
 // dsn names the file with what every connection to it needs: a log that is synced at each commit, deleted bytes
@@ -148,8 +239,9 @@ func dsn(path string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
 }
 
-// Open opens a file that Create made. It refuses with ErrMissing where there is none, with ErrUnsafe where others
-// can access it, and with ErrVersion where it is no vault or of another version.
+// Open opens a file that Create made, and brings one of an older version to the present one. It refuses with ErrMissing
+// where there is none, with ErrUnsafe where others can access it, with ErrVersion where it is no vault, with ErrNewer
+// where a newer program wrote it, and with one of the ErrSlots where the slots file is not the one that goes with it.
 func Open(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("open vault file: %w", err) }
 	path, err := filepath.Abs(path)
@@ -169,10 +261,15 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return fail(err)
 	}
-	db.SetMaxOpenConns(1 + readers)
+	db.SetMaxOpenConns(1 + readers + 1) // one more for what works beside a transaction, a backup
 	db.SetMaxIdleConns(1 + readers)
-	s := &Store{db: db, path: path, writer: make(chan *session, 1), reader: make(chan *session, readers)}
-	if err := s.check(ctx); err != nil {
+	s := &Store{db: db, path: path, closed: make(chan struct{}),
+		writer: make(chan *session, 1), reader: make(chan *session, readers)}
+	err = s.check(ctx)
+	if err == nil {
+		err = s.pair(ctx)
+	}
+	if err != nil {
 		return fail(errors.Join(err, db.Close()))
 	}
 	s.writer <- &session{}
@@ -190,10 +287,56 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&got); err != nil {
 		return translate(err)
 	}
-	if app != appID || got != version {
+	switch {
+	case app != appID || got == 0:
 		return fmt.Errorf("%w: application %#x, version %d", ErrVersion, app, got)
+	case got > version:
+		return fmt.Errorf("%w: it is of version %d, this program knows versions up to %d", ErrNewer, got, version)
+	case got < version:
+		if err := s.upgrade(ctx); err != nil {
+			return fmt.Errorf("migrate from version %d: %w", got, err)
+		}
 	}
 	return nil
+}
+
+// pair opens the slots and checks that database and slots belong together. Other processes may be writing both.
+func (s *Store) pair(ctx context.Context) error {
+	read := func() (pairing, error) {
+		var raw []byte
+		err := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", settingSlots).Scan(&raw)
+		if err != nil {
+			return pairing{}, translate(err)
+		}
+		return decodePairing(raw)
+	}
+	p, err := read()
+	if err != nil {
+		return err
+	}
+	if p.next == 1 {
+		// No slot was given yet: a crash may have come between making this file and its slots.
+		if err := makeSlots(SlotsPath(s.path), p); err != nil {
+			return err
+		}
+	}
+	if s.slots, err = openSlots(SlotsPath(s.path)); err != nil {
+		return err
+	}
+	for {
+		wrong := s.slots.check(p)
+		if wrong == nil {
+			return nil
+		}
+		again, err := read()
+		if err == nil && again == p {
+			err = wrong
+		}
+		if err != nil {
+			return errors.Join(err, s.slots.f.Close())
+		}
+		p = again
+	}
 }
 
 // session is one connection with its prepared statements; conn is nil until first used and after a failure.
@@ -250,6 +393,9 @@ func (c *session) exec(query string, args ...any) error {
 	return translate(err)
 }
 
+// beforeCommit is called between the writing of slots and the commit, for crash tests.
+var beforeCommit = func(write bool) error { return nil }
+
 // Update implements vault.Store.
 func (s *Store) Update(ctx context.Context, tenant uuid.UUID, do func(vault.Rows) error) error {
 	return s.run(ctx, s.writer, "BEGIN IMMEDIATE", tenant, true, do)
@@ -264,6 +410,8 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 	var c *session
 	select {
 	case c = <-pool:
+	case <-s.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -285,12 +433,18 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 			err = errors.Join(err, c.close())
 		}
 	}()
-	r := &rows{c: c, ctx: ctx, tenant: tenant, write: write}
+	r := &rows{c: c, ctx: ctx, tenant: tenant, write: write, file: s.slots}
 	defer func() { r.c = nil }()
 	if err := do(r); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := r.flushSlots(); err != nil {
+		return err
+	}
+	if err := beforeCommit(write); err != nil {
 		return err
 	}
 	if err := c.exec("COMMIT"); err != nil {
@@ -300,12 +454,53 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 	return nil
 }
 
-// Scrub implements vault.Store: secure_delete has overwritten deleted bytes in the pages of the log; a truncating
-// checkpoint carries those pages into the file and empties the log, which held older ones. It waits for readers.
+// scrubPoint is called at the steps of a scrub, for tests.
+var scrubPoint = func(string) {}
+
+// Scrub implements vault.Store: retired slots are overwritten, then the unused parts of pages; a
+// truncating checkpoint carries the pages into the file and empties the log, which held older ones.
+// It waits for readers, and for those of older rows before a retired slot goes: their rows still
+// name it.
 func (s *Store) Scrub(ctx context.Context) error {
+	var retired []int64
+	err := s.View(ctx, uuid.Nil, func(r vault.Rows) (err error) {
+		retired, err = r.(*rows).retired()
+		return err
+	})
+	if err == nil && len(retired) > 0 {
+		if err = s.exclusive(ctx, func(c *session) error { return emptyLog(ctx, c) }); err == nil {
+			scrubPoint("destroying")
+			err = s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.(*rows).destroyRetired(retired) })
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("retired slots: %w", err)
+	}
+	return s.exclusive(ctx, func(c *session) error {
+		if err := s.clearUnused(ctx, c); err != nil {
+			return err
+		}
+		return emptyLog(ctx, c)
+	})
+}
+
+// Compact implements vault.LegacyStore: it writes the file anew from its rows. It needs memory for all of it.
+func (s *Store) Compact(ctx context.Context) error {
+	return s.exclusive(ctx, func(c *session) error {
+		if _, err := c.conn.ExecContext(ctx, "VACUUM"); err != nil {
+			return fmt.Errorf("rebuild: %w", translate(err))
+		}
+		return emptyLog(ctx, c)
+	})
+}
+
+// exclusive runs do with this process's writing session.
+func (s *Store) exclusive(ctx context.Context, do func(*session) error) error {
 	var c *session
 	select {
 	case c = <-s.writer:
+	case <-s.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -313,6 +508,11 @@ func (s *Store) Scrub(ctx context.Context) error {
 	if err := c.open(ctx, s.db); err != nil {
 		return translate(err)
 	}
+	return do(c)
+}
+
+func emptyLog(ctx context.Context, c *session) error {
+	scrubPoint("waiting for readers")
 	for tries := 0; ; tries++ {
 		var busy, pages, moved int
 		err := c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
@@ -328,14 +528,20 @@ func (s *Store) Scrub(ctx context.Context) error {
 	}
 }
 
-// Close waits for running transactions and closes the file.
-func (s *Store) Close() error {
+// Close waits for running transactions and closes the file. Closing again does nothing.
+func (s *Store) Close() (err error) {
+	s.once.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
 	var errs []error
+	close(s.closed)
 	errs = append(errs, (<-s.writer).close())
 	for range readers {
 		errs = append(errs, (<-s.reader).close())
 	}
-	errs = append(errs, s.db.Close())
+	errs = append(errs, s.db.Close(), s.slots.f.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close vault file: %w", err)
 	}

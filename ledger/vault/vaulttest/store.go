@@ -22,7 +22,7 @@ func RunStore(t *testing.T, f Factory) {
 		"Holdings": testHoldings, "SubjectKeys": testSubjectKeys, "PeriodKeys": testPeriodKeys, "Aliases": testAliases,
 		"Streams": testStreams, "Suppressions": testSuppressions, "Erasures": testErasures, "Holds": testHolds,
 		"Isolation": testIsolation, "Rollback": testRollback, "ReadOnly": testReadOnly, "Snapshot": testSnapshot,
-		"Serialised": testSerialised, "Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
+		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount, "Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, again := f(t)
@@ -154,7 +154,7 @@ func testTenants(t *testing.T, e *storeEnv) {
 }
 
 func testOwners(t *testing.T, e *storeEnv) {
-	p := vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerLive, Created: day(1), Identified: true}
+	p := vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerLive, Slot: 7, Created: day(1), Identified: true}
 	d := vault.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: p.Owner.ID}, State: vault.OwnerErasing, Ownership: "company", User: uuid.New(), Generation: 3}
 	e.put(func(r vault.Rows) error { return errors.Join(r.PutOwner(p), r.PutOwner(d)) })
 	e.read(func(r vault.Rows) error {
@@ -261,7 +261,7 @@ func testSubjectKeys(t *testing.T, e *storeEnv) {
 }
 
 func testPeriodKeys(t *testing.T, e *storeEnv) {
-	k := vault.PeriodKeyRow{ID: uuid.New(), Class: "inventory", Month: "202611", Key: blob(9)}
+	k := vault.PeriodKeyRow{ID: uuid.New(), Class: "inventory", Month: "202611", Slot: 3, Key: blob(9)}
 	e.put(func(r vault.Rows) error { return r.PutPeriodKey(k) })
 	e.read(func(r vault.Rows) error {
 		found(t, "period key", k)(r.PeriodKey("inventory", "202611"))
@@ -311,6 +311,10 @@ func testAliases(t *testing.T, e *storeEnv) {
 	})
 }
 
+func streamKey(stream uuid.UUID, b byte) vault.StreamKeyRow {
+	return vault.StreamKeyRow{Stream: stream, Slot: vault.Slot(b), Key: blob(b)}
+}
+
 func testStreams(t *testing.T, e *storeEnv) {
 	concerned := uuid.New()
 	rows := []vault.MappingRow{{Hash: []byte{1}, Stream: schemas.NewStream("refusal", uuid.New()), Concerned: concerned},
@@ -318,23 +322,23 @@ func testStreams(t *testing.T, e *storeEnv) {
 		{Hash: []byte{3}, Stream: schemas.NewStream("adminaction", uuid.New())}}
 	e.put(func(r vault.Rows) error {
 		return errors.Join(r.PutMapping(rows[0]), r.PutMapping(rows[1]), r.PutMapping(rows[2]),
-			r.PutStreamKey(concerned, blob(1)), r.PutStreamKey(rows[0].Stream.UUID(), blob(2)))
+			r.PutStreamKey(streamKey(concerned, 1)), r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 2)))
 	})
 	e.read(func(r vault.Rows) error {
 		found(t, "mapping", rows[2])(r.Mapping([]byte{3}))
 		listed(t, "of what they concern", rows[0], rows[1])(r.MappingsOf(concerned))
-		found(t, "stream key", blob(1))(r.StreamKey(concerned))
-		absent[vault.Wrapped](t, "another stream's")(r.StreamKey(uuid.New()))
+		found(t, "stream key", streamKey(concerned, 1))(r.StreamKey(concerned))
+		absent[vault.StreamKeyRow](t, "another stream's")(r.StreamKey(uuid.New()))
 		return nil
 	})
 	e.put(func(r vault.Rows) error {
-		return errors.Join(r.DeleteMappings(concerned), r.DeleteStreamKey(concerned), r.PutStreamKey(rows[0].Stream.UUID(), blob(3)))
+		return errors.Join(r.DeleteMappings(concerned), r.DeleteStreamKey(concerned), r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 3)))
 	})
 	e.read(func(r vault.Rows) error {
 		absent[vault.MappingRow](t, "deleted")(r.Mapping([]byte{1}))
 		found(t, "concerns nothing", rows[2])(r.Mapping([]byte{3}))
-		absent[vault.Wrapped](t, "deleted key")(r.StreamKey(concerned))
-		found(t, "replaced key", blob(3))(r.StreamKey(rows[0].Stream.UUID()))
+		absent[vault.StreamKeyRow](t, "deleted key")(r.StreamKey(concerned))
+		found(t, "replaced key", streamKey(rows[0].Stream.UUID(), 3))(r.StreamKey(rows[0].Stream.UUID()))
 		return nil
 	})
 }
@@ -353,7 +357,7 @@ func testSuppressions(t *testing.T, e *storeEnv) {
 
 func testErasures(t *testing.T, e *storeEnv) {
 	rows := []vault.ErasureRow{
-		{Completion: uuid.New(), Tenant: e.tenants[0], Person: uuid.New(), State: vault.ErasureBegun, Begun: day(2), Keys: []uuid.UUID{uuid.New(), uuid.New()}},
+		{Completion: uuid.New(), Tenant: e.tenants[0], Person: uuid.New(), State: vault.ErasureBegun, Begun: day(2), Claimed: day(3), Keys: []uuid.UUID{uuid.New(), uuid.New()}},
 		{Completion: uuid.New(), Tenant: e.tenants[1], State: vault.ErasureDestroyed, Begun: day(1)},
 		{Completion: uuid.New(), Tenant: e.tenants[0], State: vault.ErasureCompleted, Begun: day(1)},
 	}
@@ -392,7 +396,7 @@ func testIsolation(t *testing.T, e *storeEnv) {
 			r.PutPeriodKey(vault.PeriodKeyRow{ID: u, Class: "a", Month: "202611", Key: blob(1)}),
 			r.PutAlias(vault.AliasRow{ID: u, SubjectKey: u, Class: "a", Month: "202611", State: vault.AliasLive}),
 			r.PutMapping(vault.MappingRow{Hash: []byte{1}, Stream: schemas.NewStream("alert", u), Concerned: u}),
-			r.PutStreamKey(u, blob(1)), r.PutSuppression([]byte{1}, day(1)), r.PutHold(u, o, day(1)))
+			r.PutStreamKey(streamKey(u, 1)), r.PutSuppression([]byte{1}, day(1)), r.PutHold(u, o, day(1)))
 	})
 	e.update(e.tenants[1], func(r vault.Rows) error {
 		absent[vault.OwnerRow](t, "owner")(r.Owner(o))
@@ -408,7 +412,7 @@ func testIsolation(t *testing.T, e *storeEnv) {
 		listed[vault.AliasRow](t, "aliases")(r.Aliases(u))
 		absent[vault.MappingRow](t, "mapping")(r.Mapping([]byte{1}))
 		listed[vault.MappingRow](t, "mappings")(r.MappingsOf(u))
-		absent[vault.Wrapped](t, "stream key")(r.StreamKey(u))
+		absent[vault.StreamKeyRow](t, "stream key")(r.StreamKey(u))
 		absent[time.Time](t, "suppression")(r.Suppression([]byte{1}))
 		listed[schemas.Owner](t, "holds")(r.Holds())
 		// Nor can it destroy them.

@@ -16,7 +16,8 @@ func RunVault(t *testing.T, f Factory) {
 		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "Tampered": testTampered, "Streams": testStreamsOfVault,
 		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays, "EraseCancelled": testEraseCancelled,
 		"Suppression": testSuppressionOfVault, "Held": testHeld, "Expired": testExpired, "OtherProcess": testOtherProcess,
-		"StaleView": testStaleView, "ForgettingModel": testForgettingModel,
+		"StaleView": testStaleView, "SlotFirst": testSlotFirst, "SlotOfPeriod": testSlotOfPeriod, "SlotOfRest": testSlotOfRest,
+		"Ledger": testLedger, "Lost": testLost, "Claims": testClaims, "ForgettingModel": testForgettingModel,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, f) })
 	}
