@@ -236,25 +236,42 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 	return nil
 }
 
-// An append whose outcome is unknown is repeated this often, with these pauses, before the caller is told.
+// An append whose outcome is unknown is repeated for so long, with these pauses, before the caller
+// is told. This is the one layer that repeats it: a caller that is told does not, for the store is
+// gone.
 const (
-	appendAttempts = 8
+	appendPatience = 10 * time.Second
 	firstPause     = 50 * time.Millisecond
-	longestPause   = 5 * time.Second
+	longestPause   = 2 * time.Second
 )
 
+// appendRetrying gives the first attempt the store's own time, and those after it what is left of
+// the patience.
 func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
-	pause := firstPause
-	for attempt := 1; ; attempt++ {
-		last, err := store.Append(ctx, s, expect, events)
-		if err == nil || !errors.Is(err, ErrUnknownOutcome) || attempt == appendAttempts {
-			return last, err
-		}
-		if err := Pause(ctx, pause); err != nil {
-			return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, err))
-		}
-		pause = min(2*pause, longestPause)
+	last, err := store.Append(ctx, s, expect, events)
+	if err == nil || !errors.Is(err, ErrUnknownOutcome) {
+		return last, err
 	}
+	patient, cancel := context.WithTimeout(ctx, appendPatience)
+	defer cancel()
+	attempts := 1
+	for pause := firstPause; Pause(patient, pause) == nil; pause = min(2*pause, longestPause) {
+		attempts++
+		again, cause := store.Append(patient, s, expect, events)
+		switch {
+		case cause == nil:
+			return again, nil
+		case patient.Err() != nil: // what ended is the patience
+		case !errors.Is(cause, ErrUnknownOutcome):
+			return again, cause
+		default:
+			err = cause
+		}
+	}
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, context.Cause(ctx)))
+	}
+	return 0, fmt.Errorf("no answer to %d attempts in %s, given up: %w", attempts, appendPatience, err)
 }
 
 // Pause waits for d, or returns ctx's error when that ends first.

@@ -187,6 +187,7 @@ Without --tenant the operator of the whole ledger disowns events of any tenant; 
 --ground says how they came there, as far as that is known: ` + strings.Join(custody.DisownGrounds, ", ") + `.`,
 		Example: `  ledgerline ledger check
   ledgerline ledger disown 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --ground intrusion --yes`,
+		Args: cobra.ArbitraryArgs, // parseEventIDs says what to name
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ids, err := parseEventIDs(args)
 			if err != nil {

@@ -84,7 +84,7 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 // Foreign events are told and are no problem; forged ones are.
 func TestForgedEventsAreAProblemAndForeignOnesAreNot(t *testing.T) {
 	var s statusDoc
-	s.Foreign = ledger.ForeignEvents{Count: 3, First: ledger.ForeignEvent{Position: schemas.Position{Commit: 7, Prepare: 7}},
+	s.ForeignEvents = ledger.ForeignEvents{Count: 3, First: ledger.ForeignEvent{Position: schemas.Position{Commit: 7, Prepare: 7}},
 		Last: ledger.ForeignEvent{Position: schemas.Position{Commit: 9, Prepare: 9}}}
 	s.Problems = s.problems()
 	var text strings.Builder
@@ -94,7 +94,7 @@ func TestForgedEventsAreAProblemAndForeignOnesAreNot(t *testing.T) {
 	}
 	id := uuid.New()
 	s.Forged = ledger.ForgedEvents{Count: 2, Listed: []ledger.ForgedEvent{{ID: id, Seq: 12, Stream: ledgertest.NewStream()}}}
-	s.Relay.Problem, s.Views.LastError = "the broker is gone", "disk full"
+	s.Relay.Problem, s.ViewsProblem = "the broker is gone", "disk full"
 	s.Problems = s.problems()
 	text.Reset()
 	s.text(&text)

@@ -23,10 +23,14 @@ type statusDoc struct {
 	Relay  relayStatus        `json:"relay"`
 	Views  projections.Status `json:"views"`
 	// Comparison is what the last comparison of the views with the ledger came to.
-	Comparison comparisonStatus     `json:"comparison"`
-	Foreign    ledger.ForeignEvents `json:"foreign"` // in the event store, and not the ledger's: harmless
-	Forged     ledger.ForgedEvents  `json:"forged"`  // not disowned
-	Servers    map[string]string    `json:"servers"`
+	Comparison    comparisonStatus     `json:"comparison"`
+	Servers       map[string]string    `json:"servers"`
+	ForeignEvents ledger.ForeignEvents `json:"foreignEvents"` // in the event store, and not the ledger's: harmless
+	Forged        ledger.ForgedEvents  `json:"forged"`        // in the event store, and not disowned
+	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
+	Foreign []string `json:"foreign,omitempty"`
+	// What the views' part should have done about it, "" for nothing.
+	ViewsProblem string `json:"viewsProblem,omitempty"`
 
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
@@ -51,10 +55,9 @@ func (n *runningNode) report() statusDoc {
 	if doc.Relay.Events > doc.Views.Applied {
 		doc.Views.Lag = max(doc.Views.Lag, doc.Relay.Events-doc.Views.Applied)
 	}
-	if r.Err != nil {
-		doc.Relay.Problem = r.Err.Error()
-	}
-	doc.Foreign, doc.Forged = n.ledger.Foreign(), n.ledger.Forged()
+	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
+	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
+	doc.ForeignEvents, doc.Forged = n.ledger.Foreign(), n.ledger.Forged()
 	doc.Problems = doc.problems()
 	return doc
 }
@@ -69,11 +72,7 @@ func (s statusDoc) problems() []string {
 		}
 	}
 	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
-	if s.Views.Problem != "" {
-		tell(true, "views: %s, since %s", s.Views.Problem, s.Views.Since.Local().Format(time.DateTime))
-	} else {
-		tell(s.Views.LastError != "", "views: %s", s.Views.LastError)
-	}
+	tell(s.ViewsProblem != "", "views: %s", s.ViewsProblem)
 	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
 	if s.Forged.Count > 0 {
 		first := "more than are listed"
@@ -96,7 +95,10 @@ func (s statusDoc) text(w io.Writer) {
 		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
 	}
 	s.Comparison.text(w)
-	if f := s.Foreign; f.Count > 0 {
+	for _, f := range s.Foreign {
+		fmt.Fprintf(w, "foreign  %s\n", f)
+	}
+	if f := s.ForeignEvents; f.Count > 0 {
 		fmt.Fprintf(w, "foreign  events in the store: %s, first at %s, last at %s; they count for nothing\n",
 			count(f.Count), f.First.Position, f.Last.Position)
 	}
@@ -169,20 +171,17 @@ func fetchStatus(ctx context.Context, base string, secrets node.Secrets) (doc st
 }
 
 func outputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
+	choiceFlag(cmd, output, "output", "o", "text", "text or json", "text", "json")
 }
 
 // writeOutput writes doc as indented JSON, or as text.
 func writeOutput(w io.Writer, output string, doc any, text func(io.Writer)) error {
-	switch output {
-	case "text":
-		text(w)
-		return nil
-	case "json":
+	if output == "json" { // the flag took no other
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(doc)
 	}
-	return usage("--output %q is not text or json", output)
+	text(w)
+	return nil
 }

@@ -66,7 +66,7 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	if n.views, err = a.openViews(ctx, n.services); err != nil {
 		return err
 	}
-	others, err := n.heldElsewhere(ctx)
+	others, err := n.heldElsewhere(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -124,8 +124,8 @@ func (n *runningNode) storedLedger(ctx context.Context) (id uuid.UUID, err error
 	return l.ID(), l.Close()
 }
 
-// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to.
-func (n *runningNode) heldElsewhere(ctx context.Context) (out []node.Held, err error) {
+// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to; id is that of the event store's.
+func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []node.Held, err error) {
 	a := n.a
 	if n.vault != nil {
 		id, _, err := n.vault.Ledger(ctx)
@@ -135,20 +135,19 @@ func (n *runningNode) heldElsewhere(ctx context.Context) (out []node.Held, err e
 		out = append(out, node.Held{Store: "the vault", Ledger: id, Anchor: n.vaultAnchor(ctx),
 			Remedy: "Put this ledger's vault back and run `ledgerline restore vault`"})
 	}
-	topics, err := a.openKafka(n.services, node.Reader)
-	if err != nil {
-		return nil, err
-	}
-	through, _, _, err := topics.LoadPosition(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("what Kafka noted: %w", err)
-	}
-	if through != nil {
-		remedy := "Name this ledger's brokers (kafka.brokers)"
-		if n.servers.Kafka != nil {
-			remedy = fmt.Sprintf("Its topics are copies: move %s away, and they are filled from the ledger", filepath.Join(a.cfg.Data, "kafka"))
+	if id == uuid.Nil {
+		// Beside a ledger the relay judges what was noted: it can tell a forged note from an older ledger.
+		topics, err := a.openKafka(n.services, node.Reader)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, node.Held{Store: "Kafka", Ledger: through.LedgerID, Anchor: through, Remedy: remedy})
+		for p, err := range topics.Positions(ctx) {
+			if err != nil {
+				return nil, fmt.Errorf("what Kafka noted: %w", err)
+			}
+			out = append(out, node.Held{Store: "Kafka", Ledger: p.Through.LedgerID, Anchor: &p.Through})
+			break
+		}
 	}
 	remedy := "Name this ledger's database (clickhouse.address, clickhouse.database)"
 	if n.servers.ClickHouse != nil {

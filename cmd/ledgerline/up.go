@@ -11,7 +11,6 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +78,10 @@ embedded.library to an existing libchdb.so.`,
 }
 
 func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error) {
-	lock, err := a.dir().Lock()
+	if err := feed.check(); err != nil {
+		return err
+	}
+	lock, err := a.takeDirectory()
 	if err != nil {
 		return err
 	}
@@ -192,10 +194,7 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 	}
 	n.servers, err = embedded.Start(ctx, cfg)
 	p.done()
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
-			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
-	}
+	err = explainTaken(err)
 	if err != nil {
 		return own, err
 	}
@@ -296,39 +295,22 @@ func (a *app) resume(ctx context.Context, n *runningNode, out io.Writer) error {
 	return err
 }
 
-// openRelay makes the relay between the node's ledger and its broker, without starting it.
-func (n *runningNode) openRelay() error {
-	client, err := n.a.openKafka(n.services, node.Relay)
-	if err != nil {
-		return err
-	}
-	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: crashHook(n.a.log)})
-	return err
-}
-
 func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	if err := n.openRelay(); err != nil {
 		return err
 	}
-	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) && n.servers.Kafka != nil {
-		// The embedded broker's directory is disposable: what it lost is published again, from the ledger.
-		fmt.Fprintln(out, "the embedded broker has lost topics; they are filled again from the ledger")
-		topics, err := n.relay.Refill(ctx)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "filled again: %d topics\n", len(topics))
-	} else if errors.Is(err, relay.ErrDataLoss) {
-		return fmt.Errorf("%w\nThe broker is not this machine's own: find out why. `ledgerline relay refill` recreates the topics and fills them from the ledger", err)
-	} else if err != nil {
+	if err := n.checkRelay(ctx, out); err != nil {
 		return err
 	}
 	topics, err := n.a.openKafka(n.services, node.Reader)
 	if err != nil {
 		return err
 	}
-	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(topics), Sink: n.views, Positions: n.views,
-		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log), Observer: n.metrics.Projector()})
+	source := newTopicSource(topics)
+	source.relay = n.relay
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.views,
+		Positions: n.views, Observer: n.metrics.Projector(),
+		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
 	if err != nil {
 		return err
 	}
@@ -368,7 +350,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 			return err
 		})
 	}
-	task("relay", n.relay.Run)
+	task("relay", n.keepRelay)
 	task("projector", n.project.Run)
 	task("views", n.keepViews)
 	task("vault", n.anchorVault)
@@ -417,7 +399,10 @@ func (n *runningNode) stop() error {
 	}
 	errs = append(errs, n.opened.close())
 	if n.servers != nil {
-		errs = append(errs, n.servers.Stop(ctx))
+		// Time of their own: what read from them may have taken all of its.
+		own, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		errs = append(errs, n.servers.Stop(own))
 	}
 	return errors.Join(errs...)
 }

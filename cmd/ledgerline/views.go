@@ -208,6 +208,7 @@ func newRebuild(a *app) *cobra.Command {
 		Short: "Make views anew from the events beside the old ones, compare, then swap",
 		Long: `rebuild makes a view anew while everything goes on: a new table is filled from events, compared with what its definition makes of
 them, and put in the old one's place. It may be interrupted anywhere and called again.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			s, err := a.connect()
 			if err != nil {
@@ -229,9 +230,6 @@ them, and put in the old one's place. It may be interrupted anywhere and called 
 				if !slices.Contains(all, name) {
 					return usage("there is no view %q: name some of %s, or all", name, strings.Join(all, ", "))
 				}
-			}
-			if len(args) == 0 {
-				return usage("name the views to rebuild: some of %s, or all", strings.Join(all, ", "))
 			}
 			p := newProgress(cmd.ErrOrStderr())
 			for _, name := range args {

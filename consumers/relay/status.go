@@ -1,9 +1,14 @@
 package relay
 
 import (
+	"fmt"
+	"maps"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -33,6 +38,13 @@ type Status struct {
 	Failures  uint64         // attempts likewise that the broker did not acknowledge
 	Rate      float64        // events per second noted over the last ten seconds
 	Err       error          // why the last attempt failed; nil after one that succeeded
+
+	// Foreign is what lies in ledger.position, or after the noted ends when the relay starts, and
+	// has not the form of a record of this ledger: told, and no problem. Forged has its form and is
+	// not the ledger's. Both are counted since the start of this process.
+	Foreign, Forged []consumers.Foreign
+	// Problem is what somebody should do something about, "" for nothing.
+	Problem string
 }
 
 const rateWindow = 10 * time.Second
@@ -49,6 +61,11 @@ type status struct {
 	head    uint64 // the newest sequence handed over
 	hasHead bool
 	samples []sample // of the last rateWindow, oldest first
+
+	unreadable map[string]string // topics whose unnoted part cannot be read, and why: as good as lost
+
+	forged  consumers.ForeignCount // has a mutex of its own
+	skipped atomic.Int64           // newest positions that are not the ledger's, when that was last looked at
 }
 
 // Status returns where the relay stands. It may be called at any time.
@@ -74,6 +91,8 @@ func (r *Relay) Status() Status {
 	case head > out.Through.Seq:
 		out.Lag = head - out.Through.Seq
 	}
+	out.Foreign, out.Forged = r.cfg.Foreign.List(), st.forged.List()
+	out.Problem = problem(out, st.skipped.Load())
 	now := r.cfg.Clock()
 	st.prune(now)
 	if len(st.samples) > 0 {
@@ -85,6 +104,44 @@ func (r *Relay) Status() Status {
 		out.Rate = float64(n) / max(now.Sub(st.samples[0].at), time.Second).Seconds()
 	}
 	return out
+}
+
+func problem(s Status, skipped int64) string {
+	var out []string
+	if s.Err != nil {
+		out = append(out, s.Err.Error())
+	}
+	for _, f := range s.Forged {
+		out = append(out, "a record that is not the ledger's was published by somebody else: "+f.String())
+	}
+	if skipped > 0 {
+		out = append(out, fmt.Sprintf("%d positions in %s were written by somebody else, removed by `%s`", skipped,
+			consumers.PositionTopic, consumers.Refill(consumers.PositionTopic)))
+	}
+	return strings.Join(out, "; ")
+}
+
+// setUnreadable notes why a topic cannot be read, "" for that it can; without a topic, of all.
+func (st *status) setUnreadable(topic, why string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case topic == "":
+		st.unreadable = nil
+	case why == "":
+		delete(st.unreadable, topic)
+	default:
+		if st.unreadable == nil {
+			st.unreadable = map[string]string{}
+		}
+		st.unreadable[topic] = why
+	}
+}
+
+func (st *status) allUnreadable() map[string]string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return maps.Clone(st.unreadable)
 }
 
 func (st *status) begin(s State) {

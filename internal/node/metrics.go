@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake"
@@ -112,11 +113,22 @@ func (m *Metrics) Relay(status func() relay.Status) {
 	c.add(gauge, "ledgerline_relay_last_round_timestamp_seconds",
 		"When this process last noted a round, in seconds since 1970; 0 where it has noted none.",
 		func(s relay.Status) float64 { return timestamp(s.NotedAt) })
+	c.add(gauge, "ledgerline_relay_foreign_records", "Records in the topics that are none of the ledger's.",
+		func(s relay.Status) float64 { return foreign(s.Foreign) })
+	c.add(gauge, "ledgerline_relay_forged_records", "Records in the topics with the form of the ledger's that are not its.",
+		func(s relay.Status) float64 { return foreign(s.Forged) })
 	for _, state := range relay.States {
 		c.labelled(gauge, "ledgerline_relay_state", "1 for the state in which the relay is, 0 for the others.",
 			prometheus.Labels{"state": string(state)}, func(s relay.Status) float64 { return truth(s.State == state) })
 	}
 	m.registry.MustRegister(c)
+}
+
+func foreign(list []consumers.Foreign) (n float64) {
+	for _, f := range list {
+		n += float64(f.Count)
+	}
+	return n
 }
 
 func truth(yes bool) float64 {
@@ -139,6 +151,16 @@ func (m *Metrics) Views(status func() projections.Status) {
 		func(s projections.Status) float64 { return float64(s.Ahead) })
 	c.add(gauge, "ledgerline_projector_lag_events", "Events that the relay noted as published and the views do not hold.",
 		func(s projections.Status) float64 { return float64(s.Lag) })
+	c.add(gauge, "ledgerline_projector_foreign_records", "Records skipped in the topics, as none of the ledger's.",
+		func(s projections.Status) (n float64) {
+			for _, f := range s.Foreign {
+				n += float64(f.Count)
+			}
+			return n
+		})
+	c.add(gauge, "ledgerline_projector_conflicts",
+		"Partitions that go no further, since a record in them contradicts another.",
+		func(s projections.Status) float64 { return float64(len(s.Conflicts)) })
 	c.add(gauge, "ledgerline_projector_last_saved_timestamp_seconds",
 		"When the projector last saved its position, in seconds since 1970; 0 before.",
 		func(s projections.Status) float64 { return timestamp(s.SavedAt) })

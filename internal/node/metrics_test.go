@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake"
@@ -81,8 +82,12 @@ func (p *page) ours() map[string]float64 {
 // work has every part do something, so that each metric moves.
 func (p *page) work() {
 	at := time.Date(2026, 11, 24, 9, 0, 0, 500e6, time.UTC)
-	p.relay = relay.Status{State: relay.StateFollowing, Lag: 7, Published: 4000, Rounds: 3, NotedAt: at, Failures: 2}
-	p.views = projections.Status{Applied: 3990, Ahead: 4, Lag: 10, Rows: 4100, SavedAt: at}
+	p.relay = relay.Status{State: relay.StateFollowing, Lag: 7, Published: 4000, Rounds: 3, NotedAt: at, Failures: 2,
+		Foreign: []consumers.Foreign{{Topic: "ledger.device", Count: 2}, {Topic: "ledger.position", Count: 3}},
+		Forged:  []consumers.Foreign{{Topic: "ledger.device", Count: 1}}}
+	p.views = projections.Status{Applied: 3990, Ahead: 4, Lag: 10, Rows: 4100, SavedAt: at,
+		Foreign:   []projections.Foreign{{Partition: "ledger.device/0", Count: 5}, {Partition: "ledger.device/1", Count: 4}},
+		Conflicts: []projections.Conflict{{Seq: 1, Partition: "ledger.device/1"}}}
 	p.projector.Inserted(100, 250*time.Millisecond, nil)
 	p.projector.Inserted(100, time.Second, errors.New("no answer"))
 	for _, kind := range vault.TxKinds {
@@ -115,6 +120,10 @@ func TestMetricsTellOfTheWork(t *testing.T) {
 		"ledgerline_relay_state,state=stopped":                            0,
 		"ledgerline_relay_state,state=recovering":                         0,
 		"ledgerline_relay_state,state=refilling":                          0,
+		"ledgerline_relay_foreign_records":                                5,
+		"ledgerline_relay_forged_records":                                 1,
+		"ledgerline_projector_foreign_records":                            9,
+		"ledgerline_projector_conflicts":                                  1,
 		"ledgerline_projector_applied_rows_total":                         4100,
 		"ledgerline_projector_applied_events":                             3990,
 		"ledgerline_projector_ahead_events":                               4,

@@ -20,9 +20,6 @@ import (
 // maxRounds bounds how often a batch is planned anew because somebody else wrote to its streams.
 const maxRounds = 20
 
-// maxAppendTries bounds how often one append of unknown outcome is repeated.
-const maxAppendTries = 8
-
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome, and whatever it reports is durable.
 func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
 	// Records of one batch are planned in the order of their observation, so that the order of files matters less: what is known
@@ -336,23 +333,9 @@ func (in *Intake) wave(s schemas.Stream) int {
 	return 2
 }
 
-// append repeats an append of unknown outcome with the same event ids.
+// append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after
+// that ends the import.
 func (in *Intake) append(ctx context.Context, s step) error {
-	var err error
-	for try := range maxAppendTries {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("append to %s: %w", s.stream, errors.Join(context.Cause(ctx), err))
-			case <-time.After(time.Duration(try*try) * 10 * time.Millisecond):
-			}
-		}
-		if _, err = in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events); !errors.Is(err, ledger.ErrUnknownOutcome) {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", s.stream, err)
-	}
-	return nil
+	_, err := in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events) // its error names the stream
+	return err
 }
