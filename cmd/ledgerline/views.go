@@ -296,7 +296,7 @@ func (n *runningNode) comparison() comparisonStatus {
 	return s
 }
 
-func (s comparisonStatus) text(w io.Writer, problem func(string) string) {
+func (s comparisonStatus) text(w io.Writer) {
 	switch {
 	case s.Running != nil:
 		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n", s.Running.View, count(s.Running.Done), count(s.Running.Of))
@@ -306,8 +306,5 @@ func (s comparisonStatus) text(w io.Writer, problem func(string) string) {
 	if s.Last != nil {
 		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n", s.Last.Finished.Local().Format(time.DateTime),
 			count(s.Last.Events), s.Last.Through, len(s.Last.Views), count(s.Last.Differences))
-	}
-	if p := problem(s.Problem); p != "" {
-		fmt.Fprintf(w, "       %s\n", p)
 	}
 }

@@ -287,8 +287,7 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
 	}
 	var e schemas.Event
 	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
-		// The completion has a stream of its own and a fixed id, so that repeating the act
-		// conflicts with itself.
+		// The completion has a stream of its own, by which a repeated act finds it.
 		d := c.draft("subject.erased.v1", tenant, schemas.NewStream("subject", o.completion))
 		d.ID, d.Causation = o.completion, o.event
 		c.set(&d, "subject.order", o.event.String(), tenantOwner)
@@ -301,7 +300,8 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
 	if err != nil {
 		return fail(err)
 	}
-	if err := c.appendCompletion(ctx, e); err != nil {
+	// Whoever reads the order knows this stream's name: a conflict does not say that the completion is there.
+	if _, err := c.recordOnce(ctx, tenant, e); err != nil {
 		return fail(err)
 	}
 	if err := c.hook(PointCompleted); err != nil {
@@ -312,27 +312,6 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
 		return fail(err)
 	}
 	return Erased{Order: o.event, Completion: o.completion, Keys: len(o.keys), Completed: c.cfg.Clock()}, nil
-}
-
-// appendCompletion appends the completion event, which has a stream of its own and its id from the
-// order. Where the stream holds it, it is done; what else stands there keeps its revision.
-func (c *Custody) appendCompletion(ctx context.Context, e schemas.Event) error {
-	expect := ledger.NoStream
-	for try := 1; ; try++ {
-		err := c.append(ctx, expect, e)
-		if err == nil || !errors.Is(err, ledger.ErrConflict) || try == orderTries {
-			return err
-		}
-		for r, err := range c.cfg.Ledger.ReadStream(ctx, e.Stream, 0) {
-			if err != nil {
-				return err
-			}
-			if r.ID == e.ID && r.Type == e.Type {
-				return nil
-			}
-			expect = ledger.Exact(r.Revision)
-		}
-	}
 }
 
 // Resume carries on with the erasures that a crash interrupted, before anything is served: one
@@ -424,10 +403,15 @@ func (c *Custody) decodeOrder(r schemas.Recorded) (order, bool) {
 	return o, o.completion != uuid.Nil && o.tenant != uuid.Nil && len(o.keys) > 0
 }
 
+// maxLeftLogged bounds the events that one reading of the ledger names in the log.
+const maxLeftLogged = 100
+
 // orders reads every erasure order in the ledger, by the id of its completion event: the first of
-// each counts.
+// each counts. What says that it is one, and is not, is left out and told: it must not keep the
+// others from being carried out.
 func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 	out := map[uuid.UUID]order{}
+	left := 0
 	for r, err := range c.cfg.Ledger.Events(ctx) {
 		if err != nil {
 			return nil, err
@@ -436,11 +420,21 @@ func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			if _, again := out[o.completion]; !again {
-				out[o.completion] = o
+		if !ok {
+			if r.Type != "request.erasure-ordered.v1" {
+				continue
 			}
+			if left++; left <= maxLeftLogged {
+				c.cfg.Logger.Warn("an event that says it orders an erasure is not acted on", "event", r.ID, "stream", r.Stream, "revision", r.Revision)
+			}
+			continue
 		}
+		if _, again := out[o.completion]; !again {
+			out[o.completion] = o
+		}
+	}
+	if left > 0 {
+		c.cfg.Logger.Warn("events that say they order an erasure were left out", "events", left)
 	}
 	return out, nil
 }

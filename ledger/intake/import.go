@@ -34,14 +34,18 @@ func (in *Intake) Import(ctx context.Context, tenant vault.Tenant, src Source, p
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer in.states.clear() // no plaintext stays behind
+	s := newSummary()
+	left, err := in.begin(ctx, tenant)
+	if err != nil {
+		return s.clone(), fmt.Errorf("import: %w", err)
+	}
 	found := make(chan *entry, in.cfg.BatchSize)
 	done := make(chan error, 1)
 	go func() {
 		done <- in.walk(ctx, tenant, src, found)
 		close(found)
 	}()
-	s := newSummary()
-	err := in.consume(ctx, tenant, found, s, progress)
+	err = in.consume(ctx, tenant, found, s, left, progress)
 	if err != nil {
 		cancel(err)
 		in.leave(found)
@@ -73,11 +77,13 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
-func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, progress func(Summary)) error {
+func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, left *leftOut, progress func(Summary)) error {
 	var batch []*entry
 	var size int
 	flush := func() error {
-		if err := in.take(ctx, tenant, batch); err != nil {
+		err := in.take(ctx, tenant, left, batch)
+		s.EventsLeftOut, s.LeftOutInMore = left.counts()
+		if err != nil {
 			return err
 		}
 		for _, e := range batch {

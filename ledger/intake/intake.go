@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 	"log/slog"
 	"time"
 
@@ -23,8 +22,9 @@ import (
 type Ledger interface {
 	// Append stores the events, all or none; errors as of ledger.Store.
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (last uint64, err error)
-	// ReadStream yields the stream's events from that revision on; a stream that does not exist yields nothing.
-	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+	// ReadStream yields the stream's events from that revision on, whosever they are; a stream that does not exist yields
+	// nothing. Judge tells which are the ledger's own.
+	ledger.Reader
 }
 
 // Names of the crash points at which Config.Hook is called.
