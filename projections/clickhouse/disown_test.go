@@ -3,6 +3,7 @@ package clickhouse_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -54,36 +55,43 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	l := chtest.NewLedger(seed, 2, 3)
 	m := model(l.Events(240))
 	out := map[uint64]bool{}
-	var byTenant, byLedger, vain []uuid.UUID
+	var byTenant, byLedger, vain []named
+	at := func(i int) named { return named{m[i].ID, m[i].Seq} }
 	for _, e := range m[1:] {
 		switch {
 		case r.IntN(6) > 0:
 		case e.Draft.Tenant == l.Tenants[0] && r.IntN(2) == 0:
-			byTenant, out[e.Seq] = append(byTenant, e.ID), true
+			byTenant, out[e.Seq] = append(byTenant, named{e.ID, e.Seq}), true
 		case r.IntN(2) == 0:
-			byLedger, out[e.Seq] = append(byLedger, e.ID), true
+			byLedger, out[e.Seq] = append(byLedger, named{e.ID, e.Seq}), true
 		case e.Draft.Tenant == l.Tenants[1]:
-			vain = append(vain, e.ID) // named by another tenant, which may not
+			vain = append(vain, named{e.ID, e.Seq}) // named by another tenant, which may not
 		}
 	}
 	rows, err := chtest.Rows(m...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	voided := disowning(243, l.Tenants[0], m[1].ID, m[2].ID, m[3].ID, m[4].ID)
+	voided := disowning(243, l.Tenants[0], at(1), at(2), at(3), at(4))
 	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...), disowning(241, uuid.Nil, byLedger...),
-		voided, disowning(242, uuid.Nil, voided.EventID), // forged, and disowned
+		voided, disowning(242, uuid.Nil, named{voided.EventID, voided.Seq}), // forged, and disowned
 		disowning(244, l.Tenants[1], byTenant...)) // another tenant's: disowns nothing
-	elsewhere := disowning(245, l.Tenants[0], m[5].ID)
+	elsewhere := disowning(245, l.Tenants[0], at(5))
 	elsewhere.Stream = "device-" + elsewhere.Stream[len("ledger-"):] // not the ledger's stream
 	rows = append(rows, elsewhere)
+	// True events that somebody repeated, in a stream of their own: what is disowned is the repetition.
+	for i := range uint64(8) {
+		again := rows[10+20*i]
+		again.Seq, again.Stream = 250+i, schemas.NewStream(again.Stream.Kind(), chtest.ID(fmt.Sprint("again", i)))
+		rows = append(rows, again, disowning(260+i, uuid.Nil, named{again.EventID, again.Seq}))
+	}
 	r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	for part := range slices.Chunk(rows, 1+r.IntN(120)) {
 		if err := db.Insert(t.Context(), part); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 246}); err != nil {
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 268}); err != nil {
 		t.Fatal(err)
 	}
 	rest := without(m, out)
@@ -149,7 +157,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 				cancel(errors.New("crash"))
 			}
 		})
-		err := db.Insert(ctx, []projections.Row{disowning(80+uint64(crash), uuid.Nil, e.ID)})
+		err := db.Insert(ctx, []projections.Row{disowning(80+uint64(crash), uuid.Nil, named{e.ID, e.Seq})})
 		restore()
 		if ended := ctx.Err() == nil; ended && err != nil {
 			t.Fatal(err)
@@ -158,7 +166,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 		} else {
 			cancel(nil)
 			// The row itself may not have arrived: it comes again.
-			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil, e.ID)}); err != nil {
+			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil, named{e.ID, e.Seq})}); err != nil {
 				t.Fatal(err)
 			}
 			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0], projections.AsOf{Seq: 79}, projections.Period{})
