@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
@@ -43,7 +44,7 @@ func newReconcile(a *app) *cobra.Command {
 		Long: `reconcile reads the whole ledger and compares each event with its row, and then each view with what its definition makes
 of the events. It names what differs: the view, the event or key, and whether it is missing, there in vain, or another one.
 With --deep ClickHouse also recomputes each leaf from the bytes it stores, and where the vault is at hand each event's origin is checked. An interrupted run goes on where it was.
-The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
+The exit code is 1 where anything differs; what ends it is told.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			s, err := a.connect()
@@ -88,7 +89,7 @@ The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 				return err
 			}
 			if res.Differences > 0 {
-				return errors.New("the views differ from the ledger")
+				return fmt.Errorf("PROBLEM: the views differ from the ledger; %s", strings.Join(a.remedies(res), "; "))
 			}
 			return nil
 		},
@@ -177,6 +178,38 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 	if res.Differences == 0 {
 		fmt.Fprintln(w, "no difference in what was compared")
 	}
+}
+
+// remedies say what ends the differences that were found.
+func (a *app) remedies(res reconcile.Result) (out []string) {
+	rebuilt := func(name string) bool {
+		return slices.ContainsFunc(res.Views, func(v reconcile.ViewResult) bool { return v.Name == name })
+	}
+	forged, base := false, false
+	for _, f := range res.Findings {
+		forged = forged || f.What == projections.Forged // a difference of the ledger, which no view mends
+		base = base || f.What != projections.Forged && !rebuilt(f.View)
+	}
+	var views []string
+	for _, name := range slices.Sorted(maps.Keys(res.Differing)) {
+		if rebuilt(name) {
+			views = append(views, name)
+		}
+	}
+	if forged {
+		out = append(out, "`ledgerline ledger check` names the forged events, `ledgerline ledger disown` takes them out of views and reports")
+	}
+	switch {
+	case base && a.cfg.ClickHouse.Address == "":
+		out = append(out, fmt.Sprintf("what all views are made of differs too: stop `ledgerline up`, move %s away and start it again, which makes every view anew",
+			a.dir().Path(embedded.ClickHouseDir)))
+	case base:
+		out = append(out, fmt.Sprintf("what all views are made of differs too: stop `ledgerline up`, drop the database %s and start it again, which makes every view anew",
+			a.cfg.ClickHouse.Database))
+	case len(views) > 0:
+		out = append(out, fmt.Sprintf("`ledgerline views rebuild %s` makes them anew", strings.Join(views, " ")))
+	}
+	return out
 }
 
 func findingText(f projections.Finding) string {
@@ -290,7 +323,7 @@ func (n *runningNode) comparison() comparisonStatus {
 	case s.LastError != "":
 		s.Problem = "the views could not be compared with the ledger: " + s.LastError
 	case s.Last != nil && s.Last.Differences > 0:
-		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views rebuild` makes views anew",
+		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them and what ends them",
 			count(s.Last.Differences), strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
 	}
 	return s

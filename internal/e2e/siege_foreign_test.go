@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,11 +20,16 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl/scram"
 
+	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/internal/fleet"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // intruder writes into the event store what it likes: it has the ledger's account there, and no vault.
@@ -301,7 +307,7 @@ func (n *node) awaitStatus(what string, ok func(siegeStatus, result) bool) siege
 }
 
 func whole(s siegeStatus, r result) bool {
-	return r.code == 0 && len(s.Problems) == 0 && s.Relay.Lag == 0 && s.Views.Applied == s.Relay.Events
+	return r.code == 0 && len(s.Problems) == 0 && s.Relay.Events > 0 && s.Relay.Lag == 0 && s.Views.Applied == s.Relay.Events
 }
 
 // checked is what `ledger check` says.
@@ -516,6 +522,7 @@ func (b *besieged) unfitting(i *intruder) {
 // Whatever others write into the event store: imports, requests and erasures go on, status tells it as what it is, and
 // the printed way out leads to a ledger that shows what one shows that nobody attacked.
 func TestSiegeOfForeignEvents(t *testing.T) {
+	t.Parallel()
 	folders, upns, source := siegeFleet(t, 15, 4)
 	b := &besieged{T: t, ctx: t.Context(), n: newNode(t), folders: folders, source: source}
 	b.begin(upns[0])
@@ -655,4 +662,312 @@ func (b *besieged) eraseAndKill() {
 		b.Fatalf("the erasure ended by itself: %v, %q", err, said)
 	}
 	_ = cmd.Wait() // killed
+}
+
+// partitionsOfATopic is the default of consumers/kafka.
+const partitionsOfATopic = 4
+
+// foreignWriter writes into the topics what it likes: it has the relay's account there.
+type foreignWriter struct {
+	t      testing.TB
+	ctx    context.Context
+	client *kafkago.Client
+}
+
+func (n *node) foreignWriter(ctx context.Context) foreignWriter {
+	n.t.Helper()
+	d := n.door("kafka", "relay")
+	login, err := scram.Mechanism(scram.SHA256, d.User, d.Password)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	transport := &kafkago.Transport{SASL: login}
+	n.t.Cleanup(transport.CloseIdleConnections)
+	return foreignWriter{n.t, ctx, &kafkago.Client{Addr: kafkago.TCP(d.Brokers), Transport: transport, Timeout: 10 * time.Second}}
+}
+
+func (w foreignWriter) write(m consumers.Message) {
+	w.t.Helper()
+	r := kafkago.Record{Value: kafkago.NewBytes(m.Value)}
+	if m.Key != nil {
+		r.Key = kafkago.NewBytes(m.Key)
+	}
+	for _, h := range m.Headers {
+		r.Headers = append(r.Headers, kafkago.Header{Key: h.Key, Value: h.Value})
+	}
+	res, err := w.client.Produce(w.ctx, &kafkago.ProduceRequest{Topic: m.Topic, Partition: m.Partition, RequiredAcks: kafkago.RequireAll, Records: kafkago.NewRecordReader(r)})
+	if err == nil {
+		err = res.Error
+	}
+	if err != nil {
+		w.t.Errorf("produce to %s/%d: %v", m.Topic, m.Partition, err)
+	}
+}
+
+func (w foreignWriter) deleteTopic(topic string) {
+	w.t.Helper()
+	res, err := w.client.DeleteTopics(w.ctx, &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
+	if err == nil {
+		err = res.Errors[topic]
+	}
+	if err != nil {
+		w.t.Errorf("delete %s: %v", topic, err)
+	}
+}
+
+// forgedRecord is a well-formed record of an event that nobody wrote, in the partition of a genuine one.
+func forgedRecord(t testing.TB, ledgerID uuid.UUID, like schemas.Recorded, seq uint64) consumers.Message {
+	t.Helper()
+	m, err := schemas.ParseMetadata(like.Metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	like.ID, like.Seq, like.Type, like.Data = uuid.New(), seq, "device.retired.v1", json.RawMessage(`{}`)
+	if like.Metadata, err = m.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	like.Event = schemastest.Sign(like.Event, like.Revision)
+	out, err := consumers.Encode(ledgerID, like)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Partition = kafka.Partition(out.Key, partitionsOfATopic)
+	return out
+}
+
+// siem is a consumer with a group, as other programs are: it keeps what it handled last and counts what it is handed.
+type siem struct {
+	mu      sync.Mutex
+	kept    map[string][]consumers.Handled
+	handled map[uuid.UUID]int
+	ended   []string // why a run ended
+}
+
+func (s *siem) Load(_ context.Context, topic string, partition int) ([]consumers.Handled, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.kept[fmt.Sprint(topic, "/", partition)]), nil
+}
+
+func (s *siem) Save(_ context.Context, topic string, partition int, handled []consumers.Handled) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := fmt.Sprint(topic, "/", partition)
+	s.kept[at] = append(s.kept[at], handled...)
+	if all := s.kept[at]; len(all) > consumers.MaxRound {
+		s.kept[at] = all[len(all)-consumers.MaxRound:]
+	}
+	return nil
+}
+
+func (s *siem) handle(_ context.Context, events []schemas.Recorded) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range events {
+		s.handled[r.ID]++
+	}
+	return nil
+}
+
+// run consumes until the returned function is called, and begins again where a forged record stopped it.
+func (s *siem) run(n *node, ctx context.Context) (stop func()) {
+	n.t.Helper()
+	d := n.door("kafka", "consumer")
+	client, err := kafka.New(kafka.Config{Brokers: []string{d.Brokers}, SASL: d.scram()})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for ctx.Err() == nil {
+			group, err := client.Group(kafka.GroupConfig{Group: "siem"})
+			if err == nil {
+				err = consumers.Run(ctx, consumers.Config{Source: group, Handler: s.handle, DeadLetter: client, Positions: s, Logger: slog.New(slog.DiscardHandler)})
+				_ = group.Close() // the broker may be gone
+			}
+			if err != nil && ctx.Err() == nil {
+				s.mu.Lock()
+				s.ended = append(s.ended, err.Error())
+				s.mu.Unlock()
+			}
+			_ = ledger.Pause(ctx, 10*poll) // ctx is asked next
+		}
+	})
+	return func() { cancel(); running.Wait(); _ = client.Close() }
+}
+
+// awaitHandled waits until the consumer has handled each event, and fails where it handled one twice or another.
+func (s *siem) awaitHandled(t testing.TB, events []schemas.Recorded) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		missing := 0
+		for _, r := range events {
+			if s.handled[r.ID] == 0 {
+				missing++
+			}
+		}
+		s.mu.Unlock()
+		if missing == 0 {
+			break
+		}
+		if ledger.Pause(ctx, 5*poll) != nil {
+			t.Fatalf("the consumer does not handle %d of %d events; its runs ended with %q", missing, len(events), s.ended)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, times := range s.handled {
+		if times != 1 || !slices.ContainsFunc(events, func(r schemas.Recorded) bool { return r.ID == id }) {
+			t.Errorf("the consumer handled event %s %d times, of %d genuine ones", id, times, len(events))
+		}
+	}
+}
+
+// tailed are the sequences that tail prints.
+func (n *node) tailed() (seqs []uint64) {
+	n.t.Helper()
+	for line := range strings.Lines(n.must("", "tail", "--from-start", "--until-end", "--output", "json")) {
+		var e struct{ Sequence uint64 }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			n.t.Fatalf("tail: %v: %s", err, line)
+		}
+		seqs = append(seqs, e.Sequence)
+	}
+	return seqs
+}
+
+func (n *node) tailsAll(events []schemas.Recorded) {
+	n.t.Helper()
+	seqs := n.tailed()
+	for i := range events {
+		if i >= len(seqs) || seqs[i] != uint64(i) {
+			n.t.Errorf("tail shows the sequences %v of %d", seqs, len(events))
+			return
+		}
+	}
+	if len(seqs) != len(events) {
+		n.t.Errorf("tail shows %d events of %d", len(seqs), len(events))
+	}
+}
+
+// awaitLog waits until the log of `up` says something so many times.
+func (n *node) awaitLog(text string, times int) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		log, err := os.ReadFile(filepath.Join(n.dir, "up.log"))
+		if err == nil && bytes.Count(log, []byte(text)) >= times {
+			return
+		}
+		if ledger.Pause(ctx, 5*poll) != nil {
+			n.dumpLog()
+			n.t.Fatalf("the log of up does not say %q %d times (%v)", text, times, err)
+		}
+	}
+}
+
+// Whatever others write into the topics or delete there: `up` goes on, now and after a restart, every genuine event
+// reaches views and consumers, and the printed way out removes what is not the ledger's.
+func TestSiegeOfForeignRecords(t *testing.T) {
+	t.Parallel()
+	folders, upns, source := siegeFleet(t, 15, 4)
+	b := &besieged{T: t, ctx: t.Context(), n: newNode(t), folders: folders, source: source}
+	b.begin(upns[0])
+	n := b.n
+	reader := &siem{kept: map[string][]consumers.Handled{}, handled: map[uuid.UUID]int{}}
+	stop := reader.run(n, b.ctx)
+	p := n.connect(b.ctx)
+	var like schemas.Recorded
+	for _, r := range b.events {
+		if r.Stream == b.device {
+			like = r
+		}
+	}
+	all := func() []schemas.Recorded {
+		t.Helper()
+		events, _ := genuine(t, b.ctx, p)
+		return events
+	}
+
+	// Foreign records.
+	foreign := func(w foreignWriter) {
+		t.Helper()
+		for partition := range partitionsOfATopic {
+			w.write(consumers.Message{Topic: "ledger.device", Partition: partition, Value: []byte(`{"garbage":1}`)})
+		}
+		ahead := forgedRecord(t, p.ledger.ID(), like, 1_000_000)
+		w.write(ahead)
+		ahead.Headers = append(slices.Clone(ahead.Headers), ahead.Headers[0])
+		w.write(ahead)
+		ahead.Value = []byte("\xff")
+		w.write(ahead)
+		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte("x"), Value: []byte(`{"garbage":1}`)})
+		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte(consumers.PositionKey), Value: []byte("\x00")})
+		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte(consumers.PositionKey),
+			Value: consumers.Position{Through: schemas.Anchor{LedgerID: p.ledger.ID(), Seq: 1_000_000, EventID: uuid.New()}}.Encode()})
+	}
+	w := n.foreignWriter(b.ctx)
+	foreign(w)
+	b.importDay(1)
+	told := func(s siegeStatus, r result) bool {
+		text := strings.Join(s.Foreign, "\n")
+		return whole(s, r) && strings.Contains(text, "`ledgerline relay refill ledger.device`")
+	}
+	n.awaitStatus("foreign records, and no problem", told)
+	reader.awaitHandled(t, all())
+	n.tailsAll(all())
+	stop()
+	n.stop()
+	if err := n.start(); err != nil {
+		n.dumpLog()
+		t.Fatalf("up does not start among foreign records: %v", err)
+	}
+	p = n.connect(b.ctx)
+	stop = reader.run(n, b.ctx)
+	b.importDay(2)
+	s := n.awaitStatus("foreign records after a restart, and no problem", told)
+	reader.awaitHandled(t, all())
+	n.must("", "views", "reconcile", "--deep")
+
+	// Records that contradict the ledger's: the embedded broker's topic is filled again, once, and then somebody is told.
+	w = n.foreignWriter(b.ctx)
+	w.write(forgedRecord(t, p.ledger.ID(), like, like.Seq))
+	n.awaitLog("somebody else's records contradict the ledger's", 1)
+	n.awaitStatus("that it healed itself", whole)
+	w.write(forgedRecord(t, p.ledger.ID(), like, like.Seq))
+	s = n.awaitStatus("a record that contradicts the ledger's", func(s siegeStatus, r result) bool { return r.code == 1 && len(s.Problems) > 0 })
+	commands := printedCommands(strings.Join(append(s.Problems, s.Foreign...), "\n"))
+	if len(commands) == 0 {
+		t.Errorf("the problem names no command: %q", s.Problems)
+	}
+	stop()
+	n.stop()
+	for _, c := range commands {
+		n.must("", c...)
+	}
+	if err := n.start(); err != nil {
+		n.dumpLog()
+		t.Fatal(err)
+	}
+	p = n.connect(b.ctx)
+	n.awaitStatus("that the topic is clean", func(s siegeStatus, r result) bool { return whole(s, r) && len(s.Foreign) == 0 })
+
+	// A topic is deleted while nothing is published.
+	n.foreignWriter(b.ctx).deleteTopic("ledger.adminaction")
+	n.awaitLog("the embedded broker has lost topics; they are filled again from the ledger", 1)
+	stop = reader.run(n, b.ctx)
+	b.importDay(3)
+	n.awaitStatus("that all is well", whole)
+	reader.awaitHandled(t, all())
+	n.tailsAll(all())
+	stop()
+	check(t, n) // topics, views, index and vault, byte for byte
+	n.must("", "views", "reconcile", "--deep")
+	n.stop()
+	t.Logf("the consumer's runs ended with %q", reader.ended)
 }

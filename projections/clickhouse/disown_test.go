@@ -176,3 +176,44 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// What a damaged list of disowned events did to the other views is put right when the list is rebuilt, in whatever order
+// the views are named.
+func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
+	seed := newSeed(t)
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 1, 2)
+	m := model(l.Events(80))
+	rows, err := chtest.Rows(m...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Insert(t.Context(), append(rows, disowning(80, uuid.Nil, named{m[20].ID, m[20].Seq}, named{m[40].ID, m[40].Seq}))); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 81}); err != nil {
+		t.Fatal(err)
+	}
+	for _, order := range [][]string{{"disowned_event", "disowned"}, {"disowned", "disowned_event"}} {
+		found, err := db.Query(t.Context(), `SELECT name FROM system.tables WHERE database = currentDatabase()
+			AND startsWith(name, 'disowned_event_v') AND engine LIKE '%MergeTree'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := ""
+		for found.Next() {
+			if err := found.Scan(&table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(found.Err(), found.Close(), db.Exec(t.Context(), "DELETE FROM "+table+" WHERE 1")); err != nil {
+			t.Fatal(err)
+		}
+		for _, view := range order {
+			if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		compareAll(t, db)
+	}
+}

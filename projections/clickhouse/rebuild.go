@@ -236,6 +236,11 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err := db.restorePlain(ctx, d); err != nil {
 		return fail("restore the views above it", err)
 	}
+	if view == disownedView { // others were brought in line with what it said before
+		if err := db.Disown(ctx); err != nil {
+			return fail("put right", err)
+		}
+	}
 	return nil
 }
 
