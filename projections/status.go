@@ -83,7 +83,7 @@ type statusBoard struct {
 	skipped map[string]Foreign   // by the partition's full name, conflicts alike
 	halts   map[string]Conflict
 	busy    bool      // the applier holds rows that are not applied yet
-	idle    time.Time // since when it does not
+	idle    time.Time // since when it does not, and something is published that has not come
 }
 
 // began says that an act is under way, until ended.
@@ -211,6 +211,9 @@ func (b *statusBoard) listed(partitions int) {
 func (b *statusBoard) noted(n *Noted, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.s.Published <= b.s.Applied && n.Through >= b.s.Applied {
+		b.idle = now // until now there was nothing to wait for
+	}
 	b.s.Published, b.s.PublishedAt = n.Through+1, now
 	gone := func(partition string) bool { _, there := n.Ends[partition]; return !there }
 	maps.DeleteFunc(b.halts, func(p string, _ Conflict) bool { return gone(p) })
