@@ -99,7 +99,7 @@ type sealedAt struct {
 	at      time.Time
 }
 
-// fold reads the stream and opens what it says now. A value whose key was destroyed counts as not set.
+// fold reads the stream and opens what it says now. A value whose key was destroyed or lost counts as not set.
 func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, stream schemas.Stream) (*state, error) {
 	st := newState(stream, in.cfg.Clock())
 	tokens := map[*schemas.Attribute]map[string]sealedAt{}
@@ -219,7 +219,7 @@ func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]seal
 	for i, o := range opened {
 		t := asked[i]
 		switch {
-		case errors.Is(o.Err, vault.ErrErased), errors.Is(o.Err, vault.ErrExpired):
+		case errors.Is(o.Err, vault.ErrErased), errors.Is(o.Err, vault.ErrExpired), errors.Is(o.Err, vault.ErrLost):
 			continue
 		case o.Err != nil:
 			return fmt.Errorf("%s: attribute %s of event %s: %w", s.stream, t.attr.ID, t.sealed.Event, o.Err)
