@@ -35,7 +35,7 @@ test: ## the whole test suite that needs no outside server
 
 .PHONY: crash
 crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
-	$(GO) test -tags crash -count=1 -timeout 60m -run TestCrash ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
+	$(GO) test -tags crash -count=1 -timeout 60m -run 'TestCrash|TestRestored' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: crash-eventstore
 crash-eventstore: ROUNDS = 200

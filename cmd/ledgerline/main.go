@@ -98,6 +98,6 @@ failed and are named in the output.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a), newViews(a), newRelay(a),
-		newEventStore(a), newConnect(a), newFleet())
+		newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a))
 	return root
 }

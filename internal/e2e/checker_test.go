@@ -89,7 +89,16 @@ func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 			t.Errorf("sequence %d: %v", r.Seq, err)
 			return false
 		}
-		if e, err := schemas.Default().Encode(d); err != nil || !bytes.Equal(e.Metadata, r.Metadata) || len(e.Data) != len(r.Data) {
+		k, _, err := p.vault.OriginKey(ctx, d.Tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := schemas.Default().Encode(d)
+		same := err == nil && len(e.Data) == len(r.Data)
+		if e.Data = r.Data; same { // lists come in another order
+			same = bytes.Equal(schemas.Sign(e, r.Revision, k).Metadata, r.Metadata)
+		}
+		if !same {
 			t.Errorf("sequence %d: written again it has other bytes (%v)", r.Seq, err)
 		}
 		leaf, err := r.Leaf()
