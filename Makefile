@@ -33,6 +33,12 @@ test: ## the whole test suite that needs no outside server
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 	$(GO) test ./...
 
+.PHONY: cross
+cross: ## build and vet everything, tests too, for each system and processor: linux, darwin, windows on amd64, arm64
+	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do echo "== $$os/$$arch"; \
+	  GOOS=$$os GOARCH=$$arch $(GO) vet -tags $(TAGS) ./...; \
+	  GOOS=$$os GOARCH=$$arch $(GO) build -o /dev/null ./cmd/ledgerline; done; done
+
 .PHONY: crash
 crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
 	$(GO) test -tags crash -count=1 -timeout 60m -run 'TestCrash|TestRestored' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v

@@ -1,10 +1,13 @@
-// Package consumers is the public SDK for programs that follow the ledger through Kafka: the message format, the
-// position record of the relay, and a run loop that fetches, handles, persists and commits.
+// Package consumers is the public SDK for programs that follow the ledger through Kafka: the
+// message format, the position record of the relay, and a run loop that fetches, handles, persists
+// and commits.
 //
-// It owns the one place where an event becomes a Kafka message and a message becomes an event again (FORMATS §8).
-// It may lose nothing that a source has not been told was handled: a batch is committed only after its handler, its
-// parking and its saved positions succeeded, so what a crash leaves is a repetition. It trusts no broker: every
-// message is decoded strictly and its leaf is recomputed from the bytes.
+// It owns the one place where an event becomes a Kafka message and a message becomes an event again
+// (FORMATS §8). It may lose nothing that a source has not been told was handled: a batch is
+// committed only after its handler, its parking and its saved positions succeeded, so what a crash
+// leaves is a repetition. It trusts no broker: every message is decoded strictly and its leaf is
+// recomputed from the bytes. What others wrote between the relay's records is skipped and counted,
+// where the source knows the relay's position.
 package consumers
 
 import (
@@ -42,8 +45,8 @@ type Message struct {
 
 // Source hands out messages. Within a partition they come in order of offset.
 type Source interface {
-	// Fetch blocks until there is at least one message, or ctx ends. Messages that were fetched but not committed
-	// come again after a restart, not from the same Source.
+	// Fetch blocks until there is at least one message, or ctx ends, which loses none. Messages
+	// that were fetched but not committed come again after a restart, not from the same Source.
 	Fetch(ctx context.Context) ([]Message, error)
 	// Commit records that the messages, and all before them in their partitions, were handled.
 	Commit(ctx context.Context, messages []Message) error
@@ -54,12 +57,21 @@ type DeadLetter interface {
 	Park(ctx context.Context, m Message, cause error) error
 }
 
-// Positions keeps the highest handled sequence per partition, where it outlives the broker's group offsets.
+// Positions keeps what was handled last of each partition, where it outlives the broker's group
+// offsets. What it must keep is bounded: MaxRound events of a partition.
 type Positions interface {
-	// Load returns the highest handled sequence, and false where none was ever saved.
-	Load(ctx context.Context, topic string, partition int) (seq uint64, ok bool, err error)
-	// Save is durable when it returns, and keeps the higher of two sequences.
-	Save(ctx context.Context, topic string, partition int, seq uint64) error
+	// Load returns the last events handled of a partition, at most MaxRound, the oldest first.
+	Load(ctx context.Context, topic string, partition int) ([]Handled, error)
+	// Save adds events in the order in which they were handled, and is durable when it returns.
+	// What is older than the last MaxRound of a partition may be forgotten.
+	Save(ctx context.Context, topic string, partition int, handled []Handled) error
+}
+
+// Noted tells the newest position that the relay noted. A Source that has it makes Run wait with
+// each record until the relay has noted an end above it (FORMATS §8).
+type Noted interface {
+	// LastPosition returns false where nothing was noted.
+	LastPosition(ctx context.Context) (Position, bool, error)
 }
 
 var (
@@ -67,6 +79,9 @@ var (
 	ErrTampered = errors.New("message is not what the ledger holds")
 	// ErrMalformed says that a message does not have the form of FORMATS §8.
 	ErrMalformed = errors.New("message is not a ledger message")
+	// ErrUnreadable says that a partition holds bytes at an offset that no client can take apart. It may
+	// be somebody's, or damage: nothing is skipped over it, and filling the topic again heals it.
+	ErrUnreadable = errors.New("the partition holds records that cannot be read")
 	// ErrUnavailable, wrapped by a handler's error, means: try again later, nothing is wrong with the events. Such
 	// events are retried until the run ends and never parked.
 	ErrUnavailable = errors.New("handler's surroundings are unavailable")

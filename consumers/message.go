@@ -19,10 +19,12 @@ const (
 	PositionTopic   = "ledger.position"
 	DeadLetterTopic = "ledger.dead-letter"
 	CheckpointTopic = "ledger.checkpoint"
+	// OtherTopic holds the events of every kind that has no topic of its own.
+	OtherTopic = "ledger.other"
 )
 
-// Kinds lists the kinds of streams known when this was built. Kinds are open: a topic for another one is created
-// before its first event is published.
+// Kinds lists the kinds of streams that have a topic of their own. Kinds are open, and whoever may
+// append can make up any number of them, so an unknown one makes no topic.
 var Kinds = []string{"device", "adminaction", "remoteaction", "alert", "app", "account", "tenant", "subject",
 	"request", "access", "refusal", "diagnostic", "support", "ledger"}
 
@@ -36,36 +38,42 @@ var knownTopics = func() map[string]string {
 
 var kindForm = regexp.MustCompile(`^[a-z]{2,20}$`)
 
-// TopicOfKind returns the topic of a kind's events. It errs for the kinds whose topic name is taken by
-// ledger.position and ledger.checkpoint.
-func TopicOfKind(kind string) (string, error) {
+// TopicOfKind returns the topic of a kind's events: its own, or OtherTopic. It is never that of
+// positions, dead letters or checkpoints.
+func TopicOfKind(kind string) string {
 	if topic, ok := knownTopics[kind]; ok {
-		return topic, nil
+		return topic
 	}
-	topic := topicPrefix + kind
-	if !kindForm.MatchString(kind) || topic == PositionTopic || topic == CheckpointTopic {
-		return "", fmt.Errorf("kind %q cannot have a topic", kind)
-	}
-	return topic, nil
+	return OtherTopic
 }
 
-// EventTopic reports whether topic holds events of a kind.
+// EventTopic reports whether topic may hold events: a kind's, this program's or a newer one's, or
+// OtherTopic.
 func EventTopic(topic string) bool {
 	kind, ok := strings.CutPrefix(topic, topicPrefix)
-	if !ok {
-		return false
+	return ok && kindForm.MatchString(kind) && topic != PositionTopic && topic != CheckpointTopic
+}
+
+// EventTopics returns the topics that events are published to, in order of Kinds and OtherTopic
+// last.
+func EventTopics() []string {
+	out := make([]string, 0, len(Kinds)+1)
+	for _, kind := range Kinds {
+		out = append(out, TopicOfKind(kind))
 	}
-	_, err := TopicOfKind(kind)
-	return err == nil
+	return append(out, OtherTopic)
+}
+
+// belongs reports whether a kind's events may lie in topic: another version may know more kinds, or
+// fewer.
+func belongs(kind, topic string) bool {
+	return EventTopic(topic) && (topic == OtherTopic || topic == topicPrefix+kind)
 }
 
 // Route returns the topic of an event and the key that chooses its partition: the tenant's uuid for facts, so that one
 // reader sees a tenant's actions in order, and the stream for states and for types the catalogue does not know.
 func Route(r schemas.Recorded) (topic, key string, err error) {
-	topic, err = TopicOfKind(r.Stream.Kind())
-	if err != nil {
-		return "", "", fmt.Errorf("route event %d: %w", r.Seq, err)
-	}
+	topic = TopicOfKind(r.Stream.Kind())
 	if t := schemas.Default().Type(r.Type); t == nil || t.Form != schemas.FormFact {
 		return topic, string(r.Stream), nil
 	}
@@ -247,7 +255,7 @@ func Decode(m Message) (Delivered, error) {
 	if string(h[hRecorded]) != schemas.Time(meta.Recorded) {
 		return tampered("%s is not the metadata's", hRecorded)
 	}
-	if topic, err := TopicOfKind(d.Stream.Kind()); err != nil || topic != m.Topic {
+	if !belongs(d.Stream.Kind(), m.Topic) {
 		return tampered("stream of kind %q does not belong to this topic", d.Stream.Kind())
 	}
 	// Which of the two it is depends on the catalogue of the relay that wrote it, which may be newer than ours.

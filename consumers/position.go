@@ -60,17 +60,24 @@ func (p Position) Encode() []byte {
 	return schemas.JSON(w)
 }
 
-// ParsePosition is the inverse of Position.Encode, and strict.
+// maxPosition bounds the bytes of a position: some thousand partitions.
+const maxPosition = 256 << 10
+
+// ParsePosition is the inverse of Position.Encode, and strict: it accepts what Encode returns and
+// nothing else. Whether the relay wrote it, only the ledger tells.
 func ParsePosition(raw []byte) (Position, error) {
 	fail := func(err error) (Position, error) { return Position{}, fmt.Errorf("relay position: %w", err) }
+	if len(raw) > maxPosition {
+		return fail(fmt.Errorf("%d bytes", len(raw)))
+	}
 	var w wirePosition
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&w); err != nil {
 		return fail(err)
 	}
-	if dec.More() || w.V != 1 {
-		return fail(errors.New("not one record of version 1"))
+	if w.V != 1 {
+		return fail(errors.New("not of version 1"))
 	}
 	p := Position{Topics: make(map[string]TopicPosition, len(w.Topics))}
 	var errs [5]error
@@ -100,6 +107,9 @@ func ParsePosition(raw []byte) (Position, error) {
 			}
 		}
 		p.Topics[name] = TopicPosition{ID: id, Ends: t.Ends}
+	}
+	if !bytes.Equal(p.Encode(), raw) {
+		return fail(errors.New("not in the form in which positions are written"))
 	}
 	return p, nil
 }

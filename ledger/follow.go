@@ -62,7 +62,11 @@ func (e *staleIndexError) Error() string {
 // reindex drops the index, so that it is made anew from the store.
 func (l *Ledger) reindex(why error) error {
 	l.cfg.Logger.Warn("the sequence index is made anew from the event store", "records", l.index.len(), "error", why)
-	return l.index.reset()
+	if err := l.index.reset(); err != nil {
+		return err
+	}
+	l.resetForeign() // they were of the same store as the index
+	return nil
 }
 
 // start returns the first sequence to be handed over and the position after which it is read: that of the anchor's event,
@@ -92,6 +96,9 @@ func (l *Ledger) startAt(ctx context.Context, from *schemas.Anchor) (uint64, sch
 		return 0, schemas.Position{}, nil
 	}
 	next := min(from.Seq, known)
+	if n, judges := l.unjudged(); judges {
+		next = min(next, n) // the notes of what is not the ledger's were lost, or made without a vault
+	}
 	after, err := l.before(next)
 	if err == nil {
 		after, err = l.verify(ctx, *from, next, after)
@@ -144,6 +151,9 @@ func (l *Ledger) verify(ctx context.Context, a schemas.Anchor, next uint64, afte
 		batch = append(batch, r)
 		if len(batch) == maxBatch || r.Seq == a.Seq {
 			if err := l.index.record(batch); err != nil {
+				return after, err
+			}
+			if err := l.judgeBatch(ctx, batch); err != nil {
 				return after, err
 			}
 			batch = batch[:0]
@@ -204,7 +214,10 @@ func (l *Ledger) follow(ctx context.Context, next uint64, after schemas.Position
 			}
 		}
 		if err == nil {
-			err = l.saveForeign()
+			err = l.judgeBatch(ctx, batch)
+		}
+		if err == nil {
+			err = l.saveForeign(false)
 		}
 		if err != nil {
 			return fmt.Errorf("follow: %w", err)

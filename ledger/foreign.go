@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,18 +45,43 @@ func (f *ForeignEvents) Add(r schemas.Recorded) {
 	f.Count++
 }
 
+// ForgedEvents tells of the events that Follow met, that count in the sequence, and that were not written with this
+// vault. Those that were disowned since are in no number.
+type ForgedEvents struct {
+	Count  uint64        `json:"count"`
+	Listed []ForgedEvent `json:"listed,omitempty"` // at most maxForgedListed, in the order of the ledger
+}
+
+// ForgedEvent says where one is. Tenant is the one that it names.
+type ForgedEvent struct {
+	ID     uuid.UUID      `json:"id"`
+	Seq    uint64         `json:"sequence"`
+	Stream schemas.Stream `json:"stream"`
+	Tenant uuid.UUID      `json:"tenant"`
+}
+
+// maxForgedListed bounds the forged events that are kept by place, so that disowning them takes them out of the count.
+const maxForgedListed = 2000
+
 // foreignSuffix is what the notes' file has after the sequence index's name.
 const foreignSuffix = ".foreign"
 
 // foreignNotes are kept beside the index, since Follow does not read again what came before its
-// anchor. They only tell: losing them loses a count, which reconcile makes anew.
+// anchor. They only tell: losing them loses a count, which `ledger check` makes anew. They are of the
+// index's store: where the index is made anew, so are they.
 type foreignNotes struct {
 	Ledger uuid.UUID     `json:"ledger"`
 	Events ForeignEvents `json:"events"`
+	Forged ForgedEvents  `json:"forged"`
+	Judged uint64        `json:"judged"` // sequences below it have been judged
 
 	path    string
-	changed bool // since they were saved
+	saved   uint64 // Judged, as it was saved
+	changed bool   // since they were saved, in more than Judged
 }
+
+// judgedEvery is how many judged sequences may be judged again after a crash.
+const judgedEvery = 1 << 16
 
 // loadForeign reads the notes; damaged ones, or another ledger's, are begun anew.
 func loadForeign(path string, ledger uuid.UUID) foreignNotes {
@@ -64,8 +90,15 @@ func loadForeign(path string, ledger uuid.UUID) foreignNotes {
 	if err != nil || json.Unmarshal(raw, &n) != nil || n.Ledger != ledger {
 		n = foreignNotes{Ledger: ledger}
 	}
-	n.path = path
+	n.path, n.saved = path, n.Judged
 	return n
+}
+
+// resetForeign begins the notes anew.
+func (l *Ledger) resetForeign() {
+	l.foreignMu.Lock()
+	defer l.foreignMu.Unlock()
+	l.foreign = foreignNotes{Ledger: l.id, path: l.foreign.path, changed: true}
 }
 
 // Foreign returns what Follow has met so far, in this and earlier runs on this index.
@@ -75,11 +108,21 @@ func (l *Ledger) Foreign() ForeignEvents {
 	return l.foreign.Events
 }
 
+// Forged returns the forged events that Follow has met so far, in this and earlier runs on this index, and that are not
+// disowned. A process without vault judges none.
+func (l *Ledger) Forged() ForgedEvents {
+	l.foreignMu.Lock()
+	defer l.foreignMu.Unlock()
+	f := l.foreign.Forged
+	f.Listed = slices.Clone(f.Listed)
+	return f
+}
+
 // meet notes a foreign event, once however often it is read.
 func (l *Ledger) meet(r schemas.Recorded) {
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
-	if l.foreign.Events.Count > 0 && r.Position.Commit <= l.foreign.Events.Last.Position.Commit {
+	if l.foreign.Events.Count > 0 && !earlier(l.foreign.Events.Last.Position, r.Position) {
 		return
 	}
 	if l.foreign.Events.Count == 0 {
@@ -90,11 +133,85 @@ func (l *Ledger) meet(r schemas.Recorded) {
 	l.foreign.changed = true
 }
 
-// saveForeign writes the notes where they have changed.
-func (l *Ledger) saveForeign() error {
+// earlier orders positions as $all does.
+func earlier(a, b schemas.Position) bool {
+	return a.Commit < b.Commit || a.Commit == b.Commit && a.Prepare < b.Prepare
+}
+
+// unjudged returns the first sequence that is still to be judged, and false where this process judges none.
+func (l *Ledger) unjudged() (uint64, bool) {
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
-	if !l.foreign.changed {
+	return l.foreign.Judged, l.cfg.Origin != nil
+}
+
+// judgeBatch notes the forged events of a batch, each once, and takes out what its genuine ones disown.
+func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Recorded) error {
+	if l.cfg.Origin == nil {
+		return nil
+	}
+	l.foreignMu.Lock()
+	defer l.foreignMu.Unlock()
+	for _, r := range batch {
+		if r.Seq < l.foreign.Judged {
+			continue
+		}
+		v, err := l.judgeOrigin(ctx, r)
+		if err != nil {
+			return err
+		}
+		l.foreign.Judged = r.Seq + 1
+		switch {
+		case v == Forged:
+			l.noteForged(r)
+		case v == Genuine && r.Type == DisownedType && l.foreign.Forged.Count > 0:
+			if err := l.noteDisowned(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) noteForged(r schemas.Recorded) {
+	f := &l.foreign.Forged
+	if f.Count == 0 {
+		l.cfg.Logger.Error("the event store holds an event that counts as the ledger's and was not written with its vault",
+			"event", r.ID, "sequence", r.Seq, "stream", r.Stream)
+	}
+	f.Count++
+	l.foreign.changed = true
+	if m, err := schemas.ParseMetadata(r.Metadata); err == nil && len(f.Listed) < maxForgedListed {
+		f.Listed = append(f.Listed, ForgedEvent{r.ID, r.Seq, r.Stream, m.Tenant})
+	}
+}
+
+// noteDisowned takes what a genuine event disowns out of the forged ones: its own tenant's, and any for the zero tenant.
+func (l *Ledger) noteDisowned(ctx context.Context, r schemas.Recorded) error {
+	d, v, err := Examine(ctx, l, schemas.Default(), r)
+	if err != nil || v != Genuine || r.Stream != DisownedStream(d.Tenant) {
+		return err
+	}
+	gone := map[Place]bool{}
+	for _, p := range Places(d) {
+		gone[p] = true
+	}
+	f := &l.foreign.Forged
+	n := len(f.Listed)
+	f.Listed = slices.DeleteFunc(f.Listed, func(e ForgedEvent) bool {
+		return gone[Place{e.ID, e.Seq}] && (d.Tenant == uuid.Nil || d.Tenant == e.Tenant)
+	})
+	f.Count -= uint64(n - len(f.Listed))
+	l.foreign.changed = true
+	return nil
+}
+
+// saveForeign writes the notes where they have changed; with last, as far as they came.
+func (l *Ledger) saveForeign(last bool) error {
+	l.foreignMu.Lock()
+	defer l.foreignMu.Unlock()
+	ahead := l.foreign.Judged - l.foreign.saved
+	if !l.foreign.changed && ahead < judgedEvery && !(last && ahead > 0) {
 		return nil
 	}
 	fail := func(err error) error { return fmt.Errorf("note foreign events: %w", err) }
@@ -113,7 +230,7 @@ func (l *Ledger) saveForeign() error {
 		}
 		return fail(err)
 	}
-	l.foreign.changed = false
+	l.foreign.changed, l.foreign.saved = false, l.foreign.Judged
 	return nil
 }
 

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -33,7 +31,7 @@ func openIndex(path string) (*sequenceIndex, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sequence index: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lockFile(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("sequence index: another process counts with it: %w", err), f.Close())
 	}
 	size, err := f.Seek(0, io.SeekEnd)

@@ -89,11 +89,18 @@ func Create(ctx context.Context, cfg Config) (*Ledger, error) {
 	} else if found {
 		return nil, fmt.Errorf("create ledger: %w", ErrExists)
 	}
-	events, err := cfg.sign(ctx, NoStream, []schemas.Event{e})
+	expect := NoStream
+	for r, err := range cfg.Store.ReadStream(ctx, schemas.LedgerStream, 0) { // foreign events keep their revisions
+		if err != nil {
+			return nil, fmt.Errorf("create ledger: %w", err)
+		}
+		expect = Exact(r.Revision)
+	}
+	events, err := cfg.sign(ctx, expect, []schemas.Event{e})
 	if err != nil {
 		return nil, fmt.Errorf("create ledger: %w", err)
 	}
-	if _, err := appendRetrying(ctx, cfg.Store, schemas.LedgerStream, NoStream, events); err != nil {
+	if _, err := appendRetrying(ctx, cfg.Store, schemas.LedgerStream, expect, events); err != nil {
 		if errors.Is(err, ErrConflict) {
 			err = ErrExists
 		}
@@ -136,6 +143,9 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		}
 		l.index = ix
 		l.foreign = loadForeign(cfg.IndexPath+foreignSuffix, l.id)
+		if ix.len() == 0 {
+			l.resetForeign() // it will all be met again, and may be another store's
+		}
 	}
 	return l, nil
 }
@@ -158,7 +168,7 @@ func (l *Ledger) Close() error {
 	if l.index == nil {
 		return nil
 	}
-	return errors.Join(l.saveForeign(), l.index.close())
+	return errors.Join(l.saveForeign(true), l.index.close())
 }
 
 // ID returns the ledger's random id.
@@ -226,25 +236,42 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 	return nil
 }
 
-// An append whose outcome is unknown is repeated this often, with these pauses, before the caller is told.
+// An append whose outcome is unknown is repeated for so long, with these pauses, before the caller
+// is told. This is the one layer that repeats it: a caller that is told does not, for the store is
+// gone.
 const (
-	appendAttempts = 8
+	appendPatience = 10 * time.Second
 	firstPause     = 50 * time.Millisecond
-	longestPause   = 5 * time.Second
+	longestPause   = 2 * time.Second
 )
 
+// appendRetrying gives the first attempt the store's own time, and those after it what is left of
+// the patience.
 func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
-	pause := firstPause
-	for attempt := 1; ; attempt++ {
-		last, err := store.Append(ctx, s, expect, events)
-		if err == nil || !errors.Is(err, ErrUnknownOutcome) || attempt == appendAttempts {
-			return last, err
-		}
-		if err := Pause(ctx, pause); err != nil {
-			return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, err))
-		}
-		pause = min(2*pause, longestPause)
+	last, err := store.Append(ctx, s, expect, events)
+	if err == nil || !errors.Is(err, ErrUnknownOutcome) {
+		return last, err
 	}
+	patient, cancel := context.WithTimeout(ctx, appendPatience)
+	defer cancel()
+	attempts := 1
+	for pause := firstPause; Pause(patient, pause) == nil; pause = min(2*pause, longestPause) {
+		attempts++
+		again, cause := store.Append(patient, s, expect, events)
+		switch {
+		case cause == nil:
+			return again, nil
+		case patient.Err() != nil: // what ended is the patience
+		case !errors.Is(cause, ErrUnknownOutcome):
+			return again, cause
+		default:
+			err = cause
+		}
+	}
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, context.Cause(ctx)))
+	}
+	return 0, fmt.Errorf("no answer to %d attempts in %s, given up: %w", attempts, appendPatience, err)
 }
 
 // Pause waits for d, or returns ctx's error when that ends first.
@@ -270,16 +297,29 @@ type Verdict int
 
 // Verdicts.
 const (
-	Genuine Verdict = iota // the ledger's own, where it was appended
-	Foreign                // not of the ledger's form (FORMATS §3): it has no sequence
-	Forged                 // counted in the sequence, and not made by a holder of this vault at this place
+	Genuine     Verdict = iota // the ledger's own, where it was appended
+	Foreign                    // not of the ledger's form (FORMATS §3): it has no sequence
+	Forged                     // counted in the sequence, and not made by a holder of this vault at this place
+	OtherTenant                // genuine, and of another tenant than the stream was read for; only ReadGenuine tells
+	Unfitting                  // genuine, and not what its type says; Judge does not look
+	verdicts                   // how many there are
 )
 
-// Judge tells what an event is. It needs the vault's origin keys.
+// String names the verdict for people.
+func (v Verdict) String() string {
+	return [...]string{"genuine", "foreign", "forged", "another tenant's", "unfitting"}[v]
+}
+
+// Judge tells by its form and origin what an event is. It needs the vault's origin keys.
 func (l *Ledger) Judge(ctx context.Context, r schemas.Recorded) (Verdict, error) {
 	if !schemas.InLedger(r.Event) {
 		return Foreign, nil
 	}
+	return l.judgeOrigin(ctx, r)
+}
+
+// judgeOrigin is Judge for an event of the ledger's form.
+func (l *Ledger) judgeOrigin(ctx context.Context, r schemas.Recorded) (Verdict, error) {
 	if l.cfg.Origin == nil {
 		return Forged, errors.New("judge an event: this process has no vault to compare origins with")
 	}

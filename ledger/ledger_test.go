@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -89,5 +93,52 @@ func TestFollowStopsWhereAnEventWasReplaced(t *testing.T) {
 	defer l.Close()
 	if _, err := ledgertest.Take(l, a, 1); !errors.Is(err, ledger.ErrDiverged) {
 		t.Errorf("a replaced event: %v, want ErrDiverged", err)
+	}
+}
+
+// dead is a store that never says what became of an append; each takes so long.
+type dead struct {
+	*ledgertest.Memory
+	takes    time.Duration
+	attempts atomic.Int64
+}
+
+func (d *dead) Append(ctx context.Context, s schemas.Stream, e ledger.Expect, events []schemas.Event) (uint64, error) {
+	if s == schemas.LedgerStream {
+		return d.Memory.Append(ctx, s, e, events)
+	}
+	d.attempts.Add(1)
+	return 0, errors.Join(ledger.ErrUnknownOutcome, ledger.Pause(ctx, d.takes))
+}
+
+// One layer repeats an append of unknown outcome, for ten seconds after the first attempt, and then
+// says so.
+func TestADeadStoreIsGivenUpInABoundedTime(t *testing.T) {
+	for _, takes := range []time.Duration{0, time.Second, 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &dead{Memory: ledgertest.NewMemory(), takes: takes}
+			l, _ := ledgertest.Create(t, store)
+			begun := time.Now()
+			name := ledgertest.NewStream()
+			_, err := l.Append(t.Context(), name, ledger.NoStream, []schemas.Event{ledgertest.Event(t, name, 1)})
+			if !errors.Is(err, ledger.ErrUnknownOutcome) || !strings.Contains(err.Error(), "given up") {
+				t.Errorf("%v, want that it was given up", err)
+			}
+			if took := time.Since(begun); took > takes+10*time.Second {
+				t.Errorf("attempts of %s: %s until it was given up", takes, took)
+			}
+			if n := store.attempts.Load(); n < 2 || n > 14 {
+				t.Errorf("attempts of %s: %d were sent", takes, n)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			begun = time.Now()
+			if _, err := l.Append(ctx, name, ledger.NoStream, []schemas.Event{ledgertest.Event(t, name, 1)}); !errors.Is(err, ledger.ErrUnknownOutcome) {
+				t.Errorf("a caller that leaves: %v", err)
+			}
+			if took := time.Since(begun); took > 1100*time.Millisecond {
+				t.Errorf("a caller that leaves is let go after %s", took)
+			}
+		})
 	}
 }

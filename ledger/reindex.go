@@ -27,8 +27,8 @@ func DropIndex(path string) error {
 	return nil
 }
 
-// Reindex drops the sequence index and the notes of foreign events, and counts the whole ledger anew. It returns how
-// many events the ledger has.
+// Reindex drops the sequence index and the notes of foreign and forged events, and counts the whole ledger anew; forged
+// ones only where the process has a vault. It returns how many events the ledger has.
 func (l *Ledger) Reindex(ctx context.Context, progress func(events uint64)) (uint64, error) {
 	if l.index == nil {
 		return 0, errors.New("reindex: this process has no sequence index")
@@ -37,16 +37,18 @@ func (l *Ledger) Reindex(ctx context.Context, progress func(events uint64)) (uin
 	if err := l.index.reset(); err != nil {
 		return fail(err)
 	}
-	l.foreignMu.Lock()
-	l.foreign = foreignNotes{Ledger: l.id, path: l.cfg.IndexPath + foreignSuffix, changed: true}
-	l.foreignMu.Unlock()
+	l.resetForeign()
 	var batch []schemas.Recorded
 	var next uint64
+	size := 0
 	flush := func() error {
 		if err := l.index.record(batch); err != nil {
 			return err
 		}
-		batch = batch[:0]
+		if err := l.judgeBatch(ctx, batch); err != nil {
+			return err
+		}
+		batch, size = batch[:0], 0
 		if progress != nil {
 			progress(next)
 		}
@@ -56,9 +58,11 @@ func (l *Ledger) Reindex(ctx context.Context, progress func(events uint64)) (uin
 		if err != nil {
 			return fail(err)
 		}
-		batch = append(batch, schemas.Recorded{Seq: next, Position: r.Position})
+		r.Seq = next
+		batch = append(batch, r)
+		size += r.Size()
 		next++
-		if len(batch) == maxBatch {
+		if len(batch) == maxBatch || size >= batchBytes {
 			if err := flush(); err != nil {
 				return fail(err)
 			}
@@ -67,7 +71,7 @@ func (l *Ledger) Reindex(ctx context.Context, progress func(events uint64)) (uin
 	if err := flush(); err != nil {
 		return fail(err)
 	}
-	if err := l.saveForeign(); err != nil {
+	if err := l.saveForeign(true); err != nil {
 		return fail(err)
 	}
 	return next, nil

@@ -40,6 +40,14 @@ func (e Expect) first() uint64 {
 	return e.revision + 1
 }
 
+// After returns what an append expects that follows n further events.
+func (e Expect) After(n uint64) Expect {
+	if n == 0 {
+		return e
+	}
+	return Exact(e.first() + n - 1)
+}
+
 // IsNoStream reports whether the stream must be empty.
 func (e Expect) IsNoStream() bool { return e.kind == expectNoStream }
 

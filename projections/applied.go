@@ -16,6 +16,15 @@ type block struct {
 
 func newApplied(next uint64) *applied { return &applied{next: next, blocks: map[uint64]*block{}} }
 
+// has reports whether seq is applied.
+func (a *applied) has(seq uint64) bool {
+	if seq < a.next {
+		return true
+	}
+	b := a.blocks[seq>>16]
+	return b != nil && b.words[seq&0xffff>>6]>>(seq&63)&1 == 1
+}
+
 // add marks seq and moves next over everything that is contiguous now.
 func (a *applied) add(seq uint64) {
 	if seq < a.next {

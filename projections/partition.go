@@ -7,39 +7,32 @@ import (
 	"sync"
 )
 
-// discover keeps a reader on every partition there is and on every one that appears, and notes how far the relay has
-// published. It returns when ctx ends and all its readers have.
-func (p *Projector) discover(ctx context.Context, stop context.CancelCauseFunc, start map[string]Place) {
-	all := p.newReaders(ctx, stop, start)
+// discover keeps a reader on every partition there is, and on every one that appears. It returns
+// when ctx ends and all its readers have.
+func (p *Projector) discover(ctx context.Context, start map[string]Place) {
+	all := p.newReaders(ctx, start)
 	defer func() { all.end() }()
 	var repaired uint64 // the sequence, plus one, for whose absence everything was read again
 	for {
 		err := p.retry(ctx, "list partitions", func(ctx context.Context) error {
 			names, err := p.cfg.Source.Partitions(ctx)
-			if err != nil {
-				return err
+			if err == nil {
+				all.follow(names)
+				p.status.listed(len(names))
 			}
-			all.follow(names)
-			seq, ok, err := p.cfg.Source.Published(ctx)
-			if err != nil {
-				return fmt.Errorf("position of the relay: %w", err)
-			}
-			p.status.published(seq, ok, len(all.known), p.cfg.Now())
-			return nil
+			return err
 		})
 		if err != nil {
-			if ctx.Err() == nil {
-				stop(err)
-			}
-			return
+			return // ctx ended
 		}
-		// A reader on a topic that was made anew under it can go on at an offset that means something else there. What
-		// it skipped shows as a gap that nothing fills: then everything is read again, once for each gap.
+		// A reader on a partition whose end was lost can go on at an offset that means something
+		// else by now. What it skipped shows as a gap that nothing fills: then everything is read
+		// again, once for each gap.
 		if next, stalled := p.status.stalled(p.cfg.Now(), p.cfg.Stall); stalled && repaired != next+1 {
 			repaired = next + 1
 			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message", "sequence", next)
 			all.end()
-			all = p.newReaders(ctx, stop, nil)
+			all = p.newReaders(ctx, nil)
 			continue
 		}
 		if !sleep(ctx, p.cfg.Discover) {
@@ -48,36 +41,42 @@ func (p *Projector) discover(ctx context.Context, stop context.CancelCauseFunc, 
 	}
 }
 
-// readers are a reader for each known partition, all ended together. Owned by discover's goroutine.
+// readers are a reader for each partition there is. Owned by discover's goroutine.
 type readers struct {
 	p      *Projector
 	ctx    context.Context
 	cancel context.CancelFunc
-	stop   context.CancelCauseFunc
 	start  map[string]Place
-	known  map[string]bool
+	known  map[string]context.CancelFunc
 	wg     sync.WaitGroup
 }
 
-func (p *Projector) newReaders(ctx context.Context, stop context.CancelCauseFunc, start map[string]Place) *readers {
-	r := &readers{p: p, stop: stop, start: start, known: map[string]bool{}}
+func (p *Projector) newReaders(ctx context.Context, start map[string]Place) *readers {
+	r := &readers{p: p, start: start, known: map[string]context.CancelFunc{}}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r
 }
 
+// follow begins with the partitions that are new, and ends with those that are no longer there.
 func (rs *readers) follow(names []string) {
+	there := make(map[string]bool, len(names))
 	for _, name := range names {
-		if rs.known[name] {
+		there[name] = true
+		if rs.known[name] != nil {
 			continue
 		}
-		rs.known[name] = true
+		ctx, cancel := context.WithCancel(rs.ctx)
+		rs.known[name] = cancel
 		place, placed := rs.start[name]
 		r := &reader{p: rs.p, partition: name, place: place, placed: placed}
-		rs.wg.Go(func() {
-			if err := r.follow(rs.ctx); err != nil && rs.ctx.Err() == nil {
-				rs.stop(err)
-			}
-		})
+		rs.wg.Go(func() { r.follow(ctx) })
+	}
+	for name, cancel := range rs.known {
+		if !there[name] {
+			cancel()
+			delete(rs.known, name)
+			rs.p.status.recovered("read " + shown(name)) // what failed is gone
+		}
 	}
 }
 
@@ -95,26 +94,23 @@ type reader struct {
 	sent      int // messages sent on since start
 }
 
-// follow reads until ctx ends or a message cannot be placed. After any other error it begins again, from where it is.
-func (r *reader) follow(ctx context.Context) error {
+// follow reads until ctx ends. After an error it begins again, from where it is.
+func (r *reader) follow(ctx context.Context) {
 	wait := r.p.cfg.BackoffMin
 	for {
 		before := r.sent
 		err := r.read(ctx)
 		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if permanent(err) {
-			return err
+			return
 		}
 		if r.sent > before {
 			wait = r.p.cfg.BackoffMin
 		}
-		what := "read " + r.partition
+		what := "read " + shown(r.partition)
 		r.p.status.failedOnce(what, err, r.p.cfg.Now(), 3*r.p.cfg.BackoffMax)
-		r.p.cfg.Log.Warn("projector reads again", "partition", r.partition, "error", err)
+		r.p.cfg.Log.Warn("projector reads again", "partition", shown(r.partition), "error", err)
 		if !sleep(ctx, wait) {
-			return ctx.Err()
+			return
 		}
 		wait = min(2*wait, r.p.cfg.BackoffMax)
 	}
@@ -126,29 +122,36 @@ func (r *reader) read(ctx context.Context) error {
 	if r.placed {
 		item, err := r.p.cfg.Source.Fetch(ctx, r.partition, r.place.Next-1)
 		switch {
-		case err == nil && item.Recorded.Seq == r.place.LastSeq:
+		case err == nil && item.Foreign == nil && item.Recorded.Seq == r.place.LastSeq:
 			from = r.place.Next
 		case err == nil || errors.Is(err, ErrNoItem):
-			// Another topic under the same name: its messages are read from the first, and applied again.
+			// It lost its end and has another one now: its messages are read from the first, and
+			// what came is dropped.
 			r.p.cfg.Log.Warn("partition differs from the one read before; reading it from its first message",
-				"partition", r.partition, "offset", r.place.Next-1, "sequence", r.place.LastSeq)
+				"partition", shown(r.partition), "offset", r.place.Next-1, "sequence", r.place.LastSeq)
 			r.placed = false
 		default:
-			return fmt.Errorf("fetch the message before the position of %s: %w", r.partition, err)
+			return fmt.Errorf("fetch the message before the position of %s: %w", shown(r.partition), err)
 		}
 	}
 	for item, err := range r.p.cfg.Source.Read(ctx, r.partition, from) {
 		if err != nil {
 			return err
 		}
-		// A sequence not above the highest handled is a duplicate. The place stays behind it, so that the message
-		// before the place always is the last one handled.
-		if r.placed && item.Recorded.Seq <= r.place.LastSeq {
+		row, err := r.judge(ctx, item)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			if r.p.status.foreign(r.partition, item.Offset) {
+				r.p.cfg.Log.Warn("skipped a record that is not the ledger's; further ones of it are only counted",
+					"partition", shown(r.partition), "offset", item.Offset, "error", err)
+			}
 			continue
 		}
-		row, err := RowOf(item.Recorded)
-		if err != nil {
-			return fmt.Errorf("%s, offset %d: %w", r.partition, item.Offset, err)
+		if r.p.status.halted(r.partition) {
+			<-ctx.Done() // until the topic is made anew, which is another partition
+			return ctx.Err()
 		}
 		row.Partition = r.partition
 		select {
@@ -162,5 +165,22 @@ func (r *reader) read(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("reading %s ended without an error", r.partition)
+	return fmt.Errorf("reading %s ended without an error", shown(r.partition))
+}
+
+// judge returns the row of a message of the ledger's, and for any other why it is none. What looks
+// like one of the ledger's waits until the relay has noted an end above it.
+func (r *reader) judge(ctx context.Context, item Item) (Row, error) {
+	if item.Foreign != nil {
+		return Row{}, item.Foreign
+	}
+	noted, err := r.p.gate.Covering(ctx, r.partition, item.Offset)
+	if err != nil {
+		return Row{}, err
+	}
+	if item.Recorded.Seq > noted.Through {
+		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Recorded.Seq,
+			noted.Through)
+	}
+	return RowOf(item.Recorded)
 }

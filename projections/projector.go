@@ -25,11 +25,12 @@ type Config struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	Hook      func(point string) error // crash points of tests; an error ends Run
+	Observer  Observer                 // nobody where nil
 
 	BatchBytes int           // 8 MiB: a batch is written when it holds as much, or
 	BatchRows  int           // 20,000 rows, or
 	BatchWait  time.Duration // 100 ms after its first row
-	Discover   time.Duration // 1 s: how often new partitions and the relay's position are looked for
+	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
 	Stall      time.Duration // 30 s: after so long without a published sequence that is missing, everything is read again
 	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
@@ -72,6 +73,7 @@ type Projector struct {
 	cfg   Config
 	queue chan delivery // from all partition readers to the one applier; in order within a partition
 
+	gate   Gate
 	status statusBoard
 }
 
@@ -101,12 +103,16 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Hook == nil {
 		cfg.Hook = func(string) error { return nil }
 	}
+	if cfg.Observer != nil {
+		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
+	}
 	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
 }
 
-// Run reads every partition from the saved position and applies until ctx ends, which returns nil. It returns an
-// error only for what a retry cannot repair: a message that cannot be placed, or a hook's. Errors of the source
-// or the sink are retried for as long as it takes and shown in Status.
+// Run reads every partition from the saved position and applies until ctx ends, which returns nil.
+// It returns an error only where a hook does. Errors of the source or the sink are retried for as
+// long as it takes and shown in Status; so is what somebody else wrote into the topics, which stops
+// at most the partition that it contradicts.
 func (p *Projector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -115,7 +121,8 @@ func (p *Projector) Run(ctx context.Context) error {
 		return endOf(ctx, err)
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { p.discover(ctx, cancel, a.start) })
+	wg.Go(func() { p.discover(ctx, a.start) })
+	wg.Go(func() { p.followNotes(ctx) })
 	err := a.run(ctx)
 	cancel(err) // readers blocked on the queue leave
 	wg.Wait()
@@ -135,9 +142,14 @@ func endOf(ctx context.Context, err error) error {
 
 // retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
-	wait := p.cfg.BackoffMin
 	p.status.began(what, p.cfg.Now())
 	defer p.status.ended(what)
+	return p.await(ctx, what, do)
+}
+
+// await is retry for what waits for others, and is no problem for as long as it does.
+func (p *Projector) await(ctx context.Context, what string, do func(context.Context) error) error {
+	wait := p.cfg.BackoffMin
 	for failures := 0; ; failures++ {
 		err := do(ctx)
 		if err == nil {
@@ -167,7 +179,7 @@ func (p *Projector) retry(ctx context.Context, what string, do func(context.Cont
 // permanent errors are those that no retry repairs.
 func permanent(err error) bool {
 	var h *hookError
-	return errors.As(err, &h) || errors.Is(err, ErrUnplaceable) || errors.Is(err, ErrUnreadable)
+	return errors.As(err, &h)
 }
 
 type hookError struct{ err error }

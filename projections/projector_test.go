@@ -25,7 +25,7 @@ import (
 // the row is inserted again.
 type views struct {
 	mu       sync.Mutex
-	base     map[uint64]string // the partition a row came from
+	base     map[uint64][]projections.Stored
 	complete map[uint64]bool
 	position map[string]projections.Position
 	inserts  int
@@ -34,7 +34,8 @@ type views struct {
 }
 
 func newViews() *views {
-	return &views{base: map[uint64]string{}, complete: map[uint64]bool{}, position: map[string]projections.Position{}}
+	return &views{base: map[uint64][]projections.Stored{}, complete: map[uint64]bool{},
+		position: map[string]projections.Position{}}
 }
 
 func (v *views) failure(operation string) error {
@@ -52,7 +53,10 @@ func (v *views) Insert(_ context.Context, rows []projections.Row) error {
 		return err
 	}
 	for _, r := range rows {
-		v.base[r.Seq] = r.Partition
+		row := projections.Stored{Leaf: r.Leaf, Partition: r.Partition}
+		// As in ClickHouse, what has another key stays beside it.
+		v.base[r.Seq] = append(slices.DeleteFunc(v.base[r.Seq],
+			func(s projections.Stored) bool { return s.Leaf == r.Leaf }), row)
 	}
 	if err := v.failure("views"); err != nil {
 		return err
@@ -61,6 +65,35 @@ func (v *views) Insert(_ context.Context, rows []projections.Row) error {
 		v.complete[r.Seq] = true
 	}
 	return v.failure("answer")
+}
+
+func (v *views) Stored(_ context.Context, seqs []uint64) (map[uint64][]projections.Stored, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	out := map[uint64][]projections.Stored{}
+	for _, seq := range seqs {
+		if rows := v.base[seq]; len(rows) > 0 {
+			out[seq] = slices.Clone(rows)
+		}
+	}
+	return out, v.failure("stored")
+}
+
+// check verifies that the views hold exactly those events' leaves.
+func (v *views) check(t *testing.T, events []chtest.Event) {
+	t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, e := range events {
+		leaf, err := e.Leaf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !v.complete[e.Seq] || !slices.ContainsFunc(v.base[e.Seq],
+			func(s projections.Stored) bool { return s.Leaf == leaf }) {
+			t.Errorf("event %d is not in the views", e.Seq)
+		}
+	}
 }
 
 func (v *views) LoadPosition(_ context.Context, name string) (projections.Position, error) {
@@ -95,9 +128,12 @@ func (v *views) AppliedAbove(_ context.Context, p projections.Position) iter.Seq
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var seqs []uint64
-	for seq, partition := range v.base {
-		if place, ok := p.Next[partition]; ok && seq >= p.Applied && seq <= place.LastSeq {
-			seqs = append(seqs, seq)
+	for seq, rows := range v.base {
+		for _, row := range rows {
+			if place, ok := p.Next[row.Partition]; ok && seq >= p.Applied && seq <= place.LastSeq {
+				seqs = append(seqs, seq)
+				break
+			}
 		}
 	}
 	slices.Sort(seqs)
@@ -187,6 +223,19 @@ func crashRound(t *testing.T, r *rand.Rand) {
 		if r.IntN(3) == 0 {
 			topics.Publish(more[r.IntN(len(more)):]...)
 		}
+		if r.IntN(3) == 0 { // a part of an old round that was stored late
+			from := r.IntN(len(events))
+			topics.Publish(events[from:min(len(events), from+10)]...)
+		}
+		if r.IntN(2) == 0 {
+			p := topics.Partition(events[r.IntN(len(events))].Stream)
+			forged := more[0].Recorded
+			forged.Seq = 1_000_000 + r.Uint64N(1e9)
+			topics.Write(p, projections.Item{Foreign: errors.New("garbage")}, projections.Item{Recorded: forged})
+			if r.IntN(2) == 0 {
+				topics.Note()
+			}
+		}
 		time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond) // the bubble's clock
 		select {
 		case err := <-p.done:
@@ -210,6 +259,7 @@ func crashRound(t *testing.T, r *rand.Rand) {
 	if err := p.stop(); err != nil && !errors.Is(err, errCrash) {
 		t.Fatalf("projector ended: %v", err)
 	}
+	topics.Note()
 	p = start(t, cfg)
 	time.Sleep(2 * time.Minute) // the bubble's clock: a reread after a stall included
 	s := p.Status()
@@ -222,41 +272,188 @@ func crashRound(t *testing.T, r *rand.Rand) {
 	if got := v.position["projector"].Applied; got != s.Applied {
 		t.Errorf("position %d, status %d", got, s.Applied)
 	}
+	if len(s.Conflicts) > 0 {
+		t.Errorf("conflicts %v", s.Conflicts)
+	}
+	for seq := range v.base {
+		if seq >= uint64(len(events)) {
+			t.Errorf("forged sequence %d is in the views", seq)
+		}
+	}
+	v.check(t, events)
 	for _, b := range v.broken {
 		t.Error(b)
 	}
 }
 
-func TestAnEventOfNobodyStopsTheProjector(t *testing.T) {
+// What is none of the ledger's is skipped, counted and shown, and stops nothing: no headers, an
+// event of nobody, a sequence above what the relay published.
+func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
-		events := l.Events(3)
-		events[2].Metadata = []byte(`{"v":1}`)
-		topics.Publish(events...)
+		events := l.Events(30)
+		topics.Publish(events[:10]...)
+		nobody, ahead := events[3].Recorded, events[3].Recorded
+		nobody.Metadata = []byte(`{"v":1}`)
+		ahead.Seq = 1_000_000
+		name := topics.Partition(events[3].Stream)
+		topics.Write(name, projections.Item{Foreign: errors.New("no headers")}, projections.Item{Recorded: nobody},
+			projections.Item{Recorded: ahead})
 		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
-		err := <-p.done
-		p.cancel()
-		if !errors.Is(err, projections.ErrUnplaceable) || !strings.Contains(err.Error(), "offset") {
-			t.Errorf("got %v, want ErrUnplaceable and where it is", err)
+		time.Sleep(time.Second)
+		if s := p.Status(); s.Applied != 10 || len(s.Foreign) != 1 || s.Foreign[0].Count != 1 {
+			t.Errorf("before an end above them is noted: %+v", s)
+		}
+		topics.Publish(events[10:]...)
+		time.Sleep(5 * time.Second) // kinds that had no event are discovered
+		s := p.Status()
+		shown, _, _ := strings.Cut(name, "#")
+		first := s.Foreign[0].First
+		if want := (projections.Foreign{Partition: shown, Count: 3, First: first,
+			Last: first + 2}); len(s.Foreign) != 1 || s.Foreign[0] != want ||
+			s.Applied != 30 || s.Lag != 0 || s.LastError != "" || len(s.Conflicts) != 0 {
+			t.Errorf("%+v, want %+v", s, want)
+		}
+		v.check(t, events)
+		if err := p.stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }
 
-func TestAMessageThatIsNoEventStopsTheProjector(t *testing.T) {
+// A record that looks like the ledger's, with a sequence that was published, contradicts the
+// genuine one. Whichever of the two comes first, and whether in its partition or another, the
+// partition of the second goes no further and is named, others go on, no restart changes that, and
+// topics made anew from the ledger end it.
+func TestTwoRecordsOfOneSequence(t *testing.T) {
+	for name, genuineFirst := range map[string]bool{"the genuine first": true, "the forged first": false} {
+		for where, own := range map[string]bool{"in its partition": true, "in another": false} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l, topics, v := chtest.NewLedger(1, 2, 3), chtest.NewTopics(2), newViews()
+					events := l.Events(60)
+					victim := events[40]
+					forged := victim.Recorded
+					forged.ID[0] ^= 1
+					at := topics.Partition(victim.Stream)
+					if !own {
+						for _, e := range events[:40] {
+							if e.Stream.Kind() != "ledger" && topics.Partition(e.Stream) != at {
+								forged.Stream, at = e.Stream, topics.Partition(e.Stream)
+								break
+							}
+						}
+					}
+					topics.Publish(events[:20]...)
+					cfg := projections.Config{Source: topics, Sink: v, Positions: v}
+					p := start(t, cfg)
+					forge := func() { topics.Write(at, projections.Item{Recorded: forged}) }
+					if !genuineFirst {
+						forge()
+						// What is behind it in the sequence is published and noted at once, as when
+						// the projector was away.
+						if err := p.stop(); err != nil {
+							t.Fatal(err)
+						}
+						topics.Publish(events...)
+						p = start(t, cfg)
+					} else {
+						topics.Publish(events[20:50]...)
+						time.Sleep(time.Second)
+						forge()
+						topics.Publish(events[50:]...)
+					}
+					for range 2 {
+						time.Sleep(2 * time.Minute)
+						s := p.Status()
+						if len(s.Conflicts) != 1 || s.Conflicts[0].Seq != 40 || s.LastError != "" {
+							t.Fatalf("status %+v", s)
+						}
+						if s.Applied+uint64(s.Ahead) < 20 {
+							t.Errorf("others did not go on: %+v", s)
+						}
+						if err := p.stop(); err != nil {
+							t.Fatal(err)
+						}
+						p = start(t, cfg)
+					}
+					topics.Recreate(2)
+					topics.Publish(events...)
+					time.Sleep(time.Minute)
+					if s := p.Status(); len(s.Conflicts) != 0 || s.Applied != 60 || s.Ahead != 0 || s.Lag != 0 {
+						t.Errorf("after the topics were filled again: %+v", s)
+					}
+					v.check(t, events)
+					if err := p.stop(); err != nil {
+						t.Fatal(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// After topics were made anew, what they hold stands in the views as theirs: a forged record that
+// comes later does not replace it.
+func TestWhatWasFilledAgainDoesNotYield(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics, v := chtest.NewLedger(1, 2, 3), chtest.NewTopics(1), newViews()
+		events := l.Events(40)
+		topics.Publish(events...)
+		cfg := projections.Config{Source: topics, Sink: v, Positions: v}
+		p := start(t, cfg)
+		time.Sleep(5 * time.Second)
+		topics.Recreate(1)
+		topics.Publish(events...)
+		time.Sleep(5 * time.Second)
+		forged := events[30].Recorded
+		forged.ID[0] ^= 1
+		topics.Write(topics.Partition(forged.Stream), projections.Item{Recorded: forged})
+		topics.Note()
+		for range 2 {
+			time.Sleep(5 * time.Second)
+			if s := p.Status(); len(s.Conflicts) != 1 || s.Replaced != 0 || s.Applied != 40 {
+				t.Errorf("status %+v", s)
+			}
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			p = start(t, cfg)
+		}
+		v.check(t, events)
+		if n := len(v.base[30]); n != 1 {
+			t.Errorf("%d rows of the sequence", n)
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Within milliseconds of the note an event is in the views: waiting for it costs no poll.
+func TestAnEventIsAppliedAsSoonAsItIsNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
-		topics.Publish(l.Events(3)...)
-		topics.FailWith(func(operation string) error {
-			if operation == "read" {
-				return fmt.Errorf("no ce_ledgerseq: %w", projections.ErrUnreadable)
+		events := l.Events(20)
+		topics.Publish(events...)
+		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v, BatchWait: time.Millisecond})
+		time.Sleep(10 * time.Second)
+		for i := range 20 {
+			more := l.Events(1)
+			topics.Publish(more...)
+			before := time.Now()
+			for p.Status().Applied < uint64(21+i) {
+				if time.Sleep(time.Millisecond); time.Since(before) > 5*time.Second {
+					t.Fatal("it does not come")
+				}
 			}
-			return nil
-		})
-		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
-		err := <-p.done
-		p.cancel()
-		if !errors.Is(err, projections.ErrUnreadable) {
-			t.Errorf("got %v, want ErrUnreadable", err)
+			// A kind's first event waits until its topic is discovered.
+			if d := time.Since(before); d > 5*time.Millisecond && i > 0 {
+				t.Errorf("event %d took %s", i, d)
+			}
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -12,6 +12,14 @@ import (
 // which any part of them may be: inserting the same rows again is harmless, and repairs.
 type Sink interface {
 	Insert(ctx context.Context, rows []Row) error
+	// Stored returns, for those of the sequences that have rows, what the rows are.
+	Stored(ctx context.Context, seqs []uint64) (map[uint64][]Stored, error)
+}
+
+// Stored is a row that the views hold: its leaf, and the partition where it was read.
+type Stored struct {
+	Leaf      [32]byte
+	Partition string
 }
 
 // Place is how far one partition has been applied: the offset after the last applied message, and that message's
@@ -39,25 +47,32 @@ type Positions interface {
 	AppliedAbove(ctx context.Context, p Position) iter.Seq2[uint64, error]
 }
 
-// Item is a decoded message of a partition.
+// ErrReadOnly is wrapped when the account by which the views are asked may not write.
+var ErrReadOnly = errors.New("this account may only read the views")
+
+// Item is a message of a partition.
 type Item struct {
-	Recorded schemas.Recorded // with Seq
+	Recorded schemas.Recorded // with Seq; meaningful where Foreign is nil
 	Offset   int64
+	Foreign  error // why the message is no event of the ledger
 }
 
-// Errors of a Source by which the projector tells what to do.
-var (
-	// ErrNoItem says that the partition holds no message at an offset: it ended before it, or lost it.
-	ErrNoItem = errors.New("no message at that offset")
-	// ErrUnreadable says that a message is none of the ledger's: its sequence, stream, tenant or headers cannot be
-	// read. The projector stops.
-	ErrUnreadable = errors.New("message cannot be read as an event")
-)
+// Noted is what the relay noted: all sequences up to Through lie below these ends of the
+// partitions.
+type Noted struct {
+	Through uint64
+	Ends    map[string]int64
+}
+
+// ErrNoItem says that the partition holds no message at an offset: it ended before it, or lost it.
+var ErrNoItem = errors.New("no message at that offset")
 
 // FirstOffset asks Read for the earliest message that a partition still holds.
 const FirstOffset int64 = -2
 
-// Source is the topics, as the projector reads them. Partitions are named by the source ("ledger.device/0").
+// Source is the topics, as the projector reads them. Partitions are named by the source
+// ("ledger.device/0#8a3c61f2"); a topic that is made anew has other names, since nothing that was
+// known of the old one holds for it. People are shown what stands before the #.
 type Source interface {
 	// Partitions returns every partition of every ledger topic there is now; the projector asks again and again.
 	Partitions(ctx context.Context) ([]string, error)
@@ -66,6 +81,7 @@ type Source interface {
 	Read(ctx context.Context, partition string, from int64) iter.Seq2[Item, error]
 	// Fetch returns the message at exactly that offset, or ErrNoItem.
 	Fetch(ctx context.Context, partition string, offset int64) (Item, error)
-	// Published returns the highest sequence that the relay noted in ledger.position, and whether it noted any.
-	Published(ctx context.Context) (seq uint64, ok bool, err error)
+	// Noted returns what the relay noted last, as soon as there is something and it is another than
+	// last.
+	Noted(ctx context.Context, last *Noted) (*Noted, error)
 }

@@ -2,6 +2,9 @@ package projections
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,6 +25,37 @@ type Status struct {
 	// Problem is what stands, for longer than a busy machine explains; "" while nothing does.
 	Problem string    `json:"problem,omitempty"`
 	Since   time.Time `json:"since,omitzero"` // of Problem
+
+	// Foreign is what was skipped since the start, by partition: told, and no problem.
+	Foreign []Foreign `json:"foreign,omitempty"`
+	// Conflicts are partitions that go no further until their topics are made anew.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	// Replaced counts rows that a topic made anew contradicted: reconcile finds what they left.
+	Replaced uint64 `json:"replaced,omitempty"`
+}
+
+// Foreign counts the records of a partition that are none of the ledger's, with the first and last
+// offset.
+type Foreign struct {
+	Partition string `json:"partition"`
+	Count     uint64 `json:"count"`
+	First     int64  `json:"first"`
+	Last      int64  `json:"last"`
+}
+
+// Conflict is a record whose sequence another record has, with another leaf: one of the two is
+// forged.
+type Conflict struct {
+	Seq       uint64 `json:"sequence"`
+	Partition string `json:"partition"`
+	Offset    int64  `json:"offset"`
+	With      string `json:"with"` // the partition that the views' own row is from
+}
+
+// shown is a partition's name as people know it.
+func shown(partition string) string {
+	name, _, _ := strings.Cut(partition, "#")
+	return name
 }
 
 // standsAfter is how long one act may take, its repetitions included, before it is a Problem. A heartbeat makes a store
@@ -46,8 +80,10 @@ type statusBoard struct {
 	recent  []tick // within rateWindow, oldest first
 	failing map[string]failure
 	acts    map[string]time.Time // under way, since when
-	busy    bool                 // the applier holds rows that are not applied yet
-	idle    time.Time            // since when it does not
+	skipped map[string]Foreign   // by the partition's full name, conflicts alike
+	halts   map[string]Conflict
+	busy    bool      // the applier holds rows that are not applied yet
+	idle    time.Time // since when it does not, and something is published that has not come
 }
 
 // began says that an act is under way, until ended.
@@ -93,7 +129,49 @@ func (b *statusBoard) working() {
 func (b *statusBoard) stalled(now time.Time, after time.Duration) (next uint64, yes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.s.Applied, b.s.Published > b.s.Applied && !b.busy && now.Sub(b.idle) >= after
+	return b.s.Applied, b.s.Published > b.s.Applied && !b.busy && len(b.halts) == 0 && now.Sub(b.idle) >= after
+}
+
+// foreign counts a record that is skipped, unless it was counted when the partition was read
+// before, and reports whether it is its partition's first.
+func (b *statusBoard) foreign(partition string, offset int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.skipped == nil {
+		b.skipped = map[string]Foreign{}
+	}
+	f, ok := b.skipped[partition]
+	switch {
+	case !ok:
+		f = Foreign{Partition: shown(partition), Count: 1, First: offset, Last: offset}
+	case offset > f.Last:
+		f.Count++
+		f.Last = offset
+	}
+	b.skipped[partition] = f
+	return !ok
+}
+
+func (b *statusBoard) halt(c Conflict, partition string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.halts == nil {
+		b.halts = map[string]Conflict{}
+	}
+	b.halts[partition] = c
+}
+
+func (b *statusBoard) halted(partition string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, yes := b.halts[partition]
+	return yes
+}
+
+func (b *statusBoard) replaced() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.s.Replaced++
 }
 
 type failure struct {
@@ -122,13 +200,24 @@ func (b *statusBoard) prune(now time.Time) {
 	b.recent = append(b.recent[:0], b.recent[i:]...)
 }
 
-func (b *statusBoard) published(seq uint64, ok bool, partitions int, now time.Time) {
+func (b *statusBoard) listed(partitions int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.s.Partitions, b.s.PublishedAt = partitions, now
-	if ok {
-		b.s.Published = seq + 1
+	b.s.Partitions = partitions
+}
+
+// noted takes what the relay noted. Partitions that it no longer names are gone, and what was in
+// them.
+func (b *statusBoard) noted(n *Noted, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.s.Published <= b.s.Applied && n.Through >= b.s.Applied {
+		b.idle = now // until now there was nothing to wait for
 	}
+	b.s.Published, b.s.PublishedAt = n.Through+1, now
+	gone := func(partition string) bool { _, there := n.Ends[partition]; return !there }
+	maps.DeleteFunc(b.halts, func(p string, _ Conflict) bool { return gone(p) })
+	maps.DeleteFunc(b.skipped, func(p string, _ Foreign) bool { return gone(p) })
 }
 
 func (b *statusBoard) failed(what string, err error, now time.Time) {
@@ -164,6 +253,12 @@ func (b *statusBoard) read(now time.Time) Status {
 	s := b.s
 	for _, t := range b.recent {
 		s.Rate += float64(t.rows) / rateWindow.Seconds()
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.skipped)) {
+		s.Foreign = append(s.Foreign, b.skipped[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.halts)) {
+		s.Conflicts = append(s.Conflicts, b.halts[name])
 	}
 	s.Lag = s.Published - min(s.Published, s.Applied)
 	for what, f := range b.failing {

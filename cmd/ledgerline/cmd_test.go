@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,42 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
-
-func TestConfigurationIsReadFromFileThenEnvironmentAndAnUnknownKeyIsAnError(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledgerline.yaml")
-	write := func(s string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	env := map[string]string{"LEDGERLINE_KAFKA_BROKERS": "from-env:9092"}
-	getenv := func(k string) (string, bool) { v, ok := env[k]; return v, ok }
-
-	write("data: /srv/ledger\nkafka:\n  brokers: from-file:9092\neventstore:\n  address: esdb://es:2113?tls=true\n")
-	c, err := loadConfig(path, getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Data != "/srv/ledger" || c.EventStore.Address != "esdb://es:2113?tls=true" {
-		t.Errorf("the file was not read: %+v", c)
-	}
-	if c.Kafka.Brokers != "from-env:9092" {
-		t.Errorf("kafka.brokers is %q, the environment wins over the file", c.Kafka.Brokers)
-	}
-	if c.ClickHouse.Database != "ledgerline" {
-		t.Errorf("clickhouse.database is %q, want its default", c.ClickHouse.Database)
-	}
-
-	write("kafka:\n  broker: typo:9092\ncolour: red\n")
-	_, err = loadConfig(path, getenv)
-	if err == nil || !strings.Contains(err.Error(), `"kafka.broker"`) || !strings.Contains(err.Error(), `"colour"`) {
-		t.Errorf("unknown keys: %v, want both named", err)
-	}
-	if _, err := loadConfig(filepath.Join(t.TempDir(), "none.yaml"), getenv); err == nil {
-		t.Error("a missing file that was named was accepted")
-	}
-}
 
 func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 	dir := dataDir(t)
@@ -69,6 +32,10 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 		{[]string{"stauts"}, "unknown command"},
 		{[]string{"relay", "refill", "--data", dir, "orders"}, "not a topic"},
 		{[]string{"dsar", "export"}, "arg"},
+		{[]string{"ledger", "disown", "--data", dir}, "ledger check"},
+		{[]string{"ledger", "disown", "--data", dir, "7", "--ground", "test", "--yes"}, "uuid"},
+		{[]string{"ledger", "disown", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "why not", "--yes"}, "--ground"},
+		{[]string{"ledger", "disown", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "test"}, "--yes"},
 	} {
 		code, err := execute(t, tc.args...)
 		if err == nil || code != exitUsage || !strings.Contains(err.Error(), tc.says) {

@@ -48,7 +48,10 @@ Accounts, the first of each by default:
                relay     what the ledger itself does: it makes the topics and writes them
   clickhouse   reader    reads every table; statements, functions and time are bounded
                ledger    what the ledger itself does: it makes the tables and fills them
-  status       operator  GET /status and /debug/pprof of ` + "`ledgerline up`" + `
+  status       operator  GET /status, /metrics and /debug/pprof of ` + "`ledgerline up`" + `, on this machine alone
+
+The metrics are those of up's own process, for Prometheus: event store, relay, projector, its use of the vault, and
+the intake of up --fleet. What another process does, as import does, is not counted there, save by the event store.
 
 The passwords are random and made at the first start. To replace all of them, stop ` + "`ledgerline up`" + `, remove
 DATA/keys/accounts.json, and start it again.`,
@@ -140,7 +143,10 @@ func (a *app) fill(d *door, r node.Running) (err error) {
 		return a.fillHTTP(d)
 	case node.Status:
 		d.URL = r.Status
-		return a.fillHTTP(d)
+		if err := a.fillHTTP(d); err != nil {
+			return err
+		}
+		return a.fillPrometheus(d)
 	}
 	return usage("%s is not embedded here: %s.address names it, and its accounts are its own", d.Server, d.Server)
 }
@@ -158,6 +164,22 @@ func (a *app) fillHTTP(d *door) error {
 		lines += "cacert = " + quoted(d.CAFile) + "\n"
 	}
 	return a.clientFile(d, "curl", ".curl", lines)
+}
+
+// fillPrometheus writes a configuration with which Prometheus scrapes the status port.
+func (a *app) fillPrometheus(d *door) error {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return fmt.Errorf("address of the status port: %w", err)
+	}
+	return a.clientFile(d, "prometheus", ".prometheus.yml", fmt.Sprintf(`scrape_configs:
+  - job_name: ledgerline
+    basic_auth:
+      username: %q
+      password: %q
+    static_configs:
+      - targets: [%q]
+`, d.User, d.Password, u.Host))
 }
 
 func (a *app) fillKafka(d *door) error {
@@ -248,6 +270,10 @@ func (d *door) text(w io.Writer, database string) {
 		}
 	case node.Status:
 		line("curl", "curl --config %s %s/status", shellWord(d.Files["curl"]), d.URL)
+		line("curl", "curl --config %s %s/metrics", shellWord(d.Files["curl"]), d.URL)
+		line("Prometheus", "prometheus --config.file %s", shellWord(d.Files["prometheus"]))
+		line("", "or name that file under scrape_config_files. The port is another at each start of up,")
+		line("", "unless embedded.status-addr (%s) names one", envName("embedded.status-addr"))
 	}
 	if d.CA != "" {
 		line("authority", "%s", d.CAFile)

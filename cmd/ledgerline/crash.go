@@ -6,14 +6,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
+
+// crashVariable is how crash tests name the point.
+const crashVariable = envPrefix + "CRASH_AT"
 
 // crashHook returns the hook that crash tests use to kill this process at a named point: LEDGERLINE_CRASH_AT is
 // "point" or "point#n", for the n-th time it is passed. Without it, the hook does nothing.
 func crashHook(log *slog.Logger) func(string) error {
-	at, ok := os.LookupEnv("LEDGERLINE_CRASH_AT")
+	at, ok := os.LookupEnv(crashVariable)
 	if !ok {
 		return func(string) error { return nil }
 	}
@@ -32,7 +33,7 @@ func crashHook(log *slog.Logger) func(string) error {
 		if left--; left > 0 {
 			return nil
 		}
-		log.Warn("killed by LEDGERLINE_CRASH_AT", "point", p)
-		return unix.Kill(os.Getpid(), unix.SIGKILL)
+		log.Warn("killed by "+crashVariable, "point", p)
+		return dieAtOnce()
 	}
 }

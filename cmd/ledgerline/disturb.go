@@ -9,16 +9,19 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 )
 
+// disturbVariable is how tests ask for it.
+const disturbVariable = envPrefix + "DISTURB"
+
 // disturbance returns what tests ask of the embedded event store: LEDGERLINE_DISTURB is a seed, and has it do all that a real
 // server does to its clients. Without it, there is none.
 func disturbance() (*eventstore.Disturbance, error) {
-	v, ok := os.LookupEnv("LEDGERLINE_DISTURB")
+	v, ok := os.LookupEnv(disturbVariable)
 	if !ok {
 		return nil, nil
 	}
 	seed, err := strconv.ParseUint(v, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("LEDGERLINE_DISTURB: %w", err)
+		return nil, fmt.Errorf("%s: %w", disturbVariable, err)
 	}
 	return &eventstore.Disturbance{
 		Seed: seed, SystemEvents: true, StatsEvery: 10, LinksEvery: 8, ForeignEvery: 8, MetadataEvery: 20, DeletesEvery: 20, TombstonesEvery: 20,

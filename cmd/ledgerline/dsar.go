@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -54,20 +51,24 @@ object id, as the person gave it; "-" reads it from standard input. Where severa
 a period of their own, they are listed and one must be chosen.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if _, err := time.Parse(time.DateOnly, received); received != "" && err != nil {
+				return usage("--received %q is not a day in the form 2026-03-01", received)
+			}
+			if person < 0 {
+				return usage("--person %d is none of those listed: they count from 1", person)
+			}
 			if subject, err = readSecret("subject", subject, cmd.InOrStdin()); err != nil {
 				return err
-			}
-			at := time.Now()
-			if received != "" {
-				if at, err = time.Parse(time.DateOnly, received); err != nil || at.After(time.Now()) {
-					return usage("--received %q is not a day up to today in the form 2026-03-01", received)
-				}
 			}
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
+			at, err := receipt(received, a.now(), d.tenant)
+			if err != nil {
+				return err
+			}
 			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right, Identifier: subject, Person: person, Received: at, Method: method})
 			var several *custody.SeveralPersonsError
 			if errors.As(err, &several) {
@@ -86,21 +87,30 @@ a period of their own, they are listed and one must be chosen.`,
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&subject, "subject", "-", "who asks, as they gave it; - reads it from standard input")
-	f.StringVar(&right, "right", "access", "access or erasure")
-	f.StringVar(&received, "received", "", "the day the request came in; today where left out")
-	f.StringVar(&method, "identity-method", "", "how identity was checked: sign-in, call-back, in-person or other; never a copy of a document")
+	choiceFlag(cmd, &right, "right", "", "access", "access or erasure", "access", "erasure")
+	f.StringVar(&received, "received", "", "the day the request came in, where the tenant is; today where left out")
+	choiceFlag(cmd, &method, "identity-method", "", "", "how identity was checked: sign-in, call-back, in-person or other; never a copy of a document",
+		"sign-in", "call-back", "in-person", "other")
 	f.IntVar(&person, "person", 0, "which of several persons, as listed")
 	outputFlag(cmd, &output)
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if right != "access" && right != "erasure" {
-			return usage("--right %q is not access or erasure", right)
-		}
-		if method != "" && !slices.Contains([]string{"sign-in", "call-back", "in-person", "other"}, method) {
-			return usage("--identity-method %q is not sign-in, call-back, in-person or other", method)
-		}
-		return nil
-	}
 	return cmd
+}
+
+// receipt is the day on which a request came in, as the tenant's calendar has it; today where none
+// is given.
+func receipt(day string, now time.Time, t vault.Tenant) (time.Time, error) {
+	loc, err := time.LoadLocation(t.TimeZone)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if day == "" {
+		return now.In(loc), nil
+	}
+	at, err := time.ParseInLocation(time.DateOnly, day, loc)
+	if err != nil || at.After(now) {
+		return time.Time{}, usage("--received %q is not a day up to today (%s in %s)", day, now.In(loc).Format(time.DateOnly), loc)
+	}
+	return at, nil
 }
 
 func listMatches(w io.Writer, persons [][]vault.PersonMatch) {
@@ -119,7 +129,7 @@ func newDSARExport(a *app) *cobra.Command {
 	var tenant, dir, lang, output string
 	cmd := &cobra.Command{
 		Use:   "export REQUEST",
-		Short: "Make the package of everything the ledger holds about the person",
+		Short: "Make the package of what the ledger links to the person",
 		Long: `export writes dsar-REQUEST.zip: pages to read in English and Dutch, the data itself, what is withheld and why, and a
 manifest of hashes. Others in it get stable labels. Making it is an access to personal data and is recorded as one,
 and so is the package. The file is readable by you alone; hand it over encrypted.`,
@@ -129,16 +139,22 @@ and so is the package. The file is readable by you alone; hand it over encrypted
 			if err != nil {
 				return err
 			}
+			path := filepath.Join(dir, dsar.Person{Request: id}.FileName())
+			to, err := newTarget("dir", path)
+			if err != nil {
+				return err
+			}
+			defer func() { err = to.finish(err) }() // where export did not
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			views, err := a.openViews(cmd.Context(), d.services)
+			views, err := a.openReader(cmd.Context(), d.services)
 			if err != nil {
 				return err
 			}
-			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, dir, lang)
+			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, to, lang)
 			if err != nil {
 				return err
 			}
@@ -148,7 +164,7 @@ and so is the package. The file is readable by you alone; hand it over encrypted
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&dir, "dir", ".", "directory to write the package to")
-	f.StringVar(&lang, "lang", "", "en or nl, the language that comes first; the tenant's where left out")
+	choiceFlag(cmd, &lang, "lang", "", "", "en or nl, the language that comes first; the tenant's where left out", "en", "nl")
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -160,7 +176,9 @@ type exportDoc struct {
 }
 
 func (d exportDoc) text(w io.Writer) {
-	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\ncomplete for this ledger at sequence %d\n", d.File, d.Manifest, d.Package.Sequence)
+	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\n", d.File, d.Manifest)
+	fmt.Fprintf(w, "searched  what this ledger links to the person, through sequence %d; not texts that others wrote\n",
+		d.Package.Sequence)
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals, dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
 			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
@@ -173,10 +191,24 @@ func (d exportDoc) text(w io.Writer) {
 	}
 }
 
-func (d *desk) export(ctx context.Context, progressTo io.Writer, views *clickhouse.DB, id uuid.UUID, dir, lang string) (exportDoc, error) {
+// export makes the package in a file that is there already. Everything that can be refused is
+// refused before the access is recorded; the package is put in its place last, when the ledger
+// holds its hash.
+func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id uuid.UUID, to *target, lang string) (exportDoc, error) {
 	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
 	if err != nil {
+		return exportDoc{}, requestError(err)
+	}
+	loc, err := time.LoadLocation(d.tenant.TimeZone)
+	if err != nil {
 		return exportDoc{}, err
+	}
+	cfg := dsar.Config{Reader: views, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang, Location: loc, Owners: d.owners}
+	if cfg.Lang == "" {
+		cfg.Lang = d.tenant.Language
+	}
+	if err := cfg.Validate(); err != nil {
+		return exportDoc{}, &exitError{exitUsage, err}
 	}
 	seq, err := waitForViews(ctx, d.ledger, views, newProgress(progressTo))
 	if err != nil {
@@ -186,48 +218,42 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views *clickhou
 	if err != nil {
 		return exportDoc{}, err
 	}
+	cfg.Opener = sessionOpener{session}
 	person, err := d.person(ctx, r, seq)
 	if err != nil {
 		return exportDoc{}, err
 	}
-	loc, err := time.LoadLocation(d.tenant.TimeZone)
+	m, err := dsar.Build(ctx, cfg, person, to.f)
 	if err != nil {
 		return exportDoc{}, err
 	}
-	if lang == "" {
-		lang = d.tenant.Language
-	}
-	cfg := dsar.Config{Reader: views, Opener: sessionOpener{session}, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang, Location: loc, Owners: d.owners}
-	if err := cfg.Validate(); err != nil {
-		return exportDoc{}, &exitError{exitUsage, err}
-	}
-	path := filepath.Join(dir, person.FileName())
-	m, err := writePackage(ctx, cfg, person, path)
-	if err != nil {
+	if err := to.f.Sync(); err != nil {
 		return exportDoc{}, err
 	}
 	if err := d.custody.RecordPackage(ctx, d.who, r, m.Hash, seq, len(m.Files)+1); err != nil {
-		return exportDoc{}, errors.Join(err, os.Remove(path))
+		return exportDoc{}, err
 	}
-	return exportDoc{path, m.Hash, m}, nil
+	return exportDoc{to.path, m.Hash, m}, to.finish(nil)
 }
 
-// writePackage writes beside and renames, so that a package that exists is whole.
-func writePackage(ctx context.Context, cfg dsar.Config, p dsar.Person, path string) (m dsar.Manifest, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".dsar-*")
-	if err != nil {
-		return m, err
+// eraseError says what became of an erasure that was not carried out by this call, and what to do.
+func eraseError(err error) error {
+	switch {
+	case errors.Is(err, custody.ErrUnderWay):
+		return fmt.Errorf("%w: another call is at it; ask again in five minutes, which says whether it was done or "+
+			"carries it on", err)
+	case errors.Is(err, vault.ErrErased):
+		return fmt.Errorf("%w: the person of this request was erased before, and nothing was done now", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	m, err = dsar.Build(ctx, cfg, p, f)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return m, err
+	return err
+}
+
+// requestError says what to do about a request that is not there.
+func requestError(err error) error {
+	if errors.Is(err, custody.ErrNoRequest) {
+		return usage("%w: give the number that `ledgerline dsar open` printed, of this tenant", err)
 	}
-	return m, os.Rename(f.Name(), path)
+	return err
 }
 
 // person gathers what the vault knows of the one who asks; of an erased person, nothing.
@@ -291,11 +317,12 @@ func newDSARErase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase REQUEST --ground GROUND",
 		Short: "Erase the person of a request: destroy their keys, for good",
-		Long: `erase destroys the keys under which everything about the person is sealed, and every way to find the person, in an
-order that a crash cannot break: marked in the vault, ordered in the ledger, destroyed, recorded as done. No byte of
-the ledger changes, and every proof over it still holds. What remains: times, kinds of action and random numbers.
+		Long: `erase destroys the person's keys, under which what is sealed about the person can be read, and the entries by which the
+vault finds the person: marked in the vault, ordered in the ledger, destroyed, recorded as done. An act that a crash cut
+is carried on by the next call, and at the next start of ` + "`ledgerline up`" + `. The ledger's events stay as they are. What
+remains: times, kinds of action and random numbers; and what was copied before, in packages, reports and backups.
 
-It cannot be undone. It takes half a minute, until no process can still hold a derived key.
+It cannot be undone. It takes half a minute, for the time that a process may still hold a derived key.
 Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -303,8 +330,8 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(custody.Grounds, ground) {
-				return usage("--ground %q is not one of %s", ground, strings.Join(custody.Grounds, ", "))
+			if ground == "" {
+				return usage("--ground is required: one of %s", strings.Join(custody.Grounds, ", "))
 			}
 			if !yes {
 				return usage("erasing cannot be undone: add --yes")
@@ -316,13 +343,13 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			defer func() { err = errors.Join(err, d.close()) }()
 			r, err := d.custody.FindRequest(cmd.Context(), d.who, d.tenant.ID, id)
 			if err != nil {
-				return err
+				return requestError(err)
 			}
 			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s until no process can hold a derived one\n", w)
+				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
 			})
 			if err != nil {
-				return err
+				return eraseError(err)
 			}
 			doc := eraseDoc{id, done.Keys, done.Order, done.Completion, done.Completed}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
@@ -332,7 +359,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
-	f.StringVar(&ground, "ground", "", "why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "))
+	choiceFlag(cmd, &ground, "ground", "", "", "why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "), custody.Grounds...)
 	f.BoolVar(&yes, "yes", false, "really")
 	outputFlag(cmd, &output)
 	return cmd

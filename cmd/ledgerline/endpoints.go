@@ -8,12 +8,13 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/ledger/eventstore"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
@@ -40,6 +41,62 @@ func (a *app) endpoints() (endpoints, error) {
 		return endpoints{}, err
 	}
 	return a.endpointsOf(r, secrets)
+}
+
+// check refuses a configuration whose values do not fit together, before anything is opened: what
+// is said of the servers that are configured, and of those that are not.
+func (a *app) check() error {
+	var errs []error
+	es, k, ch, e := a.cfg.EventStore, a.cfg.Kafka, a.cfg.ClickHouse, a.cfg.Embedded
+	for _, part := range []struct {
+		name, address string
+		login         login
+		tls           tlsFiles
+		sasl          string
+	}{{"eventstore", es.Address, es.login, tlsFiles{CA: es.CA}, ""}, {"kafka", k.Brokers, k.login, k.tlsFiles, k.SASL},
+		{"clickhouse", ch.Address, ch.login, ch.tlsFiles, ""}} {
+		address := "address"
+		if part.name == "kafka" {
+			address = "brokers"
+		}
+		if part.address != "" {
+			continue
+		}
+		for key, given := range map[string]bool{"user": part.login.User != "", "password": part.login.Password != "",
+			"password-file": part.login.PasswordFile != "", "ca": part.tls.CA != "", "cert": part.tls.Cert != "",
+			"key": part.tls.Key != "", "sasl": part.sasl != ""} {
+			if given {
+				errs = append(errs, fmt.Errorf("%s.%s is for %s.%s, which is not set", part.name, key, part.name, address))
+			}
+		}
+	}
+	if (e.EventStoreCert == "") != (e.EventStoreKey == "") {
+		errs = append(errs, errors.New("embedded.eventstore-cert and embedded.eventstore-key go together"))
+	}
+	if (e.ClickHouseCert == "") != (e.ClickHouseKey == "") {
+		errs = append(errs, errors.New("embedded.clickhouse-cert and embedded.clickhouse-key go together"))
+	}
+	if es.Address != "" {
+		address, err := a.eventStoreEndpoint(node.Running{}, node.Secrets{})
+		if err == nil {
+			if err = (eventstore.Config{Address: address, Logger: a.log}).Validate(); err != nil {
+				err = fmt.Errorf("eventstore.address: %w", err)
+			}
+		}
+		errs = append(errs, err)
+	}
+	if k.Brokers != "" {
+		_, err := a.kafkaEndpoint(node.Running{}, node.Secrets{})
+		errs = append(errs, err)
+	}
+	if ch.Address != "" {
+		_, err := a.clickHouseEndpoint(node.Running{}, node.Secrets{})
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return nil
 }
 
 // running is the `up` of the data directory; the error says how to get one.
@@ -71,15 +128,6 @@ func first(configured, own string) string {
 		return configured
 	}
 	return own
-}
-
-// number is a setting that counts something, from 1.
-func number(key, value string) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 {
-		return 0, usage("%s %q is not a number from 1", key, value)
-	}
-	return n, nil
 }
 
 func (a *app) eventStoreEndpoint(own node.Running, secrets node.Secrets) (string, error) {
@@ -148,15 +196,7 @@ func shown(address string) string {
 
 func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string) (kafka.Config, error), error) {
 	c := a.cfg.Kafka
-	partitions, err := number("kafka.partitions", c.Partitions)
-	if err != nil {
-		return nil, err
-	}
-	replicas, err := number("kafka.replication-factor", c.ReplicationFactor)
-	if err != nil {
-		return nil, err
-	}
-	cfg := kafka.Config{Partitions: partitions, ReplicationFactor: replicas}
+	cfg := kafka.Config{Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor}
 	if c.Brokers == "" {
 		if c.User != "" || c.SASL != "" || c.CA != "" || c.Cert != "" {
 			return nil, usage("kafka.user, kafka.sasl, kafka.ca and kafka.cert are for kafka.brokers, which is not set")
@@ -169,6 +209,7 @@ func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string
 		}, nil
 	}
 	cfg.Brokers = strings.Split(c.Brokers, ",")
+	var err error
 	if cfg.TLS, err = a.tlsConfig("kafka", c.tlsFiles); err != nil {
 		return nil, err
 	}
@@ -216,7 +257,7 @@ func (a *app) clickHouseEndpoint(own node.Running, secrets node.Secrets) (cfg cl
 	}
 	if cfg.Password != "" && cfg.TLS == nil && c.TLS != "off" {
 		for _, addr := range cfg.Addrs {
-			if beyond, err := eventstore.BeyondLoopback(addr); err != nil || beyond {
+			if beyond, err := server.BeyondLoopback(addr); err != nil || beyond {
 				return cfg, usage("clickhouse.password would go to %s in plaintext: set clickhouse.tls to on, "+
 					"or to off where nobody else is on the way", addr)
 			}
@@ -309,4 +350,53 @@ func (a *app) password(part string, l login) (string, error) {
 		return "", usage("%s.password-file: its first line is empty", part)
 	}
 	return line, nil
+}
+
+// takeDirectory holds the data directory, where the addresses of those servers that are to run here
+// are free. Where one is taken it leaves nothing behind but, in a directory that was there, the
+// empty file of the lock.
+func (a *app) takeDirectory() (*node.Lock, error) {
+	if _, err := os.Stat(a.cfg.Data); errors.Is(err, os.ErrNotExist) {
+		if err := a.freeAddresses(); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := a.dir().Lock()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.freeAddresses(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// freeAddresses binds each address for a moment.
+func (a *app) freeAddresses() error {
+	var errs []error
+	for _, s := range []struct{ name, configured, addr string }{
+		{"event store", a.cfg.EventStore.Address, a.cfg.Embedded.EventStoreAddr},
+		{"broker", a.cfg.Kafka.Brokers, a.cfg.Embedded.KafkaAddr},
+		{"ClickHouse", a.cfg.ClickHouse.Address, a.cfg.Embedded.ClickHouseAddr},
+	} {
+		if s.configured != "" {
+			continue
+		}
+		l, err := net.Listen("tcp", s.addr)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+			continue
+		}
+		errs = append(errs, l.Close())
+	}
+	return explainTaken(errors.Join(errs...))
+}
+
+// explainTaken says what to do where another program has an address.
+func explainTaken(err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
+		"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
 }

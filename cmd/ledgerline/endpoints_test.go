@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -15,19 +16,23 @@ import (
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
-// configured is an app with settings, given as key=value.
-func configured(t *testing.T, settings ...string) *app {
-	t.Helper()
+// configured is an app with settings, given as key=value; a later one wins.
+func configured(settings ...string) (*app, error) {
 	env := map[string]string{}
 	for _, s := range settings {
 		key, value, _ := strings.Cut(s, "=")
 		env[envName(key)] = value
 	}
-	c, err := loadConfig("", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
-	if err != nil {
-		t.Fatal(err)
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
 	}
-	return &app{cfg: c, log: slog.New(slog.DiscardHandler)}
+	a := &app{log: slog.New(slog.DiscardHandler)}
+	var err error
+	if a.cfg, err = loadConfig("", environ); err != nil {
+		return a, &exitError{exitUsage, err}
+	}
+	return a, a.check()
 }
 
 // authorityPEM is a file with a certificate that can be trusted.
@@ -54,7 +59,14 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	everywhere := []string{"eventstore.address=esdb://es:2113?tls=true", "kafka.brokers=a:9093,b:9093", "clickhouse.address=ch:8443"}
-	with := func(more ...string) *app { return configured(t, append(everywhere, more...)...) }
+	with := func(more ...string) *app {
+		t.Helper()
+		a, err := configured(append(everywhere, more...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
 
 	e, err := with("eventstore.ca="+ca, "eventstore.user=anna", "eventstore.password=p@ss", "kafka.ca="+ca, "kafka.user=relay",
 		"kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger", "clickhouse.password=x").endpoints()
@@ -113,9 +125,16 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 		{[]string{"clickhouse.password=p"}, "clickhouse.user is not"},
 		{[]string{"eventstore.address=esdb://anna:x@es:2113", "eventstore.user=piet"}, "eventstore.user"},
 		{[]string{"eventstore.address=", "eventstore.ca=" + ca}, "eventstore.address"},
+		{[]string{"kafka.brokers=", "kafka.password=hunter22"}, "kafka.brokers"},
+		{[]string{"clickhouse.address=", "clickhouse.key=" + ca}, "clickhouse.address"},
+		{[]string{"kafka.brokers=a"}, "host:port"},
+		{[]string{"embedded.clickhouse-cert=" + ca}, "embedded.clickhouse-key"},
+		{[]string{"eventstore.address=esdb://anna:hunter22@es:2113?tls=perhaps"}, "eventstore.address"},
 	} {
-		a := with(tc.settings...)
-		_, err := a.endpointsOf(node.Running{}, node.Secrets{})
+		a, err := configured(append(everywhere, tc.settings...)...)
+		if err != nil && strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%v: the error repeats a password", tc.settings[0][:9])
+		}
 		if err == nil || a.exitCode(err) != exitUsage || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%v: %v, want a wrong configuration that names %q", tc.settings, err, tc.says)
 		}
@@ -128,14 +147,13 @@ func TestAPasswordInAFileThatOthersReadIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte("kafka:\n  user: u\n  password: hunter22\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	none := func(string) (string, bool) { return "", false }
-	if _, err := loadConfig(path, none); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "hunter22") {
+	if _, err := loadConfig(path, nil); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "hunter22") {
 		t.Errorf("%v", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := loadConfig(path, none); err != nil || c.Kafka.Password != "hunter22" {
+	if c, err := loadConfig(path, nil); err != nil || c.Kafka.Password != "hunter22" {
 		t.Errorf("%v", err)
 	}
 }
@@ -235,6 +253,51 @@ func TestWordsOfACommandLineAreQuotedWhereTheyNeedIt(t *testing.T) {
 	for in, want := range map[string]string{"/srv/ledger": "/srv/ledger", "/srv/my ledger": "'/srv/my ledger'", "it's": `'it'\''s'`, "": "''", "$HOME": "'$HOME'", "a;b": "'a;b'"} {
 		if got := shellWord(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Where a port is taken, no directory is made, and one that was there gains nothing but the empty
+// file of its lock.
+func TestATakenPortLeavesNothingBehind(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	data := dataDir(t)
+	for _, key := range []string{"eventstore", "kafka", "clickhouse"} {
+		settings := []string{"embedded.eventstore-addr=127.0.0.1:0", "embedded.kafka-addr=127.0.0.1:0", "embedded.clickhouse-addr=127.0.0.1:0", "data=" + data}
+		a, err := configured(append(settings, "embedded."+key+"-addr="+taken.Addr().String())...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := func() {
+			t.Helper()
+			if lock, err := a.takeDirectory(); err == nil || !strings.Contains(err.Error(), "Another program listens there") {
+				t.Errorf("%s on a taken port: %v, %v", key, lock, err)
+			}
+		}
+		refused()
+		if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the directory was made: %v", key, err)
+		}
+		if err := os.Mkdir(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		refused()
+		if left, err := os.ReadDir(data); err != nil || len(left) != 1 || left[0].Name() != "up.lock" {
+			t.Errorf("%s: the directory holds %v, %v", key, left, err)
+		}
+		if a, err = configured(settings...); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := a.takeDirectory()
+		if err != nil {
+			t.Fatalf("%s: free again: %v", key, err)
+		}
+		if err := errors.Join(lock.Close(), os.RemoveAll(data)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

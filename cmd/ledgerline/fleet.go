@@ -29,9 +29,20 @@ func (f *fleetFeed) flags(cmd *cobra.Command) {
 }
 
 func (f fleetFeed) config() fleet.Config {
-	cfg := fleet.Sized(f.Devices)
+	cfg := fleet.Sized(f.Devices) // which takes any number
 	cfg.Days, cfg.Seed = f.Days, f.Seed
 	return cfg
+}
+
+// check refuses sizes that no fleet can have.
+func (f fleetFeed) check() error {
+	if f.Devices == 0 {
+		return nil
+	}
+	if err := f.config().Validate(); err != nil {
+		return &exitError{exitUsage, err}
+	}
+	return nil
 }
 
 // fleetTenant is the tenant that a generated fleet belongs to.
@@ -47,6 +58,12 @@ them: Azure Monitor lines, Event Hubs batches and Graph responses. The same seed
 it exists.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.Devices == 0 {
+				return usage("--devices is 0: a fleet has at least one")
+			}
+			if err := f.check(); err != nil {
+				return err
+			}
 			sum, err := writeFleet(cmd.Context(), cmd.OutOrStdout(), f, args[0])
 			if err != nil {
 				return err
@@ -103,7 +120,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log, Hook: crashHook(n.a.log)})
+	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log, Hook: crashHook(n.a.log),
+		Observer: n.metrics.Intake()})
 	if err != nil {
 		return err
 	}

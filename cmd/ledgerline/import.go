@@ -30,7 +30,12 @@ summary accounts for every record once:
 
   read = recorded + unchanged + superseded + refused + unrecognised + failed
 
-The exit code is 3 where records failed; each is named with file, line, record and field, never with content.`,
+The summary is all that counts it: metrics are of ` + "`ledgerline up`" + `, and this is a process of its own.
+
+The exit code is 3 where records failed; each is named with file, line, record and field, never with content. What is no
+regular file, and a folder that cannot be listed, counts as one failed record. An import that ends early (Ctrl-C, a full
+disk, a ledger that is gone) prints the summary so far and exits with 1: what it calls recorded is in the ledger, and
+importing the same again completes the rest.`,
 		Example: `  ledgerline import --tenant Contoso ./exports
   ledgerline import --tenant Contoso --output json page-1.json audit.ndjson`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -45,6 +50,9 @@ The exit code is 3 where records failed; each is named with file, line, record a
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if workers < 0 || batch < 0 {
+				return usage("--workers and --batch count from 1; 0 is the default")
+			}
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
@@ -55,16 +63,7 @@ The exit code is 3 where records failed; each is named with file, line, record a
 				return err
 			}
 			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, d.tenant, args)
-			if err != nil {
-				return err
-			}
-			if err := writeOutput(cmd.OutOrStdout(), output, sum, func(w io.Writer) { err = sum.WriteText(w) }); err != nil {
-				return err
-			}
-			if !sum.OK() {
-				return &exitError{exitPartial, fmt.Errorf("%s of %s records failed", count(sum.FailedCount), count(sum.Read))}
-			}
-			return err
+			return errors.Join(writeSummary(cmd.OutOrStdout(), output, sum, err), importError(sum, err))
 		},
 	}
 	cmd.Flags().StringVar(&tenant, "tenant", "", "the tenant whose records these are; may be left out where there is only one")
@@ -72,6 +71,37 @@ The exit code is 3 where records failed; each is named with file, line, record a
 	cmd.Flags().IntVar(&batch, "batch", 0, "records a transaction of the vault; default 512")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// importDoc is a summary, and whether it is of everything that was named.
+type importDoc struct {
+	intake.Summary
+	Complete bool `json:"complete"` // false: the import ended early, and this is how far it came
+}
+
+// writeSummary tells of every import, ended early or not.
+func writeSummary(out io.Writer, output string, sum intake.Summary, ended error) error {
+	var failed error
+	err := writeOutput(out, output, importDoc{sum, ended == nil}, func(w io.Writer) {
+		if ended != nil {
+			_, failed = fmt.Fprintln(w, "The import ended early. So far:")
+		}
+		failed = errors.Join(failed, sum.WriteText(w))
+	})
+	return errors.Join(err, failed)
+}
+
+// importError is what the command ends with.
+func importError(sum intake.Summary, ended error) error {
+	switch {
+	case errors.Is(ended, context.Canceled):
+		return errors.New("the import was stopped: importing the same again completes the rest")
+	case ended != nil:
+		return ended
+	case !sum.OK():
+		return &exitError{exitPartial, fmt.Errorf("%s of %s records failed", count(sum.FailedCount), count(sum.Read))}
+	}
+	return nil
 }
 
 // importPaths imports and shows progress.

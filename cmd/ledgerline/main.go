@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == engineCommand {
 		os.Exit(runEngine())
 	}
-	syscall.Umask(0o077) // what a ledger writes is its owner's alone
+	keepPrivate()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
@@ -98,6 +99,19 @@ failed and are named in the output.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a), newViews(a), newRelay(a),
-		newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a))
+		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, sub := range root.Commands() {
+		if sub.Name() == "help" {
+			sub.Args = func(_ *cobra.Command, args []string) error {
+				if c, rest, err := root.Find(args); c == nil || err != nil || len(rest) > 0 {
+					return usage("there is no help on %q: `ledgerline --help` lists what there is", strings.Join(args, " "))
+				}
+				return nil
+			}
+		}
+	}
+	strictly(root)
 	return root
 }

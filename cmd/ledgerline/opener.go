@@ -5,24 +5,22 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // sessionOpener lets a report open tokens through a custody session.
 type sessionOpener struct{ session *custody.Session }
 
-func (o sessionOpener) Open(ctx context.Context, tokens []schemas.Token) ([]projections.Opened, error) {
+func (o sessionOpener) Open(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
 	asked := make([]vault.Sealed, len(tokens))
-	for i, t := range tokens {
-		asked[i].Token = t
-		if h, _, err := t.Parse(); err == nil { // a malformed token is called tampered by the vault
-			asked[i].Attr, asked[i].Event = h.Attr, h.Event
-		}
+	for i, t := range tokens { // the place is the asker's word: what a token says of itself proves nothing
+		asked[i] = vault.Sealed{Token: t.Token, Attr: t.Attribute, Event: t.Event}
 	}
 	opened, err := o.session.Open(ctx, asked)
 	if err != nil {
@@ -50,8 +48,14 @@ func openedError(err error) error {
 	return fmt.Errorf("%w: %w", projections.ErrTampered, err)
 }
 
+// viewsEnd is what waiting for the views asks of them.
+type viewsEnd interface {
+	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
+	WaitThrough(ctx context.Context, seq uint64) error
+}
+
 // waitForViews returns when the views hold every event that the ledger holds now, with the ledger's last sequence.
-func waitForViews(ctx context.Context, l *ledger.Ledger, views *clickhouse.DB, p *progress) (uint64, error) {
+func waitForViews(ctx context.Context, l *ledger.Ledger, views viewsEnd, p *progress) (uint64, error) {
 	last, err := l.Last(ctx)
 	if err != nil {
 		return 0, err

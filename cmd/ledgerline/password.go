@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // leastPassword is the least number of characters of a password that a person chooses.
@@ -41,18 +39,12 @@ func readPassword(ctx context.Context, in io.Reader, prompt io.Writer) (string, 
 
 // askUnseen reads a line from a terminal that does not show it.
 func askUnseen(ctx context.Context, f *os.File, prompt io.Writer, question string) (_ string, err error) {
-	before, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	restore, err := hideInput(f)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	unseen := *before
-	unseen.Lflag &^= unix.ECHO
-	unseen.Lflag |= unix.ICANON | unix.ISIG
-	if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, &unseen); err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
 	defer func() {
-		err = errors.Join(err, unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, before))
+		err = errors.Join(err, restore())
 		fmt.Fprintln(prompt)
 	}()
 	fmt.Fprint(prompt, question)

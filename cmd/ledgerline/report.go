@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
@@ -57,7 +59,7 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := map[string]string{}
 			for id, v := range filters {
-				if *v != "" {
+				if *v != "" || cmd.Flags().Changed(id) {
 					given[id] = *v
 				}
 			}
@@ -73,7 +75,7 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 		f.StringVar(&o.asOf, "as-of", "", "the moment; a date alone means the end of that day; now where left out")
 	}
 	f.Int64Var(&o.asOfSeq, "as-of-seq", -1, "compute at this ledger sequence; as far as the views are where left out")
-	f.StringVar(&o.lang, "lang", "", "en or nl; the tenant's where left out")
+	choiceFlag(cmd, &o.lang, "lang", "", "", "en or nl; the tenant's where left out", "en", "nl")
 	f.StringVar(&o.zone, "time-zone", "", "IANA time zone; the tenant's where left out")
 	if d.Personal {
 		f.StringVar(&o.purpose, "purpose", "", "why protected values are to be seen; recorded in the ledger")
@@ -81,7 +83,8 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	}
 	f.IntVar(&o.sample, "sample", 0, "draw so many rows at random, for an auditor")
 	f.Uint64Var(&o.seed, "seed", 0, "with --sample: the same seed draws the same rows")
-	f.StringVarP(&o.output, "output", "o", "table", "table, csv (exact, for machines), csv-people (for a spreadsheet of the language) or json")
+	choiceFlag(cmd, &o.output, "output", "o", "table", "table, csv (exact, for machines), csv-people (for a spreadsheet of the language) or json",
+		"table", "csv", "csv-people", "json")
 	f.StringVar(&o.file, "file", "", "write to this file, 0600, instead of standard output")
 	f.BoolVar(&o.noWait, "no-wait", false, "report on what the views hold, without waiting for them to reach the ledger's end")
 	f.DurationVar(&o.waitFor, "wait", time.Minute, "how long to wait for the views at most")
@@ -98,40 +101,49 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	return cmd
 }
 
+// report answers. Everything that can be refused is refused before the access is recorded: the
+// arguments, what they name, the file that the answer goes to.
 func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, filters map[string]string) (err error) {
 	ctx := cmd.Context()
+	if err := o.check(cmd, d, filters); err != nil {
+		return err
+	}
 	desk, err := a.openDesk(ctx, o.tenant)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, desk.close()) }()
-	v, t, l := desk.vault, desk.tenant, desk.ledger
-	req, err := o.request(d, t, filters)
+	req, err := o.request(d, desk.tenant, filters)
 	if err != nil {
 		return err
 	}
 	req.By = desk.who.Login
 	if device := filters["device"]; device != "" {
-		if filters["device"], err = resolveDevice(ctx, v, t, device, cmd.InOrStdin()); err != nil {
+		if filters["device"], err = desk.resolveDevice(ctx, device, cmd.InOrStdin()); err != nil {
 			return err
 		}
 	}
 	if actor := filters["actor"]; actor != "" {
-		if filters["actor"], err = resolveActor(ctx, v, t, actor, cmd.InOrStdin()); err != nil {
+		if filters["actor"], err = desk.resolveActor(ctx, actor, cmd.InOrStdin()); err != nil {
 			return err
 		}
 	}
 	if err := req.Validate(); err != nil {
-		return &exitError{exitUsage, err}
+		return inFlags(err)
 	}
-	views, err := a.openViews(ctx, desk.services)
+	if req.Reveal {
+		if err := desk.who.Can(access.Officer, desk.tenant.ID); err != nil {
+			return err
+		}
+	}
+	views, err := a.openReader(ctx, desk.services)
 	if err != nil {
 		return err
 	}
 	if !o.noWait {
 		wait, cancel := context.WithTimeout(ctx, o.waitFor)
 		defer cancel()
-		if _, err := waitForViews(wait, l, views, newProgress(cmd.ErrOrStderr())); err != nil {
+		if _, err := waitForViews(wait, desk.ledger, views, newProgress(cmd.ErrOrStderr())); err != nil {
 			return err
 		}
 	}
@@ -142,10 +154,25 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 			req.AsOfSeq = &seq
 		}
 	}
+	if err := req.Check(ctx, views); err != nil {
+		return inFlags(err)
+	}
+	if o.file != "" {
+		to, err := newTarget("file", o.file)
+		if err != nil {
+			return err
+		}
+		return to.finish(a.answer(ctx, desk, d, o, req, views, to.f))
+	}
+	return a.answer(ctx, desk, d, o, req, views, cmd.OutOrStdout())
+}
+
+// answer records the access, where there is one, and writes the report.
+func (a *app) answer(ctx context.Context, desk *desk, d report.Definition, o reportOptions, req report.Request, views views, out io.Writer) error {
 	var opener projections.Opener // none: protected values stay masked
 	if req.Reveal {
-		purpose := custody.Purpose{Tenant: t.ID, Report: d.ID, Text: o.purpose, Filters: map[string]any{}}
-		for k, f := range filters {
+		purpose := custody.Purpose{Tenant: desk.tenant.ID, Report: d.ID, Text: o.purpose, Filters: map[string]any{}}
+		for k, f := range req.Filters {
 			purpose.Filters[k] = f
 		}
 		if req.AsOfSeq != nil {
@@ -161,7 +188,48 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err != nil {
 		return err
 	}
-	return o.write(cmd.OutOrStdout(), r)
+	return o.write(out, r)
+}
+
+// check refuses what is wrong whatever the tenant.
+func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters map[string]string) error {
+	fromInput := 0
+	for _, v := range filters {
+		if v == "-" {
+			fromInput++
+		}
+	}
+	switch {
+	case fromInput > 1:
+		return usage("one filter at most can be read from standard input")
+	case d.Personal && !o.masked && strings.TrimSpace(o.purpose) == "":
+		return usage("--purpose is required to see protected values; it is recorded in the ledger (or use --masked)")
+	case d.Personal && o.masked && o.purpose != "":
+		return usage("--purpose and --masked do not go together: masked, nothing is unsealed and no purpose is recorded")
+	case o.sample > 0 && !cmd.Flags().Changed("seed"):
+		return usage("--sample needs --seed, so that an auditor can draw the same rows again")
+	case o.waitFor <= 0:
+		return usage("--wait %s is not longer than nothing: --no-wait does not wait", o.waitFor)
+	case cmd.Flags().Changed("as-of-seq") && o.asOfSeq < 0:
+		return usage("--as-of-seq %d is no ledger sequence: they count from 0", o.asOfSeq)
+	}
+	for id := range filters {
+		if v, err := cmd.Flags().GetString(id); err == nil && strings.TrimSpace(v) == "" {
+			return usage("--%s is empty: leave it out or give a value", id)
+		}
+	}
+	if o.file == "" {
+		return nil
+	}
+	if _, err := os.Lstat(o.file); err == nil {
+		return usage("--file: %s exists: move it away, or name another", o.file)
+	}
+	if info, err := os.Stat(filepath.Dir(o.file)); err != nil {
+		return usage("--file: %w", err)
+	} else if !info.IsDir() {
+		return usage("--file: %s is no folder", filepath.Dir(o.file))
+	}
+	return nil
 }
 
 // request turns flags into what the report is asked; errors name the flag.
@@ -179,25 +247,19 @@ func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[
 	if req.Location, err = time.LoadLocation(zone); err != nil {
 		return req, usage("--time-zone %q is not an IANA name such as Europe/Amsterdam", zone)
 	}
-	if d.Personal && !o.masked && strings.TrimSpace(o.purpose) == "" {
-		return req, usage("--purpose is required to see protected values; it is recorded in the ledger (or use --masked)")
-	}
 	for _, at := range []struct {
-		flag, given string
-		to          *time.Time
-	}{{"from", o.from, &req.From}, {"to", o.to, &req.To}, {"as-of", o.asOf, &req.AsOf}} {
+		field, given string
+		to           *time.Time
+	}{{report.FieldFrom, o.from, &req.From}, {report.FieldTo, o.to, &req.To}, {report.FieldAsOf, o.asOf, &req.AsOf}} {
 		if at.given == "" {
 			continue
 		}
-		if *at.to, err = report.ParseTime(at.flag, at.given, req.Location); err != nil {
-			return req, &exitError{exitUsage, err}
+		if *at.to, err = report.ParseTime(at.field, at.given, req.Location); err != nil {
+			return req, inFlags(err)
 		}
 	}
 	if _, err := time.Parse(time.DateOnly, o.asOf); err == nil { // a date alone: its last moment
 		req.AsOf = req.AsOf.AddDate(0, 0, 1).Add(-time.Millisecond)
-	}
-	if o.sample > 0 && o.seed == 0 {
-		return req, usage("--sample needs --seed, so that an auditor can draw the same rows again")
 	}
 	if o.asOfSeq >= 0 {
 		seq := uint64(o.asOfSeq)
@@ -206,21 +268,10 @@ func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[
 	return req, nil
 }
 
-func (o reportOptions) write(stdout io.Writer, r *report.Report) (err error) {
-	out := stdout
-	if o.file != "" {
-		f, openErr := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if openErr != nil {
-			return fmt.Errorf("--file: %w", openErr)
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		out = f
-	}
+func (o reportOptions) write(out io.Writer, r *report.Report) (err error) {
 	w := bufio.NewWriter(out)
 	defer func() { err = errors.Join(err, w.Flush()) }()
-	switch o.output {
-	case "table":
-		return r.WriteTable(w, terminalWidth(out))
+	switch o.output { // the flag took no other
 	case "csv":
 		return r.WriteCSV(w, report.Machine)
 	case "csv-people":
@@ -228,7 +279,7 @@ func (o reportOptions) write(stdout io.Writer, r *report.Report) (err error) {
 	case "json":
 		return r.WriteJSON(w)
 	}
-	return usage("--output %q is not table, csv, csv-people or json", o.output)
+	return r.WriteTable(w, terminalWidth(out))
 }
 
 // readSecret returns value, or for "-" the first line of standard input, so that shells keep no names.
@@ -249,51 +300,79 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 	return line, nil
 }
 
-// resolveDevice turns what a person calls a device into the ledger's own id: a stream or its uuid as a report printed it, or
-// the device's id at the source.
-func resolveDevice(ctx context.Context, v *vault.Vault, t vault.Tenant, given string, in io.Reader) (string, error) {
+// resolveDevice turns what a person calls devices into the ledger's own ids: streams or their uuids
+// as a report printed them, or the devices' ids at the source. One that the tenant does not have is
+// no such device.
+func (d *desk) resolveDevice(ctx context.Context, given string, in io.Reader) (string, error) {
 	given, err := readSecret("device", given, in)
 	if err != nil {
 		return "", err
 	}
-	if s := schemas.Stream(given); s.Kind() == "device" {
-		return given, nil
-	}
-	var found vault.Device
-	err = v.View(ctx, t.ID, func(tx *vault.Tx) error {
-		for _, h := range []vault.DeviceHint{{IntuneID: given}, {DirectoryID: given}} {
-			d, ok, err := tx.FindDevice(h)
-			if err != nil {
-				return err
-			}
-			if ok {
-				found = d
-				return nil
-			}
+	var streams []string
+	for part := range strings.SplitSeq(given, ",") {
+		s, err := d.device(ctx, strings.TrimSpace(part))
+		if err != nil {
+			return "", err
 		}
-		return nil
-	})
-	if err != nil {
-		return "", err
+		streams = append(streams, string(s))
 	}
-	if found.Stream != "" {
-		return string(found.Stream), nil
-	}
-	if id, err := uuid.Parse(given); err == nil {
-		return string(schemas.NewStream("device", id)), nil
-	}
-	return "", usage("--device names no device: give its Intune or directory id, or its stream as a report prints it")
+	return strings.Join(streams, ","), nil
 }
 
-// resolveActor turns what a person is called into the aliases under which they acted; aliases as a report or the stream shows them are taken
-// as they are.
-func resolveActor(ctx context.Context, v *vault.Vault, t vault.Tenant, given string, in io.Reader) (string, error) {
+var errNoDevice = usage("--device: no such device: give its Intune or directory id, or its stream as a report prints it")
+
+func (d *desk) device(ctx context.Context, given string) (schemas.Stream, error) {
+	s := schemas.Stream(given)
+	if s.Kind() != "device" {
+		var found vault.Device
+		err := d.vault.View(ctx, d.tenant.ID, func(tx *vault.Tx) error {
+			for _, h := range []vault.DeviceHint{{IntuneID: given}, {DirectoryID: given}} {
+				dev, ok, err := tx.FindDevice(h)
+				if errors.Is(err, vault.ErrErasedSubject) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if ok {
+					found = dev
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+		if found.Stream != "" {
+			return found.Stream, nil
+		}
+		id, err := uuid.Parse(given)
+		if err != nil {
+			return "", errNoDevice
+		}
+		s = schemas.NewStream("device", id)
+	}
+	for r, err := range d.ledger.ReadStream(ctx, s, 0) {
+		if err != nil {
+			return "", err
+		}
+		if m, err := schemas.ParseMetadata(r.Metadata); err == nil && m.Tenant == d.tenant.ID {
+			return s, nil
+		}
+	}
+	return "", errNoDevice
+}
+
+// resolveActor turns what a person is called into the aliases under which they acted; aliases of
+// the tenant, as a report or the stream shows them, are taken as they are.
+func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (string, error) {
 	given, err := readSecret("actor", given, in)
 	if err != nil {
 		return "", err
 	}
 	var aliases []string
-	err = v.View(ctx, t.ID, func(tx *vault.Tx) error {
+	err = d.vault.View(ctx, d.tenant.ID, func(tx *vault.Tx) error {
 		persons, err := tx.FindPersons(given)
 		if err != nil {
 			return err
@@ -309,16 +388,31 @@ func resolveActor(ctx context.Context, v *vault.Vault, t vault.Tenant, given str
 				}
 			}
 		}
+		if len(aliases) > 0 {
+			return nil
+		}
+		for part := range strings.SplitSeq(given, ",") {
+			id, err := uuid.Parse(strings.TrimSpace(part))
+			if err != nil {
+				aliases = nil
+				return nil
+			}
+			switch _, err := tx.AliasOwner(id); {
+			case errors.Is(err, vault.ErrNotFound):
+				aliases = nil
+				return nil
+			case err != nil && !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired):
+				return err
+			}
+			aliases = append(aliases, id.String())
+		}
 		return nil
 	})
 	if err != nil {
 		return "", err
 	}
-	if len(aliases) > 0 {
-		return strings.Join(aliases, ","), nil
+	if len(aliases) == 0 {
+		return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it from standard input)")
 	}
-	if first, _, _ := strings.Cut(given, ","); uuid.Validate(first) == nil {
-		return given, nil
-	}
-	return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it from standard input)")
+	return strings.Join(aliases, ","), nil
 }

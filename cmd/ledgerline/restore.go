@@ -321,11 +321,7 @@ func madeBy(ctx context.Context, v *vault.Vault, r schemas.Recorded) (bool, erro
 type publishedTopics struct{ c *kafka.Client }
 
 func (t publishedTopics) Positions(ctx context.Context) iter.Seq2[consumers.Position, error] {
-	return func(yield func(consumers.Position, error) bool) {
-		if p, ok, err := t.c.LastPosition(ctx); ok || err != nil {
-			yield(p, err)
-		}
-	}
+	return t.c.Positions(ctx)
 }
 
 func (t publishedTopics) Describe(ctx context.Context, topic string) (uuid.UUID, []int64, []int64, error) {
@@ -333,11 +329,7 @@ func (t publishedTopics) Describe(ctx context.Context, topic string) (uuid.UUID,
 }
 
 func (t publishedTopics) Read(ctx context.Context, topic string, partition int, from int64) ([]consumers.Message, int64, error) {
-	records, err := t.c.Partitions().Read(ctx, topic, partition, from)
-	if n := len(records); n > 0 {
-		from = records[n-1].Offset + 1
-	}
-	return records, from, err
+	return t.c.Partitions().Read(ctx, topic, partition, from)
 }
 
 func newReindex(a *app) *cobra.Command {
@@ -359,7 +351,12 @@ Nothing else may run on the data directory meanwhile: stop "ledgerline up" first
 				return err
 			}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
-				fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n", doc.Ledger, count(doc.Events), count(doc.Foreign.Count))
+				fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n",
+					doc.Ledger, count(doc.Events), count(doc.Foreign.Count))
+				if doc.Forged != nil && doc.Forged.Count > 0 {
+					fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: `%s` names them\n",
+						count(doc.Forged.Count), a.commandLine("ledger check"))
+				}
 			})
 		},
 	}
@@ -371,6 +368,7 @@ type reindexed struct {
 	Ledger  uuid.UUID            `json:"ledger"`
 	Events  uint64               `json:"events"`
 	Foreign ledger.ForeignEvents `json:"foreign"`
+	Forged  *ledger.ForgedEvents `json:"forged"` // null: there is no vault to tell
 }
 
 func (a *app) reindex(ctx context.Context, progress io.Writer) (doc reindexed, err error) {
@@ -378,7 +376,15 @@ func (a *app) reindex(ctx context.Context, progress io.Writer) (doc reindexed, e
 		return doc, fmt.Errorf("there is no event store in %s", a.cfg.Data)
 	}
 	err = a.offline(ctx, progress, func(n *runningNode) error {
-		l, err := a.openFollowing(ctx, n.services, nil, false, progress)
+		var v *vault.Vault // tells forged events, where it is there
+		if exists(a.vaultPath()) {
+			var err error
+			if v, err = a.openVaultAt(ctx, a.vaultPath()); err != nil {
+				return err
+			}
+			n.services.onClose(v.Close)
+		}
+		l, err := a.openFollowing(ctx, n.services, v, false, progress)
 		if err != nil {
 			return err
 		}
@@ -387,6 +393,10 @@ func (a *app) reindex(ctx context.Context, progress io.Writer) (doc reindexed, e
 		doc.Ledger = l.ID()
 		doc.Events, err = l.Reindex(ctx, func(events uint64) { p.show("counted %s events", count(events)) })
 		doc.Foreign = l.Foreign()
+		if v != nil {
+			f := l.Forged()
+			doc.Forged = &f
+		}
 		return err
 	})
 	return doc, err

@@ -20,6 +20,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/projections/report"
 )
 
 // What ledgerline itself keeps in the data directory, beside the servers' folders and what package node owns.
@@ -31,7 +33,8 @@ const (
 // services are what a command opened; close gives everything back in reverse order.
 type services struct {
 	endpoints
-	closers []func() error
+	vaultObserver vault.Observer // nil: nobody counts
+	closers       []func() error
 }
 
 func (s *services) onClose(f func() error) { s.closers = append(s.closers, f) }
@@ -117,7 +120,7 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 	if err != nil {
 		return nil, err
 	}
-	cfg := vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log}
+	cfg := vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log, Observer: s.vaultObserver}
 	v, err := vault.Open(ctx, cfg)
 	if errors.Is(err, vault.ErrUninitialised) && create { // new, or a crash came between making the file and the vault
 		v, err = vault.Create(ctx, cfg)
@@ -152,6 +155,35 @@ func (a *app) openViews(ctx context.Context, s *services) (*clickhouse.DB, error
 	return db, nil
 }
 
+// views are what reports and packages ask of.
+type views interface {
+	report.Reader
+	dsar.Reader
+	WaitThrough(ctx context.Context, seq uint64) error
+}
+
+// places are where acts find their stores. The zero value opens those that the configuration names;
+// a test puts its own in their place, and sees what was done to them.
+type places struct {
+	office func(ctx context.Context) (*desk, error)
+	views  func(ctx context.Context) (views, error)
+	now    func() time.Time
+}
+
+func (a *app) openReader(ctx context.Context, s *services) (views, error) {
+	if a.places.views != nil {
+		return a.places.views(ctx)
+	}
+	return a.openViews(ctx, s)
+}
+
+func (a *app) now() time.Time {
+	if a.places.now != nil {
+		return a.places.now()
+	}
+	return time.Now()
+}
+
 func (a *app) newCustody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, error) {
 	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: a.log, Clock: time.Now})
 }
@@ -180,6 +212,9 @@ func (a *app) openDesk(ctx context.Context, tenant string) (*desk, error) {
 
 // openOffice opens what an act needs that is for no tenant yet.
 func (a *app) openOffice(ctx context.Context) (_ *desk, err error) {
+	if a.places.office != nil {
+		return a.places.office(ctx)
+	}
 	s, err := a.connect()
 	if err != nil {
 		return nil, err

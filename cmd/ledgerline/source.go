@@ -5,26 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// topicSource lets the projector read the ledger's topics. A partition is named "topic/number".
+// topicSource lets the projector read the ledger's topics. A partition is named "topic/number#id",
+// the id being the beginning of the topic's own: a topic that is made anew has other partitions.
 type topicSource struct {
 	client     *kafka.Client
 	partitions *kafka.Partitions
+	// relay, where it runs in this process, tells what it noted: what lies in ledger.position need
+	// not be believed then.
+	relay interface {
+		Noted() (p consumers.Position, ok bool, changed <-chan struct{})
+	}
 }
 
 var _ projections.Source = (*topicSource)(nil)
 
-func newTopicSource(c *kafka.Client) *topicSource { return &topicSource{c, c.Partitions()} }
+func newTopicSource(c *kafka.Client) *topicSource {
+	return &topicSource{client: c, partitions: c.Partitions()}
+}
+
+func partitionName(topic string, id fmt.Stringer, partition int) string {
+	return fmt.Sprintf("%s/%d#%.8s", topic, partition, id.String())
+}
 
 func splitPartition(name string) (topic string, partition int, err error) {
-	topic, number, ok := strings.Cut(name, "/")
+	place, _, _ := strings.Cut(name, "#")
+	topic, number, ok := strings.Cut(place, "/")
 	partition, err = strconv.Atoi(number)
 	if !ok || err != nil {
 		return "", 0, fmt.Errorf("partition %q is not topic/number", name)
@@ -39,7 +54,7 @@ func (s *topicSource) Partitions(ctx context.Context) ([]string, error) {
 	}
 	out := make([]string, len(list))
 	for i, p := range list {
-		out[i] = p.Topic + "/" + strconv.Itoa(p.Partition)
+		out[i] = partitionName(p.Topic, p.TopicID, p.Partition)
 	}
 	return out, nil
 }
@@ -52,16 +67,17 @@ func (s *topicSource) Read(ctx context.Context, name string, from int64) iter.Se
 		}
 		for err == nil {
 			var messages []consumers.Message
-			if messages, err = s.partitions.Read(ctx, topic, partition, from); err != nil {
+			if messages, from, err = s.partitions.Read(ctx, topic, partition, from); err != nil {
 				break
 			}
 			for _, m := range messages {
-				item, err := decode(m)
-				if !yield(item, err) || err != nil {
+				if !yield(decode(m), nil) {
 					return
 				}
-				from = m.Offset + 1
 			}
+		}
+		if errors.Is(err, consumers.ErrUnreadable) {
+			err = fmt.Errorf("%w; to remove them: %s", err, consumers.Refill(topic))
 		}
 		yield(projections.Item{}, err)
 	}
@@ -90,18 +106,58 @@ func (s *topicSource) Fetch(ctx context.Context, name string, offset int64) (pro
 	if err != nil {
 		return projections.Item{}, err
 	}
-	return decode(m)
+	return decode(m), nil
 }
 
-func (s *topicSource) Published(ctx context.Context) (uint64, bool, error) {
-	p, ok, err := s.partitions.LastPosition(ctx)
-	return p.Through.Seq, ok, err
-}
+// notedPoll is how often ledger.position is looked at where the relay is in another process.
+const notedPoll = 50 * time.Millisecond
 
-func decode(m consumers.Message) (projections.Item, error) {
-	d, err := consumers.Decode(m)
-	if err != nil {
-		return projections.Item{}, fmt.Errorf("%s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, projections.ErrUnreadable, err)
+func (s *topicSource) Noted(ctx context.Context, last *projections.Noted) (*projections.Noted, error) {
+	for {
+		var p consumers.Position
+		var ok bool
+		var changed <-chan struct{}
+		var err error
+		if s.relay != nil {
+			p, ok, changed = s.relay.Noted()
+		} else if p, ok, err = s.partitions.LastPosition(ctx); err != nil {
+			return nil, err
+		}
+		if ok {
+			if n := notedOf(p); !sameNote(n, last) {
+				return n, nil
+			}
+		}
+		poll, cancel := ctx, context.CancelFunc(func() {})
+		if s.relay == nil {
+			poll, cancel = context.WithTimeout(ctx, notedPoll)
+		}
+		select {
+		case <-poll.Done():
+		case <-changed:
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 	}
-	return projections.Item{Recorded: d.Recorded, Offset: m.Offset}, nil
+}
+
+func notedOf(p consumers.Position) *projections.Noted {
+	n := &projections.Noted{Through: p.Through.Seq, Ends: map[string]int64{}}
+	for name, t := range p.Topics {
+		for i, end := range t.Ends {
+			n.Ends[partitionName(name, t.ID, i)] = end
+		}
+	}
+	return n
+}
+
+func sameNote(a, b *projections.Noted) bool {
+	return b != nil && a.Through == b.Through && maps.Equal(a.Ends, b.Ends)
+}
+
+func decode(m consumers.Message) projections.Item {
+	d, err := consumers.Decode(m)
+	return projections.Item{Recorded: d.Recorded, Offset: m.Offset, Foreign: err}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/projections"
 )
 
@@ -22,8 +23,16 @@ type statusDoc struct {
 	Relay  relayStatus        `json:"relay"`
 	Views  projections.Status `json:"views"`
 	// Comparison is what the last comparison of the views with the ledger came to.
-	Comparison comparisonStatus  `json:"comparison"`
-	Servers    map[string]string `json:"servers"`
+	Comparison    comparisonStatus     `json:"comparison"`
+	Servers       map[string]string    `json:"servers"`
+	ForeignEvents ledger.ForeignEvents `json:"foreignEvents"` // in the event store, and not the ledger's: harmless
+	Forged        ledger.ForgedEvents  `json:"forged"`        // in the event store, and not disowned
+	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
+	Foreign []string `json:"foreign,omitempty"`
+	// What the views' part should have done about it, "" for nothing.
+	ViewsProblem string `json:"viewsProblem,omitempty"`
+
+	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
 
 type relayStatus struct {
@@ -46,31 +55,56 @@ func (n *runningNode) report() statusDoc {
 	if doc.Relay.Events > doc.Views.Applied {
 		doc.Views.Lag = max(doc.Views.Lag, doc.Relay.Events-doc.Views.Applied)
 	}
-	if r.Err != nil {
-		doc.Relay.Problem = r.Err.Error()
-	}
+	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
+	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
+	doc.ForeignEvents, doc.Forged = n.ledger.Foreign(), n.ledger.Forged()
+	doc.Problems = doc.problems()
 	return doc
 }
 
-func (s statusDoc) text(w io.Writer) {
-	problem := func(p string) string {
-		if p == "" {
-			return ""
+// problems are what somebody has to do something about. Each says what was found, and names what to do where there is a
+// command for it.
+func (s statusDoc) problems() []string {
+	out := []string{}
+	tell := func(found bool, format string, args ...any) {
+		if found {
+			out = append(out, fmt.Sprintf(format, args...))
 		}
-		return "  PROBLEM: " + p
 	}
+	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
+	tell(s.ViewsProblem != "", "views: %s", s.ViewsProblem)
+	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
+	if s.Forged.Count > 0 {
+		first := "more than are listed"
+		if len(s.Forged.Listed) > 0 {
+			f := s.Forged.Listed[0]
+			first = fmt.Sprintf("the first is %s, sequence %d, %s", f.ID, f.Seq, f.Stream)
+		}
+		tell(true, "forged events in the store: %s; %s. `ledgerline ledger check` names them all, `ledgerline ledger disown` takes them out of views and reports",
+			count(s.Forged.Count), first)
+	}
+	return out
+}
+
+func (s statusDoc) text(w io.Writer) {
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
-	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s%s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate, problem(s.Relay.Problem))
-	views := s.Views.LastError
-	if s.Views.Problem != "" {
-		views = s.Views.Problem + ", since " + s.Views.Since.Local().Format(time.DateTime)
-	}
-	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s%s\n", count(s.Views.Applied), count(s.Views.Lag),
-		count(s.behind()), s.Views.Rate, problem(views))
+	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate)
+	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s\n", count(s.Views.Applied), count(s.Views.Lag),
+		count(s.behind()), s.Views.Rate)
 	if s.Relay.Events > 0 {
 		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
 	}
-	s.Comparison.text(w, problem)
+	s.Comparison.text(w)
+	for _, f := range s.Foreign {
+		fmt.Fprintf(w, "foreign  %s\n", f)
+	}
+	if f := s.ForeignEvents; f.Count > 0 {
+		fmt.Fprintf(w, "foreign  events in the store: %s, first at %s, last at %s; they count for nothing\n",
+			count(f.Count), f.First.Position, f.Last.Position)
+	}
+	for _, p := range s.Problems {
+		fmt.Fprintf(w, "PROBLEM  %s\n", p)
+	}
 }
 
 // behind is how many events of the ledger are not in the views.
@@ -84,7 +118,9 @@ func newStatus(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say where each part stands: sequence, relay, views, lag",
-		Args:  cobra.NoArgs,
+		Long: `status asks the running ledger where each part stands. The exit code is 1 where a problem stands; foreign events in the
+store are told and are none.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.running()
 			if err != nil {
@@ -98,7 +134,13 @@ func newStatus(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeOutput(cmd.OutOrStdout(), output, doc, doc.text)
+			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.text); err != nil {
+				return err
+			}
+			if n := len(doc.Problems); n > 0 {
+				return fmt.Errorf("%d problems stand", n)
+			}
+			return nil
 		},
 	}
 	outputFlag(cmd, &output)
@@ -129,20 +171,17 @@ func fetchStatus(ctx context.Context, base string, secrets node.Secrets) (doc st
 }
 
 func outputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "text", "text or json")
+	choiceFlag(cmd, output, "output", "o", "text", "text or json", "text", "json")
 }
 
 // writeOutput writes doc as indented JSON, or as text.
 func writeOutput(w io.Writer, output string, doc any, text func(io.Writer)) error {
-	switch output {
-	case "text":
-		text(w)
-		return nil
-	case "json":
+	if output == "json" { // the flag took no other
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(doc)
 	}
-	return usage("--output %q is not text or json", output)
+	text(w)
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -52,10 +53,7 @@ It begins with what comes next, or with --from-start with the first event.`,
 			if err != nil {
 				return err
 			}
-			if o.output != "text" && o.output != "json" {
-				return usage("--output %q is not text or json", o.output)
-			}
-			return tail(cmd.Context(), cmd.OutOrStdout(), newTopicSource(client), o)
+			return tail(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), newTopicSource(client), o)
 		},
 	}
 	f := cmd.Flags()
@@ -73,8 +71,10 @@ type tailOptions struct {
 	tenantID            uuid.UUID
 }
 
-// tail merges the partitions: what has come from all of them within a moment is printed in ledger order.
-func tail(ctx context.Context, out io.Writer, src *topicSource, o tailOptions) error {
+// tail merges the partitions: what has come from all of them within a moment is printed in ledger
+// order. A record is printed when the relay has noted an end above it; what is then not the
+// ledger's is told at the end.
+func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOptions) error {
 	names, err := src.Partitions(ctx)
 	if err != nil {
 		return err
@@ -84,6 +84,14 @@ func tail(ctx context.Context, out io.Writer, src *topicSource, o tailOptions) e
 		from, to int64
 	}
 	var places []place
+	var gate projections.Gate
+	noted, err := firstNote(ctx, src, o.untilEnd)
+	if err != nil {
+		return err
+	}
+	if noted != nil {
+		gate.Set(noted)
+	}
 	for _, name := range names {
 		topic, partition, err := splitPartition(name)
 		if err != nil {
@@ -94,6 +102,9 @@ func tail(ctx context.Context, out io.Writer, src *topicSource, o tailOptions) e
 			return err
 		}
 		p := place{name, end[partition], end[partition]}
+		if o.untilEnd {
+			p.to = min(p.to, noted.Ends[name]) // what lies above is not published yet
+		}
 		if o.fromStart {
 			p.from = first[partition]
 		}
@@ -106,16 +117,51 @@ func tail(ctx context.Context, out io.Writer, src *topicSource, o tailOptions) e
 	defer cancel()
 	items := make(chan schemas.Recorded, 1024)
 	g, gctx := errgroup.WithContext(ctx)
+	if !o.untilEnd {
+		g.Go(func() error {
+			for {
+				next, err := src.Noted(gctx, noted)
+				if err != nil {
+					return err
+				}
+				noted = next
+				gate.Set(next)
+			}
+		})
+	}
+	var foreign consumers.ForeignCount
+	defer func() {
+		for _, f := range foreign.List() {
+			fmt.Fprintf(errs, "left out, not the ledger's: %s\n", f)
+		}
+	}()
 	for _, p := range places {
+		topic, partition, err := splitPartition(p.name)
+		if err != nil {
+			return err
+		}
 		g.Go(func() error {
 			for item, err := range src.Read(gctx, p.name, p.from) {
 				if err != nil {
 					return err
 				}
-				select {
-				case items <- item.Recorded:
-				case <-gctx.Done():
-					return gctx.Err()
+				if item.Foreign == nil {
+					at, err := gate.Covering(gctx, p.name, item.Offset)
+					if err != nil {
+						return err
+					}
+					if item.Recorded.Seq > at.Through {
+						item.Foreign = errors.New("above what the relay had published")
+					}
+				}
+				if item.Foreign != nil {
+					foreign.Add(topic, partition, item.Offset)
+				} else {
+					select {
+					case items <- item.Recorded:
+					case <-gctx.Done():
+						return gctx.Err()
+					}
 				}
 				if o.untilEnd && item.Offset >= p.to-1 {
 					return nil
@@ -162,6 +208,19 @@ func tail(ctx context.Context, out io.Writer, src *topicSource, o tailOptions) e
 			}
 		}
 	}
+}
+
+// firstNote returns what the relay has noted. Where there is an end to come to, nothing noted is an
+// empty ledger.
+func firstNote(ctx context.Context, src *topicSource, untilEnd bool) (*projections.Noted, error) {
+	p, ok, err := src.partitions.LastPosition(ctx)
+	if err != nil || !ok {
+		if untilEnd {
+			return &projections.Noted{}, err
+		}
+		return nil, err
+	}
+	return notedOf(p), nil
 }
 
 type tailDoc struct {

@@ -71,7 +71,7 @@ right for a trial and wrong for a ledger that serves several customers.`,
 	}
 	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
 	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
-	cmd.Flags().StringVar(&lang, "language", "en", "en or nl")
+	choiceFlag(cmd, &lang, "language", "", "en", "en or nl", "en", "nl")
 	return cmd
 }
 

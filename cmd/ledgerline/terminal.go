@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
 // terminalWidth returns how many columns out shows, 0 for as many as needed: a file or a pipe.
@@ -14,8 +12,8 @@ func terminalWidth(out io.Writer) int {
 	if !ok {
 		return 0
 	}
-	if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
-		return int(size.Col)
+	if columns, ok := terminalSize(f); ok && columns > 0 {
+		return columns
 	}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
@@ -25,6 +23,6 @@ func terminalWidth(out io.Writer) int {
 
 // isTerminal reports whether a person sits at the other end of f.
 func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	_, ok := terminalSize(f)
+	return ok
 }

@@ -11,7 +11,6 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +78,10 @@ embedded.library to an existing libchdb.so.`,
 }
 
 func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error) {
-	lock, err := a.dir().Lock()
+	if err := feed.check(); err != nil {
+		return err
+	}
+	lock, err := a.takeDirectory()
 	if err != nil {
 		return err
 	}
@@ -121,7 +123,9 @@ type runningNode struct {
 	lock     *node.Lock
 	started  time.Time
 	secrets  node.Secrets
+	metrics  *node.Metrics // of this process
 	servers  *embedded.Servers
+	opened   *services // the vault's, which is opened before the servers are started
 	services *services
 	ledger   *ledger.Ledger
 	vault    *vault.Vault
@@ -139,7 +143,7 @@ type runningNode struct {
 }
 
 func (a *app) newNode(lock *node.Lock) *runningNode {
-	return &runningNode{a: a, lock: lock, started: time.Now(), failed: make(chan error, 1)}
+	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), opened: &services{}, failed: make(chan error, 1)}
 }
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
@@ -152,23 +156,18 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 	if n.clean, err = lock.Begin(); err != nil {
 		return nil, err
 	}
+	n.opened.vaultObserver = n.metrics.Vault()
+	if err := n.openVaultThatIs(ctx); err != nil {
+		return nil, err
+	}
 	own, err := n.startServers(ctx, out, true)
 	if err != nil {
 		return nil, err
 	}
-	if n.vault, err = a.openVault(ctx, n.services, true); err != nil {
-		return nil, err
-	}
-	if n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out); err != nil {
+	if err := n.openStores(ctx, out); err != nil {
 		return nil, err
 	}
 	if err := a.resume(ctx, n, out); err != nil {
-		return nil, err
-	}
-	if err := clickhouse.Migrate(ctx, n.services.clickHouse); err != nil {
-		return nil, err
-	}
-	if n.views, err = a.openViews(ctx, n.services); err != nil {
 		return nil, err
 	}
 	if err := n.prepareViews(ctx, out); err != nil {
@@ -195,10 +194,7 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 	}
 	n.servers, err = embedded.Start(ctx, cfg)
 	p.done()
-	if errors.Is(err, syscall.EADDRINUSE) {
-		err = fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
-			"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
-	}
+	err = explainTaken(err)
 	if err != nil {
 		return own, err
 	}
@@ -224,6 +220,9 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (embedded.Config, error) {
 	cfg := embedded.Config{Dir: a.cfg.Data, Logger: a.log}
 	e := a.cfg.Embedded
+	if err := node.LoopbackAddr(e.StatusAddr); err != nil {
+		return cfg, usage("embedded.status-addr: %w", err)
+	}
 	if a.cfg.EventStore.Address == "" {
 		users, err := a.eventStoreAccounts(secrets)
 		if err != nil {
@@ -296,43 +295,26 @@ func (a *app) resume(ctx context.Context, n *runningNode, out io.Writer) error {
 	return err
 }
 
-// openRelay makes the relay between the node's ledger and its broker, without starting it.
-func (n *runningNode) openRelay() error {
-	client, err := n.a.openKafka(n.services, node.Relay)
-	if err != nil {
-		return err
-	}
-	n.relay, err = relay.New(relay.Config{Ledger: n.ledger, Publisher: client, Logger: n.a.log.With("part", "relay"), Hook: crashHook(n.a.log)})
-	return err
-}
-
 func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	if err := n.openRelay(); err != nil {
 		return err
 	}
-	if err := n.relay.Check(ctx); errors.Is(err, relay.ErrDataLoss) && n.servers.Kafka != nil {
-		// The embedded broker's directory is disposable: what it lost is published again, from the ledger.
-		fmt.Fprintln(out, "the embedded broker has lost topics; they are filled again from the ledger")
-		topics, err := n.relay.Refill(ctx)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "filled again: %d topics\n", len(topics))
-	} else if errors.Is(err, relay.ErrDataLoss) {
-		return fmt.Errorf("%w\nThe broker is not this machine's own: find out why. `ledgerline relay refill` recreates the topics and fills them from the ledger", err)
-	} else if err != nil {
+	if err := n.checkRelay(ctx, out); err != nil {
 		return err
 	}
 	topics, err := n.a.openKafka(n.services, node.Reader)
 	if err != nil {
 		return err
 	}
-	n.project, err = projections.New(projections.Config{Name: projectorName, Source: newTopicSource(topics), Sink: n.views, Positions: n.views,
+	source := newTopicSource(topics)
+	source.relay = n.relay
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.views,
+		Positions: n.views, Observer: n.metrics.Projector(),
 		Log: n.a.log.With("part", "projector"), Now: time.Now, Hook: crashHook(n.a.log)})
 	if err != nil {
 		return err
 	}
-	if n.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if n.listener, err = n.listenStatus(); err != nil {
 		return err
 	}
 	password, err := n.secrets.Password(node.Status, node.Operator)
@@ -346,6 +328,8 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 			n.a.log.Debug("status was not read to its end", "error", err)
 		}
 	})
+	n.collect()
+	mux.Handle("GET /metrics", n.metrics.Handler(n.a.log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second,
@@ -366,9 +350,10 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 			return err
 		})
 	}
-	task("relay", n.relay.Run)
+	task("relay", n.keepRelay)
 	task("projector", n.project.Run)
 	task("views", n.keepViews)
+	task("vault", n.anchorVault)
 	task("status", func(context.Context) error {
 		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -376,6 +361,25 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 		return nil
 	})
 	return nil
+}
+
+// listenStatus takes the status port.
+func (n *runningNode) listenStatus() (net.Listener, error) {
+	l, err := net.Listen("tcp", n.a.cfg.Embedded.StatusAddr)
+	if err != nil {
+		err = fmt.Errorf("listen for status and metrics: %w\nGive another embedded.status-addr (or %s); "+
+			"port 0 takes a free one", err, envName("embedded.status-addr"))
+	}
+	return l, err
+}
+
+// collect puts on the page of metrics what runs in this process.
+func (n *runningNode) collect() {
+	n.metrics.Relay(func() relay.Status { return n.relay.Status() })
+	n.metrics.Views(func() projections.Status { return n.report().Views }) // as status says
+	if s := n.servers.EventStore; s != nil {
+		n.metrics.Merge(s.Metrics())
+	}
 }
 
 // stop ends the parts that read before the servers they read from. It may be called on a node that did not start whole.
@@ -393,8 +397,12 @@ func (n *runningNode) stop() error {
 	if n.services != nil {
 		errs = append(errs, n.services.close())
 	}
+	errs = append(errs, n.opened.close())
 	if n.servers != nil {
-		errs = append(errs, n.servers.Stop(ctx))
+		// Time of their own: what read from them may have taken all of its.
+		own, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		errs = append(errs, n.servers.Stop(own))
 	}
 	return errors.Join(errs...)
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/reconcile"
@@ -38,7 +42,7 @@ func newReconcile(a *app) *cobra.Command {
 		Short: "Compare the views with the ledger, row by row",
 		Long: `reconcile reads the whole ledger and compares each event with its row, and then each view with what its definition makes
 of the events. It names what differs: the view, the event or key, and whether it is missing, there in vain, or another one.
-With --deep ClickHouse also recomputes each leaf from the bytes it stores. An interrupted run goes on where it was.
+With --deep ClickHouse also recomputes each leaf from the bytes it stores, and where the vault is at hand each event's origin is checked. An interrupted run goes on where it was.
 The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -47,7 +51,11 @@ The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.close()) }()
-			l, err := a.openLedger(cmd.Context(), s, nil)
+			v, err := a.vaultForOrigins(cmd.Context(), s, deep)
+			if err != nil {
+				return err
+			}
+			l, err := a.openLedger(cmd.Context(), s, v)
 			if err != nil {
 				return err
 			}
@@ -57,6 +65,9 @@ The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 			}
 			p := newProgress(cmd.ErrOrStderr())
 			cfg := reconcileConfig(l, views, a.log)
+			if v != nil {
+				cfg.Judge = judge(l)
+			}
 			cfg.Name, cfg.Deep, cfg.Progress = "command", deep, func(at reconcile.Progress) {
 				if at.View == "events" {
 					p.show("comparing events: %s of %s", count(at.Done), count(at.Of))
@@ -82,9 +93,28 @@ The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&deep, "deep", false, "let ClickHouse recompute each leaf from the bytes it stores")
+	cmd.Flags().BoolVar(&deep, "deep", false, "let ClickHouse recompute each leaf from the bytes it stores, and check each origin with the vault, where there is one")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// vaultForOrigins opens the vault for a deep comparison; nil where the data directory has none, as on a machine that
+// only knows the servers.
+func (a *app) vaultForOrigins(ctx context.Context, s *services, deep bool) (*vault.Vault, error) {
+	if !deep {
+		return nil, nil
+	}
+	if _, err := os.Stat(filepath.Join(a.cfg.Data, vaultFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return a.openVault(ctx, s, false)
+}
+
+func judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, error) {
+	return func(ctx context.Context, r schemas.Recorded) (bool, error) {
+		verdict, err := l.Judge(ctx, r)
+		return verdict == ledger.Genuine, err
+	}
 }
 
 // reconcileConfig is what the command and a running `up` have in common.
@@ -121,7 +151,7 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 	}
 	fmt.Fprintf(w, "  with what its definition makes of events: %s\n", strings.Join(names, ", "))
 	fmt.Fprintf(w, "  the definitions of: %s\n", strings.Join(res.Plain, ", "))
-	leaves, origins := "were not recomputed in ClickHouse (--deep does)", "were not checked"
+	leaves, origins := "were not recomputed in ClickHouse", "were not checked (--deep does both, origins where the vault is)"
 	if res.Leaves {
 		leaves = "were recomputed in ClickHouse from the bytes it stores"
 	}
@@ -178,6 +208,7 @@ func newRebuild(a *app) *cobra.Command {
 		Short: "Make views anew from the events beside the old ones, compare, then swap",
 		Long: `rebuild makes a view anew while everything goes on: a new table is filled from events, compared with what its definition makes of
 them, and put in the old one's place. It may be interrupted anywhere and called again.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			s, err := a.connect()
 			if err != nil {
@@ -199,9 +230,6 @@ them, and put in the old one's place. It may be interrupted anywhere and called 
 				if !slices.Contains(all, name) {
 					return usage("there is no view %q: name some of %s, or all", name, strings.Join(all, ", "))
 				}
-			}
-			if len(args) == 0 {
-				return usage("name the views to rebuild: some of %s, or all", strings.Join(all, ", "))
 			}
 			p := newProgress(cmd.ErrOrStderr())
 			for _, name := range args {
@@ -268,7 +296,7 @@ func (n *runningNode) comparison() comparisonStatus {
 	return s
 }
 
-func (s comparisonStatus) text(w io.Writer, problem func(string) string) {
+func (s comparisonStatus) text(w io.Writer) {
 	switch {
 	case s.Running != nil:
 		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n", s.Running.View, count(s.Running.Done), count(s.Running.Of))
@@ -278,8 +306,5 @@ func (s comparisonStatus) text(w io.Writer, problem func(string) string) {
 	if s.Last != nil {
 		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n", s.Last.Finished.Local().Format(time.DateTime),
 			count(s.Last.Events), s.Last.Through, len(s.Last.Views), count(s.Last.Differences))
-	}
-	if p := problem(s.Problem); p != "" {
-		fmt.Fprintf(w, "       %s\n", p)
 	}
 }

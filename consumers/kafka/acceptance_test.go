@@ -73,7 +73,7 @@ func TestWaysInToApacheKafka(t *testing.T) {
 			if topics, err := c.Topics(ctx); err != nil || len(topics) == 0 {
 				t.Errorf("topics %v %v", topics, err)
 			}
-			if got, err := c.Partitions().Read(ctx, "ledger.device", 0, 0); err != nil || len(got) != 0 {
+			if got, _, err := c.Partitions().Read(ctx, "ledger.device", 0, 0); err != nil || len(got) != 0 {
 				t.Errorf("read %d: %v", len(got), err)
 			}
 			if err := c.Drop(ctx, "ledger.device"); !errors.Is(err, kafka.ErrNotAuthorized) {

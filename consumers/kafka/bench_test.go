@@ -89,7 +89,7 @@ func BenchmarkAccounts(b *testing.B) {
 				if at[side][p] >= ends[side][p] {
 					at[side][p] = 0
 				}
-				messages, err := readers[side].Partitions().Read(context.Background(), topic, p, at[side][p])
+				messages, _, err := readers[side].Partitions().Read(context.Background(), topic, p, at[side][p])
 				if err != nil || len(messages) == 0 {
 					b.Fatal(len(messages), err)
 				}

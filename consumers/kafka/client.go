@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -37,6 +38,10 @@ type Config struct {
 
 	TLS  *tls.Config // nil for plain TCP; its certificates log the client in where the brokers want that
 	SASL SASL        // the zero value does not log in
+
+	// Foreign counts what is skipped in ledger.position and in what is read for recovery; default a
+	// count of its own.
+	Foreign *consumers.ForeignCount
 
 	Clock func() time.Time // default time.Now
 }
@@ -95,6 +100,9 @@ func (c Config) withDefaults() Config {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
+	if c.Foreign == nil {
+		c.Foreign = new(consumers.ForeignCount)
+	}
 	return c
 }
 
@@ -105,6 +113,7 @@ var (
 	// ErrOffset: the partition does not hold the offset: it was removed, or never written.
 	ErrOffset = errors.New("offset is not in the partition")
 	// Those of package consumers, for callers that know only the client.
+	ErrUnreadable     = consumers.ErrUnreadable
 	ErrAuthentication = consumers.ErrAuthentication
 	ErrNotAuthorized  = consumers.ErrNotAuthorized
 )
@@ -146,6 +155,22 @@ func (c *Client) because(err error) error {
 	return fmt.Errorf("%w (%w)", c.shut, err)
 }
 
+// unreadable adds to an error of a fetch that it is of the bytes that came, where it is neither the
+// broker's answer nor the connection's.
+func unreadable(err error) error {
+	var answer kafkago.Error
+	var network net.Error
+	for _, other := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+		if errors.Is(err, other) {
+			return err
+		}
+	}
+	if errors.As(err, &answer) || errors.As(err, &network) || isRefused(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnreadable, err)
+}
+
 func isRefused(err error) bool {
 	err = refused(err)
 	return errors.Is(err, ErrAuthentication) || errors.Is(err, ErrNotAuthorized)
@@ -158,13 +183,14 @@ type Client struct {
 	client    *kafkago.Client
 	stop      context.CancelFunc // ends the transport's own goroutines
 
-	mu         sync.Mutex // guards the fields below
-	topics     []topicInfo
-	listedAt   time.Time
-	batch      int   // bytes of one produce; halved when the broker refuses it as too large
-	positionAt int64 // where the newest position was last seen, -1 for nowhere
-	shut       error // why the last connection was refused, nil where it was let in
-	welcomed   bool  // a broker has let this client in
+	mu       sync.Mutex // guards the fields below
+	topics   []topicInfo
+	listedAt time.Time
+	batch    int             // bytes of one produce; halved when the broker refuses it as too large
+	newest   *placedPosition // the newest position that was seen, nil for none
+	looked   int64           // the offset in ledger.position up to which newest is the newest
+	shut     error           // why the last connection was refused, nil where it was let in
+	welcomed bool            // a broker has let this client in
 }
 
 // New returns a client. It does not connect; the first call does.
@@ -174,7 +200,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Client{cfg: cfg, stop: stop, batch: cfg.MaxBatchBytes, positionAt: -1}
+	c := &Client{cfg: cfg, stop: stop, batch: cfg.MaxBatchBytes}
 	c.transport = &kafkago.Transport{
 		Dial:        c.dial,
 		DialTimeout: cfg.DialTimeout,
@@ -187,6 +213,9 @@ func New(cfg Config) (*Client, error) {
 	c.client = &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Timeout: cfg.RequestTimeout, Transport: c.transport}
 	return c, nil
 }
+
+// Foreign returns what was skipped in ledger.position, and in what was read for recovery.
+func (c *Client) Foreign() []consumers.Foreign { return c.cfg.Foreign.List() }
 
 // Close ends the client's connections. Calls in progress fail.
 func (c *Client) Close() error {

@@ -33,6 +33,7 @@ type Group struct {
 }
 
 var _ consumers.Source = (*Group)(nil)
+var _ consumers.Noted = (*Group)(nil)
 var _ consumers.DeadLetter = (*Client)(nil)
 
 // Group returns a source. It joins the group at the first Fetch, when there is a topic to read.
@@ -44,6 +45,11 @@ func (c *Client) Group(cfg GroupConfig) (*Group, error) {
 		cfg.MaxMessages = 500
 	}
 	return &Group{c: c, cfg: cfg}, nil
+}
+
+// LastPosition returns the newest valid position in ledger.position, and false where there is none.
+func (g *Group) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
+	return g.c.LastPosition(ctx)
 }
 
 // Fetch blocks until there is a message. A group opened before its topic exists would get nothing

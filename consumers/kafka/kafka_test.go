@@ -102,7 +102,7 @@ var calls = map[string]func(context.Context, *kafka.Client) error{
 	"drop": func(ctx context.Context, c *kafka.Client) error { return c.Drop(ctx, "ledger.device") },
 	"list": func(ctx context.Context, c *kafka.Client) error { _, err := c.Partitions().List(ctx); return err },
 	"read": func(ctx context.Context, c *kafka.Client) error {
-		_, err := c.Partitions().Read(ctx, "ledger.device", 0, 0)
+		_, _, err := c.Partitions().Read(ctx, "ledger.device", 0, 0)
 		return err
 	},
 	"position": func(ctx context.Context, c *kafka.Client) error { _, _, err := c.LastPosition(ctx); return err },

@@ -168,26 +168,3 @@ func (c *Client) Park(ctx context.Context, m consumers.Message, cause error) err
 	_, err := c.produce(ctx, consumers.DeadLetterTopic, 0, []consumers.Message{parked})
 	return translate("park in", consumers.DeadLetterTopic, 0, err)
 }
-
-// SavePosition notes the end of a round in ledger.position.
-func (c *Client) SavePosition(ctx context.Context, through schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64) error {
-	p := consumers.Position{Through: through, Topics: make(map[string]consumers.TopicPosition, len(ends))}
-	for topic, e := range ends {
-		p.Topics[topic] = consumers.TopicPosition{ID: ids[topic], Ends: e}
-	}
-	_, err := c.produce(ctx, consumers.PositionTopic, 0, []consumers.Message{{Key: []byte(consumers.PositionKey), Value: p.Encode()}})
-	return translate("note in", consumers.PositionTopic, 0, err)
-}
-
-// LoadPosition returns the last noted position; through is nil where there is none.
-func (c *Client) LoadPosition(ctx context.Context) (through *schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64, err error) {
-	p, ok, err := c.LastPosition(ctx)
-	if err != nil || !ok {
-		return nil, nil, nil, err
-	}
-	ids, ends = make(map[string]uuid.UUID, len(p.Topics)), make(map[string][]int64, len(p.Topics))
-	for topic, t := range p.Topics {
-		ids[topic], ends[topic] = t.ID, t.Ends
-	}
-	return &p.Through, ids, ends, nil
-}

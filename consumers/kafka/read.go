@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -51,17 +52,18 @@ func (p *Partitions) List(ctx context.Context) ([]TopicPartition, error) {
 	return out, nil
 }
 
-// Read returns messages from that offset on, some megabytes at most; none where there was nothing
-// new for 250 ms. It errs with ErrOffset where the partition does not hold the offset: records
-// were removed, or the topic is another one now.
-func (p *Partitions) Read(ctx context.Context, topic string, partition int, from int64) ([]consumers.Message, error) {
-	messages, _, err := p.c.fetch(ctx, topic, partition, from, fetchWait)
-	return messages, err
+// Read returns messages from that offset on, some megabytes at most, and the offset to go on from;
+// none where there was nothing new for 250 ms. It errs with ErrOffset where the partition does not
+// hold the offset: records were removed, or the topic is another one now.
+func (p *Partitions) Read(ctx context.Context, topic string, partition int,
+	from int64) (messages []consumers.Message, next int64, err error) {
+	messages, next, _, err = p.c.fetch(ctx, topic, partition, from, fetchWait)
+	return messages, next, err
 }
 
 // FetchOne returns the message at that offset, or ErrOffset where there is none.
 func (p *Partitions) FetchOne(ctx context.Context, topic string, partition int, offset int64) (consumers.Message, error) {
-	messages, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
+	messages, _, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
 	if err == nil && (len(messages) == 0 || messages[0].Offset != offset) {
 		err = fmt.Errorf("kafka: fetch %s/%d@%d: the end is %d: %w", topic, partition, offset, end, ErrOffset)
 	}
@@ -81,151 +83,106 @@ func (p *Partitions) Ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, err
 }
 
-// LastPosition returns the newest record of ledger.position, and false where there is none.
+// LastPosition returns the newest valid position in ledger.position, and false where there is none.
 func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	return p.c.LastPosition(ctx)
 }
 
-// LastPosition returns the newest record of ledger.position, and false where there is none.
-func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
-	none := consumers.Position{}
-	c.mu.Lock()
-	at := c.positionAt
-	c.mu.Unlock()
-	if at >= 0 {
-		// One request instead of five. Where the topic is another one now, it finds nothing and
-		// the long way is taken.
-		if pos, ok, err := c.newestPosition(ctx, at); ok && err == nil {
-			return pos, ok, nil
-		}
-		c.mu.Lock()
-		c.positionAt = -1
-		c.mu.Unlock()
-	}
-	_, first, end, err := c.Describe(ctx, consumers.PositionTopic)
-	if err != nil || len(end) == 0 {
-		return none, false, err
-	}
-	if len(end) != 1 {
-		return none, false, fmt.Errorf("kafka: %s has %d partitions, want 1", consumers.PositionTopic, len(end))
-	}
-	// The last record of a log survives compaction, but it may be another's key: then look further
-	// back.
-	for back := int64(1); ; back *= 8 {
-		from := max(first[0], end[0]-back)
-		pos, ok, err := c.newestPosition(ctx, from)
-		if err != nil || ok || from == first[0] {
-			return pos, ok, err
-		}
-	}
-}
-
-// newestPosition returns the newest position at that offset or after it, and remembers where it
-// was.
-func (c *Client) newestPosition(ctx context.Context, from int64) (consumers.Position, bool, error) {
-	var newest *consumers.Message
-	for {
-		messages, end, err := c.fetch(ctx, consumers.PositionTopic, 0, from, time.Millisecond)
-		if err != nil {
-			return consumers.Position{}, false, err
-		}
-		for i, m := range messages {
-			if string(m.Key) == consumers.PositionKey {
-				newest = &messages[i]
-			}
-			from = m.Offset + 1
-		}
-		if len(messages) == 0 || from >= end {
-			break
-		}
-	}
-	if newest == nil {
-		return consumers.Position{}, false, nil
-	}
-	pos, err := consumers.ParsePosition(newest.Value)
-	if err != nil {
-		return consumers.Position{}, false, fmt.Errorf("kafka: %s@%d: %w", consumers.PositionTopic, newest.Offset, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.positionAt = newest.Offset
-	return pos, true, nil
-}
-
-// ReadEvents returns events of the partition from offset from on and before offset to, at least
-// one, with the offset of each. It is for recovery: what lies there must be whole.
-func (c *Client) ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error) {
+// ReadEvents reads the partition from offset from on and before offset to, at least one record of
+// it. It returns the events of that ledger with the offset of each, and the offset after the last
+// record read. What is not that ledger's is skipped and counted.
+func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
+	to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
 	for tries := 0; ; tries++ {
-		messages, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
+		messages, next, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, from, err
 		}
 		for _, m := range messages {
 			if m.Offset >= to {
 				break
 			}
 			d, err := consumers.Decode(m)
-			if err != nil {
-				return nil, nil, err
+			if err != nil || d.Ledger != ledger {
+				c.cfg.Foreign.Add(topic, partition, m.Offset)
+				continue
 			}
 			events, offsets = append(events, d.Recorded), append(offsets, m.Offset)
 		}
-		if len(events) > 0 {
-			return events, offsets, nil
+		if next = min(next, to); next > from {
+			return events, offsets, next, nil
 		}
-		if end < to || len(messages) > 0 || tries == 10 {
-			return nil, nil, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w", topic, partition, from, to, end, ErrOffset)
+		if end < to || tries == 10 {
+			return nil, nil, from, fmt.Errorf("kafka: read %s/%d from %d to %d: nothing there, the end is %d: %w",
+				topic, partition, from, to, end, ErrOffset)
 		}
 	}
 }
 
-// fetch returns messages from offset on, and the partition's end. At its end it waits that long
-// for more.
-func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) (messages []consumers.Message, end int64, err error) {
+// fetch returns messages from offset on, the offset to go on from, and the partition's end. At its
+// end it waits that long for more.
+func (c *Client) fetch(ctx context.Context, topic string, partition int, offset int64,
+	wait time.Duration) (messages []consumers.Message, next, end int64, err error) {
 	err = c.retry(ctx, "fetch", func(ctx context.Context) error {
-		messages, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
+		messages, next, end, err = c.fetchOnce(ctx, topic, partition, offset, wait)
 		return err
 	})
-	return messages, end, translate("fetch", topic, partition, err)
+	return messages, next, end, translate("fetch", topic, partition, err)
 }
 
-func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64, wait time.Duration) ([]consumers.Message, int64, error) {
+func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, offset int64,
+	wait time.Duration) (out []consumers.Message, next, end int64, err error) {
 	res, err := c.client.Fetch(ctx, &kafkago.FetchRequest{
 		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: wait,
 	})
 	if err != nil {
-		return nil, 0, c.because(err)
+		return nil, 0, 0, c.because(unreadable(err))
 	}
 	if res.Error != nil {
-		return nil, 0, res.Error
+		return nil, 0, 0, res.Error
 	}
-	var out []consumers.Message
-	for {
-		r, err := res.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return out, res.HighWatermark, nil
-		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("record after %d: %w", offset, err)
-		}
-		key, err := readBytes(r.Key)
-		if err != nil {
-			return nil, 0, err
-		}
-		value, err := readBytes(r.Value)
-		if err != nil {
-			return nil, 0, err
-		}
-		// A fetch may begin before the offset asked for: batches are sent whole.
-		if r.Offset < offset {
-			continue
-		}
-		m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value, Time: r.Time}
-		for _, h := range r.Headers {
-			m.Headers = append(m.Headers, consumers.Header{Key: h.Key, Value: h.Value})
-		}
-		out = append(out, m)
+	next = offset
+	batches := []protocol.RecordReader{res.Records}
+	if s, ok := res.Records.(*protocol.RecordStream); ok {
+		batches = s.Records
 	}
+	for _, batch := range batches {
+		// Transactions leave markers, which the driver would hide: a reader that does not pass them
+		// asks for them again and again.
+		_, marker := batch.(*protocol.ControlBatch)
+		for {
+			r, err := batch.ReadRecord()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, 0, 0, fmt.Errorf("record after %d: %w", next-1, unreadable(err))
+			}
+			key, err := readBytes(r.Key)
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			value, err := readBytes(r.Value)
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			// A fetch may begin before the offset asked for: batches are sent whole.
+			if r.Offset < offset {
+				continue
+			}
+			next = r.Offset + 1
+			if marker {
+				continue
+			}
+			m := consumers.Message{Topic: topic, Partition: partition, Offset: r.Offset, Key: key, Value: value,
+				Time: r.Time}
+			for _, h := range r.Headers {
+				m.Headers = append(m.Headers, consumers.Header{Key: h.Key, Value: h.Value})
+			}
+			out = append(out, m)
+		}
+	}
+	return out, next, res.HighWatermark, nil
 }
 
 func readBytes(b kafkago.Bytes) ([]byte, error) {

@@ -15,18 +15,11 @@ import (
 	"github.com/ledgerline/ledgerline/consumers"
 )
 
-// Prepare creates the topics that must exist before any consumer starts: one for each known kind,
-// and those for positions, dead letters and checkpoints. Topics that exist are left as they are.
+// Prepare creates the topics that must exist before any consumer starts: those of events, and
+// those for positions, dead letters and checkpoints. Topics that exist are left as they are.
 func (c *Client) Prepare(ctx context.Context) error {
 	names := []string{consumers.PositionTopic, consumers.DeadLetterTopic, consumers.CheckpointTopic}
-	for _, kind := range consumers.Kinds {
-		topic, err := consumers.TopicOfKind(kind)
-		if err != nil {
-			return err
-		}
-		names = append(names, topic)
-	}
-	return c.Ensure(ctx, names...)
+	return c.Ensure(ctx, append(names, consumers.EventTopics()...)...)
 }
 
 // Ensure creates those of the topics that do not exist, and returns when every one can be written
@@ -88,6 +81,9 @@ func (c *Client) topicConfig(name string) (kafkago.TopicConfig, error) {
 	switch {
 	case name == consumers.PositionTopic:
 		set("cleanup.policy", "compact")
+		// Only whole segments are compacted, or trimmed: small ones bound what is kept beside the
+		// newest.
+		set("segment.bytes", strconv.Itoa(positionSegment))
 	case name == consumers.DeadLetterTopic, name == consumers.CheckpointTopic:
 		set("cleanup.policy", "delete")
 	case consumers.EventTopic(name):
@@ -109,15 +105,20 @@ func (c *Client) topicConfig(name string) (kafkago.TopicConfig, error) {
 	return t, nil
 }
 
-// Topics returns the names of the topics of events that exist now, sorted.
+// positionSegment is the size of a segment of ledger.position; a broker takes no less.
+const positionSegment = 1 << 20
+
+// Topics returns the names of the topics that exist now of those that events are published to,
+// sorted.
 func (c *Client) Topics(ctx context.Context) ([]string, error) {
 	all, err := c.askTopics(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
+	own := consumers.EventTopics()
 	for _, t := range all {
-		if consumers.EventTopic(t.name) {
+		if slices.Contains(own, t.name) {
 			names = append(names, t.name)
 		}
 	}
@@ -180,10 +181,10 @@ func (c *Client) offsets(ctx context.Context, topic string, partitions int) (fir
 	return first, end, nil
 }
 
-// Drop deletes a topic of events and returns when the cluster no longer knows it. One that does
-// not exist is no error.
+// Drop deletes a topic of events, or that of positions, and returns when the cluster no longer
+// knows it. One that does not exist is no error.
 func (c *Client) Drop(ctx context.Context, topic string) error {
-	if !consumers.EventTopic(topic) {
+	if !consumers.EventTopic(topic) && topic != consumers.PositionTopic {
 		return fmt.Errorf("kafka: %q is not a topic of events", topic)
 	}
 	res, err := c.client.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
@@ -248,7 +249,7 @@ func (c *Client) retry(ctx context.Context, op string, call func(context.Context
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, kafkago.OffsetOutOfRange) || isRefused(err) || ctx.Err() != nil {
+		if errors.Is(err, kafkago.OffsetOutOfRange) || errors.Is(err, ErrUnreadable) || isRefused(err) || ctx.Err() != nil {
 			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), refused(err)))
 		}
 		t := time.NewTimer(wait)

@@ -1,12 +1,18 @@
 package kafka_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 )
 
@@ -117,4 +123,58 @@ func (w witness) Read(ctx context.Context, topic string, partition int, offset i
 		return nil
 	}, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {int32(partition): kgo.NewOffset().At(offset)}}))
 	return headers, value, err
+}
+
+// spoilers are records that are no events. A compacted topic takes none without a key.
+func spoilers(topic string, partition int) []*kgo.Record {
+	records := []*kgo.Record{
+		{Value: []byte(`{"garbage":1}`)}, {}, {Value: bytes.Repeat([]byte("long "), 50_000)},
+		{Headers: []kgo.RecordHeader{{Key: "ce_id", Value: nil}, {Key: "", Value: []byte{0xff, 0}}},
+			Timestamp: time.UnixMilli(1)},
+	}
+	for _, r := range records {
+		r.Topic, r.Partition = topic, int32(partition)
+		if topic == consumers.PositionTopic {
+			r.Key = []byte("somebody")
+		}
+	}
+	return records
+}
+
+func (w witness) Spoil(ctx context.Context, topic string, partition int) (n int, err error) {
+	for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(),
+		kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()} {
+		err := w.produce(ctx, spoilers(topic, partition), kgo.ProducerBatchCompression(codec))
+		if err != nil {
+			return n, err
+		}
+		n += len(spoilers(topic, partition))
+	}
+	for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
+		cl, err := kgo.NewClient(append(slices.Clone(w.opts), kgo.SeedBrokers(w.brokers...),
+			kgo.RecordPartitioner(kgo.ManualPartitioner()),
+			kgo.TransactionalID(fmt.Sprintf("spoil-%v", end)))...)
+		if err != nil {
+			return n, err
+		}
+		records := spoilers(topic, partition)
+		err = errors.Join(cl.BeginTransaction(), cl.ProduceSync(ctx, records...).FirstErr(),
+			cl.EndTransaction(ctx, end))
+		cl.Close()
+		if err != nil {
+			return n, err
+		}
+		n += len(records)
+	}
+	return n, nil
+}
+
+func (w witness) produce(ctx context.Context, records []*kgo.Record, opts ...kgo.Opt) error {
+	cl, err := kgo.NewClient(append(append(opts, w.opts...), kgo.SeedBrokers(w.brokers...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return cl.ProduceSync(ctx, records...).FirstErr()
 }

@@ -29,6 +29,8 @@ func onApacheKafka(tb testing.TB, seed uint64) *rig {
 func TestPublishesEverythingToApacheKafka(t *testing.T) { publishesEverything(t, onApacheKafka) }
 func TestCrashAtEveryPointOnApacheKafka(t *testing.T)   { crashAtEveryPoint(t, onApacheKafka) }
 func TestDataLossAndRefillOnApacheKafka(t *testing.T)   { dataLossAndRefill(t, onApacheKafka) }
+func TestForeignRecordsOnApacheKafka(t *testing.T)      { foreignRecordsStopNothing(t, onApacheKafka) }
+func TestALossWhileIdleOnApacheKafka(t *testing.T)      { lossIsNoticedWhileIdle(t, onApacheKafka) }
 
 // wipe deletes every topic of the ledger and returns when they are gone.
 func (r *rig) wipe(tb testing.TB) {

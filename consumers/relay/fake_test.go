@@ -29,6 +29,15 @@ func newLedger() *fakeLedger {
 
 func (l *fakeLedger) ID() uuid.UUID { return l.id }
 
+func (l *fakeLedger) At(_ context.Context, seq uint64) (schemas.Recorded, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq >= uint64(len(l.events)) {
+		return schemas.Recorded{}, false, nil
+	}
+	return l.events[seq], true, nil
+}
+
 func (l *fakeLedger) append(events ...schemas.Recorded) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

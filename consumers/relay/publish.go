@@ -3,10 +3,12 @@ package relay
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -25,6 +27,10 @@ type state struct {
 	through *schemas.Anchor // nil before the first round
 	topics  map[string]*topic
 	tail    *tail // what was found after the noted ends; nil when all of it was matched with the ledger
+
+	notedAt int64 // the offset of the newest position, -1 before one was noted
+	trimmed int64 // positions below were trimmed
+	again   bool  // the newest position is not the relay's, or behind the ends: note it again soon
 }
 
 func (s *state) contiguous(events []schemas.Recorded) error {
@@ -41,19 +47,18 @@ func (s *state) contiguous(events []schemas.Recorded) error {
 	return nil
 }
 
-// noted returns the position's ids and ends. Where the tail of a partition is not matched yet, the end is where that
-// begins: what lies there may still turn out not to be the ledger's.
-func (s *state) noted() (map[string]uuid.UUID, map[string][]int64) {
-	ids, ends := make(map[string]uuid.UUID, len(s.topics)), make(map[string][]int64, len(s.topics))
+// position returns what is to be noted. Where the tail of a partition is not matched yet, the end
+// is where that begins: it is the ledger's, and the ledger has not handed it over.
+func (s *state) position() consumers.Position {
+	p := consumers.Position{Through: *s.through, Topics: make(map[string]consumers.TopicPosition, len(s.topics))}
 	for name, t := range s.topics {
-		ids[name] = t.id
-		e := append([]int64(nil), t.ends...)
+		ends := slices.Clone(t.ends)
 		if s.tail != nil {
-			s.tail.limit(name, e)
+			s.tail.limit(name, ends)
 		}
-		ends[name] = e
+		p.Topics[name] = consumers.TopicPosition{ID: t.id, Ends: ends}
 	}
-	return ids, ends
+	return p
 }
 
 type part struct {
@@ -157,8 +162,9 @@ func (r *Relay) publishPart(ctx context.Context, p *part) error {
 		acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
 		if acked > 0 {
 			if base < p.topic.ends[p.partition] {
-				return true, fmt.Errorf("%s/%d: acknowledged at offset %d, below the known end %d: %w",
-					p.name, p.partition, base, p.topic.ends[p.partition], ErrDataLoss)
+				lost := fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
+					p.name, p.partition, base, p.topic.ends[p.partition])
+				return true, lossError(map[string]string{p.name: lost})
 			}
 			p.topic.ends[p.partition] = next
 			p.events = p.events[acked:]
@@ -172,7 +178,7 @@ func (r *Relay) publishPart(ctx context.Context, p *part) error {
 			known := make([]int64, len(p.topic.ends))
 			known[p.partition] = p.topic.ends[p.partition]
 			if lost := lossOf(p.name, p.topic.id, known, id, first, end); lost != "" {
-				return true, fmt.Errorf("%s: %w", lost, ErrDataLoss)
+				return true, lossError(map[string]string{p.name: lost})
 			}
 		}
 		return false, err

@@ -34,7 +34,6 @@ var (
 
 // Limits of reading back.
 const (
-	maxPositions  = 1000      // positions looked at, the newest first
 	aheadRecords  = 8192      // of one partition, held while another sequence is looked for
 	aheadBytes    = 256 << 20 // of all partitions together; each may hold its part of it
 	minAheadBytes = 1 << 20   // of one partition

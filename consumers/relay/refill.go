@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -31,34 +32,79 @@ func (r *Relay) Refill(ctx context.Context, topics ...string) ([]string, error) 
 	return names, nil
 }
 
+// RefillAll deletes every topic that events are published to, and every position. Run fills them
+// from the ledger as it is. What only the topics held is lost: it is for topics of another ledger,
+// or of one that went on where this one does not.
+func (r *Relay) RefillAll(ctx context.Context) ([]string, error) {
+	if !r.busy.TryLock() {
+		return nil, ErrBusy
+	}
+	defer r.busy.Unlock()
+	r.status.begin(StateRefilling)
+	defer r.status.begin(StateStopped)
+	// The positions first: without any, what is left of the topics after a crash is compared with
+	// the ledger.
+	names := append([]string{consumers.PositionTopic}, consumers.EventTopics()...)
+	for _, name := range names {
+		if err := r.cfg.Publisher.Drop(ctx, name); err != nil {
+			r.status.failed(err)
+			return nil, fmt.Errorf("refill everything: %w", err)
+		}
+	}
+	if err := r.cfg.Publisher.Ensure(ctx, names...); err != nil {
+		r.status.failed(err)
+		return nil, fmt.Errorf("refill everything: %w", err)
+	}
+	r.forget(names)
+	r.status.recovered()
+	return names, nil
+}
+
+func (r *Relay) forget(names []string) {
+	for _, name := range names {
+		r.cfg.Foreign.Forget(name)
+		r.status.forged.Forget(name)
+		r.status.setUnreadable(name, "")
+		if name == consumers.PositionTopic {
+			r.status.skipped.Store(0)
+		}
+	}
+}
+
 func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
 	f, err := r.inspect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	damaged := map[string]bool{}
+	damaged, positions := map[string]bool{}, false
 	for name := range f.lost {
 		damaged[name] = true
 	}
 	for _, name := range named {
-		damaged[name] = true
+		_, noted := f.ends[name]
+		switch {
+		case name == consumers.PositionTopic:
+			positions = true
+		case noted || slices.Contains(consumers.EventTopics(), name):
+			damaged[name] = true
+		default:
+			return nil, fmt.Errorf("%q is not a topic that the relay fills", name)
+		}
 	}
 	names := slices.Sorted(maps.Keys(damaged))
+	if positions {
+		names = append(names, consumers.PositionTopic)
+	}
 	if len(names) == 0 {
 		return nil, nil
 	}
-	if f.through != nil {
-		if err := r.verify(ctx, *f.through); err != nil {
-			return names, err
-		}
-	}
-	s := &state{through: f.through, topics: map[string]*topic{}}
+	s := &state{through: f.through, topics: map[string]*topic{}, notedAt: -1}
 	for name, ends := range f.ends {
 		if !damaged[name] {
 			s.topics[name] = &topic{id: f.ids[name], ends: ends}
 		}
 	}
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(damaged)) {
 		if err := r.cfg.Publisher.Drop(ctx, name); err != nil {
 			return names, err
 		}
@@ -69,52 +115,31 @@ func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
 			return names, err
 		}
 	}
-	if f.through == nil {
-		// No position was ever noted: Run fills from the start by itself.
-		return names, nil
-	}
-	goal := *f.through
-	if err := r.republish(ctx, s, goal, damaged); err != nil {
-		return names, err
+	// Where no position was ever noted, Run fills from the start by itself.
+	if f.through != nil && len(damaged) > 0 {
+		if err := r.republish(ctx, s, *f.through, damaged); err != nil {
+			return names, err
+		}
 	}
 	if err := r.cfg.Hook(PointRefilled); err != nil {
 		return names, err
 	}
-	return names, r.note(ctx, s)
-}
-
-// verify returns nil when the ledger holds the event that was noted. Nothing may be dropped before: the ledger may
-// have been restored from a backup, and the topics be the only place that holds what it lost.
-//
-// Following from the anchor errs at once where it does not match, but waits where nothing comes after it. Reading up to it
-// ends where it matches, but waits where the ledger is shorter. The first to end decides.
-func (r *Relay) verify(ctx context.Context, goal schemas.Anchor) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	results := make(chan error, 2)
-	go func() {
-		results <- r.cfg.Ledger.Follow(ctx, &goal, func(context.Context, []schemas.Recorded) error { return errReached })
-	}()
-	go func() {
-		results <- r.cfg.Ledger.Follow(ctx, nil, func(_ context.Context, batch []schemas.Recorded) error {
-			for _, e := range batch {
-				if e.Seq == goal.Seq {
-					return r.reached(e, goal)
-				}
-			}
-			return nil
-		})
-	}()
-	err := <-results
-	cancel()
-	<-results
-	if errors.Is(err, errReached) {
-		return nil
+	if positions {
+		// Last, and without it everything is compared with the ledger: nothing is lost in between.
+		if err := r.cfg.Publisher.Drop(ctx, consumers.PositionTopic); err != nil {
+			return names, err
+		}
+		if err := r.cfg.Publisher.Ensure(ctx, consumers.PositionTopic); err != nil {
+			return names, err
+		}
 	}
-	if err == nil {
-		err = errors.New("the ledger ended before the noted position")
+	if f.through != nil {
+		if err := r.note(ctx, s); err != nil {
+			return names, err
+		}
 	}
-	return err
+	r.forget(names)
+	return names, nil
 }
 
 // reached returns errReached when the event is the one that was noted.

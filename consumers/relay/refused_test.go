@@ -8,13 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/uuid"
-
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	embedded "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // onEmbedded runs the relay on the embedded broker, with the rights of its account, or of another
@@ -97,9 +95,9 @@ type turnedAway struct {
 	after int
 }
 
-func (c *turnedAway) SavePosition(ctx context.Context, through schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64) error {
+func (c *turnedAway) SavePosition(ctx context.Context, p consumers.Position) (int64, error) {
 	if c.after--; c.after < 0 {
-		return kafka.ErrAuthentication
+		return 0, kafka.ErrAuthentication
 	}
-	return c.Client.SavePosition(ctx, through, ids, ends)
+	return c.Client.SavePosition(ctx, p)
 }

@@ -4,14 +4,16 @@
 // It may lose nothing: whatever dies, the next start finds in the partitions themselves what was
 // published, and goes on after it; what comes twice lies within one round and is dropped by the
 // consumer's rule. It trusts the ledger for the events and their numbering, and the broker only
-// for acknowledgements: offsets that went back, topics that are others now, and events that differ
-// from the ledger's stop it. DESIGN.md beside this file walks through the failures.
+// for acknowledgements: offsets that went back and topics that are others now stop it. What others
+// wrote into its topics, ledger.position included, is told and skipped. DESIGN.md beside this file
+// walks through the failures.
 package relay
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,6 +27,8 @@ import (
 // Ledger is what the relay needs of the ledger.
 type Ledger interface {
 	ID() uuid.UUID
+	// At returns the event of a sequence, and false where the ledger does not reach it.
+	At(ctx context.Context, seq uint64) (schemas.Recorded, bool, error)
 	// Follow hands over the events after the anchor, or all where from is nil, in batches whose
 	// sequences are contiguous, and then waits for more, until ctx ends or handle errs, whose
 	// error it returns. It errs when the event at the anchor is not the one the anchor names.
@@ -38,9 +42,9 @@ type Publisher interface {
 	// Route returns an event's topic and key, Partition the partition of a key among n.
 	Route(e schemas.Recorded) (topic, key string, err error)
 	Partition(key string, n int) int
-	// Topics returns the topics of events that exist. Describe returns a topic's id and its first
-	// and end offsets, none where it does not exist. Ensure creates topics that do not exist; Drop
-	// deletes one and waits until it is gone.
+	// Topics returns the topics that exist of those that events are published to. Describe returns
+	// a topic's id and its first and end offsets, none where it does not exist. Ensure creates
+	// topics that do not exist; Drop deletes one, ledger.position too, and waits until it is gone.
 	Topics(ctx context.Context) ([]string, error)
 	Describe(ctx context.Context, topic string) (id uuid.UUID, first, end []int64, err error)
 	Ensure(ctx context.Context, topics ...string) error
@@ -49,11 +53,14 @@ type Publisher interface {
 	// from the first, were acknowledged, the offset of the first of them and the offset after the
 	// last.
 	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error)
-	// ReadEvents returns at least one event from offset from on and before to, with their offsets.
-	ReadEvents(ctx context.Context, topic string, partition int, from, to int64) (events []schemas.Recorded, offsets []int64, err error)
-	// LoadPosition returns what SavePosition noted last, through nil where nothing was.
-	LoadPosition(ctx context.Context) (through *schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64, err error)
-	SavePosition(ctx context.Context, through schemas.Anchor, ids map[string]uuid.UUID, ends map[string][]int64) error
+	// ReadEvents reads at least one record from offset from on and before to. It returns those that
+	// are events of that ledger, with their offsets, and the offset after the last record read.
+	ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
+		to int64) (events []schemas.Recorded, offsets []int64, next int64, err error)
+	// Positions yields what has the form of a position in ledger.position, the newest first.
+	// SavePosition adds one and returns its offset.
+	Positions(ctx context.Context) iter.Seq2[consumers.Position, error]
+	SavePosition(ctx context.Context, p consumers.Position) (offset int64, err error)
 }
 
 // Errors by which callers branch. Both end Run for good.
@@ -61,8 +68,8 @@ var (
 	// ErrDataLoss: the broker lost what it had acknowledged, or a topic is another one now. Refill
 	// repairs it.
 	ErrDataLoss = errors.New("the broker lost published events")
-	// ErrDiverged: what was published is not what the ledger holds. Nothing repairs it without a
-	// decision.
+	// ErrDiverged: the topics were filled from another ledger, or from one that went on where this
+	// one does not. Nothing repairs it without a decision: see RefillAll.
 	ErrDiverged = errors.New("published events are not the ledger's")
 	// ErrBusy: the relay is running or refilling already.
 	ErrBusy = errors.New("the relay is at work already")
@@ -86,9 +93,17 @@ type Config struct {
 	Publisher Publisher
 	Logger    *slog.Logger
 
-	MaxEvents  int           // of a round; default 4,000
+	MaxEvents  int           // of a round; default 4,000, at most consumers.MaxRound
 	MaxBytes   int           // of a round's data and metadata; default 8 MiB
 	MaxBackoff time.Duration // between attempts to publish; default 5 s
+
+	CheckEvery time.Duration // how often the topics are looked at while nothing is published; default 10 s
+
+	// Trim, where set, removes the records of ledger.position before an offset. It is for a broker
+	// that does not compact; without it the broker must.
+	Trim func(ctx context.Context, before int64) error
+	// Foreign, where set, is what the publisher counts foreign records in, for Status.
+	Foreign *consumers.ForeignCount
 
 	// Head returns the ledger's newest sequence, false where it is empty. It is asked for Status
 	// only; without it the lag counts what the ledger handed over.
@@ -110,8 +125,12 @@ func (c Config) Validate() error {
 	if c.Logger == nil {
 		errs = append(errs, errors.New("relay: no logger"))
 	}
-	if c.MaxEvents < 0 || c.MaxBytes < 0 || c.MaxBackoff < 0 {
+	if c.MaxEvents < 0 || c.MaxBytes < 0 || c.MaxBackoff < 0 || c.CheckEvery < 0 {
 		errs = append(errs, errors.New("relay: a limit is negative"))
+	}
+	if c.MaxEvents > consumers.MaxRound {
+		// Consumers tell repetitions by their last MaxRound events.
+		errs = append(errs, fmt.Errorf("relay: a round of %d events, at most %d", c.MaxEvents, consumers.MaxRound))
 	}
 	return errors.Join(errs...)
 }
@@ -121,8 +140,10 @@ func (c Config) Validate() error {
 type Relay struct {
 	cfg  Config
 	busy sync.Mutex // held by Run and Refill
+	work sync.Mutex // held by whoever changes the state of a Run: a round, or the look at idle topics
 
 	status status
+	board  board
 }
 
 // New returns a relay that does nothing yet.
@@ -138,6 +159,12 @@ func New(cfg Config) (*Relay, error) {
 	}
 	if cfg.MaxBackoff == 0 {
 		cfg.MaxBackoff = 5 * time.Second
+	}
+	if cfg.CheckEvery == 0 {
+		cfg.CheckEvery = 10 * time.Second
+	}
+	if cfg.Foreign == nil {
+		cfg.Foreign = new(consumers.ForeignCount)
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -181,10 +208,23 @@ func (r *Relay) run(ctx context.Context) error {
 		return err
 	}
 	r.status.begin(StateFollowing)
-	return r.cfg.Ledger.Follow(ctx, s.through, func(ctx context.Context, batch []schemas.Recorded) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(ctx, s, cancel) })
+	defer watching.Wait()
+	defer cancel(nil)
+	err = r.cfg.Ledger.Follow(ctx, s.through, func(ctx context.Context, batch []schemas.Recorded) error {
 		r.status.received(batch)
-		return r.each(batch, func(round []schemas.Recorded) error { return r.round(ctx, s, round) })
+		return r.each(batch, func(round []schemas.Recorded) error {
+			r.work.Lock()
+			defer r.work.Unlock()
+			return r.round(ctx, s, round)
+		})
 	})
+	if cause := context.Cause(ctx); errors.Is(cause, ErrDataLoss) {
+		return cause
+	}
+	return err
 }
 
 // each cuts a batch into rounds.
@@ -207,6 +247,9 @@ func (r *Relay) each(batch []schemas.Recorded, do func([]schemas.Recorded) error
 func (r *Relay) round(ctx context.Context, s *state, events []schemas.Recorded) error {
 	if err := s.contiguous(events); err != nil {
 		return err
+	}
+	if len(events) > consumers.MaxRound {
+		return fmt.Errorf("a round of %d events, at most %d", len(events), consumers.MaxRound)
 	}
 	parts, err := r.split(ctx, s, events, nil)
 	if err != nil {
@@ -236,12 +279,47 @@ func (r *Relay) anchor(e schemas.Recorded) (*schemas.Anchor, error) {
 	return &schemas.Anchor{LedgerID: r.cfg.Ledger.ID(), Seq: e.Seq, EventID: e.ID, Leaf: leaf, Position: e.Position}, nil
 }
 
-// note writes the position, repeating until it is acknowledged.
+// How many positions are kept where they are trimmed, and after how many more they are.
+const (
+	keptPositions = 100
+	trimEvery     = 1000
+)
+
+// note writes the position, repeating until it is acknowledged. Where its topic is gone, as a whole
+// or with the broker's data, it is made again: the position is all that it holds.
 func (r *Relay) note(ctx context.Context, s *state) error {
-	ids, ends := s.noted()
-	return r.until(ctx, "note the position", func(ctx context.Context) (bool, error) {
-		return false, r.cfg.Publisher.SavePosition(ctx, *s.through, ids, ends)
+	if s.tail != nil {
+		if err := s.tail.verifyHeads(ctx); err != nil {
+			return err
+		}
+		if s.tail.done() {
+			s.tail = nil
+		}
+	}
+	p := s.position()
+	var offset int64
+	err := r.until(ctx, "note the position", func(ctx context.Context) (bool, error) {
+		var err error
+		if offset, err = r.cfg.Publisher.SavePosition(ctx, p); err != nil {
+			return false, errors.Join(err, r.cfg.Publisher.Ensure(ctx, consumers.PositionTopic))
+		}
+		return false, nil
 	})
+	if err != nil {
+		return err
+	}
+	r.board.set(p)
+	s.notedAt, s.again = offset, false
+	if offset < s.trimmed {
+		s.trimmed = 0 // another topic
+	}
+	if before := offset - keptPositions; r.cfg.Trim != nil && before-s.trimmed >= trimEvery {
+		s.trimmed = before // not again at once where it fails
+		if err := r.cfg.Trim(context.WithoutCancel(ctx), before); err != nil {
+			r.cfg.Logger.Warn("older positions could not be removed", "before", before, "error", err)
+		}
+	}
+	return nil
 }
 
 // until repeats an attempt until it succeeds, says that its error is final, or ctx ends. An
@@ -259,7 +337,7 @@ func (r *Relay) until(ctx context.Context, what string, attempt func(context.Con
 			return err
 		}
 		err = fmt.Errorf("%s: %w", what, err)
-		r.status.failed(err)
+		r.status.refused(err)
 		if errors.Is(err, consumers.ErrAuthentication) || errors.Is(err, consumers.ErrNotAuthorized) {
 			return err // the broker's answer will be the same tomorrow
 		}

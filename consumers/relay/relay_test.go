@@ -27,6 +27,16 @@ type rig struct {
 	client  *kafka.Client
 	ledger  *fakeLedger
 	gen     *kafkatest.Generator
+	foreign bool // whether others wrote into the topics
+}
+
+// isForeign reports whether a record of the right form is not the ledger's.
+func (r *rig) isForeign(d consumers.Delivered, events []schemas.Recorded) bool {
+	if d.Ledger != r.ledger.id || d.Seq >= uint64(len(events)) {
+		return true
+	}
+	leaf, err := events[d.Seq].Leaf()
+	return err != nil || leaf != d.Leaf
 }
 
 func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
@@ -81,32 +91,34 @@ var errCrash = errors.New("crash")
 // run starts a relay and returns when it has noted sequence through, or has ended by itself, with its error.
 func run(tb testing.TB, cfg relay.Config, through uint64) error {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	hook := cfg.Hook
-	var re *relay.Relay
-	cfg.Hook = func(point string) error {
-		if hook != nil {
-			if err := hook(point); err != nil {
-				return err
-			}
-		}
-		if st := re.Status(); point == relay.PointNoted || point == relay.PointRecovered {
-			if st.Any && st.Through.Seq >= through {
-				cancel()
-			}
-		}
-		return nil
-	}
 	re, err := relay.New(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	err = re.Run(ctx)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		tb.Fatalf("the relay did not reach sequence %d: %+v", through, re.Status())
+	return runTo(tb, re, through)
+}
+
+func runTo(tb testing.TB, re *relay.Relay, through uint64) error {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- re.Run(ctx) }()
+	for {
+		p, ok, changed := re.Noted()
+		if ok && p.Through.Seq >= through {
+			cancel()
+			changed = nil
+		}
+		select {
+		case <-changed:
+		case err := <-done:
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				tb.Fatalf("the relay did not reach sequence %d: %+v", through, re.Status())
+			}
+			return err
+		}
 	}
-	return err
 }
 
 // published is what a strict consumer sees in a topic's partitions.
@@ -141,18 +153,21 @@ func (r *rig) check(tb checker, through uint64) published {
 			tb.Fatal(err)
 		}
 		for p, end := range ends {
-			highest, any := uint64(0), false
+			var window consumers.Window
 			for at := int64(0); at < end; {
-				ms, err := parts.Read(ctx, topic, p, at)
+				ms, next, err := parts.Read(ctx, topic, p, at)
 				if err != nil {
 					tb.Fatal(err)
 				}
+				at = next
 				for _, m := range ms {
 					d, err := consumers.Decode(m)
-					if err != nil {
-						tb.Fatal(err)
+					if err != nil || r.isForeign(d, events) {
+						if !r.foreign {
+							tb.Fatalf("%s/%d@%d is not an event of the ledger: %v", topic, p, m.Offset, err)
+						}
+						continue
 					}
-					at = m.Offset + 1
 					want := events[d.Seq]
 					if got, _ := d.Recorded.Leaf(); d.ID != want.ID || d.Ledger != r.ledger.id || d.Position != want.Position || got != d.Leaf {
 						tb.Fatalf("%s/%d@%d is not event %d", topic, p, m.Offset, d.Seq)
@@ -160,14 +175,16 @@ func (r *rig) check(tb checker, through uint64) published {
 					if kafka.Partition(m.Key, len(ends)) != p {
 						tb.Fatalf("%s/%d@%d has a key of another partition", topic, p, m.Offset)
 					}
-					if any && d.Seq <= highest {
-						if highest-d.Seq >= uint64(r.config().MaxEvents) {
-							tb.Fatalf("%s/%d@%d repeats sequence %d after %d: more than a round back", topic, p, m.Offset, d.Seq, highest)
-						}
+					if repeated, err := window.Repeats(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf}); err != nil {
+						tb.Fatal(err)
+					} else if repeated {
 						out.duplicates = append(out.duplicates, d.Seq)
 						continue
 					}
-					highest, any = d.Seq, true
+					if last := window.Last(); len(last) > 0 && last[len(last)-1].Seq > d.Seq {
+						tb.Fatalf("%s/%d@%d has sequence %d after %d", topic, p, m.Offset, d.Seq, last[len(last)-1].Seq)
+					}
+					window.Add(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf})
 					if _, twice := out.bySeq[d.Seq]; twice {
 						tb.Fatalf("sequence %d is handled twice", d.Seq)
 					}

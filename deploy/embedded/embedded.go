@@ -202,19 +202,34 @@ func (s *Servers) watch(eventStore, clickHouse <-chan struct{}) {
 // Failed yields an error when a server ends by itself.
 func (s *Servers) Failed() <-chan error { return s.failed }
 
-// Stop stops the servers in reverse order, each draining, and joins their errors. Call it once.
+// Stop stops the servers in reverse order, each draining, and joins their errors. What ctx leaves
+// of time is shared: a server that does not stop takes none from those after it. Call it once.
 func (s *Servers) Stop(ctx context.Context) error {
 	s.stop()
 	s.watching.Wait()
-	var errs []error
+	var stops []func(context.Context) error
 	if s.ClickHouse != nil {
-		errs = append(errs, s.ClickHouse.Stop(ctx))
+		stops = append(stops, s.ClickHouse.Stop)
 	}
 	if s.Kafka != nil {
-		errs = append(errs, s.Kafka.Stop(ctx))
+		stops = append(stops, s.Kafka.Stop)
 	}
 	if s.EventStore != nil {
-		errs = append(errs, s.EventStore.Stop(ctx))
+		stops = append(stops, s.EventStore.Stop)
+	}
+	return stopEach(ctx, stops)
+}
+
+// stopEach calls one after the other, each with an equal share of the time that is left.
+func stopEach(ctx context.Context, stops []func(context.Context) error) error {
+	var errs []error
+	for i, stop := range stops {
+		share, cancel := ctx, context.CancelFunc(func() {})
+		if deadline, ok := ctx.Deadline(); ok {
+			share, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(len(stops)-i))
+		}
+		errs = append(errs, stop(share))
+		cancel()
 	}
 	return errors.Join(errs...)
 }

@@ -1,4 +1,4 @@
-//go:build acceptance
+//go:build unix && acceptance
 
 package e2e
 

@@ -260,6 +260,7 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)), func(k *canary) bool { return k == c.w.tenantName || k == c.w.operator }) // their header says whose it is and who asked
 	l.take("status", c.scanner.scan("standard output", []byte(c.do(0, "", "status")+c.do(0, "", "status", "--output", "json"))), nil)
 	l.take("status", c.scanner.scan("endpoint", status.ask(c.t, ctx, http.MethodGet, "/status", "")), nil)
+	l.take("status", c.scanner.scan("metrics", status.ask(c.t, ctx, http.MethodGet, "/metrics", "")), nil)
 	for _, profile := range []string{"goroutine?debug=2", "heap?debug=1"} {
 		l.take("status", c.scanner.scan("profile", status.ask(c.t, ctx, http.MethodGet, "/debug/pprof/"+profile, "")), nil)
 	}

@@ -76,11 +76,7 @@ func attach(t *testing.T) *attached {
 	a.events = check(t, a.node).events
 	of := map[schemas.Stream]int{}
 	for _, e := range a.events {
-		topic, err := consumers.TopicOfKind(e.Stream.Kind())
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.topics[topic]++
+		a.topics[consumers.TopicOfKind(e.Stream.Kind())]++
 		if e.Stream.Kind() == "device" {
 			a.devices = append(a.devices, e)
 			if of[e.Stream]++; of[e.Stream] > of[a.stream] || a.stream == "" {
@@ -210,7 +206,7 @@ func (a *attached) python(t *testing.T, dir string) {
 	t.Run("cloudevents", func(t *testing.T) {
 		a.promises(t, a.doors, env, []string{
 			"ledger.device: " + digest(a.devices),
-			fmt.Sprintf("every topic of events, %d: %s", len(consumers.Kinds), digest(a.events)),
+			fmt.Sprintf("every topic of events, %d: %s", len(consumers.EventTopics()), digest(a.events)),
 			"ledger.device in a group: " + digest(a.devices),
 			"a group by an account that may only read: GroupAuthorizationFailedError",
 			"wrong password: KafkaTimeoutError",
@@ -314,8 +310,8 @@ func (a *attached) kcat(t *testing.T, kcat string) {
 	for _, topic := range list.Topics {
 		listed[topic.Topic] = true
 	}
-	for _, kind := range consumers.Kinds {
-		if topic, _ := consumers.TopicOfKind(kind); !listed[topic] {
+	for _, topic := range consumers.EventTopics() {
+		if !listed[topic] {
 			t.Errorf("it does not list %s: %v", topic, list.Topics)
 		}
 	}

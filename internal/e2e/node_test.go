@@ -67,6 +67,7 @@ type node struct {
 	dir    string
 	env    []string             // further environment of every process
 	how    []string             // further flags of every import
+	flags  []string             // further flags of up
 	path   string               // of the binary; built where empty
 	user   *syscall.SysProcAttr // who runs every process; nil: who runs the test
 	topics *kafka.Config        // of a broker that is not embedded
@@ -106,7 +107,7 @@ func (n *node) start(env ...string) error {
 		n.t.Fatal(err)
 	}
 	n.log = f
-	n.up = n.command(context.Background(), env, "up")
+	n.up = n.command(context.Background(), env, append([]string{"up"}, n.flags...)...)
 	n.up.Stdout, n.up.Stderr = f, f
 	if err := n.up.Start(); err != nil {
 		n.t.Fatal(err)

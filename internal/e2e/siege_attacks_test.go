@@ -1,4 +1,4 @@
-//go:build siege
+//go:build unix && siege
 
 package e2e
 
@@ -467,7 +467,7 @@ func errorOf(there bool, err func() error) error {
 }
 
 func (to target) statusPort() (out []attack) {
-	for _, path := range []string{"/status", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=2", "/debug/pprof/profile?seconds=1"} {
+	for _, path := range []string{"/status", "/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=2", "/debug/pprof/profile?seconds=1"} {
 		out = append(out, attack{"the status port's " + path, func(ctx context.Context) string { return to.get(ctx, to.Status.URL+path, to.ClickHouse, nil) }, both("^401 ", "^401 ")})
 	}
 	return out

@@ -1,4 +1,4 @@
-//go:build siege
+//go:build unix && siege
 
 package e2e
 

@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -29,6 +30,17 @@ func Guard(h http.Handler, account, password string) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// LoopbackAddr returns nil where addr is a host:port that Guard answers under: of this machine alone.
+func LoopbackAddr(addr string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("%q is not host:port: %w", addr, err)
+	}
+	if !loopbackHost(addr) {
+		return fmt.Errorf("%q is not a loopback address, such as 127.0.0.1:9464: what listens there has no TLS", addr)
+	}
+	return nil
 }
 
 func loopbackHost(hostport string) bool {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // The files by which an `up` and the commands beside it find each other.
@@ -26,6 +26,7 @@ var ErrNotUp = errors.New("no ledger runs here")
 // Running is what a running `up` tells the commands of its user: addresses, and no secret.
 type Running struct {
 	PID        int       `json:"pid"`
+	Process    string    `json:"process"` // when that process began, in the kernel's words
 	Started    time.Time `json:"started"`
 	EventStore string    `json:"eventstore"`           // connection string without credentials
 	Advertised string    `json:"advertised,omitempty"` // the event store's for clients elsewhere, where it is another
@@ -37,8 +38,35 @@ type Running struct {
 
 // Lock is the hold of one process on a directory. It ends with Close, or with the process.
 type Lock struct {
-	dir Dir
-	f   *os.File
+	dir  Dir
+	f    *os.File
+	info os.FileInfo // of f: which file it is, by whatever name
+}
+
+// own are the holds of this process: it may not open their files again, for closing one of them
+// anywhere would drop the record lock.
+var (
+	ownMu sync.Mutex
+	own   []*Lock
+)
+
+// ownHold is this process's hold on the directory, nil where it has none.
+func (d Dir) ownHold() (*Lock, error) {
+	info, err := os.Stat(d.Path(lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ownMu.Lock()
+	defer ownMu.Unlock()
+	for _, l := range own {
+		if os.SameFile(l.info, info) {
+			return l, nil
+		}
+	}
+	return nil, nil
 }
 
 // Lock takes the directory, making it where it is missing, or returns ErrAlreadyUp.
@@ -53,8 +81,8 @@ func (d Dir) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+	if err := exclude(f); err != nil {
+		if !errors.Is(err, ErrAlreadyUp) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 		}
 		err = fmt.Errorf("%w: use it, stop it, or give another --data", ErrAlreadyUp)
@@ -64,20 +92,29 @@ func (d Dir) Lock() (*Lock, error) {
 		}
 		return nil, errors.Join(err, f.Close())
 	}
-	record := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &record); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
-	}
-	// A killed holder's addresses may be a stranger's by now.
+	// A killed holder's addresses may be a stranger's by now. They go before the kernel names this
+	// process, which may have been given the killed one's number.
 	if err := os.Remove(d.Path(runFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Lock{d, f}, nil
+	if err := hold(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	l := &Lock{dir: d, f: f, info: info}
+	ownMu.Lock()
+	defer ownMu.Unlock()
+	own = append(own, l)
+	return l, nil
 }
 
 // Announce says where this process's servers are.
 func (l *Lock) Announce(r Running) error {
 	r.PID = os.Getpid()
+	r.Process = processStart(r.PID)
 	raw, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
@@ -94,10 +131,17 @@ func (l *Lock) Retract() error {
 }
 
 // Close gives the directory free.
-func (l *Lock) Close() error { return errors.Join(l.Retract(), l.f.Close()) }
+func (l *Lock) Close() error {
+	err := errors.Join(l.Retract(), l.f.Close())
+	ownMu.Lock()
+	defer ownMu.Unlock()
+	own = slices.DeleteFunc(own, func(o *Lock) bool { return o == l })
+	return err
+}
 
-// Running returns where the servers of the directory's `up` are, or ErrNotUp. The kernel says that the process which
-// wrote the addresses holds the directory now: so its ports are its own, and a secret may be sent there.
+// Running returns where the servers of the directory's `up` are, or ErrNotUp. The kernel says that
+// the process which wrote the addresses holds the directory now: so its ports are its own, and a
+// secret may be sent there. What a killed `up` wrote does not count, whoever has its number by now.
 func (d Dir) Running() (Running, error) {
 	switch err := d.Private(); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -106,14 +150,14 @@ func (d Dir) Running() (Running, error) {
 		return Running{}, err
 	}
 	r, err := d.readRunning()
-	if err != nil || r.PID == os.Getpid() { // closing the lock's file would drop our own record lock
-		return r, err
+	if err != nil {
+		return Running{}, err
 	}
 	holder, err := d.holder()
 	if err != nil {
 		return Running{}, err
 	}
-	if holder == 0 || holder != r.PID {
+	if holder == 0 || holder != r.PID || r.Process != processStart(holder) {
 		return Running{}, ErrNotUp
 	}
 	return r, nil
@@ -136,6 +180,13 @@ func (d Dir) readRunning() (Running, error) {
 
 // holder is the process that holds the directory, 0 for none.
 func (d Dir) holder() (int, error) {
+	l, err := d.ownHold()
+	if err != nil {
+		return 0, err
+	}
+	if l != nil {
+		return os.Getpid(), nil
+	}
 	f, err := os.Open(d.Path(lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -144,12 +195,5 @@ func (d Dir) holder() (int, error) {
 		return 0, err
 	}
 	defer f.Close()
-	ask := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &ask); err != nil {
-		return 0, fmt.Errorf("who holds %s: %w", f.Name(), err)
-	}
-	if ask.Type == unix.F_UNLCK {
-		return 0, nil
-	}
-	return int(ask.Pid), nil
+	return holderOf(f)
 }

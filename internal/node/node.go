@@ -1,7 +1,8 @@
 // Package node owns a data directory as a whole: that only its user can reach it, which process holds it, where that
-// process's servers listen, and the accounts with which they are asked.
+// process's servers listen, the accounts with which they are asked, and what that process tells Prometheus of itself.
 //
-// It may lose the addresses, which the next `up` writes anew, and the accounts, which it makes anew. It
+// It may lose the addresses, which the next `up` writes anew, the accounts, which it makes anew, and
+// what was counted, which begins at 0 with each process. It
 // trusts the file system to keep other users out of a directory of mode 0700, and the kernel to say who
 // holds a lock; it trusts no port. See DESIGN.md.
 package node
@@ -11,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // Dir is a data directory: everything that one ledger keeps on one machine.
@@ -24,6 +24,9 @@ func (d Dir) Path(elem ...string) string {
 
 // Make makes the directory where it is missing, for its user alone, and refuses one that others can reach.
 func (d Dir) Make() error {
+	if err := supported(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -84,17 +87,6 @@ func checkParent(path, parent string) error {
 			parent, owner, path)
 	}
 	return nil
-}
-
-func stat(path string) (info os.FileInfo, owner, group int, err error) {
-	if info, err = os.Stat(path); err != nil {
-		return nil, 0, 0, err
-	}
-	s, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil, 0, 0, fmt.Errorf("%s: this system does not say whose it is", path)
-	}
-	return info, int(s.Uid), int(s.Gid), nil
 }
 
 // WritePrivate puts a file that only its owner may read in place of path, whole or not at all.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package node
 
 import (
@@ -20,12 +22,12 @@ const holdEnv = "NODE_TEST_HOLD"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(holdEnv); dir != "" {
-		os.Exit(hold(Dir(dir)))
+		os.Exit(holdDirectory(Dir(dir)))
 	}
 	os.Exit(m.Run())
 }
 
-func hold(d Dir) int {
+func holdDirectory(d Dir) int {
 	l, err := d.Lock()
 	if err == nil {
 		err = l.Announce(Running{Kafka: "127.0.0.1:9"})
@@ -280,4 +282,85 @@ func TestSecretsAreMadeOnceAndAreTheirOwnersAlone(t *testing.T) {
 			t.Errorf("%q: %v", broken, err)
 		}
 	}
+}
+
+// A killed `up` leaves its addresses behind. They do not count, whatever has become of its number:
+// it is this very process's, a process's that holds the directory, or that of a zombie.
+func TestAKilledHoldersAddressesDoNotCountWhoeverHasItsNumber(t *testing.T) {
+	d := Dir(filepath.Join(t.TempDir(), "data"))
+	write := func(r Running) {
+		t.Helper()
+		raw, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := WritePrivate(d.Path(runFile), raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stale := func(what string) {
+		t.Helper()
+		if r, err := d.Running(); !errors.Is(err, ErrNotUp) {
+			t.Errorf("%s: %+v, %v, want that no ledger runs", what, r, err)
+		}
+	}
+	pid, end := holder(t, d)
+	announced, err := d.Running()
+	if err != nil || announced.Process == "" {
+		t.Fatalf("a running holder: %+v, %v", announced, err)
+	}
+	write(Running{PID: pid, Process: "another boot 17", Kafka: "127.0.0.1:6"})
+	stale("the number is that of a later holder")
+	write(Running{PID: os.Getpid(), Process: processStart(os.Getpid()), Kafka: "127.0.0.1:6"})
+	stale("the number is this process's, another holds the directory")
+	write(announced)
+	if _, err := d.Running(); err != nil {
+		t.Errorf("the holder's own: %v", err)
+	}
+	end()
+	write(Running{PID: os.Getpid(), Process: announced.Process, Kafka: "127.0.0.1:6"})
+	stale("the number is this process's, nobody holds the directory")
+
+	zombie, kill := killed(t, d)
+	left, err := d.readRunning()
+	if err != nil || left.PID != zombie {
+		t.Fatalf("the killed holder left %+v, %v", left, err)
+	}
+	stale("the holder was killed and is not waited for")
+	kill()
+	stale("the holder was killed and is waited for")
+	l, err := d.Lock()
+	if err != nil {
+		t.Fatalf("the next holder: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// killed is a holder that was killed and that nobody has waited for, until bury.
+func killed(t *testing.T, d Dir) (pid int, bury func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), holdEnv+"="+string(d))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(out)
+	if line, err := said.ReadString('\n'); line != "held\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = said.ReadString('\n') // its end: the kernel has closed its files
+	return cmd.Process.Pid, func() { _ = in.Close(); _ = cmd.Wait() }
 }

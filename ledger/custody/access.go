@@ -106,7 +106,7 @@ func (s *Session) announce(ctx context.Context, persons []uuid.UUID, expect ledg
 		if err != nil {
 			return err
 		}
-		last, err := s.c.cfg.Ledger.Append(ctx, s.stream, expect, []schemas.Event{e})
+		last, err := s.c.appendBehind(ctx, s.stream, expect, e)
 		if err != nil {
 			return err
 		}

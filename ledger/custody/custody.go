@@ -25,7 +25,7 @@ import (
 // Ledger is what custody needs of the ledger.
 type Ledger interface {
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error)
-	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+	ledger.Reader
 	// Events yields the whole ledger, for acts that a crash interrupted.
 	Events(ctx context.Context) iter.Seq2[schemas.Recorded, error]
 }
@@ -123,6 +123,71 @@ func (c *Custody) sealAndEncode(tx *vault.Tx, d *schemas.Draft) (schemas.Event, 
 		return schemas.Event{}, err
 	}
 	return c.cat.Encode(*d)
+}
+
+// read hands over the events of a stream on which the tenant's acts may rest. What it leaves out is in the log and in the
+// reading.
+func (c *Custody) read(ctx context.Context, s schemas.Stream, tenant uuid.UUID, each func(ledger.Own) error) (ledger.Reading, error) {
+	var reading ledger.Reading
+	for own, err := range ledger.ReadGenuine(ctx, c.cfg.Ledger, c.cat, s, tenant, &reading) {
+		if err == nil {
+			err = each(own)
+		}
+		if err != nil {
+			return reading, fmt.Errorf("read %s: %w", s, err)
+		}
+	}
+	for _, e := range reading.Left.First {
+		c.leftOut(e)
+	}
+	return reading, nil
+}
+
+func (c *Custody) leftOut(e ledger.LeftEvent) {
+	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision, "why", e.Verdict.String())
+}
+
+// maxContended bounds how often an append is tried at the end of a stream to which others write.
+const maxContended = 8
+
+// appendBehind appends the events where the stream ends, which is at last known as expect says: what others wrote there by
+// then keeps its revision. It is for events that say the same whatever came before them.
+func (c *Custody) appendBehind(ctx context.Context, s schemas.Stream, expect ledger.Expect, events ...schemas.Event) (uint64, error) {
+	for try := 1; ; try++ {
+		last, err := c.cfg.Ledger.Append(ctx, s, expect, events)
+		if !errors.Is(err, ledger.ErrConflict) || try == maxContended {
+			return last, err
+		}
+		from, _ := expect.Revision()
+		for r, err := range c.cfg.Ledger.ReadStream(ctx, s, from) {
+			if err != nil {
+				return 0, fmt.Errorf("read %s: %w", s, err)
+			}
+			expect = ledger.Exact(r.Revision)
+		}
+	}
+}
+
+// recordOnce brings events into a stream that is to hold an event of the first one's type once, and reports whether it did
+// already. A conflict alone says nothing, nor does an answer to a known id: anybody may have written there.
+func (c *Custody) recordOnce(ctx context.Context, tenant uuid.UUID, events ...schemas.Event) (before bool, err error) {
+	s := events[0].Stream
+	for try := 0; ; try++ {
+		recorded := false
+		reading, err := c.read(ctx, s, tenant, func(own ledger.Own) error {
+			recorded = recorded || own.Type == events[0].Type
+			return nil
+		})
+		if err != nil || recorded {
+			return try == 0, err
+		}
+		if try == maxContended {
+			return false, fmt.Errorf("record in %s: others write to the stream each time: %w", s, ledger.ErrConflict)
+		}
+		if _, err := c.cfg.Ledger.Append(ctx, s, reading.Expect(), events); err != nil && !errors.Is(err, ledger.ErrConflict) {
+			return false, err
+		}
+	}
 }
 
 func (c *Custody) append(ctx context.Context, expect ledger.Expect, e schemas.Event) error {

@@ -25,7 +25,7 @@ var officer = access.Principal{Login: "officer@contoso.example", Roles: []access
 
 // bench is a ledger in memory, a real vault, and one tenant.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	ctx     context.Context
 	store   *ledgertest.Memory
 	ledger  *ledger.Ledger
@@ -40,7 +40,10 @@ type bench struct {
 
 var errCrash = errors.New("crash")
 
-func newBench(t *testing.T) *bench {
+func (b *bench) log() *slog.Logger    { return slog.New(slog.DiscardHandler) }
+func (b *bench) vaultTime() time.Time { return time.Now() }
+
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, ctx: context.Background(), store: ledgertest.NewMemory()}
 	b.dir = t.TempDir()

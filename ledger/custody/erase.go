@@ -37,8 +37,9 @@ const (
 // ErrUnderWay: somebody is erasing the person now.
 var ErrUnderWay = errors.New("the erasure is under way")
 
-// claimFor is how long a caller that carries an erasure out keeps others from it: longer than the order's append, the
-// destruction and the settling take. One that was killed keeps them from it no longer than that.
+// claimFor is how long a caller that carries an erasure out keeps others from it: longer than the
+// order's append, the destruction and the settling take. One that was killed keeps them from it no
+// longer than that.
 const claimFor = 5 * time.Minute
 
 // cutError is a hook's error: the act is cut there as by a crash, and nothing after it is done.
@@ -53,13 +54,16 @@ func (c *Custody) hook(point string) error {
 	return nil
 }
 
-// Erase destroys everything by which the vault could open the person's data or find the person, in an order that survives a crash: mark
-// in the vault, order in the ledger, destroy, complete. waiting, when not nil, is told how long Erase waits, so that
-// no process can still hold a derived key when the completion is recorded.
+// Erase destroys everything by which the vault could open the person's data or find the person, in
+// an order that survives a crash: mark in the vault, order in the ledger, destroy, complete.
+// waiting, when not nil, is told how long Erase waits, so that no process can still hold a derived
+// key when the completion is recorded.
 //
-// An act that failed or was cut short is carried on by the next call, under the same completion event; where it failed
-// before anything was ordered, its mark is taken back. ErrUnderWay: another call is at it. vault.ErrErased: done before.
-func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, ground string, waiting func(time.Duration)) (done Erased, err error) {
+// An act that failed or was cut short is carried on by the next call, under the same completion
+// event; where it failed before anything was ordered, its mark is taken back. ErrUnderWay: another
+// call is at it. vault.ErrErased: done before.
+func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, ground string,
+	waiting func(time.Duration)) (done Erased, err error) {
 	fail := func(err error) (Erased, error) { return Erased{}, fmt.Errorf("erase: %w", err) }
 	if err := p.Can(access.Officer, r.Tenant); err != nil {
 		return fail(err)
@@ -96,14 +100,16 @@ func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, grou
 	return c.complete(ctx, r.Tenant, a.order, waiting)
 }
 
-// act is an erasure that a caller has claimed. Its order stands in the ledger, or is the event to append there.
+// act is an erasure that a caller has claimed. Its order stands in the ledger, or is the event to
+// append there.
 type act struct {
 	order
 	event  schemas.Event // without an id where the order stands in the ledger
 	expect ledger.Expect
 }
 
-// begin claims the erasure of the request's person: the one that an earlier call left, or a new one.
+// begin claims the erasure of the request's person: the one that an earlier call left, or a new
+// one.
 func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, ground string) (act, error) {
 	last, ordered, err := c.ordersIn(ctx, r.Stream(), r.Tenant)
 	if err != nil {
@@ -163,12 +169,14 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 // claim makes the erasure the caller's, unless another has it.
 func (c *Custody) claim(tx *vault.Tx, pending vault.PendingErasure, now time.Time) error {
 	if pending.Claimed.After(now) {
-		return fmt.Errorf("%w; should whoever began it be gone, try again after %s", ErrUnderWay, pending.Claimed.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w; should whoever began it be gone, try again after %s", ErrUnderWay,
+			pending.Claimed.UTC().Format(time.RFC3339))
 	}
 	return tx.ClaimErasure(pending.Completion, now.Add(claimFor))
 }
 
-// afterwards is how long what must be done for an act that failed may take, whatever has become of its context.
+// afterwards is how long what must be done for an act that failed may take, whatever has become of
+// its context.
 const afterwards = 30 * time.Second
 
 // release lets the next call carry the erasure on.
@@ -184,11 +192,13 @@ func (c *Custody) release(ctx context.Context, tenant, completion uuid.UUID) err
 	})
 }
 
-// orderTries bounds how often an order is appended anew because something else was appended to its request.
+// orderTries bounds how often an order is appended anew because something else was appended to its
+// request.
 const orderTries = 5
 
-// appendOrder appends the act's order and returns what stands in the ledger under its completion: it, or the order of
-// another call that carried the same act on. Where none stands there for certain, the mark is taken back.
+// appendOrder appends the act's order and returns what stands in the ledger under its completion:
+// it, or the order of another call that carried the same act on. Where none stands there for
+// certain, the mark is taken back.
 func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, error) {
 	for try := 1; ; try++ {
 		err := c.append(ctx, a.expect, a.event)
@@ -200,7 +210,8 @@ func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, err
 		}
 		last, ordered, readErr := c.ordersIn(ctx, r.Stream(), r.Tenant)
 		if readErr != nil {
-			return order{}, fmt.Errorf("whether it was ordered is not known; the next call finds out: %w", errors.Join(err, readErr))
+			err = errors.Join(err, readErr)
+			return order{}, fmt.Errorf("whether it was ordered is not known; the next call finds out: %w", err)
 		}
 		for _, o := range ordered {
 			if o.completion == a.completion {
@@ -215,20 +226,26 @@ func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, err
 		defer cancel()
 		cancelErr := c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error { return tx.CancelErasure(a.completion) })
 		if cancelErr != nil {
-			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w", errors.Join(err, cancelErr))
+			err = errors.Join(err, cancelErr)
+			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w", err)
 		}
 		return order{}, fmt.Errorf("nothing was ordered, and the mark is taken back: %w", err)
 	}
 }
 
 // ordersIn reads the tenant's orders in a request's stream, and the revision of its last event.
-func (c *Custody) ordersIn(ctx context.Context, stream schemas.Stream, tenant uuid.UUID) (last uint64, found []order, err error) {
+func (c *Custody) ordersIn(ctx context.Context, stream schemas.Stream,
+	tenant uuid.UUID) (last uint64, found []order, err error) {
 	for r, err := range c.cfg.Ledger.ReadStream(ctx, stream, 0) {
 		if err != nil {
 			return 0, nil, err
 		}
 		last = r.Revision
-		if o, ok := c.decodeOrder(r); ok && o.tenant == tenant {
+		o, ok, err := c.genuineOrder(ctx, r)
+		if err != nil {
+			return 0, nil, err
+		}
+		if ok && o.tenant == tenant {
 			found = append(found, o)
 		}
 	}
@@ -246,10 +263,13 @@ func (c *Custody) encodeOrder(tx *vault.Tx, d schemas.Draft, o order, who uuid.U
 	return c.sealAndEncode(tx, &d)
 }
 
-// complete carries out an order that stands in the ledger and records the completion; repeating it is harmless.
-func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order, waiting func(time.Duration)) (Erased, error) {
+// complete carries out an order that stands in the ledger and records the completion; repeating it
+// is harmless.
+func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
+	waiting func(time.Duration)) (Erased, error) {
 	fail := func(err error) (Erased, error) { return Erased{}, fmt.Errorf("complete erasure: %w", err) }
-	if err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.Destroy(o.completion, o.keys) }); err != nil {
+	err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.Destroy(o.completion, o.keys) })
+	if err != nil {
 		return fail(err)
 	}
 	if err := c.hook(PointDestroyed); err != nil {
@@ -266,8 +286,8 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order, waiti
 		return fail(ctx.Err())
 	}
 	var e schemas.Event
-	err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
-		// The completion has a stream of its own and a fixed id, so that repeating the act conflicts with itself.
+	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
+		// The completion has a stream of its own, by which a repeated act finds it.
 		d := c.draft("subject.erased.v1", tenant, schemas.NewStream("subject", o.completion))
 		d.ID, d.Causation = o.completion, o.event
 		c.set(&d, "subject.order", o.event.String(), tenantOwner)
@@ -280,41 +300,23 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order, waiti
 	if err != nil {
 		return fail(err)
 	}
-	if err := c.appendCompletion(ctx, e); err != nil {
+	// Whoever reads the order knows this stream's name: a conflict does not say that the completion is there.
+	if _, err := c.recordOnce(ctx, tenant, e); err != nil {
 		return fail(err)
 	}
 	if err := c.hook(PointCompleted); err != nil {
 		return fail(err)
 	}
-	if err := c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.CompleteErasure(o.completion) }); err != nil {
+	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error { return tx.CompleteErasure(o.completion) })
+	if err != nil {
 		return fail(err)
 	}
 	return Erased{Order: o.event, Completion: o.completion, Keys: len(o.keys), Completed: c.cfg.Clock()}, nil
 }
 
-// appendCompletion appends the completion event, which has a stream of its own and its id from the order. Where the
-// stream holds it, it is done; what else stands there keeps its revision.
-func (c *Custody) appendCompletion(ctx context.Context, e schemas.Event) error {
-	expect := ledger.NoStream
-	for try := 1; ; try++ {
-		err := c.append(ctx, expect, e)
-		if err == nil || !errors.Is(err, ledger.ErrConflict) || try == orderTries {
-			return err
-		}
-		for r, err := range c.cfg.Ledger.ReadStream(ctx, e.Stream, 0) {
-			if err != nil {
-				return err
-			}
-			if r.ID == e.ID && r.Type == e.Type {
-				return nil
-			}
-			expect = ledger.Exact(r.Revision)
-		}
-	}
-}
-
-// Resume carries on with the erasures that a crash interrupted, before anything is served: one whose order is in the ledger is
-// completed, one whose order is not has not begun and is taken back. It returns how many it completed and how many it took back.
+// Resume carries on with the erasures that a crash interrupted, before anything is served: one
+// whose order is in the ledger is completed, one whose order is not has not begun and is taken
+// back. It returns how many it completed and how many it took back.
 func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err error) {
 	fail := func(err error) (int, int, error) {
 		return completed, takenBack, fmt.Errorf("resume erasures: %w", err)
@@ -361,7 +363,18 @@ type order struct {
 	at         time.Time // when it was recorded
 }
 
-// decodeOrder reads an erasure order. An event of that type that is none, whoever wrote it, is left out.
+// genuineOrder reads an erasure order that this vault's holder appended. Whatever else is of that
+// type is left out.
+func (c *Custody) genuineOrder(ctx context.Context, r schemas.Recorded) (order, bool, error) {
+	o, ok := c.decodeOrder(r)
+	if !ok {
+		return order{}, false, nil
+	}
+	verdict, err := c.cfg.Ledger.Judge(ctx, r)
+	return o, verdict == ledger.Genuine, err
+}
+
+// decodeOrder reads an erasure order, whoever wrote it; false for an event that is none.
 func (c *Custody) decodeOrder(r schemas.Recorded) (order, bool) {
 	if r.Type != "request.erasure-ordered.v1" || r.Stream.Kind() != "request" {
 		return order{}, false
@@ -390,18 +403,38 @@ func (c *Custody) decodeOrder(r schemas.Recorded) (order, bool) {
 	return o, o.completion != uuid.Nil && o.tenant != uuid.Nil && len(o.keys) > 0
 }
 
-// orders reads every erasure order in the ledger, by the id of its completion event: the first of each counts.
+// maxLeftLogged bounds the events that one reading of the ledger names in the log.
+const maxLeftLogged = 100
+
+// orders reads every erasure order in the ledger, by the id of its completion event: the first of
+// each counts. What says that it is one, and is not, is left out and told: it must not keep the
+// others from being carried out.
 func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 	out := map[uuid.UUID]order{}
+	left := 0
 	for r, err := range c.cfg.Ledger.Events(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if o, ok := c.decodeOrder(r); ok {
-			if _, again := out[o.completion]; !again {
-				out[o.completion] = o
-			}
+		o, ok, err := c.genuineOrder(ctx, r)
+		if err != nil {
+			return nil, err
 		}
+		if !ok {
+			if r.Type != "request.erasure-ordered.v1" {
+				continue
+			}
+			if left++; left <= maxLeftLogged {
+				c.cfg.Logger.Warn("an event that says it orders an erasure is not acted on", "event", r.ID, "stream", r.Stream, "revision", r.Revision)
+			}
+			continue
+		}
+		if _, again := out[o.completion]; !again {
+			out[o.completion] = o
+		}
+	}
+	if left > 0 {
+		c.cfg.Logger.Warn("events that say they order an erasure were left out", "events", left)
 	}
 	return out, nil
 }

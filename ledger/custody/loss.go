@@ -246,21 +246,18 @@ func tokenAliases(data []byte) (out []uuid.UUID) {
 // madeHere reports whether a holder of this vault made the event where it stands.
 func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded, m schemas.Metadata) (bool, error) {
 	k, known, err := c.cfg.Vault.OriginKey(ctx, m.Tenant)
-	if err != nil {
-		return false, err
-	}
-	return known && r.Genuine(k), nil
+	return known && r.Genuine(k), err
 }
 
-// Made yields those of the events that a holder of this vault made: what acts may be done on.
+// Made leaves out those of the events that no holder of this vault made. Of tenants that it does not know, it cannot tell.
 func (c *Custody) Made(ctx context.Context, events iter.Seq2[schemas.Recorded, error]) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		for r, err := range events {
 			if err == nil {
 				var m schemas.Metadata
 				if m, err = schemas.ParseMetadata(r.Metadata); err == nil {
-					var made bool
-					if made, err = c.madeHere(ctx, r, m); err == nil && !made {
+					k, known, kerr := c.cfg.Vault.OriginKey(ctx, m.Tenant)
+					if err = kerr; err == nil && known && !r.Genuine(k) {
 						continue
 					}
 				}

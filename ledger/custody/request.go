@@ -51,7 +51,7 @@ type Request struct {
 	Erasing  uuid.UUID // the person while an erasure is under way
 	Received time.Time
 	Due      time.Time
-	Revision uint64 // of the stream's last event
+	Revision uint64 // of the stream's last event, whosever it is
 	Ordered  bool   // an erasure has been ordered
 }
 
@@ -137,7 +137,8 @@ func byPerson(matches []vault.PersonMatch) (out [][]vault.PersonMatch) {
 	return out
 }
 
-// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none.
+// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none. Only genuine events of the
+// tenant's are looked at.
 func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, id uuid.UUID) (Request, error) {
 	r := Request{ID: id}
 	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("request %s: %w", id, err) }
@@ -145,46 +146,30 @@ func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, i
 		return fail(err)
 	}
 	var requester uuid.UUID
-	for rec, err := range c.cfg.Ledger.ReadStream(ctx, r.Stream(), 0) {
-		if err != nil {
-			return fail(err)
-		}
-		d, err := c.cat.Decode(rec)
-		if err != nil {
-			return fail(err)
-		}
-		if d.Tenant != tenant {
-			return fail(ErrNoRequest)
-		}
-		r.Tenant, r.Revision = d.Tenant, rec.Revision
-		switch d.Type.Name {
+	reading, err := c.read(ctx, r.Stream(), tenant, func(own ledger.Own) error {
+		switch own.Type {
 		case "request.opened.v1":
-			for _, s := range d.Subjects {
-				if s.Role == "requester" {
-					requester = s.Alias
-				}
-			}
-			for _, v := range d.Values {
-				switch v.Attr.ID {
-				case "request.right":
-					r.Right = v.Text()
-				case "request.received":
-					r.Received, err = time.Parse(time.DateOnly, v.Text())
-				case "request.due":
-					r.Due, err = time.Parse(time.DateOnly, v.Text())
-				}
-				if err != nil {
-					return fail(err)
-				}
+			opened := r
+			alias, err := opened.open(own.Draft)
+			if err != nil { // it has the form of its type, and no day
+				c.leftOut(ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting})
+			} else if r.Tenant == uuid.Nil {
+				r, requester = opened, alias
+				r.Tenant = tenant
 			}
 		case "request.erasure-ordered.v1":
 			r.Ordered = true
 		}
+		return nil
+	})
+	if err != nil {
+		return fail(err)
 	}
 	if r.Tenant == uuid.Nil {
 		return fail(ErrNoRequest)
 	}
-	err := c.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+	r.Revision = reading.Last
+	err = c.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		owner, err := tx.AliasOwner(requester)
 		switch {
 		case errors.Is(err, vault.ErrErasing):
@@ -200,6 +185,29 @@ func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, i
 		return fail(err)
 	}
 	return r, nil
+}
+
+// open takes what the request's first event says, and returns the requester's alias.
+func (r *Request) open(d schemas.Draft) (requester uuid.UUID, err error) {
+	for _, s := range d.Subjects {
+		if s.Role == "requester" {
+			requester = s.Alias
+		}
+	}
+	for _, v := range d.Values {
+		switch v.Attr.ID {
+		case "request.right":
+			r.Right = v.Text()
+		case "request.received":
+			r.Received, err = time.Parse(time.DateOnly, v.Text())
+		case "request.due":
+			r.Due, err = time.Parse(time.DateOnly, v.Text())
+		}
+		if err != nil {
+			return requester, fmt.Errorf("%s: %w", v.Attr.ID, err)
+		}
+	}
+	return requester, nil
 }
 
 // RecordPackage records that a package was made for the request: the SHA-256 of its manifest in hex, the sequence it was computed
@@ -229,7 +237,7 @@ func (c *Custody) RecordPackage(ctx context.Context, p access.Principal, r Reque
 	if err != nil {
 		return fmt.Errorf("record package: %w", err)
 	}
-	if err := c.append(ctx, ledger.Exact(r.Revision), e); err != nil {
+	if _, err := c.appendBehind(ctx, e.Stream, ledger.Exact(r.Revision), e); err != nil {
 		return fmt.Errorf("record package: %w", err)
 	}
 	return nil

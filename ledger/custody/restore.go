@@ -12,30 +12,33 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Replayed counts what a replay of the ledger's orders found and did. Orders = Replayed + Done + NoTenant + LeftOut.
+// Replayed counts what a replay of the ledger's orders found and did. Orders = Replayed + Done +
+// NoTenant + LeftOut.
 type Replayed struct {
 	Orders   int // events of the type of an erasure order
 	Replayed int // carried out now, on keys that lived here or that this vault never knew
 	Done     int // every key was destroyed here already
 	NoTenant int // of a tenant that this vault does not know: none of its keys can be here
-	LeftOut  int // no order that fits its type, or one whose completion is another's
+	LeftOut  int // no order that fits its type or was appended by this vault's holder, or whose completion is another's
 	Keys     int // of the orders replayed: keys not destroyed here before, those included that were never here
 	Pending  int // of the orders: those whose completion is not in the ledger; Resume records it
 }
 
-// replayAtOnce is how many orders are carried out in one transaction, which scrubs the vault's files once.
+// replayAtOnce is how many orders are carried out in one transaction, which scrubs the vault's
+// files once.
 const replayAtOnce = 64
 
-// Replay carries out every erasure order among the events in this vault, by the keys' uuids alone: a vault restored
-// from before an erasure holds the person again. Where it never knew a key, a tombstone stays. Call it on a restored
-// vault with all of the ledger's events before anything is served, then Resume. It can be repeated.
+// Replay carries out every erasure order among the events in this vault, by the keys' uuids alone:
+// a vault restored from before an erasure holds the person again. Where it never knew a key, a
+// tombstone stays. Call it on a restored vault with all of the ledger's events before anything is
+// served, then Resume. It can be repeated.
 //
-// What it cannot do: keep out a person whom the restored vault never met. It has no identifier of theirs to know them by,
-// so an old record of them makes a new person.
+// What it cannot do: keep out a person whom the restored vault never met. It has no identifier of
+// theirs to know them by, so an old record of them makes a new person.
 func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded, error]) (Replayed, error) {
 	var n Replayed
 	fail := func(err error) (Replayed, error) { return n, fmt.Errorf("replay erasure orders: %w", err) }
-	var tenants []uuid.UUID
+	tenants := map[uuid.UUID]bool{}   // those asked about: whether the vault knows them
 	orders := map[uuid.UUID][]order{} // by tenant
 	seen := map[uuid.UUID]bool{}
 	completed := map[uuid.UUID]bool{}
@@ -49,27 +52,30 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded,
 		case "request.erasure-ordered.v1":
 			n.Orders++
 			o, ok := c.decodeOrder(r)
+			if ok && !tenants[o.tenant] {
+				// Its origin cannot be compared without the tenant's key, and none of its keys can be here.
+				if tenants[o.tenant], err = c.cfg.Vault.HasTenant(ctx, o.tenant); err != nil {
+					return fail(err)
+				}
+				if !tenants[o.tenant] {
+					n.NoTenant++
+					continue
+				}
+			}
+			if ok {
+				if o, ok, err = c.genuineOrder(ctx, r); err != nil {
+					return fail(err)
+				}
+			}
 			if !ok || seen[o.completion] {
 				n.LeftOut++
 				continue
 			}
 			seen[o.completion] = true
-			if orders[o.tenant] == nil {
-				tenants = append(tenants, o.tenant)
-			}
 			orders[o.tenant] = append(orders[o.tenant], o)
 		}
 	}
-	for _, tenant := range tenants {
-		known, err := c.cfg.Vault.HasTenant(ctx, tenant)
-		if err != nil {
-			return fail(err)
-		}
-		all := orders[tenant]
-		if !known {
-			n.NoTenant += len(all)
-			continue
-		}
+	for tenant, all := range orders {
 		for len(all) > 0 {
 			part := all[:min(len(all), replayAtOnce)]
 			all = all[len(part):]

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/access"
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -58,11 +57,11 @@ func (c *Custody) RegisterTenant(ctx context.Context, p access.Principal, n vaul
 	if err != nil {
 		return fail(err)
 	}
-	switch _, err := c.cfg.Ledger.Append(ctx, stream, ledger.NoStream, events); {
-	case errors.Is(err, ledger.ErrConflict):
-		return fail(fmt.Errorf("%q: %w", n.Name, vault.ErrExists))
+	switch before, err := c.recordOnce(ctx, t.ID, events...); {
 	case err != nil:
 		return fail(err)
+	case before:
+		return fail(fmt.Errorf("%q: %w", n.Name, vault.ErrExists))
 	}
 	return t, nil
 }

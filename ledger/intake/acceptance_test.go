@@ -25,15 +25,12 @@ func TestRealRecords(t *testing.T) {
 				paths = append(paths, filepath.Join(root, f))
 			}
 			if reverse {
-				all, err := Source{}.files(root)
-				if err != nil {
-					t.Fatal(err)
-				}
+				all := Source{}.files(root)
 				paths = nil
 				for i := len(all) - 1; i >= 0; i-- {
 					for _, f := range folders {
-						if filepath.Base(filepath.Dir(all[i])) == f {
-							paths = append(paths, all[i])
+						if filepath.Base(filepath.Dir(all[i].path)) == f {
+							paths = append(paths, all[i].path)
 						}
 					}
 				}

@@ -20,11 +20,8 @@ import (
 // maxRounds bounds how often a batch is planned anew because somebody else wrote to its streams.
 const maxRounds = 20
 
-// maxAppendTries bounds how often one append of unknown outcome is repeated.
-const maxAppendTries = 8
-
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome, and whatever it reports is durable.
-func (in *Intake) take(ctx context.Context, tenant vault.Tenant, entries []*entry) error {
+func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
 	// Records of one batch are planned in the order of their observation, so that the order of files matters less: what is known
 	// only through a record that changed nothing is known for the batch.
 	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
@@ -36,10 +33,13 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, entries []*entr
 			break
 		}
 		if round == maxRounds {
-			return fmt.Errorf("%d records are still contended after %d rounds", len(open), round)
+			for _, e := range open {
+				e.outcome, e.field, e.reason = failed, "", "is contended: others wrote to its stream each time"
+			}
+			break
 		}
 		var err error
-		if needs, err = in.round(ctx, tenant, open, needs); err != nil {
+		if needs, err = in.round(ctx, tenant, left, open, needs); err != nil {
 			return err
 		}
 	}
@@ -67,11 +67,11 @@ func (e *entry) when() time.Time {
 }
 
 // round plans every open entry once and appends what was planned.
-func (in *Intake) round(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) (map[schemas.Stream]bool, error) {
+func (in *Intake) round(ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs map[schemas.Stream]bool) (map[schemas.Stream]bool, error) {
 	if err := in.look(ctx, tenant, open, needs); err != nil {
 		return nil, err
 	}
-	states, err := in.read(ctx, tenant, needs)
+	states, err := in.read(ctx, tenant, left, needs)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (s *snapshot) mayRefuse() (rules []string) {
 }
 
 // read folds the streams, several at a time.
-func (in *Intake) read(ctx context.Context, tenant vault.Tenant, needs map[schemas.Stream]bool) (map[schemas.Stream]*state, error) {
+func (in *Intake) read(ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool) (map[schemas.Stream]*state, error) {
 	streams := sortedKeys(needs)
 	found := make([]*state, len(streams))
 	err := in.each(ctx, len(streams), func(ctx context.Context, i int) error {
@@ -177,9 +177,9 @@ func (in *Intake) read(ctx context.Context, tenant vault.Tenant, needs map[schem
 		}
 		var err error
 		if s.Kind() == in.types.action.Kind() {
-			found[i], err = in.seen(ctx, s)
+			found[i], err = in.seen(ctx, tenant.ID, left, s)
 		} else {
-			found[i], err = in.fold(ctx, tenant.ID, s)
+			found[i], err = in.fold(ctx, tenant.ID, left, s)
 		}
 		return err
 	})
@@ -193,16 +193,18 @@ func (in *Intake) read(ctx context.Context, tenant vault.Tenant, needs map[schem
 	return out, nil
 }
 
-// seen tells of a fact's stream only whether it is recorded.
-func (in *Intake) seen(ctx context.Context, s schemas.Stream) (*state, error) {
+// seen tells of a fact's stream only whether it is recorded: whether any event there is the tenant's own.
+func (in *Intake) seen(ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream) (*state, error) {
 	st := newState(s, in.cfg.Clock())
-	for r, err := range in.cfg.Ledger.ReadStream(ctx, s, 0) {
+	reading := ledger.Reading{Disowned: left.disowned}
+	for _, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", s, err)
 		}
-		st.exists, st.revision = true, r.Revision
 		break
 	}
+	st.read(reading)
+	left.note(s, reading.Left)
 	return st, nil
 }
 
@@ -265,7 +267,15 @@ func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schem
 		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
 			for n, w := range l.work {
-				err := in.append(ctx, w.step)
+				mu.Lock()
+				// What an earlier wave could not append for the record comes first: planned anew without it, on a
+				// device that says so already, it would be taken for told.
+				before := contended[w.entry]
+				mu.Unlock()
+				err := error(ledger.ErrConflict)
+				if !before {
+					err = in.append(ctx, w.step)
+				}
 				mu.Lock()
 				switch {
 				case errors.Is(err, ledger.ErrConflict):
@@ -323,23 +333,9 @@ func (in *Intake) wave(s schemas.Stream) int {
 	return 2
 }
 
-// append repeats an append of unknown outcome with the same event ids.
+// append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after
+// that ends the import.
 func (in *Intake) append(ctx context.Context, s step) error {
-	var err error
-	for try := range maxAppendTries {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("append to %s: %w", s.stream, errors.Join(context.Cause(ctx), err))
-			case <-time.After(time.Duration(try*try) * 10 * time.Millisecond):
-			}
-		}
-		if _, err = in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events); !errors.Is(err, ledger.ErrUnknownOutcome) {
-			break
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", s.stream, err)
-	}
-	return nil
+	_, err := in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events) // its error names the stream
+	return err
 }

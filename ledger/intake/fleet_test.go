@@ -50,7 +50,7 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 	apps := schemas.Default().MustAttribute(attrApp)
 	owners, kept := map[string]int{}, 0
 	for stream := range devices {
-		st, err := in.fold(context.Background(), w.tenant.ID, stream)
+		st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), stream)
 		if err != nil {
 			t.Fatal(err)
 		}

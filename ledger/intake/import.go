@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -32,37 +34,61 @@ func (in *Intake) Import(ctx context.Context, tenant vault.Tenant, src Source, p
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer in.states.clear() // no plaintext stays behind
+	s := newSummary()
+	left, err := in.begin(ctx, tenant)
+	if err != nil {
+		return s.clone(), fmt.Errorf("import: %w", err)
+	}
 	found := make(chan *entry, in.cfg.BatchSize)
 	done := make(chan error, 1)
 	go func() {
-		defer close(found)
 		done <- in.walk(ctx, tenant, src, found)
+		close(found)
 	}()
-	s := newSummary()
-	err := in.consume(ctx, tenant, found, s, progress)
+	err = in.consume(ctx, tenant, found, s, left, progress)
 	if err != nil {
 		cancel(err)
-		for range found { // the walk ends, and is waited for
-		}
+		in.leave(found)
+		return s.clone(), fmt.Errorf("import: %w", err)
 	}
-	if walkErr := <-done; err == nil {
-		err = walkErr
+	if err := <-done; err != nil {
+		return s.clone(), fmt.Errorf("import: %w", err)
 	}
-	if err != nil {
-		err = fmt.Errorf("import: %w", err)
-	}
-	return s.clone(), err
+	return s.clone(), nil
 }
 
-func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, progress func(Summary)) error {
+// leaveAfter is how long an import that ends waits for the read under way.
+const leaveAfter = time.Second
+
+// leave waits for the walk to end. A read that does not return, as of a file server that is gone,
+// is left behind: it sends nothing any more.
+func (in *Intake) leave(found <-chan *entry) {
+	patience := time.NewTimer(leaveAfter)
+	defer patience.Stop()
+	for {
+		select {
+		case _, more := <-found:
+			if !more {
+				return
+			}
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, left *leftOut, progress func(Summary)) error {
 	var batch []*entry
 	var size int
 	flush := func() error {
-		if err := in.take(ctx, tenant, batch); err != nil {
+		err := in.take(ctx, tenant, left, batch)
+		s.EventsLeftOut, s.LeftOutInMore = left.counts()
+		if err != nil {
 			return err
 		}
 		for _, e := range batch {
 			s.add(e)
+			in.cfg.Observer.Took(e.outcome.String())
 		}
 		clear(batch)
 		batch, size = batch[:0], 0
@@ -71,7 +97,19 @@ func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan
 		}
 		return nil
 	}
-	for e := range found {
+	for {
+		var e *entry
+		more := false
+		select {
+		case e, more = <-found:
+		case <-ctx.Done(): // not only between entries: a read may be stuck
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
 		batch = append(batch, e)
 		size += e.size
 		if len(batch) >= in.cfg.BatchSize || size >= maxBatchBytes {
@@ -81,21 +119,27 @@ func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan
 		}
 	}
 	if len(batch) == 0 {
-		return context.Cause(ctx)
+		return nil
 	}
 	return flush()
 }
 
-// walk sends every record of the source, in order.
+// walk sends every record of the source, in order. A path that cannot be listed or is no regular
+// file is one failure.
 func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
 	for _, p := range src.Paths {
-		files, err := src.files(p)
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
-			v := &reading{in: in, ctx: ctx, tenant: tenant, file: f, to: to, read: in.cfg.Clock()}
-			if err := v.scan(src); err != nil {
+		for _, f := range src.files(p) {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			v := &reading{in: in, ctx: ctx, tenant: tenant, file: f.path, to: to, read: in.cfg.Clock()}
+			err := error(nil)
+			if f.fault != "" {
+				err = v.send(&entry{outcome: failed, reason: f.fault})
+			} else {
+				err = v.scan(src)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -103,14 +147,27 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 	return nil
 }
 
-// files lists the regular files at and below path, sorted.
-func (src Source) files(path string) ([]string, error) {
-	var out []string
+// foundPath is a file to read, or with a fault what cannot be read.
+type foundPath struct{ path, fault string }
+
+// files lists the files at and below path, sorted, and beside them what is there and cannot be
+// read: folders that cannot be listed, pipes, devices, sockets.
+func (src Source) files(path string) []foundPath {
+	var out []foundPath
 	visit := func(p string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && (d.Type().IsRegular() || d.Type()&fs.ModeSymlink != 0 || p == path) {
-			out = append(out, p)
+		switch {
+		case err != nil:
+			out = append(out, foundPath{p, "cannot be listed: " + reasonOf(err)})
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+		case d.IsDir():
+		case d.Type().IsRegular(), d.Type()&fs.ModeSymlink != 0, p == path:
+			out = append(out, foundPath{p, ""}) // opening says what a link leads to
+		default:
+			out = append(out, foundPath{p, "is no regular file: " + kindOfFile(d.Type())})
 		}
-		return err
+		return nil
 	}
 	var err error
 	if src.FS != nil {
@@ -118,18 +175,65 @@ func (src Source) files(path string) ([]string, error) {
 	} else {
 		err = filepath.WalkDir(path, visit)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list files: %w", err)
+	if err != nil { // visit returns none but SkipDir
+		out = append(out, foundPath{path, "cannot be listed: " + reasonOf(err)})
 	}
-	slices.Sort(out)
-	return out, nil
+	slices.SortStableFunc(out, func(a, b foundPath) int { return strings.Compare(a.path, b.path) })
+	return out
 }
 
+func kindOfFile(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return m.Type().String()
+}
+
+// errNoFile: only regular files end and can be read again.
+type errNoFile struct{ kind string }
+
+func (e errNoFile) Error() string { return "is no regular file: " + e.kind }
+
+// open opens a regular file and nothing else: it looks before it opens, because opening a device
+// may act on it, asks not to wait for a pipe's writer, and looks again at what it got.
 func (src Source) open(path string) (io.ReadCloser, error) {
 	if src.FS != nil {
-		return src.FS.Open(path)
+		f, err := src.FS.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return regular(f)
 	}
-	return os.Open(path)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNoFile{kindOfFile(info.Mode())}
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return regular(f)
+}
+
+func regular(f fs.File) (io.ReadCloser, error) {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNoFile{kindOfFile(info.Mode())}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // reading is one file being read; it is the scan's visitor.
@@ -145,7 +249,11 @@ type reading struct {
 // scan reads the file. One that cannot be opened or read to its end is a failure of its own, and the import goes on.
 func (r *reading) scan(src Source) error {
 	f, err := src.open(r.file)
-	if err != nil {
+	var none errNoFile
+	switch {
+	case errors.As(err, &none):
+		return r.send(&entry{outcome: failed, reason: none.Error()})
+	case err != nil:
 		return r.send(&entry{outcome: failed, reason: "cannot be opened: " + reasonOf(err)})
 	}
 	defer f.Close()

@@ -278,8 +278,9 @@ func TestAFileThatCannotBeReadStopsNothing(t *testing.T) {
 	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "a.json" || s.Failed[0].Reason != "cannot be opened: permission denied" || s.Recorded != 1 || s.Unrecognised["no JSON"] != 1 || s.OK() {
 		t.Errorf("%v: %s", err, asJSON(t, s))
 	}
-	if _, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"nowhere"}, FS: fsys}, nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a path that does not exist: %v", err)
+	s, err = w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"nowhere"}, FS: fsys}, nil)
+	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "nowhere" || !strings.Contains(s.Failed[0].Reason, "not exist") {
+		t.Errorf("a path that does not exist: %v: %s", err, asJSON(t, s))
 	}
 }
 

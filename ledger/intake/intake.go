@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 	"log/slog"
 	"time"
 
@@ -23,8 +22,9 @@ import (
 type Ledger interface {
 	// Append stores the events, all or none; errors as of ledger.Store.
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (last uint64, err error)
-	// ReadStream yields the stream's events from that revision on; a stream that does not exist yields nothing.
-	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+	// ReadStream yields the stream's events from that revision on, whosever they are; a stream that does not exist yields
+	// nothing. Judge tells which are the ledger's own.
+	ledger.Reader
 }
 
 // Names of the crash points at which Config.Hook is called.
@@ -46,6 +46,7 @@ type Config struct {
 	Workers   int                      // appends at a time; 16 where 0
 	BatchSize int                      // records a vault transaction; 512 where 0
 	Hook      func(point string) error // called at the named crash points, from one goroutine at a time; its error ends the import
+	Observer  Observer                 // nobody where nil
 }
 
 // Validate joins everything that is missing or out of range.
@@ -84,6 +85,10 @@ func New(c Config) (*Intake, error) {
 	if c.Hook == nil {
 		c.Hook = func(string) error { return nil }
 	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
+	}
+	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	return &Intake{cfg: c, states: newStateCache(), types: newEventTypes(c.Catalogue)}, nil
 }
 

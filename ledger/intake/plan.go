@@ -129,10 +129,10 @@ func (e *entry) kindName() string {
 	return "a device source"
 }
 
-// encode seals the drafts and groups them into appends to one stream, the first at the state's revision.
+// encode seals the drafts and groups them into appends to one stream, the first where the stream ended when it was folded.
 func (p *planner) encode(st *state, drafts []schemas.Draft) ([]step, error) {
 	var steps []step
-	revision, exists := st.revision, st.exists
+	expect := st.expect
 	size := 0
 	for i := range drafts {
 		d := &drafts[i]
@@ -144,21 +144,13 @@ func (p *planner) encode(st *state, drafts []schemas.Draft) ([]step, error) {
 			return nil, err
 		}
 		if len(steps) == 0 || size+event.Size() > schemas.MaxAppendBytes {
-			expect := ledger.NoStream
-			if exists {
-				expect = ledger.Exact(revision)
-			}
 			steps = append(steps, step{stream: st.stream, expect: expect})
 			size = 0
 		}
 		last := &steps[len(steps)-1]
 		last.events = append(last.events, event)
 		size += event.Size()
-		if exists {
-			revision++
-		} else {
-			revision, exists = 0, true
-		}
+		expect = expect.After(1)
 	}
 	return steps, nil
 }
@@ -166,12 +158,8 @@ func (p *planner) encode(st *state, drafts []schemas.Draft) ([]step, error) {
 // advance notes that the steps will have been appended.
 func (s *state) advance(steps []step) {
 	for _, st := range steps {
-		n := uint64(len(st.events))
-		if s.exists {
-			s.revision += n
-		} else if n > 0 {
-			s.revision, s.exists = n-1, true
-		}
+		s.expect = s.expect.After(uint64(len(st.events)))
+		s.exists = s.exists || len(st.events) > 0
 	}
 }
 

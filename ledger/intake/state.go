@@ -9,17 +9,18 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// state is what the ledger says of one device, or of one rule's refusals, folded from its stream up to revision. Its plaintext lives in memory
-// only, and no longer than maxStateAge.
+// state is what the ledger says of one device, or of one rule's refusals, folded from the tenant's own events in its stream up to revision. Its
+// plaintext lives in memory only, and no longer than maxStateAge.
 type state struct {
-	stream   schemas.Stream
-	exists   bool // the stream has events
-	revision uint64
-	folded   time.Time
+	stream schemas.Stream
+	exists bool          // the stream has events of the tenant's own
+	expect ledger.Expect // of the next append: whosever events keep their revisions
+	folded time.Time
 
 	values  map[*schemas.Attribute]held
 	lists   map[*schemas.Attribute]*heldList
@@ -53,8 +54,11 @@ type holder struct {
 const maxStateAge = 30 * time.Second
 
 func newState(s schemas.Stream, now time.Time) *state {
-	return &state{stream: s, folded: now, values: map[*schemas.Attribute]held{}, lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
+	return &state{stream: s, expect: ledger.NoStream, folded: now, values: map[*schemas.Attribute]held{}, lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
 }
+
+// read notes what reading the stream came to.
+func (s *state) read(r ledger.Reading) { s.exists, s.expect = r.Own > 0, r.Expect() }
 
 func (s *state) text(a *schemas.Attribute) string {
 	t, _ := asText(s.values[a].plain)
@@ -97,40 +101,39 @@ type sealedAt struct {
 	element string // "" for a value of its own
 	sealed  vault.Sealed
 	at      time.Time
+	event   ledger.LeftEvent // its event, should the vault not have sealed it
 }
 
-// fold reads the stream and opens what it says now. A value whose key was destroyed or lost counts as not set.
-func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, stream schemas.Stream) (*state, error) {
+// fold reads the stream and opens what the tenant's own events in it say now. A value whose key was destroyed or lost counts as not set; one that the
+// vault cannot have sealed does too, and its event is counted as left out.
+func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, stream schemas.Stream) (*state, error) {
 	st := newState(stream, in.cfg.Clock())
 	tokens := map[*schemas.Attribute]map[string]sealedAt{}
 	users := []sealedUser{}
-	for r, err := range in.cfg.Ledger.ReadStream(ctx, stream, 0) {
+	reading := ledger.Reading{Disowned: left.disowned}
+	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, stream, tenant, &reading) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", stream, err)
 		}
-		st.exists, st.revision = true, r.Revision
-		d, err := in.cfg.Catalogue.Decode(r)
-		if errors.Is(err, schemas.ErrUnknownType) {
+		d := own.Draft
+		if d.Type == nil {
 			continue // a kind of event that only a newer program writes
-		}
-		if err != nil {
-			return nil, err
-		}
-		if d.Tenant != tenant {
-			return nil, fmt.Errorf("event %s is of another tenant", r.ID)
 		}
 		if d.Type.Form != schemas.FormState {
 			st.foldRefusal(d)
 			continue
 		}
-		if user := st.foldEvent(d, tokens); user != nil {
+		if user := st.foldEvent(own, tokens); user != nil {
 			users = append(users, *user)
 		}
 	}
-	if len(tokens) == 0 {
-		return st, nil
+	st.read(reading)
+	var err error
+	if len(tokens) > 0 {
+		err = in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error { return st.open(tx, tokens, users, &reading.Left) })
 	}
-	return st, in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error { return st.open(tx, tokens, users) })
+	left.note(stream, reading.Left)
+	return st, err
 }
 
 func (s *state) foldRefusal(d schemas.Draft) {
@@ -149,7 +152,9 @@ type sealedUser struct {
 }
 
 // foldEvent brings the state forward by one event and returns what that says of the user, nil where it says nothing.
-func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[string]sealedAt) (user *sealedUser) {
+func (s *state) foldEvent(own ledger.Own, tokens map[*schemas.Attribute]map[string]sealedAt) (user *sealedUser) {
+	d := own.Draft
+	event := ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting}
 	if d.Occurred.After(s.newest[d.Source]) {
 		s.newest[d.Source] = d.Occurred
 	}
@@ -173,7 +178,7 @@ func (s *state) foldEvent(d schemas.Draft, tokens map[*schemas.Attribute]map[str
 			if tokens[v.Attr] == nil {
 				tokens[v.Attr] = map[string]sealedAt{}
 			}
-			tokens[v.Attr][element] = sealedAt{v.Attr, element, vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, at}
+			tokens[v.Attr][element] = sealedAt{v.Attr, element, vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, at, event}
 			if !list {
 				delete(s.values, v.Attr)
 			} else {
@@ -203,7 +208,14 @@ func (s *state) list(a *schemas.Attribute, at time.Time) *heldList {
 	return l
 }
 
-func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser) error {
+// notSet reports whether a value is as if it were not set, by decision: its key was destroyed.
+func notSet(err error) bool {
+	return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrLost)
+}
+
+// open opens the values. left gets the events of those that the vault cannot have sealed.
+func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser, left *ledger.LeftOut) error {
+	unfitting := map[ledger.LeftEvent]bool{}
 	var asked []sealedAt
 	var sealed []vault.Sealed
 	for _, elements := range tokens {
@@ -218,11 +230,12 @@ func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]seal
 	}
 	for i, o := range opened {
 		t := asked[i]
-		switch {
-		case errors.Is(o.Err, vault.ErrErased), errors.Is(o.Err, vault.ErrExpired), errors.Is(o.Err, vault.ErrLost):
+		if o.Err != nil {
+			if !notSet(o.Err) && !unfitting[t.event] {
+				unfitting[t.event] = true
+				left.Add(t.event)
+			}
 			continue
-		case o.Err != nil:
-			return fmt.Errorf("%s: attribute %s of event %s: %w", s.stream, t.attr.ID, t.sealed.Event, o.Err)
 		}
 		if t.element == "" {
 			s.values[t.attr] = held{plain: o.Plain, observed: t.at}
@@ -232,7 +245,7 @@ func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]seal
 	}
 	for a, l := range s.lists {
 		if len(l.elements) == 0 && len(tokens[a]) > 0 {
-			delete(s.lists, a) // all of it erased or expired
+			delete(s.lists, a) // none of it opens any more
 		}
 	}
 	for _, u := range users {
@@ -264,11 +277,11 @@ func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
 	}
 	h, _, err := u.token.Parse()
 	if err != nil {
-		return uuid.Nil, err
+		return uuid.Nil, nil // no event that fits its type holds such a token
 	}
 	owner, err := tx.AliasOwner(h.Alias)
 	switch {
-	case errors.Is(err, vault.ErrErased), errors.Is(err, vault.ErrExpired), errors.Is(err, vault.ErrNotFound):
+	case notSet(err), errors.Is(err, vault.ErrNotFound):
 		return uuid.Nil, nil
 	case err != nil:
 		return uuid.Nil, err

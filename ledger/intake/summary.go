@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/ledgerline/ledgerline/ledger"
 )
 
 // Summary accounts for an import: Read = Recorded + Unchanged + Superseded + the sums of Refused and Unrecognised + FailedCount, each record once.
@@ -25,6 +27,8 @@ type Summary struct {
 	ValuesOmitted    int            `json:"valuesOmitted"`    // of erased persons, left out
 	ValuesWithheld   int            `json:"valuesWithheld"`   // secrets and scripts, never stored
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
+	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read and not acted on, by why
+	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
 	Files            []FileSummary  `json:"files"`
 }
 
@@ -54,7 +58,8 @@ const maxFailures = 1000
 
 func newSummary() *Summary {
 	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{}, UnknownFields: map[string]int{},
-		Failed: []Failure{}, Files: []FileSummary{}}
+		EventsLeftOut: map[string]int{},
+		Failed:        []Failure{}, Files: []FileSummary{}}
 }
 
 // OK reports whether no record failed.
@@ -136,6 +141,7 @@ func (s *Summary) clone() Summary {
 	c := *s
 	c.Refused, c.Unrecognised = copyCounts(s.Refused), copyCounts(s.Unrecognised)
 	c.ListItemsRefused, c.UnknownFields = copyCounts(s.ListItemsRefused), copyCounts(s.UnknownFields)
+	c.EventsLeftOut = copyCounts(s.EventsLeftOut)
 	c.Failed = append([]Failure{}, s.Failed...)
 	c.Files = append([]FileSummary{}, s.Files...)
 	return c
@@ -172,6 +178,17 @@ func (s Summary) WriteText(w io.Writer) error {
 	}
 	if s.ValuesOmitted > 0 {
 		t.count(s.ValuesOmitted, "values of erased persons left out")
+	}
+	if len(s.EventsLeftOut) > 0 {
+		t.line("")
+		t.line("Events in the streams that were read and that were not acted on:")
+		t.counts(s.EventsLeftOut, "")
+		if s.LeftOutInMore {
+			t.line("  and more, in streams too many to count them")
+		}
+	}
+	if n := s.EventsLeftOut[ledger.Forged.String()]; n > 0 {
+		t.line("PROBLEM: %d of them count as the ledger's and were not written with its vault: `ledgerline ledger check` names them", n)
 	}
 	if len(s.UnknownFields) > 0 {
 		t.line("")

@@ -73,6 +73,21 @@ func newWorld(t testing.TB, anySource bool) *world {
 // events returns what the store holds after the ledger's first event.
 func (w *world) events() []schemas.Recorded { return w.store.Events()[1:] }
 
+// own returns those of them that are the tenant's own.
+func (w *world) own() (out []schemas.Recorded) {
+	w.t.Helper()
+	for _, r := range w.events() {
+		d, v, err := ledger.Examine(context.Background(), w.ledger, schemas.Default(), r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if v == ledger.Genuine && d.Tenant == w.tenant.ID && d.Type != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 func (w *world) intake() *Intake {
 	w.t.Helper()
 	in, err := New(w.config)
@@ -290,7 +305,7 @@ func (w *world) canonical() string {
 	w.t.Helper()
 	in := w.intake()
 	var streams []schemas.Stream
-	for _, r := range w.events() {
+	for _, r := range w.own() {
 		if !slices.Contains(streams, r.Stream) {
 			streams = append(streams, r.Stream)
 		}
@@ -302,7 +317,7 @@ func (w *world) canonical() string {
 			out = append(out, w.canonicalDevice(in, s))
 		default:
 			var b strings.Builder
-			for _, r := range w.events() {
+			for _, r := range w.own() {
 				if r.Stream == s {
 					b.WriteString(w.canonicalEvent(r))
 				}
@@ -315,7 +330,7 @@ func (w *world) canonical() string {
 }
 
 func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
-	st, err := in.fold(context.Background(), w.tenant.ID, s)
+	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,9 +1,15 @@
 package ledgertest
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -86,6 +92,53 @@ func Take(l *ledger.Ledger, from *schemas.Anchor, n int) ([]schemas.Recorded, er
 	return got, err
 }
 
+// end comes after every position.
+var end = schemas.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}
+
+// foreignBefore counts the foreign events in the store before a position; others may write them too.
+func foreignBefore(t *testing.T, s ledger.Store, before schemas.Position) (n uint64) {
+	t.Helper()
+	for r, err := range s.ReadAll(context.Background(), schemas.Position{}, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Position.Commit < before.Commit && !schemas.InLedger(r.Event) {
+			n++
+		}
+	}
+	return n
+}
+
+// damaged returns what may have become of an index file: bits flipped anywhere, bytes gone or more anywhere, cut, another
+// store's.
+func damaged(t *rapid.T, whole []byte) []byte {
+	b := append([]byte(nil), whole...)
+	for range rapid.IntRange(0, 3).Draw(t, "faults") {
+		at := rapid.IntRange(0, len(b)).Draw(t, "at")
+		switch rapid.SampledFrom([]string{"flip", "flip", "cut", "gone", "more", "repeated", "other"}).Draw(t, "fault") {
+		case "flip":
+			if at < len(b) {
+				b[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+			}
+		case "cut":
+			b = b[:at]
+		case "gone":
+			b = append(b[:at:at], b[min(len(b), at+rapid.SampledFrom([]int{1, 8, 16, 48}).Draw(t, "bytes")):]...)
+		case "more":
+			more := rapid.SliceOfN(rapid.Byte(), 0, 80).Draw(t, "more")
+			b = append(b[:at:at], append(more, b[at:]...)...)
+		case "repeated":
+			b = append(b, b[at:]...)
+		case "other":
+			for i := 0; i+16 <= len(b); i += 16 {
+				binary.BigEndian.PutUint64(b[i:], uint64(i)*7+3)
+				binary.BigEndian.PutUint64(b[i+8:], uint64(i)*7+3)
+			}
+		}
+	}
+	return b
+}
+
 // RunLedger checks what the ledger makes of a store: one ledger, one sequence, whatever else the store holds or does. open returns
 // an empty store each time.
 func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
@@ -144,12 +197,13 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 		}
 	})
 
-	// The index is a copy: whatever happens to its file, following gives the same sequences.
+	// The index is a copy: whatever happens to its file, following gives the same sequences, and diverged is only what is.
 	t.Run("following survives any index file", func(t *testing.T) {
+		const n = 30
 		store := open(t)
 		l, index := Create(t, store)
-		Append(t, l, 30)
-		want, err := Take(l, nil, 31)
+		Append(t, l, n)
+		want, err := Take(l, nil, n+1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,13 +213,8 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 			t.Fatal(err)
 		}
 		rapid.Check(t, func(rt *rapid.T) {
-			content := append([]byte(nil), whole[:rapid.IntRange(0, len(whole)).Draw(rt, "length")]...)
-			if len(content) > 0 && rapid.Bool().Draw(rt, "damaged") {
-				// Damage to the last record is what a crash or a foreign file leaves; it must be noticed.
-				content[len(content)-1-rapid.IntRange(0, min(7, len(content)-1)).Draw(rt, "byte")] ^= 0xff
-			}
 			path := filepath.Join(t.TempDir(), "sequence.index")
-			if err := os.WriteFile(path, content, 0o600); err != nil {
+			if err := os.WriteFile(path, damaged(rt, whole), 0o600); err != nil {
 				rt.Fatal(err)
 			}
 			l, err := ledger.Open(context.Background(), Config(store, path))
@@ -173,8 +222,19 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 				rt.Fatal(err)
 			}
 			defer l.Close()
-			from := rapid.IntRange(0, 29).Draw(rt, "from")
-			got, err := Take(l, Anchor(t, l, want[from]), 30-from)
+			from := rapid.IntRange(-1, n-1).Draw(rt, "from")
+			var anchor *schemas.Anchor // from the beginning
+			if from >= 0 {
+				anchor = Anchor(t, l, want[from])
+			}
+			if anchor != nil && rapid.IntRange(0, 5).Draw(rt, "diverged") == 0 {
+				anchor.Leaf[rapid.IntRange(0, 31).Draw(rt, "byte")] ^= 1
+				if _, err := Take(l, anchor, 1); !errors.Is(err, ledger.ErrDiverged) {
+					rt.Fatalf("a position of another event: %v, want ErrDiverged", err)
+				}
+				return
+			}
+			got, err := Take(l, anchor, n-from)
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -183,7 +243,90 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 					rt.Fatalf("event %d after sequence %d is %d", i, from, r.Seq)
 				}
 			}
+			after, err := os.ReadFile(path)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			// Records behind the store's end wait for the event that is not where they say.
+			if from := (from + 1) * 16; len(after) < len(whole) || !bytes.Equal(after[from:len(whole)], whole[from:]) {
+				rt.Fatalf("the index is not mended behind byte %d:\n%x\nwant\n%x", from, after, whole)
+			}
 		})
+	})
+
+	// Foreign events have no sequence, wherever they stand; each is counted once, over restarts and crashes.
+	t.Run("foreign events are counted once and leave no gap", func(t *testing.T) {
+		store := open(t)
+		l, index := Create(t, store)
+		r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 5))
+		next := map[schemas.Stream]uint64{}
+		plant := func() {
+			e := schemastest.Foreign(r)
+			e.ID, e.Data, e.Metadata = uuid.New(), json.RawMessage(`{"a":1}`), json.RawMessage(`{"b":2}`)
+			if e.Type = "noise"; !e.Stream.Valid() || e.Stream == schemas.LedgerStream {
+				e.Stream = NewStream()
+			}
+			expect := ledger.NoStream
+			if n := next[e.Stream]; n > 0 {
+				expect = ledger.Exact(n - 1)
+			}
+			if _, err := settle(context.Background(), store, e.Stream, expect, e); err != nil {
+				t.Fatal(err)
+			}
+			next[e.Stream]++
+		}
+		ids := []uuid.UUID{}
+		var anchor *schemas.Anchor
+		for round := range 4 {
+			for range 10 {
+				for range r.IntN(3) {
+					plant()
+				}
+				ids = append(ids, Append(t, l, 1)[0].ID)
+			}
+			n := len(ids) + 1 // the ledger's first event is one too
+			due := uint64(0)
+			if anchor != nil {
+				due = anchor.Seq + 1
+			}
+			got, err := Take(l, anchor, n-int(due))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, r := range got {
+				if r.Seq != due+uint64(i) || r.Seq > 0 && r.ID != ids[r.Seq-1] {
+					t.Fatalf("round %d: sequence %d is %s, want %d", round, r.Seq, r.ID, due+uint64(i))
+				}
+			}
+			if f, least, most := l.Foreign(), foreignBefore(t, store, got[len(got)-1].Position), foreignBefore(t, store, end); f.Count < least || f.Count > most {
+				t.Fatalf("round %d: %d foreign events are counted, want %d, or with what came since %d", round, f.Count, least, most)
+			}
+			if round != 2 { // in one round the position is lost: everything of it comes again
+				anchor = Anchor(t, l, got[len(got)-1])
+			}
+			if round%2 == 0 { // without closing: as after a crash
+				copied := filepath.Join(t.TempDir(), "sequence.index")
+				for _, suffix := range []string{"", ".foreign"} {
+					raw, err := os.ReadFile(index + suffix)
+					if err != nil && !errors.Is(err, fs.ErrNotExist) {
+						t.Fatal(err)
+					}
+					if err == nil {
+						if err := os.WriteFile(copied+suffix, raw, 0o600); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				index = copied
+			}
+			l.Close()
+			again, err := ledger.Open(context.Background(), Config(store, index))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { again.Close() })
+			l = again
+		}
 	})
 
 	t.Run("following stops where the ledger is not the anchored one", func(t *testing.T) {

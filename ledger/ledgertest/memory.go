@@ -51,6 +51,13 @@ func (m *Memory) Append(ctx context.Context, s schemas.Stream, expect ledger.Exp
 	return last, err
 }
 
+// Plant appends an event as somebody else does, past Fail and After.
+func (m *Memory) Plant(s schemas.Stream, expect ledger.Expect, e schemas.Event) error {
+	e.Stream = s
+	_, err := m.append(s, expect, []schemas.Event{e})
+	return err
+}
+
 func (m *Memory) append(s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

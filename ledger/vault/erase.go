@@ -448,7 +448,7 @@ func newPending(e ErasureRow) PendingErasure {
 // PendingErasures lists the erasures of all tenants that are begun and not complete, oldest first.
 func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
 	var out []PendingErasure
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		all, err := rows.Erasures()
 		for _, e := range all {
 			out = append(out, newPending(e))

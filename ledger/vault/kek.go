@@ -18,8 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// KEK is the key-encryption key under which every stored key and native value is wrapped. It lives outside the
-// store and outside its backups. Each epoch is another key; destroying an epoch ends what it wrapped.
+// KEK is the key-encryption key under which owners' keys, and what is the vault's or a tenant's own, are wrapped. It
+// lives outside the store and outside its backups. Each epoch is another key; destroying one ends what it wrapped.
 type KEK interface {
 	// Epoch returns the epoch under which new values are wrapped, from 1.
 	Epoch() uint32

@@ -12,9 +12,11 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file is what a vault knows of its ledger, so that neither is taken for another's, nor for a new one.
+// This file is what a vault knows of its ledger, so that neither is taken for another's, nor for a
+// new one.
 
-// Bind binds the vault to the ledger for good. Repeating it changes nothing. ErrOtherLedger: it is another's.
+// Bind binds the vault to the ledger for good. Repeating it changes nothing. ErrOtherLedger: it is
+// another's.
 func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 	if ledger == uuid.Nil {
 		return errors.New("bind vault: the ledger's id is missing")
@@ -22,7 +24,7 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 	if bound, ok, err := v.Ledger(ctx); err == nil && ok && bound == ledger {
 		return nil
 	}
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		bound, ok, err := boundTo(rows)
 		switch {
 		case err != nil:
@@ -42,7 +44,7 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 
 // Ledger returns the id of the ledger that the vault is bound to; bound tells whether it is to any.
 func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error) {
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		id, bound, err = boundTo(rows)
 		return err
 	})
@@ -84,11 +86,12 @@ func decodeAnchor(b []byte) (a schemas.Anchor, err error) {
 	return a, nil
 }
 
-// SaveAnchor notes how far the ledger had come. An anchor of a lower sequence than the one noted changes nothing.
-// ErrOtherLedger: the anchor is not of the ledger that the vault is bound to, or the vault is bound to none. An anchor
-// of the same sequence and another event is an error: the ledger is not the one that it was.
+// SaveAnchor notes how far the ledger had come. An anchor of a lower sequence than the one noted
+// changes nothing. ErrOtherLedger: the anchor is not of the ledger that the vault is bound to, or
+// the vault is bound to none. An anchor of the same sequence and another event is an error: the
+// ledger is not the one that it was.
 func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -101,7 +104,8 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 			return err
 		}
 		if ok && was.Seq == a.Seq && (was.EventID != a.EventID || was.Leaf != a.Leaf) {
-			return fmt.Errorf("sequence %d was event %s and is now %s: the ledger has diverged from the vault's anchor", a.Seq, was.EventID, a.EventID)
+			return fmt.Errorf("sequence %d was event %s and is now %s: the ledger has diverged from the vault's anchor",
+				a.Seq, was.EventID, a.EventID)
 		}
 		if ok && was.Seq >= a.Seq {
 			return nil
@@ -116,7 +120,7 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 
 // LoadAnchor returns the anchor noted last; found tells whether any was.
 func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, err error) {
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		a, found, err = anchorOf(rows)
 		return err
 	})
@@ -138,7 +142,7 @@ func anchorOf(rows Rows) (schemas.Anchor, bool, error) {
 // Counts counts what the vault holds.
 func (v *Vault) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) (err error) {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) (err error) {
 		c, err = rows.Count()
 		return err
 	})
@@ -151,7 +155,7 @@ func (v *Vault) Counts(ctx context.Context) (Counts, error) {
 // HasTenant reports whether the vault knows a tenant of that id.
 func (v *Vault) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
 	known := false
-	err := v.store.View(ctx, tenant, func(rows Rows) (err error) {
+	err := v.view(ctx, tenant, func(rows Rows) (err error) {
 		_, known, err = rows.Tenant(tenant)
 		return err
 	})
@@ -161,15 +165,16 @@ func (v *Vault) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
 	return known, nil
 }
 
-// Unknown returns those of the aliases that the vault has never heard of in the tenant, in their order: it knows
-// tombstones. An event names an alias only after the vault holds it, so a vault to which aliases are unknown is older
-// than the event. Of a tenant that it does not know, it knows none.
+// Unknown returns those of the aliases that the vault has never heard of in the tenant, in their
+// order: it knows tombstones. An event names an alias only after the vault holds it, so a vault to
+// which aliases are unknown is older than the event. Of a tenant that it does not know, it knows
+// none.
 func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) ([]uuid.UUID, error) {
 	if len(aliases) == 0 {
 		return nil, nil
 	}
 	var out []uuid.UUID
-	err := v.store.View(ctx, tenant, func(rows Rows) error {
+	err := v.view(ctx, tenant, func(rows Rows) error {
 		for _, a := range aliases {
 			_, ok, err := rows.Alias(a)
 			if err != nil {
@@ -187,23 +192,23 @@ func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UU
 	return out, nil
 }
 
-// Loss is the declaration that a vault has lost keys for good: events up to that sequence, recorded up to that time,
-// may name aliases that it does not know.
+// Loss is the declaration that a vault has lost keys for good: events up to that sequence, recorded
+// up to that time, may name aliases that it does not know.
 type Loss struct {
 	Ledger  uuid.UUID
 	Through uint64    // the last sequence of the ledger when it was declared
 	Until   time.Time // when it was declared
 }
 
-// AcceptLoss declares a loss. From then on a token whose alias the vault does not know reads ErrLost, and not
-// ErrTampered, if its month is not after the declaration. Declared again, it reaches as far as the farther of the two.
-// ErrOtherLedger as for SaveAnchor.
+// AcceptLoss declares a loss. From then on a token whose alias the vault does not know reads
+// ErrLost, and not ErrTampered, if its month is not after the declaration. Declared again, it
+// reaches as far as the farther of the two. ErrOtherLedger as for SaveAnchor.
 func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 	fail := func(err error) error { return fmt.Errorf("accept loss: %w", err) }
 	if l.Until.IsZero() {
 		return fail(errors.New("the time of the declaration is missing"))
 	}
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -233,7 +238,7 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 
 // AcceptedLoss returns what AcceptLoss declared; found tells whether it did.
 func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error) {
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		l, found, err = lossOf(rows)
 		return err
 	})
@@ -257,7 +262,8 @@ func lossOf(rows Rows) (l Loss, found bool, err error) {
 	return l, true, nil
 }
 
-// lost reports whether a loss was declared that an unknown alias of that month may be due to; "" is any month.
+// lost reports whether a loss was declared that an unknown alias of that month may be due to; "" is
+// any month.
 func (tx *Tx) lost(month string) (bool, error) {
 	l, ok, err := lossOf(tx.rows)
 	if err != nil || !ok {

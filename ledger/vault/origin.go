@@ -29,7 +29,7 @@ func (v *Vault) OriginKey(ctx context.Context, tenant uuid.UUID) (k schemas.Orig
 		return k, true, nil
 	}
 	var record key
-	err = v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
 		row, w := tenant, Wrapped{}
 		if tenant == uuid.Nil {
 			b, ok, err := rows.Setting(settingRecord)

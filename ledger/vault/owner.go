@@ -13,10 +13,11 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file keeps each owner's key: a random key in a slot of its own, wrapped there by the key-encryption key. All
-// that is an owner's, subject keys and native values alike, is wrapped under it, with epoch 0. Whatever copies of
-// rows a store leaves behind, the slot is one place, and overwriting it ends them all. What can be destroyed on its
-// own is an owner here: persons and devices, periods, and streams that are no device's.
+// This file keeps each owner's key: a random key in a slot of its own, wrapped there by the
+// key-encryption key. All that is an owner's, subject keys and native values alike, is wrapped
+// under it, with epoch 0. Whatever copies of rows a store leaves behind, the slot is one place, and
+// overwriting it ends them all. What can be destroyed on its own is an owner here: persons and
+// devices, periods, and streams that are no device's.
 
 type ownerRef struct {
 	tenant uuid.UUID
@@ -34,7 +35,8 @@ func newOwnerAEAD(k key) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// newOwnerKey mints the owner's key in a new slot. The caller stores the slot's number in the owner's row.
+// newOwnerKey mints the owner's key in a new slot. The caller stores the slot's number in the
+// owner's row.
 func (tx *Tx) newOwnerKey(o schemas.Owner) (Slot, cipher.AEAD, error) {
 	if err := tx.writable(); err != nil {
 		return 0, nil, err
@@ -107,8 +109,8 @@ func (tx *Tx) keyOf(o schemas.Owner) (cipher.AEAD, error) {
 	return tx.ownerKey(o, row.Slot)
 }
 
-// alive errs with ErrErased where the owner is erased, is being erased, or has lost its slot: then a crash came
-// between the destruction of the slot and that of the rows.
+// alive errs with ErrErased where the owner is erased, is being erased, or has lost its slot: then
+// a crash came between the destruction of the slot and that of the rows.
 func (tx *Tx) alive(row *OwnerRow) error {
 	if row.State != OwnerLive {
 		return ErrErased
@@ -137,7 +139,8 @@ func wrapUnder(a cipher.AEAD, tenant, row uuid.UUID, kind string, plain []byte) 
 	return Wrapped{Bytes: a.Seal(nil, nil, plain, wrapAD(tenant, row, kind, 0))}
 }
 
-// unwrapUnder opens what is wrapped under an owner's key, or, from before there were any, under the key-encryption key.
+// unwrapUnder opens what is wrapped under an owner's key, or, from before there were any, under the
+// key-encryption key.
 func (tx *Tx) unwrapUnder(owner func() (cipher.AEAD, error), row uuid.UUID, kind string, w Wrapped) ([]byte, error) {
 	if w.Epoch > 0 {
 		return unwrap(tx.ctx, tx.v.kek, tx.tenant, row, kind, w)
@@ -165,8 +168,8 @@ func (tx *Tx) unwrapKeyUnder(owner func() (cipher.AEAD, error), row uuid.UUID, k
 	return key(b), nil
 }
 
-// wrapOwned wraps a value of a person, device or tenant. The tenant's own, which nothing destroys, are wrapped by the
-// key-encryption key.
+// wrapOwned wraps a value of a person, device or tenant. The tenant's own, which nothing destroys,
+// are wrapped by the key-encryption key.
 func (tx *Tx) wrapOwned(o schemas.Owner, row uuid.UUID, kind string, plain []byte) (Wrapped, error) {
 	if o.Kind == schemas.OwnerTenant {
 		return wrap(tx.ctx, tx.v.kek, tx.tenant, row, kind, plain)
@@ -191,9 +194,10 @@ func newKey() (k key, err error) {
 	return k, err
 }
 
-// rekey gives a person or device a new key in a new slot and wraps under it all that is left of them; the old slot is
-// retired. It ends what copies of destroyed rows hold when only some of an owner's keys were destroyed. What was read
-// of the owner's identities in this transaction must have been flushed.
+// rekey gives a person or device a new key in a new slot and wraps under it all that is left of
+// them; the old slot is retired. It ends what copies of destroyed rows hold when only some of an
+// owner's keys were destroyed. What was read of the owner's identities in this transaction must
+// have been flushed.
 func (tx *Tx) rekey(o schemas.Owner) error {
 	row, err := tx.owner(o)
 	if err != nil || row == nil {
@@ -268,19 +272,20 @@ func (tx *Tx) rekey(o schemas.Owner) error {
 	return nil
 }
 
-// What a store of an older version holds is wrapped by the key-encryption key alone. The setting tells: 1, rows are
-// to be rewrapped; 2, they are, and the store is to be compacted, since it may hold copies of old ones; else neither.
+// What a store of an older version holds is wrapped by the key-encryption key alone. The setting
+// tells: 1, rows are to be rewrapped; 2, they are, and the store is to be compacted, since it may
+// hold copies of old ones; else neither.
 const (
 	settingLegacy = "legacy"
 	rewrapAtOnce  = 200 // owners in a transaction
 )
 
-// rewrap brings such a store to the present form, in transactions of its own. A crash leaves rows of both forms,
-// which read alike, and the next Open goes on.
+// rewrap brings such a store to the present form, in transactions of its own. A crash leaves rows
+// of both forms, which read alike, and the next Open goes on.
 func (v *Vault) rewrap(ctx context.Context) error {
 	state := byte(0)
 	var tenants []TenantRow
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		b, ok, err := rows.Setting(settingLegacy)
 		if err != nil || !ok || len(b) != 1 {
 			return err
@@ -297,7 +302,17 @@ func (v *Vault) rewrap(ctx context.Context) error {
 		return errors.New("the store cannot rewrap what an older version of it held")
 	}
 	set := func(b byte) error {
-		return v.store.Update(ctx, uuid.Nil, func(rows Rows) error { return rows.PutSetting(settingLegacy, []byte{b}) })
+		return v.update(ctx, uuid.Nil, func(rows Rows) error {
+			// Nor did a vault have a K_record of its own.
+			if _, ok, err := rows.Setting(settingRecord); err != nil {
+				return err
+			} else if !ok {
+				if err := mintRecordKey(ctx, v.kek, rows, v.id); err != nil {
+					return err
+				}
+			}
+			return rows.PutSetting(settingLegacy, []byte{b})
+		})
 	}
 	if state == 1 {
 		owners := 0
@@ -364,7 +379,8 @@ func (tx *Tx) rewrapStream(o schemas.Owner) error {
 	if err != nil {
 		return err
 	}
-	return tx.rows.PutStreamKey(StreamKeyRow{Stream: o.ID, Slot: n, Key: wrapUnder(a, tx.tenant, o.ID, kindStreamKey, plain)})
+	k.Slot, k.Key = n, wrapUnder(a, tx.tenant, o.ID, kindStreamKey, plain)
+	return tx.rows.PutStreamKey(k)
 }
 
 func (tx *Tx) rewrapPeriod(rows LegacyRows, o schemas.Owner) error {

@@ -59,8 +59,8 @@ type Rows interface {
 	// commits: the bytes go first, then the rows. Where the commit fails, or a crash comes between, rows stand whose
 	// slot is destroyed.
 	DestroySlot(Slot) error
-	// RetireSlot has the slot overwritten by the first Scrub after this transaction has committed, in whichever
-	// process. Until then it can be read.
+	// RetireSlot has the slot overwritten by the first Scrub after this transaction has committed, in
+	// whichever process, when no view is left that began before. Until then it can be read.
 	RetireSlot(Slot) error
 
 	// Owners: persons and devices.

@@ -91,7 +91,7 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 		}
 	}
 	row := TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
-	err := v.store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		if _, ok, err := rows.TenantByName(row.NameHash); err != nil || ok {
 			return errors.Join(err, ErrExists)
 		}
@@ -137,7 +137,7 @@ func (v *Vault) readTenant(ctx context.Context, row TenantRow) (Tenant, error) {
 // Tenant returns the tenant of that name, whatever its case. ErrNotFound: there is none.
 func (v *Vault) Tenant(ctx context.Context, name string) (Tenant, error) {
 	var t Tenant
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		row, ok, err := rows.TenantByName(v.nameHash(name))
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ func (v *Vault) Tenant(ctx context.Context, name string) (Tenant, error) {
 // TenantByID returns the tenant of that id. ErrNotFound: there is none.
 func (v *Vault) TenantByID(ctx context.Context, id uuid.UUID) (Tenant, error) {
 	var t Tenant
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		row, ok, err := rows.Tenant(id)
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func (v *Vault) TenantByID(ctx context.Context, id uuid.UUID) (Tenant, error) {
 // Tenants returns all tenants in the order in which they were added.
 func (v *Vault) Tenants(ctx context.Context) ([]Tenant, error) {
 	var out []Tenant
-	err := v.store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
 		all, err := rows.Tenants()
 		for _, row := range all {
 			if err != nil {

@@ -41,12 +41,13 @@ var (
 	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
 )
 
-// Config is what a vault needs. Clock defaults to time.Now, Logger to one that discards.
+// Config is what a vault needs. Clock defaults to time.Now, Logger to one that discards, Observer to nobody.
 type Config struct {
-	Store  Store
-	KEK    KEK
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Store    Store
+	KEK      KEK
+	Clock    func() time.Time
+	Logger   *slog.Logger
+	Observer Observer
 }
 
 // Validate joins all that is missing.
@@ -64,8 +65,8 @@ func (c Config) Validate() error {
 // Names of the settings.
 const (
 	settingID       = "vault-id"
-	settingRecord   = "record-key" // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
 	settingLookup   = "lookup-key" // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingRecord   = "record-key" // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
 	settingForgets  = "forgets"    // counts what may invalidate a cached key
 	settingLedger   = "ledger-id"
 	settingAnchor   = "ledger-anchor"
@@ -91,6 +92,8 @@ type Vault struct {
 	kek   KEK
 	clock func() time.Time
 	log   *slog.Logger
+
+	observer Observer
 
 	id     uuid.UUID
 	global key // for tenants' names
@@ -139,7 +142,10 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	v := &Vault{store: c.Store, kek: c.KEK, clock: c.Clock, log: c.Logger}
+	v := &Vault{store: c.Store, kek: c.KEK, clock: c.Clock, log: c.Logger, observer: c.Observer}
+	if v.observer == nil {
+		v.observer = unobserved{}
+	}
 	if v.clock == nil {
 		v.clock = time.Now
 	}
@@ -213,7 +219,7 @@ type Tx struct {
 // after a Destroy, leaves that open: doing the same again is safe). ErrNotFound: no such tenant.
 func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant, write: true}
-	err := v.store.Update(ctx, tenant, func(rows Rows) error {
+	err := v.update(ctx, tenant, func(rows Rows) error {
 		return tx.run(rows, do)
 	})
 	if err != nil {
@@ -227,7 +233,7 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 		v.share(tx.local)
 	}
 	if tx.scrub {
-		if err := v.store.Scrub(ctx); err != nil {
+		if err := v.scrub(ctx); err != nil {
 			return fmt.Errorf("vault update: destroyed, but not yet scrubbed from the files: %w", err)
 		}
 	}
@@ -238,7 +244,7 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 // ErrReadOnly. ErrNotFound: no such tenant.
 func (v *Vault) View(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant}
-	err := v.store.View(ctx, tenant, func(rows Rows) error {
+	err := v.view(ctx, tenant, func(rows Rows) error {
 		return tx.run(rows, do)
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,21 +50,20 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 	}
 	var names, have, want []string // of SELECTs to be compared
 	compare := func(name, in, by string) { names, have, want = append(names, name), append(have, in), append(want, by) }
-	known := map[string]bool{"events": true}
-	s.Views = d.views()
-	for _, view := range s.Views {
+	known := map[string]bool{"events": true, disownedTable: true}
+	for _, view := range d.views() {
 		f, err := familyOf(d, objects, view)
 		if err != nil {
 			return fail(err)
 		}
 		known[f.reader] = true
-		if f.plain.name == "" {
-			differs(f.reader)
-		} else {
-			compare(f.reader, f.plain.selects, d.plainAt(f.reader, view, f.now))
-		}
-		if f.now == (version{}) {
+		switch {
+		case f.now == (version{}):
 			differs(view) // not even a table
+		case f.plain.name == "":
+			differs(f.reader)
+		default:
+			compare(f.reader, f.plain.selects, d.plainAt(f.reader, view, f.now))
 		}
 		for v, o := range f.tables {
 			known[o.name] = true
@@ -94,6 +94,9 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			known[name] = true
 			compare(name, objects[i].selects, d.plain[name])
 		}
+	}
+	if s.Views, err = db.Views(ctx); err != nil {
+		return fail(err)
 	}
 	formatted, err := db.formatted(ctx, want)
 	if err != nil {
@@ -209,6 +212,9 @@ const (
 // Portions cuts a view, and events with it, into parts that one statement can compare. Together they hold every row
 // that is there now.
 func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion, error) {
+	if view == disownedTable {
+		return []projections.Portion{{}}, nil // small: what officers named
+	}
 	f, err := db.family(ctx, view)
 	if err == nil && f.now == (version{}) {
 		return nil, nil // there is nothing; Shape says so
@@ -371,6 +377,13 @@ func (db *DB) CompareView(ctx context.Context, view string, portion projections.
 	fail := func(err error) (projections.Compared, error) {
 		return out, fmt.Errorf("compare %s with its definition: %w", view, err)
 	}
+	if view == disownedTable {
+		out, err := db.compareDisowned(ctx)
+		if err != nil {
+			return fail(err)
+		}
+		return out, nil
+	}
 	f, err := db.family(ctx, view)
 	if err != nil || f.now == (version{}) {
 		return fail(cmp.Or(err, fmt.Errorf("it has no table")))
@@ -469,7 +482,7 @@ func (c *comparison) settled(ctx context.Context) (through uint64, quiet bool, e
 	if err != nil || !ok {
 		return 0, false, err
 	}
-	last, err := collect(ctx, c.db, nil, "SELECT max(ledger_seq) FROM disowned_event",
+	last, err := collect(ctx, c.db, nil, "SELECT max(ledger_seq) FROM disowned_named",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return 0, false, err
@@ -519,13 +532,36 @@ func (db *DB) LoadState(ctx context.Context, name string) ([]byte, error) {
 	return []byte(out[0]), nil
 }
 
-// SaveState keeps a small text under a name.
+// Codes of ClickHouse's errors that an account gets which may not write.
+const (
+	codeReadonly     = 164
+	codeAccessDenied = 497
+)
+
+var stateColumns = []column{{"name", "String"}, {"saved", "UInt64"}, {"state", "String"}}
+
+// SaveState keeps a small text under a name, or returns ErrReadOnly.
 func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
-	ctx = ch.Context(ctx, ch.WithSettings(ch.Settings{"async_insert": 0}))
-	err := db.conn.Exec(withParams(ctx, params{"name": name, "state": string(state)}), `INSERT INTO reconcile_state
-		SELECT {name:String}, (SELECT max(saved) FROM reconcile_state WHERE name = {name:String}) + 1, {state:String}`)
+	saved, err := collect(ctx, db, params{"name": name}, "SELECT max(saved) FROM reconcile_state WHERE name = {name:String}",
+		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	// In the body of an insert: a parameter's text would stand in the URL, which has a limit.
+	batch, err := db.conn.PrepareBatch(insertContext(ctx, stateColumns), insertStatement("reconcile_state", stateColumns))
+	if err == nil {
+		if err = batch.Append(name, saved[0]+1, string(state)); err == nil {
+			err = batch.Send()
+		} else {
+			err = errors.Join(err, batch.Close())
+		}
+	}
+	var refused *ch.Exception
+	if errors.As(err, &refused) && (refused.Code == codeReadonly || refused.Code == codeAccessDenied) {
+		return fmt.Errorf("write %s: %w: %w", name, projections.ErrReadOnly, err)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, db.stands(ctx, err))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
@@ -18,13 +19,17 @@ const (
 	disownedView = "disowned_event"
 )
 
+// disownedTable is what disownedView says, as every insert asks it.
+const disownedTable = "disowned"
+
 // notDisowned holds for events that no disowning event names: one of their own tenant, or of the ledger itself.
-const notDisowned = ` (tenant, event_id) NOT IN (SELECT tenant, event FROM disowned_event)
-	AND event_id NOT IN (SELECT event FROM disowned_event WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000'))`
+const notDisowned = ` (tenant, event_id) NOT IN (SELECT tenant, event FROM disowned)
+	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id) NOT IN (SELECT tenant, event FROM disowned)`
 
 // named holds for events that any disowning event names, one that is disowned itself too: what it took out comes back.
 const named = ` ((tenant, event_id) IN (SELECT tenant, event FROM disowned_named)
-	OR event_id IN (SELECT event FROM disowned_named WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000')))`
+	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id) IN (SELECT tenant, event FROM disowned_named)
+	OR (tenant, event_id) IN {gone:Array(Tuple(UUID, UUID))})`
 
 // disownPage is how many named events are looked at at once.
 const disownPage = 500
@@ -44,11 +49,15 @@ func (db *DB) Disown(ctx context.Context) error {
 	if err != nil {
 		return fail(err)
 	}
-	if some[0] == 0 {
+	gone, err := db.syncDisowned(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if some[0] == 0 && len(gone) == 0 {
 		return nil
 	}
 	for after := int64(-1); ; {
-		events, err := collect(ctx, db, params{"after": strconv.FormatInt(after, 10), "limit": disownPage}, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
+		events, err := collect(ctx, db, params{"after": strconv.FormatInt(after, 10), "limit": disownPage, "gone": pairs(gone)}, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
 			WHERE toInt64(ledger_seq) > {after:Int64} AND `+named+` ORDER BY ledger_seq LIMIT {limit:UInt64}`,
 			func(scan func(...any) error) (e event, err error) {
 				var out uint8
@@ -84,6 +93,98 @@ func (db *DB) Disown(ctx context.Context) error {
 	}
 }
 
+// pair is a row of disownedTable.
+type pair struct{ tenant, event uuid.UUID }
+
+type pairs []pair
+
+func readPair(scan func(...any) error) (p pair, err error) { return p, scan(&p.tenant, &p.event) }
+
+// syncDisowned makes disownedTable what disownedView says, and returns what it took out of it.
+func (db *DB) syncDisowned(ctx context.Context) (gone []pair, err error) {
+	const lacking = "SELECT DISTINCT tenant, event FROM disowned_event WHERE (tenant, event) NOT IN (SELECT tenant, event FROM disowned)"
+	missing, err := collect(ctx, db, nil, lacking, readPair)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		if err := db.conn.Exec(ch.Context(ctx, insertOption), "INSERT INTO disowned (tenant, event) "+lacking); err != nil {
+			return nil, err
+		}
+	}
+	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event FROM disowned WHERE (tenant, event) NOT IN (SELECT tenant, event FROM disowned_event)", readPair)
+	for part := range slices.Chunk(gone, disownPage) {
+		var list []string
+		for _, p := range part {
+			list = append(list, "(toUUID('"+p.tenant.String()+"'), toUUID('"+p.event.String()+"'))")
+		}
+		if err == nil {
+			err = db.conn.Exec(ctx, "DELETE FROM disowned WHERE (tenant, event) IN ("+strings.Join(list, ", ")+")")
+		}
+	}
+	return gone, err
+}
+
+// compareDisowned compares disownedTable with disownedView. It is given time to be put right, as rows of views are.
+func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, err error) {
+	type row struct {
+		pair
+		held bool
+	}
+	c := &comparison{db: db, view: disownedTable, definition: true}
+	var before []row
+	wait := min(db.poll, settleWait)
+	for try := 1; ; try++ {
+		through, _, err := c.settled(ctx)
+		if err != nil {
+			return out, err
+		}
+		rows, err := askHeavily(ctx, db, nil, `SELECT tenant, event, max(held), count() FROM (
+			SELECT DISTINCT tenant, event, 1 AS held FROM disowned UNION ALL SELECT DISTINCT tenant, event, 0 AS held FROM disowned_event)
+			GROUP BY tenant, event HAVING count() != 2 ORDER BY tenant, event LIMIT 1000`,
+			func(scan func(...any) error) (r row, err error) {
+				var held uint8
+				var n uint64
+				err = scan(&r.tenant, &r.event, &held, &n)
+				r.held = held != 0
+				return r, err
+			})
+		if err != nil {
+			return out, err
+		}
+		last, err := collect(ctx, db, nil, "SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM disowned_named",
+			func(scan func(...any) error) (n [2]uint64, err error) { return n, scan(&n[0], &n[1]) })
+		if err != nil {
+			return out, err
+		}
+		out.Rows = last[0][1]
+		switch {
+		case len(rows) == 0:
+			return out, nil
+		case slices.Equal(rows, before) && last[0][0] < through:
+			for _, r := range rows {
+				f := projections.Finding{View: disownedTable, What: projections.Missing, Tenant: r.tenant, Key: r.event.String()}
+				if r.held {
+					f.What = projections.Extra
+				}
+				out.Count++
+				if len(out.Findings) < maxFindings {
+					out.Findings = append(out.Findings, f)
+				}
+			}
+			return out, nil
+		case try == settleTries:
+			out.Unsettled = uint64(len(rows))
+			return out, nil
+		}
+		before = rows
+		if !sleepContext(ctx, wait) {
+			return out, context.Cause(ctx)
+		}
+		wait = min(2*wait, settleWait)
+	}
+}
+
 // putRight takes the rows of events that are out from every view, and fills it again for the streams, where it differs
 // from its definition there. The rows go first: an older row under a newer one would be merged away.
 func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, out []uint64) error {
@@ -102,7 +203,7 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 			return err
 		}
 		for v := range f.tables { // those that are being rebuilt too
-			if selects, ok := d.fill(view, v); !ok || !strings.Contains(selects, "FROM disowned_event") || f.mvs[v].name == "" {
+			if selects, ok := d.fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) || f.mvs[v].name == "" {
 				continue
 			}
 			c, err := db.comparison(ctx, view, f, v)
@@ -149,7 +250,7 @@ func disowns(rows []projections.Row) bool {
 // Disowned says whether the views leave an event out as disowned.
 func (db *DB) Disowned(ctx context.Context, tenant, event uuid.UUID) (bool, error) {
 	n, err := collect(ctx, db, params{"tenant": tenant, "event": event},
-		"SELECT count() FROM disowned_event WHERE event = {event:UUID} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
+		"SELECT count() FROM disowned WHERE event = {event:UUID} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return false, fmt.Errorf("whether event %s is disowned: %w", event, err)

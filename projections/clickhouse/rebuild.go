@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +72,9 @@ func (db *DB) Views(context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("views: %w", err)
 	}
-	return d.views(), nil
+	out := append(d.views(), disownedTable)
+	slices.Sort(out)
+	return out, nil
 }
 
 // family is all that belongs to one view: its tables with their materialized views, and the plain view that readers use.
@@ -153,6 +156,12 @@ func (f *family) next(newest version) version {
 // interrupted anywhere and called again.
 func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error {
 	fail := func(step string, err error) error { return fmt.Errorf("rebuild %s: %s: %w", view, step, err) }
+	if view == disownedTable {
+		if err := db.Disown(ctx); err != nil {
+			return fail("put right", err)
+		}
+		return nil
+	}
 	f, err := db.family(ctx, view)
 	if err != nil {
 		return fail("look", err)

@@ -20,7 +20,7 @@ func (db *DB) stands(ctx context.Context, err error) error {
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ch.ErrAcquireConnTimeout) {
-		return fmt.Errorf("%w at %s within %s: it stands still, or all its connections are taken: %w", ErrStands, strings.Join(db.cfg.Addrs, ", "), db.patience, err)
+		return fmt.Errorf("%w at %s within %s: it stands still, or all its connections are taken", ErrStands, strings.Join(db.cfg.Addrs, ", "), db.patience)
 	}
 	return err
 }
@@ -36,7 +36,7 @@ func (db *DB) watched(ctx context.Context) (_ context.Context, done func()) {
 			err := db.conn.Ping(ping)
 			end()
 			if err != nil {
-				cancel(fmt.Errorf("%w at %s for %s, to a question that is out, or to whether it is there: %w", ErrStands, strings.Join(db.cfg.Addrs, ", "), 2*db.patience, err))
+				cancel(fmt.Errorf("%w at %s for %s, neither to a question that is out nor to whether it is there", ErrStands, strings.Join(db.cfg.Addrs, ", "), 2*db.patience))
 				return
 			}
 			select {

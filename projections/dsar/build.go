@@ -65,7 +65,7 @@ type Person struct {
 	Aliases    []Alias
 	Devices    []Device
 	Identity   []Identity
-	Seq        uint64 // ledger sequence that the package is complete for
+	Seq        uint64 // ledger sequence up to which the package was searched
 }
 
 // Alias is a name of the person in events of a class and month.

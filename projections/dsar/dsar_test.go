@@ -361,7 +361,7 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 // everything opens any token.
 type everything struct{}
 
-func (everything) Open(_ context.Context, tokens []schemas.Token) ([]projections.Opened, error) {
+func (everything) Open(_ context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
 	out := make([]projections.Opened, len(tokens))
 	for i := range out {
 		out[i].Plain = []byte(`"plain"`)

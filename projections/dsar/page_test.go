@@ -244,7 +244,7 @@ func TestTheTextsOfBothLanguages(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(dsar.VerifyTexts["en"], "complete for this ledger at sequence") || !strings.Contains(dsar.VerifyTexts["nl"], "volledig voor dit grootboek") {
+	if !strings.Contains(dsar.VerifyTexts["en"], "complete for what was searched") || !strings.Contains(dsar.VerifyTexts["nl"], "volledig voor wat is doorzocht") {
 		t.Error("VERIFY.txt does not say what the package is complete for")
 	}
 }

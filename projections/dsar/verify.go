@@ -9,8 +9,9 @@ var verifyTexts = map[string]string{
 	"en": `HOW TO CHECK THIS PACKAGE
 
 What it says
-  This package is complete for this ledger at sequence %[1]d; it says nothing of
-  Intune, Entra or other systems.
+  This package is complete for what was searched: the records that this ledger, at
+  sequence %[1]d, links to you or your devices. Texts that others wrote were not
+  searched for your name. It says nothing of Intune, Entra or other systems.
 
 Whether it is as it was made
   manifest.json lists every other file with its size and its SHA-256. To compare:
@@ -25,7 +26,7 @@ What is in it
   02-your-data.html, 02-uw-gegevens.html   to read, in English and in Dutch
   03-access-log.csv                        when your data was viewed
   05-withheld.csv                          what was left out, and why
-  data/                                    everything, for programs; dictionary.json
+  data/                                    the records, for programs; dictionary.json
                                            explains it, schema.json describes it
 
 Signed checkpoint and proofs: none yet.
@@ -33,8 +34,10 @@ Signed checkpoint and proofs: none yet.
 	"nl": `HOE U DIT PAKKET CONTROLEERT
 
 Wat het zegt
-  Dit pakket is volledig voor dit grootboek tot en met volgnummer %[1]d; het zegt
-  niets over Intune, Entra of andere systemen.
+  Dit pakket is volledig voor wat is doorzocht: de aantekeningen die dit grootboek,
+  tot en met volgnummer %[1]d, aan u of uw apparaten koppelt. Teksten die anderen
+  schreven zijn niet op uw naam doorzocht. Het zegt niets over Intune, Entra of
+  andere systemen.
 
 Of het is zoals het is gemaakt
   manifest.json noemt elk ander bestand met zijn grootte en zijn SHA-256. Vergelijk:
@@ -49,7 +52,7 @@ Wat erin zit
   02-uw-gegevens.html, 02-your-data.html   om te lezen, in het Nederlands en Engels
   03-access-log.csv                        wanneer uw gegevens zijn ingezien
   05-withheld.csv                          wat is weggelaten, en waarom
-  data/                                    alles, voor programma's; dictionary.json
+  data/                                    de aantekeningen, voor programma's; dictionary.json
                                            legt het uit, schema.json beschrijft het
 
 Ondertekend controlepunt en bewijzen: nog geen.

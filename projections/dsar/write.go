@@ -26,7 +26,7 @@ type Manifest struct {
 	Format   string           `json:"format"`
 	Request  string           `json:"request"`
 	Tenant   string           `json:"tenant"`
-	Sequence uint64           `json:"ledgerSequence"` // complete for this ledger up to here
+	Sequence uint64           `json:"ledgerSequence"` // what the ledger links to the person was searched up to here
 	Made     string           `json:"made"`
 	Language string           `json:"language"`
 	Events   map[Category]int `json:"events"` // per category

@@ -124,6 +124,7 @@ type Result struct {
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
 	Resumed  bool      `json:"resumed"` // it went on with a run that was interrupted
+	Unkept   bool      `json:"unkept"`  // it was asked by an account that may not keep progress or result
 	Through  uint64    `json:"throughSequence"`
 	// Events are those of the ledger, up to Through, that were compared with their rows: every column of a row but where
 	// and by which program it was read.
@@ -266,7 +267,19 @@ func (o *run) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.cfg.Views.SaveState(ctx, progressName+o.cfg.Name, raw)
+	return o.keep(ctx, progressName+o.cfg.Name, raw)
+}
+
+// keep is SaveState. An account that may only read compares all the same, and keeps nothing: its run cannot be gone on with.
+func (o *run) keep(ctx context.Context, name string, state []byte) error {
+	if o.Result.Unkept {
+		return nil
+	}
+	err := o.cfg.Views.SaveState(ctx, name, state)
+	if errors.Is(err, projections.ErrReadOnly) {
+		o.Result.Unkept, err = true, nil
+	}
+	return err
 }
 
 // rest is called behind each portion.
@@ -378,10 +391,10 @@ func (o *run) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := o.cfg.Views.SaveState(ctx, resultName, raw); err != nil {
+	if err := o.keep(ctx, resultName, raw); err != nil {
 		return err
 	}
-	if err := o.cfg.Views.SaveState(ctx, progressName+o.cfg.Name, nil); err != nil {
+	if err := o.keep(ctx, progressName+o.cfg.Name, nil); err != nil {
 		return err
 	}
 	last := o.Result

@@ -16,8 +16,8 @@ var adminActions = Definition{
 	ID:    "admin-actions",
 	Title: schemas.Label{EN: "Admin actions", NL: "Beheerhandelingen"},
 	About: schemas.Label{
-		EN: "What administrators and applications did in device management, each action once, by time.",
-		NL: "Wat beheerders en toepassingen in het apparaatbeheer deden, elke handeling eenmaal, op tijd.",
+		EN: "What sources reported that administrators and applications did in device management, each action once, by time.",
+		NL: "Wat beheerders en toepassingen volgens de bronnen in het apparaatbeheer deden, elke handeling eenmaal, op tijd.",
 	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
@@ -52,11 +52,11 @@ var adminActions = Definition{
 }
 
 // isUUID checks what is left of a filter on a person once the caller has resolved it: the person's aliases.
-func isUUID(s string) error {
+func isUUID(s string) Code {
 	if _, err := schemas.ParseUUID(s); err != nil {
-		return fmt.Errorf("%q is nobody the ledger knows: give a user principal name or an object id that it has seen", s)
+		return Nobody
 	}
-	return nil
+	return ""
 }
 
 // countOf shows in the header how many of something a filter had, in place of random numbers.
@@ -76,14 +76,16 @@ func deviceStream(s string) (schemas.Stream, error) {
 	}
 	id, err := schemas.ParseUUID(s)
 	if err != nil {
-		return "", fmt.Errorf("%q is no device the ledger knows: give the ledger's device id (the last column of device-inventory) or an Intune device id", s)
+		return "", fmt.Errorf("%q is no device's stream or id", s)
 	}
 	return schemas.NewStream("device", id), nil
 }
 
-func isDevice(s string) error {
-	_, err := deviceStream(s)
-	return err
+func isDevice(s string) Code {
+	if _, err := deviceStream(s); err != nil {
+		return NoDevice
+	}
+	return ""
 }
 
 func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -46,12 +45,15 @@ type Column struct {
 
 // Filter narrows a report.
 type Filter struct {
-	ID       string // the flag's name, and the key in Request.Filters
+	ID       string // the key in Request.Filters
 	Title    schemas.Label
 	Help     schemas.Label
 	Required bool
 	Attr     string                      // the filter's values are values of this attribute; "" for none
-	check    func(string) error          // beside Attr; nil: anything
+	known    func() []string             // the vocabulary, where it is closed and not the attribute's shape
+	held     string                      // a value begins one that a device has of this attribute; "" for any
+	one      bool                        // takes a single value
+	check    func(string) Code           // beside Attr: "" or what is wrong; nil: anything
 	value    func(lang, s string) string // how the header shows it; nil: as given
 }
 
@@ -123,16 +125,27 @@ func split(s string) []string {
 	return out
 }
 
-// values checks what was given for a filter and returns it canonical. Errors name the flag and the fix.
+// values checks what was given for a filter and returns it canonical. Its error is a *Problem.
 func (f *Filter) values(given string) ([]string, error) {
+	fail := func(c Code, v string, known ...string) ([]string, error) {
+		return nil, &Problem{Field: f.ID, Filter: true, Code: c, Given: v, Known: known}
+	}
 	vs := split(given)
 	if len(vs) == 0 {
-		return nil, fmt.Errorf("--%s is empty: leave it out or give a value", f.ID)
+		return fail(Empty, "")
+	}
+	if f.one && len(vs) > 1 {
+		return fail(TooMany, given)
 	}
 	for i, v := range vs {
 		if f.check != nil {
-			if err := f.check(v); err != nil {
-				return nil, fmt.Errorf("--%s: %w", f.ID, err)
+			if c := f.check(v); c != "" {
+				return fail(c, v)
+			}
+		}
+		if f.known != nil {
+			if known := f.known(); !slices.Contains(known, v) {
+				return fail(Unknown, v, known...)
 			}
 		}
 		a := schemas.Default().Attribute(f.Attr)
@@ -142,12 +155,11 @@ func (f *Filter) values(given string) ([]string, error) {
 		if a.Shape.Kind == "enum" {
 			c, ok := a.Shape.Canonical(v)
 			if !ok {
-				known := slices.Sorted(slices.Values(a.Shape.Values))
-				return nil, fmt.Errorf("--%s %q is not known: use one of %s", f.ID, v, strings.Join(known, ", "))
+				return fail(Unknown, v, slices.Sorted(slices.Values(a.Shape.Values))...)
 			}
 			vs[i] = c
 		} else if !a.Open(schemas.JSON(v)) {
-			return nil, fmt.Errorf("--%s %q cannot be a value of %q: give it as the ledger writes it", f.ID, v, a.Label.EN)
+			return fail(Unfit, v)
 		}
 	}
 	return vs, nil

@@ -18,8 +18,8 @@ var deviceHistory = Definition{
 	ID:    "device-history",
 	Title: schemas.Label{EN: "Device history", NL: "Apparaatgeschiedenis"},
 	About: schemas.Label{
-		EN: "Every change of one device's values between two moments, with the value before and after.",
-		NL: "Elke wijziging van de waarden van één apparaat tussen twee tijdstippen, met de waarde ervoor en erna.",
+		EN: "The recorded changes of one device's values between two moments, with the value before and after.",
+		NL: "De vastgelegde wijzigingen van de waarden van één apparaat tussen twee tijdstippen, met de waarde ervoor en erna.",
 	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
@@ -33,7 +33,7 @@ var deviceHistory = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, Required: true, check: isDevice, Help: schemas.Label{
+		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, Required: true, one: true, check: isDevice, Help: schemas.Label{
 			EN: "the device; give the ledger's device id or Intune's", NL: "het apparaat; geef het apparaat-id van het grootboek of van Intune"}},
 		{ID: "attribute", Title: schemas.Label{EN: "Attribute", NL: "Kenmerk"}, check: isAttribute, Help: schemas.Label{
 			EN: "only these attributes, as in device.os-version", NL: "alleen deze kenmerken, zoals device.os-version"},
@@ -42,11 +42,11 @@ var deviceHistory = Definition{
 	rows: deviceHistoryRows,
 }
 
-func isAttribute(s string) error {
+func isAttribute(s string) Code {
 	if schemas.Default().Attribute(s) == nil {
-		return fmt.Errorf("%q is not in the catalogue: give an attribute id, as in device.os-version", s)
+		return NoName
 	}
-	return nil
+	return ""
 }
 
 func attributeName(lang, id string) string {
@@ -74,13 +74,9 @@ func named(kind, id string) Cell { return Cell{{Attr: kind, JSON: schemas.JSON(i
 
 func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		if len(q.filter["device"]) != 1 {
-			yield(Row{}, errors.New("--device: one device at a time"))
-			return
-		}
 		stream, err := deviceStream(q.filter["device"][0])
 		if err != nil {
-			yield(Row{}, fmt.Errorf("--device: %w", err))
+			yield(Row{}, fmt.Errorf("filter device: %w", err))
 			return
 		}
 		recorded, stop := recordedTimes(ctx, q, stream)

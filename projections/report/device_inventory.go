@@ -24,8 +24,8 @@ var deviceInventory = Definition{
 	ID:    "device-inventory",
 	Title: schemas.Label{EN: "Inventory on a date", NL: "Apparaten per datum"},
 	About: schemas.Label{
-		EN: "Every device with its present values, or its values as of a time or a ledger sequence.",
-		NL: "Elk apparaat met zijn huidige waarden, of met zijn waarden per een tijdstip of volgnummer.",
+		EN: "The devices with their present values, or their values as of a time or a ledger sequence.",
+		NL: "De apparaten met hun huidige waarden, of met hun waarden per een tijdstip of volgnummer.",
 	},
 	Scope: AtMoment, Personal: true,
 	Columns: []Column{
@@ -44,7 +44,7 @@ var deviceInventory = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "platform", Title: schemas.Label{EN: "Platform", NL: "Platform"}, Help: schemas.Label{
+		{ID: "platform", held: "device.operating-system", Title: schemas.Label{EN: "Platform", NL: "Platform"}, Help: schemas.Label{
 			EN: "only devices whose operating system begins with this, as in iOS,Windows", NL: "alleen apparaten waarvan het besturingssysteem zo begint, zoals iOS,Windows"}},
 		{ID: "ownership", Title: schemas.Label{EN: "Ownership", NL: "Eigendom"}, Attr: "device.ownership", Help: schemas.Label{
 			EN: "only company or personal devices", NL: "alleen apparaten van de organisatie (company) of privéapparaten (personal)"}},

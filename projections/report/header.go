@@ -71,7 +71,7 @@ func orNone(s, lang string) string {
 func (h Header) period() string {
 	switch from, to := LocalTime(h.From, h.Location), LocalTime(h.To, h.Location); {
 	case h.From.IsZero() && h.To.IsZero():
-		return say(h.Lang, "everything up to the ledger sequence", "alles tot en met het volgnummer")
+		return say(h.Lang, "no bounds, up to the ledger sequence", "onbegrensd, tot en met het volgnummer")
 	case h.From.IsZero():
 		return fmt.Sprintf(say(h.Lang, "before %s", "vóór %s"), to)
 	case h.To.IsZero():

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/ledgerline/ledgerline/projections"
@@ -29,7 +30,7 @@ var refusedCollection = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "rule", Title: schemas.Label{EN: "Rule", NL: "Regel"}, Attr: "refusal.rule", Help: schemas.Label{
+		{ID: "rule", Title: schemas.Label{EN: "Rule", NL: "Regel"}, Attr: "refusal.rule", known: rules, Help: schemas.Label{
 			EN: "only these rules, as in apps-on-personal-device", NL: "alleen deze regels, zoals apps-on-personal-device"}},
 	},
 	rows: refusedRows,
@@ -64,3 +65,6 @@ func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 		}
 	}
 }
+
+// rules are those by which something can be refused: each has its word.
+func rules() []string { return slices.Sorted(maps.Keys(words["refusal.rule"])) }

@@ -282,15 +282,28 @@ func TestASampleCanBeRepeated(t *testing.T) {
 	}
 }
 
+func second[T any](_ T, err error) error { return err }
+
 func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
 	s := theStory(t)
 	db := s.Load()
 	r := request("device-inventory", "en")
 	ahead := uint64(len(s.Events))
 	r.AsOfSeq = &ahead
-	if _, err := report.Run(t.Context(), db, s, r); err == nil || !strings.Contains(err.Error(), "--as-of-seq") {
-		t.Errorf("got %v", err)
+	for what, err := range map[string]error{"Run": second(report.Run(t.Context(), db, s, r)), "Check": r.Check(t.Context(), db)} {
+		if all, only := report.Problems(err); !only || len(all) != 1 || all[0].Code != report.Ahead || all[0].Field != report.FieldAsOfSeq {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
+	r.AsOfSeq = nil
+	for platform, code := range map[string]report.Code{"ios": "", "iOS,mac": "", "Symbian": report.NoValue} {
+		r.Filters = map[string]string{"platform": platform}
+		all, _ := report.Problems(r.Check(t.Context(), db))
+		if code == "" && len(all) > 0 || code != "" && (len(all) != 1 || all[0].Code != code || len(all[0].Known) == 0) {
+			t.Errorf("platform %s: %v", platform, all)
+		}
+	}
+	r.Filters = nil
 	before := uint64(1)
 	r.AsOfSeq = &before
 	rep, err := report.Run(t.Context(), db, s, r)

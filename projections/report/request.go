@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,9 @@ import (
 	_ "time/tzdata" // a report must not depend on which zones a machine knows
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Request is what somebody asks of the ledger.
@@ -42,57 +46,59 @@ func Location(lang string) *time.Location {
 	return time.UTC
 }
 
-// Validate joins everything that is wrong with the request. Each error names the flag and says what to do.
+// Validate joins everything that is wrong with the request, each a *Problem.
 func (r Request) Validate() error {
 	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	fail := func(p Problem) { errs = append(errs, &p) }
 	d, ok := Find(r.Report)
 	if !ok {
 		ids := []string{}
 		for _, d := range Definitions() {
 			ids = append(ids, d.ID)
 		}
-		return fmt.Errorf("report %q is not known: use one of %s", r.Report, strings.Join(ids, ", "))
+		return &Problem{Field: FieldReport, Code: Unknown, Given: r.Report, Known: ids}
 	}
 	if r.Tenant == uuid.Nil {
-		fail("--tenant is missing: name the tenant whose ledger is asked")
+		fail(Problem{Field: FieldTenant, Code: Missing})
 	}
 	if r.By == "" {
-		fail("who runs the report is not known: it stands in its header, so it must be run by somebody who is logged in")
+		fail(Problem{Field: FieldBy, Code: Missing})
 	}
 	if r.Lang != "" && r.Lang != "en" && r.Lang != "nl" {
-		fail("--lang %q is not known: use en or nl", r.Lang)
+		fail(Problem{Field: FieldLang, Code: Unknown, Given: r.Lang, Known: []string{"en", "nl"}})
 	}
-	if d.Scope == AtMoment && !(r.From.IsZero() && r.To.IsZero()) {
-		fail("--from and --to do not fit %s, which shows one moment: use --as-of", d.ID)
+	if d.Scope == AtMoment && !r.From.IsZero() {
+		fail(Problem{Field: FieldFrom, Code: NotHere, Known: []string{FieldAsOf}})
+	}
+	if d.Scope == AtMoment && !r.To.IsZero() {
+		fail(Problem{Field: FieldTo, Code: NotHere, Known: []string{FieldAsOf}})
 	}
 	if d.Scope == OverPeriod && !r.AsOf.IsZero() {
-		fail("--as-of does not fit %s, which covers a period: use --from and --to", d.ID)
+		fail(Problem{Field: FieldAsOf, Code: NotHere, Known: []string{FieldFrom, FieldTo}})
 	}
 	if !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To) {
-		fail("--to (%s) is not after --from (%s): the period includes its start and ends before --to, so give a later --to",
-			r.To.Format(time.RFC3339), r.From.Format(time.RFC3339))
+		fail(Problem{Field: FieldTo, Code: Backward, Given: r.To.Format(time.RFC3339), Other: FieldFrom})
 	}
 	if r.Reveal && d.Personal && strings.TrimSpace(r.Purpose) == "" {
-		fail("--purpose is missing: the report unseals personal data, so say why in a few words; or use --masked, and protected values are shown as ●●●")
+		fail(Problem{Field: FieldPurpose, Code: Missing})
 	}
 	if r.Sample < 0 {
-		fail("--sample %d is negative: give the number of rows to draw", r.Sample)
+		fail(Problem{Field: FieldSample, Code: Negative, Given: fmt.Sprint(r.Sample)})
 	}
 	if r.Sample > MaxSample {
-		fail("--sample %d is too many: at most %d rows are drawn", r.Sample, MaxSample)
+		fail(Problem{Field: FieldSample, Code: TooMany, Given: fmt.Sprint(r.Sample), Most: MaxSample})
 	}
 	if r.Sample == 0 && r.Seed != 0 {
-		fail("--seed is given without --sample: add --sample N")
+		fail(Problem{Field: FieldSeed, Code: Alone, Other: FieldSample})
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.Filters)) {
 		f, ok := d.Filter(id)
 		if !ok {
 			ids := []string{}
 			for _, f := range d.Filters {
-				ids = append(ids, "--"+f.ID)
+				ids = append(ids, f.ID)
 			}
-			fail("--%s is no filter of %s: it has %s", id, d.ID, strings.Join(ids, ", "))
+			fail(Problem{Field: id, Filter: true, Code: NotHere, Known: ids})
 			continue
 		}
 		if _, err := f.values(r.Filters[id]); err != nil {
@@ -101,15 +107,82 @@ func (r Request) Validate() error {
 	}
 	for _, f := range d.Filters {
 		if _, given := r.Filters[f.ID]; f.Required && !given {
-			fail("--%s is missing: %s", f.ID, f.Help.EN)
+			fail(Problem{Field: f.ID, Filter: true, Code: Missing, Filters: &f})
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// ParseTime reads a date or a time for a flag: "2026-03-01" is its midnight in loc; a time without an offset is local.
-// An hour that a zone has twice, or not at all, is refused with the way to say it.
-func ParseTime(flag, s string, loc *time.Location) (time.Time, error) {
+// Check asks the views whether they have what the request names, and joins every *Problem: a
+// sequence that they have not reached, a value of an open vocabulary that no device has at that
+// sequence. A request that passes Validate and Check is answered, so what must not happen in vain
+// happens after them.
+func (r Request) Check(ctx context.Context, reader Reader) error {
+	d, ok := Find(r.Report)
+	if !ok {
+		return r.Validate()
+	}
+	through, any, err := reader.Through(ctx)
+	if err != nil {
+		return fmt.Errorf("report %s: %w", d.ID, err)
+	}
+	seq := through
+	if r.AsOfSeq != nil {
+		if seq = *r.AsOfSeq; !any || seq > through {
+			return ahead(seq, through, any)
+		}
+	}
+	if !any {
+		return nil
+	}
+	var errs []error
+	for _, f := range d.Filters {
+		given, ok := r.Filters[f.ID]
+		if !ok || f.held == "" {
+			continue
+		}
+		held, err := heldValues(ctx, reader, r.Tenant, projections.AsOf{Seq: seq, Time: r.AsOf}, f.held)
+		if err != nil {
+			return fmt.Errorf("report %s: %w", d.ID, err)
+		}
+		for _, v := range split(given) {
+			if !slices.ContainsFunc(held, func(h string) bool { return hasPrefixFold(h, v) }) {
+				errs = append(errs, &Problem{Field: f.ID, Filter: true, Code: NoValue, Given: v, Known: held})
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func ahead(seq, through uint64, any bool) *Problem {
+	p := &Problem{Field: FieldAsOfSeq, Code: Ahead, Given: fmt.Sprint(seq)}
+	if any {
+		p.Through = &through
+	}
+	return p
+}
+
+// maxHeld bounds the values that are listed.
+const maxHeld = 100
+
+// heldValues are the values of an open attribute that devices have, sorted.
+func heldValues(ctx context.Context, reader Reader, tenant uuid.UUID, asOf projections.AsOf, attr string) ([]string, error) {
+	seen := map[string]bool{}
+	for d, err := range reader.Devices(ctx, tenant, asOf, attr) {
+		if err != nil {
+			return nil, err
+		}
+		if h, ok := d.Get(attr); ok && !schemas.IsSealed(string(h.Text)) && len(seen) < maxHeld {
+			seen[string(h.Text)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), nil
+}
+
+// ParseTime reads a date or a time for a field; its error is a *Problem: "2026-03-01" is its
+// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at all,
+// is refused with the way to say it.
+func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
@@ -131,10 +204,10 @@ func ParseTime(flag, s string, loc *time.Location) (time.Time, error) {
 		case 1:
 			return found[0], nil
 		case 0:
-			return time.Time{}, fmt.Errorf("--%s %s does not exist in %s, where the clock skips it: give it with an offset, as in %s+01:00", flag, s, loc, wall.Format("2006-01-02T15:04:05"))
+			return time.Time{}, &Problem{Field: field, Code: Skipped, Given: s, Zone: loc.String()}
 		}
-		return time.Time{}, fmt.Errorf("--%s %s happens twice in %s: write %s for the first or %s for the second", flag, s, loc,
-			found[0].Format(time.RFC3339), found[1].Format(time.RFC3339))
+		return time.Time{}, &Problem{Field: field, Code: Twice, Given: s, Zone: loc.String(),
+			Known: []string{found[0].Format(time.RFC3339), found[1].Format(time.RFC3339)}}
 	}
-	return time.Time{}, fmt.Errorf("--%s %q is not a date or time: write 2026-03-01 or 2026-03-01T09:30:00+01:00", flag, s)
+	return time.Time{}, &Problem{Field: field, Code: NoTime, Given: s}
 }

@@ -99,7 +99,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 	if r.AsOfSeq != nil {
 		seq = *r.AsOfSeq
 		if !any || seq > through {
-			return fail(fmt.Errorf("--as-of-seq %d is ahead of the views, which are %s: wait for them, or give a lower sequence", seq, reached(through, any)))
+			return fail(ahead(seq, through, any))
 		}
 	}
 	if r.Lang == "" {
@@ -154,13 +154,6 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 	}
 	rep.rows = rep.open(ctx, rows)
 	return rep, nil
-}
-
-func reached(through uint64, any bool) string {
-	if !any {
-		return "empty"
-	}
-	return fmt.Sprintf("at %d", through)
 }
 
 // ErrRead: a report can be written once.

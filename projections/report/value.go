@@ -150,12 +150,12 @@ func OpenValues(ctx context.Context, opener projections.Opener, values []*Value)
 	for len(values) > 0 {
 		part := values[:min(len(values), OpenBatch)]
 		values = values[len(part):]
-		tokens := make([]schemas.Token, len(part))
+		tokens := make([]projections.Sealed, len(part))
 		for i, v := range part {
 			if err := v.Check(); err != nil {
 				return err
 			}
-			tokens[i] = v.token
+			tokens[i] = projections.Sealed{Token: v.token, Attribute: v.Attr, Event: v.event}
 		}
 		opened, err := opener.Open(ctx, tokens)
 		if err != nil {

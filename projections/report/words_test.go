@@ -66,13 +66,13 @@ func TestTheDoubleHour(t *testing.T) {
 	for _, c := range []struct{ in, want, says string }{
 		{"2026-10-25", "2026-10-24T22:00:00Z", ""}, {"2026-10-26", "2026-10-25T23:00:00Z", ""},
 		{"2026-10-25T01:59", "2026-10-24T23:59:00Z", ""}, {"2026-10-25T03:00", "2026-10-25T02:00:00Z", ""},
-		{"2026-10-25T02:30", "", "happens twice"}, {"2026-10-25 02:00:00", "", "happens twice"},
-		{"2026-03-29T02:30", "", "does not exist"}, {"2026-03-29T03:00", "2026-03-29T01:00:00Z", ""},
-		{"2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z", ""}, {"yesterday", "", "--from"},
+		{"2026-10-25T02:30", "", "twice"}, {"2026-10-25 02:00:00", "", "twice"},
+		{"2026-03-29T02:30", "", "skipped"}, {"2026-03-29T03:00", "2026-03-29T01:00:00Z", ""},
+		{"2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z", ""}, {"yesterday", "", "no time"},
 	} {
 		got, err := report.ParseTime("from", c.in, ams)
 		switch {
-		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "--from")):
+		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "from")):
 			t.Errorf("%s: %v, want an error that says %q", c.in, err, c.says)
 		case c.says == "" && (err != nil || got.UTC().Format(time.RFC3339) != c.want):
 			t.Errorf("%s: %v, %v, want %s", c.in, got, err, c.want)
@@ -157,21 +157,28 @@ func TestValidate(t *testing.T) {
 		says  []string
 	}{
 		"unknown report": {func(r *report.Request) { r.Report = "rankings" }, []string{"rankings", "device-inventory"}},
-		"no tenant":      {func(r *report.Request) { r.Tenant = [16]byte{} }, []string{"--tenant"}},
-		"no purpose":     {func(r *report.Request) { r.Purpose = " " }, []string{"--purpose", "why"}},
+		"no tenant":      {func(r *report.Request) { r.Tenant = [16]byte{} }, []string{"tenant", "missing"}},
+		"no purpose":     {func(r *report.Request) { r.Purpose = " " }, []string{"purpose", "missing"}},
 		"backwards": {func(r *report.Request) { r.From, r.To = at("2026-02-01T00:00:00Z"), at("2026-02-01T00:00:00Z") },
-			[]string{"--to", "later"}},
-		"as-of": {func(r *report.Request) { r.AsOf = at("2026-02-01T00:00:00Z") }, []string{"--as-of", "--from"}},
+			[]string{"to", "backward"}},
+		"as-of": {func(r *report.Request) { r.AsOf = at("2026-02-01T00:00:00Z") }, []string{"asOf", "not here", "from"}},
 		"period": {func(r *report.Request) { r.Report, r.From = "device-inventory", at("2026-02-01T00:00:00Z") },
-			[]string{"--from", "--as-of"}},
-		"language":       {func(r *report.Request) { r.Lang = "fr" }, []string{"--lang", "nl"}},
-		"unknown filter": {func(r *report.Request) { r.Filters = map[string]string{"colour": "red"} }, []string{"--colour", "--verb"}},
-		"wrong value":    {func(r *report.Request) { r.Filters = map[string]string{"verb": "erase"} }, []string{"--verb", "delete"}},
-		"no person":      {func(r *report.Request) { r.Filters = map[string]string{"actor": "bob"} }, []string{"--actor", "user principal name"}},
-		"no device":      {func(r *report.Request) { r.Report = "device-history" }, []string{"--device is missing"}},
-		"seed alone":     {func(r *report.Request) { r.Seed = 4 }, []string{"--seed", "--sample"}},
-		"negative":       {func(r *report.Request) { r.Sample = -1 }, []string{"--sample"}},
-		"nobody":         {func(r *report.Request) { r.By = "" }, []string{"who runs", "logged in"}},
+			[]string{"from", "not here", "asOf"}},
+		"language":       {func(r *report.Request) { r.Lang = "fr" }, []string{"lang", "nl"}},
+		"unknown filter": {func(r *report.Request) { r.Filters = map[string]string{"colour": "red"} }, []string{"colour", "verb"}},
+		"wrong value":    {func(r *report.Request) { r.Filters = map[string]string{"verb": "erase"} }, []string{"verb", "unknown", "delete"}},
+		"no person":      {func(r *report.Request) { r.Filters = map[string]string{"actor": "bob"} }, []string{"actor", "nobody"}},
+		"no device":      {func(r *report.Request) { r.Report = "device-history" }, []string{"device", "missing"}},
+		"seed alone":     {func(r *report.Request) { r.Seed = 4 }, []string{"seed", "alone", "sample"}},
+		"unknown rule": {func(r *report.Request) {
+			r.Report, r.Filters = "refused-collection", map[string]string{"rule": "horoscope"}
+		},
+			[]string{"rule", "unknown", "location"}},
+		"two devices": {func(r *report.Request) {
+			r.Report, r.Filters = "device-history", map[string]string{"device": "d9428888-122b-4af0-a6c1-0305e82c3301,d9428888-122b-4af0-a6c1-0305e82c3302"}
+		}, []string{"device", "too many"}},
+		"negative": {func(r *report.Request) { r.Sample = -1 }, []string{"sample", "negative"}},
+		"nobody":   {func(r *report.Request) { r.By = "" }, []string{"by", "missing"}},
 	} {
 		r := ok
 		c.spoil(&r)
@@ -179,6 +186,9 @@ func TestValidate(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 			continue
+		}
+		if _, only := report.Problems(err); !only || strings.Contains(err.Error(), "--") {
+			t.Errorf("%s: %v is not problems alone, or speaks of flags", name, err)
 		}
 		for _, s := range c.says {
 			if !strings.Contains(err.Error(), s) {

@@ -128,7 +128,7 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 		t.Fatal(err)
 	}
 	through := schemas.Anchor{LedgerID: s.ledger, Seq: 9, EventID: events[9].ID}
-	if err := relay.SavePosition(ctx, through, nil, nil); err != nil {
+	if _, err := relay.SavePosition(ctx, consumers.Position{Through: through}); err != nil {
 		t.Fatal(err)
 	}
 	if err := relay.Ensure(ctx, "ledger.novelty"); err != nil {
@@ -142,14 +142,14 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 	for _, role := range []kafka.Role{kafka.RoleConsumer, kafka.RoleReader} {
 		t.Run(string(role), func(t *testing.T) {
 			c := dial(t, access[role])
-			if names := must(c.Topics(ctx))(t); len(names) != len(consumers.Kinds) {
+			if names := must(c.Topics(ctx))(t); len(names) != len(consumers.EventTopics()) {
 				t.Errorf("sees topics %v", names)
 			}
-			if list := must(c.Partitions().List(ctx))(t); len(list) != 3*len(consumers.Kinds) {
+			if list := must(c.Partitions().List(ctx))(t); len(list) != 3*len(consumers.EventTopics()) {
 				t.Errorf("sees %d partitions", len(list))
 			}
-			if got := must(c.Partitions().Read(ctx, topic, 0, 0))(t); len(got) != 10 {
-				t.Errorf("reads %d messages", len(got))
+			if got, _, err := c.Partitions().Read(ctx, topic, 0, 0); err != nil || len(got) != 10 {
+				t.Errorf("reads %d messages: %v", len(got), err)
 			}
 			if p, ok, err := c.LastPosition(ctx); err != nil || !ok || p.Through != through {
 				t.Errorf("position %+v %v %v", p, ok, err)
@@ -181,7 +181,9 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 					return err
 				}},
 				"a forged position": {consumers.PositionTopic, func(ctx context.Context) error {
-					return c.SavePosition(ctx, schemas.Anchor{LedgerID: s.ledger, Seq: 99}, nil, nil)
+					_, err := c.SavePosition(ctx, consumers.Position{Through: schemas.Anchor{LedgerID: s.ledger,
+						Seq: 99}})
+					return err
 				}},
 				"a new topic": {"ledger.novelty", func(ctx context.Context) error { return c.Ensure(ctx, "ledger.novelty") }},
 				"a deletion":  {topic, func(ctx context.Context) error { return c.Drop(ctx, topic) }},
@@ -252,7 +254,7 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 		"position": func(ctx context.Context, c *kafka.Client) error { _, _, err := c.LastPosition(ctx); return err },
 		"drop":     func(ctx context.Context, c *kafka.Client) error { return c.Drop(ctx, "ledger.refusal") },
 		"read": func(ctx context.Context, c *kafka.Client) error {
-			_, err := c.Partitions().Read(ctx, "ledger.refusal", 0, 0)
+			_, _, err := c.Partitions().Read(ctx, "ledger.refusal", 0, 0)
 			return err
 		},
 		"park": func(ctx context.Context, c *kafka.Client) error {

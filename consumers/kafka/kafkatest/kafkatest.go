@@ -36,6 +36,10 @@ type Witness interface {
 	DeleteRecords(ctx context.Context, topic string, partition int, below int64) error
 	// Produce writes a record as Java's default partitioner places it, and returns where.
 	Produce(ctx context.Context, topic, key, value string) (partition int, err error)
+	// Spoil writes records that are no events to a partition, in every form in which a client may:
+	// each compression, with and without key, value and headers, and in transactions, committed and
+	// aborted. It returns how many it wrote.
+	Spoil(ctx context.Context, topic string, partition int) (records int, err error)
 	// Read returns the record at an offset.
 	Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error)
 }
@@ -88,6 +92,7 @@ func Run(t *testing.T, access Access, w Witness) {
 		{"Topics", testTopics}, {"PublishAndRead", testPublishAndRead}, {"Offsets", testOffsets}, {"Chunks", testChunks},
 		{"Position", testPosition}, {"DeadLetter", testDeadLetter}, {"RecreatedTopic", testRecreated},
 		{"GroupFollowsNewTopics", testGroup}, {"GroupMemberDies", testMemberDies}, {"PartitionerIsJavas", testPartitioner},
+		{"ForeignRecords", testForeign},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			Wipe(t, w)
@@ -125,6 +130,28 @@ func (s *suite) refusals(first uint64, n int) []schemas.Recorded {
 	return Numbered(first, out)
 }
 
+// note notes, as the relay does, that all up to that event lies below the present ends.
+func (s *suite) note(t *testing.T, through schemas.Recorded) {
+	t.Helper()
+	leaf := must(through.Leaf())(t)
+	p := consumers.Position{Topics: map[string]consumers.TopicPosition{},
+		Through: schemas.Anchor{LedgerID: s.ledger, Seq: through.Seq, EventID: through.ID, Leaf: leaf,
+			Position: through.Position}}
+	for _, topic := range must(s.client.Topics(s.ctx))(t) {
+		id, _, ends, err := s.client.Describe(s.ctx, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Topics[topic] = consumers.TopicPosition{ID: id, Ends: ends}
+	}
+	if err := s.client.Ensure(s.ctx, consumers.PositionTopic); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client.SavePosition(s.ctx, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func testTopics(t *testing.T, s *suite) {
 	if err := s.client.Prepare(s.ctx); err != nil {
 		t.Fatal(err)
@@ -135,13 +162,13 @@ func testTopics(t *testing.T, s *suite) {
 	if err := s.client.Ensure(s.ctx, "ledger.novelty"); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"other", "ledger.", "ledger.a.b", "ledger.UP"} {
+	for _, bad := range []string{"other", "ledger.", "ledger.a.b", "ledger.UP", "ledger.a-b"} {
 		if err := s.client.Ensure(s.ctx, bad); err == nil {
 			t.Errorf("created %q", bad)
 		}
 	}
 	seen := must(s.witness.Topics(s.ctx))(t)
-	want := []string{"ledger.novelty"}
+	want := []string{consumers.OtherTopic}
 	for _, k := range consumers.Kinds {
 		want = append(want, "ledger."+k)
 	}
@@ -149,6 +176,7 @@ func testTopics(t *testing.T, s *suite) {
 	if got := must(s.reads.Topics(s.ctx))(t); !slices.Equal(got, want) {
 		t.Errorf("topics %v, want %v", got, want)
 	}
+	want = append(want, "ledger.novelty") // whose kind another version may know
 	list := must(s.reads.Partitions().List(s.ctx))(t)
 	if len(list) != 3*len(want) {
 		t.Errorf("%d partitions listed, want %d", len(list), 3*len(want))
@@ -196,7 +224,10 @@ func testPublishAndRead(t *testing.T, s *suite) {
 	}
 	var got []schemas.Recorded
 	for at := int64(0); at < next; {
-		ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at))(t)
+		ms, _, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, m := range ms {
 			if m.Offset != at || m.Time.Before(before) || m.Time.After(time.Now().Add(time.Minute)) {
 				t.Fatalf("offset %d at %d, produced at %s", m.Offset, at, m.Time)
@@ -213,13 +244,14 @@ func testPublishAndRead(t *testing.T, s *suite) {
 			t.Fatalf("event %d came back as another", i)
 		}
 	}
-	es, offsets, err := s.client.ReadEvents(s.ctx, "ledger.refusal", 1, 290, 295)
-	if err != nil || len(es) != 5 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
+	es, offsets, after, err := s.client.ReadEvents(s.ctx, s.ledger, "ledger.refusal", 1, 290, 295)
+	if err != nil || len(es) != 5 || after != 295 || offsets[0] != 290 || offsets[4] != 294 || es[0].Seq != 390 {
 		t.Errorf("read back %d from %v: %v", len(es), offsets, err)
 	}
 	// At the end of the partition a read returns nothing, soon.
-	if ms := must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next))(t); len(ms) != 0 {
-		t.Errorf("%d messages after the end", len(ms))
+	if ms, to, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, next); err != nil || len(ms) != 0 ||
+		to != next {
+		t.Errorf("%d messages after the end, to %d: %v", len(ms), to, err)
 	}
 	// The witness sees the CloudEvents headers as they are.
 	header, value, err := s.witness.Read(s.ctx, "ledger.refusal", 1, 7)
@@ -250,7 +282,7 @@ func testOffsets(t *testing.T, s *suite) {
 			t.Errorf("offset %d: %v %v", at, m.Offset, err)
 		}
 	}
-	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 11); !errors.Is(err, kafka.ErrOffset) {
+	if _, _, err := parts.Read(s.ctx, "ledger.refusal", 0, 11); !errors.Is(err, kafka.ErrOffset) {
 		t.Errorf("a read beyond the end: %v", err)
 	}
 	if _, err := parts.Ends(s.ctx, "ledger.absent"); !errors.Is(err, kafka.ErrNoTopic) {
@@ -264,7 +296,7 @@ func testOffsets(t *testing.T, s *suite) {
 	if err := s.witness.DeleteRecords(s.ctx, "ledger.refusal", 0, 4); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parts.Read(s.ctx, "ledger.refusal", 0, 3); !errors.Is(err, kafka.ErrOffset) {
+	if _, _, err := parts.Read(s.ctx, "ledger.refusal", 0, 3); !errors.Is(err, kafka.ErrOffset) {
 		t.Errorf("a read of removed records: %v", err)
 	}
 	if _, first, _, err := s.client.Describe(s.ctx, "ledger.refusal"); err != nil || first[0] != 4 {
@@ -288,7 +320,11 @@ func testChunks(t *testing.T, s *suite) {
 	}
 	var got int
 	for at := int64(0); at < next; {
-		for _, m := range must(s.reads.Partitions().Read(s.ctx, "ledger.refusal", 2, at))(t) {
+		ms, _, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 2, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range ms {
 			if d := must(consumers.Decode(m))(t); d.Seq != uint64(got) {
 				t.Fatalf("sequence %d at %d", d.Seq, got)
 			}
@@ -311,8 +347,10 @@ func testPosition(t *testing.T, s *suite) {
 	id := uuid.New()
 	for i := range 20 {
 		a := schemas.Anchor{LedgerID: s.ledger, Seq: uint64(i), EventID: uuid.New(), Leaf: [32]byte{byte(i)}}
-		if err := s.client.SavePosition(s.ctx, a, map[string]uuid.UUID{"ledger.device": id}, map[string][]int64{"ledger.device": {int64(i), 0}}); err != nil {
-			t.Fatal(err)
+		p := consumers.Position{Through: a, Topics: map[string]consumers.TopicPosition{"ledger.device": {ID: id,
+			Ends: []int64{int64(i), 0}}}}
+		if at, err := s.client.SavePosition(s.ctx, p); err != nil || at != int64(i) {
+			t.Fatalf("noted at %d: %v", at, err)
 		}
 		p, ok, err := s.reads.Partitions().LastPosition(s.ctx)
 		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id || p.Topics["ledger.device"].Ends[0] != int64(i) {
@@ -348,7 +386,7 @@ func testPosition(t *testing.T, s *suite) {
 		t.Fatalf("of a new topic: %+v %v", p, err)
 	}
 	a := schemas.Anchor{LedgerID: s.ledger, Seq: 77}
-	if err := s.client.SavePosition(s.ctx, a, nil, nil); err != nil {
+	if _, err := s.client.SavePosition(s.ctx, consumers.Position{Through: a}); err != nil {
 		t.Fatal(err)
 	}
 	if p, ok, err := s.client.LastPosition(s.ctx); err != nil || !ok || p.Through != a {
@@ -392,8 +430,8 @@ func testRecreated(t *testing.T, s *suite) {
 	if err := s.client.Drop(s.ctx, topic); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if err := s.client.Drop(s.ctx, consumers.PositionTopic); err == nil {
-		t.Error("dropped the position")
+	if err := s.client.Drop(s.ctx, consumers.DeadLetterTopic); err == nil {
+		t.Error("dropped the dead letters")
 	}
 	if _, _, ends, err := s.client.Describe(s.ctx, topic); err != nil || len(ends) != 0 {
 		t.Fatalf("after the deletion: %v %v", ends, err)
@@ -432,6 +470,7 @@ func testGroup(t *testing.T, s *suite) {
 		for {
 			_, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, partition, events)
 			if err == nil {
+				s.note(t, events[len(events)-1])
 				return
 			}
 			if s.ctx.Err() != nil {
@@ -511,15 +550,14 @@ var errDied = errors.New("died")
 
 func (uncommitted) Commit(context.Context, []consumers.Message) error { return errDied }
 
-type positions map[string]uint64
+type positions map[string][]consumers.Handled
 
-func (p positions) Load(_ context.Context, topic string, n int) (uint64, bool, error) {
-	seq, ok := p[fmt.Sprint(topic, n)]
-	return seq, ok, nil
+func (p positions) Load(_ context.Context, topic string, n int) ([]consumers.Handled, error) {
+	return p[fmt.Sprint(topic, n)], nil
 }
 
-func (p positions) Save(_ context.Context, topic string, n int, seq uint64) error {
-	p[fmt.Sprint(topic, n)] = max(p[fmt.Sprint(topic, n)], seq)
+func (p positions) Save(_ context.Context, topic string, n int, handled []consumers.Handled) error {
+	p[fmt.Sprint(topic, n)] = append(p[fmt.Sprint(topic, n)], handled...)
 	return nil
 }
 
@@ -535,6 +573,7 @@ func testMemberDies(t *testing.T, s *suite) {
 			t.Fatal(err)
 		}
 	}
+	s.note(t, events[len(events)-1])
 	handled, pos := map[uint64]int{}, positions{}
 	live := func(source consumers.Source, g *kafka.Group) error {
 		ctx, cancel := context.WithCancel(s.ctx)
@@ -581,5 +620,76 @@ func testPartitioner(t *testing.T, s *suite) {
 		if got := s.client.Partition(key, 3); got != want {
 			t.Errorf("key %s: partition %d, Java's is %d", key, got, want)
 		}
+	}
+}
+
+// Whatever others write between the events: recovery and consumers read all of the events and
+// nothing else, and count the rest; the newest position is found.
+func testForeign(t *testing.T, s *suite) {
+	const topic = "ledger.refusal"
+	if err := s.client.Prepare(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	events := s.refusals(0, 40)
+	spoiled := 0
+	for i := range 4 {
+		if _, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, 0, events[10*i:10*i+10]); err != nil {
+			t.Fatal(err)
+		}
+		spoiled += must(s.witness.Spoil(s.ctx, topic, 0))(t)
+		s.note(t, events[10*i+9])
+		must(s.witness.Spoil(s.ctx, consumers.PositionTopic, 0))(t)
+	}
+	for name, c := range map[string]*kafka.Client{"that noted": s.client, "a new one": s.reads} {
+		if p, ok, err := c.LastPosition(s.ctx); err != nil || !ok || p.Through.Seq != 39 {
+			t.Fatalf("client %s: through %d %v %v", name, p.Through.Seq, ok, err)
+		}
+		n := uint64(0)
+		for p, err := range c.Positions(s.ctx) {
+			if n++; err != nil || p.Through.Seq != 49-10*n {
+				t.Fatalf("client %s: position %d is through %d: %v", name, n, p.Through.Seq, err)
+			}
+		}
+	}
+	ends := must(s.client.Partitions().Ends(s.ctx, topic))(t)
+	var got []schemas.Recorded
+	for at := int64(0); at < ends[0]; {
+		es, _, next, err := s.client.ReadEvents(s.ctx, s.ledger, topic, 0, at, ends[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, at = append(got, es...), next
+	}
+	if len(got) != len(events) {
+		t.Errorf("recovery reads %d events of %d", len(got), len(events))
+	}
+	if es, _, _, err := s.client.ReadEvents(s.ctx, uuid.New(), topic, 0, 0, ends[0]); err != nil || len(es) != 0 {
+		t.Errorf("another ledger's events: %d, %v", len(es), err)
+	}
+	g := must(s.follows.Group(kafka.GroupConfig{Group: "test-" + uuid.NewString(), Topics: []string{topic}}))(t)
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	foreign := new(consumers.ForeignCount)
+	handled := 0
+	err := consumers.Run(ctx, consumers.Config{Source: g, Foreign: foreign,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Handler: func(_ context.Context, es []schemas.Recorded) error {
+			for _, e := range es {
+				if e.Seq != uint64(handled) {
+					t.Errorf("sequence %d after %d events", e.Seq, handled)
+				}
+				handled++
+			}
+			if handled == len(events) {
+				cancel()
+			}
+			return nil
+		}})
+	if err = errors.Join(err, g.Close()); err != nil || s.ctx.Err() != nil {
+		t.Fatalf("%v; handled %d of %d", err, handled, len(events))
+	}
+	// What came after the last event need not have been looked at yet.
+	if l := foreign.List(); len(l) != 1 || l[0].Topic != topic || int(l[0].Count) < spoiled*3/4 {
+		t.Errorf("foreign %v, %d were written", l, spoiled)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // disk writes files so that a killed process or a power failure leaves the old or the new ones,
@@ -111,10 +110,10 @@ func private(path string, kind fs.FileMode) error {
 		return err
 	}
 	mode := info.Mode()
-	switch stat, ok := info.Sys().(*syscall.Stat_t); {
+	switch owner, ok := ownerOf(info); {
 	case mode.Type() != kind:
 		return fmt.Errorf("%s is not what it is to be: %s", path, mode)
-	case ok && int(stat.Uid) != os.Geteuid():
+	case ok && owner != os.Geteuid():
 		return fmt.Errorf("%s belongs to another user: chown it to the user who runs this", path)
 	case mode.Perm()&0o077 != 0 && kind == fs.ModeDir:
 		return fmt.Errorf("others may use the directory %s: chmod 700", path)

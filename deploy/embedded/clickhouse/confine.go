@@ -108,6 +108,9 @@ func ChildConfigFromEnv() (ChildConfig, error) {
 	if v == "" {
 		return ChildConfig{}, errors.New("this command is started by the embedded ClickHouse's parent, not by hand")
 	}
+	if err := supported(); err != nil {
+		return ChildConfig{}, err
+	}
 	var p plan
 	if err := json.Unmarshal([]byte(v), &p); err != nil {
 		return ChildConfig{}, fmt.Errorf("read the child's environment: %w", err)

@@ -47,7 +47,7 @@ func openLib(path string) (*lib, error) {
 	if err != nil {
 		return nil, err
 	}
-	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	handle, err := dlopen(path)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
@@ -67,7 +67,7 @@ func openLib(path string) (*lib, error) {
 		"chdb_result_rows_written": &l.resultWrittenRow, "chdb_result_bytes_written": &l.resultWrittenByt,
 		"chdb_shutdown": &l.shutdown,
 	} {
-		sym, err := purego.Dlsym(handle, name)
+		sym, err := dlsym(handle, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s is not a libchdb this front knows: %w", path, err)
 		}

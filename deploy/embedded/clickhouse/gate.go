@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"syscall"
 )
 
 // gate is the parent's side of the server's address. The parent listens and the child accepts: the
@@ -68,7 +67,7 @@ func (g *gate) unblock() error {
 		return err
 	}
 	var failed error
-	err = raw.Control(func(fd uintptr) { failed = syscall.SetNonblock(int(fd), true) })
+	err = raw.Control(func(fd uintptr) { failed = setNonblock(fd) })
 	return errors.Join(err, failed)
 }
 

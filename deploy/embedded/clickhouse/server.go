@@ -123,6 +123,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := supported(); err != nil {
+		return nil, fmt.Errorf("start clickhouse: %w", err)
+	}
 	cfg = cfg.withDefaults()
 	libPath, err := Fetch(ctx, cfg)
 	if err != nil {

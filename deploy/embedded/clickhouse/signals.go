@@ -23,12 +23,12 @@ func saveSignalHandlers() (*signalHandlers, error) {
 	if runtime.GOOS == "darwin" {
 		name = "/usr/lib/libSystem.B.dylib"
 	}
-	libc, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	libc, err := dlopen(name)
 	if err != nil {
 		return nil, fmt.Errorf("save signal handlers: %w", err)
 	}
 	h := &signalHandlers{saved: make(map[int32]*[sigactionBytes]byte)}
-	sym, err := purego.Dlsym(libc, "sigaction")
+	sym, err := dlsym(libc, "sigaction")
 	if err != nil {
 		return nil, fmt.Errorf("save signal handlers: %w", err)
 	}

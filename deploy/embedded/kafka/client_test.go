@@ -41,10 +41,34 @@ func runChild(v string) error {
 		return err
 	}
 	fmt.Println(s.Addr())
+	if os.Getenv(trimEnv) != "" {
+		go trimAlways(s)
+	}
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
 	return s.Stop(context.Background())
+}
+
+// trimEnv makes the child trim ledger.position all the time, so that a kill comes in the middle of
+// it.
+const (
+	trimEnv = "EMBEDDED_KAFKA_TRIM"
+	kept    = 20
+)
+
+func trimAlways(s *Server) {
+	for {
+		p := s.cluster.PartitionInfo("ledger.position", 0)
+		if p == nil || p.HighWatermark-kept <= p.LogStartOffset {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if err := s.Trim(context.Background(), "ledger.position", 0, p.HighWatermark-kept); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+	}
 }
 
 type child struct {

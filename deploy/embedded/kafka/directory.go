@@ -32,10 +32,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka: open lock: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrInUse
-		}
+	if err := lock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: lock %s: %w", dir, err), f.Close())
 	}
 	return f, nil

@@ -27,6 +27,7 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // ErrUnreadable is returned by Start when the directory holds files that this
@@ -171,6 +172,7 @@ func start(ctx context.Context, cfg Config, port int) (*Server, error) {
 		return nil, errors.Join(classify(err), g.shut())
 	}
 	s := &Server{addr: g.Addr().String(), cluster: cluster, guard: g, log: log, stopped: make(chan struct{})}
+	cluster.ControlKey(int16(kmsg.Produce), s.checkProduce)
 	if err := ctx.Err(); err != nil {
 		s.close()
 		return nil, errors.Join(fmt.Errorf("kafka: start: %w", err), s.stopErr)
@@ -180,6 +182,24 @@ func start(ctx context.Context, cfg Config, port int) (*Server, error) {
 
 // Addr is the address the broker listens on and tells its clients, "127.0.0.1:port".
 func (s *Server) Addr() string { return s.addr }
+
+// Trim removes the records of a partition before an offset, for topics that would grow without end:
+// the broker does not compact. Clients cannot ask for it. On disk whole segments go (segment.bytes
+// of the topic), oldest first; after a kill what was left of a segment is there again. The records
+// from that offset on are not touched.
+func (s *Server) Trim(ctx context.Context, topic string, partition int, before int64) error {
+	done := make(chan error, 1)
+	go func() { done <- s.cluster.DeleteRecords(topic, int32(partition), before) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("kafka: trim %s/%d before %d: %w", topic, partition, before, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("kafka: trim %s/%d: %w", topic, partition, ctx.Err())
+	}
+}
 
 // Stop closes the listener, ends every connection, writes what makes the next
 // start quick, and gives the directory free. A request in flight may go

@@ -13,8 +13,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Backup copies the vault file and its slots, of one moment, to a path where neither stands yet, while processes use
-// them. Writers wait until it is done. What it returns nil for is whole and durable; after an error nothing is left.
+// Backup copies the vault file and its slots, of one moment, to a path where neither stands yet,
+// while processes use them. Writers wait until it is done. What it returns nil for is whole and
+// durable; after an error nothing is left.
 func (s *Store) Backup(ctx context.Context, path string) (err error) {
 	defer func() {
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 )
 
-// TestBackup backs a vault up while it is written to: each copy opens, its two files belong together, and it holds
-// what had been sealed when it was begun.
+// TestBackup backs a vault up while it is written to: each copy opens, its two files belong
+// together, and it holds what had been sealed when it was begun.
 func TestBackup(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()

@@ -101,7 +101,8 @@ type member struct {
 	alias  uuid.UUID
 }
 
-// newCrowd draws everything that shapes the pages from the seed, uuids included, so that a failure can be seen again.
+// newCrowd draws everything that shapes the pages from the seed, uuids included, so that a failure
+// can be seen again.
 func newCrowd(t *testing.T, seed uint64) *crowd {
 	t.Helper()
 	t.Logf("seed %d", seed)
@@ -264,7 +265,8 @@ func (c *crowd) erase(persons ...int) {
 	})
 }
 
-// churn makes pages split and merge: rows of other owners come and go, in runs next to each other and scattered.
+// churn makes pages split and merge: rows of other owners come and go, in runs next to each other
+// and scattered.
 func (c *crowd) churn() {
 	c.Helper()
 	ctx := context.Background()
@@ -315,15 +317,15 @@ func (c *crowd) churn() {
 	}
 }
 
-// TestNothingOfTheErasedIsInAnyFile erases hundreds of persons among thousands, in page trees that split and merge
-// around them, and looks for what was theirs in every file.
+// TestNothingOfTheErasedIsInAnyFile erases hundreds of persons among thousands, in page trees that
+// split and merge around them, and looks for what was theirs in every file.
 func TestNothingOfTheErasedIsInAnyFile(t *testing.T) {
 	c := newCrowd(t, *seed)
 	for range 8 {
 		c.add(250)
 	}
 	failed, erased, needles := map[string]bool{}, 0, 0
-	for round := range 25 {
+	for round := range 18 {
 		h := newHaystack()
 		var gone []int
 		for len(gone) < 12 {

@@ -62,6 +62,12 @@ func TestCreateAndOpen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Update(ctx, uuid.Nil, func(vault.Rows) error { return nil }); !errors.Is(err, errClosed) {
+		t.Errorf("used after it was closed: %v", err)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}

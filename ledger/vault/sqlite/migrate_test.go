@@ -18,8 +18,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// golden is what testdata/v1/held.json says of the vault of version 1 beside it, and of its key. The program of that
-// version made them: synthetic persons of two tenants, one erased, one whose erasure has begun, and an expired month.
+// golden is what testdata/v1/held.json says of the vault of version 1 beside it, and of its key.
+// The program of that version made them: synthetic persons of two tenants, one erased, one whose
+// erasure has begun, and an expired month.
 type golden struct {
 	Tenant  uuid.UUID
 	Persons map[string]uuid.UUID
@@ -64,7 +65,8 @@ func copyGolden(t *testing.T) (dir string, g golden) {
 	return dir, g
 }
 
-// wrappedOf returns every wrapped value in the file of version 1 that is an owner's, and so must be rewrapped.
+// wrappedOf returns every wrapped value in the file of version 1 that is an owner's, and so must be
+// rewrapped.
 func wrappedOf(t *testing.T, path string) map[string][]byte {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&immutable=1")
@@ -169,6 +171,11 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, tenant := range []uuid.UUID{uuid.Nil, g.Tenant} {
+		if _, known, err := v.OriginKey(ctx, tenant); err != nil || !known {
+			t.Errorf("the origin key of tenant %s: %v, %v", tenant, known, err)
+		}
+	}
 	p, err := v.PendingErasures(ctx)
 	if err != nil || len(p) != 1 || p[0].Completion != g.Pending || p[0].Person != g.Persons["carol"] || fmt.Sprint(p[0].Keys) != fmt.Sprint(g.PendingKeys) {
 		t.Errorf("pending: %+v, %v", p, err)
@@ -177,8 +184,8 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 
 func same(s *Store) vault.Store { return s }
 
-// TestVersion1 opens a file of the first version: all it held is there, and can be sealed for and erased; what it was
-// wrapped in is in no file any more.
+// TestVersion1 opens a file of the first version: all it held is there, and can be sealed for and
+// erased; what it was wrapped in is in no file any more.
 func TestVersion1(t *testing.T) {
 	ctx := context.Background()
 	dir, g := copyGolden(t)
@@ -270,8 +277,8 @@ func (s failsAt) Compact(ctx context.Context) error {
 	return s.Store.Compact(ctx)
 }
 
-// TestMigrationCutShort cuts a migration at each of its steps, then at each write transaction of the rewrapping, and
-// before compacting. The next opening finds everything and goes on to the end.
+// TestMigrationCutShort cuts a migration at each of its steps, then at each write transaction of
+// the rewrapping, and before compacting. The next opening finds everything and goes on to the end.
 func TestMigrationCutShort(t *testing.T) {
 	check := func(t *testing.T, dir string, g golden, old map[string][]byte) {
 		t.Helper()
@@ -368,8 +375,8 @@ func TestMigrationOfManyProcesses(t *testing.T) {
 	}
 }
 
-// TestVersionsRefused: a file of a newer version, and one of version 1 beside which slots lie, are refused by name
-// and left as they are.
+// TestVersionsRefused: a file of a newer version, and one of version 1 beside which slots lie, are
+// refused by name and left as they are.
 func TestVersionsRefused(t *testing.T) {
 	ctx := context.Background()
 	dir, _ := copyGolden(t)

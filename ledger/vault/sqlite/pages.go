@@ -7,15 +7,18 @@ import (
 	"fmt"
 )
 
-// This file clears what SQLite leaves in the unused parts of its pages. secure_delete overwrites the cell that it
-// deletes; but where a page is rebuilt, when pages split, merge or share their cells out anew, the bytes of cells that
-// moved on stay in the gap between a page's header and its cells, and outlive the row.
+// This file clears what SQLite leaves in the unused parts of its pages. secure_delete overwrites
+// the cell that it deletes; but where a page is rebuilt, when pages split, merge or share their
+// cells out anew, the bytes of cells that moved on stay in the gap between a page's header and its
+// cells, and outlive the row.
 
-// pagesAtOnce bounds a transaction of the clearing, so that other writers wait for milliseconds only.
+// pagesAtOnce bounds a transaction of the clearing, so that other writers wait for milliseconds
+// only.
 const pagesAtOnce = 1024
 
-// maxPages is the number of pages up to which a page that begins with the flags of a tree is one: the page number
-// with which overflow and free pages begin has a zero there (64 GiB of pages of 4 KiB).
+// maxPages is the number of pages up to which a page that begins with the flags of a tree is one:
+// the page number with which overflow and free pages begin has a zero there (64 GiB of pages of 4
+// KiB).
 const maxPages = 1 << 24
 
 var errTooLarge = errors.New("the vault file has too many pages to be cleared")
@@ -78,8 +81,9 @@ func (s *Store) clearSome(ctx context.Context, c *session, first int64) (done bo
 
 var errPage = errors.New("is not a page of a tree in the form that SQLite documents")
 
-// clearPage zeroes the parts of a b-tree page that hold no cell (https://www.sqlite.org/fileformat2.html#b_tree_pages)
-// and reports whether any had to be. Other pages it leaves alone.
+// clearPage zeroes the parts of a b-tree page that hold no cell
+// (https://www.sqlite.org/fileformat2.html#b_tree_pages) and reports whether any had to be. Other
+// pages it leaves alone.
 func clearPage(page []byte, firstOfFile bool) (changed bool, err error) {
 	head := 0
 	if firstOfFile {
@@ -114,7 +118,8 @@ func clearPage(page []byte, firstOfFile bool) (changed bool, err error) {
 		}
 	}
 	clear(page[from:to])
-	// Freed cells form a list in rising order; each begins with the next one's place and its own size.
+	// Freed cells form a list in rising order; each begins with the next one's place and its own
+	// size.
 	for block := at(head + 1); block != 0; {
 		if block < to || block+4 > len(page) {
 			return false, errPage

@@ -12,8 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// leafPage makes a page of an index tree with two cells, a freed one between them, and old bytes wherever there is
-// room for any.
+// leafPage makes a page of an index tree with two cells, a freed one between them, and old bytes
+// wherever there is room for any.
 func leafPage(first bool) (page []byte, cells [2]int) {
 	page = bytes.Repeat([]byte{0xee}, 4096)
 	head := 0
@@ -69,7 +69,8 @@ func TestClearPage(t *testing.T) {
 	}
 }
 
-// FuzzClearPage: whatever the page, it is cleared as the format says or refused, and cells are never touched.
+// FuzzClearPage: whatever the page, it is cleared as the format says or refused, and cells are
+// never touched.
 func FuzzClearPage(f *testing.F) {
 	for _, first := range []bool{false, true} {
 		page, _ := leafPage(first)
@@ -102,7 +103,8 @@ func FuzzClearPage(f *testing.F) {
 	})
 }
 
-// TestScrubClearsPages fills and empties trees and looks at every page of the file: no unused part holds anything.
+// TestScrubClearsPages fills and empties trees and looks at every page of the file: no unused part
+// holds anything.
 func TestScrubClearsPages(t *testing.T) {
 	ctx := context.Background()
 	s, err := Create(ctx, filepath.Join(t.TempDir(), "vault.db"))

@@ -19,13 +19,15 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// This file keeps the slots: records of one size in a flat file beside the database. SQLite moves rows about and
-// leaves copies of them behind; a record here is written in place, and overwritten in place.
+// This file keeps the slots: records of one size in a flat file beside the database. SQLite moves
+// rows about and leaves copies of them behind; a record here is written in place, and overwritten
+// in place.
 //
-// Records 0 and 1 are heads, the rest slots. Each transaction that changes slots writes the head its count falls on
-// (even, odd) and syncs the file before it commits; the database holds the same count and token. So the two
-// files belong together exactly when the head of the database's count holds the database's token: a crash before the
-// commit leaves that head as it was. The copy of another day, or of another vault, does not fit.
+// Records 0 and 1 are heads, the rest slots. Each transaction that changes slots writes the head
+// its count falls on (even, odd) and syncs the file before it commits; the database holds the same
+// count and token. So the two files belong together exactly when the head of the database's count
+// holds the database's token: a crash before the commit leaves that head as it was. The copy of
+// another day, or of another vault, does not fit.
 
 const (
 	recordSize = 128 // no record lies across two sectors
@@ -40,7 +42,7 @@ var (
 	ErrSlotsMissing = errors.New("the vault's slots file is missing: put back the one that was beside this vault file")
 	ErrSlotsForeign = errors.New("the slots file is another vault's: put back the one that was beside this vault file")
 	ErrSlotsOlder   = errors.New("the slots file is an older copy than the vault file: put back the one of the same moment")
-	ErrSlotsForked  = errors.New("the slots file and the vault file went on from one copy, each by itself: put back two of the same moment")
+	ErrSlotsForked  = errors.New("the slots file and the vault file went on each by itself: put back two of one moment")
 	ErrSlotsNewer   = errors.New("the slots file is a newer copy than the vault file: put back the one of the same moment")
 	ErrSlotsDamaged = errors.New("the slots file is damaged")
 )
@@ -48,7 +50,8 @@ var (
 // SlotsPath returns the path of the slots file of the vault file at that path.
 func SlotsPath(path string) string { return strings.TrimSuffix(path, ".db") + ".slots" }
 
-// pairing is what the database and the slots file both hold, and the next slot to give, which the database alone does.
+// pairing is what the database and the slots file both hold, and the next slot to give, which the
+// database alone does.
 type pairing struct {
 	id    uuid.UUID // of the slots file, the same for life
 	count uint64    // of transactions that changed slots
@@ -82,7 +85,8 @@ func random() (u uuid.UUID, err error) {
 	return u, err
 }
 
-// slots is the open file. Reading is safe at any time; writing only with the database's write lock held.
+// slots is the open file. Reading is safe at any time; writing only with the database's write lock
+// held.
 type slots struct{ f *os.File }
 
 func newPairing() (p pairing, err error) {
@@ -93,8 +97,8 @@ func newPairing() (p pairing, err error) {
 	return p, err
 }
 
-// makeSlots makes the file of a pairing that has given no slot yet, whole and durable under its final name. Where one
-// stands there already, it leaves that alone.
+// makeSlots makes the file of a pairing that has given no slot yet, whole and durable under its
+// final name. Where one stands there already, it leaves that alone.
 func makeSlots(path string, p pairing) error {
 	if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -253,7 +257,8 @@ type slotChanges struct {
 	gone     map[vault.Slot]bool
 }
 
-// flush writes the changes, syncs them, and reads back what it destroyed. The transaction commits after it.
+// flush writes the changes, syncs them, and reads back what it destroyed. The transaction commits
+// after it.
 func (s *slots) flush(c *slotChanges) error {
 	if err := s.check(c.was); err != nil {
 		return err
@@ -403,19 +408,20 @@ func (r *rows) flushSlots() error {
 	return nil
 }
 
-// destroyRetired overwrites the slots that committed transactions have retired.
-func (r *rows) destroyRetired() error {
-	retired, err := list(r, "SELECT slot FROM retired_slot", nil, func(n *int64) []any { return []any{n} })
-	if err != nil {
-		return err
-	}
+// retired lists the slots that committed transactions have retired.
+func (r *rows) retired() ([]int64, error) {
+	return list(r, "SELECT slot FROM retired_slot", nil, func(n *int64) []any { return []any{n} })
+}
+
+// destroyRetired overwrites those slots.
+func (r *rows) destroyRetired(retired []int64) error {
 	for _, n := range retired {
 		if err := r.DestroySlot(vault.Slot(n)); err != nil {
 			return err
 		}
+		if err := r.exec("DELETE FROM retired_slot WHERE slot = ?", n); err != nil {
+			return err
+		}
 	}
-	if len(retired) == 0 {
-		return nil
-	}
-	return r.exec("DELETE FROM retired_slot")
+	return nil
 }

@@ -36,8 +36,8 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// TestSlotsOfAnother: a vault file opens with its own slots of the same moment only; each other file is refused by
-// name, and neither is changed.
+// TestSlotsOfAnother: a vault file opens with its own slots of the same moment only; each other
+// file is refused by name, and neither is changed.
 func TestSlotsOfAnother(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -131,7 +131,8 @@ func TestSlotsOfAnother(t *testing.T) {
 	}
 }
 
-// TestSlotsDamagedWhileOpen: a slot that was changed or moved is called damaged, never read as another's or destroyed.
+// TestSlotsDamagedWhileOpen: a slot that was changed or moved is called damaged, never read as
+// another's or destroyed.
 func TestSlotsDamagedWhileOpen(t *testing.T) {
 	ctx := context.Background()
 	s, err := Create(ctx, filepath.Join(t.TempDir(), "vault.db"))
@@ -184,9 +185,9 @@ func TestSlotsDamagedWhileOpen(t *testing.T) {
 	}
 }
 
-// TestCutBetweenSlotsAndRows ends each transaction of a vault once after its slots are written and before it commits:
-// the vault opens again, no two owners share a slot, and who was to be erased reads as erased until the order is
-// repeated, which ends everything of them.
+// TestCutBetweenSlotsAndRows ends each transaction of a vault once after its slots are written and
+// before it commits: the vault opens again, no two owners share a slot, and who was to be erased
+// reads as erased until the order is repeated, which ends everything of them.
 func TestCutBetweenSlotsAndRows(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -298,4 +299,49 @@ func TestCutBetweenSlotsAndRows(t *testing.T) {
 	opens("repeated", vault.ErrErased, nil)
 	twice("expire", func(tx *vault.Tx) error { return tx.ExpirePeriod("inventory", schemas.Month(now, now)) })
 	opens("expired", vault.ErrErased, vault.ErrExpired)
+}
+
+// TestRetiredSlotOutlivesOlderViews: a view that began before a slot was retired reads it to its
+// end; only then is it overwritten.
+func TestRetiredSlotOutlivesOlderViews(t *testing.T) {
+	ctx := context.Background()
+	s, err := Create(ctx, filepath.Join(t.TempDir(), "vault.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	n, err := fillSlot(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	points := make(chan string, 16)
+	scrubPoint = func(p string) { points <- p }
+	defer func() { scrubPoint = func(string) {} }()
+	scrubbed := make(chan error, 1)
+	err = s.View(ctx, uuid.Nil, func(r vault.Rows) error {
+		if _, _, err := r.Setting("x"); err != nil { // the snapshot is taken
+			return err
+		}
+		if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.RetireSlot(n) }); err != nil {
+			return err
+		}
+		go func() { scrubbed <- s.Scrub(ctx) }()
+		if p := <-points; p != "waiting for readers" {
+			t.Errorf("the scrub begins with %s", p)
+		}
+		_, err := r.Slot(n)
+		if len(points) > 0 {
+			t.Errorf("the scrub went on to %s", <-points)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-scrubbed; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.slots.read(n); !errors.Is(err, vault.ErrSlotDestroyed) {
+		t.Errorf("after the scrub: %v", err)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,7 +60,11 @@ type Store struct {
 	reader chan *session
 	path   string
 	slots  *slots
+	once   sync.Once
+	closed chan struct{} // closed by Close: whoever comes then must not wait for a session
 }
+
+var errClosed = errors.New("the vault file is closed")
 
 var _ vault.LegacyStore = (*Store)(nil)
 
@@ -130,7 +135,8 @@ func build(ctx context.Context, path string) error {
 			return err
 		}
 		// Nothing in it is from before there were slots.
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; DELETE FROM setting WHERE name = 'legacy'", appID)); err != nil {
+		last := fmt.Sprintf("PRAGMA application_id = %d; DELETE FROM setting WHERE name = 'legacy'", appID)
+		if _, err := tx.ExecContext(ctx, last); err != nil {
 			return err
 		}
 		return tx.Commit()
@@ -166,7 +172,8 @@ func migrate(ctx context.Context, tx execer, from int) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO setting (name, value) VALUES (?, ?)", settingSlots, pair.encode()); err != nil {
+		const put = "INSERT INTO setting (name, value) VALUES (?, ?)"
+		if _, err := tx.ExecContext(ctx, put, settingSlots, pair.encode()); err != nil {
 			return translate(err)
 		}
 	}
@@ -256,7 +263,8 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1 + readers + 1) // one more for what works beside a transaction, a backup
 	db.SetMaxIdleConns(1 + readers)
-	s := &Store{db: db, path: path, writer: make(chan *session, 1), reader: make(chan *session, readers)}
+	s := &Store{db: db, path: path, closed: make(chan struct{}),
+		writer: make(chan *session, 1), reader: make(chan *session, readers)}
 	err = s.check(ctx)
 	if err == nil {
 		err = s.pair(ctx)
@@ -402,6 +410,8 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 	var c *session
 	select {
 	case c = <-pool:
+	case <-s.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -444,10 +454,25 @@ func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenan
 	return nil
 }
 
-// Scrub implements vault.Store: retired slots are overwritten, then the unused parts of pages; a truncating
-// checkpoint carries the pages into the file and empties the log, which held older ones. It waits for readers.
+// scrubPoint is called at the steps of a scrub, for tests.
+var scrubPoint = func(string) {}
+
+// Scrub implements vault.Store: retired slots are overwritten, then the unused parts of pages; a
+// truncating checkpoint carries the pages into the file and empties the log, which held older ones.
+// It waits for readers, and for those of older rows before a retired slot goes: their rows still
+// name it.
 func (s *Store) Scrub(ctx context.Context) error {
-	err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.(*rows).destroyRetired() })
+	var retired []int64
+	err := s.View(ctx, uuid.Nil, func(r vault.Rows) (err error) {
+		retired, err = r.(*rows).retired()
+		return err
+	})
+	if err == nil && len(retired) > 0 {
+		if err = s.exclusive(ctx, func(c *session) error { return emptyLog(ctx, c) }); err == nil {
+			scrubPoint("destroying")
+			err = s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.(*rows).destroyRetired(retired) })
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("retired slots: %w", err)
 	}
@@ -474,6 +499,8 @@ func (s *Store) exclusive(ctx context.Context, do func(*session) error) error {
 	var c *session
 	select {
 	case c = <-s.writer:
+	case <-s.closed:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -485,6 +512,7 @@ func (s *Store) exclusive(ctx context.Context, do func(*session) error) error {
 }
 
 func emptyLog(ctx context.Context, c *session) error {
+	scrubPoint("waiting for readers")
 	for tries := 0; ; tries++ {
 		var busy, pages, moved int
 		err := c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
@@ -500,9 +528,15 @@ func emptyLog(ctx context.Context, c *session) error {
 	}
 }
 
-// Close waits for running transactions and closes the file.
-func (s *Store) Close() error {
+// Close waits for running transactions and closes the file. Closing again does nothing.
+func (s *Store) Close() (err error) {
+	s.once.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
 	var errs []error
+	close(s.closed)
 	errs = append(errs, (<-s.writer).close())
 	for range readers {
 		errs = append(errs, (<-s.reader).close())

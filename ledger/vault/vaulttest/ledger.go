@@ -17,7 +17,8 @@ import (
 // vaultCacheAge is how long the vault may use a key without asking its store again.
 const vaultCacheAge = 30 * time.Second
 
-// testLedger: a vault is bound to one ledger, keeps an anchor in it that only moves on, and knows what it knows.
+// testLedger: a vault is bound to one ledger, keeps an anchor in it that only moves on, and knows
+// what it knows.
 func testLedger(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	ctx := context.Background()
@@ -106,8 +107,8 @@ func testLedger(t *testing.T, f Factory) {
 	}
 }
 
-// testLost: an unknown alias is tampering until a loss was declared, and lost from then on if its month is not later.
-// Whatever else is wrong with a token stays tampering.
+// testLost: an unknown alias is tampering until a loss was declared, and lost from then on if its
+// month is not later. Whatever else is wrong with a token stays tampering.
 func testLost(t *testing.T, f Factory) {
 	e, elsewhere := NewEnv(t, f), NewEnv(t, f)
 	ctx := context.Background()
@@ -168,7 +169,8 @@ func testLost(t *testing.T, f Factory) {
 	e.expect("what is erased", h.ofAnna, vault.ErrErased)
 }
 
-// testClaims: an erasure under way says so, to whoever begins another and to whoever comes with an alias.
+// testClaims: an erasure under way says so, to whoever begins another and to whoever comes with an
+// alias.
 func testClaims(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)

@@ -19,8 +19,8 @@ func secret(b byte) vault.Wrapped {
 	return vault.Wrapped{Epoch: uint32(b) + 1, Bytes: bytes.Repeat([]byte{b, 0x5a}, 30)}
 }
 
-// testSlots: a slot is there from the commit on, stays as a failed transaction found it, and once destroyed never
-// reads again.
+// testSlots: a slot is there from the commit on, stays as a failed transaction found it, and once
+// destroyed never reads again.
 func testSlots(t *testing.T, e *storeEnv) {
 	second := e.again(t)
 	t.Cleanup(func() {
@@ -137,7 +137,8 @@ func get(r vault.Rows, n vault.Slot) (vault.Wrapped, bool, error) {
 	return w, err == nil, err
 }
 
-// testSlotsOfMany: two handles fill slots at once, some transactions fail; no two owners ever get one slot.
+// testSlotsOfMany: two handles fill slots at once, some transactions fail; no two owners ever get
+// one slot.
 func testSlotsOfMany(t *testing.T, e *storeEnv) {
 	second := e.again(t)
 	defer func() {
@@ -212,8 +213,8 @@ func testCount(t *testing.T, e *storeEnv) {
 	})
 }
 
-// destroySlots overwrites the slots of owners behind the vault's back, as a crash leaves it that came after the slots
-// and before the rows.
+// destroySlots overwrites the slots of owners behind the vault's back, as a crash leaves it that
+// came after the slots and before the rows.
 func (e *Env) destroySlots(owners ...schemas.Owner) {
 	e.T.Helper()
 	err := e.Store.Update(context.Background(), e.Tenant.ID, func(r vault.Rows) error {
@@ -233,8 +234,8 @@ func (e *Env) destroySlots(owners ...schemas.Owner) {
 	}
 }
 
-// testSlotFirst: owners whose slots are destroyed and whose rows stand read as erased, whatever the rows say; nothing
-// takes that back, and the order repeated completes it.
+// testSlotFirst: owners whose slots are destroyed and whose rows stand read as erased, whatever the
+// rows say; nothing takes that back, and the order repeated completes it.
 func testSlotFirst(t *testing.T, f Factory) {
 	for _, begun := range []bool{false, true} { // the order replayed on a restored vault, and on this one
 		e := NewEnv(t, f)
@@ -321,8 +322,8 @@ func testSlotOfPeriod(t *testing.T, f Factory) {
 	}
 }
 
-// testSlotOfRest: where some of an owner's keys are destroyed and the owner stays, the rest moves to another slot and
-// the one that both lay under is destroyed.
+// testSlotOfRest: where some of an owner's keys are destroyed and the owner stays, the rest moves
+// to another slot and the one that both lay under is destroyed.
 func testSlotOfRest(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)

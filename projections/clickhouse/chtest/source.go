@@ -21,7 +21,9 @@ type Topics struct {
 	mu         sync.Mutex
 	partitions map[string][]projections.Item
 	perTopic   uint32
+	made       int    // how often the topics were made anew
 	published  uint64 // sequences noted, 0: none
+	noted      *projections.Noted
 	more       chan struct{}
 	fail       func(operation string) error
 }
@@ -38,16 +40,53 @@ func (t *Topics) FailWith(fail func(operation string) error) {
 	t.fail = fail
 }
 
-// Publish appends the events in order and notes the highest sequence. Publishing some again is a relay's repeated round.
+// Partition names the partition of a stream's events.
+func (t *Topics) Partition(s schemas.Stream) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(s))
+	return fmt.Sprintf("ledger.%s/%d#%d", s.Kind(), h.Sum32()%t.perTopic, t.made)
+}
+
+// Publish appends the events in order, and notes the highest sequence and the ends. Publishing some
+// again is a relay's repeated round.
 func (t *Topics) Publish(events ...Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range events {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(e.Stream))
-		p := fmt.Sprintf("ledger.%s/%d", e.Stream.Kind(), h.Sum32()%t.perTopic)
-		t.partitions[p] = append(t.partitions[p], projections.Item{Recorded: e.Recorded, Offset: int64(len(t.partitions[p]))})
+		t.put(t.Partition(e.Stream), projections.Item{Recorded: e.Recorded})
 		t.published = max(t.published, e.Seq+1)
+	}
+	t.note()
+}
+
+// Write appends items to a partition as somebody else than the relay would: nothing is noted.
+func (t *Topics) Write(partition string, items ...projections.Item) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, it := range items {
+		t.put(partition, it)
+	}
+	t.wake()
+}
+
+func (t *Topics) put(partition string, it projections.Item) {
+	it.Offset = int64(len(t.partitions[partition]))
+	t.partitions[partition] = append(t.partitions[partition], it)
+}
+
+// Note notes the ends as they are, with what others wrote.
+func (t *Topics) Note() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.note()
+}
+
+func (t *Topics) note() {
+	if t.published > 0 {
+		t.noted = &projections.Noted{Through: t.published - 1, Ends: make(map[string]int64, len(t.partitions))}
+		for p, items := range t.partitions {
+			t.noted.Ends[p] = int64(len(items))
+		}
 	}
 	t.wake()
 }
@@ -57,6 +96,7 @@ func (t *Topics) Recreate(perTopic int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.partitions, t.perTopic, t.published = map[string][]projections.Item{}, uint32(perTopic), 0
+	t.made++
 	t.wake()
 }
 
@@ -96,7 +136,7 @@ func (t *Topics) Read(ctx context.Context, partition string, from int64) iter.Se
 			case err != nil:
 				yield(projections.Item{}, err)
 				return
-			case from > int64(len(items)):
+			case items == nil && from > 0, from > int64(len(items)):
 				yield(projections.Item{}, errors.New("offset out of range"))
 				return
 			case from == int64(len(items)):
@@ -129,11 +169,21 @@ func (t *Topics) Fetch(_ context.Context, partition string, offset int64) (proje
 	return items[offset], nil
 }
 
-// Published implements projections.Source.
-func (t *Topics) Published(context.Context) (uint64, bool, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.published - 1, t.published > 0, t.failure("published")
+// Noted implements projections.Source.
+func (t *Topics) Noted(ctx context.Context, last *projections.Noted) (*projections.Noted, error) {
+	for {
+		t.mu.Lock()
+		noted, more, err := t.noted, t.more, t.failure("noted")
+		t.mu.Unlock()
+		if err != nil || noted != last {
+			return noted, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-more:
+		}
+	}
 }
 
 // Rows returns the rows of events, as the projector would make them, for tests that need no topics.

@@ -49,11 +49,11 @@ type Opener struct {
 }
 
 // Open implements projections.Opener. A token that is not in Plain is an error.
-func (o *Opener) Open(_ context.Context, tokens []schemas.Token) ([]projections.Opened, error) {
+func (o *Opener) Open(_ context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
 	o.Calls = append(o.Calls, len(tokens))
 	out := make([]projections.Opened, len(tokens))
 	for i, t := range tokens {
-		p, ok := o.Plain[t]
+		p, ok := o.Plain[t.Token]
 		if !ok {
 			return nil, errors.New("a token that the story does not have")
 		}

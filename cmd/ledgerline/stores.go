@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded"
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// openVaultThatIs opens the vault where there is one. Where that belongs to a ledger whose event store should be in the
+// data directory and is not, nothing is started: a server would begin a new store there.
+func (n *runningNode) openVaultThatIs(ctx context.Context) error {
+	a := n.a
+	if _, err := os.Stat(filepath.Join(a.cfg.Data, vaultFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	var err error
+	if n.vault, err = a.openVault(ctx, n.opened, true); err != nil {
+		return err
+	}
+	id, bound, err := n.vault.Ledger(ctx)
+	if err != nil || !bound || a.cfg.EventStore.Address != "" {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(a.cfg.Data, embedded.EventStoreDir)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return node.Together(ctx, uuid.Nil, []node.Held{{Store: "the vault", Ledger: id, Anchor: n.vaultAnchor(ctx)}}, nil)
+}
+
+// vaultAnchor is what the vault noted, nil where it noted nothing.
+func (n *runningNode) vaultAnchor(ctx context.Context) *schemas.Anchor {
+	a, found, err := n.vault.LoadAnchor(ctx)
+	if err != nil || !found {
+		return nil
+	}
+	return &a
+}
+
+// openStores opens the ledger with its vault and views. It first checks that whatever exists belongs together; only where
+// nothing exists yet is anything made.
+func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
+	a := n.a
+	id, err := n.storedLedger(ctx)
+	if err != nil {
+		return err
+	}
+	if err := clickhouse.Migrate(ctx, n.services.clickHouse); err != nil {
+		return err
+	}
+	if n.views, err = a.openViews(ctx, n.services); err != nil {
+		return err
+	}
+	others, err := n.heldElsewhere(ctx, id)
+	if err != nil {
+		return err
+	}
+	// Whose they are comes before what they noted: the ledger can be asked for that only with its own vault.
+	owners := make([]node.Held, len(others))
+	for i, h := range others {
+		owners[i] = h
+		if id != uuid.Nil {
+			owners[i].Anchor = nil
+		}
+	}
+	if err := node.Together(ctx, id, owners, nil); err != nil {
+		return err
+	}
+	if n.vault == nil {
+		if id != uuid.Nil {
+			file := filepath.Join(a.cfg.Data, vaultFile)
+			return fmt.Errorf("%w:\nThe event store holds ledger %s, and its vault is missing. No new vault is made beside it: "+
+				"that could open nothing. Put the newest copy back (%s and %s) and run `ledgerline restore vault`",
+				node.ErrApart, id, file, sqlite.SlotsPath(file))
+		}
+		if n.vault, err = a.openVault(ctx, n.opened, true); err != nil {
+			return err
+		}
+	}
+	n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out)
+	if errors.Is(err, ledger.ErrOtherVault) {
+		return fmt.Errorf("%w:\n%s did not make the first event of ledger %s: it is new, or another ledger's. Put the right one back and run "+
+			"`ledgerline restore vault`", node.ErrApart, filepath.Join(a.cfg.Data, vaultFile), id)
+	}
+	if err != nil {
+		return err
+	}
+	if err := node.Together(ctx, n.ledger.ID(), others, n.ledger.Holds); err != nil {
+		return err
+	}
+	return n.vault.Bind(ctx, n.ledger.ID())
+}
+
+// storedLedger returns the id of the ledger that the event store holds, the zero uuid where it holds none.
+func (n *runningNode) storedLedger(ctx context.Context) (id uuid.UUID, err error) {
+	probe := &services{endpoints: n.services.endpoints}
+	defer func() { err = errors.Join(err, probe.close()) }()
+	cfg, err := n.a.ledgerConfig(probe, nil, "")
+	if err != nil {
+		return id, err
+	}
+	l, err := ledger.Open(ctx, cfg)
+	if errors.Is(err, ledger.ErrNoLedger) {
+		return id, nil
+	}
+	if err != nil {
+		return id, err
+	}
+	return l.ID(), l.Close()
+}
+
+// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to; id is that of the event store's.
+func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []node.Held, err error) {
+	a := n.a
+	if n.vault != nil {
+		id, _, err := n.vault.Ledger(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, node.Held{Store: "the vault", Ledger: id, Anchor: n.vaultAnchor(ctx),
+			Remedy: "Put this ledger's vault back and run `ledgerline restore vault`"})
+	}
+	if id == uuid.Nil {
+		// Beside a ledger the relay judges what was noted: it can tell a forged note from an older ledger.
+		topics, err := a.openKafka(n.services, node.Reader)
+		if err != nil {
+			return nil, err
+		}
+		for p, err := range topics.Positions(ctx) {
+			if err != nil {
+				return nil, fmt.Errorf("what Kafka noted: %w", err)
+			}
+			out = append(out, node.Held{Store: "Kafka", Ledger: p.Through.LedgerID, Anchor: &p.Through})
+			break
+		}
+	}
+	remedy := "Name this ledger's database (clickhouse.address, clickhouse.database)"
+	if n.servers.ClickHouse != nil {
+		remedy = fmt.Sprintf("The views are copies: move %s away, and they are filled from the topics", filepath.Join(a.cfg.Data, "clickhouse"))
+	}
+	switch anchor, ok, err := n.views.Anchor(ctx); {
+	case errors.Is(err, clickhouse.ErrOtherLedger):
+		return nil, fmt.Errorf("%w:\n%w. %s", node.ErrApart, err, remedy)
+	case err != nil: // views that contradict themselves are found by the comparison with the ledger
+		a.log.Warn("the views do not say how far they are", "error", err)
+	case ok:
+		out = append(out, node.Held{Store: "the views' database", Ledger: anchor.LedgerID, Anchor: &anchor, Remedy: remedy})
+	}
+	return out, nil
+}
+
+// anchorEvery is how often the vault notes how far the ledger has come.
+const anchorEvery = 10 * time.Second
+
+// anchorVault lets the vault note the ledger's end, every ten seconds and at the end: at the next start whatever came after it
+// must name aliases that the vault knows.
+func (n *runningNode) anchorVault(ctx context.Context) error {
+	tick := time.NewTicker(anchorEvery)
+	defer tick.Stop()
+	var noted uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return n.noteAnchor(context.WithoutCancel(ctx), &noted)
+		case <-tick.C:
+		}
+		if err := n.noteAnchor(ctx, &noted); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// noteAnchor notes the last event that is published, where that is another than the one noted; noted is its number of events.
+func (n *runningNode) noteAnchor(ctx context.Context, noted *uint64) error {
+	s := n.relay.Status()
+	if !s.Any || s.Through.Seq+1 == *noted {
+		return nil
+	}
+	if err := n.vault.SaveAnchor(ctx, s.Through); err != nil {
+		return err
+	}
+	*noted = s.Through.Seq + 1
+	return nil
+}

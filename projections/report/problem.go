@@ -1,0 +1,101 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Code says what is wrong with a field of a request.
+type Code string
+
+// Codes. How each is put into words, and what a field is called where it is asked for, is the
+// door's business.
+const (
+	Missing  Code = "missing"              // it is needed; Known holds nothing
+	Empty    Code = "empty"                // it is given and holds no value
+	Unknown  Code = "unknown"              // it is none of Known
+	Unfit    Code = "unfit"                // it cannot be a value of this field
+	NotHere  Code = "not here"             // this report has no such field; Known are those that it has
+	Backward Code = "backward"             // it is not after the field Other
+	TooMany  Code = "too many"             // more than one value, or more than Most
+	Negative Code = "negative"             // a number below 0
+	Alone    Code = "alone"                // it needs the field Other beside it
+	NoTime   Code = "no time"              // neither a date nor a time
+	Skipped  Code = "skipped"              // the clock of Zone skips this time
+	Twice    Code = "twice"                // the clock of Zone shows this time twice; Known are the two
+	Ahead    Code = "ahead of the views"   // Through is how far they are, nil: they are empty
+	Nobody   Code = "nobody"               // no person that the ledger knows
+	NoDevice Code = "no device"            // no device that the ledger knows
+	NoValue  Code = "held by no device"    // no device has such a value; Known are those that devices have
+	NoName   Code = "not in the catalogue" // no attribute is called so
+)
+
+// Fields of a request. A filter is named by its id.
+const (
+	FieldReport  = "report"
+	FieldTenant  = "tenant"
+	FieldBy      = "by"
+	FieldLang    = "lang"
+	FieldFrom    = "from"
+	FieldTo      = "to"
+	FieldAsOf    = "asOf"
+	FieldAsOfSeq = "asOfSeq"
+	FieldPurpose = "purpose"
+	FieldSample  = "sample"
+	FieldSeed    = "seed"
+)
+
+// Problem is one thing that is wrong with a request. Given may hold a name of a person: it is for
+// who gave it.
+type Problem struct {
+	Field   string
+	Filter  bool // Field is the id of a filter
+	Code    Code
+	Given   string
+	Known   []string
+	Other   string
+	Most    int
+	Zone    string
+	Through *uint64
+	Filters *Filter // of a filter that is missing: what it is
+}
+
+func (p *Problem) Error() string {
+	parts := []string{"report: " + p.Field + ": " + string(p.Code)}
+	if p.Given != "" {
+		parts = append(parts, strconv.Quote(p.Given))
+	}
+	if p.Other != "" {
+		parts = append(parts, p.Other)
+	}
+	if p.Most > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d", p.Most))
+	}
+	if len(p.Known) > 0 {
+		parts = append(parts, "known: "+strings.Join(p.Known, ", "))
+	}
+	return strings.Join(parts, " ")
+}
+
+// Problems returns the problems in err, and whether it holds nothing else.
+func Problems(err error) (all []*Problem, only bool) {
+	switch e := err.(type) {
+	case nil:
+		return nil, true
+	case *Problem:
+		return []*Problem{e}, true
+	case interface{ Unwrap() []error }:
+		only = true
+		for _, sub := range e.Unwrap() {
+			found, alone := Problems(sub)
+			all, only = append(all, found...), only && alone
+		}
+		return all, only
+	case interface{ Unwrap() error }:
+		if sub := e.Unwrap(); sub != nil {
+			return Problems(sub)
+		}
+	}
+	return nil, false
+}
