@@ -40,10 +40,6 @@ or an older copy of it was put back, the others say so: "ledgerline up" refuses 
   views lost or wrong          views rebuild         makes them from the ledger's events
 
 Nothing else may run on the data directory meanwhile: stop "ledgerline up" first.`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usage("restore what: eventstore or vault? See `ledgerline restore --help`")
-		},
 	}
 	cmd.AddCommand(newRestoreEventStore(a), newRestoreVault(a))
 	return cmd
