@@ -23,13 +23,13 @@ const (
 const disownedTable = "disowned"
 
 // notDisowned holds for events that no disowning event names: one of their own tenant, or of the ledger itself.
-const notDisowned = ` (tenant, event_id) NOT IN (SELECT tenant, event FROM disowned)
-	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id) NOT IN (SELECT tenant, event FROM disowned)`
+const notDisowned = ` (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)`
 
 // named holds for events that any disowning event names, one that is disowned itself too: what it took out comes back.
-const named = ` ((tenant, event_id) IN (SELECT tenant, event FROM disowned_named)
-	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id) IN (SELECT tenant, event FROM disowned_named)
-	OR (tenant, event_id) IN {gone:Array(Tuple(UUID, UUID))})`
+const named = ` ((tenant, event_id, ledger_seq) IN (SELECT tenant, event, at_seq FROM disowned_named)
+	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) IN (SELECT tenant, event, at_seq FROM disowned_named)
+	OR (tenant, event_id, ledger_seq) IN {gone:Array(Tuple(UUID, UUID, UInt64))})`
 
 // disownPage is how many named events are looked at at once.
 const disownPage = 500
@@ -57,7 +57,7 @@ func (db *DB) Disown(ctx context.Context) error {
 		return nil
 	}
 	for after := int64(-1); ; {
-		events, err := collect(ctx, db, params{"after": strconv.FormatInt(after, 10), "limit": disownPage, "gone": pairs(gone)}, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
+		events, err := collect(ctx, db, params{"after": strconv.FormatInt(after, 10), "limit": disownPage, "gone": places(gone)}, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
 			WHERE toInt64(ledger_seq) > {after:Int64} AND `+named+` ORDER BY ledger_seq LIMIT {limit:UInt64}`,
 			func(scan func(...any) error) (e event, err error) {
 				var out uint8
@@ -93,33 +93,38 @@ func (db *DB) Disown(ctx context.Context) error {
 	}
 }
 
-// pair is a row of disownedTable.
-type pair struct{ tenant, event uuid.UUID }
+// place is a row of disownedTable: an event's id alone does not say where it stands.
+type place struct {
+	tenant, event uuid.UUID
+	seq           uint64
+}
 
-type pairs []pair
+type places []place
 
-func readPair(scan func(...any) error) (p pair, err error) { return p, scan(&p.tenant, &p.event) }
+func readPlace(scan func(...any) error) (p place, err error) {
+	return p, scan(&p.tenant, &p.event, &p.seq)
+}
 
 // syncDisowned makes disownedTable what disownedView says, and returns what it took out of it.
-func (db *DB) syncDisowned(ctx context.Context) (gone []pair, err error) {
-	const lacking = "SELECT DISTINCT tenant, event FROM disowned_event WHERE (tenant, event) NOT IN (SELECT tenant, event FROM disowned)"
-	missing, err := collect(ctx, db, nil, lacking, readPair)
+func (db *DB) syncDisowned(ctx context.Context) (gone []place, err error) {
+	const lacking = "SELECT DISTINCT tenant, event, at_seq FROM disowned_event WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)"
+	missing, err := collect(ctx, db, nil, lacking, readPlace)
 	if err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 {
-		if err := db.conn.Exec(ch.Context(ctx, insertOption), "INSERT INTO disowned (tenant, event) "+lacking); err != nil {
+		if err := db.conn.Exec(ch.Context(ctx, insertOption), "INSERT INTO disowned (tenant, event, at_seq) "+lacking); err != nil {
 			return nil, err
 		}
 	}
-	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event FROM disowned WHERE (tenant, event) NOT IN (SELECT tenant, event FROM disowned_event)", readPair)
+	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event, at_seq FROM disowned WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned_event)", readPlace)
 	for part := range slices.Chunk(gone, disownPage) {
 		var list []string
 		for _, p := range part {
-			list = append(list, "(toUUID('"+p.tenant.String()+"'), toUUID('"+p.event.String()+"'))")
+			list = append(list, "(toUUID('"+p.tenant.String()+"'), toUUID('"+p.event.String()+"'), "+strconv.FormatUint(p.seq, 10)+")")
 		}
 		if err == nil {
-			err = db.conn.Exec(ctx, "DELETE FROM disowned WHERE (tenant, event) IN ("+strings.Join(list, ", ")+")")
+			err = db.conn.Exec(ctx, "DELETE FROM disowned WHERE (tenant, event, at_seq) IN ("+strings.Join(list, ", ")+")")
 		}
 	}
 	return gone, err
@@ -128,7 +133,7 @@ func (db *DB) syncDisowned(ctx context.Context) (gone []pair, err error) {
 // compareDisowned compares disownedTable with disownedView. It is given time to be put right, as rows of views are.
 func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, err error) {
 	type row struct {
-		pair
+		place
 		held bool
 	}
 	c := &comparison{db: db, view: disownedTable, definition: true}
@@ -139,13 +144,13 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 		if err != nil {
 			return out, err
 		}
-		rows, err := askHeavily(ctx, db, nil, `SELECT tenant, event, max(held), count() FROM (
-			SELECT DISTINCT tenant, event, 1 AS held FROM disowned UNION ALL SELECT DISTINCT tenant, event, 0 AS held FROM disowned_event)
-			GROUP BY tenant, event HAVING count() != 2 ORDER BY tenant, event LIMIT 1000`,
+		rows, err := askHeavily(ctx, db, nil, `SELECT tenant, event, at_seq, max(held), count() FROM (
+			SELECT DISTINCT tenant, event, at_seq, 1 AS held FROM disowned UNION ALL SELECT DISTINCT tenant, event, at_seq, 0 AS held FROM disowned_event)
+			GROUP BY tenant, event, at_seq HAVING count() != 2 ORDER BY tenant, event, at_seq LIMIT 1000`,
 			func(scan func(...any) error) (r row, err error) {
 				var held uint8
 				var n uint64
-				err = scan(&r.tenant, &r.event, &held, &n)
+				err = scan(&r.tenant, &r.event, &r.seq, &held, &n)
 				r.held = held != 0
 				return r, err
 			})
@@ -248,9 +253,9 @@ func disowns(rows []projections.Row) bool {
 }
 
 // Disowned says whether the views leave an event out as disowned.
-func (db *DB) Disowned(ctx context.Context, tenant, event uuid.UUID) (bool, error) {
-	n, err := collect(ctx, db, params{"tenant": tenant, "event": event},
-		"SELECT count() FROM disowned WHERE event = {event:UUID} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
+func (db *DB) Disowned(ctx context.Context, tenant, event uuid.UUID, seq uint64) (bool, error) {
+	n, err := collect(ctx, db, params{"tenant": tenant, "event": event, "seq": seq},
+		"SELECT count() FROM disowned WHERE event = {event:UUID} AND at_seq = {seq:UInt64} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return false, fmt.Errorf("whether event %s is disowned: %w", event, err)

@@ -54,27 +54,28 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	l := chtest.NewLedger(seed, 2, 3)
 	m := model(l.Events(240))
 	out := map[uint64]bool{}
-	var byTenant, byLedger, vain []uuid.UUID
+	var byTenant, byLedger, vain []named
 	for _, e := range m[1:] {
 		switch {
 		case r.IntN(6) > 0:
 		case e.Draft.Tenant == l.Tenants[0] && r.IntN(2) == 0:
-			byTenant, out[e.Seq] = append(byTenant, e.ID), true
+			byTenant, out[e.Seq] = append(byTenant, at(e.Recorded)), true
 		case r.IntN(2) == 0:
-			byLedger, out[e.Seq] = append(byLedger, e.ID), true
+			byLedger, out[e.Seq] = append(byLedger, at(e.Recorded)), true
 		case e.Draft.Tenant == l.Tenants[1]:
-			vain = append(vain, e.ID) // named by another tenant, which may not
+			vain = append(vain, at(e.Recorded)) // named by another tenant, which may not
 		}
 	}
 	rows, err := chtest.Rows(m...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	voided := disowning(243, l.Tenants[0], m[1].ID, m[2].ID, m[3].ID, m[4].ID)
+	voided := disowning(243, l.Tenants[0], at(m[1].Recorded), at(m[2].Recorded), at(m[3].Recorded), at(m[4].Recorded))
 	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...), disowning(241, uuid.Nil, byLedger...),
-		voided, disowning(242, uuid.Nil, voided.EventID), // forged, and disowned
-		disowning(244, l.Tenants[1], byTenant...)) // another tenant's: disowns nothing
-	elsewhere := disowning(245, l.Tenants[0], m[5].ID)
+		voided, disowning(242, uuid.Nil, named{voided.EventID, voided.Seq}), // forged, and disowned
+		disowning(246, uuid.Nil, named{m[6].ID, m[7].Seq}, named{m[7].ID, 300}), // the same ids, repeated elsewhere
+		disowning(244, l.Tenants[1], byTenant...))                               // another tenant's: disowns nothing
+	elsewhere := disowning(245, l.Tenants[0], at(m[5].Recorded))
 	elsewhere.Stream = "device-" + elsewhere.Stream[len("ledger-"):] // not the ledger's stream
 	rows = append(rows, elsewhere)
 	r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
@@ -83,7 +84,7 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 246}); err != nil {
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 247}); err != nil {
 		t.Fatal(err)
 	}
 	rest := without(m, out)
@@ -149,7 +150,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 				cancel(errors.New("crash"))
 			}
 		})
-		err := db.Insert(ctx, []projections.Row{disowning(80+uint64(crash), uuid.Nil, e.ID)})
+		err := db.Insert(ctx, []projections.Row{disowning(80+uint64(crash), uuid.Nil, at(e.Recorded))})
 		restore()
 		if ended := ctx.Err() == nil; ended && err != nil {
 			t.Fatal(err)
@@ -158,7 +159,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 		} else {
 			cancel(nil)
 			// The row itself may not have arrived: it comes again.
-			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil, e.ID)}); err != nil {
+			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil, at(e.Recorded))}); err != nil {
 				t.Fatal(err)
 			}
 			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0], projections.AsOf{Seq: 79}, projections.Period{})

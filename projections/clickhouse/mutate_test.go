@@ -115,7 +115,7 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows = append(rows, disowning(160, uuid.Nil, m[5].ID), disowning(161, l.Tenants[0], m[9].ID))
+	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Recorded)), disowning(161, l.Tenants[0], at(m[9].Recorded)))
 	// Their events stand in the ledger too, as this catalogue reads them: two differences, told each time.
 	for _, row := range rows[160:] {
 		e := chtest.Event{Recorded: schemas.Recorded{Event: schemas.Event{ID: row.EventID, Stream: row.Stream, Type: row.Type, Data: row.Data}, Seq: row.Seq}}
@@ -355,13 +355,22 @@ func text1(t testing.TB, db *clickhouse.DB, question string) (s string) {
 	return s
 }
 
+// named is an event that is disowned where it stands.
+type named struct {
+	id  uuid.UUID
+	seq uint64
+}
+
+func at(r schemas.Recorded) named { return named{r.ID, r.Seq} }
+
 // disowning is the row of an event that disowns others, as the catalogue will read it.
-func disowning(seq uint64, tenant uuid.UUID, events ...uuid.UUID) projections.Row {
+func disowning(seq uint64, tenant uuid.UUID, events ...named) projections.Row {
 	at := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
 	r := projections.Row{Seq: seq, Tenant: tenant, Stream: schemas.NewStream("ledger", tenant), EventID: chtest.ID(fmt.Sprint("disowning", seq)),
 		Type: "ledger.disowned.v1", Occurred: at, Recorded: at, Source: "custody", Data: []byte("{}"), Metadata: []byte("{}"), Catalogue: schemas.Default().Version()}
 	for i, e := range events {
-		r.Values = append(r.Values, projections.Value{Attribute: "disowned.event", Element: fmt.Sprint(i), Text: e.String(), Observed: at})
+		r.Values = append(r.Values, projections.Value{Attribute: "disowned.event", Element: fmt.Sprint(i), Text: e.id.String(), Observed: at},
+			projections.Value{Attribute: "disowned.sequence", Element: fmt.Sprint(i), Text: fmt.Sprint(e.seq), Observed: at})
 	}
 	r.Values = append(r.Values, projections.Value{Attribute: "disowned.ground", Text: "forged", Observed: at})
 	return r

@@ -49,8 +49,10 @@ func paramText(v any) string {
 		return list(v, func(s string) string { return "'" + quotedEscape.Replace(s) + "'" })
 	case []uint64:
 		return list(v, func(n uint64) string { return strconv.FormatUint(n, 10) })
-	case pairs:
-		return list(v, func(p pair) string { return "('" + p.tenant.String() + "','" + p.event.String() + "')" })
+	case places:
+		return list(v, func(p place) string {
+			return "('" + p.tenant.String() + "','" + p.event.String() + "'," + strconv.FormatUint(p.seq, 10) + ")"
+		})
 	case []uuid.UUID:
 		return list(v, func(u uuid.UUID) string { return "'" + u.String() + "'" })
 	}

@@ -78,7 +78,7 @@ func (o *run) events(ctx context.Context) error {
 
 // forged is called for an event of the ledger that is not genuine. One that is disowned is told and no difference.
 func (o *run) forged(ctx context.Context, row *projections.Row) error {
-	out, err := o.cfg.Views.Disowned(ctx, row.Tenant, row.EventID)
+	out, err := o.cfg.Views.Disowned(ctx, row.Tenant, row.EventID, row.Seq)
 	if err != nil {
 		return err
 	}

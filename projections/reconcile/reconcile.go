@@ -30,7 +30,7 @@ type Views interface {
 	MarksOf(ctx context.Context, from, to uint64, limit int) ([]projections.Mark, error)
 	MarksAbove(ctx context.Context, seq uint64, limit int) (count uint64, highest []projections.Mark, err error)
 	BrokenLeaves(ctx context.Context, from, to uint64, limit int) ([]projections.Difference, error)
-	Disowned(ctx context.Context, tenant, event uuid.UUID) (bool, error)
+	Disowned(ctx context.Context, tenant, event uuid.UUID, seq uint64) (bool, error)
 	LoadState(ctx context.Context, name string) ([]byte, error)
 	SaveState(ctx context.Context, name string, state []byte) error
 }

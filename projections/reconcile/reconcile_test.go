@@ -107,7 +107,7 @@ func (v *views) BrokenLeaves(_ context.Context, from, to uint64, _ int) (out []p
 	return out, v.act("leaves")
 }
 
-func (v *views) Disowned(_ context.Context, _, event uuid.UUID) (bool, error) {
+func (v *views) Disowned(_ context.Context, _, event uuid.UUID, _ uint64) (bool, error) {
 	return v.disowned[event], v.act("disowned")
 }
 
