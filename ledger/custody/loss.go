@@ -25,6 +25,7 @@ type Unknown struct {
 	More         bool      `json:"more"`         // there are more aliases than were counted
 	Tenants      int       `json:"tenants"`      // tenants that the vault does not know
 	TenantEvents uint64    `json:"tenantEvents"` // events of those: nobody can tell a forged one among them
+	Orders       uint64    `json:"orders"`       // orders of erasure that this vault has neither carried out nor begun
 	Forged       uint64    `json:"forged"`       // events that no holder of this vault made; what they name is not asked
 	Since        time.Time `json:"since"`        // when the first event that names something unknown was recorded
 	Last         uint64    `json:"-"`            // sequence of the last such event
@@ -42,8 +43,9 @@ const (
 	maxStrangers = 100_000   // tenants, likewise
 )
 
-// LookForUnknown reads the whole ledger and asks the vault, of every event after the one that it noted itself, for the
-// tenant and for each alias of its subjects and tokens. It changes nothing. What a loss that was accepted before covers
+// LookForUnknown asks the vault, of every event after the one that it noted itself, for the tenant and for each alias of
+// its subjects and tokens, and whether an order of erasure was carried out. events are the whole ledger, or those after
+// the vault's anchor, which whoever leaves out the others has checked. It changes nothing. What a loss that was accepted before covers
 // is not asked for again. ledger.ErrDiverged: the event at the vault's anchor is another, or the ledger does not reach it.
 func (c *Custody) LookForUnknown(ctx context.Context, id uuid.UUID, events iter.Seq2[schemas.Recorded, error]) (Unknown, error) {
 	var u Unknown
@@ -86,6 +88,11 @@ func (c *Custody) LookForUnknown(ctx context.Context, id uuid.UUID, events iter.
 	if err := s.flush(ctx); err != nil {
 		return fail(err)
 	}
+	u.Tenants = len(s.strangers)
+	if !found && anchored {
+		u.End = anchor
+		return u, nil
+	}
 	if !found {
 		return fail(ledger.ErrNoLedger)
 	}
@@ -96,7 +103,7 @@ func (c *Custody) LookForUnknown(ctx context.Context, id uuid.UUID, events iter.
 	if err != nil {
 		return fail(err)
 	}
-	u.Aliases, u.Tenants = uint64(len(s.aliases)), len(s.strangers)
+	u.Aliases = uint64(len(s.aliases))
 	u.End = schemas.Anchor{LedgerID: id, Seq: last.Seq, EventID: last.ID, Leaf: leaf, Position: last.Position}
 	return u, nil
 }
@@ -140,6 +147,15 @@ func (s *search) add(ctx context.Context, r schemas.Recorded) error {
 	if !made {
 		s.u.Forged++
 		return nil
+	}
+	if o, is := s.c.decodeOrder(r); is {
+		done, err := s.c.carriedOut(ctx, o)
+		if err != nil {
+			return fmt.Errorf("sequence %d: %w", r.Seq, err)
+		}
+		if !done {
+			s.u.Orders++
+		}
 	}
 	n := named{seq: r.Seq, recorded: m.Recorded, tenant: m.Tenant, aliases: tokenAliases(r.Data)}
 	for _, a := range m.Subjects {
@@ -241,6 +257,20 @@ func tokenAliases(data []byte) (out []uuid.UUID) {
 			out = append(out, uuid.UUID(a[:16]))
 		}
 	}
+}
+
+// carriedOut reports whether the vault has destroyed what an order lists, or has begun to: Resume carries that on.
+func (c *Custody) carriedOut(ctx context.Context, o order) (done bool, err error) {
+	err = c.cfg.Vault.View(ctx, o.tenant, func(tx *vault.Tx) error {
+		gone, err := tx.Destroyed(o.keys)
+		if err != nil {
+			return err
+		}
+		_, pending, err := tx.Erasure(o.completion)
+		done = pending || gone == len(o.keys)
+		return err
+	})
+	return done, err
 }
 
 // madeHere reports whether a holder of this vault made the event where it stands.

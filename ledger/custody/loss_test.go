@@ -208,3 +208,51 @@ func TestAVaultThatIsAheadOfTheLedgerSaysSo(t *testing.T) {
 		t.Errorf("another event at the vault's note: %v", err)
 	}
 }
+
+// A vault from before an erasure knows every alias and holds the person again: the order that it missed shows that it is
+// older, until it is replayed. What came after its own note is enough to see it.
+func TestAVaultFromBeforeAnErasureIsOlderThanItsOrder(t *testing.T) {
+	b := newBench(t)
+	b.meet("anna.devries@contoso.example")
+	r := b.request("erasure", "anna.devries@contoso.example")
+	if err := b.vault.Bind(b.ctx, b.ledger.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.vault.SaveAnchor(b.ctx, b.look().End); err != nil {
+		t.Fatal(err)
+	}
+	anchor, _, err := b.vault.LoadAnchor(b.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	putBack := b.olderVault()
+	if _, err := b.custody.Erase(b.ctx, officer, b.found(r), custody.Grounds[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	after := func() custody.Unknown {
+		t.Helper()
+		u, err := b.custody.LookForUnknown(b.ctx, b.ledger.ID(), b.ledger.After(b.ctx, &anchor))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	if u := after(); u.Orders != 0 || u.Any() {
+		t.Fatalf("the vault that carried it out: %+v", u)
+	}
+	putBack()
+	if u := after(); u.Orders != 1 || u.Any() {
+		t.Fatalf("the vault from before: %+v", u)
+	}
+	b.replay()
+	if u := after(); u.Orders != 0 || u.Any() {
+		t.Fatalf("once it is replayed: %+v", u)
+	}
+	if err := b.vault.SaveAnchor(b.ctx, after().End); err != nil {
+		t.Fatal(err)
+	}
+	anchor, _, _ = b.vault.LoadAnchor(b.ctx)
+	if u := after(); u.Looked != 0 || u.End != anchor {
+		t.Errorf("with nothing after its note: %+v", u)
+	}
+}
