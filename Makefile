@@ -41,7 +41,7 @@ cross: ## build and vet everything, tests too, for each system and processor: li
 
 .PHONY: crash
 crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
-	$(GO) test -tags crash -count=1 -timeout 60m -run TestCrash ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
+	$(GO) test -tags crash -count=1 -timeout 60m -run 'TestCrash|TestRestored' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: crash-eventstore
 crash-eventstore: ROUNDS = 200

@@ -77,23 +77,11 @@ func Route(r schemas.Recorded) (topic, key string, err error) {
 	if t := schemas.Default().Type(r.Type); t == nil || t.Form != schemas.FormFact {
 		return topic, string(r.Stream), nil
 	}
-	tenant, err := tenantOf(r.Metadata)
-	if err != nil {
-		return "", "", fmt.Errorf("route event %d: %w", r.Seq, err)
+	tenant, ok := schemas.TenantOf(r.Metadata)
+	if !ok {
+		return "", "", fmt.Errorf("route event %d: its metadata does not begin with a tenant", r.Seq)
 	}
 	return topic, tenant.String(), nil
-}
-
-// tenantOf reads the tenant where the frozen order of members puts it, and parses everything only where it is not there.
-func tenantOf(metadata []byte) (uuid.UUID, error) {
-	const head = `{"v":1,"tenant":"`
-	if len(metadata) > len(head)+36 && string(metadata[:len(head)]) == head {
-		if u, err := schemas.ParseUUID(string(metadata[len(head) : len(head)+36])); err == nil {
-			return u, nil
-		}
-	}
-	m, err := schemas.ParseMetadata(metadata)
-	return m.Tenant, err
 }
 
 const sourcePrefix = "urn:ledgerline:"

@@ -195,17 +195,16 @@ func (c Config) sign(ctx context.Context, expect Expect, events []schemas.Event)
 	}
 	out := make([]schemas.Event, len(events))
 	for i, e := range events {
-		// Any key's origin completes the form, so that the tenant can be read.
-		m, err := schemas.ParseMetadata(schemas.Sign(e, 0, schemas.OriginKey{}).Metadata)
-		if err != nil {
-			return nil, fmt.Errorf("event %d: %w", i, err)
+		tenant, ok := schemas.TenantOf(e.Metadata)
+		if !ok {
+			return nil, fmt.Errorf("event %d: its metadata names no tenant where it should", i)
 		}
-		k, known, err := c.Origin(ctx, m.Tenant)
+		k, known, err := c.Origin(ctx, tenant)
 		if err != nil {
 			return nil, fmt.Errorf("event %d: %w", i, err)
 		}
 		if !known {
-			return nil, fmt.Errorf("event %d: the vault knows no tenant %s", i, m.Tenant)
+			return nil, fmt.Errorf("event %d: the vault knows no tenant %s", i, tenant)
 		}
 		out[i] = schemas.Sign(e, expect.first()+uint64(i), k)
 	}
@@ -323,11 +322,11 @@ func (l *Ledger) judgeOrigin(ctx context.Context, r schemas.Recorded) (Verdict, 
 	if l.cfg.Origin == nil {
 		return Forged, errors.New("judge an event: this process has no vault to compare origins with")
 	}
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
+	tenant, ok := schemas.TenantOf(r.Metadata)
+	if !ok {
 		return Foreign, nil
 	}
-	k, known, err := l.cfg.Origin(ctx, m.Tenant)
+	k, known, err := l.cfg.Origin(ctx, tenant)
 	if err != nil {
 		return Forged, fmt.Errorf("judge event %s: %w", r.ID, err)
 	}

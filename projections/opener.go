@@ -13,6 +13,7 @@ import (
 var (
 	ErrErased        = errors.New("erased: the person's key was destroyed")
 	ErrExpired       = errors.New("expired: the period's key was destroyed")
+	ErrLost          = errors.New("lost: the vault was restored from a copy that never held the key")
 	ErrTampered      = errors.New("tampered: the value does not open under its own key")
 	ErrNotAuthorised = errors.New("not authorised to see the value")
 )

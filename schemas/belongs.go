@@ -25,6 +25,9 @@ const (
 	maxDepth       = 100 // of nested objects and arrays in data
 )
 
+// metadataHead is how metadata begins; the tenant follows.
+const metadataHead = `{"v":1,"tenant":"`
+
 // InLedger reports whether an event belongs to the ledger (FORMATS §3). Anything else in the store
 // is foreign: it has no sequence, is in no view, and is told where states are told.
 func InLedger(e Event) bool {
@@ -67,7 +70,7 @@ type metadataScanner struct {
 // scan checks raw, and puts what it says into m unless m is nil; it then allocates nothing.
 func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
 	s.rest = raw
-	if !s.literal(`{"v":1,"tenant":"`) {
+	if !s.literal(metadataHead) {
 		return notAsWritten("v")
 	}
 	tenant, ok := s.uuid()

@@ -180,7 +180,9 @@ func TestAnOriginHoldsForOneEventAtOnePlace(t *testing.T) {
 	}
 }
 
-func BenchmarkInLedger(b *testing.B) {
+// typical is an event of the size that a device's change has.
+func typical(b *testing.B) schemas.Event {
+	b.Helper()
 	tokens := strings.Repeat(`"serialNumber":"sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:device.serial-number:`+
 		`mOIyyq7YVNWPFF69ewrGTVb6940ffg-JpywkeJjUy1YBAgMEBQYHCAkKCwy1CLDhFz7dJaSKQvFpdX4Pe3vsbgBwEpy_Jyabqx6lXsrKHZvBnfz_d-0vYm42y5I",`, 5)
 	e := schemas.Event{ID: uuid.New(), Stream: "device-11111111-2222-4333-8444-555555555555", Type: "device.inventory-changed.v1",
@@ -192,9 +194,24 @@ func BenchmarkInLedger(b *testing.B) {
 	}
 	e.Metadata = m
 	b.SetBytes(int64(e.Size()))
+	b.ReportAllocs()
+	return e
+}
+
+func BenchmarkInLedger(b *testing.B) {
+	e := typical(b)
 	for b.Loop() {
 		if !schemas.InLedger(e) {
 			b.Fatal("foreign")
+		}
+	}
+}
+
+func BenchmarkGenuine(b *testing.B) {
+	r := schemas.Recorded{Event: schemastest.Sign(typical(b), 3), Revision: 3}
+	for b.Loop() {
+		if !r.Genuine(schemastest.Key) {
+			b.Fatal("forged")
 		}
 	}
 }

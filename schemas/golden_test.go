@@ -24,7 +24,7 @@ func sample(t *testing.T, typ *Type) Draft {
 	d := Draft{Type: typ, Tenant: uuid.MustParse("7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051"), ID: uuid.MustParse("3c2b1a09-8f7e-4d6c-9b5a-493827160504"),
 		Stream: NewStream(typ.Kind(), uuid.MustParse("11111111-2222-4333-8444-555555555555")), Occurred: time.Date(2026, 3, 2, 6, 10, 11, 0, time.UTC),
 		Recorded: time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC), Source: "test", Policy: 1}
-	if typ.Name == "ledger.created.v1" {
+	if typ.Name == "ledger.created.v1" || typ.Name == "ledger.keys-lost.v1" {
 		d.Stream, d.Tenant = LedgerStream, uuid.Nil
 	}
 	for _, r := range typ.Roles {

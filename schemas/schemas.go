@@ -223,6 +223,16 @@ func ParseMetadata(raw []byte) (m Metadata, err error) {
 	return m, err
 }
 
+// TenantOf reads the tenant alone out of metadata in its only form; false where it does not begin so. It does not check
+// the rest.
+func TenantOf(metadata []byte) (uuid.UUID, bool) {
+	s := metadataScanner{rest: metadata}
+	if !s.literal(metadataHead) {
+		return uuid.Nil, false
+	}
+	return s.uuid()
+}
+
 // ParseUUID accepts only the 36-character lower-case form in which the ledger writes uuids.
 func ParseUUID(s string) (uuid.UUID, error) {
 	u, err := uuid.Parse(s)

@@ -186,6 +186,9 @@ func (d exportDoc) text(w io.Writer) {
 	}
 	v := d.Package.Values
 	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
+	if v.Lost > 0 {
+		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", count(v.Lost))
+	}
 }
 
 // export makes the package in a file that is there already. Everything that can be refused is

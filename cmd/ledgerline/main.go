@@ -99,7 +99,7 @@ failed and are named in the output.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a), newViews(a), newRelay(a),
-		newLedger(a), newEventStore(a), newConnect(a), newFleet())
+		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {

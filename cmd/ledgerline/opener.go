@@ -42,6 +42,8 @@ func openedError(err error) error {
 		return fmt.Errorf("%w: %w", projections.ErrErased, err)
 	case errors.Is(err, vault.ErrExpired):
 		return fmt.Errorf("%w: %w", projections.ErrExpired, err)
+	case errors.Is(err, vault.ErrLost):
+		return fmt.Errorf("%w: %w", projections.ErrLost, err)
 	}
 	return fmt.Errorf("%w: %w", projections.ErrTampered, err)
 }

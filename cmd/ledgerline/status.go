@@ -32,6 +32,8 @@ type statusDoc struct {
 	// What the views' part should have done about it, "" for nothing.
 	ViewsProblem string `json:"viewsProblem,omitempty"`
 
+	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault does not know, at the start
+
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
 
@@ -58,6 +60,7 @@ func (n *runningNode) report() statusDoc {
 	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
 	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	doc.ForeignEvents, doc.Forged = n.ledger.Foreign(), n.ledger.Forged()
+	doc.Strangers = n.strangers
 	doc.Problems = doc.problems()
 	return doc
 }
@@ -74,6 +77,8 @@ func (s statusDoc) problems() []string {
 	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
 	tell(s.ViewsProblem != "", "views: %s", s.ViewsProblem)
 	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
+	tell(s.Strangers > 0, "vault: %s events are of tenants that it does not know: they are forged, or the vault is older than the ledger. "+
+		"`ledgerline restore vault` says more", count(s.Strangers))
 	if s.Forged.Count > 0 {
 		first := "more than are listed"
 		if len(s.Forged.Listed) > 0 {

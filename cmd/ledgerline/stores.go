@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -103,7 +104,36 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	if err := node.Together(ctx, n.ledger.ID(), others, n.ledger.Holds); err != nil {
 		return err
 	}
-	return n.vault.Bind(ctx, n.ledger.ID())
+	if err := n.vault.Bind(ctx, n.ledger.ID()); err != nil {
+		return err
+	}
+	return n.vaultIsOfAge(ctx)
+}
+
+// vaultIsOfAge refuses a vault that is older than the ledger: one that lacks keys or erasures of events after its own
+// anchor. What names a tenant that it does not know is told only: anybody who can write to the event store could forge that.
+func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
+	c, err := n.a.newCustody(n.ledger, n.vault)
+	if err != nil {
+		return err
+	}
+	u, err := c.LookForUnknown(ctx, n.ledger.ID(), n.ledger.After(ctx, n.vaultAnchor(ctx)))
+	if err != nil {
+		return err
+	}
+	n.strangers = u.TenantEvents
+	var lacks []string
+	if u.Events > 0 {
+		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold", count(u.Events), u.Since.Local().Format(time.DateTime)))
+	}
+	if u.Orders > 0 {
+		lacks = append(lacks, fmt.Sprintf("%s erasures were ordered that it has not carried out", count(u.Orders)))
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w:\nThe vault is older than the ledger: %s. Put a newer copy back, or let `%s` bring this one up to date",
+		node.ErrApart, strings.Join(lacks, ", and "), n.a.commandLine("restore vault"))
 }
 
 // storedLedger returns the id of the ledger that the event store holds, the zero uuid where it holds none.

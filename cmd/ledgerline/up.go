@@ -134,8 +134,10 @@ type runningNode struct {
 	project  *projections.Projector
 	compare  *reconcile.Reconciler
 	clean    bool // the last run here stopped in order
-	status   *http.Server
-	listener net.Listener
+
+	strangers uint64 // events of tenants that the vault does not know
+	status    *http.Server
+	listener  net.Listener
 
 	cancel context.CancelFunc // ends relay, projector and status
 	tasks  *errgroup.Group

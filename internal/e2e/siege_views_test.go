@@ -91,10 +91,10 @@ type reconciled struct {
 	Views       []struct{ Name string }
 	Differences int
 	Differing   map[string]int
-	Findings    []finding
+	Findings    []viewFinding
 }
 
-type finding struct{ View, What string }
+type viewFinding struct{ View, What string }
 
 // attackedView is a view and what is done to it.
 type attackedView struct{ view, kind string }
@@ -199,7 +199,7 @@ func TestSiegeOfViews(t *testing.T) {
 			t.Errorf("%v: exit %d, and %v are named", r.attacked, res.code, got)
 		}
 		for _, a := range r.attacked {
-			if !slices.Contains(c.Findings, finding{a.view, told[a.kind]}) {
+			if !slices.Contains(c.Findings, viewFinding{a.view, told[a.kind]}) {
 				t.Errorf("a row was %s in %s, and is not told as %s; %v differ", a.kind, a.view, told[a.kind], c.Differing)
 			}
 		}

@@ -104,7 +104,7 @@ type sealedAt struct {
 	event   ledger.LeftEvent // its event, should the vault not have sealed it
 }
 
-// fold reads the stream and opens what the tenant's own events in it say now. A value whose key was destroyed counts as not set; one that the
+// fold reads the stream and opens what the tenant's own events in it say now. A value whose key was destroyed or lost counts as not set; one that the
 // vault cannot have sealed does too, and its event is counted as left out.
 func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, stream schemas.Stream) (*state, error) {
 	st := newState(stream, in.cfg.Clock())
@@ -210,7 +210,7 @@ func (s *state) list(a *schemas.Attribute, at time.Time) *heldList {
 
 // notSet reports whether a value is as if it were not set, by decision: its key was destroyed.
 func notSet(err error) bool {
-	return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired)
+	return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrLost)
 }
 
 // open opens the values. left gets the events of those that the vault cannot have sealed.

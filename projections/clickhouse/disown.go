@@ -22,14 +22,13 @@ const (
 // disownedTable is what disownedView says, as every insert asks it.
 const disownedTable = "disowned"
 
-// notDisowned holds for events that no disowning event names: one of their own tenant, or of the ledger itself. An id that
-// stands at several places is named at each: a true event that somebody repeats stays.
-const notDisowned = ` (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)`
+// notDisowned holds for events that no disowning event names: one of their own tenant, or of the ledger itself.
+const notDisowned = ` (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)`
 
 // named holds for events that any disowning event names, one that is disowned itself too: what it took out comes back.
-const named = ` ((tenant, event_id, ledger_seq) IN (SELECT tenant, event, sequence FROM disowned_named)
-	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) IN (SELECT tenant, event, sequence FROM disowned_named)
+const named = ` ((tenant, event_id, ledger_seq) IN (SELECT tenant, event, at_seq FROM disowned_named)
+	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) IN (SELECT tenant, event, at_seq FROM disowned_named)
 	OR (tenant, event_id, ledger_seq) IN {gone:Array(Tuple(UUID, UUID, UInt64))})`
 
 // disownPage is how many named events are looked at at once.
@@ -94,7 +93,7 @@ func (db *DB) Disown(ctx context.Context) error {
 	}
 }
 
-// place is a row of disownedTable.
+// place is a row of disownedTable: an event's id alone does not say where it stands.
 type place struct {
 	tenant, event uuid.UUID
 	seq           uint64
@@ -108,24 +107,24 @@ func readPlace(scan func(...any) error) (p place, err error) {
 
 // syncDisowned makes disownedTable what disownedView says, and returns what it took out of it.
 func (db *DB) syncDisowned(ctx context.Context) (gone []place, err error) {
-	const lacking = "SELECT DISTINCT tenant, event, sequence FROM disowned_event WHERE (tenant, event, sequence) NOT IN (SELECT tenant, event, sequence FROM disowned)"
+	const lacking = "SELECT DISTINCT tenant, event, at_seq FROM disowned_event WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)"
 	missing, err := collect(ctx, db, nil, lacking, readPlace)
 	if err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 {
-		if err := db.conn.Exec(ch.Context(ctx, insertOption), "INSERT INTO disowned (tenant, event, sequence) "+lacking); err != nil {
+		if err := db.conn.Exec(ch.Context(ctx, insertOption), "INSERT INTO disowned (tenant, event, at_seq) "+lacking); err != nil {
 			return nil, err
 		}
 	}
-	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event, sequence FROM disowned WHERE (tenant, event, sequence) NOT IN (SELECT tenant, event, sequence FROM disowned_event)", readPlace)
+	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event, at_seq FROM disowned WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned_event)", readPlace)
 	for part := range slices.Chunk(gone, disownPage) {
 		var list []string
 		for _, p := range part {
-			list = append(list, fmt.Sprintf("(toUUID('%s'), toUUID('%s'), %d)", p.tenant, p.event, p.seq))
+			list = append(list, "(toUUID('"+p.tenant.String()+"'), toUUID('"+p.event.String()+"'), "+strconv.FormatUint(p.seq, 10)+")")
 		}
 		if err == nil {
-			err = db.conn.Exec(ctx, "DELETE FROM disowned WHERE (tenant, event, sequence) IN ("+strings.Join(list, ", ")+")")
+			err = db.conn.Exec(ctx, "DELETE FROM disowned WHERE (tenant, event, at_seq) IN ("+strings.Join(list, ", ")+")")
 		}
 	}
 	return gone, err
@@ -145,10 +144,9 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 		if err != nil {
 			return out, err
 		}
-		rows, err := askHeavily(ctx, db, nil, `SELECT tenant, event, sequence, max(held), count() FROM (
-			SELECT DISTINCT tenant, event, sequence, 1 AS held FROM disowned
-			UNION ALL SELECT DISTINCT tenant, event, sequence, 0 AS held FROM disowned_event)
-			GROUP BY tenant, event, sequence HAVING count() != 2 ORDER BY tenant, event, sequence LIMIT 1000`,
+		rows, err := askHeavily(ctx, db, nil, `SELECT tenant, event, at_seq, max(held), count() FROM (
+			SELECT DISTINCT tenant, event, at_seq, 1 AS held FROM disowned UNION ALL SELECT DISTINCT tenant, event, at_seq, 0 AS held FROM disowned_event)
+			GROUP BY tenant, event, at_seq HAVING count() != 2 ORDER BY tenant, event, at_seq LIMIT 1000`,
 			func(scan func(...any) error) (r row, err error) {
 				var held uint8
 				var n uint64
@@ -170,7 +168,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 			return out, nil
 		case slices.Equal(rows, before) && last[0][0] < through:
 			for _, r := range rows {
-				f := projections.Finding{View: disownedTable, What: projections.Missing, Tenant: r.tenant, Seq: r.seq, Key: r.event.String()}
+				f := projections.Finding{View: disownedTable, What: projections.Missing, Tenant: r.tenant, Key: r.event.String()}
 				if r.held {
 					f.What = projections.Extra
 				}
@@ -254,10 +252,10 @@ func disowns(rows []projections.Row) bool {
 	return slices.ContainsFunc(rows, func(r projections.Row) bool { return r.Type == disownedType })
 }
 
-// Disowned says whether the views leave the event at a sequence out as disowned.
+// Disowned says whether the views leave an event out as disowned.
 func (db *DB) Disowned(ctx context.Context, tenant, event uuid.UUID, seq uint64) (bool, error) {
-	n, err := collect(ctx, db, params{"tenant": tenant, "event": event, "seq": strconv.FormatUint(seq, 10)},
-		"SELECT count() FROM disowned WHERE event = {event:UUID} AND sequence = {seq:UInt64} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
+	n, err := collect(ctx, db, params{"tenant": tenant, "event": event, "seq": seq},
+		"SELECT count() FROM disowned WHERE event = {event:UUID} AND at_seq = {seq:UInt64} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return false, fmt.Errorf("whether event %s is disowned: %w", event, err)

@@ -115,7 +115,7 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows = append(rows, disowning(160, uuid.Nil, named{m[5].ID, m[5].Seq}), disowning(161, l.Tenants[0], named{m[9].ID, m[9].Seq}))
+	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Recorded)), disowning(161, l.Tenants[0], at(m[9].Recorded)))
 	// Their events stand in the ledger too, as this catalogue reads them: two differences, told each time.
 	for _, row := range rows[160:] {
 		e := chtest.Event{Recorded: schemas.Recorded{Event: schemas.Event{ID: row.EventID, Stream: row.Stream, Type: row.Type, Data: row.Data}, Seq: row.Seq}}
@@ -355,11 +355,13 @@ func text1(t testing.TB, db *clickhouse.DB, question string) (s string) {
 	return s
 }
 
-// named is where an event stands that is disowned.
+// named is an event that is disowned where it stands.
 type named struct {
 	id  uuid.UUID
 	seq uint64
 }
+
+func at(r schemas.Recorded) named { return named{r.ID, r.Seq} }
 
 // disowning is the row of an event that disowns others, as the catalogue will read it.
 func disowning(seq uint64, tenant uuid.UUID, events ...named) projections.Row {

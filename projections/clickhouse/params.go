@@ -51,7 +51,7 @@ func paramText(v any) string {
 		return list(v, func(n uint64) string { return strconv.FormatUint(n, 10) })
 	case places:
 		return list(v, func(p place) string {
-			return fmt.Sprintf("('%s','%s',%d)", p.tenant, p.event, p.seq)
+			return "('" + p.tenant.String() + "','" + p.event.String() + "'," + strconv.FormatUint(p.seq, 10) + ")"
 		})
 	case []uuid.UUID:
 		return list(v, func(u uuid.UUID) string { return "'" + u.String() + "'" })

@@ -273,6 +273,18 @@ func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owne
 	return fmt.Sprintf("%s-%d", kind, n)
 }
 
+// lost reports whether any value's key was lost with a part of the vault.
+func (d *dossier) lost() bool {
+	for _, it := range d.items {
+		for _, x := range it.values {
+			if x.v.State == report.Lost {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // withheldLine is one line of what was withheld.
 type withheldLine struct {
 	Category Category

@@ -487,6 +487,9 @@ func (w *writer) other() section {
 
 func (w *writer) withheld() section {
 	s := section{ID: "withheld", Title: w.t["withheld"], Paras: []string{w.t["withheld.p"]}, After: []string{w.t["states"]}}
+	if w.d.lost() {
+		s.After = append(s.After, w.t["states.lost"])
+	}
 	t := w.table("withheld.caption", "category", "count.num", "why")
 	for _, l := range w.d.withheld() {
 		t.Rows = append(t.Rows, []cell{rowHead(w.t["category."+string(l.Category)]), {Lines: plain(w.count(l.Count)), Class: "num"}, text(w.t["ground."+string(l.Ground)])})

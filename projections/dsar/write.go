@@ -44,6 +44,7 @@ type ValueCounts struct {
 	Erased   int `json:"erased"`
 	Expired  int `json:"expired"`
 	Withheld int `json:"withheld"`
+	Lost     int `json:"lost,omitempty"`
 }
 
 // File is one file of a package.
@@ -80,6 +81,8 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 				m.Values.Expired++
 			case report.Withheld:
 				m.Values.Withheld++
+			case report.Lost:
+				m.Values.Lost++
 			}
 		}
 	}
@@ -404,7 +407,7 @@ const dataSchema = `{
           "properties": {
             "attribute": {"type": "string", "description": "see dictionary.json"},
             "element": {"type": "string", "description": "which entry of a list, or which target of an action"},
-            "state": {"enum": ["shown", "removed", "masked", "erased", "expired", "withheld"]},
+            "state": {"enum": ["shown", "removed", "masked", "erased", "expired", "withheld", "lost"]},
             "ground": {"enum": ["others", "review", "unreadable"], "description": "why it is withheld"},
             "value": {},
             "observedAt": {"type": "string", "format": "date-time", "description": "where it is not occurredAt"}

@@ -115,6 +115,9 @@ func (t Totals) Lines(h Header) []Line {
 	out = append(out, Line{l("Values masked", "Afgeschermde waarden"), fmt.Sprint(t.Masked)},
 		Line{l("Values erased", "Gewiste waarden"), fmt.Sprint(t.Erased)},
 		Line{l("Values expired", "Verlopen waarden"), fmt.Sprint(t.Expired)})
+	if t.Lost > 0 {
+		out = append(out, Line{l("Values lost", "Verloren waarden"), fmt.Sprint(t.Lost)})
+	}
 	late := l("not counted for this report", "niet geteld in dit rapport")
 	if t.Late != nil {
 		late = fmt.Sprintf(l("%d (recorded more than 24 hours after the end of the period)", "%d (vastgelegd meer dan 24 uur na het einde van de periode)"), *t.Late)
@@ -159,6 +162,7 @@ type totalsJSON struct {
 	Masked     uint64  `json:"valuesMasked"`
 	Erased     uint64  `json:"valuesErased"`
 	Expired    uint64  `json:"valuesExpired"`
+	Lost       uint64  `json:"valuesLost,omitempty"`
 	Late       *uint64 `json:"lateArrivals"` // null: not counted for this report
 }
 

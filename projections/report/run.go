@@ -65,6 +65,7 @@ type Totals struct {
 	Masked     uint64 // values not shown because nobody asked or may see them
 	Erased     uint64
 	Expired    uint64
+	Lost       uint64
 	Late       *uint64 // rows recorded later than LateAfter after the end of what is covered; nil: the report has no such end
 }
 
@@ -202,6 +203,8 @@ func (r *Report) count(row Row) {
 				r.totals.Erased++
 			case Expired:
 				r.totals.Expired++
+			case Lost:
+				r.totals.Lost++
 			}
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	Erased         // its person's key was destroyed
 	Expired        // its period's key was destroyed
 	Withheld       // kept back on behalf of somebody else; packages only
+	Lost           // its key was lost with the newest part of the vault, and that loss was accepted
 )
 
 // Value is one value in a cell: open, opened, or not shown.
@@ -129,6 +130,8 @@ func (v *Value) Settle(o projections.Opened) error {
 		v.State = Erased
 	case errors.Is(o.Err, projections.ErrExpired):
 		v.State = Expired
+	case errors.Is(o.Err, projections.ErrLost):
+		v.State = Lost
 	case errors.Is(o.Err, projections.ErrNotAuthorised):
 		v.State = Masked
 	case errors.Is(o.Err, projections.ErrTampered):

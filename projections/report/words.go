@@ -201,6 +201,8 @@ func (s State) Word(lang string) string {
 		return say(lang, "expired", "verlopen")
 	case Withheld:
 		return say(lang, "withheld", "achtergehouden")
+	case Lost:
+		return say(lang, "lost", "verloren")
 	}
 	return Bullets
 }
@@ -341,5 +343,5 @@ func (v Value) exact() string {
 
 // code is a state as machines read it, in every language.
 func (s State) code() string {
-	return [...]string{"", "(masked)", "(erased)", "(expired)", "(withheld)"}[s]
+	return [...]string{"", "(masked)", "(erased)", "(expired)", "(withheld)", "(lost)"}[s]
 }

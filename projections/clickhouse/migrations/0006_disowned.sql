@@ -1,29 +1,29 @@
--- What ledger.disowned events name: an id and where it stands, since who repeats a true event repeats its id. A ledger's
--- own (zero tenant) names any event, a tenant's only that tenant's.
--- ORDER BY (tenant, event, sequence, ledger_seq): asked by the first three; two events may name the same one.
+-- What ledger.disowned events name. A ledger's own (zero tenant) names any event, a tenant's only that tenant's.
+-- An event is named by id and sequence: whoever repeats a true event elsewhere repeats its id.
+-- ORDER BY (tenant, event, at_seq, ledger_seq): asked by (tenant, event, at_seq); two events may name the same one.
 CREATE TABLE IF NOT EXISTS disowned_event_v1 (
-  tenant UUID, event UUID, sequence UInt64, ledger_seq UInt64, stream String, disowner UUID, ground String
-) ENGINE = ReplacingMergeTree ORDER BY (tenant, event, sequence, ledger_seq)
+  tenant UUID, event UUID, at_seq UInt64, ledger_seq UInt64, stream String, disowner UUID, ground String
+) ENGINE = ReplacingMergeTree ORDER BY (tenant, event, at_seq, ledger_seq)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE OR REPLACE VIEW disowned_named AS SELECT * FROM disowned_event_v1 FINAL;
 
 -- An event that is disowned disowns nothing, whatever disowned it: a forged one is undone by naming it.
 CREATE OR REPLACE VIEW disowned_event AS SELECT * FROM disowned_named
-WHERE (tenant, disowner, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned_named)
-  AND (disowner, ledger_seq) NOT IN (SELECT event, sequence FROM disowned_named WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000'));
+WHERE (tenant, disowner, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned_named)
+  AND (disowner, ledger_seq) NOT IN (SELECT event, at_seq FROM disowned_named WHERE tenant = toUUID('00000000-0000-0000-0000-000000000000'));
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS disowned_event_v1_mv TO disowned_event_v1 AS
-SELECT tenant, toUUIDOrZero(v.value) AS event,
-  toUInt64OrZero(arrayFirst((x, a, e) -> a = 'disowned.sequence' AND e = v.element, values.value, values.attribute, values.element)) AS sequence,
+SELECT tenant,
+  toUUIDOrZero(tupleElement(arrayJoin(arrayFilter(x -> x.1 = 'disowned.event', arrayZip(values.attribute, values.element, values.value))) AS entry, 3)) AS event,
+  toUInt64OrZero(arrayFirst((x, a, e) -> a = 'disowned.sequence' AND e = entry.2, values.value, values.attribute, values.element)) AS at_seq,
   ledger_seq, stream, event_id AS disowner,
   arrayFirst((x, a) -> a = 'disowned.ground', values.value, values.attribute) AS ground
-FROM events ARRAY JOIN values AS v
-WHERE type = 'ledger.disowned.v1' AND stream = concat('ledger-', toString(tenant)) AND v.attribute = 'disowned.event';
+FROM events WHERE type = 'ledger.disowned.v1' AND stream = concat('ledger-', toString(tenant));
 
 -- What disowned_event says, as a table, since every insert asks it once for each view: 2 ms where the view took 20.
--- DB.Disown keeps it so. ORDER BY (tenant, event, sequence): the whole row.
-CREATE TABLE IF NOT EXISTS disowned (tenant UUID, event UUID, sequence UInt64) ENGINE = ReplacingMergeTree ORDER BY (tenant, event, sequence)
+-- DB.Disown keeps it so. ORDER BY (tenant, event, at_seq): the whole row.
+CREATE TABLE IF NOT EXISTS disowned (tenant UUID, event UUID, at_seq UInt64) ENGINE = ReplacingMergeTree ORDER BY (tenant, event, at_seq)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- The views that leave disowned events out. event_seq keeps them: it is the way to exact bytes, for proofs. What was
@@ -41,8 +41,8 @@ SELECT tenant, stream, values.attribute AS attribute, values.element AS element,
   values.observed AS observed_at, values.value AS value, values.removed AS removed
 FROM events ARRAY JOIN values
 WHERE splitByChar('-', stream)[1] IN ('device', 'account', 'app', 'tenant')
-  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 CREATE TABLE IF NOT EXISTS attribute_current_v2 (
   tenant UUID, stream String, attribute LowCardinality(String), element String,
@@ -55,8 +55,8 @@ SELECT tenant, stream, values.attribute AS attribute, values.element AS element,
   values.removed AS removed, occurred_at, values.observed AS observed_at, ledger_seq
 FROM events ARRAY JOIN values
 WHERE splitByChar('-', stream)[1] IN ('device', 'account', 'app', 'tenant')
-  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 CREATE TABLE IF NOT EXISTS event_subject_v2 (
   tenant UUID, alias UUID, ledger_seq UInt64, role LowCardinality(String), stream String, type LowCardinality(String),
@@ -67,8 +67,8 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 CREATE MATERIALIZED VIEW IF NOT EXISTS event_subject_v2_mv TO event_subject_v2 AS
 SELECT tenant, subjects.alias AS alias, ledger_seq, subjects.role AS role, stream, type, occurred_at
 FROM events ARRAY JOIN subjects
-WHERE (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+WHERE (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 CREATE TABLE IF NOT EXISTS admin_action_v2 (
   tenant UUID, occurred_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)), ledger_seq UInt64 CODEC(Delta, ZSTD(1)),
@@ -114,8 +114,8 @@ SELECT tenant, occurred_at, ledger_seq, stream, event_id, type, timed, recorded_
   arrayFilter((x, a) -> startsWith(a, 'action.target-') OR a = 'action.changes', values.value, values.attribute) AS `targets.value`
 FROM events
 WHERE startsWith(type, 'adminaction.recorded.')
-  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 CREATE TABLE IF NOT EXISTS refusal_v2 (
   tenant UUID, occurred_at DateTime64(3, 'UTC'), ledger_seq UInt64, stream String, event_id UUID, type LowCardinality(String),
@@ -130,8 +130,8 @@ SELECT tenant, occurred_at, ledger_seq, stream, event_id, type, source,
   toUInt64OrZero(arrayFirst((x, a) -> a = 'refusal.count', values.value, values.attribute)) AS count
 FROM events
 WHERE startsWith(type, 'refusal.')
-  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 CREATE TABLE IF NOT EXISTS access_v2 (
   tenant UUID, occurred_at DateTime64(3, 'UTC'), ledger_seq UInt64, stream String, event_id UUID, type LowCardinality(String),
@@ -152,8 +152,8 @@ SELECT tenant, occurred_at, ledger_seq, stream, event_id, type,
   toUInt64OrZero(arrayFirst((x, a) -> a = 'access.sequence', values.value, values.attribute)) AS sequence
 FROM events
 WHERE startsWith(type, 'access.')
-  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 CREATE TABLE IF NOT EXISTS request_v2 (
   tenant UUID, ledger_seq UInt64, stream String, event_id UUID, type LowCardinality(String), occurred_at DateTime64(3, 'UTC'),
@@ -183,8 +183,8 @@ SELECT tenant, ledger_seq, stream, event_id, type, occurred_at,
   toUInt64OrZero(arrayFirst((x, a) -> a = 'subject.keys', values.value, values.attribute)) AS keys_destroyed
 FROM events
 WHERE (startsWith(type, 'request.') OR startsWith(type, 'subject.'))
-  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned)
-  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, sequence FROM disowned);
+  AND (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+  AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned);
 
 -- Which ledger the views are of: one row, written when the database is first used. ORDER BY id: another would stand beside it.
 CREATE TABLE IF NOT EXISTS ledger (id UUID, bound_at DateTime64(3, 'UTC')) ENGINE = ReplacingMergeTree ORDER BY id
