@@ -225,7 +225,7 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id
 	}
 	m, err := dsar.Build(ctx, cfg, person, to.f)
 	if err != nil {
-		return exportDoc{}, err
+		return exportDoc{}, tampered(err)
 	}
 	if err := to.f.Sync(); err != nil {
 		return exportDoc{}, err

@@ -186,7 +186,7 @@ func (a *app) answer(ctx context.Context, desk *desk, d report.Definition, o rep
 	}
 	r, err := report.Run(ctx, views, opener, req)
 	if err != nil {
-		return err
+		return tampered(err)
 	}
 	return o.write(out, r)
 }
@@ -415,4 +415,13 @@ func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (st
 		return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it from standard input)")
 	}
 	return strings.Join(aliases, ","), nil
+}
+
+// tampered says how to find out why a value does not open where it stands; another error stays.
+func tampered(err error) error {
+	if !errors.Is(err, report.ErrTampered) && !errors.Is(err, projections.ErrTampered) {
+		return err
+	}
+	return fmt.Errorf("%w; `ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and "+
+		"`ledgerline views reconcile --deep` names what differs in the views", err)
 }

@@ -600,7 +600,11 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 	if err := json.Unmarshal([]byte(n.must(upns[1], "dsar", "open", "--tenant", "Contoso", "--subject", "-", "--output", "json")), &req); err != nil {
 		t.Fatal(err)
 	}
-	n.must("", "dsar", "export", req.Request, "--tenant", "Contoso", "--dir", t.TempDir())
+	// A package in which a forged event repeats sealed values is refused, and says what finds and ends it.
+	export := []string{"dsar", "export", req.Request, "--tenant", "Contoso", "--dir", t.TempDir()}
+	if r := n.run("", export...); r.code != 0 && !strings.Contains(r.stderr, "`ledgerline ledger check`") {
+		t.Errorf("a package while forged events stand: exit %d, %s", r.code, r.stderr)
+	}
 	b.importDay(3)
 	if fmt.Sprint(b.imports) != fmt.Sprint(calm.imports) {
 		t.Errorf("read, appended, failed by day: %v, undisturbed %v", b.imports, calm.imports)
@@ -626,6 +630,7 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 		t.Errorf("after disowning the check exits with %d and names %v", code, c.notForeign(false))
 	}
 	sameReports(t, want, n.reports(b.intuneIDs))
+	n.must("", append(export[:len(export)-1:len(export)-1], t.TempDir())...)
 	n.must("", "views", "reconcile", "--deep")
 	_, leaves := genuine(t, b.ctx, n.connect(b.ctx))
 	for at, leaf := range b.leaves {
