@@ -17,9 +17,10 @@ func newReindex(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reindex",
 		Short: "Count the ledger anew: drop the sequence index and make it again",
-		Long: `The sequence index says where in the event store each sequence lies. It is a copy: reindex drops it, reads the whole event
-store, and writes it again. It also counts anew the events that are not the ledger's, which are skipped and harm nothing.
-Nothing else may run on the data directory meanwhile: stop "ledgerline up" first. It loses nothing when it is interrupted.`,
+		Long: `The sequence index says where in the event store each sequence lies. It is a copy: reindex drops it,
+reads the whole event store, and writes it again. It also counts anew the events that are not the ledger's, which are
+skipped and harm nothing. Nothing else may run on the data directory meanwhile: stop "ledgerline up" first. It loses
+nothing when it is interrupted.`,
 		Example: `  ledgerline reindex`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,8 +35,8 @@ Nothing else may run on the data directory meanwhile: stop "ledgerline up" first
 				fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n",
 					doc.Ledger, count(doc.Events), count(doc.Foreign.Count))
 				if doc.Forged != nil && doc.Forged.Count > 0 {
-					fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: `%s` names them\n",
-						count(doc.Forged.Count), a.commandLine("ledger check"))
+					fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: "+
+						"`%s` names them\n", count(doc.Forged.Count), a.commandLine("ledger check"))
 				}
 			})
 		},

@@ -19,8 +19,9 @@ func newRestore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore",
 		Short: "Make a lost or older event store or vault fit the others again",
-		Long: `The ledger lies in the event store, its copies in the topics and views, its keys in the vault. When one of them is lost,
-or an older copy of it was put back, the others say so: "ledgerline up" refuses to serve. restore makes them fit again.
+		Long: `The ledger lies in the event store, its copies in the topics and views, its keys in the vault. When one
+of them is lost, or an older copy of it was put back, the others say so: "ledgerline up" refuses to serve. restore
+makes them fit again.
 
   event store lost or older    restore eventstore    completes it from the topics, byte for byte
   vault older                  restore vault         carries out the erasures it missed, and says what it cannot read
@@ -41,7 +42,8 @@ func exists(path string) bool {
 
 func (a *app) vaultPath() string { return filepath.Join(a.cfg.Data, vaultFile) }
 
-// offline runs an act on a data directory that nothing else uses, with those servers started that are not elsewhere.
+// offline runs an act on a data directory that nothing else uses, with those servers
+// started that are not elsewhere.
 func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNode) error) (err error) {
 	lock, err := a.dir().Lock()
 	if err != nil {

@@ -28,11 +28,13 @@ func newRestoreEventStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eventstore",
 		Short: "Complete an older or empty event store from the topics, byte for byte",
-		Long: `The topics hold every event that was published, exactly as it was stored. restore eventstore appends what the event store
-lacks of them: the same events, in the same order, at the same revisions. Proofs, positions and views go on to hold.
+		Long: `The topics hold every event that was published, exactly as it was stored. restore eventstore appends
+what the event store lacks of them: the same events, in the same order, at the same revisions. Proofs, positions and
+views go on to hold.
 
-First it reads all that was published and compares it with all that the event store holds; where they differ it names the
-sequence and changes nothing. Then it appends, and compares everything once more. It may be interrupted and run again.
+First it reads all that was published and compares it with all that the event store holds; where they differ it names
+the sequence and changes nothing. Then it appends, and compares everything once more. It may be interrupted and run
+again.
 
 The event store's folder lost, no backup:   ledgerline restore eventstore
 A backup is there, which takes less time:   ledgerline eventstore restore FILE, then ledgerline restore eventstore
@@ -56,14 +58,17 @@ said, and the exit code is 1; --accept-loss --yes declares that it is lost.`,
 				return err
 			}
 			if doc.Missing > 0 && !doc.Accepted {
-				return fmt.Errorf("the vault has noted %s events more than the topics hold. If a newer copy of the event store or of the topics is to be had, put it "+
-					"back and run this again. Otherwise `%s --accept-loss --yes` declares that they are lost", count(doc.Missing), a.commandLine("restore eventstore"))
+				return fmt.Errorf("the vault has noted %s events more than the topics hold. If a newer copy of the "+
+					"event store or of the topics is to be had, put it back and run this again. Otherwise `%s "+
+					"--accept-loss --yes` declares that they are lost", count(doc.Missing),
+					a.commandLine("restore eventstore"))
 			}
 			return nil
 		},
 	}
 	outputFlag(cmd, &output)
-	cmd.Flags().BoolVar(&acceptLoss, "accept-loss", false, "declare lost what the vault knows to have been in the ledger and no topic holds")
+	cmd.Flags().BoolVar(&acceptLoss, "accept-loss", false,
+		"declare lost what the vault knows to have been in the ledger and no topic holds")
 	cmd.Flags().BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
 	return cmd
 }
@@ -80,11 +85,11 @@ type restoredEventStore struct {
 
 func (d restoredEventStore) text(w io.Writer) {
 	if d.Appended == 0 {
-		fmt.Fprintf(w, "nothing to complete: the event store holds %s events of ledger %s, the topics %s; as far as both go they are the same\n",
-			count(d.Held), d.Ledger, count(d.Published))
+		fmt.Fprintf(w, "nothing to complete: the event store holds %s events of ledger %s, the topics %s; as far "+
+			"as both go they are the same\n", count(d.Held), d.Ledger, count(d.Published))
 	} else {
-		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence %d, and each event is the same as in the topics\n",
-			d.Ledger, count(d.Held), count(d.Appended), d.Sequence)
+		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence "+
+			"%d, and each event is the same as in the topics\n", d.Ledger, count(d.Held), count(d.Appended), d.Sequence)
 	}
 	say := func(n uint64, text string) {
 		if n > 0 {
@@ -102,12 +107,16 @@ func (d restoredEventStore) text(w io.Writer) {
 	}
 }
 
-func (a *app) restoreEventStore(ctx context.Context, progress io.Writer, acceptLoss bool) (doc restoredEventStore, err error) {
+func (a *app) restoreEventStore(
+	ctx context.Context, progress io.Writer, acceptLoss bool,
+) (doc restoredEventStore, err error) {
 	if !exists(a.vaultPath()) {
-		return doc, fmt.Errorf("there is no vault in %s: put it back first. It tells genuine events from forged ones, and no other can be made for this ledger", a.cfg.Data)
+		return doc, fmt.Errorf("there is no vault in %s: put it back first. It tells genuine events from forged "+
+			"ones, and no other can be made for this ledger", a.cfg.Data)
 	}
 	if topics := filepath.Join(a.cfg.Data, embedded.KafkaDir); a.cfg.Kafka.Brokers == "" && !exists(topics) {
-		return doc, fmt.Errorf("there are no topics in %s to complete the event store from: restore a backup of it, `ledgerline eventstore restore FILE`", topics)
+		return doc, fmt.Errorf("there are no topics in %s to complete the event store from: restore a backup of "+
+			"it, `ledgerline eventstore restore FILE`", topics)
 	}
 	// A store that was made in vain would be in the way of a backup.
 	fresh := a.cfg.EventStore.Address == "" && !exists(a.eventStoreDir())
@@ -121,7 +130,9 @@ func (a *app) restoreEventStore(ctx context.Context, progress io.Writer, acceptL
 	return doc, err
 }
 
-func (a *app) completeEventStore(ctx context.Context, progress io.Writer, n *runningNode, acceptLoss bool) (doc restoredEventStore, err error) {
+func (a *app) completeEventStore(
+	ctx context.Context, progress io.Writer, n *runningNode, acceptLoss bool,
+) (doc restoredEventStore, err error) {
 	v, err := a.openVaultAt(ctx, a.vaultPath())
 	if err != nil {
 		return doc, err
@@ -221,7 +232,8 @@ func passing(events iter.Seq2[schemas.Recorded, error], anchor schemas.Anchor) i
 			if err == nil && r.Seq == anchor.Seq {
 				var leaf [32]byte
 				if leaf, err = r.Leaf(); err == nil && (r.ID != anchor.EventID || leaf != anchor.Leaf) {
-					err = fmt.Errorf("sequence %d is event %s in the topics, the vault noted %s: %w", r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged)
+					err = fmt.Errorf("sequence %d is event %s in the topics, the vault noted %s: %w",
+						r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged)
 				}
 			}
 			if !yield(r, err) || err != nil {
@@ -252,6 +264,8 @@ func (t publishedTopics) Describe(ctx context.Context, topic string) (uuid.UUID,
 	return t.c.Describe(ctx, topic)
 }
 
-func (t publishedTopics) Read(ctx context.Context, topic string, partition int, from int64) ([]consumers.Message, int64, error) {
+func (t publishedTopics) Read(
+	ctx context.Context, topic string, partition int, from int64,
+) ([]consumers.Message, int64, error) {
 	return t.c.Partitions().Read(ctx, topic, partition, from)
 }

@@ -28,14 +28,15 @@ func newRestoreVault(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "vault [--from DIR] [--accept-loss --yes]",
 		Short: "Make a vault that was put back fit the ledger: erasures first, then what it lacks",
-		Long: `A copy of the vault is older than the ledger. Persons who were erased since are in it again, and keys that were made since are not.
-restore vault checks that the copy and its key are this ledger's, and then looks at every event after the copy was made:
+		Long: `A copy of the vault is older than the ledger. Persons who were erased since are in it again, and keys
+that were made since are not. restore vault checks that the copy and its key are this ledger's, and then looks at
+every event after the copy was made:
 
   orders of erasure    are carried out again, before anything is served: who was erased stays erased
-  keys it never held   are counted. What is sealed under them can be read by nobody. A newer copy may hold them: put that
-                       back. Where there is none, --accept-loss --yes declares them lost: such values read "lost" in
-                       reports and packages and count as not set, so the next import records them again, and one event
-                       in the ledger says how many there were
+  keys it never held   are counted. What is sealed under them can be read by nobody. A newer copy may hold them: put
+                       that back. Where there is none, --accept-loss --yes declares them lost: such values read "lost"
+                       in reports and packages and count as not set, so the next import records them again, and one
+                       event in the ledger says how many there were
 
 Put the copy of vault.db and vault.slots, which go together, into the data directory yourself, or name the folder that
 holds them with --from: nothing is replaced, so move an existing vault aside first. The key that the vault is wrapped
@@ -81,15 +82,19 @@ type restoredVault struct {
 }
 
 func (d restoredVault) text(w io.Writer) {
-	fmt.Fprintf(w, "the vault fits ledger %s: %s events after its own note were looked at\n", d.Ledger, count(d.Unknown.Looked))
+	fmt.Fprintf(w, "the vault fits ledger %s: %s events after its own note were looked at\n",
+		d.Ledger, count(d.Unknown.Looked))
 	r := d.Replayed
-	fmt.Fprintf(w, "orders of erasure in the ledger: %s; carried out now: %s, with %s keys; done in this vault before: %s\n",
+	fmt.Fprintf(w,
+		"orders of erasure in the ledger: %s; carried out now: %s, with %s keys; done in this vault before: %s\n",
 		count(r.Orders), count(r.Replayed), count(r.Keys), count(r.Done))
 	if r.NoTenant+r.LeftOut > 0 {
-		fmt.Fprintf(w, "left out: %s of tenants that this vault does not know, %s that are no orders\n", count(r.NoTenant), count(r.LeftOut))
+		fmt.Fprintf(w, "left out: %s of tenants that this vault does not know, %s that are no orders\n",
+			count(r.NoTenant), count(r.LeftOut))
 	}
 	if d.Completed+d.TakenBack > 0 {
-		fmt.Fprintf(w, "erasures that were interrupted: %s completed, %s had not begun\n", count(d.Completed), count(d.TakenBack))
+		fmt.Fprintf(w, "erasures that were interrupted: %s completed, %s had not begun\n",
+			count(d.Completed), count(d.TakenBack))
 	}
 	if d.Unknown.Forged > 0 {
 		fmt.Fprintf(w, "%s events were made by no holder of this vault; they were left out\n", count(d.Unknown.Forged))
@@ -106,10 +111,11 @@ func lostText(u custody.Unknown) string {
 	if u.More {
 		atLeast = "at least "
 	}
-	s := fmt.Sprintf("%s events, the first recorded %s, name %s%s aliases of keys that this vault does not hold", count(u.Events+u.TenantEvents),
-		u.Since.Local().Format(time.DateTime), atLeast, count(u.Aliases))
+	s := fmt.Sprintf("%s events, the first recorded %s, name %s%s aliases of keys that this vault does not hold",
+		count(u.Events+u.TenantEvents), u.Since.Local().Format(time.DateTime), atLeast, count(u.Aliases))
 	if u.TenantEvents > 0 {
-		s += fmt.Sprintf("; %s of them are of %s tenants that it does not know, and nobody can tell a forged event among those", count(u.TenantEvents), count(u.Tenants))
+		s += fmt.Sprintf("; %s of them are of %s tenants that it does not know, and nobody can tell a forged event "+
+			"among those", count(u.TenantEvents), count(u.Tenants))
 	}
 	return s
 }
@@ -117,8 +123,9 @@ func lostText(u custody.Unknown) string {
 func (a *app) restoreVault(ctx context.Context, progress io.Writer, o vaultRestore) (doc restoredVault, err error) {
 	path := a.vaultPath()
 	if o.from == "" && !exists(path) {
-		return doc, fmt.Errorf("there is no vault in %s. Put a copy of %s and %s there, or name the folder of one with --from. Without any copy there is no way to make it "+
-			"again: its keys were random, and what is sealed under them can be read by nobody", a.cfg.Data, vaultFile, filepath.Base(sqlite.SlotsPath(path)))
+		return doc, fmt.Errorf("there is no vault in %s. Put a copy of %s and %s there, or name the folder of one "+
+			"with --from. Without any copy there is no way to make it again: its keys were random, and what is "+
+			"sealed under them can be read by nobody", a.cfg.Data, vaultFile, filepath.Base(sqlite.SlotsPath(path)))
 	}
 	if o.from != "" {
 		if err := a.checkCopy(o.from); err != nil {
@@ -126,8 +133,9 @@ func (a *app) restoreVault(ctx context.Context, progress io.Writer, o vaultResto
 		}
 	}
 	if a.cfg.EventStore.Address == "" && !exists(a.eventStoreDir()) {
-		return doc, fmt.Errorf("there is no event store in %s: the vault is compared with the ledger. Restore that first: `ledgerline restore eventstore` needs a vault of this ledger, "+
-			"an older one too; then run this again", a.cfg.Data)
+		return doc, fmt.Errorf("there is no event store in %s: the vault is compared with the ledger. Restore that "+
+			"first: `ledgerline restore eventstore` needs a vault of this ledger, an older one too; then "+
+			"run this again", a.cfg.Data)
 	}
 	who, err := a.principal()
 	if err != nil {
@@ -148,8 +156,9 @@ func (a *app) restoreVault(ctx context.Context, progress io.Writer, o vaultResto
 			return err
 		}
 		if doc.Unknown.Any() && !o.acceptLoss {
-			return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back a newer copy and run this again; "+
-				"or, where there is none, declare that what is sealed under those keys is lost: `%s --accept-loss --yes`",
+			return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back "+
+				"a newer copy and run this again; or, where there is none, declare that what is sealed under those "+
+				"keys is lost: `%s --accept-loss --yes`",
 				lostText(doc.Unknown), a.commandLine("restore vault"+fromFlag(o.from)))
 		}
 		if staged != path {
@@ -203,7 +212,8 @@ func (a *app) openBench(ctx context.Context, s *services, path string) (b vaultB
 		return b, fmt.Errorf("%w: it is of ledger %s, this is %s", vault.ErrOtherLedger, bound, b.ledger.ID())
 	}
 	// Nothing serves: no process can hold a derived key of this vault.
-	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: a.log, Clock: time.Now, Settle: time.Millisecond})
+	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: a.log, Clock: time.Now,
+		Settle: time.Millisecond})
 	return b, err
 }
 
@@ -221,7 +231,9 @@ func (b vaultBench) reading(ctx context.Context, p *progress, what string) iter.
 	}
 }
 
-func (a *app) lookAtVault(ctx context.Context, progress io.Writer, s *services, path string) (u custody.Unknown, err error) {
+func (a *app) lookAtVault(
+	ctx context.Context, progress io.Writer, s *services, path string,
+) (u custody.Unknown, err error) {
 	b, err := a.openBench(ctx, s, path)
 	if err != nil {
 		return u, err
@@ -229,15 +241,20 @@ func (a *app) lookAtVault(ctx context.Context, progress io.Writer, s *services, 
 	defer func() { err = errors.Join(err, b.vault.Close()) }()
 	p := newProgress(progress)
 	defer p.done()
-	u, err = b.custody.LookForUnknown(ctx, b.ledger.ID(), b.reading(ctx, p, "looking for keys that this vault does not hold"))
+	u, err = b.custody.LookForUnknown(ctx, b.ledger.ID(),
+		b.reading(ctx, p, "looking for keys that this vault does not hold"))
 	if errors.Is(err, ledger.ErrDiverged) {
-		err = fmt.Errorf("%w\nHere it is the event store that is older than the vault, or another: `%s` completes it from the topics", err, a.commandLine("restore eventstore"))
+		err = fmt.Errorf("%w\nHere it is the event store that is older than the vault, or another: `%s` completes "+
+			"it from the topics", err, a.commandLine("restore eventstore"))
 	}
 	return u, err
 }
 
-// fitVault does what was looked at, in an order that may be cut anywhere: the note by which `up` serves again comes last.
-func (a *app) fitVault(ctx context.Context, progress io.Writer, s *services, who access.Principal, doc *restoredVault) (err error) {
+// fitVault does what was looked at, in an order that may be cut anywhere: the note by which
+// `up` serves again comes last.
+func (a *app) fitVault(
+	ctx context.Context, progress io.Writer, s *services, who access.Principal, doc *restoredVault,
+) (err error) {
 	b, err := a.openBench(ctx, s, a.vaultPath())
 	if err != nil {
 		return err
@@ -249,7 +266,8 @@ func (a *app) fitVault(ctx context.Context, progress io.Writer, s *services, who
 	}
 	p := newProgress(progress)
 	defer p.done()
-	if doc.Replayed, err = b.custody.Replay(ctx, b.custody.Made(ctx, b.reading(ctx, p, "carrying out orders of erasure"))); err != nil {
+	made := b.custody.Made(ctx, b.reading(ctx, p, "carrying out orders of erasure"))
+	if doc.Replayed, err = b.custody.Replay(ctx, made); err != nil {
 		return err
 	}
 	if doc.Unknown.Any() {
@@ -264,7 +282,8 @@ func (a *app) fitVault(ctx context.Context, progress io.Writer, s *services, who
 	return b.vault.SaveAnchor(ctx, doc.Unknown.End)
 }
 
-// walSuffix is what SQLite's log has after the file's name: a copy of a vault that was not closed has one.
+// walSuffix is what SQLite's log has after the file's name: a copy of a
+// vault that was not closed has one.
 const walSuffix = "-wal"
 
 // checkCopy says what is wrong with putting a copy of the vault in place, before anything is done.
@@ -273,8 +292,8 @@ func (a *app) checkCopy(from string) error {
 	for _, name := range []string{to, sqlite.SlotsPath(to), to + walSuffix} {
 		if exists(name) {
 			aside := shellWord(filepath.Join(a.cfg.Data, "vault.aside"))
-			return usage("%s is there, and nothing is replaced. Move it aside first, with all that goes with it: mkdir %s && mv %s/vault.* %s/",
-				name, aside, shellWord(a.cfg.Data), aside)
+			return usage("%s is there, and nothing is replaced. Move it aside first, with all that goes with it: "+
+				"mkdir %s && mv %s/vault.* %s/", name, aside, shellWord(a.cfg.Data), aside)
 		}
 	}
 	for _, name := range []string{filepath.Join(from, vaultFile), sqlite.SlotsPath(filepath.Join(from, vaultFile))} {
@@ -283,17 +302,20 @@ func (a *app) checkCopy(from string) error {
 			err = errors.New("it is no regular file")
 		}
 		if err != nil {
-			return usage("--from: a copy of the vault is two files, %s and %s: %w", vaultFile, filepath.Base(sqlite.SlotsPath(vaultFile)), err)
+			return usage("--from: a copy of the vault is two files, %s and %s: %w",
+				vaultFile, filepath.Base(sqlite.SlotsPath(vaultFile)), err)
 		}
 	}
 	if !exists(a.cfg.KeyFile) {
-		return fmt.Errorf("there is no key at %s: without it no copy of the vault can be read. Put its copy back first, or set key-file", a.cfg.KeyFile)
+		return fmt.Errorf("there is no key at %s: without it no copy of the vault can be read. Put its copy back "+
+			"first, or set key-file", a.cfg.KeyFile)
 	}
 	return nil
 }
 
-// stage copies the vault's files into a folder of the data directory, beside the place where they will stand. The copy
-// that was made is opened, not the one it was made from: opening may bring it to the present version.
+// stage copies the vault's files into a folder of the data directory, beside the place where
+// they will stand. The copy that was made is opened, not the one it was made from: opening may
+// bring it to the present version.
 func (a *app) stage(from string) (dir string, err error) {
 	if dir, err = os.MkdirTemp(a.cfg.Data, ".vault-*"); err != nil { // mode 0700
 		return "", err
@@ -304,7 +326,11 @@ func (a *app) stage(from string) (dir string, err error) {
 		}
 	}()
 	source, target := filepath.Join(from, vaultFile), filepath.Join(dir, vaultFile)
-	for _, f := range [][2]string{{sqlite.SlotsPath(source), sqlite.SlotsPath(target)}, {source, target}, {source + walSuffix, target + walSuffix}} {
+	for _, f := range [][2]string{
+		{sqlite.SlotsPath(source), sqlite.SlotsPath(target)},
+		{source, target},
+		{source + walSuffix, target + walSuffix},
+	} {
 		if err := copyFile(f[0], f[1]); err != nil && !(f[0] == source+walSuffix && errors.Is(err, os.ErrNotExist)) {
 			return "", fmt.Errorf("copy the vault: %w", err)
 		}
@@ -312,7 +338,8 @@ func (a *app) stage(from string) (dir string, err error) {
 	return dir, nil
 }
 
-// discard removes a staged copy. What is left of one is a wrapped vault in a folder that nobody looks at.
+// discard removes a staged copy. What is left of one is a wrapped vault in a
+// folder that nobody looks at.
 func (a *app) discard(dir string) {
 	if err := os.RemoveAll(dir); err != nil {
 		a.log.Warn("a copy of the vault could not be removed", "error", err)
@@ -335,7 +362,11 @@ func copyFile(from, to string) (err error) {
 
 // place moves a closed vault into place, the file by which it is found last.
 func place(from, to string) error {
-	for _, f := range [][2]string{{sqlite.SlotsPath(from), sqlite.SlotsPath(to)}, {from + walSuffix, to + walSuffix}, {from, to}} {
+	for _, f := range [][2]string{
+		{sqlite.SlotsPath(from), sqlite.SlotsPath(to)},
+		{from + walSuffix, to + walSuffix},
+		{from, to},
+	} {
 		if !exists(f[0]) {
 			continue
 		}
