@@ -435,7 +435,8 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "x.json"),
 		[]byte(`{"time":"2026-03-01T00:00:00Z","category":"AuditLogs","operationName":"Delete ManagedDevice",`+
-			`"properties":{"AuditEventId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","ActivityDate":"2026-03-01T00:00:00Z"},`+
+			`"properties":{"AuditEventId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051",`+
+			`"ActivityDate":"2026-03-01T00:00:00Z"},`+
 			`"tenantId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4052"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
