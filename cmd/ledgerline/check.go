@@ -212,14 +212,15 @@ func problemText(p *report.Problem) string {
 		if p.Through == nil {
 			return fmt.Sprintf("%s %s: the views are empty", flag, p.Given)
 		}
-		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence", flag,
-			p.Given, *p.Through)
+		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence",
+			flag, p.Given, *p.Through)
 	case report.Nobody:
 		return flag + " names nobody who acted: give a UPN, an e-mail address or a directory object id"
 	case report.NoDevice:
 		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it"
 	case report.NoName:
-		return fmt.Sprintf("%s %q is not in the catalogue: give an attribute id, as in device.os-version", flag, p.Given)
+		return fmt.Sprintf("%s %q is not in the catalogue: give an attribute id, as in device.os-version",
+			flag, p.Given)
 	}
 	return fmt.Sprintf("%s: %s", flag, p.Code)
 }
