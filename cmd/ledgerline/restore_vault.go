@@ -291,7 +291,7 @@ func (a *app) checkCopy(from string) error {
 	to := a.vaultPath()
 	for _, name := range []string{to, sqlite.SlotsPath(to), to + walSuffix} {
 		if exists(name) {
-			aside := shellWord(filepath.Join(a.cfg.Data, "vault.aside"))
+			aside := shellWord(filepath.Join(a.cfg.Data, "aside-vault"))
 			return usage("%s is there, and nothing is replaced. Move it aside first, with all that goes with it: "+
 				"mkdir %s && mv %s/vault.* %s/", name, aside, shellWord(a.cfg.Data), aside)
 		}

@@ -147,7 +147,7 @@ func (s *search) add(ctx context.Context, r schemas.Recorded) error {
 		s.unknown(named{seq: r.Seq, recorded: m.Recorded})
 		return nil
 	}
-	made, err := s.c.madeHere(ctx, r, m)
+	made, err := s.c.madeHere(ctx, r)
 	if err != nil {
 		return fmt.Errorf("sequence %d: %w", r.Seq, err)
 	}
@@ -283,9 +283,9 @@ func (c *Custody) carriedOut(ctx context.Context, o order) (done bool, err error
 }
 
 // madeHere reports whether a holder of this vault made the event where it stands.
-func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded, m schemas.Metadata) (bool, error) {
-	k, known, err := c.cfg.Vault.OriginKey(ctx, m.Tenant)
-	return known && r.Genuine(k), err
+func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded) (bool, error) {
+	v, err := c.cfg.Ledger.Judge(ctx, r)
+	return v == ledger.Genuine, err
 }
 
 // Made leaves out those of the events that no holder of this vault made. Of tenants that it
@@ -364,11 +364,7 @@ func (c *Custody) lossEvent(
 		if r.Type != "ledger.keys-lost.v1" || !schemas.InLedger(r.Event) {
 			continue
 		}
-		m, err := schemas.ParseMetadata(r.Metadata)
-		if err != nil {
-			return e, expect, false, err
-		}
-		made, err := c.madeHere(ctx, r, m)
+		made, err := c.madeHere(ctx, r)
 		if err != nil {
 			return e, expect, false, err
 		}
