@@ -21,8 +21,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// openVaultThatIs opens the vault where there is one. Where that belongs to a ledger whose event store should be in the
-// data directory and is not, nothing is started: a server would begin a new store there.
+// openVaultThatIs opens the vault where there is one. Where that belongs to a ledger whose
+// event store should be in the data directory and is not, nothing is started: a server
+// would begin a new store there.
 func (n *runningNode) openVaultThatIs(ctx context.Context) error {
 	a := n.a
 	if _, err := os.Stat(filepath.Join(a.cfg.Data, vaultFile)); errors.Is(err, fs.ErrNotExist) {
@@ -53,8 +54,8 @@ func (n *runningNode) vaultAnchor(ctx context.Context) *schemas.Anchor {
 	return &a
 }
 
-// openStores opens the ledger with its vault and views. It first checks that whatever exists belongs together; only where
-// nothing exists yet is anything made.
+// openStores opens the ledger with its vault and views. It first checks that whatever exists
+// belongs together; only where nothing exists yet is anything made.
 func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	a := n.a
 	id, err := n.storedLedger(ctx)
@@ -71,7 +72,8 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Whose they are comes before what they noted: the ledger can be asked for that only with its own vault.
+	// Whose they are comes before what they noted: the ledger can be asked for
+	// that only with its own vault.
 	owners := make([]node.Held, len(others))
 	for i, h := range others {
 		owners[i] = h
@@ -85,8 +87,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	if n.vault == nil {
 		if id != uuid.Nil {
 			file := filepath.Join(a.cfg.Data, vaultFile)
-			return fmt.Errorf("%w:\nThe event store holds ledger %s, and its vault is missing. No new vault is made beside it: "+
-				"that could open nothing. Put the newest copy back (%s and %s) and run `ledgerline restore vault`",
+			return fmt.Errorf("%w:\nThe event store holds ledger %s, and its vault is missing. No new vault is "+
+				"made beside it: that could open nothing. Put the newest copy back (%s and %s) and run `ledgerline "+
+				"restore vault`",
 				node.ErrApart, id, file, sqlite.SlotsPath(file))
 		}
 		if n.vault, err = a.openVault(ctx, n.opened, true); err != nil {
@@ -95,8 +98,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	}
 	n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out)
 	if errors.Is(err, ledger.ErrOtherVault) {
-		return fmt.Errorf("%w:\n%s did not make the first event of ledger %s: it is new, or another ledger's. Put the right one back and run "+
-			"`ledgerline restore vault`", node.ErrApart, filepath.Join(a.cfg.Data, vaultFile), id)
+		return fmt.Errorf("%w:\n%s did not make the first event of ledger %s: it is new, or another ledger's. Put "+
+			"the right one back and run `ledgerline restore vault`", node.ErrApart,
+			filepath.Join(a.cfg.Data, vaultFile), id)
 	}
 	if err != nil {
 		return err
@@ -110,8 +114,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	return n.vaultIsOfAge(ctx)
 }
 
-// vaultIsOfAge refuses a vault that is older than the ledger: one that lacks keys or erasures of events after its own
-// anchor. What names a tenant that it does not know is told only: anybody who can write to the event store could forge that.
+// vaultIsOfAge refuses a vault that is older than the ledger: one that lacks keys or erasures of
+// events after its own anchor. What names a tenant that it does not know is told only: anybody who
+// can write to the event store could forge that.
 func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	c, err := n.a.newCustody(n.ledger, n.vault)
 	if err != nil {
@@ -124,7 +129,8 @@ func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	n.strangers = u.TenantEvents
 	var lacks []string
 	if u.Events > 0 {
-		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold", count(u.Events), u.Since.Local().Format(time.DateTime)))
+		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold",
+			count(u.Events), u.Since.Local().Format(time.DateTime)))
 	}
 	if u.Orders > 0 {
 		lacks = append(lacks, fmt.Sprintf("%s erasures were ordered that it has not carried out", count(u.Orders)))
@@ -132,11 +138,12 @@ func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	if len(lacks) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w:\nThe vault is older than the ledger: %s. Put a newer copy back, or let `%s` bring this one up to date",
-		node.ErrApart, strings.Join(lacks, ", and "), n.a.commandLine("restore vault"))
+	return fmt.Errorf("%w:\nThe vault is older than the ledger: %s. Put a newer copy back, or let `%s` bring this "+
+		"one up to date", node.ErrApart, strings.Join(lacks, ", and "), n.a.commandLine("restore vault"))
 }
 
-// storedLedger returns the id of the ledger that the event store holds, the zero uuid where it holds none.
+// storedLedger returns the id of the ledger that the event store holds, the
+// zero uuid where it holds none.
 func (n *runningNode) storedLedger(ctx context.Context) (id uuid.UUID, err error) {
 	probe := &services{endpoints: n.services.endpoints}
 	defer func() { err = errors.Join(err, probe.close()) }()
@@ -154,7 +161,8 @@ func (n *runningNode) storedLedger(ctx context.Context) (id uuid.UUID, err error
 	return l.ID(), l.Close()
 }
 
-// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to; id is that of the event store's.
+// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to; id
+// is that of the event store's.
 func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []node.Held, err error) {
 	a := n.a
 	if n.vault != nil {
@@ -166,7 +174,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 			Remedy: "Put this ledger's vault back and run `ledgerline restore vault`"})
 	}
 	if id == uuid.Nil {
-		// Beside a ledger the relay judges what was noted: it can tell a forged note from an older ledger.
+		// Beside a ledger the relay judges what was noted: it can tell a
+		// forged note from an older ledger.
 		topics, err := a.openKafka(n.services, node.Reader)
 		if err != nil {
 			return nil, err
@@ -181,7 +190,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 	}
 	remedy := "Name this ledger's database (clickhouse.address, clickhouse.database)"
 	if n.servers.ClickHouse != nil {
-		remedy = fmt.Sprintf("The views are copies: move %s away, and they are filled from the topics", filepath.Join(a.cfg.Data, "clickhouse"))
+		remedy = fmt.Sprintf("The views are copies: move %s away, and they are filled from the topics",
+			filepath.Join(a.cfg.Data, "clickhouse"))
 	}
 	switch anchor, ok, err := n.views.Anchor(ctx); {
 	case errors.Is(err, clickhouse.ErrOtherLedger):
@@ -189,7 +199,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 	case err != nil: // views that contradict themselves are found by the comparison with the ledger
 		a.log.Warn("the views do not say how far they are", "error", err)
 	case ok:
-		out = append(out, node.Held{Store: "the views' database", Ledger: anchor.LedgerID, Anchor: &anchor, Remedy: remedy})
+		out = append(out, node.Held{Store: "the views' database", Ledger: anchor.LedgerID,
+			Anchor: &anchor, Remedy: remedy})
 	}
 	return out, nil
 }
@@ -197,8 +208,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 // anchorEvery is how often the vault notes how far the ledger has come.
 const anchorEvery = 10 * time.Second
 
-// anchorVault lets the vault note the ledger's end, every ten seconds and at the end: at the next start whatever came after it
-// must name aliases that the vault knows.
+// anchorVault lets the vault note the ledger's end, every ten seconds and at the end: at the next
+// start whatever came after it must name aliases that the vault knows.
 func (n *runningNode) anchorVault(ctx context.Context) error {
 	tick := time.NewTicker(anchorEvery)
 	defer tick.Stop()
@@ -215,7 +226,8 @@ func (n *runningNode) anchorVault(ctx context.Context) error {
 	}
 }
 
-// noteAnchor notes the last event that is published, where that is another than the one noted; noted is its number of events.
+// noteAnchor notes the last event that is published, where that is another than the one noted;
+// noted is its number of events.
 func (n *runningNode) noteAnchor(ctx context.Context, noted *uint64) error {
 	s := n.relay.Status()
 	if !s.Any || s.Through.Seq+1 == *noted {

@@ -171,8 +171,8 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 	client := n.connect(context.Background()).kafka
 	n.stop()
 
-	// A topic that somebody deleted from a broker elsewhere is data loss: up goes on, publishes nothing, and status says
-	// what to do; that does it.
+	// A topic that somebody deleted from a broker elsewhere is data loss: up goes on, publishes
+	// nothing, and status says what to do; that does it.
 	if err := client.Drop(context.Background(), "ledger.device"); err != nil {
 		t.Fatal(err)
 	}

@@ -45,8 +45,9 @@ func compareAll(t *testing.T, db *clickhouse.DB) {
 	}
 }
 
-// TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay disowns events by their own tenant's and by the ledger's own event,
-// before they come, with them and behind them, and asks everything: as if they had never been.
+// TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay disowns events by their own tenant's
+// and by the ledger's own event, before they come, with them and behind them, and asks
+// everything: as if they had never been.
 func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	seed := newSeed(t)
 	r := rand.New(rand.NewPCG(seed, 12))
@@ -71,7 +72,8 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	voided := disowning(243, l.Tenants[0], at(m[1].Recorded), at(m[2].Recorded), at(m[3].Recorded), at(m[4].Recorded))
-	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...), disowning(241, uuid.Nil, byLedger...),
+	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...),
+		disowning(241, uuid.Nil, byLedger...),
 		voided, disowning(242, uuid.Nil, named{voided.EventID, voided.Seq}), // forged, and disowned
 		disowning(246, uuid.Nil, named{m[6].ID, m[7].Seq}, named{m[7].ID, 300}), // the same ids, repeated elsewhere
 		disowning(244, l.Tenants[1], byTenant...))                               // another tenant's: disowns nothing
@@ -120,7 +122,8 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	}
 }
 
-// TestDisowningGoesOnAfterACrashAnywhere ends the acts of one call at every statement, and calls again.
+// TestDisowningGoesOnAfterACrashAnywhere ends the acts of one call at every
+// statement, and calls again.
 func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 	seed := newSeed(t)
 	db := chtest.Start(t)
@@ -159,10 +162,12 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 		} else {
 			cancel(nil)
 			// The row itself may not have arrived: it comes again.
-			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil, at(e.Recorded))}); err != nil {
+			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil,
+				at(e.Recorded))}); err != nil {
 				t.Fatal(err)
 			}
-			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0], projections.AsOf{Seq: 79}, projections.Period{})
+			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0],
+				projections.AsOf{Seq: 79}, projections.Period{})
 			if ended && crash > 4 {
 				return
 			}

@@ -41,9 +41,11 @@ const (
 var (
 	ErrSlotsMissing = errors.New("the vault's slots file is missing: put back the one that was beside this vault file")
 	ErrSlotsForeign = errors.New("the slots file is another vault's: put back the one that was beside this vault file")
-	ErrSlotsOlder   = errors.New("the slots file is an older copy than the vault file: put back the one of the same moment")
-	ErrSlotsForked  = errors.New("the slots file and the vault file went on each by itself: put back two of one moment")
-	ErrSlotsNewer   = errors.New("the slots file is a newer copy than the vault file: put back the one of the same moment")
+	ErrSlotsOlder   = errors.New("the slots file is an older copy than the vault file: put back the one of the " +
+		"same moment")
+	ErrSlotsForked = errors.New("the slots file and the vault file went on each by itself: put back two of one moment")
+	ErrSlotsNewer  = errors.New("the slots file is a newer copy than the vault file: put back the one of the " +
+		"same moment")
 	ErrSlotsDamaged = errors.New("the slots file is damaged")
 )
 
