@@ -33,7 +33,7 @@ type statusDoc struct {
 	// What the views' part should have done about it, "" for nothing.
 	ViewsProblem string `json:"viewsProblem,omitempty"`
 
-	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault does not know, at the start
+	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault did not know at the start
 
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
@@ -61,7 +61,7 @@ func (n *runningNode) report() statusDoc {
 	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
 	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	doc.ForeignEvents, doc.Forged = n.ledger.Foreign(), n.ledger.Forged()
-	doc.Strangers = n.strangers
+	doc.Strangers = n.strangers.count()
 	doc.Problems = doc.problems()
 	return doc
 }

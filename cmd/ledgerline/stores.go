@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +18,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -126,7 +129,7 @@ func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.strangers = u.TenantEvents
+	n.strangers.noted(u.Strangers)
 	var lacks []string
 	if u.Events > 0 {
 		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold",
@@ -220,10 +223,52 @@ func (n *runningNode) anchorVault(ctx context.Context) error {
 			return n.noteAnchor(context.WithoutCancel(ctx), &noted)
 		case <-tick.C:
 		}
-		if err := n.noteAnchor(ctx, &noted); err != nil && ctx.Err() == nil {
+		switch err := n.noteAnchor(ctx, &noted); {
+		case errors.Is(err, vault.ErrOtherLedger):
 			return err
+		case err != nil && ctx.Err() == nil: // a busy vault; the next look repeats it
+			n.a.log.Warn("the vault did not note how far the ledger has come", "error", err)
+		}
+		if err := n.strangers.settle(ctx, n.ledger); err != nil && ctx.Err() == nil {
+			n.a.log.Warn("events of unknown tenants could not be looked for among those that are disowned", "error", err)
 		}
 	}
+}
+
+// strangers are the events of tenants that the vault did not know at the start, until they are disowned.
+type strangers struct {
+	mu     sync.Mutex
+	places []ledger.Place // guarded by mu
+	forged uint64         // of settle's goroutine: the forged events when it looked last
+}
+
+func (s *strangers) noted(places []ledger.Place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places = places
+}
+
+func (s *strangers) count() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(len(s.places))
+}
+
+// settle takes out what was disowned since, which shows in the number of forged events.
+func (s *strangers) settle(ctx context.Context, l *ledger.Ledger) error {
+	forged := l.Forged().Count
+	if s.count() == 0 || forged == s.forged {
+		return nil
+	}
+	s.forged = forged
+	disowned, err := ledger.Disowned(ctx, l, schemas.Default(), uuid.Nil)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places = slices.DeleteFunc(s.places, func(p ledger.Place) bool { return disowned[p] })
+	return nil
 }
 
 // noteAnchor notes the last event that is published, where that is another than the one noted;

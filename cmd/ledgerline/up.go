@@ -137,7 +137,7 @@ type runningNode struct {
 	compare  *reconcile.Reconciler
 	clean    bool // the last run here stopped in order
 
-	strangers uint64 // events of tenants that the vault does not know
+	strangers strangers // events of tenants that the vault does not know
 	status    *http.Server
 	listener  net.Listener
 

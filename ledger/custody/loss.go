@@ -30,6 +30,8 @@ type Unknown struct {
 	Forged uint64    `json:"forged"`
 	Since  time.Time `json:"since"` // when the first event that names something unknown was recorded
 	Last   uint64    `json:"-"`     // sequence of the last such event
+	// Strangers are the first of TenantEvents.
+	Strangers []ledger.Place `json:"-"`
 	// End is the ledger's last event.
 	End schemas.Anchor `json:"-"`
 }
@@ -65,7 +67,12 @@ func (c *Custody) LookForUnknown(
 	if err != nil {
 		return fail(err)
 	}
-	s := search{c: c, u: &u, aliases: map[uuid.UUID]bool{}, tenants: map[uuid.UUID]bool{}}
+	// Of a tenant that the vault does not know, only the zero tenant can disown.
+	disowned, err := ledger.Disowned(ctx, c.cfg.Ledger, c.cat, uuid.Nil)
+	if err != nil {
+		return fail(err)
+	}
+	s := search{c: c, u: &u, aliases: map[uuid.UUID]bool{}, tenants: map[uuid.UUID]bool{}, disowned: disowned}
 	var last schemas.Recorded
 	found := false
 	for r, err := range events {
@@ -122,6 +129,7 @@ type search struct {
 	batch     []named
 	aliases   map[uuid.UUID]bool // unknown ones
 	tenants   map[uuid.UUID]bool // asked for: whether the vault knows them
+	disowned  map[ledger.Place]bool
 	strangers []uuid.UUID
 }
 
@@ -142,7 +150,13 @@ func (s *search) add(ctx context.Context, r schemas.Recorded) error {
 	if err != nil {
 		return err
 	}
+	if !known && s.disowned[ledger.Place{Event: r.ID, Seq: r.Seq}] {
+		return nil
+	}
 	if !known {
+		if len(s.u.Strangers) < maxStrangers {
+			s.u.Strangers = append(s.u.Strangers, ledger.Place{Event: r.ID, Seq: r.Seq})
+		}
 		s.u.TenantEvents++
 		s.unknown(named{seq: r.Seq, recorded: m.Recorded})
 		return nil

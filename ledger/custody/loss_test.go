@@ -269,3 +269,21 @@ func TestAVaultFromBeforeAnErasureIsOlderThanItsOrder(t *testing.T) {
 		t.Errorf("with nothing after its note: %+v", u)
 	}
 }
+
+// Whoever can write to the event store can make a vault look older, by a tenant that nobody knows: until that is disowned.
+func TestADisownedEventOfAnUnknownTenantMakesNoVaultOlder(t *testing.T) {
+	b := newBench(t)
+	e := ledgertest.Event(t, ledgertest.NewStream(), 1) // of a random tenant
+	if _, err := b.store.Append(b.ctx, e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	if u := b.look(); u.TenantEvents != 1 || len(u.Strangers) != 1 || u.Strangers[0].Event != e.ID {
+		t.Fatalf("%+v", u)
+	}
+	if _, err := b.custody.Disown(b.ctx, officer, uuid.Nil, []uuid.UUID{e.ID}, "test", nil); err != nil {
+		t.Fatal(err)
+	}
+	if u := b.look(); u.Any() || u.Tenants != 0 && len(u.Strangers) > 0 {
+		t.Fatalf("once it is disowned: %+v", u)
+	}
+}
