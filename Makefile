@@ -54,8 +54,8 @@ canary: build ## look for planted personal data in every file, dump and log, bef
 	$(GO) test -tags canary -count=1 -timeout 20m -run TestCanary ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: siege
-siege: build ## attack a running ledger as another user of this machine, and by each account (as root)
-	$(GO) test -tags siege -count=1 -timeout 10m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+siege: build ## attack a running ledger: strangers, accounts, foreign events and records, stores lost or changed (as root)
+	$(GO) test -tags siege -count=1 -timeout 20m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: clients
 clients: build ## other people's clients, fetched from their registries, at a running ledger (CLIENTS="python node java kafka go kcat")

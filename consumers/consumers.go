@@ -18,15 +18,17 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Handler handles events of one or several partitions, in order within each partition. It must be idempotent: after a
-// crash or a failed attempt it is called again with some of the same events. An error that wraps ErrUnavailable says
-// that its own surroundings are down, not that the events are bad.
+// Handler handles events of one or several partitions, in order within each partition. It
+// must be idempotent: after a crash or a failed attempt it is called again with some of
+// the same events. An error that wraps ErrUnavailable says that its own surroundings are
+// down, not that the events are bad.
 type Handler func(ctx context.Context, events []schemas.Recorded) error
 
 // RawHandler is a Handler for topics that are not the ledger's: it receives messages as they are.
 type RawHandler func(ctx context.Context, messages []Message) error
 
-// Header is one record header. Keys are not unique in Kafka; Decode refuses a known key that comes twice.
+// Header is one record header. Keys are not unique in Kafka; Decode refuses
+// a known key that comes twice.
 type Header struct {
 	Key   string
 	Value []byte
@@ -52,7 +54,8 @@ type Source interface {
 	Commit(ctx context.Context, messages []Message) error
 }
 
-// DeadLetter keeps a message that could not be handled. It returns only when the message is durable.
+// DeadLetter keeps a message that could not be handled. It returns only when
+// the message is durable.
 type DeadLetter interface {
 	Park(ctx context.Context, m Message, cause error) error
 }
@@ -75,19 +78,22 @@ type Noted interface {
 }
 
 var (
-	// ErrTampered says that a message contradicts itself: its leaf or a header does not follow from its bytes.
+	// ErrTampered says that a message contradicts itself: its leaf or a header
+	// does not follow from its bytes.
 	ErrTampered = errors.New("message is not what the ledger holds")
 	// ErrMalformed says that a message does not have the form of FORMATS §8.
 	ErrMalformed = errors.New("message is not a ledger message")
-	// ErrUnreadable says that a partition holds bytes at an offset that no client can take apart. It may
-	// be somebody's, or damage: nothing is skipped over it, and filling the topic again heals it.
+	// ErrUnreadable says that a partition holds bytes at an offset that no client can
+	// take apart. It may be somebody's, or damage: nothing is skipped over it, and
+	// filling the topic again heals it.
 	ErrUnreadable = errors.New("the partition holds records that cannot be read")
-	// ErrUnavailable, wrapped by a handler's error, means: try again later, nothing is wrong with the events. Such
-	// events are retried until the run ends and never parked.
+	// ErrUnavailable, wrapped by a handler's error, means: try again later, nothing is wrong with
+	// the events. Such events are retried until the run ends and never parked.
 	ErrUnavailable = errors.New("handler's surroundings are unavailable")
-	// ErrAuthentication says that client and broker do not accept each other: TLS, certificate, mechanism, name or password
-	// are not what the other wants. Repeating changes nothing.
+	// ErrAuthentication says that client and broker do not accept each other: TLS, certificate,
+	// mechanism, name or password are not what the other wants. Repeating changes nothing.
 	ErrAuthentication = errors.New("client and broker do not accept each other")
-	// ErrNotAuthorized says that the broker knows the account and does not allow it this. Repeating changes nothing.
+	// ErrNotAuthorized says that the broker knows the account and does not allow it
+	// this. Repeating changes nothing.
 	ErrNotAuthorized = errors.New("the account is not allowed this")
 )

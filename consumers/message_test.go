@@ -47,7 +47,8 @@ func TestEncodeGolden(t *testing.T) {
 			Type:   "refusal.recorded.v1",
 			Data:   []byte(`{"rule":"personal-apps","count":3}`),
 			Metadata: []byte(`{"v":1,"tenant":"886313e1-3b8a-4372-9b90-0c9aee199e5d","occurredAt":"2025-04-11T21:02:03.387Z",` +
-				`"recordedAt":"2025-04-12T00:00:00.000Z","source":"test","policy":1,"subjects":[],"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`),
+				`"recordedAt":"2025-04-12T00:00:00.000Z","source":"test","policy":1,"subjects":[],` +
+				`"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`),
 		},
 		Revision: 18446744073709551615, Seq: 9007199254740993, Position: schemas.Position{Commit: 70, Prepare: 69},
 	}
@@ -205,7 +206,9 @@ func TestDecodeRefuses(t *testing.T) {
 		want   error
 	}{
 		{"value", func(m *consumers.Message) { m.Value = []byte(`{"other":1}`) }, consumers.ErrTampered},
-		{"value that is no object", func(m *consumers.Message) { m.Value = []byte(`{"other":1`) }, consumers.ErrMalformed},
+		{"value that is no object", func(m *consumers.Message) {
+			m.Value = []byte(`{"other":1`)
+		}, consumers.ErrMalformed},
 		{"tombstone", func(m *consumers.Message) { m.Value = nil }, consumers.ErrMalformed},
 		{"metadata", set("ledger_metadata", strings.Replace(string(r.Metadata), `"policy":0`, `"policy":1`, 1)), consumers.ErrTampered},
 		{"metadata cut", set("ledger_metadata", `{"v":1`), consumers.ErrMalformed},
@@ -261,7 +264,8 @@ func TestWhateverBelongsToTheLedgerPassesTheTopics(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 11))
 	ledger := uuid.New()
 	for passed := 0; passed < 5000; {
-		e := schemas.Recorded{Event: schemastest.Foreign(r), Seq: r.Uint64(), Revision: r.Uint64(), Position: schemas.Position{Commit: r.Uint64()}}
+		e := schemas.Recorded{Event: schemastest.Foreign(r), Seq: r.Uint64(), Revision: r.Uint64(),
+			Position: schemas.Position{Commit: r.Uint64()}}
 		m, err := consumers.Encode(ledger, e)
 		if belongs := schemas.InLedger(e.Event); belongs != (err == nil) {
 			t.Fatalf("belongs to the ledger: %v, encoded with %v: %+v", belongs, err, e)

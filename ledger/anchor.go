@@ -8,8 +8,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Holds returns nil when the ledger has the anchored event at its sequence, and ErrDiverged when it has another there or
-// is shorter: it is not the one that the anchor was taken from, or an older copy of it.
+// Holds returns nil when the ledger has the anchored event at its sequence, and ErrDiverged
+// when it has another there or is shorter: it is not the one that the anchor was taken
+// from, or an older copy of it.
 func (l *Ledger) Holds(ctx context.Context, a schemas.Anchor) error {
 	if _, err := l.anchored(ctx, &a); err != nil {
 		return fmt.Errorf("sequence %d: %w", a.Seq, err)
@@ -17,8 +18,8 @@ func (l *Ledger) Holds(ctx context.Context, a schemas.Anchor) error {
 	return nil
 }
 
-// After yields the ledger's events that follow the anchor, all where it is nil, up to the present end, with Seq. Where the
-// anchor does not match it yields ErrDiverged.
+// After yields the ledger's events that follow the anchor, all where it is nil, up to the present
+// end, with Seq. Where the anchor does not match it yields ErrDiverged.
 func (l *Ledger) After(ctx context.Context, a *schemas.Anchor) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		after, err := l.anchored(ctx, a)
@@ -40,13 +41,15 @@ func (l *Ledger) After(ctx context.Context, a *schemas.Anchor) iter.Seq2[schemas
 	}
 }
 
-// anchored returns the position of the anchor's event: by the index where there is one, else by counting.
+// anchored returns the position of the anchor's event: by the index where
+// there is one, else by counting.
 func (l *Ledger) anchored(ctx context.Context, a *schemas.Anchor) (schemas.Position, error) {
 	if a == nil {
 		return schemas.Position{}, nil
 	}
 	if a.LedgerID != l.id {
-		return schemas.Position{}, fmt.Errorf("the position was taken from ledger %s, this is %s: %w", a.LedgerID, l.id, ErrDiverged)
+		return schemas.Position{}, fmt.Errorf("the position was taken from ledger %s, this is %s: %w",
+			a.LedgerID, l.id, ErrDiverged)
 	}
 	if l.index != nil {
 		_, after, err := l.start(ctx, a)

@@ -15,8 +15,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// BenchmarkFollow follows events of a device's usual size from a store in memory, with a fresh index: what counting and
-// judging cost beside the store. It must stay above 100,000 events a second.
+// BenchmarkFollow follows events of a device's usual size from a store in memory,
+// with a fresh index: what counting and judging cost beside the store. It must stay
+// above 100,000 events a second.
 func BenchmarkFollow(b *testing.B) {
 	const n = 50_000
 	store := ledgertest.NewMemory()

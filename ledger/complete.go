@@ -16,14 +16,16 @@ import (
 
 // Errors of completing a store by which callers branch.
 var (
-	// ErrLonger: a stream of the store holds more than the published ledger had there when its next event was appended.
+	// ErrLonger: a stream of the store holds more than the published ledger had there
+	// when its next event was appended.
 	ErrLonger = errors.New("the stream holds more than the published ledger has")
-	// ErrGap: an event's revision is so far beyond the end of its stream that no foreign events explain it.
+	// ErrGap: an event's revision is so far beyond the end of its stream that
+	// no foreign events explain it.
 	ErrGap = errors.New("the event's revision is too far beyond the end of its stream")
 )
 
-// FillerType is the type of what takes the place of a foreign event in a store that was completed. It has no metadata,
-// so it is foreign itself (FORMATS §3): it keeps a revision and says nothing.
+// FillerType is the type of what takes the place of a foreign event in a store that was completed.
+// It has no metadata, so it is foreign itself (FORMATS §3): it keeps a revision and says nothing.
 const FillerType = "ledgerline-filler"
 
 // Limits of completing.
@@ -37,7 +39,8 @@ type CompleteConfig struct {
 	Store Store
 	// Published yields every published event, from sequence 0 without a gap. Each pass reads anew.
 	Published func(context.Context) iter.Seq2[schemas.Recorded, error]
-	// Through is the last event that was noted as published. Those after it are taken where they fit.
+	// Through is the last event that was noted as published. Those after it
+	// are taken where they fit.
 	Through schemas.Anchor
 	// Origin is Config.Origin: the vault must be that of the published ledger.
 	Origin func(ctx context.Context, tenant uuid.UUID) (schemas.OriginKey, bool, error)
@@ -62,20 +65,22 @@ func (c CompleteConfig) Validate() error {
 
 // Completed tells what Complete found and did.
 type Completed struct {
-	Held      uint64         `json:"held"`      // ledger events that the store held before
-	Published uint64         `json:"published"` // events read back
-	Appended  uint64         `json:"appended"`
-	Fillers   uint64         `json:"fillers"` // placeholders for foreign events that the lost store had between
-	Forged    uint64         `json:"forged"`  // of those published: in the sequence, and made by no holder of this vault
-	LeftOut   uint64         `json:"leftOut"` // of those after the noted end: they do not fit
-	Last      schemas.Anchor `json:"-"`       // the last event of the completed ledger; zero where nothing was appended
+	Held      uint64 `json:"held"`      // ledger events that the store held before
+	Published uint64 `json:"published"` // events read back
+	Appended  uint64 `json:"appended"`
+	Fillers   uint64 `json:"fillers"` // placeholders for foreign events that the lost store had between
+	// of those published: in the sequence, and made by no holder of this vault
+	Forged  uint64         `json:"forged"`
+	LeftOut uint64         `json:"leftOut"` // of those after the noted end: they do not fit
+	Last    schemas.Anchor `json:"-"`       // the last event of the completed ledger; zero where nothing was appended
 }
 
-// Complete appends to an older copy of a store, or an empty one, what it lacks of the published ledger: the same events
-// in the same order, at their revisions, byte for byte. A first pass changes nothing: it reads everything published to
-// its end, and compares with it all that the store holds; ErrDiverged names the first sequence that differs, and
-// ErrOtherVault says that the vault did not make the first event. A last pass compares the whole completed store. It can
-// be repeated after any interruption. The sequence index is not its own: drop it after.
+// Complete appends to an older copy of a store, or an empty one, what it lacks of the published
+// ledger: the same events in the same order, at their revisions, byte for byte. A first pass
+// changes nothing: it reads everything published to its end, and compares with it all that the
+// store holds; ErrDiverged names the first sequence that differs, and ErrOtherVault says that the
+// vault did not make the first event. A last pass compares the whole completed store. It can be
+// repeated after any interruption. The sequence index is not its own: drop it after.
 func Complete(ctx context.Context, cfg CompleteConfig) (Completed, error) {
 	if err := cfg.Validate(); err != nil {
 		return Completed{}, err
@@ -157,7 +162,8 @@ func (c *completion) compare(ctx context.Context) error {
 		}
 		if p.Seq == c.cfg.Through.Seq {
 			if anchored = p.ID == c.cfg.Through.EventID && want == c.cfg.Through.Leaf; !anchored {
-				return fmt.Errorf("sequence %d was read back as event %s, noted was %s: %w", p.Seq, p.ID, c.cfg.Through.EventID, ErrDiverged)
+				return fmt.Errorf("sequence %d was read back as event %s, noted was %s: %w",
+					p.Seq, p.ID, c.cfg.Through.EventID, ErrDiverged)
 			}
 		}
 		if more {
@@ -171,15 +177,16 @@ func (c *completion) compare(ctx context.Context) error {
 					return fmt.Errorf("sequence %d: %w", p.Seq, err)
 				}
 				if have != want {
-					return fmt.Errorf("at sequence %d the event store holds event %s of %s, the topics event %s of %s: %w",
-						p.Seq, r.ID, r.Stream, p.ID, p.Stream, ErrDiverged)
+					return fmt.Errorf("at sequence %d the event store holds event %s of %s, the topics event "+
+						"%s of %s: %w", p.Seq, r.ID, r.Stream, p.ID, p.Stream, ErrDiverged)
 				}
 			}
 		}
 		c.cfg.Progress(c.done.Published, false)
 	}
 	if !anchored {
-		return fmt.Errorf("what was read back ends at sequence %d, noted was %d: %w", int64(c.done.Published)-1, c.cfg.Through.Seq, ErrDiverged)
+		return fmt.Errorf("what was read back ends at sequence %d, noted was %d: %w",
+			int64(c.done.Published)-1, c.cfg.Through.Seq, ErrDiverged)
 	}
 	for more { // the store is longer: that much is told
 		var err error
@@ -197,7 +204,8 @@ func (c *completion) first(p schemas.Recorded, genuine bool) error {
 		return err
 	}
 	if id != c.cfg.Through.LedgerID {
-		return fmt.Errorf("the first event read back is of ledger %s, the position of %s: %w", id, c.cfg.Through.LedgerID, ErrDiverged)
+		return fmt.Errorf("the first event read back is of ledger %s, the position of %s: %w",
+			id, c.cfg.Through.LedgerID, ErrDiverged)
 	}
 	if !genuine {
 		return fmt.Errorf("ledger %s: %w", id, ErrOtherVault)
@@ -216,7 +224,8 @@ func (c *completion) appendRest(ctx context.Context) error {
 		}
 		err = c.append(ctx, run)
 		if err != nil && run[0].Seq > c.cfg.Through.Seq && (errors.Is(err, ErrLonger) || errors.Is(err, ErrGap)) {
-			// Published and never noted: a copy of an event that is in the ledger already, or the like.
+			// Published and never noted: a copy of an event that is in the
+			// ledger already, or the like.
 			c.done.LeftOut = c.done.Published - run[0].Seq
 			return false, nil
 		}
@@ -255,8 +264,8 @@ func (c *completion) appendRest(ctx context.Context) error {
 	return err
 }
 
-// append appends consecutive events of one stream at their revisions. Where others' events lay between in the store
-// that was lost, placeholders take their revisions.
+// append appends consecutive events of one stream at their revisions. Where others' events lay
+// between in the store that was lost, placeholders take their revisions.
 func (c *completion) append(ctx context.Context, run []schemas.Recorded) error {
 	s, first := run[0].Stream, run[0].Revision
 	events := make([]schemas.Event, len(run))
@@ -278,9 +287,11 @@ func (c *completion) append(ctx context.Context, run []schemas.Recorded) error {
 	}
 	switch {
 	case next > first, next == first && run[0].Seq <= c.cfg.Through.Seq:
-		return fmt.Errorf("%s has %d events, the next of the published ledger is its event %d: %w", s, next, first, ErrLonger)
+		return fmt.Errorf("%s has %d events, the next of the published ledger is its event %d: %w",
+			s, next, first, ErrLonger)
 	case first-next > maxFillers:
-		return fmt.Errorf("%s has %d events, the next of the published ledger is its event %d: %w", s, next, first, ErrGap)
+		return fmt.Errorf("%s has %d events, the next of the published ledger is its event %d: %w",
+			s, next, first, ErrGap)
 	}
 	for next < first {
 		var fillers []schemas.Event
@@ -305,14 +316,15 @@ func before(revision uint64) Expect {
 	return Exact(revision - 1)
 }
 
-// filler takes a revision of a stream. Its id follows from that, so that repeating it is the same append.
+// filler takes a revision of a stream. Its id follows from that, so that
+// repeating it is the same append.
 func filler(s schemas.Stream, revision uint64) schemas.Event {
 	h := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(FillerType+string(s)), revision))
 	return schemas.Event{ID: schemas.UUIDv8(h[:]), Stream: s, Type: FillerType, Data: json.RawMessage(`{}`)}
 }
 
-// verify compares the whole completed store with what was published, as the first pass did: a store answers an append
-// that it takes for a repetition as if it had been done.
+// verify compares the whole completed store with what was published, as the first pass did: a store
+// answers an append that it takes for a repetition as if it had been done.
 func (c *completion) verify(ctx context.Context) error {
 	if c.done.Appended == 0 {
 		return nil
@@ -322,7 +334,8 @@ func (c *completion) verify(ctx context.Context) error {
 		return err
 	}
 	if want := c.done.Held + c.done.Appended; again.done.Held != want {
-		return fmt.Errorf("the store holds %d events of the ledger after the last append, not %d: %w", again.done.Held, want, ErrDiverged)
+		return fmt.Errorf("the store holds %d events of the ledger after the last append, not %d: %w",
+			again.done.Held, want, ErrDiverged)
 	}
 	last, found, err := c.cfg.Store.Last(ctx)
 	if err == nil && !found {
@@ -335,6 +348,7 @@ func (c *completion) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.done.Last = schemas.Anchor{LedgerID: c.cfg.Through.LedgerID, Seq: again.done.Held - 1, EventID: last.ID, Leaf: leaf, Position: last.Position}
+	c.done.Last = schemas.Anchor{LedgerID: c.cfg.Through.LedgerID, Seq: again.done.Held - 1, EventID: last.ID,
+		Leaf: leaf, Position: last.Position}
 	return nil
 }

@@ -22,7 +22,9 @@ func foreignEvent(s schemas.Stream) schemas.Event {
 }
 
 // grow appends n drawn events to a few streams, foreign ones and forged ones between.
-func grow(tb testing.TB, t *rapid.T, store ledger.Store, streams []schemas.Stream, revisions map[schemas.Stream]uint64, n int) {
+func grow(
+	tb testing.TB, t *rapid.T, store ledger.Store, streams []schemas.Stream, revisions map[schemas.Stream]uint64, n int,
+) {
 	for i := range n {
 		s := rapid.SampledFrom(streams).Draw(t, "stream")
 		r := revisions[s]
@@ -89,7 +91,8 @@ func sameLedger(t tester, got, want []schemas.Recorded) {
 		a, _ := got[i].Leaf()
 		b, _ := want[i].Leaf()
 		if a != b {
-			t.Fatalf("sequence %d is event %s of %s, was %s of %s", i, got[i].ID, got[i].Stream, want[i].ID, want[i].Stream)
+			t.Fatalf("sequence %d is event %s of %s, was %s of %s",
+				i, got[i].ID, got[i].Stream, want[i].ID, want[i].Stream)
 		}
 	}
 	if len(got) != len(want) {
@@ -99,8 +102,9 @@ func sameLedger(t tester, got, want []schemas.Recorded) {
 
 var errCut = errors.New("cut")
 
-// A store is lost in part or whole, and completed from what was published: the ledger is the same byte for byte, with
-// the same revisions, whatever others had appended between, and wherever a completion is cut and run again.
+// A store is lost in part or whole, and completed from what was published: the ledger is the same
+// byte for byte, with the same revisions, whatever others had appended between, and wherever a
+// completion is cut and run again.
 func TestACompletedStoreHoldsTheSameLedgerWhereverItWasCut(tb *testing.T) {
 
 	rapid.Check(tb, func(t *rapid.T) {
@@ -163,7 +167,8 @@ func TestACompletedStoreHoldsTheSameLedgerWhereverItWasCut(tb *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cuts == 0 && (done.Held != uint64(held) || done.Appended != uint64(len(want)-held)) || done.Forged != uint64(forged) {
+			if cuts == 0 && (done.Held != uint64(held) || done.Appended != uint64(len(want)-held)) ||
+				done.Forged != uint64(forged) {
 				t.Fatalf("%+v, want %d held of %d, %d forged", done, held, len(want), forged)
 			}
 			break
@@ -227,15 +232,29 @@ func TestNothingIsAppendedToACopyThatIsNoBeginningOfWhatWasPublished(t *testing.
 		err    error
 		after  int // events that the copy may hold more afterwards
 	}{
-		"another event":  {copy: func() *ledgertest.Memory { m := copyOf(t, store, 6); m.Corrupt(4); return m }(), err: ledger.ErrDiverged},
-		"another ledger": {copy: func() *ledgertest.Memory { m, _, _ := storeWith(t, 3); return m }(), err: ledger.ErrDiverged},
-		"another vault": {copy: ledgertest.NewMemory(), err: ledger.ErrOtherVault, change: func(c *ledger.CompleteConfig) {
-			c.Origin = func(context.Context, uuid.UUID) (schemas.OriginKey, bool, error) {
-				return schemas.OriginKey{8}, true, nil
-			}
-		}},
-		"another anchor":                    {copy: ledgertest.NewMemory(), err: ledger.ErrDiverged, change: func(c *ledger.CompleteConfig) { c.Through.EventID = uuid.New() }},
-		"topics that end before the anchor": {copy: ledgertest.NewMemory(), err: ledger.ErrDiverged, change: func(c *ledger.CompleteConfig) { c.Published = source(want[:8]) }},
+		"another event": {copy: func() *ledgertest.Memory {
+			m := copyOf(t, store, 6)
+			m.Corrupt(4)
+			return m
+		}(), err: ledger.ErrDiverged},
+		"another ledger": {copy: func() *ledgertest.Memory {
+			m, _, _ := storeWith(t, 3)
+			return m
+		}(), err: ledger.ErrDiverged},
+		"another vault": {copy: ledgertest.NewMemory(), err: ledger.ErrOtherVault,
+			change: func(c *ledger.CompleteConfig) {
+				c.Origin = func(context.Context, uuid.UUID) (schemas.OriginKey, bool, error) {
+					return schemas.OriginKey{8}, true, nil
+				}
+			}},
+		"another anchor": {copy: ledgertest.NewMemory(), err: ledger.ErrDiverged,
+			change: func(c *ledger.CompleteConfig) {
+				c.Through.EventID = uuid.New()
+			}},
+		"topics that end before the anchor": {copy: ledgertest.NewMemory(), err: ledger.ErrDiverged,
+			change: func(c *ledger.CompleteConfig) {
+				c.Published = source(want[:8])
+			}},
 		"a reading that fails": {copy: ledgertest.NewMemory(), err: errCut, change: func(c *ledger.CompleteConfig) {
 			c.Published = func(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
 				return func(yield func(schemas.Recorded, error) bool) {
@@ -283,7 +302,8 @@ func TestAStoreThatIsLongerIsLeftAsItIs(t *testing.T) {
 	sameLedger(t, published(store), want)
 }
 
-// Events after the noted end are taken where they fit; a repeated one, under a number that comes later, is left out.
+// Events after the noted end are taken where they fit; a repeated one, under a number
+// that comes later, is left out.
 func TestWhatWasPublishedAndNotNotedIsTakenWhereItFits(t *testing.T) {
 	store, l, _ := storeWith(t, 10)
 	want := published(store)
@@ -298,8 +318,8 @@ func TestWhatWasPublishedAndNotNotedIsTakenWhereItFits(t *testing.T) {
 	sameLedger(t, published(cfg.Store.(*ledgertest.Memory)), want)
 }
 
-// A repeated event that was noted leaves no ledger that would count otherwise: the store takes its append for a
-// repetition, and what was appended is compared again.
+// A repeated event that was noted leaves no ledger that would count otherwise: the store takes its
+// append for a repetition, and what was appended is compared again.
 func TestARepeatedEventAmongThoseNotedIsFound(t *testing.T) {
 	store, l, _ := storeWith(t, 10)
 	want := published(store)
@@ -318,13 +338,16 @@ func TestARepeatedEventAmongThoseNotedIsFound(t *testing.T) {
 func TestAGapThatNothingExplainsIsNamed(t *testing.T) {
 	store, l, s := storeWith(t, 3)
 	want := published(store)
-	far := schemas.Recorded{Event: schemastest.Sign(ledgertest.Event(t, s, 9), 1<<40), Revision: 1 << 40, Seq: uint64(len(want))}
-	if _, err := ledger.Complete(context.Background(), completion(t, l.ID(), store, append(want, far))); !errors.Is(err, ledger.ErrGap) {
+	far := schemas.Recorded{Event: schemastest.Sign(ledgertest.Event(t, s, 9), 1<<40), Revision: 1 << 40,
+		Seq: uint64(len(want))}
+	if _, err := ledger.Complete(context.Background(), completion(t, l.ID(), store,
+		append(want, far))); !errors.Is(err, ledger.ErrGap) {
 		t.Errorf("%v", err)
 	}
 }
 
-// Reindex counts the whole ledger and every foreign event anew; DropIndex leaves that to whoever follows next.
+// Reindex counts the whole ledger and every foreign event anew; DropIndex leaves
+// that to whoever follows next.
 func TestReindexCountsTheWholeLedgerAnew(t *testing.T) {
 	ctx := context.Background()
 	store := ledgertest.NewMemory()
@@ -332,7 +355,8 @@ func TestReindexCountsTheWholeLedgerAnew(t *testing.T) {
 	ledgertest.Append(t, l, 20)
 	for range 3 {
 		s := schemas.Stream("order-1")
-		if _, err := store.Append(ctx, schemas.Stream(string(s)+uuid.NewString()), ledger.NoStream, []schemas.Event{foreignEvent(s)}); err != nil {
+		if _, err := store.Append(ctx, schemas.Stream(string(s)+uuid.NewString()), ledger.NoStream,
+			[]schemas.Event{foreignEvent(s)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Place is where an event stands in the ledger. An event's id alone does not say: who repeats a true event elsewhere
-// repeats its id.
+// Place is where an event stands in the ledger. An event's id alone does not say: who repeats a
+// true event elsewhere repeats its id.
 type Place struct {
 	Event uuid.UUID
 	Seq   uint64
@@ -23,8 +23,8 @@ const DisownedType = "ledger.disowned.v1"
 // DisownedStream is where a tenant's events are disowned, for the zero tenant those of any.
 func DisownedStream(tenant uuid.UUID) schemas.Stream { return schemas.NewStream("ledger", tenant) }
 
-// Disowned returns what genuine events have disowned of the tenant's: its own, and those of the zero tenant, which may
-// name any tenant's.
+// Disowned returns what genuine events have disowned of the tenant's: its own, and those of the
+// zero tenant, which may name any tenant's.
 func Disowned(ctx context.Context, l Reader, c *schemas.Catalogue, tenant uuid.UUID) (map[Place]bool, error) {
 	out := map[Place]bool{}
 	for _, t := range []uuid.UUID{uuid.Nil, tenant} {

@@ -14,19 +14,24 @@ const (
 	batchBytes = 8 << 20
 )
 
-// Follow hands over every ledger event after the anchor, from the beginning where from is nil, in ledger order and in
-// batches whose sequences are contiguous; then it waits for more, until ctx ends or handle returns an error, which it
-// returns. Positions are in the synced index before a batch is handed over. Where the event at the anchor is not the
-// anchored one, or the ledger is shorter than that, it returns ErrDiverged.
+// Follow hands over every ledger event after the anchor, from the beginning where from is nil, in
+// ledger order and in batches whose sequences are contiguous; then it waits for more, until ctx
+// ends or handle returns an error, which it returns. Positions are in the synced index before a
+// batch is handed over. Where the event at the anchor is not the anchored one, or the ledger is
+// shorter than that, it returns ErrDiverged.
 //
-// The index only says where to begin to read. Where what is read there is not what the anchor or the index says, the
-// index is dropped and everything counted anew from the store before anything is called diverged.
-func (l *Ledger) Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error) error {
+// The index only says where to begin to read. Where what is read there is not what the
+// anchor or the index says, the index is dropped and everything counted anew from the store
+// before anything is called diverged.
+func (l *Ledger) Follow(
+	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error,
+) error {
 	if l.index == nil {
 		return errors.New("follow: this process has no sequence index")
 	}
 	if from != nil && from.LedgerID != l.id {
-		return fmt.Errorf("follow from sequence %d: the position was taken from ledger %s, this is %s: %w", from.Seq, from.LedgerID, l.id, ErrDiverged)
+		return fmt.Errorf("follow from sequence %d: the position was taken from ledger %s, this is %s: %w",
+			from.Seq, from.LedgerID, l.id, ErrDiverged)
 	}
 	next, after, err := l.start(ctx, from)
 	if err != nil {
@@ -69,8 +74,9 @@ func (l *Ledger) reindex(why error) error {
 	return nil
 }
 
-// start returns the first sequence to be handed over and the position after which it is read: that of the anchor's event,
-// which must match. It uses what the index says, and without it where that does not fit.
+// start returns the first sequence to be handed over and the position after which it is
+// read: that of the anchor's event, which must match. It uses what the index says, and
+// without it where that does not fit.
 func (l *Ledger) start(ctx context.Context, from *schemas.Anchor) (uint64, schemas.Position, error) {
 	if l.index.len() > 0 {
 		next, after, err := l.startAt(ctx, from)
@@ -106,7 +112,8 @@ func (l *Ledger) startAt(ctx context.Context, from *schemas.Anchor) (uint64, sch
 	return from.Seq + 1, after, err
 }
 
-// before returns the position of the event before sequence n, which the index must hold; the zero position for n = 0.
+// before returns the position of the event before sequence n, which the index must
+// hold; the zero position for n = 0.
 func (l *Ledger) before(n uint64) (schemas.Position, error) {
 	if n == 0 {
 		return schemas.Position{}, nil
@@ -114,7 +121,8 @@ func (l *Ledger) before(n uint64) (schemas.Position, error) {
 	return l.index.position(n - 1)
 }
 
-// indexHolds returns nil when the store has a ledger event exactly where the index says that sequence n is.
+// indexHolds returns nil when the store has a ledger event exactly where the
+// index says that sequence n is.
 func (l *Ledger) indexHolds(ctx context.Context, n uint64) error {
 	want, err := l.index.position(n)
 	if err != nil {
@@ -139,8 +147,11 @@ func (l *Ledger) indexHolds(ctx context.Context, n uint64) error {
 	return &staleIndexError{why: fmt.Sprintf("no ledger event is where record %d says", n)}
 }
 
-// verify reads from sequence next up to the anchor's, fills the index on the way, and returns the anchor's position.
-func (l *Ledger) verify(ctx context.Context, a schemas.Anchor, next uint64, after schemas.Position) (schemas.Position, error) {
+// verify reads from sequence next up to the anchor's, fills the index on the way, and
+// returns the anchor's position.
+func (l *Ledger) verify(
+	ctx context.Context, a schemas.Anchor, next uint64, after schemas.Position,
+) (schemas.Position, error) {
 	var batch []schemas.Recorded
 	for r, err := range l.readAll(ctx, after, false, l.meet) {
 		if err != nil {
@@ -166,7 +177,8 @@ func (l *Ledger) verify(ctx context.Context, a schemas.Anchor, next uint64, afte
 			return after, err
 		}
 		if r.ID != a.EventID || leaf != a.Leaf {
-			return after, fmt.Errorf("sequence %d holds event %s, the position names %s: %w", a.Seq, r.ID, a.EventID, ErrDiverged)
+			return after, fmt.Errorf("sequence %d holds event %s, the position names %s: %w",
+				a.Seq, r.ID, a.EventID, ErrDiverged)
 		}
 		return r.Position, nil
 	}
@@ -174,7 +186,9 @@ func (l *Ledger) verify(ctx context.Context, a schemas.Anchor, next uint64, afte
 }
 
 // follow batches what a live read yields: it hands over what has come when nothing more is waiting.
-func (l *Ledger) follow(ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Recorded) error) error {
+func (l *Ledger) follow(
+	ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Recorded) error,
+) error {
 	ctx, cancel := context.WithCancel(ctx)
 	type item struct {
 		r   schemas.Recorded
@@ -274,7 +288,8 @@ func (l *Ledger) anchor(r schemas.Recorded) (*schemas.Anchor, error) {
 	return &schemas.Anchor{LedgerID: l.id, Seq: r.Seq, EventID: r.ID, Leaf: leaf, Position: r.Position}, nil
 }
 
-// Sequence returns the sequence of the ledger event at that position, and false where the index does not hold it yet.
+// Sequence returns the sequence of the ledger event at that position, and false where
+// the index does not hold it yet.
 func (l *Ledger) Sequence(p schemas.Position) (uint64, bool, error) {
 	if l.index == nil {
 		return 0, false, errors.New("sequence: this process has no sequence index")

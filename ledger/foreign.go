@@ -45,8 +45,8 @@ func (f *ForeignEvents) Add(r schemas.Recorded) {
 	f.Count++
 }
 
-// ForgedEvents tells of the events that Follow met, that count in the sequence, and that were not written with this
-// vault. Those that were disowned since are in no number.
+// ForgedEvents tells of the events that Follow met, that count in the sequence, and that were not
+// written with this vault. Those that were disowned since are in no number.
 type ForgedEvents struct {
 	Count  uint64        `json:"count"`
 	Listed []ForgedEvent `json:"listed,omitempty"` // at most maxForgedListed, in the order of the ledger
@@ -60,15 +60,16 @@ type ForgedEvent struct {
 	Tenant uuid.UUID      `json:"tenant"`
 }
 
-// maxForgedListed bounds the forged events that are kept by place, so that disowning them takes them out of the count.
+// maxForgedListed bounds the forged events that are kept by place, so that disowning
+// them takes them out of the count.
 const maxForgedListed = 2000
 
 // foreignSuffix is what the notes' file has after the sequence index's name.
 const foreignSuffix = ".foreign"
 
 // foreignNotes are kept beside the index, since Follow does not read again what came before its
-// anchor. They only tell: losing them loses a count, which `ledger check` makes anew. They are of the
-// index's store: where the index is made anew, so are they.
+// anchor. They only tell: losing them loses a count, which `ledger check` makes anew. They are of
+// the index's store: where the index is made anew, so are they.
 type foreignNotes struct {
 	Ledger uuid.UUID     `json:"ledger"`
 	Events ForeignEvents `json:"events"`
@@ -108,8 +109,8 @@ func (l *Ledger) Foreign() ForeignEvents {
 	return l.foreign.Events
 }
 
-// Forged returns the forged events that Follow has met so far, in this and earlier runs on this index, and that are not
-// disowned. A process without vault judges none.
+// Forged returns the forged events that Follow has met so far, in this and earlier runs on this
+// index, and that are not disowned. A process without vault judges none.
 func (l *Ledger) Forged() ForgedEvents {
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
@@ -138,14 +139,16 @@ func earlier(a, b schemas.Position) bool {
 	return a.Commit < b.Commit || a.Commit == b.Commit && a.Prepare < b.Prepare
 }
 
-// unjudged returns the first sequence that is still to be judged, and false where this process judges none.
+// unjudged returns the first sequence that is still to be judged, and false
+// where this process judges none.
 func (l *Ledger) unjudged() (uint64, bool) {
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
 	return l.foreign.Judged, l.cfg.Origin != nil
 }
 
-// judgeBatch notes the forged events of a batch, each once, and takes out what its genuine ones disown.
+// judgeBatch notes the forged events of a batch, each once, and takes out
+// what its genuine ones disown.
 func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Recorded) error {
 	if l.cfg.Origin == nil {
 		return nil
@@ -176,8 +179,8 @@ func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Recorded) error
 func (l *Ledger) noteForged(r schemas.Recorded) {
 	f := &l.foreign.Forged
 	if f.Count == 0 {
-		l.cfg.Logger.Error("the event store holds an event that counts as the ledger's and was not written with its vault",
-			"event", r.ID, "sequence", r.Seq, "stream", r.Stream)
+		l.cfg.Logger.Error("the event store holds an event that counts as the ledger's and was not written "+
+			"with its vault", "event", r.ID, "sequence", r.Seq, "stream", r.Stream)
 	}
 	f.Count++
 	l.foreign.changed = true
@@ -186,7 +189,8 @@ func (l *Ledger) noteForged(r schemas.Recorded) {
 	}
 }
 
-// noteDisowned takes what a genuine event disowns out of the forged ones: its own tenant's, and any for the zero tenant.
+// noteDisowned takes what a genuine event disowns out of the forged ones: its own
+// tenant's, and any for the zero tenant.
 func (l *Ledger) noteDisowned(ctx context.Context, r schemas.Recorded) error {
 	d, v, err := Examine(ctx, l, schemas.Default(), r)
 	if err != nil || v != Genuine || r.Stream != DisownedStream(d.Tenant) {
@@ -234,8 +238,11 @@ func (l *Ledger) saveForeign(last bool) error {
 	return nil
 }
 
-// readAll yields the ledger's events after a position, in order; foreign ones go to meet, where that is set.
-func (l *Ledger) readAll(ctx context.Context, after schemas.Position, live bool, meet func(schemas.Recorded)) iter.Seq2[schemas.Recorded, error] {
+// readAll yields the ledger's events after a position, in order; foreign ones
+// go to meet, where that is set.
+func (l *Ledger) readAll(
+	ctx context.Context, after schemas.Position, live bool, meet func(schemas.Recorded),
+) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		for r, err := range l.cfg.Store.ReadAll(ctx, after, live) {
 			if err == nil && !schemas.InLedger(r.Event) {

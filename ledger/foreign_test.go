@@ -27,15 +27,19 @@ func forge(t *testing.T, store *ledgertest.Memory) schemas.Event {
 	return e
 }
 
-// disown appends an event that disowns these places, as that tenant or, for the zero one, as the ledger.
+// disown appends an event that disowns these places, as that tenant or, for
+// the zero one, as the ledger.
 func disown(t *testing.T, l *ledger.Ledger, tenant uuid.UUID, places ...ledger.Place) {
 	t.Helper()
 	c := schemas.Default()
-	d := schemas.Draft{Type: c.MustType(ledger.DisownedType), Tenant: tenant, Stream: ledger.DisownedStream(tenant), ID: schemas.NewID(),
-		Recorded: time.Now(), Source: "test", Values: []schemas.Value{{Attr: c.MustAttribute("disowned.ground"), Plain: schemas.JSON("test")}}}
+	d := schemas.Draft{Type: c.MustType(ledger.DisownedType), Tenant: tenant, Stream: ledger.DisownedStream(tenant),
+		ID:       schemas.NewID(),
+		Recorded: time.Now(), Source: "test", Values: []schemas.Value{{Attr: c.MustAttribute("disowned.ground"),
+			Plain: schemas.JSON("test")}}}
 	for i, p := range places {
 		at := []string{fmt.Sprint(i)}
-		d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute("disowned.event"), Path: at, Plain: schemas.JSON(p.Event.String())},
+		d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute("disowned.event"), Path: at,
+			Plain: schemas.JSON(p.Event.String())},
 			schemas.Value{Attr: c.MustAttribute("disowned.sequence"), Path: at, Plain: schemas.JSON(p.Seq)})
 	}
 	e, err := c.Encode(d)
@@ -152,7 +156,8 @@ func TestForgedEventsAreCountedUntilTheyAreDisowned(t *testing.T) {
 	}
 }
 
-// The index is another store's where it is empty or made anew: what was noted of the other store goes with it.
+// The index is another store's where it is empty or made anew: what was noted of
+// the other store goes with it.
 func TestNotesOfAnotherStoreAreNotKept(t *testing.T) {
 	store := ledgertest.NewMemory()
 	l, index := ledgertest.Create(t, store)
@@ -182,7 +187,8 @@ func TestNotesOfAnotherStoreAreNotKept(t *testing.T) {
 	}
 }
 
-// A foreign event in the ledger's own stream does not keep a ledger from being made, nor from being opened.
+// A foreign event in the ledger's own stream does not keep a ledger from
+// being made, nor from being opened.
 func TestALedgerIsMadeBesideForeignEvents(t *testing.T) {
 	store := ledgertest.NewMemory()
 	noise := schemas.Event{ID: uuid.New(), Type: "noise", Data: []byte("{}")}
@@ -227,7 +233,10 @@ func TestWhateverBelongsPassesChecking(t *testing.T) {
 		}
 	}
 	got := map[ledger.Verdict]int{}
-	err := l.Check(context.Background(), []uuid.UUID{uuid.New()}, func(f ledger.Found) error { got[f.Verdict]++; return nil })
+	err := l.Check(context.Background(), []uuid.UUID{uuid.New()}, func(f ledger.Found) error {
+		got[f.Verdict]++
+		return nil
+	})
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("seed %d: checking tells %v (%v), want %v", seed, got, err, want)
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// sequenceIndex is the append-only file of 16-byte records (commit, prepare): record n is the position of the ledger
-// event with sequence n. It is a copy, rebuilt from $all; what stands in it was synced before anybody used it.
+// sequenceIndex is the append-only file of 16-byte records (commit, prepare): record n is the
+// position of the ledger event with sequence n. It is a copy, rebuilt from $all; what stands in it
+// was synced before anybody used it.
 type sequenceIndex struct {
 	file *os.File
 
@@ -62,8 +63,9 @@ func (ix *sequenceIndex) position(n uint64) (schemas.Position, error) {
 	return schemas.Position{Commit: binary.BigEndian.Uint64(b[:8]), Prepare: binary.BigEndian.Uint64(b[8:])}, nil
 }
 
-// record writes the positions of the batch, whose first sequence is at most len, and syncs them. What the file holds
-// already is compared: a difference means that the file was damaged, or is another store's.
+// record writes the positions of the batch, whose first sequence is at most len, and syncs
+// them. What the file holds already is compared: a difference means that the file was
+// damaged, or is another store's.
 func (ix *sequenceIndex) record(batch []schemas.Recorded) error {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -78,7 +80,8 @@ func (ix *sequenceIndex) record(batch []schemas.Recorded) error {
 				return err
 			}
 			if have != r.Position {
-				return &staleIndexError{why: fmt.Sprintf("sequence %d is at %s, the index has %s", r.Seq, r.Position, have)}
+				return &staleIndexError{why: fmt.Sprintf("sequence %d is at %s, the index has %s",
+					r.Seq, r.Position, have)}
 			}
 		default:
 			fresh = binary.BigEndian.AppendUint64(fresh, r.Position.Commit)

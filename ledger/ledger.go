@@ -1,8 +1,9 @@
-// Package ledger owns the one way into and out of the event store: append, read, and follow in ledger order, with the
-// only counter of the ledger sequence (FORMATS §6).
+// Package ledger owns the one way into and out of the event store: append, read, and follow in
+// ledger order, with the only counter of the ledger sequence (FORMATS §6).
 //
-// It may lose nothing that an append acknowledged; its sequence index is a copy that is rebuilt from $all. It trusts the
-// Store for durability and order, and checks the rest: limits before an append, anchors before following.
+// It may lose nothing that an append acknowledged; its sequence index is a copy that is rebuilt
+// from $all. It trusts the Store for durability and order, and checks the rest: limits before an
+// append, anchors before following.
 package ledger
 
 import (
@@ -26,9 +27,11 @@ var (
 	ErrNoLedger = errors.New("the event store holds no ledger")
 	// ErrExists: the store holds a ledger already.
 	ErrExists = errors.New("the event store holds a ledger already")
-	// ErrDiverged: the ledger is not the one a saved position was taken from, or it is shorter. Everything stops.
+	// ErrDiverged: the ledger is not the one a saved position was taken from, or it
+	// is shorter. Everything stops.
 	ErrDiverged = errors.New("the ledger has diverged from a saved position")
-	// ErrOtherVault: the vault did not make this ledger's first event, so it can judge none and sign none.
+	// ErrOtherVault: the vault did not make this ledger's first event, so it
+	// can judge none and sign none.
 	ErrOtherVault = errors.New("the vault is not this ledger's")
 )
 
@@ -37,8 +40,8 @@ type Config struct {
 	Store     Store
 	IndexPath string // the sequence index's file; empty where this process never follows
 
-	// Origin gives a tenant's origin key, and false where the vault knows no such tenant. Without it nothing can be appended
-	// and nothing judged; a process that only reads may leave it out.
+	// Origin gives a tenant's origin key, and false where the vault knows no such tenant. Without
+	// it nothing can be appended and nothing judged; a process that only reads may leave it out.
 	Origin func(ctx context.Context, tenant uuid.UUID) (schemas.OriginKey, bool, error)
 	Logger *slog.Logger
 	Clock  func() time.Time
@@ -69,8 +72,9 @@ type Ledger struct {
 	foreign   foreignNotes // guarded by foreignMu
 }
 
-// Create writes the ledger's first event, with a random ledger id, into a store that holds no ledger, and opens it.
-// It returns ErrExists where there is one. A crash between the two leaves a ledger that Open accepts.
+// Create writes the ledger's first event, with a random ledger id, into a store that holds no
+// ledger, and opens it. It returns ErrExists where there is one. A crash between the two
+// leaves a ledger that Open accepts.
 func Create(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -154,7 +158,8 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 func createdID(r schemas.Recorded) (uuid.UUID, error) {
 	d, err := schemas.Default().Decode(r)
 	if err != nil || d.Type.Name != "ledger.created.v1" || len(d.Values) != 1 {
-		return uuid.Nil, fmt.Errorf("the first event of %s is no ledger.created.v1: %w", schemas.LedgerStream, errors.Join(err, ErrNoLedger))
+		return uuid.Nil, fmt.Errorf("the first event of %s is no ledger.created.v1: %w",
+			schemas.LedgerStream, errors.Join(err, ErrNoLedger))
 	}
 	id, err := schemas.ParseUUID(d.Values[0].Text())
 	if err != nil {
@@ -174,9 +179,9 @@ func (l *Ledger) Close() error {
 // ID returns the ledger's random id.
 func (l *Ledger) ID() uuid.UUID { return l.id }
 
-// Append signs the events for the revisions that they get, stores them in one stream, all or none, and returns the last
-// one's revision once they are durable. It refuses what breaks a limit before it is sent, and repeats, with the same
-// event ids, an append whose outcome is unknown.
+// Append signs the events for the revisions that they get, stores them in one stream, all or none,
+// and returns the last one's revision once they are durable. It refuses what breaks a limit before
+// it is sent, and repeats, with the same event ids, an append whose outcome is unknown.
 func (l *Ledger) Append(ctx context.Context, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
 	signed, err := l.cfg.sign(ctx, expect, events)
 	if err == nil {
@@ -220,9 +225,11 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 	for i, e := range events {
 		switch {
 		case e.Size() > schemas.MaxEventBytes:
-			return fmt.Errorf("event %d: %w: %d bytes, at most %d", i, schemas.ErrTooLarge, e.Size(), schemas.MaxEventBytes)
+			return fmt.Errorf("event %d: %w: %d bytes, at most %d",
+				i, schemas.ErrTooLarge, e.Size(), schemas.MaxEventBytes)
 		case e.Stream != s || !schemas.InLedger(e):
-			return fmt.Errorf("event %d belongs to %q as %q, which is not a ledger event of this stream", i, e.Stream, e.Type)
+			return fmt.Errorf("event %d belongs to %q as %q, which is not a ledger event of this stream",
+				i, e.Stream, e.Type)
 		case ids[e.ID]:
 			return fmt.Errorf("event %d has no id of its own", i)
 		}
@@ -246,7 +253,9 @@ const (
 
 // appendRetrying gives the first attempt the store's own time, and those after it what is left of
 // the patience.
-func appendRetrying(ctx context.Context, store Store, s schemas.Stream, expect Expect, events []schemas.Event) (uint64, error) {
+func appendRetrying(
+	ctx context.Context, store Store, s schemas.Stream, expect Expect, events []schemas.Event,
+) (uint64, error) {
 	last, err := store.Append(ctx, s, expect, events)
 	if err == nil || !errors.Is(err, ErrUnknownOutcome) {
 		return last, err
@@ -285,8 +294,8 @@ func Pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ReadStream yields the stream's events from that revision on, without Seq. Expected revisions count all of them; whoever
-// acts on one asks Judge first.
+// ReadStream yields the stream's events from that revision on, without Seq. Expected revisions
+// count all of them; whoever acts on one asks Judge first.
 func (l *Ledger) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error] {
 	return l.cfg.Store.ReadStream(ctx, s, from)
 }
@@ -348,8 +357,8 @@ func (l *Ledger) Last(ctx context.Context) (schemas.Recorded, error) {
 	return r, nil
 }
 
-// Events yields every ledger event up to the present end, in ledger order and with Seq counted from 0. It is for
-// checking and rebuilding; Follow is for keeping up.
+// Events yields every ledger event up to the present end, in ledger order and with Seq counted from
+// 0. It is for checking and rebuilding; Follow is for keeping up.
 //
 // It is the ledger of the store alone: no index is asked.
 func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {

@@ -133,7 +133,8 @@ func TestADeadStoreIsGivenUpInABoundedTime(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			begun = time.Now()
-			if _, err := l.Append(ctx, name, ledger.NoStream, []schemas.Event{ledgertest.Event(t, name, 1)}); !errors.Is(err, ledger.ErrUnknownOutcome) {
+			if _, err := l.Append(ctx, name, ledger.NoStream,
+				[]schemas.Event{ledgertest.Event(t, name, 1)}); !errors.Is(err, ledger.ErrUnknownOutcome) {
 				t.Errorf("a caller that leaves: %v", err)
 			}
 			if took := time.Since(begun); took > 1100*time.Millisecond {

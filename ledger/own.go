@@ -13,8 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file is the one place that says on which events somebody may act (FORMATS §3, "a foreign event
-// keeps its revision"). Whoever folds a stream or obeys an order reads through it.
+// This file is the one place that says on which events somebody may act (FORMATS §3, "a foreign
+// event keeps its revision"). Whoever folds a stream or obeys an order reads through it.
 
 // Judge tells an event's verdict by its bytes and its origin; *Ledger is one.
 type Judge interface {
@@ -27,8 +27,9 @@ type Reader interface {
 	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
 }
 
-// Examine judges an event and reads it through its type. The draft is that of a Genuine one; its Type is nil where only a
-// newer program knows it. Beside what Judge tells an event may be Unfitting.
+// Examine judges an event and reads it through its type. The draft is that of a
+// Genuine one; its Type is nil where only a newer program knows it. Beside what Judge
+// tells an event may be Unfitting.
 func Examine(ctx context.Context, j Judge, c *schemas.Catalogue, r schemas.Recorded) (schemas.Draft, Verdict, error) {
 	v, err := j.Judge(ctx, r)
 	if err != nil || v != Genuine {
@@ -44,8 +45,8 @@ func Examine(ctx context.Context, j Judge, c *schemas.Catalogue, r schemas.Recor
 	return d, Genuine, nil
 }
 
-// fits reports whether an event that its type could read is one that Encode could have written: in a stream of the type's
-// kind, with tokens that were sealed for it.
+// fits reports whether an event that its type could read is one that Encode could have written: in
+// a stream of the type's kind, with tokens that were sealed for it.
 func fits(d schemas.Draft, r schemas.Recorded) bool {
 	if kind, _, _ := strings.Cut(r.Type, "."); kind != r.Stream.Kind() {
 		return false
@@ -120,10 +121,12 @@ func (l LeftOut) Count() (n uint64) {
 	return n
 }
 
-// ReadGenuine yields the events of a stream on which the tenant's acts may rest: genuine ones of that tenant that fit
-// their type. It leaves out and counts every other, and goes on; an error is the store's or the vault's. into says what
-// was read so far, at the end of the whole stream.
-func ReadGenuine(ctx context.Context, l Reader, c *schemas.Catalogue, s schemas.Stream, tenant uuid.UUID, into *Reading) iter.Seq2[Own, error] {
+// ReadGenuine yields the events of a stream on which the tenant's acts may rest: genuine ones of
+// that tenant that fit their type. It leaves out and counts every other, and goes on; an error is
+// the store's or the vault's. into says what was read so far, at the end of the whole stream.
+func ReadGenuine(
+	ctx context.Context, l Reader, c *schemas.Catalogue, s schemas.Stream, tenant uuid.UUID, into *Reading,
+) iter.Seq2[Own, error] {
 	return func(yield func(Own, error) bool) {
 		for r, err := range l.ReadStream(ctx, s, 0) {
 			if err != nil {
@@ -163,9 +166,9 @@ type Found struct {
 	Disowned bool
 }
 
-// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq is set but of foreign ones.
-// tenants are those that the vault knows: what they disowned is told. Whether a vault could open what an event seals is not
-// looked at.
+// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq is
+// set but of foreign ones. tenants are those that the vault knows: what they disowned is told.
+// Whether a vault could open what an event seals is not looked at.
 func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, each func(Found) error) error {
 	c := schemas.Default()
 	disowned := map[uuid.UUID]map[Place]bool{}

@@ -10,8 +10,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// DropIndex empties the sequence index at path and the notes of foreign events beside it, which nobody may have open:
-// both are copies, and whoever follows next makes them anew.
+// DropIndex empties the sequence index at path and the notes of foreign events beside it, which
+// nobody may have open: both are copies, and whoever follows next makes them anew.
 func DropIndex(path string) error {
 	ix, err := openIndex(path)
 	if err != nil {
@@ -27,8 +27,9 @@ func DropIndex(path string) error {
 	return nil
 }
 
-// Reindex drops the sequence index and the notes of foreign and forged events, and counts the whole ledger anew; forged
-// ones only where the process has a vault. It returns how many events the ledger has.
+// Reindex drops the sequence index and the notes of foreign and forged events, and
+// counts the whole ledger anew; forged ones only where the process has a vault. It
+// returns how many events the ledger has.
 func (l *Ledger) Reindex(ctx context.Context, progress func(events uint64)) (uint64, error) {
 	if l.index == nil {
 		return 0, errors.New("reindex: this process has no sequence index")

@@ -63,22 +63,25 @@ func (e Expect) String() string {
 var (
 	// ErrConflict: the stream was not at the expected revision. Nothing was appended.
 	ErrConflict = errors.New("stream is not at the expected revision")
-	// ErrUnknownOutcome: the append may or may not have happened. Repeat it with the same event ids.
+	// ErrUnknownOutcome: the append may or may not have happened. Repeat it
+	// with the same event ids.
 	ErrUnknownOutcome = errors.New("outcome of the append is unknown")
 )
 
-// Store is what the ledger needs of an event store. ledger/eventstore is the adapter to EventStoreDB;
-// ledgertest has the conformance suite and a model in memory.
+// Store is what the ledger needs of an event store. ledger/eventstore is the adapter to
+// EventStoreDB; ledgertest has the conformance suite and a model in memory.
 type Store interface {
-	// Append stores the events, all or none, and returns the last one's revision once they are durable. Repeating an
-	// append with the same ids and expectation returns the same answer. A conflict wraps ErrConflict.
+	// Append stores the events, all or none, and returns the last one's revision once they are
+	// durable. Repeating an append with the same ids and expectation returns the same answer.
+	// A conflict wraps ErrConflict.
 	Append(ctx context.Context, s schemas.Stream, expect Expect, events []schemas.Event) (last uint64, err error)
-	// ReadStream yields the stream's events from that revision on, foreign ones too; a stream that does not exist
-	// yields nothing.
+	// ReadStream yields the stream's events from that revision on, foreign ones too; a stream that
+	// does not exist yields nothing.
 	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
-	// ReadAll yields the events of $all but for system streams', foreign ones too (schemas.InLedger tells them apart), in
-	// its order after the given position, the zero position meaning from the start. With live it goes on until ctx ends, reconnecting after a drop; without, it stops when it has caught
-	// up. Seq is not set.
+	// ReadAll yields the events of $all but for system streams', foreign ones too (schemas.InLedger
+	// tells them apart), in its order after the given position, the zero position meaning from the
+	// start. With live it goes on until ctx ends, reconnecting after a drop; without, it stops when
+	// it has caught up. Seq is not set.
 	ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.Recorded, error]
 	// Last returns the last ledger event, and false where there is none. Seq is not set.
 	Last(ctx context.Context) (schemas.Recorded, bool, error)

@@ -55,7 +55,8 @@ type Uncompared struct {
 	Why  string `json:"why"`
 }
 
-// Portion is a part of a view, and of events: by tenants, and where one alone is too much by a range of its streams.
+// Portion is a part of a view, and of events: by tenants, and where one alone is too
+// much by a range of its streams.
 type Portion struct {
 	Tenants []uuid.UUID
 	From    string // streams from here, where To is set
@@ -86,11 +87,13 @@ func (m Marks) Add(k Mark) {
 
 // MarkOf returns the mark of a row.
 func MarkOf(r *Row) Mark {
-	return Mark{Seq: r.Seq, Tenant: r.Tenant, Stream: string(r.Stream), EventID: r.EventID, Leaf: r.Leaf, Sum: RowSum(r), Catalogue: r.Catalogue}
+	return Mark{Seq: r.Seq, Tenant: r.Tenant, Stream: string(r.Stream), EventID: r.EventID, Leaf: r.Leaf,
+		Sum: RowSum(r), Catalogue: r.Catalogue}
 }
 
-// RowSum is the SHA-256 of all that a row says of its event: every column but partition and catalogue, which say where
-// and by which program it was read. Numbers are little-endian, times are milliseconds, text has its length before it.
+// RowSum is the SHA-256 of all that a row says of its event: every column but partition and
+// catalogue, which say where and by which program it was read. Numbers are little-endian, times are
+// milliseconds, text has its length before it.
 func RowSum(r *Row) [32]byte {
 	h := sha256.New()
 	var buf []byte

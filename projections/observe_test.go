@@ -57,7 +57,8 @@ func TestEachInsertIsObserved(t *testing.T) {
 			t.Error(err)
 		}
 		if s := p.Status(); uint64(heard.rows) != s.Rows || heard.rows != 9 || heard.failed != 2 {
-			t.Errorf("heard of %d rows and %d failures, the status has %d rows; want 9 and 2", heard.rows, heard.failed, s.Rows)
+			t.Errorf("heard of %d rows and %d failures, the status has %d rows; want 9 and 2",
+				heard.rows, heard.failed, s.Rows)
 		}
 		for _, took := range heard.took {
 			if took != 3*time.Second {

@@ -593,7 +593,8 @@ func TestConfigNamesEverythingThatIsMissing(t *testing.T) {
 	}
 }
 
-// TestWhatStandsIsAProblemWithItsBeginning stops a sink in each of its acts, by an error and by silence, busy and idle.
+// TestWhatStandsIsAProblemWithItsBeginning stops a sink in each of its acts, by an error
+// and by silence, busy and idle.
 func TestWhatStandsIsAProblemWithItsBeginning(t *testing.T) {
 	for _, act := range []string{"insert", "save"} {
 		for _, silent := range []bool{false, true} {
@@ -617,8 +618,10 @@ func TestWhatStandsIsAProblemWithItsBeginning(t *testing.T) {
 				}
 				time.Sleep(20 * time.Second)
 				got := p.Status()
-				if !strings.Contains(got.Problem, act) || got.Since.Sub(since) > 5*time.Second || got.Since.Before(since) {
-					t.Errorf("%s, silent %t: problem %q since %s, want one since %s", act, silent, got.Problem, got.Since, since)
+				if !strings.Contains(got.Problem, act) || got.Since.Sub(since) > 5*time.Second ||
+					got.Since.Before(since) {
+					t.Errorf("%s, silent %t: problem %q since %s, want one since %s",
+						act, silent, got.Problem, got.Since, since)
 				}
 				s.set(false)
 				time.Sleep(20 * time.Second)

@@ -10,7 +10,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Row is one event as the views hold it: its exact stored bytes, and what the catalogue reads in them.
+// Row is one event as the views hold it: its exact stored bytes, and what
+// the catalogue reads in them.
 type Row struct {
 	Seq         uint64
 	Tenant      uuid.UUID
@@ -48,18 +49,20 @@ type Value struct {
 	Observed  time.Time // when it was observed, where the event says so; else the event's Occurred
 }
 
-// Times outside the range that a view's column holds are drawn to its ends; the metadata keeps the exact text.
+// Times outside the range that a view's column holds are drawn to its ends; the
+// metadata keeps the exact text.
 var (
 	MinTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
 	MaxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// ErrUnplaceable is wrapped by RowOf when an event does not belong to the ledger (FORMATS §3). Nothing that the topics
-// decode to is: it is asked once more where rows are made.
+// ErrUnplaceable is wrapped by RowOf when an event does not belong to the ledger (FORMATS §3).
+// Nothing that the topics decode to is: it is asked once more where rows are made.
 var ErrUnplaceable = errors.New("event does not belong to the ledger")
 
-// RowOf returns the row of an event whose Seq is set. Data that the catalogue cannot read (an unknown type, a
-// newer version, damage) gives a row without Values: its bytes and leaf are kept all the same.
+// RowOf returns the row of an event whose Seq is set. Data that the catalogue cannot
+// read (an unknown type, a newer version, damage) gives a row without Values: its bytes
+// and leaf are kept all the same.
 func RowOf(r schemas.Recorded) (Row, error) { return rowOf(schemas.Default(), r) }
 
 func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
@@ -90,8 +93,8 @@ func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
 	return row, nil
 }
 
-// valuesOf keeps one value per attribute and element. An event that both sets and unsets one says two things;
-// the removal, which a fold applies last, is kept, so that every view agrees on it.
+// valuesOf keeps one value per attribute and element. An event that both sets and unsets one says
+// two things; the removal, which a fold applies last, is kept, so that every view agrees on it.
 func valuesOf(d schemas.Draft, occurred time.Time) []Value {
 	out := make([]Value, 0, len(d.Values))
 	removed := map[[2]string]bool{}

@@ -110,7 +110,8 @@ func TestWhateverBelongsToTheLedgerHasARow(t *testing.T) {
 			continue
 		}
 		made++
-		if row.Occurred.Before(MinTime) || row.Occurred.After(MaxTime) || row.Recorded.Before(MinTime) || row.Recorded.After(MaxTime) {
+		if row.Occurred.Before(MinTime) || row.Occurred.After(MaxTime) || row.Recorded.Before(MinTime) ||
+			row.Recorded.After(MaxTime) {
 			t.Fatalf("times outside what a view can hold: %v, %v of %q", row.Occurred, row.Recorded, e.Metadata)
 		}
 	}

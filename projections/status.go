@@ -11,9 +11,10 @@ import (
 
 // Status says where a projector stands. It may be read while the projector runs.
 type Status struct {
-	Applied     uint64    `json:"applied"`              // sequences 0 to Applied-1 are in the views
-	Ahead       int       `json:"ahead"`                // events applied above that, behind a gap
-	Published   uint64    `json:"published"`            // sequences 0 to Published-1 are in the topics, by the relay's own note
+	Applied uint64 `json:"applied"` // sequences 0 to Applied-1 are in the views
+	Ahead   int    `json:"ahead"`   // events applied above that, behind a gap
+	// sequences 0 to Published-1 are in the topics, by the relay's own note
+	Published   uint64    `json:"published"`
 	PublishedAt time.Time `json:"publishedAt,omitzero"` // when that note was last read; zero: it was not yet
 	Lag         uint64    `json:"lag"`                  // Published - Applied, 0 when the views are ahead of the note
 	Partitions  int       `json:"partitions"`
@@ -58,8 +59,8 @@ func shown(partition string) string {
 	return name
 }
 
-// standsAfter is how long one act may take, its repetitions included, before it is a Problem. A heartbeat makes a store
-// that takes nothing visible while there is nothing to write, too.
+// standsAfter is how long one act may take, its repetitions included, before it is a Problem. A
+// heartbeat makes a store that takes nothing visible while there is nothing to write, too.
 const standsAfter = 30 * time.Second
 
 // Status returns a consistent copy.
@@ -125,7 +126,8 @@ func (b *statusBoard) working() {
 	b.busy = true
 }
 
-// stalled returns the sequence that is missing, and whether it was published and nothing has come for so long.
+// stalled returns the sequence that is missing, and whether it was published and
+// nothing has come for so long.
 func (b *statusBoard) stalled(now time.Time, after time.Duration) (next uint64, yes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -229,8 +231,8 @@ func (b *statusBoard) failed(what string, err error, now time.Time) {
 	b.failing[what] = failure{text: what + ": " + err.Error(), at: now}
 }
 
-// failedOnce notes the failure of a reader, which cannot tell an idle partition from one that works again: the note
-// goes by itself after a while in which it did not fail again.
+// failedOnce notes the failure of a reader, which cannot tell an idle partition from one that works
+// again: the note goes by itself after a while in which it did not fail again.
 func (b *statusBoard) failedOnce(what string, err error, now time.Time, keep time.Duration) {
 	b.failed(what, err, now)
 	b.mu.Lock()

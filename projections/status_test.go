@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Waiting begins when something is published, not when the last rows were written: after a quiet hour a note that comes
-// before its rows is no gap, and nothing is read again.
+// Waiting begins when something is published, not when the last rows were written: after a quiet
+// hour a note that comes before its rows is no gap, and nothing is read again.
 func TestAQuietHourIsNoGap(t *testing.T) {
 	const stall = 30 * time.Second
 	b, now := &statusBoard{}, time.Unix(0, 0)

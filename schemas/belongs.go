@@ -285,9 +285,9 @@ func (s *metadataScanner) origin() (o Origin, ok bool) {
 	return o, true
 }
 
-// isObject reports whether data is one RFC 8259 object from its first byte to its last, valid UTF-8,
-// nested at most maxDepth levels. Members may repeat and numbers be of any size: a reader that
-// cannot use them says that they do not fit the type.
+// isObject reports whether data is one RFC 8259 object from its first byte to its last, valid
+// UTF-8, nested at most maxDepth levels. Members may repeat and numbers be of any size: a reader
+// that cannot use them says that they do not fit the type.
 func isObject(data []byte) bool {
 	if len(data) < 2 || data[0] != '{' || data[len(data)-1] != '}' || !utf8.Valid(data) {
 		return false

@@ -18,11 +18,14 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-var mutations = flag.Int("mutations", 100_000, "how many mutated events two implementations of what belongs to the ledger are held against each other on")
+var mutations = flag.Int("mutations", 100_000,
+	"how many mutated events two implementations of what belongs to the ledger are held against each other on")
 
-// belongs is FORMATS §3 a second time, written from the page with other means: regular expressions and encoding/json.
+// belongs is FORMATS §3 a second time, written from the page with other means: regular
+// expressions and encoding/json.
 func belongs(e schemas.Event) bool {
-	if !streamForm.MatchString(string(e.Stream)) || strings.HasPrefix(string(e.Stream), "position-") || strings.HasPrefix(string(e.Stream), "checkpoint-") {
+	if !streamForm.MatchString(string(e.Stream)) || strings.HasPrefix(string(e.Stream), "position-") ||
+		strings.HasPrefix(string(e.Stream), "checkpoint-") {
 		return false
 	}
 	if e.ID == uuid.Nil || !typeForm.MatchString(e.Type) || len(e.Data)+len(e.Metadata) > 256*1024 {
@@ -81,11 +84,14 @@ var (
 	typeForm   = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,79}$`)
 )
 
-var metadataForm = regexp.MustCompile(`^\{"v":1,"tenant":"(` + idForm + `)"(?:,"occurredAt":"(` + timeForm + `)")?,"recordedAt":"(` + timeForm +
+var metadataForm = regexp.MustCompile(`^\{"v":1,"tenant":"(` + idForm + `)"(?:,"occurredAt":"(` + timeForm +
+	`)")?,"recordedAt":"(` + timeForm +
 	`)","source":"[a-z-]{1,32}"(?:,"\$correlationId":"` + idForm + `")?(?:,"\$causationId":"` + idForm +
-	`")?,"policy":(?:0|[1-9][0-9]{0,8}),"subjects":\[(?:` + subject + `(?:,` + subject + `)*)?\],"origin":"([A-Za-z0-9_-]{43})"\}$`)
+	`")?,"policy":(?:0|[1-9][0-9]{0,8}),"subjects":\[(?:` + subject + `(?:,` + subject +
+	`)*)?\],"origin":"([A-Za-z0-9_-]{43})"\}$`)
 
-// Two implementations of what belongs to the ledger, of which one was written from the page alone, agree on mutated events.
+// Two implementations of what belongs to the ledger, of which one was written from the page
+// alone, agree on mutated events.
 func TestWhatBelongsToTheLedgerIsOneFunction(t *testing.T) {
 	seed := time.Now().UnixNano()
 	r := rand.New(rand.NewPCG(uint64(seed), 1))
@@ -94,8 +100,8 @@ func TestWhatBelongsToTheLedgerIsOneFunction(t *testing.T) {
 		e := schemastest.Foreign(r)
 		got, want := schemas.InLedger(e), belongs(e)
 		if got != want {
-			t.Fatalf("seed %d: InLedger says %v, the page %v:\nid %s\nstream %q\ntype %q\ndata %.2000q\nmetadata %q", seed, got, want,
-				e.ID, e.Stream, e.Type, e.Data, e.Metadata)
+			t.Fatalf("seed %d: InLedger says %v, the page %v:\nid %s\nstream %q\ntype %q\ndata %.2000q\nmetadata %q",
+				seed, got, want, e.ID, e.Stream, e.Type, e.Data, e.Metadata)
 		}
 		m, err := schemas.ParseMetadata(e.Metadata)
 		if !got {
@@ -120,19 +126,20 @@ func TestWhatBelongsToTheLedgerIsOneFunction(t *testing.T) {
 	}
 }
 
-// sameButOrigin compares what was read and written again with what it was read from. Times that mean unknown and ids of
-// zeros are read and never written.
+// sameButOrigin compares what was read and written again with what it was read from. Times that
+// mean unknown and ids of zeros are read and never written.
 func sameButOrigin(back, raw []byte, m schemas.Metadata) bool {
 	zero := strings.Contains(string(raw), `Id":"00000000-0000-0000-0000-000000000000"`)
-	if zero || !m.Occurred.IsZero() && schemas.KnownTime(m.Occurred).IsZero() || strings.Contains(string(raw), `At":"0001-01-01T00:00:00.000Z"`) {
+	if zero || !m.Occurred.IsZero() && schemas.KnownTime(m.Occurred).IsZero() ||
+		strings.Contains(string(raw), `At":"0001-01-01T00:00:00.000Z"`) {
 		return true
 	}
 	n := len(back) - 45
 	return len(back) == len(raw) && string(back[:n]) == string(raw[:n])
 }
 
-// An event is genuine with the origin that it was given, and with no byte changed, at no other revision, in no other
-// stream and under no other key.
+// An event is genuine with the origin that it was given, and with no byte changed, at no other
+// revision, in no other stream and under no other key.
 func TestAnOriginHoldsForOneEventAtOnePlace(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	tried := 0
@@ -183,11 +190,14 @@ func TestAnOriginHoldsForOneEventAtOnePlace(t *testing.T) {
 // typical is an event of the size that a device's change has.
 func typical(b *testing.B) schemas.Event {
 	b.Helper()
-	tokens := strings.Repeat(`"serialNumber":"sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:device.serial-number:`+
-		`mOIyyq7YVNWPFF69ewrGTVb6940ffg-JpywkeJjUy1YBAgMEBQYHCAkKCwy1CLDhFz7dJaSKQvFpdX4Pe3vsbgBwEpy_Jyabqx6lXsrKHZvBnfz_d-0vYm42y5I",`, 5)
-	e := schemas.Event{ID: uuid.New(), Stream: "device-11111111-2222-4333-8444-555555555555", Type: "device.inventory-changed.v1",
-		Data: []byte(`{"set":{` + tokens + `"osVersion":"14.4.1"}}`)}
-	m, err := schemastest.Metadata(schemas.Metadata{Tenant: uuid.New(), Occurred: time.Now(), Recorded: time.Now(), Source: "graph",
+	tokens := strings.Repeat(`"serialNumber":"sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:`+
+		`inventory.202611:PCsaCY9-TWybWkk4JxYFBA:device.serial-number:`+
+		`mOIyyq7YVNWPFF69ewrGTVb6940ffg-JpywkeJjUy1YBAgMEBQYHCAkKCwy1CLD`+
+		`hFz7dJaSKQvFpdX4Pe3vsbgBwEpy_Jyabqx6lXsrKHZvBnfz_d-0vYm42y5I",`, 5)
+	e := schemas.Event{ID: uuid.New(), Stream: "device-11111111-2222-4333-8444-555555555555",
+		Type: "device.inventory-changed.v1", Data: []byte(`{"set":{` + tokens + `"osVersion":"14.4.1"}}`)}
+	m, err := schemastest.Metadata(schemas.Metadata{Tenant: uuid.New(), Occurred: time.Now(),
+		Recorded: time.Now(), Source: "graph",
 		Subjects: []schemas.Subject{{ID: uuid.New(), Role: "user"}, {ID: uuid.New(), Role: "owner"}}})
 	if err != nil {
 		b.Fatal(err)

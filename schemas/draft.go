@@ -22,8 +22,8 @@ const (
 	OwnerTenant KeyKind = "tenant"
 )
 
-// Owner names whose subject key seals a value: a person, a device (its current generation) or the tenant.
-// It is the vault's own knowledge and is never encoded.
+// Owner names whose subject key seals a value: a person, a device (its current generation) or the
+// tenant. It is the vault's own knowledge and is never encoded.
 type Owner struct {
 	Kind KeyKind
 	ID   uuid.UUID // of the person or device in the vault; uuid.Nil for the tenant
@@ -43,7 +43,8 @@ type Value struct {
 // Element returns the path in the form it has in views: levels joined by "~", "" for none.
 func (v Value) Element() string { return strings.Join(v.Path, "~") }
 
-// Text returns the value as a view shows it: the token, the string itself, or the JSON text of anything else.
+// Text returns the value as a view shows it: the token, the string itself, or
+// the JSON text of anything else.
 func (v Value) Text() string {
 	if v.Token != "" {
 		return string(v.Token)
@@ -55,7 +56,8 @@ func (v Value) Text() string {
 	return string(v.Plain)
 }
 
-// SubjectRef names a person in a role. Before sealing Person is set; sealing adds the Alias, and only that is encoded.
+// SubjectRef names a person in a role. Before sealing Person is set; sealing adds the
+// Alias, and only that is encoded.
 type SubjectRef struct {
 	Role   string
 	Person uuid.UUID
@@ -103,9 +105,9 @@ func (e *AttributeError) Error() string {
 
 func (e *AttributeError) Unwrap() error { return e.Err }
 
-// Encode returns the event's bytes but for its origin, which Sign adds. It refuses, naming the attribute: a protected value that is not sealed, a
-// token sealed for another event or attribute, an attribute the type does not carry, a subject without alias,
-// and an event over MaxEventBytes.
+// Encode returns the event's bytes but for its origin, which Sign adds. It refuses, naming the
+// attribute: a protected value that is not sealed, a token sealed for another event or attribute,
+// an attribute the type does not carry, a subject without alias, and an event over MaxEventBytes.
 func (c *Catalogue) Encode(d Draft) (Event, error) {
 	if d.Type == nil || c.types[d.Type.Name] != d.Type {
 		return Event{}, fmt.Errorf("encode: %w", ErrUnknownType)
@@ -143,7 +145,8 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 	}
 	for i := range d.Values {
 		if err := c.place(root, &d, &d.Values[i]); err != nil {
-			return Event{}, &AttributeError{Type: d.Type.Name, Attribute: attrID(d.Values[i].Attr), Path: d.Values[i].Path, Err: err}
+			return Event{}, &AttributeError{Type: d.Type.Name, Attribute: attrID(d.Values[i].Attr),
+				Path: d.Values[i].Path, Err: err}
 		}
 	}
 	meta, err := m.Encode()
@@ -211,7 +214,8 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 	}
 	if d.Type.Form == FormState && !v.Observed.IsZero() && !v.Observed.Equal(d.Occurred) {
 		// Whole seconds: an observation is kept no finer (FORMATS §2).
-		if err := root.child("observed").put(steps[1], JSON(v.Observed.UTC().Truncate(time.Second).Format(time.RFC3339))); err != nil {
+		if err := root.child("observed").put(steps[1],
+			JSON(v.Observed.UTC().Truncate(time.Second).Format(time.RFC3339))); err != nil {
 			return err
 		}
 	}

@@ -63,7 +63,8 @@ func FuzzParseMetadata(f *testing.F) {
 	f.Add([]byte(readVectorsMetadata(f)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := ParseMetadata(raw)
-		e := Event{ID: NewID(), Stream: "device-11111111-2222-4333-8444-555555555555", Type: "x", Data: []byte("{}"), Metadata: raw}
+		e := Event{ID: NewID(), Stream: "device-11111111-2222-4333-8444-555555555555", Type: "x",
+			Data: []byte("{}"), Metadata: raw}
 		if m.Tenant == uuid.Nil {
 			e.Stream = LedgerStream
 		}
@@ -73,7 +74,8 @@ func FuzzParseMetadata(f *testing.F) {
 	})
 }
 
-// The grammar written out accepts what encoding/json does, of objects that are not too deep and are UTF-8.
+// The grammar written out accepts what encoding/json does, of objects that
+// are not too deep and are UTF-8.
 func FuzzIsObject(f *testing.F) {
 	f.Add([]byte(`{"a":[1,-0.5e+10,true,false,null,"\u00e9\ud800\n"],"b":{}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -95,7 +97,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(filepath.Base(p)[:len(filepath.Base(p))-5], raw)
 	}
-	meta := []byte(`{"v":1,"tenant":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","recordedAt":"2026-11-24T00:00:00.500Z","source":"graph","policy":3,"subjects":[],"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`)
+	meta := []byte(`{"v":1,"tenant":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","recordedAt":"2026-11-24T00:00:00.500Z",` +
+		`"source":"graph","policy":3,"subjects":[],"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`)
 	f.Fuzz(func(t *testing.T, typ string, data []byte) {
 		d, err := Default().Decode(Recorded{Event: Event{Type: typ, Stream: LedgerStream, Data: data, Metadata: meta}})
 		if err == nil {

@@ -10,8 +10,8 @@ import (
 	"fmt"
 )
 
-// Origin is an event's origin (FORMATS §3): a code that only a holder of the vault can make, over the
-// event's place in the store and everything it says. So a forged event, or a true one repeated
+// Origin is an event's origin (FORMATS §3): a code that only a holder of the vault can make, over
+// the event's place in the store and everything it says. So a forged event, or a true one repeated
 // elsewhere, is known to whoever holds the vault.
 type Origin [32]byte
 
@@ -34,8 +34,8 @@ func NewOriginKey(record []byte) (OriginKey, error) {
 	return OriginKey(out), nil
 }
 
-// Sign returns the event with the origin it has at that revision of its stream, in place of any that
-// it had. The event's other bytes stay.
+// Sign returns the event with the origin it has at that revision of its stream, in place of any
+// that it had. The event's other bytes stay.
 func Sign(e Event, revision uint64, k OriginKey) Event {
 	m, _, _ := cutOrigin(e.Metadata)
 	o := k.of(e, revision, m)
@@ -47,7 +47,8 @@ func Sign(e Event, revision uint64, k OriginKey) Event {
 	return e
 }
 
-// Genuine reports whether the event has the origin of its stream and revision under the tenant's key.
+// Genuine reports whether the event has the origin of its stream and
+// revision under the tenant's key.
 func (r Recorded) Genuine(k OriginKey) bool {
 	m, has, ok := cutOrigin(r.Metadata)
 	if !ok {
@@ -57,8 +58,8 @@ func (r Recorded) Genuine(k OriginKey) bool {
 	return subtle.ConstantTimeCompare(want[:], has[:]) == 1
 }
 
-// of makes the code over the event with that metadata, which is given without its last brace. Nothing is
-// copied: every event that is followed passes here.
+// of makes the code over the event with that metadata, which is given without its last brace.
+// Nothing is copied: every event that is followed passes here.
 func (k OriginKey) of(e Event, revision uint64, m []byte) (o Origin) {
 	h := hmac.New(sha256.New, k[:])
 	b := make([]byte, 0, 256)
@@ -75,7 +76,8 @@ func (k OriginKey) of(e Event, revision uint64, m []byte) (o Origin) {
 	return o
 }
 
-// cutOrigin returns metadata without its origin and last brace, and the origin, with ok where it has one in its place.
+// cutOrigin returns metadata without its origin and last brace, and the origin, with ok
+// where it has one in its place.
 func cutOrigin(metadata []byte) (m []byte, o Origin, ok bool) {
 	at := len(metadata) - originBytes - 1
 	if at < 0 || !bytes.HasPrefix(metadata[at:], []byte(originHead)) {

@@ -1,9 +1,11 @@
-// Package schemas owns the bytes that an immutable ledger cannot take back: stream names, event metadata,
-// sealed tokens, leaves, and the catalogue that says of every attribute what it is and who may forget it.
+// Package schemas owns the bytes that an immutable ledger cannot take back: stream names,
+// event metadata, sealed tokens, leaves, and the catalogue that says of every attribute
+// what it is and who may forget it.
 //
-// It keeps no state, opens no file at run time and holds no key: it may lose nothing. It trusts only the
-// catalogue compiled into it; every byte that comes from outside is parsed strictly. The formats are those of
-// the project's FORMATS page, frozen at v1, and testdata/vectors.json is their acceptance test.
+// It keeps no state, opens no file at run time and holds no key: it may lose nothing. It
+// trusts only the catalogue compiled into it; every byte that comes from outside is parsed
+// strictly. The formats are those of the project's FORMATS page, frozen at v1, and
+// testdata/vectors.json is their acceptance test.
 package schemas
 
 import (
@@ -19,7 +21,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Limits of one event and of what a single append may carry (FORMATS §2). Sizes are bytes of data plus metadata.
+// Limits of one event and of what a single append may carry (FORMATS §2). Sizes
+// are bytes of data plus metadata.
 const (
 	MaxEventBytes   = 256 << 10
 	MaxAppendBytes  = 768 << 10
@@ -28,12 +31,14 @@ const (
 	ContentTypeJSON = "application/json"
 )
 
-// Stream names one stream of the event store, in the form "<kind>-<uuid>" when it belongs to the ledger.
+// Stream names one stream of the event store, in the form "<kind>-<uuid>"
+// when it belongs to the ledger.
 type Stream string
 
 var streamForm = regexp.MustCompile(`^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// StreamPattern is the regular expression of a ledger stream's name, for servers that protect such streams.
+// StreamPattern is the regular expression of a ledger stream's name, for
+// servers that protect such streams.
 func StreamPattern() *regexp.Regexp { return streamForm }
 
 // NewStream returns the stream of the entity id of that kind.
@@ -55,7 +60,8 @@ func (s Stream) UUID() uuid.UUID {
 	return uuid.MustParse(string(s[len(s)-36:]))
 }
 
-// Valid reports whether s has the form of a ledger stream. It is StreamPattern written out: every event passes it several times.
+// Valid reports whether s has the form of a ledger stream. It is StreamPattern written out: every
+// event passes it several times.
 func (s Stream) Valid() bool {
 	kind := len(s) - 37
 	if kind < 2 || kind > 20 || s[kind] != '-' {
@@ -111,8 +117,8 @@ type Event struct {
 // Size returns the bytes that count against MaxEventBytes.
 func (e Event) Size() int { return len(e.Data) + len(e.Metadata) }
 
-// Recorded is an event as the ledger holds it. Seq counts ledger events from 0 in $all order and is meaningful
-// only where the ledger, the topics or a view supplied it.
+// Recorded is an event as the ledger holds it. Seq counts ledger events from 0 in $all order and is
+// meaningful only where the ledger, the topics or a view supplied it.
 type Recorded struct {
 	Event
 	Revision uint64
@@ -121,7 +127,8 @@ type Recorded struct {
 	Created  time.Time
 }
 
-// Anchor is a persisted position: the event at Seq must still be EventID with that Leaf in ledger LedgerID.
+// Anchor is a persisted position: the event at Seq must still be EventID with
+// that Leaf in ledger LedgerID.
 type Anchor struct {
 	LedgerID uuid.UUID
 	Seq      uint64
@@ -139,7 +146,8 @@ type Subject struct {
 // Roles is the closed list of subject roles.
 var Roles = []string{"actor", "target", "user", "owner", "contact", "requester", "representative", "officer"}
 
-// Metadata is an event's metadata (FORMATS §3). Zero Occurred, Correlation or Causation are left out.
+// Metadata is an event's metadata (FORMATS §3). Zero Occurred, Correlation
+// or Causation are left out.
 type Metadata struct {
 	Tenant      uuid.UUID
 	Occurred    time.Time
@@ -157,7 +165,8 @@ const timeForm = "2006-01-02T15:04:05.000Z"
 // Time writes t as the formats want it: UTC, suffix Z, three decimals, cut and never rounded.
 func Time(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(timeForm) }
 
-// KnownTime returns t, or the zero time where its year is 0001 or 9999, which mean unknown at the source.
+// KnownTime returns t, or the zero time where its year is 0001 or 9999,
+// which mean unknown at the source.
 func KnownTime(t time.Time) time.Time {
 	if y := t.UTC().Year(); y <= 1 || y >= 9999 {
 		return time.Time{}
@@ -165,8 +174,8 @@ func KnownTime(t time.Time) time.Time {
 	return t
 }
 
-// Month returns the yyyymm under whose period key an event is sealed: that of occurred, and of recorded where
-// occurred is absent or later (compared before cutting).
+// Month returns the yyyymm under whose period key an event is sealed: that of occurred, and of
+// recorded where occurred is absent or later (compared before cutting).
 func Month(occurred, recorded time.Time) string {
 	if KnownTime(occurred).IsZero() || occurred.After(recorded) {
 		return recorded.UTC().Format("200601")
@@ -174,8 +183,8 @@ func Month(occurred, recorded time.Time) string {
 	return occurred.UTC().Format("200601")
 }
 
-// Encode returns the metadata's bytes in the frozen member order, without the origin: only who knows
-// the revision can make that (Sign).
+// Encode returns the metadata's bytes in the frozen member order, without the origin: only who
+// knows the revision can make that (Sign).
 func (m Metadata) Encode() (json.RawMessage, error) {
 	if m.Recorded.IsZero() {
 		return nil, errors.New("metadata: recordedAt is missing")
@@ -187,7 +196,8 @@ func (m Metadata) Encode() (json.RawMessage, error) {
 		return nil, fmt.Errorf("metadata: policy %d has more than %d digits", m.Policy, maxPolicyDigit)
 	}
 	if len(m.Subjects) > MaxSubjects {
-		return nil, fmt.Errorf("metadata: %d subjects, at most %d are allowed in one event", len(m.Subjects), MaxSubjects)
+		return nil, fmt.Errorf("metadata: %d subjects, at most %d are allowed in one event",
+			len(m.Subjects), MaxSubjects)
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `{"v":1,"tenant":"%s"`, m.Tenant)
@@ -223,8 +233,8 @@ func ParseMetadata(raw []byte) (m Metadata, err error) {
 	return m, err
 }
 
-// TenantOf reads the tenant alone out of metadata in its only form; false where it does not begin so. It does not check
-// the rest.
+// TenantOf reads the tenant alone out of metadata in its only form; false where it does not begin
+// so. It does not check the rest.
 func TenantOf(metadata []byte) (uuid.UUID, bool) {
 	s := metadataScanner{rest: metadata}
 	if !s.literal(metadataHead) {
@@ -268,8 +278,8 @@ func LP[T string | []byte](dst []byte, x T) []byte {
 	return append(dst, x...)
 }
 
-// JSON returns v as the ledger writes JSON: compact, no HTML escaping. It panics on a value that JSON cannot
-// express, which for the types the ledger passes is a programming error.
+// JSON returns v as the ledger writes JSON: compact, no HTML escaping. It panics on a value that
+// JSON cannot express, which for the types the ledger passes is a programming error.
 func JSON(v any) json.RawMessage {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -68,8 +68,10 @@ func newDesktop(t *testing.T) *desktop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who := access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Officer, access.Operator}, All: true}
-	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: "nl", TimeZone: "Europe/Amsterdam"})
+	who := access.Principal{Login: "officer@contoso.example",
+		Roles: []access.Role{access.Officer, access.Operator}, All: true}
+	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: "nl",
+		TimeZone: "Europe/Amsterdam"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +88,12 @@ func newDesktop(t *testing.T) *desktop {
 		}
 		d.device = dev.Stream
 		c := schemas.Default()
-		draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: tenant.ID, Stream: d.device, ID: schemas.NewID(),
-			Occurred: time.Now(), Recorded: time.Now(), Source: "test", Subjects: []schemas.SubjectRef{{Role: "user", Person: id}},
-			Values: []schemas.Value{{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON(annaLogin), Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: id}}}}
+		draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: tenant.ID, Stream: d.device,
+			ID:       schemas.NewID(),
+			Occurred: time.Now(), Recorded: time.Now(), Source: "test",
+			Subjects: []schemas.SubjectRef{{Role: "user", Person: id}},
+			Values: []schemas.Value{{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON(annaLogin),
+				Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: id}}}}
 		if err := tx.Seal(&draft); err != nil {
 			return err
 		}
@@ -147,22 +152,34 @@ func (emptyViews) WaitThrough(context.Context, uint64) error { return nil }
 func (emptyViews) RawEventsAt(context.Context, uuid.UUID, []uint64) iter.Seq2[schemas.Recorded, error] {
 	return none[schemas.Recorded]
 }
-func (emptyViews) EventsByStreams(context.Context, uuid.UUID, []schemas.Stream, projections.AsOf) iter.Seq2[projections.Row, error] {
+func (emptyViews) EventsByStreams(
+	context.Context, uuid.UUID, []schemas.Stream, projections.AsOf,
+) iter.Seq2[projections.Row, error] {
 	return none[projections.Row]
 }
-func (emptyViews) EventsByAliases(context.Context, uuid.UUID, []uuid.UUID, projections.AsOf) iter.Seq2[projections.Row, error] {
+func (emptyViews) EventsByAliases(
+	context.Context, uuid.UUID, []uuid.UUID, projections.AsOf,
+) iter.Seq2[projections.Row, error] {
 	return none[projections.Row]
 }
-func (emptyViews) Devices(_ context.Context, _ uuid.UUID, _ projections.AsOf, _ ...string) iter.Seq2[projections.Device, error] {
+func (emptyViews) Devices(
+	_ context.Context, _ uuid.UUID, _ projections.AsOf, _ ...string,
+) iter.Seq2[projections.Device, error] {
 	return none[projections.Device]
 }
-func (emptyViews) DeviceHistory(context.Context, uuid.UUID, schemas.Stream, projections.Period, []string, projections.AsOf) iter.Seq2[projections.Change, error] {
+func (emptyViews) DeviceHistory(
+	context.Context, uuid.UUID, schemas.Stream, projections.Period, []string, projections.AsOf,
+) iter.Seq2[projections.Change, error] {
 	return none[projections.Change]
 }
-func (emptyViews) AdminActions(context.Context, uuid.UUID, projections.Period, projections.ActionFilter, projections.AsOf) iter.Seq2[projections.AdminAction, error] {
+func (emptyViews) AdminActions(
+	context.Context, uuid.UUID, projections.Period, projections.ActionFilter, projections.AsOf,
+) iter.Seq2[projections.AdminAction, error] {
 	return none[projections.AdminAction]
 }
-func (emptyViews) Refusals(context.Context, uuid.UUID, projections.Period, []string, projections.AsOf) iter.Seq2[projections.Refusal, error] {
+func (emptyViews) Refusals(
+	context.Context, uuid.UUID, projections.Period, []string, projections.AsOf,
+) iter.Seq2[projections.Refusal, error] {
 	return none[projections.Refusal]
 }
 
@@ -204,25 +221,41 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 		command []string
 		wrong   [][]string
 	}{
-		{actions, [][]string{{"--output", "xml"}, {"--file", file}, {"--file", missing}, {"--file", below}, {"--file", folder}, {"--lang", "fr"},
-			{"--time-zone", "Mars/Olympus"}, {"--from", "yesterday"}, {"--to", "2026-13-01"}, {"--from", "2026-03-02", "--to", "2026-03-01"},
-			{"--from", "2026-10-25T02:30", "--time-zone", "Europe/Amsterdam"}, {"--sample", "-1", "--seed", "1"}, {"--sample", "3"}, {"--seed", "3"},
-			{"--sample", "1000000", "--seed", "1"}, {"--as-of-seq", "-3"}, {"--as-of-seq", "100000"}, {"--tenant", "Nobody"}, {"--wait", "0s"},
-			{"--verb", "erase"}, {"--verb", ""}, {"--verb", ","}, {"--category", "x"}, {"--result", "x"}, {"--device", stranger}, {"--device", "device-" + stranger},
-			{"--device", "nonsense"}, {"--device", string(d.device) + "," + stranger}, {"--actor", "nobody@contoso.example"}, {"--actor", stranger},
-			{"--actor", "-", "--device", "-"}, {"--purpose", ""}, {"--purpose", " "}, {"--masked"}, {"--platform", "iOS"}, {"extra"}}},
-		{history, [][]string{{"--attribute", "device.colour"}, {"--output", "html"}, {"--device", string(d.device) + "," + string(d.device)}}},
-		{inventory, [][]string{{"--platform", "Symbian"}, {"--ownership", "stolen"}, {"--from", "2026-01-01"}, {"--as-of", "soon"}}},
+		{actions, [][]string{{"--output", "xml"}, {"--file", file}, {"--file", missing}, {"--file", below},
+			{"--file", folder}, {"--lang", "fr"},
+			{"--time-zone", "Mars/Olympus"}, {"--from", "yesterday"}, {"--to", "2026-13-01"},
+			{"--from", "2026-03-02", "--to", "2026-03-01"},
+			{"--from", "2026-10-25T02:30", "--time-zone", "Europe/Amsterdam"}, {"--sample", "-1", "--seed", "1"},
+			{"--sample", "3"}, {"--seed", "3"},
+			{"--sample", "1000000", "--seed", "1"}, {"--as-of-seq", "-3"}, {"--as-of-seq", "100000"},
+			{"--tenant", "Nobody"}, {"--wait", "0s"},
+			{"--verb", "erase"}, {"--verb", ""}, {"--verb", ","}, {"--category", "x"}, {"--result", "x"},
+			{"--device", stranger}, {"--device", "device-" + stranger},
+			{"--device", "nonsense"}, {"--device", string(d.device) + "," + stranger},
+			{"--actor", "nobody@contoso.example"}, {"--actor", stranger},
+			{"--actor", "-", "--device", "-"}, {"--purpose", ""}, {"--purpose", " "}, {"--masked"},
+			{"--platform", "iOS"}, {"extra"}}},
+		{history, [][]string{{"--attribute", "device.colour"}, {"--output", "html"},
+			{"--device", string(d.device) + "," + string(d.device)}}},
+		{inventory, [][]string{{"--platform", "Symbian"}, {"--ownership", "stolen"}, {"--from", "2026-01-01"},
+			{"--as-of", "soon"}}},
 		{refusals, [][]string{{"--rule", "horoscope"}, {"--purpose", "x"}}},
-		{opened, [][]string{{"--output", "xml"}, {"--right", "oblivion"}, {"--identity-method", "passport"}, {"--received", "2999-01-01"},
-			{"--received", "1 March"}, {"--person", "-1"}, {"--person", "7"}, {"--tenant", "Nobody"}, {"extra"}, {"--subject", "nobody@contoso.example"}}},
-		{export, [][]string{{"--dir", folder}, {"--dir", filepath.Dir(missing)}, {"--dir", file}, {"--lang", "fr"}, {"--output", "xml"}, {"--tenant", "Nobody"}, {"extra"}}},
+		{opened, [][]string{{"--output", "xml"}, {"--right", "oblivion"}, {"--identity-method", "passport"},
+			{"--received", "2999-01-01"},
+			{"--received", "1 March"}, {"--person", "-1"}, {"--person", "7"}, {"--tenant", "Nobody"}, {"extra"},
+			{"--subject", "nobody@contoso.example"}}},
+		{export, [][]string{{"--dir", folder}, {"--dir", filepath.Dir(missing)}, {"--dir", file}, {"--lang", "fr"},
+			{"--output", "xml"}, {"--tenant", "Nobody"}, {"extra"}}},
 		{[]string{"dsar", "export"}, [][]string{{stranger}, {"x"}, {}}},
-		{erase, [][]string{{"--ground", "because"}, {"--yes=false"}, {"--output", "xml"}, {"--tenant", "Nobody"}, {"extra"}}},
-		{[]string{"dsar", "erase", "--yes", "--ground", "unlawful"}, [][]string{{stranger}, {accessRequest}, {"x"}, {}}},
+		{erase, [][]string{{"--ground", "because"}, {"--yes=false"}, {"--output", "xml"},
+			{"--tenant", "Nobody"}, {"extra"}}},
+		{[]string{"dsar", "erase", "--yes", "--ground", "unlawful"},
+			[][]string{{stranger}, {accessRequest}, {"x"}, {}}},
 		{add, [][]string{{"--time-zone", "Mars/Olympus"}, {"--language", "fr"}, {"--source-tenant", "x"}, {"extra"}}},
-		{[]string{"tenant", "add"}, [][]string{{"Fabrikam"}, {"", "--source-tenant", "any"}, {"Contoso", "--source-tenant", "any"}, {}}},
-		{imports, [][]string{{"--workers", "-1"}, {"--batch", "-1"}, {"--output", "xml"}, {"--tenant", "Nobody"}, {missing}}},
+		{[]string{"tenant", "add"}, [][]string{{"Fabrikam"}, {"", "--source-tenant", "any"},
+			{"Contoso", "--source-tenant", "any"}, {}}},
+		{imports, [][]string{{"--workers", "-1"}, {"--batch", "-1"}, {"--output", "xml"},
+			{"--tenant", "Nobody"}, {missing}}},
 		{[]string{"import"}, [][]string{{}}},
 	} {
 		for _, wrong := range tc.wrong {
@@ -246,7 +279,8 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 		t.Errorf("a file that was there: %q, %v", raw, err)
 	}
 	// Put right, each does what it says, and records it.
-	for _, args := range [][]string{append(actions, "--file", filepath.Join(folder, "report")), append(export, "--dir", t.TempDir()), append(opened, "--right", "access"), erase, add} {
+	for _, args := range [][]string{append(actions, "--file", filepath.Join(folder, "report")),
+		append(export, "--dir", t.TempDir()), append(opened, "--right", "access"), erase, add} {
 		before := len(d.store.Events())
 		if _, _, err := d.run(annaLogin+"\n", args...); err != nil || len(d.store.Events()) == before {
 			t.Errorf("%v: %v, %d events", args, err, len(d.store.Events())-before)
@@ -338,7 +372,8 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 	if _, code, err := runCommand(t, "", "help", "leavers"); code != exitUsage || err == nil {
 		t.Errorf("help on nothing: exit %d, %v", code, err)
 	}
-	if out, code, err := runCommand(t, "", "help", "report"); code != exitOK || err != nil || !strings.Contains(out, "device-history") {
+	if out, code, err := runCommand(t, "", "help", "report"); code != exitOK || err != nil ||
+		!strings.Contains(out, "device-history") {
 		t.Errorf("help on something: exit %d, %v", code, err)
 	}
 	_, _, err := runCommand(t, "", "report", "device-histroy")
@@ -351,7 +386,8 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 // itself.
 func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 	d := newDesktop(t)
-	s, err := d.desk.custody.Access(t.Context(), d.desk.who, custody.Purpose{Tenant: d.desk.tenant.ID, Report: "x", Text: "audit"})
+	s, err := d.desk.custody.Access(t.Context(), d.desk.who,
+		custody.Purpose{Tenant: d.desk.tenant.ID, Report: "x", Text: "audit"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +402,8 @@ func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, o := range out {
-		if i < 2 && (o.Err != nil || string(o.Plain) != `"`+annaLogin+`"`) || i >= 2 && (!errors.Is(o.Err, projections.ErrTampered) || o.Plain != nil) {
+		if i < 2 && (o.Err != nil || string(o.Plain) != `"`+annaLogin+`"`) ||
+			i >= 2 && (!errors.Is(o.Err, projections.ErrTampered) || o.Plain != nil) {
 			t.Errorf("place %d: opened %t, %v", i, o.Plain != nil, o.Err)
 		}
 	}
@@ -377,7 +414,8 @@ func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 	d := newDesktop(t)
 	d.now = time.Date(2026, 11, 29, 23, 30, 0, 0, time.UTC)
-	for _, tc := range []struct{ given, want string }{{"", "received  2026-11-30"}, {"2026-11-30", "received  2026-11-30"}, {"2026-11-29", "received  2026-11-29"}} {
+	for _, tc := range []struct{ given, want string }{{"", "received  2026-11-30"},
+		{"2026-11-30", "received  2026-11-30"}, {"2026-11-29", "received  2026-11-29"}} {
 		args := []string{"dsar", "open"}
 		if tc.given != "" {
 			args = append(args, "--received", tc.given)
@@ -395,14 +433,18 @@ func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 	d := newDesktop(t)
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "x.json"), []byte(`{"time":"2026-03-01T00:00:00Z","category":"AuditLogs","operationName":"Delete ManagedDevice",`+
-		`"properties":{"AuditEventId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","ActivityDate":"2026-03-01T00:00:00Z"},"tenantId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4052"}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "x.json"),
+		[]byte(`{"time":"2026-03-01T00:00:00Z","category":"AuditLogs","operationName":"Delete ManagedDevice",`+
+			`"properties":{"AuditEventId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051",`+
+			`"ActivityDate":"2026-03-01T00:00:00Z"},`+
+			`"tenantId":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4052"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d.store.Fail = func(schemas.Stream, []schemas.Event) error { return errors.New("no space left on device") }
 	for output, says := range map[string]string{"text": "So far:", "json": `"complete": false`} {
 		out, code, err := d.run("", "import", dir, "--output", output)
-		if err == nil || code != exitFailed || !strings.Contains(out, says) || !strings.Contains(err.Error(), "no space") {
+		if err == nil || code != exitFailed || !strings.Contains(out, says) ||
+			!strings.Contains(err.Error(), "no space") {
 			t.Errorf("%s: exit %d, %v, %q", output, code, err, out)
 		}
 	}
@@ -410,7 +452,8 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 
 // An erasure that is under way and one that was done are answers of their own.
 func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
-	under, done := eraseError(fmt.Errorf("erase: %w", custody.ErrUnderWay)), eraseError(fmt.Errorf("erase: %w", vault.ErrErased))
+	under, done := eraseError(fmt.Errorf("erase: %w",
+		custody.ErrUnderWay)), eraseError(fmt.Errorf("erase: %w", vault.ErrErased))
 	if !errors.Is(under, custody.ErrUnderWay) || !strings.Contains(under.Error(), "another call is at it") {
 		t.Errorf("under way: %v", under)
 	}
@@ -424,7 +467,8 @@ func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(d.store.Events())
-	if _, code, err := d.run("", erase...); code != exitFailed || err == nil || !strings.Contains(err.Error(), "erased before") {
+	if _, code, err := d.run("", erase...); code != exitFailed || err == nil ||
+		!strings.Contains(err.Error(), "erased before") {
 		t.Errorf("again: exit %d, %v", code, err)
 	}
 	if len(d.store.Events()) != before {

@@ -164,7 +164,10 @@ func problemText(p *report.Problem) string {
 		}
 		return strings.Join(out, ", ")
 	}
-	flag := flagOf(p)
+	flag, given := flagOf(p), fmt.Sprintf(" %q", p.Given)
+	if p.Filter {
+		given = "" // it may name a person, and standard error is kept by many
+	}
 	switch p.Code {
 	case report.Missing:
 		switch {
@@ -179,15 +182,15 @@ func problemText(p *report.Problem) string {
 	case report.Empty:
 		return flag + " is empty: leave it out or give a value"
 	case report.Unknown:
-		return fmt.Sprintf("%s %q is not known: use one of %s", flag, p.Given, strings.Join(p.Known, ", "))
+		return fmt.Sprintf("%s%s is not known: use one of %s", flag, given, strings.Join(p.Known, ", "))
 	case report.NoValue:
 		if len(p.Known) == 0 {
-			return fmt.Sprintf("%s %q: no device has a value here", flag, p.Given)
+			return fmt.Sprintf("%s%s: no device has a value here", flag, given)
 		}
-		return fmt.Sprintf("%s %q: no device has one that begins so; there are %s", flag, p.Given,
+		return fmt.Sprintf("%s%s: no device has one that begins so; there are %s", flag, given,
 			strings.Join(p.Known, ", "))
 	case report.Unfit:
-		return fmt.Sprintf("%s %q cannot be such a value: give it as the ledger writes it", flag, p.Given)
+		return fmt.Sprintf("%s%s cannot be such a value: give it as the ledger writes it", flag, given)
 	case report.NotHere:
 		return fmt.Sprintf("%s does not fit this report: it has %s", flag, flags(p.Known))
 	case report.Backward:
@@ -212,14 +215,14 @@ func problemText(p *report.Problem) string {
 		if p.Through == nil {
 			return fmt.Sprintf("%s %s: the views are empty", flag, p.Given)
 		}
-		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence", flag,
-			p.Given, *p.Through)
+		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence",
+			flag, p.Given, *p.Through)
 	case report.Nobody:
 		return flag + " names nobody who acted: give a UPN, an e-mail address or a directory object id"
 	case report.NoDevice:
 		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it"
 	case report.NoName:
-		return fmt.Sprintf("%s %q is not in the catalogue: give an attribute id, as in device.os-version", flag, p.Given)
+		return fmt.Sprintf("%s%s is not in the catalogue: give an attribute id, as in device.os-version", flag, given)
 	}
 	return fmt.Sprintf("%s: %s", flag, p.Code)
 }

@@ -34,8 +34,10 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 		{[]string{"dsar", "export"}, "arg"},
 		{[]string{"ledger", "disown", "--data", dir}, "ledger check"},
 		{[]string{"ledger", "disown", "--data", dir, "7", "--ground", "test", "--yes"}, "uuid"},
-		{[]string{"ledger", "disown", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "why not", "--yes"}, "--ground"},
-		{[]string{"ledger", "disown", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "test"}, "--yes"},
+		{[]string{"ledger", "disown", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "why not",
+			"--yes"}, "--ground"},
+		{[]string{"ledger", "disown", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051",
+			"--ground", "test"}, "--yes"},
 	} {
 		code, err := execute(t, tc.args...)
 		if err == nil || code != exitUsage || !strings.Contains(err.Error(), tc.says) {

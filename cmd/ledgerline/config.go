@@ -121,7 +121,8 @@ func (c *config) settings() []setting {
 		{"kafka.replication-factor", &c.Kafka.ReplicationFactor, "1",
 			"copies of a topic when it is created; 3 on a cluster", nil},
 		{"kafka.tls", &c.Kafka.TLS, "auto",
-			"whether the brokers speak TLS: on, off, or auto: on where kafka.ca or kafka.cert is set", oneOf("auto", "on", "off")},
+			"whether the brokers speak TLS: on, off, or auto: on where kafka.ca or kafka.cert is set",
+			oneOf("auto", "on", "off")},
 		{"kafka.ca", &c.Kafka.CA, "",
 			"authority (PEM) that signed their certificates; default the system's", nil},
 		{"kafka.cert", &c.Kafka.Cert, "",
@@ -129,7 +130,8 @@ func (c *config) settings() []setting {
 		{"kafka.key", &c.Kafka.Key, "",
 			"the key of kafka.cert (PEM)", nil},
 		{"kafka.sasl", &c.Kafka.SASL, "",
-			"how to log in: scram-sha-256, scram-sha-512, or plain (over TLS); default scram-sha-256 where kafka.user is set", oneOf("scram-sha-256", "scram-sha-512", "plain")},
+			"how to log in: scram-sha-256, scram-sha-512, or plain (over TLS); default scram-sha-256 where " +
+				"kafka.user is set", oneOf("scram-sha-256", "scram-sha-512", "plain")},
 		{"kafka.user", &c.Kafka.User, "",
 			"user at the brokers", nil},
 		{"kafka.password", &c.Kafka.Password, "",
@@ -137,11 +139,13 @@ func (c *config) settings() []setting {
 		{"kafka.password-file", &c.Kafka.PasswordFile, "",
 			"file whose first line is that password", nil},
 		{"clickhouse.address", &c.ClickHouse.Address, "",
-			"host:port of ClickHouse's HTTP interface, several separated by commas; default the running embedded one", hostPorts},
+			"host:port of ClickHouse's HTTP interface, several separated by commas; default the running " +
+				"embedded one", hostPorts},
 		{"clickhouse.database", &c.ClickHouse.Database, "ledgerline",
 			"ClickHouse database of the views", identifier},
 		{"clickhouse.tls", &c.ClickHouse.TLS, "auto",
-			"whether it speaks HTTPS: on, off, or auto: on where clickhouse.ca or clickhouse.cert is set", oneOf("auto", "on", "off")},
+			"whether it speaks HTTPS: on, off, or auto: on where clickhouse.ca or clickhouse.cert is set",
+			oneOf("auto", "on", "off")},
 		{"clickhouse.ca", &c.ClickHouse.CA, "",
 			"authority (PEM) that signed its certificate; default the system's", nil},
 		{"clickhouse.cert", &c.ClickHouse.Cert, "",
@@ -165,7 +169,8 @@ func (c *config) settings() []setting {
 		{"embedded.eventstore-client-ca", &c.Embedded.EventStoreClientCA, "",
 			"authorities (PEM) whose certificates stand for a user's password", nil},
 		{"embedded.eventstore-users", &c.Embedded.EventStoreUsers, "",
-			"file of further users (`ledgerline eventstore user add`); default DATA/keys/eventstore-users, where that exists", nil},
+			"file of further users (`ledgerline eventstore user add`); default DATA/keys/eventstore-users, where " +
+				"that exists", nil},
 		{"embedded.kafka-addr", &c.Embedded.KafkaAddr, "127.0.0.1:9092",
 			"where the embedded broker listens: a loopback address", hostPort},
 		{"embedded.clickhouse-addr", &c.Embedded.ClickHouseAddr, "127.0.0.1:8123",
@@ -175,7 +180,8 @@ func (c *config) settings() []setting {
 		{"embedded.clickhouse-key", &c.Embedded.ClickHouseKey, "",
 			"the key of embedded.clickhouse-cert (PEM)", nil},
 		{"embedded.status-addr", &c.Embedded.StatusAddr, "127.0.0.1:0",
-			"where status and metrics are answered: a loopback address; port 0 takes a free one at each start", hostPort},
+			"where status and metrics are answered: a loopback address; port 0 takes a free one " +
+				"at each start", hostPort},
 		{"embedded.library", &c.Embedded.Library, "",
 			"an existing libchdb.so, where npm cannot fetch one", nil},
 		{"embedded.uncompressed", &c.Embedded.Uncompressed, "false",
@@ -212,9 +218,10 @@ const configVariable = envPrefix + "CONFIG"
 // runs under them.
 var otherVariables = []string{
 	configVariable,
-	crashVariable,                                                          // crash.go
-	disturbVariable,                                                        // disturb.go
-	envPrefix + "RECORDS", envPrefix + "KAFKA", envPrefix + "SIEGE_TARGET", // what the acceptance and siege tests are told
+	crashVariable,   // crash.go
+	disturbVariable, // disturb.go
+	// what the acceptance and siege tests are told
+	envPrefix + "RECORDS", envPrefix + "KAFKA", envPrefix + "SIEGE_TARGET",
 }
 
 // set gives a setting the value that a text is.
@@ -479,7 +486,8 @@ func readEnvironment(settings []setting, environ []string) error {
 		at := slices.IndexFunc(settings, func(s setting) bool { return envName(s.key) == name })
 		switch {
 		case at < 0:
-			errs = append(errs, fmt.Errorf("environment: nothing reads %s: did you mean %s?", name, nearest(name, names)))
+			errs = append(errs, fmt.Errorf("environment: nothing reads %s: did you mean %s?",
+				name, nearest(name, names)))
 		case value == "": // as if it were not there
 		default:
 			if err := settings[at].set(value); err != nil {

@@ -20,9 +20,10 @@ func writeConfig(t testing.TB, content string) string {
 }
 
 func TestFlagsWinOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
-	path := writeConfig(t, "data: /srv/ledger\nlog: {level: debug, format: json}\nkafka:\n  brokers: from-file:9092\n  partitions: 7\n"+
-		"eventstore:\n  address: esdb://es:2113?tls=true\n")
-	c, err := loadConfig(path, []string{"LEDGERLINE_KAFKA_BROKERS=from-env:9092", "LEDGERLINE_OPERATOR=", "HOME=/x", "LEDGERLINE_CONFIG=y"})
+	path := writeConfig(t, "data: /srv/ledger\nlog: {level: debug, format: json}\nkafka:\n  brokers: "+
+		"from-file:9092\n  partitions: 7\neventstore:\n  address: esdb://es:2113?tls=true\n")
+	c, err := loadConfig(path, []string{"LEDGERLINE_KAFKA_BROKERS=from-env:9092", "LEDGERLINE_OPERATOR=", "HOME=/x",
+		"LEDGERLINE_CONFIG=y"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,8 @@ func TestFlagsWinOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
 
 // A value keeps its text, whatever YAML would make of it.
 func TestAScalarKeepsItsText(t *testing.T) {
-	for _, text := range []string{"00123", "0x1F", "1e3", "1_000", "true", "yes", "on", "2026-03-01", "12:30:45", "'quoted # text'", `"a b"`, ".5", "0o17"} {
+	for _, text := range []string{"00123", "0x1F", "1e3", "1_000", "true", "yes", "on", "2026-03-01", "12:30:45",
+		"'quoted # text'", `"a b"`, ".5", "0o17"} {
 		c, err := loadConfig(writeConfig(t, "kafka:\n  password: "+text+"\n"), nil)
 		if want := strings.Trim(text, `'"`); err != nil || c.Kafka.Password != want {
 			t.Errorf("%s was read as another text (%v)", text, err)
@@ -124,10 +126,12 @@ func TestAWrongConfigurationIsRefusedByLineAndKey(t *testing.T) {
 
 func TestAVariableThatNothingReadsIsRefusedWithTheNearest(t *testing.T) {
 	for env, says := range map[string]string{
-		"LEDGERLINE_KAFKA_BROKER=a:1": "did you mean LEDGERLINE_KAFKA_BROKERS?", "LEDGERLINE_DATE=/x": "LEDGERLINE_DATA?",
-		"LEDGERLINE_CRASHAT=x": "LEDGERLINE_CRASH_AT?", "LEDGERLINE_=x": "nothing reads LEDGERLINE_",
-		"LEDGERLINE_KAFKA_PARTITIONS=many": "LEDGERLINE_KAFKA_PARTITIONS (kafka.partitions): ", "LEDGERLINE_EMBEDDED_UNCOMPRESSED=1": "true or false",
-		"LEDGERLINE_LOG_LEVEL=loud": "LEDGERLINE_LOG_LEVEL", "LEDGERLINE_OPERATOR=a\nb": "control character",
+		"LEDGERLINE_KAFKA_BROKER=a:1": "did you mean LEDGERLINE_KAFKA_BROKERS?",
+		"LEDGERLINE_DATE=/x":          "LEDGERLINE_DATA?",
+		"LEDGERLINE_CRASHAT=x":        "LEDGERLINE_CRASH_AT?", "LEDGERLINE_=x": "nothing reads LEDGERLINE_",
+		"LEDGERLINE_KAFKA_PARTITIONS=many":   "LEDGERLINE_KAFKA_PARTITIONS (kafka.partitions): ",
+		"LEDGERLINE_EMBEDDED_UNCOMPRESSED=1": "true or false",
+		"LEDGERLINE_LOG_LEVEL=loud":          "LEDGERLINE_LOG_LEVEL", "LEDGERLINE_OPERATOR=a\nb": "control character",
 	} {
 		if _, err := loadConfig("", []string{env}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", env, err, says)
@@ -162,7 +166,8 @@ func TestEveryVariableThatIsNamedIsKnown(t *testing.T) {
 		}
 		for _, name := range form.FindAllString(string(raw), -1) {
 			if !known[name] {
-				t.Errorf("%s names %s, which the program refuses: add a setting, or name it in otherVariables", path, name)
+				t.Errorf("%s names %s, which the program refuses: add a setting, or name it in otherVariables",
+					path, name)
 			}
 		}
 		return nil
@@ -174,8 +179,10 @@ func TestEveryVariableThatIsNamedIsKnown(t *testing.T) {
 
 // Whatever a file holds, it is refused or read; what was read can be written and reads the same.
 func FuzzConfigurationFiles(f *testing.F) {
-	for _, seed := range []string{"data: x\n", "kafka: {brokers: 'a:1', partitions: 3}\n", "operator: ~\n", "a: [*x]\n", "<<: 1\n", "? [a]\n: b\n",
-		"operator: !!int 7\n", "kafka: {password: 00123}\n", "--- !!map {data: &a b}\n", "operator: \"\\x85\"\n", "{}\n"} {
+	for _, seed := range []string{"data: x\n", "kafka: {brokers: 'a:1', partitions: 3}\n", "operator: ~\n", "a: [*x]\n",
+		"<<: 1\n", "? [a]\n: b\n",
+		"operator: !!int 7\n", "kafka: {password: 00123}\n", "--- !!map {data: &a b}\n",
+		"operator: \"\\x85\"\n", "{}\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, content string) {

@@ -22,8 +22,9 @@ func newDSAR(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dsar",
 		Short: "Answer a data subject: open a request, export a person's package, erase a person",
-		Long: `dsar handles the requests of data subjects (GDPR Art. 15 and 17). A request is opened first, by an identifier of
-the person that is read from standard input, so that no shell keeps it; everything after that names only the request.
+		Long: `dsar handles the requests of data subjects (GDPR Art. 15 and 17). A request is opened first, by an
+identifier of the person that is read from standard input, so that no shell keeps it; everything after that names only
+the request.
 
   echo anna.devries@contoso.example | ledgerline dsar open --subject - --right access --identity-method call-back
   ledgerline dsar export REQUEST
@@ -46,9 +47,9 @@ func newDSAROpen(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "open --subject -",
 		Short: "Record a request, and find the person it is about",
-		Long: `open records a request in the ledger and prints its number. The subject is an e-mail address, a UPN or a directory
-object id, as the person gave it; "-" reads it from standard input. Where several persons held the identifier, each in
-a period of their own, they are listed and one must be chosen.`,
+		Long: `open records a request in the ledger and prints its number. The subject is an e-mail address, a UPN or
+a directory object id, as the person gave it; "-" reads it from standard input. Where several persons held the
+identifier, each in a period of their own, they are listed and one must be chosen.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if _, err := time.Parse(time.DateOnly, received); received != "" && err != nil {
@@ -69,7 +70,8 @@ a period of their own, they are listed and one must be chosen.`,
 			if err != nil {
 				return err
 			}
-			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right, Identifier: subject, Person: person, Received: at, Method: method})
+			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right,
+				Identifier: subject, Person: person, Received: at, Method: method})
 			var several *custody.SeveralPersonsError
 			if errors.As(err, &several) {
 				listMatches(cmd.ErrOrStderr(), several.Persons)
@@ -80,7 +82,8 @@ a period of their own, they are listed and one must be chosen.`,
 			}
 			doc := requestDoc{r.ID, r.Right, r.Received.Format(time.DateOnly), r.Due.Format(time.DateOnly)}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
-				fmt.Fprintf(w, "request   %s\nright     %s\nreceived  %s\nanswer by %s (public holidays not counted)\n", doc.Request, doc.Right, doc.Received, doc.Due)
+				fmt.Fprintf(w, "request   %s\nright     %s\nreceived  %s\nanswer by %s (public holidays not counted)\n",
+					doc.Request, doc.Right, doc.Received, doc.Due)
 			})
 		},
 	}
@@ -89,7 +92,8 @@ a period of their own, they are listed and one must be chosen.`,
 	f.StringVar(&subject, "subject", "-", "who asks, as they gave it; - reads it from standard input")
 	choiceFlag(cmd, &right, "right", "", "access", "access or erasure", "access", "erasure")
 	f.StringVar(&received, "received", "", "the day the request came in, where the tenant is; today where left out")
-	choiceFlag(cmd, &method, "identity-method", "", "", "how identity was checked: sign-in, call-back, in-person or other; never a copy of a document",
+	choiceFlag(cmd, &method, "identity-method", "", "",
+		"how identity was checked: sign-in, call-back, in-person or other; never a copy of a document",
 		"sign-in", "call-back", "in-person", "other")
 	f.IntVar(&person, "person", 0, "which of several persons, as listed")
 	outputFlag(cmd, &output)
@@ -108,7 +112,8 @@ func receipt(day string, now time.Time, t vault.Tenant) (time.Time, error) {
 	}
 	at, err := time.ParseInLocation(time.DateOnly, day, loc)
 	if err != nil || at.After(now) {
-		return time.Time{}, usage("--received %q is not a day up to today (%s in %s)", day, now.In(loc).Format(time.DateOnly), loc)
+		return time.Time{}, usage("--received %q is not a day up to today (%s in %s)",
+			day, now.In(loc).Format(time.DateOnly), loc)
 	}
 	return at, nil
 }
@@ -130,9 +135,9 @@ func newDSARExport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export REQUEST",
 		Short: "Make the package of what the ledger links to the person",
-		Long: `export writes dsar-REQUEST.zip: pages to read in English and Dutch, the data itself, what is withheld and why, and a
-manifest of hashes. Others in it get stable labels. Making it is an access to personal data and is recorded as one,
-and so is the package. The file is readable by you alone; hand it over encrypted.`,
+		Long: `export writes dsar-REQUEST.zip: pages to read in English and Dutch, the data itself, what is withheld
+and why, and a manifest of hashes. Others in it get stable labels. Making it is an access to personal data and is
+recorded as one, and so is the package. The file is readable by you alone; hand it over encrypted.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			id, err := parseRequestID(args[0])
@@ -164,7 +169,8 @@ and so is the package. The file is readable by you alone; hand it over encrypted
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&dir, "dir", ".", "directory to write the package to")
-	choiceFlag(cmd, &lang, "lang", "", "", "en or nl, the language that comes first; the tenant's where left out", "en", "nl")
+	choiceFlag(cmd, &lang, "lang", "", "", "en or nl, the language that comes first; the tenant's where left out",
+		"en", "nl")
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -179,13 +185,15 @@ func (d exportDoc) text(w io.Writer) {
 	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\n", d.File, d.Manifest)
 	fmt.Fprintf(w, "searched  what this ledger links to the person, through sequence %d; not texts that others wrote\n",
 		d.Package.Sequence)
-	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals, dsar.Requests, dsar.Views, dsar.Other} {
+	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals,
+		dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
 			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
 		}
 	}
 	v := d.Package.Values
-	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n", count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
+	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n",
+		count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
 	if v.Lost > 0 {
 		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", count(v.Lost))
 	}
@@ -194,7 +202,9 @@ func (d exportDoc) text(w io.Writer) {
 // export makes the package in a file that is there already. Everything that can be refused is
 // refused before the access is recorded; the package is put in its place last, when the ledger
 // holds its hash.
-func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id uuid.UUID, to *target, lang string) (exportDoc, error) {
+func (d *desk) export(
+	ctx context.Context, progressTo io.Writer, views views, id uuid.UUID, to *target, lang string,
+) (exportDoc, error) {
 	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
 	if err != nil {
 		return exportDoc{}, requestError(err)
@@ -203,7 +213,8 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id
 	if err != nil {
 		return exportDoc{}, err
 	}
-	cfg := dsar.Config{Reader: views, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang, Location: loc, Owners: d.owners}
+	cfg := dsar.Config{Reader: views, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang,
+		Location: loc, Owners: d.owners}
 	if cfg.Lang == "" {
 		cfg.Lang = d.tenant.Language
 	}
@@ -214,7 +225,8 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id
 	if err != nil {
 		return exportDoc{}, err
 	}
-	session, err := d.custody.Access(ctx, d.who, custody.Purpose{Tenant: d.tenant.ID, Report: "access-package", Text: "request " + id.String(), Seq: seq})
+	session, err := d.custody.Access(ctx, d.who, custody.Purpose{Tenant: d.tenant.ID, Report: "access-package",
+		Text: "request " + id.String(), Seq: seq})
 	if err != nil {
 		return exportDoc{}, err
 	}
@@ -225,7 +237,7 @@ func (d *desk) export(ctx context.Context, progressTo io.Writer, views views, id
 	}
 	m, err := dsar.Build(ctx, cfg, person, to.f)
 	if err != nil {
-		return exportDoc{}, err
+		return exportDoc{}, tampered(err)
 	}
 	if err := to.f.Sync(); err != nil {
 		return exportDoc{}, err
@@ -279,7 +291,8 @@ func (d *desk) person(ctx context.Context, r custody.Request, seq uint64) (dsar.
 			if err != nil {
 				return err
 			}
-			p.Devices = append(p.Devices, dsar.Device{Stream: h.Stream, From: h.From, To: h.To, Ownership: h.Ownership, Refusals: refusals})
+			p.Devices = append(p.Devices, dsar.Device{Stream: h.Stream, From: h.From, To: h.To, Ownership: h.Ownership,
+				Refusals: refusals})
 		}
 		names, err := tx.Identity(r.Person)
 		for _, n := range names {
@@ -302,7 +315,8 @@ func (d *desk) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID
 			switch {
 			case err == nil:
 				out[a] = o
-			case !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired) && !errors.Is(err, vault.ErrNotFound):
+			case !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired) &&
+				!errors.Is(err, vault.ErrNotFound):
 				return err
 			}
 		}
@@ -317,10 +331,11 @@ func newDSARErase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase REQUEST --ground GROUND",
 		Short: "Erase the person of a request: destroy their keys, for good",
-		Long: `erase destroys the person's keys, under which what is sealed about the person can be read, and the entries by which the
-vault finds the person: marked in the vault, ordered in the ledger, destroyed, recorded as done. An act that a crash cut
-is carried on by the next call, and at the next start of ` + "`ledgerline up`" + `. The ledger's events stay as they are. What
-remains: times, kinds of action and random numbers; and what was copied before, in packages, reports and backups.
+		Long: `erase destroys the person's keys, under which what is sealed about the person can be read, and the
+entries by which the vault finds the person: marked in the vault, ordered in the ledger, destroyed, recorded as done.
+An act that a crash cut is carried on by the next call, and at the next start of ` + "`ledgerline up`" + `. The
+ledger's events stay as they are. What remains: times, kinds of action and random numbers; and what was copied before,
+in packages, reports and backups.
 
 It cannot be undone. It takes half a minute, for the time that a process may still hold a derived key.
 Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
@@ -346,20 +361,23 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 				return requestError(err)
 			}
 			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
+				fmt.Fprintf(cmd.ErrOrStderr(),
+					"keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
 			})
 			if err != nil {
 				return eraseError(err)
 			}
 			doc := eraseDoc{id, done.Keys, done.Order, done.Completion, done.Completed}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
-				fmt.Fprintf(w, "erased: %d keys destroyed\norder      %s\ncompletion %s\n", doc.Keys, doc.Order, doc.Completion)
+				fmt.Fprintf(w, "erased: %d keys destroyed\norder      %s\ncompletion %s\n",
+					doc.Keys, doc.Order, doc.Completion)
 			})
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
-	choiceFlag(cmd, &ground, "ground", "", "", "why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "), custody.Grounds...)
+	choiceFlag(cmd, &ground, "ground", "", "",
+		"why, in the words of Art. 17(1): "+strings.Join(custody.Grounds, ", "), custody.Grounds...)
 	f.BoolVar(&yes, "yes", false, "really")
 	outputFlag(cmd, &output)
 	return cmd

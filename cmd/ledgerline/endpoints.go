@@ -18,8 +18,9 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
-// endpoints are the three servers as this process dials them: the configured ones, and for the others those of the
-// `up` that runs on the data directory, with its accounts. They hold passwords; shown is what may be printed.
+// endpoints are the three servers as this process dials them: the configured ones, and for the
+// others those of the `up` that runs on the data directory, with its accounts. They hold passwords;
+// shown is what may be printed.
 type endpoints struct {
 	eventStore string // connection string
 	kafka      func(account string) (kafka.Config, error)
@@ -27,7 +28,8 @@ type endpoints struct {
 	shown      map[string]string
 }
 
-// endpoints finds the servers of a command, and the accounts of those that this machine's `up` runs.
+// endpoints finds the servers of a command, and the accounts of those that
+// this machine's `up` runs.
 func (a *app) endpoints() (endpoints, error) {
 	if a.cfg.EventStore.Address != "" && a.cfg.Kafka.Brokers != "" && a.cfg.ClickHouse.Address != "" {
 		return a.endpointsOf(node.Running{}, node.Secrets{})
@@ -66,7 +68,8 @@ func (a *app) check() error {
 			"password-file": part.login.PasswordFile != "", "ca": part.tls.CA != "", "cert": part.tls.Cert != "",
 			"key": part.tls.Key != "", "sasl": part.sasl != ""} {
 			if given {
-				errs = append(errs, fmt.Errorf("%s.%s is for %s.%s, which is not set", part.name, key, part.name, address))
+				errs = append(errs, fmt.Errorf("%s.%s is for %s.%s, which is not set",
+					part.name, key, part.name, address))
 			}
 		}
 	}
@@ -153,8 +156,8 @@ func (a *app) eventStoreEndpoint(own node.Running, secrets node.Secrets) (string
 	return address, nil
 }
 
-// withAccount returns the connection string with an account and an authority, where they are given; it is dialled and
-// never shown.
+// withAccount returns the connection string with an account and an authority, where they are given;
+// it is dialled and never shown.
 func withAccount(address, user, password, ca string) (string, error) {
 	if user == "" && ca == "" {
 		return address, nil
@@ -266,7 +269,8 @@ func (a *app) clickHouseEndpoint(own node.Running, secrets node.Secrets) (cfg cl
 	return cfg, nil
 }
 
-// ownTLS trusts what this machine's authority signed, for whatever address of the machine the server listens on.
+// ownTLS trusts what this machine's authority signed, for whatever address of the
+// machine the server listens on.
 func ownTLS(caFile, address string) (*tls.Config, error) {
 	roots, err := authorities(caFile)
 	if err != nil {
@@ -397,6 +401,7 @@ func explainTaken(err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	return fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, embedded.kafka-addr and embedded.clickhouse-addr "+
-		"(or %s and so on); port 0 takes a free one", err, envName("embedded.clickhouse-addr"))
+	return fmt.Errorf("%w\nAnother program listens there. Give other addresses with embedded.eventstore-addr, "+
+		"embedded.kafka-addr and embedded.clickhouse-addr (or %s and so on); port 0 takes a free one",
+		err, envName("embedded.clickhouse-addr"))
 }

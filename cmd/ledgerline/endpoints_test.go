@@ -147,7 +147,8 @@ func TestAPasswordInAFileThatOthersReadIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte("kafka:\n  user: u\n  password: hunter22\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadConfig(path, nil); err == nil || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "hunter22") {
+	if _, err := loadConfig(path, nil); err == nil || !strings.Contains(err.Error(), "chmod 600") ||
+		strings.Contains(err.Error(), "hunter22") {
 		t.Errorf("%v", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -267,14 +268,16 @@ func TestATakenPortLeavesNothingBehind(t *testing.T) {
 	defer taken.Close()
 	data := dataDir(t)
 	for _, key := range []string{"eventstore", "kafka", "clickhouse"} {
-		settings := []string{"embedded.eventstore-addr=127.0.0.1:0", "embedded.kafka-addr=127.0.0.1:0", "embedded.clickhouse-addr=127.0.0.1:0", "data=" + data}
+		settings := []string{"embedded.eventstore-addr=127.0.0.1:0", "embedded.kafka-addr=127.0.0.1:0",
+			"embedded.clickhouse-addr=127.0.0.1:0", "data=" + data}
 		a, err := configured(append(settings, "embedded."+key+"-addr="+taken.Addr().String())...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		refused := func() {
 			t.Helper()
-			if lock, err := a.takeDirectory(); err == nil || !strings.Contains(err.Error(), "Another program listens there") {
+			if lock, err := a.takeDirectory(); err == nil ||
+				!strings.Contains(err.Error(), "Another program listens there") {
 				t.Errorf("%s on a taken port: %v, %v", key, lock, err)
 			}
 		}

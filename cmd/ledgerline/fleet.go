@@ -23,7 +23,8 @@ type fleetFeed struct {
 }
 
 func (f *fleetFeed) flags(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.Devices, "fleet", 0, "feed a generated fleet of this many devices, once, as tenant "+fleetTenant)
+	cmd.Flags().IntVar(&f.Devices, "fleet", 0,
+		"feed a generated fleet of this many devices, once, as tenant "+fleetTenant)
 	cmd.Flags().IntVar(&f.Days, "fleet-days", 30, "days of change of the generated fleet")
 	cmd.Flags().Uint64Var(&f.Seed, "fleet-seed", 1, "seed of the generated fleet")
 }
@@ -53,9 +54,9 @@ func newFleet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fleet DIR",
 		Short: "Write a generated fleet's records, in the formats of the sources, to import or to test with",
-		Long: `fleet invents devices, people, admins and days of change from a seed, and writes what Intune would report about
-them: Azure Monitor lines, Event Hubs batches and Graph responses. The same seed gives the same bytes. Nobody in
-it exists.`,
+		Long: `fleet invents devices, people, admins and days of change from a seed, and writes what Intune would
+report about them: Azure Monitor lines, Event Hubs batches and Graph responses. The same seed gives the same bytes.
+Nobody in it exists.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.Devices == 0 {
@@ -92,7 +93,8 @@ func writeFleet(ctx context.Context, out io.Writer, f fleetFeed, dir string) (fl
 	for _, n := range sum.Records {
 		records += n
 	}
-	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", count(records), sum.Files, bytesText(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
+	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", count(records),
+		sum.Files, bytesText(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
 	return sum, nil
 }
 
@@ -100,14 +102,17 @@ func rate[T ~int | ~int64 | ~uint64](n T, what string, took time.Duration) strin
 	return fmt.Sprintf("%.1f s, %s %s/s", took.Seconds(), count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
 }
 
-// feed generates a fleet, imports it and waits until the views hold it. What a stop cut off is carried on with at the next start.
+// feed generates a fleet, imports it and waits until the views hold it. What a stop cut off is
+// carried on with at the next start.
 func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
 	done := filepath.Join(n.a.cfg.Data, "fleet.done")
 	if _, err := os.Stat(done); err == nil {
-		fmt.Fprintf(out, "The generated fleet is in the ledger already, as tenant %s. Remove the data directory for a new one.\n", fleetTenant)
+		fmt.Fprintf(out, "The generated fleet is in the ledger already, as tenant %s. Remove the data directory "+
+			"for a new one.\n", fleetTenant)
 		return nil
 	}
-	fmt.Fprintf(out, "Feeding a generated fleet of %s devices and %d days as tenant %s.\n", count(f.Devices), f.Days, fleetTenant)
+	fmt.Fprintf(out, "Feeding a generated fleet of %s devices and %d days as tenant %s.\n",
+		count(f.Devices), f.Days, fleetTenant)
 	dir := filepath.Join(n.a.cfg.Data, "fleet")
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -120,8 +125,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log, Hook: crashHook(n.a.log),
-		Observer: n.metrics.Intake()})
+	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log,
+		Hook: crashHook(n.a.log), Observer: n.metrics.Intake()})
 	if err != nil {
 		return err
 	}
@@ -130,7 +135,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "imported    %s records, %s events appended: %s, %s\n", count(sum.Read), count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
+	fmt.Fprintf(out, "imported    %s records, %s events appended: %s, %s\n",
+		count(sum.Read), count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
 		rate(sum.EventsAppended, "events", time.Since(start)))
 	wait := time.Now()
 	if _, err := waitForViews(ctx, n.ledger, n.views, newProgress(out)); err != nil {
@@ -138,8 +144,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	}
 	st := n.report()
 	fmt.Fprintf(out, "published   %s events, while importing\n", count(st.Relay.Events))
-	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n", count(st.Views.Applied), time.Since(wait).Seconds(),
-		rate(st.Views.Applied, "events", time.Since(start)))
+	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n",
+		count(st.Views.Applied), time.Since(wait).Seconds(), rate(st.Views.Applied, "events", time.Since(start)))
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -155,7 +161,8 @@ func (n *runningNode) fleetTenant(ctx context.Context, source string) (vault.Ten
 	if err != nil {
 		return vault.Tenant{}, err
 	}
-	t, err := c.RegisterTenant(ctx, p, vault.NewTenant{Name: fleetTenant, Sources: []string{source}, TimeZone: "Europe/Amsterdam", Language: "nl"})
+	t, err := c.RegisterTenant(ctx, p, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
+		TimeZone: "Europe/Amsterdam", Language: "nl"})
 	if errors.Is(err, vault.ErrExists) {
 		return n.vault.Tenant(ctx, fleetTenant)
 	}

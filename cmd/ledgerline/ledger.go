@@ -28,7 +28,8 @@ func newLedger(a *app) *cobra.Command {
 // maxFindings bounds the events that a check tells one by one.
 const maxFindings = 1000
 
-// ledgerCheckDoc says what the event store holds. Foreign events are in no sequence, and harm nothing.
+// ledgerCheckDoc says what the event store holds. Foreign events are in no
+// sequence, and harm nothing.
 type ledgerCheckDoc struct {
 	Events    uint64       `json:"events"` // that count in the sequence
 	Foreign   uint64       `json:"foreign"`
@@ -53,8 +54,8 @@ func newLedgerCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the whole event store and name what is not the ledger's own",
-		Long: `check reads every event of the store, judges by its form whether it belongs to the ledger and by its origin whether it was
-written with this vault where it stands, and reads it through its type.
+		Long: `check reads every event of the store, judges by its form whether it belongs to the ledger and by its
+origin whether it was written with this vault where it stands, and reads it through its type.
 
   foreign     not of the ledger's form: it has no sequence, is in no view, and harms nothing
   forged      counts in the sequence, and was not written with this vault at this place (or is a true event, repeated)
@@ -153,8 +154,8 @@ func (d ledgerCheckDoc) text(w io.Writer) {
 	if d.More {
 		fmt.Fprintf(w, "… and more; the first %s are told\n", count(len(d.Findings)))
 	}
-	fmt.Fprintf(w, "forged %s, unfitting %s, disowned %s: each event's form and origin were compared, and its data with its type\n",
-		count(d.Forged), count(d.Unfitting), count(d.Disowned))
+	fmt.Fprintf(w, "forged %s, unfitting %s, disowned %s: each event's form and origin were compared, and its data "+
+		"with its type\n", count(d.Forged), count(d.Unfitting), count(d.Disowned))
 }
 
 // disownDoc says what became of a disowning.
@@ -176,15 +177,16 @@ func newLedgerDisown(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disown EVENT…",
 		Short: "Take events that are not the ledger's own out of views, reports and packages",
-		Long: `disown records, as an event of the ledger, that events which others wrote are none of its own. They go out of views, reports and
-packages; the event store, the sequence and every proof keep them for ever. Folds never used them.
+		Long: `disown records, as an event of the ledger, that events which others wrote are none of its own. They go
+out of views, reports and packages; the event store, the sequence and every proof keep them for ever. Folds never used
+them.
 
-Only what "ledgerline ledger check" calls forged or unfitting can be disowned, or another tenant's event in a stream. Where
-one event id stands at several places, the ledger's own stays. Everything is checked first: where one event must not be
-disowned, none is. It reads the whole ledger. Called again it appends nothing.
+Only what "ledgerline ledger check" calls forged or unfitting can be disowned, or another tenant's event in a stream.
+Where one event id stands at several places, the ledger's own stays. Everything is checked first: where one event must
+not be disowned, none is. It reads the whole ledger. Called again it appends nothing.
 
-Without --tenant the operator of the whole ledger disowns events of any tenant; with it only events that name the tenant.
---ground says how they came there, as far as that is known: ` + strings.Join(custody.DisownGrounds, ", ") + `.`,
+Without --tenant the operator of the whole ledger disowns events of any tenant; with it only events that name the
+tenant. --ground says how they came there, as far as that is known: ` + strings.Join(custody.DisownGrounds, ", ") + `.`,
 		Example: `  ledgerline ledger check
   ledgerline ledger disown 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --ground intrusion --yes`,
 		Args: cobra.ArbitraryArgs, // parseEventIDs says what to name
@@ -221,7 +223,8 @@ Without --tenant the operator of the whole ledger disowns events of any tenant; 
 			return writeOutput(cmd.OutOrStdout(), output, doc, doc.text)
 		},
 	}
-	cmd.Flags().StringVar(&tenant, "tenant", "", "disown as this tenant; without it, as the operator of the whole ledger")
+	cmd.Flags().StringVar(&tenant, "tenant", "",
+		"disown as this tenant; without it, as the operator of the whole ledger")
 	cmd.Flags().StringVar(&ground, "ground", "", "how they came there: "+strings.Join(custody.DisownGrounds, ", "))
 	cmd.Flags().BoolVar(&yes, "yes", false, "yes, disown them")
 	outputFlag(cmd, &output)

@@ -29,48 +29,58 @@ func memoryDesk(t *testing.T, store *ledgertest.Memory) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{who: access.Principal{Login: "operator@contoso.example", Roles: []access.Role{access.Operator}, All: true}}
-	if d.vault, err = vault.Create(ctx, vault.Config{Store: st, KEK: vaulttest.KEK(t), Clock: time.Now, Logger: log}); err != nil {
+	d := &desk{who: access.Principal{Login: "operator@contoso.example",
+		Roles: []access.Role{access.Operator}, All: true}}
+	if d.vault, err = vault.Create(ctx, vault.Config{Store: st, KEK: vaulttest.KEK(t), Clock: time.Now,
+		Logger: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.vault.Close() })
-	if d.ledger, err = ledger.Create(ctx, ledger.Config{Store: store, Origin: d.vault.OriginKey, Logger: log, Clock: time.Now}); err != nil {
+	if d.ledger, err = ledger.Create(ctx, ledger.Config{Store: store, Origin: d.vault.OriginKey, Logger: log,
+		Clock: time.Now}); err != nil {
 		t.Fatal(err)
 	}
-	if d.custody, err = custody.New(custody.Config{Ledger: d.ledger, Vault: d.vault, Logger: log, Clock: time.Now}); err != nil {
+	if d.custody, err = custody.New(custody.Config{Ledger: d.ledger, Vault: d.vault, Logger: log,
+		Clock: time.Now}); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-// A check names what is not the ledger's own, and what it says of the streams of others is bounded in form and number.
+// A check names what is not the ledger's own, and what it says of the streams of others
+// is bounded in form and number.
 func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 	store := ledgertest.NewMemory()
 	d := memoryDesk(t, store)
 	s := ledgertest.NewStream()
 	forged := ledgertest.Event(t, s, 1) // of a tenant that the vault does not know
-	for i, e := range []schemas.Event{forged, {ID: uuid.New(), Stream: "anna.devries", Type: "created", Data: json.RawMessage(`{}`)}} {
+	for i, e := range []schemas.Event{forged, {ID: uuid.New(), Stream: "anna.devries", Type: "created",
+		Data: json.RawMessage(`{}`)}} {
 		if err := store.Plant(e.Stream, ledger.NoStream, e); err != nil {
 			t.Fatal(i, err)
 		}
 	}
 	p := newProgress(&strings.Builder{})
 	doc, err := d.check(context.Background(), p)
-	if err != nil || doc.Events != 2 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 || len(doc.Findings) != 2 {
+	if err != nil || doc.Events != 2 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
+		len(doc.Findings) != 2 {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	var text strings.Builder
 	doc.text(&text)
-	if out := text.String(); !strings.Contains(out, forged.ID.String()+"  sequence 1") || !strings.Contains(out, "forged 1,") || strings.Contains(out, "anna") {
+	if out := text.String(); !strings.Contains(out, forged.ID.String()+"  sequence 1") ||
+		!strings.Contains(out, "forged 1,") || strings.Contains(out, "anna") {
 		t.Errorf("%s", out)
 	}
 	if raw, err := json.Marshal(doc); err != nil || strings.Contains(string(raw), "anna") {
 		t.Errorf("%s, %v", raw, err)
 	}
-	if _, err := d.custody.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID}, "test", nil); err != nil {
+	if _, err := d.custody.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID},
+		"test", nil); err != nil {
 		t.Fatal(err)
 	}
-	if doc, err = d.check(context.Background(), p); err != nil || doc.Forged != 0 || doc.Disowned != 1 || !doc.Findings[0].Disowned {
+	if doc, err = d.check(context.Background(), p); err != nil || doc.Forged != 0 || doc.Disowned != 1 ||
+		!doc.Findings[0].Disowned {
 		t.Errorf("%+v, %v", doc, err)
 	}
 	for range maxFindings + 5 {
@@ -84,21 +94,25 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 // Foreign events are told and are no problem; forged ones are.
 func TestForgedEventsAreAProblemAndForeignOnesAreNot(t *testing.T) {
 	var s statusDoc
-	s.ForeignEvents = ledger.ForeignEvents{Count: 3, First: ledger.ForeignEvent{Position: schemas.Position{Commit: 7, Prepare: 7}},
-		Last: ledger.ForeignEvent{Position: schemas.Position{Commit: 9, Prepare: 9}}}
+	s.ForeignEvents = ledger.ForeignEvents{Count: 3,
+		First: ledger.ForeignEvent{Position: schemas.Position{Commit: 7, Prepare: 7}},
+		Last:  ledger.ForeignEvent{Position: schemas.Position{Commit: 9, Prepare: 9}}}
 	s.Problems = s.problems()
 	var text strings.Builder
 	s.text(&text)
-	if out := text.String(); len(s.Problems) != 0 || !strings.Contains(out, "foreign  events in the store: 3, first at 7/7, last at 9/9") || strings.Contains(out, "PROBLEM") {
+	if out := text.String(); len(s.Problems) != 0 || !strings.Contains(out,
+		"foreign  events in the store: 3, first at 7/7, last at 9/9") || strings.Contains(out, "PROBLEM") {
 		t.Errorf("%v\n%s", s.Problems, out)
 	}
 	id := uuid.New()
-	s.Forged = ledger.ForgedEvents{Count: 2, Listed: []ledger.ForgedEvent{{ID: id, Seq: 12, Stream: ledgertest.NewStream()}}}
+	s.Forged = ledger.ForgedEvents{Count: 2, Listed: []ledger.ForgedEvent{{ID: id, Seq: 12,
+		Stream: ledgertest.NewStream()}}}
 	s.Relay.Problem, s.ViewsProblem = "the broker is gone", "disk full"
 	s.Problems = s.problems()
 	text.Reset()
 	s.text(&text)
-	for _, want := range []string{"PROBLEM  relay: the broker is gone\n", "PROBLEM  views: disk full\n", "PROBLEM  forged events in the store: 2; the first is " + id.String() + ", sequence 12"} {
+	for _, want := range []string{"PROBLEM  relay: the broker is gone\n", "PROBLEM  views: disk full\n",
+		"PROBLEM  forged events in the store: 2; the first is " + id.String() + ", sequence 12"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

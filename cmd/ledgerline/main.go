@@ -1,7 +1,9 @@
-// Command ledgerline is the whole of Ledgerline in one binary: `up` runs a ledger with its three servers on one
-// machine, and the other commands feed it, follow it, report from it and answer data subjects.
+// Command ledgerline is the whole of Ledgerline in one binary: `up` runs a ledger with
+// its three servers on one machine, and the other commands feed it, follow it, report
+// from it and answer data subjects.
 //
-// It is the only place where adapters are wired to the rooms that use them, and where people are spoken to.
+// It is the only place where adapters are wired to the rooms that use them,
+// and where people are spoken to.
 package main
 
 import (
@@ -59,7 +61,8 @@ func run(ctx context.Context, args []string) int {
 	return a.exitCode(err)
 }
 
-// exitCode returns the code that err carries; whatever went wrong before the command itself began is a wrong command line.
+// exitCode returns the code that err carries; whatever went wrong before the command itself
+// began is a wrong command line.
 func (a *app) exitCode(err error) int {
 	var coded *exitError
 	switch {
@@ -98,7 +101,8 @@ failed and are named in the output.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	a.flags(root)
-	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a), newViews(a), newRelay(a),
+	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
+		newViews(a), newRelay(a),
 		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -106,7 +110,8 @@ failed and are named in the output.`,
 		if sub.Name() == "help" {
 			sub.Args = func(_ *cobra.Command, args []string) error {
 				if c, rest, err := root.Find(args); c == nil || err != nil || len(rest) > 0 {
-					return usage("there is no help on %q: `ledgerline --help` lists what there is", strings.Join(args, " "))
+					return usage("there is no help on %q: `ledgerline --help` lists what there is",
+						strings.Join(args, " "))
 				}
 				return nil
 			}

@@ -38,7 +38,8 @@ func TestAPasswordTypedIsNotShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	for _, tc := range []struct{ first, second, says string }{{"twelve or more", "twelve or more", ""}, {"twelve or more", "twelve or less", "not the same"}, {"few", "few", "at least"}} {
+	for _, tc := range []struct{ first, second, says string }{{"twelve or more", "twelve or more", ""},
+		{"twelve or more", "twelve or less", "not the same"}, {"few", "few", "at least"}} {
 		prompts := make(promptWriter)
 		var got string
 		var asked error
@@ -61,7 +62,8 @@ func TestAPasswordTypedIsNotShown(t *testing.T) {
 			}
 			break
 		}
-		if tc.says == "" && (asked != nil || got != tc.first) || tc.says != "" && (asked == nil || !strings.Contains(asked.Error(), tc.says)) {
+		if tc.says == "" && (asked != nil || got != tc.first) ||
+			tc.says != "" && (asked == nil || !strings.Contains(asked.Error(), tc.says)) {
 			t.Errorf("%q then %q: %v, want %q", tc.first, tc.second, asked, tc.says)
 		}
 	}

@@ -281,7 +281,7 @@ func viewsProblem(s projections.Status) string {
 	for _, c := range s.Conflicts {
 		topic, _, _ := strings.Cut(c.Partition, "/")
 		other, _, _ := strings.Cut(c.With, "/")
-		out = append(out, fmt.Sprintf("%s@%d and a record in %s both have sequence %d: one is forged; to end it: %s",
+		out = append(out, fmt.Sprintf("%s@%d and a record in %s both have sequence %d: one is forged; to end it: `%s`",
 			c.Partition, c.Offset, c.With, c.Seq, consumers.Refill(topic, other)))
 	}
 	if s.Replaced > 0 {

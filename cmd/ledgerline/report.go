@@ -39,9 +39,9 @@ func newReport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Answer an officer's question from the views",
-		Long: `report answers one question, with a header that says of which tenant, period and ledger sequence the answer is, who
-asked, and why. Protected values are unsealed for the purpose you give: that is an act, and is in the ledger before
-the first value is shown. With --masked nothing is unsealed and no purpose is needed.`,
+		Long: `report answers one question, with a header that says of which tenant, period and ledger sequence the
+answer is, who asked, and why. Protected values are unsealed for the purpose you give: that is an act, and is in the
+ledger before the first value is shown. With --masked nothing is unsealed and no purpose is needed.`,
 	}
 	for _, d := range report.Definitions() {
 		cmd.AddCommand(newReportOf(a, d))
@@ -69,7 +69,8 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	if d.Scope == report.OverPeriod {
-		f.StringVar(&o.from, "from", "", "first moment of the period: 2026-03-01 or 2026-03-01T09:00; open where left out")
+		f.StringVar(&o.from, "from", "",
+			"first moment of the period: 2026-03-01 or 2026-03-01T09:00; open where left out")
 		f.StringVar(&o.to, "to", "", "end of the period, not included; open where left out")
 	} else {
 		f.StringVar(&o.asOf, "as-of", "", "the moment; a date alone means the end of that day; now where left out")
@@ -83,10 +84,12 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	}
 	f.IntVar(&o.sample, "sample", 0, "draw so many rows at random, for an auditor")
 	f.Uint64Var(&o.seed, "seed", 0, "with --sample: the same seed draws the same rows")
-	choiceFlag(cmd, &o.output, "output", "o", "table", "table, csv (exact, for machines), csv-people (for a spreadsheet of the language) or json",
+	choiceFlag(cmd, &o.output, "output", "o", "table",
+		"table, csv (exact, for machines), csv-people (for a spreadsheet of the language) or json",
 		"table", "csv", "csv-people", "json")
 	f.StringVar(&o.file, "file", "", "write to this file, 0600, instead of standard output")
-	f.BoolVar(&o.noWait, "no-wait", false, "report on what the views hold, without waiting for them to reach the ledger's end")
+	f.BoolVar(&o.noWait, "no-wait", false,
+		"report on what the views hold, without waiting for them to reach the ledger's end")
 	f.DurationVar(&o.waitFor, "wait", time.Minute, "how long to wait for the views at most")
 	for _, flt := range d.Filters {
 		v := new(string)
@@ -168,7 +171,10 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 }
 
 // answer records the access, where there is one, and writes the report.
-func (a *app) answer(ctx context.Context, desk *desk, d report.Definition, o reportOptions, req report.Request, views views, out io.Writer) error {
+func (a *app) answer(
+	ctx context.Context, desk *desk, d report.Definition, o reportOptions, req report.Request,
+	views views, out io.Writer,
+) error {
 	var opener projections.Opener // none: protected values stay masked
 	if req.Reveal {
 		purpose := custody.Purpose{Tenant: desk.tenant.ID, Report: d.ID, Text: o.purpose, Filters: map[string]any{}}
@@ -186,7 +192,7 @@ func (a *app) answer(ctx context.Context, desk *desk, d report.Definition, o rep
 	}
 	r, err := report.Run(ctx, views, opener, req)
 	if err != nil {
-		return err
+		return tampered(err)
 	}
 	return o.write(out, r)
 }
@@ -205,7 +211,8 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 	case d.Personal && !o.masked && strings.TrimSpace(o.purpose) == "":
 		return usage("--purpose is required to see protected values; it is recorded in the ledger (or use --masked)")
 	case d.Personal && o.masked && o.purpose != "":
-		return usage("--purpose and --masked do not go together: masked, nothing is unsealed and no purpose is recorded")
+		return usage("--purpose and --masked do not go together: masked, nothing is unsealed and no purpose " +
+			"is recorded")
 	case o.sample > 0 && !cmd.Flags().Changed("seed"):
 		return usage("--sample needs --seed, so that an auditor can draw the same rows again")
 	case o.waitFor <= 0:
@@ -234,8 +241,8 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 
 // request turns flags into what the report is asked; errors name the flag.
 func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[string]string) (report.Request, error) {
-	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: o.lang, Filters: filters, Purpose: o.purpose, Sample: o.sample, Seed: o.seed,
-		Reveal: d.Personal && !o.masked}
+	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: o.lang, Filters: filters,
+		Purpose: o.purpose, Sample: o.sample, Seed: o.seed, Reveal: d.Personal && !o.masked}
 	if req.Lang == "" {
 		req.Lang = t.Language
 	}
@@ -282,7 +289,8 @@ func (o reportOptions) write(out io.Writer, r *report.Report) (err error) {
 	return r.WriteTable(w, terminalWidth(out))
 }
 
-// readSecret returns value, or for "-" the first line of standard input, so that shells keep no names.
+// readSecret returns value, or for "-" the first line of standard input, so
+// that shells keep no names.
 func readSecret(flag, value string, in io.Reader) (string, error) {
 	if value != "-" {
 		return value, nil
@@ -319,7 +327,8 @@ func (d *desk) resolveDevice(ctx context.Context, given string, in io.Reader) (s
 	return strings.Join(streams, ","), nil
 }
 
-var errNoDevice = usage("--device: no such device: give its Intune or directory id, or its stream as a report prints it")
+var errNoDevice = usage("--device: no such device: give its Intune or directory id, or its stream as a " +
+	"report prints it")
 
 func (d *desk) device(ctx context.Context, given string) (schemas.Stream, error) {
 	s := schemas.Stream(given)
@@ -412,7 +421,17 @@ func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (st
 		return "", err
 	}
 	if len(aliases) == 0 {
-		return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it from standard input)")
+		return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id " +
+			"(- reads it from standard input)")
 	}
 	return strings.Join(aliases, ","), nil
+}
+
+// tampered says how to find out why a value does not open where it stands; another error stays.
+func tampered(err error) error {
+	if !errors.Is(err, report.ErrTampered) && !errors.Is(err, projections.ErrTampered) {
+		return err
+	}
+	return fmt.Errorf("%w; `ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and "+
+		"`ledgerline views reconcile --deep` names what differs in the views", err)
 }

@@ -24,7 +24,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/report"
 )
 
-// What ledgerline itself keeps in the data directory, beside the servers' folders and what package node owns.
+// What ledgerline itself keeps in the data directory, beside the servers'
+// folders and what package node owns.
 const (
 	indexFile = "sequence.index" // the ledger's sequence index
 	vaultFile = "vault.db"       // persons, devices, keys
@@ -57,8 +58,8 @@ func (a *app) connect() (*services, error) {
 	return &services{endpoints: e}, nil
 }
 
-// openLedger opens the ledger without a sequence index: only `up` follows. Without the vault, which may be nil, it can only
-// be read.
+// openLedger opens the ledger without a sequence index: only `up` follows. Without the vault, which
+// may be nil, it can only be read.
 func (a *app) openLedger(ctx context.Context, s *services, v *vault.Vault) (*ledger.Ledger, error) {
 	cfg, err := a.ledgerConfig(s, v, "")
 	if err != nil {
@@ -190,7 +191,8 @@ func (a *app) newCustody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, er
 	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: a.log, Clock: time.Now})
 }
 
-// desk is what an act of an officer or operator needs. The tenant is the zero one until one is chosen.
+// desk is what an act of an officer or operator needs. The tenant is the
+// zero one until one is chosen.
 type desk struct {
 	*services
 	tenant  vault.Tenant
@@ -275,7 +277,8 @@ func findTenant(ctx context.Context, v *vault.Vault, name string) (vault.Tenant,
 	}
 	switch {
 	case len(all) == 0:
-		return vault.Tenant{}, usage("there is no tenant yet: add one with `ledgerline tenant add NAME --source-tenant ID|any`")
+		return vault.Tenant{}, usage("there is no tenant yet: add one with `ledgerline tenant add NAME " +
+			"--source-tenant ID|any`")
 	case name == "":
 		return vault.Tenant{}, usage("--tenant is required: one of %s", strings.Join(names, ", "))
 	}

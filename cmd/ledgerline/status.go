@@ -16,7 +16,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// statusDoc says where each part of a running ledger stands. Sequences count from 0; Events are numbers of events.
+// statusDoc says where each part of a running ledger stands. Sequences count from 0;
+// Events are numbers of events.
 type statusDoc struct {
 	Ledger string             `json:"ledger"`
 	Since  time.Time          `json:"since"`
@@ -34,7 +35,7 @@ type statusDoc struct {
 
 	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault does not know, at the start
 
-	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of the vault's keys that cannot be read, at the start
+	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of keys that cannot be read, at the start
 
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
@@ -49,8 +50,8 @@ type relayStatus struct {
 
 func (n *runningNode) report() statusDoc {
 	r := n.relay.Status()
-	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(), Comparison: n.comparison(),
-		Relay:   relayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
+	doc := statusDoc{Ledger: n.ledger.ID().String(), Since: n.started, Views: n.project.Status(),
+		Comparison: n.comparison(), Relay: relayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
 		Servers: n.services.shown}
 	if r.Any {
 		doc.Relay.Events = r.Through.Seq + 1
@@ -67,8 +68,8 @@ func (n *runningNode) report() statusDoc {
 	return doc
 }
 
-// problems are what somebody has to do something about. Each says what was found, and names what to do where there is a
-// command for it.
+// problems are what somebody has to do something about. Each says what was found, and names what to
+// do where there is a command for it.
 func (s statusDoc) problems() []string {
 	out := []string{}
 	tell := func(found bool, format string, args ...any) {
@@ -79,29 +80,32 @@ func (s statusDoc) problems() []string {
 	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
 	tell(s.ViewsProblem != "", "views: %s", s.ViewsProblem)
 	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
-	tell(s.Strangers > 0, "vault: %s events are of tenants that it does not know: they are forged, or the vault is older than the ledger. "+
-		"`ledgerline restore vault` says more", count(s.Strangers))
-	tell(s.DamagedKeys > 0, "vault: %s keys of persons, devices or periods have changed on disk and cannot be read; nor can what is sealed under them. "+
-		"Stop `ledgerline up`, move the vault's files aside, and put the newest copy back: `ledgerline restore vault --from FOLDER`", count(s.DamagedKeys))
+	tell(s.Strangers > 0, "vault: %s events are of tenants that it does not know: they are forged, or the vault is "+
+		"older than the ledger. `ledgerline restore vault` says more", count(s.Strangers))
+	tell(s.DamagedKeys > 0, "vault: %s keys of persons, devices or periods have changed on disk and cannot be read; "+
+		"nor can what is sealed under them. Stop `ledgerline up`, move the vault's files aside, and put the newest "+
+		"copy back: `ledgerline restore vault --from FOLDER`", count(s.DamagedKeys))
 	if s.Forged.Count > 0 {
 		first := "more than are listed"
 		if len(s.Forged.Listed) > 0 {
 			f := s.Forged.Listed[0]
 			first = fmt.Sprintf("the first is %s, sequence %d, %s", f.ID, f.Seq, f.Stream)
 		}
-		tell(true, "forged events in the store: %s; %s. `ledgerline ledger check` names them all, `ledgerline ledger disown` takes them out of views and reports",
-			count(s.Forged.Count), first)
+		tell(true, "forged events in the store: %s; %s. `ledgerline ledger check` names them all, `ledgerline "+
+			"ledger disown` takes them out of views and reports", count(s.Forged.Count), first)
 	}
 	return out
 }
 
 func (s statusDoc) text(w io.Writer) {
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
-	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s\n", s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate)
-	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s\n", count(s.Views.Applied), count(s.Views.Lag),
-		count(s.behind()), s.Views.Rate)
+	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s\n",
+		s.Relay.State, count(s.Relay.Events), count(s.Relay.Lag), s.Relay.Rate)
+	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s\n",
+		count(s.Views.Applied), count(s.Views.Lag), count(s.behind()), s.Views.Rate)
 	if s.Relay.Events > 0 {
-		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n", int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
+		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n",
+			int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
 	}
 	s.Comparison.text(w)
 	for _, f := range s.Foreign {
@@ -127,8 +131,8 @@ func newStatus(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say where each part stands: sequence, relay, views, lag",
-		Long: `status asks the running ledger where each part stands. The exit code is 1 where a problem stands; foreign events in the
-store are told and are none.`,
+		Long: `status asks the running ledger where each part stands. The exit code is 1 where a problem stands;
+foreign events in the store are told and are none.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := a.running()

@@ -14,17 +14,16 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded"
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
-	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// openVaultThatIs opens the vault where there is one. Where that belongs to a ledger whose event store should be in the
-// data directory and is not, nothing is started: a server would begin a new store there.
+// openVaultThatIs opens the vault where there is one. Where that belongs to a ledger whose
+// event store should be in the data directory and is not, nothing is started: a server
+// would begin a new store there.
 func (n *runningNode) openVaultThatIs(ctx context.Context) error {
 	a := n.a
 	if _, err := os.Stat(filepath.Join(a.cfg.Data, vaultFile)); errors.Is(err, fs.ErrNotExist) {
@@ -46,64 +45,6 @@ func (n *runningNode) openVaultThatIs(ctx context.Context) error {
 	return node.Together(ctx, uuid.Nil, []node.Held{{Store: "the vault", Ledger: id, Anchor: n.vaultAnchor(ctx)}}, nil)
 }
 
-// absentStores are the folders of those stores of this process that are not there yet.
-func (a *app) absentStores() (out []string) {
-	for dir, elsewhere := range map[string]string{embedded.EventStoreDir: a.cfg.EventStore.Address, embedded.KafkaDir: a.cfg.Kafka.Brokers,
-		embedded.ClickHouseDir: a.cfg.ClickHouse.Address} {
-		if path := filepath.Join(a.cfg.Data, dir); elsewhere == "" && !exists(path) {
-			out = append(out, path)
-		}
-	}
-	return out
-}
-
-func removeAll(paths []string) (err error) {
-	for _, p := range paths {
-		err = errors.Join(err, os.RemoveAll(p))
-	}
-	return err
-}
-
-// damageWayOut adds to an error that says that the event store's files are damaged what to do.
-func (a *app) damageWayOut(err error) error {
-	if !errors.Is(err, eventlog.ErrCorrupt) {
-		return err
-	}
-	return fmt.Errorf("%w\nThe event store in %s is damaged\n%s", err, a.eventStoreDir(), a.eventStoreWayOut())
-}
-
-// eventStoreWayOut says how an event store is had again whose files are damaged.
-func (a *app) eventStoreWayOut() string {
-	dir := a.eventStoreDir()
-	return fmt.Sprintf("Keep its files, but move them away: `mv %s %s`. Then `%s` makes it again from the topics; `%s` puts a backup back, which the topics complete",
-		shellWord(dir), shellWord(dir+".damaged"), a.commandLine("restore eventstore"), a.commandLine("eventstore restore FILE"))
-}
-
-// vaultWayOut adds what to do to an error by which the vault cannot be opened.
-func (a *app) vaultWayOut(err error) error {
-	restore := a.commandLine("restore vault")
-	switch {
-	case errors.Is(err, vault.ErrKEK) && !exists(a.cfg.KeyFile):
-		return fmt.Errorf("%w\nThe key is missing, without which the vault cannot be read. No new one is made beside a vault. Put the copy of %s back, or set key-file", err, a.cfg.KeyFile)
-	case errors.Is(err, vault.ErrKEK):
-		return fmt.Errorf("%w\n%s and %s do not fit each other. Put back the one that is another's, or was altered: the key's copy, or the newest of the vault's two files; after the latter run `%s`",
-			err, a.cfg.KeyFile, a.vaultPath(), restore)
-	case errors.Is(err, sqlite.ErrUnsafe) || errors.Is(err, sqlite.ErrNewer) || errors.Is(err, context.Canceled):
-		return err
-	}
-	return fmt.Errorf("%w\nWhere its files are damaged or apart: %sPut back copies of one moment of %s and %s, the newest there are, and run `%s`",
-		err, a.logLeft(), a.vaultPath(), sqlite.SlotsPath(a.vaultPath()), restore)
-}
-
-// logLeft says what to do with the log of a vault that is to be replaced: SQLite would write it into the copy.
-func (a *app) logLeft() string {
-	left := a.vaultPath() + walSuffix
-	if !exists(left) {
-		return ""
-	}
-	return fmt.Sprintf("%s is left of a vault that was not closed, and belongs to no copy: `mv %s %s` first. ", left, shellWord(left), shellWord(left+".aside"))
-}
-
 // vaultAnchor is what the vault noted, nil where it noted nothing.
 func (n *runningNode) vaultAnchor(ctx context.Context) *schemas.Anchor {
 	a, found, err := n.vault.LoadAnchor(ctx)
@@ -113,8 +54,8 @@ func (n *runningNode) vaultAnchor(ctx context.Context) *schemas.Anchor {
 	return &a
 }
 
-// openStores opens the ledger with its vault and views. It first checks that whatever exists belongs together; only where
-// nothing exists yet is anything made.
+// openStores opens the ledger with its vault and views. It first checks that whatever exists
+// belongs together; only where nothing exists yet is anything made.
 func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	a := n.a
 	id, err := n.storedLedger(ctx)
@@ -131,7 +72,8 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Whose they are comes before what they noted: the ledger can be asked for that only with its own vault.
+	// Whose they are comes before what they noted: the ledger can be asked for
+	// that only with its own vault.
 	owners := make([]node.Held, len(others))
 	for i, h := range others {
 		owners[i] = h
@@ -145,8 +87,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	if n.vault == nil {
 		if id != uuid.Nil {
 			file := filepath.Join(a.cfg.Data, vaultFile)
-			return fmt.Errorf("%w:\nThe event store holds ledger %s, and its vault is missing. No new vault is made beside it: "+
-				"that could open nothing. %sPut the newest copy back (%s and %s) and run `ledgerline restore vault`",
+			return fmt.Errorf("%w:\nThe event store holds ledger %s, and its vault is missing. No new vault is "+
+				"made beside it: that could open nothing. %sPut the newest copy back (%s and %s) and run `ledgerline "+
+				"restore vault`",
 				node.ErrApart, id, a.logLeft(), file, sqlite.SlotsPath(file))
 		}
 		if n.vault, err = a.openVault(ctx, n.opened, true); err != nil {
@@ -155,8 +98,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	}
 	n.ledger, err = a.openFollowing(ctx, n.services, n.vault, true, out)
 	if errors.Is(err, ledger.ErrOtherVault) {
-		return fmt.Errorf("%w:\n%s did not make the first event of ledger %s: it is new, or another ledger's. Put the right one back and run "+
-			"`ledgerline restore vault`", node.ErrApart, filepath.Join(a.cfg.Data, vaultFile), id)
+		return fmt.Errorf("%w:\n%s did not make the first event of ledger %s: it is new, or another ledger's. Put "+
+			"the right one back and run `ledgerline restore vault`", node.ErrApart,
+			filepath.Join(a.cfg.Data, vaultFile), id)
 	}
 	if err != nil {
 		return err
@@ -170,8 +114,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 	return n.vaultIsOfAge(ctx)
 }
 
-// vaultIsOfAge refuses a vault that is older than the ledger: one that lacks keys or erasures of events after its own
-// anchor. What names a tenant that it does not know is told only: anybody who can write to the event store could forge that.
+// vaultIsOfAge refuses a vault that is older than the ledger: one that lacks keys or erasures of
+// events after its own anchor. What names a tenant that it does not know is told only: anybody who
+// can write to the event store could forge that.
 func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	c, err := n.a.newCustody(n.ledger, n.vault)
 	if err != nil {
@@ -187,7 +132,8 @@ func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	}
 	var lacks []string
 	if u.Events > 0 {
-		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold", count(u.Events), u.Since.Local().Format(time.DateTime)))
+		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold",
+			count(u.Events), u.Since.Local().Format(time.DateTime)))
 	}
 	if u.Orders > 0 {
 		lacks = append(lacks, fmt.Sprintf("%s erasures were ordered that it has not carried out", count(u.Orders)))
@@ -195,11 +141,12 @@ func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 	if len(lacks) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w:\nThe vault is older than the ledger: %s. Put a newer copy back, or let `%s` bring this one up to date",
-		node.ErrApart, strings.Join(lacks, ", and "), n.a.commandLine("restore vault"))
+	return fmt.Errorf("%w:\nThe vault is older than the ledger: %s. Put a newer copy back, or let `%s` bring this "+
+		"one up to date", node.ErrApart, strings.Join(lacks, ", and "), n.a.commandLine("restore vault"))
 }
 
-// storedLedger returns the id of the ledger that the event store holds, the zero uuid where it holds none.
+// storedLedger returns the id of the ledger that the event store holds, the
+// zero uuid where it holds none.
 func (n *runningNode) storedLedger(ctx context.Context) (id uuid.UUID, err error) {
 	probe := &services{endpoints: n.services.endpoints}
 	defer func() { err = errors.Join(err, probe.close()) }()
@@ -217,7 +164,8 @@ func (n *runningNode) storedLedger(ctx context.Context) (id uuid.UUID, err error
 	return l.ID(), l.Close()
 }
 
-// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to; id is that of the event store's.
+// heldElsewhere gathers what vault, topics and views say of the ledger that they belong to; id
+// is that of the event store's.
 func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []node.Held, err error) {
 	a := n.a
 	if n.vault != nil {
@@ -229,7 +177,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 			Remedy: "Put this ledger's vault back and run `ledgerline restore vault`"})
 	}
 	if id == uuid.Nil {
-		// Beside a ledger the relay judges what was noted: it can tell a forged note from an older ledger.
+		// Beside a ledger the relay judges what was noted: it can tell a
+		// forged note from an older ledger.
 		topics, err := a.openKafka(n.services, node.Reader)
 		if err != nil {
 			return nil, err
@@ -244,7 +193,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 	}
 	remedy := "Name this ledger's database (clickhouse.address, clickhouse.database)"
 	if n.servers.ClickHouse != nil {
-		remedy = fmt.Sprintf("The views are copies: move %s away, and they are filled from the topics", filepath.Join(a.cfg.Data, "clickhouse"))
+		remedy = fmt.Sprintf("The views are copies: move %s away, and they are filled from the topics",
+			filepath.Join(a.cfg.Data, "clickhouse"))
 	}
 	switch anchor, ok, err := n.views.Anchor(ctx); {
 	case errors.Is(err, clickhouse.ErrOtherLedger):
@@ -252,7 +202,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 	case err != nil: // views that contradict themselves are found by the comparison with the ledger
 		a.log.Warn("the views do not say how far they are", "error", err)
 	case ok:
-		out = append(out, node.Held{Store: "the views' database", Ledger: anchor.LedgerID, Anchor: &anchor, Remedy: remedy})
+		out = append(out, node.Held{Store: "the views' database", Ledger: anchor.LedgerID,
+			Anchor: &anchor, Remedy: remedy})
 	}
 	return out, nil
 }
@@ -260,8 +211,8 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 // anchorEvery is how often the vault notes how far the ledger has come.
 const anchorEvery = 10 * time.Second
 
-// anchorVault lets the vault note the ledger's end, every ten seconds and at the end: at the next start whatever came after it
-// must name aliases that the vault knows.
+// anchorVault lets the vault note the ledger's end, every ten seconds and at the end: at the next
+// start whatever came after it must name aliases that the vault knows.
 func (n *runningNode) anchorVault(ctx context.Context) error {
 	tick := time.NewTicker(anchorEvery)
 	defer tick.Stop()
@@ -278,7 +229,8 @@ func (n *runningNode) anchorVault(ctx context.Context) error {
 	}
 }
 
-// noteAnchor notes the last event that is published, where that is another than the one noted; noted is its number of events.
+// noteAnchor notes the last event that is published, where that is another than the one noted;
+// noted is its number of events.
 func (n *runningNode) noteAnchor(ctx context.Context, noted *uint64) error {
 	s := n.relay.Status()
 	if !s.Any || s.Through.Seq+1 == *noted {

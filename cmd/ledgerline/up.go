@@ -30,7 +30,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// engineCommand is the hidden argument with which `up` runs itself as the child that holds ClickHouse's engine.
+// engineCommand is the hidden argument with which `up` runs itself as the child
+// that holds ClickHouse's engine.
 const engineCommand = "embedded-clickhouse"
 
 func runEngine() int {
@@ -48,7 +49,8 @@ func runEngine() int {
 // projectorName is the name under which the projector keeps its position.
 const projectorName = "projector"
 
-// stopTimeout bounds the draining after SIGTERM; what is not drained by then is picked up at the next start.
+// stopTimeout bounds the draining after SIGTERM; what is not drained by then
+// is picked up at the next start.
 const stopTimeout = 30 * time.Second
 
 func newUp(a *app) *cobra.Command {
@@ -146,7 +148,8 @@ type runningNode struct {
 }
 
 func (a *app) newNode(lock *node.Lock) *runningNode {
-	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), opened: &services{}, failed: make(chan error, 1)}
+	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), opened: &services{},
+		failed: make(chan error, 1)}
 }
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
@@ -188,8 +191,9 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 	return n, lock.Announce(own)
 }
 
-// startServers starts those of the three servers that are not configured to be elsewhere, ClickHouse only where views
-// are wanted, and returns where they are. Everything of the configuration is checked before the first is started.
+// startServers starts those of the three servers that are not configured to be elsewhere,
+// ClickHouse only where views are wanted, and returns where they are. Everything of the
+// configuration is checked before the first is started.
 func (n *runningNode) startServers(ctx context.Context, out io.Writer, views bool) (own node.Running, err error) {
 	a := n.a
 	if n.secrets, err = a.dir().MakeSecrets(); err != nil {
@@ -271,8 +275,11 @@ func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (emb
 	return cfg, nil
 }
 
-// openFollowing opens the ledger with the sequence index, to follow it; with create it makes one in an empty store.
-func (a *app) openFollowing(ctx context.Context, s *services, v *vault.Vault, create bool, out io.Writer) (*ledger.Ledger, error) {
+// openFollowing opens the ledger with the sequence index, to follow it; with create
+// it makes one in an empty store.
+func (a *app) openFollowing(
+	ctx context.Context, s *services, v *vault.Vault, create bool, out io.Writer,
+) (*ledger.Ledger, error) {
 	cfg, err := a.ledgerConfig(s, v, filepath.Join(a.cfg.Data, indexFile))
 	if err != nil {
 		return nil, err
@@ -390,7 +397,8 @@ func (n *runningNode) collect() {
 	}
 }
 
-// stop ends the parts that read before the servers they read from. It may be called on a node that did not start whole.
+// stop ends the parts that read before the servers they read from. It may be called on a
+// node that did not start whole.
 func (n *runningNode) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -426,7 +434,8 @@ Ledgerline is up.
   ClickHouse    %s
   attach        %s     accounts and lines for kcat, curl, Python, …
   key file      %s     keep a copy apart from the data: without it nothing sealed can be read
-`, n.ledger.ID(), n.a.cfg.Data, n.services.shown["eventstore"], n.services.shown["kafka"], n.services.shown["clickhouse"],
+`, n.ledger.ID(), n.a.cfg.Data,
+		n.services.shown["eventstore"], n.services.shown["kafka"], n.services.shown["clickhouse"],
 		n.a.commandLine("connect"), n.a.cfg.KeyFile)
 	if s := n.servers.ClickHouse; s != nil {
 		fmt.Fprintf(out, "  engine        %s\n", s.Confinement())

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
@@ -40,10 +41,11 @@ func newReconcile(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Compare the views with the ledger, row by row",
-		Long: `reconcile reads the whole ledger and compares each event with its row, and then each view with what its definition makes
-of the events. It names what differs: the view, the event or key, and whether it is missing, there in vain, or another one.
-With --deep ClickHouse also recomputes each leaf from the bytes it stores, and where the vault is at hand each event's origin is checked. An interrupted run goes on where it was.
-The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
+		Long: `reconcile reads the whole ledger and compares each event with its row, and then each view with what its
+definition makes of the events. It names what differs: the view, the event or key, and whether it is missing, there in
+vain, or another one. With --deep ClickHouse also recomputes each leaf from the bytes it stores, and where the vault
+is at hand each event's origin is checked. An interrupted run goes on where it was. The exit code is 1 where anything
+differs; what ends it is told.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			s, err := a.connect()
@@ -84,22 +86,25 @@ The exit code is 1 where anything differs; "views rebuild" makes views anew.`,
 			if err != nil {
 				return err
 			}
-			if err := writeOutput(cmd.OutOrStdout(), output, res, func(w io.Writer) { reconcileText(w, res) }); err != nil {
+			text := func(w io.Writer) { reconcileText(w, res) }
+			if err := writeOutput(cmd.OutOrStdout(), output, res, text); err != nil {
 				return err
 			}
 			if res.Differences > 0 {
-				return errors.New("the views differ from the ledger")
+				return fmt.Errorf("PROBLEM: the views differ from the ledger; %s", strings.Join(a.remedies(res), "; "))
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&deep, "deep", false, "let ClickHouse recompute each leaf from the bytes it stores, and check each origin with the vault, where there is one")
+	cmd.Flags().BoolVar(&deep, "deep", false,
+		"let ClickHouse recompute each leaf from the bytes it stores, and check each origin with the vault, "+
+			"where there is one")
 	outputFlag(cmd, &output)
 	return cmd
 }
 
-// vaultForOrigins opens the vault for a deep comparison; nil where the data directory has none, as on a machine that
-// only knows the servers.
+// vaultForOrigins opens the vault for a deep comparison; nil where the data directory has none, as
+// on a machine that only knows the servers.
 func (a *app) vaultForOrigins(ctx context.Context, s *services, deep bool) (*vault.Vault, error) {
 	if !deep {
 		return nil, nil
@@ -140,10 +145,13 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 	if res.Resumed {
 		resumed = ", going on with an interrupted run"
 	}
-	fmt.Fprintf(w, "compared from %s to %s%s:\n", res.Started.Local().Format(time.DateTime), res.Finished.Local().Format(time.DateTime), resumed)
-	fmt.Fprintf(w, "  %s events of the ledger, through sequence %d, with their rows in events, each column of them\n", count(res.Events), res.Through)
+	fmt.Fprintf(w, "compared from %s to %s%s:\n", res.Started.Local().Format(time.DateTime),
+		res.Finished.Local().Format(time.DateTime), resumed)
+	fmt.Fprintf(w, "  %s events of the ledger, through sequence %d, with their rows in events, each column of them\n",
+		count(res.Events), res.Through)
 	if res.Above > 0 {
-		fmt.Fprintf(w, "  rows of events above that when it began: %s; compared with %s further events of the ledger\n", count(res.Above), count(res.Checked))
+		fmt.Fprintf(w, "  rows of events above that when it began: %s; compared with %s further events of the ledger\n",
+			count(res.Above), count(res.Checked))
 	}
 	var names []string
 	for _, v := range res.Views {
@@ -151,7 +159,8 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 	}
 	fmt.Fprintf(w, "  with what its definition makes of events: %s\n", strings.Join(names, ", "))
 	fmt.Fprintf(w, "  the definitions of: %s\n", strings.Join(res.Plain, ", "))
-	leaves, origins := "were not recomputed in ClickHouse", "were not checked (--deep does both, origins where the vault is)"
+	leaves := "were not recomputed in ClickHouse"
+	origins := "were not checked (--deep does both, origins where the vault is)"
 	if res.Leaves {
 		leaves = "were recomputed in ClickHouse from the bytes it stores"
 	}
@@ -163,20 +172,57 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 		fmt.Fprintf(w, "  not compared: %s, %s\n", u.Name, u.Why)
 	}
 	if res.Disowned > 0 {
-		fmt.Fprintf(w, "  events whose origin is wrong, disowned and so in no view but events: %s\n", count(res.Disowned))
+		fmt.Fprintf(w, "  events whose origin is wrong, disowned and so in no view but events: %s\n",
+			count(res.Disowned))
 	}
 	if res.Unsettled > 0 {
-		fmt.Fprintf(w, "  rows that could not be judged, since their events were not through for too long: %s\n", count(res.Unsettled))
+		fmt.Fprintf(w, "  rows that could not be judged, since their events were not through for too long: %s\n",
+			count(res.Unsettled))
 	}
 	for _, f := range res.Findings {
 		fmt.Fprintln(w, findingText(f))
 	}
 	if res.Differences > uint64(len(res.Findings)) {
-		fmt.Fprintf(w, "… and more: %s differences in %s\n", count(res.Differences), strings.Join(slices.Sorted(maps.Keys(res.Differing)), ", "))
+		fmt.Fprintf(w, "… and more: %s differences in %s\n",
+			count(res.Differences), strings.Join(slices.Sorted(maps.Keys(res.Differing)), ", "))
 	}
 	if res.Differences == 0 {
 		fmt.Fprintln(w, "no difference in what was compared")
 	}
+}
+
+// remedies say what ends the differences that were found.
+func (a *app) remedies(res reconcile.Result) (out []string) {
+	rebuilt := func(name string) bool {
+		return slices.ContainsFunc(res.Views, func(v reconcile.ViewResult) bool { return v.Name == name })
+	}
+	forged, base := false, false
+	for _, f := range res.Findings {
+		forged = forged || f.What == projections.Forged // a difference of the ledger, which no view mends
+		base = base || f.What != projections.Forged && !rebuilt(f.View)
+	}
+	var views []string
+	for _, name := range slices.Sorted(maps.Keys(res.Differing)) {
+		if rebuilt(name) {
+			views = append(views, name)
+		}
+	}
+	if forged {
+		out = append(out, "`ledgerline ledger check` names the forged events, `ledgerline ledger disown` takes them out of "+
+			"views and reports")
+	}
+	switch {
+	case base:
+		away := "move " + a.dir().Path(embedded.ClickHouseDir) + " away"
+		if a.cfg.ClickHouse.Address != "" {
+			away = "drop the database " + a.cfg.ClickHouse.Database
+		}
+		out = append(out, "what all views are made of differs too: stop `ledgerline up`, "+away+
+			" and start it again, which makes every view anew")
+	case len(views) > 0:
+		out = append(out, fmt.Sprintf("`ledgerline views rebuild %s` makes them anew", strings.Join(views, " ")))
+	}
+	return out
 }
 
 func findingText(f projections.Finding) string {
@@ -206,8 +252,8 @@ func newRebuild(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rebuild VIEW…|all",
 		Short: "Make views anew from the events beside the old ones, compare, then swap",
-		Long: `rebuild makes a view anew while everything goes on: a new table is filled from events, compared with what its definition makes of
-them, and put in the old one's place. It may be interrupted anywhere and called again.`,
+		Long: `rebuild makes a view anew while everything goes on: a new table is filled from events, compared with
+what its definition makes of them, and put in the old one's place. It may be interrupted anywhere and called again.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			s, err := a.connect()
@@ -233,9 +279,11 @@ them, and put in the old one's place. It may be interrupted anywhere and called 
 			}
 			p := newProgress(cmd.ErrOrStderr())
 			for _, name := range args {
-				err := views.Rebuild(cmd.Context(), name, clickhouse.RebuildConfig{Projector: projectorName, Progress: func(filled, of uint64) {
-					p.show("%s: %s of %s sequences", name, count(filled), count(of))
-				}})
+				err := views.Rebuild(cmd.Context(), name,
+					clickhouse.RebuildConfig{Projector: projectorName,
+						Progress: func(filled, of uint64) {
+							p.show("%s: %s of %s sequences", name, count(filled), count(of))
+						}})
 				p.done()
 				if err != nil {
 					return err
@@ -247,8 +295,8 @@ them, and put in the old one's place. It may be interrupted anywhere and called 
 	}
 }
 
-// prepareViews makes sure that the views are this ledger's, and as this program defines them, before the projector goes
-// on.
+// prepareViews makes sure that the views are this ledger's, and as this program defines them,
+// before the projector goes on.
 func (n *runningNode) prepareViews(ctx context.Context, out io.Writer) (err error) {
 	if err := n.views.Bind(ctx, n.ledger.ID()); err != nil {
 		return err
@@ -269,8 +317,8 @@ func (n *runningNode) prepareViews(ctx context.Context, out io.Writer) (err erro
 	return err
 }
 
-// keepViews reads again what another version of the catalogue has read, and then compares the views with the ledger: at
-// once after a stop that was not in order, else once a day.
+// keepViews reads again what another version of the catalogue has read, and then compares the views
+// with the ledger: at once after a stop that was not in order, else once a day.
 func (n *runningNode) keepViews(ctx context.Context) error {
 	if err := n.views.Refresh(ctx, nil); err != nil && ctx.Err() == nil {
 		n.a.log.Warn("events read by another version of the catalogue could not be read again", "error", err)
@@ -290,7 +338,8 @@ func (n *runningNode) comparison() comparisonStatus {
 	case s.LastError != "":
 		s.Problem = "the views could not be compared with the ledger: " + s.LastError
 	case s.Last != nil && s.Last.Differences > 0:
-		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views rebuild` makes views anew",
+		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views "+
+			"rebuild` makes views anew",
 			count(s.Last.Differences), strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
 	}
 	return s
@@ -299,12 +348,14 @@ func (n *runningNode) comparison() comparisonStatus {
 func (s comparisonStatus) text(w io.Writer) {
 	switch {
 	case s.Running != nil:
-		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n", s.Running.View, count(s.Running.Done), count(s.Running.Of))
+		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n",
+			s.Running.View, count(s.Running.Done), count(s.Running.Of))
 	case s.Last == nil:
 		fmt.Fprintf(w, "         not compared with the ledger yet\n")
 	}
 	if s.Last != nil {
-		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n", s.Last.Finished.Local().Format(time.DateTime),
+		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n",
+			s.Last.Finished.Local().Format(time.DateTime),
 			count(s.Last.Events), s.Last.Through, len(s.Last.Views), count(s.Last.Differences))
 	}
 }

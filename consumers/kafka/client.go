@@ -67,7 +67,8 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("kafka: replication factor %d, want 1 to 9", c.ReplicationFactor))
 	}
 	if c.MaxBatchBytes < 0 || c.MaxBatchBytes > maxMessageBytes-64<<10 {
-		errs = append(errs, fmt.Errorf("kafka: batches of %d bytes, want at most %d", c.MaxBatchBytes, maxMessageBytes-64<<10))
+		errs = append(errs, fmt.Errorf("kafka: batches of %d bytes, want at most %d",
+			c.MaxBatchBytes, maxMessageBytes-64<<10))
 	}
 	for _, d := range []time.Duration{c.DialTimeout, c.RequestTimeout, c.TopicRefresh} {
 		if d < 0 {
@@ -160,7 +161,8 @@ func (c *Client) because(err error) error {
 func unreadable(err error) error {
 	var answer kafkago.Error
 	var network net.Error
-	for _, other := range []error{context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+	for _, other := range []error{context.Canceled, context.DeadlineExceeded, io.EOF,
+		io.ErrUnexpectedEOF, io.ErrClosedPipe} {
 		if errors.Is(err, other) {
 			return err
 		}

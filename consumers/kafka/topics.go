@@ -157,7 +157,8 @@ func (c *Client) offsets(ctx context.Context, topic string, partitions int) (fir
 	for p := range partitions {
 		ask = append(ask, kafkago.FirstOffsetOf(p), kafkago.LastOffsetOf(p))
 	}
-	res, err := c.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
+	res, err := c.client.ListOffsets(ctx,
+		&kafkago.ListOffsetsRequest{Topics: map[string][]kafkago.OffsetRequest{topic: ask}})
 	if err != nil {
 		return nil, nil, c.because(err)
 	}
@@ -249,7 +250,8 @@ func (c *Client) retry(ctx context.Context, op string, call func(context.Context
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, kafkago.OffsetOutOfRange) || errors.Is(err, ErrUnreadable) || isRefused(err) || ctx.Err() != nil {
+		if errors.Is(err, kafkago.OffsetOutOfRange) || errors.Is(err, ErrUnreadable) ||
+			isRefused(err) || ctx.Err() != nil {
 			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), refused(err)))
 		}
 		t := time.NewTimer(wait)

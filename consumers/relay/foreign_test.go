@@ -297,8 +297,8 @@ func spoilt(topic string, partition int32) kmsg.Request {
 	return req
 }
 
-// Bytes that no client can take apart are as good as a loss where the relay must read, and in nobody's way among the
-// positions; the command that is named heals both.
+// Bytes that no client can take apart are as good as a loss where the relay must read, and in
+// nobody's way among the positions; the command that is named heals both.
 func TestBytesThatCannotBeRead(t *testing.T) {
 	r := newRig(t, 41, kfake.MaxVersions(kversion.V3_0_0()))
 	r.fill(100)

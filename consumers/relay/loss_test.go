@@ -440,7 +440,8 @@ func TestUnknownKind(t *testing.T) {
 	r := newRig(t, 20)
 	r.fill(50)
 	for i := range 30 {
-		meta, err := schemastest.Metadata(schemas.Metadata{Tenant: uuid.New(), Recorded: time.UnixMilli(1_750_000_000_000), Source: "test"})
+		meta, err := schemastest.Metadata(schemas.Metadata{Tenant: uuid.New(),
+			Recorded: time.UnixMilli(1_750_000_000_000), Source: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

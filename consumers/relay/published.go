@@ -21,9 +21,11 @@ type Topics interface {
 	Positions(ctx context.Context) iter.Seq2[consumers.Position, error]
 	// Describe returns a topic's id and its first and end offsets, none where it does not exist.
 	Describe(ctx context.Context, topic string) (id uuid.UUID, first, end []int64, err error)
-	// Read returns records of a partition from that offset on, and the offset to go on from. There is
-	// at least one record.
-	Read(ctx context.Context, topic string, partition int, from int64) (records []consumers.Message, next int64, err error)
+	// Read returns records of a partition from that offset on, and the offset to go on from.
+	// There is at least one record.
+	Read(
+		ctx context.Context, topic string, partition int, from int64,
+	) (records []consumers.Message, next int64, err error)
 }
 
 // Errors of reading back.
@@ -78,8 +80,9 @@ type place struct {
 	noted, end int64
 }
 
-// OpenPublished finds the position of the highest sequence whose topics are as it says and hold its event. It errs with
-// ErrNothingPublished where there is none, with ErrDataLoss where the topics lost what each names.
+// OpenPublished finds the position of the highest sequence whose topics are as it says and
+// hold its event. It errs with ErrNothingPublished where there is none, with ErrDataLoss where
+// the topics lost what each names.
 func OpenPublished(ctx context.Context, cfg PublishedConfig) (*Published, error) {
 	if cfg.Topics == nil {
 		return nil, errors.New("read back: no topics")
@@ -122,11 +125,14 @@ func (p *Published) choose(ctx context.Context) error {
 	}
 	if len(candidates) == 0 {
 		if strangers != uuid.Nil {
-			return fmt.Errorf("the topics were filled from ledger %s, the vault is of %s: %w", strangers, p.ledger, ErrDiverged)
+			return fmt.Errorf("the topics were filled from ledger %s, the vault is of %s: %w",
+				strangers, p.ledger, ErrDiverged)
 		}
 		return ErrNothingPublished
 	}
-	slices.SortStableFunc(candidates, func(a, b consumers.Position) int { return cmp.Compare(b.Through.Seq, a.Through.Seq) })
+	slices.SortStableFunc(candidates, func(a, b consumers.Position) int {
+		return cmp.Compare(b.Through.Seq, a.Through.Seq)
+	})
 	d := describer{topics: p.cfg.Topics, known: map[string]described{}}
 	var why error
 	for i, pos := range candidates {
@@ -186,8 +192,8 @@ func (d *describer) places(ctx context.Context, pos consumers.Position) (out []p
 	return out, "", nil
 }
 
-// holds reports whether a partition holds the anchored event before its noted end. It is the last of its partition but
-// for repeats and what others wrote.
+// holds reports whether a partition holds the anchored event before its noted end. It is the last
+// of its partition but for repeats and what others wrote.
 func (p *Published) holds(ctx context.Context, places []place, a schemas.Anchor) (bool, error) {
 	for _, back := range []int64{1, 64, aheadRecords} {
 		for _, pl := range places {
@@ -232,8 +238,8 @@ type lane struct {
 	hidden      bool     // what was wanted of it lay behind what was not
 }
 
-// merge puts the partitions together by sequence. Of each lane that has not ended at least one record waits; more do
-// where a sequence had to be looked for behind records of later ones.
+// merge puts the partitions together by sequence. Of each lane that has not ended at least one
+// record waits; more do where a sequence had to be looked for behind records of later ones.
 type merge struct {
 	p        *Published
 	lanes    []*lane
@@ -245,8 +251,8 @@ type merge struct {
 	taken    filter // leaves of what was taken
 }
 
-// filter is a Bloom filter over leaves, which are random already: 32 bits an event and 8 probes, so that one in 200,000
-// is called taken in vain, which costs a look ahead.
+// filter is a Bloom filter over leaves, which are random already: 32 bits an event and 8 probes, so
+// that one in 200,000 is called taken in vain, which costs a look ahead.
 type filter []uint64
 
 func newFilter(events uint64) filter { return make(filter, (events+maxTail)/2+1) }
@@ -269,9 +275,10 @@ func (f filter) has(leaf [32]byte) bool {
 	return f.probe(leaf, func(w, b uint64) bool { return f[w]&b != 0 })
 }
 
-// Events yields every event once, from sequence 0 on without a gap, up to the noted one and then on as far as genuine
-// ones follow without a gap. A sequence that is missing below the noted one is an error that wraps ErrDataLoss. Each
-// pass reads anew; the counts are those of the last one that came to its end.
+// Events yields every event once, from sequence 0 on without a gap, up to the noted one and
+// then on as far as genuine ones follow without a gap. A sequence that is missing below the
+// noted one is an error that wraps ErrDataLoss. Each pass reads anew; the counts are those of
+// the last one that came to its end.
 func (p *Published) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		m := merge{p: p, waiting: map[uint64][]*claim{}, highest: p.through.Seq, taken: newFilter(p.through.Seq)}
@@ -381,7 +388,8 @@ func (m *merge) find(ctx context.Context) (*claim, error) {
 		return best, err
 	}
 	if m.next == anchor.Seq {
-		return nil, fmt.Errorf("the topics do not hold event %s, which the relay noted there: %w", anchor.EventID, ErrDataLoss)
+		return nil, fmt.Errorf("the topics do not hold event %s, which the relay noted there: %w",
+			anchor.EventID, ErrDataLoss)
 	}
 	if claims := m.waiting[m.next]; len(claims) > 0 {
 		return m.likeliest(claims), nil // an event that is in the ledger, though no holder of the vault made it
@@ -397,8 +405,8 @@ func (m *merge) find(ctx context.Context) (*claim, error) {
 	return nil, fmt.Errorf("the topics do not hold it: %w", ErrDataLoss)
 }
 
-// genuine returns the genuine claim of the wanted sequence, nil where there is none. A genuine event can be repeated
-// under another's number: what was taken already is none.
+// genuine returns the genuine claim of the wanted sequence, nil where there is none. A genuine
+// event can be repeated under another's number: what was taken already is none.
 func (m *merge) genuine(ctx context.Context) (*claim, error) {
 	var fine []*claim
 	for _, c := range m.waiting[m.next] {
@@ -430,8 +438,8 @@ func (m *merge) judge(ctx context.Context, c *claim) (bool, error) {
 	return c.fine, nil
 }
 
-// likeliest decides between claims of one worth. A genuine event can be copied under another's number: it then says
-// that it lay before the event that came last.
+// likeliest decides between claims of one worth. A genuine event can be copied under another's
+// number: it then says that it lay before the event that came last.
 func (m *merge) likeliest(claims []*claim) *claim {
 	return slices.MinFunc(claims, func(a, b *claim) int {
 		after := func(c *claim) int {
@@ -444,8 +452,8 @@ func (m *merge) likeliest(claims []*claim) *claim {
 	})
 }
 
-// look reads ahead until done says so, or no lane may or can be read further. With force, what waits in a full lane
-// makes room.
+// look reads ahead until done says so, or no lane may or can be read further. With force, what
+// waits in a full lane makes room.
 func (m *merge) look(ctx context.Context, force bool, done func() (bool, error)) error {
 	if ok, err := done(); ok || err != nil {
 		return err
@@ -572,7 +580,8 @@ func (m *merge) read(ctx context.Context, l *lane) error {
 		return err
 	}
 	if next <= l.next {
-		return fmt.Errorf("%s/%d: nothing at offset %d, below the end %d: %w", l.topic, l.partition, l.next, l.limit, ErrDataLoss)
+		return fmt.Errorf("%s/%d: nothing at offset %d, below the end %d: %w",
+			l.topic, l.partition, l.next, l.limit, ErrDataLoss)
 	}
 	for _, r := range records {
 		if r.Offset >= l.limit {

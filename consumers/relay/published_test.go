@@ -30,7 +30,8 @@ type fakeTopics struct {
 }
 
 func newFakeTopics(ledger uuid.UUID, parts, portion int) *fakeTopics {
-	f := &fakeTopics{ledger: ledger, parts: parts, portion: portion, ids: map[string]uuid.UUID{}, records: map[string][][]consumers.Message{}}
+	f := &fakeTopics{ledger: ledger, parts: parts, portion: portion, ids: map[string]uuid.UUID{},
+		records: map[string][][]consumers.Message{}}
 	for _, kind := range consumers.Kinds {
 		f.topic("ledger." + kind)
 	}
@@ -103,7 +104,9 @@ func (f *fakeTopics) Describe(_ context.Context, name string) (uuid.UUID, []int6
 	return f.ids[name], first, end, nil
 }
 
-func (f *fakeTopics) Read(_ context.Context, name string, partition int, from int64) ([]consumers.Message, int64, error) {
+func (f *fakeTopics) Read(
+	_ context.Context, name string, partition int, from int64,
+) ([]consumers.Message, int64, error) {
 	records := f.records[name][partition]
 	out := records[from:min(from+int64(f.portion), int64(len(records)))]
 	return out, from + int64(len(out)), nil
@@ -157,13 +160,14 @@ func forge(t *rapid.T, f *fakeTopics, e schemas.Recorded, seq uint64) consumers.
 	return m
 }
 
-// Whatever is repeated, forged, copied under other numbers or garbage, in whichever order, what was published comes
-// back whole, once, in order; and beyond the note as far as it goes on.
+// Whatever is repeated, forged, copied under other numbers or garbage, in whichever order, what was
+// published comes back whole, once, in order; and beyond the note as far as it goes on.
 func TestWhatWasPublishedComesBackWhateverOthersWroteBetween(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ledger := uuid.New()
 		f := newFakeTopics(ledger, rapid.IntRange(1, 4).Draw(t, "partitions"), rapid.IntRange(1, 7).Draw(t, "portion"))
-		events := kafkatest.Numbered(0, kafkatest.NewGenerator(rapid.Uint64().Draw(t, "seed")).Events(rapid.IntRange(1, 60).Draw(t, "events")))
+		events := kafkatest.Numbered(0, kafkatest.NewGenerator(rapid.Uint64().Draw(t, "seed")).Events(rapid.IntRange(1,
+			60).Draw(t, "events")))
 		noted := rapid.IntRange(0, len(events)-1).Draw(t, "noted")
 		// An event of the ledger itself may be one that nobody with the vault made.
 		for i := range events[1:] {
@@ -175,9 +179,11 @@ func TestWhatWasPublishedComesBackWhateverOthersWroteBetween(t *testing.T) {
 			for range rapid.IntRange(0, 3).Draw(t, "of others") {
 				other := events[rapid.IntRange(0, len(events)-1).Draw(t, "other")]
 				partition := rapid.IntRange(-1, f.parts-1).Draw(t, "partition")
-				switch rapid.SampledFrom([]string{"garbage", "repeat", "forged", "copy", "far", "stranger"}).Draw(t, "what") {
+				switch rapid.SampledFrom([]string{"garbage", "repeat", "forged", "copy", "far",
+					"stranger"}).Draw(t, "what") {
 				case "garbage":
-					f.put(consumers.Message{Topic: "ledger.refusal", Key: []byte("k"), Value: []byte(`{"garbage":1}`)}, partition)
+					f.put(consumers.Message{Topic: "ledger.refusal", Key: []byte("k"),
+						Value: []byte(`{"garbage":1}`)}, partition)
 				case "repeat": // a produce stored again
 					if other.Seq < uint64(i) {
 						f.publish(t, other)
@@ -237,7 +243,8 @@ func TestWhatWasPublishedComesBackWhateverOthersWroteBetween(t *testing.T) {
 	})
 }
 
-// The room for what waits is bounded: records that nobody with the vault made give way to those that are looked for.
+// The room for what waits is bounded: records that nobody with the vault made give way
+// to those that are looked for.
 func TestRecordsFarAheadDoNotKeepTheGenuineOnesFromComingBack(t *testing.T) {
 	f := newFakeTopics(uuid.New(), 1, 16)
 	events := kafkatest.Numbered(0, kafkatest.NewGenerator(3).Events(120))
@@ -246,7 +253,8 @@ func TestRecordsFarAheadDoNotKeepTheGenuineOnesFromComingBack(t *testing.T) {
 		e.Event = schemas.Sign(e.Event, e.Revision, schemas.OriginKey{9})
 		e.Seq = uint64(100 - i%50)
 		e.Event.ID = uuid.New()
-		e.Event = schemas.Sign(schemas.Event{ID: e.ID, Stream: e.Stream, Type: e.Type, Data: e.Data, Metadata: unsigned(e.Metadata)}, e.Revision, schemas.OriginKey{9})
+		e.Event = schemas.Sign(schemas.Event{ID: e.ID, Stream: e.Stream, Type: e.Type, Data: e.Data,
+			Metadata: unsigned(e.Metadata)}, e.Revision, schemas.OriginKey{9})
 		f.publish(t, e)
 	}
 	for _, e := range events {
@@ -281,7 +289,8 @@ func TestASequenceThatIsMissingIsNamed(t *testing.T) {
 	}
 }
 
-// A position is believed where the topics are as it says: newer ones that name what is not there are passed over and told.
+// A position is believed where the topics are as it says: newer ones that name what is not
+// there are passed over and told.
 func TestOnlyAPositionThatTheTopicsBearOutIsTaken(t *testing.T) {
 	build := func() (*fakeTopics, []schemas.Recorded) {
 		f := newFakeTopics(uuid.New(), 2, 5)
@@ -300,7 +309,8 @@ func TestOnlyAPositionThatTheTopicsBearOutIsTaken(t *testing.T) {
 	t.Run("a forged one with ends that are not there", func(t *testing.T) {
 		f, events := build()
 		bad := f.positions[2]
-		bad.Through.Seq, bad.Topics = 500, map[string]consumers.TopicPosition{"ledger.refusal": {ID: f.ids["ledger.refusal"], Ends: []int64{999, 0}}}
+		bad.Through.Seq, bad.Topics = 500,
+			map[string]consumers.TopicPosition{"ledger.refusal": {ID: f.ids["ledger.refusal"], Ends: []int64{999, 0}}}
 		f.positions = append(f.positions, bad)
 		got, p, err := readBack(cfg(f))
 		if err != nil || p.Doubted() != 1 {

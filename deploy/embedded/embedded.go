@@ -28,7 +28,7 @@ import (
 const (
 	EventStoreDir = "eventstore"
 	kafkaDir      = "kafka"
-	clickHouseDir = "clickhouse"
+	ClickHouseDir = "clickhouse"
 	authorityDir  = "tls"
 )
 
@@ -163,7 +163,7 @@ func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 // startClickHouse waits a moment for a directory that is still locked: a killed process's child, which holds it, is ending.
 func (s *Servers) startClickHouse(ctx context.Context, cfg Config) (*clickhouse.Server, error) {
 	cc := *cfg.ClickHouse
-	cc.DataDir, cc.Logger = filepath.Join(cfg.Dir, clickHouseDir), cfg.Logger.With("server", "clickhouse")
+	cc.DataDir, cc.Logger = filepath.Join(cfg.Dir, ClickHouseDir), cfg.Logger.With("server", "clickhouse")
 	beyond, err := eventstore.BeyondLoopback(cc.Addr)
 	if err != nil {
 		return nil, err

@@ -210,7 +210,8 @@ func (l *look) files(t testing.TB, s *canaryScanner, n *node, live bool) {
 		}
 		if strings.HasSuffix(dir, "/data") {
 			t.Logf("bytes by folder: %v", sizes)
-			for _, must := range []string{"eventstore", "kafka", "clickhouse", "vault.db", "vault.slots", "keys", "sequence.index"} {
+			for _, must := range []string{"eventstore", "kafka", "clickhouse", "vault.db", "vault.slots",
+				"keys", "sequence.index"} {
 				if sizes[must] == 0 {
 					t.Errorf("no file of %s was read", must)
 				}

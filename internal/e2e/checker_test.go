@@ -91,7 +91,8 @@ func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 		}
 		if e, err := schemas.Default().Encode(d); err != nil || len(e.Data) != len(r.Data) {
 			t.Errorf("sequence %d: written again it has other data (%v)", r.Seq, err)
-		} else if k, _, err := p.vault.OriginKey(ctx, d.Tenant); err != nil || !bytes.Equal(signed(e, r, k), r.Metadata) {
+		} else if k, _, err := p.vault.OriginKey(ctx, d.Tenant); err != nil ||
+			!bytes.Equal(signed(e, r, k), r.Metadata) {
 			t.Errorf("sequence %d: written again it has other metadata (%v)", r.Seq, err)
 		}
 		leaf, err := r.Leaf()
@@ -109,8 +110,8 @@ func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 }
 
 // awaitRelay waits until the relay has noted the last event: the views may have been there first, when topics or index are made again.
-// signed is the metadata of e with the origin of the event that is stored: the order of members in data is that of the
-// draft's values, which decoding does not keep.
+// signed is the metadata of e with the origin of the event that is stored: the order of members in
+// data is that of the draft's values, which decoding does not keep.
 func signed(e schemas.Event, r schemas.Recorded, k schemas.OriginKey) []byte {
 	e.Data = r.Data
 	return schemas.Sign(e, r.Revision, k).Metadata

@@ -106,7 +106,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		}
 	}
 	if err != nil || r.code != 1 || !slices.Equal(missing, []int{3, 7}) {
-		t.Errorf("of %d events 3 and 7 were deleted from the views; reconcile exits with %d and names %+v (%v)", len(f.events), r.code, doc.Findings, err)
+		t.Errorf("of %d events 3 and 7 were deleted from the views; reconcile exits with %d and names %+v (%v)",
+			len(f.events), r.code, doc.Findings, err)
 	}
 }
 

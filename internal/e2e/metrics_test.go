@@ -93,7 +93,8 @@ func TestMetricsOfARunningLedger(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"ledgerline_relay_rounds_total", "ledgerline_projector_batch_duration_seconds_count",
-		"ledgerline_vault_transactions_total", "ledgerline_intake_appended_events_total", "process_resident_memory_bytes",
+		"ledgerline_vault_transactions_total", "ledgerline_intake_appended_events_total",
+		"process_resident_memory_bytes",
 		"go_goroutines"} {
 		if got[name] <= 0 {
 			t.Errorf("%s is %v", name, got[name])

@@ -359,7 +359,8 @@ func (n *node) connect(ctx context.Context) parts {
 	p.vault, err = vault.Open(ctx, vault.Config{Store: db, KEK: kek, Clock: time.Now, Logger: quiet})
 	must(err)
 	n.t.Cleanup(func() { p.vault.Close() })
-	p.ledger, err = ledger.Open(ctx, ledger.Config{Store: store, Origin: p.vault.OriginKey, Logger: quiet, Clock: time.Now})
+	p.ledger, err = ledger.Open(ctx, ledger.Config{Store: store, Origin: p.vault.OriginKey,
+		Logger: quiet, Clock: time.Now})
 	must(err)
 	return p
 }

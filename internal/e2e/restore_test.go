@@ -51,8 +51,9 @@ func (n *node) mustStart() {
 	}
 }
 
-// An event store that is lost, or of which an older copy was put back, is completed from the topics: every leaf is the
-// same, what is imported again is known, and the views have nothing to say.
+// An event store that is lost, or of which an older copy was put back, is
+// completed from the topics: every leaf is the same, what is imported again is
+// known, and the views have nothing to say.
 func TestRestoredEventStoreIsCompletedFromTheTopics(t *testing.T) {
 	dir, gen := smallFleet(t, 15, 2)
 	n := newNode(t)
@@ -77,7 +78,8 @@ func TestRestoredEventStoreIsCompletedFromTheTopics(t *testing.T) {
 		if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil || r.code != 0 {
 			t.Fatalf("%s: exit %d, %v\n%s%s", how, r.code, err, r.stdout, r.stderr)
 		}
-		if doc.Held+doc.Appended != len(want.leaves) || doc.Sequence != len(want.leaves)-1 || (doc.Held > 0) != (how == "older") {
+		if doc.Held+doc.Appended != len(want.leaves) || doc.Sequence != len(want.leaves)-1 ||
+			(doc.Held > 0) != (how == "older") {
 			t.Errorf("%s: %+v, the ledger had %d events", how, doc, len(want.leaves))
 		}
 		n.must("", "eventstore", "fsck")
@@ -103,7 +105,8 @@ func TestRestoredEventStoreIsCompletedFromTheTopics(t *testing.T) {
 		t.Errorf("reindex of %d events said %s", len(want.leaves), out)
 	}
 
-	// Without a vault nobody can tell what is genuine, and without topics there is nothing to complete from: nothing is made.
+	// Without a vault nobody can tell what is genuine, and without topics there is nothing to
+	// complete from: nothing is made.
 	aside := n.data("aside")
 	for _, c := range []struct{ what, says string }{{"kafka", "no topics"}, {"vault.db", "no vault"}} {
 		n.remove("eventstore")
@@ -122,8 +125,9 @@ func TestRestoredEventStoreIsCompletedFromTheTopics(t *testing.T) {
 	}
 }
 
-// A vault from before new persons came does not read what is sealed under their keys: that is said before anything is
-// changed, and once it is accepted, such values are lost, which one event says, and are recorded again.
+// A vault from before new persons came does not read what is sealed under their keys: that is
+// said before anything is changed, and once it is accepted, such values are lost, which one event
+// says, and are recorded again.
 func TestRestoredVaultSaysWhatItCannotReadAndThenItIsLost(t *testing.T) {
 	dir, _ := smallFleet(t, 6, 1)
 	more := filepath.Join(t.TempDir(), "more")
@@ -150,13 +154,15 @@ func TestRestoredVaultSaysWhatItCannotReadAndThenItIsLost(t *testing.T) {
 	if r := n.run("", "restore", "vault"); r.code != 1 || !strings.Contains(r.stderr, "no way to make it again") {
 		t.Errorf("without any vault: exit %d, %s", r.code, r.stderr)
 	}
-	if r := n.run("", "restore", "vault", "--from", older); r.code != 1 || !strings.Contains(r.stderr, "aliases of keys that this vault does not hold") {
+	if r := n.run("", "restore", "vault", "--from", older); r.code != 1 ||
+		!strings.Contains(r.stderr, "aliases of keys that this vault does not hold") {
 		t.Errorf("an older vault: exit %d, %s", r.code, r.stderr)
 	}
 	if _, err := os.Stat(n.data("vault.db")); err == nil {
 		t.Error("a copy that was refused was put in place")
 	}
-	if r := n.run("", "restore", "vault", "--from", older, "--accept-loss"); r.code != 2 || !strings.Contains(r.stderr, "--yes") {
+	if r := n.run("", "restore", "vault", "--from", older, "--accept-loss"); r.code != 2 ||
+		!strings.Contains(r.stderr, "--yes") {
 		t.Errorf("accepting without --yes: exit %d, %s", r.code, r.stderr)
 	}
 	out := n.must("", "restore", "vault", "--from", older, "--accept-loss", "--yes")
@@ -171,7 +177,8 @@ func TestRestoredVaultSaysWhatItCannotReadAndThenItIsLost(t *testing.T) {
 	if !strings.Contains(report, `{"state":"lost"}`) || !strings.Contains(report, `"valuesLost":`) {
 		t.Errorf("the report does not say what is lost: %.2000s", report)
 	}
-	if tail := n.must("", "tail", "--from-start", "--until-end", "--output", "json"); strings.Count(tail, `"ledger.keys-lost.v1"`) != 1 {
+	if tail := n.must("", "tail", "--from-start", "--until-end", "--output", "json"); strings.Count(tail,
+		`"ledger.keys-lost.v1"`) != 1 {
 		t.Errorf("%d events tell of the loss", strings.Count(tail, `"ledger.keys-lost.v1"`))
 	}
 	if s := n.importJSON("Contoso", more); s.EventsAppended == 0 {
@@ -187,7 +194,8 @@ func TestRestoredVaultSaysWhatItCannotReadAndThenItIsLost(t *testing.T) {
 
 var upnForm = regexp.MustCompile(`[a-z0-9.-]+@[a-z0-9.-]+[a-z]`)
 
-// A vault from before an erasure holds the person again. Restored, it does not: the order stands in the ledger.
+// A vault from before an erasure holds the person again. Restored, it does not:
+// the order stands in the ledger.
 func TestRestoredVaultForgetsWhoWasErasedSince(t *testing.T) {
 	dir, _ := smallFleet(t, 6, 1)
 	n := newNode(t)
@@ -206,7 +214,8 @@ func TestRestoredVaultForgetsWhoWasErasedSince(t *testing.T) {
 		t.Fatal("the inventory names nobody")
 	}
 	var opened struct{ Request string }
-	if err := json.Unmarshal([]byte(n.must(upn+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output", "json")), &opened); err != nil {
+	if err := json.Unmarshal([]byte(n.must(upn+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output",
+		"json")), &opened); err != nil {
 		t.Fatal(err)
 	}
 	n.stop()
@@ -233,10 +242,12 @@ func TestRestoredVaultForgetsWhoWasErasedSince(t *testing.T) {
 	}
 	out := t.TempDir()
 	n.must("", "dsar", "export", opened.Request, "--dir", out)
-	if page := readZip(t, filepath.Join(out, "dsar-"+opened.Request+".zip"), "02-your-data.html"); strings.Contains(page, upn) {
+	if page := readZip(t, filepath.Join(out, "dsar-"+opened.Request+".zip"),
+		"02-your-data.html"); strings.Contains(page, upn) {
 		t.Error("the package shows the person again")
 	}
-	if again := n.must("", "report", "device-inventory", "--purpose", "stocktaking", "--output", "json"); strings.Contains(again, `"`+upn+`"`) {
+	if again := n.must("", "report", "device-inventory", "--purpose", "stocktaking", "--output",
+		"json"); strings.Contains(again, `"`+upn+`"`) {
 		t.Error("the inventory shows the person again")
 	}
 	check(t, n)

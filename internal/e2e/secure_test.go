@@ -253,7 +253,8 @@ func TestBeyondLoopbackEverythingSpeaksTLS(t *testing.T) {
 		"LEDGERLINE_EVENTSTORE_PASSWORD="+store.Password, "LEDGERLINE_KAFKA_BROKERS="+topics.Brokers, "LEDGERLINE_KAFKA_USER=reader",
 		"LEDGERLINE_KAFKA_PASSWORD="+topics.Password, "LEDGERLINE_CLICKHOUSE_ADDRESS="+views.address(), "LEDGERLINE_CLICKHOUSE_CA="+views.CAFile,
 		"LEDGERLINE_CLICKHOUSE_USER=reader", "LEDGERLINE_CLICKHOUSE_PASSWORD_FILE="+secret)
-	if out := elsewhere.must("", "views", "reconcile", "--deep"); !strings.Contains(out, "no difference in what was compared") {
+	if out := elsewhere.must("", "views", "reconcile", "--deep"); !strings.Contains(out,
+		"no difference in what was compared") {
 		t.Errorf("reconcile from elsewhere said %q", out)
 	}
 	if here, there := n.must("", "tail", "--from-start", "--until-end"), elsewhere.must("", "tail", "--from-start", "--until-end"); here != there || here == "" {

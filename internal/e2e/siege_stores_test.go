@@ -19,9 +19,9 @@ import (
 	"github.com/ledgerline/ledgerline/internal/fleet"
 )
 
-// besieged is one small ledger at several moments of its life, each a data directory at rest, and another ledger. One
+// moments is one small ledger at several moments of its life, each a data directory at rest, and another ledger. One
 // person was erased in it, and more was imported before and after that.
-type besieged struct {
+type moments struct {
 	persons string // before half of its persons came
 	order   string // before the erasure
 	erased  string // after it
@@ -68,10 +68,10 @@ func (n *node) serve() {
 // settle waits until the views hold everything.
 func (n *node) settle() { n.must("", "report", "device-inventory", "--masked") }
 
-func besiege(t *testing.T) *besieged {
+func besiege(t *testing.T) *moments {
 	t.Helper()
 	dir := t.TempDir()
-	b := &besieged{imports: []string{seed(t, 99, 12), seed(t, 7, 12), seed(t, 5, 2)}}
+	b := &moments{imports: []string{seed(t, 99, 12), seed(t, 7, 12), seed(t, 5, 2)}}
 	n := newSiegeNode(t)
 	data := filepath.Join(n.dir, "data")
 	moment := func(name string) string {
@@ -93,7 +93,8 @@ func besiege(t *testing.T) *besieged {
 	n.serve()
 	n.importJSON("Contoso", b.imports[1])
 	var opened struct{ Request string }
-	if err := json.Unmarshal([]byte(n.must(b.upn+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output", "json")), &opened); err != nil {
+	said := n.must(b.upn+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output", "json")
+	if err := json.Unmarshal([]byte(said), &opened); err != nil {
 		t.Fatal(err)
 	}
 	b.order = moment("order")
@@ -141,7 +142,7 @@ func somebody(inventory string) string {
 // harmed is a copy of the present, to which something happens.
 type harmed struct {
 	*testing.T
-	*besieged
+	*moments
 	*node
 }
 
@@ -328,7 +329,8 @@ func (h harmed) isSound() {
 	if r := h.run("", "status"); r.code != 0 {
 		h.Errorf("status: exit %d\n%s", r.code, r.stdout)
 	}
-	if r := h.run(h.upn+"\n", "dsar", "open", "--subject", "-", "--right", "access"); r.code != 1 || !strings.Contains(r.stderr, "nobody is known") {
+	r := h.run(h.upn+"\n", "dsar", "open", "--subject", "-", "--right", "access")
+	if r.code != 1 || !strings.Contains(r.stderr, "nobody is known") {
 		h.Errorf("the erased person is found again: exit %d, %s", r.code, r.stdout)
 	}
 }
@@ -373,32 +375,42 @@ func TestSiegeOfStores(t *testing.T) {
 			}},
 		},
 		{
-			{"event store, a bit of a table", func(h harmed) { h.flip(h.largest("eventstore/db/*.sst"), middle) }, eventStoreDamaged},
+			{"event store, a bit of a table",
+				func(h harmed) { h.flip(h.largest("eventstore/db/*.sst"), middle) },
+				eventStoreDamaged},
 		},
 		{
-			{"event store, a bit of its log", func(h harmed) { h.flip(h.largest("eventstore/db/*.log"), middle) }, eventStoreDamaged},
+			{"event store, a bit of its log",
+				func(h harmed) { h.flip(h.largest("eventstore/db/*.log"), middle) },
+				eventStoreDamaged},
 		},
 		{
 			{"vault lost", func(h harmed) { h.lose("vault.db", "vault.slots") }, vaultMissing},
 			{"vault lost, its slots left", func(h harmed) { h.lose("vault.db") }, vaultMissing},
-			{"vault lost, its database's log left", func(h harmed) { h.lose("vault.db"); keep(h, h.wal, h.path("vault.db-wal")) }, func(h harmed) {
-				said := h.refused()
-				h.says(said, "its vault is missing", "is left of a vault that was not closed")
-				h.follow(said, "mv ", 0)
-				h.put(h.whole, "vault.db", "vault.slots")
-				h.follow(said, "restore vault", 0)
-			}},
+			{"vault lost, its database's log left",
+				func(h harmed) { h.lose("vault.db"); keep(h, h.wal, h.path("vault.db-wal")) },
+				func(h harmed) {
+					said := h.refused()
+					h.says(said, "its vault is missing", "is left of a vault that was not closed")
+					h.follow(said, "mv ", 0)
+					h.put(h.whole, "vault.db", "vault.slots")
+					h.follow(said, "restore vault", 0)
+				}},
 		},
 		{
 			{"slots lost", func(h harmed) { h.lose("vault.slots") }, slotsApart("slots file is missing")},
 			{"slots older", func(h harmed) { h.put(b.order, "vault.slots") }, slotsApart("older copy")},
-			{"slots of another vault", func(h harmed) { h.put(b.other, "vault.slots") }, slotsApart("another vault's")},
+			{"slots of another vault",
+				func(h harmed) { h.put(b.other, "vault.slots") },
+				slotsApart("another vault's")},
 			{"slots, a bit of both heads", func(h harmed) {
 				h.flip(h.path("vault.slots"), at(20))
 				h.flip(h.path("vault.slots"), at(128+20))
 			}, slotsApart("slots file is damaged")},
 			{"vault's database older", func(h harmed) { h.put(b.order, "vault.db") }, slotsApart("newer copy")},
-			{"vault's database, its first page", func(h harmed) { h.flip(h.path("vault.db"), at(3)) }, slotsApart("not a database")},
+			{"vault's database, its first page",
+				func(h harmed) { h.flip(h.path("vault.db"), at(3)) },
+				slotsApart("not a database")},
 		},
 		{
 			{"slots, a bit of one", func(h harmed) {
@@ -417,14 +429,16 @@ func TestSiegeOfStores(t *testing.T) {
 			}},
 		},
 		{
-			{"vault from before the erasure", func(h harmed) { h.put(b.order, "vault.db", "vault.slots") }, func(h harmed) {
-				said := h.refused()
-				h.says(said, "older than the ledger", "1 erasures were ordered", "Put a newer copy back")
-				// That copy does not know who came since: it says so, and changes nothing. A newer one does.
-				h.says(h.follow(said, "restore vault", 1), "Nothing was changed", "Put back a newer copy")
-				h.put(b.whole, "vault.db", "vault.slots")
-				h.follow(said, "restore vault", 0)
-			}},
+			{"vault from before the erasure",
+				func(h harmed) { h.put(b.order, "vault.db", "vault.slots") },
+				func(h harmed) {
+					said := h.refused()
+					h.says(said, "older than the ledger", "1 erasures were ordered", "Put a newer copy back")
+					// That copy does not know who came since: it says so, and changes nothing. A newer one does.
+					h.says(h.follow(said, "restore vault", 1), "Nothing was changed", "Put back a newer copy")
+					h.put(b.whole, "vault.db", "vault.slots")
+					h.follow(said, "restore vault", 0)
+				}},
 		},
 		{
 			{"vault of another ledger", func(h harmed) { h.put(b.other, "vault.db", "vault.slots") }, func(h harmed) {
@@ -433,12 +447,14 @@ func TestSiegeOfStores(t *testing.T) {
 				h.put(b.whole, "vault.db", "vault.slots")
 				h.follow(said, "restore vault", 0)
 			}},
-			{"vault and key of another ledger", func(h harmed) { h.put(b.other, "vault.db", "vault.slots", "keys/kek") }, func(h harmed) {
-				said := h.refused()
-				h.says(said, "The vault is of ledger", "Put this ledger's vault back")
-				h.put(b.whole, "vault.db", "vault.slots", "keys/kek")
-				h.follow(said, "restore vault", 0)
-			}},
+			{"vault and key of another ledger",
+				func(h harmed) { h.put(b.other, "vault.db", "vault.slots", "keys/kek") },
+				func(h harmed) {
+					said := h.refused()
+					h.says(said, "The vault is of ledger", "Put this ledger's vault back")
+					h.put(b.whole, "vault.db", "vault.slots", "keys/kek")
+					h.follow(said, "restore vault", 0)
+				}},
 			{"key lost", func(h harmed) { h.lose("keys/kek") }, keyBack("The key is missing")},
 			{"key of another vault", func(h harmed) { h.put(b.other, "keys/kek") }, keyBack("do not fit each other")},
 		},
@@ -456,10 +472,14 @@ func TestSiegeOfStores(t *testing.T) {
 			}},
 		},
 		{
-			{"topics, a bit of a segment", func(h harmed) { h.flip(h.largest("kafka/data/partitions/ledger.device-*/0.dat"), middle) }, nil},
+			{"topics, a bit of a segment",
+				func(h harmed) { h.flip(h.largest("kafka/data/partitions/ledger.device-*/0.dat"), middle) },
+				nil},
 		},
 		{
-			{"topics, a bit of the positions", func(h harmed) { h.flip(h.path("kafka/data/partitions/ledger.position-0/0.dat"), middle) }, nil},
+			{"topics, a bit of the positions",
+				func(h harmed) { h.flip(h.path("kafka/data/partitions/ledger.position-0/0.dat"), middle) },
+				nil},
 		},
 		{
 			{"views lost", func(h harmed) { h.lose("clickhouse") }, nil},
@@ -479,7 +499,8 @@ func TestSiegeOfStores(t *testing.T) {
 			{"index cut within a record", func(h harmed) { h.resize("sequence.index", -16*b.events/2-5) }, nil},
 			{"index of another ledger", func(h harmed) { h.put(b.other, "sequence.index") }, nil},
 			{"index, a bit of a record", indexFlipped, func(h harmed) {
-				// It is a copy: what it is asked for is compared with the event store. To be what it was, it is made anew.
+				// It is a copy: what it is asked for is compared with the event store.
+				// To be what it was, it is made anew.
 				h.serve()
 				h.settle()
 				h.isSound()
@@ -488,33 +509,39 @@ func TestSiegeOfStores(t *testing.T) {
 			}},
 		},
 		{
-			{"index, a bit of a record, and the topics lost", func(h harmed) { indexFlipped(h); h.lose("kafka") }, nil},
+			{"index, a bit of a record, and the topics lost",
+				func(h harmed) { indexFlipped(h); h.lose("kafka") },
+				nil},
 		},
 		{
 			{"accounts lost", func(h harmed) { h.lose("keys/accounts.json") }, nil},
 		},
 		{
-			{"vault and event store lost", func(h harmed) { h.lose("vault.db", "vault.slots", "eventstore") }, func(h harmed) {
-				said := h.refused()
-				h.says(said, "holds no ledger, and Kafka is of ledger")
-				// The event store is made again with the vault only, and that from a copy only: which is what they say.
-				h.says(h.follow(said, "restore eventstore", 1), "no vault", "put it back first")
-				r := h.run("", "restore", "vault")
-				h.says(r.stderr, "no way to make it again")
-				if r.code != 1 {
-					h.Errorf("restore vault without one: exit %d", r.code)
-				}
-				h.put(b.whole, "vault.db", "vault.slots")
-				h.follow(said, "restore eventstore", 0)
-			}},
+			{"vault and event store lost",
+				func(h harmed) { h.lose("vault.db", "vault.slots", "eventstore") },
+				func(h harmed) {
+					said := h.refused()
+					h.says(said, "holds no ledger, and Kafka is of ledger")
+					// The event store is made again with the vault only, and that from a copy only.
+					h.says(h.follow(said, "restore eventstore", 1), "no vault", "put it back first")
+					r := h.run("", "restore", "vault")
+					h.says(r.stderr, "no way to make it again")
+					if r.code != 1 {
+						h.Errorf("restore vault without one: exit %d", r.code)
+					}
+					h.put(b.whole, "vault.db", "vault.slots")
+					h.follow(said, "restore eventstore", 0)
+				}},
 		},
 		{
-			{"only the views are left", func(h harmed) { h.lose("vault.db", "vault.slots", "eventstore", "kafka") }, func(h harmed) {
-				said := h.refused()
-				h.says(said, "the views' database is of ledger")
-				h.says(h.follow(said, "restore eventstore", 1), "no vault")
-				h.put(b.whole, "vault.db", "vault.slots", "eventstore")
-			}},
+			{"only the views are left",
+				func(h harmed) { h.lose("vault.db", "vault.slots", "eventstore", "kafka") },
+				func(h harmed) {
+					said := h.refused()
+					h.says(said, "the views' database is of ledger")
+					h.says(h.follow(said, "restore eventstore", 1), "no vault")
+					h.put(b.whole, "vault.db", "vault.slots", "eventstore")
+				}},
 		},
 	} {
 		t.Run(on[0].name, func(t *testing.T) {
@@ -616,7 +643,8 @@ func (h harmed) accepted(events int) {
 	h.isSound()
 	got := h.must("", "tail", "--from-start", "--until-end", "--output", "json")
 	added, same := strings.CutPrefix(got, h.tail)
-	if n := strings.Count(strings.TrimSpace(added), "\n") + 1; !same || n != events || !strings.Contains(added, "keys-lost") {
+	n := strings.Count(strings.TrimSpace(added), "\n") + 1
+	if !same || n != events || !strings.Contains(added, "keys-lost") {
 		h.Errorf("the ledger is not what it was and %d event more: %q", events, added)
 	}
 	again := h.importJSON("Contoso", h.imports...)

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestOnlyAnOrderlyEndIsSeenAsOne marks a run's end, and begins again after an end, a kill, and two.
+// TestOnlyAnOrderlyEndIsSeenAsOne marks a run's end, and begins again after
+// an end, a kill, and two.
 func TestOnlyAnOrderlyEndIsSeenAsOne(t *testing.T) {
 	d := Dir(filepath.Join(t.TempDir(), "data"))
 	for i, tc := range []struct{ ended, want bool }{

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Guard lets h answer whoever brings the account's password by HTTP Basic, under a name of this machine, and no page of
-// another site: a browser would send what its user once typed.
+// Guard lets h answer whoever brings the account's password by HTTP Basic, under a name of this
+// machine, and no page of another site: a browser would send what its user once typed.
 func Guard(h http.Handler, account, password string) http.Handler {
 	want := sha256.Sum256([]byte(account + ":" + password))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +32,8 @@ func Guard(h http.Handler, account, password string) http.Handler {
 	})
 }
 
-// LoopbackAddr returns nil where addr is a host:port that Guard answers under: of this machine alone.
+// LoopbackAddr returns nil where addr is a host:port that Guard answers
+// under: of this machine alone.
 func LoopbackAddr(addr string) error {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return fmt.Errorf("%q is not host:port: %w", addr, err)

@@ -115,7 +115,8 @@ func (m *Metrics) Relay(status func() relay.Status) {
 		func(s relay.Status) float64 { return timestamp(s.NotedAt) })
 	c.add(gauge, "ledgerline_relay_foreign_records", "Records in the topics that are none of the ledger's.",
 		func(s relay.Status) float64 { return foreign(s.Foreign) })
-	c.add(gauge, "ledgerline_relay_forged_records", "Records in the topics with the form of the ledger's that are not its.",
+	c.add(gauge, "ledgerline_relay_forged_records",
+		"Records in the topics with the form of the ledger's that are not its.",
 		func(s relay.Status) float64 { return foreign(s.Forged) })
 	for _, state := range relay.States {
 		c.labelled(gauge, "ledgerline_relay_state", "1 for the state in which the relay is, 0 for the others.",
@@ -142,14 +143,16 @@ func truth(yes bool) float64 {
 func (m *Metrics) Views(status func() projections.Status) {
 	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
 	c := &statusCollector[projections.Status]{status: status}
-	c.add(counter, "ledgerline_projector_applied_rows_total", "Rows written to the views, those written again included.",
+	c.add(counter, "ledgerline_projector_applied_rows_total",
+		"Rows written to the views, those written again included.",
 		func(s projections.Status) float64 { return float64(s.Rows) })
 	c.add(gauge, "ledgerline_projector_applied_events",
 		"Events that the views hold without a gap: the sequences below this number.",
 		func(s projections.Status) float64 { return float64(s.Applied) })
 	c.add(gauge, "ledgerline_projector_ahead_events", "Events applied behind a gap in the sequence.",
 		func(s projections.Status) float64 { return float64(s.Ahead) })
-	c.add(gauge, "ledgerline_projector_lag_events", "Events that the relay noted as published and the views do not hold.",
+	c.add(gauge, "ledgerline_projector_lag_events",
+		"Events that the relay noted as published and the views do not hold.",
 		func(s projections.Status) float64 { return float64(s.Lag) })
 	c.add(gauge, "ledgerline_projector_foreign_records", "Records skipped in the topics, as none of the ledger's.",
 		func(s projections.Status) (n float64) {
@@ -225,7 +228,8 @@ type vaultObserver map[vault.TxKind]vaultKind
 // once. Other processes open the same vault: theirs are not counted here.
 func (m *Metrics) Vault() vault.Observer {
 	ended := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ledgerline_vault_transactions_total",
-		Help: "Transactions of this process on the vault that ended, by kind and outcome."}, []string{"kind", "outcome"})
+		Help: "Transactions of this process on the vault that ended, by kind and outcome."},
+		[]string{"kind", "outcome"})
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ledgerline_vault_transaction_duration_seconds",
 		Help: "Time of a transaction, waiting for its turn included, by kind.", Buckets: durations}, []string{"kind"})
 	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ledgerline_vault_open_transactions",
@@ -265,8 +269,8 @@ type intakeObserver struct {
 }
 
 // Intake returns the observer of an intake of this process, and puts what it hears on the page.
-// Call it once, and only where records are taken in: an import is a process of its own, too short to be
-// scraped, and its summary is for whoever started it.
+// Call it once, and only where records are taken in: an import is a process of its own, too short
+// to be scraped, and its summary is for whoever started it.
 func (m *Metrics) Intake() intake.Observer {
 	records := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ledgerline_intake_records_total",
 		Help: "Records that this process took in, by outcome."}, []string{"outcome"})

@@ -86,7 +86,8 @@ func (p *page) work() {
 		Foreign: []consumers.Foreign{{Topic: "ledger.device", Count: 2}, {Topic: "ledger.position", Count: 3}},
 		Forged:  []consumers.Foreign{{Topic: "ledger.device", Count: 1}}}
 	p.views = projections.Status{Applied: 3990, Ahead: 4, Lag: 10, Rows: 4100, SavedAt: at,
-		Foreign:   []projections.Foreign{{Partition: "ledger.device/0", Count: 5}, {Partition: "ledger.device/1", Count: 4}},
+		Foreign: []projections.Foreign{{Partition: "ledger.device/0", Count: 5},
+			{Partition: "ledger.device/1", Count: 4}},
 		Conflicts: []projections.Conflict{{Seq: 1, Partition: "ledger.device/1"}}}
 	p.projector.Inserted(100, 250*time.Millisecond, nil)
 	p.projector.Inserted(100, time.Second, errors.New("no answer"))

@@ -1,10 +1,11 @@
-// Package node owns a data directory as a whole: that only its user can reach it, which process holds it, where that
-// process's servers listen, the accounts with which they are asked, and what that process tells Prometheus of itself.
+// Package node owns a data directory as a whole: that only its user can reach it, which process
+// holds it, where that process's servers listen, the accounts with which they are asked, and what
+// that process tells Prometheus of itself.
 //
-// It may lose the addresses, which the next `up` writes anew, the accounts, which it makes anew, and
-// what was counted, which begins at 0 with each process. It
-// trusts the file system to keep other users out of a directory of mode 0700, and the kernel to say who
-// holds a lock; it trusts no port. See DESIGN.md.
+// It may lose the addresses, which the next `up` writes anew, the accounts, which it makes
+// anew, and what was counted, which begins at 0 with each process. It trusts the file system to
+// keep other users out of a directory of mode 0700, and the kernel to say who holds a lock; it
+// trusts no port. See DESIGN.md.
 package node
 
 import (
@@ -22,7 +23,8 @@ func (d Dir) Path(elem ...string) string {
 	return filepath.Join(append([]string{string(d)}, elem...)...)
 }
 
-// Make makes the directory where it is missing, for its user alone, and refuses one that others can reach.
+// Make makes the directory where it is missing, for its user alone, and
+// refuses one that others can reach.
 func (d Dir) Make() error {
 	if err := supported(); err != nil {
 		return err
@@ -36,8 +38,8 @@ func (d Dir) Make() error {
 // overflowUser owns what belongs to nobody known in this user namespace: the host's root, for one.
 const overflowUser = 65534
 
-// Private returns nil where nobody but this user and root can read, write or replace what is in the directory. The
-// error says which mode or owner lets somebody in, and what to do.
+// Private returns nil where nobody but this user and root can read, write or replace what is in the
+// directory. The error says which mode or owner lets somebody in, and what to do.
 func (d Dir) Private() error {
 	path, err := filepath.Abs(string(d))
 	if err == nil {
@@ -69,7 +71,8 @@ func (d Dir) Private() error {
 	}
 }
 
-// checkParent refuses a folder above the directory in which others could put something else in its place.
+// checkParent refuses a folder above the directory in which others could put
+// something else in its place.
 func checkParent(path, parent string) error {
 	info, owner, group, err := stat(parent)
 	if err != nil {
@@ -107,7 +110,8 @@ func WritePrivate(path string, content []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// ReadPrivate reads a file that only its owner may read, and refuses one that others can read or write.
+// ReadPrivate reads a file that only its owner may read, and refuses one
+// that others can read or write.
 func ReadPrivate(path string) ([]byte, error) {
 	info, owner, _, err := stat(path)
 	switch {

@@ -19,21 +19,27 @@ type Held struct {
 	Remedy string          // what to do where it is another ledger's
 }
 
-// ErrApart is wrapped where the stores do not belong together: nothing is served, and nothing made anew.
+// ErrApart is wrapped where the stores do not belong together: nothing is
+// served, and nothing made anew.
 var ErrApart = errors.New("the stores do not belong together")
 
-// RestoreEventStore is the way out where the event store is gone, or older than what the others have noted.
+// RestoreEventStore is the way out where the event store is gone, or older
+// than what the others have noted.
 const RestoreEventStore = "`ledgerline restore eventstore` completes it from the topics"
 
-// Together returns nil when the stores belong to one ledger: that of the event store, which is the zero uuid where it holds
-// none. holds says whether the event store has an anchored event. The error names each store that does not fit, why,
-// and what to do.
+// Together returns nil when the stores belong to one ledger: that of the event store, which is the
+// zero uuid where it holds none. holds says whether the event store has an anchored event. The
+// error names each store that does not fit, why, and what to do.
 //
-// A store that is missing is never taken for a new one: with an empty event store all others must be empty too.
-func Together(ctx context.Context, ledger uuid.UUID, others []Held, holds func(context.Context, schemas.Anchor) error) error {
+// A store that is missing is never taken for a new one: with an empty event store
+// all others must be empty too.
+func Together(
+	ctx context.Context, ledger uuid.UUID, others []Held, holds func(context.Context, schemas.Anchor) error,
+) error {
 	var wrong []string
 	if x, ok := agreeAgainst(ledger, others); ok {
-		return fmt.Errorf("%w:\nThe event store is of ledger %s, %s are of ledger %s. Put the event store of that ledger back. If it is lost, move this one away, and %s",
+		return fmt.Errorf("%w:\nThe event store is of ledger %s, %s are of ledger %s. Put the event store of that "+
+			"ledger back. If it is lost, move this one away, and %s",
 			ErrApart, ledger, x.Store, x.Ledger, RestoreEventStore)
 	}
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -41,8 +47,8 @@ func Together(ctx context.Context, ledger uuid.UUID, others []Held, holds func(c
 		switch {
 		case h.Ledger == uuid.Nil:
 		case ledger == uuid.Nil:
-			say("The event store holds no ledger, and %s is of ledger %s%s. No new ledger is made beside it. Is its disk mounted? "+
-				"If it is lost, %s", h.Store, h.Ledger, upTo(h.Anchor), RestoreEventStore)
+			say("The event store holds no ledger, and %s is of ledger %s%s. No new ledger is made beside it. Is "+
+				"its disk mounted? If it is lost, %s", h.Store, h.Ledger, upTo(h.Anchor), RestoreEventStore)
 		case h.Ledger != ledger:
 			say("%s is of ledger %s, the event store of %s. %s", capital(h.Store), h.Ledger, ledger, h.Remedy)
 		case h.Anchor != nil:

@@ -11,7 +11,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Stores belong together where all that hold anything are of the event store's ledger, at events that it has.
+// Stores belong together where all that hold anything are of the event store's
+// ledger, at events that it has.
 func TestStoresServeTogetherOrAreNamed(t *testing.T) {
 	mine, other := uuid.New(), uuid.New()
 	diverged := errors.New("the ledger has 5 events")
@@ -35,14 +36,21 @@ func TestStoresServeTogetherOrAreNamed(t *testing.T) {
 		{"nothing noted yet", mine, []Held{vault(mine, nil), kafka(uuid.Nil, nil)}, nil},
 		{"copies lost", mine, []Held{vault(mine, at(4)), kafka(uuid.Nil, nil)}, nil},
 		{"event store gone", uuid.Nil, []Held{vault(mine, at(4)), kafka(mine, at(4))},
-			[]string{"holds no ledger, and the vault is of ledger " + mine.String(), "sequence 4", "and Kafka is of", "restore eventstore"}},
-		{"event store gone, the vault new", uuid.Nil, []Held{vault(uuid.Nil, nil), kafka(mine, nil)}, []string{"holds no ledger, and Kafka"}},
-		{"another's vault", mine, []Held{vault(other, at(1)), kafka(mine, at(1))}, []string{"The vault is of ledger " + other.String(), "Put the right one back."}},
+			[]string{"holds no ledger, and the vault is of ledger " + mine.String(), "sequence 4", "and Kafka is of",
+				"restore eventstore"}},
+		{"event store gone, the vault new", uuid.Nil, []Held{vault(uuid.Nil, nil), kafka(mine, nil)},
+			[]string{"holds no ledger, and Kafka"}},
+		{"another's vault", mine, []Held{vault(other, at(1)), kafka(mine, at(1))},
+			[]string{"The vault is of ledger " + other.String(), "Put the right one back."}},
 		{"another's event store", mine, []Held{vault(other, at(1)), kafka(other, at(1))},
-			[]string{"The event store is of ledger " + mine.String(), "the vault and Kafka are of ledger " + other.String(), "restore eventstore"}},
-		{"another's topics", mine, []Held{vault(mine, at(1)), kafka(other, nil)}, []string{"Kafka is of ledger " + other.String(), "Move it away."}},
-		{"event store older than the vault", mine, []Held{vault(mine, at(7))}, []string{"what the vault noted at sequence 7", "has 5 events", "restore eventstore"}},
-		{"event store older than the topics", mine, []Held{vault(mine, at(2)), kafka(mine, at(5))}, []string{"what Kafka noted at sequence 5"}},
+			[]string{"The event store is of ledger " + mine.String(),
+				"the vault and Kafka are of ledger " + other.String(), "restore eventstore"}},
+		{"another's topics", mine, []Held{vault(mine, at(1)), kafka(other, nil)},
+			[]string{"Kafka is of ledger " + other.String(), "Move it away."}},
+		{"event store older than the vault", mine, []Held{vault(mine, at(7))},
+			[]string{"what the vault noted at sequence 7", "has 5 events", "restore eventstore"}},
+		{"event store older than the topics", mine, []Held{vault(mine, at(2)), kafka(mine, at(5))},
+			[]string{"what Kafka noted at sequence 5"}},
 	} {
 		err := Together(t.Context(), c.ledger, c.others, holds)
 		if (err == nil) != (c.says == nil) || err != nil && !errors.Is(err, ErrApart) {

@@ -1,9 +1,10 @@
-// Package custody owns the acts in which a key and an event must agree: access to personal data, requests of data
-// subjects, packages, and erasure.
+// Package custody owns the acts in which a key and an event must agree: access to personal data,
+// requests of data subjects, packages, and erasure.
 //
-// It keeps no state of its own: an act is in the ledger and in the vault, and is resumed from there. It may lose nothing between
-// them: each act is ordered so that a crash leaves it either not begun or completed by Resume. It trusts the doors that
-// authenticate the principal, and authorises itself.
+// It keeps no state of its own: an act is in the ledger and in the vault, and is resumed from
+// there. It may lose nothing between them: each act is ordered so that a crash leaves it
+// either not begun or completed by Resume. It trusts the doors that authenticate the
+// principal, and authorises itself.
 package custody
 
 import (
@@ -36,8 +37,8 @@ type Config struct {
 	Vault  *vault.Vault
 	Logger *slog.Logger
 	Clock  func() time.Time
-	// Settle is how long an erasure waits between destroying and recording that it is done: no process may hold a derived key any longer
-	// than that (DESIGN §4); 30 s when zero.
+	// Settle is how long an erasure waits between destroying and recording that it is done: no
+	// process may hold a derived key any longer than that (DESIGN §4); 30 s when zero.
 	Settle time.Duration
 	// Hook is called at named points of an act, for crash tests; nil does nothing.
 	Hook func(point string) error
@@ -86,12 +87,14 @@ const source = "custody"
 
 func (c *Custody) draft(typ string, tenant uuid.UUID, stream schemas.Stream) schemas.Draft {
 	now := c.cfg.Clock()
-	return schemas.Draft{Type: c.cat.MustType(typ), Tenant: tenant, Stream: stream, ID: schemas.NewID(), Occurred: now, Recorded: now, Source: source}
+	return schemas.Draft{Type: c.cat.MustType(typ), Tenant: tenant, Stream: stream, ID: schemas.NewID(), Occurred: now,
+		Recorded: now, Source: source}
 }
 
 // set adds a value of v's JSON form to the draft, under the key of owner where it is sealed.
 func (c *Custody) set(d *schemas.Draft, attr string, v any, owner schemas.Owner, path ...string) {
-	d.Values = append(d.Values, schemas.Value{Attr: c.cat.MustAttribute(attr), Path: path, Plain: schemas.JSON(v), Owner: owner})
+	d.Values = append(d.Values, schemas.Value{Attr: c.cat.MustAttribute(attr), Path: path,
+		Plain: schemas.JSON(v), Owner: owner})
 }
 
 // tenantOwner seals under the tenant's own key.
@@ -104,8 +107,8 @@ func personOwner(person uuid.UUID) schemas.Owner {
 	return schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 }
 
-// officer returns the person in the vault who stands for the principal, and mints one at first sight: operators of the ledger
-// are persons too.
+// officer returns the person in the vault who stands for the principal, and mints one at first
+// sight: operators of the ledger are persons too.
 func officer(tx *vault.Tx, p access.Principal, at time.Time) (uuid.UUID, error) {
 	id, _, err := tx.Person(vault.PersonHint{UPN: p.Login, At: at})
 	if err != nil {
@@ -117,7 +120,8 @@ func officer(tx *vault.Tx, p access.Principal, at time.Time) (uuid.UUID, error) 
 	return id, nil
 }
 
-// sealAndEncode turns a draft into an event inside a vault transaction; its aliases are durable when that has committed.
+// sealAndEncode turns a draft into an event inside a vault transaction; its aliases are
+// durable when that has committed.
 func (c *Custody) sealAndEncode(tx *vault.Tx, d *schemas.Draft) (schemas.Event, error) {
 	if err := tx.Seal(d); err != nil {
 		return schemas.Event{}, err
@@ -125,9 +129,11 @@ func (c *Custody) sealAndEncode(tx *vault.Tx, d *schemas.Draft) (schemas.Event, 
 	return c.cat.Encode(*d)
 }
 
-// read hands over the events of a stream on which the tenant's acts may rest. What it leaves out is in the log and in the
-// reading.
-func (c *Custody) read(ctx context.Context, s schemas.Stream, tenant uuid.UUID, each func(ledger.Own) error) (ledger.Reading, error) {
+// read hands over the events of a stream on which the tenant's acts may rest. What it leaves out is
+// in the log and in the reading.
+func (c *Custody) read(
+	ctx context.Context, s schemas.Stream, tenant uuid.UUID, each func(ledger.Own) error,
+) (ledger.Reading, error) {
 	var reading ledger.Reading
 	for own, err := range ledger.ReadGenuine(ctx, c.cfg.Ledger, c.cat, s, tenant, &reading) {
 		if err == nil {
@@ -144,15 +150,19 @@ func (c *Custody) read(ctx context.Context, s schemas.Stream, tenant uuid.UUID, 
 }
 
 func (c *Custody) leftOut(e ledger.LeftEvent) {
-	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision, "why", e.Verdict.String())
+	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision,
+		"why", e.Verdict.String())
 }
 
 // maxContended bounds how often an append is tried at the end of a stream to which others write.
 const maxContended = 8
 
-// appendBehind appends the events where the stream ends, which is at last known as expect says: what others wrote there by
-// then keeps its revision. It is for events that say the same whatever came before them.
-func (c *Custody) appendBehind(ctx context.Context, s schemas.Stream, expect ledger.Expect, events ...schemas.Event) (uint64, error) {
+// appendBehind appends the events where the stream ends, which is at last known as expect
+// says: what others wrote there by then keeps its revision. It is for events that say the
+// same whatever came before them.
+func (c *Custody) appendBehind(
+	ctx context.Context, s schemas.Stream, expect ledger.Expect, events ...schemas.Event,
+) (uint64, error) {
 	for try := 1; ; try++ {
 		last, err := c.cfg.Ledger.Append(ctx, s, expect, events)
 		if !errors.Is(err, ledger.ErrConflict) || try == maxContended {
@@ -168,8 +178,9 @@ func (c *Custody) appendBehind(ctx context.Context, s schemas.Stream, expect led
 	}
 }
 
-// recordOnce brings events into a stream that is to hold an event of the first one's type once, and reports whether it did
-// already. A conflict alone says nothing, nor does an answer to a known id: anybody may have written there.
+// recordOnce brings events into a stream that is to hold an event of the first one's type once, and
+// reports whether it did already. A conflict alone says nothing, nor does an answer to a known id:
+// anybody may have written there.
 func (c *Custody) recordOnce(ctx context.Context, tenant uuid.UUID, events ...schemas.Event) (before bool, err error) {
 	s := events[0].Stream
 	for try := 0; ; try++ {
@@ -184,7 +195,8 @@ func (c *Custody) recordOnce(ctx context.Context, tenant uuid.UUID, events ...sc
 		if try == maxContended {
 			return false, fmt.Errorf("record in %s: others write to the stream each time: %w", s, ledger.ErrConflict)
 		}
-		if _, err := c.cfg.Ledger.Append(ctx, s, reading.Expect(), events); err != nil && !errors.Is(err, ledger.ErrConflict) {
+		if _, err := c.cfg.Ledger.Append(ctx, s, reading.Expect(), events); err != nil &&
+			!errors.Is(err, ledger.ErrConflict) {
 			return false, err
 		}
 	}

@@ -60,7 +60,8 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.vault.Close() })
-	if b.ledger, err = ledger.Create(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: log, Clock: time.Now}); err != nil {
+	if b.ledger, err = ledger.Create(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: log,
+		Clock: time.Now}); err != nil {
 		t.Fatal(err)
 	}
 	b.newCustody()

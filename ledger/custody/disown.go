@@ -15,10 +15,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// DisownGrounds say how events came into the store that are not the ledger's own, as far as that is known.
+// DisownGrounds say how events came into the store that are not the ledger's
+// own, as far as that is known.
 var DisownGrounds = []string{"intrusion", "mistake", "test", "unknown"}
 
-// MaxDisowned bounds the events of one disowning: it is one append, so that it is in the ledger whole or not at all.
+// MaxDisowned bounds the events of one disowning: it is one append, so that it is in
+// the ledger whole or not at all.
 const MaxDisowned = 8_000
 
 // disownedPerEvent keeps one event well below its limit.
@@ -60,12 +62,16 @@ type Disowning struct {
 	Before []DisownedEvent // disowned already; nothing was appended for them
 }
 
-// Disown takes events out of views, reports and packages that are forged, another tenant's than their stream, or not what
-// their type says; the store and every proof keep them. With the zero tenant they may name any tenant, and the operator of
-// the whole ledger acts; otherwise they must name the tenant. An event is named by its id; where that id stands at several
-// places, the ledger's own stays. Everything is checked first: one event that must not be disowned (DisownError), and
-// nothing is. It reads the whole ledger; progress, when not nil, is told how many events were read.
-func (c *Custody) Disown(ctx context.Context, p access.Principal, tenant uuid.UUID, ids []uuid.UUID, ground string, progress func(uint64)) (Disowning, error) {
+// Disown takes events out of views, reports and packages that are forged, another tenant's
+// than their stream, or not what their type says; the store and every proof keep them. With
+// the zero tenant they may name any tenant, and the operator of the whole ledger acts;
+// otherwise they must name the tenant. An event is named by its id; where that id stands at
+// several places, the ledger's own stays. Everything is checked first: one event that must not
+// be disowned (DisownError), and nothing is. It reads the whole ledger; progress, when not
+// nil, is told how many events were read.
+func (c *Custody) Disown(
+	ctx context.Context, p access.Principal, tenant uuid.UUID, ids []uuid.UUID, ground string, progress func(uint64),
+) (Disowning, error) {
 	fail := func(err error) (Disowning, error) { return Disowning{}, fmt.Errorf("disown: %w", err) }
 	if err := p.Can(access.Operator, tenant); err != nil {
 		return fail(err)
@@ -87,7 +93,8 @@ func (c *Custody) Disown(ctx context.Context, p access.Principal, tenant uuid.UU
 		return fail(err)
 	}
 	if len(out.Events) > MaxDisowned {
-		return fail(fmt.Errorf("the named events stand at %d places, at most %d are disowned at once", len(out.Events), MaxDisowned))
+		return fail(fmt.Errorf("the named events stand at %d places, at most %d are disowned at once",
+			len(out.Events), MaxDisowned))
 	}
 	if len(out.Events) == 0 {
 		return out, nil
@@ -107,7 +114,9 @@ func (c *Custody) Disown(ctx context.Context, p access.Principal, tenant uuid.UU
 }
 
 // findDisowned finds the events in the ledger and checks that each may be disowned.
-func (c *Custody) findDisowned(ctx context.Context, tenant uuid.UUID, wanted map[uuid.UUID]bool, progress func(uint64)) (out Disowning, err error) {
+func (c *Custody) findDisowned(
+	ctx context.Context, tenant uuid.UUID, wanted map[uuid.UUID]bool, progress func(uint64),
+) (out Disowning, err error) {
 	known := map[uuid.UUID]map[ledger.Place]bool{} // by the tenant that the event names
 	own := map[uuid.UUID]uint64{}
 	found := map[uuid.UUID]bool{}
@@ -165,8 +174,8 @@ func (c *Custody) findDisowned(ctx context.Context, tenant uuid.UUID, wanted map
 	return out, errors.Join(errs...)
 }
 
-// verdict examines an event, and tells of a genuine one whether its stream is another tenant's: that of the first genuine
-// event in it.
+// verdict examines an event, and tells of a genuine one whether its stream is another tenant's:
+// that of the first genuine event in it.
 func (c *Custody) verdict(ctx context.Context, r schemas.Recorded) (ledger.Verdict, error) {
 	d, v, err := ledger.Examine(ctx, c.cfg.Ledger, c.cat, r)
 	if err != nil || v != ledger.Genuine {
@@ -190,8 +199,11 @@ func (c *Custody) verdict(ctx context.Context, r schemas.Recorded) (ledger.Verdi
 	return v, nil
 }
 
-// disownEvents encodes the events that name these. A tenant's name the operator too; the zero tenant has no persons.
-func (c *Custody) disownEvents(ctx context.Context, p access.Principal, tenant uuid.UUID, named []DisownedEvent, ground string) (events []schemas.Event, err error) {
+// disownEvents encodes the events that name these. A tenant's name the operator too;
+// the zero tenant has no persons.
+func (c *Custody) disownEvents(
+	ctx context.Context, p access.Principal, tenant uuid.UUID, named []DisownedEvent, ground string,
+) (events []schemas.Event, err error) {
 	encode := func(tx *vault.Tx) error {
 		events = nil
 		for part := range slices.Chunk(named, disownedPerEvent) {

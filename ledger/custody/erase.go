@@ -159,7 +159,8 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 		if err := c.claim(tx, pending, d.Occurred); err != nil {
 			return err
 		}
-		a.order = order{event: d.ID, tenant: r.Tenant, completion: pending.Completion, keys: pending.Keys, ground: ground}
+		a.order = order{event: d.ID, tenant: r.Tenant, completion: pending.Completion,
+			keys: pending.Keys, ground: ground}
 		a.event, err = c.encodeOrder(tx, d, a.order, who)
 		return err
 	})
@@ -224,7 +225,9 @@ func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, err
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
 		defer cancel()
-		cancelErr := c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error { return tx.CancelErasure(a.completion) })
+		cancelErr := c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error {
+			return tx.CancelErasure(a.completion)
+		})
 		if cancelErr != nil {
 			err = errors.Join(err, cancelErr)
 			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w", err)
@@ -300,7 +303,8 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
 	if err != nil {
 		return fail(err)
 	}
-	// Whoever reads the order knows this stream's name: a conflict does not say that the completion is there.
+	// Whoever reads the order knows this stream's name: a conflict does not say
+	// that the completion is there.
 	if _, err := c.recordOnce(ctx, tenant, e); err != nil {
 		return fail(err)
 	}
@@ -344,7 +348,9 @@ func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err err
 		case p.Destroyed:
 			return fail(fmt.Errorf("erasure %s destroyed keys without an order in the ledger", p.Completion))
 		default:
-			if err := c.cfg.Vault.Update(ctx, p.Tenant, func(tx *vault.Tx) error { return tx.CancelErasure(p.Completion) }); err != nil {
+			if err := c.cfg.Vault.Update(ctx, p.Tenant, func(tx *vault.Tx) error {
+				return tx.CancelErasure(p.Completion)
+			}); err != nil {
 				return fail(err)
 			}
 			takenBack++
@@ -425,7 +431,8 @@ func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 				continue
 			}
 			if left++; left <= maxLeftLogged {
-				c.cfg.Logger.Warn("an event that says it orders an erasure is not acted on", "event", r.ID, "stream", r.Stream, "revision", r.Revision)
+				c.cfg.Logger.Warn("an event that says it orders an erasure is not acted on",
+					"event", r.ID, "stream", r.Stream, "revision", r.Revision)
 			}
 			continue
 		}

@@ -84,7 +84,8 @@ func (b *bench) untouched(sealed vault.Sealed, r custody.Request) {
 // An order that is refused, or conflicts for ever, leaves the person as before, and the next call
 // erases.
 func TestAnOrderThatFailsForCertainIsTakenBack(t *testing.T) {
-	for name, refusal := range map[string]error{"refused": errors.New("access denied"), "conflict": fmt.Errorf("append: %w", ledger.ErrConflict)} {
+	for name, refusal := range map[string]error{"refused": errors.New("access denied"),
+		"conflict": fmt.Errorf("append: %w", ledger.ErrConflict)} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			anna := b.person("anna@contoso.example")
@@ -189,7 +190,8 @@ func (b *bench) garbageOf(tenant uuid.UUID, s schemas.Stream, typ, data string) 
 	b.t.Helper()
 	all := b.store.Events()
 	last := slices.IndexFunc(all, func(r schemas.Recorded) bool {
-		return r.Type == "request.opened.v1" && (tenant == uuid.Nil || strings.Contains(string(r.Metadata), tenant.String()))
+		return r.Type == "request.opened.v1" && (tenant == uuid.Nil ||
+			strings.Contains(string(r.Metadata), tenant.String()))
 	})
 	revision := -1
 	for _, r := range all {
@@ -203,7 +205,8 @@ func (b *bench) garbageOf(tenant uuid.UUID, s schemas.Stream, typ, data string) 
 	}
 	hook := b.store.Fail
 	b.store.Fail = nil
-	_, err := b.store.Append(b.ctx, s, expect, []schemas.Event{{ID: uuid.New(), Stream: s, Type: typ, Data: []byte(data), Metadata: all[last].Metadata}})
+	_, err := b.store.Append(b.ctx, s, expect, []schemas.Event{{ID: uuid.New(), Stream: s, Type: typ,
+		Data: []byte(data), Metadata: all[last].Metadata}})
 	b.store.Fail = hook
 	if err != nil {
 		b.t.Fatal(err)
@@ -267,7 +270,8 @@ func TestTheNextCallCarriesAnActOn(t *testing.T) {
 				t.Fatal(p, err)
 			}
 			if strings.HasPrefix(name, "erase:") { // killed: its claim stands
-				if _, err := b.custody.Erase(b.ctx, officer, b.found(r), "unlawful", nil); !errors.Is(err, custody.ErrUnderWay) {
+				if _, err := b.custody.Erase(b.ctx, officer, b.found(r), "unlawful", nil); !errors.Is(err,
+					custody.ErrUnderWay) {
 					t.Errorf("at once: %v", err)
 				}
 				b.ahead = 6 * time.Minute
@@ -297,7 +301,8 @@ func TestGarbageAmongTheOrdersStopsNoResume(t *testing.T) {
 	b := newBench(t)
 	anna := b.person("anna@contoso.example")
 	r := b.request("erasure", "anna@contoso.example")
-	for _, data := range []string{`{}`, `{"keys":["not-a-uuid"],"ground":"unlawful","completion":"neither"}`, `{"keys":[],"completion":"` + uuid.NewString() + `"}`} {
+	for _, data := range []string{`{}`, `{"keys":["not-a-uuid"],"ground":"unlawful","completion":"neither"}`,
+		`{"keys":[],"completion":"` + uuid.NewString() + `"}`} {
 		b.garbage(schemas.NewStream("request", uuid.New()), orderType, data)
 	}
 	b.crashAt = custody.PointOrdered
@@ -355,10 +360,12 @@ func (b *bench) useVault(dir string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if b.vault, err = vault.Open(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+	if b.vault, err = vault.Open(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now,
+		Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		b.t.Fatal(err)
 	}
-	b.ledger, err = ledger.Open(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: slog.New(slog.DiscardHandler), Clock: time.Now})
+	b.ledger, err = ledger.Open(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey,
+		Logger: slog.New(slog.DiscardHandler), Clock: time.Now})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -430,7 +437,8 @@ func TestARestoredVaultForgetsAgain(t *testing.T) {
 				t.Error("another order or completion was recorded")
 			}
 			err = b.vault.Update(b.ctx, b.tenant.ID, func(tx *vault.Tx) error {
-				if _, _, err := tx.Person(vault.PersonHint{UPN: "anna@contoso.example", At: ordered.Add(-time.Hour)}); !errors.Is(err, vault.ErrErasedSubject) {
+				if _, _, err := tx.Person(vault.PersonHint{UPN: "anna@contoso.example",
+					At: ordered.Add(-time.Hour)}); !errors.Is(err, vault.ErrErasedSubject) {
 					t.Errorf("an old record of Anna: %v", err)
 				}
 				return nil
@@ -439,7 +447,8 @@ func TestARestoredVaultForgetsAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			// One from before Anna was known: her keys leave tombstones; what was sealed since is lost.
+			// One from before Anna was known: her keys leave tombstones;
+			// what was sealed since is lost.
 			b.restore(empty)
 			if n := b.replay(); n.Replayed != 1 || n.Keys < 2 {
 				t.Errorf("on an older vault: %+v", n)
@@ -453,7 +462,8 @@ func TestARestoredVaultForgetsAgain(t *testing.T) {
 			if err := b.vault.Bind(b.ctx, b.ledger.ID()); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.vault.AcceptLoss(b.ctx, vault.Loss{Ledger: b.ledger.ID(), Through: 9, Until: time.Now()}); err != nil {
+			if err := b.vault.AcceptLoss(b.ctx, vault.Loss{Ledger: b.ledger.ID(), Through: 9,
+				Until: time.Now()}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := b.open(anna); !errors.Is(err, vault.ErrLost) {
@@ -480,11 +490,13 @@ func TestReplayLeavesOutWhatIsNoOrder(t *testing.T) {
 	b.tenant = other
 	theirs := b.person("anna@contoso.example")
 	both := b.backup()
-	if _, err := b.custody.Erase(b.ctx, officer, b.request("erasure", "anna@contoso.example"), "unlawful", nil); err != nil {
+	if _, err := b.custody.Erase(b.ctx, officer, b.request("erasure", "anna@contoso.example"),
+		"unlawful", nil); err != nil {
 		t.Fatal(err)
 	}
 	b.tenant = first
-	if _, err := b.custody.Erase(b.ctx, officer, b.request("erasure", "anna@contoso.example"), "unlawful", nil); err != nil {
+	if _, err := b.custody.Erase(b.ctx, officer, b.request("erasure", "anna@contoso.example"),
+		"unlawful", nil); err != nil {
 		t.Fatal(err)
 	}
 	// The first tenant's metadata around the other's order, and garbage.
@@ -518,7 +530,8 @@ func TestReplayLeavesOutWhatIsNoOrder(t *testing.T) {
 		tenant vault.Tenant
 		sealed vault.Sealed
 		want   error
-	}{"Anna": {first, anna, vault.ErrErased}, "Piet": {first, piet, nil}, "the other tenant's Anna": {other, theirs, vault.ErrErased}} {
+	}{"Anna": {first, anna, vault.ErrErased}, "Piet": {first, piet, nil},
+		"the other tenant's Anna": {other, theirs, vault.ErrErased}} {
 		b.tenant = tc.tenant
 		if _, err := b.open(tc.sealed); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 			t.Errorf("%s: %v, want %v", what, err, tc.want)

@@ -74,11 +74,17 @@ func TestForeignEventsInARequestsStreamStopNothing(t *testing.T) {
 	r := b.request("erasure", "anna@contoso.example")
 	order := fmt.Sprintf(`{"keys":[%q],"ground":"unlawful","completion":%q}`, uuid.New(), uuid.New())
 	b.plant(r.Stream(), noise)
-	b.plant(r.Stream(), b.as(b.tenant.ID, "request.erasure-ordered.v1", order))                                           // forged
-	b.plant(r.Stream(), b.as(b.tenant.ID, "request.erasure-ordered.v1", `{"keys":"all"}`))                                // forged, and no order
-	b.plant(r.Stream(), b.signed(r.Stream(), b.as(other.ID, "request.erasure-ordered.v1", order), other.ID))              // another tenant's
-	b.plant(r.Stream(), b.signed(r.Stream(), b.as(b.tenant.ID, "request.erasure-ordered.v1", `{"x":1}`), b.tenant.ID))    // unfitting
-	b.plant(r.Stream(), b.signed(r.Stream(), b.as(b.tenant.ID, "request.opened.v1", `{"received":"soon"}`), b.tenant.ID)) // and no day
+	// forged
+	b.plant(r.Stream(), b.as(b.tenant.ID, "request.erasure-ordered.v1", order))
+	// forged, and no order
+	b.plant(r.Stream(), b.as(b.tenant.ID, "request.erasure-ordered.v1", `{"keys":"all"}`))
+	// another tenant's
+	b.plant(r.Stream(), b.signed(r.Stream(), b.as(other.ID, "request.erasure-ordered.v1", order), other.ID))
+	// unfitting
+	b.plant(r.Stream(), b.signed(r.Stream(), b.as(b.tenant.ID, "request.erasure-ordered.v1", `{"x":1}`), b.tenant.ID))
+	// and no day
+	b.plant(r.Stream(), b.signed(r.Stream(), b.as(b.tenant.ID, "request.opened.v1",
+		`{"received":"soon"}`), b.tenant.ID))
 	found, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, r.ID)
 	if err != nil || found.Person != r.Person || found.Right != "erasure" || found.Ordered || found.Revision != 6 {
 		t.Fatalf("found %+v (%v)", found, err)
@@ -145,7 +151,8 @@ func TestAGarbageOrderStopsNoResume(t *testing.T) {
 	}
 }
 
-// Whoever reads an order knows the completion's stream and id: writing there first does not stand for the completion.
+// Whoever reads an order knows the completion's stream and id: writing there first does
+// not stand for the completion.
 func TestACompletionIsRecordedWhereSomebodyElseWasFirst(t *testing.T) {
 	for _, id := range []string{"another id", "the same id"} {
 		t.Run(id, func(t *testing.T) {
@@ -171,7 +178,8 @@ func TestACompletionIsRecordedWhereSomebodyElseWasFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			genuine := 0
-			for own, err := range ledger.ReadGenuine(b.ctx, b.ledger, schemas.Default(), s, b.tenant.ID, &ledger.Reading{}) {
+			for own, err := range ledger.ReadGenuine(b.ctx, b.ledger, schemas.Default(), s, b.tenant.ID,
+				&ledger.Reading{}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -226,7 +234,8 @@ func TestATenantIsRecordedWhereSomebodyElseWasFirst(t *testing.T) {
 		t.Errorf("again: %v", err)
 	}
 	var reading ledger.Reading
-	for _, err := range ledger.ReadGenuine(b.ctx, b.ledger, schemas.Default(), schemas.NewStream("tenant", tenant.ID), tenant.ID, &reading) {
+	for _, err := range ledger.ReadGenuine(b.ctx, b.ledger, schemas.Default(), schemas.NewStream("tenant", tenant.ID),
+		tenant.ID, &reading) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +279,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 	forged := b.plant(s, b.as(b.tenant.ID, "tenant.registered.v1", `{"set":{"timeZone":"UTC"}}`)).ID
 	others := b.plant(s, b.as(other.ID, "tenant.registered.v1", `{"set":{"timeZone":"UTC"}}`)).ID
 	unfitting := b.plant(s, b.signed(s, b.as(b.tenant.ID, "tenant.registered.v1", `{"set":{"x":1}}`), b.tenant.ID)).ID
-	misplaced := b.plant(s, b.signed(s, b.as(other.ID, "tenant.registered.v1", `{"set":{"timeZone":"UTC"}}`), other.ID)).ID
+	misplaced := b.plant(s, b.signed(s, b.as(other.ID, "tenant.registered.v1",
+		`{"set":{"timeZone":"UTC"}}`), other.ID)).ID
 	foreign := b.plant(s, noise).ID
 	var own schemas.Recorded
 	for r, err := range b.ledger.Events(b.ctx) {
@@ -289,7 +299,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 		id     uuid.UUID
 		want   error
 	}{
-		{uuid.Nil, b.store.Events()[0].ID, custody.ErrOwnEvent}, {b.tenant.ID, b.store.Events()[2].ID, custody.ErrOwnEvent},
+		{uuid.Nil, b.store.Events()[0].ID, custody.ErrOwnEvent},
+		{b.tenant.ID, b.store.Events()[2].ID, custody.ErrOwnEvent},
 		{uuid.Nil, uuid.New(), custody.ErrNoEvent}, {uuid.Nil, foreign, custody.ErrNoEvent},
 		{b.tenant.ID, others, custody.ErrNotTenants}, {other.ID, forged, custody.ErrNotTenants},
 	} {
@@ -299,8 +310,10 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 			t.Errorf("event %s as %s: %v, want %v and its name", tc.id, tc.tenant, err, tc.want)
 		}
 	}
-	for _, who := range []access.Principal{{Login: "x", Roles: []access.Role{access.Officer}, All: true}, {Login: "x", Roles: []access.Role{access.Operator}, Tenants: []uuid.UUID{b.tenant.ID}}} {
-		if _, err := b.custody.Disown(b.ctx, who, uuid.Nil, []uuid.UUID{forged}, "test", nil); !errors.Is(err, access.ErrForbidden) {
+	for _, who := range []access.Principal{{Login: "x", Roles: []access.Role{access.Officer}, All: true},
+		{Login: "x", Roles: []access.Role{access.Operator}, Tenants: []uuid.UUID{b.tenant.ID}}} {
+		if _, err := b.custody.Disown(b.ctx, who, uuid.Nil, []uuid.UUID{forged}, "test", nil); !errors.Is(err,
+			access.ErrForbidden) {
 			t.Errorf("who may not: %v", err)
 		}
 	}
@@ -329,7 +342,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	after := len(b.store.Events())
-	if done, err = b.custody.Disown(b.ctx, officer, uuid.Nil, all, "intrusion", nil); err != nil || len(done.Events) != 0 || len(done.Before) != 5 {
+	if done, err = b.custody.Disown(b.ctx, officer, uuid.Nil, all, "intrusion", nil); err != nil ||
+		len(done.Events) != 0 || len(done.Before) != 5 {
 		t.Errorf("again: %+v, %v", done, err)
 	}
 	if len(b.store.Events()) != after || after != before+2 {
@@ -342,13 +356,16 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 		}
 	}
 	last := b.store.Events()[before]
-	if d, err := schemas.Default().Decode(last); err != nil || last.Stream != ledger.DisownedStream(b.tenant.ID) || len(d.Subjects) != 1 || d.Subjects[0].Role != "officer" {
+	if d, err := schemas.Default().Decode(last); err != nil || last.Stream != ledger.DisownedStream(b.tenant.ID) ||
+		len(d.Subjects) != 1 || d.Subjects[0].Role != "officer" {
 		t.Errorf("the tenant's disowning is in %s and names %+v (%v)", last.Stream, d.Subjects, err)
 	}
-	if last := b.store.Events()[before+1]; last.Stream != schemas.LedgerStream || bytes.Contains(last.Metadata, []byte("role")) {
+	if last := b.store.Events()[before+1]; last.Stream != schemas.LedgerStream ||
+		bytes.Contains(last.Metadata, []byte("role")) {
 		t.Errorf("the operator's disowning is in %s: %s", last.Stream, last.Metadata)
 	}
-	if _, err := ledger.Open(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: b.log(), Clock: b.vaultTime}); err != nil {
+	if _, err := ledger.Open(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: b.log(),
+		Clock: b.vaultTime}); err != nil {
 		t.Errorf("the ledger opens with %v", err)
 	}
 }
@@ -360,7 +377,8 @@ func TestAForgedDisowningDisownsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.plant(ledger.DisownedStream(b.tenant.ID), b.as(b.tenant.ID, ledger.DisownedType, fmt.Sprintf(`{"events":[{"id":%q,"sequence":%d}],"ground":"test"}`, r.ID, r.Seq)))
+		b.plant(ledger.DisownedStream(b.tenant.ID), b.as(b.tenant.ID, ledger.DisownedType,
+			fmt.Sprintf(`{"events":[{"id":%q,"sequence":%d}],"ground":"test"}`, r.ID, r.Seq)))
 	}
 	for _, f := range b.check() {
 		if f.Disowned {
@@ -387,10 +405,14 @@ func FuzzCustody(f *testing.F) {
 			b.plant(s, b.signed(s, e, b.tenant.ID))
 			b.plant(s, schemastest.Foreign(rand.New(rand.NewPCG(seed, 3))))
 		}
-		if found, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, r.ID); err != nil || found.Person != r.Person {
+		if found, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, r.ID); err != nil ||
+			found.Person != r.Person {
 			t.Fatalf("the request is %+v, %v", found, err)
 		}
-		if err := b.vault.Update(b.ctx, b.tenant.ID, func(tx *vault.Tx) error { _, err := tx.BeginErasure(r.Person, uuid.New()); return err }); err != nil {
+		if err := b.vault.Update(b.ctx, b.tenant.ID, func(tx *vault.Tx) error {
+			_, err := tx.BeginErasure(r.Person, uuid.New())
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if _, back, err := b.custody.Resume(b.ctx); err != nil || back != 1 {

@@ -16,19 +16,20 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Unknown is what the ledger names and a vault that was put back does not know: it is older than that, and what is
-// sealed under the keys it never held can be read by nobody.
+// Unknown is what the ledger names and a vault that was put back does not know: it is older than
+// that, and what is sealed under the keys it never held can be read by nobody.
 type Unknown struct {
-	Looked       uint64    `json:"looked"`       // events looked at: those after the vault's own anchor
-	Events       uint64    `json:"events"`       // of those: that name aliases which the vault does not know
-	Aliases      uint64    `json:"aliases"`      // such aliases, each once
-	More         bool      `json:"more"`         // there are more aliases than were counted
-	Tenants      int       `json:"tenants"`      // tenants that the vault does not know
-	TenantEvents uint64    `json:"tenantEvents"` // events of those: nobody can tell a forged one among them
-	Orders       uint64    `json:"orders"`       // orders of erasure that this vault has neither carried out nor begun
-	Forged       uint64    `json:"forged"`       // events that no holder of this vault made; what they name is not asked
-	Since        time.Time `json:"since"`        // when the first event that names something unknown was recorded
-	Last         uint64    `json:"-"`            // sequence of the last such event
+	Looked       uint64 `json:"looked"`       // events looked at: those after the vault's own anchor
+	Events       uint64 `json:"events"`       // of those: that name aliases which the vault does not know
+	Aliases      uint64 `json:"aliases"`      // such aliases, each once
+	More         bool   `json:"more"`         // there are more aliases than were counted
+	Tenants      int    `json:"tenants"`      // tenants that the vault does not know
+	TenantEvents uint64 `json:"tenantEvents"` // events of those: nobody can tell a forged one among them
+	Orders       uint64 `json:"orders"`       // orders of erasure that this vault has neither carried out nor begun
+	// events that no holder of this vault made; what they name is not asked
+	Forged uint64    `json:"forged"`
+	Since  time.Time `json:"since"` // when the first event that names something unknown was recorded
+	Last   uint64    `json:"-"`     // sequence of the last such event
 	// End is the ledger's last event.
 	End schemas.Anchor `json:"-"`
 }
@@ -43,11 +44,15 @@ const (
 	maxStrangers = 100_000   // tenants, likewise
 )
 
-// LookForUnknown asks the vault, of every event after the one that it noted itself, for the tenant and for each alias of
-// its subjects and tokens, and whether an order of erasure was carried out. events are the whole ledger, or those after
-// the vault's anchor, which whoever leaves out the others has checked. It changes nothing. What a loss that was accepted before covers
-// is not asked for again. ledger.ErrDiverged: the event at the vault's anchor is another, or the ledger does not reach it.
-func (c *Custody) LookForUnknown(ctx context.Context, id uuid.UUID, events iter.Seq2[schemas.Recorded, error]) (Unknown, error) {
+// LookForUnknown asks the vault, of every event after the one that it noted itself, for the
+// tenant and for each alias of its subjects and tokens, and whether an order of erasure was
+// carried out. events are the whole ledger, or those after the vault's anchor, which whoever
+// leaves out the others has checked. It changes nothing. What a loss that was accepted before
+// covers is not asked for again. ledger.ErrDiverged: the event at the vault's anchor is another,
+// or the ledger does not reach it.
+func (c *Custody) LookForUnknown(
+	ctx context.Context, id uuid.UUID, events iter.Seq2[schemas.Recorded, error],
+) (Unknown, error) {
 	var u Unknown
 	fail := func(err error) (Unknown, error) {
 		return u, fmt.Errorf("look for what the vault does not know: %w", err)
@@ -73,7 +78,8 @@ func (c *Custody) LookForUnknown(ctx context.Context, id uuid.UUID, events iter.
 				return fail(err)
 			}
 			if r.ID != anchor.EventID || leaf != anchor.Leaf {
-				return fail(fmt.Errorf("sequence %d holds event %s, the vault noted %s: %w", r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged))
+				return fail(fmt.Errorf("sequence %d holds event %s, the vault noted %s: %w",
+					r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged))
 			}
 		}
 		last, found = r, true
@@ -97,7 +103,8 @@ func (c *Custody) LookForUnknown(ctx context.Context, id uuid.UUID, events iter.
 		return fail(ledger.ErrNoLedger)
 	}
 	if anchored && last.Seq < anchor.Seq {
-		return fail(fmt.Errorf("the ledger ends at sequence %d, the vault noted %d: %w", last.Seq, anchor.Seq, ledger.ErrDiverged))
+		return fail(fmt.Errorf("the ledger ends at sequence %d, the vault noted %d: %w",
+			last.Seq, anchor.Seq, ledger.ErrDiverged))
 	}
 	leaf, err := last.Leaf()
 	if err != nil {
@@ -140,7 +147,7 @@ func (s *search) add(ctx context.Context, r schemas.Recorded) error {
 		s.unknown(named{seq: r.Seq, recorded: m.Recorded})
 		return nil
 	}
-	made, err := s.c.madeHere(ctx, r, m)
+	made, err := s.c.madeHere(ctx, r)
 	if err != nil {
 		return fmt.Errorf("sequence %d: %w", r.Seq, err)
 	}
@@ -239,7 +246,8 @@ func (s *search) flush(ctx context.Context) error {
 	return nil
 }
 
-// tokenAliases returns the aliases of all tokens in an event's data: a token is a whole JSON string.
+// tokenAliases returns the aliases of all tokens in an event's data: a token
+// is a whole JSON string.
 func tokenAliases(data []byte) (out []uuid.UUID) {
 	mark := []byte(`"sealed:v1:`)
 	const size = 22 // characters of 16 bytes
@@ -259,7 +267,8 @@ func tokenAliases(data []byte) (out []uuid.UUID) {
 	}
 }
 
-// carriedOut reports whether the vault has destroyed what an order lists, or has begun to: Resume carries that on.
+// carriedOut reports whether the vault has destroyed what an order lists, or has
+// begun to: Resume carries that on.
 func (c *Custody) carriedOut(ctx context.Context, o order) (done bool, err error) {
 	err = c.cfg.Vault.View(ctx, o.tenant, func(tx *vault.Tx) error {
 		gone, err := tx.Destroyed(o.keys)
@@ -274,13 +283,16 @@ func (c *Custody) carriedOut(ctx context.Context, o order) (done bool, err error
 }
 
 // madeHere reports whether a holder of this vault made the event where it stands.
-func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded, m schemas.Metadata) (bool, error) {
-	k, known, err := c.cfg.Vault.OriginKey(ctx, m.Tenant)
-	return known && r.Genuine(k), err
+func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded) (bool, error) {
+	v, err := c.cfg.Ledger.Judge(ctx, r)
+	return v == ledger.Genuine, err
 }
 
-// Made leaves out those of the events that no holder of this vault made. Of tenants that it does not know, it cannot tell.
-func (c *Custody) Made(ctx context.Context, events iter.Seq2[schemas.Recorded, error]) iter.Seq2[schemas.Recorded, error] {
+// Made leaves out those of the events that no holder of this vault made. Of tenants that it
+// does not know, it cannot tell.
+func (c *Custody) Made(
+	ctx context.Context, events iter.Seq2[schemas.Recorded, error],
+) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		for r, err := range events {
 			if err == nil {
@@ -305,9 +317,9 @@ const (
 	PointLossAccepted = "loss: accepted in the vault"
 )
 
-// AcceptLoss records in the ledger how much the vault does not know, in one event, and then declares the loss in the
-// vault: from then on such values read as lost. Cut between the two and called again, it appends no second event. It
-// returns the id of the event.
+// AcceptLoss records in the ledger how much the vault does not know, in one event, and then
+// declares the loss in the vault: from then on such values read as lost. Cut between the two and
+// called again, it appends no second event. It returns the id of the event.
 func (c *Custody) AcceptLoss(ctx context.Context, p access.Principal, u Unknown) (uuid.UUID, error) {
 	fail := func(err error) (uuid.UUID, error) { return uuid.Nil, fmt.Errorf("accept loss: %w", err) }
 	if err := p.Can(access.Operator, uuid.Nil); err != nil {
@@ -328,7 +340,8 @@ func (c *Custody) AcceptLoss(ctx context.Context, p access.Principal, u Unknown)
 	if err := c.cfg.Hook(PointLossRecorded); err != nil {
 		return fail(err)
 	}
-	if err := c.cfg.Vault.AcceptLoss(ctx, vault.Loss{Ledger: u.End.LedgerID, Through: u.End.Seq, Until: c.cfg.Clock()}); err != nil {
+	if err := c.cfg.Vault.AcceptLoss(ctx, vault.Loss{Ledger: u.End.LedgerID, Through: u.End.Seq,
+		Until: c.cfg.Clock()}); err != nil {
 		return fail(err)
 	}
 	if err := c.cfg.Hook(PointLossAccepted); err != nil {
@@ -337,8 +350,11 @@ func (c *Custody) AcceptLoss(ctx context.Context, p access.Principal, u Unknown)
 	return e.ID, nil
 }
 
-// lossEvent returns the event that tells of the loss: the one that stands in the ledger, or the one to append.
-func (c *Custody) lossEvent(ctx context.Context, u Unknown) (e schemas.Event, expect ledger.Expect, recorded bool, err error) {
+// lossEvent returns the event that tells of the loss: the one that stands in the
+// ledger, or the one to append.
+func (c *Custody) lossEvent(
+	ctx context.Context, u Unknown,
+) (e schemas.Event, expect ledger.Expect, recorded bool, err error) {
 	expect = ledger.NoStream
 	for r, err := range c.cfg.Ledger.ReadStream(ctx, schemas.LedgerStream, 0) {
 		if err != nil {
@@ -348,11 +364,7 @@ func (c *Custody) lossEvent(ctx context.Context, u Unknown) (e schemas.Event, ex
 		if r.Type != "ledger.keys-lost.v1" || !schemas.InLedger(r.Event) {
 			continue
 		}
-		m, err := schemas.ParseMetadata(r.Metadata)
-		if err != nil {
-			return e, expect, false, err
-		}
-		made, err := c.madeHere(ctx, r, m)
+		made, err := c.madeHere(ctx, r)
 		if err != nil {
 			return e, expect, false, err
 		}
@@ -371,7 +383,8 @@ func (c *Custody) lossEvent(ctx context.Context, u Unknown) (e schemas.Event, ex
 	return e, expect, false, err
 }
 
-// tellsOf reports whether an event tells of the same loss: as many, and it was made after the last of them.
+// tellsOf reports whether an event tells of the same loss: as many, and it
+// was made after the last of them.
 func tellsOf(d schemas.Draft, u Unknown) bool {
 	var events, aliases, through string
 	for _, v := range d.Values {

@@ -19,7 +19,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// olderVault copies the vault as it is now, and returns how to put the copy in the place of the one in use.
+// olderVault copies the vault as it is now, and returns how to put the copy
+// in the place of the one in use.
 func (b *bench) olderVault() (putBack func()) {
 	b.t.Helper()
 	path := filepath.Join(b.t.TempDir(), "vault.db")
@@ -44,10 +45,12 @@ func (b *bench) olderVault() (putBack func()) {
 		if err := b.vault.Close(); err != nil { // the bench closes the one that is there at its end
 			b.t.Fatal(err)
 		}
-		if b.vault, err = vault.Open(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now, Logger: log}); err != nil {
+		if b.vault, err = vault.Open(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now,
+			Logger: log}); err != nil {
 			b.t.Fatal(err)
 		}
-		if b.ledger, err = ledger.Open(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: log, Clock: time.Now}); err != nil {
+		if b.ledger, err = ledger.Open(b.ctx, ledger.Config{Store: b.store, Origin: b.vault.OriginKey, Logger: log,
+			Clock: time.Now}); err != nil {
 			b.t.Fatal(err)
 		}
 		b.newCustody()
@@ -66,7 +69,8 @@ func (b *bench) look() custody.Unknown {
 	return u
 }
 
-// meet mints a person and appends an event that names the person by an alias of their own, and the officer.
+// meet mints a person and appends an event that names the person by an alias
+// of their own, and the officer.
 func (b *bench) meet(upn string) vault.Sealed {
 	b.t.Helper()
 	sealed := b.person(upn)
@@ -74,7 +78,8 @@ func (b *bench) meet(upn string) vault.Sealed {
 	return sealed
 }
 
-// A vault that holds every key that the ledger names has lost nothing, whatever others wrote into the store.
+// A vault that holds every key that the ledger names has lost nothing,
+// whatever others wrote into the store.
 func TestAVaultThatKnowsEveryAliasHasLostNothing(t *testing.T) {
 	b := newBench(t)
 	b.meet("anna.devries@contoso.example")
@@ -82,7 +87,8 @@ func TestAVaultThatKnowsEveryAliasHasLostNothing(t *testing.T) {
 	putBack()
 	foreign := schemastest.Sign(ledgertest.Event(t, ledgertest.NewStream(), 1), 0)
 	foreign.Metadata = []byte(`{"v":1}`)
-	m, err := schemastest.Metadata(schemas.Metadata{Tenant: b.tenant.ID, Recorded: time.Now(), Source: "test", Subjects: []schemas.Subject{{ID: uuid.New(), Role: "user"}}})
+	m, err := schemastest.Metadata(schemas.Metadata{Tenant: b.tenant.ID, Recorded: time.Now(), Source: "test",
+		Subjects: []schemas.Subject{{ID: uuid.New(), Role: "user"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +114,8 @@ func TestAVaultThatKnowsEveryAliasHasLostNothing(t *testing.T) {
 	}
 }
 
-// What an older vault does not know is counted; once accepted, one event says how many, wherever the acceptance was cut, and
-// the values read lost.
+// What an older vault does not know is counted; once accepted, one event says how many, wherever
+// the acceptance was cut, and the values read lost.
 func TestALossIsCountedAndOneEventSaysHowMany(t *testing.T) {
 	for _, crash := range []string{"", custody.PointLossRecorded, custody.PointLossAccepted} {
 		t.Run("cut after "+crash, func(t *testing.T) {
@@ -120,13 +126,15 @@ func TestALossIsCountedAndOneEventSaysHowMany(t *testing.T) {
 			lost := b.meet("bram.jansen@contoso.example")
 			b.meet("chris.smit@contoso.example")
 			// A tenant that the older vault does not know.
-			if _, err := b.custody.RegisterTenant(b.ctx, officer, vault.NewTenant{Name: "Fabrikam", AnySource: true}); err != nil {
+			if _, err := b.custody.RegisterTenant(b.ctx, officer,
+				vault.NewTenant{Name: "Fabrikam", AnySource: true}); err != nil {
 				t.Fatal(err)
 			}
 			putBack()
 			u := b.look()
 			// Two persons, each by an alias of the request's class; the officer's alias was known.
-			if u.Events != 2 || u.Aliases != 2 || u.Tenants != 1 || u.TenantEvents != 2 || u.Since.Before(before) || u.Since.After(time.Now()) {
+			if u.Events != 2 || u.Aliases != 2 || u.Tenants != 1 || u.TenantEvents != 2 || u.Since.Before(before) ||
+				u.Since.After(time.Now()) {
 				t.Fatalf("%+v", u)
 			}
 			if _, err := b.open(lost); !errors.Is(err, vault.ErrTampered) {
@@ -161,7 +169,8 @@ func TestALossIsCountedAndOneEventSaysHowMany(t *testing.T) {
 				t.Errorf("a value whose key was kept: %s, %v", got, err)
 			}
 			for _, r := range b.store.Events() {
-				if r.Type == "ledger.keys-lost.v1" && string(r.Data) != `{"events":4,"aliases":2,"through":`+through(u)+`}` {
+				if r.Type == "ledger.keys-lost.v1" &&
+					string(r.Data) != `{"events":4,"aliases":2,"through":`+through(u)+`}` {
 					t.Errorf("the event says %s of %+v", r.Data, u)
 				}
 			}
@@ -171,7 +180,8 @@ func TestALossIsCountedAndOneEventSaysHowMany(t *testing.T) {
 
 func through(u custody.Unknown) string { return string(schemas.JSON(u.End.Seq)) }
 
-// A ledger that is shorter than what the vault has noted, or another there, is not the vault's to judge.
+// A ledger that is shorter than what the vault has noted, or another there,
+// is not the vault's to judge.
 func TestAVaultThatIsAheadOfTheLedgerSaysSo(t *testing.T) {
 	b := newBench(t)
 	if err := b.vault.Bind(b.ctx, b.ledger.ID()); err != nil {
@@ -185,7 +195,8 @@ func TestAVaultThatIsAheadOfTheLedgerSaysSo(t *testing.T) {
 			if err := b.vault.SaveAnchor(b.ctx, a); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.custody.LookForUnknown(context.Background(), b.ledger.ID(), b.ledger.Events(b.ctx)); !errors.Is(err, ledger.ErrDiverged) {
+			if _, err := b.custody.LookForUnknown(context.Background(), b.ledger.ID(),
+				b.ledger.Events(b.ctx)); !errors.Is(err, ledger.ErrDiverged) {
 				t.Errorf("%v", err)
 			}
 			if err := b.vault.LowerAnchor(b.ctx, end); err != nil {
@@ -204,13 +215,15 @@ func TestAVaultThatIsAheadOfTheLedgerSaysSo(t *testing.T) {
 	if err := b.vault.LowerAnchor(b.ctx, other); err != nil { // event and leaf are not those of that sequence
 		t.Fatal(err)
 	}
-	if _, err := b.custody.LookForUnknown(b.ctx, b.ledger.ID(), b.ledger.Events(b.ctx)); !errors.Is(err, ledger.ErrDiverged) {
+	if _, err := b.custody.LookForUnknown(b.ctx, b.ledger.ID(), b.ledger.Events(b.ctx)); !errors.Is(err,
+		ledger.ErrDiverged) {
 		t.Errorf("another event at the vault's note: %v", err)
 	}
 }
 
-// A vault from before an erasure knows every alias and holds the person again: the order that it missed shows that it is
-// older, until it is replayed. What came after its own note is enough to see it.
+// A vault from before an erasure knows every alias and holds the person again: the
+// order that it missed shows that it is older, until it is replayed. What came after
+// its own note is enough to see it.
 func TestAVaultFromBeforeAnErasureIsOlderThanItsOrder(t *testing.T) {
 	b := newBench(t)
 	b.meet("anna.devries@contoso.example")

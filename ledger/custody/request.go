@@ -32,8 +32,8 @@ type NewRequest struct {
 	Method     string // identity method: sign-in, call-back, in-person, other
 }
 
-// SeveralPersonsError lists, without naming them, the persons that held an identifier, so that one can be chosen: for each
-// what it was to them and when.
+// SeveralPersonsError lists, without naming them, the persons that held an identifier, so that one
+// can be chosen: for each what it was to them and when.
 type SeveralPersonsError struct{ Persons [][]vault.PersonMatch }
 
 func (e *SeveralPersonsError) Error() string {
@@ -58,8 +58,9 @@ type Request struct {
 // Stream returns the request's stream.
 func (r Request) Stream() schemas.Stream { return schemas.NewStream("request", r.ID) }
 
-// Due returns the last day on which a request received on that day must be answered: a month later, the month's last day
-// where it has no such day, and the next working day where that is a Saturday or Sunday (Regulation 1182/71; public holidays are not known here).
+// Due returns the last day on which a request received on that day must be answered: a month later,
+// the month's last day where it has no such day, and the next working day where that is a Saturday
+// or Sunday (Regulation 1182/71; public holidays are not known here).
 func Due(received time.Time) time.Time {
 	y, m, d := received.Date()
 	last := time.Date(y, m+2, 0, 0, 0, 0, 0, received.Location()).Day()
@@ -137,8 +138,8 @@ func byPerson(matches []vault.PersonMatch) (out [][]vault.PersonMatch) {
 	return out
 }
 
-// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none. Only genuine events of the
-// tenant's are looked at.
+// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none. Only
+// genuine events of the tenant's are looked at.
 func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, id uuid.UUID) (Request, error) {
 	r := Request{ID: id}
 	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("request %s: %w", id, err) }
@@ -152,7 +153,8 @@ func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, i
 			opened := r
 			alias, err := opened.open(own.Draft)
 			if err != nil { // it has the form of its type, and no day
-				c.leftOut(ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting})
+				c.leftOut(ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision,
+					Verdict: ledger.Unfitting})
 			} else if r.Tenant == uuid.Nil {
 				r, requester = opened, alias
 				r.Tenant = tenant
@@ -210,9 +212,11 @@ func (r *Request) open(d schemas.Draft) (requester uuid.UUID, err error) {
 	return requester, nil
 }
 
-// RecordPackage records that a package was made for the request: the SHA-256 of its manifest in hex, the sequence it was computed
-// at and how many files it has.
-func (c *Custody) RecordPackage(ctx context.Context, p access.Principal, r Request, manifest string, seq uint64, files int) error {
+// RecordPackage records that a package was made for the request: the SHA-256 of its manifest in
+// hex, the sequence it was computed at and how many files it has.
+func (c *Custody) RecordPackage(
+	ctx context.Context, p access.Principal, r Request, manifest string, seq uint64, files int,
+) error {
 	if err := p.Can(access.Officer, r.Tenant); err != nil {
 		return fmt.Errorf("record package: %w", err)
 	}

@@ -53,7 +53,8 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded,
 			n.Orders++
 			o, ok := c.decodeOrder(r)
 			if ok && !tenants[o.tenant] {
-				// Its origin cannot be compared without the tenant's key, and none of its keys can be here.
+				// Its origin cannot be compared without the tenant's key, and
+				// none of its keys can be here.
 				if tenants[o.tenant], err = c.cfg.Vault.HasTenant(ctx, o.tenant); err != nil {
 					return fail(err)
 				}
@@ -87,7 +88,9 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded,
 	return n, nil
 }
 
-func (c *Custody) replay(ctx context.Context, tenant uuid.UUID, orders []order, completed map[uuid.UUID]bool, n *Replayed) error {
+func (c *Custody) replay(
+	ctx context.Context, tenant uuid.UUID, orders []order, completed map[uuid.UUID]bool, n *Replayed,
+) error {
 	var did Replayed
 	var due []order
 	err := c.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {

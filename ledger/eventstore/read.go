@@ -14,7 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// message is what a read or a subscription brings: that it is open, an event, that it has caught up, or why it ended.
+// message is what a read or a subscription brings: that it is open, an event, that it
+// has caught up, or why it ended.
 type message struct {
 	event    *esdb.RecordedEvent
 	caughtUp bool
@@ -24,8 +25,9 @@ type message struct {
 // opener opens a read or a subscription and returns how to receive from it.
 type opener func(context.Context, *esdb.Client) (receive func() message, err error)
 
-// pull opens a read and hands over what it brings until its end, an error, or a take that returns false. Opening may never return, and
-// receiving may panic, so both run beside. Opening may last for the call timeout, and so may the wait for each further message unless live.
+// pull opens a read and hands over what it brings until its end, an error, or a take that returns
+// false. Opening may never return, and receiving may panic, so both run beside. Opening may last
+// for the call timeout, and so may the wait for each further message unless live.
 func (s *Store) pull(ctx context.Context, live bool, open opener, take func(message) bool) error {
 	ctx, cancel := context.WithCancel(toLeader(ctx))
 	defer cancel()
@@ -106,7 +108,8 @@ func (s *Store) ReadStream(ctx context.Context, name schemas.Stream, from uint64
 	return func(yield func(schemas.Recorded, error) bool) {
 		next := from
 		open := func(ctx context.Context, c *esdb.Client) (func() message, error) {
-			return receiver(c.ReadStream(ctx, string(name), esdb.ReadStreamOptions{From: esdb.Revision(next)}, math.MaxUint64))
+			return receiver(c.ReadStream(ctx, string(name),
+				esdb.ReadStreamOptions{From: esdb.Revision(next)}, math.MaxUint64))
 		}
 		err := s.retrying(ctx, persistence{after: transient}, func() (bool, error) {
 			before := next
@@ -125,17 +128,19 @@ func (s *Store) ReadStream(ctx context.Context, name schemas.Stream, from uint64
 	}
 }
 
-// searchWindow is how many events a server considers between two checkpoints of a filtered read; the default of 32 makes replays slow.
+// searchWindow is how many events a server considers between two checkpoints of a filtered read;
+// the default of 32 makes replays slow.
 const searchWindow = 4096
 
-// noSystemStreams lets the server leave out its own streams. Everything else comes: the ledger tells of
-// what is not its own.
+// noSystemStreams lets the server leave out its own streams. Everything else comes: the ledger
+// tells of what is not its own.
 func noSystemStreams() *esdb.SubscriptionFilter {
 	return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: `^[^$]`}
 }
 
-// ReadAll implements ledger.Store, by a filtered subscription, since reads of $all have no filter. A dropped one is taken up
-// after the last event seen; without live, it ends when the server says that it has caught up.
+// ReadAll implements ledger.Store, by a filtered subscription, since reads of $all have no
+// filter. A dropped one is taken up after the last event seen; without live, it ends when the
+// server says that it has caught up.
 func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.Recorded, error] {
 	return func(yield func(schemas.Recorded, error) bool) {
 		last := after
@@ -144,7 +149,8 @@ func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) 
 			if last != (schemas.Position{}) {
 				from = esdb.Position{Commit: last.Commit, Prepare: last.Prepare}
 			}
-			sub, err := c.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: from, Filter: noSystemStreams(), MaxSearchWindow: searchWindow, CheckpointInterval: 1})
+			sub, err := c.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: from, Filter: noSystemStreams(),
+				MaxSearchWindow: searchWindow, CheckpointInterval: 1})
 			if err != nil {
 				return nil, err
 			}
@@ -162,7 +168,8 @@ func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) 
 			before := last
 			err := s.pull(ctx, live, open, take)
 			if live && err != nil && ctx.Err() == nil && transient(err) {
-				s.cfg.Logger.Warn("reading the ledger was cut and is taken up again", "after", last.String(), "error", err)
+				s.cfg.Logger.Warn("reading the ledger was cut and is taken up again",
+					"after", last.String(), "error", err)
 			}
 			return last != before, err
 		})
@@ -189,7 +196,8 @@ func subscribed(ev *esdb.SubscriptionEvent) message {
 	return message{caughtUp: ev.CaughtUp != nil}
 }
 
-// Last implements ledger.Store: it reads $all backwards until it meets a ledger event. A read that is cut goes on before the last event seen.
+// Last implements ledger.Store: it reads $all backwards until it meets a ledger event. A read that
+// is cut goes on before the last event seen.
 func (s *Store) Last(ctx context.Context) (last schemas.Recorded, found bool, err error) {
 	var from esdb.AllPosition = esdb.End{}
 	open := func(ctx context.Context, c *esdb.Client) (func() message, error) {

@@ -20,12 +20,16 @@ import (
 // maxRounds bounds how often a batch is planned anew because somebody else wrote to its streams.
 const maxRounds = 20
 
-// take brings a batch of records into the ledger. When it returns nil each entry has its outcome, and whatever it reports is durable.
+// take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
+// and whatever it reports is durable.
 func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
-	// Records of one batch are planned in the order of their observation, so that the order of files matters less: what is known
-	// only through a record that changed nothing is known for the batch.
+	// Records of one batch are planned in the order of their observation, so that the
+	// order of files matters less: what is known only through a record that changed
+	// nothing is known for the batch.
 	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
-	slices.SortStableFunc(open, func(a, b *entry) int { return cmp.Or(a.class()-b.class(), a.when().Compare(b.when())) })
+	slices.SortStableFunc(open, func(a, b *entry) int {
+		return cmp.Or(a.class()-b.class(), a.when().Compare(b.when()))
+	})
 	needs := map[schemas.Stream]bool{}
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
@@ -51,7 +55,8 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	return in.cfg.Hook(PointDone)
 }
 
-// class puts snapshots before actions, so that an action of the same batch finds its device and its user.
+// class puts snapshots before actions, so that an action of the same batch
+// finds its device and its user.
 func (e *entry) class() int {
 	if e.fact != nil {
 		return 1
@@ -67,7 +72,9 @@ func (e *entry) when() time.Time {
 }
 
 // round plans every open entry once and appends what was planned.
-func (in *Intake) round(ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs map[schemas.Stream]bool) (map[schemas.Stream]bool, error) {
+func (in *Intake) round(
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs map[schemas.Stream]bool,
+) (map[schemas.Stream]bool, error) {
 	if err := in.look(ctx, tenant, open, needs); err != nil {
 		return nil, err
 	}
@@ -75,7 +82,8 @@ func (in *Intake) round(ctx context.Context, tenant vault.Tenant, left *leftOut,
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{in: in, tenant: tenant, recorded: in.cfg.Clock(), states: states, needs: map[schemas.Stream]bool{}, minted: map[uuid.UUID]bool{}}
+	p := &planner{in: in, tenant: tenant, recorded: in.cfg.Clock(), states: states, needs: map[schemas.Stream]bool{},
+		minted: map[uuid.UUID]bool{}}
 	err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.tx = tx
 		for _, e := range open {
@@ -105,7 +113,8 @@ func (in *Intake) round(ctx context.Context, tenant vault.Tenant, left *leftOut,
 	return p.needs, nil
 }
 
-// look finds, without minting anything, which streams the entries will need. It may miss one: planning then asks for it.
+// look finds, without minting anything, which streams the entries will need. It may miss
+// one: planning then asks for it.
 func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
 	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
 		device := func(h vault.DeviceHint) (schemas.Stream, error) {
@@ -131,7 +140,8 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 				}
 				continue
 			}
-			stream, err := device(vault.DeviceHint{IntuneID: e.snap.intuneID, DirectoryID: e.snap.directoryID, At: e.snap.observed})
+			stream, err := device(vault.DeviceHint{IntuneID: e.snap.intuneID, DirectoryID: e.snap.directoryID,
+				At: e.snap.observed})
 			if err != nil {
 				return err
 			}
@@ -167,7 +177,9 @@ func (s *snapshot) mayRefuse() (rules []string) {
 }
 
 // read folds the streams, several at a time.
-func (in *Intake) read(ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool) (map[schemas.Stream]*state, error) {
+func (in *Intake) read(
+	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
+) (map[schemas.Stream]*state, error) {
 	streams := sortedKeys(needs)
 	found := make([]*state, len(streams))
 	err := in.each(ctx, len(streams), func(ctx context.Context, i int) error {
@@ -193,7 +205,8 @@ func (in *Intake) read(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	return out, nil
 }
 
-// seen tells of a fact's stream only whether it is recorded: whether any event there is the tenant's own.
+// seen tells of a fact's stream only whether it is recorded: whether any
+// event there is the tenant's own.
 func (in *Intake) seen(ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream) (*state, error) {
 	st := newState(s, in.cfg.Clock())
 	reading := ledger.Reading{Disowned: left.disowned}
@@ -208,7 +221,8 @@ func (in *Intake) seen(ctx context.Context, tenant uuid.UUID, left *leftOut, s s
 	return st, nil
 }
 
-// each calls do for 0 to n-1, Workers at a time, and waits for all. The first error cancels the rest.
+// each calls do for 0 to n-1, Workers at a time, and waits for all. The
+// first error cancels the rest.
 func (in *Intake) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -242,8 +256,9 @@ type laneStep struct {
 	step  step
 }
 
-// appendAll appends what was planned: refusals first, then devices, then actions; each stream's appends in order, the streams side by side. It
-// returns the streams whose planned state is not what they hold.
+// appendAll appends what was planned: refusals first, then devices, then actions; each
+// stream's appends in order, the streams side by side. It returns the streams whose
+// planned state is not what they hold.
 func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schemas.Stream]bool, err error) {
 	waves := [3]map[schemas.Stream]*lane{{}, {}, {}}
 	for _, e := range open {
@@ -268,8 +283,8 @@ func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schem
 			l := lanes[i]
 			for n, w := range l.work {
 				mu.Lock()
-				// What an earlier wave could not append for the record comes first: planned anew without it, on a
-				// device that says so already, it would be taken for told.
+				// What an earlier wave could not append for the record comes first: planned anew
+				// without it, on a device that says so already, it would be taken for told.
 				before := contended[w.entry]
 				mu.Unlock()
 				err := error(ledger.ErrConflict)
@@ -279,7 +294,8 @@ func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schem
 				mu.Lock()
 				switch {
 				case errors.Is(err, ledger.ErrConflict):
-					// Somebody else wrote here. What was planned on top of it is planned anew; an action is known by then.
+					// Somebody else wrote here. What was planned on top of it is planned
+					// anew; an action is known by then.
 					stale[l.stream] = true
 					for _, later := range l.work[n:] {
 						contended[later.entry] = true

@@ -32,13 +32,14 @@ func TestOnlyRegularFilesAreReadAndTheRestGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	for link, to := range map[string]string{"link-to-pipe": "pipe", "link-to-nothing": "none", "link-to-device": "/dev/zero", "link-to-folder": "/"} {
+	for link, to := range map[string]string{"link-to-pipe": "pipe", "link-to-nothing": "none",
+		"link-to-device": "/dev/zero", "link-to-folder": "/"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := map[string]string{"pipe": "a pipe", "socket": "a socket", "link-to-pipe": "a pipe", "link-to-nothing": "cannot be opened",
-		"link-to-device": "a device", "link-to-folder": "a folder"}
+	want := map[string]string{"pipe": "a pipe", "socket": "a socket", "link-to-pipe": "a pipe",
+		"link-to-nothing": "cannot be opened", "link-to-device": "a device", "link-to-folder": "a folder"}
 	if os.Geteuid() != 0 { // root lists any folder
 		if err := os.Mkdir(filepath.Join(dir, "closed"), 0o000); err != nil {
 			t.Fatal(err)
@@ -81,7 +82,8 @@ func (u unreadable) ReadDir(name string) ([]fs.DirEntry, error) {
 func TestAFolderThatCannotBeListedIsOneFailure(t *testing.T) {
 	w := newWorld(t, true)
 	src := Source{Paths: []string{"a", "nothing"}, FS: unreadable{fstest.MapFS{
-		"a/closed/x.json": {Data: []byte(`{}`)}, "a/b.json": {Data: []byte(`{"none":"of ours"}`)}, "a/z.json": {Data: []byte(`{"none":"of ours"}`)}}}}
+		"a/closed/x.json": {Data: []byte(`{}`)}, "a/b.json": {Data: []byte(`{"none":"of ours"}`)},
+		"a/z.json": {Data: []byte(`{"none":"of ours"}`)}}}}
 	sum, err := w.intake().Import(context.Background(), w.tenant, src, nil)
 	if err != nil {
 		t.Fatal(err)

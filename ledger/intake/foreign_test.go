@@ -21,8 +21,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// intruder writes to the store as anybody may who has an account there, and for what a holder of the vault could write
-// with its keys.
+// intruder writes to the store as anybody may who has an account there, and for what a holder of
+// the vault could write with its keys.
 type intruder struct {
 	w     *world
 	other vault.Tenant
@@ -63,7 +63,8 @@ func (i *intruder) plant(s schemas.Stream, e schemas.Event) {
 	}
 }
 
-// signed returns the event as a holder of the vault would sign it for the stream's end, as the tenant's.
+// signed returns the event as a holder of the vault would sign it for the
+// stream's end, as the tenant's.
 func (i *intruder) signed(s schemas.Stream, e schemas.Event, tenant uuid.UUID) schemas.Event {
 	i.w.t.Helper()
 	k, _, err := i.w.vault.OriginKey(context.Background(), tenant)
@@ -75,7 +76,8 @@ func (i *intruder) signed(s schemas.Stream, e schemas.Event, tenant uuid.UUID) s
 	return schemas.Sign(e, next, k)
 }
 
-// intrusions are the kinds of events that are not to be acted on, and what each counts as. genuine is an event of the tenant's.
+// intrusions are the kinds of events that are not to be acted on, and what each counts as.
+// genuine is an event of the tenant's.
 var intrusions = map[string]struct {
 	counts string
 	event  func(i *intruder, s schemas.Stream, genuine schemas.Event) schemas.Event
@@ -85,13 +87,16 @@ var intrusions = map[string]struct {
 		return e
 	}},
 	"a link": {"foreign", func(_ *intruder, _ schemas.Stream, e schemas.Event) schemas.Event {
-		return schemas.Event{ID: uuid.New(), Type: "$>", Data: json.RawMessage("0@" + string(e.Stream)), Metadata: json.RawMessage("{}")}
+		return schemas.Event{ID: uuid.New(), Type: "$>", Data: json.RawMessage("0@" + string(e.Stream)),
+			Metadata: json.RawMessage("{}")}
 	}},
 	"an origin that nobody made": {"forged", func(_ *intruder, _ schemas.Stream, e schemas.Event) schemas.Event {
 		e.ID = uuid.New()
 		return schemas.Sign(e, 1, schemas.OriginKey{9})
 	}},
-	"a true event, repeated": {"forged", func(_ *intruder, _ schemas.Stream, e schemas.Event) schemas.Event { return e }},
+	"a true event, repeated": {"forged", func(_ *intruder, _ schemas.Stream, e schemas.Event) schemas.Event {
+		return e
+	}},
 	"another tenant's event": {"another tenant's", func(i *intruder, s schemas.Stream, e schemas.Event) schemas.Event {
 		e.ID = uuid.New()
 		e.Metadata = bytes.Replace(e.Metadata, []byte(i.w.tenant.ID.String()), []byte(i.other.ID.String()), 1)
@@ -110,13 +115,15 @@ var intrusions = map[string]struct {
 	}},
 	"tokens of another event": {"unfitting", func(i *intruder, s schemas.Stream, e schemas.Event) schemas.Event {
 		e.ID, e.Type = uuid.New(), "device.inventory-changed.v1"
-		h := schemas.TokenHeader{Alias: uuid.New(), Class: "inventory", Month: "202603", Event: uuid.New(), Attr: "device.serial-number"}
+		h := schemas.TokenHeader{Alias: uuid.New(), Class: "inventory", Month: "202603", Event: uuid.New(),
+			Attr: "device.serial-number"}
 		e.Data = schemas.JSON(map[string]any{"set": map[string]any{"serialNumber": h.Token(make([]byte, 96))}})
 		return i.signed(s, e, i.w.tenant.ID)
 	}},
 	"a token that nobody sealed": {"unfitting", func(i *intruder, s schemas.Stream, e schemas.Event) schemas.Event {
 		e.ID, e.Type = uuid.New(), "device.inventory-changed.v1"
-		h := schemas.TokenHeader{Alias: uuid.New(), Class: "inventory", Month: "202603", Event: e.ID, Attr: "device.device-name"}
+		h := schemas.TokenHeader{Alias: uuid.New(), Class: "inventory", Month: "202603", Event: e.ID,
+			Attr: "device.device-name"}
 		e.Data = schemas.JSON(map[string]any{"set": map[string]any{"deviceName": h.Token(make([]byte, 96))}})
 		return i.signed(s, e, i.w.tenant.ID)
 	}},
@@ -138,7 +145,8 @@ func (w *world) trueEvent(kind string) schemas.Event {
 	return schemas.Event{}
 }
 
-// One event in a device's stream that is not to be acted on ends no import, moves no state and is told.
+// One event in a device's stream that is not to be acted on ends no import,
+// moves no state and is told.
 func TestAnEventThatIsNotTheTenantsOwnEndsNoImport(t *testing.T) {
 	for name, tc := range intrusions {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +172,8 @@ func TestAnEventThatIsNotTheTenantsOwnEndsNoImport(t *testing.T) {
 			if told := strings.Contains(text.String(), "PROBLEM"); told != (tc.counts == "forged") {
 				t.Errorf("PROBLEM told: %v", told)
 			}
-			if s := w.importFiles(map[string]string{"a": device(1, "2026-03-02T08:00:00Z", first)}); s.EventsAppended != 0 {
+			if s := w.importFiles(map[string]string{"a": device(1, "2026-03-02T08:00:00Z",
+				first)}); s.EventsAppended != 0 {
 				t.Errorf("importing again appended %d events", s.EventsAppended)
 			}
 		})
@@ -199,18 +208,22 @@ func (w *world) factStream(id string) (s schemas.Stream) {
 	return s
 }
 
-// A fact is recorded when its stream holds an event of the tenant's own, not because something is there.
+// A fact is recorded when its stream holds an event of the tenant's own, not
+// because something is there.
 func TestAFactIsRecordedWhereSomebodyElseWasFirst(t *testing.T) {
 	for name, tc := range intrusions {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, true)
-			w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", map[string]any{"serialNumber": "S-1"})})
+			w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z",
+				map[string]any{"serialNumber": "S-1"})})
 			i := newIntruder(w, 1)
 			s := w.factStream(guid(30, 1))
 			i.plant(s, tc.event(i, s, w.trueEvent("device")))
-			action := asLine(map[string]any{"time": "2026-03-02T08:00:00Z", "category": "AuditLogs", "operationName": "Patch User", "properties": map[string]any{
-				"AuditEventId": guid(30, 1), "ActivityType": 2, "Actor": map[string]any{"ActorType": 1, "ObjectId": guid(10, 1)},
-				"TargetObjectIds": []string{guid(10, 2)}, "TargetDisplayNames": []string{"<null>"}}})
+			action := asLine(map[string]any{"time": "2026-03-02T08:00:00Z", "category": "AuditLogs",
+				"operationName": "Patch User", "properties": map[string]any{
+					"AuditEventId": guid(30, 1), "ActivityType": 2,
+					"Actor":           map[string]any{"ActorType": 1, "ObjectId": guid(10, 1)},
+					"TargetObjectIds": []string{guid(10, 2)}, "TargetDisplayNames": []string{"<null>"}}})
 			sum := w.importFiles(map[string]string{"a": action})
 			if sum.Recorded != 1 || sum.EventsAppended != 1 {
 				t.Fatalf("%s", asJSON(t, sum))
@@ -226,7 +239,8 @@ func TestAFactIsRecordedWhereSomebodyElseWasFirst(t *testing.T) {
 	}
 }
 
-// Where the tenant's registration was not made with this vault nothing is judged and nothing imported.
+// Where the tenant's registration was not made with this vault nothing is
+// judged and nothing imported.
 func TestAnImportRefusesAnotherVaultsTenant(t *testing.T) {
 	w := newWorld(t, false)
 	i := newIntruder(w, 1)
@@ -235,10 +249,12 @@ func TestAnImportRefusesAnotherVaultsTenant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registration := schemas.Event{ID: uuid.New(), Type: "tenant.registered.v1", Data: json.RawMessage(`{"set":{"timeZone":"UTC"}}`), Metadata: m}
+	registration := schemas.Event{ID: uuid.New(), Type: "tenant.registered.v1",
+		Data: json.RawMessage(`{"set":{"timeZone":"UTC"}}`), Metadata: m}
 	i.plant(s, registration)
 	before := len(w.events())
-	if _, err := w.tryImport(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil)}); !errors.Is(err, ledger.ErrOtherVault) {
+	if _, err := w.tryImport(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil)}); !errors.Is(err,
+		ledger.ErrOtherVault) {
 		t.Errorf("%v, want ErrOtherVault", err)
 	}
 	if len(w.events()) != before {
@@ -253,7 +269,8 @@ func TestAnImportRefusesAnotherVaultsTenant(t *testing.T) {
 // Somebody who writes to a stream before each append keeps that record out, and no other.
 func TestAStreamThatIsContendedForeverFailsItsRecordAlone(t *testing.T) {
 	w := newWorld(t, false)
-	w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil) + device(2, "2026-03-01T08:00:00Z", nil)})
+	w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil) +
+		device(2, "2026-03-01T08:00:00Z", nil)})
 	i := newIntruder(w, 1)
 	stream := w.trueEvent("device").Stream
 	w.config.Workers = 1
@@ -264,7 +281,8 @@ func TestAStreamThatIsContendedForeverFailsItsRecordAlone(t *testing.T) {
 		return nil
 	}
 	newer := map[string]any{"osVersion": "2.0"}
-	s := w.importFiles(map[string]string{"a": device(1, "2026-03-02T08:00:00Z", newer) + device(2, "2026-03-02T08:00:00Z", newer)})
+	s := w.importFiles(map[string]string{"a": device(1, "2026-03-02T08:00:00Z", newer) +
+		device(2, "2026-03-02T08:00:00Z", newer)})
 	if s.Recorded != 1 || s.FailedCount != 1 || !strings.Contains(s.Failed[0].Reason, "contended") {
 		t.Errorf("%s", asJSON(t, s))
 	}
@@ -301,8 +319,8 @@ func (i *intruder) visit(n int) {
 	}
 }
 
-// TestForeignEventsChangeNothing: whatever others write, before, between and during imports, the same records come to the
-// same state and the same counts as without them.
+// TestForeignEventsChangeNothing: whatever others write, before, between and during imports, the
+// same records come to the same state and the same counts as without them.
 func TestForeignEventsChangeNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		records := anyRecords(rt)
@@ -333,7 +351,8 @@ func TestForeignEventsChangeNothing(t *testing.T) {
 				rt.Fatalf("part %d: %v", n, err)
 			}
 			w.store.Fail = nil
-			if got.Read != want.Read || got.Recorded != want.Recorded || got.Unchanged != want.Unchanged || got.Superseded != want.Superseded ||
+			if got.Read != want.Read || got.Recorded != want.Recorded || got.Unchanged != want.Unchanged ||
+				got.Superseded != want.Superseded ||
 				fmt.Sprint(got.Refused) != fmt.Sprint(want.Refused) || got.EventsAppended != want.EventsAppended {
 				rt.Fatalf("part %d comes to\n%s\nwithout foreign events to\n%s", n, asJSON(t, got), asJSON(t, want))
 			}
@@ -351,7 +370,8 @@ func FuzzFold(f *testing.F) {
 	for _, r := range w.own() {
 		f.Add(r.Type, []byte(r.Data), uint64(1))
 	}
-	f.Add("device.inventory-changed.v1", []byte(`{"set":{"osVersion":{"a":1}},"unset":["osVersion","osVersion"],"lists":null}`), uint64(2))
+	f.Add("device.inventory-changed.v1",
+		[]byte(`{"set":{"osVersion":{"a":1}},"unset":["osVersion","osVersion"],"lists":null}`), uint64(2))
 	f.Add("refusal.recorded.v1", []byte(`{"count":"many"}`), uint64(3))
 	i := newIntruder(w, 1)
 	genuine := w.trueEvent("device")

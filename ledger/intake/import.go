@@ -18,7 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Source is what to import: files and folders, each folder with everything below it, in sorted order.
+// Source is what to import: files and folders, each folder with everything
+// below it, in sorted order.
 type Source struct {
 	Paths []string
 	FS    fs.FS // where the paths are; nil for those of the operating system
@@ -27,10 +28,13 @@ type Source struct {
 // maxBatchBytes closes a batch early, so that memory stays bounded whatever the records measure.
 const maxBatchBytes = 16 << 20
 
-// Import reads the source into the tenant's ledger and accounts for every record. progress, if not nil, gets the summary so far after each batch, from
-// Import's own goroutine. Records that fail are in the summary and stop nothing; the error is one that ended the import, with the summary up
-// to there: what it calls recorded is durable, and importing the same again completes the rest.
-func (in *Intake) Import(ctx context.Context, tenant vault.Tenant, src Source, progress func(Summary)) (Summary, error) {
+// Import reads the source into the tenant's ledger and accounts for every record. progress, if not
+// nil, gets the summary so far after each batch, from Import's own goroutine. Records that fail are
+// in the summary and stop nothing; the error is one that ended the import, with the summary up to
+// there: what it calls recorded is durable, and importing the same again completes the rest.
+func (in *Intake) Import(
+	ctx context.Context, tenant vault.Tenant, src Source, progress func(Summary),
+) (Summary, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer in.states.clear() // no plaintext stays behind
@@ -77,7 +81,9 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
-func (in *Intake) consume(ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, left *leftOut, progress func(Summary)) error {
+func (in *Intake) consume(
+	ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, left *leftOut, progress func(Summary),
+) error {
 	var batch []*entry
 	var size int
 	flush := func() error {
@@ -246,7 +252,8 @@ type reading struct {
 	read   time.Time // when: the observation of a record that tells no time
 }
 
-// scan reads the file. One that cannot be opened or read to its end is a failure of its own, and the import goes on.
+// scan reads the file. One that cannot be opened or read to its end is a failure of
+// its own, and the import goes on.
 func (r *reading) scan(src Source) error {
 	f, err := src.open(r.file)
 	var none errNoFile
@@ -343,7 +350,8 @@ func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 
 // check refuses a record of a source tenant that was not declared.
 func (in *Intake) check(tenant vault.Tenant, m sourceRecord) error {
-	for _, named := range []named{{"tenantId", m.text("tenantId")}, {"properties.AADTenantId", m.properties.text("AADTenantId")}} {
+	for _, named := range []named{{"tenantId", m.text("tenantId")},
+		{"properties.AADTenantId", m.properties.text("AADTenantId")}} {
 		if named.value != "" && !isNothing(named.value) && !tenant.Takes(named.value) {
 			return &fieldError{named.field, "names a source tenant that is not declared for this tenant"}
 		}

@@ -279,7 +279,8 @@ func TestAFileThatCannotBeReadStopsNothing(t *testing.T) {
 		t.Errorf("%v: %s", err, asJSON(t, s))
 	}
 	s, err = w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"nowhere"}, FS: fsys}, nil)
-	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "nowhere" || !strings.Contains(s.Failed[0].Reason, "not exist") {
+	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "nowhere" ||
+		!strings.Contains(s.Failed[0].Reason, "not exist") {
 		t.Errorf("a path that does not exist: %v: %s", err, asJSON(t, s))
 	}
 }

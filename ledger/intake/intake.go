@@ -1,9 +1,12 @@
-// Package intake takes source records into the ledger: it recognises, normalises, refuses, compares with what the ledger says, seals and appends.
+// Package intake takes source records into the ledger: it recognises, normalises, refuses, compares
+// with what the ledger says, seals and appends.
 //
-// It may lose nothing that it acknowledged: a record counts as recorded only after its last append, and whatever dies before that is found
-// missing and appended when the same source is read again. It keeps no state of its own but a bounded, short-lived cache. It trusts the ledger
-// and the vault, and nothing of what a source says: every value is parsed, bounded, and sealed unless the catalogue lets it stand open.
-// The rules are those of the project's FORMATS page, sections 1 to 4; this folder's DESIGN.md says how they are kept.
+// It may lose nothing that it acknowledged: a record counts as recorded only after its last append,
+// and whatever dies before that is found missing and appended when the same source is read again.
+// It keeps no state of its own but a bounded, short-lived cache. It trusts the ledger and the
+// vault, and nothing of what a source says: every value is parsed, bounded, and sealed unless the
+// catalogue lets it stand open. The rules are those of the project's FORMATS page, sections 1 to 4;
+// this folder's DESIGN.md says how they are kept.
 package intake
 
 import (
@@ -22,8 +25,8 @@ import (
 type Ledger interface {
 	// Append stores the events, all or none; errors as of ledger.Store.
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (last uint64, err error)
-	// ReadStream yields the stream's events from that revision on, whosever they are; a stream that does not exist yields
-	// nothing. Judge tells which are the ledger's own.
+	// ReadStream yields the stream's events from that revision on, whosever they are; a stream that
+	// does not exist yields nothing. Judge tells which are the ledger's own.
 	ledger.Reader
 }
 
@@ -43,10 +46,11 @@ type Config struct {
 	Catalogue *schemas.Catalogue // defaults to schemas.Default()
 	Clock     func() time.Time
 	Logger    *slog.Logger
-	Workers   int                      // appends at a time; 16 where 0
-	BatchSize int                      // records a vault transaction; 512 where 0
-	Hook      func(point string) error // called at the named crash points, from one goroutine at a time; its error ends the import
-	Observer  Observer                 // nobody where nil
+	Workers   int // appends at a time; 16 where 0
+	BatchSize int // records a vault transaction; 512 where 0
+	// called at the named crash points, from one goroutine at a time; its error ends the import
+	Hook     func(point string) error
+	Observer Observer // nobody where nil
 }
 
 // Validate joins everything that is missing or out of range.
@@ -99,8 +103,11 @@ type eventTypes struct {
 
 func newEventTypes(c *schemas.Catalogue) eventTypes {
 	return eventTypes{
-		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"), compliance: c.MustType("device.compliance-changed.v1"),
-		ownership: c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"), restated: c.MustType("device.restated.v1"),
-		retired: c.MustType("device.retired.v1"), action: c.MustType("adminaction.recorded.v1"), refusal: c.MustType("refusal.recorded.v1"),
+		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"),
+		compliance: c.MustType("device.compliance-changed.v1"),
+		ownership:  c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"),
+		restated: c.MustType("device.restated.v1"),
+		retired:  c.MustType("device.retired.v1"), action: c.MustType("adminaction.recorded.v1"),
+		refusal: c.MustType("refusal.recorded.v1"),
 	}
 }

@@ -19,8 +19,8 @@ const (
 	maxLeftLogged  = 100     // named in the log
 )
 
-// leftOut accounts for the events that an import left out of the streams it read, each once however often its stream was
-// read: a reading replaces what an earlier one of the same stream counted.
+// leftOut accounts for the events that an import left out of the streams it read, each once however
+// often its stream was read: a reading replaces what an earlier one of the same stream counted.
 type leftOut struct {
 	logger   *slog.Logger
 	disowned map[uuid.UUID]bool // known already, and told apart
@@ -32,7 +32,8 @@ type leftOut struct {
 }
 
 func newLeftOut(logger *slog.Logger) *leftOut {
-	return &leftOut{logger: logger, disowned: map[uuid.UUID]bool{}, streams: map[schemas.Stream]ledger.LeftOut{}, logged: map[ledger.LeftEvent]bool{}}
+	return &leftOut{logger: logger, disowned: map[uuid.UUID]bool{}, streams: map[schemas.Stream]ledger.LeftOut{},
+		logged: map[ledger.LeftEvent]bool{}}
 }
 
 // note takes in what a reading of the stream left out.
@@ -52,14 +53,17 @@ func (o *leftOut) note(s schemas.Stream, left ledger.LeftOut) {
 			continue
 		}
 		o.logged[e] = true
-		o.logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision, "why", e.Verdict.String())
+		o.logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision,
+			"why", e.Verdict.String())
 		if len(o.logged) == maxLeftLogged {
-			o.logger.Warn("further events that are not acted on are counted and no longer named", "named", maxLeftLogged)
+			o.logger.Warn("further events that are not acted on are counted and no longer named",
+				"named", maxLeftLogged)
 		}
 	}
 }
 
-// counts returns how many events were left out, by why, and whether there were too many streams to count them all.
+// counts returns how many events were left out, by why, and whether there were too
+// many streams to count them all.
 func (o *leftOut) counts() (by map[string]int, full bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -77,8 +81,8 @@ func (o *leftOut) counts() (by map[string]int, full bool) {
 	return by, o.full
 }
 
-// begin checks, before anything is read from the source, that the vault is the one which the tenant's events were written
-// with, and returns the account of what the import leaves out.
+// begin checks, before anything is read from the source, that the vault is the one which the
+// tenant's events were written with, and returns the account of what the import leaves out.
 func (in *Intake) begin(ctx context.Context, tenant vault.Tenant) (*leftOut, error) {
 	o := newLeftOut(in.cfg.Logger)
 	s := schemas.NewStream("tenant", tenant.ID)
@@ -91,7 +95,8 @@ func (in *Intake) begin(ctx context.Context, tenant vault.Tenant) (*leftOut, err
 		genuine = genuine || own.Type == registered
 	}
 	if reading.Left.By[ledger.Forged] > 0 && !genuine {
-		return nil, fmt.Errorf("the registration of tenant %s in the ledger was not made with this vault: %w", tenant.ID, ledger.ErrOtherVault)
+		return nil, fmt.Errorf("the registration of tenant %s in the ledger was not made with this vault: %w",
+			tenant.ID, ledger.ErrOtherVault)
 	}
 	disowned, err := ledger.Disowned(ctx, in.cfg.Ledger, in.cfg.Catalogue, tenant.ID)
 	if err != nil {

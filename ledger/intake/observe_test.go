@@ -74,7 +74,8 @@ func TestEachRecordAndAppendIsObserved(t *testing.T) {
 	forged := map[string]any{"osVersion": schemas.SealedPrefix + "x"}
 	first := w.importFiles(map[string]string{
 		"a": device(1, at, nil) + device(2, at, nil) + device(3, at, nil),
-		"b": device(4, at, forged), "c": `{"@odata.type":"#microsoft.graph.group"}`, "d": "{", "e": device(5, "never", nil),
+		"b": device(4, at, forged), "c": `{"@odata.type":"#microsoft.graph.group"}`, "d": "{",
+		"e": device(5, "never", nil),
 	})
 	count(first)
 	second := w.importFiles(map[string]string{

@@ -87,7 +87,8 @@ func (p *planner) state(s schemas.Stream, fresh bool) (*state, error) {
 	return st, nil
 }
 
-// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read first. An error is one that ends the import.
+// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
+// first. An error is one that ends the import.
 func (p *planner) plan(e *entry) error {
 	e.steps, e.kept, e.refused, e.omitted, e.rule = nil, 0, 0, 0, ""
 	if e.forged {
@@ -129,7 +130,8 @@ func (e *entry) kindName() string {
 	return "a device source"
 }
 
-// encode seals the drafts and groups them into appends to one stream, the first where the stream ended when it was folded.
+// encode seals the drafts and groups them into appends to one stream, the first where the
+// stream ended when it was folded.
 func (p *planner) encode(st *state, drafts []schemas.Draft) ([]step, error) {
 	var steps []step
 	expect := st.expect
@@ -169,7 +171,8 @@ func (p *planner) drafter(stream schemas.Stream, source string, occurred time.Ti
 
 func (p *planner) planSnapshot(e *entry) error {
 	s := e.snap.clone() // a record may be planned more than once
-	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: s.intuneID, DirectoryID: s.directoryID, At: s.observed})
+	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: s.intuneID,
+		DirectoryID: s.directoryID, At: s.observed})
 	if err != nil {
 		return err
 	}
@@ -206,7 +209,8 @@ func (p *planner) planSnapshot(e *entry) error {
 	}
 	var changes []step
 	if len(diff.deltas)+len(diff.restated) > 0 {
-		if device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, st.latest(s.observed)); err != nil {
+		device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, st.latest(s.observed))
+		if err != nil {
 			return err
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)
@@ -235,8 +239,9 @@ func vaultOwnership(s string) string {
 	return ""
 }
 
-// user resolves whom the snapshot names, leaving out of it what may not be kept: everything of a person whose erasure is not older than the
-// record. A snapshot that is not later than what is known of the user changes nothing about who that is.
+// user resolves whom the snapshot names, leaving out of it what may not be kept: everything of a
+// person whose erasure is not older than the record. A snapshot that is not later than what is
+// known of the user changes nothing about who that is.
 func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, error) {
 	c := p.in.cfg.Catalogue
 	id, upn := c.MustAttribute(attrUserID), c.MustAttribute(attrUserUPN)
@@ -267,7 +272,8 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 		return t
 	}
 	object, _ := asGUID(text(id))
-	user, _, err := p.tx.Person(vault.PersonHint{ObjectID: object, UPN: text(upn), Email: text(c.MustAttribute(attrUserEmail)), At: s.observed})
+	user, _, err := p.tx.Person(vault.PersonHint{ObjectID: object, UPN: text(upn),
+		Email: text(c.MustAttribute(attrUserEmail)), At: s.observed})
 	if errors.Is(err, vault.ErrErasedSubject) {
 		e.omitted += s.dropUser()
 		return userUntold, uuid.Nil, nil
@@ -287,7 +293,8 @@ func (s *snapshot) dropUser() (n int) {
 	return n
 }
 
-// lists gives the entries of the reported lists their elements, and refuses those that policy keeps out.
+// lists gives the entries of the reported lists their elements, and refuses
+// those that policy keeps out.
 func (p *planner) lists(e *entry, stream schemas.Stream, ownership string) ([]resolvedList, []refusal, error) {
 	refusals := e.snap.refused
 	var out []resolvedList
@@ -295,7 +302,8 @@ func (p *planner) lists(e *entry, stream schemas.Stream, ownership string) ([]re
 		if l.attr.ID == attrApp {
 			if ownership != ownershipCompany {
 				e.refused += len(l.items)
-				refusals = append(refusals[:len(refusals):len(refusals)], refusal{rulePersonalApps, categoryApps, len(l.items)})
+				refusals = append(refusals[:len(refusals):len(refusals)],
+					refusal{rulePersonalApps, categoryApps, len(l.items)})
 				continue
 			}
 			e.kept += len(l.items)
@@ -306,7 +314,8 @@ func (p *planner) lists(e *entry, stream schemas.Stream, ownership string) ([]re
 			var person uuid.UUID
 			if item.person != "" {
 				var err error
-				if person, _, err = p.tx.Person(vault.PersonHint{ObjectID: item.person, At: e.snap.observed}); errors.Is(err, vault.ErrErasedSubject) {
+				if person, _, err = p.tx.Person(vault.PersonHint{ObjectID: item.person,
+					At: e.snap.observed}); errors.Is(err, vault.ErrErasedSubject) {
 					e.omitted++
 					continue
 				} else if err != nil {
@@ -339,7 +348,9 @@ func (r refusalState) apply() {
 }
 
 // refusals reports what rules keep out of a stream: first, and when a later count differs.
-func (p *planner) refusals(e *entry, concerned schemas.Stream, refused []refusal) (steps []step, states []refusalState, err error) {
+func (p *planner) refusals(
+	e *entry, concerned schemas.Stream, refused []refusal,
+) (steps []step, states []refusalState, err error) {
 	for _, r := range refused {
 		stream, created, err := p.tx.RefusalStream(concerned, r.rule)
 		if err != nil {
@@ -397,7 +408,8 @@ func (p *planner) refuse(e *entry, rule string) error {
 		return nil // pending until it is read
 	}
 	if !st.exists {
-		if e.steps, err = p.encode(st, []schemas.Draft{p.refusalDraft(d, refusal{rule, categoryRecord, 1})}); err != nil {
+		e.steps, err = p.encode(st, []schemas.Draft{p.refusalDraft(d, refusal{rule, categoryRecord, 1})})
+		if err != nil {
 			return fmt.Errorf("refuse a record: %w", err)
 		}
 		st.advance(e.steps)
@@ -408,7 +420,8 @@ func (p *planner) refuse(e *entry, rule string) error {
 	return nil
 }
 
-// canonicalRefused identifies a refused snapshot by device and time, which the vault keeps only as an HMAC.
+// canonicalRefused identifies a refused snapshot by device and time, which
+// the vault keeps only as an HMAC.
 func canonicalRefused(rule string, e *entry) []byte {
 	b := schemas.LP(schemas.LP([]byte("refused"), rule), e.snap.intuneID)
 	b = schemas.LP(schemas.LP(b, e.snap.directoryID), e.snap.source)

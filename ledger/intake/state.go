@@ -14,8 +14,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// state is what the ledger says of one device, or of one rule's refusals, folded from the tenant's own events in its stream up to revision. Its
-// plaintext lives in memory only, and no longer than maxStateAge.
+// state is what the ledger says of one device, or of one rule's refusals, folded from the
+// tenant's own events in its stream up to revision. Its plaintext lives in memory only,
+// and no longer than maxStateAge.
 type state struct {
 	stream schemas.Stream
 	exists bool          // the stream has events of the tenant's own
@@ -50,11 +51,13 @@ type holder struct {
 	user uuid.UUID
 }
 
-// maxStateAge is how long plaintext may be used without asking the vault again (DESIGN §4): an erasure counts on it.
+// maxStateAge is how long plaintext may be used without asking the vault again (DESIGN
+// §4): an erasure counts on it.
 const maxStateAge = 30 * time.Second
 
 func newState(s schemas.Stream, now time.Time) *state {
-	return &state{stream: s, expect: ledger.NoStream, folded: now, values: map[*schemas.Attribute]held{}, lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
+	return &state{stream: s, expect: ledger.NoStream, folded: now, values: map[*schemas.Attribute]held{},
+		lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
 }
 
 // read notes what reading the stream came to.
@@ -65,7 +68,8 @@ func (s *state) text(a *schemas.Attribute) string {
 	return t
 }
 
-// userAt returns who used the device at that time; before the first observation, whoever is known first.
+// userAt returns who used the device at that time; before the first
+// observation, whoever is known first.
 func (s *state) userAt(at time.Time) uuid.UUID {
 	var user uuid.UUID
 	for i, h := range s.holders {
@@ -76,8 +80,8 @@ func (s *state) userAt(at time.Time) uuid.UUID {
 	return user
 }
 
-// latest returns at, or the latest observation in the stream where that is later: an older snapshot that tells something not known yet tells it of
-// the device as it is now.
+// latest returns at, or the latest observation in the stream where that is later: an older snapshot
+// that tells something not known yet tells it of the device as it is now.
 func (s *state) latest(at time.Time) time.Time {
 	for _, n := range s.newest {
 		if n.After(at) {
@@ -104,8 +108,9 @@ type sealedAt struct {
 	event   ledger.LeftEvent // its event, should the vault not have sealed it
 }
 
-// fold reads the stream and opens what the tenant's own events in it say now. A value whose key was destroyed or lost counts as not set; one that the
-// vault cannot have sealed does too, and its event is counted as left out.
+// fold reads the stream and opens what the tenant's own events in it say now. A value whose key was
+// destroyed or lost counts as not set; one that the vault cannot have sealed does too, and its
+// event is counted as left out.
 func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, stream schemas.Stream) (*state, error) {
 	st := newState(stream, in.cfg.Clock())
 	tokens := map[*schemas.Attribute]map[string]sealedAt{}
@@ -130,7 +135,9 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, str
 	st.read(reading)
 	var err error
 	if len(tokens) > 0 {
-		err = in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error { return st.open(tx, tokens, users, &reading.Left) })
+		err = in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+			return st.open(tx, tokens, users, &reading.Left)
+		})
 	}
 	left.note(stream, reading.Left)
 	return st, err
@@ -145,13 +152,15 @@ func (s *state) foldRefusal(d schemas.Draft) {
 	}
 }
 
-// sealedUser is what an event says of the device's user: the alias of a value of theirs tells who it is, no value that there is none.
+// sealedUser is what an event says of the device's user: the alias of a value of theirs tells who
+// it is, no value that there is none.
 type sealedUser struct {
 	token schemas.Token
 	at    time.Time
 }
 
-// foldEvent brings the state forward by one event and returns what that says of the user, nil where it says nothing.
+// foldEvent brings the state forward by one event and returns what that says of the
+// user, nil where it says nothing.
 func (s *state) foldEvent(own ledger.Own, tokens map[*schemas.Attribute]map[string]sealedAt) (user *sealedUser) {
 	d := own.Draft
 	event := ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting}
@@ -164,8 +173,10 @@ func (s *state) foldEvent(own ledger.Own, tokens map[*schemas.Attribute]map[stri
 			at = d.Occurred
 		}
 		_, list := d.Type.Member(v.Attr)
-		// A person known by name alone replaces one known by id: the id is removed and the name set, in one event.
-		if v.Attr.ID == attrUserID && (user == nil || v.Token != "") || v.Attr.ID == attrUserUPN && v.Token != "" && (user == nil || user.token == "") {
+		// A person known by name alone replaces one known by id: the id is removed
+		// and the name set, in one event.
+		if v.Attr.ID == attrUserID && (user == nil || v.Token != "") ||
+			v.Attr.ID == attrUserUPN && v.Token != "" && (user == nil || user.token == "") {
 			user = &sealedUser{token: v.Token, at: at}
 		}
 		element := v.Element()
@@ -178,7 +189,8 @@ func (s *state) foldEvent(own ledger.Own, tokens map[*schemas.Attribute]map[stri
 			if tokens[v.Attr] == nil {
 				tokens[v.Attr] = map[string]sealedAt{}
 			}
-			tokens[v.Attr][element] = sealedAt{v.Attr, element, vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, at, event}
+			tokens[v.Attr][element] = sealedAt{v.Attr, element,
+				vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, at, event}
 			if !list {
 				delete(s.values, v.Attr)
 			} else {
@@ -214,7 +226,9 @@ func notSet(err error) bool {
 }
 
 // open opens the values. left gets the events of those that the vault cannot have sealed.
-func (s *state) open(tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser, left *ledger.LeftOut) error {
+func (s *state) open(
+	tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser, left *ledger.LeftOut,
+) error {
 	unfitting := map[ledger.LeftEvent]bool{}
 	var asked []sealedAt
 	var sealed []vault.Sealed

@@ -9,8 +9,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 )
 
-// Summary accounts for an import: Read = Recorded + Unchanged + Superseded + the sums of Refused and Unrecognised + FailedCount, each record once.
-// Names only; no content of any record.
+// Summary accounts for an import: Read = Recorded + Unchanged + Superseded + the sums of Refused
+// and Unrecognised + FailedCount, each record once. Names only; no content of any record.
 type Summary struct {
 	Read         int            `json:"read"`
 	Recorded     int            `json:"recorded"`     // appended something
@@ -57,9 +57,9 @@ type FileSummary struct {
 const maxFailures = 1000
 
 func newSummary() *Summary {
-	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{}, UnknownFields: map[string]int{},
-		EventsLeftOut: map[string]int{},
-		Failed:        []Failure{}, Files: []FileSummary{}}
+	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{},
+		UnknownFields: map[string]int{}, EventsLeftOut: map[string]int{},
+		Failed: []Failure{}, Files: []FileSummary{}}
 }
 
 // OK reports whether no record failed.
@@ -155,7 +155,8 @@ func copyCounts(m map[string]int) map[string]int {
 	return out
 }
 
-// WriteText writes the summary for a person: what was read, what became of it, and what needs attention.
+// WriteText writes the summary for a person: what was read, what became of
+// it, and what needs attention.
 func (s Summary) WriteText(w io.Writer) error {
 	t := &textWriter{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)}
 	t.line("%d records read", s.Read)
@@ -174,7 +175,8 @@ func (s Summary) WriteText(w io.Writer) error {
 	t.count(s.ListItemsKept, "apps kept")
 	t.counts(s.ListItemsRefused, "apps refused, by rule ")
 	if s.ValuesWithheld > 0 {
-		t.count(s.ValuesWithheld, "secrets or scripts withheld: that they were there is recorded, what they were is not")
+		t.count(s.ValuesWithheld,
+			"secrets or scripts withheld: that they were there is recorded, what they were is not")
 	}
 	if s.ValuesOmitted > 0 {
 		t.count(s.ValuesOmitted, "values of erased persons left out")
@@ -188,7 +190,8 @@ func (s Summary) WriteText(w io.Writer) error {
 		}
 	}
 	if n := s.EventsLeftOut[ledger.Forged.String()]; n > 0 {
-		t.line("PROBLEM: %d of them count as the ledger's and were not written with its vault: `ledgerline ledger check` names them", n)
+		t.line("PROBLEM: %d of them count as the ledger's and were not written with its vault: `ledgerline ledger "+
+			"check` names them", n)
 	}
 	if len(s.UnknownFields) > 0 {
 		t.line("")

@@ -62,7 +62,8 @@ func newWorld(t testing.TB, anySource bool) *world {
 	if w.tenant, err = w.vault.AddTenant(ctx, n); err != nil {
 		t.Fatal(err)
 	}
-	l := ledger.Config{Store: w.store, Origin: w.vault.OriginKey, Logger: slog.New(slog.DiscardHandler), Clock: w.clock.Now}
+	l := ledger.Config{Store: w.store, Origin: w.vault.OriginKey,
+		Logger: slog.New(slog.DiscardHandler), Clock: w.clock.Now}
 	if w.ledger, err = ledger.Create(ctx, l); err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Event returns a small valid ledger event of a new tenant in stream s, whose kind must be "refusal". Its origin is that
-// of revision 0.
+// Event returns a small valid ledger event of a new tenant in stream s, whose kind must be
+// "refusal". Its origin is that of revision 0.
 func Event(t testing.TB, s schemas.Stream, count int) schemas.Event {
 	t.Helper()
 	c := schemas.Default()
@@ -40,8 +40,11 @@ func NewStream() schemas.Stream { return schemas.NewStream("refusal", uuid.New()
 // unknownOutcomes is how many unknown outcomes in a row a store may give for one append.
 const unknownOutcomes = 20
 
-// settle appends as ledger.Store asks its callers to: what has an unknown outcome is repeated with the same ids.
-func settle(ctx context.Context, s ledger.Store, name schemas.Stream, e ledger.Expect, events ...schemas.Event) (last uint64, err error) {
+// settle appends as ledger.Store asks its callers to: what has an unknown outcome
+// is repeated with the same ids.
+func settle(
+	ctx context.Context, s ledger.Store, name schemas.Stream, e ledger.Expect, events ...schemas.Event,
+) (last uint64, err error) {
 	for range unknownOutcomes {
 		if last, err = s.Append(ctx, name, e, events); !errors.Is(err, ledger.ErrUnknownOutcome) {
 			break
@@ -50,8 +53,8 @@ func settle(ctx context.Context, s ledger.Store, name schemas.Stream, e ledger.E
 	return last, err
 }
 
-// Run checks every promise of ledger.Store on stores that open makes; they may share one server and hold other
-// events already. The server may fail now and then, as long as it is there in the end.
+// Run checks every promise of ledger.Store on stores that open makes; they may share one server and
+// hold other events already. The server may fail now and then, as long as it is there in the end.
 func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 	ctx := context.Background()
 	read := func(t *testing.T, s ledger.Store, name schemas.Stream, from uint64) (out []schemas.Recorded) {

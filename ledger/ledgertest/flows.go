@@ -25,7 +25,8 @@ import (
 
 // Config is what a ledger on that store needs; index may be empty.
 func Config(store ledger.Store, index string) ledger.Config {
-	return ledger.Config{Store: store, IndexPath: index, Origin: Origin, Logger: slog.New(slog.DiscardHandler), Clock: time.Now}
+	return ledger.Config{Store: store, IndexPath: index, Origin: Origin,
+		Logger: slog.New(slog.DiscardHandler), Clock: time.Now}
 }
 
 // Origin stands for a vault that knows every tenant, each by the same key.
@@ -95,7 +96,8 @@ func Take(l *ledger.Ledger, from *schemas.Anchor, n int) ([]schemas.Recorded, er
 // end comes after every position.
 var end = schemas.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}
 
-// foreignBefore counts the foreign events in the store before a position; others may write them too.
+// foreignBefore counts the foreign events in the store before a position;
+// others may write them too.
 func foreignBefore(t *testing.T, s ledger.Store, before schemas.Position) (n uint64) {
 	t.Helper()
 	for r, err := range s.ReadAll(context.Background(), schemas.Position{}, false) {
@@ -109,13 +111,14 @@ func foreignBefore(t *testing.T, s ledger.Store, before schemas.Position) (n uin
 	return n
 }
 
-// damaged returns what may have become of an index file: bits flipped anywhere, bytes gone or more anywhere, cut, another
-// store's.
+// damaged returns what may have become of an index file: bits flipped anywhere, bytes gone or more
+// anywhere, cut, another store's.
 func damaged(t *rapid.T, whole []byte) []byte {
 	b := append([]byte(nil), whole...)
 	for range rapid.IntRange(0, 3).Draw(t, "faults") {
 		at := rapid.IntRange(0, len(b)).Draw(t, "at")
-		switch rapid.SampledFrom([]string{"flip", "flip", "cut", "gone", "more", "repeated", "other"}).Draw(t, "fault") {
+		faults := []string{"flip", "flip", "cut", "gone", "more", "repeated", "other"}
+		switch rapid.SampledFrom(faults).Draw(t, "fault") {
 		case "flip":
 			if at < len(b) {
 				b[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
@@ -139,8 +142,8 @@ func damaged(t *rapid.T, whole []byte) []byte {
 	return b
 }
 
-// RunLedger checks what the ledger makes of a store: one ledger, one sequence, whatever else the store holds or does. open returns
-// an empty store each time.
+// RunLedger checks what the ledger makes of a store: one ledger, one sequence, whatever else the
+// store holds or does. open returns an empty store each time.
 func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 	t.Run("a store holds one ledger, and nothing comes before it", func(t *testing.T) {
 		store := open(t)
@@ -197,7 +200,8 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 		}
 	})
 
-	// The index is a copy: whatever happens to its file, following gives the same sequences, and diverged is only what is.
+	// The index is a copy: whatever happens to its file, following gives the same sequences,
+	// and diverged is only what is.
 	t.Run("following survives any index file", func(t *testing.T) {
 		const n = 30
 		store := open(t)
@@ -254,7 +258,8 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 		})
 	})
 
-	// Foreign events have no sequence, wherever they stand; each is counted once, over restarts and crashes.
+	// Foreign events have no sequence, wherever they stand; each is counted
+	// once, over restarts and crashes.
 	t.Run("foreign events are counted once and leave no gap", func(t *testing.T) {
 		store := open(t)
 		l, index := Create(t, store)
@@ -298,8 +303,11 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 					t.Fatalf("round %d: sequence %d is %s, want %d", round, r.Seq, r.ID, due+uint64(i))
 				}
 			}
-			if f, least, most := l.Foreign(), foreignBefore(t, store, got[len(got)-1].Position), foreignBefore(t, store, end); f.Count < least || f.Count > most {
-				t.Fatalf("round %d: %d foreign events are counted, want %d, or with what came since %d", round, f.Count, least, most)
+			f := l.Foreign()
+			least, most := foreignBefore(t, store, got[len(got)-1].Position), foreignBefore(t, store, end)
+			if f.Count < least || f.Count > most {
+				t.Fatalf("round %d: %d foreign events are counted, want %d, or with what came since %d",
+					round, f.Count, least, most)
 			}
 			if round != 2 { // in one round the position is lost: everything of it comes again
 				anchor = Anchor(t, l, got[len(got)-1])
@@ -340,7 +348,8 @@ func RunLedger(t *testing.T, open func(t *testing.T) ledger.Store) {
 		changed.Leaf[0] ^= 1
 		other.LedgerID = uuid.New()
 		ahead.Seq = 50
-		for what, from := range map[string]schemas.Anchor{"another leaf": changed, "another ledger": other, "a sequence beyond the end": ahead} {
+		for what, from := range map[string]schemas.Anchor{"another leaf": changed, "another ledger": other,
+			"a sequence beyond the end": ahead} {
 			if _, err := Take(l, &from, 1); !errors.Is(err, ledger.ErrDiverged) {
 				t.Errorf("%s: %v, want ErrDiverged", what, err)
 			}

@@ -13,13 +13,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with the keys; Destroy;
-// the completion event; CompleteErasure. Each step can be repeated, and PendingErasures tells which are due.
+// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with the
+// keys; Destroy; the completion event; CompleteErasure. Each step can be repeated, and
+// PendingErasures tells which are due.
 
-// BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the keys to destroy,
-// for the order event. completion is the id the event subject.erased will have, by which the erasure is known from
-// now on. Repeating it returns the same keys. ErrHeld: a hold on the person, a device that goes with the person, or
-// the tenant. ErrErased: done before. ErrErasing: another erasure of the person is under way. ErrNotFound.
+// BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the
+// keys to destroy, for the order event. completion is the id the event subject.erased will have, by
+// which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold on
+// the person, a device that goes with the person, or the tenant. ErrErased: done before.
+// ErrErasing: another erasure of the person is under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
 	if err := tx.writable(); err != nil {
@@ -72,7 +74,8 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	if err != nil {
 		return fail(err)
 	}
-	e := ErasureRow{Completion: completion, Tenant: tx.tenant, Person: person, State: ErasureBegun, Begun: cut(tx.v.clock())}
+	e := ErasureRow{Completion: completion, Tenant: tx.tenant, Person: person, State: ErasureBegun,
+		Begun: cut(tx.v.clock())}
 	for _, k := range keys {
 		e.Keys = append(e.Keys, k.ID)
 	}
@@ -113,7 +116,8 @@ func (tx *Tx) block(owners []schemas.Owner, keys []SubjectKeyRow, os OwnerState,
 	return nil
 }
 
-// ErasureOf returns the erasure of the person that has begun and destroyed nothing yet; found tells whether there is one.
+// ErasureOf returns the erasure of the person that has begun and destroyed nothing yet;
+// found tells whether there is one.
 func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err error) {
 	all, err := tx.rows.Erasures()
 	if err != nil {
@@ -127,8 +131,8 @@ func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err err
 	return PendingErasure{}, false, nil
 }
 
-// Erasure returns the tenant's erasure of that completion event, if it is not complete; found tells whether there is
-// one.
+// Erasure returns the tenant's erasure of that completion event, if it is not complete;
+// found tells whether there is one.
 func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err error) {
 	row, ok, err := tx.rows.Erasure(completion)
 	if err != nil {
@@ -140,8 +144,9 @@ func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err e
 	return newPending(row), true, nil
 }
 
-// ClaimErasure notes that the caller carries the erasure out until then, so that others answer that it is under way; the
-// zero time gives it up. It keeps nobody from anything: two who carry out one erasure do each other no harm.
+// ClaimErasure notes that the caller carries the erasure out until then, so that others answer that
+// it is under way; the zero time gives it up. It keeps nobody from anything: two who carry out one
+// erasure do each other no harm.
 func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 	fail := func(err error) error { return fmt.Errorf("claim erasure: %w", err) }
 	if err := tx.writable(); err != nil {
@@ -161,8 +166,8 @@ func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 	return nil
 }
 
-// CancelErasure undoes a BeginErasure whose order event is known not to be in the ledger, now or later. ErrErased:
-// keys are destroyed already. ErrNotFound: no such erasure.
+// CancelErasure undoes a BeginErasure whose order event is known not to be in the ledger, now or
+// later. ErrErased: keys are destroyed already. ErrNotFound: no such erasure.
 func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	fail := func(err error) error { return fmt.Errorf("cancel erasure: %w", err) }
 	if err := tx.writable(); err != nil {
@@ -203,18 +208,20 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	return tx.forget()
 }
 
-// Destroy carries an order out: it destroys the keys, leaves tombstones in place of their aliases, and with the key
-// that stands for an owner's mapping it forgets that owner: identities, lookups, streams' keys, refusal streams,
-// periods of holding. What is kept of them are hashes of the identifiers with the date of erasure. When the Update
-// around it returns nil, the bytes are gone from the store's files too. order is the completion event's id, as given
-// to BeginErasure. It can be repeated, and works from the keys' uuids alone on a vault restored from before. Of an
-// owner that stays and lost some keys, the rest is wrapped anew under another slot. A tenant's own keys are no
-// person's: an order that lists one leaves it alone.
+// Destroy carries an order out: it destroys the keys, leaves tombstones in place of their aliases,
+// and with the key that stands for an owner's mapping it forgets that owner: identities, lookups,
+// streams' keys, refusal streams, periods of holding. What is kept of them are hashes of the
+// identifiers with the date of erasure. When the Update around it returns nil, the bytes are gone
+// from the store's files too. order is the completion event's id, as given to BeginErasure. It can
+// be repeated, and works from the keys' uuids alone on a vault restored from before. Of an owner
+// that stays and lost some keys, the rest is wrapped anew under another slot. A tenant's own keys
+// are no person's: an order that lists one leaves it alone.
 func (tx *Tx) Destroy(order uuid.UUID, keys []uuid.UUID) error {
 	return tx.destroy(order, keys, time.Time{})
 }
 
-// ReplayErasure is Destroy on a restored vault, for an order that the ledger says was given at that time.
+// ReplayErasure is Destroy on a restored vault, for an order that the ledger
+// says was given at that time.
 func (tx *Tx) ReplayErasure(order uuid.UUID, keys []uuid.UUID, ordered time.Time) error {
 	return tx.destroy(order, keys, ordered)
 }
@@ -288,7 +295,9 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 
 // rekeyRest gives new slots to those of the owners that stay.
 func (tx *Tx) rekeyRest(touched map[schemas.Owner]bool) error {
-	rest := slices.SortedFunc(maps.Keys(touched), func(a, b schemas.Owner) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	rest := slices.SortedFunc(maps.Keys(touched), func(a, b schemas.Owner) int {
+		return slices.Compare(a.ID[:], b.ID[:])
+	})
 	for _, o := range rest {
 		row, err := tx.owner(o)
 		if err != nil {
@@ -325,7 +334,8 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 			return err
 		}
 	}
-	// A restored vault may hold more of the owner than the order lists; none of it may outlive the mapping.
+	// A restored vault may hold more of the owner than the order lists; none
+	// of it may outlive the mapping.
 	rest, err := tx.rows.SubjectKeys(o)
 	if err != nil {
 		return err
@@ -371,8 +381,8 @@ func (tx *Tx) forgetDevice(device uuid.UUID) error {
 	return errors.Join(tx.rows.DeleteMappings(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
 }
 
-// forgetHolder takes the person out of the periods of devices that stay. One held now passes to nobody, which is a
-// change of user like any other.
+// forgetHolder takes the person out of the periods of devices that stay. One held now passes to
+// nobody, which is a change of user like any other.
 func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 	holdings, err := tx.rows.Holdings(person)
 	if err != nil {
@@ -405,7 +415,8 @@ func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 	return nil
 }
 
-// CompleteErasure notes that the completion event is in the ledger: the erasure is pending no longer.
+// CompleteErasure notes that the completion event is in the ledger: the
+// erasure is pending no longer.
 func (tx *Tx) CompleteErasure(completion uuid.UUID) error {
 	fail := func(err error) error { return fmt.Errorf("complete erasure: %w", err) }
 	if err := tx.writable(); err != nil {
@@ -461,8 +472,8 @@ func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
 	return out, nil
 }
 
-// ExpirePeriod destroys the tenant's key of a class and month: every value and alias under it is expired from now
-// on, and the key is never minted again. ErrHeld while the tenant has any hold.
+// ExpirePeriod destroys the tenant's key of a class and month: every value and alias under it is
+// expired from now on, and the key is never minted again. ErrHeld while the tenant has any hold.
 func (tx *Tx) ExpirePeriod(class, month string) error {
 	fail := func(err error) error { return fmt.Errorf("expire %s.%s: %w", class, month, err) }
 	if err := tx.writable(); err != nil {

@@ -18,18 +18,22 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// KEK is the key-encryption key under which owners' keys, and what is the vault's or a tenant's own, are wrapped. It
-// lives outside the store and outside its backups. Each epoch is another key; destroying one ends what it wrapped.
+// KEK is the key-encryption key under which owners' keys, and what is the vault's or a tenant's
+// own, are wrapped. It lives outside the store and outside its backups. Each epoch is another key;
+// destroying one ends what it wrapped.
 type KEK interface {
 	// Epoch returns the epoch under which new values are wrapped, from 1.
 	Epoch() uint32
-	// Wrap returns nonce[12] ‖ ciphertext ‖ tag[16] (AES-256-GCM) of plain under the given epoch's key.
+	// Wrap returns nonce[12] ‖ ciphertext ‖ tag[16] (AES-256-GCM) of plain
+	// under the given epoch's key.
 	Wrap(ctx context.Context, epoch uint32, plain, additional []byte) ([]byte, error)
-	// Unwrap is the inverse. It errs with ErrKEK when the epoch is not held or the bytes are not of that key.
+	// Unwrap is the inverse. It errs with ErrKEK when the epoch is not held or
+	// the bytes are not of that key.
 	Unwrap(ctx context.Context, epoch uint32, wrapped, additional []byte) ([]byte, error)
 }
 
-// ErrKEK is returned where the key-encryption key is missing, unsafe, or not the one that wrapped a value.
+// ErrKEK is returned where the key-encryption key is missing, unsafe, or not
+// the one that wrapped a value.
 var ErrKEK = errors.New("key-encryption key")
 
 const kekFileHead = "ledgerline key-encryption key v1"
@@ -40,11 +44,13 @@ type FileKEK struct {
 	aeads map[uint32]cipher.AEAD
 }
 
-// CreateFileKEK writes a new key of epoch 1 to path and returns it. It refuses when the file exists, and when the
-// vault at vaultPath exists: a new key could open nothing in it, and its old one must be found instead.
+// CreateFileKEK writes a new key of epoch 1 to path and returns it. It refuses when the file
+// exists, and when the vault at vaultPath exists: a new key could open nothing in it, and its
+// old one must be found instead.
 func CreateFileKEK(path, vaultPath string) (*FileKEK, error) {
 	if _, err := os.Lstat(vaultPath); err == nil {
-		return nil, fmt.Errorf("create %w: a vault exists already and was wrapped by another key; restore that key's file", ErrKEK)
+		return nil, fmt.Errorf("create %w: a vault exists already and was wrapped by another key; restore "+
+			"that key's file", ErrKEK)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("create %w: %w", ErrKEK, err)
 	}
@@ -59,7 +65,8 @@ func CreateFileKEK(path, vaultPath string) (*FileKEK, error) {
 	return OpenFileKEK(path)
 }
 
-// writeOnce makes the file whole and durable under its final name, or not at all; it never replaces one.
+// writeOnce makes the file whole and durable under its final name, or not at
+// all; it never replaces one.
 func writeOnce(path string, content []byte) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".kek-*") // mode 0600
@@ -81,15 +88,17 @@ func writeOnce(path string, content []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// OpenFileKEK reads the key from path. It refuses a file that its group or others can access, and anything that
-// is not exactly the form it writes: a line of heading, then a line "<epoch> <base64url key>" per epoch held.
+// OpenFileKEK reads the key from path. It refuses a file that its group or others can access, and
+// anything that is not exactly the form it writes: a line of heading, then a line "<epoch>
+// <base64url key>" per epoch held.
 func OpenFileKEK(path string) (*FileKEK, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %w: %w", ErrKEK, err)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("open %w: its file has mode %v; it must be a regular file only its owner can access (0600)", ErrKEK, info.Mode())
+		return nil, fmt.Errorf("open %w: its file has mode %v; it must be a regular file only its owner can "+
+			"access (0600)", ErrKEK, info.Mode())
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -107,7 +116,8 @@ func OpenFileKEK(path string) (*FileKEK, error) {
 		}
 		var epoch uint32
 		var text string
-		if _, err := fmt.Sscanf(line, "%d %s", &epoch, &text); err != nil || epoch == 0 || line != fmt.Sprintf("%d %s", epoch, text) {
+		if _, err := fmt.Sscanf(line, "%d %s", &epoch, &text); err != nil || epoch == 0 ||
+			line != fmt.Sprintf("%d %s", epoch, text) {
 			return nil, fmt.Errorf("open %w: line %d is not an epoch and a key", ErrKEK, i+1)
 		}
 		secret, err := schemas.Base64.DecodeString(text)
@@ -158,7 +168,8 @@ func (k *FileKEK) Unwrap(_ context.Context, epoch uint32, wrapped, additional []
 	return plain, nil
 }
 
-// wrapAD is the additional data of a wrapped value: it binds the value to its tenant, row, kind and epoch.
+// wrapAD is the additional data of a wrapped value: it binds the value to
+// its tenant, row, kind and epoch.
 func wrapAD(tenant, row uuid.UUID, kind string, epoch uint32) []byte {
 	b := append([]byte("ledgerline/v1/wrap"), tenant[:]...)
 	b = append(b, row[:]...)

@@ -11,15 +11,16 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// cacheAge is how long an unwrapped or derived key may be used without asking the store again (DESIGN §4). In
-// transactions it is shorter still: each reads the store's count of forgettings first and drops what is older.
+// cacheAge is how long an unwrapped or derived key may be used without asking the store again
+// (DESIGN §4). In transactions it is shorter still: each reads the store's count of forgettings
+// first and drops what is older.
 const cacheAge = 30 * time.Second
 
 // maxCached bounds the shared keyring; past it the ring is dropped and begun anew.
 const maxCached = 200_000
 
-// keyring holds unwrapped and derived keys. It is dropped as a whole cacheAge after it was begun, so no key in it
-// is older than that.
+// keyring holds unwrapped and derived keys. It is dropped as a whole cacheAge after it was begun,
+// so no key in it is older than that.
 type keyring struct {
 	begun   time.Time
 	forgets uint64 // the store's count when the ring was begun
@@ -73,7 +74,8 @@ type sealerRef struct{ alias, event uuid.UUID }
 
 func newKeyring(begun time.Time, forgets uint64) *keyring {
 	return &keyring{begun: begun, forgets: forgets,
-		tenants: map[uuid.UUID]tenantKeys{}, owners: map[ownerRef]cipher.AEAD{}, subject: map[subjectRef]subjectKey{}, period: map[periodRef]key{},
+		tenants: map[uuid.UUID]tenantKeys{}, owners: map[ownerRef]cipher.AEAD{}, subject: map[subjectRef]subjectKey{},
+		period:  map[periodRef]key{},
 		derived: map[derivedRef]derived{}, byAlias: map[aliasRef]derived{}, streams: map[streamRef]key{}}
 }
 
@@ -91,8 +93,8 @@ func (v *Vault) dropStale(forgets uint64) {
 	}
 }
 
-// share adds what a finished transaction used. A ring begun at another count of forgettings than the shared one is
-// left out: which of the two is current, the next transaction will tell.
+// share adds what a finished transaction used. A ring begun at another count of forgettings than
+// the shared one is left out: which of the two is current, the next transaction will tell.
 func (v *Vault) share(local *keyring) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -115,7 +117,8 @@ func (v *Vault) share(local *keyring) {
 	merge(s.derived, local.derived)
 	merge(s.byAlias, local.byAlias)
 	merge(s.streams, local.streams)
-	// A key that the local ring read before the shared one was begun makes the shared one as old as itself.
+	// A key that the local ring read before the shared one was begun makes
+	// the shared one as old as itself.
 	if local.begun.Before(s.begun) {
 		s.begun = local.begun
 	}
@@ -127,7 +130,8 @@ func merge[K comparable, V any](dst, src map[K]V) {
 	}
 }
 
-// cached finds a key in this transaction's ring or in the shared one, of the same count of forgettings.
+// cached finds a key in this transaction's ring or in the shared one, of the
+// same count of forgettings.
 func cached[K comparable, V any](tx *Tx, of func(*keyring) map[K]V, k K) (V, bool) {
 	if v, ok := of(tx.local)[k]; ok {
 		return v, true // fresh: see Tx.fresh
@@ -143,9 +147,9 @@ func cached[K comparable, V any](tx *Tx, of func(*keyring) map[K]V, k K) (V, boo
 	return v, ok
 }
 
-// fresh errs with ErrStaleView where a view is older than keys may be used without asking again: it holds no lock
-// against an erasure elsewhere, and its snapshot would go on showing the keys. A write transaction excludes every
-// other, so nothing can have been destroyed during it.
+// fresh errs with ErrStaleView where a view is older than keys may be used without asking again: it
+// holds no lock against an erasure elsewhere, and its snapshot would go on showing the keys. A
+// write transaction excludes every other, so nothing can have been destroyed during it.
 func (tx *Tx) fresh() error {
 	if tx.done {
 		return errTooLong
@@ -178,7 +182,8 @@ func (tx *Tx) tenantKeys() (tenantKeys, error) {
 	return k, nil
 }
 
-// owner returns the owner's row, or nil where there is none. The row is this transaction's own copy.
+// owner returns the owner's row, or nil where there is none. The row is this
+// transaction's own copy.
 func (tx *Tx) owner(o schemas.Owner) (*OwnerRow, error) {
 	if row, ok := tx.owners[o]; ok {
 		return row, nil
@@ -267,11 +272,13 @@ func (tx *Tx) mintSubjectKey(o schemas.Owner, generation int, class string) (sub
 	if w, err = tx.wrapOwned(o, k.id, class, k.secret[:]); err != nil {
 		return subjectKey{}, err
 	}
-	return k, tx.rows.PutSubjectKey(SubjectKeyRow{ID: k.id, Owner: o, Generation: generation, Class: class, Key: w, State: KeyLive})
+	return k, tx.rows.PutSubjectKey(SubjectKeyRow{ID: k.id, Owner: o, Generation: generation, Class: class,
+		Key: w, State: KeyLive})
 }
 
-// periodKey returns the tenant's key of class and month. Where there is none it mints one, if mint is set, and
-// else errs with ErrTampered: no token can have been sealed under a key that never was. ErrExpired: destroyed.
+// periodKey returns the tenant's key of class and month. Where there is none it mints one, if
+// mint is set, and else errs with ErrTampered: no token can have been sealed under a key that
+// never was. ErrExpired: destroyed.
 func (tx *Tx) periodKey(class, month string, mint bool) (key, error) {
 	ref := periodRef{tx.tenant, class, month}
 	if k, ok := cached(tx, func(r *keyring) map[periodRef]key { return r.period }, ref); ok {
@@ -320,8 +327,8 @@ func (tx *Tx) mintPeriodKey(row *PeriodKeyRow) (k key, err error) {
 	return k, tx.rows.PutPeriodKey(*row)
 }
 
-// derive returns D and the alias of a living owner for class and month; the alias's index row is in this
-// transaction or an earlier one.
+// derive returns D and the alias of a living owner for class and month; the alias's index row is in
+// this transaction or an earlier one.
 func (tx *Tx) derive(o schemas.Owner, class, month string) (derived, error) {
 	generation, err := tx.living(o)
 	if err != nil {
@@ -354,7 +361,8 @@ func (tx *Tx) derive(o schemas.Owner, class, month string) (derived, error) {
 		if err := tx.writable(); err != nil {
 			return derived{}, err
 		}
-		if err := tx.rows.PutAlias(AliasRow{ID: d.alias, SubjectKey: ks.id, Class: class, Month: month, State: AliasLive}); err != nil {
+		if err := tx.rows.PutAlias(AliasRow{ID: d.alias, SubjectKey: ks.id, Class: class, Month: month,
+			State: AliasLive}); err != nil {
 			return derived{}, err
 		}
 	} else if row.SubjectKey != ks.id {

@@ -11,13 +11,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Seal seals every value of the draft that may not stand open, and gives each subject the alias of its person for
-// the role's class. The aliases' index rows are part of this transaction: append the event after Update returned.
-// Removed and open values are left alone, and so are values sealed in an earlier transaction that was committed; on
-// those of one that was not it errs with ErrTampered: build such a draft anew. On error the draft is as it was.
+// Seal seals every value of the draft that may not stand open, and gives each subject the alias of
+// its person for the role's class. The aliases' index rows are part of this transaction: append the
+// event after Update returned. Removed and open values are left alone, and so are values sealed in
+// an earlier transaction that was committed; on those of one that was not it errs with ErrTampered:
+// build such a draft anew. On error the draft is as it was.
 //
-// ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past the retention of
-// a class it needs. ErrNotFound: an owner the vault does not know. Errors name the attribute, never its value.
+// ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past
+// the retention of a class it needs. ErrNotFound: an owner the vault does not know. Errors name
+// the attribute, never its value.
 func (tx *Tx) Seal(d *schemas.Draft) error {
 	fail := func(what string, err error) error {
 		return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
@@ -43,7 +45,8 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			return fail("value", errors.New("has no attribute"))
 		}
 		if v.Token != "" {
-			// Sealed in an earlier transaction: had that one failed, the alias would have no index row.
+			// Sealed in an earlier transaction: had that one failed, the
+			// alias would have no index row.
 			h, _, err := v.Token.Parse()
 			if err == nil {
 				_, err = tx.resolve(h)
@@ -74,7 +77,8 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		if err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		h := schemas.TokenHeader{Alias: dk.alias, Class: dk.class, Month: dk.month, Event: d.ID, Attr: v.Attr.ID, Path: v.Path}
+		h := schemas.TokenHeader{Alias: dk.alias, Class: dk.class, Month: dk.month, Event: d.ID,
+			Attr: v.Attr.ID, Path: v.Path}
 		if err := h.Validate(); err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
@@ -119,22 +123,25 @@ func validOwner(o schemas.Owner) error {
 	return errors.New("no owner says whose key seals it")
 }
 
-// Sealed asks for one token to be opened as the value of attribute Attr, and of event Event where that is known.
+// Sealed asks for one token to be opened as the value of attribute Attr, and of
+// event Event where that is known.
 type Sealed struct {
 	Token schemas.Token
 	Attr  string    // attribute id, without path
 	Event uuid.UUID // uuid.Nil: the containing event is not known
 }
 
-// Opened is the JSON text of a value, or why there is none: ErrErased, ErrExpired, ErrLost or ErrTampered.
+// Opened is the JSON text of a value, or why there is none: ErrErased,
+// ErrExpired, ErrLost or ErrTampered.
 type Opened struct {
 	Plain json.RawMessage
 	Err   error
 }
 
-// Open opens tokens of the transaction's tenant, in order. The returned error is the store's; what is wrong with a
-// token is said in its place; ErrStaleView asks for smaller portions, each in a View of its own. A token is called
-// erased or expired only where a tombstone or a destroyed slot says so, and lost only where AcceptLoss declared it.
+// Open opens tokens of the transaction's tenant, in order. The returned error is the store's; what
+// is wrong with a token is said in its place; ErrStaleView asks for smaller portions, each in a
+// View of its own. A token is called erased or expired only where a tombstone or a destroyed slot
+// says so, and lost only where AcceptLoss declared it.
 func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	out := make([]Opened, len(sealed))
 	for i, s := range sealed {
@@ -147,7 +154,8 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 		switch {
 		case err == nil:
 			out[i].Plain = plain
-		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired), errors.Is(err, ErrLost):
+		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired),
+			errors.Is(err, ErrLost):
 			out[i].Err = err
 		default:
 			return nil, fmt.Errorf("open token %d of %d: %w", i+1, len(sealed), err)
@@ -172,8 +180,9 @@ func (tx *Tx) open(s Sealed) (json.RawMessage, error) {
 	return c.open(h, body)
 }
 
-// resolve returns D for the alias of a token, whose class and month must be the alias's own. A cached D is as good as
-// the store's: whatever blocks or destroys a key counts as a forgetting, at which caches are dropped.
+// resolve returns D for the alias of a token, whose class and month must be the alias's own. A
+// cached D is as good as the store's: whatever blocks or destroys a key counts as a
+// forgetting, at which caches are dropped.
 func (tx *Tx) resolve(h schemas.TokenHeader) (derived, error) {
 	d, ok := cached(tx, func(r *keyring) map[aliasRef]derived { return r.byAlias }, aliasRef{tx.tenant, h.Alias})
 	if !ok {

@@ -10,31 +10,33 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Store keeps the vault's rows, and its slots. It knows no cryptography: secrets and native values reach it wrapped.
-// What every store must do is written in vaulttest.
+// Store keeps the vault's rows, and its slots. It knows no cryptography: secrets and native values
+// reach it wrapped. What every store must do is written in vaulttest.
 //
-// Rows may leave copies of themselves behind wherever the store moves them, so what must be destroyed for certain is
-// no row: each owner's key lies in a slot, a place of fixed size that is written once and overwritten once. A slot's
-// bytes are in no log, no journal and no page of rows, in exactly one place.
+// Rows may leave copies of themselves behind wherever the store moves them, so what must be
+// destroyed for certain is no row: each owner's key lies in a slot, a place of fixed size that
+// is written once and overwritten once. A slot's bytes are in no log, no journal and no page
+// of rows, in exactly one place.
 //
 // Times are kept in milliseconds, UTC; the zero time survives.
 type Store interface {
-	// Update runs do in one write transaction. Write transactions of all processes on the store run one after
-	// another; each sees all earlier ones. When Update returns nil the effects are durable; when it returns an
-	// error, do's own or the store's, there is none (save where the commit's outcome could not be learned).
-	// Rows other than tenants, settings and erasures are those of that tenant alone.
+	// Update runs do in one write transaction. Write transactions of all processes on the store
+	// run one after another; each sees all earlier ones. When Update returns nil the effects
+	// are durable; when it returns an error, do's own or the store's, there is none (save where
+	// the commit's outcome could not be learned). Rows other than tenants, settings and
+	// erasures are those of that tenant alone.
 	Update(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error
-	// View runs do on one consistent snapshot that holds every transaction that had returned before. Rows that
-	// write return an error.
+	// View runs do on one consistent snapshot that holds every transaction that had returned
+	// before. Rows that write return an error.
 	View(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error
-	// Scrub returns once the slots retired so far are overwritten, and deleted rows are gone from every file the
-	// store itself writes: from the unused parts of pages too.
+	// Scrub returns once the slots retired so far are overwritten, and deleted rows are gone from
+	// every file the store itself writes: from the unused parts of pages too.
 	Scrub(ctx context.Context) error
 	Close() error
 }
 
-// Rows is one transaction on the rows of one tenant. A getter's bool says whether the row exists; Put inserts or
-// replaces by the row's primary key (its ID, or the fields said).
+// Rows is one transaction on the rows of one tenant. A getter's bool says whether the row exists;
+// Put inserts or replaces by the row's primary key (its ID, or the fields said).
 type Rows interface {
 	// Settings and tenants are not bound to the transaction's tenant.
 
@@ -47,20 +49,21 @@ type Rows interface {
 
 	// Slots, of all tenants. A slot's number is stored in the row of its owner.
 
-	// NewSlot gives a slot that no row of the store names. It is the owner's once the transaction has committed: the
-	// slot is written and synced before that. Where the transaction fails, another may get the same number.
+	// NewSlot gives a slot that no row of the store names. It is the owner's once the transaction
+	// has committed: the slot is written and synced before that. Where the transaction fails,
+	// another may get the same number.
 	NewSlot() (Slot, error)
 	// PutSlot fills a slot that this transaction was given.
 	PutSlot(Slot, Wrapped) error
-	// Slot reads a slot. What it returns is the present, also in a view of the past. ErrSlotDestroyed, or ErrNotFound
-	// for one that was never filled.
+	// Slot reads a slot. What it returns is the present, also in a view of the past.
+	// ErrSlotDestroyed, or ErrNotFound for one that was never filled.
 	Slot(Slot) (Wrapped, error)
-	// DestroySlot overwrites the slot when the function given to Update has returned nil, before the transaction
-	// commits: the bytes go first, then the rows. Where the commit fails, or a crash comes between, rows stand whose
-	// slot is destroyed.
+	// DestroySlot overwrites the slot when the function given to Update has returned nil, before
+	// the transaction commits: the bytes go first, then the rows. Where the commit fails, or a
+	// crash comes between, rows stand whose slot is destroyed.
 	DestroySlot(Slot) error
-	// RetireSlot has the slot overwritten by the first Scrub after this transaction has committed, in
-	// whichever process, when no view is left that began before. Until then it can be read.
+	// RetireSlot has the slot overwritten by the first Scrub after this transaction has committed,
+	// in whichever process, when no view is left that began before. Until then it can be read.
 	RetireSlot(Slot) error
 
 	// Owners: persons and devices.
@@ -82,7 +85,8 @@ type Rows interface {
 	SubjectKeyByID(id uuid.UUID) (SubjectKeyRow, bool, error)
 	SubjectKeys(owner schemas.Owner) ([]SubjectKeyRow, error) // not destroyed ones, ordered by Generation, Class
 	PutSubjectKey(SubjectKeyRow) error
-	// DestroySubjectKey leaves a row of that id that holds no key and names no owner, even where there was none.
+	// DestroySubjectKey leaves a row of that id that holds no key and names no
+	// owner, even where there was none.
 	DestroySubjectKey(id uuid.UUID) error
 	PeriodKey(class, month string) (PeriodKeyRow, bool, error)
 	PutPeriodKey(PeriodKeyRow) error // key: Class, Month
@@ -119,14 +123,16 @@ type Rows interface {
 
 // LegacyRows is what the rows of a store do that may hold vaults from before there were slots.
 type LegacyRows interface {
-	// Slotless lists up to n owners of the transaction's tenant that have no slot yet: live or erasing persons and
-	// devices; and stream keys and period keys, as owners of kind OwnerStream and OwnerPeriod.
+	// Slotless lists up to n owners of the transaction's tenant that have no slot yet:
+	// live or erasing persons and devices; and stream keys and period keys, as owners of
+	// kind OwnerStream and OwnerPeriod.
 	Slotless(n int) ([]schemas.Owner, error)
 	// PeriodKeyByID is PeriodKey by the row's id.
 	PeriodKeyByID(id uuid.UUID) (PeriodKeyRow, bool, error)
 }
 
-// LegacyStore is such a store. Compact returns once no file of the store holds a row as it was before.
+// LegacyStore is such a store. Compact returns once no file of the store
+// holds a row as it was before.
 type LegacyStore interface {
 	Store
 	Compact(ctx context.Context) error
@@ -154,8 +160,8 @@ type Counts struct {
 	Devices int // likewise
 }
 
-// Wrapped is a secret or native value under the key-encryption key of an epoch, or, with epoch 0, under its owner's
-// key.
+// Wrapped is a secret or native value under the key-encryption key of an epoch, or, with
+// epoch 0, under its owner's key.
 type Wrapped struct {
 	Epoch uint32
 	Bytes []byte
@@ -254,7 +260,8 @@ const (
 	AliasExpired
 )
 
-// AliasRow leads from an alias to the key under which it was derived; a tombstone's SubjectKey is uuid.Nil.
+// AliasRow leads from an alias to the key under which it was derived; a
+// tombstone's SubjectKey is uuid.Nil.
 type AliasRow struct {
 	ID         uuid.UUID
 	SubjectKey uuid.UUID
@@ -270,8 +277,8 @@ type MappingRow struct {
 	Concerned uuid.UUID // the entity with which the mapping is forgotten; uuid.Nil for none
 }
 
-// StreamKeyRow is the random key of a stream's list elements. Slot is zero where the stream is a device's: that has
-// a slot of its own.
+// StreamKeyRow is the random key of a stream's list elements. Slot is zero where the stream is a
+// device's: that has a slot of its own.
 type StreamKeyRow struct {
 	Stream uuid.UUID
 	Slot   Slot

@@ -1,11 +1,13 @@
-// Package vault is the one mutable place of the ledger, and so the only one that can forget: it knows which
-// person, device or tenant stands behind an id, holds the keys their data is sealed under, and destroys them.
+// Package vault is the one mutable place of the ledger, and so the only one that can forget:
+// it knows which person, device or tenant stands behind an id, holds the keys their data is
+// sealed under, and destroys them.
 //
-// It may lose nothing that it acknowledged: what an Update did is durable when Update returns. Losing the vault
-// loses the ability to read protected data, so it is backed up on its own, without its key-encryption key.
-// It trusts its process, its KEK and its store, but not the tokens it is asked to open: every byte of them is
-// authenticated, and the tenant is always the session's. The bytes are those of FORMATS §§1, 2, 4 and 5; the
-// guarantees and trade-offs are in this folder's DESIGN.md.
+// It may lose nothing that it acknowledged: what an Update did is durable when Update returns.
+// Losing the vault loses the ability to read protected data, so it is backed up on its own,
+// without its key-encryption key. It trusts its process, its KEK and its store, but not the
+// tokens it is asked to open: every byte of them is authenticated, and the tenant is always
+// the session's. The bytes are those of FORMATS §§1, 2, 4 and 5; the guarantees and trade-offs
+// are in this folder's DESIGN.md.
 package vault
 
 import (
@@ -25,15 +27,17 @@ import (
 
 // Errors by which callers branch.
 var (
-	ErrExists        = errors.New("exists already")
-	ErrNotFound      = errors.New("not found")
-	ErrReadOnly      = errors.New("a view cannot mint or change anything")
-	ErrErased        = errors.New("erased")            // the owner's key was destroyed, or its erasure has begun
-	ErrExpired       = errors.New("retention-expired") // the period's key was destroyed
-	ErrTampered      = errors.New("tampered")          // the token is not one this vault sealed for this tenant, attribute and event
+	ErrExists   = errors.New("exists already")
+	ErrNotFound = errors.New("not found")
+	ErrReadOnly = errors.New("a view cannot mint or change anything")
+	ErrErased   = errors.New("erased")            // the owner's key was destroyed, or its erasure has begun
+	ErrExpired  = errors.New("retention-expired") // the period's key was destroyed
+	// the token is not one this vault sealed for this tenant, attribute and event
+	ErrTampered      = errors.New("tampered")
 	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
 	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
-	ErrLost          = errors.New("lost")              // the vault was declared to have lost keys, and knows no such alias
+	// the vault was declared to have lost keys, and knows no such alias
+	ErrLost          = errors.New("lost")
 	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
 	ErrHeld          = errors.New("held") // a hold forbids it
 	ErrStaleView     = errors.New("the view is older than keys may be used for; begin another")
@@ -41,7 +45,8 @@ var (
 	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
 )
 
-// Config is what a vault needs. Clock defaults to time.Now, Logger to one that discards, Observer to nobody.
+// Config is what a vault needs. Clock defaults to time.Now, Logger to one that
+// discards, Observer to nobody.
 type Config struct {
 	Store    Store
 	KEK      KEK
@@ -85,8 +90,8 @@ const (
 	kindTenantName  = "tenant.name"
 )
 
-// Vault gives tenants transactions on what only it knows. It is safe for concurrent use, by several processes on
-// one store too.
+// Vault gives tenants transactions on what only it knows. It is safe for concurrent use, by
+// several processes on one store too.
 type Vault struct {
 	store Store
 	kek   KEK
@@ -105,7 +110,8 @@ type Vault struct {
 	origins  map[uuid.UUID]schemas.OriginKey // guarded by originMu: one a tenant, never forgotten
 }
 
-// Create initialises the vault in an empty store and opens it. It errs with ErrExists where one is already.
+// Create initialises the vault in an empty store and opens it. It errs with
+// ErrExists where one is already.
 func Create(ctx context.Context, c Config) (*Vault, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -125,7 +131,8 @@ func Create(ctx context.Context, c Config) (*Vault, error) {
 		if err := rows.PutSetting(settingForgets, make([]byte, 8)); err != nil {
 			return err
 		}
-		if err := rows.PutSetting(settingLookup, append(binary.BigEndian.AppendUint32(nil, w.Epoch), w.Bytes...)); err != nil {
+		if err := rows.PutSetting(settingLookup, append(binary.BigEndian.AppendUint32(nil, w.Epoch),
+			w.Bytes...)); err != nil {
 			return err
 		}
 		return mintRecordKey(ctx, c.KEK, rows, id)
@@ -136,8 +143,8 @@ func Create(ctx context.Context, c Config) (*Vault, error) {
 	return Open(ctx, c)
 }
 
-// Open opens the vault in the store. It errs with ErrUninitialised where there is none and with ErrKEK where the
-// key-encryption key is not the vault's.
+// Open opens the vault in the store. It errs with ErrUninitialised where there is none and with
+// ErrKEK where the key-encryption key is not the vault's.
 func Open(ctx context.Context, c Config) (*Vault, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -196,7 +203,8 @@ func (v *Vault) Close() error {
 	return nil
 }
 
-// Tx is one transaction of one tenant. Use it only inside the function it was given to, from one goroutine.
+// Tx is one transaction of one tenant. Use it only inside the function it was
+// given to, from one goroutine.
 type Tx struct {
 	v      *Vault
 	ctx    context.Context
@@ -214,9 +222,10 @@ type Tx struct {
 	scrub   bool                     // bytes were destroyed
 }
 
-// Update runs do in one write transaction for the tenant. When it returns nil, everything do did is durable; when
-// it returns an error, do's own included, nothing of it happened (an error of the commit itself, or of scrubbing
-// after a Destroy, leaves that open: doing the same again is safe). ErrNotFound: no such tenant.
+// Update runs do in one write transaction for the tenant. When it returns nil, everything do did
+// is durable; when it returns an error, do's own included, nothing of it happened (an error of
+// the commit itself, or of scrubbing after a Destroy, leaves that open: doing the same again is
+// safe). ErrNotFound: no such tenant.
 func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant, write: true}
 	err := v.update(ctx, tenant, func(rows Rows) error {
@@ -240,8 +249,8 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 	return nil
 }
 
-// View runs do on one snapshot of the tenant's data. Whatever would mint or change something errs with
-// ErrReadOnly. ErrNotFound: no such tenant.
+// View runs do on one snapshot of the tenant's data. Whatever would mint or change something errs
+// with ErrReadOnly. ErrNotFound: no such tenant.
 func (v *Vault) View(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant}
 	err := v.view(ctx, tenant, func(rows Rows) error {

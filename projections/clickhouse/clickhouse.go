@@ -24,8 +24,10 @@ type Config struct {
 
 	Uncompressed bool // Migrate creates tables whose files can be searched for text
 
-	Poll     time.Duration // how often WaitThrough looks; 50 ms when zero
-	Patience time.Duration // for how long ClickHouse may answer nothing before a question fails with ErrStands; 30 s when zero
+	Poll time.Duration // how often WaitThrough looks; 50 ms when zero
+	// for how long ClickHouse may answer nothing before a question fails
+	// with ErrStands; 30 s when zero
+	Patience time.Duration
 }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -86,7 +88,8 @@ var (
 	_ projections.Positions = (*DB)(nil)
 )
 
-// Open connects to views that Migrate has made. It refuses a database whose migrations are not exactly this program's.
+// Open connects to views that Migrate has made. It refuses a database whose migrations
+// are not exactly this program's.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -108,7 +111,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 // Close ends the connections.
 func (db *DB) Close() error { return db.conn.Close() }
 
-// Drop destroys the whole database: every view, and the position. Everything can be projected again.
+// Drop destroys the whole database: every view, and the position. Everything
+// can be projected again.
 func (db *DB) Drop(ctx context.Context) error {
 	if err := db.conn.Exec(ctx, "DROP DATABASE IF EXISTS "+db.database+" SYNC"); err != nil {
 		return fmt.Errorf("drop database %s: %w", db.database, err)

@@ -29,11 +29,14 @@ var notCompared = map[string]string{
 var heavy = ch.WithSettings(ch.Settings{"max_threads": 1, "max_memory_usage": 2 << 30})
 
 // askHeavily is collect under those bounds.
-func askHeavily[T any](ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error)) ([]T, error) {
+func askHeavily[T any](
+	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
+) ([]T, error) {
 	return collect(ch.Context(ctx, heavy), db, p, question, read)
 }
 
-// Shape returns what the database consists of, with a finding for each view that is not as this program defines it.
+// Shape returns what the database consists of, with a finding for each view that is
+// not as this program defines it.
 func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 	var s projections.Shape
 	fail := func(err error) (projections.Shape, error) { return s, fmt.Errorf("shape of the views: %w", err) }
@@ -76,7 +79,8 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			case v == f.now:
 				compare(o.name+"_mv", f.mvs[v].selects, by)
 			default:
-				s.NotCompared = append(s.NotCompared, projections.Uncompared{Name: o.name, Why: "no reader uses it: it is being made, or was replaced"})
+				s.NotCompared = append(s.NotCompared, projections.Uncompared{Name: o.name,
+					Why: "no reader uses it: it is being made, or was replaced"})
 			}
 		}
 		for _, o := range f.mvs {
@@ -129,16 +133,17 @@ WITH
   (x -> concat(reinterpretAsFixedString(toUInt32(length(x))), x)) AS lp,
   (x -> UUIDStringToNum(toString(x))) AS id,
   (x -> reinterpretAsFixedString(toUnixTimestamp64Milli(x))) AS ms,
-  SHA256(concat(reinterpretAsFixedString(ledger_seq), id(tenant), lp(stream), reinterpretAsFixedString(revision), id(event_id), lp(toString(type)),
-    ms(occurred_at), char(timed), ms(recorded_at), lp(toString(source)), id(correlation), id(causation), lp(data), lp(metadata), leaf,
+  SHA256(concat(reinterpretAsFixedString(ledger_seq), id(tenant), lp(stream), reinterpretAsFixedString(revision),
+    id(event_id), lp(toString(type)), ms(occurred_at), char(timed), ms(recorded_at), lp(toString(source)),
+    id(correlation), id(causation), lp(data), lp(metadata), leaf,
     reinterpretAsFixedString(toUInt32(length(subjects.alias))),
     arrayStringConcat(arrayMap((a, r) -> concat(id(a), lp(toString(r))), subjects.alias, subjects.role)),
     reinterpretAsFixedString(toUInt32(length(values.attribute))),
     arrayStringConcat(arrayMap((a, e, v, r, o) -> concat(lp(toString(a)), lp(e), lp(v), char(r), ms(o)),
       values.attribute, values.element, values.value, values.removed, values.observed)))) AS sum`
 
-// Marks returns the digests of the events with a sequence from from to to. PREWHERE with FINAL is right: it names a
-// key column only.
+// Marks returns the digests of the events with a sequence from from to to. PREWHERE with FINAL is
+// right: it names a key column only.
 func (db *DB) Marks(ctx context.Context, from, to uint64) (projections.Marks, error) {
 	type sum struct {
 		bucket       projections.Bucket
@@ -146,7 +151,8 @@ func (db *DB) Marks(ctx context.Context, from, to uint64) (projections.Marks, er
 	}
 	sums, err := askHeavily(ctx, db, params{"from": from, "to": to}, rowSumSQL+`
 		SELECT tenant, bitShiftRight(ledger_seq, 16) AS bucket, count(),
-		reinterpretAsFixedString(sum(reinterpretAsUInt256(leaf))), reinterpretAsFixedString(sum(reinterpretAsUInt256(sum)))
+		reinterpretAsFixedString(sum(reinterpretAsUInt256(leaf))),
+		reinterpretAsFixedString(sum(reinterpretAsUInt256(sum)))
 		FROM events FINAL PREWHERE ledger_seq >= {from:UInt64} AND ledger_seq <= {to:UInt64} GROUP BY tenant, bucket`,
 		func(scan func(...any) error) (s sum, err error) {
 			var leaves, rows string
@@ -166,27 +172,32 @@ func (db *DB) Marks(ctx context.Context, from, to uint64) (projections.Marks, er
 	return out, nil
 }
 
-// MarksOf returns the marks of up to limit rows of events with a sequence from from to to, by sequence. More rows than
-// sequences are there only where something else wrote them.
+// MarksOf returns the marks of up to limit rows of events with a sequence from from to to, by
+// sequence. More rows than sequences are there only where something else wrote them.
 func (db *DB) MarksOf(ctx context.Context, from, to uint64, limit int) ([]projections.Mark, error) {
 	out, err := askHeavily(ctx, db, params{"from": from, "to": to, "limit": limit}, rowSumSQL+`
 		SELECT ledger_seq, tenant, stream, event_id, leaf, sum, catalogue
-		FROM events FINAL PREWHERE ledger_seq >= {from:UInt64} AND ledger_seq <= {to:UInt64} ORDER BY ledger_seq, tenant, stream LIMIT {limit:UInt64}`, readMark)
+		FROM events FINAL PREWHERE ledger_seq >= {from:UInt64} AND ledger_seq <= {to:UInt64}
+		ORDER BY ledger_seq, tenant, stream LIMIT {limit:UInt64}`, readMark)
 	if err != nil {
 		return nil, fmt.Errorf("events %d to %d: %w", from, to, err)
 	}
 	return out, nil
 }
 
-// MarksAbove returns how many rows of events have a sequence above seq, and the marks of the highest, at most limit.
-func (db *DB) MarksAbove(ctx context.Context, seq uint64, limit int) (count uint64, highest []projections.Mark, err error) {
+// MarksAbove returns how many rows of events have a sequence above seq, and the marks
+// of the highest, at most limit.
+func (db *DB) MarksAbove(
+	ctx context.Context, seq uint64, limit int,
+) (count uint64, highest []projections.Mark, err error) {
 	p := params{"seq": seq, "limit": limit}
 	counts, err := askHeavily(ctx, db, p, "SELECT count() FROM events FINAL PREWHERE ledger_seq > {seq:UInt64}",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err == nil && counts[0] > 0 {
 		highest, err = askHeavily(ctx, db, p, rowSumSQL+`
 			SELECT ledger_seq, tenant, stream, event_id, leaf, sum, catalogue
-			FROM events FINAL PREWHERE ledger_seq > {seq:UInt64} ORDER BY ledger_seq DESC LIMIT {limit:UInt64}`, readMark)
+			FROM events FINAL PREWHERE ledger_seq > {seq:UInt64}
+			ORDER BY ledger_seq DESC LIMIT {limit:UInt64}`, readMark)
 	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("events above %d: %w", seq, err)
@@ -203,14 +214,15 @@ func readMark(scan func(...any) error) (m projections.Mark, err error) {
 	return m, err
 }
 
-// What one statement of a comparison takes in at most, about: rows of a view, and tenants. A group by holds as many.
+// What one statement of a comparison takes in at most, about: rows of a view, and
+// tenants. A group by holds as many.
 const (
 	portionRows    = 250_000
 	portionTenants = 1000
 )
 
-// Portions cuts a view, and events with it, into parts that one statement can compare. Together they hold every row
-// that is there now.
+// Portions cuts a view, and events with it, into parts that one statement can compare. Together
+// they hold every row that is there now.
 func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion, error) {
 	if view == disownedTable {
 		return []projections.Portion{{}}, nil // small: what officers named
@@ -228,7 +240,8 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 		rows   uint64
 	}
 	cells, err := askHeavily(ctx, db, nil, `SELECT tenant, kind, sum(n) FROM (
-		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.suffix()+` GROUP BY tenant, kind
+		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.suffix()+`
+		GROUP BY tenant, kind
 		UNION ALL SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM events GROUP BY tenant, kind)
 		GROUP BY tenant, kind ORDER BY tenant, kind`,
 		func(scan func(...any) error) (c cell, err error) { return c, scan(&c.tenant, &c.kind, &c.rows) })
@@ -265,7 +278,8 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 	return out, nil
 }
 
-// ranges cuts the streams of one kind into n parts of the space of uuids. '-' is before '.', and no kind has either.
+// ranges cuts the streams of one kind into n parts of the space of uuids. '-' is
+// before '.', and no kind has either.
 func ranges(tenant uuid.UUID, kind string, n uint64) (out []projections.Portion) {
 	from := kind
 	for i := uint64(1); i <= n; i++ {
@@ -279,7 +293,8 @@ func ranges(tenant uuid.UUID, kind string, n uint64) (out []projections.Portion)
 	return out
 }
 
-// part is a condition on tenant and stream that holds for a view's rows and for the events they are made of.
+// part is a condition on tenant and stream that holds for a view's rows and
+// for the events they are made of.
 type part struct {
 	condition string
 	params    params
@@ -295,7 +310,8 @@ func partOf(p projections.Portion) part {
 }
 
 func partOfStreams(tenants []uuid.UUID, streams []string) part {
-	return part{"tenant IN {tenants:Array(UUID)} AND stream IN {streams:Array(String)}", params{"tenants": tenants, "streams": streams}}
+	return part{"tenant IN {tenants:Array(UUID)} AND stream IN {streams:Array(String)}",
+		params{"tenants": tenants, "streams": streams}}
 }
 
 // comparison is one version of one view, ready to be compared with its definition.
@@ -322,22 +338,29 @@ func (db *DB) comparison(ctx context.Context, view string, f *family, v version)
 	if err != nil {
 		return nil, err
 	}
-	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns, key: f.tables[v].key, definition: view == disownedView}, nil
+	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns, key: f.tables[v].key,
+		definition: view == disownedView}, nil
 }
 
 // definitionOver is the definition applied to the events of a part, each once.
 func (c *comparison) definitionOver(condition string) string {
-	return strings.Replace(c.selects, "FROM events", "FROM (SELECT * FROM events FINAL PREWHERE "+condition+") AS events", 1)
+	return strings.Replace(c.selects, "FROM events",
+		"FROM (SELECT * FROM events FINAL PREWHERE "+condition+") AS events", 1)
 }
 
 // sides yields a row per key: what the definition makes, and what the table holds.
 func (c *comparison) sides(condition string) string {
 	hash := "sipHash128(`" + strings.Join(c.columns, "`, `") + "`)"
-	return "SELECT " + c.key + ", any(_stream) AS _stream, countIf(_side = 0) AS _wanted, countIf(_side = 1) AS _held, " +
-		"anyIf(_hash, _side = 0) AS _want, anyIf(_hash, _side = 1) AS _have, maxIf(_seq, _side = 0) AS _want_seq, maxIf(_seq, _side = 1) AS _have_seq FROM (" +
-		"SELECT " + c.key + ", argMax(_hash, _at) AS _hash, max(_at) AS _seq, argMax(_s, _at) AS _stream, 0 AS _side FROM (" +
-		"SELECT " + c.key + ", " + hash + " AS _hash, ledger_seq AS _at, stream AS _s FROM (" + c.definitionOver(condition) + ")) GROUP BY " + c.key +
-		" UNION ALL SELECT " + c.key + ", " + hash + " AS _hash, ledger_seq AS _seq, stream AS _stream, 1 AS _side FROM " + c.table.name + " FINAL WHERE " + condition +
+	return "SELECT " + c.key + ", any(_stream) AS _stream, " +
+		"countIf(_side = 0) AS _wanted, countIf(_side = 1) AS _held, " +
+		"anyIf(_hash, _side = 0) AS _want, anyIf(_hash, _side = 1) AS _have, " +
+		"maxIf(_seq, _side = 0) AS _want_seq, maxIf(_seq, _side = 1) AS _have_seq FROM (" +
+		"SELECT " + c.key + ", argMax(_hash, _at) AS _hash, max(_at) AS _seq, " +
+		"argMax(_s, _at) AS _stream, 0 AS _side FROM (" +
+		"SELECT " + c.key + ", " + hash + " AS _hash, ledger_seq AS _at, stream AS _s FROM (" +
+		c.definitionOver(condition) + ")) GROUP BY " + c.key +
+		" UNION ALL SELECT " + c.key + ", " + hash + " AS _hash, ledger_seq AS _seq, stream AS _stream, " +
+		"1 AS _side FROM " + c.table.name + " FINAL WHERE " + condition +
 		") GROUP BY " + c.key
 }
 
@@ -360,8 +383,10 @@ func (k candidate) same(o candidate) bool {
 const candidatesAtOnce = 1000
 
 func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error) {
-	return askHeavily(ctx, c.db, p.params.with(params{"limit": candidatesAtOnce}), "SELECT tenant, toString(tuple("+c.key+")), _stream, _wanted, _held, hex(_want), hex(_have), _want_seq, _have_seq FROM ("+
-		c.sides(p.condition)+") WHERE "+sidesDiffer+" ORDER BY "+c.key+" LIMIT {limit:UInt64}",
+	return askHeavily(ctx, c.db, p.params.with(params{"limit": candidatesAtOnce}),
+		"SELECT tenant, toString(tuple("+c.key+")), _stream, _wanted, _held, "+
+			"hex(_want), hex(_have), _want_seq, _have_seq FROM ("+
+			c.sides(p.condition)+") WHERE "+sidesDiffer+" ORDER BY "+c.key+" LIMIT {limit:UInt64}",
 		func(scan func(...any) error) (k candidate, err error) {
 			return k, scan(&k.tenant, &k.key, &k.stream, &k.wanted, &k.held, &k.want, &k.have, &k.wantSeq, &k.haveSeq)
 		})
@@ -370,8 +395,9 @@ func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error
 // maxFindings is how many differences of one part are listed.
 const maxFindings = 100
 
-// CompareView compares a part of a view with what its definition makes of events. Rows that come while it looks are no
-// difference: what differed is looked at again until it is equal, or the same twice with its events through.
+// CompareView compares a part of a view with what its definition makes of events. Rows that come
+// while it looks are no difference: what differed is looked at again until it is equal, or the same
+// twice with its events through.
 func (db *DB) CompareView(ctx context.Context, view string, portion projections.Portion) (projections.Compared, error) {
 	var out projections.Compared
 	fail := func(err error) (projections.Compared, error) {
@@ -394,7 +420,8 @@ func (db *DB) CompareView(ctx context.Context, view string, portion projections.
 	}
 	p := partOf(portion)
 	type counts struct{ rows, differ uint64 }
-	n, err := askHeavily(ctx, db, p.params, "SELECT sum(_held), countIf("+sidesDiffer+") FROM ("+c.sides(p.condition)+")",
+	n, err := askHeavily(ctx, db, p.params,
+		"SELECT sum(_held), countIf("+sidesDiffer+") FROM ("+c.sides(p.condition)+")",
 		func(scan func(...any) error) (n counts, err error) { return n, scan(&n.rows, &n.differ) })
 	if err != nil {
 		return fail(err)
@@ -416,14 +443,17 @@ func (db *DB) CompareView(ctx context.Context, view string, portion projections.
 	return out, nil
 }
 
-// settleTries and settleWait bound how long rows in flight are waited for: some quarter of a minute.
+// settleTries and settleWait bound how long rows in flight are waited for:
+// some quarter of a minute.
 const (
 	settleTries = 20
 	settleWait  = time.Second
 )
 
 // settle judges the candidates.
-func (c *comparison) settle(ctx context.Context, open []candidate, out projections.Compared) (projections.Compared, error) {
+func (c *comparison) settle(
+	ctx context.Context, open []candidate, out projections.Compared,
+) (projections.Compared, error) {
 	wait := min(c.db.poll, settleWait)
 	for try := 1; len(open) > 0; try++ {
 		if !sleepContext(ctx, wait) {
@@ -475,8 +505,8 @@ func (c *comparison) settle(ctx context.Context, open []candidate, out projectio
 	return out, nil
 }
 
-// settled returns below which sequence every event is in all views, and whether every disowning event there is has been
-// acted on.
+// settled returns below which sequence every event is in all views, and whether every disowning
+// event there is has been acted on.
 func (c *comparison) settled(ctx context.Context) (through uint64, quiet bool, err error) {
 	seq, ok, err := c.db.Through(ctx)
 	if err != nil || !ok {
@@ -491,7 +521,8 @@ func (c *comparison) settled(ctx context.Context) (through uint64, quiet bool, e
 }
 
 func (c *comparison) finding(k candidate) projections.Finding {
-	out := projections.Finding{View: c.view, What: projections.Other, Tenant: k.tenant, Stream: cut(k.stream, 100), Seq: max(k.wantSeq, k.haveSeq), Key: cut(k.key, 300)}
+	out := projections.Finding{View: c.view, What: projections.Other, Tenant: k.tenant, Stream: cut(k.stream, 100),
+		Seq: max(k.wantSeq, k.haveSeq), Key: cut(k.key, 300)}
 	switch {
 	case k.held == 0:
 		out.What = projections.Missing
@@ -521,7 +552,8 @@ func sleepContext(ctx context.Context, d time.Duration) bool {
 
 // LoadState returns what SaveState last kept under a name, nil where there is none.
 func (db *DB) LoadState(ctx context.Context, name string) ([]byte, error) {
-	out, err := collect(ctx, db, params{"name": name}, "SELECT state FROM reconcile_state FINAL WHERE name = {name:String}",
+	out, err := collect(ctx, db, params{"name": name},
+		"SELECT state FROM reconcile_state FINAL WHERE name = {name:String}",
 		func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -542,13 +574,15 @@ var stateColumns = []column{{"name", "String"}, {"saved", "UInt64"}, {"state", "
 
 // SaveState keeps a small text under a name, or returns ErrReadOnly.
 func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
-	saved, err := collect(ctx, db, params{"name": name}, "SELECT max(saved) FROM reconcile_state WHERE name = {name:String}",
+	saved, err := collect(ctx, db, params{"name": name},
+		"SELECT max(saved) FROM reconcile_state WHERE name = {name:String}",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	// In the body of an insert: a parameter's text would stand in the URL, which has a limit.
-	batch, err := db.conn.PrepareBatch(insertContext(ctx, stateColumns), insertStatement("reconcile_state", stateColumns))
+	batch, err := db.conn.PrepareBatch(insertContext(ctx, stateColumns),
+		insertStatement("reconcile_state", stateColumns))
 	if err == nil {
 		if err = batch.Append(name, saved[0]+1, string(state)); err == nil {
 			err = batch.Send()

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// definitions are what this program's migrations make: the statement of every table, and the SELECT of every
-// materialized and every plain view, the last one where a later file replaces it.
+// definitions are what this program's migrations make: the statement of every table, and the SELECT
+// of every materialized and every plain view, the last one where a later file replaces it.
 type definitions struct {
 	tables map[string]string // by name, x_v2 alike
 	fills  map[string]string // SELECT of the materialized view, by the name of the table that it fills
@@ -113,7 +113,8 @@ func (d *definitions) plainAt(name, view string, v version) string {
 	})
 }
 
-// formatted returns SELECTs as ClickHouse writes them in system.tables, but for the database's name.
+// formatted returns SELECTs as ClickHouse writes them in system.tables, but
+// for the database's name.
 func (db *DB) formatted(ctx context.Context, selects []string) ([]string, error) {
 	out, err := collect(ctx, db, params{"texts": selects},
 		"SELECT formatQuerySingleLine(text) FROM (SELECT arrayJoin({texts:Array(String)}) AS text)",

@@ -13,7 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// disownedType is the type of events that take others out of the views; disownedView holds what they name.
+// disownedType is the type of events that take others out of the views;
+// disownedView holds what they name.
 const (
 	disownedType = "ledger.disowned.v1"
 	disownedView = "disowned_event"
@@ -22,21 +23,26 @@ const (
 // disownedTable is what disownedView says, as every insert asks it.
 const disownedTable = "disowned"
 
-// notDisowned holds for events that no disowning event names: one of their own tenant, or of the ledger itself.
+// notDisowned holds for events that no disowning event names: one of their own
+// tenant, or of the ledger itself.
 const notDisowned = ` (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
-	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)`
+	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq)
+		NOT IN (SELECT tenant, event, at_seq FROM disowned)`
 
-// named holds for events that any disowning event names, one that is disowned itself too: what it took out comes back.
+// named holds for events that any disowning event names, one that is disowned itself
+// too: what it took out comes back.
 const named = ` ((tenant, event_id, ledger_seq) IN (SELECT tenant, event, at_seq FROM disowned_named)
-	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq) IN (SELECT tenant, event, at_seq FROM disowned_named)
+	OR (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq)
+		IN (SELECT tenant, event, at_seq FROM disowned_named)
 	OR (tenant, event_id, ledger_seq) IN {gone:Array(Tuple(UUID, UUID, UInt64))})`
 
 // disownPage is how many named events are looked at at once.
 const disownPage = 500
 
-// Disown brings every view in line with what is disowned. A materialized view leaves out what is disowned when it is
-// inserted; a row that was there before, and in a view of the present the genuine row that it replaced, is put right
-// here. It may be interrupted and called again at any time; where nothing is to be done it changes nothing.
+// Disown brings every view in line with what is disowned. A materialized view leaves out what is
+// disowned when it is inserted; a row that was there before, and in a view of the present the
+// genuine row that it replaced, is put right here. It may be interrupted and called again at any
+// time; where nothing is to be done it changes nothing.
 func (db *DB) Disown(ctx context.Context) error {
 	type event struct {
 		tenant uuid.UUID
@@ -45,7 +51,8 @@ func (db *DB) Disown(ctx context.Context) error {
 		out    bool
 	}
 	fail := func(err error) error { return fmt.Errorf("take disowned events out of the views: %w", err) }
-	some, err := collect(ctx, db, nil, "SELECT count() FROM disowned_named", func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
+	some, err := collect(ctx, db, nil, "SELECT count() FROM disowned_named",
+		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return fail(err)
 	}
@@ -57,7 +64,8 @@ func (db *DB) Disown(ctx context.Context) error {
 		return nil
 	}
 	for after := int64(-1); ; {
-		events, err := collect(ctx, db, params{"after": strconv.FormatInt(after, 10), "limit": disownPage, "gone": places(gone)}, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
+		p := params{"after": strconv.FormatInt(after, 10), "limit": disownPage, "gone": places(gone)}
+		events, err := collect(ctx, db, p, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
 			WHERE toInt64(ledger_seq) > {after:Int64} AND `+named+` ORDER BY ledger_seq LIMIT {limit:UInt64}`,
 			func(scan func(...any) error) (e event, err error) {
 				var out uint8
@@ -107,30 +115,36 @@ func readPlace(scan func(...any) error) (p place, err error) {
 
 // syncDisowned makes disownedTable what disownedView says, and returns what it took out of it.
 func (db *DB) syncDisowned(ctx context.Context) (gone []place, err error) {
-	const lacking = "SELECT DISTINCT tenant, event, at_seq FROM disowned_event WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)"
+	const lacking = "SELECT DISTINCT tenant, event, at_seq FROM disowned_event " +
+		"WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)"
 	missing, err := collect(ctx, db, nil, lacking, readPlace)
 	if err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 {
-		if err := db.conn.Exec(ch.Context(ctx, insertOption), "INSERT INTO disowned (tenant, event, at_seq) "+lacking); err != nil {
+		if err := db.conn.Exec(ch.Context(ctx, insertOption),
+			"INSERT INTO disowned (tenant, event, at_seq) "+lacking); err != nil {
 			return nil, err
 		}
 	}
-	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event, at_seq FROM disowned WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned_event)", readPlace)
+	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event, at_seq FROM disowned "+
+		"WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned_event)", readPlace)
 	for part := range slices.Chunk(gone, disownPage) {
 		var list []string
 		for _, p := range part {
-			list = append(list, "(toUUID('"+p.tenant.String()+"'), toUUID('"+p.event.String()+"'), "+strconv.FormatUint(p.seq, 10)+")")
+			list = append(list, "(toUUID('"+p.tenant.String()+"'), toUUID('"+p.event.String()+"'), "+
+				strconv.FormatUint(p.seq, 10)+")")
 		}
 		if err == nil {
-			err = db.conn.Exec(ctx, "DELETE FROM disowned WHERE (tenant, event, at_seq) IN ("+strings.Join(list, ", ")+")")
+			err = db.conn.Exec(ctx,
+				"DELETE FROM disowned WHERE (tenant, event, at_seq) IN ("+strings.Join(list, ", ")+")")
 		}
 	}
 	return gone, err
 }
 
-// compareDisowned compares disownedTable with disownedView. It is given time to be put right, as rows of views are.
+// compareDisowned compares disownedTable with disownedView. It is given time to be
+// put right, as rows of views are.
 func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, err error) {
 	type row struct {
 		place
@@ -145,7 +159,8 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 			return out, err
 		}
 		rows, err := askHeavily(ctx, db, nil, `SELECT tenant, event, at_seq, max(held), count() FROM (
-			SELECT DISTINCT tenant, event, at_seq, 1 AS held FROM disowned UNION ALL SELECT DISTINCT tenant, event, at_seq, 0 AS held FROM disowned_event)
+			SELECT DISTINCT tenant, event, at_seq, 1 AS held FROM disowned
+			UNION ALL SELECT DISTINCT tenant, event, at_seq, 0 AS held FROM disowned_event)
 			GROUP BY tenant, event, at_seq HAVING count() != 2 ORDER BY tenant, event, at_seq LIMIT 1000`,
 			func(scan func(...any) error) (r row, err error) {
 				var held uint8
@@ -168,7 +183,8 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 			return out, nil
 		case slices.Equal(rows, before) && last[0][0] < through:
 			for _, r := range rows {
-				f := projections.Finding{View: disownedTable, What: projections.Missing, Tenant: r.tenant, Key: r.event.String()}
+				f := projections.Finding{View: disownedTable, What: projections.Missing, Tenant: r.tenant,
+					Key: r.event.String()}
 				if r.held {
 					f.What = projections.Extra
 				}
@@ -190,8 +206,9 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 	}
 }
 
-// putRight takes the rows of events that are out from every view, and fills it again for the streams, where it differs
-// from its definition there. The rows go first: an older row under a newer one would be merged away.
+// putRight takes the rows of events that are out from every view, and fills it again for the
+// streams, where it differs from its definition there. The rows go first: an older row under a
+// newer one would be merged away.
 func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, out []uint64) error {
 	d, err := readDefinitions()
 	if err != nil {
@@ -208,7 +225,8 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 			return err
 		}
 		for v := range f.tables { // those that are being rebuilt too
-			if selects, ok := d.fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) || f.mvs[v].name == "" {
+			if selects, ok := d.fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
+				f.mvs[v].name == "" {
 				continue
 			}
 			c, err := db.comparison(ctx, view, f, v)
@@ -226,7 +244,8 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 				return fmt.Errorf("%s: delete rows: %w", view, err)
 			}
 			list := "`" + strings.Join(c.columns, "`, `") + "`"
-			err = db.conn.Exec(withParams(ctx, p.params, insertOption), "INSERT INTO "+c.table.name+" ("+list+") "+c.definitionOver(p.condition))
+			err = db.conn.Exec(withParams(ctx, p.params, insertOption),
+				"INSERT INTO "+c.table.name+" ("+list+") "+c.definitionOver(p.condition))
 			if err != nil {
 				return fmt.Errorf("%s: fill again: %w", view, err)
 			}
@@ -235,7 +254,8 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 	return nil
 }
 
-// delete takes the rows of the tenant's events out. Sequences and a uuid are the whole text: nothing of a user's reaches it.
+// delete takes the rows of the tenant's events out. Sequences and a uuid are the whole text:
+// nothing of a user's reaches it.
 func (c *comparison) delete(ctx context.Context, tenant uuid.UUID, seqs []uint64) error {
 	if len(seqs) == 0 {
 		return nil
@@ -244,7 +264,8 @@ func (c *comparison) delete(ctx context.Context, tenant uuid.UUID, seqs []uint64
 	for _, s := range seqs {
 		list = append(list, strconv.FormatUint(s, 10))
 	}
-	return c.db.conn.Exec(ctx, "DELETE FROM "+c.table.name+" WHERE tenant = toUUID('"+tenant.String()+"') AND ledger_seq IN ("+strings.Join(list, ", ")+")")
+	return c.db.conn.Exec(ctx, "DELETE FROM "+c.table.name+" WHERE tenant = toUUID('"+tenant.String()+
+		"') AND ledger_seq IN ("+strings.Join(list, ", ")+")")
 }
 
 // disowns says whether a row takes others out of the views.
@@ -255,7 +276,8 @@ func disowns(rows []projections.Row) bool {
 // Disowned says whether the views leave an event out as disowned.
 func (db *DB) Disowned(ctx context.Context, tenant, event uuid.UUID, seq uint64) (bool, error) {
 	n, err := collect(ctx, db, params{"tenant": tenant, "event": event, "seq": seq},
-		"SELECT count() FROM disowned WHERE event = {event:UUID} AND at_seq = {seq:UInt64} AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
+		"SELECT count() FROM disowned WHERE event = {event:UUID} AND at_seq = {seq:UInt64} "+
+			"AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return false, fmt.Errorf("whether event %s is disowned: %w", event, err)

@@ -45,8 +45,9 @@ func compareAll(t *testing.T, db *clickhouse.DB) {
 	}
 }
 
-// TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay disowns events by their own tenant's and by the ledger's own event,
-// before they come, with them and behind them, and asks everything: as if they had never been.
+// TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay disowns events by their own tenant's
+// and by the ledger's own event, before they come, with them and behind them, and asks
+// everything: as if they had never been.
 func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	seed := newSeed(t)
 	r := rand.New(rand.NewPCG(seed, 12))
@@ -71,7 +72,8 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	voided := disowning(243, l.Tenants[0], at(m[1].Recorded), at(m[2].Recorded), at(m[3].Recorded), at(m[4].Recorded))
-	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...), disowning(241, uuid.Nil, byLedger...),
+	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...),
+		disowning(241, uuid.Nil, byLedger...),
 		voided, disowning(242, uuid.Nil, named{voided.EventID, voided.Seq}), // forged, and disowned
 		disowning(246, uuid.Nil, named{m[6].ID, m[7].Seq}, named{m[7].ID, 300}), // the same ids, repeated elsewhere
 		disowning(244, l.Tenants[1], byTenant...))                               // another tenant's: disowns nothing
@@ -120,7 +122,8 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	}
 }
 
-// TestDisowningGoesOnAfterACrashAnywhere ends the acts of one call at every statement, and calls again.
+// TestDisowningGoesOnAfterACrashAnywhere ends the acts of one call at every
+// statement, and calls again.
 func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 	seed := newSeed(t)
 	db := chtest.Start(t)
@@ -159,13 +162,56 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 		} else {
 			cancel(nil)
 			// The row itself may not have arrived: it comes again.
-			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil, at(e.Recorded))}); err != nil {
+			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil,
+				at(e.Recorded))}); err != nil {
 				t.Fatal(err)
 			}
-			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0], projections.AsOf{Seq: 79}, projections.Period{})
+			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0],
+				projections.AsOf{Seq: 79}, projections.Period{})
 			if ended && crash > 4 {
 				return
 			}
 		}
+	}
+}
+
+// What a damaged list of disowned events did to the other views is put right when the list is rebuilt, in whatever order
+// the views are named.
+func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
+	seed := newSeed(t)
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 1, 2)
+	m := model(l.Events(80))
+	rows, err := chtest.Rows(m...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Insert(t.Context(), append(rows, disowning(80, uuid.Nil, named{m[20].ID, m[20].Seq}, named{m[40].ID, m[40].Seq}))); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 81}); err != nil {
+		t.Fatal(err)
+	}
+	for _, order := range [][]string{{"disowned_event", "disowned"}, {"disowned", "disowned_event"}} {
+		found, err := db.Query(t.Context(), `SELECT name FROM system.tables WHERE database = currentDatabase()
+			AND startsWith(name, 'disowned_event_v') AND engine LIKE '%MergeTree'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table := ""
+		for found.Next() {
+			if err := found.Scan(&table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(found.Err(), found.Close(), db.Exec(t.Context(), "DELETE FROM "+table+" WHERE 1")); err != nil {
+			t.Fatal(err)
+		}
+		for _, view := range order {
+			if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		compareAll(t, db)
 	}
 }

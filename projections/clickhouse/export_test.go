@@ -28,7 +28,8 @@ func (db *DB) Echo(ctx context.Context, text string, list []string) (string, []s
 	return out[0].text, out[0].list, nil
 }
 
-// BeforeExec calls do before each statement that changes something, until the returned function is called.
+// BeforeExec calls do before each statement that changes something, until
+// the returned function is called.
 func (db *DB) BeforeExec(do func(statement string)) (restore func()) {
 	was := db.conn
 	db.conn = hooked{was, do}
@@ -55,7 +56,8 @@ func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(conn.Exec(ctx, "CREATE DATABASE "+cfg.database()+" ENGINE = Atomic"), conn.Close()); err != nil {
+	if err := errors.Join(conn.Exec(ctx, "CREATE DATABASE "+cfg.database()+" ENGINE = Atomic"),
+		conn.Close()); err != nil {
 		return err
 	}
 	if conn, err = cfg.dial(cfg.database()); err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// insertSettings are named on each insert: 26.7 answers asynchronous inserts before they are written.
+// insertSettings are named on each insert: 26.7 answers asynchronous inserts
+// before they are written.
 var insertSettings = ch.Settings{
 	"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1, "parallel_view_processing": 1,
 }
@@ -22,17 +23,20 @@ var insertSettings = ch.Settings{
 // insertOption names them on an INSERT … SELECT.
 var insertOption = ch.WithSettings(insertSettings)
 
-// column is a column of an insert with its type, named so that the client need not ask for it before each batch.
+// column is a column of an insert with its type, named so that the client need not
+// ask for it before each batch.
 type column struct{ name, kind string }
 
 var eventColumns = []column{
 	{"ledger_seq", "UInt64"}, {"tenant", "UUID"}, {"stream", "String"}, {"revision", "UInt64"}, {"event_id", "UUID"},
 	{"type", "LowCardinality(String)"}, {"occurred_at", "DateTime64(3, 'UTC')"}, {"timed", "UInt8"},
-	{"recorded_at", "DateTime64(3, 'UTC')"}, {"source", "LowCardinality(String)"}, {"correlation", "UUID"}, {"causation", "UUID"},
+	{"recorded_at", "DateTime64(3, 'UTC')"}, {"source", "LowCardinality(String)"}, {"correlation", "UUID"},
+	{"causation", "UUID"},
 	{"data", "String"}, {"metadata", "String"}, {"leaf", "FixedString(32)"},
 	{"subjects.alias", "Array(UUID)"}, {"subjects.role", "Array(LowCardinality(String))"},
-	{"values.attribute", "Array(LowCardinality(String))"}, {"values.element", "Array(String)"}, {"values.value", "Array(String)"},
-	{"values.removed", "Array(UInt8)"}, {"values.observed", "Array(DateTime64(3, 'UTC'))"}, {"catalogue", "FixedString(8)"},
+	{"values.attribute", "Array(LowCardinality(String))"}, {"values.element", "Array(String)"},
+	{"values.value", "Array(String)"}, {"values.removed", "Array(UInt8)"},
+	{"values.observed", "Array(DateTime64(3, 'UTC'))"}, {"catalogue", "FixedString(8)"},
 	{"partition", "LowCardinality(String)"},
 }
 
@@ -94,10 +98,12 @@ func appendRow(add func(...any) error, r *projections.Row) error {
 	attributes, elements, texts := make([]string, n), make([]string, n), make([]string, n)
 	removed, observed := make([]uint8, n), make([]time.Time, n)
 	for i, v := range r.Values {
-		attributes[i], elements[i], texts[i], removed[i], observed[i] = v.Attribute, v.Element, v.Text, flag(v.Removed), v.Observed
+		attributes[i], elements[i], texts[i], removed[i], observed[i] = v.Attribute, v.Element, v.Text,
+			flag(v.Removed), v.Observed
 	}
-	return add(r.Seq, r.Tenant, string(r.Stream), r.Revision, r.EventID, r.Type, r.Occurred, flag(r.Timed), r.Recorded, r.Source,
-		r.Correlation, r.Causation, r.Data, r.Metadata, r.Leaf[:], aliases, roles, attributes, elements, texts, removed, observed, r.Catalogue[:], r.Partition)
+	return add(r.Seq, r.Tenant, string(r.Stream), r.Revision, r.EventID, r.Type, r.Occurred, flag(r.Timed),
+		r.Recorded, r.Source, r.Correlation, r.Causation, r.Data, r.Metadata, r.Leaf[:],
+		aliases, roles, attributes, elements, texts, removed, observed, r.Catalogue[:], r.Partition)
 }
 
 func flag(b bool) uint8 {
@@ -110,7 +116,8 @@ func flag(b bool) uint8 {
 // LoadPosition implements projections.Positions.
 func (db *DB) LoadPosition(ctx context.Context, projector string) (projections.Position, error) {
 	rows, err := db.conn.Query(withParams(ctx, params{"projector": projector}),
-		"SELECT saved, applied, next.partition, next.offset, next.last_seq FROM projector_position FINAL WHERE projector = {projector:String}")
+		"SELECT saved, applied, next.partition, next.offset, next.last_seq FROM projector_position FINAL "+
+			"WHERE projector = {projector:String}")
 	if err != nil {
 		return projections.Position{}, fmt.Errorf("read position: %w", err)
 	}
@@ -136,7 +143,8 @@ func (db *DB) LoadPosition(ctx context.Context, projector string) (projections.P
 
 // SavePosition implements projections.Positions.
 func (db *DB) SavePosition(ctx context.Context, projector string, p projections.Position) error {
-	batch, err := db.conn.PrepareBatch(insertContext(ctx, positionColumns), insertStatement("projector_position", positionColumns))
+	batch, err := db.conn.PrepareBatch(insertContext(ctx, positionColumns),
+		insertStatement("projector_position", positionColumns))
 	if err != nil {
 		return fmt.Errorf("write position: %w", db.stands(ctx, err))
 	}
@@ -162,11 +170,12 @@ func (db *DB) AppliedAbove(ctx context.Context, pos projections.Position) iter.S
 		for name, place := range pos.Next {
 			partitions, last = append(partitions, name), append(last, place.LastSeq)
 		}
-		// A page at a time: neither side holds more, and no statement stays open while the caller works. Without FINAL:
-		// a row that its partition's place covered once was applied, whatever came after it.
+		// A page at a time: neither side holds more, and no statement stays open while the
+		// caller works. Without FINAL: a row that its partition's place covered once was
+		// applied, whatever came after it.
 		for from := pos.Applied; ; {
-			seqs, err := collect(ctx, db, params{"from": from, "limit": pageSeqs, "partitions": partitions, "last": last},
-				`SELECT DISTINCT ledger_seq FROM events
+			seqs, err := collect(ctx, db, params{"from": from, "limit": pageSeqs,
+				"partitions": partitions, "last": last}, `SELECT DISTINCT ledger_seq FROM events
 				WHERE ledger_seq >= {from:UInt64} AND has({partitions:Array(String)}, partition)
 				AND ledger_seq <= {last:Array(UInt64)}[indexOf({partitions:Array(String)}, partition)]
 				ORDER BY ledger_seq LIMIT {limit:UInt64}`,
@@ -192,7 +201,9 @@ func (db *DB) AppliedAbove(ctx context.Context, pos projections.Position) iter.S
 const pageSeqs uint64 = 1_000_000
 
 // collect runs a question and returns all of its answer, for questions whose text bounds it.
-func collect[T any](ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error)) (out []T, err error) {
+func collect[T any](
+	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
+) (out []T, err error) {
 	asking, done := db.watched(ctx)
 	defer func() {
 		if err != nil {

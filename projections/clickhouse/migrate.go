@@ -19,8 +19,8 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there, is older (Migrate
-// brings it up), newer, or was changed by hand.
+// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there, is
+// older (Migrate brings it up), newer, or was changed by hand.
 var ErrMigrations = errors.New("views and program do not match")
 
 type migration struct {
@@ -31,7 +31,8 @@ type migration struct {
 
 var statementEnd = regexp.MustCompile(`;[ \t]*(\n|$)`)
 
-// readMigrations returns the embedded files in order. Every statement can be repeated, for a crash between two.
+// readMigrations returns the embedded files in order. Every statement can be
+// repeated, for a crash between two.
 func readMigrations() ([]migration, error) {
 	entries, err := migrationFiles.ReadDir("migrations")
 	if err != nil {
@@ -62,11 +63,12 @@ func readMigrations() ([]migration, error) {
 }
 
 // createMigrations makes the list of what was applied. ORDER BY number: one row a migration.
-const createMigrations = `CREATE TABLE IF NOT EXISTS migration (number UInt32, name String, sum String, applied_at DateTime64(3, 'UTC'))
+const createMigrations = `CREATE TABLE IF NOT EXISTS migration (
+	number UInt32, name String, sum String, applied_at DateTime64(3, 'UTC'))
 ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`
 
-// Migrate creates the database where it is missing and applies the migrations that it lacks. It may be called at
-// every start, and again after it failed.
+// Migrate creates the database where it is missing and applies the migrations that it lacks. It may
+// be called at every start, and again after it failed.
 func Migrate(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -75,7 +77,8 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	// Atomic: views are replaced and tables dropped without stopping readers. The name was checked: it cannot be a parameter.
+	// Atomic: views are replaced and tables dropped without stopping readers. The name was
+	// checked: it cannot be a parameter.
 	err = boot.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+cfg.database()+" ENGINE = Atomic")
 	if err = errors.Join(err, boot.Close()); err != nil {
 		return fmt.Errorf("migrate: create database: %w", err)
@@ -117,8 +120,8 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// createNew makes what all migrations together come to, without the versions that a later one replaces. A crash in it
-// leaves a database without a note, in which it is repeated.
+// createNew makes what all migrations together come to, without the versions that a later one
+// replaces. A crash in it leaves a database without a note, in which it is repeated.
 func createNew(ctx context.Context, conn driver.Conn, cfg Config) error {
 	d, err := readDefinitions()
 	if err != nil {
@@ -148,7 +151,8 @@ func createNew(ctx context.Context, conn driver.Conn, cfg Config) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.fills)) {
 		if !superseded(name) {
-			statements = append(statements, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+" AS "+d.fills[name])
+			statements = append(statements, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+
+				" AS "+d.fills[name])
 		}
 	}
 	for _, s := range statements {
@@ -161,15 +165,18 @@ func createNew(ctx context.Context, conn driver.Conn, cfg Config) error {
 
 var codec = regexp.MustCompile(` CODEC\((?:[^()]|\([^()]*\))*\)`)
 
-// uncompressed makes a statement that creates a table create one whose columns are stored as they are.
+// uncompressed makes a statement that creates a table create one whose
+// columns are stored as they are.
 func uncompressed(statement string) string {
 	if !strings.Contains(statement, "CREATE TABLE") {
 		return statement
 	}
-	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS fsync_after_insert", "SETTINGS default_compression_codec = 'NONE', fsync_after_insert", 1)
+	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS fsync_after_insert",
+		"SETTINGS default_compression_codec = 'NONE', fsync_after_insert", 1)
 }
 
-// missingMigrations returns what the database lacks, or ErrMigrations where it has what the program does not.
+// missingMigrations returns what the database lacks, or ErrMigrations where it
+// has what the program does not.
 func missingMigrations(ctx context.Context, conn driver.Conn) ([]migration, error) {
 	all, err := readMigrations()
 	if err != nil {
@@ -187,7 +194,8 @@ func missingMigrations(ctx context.Context, conn driver.Conn) ([]migration, erro
 			return nil, fmt.Errorf("read migrations: %w", err)
 		}
 		if i == 0 && number != 1 || len(all) == 0 {
-			return nil, fmt.Errorf("%w: the database has migration %d and not the ones this program has before it", ErrMigrations, number)
+			return nil, fmt.Errorf("%w: the database has migration %d and not the ones this program has before it",
+				ErrMigrations, number)
 		}
 		if all[0].number != number || all[0].sum != sum {
 			return nil, fmt.Errorf("%w: migration %d is another one in the database", ErrMigrations, number)

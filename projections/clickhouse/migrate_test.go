@@ -34,8 +34,9 @@ func TestMigratingAgainChangesNothingAndOpenRefusesWhatWasNotMigrated(t *testing
 	}
 }
 
-// TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike fills the views as the first program made them, one of them
-// rebuilt, and brings them up: every answer is the same, nothing of the old versions is left, and a new database is alike.
+// TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike fills the views as the first program
+// made them, one of them rebuilt, and brings them up: every answer is the same, nothing of the old
+// versions is left, and a new database is alike.
 func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 	seed := newSeed(t)
 	cfg := chtest.Config(t)
@@ -50,7 +51,8 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 	m := model(l.Events(150))
 	load(t, old, m, l.Rand)
 	for _, statement := range []string{ // as a rebuild leaves it
-		"CREATE TABLE access_v1r1 AS access_v1", "INSERT INTO access_v1r1 SELECT * FROM access_v1", "DROP VIEW access_v1_mv SYNC",
+		"CREATE TABLE access_v1r1 AS access_v1", "INSERT INTO access_v1r1 SELECT * FROM access_v1",
+		"DROP VIEW access_v1_mv SYNC",
 		"CREATE OR REPLACE VIEW access AS SELECT * FROM access_v1r1 FINAL", "DROP TABLE access_v1 SYNC",
 	} {
 		if err := old.Exec(t.Context(), statement); err != nil {
@@ -75,7 +77,8 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 	fresh := tableNames(t, chtest.Start(t))
 	var names []string
 	for _, n := range tableNames(t, db) {
-		if strings.Contains(n, "_v1") && n != "event_seq_v1" && n != "event_seq_v1_mv" && !strings.HasPrefix(n, "disowned_event_v1") {
+		if strings.Contains(n, "_v1") && n != "event_seq_v1" && n != "event_seq_v1_mv" &&
+			!strings.HasPrefix(n, "disowned_event_v1") {
 			t.Errorf("%s is still there", n)
 		}
 		names = append(names, n)
@@ -88,6 +91,7 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 		t.Errorf("%+v", res.Findings)
 	}
 	for _, tenant := range l.Tenants {
-		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 3)), tenant, projections.AsOf{Seq: 149}, projections.Period{})
+		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 3)), tenant, projections.AsOf{Seq: 149},
+			projections.Period{})
 	}
 }

@@ -35,9 +35,12 @@ func eventsOf(events func() []chtest.Event) func(context.Context, uint64) iter.S
 	}
 }
 
-func newReconciler(t testing.TB, db reconcile.Views, events func() []chtest.Event, change func(*reconcile.Config)) *reconcile.Reconciler {
+func newReconciler(
+	t testing.TB, db reconcile.Views, events func() []chtest.Event, change func(*reconcile.Config),
+) *reconcile.Reconciler {
 	t.Helper()
-	cfg := reconcile.Config{Name: "test", Ledger: chtest.ID("ledger"), Events: eventsOf(events), Views: db, Log: slog.New(slog.DiscardHandler)}
+	cfg := reconcile.Config{Name: "test", Ledger: chtest.ID("ledger"), Events: eventsOf(events), Views: db,
+		Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -65,7 +68,8 @@ type column struct {
 
 func columnsOf(t testing.TB, db *clickhouse.DB, table string) (out []column) {
 	t.Helper()
-	rows, err := db.Query(t.Context(), "SELECT name, type, is_in_sorting_key FROM system.columns WHERE database = currentDatabase() AND table = '"+table+"' ORDER BY position")
+	rows, err := db.Query(t.Context(), "SELECT name, type, is_in_sorting_key FROM system.columns WHERE database = "+
+		"currentDatabase() AND table = '"+table+"' ORDER BY position")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +107,9 @@ func altered(name, kind string) (expression, where string) {
 	return "concat(" + name + ", 'x')", "1"
 }
 
-// TestAnyChangeOfAnyTableIsFoundAndNamed changes one table or view at random (a row deleted, one column of one row
-// altered, a row invented, a part lost, all rows lost, a definition replaced), and asks reconcile, which must name that view.
+// TestAnyChangeOfAnyTableIsFoundAndNamed changes one table or view at random (a row deleted, one
+// column of one row altered, a row invented, a part lost, all rows lost, a definition replaced),
+// and asks reconcile, which must name that view.
 func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 	seed := newSeed(t)
 	r := rand.New(rand.NewPCG(seed, 11))
@@ -116,9 +121,11 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Recorded)), disowning(161, l.Tenants[0], at(m[9].Recorded)))
-	// Their events stand in the ledger too, as this catalogue reads them: two differences, told each time.
+	// Their events stand in the ledger too, as this catalogue reads them:
+	// two differences, told each time.
 	for _, row := range rows[160:] {
-		e := chtest.Event{Recorded: schemas.Recorded{Event: schemas.Event{ID: row.EventID, Stream: row.Stream, Type: row.Type, Data: row.Data}, Seq: row.Seq}}
+		e := chtest.Event{Recorded: schemas.Recorded{Event: schemas.Event{ID: row.EventID, Stream: row.Stream,
+			Type: row.Type, Data: row.Data}, Seq: row.Seq}}
 		for _, other := range m {
 			if other.Draft.Tenant == row.Tenant {
 				e.Metadata = other.Metadata
@@ -159,7 +166,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 		if len(names) == 0 && len(got) > 0 || len(names) > 0 && !slices.Contains(got, names[0]) {
 			t.Fatalf("%s: found %v (%v), want %v\n%+v", what, got, res.Differing, names, res.Findings)
 		}
-		if len(names) > 0 && names[0] != "events" && !strings.HasPrefix(names[0], "disowned") && len(got) != len(names) {
+		if len(names) > 0 && names[0] != "events" && !strings.HasPrefix(names[0], "disowned") &&
+			len(got) != len(names) {
 			t.Fatalf("%s: found %v, want %v alone", what, got, names)
 		}
 	}
@@ -193,9 +201,11 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 				}
 				k := "(" + strings.Join(keys, ", ") + ")"
 				if view == "disowned" {
-					return fmt.Sprintf("event = (SELECT event FROM disowned ORDER BY cityHash64(event, %d) LIMIT 1)", r.Uint64())
+					return fmt.Sprintf("event = (SELECT event FROM disowned ORDER BY cityHash64(event, %d) LIMIT 1)",
+						r.Uint64())
 				}
-				return fmt.Sprintf("%s IN (SELECT %s FROM %s FINAL WHERE ledger_seq < 160 AND %s ORDER BY cityHash64(%s, %d) LIMIT 1)",
+				return fmt.Sprintf("%s IN (SELECT %s FROM %s FINAL WHERE ledger_seq < 160 AND %s ORDER BY "+
+					"cityHash64(%s, %d) LIMIT 1)",
 					k, strings.Join(keys, ", "), name, where, strings.Join(keys, ", "), r.Uint64())
 			}
 			if view == "disowned_event" {
@@ -208,27 +218,34 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 				exec("DELETE FROM %s WHERE %s", name, one("1"))
 			case kind < 7:
 				var c column
-				for c = columns[r.IntN(len(columns))]; view == "events" && (c.name == "partition" || c.name == "catalogue"); {
+				for c = columns[r.IntN(len(columns))]; view == "events" &&
+					(c.name == "partition" || c.name == "catalogue"); {
 					c = columns[r.IntN(len(columns))]
 				}
 				what = "column " + c.name + " altered"
-				expression, where := altered("`"+c.name+"`", strings.ReplaceAll(strings.ReplaceAll(c.kind, "LowCardinality(String)", "String"), "(3, 'UTC')", ""))
+				expression, where := altered("`"+c.name+"`",
+					strings.ReplaceAll(strings.ReplaceAll(c.kind, "LowCardinality(String)",
+						"String"), "(3, 'UTC')", ""))
 				before := scalar(t, db, fmt.Sprintf("SELECT count() FROM %s FINAL WHERE %s", name, where))
 				if before == 0 {
 					t.Logf("%s: %s: no row has one", view, what)
 					continue
 				}
 				if c.key {
-					exec("INSERT INTO %s SELECT * REPLACE(%s AS `%s`) FROM (SELECT * FROM %s FINAL WHERE %s)", name, expression, c.name, name, one(where))
+					exec("INSERT INTO %s SELECT * REPLACE(%s AS `%s`) FROM (SELECT * FROM %s FINAL WHERE %s)",
+						name, expression, c.name, name, one(where))
 				} else {
-					exec("ALTER TABLE %s UPDATE `%s` = %s WHERE %s SETTINGS mutations_sync = 2", name, c.name, expression, one(where))
+					exec("ALTER TABLE %s UPDATE `%s` = %s WHERE %s SETTINGS mutations_sync = 2",
+						name, c.name, expression, one(where))
 				}
 			case kind < 8:
 				what = "a row invented"
-				exec("INSERT INTO %s SELECT * REPLACE(generateUUIDv4() AS tenant) FROM (SELECT * FROM %s FINAL WHERE %s)", name, name, one("1"))
+				exec("INSERT INTO %s SELECT * REPLACE(generateUUIDv4() AS tenant) FROM (SELECT * FROM %s "+
+					"FINAL WHERE %s)", name, name, one("1"))
 			case kind < 9:
 				what = "a part lost"
-				part := text1(t, db, fmt.Sprintf("SELECT name FROM system.parts WHERE database = currentDatabase() AND active AND table = '%s' ORDER BY cityHash64(name, %d) LIMIT 1", name, r.Uint64()))
+				part := text1(t, db, fmt.Sprintf("SELECT name FROM system.parts WHERE database = currentDatabase() "+
+					"AND active AND table = '%s' ORDER BY cityHash64(name, %d) LIMIT 1", name, r.Uint64()))
 				exec("ALTER TABLE %s DROP PART '%s'", name, part)
 			default:
 				what = "all rows lost"
@@ -271,7 +288,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, plain := range shape.Plain {
-		was := text1(t, db, "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = '"+plain+"'")
+		was := text1(t, db, "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = '"+plain+
+			"'")
 		exec("CREATE OR REPLACE VIEW %s AS SELECT * FROM (%s) WHERE cityHash64(tenant) %% 2 = 0", plain, was)
 		defined(plain+" replaced", plain)
 		exec("CREATE OR REPLACE VIEW %s AS %s", plain, was)
@@ -320,7 +338,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 		}
 	}
 	exec("CREATE TABLE a_strangers (x UInt8) ENGINE = MergeTree ORDER BY x")
-	if shape, err = db.Shape(t.Context()); err != nil || !slices.Contains(shape.NotCompared, projections.Uncompared{Name: "a_strangers", Why: "not this program's"}) {
+	if shape, err = db.Shape(t.Context()); err != nil ||
+		!slices.Contains(shape.NotCompared, projections.Uncompared{Name: "a_strangers", Why: "not this program's"}) {
 		t.Errorf("a stranger's table is not told: %+v, %v", shape.NotCompared, err)
 	}
 }
@@ -366,11 +385,15 @@ func at(r schemas.Recorded) named { return named{r.ID, r.Seq} }
 // disowning is the row of an event that disowns others, as the catalogue will read it.
 func disowning(seq uint64, tenant uuid.UUID, events ...named) projections.Row {
 	at := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
-	r := projections.Row{Seq: seq, Tenant: tenant, Stream: schemas.NewStream("ledger", tenant), EventID: chtest.ID(fmt.Sprint("disowning", seq)),
-		Type: "ledger.disowned.v1", Occurred: at, Recorded: at, Source: "custody", Data: []byte("{}"), Metadata: []byte("{}"), Catalogue: schemas.Default().Version()}
+	r := projections.Row{Seq: seq, Tenant: tenant, Stream: schemas.NewStream("ledger", tenant),
+		EventID: chtest.ID(fmt.Sprint("disowning", seq)),
+		Type:    "ledger.disowned.v1", Occurred: at, Recorded: at, Source: "custody", Data: []byte("{}"),
+		Metadata: []byte("{}"), Catalogue: schemas.Default().Version()}
 	for i, e := range events {
-		r.Values = append(r.Values, projections.Value{Attribute: "disowned.event", Element: fmt.Sprint(i), Text: e.id.String(), Observed: at},
-			projections.Value{Attribute: "disowned.sequence", Element: fmt.Sprint(i), Text: fmt.Sprint(e.seq), Observed: at})
+		r.Values = append(r.Values, projections.Value{Attribute: "disowned.event", Element: fmt.Sprint(i),
+			Text: e.id.String(), Observed: at},
+			projections.Value{Attribute: "disowned.sequence", Element: fmt.Sprint(i),
+				Text: fmt.Sprint(e.seq), Observed: at})
 	}
 	r.Values = append(r.Values, projections.Value{Attribute: "disowned.ground", Text: "forged", Observed: at})
 	return r

@@ -21,7 +21,8 @@ type locator struct {
 	size   uint32 // bytes of data and metadata
 }
 
-// A group of events read at once: at most so many, and so many bytes unless a single event has more.
+// A group of events read at once: at most so many, and so many bytes unless
+// a single event has more.
 const (
 	groupEvents = 500
 	groupBytes  = 4 << 20
@@ -30,11 +31,11 @@ const (
 // pageLocators is how many locators are held where they come in pages.
 const pageLocators = 5000
 
-// eventsAt returns the events in the order of the locators, which is by sequence. One that is missing is an error: an
-// answer that leaves out an event must never look complete.
+// eventsAt returns the events in the order of the locators, which is by sequence. One that is
+// missing is an error: an answer that leaves out an event must never look complete.
 //
-// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or fail it together. On any
-// other column it would return rows that were replaced.
+// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or fail
+// it together. On any other column it would return rows that were replaced.
 func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]projections.Row, error) {
 	seqs, streams := make([]uint64, len(at)), make([]string, 0, len(at))
 	for i, l := range at {
@@ -43,16 +44,18 @@ func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]p
 	}
 	slices.Sort(streams)
 	out, err := collect(ctx, db, params{"tenant": tenant, "seqs": seqs, "streams": slices.Compact(streams)},
-		`SELECT ledger_seq, tenant, stream, revision, event_id, type, occurred_at, timed, recorded_at, source, correlation, causation,
-		data, metadata, leaf, subjects.alias, subjects.role,
+		`SELECT ledger_seq, tenant, stream, revision, event_id, type, occurred_at, timed, recorded_at, source,
+		correlation, causation, data, metadata, leaf, subjects.alias, subjects.role,
 		values.attribute, values.element, values.value, values.removed, values.observed, catalogue, partition
-		FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
+		FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)}
+		AND ledger_seq IN {seqs:Array(UInt64)}
 		ORDER BY ledger_seq`, readRow)
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
 	if len(out) != len(at) {
-		return nil, fmt.Errorf("events: %d of %d found from sequence %d on: the views disagree, rebuild them", len(out), len(at), at[0].seq)
+		return nil, fmt.Errorf("events: %d of %d found from sequence %d on: the views disagree, rebuild them",
+			len(out), len(at), at[0].seq)
 	}
 	return out, nil
 }
@@ -64,8 +67,9 @@ func readRow(scan func(...any) error) (r projections.Row, err error) {
 	var roles, attributes, elements, values []string
 	var removed []uint8
 	var observed []time.Time
-	err = scan(&r.Seq, &r.Tenant, (*string)(&r.Stream), &r.Revision, &r.EventID, &r.Type, &r.Occurred, &timed, &r.Recorded, &r.Source,
-		&r.Correlation, &r.Causation, &r.Data, &r.Metadata, &leaf, &aliases, &roles, &attributes, &elements, &values, &removed, &observed,
+	err = scan(&r.Seq, &r.Tenant, (*string)(&r.Stream), &r.Revision, &r.EventID, &r.Type, &r.Occurred, &timed,
+		&r.Recorded, &r.Source, &r.Correlation, &r.Causation, &r.Data, &r.Metadata, &leaf,
+		&aliases, &roles, &attributes, &elements, &values, &removed, &observed,
 		&catalogue, &r.Partition)
 	if err != nil {
 		return r, err
@@ -82,13 +86,16 @@ func readRow(scan func(...any) error) (r projections.Row, err error) {
 	}
 	r.Values = make([]projections.Value, len(attributes))
 	for i := range attributes {
-		r.Values[i] = projections.Value{Attribute: attributes[i], Element: elements[i], Text: values[i], Removed: removed[i] != 0, Observed: observed[i]}
+		r.Values[i] = projections.Value{Attribute: attributes[i], Element: elements[i], Text: values[i],
+			Removed: removed[i] != 0, Observed: observed[i]}
 	}
 	return r, nil
 }
 
 // rows yields the events at locators that come in order of sequence.
-func (db *DB) rows(ctx context.Context, tenant uuid.UUID, at iter.Seq2[locator, error]) iter.Seq2[projections.Row, error] {
+func (db *DB) rows(
+	ctx context.Context, tenant uuid.UUID, at iter.Seq2[locator, error],
+) iter.Seq2[projections.Row, error] {
 	return func(yield func(projections.Row, error) bool) {
 		var group []locator
 		bytes := 0
@@ -129,14 +136,17 @@ func readLocator(scan func(...any) error) (l locator, err error) {
 	return l, scan(&l.seq, &l.stream, &l.size)
 }
 
-// locate returns where the tenant's events at the sequences are, in their order; the sequences are ascending.
+// locate returns where the tenant's events at the sequences are, in their
+// order; the sequences are ascending.
 func (db *DB) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[locator, error] {
 	return func(yield func(locator, error) bool) {
 		for part := range slices.Chunk(seqs, groupEvents) {
 			at, err := collect(ctx, db, params{"tenant": tenant, "seqs": part},
-				"SELECT ledger_seq, stream, size FROM event_seq WHERE tenant = {tenant:UUID} AND ledger_seq IN {seqs:Array(UInt64)} ORDER BY ledger_seq", readLocator)
+				"SELECT ledger_seq, stream, size FROM event_seq WHERE tenant = {tenant:UUID} "+
+					"AND ledger_seq IN {seqs:Array(UInt64)} ORDER BY ledger_seq", readLocator)
 			if err == nil && len(at) != len(part) {
-				err = fmt.Errorf("%d of the tenant's %d sequences from %d on are in the views", len(at), len(part), part[0])
+				err = fmt.Errorf("%d of the tenant's %d sequences from %d on are in the views",
+					len(at), len(part), part[0])
 			}
 			if err != nil {
 				yield(locator{}, fmt.Errorf("locate events: %w", err))
@@ -151,13 +161,15 @@ func (db *DB) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.
 	}
 }
 
-// matching collects the sequences that a question finds for any of the keys, ascending and each once. It holds eight
-// bytes an event: what names one person or belongs to some streams.
+// matching collects the sequences that a question finds for any of the keys, ascending and each
+// once. It holds eight bytes an event: what names one person or belongs to some streams.
 func matching[K any](ctx context.Context, db *DB, p params, keys []K, question string) ([]uint64, error) {
 	var out []uint64
 	for part := range slices.Chunk(keys, groupEvents) {
 		p["keys"] = part
-		seqs, err := collect(ctx, db, p, question, func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
+		seqs, err := collect(ctx, db, p, question, func(scan func(...any) error) (n uint64, err error) {
+			return n, scan(&n)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +180,9 @@ func matching[K any](ctx context.Context, db *DB, p params, keys []K, question s
 }
 
 // found yields the events whose sequences ask returns.
-func (db *DB) found(ctx context.Context, tenant uuid.UUID, what string, ask func() ([]uint64, error)) iter.Seq2[projections.Row, error] {
+func (db *DB) found(
+	ctx context.Context, tenant uuid.UUID, what string, ask func() ([]uint64, error),
+) iter.Seq2[projections.Row, error] {
 	return func(yield func(projections.Row, error) bool) {
 		seqs, err := ask()
 		if err != nil {
@@ -187,7 +201,9 @@ func (db *DB) found(ctx context.Context, tenant uuid.UUID, what string, ask func
 }
 
 // EventsByAliases implements projections.Reader.
-func (db *DB) EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf) iter.Seq2[projections.Row, error] {
+func (db *DB) EventsByAliases(
+	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
+) iter.Seq2[projections.Row, error] {
 	return db.found(ctx, tenant, "events by aliases", func() ([]uint64, error) {
 		return matching(ctx, db, asOfParams(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq FROM event_subject
 			WHERE tenant = {tenant:UUID} AND alias IN {keys:Array(UUID)}
@@ -196,7 +212,9 @@ func (db *DB) EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []u
 }
 
 // EventsByStreams implements projections.Reader.
-func (db *DB) EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Row, error] {
+func (db *DB) EventsByStreams(
+	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
+) iter.Seq2[projections.Row, error] {
 	names := make([]string, len(streams))
 	for i, s := range streams {
 		names[i] = string(s)
@@ -217,7 +235,8 @@ func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) 
 			p["from"] = after + 1
 		}
 		at, err := collect(ctx, db, p, `SELECT ledger_seq, stream, size FROM event_seq
-			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64} ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
+			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
+			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {
 			return nil, fmt.Errorf("locate events: %w", err)
 		}
@@ -252,8 +271,10 @@ func (db *DB) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsO
 	var c projections.Counts
 	var err error
 	p := asOfParams(tenant, asOf)
-	c.Types, err = collect(ctx, db, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq), min(occurred_at), max(occurred_at) FROM event_seq
-		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned+` GROUP BY type ORDER BY type`,
+	c.Types, err = collect(ctx, db, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq),
+		min(occurred_at), max(occurred_at) FROM event_seq
+		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
+		AND`+notDisowned+` GROUP BY type ORDER BY type`,
 		func(scan func(...any) error) (t projections.TypeCount, err error) {
 			return t, scan(&t.Type, &t.Events, &t.FirstSeq, &t.LastSeq, &t.FirstOccurred, &t.LatestOccurred)
 		})

@@ -16,7 +16,8 @@ import (
 
 // RebuildConfig says how a rebuild goes.
 type RebuildConfig struct {
-	// Projector is the name of the projector that runs; "" says that none does, and nothing else inserts.
+	// Projector is the name of the projector that runs; "" says that none
+	// does, and nothing else inserts.
 	Projector string
 	// Chunk is how many sequences are filled by one statement; 1,000,000 when zero.
 	Chunk uint64
@@ -24,12 +25,13 @@ type RebuildConfig struct {
 	Progress func(filled, of uint64)
 }
 
-// ErrRebuildDiffers is wrapped when a table made anew does not hold what its definition makes of events. Readers go on
-// with the old one; the new one stays for inspection and is filled again by the next Rebuild.
+// ErrRebuildDiffers is wrapped when a table made anew does not hold what its definition
+// makes of events. Readers go on with the old one; the new one stays for inspection and is
+// filled again by the next Rebuild.
 var ErrRebuildDiffers = errors.New("the rebuilt table differs from its definition")
 
-// A view's table has a version: x_v2 is made by a migration, x_v2r1, x_v2r2 … are rebuilt from the same definition, so
-// that a rebuild never takes the name that a later migration needs.
+// A view's table has a version: x_v2 is made by a migration, x_v2r1, x_v2r2 … are rebuilt from the
+// same definition, so that a rebuild never takes the name that a later migration needs.
 type version struct{ migration, rebuild uint64 }
 
 func (v version) suffix() string {
@@ -60,7 +62,8 @@ type object struct{ name, engine, create, selects, key, id string }
 
 func (db *DB) objects(ctx context.Context) ([]object, error) {
 	return collect(ctx, db, params{"database": db.database},
-		"SELECT name, engine, create_table_query, as_select, sorting_key, toString(uuid) FROM system.tables WHERE database = {database:String} ORDER BY name",
+		"SELECT name, engine, create_table_query, as_select, sorting_key, toString(uuid) FROM system.tables "+
+			"WHERE database = {database:String} ORDER BY name",
 		func(scan func(...any) error) (o object, err error) {
 			return o, scan(&o.name, &o.engine, &o.create, &o.selects, &o.key, &o.id)
 		})
@@ -77,7 +80,8 @@ func (db *DB) Views(context.Context) ([]string, error) {
 	return out, nil
 }
 
-// family is all that belongs to one view: its tables with their materialized views, and the plain view that readers use.
+// family is all that belongs to one view: its tables with their materialized views, and
+// the plain view that readers use.
 type family struct {
 	view   string
 	tables map[version]object
@@ -130,7 +134,8 @@ func familyOf(d *definitions, objects []object, view string) (*family, error) {
 	return f, nil
 }
 
-// next is the version to fill: one that a migration made, or an interrupted rebuild, else one more of the present.
+// next is the version to fill: one that a migration made, or an interrupted rebuild,
+// else one more of the present.
 func (f *family) next(newest version) version {
 	next := version{f.now.migration, f.now.rebuild + 1}
 	if f.now == (version{}) {
@@ -151,9 +156,9 @@ func (f *family) next(newest version) version {
 	return next
 }
 
-// Rebuild makes a view anew from events, while the projector and readers go on: a new table and its materialized view,
-// filled from events, compared with what the definition makes of them, then put in the place of the old one. It may be
-// interrupted anywhere and called again.
+// Rebuild makes a view anew from events, while the projector and readers go on: a new table and its
+// materialized view, filled from events, compared with what the definition makes of them, then put
+// in the place of the old one. It may be interrupted anywhere and called again.
 func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error {
 	fail := func(step string, err error) error { return fmt.Errorf("rebuild %s: %s: %w", view, step, err) }
 	if view == disownedTable {
@@ -200,7 +205,8 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 		if err := db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+table+"_mv SYNC"); err != nil {
 			return fail("drop a materialized view that differs", err)
 		}
-		if err := db.conn.Exec(ctx, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+table+"_mv TO "+table+" AS "+selects); err != nil {
+		if err := db.conn.Exec(ctx, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+table+"_mv TO "+table+" AS "+
+			selects); err != nil {
 			return fail("create materialized view", err)
 		}
 	}
@@ -236,6 +242,11 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err := db.restorePlain(ctx, d); err != nil {
 		return fail("restore the views above it", err)
 	}
+	if view == disownedView { // others were brought in line with what it said before
+		if err := db.Disown(ctx); err != nil {
+			return fail("put right", err)
+		}
+	}
 	return nil
 }
 
@@ -256,7 +267,8 @@ func (db *DB) sameSelect(ctx context.Context, have, want string) (bool, error) {
 	return err == nil && db.unqualified(have) == formatted[0], err
 }
 
-// restorePlain makes those plain views again that read no table of a version and are not, or not as, the program makes them.
+// restorePlain makes those plain views again that read no table of a version and are not, or
+// not as, the program makes them.
 func (db *DB) restorePlain(ctx context.Context, d *definitions) error {
 	objects, err := db.objects(ctx)
 	if err != nil {
@@ -283,7 +295,8 @@ func (db *DB) restorePlain(ctx context.Context, d *definitions) error {
 	return nil
 }
 
-// Upgrade rebuilds every view of which a migration has made a newer version than the one that readers use.
+// Upgrade rebuilds every view of which a migration has made a newer version
+// than the one that readers use.
 func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 	d, err := readDefinitions()
 	if err != nil {
@@ -306,11 +319,12 @@ func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 // dropVersion drops the materialized view first: an insert must not meet one whose table is gone.
 func (db *DB) dropVersion(ctx context.Context, view string, v version) error {
 	table := view + v.suffix()
-	return errors.Join(db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+table+"_mv SYNC"), db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+table+" SYNC"))
+	return errors.Join(db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+table+"_mv SYNC"),
+		db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+table+" SYNC"))
 }
 
-// waitSaved returns when the projector has saved once more: every insert that began before is done then, and every one
-// that begins after sees the new materialized view.
+// waitSaved returns when the projector has saved once more: every insert that began before is done
+// then, and every one that begins after sees the new materialized view.
 func (db *DB) waitSaved(ctx context.Context, projector string) error {
 	before, err := db.LoadPosition(ctx, projector)
 	if err != nil {
@@ -334,10 +348,14 @@ func (db *DB) waitSaved(ctx context.Context, projector string) error {
 	}
 }
 
-// fill inserts what the definition makes of the events there are, by an explicit list of columns: a positional INSERT …
-// SELECT would swap columns silently. It returns the highest sequence of events that was there.
-func (db *DB) fill(ctx context.Context, table string, columns []string, selects string, cfg RebuildConfig) (bound uint64, err error) {
-	last, err := collect(ctx, db, nil, "SELECT max(ledger_seq) FROM events", func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
+// fill inserts what the definition makes of the events there are, by an explicit list of
+// columns: a positional INSERT … SELECT would swap columns silently. It returns the highest
+// sequence of events that was there.
+func (db *DB) fill(
+	ctx context.Context, table string, columns []string, selects string, cfg RebuildConfig,
+) (bound uint64, err error) {
+	last, err := collect(ctx, db, nil, "SELECT max(ledger_seq) FROM events",
+		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return 0, err
 	}
@@ -352,11 +370,13 @@ func (db *DB) fill(ctx context.Context, table string, columns []string, selects 
 		if bound-from >= chunk {
 			to = from + chunk - 1
 		}
-		settings := ch.Settings{"additional_table_filters": fmt.Sprintf("{'%s.events': 'ledger_seq >= %d AND ledger_seq <= %d'}", db.database, from, to)}
+		settings := ch.Settings{"additional_table_filters": fmt.Sprintf(
+			"{'%s.events': 'ledger_seq >= %d AND ledger_seq <= %d'}", db.database, from, to)}
 		for k, v := range insertSettings {
 			settings[k] = v
 		}
-		if err := db.conn.Exec(ch.Context(ctx, ch.WithSettings(settings)), "INSERT INTO "+table+" ("+list+") "+selects); err != nil {
+		if err := db.conn.Exec(ch.Context(ctx, ch.WithSettings(settings)),
+			"INSERT INTO "+table+" ("+list+") "+selects); err != nil {
 			return 0, fmt.Errorf("sequences %d to %d: %w", from, to, err)
 		}
 		if cfg.Progress != nil {
@@ -371,8 +391,9 @@ func (db *DB) fill(ctx context.Context, table string, columns []string, selects 
 // compareTries is how often a comparison is repeated that the projector may have written under.
 const compareTries = 20
 
-// compare holds the table against its definition applied to events: per key the row of the highest sequence, of those
-// up to bound. Rows of a view of the present are replaced while it looks, so it looks again before it says that they differ.
+// compare holds the table against its definition applied to events: per key the row of the highest
+// sequence, of those up to bound. Rows of a view of the present are replaced while it looks, so it
+// looks again before it says that they differ.
 func (db *DB) compare(ctx context.Context, table object, columns []string, selects string, bound uint64) error {
 	type sum struct{ count, hash uint64 }
 	read := func(scan func(...any) error) (s sum, err error) { return s, scan(&s.count, &s.hash) }
@@ -381,12 +402,14 @@ func (db *DB) compare(ctx context.Context, table object, columns []string, selec
 	tick := time.NewTicker(db.poll)
 	defer tick.Stop()
 	for try := 1; ; try++ {
-		want, err := collect(ctx, db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+
+		want, err := collect(ctx, db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
+			", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+
 			selects+") GROUP BY "+table.key+") WHERE seq <= {bound:UInt64}", read)
 		if err != nil {
 			return err
 		}
-		got, err := collect(ctx, db, p, "SELECT count(), sum("+row+") FROM "+table.name+" FINAL WHERE ledger_seq <= {bound:UInt64}", read)
+		got, err := collect(ctx, db, p, "SELECT count(), sum("+row+") FROM "+table.name+
+			" FINAL WHERE ledger_seq <= {bound:UInt64}", read)
 		if err != nil {
 			return err
 		}
@@ -394,7 +417,8 @@ func (db *DB) compare(ctx context.Context, table object, columns []string, selec
 			return nil
 		}
 		if try == compareTries {
-			return fmt.Errorf("%w: %s has %d rows, its definition gives %d", ErrRebuildDiffers, table.name, got[0].count, want[0].count)
+			return fmt.Errorf("%w: %s has %d rows, its definition gives %d",
+				ErrRebuildDiffers, table.name, got[0].count, want[0].count)
 		}
 		select {
 		case <-ctx.Done():

@@ -36,7 +36,8 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"access", "admin_action", "attribute_current", "attribute_history", "disowned", "disowned_event", "event_seq", "event_subject", "refusal", "request"}
+	want := []string{"access", "admin_action", "attribute_current", "attribute_history", "disowned", "disowned_event",
+		"event_seq", "event_subject", "refusal", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)
 	}
@@ -120,7 +121,8 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v2r2") || slices.Contains(names, "admin_action_v2r1") {
+	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v2r2") ||
+		slices.Contains(names, "admin_action_v2r1") {
 		t.Errorf("tables: %v", names)
 	}
 	if err := db.Rebuild(t.Context(), "no_such_view", clickhouse.RebuildConfig{}); err == nil {

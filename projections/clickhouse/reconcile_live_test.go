@@ -16,8 +16,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/reconcile"
 )
 
-// TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites compares again and again under continuous writes, repeats,
-// disowning and a rebuild.
+// TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites compares again and again under continuous
+// writes, repeats, disowning and a rebuild.
 func TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites(t *testing.T) {
 	seed := newSeed(t)
 	db := chtest.Start(t)
@@ -38,7 +38,8 @@ func TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites(t *testing.T) {
 		topics.Publish(fresh...)
 	}
 	more(100)
-	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db, Log: slog.New(slog.DiscardHandler),
+	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db,
+		Log:       slog.New(slog.DiscardHandler),
 		BatchRows: 10, BatchWait: time.Millisecond, Heartbeat: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,8 @@ func TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites(t *testing.T) {
 		rebuilt := make(chan error, 1)
 		go func() {
 			if round == 1 {
-				rebuilt <- db.Rebuild(t.Context(), "attribute_current", clickhouse.RebuildConfig{Projector: "projector", Chunk: 100})
+				rebuilt <- db.Rebuild(t.Context(), "attribute_current",
+					clickhouse.RebuildConfig{Projector: "projector", Chunk: 100})
 				return
 			}
 			rebuilt <- db.Disown(t.Context())
@@ -95,7 +97,8 @@ func TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites(t *testing.T) {
 	}
 }
 
-// TestBindAndAnchorKnowTheLedger binds once, refuses another ledger, and gives the event at which the views are.
+// TestBindAndAnchorKnowTheLedger binds once, refuses another ledger, and gives the
+// event at which the views are.
 func TestBindAndAnchorKnowTheLedger(t *testing.T) {
 	db := chtest.Start(t)
 	if _, ok, err := db.Anchor(t.Context()); err != nil || ok {
@@ -119,7 +122,8 @@ func TestBindAndAnchorKnowTheLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, ok, err := db.Anchor(t.Context())
-	if err != nil || !ok || a.LedgerID != chtest.ID("ledger") || a.Seq != 0 || a.EventID != s.Events[0].ID || a.Leaf != leaf {
+	if err != nil || !ok || a.LedgerID != chtest.ID("ledger") || a.Seq != 0 ||
+		a.EventID != s.Events[0].ID || a.Leaf != leaf {
 		t.Errorf("anchor %+v, %t, %v", a, ok, err)
 	}
 	if err := db.Clear(t.Context()); err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 )
 
-// gate passes bytes on to an address; shut, it takes connections and passes nothing on, as a stopped process's do.
+// gate passes bytes on to an address; shut, it takes connections and passes nothing
+// on, as a stopped process's do.
 type gate struct {
 	net.Listener
 	mu   sync.Mutex
@@ -88,8 +89,9 @@ func (g *gate) pass(to, from net.Conn) {
 	}
 }
 
-// TestAQuestionToAClickHouseThatStandsFailsAndNamesIt stops the server's answers before a connection is made, and behind
-// one that is open; a question that only waits is not failed, and everything works again afterwards.
+// TestAQuestionToAClickHouseThatStandsFailsAndNamesIt stops the server's answers before a
+// connection is made, and behind one that is open; a question that only waits is not failed, and
+// everything works again afterwards.
 func TestAQuestionToAClickHouseThatStandsFailsAndNamesIt(t *testing.T) {
 	cfg := chtest.Config(t)
 	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {

@@ -233,7 +233,8 @@ func TestTheTextsOfBothLanguages(t *testing.T) {
 		}
 	}
 	for _, lang := range []string{"en", "nl"} { // every state, ground and category that can occur has a word
-		for _, key := range []string{"state.erased", "state.expired", "state.withheld", "state.masked", "state.lost", "states.lost", "ground.others", "ground.review", "ground.unreadable"} {
+		for _, key := range []string{"state.erased", "state.expired", "state.withheld", "state.masked", "state.lost",
+			"states.lost", "ground.others", "ground.review", "ground.unreadable"} {
 			if dsar.Texts[lang][key] == "" {
 				t.Errorf("%s: %s has no word", lang, key)
 			}
@@ -244,7 +245,8 @@ func TestTheTextsOfBothLanguages(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(dsar.VerifyTexts["en"], "complete for what was searched") || !strings.Contains(dsar.VerifyTexts["nl"], "volledig voor wat is doorzocht") {
+	if !strings.Contains(dsar.VerifyTexts["en"], "complete for what was searched") ||
+		!strings.Contains(dsar.VerifyTexts["nl"], "volledig voor wat is doorzocht") {
 		t.Error("VERIFY.txt does not say what the package is complete for")
 	}
 }

@@ -28,9 +28,9 @@ func (r *Reconciler) note(change func(*Status)) {
 	change(&r.status)
 }
 
-// Daily compares at once after an unclean stop, goes on with what was interrupted otherwise, and compares again once a
-// day, until ctx ends, which returns nil. What fails is told in Status until it works again; a run that failed begins
-// again an hour later.
+// Daily compares at once after an unclean stop, goes on with what was interrupted otherwise, and
+// compares again once a day, until ctx ends, which returns nil. What fails is told in Status until
+// it works again; a run that failed begins again an hour later.
 func (r *Reconciler) Daily(ctx context.Context, unclean bool) error {
 	var notBefore time.Time
 	for forgotten := !unclean; ; {
@@ -51,7 +51,8 @@ func (r *Reconciler) Daily(ctx context.Context, unclean bool) error {
 			switch {
 			case err == nil:
 				unclean = false
-				r.cfg.Log.Info("compared the views with the ledger", "through", res.Through, "differences", res.Differences)
+				r.cfg.Log.Info("compared the views with the ledger",
+					"through", res.Through, "differences", res.Differences)
 			case !errors.Is(err, ErrNothing):
 				notBefore = now.Add(min(time.Hour, r.cfg.Every))
 			}
@@ -76,7 +77,8 @@ func (r *Reconciler) Daily(ctx context.Context, unclean bool) error {
 	}
 }
 
-// due reads the last result, which another process may have found, and says whether it is time for another.
+// due reads the last result, which another process may have found, and says
+// whether it is time for another.
 func (r *Reconciler) due(ctx context.Context, unclean bool) (bool, error) {
 	raw, err := r.cfg.Views.LoadState(ctx, resultName)
 	if err != nil {

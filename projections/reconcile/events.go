@@ -8,7 +8,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// portion is what is held of the ledger at a time: a mark for each sequence from from on, without a gap.
+// portion is what is held of the ledger at a time: a mark for each sequence
+// from from on, without a gap.
 type portion struct {
 	from  uint64
 	marks []projections.Mark
@@ -76,7 +77,8 @@ func (o *run) events(ctx context.Context) error {
 	return o.save(ctx)
 }
 
-// forged is called for an event of the ledger that is not genuine. One that is disowned is told and no difference.
+// forged is called for an event of the ledger that is not genuine. One that is
+// disowned is told and no difference.
 func (o *run) forged(ctx context.Context, row *projections.Row) error {
 	out, err := o.cfg.Views.Disowned(ctx, row.Tenant, row.EventID, row.Seq)
 	if err != nil {
@@ -86,7 +88,8 @@ func (o *run) forged(ctx context.Context, row *projections.Row) error {
 		o.Result.Disowned++
 		return nil
 	}
-	o.found(projections.Finding{View: eventsTable, What: projections.Forged, Tenant: row.Tenant, Stream: string(row.Stream), Seq: row.Seq})
+	o.found(projections.Finding{View: eventsTable, What: projections.Forged, Tenant: row.Tenant,
+		Stream: string(row.Stream), Seq: row.Seq})
 	return nil
 }
 
@@ -116,7 +119,8 @@ func (o *run) compare(ctx context.Context, p *portion) error {
 		}
 		for _, d := range broken {
 			if !found[d.Seq] {
-				o.found(projections.Finding{View: eventsTable, What: projections.BrokenLeaf, Tenant: d.Tenant, Seq: d.Seq})
+				o.found(projections.Finding{View: eventsTable, What: projections.BrokenLeaf,
+					Tenant: d.Tenant, Seq: d.Seq})
 			}
 		}
 	}
@@ -138,8 +142,8 @@ func (o *run) compare(ctx context.Context, p *portion) error {
 // maxListed is how many broken leaves of one portion are listed.
 const maxListed = 1000
 
-// differing returns the numbers of the 65,536 sequences that are to be looked at one by one: whose digests differ, and
-// those above Through, of which rows may still be missing.
+// differing returns the numbers of the 65,536 sequences that are to be looked at one by one: whose
+// digests differ, and those above Through, of which rows may still be missing.
 func (o *run) differing(ctx context.Context, p *portion) (out []uint64, err error) {
 	have, err := o.cfg.Views.Marks(ctx, p.from, p.end()-1)
 	if err != nil {
@@ -164,7 +168,8 @@ func (o *run) differing(ctx context.Context, p *portion) (out []uint64, err erro
 	return out, nil
 }
 
-// listAtOnce is how many sequences are looked at one by one at a time, and rowsAtOnce how many rows there may be of them.
+// listAtOnce is how many sequences are looked at one by one at a time, and rowsAtOnce how
+// many rows there may be of them.
 const (
 	listAtOnce = 8192
 	rowsAtOnce = 4 * listAtOnce
@@ -189,7 +194,8 @@ func (o *run) list(ctx context.Context, p *portion, from, to uint64, found map[u
 			}
 		}
 		for _, m := range others {
-			f := projections.Finding{View: eventsTable, What: projections.Extra, Tenant: m.Tenant, Stream: m.Stream, Seq: m.Seq}
+			f := projections.Finding{View: eventsTable, What: projections.Extra, Tenant: m.Tenant,
+				Stream: m.Stream, Seq: m.Seq}
 			want := p.marks[m.Seq-p.from]
 			switch {
 			case there[m.Seq]:
@@ -208,15 +214,16 @@ func (o *run) list(ctx context.Context, p *portion, from, to uint64, found map[u
 		}
 		for seq := from; seq <= min(last, o.Result.Through); seq++ {
 			if !there[seq] {
-				o.found(projections.Finding{View: eventsTable, What: projections.Missing, Tenant: p.marks[seq-p.from].Tenant, Seq: seq})
+				o.found(projections.Finding{View: eventsTable, What: projections.Missing,
+					Tenant: p.marks[seq-p.from].Tenant, Seq: seq})
 			}
 		}
 	}
 	return nil
 }
 
-// beyond names the rows that are not the ledger's, which ends before sequence end: all up to Through, and of those
-// above it the highest that were there before the ledger was read.
+// beyond names the rows that are not the ledger's, which ends before sequence end: all up to
+// Through, and of those above it the highest that were there before the ledger was read.
 func (o *run) beyond(ctx context.Context, end uint64) error {
 	if end <= o.Result.Through {
 		rows, err := o.cfg.Views.MarksOf(ctx, end, o.Result.Through, maxListed)
@@ -224,7 +231,8 @@ func (o *run) beyond(ctx context.Context, end uint64) error {
 			return err
 		}
 		for _, m := range rows {
-			o.found(projections.Finding{View: eventsTable, What: projections.Extra, Tenant: m.Tenant, Stream: m.Stream, Seq: m.Seq})
+			o.found(projections.Finding{View: eventsTable, What: projections.Extra, Tenant: m.Tenant,
+				Stream: m.Stream, Seq: m.Seq})
 		}
 		if len(rows) == 0 {
 			// The position says more than there is.
@@ -233,7 +241,8 @@ func (o *run) beyond(ctx context.Context, end uint64) error {
 	}
 	for _, s := range o.Suspects {
 		if s.Seq >= end && s.Seq > o.Result.Through {
-			o.found(projections.Finding{View: eventsTable, What: projections.Extra, Tenant: s.Tenant, Stream: s.Stream, Seq: s.Seq})
+			o.found(projections.Finding{View: eventsTable, What: projections.Extra, Tenant: s.Tenant,
+				Stream: s.Stream, Seq: s.Seq})
 		}
 	}
 	return nil

@@ -39,13 +39,15 @@ type Views interface {
 type Config struct {
 	Name   string    // of the progress that is kept: runs of different names do not go on with each other's
 	Ledger uuid.UUID // its id
-	// Events yields the ledger's events with a sequence from from on, with Seq and without a gap, up to its present end.
+	// Events yields the ledger's events with a sequence from from on, with Seq and without
+	// a gap, up to its present end.
 	Events func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error]
 	Views  Views
 	// Judge says whether an event's origin is genuine; nil: origins are not checked.
 	Judge func(ctx context.Context, r schemas.Recorded) (genuine bool, err error)
 	Deep  bool // let the views' database recompute each leaf from the bytes that it stores
-	// Gentle rests after each portion as long as it took, so that the ledger's own work comes first.
+	// Gentle rests after each portion as long as it took, so that the
+	// ledger's own work comes first.
 	Gentle   bool
 	Progress func(Progress) // may be nil
 	Log      *slog.Logger
@@ -111,7 +113,8 @@ func New(cfg Config) (*Reconciler, error) {
 	if cfg.Portion == 0 {
 		cfg.Portion = 1 << 17
 	}
-	for v, def := range map[*time.Duration]time.Duration{&cfg.Keep: 24 * time.Hour, &cfg.Every: 24 * time.Hour, &cfg.Look: time.Minute} {
+	for v, def := range map[*time.Duration]time.Duration{&cfg.Keep: 24 * time.Hour, &cfg.Every: 24 * time.Hour,
+		&cfg.Look: time.Minute} {
 		if *v == 0 {
 			*v = def
 		}
@@ -126,13 +129,13 @@ type Result struct {
 	Resumed  bool      `json:"resumed"` // it went on with a run that was interrupted
 	Unkept   bool      `json:"unkept"`  // it was asked by an account that may not keep progress or result
 	Through  uint64    `json:"throughSequence"`
-	// Events are those of the ledger, up to Through, that were compared with their rows: every column of a row but where
-	// and by which program it was read.
+	// Events are those of the ledger, up to Through, that were compared with their rows: every
+	// column of a row but where and by which program it was read.
 	Events  uint64 `json:"events"`
 	Above   uint64 `json:"eventsAbove"`   // rows of events above Through, when it began
 	Checked uint64 `json:"aboveCompared"` // events of the ledger above Through against which they were compared
-	// Views were compared row by row with what their definitions make of events; Plain have no rows, and are defined
-	// as this program defines them.
+	// Views were compared row by row with what their definitions make of events; Plain have no
+	// rows, and are defined as this program defines them.
 	Views       []ViewResult             `json:"views"`
 	Plain       []string                 `json:"definitions"`
 	NotCompared []projections.Uncompared `json:"notCompared"`
@@ -171,7 +174,8 @@ type progress struct {
 	Result      Result    `json:"result"`
 }
 
-// suspect is a row of events above Through. One that the ledger, read afterwards, has not reached is not the ledger's.
+// suspect is a row of events above Through. One that the ledger, read afterwards, has
+// not reached is not the ledger's.
 type suspect struct {
 	Seq    uint64    `json:"sequence"`
 	Tenant uuid.UUID `json:"tenant"`
@@ -195,8 +199,8 @@ type run struct {
 	began time.Time // of the present portion
 }
 
-// Run compares, going on with an interrupted run of the same name where nothing has changed since. Where it ends with an
-// error or ctx, what it has compared is kept.
+// Run compares, going on with an interrupted run of the same name where nothing has changed since.
+// Where it ends with an error or ctx, what it has compared is kept.
 func (r *Reconciler) Run(ctx context.Context) (Result, error) {
 	r.run.Lock()
 	defer r.run.Unlock()
@@ -231,14 +235,15 @@ func (o *run) begin(ctx context.Context) error {
 		return ErrNothing
 	}
 	version := schemas.Default().Version()
-	fresh := progress{Format: stateFormat, Ledger: o.cfg.Ledger, Fingerprint: shape.Fingerprint, Catalogue: hex.EncodeToString(version[:]),
-		Deep: o.cfg.Deep, Judged: o.cfg.Judge != nil}
+	fresh := progress{Format: stateFormat, Ledger: o.cfg.Ledger, Fingerprint: shape.Fingerprint,
+		Catalogue: hex.EncodeToString(version[:]), Deep: o.cfg.Deep, Judged: o.cfg.Judge != nil}
 	raw, err := o.cfg.Views.LoadState(ctx, progressName+o.cfg.Name)
 	if err != nil {
 		return err
 	}
 	var old progress
-	if len(raw) > 0 && json.Unmarshal(raw, &old) == nil && old.goesOnAs(fresh) && o.cfg.Now().Sub(old.Result.Started) < o.cfg.Keep && old.Result.Through <= through {
+	if len(raw) > 0 && json.Unmarshal(raw, &old) == nil && old.goesOnAs(fresh) &&
+		o.cfg.Now().Sub(old.Result.Started) < o.cfg.Keep && old.Result.Through <= through {
 		o.progress = old
 		o.Result.Resumed = true
 		return nil
@@ -258,7 +263,8 @@ func (o *run) begin(ctx context.Context) error {
 }
 
 func (p progress) goesOnAs(o progress) bool {
-	return p.Format == o.Format && p.Ledger == o.Ledger && p.Fingerprint == o.Fingerprint && p.Catalogue == o.Catalogue &&
+	return p.Format == o.Format && p.Ledger == o.Ledger && p.Fingerprint == o.Fingerprint &&
+		p.Catalogue == o.Catalogue &&
 		p.Deep == o.Deep && p.Judged == o.Judged && p.Result.Differing != nil
 }
 
@@ -270,7 +276,8 @@ func (o *run) save(ctx context.Context) error {
 	return o.keep(ctx, progressName+o.cfg.Name, raw)
 }
 
-// keep is SaveState. An account that may only read compares all the same, and keeps nothing: its run cannot be gone on with.
+// keep is SaveState. An account that may only read compares all the same, and keeps nothing:
+// its run cannot be gone on with.
 func (o *run) keep(ctx context.Context, name string, state []byte) error {
 	if o.Result.Unkept {
 		return nil
@@ -368,7 +375,8 @@ func (o *run) view(ctx context.Context, view string) (sum projections.Compared, 
 		sum.Rows += c.Rows
 		sum.Count += c.Count
 		sum.Unsettled += c.Unsettled
-		sum.Findings = append(sum.Findings, c.Findings[:min(len(c.Findings), PerView-min(PerView, len(sum.Findings)))]...)
+		room := PerView - min(PerView, len(sum.Findings))
+		sum.Findings = append(sum.Findings, c.Findings[:min(len(c.Findings), room)]...)
 		if err := o.rest(ctx, Progress{view, uint64(i + 1), uint64(len(portions))}); err != nil {
 			return sum, err
 		}

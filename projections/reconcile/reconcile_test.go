@@ -41,7 +41,8 @@ type views struct {
 var tenants = []uuid.UUID{chtest.ID("one"), chtest.ID("two")}
 
 func newViews(rows []projections.Mark, through int64) *views {
-	return &views{rows: rows, through: through, fingerprint: "a", compared: map[uuid.UUID]projections.Compared{}, disowned: map[uuid.UUID]bool{}, state: map[string][]byte{}}
+	return &views{rows: rows, through: through, fingerprint: "a", compared: map[uuid.UUID]projections.Compared{},
+		disowned: map[uuid.UUID]bool{}, state: map[string][]byte{}}
 }
 
 func (v *views) act(name string) error {
@@ -56,7 +57,8 @@ func (v *views) Through(context.Context) (uint64, bool, error) {
 }
 
 func (v *views) Shape(context.Context) (projections.Shape, error) {
-	return projections.Shape{Views: []string{"state"}, Plain: []string{"state"}, Fingerprint: v.fingerprint}, v.act("shape")
+	return projections.Shape{Views: []string{"state"}, Plain: []string{"state"},
+		Fingerprint: v.fingerprint}, v.act("shape")
 }
 
 func (v *views) Portions(context.Context, string) ([]projections.Portion, error) {
@@ -150,8 +152,11 @@ func events(of []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.R
 	}
 }
 
-func reconciler(t rapid.TB, v reconcile.Views, of []chtest.Event, change func(*reconcile.Config)) *reconcile.Reconciler {
-	cfg := reconcile.Config{Name: "test", Ledger: chtest.ID("ledger"), Views: v, Events: events(of), Log: slog.New(slog.DiscardHandler), Portion: 16}
+func reconciler(
+	t rapid.TB, v reconcile.Views, of []chtest.Event, change func(*reconcile.Config),
+) *reconcile.Reconciler {
+	cfg := reconcile.Config{Name: "test", Ledger: chtest.ID("ledger"), Views: v, Events: events(of),
+		Log: slog.New(slog.DiscardHandler), Portion: 16}
 	if change != nil {
 		change(&cfg)
 	}
@@ -162,8 +167,8 @@ func reconciler(t rapid.TB, v reconcile.Views, of []chtest.Event, change func(*r
 	return r
 }
 
-// TestEveryRowOfEventsIsHeldAgainstTheLedger changes rows at random, below and above what is through, and expects exactly
-// those to be named; it is interrupted at random and called again.
+// TestEveryRowOfEventsIsHeldAgainstTheLedger changes rows at random, below and above what is
+// through, and expects exactly those to be named; it is interrupted at random and called again.
 func TestEveryRowOfEventsIsHeldAgainstTheLedger(t *testing.T) {
 	all := chtest.NewLedger(7, 2, 3).Events(120)
 	whole := marksOf(t, all)
@@ -173,7 +178,8 @@ func TestEveryRowOfEventsIsHeldAgainstTheLedger(t *testing.T) {
 		want := map[string]bool{}
 		forged := map[uint64]bool{}
 		for _, m := range whole {
-			what := rapid.SampledFrom([]string{"", "", "", "", "", "", "", "", "missing", "extra", "other", "event", "catalogue", "origin", "disowned"}).Draw(t, "what")
+			what := rapid.SampledFrom([]string{"", "", "", "", "", "", "", "", "missing", "extra", "other", "event",
+				"catalogue", "origin", "disowned"}).Draw(t, "what")
 			switch {
 			case what == "disowned":
 				forged[m.Seq], v.disowned[m.EventID] = true, true
@@ -181,7 +187,8 @@ func TestEveryRowOfEventsIsHeldAgainstTheLedger(t *testing.T) {
 			case what == "origin":
 				forged[m.Seq] = true
 			}
-			if what == "missing" && m.Seq <= uint64(through) || what != "" && what != "missing" && what != "disowned" && what != "origin" {
+			if what == "missing" && m.Seq <= uint64(through) || what != "" && what != "missing" &&
+				what != "disowned" && what != "origin" {
 				want[fmt.Sprint(m.Seq, what)] = true
 			}
 			changed := m
@@ -248,12 +255,14 @@ func TestEveryRowOfEventsIsHeldAgainstTheLedger(t *testing.T) {
 			}
 		}
 		if int(res.Differences) != len(want) || res.Events != uint64(through)+1 || !res.Origins {
-			t.Errorf("%d differences, want %d; %d events compared through %d", res.Differences, len(want), res.Events, through)
+			t.Errorf("%d differences, want %d; %d events compared through %d",
+				res.Differences, len(want), res.Events, through)
 		}
 	})
 }
 
-// TestAnInterruptedRunGoesOnWhereItWas counts what is asked twice, and begins anew behind a rebuild, another mode, or a day.
+// TestAnInterruptedRunGoesOnWhereItWas counts what is asked twice, and begins anew behind a
+// rebuild, another mode, or a day.
 func TestAnInterruptedRunGoesOnWhereItWas(t *testing.T) {
 	all := chtest.NewLedger(7, 2, 3).Events(100)
 	for _, tc := range []struct {
@@ -269,7 +278,9 @@ func TestAnInterruptedRunGoesOnWhereItWas(t *testing.T) {
 		{"a day later", func(_ *views, c *reconcile.Config) {
 			c.Now = func() time.Time { return time.Now().Add(25 * time.Hour) }
 		}, true},
-		{"kept in part", func(v *views, _ *reconcile.Config) { v.state["progress test"] = v.state["progress test"][:40] }, true},
+		{"kept in part", func(v *views, _ *reconcile.Config) {
+			v.state["progress test"] = v.state["progress test"][:40]
+		}, true},
 		{"fewer are through", func(v *views, _ *reconcile.Config) { v.through = 50 }, true},
 	} {
 		v := newViews(marksOf(t, all), 99)
@@ -289,7 +300,8 @@ func TestAnInterruptedRunGoesOnWhereItWas(t *testing.T) {
 		if res, err = r.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if res.Resumed == tc.anew || (v.asked[0] == 0) != tc.anew || res.Differences > 0 || res.Events != uint64(v.through)+1 {
+		if res.Resumed == tc.anew || (v.asked[0] == 0) != tc.anew || res.Differences > 0 ||
+			res.Events != uint64(v.through)+1 {
 			t.Errorf("%s: digests asked from %v, %+v", tc.name, v.asked, res)
 		}
 		if len(v.state["progress test"]) > 0 && tc.name != "another name" {
@@ -298,21 +310,26 @@ func TestAnInterruptedRunGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-// TestWhatIsHeldIsBounded differs everywhere, and looks at how much is asked for at once and listed.
+// TestWhatIsHeldIsBounded differs everywhere, and looks at how much is asked
+// for at once and listed.
 func TestWhatIsHeldIsBounded(t *testing.T) {
 	all := chtest.NewLedger(7, 2, 3).Events(20_000)
 	v := newViews(marksOf(t, all), 19_999)
 	for i := range v.rows {
 		v.rows[i].Sum[0]++
 	}
-	v.compared[tenants[0]] = projections.Compared{Rows: 10, Count: 500, Findings: slices.Repeat([]projections.Finding{{View: "state"}}, 90)}
-	v.compared[tenants[1]] = projections.Compared{Rows: 5, Count: 1, Findings: []projections.Finding{{View: "state"}}, Unsettled: 2}
+	v.compared[tenants[0]] = projections.Compared{Rows: 10, Count: 500,
+		Findings: slices.Repeat([]projections.Finding{{View: "state"}}, 90)}
+	v.compared[tenants[1]] = projections.Compared{Rows: 5, Count: 1,
+		Findings: []projections.Finding{{View: "state"}}, Unsettled: 2}
 	res, err := reconciler(t, v, all, func(c *reconcile.Config) { c.Portion = 0 }).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.widest > 8192 || len(res.Findings) != 2*reconcile.PerView || res.Differences != 20_501 || res.Differing["state"] != 501 || res.Unsettled != 2 || res.Views[0].Rows != 15 {
-		t.Errorf("widest %d, %d findings, %d differences, %v, %+v", v.widest, len(res.Findings), res.Differences, res.Differing, res.Views)
+	if v.widest > 8192 || len(res.Findings) != 2*reconcile.PerView || res.Differences != 20_501 ||
+		res.Differing["state"] != 501 || res.Unsettled != 2 || res.Views[0].Rows != 15 {
+		t.Errorf("widest %d, %d findings, %d differences, %v, %+v",
+			v.widest, len(res.Findings), res.Differences, res.Differing, res.Views)
 	}
 	for name, state := range v.state {
 		if len(state) > 64<<10 {
@@ -375,7 +392,8 @@ func TestDailyComparesAfterAnUncleanStopAndOnceADay(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			// A restart on the same views: what was found stands, and it compares only where the stop was unclean.
+			// A restart on the same views: what was found stands, and it compares
+			// only where the stop was unclean.
 			again := reconciler(t, v, all, nil)
 			ctx, cancel = context.WithCancel(t.Context())
 			v.asked = nil

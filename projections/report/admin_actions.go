@@ -16,8 +16,10 @@ var adminActions = Definition{
 	ID:    "admin-actions",
 	Title: schemas.Label{EN: "Admin actions", NL: "Beheerhandelingen"},
 	About: schemas.Label{
-		EN: "What sources reported that administrators and applications did in device management, each action once, by time.",
-		NL: "Wat beheerders en toepassingen volgens de bronnen in het apparaatbeheer deden, elke handeling eenmaal, op tijd.",
+		EN: "What sources reported that administrators and applications did in device management, each action " +
+			"once, by time.",
+		NL: "Wat beheerders en toepassingen volgens de bronnen in het apparaatbeheer deden, elke handeling " +
+			"eenmaal, op tijd.",
 	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
@@ -37,21 +39,27 @@ var adminActions = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "actor", Title: schemas.Label{EN: "Actor", NL: "Uitvoerder"}, check: isUUID, value: countOf("alias", "aliases", "alias", "aliassen"), Help: schemas.Label{
-			EN: "only actions of this person; give a user principal name or an object id", NL: "alleen handelingen van deze persoon; geef een UPN of object-id"}},
+		{ID: "actor", Title: schemas.Label{EN: "Actor", NL: "Uitvoerder"}, check: isUUID,
+			value: countOf("alias", "aliases", "alias", "aliassen"), Help: schemas.Label{
+				EN: "only actions of this person; give a user principal name or an object id",
+				NL: "alleen handelingen van deze persoon; geef een UPN of object-id"}},
 		{ID: "verb", Title: schemas.Label{EN: "Verb", NL: "Handeling"}, Attr: "action.verb", Help: schemas.Label{
 			EN: "only these verbs, as in create,delete", NL: "alleen deze handelingen, zoals create,delete"}},
-		{ID: "category", Title: schemas.Label{EN: "Category", NL: "Categorie"}, Attr: "action.category", Help: schemas.Label{
-			EN: "only these categories, as in device,role", NL: "alleen deze categorieën, zoals device,role"}},
+		{ID: "category", Title: schemas.Label{EN: "Category", NL: "Categorie"}, Attr: "action.category",
+			Help: schemas.Label{
+				EN: "only these categories, as in device,role", NL: "alleen deze categorieën, zoals device,role"}},
 		{ID: "result", Title: schemas.Label{EN: "Result", NL: "Resultaat"}, Attr: "action.result", Help: schemas.Label{
-			EN: "only these results: success, failure, timeout, client-error", NL: "alleen deze resultaten: success, failure, timeout, client-error"}},
+			EN: "only these results: success, failure, timeout, client-error",
+			NL: "alleen deze resultaten: success, failure, timeout, client-error"}},
 		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, check: isDevice, Help: schemas.Label{
-			EN: "only actions on these devices; give the ledger's device id or Intune's", NL: "alleen handelingen op deze apparaten; geef het apparaat-id van het grootboek of van Intune"}},
+			EN: "only actions on these devices; give the ledger's device id or Intune's",
+			NL: "alleen handelingen op deze apparaten; geef het apparaat-id van het grootboek of van Intune"}},
 	},
 	rows: adminActionRows,
 }
 
-// isUUID checks what is left of a filter on a person once the caller has resolved it: the person's aliases.
+// isUUID checks what is left of a filter on a person once the caller has
+// resolved it: the person's aliases.
 func isUUID(s string) Code {
 	if _, err := schemas.ParseUUID(s); err != nil {
 		return Nobody
@@ -90,7 +98,8 @@ func isDevice(s string) Code {
 
 func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		f := projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"], Results: q.filter["result"]}
+		f := projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"],
+			Results: q.filter["result"]}
 		for _, s := range q.filter["actor"] {
 			id, err := schemas.ParseUUID(s)
 			if err != nil {
@@ -124,7 +133,8 @@ func adminActionRow(a projections.AdminAction) Row {
 	var targets, changes Cell
 	for _, t := range a.Targets {
 		targets = append(targets, first(in("action.target-name", t.Name), in("action.target-id", t.ID),
-			in("action.target-device", t.Device), in("action.target-resource", t.Resource), in("action.target-type", t.Type))...)
+			in("action.target-device", t.Device), in("action.target-resource", t.Resource),
+			in("action.target-type", t.Type))...)
 		changes = append(changes, in("action.changes", t.Changes)...)
 	}
 	return Row{
@@ -133,8 +143,10 @@ func adminActionRow(a projections.AdminAction) Row {
 			instant(a.Occurred),
 			actorOf(a.EventID, a.ActorUPN, a.ActorName, a.ActorID, a.ApplicationName, a.ApplicationID),
 			in("action.actor-type", a.ActorType), in("action.delegated", a.Delegated),
-			in("action.verb", a.Verb), first(in("action.operation", a.Operation), in("action.activity-type", a.ActivityType)),
-			in("action.category", a.Category), targets, changes, in("action.result", a.Result), in("action.actor-ip", a.ActorIP),
+			in("action.verb", a.Verb), first(in("action.operation", a.Operation),
+				in("action.activity-type", a.ActivityType)),
+			in("action.category", a.Category), targets, changes, in("action.result", a.Result),
+			in("action.actor-ip", a.ActorIP),
 			first(in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
 			first(in("action.reason", a.Reason), in("action.details", a.Details)), number(a.Seq),
 		),
@@ -143,6 +155,7 @@ func adminActionRow(a projections.AdminAction) Row {
 
 // actorOf names who acted by the best name there is; an application acts under its own.
 func actorOf(event uuid.UUID, upn, name, id, appName, appID projections.Text) Cell {
-	return first(of("action.actor-upn", upn, event), of("action.actor-name", name, event), of("action.actor-id", id, event),
+	return first(of("action.actor-upn", upn, event), of("action.actor-name", name, event),
+		of("action.actor-id", id, event),
 		of("action.application-name", appName, event), of("action.application-id", appID, event))
 }

@@ -19,7 +19,8 @@ var deviceHistory = Definition{
 	Title: schemas.Label{EN: "Device history", NL: "Apparaatgeschiedenis"},
 	About: schemas.Label{
 		EN: "The recorded changes of one device's values between two moments, with the value before and after.",
-		NL: "De vastgelegde wijzigingen van de waarden van één apparaat tussen twee tijdstippen, met de waarde ervoor en erna.",
+		NL: "De vastgelegde wijzigingen van de waarden van één apparaat tussen twee tijdstippen, met de waarde " +
+			"ervoor en erna.",
 	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
@@ -33,8 +34,10 @@ var deviceHistory = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, Required: true, one: true, check: isDevice, Help: schemas.Label{
-			EN: "the device; give the ledger's device id or Intune's", NL: "het apparaat; geef het apparaat-id van het grootboek of van Intune"}},
+		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, Required: true, one: true, check: isDevice,
+			Help: schemas.Label{
+				EN: "the device; give the ledger's device id or Intune's",
+				NL: "het apparaat; geef het apparaat-id van het grootboek of van Intune"}},
 		{ID: "attribute", Title: schemas.Label{EN: "Attribute", NL: "Kenmerk"}, check: isAttribute, Help: schemas.Label{
 			EN: "only these attributes, as in device.os-version", NL: "alleen deze kenmerken, zoals device.os-version"},
 			value: func(lang, s string) string { return attributeName(lang, s) }},
@@ -63,7 +66,8 @@ func typeName(lang, name string) string {
 	return name
 }
 
-// Attributes whose value is a name in the catalogue, written in the language: what changed, and by which kind of event.
+// Attributes whose value is a name in the catalogue, written in the language: what
+// changed, and by which kind of event.
 const (
 	nameOfAttribute = "attribute"
 	nameOfType      = "type"
@@ -99,7 +103,8 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 			row := Row{
 				Key: fmt.Sprintf("%s/%s/%s", c.EventID, c.Attribute, c.Element), Seq: c.Seq, Recorded: at,
-				Cells: cells(instant(c.Occurred), named(nameOfAttribute, c.Attribute), held(c.Attribute, c.Old, uuid.Nil), held(c.Attribute, c.New, c.EventID),
+				Cells: cells(instant(c.Occurred), named(nameOfAttribute, c.Attribute),
+					held(c.Attribute, c.Old, uuid.Nil), held(c.Attribute, c.New, c.EventID),
 					named(nameOfSource, c.Source), named(nameOfType, c.Type), actor, number(c.Seq)),
 			}
 			if !yield(row, nil) {
@@ -116,8 +121,8 @@ func held(attr string, h *projections.Held, event uuid.UUID) Cell {
 	return of(attr, h.Text, event)
 }
 
-// recordedTimes returns a function that tells when the event of a sequence was recorded. Sequences are asked in
-// ascending order, so both readings go forward together.
+// recordedTimes returns a function that tells when the event of a sequence was recorded. Sequences
+// are asked in ascending order, so both readings go forward together.
 func recordedTimes(ctx context.Context, q *question, stream schemas.Stream) (func(uint64) (time.Time, error), func()) {
 	next, stop := iter.Pull2(q.reader.EventsByStreams(ctx, q.tenant, []schemas.Stream{stream}, q.asOf))
 	var at projections.Row
@@ -129,7 +134,8 @@ func recordedTimes(ctx context.Context, q *question, stream schemas.Stream) (fun
 				return time.Time{}, err
 			}
 			if !ok {
-				return time.Time{}, fmt.Errorf("sequence %d is in the history of %s and not among its events: the views disagree", seq, stream)
+				return time.Time{}, fmt.Errorf("sequence %d is in the history of %s and not among its events: the "+
+					"views disagree", seq, stream)
 			}
 			at, begun = row, true
 		}

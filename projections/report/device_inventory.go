@@ -14,8 +14,10 @@ import (
 
 // inventoryAttributes are what the inventory shows, and nothing else is read.
 var inventoryAttributes = []string{
-	"device.name", "device.serial-number", "device.manufacturer", "device.model", "device.operating-system", "device.os-version",
-	"device.ownership", "device.user-upn", "device.user-name", "device.user-id", "device.compliance-state", "device.encrypted",
+	"device.name", "device.serial-number", "device.manufacturer", "device.model", "device.operating-system",
+	"device.os-version",
+	"device.ownership", "device.user-upn", "device.user-name", "device.user-id",
+	"device.compliance-state", "device.encrypted",
 	"device.enrolled-at", "device.last-contact", "device.management-state",
 }
 
@@ -44,10 +46,14 @@ var deviceInventory = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "platform", held: "device.operating-system", Title: schemas.Label{EN: "Platform", NL: "Platform"}, Help: schemas.Label{
-			EN: "only devices whose operating system begins with this, as in iOS,Windows", NL: "alleen apparaten waarvan het besturingssysteem zo begint, zoals iOS,Windows"}},
-		{ID: "ownership", Title: schemas.Label{EN: "Ownership", NL: "Eigendom"}, Attr: "device.ownership", Help: schemas.Label{
-			EN: "only company or personal devices", NL: "alleen apparaten van de organisatie (company) of privéapparaten (personal)"}},
+		{ID: "platform", held: "device.operating-system", Title: schemas.Label{EN: "Platform", NL: "Platform"},
+			Help: schemas.Label{
+				EN: "only devices whose operating system begins with this, as in iOS,Windows",
+				NL: "alleen apparaten waarvan het besturingssysteem zo begint, zoals iOS,Windows"}},
+		{ID: "ownership", Title: schemas.Label{EN: "Ownership", NL: "Eigendom"}, Attr: "device.ownership",
+			Help: schemas.Label{
+				EN: "only company or personal devices",
+				NL: "alleen apparaten van de organisatie (company) of privéapparaten (personal)"}},
 	},
 	rows: deviceInventoryRows,
 }
@@ -95,7 +101,8 @@ func deviceRow(d projections.Device) Row {
 		if !ok {
 			return nil
 		}
-		// The event that set it is not part of the view: a restated value's token was sealed for that event alone.
+		// The event that set it is not part of the view: a restated value's token
+		// was sealed for that event alone.
 		return of(attr, h.Text, uuid.Nil)
 	}
 	for _, hs := range d.Values {
@@ -109,7 +116,8 @@ func deviceRow(d projections.Device) Row {
 			get("device.name"), get("device.serial-number"), joined(get("device.manufacturer"), get("device.model")),
 			joined(get("device.operating-system"), get("device.os-version")), get("device.ownership"),
 			first(get("device.user-upn"), get("device.user-name"), get("device.user-id")),
-			get("device.compliance-state"), get("device.encrypted"), get("device.management-state"), get("device.enrolled-at"),
+			get("device.compliance-state"), get("device.encrypted"), get("device.management-state"),
+			get("device.enrolled-at"),
 			get("device.last-contact"), text(d.Stream.UUID().String()), number(seq),
 		),
 	}

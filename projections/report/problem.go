@@ -46,8 +46,8 @@ const (
 	FieldSeed    = "seed"
 )
 
-// Problem is one thing that is wrong with a request. Given may hold a name of a person: it is for
-// who gave it.
+// Problem is one thing that is wrong with a request. Given may hold a name of a person where it is a
+// filter's: then no text repeats it.
 type Problem struct {
 	Field   string
 	Filter  bool // Field is the id of a filter
@@ -63,7 +63,7 @@ type Problem struct {
 
 func (p *Problem) Error() string {
 	parts := []string{"report: " + p.Field + ": " + string(p.Code)}
-	if p.Given != "" {
+	if p.Given != "" && !p.Filter {
 		parts = append(parts, strconv.Quote(p.Given))
 	}
 	if p.Other != "" {

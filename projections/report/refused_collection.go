@@ -11,8 +11,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// refusedCollection: what the ledger was offered and refused to hold. A refusal stream's count is a state: the latest
-// one in the period counts, and is shown once.
+// refusedCollection: what the ledger was offered and refused to hold. A refusal stream's count is a
+// state: the latest one in the period counts, and is shown once.
 var refusedCollection = Definition{
 	ID:    "refused-collection",
 	Title: schemas.Label{EN: "Collection refused", NL: "Geweigerde verzameling"},
@@ -30,8 +30,10 @@ var refusedCollection = Definition{
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
-		{ID: "rule", Title: schemas.Label{EN: "Rule", NL: "Regel"}, Attr: "refusal.rule", known: rules, Help: schemas.Label{
-			EN: "only these rules, as in apps-on-personal-device", NL: "alleen deze regels, zoals apps-on-personal-device"}},
+		{ID: "rule", Title: schemas.Label{EN: "Rule", NL: "Regel"}, Attr: "refusal.rule", known: rules,
+			Help: schemas.Label{
+				EN: "only these rules, as in apps-on-personal-device",
+				NL: "alleen deze regels, zoals apps-on-personal-device"}},
 	},
 	rows: refusedRows,
 }
@@ -57,8 +59,10 @@ func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			return cmp.Or(a.Occurred.Compare(b.Occurred), cmp.Compare(a.Seq, b.Seq))
 		})
 		for _, r := range rows {
-			row := Row{Key: r.EventID.String(), Seq: r.Seq, Cells: cells(instant(r.Occurred), of("refusal.rule", projections.Text(r.Rule), r.EventID),
-				of("refusal.category", projections.Text(r.Category), r.EventID), named(nameOfSource, r.Source), number(r.Count), number(r.Seq))}
+			row := Row{Key: r.EventID.String(), Seq: r.Seq,
+				Cells: cells(instant(r.Occurred), of("refusal.rule", projections.Text(r.Rule), r.EventID),
+					of("refusal.category", projections.Text(r.Category), r.EventID), named(nameOfSource, r.Source),
+					number(r.Count), number(r.Seq))}
 			if !yield(row, nil) {
 				return
 			}

@@ -166,7 +166,9 @@ func ahead(seq, through uint64, any bool) *Problem {
 const maxHeld = 100
 
 // heldValues are the values of an open attribute that devices have, sorted.
-func heldValues(ctx context.Context, reader Reader, tenant uuid.UUID, asOf projections.AsOf, attr string) ([]string, error) {
+func heldValues(
+	ctx context.Context, reader Reader, tenant uuid.UUID, asOf projections.AsOf, attr string,
+) ([]string, error) {
 	seen := map[string]bool{}
 	for d, err := range reader.Devices(ctx, tenant, asOf, attr) {
 		if err != nil {
@@ -186,7 +188,8 @@ func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	for _, form := range []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05"} {
+	for _, form := range []string{"2006-01-02",
+		"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05"} {
 		wall, err := time.Parse(form, s)
 		if err != nil {
 			continue

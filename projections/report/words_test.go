@@ -72,7 +72,8 @@ func TestTheDoubleHour(t *testing.T) {
 	} {
 		got, err := report.ParseTime("from", c.in, ams)
 		switch {
-		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "from")):
+		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) ||
+			!strings.Contains(err.Error(), "from")):
 			t.Errorf("%s: %v, want an error that says %q", c.in, err, c.says)
 		case c.says == "" && (err != nil || got.UTC().Format(time.RFC3339) != c.want):
 			t.Errorf("%s: %v, %v, want %s", c.in, got, err, c.want)
@@ -161,21 +162,30 @@ func TestValidate(t *testing.T) {
 		"no purpose":     {func(r *report.Request) { r.Purpose = " " }, []string{"purpose", "missing"}},
 		"backwards": {func(r *report.Request) { r.From, r.To = at("2026-02-01T00:00:00Z"), at("2026-02-01T00:00:00Z") },
 			[]string{"to", "backward"}},
-		"as-of": {func(r *report.Request) { r.AsOf = at("2026-02-01T00:00:00Z") }, []string{"asOf", "not here", "from"}},
+		"as-of": {func(r *report.Request) {
+			r.AsOf = at("2026-02-01T00:00:00Z")
+		}, []string{"asOf", "not here", "from"}},
 		"period": {func(r *report.Request) { r.Report, r.From = "device-inventory", at("2026-02-01T00:00:00Z") },
 			[]string{"from", "not here", "asOf"}},
-		"language":       {func(r *report.Request) { r.Lang = "fr" }, []string{"lang", "nl"}},
-		"unknown filter": {func(r *report.Request) { r.Filters = map[string]string{"colour": "red"} }, []string{"colour", "verb"}},
-		"wrong value":    {func(r *report.Request) { r.Filters = map[string]string{"verb": "erase"} }, []string{"verb", "unknown", "delete"}},
-		"no person":      {func(r *report.Request) { r.Filters = map[string]string{"actor": "bob"} }, []string{"actor", "nobody"}},
-		"no device":      {func(r *report.Request) { r.Report = "device-history" }, []string{"device", "missing"}},
-		"seed alone":     {func(r *report.Request) { r.Seed = 4 }, []string{"seed", "alone", "sample"}},
+		"language": {func(r *report.Request) { r.Lang = "fr" }, []string{"lang", "nl"}},
+		"unknown filter": {func(r *report.Request) {
+			r.Filters = map[string]string{"colour": "red"}
+		}, []string{"colour", "verb"}},
+		"wrong value": {func(r *report.Request) {
+			r.Filters = map[string]string{"verb": "erase"}
+		}, []string{"verb", "unknown", "delete"}},
+		"no person": {func(r *report.Request) {
+			r.Filters = map[string]string{"actor": "bob"}
+		}, []string{"actor", "nobody"}},
+		"no device":  {func(r *report.Request) { r.Report = "device-history" }, []string{"device", "missing"}},
+		"seed alone": {func(r *report.Request) { r.Seed = 4 }, []string{"seed", "alone", "sample"}},
 		"unknown rule": {func(r *report.Request) {
 			r.Report, r.Filters = "refused-collection", map[string]string{"rule": "horoscope"}
 		},
 			[]string{"rule", "unknown", "location"}},
 		"two devices": {func(r *report.Request) {
-			r.Report, r.Filters = "device-history", map[string]string{"device": "d9428888-122b-4af0-a6c1-0305e82c3301,d9428888-122b-4af0-a6c1-0305e82c3302"}
+			r.Report, r.Filters = "device-history",
+				map[string]string{"device": "d9428888-122b-4af0-a6c1-0305e82c3301,d9428888-122b-4af0-a6c1-0305e82c3302"}
 		}, []string{"device", "too many"}},
 		"negative": {func(r *report.Request) { r.Sample = -1 }, []string{"sample", "negative"}},
 		"nobody":   {func(r *report.Request) { r.By = "" }, []string{"by", "missing"}},

@@ -19,7 +19,8 @@ var Key = schemas.OriginKey{1, 2, 3}
 // Sign signs an event under Key, as the ledger does when it appends at that revision.
 func Sign(e schemas.Event, revision uint64) schemas.Event { return schemas.Sign(e, revision, Key) }
 
-// Metadata returns m's bytes with an origin that nobody made: its form is right and its value is not.
+// Metadata returns m's bytes with an origin that nobody made: its form is
+// right and its value is not.
 func Metadata(m schemas.Metadata) (json.RawMessage, error) {
 	raw, err := m.Encode()
 	if err != nil {
@@ -30,30 +31,44 @@ func Metadata(m schemas.Metadata) (json.RawMessage, error) {
 
 // parts are what events are put together from: each list begins with what belongs to the ledger.
 var (
-	streams = []string{"device-11111111-2222-4333-8444-555555555555", "adminaction-0aaaaaaa-1111-4222-8333-444444444444",
-		string(schemas.LedgerStream), "zz-00000000-0000-0000-0000-000000000000", "position-11111111-2222-4333-8444-555555555555",
+	streams = []string{"device-11111111-2222-4333-8444-555555555555",
+		"adminaction-0aaaaaaa-1111-4222-8333-444444444444",
+		string(schemas.LedgerStream), "zz-00000000-0000-0000-0000-000000000000",
+		"position-11111111-2222-4333-8444-555555555555",
 		"checkpoint-11111111-2222-4333-8444-555555555555", "order-1", "$ce-device", "",
 		"Device-11111111-2222-4333-8444-555555555555", "ledger-11111111-2222-4333-8444-555555555555",
 		"a-11111111-2222-4333-8444-555555555555", "abcdefghijklmnopqrstu-11111111-2222-4333-8444-555555555555"}
-	types = []string{"device.inventory-changed.v1", "adminaction.recorded.v1", "ledger.created.v1", "x", "created", "a.b-c.9",
+	types = []string{"device.inventory-changed.v1", "adminaction.recorded.v1", "ledger.created.v1", "x",
+		"created", "a.b-c.9",
 		"$>", "", "Device.x.v1", "9x", ".x", "-", strings.Repeat("a", 80), strings.Repeat("a", 81), "a_b", "é", "a b"}
-	datas = []string{`{}`, `{"set":{"osVersion":"14.4.1"}}`, `{"a":[1,-0.5e+10,true,false,null,"\u00e9\ud800\n"]}`, `{"a":1,"a":2}`,
+	datas = []string{`{}`, `{"set":{"osVersion":"14.4.1"}}`,
+		`{"a":[1,-0.5e+10,true,false,null,"\u00e9\ud800\n"]}`, `{"a":1,"a":2}`,
 		`{ "a" : { } }`, "{\"a\":\"é\"}", `{"set":null}`, strings.Repeat(`{"a":`, 99) + "{}" + strings.Repeat("}", 99),
-		strings.Repeat(`{"a":`, 100) + "{}" + strings.Repeat("}", 100), `{"a":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + "}",
-		`[]`, `null`, ``, `{`, `{}}`, `{} `, ` {}`, `{"a":01}`, `{"a":1.}`, `{"a":"` + "\x01" + `"}`, `{"a":"\x"}`, "{\"a\":\"\xff\"}",
-		`{"a":+1}`, `{"a"}`, `{"a":1,}`, `{,}`, `{"a":NaN}`, `{"a":"\u12g4"}`, "\ufeff{}", `{"a":.5}`, `{"a":-}`, `{"a":1e}`}
-	sources = []string{"graph", "import-file", strings.Repeat("a", 32), strings.Repeat("a", 33), "", "Graph", "a b", `a\u0062`, "é"}
-	times   = []string{"2026-11-23T22:15:04.076Z", "2024-02-29T23:59:59.999Z", "0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z",
+		strings.Repeat(`{"a":`, 100) + "{}" + strings.Repeat("}", 100),
+		`{"a":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + "}",
+		`[]`, `null`, ``, `{`, `{}}`, `{} `, ` {}`, `{"a":01}`, `{"a":1.}`, `{"a":"` + "\x01" + `"}`,
+		`{"a":"\x"}`, "{\"a\":\"\xff\"}",
+		`{"a":+1}`, `{"a"}`, `{"a":1,}`, `{,}`, `{"a":NaN}`, `{"a":"\u12g4"}`, "\ufeff{}", `{"a":.5}`,
+		`{"a":-}`, `{"a":1e}`}
+	sources = []string{"graph", "import-file", strings.Repeat("a", 32), strings.Repeat("a", 33), "", "Graph",
+		"a b", `a\u0062`, "é"}
+	times = []string{"2026-11-23T22:15:04.076Z", "2024-02-29T23:59:59.999Z", "0000-01-01T00:00:00.000Z",
+		"9999-12-31T23:59:59.999Z",
 		"0001-01-01T00:00:00.000Z", "2000-02-29T00:00:00.000Z", "1900-02-29T00:00:00.000Z", "2025-02-29T00:00:00.000Z",
 		"2026-13-01T00:00:00.000Z", "2026-00-10T00:00:00.000Z", "2026-04-31T00:00:00.000Z", "2026-01-01T24:00:00.000Z",
 		"2026-01-01T00:00:60.000Z", "2026-01-01T00:60:00.000Z", "2026-01-01T00:00:00.00Z", "2026-01-01T00:00:00Z",
-		"2026-01-01t00:00:00.000z", "2026-01-01T00:00:00.000+00:00", "", "2026-01-01 00:00:00.000Z", "2026-1-01T00:00:00.0000Z"}
-	ids = []string{"adb4d9d6-5b2b-809e-9268-f6d09e6fed53", "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "00000000-0000-0000-0000-000000000000",
-		"ADB4D9D6-5b2b-809e-9268-f6d09e6fed53", "adb4d9d65b2b809e9268f6d09e6fed53", "{adb4d9d6-5b2b-809e-9268-f6d09e6fed53}", "",
+		"2026-01-01t00:00:00.000z", "2026-01-01T00:00:00.000+00:00", "", "2026-01-01 00:00:00.000Z",
+		"2026-1-01T00:00:00.0000Z"}
+	ids = []string{"adb4d9d6-5b2b-809e-9268-f6d09e6fed53", "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051",
+		"00000000-0000-0000-0000-000000000000",
+		"ADB4D9D6-5b2b-809e-9268-f6d09e6fed53", "adb4d9d65b2b809e9268f6d09e6fed53",
+		"{adb4d9d6-5b2b-809e-9268-f6d09e6fed53}", "",
 		"adb4d9d6-5b2b-809e-9268-f6d09e6fed5g", "adb4d9d6-5b2b-809e-9268-f6d09e6fed5"}
 	policies = []string{"3", "0", "999999999", "1000000000", "03", "-1", "1.0", "1e2", "", "null", `"3"`, " 3"}
-	origins  = []string{"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs", strings.Repeat("A", 43), "7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGt",
-		strings.Repeat("A", 42), strings.Repeat("A", 44), "7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWG=", "", "7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXW+s"}
+	origins  = []string{"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs", strings.Repeat("A", 43),
+		"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGt",
+		strings.Repeat("A", 42), strings.Repeat("A", 44), "7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWG=", "",
+		"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXW+s"}
 )
 
 // one draws from a list: its first few mostly, so that an event is wrong in few places at once.
@@ -109,7 +124,8 @@ func metadata(r *rand.Rand) json.RawMessage {
 	}
 	subjects := make([]string, n)
 	for i := range subjects {
-		subjects[i] = fmt.Sprintf(`{"id":%s,"role":%s}`, text(ids[:2]), text([]string{"user", "owner", "actor", "Actor", ""}))
+		subjects[i] = fmt.Sprintf(`{"id":%s,"role":%s}`,
+			text(ids[:2]), text([]string{"user", "owner", "actor", "Actor", ""}))
 	}
 	add("subjects", "["+strings.Join(subjects, ",")+"]")
 	add("origin", text(origins))

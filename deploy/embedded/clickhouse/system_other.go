@@ -12,7 +12,8 @@ import (
 // supported says that the engine's child process does not run here: it is handed its sockets and
 // its configuration as Unix does that. What is below is never reached.
 func supported() error {
-	return fmt.Errorf("ClickHouse's engine does not run inside this program on %s: use a ClickHouse server", runtime.GOOS)
+	return fmt.Errorf("ClickHouse's engine does not run inside this program on %s: use a ClickHouse server",
+		runtime.GOOS)
 }
 
 func lockFile(string) (*os.File, error) { return nil, supported() }

@@ -8,8 +8,9 @@ import (
 )
 
 // kfake stores what a producer sends if its sum is right, whatever it claims to hold. A batch that
-// claims two thousand million records and holds none would move the end of the partition by as many, and
-// make readers allocate for them. Apache Kafka reads every record before it stores a batch; so does this.
+// claims two thousand million records and holds none would move the end of the partition by
+// as many, and make readers allocate for them. Apache Kafka reads every record before it
+// stores a batch; so does this.
 
 // corruptMessage is Kafka's CORRUPT_MESSAGE.
 const corruptMessage = 2
@@ -17,8 +18,8 @@ const corruptMessage = 2
 // maxPacked bounds the records of a compressed batch, which is not read here.
 const maxPacked = 1 << 20
 
-// checkProduce answers a request that holds a batch which is not what it says; nil for any other. It
-// runs in kfake's one goroutine.
+// checkProduce answers a request that holds a batch which is not what it says; nil for any other.
+// It runs in kfake's one goroutine.
 func (s *Server) checkProduce(r kmsg.Request) (kmsg.Response, error, bool) {
 	s.cluster.KeepControl()
 	req, ok := r.(*kmsg.ProduceRequest)
@@ -51,8 +52,8 @@ func (s *Server) checkProduce(r kmsg.Request) (kmsg.Response, error, bool) {
 	return res, nil, true
 }
 
-// wholeBatch reports whether a batch (https://kafka.apache.org/documentation/#recordbatch) holds as many
-// whole records as it says, and nothing else. What kfake checks itself is left to it.
+// wholeBatch reports whether a batch (https://kafka.apache.org/documentation/#recordbatch) holds as
+// many whole records as it says, and nothing else. What kfake checks itself is left to it.
 func wholeBatch(b []byte) bool {
 	const (
 		attributesAt = 21

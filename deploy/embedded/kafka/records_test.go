@@ -16,8 +16,8 @@ func resum(b []byte) []byte {
 	return b
 }
 
-// A batch that is not what it says is not stored, whoever sends it and whatever it claims: readers would allocate for
-// records that are not there, and the end would move by as many.
+// A batch that is not what it says is not stored, whoever sends it and whatever it claims: readers
+// would allocate for records that are not there, and the end would move by as many.
 func TestABatchIsWhatItSays(t *testing.T) {
 	s := startServer(t, filepath.Join(t.TempDir(), "broker"), "127.0.0.1:0")
 	client := newClient(t, s.Addr())
@@ -61,7 +61,8 @@ func TestABatchIsWhatItSays(t *testing.T) {
 	}
 }
 
-// Whatever bytes come, a batch that is taken holds as many records as it says, to a reader of other authors.
+// Whatever bytes come, a batch that is taken holds as many records as it says,
+// to a reader of other authors.
 func FuzzWholeBatch(f *testing.F) {
 	f.Add(batch()[61:], int32(1))
 	r := kmsg.Record{Headers: []kmsg.Header{{Key: "a"}, {Key: "b", Value: []byte("c")}}, Value: []byte("v")}

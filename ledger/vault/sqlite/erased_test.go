@@ -32,7 +32,8 @@ type haystack struct {
 }
 
 func newHaystack() *haystack {
-	return &haystack{byHead: map[uint64][]string{}, secret: map[string]bool{}, bytes: map[string][]byte{}, maybe: make([]uint64, 1<<10)}
+	return &haystack{byHead: map[uint64][]string{}, secret: map[string]bool{}, bytes: map[string][]byte{},
+		maybe: make([]uint64, 1<<10)}
 }
 
 func (h *haystack) add(t *testing.T, name string, needle []byte) {
@@ -145,7 +146,8 @@ func (c *crowd) add(n int) {
 				hint.Email = c.name("mail")
 			}
 			p.id = c.e.Person(tx, hint)
-			if p.device, _, err = tx.Device(vault.DeviceHint{IntuneID: uuid.NewString(), DirectoryID: uuid.NewString(), At: now}); err != nil {
+			if p.device, _, err = tx.Device(vault.DeviceHint{IntuneID: uuid.NewString(), DirectoryID: uuid.NewString(),
+				At: now}); err != nil {
 				c.Fatal(err)
 			}
 			if p.device, err = tx.SetHolder(p.device.ID, "personal", p.id, now); err != nil {
@@ -201,7 +203,8 @@ func (c *crowd) look(h *haystack, i int) {
 				link("key to alias "+a.ID.String(), a.SubjectKey[:], a.ID[:])
 			}
 		}
-		for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id}, {Kind: schemas.OwnerDevice, ID: p.device.ID}} {
+		for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id},
+			{Kind: schemas.OwnerDevice, ID: p.device.ID}} {
 			ids, err := r.IdentitiesOf(o)
 			if err != nil {
 				return err
@@ -221,7 +224,8 @@ func (c *crowd) look(h *haystack, i int) {
 			add("wrapped owner key of "+string(o.Kind), w.Bytes)
 			ad := append([]byte("ledgerline/v1/wrap"), c.e.Tenant.ID[:]...)
 			ad = schemas.LP(append(ad, o.ID[:]...), fmt.Sprintf("owner.%s.%d", o.Kind, owner.Slot))
-			plain, err := c.e.KEK.Unwrap(context.Background(), w.Epoch, w.Bytes, binary.BigEndian.AppendUint32(ad, w.Epoch))
+			plain, err := c.e.KEK.Unwrap(context.Background(), w.Epoch, w.Bytes,
+				binary.BigEndian.AppendUint32(ad, w.Epoch))
 			if err != nil {
 				return err
 			}
@@ -292,7 +296,8 @@ func (c *crowd) churn() {
 					size = 500 + c.r.IntN(3000)
 				}
 				kind := []string{"person.upn", "person.object-id", "device.intune-id"}[c.r.IntN(3)]
-				row := vault.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: hash, Value: vault.Wrapped{Epoch: 1, Bytes: make([]byte, size)}}
+				row := vault.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: hash,
+					Value: vault.Wrapped{Epoch: 1, Bytes: make([]byte, size)}}
 				if err := r.PutIdentity(row); err != nil {
 					return err
 				}

@@ -75,7 +75,8 @@ func wrappedOf(t *testing.T, path string) map[string][]byte {
 	}
 	defer db.Close()
 	out := map[string][]byte{}
-	for _, q := range []string{"SELECT value FROM identity", "SELECT key FROM subject_key WHERE state < 3 AND owner_kind <> 'tenant'",
+	for _, q := range []string{"SELECT value FROM identity",
+		"SELECT key FROM subject_key WHERE state < 3 AND owner_kind <> 'tenant'",
 		"SELECT key FROM period_key WHERE destroyed = 0", "SELECT key FROM stream_key"} {
 		rows, err := db.Query(q)
 		if err != nil {
@@ -177,7 +178,8 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 		}
 	}
 	p, err := v.PendingErasures(ctx)
-	if err != nil || len(p) != 1 || p[0].Completion != g.Pending || p[0].Person != g.Persons["carol"] || fmt.Sprint(p[0].Keys) != fmt.Sprint(g.PendingKeys) {
+	if err != nil || len(p) != 1 || p[0].Completion != g.Pending || p[0].Person != g.Persons["carol"] ||
+		fmt.Sprint(p[0].Keys) != fmt.Sprint(g.PendingKeys) {
 		t.Errorf("pending: %+v, %v", p, err)
 	}
 }
@@ -219,7 +221,8 @@ func TestVersion1(t *testing.T) {
 		if err := tx.Seal(d); err != nil {
 			return err
 		}
-		if _, _, err := tx.Person(vault.PersonHint{ObjectID: "11111111-2222-4333-8444-000000000004", At: goldenNow.AddDate(0, -1, 0)}); !errors.Is(err, vault.ErrErasedSubject) {
+		if _, _, err := tx.Person(vault.PersonHint{ObjectID: "11111111-2222-4333-8444-000000000004",
+			At: goldenNow.AddDate(0, -1, 0)}); !errors.Is(err, vault.ErrErasedSubject) {
 			t.Errorf("an old record of the erased Dave: %v", err)
 		}
 		keys, err = tx.BeginErasure(anna.ID, completion)
@@ -229,7 +232,8 @@ func TestVersion1(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = v.Update(ctx, g.Tenant, func(tx *vault.Tx) error {
-		return errors.Join(tx.Destroy(completion, keys), tx.Destroy(g.Pending, g.PendingKeys), tx.CompleteErasure(completion), tx.CompleteErasure(g.Pending))
+		return errors.Join(tx.Destroy(completion, keys), tx.Destroy(g.Pending, g.PendingKeys),
+			tx.CompleteErasure(completion), tx.CompleteErasure(g.Pending))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +248,8 @@ func TestVersion1(t *testing.T) {
 			// Bob's keys of the phone went with the phone that is Anna's now.
 			living := (x.Of == "bob" || x.Of == "mac" || x.Of == "laptop" || x.Of == "tenant") && h.Month != "202601"
 			if living != (got[0].Err == nil) {
-				t.Errorf("%s of %s (%s) after erasing Anna and Carol: %s, %v", x.Attr, x.Of, h.Month, got[0].Plain, got[0].Err)
+				t.Errorf("%s of %s (%s) after erasing Anna and Carol: %s, %v",
+					x.Attr, x.Of, h.Month, got[0].Plain, got[0].Err)
 			}
 		}
 		return nil
@@ -340,7 +345,9 @@ func TestMigrationCutShort(t *testing.T) {
 		dir, g := copyGolden(t)
 		old := wrappedOf(t, filepath.Join(dir, "vault.db"))
 		left := 1000
-		if _, err := openGolden(dir, func(s *Store) vault.Store { return failsAt{s, &left, true} }); !errors.Is(err, errCut) {
+		if _, err := openGolden(dir, func(s *Store) vault.Store {
+			return failsAt{s, &left, true}
+		}); !errors.Is(err, errCut) {
 			t.Fatalf("not cut: %v", err)
 		}
 		check(t, dir, g, old)

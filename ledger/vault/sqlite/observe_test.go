@@ -67,12 +67,17 @@ func TestEachTransactionIsObserved(t *testing.T) {
 		}},
 		{"tenants are listed", vault.TxView, 0, func() error { _, err := v.Tenants(ctx); return err }},
 		{"an unknown tenant", vault.TxView, 1, func() error { _, err := v.TenantByID(ctx, uuid.New()); return err }},
-		{"an origin key is read", vault.TxView, 0, func() error { _, _, err := v.OriginKey(ctx, tenant.ID); return err }},
+		{"an origin key is read", vault.TxView, 0, func() error {
+			_, _, err := v.OriginKey(ctx, tenant.ID)
+			return err
+		}},
 		{"erasures are listed", vault.TxView, 0, func() error { _, err := v.PendingErasures(ctx); return err }},
 		{"an update", vault.TxUpdate, 0, func() error {
 			return v.Update(ctx, tenant.ID, func(*vault.Tx) error { clock.Advance(2 * time.Second); return nil })
 		}},
-		{"a view", vault.TxView, 0, func() error { return v.View(ctx, tenant.ID, func(*vault.Tx) error { return nil }) }},
+		{"a view", vault.TxView, 0, func() error {
+			return v.View(ctx, tenant.ID, func(*vault.Tx) error { return nil })
+		}},
 		{"an update that is refused", vault.TxUpdate, 1, func() error {
 			return v.Update(ctx, tenant.ID, func(*vault.Tx) error { return refusal })
 		}},

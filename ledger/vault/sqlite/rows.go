@@ -84,7 +84,8 @@ func list[T any](r *rows, query string, args []any, dest func(*T) []any) (out []
 	return out, translate(found.Err())
 }
 
-// Columns in Go: uuids as 16 bytes, where empty is uuid.Nil too; times as milliseconds, NULL for zero.
+// Columns in Go: uuids as 16 bytes, where empty is uuid.Nil too; times as
+// milliseconds, NULL for zero.
 
 type idCol struct{ id *uuid.UUID }
 
@@ -141,10 +142,12 @@ func (r *rows) Setting(name string) (value []byte, ok bool, err error) {
 }
 
 func (r *rows) PutSetting(name string, value []byte) error {
-	return r.exec("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", name, blob(value))
+	return r.exec("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+		name, blob(value))
 }
 
-const tenantColumns = "id, name_hash, profile_epoch, profile, lookup_epoch, lookup, record_epoch, record, policy, created"
+const tenantColumns = "id, name_hash, profile_epoch, profile, lookup_epoch, lookup, record_epoch, record, " +
+	"policy, created"
 
 func tenantDest(t *vault.TenantRow) []any {
 	return []any{idCol{&t.ID}, &t.NameHash, &t.Profile.Epoch, &t.Profile.Bytes, &t.Lookup.Epoch, &t.Lookup.Bytes,
@@ -167,8 +170,9 @@ func (r *rows) TenantByName(hash []byte) (t vault.TenantRow, ok bool, err error)
 
 func (r *rows) PutTenant(t vault.TenantRow) error {
 	return r.exec("INSERT INTO tenant ("+tenantColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET name_hash = excluded.name_hash, profile_epoch = excluded.profile_epoch, profile = excluded.profile,
-		lookup_epoch = excluded.lookup_epoch, lookup = excluded.lookup, record_epoch = excluded.record_epoch, record = excluded.record,
+		ON CONFLICT (id) DO UPDATE SET name_hash = excluded.name_hash, profile_epoch = excluded.profile_epoch,
+		profile = excluded.profile, lookup_epoch = excluded.lookup_epoch, lookup = excluded.lookup,
+		record_epoch = excluded.record_epoch, record = excluded.record,
 		policy = excluded.policy, created = excluded.created`,
 		id(t.ID), t.NameHash, t.Profile.Epoch, blob(t.Profile.Bytes), t.Lookup.Epoch, blob(t.Lookup.Bytes),
 		t.Record.Epoch, blob(t.Record.Bytes), t.Policy, ms(t.Created))
@@ -178,9 +182,10 @@ func (r *rows) PutTenant(t vault.TenantRow) error {
 
 func (r *rows) Owner(o schemas.Owner) (row vault.OwnerRow, ok bool, err error) {
 	row.Owner = o
-	ok, err = r.get("SELECT state, created, identified, ownership, user, generation, slot FROM owner WHERE tenant = ? AND kind = ? AND id = ?",
-		[]any{r.t(), string(o.Kind), id(o.ID)},
-		&row.State, timeCol{&row.Created}, &row.Identified, &row.Ownership, idCol{&row.User}, &row.Generation, &row.Slot)
+	ok, err = r.get("SELECT state, created, identified, ownership, user, generation, slot FROM owner WHERE tenant "+
+		"= ? AND kind = ? AND id = ?", []any{r.t(), string(o.Kind), id(o.ID)},
+		&row.State, timeCol{&row.Created}, &row.Identified, &row.Ownership, idCol{&row.User},
+		&row.Generation, &row.Slot)
 	return row, ok, err
 }
 
@@ -189,7 +194,8 @@ func (r *rows) PutOwner(o vault.OwnerRow) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, created = excluded.created, identified = excluded.identified,
 		ownership = excluded.ownership, user = excluded.user, generation = excluded.generation, slot = excluded.slot`,
-		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified, o.Ownership, id(o.User), o.Generation, int64(o.Slot))
+		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified, o.Ownership, id(o.User),
+		o.Generation, int64(o.Slot))
 }
 
 const identityColumns = "id, owner_kind, owner, kind, hash, value_epoch, value, first, last"
@@ -200,24 +206,27 @@ func identityDest(i *vault.IdentityRow) []any {
 }
 
 func (r *rows) Identities(kind string, hash []byte) ([]vault.IdentityRow, error) {
-	return list(r, "SELECT "+identityColumns+" FROM identity WHERE tenant = ? AND kind = ? AND hash = ? ORDER BY first, id",
+	return list(r, "SELECT "+identityColumns+
+		" FROM identity WHERE tenant = ? AND kind = ? AND hash = ? ORDER BY first, id",
 		[]any{r.t(), kind, hash}, identityDest)
 }
 
 func (r *rows) IdentitiesOf(o schemas.Owner) ([]vault.IdentityRow, error) {
-	return list(r, "SELECT "+identityColumns+" FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ? ORDER BY kind, first, id",
-		[]any{r.t(), string(o.Kind), id(o.ID)}, identityDest)
+	return list(r, "SELECT "+identityColumns+" FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND "+
+		"owner_kind = ? AND owner = ? ORDER BY kind, first, id", []any{r.t(), string(o.Kind), id(o.ID)}, identityDest)
 }
 
 func (r *rows) PutIdentity(i vault.IdentityRow) error {
 	return r.exec("INSERT INTO identity (tenant, "+identityColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner,
 		value_epoch = excluded.value_epoch, value = excluded.value, first = excluded.first, last = excluded.last`,
-		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch, blob(i.Value.Bytes), ms(i.First), ms(i.Last))
+		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch, blob(i.Value.Bytes),
+		ms(i.First), ms(i.Last))
 }
 
 func (r *rows) DeleteIdentities(o schemas.Owner) error {
-	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ?", r.t(), string(o.Kind), id(o.ID))
+	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ?",
+		r.t(), string(o.Kind), id(o.ID))
 }
 
 const holdingColumns = "device, generation, ownership, person, since, until"
@@ -227,8 +236,8 @@ func holdingDest(h *vault.HoldingRow) []any {
 }
 
 func (r *rows) Holdings(person uuid.UUID) ([]vault.HoldingRow, error) {
-	return list(r, "SELECT "+holdingColumns+" FROM holding INDEXED BY holding_by_person WHERE tenant = ? AND person = ? ORDER BY device, generation",
-		[]any{r.t(), id(person)}, holdingDest)
+	return list(r, "SELECT "+holdingColumns+" FROM holding INDEXED BY holding_by_person WHERE tenant = ? AND "+
+		"person = ? ORDER BY device, generation", []any{r.t(), id(person)}, holdingDest)
 }
 
 func (r *rows) Holders(device uuid.UUID) ([]vault.HoldingRow, error) {
@@ -238,7 +247,8 @@ func (r *rows) Holders(device uuid.UUID) ([]vault.HoldingRow, error) {
 
 func (r *rows) PutHolding(h vault.HoldingRow) error {
 	return r.exec("INSERT INTO holding (tenant, "+holdingColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET ownership = excluded.ownership, person = excluded.person, since = excluded.since, until = excluded.until`,
+		ON CONFLICT DO UPDATE SET ownership = excluded.ownership, person = excluded.person,
+		since = excluded.since, until = excluded.until`,
 		r.t(), id(h.Device), h.Generation, h.Ownership, id(h.Person), ms(h.From), ms(h.To))
 }
 
@@ -251,7 +261,8 @@ func (r *rows) DeleteHolders(device uuid.UUID) error {
 const subjectKeyColumns = "id, owner_kind, owner, generation, class, key_epoch, key, state"
 
 func subjectKeyDest(k *vault.SubjectKeyRow) []any {
-	return []any{idCol{&k.ID}, &k.Owner.Kind, idCol{&k.Owner.ID}, &k.Generation, &k.Class, &k.Key.Epoch, &k.Key.Bytes, &k.State}
+	return []any{idCol{&k.ID}, &k.Owner.Kind, idCol{&k.Owner.ID}, &k.Generation, &k.Class, &k.Key.Epoch,
+		&k.Key.Bytes, &k.State}
 }
 
 func (r *rows) SubjectKey(o schemas.Owner, generation int, class string) (k vault.SubjectKeyRow, ok bool, err error) {
@@ -262,7 +273,8 @@ func (r *rows) SubjectKey(o schemas.Owner, generation int, class string) (k vaul
 }
 
 func (r *rows) SubjectKeyByID(key uuid.UUID) (k vault.SubjectKeyRow, ok bool, err error) {
-	ok, err = r.get("SELECT "+subjectKeyColumns+" FROM subject_key WHERE tenant = ? AND id = ?", []any{r.t(), id(key)}, subjectKeyDest(&k)...)
+	ok, err = r.get("SELECT "+subjectKeyColumns+" FROM subject_key WHERE tenant = ? AND id = ?",
+		[]any{r.t(), id(key)}, subjectKeyDest(&k)...)
 	return k, ok, err
 }
 
@@ -274,15 +286,18 @@ func (r *rows) SubjectKeys(o schemas.Owner) ([]vault.SubjectKeyRow, error) {
 
 func (r *rows) PutSubjectKey(k vault.SubjectKeyRow) error {
 	return r.exec("INSERT INTO subject_key (tenant, "+subjectKeyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (tenant, id) DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner, generation = excluded.generation,
-		class = excluded.class, key_epoch = excluded.key_epoch, key = excluded.key, state = excluded.state`,
-		r.t(), id(k.ID), string(k.Owner.Kind), id(k.Owner.ID), k.Generation, k.Class, k.Key.Epoch, blob(k.Key.Bytes), int(k.State))
+		ON CONFLICT (tenant, id) DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner,
+		generation = excluded.generation, class = excluded.class, key_epoch = excluded.key_epoch,
+		key = excluded.key, state = excluded.state`,
+		r.t(), id(k.ID), string(k.Owner.Kind), id(k.Owner.ID), k.Generation, k.Class, k.Key.Epoch,
+		blob(k.Key.Bytes), int(k.State))
 }
 
 func (r *rows) DestroySubjectKey(key uuid.UUID) error {
 	return r.exec(`INSERT INTO subject_key (tenant, id, owner_kind, owner, generation, class, key_epoch, key, state)
 		VALUES (?, ?, '', x'', 0, '', 0, x'', 3)
-		ON CONFLICT (tenant, id) DO UPDATE SET owner_kind = '', owner = x'', generation = 0, class = '', key_epoch = 0, key = x'', state = 3`,
+		ON CONFLICT (tenant, id) DO UPDATE SET owner_kind = '', owner = x'', generation = 0, class = '',
+		key_epoch = 0, key = x'', state = 3`,
 		r.t(), id(key))
 }
 
@@ -299,14 +314,16 @@ func (r *rows) PeriodKey(class, month string) (k vault.PeriodKeyRow, ok bool, er
 }
 
 func (r *rows) PeriodKeyByID(key uuid.UUID) (k vault.PeriodKeyRow, ok bool, err error) {
-	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND id = ?", []any{r.t(), id(key)}, periodKeyDest(&k)...)
+	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND id = ?",
+		[]any{r.t(), id(key)}, periodKeyDest(&k)...)
 	return k, ok, err
 }
 
 func (r *rows) PutPeriodKey(k vault.PeriodKeyRow) error {
-	return r.exec(`INSERT INTO period_key (tenant, class, month, id, key_epoch, key, destroyed, slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET id = excluded.id, key_epoch = excluded.key_epoch, key = excluded.key, destroyed = excluded.destroyed,
-		slot = excluded.slot`,
+	return r.exec(`INSERT INTO period_key (tenant, class, month, id, key_epoch, key, destroyed, slot)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET id = excluded.id, key_epoch = excluded.key_epoch, key = excluded.key,
+		destroyed = excluded.destroyed, slot = excluded.slot`,
 		r.t(), k.Class, k.Month, id(k.ID), k.Key.Epoch, blob(k.Key.Bytes), k.Destroyed, int64(k.Slot))
 }
 
@@ -317,27 +334,31 @@ func aliasDest(a *vault.AliasRow) []any {
 }
 
 func (r *rows) Alias(alias uuid.UUID) (a vault.AliasRow, ok bool, err error) {
-	ok, err = r.get("SELECT "+aliasColumns+" FROM alias WHERE tenant = ? AND id = ?", []any{r.t(), id(alias)}, aliasDest(&a)...)
+	ok, err = r.get("SELECT "+aliasColumns+" FROM alias WHERE tenant = ? AND id = ?",
+		[]any{r.t(), id(alias)}, aliasDest(&a)...)
 	return a, ok, err
 }
 
 func (r *rows) Aliases(key uuid.UUID) ([]vault.AliasRow, error) {
-	return list(r, "SELECT "+aliasColumns+" FROM alias INDEXED BY alias_by_key WHERE tenant = ? AND subject_key = ? AND state = 1 ORDER BY class, month",
-		[]any{r.t(), id(key)}, aliasDest)
+	return list(r, "SELECT "+aliasColumns+" FROM alias INDEXED BY alias_by_key WHERE tenant = ? AND subject_key = "+
+		"? AND state = 1 ORDER BY class, month", []any{r.t(), id(key)}, aliasDest)
 }
 
 func (r *rows) PutAlias(a vault.AliasRow) error {
 	return r.exec("INSERT INTO alias (tenant, "+aliasColumns+`) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET subject_key = excluded.subject_key, class = excluded.class, month = excluded.month, state = excluded.state`,
+		ON CONFLICT DO UPDATE SET subject_key = excluded.subject_key, class = excluded.class,
+		month = excluded.month, state = excluded.state`,
 		r.t(), id(a.ID), id(a.SubjectKey), a.Class, a.Month, int(a.State))
 }
 
 func (r *rows) BuryAliases(key uuid.UUID) error {
-	return r.exec("UPDATE alias INDEXED BY alias_by_key SET subject_key = x'', state = 2 WHERE tenant = ? AND subject_key = ? AND state = 1", r.t(), id(key))
+	return r.exec("UPDATE alias INDEXED BY alias_by_key SET subject_key = x'', state = 2 WHERE tenant = ? AND "+
+		"subject_key = ? AND state = 1", r.t(), id(key))
 }
 
 func (r *rows) BuryAliasesOfPeriod(class, month string) error {
-	return r.exec("UPDATE alias INDEXED BY alias_by_period SET subject_key = x'', state = 3 WHERE tenant = ? AND class = ? AND month = ? AND state = 1", r.t(), class, month)
+	return r.exec("UPDATE alias INDEXED BY alias_by_period SET subject_key = x'', state = 3 WHERE tenant = ? AND "+
+		"class = ? AND month = ? AND state = 1", r.t(), class, month)
 }
 
 // Streams.
@@ -347,7 +368,8 @@ func mappingDest(m *vault.MappingRow) []any {
 }
 
 func (r *rows) Mapping(hash []byte) (m vault.MappingRow, ok bool, err error) {
-	ok, err = r.get("SELECT hash, stream, concerned FROM mapping WHERE tenant = ? AND hash = ?", []any{r.t(), hash}, mappingDest(&m)...)
+	ok, err = r.get("SELECT hash, stream, concerned FROM mapping WHERE tenant = ? AND hash = ?",
+		[]any{r.t(), hash}, mappingDest(&m)...)
 	return m, ok, err
 }
 
@@ -358,18 +380,19 @@ func (r *rows) PutMapping(m vault.MappingRow) error {
 }
 
 func (r *rows) MappingsOf(concerned uuid.UUID) ([]vault.MappingRow, error) {
-	return list(r, "SELECT hash, stream, concerned FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? AND concerned = ? ORDER BY hash",
-		[]any{r.t(), id(concerned)}, mappingDest)
+	return list(r, "SELECT hash, stream, concerned FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? "+
+		"AND concerned = ? ORDER BY hash", []any{r.t(), id(concerned)}, mappingDest)
 }
 
 func (r *rows) DeleteMappings(concerned uuid.UUID) error {
-	return r.exec("DELETE FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? AND concerned = ?", r.t(), id(concerned))
+	return r.exec("DELETE FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? AND concerned = ?",
+		r.t(), id(concerned))
 }
 
 func (r *rows) StreamKey(stream uuid.UUID) (k vault.StreamKeyRow, ok bool, err error) {
 	k.Stream = stream
-	ok, err = r.get("SELECT key_epoch, key, slot FROM stream_key WHERE tenant = ? AND stream = ?", []any{r.t(), id(stream)},
-		&k.Key.Epoch, &k.Key.Bytes, &k.Slot)
+	ok, err = r.get("SELECT key_epoch, key, slot FROM stream_key WHERE tenant = ? AND stream = ?",
+		[]any{r.t(), id(stream)}, &k.Key.Epoch, &k.Key.Bytes, &k.Slot)
 	return k, ok, err
 }
 
@@ -386,7 +409,8 @@ func (r *rows) DeleteStreamKey(stream uuid.UUID) error {
 // Forgetting.
 
 func (r *rows) Suppression(hash []byte) (erased time.Time, ok bool, err error) {
-	ok, err = r.get("SELECT erased FROM suppression WHERE tenant = ? AND hash = ?", []any{r.t(), hash}, timeCol{&erased})
+	ok, err = r.get("SELECT erased FROM suppression WHERE tenant = ? AND hash = ?",
+		[]any{r.t(), hash}, timeCol{&erased})
 	return erased, ok, err
 }
 
@@ -412,16 +436,19 @@ func (c keysCol) Scan(src any) error {
 }
 
 func erasureDest(e *vault.ErasureRow) []any {
-	return []any{idCol{&e.Completion}, idCol{&e.Tenant}, idCol{&e.Person}, &e.State, timeCol{&e.Begun}, timeCol{&e.Claimed}, keysCol{&e.Keys}}
+	return []any{idCol{&e.Completion}, idCol{&e.Tenant}, idCol{&e.Person}, &e.State, timeCol{&e.Begun},
+		timeCol{&e.Claimed}, keysCol{&e.Keys}}
 }
 
 func (r *rows) Erasure(completion uuid.UUID) (e vault.ErasureRow, ok bool, err error) {
-	ok, err = r.get("SELECT "+erasureColumns+" FROM erasure WHERE completion = ?", []any{id(completion)}, erasureDest(&e)...)
+	ok, err = r.get("SELECT "+erasureColumns+" FROM erasure WHERE completion = ?",
+		[]any{id(completion)}, erasureDest(&e)...)
 	return e, ok, err
 }
 
 func (r *rows) Erasures() ([]vault.ErasureRow, error) {
-	return list(r, "SELECT "+erasureColumns+" FROM erasure WHERE state < 3 ORDER BY begun, completion", nil, erasureDest)
+	return list(r, "SELECT "+erasureColumns+" FROM erasure WHERE state < 3 ORDER BY begun, completion",
+		nil, erasureDest)
 }
 
 func (r *rows) PutErasure(e vault.ErasureRow) error {
@@ -430,8 +457,8 @@ func (r *rows) PutErasure(e vault.ErasureRow) error {
 		keys = append(keys, k[:]...)
 	}
 	return r.exec("INSERT INTO erasure ("+erasureColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET tenant = excluded.tenant, person = excluded.person, state = excluded.state, begun = excluded.begun,
-		claimed = excluded.claimed, keys = excluded.keys`,
+		ON CONFLICT DO UPDATE SET tenant = excluded.tenant, person = excluded.person, state = excluded.state,
+		begun = excluded.begun, claimed = excluded.claimed, keys = excluded.keys`,
 		id(e.Completion), id(e.Tenant), id(e.Person), int(e.State), ms(e.Begun), ms(e.Claimed), keys)
 }
 
@@ -462,7 +489,8 @@ func (r *rows) Slotless(n int) ([]schemas.Owner, error) {
 	var out []schemas.Owner
 	for _, query := range []string{
 		"SELECT kind, id FROM owner INDEXED BY owner_slotless WHERE tenant = ? AND slot = 0 AND state < 3 LIMIT ?",
-		"SELECT 'stream', stream FROM stream_key INDEXED BY stream_key_slotless WHERE tenant = ? AND key_epoch > 0 LIMIT ?",
+		"SELECT 'stream', stream FROM stream_key INDEXED BY stream_key_slotless WHERE tenant = ? AND key_epoch " +
+			"> 0 LIMIT ?",
 		"SELECT 'period', id FROM period_key WHERE tenant = ? AND slot = 0 AND destroyed = 0 LIMIT ?",
 	} {
 		if len(out) == n {

@@ -43,9 +43,11 @@ const (
 var (
 	ErrSlotsMissing = errors.New("the vault's slots file is missing: put back the one that was beside this vault file")
 	ErrSlotsForeign = errors.New("the slots file is another vault's: put back the one that was beside this vault file")
-	ErrSlotsOlder   = errors.New("the slots file is an older copy than the vault file: put back the one of the same moment")
-	ErrSlotsForked  = errors.New("the slots file and the vault file went on each by itself: put back two of one moment")
-	ErrSlotsNewer   = errors.New("the slots file is a newer copy than the vault file: put back the one of the same moment")
+	ErrSlotsOlder   = errors.New("the slots file is an older copy than the vault file: put back the one of the " +
+		"same moment")
+	ErrSlotsForked = errors.New("the slots file and the vault file went on each by itself: put back two of one moment")
+	ErrSlotsNewer  = errors.New("the slots file is a newer copy than the vault file: put back the one of the " +
+		"same moment")
 	ErrSlotsDamaged = errors.New("the slots file is damaged")
 )
 
@@ -247,11 +249,12 @@ func (s *slots) read(n vault.Slot) (vault.Wrapped, error) {
 	return vault.Wrapped{}, fmt.Errorf("slot %d: %w", n, ErrSlotsDamaged)
 }
 
-// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all, and no row: 13 MB for
-// 100,000 owners.
+// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all, and
+// no row: 13 MB for 100,000 owners.
 func (s *Store) DamagedSlots(ctx context.Context) (damaged uint64, err error) {
 	var raw []byte
-	if err := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", settingSlots).Scan(&raw); err != nil {
+	row := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", settingSlots)
+	if err := row.Scan(&raw); err != nil {
 		return 0, fmt.Errorf("look at the slots: %w", translate(err))
 	}
 	p, err := decodePairing(raw)

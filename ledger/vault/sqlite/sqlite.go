@@ -1,9 +1,10 @@
-// Package sqlite owns the vault's rows in one SQLite file, and its slots in a flat file beside that, for one machine:
-// several processes may use them at once. The two belong together and are backed up together.
+// Package sqlite owns the vault's rows in one SQLite file, and its slots in a flat file
+// beside that, for one machine: several processes may use them at once. The two belong
+// together and are backed up together.
 //
-// It may lose nothing it acknowledged: slots and write-ahead log are synced before a commit returns. It knows no keys;
-// what it holds is wrapped. It trusts the file system to sync and to overwrite in place, and the files' owner: they
-// have mode 0600.
+// It may lose nothing it acknowledged: slots and write-ahead log are synced before a commit
+// returns. It knows no keys; what it holds is wrapped. It trusts the file system to sync and to
+// overwrite in place, and the files' owner: they have mode 0600.
 package sqlite
 
 import (
@@ -68,9 +69,9 @@ var errClosed = errors.New("the vault file is closed")
 
 var _ vault.LegacyStore = (*Store)(nil)
 
-// Create makes the file and its slots, with mode 0600, and opens them. It refuses with ErrExists where there is one, or
-// the slots of one that is gone. The file gets its name when it is whole, so that a crash leaves none rather than half
-// of one; its slots are made when it is opened.
+// Create makes the file and its slots, with mode 0600, and opens them. It refuses with ErrExists
+// where there is one, or the slots of one that is gone. The file gets its name when it is whole, so
+// that a crash leaves none rather than half of one; its slots are made when it is opened.
 func Create(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("create vault file: %w", err) }
 	if _, err := os.Lstat(path); err == nil {
@@ -79,7 +80,8 @@ func Create(ctx context.Context, path string) (*Store, error) {
 		return fail(err)
 	}
 	if _, err := os.Lstat(SlotsPath(path)); err == nil {
-		return fail(fmt.Errorf("%w: its slots stand in %s, its vault file does not", ErrExists, filepath.Base(SlotsPath(path))))
+		return fail(fmt.Errorf("%w: its slots stand in %s, its vault file does not",
+			ErrExists, filepath.Base(SlotsPath(path))))
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fail(err)
 	}
@@ -184,8 +186,8 @@ func migrate(ctx context.Context, tx execer, from int) error {
 // migrationHook is called between the steps of a migration, for crash tests.
 var migrationHook = func(string) error { return nil }
 
-// upgrade migrates the file in one transaction, with the write lock held so that one process does it. A crash before
-// the commit leaves everything as it was.
+// upgrade migrates the file in one transaction, with the write lock held so that one process does
+// it. A crash before the commit leaves everything as it was.
 func (s *Store) upgrade(ctx context.Context) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
@@ -225,8 +227,8 @@ func (s *Store) upgrade(ctx context.Context) error {
 	return migrationHook("committed")
 }
 
-// dsn names the file with what every connection to it needs: a log that is synced at each commit, deleted bytes
-// overwritten, nothing spilled to temporary files.
+// dsn names the file with what every connection to it needs: a log that is synced at each commit,
+// deleted bytes overwritten, nothing spilled to temporary files.
 func dsn(path string) string {
 	q := url.Values{}
 	for _, p := range []string{
@@ -239,9 +241,10 @@ func dsn(path string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
 }
 
-// Open opens a file that Create made, and brings one of an older version to the present one. It refuses with ErrMissing
-// where there is none, with ErrUnsafe where others can access it, with ErrVersion where it is no vault, with ErrNewer
-// where a newer program wrote it, and with one of the ErrSlots where the slots file is not the one that goes with it.
+// Open opens a file that Create made, and brings one of an older version to the present one. It
+// refuses with ErrMissing where there is none, with ErrUnsafe where others can access it, with
+// ErrVersion where it is no vault, with ErrNewer where a newer program wrote it, and with one of
+// the ErrSlots where the slots file is not the one that goes with it.
 func Open(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("open vault file: %w", err) }
 	path, err := filepath.Abs(path)
@@ -300,7 +303,8 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// pair opens the slots and checks that database and slots belong together. Other processes may be writing both.
+// pair opens the slots and checks that database and slots belong together. Other
+// processes may be writing both.
 func (s *Store) pair(ctx context.Context) error {
 	read := func() (pairing, error) {
 		var raw []byte
@@ -339,7 +343,8 @@ func (s *Store) pair(ctx context.Context) error {
 	}
 }
 
-// session is one connection with its prepared statements; conn is nil until first used and after a failure.
+// session is one connection with its prepared statements; conn is nil until
+// first used and after a failure.
 type session struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
@@ -382,8 +387,8 @@ func (c *session) stmt(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// exec runs without the caller's context: a statement here is short, and a context costs a goroutine for each.
-// Transactions ask the context between statements and before the commit.
+// exec runs without the caller's context: a statement here is short, and a context costs a
+// goroutine for each. Transactions ask the context between statements and before the commit.
 func (c *session) exec(query string, args ...any) error {
 	st, err := c.stmt(query)
 	if err != nil {
@@ -406,7 +411,9 @@ func (s *Store) View(ctx context.Context, tenant uuid.UUID, do func(vault.Rows) 
 	return s.run(ctx, s.reader, "BEGIN", tenant, false, do)
 }
 
-func (s *Store) run(ctx context.Context, pool chan *session, begin string, tenant uuid.UUID, write bool, do func(vault.Rows) error) (err error) {
+func (s *Store) run(
+	ctx context.Context, pool chan *session, begin string, tenant uuid.UUID, write bool, do func(vault.Rows) error,
+) (err error) {
 	var c *session
 	select {
 	case c = <-pool:
@@ -484,7 +491,8 @@ func (s *Store) Scrub(ctx context.Context) error {
 	})
 }
 
-// Compact implements vault.LegacyStore: it writes the file anew from its rows. It needs memory for all of it.
+// Compact implements vault.LegacyStore: it writes the file anew from its rows.
+// It needs memory for all of it.
 func (s *Store) Compact(ctx context.Context) error {
 	return s.exclusive(ctx, func(c *session) error {
 		if _, err := c.conn.ExecContext(ctx, "VACUUM"); err != nil {

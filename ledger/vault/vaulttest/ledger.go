@@ -27,8 +27,8 @@ func testLedger(t *testing.T, f Factory) {
 		t.Errorf("a new vault is bound: %v, %v", bound, err)
 	}
 	at := func(ledger uuid.UUID, seq uint64) schemas.Anchor {
-		return schemas.Anchor{LedgerID: ledger, Seq: seq, EventID: uuid.UUID{1, byte(seq)}, Leaf: [32]byte{2, byte(seq)},
-			Position: schemas.Position{Commit: 100 * seq, Prepare: 100*seq - 1}}
+		return schemas.Anchor{LedgerID: ledger, Seq: seq, EventID: uuid.UUID{1, byte(seq)},
+			Leaf: [32]byte{2, byte(seq)}, Position: schemas.Position{Commit: 100 * seq, Prepare: 100*seq - 1}}
 	}
 	if err := e.V.SaveAnchor(ctx, at(mine, 1)); !errors.Is(err, vault.ErrOtherLedger) {
 		t.Errorf("an anchor before it is bound: %v", err)
@@ -117,13 +117,15 @@ func testLost(t *testing.T, f Factory) {
 	strange := newHousehold(elsewhere).ofAnna // sealed by a vault of which this one knows nothing
 	e.expect("before", strange, vault.ErrTampered)
 	until := e.Clock.Now()
-	if err := e.V.AcceptLoss(ctx, vault.Loss{Ledger: mine, Through: 10, Until: until}); !errors.Is(err, vault.ErrOtherLedger) {
+	if err := e.V.AcceptLoss(ctx, vault.Loss{Ledger: mine, Through: 10, Until: until}); !errors.Is(err,
+		vault.ErrOtherLedger) {
 		t.Errorf("a loss of a vault that is bound to no ledger: %v", err)
 	}
 	if err := e.V.Bind(ctx, mine); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.V.AcceptLoss(ctx, vault.Loss{Ledger: uuid.New(), Through: 10, Until: until}); !errors.Is(err, vault.ErrOtherLedger) {
+	if err := e.V.AcceptLoss(ctx, vault.Loss{Ledger: uuid.New(), Through: 10, Until: until}); !errors.Is(err,
+		vault.ErrOtherLedger) {
 		t.Errorf("a loss of another ledger: %v", err)
 	}
 	if err := e.V.AcceptLoss(ctx, vault.Loss{Ledger: mine, Through: 10}); err == nil {
@@ -143,13 +145,15 @@ func testLost(t *testing.T, f Factory) {
 		}
 	}
 	e.expect("declared", strange, vault.ErrLost)
-	if l, found, err := e.Again().AcceptedLoss(ctx); err != nil || !found || l != (vault.Loss{Ledger: mine, Through: 30, Until: until}) {
+	if l, found, err := e.Again().AcceptedLoss(ctx); err != nil || !found ||
+		l != (vault.Loss{Ledger: mine, Through: 30, Until: until}) {
 		t.Errorf("accepted: %+v, %v, %v", l, found, err)
 	}
 	e.expect("what is known", h.ofAnna, nil)
 	var altered []vault.Sealed
 	for _, s := range h.ofAnna {
-		altered = append(altered, vault.Sealed{Token: s.Token[:len(s.Token)-2] + "AA", Attr: s.Attr}, vault.Sealed{Token: s.Token, Attr: "device.imei", Event: uuid.New()})
+		altered = append(altered, vault.Sealed{Token: s.Token[:len(s.Token)-2] + "AA", Attr: s.Attr},
+			vault.Sealed{Token: s.Token, Attr: "device.imei", Event: uuid.New()})
 	}
 	e.expect("what is altered", altered, vault.ErrTampered)
 	e.View(func(tx *vault.Tx) {
@@ -160,7 +164,8 @@ func testLost(t *testing.T, f Factory) {
 	e.Update(func(tx *vault.Tx) {
 		// A draft with a lost value cannot be passed on as if it had just been sealed.
 		d := e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now())
-		d.Values = append(d.Values[:1], schemas.Value{Attr: schemas.Default().MustAttribute("device.user-upn"), Token: strange[0].Token})
+		d.Values = append(d.Values[:1], schemas.Value{Attr: schemas.Default().MustAttribute("device.user-upn"),
+			Token: strange[0].Token})
 		if err := tx.Seal(d); !errors.Is(err, vault.ErrLost) {
 			t.Errorf("sealed with a lost value: %v", err)
 		}
@@ -192,7 +197,8 @@ func testClaims(t *testing.T, f Factory) {
 	})
 	e.Update(func(tx *vault.Tx) {
 		p, found, err := tx.ErasureOf(h.anna)
-		if err != nil || !found || p.Completion != completion || !p.Claimed.Equal(until) || p.Destroyed || len(p.Keys) == 0 {
+		if err != nil || !found || p.Completion != completion || !p.Claimed.Equal(until) ||
+			p.Destroyed || len(p.Keys) == 0 {
 			t.Errorf("under way: %+v, %v, %v", p, found, err)
 		}
 		if q, found, err := tx.Erasure(completion); err != nil || !found || !reflect.DeepEqual(p, q) {

@@ -33,7 +33,8 @@ func testSlots(t *testing.T, e *storeEnv) {
 		for _, s := range []vault.Store{e.s, second} {
 			err := s.View(context.Background(), e.tenants[0], func(r vault.Rows) error {
 				got, err := r.Slot(n)
-				if !errors.Is(err, wantErr) || wantErr == nil && (got.Epoch != want.Epoch || !bytes.Equal(got.Bytes, want.Bytes)) {
+				if !errors.Is(err, wantErr) || wantErr == nil &&
+					(got.Epoch != want.Epoch || !bytes.Equal(got.Bytes, want.Bytes)) {
 					t.Errorf("%s: slot %d holds %v, %v; want %v", what, n, got, err, wantErr)
 				}
 				return nil
@@ -121,7 +122,10 @@ func testSlots(t *testing.T, e *storeEnv) {
 		return nil
 	})
 	for _, w := range []vault.Wrapped{{}, {Epoch: 1, Bytes: make([]byte, vault.MaxSlot+1)}} {
-		if err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error { _, err := fill(r, w); return err }); err == nil {
+		if err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+			_, err := fill(r, w)
+			return err
+		}); err == nil {
 			t.Errorf("a slot took %d bytes", len(w.Bytes))
 		}
 	}
@@ -253,21 +257,25 @@ func testSlotFirst(t *testing.T, f Factory) {
 				t.Fatal(err)
 			}
 		})
-		e.destroySlots(schemas.Owner{Kind: schemas.OwnerPerson, ID: h.anna}, schemas.Owner{Kind: schemas.OwnerDevice, ID: h.phone.ID})
+		e.destroySlots(schemas.Owner{Kind: schemas.OwnerPerson, ID: h.anna},
+			schemas.Owner{Kind: schemas.OwnerDevice, ID: h.phone.ID})
 		e.Clock.Advance(vaultCacheAge)
 		e.expect("Anna's values", h.ofAnna, vault.ErrErased)
 		e.expect("Bob's values", h.ofBob, nil)
 		e.Update(func(tx *vault.Tx) {
-			if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: e.Clock.Now()}); !errors.Is(err, vault.ErrErasedSubject) {
+			_, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: e.Clock.Now()})
+			if !errors.Is(err, vault.ErrErasedSubject) {
 				t.Errorf("Anna is taken up again: %v", err)
 			}
-			if _, _, err := tx.Device(vault.DeviceHint{IntuneID: "phone", At: e.Clock.Now()}); !errors.Is(err, vault.ErrErasedSubject) {
+			_, _, err = tx.Device(vault.DeviceHint{IntuneID: "phone", At: e.Clock.Now()})
+			if !errors.Is(err, vault.ErrErasedSubject) {
 				t.Errorf("the phone is taken up again: %v", err)
 			}
 			if m, err := tx.FindPersons(object1); err != nil || len(m) != 0 {
 				t.Errorf("Anna is found: %v, %v", m, err)
 			}
-			if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now())); !errors.Is(err, vault.ErrErased) {
+			err = tx.Seal(e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now()))
+			if !errors.Is(err, vault.ErrErased) {
 				t.Errorf("sealed for Anna: %v", err)
 			}
 			for _, a := range h.aliases {

@@ -22,7 +22,8 @@ func RunStore(t *testing.T, f Factory) {
 		"Holdings": testHoldings, "SubjectKeys": testSubjectKeys, "PeriodKeys": testPeriodKeys, "Aliases": testAliases,
 		"Streams": testStreams, "Suppressions": testSuppressions, "Erasures": testErasures, "Holds": testHolds,
 		"Isolation": testIsolation, "Rollback": testRollback, "ReadOnly": testReadOnly, "Snapshot": testSnapshot,
-		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount, "Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
+		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount,
+		"Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, again := f(t)
@@ -35,7 +36,8 @@ func RunStore(t *testing.T, f Factory) {
 			for i := range e.tenants {
 				e.tenants[i] = uuid.New()
 				e.update(uuid.Nil, func(r vault.Rows) error {
-					return r.PutTenant(vault.TenantRow{ID: e.tenants[i], NameHash: e.tenants[i][:], Profile: blob(1), Lookup: blob(2), Record: blob(3), Policy: 1, Created: day(i)})
+					return r.PutTenant(vault.TenantRow{ID: e.tenants[i], NameHash: e.tenants[i][:], Profile: blob(1),
+						Lookup: blob(2), Record: blob(3), Policy: 1, Created: day(i)})
 				})
 			}
 			test(t, e)
@@ -142,11 +144,13 @@ func testTenants(t *testing.T, e *storeEnv) {
 		absent[vault.TenantRow](t, "by another name")(r.TenantByName([]byte{1}))
 		return nil
 	})
-	want := vault.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5), Record: blob(6), Policy: 7, Created: day(9)}
+	want := vault.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5), Record: blob(6),
+		Policy: 7, Created: day(9)}
 	e.put(func(r vault.Rows) error { return r.PutTenant(want) })
 	e.read(func(r vault.Rows) error { found(t, "replaced", want)(r.Tenant(e.tenants[0])); return nil })
 	err := e.s.Update(context.Background(), uuid.Nil, func(r vault.Rows) error {
-		return r.PutTenant(vault.TenantRow{ID: uuid.New(), NameHash: []byte("n"), Profile: blob(1), Lookup: blob(1), Record: blob(1)})
+		return r.PutTenant(vault.TenantRow{ID: uuid.New(), NameHash: []byte("n"), Profile: blob(1),
+			Lookup: blob(1), Record: blob(1)})
 	})
 	if err == nil {
 		t.Error("two tenants may have one name")
@@ -154,8 +158,10 @@ func testTenants(t *testing.T, e *storeEnv) {
 }
 
 func testOwners(t *testing.T, e *storeEnv) {
-	p := vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerLive, Slot: 7, Created: day(1), Identified: true}
-	d := vault.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: p.Owner.ID}, State: vault.OwnerErasing, Ownership: "company", User: uuid.New(), Generation: 3}
+	p := vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerLive, Slot: 7,
+		Created: day(1), Identified: true}
+	d := vault.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: p.Owner.ID}, State: vault.OwnerErasing,
+		Ownership: "company", User: uuid.New(), Generation: 3}
 	e.put(func(r vault.Rows) error { return errors.Join(r.PutOwner(p), r.PutOwner(d)) })
 	e.read(func(r vault.Rows) error {
 		found(t, "person", p)(r.Owner(p.Owner))
@@ -171,11 +177,14 @@ func testOwners(t *testing.T, e *storeEnv) {
 func testIdentities(t *testing.T, e *storeEnv) {
 	a, b := owner(schemas.OwnerPerson), owner(schemas.OwnerPerson)
 	row := func(o schemas.Owner, kind string, hash byte, first, last int) vault.IdentityRow {
-		return vault.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: []byte{hash, 0}, Value: blob(hash), First: day(first), Last: day(last)}
+		return vault.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: []byte{hash, 0}, Value: blob(hash),
+			First: day(first), Last: day(last)}
 	}
-	rows := []vault.IdentityRow{row(a, "upn", 1, 5, 6), row(b, "upn", 1, 1, 2), row(a, "email", 1, 1, 1), row(a, "upn", 2, 3, 3)}
+	rows := []vault.IdentityRow{row(a, "upn", 1, 5, 6), row(b, "upn", 1, 1, 2), row(a, "email", 1, 1, 1),
+		row(a, "upn", 2, 3, 3)}
 	e.put(func(r vault.Rows) error {
-		errs := []error{r.PutOwner(vault.OwnerRow{Owner: a, State: vault.OwnerLive}), r.PutOwner(vault.OwnerRow{Owner: b, State: vault.OwnerLive})}
+		errs := []error{r.PutOwner(vault.OwnerRow{Owner: a, State: vault.OwnerLive}),
+			r.PutOwner(vault.OwnerRow{Owner: b, State: vault.OwnerLive})}
 		for _, row := range rows {
 			errs = append(errs, r.PutIdentity(row))
 		}
@@ -226,11 +235,13 @@ func testHoldings(t *testing.T, e *storeEnv) {
 func testSubjectKeys(t *testing.T, e *storeEnv) {
 	p, d := owner(schemas.OwnerPerson), owner(schemas.OwnerDevice)
 	key := func(o schemas.Owner, generation int, class string) vault.SubjectKeyRow {
-		return vault.SubjectKeyRow{ID: uuid.New(), Owner: o, Generation: generation, Class: class, Key: blob(byte(generation + 1)), State: vault.KeyLive}
+		return vault.SubjectKeyRow{ID: uuid.New(), Owner: o, Generation: generation, Class: class,
+			Key: blob(byte(generation + 1)), State: vault.KeyLive}
 	}
 	rows := []vault.SubjectKeyRow{key(d, 0, "a"), key(d, 0, "b"), key(d, 2, "a"), key(p, 0, "a")}
 	e.put(func(r vault.Rows) error {
-		return errors.Join(r.PutSubjectKey(rows[2]), r.PutSubjectKey(rows[1]), r.PutSubjectKey(rows[0]), r.PutSubjectKey(rows[3]))
+		return errors.Join(r.PutSubjectKey(rows[2]), r.PutSubjectKey(rows[1]), r.PutSubjectKey(rows[0]),
+			r.PutSubjectKey(rows[3]))
 	})
 	e.read(func(r vault.Rows) error {
 		found(t, "by owner", rows[2])(r.SubjectKey(d, 2, "a"))
@@ -239,20 +250,24 @@ func testSubjectKeys(t *testing.T, e *storeEnv) {
 		listed(t, "of an owner", rows[0], rows[1], rows[2])(r.SubjectKeys(d))
 		return nil
 	})
-	if err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error { return r.PutSubjectKey(key(d, 0, "a")) }); err == nil {
+	if err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+		return r.PutSubjectKey(key(d, 0, "a"))
+	}); err == nil {
 		t.Error("an owner may have two keys of one generation and class")
 	}
 	rows[0].State = vault.KeyErasing
 	unknown := uuid.New()
 	e.put(func(r vault.Rows) error {
-		return errors.Join(r.PutSubjectKey(rows[0]), r.DestroySubjectKey(rows[1].ID), r.DestroySubjectKey(unknown), r.DestroySubjectKey(unknown))
+		return errors.Join(r.PutSubjectKey(rows[0]), r.DestroySubjectKey(rows[1].ID), r.DestroySubjectKey(unknown),
+			r.DestroySubjectKey(unknown))
 	})
 	e.read(func(r vault.Rows) error {
 		listed(t, "of an owner, without destroyed ones", rows[0], rows[2])(r.SubjectKeys(d))
 		absent[vault.SubjectKeyRow](t, "a destroyed one by owner")(r.SubjectKey(d, 0, "b"))
 		for _, id := range []uuid.UUID{rows[1].ID, unknown} {
 			k, ok, err := r.SubjectKeyByID(id)
-			if err != nil || !ok || k.State != vault.KeyDestroyed || k.Owner != (schemas.Owner{}) || len(k.Key.Bytes) != 0 || k.Class != "" || k.Generation != 0 {
+			if err != nil || !ok || k.State != vault.KeyDestroyed || k.Owner != (schemas.Owner{}) ||
+				len(k.Key.Bytes) != 0 || k.Class != "" || k.Generation != 0 {
 				t.Errorf("a destroyed key says more than that it is: %+v, %v, %v", k, ok, err)
 			}
 		}
@@ -284,7 +299,8 @@ func testAliases(t *testing.T, e *storeEnv) {
 	alias := func(key uuid.UUID, class, month string) vault.AliasRow {
 		return vault.AliasRow{ID: uuid.New(), SubjectKey: key, Class: class, Month: month, State: vault.AliasLive}
 	}
-	rows := []vault.AliasRow{alias(k1, "a", "202610"), alias(k1, "a", "202611"), alias(k1, "b", "202601"), alias(k2, "a", "202610")}
+	rows := []vault.AliasRow{alias(k1, "a", "202610"), alias(k1, "a", "202611"), alias(k1, "b", "202601"),
+		alias(k2, "a", "202610")}
 	e.put(func(r vault.Rows) error {
 		return errors.Join(r.PutAlias(rows[2]), r.PutAlias(rows[1]), r.PutAlias(rows[0]), r.PutAlias(rows[3]))
 	})
@@ -299,7 +315,8 @@ func testAliases(t *testing.T, e *storeEnv) {
 		return r
 	}
 	e.put(func(r vault.Rows) error {
-		return errors.Join(r.BuryAliasesOfPeriod("a", "202610"), r.BuryAliases(k1), r.BuryAliasesOfPeriod("a", "202611"))
+		return errors.Join(r.BuryAliasesOfPeriod("a", "202610"), r.BuryAliases(k1),
+			r.BuryAliasesOfPeriod("a", "202611"))
 	})
 	e.read(func(r vault.Rows) error {
 		found(t, "expired", bury(rows[0], vault.AliasExpired))(r.Alias(rows[0].ID))
@@ -317,7 +334,8 @@ func streamKey(stream uuid.UUID, b byte) vault.StreamKeyRow {
 
 func testStreams(t *testing.T, e *storeEnv) {
 	concerned := uuid.New()
-	rows := []vault.MappingRow{{Hash: []byte{1}, Stream: schemas.NewStream("refusal", uuid.New()), Concerned: concerned},
+	rows := []vault.MappingRow{{Hash: []byte{1}, Stream: schemas.NewStream("refusal", uuid.New()),
+		Concerned: concerned},
 		{Hash: []byte{2}, Stream: schemas.NewStream("refusal", uuid.New()), Concerned: concerned},
 		{Hash: []byte{3}, Stream: schemas.NewStream("adminaction", uuid.New())}}
 	e.put(func(r vault.Rows) error {
@@ -332,7 +350,8 @@ func testStreams(t *testing.T, e *storeEnv) {
 		return nil
 	})
 	e.put(func(r vault.Rows) error {
-		return errors.Join(r.DeleteMappings(concerned), r.DeleteStreamKey(concerned), r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 3)))
+		return errors.Join(r.DeleteMappings(concerned), r.DeleteStreamKey(concerned),
+			r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 3)))
 	})
 	e.read(func(r vault.Rows) error {
 		absent[vault.MappingRow](t, "deleted")(r.Mapping([]byte{1}))
@@ -345,7 +364,8 @@ func testStreams(t *testing.T, e *storeEnv) {
 
 func testSuppressions(t *testing.T, e *storeEnv) {
 	e.put(func(r vault.Rows) error {
-		return errors.Join(r.PutSuppression([]byte{1}, day(3)), r.PutSuppression([]byte{1}, day(2)), r.PutSuppression([]byte{2}, day(1)), r.PutSuppression([]byte{2}, day(4)))
+		return errors.Join(r.PutSuppression([]byte{1}, day(3)), r.PutSuppression([]byte{1}, day(2)),
+			r.PutSuppression([]byte{2}, day(1)), r.PutSuppression([]byte{2}, day(4)))
 	})
 	e.read(func(r vault.Rows) error {
 		found(t, "the later date stays", day(3))(r.Suppression([]byte{1}))
@@ -357,7 +377,8 @@ func testSuppressions(t *testing.T, e *storeEnv) {
 
 func testErasures(t *testing.T, e *storeEnv) {
 	rows := []vault.ErasureRow{
-		{Completion: uuid.New(), Tenant: e.tenants[0], Person: uuid.New(), State: vault.ErasureBegun, Begun: day(2), Claimed: day(3), Keys: []uuid.UUID{uuid.New(), uuid.New()}},
+		{Completion: uuid.New(), Tenant: e.tenants[0], Person: uuid.New(), State: vault.ErasureBegun, Begun: day(2),
+			Claimed: day(3), Keys: []uuid.UUID{uuid.New(), uuid.New()}},
 		{Completion: uuid.New(), Tenant: e.tenants[1], State: vault.ErasureDestroyed, Begun: day(1)},
 		{Completion: uuid.New(), Tenant: e.tenants[0], State: vault.ErasureCompleted, Begun: day(1)},
 	}
@@ -467,7 +488,9 @@ func testRollback(t *testing.T, e *storeEnv) {
 }
 
 func testReadOnly(t *testing.T, e *storeEnv) {
-	err := e.s.View(context.Background(), e.tenants[0], func(r vault.Rows) error { return r.PutSetting("x", []byte{1}) })
+	err := e.s.View(context.Background(), e.tenants[0], func(r vault.Rows) error {
+		return r.PutSetting("x", []byte{1})
+	})
 	if !errors.Is(err, vault.ErrReadOnly) {
 		t.Errorf("a write in a view: %v", err)
 	}
@@ -538,7 +561,10 @@ func testCancelled(t *testing.T, e *storeEnv) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("an update whose context ended: %v", err)
 	}
-	if err := e.s.Update(ctx, e.tenants[0], func(vault.Rows) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
+	if err := e.s.Update(ctx, e.tenants[0], func(vault.Rows) error {
+		t.Error("ran")
+		return nil
+	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an update with an ended context: %v", err)
 	}
 	e.put(func(r vault.Rows) error { absent[[]byte](t, "not committed")(r.Setting("x")); return nil })

@@ -12,12 +12,17 @@ import (
 // RunVault runs what a vault on a store of the factory must do.
 func RunVault(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
-		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel, "Devices": testDevices,
-		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "Tampered": testTampered, "Streams": testStreamsOfVault,
-		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays, "EraseCancelled": testEraseCancelled,
-		"Suppression": testSuppressionOfVault, "Held": testHeld, "Expired": testExpired, "OtherProcess": testOtherProcess,
-		"StaleView": testStaleView, "SlotFirst": testSlotFirst, "SlotOfPeriod": testSlotOfPeriod, "SlotOfRest": testSlotOfRest,
-		"Ledger": testLedger, "Lost": testLost, "Claims": testClaims, "ForgettingModel": testForgettingModel,
+		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel,
+		"Devices":     testDevices,
+		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "Tampered": testTampered,
+		"Streams":     testStreamsOfVault,
+		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays,
+		"EraseCancelled": testEraseCancelled,
+		"Suppression":    testSuppressionOfVault, "Held": testHeld, "Expired": testExpired,
+		"OtherProcess": testOtherProcess,
+		"StaleView":    testStaleView, "SlotFirst": testSlotFirst, "SlotOfPeriod": testSlotOfPeriod,
+		"SlotOfRest": testSlotOfRest,
+		"Ledger":     testLedger, "Lost": testLost, "Claims": testClaims, "ForgettingModel": testForgettingModel,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, f) })
 	}
@@ -39,7 +44,8 @@ func testSealAndOpen(t *testing.T, f Factory) {
 	var d *schemas.Draft
 	var person uuid.UUID
 	e.Update(func(tx *vault.Tx) {
-		person = e.Person(tx, vault.PersonHint{ObjectID: "11111111-2222-4333-8444-555555555555", UPN: "Anna@Voorbeeld.nl", At: at})
+		person = e.Person(tx, vault.PersonHint{ObjectID: "11111111-2222-4333-8444-555555555555",
+			UPN: "Anna@Voorbeeld.nl", At: at})
 		device, created, err := tx.Device(vault.DeviceHint{IntuneID: "aaaaaaaa-2222-4333-8444-555555555555", At: at})
 		if err != nil || !created {
 			t.Fatal(device, created, err)
@@ -78,7 +84,8 @@ func testSealAndOpen(t *testing.T, f Factory) {
 				t.Errorf("the subject's alias names %v, %v", owner, err)
 			}
 			aliases, err := tx.Aliases(person, "inventory")
-			if err != nil || len(aliases) != 1 || aliases[0] != (vault.Alias{ID: d.Subjects[0].Alias, Class: "inventory", Month: "202611"}) {
+			if err != nil || len(aliases) != 1 ||
+				aliases[0] != (vault.Alias{ID: d.Subjects[0].Alias, Class: "inventory", Month: "202611"}) {
 				t.Errorf("the person's aliases are %v, %v", aliases, err)
 			}
 		})

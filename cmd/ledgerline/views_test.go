@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
+	"github.com/ledgerline/ledgerline/projections/report"
+)
+
+// What ends a difference is told: a view is rebuilt, what all are made of is made anew, what is forged is disowned.
+func TestADifferenceOfTheViewsNamesWhatEndsIt(t *testing.T) {
+	const rebuild, anew, disown = "`ledgerline views rebuild admin_action refusal`", "clickhouse away", "`ledgerline ledger disown`"
+	found := func(view string, what projections.What) projections.Finding {
+		return projections.Finding{View: view, What: what}
+	}
+	for name, c := range map[string]struct {
+		findings []projections.Finding
+		want     []string
+	}{
+		"views":              {[]projections.Finding{found("refusal", projections.Other), found("admin_action", projections.Missing)}, []string{rebuild}},
+		"the base":           {[]projections.Finding{found("events", projections.Missing), found("refusal", projections.Extra)}, []string{anew}},
+		"a definition":       {[]projections.Finding{found("device_current", projections.Definition)}, []string{anew}},
+		"forged":             {[]projections.Finding{found("events", projections.Forged)}, []string{disown}},
+		"forged and a row":   {[]projections.Finding{found("events", projections.Forged), found("events", projections.Other)}, []string{disown, anew}},
+		"forged and a view":  {[]projections.Finding{found("events", projections.Forged), found("refusal", projections.Other), found("admin_action", projections.Other)}, []string{disown, rebuild}},
+		"no more than these": {nil, nil},
+	} {
+		res := reconcile.Result{Findings: c.findings, Differing: map[string]uint64{}, Views: []reconcile.ViewResult{{Name: "admin_action"}, {Name: "refusal"}}}
+		for _, f := range c.findings {
+			res.Differing[f.View]++
+		}
+		got := (&app{}).remedies(res)
+		said := strings.Join(got, "\n")
+		for _, text := range []string{rebuild, anew, disown} {
+			want := false
+			for _, w := range c.want {
+				want = want || w == text
+			}
+			if strings.Contains(said, text) != want {
+				t.Errorf("%s: %q, want of it: %q", name, said, c.want)
+			}
+		}
+	}
+}
+
+// Whoever meets a value that does not open where it stands is told what finds the reason and what ends it.
+func TestATamperedValueNamesWhatFindsOut(t *testing.T) {
+	for _, is := range []error{report.ErrTampered, projections.ErrTampered} {
+		err := tampered(fmt.Errorf("event: %w", is))
+		if !errors.Is(err, is) || !strings.Contains(err.Error(), "`ledgerline ledger check`") {
+			t.Errorf("%v", err)
+		}
+	}
+	if other := errors.New("x"); tampered(other) != other || tampered(nil) != nil {
+		t.Error("another error was changed")
+	}
+}
