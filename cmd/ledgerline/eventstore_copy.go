@@ -70,7 +70,8 @@ func (a *app) fsck(ctx context.Context, out io.Writer, dir string) error {
 	fmt.Fprintf(out, "%s events in %s streams, %s, ending at position %d, commit %d; read in %s\n", count(int64(r.Events)), count(int64(r.Streams)),
 		bytesText(int64(r.Bytes)), r.Next, r.Commit, r.Duration.Round(time.Millisecond))
 	if !r.Whole() {
-		return fmt.Errorf("the event store in %s is damaged: %s findings; restore a backup, and keep these files", dir, count(int64(r.Found)))
+		return fmt.Errorf("the event store in %s is damaged: %s findings\n%s",
+			dir, count(int64(r.Found)), a.eventStoreWayOut())
 	}
 	fmt.Fprintln(out, "whole")
 	return nil

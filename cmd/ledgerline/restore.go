@@ -51,7 +51,7 @@ func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNod
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	n := a.newNode(lock)
-	defer func() { err = errors.Join(err, n.stop()) }()
+	defer func() { err = a.damageWayOut(errors.Join(err, n.stop())) }()
 	if _, err := n.startServers(ctx, out, false); err != nil {
 		return err
 	}
@@ -62,15 +62,15 @@ func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNod
 func (a *app) openVaultAt(ctx context.Context, path string) (*vault.Vault, error) {
 	kek, err := vault.OpenFileKEK(a.cfg.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err)
+		return nil, a.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
 	}
 	store, err := sqlite.Open(ctx, path)
 	if err != nil {
-		return nil, err
+		return nil, a.vaultWayOut(err)
 	}
 	v, err := vault.Open(ctx, vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log})
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(a.vaultWayOut(err), store.Close())
 	}
 	return v, nil
 }

@@ -35,6 +35,7 @@ const (
 type services struct {
 	endpoints
 	vaultObserver vault.Observer // nil: nobody counts
+	slots         *sqlite.Store  // the vault's, nil before it is opened
 	closers       []func() error
 }
 
@@ -110,7 +111,7 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 	}
 	if kek == nil {
 		if kek, err = vault.OpenFileKEK(a.cfg.KeyFile); err != nil {
-			return nil, err
+			return nil, a.vaultWayOut(err)
 		}
 	}
 	if fresh {
@@ -119,7 +120,7 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 		store, err = sqlite.Open(ctx, path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, a.vaultWayOut(err)
 	}
 	cfg := vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log, Observer: s.vaultObserver}
 	v, err := vault.Open(ctx, cfg)
@@ -127,9 +128,10 @@ func (a *app) openVault(ctx context.Context, s *services, create bool) (*vault.V
 		v, err = vault.Create(ctx, cfg)
 	}
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(a.vaultWayOut(err), store.Close())
 	}
 	s.onClose(v.Close)
+	s.slots = store
 	return v, nil
 }
 

@@ -35,6 +35,8 @@ type statusDoc struct {
 
 	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault did not know at the start
 
+	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of keys that cannot be read, at the start
+
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
 
@@ -61,7 +63,7 @@ func (n *runningNode) report() statusDoc {
 	doc.Relay.Problem, doc.ViewsProblem = r.Problem, viewsProblem(doc.Views)
 	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	doc.ForeignEvents, doc.Forged = n.ledger.Foreign(), n.ledger.Forged()
-	doc.Strangers = n.strangers.count()
+	doc.Strangers, doc.DamagedKeys = n.strangers.count(), n.damagedKeys
 	doc.Problems = doc.problems()
 	return doc
 }
@@ -80,6 +82,9 @@ func (s statusDoc) problems() []string {
 	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
 	tell(s.Strangers > 0, "vault: %s events are of tenants that it does not know: they are forged, or the vault is "+
 		"older than the ledger. `ledgerline restore vault` says more", count(s.Strangers))
+	tell(s.DamagedKeys > 0, "vault: %s keys of persons, devices or periods have changed on disk and cannot be read; "+
+		"nor can what is sealed under them. Stop `ledgerline up`, move the vault's files aside, and put the newest "+
+		"copy back: `ledgerline restore vault --from FOLDER`", count(s.DamagedKeys))
 	if s.Forged.Count > 0 {
 		first := "more than are listed"
 		if len(s.Forged.Listed) > 0 {

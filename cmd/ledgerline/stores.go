@@ -91,9 +91,9 @@ func (n *runningNode) openStores(ctx context.Context, out io.Writer) error {
 		if id != uuid.Nil {
 			file := filepath.Join(a.cfg.Data, vaultFile)
 			return fmt.Errorf("%w:\nThe event store holds ledger %s, and its vault is missing. No new vault is "+
-				"made beside it: that could open nothing. Put the newest copy back (%s and %s) and run `ledgerline "+
+				"made beside it: that could open nothing. %sPut the newest copy back (%s and %s) and run `ledgerline "+
 				"restore vault`",
-				node.ErrApart, id, file, sqlite.SlotsPath(file))
+				node.ErrApart, id, a.logLeft(), file, sqlite.SlotsPath(file))
 		}
 		if n.vault, err = a.openVault(ctx, n.opened, true); err != nil {
 			return err
@@ -130,6 +130,9 @@ func (n *runningNode) vaultIsOfAge(ctx context.Context) error {
 		return err
 	}
 	n.strangers.noted(u.Strangers)
+	if n.damagedKeys, err = n.opened.slots.DamagedSlots(ctx); err != nil {
+		return err
+	}
 	var lacks []string
 	if u.Events > 0 {
 		lacks = append(lacks, fmt.Sprintf("%s events since %s name keys that it does not hold",

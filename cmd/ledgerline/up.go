@@ -137,9 +137,10 @@ type runningNode struct {
 	compare  *reconcile.Reconciler
 	clean    bool // the last run here stopped in order
 
-	strangers strangers // events of tenants that the vault does not know
-	status    *http.Server
-	listener  net.Listener
+	strangers   strangers // events of tenants that the vault does not know
+	damagedKeys uint64    // places of the vault's keys that cannot be read, at the start
+	status      *http.Server
+	listener    net.Listener
 
 	cancel context.CancelFunc // ends relay, projector and status
 	tasks  *errgroup.Group
@@ -153,9 +154,14 @@ func (a *app) newNode(lock *node.Lock) *runningNode {
 
 func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
 	n := a.newNode(lock)
+	absent := a.absentStores()
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, n.stop())
+			err = a.damageWayOut(errors.Join(err, n.stop()))
+		}
+		if errors.Is(err, node.ErrApart) {
+			// What was made in vain would be in the way of what is to be put back.
+			err = errors.Join(err, removeAll(absent))
 		}
 	}()
 	if n.clean, err = lock.Begin(); err != nil {

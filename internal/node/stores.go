@@ -37,6 +37,11 @@ func Together(
 	ctx context.Context, ledger uuid.UUID, others []Held, holds func(context.Context, schemas.Anchor) error,
 ) error {
 	var wrong []string
+	if x, ok := agreeAgainst(ledger, others); ok {
+		return fmt.Errorf("%w:\nThe event store is of ledger %s, %s are of ledger %s. Put the event store of that "+
+			"ledger back. If it is lost, move this one away, and %s",
+			ErrApart, ledger, x.Store, x.Ledger, RestoreEventStore)
+	}
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	for _, h := range others {
 		switch {
@@ -60,6 +65,23 @@ func Together(
 		return nil
 	}
 	return fmt.Errorf("%w:\n%s", ErrApart, strings.Join(wrong, "\n"))
+}
+
+// agreeAgainst reports whether several others are all of one ledger, which is not the event store's: then that is the
+// one that does not fit, and to make the others fit it would be the wrong way out. The stores' names are joined.
+func agreeAgainst(ledger uuid.UUID, others []Held) (all Held, ok bool) {
+	var names []string
+	for _, h := range others {
+		switch {
+		case h.Ledger == uuid.Nil:
+		case ledger == uuid.Nil || h.Ledger == ledger || len(names) > 0 && h.Ledger != all.Ledger:
+			return Held{}, false
+		default:
+			names, all.Ledger = append(names, h.Store), h.Ledger
+		}
+	}
+	all.Store = strings.Join(names, " and ")
+	return all, len(names) > 1
 }
 
 func upTo(a *schemas.Anchor) string {

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -245,6 +247,41 @@ func (s *slots) read(n vault.Slot) (vault.Wrapped, error) {
 		return vault.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: b[16 : 16+size]}, nil
 	}
 	return vault.Wrapped{}, fmt.Errorf("slot %d: %w", n, ErrSlotsDamaged)
+}
+
+// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all, and
+// no row: 13 MB for 100,000 owners.
+func (s *Store) DamagedSlots(ctx context.Context) (damaged uint64, err error) {
+	var raw []byte
+	row := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", settingSlots)
+	if err := row.Scan(&raw); err != nil {
+		return 0, fmt.Errorf("look at the slots: %w", translate(err))
+	}
+	p, err := decodePairing(raw)
+	if err != nil {
+		return 0, fmt.Errorf("look at the slots: %w", err)
+	}
+	r := bufio.NewReaderSize(io.NewSectionReader(s.slots.f, slotAt(1), int64(p.next-1)*recordSize), 512<<10)
+	b := make([]byte, recordSize)
+	for n := vault.Slot(1); n < p.next; n++ {
+		if err := ctx.Err(); err != nil {
+			return damaged, err
+		}
+		switch _, err := io.ReadFull(r, b); {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return damaged + uint64(p.next-n), nil // the file was cut
+		case err != nil:
+			return damaged, fmt.Errorf("look at the slots: slot %d: %w", n, err)
+		}
+		if intact(b, uint64(n)+1) {
+			continue
+		}
+		// It may be being overwritten just now. Zeroes are a number that was given to nothing.
+		if _, err := s.slots.read(n); errors.Is(err, ErrSlotsDamaged) {
+			damaged++
+		}
+	}
+	return damaged, nil
 }
 
 func readFull(f *os.File, b []byte, at int64) bool {

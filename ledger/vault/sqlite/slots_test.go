@@ -345,3 +345,49 @@ func TestRetiredSlotOutlivesOlderViews(t *testing.T) {
 		t.Errorf("after the scrub: %v", err)
 	}
 }
+
+// A slot that has changed is counted, one that was destroyed is not; so are those that a cut file lacks.
+func TestChangedSlotsAreCounted(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "vault.db")
+	s, err := Create(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var slots []vault.Slot
+	for i := range 9 {
+		n, err := fillSlot(s, byte(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slots = append(slots, n)
+	}
+	if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.DestroySlot(slots[2]) }); err != nil {
+		t.Fatal(err)
+	}
+	want := func(what string, n uint64) {
+		t.Helper()
+		if got, err := s.DamagedSlots(ctx); got != n || err != nil {
+			t.Errorf("%s: %d damaged (%v), want %d", what, got, err, n)
+		}
+	}
+	want("whole", 0)
+	raw, err := os.ReadFile(SlotsPath(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []vault.Slot{slots[0], slots[2], slots[8]} {
+		raw[slotAt(n)+40] ^= 4
+	}
+	write := func(raw []byte) {
+		t.Helper()
+		if err := os.WriteFile(SlotsPath(path), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(raw)
+	want("three changed", 3)
+	write(raw[:slotAt(slots[7])+5])
+	want("cut", 4)
+}

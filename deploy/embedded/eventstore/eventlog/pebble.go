@@ -43,6 +43,9 @@ func pebbleOptions(o Options, h *halt) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				if !errors.Is(err, pebble.ErrCancelledCompaction) {
+					if pebble.IsCorruptionError(err) {
+						err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+					}
 					h.notify(fmt.Errorf("background write: %w", err))
 				}
 			},
