@@ -51,6 +51,7 @@ func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNod
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	n := a.newNode(lock)
+	n.keepBroker = true
 	defer func() { err = a.damageWayOut(errors.Join(err, n.stop())) }()
 	if _, err := n.startServers(ctx, out, false); err != nil {
 		return err

@@ -137,6 +137,7 @@ type runningNode struct {
 	compare  *reconcile.Reconciler
 	clean    bool // the last run here stopped in order
 
+	keepBroker  bool      // its folder is moved aside by nobody: it is needed as it is
 	strangers   strangers // events of tenants that the vault does not know
 	damagedKeys uint64    // places of the vault's keys that cannot be read, at the start
 	status      *http.Server
@@ -204,6 +205,7 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 	if err != nil {
 		return own, err
 	}
+	cfg.KeepBroker = n.keepBroker
 	n.servers, err = embedded.Start(ctx, cfg)
 	p.done()
 	err = explainTaken(err)

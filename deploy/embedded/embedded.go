@@ -41,6 +41,10 @@ type Config struct {
 	Kafka      *kafka.Config
 	ClickHouse *clickhouse.Config
 	Logger     *slog.Logger
+
+	// KeepBroker makes a broker's folder that cannot be read an error. Else it is moved aside, to be filled anew: what
+	// restores the event store needs the only other copy.
+	KeepBroker bool
 }
 
 // Servers are the running servers; one that was not to be started is nil.
@@ -149,7 +153,7 @@ func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 	kc := *cfg.Kafka
 	kc.Dir, kc.Logger = dir, cfg.Logger.With("server", "kafka")
 	srv, err := kafka.Start(ctx, kc)
-	if !errors.Is(err, kafka.ErrUnreadable) {
+	if cfg.KeepBroker || !errors.Is(err, kafka.ErrUnreadable) {
 		return srv, err
 	}
 	aside := dir + ".unreadable-" + time.Now().UTC().Format("20060102T150405")
