@@ -60,7 +60,7 @@ func (a *app) reindex(ctx context.Context, progress io.Writer) (doc reindexed, e
 		var v *vault.Vault // tells forged events, where it is there
 		if exists(a.vaultPath()) {
 			var err error
-			if v, err = a.openVaultAt(ctx, a.vaultPath()); err != nil {
+			if v, _, err = a.openVaultAt(ctx, a.vaultPath()); err != nil {
 				return err
 			}
 			n.services.onClose(v.Close)

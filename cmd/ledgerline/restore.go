@@ -59,21 +59,21 @@ func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNod
 	return act(n)
 }
 
-// openVaultAt opens the vault in that file, which must be there.
-func (a *app) openVaultAt(ctx context.Context, path string) (*vault.Vault, error) {
+// openVaultAt opens the vault in that file, which must be there, and returns its store beside it.
+func (a *app) openVaultAt(ctx context.Context, path string) (*vault.Vault, *sqlite.Store, error) {
 	kek, err := vault.OpenFileKEK(a.cfg.KeyFile)
 	if err != nil {
-		return nil, a.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
+		return nil, nil, a.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
 	}
 	store, err := sqlite.Open(ctx, path)
 	if err != nil {
-		return nil, a.vaultWayOut(err)
+		return nil, nil, a.vaultWayOut(err)
 	}
 	v, err := vault.Open(ctx, vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log})
 	if err != nil {
-		return nil, errors.Join(a.vaultWayOut(err), store.Close())
+		return nil, nil, errors.Join(a.vaultWayOut(err), store.Close())
 	}
-	return v, nil
+	return v, store, nil
 }
 
 func checkRestoreFlags(output string, acceptLoss, yes bool) error {

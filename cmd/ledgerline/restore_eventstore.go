@@ -133,7 +133,7 @@ func (a *app) restoreEventStore(
 func (a *app) completeEventStore(
 	ctx context.Context, progress io.Writer, n *runningNode, acceptLoss bool,
 ) (doc restoredEventStore, err error) {
-	v, err := a.openVaultAt(ctx, a.vaultPath())
+	v, _, err := a.openVaultAt(ctx, a.vaultPath())
 	if err != nil {
 		return doc, err
 	}

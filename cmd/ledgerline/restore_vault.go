@@ -79,6 +79,8 @@ type restoredVault struct {
 	TakenBack int              `json:"takenBack"` // erasures that had not begun
 	Accepted  bool             `json:"accepted"`
 	Event     uuid.UUID        `json:"event,omitzero"` // that says what is lost
+
+	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of keys that cannot be read
 }
 
 func (d restoredVault) text(w io.Writer) {
@@ -101,6 +103,10 @@ func (d restoredVault) text(w io.Writer) {
 	}
 	if d.Accepted {
 		fmt.Fprintf(w, "declared lost: %s. Event %s says so\n", lostText(d.Unknown), d.Event)
+	}
+	if d.DamagedKeys > 0 {
+		fmt.Fprintf(w, "%s keys of persons, devices or periods in this copy have changed on disk and cannot be read\n",
+			count(d.DamagedKeys))
 	}
 	fmt.Fprintln(w, "`ledgerline up` serves again")
 }
@@ -180,13 +186,14 @@ func fromFlag(from string) string {
 
 // vaultBench is the vault in a file, with the ledger and custody on it.
 type vaultBench struct {
+	slots   *sqlite.Store // the vault's
 	vault   *vault.Vault
 	ledger  *ledger.Ledger
 	custody *custody.Custody
 }
 
 func (a *app) openBench(ctx context.Context, s *services, path string) (b vaultBench, err error) {
-	if b.vault, err = a.openVaultAt(ctx, path); err != nil {
+	if b.vault, b.slots, err = a.openVaultAt(ctx, path); err != nil {
 		return b, err
 	}
 	defer func() {
@@ -277,6 +284,9 @@ func (a *app) fitVault(
 		doc.Accepted = true
 	}
 	if doc.Completed, doc.TakenBack, err = b.custody.Resume(ctx); err != nil {
+		return err
+	}
+	if doc.DamagedKeys, err = b.slots.DamagedSlots(ctx); err != nil {
 		return err
 	}
 	return b.vault.SaveAnchor(ctx, doc.Unknown.End)
