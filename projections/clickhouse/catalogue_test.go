@@ -8,7 +8,10 @@ import (
 )
 
 // ignored are types that no view shows, each by decision.
-var ignored = map[string]string{"ledger.created.v1": "read from events, by whoever opens the ledger"}
+var ignored = map[string]string{
+	"ledger.created.v1":   "read from events, by whoever opens the ledger",
+	"ledger.keys-lost.v1": "an act on the vault, which holds what it declares",
+}
 
 // shownByPrefix are attributes that a view takes without naming each.
 var shownByPrefix = []string{"action.target-"}

@@ -171,6 +171,15 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err != nil {
 		return fail("look", err)
 	}
+	// A materialized view whose table is gone makes every insert fail, also the one that is waited for below.
+	for v := range f.mvs {
+		if f.tables[v].name == "" {
+			if err := db.dropVersion(ctx, view, v); err != nil {
+				return fail("drop what fills a table that is gone", err)
+			}
+			delete(f.mvs, v)
+		}
+	}
 	// What an interrupted rebuild had already replaced.
 	for v := range f.tables {
 		if v.compare(f.now) < 0 {
