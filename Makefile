@@ -7,6 +7,7 @@ ROUNDS  ?= 20
 TAGS     = crash,canary,siege,clients,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 CLIENTS ?= python node java kafka go kcat
 CLIENTS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/clients
 KAFKA_PORT  ?= 19092
@@ -34,14 +35,13 @@ test: ## the whole test suite that needs no outside server
 	$(GO) test ./...
 
 .PHONY: cross
-cross: ## build and vet everything, tests too, for each system and processor: linux, darwin, windows on amd64, arm64
-	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do echo "== $$os/$$arch"; \
-	  GOOS=$$os GOARCH=$$arch $(GO) vet -tags $(TAGS) ./...; \
-	  GOOS=$$os GOARCH=$$arch $(GO) build -o /dev/null ./cmd/ledgerline; done; done
+cross: ## build and vet everything, tests too, for each system and processor (PLATFORMS="linux/arm64 darwin/arm64")
+	@set -e; for p in $(PLATFORMS); do echo "== $$p"; export GOOS=$${p%/*} GOARCH=$${p#*/}; \
+	  $(GO) vet -tags $(TAGS) ./...; $(GO) build -o /dev/null ./cmd/ledgerline; done
 
 .PHONY: crash
 crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
-	$(GO) test -tags crash -count=1 -timeout 60m -run 'TestCrash|TestRestored' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
+	$(GO) test -tags crash -count=1 -timeout 60m -run '$(or $(RUN),TestCrash|TestRestored)' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
 
 .PHONY: crash-eventstore
 crash-eventstore: ROUNDS = 200
