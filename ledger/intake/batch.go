@@ -100,7 +100,7 @@ func (in *Intake) round(
 	if err := in.cfg.Hook(PointCommitted); err != nil {
 		return nil, err
 	}
-	stale, err := in.appendAll(ctx, open)
+	stale, err := in.appendAll(ctx, tenant.ID, open)
 	if err != nil {
 		return nil, err
 	}
@@ -249,6 +249,7 @@ func (in *Intake) each(ctx context.Context, n int, do func(ctx context.Context, 
 type lane struct {
 	stream schemas.Stream
 	work   []laneStep
+	shift  uint64 // others' events that came between what was planned on and what was appended
 }
 
 type laneStep struct {
@@ -259,7 +260,9 @@ type laneStep struct {
 // appendAll appends what was planned: refusals first, then devices, then actions; each
 // stream's appends in order, the streams side by side. It returns the streams whose
 // planned state is not what they hold.
-func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schemas.Stream]bool, err error) {
+func (in *Intake) appendAll(
+	ctx context.Context, tenant uuid.UUID, open []*entry,
+) (stale map[schemas.Stream]bool, err error) {
 	waves := [3]map[schemas.Stream]*lane{{}, {}, {}}
 	for _, e := range open {
 		for _, s := range e.steps {
@@ -281,6 +284,13 @@ func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schem
 		}
 		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
+			defer func() {
+				if l.shift > 0 { // the stream holds what was planned, at other revisions
+					mu.Lock()
+					stale[l.stream] = true
+					mu.Unlock()
+				}
+			}()
 			for n, w := range l.work {
 				mu.Lock()
 				// What an earlier wave could not append for the record comes first: planned anew
@@ -289,7 +299,7 @@ func (in *Intake) appendAll(ctx context.Context, open []*entry) (stale map[schem
 				mu.Unlock()
 				err := error(ledger.ErrConflict)
 				if !before {
-					err = in.append(ctx, w.step)
+					err = in.append(ctx, tenant, l, w.step)
 				}
 				mu.Lock()
 				switch {
@@ -349,9 +359,55 @@ func (in *Intake) wave(s schemas.Stream) int {
 	return 2
 }
 
+// maxBehind bounds how often an append goes behind what others write to its stream meanwhile.
+const maxBehind = 256
+
 // append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after
-// that ends the import.
-func (in *Intake) append(ctx context.Context, s step) error {
-	_, err := in.cfg.Ledger.Append(ctx, s.stream, s.expect, s.events) // its error names the stream
-	return err
+// that ends the import. Where nothing but others' events stands behind what was planned on, it
+// goes behind those: who floods a stream with foreign events keeps no record out of it.
+func (in *Intake) append(ctx context.Context, tenant uuid.UUID, l *lane, s step) error {
+	expect := s.expect
+	if r, exact := expect.Revision(); exact {
+		expect = ledger.Exact(r + l.shift)
+	}
+	for try := 0; ; try++ {
+		last, err := in.cfg.Ledger.Append(ctx, s.stream, expect, s.events) // its error names the stream
+		if err == nil {
+			l.shift = last + 1 - uint64(len(s.events)) - first(s.expect)
+		}
+		if !errors.Is(err, ledger.ErrConflict) || try == maxBehind {
+			return err
+		}
+		behind, own, readErr := in.behind(ctx, tenant, s.stream, expect)
+		if readErr != nil || own {
+			return cmp.Or(readErr, err)
+		}
+		expect = behind
+	}
+}
+
+// first is the revision that the first event of an append gets.
+func first(e ledger.Expect) uint64 {
+	if r, exact := e.Revision(); exact {
+		return r + 1
+	}
+	return 0
+}
+
+// behind returns what an append behind the stream's last event expects, and whether one of the
+// tenant's own events has come since the one that was expected.
+func (in *Intake) behind(
+	ctx context.Context, tenant uuid.UUID, s schemas.Stream, expect ledger.Expect,
+) (ledger.Expect, bool, error) {
+	for r, err := range in.cfg.Ledger.ReadStream(ctx, s, first(expect)) {
+		if err != nil {
+			return expect, false, err
+		}
+		d, v, err := ledger.Examine(ctx, in.cfg.Ledger, in.cfg.Catalogue, r)
+		if err != nil || v == ledger.Genuine && d.Tenant == tenant {
+			return expect, true, err
+		}
+		expect = ledger.Exact(r.Revision)
+	}
+	return expect, false, nil
 }

@@ -392,3 +392,35 @@ func FuzzFold(f *testing.F) {
 		}
 	})
 }
+
+// Who floods a stream keeps nothing out of it: before each of many appends comes another foreign event, more often than a
+// record is ever planned anew, and every record of the stream goes in all the same.
+func TestAFloodOfForeignEventsKeepsNoRecordOut(t *testing.T) {
+	w := newWorld(t, false)
+	w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", map[string]any{"osVersion": "1.0"})})
+	i := newIntruder(w, 1)
+	e := w.trueEvent("device")
+	garbage := schemas.Event{ID: uuid.New(), Stream: e.Stream, Type: "x", Data: []byte("{}")}
+	left := 3 * maxRounds
+	w.store.Fail = func(s schemas.Stream, _ []schemas.Event) error {
+		if s == e.Stream && left > 0 {
+			left--
+			garbage.ID = uuid.New()
+			i.plant(s, garbage)
+		}
+		return nil
+	}
+	files := map[string]string{}
+	for day := range 4 {
+		files[fmt.Sprint(day)] = device(1, fmt.Sprintf("2026-03-%02dT08:00:00Z", 2+day),
+			map[string]any{"osVersion": fmt.Sprintf("2.%d", day)})
+	}
+	s := w.importFiles(files)
+	if s.Recorded != 4 || s.FailedCount != 0 || left != 0 {
+		t.Errorf("%d to plant are left: %s", left, asJSON(t, s))
+	}
+	w.store.Fail = nil
+	if s := w.importFiles(files); s.EventsAppended != 0 {
+		t.Errorf("importing again appended %d events", s.EventsAppended)
+	}
+}
