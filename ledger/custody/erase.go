@@ -15,7 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Grounds on which a person is erased (Art. 17(1) GDPR), the vocabulary of --ground.
+// Grounds on which a person is erased (Art. 17(1) GDPR).
 var Grounds = []string{"no-longer-necessary", "consent-withdrawn", "objection", "unlawful", "legal-obligation"}
 
 // Erased is what an erasure did.
