@@ -223,7 +223,9 @@ func (l *Ledger) follow(
 		err := l.index.record(batch)
 		var stale *staleIndexError
 		if errors.As(err, &stale) && last != nil {
-			if stale.last, err = l.anchor(*last); err == nil {
+			var at schemas.Anchor
+			if at, err = last.Anchor(l.id); err == nil {
+				stale.last = &at
 				err = stale
 			}
 		}
@@ -278,14 +280,6 @@ func (l *Ledger) follow(
 			}
 		}
 	}
-}
-
-func (l *Ledger) anchor(r schemas.Recorded) (*schemas.Anchor, error) {
-	leaf, err := r.Leaf()
-	if err != nil {
-		return nil, err
-	}
-	return &schemas.Anchor{LedgerID: l.id, Seq: r.Seq, EventID: r.ID, Leaf: leaf, Position: r.Position}, nil
 }
 
 // Sequence returns the sequence of the ledger event at that position, and false where

@@ -71,6 +71,15 @@ func (r Recorded) Leaf() ([32]byte, error) {
 	return LeafHash(e), nil
 }
 
+// Anchor returns the position that may be persisted of the event, in the ledger of that id. Seq must be set.
+func (r Recorded) Anchor(ledger uuid.UUID) (Anchor, error) {
+	leaf, err := r.Leaf()
+	if err != nil {
+		return Anchor{}, fmt.Errorf("anchor at sequence %d: %w", r.Seq, err)
+	}
+	return Anchor{LedgerID: ledger, Seq: r.Seq, EventID: r.ID, Leaf: leaf, Position: r.Position}, nil
+}
+
 // LeafOf is Leaf for a reader that has parsed the event's metadata already; m must be what r.Metadata says.
 func (r Recorded) LeafOf(m Metadata) [32]byte { return LeafHash(r.entry(m)) }
 

@@ -221,8 +221,8 @@ func (a *app) lastAnchor(ctx context.Context, cfg ledger.Config, id uuid.UUID, s
 	if err != nil {
 		return schemas.Anchor{}, err
 	}
-	leaf, err := last.Leaf()
-	return schemas.Anchor{LedgerID: id, Seq: seq, EventID: last.ID, Leaf: leaf, Position: last.Position}, err
+	last.Seq = seq
+	return last.Anchor(id)
 }
 
 // passing hands events on as long as the anchored one is what the anchor says.

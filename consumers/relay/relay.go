@@ -272,11 +272,11 @@ func (r *Relay) round(ctx context.Context, s *state, events []schemas.Recorded) 
 }
 
 func (r *Relay) anchor(e schemas.Recorded) (*schemas.Anchor, error) {
-	leaf, err := e.Leaf()
+	a, err := e.Anchor(r.cfg.Ledger.ID())
 	if err != nil {
-		return nil, fmt.Errorf("anchor at %d: %w", e.Seq, err)
+		return nil, err
 	}
-	return &schemas.Anchor{LedgerID: r.cfg.Ledger.ID(), Seq: e.Seq, EventID: e.ID, Leaf: leaf, Position: e.Position}, nil
+	return &a, nil
 }
 
 // How many positions are kept where they are trimmed, and after how many more they are.

@@ -113,12 +113,10 @@ func (c *Custody) LookForUnknown(
 		return fail(fmt.Errorf("the ledger ends at sequence %d, the vault noted %d: %w",
 			last.Seq, anchor.Seq, ledger.ErrDiverged))
 	}
-	leaf, err := last.Leaf()
-	if err != nil {
+	if u.End, err = last.Anchor(id); err != nil {
 		return fail(err)
 	}
 	u.Aliases = uint64(len(s.aliases))
-	u.End = schemas.Anchor{LedgerID: id, Seq: last.Seq, EventID: last.ID, Leaf: leaf, Position: last.Position}
 	return u, nil
 }
 
