@@ -32,6 +32,7 @@ func (a *applier) load(ctx context.Context) error {
 	a.saved, a.applied, a.handled = pos.Saved, newApplied(pos.Applied), newApplied(pos.Applied)
 	a.start, a.next, a.pending = pos.Next, map[string]Place{}, map[string]Place{}
 	maps.Copy(a.next, pos.Next)
+	a.p.status.skippedBefore(pos.Skipped)
 	for seq, err := range a.p.cfg.Positions.AppliedAbove(ctx, pos) {
 		if err != nil {
 			return fmt.Errorf("sequences applied above %d: %w", pos.Applied, err)
@@ -215,7 +216,7 @@ func (a *applier) save(ctx context.Context) error {
 			return !there && place.LastSeq < a.applied.next
 		})
 	}
-	pos := Position{Saved: a.saved + 1, Applied: a.applied.next, Next: a.next}
+	pos := Position{Saved: a.saved + 1, Applied: a.applied.next, Next: a.next, Skipped: a.p.status.skippedSoFar()}
 	if err := a.p.cfg.Positions.SavePosition(ctx, a.p.cfg.Name, pos); err != nil {
 		return fmt.Errorf("save position %s: %w", a.p.cfg.Name, err)
 	}

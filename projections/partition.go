@@ -130,6 +130,7 @@ func (r *reader) read(ctx context.Context) error {
 			r.p.cfg.Log.Warn("partition differs from the one read before; reading it from its first message",
 				"partition", shown(r.partition), "offset", r.place.Next-1, "sequence", r.place.LastSeq)
 			r.placed = false
+			r.p.status.anew(r.partition)
 		default:
 			return fmt.Errorf("fetch the message before the position of %s: %w", shown(r.partition), err)
 		}

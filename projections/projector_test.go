@@ -318,6 +318,15 @@ func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 		if err := p.stop(); err != nil {
 			t.Error(err)
 		}
+		// A process that begins below them, in them or behind them tells of each once.
+		p = start(t, projections.Config{Source: topics, Sink: v, Positions: v})
+		time.Sleep(5 * time.Second)
+		if again := p.Status(); !slices.Equal(again.Foreign, s.Foreign) {
+			t.Errorf("after a restart %+v, before it %+v", again.Foreign, s.Foreign)
+		}
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -34,6 +34,8 @@ type Position struct {
 	Saved   uint64           // grows with every save
 	Applied uint64           // sequences 0 to Applied-1 are all applied; 0: none
 	Next    map[string]Place // per partition
+	// Skipped are the foreign records of each partition. Those below its place are not read again.
+	Skipped map[string]Foreign
 }
 
 // Positions keeps the position of a projector beside the rows it covers.

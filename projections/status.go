@@ -27,7 +27,7 @@ type Status struct {
 	Problem string    `json:"problem,omitempty"`
 	Since   time.Time `json:"since,omitzero"` // of Problem
 
-	// Foreign is what was skipped since the start, by partition: told, and no problem.
+	// Foreign is what was skipped, by partition, over restarts: told, and no problem.
 	Foreign []Foreign `json:"foreign,omitempty"`
 	// Conflicts are partitions that go no further until their topics are made anew.
 	Conflicts []Conflict `json:"conflicts,omitempty"`
@@ -38,7 +38,7 @@ type Status struct {
 // Foreign counts the records of a partition that are none of the ledger's, with the first and last
 // offset.
 type Foreign struct {
-	Partition string `json:"partition"`
+	Partition string `json:"partition"` // as people know it; set by Status
 	Count     uint64 `json:"count"`
 	First     int64  `json:"first"`
 	Last      int64  `json:"last"`
@@ -145,13 +145,34 @@ func (b *statusBoard) foreign(partition string, offset int64) bool {
 	f, ok := b.skipped[partition]
 	switch {
 	case !ok:
-		f = Foreign{Partition: shown(partition), Count: 1, First: offset, Last: offset}
+		f = Foreign{Count: 1, First: offset, Last: offset}
 	case offset > f.Last:
 		f.Count++
 		f.Last = offset
 	}
 	b.skipped[partition] = f
 	return !ok
+}
+
+// skippedBefore takes what an earlier process counted.
+func (b *statusBoard) skippedBefore(counts map[string]Foreign) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.skipped = maps.Clone(counts)
+}
+
+// skippedSoFar returns a copy of the counts, by the partition's full name.
+func (b *statusBoard) skippedSoFar() map[string]Foreign {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.skipped)
+}
+
+// anew drops the counts of a partition that is read from its first message.
+func (b *statusBoard) anew(partition string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.skipped, partition)
 }
 
 func (b *statusBoard) halt(c Conflict, partition string) {
@@ -257,7 +278,9 @@ func (b *statusBoard) read(now time.Time) Status {
 		s.Rate += float64(t.rows) / rateWindow.Seconds()
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.skipped)) {
-		s.Foreign = append(s.Foreign, b.skipped[name])
+		f := b.skipped[name]
+		f.Partition = shown(name)
+		s.Foreign = append(s.Foreign, f)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.halts)) {
 		s.Conflicts = append(s.Conflicts, b.halts[name])

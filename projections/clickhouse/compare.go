@@ -20,6 +20,7 @@ import (
 // notCompared are the tables that hold nothing of the ledger's, each with the reason.
 var notCompared = map[string]string{
 	"projector_position": "where the projector goes on; it checks it against the topics itself",
+	"projector_skipped":  "how many foreign records it skipped",
 	"migration":          "which migrations were applied; Open checks it",
 	"ledger":             "whose views these are; Bind checks it",
 	"reconcile_state":    "how far a comparison has come",

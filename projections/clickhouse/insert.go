@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 
@@ -38,11 +37,6 @@ var eventColumns = []column{
 	{"values.value", "Array(String)"}, {"values.removed", "Array(UInt8)"},
 	{"values.observed", "Array(DateTime64(3, 'UTC'))"}, {"catalogue", "FixedString(8)"},
 	{"partition", "LowCardinality(String)"},
-}
-
-var positionColumns = []column{
-	{"projector", "String"}, {"saved", "UInt64"}, {"applied", "UInt64"},
-	{"next.partition", "Array(String)"}, {"next.offset", "Array(Int64)"}, {"next.last_seq", "Array(UInt64)"},
 }
 
 func insertStatement(table string, columns []column) string {
@@ -112,93 +106,6 @@ func flag(b bool) uint8 {
 	}
 	return 0
 }
-
-// LoadPosition implements projections.Positions.
-func (db *DB) LoadPosition(ctx context.Context, projector string) (projections.Position, error) {
-	rows, err := db.conn.Query(withParams(ctx, params{"projector": projector}),
-		"SELECT saved, applied, next.partition, next.offset, next.last_seq FROM projector_position FINAL "+
-			"WHERE projector = {projector:String}")
-	if err != nil {
-		return projections.Position{}, fmt.Errorf("read position: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var p projections.Position
-	if rows.Next() {
-		var partitions []string
-		var offsets []int64
-		var seqs []uint64
-		if err := rows.Scan(&p.Saved, &p.Applied, &partitions, &offsets, &seqs); err != nil {
-			return projections.Position{}, fmt.Errorf("read position: %w", err)
-		}
-		p.Next = make(map[string]projections.Place, len(partitions))
-		for i, name := range partitions {
-			p.Next[name] = projections.Place{Next: offsets[i], LastSeq: seqs[i]}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return projections.Position{}, fmt.Errorf("read position: %w", err)
-	}
-	return p, nil
-}
-
-// SavePosition implements projections.Positions.
-func (db *DB) SavePosition(ctx context.Context, projector string, p projections.Position) error {
-	batch, err := db.conn.PrepareBatch(insertContext(ctx, positionColumns),
-		insertStatement("projector_position", positionColumns))
-	if err != nil {
-		return fmt.Errorf("write position: %w", db.stands(ctx, err))
-	}
-	var partitions []string
-	var offsets []int64
-	var seqs []uint64
-	for name, place := range p.Next {
-		partitions, offsets, seqs = append(partitions, name), append(offsets, place.Next), append(seqs, place.LastSeq)
-	}
-	if err := batch.Append(projector, p.Saved, p.Applied, partitions, offsets, seqs); err != nil {
-		return errors.Join(fmt.Errorf("write position: %w", err), batch.Close())
-	}
-	if err := batch.Send(); err != nil {
-		return fmt.Errorf("write position: %w", err)
-	}
-	return nil
-}
-
-// AppliedAbove implements projections.Positions.
-func (db *DB) AppliedAbove(ctx context.Context, pos projections.Position) iter.Seq2[uint64, error] {
-	return func(yield func(uint64, error) bool) {
-		partitions, last := make([]string, 0, len(pos.Next)), make([]uint64, 0, len(pos.Next))
-		for name, place := range pos.Next {
-			partitions, last = append(partitions, name), append(last, place.LastSeq)
-		}
-		// A page at a time: neither side holds more, and no statement stays open while the
-		// caller works. Without FINAL: a row that its partition's place covered once was
-		// applied, whatever came after it.
-		for from := pos.Applied; ; {
-			seqs, err := collect(ctx, db, params{"from": from, "limit": pageSeqs,
-				"partitions": partitions, "last": last}, `SELECT DISTINCT ledger_seq FROM events
-				WHERE ledger_seq >= {from:UInt64} AND has({partitions:Array(String)}, partition)
-				AND ledger_seq <= {last:Array(UInt64)}[indexOf({partitions:Array(String)}, partition)]
-				ORDER BY ledger_seq LIMIT {limit:UInt64}`,
-				func(scan func(...any) error) (seq uint64, err error) { return seq, scan(&seq) })
-			if err != nil {
-				yield(0, fmt.Errorf("applied sequences: %w", err))
-				return
-			}
-			for _, seq := range seqs {
-				if !yield(seq, nil) {
-					return
-				}
-			}
-			if uint64(len(seqs)) < pageSeqs {
-				return
-			}
-			from = seqs[len(seqs)-1] + 1
-		}
-	}
-}
-
-// pageSeqs is how many sequences one page of AppliedAbove has.
-const pageSeqs uint64 = 1_000_000
 
 // collect runs a question and returns all of its answer, for questions whose text bounds it.
 func collect[T any](

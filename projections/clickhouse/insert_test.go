@@ -29,7 +29,8 @@ func TestPositionComesBackAndTellsWhatItCovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := projections.Position{Saved: 3, Applied: 10, Next: map[string]projections.Place{
-		"ledger.x/0": {Next: 14, LastSeq: 30}, "ledger.x/1": {Next: 9, LastSeq: 22}, "ledger.it's\t\\": {Next: 1, LastSeq: 99}}}
+		"ledger.x/0": {Next: 14, LastSeq: 30}, "ledger.x/1": {Next: 9, LastSeq: 22}, "ledger.it's\t\\": {Next: 1, LastSeq: 99}},
+		Skipped: map[string]projections.Foreign{"ledger.x/0": {Count: 3, First: 2, Last: 13}, "ledger.new/0": {Count: 1}}}
 	for _, p := range []projections.Position{{Saved: 2, Applied: 9}, want} {
 		if err := db.SavePosition(t.Context(), "projector", p); err != nil {
 			t.Fatal(err)
