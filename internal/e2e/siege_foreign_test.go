@@ -940,9 +940,9 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 	w := n.foreignWriter(b.ctx)
 	foreign(w)
 	b.importDay(1)
+	const wayOut = "`ledgerline relay refill ledger.device`"
 	told := func(s siegeStatus, r result) bool {
-		text := strings.Join(s.Foreign, "\n")
-		return whole(s, r) && strings.Contains(text, "`ledgerline relay refill ledger.device`")
+		return whole(s, r) && strings.Contains(strings.Join(s.Foreign, "\n"), wayOut)
 	}
 	n.awaitStatus("foreign records, and no problem", told)
 	reader.awaitHandled(t, all())
@@ -956,7 +956,16 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 	p = n.connect(b.ctx)
 	stop = reader.run(n, b.ctx)
 	b.importDay(2)
-	s := n.awaitStatus("foreign records after a restart, and no problem", told)
+	// In a partition without a genuine record since, the relay itself comes upon what has a record's
+	// form and is not in the ledger. It cannot tell a forgery from an event that the ledger lost.
+	s := n.awaitStatus("foreign records after a restart, and no other problem", func(s siegeStatus, r result) bool {
+		for _, p := range s.Problems {
+			if !strings.Contains(p, "a record that is not the ledger's") || !strings.Contains(p, wayOut) {
+				return false
+			}
+		}
+		return len(s.Problems) > 0 && r.code == 1 || told(s, r)
+	})
 	reader.awaitHandled(t, all())
 	n.must("", "views", "reconcile", "--deep")
 
