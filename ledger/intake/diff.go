@@ -150,7 +150,7 @@ func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID,
 		case !confirmed:
 		case !known:
 			d.deltas = append(d.deltas, delta{attr: a, plain: said, removed: none})
-		case none == have.none && string(said) == string(have.plain):
+		case none == have.none && a.Same(said, have.plain):
 		case !st.later(snap, have.observed):
 			d.late = true
 		case a.Volatile:
