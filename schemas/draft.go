@@ -31,18 +31,18 @@ type Owner struct {
 
 // Value is one attribute's value in an event: plain or sealed, never both.
 type Value struct {
-	Attr      *Attribute
-	Path      []string        // per array level a decimal index; for a list entry the element's uuid; empty otherwise
-	Plain     json.RawMessage // the JSON text of the value
-	Token     Token
-	Protected bool      // it has to be sealed although its shape fits: it tells of a person or device
-	Removed   bool      // state: no longer set; Plain and Token are empty
-	Observed  time.Time // state: when it was observed, where that is not Occurred
-	Owner     Owner     // whose key seals it; ignored where the value stands open
+	Attr     *Attribute
+	Path     []string        // per array level a decimal index; for a list entry the element's uuid; empty otherwise
+	Plain    json.RawMessage // the JSON text of the value
+	Token    Token
+	Protect  bool      // it has to be sealed although its shape fits: it tells of a person or device
+	Removed  bool      // state: no longer set; Plain and Token are empty
+	Observed time.Time // state: when it was observed, where that is not Occurred
+	Owner    Owner     // whose key seals it; ignored where the value stands open
 }
 
 // Open reports whether the plain value may be stored without sealing.
-func (v Value) Open() bool { return !v.Protected && v.Attr.Open(v.Plain) }
+func (v Value) Open() bool { return !v.Protect && v.Attr.Open(v.Plain) }
 
 // Element returns the path in the form it has in views: levels joined by "~", "" for none.
 func (v Value) Element() string { return strings.Join(v.Path, "~") }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,13 +13,15 @@ import (
 )
 
 const (
-	attrOwnership  = "device.ownership"
-	attrUserID     = "device.user-id"
-	attrUserUPN    = "device.user-upn"
-	attrUserEmail  = "device.user-email"
-	attrManagement = "device.management-state"
-	attrApp        = "device.app"
-	attrLoggedOn   = "device.logged-on-user"
+	attrOwnership   = "device.ownership"
+	attrUserID      = "device.user-id"
+	attrUserUPN     = "device.user-upn"
+	attrUserName    = "device.user-name"
+	attrUserEmail   = "device.user-email"
+	attrManagement  = "device.management-state"
+	attrStorageFree = "device.storage-free"
+	attrApp         = "device.app"
+	attrLoggedOn    = "device.logged-on-user"
 )
 
 // snapshot is what one record tells of a device, in the catalogue's terms.
@@ -30,6 +34,8 @@ type snapshot struct {
 	none        map[*schemas.Attribute]bool // present and empty: there is none
 	lists       []list
 	refused     []refusal // parts that are never collected
+	unnamed     int       // entries of lists that cannot be told from others, left out
+	decoded     int       // members that came as JSON in a text
 }
 
 func (s *snapshot) clone() *snapshot {
@@ -146,6 +152,7 @@ type deviceParser struct {
 	catalogue *schemas.Catalogue
 	snapshot  *snapshot
 	seen      *fields
+	noFree    bool // the free space is told as 0
 }
 
 func newDeviceParser(c *schemas.Catalogue, source string, seen *fields) *deviceParser {
@@ -154,7 +161,13 @@ func newDeviceParser(c *schemas.Catalogue, source string, seen *fields) *deviceP
 }
 
 // take reads the mapped fields of m. An attribute that an earlier field reported stays.
-func (p *deviceParser) take(prefix string, m members, maps []mapping) error {
+func (p *deviceParser) take(m members, maps []mapping) error { return p.read(m, maps, false) }
+
+// takeNested does so for an object inside the record. Its false and 0 are what Graph answers where it has not looked (a list's
+// hardwareInformation), also beside members that it has looked up: they are no values.
+func (p *deviceParser) takeNested(m members, maps []mapping) error { return p.read(m, maps, true) }
+
+func (p *deviceParser) read(m members, maps []mapping, nested bool) error {
 	for _, f := range maps {
 		raw, ok := m[f.field]
 		if !ok {
@@ -168,10 +181,14 @@ func (p *deviceParser) take(prefix string, m members, maps []mapping) error {
 		a := p.catalogue.MustAttribute(f.attr)
 		value, found, err := normalise(a, raw, f.unit)
 		if err != nil {
-			return &fieldError{prefix + f.field, err.Error()}
+			return &fieldError{f.field, err.Error()}
 		}
-		if found == reported && zeroMeansUnknown[f.attr] && string(value) == "0" {
+		zero := found == reported && (string(value) == "0" || string(value) == "false")
+		if zero && (nested || zeroMeansUnknown[f.attr]) {
 			found = unreported
+		}
+		if f.attr == attrStorageFree && m.text(f.field) == "0" {
+			p.noFree = true
 		}
 		_, have := p.snapshot.values[a]
 		switch {
@@ -194,11 +211,9 @@ func (p *deviceParser) finish(idField string, deviceID, directoryID string) (*sn
 	if s.intuneID == "" && s.directoryID == "" {
 		return nil, &fieldError{idField, "is missing or no id of the source's form, so that the device cannot be told from another"}
 	}
-	if _, ok := s.values[p.catalogue.MustAttribute("device.storage-total")]; !ok {
+	if _, ok := s.values[p.catalogue.MustAttribute("device.storage-total")]; !ok && p.noFree {
 		// A free space of 0 is told of devices whose storage is not known at all.
-		if free := p.catalogue.MustAttribute("device.storage-free"); string(s.values[free]) == "0" {
-			delete(s.values, free)
-		}
+		delete(s.values, p.catalogue.MustAttribute(attrStorageFree))
 	}
 	p.settleUser()
 	return s, nil
@@ -238,9 +253,9 @@ func (p *deviceParser) never(m members) {
 			delete(m, name)
 		}
 	}
-	for _, raw := range m.array("deviceActionResults") {
-		var o members
-		if json.Unmarshal(raw, &o) == nil && !isEmpty(o["deviceLocation"]) {
+	results, _, _ := m.nestedList("deviceActionResults") // of the wrong type it holds nothing that is collected
+	for _, o := range results {
+		if !isEmpty(o["deviceLocation"]) {
 			counts[categoryLocation]++
 		}
 	}
@@ -270,12 +285,16 @@ func parseManagedDevice(c *schemas.Catalogue, r sourceRecord, read time.Time, se
 	m := r.members
 	p := newDeviceParser(c, sourceGraph, seen)
 	p.never(m)
-	if err := p.take("", m, graphDevice); err != nil {
+	if err := p.take(m, graphDevice); err != nil {
 		return nil, err
 	}
-	hardware := m.object("hardwareInformation")
-	if err := p.take("hardwareInformation.", hardware, graphHardware); err != nil {
+	hardware, decoded, err := m.nestedObject("hardwareInformation")
+	if err != nil {
 		return nil, err
+	}
+	p.decoded(decoded)
+	if err := p.takeNested(hardware, graphHardware); err != nil {
+		return nil, in("hardwareInformation.", err)
 	}
 	seen.use("", m, graphDeviceFields...)
 	seen.use("hardwareInformation.", hardware, graphHardwareFields...)
@@ -312,37 +331,78 @@ type app struct {
 	ID        string      `json:"id"`
 }
 
+func (p *deviceParser) decoded(yes bool) {
+	if yes {
+		p.snapshot.decoded++
+	}
+}
+
+// maxApp is the longest that an app's texts may be together, in bytes.
+const maxApp = 8 << 10
+
 func (p *deviceParser) apps(m members) error {
 	l := list{attr: p.catalogue.MustAttribute(attrApp), complete: isEmpty(m["detectedApps@odata.nextLink"])}
-	seen := map[string]bool{}
-	for i, raw := range m.array("detectedApps") {
-		var o members
-		if json.Unmarshal(raw, &o) != nil {
-			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), "is no object"}
-		}
+	entries, decoded, err := m.nestedList("detectedApps")
+	if err != nil {
+		return err
+	}
+	p.decoded(decoded)
+	at := map[string]int{}
+	for i, o := range entries {
 		p.seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
-		a := app{Name: o.known("displayName"), Version: o.known("version"), Publisher: o.known("publisher"), ID: o.known("id")}
-		if size := o.known("sizeInByte"); size != "" && size != "0" {
-			a.Size = json.Number(size)
-			if _, err := a.Size.Int64(); err != nil {
-				return &fieldError{fmt.Sprintf("detectedApps[%d].sizeInByte", i), "is no whole number"}
+		a := app{Name: o.name("displayName"), Version: o.name("version"), Publisher: o.name("publisher"), ID: o.known("id")}
+		if a.Size, err = o.size("sizeInByte"); err != nil {
+			return in(fmt.Sprintf("detectedApps[%d].", i), err)
+		}
+		for _, field := range []string{"id", "displayName", "version", "publisher"} {
+			if raw := o[field]; !isEmpty(raw) && (raw[0] == '{' || raw[0] == '[') {
+				return &fieldError{fmt.Sprintf("detectedApps[%d].%s", i, field), wrongType(raw, "a text")}
 			}
 		}
+		if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > maxApp {
+			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), fmt.Sprintf("is longer than %d bytes", maxApp)}
+		}
 		if a.ID == "" {
-			return &fieldError{fmt.Sprintf("detectedApps[%d].id", i), "is missing"}
+			// It may be any of those known: that one is missing from the list says nothing.
+			p.snapshot.unnamed++
+			l.complete = false
+			continue
 		}
-		if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > 8<<10 {
-			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), "is longer than 8192 bytes"}
-		}
-		if !seen[a.ID] {
-			seen[a.ID] = true
-			l.items = append(l.items, listItem{key: a.ID, value: schemas.JSON(a)})
+		item := listItem{key: a.ID, value: schemas.JSON(a)}
+		if n, twice := at[a.ID]; !twice {
+			at[a.ID] = len(l.items)
+			l.items = append(l.items, item)
+		} else if string(item.value) > string(l.items[n].value) { // the same one, whatever order they come in
+			l.items[n] = item
 		}
 	}
 	if len(l.items) > 0 { // an empty list is not reported
 		p.snapshot.lists = append(p.snapshot.lists, l)
 	}
 	return nil
+}
+
+// name returns a member as a name: with single blanks, "" for a placeholder.
+func (m members) name(field string) string { return strings.Join(strings.Fields(m.known(field)), " ") }
+
+// size returns a member that is a whole number of bytes, "" for none and for 0.
+func (m members) size(field string) (json.Number, error) {
+	raw := m[field]
+	if isEmpty(raw) {
+		return "", nil
+	}
+	s, _ := asText(raw)
+	n, ok := 0.0, s != ""
+	if ok {
+		n, ok = parseNumber(s)
+	}
+	if !ok || n != math.Trunc(n) {
+		return "", &fieldError{field, "is no whole number"}
+	}
+	if n == 0 {
+		return "", nil
+	}
+	return json.Number(strconv.FormatFloat(n, 'f', -1, 64)), nil
 }
 
 type loggedOn struct {
@@ -352,23 +412,32 @@ type loggedOn struct {
 
 func (p *deviceParser) loggedOn(m members) error {
 	l := list{attr: p.catalogue.MustAttribute(attrLoggedOn), complete: true}
-	seen := map[string]bool{}
-	for i, raw := range m.array("usersLoggedOn") {
-		var o members
-		if json.Unmarshal(raw, &o) != nil {
-			return &fieldError{fmt.Sprintf("usersLoggedOn[%d]", i), "is no object"}
-		}
+	entries, decoded, err := m.nestedList("usersLoggedOn")
+	if err != nil {
+		return err
+	}
+	p.decoded(decoded)
+	at := map[string]int{}
+	for _, o := range entries {
 		p.seen.use("usersLoggedOn.", o, "userId", "lastLogOnDateTime")
-		u := loggedOn{}
 		id, ok := asGUID(o.known("userId"))
-		if u.UserID = id; !ok || seen[id] {
+		if !ok {
+			// A security identifier of the device's own, or none: nobody can be found by it.
+			p.snapshot.unnamed++
+			l.complete = l.complete && !isEmpty(o["userId"])
 			continue
 		}
-		seen[id] = true
+		u := loggedOn{UserID: id}
 		if at, ok := parseTime(o.text("lastLogOnDateTime")); ok && !at.IsZero() {
 			u.At = wholeSeconds(at)
 		}
-		l.items = append(l.items, listItem{key: id, value: schemas.JSON(u), person: id})
+		item := listItem{key: id, value: schemas.JSON(u), person: id}
+		if n, twice := at[id]; !twice {
+			at[id] = len(l.items)
+			l.items = append(l.items, item)
+		} else if string(item.value) > string(l.items[n].value) { // the later one
+			l.items[n] = item
+		}
 	}
 	if len(l.items) > 0 {
 		p.snapshot.lists = append(p.snapshot.lists, l)
@@ -381,8 +450,8 @@ func parseDevice(c *schemas.Catalogue, r sourceRecord, seen *fields) (*snapshot,
 	m, properties := r.members, r.properties
 	p := newDeviceParser(c, sourceAzureMonitor, seen)
 	p.never(properties)
-	if err := p.take("properties.", properties, azureDevice); err != nil {
-		return nil, err
+	if err := p.take(properties, azureDevice); err != nil {
+		return nil, in("properties.", err)
 	}
 	seen.use("", m, "category", "properties", "time", "tenantId", "operationName", "resultType")
 	seen.use("properties.", properties, azureDeviceFields...)

@@ -215,6 +215,7 @@ func (p *planner) planSnapshot(e *entry) error {
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)
 		d.holding = holding{device: device.ID, ownership: diff.owner, user: diff.user}
+		d.told = toldOf(e.snap, st)
 		if changes, err = p.encode(st, p.in.drafts(d, st, diff)); err != nil {
 			return err
 		}
@@ -281,10 +282,11 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 	return told, user, err
 }
 
-// dropUser takes out what is the device user's own and returns how many values that were.
+// dropUser takes out what is the device user's own, wherever it stands, and returns how many values that were.
 func (s *snapshot) dropUser() (n int) {
-	for a := range s.values {
-		if ofUser(a) {
+	persons := toldOf(s, nil).persons
+	for a, v := range s.values {
+		if ofUser(a) || persons.in(a, v) {
 			delete(s.values, a)
 			n++
 		}
