@@ -2,6 +2,7 @@ package intake
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -35,7 +36,6 @@ type snapshot struct {
 	lists       []list
 	refused     []refusal // parts that are never collected
 	unnamed     int       // entries of lists that cannot be told from others, left out
-	decoded     int       // members that came as JSON in a text
 }
 
 func (s *snapshot) clone() *snapshot {
@@ -253,8 +253,8 @@ func (p *deviceParser) never(m members) {
 			delete(m, name)
 		}
 	}
-	results, _, _ := m.nestedList("deviceActionResults") // of the wrong type it holds nothing that is collected
-	for _, o := range results {
+	reader := shapes{seen: p.seen} // of the wrong shape it holds nothing that is collected
+	for _, o := range reader.objects(m["deviceActionResults"], "deviceActionResults") {
 		if !isEmpty(o["deviceLocation"]) {
 			counts[categoryLocation]++
 		}
@@ -288,13 +288,13 @@ func parseManagedDevice(c *schemas.Catalogue, r sourceRecord, read time.Time, se
 	if err := p.take(m, graphDevice); err != nil {
 		return nil, err
 	}
-	hardware, decoded, err := m.nestedObject("hardwareInformation")
-	if err != nil {
-		return nil, err
+	reader := shapes{seen: seen}
+	hardware := reader.object(m["hardwareInformation"], "hardwareInformation")
+	if reader.err != nil {
+		return nil, reader.err
 	}
-	p.decoded(decoded)
 	if err := p.takeNested(hardware, graphHardware); err != nil {
-		return nil, in("hardwareInformation.", err)
+		return nil, within("hardwareInformation.", err)
 	}
 	seen.use("", m, graphDeviceFields...)
 	seen.use("hardwareInformation.", hardware, graphHardwareFields...)
@@ -331,10 +331,13 @@ type app struct {
 	ID        string      `json:"id"`
 }
 
-func (p *deviceParser) decoded(yes bool) {
-	if yes {
-		p.snapshot.decoded++
+// within puts the path of the object that a field lies in before its name.
+func within(path string, err error) error {
+	var f *fieldError
+	if errors.As(err, &f) {
+		return &fieldError{path + f.field, f.reason}
 	}
+	return err
 }
 
 // maxApp is the longest that an app's texts may be together, in bytes.
@@ -342,25 +345,19 @@ const maxApp = 8 << 10
 
 func (p *deviceParser) apps(m members) error {
 	l := list{attr: p.catalogue.MustAttribute(attrApp), complete: isEmpty(m["detectedApps@odata.nextLink"])}
-	entries, decoded, err := m.nestedList("detectedApps")
-	if err != nil {
-		return err
-	}
-	p.decoded(decoded)
+	reader := shapes{seen: p.seen}
 	at := map[string]int{}
-	for i, o := range entries {
+	for i, o := range reader.objects(m["detectedApps"], "detectedApps") {
+		path := fmt.Sprintf("detectedApps[%d].", i)
 		p.seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
 		a := app{Name: o.name("displayName"), Version: o.name("version"), Publisher: o.name("publisher"), ID: o.known("id")}
+		reader.single(path, o, "id", "displayName", "version", "publisher", "sizeInByte")
+		var err error
 		if a.Size, err = o.size("sizeInByte"); err != nil {
-			return in(fmt.Sprintf("detectedApps[%d].", i), err)
-		}
-		for _, field := range []string{"id", "displayName", "version", "publisher"} {
-			if raw := o[field]; !isEmpty(raw) && (raw[0] == '{' || raw[0] == '[') {
-				return &fieldError{fmt.Sprintf("detectedApps[%d].%s", i, field), wrongType(raw, "a text")}
-			}
+			return within(path, err)
 		}
 		if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > maxApp {
-			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), fmt.Sprintf("is longer than %d bytes", maxApp)}
+			return &fieldError{strings.TrimSuffix(path, "."), fmt.Sprintf("is longer than %d bytes", maxApp)}
 		}
 		if a.ID == "" {
 			// It may be any of those known: that one is missing from the list says nothing.
@@ -379,7 +376,7 @@ func (p *deviceParser) apps(m members) error {
 	if len(l.items) > 0 { // an empty list is not reported
 		p.snapshot.lists = append(p.snapshot.lists, l)
 	}
-	return nil
+	return reader.err
 }
 
 // name returns a member as a name: with single blanks, "" for a placeholder.
@@ -412,13 +409,10 @@ type loggedOn struct {
 
 func (p *deviceParser) loggedOn(m members) error {
 	l := list{attr: p.catalogue.MustAttribute(attrLoggedOn), complete: true}
-	entries, decoded, err := m.nestedList("usersLoggedOn")
-	if err != nil {
-		return err
-	}
-	p.decoded(decoded)
+	reader := shapes{seen: p.seen}
 	at := map[string]int{}
-	for _, o := range entries {
+	for i, o := range reader.objects(m["usersLoggedOn"], "usersLoggedOn") {
+		reader.single(fmt.Sprintf("usersLoggedOn[%d].", i), o, "userId", "lastLogOnDateTime")
 		p.seen.use("usersLoggedOn.", o, "userId", "lastLogOnDateTime")
 		id, ok := asGUID(o.known("userId"))
 		if !ok {
@@ -442,7 +436,7 @@ func (p *deviceParser) loggedOn(m members) error {
 	if len(l.items) > 0 {
 		p.snapshot.lists = append(p.snapshot.lists, l)
 	}
-	return nil
+	return reader.err
 }
 
 // parseDevice reads an Azure Monitor record of category Devices.
@@ -451,7 +445,7 @@ func parseDevice(c *schemas.Catalogue, r sourceRecord, seen *fields) (*snapshot,
 	p := newDeviceParser(c, sourceAzureMonitor, seen)
 	p.never(properties)
 	if err := p.take(properties, azureDevice); err != nil {
-		return nil, in("properties.", err)
+		return nil, within("properties.", err)
 	}
 	seen.use("", m, "category", "properties", "time", "tenantId", "operationName", "resultType")
 	seen.use("properties.", properties, azureDeviceFields...)

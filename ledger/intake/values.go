@@ -170,7 +170,7 @@ func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	s, ok := asText(raw)
 	if !ok {
 		if len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') && !isEmpty(raw) {
-			return nil, unreported, errors.New("is " + jsonType(raw) + " where a single value belongs")
+			return nil, unreported, errors.New("is not a single value")
 		}
 		return nil, unreported, nil
 	}
