@@ -187,8 +187,9 @@ func (p *deviceParser) read(m members, maps []mapping, nested bool) error {
 		if zero && (nested || zeroMeansUnknown[f.attr]) {
 			found = unreported
 		}
-		if f.attr == attrStorageFree && m.text(f.field) == "0" {
-			p.noFree = true
+		if f.attr == attrStorageFree {
+			n, ok := parseNumber(m.text(f.field))
+			p.noFree = p.noFree || ok && n == 0
 		}
 		_, have := p.snapshot.values[a]
 		switch {

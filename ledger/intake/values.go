@@ -223,7 +223,7 @@ func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 // parseNumber reads a number that can be kept exactly. One with a plus is a telephone's.
 func parseNumber(s string) (float64, bool) {
 	n, err := strconv.ParseFloat(s, 64)
-	return n, err == nil && !math.IsNaN(n) && math.Abs(n) <= 1<<53 && s[0] != '+'
+	return n, err == nil && !math.IsNaN(n) && math.Abs(n) <= 1<<53 && !strings.HasPrefix(s, "+")
 }
 
 // sentinel is what Graph answers for an enum's value that is newer than the client's version: a value is there, and not told.
