@@ -24,6 +24,7 @@ type delta struct {
 	removed  bool
 	observed time.Time // zero: at the event's own time
 	person   uuid.UUID // whose value it is, where that is not the device's user
+	protect  protection
 }
 
 // difference is what a snapshot changes in a state.
@@ -245,7 +246,7 @@ func (in *Intake) restate(st *state, d *difference) {
 			continue
 		}
 		if h, ok := st.values[a]; ok && !h.none && !changed[a][""] {
-			d.restated = append(d.restated, delta{attr: a, plain: h.plain, observed: h.observed})
+			d.restated = append(d.restated, delta{attr: a, plain: h.plain, observed: h.observed, protect: h.protect})
 		}
 	}
 }
@@ -262,7 +263,7 @@ func (in *Intake) apply(st *state, snap *snapshot, d difference) {
 	for _, c := range d.deltas {
 		switch {
 		case c.element == "":
-			st.values[c.attr] = held{plain: c.plain, none: c.removed, observed: snap.observed}
+			st.values[c.attr] = held{plain: c.plain, none: c.removed, observed: snap.observed, protect: c.protect}
 		case c.removed:
 			delete(st.list(c.attr, snap.observed).elements, c.element)
 		default:

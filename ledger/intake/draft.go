@@ -91,23 +91,7 @@ type drafter struct {
 	source   string
 	occurred time.Time
 	recorded time.Time
-	told     *deviceTold // what may not stand open; nil where nothing is told of anybody
 	holding
-}
-
-// protect seals what stands open by its shape and tells of somebody: under the key of the person, or else of
-// whoever the attribute's own key is.
-func (d drafter) protect(v *schemas.Value) {
-	switch {
-	case d.told == nil || v.Removed:
-	case d.told.persons.in(v.Attr, v.Plain):
-		v.Protect = true
-		if d.user != uuid.Nil {
-			v.Owner = personOrTenant(d.user)
-		}
-	case d.told.device.in(v.Attr, v.Plain):
-		v.Protect = true
-	}
 }
 
 func (d drafter) draft(t *schemas.Type) schemas.Draft {
@@ -140,13 +124,16 @@ func (d drafter) states(t *schemas.Type, deltas []delta) []schemas.Draft {
 			persons = append(persons, c.person)
 		}
 		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Observed: c.observed, Owner: d.ownerOf(c.attr, c.person)}
+		v.Protect = c.protect != protectNot
+		if c.protect == protectAsPerson && d.user != uuid.Nil {
+			v.Owner = personOrTenant(d.user)
+		}
 		if c.removed {
 			v.Plain = nil
 		}
 		if c.element != "" {
 			v.Path = []string{c.element}
 		}
-		d.protect(&v)
 		last := &out[len(out)-1]
 		last.Values = append(last.Values, v)
 	}

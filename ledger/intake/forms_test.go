@@ -39,7 +39,7 @@ func TestASecondSpellingIsNoChange(t *testing.T) {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			docs := fleetForms(t, seed)
-			if len(docs) < 20 {
+			if len(docs) < 12 {
 				t.Fatalf("the fleet has %d documents", len(docs))
 			}
 			w := newWorld(t, false)

@@ -252,3 +252,27 @@ func toldOf(s *snapshot, st *state) *deviceTold {
 	}
 	return t
 }
+
+// protection says that a value is sealed although its shape fits, and under whose key.
+type protection int
+
+const (
+	protectNot      protection = iota
+	protectAsOwn               // under the attribute's own key
+	protectAsPerson            // under the user's, of whom it tells
+)
+
+// protect settles which values of the difference may not stand open.
+func (t *deviceTold) protect(d difference) {
+	for _, deltas := range [][]delta{d.deltas, d.restated} {
+		for i := range deltas {
+			switch c := &deltas[i]; {
+			case c.removed:
+			case t.persons.in(c.attr, c.plain):
+				c.protect = protectAsPerson
+			case t.device.in(c.attr, c.plain):
+				c.protect = protectAsOwn
+			}
+		}
+	}
+}

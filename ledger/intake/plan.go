@@ -215,7 +215,7 @@ func (p *planner) planSnapshot(e *entry) error {
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)
 		d.holding = holding{device: device.ID, ownership: diff.owner, user: diff.user}
-		d.told = toldOf(e.snap, st)
+		toldOf(e.snap, st).protect(diff)
 		if changes, err = p.encode(st, p.in.drafts(d, st, diff)); err != nil {
 			return err
 		}

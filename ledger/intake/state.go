@@ -38,6 +38,7 @@ type held struct {
 	plain    json.RawMessage
 	none     bool
 	observed time.Time
+	protect  protection
 }
 
 type heldList struct {
@@ -252,7 +253,11 @@ func (s *state) open(
 			continue
 		}
 		if t.element == "" {
-			s.values[t.attr] = held{plain: o.Plain, observed: t.at}
+			h := held{plain: o.Plain, observed: t.at}
+			if t.attr.Open(o.Plain) {
+				h.protect = protectAsOwn // what was sealed once for what it tells stays sealed
+			}
+			s.values[t.attr] = h
 		} else {
 			s.lists[t.attr].elements[t.element] = o.Plain
 		}
