@@ -48,8 +48,10 @@ func (a *Attribute) Canonical(text string) string {
 	if f := forms[a.Form].canonical; f != nil {
 		text = f(text)
 	}
-	if known, ok := a.spelling[strings.ToLower(text)]; ok {
-		return known
+	if len(a.spelling) > 0 {
+		if known, ok := a.spelling[strings.ToLower(text)]; ok {
+			return known
+		}
 	}
 	return text
 }
@@ -120,7 +122,14 @@ func (a *Attribute) validateForm() error {
 }
 
 // oneBlank makes every run of blanks one space: sources differ in U+00A0 and U+202F.
-func oneBlank(s string) string { return strings.Join(strings.Fields(s), " ") }
+func oneBlank(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= 0x80 || c < ' ' || c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {
+			return strings.Join(strings.Fields(s), " ")
+		}
+	}
+	return s
+}
 
 func noBlanks(s string) string { return strings.Join(strings.Fields(s), "") }
 
@@ -139,6 +148,9 @@ var (
 // unfloat returns the whole number that a text writes as a float, with all its digits; ok is false where it is
 // none, or where digits were lost.
 func unfloat(s string) (digits string, ok bool) {
+	if !strings.ContainsAny(s, ".eE") {
+		return "", false
+	}
 	m := floatForm.FindStringSubmatch(s)
 	if m == nil || m[2] == "" && m[3] == "" {
 		return "", false
@@ -196,7 +208,7 @@ func canonicalMAC(s string) string {
 // canonicalGUID writes a GUID in small digits and four dashes, whether it came so, in braces or without dashes.
 func canonicalGUID(s string) string {
 	if len(s) != 36 && len(s) != 38 && len(s) != 32 {
-		return s
+		return s // uuid.Parse takes a urn too
 	}
 	u, err := uuid.Parse(s)
 	if err != nil {
@@ -219,6 +231,9 @@ var buildBlank = regexp.MustCompile(`\s*\(\s*([^()]*?)\s*\)`)
 
 // canonicalVersion writes "14.6.1(23G93)" as "14.6.1 (23G93)".
 func canonicalVersion(s string) string {
+	if !strings.Contains(s, "(") {
+		return oneBlank(s)
+	}
 	return strings.TrimSpace(buildBlank.ReplaceAllString(oneBlank(s), " ($1)"))
 }
 

@@ -34,7 +34,10 @@ var nothing = map[string]bool{
 }
 
 // isNothing reports whether the text means "not reported" everywhere.
-func isNothing(s string) bool { return nothing[strings.ToLower(strings.TrimSpace(s))] }
+func isNothing(s string) bool {
+	s = strings.TrimSpace(s)
+	return len(s) <= len(zeroGUID) && nothing[strings.ToLower(s)]
+}
 
 // isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or what isNothing knows.
 func isEmpty(raw json.RawMessage) bool {
@@ -74,29 +77,39 @@ func asText(raw json.RawMessage) (string, bool) {
 	return string(raw), true
 }
 
-// timeLayouts are the forms in which the sources write times, most frequent first. A fraction may have any number of digits. Where day and
+// The forms in which the sources write times, by how they begin, most frequent first. A fraction may have any number of digits. Where day and
 // month could be taken for each other the month comes first, as Azure Monitor and .NET's invariant culture write it; a form that others
 // begin with the day (dots, a first number above 12) is not guessed at.
-var timeLayouts = []string{
-	time.RFC3339Nano,
-	"2006-01-02T15:04:05.999999999",
-	"2006-01-02 15:04:05.999999999",
-	"2006-01-02 15:04:05.999999999Z07:00",
-	"2006-01-02 15:04:05.999999999 Z07:00",
-	"1/2/2006 3:04:05 PM",
-	"1/2/2006 3:04 PM",
-	"1/2/2006 3:04:05 PM Z07:00",
-	"1/2/2006 15:04:05",
-	"1/2/2006 15:04:05 Z07:00",
-	"1/2/2006 15:04",
-	"2006-01-02",
+var (
+	isoLayouts   = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"}
+	blankLayouts = []string{"2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999 Z07:00"}
+	usLayouts    = []string{"1/2/2006 3:04:05 PM", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM Z07:00", "1/2/2006 15:04:05", "1/2/2006 15:04:05 Z07:00",
+		"1/2/2006 15:04"}
+	dateLayouts = []string{time.DateOnly}
+)
+
+func layoutsOf(s string) []string {
+	switch {
+	case len(s) < len(time.DateOnly):
+		return nil
+	case s[4] != '-':
+		return usLayouts
+	case len(s) == len(time.DateOnly):
+		return dateLayouts
+	case s[len(time.DateOnly)] == ' ':
+		return blankLayouts
+	}
+	return isoLayouts
 }
 
 // jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and a zone that does not move it.
-var jsonDate = regexp.MustCompile(`^\\?/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)\\?/$`)
+var jsonDate = regexp.MustCompile(`^/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/$`)
 
 // parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero time, and ok: the source says it is unknown.
 func parseTime(s string) (at time.Time, ok bool) {
+	if s == "" || s[0] != '/' && (s[0] < '0' || s[0] > '9') {
+		return time.Time{}, false
+	}
 	if at, ok := readTime(s); ok {
 		return at, true
 	}
@@ -118,7 +131,7 @@ func parseTime(s string) (at time.Time, ok bool) {
 }
 
 func readTime(s string) (time.Time, bool) {
-	for _, layout := range timeLayouts {
+	for _, layout := range layoutsOf(s) {
 		if at, err := time.Parse(layout, s); err == nil {
 			return schemas.KnownTime(at.UTC()), true
 		}
