@@ -167,7 +167,8 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	case "version":
 		return isVersion(v)
 	case "product":
-		return utf8.RuneCountInString(v) <= 64 && productForm.MatchString(v) && strings.ContainsFunc(v, unicode.IsLetter) && !tellsNumber(v)
+		return utf8.RuneCountInString(v) <= 64 && productForm.MatchString(v) &&
+			strings.ContainsFunc(v, unicode.IsLetter) && !tellsNumber(v)
 	case "date":
 		at, err := time.Parse("2006-01-02", v)
 		return err == nil && dateForm.MatchString(v) && float64(at.Year()) >= s.Min

@@ -14,11 +14,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// forms are the canonical forms of texts (FORMATS §2). Every text attribute declares one, unless its shape is
-// one already; bools, numbers and times have the one that JSON and RFC 3339 give them.
+// forms are the canonical forms of texts (FORMATS §2). Every text attribute declares one, unless
+// its shape is one already; bools, numbers and times have the one that JSON and RFC 3339 give them.
 //
-// Canonical rewrites what is only notation. Where a spelling may be the owner's own (an address, a product's
-// name) it stays as first told, and Same alone compares without it.
+// Canonical rewrites what is only notation. Where a spelling may be the owner's own (an address, a
+// product's name) it stays as first told, and Same alone compares without it.
 var forms = map[string]struct {
 	canonical func(string) string    // nil: blanks at the ends are cut
 	same      func(x, y string) bool // of two canonical texts that differ; nil: they are two values
@@ -37,8 +37,8 @@ var forms = map[string]struct {
 	"phone":   {canonical: canonicalPhone, same: samePhone},
 }
 
-// Canonical returns a text of the attribute in its canonical form. A text that is none of the form's stays as
-// it is but for blanks: it is then what the source told, and nothing else.
+// Canonical returns a text of the attribute in its canonical form. A text that is none of the
+// form's stays as it is but for blanks: it is then what the source told, and nothing else.
 func (a *Attribute) Canonical(text string) string {
 	text = strings.TrimSpace(text)
 	if a.Shape != nil && a.Shape.Kind == "enum" {
@@ -56,14 +56,15 @@ func (a *Attribute) Canonical(text string) string {
 	return text
 }
 
-// Named reports whether the text is one of the names that the catalogue itself lists for the attribute.
+// Named reports whether the text is one of the names that the catalogue itself lists for the
+// attribute.
 func (a *Attribute) Named(text string) bool {
 	known, ok := a.spelling[strings.ToLower(text)]
 	return ok && known == text
 }
 
-// Same reports whether two JSON values of the attribute, each in canonical form, are one value: a change from
-// one to the other is none.
+// Same reports whether two JSON values of the attribute, each in canonical form, are one value: a
+// change from one to the other is none.
 func (a *Attribute) Same(x, y json.RawMessage) bool {
 	if bytes.Equal(x, y) {
 		return true
@@ -82,7 +83,8 @@ func (a *Attribute) Same(x, y json.RawMessage) bool {
 	return same(s, t)
 }
 
-// Round brings a number to the attribute's step, downwards: what is coarser cannot join two records.
+// Round brings a number to the attribute's step, downwards: what is coarser cannot join two
+// records.
 func (a *Attribute) Round(n float64) float64 {
 	if a.Step == 0 {
 		return n
@@ -137,16 +139,17 @@ func noBlanks(s string) string { return strings.Join(strings.Fields(s), "") }
 func sameWord(x, y string) bool { return strings.EqualFold(squash.Replace(x), squash.Replace(y)) }
 
 var (
-	squash    = strings.NewReplacer(" ", "", "_", "", "-", "")
-	notation  = strings.NewReplacer(" ", "", "\u00a0", "", "\u202f", "", "-", "", "\u2010", "", "\u2011", "", "\u2013", "", ":", "", ".", "", "/", "")
+	squash   = strings.NewReplacer(" ", "", "_", "", "-", "")
+	notation = strings.NewReplacer(" ", "", "\u00a0", "", "\u202f", "", "-", "", "\u2010", "", "\u2011", "",
+		"\u2013", "", ":", "", ".", "", "/", "")
 	onlyHex   = regexp.MustCompile(`^[0-9A-Fa-f]+$`)
 	onlyDigit = regexp.MustCompile(`^[0-9]+$`)
 	// A number that went through a spreadsheet or a float: 350000000000001.0, 3.50000000000001E+14.
 	floatForm = regexp.MustCompile(`^([0-9]{1,24})(?:\.([0-9]{1,24}))?(?:[eE]\+?([0-9]{1,2}))?$`)
 )
 
-// unfloat returns the whole number that a text writes as a float, with all its digits; ok is false where it is
-// none, or where digits were lost.
+// unfloat returns the whole number that a text writes as a float, with all its digits; ok is false
+// where it is none, or where digits were lost.
 func unfloat(s string) (digits string, ok bool) {
 	if !strings.ContainsAny(s, ".eE") {
 		return "", false
@@ -196,7 +199,8 @@ func canonicalHex(s string) string {
 	return strings.ToUpper(d)
 }
 
-// canonicalMAC writes a MAC address of 48 or 64 bits in small digits without separators, as the sources mostly do.
+// canonicalMAC writes a MAC address of 48 or 64 bits in small digits without separators, as the
+// sources mostly do.
 func canonicalMAC(s string) string {
 	d := notation.Replace(s)
 	if len(d) != 12 && len(d) != 16 || !onlyHex.MatchString(d) {
@@ -205,7 +209,8 @@ func canonicalMAC(s string) string {
 	return strings.ToLower(d)
 }
 
-// canonicalGUID writes a GUID in small digits and four dashes, whether it came so, in braces or without dashes.
+// canonicalGUID writes a GUID in small digits and four dashes, whether it came so, in braces or
+// without dashes.
 func canonicalGUID(s string) string {
 	if len(s) != 36 && len(s) != 38 && len(s) != 32 {
 		return s // uuid.Parse takes a urn too
@@ -275,7 +280,8 @@ func canonicalPhone(s string) string {
 	return d
 }
 
-// samePhone compares numbers as one is dialled from here and from abroad, and as sources hide their digits.
+// samePhone compares numbers as one is dialled from here and from abroad, and as sources hide their
+// digits.
 func samePhone(x, y string) bool {
 	x, y = strings.TrimPrefix(x, "+"), strings.TrimPrefix(y, "+")
 	if len(x) == 0 || len(y) == 0 || strings.Trim(x+y, "0123456789*") != "" {

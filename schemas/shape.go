@@ -6,19 +6,22 @@ import (
 	"strings"
 )
 
-// What stands open for ever may not be somebody's number or date, whatever else its shape allows (FORMATS §4).
+// What stands open for ever may not be somebody's number or date, whatever else its shape allows
+// (FORMATS §4).
 
 var (
 	// A version's parts each have a digit and few letters, so that no word passes as one.
-	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,2})((?:[.\-][A-Za-z]{0,2}[0-9]{1,6}(?:[A-Za-z]{1,2}[0-9]{0,6})?){1,6})(?: \([0-9]{1,3}[A-Z][0-9]{1,6}[a-z]?\))?$`)
-	// Digits in one run, or in groups as numbers of people are written: a phone number, an IMEI, a card.
+	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,2})((?:[.\-][A-Za-z]{0,2}[0-9]{1,6}(?:[A-Za-z]{1,2}[0-9]{0,6})?){1,6})` +
+		`(?: \([0-9]{1,3}[A-Z][0-9]{1,6}[a-z]?\))?$`)
+	// Digits in one run, or in groups as numbers of people are written: a phone number, an IMEI, a
+	// card.
 	longRun    = regexp.MustCompile(`[0-9]{7,}`)
 	numberRun  = regexp.MustCompile(`[0-9]+(?:[ ./()+-]{1,2}[0-9]+)*`)
 	dateInText = regexp.MustCompile(`(?:^|[^0-9])([0-9]{1,4})[ ./-]([0-9]{1,2})[ ./-]([0-9]{1,4})(?:$|[^0-9])`)
 )
 
-// isVersion reports whether the text is a version of two or more parts with dots, and no date, phone number
-// or address that looks like one.
+// isVersion reports whether the text is a version of two or more parts with dots, and no date,
+// phone number or address that looks like one.
 func isVersion(v string) bool {
 	m := versionForm.FindStringSubmatch(v)
 	if m == nil || len(v) > 48 || !strings.Contains(m[2], ".") {
@@ -38,8 +41,8 @@ func isVersion(v string) bool {
 	return !grouped && !octets
 }
 
-// tellsNumber reports whether a text holds a number of a length that people have: seven digits in a row, nine in
-// groups, or a date.
+// tellsNumber reports whether a text holds a number of a length that people have: seven digits in a
+// row, nine in groups, or a date.
 func tellsNumber(v string) bool {
 	if longRun.MatchString(v) || tellsDate(v) {
 		return true

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// TestRealRecords runs on the real records that LEDGERLINE_RECORDS names (a folder with azure-monitor, event-hubs and graph).
+// TestRealRecords runs on the real records that LEDGERLINE_RECORDS names (a folder with
+// azure-monitor, event-hubs and graph).
 func TestRealRecords(t *testing.T) {
 	root := os.Getenv("LEDGERLINE_RECORDS")
 	if root == "" {
@@ -72,7 +73,8 @@ func TestRealRecords(t *testing.T) {
 	}
 }
 
-// TestDocumentedExamples imports the source's documented example responses, which hold placeholder texts and one managed device and one audit event.
+// TestDocumentedExamples imports the source's documented example responses, which hold placeholder
+// texts and one managed device and one audit event.
 func TestDocumentedExamples(t *testing.T) {
 	w := newWorld(t, true)
 	src := Source{Paths: []string{filepath.Join(os.Getenv("LEDGERLINE_RECORDS"), "graph-docs")}}
@@ -92,11 +94,13 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 }
 
-// TestRealRecordsSpelledAnewTellNothing: every device and action of the real records, in each form that its source may give it.
+// TestRealRecordsSpelledAnewTellNothing: every device and action of the real records, in each form
+// that its source may give it.
 func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 	var docs [][]byte
 	for _, f := range (Source{}).files(os.Getenv("LEDGERLINE_RECORDS")) {
-		if folder := filepath.Base(filepath.Dir(f.path)); folder != "azure-monitor" && folder != "event-hubs" && folder != "graph" {
+		if folder := filepath.Base(filepath.Dir(f.path)); folder != "azure-monitor" && folder != "event-hubs" &&
+			folder != "graph" {
 			continue
 		}
 		raw, err := os.ReadFile(f.path)
@@ -123,7 +127,8 @@ func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 		if s := w.importFiles(files); s.FailedCount != 0 || s.Recorded == 0 {
 			t.Fatalf("%d recorded, failed %v", s.Recorded, s.Failed)
 		}
-		// Two readings of one device, weeks apart, differ in truth: the older of them tells something else. Spelled anew it tells no more.
+		// Two readings of one device, weeks apart, differ in truth: the older of them tells
+		// something else. Spelled anew it tells no more.
 		for i := range uint64(4) {
 			r := speller{mathrand.New(mathrand.NewPCG(seed+i, 1))}
 			files := map[string]string{}

@@ -30,7 +30,8 @@ func caseFiles(t testing.TB, name string) []string {
 	return out
 }
 
-// values returns, by attribute, what the tenant's own events set: opened, in the order of the ledger.
+// values returns, by attribute, what the tenant's own events set: opened, in the order of the
+// ledger.
 func (w *world) values() map[string][]string {
 	w.t.Helper()
 	out := map[string][]string{}
@@ -56,7 +57,8 @@ func (w *world) values() map[string][]string {
 func TestOSSpelledByTransportIsOneName(t *testing.T) {
 	w := newWorld(t, true)
 	for i, f := range caseFiles(t, "os-spelled-by-transport") {
-		if s := w.importFiles(map[string]string{fmt.Sprint(i, ".json"): f}); s.FailedCount != 0 || i == 0 && s.Recorded != 1 {
+		if s := w.importFiles(map[string]string{fmt.Sprint(i, ".json"): f}); s.FailedCount != 0 || i == 0 &&
+			s.Recorded != 1 {
 			t.Fatalf("file %d: %d recorded, failed %v", i+1, s.Recorded, s.Failed)
 		}
 	}
@@ -92,12 +94,14 @@ func TestAnAppWithoutIDIsLeftOutAndCounted(t *testing.T) {
 	s := w.importFiles(map[string]string{"p.json": caseFiles(t, "one-app-without-id")[0]})
 	got := w.values()
 	if s.Recorded != 1 || s.ListItemsKept != 1 || s.ListItemsUnnamed != 2 || s.FailedCount != 0 {
-		t.Errorf("recorded %d, kept %d, unnamed %d, failed %v", s.Recorded, s.ListItemsKept, s.ListItemsUnnamed, s.Failed)
+		t.Errorf("recorded %d, kept %d, unnamed %d, failed %v", s.Recorded, s.ListItemsKept, s.ListItemsUnnamed,
+			s.Failed)
 	}
 	if apps := got["device.app"]; len(apps) != 1 || apps[0] != `sealed {"name":"App","version":"1","id":"0000a"}` {
 		t.Errorf("apps: %v", apps)
 	}
-	if users := got["device.logged-on-user"]; len(users) != 1 || !strings.Contains(users[0], "8a29b1a0-e1df-5ee6-8e65-eadd8bb7906d") {
+	if users := got["device.logged-on-user"]; len(users) != 1 || !strings.Contains(users[0],
+		"8a29b1a0-e1df-5ee6-8e65-eadd8bb7906d") {
 		t.Errorf("users logged on: %v", users)
 	}
 }
@@ -105,7 +109,8 @@ func TestAnAppWithoutIDIsLeftOutAndCounted(t *testing.T) {
 func TestUSTimesAreReadInAllTheirForms(t *testing.T) {
 	w := newWorld(t, true)
 	s := w.importFiles(map[string]string{"p.json": caseFiles(t, "narrow-space-before-am-pm")[0]})
-	// Day first (21/11/2026) and dotted dates are not guessed at, where nothing else tells the time.
+	// Day first (21/11/2026) and dotted dates are not guessed at, where nothing else tells the
+	// time.
 	if s.Read != 8 || s.Recorded != 6 || s.FailedCount != 2 || s.Failed[0].Record != 2 || s.Failed[1].Record != 7 {
 		t.Errorf("read %d, recorded %d, failed %v", s.Read, s.Recorded, s.Failed)
 	}
@@ -144,23 +149,32 @@ func TestDocumentedOperationNamesStandOpen(t *testing.T) {
 	}
 }
 
-// wrongShapes are devices with a member of another type than it has, and the field that the failure must name.
+// wrongShapes are devices with a member of another type than it has, and the field that the failure
+// must name.
 func TestAMemberOfTheWrongTypeFailsItsDevice(t *testing.T) {
 	for _, c := range []struct{ member, field, hint string }{
-		{`"detectedApps":"System.Object[]"`, "detectedApps", "-Depth"}, {`"hardwareInformation":"@{serialNumber=X; imei=}"`, "hardwareInformation", "-Depth"},
-		{`"usersLoggedOn":"System.Object[]"`, "usersLoggedOn", "-Depth"}, {`"detectedApps":["@{id=1; displayName=App}"]`, "detectedApps", "-Depth"},
-		{`"detectedApps":"none of them"`, "detectedApps", ""}, {`"hardwareInformation":["x"]`, "hardwareInformation", ""}, {`"hardwareInformation":7`, "hardwareInformation", ""},
-		{`"detectedApps":true`, "detectedApps", ""}, {`"model":{"name":"X"}`, "model", ""}, {`"deviceName":["LT-1"]`, "deviceName", ""},
-		{`"lastSyncDateTime":{"value":"2026-01-01"}`, "lastSyncDateTime", ""}, {`"hardwareInformation":{"imei":{"a":1}}`, "hardwareInformation.imei", ""},
-		{`"detectedApps":[{"id":{"a":1}}]`, "detectedApps[0].id", ""}, {`"usersLoggedOn":[{"userId":["x"]}]`, "usersLoggedOn[0].userId", ""},
+		{`"detectedApps":"System.Object[]"`, "detectedApps", "-Depth"},
+		{`"hardwareInformation":"@{serialNumber=X; imei=}"`, "hardwareInformation", "-Depth"},
+		{`"usersLoggedOn":"System.Object[]"`, "usersLoggedOn", "-Depth"},
+		{`"detectedApps":["@{id=1; displayName=App}"]`, "detectedApps", "-Depth"},
+		{`"detectedApps":"none of them"`, "detectedApps", ""}, {`"hardwareInformation":["x"]`,
+			"hardwareInformation", ""}, {`"hardwareInformation":7`, "hardwareInformation", ""},
+		{`"detectedApps":true`, "detectedApps", ""}, {`"model":{"name":"X"}`, "model", ""},
+		{`"deviceName":["LT-1"]`, "deviceName", ""},
+		{`"lastSyncDateTime":{"value":"2026-01-01"}`, "lastSyncDateTime", ""},
+		{`"hardwareInformation":{"imei":{"a":1}}`, "hardwareInformation.imei", ""},
+		{`"detectedApps":[{"id":{"a":1}}]`, "detectedApps[0].id", ""}, {`"usersLoggedOn":[{"userId":["x"]}]`,
+			"usersLoggedOn[0].userId", ""},
 	} {
 		w := newWorld(t, true)
-		rec := `{"@odata.type":"#microsoft.graph.managedDevice","id":"` + guid(20, 1) + `","managedDeviceOwnerType":"company",` + c.member + "}"
+		rec := `{"@odata.type":"#microsoft.graph.managedDevice","id":"` + guid(20,
+			1) + `","managedDeviceOwnerType":"company",` + c.member + "}"
 		if !strings.Contains(rec, "lastSync") {
 			rec = strings.Replace(rec, `"id"`, `"lastSyncDateTime":"2026-03-01T08:00:00Z","id"`, 1)
 		}
 		s := w.importFiles(map[string]string{"a.json": rec})
-		if s.FailedCount != 1 || s.Failed[0].Field != c.field || !strings.Contains(s.Failed[0].Reason, c.hint) || len(w.events()) != 0 {
+		if s.FailedCount != 1 || s.Failed[0].Field != c.field || !strings.Contains(s.Failed[0].Reason, c.hint) ||
+			len(w.events()) != 0 {
 			t.Errorf("%s: %d events, failed %v", c.member, len(w.events()), s.Failed)
 		}
 	}
@@ -170,13 +184,16 @@ func TestAMemberOfTheWrongTypeFailsItsDevice(t *testing.T) {
 func TestAShapeOfCertainMeaningIsRead(t *testing.T) {
 	const apps = `[{"id":"a","displayName":"App"}]`
 	device := func(member string) string {
-		return `{"@odata.type":"#microsoft.graph.managedDevice","id":"` + guid(20, 1) + `","lastSyncDateTime":"2026-03-01T08:00:00Z","managedDeviceOwnerType":"company",` + member + "}"
+		return `{"@odata.type":"#microsoft.graph.managedDevice","id":"` + guid(20,
+			1) + `","lastSyncDateTime":"2026-03-01T08:00:00Z","managedDeviceOwnerType":"company",` + member + "}"
 	}
 	for _, c := range [][]string{
-		{`"detectedApps":` + apps, `"detectedApps":` + apps[1:len(apps)-1], `"detectedApps":` + asLine(apps), `"detectedApps":` + asLine(apps[1:len(apps)-1])},
+		{`"detectedApps":` + apps, `"detectedApps":` + apps[1:len(apps)-1], `"detectedApps":` + asLine(apps),
+			`"detectedApps":` + asLine(apps[1:len(apps)-1])},
 		{`"usersLoggedOn":[{"userId":"` + guid(10, 1) + `"}]`, `"usersLoggedOn":{"userId":"` + guid(10, 1) + `"}`},
 		{`"hardwareInformation":{"imei":"350000000000001"}`, `"hardwareInformation":"{\"imei\":\"350000000000001\"}"`},
-		{`"model":"X1"`, `"hardwareInformation":{},"detectedApps":[],"usersLoggedOn":"","model":"X1"`, `"hardwareInformation":null,"detectedApps":{},"model":"X1","imei":{}`},
+		{`"model":"X1"`, `"hardwareInformation":{},"detectedApps":[],"usersLoggedOn":"","model":"X1"`,
+			`"hardwareInformation":null,"detectedApps":{},"model":"X1","imei":{}`},
 	} {
 		w := newWorld(t, true)
 		for i, member := range c {

@@ -163,8 +163,9 @@ func newDeviceParser(c *schemas.Catalogue, source string, seen *fields) *deviceP
 // take reads the mapped fields of m. An attribute that an earlier field reported stays.
 func (p *deviceParser) take(m members, maps []mapping) error { return p.read(m, maps, false) }
 
-// takeNested does so for an object inside the record. Its false and 0 are what Graph answers where it has not looked (a list's
-// hardwareInformation), also beside members that it has looked up: they are no values.
+// takeNested does so for an object inside the record. Its false and 0 are what Graph answers where it
+// has not looked (a list's hardwareInformation), also beside members that it has looked up: they are
+// no values.
 func (p *deviceParser) takeNested(m members, maps []mapping) error { return p.read(m, maps, true) }
 
 func (p *deviceParser) read(m members, maps []mapping, nested bool) error {
@@ -351,7 +352,8 @@ func (p *deviceParser) apps(m members) error {
 	for i, o := range reader.objects(m["detectedApps"], "detectedApps") {
 		path := fmt.Sprintf("detectedApps[%d].", i)
 		p.seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
-		a := app{Name: o.name("displayName"), Version: o.name("version"), Publisher: o.name("publisher"), ID: o.known("id")}
+		a := app{Name: o.name("displayName"), Version: o.name("version"), Publisher: o.name("publisher"),
+			ID: o.known("id")}
 		reader.single(path, o, "id", "displayName", "version", "publisher", "sizeInByte")
 		var err error
 		if a.Size, err = o.size("sizeInByte"); err != nil {

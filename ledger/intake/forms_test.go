@@ -9,12 +9,14 @@ import (
 	"github.com/ledgerline/ledgerline/internal/fleet"
 )
 
-// fleetForms returns one day of a small fleet: every device as a row, on a page and by itself with its apps, every action in both forms.
+// fleetForms returns one day of a small fleet: every device as a row, on a page and by itself with
+// its apps, every action in both forms.
 func fleetForms(t testing.TB, seed uint64) (docs [][]byte) {
 	t.Helper()
 	cfg := fleet.Sized(7)
 	cfg.Seed, cfg.Days, cfg.Tenant = seed, 1, sourceTenant
-	cfg.GraphShare, cfg.GraphEvery, cfg.DetailPerDay, cfg.GraphPage, cfg.AppsPerDevice, cfg.GraphAuditShare, cfg.AuditPerDay = 1, 1, 7, 3, 6, 1, 8
+	cfg.GraphShare, cfg.GraphEvery, cfg.DetailPerDay, cfg.GraphPage, cfg.AppsPerDevice, cfg.GraphAuditShare,
+		cfg.AuditPerDay = 1, 1, 7, 3, 6, 1, 8
 	f, err := fleet.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -32,8 +34,9 @@ func fleetForms(t testing.TB, seed uint64) (docs [][]byte) {
 	return docs
 }
 
-// TestASecondSpellingIsNoChange: every device and action of a fleet, told in each form of its sources and spelled as it may be, causes no event
-// after the first sight; and while it is first seen, in any order, nothing is set twice.
+// TestASecondSpellingIsNoChange: every device and action of a fleet, told in each form of its
+// sources and spelled as it may be, causes no event after the first sight; and while it is first
+// seen, in any order, nothing is set twice.
 func TestASecondSpellingIsNoChange(t *testing.T) {
 	for range 6 {
 		seed := rand.Uint64()
@@ -49,7 +52,8 @@ func TestASecondSpellingIsNoChange(t *testing.T) {
 				first[fmt.Sprintf("%03d.ndjson", i)] = r.line(t, docs[n]) + "\n"
 			}
 			if s := w.importFiles(first); s.FailedCount != 0 || s.Recorded == 0 || s.Superseded != 0 {
-				t.Fatalf("first sight: %d recorded, %d tell something else, failed %v", s.Recorded, s.Superseded, s.Failed)
+				t.Fatalf("first sight: %d recorded, %d tell something else, failed %v", s.Recorded, s.Superseded,
+					s.Failed)
 			}
 			onceEach(t, w)
 			for i := range uint64(6) {

@@ -10,10 +10,11 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// A value may have the shape of what stands open and be somebody's all the same: "laptop van Anna" as a model, a telephone number as a
-// carrier, a person's object id as an application's (FORMATS §4). A shape cannot see that; the record can, since it says elsewhere whose
-// name, address, number or id it is. Closed vocabularies (enum, words, bool, our own) say nothing of a person and are left out: a person
-// called Company does not seal a device's ownership.
+// A value may have the shape of what stands open and be somebody's all the same: "laptop van Anna"
+// as a model, a telephone number as a carrier, a person's object id as an application's (FORMATS
+// §4). A shape cannot see that; the record can, since it says elsewhere whose name, address, number
+// or id it is. Closed vocabularies (enum, words, bool, our own) say nothing of a person and are
+// left out: a person called Company does not seal a device's ownership.
 
 // told is what one record tells of the persons and devices in it. The zero value is ready.
 type told struct {
@@ -23,7 +24,8 @@ type told struct {
 	literals []string // ids that dots belong to (IP addresses)
 }
 
-// name adds a person's name: each of its words, and how they are written together ("O'Neill", "Anna-Maria").
+// name adds a person's name: each of its words, and how they are written together ("O'Neill",
+// "Anna-Maria").
 func (t *told) name(names ...string) {
 	for _, n := range names {
 		if isNothing(n) {
@@ -38,8 +40,8 @@ func (t *told) name(names ...string) {
 	}
 }
 
-// address adds a UPN or e-mail address: the words of what stands before the @, and that as a whole. Of a guest's
-// (anna_home.example#EXT#@contoso.example) the part before #EXT#.
+// address adds a UPN or e-mail address: the words of what stands before the @, and that as a whole.
+// Of a guest's (anna_home.example#EXT#@contoso.example) the part before #EXT#.
 func (t *told) address(addresses ...string) {
 	for _, a := range addresses {
 		if isNothing(a) {
@@ -56,8 +58,8 @@ func (t *told) address(addresses ...string) {
 	}
 }
 
-// minNumber is the fewest digits that are a telephone number, and suffixNumber how many of its last ones tell it,
-// with or without a country's prefix.
+// minNumber is the fewest digits that are a telephone number, and suffixNumber how many of its last
+// ones tell it, with or without a country's prefix.
 const (
 	minNumber    = 6
 	suffixNumber = 8
@@ -76,7 +78,8 @@ func (t *told) number(numbers ...string) {
 	}
 }
 
-// id adds a native id of a person or device: an object id, a device's id, a serial number, a MAC or IP address.
+// id adds a native id of a person or device: an object id, a device's id, a serial number, a MAC or
+// IP address.
 func (t *told) id(ids ...string) {
 	for _, id := range ids {
 		switch {
@@ -91,10 +94,12 @@ func (t *told) id(ids ...string) {
 	}
 }
 
-// minPart is how long a word or id must be to be found inside another word; a shorter one counts as a word of its own.
+// minPart is how long a word or id must be to be found inside another word; a shorter one counts as
+// a word of its own.
 const minPart = 4
 
-// in reports whether a value that would stand open as the attribute's holds any of what was told, and therefore has to be sealed.
+// in reports whether a value that would stand open as the attribute's holds any of what was told,
+// and therefore has to be sealed.
 func (t *told) in(a *schemas.Attribute, plain json.RawMessage) bool {
 	if a.Shape == nil || len(plain) == 0 || len(t.words)+len(t.numbers)+len(t.ids)+len(t.literals) == 0 {
 		return false
@@ -140,9 +145,13 @@ func (t *told) in(a *schemas.Attribute, plain json.RawMessage) bool {
 	return false
 }
 
-// wordsOf returns a text's words of two letters or more, folded: runs of letters, and the parts that capitals make of them ("LaptopBo").
+// wordsOf returns a text's words of two letters or more, folded: runs of letters, and the parts
+// that capitals make of them ("LaptopBo").
 func wordsOf(s string) (out []string) {
-	for _, run := range strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.Is(unicode.Mn, r) }) {
+	for _, run := range strings.FieldsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) &&
+			!unicode.Is(unicode.Mn, r)
+	}) {
 		parts := capitals(run)
 		if len(parts) > 1 {
 			parts = append(parts, run)
@@ -189,7 +198,8 @@ func compactFold(s string) string {
 }
 
 // letters that no decomposition brings to the ones people write for them.
-var letters = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "æ", "ae", "œ", "oe", "ı", "i")
+var letters = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "æ", "ae", "œ",
+	"oe", "ı", "i")
 
 // fold returns a text without case and accents, as addresses are made of names.
 func fold(s string) string {
@@ -210,7 +220,8 @@ func fold(s string) string {
 // deviceTold is what snapshots tell of a device's persons and of the device itself.
 type deviceTold struct{ persons, device told }
 
-// add takes in values of a device, by the catalogue: what never stands open there names somebody or something.
+// add takes in values of a device, by the catalogue: what never stands open there names somebody or
+// something.
 func (t *deviceTold) add(a *schemas.Attribute, plain json.RawMessage) {
 	text, ok := asText(plain)
 	if a.Shape != nil || !ok {
@@ -232,7 +243,8 @@ func (t *deviceTold) add(a *schemas.Attribute, plain json.RawMessage) {
 	}
 }
 
-// toldOf is what a snapshot tells, and what the ledger says already: a snapshot need not tell all of it.
+// toldOf is what a snapshot tells, and what the ledger says already: a snapshot need not tell all
+// of it.
 func toldOf(s *snapshot, st *state) *deviceTold {
 	t := &deviceTold{}
 	for a, v := range s.values {

@@ -18,20 +18,26 @@ func TestWhatIsToldOfSomebodyDoesNotStandOpen(t *testing.T) {
 	who.name("Anna de Vries", "Zoë O'Neill-Großmann", "Bo Li", "[REDACTED]")
 	who.address("a.devries2@contoso.example", "k_jansen_home.example#EXT#@contoso.example", "redacted@email.com")
 	who.number("+31 6 1234 5678", "******0100", "")
-	who.id("5926fc8e-304e-4f59-8bed-58ca97cc39a4", "PF0X123", "490154203237518", "A0:B1:C2:D3:E4:F5", "10.20.30.41", "00000000-0000-0000-0000-000000000000", "S1")
+	who.id("5926fc8e-304e-4f59-8bed-58ca97cc39a4", "PF0X123", "490154203237518", "A0:B1:C2:D3:E4:F5", "10.20.30.41",
+		"00000000-0000-0000-0000-000000000000", "S1")
 	for _, tc := range []struct {
 		attr        string
 		close, open []any
 	}{
-		{"device.model", []any{"laptop van Anna", "Annas laptop", "LaptopAnna", "ANNA-LT", "Latitude de Vries", "LaptopVries", "Zoe", "ZOË 5", "ONeill", "O Neill", "Grossmann", "Großmann",
-			"phone of Bo", "PhoneBo", "Jansen", "adevries2", "a.devries2", "PF0X123", "pf-0x 123 b", "S1", "nr 12345678", "A0B1C2D3E4F5 x", "laptop 490154203237518"},
+		{"device.model", []any{"laptop van Anna", "Annas laptop", "LaptopAnna", "ANNA-LT", "Latitude de Vries",
+			"LaptopVries", "Zoe", "ZOË 5", "ONeill", "O Neill", "Grossmann", "Großmann",
+			"phone of Bo", "PhoneBo", "Jansen", "adevries2", "a.devries2", "PF0X123", "pf-0x 123 b", "S1",
+			"nr 12345678", "A0B1C2D3E4F5 x", "laptop 490154203237518"},
 			[]any{"Latitude 5440", "iPhone 15 Pro Max", "Board", "Bosch", "Lite", "SM-S921B", "S10", "Redacted"}},
-		{"device.carrier", []any{"0612345678", "+31612345678", "06-1234 5678", "KPN 612345678"}, []any{"KPN", "T-Mobile NL"}},
+		{"device.carrier", []any{"0612345678", "+31612345678", "06-1234 5678", "KPN 612345678"}, []any{"KPN",
+			"T-Mobile NL"}},
 		{"device.os-version", []any{"10.20.30.41", "612345678.0", "1.12345678"}, []any{"10.0.26100.3194", "14.4"}},
 		{"device.operating-system", []any{"Anna OS"}, []any{"Windows", "iOS/iPadOS"}},
 		{"device.storage-total", []any{31612345678, 490154203237518}, []any{255229689856, 0}},
-		{"action.application-id", []any{"5926fc8e-304e-4f59-8bed-58ca97cc39a4"}, []any{"11111111-2222-4333-8444-555555555555"}},
-		{"device.ownership", nil, []any{"company", "personal"}}, {"device.encrypted", nil, []any{true}}, {"action.operation", nil, []any{"Create MobileApp"}},
+		{"action.application-id", []any{"5926fc8e-304e-4f59-8bed-58ca97cc39a4"},
+			[]any{"11111111-2222-4333-8444-555555555555"}},
+		{"device.ownership", nil, []any{"company", "personal"}}, {"device.encrypted", nil, []any{true}},
+		{"action.operation", nil, []any{"Create MobileApp"}},
 		{"device.device-type", nil, []any{"android"}},
 	} {
 		a := c.MustAttribute(tc.attr)
@@ -52,7 +58,8 @@ func TestWhatIsToldOfSomebodyDoesNotStandOpen(t *testing.T) {
 	}
 }
 
-// A display name that is the system's own does not seal the system's name; a name of a person does seal one that only looks so.
+// A display name that is the system's own does not seal the system's name; a name of a person does
+// seal one that only looks so.
 func TestNamesOfTheCatalogueStandOpenWhoeverIsCalledSo(t *testing.T) {
 	var who told
 	who.name("iPad Reception")
@@ -62,10 +69,13 @@ func TestNamesOfTheCatalogueStandOpenWhoeverIsCalledSo(t *testing.T) {
 	}
 }
 
-// planted is a device of somebody, with something of theirs, or of the device's, in one of the places that stand open.
+// planted is a device of somebody, with something of theirs, or of the device's, in one of the
+// places that stand open.
 func planted(t *rapid.T, at int) (record, secret string) {
-	given := rapid.SampledFrom([]string{"Anna", "Bo", "Zoë", "Jürgen", "Łukasz", "Søren", "Marie-Claire"}).Draw(t, "given")
-	family := rapid.SampledFrom([]string{"Vries", "Großmann", "O'Neill", "Öztürk", "Li", "Wiśniewska"}).Draw(t, "family")
+	given := rapid.SampledFrom([]string{"Anna", "Bo", "Zoë", "Jürgen", "Łukasz", "Søren", "Marie-Claire"}).Draw(t,
+		"given")
+	family := rapid.SampledFrom([]string{"Vries", "Großmann", "O'Neill", "Öztürk", "Li", "Wiśniewska"}).Draw(t,
+		"family")
 	letters := rapid.StringOfN(rapid.RuneFrom([]rune("abcdefghijkmnopqrstuvwxyz")), 5, 9, -1)
 	local := letters.Draw(t, "local")
 	phone := "+316" + rapid.StringMatching(`[1-9][0-9]{7}`).Draw(t, "phone")
@@ -73,18 +83,24 @@ func planted(t *rapid.T, at int) (record, secret string) {
 	imei := rapid.StringMatching(`35[0-9]{13}`).Draw(t, "imei")
 	mac := rapid.StringMatching(`a[0-9a-f]{10}e`).Draw(t, "mac")
 	object := guid(10, rapid.IntRange(1, 9999).Draw(t, "object"))
-	secret = rapid.SampledFrom([]string{given, family, local, phone, phone[3:], "0" + phone[3:], serial, imei, mac, object, object[:23]}).Draw(t, "secret")
+	secret = rapid.SampledFrom([]string{given, family, local, phone, phone[3:], "0" + phone[3:], serial, imei, mac,
+		object, object[:23]}).Draw(t, "secret")
 	if secret == object[:23] {
 		secret = object // a part of an id alone is none
 	}
 	dress := rapid.SampledFrom([]func(string) string{
-		func(s string) string { return s }, strings.ToUpper, strings.ToLower, func(s string) string { return "laptop van " + s }, func(s string) string { return s + " 5" },
+		func(s string) string { return s }, strings.ToUpper, strings.ToLower,
+		func(s string) string { return "laptop van " + s }, func(s string) string { return s + " 5" },
 		func(s string) string { return "LT-" + s }, func(s string) string { return "(" + s + ")" },
 	}).Draw(t, "dress")
-	field := rapid.SampledFrom([]string{"manufacturer", "model", "operatingSystem", "osVersion", "subscriberCarrier", "skuFamily", "androidSecurityPatchLevel", "chassisType", "joinType",
-		"complianceState", "managementAgent", "jailBroken", "totalStorageSpaceInBytes", "windowsActiveMalwareCount", "edition"}).Draw(t, "field")
-	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, 1), "lastSyncDateTime": fmt.Sprintf("2026-03-%02dT08:00:00Z", at), "userId": object,
-		"userDisplayName": given + " " + family, "userPrincipalName": local + "@contoso.example", "phoneNumber": phone, "serialNumber": serial, "imei": imei, "wiFiMacAddress": mac,
+	field := rapid.SampledFrom([]string{"manufacturer", "model", "operatingSystem", "osVersion",
+		"subscriberCarrier", "skuFamily", "androidSecurityPatchLevel", "chassisType", "joinType",
+		"complianceState", "managementAgent", "jailBroken", "totalStorageSpaceInBytes", "windowsActiveMalwareCount",
+		"edition"}).Draw(t, "field")
+	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, 1),
+		"lastSyncDateTime": fmt.Sprintf("2026-03-%02dT08:00:00Z", at), "userId": object,
+		"userDisplayName": given + " " + family, "userPrincipalName": local + "@contoso.example",
+		"phoneNumber": phone, "serialNumber": serial, "imei": imei, "wiFiMacAddress": mac,
 		"managedDeviceOwnerType": rapid.SampledFrom([]string{"company", "personal", "unknown"}).Draw(t, "ownership")}
 	if field == "edition" {
 		m["hardwareInformation"] = map[string]any{"operatingSystemEdition": dress(secret)}
@@ -94,8 +110,8 @@ func planted(t *rapid.T, at int) (record, secret string) {
 	return asLine(m), secret
 }
 
-// TestNothingOfAPersonStandsOpenInADevice: whatever of the persons and ids that a record tells stands in a place that may be open, it is sealed;
-// and told again, the record is unchanged.
+// TestNothingOfAPersonStandsOpenInADevice: whatever of the persons and ids that a record tells
+// stands in a place that may be open, it is sealed; and told again, the record is unchanged.
 func TestNothingOfAPersonStandsOpenInADevice(t *testing.T) {
 	only := func(s string) string {
 		return strings.ToLower(strings.Map(func(r rune) rune {

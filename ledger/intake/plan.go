@@ -282,7 +282,8 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 	return told, user, err
 }
 
-// dropUser takes out what is the device user's own, wherever it stands, and returns how many values that were.
+// dropUser takes out what is the device user's own, wherever it stands, and returns how many
+// values that were.
 func (s *snapshot) dropUser() (n int) {
 	persons := toldOf(s, nil).persons
 	for a, v := range s.values {

@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// speller writes a device's record as the same source, another version of it or whoever saved it might have written it too. It knows the
-// fields by itself, not by intake's own tables.
+// speller writes a device's record as the same source, another version of it or whoever saved it
+// might have written it too. It knows the fields by itself, not by intake's own tables.
 type speller struct{ *rand.Rand }
 
 func (r speller) pick(ways ...func() any) any { return ways[r.IntN(len(ways))]() }
@@ -24,8 +24,10 @@ func (r speller) oneOf(texts ...string) string { return texts[r.IntN(len(texts))
 
 // osNames are groups of names that mean one operating system.
 var osNames = [][]string{
-	{"MacOS", "macOS", "MACOS", "Mac OS", "Mac OS X"}, {"iOS", "IOS", "iOS/iPadOS", "iPadOS", "ios"}, {"Windows", "windows", "WINDOWS"},
-	{"AndroidForWork", "androidForWork", "Android (Personally-Owned Work Profile)", "Android (personally-owned work profile)"}, {"Android", "android"},
+	{"MacOS", "macOS", "MACOS", "Mac OS", "Mac OS X"}, {"iOS", "IOS", "iOS/iPadOS", "iPadOS", "ios"}, {"Windows",
+		"windows", "WINDOWS"},
+	{"AndroidForWork", "androidForWork", "Android (Personally-Owned Work Profile)",
+		"Android (personally-owned work profile)"}, {"Android", "android"},
 }
 
 func swapCase(s string) string {
@@ -47,15 +49,18 @@ var spellings = map[string]func(r speller, s string) any{
 		for i := 0; i < 12; i += 2 {
 			pairs = append(pairs, s[i:i+2])
 		}
-		return r.oneOf(s, strings.ToLower(s), strings.ToUpper(s), strings.Join(pairs, ":"), strings.ToUpper(strings.Join(pairs, "-")),
+		return r.oneOf(s, strings.ToLower(s), strings.ToUpper(s), strings.Join(pairs, ":"),
+			strings.ToUpper(strings.Join(pairs, "-")),
 			strings.ToLower(s[:4]+"."+s[4:8]+"."+s[8:]), " "+s+" ")
 	},
 	"digits": func(r speller, s string) any {
 		if strings.Trim(s, "0123456789") != "" || len(s) < 14 {
 			return s
 		}
-		return r.pick(func() any { return s }, func() any { return s + ".0" }, func() any { return json.Number(s) }, func() any { return json.Number(s + ".0") },
-			func() any { return s[:2] + " " + s[2:8] + " " + s[8:14] + " " + s[14:] }, func() any { return s[:6] + "-" + s[6:] }, func() any { return "'" + s },
+		return r.pick(func() any { return s }, func() any { return s + ".0" }, func() any { return json.Number(s) },
+			func() any { return json.Number(s + ".0") },
+			func() any { return s[:2] + " " + s[2:8] + " " + s[8:14] + " " + s[14:] },
+			func() any { return s[:6] + "-" + s[6:] }, func() any { return "'" + s },
 			func() any { return s[:1] + "." + s[1:] + fmt.Sprintf("E+%d", len(s)-1) })
 	},
 	"address": func(r speller, s string) any {
@@ -68,11 +73,13 @@ var spellings = map[string]func(r speller, s string) any{
 		if !strings.HasPrefix(s, "+31") || strings.Contains(s, "*") || len(s) < 11 {
 			return s
 		}
-		return r.oneOf(s, s[:3]+" "+s[3:4]+" "+s[4:], s[:3]+" (0)"+s[3:], s[:3]+"-"+s[3:5]+"-"+s[5:], "00"+s[1:], "0"+s[3:], "0"+s[3:5]+"."+s[5:], s[1:],
+		return r.oneOf(s, s[:3]+" "+s[3:4]+" "+s[4:], s[:3]+" (0)"+s[3:], s[:3]+"-"+s[3:5]+"-"+s[5:], "00"+s[1:],
+			"0"+s[3:], "0"+s[3:5]+"."+s[5:], s[1:],
 			"+*******"+s[len(s)-4:], "******"+s[len(s)-4:])
 	},
 	"version": func(r speller, s string) any {
-		out := []string{s, s + " ", strings.Replace(s, " (", "(", 1), strings.Replace(s, " (", "  ( ", 1), strings.Replace(s, " (", "\u00a0(", 1), strings.ToLower(s)}
+		out := []string{s, s + " ", strings.Replace(s, " (", "(", 1), strings.Replace(s, " (", "  ( ", 1),
+			strings.Replace(s, " (", "\u00a0(", 1), strings.ToLower(s)}
 		if !strings.Contains(s, "(") {
 			out = append(out, s+".0", strings.TrimSuffix(s, ".0"))
 		}
@@ -96,20 +103,26 @@ var spellings = map[string]func(r speller, s string) any{
 		}
 		at = at.Truncate(time.Second).Add(time.Duration(r.IntN(1e7)) * 100)
 		east := at.In(time.FixedZone("", 2*3600))
-		return r.oneOf(at.Format("2006-01-02T15:04:05.0000000Z"), at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05.0000000"), at.Format("2006-01-02T15:04:05"),
-			at.Format("1/2/2006 3:04:05 PM"), at.Format("1/2/2006 3:04:05\u202fPM"), at.Format("01/02/2006 15:04:05"), east.Format(time.RFC3339Nano),
-			east.Format("1/2/2006 3:04:05 PM -07:00"), fmt.Sprintf("/Date(%d)/", at.UnixMilli()), at.Format("2006-01-02t15:04:05z"))
+		return r.oneOf(at.Format("2006-01-02T15:04:05.0000000Z"), at.Format(time.RFC3339),
+			at.Format("2006-01-02 15:04:05.0000000"), at.Format("2006-01-02T15:04:05"),
+			at.Format("1/2/2006 3:04:05 PM"), at.Format("1/2/2006 3:04:05\u202fPM"),
+			at.Format("01/02/2006 15:04:05"), east.Format(time.RFC3339Nano),
+			east.Format("1/2/2006 3:04:05 PM -07:00"), fmt.Sprintf("/Date(%d)/", at.UnixMilli()),
+			at.Format("2006-01-02t15:04:05z"))
 	},
 	"enum": func(r speller, s string) any { return r.oneOf(s, strings.ToUpper(s), strings.ToLower(s), swapCase(s)) },
 	"bool": func(r speller, s string) any {
-		return r.pick(func() any { return s }, func() any { return strings.ToUpper(s) }, func() any { return strings.EqualFold(s, "true") },
+		return r.pick(func() any { return s }, func() any { return strings.ToUpper(s) },
+			func() any { return strings.EqualFold(s, "true") },
 			func() any { return map[bool]string{true: "Yes", false: "No"}[strings.EqualFold(s, "true")] })
 	},
 	"size": func(r speller, s string) any {
-		return r.pick(func() any { return s }, func() any { return json.Number(s) }, func() any { return json.Number(s + ".0") })
+		return r.pick(func() any { return s }, func() any { return json.Number(s) },
+			func() any { return json.Number(s + ".0") })
 	},
 	"name": func(r speller, s string) any {
-		return r.oneOf(s, " "+s, strings.ReplaceAll(s, " ", "\u00a0"), strings.ReplaceAll(s, " ", "\u202f"), strings.ReplaceAll(s, " ", "  "))
+		return r.oneOf(s, " "+s, strings.ReplaceAll(s, " ", "\u00a0"), strings.ReplaceAll(s, " ", "\u202f"),
+			strings.ReplaceAll(s, " ", "  "))
 	},
 	"product": func(r speller, s string) any {
 		return r.oneOf(s, strings.ToUpper(s), strings.ToLower(s), strings.ReplaceAll(s, " ", "\u00a0"))
@@ -117,20 +130,27 @@ var spellings = map[string]func(r speller, s string) any{
 	"code": func(r speller, s string) any { return r.oneOf(s, strings.ToUpper(s), strings.ToLower(s), " "+s) },
 }
 
-// fieldKinds is what the fields of both sources hold, by Graph's name and Azure Monitor's, lower-cased.
+// fieldKinds is what the fields of both sources hold, by Graph's name and Azure Monitor's,
+// lower-cased.
 var fieldKinds = func() map[string]string {
 	out := map[string]string{}
 	for kind, names := range map[string]string{
-		"mac": "wifimacaddress ethernetmacaddress wifimac", "digits": "imei iccid", "address": "userprincipalname upn emailaddress useremail",
-		"guid": "deviceid azureaddeviceid azureactivedirectorydeviceid referenceid userid primaryuser id", "phone": "phonenumber", "version": "osversion",
-		"os": "os operatingsystem", "time": "enrolleddatetime createddate lastcontact lastsyncdatetime ingraceperioduntil " +
+		"mac": "wifimacaddress ethernetmacaddress wifimac", "digits": "imei iccid",
+		"address": "userprincipalname upn emailaddress useremail",
+		"guid":    "deviceid azureaddeviceid azureactivedirectorydeviceid referenceid userid primaryuser id",
+		"phone":   "phonenumber", "version": "osversion",
+		"os": "os operatingsystem",
+		"time": "enrolleddatetime createddate lastcontact lastsyncdatetime ingraceperioduntil " +
 			"compliancegraceperiodexpirationdatetime managementcertificateexpirationdate lastlogondatetime",
-		"enum": "compliancestate compliantstate manageddeviceownertype ownertype ownership devicestate managementstate jointype deviceregistrationstate " +
-			"chassistype devicetype deviceenrollmenttype lostmodestate managementagent managedby processorarchitecture",
-		"bool":    "isencrypted issupervised encryptionstatusstring supervisedstatusstring jailbroken autopilotenrolled easactivated",
+		"enum": "compliancestate compliantstate manageddeviceownertype ownertype ownership devicestate managementstate jointype " +
+			"deviceregistrationstate chassistype devicetype deviceenrollmenttype lostmodestate managementagent managedby " +
+			"processorarchitecture",
+		"bool": "isencrypted issupervised encryptionstatusstring supervisedstatusstring jailbroken autopilotenrolled " +
+			"easactivated",
 		"size":    "totalstoragespaceinbytes freestoragespaceinbytes storagetotal storagefree physicalmemoryinbytes",
 		"name":    "devicename manageddevicename userdisplayname username devicecategorydisplayname categoryname",
-		"product": "manufacturer model subscribercarrier subscribercarriernetwork skufamily", "code": "serialnumber easdeviceid easid udid meid",
+		"product": "manufacturer model subscribercarrier subscribercarriernetwork skufamily",
+		"code":    "serialnumber easdeviceid easid udid meid",
 	} {
 		for _, n := range strings.Fields(names) {
 			out[n] = kind
@@ -145,7 +165,8 @@ func (r speller) device(m map[string]any) {
 		kind := fieldKinds[strings.ToLower(name)]
 		switch v := v.(type) {
 		case string:
-			if s := strings.TrimSpace(v); kind != "" && s != "" && s[0] != '[' && (kind != "bool" || strings.EqualFold(s, "true") || strings.EqualFold(s, "false")) {
+			if s := strings.TrimSpace(v); kind != "" && s != "" && s[0] != '[' && (kind != "bool" ||
+				strings.EqualFold(s, "true") || strings.EqualFold(s, "false")) {
 				m[name] = spellings[kind](r, s)
 			}
 		case bool:
@@ -180,7 +201,8 @@ func (r speller) device(m map[string]any) {
 	}
 	if h, ok := m["hardwareInformation"].(map[string]any); ok {
 		if r.IntN(3) == 0 { // a list's answer
-			m["hardwareInformation"] = map[string]any{"serialNumber": nil, "totalStorageSpace": 0, "freeStorageSpace": 0, "isSupervised": false, "isEncrypted": false, "imei": ""}
+			m["hardwareInformation"] = map[string]any{"serialNumber": nil, "totalStorageSpace": 0,
+				"freeStorageSpace": 0, "isSupervised": false, "isEncrypted": false, "imei": ""}
 		} else if r.device(h); r.IntN(2) == 0 {
 			m["hardwareInformation"] = string(schemas.JSON(h))
 		}
@@ -189,7 +211,8 @@ func (r speller) device(m map[string]any) {
 
 // action spells an action's who and what anew.
 func (r speller) action(m map[string]any) {
-	for name, kind := range map[string]string{"UPN": "address", "userPrincipalName": "address", "ObjectId": "guid", "userId": "guid", "AuditEventId": "guid"} {
+	for name, kind := range map[string]string{"UPN": "address", "userPrincipalName": "address", "ObjectId": "guid",
+		"userId": "guid", "AuditEventId": "guid"} {
 		if s, ok := m[name].(string); ok && s != "" {
 			m[name] = spellings[kind](r, s)
 		}
@@ -240,7 +263,8 @@ func (r speller) line(t testing.TB, doc []byte) string {
 	return string(schemas.JSON(v))
 }
 
-// respellAndImport imports the documents spelled anew, in any order and portions, and expects nothing new.
+// respellAndImport imports the documents spelled anew, in any order and portions, and expects
+// nothing new.
 func respellAndImport(t testing.TB, w *world, seed uint64, docs [][]byte) {
 	t.Helper()
 	r := speller{rand.New(rand.NewPCG(seed, 1))}
@@ -257,11 +281,13 @@ func respellAndImport(t testing.TB, w *world, seed uint64, docs [][]byte) {
 		t.Fatalf("seed %d: %d of the same records tell something else, spelled anew", seed, s.Superseded)
 	}
 	if s.EventsAppended != 0 {
-		t.Fatalf("seed %d: spelled anew, the same records appended %d events:\n%s", seed, s.EventsAppended, w.dumpFrom(newLabels(), before))
+		t.Fatalf("seed %d: spelled anew, the same records appended %d events:\n%s", seed, s.EventsAppended,
+			w.dumpFrom(newLabels(), before))
 	}
 }
 
-// onceEach checks that the devices' events set each attribute and element once: whoever tells it second tells nothing new.
+// onceEach checks that the devices' events set each attribute and element once: whoever tells it
+// second tells nothing new.
 func onceEach(t testing.TB, w *world) {
 	t.Helper()
 	set := map[string]string{}

@@ -27,8 +27,8 @@ const maxText = 32 << 10
 
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
-// nothing holds, lower-cased, the texts by which sources say that there is no value, in any field. Those of one field alone ("unknown") are
-// the catalogue's.
+// nothing holds, lower-cased, the texts by which sources say that there is no value, in any field.
+// Those of one field alone ("unknown") are the catalogue's.
 var nothing = map[string]bool{
 	"": true, "<null>": true, "null": true, "[redacted]": true, "redacted@email.com": true, zeroGUID: true,
 }
@@ -39,7 +39,8 @@ func isNothing(s string) bool {
 	return len(s) <= len(zeroGUID) && nothing[strings.ToLower(s)]
 }
 
-// isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or what isNothing knows.
+// isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
+// what isNothing knows.
 func isEmpty(raw json.RawMessage) bool {
 	switch t := strings.TrimSpace(string(raw)); t {
 	case "", "null", `""`, "[]", "{}":
@@ -77,13 +78,16 @@ func asText(raw json.RawMessage) (string, bool) {
 	return string(raw), true
 }
 
-// The forms in which the sources write times, by how they begin, most frequent first. A fraction may have any number of digits. Where day and
-// month could be taken for each other the month comes first, as Azure Monitor and .NET's invariant culture write it; a form that others
-// begin with the day (dots, a first number above 12) is not guessed at.
+// The forms in which the sources write times, by how they begin, most frequent first. A fraction
+// may have any number of digits. Where day and month could be taken for each other the month comes
+// first, as Azure Monitor and .NET's invariant culture write it; a form that others begin with the
+// day (dots, a first number above 12) is not guessed at.
 var (
 	isoLayouts   = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"}
-	blankLayouts = []string{"2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999 Z07:00"}
-	usLayouts    = []string{"1/2/2006 3:04:05 PM", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM Z07:00", "1/2/2006 15:04:05", "1/2/2006 15:04:05 Z07:00",
+	blankLayouts = []string{"2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
+		"2006-01-02 15:04:05.999999999 Z07:00"}
+	usLayouts = []string{"1/2/2006 3:04:05 PM", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM Z07:00",
+		"1/2/2006 15:04:05", "1/2/2006 15:04:05 Z07:00",
 		"1/2/2006 15:04"}
 	dateLayouts = []string{time.DateOnly}
 )
@@ -102,10 +106,12 @@ func layoutsOf(s string) []string {
 	return isoLayouts
 }
 
-// jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and a zone that does not move it.
+// jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and a
+// zone that does not move it.
 var jsonDate = regexp.MustCompile(`^/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/$`)
 
-// parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero time, and ok: the source says it is unknown.
+// parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero
+// time, and ok: the source says it is unknown.
 func parseTime(s string) (at time.Time, ok bool) {
 	if s == "" || s[0] != '/' && (s[0] < '0' || s[0] > '9') {
 		return time.Time{}, false
@@ -152,8 +158,8 @@ func parseBool(s string) (value, ok bool) {
 	return false, false
 }
 
-// asGUID returns the canonical form of a directory or device id, which may come in braces or without dashes; ok is false for anything that is
-// none, the zero id included.
+// asGUID returns the canonical form of a directory or device id, which may come in braces or
+// without dashes; ok is false for anything that is none, the zero id included.
 func asGUID(s string) (string, bool) {
 	s = strings.TrimSpace(s)
 	switch len(s) {
@@ -177,8 +183,9 @@ const (
 	reported
 )
 
-// normalise turns a source's JSON value into the attribute's own JSON value, in the attribute's canonical form: here and nowhere else. unit
-// multiplies sizes. What misses an open attribute's shape stays as it was told, and is sealed for that.
+// normalise turns a source's JSON value into the attribute's own JSON value, in the attribute's
+// canonical form: here and nowhere else. unit multiplies sizes. What misses an open attribute's
+// shape stays as it was told, and is sealed for that.
 func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawMessage, finding, error) {
 	s, ok := asText(raw)
 	if !ok {
@@ -239,10 +246,12 @@ func parseNumber(s string) (float64, bool) {
 	return n, err == nil && !math.IsNaN(n) && math.Abs(n) <= 1<<53 && !strings.HasPrefix(s, "+")
 }
 
-// sentinel is what Graph answers for an enum's value that is newer than the client's version: a value is there, and not told.
+// sentinel is what Graph answers for an enum's value that is newer than the client's version: a
+// value is there, and not told.
 const sentinel = "unknownFutureValue"
 
-// identifies reports whether the attribute's values tell devices or persons apart: junk there ("0", a default serial) is no value.
+// identifies reports whether the attribute's values tell devices or persons apart: junk there ("0",
+// a default serial) is no value.
 func identifies(a *schemas.Attribute) bool {
 	return a.Shape == nil && a.Type == "text" && a.Identifiability != "non-personal" && a.ID != "device.notes"
 }
