@@ -158,6 +158,7 @@ recorded as one, and so is the package. The file is readable by you alone; hand 
 			if err != nil {
 				return err
 			}
+			a.tellProblems(cmd.Context(), cmd.ErrOrStderr())
 			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, to, lang)
 			if err != nil {
 				return err
@@ -195,6 +196,9 @@ func (d exportDoc) text(w io.Writer) {
 		count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
 	if v.Lost > 0 {
 		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", count(v.Lost))
+	}
+	if v.NotGenuine > 0 {
+		fmt.Fprintf(w, "%s values are not genuine: %s\n", count(v.NotGenuine), findsOut)
 	}
 }
 
@@ -236,7 +240,7 @@ func (d *desk) export(
 	}
 	m, err := dsar.Build(ctx, cfg, person, to.f)
 	if err != nil {
-		return exportDoc{}, tampered(err)
+		return exportDoc{}, err
 	}
 	if err := to.f.Sync(); err != nil {
 		return exportDoc{}, err

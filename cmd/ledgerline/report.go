@@ -143,6 +143,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err != nil {
 		return err
 	}
+	a.tellProblems(ctx, cmd.ErrOrStderr())
 	if !o.noWait {
 		wait, cancel := context.WithTimeout(ctx, o.waitFor)
 		defer cancel()
@@ -165,15 +166,15 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 		if err != nil {
 			return err
 		}
-		return to.finish(a.answer(ctx, desk, d, o, req, views, to.f))
+		return to.finish(a.answer(ctx, desk, d, o, req, views, to.f, cmd.ErrOrStderr()))
 	}
-	return a.answer(ctx, desk, d, o, req, views, cmd.OutOrStdout())
+	return a.answer(ctx, desk, d, o, req, views, cmd.OutOrStdout(), cmd.ErrOrStderr())
 }
 
 // answer records the access, where there is one, and writes the report.
 func (a *app) answer(
 	ctx context.Context, desk *desk, d report.Definition, o reportOptions, req report.Request,
-	views views, out io.Writer,
+	views views, out, warn io.Writer,
 ) error {
 	var opener projections.Opener // none: protected values stay masked
 	if req.Reveal {
@@ -192,9 +193,15 @@ func (a *app) answer(
 	}
 	r, err := report.Run(ctx, views, opener, req)
 	if err != nil {
-		return tampered(err)
+		return err
 	}
-	return o.write(out, r)
+	if err := o.write(out, r); err != nil {
+		return err
+	}
+	if t, _ := r.Totals(); t.NotGenuine > 0 {
+		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", count(t.NotGenuine), findsOut)
+	}
+	return nil
 }
 
 // check refuses what is wrong whatever the tenant.
@@ -425,11 +432,6 @@ func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (st
 	return strings.Join(aliases, ","), nil
 }
 
-// tampered says how to find out why a value does not open where it stands; another error stays.
-func tampered(err error) error {
-	if !errors.Is(err, report.ErrTampered) && !errors.Is(err, projections.ErrTampered) {
-		return err
-	}
-	return fmt.Errorf("%w; `ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and "+
-		"`ledgerline views reconcile --deep` names what differs in the views", err)
-}
+// findsOut says of a value that was not sealed for its place how to learn why, and how to end it.
+const findsOut = "`ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and " +
+	"`ledgerline views reconcile --deep` names what differs in the views"

@@ -160,6 +160,26 @@ foreign events in the store are told and are none.`,
 	return cmd
 }
 
+// tellProblems warns of what stands in the running ledger: an answer that is made meanwhile counts
+// forged events as true, and lacks what is lost. A ledger on servers of its own is not asked.
+func (a *app) tellProblems(ctx context.Context, w io.Writer) {
+	r, err := a.dir().Running()
+	if errors.Is(err, node.ErrNotUp) {
+		return
+	}
+	var doc statusDoc
+	secrets, errSecrets := a.dir().Secrets()
+	if err = errors.Join(err, errSecrets); err == nil {
+		doc, err = fetchStatus(ctx, r.Status, secrets)
+	}
+	if err != nil {
+		fmt.Fprintf(w, "warning: whether a problem stands in the ledger could not be asked: %v\n", err)
+	}
+	for _, p := range doc.Problems {
+		fmt.Fprintf(w, "warning: this is made while a problem stands: %s\n", p)
+	}
+}
+
 func fetchStatus(ctx context.Context, base string, secrets node.Secrets) (doc statusDoc, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/reconcile"
-	"github.com/ledgerline/ledgerline/projections/report"
 )
 
 // What ends a difference is told: a view is rebuilt, what all are made of is made anew, what is forged is disowned.
@@ -44,18 +41,5 @@ func TestADifferenceOfTheViewsNamesWhatEndsIt(t *testing.T) {
 				t.Errorf("%s: %q, want of it: %q", name, said, c.want)
 			}
 		}
-	}
-}
-
-// Whoever meets a value that does not open where it stands is told what finds the reason and what ends it.
-func TestATamperedValueNamesWhatFindsOut(t *testing.T) {
-	for _, is := range []error{report.ErrTampered, projections.ErrTampered} {
-		err := tampered(fmt.Errorf("event: %w", is))
-		if !errors.Is(err, is) || !strings.Contains(err.Error(), "`ledgerline ledger check`") {
-			t.Errorf("%v", err)
-		}
-	}
-	if other := errors.New("x"); tampered(other) != other || tampered(nil) != nil {
-		t.Error("another error was changed")
 	}
 }

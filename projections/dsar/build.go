@@ -126,8 +126,8 @@ func (p Person) validate() error {
 }
 
 // Build writes the person's package as a zip to w and returns its manifest. The same input gives the same bytes. It
-// errs, and what was written is to be thrown away, when the views are behind p.Seq or any value was tampered with. What
-// is wrong with the person or the sequence is a *report.Problem.
+// errs, and what was written is to be thrown away, when the views are behind p.Seq. What is wrong with the person or the
+// sequence is a *report.Problem.
 func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, error) {
 	fail := func(err error) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("access package of request %s: %w", p.Request, err)

@@ -107,10 +107,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
 			if !v.Removed {
 				x.v = report.ValueOf(v.Attribute, projections.Text(v.Text), r.EventID)
-				if token := x.v.Token(); token != "" {
-					if err := x.v.Check(); err != nil {
-						return nil, fmt.Errorf("event %s: %w", r.EventID, err)
-					}
+				if token := x.v.Token(); token != "" && x.v.Check() {
 					h, _, err := token.Parse()
 					if err != nil {
 						return nil, fmt.Errorf("event %s: %w", r.EventID, err)
@@ -273,11 +270,11 @@ func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owne
 	return fmt.Sprintf("%s-%d", kind, n)
 }
 
-// lost reports whether any value's key was lost with a part of the vault.
-func (d *dossier) lost() bool {
+// any reports whether a value is in that state.
+func (d *dossier) any(state report.State) bool {
 	for _, it := range d.items {
 		for _, x := range it.values {
-			if x.v.State == report.Lost {
+			if x.v.State == state {
 				return true
 			}
 		}

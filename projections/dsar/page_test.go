@@ -234,7 +234,7 @@ func TestTheTextsOfBothLanguages(t *testing.T) {
 	}
 	for _, lang := range []string{"en", "nl"} { // every state, ground and category that can occur has a word
 		for _, key := range []string{"state.erased", "state.expired", "state.withheld", "state.masked", "state.lost",
-			"states.lost", "ground.others", "ground.review", "ground.unreadable"} {
+			"states.lost", "state.not-genuine", "states.not-genuine", "ground.others", "ground.review", "ground.unreadable"} {
 			if dsar.Texts[lang][key] == "" {
 				t.Errorf("%s: %s has no word", lang, key)
 			}

@@ -116,7 +116,8 @@ var texts = map[string]map[string]string{
 		"ground.unreadable": "The record is in a form that this version cannot read. Its date and kind are shown.",
 		"state.erased":      "erased", "state.expired": "expired", "state.withheld": "withheld",
 		"state.masked": "not shown",
-		"state.lost":   "lost",
+		"state.lost":   "lost", "state.not-genuine": "not genuine",
+		"states.not-genuine": "“Not genuine”: what stands in this place was not sealed for it. It is not shown.",
 		"states.lost": "“Lost”: the key under which it was kept was lost with a part of our vault, and the " +
 			"value with it.",
 		"states": "Where a value is not there, it says why. “Erased”: the key to it was destroyed when the " +
@@ -251,7 +252,8 @@ var texts = map[string]map[string]string{
 			"soort ziet u wel.",
 		"state.erased": "gewist", "state.expired": "verlopen", "state.withheld": "achtergehouden",
 		"state.masked": "niet getoond",
-		"state.lost":   "verloren",
+		"state.lost":   "verloren", "state.not-genuine": "niet echt",
+		"states.not-genuine": "“Niet echt”: wat op deze plaats staat, is er niet voor verzegeld. Het wordt niet getoond.",
 		"states.lost": "“Verloren”: de sleutel waaronder het bewaard werd, is met een deel van onze kluis " +
 			"verloren gegaan, en de waarde daarmee ook.",
 		"states": "Waar een waarde ontbreekt, staat waarom. “Gewist”: de sleutel ertoe is vernietigd bij de " +

@@ -487,8 +487,11 @@ func (w *writer) other() section {
 
 func (w *writer) withheld() section {
 	s := section{ID: "withheld", Title: w.t["withheld"], Paras: []string{w.t["withheld.p"]}, After: []string{w.t["states"]}}
-	if w.d.lost() {
+	if w.d.any(report.Lost) {
 		s.After = append(s.After, w.t["states.lost"])
+	}
+	if w.d.any(report.NotGenuine) {
+		s.After = append(s.After, w.t["states.not-genuine"])
 	}
 	t := w.table("withheld.caption", "category", "count.num", "why")
 	for _, l := range w.d.withheld() {

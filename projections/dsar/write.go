@@ -45,6 +45,8 @@ type ValueCounts struct {
 	Expired  int `json:"expired"`
 	Withheld int `json:"withheld"`
 	Lost     int `json:"lost,omitempty"`
+
+	NotGenuine int `json:"notGenuine,omitempty"` // not sealed for the place in which they stand
 }
 
 // File is one file of a package.
@@ -83,6 +85,8 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 				m.Values.Withheld++
 			case report.Lost:
 				m.Values.Lost++
+			case report.NotGenuine:
+				m.Values.NotGenuine++
 			}
 		}
 	}
@@ -407,7 +411,7 @@ const dataSchema = `{
           "properties": {
             "attribute": {"type": "string", "description": "see dictionary.json"},
             "element": {"type": "string", "description": "which entry of a list, or which target of an action"},
-            "state": {"enum": ["shown", "removed", "masked", "erased", "expired", "withheld", "lost"]},
+            "state": {"enum": ["shown", "removed", "masked", "erased", "expired", "withheld", "lost", "not-genuine"]},
             "ground": {"enum": ["others", "review", "unreadable"], "description": "why it is withheld"},
             "value": {},
             "observedAt": {"type": "string", "format": "date-time", "description": "where it is not occurredAt"}

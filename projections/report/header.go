@@ -118,6 +118,11 @@ func (t Totals) Lines(h Header) []Line {
 	if t.Lost > 0 {
 		out = append(out, Line{l("Values lost", "Verloren waarden"), fmt.Sprint(t.Lost)})
 	}
+	if t.NotGenuine > 0 {
+		out = append(out, Line{l("Values not genuine", "Waarden die niet echt zijn"), fmt.Sprintf(
+			l("%d (not sealed for the place in which they stand)",
+				"%d (niet verzegeld voor de plaats waar ze staan)"), t.NotGenuine)})
+	}
 	late := l("not counted for this report", "niet geteld in dit rapport")
 	if t.Late != nil {
 		late = fmt.Sprintf(l("%d (recorded more than 24 hours after the end of the period)", "%d (vastgelegd meer dan 24 uur na het einde van de periode)"), *t.Late)
@@ -163,6 +168,7 @@ type totalsJSON struct {
 	Erased     uint64  `json:"valuesErased"`
 	Expired    uint64  `json:"valuesExpired"`
 	Lost       uint64  `json:"valuesLost,omitempty"`
+	NotGenuine uint64  `json:"valuesNotGenuine,omitempty"`
 	Late       *uint64 `json:"lateArrivals"` // null: not counted for this report
 }
 

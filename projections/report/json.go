@@ -75,7 +75,7 @@ type stateJSON struct {
 
 // Name is a state as machines read it.
 func (s State) Name() string {
-	return [...]string{"shown", "masked", "erased", "expired", "withheld", "lost"}[s]
+	return [...]string{"shown", "masked", "erased", "expired", "withheld", "lost", "not-genuine"}[s]
 }
 
 func (v Value) raw() json.RawMessage {

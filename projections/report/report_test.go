@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
@@ -172,33 +174,49 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 	}
 }
 
-func TestATamperedValueFailsTheReport(t *testing.T) {
-	s := theStory(t)
-	db := s.Load()
+// Whoever writes a forged event takes the cells of its values, and no report from anybody: every other value is shown,
+// and the report says how many are not genuine.
+func TestAValueThatIsNotGenuineTakesOneCell(t *testing.T) {
+	whole, s := theStory(t), theStory(t)
+	table := func(s *chtest.Story) (string, report.Totals) {
+		rep, err := report.Run(t.Context(), s.Load(), s, request("admin-actions", "en"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := rep.WriteTable(&b, 100); err != nil {
+			t.Fatal(err)
+		}
+		totals, done := rep.Totals()
+		if !done {
+			t.Error("the totals are not said to be complete")
+		}
+		return b.String(), totals
+	}
+	before, none := table(whole)
+	altered := uint64(0)
 	for token, o := range s.Plain {
 		if strings.Contains(string(token), "actor-ip") {
-			o.Err = fmt.Errorf("vault: %w", projections.ErrTampered)
+			o.Err, altered = fmt.Errorf("vault: %w", projections.ErrTampered), altered+1
 			s.Plain[token] = o
 		}
 	}
-	rep, err := report.Run(t.Context(), db, s, request("admin-actions", "en"))
-	if err != nil {
-		t.Fatal(err)
+	after, some := table(s)
+	if none.NotGenuine != 0 || some.NotGenuine != altered || altered == 0 || some.Rows != none.Rows {
+		t.Errorf("%d of %d values are not genuine, in %d rows of %d", some.NotGenuine, altered, some.Rows, none.Rows)
 	}
-	var b bytes.Buffer
-	if err := rep.WriteTable(&b, 100); !errors.Is(err, report.ErrTampered) {
-		t.Errorf("got %v, want ErrTampered", err)
+	for _, text := range []string{"Values not genuine", "not genuine"} {
+		if strings.Contains(before, text) || !strings.Contains(after, text) {
+			t.Errorf("%q: before %t, after %t", text, strings.Contains(before, text), strings.Contains(after, text))
+		}
 	}
-	if strings.Contains(b.String(), "anna@") {
-		t.Error("rows of a chunk that failed were written")
-	}
-	if _, done := rep.Totals(); done {
-		t.Error("totals of a failed report are said to be complete")
+	if strings.Contains(after, "192.0.2.7") || !strings.Contains(after, "anna@") {
+		t.Error("a value that is not genuine is shown, or a genuine one is not")
 	}
 }
 
-// TestATokenOutOfPlaceIsTampering: a token of another attribute or event is refused before any vault is asked.
-func TestATokenOutOfPlaceIsTampering(t *testing.T) {
+// A token of another attribute or event is marked before any vault is asked.
+func TestATokenOutOfPlaceIsNotOpened(t *testing.T) {
 	s := theStory(t)
 	var token schemas.Token
 	var header schemas.TokenHeader
@@ -207,17 +225,25 @@ func TestATokenOutOfPlaceIsTampering(t *testing.T) {
 			token, header = tk, h
 		}
 	}
-	if err := report.ValueOf("action.actor-ip", projections.Text(token), header.Event).Check(); err != nil {
-		t.Errorf("in its place: %v", err)
-	}
-	if err := report.ValueOf("action.actor-upn", projections.Text(token), header.Event).Check(); !errors.Is(err, report.ErrTampered) {
-		t.Errorf("as another attribute: %v", err)
-	}
-	if err := report.ValueOf("action.actor-ip", projections.Text(token), id("elsewhere")).Check(); !errors.Is(err, report.ErrTampered) {
-		t.Errorf("in another event: %v", err)
-	}
-	if err := report.ValueOf("action.actor-ip", projections.Text(token[:len(token)-3]), header.Event).Check(); !errors.Is(err, report.ErrTampered) {
-		t.Errorf("cut short: %v", err)
+	for name, c := range map[string]struct {
+		attr  string
+		token schemas.Token
+		event uuid.UUID
+		state report.State
+	}{
+		"in its place":         {"action.actor-ip", token, header.Event, report.Shown},
+		"as another attribute": {"action.actor-upn", token, header.Event, report.NotGenuine},
+		"in another event":     {"action.actor-ip", token, id("elsewhere"), report.NotGenuine},
+		"cut short":            {"action.actor-ip", token[:len(token)-3], header.Event, report.NotGenuine},
+	} {
+		s.Calls = nil
+		v := report.ValueOf(c.attr, projections.Text(c.token), c.event)
+		if err := report.OpenValues(t.Context(), s, []*report.Value{&v}); err != nil {
+			t.Fatal(err)
+		}
+		if asked := len(s.Calls) > 0; v.State != c.state || asked != (c.state == report.Shown) {
+			t.Errorf("%s: %s, the vault was asked: %t", name, v.State.Name(), asked)
+		}
 	}
 }
 

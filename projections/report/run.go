@@ -66,6 +66,7 @@ type Totals struct {
 	Erased     uint64
 	Expired    uint64
 	Lost       uint64
+	NotGenuine uint64  // values that were not sealed for the place in which they stand
 	Late       *uint64 // rows recorded later than LateAfter after the end of what is covered; nil: the report has no such end
 }
 
@@ -205,6 +206,8 @@ func (r *Report) count(row Row) {
 				r.totals.Expired++
 			case Lost:
 				r.totals.Lost++
+			case NotGenuine:
+				r.totals.NotGenuine++
 			}
 		}
 	}
@@ -234,9 +237,7 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 				err = OpenValues(ctx, r.opener, sealed)
 			} else {
 				for _, v := range sealed {
-					if err = v.Check(); err != nil {
-						break
-					}
+					v.Check()
 				}
 			}
 			if err != nil {

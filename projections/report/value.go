@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,12 +20,13 @@ type State int
 
 // States of a value.
 const (
-	Shown    State = iota
-	Masked         // protected, and not asked for or not allowed to be seen
-	Erased         // its person's key was destroyed
-	Expired        // its period's key was destroyed
-	Withheld       // kept back on behalf of somebody else; packages only
-	Lost           // its key was lost with the newest part of the vault, and that loss was accepted
+	Shown      State = iota
+	Masked           // protected, and not asked for or not allowed to be seen
+	Erased           // its person's key was destroyed
+	Expired          // its period's key was destroyed
+	Withheld         // kept back on behalf of somebody else; packages only
+	Lost             // its key was lost with the newest part of the vault, and that loss was accepted
+	NotGenuine       // what stands in its place was not sealed for it: the event is forged, or was altered
 )
 
 // Value is one value in a cell: open, opened, or not shown.
@@ -101,31 +103,24 @@ func openJSON(attr, s string) json.RawMessage {
 // Token returns the token of a value that is not open.
 func (v Value) Token() schemas.Token { return v.token }
 
-// ErrTampered: a protected value is not what its place says it is. A report that meets one has no answer.
-var ErrTampered = errors.New("a protected value was tampered with: the ledger and the views must be compared before any report is trusted")
-
-// Check refuses a token that was sealed for another attribute or another event than the one it stands in.
-func (v Value) Check() error {
+// Check marks a token that was sealed for another attribute or another event than the one it stands
+// in, and reports whether it may be opened. Whoever writes such a token takes one cell and no report.
+func (v *Value) Check() bool {
 	h, _, err := v.token.Parse()
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w: %w", v.Attr, ErrTampered, err)
-	case h.Attr != v.Attr:
-		return fmt.Errorf("%s: %w: it was sealed as %s", v.Attr, ErrTampered, h.Attr)
-	case v.event != uuid.Nil && h.Event != v.event:
-		return fmt.Errorf("%s: %w: it was sealed for another event", v.Attr, ErrTampered)
+	if err != nil || h.Attr != v.Attr || v.event != uuid.Nil && h.Event != v.event {
+		v.State = NotGenuine
+		return false
 	}
-	return nil
+	return true
 }
 
 // Settle takes what became of the value's token.
 func (v *Value) Settle(o projections.Opened) error {
 	switch {
-	case o.Err == nil:
-		if !json.Valid(o.Plain) {
-			return fmt.Errorf("%s: %w: what it holds is no JSON", v.Attr, ErrTampered)
-		}
+	case o.Err == nil && json.Valid(o.Plain):
 		v.JSON, v.State = o.Plain, Shown
+	case o.Err == nil, errors.Is(o.Err, projections.ErrTampered):
+		v.State = NotGenuine
 	case errors.Is(o.Err, projections.ErrErased):
 		v.State = Erased
 	case errors.Is(o.Err, projections.ErrExpired):
@@ -134,8 +129,6 @@ func (v *Value) Settle(o projections.Opened) error {
 		v.State = Lost
 	case errors.Is(o.Err, projections.ErrNotAuthorised):
 		v.State = Masked
-	case errors.Is(o.Err, projections.ErrTampered):
-		return fmt.Errorf("%s: %w", v.Attr, ErrTampered)
 	default:
 		return fmt.Errorf("%s: open: %w", v.Attr, o.Err)
 	}
@@ -147,14 +140,12 @@ const OpenBatch = 2000
 
 // OpenValues opens the values that have a token, OpenBatch at a time, through opener.
 func OpenValues(ctx context.Context, opener projections.Opener, values []*Value) error {
+	values = slices.DeleteFunc(slices.Clone(values), func(v *Value) bool { return !v.Check() })
 	for len(values) > 0 {
 		part := values[:min(len(values), OpenBatch)]
 		values = values[len(part):]
 		tokens := make([]projections.Sealed, len(part))
 		for i, v := range part {
-			if err := v.Check(); err != nil {
-				return err
-			}
 			tokens[i] = projections.Sealed{Token: v.token, Attribute: v.Attr, Event: v.event}
 		}
 		opened, err := opener.Open(ctx, tokens)

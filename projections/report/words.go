@@ -203,6 +203,8 @@ func (s State) Word(lang string) string {
 		return say(lang, "withheld", "achtergehouden")
 	case Lost:
 		return say(lang, "lost", "verloren")
+	case NotGenuine:
+		return say(lang, "not genuine", "niet echt")
 	}
 	return Bullets
 }
@@ -343,5 +345,5 @@ func (v Value) exact() string {
 
 // code is a state as machines read it, in every language.
 func (s State) code() string {
-	return [...]string{"", "(masked)", "(erased)", "(expired)", "(withheld)", "(lost)"}[s]
+	return [...]string{"", "(masked)", "(erased)", "(expired)", "(withheld)", "(lost)", "(not-genuine)"}[s]
 }
