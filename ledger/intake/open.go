@@ -16,8 +16,8 @@ import (
 // or id it is. Closed vocabularies (enum, words, bool, our own) say nothing of a person and are
 // left out: a person called Company does not seal a device's ownership.
 
-// told is what one record tells of the persons and devices in it. The zero value is ready.
-type told struct {
+// tells is what one record tells of the persons and devices in it. The zero value is ready.
+type tells struct {
 	words    []string // of names and addresses, folded
 	numbers  []string // digits of telephone numbers
 	ids      []string // native ids, folded, letters and digits
@@ -26,7 +26,7 @@ type told struct {
 
 // name adds a person's name: each of its words, and how they are written together ("O'Neill",
 // "Anna-Maria").
-func (t *told) name(names ...string) {
+func (t *tells) name(names ...string) {
 	for _, n := range names {
 		if isNothing(n) {
 			continue
@@ -42,7 +42,7 @@ func (t *told) name(names ...string) {
 
 // address adds a UPN or e-mail address: the words of what stands before the @, and that as a whole.
 // Of a guest's (anna_home.example#EXT#@contoso.example) the part before #EXT#.
-func (t *told) address(addresses ...string) {
+func (t *tells) address(addresses ...string) {
 	for _, a := range addresses {
 		if isNothing(a) {
 			continue
@@ -66,7 +66,7 @@ const (
 )
 
 // number adds a telephone number.
-func (t *told) number(numbers ...string) {
+func (t *tells) number(numbers ...string) {
 	for _, n := range numbers {
 		d := digitsOf(n)
 		if len(d) > suffixNumber {
@@ -80,7 +80,7 @@ func (t *told) number(numbers ...string) {
 
 // id adds a native id of a person or device: an object id, a device's id, a serial number, a MAC or
 // IP address.
-func (t *told) id(ids ...string) {
+func (t *tells) id(ids ...string) {
 	for _, id := range ids {
 		switch {
 		case isNothing(id):
@@ -100,7 +100,7 @@ const minPart = 4
 
 // in reports whether a value that would stand open as the attribute's holds any of what was told,
 // and therefore has to be sealed.
-func (t *told) in(a *schemas.Attribute, plain json.RawMessage) bool {
+func (t *tells) in(a *schemas.Attribute, plain json.RawMessage) bool {
 	if a.Shape == nil || len(plain) == 0 || len(t.words)+len(t.numbers)+len(t.ids)+len(t.literals) == 0 {
 		return false
 	}
@@ -217,12 +217,12 @@ func fold(s string) string {
 	return s
 }
 
-// deviceTold is what snapshots tell of a device's persons and of the device itself.
-type deviceTold struct{ persons, device told }
+// deviceTells is what snapshots tell of a device's persons and of the device itself.
+type deviceTells struct{ persons, device tells }
 
 // add takes in values of a device, by the catalogue: what never stands open there names somebody or
 // something.
-func (t *deviceTold) add(a *schemas.Attribute, plain json.RawMessage) {
+func (t *deviceTells) add(a *schemas.Attribute, plain json.RawMessage) {
 	text, ok := asText(plain)
 	if a.Shape != nil || !ok {
 		return
@@ -243,10 +243,10 @@ func (t *deviceTold) add(a *schemas.Attribute, plain json.RawMessage) {
 	}
 }
 
-// toldOf is what a snapshot tells, and what the ledger says already: a snapshot need not tell all
+// tellsOf is what a snapshot tells, and what the ledger says already: a snapshot need not tell all
 // of it.
-func toldOf(s *snapshot, st *state) *deviceTold {
-	t := &deviceTold{}
+func tellsOf(s *snapshot, st *state) *deviceTells {
+	t := &deviceTells{}
 	for a, v := range s.values {
 		t.add(a, v)
 	}
@@ -275,7 +275,7 @@ const (
 )
 
 // protect settles which values of the difference may not stand open.
-func (t *deviceTold) protect(d difference) {
+func (t *deviceTells) protect(d difference) {
 	for _, deltas := range [][]delta{d.deltas, d.restated} {
 		for i := range deltas {
 			switch c := &deltas[i]; {

@@ -14,7 +14,7 @@ import (
 
 func TestWhatIsToldOfSomebodyDoesNotStandOpen(t *testing.T) {
 	c := schemas.Default()
-	var who told
+	var who tells
 	who.name("Anna de Vries", "Zoë O'Neill-Großmann", "Bo Li", "[REDACTED]")
 	who.address("a.devries2@contoso.example", "k_jansen_home.example#EXT#@contoso.example", "redacted@email.com")
 	who.number("+31 6 1234 5678", "******0100", "")
@@ -52,7 +52,7 @@ func TestWhatIsToldOfSomebodyDoesNotStandOpen(t *testing.T) {
 			}
 		}
 	}
-	var nobody told
+	var nobody tells
 	if nobody.in(c.MustAttribute("device.model"), schemas.JSON("anything")) {
 		t.Error("nothing is told and a value is sealed for it")
 	}
@@ -61,7 +61,7 @@ func TestWhatIsToldOfSomebodyDoesNotStandOpen(t *testing.T) {
 // A display name that is the system's own does not seal the system's name; a name of a person does
 // seal one that only looks so.
 func TestNamesOfTheCatalogueStandOpenWhoeverIsCalledSo(t *testing.T) {
-	var who told
+	var who tells
 	who.name("iPad Reception")
 	a := schemas.Default().MustAttribute("device.operating-system")
 	if who.in(a, schemas.JSON("iOS/iPadOS")) || !who.in(a, schemas.JSON("ipad os")) {
