@@ -25,6 +25,7 @@ type state struct {
 
 	values  map[*schemas.Attribute]held
 	lists   map[*schemas.Attribute]*heldList
+	persons map[place]uuid.UUID  // whose a value is, where a person's key seals it
 	newest  map[string]time.Time // per source, the latest observation in the stream
 	user    uuid.UUID            // whom the ledger says the device is used by
 	holders []holder             // in the order of the stream
@@ -38,6 +39,12 @@ type held struct {
 	plain    json.RawMessage
 	none     bool
 	observed time.Time
+}
+
+// place is where a state has a value: an attribute, or an element of a list.
+type place struct {
+	attr    *schemas.Attribute
+	element string
 }
 
 type heldList struct {
@@ -57,7 +64,7 @@ const maxStateAge = 30 * time.Second
 
 func newState(s schemas.Stream, now time.Time) *state {
 	return &state{stream: s, expect: ledger.NoStream, folded: now, values: map[*schemas.Attribute]held{},
-		lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
+		lists: map[*schemas.Attribute]*heldList{}, persons: map[place]uuid.UUID{}, newest: map[string]time.Time{}}
 }
 
 // read notes what reading the stream came to.
@@ -96,6 +103,14 @@ func (s *state) hold(user uuid.UUID, from time.Time) {
 	if user != s.user {
 		s.user = user
 		s.holders = append(s.holders, holder{from, user})
+	}
+}
+
+// own notes whose a value is.
+func (s *state) own(p place, owner schemas.Owner) {
+	delete(s.persons, p)
+	if owner.Kind == schemas.OwnerPerson {
+		s.persons[p] = owner.ID
 	}
 }
 
@@ -256,6 +271,7 @@ func (s *state) open(
 		} else {
 			s.lists[t.attr].elements[t.element] = o.Plain
 		}
+		s.own(place{t.attr, t.element}, o.Owner)
 	}
 	for a, l := range s.lists {
 		if len(l.elements) == 0 && len(tokens[a]) > 0 {
