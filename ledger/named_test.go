@@ -59,13 +59,15 @@ func TestTheCheckerTellsWhoIsNotNamedHoweverLittleItRemembers(t *testing.T) {
 	}
 	var streams []*stream
 	for range 4 {
-		streams = append(streams, &stream{schemas.NewStream("device", uuid.New()), map[string]uuid.UUID{}, ledger.NoStream})
+		streams = append(streams, &stream{schemas.NewStream("device", uuid.New()), map[string]uuid.UUID{},
+			ledger.NoStream})
 	}
 	want := map[uuid.UUID]ledger.Naming{}
 	incomplete := 0
 	for range 300 {
 		s := streams[rnd.IntN(len(streams))]
-		d := schemas.Draft{Type: typ, Tenant: tenant, Stream: s.id, ID: schemas.NewID(), Recorded: time.Now(), Source: "test"}
+		d := schemas.Draft{Type: typ, Tenant: tenant, Stream: s.id, ID: schemas.NewID(), Recorded: time.Now(),
+			Source: "test"}
 		for _, a := range aliases {
 			if rnd.IntN(3) == 0 {
 				d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "user", Alias: a})
@@ -93,13 +95,15 @@ func TestTheCheckerTellsWhoIsNotNamedHoweverLittleItRemembers(t *testing.T) {
 			case 2:
 				a = aliases[rnd.IntN(len(aliases))]
 				s.values[key] = a
-				v.Token = schemas.TokenHeader{Alias: a, Class: v.Attr.Class, Month: "202603", Event: d.ID, Attr: id, Path: v.Path}.
+				v.Token = schemas.TokenHeader{Alias: a, Class: v.Attr.Class, Month: "202603", Event: d.ID, Attr: id,
+					Path: v.Path}.
 					Token(make([]byte, 92))
 			}
 			d.Values = append(d.Values, v)
 			_, told := owners[a]
 			switch {
-			case a == uuid.Nil, told && named(a, v.Removed), slices.ContainsFunc(d.Subjects, func(s schemas.SubjectRef) bool { return s.Alias == a }):
+			case a == uuid.Nil, told && named(a, v.Removed), slices.ContainsFunc(d.Subjects,
+				func(s schemas.SubjectRef) bool { return s.Alias == a }):
 			case !told:
 				n.Untold++
 			case owners[a].Kind == schemas.OwnerPerson:

@@ -38,13 +38,18 @@ func TestATypeNamesEveryPersonWhoseKeyMaySealAnAttribute(t *testing.T) {
 		{"no person may seal", "[]", []string{"x.app", "x.note"}, nil},
 		{"its role in its class", "[{role: user, class: inventory}]", []string{"x.name", "x.serial"}, nil},
 		{"a device's owner in another role", "[{role: owner, class: inventory}]", []string{"x.serial"}, nil},
-		{"two classes", "[{role: user, class: inventory}, {role: user, class: apps}]", []string{"x.name", "x.taste"}, nil},
+		{"two classes", "[{role: user, class: inventory}, {role: user, class: apps}]", []string{"x.name",
+			"x.taste"}, nil},
 		{"no roles", "[]", []string{"x.name"}, []string{"thing.seen.v1", "x.name", "inventory", "there are none"}},
-		{"another class", "[{role: user, class: apps}]", []string{"x.serial"}, []string{"thing.seen.v1", "x.serial", `"inventory"`, "user of class apps"}},
-		{"another role", "[{role: owner, class: inventory}]", []string{"x.name"}, []string{"thing.seen.v1", "x.name", `"user"`, "owner of class inventory"}},
-		{"one of two classes", "[{role: user, class: inventory}]", []string{"x.name", "x.taste"}, []string{"x.taste", `"apps"`, "user of class inventory"}},
+		{"another class", "[{role: user, class: apps}]", []string{"x.serial"}, []string{"thing.seen.v1", "x.serial",
+			`"inventory"`, "user of class apps"}},
+		{"another role", "[{role: owner, class: inventory}]", []string{"x.name"}, []string{"thing.seen.v1",
+			"x.name", `"user"`, "owner of class inventory"}},
+		{"one of two classes", "[{role: user, class: inventory}]", []string{"x.name", "x.taste"},
+			[]string{"x.taste", `"apps"`, "user of class inventory"}},
 		{"a class twice", "[{role: user, class: apps}, {role: user, class: apps}]", nil, []string{"user", "twice"}},
-		{"a role apart", "[{role: user, class: apps}, {role: owner, class: apps}, {role: user, class: inventory}]", nil, []string{"user", "apart"}},
+		{"a role apart", "[{role: user, class: apps}, {role: owner, class: apps}, {role: user, class: inventory}]",
+			nil, []string{"user", "apart"}},
 	} {
 		_, err := ownedCatalogue(t, tc.roles, tc.attributes...)
 		if (err == nil) != (tc.names == nil) {
@@ -59,7 +64,8 @@ func TestATypeNamesEveryPersonWhoseKeyMaySealAnAttribute(t *testing.T) {
 }
 
 func TestEncodeRefusesAPersonsValueWhosePersonIsNotNamed(t *testing.T) {
-	c, err := ownedCatalogue(t, "[{role: user, class: inventory}, {role: user, class: apps}, {role: owner, class: inventory}]",
+	c, err := ownedCatalogue(t,
+		"[{role: user, class: inventory}, {role: user, class: apps}, {role: owner, class: inventory}]",
 		"x.name", "x.taste", "x.serial", "x.app", "x.note")
 	if err != nil {
 		t.Fatal(err)
@@ -90,20 +96,29 @@ func TestEncodeRefusesAPersonsValueWhosePersonIsNotNamed(t *testing.T) {
 		values   []Value
 		refused  string // the attribute
 	}{
-		{"nobody's", nil, []Value{value("x.app", Owner{OwnerDevice, bram}), value("x.note", Owner{Kind: OwnerTenant})}, ""},
-		{"its person's", []SubjectRef{named(anna, "user", "inventory")}, []Value{value("x.name", person(anna)), value("x.serial", person(anna))}, ""},
-		{"in another role of the class", []SubjectRef{named(anna, "owner", "inventory")}, []Value{value("x.name", person(anna))}, ""},
+		{"nobody's", nil, []Value{value("x.app", Owner{OwnerDevice, bram}), value("x.note",
+			Owner{Kind: OwnerTenant})}, ""},
+		{"its person's", []SubjectRef{named(anna, "user", "inventory")}, []Value{value("x.name", person(anna)),
+			value("x.serial", person(anna))}, ""},
+		{"in another role of the class", []SubjectRef{named(anna, "owner", "inventory")}, []Value{value("x.name",
+			person(anna))}, ""},
 		{"nobody is named", nil, []Value{value("x.serial", person(anna))}, "x.serial"},
-		{"another is named", []SubjectRef{named(bram, "user", "inventory")}, []Value{value("x.name", person(anna))}, "x.name"},
-		{"in another class", []SubjectRef{named(anna, "user", "inventory")}, []Value{value("x.taste", person(anna))}, "x.taste"},
-		{"removed, and named", []SubjectRef{named(anna, "user", "inventory")}, []Value{removed("x.name", person(anna))}, ""},
+		{"another is named", []SubjectRef{named(bram, "user", "inventory")}, []Value{value("x.name", person(anna))},
+			"x.name"},
+		{"in another class", []SubjectRef{named(anna, "user", "inventory")}, []Value{value("x.taste",
+			person(anna))}, "x.taste"},
+		{"removed, and named", []SubjectRef{named(anna, "user", "inventory")}, []Value{removed("x.name",
+			person(anna))}, ""},
 		{"removed, nobody's", nil, []Value{removed("x.name", Owner{})}, ""},
-		{"removed, the former person not named", []SubjectRef{named(bram, "user", "inventory")}, []Value{removed("x.name", person(anna))}, "x.name"},
-		{"removed, in another class", []SubjectRef{named(anna, "user", "inventory")}, []Value{removed("x.taste", person(anna))}, "x.taste"},
+		{"removed, the former person not named", []SubjectRef{named(bram, "user", "inventory")},
+			[]Value{removed("x.name", person(anna))}, "x.name"},
+		{"removed, in another class", []SubjectRef{named(anna, "user", "inventory")}, []Value{removed("x.taste",
+			person(anna))}, "x.taste"},
 		// What it cannot see: nothing here says whose these are. The checker with the vault does.
 		{"a token that was decoded", nil, []Value{value("x.name", Owner{})}, ""},
 	} {
-		d := Draft{Type: c.MustType("thing.seen.v1"), Tenant: uuid.New(), Stream: NewStream("thing", uuid.New()), ID: event,
+		d := Draft{Type: c.MustType("thing.seen.v1"), Tenant: uuid.New(), Stream: NewStream("thing", uuid.New()),
+			ID:       event,
 			Recorded: time.Now(), Source: "test", Subjects: tc.subjects, Values: tc.values}
 		for i := range d.Values {
 			if v := &d.Values[i]; v.Token != "" && v.Owner == (Owner{}) {
@@ -123,9 +138,11 @@ func TestEncodeRefusesAPersonsValueWhosePersonIsNotNamed(t *testing.T) {
 	}
 
 	// Subjects come in the type's order, and decoding and encoding keep it.
-	d := Draft{Type: c.MustType("thing.seen.v1"), Tenant: uuid.New(), Stream: NewStream("thing", uuid.New()), ID: event, Recorded: time.Now(), Source: "test",
-		Subjects: []SubjectRef{named(anna, "owner", "inventory"), named(anna, "user", "apps"), named(bram, "user", "apps"), named(anna, "user", "inventory")},
-		Values:   []Value{value("x.name", person(anna)), value("x.taste", person(bram))}}
+	d := Draft{Type: c.MustType("thing.seen.v1"), Tenant: uuid.New(), Stream: NewStream("thing", uuid.New()),
+		ID: event, Recorded: time.Now(), Source: "test",
+		Subjects: []SubjectRef{named(anna, "owner", "inventory"), named(anna, "user", "apps"), named(bram, "user",
+			"apps"), named(anna, "user", "inventory")},
+		Values: []Value{value("x.name", person(anna)), value("x.taste", person(bram))}}
 	e, err := c.Encode(d)
 	if err != nil {
 		t.Fatal(err)

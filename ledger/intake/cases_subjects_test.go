@@ -19,7 +19,8 @@ import (
 )
 
 // owners tells whose aliases are, as commands ask the vault.
-func (w *world) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
+func (w *world) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner,
+	error) {
 	out := map[uuid.UUID]schemas.Owner{}
 	err := w.vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		for _, a := range aliases {
@@ -61,7 +62,8 @@ func aliasIn(text string) (out uuid.UUID, found bool) {
 	return uuid.UUID(raw), err == nil
 }
 
-// touched reads from stored bytes alone, without the catalogue, under which aliases each event holds values and which of its stream it
+// touched reads from stored bytes alone, without the catalogue, under which aliases each event
+// holds values and which of its stream it
 // removes. before is the stream's state, which it brings forward.
 func touched(data json.RawMessage, before map[string]uuid.UUID) (out []uuid.UUID, err error) {
 	type change struct {
@@ -130,7 +132,8 @@ func (w *world) aliasesOf(identifiers ...string) map[uuid.UUID]map[uuid.UUID]boo
 	return out
 }
 
-// complete checks that every event which holds a token under a person's key, or removes what stood under one, names one of that person's
+// complete checks that every event which holds a token under a person's key, or removes what
+// stood under one, names one of that person's
 // aliases in its subjects: that enumerating the aliases finds it. It returns how many such events there are.
 func (w *world) complete(fatal func(string, ...any), persons map[uuid.UUID]map[uuid.UUID]bool) (n int) {
 	whose := map[uuid.UUID]uuid.UUID{}
@@ -165,14 +168,16 @@ func (w *world) complete(fatal func(string, ...any), persons map[uuid.UUID]map[u
 				found = found || persons[person][s.ID]
 			}
 			if !found {
-				fatal("a %s at revision %d of %s holds or removes a value of a person whom it does not name", r.Type, r.Revision, r.Stream)
+				fatal("a %s at revision %d of %s holds or removes a value of a person whom it does not name",
+					r.Type, r.Revision, r.Stream)
 			}
 		}
 	}
 	return n
 }
 
-// TestEnumeratingAPersonsAliasesFindsEveryEventOfTheirs: for any history of devices (users and ownership change, users log on, a user goes,
+// TestEnumeratingAPersonsAliasesFindsEveryEventOfTheirs: for any history of devices (users and
+// ownership change, users log on, a user goes,
 // everything is restated), in any order and portions.
 func TestEnumeratingAPersonsAliasesFindsEveryEventOfTheirs(t *testing.T) {
 	var identifiers []string
@@ -211,7 +216,8 @@ func TestEnumeratingAPersonsAliasesFindsEveryEventOfTheirs(t *testing.T) {
 
 // graphSeen is a device's snapshot in Graph's form.
 func graphSeen(device int, at time.Time, more map[string]any) string {
-	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, device), "lastSyncDateTime": at.Format(time.RFC3339)}
+	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, device),
+		"lastSyncDateTime": at.Format(time.RFC3339)}
 	for k, v := range more {
 		m[k] = v
 	}
@@ -219,8 +225,9 @@ func graphSeen(device int, at time.Time, more map[string]any) string {
 }
 
 func userOf(n int) map[string]any {
-	return map[string]any{"userId": guid(10, n), "userPrincipalName": fmt.Sprintf("user%d@contoso.example", n), "userDisplayName": fmt.Sprintf("User %d", n),
-		"emailAddress": fmt.Sprintf("user%d@mail.example", n), "phoneNumber": fmt.Sprintf("+3160000000%d", n)}
+	return map[string]any{"userId": guid(10, n), "userPrincipalName": fmt.Sprintf("user%d@contoso.example", n),
+		"userDisplayName": fmt.Sprintf("User %d", n),
+		"emailAddress":    fmt.Sprintf("user%d@mail.example", n), "phoneNumber": fmt.Sprintf("+3160000000%d", n)}
 }
 
 // TestWhoseValuesAreRemovedIsNamed: at a change of user, when the user goes, and when an entry of a list goes.
@@ -237,7 +244,8 @@ func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 			w := newWorld(t, false)
 			first := userOf(1)
 			first["managedDeviceOwnerType"] = ownership
-			first["usersLoggedOn"] = []any{map[string]any{"userId": guid(10, 3)}, map[string]any{"userId": guid(10, 4)}}
+			first["usersLoggedOn"] = []any{map[string]any{"userId": guid(10, 3)}, map[string]any{"userId": guid(10,
+				4)}}
 			w.importFiles(map[string]string{"1": graphSeen(1, propertyStart, first)})
 			before := len(w.events())
 			step.then["managedDeviceOwnerType"] = ownership
@@ -275,7 +283,8 @@ func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 	}
 }
 
-// TestManyPersonsOfOneDeviceAreNamedInSeveralEvents: no event names more than the limit, and each names all that it holds or removes.
+// TestManyPersonsOfOneDeviceAreNamedInSeveralEvents: no event names more than the limit, and each
+// names all that it holds or removes.
 func TestManyPersonsOfOneDeviceAreNamedInSeveralEvents(t *testing.T) {
 	w := newWorld(t, false)
 	const many = 150
@@ -327,7 +336,8 @@ func TestTheCheckerFindsWhoIsNotNamed(t *testing.T) {
 	next := func() uint64 { return uint64(len(w.events())) }
 	put := func(values func(person schemas.Owner) []schemas.Value, occurred time.Time) uuid.UUID {
 		t.Helper()
-		d := schemas.Draft{Type: c.MustType("device.inventory-changed.v1"), Tenant: w.tenant.ID, Stream: stream, ID: schemas.NewID(), Occurred: occurred,
+		d := schemas.Draft{Type: c.MustType("device.inventory-changed.v1"), Tenant: w.tenant.ID, Stream: stream,
+			ID: schemas.NewID(), Occurred: occurred,
 			Recorded: w.clock.Now(), Source: "graph", Policy: 1}
 		err := w.vault.Update(ctx, w.tenant.ID, func(tx *vault.Tx) error {
 			person, _, err := tx.Person(vault.PersonHint{ObjectID: guid(10, 1), At: occurred})
