@@ -18,8 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// owners tells whose aliases are, as commands ask the vault.
-func (w *world) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner,
+// aliasOwners tells whose aliases are, as commands ask the vault.
+func (w *world) aliasOwners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner,
 	error) {
 	out := map[uuid.UUID]schemas.Owner{}
 	err := w.vault.View(ctx, tenant, func(tx *vault.Tx) error {
@@ -37,7 +37,7 @@ func (w *world) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUI
 func (w *world) unnamed() (out map[uuid.UUID][]string, untold int) {
 	w.t.Helper()
 	out = map[uuid.UUID][]string{}
-	err := w.ledger.Check(context.Background(), []uuid.UUID{w.tenant.ID}, w.owners, func(f ledger.Found) error {
+	err := w.ledger.Check(context.Background(), []uuid.UUID{w.tenant.ID}, w.aliasOwners, func(f ledger.Found) error {
 		if len(f.Naming.Missing) > 0 {
 			out[f.ID] = f.Naming.Missing
 		}
@@ -62,10 +62,10 @@ func aliasIn(text string) (out uuid.UUID, found bool) {
 	return uuid.UUID(raw), err == nil
 }
 
-// touched reads from stored bytes alone, without the catalogue, under which aliases each event
+// touchedAliases reads from stored bytes alone, without the catalogue, under which aliases each event
 // holds values and which of its stream it
 // removes. before is the stream's state, which it brings forward.
-func touched(data json.RawMessage, before map[string]uuid.UUID) (out []uuid.UUID, err error) {
+func touchedAliases(data json.RawMessage, before map[string]uuid.UUID) (out []uuid.UUID, err error) {
 	type change struct {
 		Set   map[string]json.RawMessage `json:"set"`
 		Unset []string                   `json:"unset"`
@@ -132,10 +132,10 @@ func (w *world) aliasesOf(identifiers ...string) map[uuid.UUID]map[uuid.UUID]boo
 	return out
 }
 
-// complete checks that every event which holds a token under a person's key, or removes what
+// namesEverybody checks that every event which holds a token under a person's key, or removes what
 // stood under one, names one of that person's
 // aliases in its subjects: that enumerating the aliases finds it. It returns how many such events there are.
-func (w *world) complete(fatal func(string, ...any), persons map[uuid.UUID]map[uuid.UUID]bool) (n int) {
+func (w *world) namesEverybody(fatal func(string, ...any), persons map[uuid.UUID]map[uuid.UUID]bool) (n int) {
 	whose := map[uuid.UUID]uuid.UUID{}
 	for p, aliases := range persons {
 		for a := range aliases {
@@ -147,7 +147,7 @@ func (w *world) complete(fatal func(string, ...any), persons map[uuid.UUID]map[u
 		if states[r.Stream] == nil {
 			states[r.Stream] = map[string]uuid.UUID{}
 		}
-		aliases, err := touched(r.Data, states[r.Stream])
+		aliases, err := touchedAliases(r.Data, states[r.Stream])
 		if err != nil {
 			fatal("%s: %v", r.Type, err)
 		}
@@ -197,13 +197,13 @@ func TestEnumeratingAPersonsAliasesFindsEveryEventOfTheirs(t *testing.T) {
 		for _, r := range w.events() { // nobody else may be concerned
 			for _, m := range tokenHead.FindAllString(string(r.Data), -1) {
 				alias, _ := aliasIn(m)
-				owners, err := w.owners(context.Background(), w.tenant.ID, []uuid.UUID{alias})
+				owners, err := w.aliasOwners(context.Background(), w.tenant.ID, []uuid.UUID{alias})
 				if o := owners[alias]; err != nil || o.Kind == schemas.OwnerPerson && !persons[o.ID][alias] {
 					rt.Fatalf("a value is under the key of somebody whom no identifier finds: %v", err)
 				}
 			}
 		}
-		found += w.complete(rt.Fatalf, persons)
+		found += w.namesEverybody(rt.Fatalf, persons)
 		if missing, untold := w.unnamed(); len(missing)+untold > 0 {
 			rt.Fatalf("the checker finds %v, and %d untold", missing, untold)
 		}
@@ -214,8 +214,8 @@ func TestEnumeratingAPersonsAliasesFindsEveryEventOfTheirs(t *testing.T) {
 	t.Logf("%d values of persons, each in an event that names them", found)
 }
 
-// graphSeen is a device's snapshot in Graph's form.
-func graphSeen(device int, at time.Time, more map[string]any) string {
+// subjectsDevice is a device's snapshot in Graph's form.
+func subjectsDevice(device int, at time.Time, more map[string]any) string {
 	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, device),
 		"lastSyncDateTime": at.Format(time.RFC3339)}
 	for k, v := range more {
@@ -224,7 +224,7 @@ func graphSeen(device int, at time.Time, more map[string]any) string {
 	return asLine(m)
 }
 
-func userOf(n int) map[string]any {
+func subjectsUser(n int) map[string]any {
 	return map[string]any{"userId": guid(10, n), "userPrincipalName": fmt.Sprintf("user%d@contoso.example", n),
 		"userDisplayName": fmt.Sprintf("User %d", n),
 		"emailAddress":    fmt.Sprintf("user%d@mail.example", n), "phoneNumber": fmt.Sprintf("+3160000000%d", n)}
@@ -242,15 +242,15 @@ func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 	} {
 		for _, ownership := range []string{"company", "personal", "unknown"} {
 			w := newWorld(t, false)
-			first := userOf(1)
+			first := subjectsUser(1)
 			first["managedDeviceOwnerType"] = ownership
 			first["usersLoggedOn"] = []any{map[string]any{"userId": guid(10, 3)}, map[string]any{"userId": guid(10,
 				4)}}
-			w.importFiles(map[string]string{"1": graphSeen(1, propertyStart, first)})
+			w.importFiles(map[string]string{"1": subjectsDevice(1, propertyStart, first)})
 			before := len(w.events())
 			step.then["managedDeviceOwnerType"] = ownership
 			// Another import, of another month: what it knows of whose values are is folded from the ledger.
-			w.importFiles(map[string]string{"2": graphSeen(1, propertyStart.AddDate(0, 2, 0), step.then)})
+			w.importFiles(map[string]string{"2": subjectsDevice(1, propertyStart.AddDate(0, 2, 0), step.then)})
 			removed := 0
 			for _, n := range step.of {
 				aliases := w.aliasesOf(guid(10, n))
@@ -295,9 +295,9 @@ func TestManyPersonsOfOneDeviceAreNamedInSeveralEvents(t *testing.T) {
 		identifiers = append(identifiers, guid(11, i))
 	}
 	logged := func(at time.Time, users []any) string {
-		m := userOf(1)
+		m := subjectsUser(1)
 		m["managedDeviceOwnerType"], m["usersLoggedOn"] = "personal", users
-		return graphSeen(1, at, m)
+		return subjectsDevice(1, at, m)
 	}
 	w.importFiles(map[string]string{"1": logged(propertyStart, all)})
 	w.importFiles(map[string]string{"2": logged(propertyStart.AddDate(0, 0, 2), all[:1])})
@@ -317,7 +317,7 @@ func TestManyPersonsOfOneDeviceAreNamedInSeveralEvents(t *testing.T) {
 	if removing < 3 {
 		t.Errorf("%d events remove entries of %d persons", removing, many-1)
 	}
-	if n := w.complete(t.Fatalf, w.aliasesOf(identifiers...)); n != 2*many-1 {
+	if n := w.namesEverybody(t.Fatalf, w.aliasesOf(identifiers...)); n != 2*many-1 {
 		t.Errorf("%d values of %d persons are held or removed, want %d", n, many, 2*many-1)
 	}
 	if missing, _ := w.unnamed(); len(missing) > 0 {
@@ -329,9 +329,9 @@ func TestManyPersonsOfOneDeviceAreNamedInSeveralEvents(t *testing.T) {
 func TestTheCheckerFindsWhoIsNotNamed(t *testing.T) {
 	w := newWorld(t, false)
 	ctx, c := context.Background(), schemas.Default()
-	first := userOf(1)
+	first := subjectsUser(1)
 	first["managedDeviceOwnerType"] = "personal"
-	w.importFiles(map[string]string{"1": graphSeen(1, propertyStart, first)})
+	w.importFiles(map[string]string{"1": subjectsDevice(1, propertyStart, first)})
 	stream := w.events()[0].Stream
 	next := func() uint64 { return uint64(len(w.events())) }
 	put := func(values func(person schemas.Owner) []schemas.Value, occurred time.Time) uuid.UUID {

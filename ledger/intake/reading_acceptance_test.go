@@ -14,17 +14,17 @@ func TestRealRecordsAreHeldAsAnIndependentReadingSays(t *testing.T) {
 	if root == "" {
 		t.Fatal("LEDGERLINE_RECORDS must name the folder with the real records")
 	}
-	var all []record
+	var all []sourceReading
 	for _, folder := range []string{"azure-monitor", "event-hubs", "graph"} {
-		all = append(all, readTree(t, root+"/"+folder)...)
+		all = append(all, readSources(t, root+"/"+folder)...)
 	}
 	kinds := map[string]int{}
 	for i, r := range all {
 		kinds[r.kind]++
-		compare(t, fmt.Sprintf("real record %d", i), []record{r})
+		compareReadings(t, fmt.Sprintf("real record %d", i), []sourceReading{r})
 	}
 	if kinds["device"] < 6 || kinds["action"] < 5 {
 		t.Errorf("the folder holds %v", kinds)
 	}
-	compare(t, "all real records together", all)
+	compareReadings(t, "all real records together", all)
 }

@@ -159,25 +159,25 @@ var readApart = []string{"detectedApps", "usersLoggedOn", "properties.Actor.User
 var canonicalForms = map[string]func(string) string{
 	"device.intune-id": strings.ToLower, "device.directory-id": strings.ToLower, "device.user-id": strings.ToLower,
 	"device.user-upn":   strings.ToLower,
-	"device.user-email": strings.ToLower, "device.wifi-mac": letters, "device.ethernet-mac": letters,
-	"device.imei": letters, "device.meid": letters, "device.iccid": letters,
-	"device.udid": letters, "device.phone-number": phone, "device.storage-free": gibibytes,
-	"device.enrolled-at": second, "device.last-contact": second,
-	"device.certificate-expires": second, "device.retire-after": second, "device.grace-until": second,
-	"device.operating-system": word, "device.device-type": word,
-	"device.join-type": word, "device.enrolment-type": word, "device.management-agent": word,
-	"device.registration-state": word, "device.management-state": word,
-	"device.chassis": word, "device.processor": word, "device.lost-mode": word, "device.threat-state": word,
-	"device.compliance-state": word, "device.ownership": word,
-	"device.supervised": word, "device.encrypted": word, "device.jail-broken": word, "device.eas-activated": word,
-	"device.autopilot-enrolled": word,
+	"device.user-email": strings.ToLower, "device.wifi-mac": letterForm, "device.ethernet-mac": letterForm,
+	"device.imei": letterForm, "device.meid": letterForm, "device.iccid": letterForm,
+	"device.udid": letterForm, "device.phone-number": phoneForm, "device.storage-free": gibibyteForm,
+	"device.enrolled-at": secondForm, "device.last-contact": secondForm,
+	"device.certificate-expires": secondForm, "device.retire-after": secondForm, "device.grace-until": secondForm,
+	"device.operating-system": wordForm, "device.device-type": wordForm,
+	"device.join-type": wordForm, "device.enrolment-type": wordForm, "device.management-agent": wordForm,
+	"device.registration-state": wordForm, "device.management-state": wordForm,
+	"device.chassis": wordForm, "device.processor": wordForm, "device.lost-mode": wordForm, "device.threat-state": wordForm,
+	"device.compliance-state": wordForm, "device.ownership": wordForm,
+	"device.supervised": wordForm, "device.encrypted": wordForm, "device.jail-broken": wordForm, "device.eas-activated": wordForm,
+	"device.autopilot-enrolled": wordForm,
 	"device.manufacturer":       strings.ToLower, "device.model": strings.ToLower, "device.carrier": strings.ToLower,
 	"device.sku-family": strings.ToLower, "device.serial-number": strings.ToLower,
 	"device.eas-id":   strings.ToLower,
 	"action.actor-id": strings.ToLower, "action.actor-upn": strings.ToLower,
 	"action.application-id": strings.ToLower, "action.partner-tenant": strings.ToLower,
-	"action.verb": word, "action.result": word, "action.category": word, "action.actor-type": word,
-	"action.target-type": word,
+	"action.verb": wordForm, "action.result": wordForm, "action.category": wordForm, "action.actor-type": wordForm,
+	"action.target-type": wordForm,
 }
 
 // sameWords are the spellings that sources have of one word of ours.
@@ -187,8 +187,8 @@ var sameWords = map[string]string{
 	"androidenterprise":                 "android", "ipados": "ios", "patch": "update", "itpro": "itpro", "fail": "failure",
 }
 
-// codes are the sources' enumerations, by attribute.
-var codes = map[string][]string{
+// sourceCodes are the sources' enumerations, by attribute.
+var sourceCodes = map[string][]string{
 	"action.verb": {"create", "delete", "patch", "action", "setreference", "removereference", "get", "search"},
 	"action.category": {"other", "enrollment", "compliance", "deviceconfiguration", "device", "application",
 		"ebookmanagement", "conditionalaccess", "onpremaccess", "role",
@@ -199,19 +199,19 @@ var codes = map[string][]string{
 
 var notLetters = regexp.MustCompile(`[^a-z0-9]+`)
 
-func letters(s string) string { return notLetters.ReplaceAllString(strings.ToLower(s), "") }
+func letterForm(s string) string { return notLetters.ReplaceAllString(strings.ToLower(s), "") }
 
-func phone(s string) string { return regexp.MustCompile(`[^0-9*]+`).ReplaceAllString(s, "") }
+func phoneForm(s string) string { return regexp.MustCompile(`[^0-9*]+`).ReplaceAllString(s, "") }
 
-func word(s string) string {
-	s = letters(s)
+func wordForm(s string) string {
+	s = letterForm(s)
 	if to := sameWords[s]; to != "" {
 		return to
 	}
 	return s
 }
 
-func second(s string) string {
+func secondForm(s string) string {
 	at, err := independentTime(s)
 	if err != nil {
 		return s
@@ -219,8 +219,8 @@ func second(s string) string {
 	return at.Truncate(time.Second).Format(time.RFC3339)
 }
 
-// gibibytes is whole GiB, of a size in bytes or in GiB.
-func gibibytes(s string) string {
+// gibibyteForm is whole GiB, of a size in bytes or in GiB.
+func gibibyteForm(s string) string {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		return s
@@ -244,8 +244,8 @@ func independentTime(s string) (at time.Time, err error) {
 // makersSerials are what makers leave in.
 var makersSerials = []string{"0", "system serial number", "to be filled by o.e.m.", "default string"}
 
-// told reports whether a column says anything: FORMATS §2, not reported.
-func told(attribute, s string) bool {
+// saysAnything reports whether a column says anything: FORMATS §2, not reported.
+func saysAnything(attribute, s string) bool {
 	folded := strings.ToLower(strings.TrimSpace(s))
 	if attribute == "device.serial-number" && slices.Contains(makersSerials, folded) {
 		return false
@@ -271,8 +271,8 @@ type columnsRead struct {
 
 func newReading() columnsRead { return columnsRead{map[string]string{}, map[string][]string{}} }
 
-// record is one source record, read independently.
-type record struct {
+// sourceReading is one source record, read independently.
+type sourceReading struct {
 	kind    string // device or action
 	raw     json.RawMessage
 	context string // of Graph's page
@@ -289,7 +289,7 @@ type readTarget struct {
 
 type readChange struct{ name, old, new string }
 
-func textOf(v any) string {
+func columnText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -307,19 +307,19 @@ func textOf(v any) string {
 	return string(raw)
 }
 
-// flatten gives every column of a record, nested ones by their path.
-func flatten(prefix string, m map[string]any, into map[string]any) {
+// flattenColumns gives every column of a record, nested ones by their path.
+func flattenColumns(prefix string, m map[string]any, into map[string]any) {
 	for k, v := range m {
 		nested, is := v.(map[string]any)
 		if is && !slices.Contains(readApart, prefix+k) {
-			flatten(prefix+k+".", nested, into)
+			flattenColumns(prefix+k+".", nested, into)
 			continue
 		}
 		into[prefix+k] = v
 	}
 }
 
-func decoded(t testing.TB, raw []byte) map[string]any {
+func decodedColumns(t testing.TB, raw []byte) map[string]any {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -330,44 +330,44 @@ func decoded(t testing.TB, raw []byte) map[string]any {
 	return m
 }
 
-// readRecord reads one record of a known kind; ok is false for any other.
-func readRecord(t testing.TB, raw json.RawMessage, context string) (r record, ok bool) {
+// readSource reads one record of a known kind; ok is false for any other.
+func readSource(t testing.TB, raw json.RawMessage, context string) (r sourceReading, ok bool) {
 	t.Helper()
-	m := decoded(t, raw)
+	m := decodedColumns(t, raw)
 	own, _ := m["@odata.context"].(string)
 	odata, _ := m["@odata.type"].(string)
 	context = own + context
 	category, _ := m["category"].(string)
 	properties, _ := m["properties"].(map[string]any)
-	r = record{raw: raw, context: context, columnsRead: newReading(), columns: map[string]string{}}
+	r = sourceReading{raw: raw, context: context, columnsRead: newReading(), columns: map[string]string{}}
 	columns := map[string]any{}
 	var kept map[string]string
 	var left []string
 	switch {
 	case strings.Contains(context, "#deviceManagement/managedDevices") || odata == "#microsoft.graph.managedDevice":
 		r.kind, kept, left = "device", graphDeviceColumns, graphDeviceLeft
-		flatten("", m, columns)
+		flattenColumns("", m, columns)
 	case strings.Contains(context, "#deviceManagement/auditEvents") || odata == "#microsoft.graph.auditEvent":
 		r.kind, kept, left = "action", graphActionColumns, graphActionLeft
-		flatten("", m, columns)
+		flattenColumns("", m, columns)
 	case category == "Devices" && properties["Stats"] == nil:
 		r.kind, kept, left = "device", azureDeviceColumns, azureDeviceLeft
-		flatten("", properties, columns)
+		flattenColumns("", properties, columns)
 	case category == "AuditLogs":
 		r.kind, kept, left = "action", azureActionColumns, azureActionLeft
-		flatten("", m, columns)
+		flattenColumns("", m, columns)
 	default:
 		return r, false
 	}
 	for _, c := range sortedKeys(columns) {
-		r.columns[c] = textOf(columns[c])
+		r.columns[c] = columnText(columns[c])
 		attribute, known := kept[c]
 		if !known && !slices.Contains(left, c) && !slices.Contains(readApart, c) {
 			t.Errorf("no table says what becomes of the column %s", c)
 		}
 		// A nested column fills only what the device's own leaves out; of two of one meaning the first
 		// that says something is right.
-		if _, have := r.values[attribute]; attribute != "" && told(attribute, r.columns[c]) && (!have ||
+		if _, have := r.values[attribute]; attribute != "" && saysAnything(attribute, r.columns[c]) && (!have ||
 			!strings.Contains(c, ".") && r.kind == "device") {
 			r.values[attribute] = r.columns[c]
 		}
@@ -380,7 +380,7 @@ func readRecord(t testing.TB, raw json.RawMessage, context string) (r record, ok
 	return r, true
 }
 
-func (r *record) readDevice(t testing.TB, columns map[string]any) {
+func (r *sourceReading) readDevice(t testing.TB, columns map[string]any) {
 	t.Helper()
 	r.id = strings.ToLower(r.values["device.intune-id"])
 	for c, attribute := range map[string]string{"StorageTotal": "device.storage-total",
@@ -406,27 +406,27 @@ func (r *record) readDevice(t testing.TB, columns map[string]any) {
 	}
 	if r.values["device.ownership"] == "company" { // the policy keeps no other device's
 		for _, a := range list("detectedApps") {
-			size := textOf(a["sizeInByte"])
+			size := columnText(a["sizeInByte"])
 			if size == "0" {
 				size = ""
 			}
-			r.lists["device.app"] = append(r.lists["device.app"], appText(textOf(a["id"]), textOf(a["displayName"]),
-				textOf(a["version"]), textOf(a["publisher"]), size))
+			r.lists["device.app"] = append(r.lists["device.app"], appForm(columnText(a["id"]), columnText(a["displayName"]),
+				columnText(a["version"]), columnText(a["publisher"]), size))
 		}
 	}
 	for _, u := range list("usersLoggedOn") {
 		r.lists["device.logged-on-user"] = append(r.lists["device.logged-on-user"],
-			strings.ToLower(textOf(u["userId"]))+" at "+second(textOf(u["lastLogOnDateTime"])))
+			strings.ToLower(columnText(u["userId"]))+" at "+secondForm(columnText(u["lastLogOnDateTime"])))
 	}
 }
 
-func appText(parts ...string) string { return strings.Join(parts, " | ") }
+func appForm(parts ...string) string { return strings.Join(parts, " | ") }
 
-func (r *record) readAction(t testing.TB, columns map[string]any) {
+func (r *sourceReading) readAction(t testing.TB, columns map[string]any) {
 	t.Helper()
 	first := func(names ...string) string {
 		for _, n := range names {
-			if v := r.columns[n]; told("", v) {
+			if v := r.columns[n]; saysAnything("", v) {
 				return v
 			}
 		}
@@ -437,7 +437,7 @@ func (r *record) readAction(t testing.TB, columns map[string]any) {
 		r.values["occurred"] = r.columns["properties.ActivityDate"] // a real record has a time that is none
 	}
 	operation := r.values["action.operation"]
-	for attribute, words := range codes {
+	for attribute, words := range sourceCodes {
 		if n, err := strconv.Atoi(r.values[attribute]); err == nil && n < len(words) {
 			r.values[attribute] = words[n]
 		}
@@ -453,13 +453,13 @@ func (r *record) readAction(t testing.TB, columns map[string]any) {
 			r.values["action.result"] = r.columns["resultType"]
 		}
 	}
-	if upn := r.columns["properties.Actor.UPN"]; told("", upn) {
+	if upn := r.columns["properties.Actor.UPN"]; saysAnything("", upn) {
 		r.values["action.actor-upn"] = upn
 	}
 	if !strings.Contains(r.values["action.actor-upn"], "@") {
 		delete(r.values, "action.actor-upn")
 	}
-	if kind := r.columns["actor.auditActorType"]; told("", kind) {
+	if kind := r.columns["actor.auditActorType"]; saysAnything("", kind) {
 		r.values["action.actor-type"] = kind
 	}
 	permissions, _ := columns["properties.Actor.UserPermissions"].([]any)
@@ -467,7 +467,7 @@ func (r *record) readAction(t testing.TB, columns map[string]any) {
 		permissions, _ = columns["actor.userPermissions"].([]any)
 	}
 	if len(permissions) > 0 {
-		r.values["action.actor-permissions"] = textOf(permissions)
+		r.values["action.actor-permissions"] = columnText(permissions)
 	}
 	array := func(name string) []any { a, _ := columns[name].([]any); return a }
 	at := func(a []any, i int) any {
@@ -481,22 +481,22 @@ func (r *record) readAction(t testing.TB, columns map[string]any) {
 		for _, p := range properties {
 			p := p.(map[string]any)
 			value := func(k string) string {
-				if s := textOf(p[k]); s != "<null>" {
+				if s := columnText(p[k]); s != "<null>" {
 					return s
 				}
 				return ""
 			}
-			out = append(out, readChange{textOf(p[name]), value(old), value(new)})
+			out = append(out, readChange{columnText(p[name]), value(old), value(new)})
 		}
 		return out
 	}
 	ids, names, targets := array("properties.TargetObjectIds"), array("properties.TargetDisplayNames"),
 		array("properties.Targets")
 	for i := range max(len(ids), len(names), len(targets)) {
-		target := readTarget{id: strings.ToLower(textOf(at(ids, i)))}
+		target := readTarget{id: strings.ToLower(columnText(at(ids, i)))}
 		of, _ := at(targets, i).(map[string]any)
-		for _, name := range []string{textOf(at(names, i)), textOf(of["Name"])} {
-			if target.name == "" && told("", name) {
+		for _, name := range []string{columnText(at(names, i)), columnText(of["Name"])} {
+			if target.name == "" && saysAnything("", name) {
 				target.name = name
 			}
 		}
@@ -505,16 +505,16 @@ func (r *record) readAction(t testing.TB, columns map[string]any) {
 	}
 	for _, v := range array("resources") {
 		of := v.(map[string]any)
-		target := readTarget{id: strings.ToLower(textOf(of["resourceId"])), changes: change(of,
+		target := readTarget{id: strings.ToLower(columnText(of["resourceId"])), changes: change(of,
 			"modifiedProperties", "displayName", "oldValue", "newValue")}
-		if name := textOf(of["displayName"]); told("", name) {
+		if name := columnText(of["displayName"]); saysAnything("", name) {
 			target.name = name
 		}
 		r.targets = append(r.targets, target)
 	}
 }
 
-// held is what the ledger holds, opened: of one device, or of one action.
+// heldReading is what the ledger holds, opened: of one device, or of one action.
 type heldReading struct {
 	columnsRead
 	occurred    time.Time
@@ -522,8 +522,8 @@ type heldReading struct {
 	stream      schemas.Stream
 }
 
-// holds folds the events of every device and action, values opened, without intake's own fold.
-func (w *world) holds() []*heldReading {
+// heldReadings folds the events of every device and action, values opened, without intake's own fold.
+func (w *world) heldReadings() []*heldReading {
 	w.t.Helper()
 	by := map[schemas.Stream]*heldReading{}
 	elements := map[schemas.Stream]map[string]string{}
@@ -571,33 +571,33 @@ func (w *world) holds() []*heldReading {
 	for s, h := range by {
 		for key, text := range elements[s] {
 			attribute, _, _ := strings.Cut(key, "[")
-			h.lists[attribute] = append(h.lists[attribute], entryText(w.t, attribute, text))
+			h.lists[attribute] = append(h.lists[attribute], entryForm(w.t, attribute, text))
 		}
 	}
 	return out
 }
 
-func entryText(t testing.TB, attribute, text string) string {
-	m := decoded(t, []byte(text))
+func entryForm(t testing.TB, attribute, text string) string {
+	m := decodedColumns(t, []byte(text))
 	if attribute == "device.app" {
-		return appText(textOf(m["id"]), textOf(m["name"]), textOf(m["version"]), textOf(m["publisher"]),
-			textOf(m["size"]))
+		return appForm(columnText(m["id"]), columnText(m["name"]), columnText(m["version"]), columnText(m["publisher"]),
+			columnText(m["size"]))
 	}
-	return strings.ToLower(textOf(m["userId"])) + " at " + second(textOf(m["lastLogOn"]))
+	return strings.ToLower(columnText(m["userId"])) + " at " + secondForm(columnText(m["lastLogOn"]))
 }
 
-func same(attribute, a, b string) bool {
+func sameForm(attribute, a, b string) bool {
 	if form := canonicalForms[attribute]; form != nil {
 		return form(a) == form(b)
 	}
 	return strings.TrimSpace(a) == strings.TrimSpace(b)
 }
 
-// ours are values that the ledger makes itself.
-var ours = []string{"action.withheld", "action.target-type"}
+// ownValues are values that the ledger makes itself.
+var ownValues = []string{"action.withheld", "action.target-type"}
 
-// tabled reports whether a table names the attribute.
-func tabled(attribute string) bool {
+// inATable reports whether a table names the attribute.
+func inATable(attribute string) bool {
 	for _, columns := range []map[string]string{graphDeviceColumns, azureDeviceColumns, graphActionColumns,
 		azureActionColumns} {
 		for _, a := range columns {
@@ -612,7 +612,7 @@ func tabled(attribute string) bool {
 // compareValues names every column of which the ledger says something else, and every value of
 // the ledger that no column accounts for.
 // readings are all that were imported of the device or action: what one of them says may stand.
-func compareValues(readings []record, got columnsRead) (faults []string) {
+func compareValues(readings []sourceReading, got columnsRead) (faults []string) {
 	toldBy := map[string][]string{}
 	for _, r := range readings {
 		for a, v := range r.values {
@@ -629,18 +629,18 @@ func compareValues(readings []record, got columnsRead) (faults []string) {
 		case !is && late:
 		case !is:
 			faults = append(faults, a+" is told and the ledger does not hold it")
-		case !slices.ContainsFunc(toldBy[a], func(v string) bool { return same(a, v, value) }):
+		case !slices.ContainsFunc(toldBy[a], func(v string) bool { return sameForm(a, v, value) }):
 			faults = append(faults, a+" is not what the record says")
 		}
 	}
 	for _, a := range sortedKeys(got.values) {
-		if toldBy[a] != nil || slices.Contains(ours, a) || strings.Contains(a, "[") {
+		if toldBy[a] != nil || slices.Contains(ownValues, a) || strings.Contains(a, "[") {
 			continue
 		}
 		// An attribute that no table names yet may hold what some column says.
-		literally := !tabled(a) && slices.ContainsFunc(readings, func(r record) bool {
+		literally := !inATable(a) && slices.ContainsFunc(readings, func(r sourceReading) bool {
 			for _, v := range r.columns {
-				if v != "" && same(a, v, got.values[a]) {
+				if v != "" && sameForm(a, v, got.values[a]) {
 					return true
 				}
 			}
@@ -651,7 +651,7 @@ func compareValues(readings []record, got columnsRead) (faults []string) {
 		}
 	}
 	lists := map[string]bool{}
-	for _, r := range append([]record{{columnsRead: got}}, readings...) {
+	for _, r := range append([]sourceReading{{columnsRead: got}}, readings...) {
 		for a := range r.lists {
 			lists[a] = true
 		}
@@ -659,7 +659,7 @@ func compareValues(readings []record, got columnsRead) (faults []string) {
 	for _, a := range sortedKeys(lists) {
 		have := slices.Sorted(slices.Values(got.lists[a]))
 		if !slices.ContainsFunc(readings,
-			func(r record) bool { return slices.Equal(slices.Sorted(slices.Values(r.lists[a])), have) }) {
+			func(r sourceReading) bool { return slices.Equal(slices.Sorted(slices.Values(r.lists[a])), have) }) {
 			faults = append(faults, fmt.Sprintf("%s has %d entries, and not those of the record", a, len(have)))
 		}
 	}
@@ -668,7 +668,7 @@ func compareValues(readings []record, got columnsRead) (faults []string) {
 
 // compareTargets compares what an action was done to: the device, resource or id, the name, and
 // each changed property.
-func (w *world) compareTargets(r record, got columnsRead) (faults []string) {
+func (w *world) compareTargets(r sourceReading, got columnsRead) (faults []string) {
 	for i, target := range r.targets {
 		at := fmt.Sprintf("[%d]", i)
 		fault := func(format string, args ...any) {
@@ -687,10 +687,10 @@ func (w *world) compareTargets(r record, got columnsRead) (faults []string) {
 				id = target.id
 			}
 		}
-		if told("", target.id) && id != target.id {
+		if saysAnything("", target.id) && id != target.id {
 			fault("its id is another")
 		}
-		if name != target.name && told("", target.name) {
+		if name != target.name && saysAnything("", target.name) {
 			fault("its name is another")
 		}
 		var changes []struct {
@@ -742,15 +742,15 @@ func (w *world) deviceUUID(id string) (out string) {
 }
 
 // source is the record as a file of its own, in the form in which its source delivers it.
-func (r record) source() string {
+func (r sourceReading) source() string {
 	if r.context != "" && !bytes.Contains(r.raw, []byte(`"@odata.`)) {
 		return `{"@odata.context":` + string(schemas.JSON(r.context)) + `,"value":[` + string(r.raw) + `]}`
 	}
 	return string(r.raw)
 }
 
-// compare imports records together and compares each device and action with them.
-func compare(t *testing.T, what string, records []record) {
+// compareReadings imports records together and compares each device and action with them.
+func compareReadings(t *testing.T, what string, records []sourceReading) {
 	t.Helper()
 	w := newWorld(t, true)
 	files := map[string]string{}
@@ -760,20 +760,20 @@ func compare(t *testing.T, what string, records []record) {
 	if s := w.importFiles(files); !s.OK() {
 		t.Errorf("%s: not all of %d records is taken: %d failed", what, len(records), s.FailedCount)
 	}
-	holds := w.holds()
+	holds := w.heldReadings()
 	done := map[string]bool{}
 	for _, r := range records {
 		if done[r.kind+r.id] {
 			continue
 		}
 		done[r.kind+r.id] = true
-		var of []record
+		var of []sourceReading
 		for _, other := range records {
 			if other.kind == r.kind && other.id == r.id {
 				of = append(of, other)
 			}
 		}
-		h := w.found(r, of, holds)
+		h := w.heldOf(r, of, holds)
 		if h == nil {
 			t.Errorf("%s: the ledger holds no such %s", what, r.kind)
 			continue
@@ -788,8 +788,8 @@ func compare(t *testing.T, what string, records []record) {
 	}
 }
 
-// found finds a device by its id, and an action by its time and correlation.
-func (w *world) found(r record, of []record, holds []*heldReading) *heldReading {
+// heldOf finds a device by its id, and an action by its time and correlation.
+func (w *world) heldOf(r sourceReading, of []sourceReading, holds []*heldReading) *heldReading {
 	var stream schemas.Stream
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		stream = tx.FactStream("adminaction", "intune/auditEvent", r.id)
@@ -809,8 +809,8 @@ func (w *world) found(r record, of []record, holds []*heldReading) *heldReading 
 	return nil
 }
 
-func (w *world) compareAction(of []record, h *heldReading) (faults []string) {
-	first := func(r record) bool { // the form that came first stays
+func (w *world) compareAction(of []sourceReading, h *heldReading) (faults []string) {
+	first := func(r sourceReading) bool { // the form that came first stays
 		at, err := independentTime(r.values["occurred"])
 		return err == nil && at.Truncate(time.Millisecond).Equal(h.occurred)
 	}
@@ -820,7 +820,7 @@ func (w *world) compareAction(of []record, h *heldReading) (faults []string) {
 	}
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		id := strings.ToLower(of[i].values["correlation"])
-		if told("", id) != (h.correlation != uuid.Nil) || told("", id) && tx.Correlation(id) != h.correlation {
+		if saysAnything("", id) != (h.correlation != uuid.Nil) || saysAnything("", id) && tx.Correlation(id) != h.correlation {
 			faults = append(faults, "its correlation is another")
 		}
 		return nil
@@ -837,9 +837,9 @@ func (w *world) compareAction(of []record, h *heldReading) (faults []string) {
 	return append(faults, best...)
 }
 
-// readTree reads every record of known kinds in the files of a folder: lines, pages, single ones,
+// readSources reads every record of known kinds in the files of a folder: lines, pages, single ones,
 // Event Hubs' batches.
-func readTree(t testing.TB, dir string) (out []record) {
+func readSources(t testing.TB, dir string) (out []sourceReading) {
 	t.Helper()
 	var read func(raw json.RawMessage, context string)
 	read = func(raw json.RawMessage, context string) {
@@ -854,7 +854,7 @@ func readTree(t testing.TB, dir string) (out []record) {
 			}
 			return
 		}
-		if r, ok := readRecord(t, raw, context); ok {
+		if r, ok := readSource(t, raw, context); ok {
 			out = append(out, r)
 		}
 	}
@@ -893,10 +893,10 @@ func TestWhatTheLedgerHoldsIsWhatAnIndependentReadingSays(t *testing.T) {
 	if _, err := fleet.Write(context.Background(), cfg, dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	var chosen []record
+	var chosen []sourceReading
 	count := map[string]int{}
 	forms := map[string][]string{} // form → ownership of the devices chosen, so that they differ
-	for _, r := range readTree(t, dir) {
+	for _, r := range readSources(t, dir) {
 		form := r.kind + " of Azure Monitor"
 		switch {
 		case strings.Contains(r.context, "detectedApps"):
@@ -912,7 +912,7 @@ func TestWhatTheLedgerHoldsIsWhatAnIndependentReadingSays(t *testing.T) {
 		count[form]++
 		forms[form] = append(forms[form], own)
 		chosen = append(chosen, r)
-		compare(t, form, []record{r})
+		compareReadings(t, form, []sourceReading{r})
 	}
 	for _, form := range []string{"device of Azure Monitor", "device of Graph", "device of Graph with its apps",
 		"action of Azure Monitor", "action of Graph"} {
@@ -920,5 +920,5 @@ func TestWhatTheLedgerHoldsIsWhatAnIndependentReadingSays(t *testing.T) {
 			t.Errorf("%d records are a %s, want 5", count[form], form)
 		}
 	}
-	compare(t, "all together", chosen)
+	compareReadings(t, "all together", chosen)
 }
