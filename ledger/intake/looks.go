@@ -73,8 +73,8 @@ func isControl(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' || r == 0x7f
 }
 
-// isTable reports whether the text is one of separated values: its first line names at least two
-// columns, and the second has as many separators or more, since a quoted value may hold some.
+// isTable reports whether the text is one of separated values: its first line names columns, and the
+// second has as many separators or more, since a quoted value may hold some.
 func isTable(text string) bool {
 	first, rest, _ := strings.Cut(text, "\n")
 	if strings.HasPrefix(first, "sep=") || strings.HasPrefix(first, "#TYPE ") {
@@ -82,7 +82,8 @@ func isTable(text string) bool {
 	}
 	second, _, _ := strings.Cut(strings.TrimSpace(rest), "\n")
 	for _, sep := range []string{",", ";", "\t"} {
-		if n := strings.Count(first, sep); n > 0 && (second == "" || strings.Count(second, sep) >= n) {
+		n := strings.Count(first, sep)
+		if n > 1 && second == "" || n > 0 && second != "" && strings.Count(second, sep) >= n {
 			return true
 		}
 	}

@@ -83,14 +83,17 @@ func (s *scanner) outline(context string, container bool) *outline {
 	o := &outline{context: context}
 	o.text, o.whole = s.valueAhead(maxRecordBytes)
 	o.valid = o.whole && json.Unmarshal(o.text, &o.rec.members) == nil
+	holds := o.rec.members // as they stand; settling renames some
 	if !o.valid {
-		o.rec.members = members{}
+		holds, o.rec.members = members{}, members{}
 		eachMember(o.text, func(name string, value []byte) bool {
-			o.rec.members[name] = value
+			holds[name] = value
+			if o.rec.members[name] = value; !json.Valid(value) {
+				o.rec.members[name] = json.RawMessage("null") // it is there, and that tells the kind
+			}
 			return true
 		})
 	}
-	holds := o.rec.members // as they stand; settling renames some
 	own := holds.text("@odata.context")
 	o.rec.settle()
 	around := context
@@ -160,7 +163,7 @@ func (o *outline) isContainer(lower string, raw json.RawMessage, holds members) 
 		return lower == "body" && looksJSON(raw)
 	case !begins(raw, '[') && !begins(raw, '{'):
 		return false
-	case lower != "value" || o.page || !o.whole: // nothing of no known name is that large
+	case lower != "value" || o.page || !o.valid: // what is broken or too large is no record anyway
 		return true
 	}
 	for key := range holds {

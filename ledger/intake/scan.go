@@ -16,7 +16,7 @@ import (
 const maxRecordBytes = 8 << 20
 
 // maxNesting bounds containers within containers (a list of responses, its body, its value).
-const maxNesting = 8
+const maxNesting = 16
 
 // item is one record as it stands in a file.
 type item struct {
@@ -60,6 +60,7 @@ type scanner struct {
 	lines   bool // the file has shown itself to be JSON lines
 	decoded bool // what is read stood in a text
 	depth   int  // containers around it
+	spans   int  // bytes read for spansLines
 }
 
 // malformed is a fault of what is read, not of reading it.
@@ -89,19 +90,15 @@ func scan(src io.Reader, to visitor) error {
 		w.r += 3
 	}
 	b, ok := w.skipSpace()
-	if ok && b == ',' { // a part of a list, as storage blobs begin
-		ok = w.beginsAfterCommas()
-		b = '{'
-	}
-	if ok && b != '{' && b != '[' {
+	if ok && b != '{' && b != '[' && (b != ',' || !w.beginsAfterCommas()) {
 		return to.foreign(looksOf(w.ahead(lookedAt)))
 	}
 	s := &scanner{window: w, to: to, number: new(int)}
 	return s.all()
 }
 
-// beginsAfterCommas reports whether JSON follows a comma that should not be there; where none does,
-// the file is something else.
+// beginsAfterCommas reports whether JSON follows commas that should not be there, as in a part of a
+// list that was cut out; where none does, the file is something else.
 func (w *window) beginsAfterCommas() bool {
 	rest := bytes.TrimLeft(w.ahead(lookedAt), ", \t\r\n")
 	return len(rest) == 0 || rest[0] == '{' || rest[0] == '['
@@ -146,10 +143,9 @@ func (s *scanner) top(b byte) error {
 		switch {
 		case json.Valid(line):
 			s.lines = true
+		case s.lines && s.spansLines(line):
 		case s.lines, s.lineIsBroken(line, next), b != '{' && b != '[':
-			err := s.brokenLine(line)
-			s.skip(min(next, s.w-s.r))
-			return err
+			return s.brokenLine()
 		}
 	}
 	err := s.value("", true)
@@ -166,6 +162,20 @@ func (s *scanner) top(b byte) error {
 	return s.resume()
 }
 
+// maxSpans bounds what is read, over a file, to see whether a broken line begins a longer value.
+const maxSpans = 256 << 20
+
+// spansLines reports whether the value that begins on a line among JSON lines is whole and JSON, only
+// written over several.
+func (s *scanner) spansLines(line []byte) bool {
+	if s.spans > maxSpans {
+		return false
+	}
+	text, whole := s.valueAhead(maxRecordBytes)
+	s.spans += len(text)
+	return whole && len(text) > len(line) && json.Valid(text)
+}
+
 // lineIsBroken tells a broken first JSON line from the first line of a document that is written over several.
 func (s *scanner) lineIsBroken(line []byte, next int) bool {
 	line = bytes.TrimSpace(line)
@@ -179,8 +189,11 @@ func (s *scanner) lineIsBroken(line []byte, next int) bool {
 
 // brokenLine reads what can be read of a line that is no JSON: the records of a batch in it whose
 // neighbour is broken. The fault stays on the line.
-func (s *scanner) brokenLine(line []byte) error {
-	in := s.within(bytes.Clone(line), s.line, false)
+func (s *scanner) brokenLine() error {
+	text, next, _ := s.lineFrom(0, maxRecordBytes)
+	start, line := s.line, bytes.Clone(text) // the window moves on
+	s.skip(next)
+	in := s.within(line, start, false)
 	for {
 		b, ok := in.skipSpace()
 		if !ok {
@@ -192,12 +205,12 @@ func (s *scanner) brokenLine(line []byte) error {
 			}
 			continue
 		}
-		if b != '{' && b != '[' || b == '{' && !in.outline("", false).readable() {
-			return s.fail(s.line, "", brokenReason(line))
+		if b != '{' && b != '[' || b == '{' && !in.outline("", true).readable() {
+			return s.fail(start, "", brokenReason(line))
 		}
 		err := in.value("", true)
 		if bad := (malformed{}); errors.As(err, &bad) {
-			return s.fail(s.line, "", bad.reason)
+			return s.fail(start, "", bad.reason)
 		} else if err != nil {
 			return err
 		}

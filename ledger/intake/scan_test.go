@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // found collects what a scan finds, readably.
@@ -84,7 +86,7 @@ func TestRecordsAreFoundHoweverTheyAreHeld(t *testing.T) {
 		"a missing comma":                  {"{\n\"value\": [{\"id\":\"a\"} {\"id\":\"b\"}]\n}\n{\"id\":\"c\"}", []string{"1@2 a", "@2 notice: a comma is missing between records", "2@2 b", "3@4 c"}},
 		"a comma too many":                 {"{\"value\":[\n{\"id\":\"a\"},\n]}\n", []string{"1@2 a", "@3 notice: a comma stands behind the last record"}},
 		"bytes that are no UTF-8":          {"{\"id\":\"a\xff\"}\n{\"id\":\"b\"}\n", []string{"1@1 broken: not valid UTF-8", "2@2 b"}},
-		"nested deeper than containers":    {strings.Repeat("[", 12) + `{"id":"a"}` + strings.Repeat("]", 12), []string{`1@1 [[[[{"id":"a"}]]]]`}},
+		"nested deeper than containers":    {strings.Repeat("[", 20) + `{"id":"a"}` + strings.Repeat("]", 20), []string{`1@1 [[[[{"id":"a"}]]]]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, src := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)), iotest.DataErrReader(strings.NewReader(c.in))} {
@@ -163,7 +165,12 @@ func TestAnErrorOfReadingIsReturned(t *testing.T) {
 
 // FuzzScan: whatever a file holds, the scan ends, counts every record once, and finds each line of JSON lines.
 func FuzzScan(f *testing.F) {
-	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n", `[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n", `{"records":[{]}`} {
+	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n", `[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n", `{"records":[{]}`,
+		`{"records":[,{"id":1},,{"id":}{"id":2}]}`, `{"tables":[{"columns":[{"name":"a"}],"rows":[[1],[1,2]]}]}`,
+		`{"x":{"y":"{\"category\":\"Devices\",\"properties\":{}}"}}`, "\xff\xfe{\x00}\x00", "{\x00\"\x00", "\x1f\x8b",
+		`{"responses":[{"status":429,"body":{"error":{"code":"x"}}},{"status":200,"body":"["}]}`,
+		`{"Id":"x","LastSyncDateTime":"/Date(1)/","AdditionalProperties":{"@odata.type":"y"}}`,
+		`{"TimeGenerated":"t","Type":"IntuneDevices","DeviceId":""}`, `{"value":{"value":{"value":[]}},"@odata.nextLink":"x"}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -180,6 +187,21 @@ func FuzzScan(f *testing.F) {
 		if !c.last && len(raw) < maxRecordBytes {
 			t.Errorf("the line after %q is lost", raw)
 		}
+		// Before a broken row the rows of its batch are found, and what a text holds ends with it.
+		for _, around := range [][2]string{{`{"records":[`, `]}`}, {"{\n\"value\": [\n", "\n]\n}"}, {`{"Body":`, `}`}} {
+			c = &counted{t: t}
+			row := `{"id":"first","category":"Devices","properties":{}},`
+			in := around[0] + row + string(raw) + around[1]
+			if strings.HasPrefix(in, `{"Body"`) {
+				in = around[0] + string(schemas.JSON("["+row+string(raw)+"]")) + around[1]
+			}
+			if err := scan(strings.NewReader(in), c); err != nil {
+				t.Fatalf("scan: %v", err)
+			}
+			if !c.first {
+				t.Errorf("the record before %q is lost in %s", raw, around)
+			}
+		}
 	})
 }
 
@@ -187,12 +209,15 @@ type counted struct {
 	t      *testing.T
 	number int
 	last   bool
+	first  bool
 }
 
 func (c *counted) record(it item) error {
 	c.count(it.number, it.line)
 	var m struct{ ID string }
-	c.last = json.Unmarshal(it.raw, &m) == nil && m.ID == "last"
+	ok := json.Unmarshal(it.raw, &m) == nil
+	c.last = ok && m.ID == "last"
+	c.first = c.first || ok && m.ID == "first"
 	return nil
 }
 

@@ -37,7 +37,7 @@ type Summary struct {
 	SourceTenants map[string]int          `json:"sourceTenants"` // records that name one: by id, or "declared"
 	NamesNoTenant int                     `json:"namesNoTenant"` // records of the kinds taken in that name none
 
-	HeldBack      int                     `json:"heldBack"`      // failed for naming none beside others that do
+	HeldBack int `json:"heldBack"` // failed for naming none beside others that do
 
 	Failures     []FailureGroup `json:"failures"` // all that failed, equal ones together, the first maxNames kinds
 	Notices      []Notice       `json:"notices"`  // wrong and cost no record; the first maxFailures
