@@ -400,10 +400,7 @@ func (s Summary) writeAttention(t *textWriter) {
 	if len(s.UnknownFiles) > 0 {
 		t.line("")
 		t.line("Files that hold no record of a known name (%s):", understood)
-		for _, f := range s.UnknownFiles {
-			t.line("  %s: looks like %s; %s", f.File, f.LooksLike, f.Help)
-		}
-		t.more(s.UnknownCount - len(s.UnknownFiles))
+		s.writeUnknownFiles(t)
 	}
 	if len(s.Failures) > 0 {
 		t.line("")
@@ -432,14 +429,63 @@ func (s Summary) writeAttention(t *textWriter) {
 	if len(s.Notices) > 0 {
 		t.line("")
 		t.line("To be looked at:")
-		for _, n := range s.Notices {
-			at := n.File
-			if n.Line > 0 {
-				at = fmt.Sprintf("%s, line %d", n.File, n.Line)
+		s.writeNotices(t)
+		t.more(s.NoticeCount - len(s.Notices))
+	}
+}
+
+// maxNamed is how many files that look alike are named in the text; the JSON form names more.
+const maxNamed = 20
+
+// writeUnknownFiles names files by what they look like.
+func (s Summary) writeUnknownFiles(t *textWriter) {
+	told := map[string]bool{}
+	for i, f := range s.UnknownFiles {
+		key := f.LooksLike + f.Help
+		if told[key] {
+			continue
+		}
+		told[key] = true
+		n := 0
+		for _, other := range s.UnknownFiles[i:] {
+			if other.LooksLike+other.Help != key {
+				continue
 			}
+			switch n++; {
+			case n == 1:
+				t.line("  %s: looks like %s; %s", f.File, f.LooksLike, f.Help)
+			case n <= maxNamed:
+				t.line("  %s: likewise", other.File)
+			}
+		}
+		t.more(n - maxNamed)
+	}
+	if more := s.UnknownCount - len(s.UnknownFiles); more > 0 {
+		t.line("  and %d further files", more)
+	}
+}
+
+// writeNotices writes equal ones in one line.
+func (s Summary) writeNotices(t *textWriter) {
+	same := map[string]int{}
+	for _, n := range s.Notices {
+		same[n.What]++
+	}
+	for _, n := range s.Notices {
+		count := same[n.What]
+		if count == 0 {
+			continue
+		}
+		same[n.What] = 0
+		at := n.File
+		if n.Line > 0 {
+			at = fmt.Sprintf("%s, line %d", n.File, n.Line)
+		}
+		if count > 1 {
+			t.line("  %s: %s; and %d more like it", at, n.What, count-1)
+		} else {
 			t.line("  %s: %s", at, n.What)
 		}
-		t.more(s.NoticeCount - len(s.Notices))
 	}
 }
 
