@@ -12,10 +12,11 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func newImport(a *app) *cobra.Command {
-	var tenant, output string
+	var tenant, output, observed string
 	var workers, batch int
 	var dryRun, yes bool
 	cmd := &cobra.Command{
@@ -32,6 +33,10 @@ func newImport(a *app) *cobra.Command {
 
 in UTF-8 or UTF-16. A record that says it is of another kind is counted as unrecognised, by kind; that is no error. A file
 none of whose records has a known name (CSV, gzip, a workbook, JSON of something else) is named, with what it looks like.
+
+Of two tellings of a device the newer decides: by the device's last contact, then by the time of the snapshot. Records
+of Azure Monitor tell that time. Those of Graph do not: it is --observed, or else the modification time of their file,
+which proves no age, since copying changes it. Files are read in the order of those times.
 
 Importing the same records again, in any order, appends nothing. One record's failure never stops the rest. The
 summary accounts for every record once:
@@ -52,7 +57,8 @@ folder that cannot be listed, counts as one failed record. An import that ends e
 gone) prints the summary so far: what it calls recorded is in the ledger, and importing the same again completes the rest.`,
 		Example: `  ledgerline import --tenant Contoso --dry-run ./exports
   ledgerline import --tenant Contoso ./exports
-  ledgerline import --tenant Contoso --output json page-1.json audit.ndjson`,
+  ledgerline import --tenant Contoso --output json page-1.json audit.ndjson
+  ledgerline import --tenant Contoso --observed 2026-09-04T08:00:00Z devices.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("name at least one file or folder to import")
@@ -68,6 +74,10 @@ gone) prints the summary so far: what it calls recorded is in the ledger, and im
 			if workers < 0 || batch < 0 {
 				return usage("--workers and --batch count from 1; 0 is the default")
 			}
+			at, err := observedAt(observed, a.now())
+			if err != nil {
+				return err
+			}
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
@@ -78,18 +88,36 @@ gone) prints the summary so far: what it calls recorded is in the ledger, and im
 				return err
 			}
 			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, d.tenant,
-				intake.Source{Paths: args, DryRun: dryRun, TakeNameless: yes})
+				intake.Source{Paths: args, Observed: at, DryRun: dryRun, TakeNameless: yes})
 			return errors.Join(writeSummary(cmd.OutOrStdout(), output, sum, err), importError(sum, err))
 		},
 	}
 	cmd.Flags().StringVar(&tenant, "tenant", "", "the tenant whose records these are; may be left out where there is only one")
 	cmd.Flags().IntVar(&workers, "workers", 0, "appends at a time; default 16")
 	cmd.Flags().IntVar(&batch, "batch", 0, "records a transaction of the vault; default 512")
+	cmd.Flags().StringVar(&observed, "observed", "", "when snapshots were taken that do not tell it: 2026-09-04T08:00:00Z")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be recorded, and write nothing")
 	cmd.Flags().BoolVar(&yes, "yes", false,
 		"take records that name no source tenant, though others of the import name one that is not declared")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// observedAt reads the time of snapshots that tell none, zero where it is not named.
+func observedAt(named string, now time.Time) (time.Time, error) {
+	if named == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, named)
+	switch {
+	case err != nil:
+		return at, usage("--observed wants a time with its zone: 2026-09-04T08:00:00Z or 2026-09-04T10:00:00+02:00")
+	case schemas.KnownTime(at).IsZero():
+		return at, usage("--observed %s is of a year that means unknown", named)
+	case at.After(now):
+		return at, usage("--observed %s is in the future: nothing was observed then", named)
+	}
+	return at, nil
 }
 
 // importDoc is a summary, and whether it is of everything that was named.
@@ -120,7 +148,7 @@ func importError(sum intake.Summary, ended error) error {
 	case sum.FailedCount > 0:
 		return &exitError{exitPartial, errors.New(failedText(sum))}
 	case !sum.OK():
-		return &exitError{exitPartial, fmt.Errorf("in %s files no record has a known name", count(sum.UnknownCount))}
+		return &exitError{exitPartial, errors.New(unknownText(sum))}
 	}
 	return nil
 }
@@ -136,7 +164,14 @@ func failedText(sum intake.Summary) string {
 			"Should that one be this tenant's too: `ledgerline tenant set`. Should only the records that name none "+
 			"be this tenant's: --yes", count(sum.HeldBack))
 	}
+	if sum.UnknownCount > 0 {
+		text += "; " + unknownText(sum)
+	}
 	return text
+}
+
+func unknownText(sum intake.Summary) string {
+	return fmt.Sprintf("in %s files no record has a known name", count(sum.UnknownCount))
 }
 
 // importPaths imports and shows progress.

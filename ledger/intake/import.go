@@ -21,6 +21,9 @@ import (
 type Source struct {
 	Paths []string
 	FS    fs.FS // where the paths are; nil for those of the operating system
+	// Observed is the time of every snapshot that tells none itself. Where it is zero, that is the
+	// modification time of its file, which proves no age.
+	Observed time.Time
 
 	// DryRun says what would become of the records, and writes nothing.
 	DryRun bool
@@ -151,8 +154,9 @@ func (in *Intake) consume(
 	return flush()
 }
 
-// walk sends every record of the source, in order. A path that cannot be listed or is no regular
-// file is one failure.
+// walk sends every record of the source. Files are read in the order in which they date their
+// records, so that what was observed earlier comes first. A path that cannot be listed or is no
+// regular file is one failure.
 func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
 	w := &walked{in: in, ctx: ctx, tenant: tenant, src: src, to: to, pages: map[string]*pages{}}
 	var files []foundPath
@@ -165,6 +169,9 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 			w.total += f.size
 		}
 	}
+	if src.Observed.IsZero() {
+		slices.SortStableFunc(files, func(a, b foundPath) int { return a.modified.Compare(b.modified) })
+	}
 	if err := w.look(files); err != nil {
 		return err
 	}
@@ -172,7 +179,7 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		v := &reading{walked: w, file: f.path, read: in.cfg.Clock()}
+		v := &reading{walked: w, file: f.path, dating: src.date(f, in.cfg.Clock())}
 		err := error(nil)
 		if f.fault != "" {
 			err = v.send(&entry{outcome: failed, reason: f.fault})
@@ -200,11 +207,23 @@ type walked struct {
 	pages       map[string]*pages // by folder and collection
 }
 
+// date says how the records of a file are dated that tell no time themselves: a file that was
+// modified in the future, or at no time that is known, is of now.
+func (src Source) date(f foundPath, now time.Time) dating {
+	switch {
+	case !src.Observed.IsZero():
+		return dating{at: src.Observed, proven: true}
+	case f.modified.IsZero(), f.modified.After(now):
+		return dating{at: now}
+	}
+	return dating{at: f.modified}
+}
+
 // foundPath is a file to read, or with a fault what cannot be read.
 type foundPath struct {
 	path, fault string
 	size        int64     // when it was listed, for progress
-	modified    time.Time // likewise
+	modified    time.Time // zero where it is not known
 }
 
 // files lists the files at and below path, sorted, and beside them what is there and cannot be

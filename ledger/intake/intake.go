@@ -75,6 +75,8 @@ type Intake struct {
 	cfg    Config
 	states *stateCache
 	types  eventTypes
+
+	unlimited bool // without the daily limit; tests alone set it
 }
 
 // New returns an intake on the given ledger and vault.
@@ -110,4 +112,10 @@ func newEventTypes(c *schemas.Catalogue) eventTypes {
 		retired:  c.MustType("device.retired.v1"), action: c.MustType("adminaction.recorded.v1"),
 		refusal: c.MustType("refusal.recorded.v1"),
 	}
+}
+
+// member is the name by which events tell of a device's attribute or list.
+func (t eventTypes) member(a *schemas.Attribute) string {
+	name, _ := t.restated.Member(a)
+	return name
 }

@@ -9,7 +9,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -18,8 +17,8 @@ import (
 // reading is one file being read; it is the scan's visitor.
 type reading struct {
 	*walked
-	file string
-	read time.Time // when: the observation of a record that tells no time
+	file   string
+	dating // of a record that tells no time
 
 	src     *countingReader
 	known   bool     // a record of a known name was found
@@ -108,7 +107,7 @@ func (r *reading) notice(line int, what string) error {
 }
 
 func (r *reading) record(it item) error {
-	e := r.parse(it, r.read)
+	e := r.parse(it, r.dating)
 	if e.outcome == unrecognised && !e.named {
 		if r.unnamed++; r.unnamed == 1 {
 			for _, name := range firstNames(it.raw, 4) {
@@ -167,8 +166,8 @@ func (w *walked) missing() error {
 }
 
 // parse recognises one record and puts it into the ledger's terms.
-func (w *walked) parse(it item, read time.Time) *entry {
-	e := w.in.parse(w.tenant, it, read)
+func (w *walked) parse(it item, file dating) *entry {
+	e := w.in.parse(w.tenant, it, file)
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
 		e.outcome, e.fact, e.snap, e.fields, e.heldBack = failed, nil, nil, nil, true
@@ -179,7 +178,7 @@ func (w *walked) parse(it item, read time.Time) *entry {
 }
 
 // parse recognises one record and puts it into the ledger's terms.
-func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
+func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	e := &entry{line: it.line, number: it.number, size: len(it.raw)}
 	if it.rec == nil {
 		m, err := decodeRecord(it.raw)
@@ -225,9 +224,9 @@ func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 	case kindAuditEvent:
 		e.fact, err = parseAuditEvent(m, seen)
 	case kindDevice:
-		e.snap, err = parseDevice(in.cfg.Catalogue, m, seen)
+		e.snap, err = parseDevice(in.cfg.Catalogue, m, in.cfg.Clock(), seen)
 	default:
-		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, read, seen)
+		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
 	}
 	if err != nil {
 		return fail(err)

@@ -29,7 +29,7 @@ func (w *world) importWith(files map[string]string, src Source) Summary {
 	w.t.Helper()
 	fsys := fstest.MapFS{}
 	for name, content := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(content)}
+		fsys[name] = aFile(content)
 	}
 	src.Paths, src.FS = []string{"."}, fsys
 	return w.importPath(src)
@@ -153,7 +153,7 @@ func TestProgressHasATotal(t *testing.T) {
 		w.config.BatchSize = 1
 		fsys, total := fstest.MapFS{}, int64(0)
 		for name, content := range customer(sourceTenant, 4) {
-			fsys[name] = &fstest.MapFile{Data: []byte(content)}
+			fsys[name] = aFile(content)
 			total += int64(len(content))
 		}
 		var shown []Summary
