@@ -253,6 +253,11 @@ var wrappers = map[string]func(record string) string{
 	"one value":    func(r string) string { return `{"value":` + r + `}` },
 	"response":     func(r string) string { return `[{"url":"u","body":` + r + `}]` },
 	"a text body":  func(r string) string { return `{"responses":[{"id":"1","status":200,"body":` + asLine(r) + `}]}` },
+	"a text":       func(r string) string { return asLine(r) },
+	"text lines":   func(r string) string { return asLine(r) + "\n" },
+	"texts":        func(r string) string { return `[` + asLine(r) + `]` },
+	"text rows":    func(r string) string { return `{"records":[` + asLine(r) + `]}` },
+	"text records": func(r string) string { return `{"records":` + asLine(`[`+r+`]`) + `}` },
 	"array":        func(r string) string { return `[` + r + `]` },
 	"row of value": func(r string) string { return `{"value":[{"message":` + asLine(r) + `}]}` },
 }
@@ -266,7 +271,7 @@ func TestWrappersAreOpened(t *testing.T) {
 		if s.Read != 1 || s.Recorded != 1 || !s.OK() {
 			t.Errorf("%s: %s", name, asJSON(t, s))
 		}
-		if text := strings.Contains(wrap("{}"), `"{`); text != (s.Decoded == 1) {
+		if text := strings.Contains(wrap("{}"), `"{`) || strings.Contains(wrap("{}"), `"[`); text != (s.Decoded == 1) {
 			t.Errorf("%s: %d decoded", name, s.Decoded)
 		}
 	}

@@ -150,7 +150,7 @@ func (c *composer) list(damage bool) string {
 // holder is one value of a file: what holds records, however deep. In a text, and in what is taken
 // apart as a whole, everything is JSON.
 func (c *composer) holder(depth int, damage bool) string {
-	switch n := c.pick("holder", 11); {
+	switch n := c.pick("holder", 12); {
 	case n == 0 || depth == 0:
 		return c.record()
 	case n == 1:
@@ -174,6 +174,8 @@ func (c *composer) holder(depth int, damage bool) string {
 		return `{"@timestamp":"x","message":` + quoted(c.record()) + `}`
 	case n == 9:
 		return `{"took":1,"hits":{"hits":[{"_source":` + c.record() + `},{"_source":` + c.record() + `}]}}`
+	case n == 11 && !c.inText:
+		return quoted(c.record())
 	case n == 10:
 		return `[` + c.holder(depth-1, damage) + `]`
 	}

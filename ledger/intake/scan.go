@@ -90,11 +90,12 @@ func scan(src io.Reader, to visitor) error {
 		w.r += 3
 	}
 	b, ok := w.skipSpace()
-	if ok && b != '{' && b != '[' && (b != ',' || !w.beginsAfterCommas()) {
-		return to.foreign(looksOf(w.ahead(lookedAt)))
-	}
 	s := &scanner{window: w, to: to, number: new(int)}
-	return s.all()
+	switch {
+	case !ok, b == '{', b == '[', b == ',' && w.beginsAfterCommas(), b == '"' && s.textHolds():
+		return s.all()
+	}
+	return to.foreign(looksOf(w.ahead(lookedAt)))
 }
 
 // beginsAfterCommas reports whether JSON follows commas that should not be there, as in a part of a
@@ -261,8 +262,16 @@ func (s *scanner) value(context string, container bool) error {
 		return s.elements(context, true, func() error { return s.value(context, true) })
 	case b == '{' && s.depth < maxNesting:
 		return s.object(context, container)
+	case b == '"' && !s.decoded && s.textHolds():
+		return s.text(context)
 	}
 	return s.row(context, nil)
+}
+
+// textHolds reports whether a record stands in the JSON text that begins here.
+func (s *scanner) textHolds() bool {
+	text, whole := s.valueAhead(maxRecordBytes)
+	return whole && holdsRecord(text, s.depth, false)
 }
 
 func (s *scanner) object(context string, container bool) error {
@@ -570,7 +579,7 @@ func (s *scanner) member(o *outline, key string, b byte, more *bool) error {
 	case openValues:
 		return s.value(o.context, true)
 	case openText:
-		return s.text(o)
+		return s.text(o.context)
 	}
 	line := s.line
 	text, whole := s.valueAhead(maxRecordBytes)
@@ -587,11 +596,11 @@ func (s *scanner) member(o *outline, key string, b byte, more *bool) error {
 }
 
 // text reads the records in a JSON text.
-func (s *scanner) text(o *outline) error {
+func (s *scanner) text(context string) error {
 	line := s.line
 	raw, whole := s.valueAhead(maxRecordBytes)
 	if !whole {
-		return s.row(o.context, nil)
+		return s.row(context, nil)
 	}
 	var inner string
 	if json.Unmarshal(raw, &inner) != nil {
