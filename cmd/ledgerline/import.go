@@ -161,8 +161,8 @@ func failedText(sum intake.Summary) string {
 	}
 	if sum.HeldBack > 0 {
 		text += fmt.Sprintf("; %s of them name no source tenant, beside others that name one that is not declared. "+
-			"Should that one be this tenant's too: `ledgerline tenant set`. Should only the records that name none "+
-			"be this tenant's: --yes", count(sum.HeldBack))
+			"--dry-run names it. Should it be this tenant's too: `ledgerline tenant set`. Should only the records that "+
+			"name none be this tenant's: --yes", count(sum.HeldBack))
 	}
 	if sum.UnknownCount > 0 {
 		text += "; " + unknownText(sum)

@@ -37,7 +37,7 @@ type Summary struct {
 	DryRun        bool                    `json:"dryRun"`        // what would become of the records; nothing was written
 	Decoded       int                     `json:"decoded"`       // records that stood in a text, whole or in part
 	Kinds         map[string]*KindSummary `json:"kinds"`         // of known names, as their sources call them
-	SourceTenants map[string]int          `json:"sourceTenants"` // records that name one: by id, or "declared"
+	SourceTenants map[string]int          `json:"sourceTenants"` // records that name one: declared or not; by id in a dry run
 	NamesNoTenant int                     `json:"namesNoTenant"` // records of the kinds taken in that name none
 
 	HeldBack int `json:"heldBack"` // failed for naming none beside others that do
@@ -165,10 +165,12 @@ func (s *Summary) add(e *entry) {
 	k.Read++
 	s.read(e)
 	switch {
-	case e.tenant != "" && (s.DryRun || e.othersTenant):
+	case e.tenant != "" && s.DryRun:
 		countName(s.SourceTenants, safeTenant(e.tenant), 1)
+	case e.othersTenant:
+		s.SourceTenants[otherTenant]++
 	case e.tenant != "":
-		countName(s.SourceTenants, declaredTenant, 1)
+		s.SourceTenants[declaredTenant]++
 	case e.named && e.outcome != unrecognised:
 		s.NamesNoTenant++
 	}
@@ -268,8 +270,12 @@ func (s *Summary) read(e *entry) {
 	s.Looked, s.Bytes, s.BytesTotal = 0, max(s.Bytes, e.bytes), max(s.BytesTotal, e.bytesTotal)
 }
 
-// declaredTenant stands for a tenant's own source tenants where the summary need not show them.
-const declaredTenant = "declared"
+// What stands for source tenants where the summary need not show their ids: an import's output may be
+// kept anywhere. A dry run is asked for them.
+const (
+	declaredTenant = "declared"
+	otherTenant    = "not declared"
+)
 
 // safeTenant returns a source tenant's id as it may be shown: only if it has an id's form.
 func safeTenant(s string) string {

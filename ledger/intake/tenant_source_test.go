@@ -135,14 +135,20 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 	}
 }
 
-// An ordinary summary shows no id of a declared source tenant, and those of others.
-func TestTheSummaryNamesOtherSourceTenants(t *testing.T) {
+// An ordinary summary shows no id of a source tenant; a dry run is asked for them.
+func TestTheSummaryOfADryRunNamesSourceTenants(t *testing.T) {
 	w := newWorld(t, false)
-	s := w.importFiles(map[string]string{"1": customer(sourceTenant, 2)["2-monitor.json"], "2": customer(caseTenant, 1)["2-monitor.json"],
-		"3": `{"tenantId":"Anna's","category":"Devices","properties":{}}`})
-	want := map[string]int{"declared": 2, caseTenant: 1, "(no id of a tenant)": 1}
-	if !maps.Equal(s.SourceTenants, want) {
-		t.Errorf("%v, want %v", s.SourceTenants, want)
+	files := map[string]string{"1": customer(sourceTenant, 2)["2-monitor.json"], "2": customer(caseTenant, 1)["2-monitor.json"],
+		"3": `{"tenantId":"Anna's","category":"Devices","properties":{}}`}
+	for dry, want := range map[bool]map[string]int{false: {"declared": 2, "not declared": 2},
+		true: {sourceTenant: 2, caseTenant: 1, "(no id of a tenant)": 1}} {
+		s := w.importWith(files, Source{DryRun: dry})
+		if !maps.Equal(s.SourceTenants, want) {
+			t.Errorf("dry %v: %v, want %v", dry, s.SourceTenants, want)
+		}
+		if !dry && strings.Contains(asJSON(t, s), caseTenant) {
+			t.Error("the summary shows the id of a source tenant")
+		}
 	}
 }
 
