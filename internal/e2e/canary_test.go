@@ -65,7 +65,7 @@ func (c *canaryNode) hear(what, text string, allowed func(*canary) bool) {
 // take imports folders. What the command says may name files, fields and kinds, and nothing that stands in a record.
 func (c *canaryNode) take(paths ...string) intake.Summary {
 	c.t.Helper()
-	r := c.run("", append([]string{"import", "--output", "json"}, paths...)...)
+	r := c.run("", append([]string{"import", "--yes", "--output", "json"}, paths...)...)
 	var s intake.Summary
 	if err := json.Unmarshal([]byte(r.stdout), &s); err != nil || !s.Balanced() {
 		c.t.Fatalf("import: exit %d, %v\n%s", r.code, err, c.redacted(r.stderr))

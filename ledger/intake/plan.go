@@ -25,6 +25,7 @@ const (
 	refusedWhole
 	unrecognised
 	failed
+	noted // no record: something to be told
 )
 
 // entry is one record on its way.
@@ -33,7 +34,17 @@ type entry struct {
 	line, number int
 	size         int // bytes of its source
 
-	kind   string // of an unrecognised one
+	kind         string // what it is, in the source's words
+	named        bool   // and the ledger knows that name, or the record says it itself
+	tenant       string // source tenant that it names
+	othersTenant bool   // which is not declared
+	heldBack     bool   // failed for naming none beside others that do
+	decoded      bool   // it, or a part of it, stood in a text
+
+	looks             *looks // of a file, where noted
+	looked            bool   // only progress of the look before the import
+	bytes, bytesTotal int64  // how far the source is read
+
 	fact   *fact
 	snap   *snapshot
 	fields map[string]int // unknown, by name

@@ -153,7 +153,7 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		{`{"category":"auditlogs","properties":{}}`, "", "AuditLogs", true},
 		{`{"category":"Devices","properties":{"DeviceId":"x"}}`, "", "Devices", true},
 		{`{"category":"Devices","properties":{"Stats":{"RecordCount":2}}}`, "", "Devices/summary", false},
-		{`{"category":"Devices","properties":"{}"}`, "", "Devices", false},
+		{`{"category":"Devices","properties":"{}"}`, "", "Devices", true},
 		{`{"category":"OperationalLogs","properties":{}}`, "", "OperationalLogs", false},
 		{`{"category":"anna@contoso.example","properties":{}}`, "", "unnamed", false},
 		{`{"id":"x"}`, base + "deviceManagement/managedDevices", "managedDevices", true},
