@@ -34,6 +34,7 @@ type Value struct {
 	Attr     *Attribute
 	Path     []string        // per array level a decimal index; for a list entry the element's uuid; empty otherwise
 	Plain    json.RawMessage // the JSON text of the value
+	Protect  bool            // Plain is sealed even where its shape may stand open: it is somebody's id
 	Token    Token
 	Removed  bool      // state: no longer set; Plain and Token are empty
 	Observed time.Time // state: when it was observed, where that is not Occurred
@@ -207,7 +208,7 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 		raw = JSON(string(v.Token))
 	case v.Plain == nil:
 		return errors.New("no value")
-	case !v.Attr.Open(v.Plain):
+	case v.Protect || !v.Attr.Open(v.Plain):
 		return ErrNotSealed
 	default:
 		raw = v.Plain

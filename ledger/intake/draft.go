@@ -1,10 +1,8 @@
 package intake
 
 import (
-	"cmp"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -162,135 +160,6 @@ func (in *Intake) drafts(d drafter, st *state, diff difference) []schemas.Draft 
 	var out []schemas.Draft
 	for _, typ := range []*schemas.Type{t.enrolled, t.ownership, t.restated, t.inventory, t.compliance, t.apps, t.retired} {
 		out = append(out, d.states(typ, by[typ])...)
-	}
-	return out
-}
-
-// factDrafts turns an admin action into its event, or into several where it has more targets than one may name.
-func (in *Intake) factDrafts(d drafter, f *fact, correlation uuid.UUID, actor uuid.UUID, targets []resolvedTarget) ([]schemas.Draft, error) {
-	c := in.cfg.Catalogue
-	var common []schemas.Value
-	add := func(id string, raw []byte, owner schemas.Owner) error {
-		a := c.MustAttribute(id)
-		if a.Type == "object" {
-			if !isEmpty(raw) {
-				common = append(common, schemas.Value{Attr: a, Plain: compact(raw), Owner: owner})
-			}
-			return nil
-		}
-		v, found, err := normalise(a, raw, 1)
-		if err != nil {
-			return &fieldError{id, err.Error()}
-		}
-		if found == reported {
-			common = append(common, schemas.Value{Attr: a, Plain: v, Owner: owner})
-		}
-		return nil
-	}
-	for _, id := range sortedKeys(f.open) {
-		if err := add(id, f.open[id], schemas.Owner{Kind: schemas.OwnerTenant}); err != nil {
-			return nil, err
-		}
-	}
-	head := slices.Clone(common)
-	for _, id := range sortedKeys(f.actor.values) {
-		owner := schemas.Owner{Kind: schemas.OwnerTenant}
-		if c.MustAttribute(id).Key == schemas.KeyPerson {
-			owner = personOrTenant(actor)
-		}
-		if err := add(id, f.actor.values[id], owner); err != nil {
-			return nil, err
-		}
-	}
-	var firstPerson uuid.UUID
-	for _, t := range targets {
-		firstPerson = cmp.Or(firstPerson, t.person)
-	}
-	if f.withheld > 0 {
-		common = append(common, schemas.Value{Attr: c.MustAttribute("action.withheld"), Plain: schemas.JSON(f.withheld)})
-	}
-	if f.details != "" {
-		common = append(common, schemas.Value{Attr: c.MustAttribute("action.details"), Plain: schemas.JSON(f.details), Owner: personOrTenant(firstPerson)})
-	}
-	var out []schemas.Draft
-	base := 2048
-	for _, v := range common {
-		base += estimate(v.Attr, v.Plain, "")
-	}
-	next := func() {
-		draft := d.draft(in.types.action)
-		draft.Correlation = correlation
-		draft.Values = slices.Clone(common)
-		if actor != uuid.Nil {
-			draft.Subjects = []schemas.SubjectRef{{Role: "actor", Person: actor}}
-		}
-		if len(out) > 0 {
-			draft.Values = slices.Clone(head) // what was done stands in each; the rest is told once
-		}
-		out = append(out, draft)
-	}
-	next()
-	size, index := base, 0
-	for _, t := range targets {
-		values := t.values(c)
-		n := 0
-		for _, v := range values {
-			n += estimate(v.Attr, v.Plain, "0000")
-		}
-		last := &out[len(out)-1]
-		if index > 0 && (size+n > maxDraftBytes || len(last.Subjects) > maxEventPersons) {
-			next()
-			last, size, index = &out[len(out)-1], 2048, 0
-		}
-		size += n
-		for _, v := range values {
-			v.Path = []string{strconv.Itoa(index)}
-			last.Values = append(last.Values, v)
-		}
-		if len(values) > 0 {
-			index++
-		}
-		if t.person != uuid.Nil && !slices.ContainsFunc(last.Subjects, func(s schemas.SubjectRef) bool { return s.Role == "target" && s.Person == t.person }) {
-			last.Subjects = append(last.Subjects, schemas.SubjectRef{Role: "target", Person: t.person})
-		}
-	}
-	return out, nil
-}
-
-// resolvedTarget is a target whose person and device are known to us.
-type resolvedTarget struct {
-	target
-	as     targetKind
-	device uuid.UUID
-	person uuid.UUID
-	erased bool // its person is erased: nothing of it is kept but its kind
-}
-
-func (t resolvedTarget) values(c *schemas.Catalogue) (out []schemas.Value) {
-	owner := personOrTenant(t.person)
-	add := func(id string, plain []byte) {
-		out = append(out, schemas.Value{Attr: c.MustAttribute(id), Plain: plain, Owner: owner})
-	}
-	if t.kind != "" {
-		add("action.target-type", schemas.JSON(t.kind))
-	}
-	if t.erased {
-		return out
-	}
-	id, isID := asGUID(t.id)
-	switch {
-	case t.device != uuid.Nil:
-		add("action.target-device", schemas.JSON(t.device.String()))
-	case t.as == targetResource && isID:
-		add("action.target-resource", schemas.JSON(id))
-	case t.id != "":
-		add("action.target-id", schemas.JSON(clip(t.id, 1024)))
-	}
-	if t.name != "" {
-		add("action.target-name", schemas.JSON(clip(t.name, 4096)))
-	}
-	if t.changes != nil {
-		add("action.changes", t.changes)
 	}
 	return out
 }

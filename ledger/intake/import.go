@@ -343,7 +343,7 @@ func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 	if err != nil {
 		return fail(err)
 	}
-	e.fields = seen.unknown
+	e.fields, e.decoded = seen.unknown, seen.decoded
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }

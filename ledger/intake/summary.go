@@ -26,6 +26,10 @@ type Summary struct {
 	ListItemsRefused map[string]int `json:"listItemsRefused"` // by rule
 	ValuesOmitted    int            `json:"valuesOmitted"`    // of erased persons, left out
 	ValuesWithheld   int            `json:"valuesWithheld"`   // secrets and scripts, never stored
+	ValuesCut        int            `json:"valuesCut"`        // no secrets, and too long or too many to be kept whole
+	Supplemented     int            `json:"supplemented"`     // records that told more of an action than the ledger knew
+	Disputed         int            `json:"disputed"`         // records that tell an action otherwise than the ledger
+	Decoded          int            `json:"decoded"`          // records in which JSON stood in a text
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
 	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read and not acted on, by why
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
@@ -120,6 +124,13 @@ func (s *Summary) add(e *entry) {
 	s.ValuesOmitted += e.omitted
 	if e.fact != nil && (e.outcome == recorded || e.outcome == unchanged) {
 		s.ValuesWithheld += e.fact.withheld
+		s.ValuesCut += e.cut
+	}
+	for n, is := range map[*int]bool{&s.Supplemented: e.supplemented && e.outcome == recorded, &s.Disputed: e.disputed,
+		&s.Decoded: e.decoded > 0} {
+		if is {
+			*n++
+		}
 	}
 	for name, n := range e.fields {
 		countName(s.UnknownFields, name, n)
@@ -177,6 +188,19 @@ func (s Summary) WriteText(w io.Writer) error {
 	if s.ValuesWithheld > 0 {
 		t.count(s.ValuesWithheld,
 			"secrets or scripts withheld: that they were there is recorded, what they were is not")
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{s.ValuesCut, "values cut: no secrets, but too long or too many to be kept whole; how many is recorded"},
+		{s.Supplemented, "records told more of an action than the ledger knew: it is supplemented"},
+		{s.Disputed, "records tell an action otherwise than the ledger: both are kept, and marked"},
+		{s.Decoded, "records held JSON in a text, which was decoded"},
+	} {
+		if c.n > 0 {
+			t.count(c.n, c.what)
+		}
 	}
 	if s.ValuesOmitted > 0 {
 		t.count(s.ValuesOmitted, "values of erased persons left out")

@@ -56,7 +56,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			}
 			continue
 		}
-		if v.Removed || v.Attr.Open(v.Plain) {
+		if v.Removed || v.Attr.Open(v.Plain) && !v.Protect {
 			continue
 		}
 		owner := tenantOwner(v.Owner)

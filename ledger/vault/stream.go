@@ -3,6 +3,8 @@ package vault
 import (
 	"crypto/cipher"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -44,6 +46,64 @@ func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
 		}
 	}
 	return out, nil
+}
+
+// Await remembers that a stream names an id of which nobody knows yet whose it is. Only who has the id finds it again,
+// as an HMAC; Forget ends it.
+func (tx *Tx) Await(id string, stream schemas.Stream) error {
+	if err := tx.writable(); err != nil {
+		return fmt.Errorf("await an id: %w", err)
+	}
+	if err := tx.rows.PutMapping(tx.waiting(id, stream)); err != nil {
+		return fmt.Errorf("await an id: %w", err)
+	}
+	return nil
+}
+
+// Awaiting lists the streams that wait for an id, in order of name.
+func (tx *Tx) Awaiting(id string) ([]schemas.Stream, error) {
+	if Junk(id) {
+		return nil, nil
+	}
+	rows, err := tx.rows.MappingsOf(tx.waiting(id, "").Concerned)
+	if err != nil {
+		return nil, fmt.Errorf("who awaits an id: %w", err)
+	}
+	out := make([]schemas.Stream, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.Stream)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// Forget ends that the stream waits for the id.
+func (tx *Tx) Forget(id string, stream schemas.Stream) error {
+	rest, err := tx.Awaiting(id)
+	if err != nil {
+		return err
+	}
+	if err := tx.writable(); err != nil {
+		return fmt.Errorf("forget an id: %w", err)
+	}
+	if err := tx.rows.DeleteMappings(tx.waiting(id, "").Concerned); err != nil {
+		return fmt.Errorf("forget an id: %w", err)
+	}
+	for _, s := range rest {
+		if s != stream {
+			if err := tx.Await(id, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// waiting is the row that says so. What it concerns is the id's own HMAC, so that all of an id's rows are found.
+func (tx *Tx) waiting(id string, stream schemas.Stream) MappingRow {
+	id = schemas.LowerASCII(strings.TrimSpace(id))
+	concerned := schemas.UUIDv8(tx.hash("awaited", id))
+	return MappingRow{Hash: tx.hash("awaiting", string(schemas.LP(schemas.LP(nil, id), string(stream)))), Stream: stream, Concerned: concerned}
 }
 
 func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
