@@ -11,6 +11,9 @@ import (
 // RefillCommand is what fills topics again from the ledger, after which nothing foreign is in them.
 const RefillCommand = "ledgerline relay refill"
 
+// RefillAllCommand does so with all topics, and gives up what only they hold.
+const RefillAllCommand = "ledgerline relay refill --everything"
+
 // Refill returns the command that fills the topics named again from the ledger, each once and in
 // order.
 func Refill(topics ...string) string {

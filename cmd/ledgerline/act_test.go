@@ -129,11 +129,8 @@ func (d *desktop) run(input string, args ...string) (string, int, error) {
 	root.SetIn(strings.NewReader(input))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return out.String(), exitOK, nil
-	}
-	return out.String(), a.exitCode(err), err
+	code, err := a.execute(ctx, root)
+	return out.String(), code, err
 }
 
 // emptyViews have reached the ledger's end and hold one device.
@@ -452,13 +449,10 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 
 // An erasure that is under way and one that was done are answers of their own.
 func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
-	under, done := eraseError(fmt.Errorf("erase: %w",
-		custody.ErrUnderWay)), eraseError(fmt.Errorf("erase: %w", vault.ErrErased))
+	under := inFlags(fmt.Errorf("erase: %w", &custody.Problem{Field: custody.FieldRequest, Code: custody.ErrUnderWay,
+		Until: time.Now()}))
 	if !errors.Is(under, custody.ErrUnderWay) || !strings.Contains(under.Error(), "another call is at it") {
 		t.Errorf("under way: %v", under)
-	}
-	if !errors.Is(done, vault.ErrErased) || !strings.Contains(done.Error(), "erased before") {
-		t.Errorf("done before: %v", done)
 	}
 	d := newDesktop(t)
 	request := d.openRequest("erasure")
@@ -467,7 +461,7 @@ func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(d.store.Events())
-	if _, code, err := d.run("", erase...); code != exitFailed || err == nil ||
+	if _, code, err := d.run("", erase...); code != exitFailed || !errors.Is(err, vault.ErrErased) ||
 		!strings.Contains(err.Error(), "erased before") {
 		t.Errorf("again: exit %d, %v", code, err)
 	}

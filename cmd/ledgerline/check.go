@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ledgerline/ledgerline/projections/report"
 )
 
 // What is checked before a command does anything that cannot be undone: the command's own name, its
@@ -127,102 +125,4 @@ func (t *target) finish(err error) error {
 		}
 	}
 	return errors.Join(err, os.Remove(f.Name()))
-}
-
-// flagOf is what a field of a report's request is called on the command line.
-func flagOf(p *report.Problem) string { return "--" + flagNamed(p.Field) }
-
-func flagNamed(field string) string {
-	switch field {
-	case report.FieldAsOf:
-		return "as-of"
-	case report.FieldAsOfSeq:
-		return "as-of-seq"
-	}
-	return field
-}
-
-// inFlags puts what is wrong with a report's request into the words of the command line; another
-// error stays.
-func inFlags(err error) error {
-	problems, only := report.Problems(err)
-	if err == nil || !only {
-		return err
-	}
-	var errs []error
-	for _, p := range problems {
-		errs = append(errs, errors.New(problemText(p)))
-	}
-	return &exitError{exitUsage, errors.Join(errs...)}
-}
-
-func problemText(p *report.Problem) string {
-	flags := func(names []string) string {
-		out := make([]string, len(names))
-		for i, n := range names {
-			out[i] = "--" + flagNamed(n)
-		}
-		return strings.Join(out, ", ")
-	}
-	flag, given := flagOf(p), fmt.Sprintf(" %q", p.Given)
-	if p.Filter {
-		given = "" // it may name a person, and standard error is kept by many
-	}
-	switch p.Code {
-	case report.Missing:
-		switch {
-		case p.Field == report.FieldPurpose:
-			return "--purpose is required to see protected values; it is recorded in the ledger (or use --masked)"
-		case p.Field == report.FieldBy:
-			return "who runs the report is not known: set operator"
-		case p.Filters != nil:
-			return flag + " is missing: " + p.Filters.Help.EN
-		}
-		return flag + " is missing"
-	case report.Empty:
-		return flag + " is empty: leave it out or give a value"
-	case report.Unknown:
-		return fmt.Sprintf("%s%s is not known: use one of %s", flag, given, strings.Join(p.Known, ", "))
-	case report.NoValue:
-		if len(p.Known) == 0 {
-			return fmt.Sprintf("%s%s: no device has a value here", flag, given)
-		}
-		return fmt.Sprintf("%s%s: no device has one that begins so; there are %s", flag, given,
-			strings.Join(p.Known, ", "))
-	case report.Unfit:
-		return fmt.Sprintf("%s%s cannot be such a value: give it as the ledger writes it", flag, given)
-	case report.NotHere:
-		return fmt.Sprintf("%s does not fit this report: it has %s", flag, flags(p.Known))
-	case report.Backward:
-		return fmt.Sprintf("%s %s is not after --%s: the period ends before it", flag, p.Given, flagNamed(p.Other))
-	case report.TooMany:
-		if p.Most > 0 {
-			return fmt.Sprintf("%s %s is too many: at most %d", flag, p.Given, p.Most)
-		}
-		return flag + " takes one value at a time"
-	case report.Negative:
-		return fmt.Sprintf("%s %s is negative", flag, p.Given)
-	case report.Alone:
-		return fmt.Sprintf("%s is given without --%s", flag, flagNamed(p.Other))
-	case report.NoTime:
-		return fmt.Sprintf("%s %q is not a date or time: write 2026-03-01 or 2026-03-01T09:30:00+01:00", flag, p.Given)
-	case report.Skipped:
-		return fmt.Sprintf("%s %s does not exist in %s, where the clock skips it: give it with an offset, as in "+
-			"2026-03-29T03:30:00+02:00", flag, p.Given, p.Zone)
-	case report.Twice:
-		return fmt.Sprintf("%s %s happens twice in %s: write %s", flag, p.Given, p.Zone, strings.Join(p.Known, " or "))
-	case report.Ahead:
-		if p.Through == nil {
-			return fmt.Sprintf("%s %s: the views are empty", flag, p.Given)
-		}
-		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence",
-			flag, p.Given, *p.Through)
-	case report.Nobody:
-		return flag + " names nobody who acted: give a UPN, an e-mail address or a directory object id"
-	case report.NoDevice:
-		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it"
-	case report.NoName:
-		return fmt.Sprintf("%s%s is not in the catalogue: give an attribute id, as in device.os-version", flag, given)
-	}
-	return fmt.Sprintf("%s: %s", flag, p.Code)
 }

@@ -59,8 +59,7 @@ func execute(t *testing.T, args ...string) (int, error) {
 	root.SetIn(strings.NewReader(""))
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	err := root.ExecuteContext(ctx)
-	return a.exitCode(err), err
+	return a.execute(ctx, root)
 }
 
 func TestEveryCommandTeaches(t *testing.T) {

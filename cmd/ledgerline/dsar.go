@@ -72,10 +72,9 @@ identifier, each in a period of their own, they are listed and one must be chose
 			}
 			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right,
 				Identifier: subject, Person: person, Received: at, Method: method})
-			var several *custody.SeveralPersonsError
-			if errors.As(err, &several) {
-				listMatches(cmd.ErrOrStderr(), several.Persons)
-				return usage("several persons held that identifier: choose one with --person N")
+			var p *custody.Problem
+			if errors.As(err, &p) {
+				listMatches(cmd.ErrOrStderr(), p.Persons)
 			}
 			if err != nil {
 				return err
@@ -211,7 +210,7 @@ func (d *desk) export(
 ) (exportDoc, error) {
 	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
 	if err != nil {
-		return exportDoc{}, requestError(err)
+		return exportDoc{}, err
 	}
 	loc, err := time.LoadLocation(d.tenant.TimeZone)
 	if err != nil {
@@ -223,7 +222,7 @@ func (d *desk) export(
 		cfg.Lang = d.tenant.Language
 	}
 	if err := cfg.Validate(); err != nil {
-		return exportDoc{}, &exitError{exitUsage, err}
+		return exportDoc{}, err
 	}
 	seq, err := waitForViews(ctx, d.ledger, views, newProgress(progressTo))
 	if err != nil {
@@ -250,26 +249,6 @@ func (d *desk) export(
 		return exportDoc{}, err
 	}
 	return exportDoc{to.path, m.Hash, m}, to.finish(nil)
-}
-
-// eraseError says what became of an erasure that was not carried out by this call, and what to do.
-func eraseError(err error) error {
-	switch {
-	case errors.Is(err, custody.ErrUnderWay):
-		return fmt.Errorf("%w: another call is at it; ask again in five minutes, which says whether it was done or "+
-			"carries it on", err)
-	case errors.Is(err, vault.ErrErased):
-		return fmt.Errorf("%w: the person of this request was erased before, and nothing was done now", err)
-	}
-	return err
-}
-
-// requestError says what to do about a request that is not there.
-func requestError(err error) error {
-	if errors.Is(err, custody.ErrNoRequest) {
-		return usage("%w: give the number that `ledgerline dsar open` printed, of this tenant", err)
-	}
-	return err
 }
 
 // person gathers what the vault knows of the one who asks; of an erased person, nothing.
@@ -349,8 +328,8 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			if err != nil {
 				return err
 			}
-			if ground == "" {
-				return usage("--ground is required: one of %s", strings.Join(custody.Grounds, ", "))
+			if err := custody.CheckGround(ground); err != nil {
+				return err
 			}
 			if !yes {
 				return usage("erasing cannot be undone: add --yes")
@@ -362,14 +341,14 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			defer func() { err = errors.Join(err, d.close()) }()
 			r, err := d.custody.FindRequest(cmd.Context(), d.who, d.tenant.ID, id)
 			if err != nil {
-				return requestError(err)
+				return err
 			}
 			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
 				fmt.Fprintf(cmd.ErrOrStderr(),
 					"keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
 			})
 			if err != nil {
-				return eraseError(err)
+				return err
 			}
 			doc := eraseDoc{id, done.Keys, done.Order, done.Completion, done.Completed}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {

@@ -26,11 +26,8 @@ func runCommand(t *testing.T, input string, args ...string) (string, int, error)
 	root.SetOut(&out)
 	root.SetErr(&out)
 	root.SetIn(strings.NewReader(input))
-	err := root.ExecuteContext(t.Context())
-	if err == nil {
-		return out.String(), exitOK, nil
-	}
-	return out.String(), a.exitCode(err), err
+	code, err := a.execute(t.Context(), root)
+	return out.String(), code, err
 }
 
 func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {

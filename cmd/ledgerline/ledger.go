@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -189,14 +188,14 @@ Without --tenant the operator of the whole ledger disowns events of any tenant; 
 tenant. --ground says how they came there, as far as that is known: ` + strings.Join(custody.DisownGrounds, ", ") + `.`,
 		Example: `  ledgerline ledger check
   ledgerline ledger disown 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --ground intrusion --yes`,
-		Args: cobra.ArbitraryArgs, // parseEventIDs says what to name
+		Args: cobra.ArbitraryArgs, // custody says that one is missing
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ids, err := parseEventIDs(args)
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(custody.DisownGrounds, ground) {
-				return usage("--ground is one of %s", strings.Join(custody.DisownGrounds, ", "))
+			if err := custody.CheckDisown(ids, ground); err != nil {
+				return err
 			}
 			if !yes {
 				return usage("disowning cannot be undone: add --yes to disown %s events", count(len(ids)))
@@ -232,9 +231,6 @@ tenant. --ground says how they came there, as far as that is known: ` + strings.
 }
 
 func parseEventIDs(args []string) (ids []uuid.UUID, err error) {
-	if len(args) == 0 {
-		return nil, usage("name the events to disown, as `ledgerline ledger check` prints them")
-	}
 	for _, arg := range args {
 		id, err := schemas.ParseUUID(arg)
 		if err != nil {

@@ -53,12 +53,21 @@ func run(ctx context.Context, args []string) int {
 	a := &app{}
 	root := newRoot(a)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
+	code, err := a.execute(ctx, root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ledgerline: "+err.Error())
 	}
-	fmt.Fprintln(os.Stderr, "ledgerline: "+err.Error())
-	return a.exitCode(err)
+	return code
+}
+
+// execute runs the command and returns the exit code; what is wrong with what was asked is said in
+// flags.
+func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
+	err := inFlags(root.ExecuteContext(ctx))
+	if err == nil {
+		return exitOK, nil
+	}
+	return a.exitCode(err), err
 }
 
 // exitCode returns the code that err carries; whatever went wrong before the command itself

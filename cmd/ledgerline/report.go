@@ -132,7 +132,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 		}
 	}
 	if err := req.Validate(); err != nil {
-		return inFlags(err)
+		return err
 	}
 	if req.Reveal {
 		if err := desk.who.Can(access.Officer, desk.tenant.ID); err != nil {
@@ -159,7 +159,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 		}
 	}
 	if err := req.Check(ctx, views); err != nil {
-		return inFlags(err)
+		return err
 	}
 	if o.file != "" {
 		to, err := newTarget("file", o.file)
@@ -216,7 +216,7 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 	case fromInput > 1:
 		return usage("one filter at most can be read from standard input")
 	case d.Personal && !o.masked && strings.TrimSpace(o.purpose) == "":
-		return usage("--purpose is required to see protected values; it is recorded in the ledger (or use --masked)")
+		return &report.Problem{Field: report.FieldPurpose, Code: report.Missing}
 	case d.Personal && o.masked && o.purpose != "":
 		return usage("--purpose and --masked do not go together: masked, nothing is unsealed and no purpose " +
 			"is recorded")
@@ -229,7 +229,7 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 	}
 	for id := range filters {
 		if v, err := cmd.Flags().GetString(id); err == nil && strings.TrimSpace(v) == "" {
-			return usage("--%s is empty: leave it out or give a value", id)
+			return &report.Problem{Field: id, Filter: true, Code: report.Empty}
 		}
 	}
 	if o.file == "" {
@@ -246,7 +246,7 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 	return nil
 }
 
-// request turns flags into what the report is asked; errors name the flag.
+// request turns flags into what the report is asked.
 func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[string]string) (report.Request, error) {
 	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: o.lang, Filters: filters,
 		Purpose: o.purpose, Sample: o.sample, Seed: o.seed, Reveal: d.Personal && !o.masked}
@@ -269,7 +269,7 @@ func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[
 			continue
 		}
 		if *at.to, err = report.ParseTime(at.field, at.given, req.Location); err != nil {
-			return req, inFlags(err)
+			return req, err
 		}
 	}
 	if _, err := time.Parse(time.DateOnly, o.asOf); err == nil { // a date alone: its last moment
@@ -334,8 +334,7 @@ func (d *desk) resolveDevice(ctx context.Context, given string, in io.Reader) (s
 	return strings.Join(streams, ","), nil
 }
 
-var errNoDevice = usage("--device: no such device: give its Intune or directory id, or its stream as a " +
-	"report prints it")
+var errNoDevice = &report.Problem{Field: "device", Filter: true, Code: report.NoDevice}
 
 func (d *desk) device(ctx context.Context, given string) (schemas.Stream, error) {
 	s := schemas.Stream(given)
@@ -428,8 +427,7 @@ func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (st
 		return "", err
 	}
 	if len(aliases) == 0 {
-		return "", usage("--actor names nobody who acted: give a UPN, an e-mail address or a directory object id " +
-			"(- reads it from standard input)")
+		return "", &report.Problem{Field: "actor", Filter: true, Code: report.Nobody}
 	}
 	return strings.Join(aliases, ","), nil
 }

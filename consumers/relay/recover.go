@@ -71,15 +71,14 @@ func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _
 }
 
 func divergedError(a schemas.Anchor, ledger uuid.UUID, where string) error {
-	all := consumers.RefillCommand + " --everything"
 	if a.LedgerID != ledger {
 		return fmt.Errorf("the topics were filled from ledger %s (%s), this is %s: %w; to fill them from this one: `%s`",
-			a.LedgerID, where, ledger, ErrDiverged, all)
+			a.LedgerID, where, ledger, ErrDiverged, consumers.RefillAllCommand)
 	}
 	return fmt.Errorf("the topics were filled through sequence %d and hold a record that the ledger does not (%s): "+
 		"an older copy of the event store? %w; `ledgerline restore eventstore` completes it from the topics; "+
-		"to give up what only they hold: %s",
-		a.Seq, where, ErrDiverged, all)
+		"to give up what only they hold: `%s`",
+		a.Seq, where, ErrDiverged, consumers.RefillAllCommand)
 }
 
 // holds reports whether the ledger has the event that the anchor names.

@@ -6,7 +6,6 @@ package access
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -21,8 +20,35 @@ const (
 	Officer  Role = "officer"
 )
 
-// ErrForbidden is returned, wrapped, where a principal may not do what was asked.
+// ErrForbidden is returned, in a Denied, where a principal may not do what was asked.
 var ErrForbidden = errors.New("not allowed")
+
+// Code says what a principal lacks.
+type Code string
+
+// Codes.
+const (
+	NotSignedIn Code = "nobody is signed in"
+	NoRole      Code = "the role is needed"
+	NotTheirs   Code = "the tenant is not one of theirs"
+)
+
+// Denied is why a principal may not do what was asked, without naming the principal. It unwraps to
+// ErrForbidden.
+type Denied struct {
+	Code Code
+	Role Role // that is needed
+}
+
+func (d *Denied) Error() string {
+	text := ErrForbidden.Error() + ": " + string(d.Code)
+	if d.Code == NoRole {
+		text += " " + string(d.Role)
+	}
+	return text
+}
+
+func (d *Denied) Unwrap() error { return ErrForbidden }
 
 // Principal is an authenticated actor. Login names the person to the vault (a UPN or an operating system's account);
 // it is personal data: it is never logged and never leaves the vault unsealed.
@@ -33,16 +59,16 @@ type Principal struct {
 	All     bool
 }
 
-// Can returns an error that names the missing role or tenant, without naming the principal.
+// Can returns nil, or a *Denied.
 func (p Principal) Can(role Role, tenant uuid.UUID) error {
 	if p.Login == "" {
-		return fmt.Errorf("%w: nobody is signed in", ErrForbidden)
+		return &Denied{NotSignedIn, role}
 	}
 	if !slices.Contains(p.Roles, role) {
-		return fmt.Errorf("%w: the role %s is needed", ErrForbidden, role)
+		return &Denied{NoRole, role}
 	}
 	if !p.All && !slices.Contains(p.Tenants, tenant) {
-		return fmt.Errorf("%w: the tenant is not one of yours", ErrForbidden)
+		return &Denied{NotTheirs, role}
 	}
 	return nil
 }

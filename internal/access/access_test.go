@@ -15,16 +15,25 @@ func TestAPrincipalActsOnlyInItsRoleAndTenants(t *testing.T) {
 		p      Principal
 		role   Role
 		tenant uuid.UUID
-		ok     bool
+		lacks  Code // "" for nothing
 	}{
-		{"officer of the tenant", officer, Officer, mine, true},
-		{"officer of another tenant", officer, Officer, other, false},
-		{"officer as operator", officer, Operator, mine, false},
-		{"all tenants", Principal{Login: "root", Roles: []Role{Officer}, All: true}, Officer, other, true},
-		{"nobody", Principal{Roles: []Role{Officer}, All: true}, Officer, mine, false},
+		{"officer of the tenant", officer, Officer, mine, ""},
+		{"officer of another tenant", officer, Officer, other, NotTheirs},
+		{"officer as operator", officer, Operator, mine, NoRole},
+		{"all tenants", Principal{Login: "root", Roles: []Role{Officer}, All: true}, Officer, other, ""},
+		{"nobody", Principal{Roles: []Role{Officer}, All: true}, Officer, mine, NotSignedIn},
 	} {
-		if err := c.p.Can(c.role, c.tenant); (err == nil) != c.ok || (err != nil && !errors.Is(err, ErrForbidden)) {
-			t.Errorf("%s: %v", c.name, err)
+		err := c.p.Can(c.role, c.tenant)
+		if c.lacks == "" {
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		var denied *Denied
+		if !errors.As(err, &denied) || denied.Code != c.lacks || denied.Role != c.role ||
+			!errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v, want it denied: %s", c.name, err, c.lacks)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package layering asserts which package may import which, so that the rooms of the design stay rooms.
+// Package layering asserts which package may import which, so that the rooms of the design stay
+// rooms, and that the domain packages name no flag.
 package layering
 
 import (

@@ -17,9 +17,6 @@ const (
 	runFile  = "run.json" // where its servers are; removed when it ends
 )
 
-// ErrAlreadyUp says that another process holds the directory.
-var ErrAlreadyUp = errors.New("another `ledgerline up` runs on this directory")
-
 // ErrNotUp says that no process holds the directory.
 var ErrNotUp = errors.New("no ledger runs here")
 
@@ -69,7 +66,7 @@ func (d Dir) ownHold() (*Lock, error) {
 	return nil, nil
 }
 
-// Lock takes the directory, making it where it is missing, or returns ErrAlreadyUp.
+// Lock takes the directory, making it where it is missing, or returns a Problem: ErrAlreadyUp.
 //
 // There are two locks on one file. flock keeps a second holder out, also within a process. The record lock is what
 // other processes ask the kernel about: it alone names the holder's process.
@@ -85,12 +82,11 @@ func (d Dir) Lock() (*Lock, error) {
 		if !errors.Is(err, ErrAlreadyUp) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 		}
-		err = fmt.Errorf("%w: use it, stop it, or give another --data", ErrAlreadyUp)
-		if r, rerr := d.readRunning(); rerr == nil {
-			err = fmt.Errorf("%w (process %d, since %s): use it, stop it, or give another --data",
-				ErrAlreadyUp, r.PID, r.Started.Local().Format(time.DateTime))
+		p := &Problem{Code: ErrAlreadyUp, Path: string(d)}
+		if r, err := d.readRunning(); err == nil {
+			p.Holder = &r
 		}
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(p, f.Close())
 	}
 	// A killed holder's addresses may be a stranger's by now. They go before the kernel names this
 	// process, which may have been given the killed one's number.

@@ -39,7 +39,7 @@ func (d Dir) Make() error {
 const overflowUser = 65534
 
 // Private returns nil where nobody but this user and root can read, write or replace what is in the
-// directory. The error says which mode or owner lets somebody in, and what to do.
+// directory. A Problem says which mode or owner lets somebody in.
 func (d Dir) Private() error {
 	path, err := filepath.Abs(string(d))
 	if err == nil {
@@ -53,13 +53,11 @@ func (d Dir) Private() error {
 	case err != nil:
 		return fmt.Errorf("data directory: %w", err)
 	case !info.IsDir():
-		return fmt.Errorf("data directory: %s is no directory", path)
+		return &Problem{Code: ErrNoFolder, Path: path}
 	case owner != os.Geteuid():
-		return fmt.Errorf("data directory: %s belongs to user %d and this is user %d: whoever owns it can read it; "+
-			"give another --data", path, owner, os.Geteuid())
+		return &Problem{Code: ErrOthersOwn, Path: path, Owner: owner}
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("data directory: %s has mode %04o, so that others can reach keys and events in it: "+
-			"chmod 700 %s", path, info.Mode().Perm(), path)
+		return &Problem{Code: ErrOthersReach, Path: path, Mode: info.Mode().Perm()}
 	}
 	for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
 		if err := checkParent(path, parent); err != nil {
@@ -83,11 +81,9 @@ func checkParent(path, parent string) error {
 	switch {
 	case mode&os.ModeSticky != 0: // as /tmp: nobody renames what is another's
 	case mode.Perm()&0o002 != 0, mode.Perm()&0o020 != 0 && !ours:
-		return fmt.Errorf("data directory: others can write in %s (mode %04o) and so replace %s: "+
-			"chmod o-w,g-w %s, or give another --data", parent, mode.Perm(), path, parent)
+		return &Problem{Code: ErrOthersWrite, Path: path, Above: parent, Mode: mode.Perm()}
 	case owner != 0 && owner != os.Geteuid() && owner != overflowUser:
-		return fmt.Errorf("data directory: %s belongs to user %d, who can replace %s: give another --data",
-			parent, owner, path)
+		return &Problem{Code: ErrOthersAbove, Path: path, Above: parent, Owner: owner}
 	}
 	return nil
 }

@@ -73,6 +73,13 @@ func holder(t *testing.T, d Dir) (pid int, end func()) {
 	return cmd.Process.Pid, end
 }
 
+// isProblem reports whether err is a Problem of that code, and names no flag.
+func isProblem(err, code error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Code == code && errors.Is(err, code) && p.Path != "" &&
+		!strings.Contains(err.Error(), " --")
+}
+
 func TestADirectoryThatOthersReachIsRefusedByNameAndMode(t *testing.T) {
 	top := t.TempDir()
 	for _, mode := range []os.FileMode{0o701, 0o704, 0o702, 0o710, 0o740, 0o720, 0o755, 0o750, 0o777, 0o777 | os.ModeSticky} {
@@ -97,7 +104,7 @@ func TestADirectoryThatOthersReachIsRefusedByNameAndMode(t *testing.T) {
 			"MakeSecrets": func() error { _, err := Dir(path).MakeSecrets(); return err },
 		} {
 			err := try()
-			if err == nil || errors.Is(err, ErrNotUp) || !strings.Contains(err.Error(), "chmod 700 "+path) {
+			if !isProblem(err, ErrOthersReach) || errors.Is(err, ErrNotUp) || !strings.Contains(err.Error(), "chmod 700 "+path) {
 				t.Errorf("%s with mode %v: %v, want it refused with the way out", what, mode, err)
 			}
 		}
@@ -120,7 +127,8 @@ func TestADirectoryThatOthersCanReplaceIsRefused(t *testing.T) {
 		if err := os.Chmod(parent, tc.mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := Dir(path).Private(); (err != nil) != tc.refused || err != nil && !strings.Contains(err.Error(), "replace") {
+		if err := Dir(path).Private(); (err != nil) != tc.refused || err != nil && !(isProblem(err, ErrOthersWrite) &&
+			strings.Contains(err.Error(), "chmod o-w,g-w "+parent)) {
 			t.Errorf("below a folder of mode %v: %v", tc.mode, err)
 		}
 		link := filepath.Join(t.TempDir(), "link")
@@ -141,7 +149,26 @@ func TestADirectoryOfAnotherUserIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Dir(dir).Private(); err == nil || !strings.Contains(err.Error(), "belongs to user") {
+	if err := Dir(dir).Private(); !isProblem(err, ErrOthersOwn) || !strings.Contains(err.Error(), "belongs to user") {
+		t.Errorf("%v", err)
+	}
+	if os.Geteuid() == 0 {
+		below := filepath.Join(dir, "below")
+		if err := os.Mkdir(below, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := Dir(below).Private(); !isProblem(err, ErrOthersAbove) || !strings.Contains(err.Error(), "replace") {
+			t.Errorf("below another user's: %v", err)
+		}
+	}
+}
+
+func TestAFileIsNoDataDirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Dir(path).Private(); !isProblem(err, ErrNoFolder) || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 }
@@ -152,7 +179,7 @@ func TestOneProcessHoldsADirectoryAndOnlyItsAddressesCount(t *testing.T) {
 		t.Errorf("no directory: %v", err)
 	}
 	pid, end := holder(t, d)
-	if _, err := d.Lock(); !errors.Is(err, ErrAlreadyUp) || !strings.Contains(err.Error(), strconv.Itoa(pid)) {
+	if _, err := d.Lock(); !isProblem(err, ErrAlreadyUp) || !strings.Contains(err.Error(), strconv.Itoa(pid)) {
 		t.Errorf("a second lock: %v, want it to name process %d", err, pid)
 	}
 	if r, err := d.Running(); err != nil || r.PID != pid || r.Kafka != "127.0.0.1:9" {

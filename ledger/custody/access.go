@@ -2,7 +2,6 @@ package custody
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,9 +23,6 @@ type Purpose struct {
 	Filters map[string]any // what was asked for; stored sealed
 	Seq     uint64         // the ledger sequence the report is computed at
 }
-
-// ErrPurpose: no purpose was given.
-var ErrPurpose = errors.New("a purpose is required to unseal personal data")
 
 // Session is a permission to unseal for one purpose. Its event is in the ledger before the first plaintext, and so is
 // a further one for each 64 persons more whose data is asked for. It is safe for concurrent use.
@@ -50,7 +46,7 @@ func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpos
 		return nil, fmt.Errorf("access: %w", err)
 	}
 	if strings.TrimSpace(purpose.Text) == "" {
-		return nil, fmt.Errorf("access: %w", ErrPurpose)
+		return nil, fmt.Errorf("access: %w", &Problem{Field: FieldPurpose, Code: ErrMissing})
 	}
 	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p, stream: schemas.NewStream("access", uuid.New()),
 		seen: map[uuid.UUID]bool{}, aliases: map[uuid.UUID]bool{}}

@@ -115,7 +115,7 @@ func officer(tx *vault.Tx, p access.Principal, at time.Time) (uuid.UUID, error) 
 		return uuid.Nil, fmt.Errorf("the acting person: %w", err)
 	}
 	if id == uuid.Nil {
-		return uuid.Nil, errors.New("the acting person: the login identifies nobody")
+		return uuid.Nil, &Problem{Field: FieldBy, Code: ErrUnfit}
 	}
 	return id, nil
 }

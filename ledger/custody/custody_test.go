@@ -210,7 +210,7 @@ func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 func TestAccessNeedsAPurposeAndTheRole(t *testing.T) {
 	b := newBench(t)
 	before := len(b.store.Events())
-	if _, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "  "}); !errors.Is(err, custody.ErrPurpose) {
+	if _, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "  "}); !errors.Is(err, custody.ErrMissing) {
 		t.Errorf("without purpose: %v", err)
 	}
 	stranger := access.Principal{Login: "s@contoso.example", Roles: []access.Role{access.Operator}, All: true}
@@ -259,8 +259,8 @@ func TestSeveralHoldersOfAnIdentifierAreListedAndOneIsChosen(t *testing.T) {
 	b.person("helpdesk@contoso.example")
 	n := custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "helpdesk@contoso.example", Received: time.Now()}
 	_, err := b.custody.OpenRequest(b.ctx, officer, n)
-	var several *custody.SeveralPersonsError
-	if !errors.As(err, &several) || len(several.Persons) != 2 {
+	var several *custody.Problem
+	if !errors.As(err, &several) || several.Code != custody.ErrSeveralPersons || len(several.Persons) != 2 {
 		t.Fatalf("%v, want two persons to choose from", err)
 	}
 	for i, matches := range several.Persons {

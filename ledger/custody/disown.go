@@ -26,29 +26,6 @@ const MaxDisowned = 8_000
 // disownedPerEvent keeps one event well below its limit.
 const disownedPerEvent = 2_000
 
-// Why an event is not disowned.
-var (
-	ErrOwnEvent   = errors.New("is the ledger's own")
-	ErrNoEvent    = errors.New("is not in the ledger: it has no sequence, and is in no view")
-	ErrNotTenants = errors.New("does not name this tenant: only the operator of the whole ledger can disown it")
-)
-
-// DisownError says which event is not disowned, and by Unwrap why.
-type DisownError struct {
-	Event uuid.UUID
-	Seq   uint64 // of an event that is in the ledger
-	Err   error
-}
-
-func (e *DisownError) Error() string {
-	if errors.Is(e.Err, ErrNoEvent) {
-		return fmt.Sprintf("event %s %v", e.Event, e.Err)
-	}
-	return fmt.Sprintf("event %s (sequence %d) %v", e.Event, e.Seq, e.Err)
-}
-
-func (e *DisownError) Unwrap() error { return e.Err }
-
 // DisownedEvent is an event that a disowning names.
 type DisownedEvent struct {
 	ledger.Place
@@ -67,7 +44,7 @@ type Disowning struct {
 // the zero tenant they may name any tenant, and the operator of the whole ledger acts;
 // otherwise they must name the tenant. An event is named by its id; where that id stands at
 // several places, the ledger's own stays. Everything is checked first: one event that must not
-// be disowned (DisownError), and nothing is. It reads the whole ledger; progress, when not
+// be disowned (a Problem each), and nothing is. It reads the whole ledger; progress, when not
 // nil, is told how many events were read.
 func (c *Custody) Disown(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, ids []uuid.UUID, ground string, progress func(uint64),
@@ -76,25 +53,15 @@ func (c *Custody) Disown(
 	if err := p.Can(access.Operator, tenant); err != nil {
 		return fail(err)
 	}
-	wanted := map[uuid.UUID]bool{}
-	for _, id := range ids {
-		wanted[id] = true
+	if err := CheckDisown(ids, ground); err != nil {
+		return fail(err)
 	}
-	switch {
-	case !slices.Contains(DisownGrounds, ground):
-		return fail(fmt.Errorf("the ground %q is not one of %s", ground, strings.Join(DisownGrounds, ", ")))
-	case len(wanted) == 0:
-		return fail(errors.New("no events are named"))
-	case len(wanted) > MaxDisowned:
-		return fail(fmt.Errorf("%d events are named, at most %d are disowned at once", len(wanted), MaxDisowned))
-	}
-	out, err := c.findDisowned(ctx, tenant, wanted, progress)
+	out, err := c.findDisowned(ctx, tenant, distinct(ids), progress)
 	if err != nil {
 		return fail(err)
 	}
-	if len(out.Events) > MaxDisowned {
-		return fail(fmt.Errorf("the named events stand at %d places, at most %d are disowned at once",
-			len(out.Events), MaxDisowned))
+	if len(out.Events) > MaxDisowned { // one event may stand at several places
+		return fail(tooManyEvents(len(out.Events)))
 	}
 	if len(out.Events) == 0 {
 		return out, nil
@@ -111,6 +78,33 @@ func (c *Custody) Disown(
 		return fail(err)
 	}
 	return out, nil
+}
+
+// CheckDisown returns the Problem with what is to be disowned that is seen without the ledger.
+func CheckDisown(ids []uuid.UUID, ground string) error {
+	switch n := len(distinct(ids)); {
+	case n == 0:
+		return &Problem{Field: FieldEvent, Code: ErrMissing}
+	case n > MaxDisowned:
+		return tooManyEvents(n)
+	}
+	return oneOf(FieldGround, ground, DisownGrounds)
+}
+
+func distinct(ids []uuid.UUID) map[uuid.UUID]bool {
+	out := map[uuid.UUID]bool{}
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out
+}
+
+func tooManyEvents(n int) error {
+	return &Problem{Field: FieldEvent, Code: ErrTooMany, Given: fmt.Sprint(n), Most: MaxDisowned}
+}
+
+func eventProblem(id uuid.UUID, code error, seq *uint64) error {
+	return &Problem{Field: FieldEvent, Code: code, Given: id.String(), Seq: seq}
 }
 
 // findDisowned finds the events in the ledger and checks that each may be disowned.
@@ -145,7 +139,7 @@ func (c *Custody) findDisowned(
 			return out, fmt.Errorf("event %s: %w", r.ID, err)
 		}
 		if tenant != uuid.Nil && m.Tenant != tenant {
-			errs = append(errs, &DisownError{r.ID, r.Seq, ErrNotTenants})
+			errs = append(errs, eventProblem(r.ID, ErrNotTenants, &r.Seq))
 			continue
 		}
 		if known[m.Tenant] == nil {
@@ -165,9 +159,9 @@ func (c *Custody) findDisowned(
 			continue
 		}
 		if seq, is := own[id]; is {
-			errs = append(errs, &DisownError{id, seq, ErrOwnEvent})
+			errs = append(errs, eventProblem(id, ErrOwnEvent, &seq))
 		} else {
-			errs = append(errs, &DisownError{Event: id, Err: ErrNoEvent})
+			errs = append(errs, eventProblem(id, ErrNoEvent, nil))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +16,9 @@ import (
 
 // Grounds on which a person is erased (Art. 17(1) GDPR).
 var Grounds = []string{"no-longer-necessary", "consent-withdrawn", "objection", "unlawful", "legal-obligation"}
+
+// CheckGround returns the Problem with a ground that is none of Grounds.
+func CheckGround(ground string) error { return oneOf(FieldGround, ground, Grounds) }
 
 // Erased is what an erasure did.
 type Erased struct {
@@ -33,9 +35,6 @@ const (
 	PointDestroyed = "erase: keys destroyed"
 	PointCompleted = "erase: completion appended"
 )
-
-// ErrUnderWay: somebody is erasing the person now.
-var ErrUnderWay = errors.New("the erasure is under way")
 
 // claimFor is how long a caller that carries an erasure out keeps others from it: longer than the
 // order's append, the destruction and the settling take. One that was killed keeps them from it no
@@ -69,10 +68,10 @@ func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, grou
 		return fail(err)
 	}
 	if r.Right != "erasure" {
-		return fail(fmt.Errorf("the request asks for %s; open one for erasure", r.Right))
+		return fail(&Problem{Field: FieldRight, Code: ErrUnfit, Given: r.Right, Known: []string{"erasure"}})
 	}
-	if !slices.Contains(Grounds, ground) {
-		return fail(fmt.Errorf("the ground %q is none of %v", ground, Grounds))
+	if err := CheckGround(ground); err != nil {
+		return fail(err)
 	}
 	a, err := c.begin(ctx, p, r, ground)
 	if err != nil {
@@ -119,6 +118,7 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 	if person == uuid.Nil {
 		person = r.Erasing
 	}
+	refused := func(code error) error { return &Problem{Field: FieldRequest, Code: code, Given: r.ID.String()} }
 	var a act
 	err = c.cfg.Vault.Update(ctx, r.Tenant, func(tx *vault.Tx) error {
 		a = act{expect: ledger.Exact(last)}
@@ -128,7 +128,7 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 			return err
 		}
 		if who == person {
-			return ErrOwnRequest
+			return refused(ErrOwnRequest)
 		}
 		if len(ordered) > 0 {
 			a.order = ordered[len(ordered)-1]
@@ -139,12 +139,12 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 			case found:
 				return c.claim(tx, pending, d.Occurred)
 			case person == uuid.Nil:
-				return fmt.Errorf("the person of this request: %w", vault.ErrErased)
+				return refused(vault.ErrErased)
 			}
 			return nil // ordered, and the vault knows nothing of it: carry it out
 		}
 		if person == uuid.Nil {
-			return fmt.Errorf("the person of this request: %w", vault.ErrErased)
+			return refused(vault.ErrErased)
 		}
 		pending, found, err := tx.ErasureOf(person)
 		if err != nil {
@@ -152,7 +152,13 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 		}
 		if !found {
 			pending.Completion = schemas.NewID()
-			if pending.Keys, err = tx.BeginErasure(person, pending.Completion); err != nil {
+			pending.Keys, err = tx.BeginErasure(person, pending.Completion)
+			for _, code := range []error{vault.ErrErased, vault.ErrHeld} {
+				if errors.Is(err, code) {
+					return refused(code)
+				}
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -170,8 +176,7 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 // claim makes the erasure the caller's, unless another has it.
 func (c *Custody) claim(tx *vault.Tx, pending vault.PendingErasure, now time.Time) error {
 	if pending.Claimed.After(now) {
-		return fmt.Errorf("%w; should whoever began it be gone, try again after %s", ErrUnderWay,
-			pending.Claimed.UTC().Format(time.RFC3339))
+		return &Problem{Field: FieldRequest, Code: ErrUnderWay, Until: pending.Claimed}
 	}
 	return tx.ClaimErasure(pending.Completion, now.Add(claimFor))
 }

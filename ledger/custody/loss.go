@@ -3,7 +3,6 @@ package custody
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -338,7 +337,7 @@ func (c *Custody) AcceptLoss(ctx context.Context, p access.Principal, u Unknown)
 		return fail(err)
 	}
 	if !u.Any() {
-		return fail(errors.New("nothing is lost"))
+		return fail(&Problem{Field: FieldLoss, Code: ErrMissing})
 	}
 	e, expect, recorded, err := c.lossEvent(ctx, u)
 	if err != nil {

@@ -14,14 +14,6 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Errors of requests.
-var (
-	ErrNoRequest      = errors.New("no such request")
-	ErrNoSuchPerson   = errors.New("nobody is known under that identifier")
-	ErrSeveralPersons = errors.New("several persons were known under that identifier")
-	ErrOwnRequest     = errors.New("nobody handles their own request")
-)
-
 // NewRequest is what is known when a data subject's request comes in.
 type NewRequest struct {
 	Tenant     uuid.UUID
@@ -31,16 +23,6 @@ type NewRequest struct {
 	Received   time.Time
 	Method     string // identity method: sign-in, call-back, in-person, other
 }
-
-// SeveralPersonsError lists, without naming them, the persons that held an identifier, so that one
-// can be chosen: for each what it was to them and when.
-type SeveralPersonsError struct{ Persons [][]vault.PersonMatch }
-
-func (e *SeveralPersonsError) Error() string {
-	return fmt.Sprintf("%v: %d of them, each in its own periods; choose one", ErrSeveralPersons, len(e.Persons))
-}
-
-func (e *SeveralPersonsError) Unwrap() error { return ErrSeveralPersons }
 
 // Request is an open request as the ledger has it.
 type Request struct {
@@ -77,6 +59,9 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 	if err := p.Can(access.Officer, n.Tenant); err != nil {
 		return fail(err)
 	}
+	if err := c.checkNew(n); err != nil {
+		return fail(err)
+	}
 	r := Request{ID: uuid.New(), Tenant: n.Tenant, Right: n.Right, Received: n.Received, Due: Due(n.Received)}
 	var e schemas.Event
 	err := c.cfg.Vault.Update(ctx, n.Tenant, func(tx *vault.Tx) error {
@@ -87,11 +72,11 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 		persons := byPerson(matches)
 		switch {
 		case len(persons) == 0:
-			return ErrNoSuchPerson
+			return &Problem{Field: FieldSubject, Code: ErrNoSuchPerson}
 		case n.Person > len(persons) || n.Person < 0:
-			return fmt.Errorf("there is no person %d, %d held the identifier", n.Person, len(persons))
+			return &Problem{Field: FieldPerson, Code: ErrUnknown, Given: fmt.Sprint(n.Person), Most: len(persons)}
 		case len(persons) > 1 && n.Person == 0:
-			return &SeveralPersonsError{persons}
+			return &Problem{Field: FieldPerson, Code: ErrSeveralPersons, Persons: persons}
 		}
 		r.Person = persons[max(n.Person, 1)-1][0].ID
 		d := c.draft("request.opened.v1", n.Tenant, r.Stream())
@@ -100,7 +85,7 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 			return err
 		}
 		if who == r.Person {
-			return ErrOwnRequest
+			return &Problem{Field: FieldSubject, Code: ErrOwnRequest}
 		}
 		owner := personOwner(r.Person)
 		c.set(&d, "request.right", n.Right, owner)
@@ -121,6 +106,16 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 		return fail(err)
 	}
 	return r, nil
+}
+
+// checkNew refuses words that the catalogue does not have.
+func (c *Custody) checkNew(n NewRequest) error {
+	words := func(attr string) []string { return c.cat.MustAttribute(attr).Shape.Values }
+	err := oneOf(FieldRight, n.Right, words("request.right"))
+	if n.Method != "" {
+		err = errors.Join(err, oneOf(FieldMethod, n.Method, words("request.identity-method")))
+	}
+	return err
 }
 
 // byPerson groups matches, in the order in which the persons come first.
@@ -168,7 +163,7 @@ func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, i
 		return fail(err)
 	}
 	if r.Tenant == uuid.Nil {
-		return fail(ErrNoRequest)
+		return fail(&Problem{Field: FieldRequest, Code: ErrNoRequest, Given: id.String()})
 	}
 	r.Revision = reading.Last
 	err = c.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {

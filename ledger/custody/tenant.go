@@ -61,7 +61,7 @@ func (c *Custody) RegisterTenant(ctx context.Context, p access.Principal, n vaul
 	case err != nil:
 		return fail(err)
 	case before:
-		return fail(fmt.Errorf("%q: %w", n.Name, vault.ErrExists))
+		return fail(&Problem{Field: FieldTenant, Code: vault.ErrExists, Given: n.Name})
 	}
 	return t, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -37,7 +38,7 @@ type Config struct {
 	Owners func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error)
 }
 
-// Validate joins everything that is missing.
+// Validate joins everything that is missing; a language that is none is a *report.Problem.
 func (c Config) Validate() error {
 	var errs []error
 	need := func(ok bool, what string) {
@@ -48,7 +49,10 @@ func (c Config) Validate() error {
 	need(c.Reader != nil, "Reader is missing")
 	need(c.Catalogue != nil, "Catalogue is missing")
 	need(c.Clock != nil, "Clock is missing")
-	need(c.Lang == "en" || c.Lang == "nl", "Lang is not en or nl")
+	if c.Lang != "en" && c.Lang != "nl" {
+		errs = append(errs, &report.Problem{Field: report.FieldLang, Code: report.Unknown, Given: c.Lang,
+			Known: []string{"en", "nl"}})
+	}
 	need(c.Location != nil, "Location is missing")
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("access package: %w", err)
@@ -97,24 +101,33 @@ type Identity struct {
 // FileName is the package's name; it carries nothing personal.
 func (p Person) FileName() string { return "dsar-" + p.Request.String() + ".zip" }
 
+// Fields of a Person, beside those of a report's request.
+const (
+	FieldRequest  = "request"
+	FieldDevices  = "devices"
+	FieldSequence = "sequence"
+)
+
+// validate joins everything that is wrong, each a *report.Problem.
 func (p Person) validate() error {
 	var errs []error
 	if p.Request == uuid.Nil {
-		errs = append(errs, errors.New("an open request is required"))
+		errs = append(errs, &report.Problem{Field: FieldRequest, Code: report.Missing})
 	}
 	if p.Tenant == uuid.Nil {
-		errs = append(errs, errors.New("the tenant is missing"))
+		errs = append(errs, &report.Problem{Field: report.FieldTenant, Code: report.Missing})
 	}
 	for _, d := range p.Devices {
 		if d.Stream.Kind() != "device" {
-			errs = append(errs, fmt.Errorf("stream %q is no device", d.Stream))
+			errs = append(errs, &report.Problem{Field: FieldDevices, Code: report.Unfit, Given: string(d.Stream)})
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // Build writes the person's package as a zip to w and returns its manifest. The same input gives the same bytes. It
-// errs, and what was written is to be thrown away, when the views are behind p.Seq.
+// errs, and what was written is to be thrown away, when the views are behind p.Seq. What is wrong with the person or the
+// sequence is a *report.Problem.
 func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, error) {
 	fail := func(err error) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("access package of request %s: %w", p.Request, err)
@@ -130,7 +143,11 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 		return fail(err)
 	}
 	if !ok || through < p.Seq {
-		return fail(fmt.Errorf("the views have not reached sequence %d yet", p.Seq))
+		behind := &report.Problem{Field: FieldSequence, Code: report.Ahead, Given: fmt.Sprint(p.Seq)}
+		if ok {
+			behind.Through = &through
+		}
+		return fail(behind)
 	}
 	rows, err := collect(ctx, c, p)
 	if err != nil {

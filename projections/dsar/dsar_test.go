@@ -227,6 +227,47 @@ func TestAfterErasure(t *testing.T) {
 	}
 }
 
+// What is wrong with what was asked is a code and a field, and no package is begun.
+func TestWhatIsWrongWithAPersonIsACodeAndAField(t *testing.T) {
+	s := fatimasStory(t)
+	db := s.Load()
+	for name, tc := range map[string]struct {
+		spoil func(*dsar.Config, *dsar.Person)
+		want  report.Problem
+	}{
+		"a language that is none": {func(c *dsar.Config, _ *dsar.Person) { c.Lang = "fr" },
+			report.Problem{Field: report.FieldLang, Code: report.Unknown, Given: "fr"}},
+		"no request": {func(_ *dsar.Config, p *dsar.Person) { p.Request = uuid.Nil },
+			report.Problem{Field: dsar.FieldRequest, Code: report.Missing}},
+		"no tenant": {func(_ *dsar.Config, p *dsar.Person) { p.Tenant = uuid.Nil },
+			report.Problem{Field: report.FieldTenant, Code: report.Missing}},
+		"a stream that is no device's": {
+			func(_ *dsar.Config, p *dsar.Person) { p.Devices = []dsar.Device{{Stream: "tenant-1"}} },
+			report.Problem{Field: dsar.FieldDevices, Code: report.Unfit, Given: "tenant-1"}},
+		"ahead of the views": {func(_ *dsar.Config, p *dsar.Person) { p.Seq += 1000 },
+			report.Problem{Field: dsar.FieldSequence, Code: report.Ahead}},
+	} {
+		c, p := config(db, s, "en"), fatima(s)
+		tc.spoil(&c, &p)
+		if tc.want.Code == report.Ahead {
+			tc.want.Given = fmt.Sprint(p.Seq)
+		}
+		var out bytes.Buffer
+		_, err := dsar.Build(t.Context(), c, p, &out)
+		var got *report.Problem
+		if !errors.As(err, &got) || got.Field != tc.want.Field || got.Code != tc.want.Code || got.Given != tc.want.Given {
+			t.Errorf("%s: %v, want %v", name, err, &tc.want)
+			continue
+		}
+		if out.Len() > 0 || strings.Contains(err.Error(), "--") {
+			t.Errorf("%s: %d bytes were written, %v", name, out.Len(), err)
+		}
+		if got.Code == report.Ahead && (got.Through == nil || *got.Through >= p.Seq) {
+			t.Errorf("%s: how far the views are is not said", name)
+		}
+	}
+}
+
 // Whoever writes a forged event keeps no person from the package: its values are left out, and said to be.
 func TestAValueThatIsNotGenuineIsLeftOutOfThePackage(t *testing.T) {
 	s := fatimasStory(t)

@@ -77,25 +77,3 @@ func (p *Problem) Error() string {
 	}
 	return strings.Join(parts, " ")
 }
-
-// Problems returns the problems in err, and whether it holds nothing else.
-func Problems(err error) (all []*Problem, only bool) {
-	switch e := err.(type) {
-	case nil:
-		return nil, true
-	case *Problem:
-		return []*Problem{e}, true
-	case interface{ Unwrap() []error }:
-		only = true
-		for _, sub := range e.Unwrap() {
-			found, alone := Problems(sub)
-			all, only = append(all, found...), only && alone
-		}
-		return all, only
-	case interface{ Unwrap() error }:
-		if sub := e.Unwrap(); sub != nil {
-			return Problems(sub)
-		}
-	}
-	return nil, false
-}

@@ -318,7 +318,7 @@ func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
 	r.AsOfSeq = &ahead
 	for what, err := range map[string]error{"Run": second(report.Run(t.Context(), db, s, r)),
 		"Check": r.Check(t.Context(), db)} {
-		if all, only := report.Problems(err); !only || len(all) != 1 || all[0].Code != report.Ahead ||
+		if all, only := problems(err); !only || len(all) != 1 || all[0].Code != report.Ahead ||
 			all[0].Field != report.FieldAsOfSeq {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -326,7 +326,7 @@ func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
 	r.AsOfSeq = nil
 	for platform, code := range map[string]report.Code{"ios": "", "iOS,mac": "", "Symbian": report.NoValue} {
 		r.Filters = map[string]string{"platform": platform}
-		all, _ := report.Problems(r.Check(t.Context(), db))
+		all, _ := problems(r.Check(t.Context(), db))
 		if code == "" && len(all) > 0 || code != "" && (len(all) != 1 || all[0].Code != code ||
 			len(all[0].Known) == 0) {
 			t.Errorf("platform %s: %v", platform, all)

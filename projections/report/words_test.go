@@ -197,7 +197,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: no error", name)
 			continue
 		}
-		if _, only := report.Problems(err); !only || strings.Contains(err.Error(), "--") {
+		if _, only := problems(err); !only || strings.Contains(err.Error(), "--") {
 			t.Errorf("%s: %v is not problems alone, or speaks of flags", name, err)
 		}
 		for _, s := range c.says {
@@ -206,4 +206,26 @@ func TestValidate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// problems returns the problems in err, and whether it holds nothing else.
+func problems(err error) (all []*report.Problem, only bool) {
+	switch e := err.(type) {
+	case nil:
+		return nil, true
+	case *report.Problem:
+		return []*report.Problem{e}, true
+	case interface{ Unwrap() []error }:
+		only = true
+		for _, sub := range e.Unwrap() {
+			found, alone := problems(sub)
+			all, only = append(all, found...), only && alone
+		}
+		return all, only
+	case interface{ Unwrap() error }:
+		if sub := e.Unwrap(); sub != nil {
+			return problems(sub)
+		}
+	}
+	return nil, false
 }
