@@ -22,7 +22,7 @@ var catalogueFiles embed.FS
 // Forms of an event type's data (FORMATS §2).
 const (
 	FormFact  = "fact"  // data is the record's own shape, by JSON pointers
-	FormState = "state" // data is {"set","unset","lists","observed"}
+	FormState = "state" // data is {"set","unset","lists","observed","silent"}
 )
 
 // Type is one version of an event type.

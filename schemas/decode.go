@@ -126,6 +126,7 @@ func (d *Draft) decodeState(raw json.RawMessage) error {
 			Unset []string                   `json:"unset"`
 		} `json:"lists"`
 		Observed map[string]string `json:"observed"`
+		Silent   []string          `json:"silent"`
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
@@ -140,6 +141,7 @@ func (d *Draft) decodeState(raw json.RawMessage) error {
 		}
 		observed[name] = t
 	}
+	d.Silent = w.Silent
 	set, lists := d.Type.child("set"), d.Type.child("lists")
 	for _, name := range set.order {
 		item, ok := w.Set[name]

@@ -79,6 +79,9 @@ type Draft struct {
 	Policy      uint64
 	Subjects    []SubjectRef
 	Values      []Value
+	// Silent names what the state holds and its snapshot did not report, as the type's data does: the
+	// event confirms all else that it does not change (FORMATS §2). In order, each once.
+	Silent []string
 }
 
 // Errors by which callers tell why an event was not encoded or decoded.
@@ -142,7 +145,12 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 	}
 	root := &tree{}
 	if d.Type.Form == FormState {
-		root.fixed = []string{"set", "unset", "lists", "observed"}
+		root.fixed = []string{"set", "unset", "lists", "observed", "silent"}
+		if err := root.silence(d.Silent); err != nil {
+			return fail(err)
+		}
+	} else if len(d.Silent) > 0 {
+		return fail(errors.New("only a state tells what its snapshot did not report"))
 	}
 	for i := range d.Values {
 		if err := c.place(root, &d, &d.Values[i]); err != nil {
@@ -277,6 +285,19 @@ func (t *tree) add(raw json.RawMessage) error {
 		}
 	}
 	t.items = append(t.items, raw)
+	return nil
+}
+
+// silence adds the names that a snapshot did not report.
+func (t *tree) silence(names []string) error {
+	for i, name := range names {
+		if name == "" || i > 0 && names[i-1] >= name {
+			return errors.New("what a snapshot did not report is named in order, each once")
+		}
+		if err := t.child("silent").add(JSON(name)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -317,8 +317,9 @@ func newDSARErase(a *app) *cobra.Command {
 		Long: `erase destroys the person's keys, under which what is sealed about the person can be read, and the
 entries by which the vault finds the person: marked in the vault, ordered in the ledger, destroyed, recorded as done.
 An act that a crash cut is carried on by the next call, and at the next start of ` + "`ledgerline up`" + `. The
-ledger's events stay as they are. What remains: times, kinds of action and random numbers; and what was copied before,
-in packages, reports and backups.
+ledger's events stay as they are. What remains: times, also of when somebody looked, kinds of action and random numbers,
+by which somebody with data from outside this ledger may still be able to link them to the person; and what was copied
+before, in packages, reports and backups.
 
 It cannot be undone. It takes half a minute, for the time that a process may still hold a derived key.
 Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,

@@ -131,7 +131,7 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 		return err
 	}
 	start := time.Now()
-	sum, err := importPaths(ctx, out, in, t, []string{dir})
+	sum, err := importPaths(ctx, out, in, t, intake.Source{Paths: []string{dir}})
 	if err != nil {
 		return err
 	}

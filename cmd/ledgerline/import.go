@@ -12,10 +12,11 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func newImport(a *app) *cobra.Command {
-	var tenant, output string
+	var tenant, output, observed string
 	var workers, batch int
 	cmd := &cobra.Command{
 		Use:   "import --tenant NAME PATH…",
@@ -24,6 +25,10 @@ func newImport(a *app) *cobra.Command {
 recognises each by its content: Graph responses (pages, single objects, recorded request lists) of managedDevices,
 with or without their detectedApps, and of auditEvents; Azure Monitor records of AuditLogs and Devices, bare, in
 {"records":[…]} and as JSON lines. Anything else is counted as unrecognised, by kind; it is no error.
+
+Of two tellings of a device the newer decides: by the device's last contact, then by the time of the snapshot. Records
+of Azure Monitor tell that time. Those of Graph do not: it is --observed, or else the modification time of their file,
+which proves no age, since copying changes it. Files are read in the order of those times.
 
 Importing the same records again, in any order, appends nothing. One record's failure never stops the rest. The
 summary accounts for every record once:
@@ -37,7 +42,8 @@ regular file, and a folder that cannot be listed, counts as one failed record. A
 disk, a ledger that is gone) prints the summary so far and exits with 1: what it calls recorded is in the ledger, and
 importing the same again completes the rest.`,
 		Example: `  ledgerline import --tenant Contoso ./exports
-  ledgerline import --tenant Contoso --output json page-1.json audit.ndjson`,
+  ledgerline import --tenant Contoso --output json page-1.json audit.ndjson
+  ledgerline import --tenant Contoso --observed 2026-09-04T08:00:00Z devices.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("name at least one file or folder to import")
@@ -53,6 +59,10 @@ importing the same again completes the rest.`,
 			if workers < 0 || batch < 0 {
 				return usage("--workers and --batch count from 1; 0 is the default")
 			}
+			at, err := observedAt(observed, a.now())
+			if err != nil {
+				return err
+			}
 			d, err := a.openDesk(cmd.Context(), tenant)
 			if err != nil {
 				return err
@@ -62,15 +72,34 @@ importing the same again completes the rest.`,
 			if err != nil {
 				return err
 			}
-			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, d.tenant, args)
+			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, d.tenant,
+				intake.Source{Paths: args, Observed: at})
 			return errors.Join(writeSummary(cmd.OutOrStdout(), output, sum, err), importError(sum, err))
 		},
 	}
 	cmd.Flags().StringVar(&tenant, "tenant", "", "the tenant whose records these are; may be left out where there is only one")
 	cmd.Flags().IntVar(&workers, "workers", 0, "appends at a time; default 16")
 	cmd.Flags().IntVar(&batch, "batch", 0, "records a transaction of the vault; default 512")
+	cmd.Flags().StringVar(&observed, "observed", "", "when snapshots were taken that do not tell it: 2026-09-04T08:00:00Z")
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// observedAt reads the time of snapshots that tell none, zero where it is not named.
+func observedAt(named string, now time.Time) (time.Time, error) {
+	if named == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, named)
+	switch {
+	case err != nil:
+		return at, usage("--observed wants a time with its zone: 2026-09-04T08:00:00Z or 2026-09-04T10:00:00+02:00")
+	case schemas.KnownTime(at).IsZero():
+		return at, usage("--observed %s is of a year that means unknown", named)
+	case at.After(now):
+		return at, usage("--observed %s is in the future: nothing was observed then", named)
+	}
+	return at, nil
 }
 
 // importDoc is a summary, and whether it is of everything that was named.
@@ -105,11 +134,11 @@ func importError(sum intake.Summary, ended error) error {
 }
 
 // importPaths imports and shows progress.
-func importPaths(ctx context.Context, progressTo io.Writer, in *intake.Intake, t vault.Tenant, paths []string) (intake.Summary, error) {
+func importPaths(ctx context.Context, progressTo io.Writer, in *intake.Intake, t vault.Tenant, src intake.Source) (intake.Summary, error) {
 	p := newProgress(progressTo)
 	defer p.done()
 	start := time.Now()
-	return in.Import(ctx, t, intake.Source{Paths: paths}, func(s intake.Summary) {
+	return in.Import(ctx, t, src, func(s intake.Summary) {
 		p.show("%s records read, %s events appended, %.0f records/s", count(s.Read), count(s.EventsAppended), float64(s.Read)/time.Since(start).Seconds())
 	})
 }

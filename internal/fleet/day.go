@@ -39,7 +39,10 @@ type Day struct {
 type File struct {
 	Name    string // holds nothing personal
 	LineEnd string // after every record
-	Records iter.Seq[Record]
+	// Modified is when the file was written, after everything in it was observed: Graph's records of
+	// devices tell no other time of observation.
+	Modified time.Time
+	Records  iter.Seq[Record]
 }
 
 // A Record is one line, or one Graph response.
@@ -55,7 +58,8 @@ func (d Day) Files() []File {
 	broken := f.brokenLines()
 	var files []File
 	add := func(name, end string, records iter.Seq[Record]) {
-		files = append(files, File{Name: name, LineEnd: end, Records: records})
+		files = append(files, File{Name: name, LineEnd: end, Modified: f.snapshotAt(f.day).Add(10 * time.Minute),
+			Records: records})
 	}
 	if f.hasLines() || f.cfg.Foreign > 0 {
 		add("audit.ndjson", "\n", interleave(f.auditLines, broken.audit))

@@ -141,6 +141,9 @@ func Write(ctx context.Context, cfg Config, dir string, progress func(Progress))
 		for _, file := range day.Files() {
 			n, err := writeFile(ctx, filepath.Join(folder, file.Name), file, out, s.Records)
 			s.Bytes += n
+			if err == nil {
+				err = os.Chtimes(filepath.Join(folder, file.Name), file.Modified, file.Modified)
+			}
 			if err != nil {
 				return s, fmt.Errorf("fleet: write %s: %w", file.Name, err)
 			}

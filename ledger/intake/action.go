@@ -220,7 +220,7 @@ func (in *Intake) recordedDrafts(d drafter, t telling, correlation uuid.UUID) []
 
 // newsDrafts turns what a telling adds into what supplements the action, and what it says otherwise into what
 // disputes it.
-func (in *Intake) newsDrafts(d drafter, a *told, form string, actor uuid.UUID, n news) []schemas.Draft {
+func (in *Intake) newsDrafts(d drafter, a *toldAction, form string, actor uuid.UUID, n news) []schemas.Draft {
 	c := in.cfg.Catalogue
 	s := packer{in: in, d: d, first: in.types.supplemented, further: in.types.supplemented, once: n.values, causation: a.recorded}
 	if slices.ContainsFunc(n.values, func(v schemas.Value) bool { return v.Owner.ID == actor }) {

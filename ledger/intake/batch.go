@@ -141,7 +141,7 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 				continue
 			}
 			stream, err := device(vault.DeviceHint{IntuneID: e.snap.intuneID, DirectoryID: e.snap.directoryID,
-				At: e.snap.observed})
+				At: e.snap.age()})
 			if err != nil {
 				return err
 			}

@@ -18,12 +18,14 @@ const (
 	attrManagement = "device.management-state"
 	attrApp        = "device.app"
 	attrLoggedOn   = "device.logged-on-user"
+	attrContact    = "device.last-contact"
 )
 
 // snapshot is what one record tells of a device, in the catalogue's terms.
 type snapshot struct {
-	source      string
-	observed    time.Time // whole seconds
+	source string
+	moment
+	proven      bool // the record is of that time: a modification time proves no age
 	intuneID    string
 	directoryID string
 	values      map[*schemas.Attribute]json.RawMessage
@@ -200,6 +202,9 @@ func (p *deviceParser) finish(idField string, deviceID, directoryID string) (*sn
 			delete(s.values, free)
 		}
 	}
+	if said, ok := asText(s.values[p.catalogue.MustAttribute(attrContact)]); ok {
+		s.contact, _ = parseTime(said)
+	}
 	p.settleUser()
 	return s, nil
 }
@@ -265,8 +270,11 @@ var (
 	azureDeviceFields   = fieldNames(azureDevice, "BatchId", "IntuneAccountId", "AADTenantId")
 )
 
-// parseManagedDevice reads a Graph managedDevice, with or without its detectedApps. read is when it was read, for a record that tells no time.
-func parseManagedDevice(c *schemas.Catalogue, r sourceRecord, read time.Time, seen *fields) (*snapshot, error) {
+// parseManagedDevice reads a Graph managedDevice, with or without its detectedApps. It tells no time
+// of its own: file dates it.
+func parseManagedDevice(
+	c *schemas.Catalogue, r sourceRecord, file dating, now time.Time, seen *fields,
+) (*snapshot, error) {
 	m := r.members
 	p := newDeviceParser(c, sourceGraph, seen)
 	p.never(m)
@@ -290,13 +298,10 @@ func parseManagedDevice(c *schemas.Catalogue, r sourceRecord, read time.Time, se
 	if err != nil {
 		return nil, err
 	}
-	if s.observed, err = firstTime(named{"lastSyncDateTime", m.text("lastSyncDateTime")}); err != nil && !isEmpty(m["lastSyncDateTime"]) {
+	contact := named{"lastSyncDateTime", m.text("lastSyncDateTime")}
+	if err := s.settle(named{}, time.Time{}, file, contact, now); err != nil {
 		return nil, err
 	}
-	if s.observed.IsZero() {
-		s.observed = read
-	}
-	s.observed = s.observed.Truncate(time.Second)
 	if err := p.apps(m); err != nil {
 		return nil, err
 	}
@@ -377,7 +382,7 @@ func (p *deviceParser) loggedOn(m members) error {
 }
 
 // parseDevice reads an Azure Monitor record of category Devices.
-func parseDevice(c *schemas.Catalogue, r sourceRecord, seen *fields) (*snapshot, error) {
+func parseDevice(c *schemas.Catalogue, r sourceRecord, now time.Time, seen *fields) (*snapshot, error) {
 	m, properties := r.members, r.properties
 	p := newDeviceParser(c, sourceAzureMonitor, seen)
 	p.never(properties)
@@ -390,12 +395,14 @@ func parseDevice(c *schemas.Catalogue, r sourceRecord, seen *fields) (*snapshot,
 	if err != nil {
 		return nil, err
 	}
-	if s.observed, err = firstTime(named{"time", m.text("time")}, named{"properties.ActivityDate", properties.text("ActivityDate")}); err != nil {
+	told := named{"time", m.text("time")}
+	at, err := firstTime(told, named{"properties.ActivityDate", properties.text("ActivityDate")})
+	if err != nil {
 		return nil, err
 	}
-	if s.observed.IsZero() {
+	if at.IsZero() {
 		return nil, &fieldError{"time", "is of a year that means unknown"}
 	}
-	s.observed = s.observed.Truncate(time.Second)
-	return s, nil
+	contact := named{"properties.LastContact", properties.text("LastContact")}
+	return s, s.settle(told, at, dating{}, contact, now)
 }

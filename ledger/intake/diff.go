@@ -30,12 +30,18 @@ type delta struct {
 type difference struct {
 	deltas   []delta // in the catalogue's order; a list's elements together
 	restated []delta // what stays as it is, to be written under new keys
-	first    bool    // nothing was known of the device
-	moved    bool    // its user or ownership changes whose data it is
+	silent   map[*schemas.Attribute]bool
+	confirms bool // an event of its own confirms what the snapshot reports, though it changes nothing
+	first    bool // nothing was known of the device
+	moved    bool // its user or ownership changes whose data it is
 	user     uuid.UUID
 	owner    string // ownership
 	late     bool   // something differs and is older than what is known
+	moments  bool   // something differs and is of the same moment
 }
+
+// writes reports whether the difference needs an event.
+func (d difference) writes() bool { return len(d.deltas)+len(d.restated) > 0 || d.confirms }
 
 // userHint says what a snapshot tells of the device's user.
 type userHint int
@@ -57,23 +63,14 @@ func (in *Intake) userOf(s *snapshot) userHint {
 	return userUntold
 }
 
-// later reports whether the snapshot may overwrite what was observed at that time (FORMATS §2).
-func (s *state) later(snap *snapshot, observed time.Time) bool {
-	return snap.observed.After(observed) && snap.observed.After(s.newest[snap.source])
-}
-
-// older reports whether the snapshot tells of a time before what was observed then, or before the newest of its own source.
-func (s *state) older(snap *snapshot, observed time.Time) bool {
-	return snap.observed.Before(observed) || snap.observed.Before(s.newest[snap.source])
-}
-
-// contradicts reports whether an older snapshot names another user or ownership: it then tells of a time that is over, and sets nothing.
-func (in *Intake) contradicts(st *state, snap *snapshot) bool {
+// contradicts reports whether a snapshot that is not newer names another user or ownership: it then
+// tells of a time that is over, and sets nothing.
+func (in *Intake) contradicts(st *state, snap *snapshot) (yes, sameMoment bool) {
 	for _, name := range []string{attrOwnership, attrUserID, attrUserUPN} {
 		a := in.cfg.Catalogue.MustAttribute(name)
 		have, known := st.values[a]
 		said, saidNone := snap.values[a], snap.none[a]
-		if !known || said == nil && !saidNone || !st.older(snap, have.observed) {
+		if !known || said == nil && !saidNone || snap.newer(have.moment) {
 			continue
 		}
 		same := saidNone == have.none && strings.EqualFold(string(said), string(have.plain))
@@ -81,10 +78,10 @@ func (in *Intake) contradicts(st *state, snap *snapshot) bool {
 			continue // renamed, the same person
 		}
 		if !same {
-			return true
+			return true, snap.same(have.moment)
 		}
 	}
-	return false
+	return false, false
 }
 
 func (in *Intake) sameID(st *state, snap *snapshot) bool {
@@ -102,11 +99,11 @@ func (in *Intake) ownershipOf(st *state, snap *snapshot) (now, then string) {
 	have, known := st.values[a]
 	now = st.text(a)
 	switch said := snap.values[a]; {
-	case said == nil && known && snap.observed.Before(have.observed):
+	case said == nil && known && have.newer(snap.moment):
 		return now, ""
 	case said == nil, string(said) == string(have.plain):
 		return now, now
-	case known && !st.later(snap, have.observed):
+	case known && !snap.newer(have.moment):
 		return now, ""
 	default:
 		now, _ = asText(said)
@@ -116,31 +113,29 @@ func (in *Intake) ownershipOf(st *state, snap *snapshot) (now, then string) {
 
 // diff compares a snapshot with the state. user is the person whom the snapshot names, uuid.Nil for nobody; owner is the ownership that follows.
 func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID, owner string, lists []resolvedList) difference {
-	d := difference{first: !st.exists, user: st.user, owner: owner}
+	d := difference{first: !st.exists, user: st.user, owner: owner, silent: map[*schemas.Attribute]bool{}}
 	if told != userUntold {
 		d.user = user
 	}
 	d.moved = !d.first && (d.user != st.user || owner != st.text(in.cfg.Catalogue.MustAttribute(attrOwnership)))
 	newUser := d.moved && st.user != uuid.Nil && d.user != st.user
-	userSeen := st.values[in.cfg.Catalogue.MustAttribute(attrUserID)].observed
-	stale := told == userUntold && st.user != uuid.Nil && snap.observed.Before(userSeen)
+	userSeen := st.values[in.cfg.Catalogue.MustAttribute(attrUserID)].moment
+	stale := told == userUntold && st.user != uuid.Nil && userSeen.newer(snap.moment)
 
-	var volatile []delta
-	volatileDay := true // may volatile values alone be written for this day?
-	day := snap.observed.Truncate(24 * time.Hour)
+	v := volatiles{day: snap.day(), free: true, unlimited: in.unlimited}
 	for _, a := range in.types.restated.Attributes() {
 		if _, list := in.types.restated.Member(a); list {
 			continue
 		}
 		have, known := st.values[a]
-		if a.Volatile && known && !day.After(have.observed.Truncate(24*time.Hour)) {
-			volatileDay = false
+		if a.Volatile && known {
+			v.seen(have.moment)
 		}
 		said, none := snap.values[a], snap.none[a]
 		confirmed := said != nil || none
 		switch {
-		case stale && ofUser(a):
-			continue // of the user before
+		case stale && ofUser(a): // of the user before
+			d.silent[a] = known
 		case newUser && ofUser(a) && known && !confirmed:
 			if !have.none {
 				d.deltas = append(d.deltas, delta{attr: a, removed: true})
@@ -148,37 +143,71 @@ func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID,
 		case newUser && ofUser(a) && confirmed && !(none && have.none):
 			d.deltas = append(d.deltas, delta{attr: a, plain: said, removed: none})
 		case !confirmed:
+			d.silent[a] = known
 		case !known:
 			d.deltas = append(d.deltas, delta{attr: a, plain: said, removed: none})
 		case none == have.none && string(said) == string(have.plain):
-		case !st.later(snap, have.observed):
+			// An event of its own confirms a value once a UTC day at most.
+			d.confirms = d.confirms || snap.newer(have.moment) && v.due(have.moment)
+		case !snap.newer(have.moment):
 			d.late = true
+			d.moments = d.moments || snap.same(have.moment)
 		case a.Volatile:
-			volatile = append(volatile, delta{attr: a, plain: said, removed: none})
+			v.deltas = append(v.deltas, delta{attr: a, plain: said, removed: none})
 		default:
 			d.deltas = append(d.deltas, delta{attr: a, plain: said, removed: none})
 		}
 	}
+	in.diffLists(st, snap, lists, &d, &v)
+	if d.writes() || v.free {
+		d.deltas = append(d.deltas, v.deltas...)
+	}
+	if d.moved {
+		in.restate(st, snap, &d)
+	}
+	return d
+}
+
+// volatiles are the changes that alone cause at most one event a UTC day of observation.
+type volatiles struct {
+	day       time.Time // of the snapshot
+	deltas    []delta
+	free      bool // none of them was observed on that day or later
+	unlimited bool // tests ask what holds without the limit
+}
+
+func (v *volatiles) seen(at moment) { v.free = v.free && v.due(at) }
+
+// due reports whether the snapshot is of a later day than at.
+func (v *volatiles) due(at moment) bool { return v.unlimited || v.day.After(at.day()) }
+
+// diffLists compares the reported lists, and names the others as silent.
+func (in *Intake) diffLists(st *state, snap *snapshot, lists []resolvedList, d *difference, v *volatiles) {
+	reported := map[*schemas.Attribute]bool{}
 	for _, l := range lists {
-		changed, late := st.diffList(snap, l)
-		d.late = d.late || late
+		reported[l.attr] = l.complete
 		have := st.lists[l.attr]
-		if l.attr.Volatile && have != nil {
-			if !day.After(have.observed.Truncate(24 * time.Hour)) {
-				volatileDay = false
-			}
-			volatile = append(volatile, changed...)
-		} else {
+		changed := st.diffList(l)
+		switch {
+		case have == nil:
+			d.deltas = append(d.deltas, changed...)
+		case len(changed) == 0:
+			d.confirms = d.confirms || l.complete && snap.observed.After(have.observed) &&
+				v.due(moment{observed: have.observed})
+		case !snap.observed.After(have.observed):
+			d.late = true
+			d.moments = d.moments || snap.observed.Equal(have.observed)
+			reported[l.attr] = false
+		case l.attr.Volatile:
+			v.seen(moment{observed: have.observed})
+			v.deltas = append(v.deltas, changed...)
+		default:
 			d.deltas = append(d.deltas, changed...)
 		}
 	}
-	if len(d.deltas) > 0 || volatileDay {
-		d.deltas = append(d.deltas, volatile...)
+	for a := range st.lists {
+		d.silent[a] = !reported[a]
 	}
-	if d.moved {
-		in.restate(st, &d)
-	}
-	return d
 }
 
 // resolvedList is a reported list whose entries have their element uuids.
@@ -194,10 +223,9 @@ type resolvedItem struct {
 	person uuid.UUID
 }
 
-func (s *state) diffList(snap *snapshot, l resolvedList) (out []delta, late bool) {
-	have := s.lists[l.attr]
+func (s *state) diffList(l resolvedList) (out []delta) {
 	var before map[string]json.RawMessage
-	if have != nil {
+	if have := s.lists[l.attr]; have != nil {
 		before = have.elements
 	}
 	for _, e := range l.elements {
@@ -212,14 +240,12 @@ func (s *state) diffList(snap *snapshot, l resolvedList) (out []delta, late bool
 			}
 		}
 	}
-	if have != nil && len(out) > 0 && !s.later(snap, have.observed) {
-		return nil, true
-	}
-	return out, false
+	return out
 }
 
-// restate adds what the snapshot leaves as it is, each with the time of its own observation. A list that may no longer be held is removed.
-func (in *Intake) restate(st *state, d *difference) {
+// restate adds what stays as it is. What the snapshot does not confirm keeps the time of its own
+// observation. A list that may no longer be held is removed.
+func (in *Intake) restate(st *state, snap *snapshot, d *difference) {
 	changed := map[*schemas.Attribute]map[string]bool{}
 	for _, c := range d.deltas {
 		if changed[c.attr] == nil {
@@ -230,6 +256,9 @@ func (in *Intake) restate(st *state, d *difference) {
 	for _, a := range in.types.restated.Attributes() {
 		if a.ID == attrLoggedOn {
 			continue // each entry is its own person's, whoever holds the device
+		}
+		if a.ID == attrContact && snap.values[a] != nil {
+			continue // the snapshot's own stands in each event
 		}
 		if l := st.lists[a]; l != nil {
 			drop := a.ID == attrApp && d.owner != ownershipCompany
@@ -245,36 +274,38 @@ func (in *Intake) restate(st *state, d *difference) {
 			continue
 		}
 		if h, ok := st.values[a]; ok && !h.none && !changed[a][""] {
-			d.restated = append(d.restated, delta{attr: a, plain: h.plain, observed: h.observed})
+			at := h.observed
+			if !d.silent[a] && snap.newer(h.moment) && string(snap.values[a]) == string(h.plain) {
+				at = snap.observed
+			}
+			d.restated = append(d.restated, delta{attr: a, plain: h.plain, observed: at})
 		}
 	}
 }
 
-// apply brings the state to what it is once the difference is in the ledger.
+// apply brings the state to what folding finds once the events of the difference are in the ledger.
 func (in *Intake) apply(st *state, snap *snapshot, d difference) {
-	if len(d.deltas)+len(d.restated) == 0 {
+	if !d.writes() {
 		return
 	}
 	st.exists = true
-	if snap.observed.After(st.newest[snap.source]) {
-		st.newest[snap.source] = snap.observed
-	}
-	for _, c := range d.deltas {
+	changed := map[*schemas.Attribute]bool{}
+	for _, c := range append(d.deltas[:len(d.deltas):len(d.deltas)], d.restated...) {
+		changed[c.attr] = true
+		at := snap.moment
+		if !c.observed.IsZero() {
+			at.observed = c.observed
+		}
 		switch {
 		case c.element == "":
-			st.values[c.attr] = held{plain: c.plain, none: c.removed, observed: snap.observed}
+			st.values[c.attr] = held{plain: c.plain, none: c.removed, moment: at}
 		case c.removed:
-			delete(st.list(c.attr, snap.observed).elements, c.element)
+			delete(st.list(c.attr, time.Time{}).elements, c.element)
 		default:
-			st.list(c.attr, snap.observed).elements[c.element] = c.plain
+			st.list(c.attr, c.observed).elements[c.element] = c.plain
 		}
 	}
-	for _, c := range d.restated {
-		if c.element == "" {
-			h := st.values[c.attr]
-			h.observed = c.observed
-			st.values[c.attr] = h
-		}
-	}
+	st.confirm(snap.moment, func(a *schemas.Attribute) bool { return changed[a] },
+		func(a *schemas.Attribute) bool { return d.silent[a] })
 	st.hold(d.user, snap.observed)
 }

@@ -97,31 +97,15 @@ func (d drafter) draft(t *schemas.Type) schemas.Draft {
 		Source: d.source, Policy: d.tenant.Policy}
 }
 
-// states turns deltas into drafts of the type, as many as the limits of an event and of a list's delta require.
-func (d drafter) states(t *schemas.Type, deltas []delta) []schemas.Draft {
+// states turns deltas into drafts of the type, as many as the limits of an event and of a list's
+// delta require. Each begins with the snapshot's own last contact.
+func (d drafter) states(t *schemas.Type, deltas []delta, contact *delta) []schemas.Draft {
 	var out []schemas.Draft
 	var size, entries int
 	var persons []uuid.UUID
-	closeLast := func() {
-		if n := len(out); n > 0 {
-			out[n-1].Subjects = d.subjects(t, persons)
-		}
-		size, entries, persons = 0, 0, nil
-	}
-	for _, c := range deltas {
-		n := estimate(c.attr, c.plain, c.element)
-		if len(out) == 0 || size+n > maxDraftBytes || c.element != "" && entries == schemas.MaxListEntries || len(persons) == maxEventPersons {
-			closeLast()
-			out = append(out, d.draft(t))
-		}
-		size += n
-		if c.element != "" {
-			entries++
-		}
-		if c.person != uuid.Nil && !slices.Contains(persons, c.person) {
-			persons = append(persons, c.person)
-		}
-		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Observed: c.observed, Owner: d.ownerOf(c.attr, c.person)}
+	add := func(c delta) {
+		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Observed: c.observed,
+			Owner: d.ownerOf(c.attr, c.person)}
 		if c.removed {
 			v.Plain = nil
 		}
@@ -130,25 +114,63 @@ func (d drafter) states(t *schemas.Type, deltas []delta) []schemas.Draft {
 		}
 		last := &out[len(out)-1]
 		last.Values = append(last.Values, v)
+		size += estimate(c.attr, c.plain, c.element)
+	}
+	closeLast := func() {
+		if n := len(out); n > 0 {
+			out[n-1].Subjects = d.subjects(t, persons)
+		}
+	}
+	begin := func() {
+		closeLast()
+		out = append(out, d.draft(t))
+		size, entries, persons = 0, 0, nil
+		if contact != nil {
+			add(*contact)
+		}
+	}
+	begin()
+	for _, c := range deltas {
+		full := size+estimate(c.attr, c.plain, c.element) > maxDraftBytes && len(out[len(out)-1].Values) > 0
+		if full || c.element != "" && entries == schemas.MaxListEntries || len(persons) == maxEventPersons {
+			begin()
+		}
+		if c.element != "" {
+			entries++
+		}
+		if c.person != uuid.Nil && !slices.Contains(persons, c.person) {
+			persons = append(persons, c.person)
+		}
+		add(c)
 	}
 	closeLast()
 	return out
 }
 
 // drafts turns a difference into the events that report it, in the order in which they are appended.
-func (in *Intake) drafts(d drafter, st *state, diff difference) []schemas.Draft {
+func (in *Intake) drafts(d drafter, st *state, snap *snapshot, diff difference) []schemas.Draft {
 	by := map[*schemas.Type][]delta{}
 	t := in.types
+	attr := in.cfg.Catalogue.MustAttribute(attrContact)
+	var contact *delta
+	if said := snap.values[attr]; said != nil {
+		contact = &delta{attr: attr, plain: said}
+	}
+	whole := t.inventory // what tells of the device as a whole
+	if diff.first {
+		whole = t.enrolled
+	}
 	for _, c := range diff.deltas {
-		to := t.inventory
+		to := whole
 		text, _ := asText(c.plain)
 		switch {
+		case c.attr.ID == attrContact && contact != nil:
+			continue // it stands in each
 		case c.attr.ID == attrManagement && retiring[text] && !retiring[st.text(c.attr)]:
 			to = t.retired
 		case c.attr.ID == attrApp:
 			to = t.apps
 		case diff.first:
-			to = t.enrolled
 		case c.attr.Group == "compliance":
 			to = t.compliance
 		case c.attr.Group == "ownership":
@@ -159,7 +181,67 @@ func (in *Intake) drafts(d drafter, st *state, diff difference) []schemas.Draft 
 	by[t.restated] = diff.restated
 	var out []schemas.Draft
 	for _, typ := range []*schemas.Type{t.enrolled, t.ownership, t.restated, t.inventory, t.compliance, t.apps, t.retired} {
-		out = append(out, d.states(typ, by[typ])...)
+		if len(by[typ]) > 0 {
+			out = append(out, d.states(typ, by[typ], contact)...)
+		}
+	}
+	if len(out) == 0 && diff.writes() {
+		out = d.states(whole, nil, contact)
+	}
+	in.silence(out, diff)
+	if restored := in.restoreContact(d, st, snap, contact, out); restored != nil {
+		out = append(out, *restored)
 	}
 	return out
+}
+
+// silence names in each event what it does not confirm: what the snapshot did not report, and what
+// only the events behind it tell. A crash between two of their appends then leaves nothing that
+// looks as if it had been compared.
+func (in *Intake) silence(drafts []schemas.Draft, diff difference) {
+	silent := map[string]bool{}
+	for a, is := range diff.silent {
+		if is {
+			silent[in.types.member(a)] = true
+		}
+	}
+	for i := len(drafts) - 1; i >= 0; i-- {
+		drafts[i].Silent = sortedKeys(silent)
+		for _, v := range drafts[i].Values {
+			if v.Attr.ID != attrContact {
+				silent[in.types.member(v.Attr)] = true
+			}
+		}
+	}
+}
+
+// restoreContact tells the latest contact again behind the events of a snapshot that names an
+// earlier one: in the views, what was told last is current. nil where that is not needed.
+func (in *Intake) restoreContact(
+	d drafter, st *state, snap *snapshot, contact *delta, before []schemas.Draft,
+) *schemas.Draft {
+	if contact == nil || len(before) == 0 {
+		return nil
+	}
+	have, known := st.values[contact.attr]
+	if !known || have.none || snap.newer(have.moment) || string(have.plain) == string(contact.plain) {
+		return nil
+	}
+	d.occurred = have.observed
+	draft := d.states(in.types.inventory, []delta{{attr: contact.attr, plain: have.plain}}, nil)[0]
+	silent := map[string]bool{}
+	for a := range st.values {
+		silent[in.types.member(a)] = a != contact.attr
+	}
+	for a := range st.lists {
+		silent[in.types.member(a)] = true
+	}
+	for _, b := range before {
+		for _, v := range b.Values {
+			silent[in.types.member(v.Attr)] = v.Attr != contact.attr
+		}
+	}
+	delete(silent, in.types.member(contact.attr))
+	draft.Silent = sortedKeys(silent)
+	return &draft
 }

@@ -23,6 +23,9 @@ import (
 type Source struct {
 	Paths []string
 	FS    fs.FS // where the paths are; nil for those of the operating system
+	// Observed is the time of every snapshot that tells none itself. Where it is zero, that is the
+	// modification time of its file, which proves no age.
+	Observed time.Time
 }
 
 // maxBatchBytes closes a batch early, so that memory stays bounded whatever the records measure.
@@ -130,31 +133,52 @@ func (in *Intake) consume(
 	return flush()
 }
 
-// walk sends every record of the source, in order. A path that cannot be listed or is no regular
-// file is one failure.
+// walk sends every record of the source. Files are read in the order in which they date their
+// records, so that what was observed earlier comes first. A path that cannot be listed or is no
+// regular file is one failure.
 func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
+	var found []foundPath
 	for _, p := range src.Paths {
-		for _, f := range src.files(p) {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			v := &reading{in: in, ctx: ctx, tenant: tenant, file: f.path, to: to, read: in.cfg.Clock()}
-			err := error(nil)
-			if f.fault != "" {
-				err = v.send(&entry{outcome: failed, reason: f.fault})
-			} else {
-				err = v.scan(src)
-			}
-			if err != nil {
-				return err
-			}
+		found = append(found, src.files(p)...)
+	}
+	if src.Observed.IsZero() {
+		slices.SortStableFunc(found, func(a, b foundPath) int { return a.modified.Compare(b.modified) })
+	}
+	for _, f := range found {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		v := &reading{in: in, ctx: ctx, tenant: tenant, file: f.path, to: to, dating: src.date(f, in.cfg.Clock())}
+		err := error(nil)
+		if f.fault != "" {
+			err = v.send(&entry{outcome: failed, reason: f.fault})
+		} else {
+			err = v.scan(src)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// date says how the records of a file are dated that tell no time themselves: a file that was
+// modified in the future, or at no time that is known, is of now.
+func (src Source) date(f foundPath, now time.Time) dating {
+	switch {
+	case !src.Observed.IsZero():
+		return dating{at: src.Observed, proven: true}
+	case f.modified.IsZero(), f.modified.After(now):
+		return dating{at: now}
+	}
+	return dating{at: f.modified}
+}
+
 // foundPath is a file to read, or with a fault what cannot be read.
-type foundPath struct{ path, fault string }
+type foundPath struct {
+	path, fault string
+	modified    time.Time // zero where it is not known
+}
 
 // files lists the files at and below path, sorted, and beside them what is there and cannot be
 // read: folders that cannot be listed, pipes, devices, sockets.
@@ -163,15 +187,15 @@ func (src Source) files(path string) []foundPath {
 	visit := func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			out = append(out, foundPath{p, "cannot be listed: " + reasonOf(err)})
+			out = append(out, foundPath{path: p, fault: "cannot be listed: " + reasonOf(err)})
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
 		case d.IsDir():
 		case d.Type().IsRegular(), d.Type()&fs.ModeSymlink != 0, p == path:
-			out = append(out, foundPath{p, ""}) // opening says what a link leads to
+			out = append(out, foundPath{path: p, modified: src.modified(p)}) // opening says what a link leads to
 		default:
-			out = append(out, foundPath{p, "is no regular file: " + kindOfFile(d.Type())})
+			out = append(out, foundPath{path: p, fault: "is no regular file: " + kindOfFile(d.Type())})
 		}
 		return nil
 	}
@@ -182,10 +206,22 @@ func (src Source) files(path string) []foundPath {
 		err = filepath.WalkDir(path, visit)
 	}
 	if err != nil { // visit returns none but SkipDir
-		out = append(out, foundPath{path, "cannot be listed: " + reasonOf(err)})
+		out = append(out, foundPath{path: path, fault: "cannot be listed: " + reasonOf(err)})
 	}
 	slices.SortStableFunc(out, func(a, b foundPath) int { return strings.Compare(a.path, b.path) })
 	return out
+}
+
+// modified returns when the file was modified, zero where that is not known; opening tells why.
+func (src Source) modified(path string) time.Time {
+	info, err := os.Stat(path)
+	if src.FS != nil {
+		info, err = fs.Stat(src.FS, path)
+	}
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func kindOfFile(m fs.FileMode) string {
@@ -249,7 +285,7 @@ type reading struct {
 	tenant vault.Tenant
 	file   string
 	to     chan<- *entry
-	read   time.Time // when: the observation of a record that tells no time
+	dating // of a record that tells no time
 }
 
 // scan reads the file. One that cannot be opened or read to its end is a failure of
@@ -301,12 +337,12 @@ func (r *reading) foreign(kind string) error {
 }
 
 func (r *reading) record(it item) error {
-	e := r.in.parse(r.tenant, it, r.read)
+	e := r.in.parse(r.tenant, it, r.dating)
 	return r.send(e)
 }
 
 // parse recognises one record and puts it into the ledger's terms.
-func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
+func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	e := &entry{line: it.line, number: it.number, size: len(it.raw)}
 	m, err := decodeRecord(it.raw)
 	if err != nil {
@@ -336,14 +372,14 @@ func (in *Intake) parse(tenant vault.Tenant, it item, read time.Time) *entry {
 	case kindAuditEvent:
 		e.fact, err = parseAuditEvent(m, seen)
 	case kindDevice:
-		e.snap, err = parseDevice(in.cfg.Catalogue, m, seen)
+		e.snap, err = parseDevice(in.cfg.Catalogue, m, in.cfg.Clock(), seen)
 	default:
-		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, read, seen)
+		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
 	}
 	if err != nil {
 		return fail(err)
 	}
-	e.fields, e.decoded = seen.unknown, seen.decoded
+	e.fields, e.decoded = seen.unknown, seen.decoded > 0
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }

@@ -76,6 +76,8 @@ type Intake struct {
 	states  *stateCache
 	awaited *awaited
 	types   eventTypes
+
+	unlimited bool // without the daily limit; tests alone set it
 }
 
 // New returns an intake on the given ledger and vault.
@@ -114,4 +116,10 @@ func newEventTypes(c *schemas.Catalogue) eventTypes {
 		continued: c.MustType("adminaction.continued.v1"), supplemented: c.MustType("adminaction.supplemented.v1"),
 		disputed: c.MustType("adminaction.disputed.v1"),
 	}
+}
+
+// member is the name by which events tell of a device's attribute or list.
+func (t eventTypes) member(a *schemas.Attribute) string {
+	name, _ := t.restated.Member(a)
+	return name
 }

@@ -50,9 +50,10 @@ type entry struct {
 	planned       outcome // what it counts as once its steps are done
 	events        int     // appended
 	wrote         bool    // some of them to the device or action itself
+	sameMoment    bool    // superseded by another that is of the same moment
 	kept, refused int     // list items
 	omitted       int     // values of erased persons, left out
-	decoded       int     // texts that held JSON
+	decoded       bool    // texts that held JSON
 	cut           int     // values that were cut
 	supplemented  bool    // told something of an action that the ledger lacked
 	disputed      bool    // told something of an action otherwise than the ledger
@@ -97,7 +98,7 @@ func (p *planner) state(s schemas.Stream, fresh bool) (*state, error) {
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
 // first. An error is one that ends the import.
 func (p *planner) plan(e *entry) error {
-	e.steps, e.kept, e.refused, e.omitted, e.rule = nil, 0, 0, 0, ""
+	e.steps, e.kept, e.refused, e.omitted, e.rule, e.sameMoment = nil, 0, 0, 0, "", false
 	e.supplemented, e.disputed = false, false
 	p.met = p.met[:0]
 	if e.forged {
@@ -178,10 +179,38 @@ func (p *planner) drafter(stream schemas.Stream, source string, occurred time.Ti
 	return drafter{tenant: p.tenant, stream: stream, source: source, occurred: occurred, recorded: p.recorded}
 }
 
+// expired refuses a snapshot that may be of a month whose data has been destroyed: one without a
+// proven age is of its last contact.
+func (p *planner) expired(s *snapshot) error {
+	if s.proven || s.contact.IsZero() {
+		return nil
+	}
+	classes := map[string]bool{}
+	for a := range s.values {
+		classes[a.Class] = true
+	}
+	for _, l := range s.lists {
+		classes[l.attr.Class] = true
+	}
+	for _, c := range sortedKeys(classes) {
+		gone, err := p.tx.Expired(c, s.contact)
+		if err != nil {
+			return err
+		}
+		if gone {
+			return vault.ErrExpired
+		}
+	}
+	return nil
+}
+
 func (p *planner) planSnapshot(e *entry) error {
 	s := e.snap.clone() // a record may be planned more than once
+	if err := p.expired(s); err != nil {
+		return err
+	}
 	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: s.intuneID,
-		DirectoryID: s.directoryID, At: s.observed})
+		DirectoryID: s.directoryID, At: s.age()})
 	if err != nil {
 		return err
 	}
@@ -195,9 +224,12 @@ func (p *planner) planSnapshot(e *entry) error {
 	if err != nil {
 		return err
 	}
-	if st.exists && p.in.contradicts(st, s) {
-		e.planned = superseded
-		return nil
+	if st.exists {
+		var over bool
+		if over, e.sameMoment = p.in.contradicts(st, s); over {
+			e.planned = superseded
+			return nil
+		}
 	}
 	told, user, err := p.user(e, s, st)
 	if err != nil {
@@ -222,19 +254,23 @@ func (p *planner) planSnapshot(e *entry) error {
 		return err
 	}
 	var changes []step
-	if len(diff.deltas)+len(diff.restated) > 0 {
-		device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, st.latest(s.observed))
+	if diff.writes() {
+		at := s.age() // of a holder's period; none that is proven: the snapshot's
+		if at.IsZero() {
+			at = s.observed
+		}
+		device, err = p.tx.SetHolder(device.ID, vaultOwnership(diff.owner), diff.user, st.latest(at))
 		if err != nil {
 			return err
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)
 		d.holding = holding{device: device.ID, ownership: diff.owner, user: diff.user}
-		if changes, err = p.encode(st, p.in.drafts(d, st, diff)); err != nil {
+		if changes, err = p.encode(st, p.in.drafts(d, st, s, diff)); err != nil {
 			return err
 		}
 		e.planned = recorded
 	} else if e.planned = unchanged; diff.late {
-		e.planned = superseded
+		e.planned, e.sameMoment = superseded, diff.moments
 	}
 	for _, r := range states {
 		r.apply()
@@ -271,11 +307,11 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 	}
 	knownID, hasID := st.values[id]
 	knownUPN, hasUPN := st.values[upn]
-	at := knownID.observed
-	if knownUPN.observed.After(at) {
-		at = knownUPN.observed
+	at := knownID.moment
+	if !hasID || hasUPN && knownUPN.newer(at) {
+		at = knownUPN.moment
 	}
-	if (hasID || hasUPN) && !st.later(s, at) {
+	if (hasID || hasUPN) && !s.newer(at) {
 		sameID := s.values[id] != nil && string(s.values[id]) == string(knownID.plain)
 		sameUPN := s.values[upn] != nil && strings.EqualFold(string(s.values[upn]), string(knownUPN.plain))
 		if told == userNone && st.user == uuid.Nil || sameID || sameUPN {
@@ -293,7 +329,7 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 	}
 	object, _ := asGUID(text(id))
 	user, err := p.person(vault.PersonHint{ObjectID: object, UPN: text(upn),
-		Email: text(c.MustAttribute(attrUserEmail)), At: s.observed})
+		Email: text(c.MustAttribute(attrUserEmail)), At: s.age()})
 	if errors.Is(err, vault.ErrErasedSubject) {
 		e.omitted += s.dropUser()
 		return userUntold, uuid.Nil, nil
@@ -335,7 +371,7 @@ func (p *planner) lists(e *entry, stream schemas.Stream, ownership string) ([]re
 			if item.person != "" {
 				var err error
 				if person, err = p.person(vault.PersonHint{ObjectID: item.person,
-					At: e.snap.observed}); errors.Is(err, vault.ErrErasedSubject) {
+					At: e.snap.age()}); errors.Is(err, vault.ErrErasedSubject) {
 					e.omitted++
 					continue
 				} else if err != nil {
@@ -445,7 +481,7 @@ func (p *planner) refuse(e *entry, rule string) error {
 func canonicalRefused(rule string, e *entry) []byte {
 	b := schemas.LP(schemas.LP([]byte("refused"), rule), e.snap.intuneID)
 	b = schemas.LP(schemas.LP(b, e.snap.directoryID), e.snap.source)
-	return binary.BigEndian.AppendUint64(b, uint64(e.snap.observed.Unix()))
+	return binary.BigEndian.AppendUint64(b, uint64(e.snap.age().Unix())) // a copy of the file is no other record
 }
 
 func (p *planner) planFact(e *entry) error {
@@ -541,7 +577,7 @@ func (p *planner) telling(r resolving) (telling, []resolvedTarget, error) {
 
 // await remembers the ids among the targets of which nobody knows yet whose they are, and those of devices of which
 // nothing is known but an action.
-func (p *planner) await(stream schemas.Stream, a *told, targets []resolvedTarget) error {
+func (p *planner) await(stream schemas.Stream, a *toldAction, targets []resolvedTarget) error {
 	for _, t := range targets {
 		id, ok := asGUID(t.id)
 		unknown := t.device == uuid.Nil && t.person == uuid.Nil && t.as != targetResource

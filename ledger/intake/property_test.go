@@ -136,7 +136,7 @@ func files(t *rapid.T, records []string) map[string]string {
 func run(t *rapid.T, w *world, files map[string]string) (Summary, error) {
 	fsys := fstest.MapFS{}
 	for n, c := range files {
-		fsys[n] = &fstest.MapFile{Data: []byte(c)}
+		fsys[n] = aFile(c)
 	}
 	in, err := New(w.config)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestScenarios(t *testing.T) {
 				slices.Reverse(names)
 				fsys := fstest.MapFS{}
 				for _, n := range names {
-					fsys[n] = &fstest.MapFile{Data: []byte(files[n])}
+					fsys[n] = aFile(files[n])
 				}
 				s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: names, FS: fsys}, nil)
 				if err != nil {

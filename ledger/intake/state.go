@@ -25,23 +25,25 @@ type state struct {
 
 	values  map[*schemas.Attribute]held
 	lists   map[*schemas.Attribute]*heldList
-	newest  map[string]time.Time // per source, the latest observation in the stream
-	user    uuid.UUID            // whom the ledger says the device is used by
-	holders []holder             // in the order of the stream
+	last    time.Time // the latest observation in the stream
+	user    uuid.UUID // whom the ledger says the device is used by
+	holders []holder  // in the order of the stream
 
-	action *told // an action's stream
+	action *toldAction // an action's stream
 
 	refused   int       // refusal streams: the last count
 	refusedAt time.Time // and when it was observed
 }
 
-// held is an attribute's present value. A none is an explicit "there is none".
+// held is an attribute's present value. A none is an explicit "there is none". Its moment is that
+// of the newest event that set, unset or confirmed it.
 type held struct {
-	plain    json.RawMessage
-	none     bool
-	observed time.Time
+	plain json.RawMessage
+	none  bool
+	moment
 }
 
+// heldList is a list's present entries. Lists are told apart by S alone (FORMATS §2).
 type heldList struct {
 	elements map[string]json.RawMessage // by element uuid
 	observed time.Time
@@ -59,7 +61,7 @@ const maxStateAge = 30 * time.Second
 
 func newState(s schemas.Stream, now time.Time) *state {
 	return &state{stream: s, expect: ledger.NoStream, folded: now, values: map[*schemas.Attribute]held{},
-		lists: map[*schemas.Attribute]*heldList{}, newest: map[string]time.Time{}}
+		lists: map[*schemas.Attribute]*heldList{}}
 }
 
 // read notes what reading the stream came to.
@@ -85,12 +87,28 @@ func (s *state) userAt(at time.Time) uuid.UUID {
 // latest returns at, or the latest observation in the stream where that is later: an older snapshot
 // that tells something not known yet tells it of the device as it is now.
 func (s *state) latest(at time.Time) time.Time {
-	for _, n := range s.newest {
-		if n.After(at) {
-			at = n
-		}
+	if s.last.After(at) {
+		return s.last
 	}
 	return at
+}
+
+// confirm raises the moment of everything that an event neither changed nor named as silent.
+func (s *state) confirm(at moment, changed, silent func(*schemas.Attribute) bool) {
+	if at.observed.After(s.last) {
+		s.last = at.observed
+	}
+	for a, h := range s.values {
+		if !changed(a) && !silent(a) && at.newer(h.moment) {
+			h.moment = at
+			s.values[a] = h
+		}
+	}
+	for a, l := range s.lists {
+		if !silent(a) && at.observed.After(l.observed) {
+			l.observed = at.observed
+		}
+	}
 }
 
 // hold notes who uses the device from an observation on.
@@ -106,7 +124,6 @@ type sealedAt struct {
 	attr    *schemas.Attribute
 	element string // "" for a value of its own
 	sealed  vault.Sealed
-	at      time.Time
 	event   ledger.LeftEvent // its event, should the vault not have sealed it
 }
 
@@ -115,30 +132,28 @@ type sealedAt struct {
 // event is counted as left out.
 func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, stream schemas.Stream) (*state, error) {
 	st := newState(stream, in.cfg.Clock())
-	tokens := map[*schemas.Attribute]map[string]sealedAt{}
-	users := []sealedUser{}
+	var events []ledger.Own
 	reading := ledger.Reading{Disowned: left.disowned}
 	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, stream, tenant, &reading) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", stream, err)
 		}
-		d := own.Draft
-		if d.Type == nil {
-			continue // a kind of event that only a newer program writes
-		}
-		if d.Type.Form != schemas.FormState {
+		switch d := own.Draft; {
+		case d.Type == nil: // a kind of event that only a newer program writes
+		case d.Type.Form == schemas.FormState:
+			events = append(events, own)
+		default:
 			st.foldRefusal(d)
-			continue
-		}
-		if user := st.foldEvent(own, tokens); user != nil {
-			users = append(users, *user)
 		}
 	}
 	st.read(reading)
 	var err error
-	if len(tokens) > 0 {
+	if len(events) > 0 {
 		err = in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
-			return st.open(tx, tokens, users, &reading.Left)
+			f := &folding{state: st, types: in.types, tx: tx, left: &reading.Left,
+				tokens:    map[*schemas.Attribute]map[string]sealedAt{},
+				unfitting: map[ledger.LeftEvent]bool{}}
+			return f.fold(events)
 		})
 	}
 	left.note(stream, reading.Left)
@@ -161,63 +176,152 @@ type sealedUser struct {
 	at    time.Time
 }
 
-// foldEvent brings the state forward by one event and returns what that says of the
-// user, nil where it says nothing.
-func (s *state) foldEvent(own ledger.Own, tokens map[*schemas.Attribute]map[string]sealedAt) (user *sealedUser) {
-	d := own.Draft
-	event := ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting}
-	if d.Occurred.After(s.newest[d.Source]) {
-		s.newest[d.Source] = d.Occurred
+// folding brings a state forward by the events of its stream, inside one vault transaction.
+type folding struct {
+	*state
+	types  eventTypes
+	tx     *vault.Tx
+	left   *ledger.LeftOut
+	tokens map[*schemas.Attribute]map[string]sealedAt // to be opened, by attribute and element
+	users  []sealedUser
+	// The events that hold a value which the vault cannot have sealed, each once.
+	unfitting map[ledger.LeftEvent]bool
+}
+
+func (f *folding) fold(events []ledger.Own) error {
+	contacts, err := f.contacts(events)
+	if err != nil {
+		return err
 	}
+	for i, own := range events {
+		if user := f.event(own, contacts[i]); user != nil {
+			f.users = append(f.users, *user)
+		}
+	}
+	return f.open()
+}
+
+func leftEvent(own ledger.Own) ledger.LeftEvent {
+	return ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting}
+}
+
+// unfit notes an event that holds a value which the vault cannot have sealed.
+func (f *folding) unfit(e ledger.LeftEvent) {
+	if !f.unfitting[e] {
+		f.unfitting[e] = true
+		f.left.Add(e)
+	}
+}
+
+// ownContact reports whether the value is the last contact that the event's own snapshot names: one
+// that is restated has its own time.
+func ownContact(v schemas.Value) bool {
+	return v.Attr.ID == attrContact && !v.Removed && v.Observed.IsZero()
+}
+
+// contacts opens each event's own last contact, nil where it names none that can be read: which of
+// two is newer hangs on it.
+func (f *folding) contacts(events []ledger.Own) ([]json.RawMessage, error) {
+	out := make([]json.RawMessage, len(events))
+	var sealed []vault.Sealed
+	var at []int
+	for i, own := range events {
+		for _, v := range own.Draft.Values {
+			if !ownContact(v) {
+				continue
+			}
+			if out[i] = v.Plain; v.Token != "" {
+				sealed = append(sealed, vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: own.ID})
+				at = append(at, i)
+			}
+		}
+	}
+	opened, err := f.tx.Open(sealed)
+	if err != nil {
+		return nil, err
+	}
+	for n, o := range opened {
+		switch i := at[n]; {
+		case o.Err == nil:
+			out[i] = o.Plain
+		case !notSet(o.Err):
+			f.unfit(leftEvent(events[i]))
+		}
+	}
+	return out, nil
+}
+
+// event brings the state forward by one event and returns what that says of the user, nil where it
+// says nothing. contact is the event's own last contact.
+func (f *folding) event(own ledger.Own, contact json.RawMessage) (user *sealedUser) {
+	d, s := own.Draft, f.state
+	now := moment{observed: d.Occurred}
+	if said, ok := asText(contact); ok {
+		now.contact, _ = parseTime(said)
+	}
+	changed := map[*schemas.Attribute]bool{}
 	for _, v := range d.Values {
-		at := v.Observed
-		if at.IsZero() {
-			at = d.Occurred
+		changed[v.Attr] = true
+		at := now
+		if !v.Observed.IsZero() { // restated: S is its own, L the event's
+			at.observed = v.Observed
 		}
 		_, list := d.Type.Member(v.Attr)
 		// A person known by name alone replaces one known by id: the id is removed
 		// and the name set, in one event.
 		if v.Attr.ID == attrUserID && (user == nil || v.Token != "") ||
 			v.Attr.ID == attrUserUPN && v.Token != "" && (user == nil || user.token == "") {
-			user = &sealedUser{token: v.Token, at: at}
+			user = &sealedUser{token: v.Token, at: at.observed}
 		}
 		element := v.Element()
 		if list {
-			s.list(v.Attr, at)
+			s.list(v.Attr, v.Observed)
 		}
-		delete(tokens[v.Attr], element)
+		delete(f.tokens[v.Attr], element)
 		switch {
-		case v.Token != "":
-			if tokens[v.Attr] == nil {
-				tokens[v.Attr] = map[string]sealedAt{}
+		case ownContact(v):
+			// An older snapshot that tells something else carries its own, older contact.
+			if have, known := s.values[v.Attr]; contact != nil && (!known || !have.newer(at)) {
+				s.values[v.Attr] = held{plain: contact, moment: at}
 			}
-			tokens[v.Attr][element] = sealedAt{v.Attr, element,
-				vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, at, event}
-			if !list {
-				delete(s.values, v.Attr)
-			} else {
+		case v.Token != "":
+			if f.tokens[v.Attr] == nil {
+				f.tokens[v.Attr] = map[string]sealedAt{}
+			}
+			f.tokens[v.Attr][element] = sealedAt{v.Attr, element,
+				vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, leftEvent(own)}
+			if list {
 				delete(s.lists[v.Attr].elements, element)
+			} else {
+				s.values[v.Attr] = held{moment: at} // until it is opened
 			}
 		case list && v.Removed:
 			delete(s.lists[v.Attr].elements, element)
 		case list:
 			s.lists[v.Attr].elements[element] = v.Plain
 		default:
-			s.values[v.Attr] = held{plain: v.Plain, none: v.Removed, observed: at}
+			s.values[v.Attr] = held{plain: v.Plain, none: v.Removed, moment: at}
 		}
 	}
+	silent := map[string]bool{}
+	for _, name := range d.Silent {
+		silent[name] = true
+	}
+	s.confirm(now, func(a *schemas.Attribute) bool { return changed[a] },
+		func(a *schemas.Attribute) bool { return silent[f.types.member(a)] })
 	return user
 }
 
-// list returns the state of a list that was observed at that time.
-func (s *state) list(a *schemas.Attribute, at time.Time) *heldList {
+// list returns the state of a list, begun where there is none; restated is when it was observed,
+// where that is told apart from its event.
+func (s *state) list(a *schemas.Attribute, restated time.Time) *heldList {
 	l := s.lists[a]
 	if l == nil {
 		l = &heldList{elements: map[string]json.RawMessage{}}
 		s.lists[a] = l
 	}
-	if at.After(l.observed) {
-		l.observed = at
+	if restated.After(l.observed) {
+		l.observed = restated
 	}
 	return l
 }
@@ -227,45 +331,46 @@ func notSet(err error) bool {
 	return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrLost)
 }
 
-// open opens the values. left gets the events of those that the vault cannot have sealed.
-func (s *state) open(
-	tx *vault.Tx, tokens map[*schemas.Attribute]map[string]sealedAt, users []sealedUser, left *ledger.LeftOut,
-) error {
-	unfitting := map[ledger.LeftEvent]bool{}
+// open opens the values that the events left standing, and settles who uses the device.
+func (f *folding) open() error {
+	s := f.state
 	var asked []sealedAt
 	var sealed []vault.Sealed
-	for _, elements := range tokens {
+	for _, elements := range f.tokens {
 		for _, t := range elements {
 			asked = append(asked, t)
 			sealed = append(sealed, t.sealed)
 		}
 	}
-	opened, err := tx.Open(sealed)
+	opened, err := f.tx.Open(sealed)
 	if err != nil {
 		return err
 	}
 	for i, o := range opened {
 		t := asked[i]
-		if o.Err != nil {
-			if !notSet(o.Err) && !unfitting[t.event] {
-				unfitting[t.event] = true
-				left.Add(t.event)
+		switch {
+		case o.Err != nil:
+			if !notSet(o.Err) {
+				f.unfit(t.event)
 			}
-			continue
-		}
-		if t.element == "" {
-			s.values[t.attr] = held{plain: o.Plain, observed: t.at}
-		} else {
+			if t.element == "" {
+				delete(s.values, t.attr)
+			}
+		case t.element == "":
+			h := s.values[t.attr]
+			h.plain = o.Plain
+			s.values[t.attr] = h
+		default:
 			s.lists[t.attr].elements[t.element] = o.Plain
 		}
 	}
 	for a, l := range s.lists {
-		if len(l.elements) == 0 && len(tokens[a]) > 0 {
+		if len(l.elements) == 0 && len(f.tokens[a]) > 0 {
 			delete(s.lists, a) // none of it opens any more
 		}
 	}
-	for _, u := range users {
-		user, err := u.person(tx)
+	for _, u := range f.users {
+		user, err := u.person(f.tx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.stream, err)
 		}

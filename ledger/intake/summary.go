@@ -21,6 +21,9 @@ type Summary struct {
 	FailedCount  int            `json:"failedCount"`
 	Failed       []Failure      `json:"failed"` // the first maxFailures of them
 
+	SameMoment int `json:"sameMoment"` // of the superseded: told otherwise for the same moment
+	Undated    int `json:"undated"`    // snapshots dated by the modification time of their file
+
 	EventsAppended   int            `json:"eventsAppended"`
 	ListItemsKept    int            `json:"listItemsKept"`    // allowed by policy: in the ledger, now or before
 	ListItemsRefused map[string]int `json:"listItemsRefused"` // by rule
@@ -116,6 +119,12 @@ func (s *Summary) add(e *entry) {
 			s.Failed = append(s.Failed, Failure{e.file, e.line, e.number, e.field, e.reason})
 		}
 	}
+	if e.sameMoment {
+		s.SameMoment++
+	}
+	if e.snap != nil && !e.snap.proven {
+		s.Undated++
+	}
 	s.EventsAppended += e.events
 	s.ListItemsKept += e.kept
 	if e.refused > 0 {
@@ -127,7 +136,7 @@ func (s *Summary) add(e *entry) {
 		s.ValuesCut += e.cut
 	}
 	for n, is := range map[*int]bool{&s.Supplemented: e.supplemented && e.outcome == recorded, &s.Disputed: e.disputed,
-		&s.Decoded: e.decoded > 0} {
+		&s.Decoded: e.decoded} {
 		if is {
 			*n++
 		}
@@ -182,6 +191,13 @@ func (s Summary) WriteText(w io.Writer) error {
 	}
 	t.line("")
 	t.line("Beside that:")
+	if s.SameMoment > 0 {
+		t.count(s.SameMoment, "same-moment: superseded, because another snapshot of the same moment came first. Where "+
+			"they are of different times, import each with --observed TIME")
+	}
+	if s.Undated > 0 {
+		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age (--observed TIME)")
+	}
 	t.count(s.EventsAppended, "events appended")
 	t.count(s.ListItemsKept, "apps kept")
 	t.counts(s.ListItemsRefused, "apps refused, by rule ")

@@ -31,8 +31,8 @@ const (
 	attrOccurred       = "occurred-at" // of a dispute alone: when the action was is metadata
 )
 
-// told is what the events of one action say of it so far.
-type told struct {
+// toldAction is what the events of one action say of it so far.
+type toldAction struct {
 	recorded uuid.UUID // the event that counts as the action
 	occurred time.Time
 	events   int
@@ -58,7 +58,7 @@ type toldValue struct {
 	others []json.RawMessage
 }
 
-func newTold() *told { return &told{values: map[string]*toldValue{}, persons: map[uuid.UUID]bool{}} }
+func newTold() *toldAction { return &toldAction{values: map[string]*toldValue{}, persons: map[uuid.UUID]bool{}} }
 
 func (t *toldTarget) text(attr string) string {
 	if v := t.values[attr]; v != nil {
@@ -128,7 +128,7 @@ func indexOf(v schemas.Value) int {
 }
 
 // note takes in one more event.
-func (a *told) note(r said, types eventTypes) {
+func (a *toldAction) note(r said, types eventTypes) {
 	a.events++
 	for _, p := range r.targets {
 		a.persons[p] = true
@@ -193,7 +193,7 @@ func setTold(values map[string]*toldValue, v saidValue) {
 	}
 }
 
-func (a *told) noteDisputes(r said) {
+func (a *toldAction) noteDisputes(r said) {
 	type entry struct {
 		attribute string
 		target    int
@@ -380,7 +380,7 @@ func (n news) none() bool { return len(n.values)+len(n.targets)+len(n.disputes) 
 const maxActionEvents = 4096
 
 // compare tells what a telling says that the action's events do not.
-func (a *told) compare(t telling) (n news) {
+func (a *toldAction) compare(t telling) (n news) {
 	for _, v := range slices.Concat(t.what, t.who, t.once) {
 		if v.Attr.ID == attrWithheld || v.Attr.ID == attrCut {
 			continue // counts of what one telling left out
@@ -412,7 +412,7 @@ func (a *told) compare(t telling) (n news) {
 	return n
 }
 
-func (a *told) time() *toldValue {
+func (a *toldAction) time() *toldValue {
 	v := &toldValue{stands: schemas.JSON(wholeSeconds(a.occurred))}
 	if more := a.values[attrOccurred]; more != nil {
 		v.others = more.others
@@ -436,7 +436,7 @@ func (n *news) value(known map[string]*toldValue, v schemas.Value, target int, p
 }
 
 // target compares one target with the one that it is, or in whose place it stands.
-func (n *news) target(a *told, index int, t toldAnew) {
+func (n *news) target(a *toldAction, index int, t toldAnew) {
 	is := a.targets[index]
 	gone := is.gone(attrTargetID)
 	own := news{}
@@ -505,7 +505,7 @@ func (t *toldTarget) is(r resolvedTarget) bool {
 // match finds, for each target of a telling, which target of the action it is; -1 for a further one. What is the
 // same by its id is the same; then by its name, then by its place, where one of the two has no id. What is left on
 // both sides contradicts.
-func (a *told) match(targets []toldAnew) []int {
+func (a *toldAction) match(targets []toldAnew) []int {
 	at, taken := make([]int, len(targets)), make([]bool, len(a.targets))
 	for i := range at {
 		at[i] = -1

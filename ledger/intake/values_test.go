@@ -232,7 +232,7 @@ func FuzzParse(f *testing.F) {
 	w := newWorld(f, true)
 	in := w.intake()
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		e := in.parse(w.tenant, item{raw: raw}, propertyStart)
+		e := in.parse(w.tenant, item{raw: raw}, dating{at: propertyStart})
 		switch {
 		case e.outcome == pending && (e.fact == nil) == (e.snap == nil):
 			t.Fatal("neither a fact nor a snapshot, or both")

@@ -37,6 +37,8 @@ type world struct {
 	clock  *vaulttest.Clock
 	tenant vault.Tenant
 	config Config
+
+	unlimited bool // without the daily limit of what is volatile
 }
 
 func newWorld(t testing.TB, anySource bool) *world {
@@ -95,6 +97,7 @@ func (w *world) intake() *Intake {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	in.unlimited = w.unlimited
 	return in
 }
 
@@ -108,11 +111,17 @@ func (w *world) importFiles(files map[string]string) Summary {
 	return s
 }
 
+// aFile was modified before any record of the tests was observed: a snapshot in it that tells no time
+// is then of its last contact.
+func aFile(content string) *fstest.MapFile {
+	return &fstest.MapFile{Data: []byte(content), ModTime: propertyStart.AddDate(-1, 0, 0)}
+}
+
 func (w *world) tryImport(files map[string]string) (Summary, error) {
 	w.t.Helper()
 	fsys := fstest.MapFS{}
 	for name, content := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(content)}
+		fsys[name] = aFile(content)
 	}
 	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && !s.Balanced() {
@@ -337,7 +346,8 @@ func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
 	}
 	var lines []string
 	for a, h := range st.values {
-		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s", a.ID, h.plain, h.none, schemas.Time(h.observed)))
+		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s, contact %s", a.ID, h.plain, h.none,
+			schemas.Time(h.observed), schemas.Time(h.contact)))
 	}
 	for a, l := range st.lists {
 		for _, v := range l.elements {

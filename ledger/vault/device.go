@@ -66,13 +66,10 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 			return fail(err)
 		}
 	}
-	if at.IsZero() {
-		at = cut(tx.v.clock())
-	}
-	if err := tx.see(row.Owner, kindIntuneID, h.IntuneID, at); err != nil {
+	if err := tx.name(row.Owner, kindIntuneID, h.IntuneID, at, created); err != nil {
 		return fail(err)
 	}
-	if err := tx.see(row.Owner, kindDirectoryID, h.DirectoryID, at); err != nil {
+	if err := tx.name(row.Owner, kindDirectoryID, h.DirectoryID, at, created); err != nil {
 		return fail(err)
 	}
 	return newDevice(*row), created, nil

@@ -472,6 +472,15 @@ func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
 	return out, nil
 }
 
+// Expired reports whether the tenant's key of the class and of that time's month was destroyed.
+func (tx *Tx) Expired(class string, at time.Time) (bool, error) {
+	row, ok, err := tx.rows.PeriodKey(class, at.UTC().Format("200601"))
+	if err != nil {
+		return false, fmt.Errorf("period of %s: %w", class, err)
+	}
+	return ok && row.Destroyed, nil
+}
+
 // ExpirePeriod destroys the tenant's key of a class and month: every value and alias under it is
 // expired from now on, and the key is never minted again. ErrHeld while the tenant has any hold.
 func (tx *Tx) ExpirePeriod(class, month string) error {

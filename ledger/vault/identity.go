@@ -66,6 +66,21 @@ func (tx *Tx) reread() error {
 	return err
 }
 
+// name records that the owner goes by the value. A record that proves no time begins the name of an
+// owner that it made, and one that nobody else has: it moves nobody's.
+func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted bool) error {
+	if !at.IsZero() {
+		return tx.see(o, kind, value, at)
+	}
+	if normalised := identifier(kind, value); normalised != "" && !minted {
+		set, err := tx.identities(kind, normalised)
+		if err != nil || len(set.rows) > 0 {
+			return err
+		}
+	}
+	return tx.see(o, kind, value, cut(tx.v.clock()))
+}
+
 // see records that the owner was seen under the value at that time. A row is extended only across time in which
 // nobody else was first seen under the value; otherwise the owner gets a further row, and periods stay truthful.
 func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {

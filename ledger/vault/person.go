@@ -39,10 +39,6 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	if !found && o.ID == uuid.Nil {
 		return uuid.Nil, false, nil
 	}
-	seen := at
-	if seen.IsZero() {
-		seen = cut(tx.v.clock())
-	}
 	if !found {
 		if err := tx.mintOwner(OwnerRow{Owner: o, Created: cut(tx.v.clock()), Identified: object != ""}); err != nil {
 			return fail(err)
@@ -54,7 +50,7 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 		if n.use == "" {
 			continue
 		}
-		if err := tx.see(o, n.kind, n.value, seen); err != nil {
+		if err := tx.name(o, n.kind, n.value, at, !found); err != nil {
 			return fail(err)
 		}
 	}

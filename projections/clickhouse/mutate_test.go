@@ -217,9 +217,13 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 				what = "a row deleted"
 				exec("DELETE FROM %s WHERE %s", name, one("1"))
 			case kind < 7:
-				var c column
-				for c = columns[r.IntN(len(columns))]; view == "events" &&
-					(c.name == "partition" || c.name == "catalogue"); {
+				// What is of no event is not compared, and the engine lets nobody alter a row's version.
+				unfit := func(c column) bool {
+					return view == "events" && (c.name == "partition" || c.name == "catalogue") ||
+						c.name == "ledger_seq" && !c.key
+				}
+				c := columns[r.IntN(len(columns))]
+				for unfit(c) {
 					c = columns[r.IntN(len(columns))]
 				}
 				what = "column " + c.name + " altered"
