@@ -58,7 +58,9 @@ type toldValue struct {
 	others []json.RawMessage
 }
 
-func newTold() *toldAction { return &toldAction{values: map[string]*toldValue{}, persons: map[uuid.UUID]bool{}} }
+func newTold() *toldAction {
+	return &toldAction{values: map[string]*toldValue{}, persons: map[uuid.UUID]bool{}}
+}
 
 func (t *toldTarget) text(attr string) string {
 	if v := t.values[attr]; v != nil {
