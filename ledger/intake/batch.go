@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	slices.SortStableFunc(open, func(a, b *entry) int {
 		return cmp.Or(a.class()-b.class(), a.when().Compare(b.when()))
 	})
-	needs := map[schemas.Stream]bool{}
+	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
 		if len(open) == 0 {
@@ -41,10 +42,11 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		var err error
-		if needs, err = in.round(ctx, tenant, left, open, needs); err != nil {
+		more, err := in.round(ctx, tenant, left, open, maps.Clone(asked))
+		if err != nil {
 			return err
 		}
+		maps.Copy(asked, more)
 	}
 	for _, e := range entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {

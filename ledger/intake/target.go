@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -62,6 +63,7 @@ func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTa
 			return actor, erased, nil, err
 		}
 	}
+	var missing error
 	targets = make([]resolvedTarget, len(f.targets))
 	for _, typed := range []bool{true, false} {
 		for i, t := range f.targets {
@@ -69,12 +71,16 @@ func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTa
 			if (as == targetDevice || as == targetUser) != typed {
 				continue
 			}
-			if targets[i], err = r.target(t, as); err != nil {
+			one, err := r.target(t, as)
+			if errors.Is(err, errNeedState) {
+				missing = err // all that have to be read are asked for at once
+			} else if err != nil {
 				return actor, erased, nil, err
 			}
+			targets[i] = one
 		}
 	}
-	return actor, erased, targets, nil
+	return actor, erased, targets, missing
 }
 
 // target resolves what an action was done to. What it is comes from itself: what the vault knows its id to be, its
@@ -229,46 +235,53 @@ func (p *planner) person(h vault.PersonHint) (uuid.UUID, error) {
 // waiting is an action that named an id before anybody knew whose it is.
 type waiting struct {
 	met
-	id string
 	st *state
 }
 
-// waitingFor returns the actions that wait for those whom the record names. Their streams have to be read first.
+// owner is the person or the device.
+func (m met) owner() uuid.UUID { return cmp.Or(m.person, m.device) }
+
+// idIn returns which of the ids a target has.
+func (m met) idIn(t *toldTarget) string {
+	for _, id := range m.ids {
+		if id != "" && strings.EqualFold(id, t.native()) {
+			return id
+		}
+	}
+	return ""
+}
+
+// waitingFor returns the actions that wait for those whom the record names. Their streams have to be read first: all
+// that are missing are asked for at once.
 func (p *planner) waitingFor() (out []waiting, err error) {
 	for _, m := range p.met {
 		if p.in.awaited.has(m.person, m.device) {
 			continue
 		}
-		found := false
-		for _, id := range m.ids {
-			streams, err := p.tx.Awaiting(id)
-			if err != nil {
-				return nil, err
+		streams, awaitErr := p.tx.Awaiting(m.owner(), m.ids...)
+		if awaitErr != nil {
+			return nil, awaitErr
+		}
+		for _, s := range streams {
+			st, stateErr := p.state(s, false)
+			if stateErr != nil {
+				err = stateErr
+				continue
 			}
-			for _, s := range streams {
-				found = true
-				st, stErr := p.state(s, false)
-				if stErr != nil {
-					err = stErr // and go on: all that have to be read are asked for at once
-					continue
-				}
-				out = append(out, waiting{m, id, st})
-			}
-			if err != nil {
-				return nil, err
-			}
+			out = append(out, waiting{m, st})
 		}
 		st := p.states[schemas.NewStream("device", m.device)]
-		if !found && (m.device == uuid.Nil || st != nil && st.exists) {
+		if len(streams) == 0 && (m.device == uuid.Nil || st != nil && st.exists) {
 			p.in.awaited.add(m.person, m.device)
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // link supplements the actions that waited: with the device, and with the person, or the device's user then. What
 // could be linked already is forgotten: the supplement is in the ledger.
 func (p *planner) link(source string, waits []waiting) (steps []step, err error) {
+	done := map[uuid.UUID][]schemas.Stream{} // by whom they waited for
 	for _, w := range waits {
 		a := w.st.action
 		if !w.st.exists || a == nil || a.recorded == uuid.Nil {
@@ -284,32 +297,32 @@ func (p *planner) link(source string, waits []waiting) (steps []step, err error)
 		}
 		var n news
 		for i, is := range a.targets {
-			if is.native() != strings.ToLower(w.id) && (w.device == uuid.Nil || is.text(attrTargetDevice) != w.device.String()) {
+			id := w.idIn(is)
+			if is.gone(attrTargetID) || id == "" && (w.device == uuid.Nil || is.text(attrTargetDevice) != w.device.String()) {
 				continue
 			}
-			r := resolvedTarget{target: target{id: w.id}, device: w.device, person: person}
+			erased, err := p.erasedThen(w.met, a.occurred)
+			if err != nil {
+				return nil, err
+			}
+			if erased {
+				continue // whoever had the id then: it is not whom it names now
+			}
+			r := resolvedTarget{target: target{id: cmp.Or(id, w.ids[0])}, device: w.device, person: person}
 			anew := toldAnew{resolvedTarget: r, idAttr: p.in.cfg.Catalogue.MustAttribute(attrTargetID)}
 			anew.values, _ = r.values(p.in.cfg.Catalogue)
-			if is.gone(attrTargetID) {
-				continue
-			}
 			n.target(a, i, anew)
 		}
 		if n.none() {
-			if a.planned {
-				continue // what may not come about is still waited for
-			}
-			if err := p.tx.Forget(w.id, w.st.stream); err != nil {
-				return nil, err
+			if !a.planned { // what may not come about is still waited for
+				done[w.owner()] = append(done[w.owner()], w.st.stream)
 			}
 			continue
 		}
 		d := p.drafter(w.st.stream, source, a.occurred)
 		own, err := p.encodeAction(w.st, p.in.newsDrafts(d, a, "", uuid.Nil, n))
 		if errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrErased) {
-			if err := p.tx.Forget(w.id, w.st.stream); err != nil {
-				return nil, err
-			}
+			done[w.owner()] = append(done[w.owner()], w.st.stream)
 			continue
 		}
 		if err != nil {
@@ -317,7 +330,31 @@ func (p *planner) link(source string, waits []waiting) (steps []step, err error)
 		}
 		steps = append(steps, own...)
 	}
+	for owner, streams := range done {
+		if err := p.tx.Forget(owner, streams...); err != nil {
+			return nil, err
+		}
+	}
 	return steps, nil
+}
+
+// erasedThen reports whether who had one of the ids at that time was erased since.
+func (p *planner) erasedThen(m met, at time.Time) (bool, error) {
+	for _, id := range m.ids {
+		var err error
+		if m.person != uuid.Nil {
+			_, _, err = p.tx.FindPerson(vault.PersonHint{ObjectID: id, At: at})
+		} else if _, _, err = p.tx.FindDevice(vault.DeviceHint{IntuneID: id, At: at}); err == nil {
+			_, _, err = p.tx.FindDevice(vault.DeviceHint{DirectoryID: id, At: at})
+		}
+		if errors.Is(err, vault.ErrErasedSubject) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // encodeAction seals and encodes further events of an action, and brings its state forward.

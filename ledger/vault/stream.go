@@ -49,61 +49,79 @@ func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
 }
 
 // Await remembers that a stream names an id of which nobody knows yet whose it is. Only who has the id finds it again,
-// as an HMAC; Forget ends it.
+// as an HMAC.
 func (tx *Tx) Await(id string, stream schemas.Stream) error {
 	if err := tx.writable(); err != nil {
 		return fmt.Errorf("await an id: %w", err)
 	}
-	if err := tx.rows.PutMapping(tx.waiting(id, stream)); err != nil {
+	id = schemas.LowerASCII(strings.TrimSpace(id))
+	canonical := schemas.LP(schemas.LP(nil, id), string(stream))
+	row := MappingRow{Hash: tx.hash("awaiting", string(canonical)), Stream: stream, Concerned: tx.awaited(id)}
+	if err := tx.rows.PutMapping(row); err != nil {
 		return fmt.Errorf("await an id: %w", err)
 	}
 	return nil
 }
 
-// Awaiting lists the streams that wait for an id, in order of name.
-func (tx *Tx) Awaiting(id string) ([]schemas.Stream, error) {
-	if Junk(id) {
-		return nil, nil
+// awaited is what the rows of an id concern while nobody knows whose it is.
+func (tx *Tx) awaited(id string) uuid.UUID {
+	return schemas.UUIDv8(tx.hash("awaited", schemas.LowerASCII(strings.TrimSpace(id))))
+}
+
+// Awaiting lists the streams that wait for ids that turned out to be the owner's, in order of name. From then on they
+// are forgotten with the owner.
+func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error) {
+	fail := func(err error) ([]schemas.Stream, error) { return nil, fmt.Errorf("who awaits an id: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
 	}
-	rows, err := tx.rows.MappingsOf(tx.waiting(id, "").Concerned)
+	for _, id := range ids {
+		if Junk(id) {
+			continue
+		}
+		rows, err := tx.rows.MappingsOf(tx.awaited(id))
+		if err != nil {
+			return fail(err)
+		}
+		for _, r := range rows {
+			r.Concerned = owner
+			if err := tx.rows.PutMapping(r); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	rows, err := tx.rows.MappingsOf(owner)
 	if err != nil {
-		return nil, fmt.Errorf("who awaits an id: %w", err)
+		return fail(err)
 	}
-	out := make([]schemas.Stream, 0, len(rows))
+	var out []schemas.Stream
 	for _, r := range rows {
-		out = append(out, r.Stream)
+		if r.Stream.Kind() != "refusal" && !slices.Contains(out, r.Stream) {
+			out = append(out, r.Stream)
+		}
 	}
 	slices.Sort(out)
 	return out, nil
 }
 
-// Forget ends that the stream waits for the id.
-func (tx *Tx) Forget(id string, stream schemas.Stream) error {
-	rest, err := tx.Awaiting(id)
-	if err != nil {
-		return err
-	}
+// Forget ends that streams wait for the owner.
+func (tx *Tx) Forget(owner uuid.UUID, streams ...schemas.Stream) error {
 	if err := tx.writable(); err != nil {
-		return fmt.Errorf("forget an id: %w", err)
+		return fmt.Errorf("forget what waits: %w", err)
 	}
-	if err := tx.rows.DeleteMappings(tx.waiting(id, "").Concerned); err != nil {
-		return fmt.Errorf("forget an id: %w", err)
+	rows, err := tx.rows.MappingsOf(owner)
+	if err == nil {
+		err = tx.rows.DeleteMappings(owner)
 	}
-	for _, s := range rest {
-		if s != stream {
-			if err := tx.Await(id, s); err != nil {
-				return err
-			}
+	for _, r := range rows {
+		if err == nil && !slices.Contains(streams, r.Stream) {
+			err = tx.rows.PutMapping(r)
 		}
 	}
+	if err != nil {
+		return fmt.Errorf("forget what waits: %w", err)
+	}
 	return nil
-}
-
-// waiting is the row that says so. What it concerns is the id's own HMAC, so that all of an id's rows are found.
-func (tx *Tx) waiting(id string, stream schemas.Stream) MappingRow {
-	id = schemas.LowerASCII(strings.TrimSpace(id))
-	concerned := schemas.UUIDv8(tx.hash("awaited", id))
-	return MappingRow{Hash: tx.hash("awaiting", string(schemas.LP(schemas.LP(nil, id), string(stream)))), Stream: stream, Concerned: concerned}
 }
 
 func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
