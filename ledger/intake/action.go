@@ -14,9 +14,9 @@ import (
 // maxID bounds an id that is no GUID, in bytes.
 const maxID = 1 << 10
 
-// tell puts an action into the ledger's terms. yours reports whose an id is that must not stand open, and whether it
-// is anybody's.
-func (in *Intake) tell(f *fact, actor uuid.UUID, targets []resolvedTarget, yours func(id string) (schemas.Owner, bool)) (telling, error) {
+// tell puts an action into the ledger's terms. yours reports whether an id is a person's or device's, so that it may
+// not stand open, and whether it is the actor's own.
+func (in *Intake) tell(f *fact, actor uuid.UUID, targets []resolvedTarget, yours func(id string) (whose, own bool)) (telling, error) {
 	c := in.cfg.Catalogue
 	t := telling{form: f.form, occurred: f.occurred, actor: actor}
 	cut := f.cut
@@ -40,10 +40,14 @@ func (in *Intake) tell(f *fact, actor uuid.UUID, targets []resolvedTarget, yours
 			return nil
 		}
 		value := schemas.Value{Attr: a, Plain: v, Owner: owner}
-		if text, ok := asText(v); ok && a.Open(v) {
-			if guid, ok := asGUID(text); ok {
-				value.Owner, value.Protect = yours(guid)
+		text, _ := asText(v)
+		if guid, ok := asGUID(text); ok && (a.Shape != nil || a.Key != schemas.KeyPerson) {
+			whose, own := yours(guid)
+			if whose && !(own && a.Key == schemas.KeyPerson) {
+				cut++ // under no key that goes with whose it is
+				return nil
 			}
+			value.Protect = whose
 		}
 		*to = append(*to, value)
 		return nil

@@ -571,7 +571,7 @@ func (p *planner) telling(r resolving) (telling, []resolvedTarget, error) {
 	if erased {
 		f.actor.values = p.withoutPerson(r.e, f.actor)
 	}
-	t, err := p.in.tell(&f, actor, targets, r.yours(actor, targets))
+	t, err := p.in.tell(&f, actor, targets, r.yours(targets))
 	return t, targets, err
 }
 

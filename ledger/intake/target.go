@@ -198,22 +198,21 @@ func (p *planner) withoutPerson(e *entry, a actor) map[string]json.RawMessage {
 	return out
 }
 
-// yours tells whose an id is that must not stand open: the vault knows it as a person's or device's, or the record
-// gives it to one.
-func (r resolving) yours(actor uuid.UUID, targets []resolvedTarget) func(id string) (schemas.Owner, bool) {
-	tenant := schemas.Owner{Kind: schemas.OwnerTenant}
+// yours tells of ids whether they are a person's or device's: the vault knows them as one's, or the record gives them
+// to one; and whether they are the actor's own.
+func (r resolving) yours(targets []resolvedTarget) func(id string) (whose, own bool) {
 	f := r.e.fact
-	return func(id string) (schemas.Owner, bool) {
+	return func(id string) (whose, own bool) {
 		if f.actor.person && id == f.actor.objectID {
-			return personOrTenant(actor), true
+			return true, true
 		}
 		for _, t := range targets {
 			if guid, ok := asGUID(t.id); ok && guid == id && (t.as == targetDevice || t.as == targetUser) {
-				return tenant, true
+				return true, false
 			}
 		}
 		device, person, err := resolving{p: r.p, e: r.e, at: r.at}.known(id)
-		return tenant, err != nil || device != nil || person != uuid.Nil || f.named[id]
+		return err != nil || device != nil || person != uuid.Nil || f.named[id], false
 	}
 }
 
