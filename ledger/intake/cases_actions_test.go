@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -544,5 +545,37 @@ func TestALinkSurvivesACrash(t *testing.T) {
 			}
 		}
 		w.again(files...)
+	}
+}
+
+// After an erasure nothing leads from an old action to the person whom a newer record makes known under the same id:
+// not what waited, whether it was linked before or not, and not telling it again.
+func TestAnErasedPersonsActionIsNotLinkedToTheNext(t *testing.T) {
+	w := newWorld(t, false)
+	eva := guid(10, 1)
+	azure := func(n int) string {
+		return asLine(map[string]any{"category": "AuditLogs", "time": "2026-03-01T08:00:00Z", "tenantId": sourceTenant, "operationName": "Patch User",
+			"properties": map[string]any{"AuditEventId": guid(30, n), "TargetObjectIds": []any{eva}, "TargetDisplayNames": []any{"Eva"},
+				"Actor": map[string]any{"ActorType": 1, "ObjectId": guid(10, 9)}}})
+	}
+	user := map[string]any{"userId": eva, "userPrincipalName": "eva@contoso.example"}
+	first := azure(1)
+	w.importFiles(map[string]string{"a": first})
+	w.importFiles(map[string]string{"a": device(1, "2026-03-01T09:00:00Z", user)})
+	if a := w.only(); len(a.persons) != 1 || len(a.events) != 2 {
+		t.Fatalf("not linked: %v", a.types())
+	}
+	erase(t, w, eva)
+	before := len(w.events())
+	// An action of before the erasure, told only now: left out, and nothing waits.
+	w.importFiles(map[string]string{"a": azure(2)})
+	later := w.clock.Now().Add(time.Hour).Format(time.RFC3339)
+	w.clock.Advance(2 * time.Hour)
+	w.importFiles(map[string]string{"a": device(1, later, user)})
+	w.importFiles(map[string]string{"a": first})
+	for _, r := range w.events()[before:] {
+		if r.Type == "adminaction.supplemented.v1" || r.Type == "adminaction.disputed.v1" {
+			t.Errorf("%s after the erasure: %s", r.Type, w.dumpFrom(newLabels(), before))
+		}
 	}
 }
