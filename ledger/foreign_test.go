@@ -145,7 +145,7 @@ func TestForgedEventsAreCountedUntilTheyAreDisowned(t *testing.T) {
 		t.Errorf("%+v is left, want %s", l.Forged(), c.ID)
 	}
 	found := map[ledger.Verdict]int{}
-	err = l.Check(context.Background(), []uuid.UUID{tenantOf(t, a)}, func(f ledger.Found) error {
+	err = l.Check(context.Background(), []uuid.UUID{tenantOf(t, a)}, nil, func(f ledger.Found) error {
 		if !f.Disowned {
 			found[f.Verdict]++
 		}
@@ -233,7 +233,7 @@ func TestWhateverBelongsPassesChecking(t *testing.T) {
 		}
 	}
 	got := map[ledger.Verdict]int{}
-	err := l.Check(context.Background(), []uuid.UUID{uuid.New()}, func(f ledger.Found) error {
+	err := l.Check(context.Background(), []uuid.UUID{uuid.New()}, nil, func(f ledger.Found) error {
 		got[f.Verdict]++
 		return nil
 	})

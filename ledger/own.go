@@ -164,13 +164,16 @@ type Found struct {
 	Tenant   uuid.UUID // the one that it names; the zero one of a foreign event
 	Verdict  Verdict   // not OtherTenant: only who reads a stream for a tenant tells that
 	Disowned bool
+	Naming   Naming // of a genuine event, where owners are asked
 }
 
 // Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq is
-// set but of foreign ones. tenants are those that the vault knows: what they disowned is told.
-// Whether a vault could open what an event seals is not looked at.
-func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, each func(Found) error) error {
+// set but of foreign ones. tenants are those that the vault knows: what they disowned is told. With
+// owners it tells whether each genuine event names every person whose data it holds or removes. Whether
+// a vault could open what an event seals is not looked at.
+func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, owners Owners, each func(Found) error) error {
 	c := schemas.Default()
+	names := newNaming(l, c, owners)
 	disowned := map[uuid.UUID]map[Place]bool{}
 	for _, t := range append([]uuid.UUID{uuid.Nil}, tenants...) {
 		var err error
@@ -192,7 +195,12 @@ func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, each func(Found
 		r.Seq = seq
 		seq++
 		f := Found{Recorded: r}
-		if f.Verdict, f.Tenant, err = l.verdict(ctx, c, r); err == nil {
+		var d schemas.Draft
+		d, f.Verdict, f.Tenant, err = l.verdict(ctx, c, r)
+		if err == nil && owners != nil && f.Verdict == Genuine && d.Type != nil {
+			f.Naming, err = names.judge(ctx, r, d)
+		}
+		if err == nil {
 			at := Place{r.ID, r.Seq}
 			f.Disowned = disowned[f.Tenant][at] || disowned[uuid.Nil][at]
 			err = each(f)
@@ -204,11 +212,13 @@ func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, each func(Found
 	return failed
 }
 
-func (l *Ledger) verdict(ctx context.Context, c *schemas.Catalogue, r schemas.Recorded) (Verdict, uuid.UUID, error) {
+func (l *Ledger) verdict(
+	ctx context.Context, c *schemas.Catalogue, r schemas.Recorded,
+) (d schemas.Draft, v Verdict, tenant uuid.UUID, err error) {
 	m, err := schemas.ParseMetadata(r.Metadata)
 	if err != nil {
-		return Foreign, uuid.Nil, err
+		return d, Foreign, uuid.Nil, err
 	}
-	_, v, err := Examine(ctx, l, c, r)
-	return v, m.Tenant, err
+	d, v, err = Examine(ctx, l, c, r)
+	return d, v, m.Tenant, err
 }

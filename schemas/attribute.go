@@ -17,6 +17,7 @@ import (
 const (
 	KeyPerson      = "person"       // the person concerned: the subject in the attribute's role; the tenant where unknown
 	KeyDeviceOwner = "device-owner" // the owning person of a personal or unknown device, else the device's own generation
+	KeyDevice      = "device"       // the device's own generation alone: of what is kept of no other device
 	KeyTenant      = "tenant"       // the tenant
 )
 
@@ -25,7 +26,7 @@ type Attribute struct {
 	ID              string   `yaml:"id"`              // never renamed, never reused
 	Item            string   `yaml:"item"`            // row of the seed's data items ("7", "X4"), "" for our own bookkeeping
 	Identifiability string   `yaml:"identifiability"` // identified, pseudonymous, non-personal
-	Key             string   `yaml:"key"`             // KeyPerson, KeyDeviceOwner or KeyTenant
+	Key             string   `yaml:"key"`             // KeyPerson, KeyDeviceOwner, KeyDevice or KeyTenant
 	Role            string   `yaml:"role"`            // with KeyPerson: the subject role meant ("user", "actor", "target")
 	Class           string   `yaml:"class"`           // retention class
 	Type            string   `yaml:"type"`            // text, bool, number, time, bytes, object: the JSON of a value
@@ -212,6 +213,17 @@ func camelWords(name string) []string {
 	return out
 }
 
+// sealers are the kinds of owners whose key may seal a value, by the attribute's rule.
+var sealers = map[string][]KeyKind{
+	KeyPerson:      {OwnerPerson, OwnerTenant},
+	KeyDeviceOwner: {OwnerPerson, OwnerDevice, OwnerTenant},
+	KeyDevice:      {OwnerDevice},
+	KeyTenant:      {OwnerTenant},
+}
+
+// SealedBy reports whether the key of such an owner may seal a value of the attribute.
+func (a *Attribute) SealedBy(kind KeyKind) bool { return slices.Contains(sealers[a.Key], kind) }
+
 // Open reports whether a value of the attribute may be stored without sealing.
 func (a *Attribute) Open(value json.RawMessage) bool { return a.Shape.Fits(value) }
 
@@ -225,8 +237,8 @@ func (a *Attribute) validate() error {
 		return fail("id must match %s", attrForm)
 	case !classForm.MatchString(a.Class):
 		return fail("class %q must match %s", a.Class, classForm)
-	case !slices.Contains([]string{KeyPerson, KeyDeviceOwner, KeyTenant}, a.Key):
-		return fail("key %q is not person, device-owner or tenant", a.Key)
+	case len(sealers[a.Key]) == 0:
+		return fail("key %q is not person, device-owner, device or tenant", a.Key)
 	case a.Key == KeyPerson && !slices.Contains(Roles, a.Role):
 		return fail("role %q is not a subject role", a.Role)
 	case !slices.Contains([]string{"text", "bool", "number", "time", "bytes", "object"}, a.Type):

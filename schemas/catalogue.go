@@ -39,7 +39,8 @@ type Type struct {
 	attrs    []*Attribute      // in order of pointer
 }
 
-// Role declares a subject role of a type and the retention class of its aliases.
+// Role declares a subject role of a type and the retention class of its aliases. A role stands once per
+// class, its classes one behind the other: who has it is named by an alias of each (FORMATS §3).
 type Role struct {
 	Role  string `yaml:"role"`
 	Class string `yaml:"class"`
@@ -48,14 +49,14 @@ type Role struct {
 // Kind returns the part of the type's name before the first dot.
 func (t *Type) Kind() string { k, _, _ := strings.Cut(t.Name, "."); return k }
 
-// RoleClass returns the class of the aliases of a role, or "" where the type has no such role.
-func (t *Type) RoleClass(role string) string {
+// RoleClasses returns the classes of the aliases of a role, none where the type has no such role.
+func (t *Type) RoleClasses(role string) (classes []string) {
 	for _, r := range t.Roles {
 		if r.Role == role {
-			return r.Class
+			classes = append(classes, r.Class)
 		}
 	}
-	return ""
+	return classes
 }
 
 // Attributes returns the attributes the type can carry, ordered by JSON pointer.
@@ -175,9 +176,14 @@ func (t *Type) compile(c *Catalogue) error {
 	if t.Label.EN == "" || t.Label.NL == "" {
 		return errors.New("a label in English and Dutch is required")
 	}
-	for _, r := range t.Roles {
-		if !slices.Contains(Roles, r.Role) || !classForm.MatchString(r.Class) {
+	for i, r := range t.Roles {
+		switch before := t.Roles[:i]; {
+		case !slices.Contains(Roles, r.Role) || !classForm.MatchString(r.Class):
 			return fmt.Errorf("role %q of class %q is not allowed", r.Role, r.Class)
+		case slices.Contains(before, r):
+			return fmt.Errorf("role %q stands twice in class %q: once per class", r.Role, r.Class)
+		case i > 0 && before[i-1].Role != r.Role && slices.ContainsFunc(before, func(b Role) bool { return b.Role == r.Role }):
+			return fmt.Errorf("role %q stands apart: its classes come one behind the other", r.Role)
 		}
 	}
 	t.root = &node{}
@@ -199,6 +205,9 @@ func (t *Type) compile(c *Catalogue) error {
 		if t.Form == FormState && !strings.HasPrefix(p, "/set/") && !(strings.HasPrefix(p, "/lists/") && strings.HasSuffix(p, "/set/*")) {
 			return fmt.Errorf("%s: a state type has /set/<name> and /lists/<name>/set/*", p)
 		}
+		if err := t.namesOwner(a); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
 		t.pointers[id] = p
 		t.attrs = append(t.attrs, a)
 		n := t.root
@@ -215,6 +224,31 @@ func (t *Type) compile(c *Catalogue) error {
 		n.attr = a
 	}
 	return nil
+}
+
+// namesOwner checks that the type can name every person whose key may seal a value of the attribute: by a role
+// of the attribute's class, of which the value's key has its alias. Completeness is proved over subjects.
+func (t *Type) namesOwner(a *Attribute) error {
+	if !a.SealedBy(OwnerPerson) {
+		return nil
+	}
+	role := "of any name"
+	if a.Key == KeyPerson {
+		role = fmt.Sprintf("%q", a.Role)
+	}
+	var have []string
+	for _, r := range t.Roles {
+		if r.Class == a.Class && (a.Key != KeyPerson || r.Role == a.Role) {
+			return nil
+		}
+		have = append(have, r.Role+" of class "+r.Class)
+	}
+	roles := "there are none"
+	if len(have) > 0 {
+		roles = "there is " + strings.Join(have, ", ")
+	}
+	return fmt.Errorf("type %q: attribute %q may be sealed under a person's key and needs a role %s of class %q; %s",
+		t.Name, a.ID, role, a.Class, roles)
 }
 
 // Attribute returns the attribute with that id, or nil.

@@ -38,7 +38,9 @@ type Value struct {
 	Token    Token
 	Removed  bool      // state: no longer set; Plain and Token are empty
 	Observed time.Time // state: when it was observed, where that is not Occurred
-	Owner    Owner     // whose key seals it; ignored where the value stands open
+	// Owner is whose key seals it; after sealing, whose key sealed it. Of a removed value it is who
+	// owned what was there. It is ignored where the value stands open, and decoding leaves it empty.
+	Owner Owner
 }
 
 // Element returns the path in the form it has in views: levels joined by "~", "" for none.
@@ -57,11 +59,12 @@ func (v Value) Text() string {
 	return string(v.Plain)
 }
 
-// SubjectRef names a person in a role. Before sealing Person is set; sealing adds the
-// Alias, and only that is encoded.
+// SubjectRef names a person in a role. Before sealing Role and Person are set. Sealing makes one of
+// each class that the type's role has, with the alias of that class, and only role and alias are encoded.
 type SubjectRef struct {
 	Role   string
 	Person uuid.UUID
+	Class  string // of the alias; empty before sealing, and after decoding
 	Alias  uuid.UUID
 }
 
@@ -87,6 +90,7 @@ type Draft struct {
 // Errors by which callers tell why an event was not encoded or decoded.
 var (
 	ErrNotSealed   = errors.New("protected value is not sealed")
+	ErrNotNamed    = errors.New("the person whose it is or was is not in subjects, in a role of its class")
 	ErrUnknownType = errors.New("event type is not in the catalogue")
 	ErrTooLarge    = errors.New("event is larger than the limit")
 )
@@ -111,7 +115,12 @@ func (e *AttributeError) Unwrap() error { return e.Err }
 
 // Encode returns the event's bytes but for its origin, which Sign adds. It refuses, naming the
 // attribute: a protected value that is not sealed, a token sealed for another event or attribute,
-// an attribute the type does not carry, a subject without alias, and an event over MaxEventBytes.
+// an attribute the type does not carry, a subject without alias, an event over MaxEventBytes, and a
+// person's value whose person the subjects do not name (ErrNotNamed).
+//
+// It cannot resolve an alias. Whose a value is it takes from Value.Owner, which sealing sets to what it
+// sealed under: a draft that was decoded, or a removed value whose maker does not say whose it was, passes.
+// Only a checker with the vault sees those.
 func (c *Catalogue) Encode(d Draft) (Event, error) {
 	if d.Type == nil || c.types[d.Type.Name] != d.Type {
 		return Event{}, fmt.Errorf("encode: %w", ErrUnknownType)
@@ -129,9 +138,11 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 	}
 	m := Metadata{Tenant: d.Tenant, Occurred: d.Occurred, Recorded: d.Recorded, Source: d.Source,
 		Correlation: d.Correlation, Causation: d.Causation, Policy: d.Policy}
-	for _, role := range d.Type.Roles {
+	for i, role := range d.Type.Roles {
+		first := i == 0 || d.Type.Roles[i-1].Role != role.Role
 		for _, s := range d.Subjects {
-			if s.Role != role.Role {
+			// One that was decoded has no class: its role's keep the order they have.
+			if s.Role != role.Role || s.Class != role.Class && !(s.Class == "" && first) {
 				continue
 			}
 			if s.Alias == uuid.Nil {
@@ -141,7 +152,7 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 		}
 	}
 	if len(m.Subjects) != len(d.Subjects) {
-		return fail(errors.New("a subject has a role that the type does not declare"))
+		return fail(errors.New("a subject has a role or class that the type does not declare"))
 	}
 	root := &tree{}
 	if d.Type.Form == FormState {
@@ -176,6 +187,20 @@ func attrID(a *Attribute) string {
 	return a.ID
 }
 
+// names reports whether the subjects name the person whose the value is or was, as far as the draft tells that.
+func (d *Draft) names(v *Value) bool {
+	if v.Owner.Kind != OwnerPerson || v.Token == "" && !v.Removed {
+		return true
+	}
+	h, _, err := v.Token.Parse()
+	return slices.ContainsFunc(d.Subjects, func(s SubjectRef) bool {
+		if v.Removed {
+			return s.Person == v.Owner.ID && s.Class == v.Attr.Class
+		}
+		return err == nil && s.Alias == h.Alias
+	})
+}
+
 // place checks one value and puts it where the type's pointer says.
 func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 	if v.Attr == nil || c.attributes[v.Attr.ID] != v.Attr {
@@ -188,6 +213,9 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	if n := strings.Count(pointer, "*"); n != len(v.Path) && !(v.Removed && len(v.Path) == 0) {
 		return fmt.Errorf("path has %d levels, %s has %d", len(v.Path), pointer, n)
+	}
+	if !d.names(v) {
+		return ErrNotNamed
 	}
 	if v.Removed {
 		if d.Type.Form != FormState || v.Token != "" || v.Plain != nil {

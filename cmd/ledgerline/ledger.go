@@ -35,6 +35,8 @@ type ledgerCheckDoc struct {
 	Forged    uint64       `json:"forged"`    // and not disowned
 	Unfitting uint64       `json:"unfitting"` // and not disowned
 	Disowned  uint64       `json:"disowned"`
+	Unnaming  uint64       `json:"notNaming"` // hold or remove data of persons whom they do not name
+	Untold    uint64       `json:"untold"`    // values of which nothing tells any more whose they are
 	Findings  []findingDoc `json:"findings"`
 	More      bool         `json:"more"` // there are more findings than are told
 }
@@ -46,6 +48,7 @@ type findingDoc struct {
 	Revision uint64    `json:"revision"`
 	Verdict  string    `json:"verdict"`
 	Disowned bool      `json:"disowned"`
+	Missing  []string  `json:"missing,omitempty"` // attributes whose person the event does not name
 }
 
 func newLedgerCheck(a *app) *cobra.Command {
@@ -59,8 +62,11 @@ origin whether it was written with this vault where it stands, and reads it thro
   foreign     not of the ledger's form: it has no sequence, is in no view, and harms nothing
   forged      counts in the sequence, and was not written with this vault at this place (or is a true event, repeated)
   unfitting   written with this vault, and not what its type says
+  not naming  holds or removes data under the key of a person whom its subjects do not name: packages and erasure
+              find events by those alone
 
-The exit code is 1 where an event is forged and not disowned: see "ledgerline ledger disown".`,
+The exit code is 1 where an event is forged and not disowned (see "ledgerline ledger disown"), or does not name
+everybody.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			d, err := a.openOffice(cmd.Context())
@@ -76,9 +82,13 @@ The exit code is 1 where an event is forged and not disowned: see "ledgerline le
 				return err
 			}
 			if doc.Forged > 0 {
-				return fmt.Errorf("PROBLEM: %s events are forged and not disowned", count(doc.Forged))
+				err = fmt.Errorf("PROBLEM: %s events are forged and not disowned", count(doc.Forged))
 			}
-			return nil
+			if doc.Unnaming > 0 {
+				err = errors.Join(err, fmt.Errorf("PROBLEM: %s events do not name every person whose data they hold or remove: "+
+					"packages do not find them for those persons", count(doc.Unnaming)))
+			}
+			return err
 		},
 	}
 	outputFlag(cmd, &output)
@@ -96,7 +106,7 @@ func (d *desk) check(ctx context.Context, p *progress) (ledgerCheckDoc, error) {
 	for _, t := range all {
 		tenants = append(tenants, t.ID)
 	}
-	err = d.ledger.Check(ctx, tenants, func(f ledger.Found) error {
+	err = d.ledger.Check(ctx, tenants, d.owners, func(f ledger.Found) error {
 		doc.add(f)
 		p.show("reading the event store: %s events of the ledger, %s foreign", count(doc.Events), count(doc.Foreign))
 		return nil
@@ -108,7 +118,12 @@ func (d *ledgerCheckDoc) add(f ledger.Found) {
 	if f.Verdict != ledger.Foreign {
 		d.Events++
 	}
+	d.Untold += uint64(f.Naming.Untold)
+	verdict := f.Verdict.String()
 	switch {
+	case len(f.Naming.Missing) > 0:
+		d.Unnaming++
+		verdict = "not naming"
 	case f.Disowned:
 		d.Disowned++
 	case f.Verdict == ledger.Foreign:
@@ -124,7 +139,7 @@ func (d *ledgerCheckDoc) add(f ledger.Found) {
 		d.More = true
 		return
 	}
-	doc := findingDoc{ID: f.ID, Revision: f.Revision, Verdict: f.Verdict.String(), Disowned: f.Disowned}
+	doc := findingDoc{ID: f.ID, Revision: f.Revision, Verdict: verdict, Disowned: f.Disowned, Missing: f.Naming.Missing}
 	if f.Stream.Valid() {
 		doc.Stream = string(f.Stream)
 	}
@@ -148,6 +163,9 @@ func (d ledgerCheckDoc) text(w io.Writer) {
 		if f.Disowned {
 			note = ", disowned"
 		}
+		if len(f.Missing) > 0 {
+			note = " the person of " + strings.Join(f.Missing, ", ")
+		}
 		fmt.Fprintf(w, "%s  %s  %s@%d  %s%s\n", f.ID, at, stream, f.Revision, f.Verdict, note)
 	}
 	if d.More {
@@ -155,6 +173,11 @@ func (d ledgerCheckDoc) text(w io.Writer) {
 	}
 	fmt.Fprintf(w, "forged %s, unfitting %s, disowned %s: each event's form and origin were compared, and its data "+
 		"with its type\n", count(d.Forged), count(d.Unfitting), count(d.Disowned))
+	fmt.Fprintf(w, "not naming everybody %s: each value's key was compared with the event's subjects", count(d.Unnaming))
+	if d.Untold > 0 {
+		fmt.Fprintf(w, ", but of %s values nothing tells any more whose they are (erased, expired or lost)", count(d.Untold))
+	}
+	fmt.Fprintln(w)
 }
 
 // disownDoc says what became of a disowning.

@@ -121,3 +121,47 @@ func TestForgedEventsAreAProblemAndForeignOnesAreNot(t *testing.T) {
 		t.Errorf("%d problems", len(s.Problems))
 	}
 }
+
+// An event that holds a value of somebody whom it does not name is a problem: no package finds it for them.
+func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
+	d := newDesktop(t)
+	p := newProgress(&strings.Builder{})
+	doc, err := d.desk.check(context.Background(), p)
+	if err != nil || doc.Unnaming != 0 || len(doc.Findings) != 0 {
+		t.Fatalf("%+v, %v", doc, err)
+	}
+	c := schemas.Default()
+	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.tenant.ID,
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(),
+		Source: "test"}
+	err = d.desk.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
+		anna, _, err := tx.Person(vault.PersonHint{UPN: annaLogin, At: time.Now()})
+		if err != nil {
+			return err
+		}
+		draft.Values = []schemas.Value{{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON(annaLogin),
+			Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: anna}}}
+		return tx.Seal(&draft)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft.Values[0].Owner = schemas.Owner{} // as one who does not say whose it is: Encode cannot know
+	e, err := c.Encode(draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.desk.ledger.Append(context.Background(), e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	doc, err = d.desk.check(context.Background(), p)
+	if err != nil || doc.Unnaming != 1 || len(doc.Findings) != 1 || doc.Findings[0].ID != draft.ID {
+		t.Fatalf("%+v, %v", doc, err)
+	}
+	var text strings.Builder
+	doc.text(&text)
+	if out := text.String(); !strings.Contains(out, "not naming the person of device.user-upn") ||
+		!strings.Contains(out, "not naming everybody 1:") || strings.Contains(out, annaLogin) {
+		t.Errorf("%s", out)
+	}
+}

@@ -83,14 +83,14 @@ func (s *Session) announce(ctx context.Context, persons []uuid.UUID, expect ledg
 				s.officer = id
 			}
 			owner := personOwner(s.officer)
-			s.c.set(&d, "access.report", s.purpose.Report, owner)
+			s.c.set(&d, "access.report", s.purpose.Report, tenantOwner)
 			s.c.set(&d, "access.purpose", s.purpose.Text, owner)
 			s.c.set(&d, "access.officer", s.login.Login, owner)
 			if len(s.purpose.Filters) > 0 {
 				s.c.set(&d, "access.filters", s.purpose.Filters, owner)
 			}
-			s.c.set(&d, "access.persons", len(part), owner)
-			s.c.set(&d, "access.sequence", s.purpose.Seq, owner)
+			s.c.set(&d, "access.persons", len(part), tenantOwner)
+			s.c.set(&d, "access.sequence", s.purpose.Seq, tenantOwner)
 			for _, p := range part {
 				d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "target", Person: p})
 			}

@@ -257,7 +257,7 @@ func (b *bench) check() (out map[ledger.Place]ledger.Found) {
 	for _, t := range tenants {
 		ids = append(ids, t.ID)
 	}
-	err = b.ledger.Check(b.ctx, ids, func(f ledger.Found) error {
+	err = b.ledger.Check(b.ctx, ids, nil, func(f ledger.Found) error {
 		if f.Verdict != ledger.Foreign {
 			out[ledger.Place{Event: f.ID, Seq: f.Seq}] = f
 		}

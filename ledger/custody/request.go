@@ -87,13 +87,12 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 		if who == r.Person {
 			return &Problem{Field: FieldSubject, Code: ErrOwnRequest}
 		}
-		owner := personOwner(r.Person)
-		c.set(&d, "request.right", n.Right, owner)
-		c.set(&d, "request.subject", n.Identifier, owner)
-		c.set(&d, "request.received", n.Received.Format(time.DateOnly), owner)
-		c.set(&d, "request.due", r.Due.Format(time.DateOnly), owner)
+		c.set(&d, "request.right", n.Right, tenantOwner)
+		c.set(&d, "request.subject", n.Identifier, personOwner(r.Person))
+		c.set(&d, "request.received", n.Received.Format(time.DateOnly), tenantOwner)
+		c.set(&d, "request.due", r.Due.Format(time.DateOnly), tenantOwner)
 		if n.Method != "" {
-			c.set(&d, "request.identity-method", n.Method, owner)
+			c.set(&d, "request.identity-method", n.Method, tenantOwner)
 		}
 		d.Subjects = []schemas.SubjectRef{{Role: "requester", Person: r.Person}, {Role: "officer", Person: who}}
 		e, err = c.sealAndEncode(tx, &d)
@@ -222,10 +221,9 @@ func (c *Custody) RecordPackage(
 		if err != nil {
 			return err
 		}
-		owner := personOwner(r.Person)
-		c.set(&d, "request.package", manifest, owner)
-		c.set(&d, "request.sequence", seq, owner)
-		c.set(&d, "request.files", files, owner)
+		c.set(&d, "request.package", manifest, tenantOwner)
+		c.set(&d, "request.sequence", seq, tenantOwner)
+		c.set(&d, "request.files", files, tenantOwner)
 		d.Subjects = []schemas.SubjectRef{{Role: "requester", Person: r.Person}, {Role: "officer", Person: who}}
 		if r.Person == uuid.Nil {
 			d.Subjects = d.Subjects[1:]

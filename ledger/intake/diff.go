@@ -23,7 +23,7 @@ type delta struct {
 	plain    json.RawMessage
 	removed  bool
 	observed time.Time // zero: at the event's own time
-	person   uuid.UUID // whose value it is, where that is not the device's user
+	person   uuid.UUID // whose value it is, where that is not the device's user; whose it was, where it is removed
 }
 
 // difference is what a snapshot changes in a state.

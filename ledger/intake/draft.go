@@ -14,7 +14,7 @@ import (
 // maxDraftBytes is where an event is closed and another begun, by estimate; the catalogue refuses one over schemas.MaxEventBytes.
 const maxDraftBytes = 200 << 10
 
-// maxEventPersons leaves room for the roles beside those that come in numbers.
+// maxEventPersons leaves room in an action's event for its actor.
 const maxEventPersons = 60
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
@@ -45,6 +45,8 @@ func (h holding) owner() uuid.UUID {
 // ownerOf returns whose key seals a value of the attribute (FORMATS §4). person is the one a list entry is about.
 func (h holding) ownerOf(a *schemas.Attribute, person uuid.UUID) schemas.Owner {
 	switch a.Key {
+	case schemas.KeyDevice:
+		return schemas.Owner{Kind: schemas.OwnerDevice, ID: h.device}
 	case schemas.KeyDeviceOwner:
 		if h.ownership == ownershipCompany {
 			return schemas.Owner{Kind: schemas.OwnerDevice, ID: h.device}
@@ -66,20 +68,38 @@ func personOrTenant(p uuid.UUID) schemas.Owner {
 	return schemas.Owner{Kind: schemas.OwnerPerson, ID: p}
 }
 
-// subjects lists the persons whom an event of the type names: the user, the owner, and those of its entries.
+// own notes in the state whose the values are that the difference brought.
+func (h holding) own(st *state, diff difference) {
+	for _, c := range slices.Concat(diff.deltas, diff.restated) {
+		owner := schemas.Owner{}
+		if !c.removed {
+			owner = h.ownerOf(c.attr, c.person)
+		}
+		st.own(place{c.attr, c.element}, owner)
+	}
+}
+
+// subjects lists the persons whom an event of the type names: the user, the owner, those of its entries, and
+// those whose values it removes.
 func (h holding) subjects(t *schemas.Type, others []uuid.UUID) []schemas.SubjectRef {
 	var out []schemas.SubjectRef
 	seen := map[uuid.UUID]bool{uuid.Nil: true}
 	for _, p := range append([]uuid.UUID{h.user}, others...) {
-		if !seen[p] && t.RoleClass("user") != "" {
+		if !seen[p] && len(t.RoleClasses("user")) > 0 {
 			seen[p] = true
 			out = append(out, schemas.SubjectRef{Role: "user", Person: p})
 		}
 	}
-	if p := h.owner(); p != uuid.Nil && t.RoleClass("owner") != "" {
+	if p := h.owner(); p != uuid.Nil && len(t.RoleClasses("owner")) > 0 {
 		out = append(out, schemas.SubjectRef{Role: "owner", Person: p})
 	}
 	return out
+}
+
+// maxOthers is how many persons an event of the type can name beside the device's user and owner.
+func maxOthers(t *schemas.Type) int {
+	users, owners := len(t.RoleClasses("user")), len(t.RoleClasses("owner"))
+	return (schemas.MaxSubjects-owners)/max(users, 1) - 1
 }
 
 // drafter makes the drafts of one record.
@@ -103,11 +123,15 @@ func (d drafter) states(t *schemas.Type, deltas []delta, contact *delta) []schem
 	var out []schemas.Draft
 	var size, entries int
 	var persons []uuid.UUID
+	most := maxOthers(t)
 	add := func(c delta) {
 		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Observed: c.observed,
 			Owner: d.ownerOf(c.attr, c.person)}
 		if c.removed {
-			v.Plain = nil
+			v.Plain, v.Owner = nil, schemas.Owner{}
+			if c.person != uuid.Nil {
+				v.Owner = personOrTenant(c.person)
+			}
 		}
 		if c.element != "" {
 			v.Path = []string{c.element}
@@ -132,7 +156,7 @@ func (d drafter) states(t *schemas.Type, deltas []delta, contact *delta) []schem
 	begin()
 	for _, c := range deltas {
 		full := size+estimate(c.attr, c.plain, c.element) > maxDraftBytes && len(out[len(out)-1].Values) > 0
-		if full || c.element != "" && entries == schemas.MaxListEntries || len(persons) == maxEventPersons {
+		if full || c.element != "" && entries == schemas.MaxListEntries || len(persons) == most {
 			begin()
 		}
 		if c.element != "" {

@@ -254,6 +254,7 @@ func (p *planner) planSnapshot(e *entry) error {
 		return err
 	}
 	var changes []step
+	var whose holding
 	if diff.writes() {
 		at := s.age() // of a holder's period; none that is proven: the snapshot's
 		if at.IsZero() {
@@ -264,7 +265,11 @@ func (p *planner) planSnapshot(e *entry) error {
 			return err
 		}
 		d := p.drafter(device.Stream, s.source, s.observed)
-		d.holding = holding{device: device.ID, ownership: diff.owner, user: diff.user}
+		whose = holding{device: device.ID, ownership: diff.owner, user: diff.user}
+		d.holding = whose
+		if err := p.former(st, diff.deltas); err != nil {
+			return err
+		}
 		if changes, err = p.encode(st, p.in.drafts(d, st, s, diff)); err != nil {
 			return err
 		}
@@ -277,12 +282,32 @@ func (p *planner) planSnapshot(e *entry) error {
 	}
 	st.advance(changes)
 	p.in.apply(st, s, diff)
+	whose.own(st, diff)
 	links, err := p.link(s.source, waits)
 	if err != nil {
 		return err
 	}
 	if e.steps = slices.Concat(steps, changes, links); len(links) > 0 {
 		e.planned = recorded
+	}
+	return nil
+}
+
+// former says of each removed value whose it was: the event that removes it names them. Whose erasure has
+// begun is named nowhere any more.
+func (p *planner) former(st *state, deltas []delta) error {
+	for i := range deltas {
+		c := &deltas[i]
+		who := st.persons[place{c.attr, c.element}]
+		if !c.removed || who == uuid.Nil {
+			continue
+		}
+		if _, err := p.tx.Aliases(who, c.attr.Class); errors.Is(err, vault.ErrErased) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		c.person = who
 	}
 	return nil
 }

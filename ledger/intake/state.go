@@ -25,9 +25,10 @@ type state struct {
 
 	values  map[*schemas.Attribute]held
 	lists   map[*schemas.Attribute]*heldList
-	last    time.Time // the latest observation in the stream
-	user    uuid.UUID // whom the ledger says the device is used by
-	holders []holder  // in the order of the stream
+	persons map[place]uuid.UUID // whose a value is, where a person's key seals it
+	last    time.Time           // the latest observation in the stream
+	user    uuid.UUID           // whom the ledger says the device is used by
+	holders []holder            // in the order of the stream
 
 	action *toldAction // an action's stream
 
@@ -41,6 +42,12 @@ type held struct {
 	plain json.RawMessage
 	none  bool
 	moment
+}
+
+// place is where a state has a value: an attribute, or an element of a list.
+type place struct {
+	attr    *schemas.Attribute
+	element string
 }
 
 // heldList is a list's present entries. Lists are told apart by S alone (FORMATS §2).
@@ -61,7 +68,7 @@ const maxStateAge = 30 * time.Second
 
 func newState(s schemas.Stream, now time.Time) *state {
 	return &state{stream: s, expect: ledger.NoStream, folded: now, values: map[*schemas.Attribute]held{},
-		lists: map[*schemas.Attribute]*heldList{}}
+		lists: map[*schemas.Attribute]*heldList{}, persons: map[place]uuid.UUID{}}
 }
 
 // read notes what reading the stream came to.
@@ -116,6 +123,14 @@ func (s *state) hold(user uuid.UUID, from time.Time) {
 	if user != s.user {
 		s.user = user
 		s.holders = append(s.holders, holder{from, user})
+	}
+}
+
+// own notes whose a value is.
+func (s *state) own(p place, owner schemas.Owner) {
+	delete(s.persons, p)
+	if owner.Kind == schemas.OwnerPerson {
+		s.persons[p] = owner.ID
 	}
 }
 
@@ -363,6 +378,7 @@ func (f *folding) open() error {
 		default:
 			s.lists[t.attr].elements[t.element] = o.Plain
 		}
+		s.own(place{t.attr, t.element}, o.Owner)
 	}
 	for a, l := range s.lists {
 		if len(l.elements) == 0 && len(f.tokens[a]) > 0 {

@@ -5,17 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Seal seals every value of the draft that may not stand open, and gives each subject the alias of
-// its person for the role's class. The aliases' index rows are part of this transaction: append the
-// event after Update returned. Removed and open values are left alone, and so are values sealed in
-// an earlier transaction that was committed; on those of one that was not it errs with ErrTampered:
-// build such a draft anew. On error the draft is as it was.
+// Seal seals every value of the draft that may not stand open, and gives each subject the aliases of
+// its person for the role's classes. Each token's value then says whose key sealed it. The aliases'
+// index rows are part of this transaction: append the event after Update returned. Removed and open
+// values are left alone, and so are values sealed in an earlier transaction that was committed; on
+// those of one that was not it errs with ErrTampered: build such a draft anew. On error the draft is
+// as it was.
 //
 // ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past
 // the retention of a class it needs. ErrNotFound: an owner the vault does not know. Errors name
@@ -38,7 +40,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		return fail("transaction", err)
 	}
 	month := schemas.Month(d.Occurred, d.Recorded)
-	tokens := make([]schemas.Token, len(d.Values))
+	tokens, owners := make([]schemas.Token, len(d.Values)), make([]schemas.Owner, len(d.Values))
 	for i := range d.Values {
 		v := &d.Values[i]
 		if v.Attr == nil {
@@ -48,12 +50,14 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			// Sealed in an earlier transaction: had that one failed, the
 			// alias would have no index row.
 			h, _, err := v.Token.Parse()
+			var dk derived
 			if err == nil {
-				_, err = tx.resolve(h)
+				dk, err = tx.resolve(h)
 			}
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)
 			}
+			tokens[i], owners[i] = v.Token, dk.owner
 			continue
 		}
 		if v.Removed || v.Attr.Open(v.Plain) && !v.Protect {
@@ -65,6 +69,10 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		}
 		if err := validOwner(owner); err != nil {
 			return fail("attribute "+v.Attr.ID, err)
+		}
+		if !v.Attr.SealedBy(owner.Kind) {
+			return fail("attribute "+v.Attr.ID, fmt.Errorf("the catalogue seals it by the rule %q, not under a key of kind %q",
+				v.Attr.Key, owner.Kind))
 		}
 		if !json.Valid(v.Plain) {
 			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
@@ -82,32 +90,35 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		if err := h.Validate(); err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		tokens[i] = s.seal(h, v.Plain)
+		tokens[i], owners[i] = s.seal(h, v.Plain), dk.owner
 	}
-	aliases := make([]uuid.UUID, len(d.Subjects))
-	for i, s := range d.Subjects {
+	subjects := make([]schemas.SubjectRef, 0, len(d.Subjects))
+	for _, s := range d.Subjects {
 		if s.Person == uuid.Nil && s.Alias != uuid.Nil {
-			aliases[i] = s.Alias
+			subjects = append(subjects, s)
 			continue
 		}
-		class := d.Type.RoleClass(s.Role)
-		if class == "" {
+		classes := d.Type.RoleClasses(s.Role)
+		if s.Class != "" && slices.Contains(classes, s.Class) { // sealed before
+			classes = []string{s.Class}
+		}
+		if len(classes) == 0 {
 			return fail("subject "+s.Role, errors.New("the type has no such role"))
 		}
-		dk, err := tx.derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
-		if err != nil {
-			return fail("subject "+s.Role, err)
+		for _, class := range classes {
+			dk, err := tx.derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
+			if err != nil {
+				return fail("subject "+s.Role, err)
+			}
+			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class, Alias: dk.alias})
 		}
-		aliases[i] = dk.alias
 	}
 	for i, t := range tokens {
 		if t != "" {
-			d.Values[i].Token, d.Values[i].Plain = t, nil
+			d.Values[i].Token, d.Values[i].Plain, d.Values[i].Owner = t, nil, owners[i]
 		}
 	}
-	for i, a := range aliases {
-		d.Subjects[i].Alias = a
-	}
+	d.Subjects = subjects
 	return nil
 }
 
@@ -131,10 +142,11 @@ type Sealed struct {
 	Event uuid.UUID // uuid.Nil: the containing event is not known
 }
 
-// Opened is the JSON text of a value, or why there is none: ErrErased,
+// Opened is the JSON text of a value and whose key sealed it, or why there is none: ErrErased,
 // ErrExpired, ErrLost or ErrTampered.
 type Opened struct {
 	Plain json.RawMessage
+	Owner schemas.Owner
 	Err   error
 }
 
@@ -150,10 +162,10 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 				return nil, fmt.Errorf("open tokens: %w", err)
 			}
 		}
-		plain, err := tx.open(s)
+		plain, owner, err := tx.open(s)
 		switch {
 		case err == nil:
-			out[i].Plain = plain
+			out[i].Plain, out[i].Owner = plain, owner
 		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired),
 			errors.Is(err, ErrLost):
 			out[i].Err = err
@@ -164,20 +176,21 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	return out, nil
 }
 
-func (tx *Tx) open(s Sealed) (json.RawMessage, error) {
+func (tx *Tx) open(s Sealed) (json.RawMessage, schemas.Owner, error) {
 	h, body, err := s.Token.Parse()
 	if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
-		return nil, ErrTampered
+		return nil, schemas.Owner{}, ErrTampered
 	}
 	d, err := tx.resolve(h)
 	if err != nil {
-		return nil, err
+		return nil, schemas.Owner{}, err
 	}
 	c, err := tx.sealer(d, h.Event)
 	if err != nil {
-		return nil, err
+		return nil, schemas.Owner{}, err
 	}
-	return c.open(h, body)
+	plain, err := c.open(h, body)
+	return plain, d.owner, err
 }
 
 // resolve returns D for the alias of a token, whose class and month must be the alias's own. A

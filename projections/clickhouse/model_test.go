@@ -146,7 +146,10 @@ func subjectsOf(e chtest.Event) (out []projections.Subject) {
 	if e.Draft.Type == nil {
 		return []projections.Subject{{Alias: e.Draft.Subjects[0].Alias, Role: e.Draft.Subjects[0].Role}}
 	}
-	for _, r := range e.Draft.Type.Roles {
+	for i, r := range e.Draft.Type.Roles {
+		if i > 0 && e.Draft.Type.Roles[i-1].Role == r.Role {
+			continue // a role of several classes: those without one keep their order
+		}
 		for _, s := range e.Draft.Subjects {
 			if s.Role == r.Role {
 				out = append(out, projections.Subject{Alias: s.Alias, Role: s.Role})

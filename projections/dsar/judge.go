@@ -196,7 +196,7 @@ func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUI
 		return GroundOthers
 	case slices.Contains(freeText, a.ID):
 		return GroundReview
-	case a.Key == schemas.KeyDeviceOwner:
+	case a.Key == schemas.KeyDeviceOwner, a.Key == schemas.KeyDevice:
 		// A company device's own key, if the device was the person's then; a previous owner's otherwise.
 		if known && owner.Kind == schemas.OwnerDevice || !known && d.c.Owners == nil {
 			for _, h := range d.p.Devices {

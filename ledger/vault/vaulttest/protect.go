@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,12 +37,18 @@ func testSealRefuses(t *testing.T, f Factory) {
 		"a value without key":  func(d *schemas.Draft) { d.Values[2].Owner = schemas.Owner{} },
 		"an owner without id":  func(d *schemas.Draft) { d.Values[2].Owner.ID = uuid.Nil },
 		"an unknown owner":     func(d *schemas.Draft) { d.Values[2].Owner.ID = uuid.New() },
-		"no JSON":              func(d *schemas.Draft) { d.Values[2].Plain = json.RawMessage("anna") },
-		"no value":             func(d *schemas.Draft) { d.Values[2].Plain = nil },
-		"a bad index":          func(d *schemas.Draft) { d.Values[2].Path = []string{"01"} },
-		"an undeclared role":   func(d *schemas.Draft) { d.Subjects[0].Role = "officer" },
-		"an unknown subject":   func(d *schemas.Draft) { d.Subjects[0].Person = uuid.New() },
-		"a nameless subject":   func(d *schemas.Draft) { d.Subjects[0].Person = uuid.Nil },
+		"a person's key where the catalogue has the device's alone": func(d *schemas.Draft) {
+			d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute("device.app"), Plain: schemas.JSON("x"), Owner: d.Values[2].Owner})
+		},
+		"a person's key where the catalogue has the tenant's": func(d *schemas.Draft) {
+			d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute("tenant.name"), Plain: schemas.JSON("x"), Owner: d.Values[2].Owner})
+		},
+		"no JSON":            func(d *schemas.Draft) { d.Values[2].Plain = json.RawMessage("anna") },
+		"no value":           func(d *schemas.Draft) { d.Values[2].Plain = nil },
+		"a bad index":        func(d *schemas.Draft) { d.Values[2].Path = []string{"01"} },
+		"an undeclared role": func(d *schemas.Draft) { d.Subjects[0].Role = "officer" },
+		"an unknown subject": func(d *schemas.Draft) { d.Subjects[0].Person = uuid.New() },
+		"a nameless subject": func(d *schemas.Draft) { d.Subjects[0].Person = uuid.Nil },
 	} {
 		d := good()
 		spoil(d)
@@ -111,6 +118,71 @@ func testSealRefuses(t *testing.T, f Factory) {
 	if _, err := kept.Open([]vault.Sealed{{}}); err == nil {
 		t.Error("opened after the transaction")
 	}
+}
+
+// testSealNames: who has a role of several classes is named by an alias of each, and each token's value says whose key sealed it.
+func testSealNames(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	c, err := schemas.Load(fstest.MapFS{
+		"attributes/x.yaml": {Data: []byte(`
+- {id: x.name, identifiability: identified, key: person, role: user, class: inventory, type: text, label: {en: a, nl: a}}
+- {id: x.taste, identifiability: identified, key: person, role: user, class: apps, type: text, label: {en: a, nl: a}}
+- {id: x.serial, identifiability: pseudonymous, key: device-owner, class: inventory, type: text, label: {en: a, nl: a}}
+`)},
+		"types/thing.seen.v1.yaml": {Data: []byte(`
+type: thing.seen.v1
+form: state
+label: {en: a, nl: a}
+roles: [{role: user, class: inventory}, {role: user, class: apps}]
+fields: {/set/name: x.name, /set/taste: x.taste, /set/serial: x.serial}
+`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := e.Clock.Now()
+	e.Update(func(tx *vault.Tx) {
+		anna := e.Person(tx, vault.PersonHint{UPN: "anna@voorbeeld.nl", At: at})
+		bram := e.Person(tx, vault.PersonHint{UPN: "bram@voorbeeld.nl", At: at})
+		whose := func(p uuid.UUID) schemas.Owner { return schemas.Owner{Kind: schemas.OwnerPerson, ID: p} }
+		d := &schemas.Draft{Type: c.MustType("thing.seen.v1"), Tenant: e.Tenant.ID, Stream: schemas.NewStream("thing", uuid.New()), ID: schemas.NewID(),
+			Occurred: at, Recorded: at, Source: "test", Subjects: []schemas.SubjectRef{{Role: "user", Person: anna}, {Role: "user", Person: bram}},
+			Values: []schemas.Value{
+				{Attr: c.MustAttribute("x.name"), Plain: schemas.JSON("Anna"), Owner: whose(anna)},
+				{Attr: c.MustAttribute("x.taste"), Plain: schemas.JSON("Jazz"), Owner: whose(bram)},
+				{Attr: c.MustAttribute("x.serial"), Plain: schemas.JSON("C02"), Owner: schemas.Owner{Kind: schemas.OwnerTenant, ID: uuid.New()}}}}
+		for range 2 { // sealed again it stays as it is
+			if err := tx.Seal(d); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Encode(*d); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range d.Subjects {
+				owner, err := tx.AliasOwner(s.Alias)
+				if err != nil || owner != whose(s.Person) {
+					t.Errorf("an alias is of %v, %v", owner, err)
+				}
+				got = append(got, s.Class)
+			}
+			if want := []string{"inventory", "apps", "inventory", "apps"}; !slices.Equal(got, want) {
+				t.Errorf("subjects in the classes %v, want %v", got, want)
+			}
+			if d.Values[0].Owner != whose(anna) || d.Values[1].Owner != whose(bram) || d.Values[2].Owner != (schemas.Owner{Kind: schemas.OwnerTenant}) {
+				t.Errorf("sealed under %v, %v, %v", d.Values[0].Owner, d.Values[1].Owner, d.Values[2].Owner)
+			}
+		}
+		opened, err := tx.Open(tokens(d))
+		if err != nil || opened[0].Owner != whose(anna) || opened[1].Owner != whose(bram) || opened[2].Owner.Kind != schemas.OwnerTenant {
+			t.Errorf("opened as %v, %v", opened, err)
+		}
+		// Who is not named in the class of a value cannot be found by it.
+		d.Subjects = d.Subjects[:2]
+		if _, err := c.Encode(*d); !errors.Is(err, schemas.ErrNotNamed) {
+			t.Errorf("encoded though it does not name whose value it holds: %v", err)
+		}
+	})
 }
 
 // testTampered changes every byte of a token, and moves tokens to another tenant, attribute and event.
