@@ -14,9 +14,11 @@ import (
 // maxID bounds an id that is no GUID, in bytes.
 const maxID = 1 << 10
 
-// tell puts an action into the ledger's terms. yours reports whether an id is a person's or device's, so that it may
-// not stand open, and whether it is the actor's own.
-func (in *Intake) tell(f *fact, actor uuid.UUID, targets []resolvedTarget, yours func(id string) (whose, own bool)) (telling, error) {
+// tell puts an action into the ledger's terms. yours reports whether an id is a person's or
+// device's, so that it may not stand open, and whether it is the actor's own.
+func (in *Intake) tell(
+	f *fact, actor uuid.UUID, targets []resolvedTarget, yours func(id string) (whose, own bool),
+) (telling, error) {
 	c := in.cfg.Catalogue
 	t := telling{form: f.form, occurred: f.occurred, actor: actor}
 	cut := f.cut
@@ -85,7 +87,8 @@ func (in *Intake) tell(f *fact, actor uuid.UUID, targets []resolvedTarget, yours
 		t.once = append(t.once, schemas.Value{Attr: c.MustAttribute(attrCut), Plain: schemas.JSON(cut)})
 	}
 	if f.details != "" {
-		t.once = append(t.once, schemas.Value{Attr: c.MustAttribute("action.details"), Plain: schemas.JSON(f.details), Owner: personOrTenant(first)})
+		t.once = append(t.once, schemas.Value{Attr: c.MustAttribute("action.details"),
+			Plain: schemas.JSON(f.details), Owner: personOrTenant(first)})
 	}
 	return t, nil
 }
@@ -168,7 +171,8 @@ func (p *packer) next() {
 	p.out = append(p.out, draft)
 }
 
-// entry adds what belongs together: a target, or a dispute. person is named in the role of a target.
+// entry adds what belongs together: a target, or a dispute. person is named in the role of a
+// target.
 func (p *packer) entry(values []schemas.Value, person uuid.UUID) {
 	n := 0
 	for _, v := range values {
@@ -190,21 +194,24 @@ func (p *packer) entry(values []schemas.Value, person uuid.UUID) {
 	if len(values) > 0 {
 		p.index++
 	}
-	named := slices.ContainsFunc(last.Subjects, func(s schemas.SubjectRef) bool { return s.Role == "target" && s.Person == person })
+	named := slices.ContainsFunc(last.Subjects, func(s schemas.SubjectRef) bool {
+		return s.Role == "target" && s.Person == person
+	})
 	if person != uuid.Nil && !named {
 		last.Subjects = append(last.Subjects, schemas.SubjectRef{Role: "target", Person: person})
 	}
 }
 
 func (in *Intake) changesValue(changes []keptChange, person uuid.UUID) schemas.Value {
-	return schemas.Value{Attr: in.cfg.Catalogue.MustAttribute(attrChanges), Plain: schemas.JSON(changes), Owner: personOrTenant(person)}
+	return schemas.Value{Attr: in.cfg.Catalogue.MustAttribute(attrChanges), Plain: schemas.JSON(changes),
+		Owner: personOrTenant(person)}
 }
 
-// recordedDrafts turns an action into its event, and into those that continue it where it has more targets than one
-// may name.
+// recordedDrafts turns an action into its event, and into those that continue it where it has
+// more targets than one may name.
 func (in *Intake) recordedDrafts(d drafter, t telling, correlation uuid.UUID) []schemas.Draft {
-	p := packer{in: in, d: d, first: in.types.action, further: in.types.continued, each: slices.Concat(t.what, t.who), once: t.once,
-		correlation: correlation, actor: t.actor}
+	p := packer{in: in, d: d, first: in.types.action, further: in.types.continued,
+		each: slices.Concat(t.what, t.who), once: t.once, correlation: correlation, actor: t.actor}
 	p.next()
 	// Whose key seals the details is a target, wherever its own place is.
 	for _, v := range t.once {
@@ -222,11 +229,12 @@ func (in *Intake) recordedDrafts(d drafter, t telling, correlation uuid.UUID) []
 	return p.out
 }
 
-// newsDrafts turns what a telling adds into what supplements the action, and what it says otherwise into what
-// disputes it.
+// newsDrafts turns what a telling adds into what supplements the action, and what it says
+// otherwise into what disputes it.
 func (in *Intake) newsDrafts(d drafter, a *toldAction, form string, actor uuid.UUID, n news) []schemas.Draft {
 	c := in.cfg.Catalogue
-	s := packer{in: in, d: d, first: in.types.supplemented, further: in.types.supplemented, once: n.values, causation: a.recorded}
+	s := packer{in: in, d: d, first: in.types.supplemented, further: in.types.supplemented, once: n.values,
+		causation: a.recorded}
 	if slices.ContainsFunc(n.values, func(v schemas.Value) bool { return v.Owner.ID == actor }) {
 		s.actor = actor
 	}
@@ -239,20 +247,22 @@ func (in *Intake) newsDrafts(d drafter, a *toldAction, form string, actor uuid.U
 		}
 	}
 	for _, f := range n.targets {
-		values := append([]schemas.Value{{Attr: c.MustAttribute(attrTargetIndex), Plain: schemas.JSON(f.index)}}, f.values...)
+		values := append([]schemas.Value{{Attr: c.MustAttribute(attrTargetIndex), Plain: schemas.JSON(f.index)}},
+			f.values...)
 		if len(f.changes) > 0 {
 			values = append(values, in.changesValue(f.changes, f.person))
 		}
 		s.entry(values, f.person)
 	}
-	dis := packer{in: in, d: d, first: in.types.disputed, further: in.types.disputed, causation: a.recorded, actor: actor,
-		each: []schemas.Value{{Attr: c.MustAttribute("action.form"), Plain: schemas.JSON(form)}}}
+	dis := packer{in: in, d: d, first: in.types.disputed, further: in.types.disputed, causation: a.recorded,
+		actor: actor, each: []schemas.Value{{Attr: c.MustAttribute("action.form"), Plain: schemas.JSON(form)}}}
 	for _, q := range n.disputes {
 		values := []schemas.Value{{Attr: c.MustAttribute("action.disputed-attribute"), Plain: schemas.JSON(q.attr)}}
 		value := "action.disputed-value"
 		if q.target >= 0 {
 			value = "action.disputed-target-value"
-			values = append(values, schemas.Value{Attr: c.MustAttribute("action.disputed-index"), Plain: schemas.JSON(q.target)})
+			values = append(values, schemas.Value{Attr: c.MustAttribute("action.disputed-index"),
+				Plain: schemas.JSON(q.target)})
 		}
 		if q.owner.Kind != schemas.OwnerPerson {
 			q.owner = schemas.Owner{Kind: schemas.OwnerTenant}
@@ -260,7 +270,8 @@ func (in *Intake) newsDrafts(d drafter, a *toldAction, form string, actor uuid.U
 		if a := c.Attribute(q.attr); q.target < 0 && a != nil && a.Role == "target" {
 			value, q.person = "action.disputed-target-value", q.owner.ID // the details
 		}
-		dis.entry(append(values, schemas.Value{Attr: c.MustAttribute(value), Plain: q.plain, Owner: q.owner}), q.person)
+		told := schemas.Value{Attr: c.MustAttribute(value), Plain: q.plain, Owner: q.owner}
+		dis.entry(append(values, told), q.person)
 	}
 	return append(s.out, dis.out...)
 }

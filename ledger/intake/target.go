@@ -13,8 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// resolving finds out whom and what a record names. Without mint it only looks: an action that is recorded already
-// makes nobody known.
+// resolving finds out whom and what a record names. Without mint it only looks: an action that
+// is recorded already makes nobody known.
 type resolving struct {
 	p    *planner
 	e    *entry
@@ -50,8 +50,8 @@ func (r resolving) known(id string) (device *vault.Device, person uuid.UUID, err
 	return nil, person, err
 }
 
-// resolve finds out who acted and what it was done to. Those targets go first that say themselves what they are: the
-// others may be the same.
+// resolve finds out who acted and what it was done to. Those targets go first that say
+// themselves what they are: the others may be the same.
 func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTarget, err error) {
 	f := r.e.fact
 	if f.actor.person {
@@ -83,10 +83,11 @@ func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTa
 	return actor, erased, targets, missing
 }
 
-// target resolves what an action was done to. What it is comes from itself: what the vault knows its id to be, its
-// own type, its name where that is a user's; never from what the operation is called. A device that is not known yet is
-// minted, so that the action and the device's later snapshots name one stream; its user then is taken from the
-// ledger, never guessed. A person whose erasure is not older than the action is left out.
+// target resolves what an action was done to. What it is comes from itself: what the vault knows
+// its id to be, its own type, its name where that is a user's; never from what the operation is
+// called. A device that is not known yet is minted, so that the action and the device's later
+// snapshots name one stream; its user then is taken from the ledger, never guessed. A person
+// whose erasure is not older than the action is left out.
 func (r resolving) target(t target, as targetKind) (resolvedTarget, error) {
 	out := resolvedTarget{target: t, as: as}
 	id, isID := asGUID(t.id)
@@ -164,7 +165,8 @@ func (r resolving) onDevice(out resolvedTarget, d vault.Device, id string) (reso
 // userName returns a text that has the form of a sign-in name, "" for any other.
 func userName(s string) string {
 	local, domain, ok := strings.Cut(strings.TrimSpace(s), "@")
-	if !ok || local == "" || !strings.Contains(domain, ".") || strings.ContainsAny(s, " \t\r\n/\\:;,<>()\"") || strings.Contains(domain, "@") {
+	odd := strings.ContainsAny(strings.TrimSpace(s), " \t\r\n/\\:;,<>()\"") || strings.Contains(domain, "@")
+	if !ok || odd || local == "" || !strings.Contains(domain, ".") {
 		return ""
 	}
 	return strings.TrimSpace(s)
@@ -180,8 +182,8 @@ func (r resolving) leaveOut(out resolvedTarget) resolvedTarget {
 	return out
 }
 
-// withoutPerson returns the actor's values that are nobody's in person. An application's id is one of them, unless
-// it is the actor's own.
+// withoutPerson returns the actor's values that are nobody's in person. An application's id is
+// one of them, unless it is the actor's own.
 func (p *planner) withoutPerson(e *entry, a actor) map[string]json.RawMessage {
 	out := map[string]json.RawMessage{}
 	for id, raw := range a.values {
@@ -198,8 +200,8 @@ func (p *planner) withoutPerson(e *entry, a actor) map[string]json.RawMessage {
 	return out
 }
 
-// yours tells of ids whether they are a person's or device's: the vault knows them as one's, or the record gives them
-// to one; and whether they are the actor's own.
+// yours tells of ids whether they are a person's or device's: the vault knows them as one's, or
+// the record gives them to one; and whether they are the actor's own.
 func (r resolving) yours(targets []resolvedTarget) func(id string) (whose, own bool) {
 	f := r.e.fact
 	return func(id string) (whose, own bool) {
@@ -250,8 +252,8 @@ func (m met) idIn(t *toldTarget) string {
 	return ""
 }
 
-// waitingFor returns the actions that wait for those whom the record names. Their streams have to be read first: all
-// that are missing are asked for at once.
+// waitingFor returns the actions that wait for those whom the record names. Their streams have
+// to be read first: all that are missing are asked for at once.
 func (p *planner) waitingFor() (out []waiting, err error) {
 	for _, m := range p.met {
 		if p.in.awaited.has(m.person, m.device) {
@@ -277,8 +279,9 @@ func (p *planner) waitingFor() (out []waiting, err error) {
 	return out, err
 }
 
-// link supplements the actions that waited: with the device, and with the person, or the device's user then. What
-// could be linked already is forgotten: the supplement is in the ledger.
+// link supplements the actions that waited: with the device, and with the person, or the
+// device's user then. What could be linked already is forgotten: the supplement is in the
+// ledger.
 func (p *planner) link(source string, waits []waiting) (steps []step, err error) {
 	done := map[uuid.UUID][]schemas.Stream{} // by whom they waited for
 	for _, w := range waits {
@@ -297,7 +300,8 @@ func (p *planner) link(source string, waits []waiting) (steps []step, err error)
 		var n news
 		for i, is := range a.targets {
 			id := w.idIn(is)
-			if is.gone(attrTargetID) || id == "" && (w.device == uuid.Nil || is.text(attrTargetDevice) != w.device.String()) {
+			isDevice := w.device != uuid.Nil && is.text(attrTargetDevice) == w.device.String()
+			if is.gone(attrTargetID) || id == "" && !isDevice {
 				continue
 			}
 			erased, err := p.erasedThen(w.met, a.occurred)

@@ -72,7 +72,8 @@ func (t *toldTarget) text(attr string) string {
 
 func (t *toldTarget) gone(attr string) bool { return t.values[attr] != nil && t.values[attr].gone }
 
-// native is the target's id as its source named it, "" where the ledger holds only the device that it is.
+// native is the target's id as its source named it, "" where the ledger holds only the device
+// that it is.
 func (t *toldTarget) native() string {
 	id := t.text(attrTargetID)
 	if id == "" {
@@ -241,8 +242,9 @@ func (a *toldAction) noteDisputes(r said) {
 	}
 }
 
-// foldAction reads what the tenant's own events of an action say, and opens it. A value whose key was destroyed is
-// gone; one that the vault cannot have sealed is too, and its event is counted as left out.
+// foldAction reads what the tenant's own events of an action say, and opens it. A value whose
+// key was destroyed is gone; one that the vault cannot have sealed is too, and its event is
+// counted as left out.
 func (in *Intake) foldAction(ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream) (*state, error) {
 	st := newState(s, in.cfg.Clock())
 	st.action = newTold()
@@ -326,7 +328,8 @@ func opened(tx *vault.Tx, own ledger.Own, left *ledger.LeftOut) (said, error) {
 		v.plain, v.gone = o.Plain, o.Err != nil
 		if o.Err != nil && !notSet(o.Err) && !unfitting {
 			unfitting = true
-			left.Add(ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting})
+			left.Add(ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision,
+				Verdict: ledger.Unfitting})
 		}
 	}
 	return r, nil
@@ -378,7 +381,8 @@ type news struct {
 
 func (n news) none() bool { return len(n.values)+len(n.targets)+len(n.disputes) == 0 }
 
-// maxActionEvents bounds the events of one action: a source that tells it differently each time is no longer kept.
+// maxActionEvents bounds the events of one action: a source that tells it differently each time
+// is no longer kept.
 const maxActionEvents = 4096
 
 // compare tells what a telling says that the action's events do not.
@@ -392,8 +396,8 @@ func (a *toldAction) compare(t telling) (n news) {
 	if !t.occurred.IsZero() && !a.occurred.IsZero() {
 		// The forms cut a time differently: one has no more than its second.
 		if d := t.occurred.Sub(a.occurred); d > time.Second || d < -time.Second {
-			n.value(map[string]*toldValue{attrOccurred: a.time()}, schemas.Value{Attr: &schemas.Attribute{ID: attrOccurred},
-				Plain: schemas.JSON(wholeSeconds(t.occurred))}, -1, uuid.Nil)
+			at := schemas.Value{Attr: &schemas.Attribute{ID: attrOccurred}, Plain: schemas.JSON(wholeSeconds(t.occurred))}
+			n.value(map[string]*toldValue{attrOccurred: a.time()}, at, -1, uuid.Nil)
 		}
 	}
 	at := a.match(t.targets)
@@ -467,7 +471,8 @@ func (n *news) target(a *toldAction, index int, t toldAnew) {
 	}
 	more, otherwise, differs := compareChanges(is, t.changes, a.cut)
 	if len(otherwise) > 0 {
-		own.disputes = append(own.disputes, dispute{attrChanges, index, schemas.JSON(otherwise), personOrTenant(t.person), t.person})
+		own.disputes = append(own.disputes,
+			dispute{attrChanges, index, schemas.JSON(otherwise), personOrTenant(t.person), t.person})
 	}
 	n.differs = n.differs || own.differs || differs
 	n.disputes = append(n.disputes, own.disputes...)
@@ -490,7 +495,8 @@ func (t toldAnew) idValue() schemas.Value {
 	return schemas.Value{Attr: t.idAttr, Plain: schemas.JSON(clip(t.id, maxID)), Owner: personOrTenant(t.person)}
 }
 
-// withID adds the target's id under the key of whose it is: so its event tells for whom the link was made.
+// withID adds the target's id under the key of whose it is: so its event tells for whom the link
+// was made.
 func (t toldAnew) withID(values []schemas.Value) []schemas.Value {
 	if t.id == "" || slices.ContainsFunc(values, func(v schemas.Value) bool { return v.Attr == t.idAttr }) {
 		return values
@@ -504,9 +510,9 @@ func (t *toldTarget) is(r resolvedTarget) bool {
 	return id != "" && id == t.native() || r.device != uuid.Nil && r.device.String() == t.text(attrTargetDevice)
 }
 
-// match finds, for each target of a telling, which target of the action it is; -1 for a further one. What is the
-// same by its id is the same; then by its name, then by its place, where one of the two has no id. What is left on
-// both sides contradicts.
+// match finds, for each target of a telling, which target of the action it is; -1 for a further
+// one. What is the same by its id is the same; then by its name, then by its place, where one of
+// the two has no id. What is left on both sides contradicts.
 func (a *toldAction) match(targets []toldAnew) []int {
 	at, taken := make([]int, len(targets)), make([]bool, len(a.targets))
 	for i := range at {
@@ -553,7 +559,8 @@ func (a *toldAction) match(targets []toldAnew) []int {
 			return t.erased && (is.gone(attrTargetID) || is.gone(attrTargetName))
 		},
 		func(t toldAnew, is *toldTarget) bool {
-			return !t.erased && (t.id == "" || !is.identified()) && t.name != "" && clip(t.name, maxFactText) == is.text(attrTargetName)
+			same := t.name != "" && clip(t.name, maxFactText) == is.text(attrTargetName)
+			return !t.erased && (t.id == "" || !is.identified()) && same
 		},
 		func(t toldAnew, is *toldTarget) bool { return !t.erased && (t.id == "" || !is.identified()) },
 		func(t toldAnew, is *toldTarget) bool { return !t.erased },
@@ -565,8 +572,8 @@ func (a *toldAction) match(targets []toldAnew) []int {
 	return at
 }
 
-// sameValue reports whether two values of an attribute are one: names and ids are compared without case, permissions
-// in any order.
+// sameValue reports whether two values of an attribute are one: names and ids are compared
+// without case, permissions in any order.
 func sameValue(attr string, a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -588,8 +595,8 @@ func sameValue(attr string, a, b json.RawMessage) bool {
 	return okX && okY && strings.EqualFold(x, y)
 }
 
-// compareChanges tells which changes are new: of properties that were not told of, and others. Where not everything
-// had room, what is not there is not new.
+// compareChanges tells which changes are new: of properties that were not told of, and others.
+// Where not everything had room, what is not there is not new.
 func compareChanges(is *toldTarget, changes []keptChange, cut bool) (more, otherwise []keptChange, differs bool) {
 	if is.sealed || len(changes) == 0 {
 		return nil, nil, false

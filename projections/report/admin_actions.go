@@ -151,7 +151,8 @@ func adminActionRow(a projections.AdminAction) Row {
 			}
 			return first(all...)
 		}
-		targets = append(targets, first(told("action.target-name", func(t projections.Target) projections.Text { return t.Name }),
+		targets = append(targets, first(
+			told("action.target-name", func(t projections.Target) projections.Text { return t.Name }),
 			told("action.target-id", func(t projections.Target) projections.Text { return t.ID }),
 			told("action.target-device", func(t projections.Target) projections.Text { return t.Device }),
 			told("action.target-resource", func(t projections.Target) projections.Text { return t.Resource }),
@@ -168,8 +169,8 @@ func adminActionRow(a projections.AdminAction) Row {
 		Key: a.EventID.String(), Seq: a.Seq, Recorded: a.Recorded,
 		Cells: cells(
 			instant(a.Occurred),
-			actorOf(in("action.actor-upn", a.ActorUPN), in("action.actor-name", a.ActorName), in("action.actor-id", a.ActorID),
-				in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
+			actorOf(in("action.actor-upn", a.ActorUPN), in("action.actor-name", a.ActorName),
+				in("action.actor-id", a.ActorID), in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
 			in("action.actor-type", a.ActorType), in("action.delegated", a.Delegated),
 			in("action.verb", a.Verb), first(in("action.operation", a.Operation),
 				in("action.activity-type", a.ActivityType), in("action.display-name", a.DisplayName)),
