@@ -8,6 +8,11 @@
 // leaves is a repetition. It trusts no broker: every message is decoded strictly and its leaf is
 // recomputed from the bytes. What others wrote between the relay's records is skipped and counted,
 // where the source knows the relay's position.
+//
+// One admin action may be several events of one stream. Who counts actions counts
+// adminaction.recorded.v1; adminaction.continued.v1 has further targets of it,
+// adminaction.supplemented.v1 what its first telling lacked, adminaction.disputed.v1 what another
+// tells otherwise.
 package consumers
 
 import (

@@ -78,22 +78,35 @@ type AdminAction struct {
 	Source      string
 	Correlation uuid.UUID
 	Actor       uuid.UUID // alias; uuid.Nil where the actor is no person
-	Withheld    uint64    // values present at the source that were not kept
+	Withheld    uint64    // secrets and scripts present at the source that were not kept
+	Cut         uint64    // values that were too long or too many to be kept whole
 
-	Verb, Operation, ActivityType, Component, Category, Result Text
-	ActorType, Delegated, ApplicationID                        Text
+	Verb, Operation, ActivityType, DisplayName, Component, Category, Result Text
+	ActorType, Delegated, ApplicationID                                     Text
 
 	// Protected: tokens.
 	ActorID, ActorUPN, ActorName, ActorIP, ActorPermissions, PartnerTenant, ApplicationName, Details, Reason Text
 
+	// What other events of its stream say: further targets are in Targets, whom they name in TargetAliases.
 	TargetAliases []uuid.UUID
 	Targets       []Target
+	Supplied      []Supplied // what the first telling lacked, of the action as a whole
+	Disputed      []string   // attributes that another telling says otherwise, "occurred-at" among them
 }
 
 // Target is what an admin action was done to.
 type Target struct {
-	Type, Resource, Device Text // open
-	ID, Name, Changes      Text // tokens
+	Event                  uuid.UUID // which says so
+	Type, Resource, Device Text      // open
+	ID, Name, Changes      Text      // tokens
+	Added                  []Target  // what later events say of it
+}
+
+// Supplied is a value that a later event of an action gives.
+type Supplied struct {
+	Event     uuid.UUID
+	Attribute string
+	Value     Text
 }
 
 // ActionFilter narrows admin actions; an empty list does not. Devices are stream uuids as targets name them.

@@ -193,7 +193,7 @@ func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
 		"identity": w.admin.upn.text + canaryDomain, "correlationId": w.guid(native, "correlation id of Azure Monitor").text, "properties": object{
 			"AuditEventId": w.guid(native, "audit event id of Azure Monitor").text, "ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 2, "ActivityResultStatus": 1, "Category": 4,
 			"AdditionalDetails": "because of " + w.word(target.in, "").of("action.details") + " & co", "AADTenantId": w.tenantID.text, "IntuneAccountId": w.guid(never, "Intune account id of an audit log").text,
-			"Actor": object{"ActorType": "ItPro", "Application": w.word(tenants, "missed shape of action.application-id").of("action.application-id"), "ApplicationName": word(admin, "action.application-name") + " Portal",
+			"Actor": object{"ActorType": "ItPro", "Application": w.word(admin, "missed shape of action.application-id").of("action.application-id"), "ApplicationName": word(admin, "action.application-name") + " Portal",
 				"IsDelegatedAdmin": w.word(tenants, "missed shape of action.delegated").of("action.delegated"), "ObjectId": w.admin.id.of("action.actor-id"),
 				"PartnerTenantId": w.guid(tenants, "").of("action.partner-tenant"), "UPN": w.admin.upn.of("action.actor-upn") + canaryDomain,
 				"Name": w.admin.name.of("action.actor-name"), "UserPermissions": []any{word(admin, "action.actor-permissions"), "*"}, "Mood": w.word(never, "unknown field of an actor").text},
@@ -225,8 +225,40 @@ func (w *canaryWorld) missedAction(at time.Time) object {
 	return object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of missed shapes").text, "componentName": missed("action.component"),
 		"activity": missed("action.activity-type"), "activityDateTime": at.Format(time.RFC3339), "activityType": missed("action.operation"),
 		"activityOperationType": missed("action.verb"), "activityResult": missed("action.result"), "correlationId": w.guid(native, "correlation id of missed shapes").text,
-		"category": missed("action.category"), "actor": object{"auditActorType": missed("action.actor-type"), "userPrincipalName": w.admin.upn.text + canaryDomain, "userId": w.admin.id.text},
+		"displayName": missed("action.display-name"), "category": missed("action.category"), "actor": object{"auditActorType": missed("action.actor-type"), "userPrincipalName": w.admin.upn.text + canaryDomain, "userId": w.admin.id.text},
 		"resources": []any{}}
+}
+
+// openPositions are actions that give the ids of persons and devices in every place where another id may stand open.
+func (w *canaryWorld) openPositions(at time.Time, device *canary) (out []any) {
+	for _, kind := range []string{"DeviceConfiguration", "WindowsAutopilotDeploymentProfile", "MobileAppAssignment", "DeviceCategory", "MobileApp", "Unheard"} {
+		for _, id := range []*canary{w.admin.id, w.anna.id, w.bram.id, device} {
+			out = append(out, object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of an open position").text,
+				"activityDateTime": at.Format(time.RFC3339), "activityType": "Patch " + kind,
+				"actor":     object{"auditActorType": "ItPro", "userId": w.admin.id.text, "applicationId": id.text, "remoteTenantId": id.text},
+				"resources": []any{object{"auditResourceType": kind, "resourceId": id.text}}})
+		}
+	}
+	return out
+}
+
+// otherwise is the same action as another form tells it: in everything that it says otherwise is a canary.
+func (w *canaryWorld) otherwise(event object) object {
+	other := object{}
+	for k, v := range event {
+		other[k] = v
+	}
+	actor, target := object{}, object{}
+	for k, v := range event["actor"].(object) {
+		actor[k] = v
+	}
+	for k, v := range event["resources"].([]any)[1].(object) {
+		target[k] = v
+	}
+	actor["ipAddress"] = "2001:db8:" + w.ip(admin, "").of("action.disputed-value")
+	target["displayName"] = w.word(tenants, "").of("action.disputed-target-value")
+	other["actor"], other["resources"] = actor, []any{target}
+	return other
 }
 
 // newCanaryWorld writes the records of two days below dir.
@@ -292,7 +324,8 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 
 	write(w.day1, "devices.json", page(company, odd, private, unknown, before))
 	write(w.day1, "one-action.json", text(w.missedAction(first)))
-	write(w.day1, "actions.json", text(object{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents", "value": []any{w.auditEvent(first, companyID)}}))
+	event := w.auditEvent(first, companyID)
+	write(w.day1, "actions.json", text(object{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents", "value": append([]any{event, w.otherwise(event)}, w.openPositions(first, companyID)...)}))
 	foreign := w.auditLog(canaryPerson{in: never, id: w.guid(never, "foreign object id"), name: w.word(never, "foreign name")}, first)
 	w.disown(foreign)
 	var lines bytes.Buffer

@@ -47,7 +47,7 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	f := check(t, n)
 	actions := 0
 	for _, d := range f.drafts {
-		if d.Type.Kind() == "adminaction" {
+		if d.Type.Name == "adminaction.recorded.v1" {
 			actions++
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // namespaceAudit names the issuing system and record kind of an admin action, so that its Graph form, its Azure Monitor form and an Event Hubs
@@ -14,6 +16,7 @@ const namespaceAudit = "intune/auditEvent"
 // fact is an admin action as its source tells it, before anybody in it is known to us.
 type fact struct {
 	source      string
+	form        string // the kind of the record
 	id          string // lower-case GUID
 	occurred    time.Time
 	correlation string
@@ -21,7 +24,9 @@ type fact struct {
 	actor       actor
 	targets     []target
 	details     string
-	withheld    int // values that were present and are not kept
+	named       map[string]bool // ids that the record gives to persons and devices beside actor and targets
+	withheld    int             // secrets and scripts that were present and are not kept
+	cut         int             // values that were no secrets, and too long or too many
 }
 
 type actor struct {
@@ -31,8 +36,10 @@ type actor struct {
 }
 
 type target struct {
-	kind, id, name string
-	changes        json.RawMessage // sealable
+	kind     string // as the target itself says; "" where it does not
+	about    string // what kind of thing the operation is about, by its name: that says nothing of one target
+	id, name string
+	changes  []keptChange
 }
 
 // targetKind is what the ledger makes of a target's id.
@@ -45,14 +52,21 @@ const (
 	targetUser
 )
 
-// resourceWords are what the name of a resource kind may end in for its id to stand open: each is a thing that administrators make.
-var resourceWords = regexp.MustCompile(`(?i)(App|Application|Policy|PolicyAssignment|Configuration|Assignment|Script|Filter|Profile|Baseline|Intent|Template|Setting|SettingInstance|` +
-	`Category|RoleDefinition|ScopeTag|Rule|Restriction|Catalog|Connector|ContentFile|ContentVersion|NotificationMessageTemplate|LocalizedNotificationMessage|TermsAndConditions|` +
-	`ManagedEBook|PolicySet|UpdateRing|SecurityTemplate)s?$`)
+// resourceWords are what the name of a resource kind may end in for its id to stand open: each is a thing that
+// administrators make. What assigns or sorts persons and devices (…Assignment, …Profile, …Category) may carry theirs.
+var resourceWords = regexp.MustCompile(`(?i)(App|Application|Policy|Configuration|Script|Filter|Baseline|Intent|Template|Setting|` +
+	`SettingInstance|RoleDefinition|ScopeTag|Rule|Restriction|Catalog|Connector|ContentFile|ContentVersion|` +
+	`NotificationMessageTemplate|LocalizedNotificationMessage|TermsAndConditions|ManagedEBook|PolicySet|UpdateRing|SecurityTemplate)s?$`)
+
+// lastName returns what comes last in a kind's or operation's name:
+// "Microsoft.Management.Services.Api.ManagedDevice" and "Rename device ManagedDevice" are about a ManagedDevice.
+func lastName(s string) string {
+	return s[strings.LastIndexAny(s, " ./#")+1:]
+}
 
 func kindOfTarget(kind string) targetKind {
-	switch strings.ToLower(kind) {
-	case "manageddevice", "manageddevices", "windowsmanageddevice", "device":
+	switch strings.ToLower(lastName(kind)) {
+	case "manageddevice", "manageddevices", "windowsmanageddevice", "device", "devices":
 		return targetDevice
 	case "user", "users":
 		return targetUser
@@ -78,7 +92,19 @@ func parseAuditLog(m sourceRecord, seen *fields) (*fact, error) {
 	seen.use("", m.members, "category", "properties", "time", "tenantId", "identity", "operationName", "correlationId", "resultType")
 	seen.use("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType", "Actor", "AdditionalDetails", "Category",
 		"TargetDisplayNames", "TargetObjectIds", "Targets", "IntuneAccountId", "AADTenantId")
-	f := &fact{source: sourceAzureMonitor, correlation: m.known("correlationId")}
+	f := &fact{source: sourceAzureMonitor, form: kindAuditLog, correlation: m.known("correlationId")}
+	sh := shapes{seen: seen}
+	sh.single("", m.members, "time", "identity", "operationName", "correlationId", "resultType")
+	sh.single("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType", "AdditionalDetails", "Category")
+	a := sh.object(p["Actor"], "properties.Actor")
+	ids := sh.words(p["TargetObjectIds"], "properties.TargetObjectIds")
+	targets := sh.objects(p["Targets"], "properties.Targets")
+	names := sh.texts(p["TargetDisplayNames"], "properties.TargetDisplayNames", max(len(ids), len(targets)) < 2)
+	sh.single("properties.Actor.", a, "ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId", "PartnerTenantId", "UPN", "Name")
+	permissions := sh.words(a["UserPermissions"], "properties.Actor.UserPermissions")
+	if sh.err != nil {
+		return nil, sh.err
+	}
 	var err error
 	if f.id, err = factID(p.text("AuditEventId"), "properties.AuditEventId"); err != nil {
 		return nil, err
@@ -93,7 +119,6 @@ func parseAuditLog(m sourceRecord, seen *fields) (*fact, error) {
 	if s := p.text("ActivityResultStatus"); s != "1" && m.known("resultType") != "" && m.known("resultType") != "None" {
 		f.open["action.result"] = m.members["resultType"] // the number's other values are not documented
 	}
-	a := p.object("Actor")
 	seen.use("properties.Actor.", a, "ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId", "PartnerTenantId", "UPN", "UserPermissions", "Name")
 	upn := a["UPN"]
 	if isEmpty(upn) {
@@ -105,37 +130,43 @@ func parseAuditLog(m sourceRecord, seen *fields) (*fact, error) {
 	f.actor = newActor(a.text("ActorType"), a.known("ObjectId"), members{"upn": upn}.known("upn"), "")
 	f.actor.values = map[string]json.RawMessage{
 		"action.actor-type": a["ActorType"], "action.delegated": a["IsDelegatedAdmin"], "action.actor-id": a["ObjectId"], "action.actor-upn": upn,
-		"action.actor-name": a["Name"], "action.actor-permissions": a["UserPermissions"], "action.partner-tenant": a["PartnerTenantId"],
+		"action.actor-name": a["Name"], "action.actor-permissions": f.permissions(permissions), "action.partner-tenant": a["PartnerTenantId"],
 		"action.application-id": a["Application"], "action.application-name": a["ApplicationName"],
 	}
 	f.setDetails(p.known("AdditionalDetails"))
-	_, kind, _ := strings.Cut(operation, " ")
-	ids, names, targets := p.array("TargetObjectIds"), p.array("TargetDisplayNames"), p.array("Targets")
+	about := lastName(operation)
 	for i := range max(len(ids), len(names), len(targets)) {
-		t := target{kind: kind, id: knownAt(ids, i), name: knownAt(names, i)}
+		t := target{about: about, id: knownAt(ids, i), name: knownAt(names, i)}
 		if i < len(targets) {
-			var o members
-			if json.Unmarshal(targets[i], &o) != nil {
-				return nil, &fieldError{"properties.Targets", "holds something that is no object"}
-			}
+			o := targets[i]
 			seen.use("properties.Targets.", o, "Name", "ModifiedProperties")
-			if t.name == "" {
+			if sh.single("properties.Targets.", o, "Name"); t.name == "" {
 				t.name = o.known("Name")
 			}
-			if err := f.change(&t, o.array("ModifiedProperties"), "Name", "Old", "New", "properties.Targets.ModifiedProperties", seen); err != nil {
-				return nil, err
-			}
+			changed := sh.objects(o["ModifiedProperties"], "properties.Targets.ModifiedProperties")
+			f.change(&t, changed, "Name", "Old", "New", "properties.Targets.ModifiedProperties", &sh)
 		}
 		f.targets = append(f.targets, t)
 	}
-	return f, nil
+	return f, sh.err
 }
 
 // parseAuditEvent reads a Graph auditEvent.
 func parseAuditEvent(m sourceRecord, seen *fields) (*fact, error) {
 	seen.use("", m.members, "id", "displayName", "componentName", "actor", "activity", "activityDateTime", "activityType", "activityOperationType", "activityResult",
 		"correlationId", "resources", "category")
-	f := &fact{source: sourceGraph, correlation: m.known("correlationId")}
+	f := &fact{source: sourceGraph, form: kindAuditEvent, correlation: m.known("correlationId")}
+	sh := shapes{seen: seen}
+	sh.single("", m.members, "id", "displayName", "componentName", "activity", "activityDateTime", "activityType",
+		"activityOperationType", "activityResult", "correlationId", "category")
+	a := sh.object(m.members["actor"], "actor")
+	sh.single("actor.", a, "type", "auditActorType", "applicationId", "applicationDisplayName", "userPrincipalName", "servicePrincipalName",
+		"ipAddress", "userId", "remoteTenantId")
+	permissions := sh.words(a["userPermissions"], "actor.userPermissions")
+	resources := sh.objects(m.members["resources"], "resources")
+	if sh.err != nil {
+		return nil, sh.err
+	}
 	var err error
 	if f.id, err = factID(m.text("id"), "id"); err != nil {
 		return nil, err
@@ -154,7 +185,9 @@ func parseAuditEvent(m sourceRecord, seen *fields) (*fact, error) {
 		"action.verb": verbOf(m.members["activityOperationType"], name), "action.operation": operation, "action.activity-type": m.members["activity"],
 		"action.component": m.members["componentName"], "action.category": m.members["category"], "action.result": m.members["activityResult"],
 	}
-	a := m.object("actor")
+	if display := m.known("displayName"); !strings.EqualFold(display, name) {
+		f.open["action.display-name"] = m.members["displayName"]
+	}
 	seen.use("actor.", a, "type", "auditActorType", "userPermissions", "applicationId", "applicationDisplayName", "userPrincipalName", "servicePrincipalName",
 		"ipAddress", "userId", "remoteTenantId")
 	kind := a["auditActorType"]
@@ -165,25 +198,21 @@ func parseAuditEvent(m sourceRecord, seen *fields) (*fact, error) {
 	f.actor = newActor(kindName, a.known("userId"), a.known("userPrincipalName"), a.known("servicePrincipalName"))
 	f.actor.values = map[string]json.RawMessage{
 		"action.actor-type": kind, "action.actor-id": a["userId"], "action.actor-upn": a["userPrincipalName"], "action.actor-name": a["servicePrincipalName"],
-		"action.actor-ip": a["ipAddress"], "action.actor-permissions": a["userPermissions"], "action.partner-tenant": a["remoteTenantId"],
+		"action.actor-ip": a["ipAddress"], "action.actor-permissions": f.permissions(permissions), "action.partner-tenant": a["remoteTenantId"],
 		"action.application-id": a["applicationId"], "action.application-name": a["applicationDisplayName"],
 	}
-	for _, raw := range m.array("resources") {
-		var o members
-		if json.Unmarshal(raw, &o) != nil {
-			return nil, &fieldError{"resources", "holds something that is no object"}
-		}
+	for _, o := range resources {
 		seen.use("resources.", o, "displayName", "modifiedProperties", "type", "auditResourceType", "resourceId")
-		t := target{kind: o.known("auditResourceType"), id: o.known("resourceId"), name: o.known("displayName")}
+		sh.single("resources.", o, "displayName", "type", "auditResourceType", "resourceId")
+		t := target{kind: lastName(o.known("auditResourceType")), id: o.known("resourceId"), name: o.known("displayName"), about: lastName(name)}
 		if t.kind == "" {
-			t.kind = o.known("type")
+			t.kind = lastName(o.known("type"))
 		}
-		if err := f.change(&t, o.array("modifiedProperties"), "displayName", "oldValue", "newValue", "resources.modifiedProperties", seen); err != nil {
-			return nil, err
-		}
+		changed := sh.objects(o["modifiedProperties"], "resources.modifiedProperties")
+		f.change(&t, changed, "displayName", "oldValue", "newValue", "resources.modifiedProperties", &sh)
 		f.targets = append(f.targets, t)
 	}
-	return f, nil
+	return f, sh.err
 }
 
 // newActor tells a person from an application. An actor whose kind is not told is a person where a user name or, without any
@@ -199,29 +228,61 @@ func newActor(kind, objectID, upn, servicePrincipal string) actor {
 	return a
 }
 
+// maxFactText bounds what one text of an action keeps, so that the action fits an event whatever it says.
+const maxFactText = 4 << 10
+
 func (f *fact) setDetails(s string) {
-	if secretive("", s) || len(s) > maxText {
+	if secretive("", s) {
 		f.withheld++
 		return
 	}
-	f.details = s
+	if f.details = clip(s, maxChangeText); f.details != s {
+		f.cut++
+	}
 }
 
-func (f *fact) change(t *target, raw []json.RawMessage, name, old, new, field string, seen *fields) error {
-	var changes []change
-	for _, r := range raw {
-		var o members
-		if json.Unmarshal(r, &o) != nil {
-			return &fieldError{field, "holds something that is no object"}
+// permissions bounds the list of what the actor may do.
+func (f *fact) permissions(all []string) json.RawMessage {
+	size := 0
+	for i, p := range all {
+		if size += len(p) + 3; size > maxChangeText {
+			f.cut += len(all) - i
+			all = all[:i]
+			break
 		}
-		seen.use(field+".", o, name, old, new)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return schemas.JSON(all)
+}
+
+// concerning are names of properties whose values are ids of persons or devices.
+var concerning = regexp.MustCompile(`(?i)(user|owner|member|device|person|principal|admin)s?(id|ids|identifier|objectid)?(\[\d+\])?$`)
+
+func (f *fact) change(t *target, raw []members, name, old, new, field string, sh *shapes) {
+	var changes []change
+	for _, o := range raw {
+		sh.seen.use(field+".", o, name, old, new)
+		sh.single(field+".", o, name)
 		c := change{name: o.text(name), old: o.value(old), new: o.value(new)}
 		changes = append(changes, c)
+		for _, v := range []*string{c.old, c.new} {
+			if v == nil || !concerning.MatchString(c.name) {
+				continue
+			}
+			if id, ok := asGUID(*v); ok {
+				if f.named == nil {
+					f.named = map[string]bool{}
+				}
+				f.named[id] = true
+			}
+		}
 	}
-	var n int
-	t.changes, n = sealable(changes)
-	f.withheld += n
-	return nil
+	var withheld, cut int
+	t.changes, withheld, cut = sealable(changes)
+	f.withheld += withheld
+	f.cut += cut
 }
 
 // value returns a property's value as text, nil where it is null, absent or the text "<null>".
@@ -240,11 +301,11 @@ func (m members) value(name string) *string {
 	return &s
 }
 
-func knownAt(a []json.RawMessage, i int) string {
-	if i >= len(a) {
+func knownAt(a []string, i int) string {
+	if i >= len(a) || isNothing(a[i]) {
 		return ""
 	}
-	return members{"v": a[i]}.known("v")
+	return a[i]
 }
 
 func factID(s, field string) (string, error) {

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,7 +27,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	// order of files matters less: what is known only through a record that changed
 	// nothing is known for the batch.
 	open := inOrder(entries)
-	needs := map[schemas.Stream]bool{}
+	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
 		if len(open) == 0 {
@@ -39,10 +39,11 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		var err error
-		if needs, err = in.round(ctx, tenant, left, open, needs); err != nil {
+		more, err := in.round(ctx, tenant, left, open, maps.Clone(asked))
+		if err != nil {
 			return err
 		}
+		maps.Copy(asked, more)
 	}
 	for _, e := range entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
@@ -138,7 +139,8 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 			if e.fact != nil {
 				needs[tx.FactStream(in.types.action.Kind(), namespaceAudit, e.fact.id)] = true
 				for _, t := range e.fact.targets {
-					if id, ok := asGUID(t.id); ok && kindOfTarget(t.kind) == targetDevice {
+					likely := kindOfTarget(t.kind) == targetDevice || kindOfTarget(t.about) == targetDevice
+					if id, ok := asGUID(t.id); ok && likely {
 						if _, err := device(vault.DeviceHint{IntuneID: id, At: e.fact.occurred}); err != nil {
 							return err
 						}
@@ -195,7 +197,7 @@ func (in *Intake) read(
 		}
 		var err error
 		if s.Kind() == in.types.action.Kind() {
-			found[i], err = in.seen(ctx, tenant.ID, left, s)
+			found[i], err = in.foldAction(ctx, tenant.ID, left, s)
 		} else {
 			found[i], err = in.fold(ctx, tenant.ID, left, s)
 		}
@@ -209,22 +211,6 @@ func (in *Intake) read(
 		out[st.stream] = st
 	}
 	return out, nil
-}
-
-// seen tells of a fact's stream only whether it is recorded: whether any
-// event there is the tenant's own.
-func (in *Intake) seen(ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream) (*state, error) {
-	st := newState(s, in.cfg.Clock())
-	reading := ledger.Reading{Disowned: left.disowned}
-	for _, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", s, err)
-		}
-		break
-	}
-	st.read(reading)
-	left.note(s, reading.Left)
-	return st, nil
 }
 
 // each calls do for 0 to n-1, Workers at a time, and waits for all. The

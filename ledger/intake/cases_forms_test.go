@@ -3,32 +3,12 @@ package intake
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// caseFiles returns the files of a folder of testdata/cases, in the order of their names.
-func caseFiles(t testing.TB, name string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", "cases", name, "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files in case %s: %v", name, err)
-	}
-	var out []string
-	for _, f := range files {
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, string(raw))
-	}
-	return out
-}
 
 // values returns, by attribute, what the tenant's own events set: opened, in the order of the
 // ledger.

@@ -72,9 +72,10 @@ func (c Config) Validate() error {
 
 // Intake takes records in. It is safe for concurrent use.
 type Intake struct {
-	cfg    Config
-	states *stateCache
-	types  eventTypes
+	cfg     Config
+	states  *stateCache
+	awaited *awaited
+	types   eventTypes
 
 	unlimited bool // without the daily limit; tests alone set it
 }
@@ -95,12 +96,13 @@ func New(c Config) (*Intake, error) {
 		c.Observer = unobserved{}
 	}
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
-	return &Intake{cfg: c, states: newStateCache(), types: newEventTypes(c.Catalogue)}, nil
+	return &Intake{cfg: c, states: newStateCache(), awaited: newAwaited(), types: newEventTypes(c.Catalogue)}, nil
 }
 
 // eventTypes are the types that intake writes.
 type eventTypes struct {
-	enrolled, inventory, compliance, ownership, apps, restated, retired, action, refusal *schemas.Type
+	enrolled, inventory, compliance, ownership, apps, restated, retired, refusal *schemas.Type
+	action, continued, supplemented, disputed                                    *schemas.Type
 }
 
 func newEventTypes(c *schemas.Catalogue) eventTypes {
@@ -110,7 +112,9 @@ func newEventTypes(c *schemas.Catalogue) eventTypes {
 		ownership:  c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"),
 		restated: c.MustType("device.restated.v1"),
 		retired:  c.MustType("device.retired.v1"), action: c.MustType("adminaction.recorded.v1"),
-		refusal: c.MustType("refusal.recorded.v1"),
+		refusal:   c.MustType("refusal.recorded.v1"),
+		continued: c.MustType("adminaction.continued.v1"), supplemented: c.MustType("adminaction.supplemented.v1"),
+		disputed: c.MustType("adminaction.disputed.v1"),
 	}
 }
 

@@ -1,9 +1,11 @@
 package intake
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +64,9 @@ type entry struct {
 	sameMoment    bool    // superseded by another that is of the same moment
 	kept, refused int     // list items
 	omitted       int     // values of erased persons, left out
+	cut           int     // values that were cut
+	supplemented  bool    // told something of an action that the ledger lacked
+	disputed      bool    // told something of an action otherwise than the ledger
 }
 
 // step is one append.
@@ -83,6 +88,7 @@ type planner struct {
 	states   map[schemas.Stream]*state // read, minted in this transaction, or planned
 	needs    map[schemas.Stream]bool   // found missing
 	minted   map[uuid.UUID]bool        // devices that this transaction made: their streams are empty
+	met      []met                     // whom the record being planned names by their ids
 }
 
 // state returns what is known of a stream. fresh says that nothing can be in it.
@@ -103,6 +109,8 @@ func (p *planner) state(s schemas.Stream, fresh bool) (*state, error) {
 // first. An error is one that ends the import.
 func (p *planner) plan(e *entry) error {
 	e.steps, e.kept, e.refused, e.omitted, e.rule, e.sameMoment = nil, 0, 0, 0, "", false
+	e.supplemented, e.disputed = false, false
+	p.met = p.met[:0]
 	if e.forged {
 		return p.refuse(e, ruleSealed)
 	}
@@ -245,6 +253,11 @@ func (p *planner) planSnapshot(e *entry) error {
 	if then != owner {
 		refusals = e.snap.refused // no news about the device as it is now
 	}
+	p.met = append(p.met, met{device: device.ID, ids: []string{s.intuneID, s.directoryID}})
+	waits, err := p.waitingFor()
+	if err != nil {
+		return err
+	}
 	diff := p.in.diff(st, s, told, user, owner, lists)
 	steps, states, err := p.refusals(e, device.Stream, refusals)
 	if err != nil {
@@ -281,7 +294,13 @@ func (p *planner) planSnapshot(e *entry) error {
 	st.advance(changes)
 	p.in.apply(st, s, diff)
 	whose.own(st, diff)
-	e.steps = append(steps, changes...)
+	links, err := p.link(s.source, waits)
+	if err != nil {
+		return err
+	}
+	if e.steps = slices.Concat(steps, changes, links); len(links) > 0 {
+		e.planned = recorded
+	}
 	return nil
 }
 
@@ -345,7 +364,7 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 		return t
 	}
 	object, _ := asGUID(text(id))
-	user, _, err := p.tx.Person(vault.PersonHint{ObjectID: object, UPN: text(upn),
+	user, err := p.person(vault.PersonHint{ObjectID: object, UPN: text(upn),
 		Email: text(c.MustAttribute(attrUserEmail)), At: s.age()})
 	if errors.Is(err, vault.ErrErasedSubject) {
 		e.omitted += s.dropUser()
@@ -389,7 +408,7 @@ func (p *planner) lists(e *entry, stream schemas.Stream, ownership string) ([]re
 			var person uuid.UUID
 			if item.person != "" {
 				var err error
-				if person, _, err = p.tx.Person(vault.PersonHint{ObjectID: item.person,
+				if person, err = p.person(vault.PersonHint{ObjectID: item.person,
 					At: e.snap.age()}); errors.Is(err, vault.ErrErasedSubject) {
 					e.omitted++
 					continue
@@ -504,47 +523,115 @@ func canonicalRefused(rule string, e *entry) []byte {
 }
 
 func (p *planner) planFact(e *entry) error {
-	f := e.fact
-	stream := p.tx.FactStream(p.in.types.action.Kind(), namespaceAudit, f.id)
+	stream := p.tx.FactStream(p.in.types.action.Kind(), namespaceAudit, e.fact.id)
 	st, err := p.state(stream, false)
 	if err != nil {
 		return err
 	}
-	if st.exists {
-		e.planned = unchanged
+	if st.exists && st.action.recorded == uuid.Nil {
+		e.planned = unchanged // by a program that knows more
 		return nil
 	}
-	targets := make([]resolvedTarget, 0, len(f.targets))
-	for _, t := range f.targets {
-		r, err := p.target(e, t)
-		if err != nil {
-			return err
-		}
-		targets = append(targets, r)
-	}
-	var actor uuid.UUID
-	values := *f
-	if f.actor.person {
-		actor, _, err = p.tx.Person(vault.PersonHint{ObjectID: f.actor.objectID, UPN: f.actor.upn, At: f.occurred})
-		if errors.Is(err, vault.ErrErasedSubject) {
-			values.actor.values = p.withoutPerson(e, f.actor.values)
-		} else if err != nil {
-			return err
-		}
-	}
-	var correlation uuid.UUID
-	if id, ok := asGUID(f.correlation); ok {
-		correlation = p.tx.Correlation(id)
-	}
-	d := p.drafter(stream, f.source, f.occurred)
-	drafts, err := p.in.factDrafts(d, &values, correlation, actor, targets)
+	r := resolving{p: p, e: e, at: e.fact.occurred, mint: !st.exists}
+	t, targets, err := p.telling(r)
 	if err != nil {
 		return err
 	}
-	if e.steps, err = p.encode(st, drafts); err != nil {
+	e.cut = t.cut
+	var n news
+	if st.exists {
+		n = st.action.compare(t)
+		e.disputed = n.differs
+		if n.none() {
+			e.planned = unchanged
+			return nil
+		}
+		// Only what is new makes anybody known.
+		e.omitted, r.mint = 0, true
+		if t, targets, err = p.telling(r); err != nil {
+			return err
+		}
+		n = st.action.compare(t)
+	}
+	waits, err := p.waitingFor()
+	if err != nil {
 		return err
 	}
-	st.advance(e.steps)
+	d := p.drafter(stream, e.fact.source, cmp.Or(st.occurredAt(), e.fact.occurred))
+	var drafts []schemas.Draft
+	if st.exists {
+		drafts = p.in.newsDrafts(d, st.action, t.form, t.actor, n)
+		e.supplemented = len(n.values)+len(n.targets) > 0
+	} else {
+		var correlation uuid.UUID
+		if id, ok := asGUID(e.fact.correlation); ok {
+			correlation = p.tx.Correlation(id)
+		}
+		drafts = p.in.recordedDrafts(d, t, correlation)
+	}
+	known := st.exists
+	e.steps, err = p.encodeAction(st, drafts)
+	if known && (errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrErased)) {
+		e.planned, e.supplemented = unchanged, false // it is recorded, and nothing more of it may be kept
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.await(stream, st.action, targets); err != nil {
+		return err
+	}
+	links, err := p.link(e.fact.source, waits)
+	if err != nil {
+		return err
+	}
+	e.steps = append(e.steps, links...)
 	e.planned = recorded
+	return nil
+}
+
+// occurredAt is when the action of the stream was, zero where it is not recorded or that is not known.
+func (s *state) occurredAt() time.Time {
+	if s.action == nil {
+		return time.Time{}
+	}
+	return s.action.occurred
+}
+
+// telling puts the record's action into the ledger's terms, with everybody in it whom we know or may make known.
+func (p *planner) telling(r resolving) (telling, []resolvedTarget, error) {
+	p.met = p.met[:0]
+	actor, erased, targets, err := r.resolve()
+	if err != nil {
+		return telling{}, nil, err
+	}
+	f := *r.e.fact
+	if erased {
+		f.actor.values = p.withoutPerson(r.e, f.actor)
+	}
+	t, err := p.in.tell(&f, actor, targets, r.yours(targets))
+	return t, targets, err
+}
+
+// await remembers the ids among the targets of which nobody knows yet whose they are, and those of devices of which
+// nothing is known but an action.
+func (p *planner) await(stream schemas.Stream, a *toldAction, targets []resolvedTarget) error {
+	for _, t := range targets {
+		id, ok := asGUID(t.id)
+		unknown := t.device == uuid.Nil && t.person == uuid.Nil && t.as != targetResource
+		if t.device != uuid.Nil && t.person == uuid.Nil {
+			st, err := p.state(schemas.NewStream("device", t.device), false)
+			if err != nil {
+				return err
+			}
+			unknown = !st.exists
+		}
+		if !ok || t.erased || !unknown {
+			continue
+		}
+		if err := p.tx.Await(id, stream); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// shapes reads members that must have a shape: an object, a list of objects, a list of texts, a single value. What
-// has another is a fault of the record and never "absent" (FORMATS §2), but for two whose meaning is certain: one
-// object where a list of them belongs, and JSON in a text, which is decoded one level and counted. The first fault
-// stays.
+// shapes reads members that must have a shape: an object, a list of objects, a list of texts, a
+// single value. What has another is a fault of the record and never "absent" (FORMATS §2), but
+// for two whose meaning is certain: one object where a list of them belongs, and JSON in a text,
+// which is decoded one level and counted. The first fault stays.
 type shapes struct {
 	seen *fields
 	err  error
@@ -28,7 +28,8 @@ var cutShort = regexp.MustCompile(`^@\{|^System\.[A-Za-z.]+(\[[^]]*\])*$`)
 // wrong notes a text or another value that stands where what belongs.
 func (s *shapes) wrong(field string, raw json.RawMessage, what string) {
 	if text, ok := asText(raw); ok && cutShort.MatchString(text) {
-		s.fail(field, "was cut short when it was written: PowerShell keeps two levels unless it is told more, as in ConvertTo-Json -Depth 20")
+		s.fail(field, "was cut short when it was written: PowerShell keeps two levels unless it is told more, as in "+
+			"ConvertTo-Json -Depth 20")
 		return
 	}
 	s.fail(field, "is not "+what)
@@ -69,8 +70,11 @@ func (s *shapes) object(raw json.RawMessage, field string) members {
 	return o
 }
 
-// list reads a member that is a list. one says whether a value that is none is taken for a list of it.
-func (s *shapes) list(raw json.RawMessage, field, begins, what string, one func(json.RawMessage) bool) []json.RawMessage {
+// list reads a member that is a list. one says whether a value that is none is taken for a list
+// of it.
+func (s *shapes) list(
+	raw json.RawMessage, field, begins, what string, one func(json.RawMessage) bool,
+) []json.RawMessage {
 	if absent(raw) {
 		return nil
 	}
@@ -103,12 +107,14 @@ func (s *shapes) objects(raw json.RawMessage, field string) []members {
 	return out
 }
 
-// texts reads a list of single values as text. alone says that one text without a list is a list of it.
+// texts reads a list of single values as text. alone says that one text without a list is a list
+// of it.
 func (s *shapes) texts(raw json.RawMessage, field string, alone bool) []string {
 	return s.textsWhere(raw, field, func(string) bool { return alone })
 }
 
-// words reads a list of texts that have no blanks in them: several that were written as one are told apart.
+// words reads a list of texts that have no blanks in them: several that were written as one are
+// told apart.
 func (s *shapes) words(raw json.RawMessage, field string) []string {
 	return s.textsWhere(raw, field, func(text string) bool { return !strings.Contains(text, " ") })
 }

@@ -30,6 +30,8 @@ type state struct {
 	user    uuid.UUID           // whom the ledger says the device is used by
 	holders []holder            // in the order of the stream
 
+	action *toldAction // an action's stream
+
 	refused   int       // refusal streams: the last count
 	refusedAt time.Time // and when it was observed
 }
@@ -418,7 +420,12 @@ func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
 	if err != nil {
 		return uuid.Nil, nil // no event that fits its type holds such a token
 	}
-	owner, err := tx.AliasOwner(h.Alias)
+	return personOf(tx, h.Alias)
+}
+
+// personOf returns the person whom an alias names, uuid.Nil where it names nobody any more, or no person.
+func personOf(tx *vault.Tx, alias uuid.UUID) (uuid.UUID, error) {
+	owner, err := tx.AliasOwner(alias)
 	switch {
 	case notSet(err), errors.Is(err, vault.ErrNotFound):
 		return uuid.Nil, nil

@@ -30,6 +30,9 @@ type Summary struct {
 	ListItemsUnnamed int            `json:"listItemsUnnamed"` // entries without an id, left out: they cannot be told from others
 	ValuesOmitted    int            `json:"valuesOmitted"`    // of erased persons, left out
 	ValuesWithheld   int            `json:"valuesWithheld"`   // secrets and scripts, never stored
+	ValuesCut        int            `json:"valuesCut"`        // no secrets, and too long or too many to be kept whole
+	Supplemented     int            `json:"supplemented"`     // records that told more of an action than the ledger knew
+	Disputed         int            `json:"disputed"`         // records that tell an action otherwise than the ledger
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
 	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read and not acted on, by why
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
@@ -225,6 +228,13 @@ func (s *Summary) add(e *entry) {
 	}
 	if e.fact != nil && (e.outcome == recorded || e.outcome == unchanged) {
 		s.ValuesWithheld += e.fact.withheld
+		s.ValuesCut += e.cut
+	}
+	if e.supplemented && e.outcome == recorded {
+		s.Supplemented++
+	}
+	if e.disputed {
+		s.Disputed++
 	}
 	for name, n := range e.fields {
 		countName(s.UnknownFields, name, n)
@@ -351,10 +361,11 @@ func (s Summary) WriteText(w io.Writer) error {
 	t.line("Beside that:")
 	if s.SameMoment > 0 {
 		t.count(s.SameMoment, "same-moment: superseded, because another snapshot of the same moment came first. Where "+
-			"they are of different times, import each with --observed TIME")
+			"they are of different times, import each with its time of observation")
 	}
 	if s.Undated > 0 {
-		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age (--observed TIME)")
+		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age; name the "+
+			"time of observation where it is known")
 	}
 	t.count(s.EventsAppended, "events appended")
 	t.count(s.ListItemsKept, "apps kept")
@@ -365,6 +376,19 @@ func (s Summary) WriteText(w io.Writer) error {
 	if s.ValuesWithheld > 0 {
 		t.count(s.ValuesWithheld,
 			"secrets or scripts withheld: that they were there is recorded, what they were is not")
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{
+		{s.ValuesCut, "values cut: no secrets, but too long or too many to be kept whole; how many is recorded"},
+		{s.Supplemented, "records told more of an action than the ledger knew: it is supplemented"},
+		{s.Disputed, "records tell an action otherwise than the ledger: both are kept, and marked"},
+		{s.Decoded, "records held JSON in a text, which was decoded"},
+	} {
+		if c.n > 0 {
+			t.count(c.n, c.what)
+		}
 	}
 	if s.ValuesOmitted > 0 {
 		t.count(s.ValuesOmitted, "values of erased persons left out")

@@ -1,69 +1,382 @@
 package intake
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// target resolves what an action was done to. A device that is not known yet is minted, so that the action and the device's later snapshots
-// name one stream; its user then is taken from the ledger, never guessed. A person whose erasure is not older than the action is left out.
-func (p *planner) target(e *entry, t target) (resolvedTarget, error) {
-	r := resolvedTarget{target: t, as: kindOfTarget(t.kind)}
-	id, ok := asGUID(t.id)
-	switch {
-	case !ok:
-		return r, nil
-	case r.as == targetUser:
-		person, _, err := p.tx.Person(vault.PersonHint{ObjectID: id, At: e.fact.occurred})
-		if errors.Is(err, vault.ErrErasedSubject) {
-			return p.leaveOut(e, r), nil
-		}
-		r.person = person
-		return r, err
-	case r.as != targetDevice:
-		return r, nil
-	}
-	device, created, err := p.tx.Device(vault.DeviceHint{IntuneID: id, At: e.fact.occurred})
-	if errors.Is(err, vault.ErrErasedSubject) {
-		return p.leaveOut(e, r), nil
-	}
-	if err != nil {
-		return r, err
-	}
-	if created {
-		p.minted[device.ID] = true
-	}
-	st, err := p.state(device.Stream, p.minted[device.ID])
-	if err != nil {
-		return r, err
-	}
-	r.device, r.person = device.ID, st.userAt(e.fact.occurred)
-	return r, nil
+// resolving finds out whom and what a record names. Without mint it only looks: an action that
+// is recorded already makes nobody known.
+type resolving struct {
+	p    *planner
+	e    *entry
+	at   time.Time
+	mint bool
 }
 
-func (p *planner) leaveOut(e *entry, r resolvedTarget) resolvedTarget {
-	r.erased = true
-	for _, there := range []bool{r.id != "", r.name != "", r.changes != nil} {
-		if there {
-			e.omitted++
-		}
+// person finds a person, and mints one where it may. uuid.Nil: nobody.
+func (r resolving) person(h vault.PersonHint) (uuid.UUID, error) {
+	h.At = r.at
+	if !r.mint {
+		id, _, err := r.p.tx.FindPerson(h)
+		return id, err
 	}
-	return r
+	return r.p.person(h)
 }
 
-// withoutPerson returns the actor's values that are nobody's in person.
-func (p *planner) withoutPerson(e *entry, values map[string]json.RawMessage) map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
-	for id, raw := range values {
+// known finds what the vault knows a GUID to be, whatever it was called.
+func (r resolving) known(id string) (device *vault.Device, person uuid.UUID, err error) {
+	for _, h := range []vault.DeviceHint{{IntuneID: id, At: r.at}, {DirectoryID: id, At: r.at}} {
+		d, found, err := r.p.tx.FindDevice(h)
+		if err != nil || found {
+			return &d, uuid.Nil, err
+		}
+	}
+	person, found, err := r.p.tx.FindPerson(vault.PersonHint{ObjectID: id, At: r.at})
+	if err != nil || !found {
+		return nil, uuid.Nil, err
+	}
+	if r.mint { // it was seen again
+		person, err = r.person(vault.PersonHint{ObjectID: id})
+	}
+	return nil, person, err
+}
+
+// resolve finds out who acted and what it was done to. Those targets go first that say
+// themselves what they are: the others may be the same.
+func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTarget, err error) {
+	f := r.e.fact
+	if f.actor.person {
+		actor, err = r.person(vault.PersonHint{ObjectID: f.actor.objectID, UPN: f.actor.upn})
+		if erased = errors.Is(err, vault.ErrErasedSubject); erased {
+			err = nil
+		}
+		if err != nil {
+			return actor, erased, nil, err
+		}
+	}
+	var missing error
+	targets = make([]resolvedTarget, len(f.targets))
+	for _, typed := range []bool{true, false} {
+		for i, t := range f.targets {
+			as := kindOfTarget(t.kind)
+			if (as == targetDevice || as == targetUser) != typed {
+				continue
+			}
+			one, err := r.target(t, as)
+			if errors.Is(err, errNeedState) {
+				missing = err // all that have to be read are asked for at once
+			} else if err != nil {
+				return actor, erased, nil, err
+			}
+			targets[i] = one
+		}
+	}
+	return actor, erased, targets, missing
+}
+
+// target resolves what an action was done to. What it is comes from itself: what the vault knows
+// its id to be, its own type, its name where that is a user's; never from what the operation is
+// called. A device that is not known yet is minted, so that the action and the device's later
+// snapshots name one stream; its user then is taken from the ledger, never guessed. A person
+// whose erasure is not older than the action is left out.
+func (r resolving) target(t target, as targetKind) (resolvedTarget, error) {
+	out := resolvedTarget{target: t, as: as}
+	id, isID := asGUID(t.id)
+	if isID {
+		device, person, err := r.known(id)
 		switch {
-		case p.in.cfg.Catalogue.MustAttribute(id).Key != schemas.KeyPerson:
+		case errors.Is(err, vault.ErrErasedSubject):
+			return r.leaveOut(out), nil
+		case err != nil:
+			return out, err
+		case device != nil:
+			return r.onDevice(out, *device, id)
+		case person != uuid.Nil:
+			out.as, out.person = targetUser, person
+			return out, nil
+		}
+	}
+	f := r.e.fact
+	hint := vault.PersonHint{}
+	switch upn := userName(t.name); {
+	case as == targetDevice && isID && r.mint:
+		device, created, err := r.p.tx.Device(vault.DeviceHint{IntuneID: id, At: r.at})
+		if err != nil {
+			return out, err
+		}
+		if created {
+			r.p.minted[device.ID] = true
+		}
+		return r.onDevice(out, device, id)
+	case as == targetUser:
+		if hint = (vault.PersonHint{ObjectID: id, UPN: upn}); !isID && hint.UPN == "" {
+			hint.UPN = userName(t.id)
+		}
+	case as != targetOther || upn == "" || kindOfTarget(t.about) == targetResource:
+	case kindOfTarget(t.about) == targetUser:
+		hint = vault.PersonHint{ObjectID: id, UPN: upn}
+	default:
+		// Somebody's sign-in name, if it is one that is known: what has it may also be a thing that was called so.
+		person, _, err := r.p.tx.FindPerson(vault.PersonHint{UPN: upn, At: r.at})
+		if errors.Is(err, vault.ErrErasedSubject) {
+			return r.leaveOut(out), nil
+		}
+		out.person = person
+		return out, err
+	}
+	if hint != (vault.PersonHint{}) {
+		person, err := r.person(hint)
+		if errors.Is(err, vault.ErrErasedSubject) {
+			return r.leaveOut(out), nil
+		}
+		if out.person = person; person != uuid.Nil {
+			out.as = targetUser
+		}
+		return out, err
+	}
+	if out.as == targetResource && isID && f.named[id] {
+		out.as = targetOther // the same record gives the id to a person or device
+	}
+	return out, nil
+}
+
+// onDevice links the target to a device and to whoever used it then.
+func (r resolving) onDevice(out resolvedTarget, d vault.Device, id string) (resolvedTarget, error) {
+	if r.mint {
+		r.p.met = append(r.p.met, met{device: d.ID, ids: []string{id}})
+	}
+	st, err := r.p.state(d.Stream, r.p.minted[d.ID])
+	if err != nil {
+		return out, err
+	}
+	out.as, out.device, out.person = targetDevice, d.ID, st.userAt(r.at)
+	return out, nil
+}
+
+// userName returns a text that has the form of a sign-in name, "" for any other.
+func userName(s string) string {
+	local, domain, ok := strings.Cut(strings.TrimSpace(s), "@")
+	odd := strings.ContainsAny(strings.TrimSpace(s), " \t\r\n/\\:;,<>()\"") || strings.Contains(domain, "@")
+	if !ok || odd || local == "" || !strings.Contains(domain, ".") {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
+
+func (r resolving) leaveOut(out resolvedTarget) resolvedTarget {
+	out.erased = true
+	for _, there := range []bool{out.id != "", out.name != "", len(out.changes) > 0} {
+		if there {
+			r.e.omitted++
+		}
+	}
+	return out
+}
+
+// withoutPerson returns the actor's values that are nobody's in person. An application's id is
+// one of them, unless it is the actor's own.
+func (p *planner) withoutPerson(e *entry, a actor) map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for id, raw := range a.values {
+		attr := p.in.cfg.Catalogue.MustAttribute(id)
+		text, _ := asText(raw)
+		guid, _ := asGUID(text)
+		switch {
+		case attr.Key != schemas.KeyPerson, attr.Shape != nil && guid != "" && guid != a.objectID:
 			out[id] = raw
 		case !isEmpty(raw):
 			e.omitted++
 		}
 	}
 	return out
+}
+
+// yours tells of ids whether they are a person's or device's: the vault knows them as one's, or
+// the record gives them to one; and whether they are the actor's own.
+func (r resolving) yours(targets []resolvedTarget) func(id string) (whose, own bool) {
+	f := r.e.fact
+	return func(id string) (whose, own bool) {
+		if f.actor.person && id == f.actor.objectID {
+			return true, true
+		}
+		for _, t := range targets {
+			if guid, ok := asGUID(t.id); ok && guid == id && (t.as == targetDevice || t.as == targetUser) {
+				return true, false
+			}
+		}
+		device, person, err := resolving{p: r.p, e: r.e, at: r.at}.known(id)
+		return err != nil || device != nil || person != uuid.Nil || f.named[id], false
+	}
+}
+
+// met is somebody or something that a record names by an id of its own.
+type met struct {
+	person, device uuid.UUID
+	ids            []string
+}
+
+// person finds or mints a person, and notes that the record names them by their id.
+func (p *planner) person(h vault.PersonHint) (uuid.UUID, error) {
+	id, _, err := p.tx.Person(h)
+	if err == nil && id != uuid.Nil && h.ObjectID != "" {
+		p.met = append(p.met, met{person: id, ids: []string{h.ObjectID}})
+	}
+	return id, err
+}
+
+// waiting is an action that named an id before anybody knew whose it is.
+type waiting struct {
+	met
+	st *state
+}
+
+// owner is the person or the device.
+func (m met) owner() uuid.UUID { return cmp.Or(m.person, m.device) }
+
+// idIn returns which of the ids a target has.
+func (m met) idIn(t *toldTarget) string {
+	for _, id := range m.ids {
+		if id != "" && strings.EqualFold(id, t.native()) {
+			return id
+		}
+	}
+	return ""
+}
+
+// waitingFor returns the actions that wait for those whom the record names. Their streams have
+// to be read first: all that are missing are asked for at once.
+func (p *planner) waitingFor() (out []waiting, err error) {
+	for _, m := range p.met {
+		if p.in.awaited.has(m.person, m.device) {
+			continue
+		}
+		streams, awaitErr := p.tx.Awaiting(m.owner(), m.ids...)
+		if awaitErr != nil {
+			return nil, awaitErr
+		}
+		for _, s := range streams {
+			st, stateErr := p.state(s, false)
+			if stateErr != nil {
+				err = stateErr
+				continue
+			}
+			out = append(out, waiting{m, st})
+		}
+		st := p.states[schemas.NewStream("device", m.device)]
+		if len(streams) == 0 && (m.device == uuid.Nil || st != nil && st.exists) {
+			p.in.awaited.add(m.person, m.device)
+		}
+	}
+	return out, err
+}
+
+// link supplements the actions that waited: with the device, and with the person, or the
+// device's user then. What could be linked already is forgotten: the supplement is in the
+// ledger.
+func (p *planner) link(source string, waits []waiting) (steps []step, err error) {
+	done := map[uuid.UUID][]schemas.Stream{} // by whom they waited for
+	for _, w := range waits {
+		a := w.st.action
+		if !w.st.exists || a == nil || a.recorded == uuid.Nil {
+			continue // its append did not come about; who tells it again finds the id known
+		}
+		person := w.person
+		if w.device != uuid.Nil {
+			st, err := p.state(schemas.NewStream("device", w.device), false)
+			if err != nil {
+				return nil, err
+			}
+			person = st.userAt(a.occurred)
+		}
+		var n news
+		for i, is := range a.targets {
+			id := w.idIn(is)
+			isDevice := w.device != uuid.Nil && is.text(attrTargetDevice) == w.device.String()
+			if is.gone(attrTargetID) || id == "" && !isDevice {
+				continue
+			}
+			erased, err := p.erasedThen(w.met, a.occurred)
+			if err != nil {
+				return nil, err
+			}
+			if erased {
+				continue // whoever had the id then: it is not whom it names now
+			}
+			r := resolvedTarget{target: target{id: cmp.Or(id, w.ids[0])}, device: w.device, person: person}
+			anew := toldAnew{resolvedTarget: r, idAttr: p.in.cfg.Catalogue.MustAttribute(attrTargetID)}
+			anew.values, _ = r.values(p.in.cfg.Catalogue)
+			n.target(a, i, anew)
+		}
+		if n.none() {
+			if !a.planned { // what may not come about is still waited for
+				done[w.owner()] = append(done[w.owner()], w.st.stream)
+			}
+			continue
+		}
+		d := p.drafter(w.st.stream, source, a.occurred)
+		own, err := p.encodeAction(w.st, p.in.newsDrafts(d, a, "", uuid.Nil, n))
+		if errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrErased) {
+			done[w.owner()] = append(done[w.owner()], w.st.stream)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, own...)
+	}
+	for owner, streams := range done {
+		if err := p.tx.Forget(owner, streams...); err != nil {
+			return nil, err
+		}
+	}
+	return steps, nil
+}
+
+// erasedThen reports whether who had one of the ids at that time was erased since.
+func (p *planner) erasedThen(m met, at time.Time) (bool, error) {
+	for _, id := range m.ids {
+		var err error
+		if m.person != uuid.Nil {
+			_, _, err = p.tx.FindPerson(vault.PersonHint{ObjectID: id, At: at})
+		} else if _, _, err = p.tx.FindDevice(vault.DeviceHint{IntuneID: id, At: at}); err == nil {
+			_, _, err = p.tx.FindDevice(vault.DeviceHint{DirectoryID: id, At: at})
+		}
+		if errors.Is(err, vault.ErrErasedSubject) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// encodeAction seals and encodes further events of an action, and brings its state forward.
+func (p *planner) encodeAction(st *state, drafts []schemas.Draft) ([]step, error) {
+	notes := make([]said, len(drafts))
+	for i, d := range drafts {
+		notes[i] = saidByDraft(d)
+	}
+	steps, err := p.encode(st, drafts)
+	if err != nil {
+		return nil, err
+	}
+	if st.action == nil {
+		st.action = newTold()
+	}
+	for _, n := range notes {
+		st.action.note(n, p.in.types)
+	}
+	st.action.planned = true
+	st.advance(steps)
+	return steps, nil
 }

@@ -191,7 +191,8 @@ func TestSecretsAndScriptsAreWithheld(t *testing.T) {
 		{"ClientSecret", "x", true}, {"Password", "x", true}, {"AccessToken", "x", true}, {"WifiPreSharedKey", "x", true}, {"LicenseKey", "x", true},
 		{"CertificateData", "x", true}, {"$Collection.Tokens.Token[3]", "x", true}, {"Payload", "x", true}, {"RecoveryKey", "x", true}, {"EncryptionKey", "x", true},
 		{"PasswordMinimumLength", "8", false}, {"PasswordRequired", "True", false}, {"TokenExpirationDateTime", "4/1/2025 7:39:45 PM", false},
-		{"Password", "<null>", false}, {"Password", "NotConfigured", false}, {"ScriptContent", "True", false},
+		{"Password", "<null>", false}, {"PinCode", "1234", true}, {"Passcode", "0000", true}, {"PasswordState", "set to x", true},
+		{"LocalAdminPasswordHistory", "P@ssw0rd!", true}, {"LocalAdminPasswordHistory", "24", true}, {"PasswordHistoryCount", "24", false}, {"NewPIN", "7", true}, {"MinimumPinLength", "6", false}, {"Password", "NotConfigured", false}, {"ScriptContent", "True", false},
 		{"Description", "for Bea", false}, {"DisplayName", "badge-reader-setup-1.2.6-win64.exe", false},
 		{"InstallCommandLine", `setup.exe /D "C:\Program Files\Invented\Manager" /S`, false},
 		{"TargetGroupIDs", "36ca05af-f92e-48b6-8f7a-5bf3924a4926", false},
@@ -210,19 +211,21 @@ func TestSecretsAndScriptsAreWithheld(t *testing.T) {
 	}
 }
 
-func TestALongChangeIsWithheldAndTheRestKept(t *testing.T) {
+func TestALongChangeIsCutAndTheRestKept(t *testing.T) {
 	long, short := strings.Repeat("word ", maxChangeText/5+1), "short"
 	changes := []change{{name: "Long", new: &long}, {name: "Short", old: &short}}
 	middling := strings.Repeat("text ", 3000)
 	for range 12 {
 		changes = append(changes, change{name: "Middling", new: &middling})
 	}
-	v, withheld := sealable(changes)
-	if len(v) > maxTargetBytes+4096 || withheld < 2 || !strings.Contains(string(v), `{"name":"Long","withheld":true},{"name":"Short","old":"short"}`) {
-		t.Errorf("%d bytes, %d withheld: %.200s", len(v), withheld, v)
+	out, withheld, cut := sealable(changes)
+	v := string(schemas.JSON(out))
+	if len(v) > maxTargetBytes+64 || withheld != 0 || cut != 1+6 ||
+		!strings.Contains(v, `{"name":"Long","cut":true},{"name":"Short","old":"short"}`) || !strings.HasSuffix(v, `,{"more":6}]`) {
+		t.Errorf("%d bytes, %d withheld, %d cut: %.200s", len(v), withheld, cut, v)
 	}
-	if v, n := sealable(nil); v != nil || n != 0 {
-		t.Errorf("nothing became %s", v)
+	if out, withheld, cut := sealable(nil); out != nil || withheld+cut != 0 {
+		t.Errorf("nothing became %v", out)
 	}
 }
 
@@ -268,8 +271,8 @@ func FuzzParse(f *testing.F) {
 			}
 		case e.fact != nil:
 			for _, target := range e.fact.targets {
-				if target.changes != nil && !json.Valid(target.changes) {
-					t.Errorf("changes are no JSON: %s", target.changes)
+				if out := schemas.JSON(target.changes); !json.Valid(out) || len(out) > maxTargetBytes+64 {
+					t.Errorf("%d bytes of changes", len(out))
 				}
 			}
 		}

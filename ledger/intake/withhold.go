@@ -2,7 +2,6 @@ package intake
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"regexp"
 	"strings"
 	"unicode"
@@ -18,37 +17,80 @@ type change struct {
 }
 
 const (
-	maxChangeText  = 16 << 10  // of one old or new value; a longer one is withheld
-	maxTargetBytes = 120 << 10 // of all changes of one target, so that its sealed value fits an event
+	maxChangeText  = 16 << 10 // of one old or new value; a longer one is cut
+	maxChangeName  = 256      // of a property's name
+	maxTargetBytes = 96 << 10 // of all changes of one target, so that its sealed value fits an event
 )
 
-// secretNames are parts of a property's name, lower-cased and without separators, that make its value a secret, a script or key material.
-var secretNames = regexp.MustCompile(`password|passcode(hash|value)|passphrase|secret|token(value|s)?$|token(value)?\[|bearer|credential|privatekey|presharedkey|psk$|apikey|accesskey|` +
-	`sharedkey|licen[cs]ekey|productkey|encryptionkey|recoverykey|bypasscode|unlockcode|pincode|pin$|scriptcontent|scriptblock|script$|script\[|scripttext|scriptbody|` +
-	`payloadcontent|^payload$|payload\[|payloadjson|certificate(data|blob|content)?$|certificate(data|blob|content)?\[|pfx|pkcs|rootcert|connectionstring|` +
+// secretNames are parts of a property's name, lower-cased and without separators, that make its value a secret, a
+// script or key material.
+var secretNames = regexp.MustCompile(`password|passcode|passphrase|passwd|wachtwoord|kennwort|motdepasse|secret|token(value|s)?\d*$|` +
+	`token(value)?\[|bearer|credential|privatekey|presharedkey|psk$|apikey|accesskey|sharedkey|licen[cs]ekey|productkey|` +
+	`encryptionkey|recoverykey|escrowkey|masterkey|filevaultkey|bitlockerkey|bypasscode|unlockcode|pincode|onetimecode|` +
+	`scriptcontent|scriptblock|script$|script\[|scripttext|scriptbody|payloadcontent|^payload$|payload\[|payloadjson|` +
+	`certificate(data|blob|content)?$|certificate(data|blob|content)?\[|pfx|pkcs|rootcert|connectionstring|` +
 	`^(\$collection\.)?.*signingkey|sastoken|qrcodecontent|encryptedvalue|detectionscript|remediationscript|installscript`)
 
-// harmlessNames look like secrets and are settings about them ("PasswordMinimumLength").
-var harmlessNames = regexp.MustCompile(`(required|minimum|maximum|length|count|days|type|block(ed|simple)?|expiration|expirationdays|history|enabled|enforced?|allowed|minutes|` +
-	`timeout|complexity|policy|date|datetime|lastmodified|state|status|id|ids)(\[\d+\])?$`)
+// secretWords are whole words of a name that do.
+var secretWords = map[string]bool{"pin": true, "pins": true, "puk": true, "otp": true, "totp": true, "psk": true,
+	"pwd": true, "pw": true, "passwd": true, "cvv": true}
 
-// harmlessValues can be no secret, whatever the property is called.
-var harmlessValues = regexp.MustCompile(`^(?i:|<null>|true|false|none|not ?configured|[0-9]{1,4})$`)
+// settingNames say that a number is a setting about a secret ("PasswordMinimumLength"), not the secret.
+var settingNames = regexp.MustCompile(`minimum|maximum|length|days|count|minutes|expir|attempts`)
+
+var (
+	switchValues = regexp.MustCompile(`^(?i:<null>|true|false|not ?configured)?$`)
+	smallNumber  = regexp.MustCompile(`^[0-9]{1,3}$`)
+)
 
 // secretContent betrays a secret or a script by itself.
-var secretContent = regexp.MustCompile(`(?i)-----BEGIN [A-Z ]+-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ|#!/|<\?xml|\bpassword\s*[=:]|\bpwd\s*[=:]|\bsecret\s*[=:]|\bapi[_-]?key\s*[=:]|AccountKey=|SharedAccessSignature|` +
+var secretContent = regexp.MustCompile(`(?i)-----BEGIN [A-Z ]+-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ|#!/|<\?xml|` +
+	`(password|passcode|passphrase|wachtwoord|kennwort|secret|pin ?code|api[_-]?key)\w{0,32}"?\s*[=:]|\b(pwd|pin)\w{0,8}"?\s*[=:]|` +
+	`AccountKey=|SharedAccessSignature|` +
 	`\b(Write-(Output|Host)|Invoke-(Expression|WebRequest|Command)|Set-ExecutionPolicy|Get-ItemProperty|New-Object|ConvertTo-SecureString)\b|\bparam\s*\(|\bfunction\s+[A-Za-z-]+\s*\{`)
 
-// secretive reports whether the value may not be kept: by the property's name, or by what the value itself looks like.
+// secretive reports whether the value may not be kept: by the property's name, or by what the value itself looks
+// like. Of a property with a secret's name nothing is kept but a switch and, where the name is a setting's, a small
+// number.
 func secretive(name, value string) bool {
-	if harmlessValues.MatchString(value) {
-		return false
-	}
-	plain := strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
-	if secretNames.MatchString(plain) && !harmlessNames.MatchString(plain) {
-		return true
+	value = strings.TrimSpace(value)
+	if plain := plainName(name); secretName(name, plain) {
+		return !switchValues.MatchString(value) && !(smallNumber.MatchString(value) && settingNames.MatchString(plain))
 	}
 	return secretContent.MatchString(value) || encoded(value)
+}
+
+func plainName(name string) string {
+	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
+}
+
+func secretName(name, plain string) bool {
+	if secretNames.MatchString(plain) {
+		return true
+	}
+	for _, w := range nameWords(name) {
+		if secretWords[strings.ToLower(w)] {
+			return true
+		}
+	}
+	return false
+}
+
+// nameWords splits a property's name where letters end and where a small letter is followed by a capital.
+func nameWords(name string) []string {
+	var b strings.Builder
+	var last rune
+	for i, r := range name {
+		capital := unicode.IsUpper(r) && (unicode.IsLower(last) || unicode.IsUpper(last) && i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z')
+		switch last = r; {
+		case !unicode.IsLetter(r):
+			r = ' '
+		case capital:
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return strings.Fields(b.String())
 }
 
 // encoded reports whether the text is, or holds, a stretch of base64 that decodes to something: text, or bytes too varied to be a word or a number.
@@ -105,51 +147,58 @@ func mixed(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsDigit)
 }
 
+// keptChange is a changed property as it is sealed. What is withheld is a secret; what is cut had no room. The last
+// entry may tell how many more there were.
 type keptChange struct {
-	Name string  `json:"name"`
-	Old  *string `json:"old,omitempty"`
-	New  *string `json:"new,omitempty"`
+	Name     string  `json:"name,omitempty"`
+	Old      *string `json:"old,omitempty"`
+	New      *string `json:"new,omitempty"`
+	Withheld bool    `json:"withheld,omitempty"`
+	Cut      bool    `json:"cut,omitempty"`
+	More     int     `json:"more,omitempty"`
 }
 
-type withheldChange struct {
-	Name     string `json:"name"`
-	Withheld bool   `json:"withheld"`
-}
-
-// sealable turns a target's modified properties into the one value that is sealed, and counts those whose values are withheld. It returns nil
-// where there are none.
-func sealable(changes []change) (value json.RawMessage, withheld int) {
-	if len(changes) == 0 {
-		return nil, 0
-	}
-	out := make([]any, 0, len(changes))
-	size := 0
+// sealable turns a target's modified properties into what is sealed, and counts those whose values are withheld as
+// secrets, and those that are cut: they are longer than one may be, or do not fit beside the others.
+func sealable(changes []change) (out []keptChange, withheld, cut int) {
+	size, more := 0, 0
 	for _, c := range changes {
-		var entry any = keptChange{Name: c.name, Old: c.old, New: c.new}
-		if !keepable(c) || size+len(c.name)+textLen(c.old)+textLen(c.new) > maxTargetBytes {
-			entry = withheldChange{Name: clip(c.name, 256), Withheld: true}
+		k := keptChange{Name: c.name, Old: c.old, New: c.new}
+		long := false
+		for _, v := range []*string{c.old, c.new} {
+			if v != nil {
+				k.Withheld = k.Withheld || secretive(c.name, *v)
+				long = long || len(*v) > maxChangeText
+			}
+		}
+		if secretContent.MatchString(c.name) || encoded(c.name) {
+			k.Name, k.Withheld = "", true
+		}
+		if len(k.Name) > maxChangeName {
+			k.Name, k.Cut = clip(k.Name, maxChangeName), true
+		}
+		if k.Withheld || long {
+			k.Old, k.New = nil, nil
+		}
+		k.Cut = !k.Withheld && (k.Cut || long)
+		size += len(schemas.JSON(k)) + 1
+		fits := more == 0 && size <= maxTargetBytes
+		switch {
+		case k.Withheld:
 			withheld++
+		case k.Cut || !fits:
+			cut++
 		}
-		size += len(schemas.JSON(entry)) + 1
-		out = append(out, entry)
-	}
-	return schemas.JSON(out), withheld
-}
-
-func keepable(c change) bool {
-	for _, v := range []*string{c.old, c.new} {
-		if v != nil && (len(*v) > maxChangeText || secretive(c.name, *v)) {
-			return false
+		if fits {
+			out = append(out, k)
+		} else {
+			more++
 		}
 	}
-	return len(c.name) <= 256
-}
-
-func textLen(s *string) int {
-	if s == nil {
-		return 0
+	if more > 0 {
+		out = append(out, keptChange{More: more})
 	}
-	return len(*s)
+	return out, withheld, cut
 }
 
 // clip cuts s to at most n bytes, between characters.

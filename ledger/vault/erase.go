@@ -360,7 +360,7 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 	if o.Kind == schemas.OwnerDevice {
 		err = tx.forgetDevice(o.ID)
 	} else {
-		err = tx.forgetHolder(o.ID, erased)
+		err = errors.Join(tx.rows.DeleteMappings(o.ID), tx.forgetHolder(o.ID, erased))
 	}
 	if err != nil {
 		return err

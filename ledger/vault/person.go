@@ -57,6 +57,20 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	return o.ID, !found, nil
 }
 
+// FindPerson returns the person whom a record names without minting or recording anything; found tells whether there
+// is one. ErrErasedSubject as for Person.
+func (tx *Tx) FindPerson(h PersonHint) (id uuid.UUID, found bool, err error) {
+	o, found, err := tx.findPerson(identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
+		identifier(kindEmail, h.Email), cut(schemas.KnownTime(h.At)))
+	if err != nil {
+		return uuid.Nil, false, fmt.Errorf("find person: %w", err)
+	}
+	if !found {
+		return uuid.Nil, false, nil
+	}
+	return o.ID, true, nil
+}
+
 // findPerson applies the rules of Person. found false with an id: nobody is known, mint that one. The zero owner:
 // nothing identifies.
 func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Owner, found bool, err error) {

@@ -3,14 +3,17 @@ package vault
 import (
 	"crypto/cipher"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// FactStream returns the stream of a fact whose record id is random at its source: derived, so the same record
-// finds the same stream without the vault remembering it. namespace names the issuing system and record kind.
+// FactStream returns the stream of a fact whose record id is random at its source: derived, so
+// the same record finds the same stream without the vault remembering it. namespace names the
+// issuing system and record kind.
 func (tx *Tx) FactStream(kind, namespace, recordID string) schemas.Stream {
 	return factStream(tx.keys.record, kind, namespace, recordID)
 }
@@ -18,14 +21,15 @@ func (tx *Tx) FactStream(kind, namespace, recordID string) schemas.Stream {
 // Correlation returns the correlation id of a source's own random correlation id.
 func (tx *Tx) Correlation(sourceID string) uuid.UUID { return correlation(tx.keys.record, sourceID) }
 
-// MappedStream returns the stream of a record whose id is not random, by its canonical form; created tells that it
-// was minted now. The mapping can be deleted, a derived stream could be guessed.
+// MappedStream returns the stream of a record whose id is not random, by its canonical form;
+// created tells that it was minted now. The mapping can be deleted, a derived stream could be
+// guessed.
 func (tx *Tx) MappedStream(kind string, canonical []byte) (s schemas.Stream, created bool, err error) {
 	return tx.mapped(kind, string(canonical), uuid.Nil)
 }
 
-// RefusalStream returns the stream that counts what one rule refused of the stream concerned. It is forgotten with
-// that stream's own mapping.
+// RefusalStream returns the stream that counts what one rule refused of the stream concerned. It
+// is forgotten with that stream's own mapping.
 func (tx *Tx) RefusalStream(concerned schemas.Stream, rule string) (s schemas.Stream, created bool, err error) {
 	canonical := schemas.LP(schemas.LP([]byte("refusal"), string(concerned)), rule)
 	return tx.mapped("refusal", string(canonical), concerned.UUID())
@@ -44,6 +48,82 @@ func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
 		}
 	}
 	return out, nil
+}
+
+// Await remembers that a stream names an id of which nobody knows yet whose it is. Only who has
+// the id finds it again, as an HMAC.
+func (tx *Tx) Await(id string, stream schemas.Stream) error {
+	if err := tx.writable(); err != nil {
+		return fmt.Errorf("await an id: %w", err)
+	}
+	id = schemas.LowerASCII(strings.TrimSpace(id))
+	canonical := schemas.LP(schemas.LP(nil, id), string(stream))
+	row := MappingRow{Hash: tx.hash("awaiting", string(canonical)), Stream: stream, Concerned: tx.awaited(id)}
+	if err := tx.rows.PutMapping(row); err != nil {
+		return fmt.Errorf("await an id: %w", err)
+	}
+	return nil
+}
+
+// awaited is what the rows of an id concern while nobody knows whose it is.
+func (tx *Tx) awaited(id string) uuid.UUID {
+	return schemas.UUIDv8(tx.hash("awaited", schemas.LowerASCII(strings.TrimSpace(id))))
+}
+
+// Awaiting lists the streams that wait for ids that turned out to be the owner's, in order of
+// name. From then on they are forgotten with the owner.
+func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error) {
+	fail := func(err error) ([]schemas.Stream, error) { return nil, fmt.Errorf("who awaits an id: %w", err) }
+	if err := tx.writable(); err != nil {
+		return fail(err)
+	}
+	for _, id := range ids {
+		if Junk(id) {
+			continue
+		}
+		rows, err := tx.rows.MappingsOf(tx.awaited(id))
+		if err != nil {
+			return fail(err)
+		}
+		for _, r := range rows {
+			r.Concerned = owner
+			if err := tx.rows.PutMapping(r); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	rows, err := tx.rows.MappingsOf(owner)
+	if err != nil {
+		return fail(err)
+	}
+	var out []schemas.Stream
+	for _, r := range rows {
+		if r.Stream.Kind() != "refusal" && !slices.Contains(out, r.Stream) {
+			out = append(out, r.Stream)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// Forget ends that streams wait for the owner.
+func (tx *Tx) Forget(owner uuid.UUID, streams ...schemas.Stream) error {
+	if err := tx.writable(); err != nil {
+		return fmt.Errorf("forget what waits: %w", err)
+	}
+	rows, err := tx.rows.MappingsOf(owner)
+	if err == nil {
+		err = tx.rows.DeleteMappings(owner)
+	}
+	for _, r := range rows {
+		if err == nil && !slices.Contains(streams, r.Stream) {
+			err = tx.rows.PutMapping(r)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("forget what waits: %w", err)
+	}
+	return nil
 }
 
 func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
@@ -68,8 +148,9 @@ func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Strea
 	return row.Stream, true, nil
 }
 
-// Element returns the uuid of a list entry, derived from its native key under a random key kept with the stream.
-// ErrErased: the stream is an erased device's. ErrReadOnly: in a view, of a stream that has no key yet.
+// Element returns the uuid of a list entry, derived from its native key under a random key kept
+// with the stream. ErrErased: the stream is an erased device's. ErrReadOnly: in a view, of a
+// stream that has no key yet.
 func (tx *Tx) Element(stream schemas.Stream, list, nativeKey string) (uuid.UUID, error) {
 	id := stream.UUID()
 	if id == uuid.Nil {

@@ -3,6 +3,7 @@ package clickhouse_test
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -214,6 +215,7 @@ func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.Ac
 	for _, e := range m.ofType(tenant, "adminaction.recorded.", in, as) {
 		a := projections.AdminAction{Fact: fact(e), Timed: !e.Draft.Occurred.IsZero(), Recorded: e.Draft.Recorded, Source: e.Draft.Source,
 			Correlation: e.Draft.Correlation, Actor: firstAlias(e, "actor"), Withheld: number(e, "action.withheld"),
+			Cut: number(e, "action.cut"), DisplayName: text(e, "action.display-name"),
 			Verb: text(e, "action.verb"), Operation: text(e, "action.operation"), ActivityType: text(e, "action.activity-type"),
 			Component: text(e, "action.component"), Category: text(e, "action.category"), Result: text(e, "action.result"),
 			ActorType: text(e, "action.actor-type"), Delegated: text(e, "action.delegated"), ApplicationID: text(e, "action.application-id"),
@@ -222,26 +224,60 @@ func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.Ac
 			PartnerTenant: text(e, "action.partner-tenant"), ApplicationName: text(e, "action.application-name"),
 			Details: text(e, "action.details"), Reason: text(e, "action.reason"),
 			TargetAliases: aliases(e, "target"), Targets: []projections.Target{}}
-		devices := []string{}
-		for i := 0; ; i++ {
-			n := string(rune('0' + i))
-			t := projections.Target{Type: textAt(e, "action.target-type", n), Resource: textAt(e, "action.target-resource", n),
-				Device: textAt(e, "action.target-device", n), ID: textAt(e, "action.target-id", n),
-				Name: textAt(e, "action.target-name", n), Changes: textAt(e, "action.changes", n)}
-			if t == (projections.Target{}) {
-				break
+		devices := m.targets(&a, e)
+		actors := []uuid.UUID{a.Actor}
+		for _, more := range m.seen(tenant, as) {
+			if more.Stream != e.Stream || !strings.HasPrefix(more.Type, "adminaction.") || more.ID == e.ID {
+				continue
 			}
-			a.Targets = append(a.Targets, t)
-			devices = append(devices, string(t.Device))
+			if strings.HasPrefix(more.Type, "adminaction.disputed.") {
+				for i := 0; textAt(more, "action.disputed-attribute", strconv.Itoa(i)) != ""; i++ {
+					a.Disputed = append(a.Disputed, string(textAt(more, "action.disputed-attribute", strconv.Itoa(i))))
+				}
+				continue
+			}
+			actors = append(actors, firstAlias(more, "actor"))
+			for _, alias := range aliases(more, "target") {
+				if !slices.Contains(a.TargetAliases, alias) {
+					a.TargetAliases = append(a.TargetAliases, alias)
+				}
+			}
+			devices = append(devices, m.targets(&a, more)...)
+			for _, v := range more.Draft.Values {
+				if v.Element() == "" && strings.HasPrefix(more.Type, "adminaction.supplemented.") {
+					a.Supplied = append(a.Supplied, projections.Supplied{Event: more.ID, Attribute: v.Attr.ID, Value: projections.Text(v.Text())})
+				}
+			}
 		}
 		if !asked(f.Verbs, a.Verb) || !asked(f.Categories, a.Category) || !asked(f.Results, a.Result) ||
-			len(f.Actors) > 0 && !slices.Contains(f.Actors, a.Actor) ||
+			len(f.Actors) > 0 && !slices.ContainsFunc(actors, func(x uuid.UUID) bool { return slices.Contains(f.Actors, x) }) ||
 			len(f.Devices) > 0 && !slices.ContainsFunc(devices, func(d string) bool { return slices.Contains(f.Devices, d) }) {
 			continue
 		}
 		out = append(out, a)
 	}
 	return out
+}
+
+// targets adds an event's targets to the action, and returns the devices among them.
+func (m model) targets(a *projections.AdminAction, e chtest.Event) (devices []string) {
+	for i := 0; ; i++ {
+		n := strconv.Itoa(i)
+		t := projections.Target{Event: e.ID, Type: textAt(e, "action.target-type", n), Resource: textAt(e, "action.target-resource", n),
+			Device: textAt(e, "action.target-device", n), ID: textAt(e, "action.target-id", n),
+			Name: textAt(e, "action.target-name", n), Changes: textAt(e, "action.changes", n)}
+		if t.Type == "" {
+			return devices // the generator gives each a type
+		}
+		devices = append(devices, string(t.Device))
+		if at := textAt(e, "action.target-index", n); at != "" {
+			if k, _ := strconv.Atoi(string(at)); k < len(a.Targets) {
+				a.Targets[k].Added = append(a.Targets[k].Added, t)
+				continue
+			}
+		}
+		a.Targets = append(a.Targets, t)
+	}
 }
 
 func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string, a projections.AsOf) (out []projections.Refusal) {

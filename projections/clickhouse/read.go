@@ -95,6 +95,12 @@ func pages[T, K any](size int, ask func(after K, ok bool) ([]T, error), key func
 // byTime pages through a view that is ordered by (occurred_at, ledger_seq). The question ends in pageByTime.
 func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
 	read func(scan func(...any) error) (T, error), fact func(T) projections.Fact) iter.Seq2[T, error] {
+	return byTimeThen(ctx, db, what, p, question, read, func([]T) error { return nil }, fact)
+}
+
+// byTimeThen hands each page to then before anybody sees it.
+func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, question string,
+	read func(scan func(...any) error) (T, error), then func([]T) error, fact func(T) projections.Fact) iter.Seq2[T, error] {
 	p = p.with(params{"limit": pageRows})
 	return pages(pageRows, func(after projections.Fact, ok bool) ([]T, error) {
 		p["after_time"], p["after_seq"], p["again"] = p["from"], uint64(0), ok
@@ -102,6 +108,9 @@ func byTime[T any](ctx context.Context, db *DB, what string, p params, question 
 			p["after_time"], p["after_seq"] = after.Occurred, after.Seq
 		}
 		out, err := collect(ctx, db, p, question+pageByTime, read)
+		if err == nil {
+			err = then(out)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}

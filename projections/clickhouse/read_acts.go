@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 const factColumns = "ledger_seq, event_id, stream, type, occurred_at"
@@ -24,44 +26,106 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
 	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
-	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+`, timed, recorded_at, source, correlation, actor, withheld,
-		verb, operation, activity_type, component, category, result, actor_type, delegated, application_id,
+	// Whom and what an action concerns, later events of its stream may tell.
+	const more = `stream IN (SELECT stream FROM admin_action_more WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND `
+	return byTimeThen(ctx, db, "admin actions", p, "SELECT "+factColumns+`, timed, recorded_at, source, correlation, actor, withheld, cut,
+		verb, operation, activity_type, display_name, component, category, result, actor_type, delegated, application_id,
 		actor_id, actor_upn, actor_name, actor_ip, actor_permissions, partner_tenant, application_name, details, reason,
 		target_aliases, targets.element, targets.attribute, targets.value
 		FROM admin_action WHERE tenant = {tenant:UUID}
 		AND (empty({verbs:Array(String)}) OR has({verbs:Array(String)}, verb))
 		AND (empty({categories:Array(String)}) OR has({categories:Array(String)}, category))
 		AND (empty({results:Array(String)}) OR has({results:Array(String)}, result))
-		AND (empty({actors:Array(UUID)}) OR has({actors:Array(UUID)}, actor))
-		AND (empty({devices:Array(String)}) OR hasAny({devices:Array(String)}, target_devices))`,
+		AND (empty({actors:Array(UUID)}) OR has({actors:Array(UUID)}, actor)
+			OR `+more+`has({actors:Array(UUID)}, actor) AND NOT startsWith(type, 'adminaction.disputed.')))
+		AND (empty({devices:Array(String)}) OR hasAny({devices:Array(String)}, target_devices)
+			OR `+more+`hasAny({devices:Array(String)}, target_devices)))`,
 		func(scan func(...any) error) (a projections.AdminAction, err error) {
 			var timed uint8
 			var elements, attributes, values []string
 			text := func(t *projections.Text) any { return (*string)(t) }
-			err = scan(into(&a.Fact, &timed, &a.Recorded, &a.Source, &a.Correlation, &a.Actor, &a.Withheld,
-				text(&a.Verb), text(&a.Operation), text(&a.ActivityType), text(&a.Component), text(&a.Category), text(&a.Result),
+			err = scan(into(&a.Fact, &timed, &a.Recorded, &a.Source, &a.Correlation, &a.Actor, &a.Withheld, &a.Cut,
+				text(&a.Verb), text(&a.Operation), text(&a.ActivityType), text(&a.DisplayName), text(&a.Component), text(&a.Category), text(&a.Result),
 				text(&a.ActorType), text(&a.Delegated), text(&a.ApplicationID),
 				text(&a.ActorID), text(&a.ActorUPN), text(&a.ActorName), text(&a.ActorIP), text(&a.ActorPermissions), text(&a.PartnerTenant),
 				text(&a.ApplicationName), text(&a.Details), text(&a.Reason),
 				&a.TargetAliases, &elements, &attributes, &values)...)
 			a.Timed = timed != 0
-			a.Targets = targetsOf(elements, attributes, values)
+			_, a.Targets = targetsOf(a.EventID, elements, attributes, values)
 			return a, err
-		}, func(a projections.AdminAction) projections.Fact { return a.Fact })
+		}, func(page []projections.AdminAction) error { return db.moreOf(ctx, p, page) }, func(a projections.AdminAction) projections.Fact { return a.Fact })
 }
 
-// targetsOf puts the values of each target together, in the order of the targets.
-func targetsOf(elements, attributes, values []string) []projections.Target {
+// moreOf adds to a page of actions what other events of their streams say.
+func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminAction) error {
+	at := make(map[schemas.Stream]*projections.AdminAction, len(page))
+	streams := make([]string, len(page))
+	for i := range page {
+		at[page[i].Stream], streams[i] = &page[i], string(page[i].Stream)
+	}
+	type row struct {
+		projections.Fact
+		aliases                                  []uuid.UUID
+		disputes, attributes, values             []string
+		elements, targetAttributes, targetValues []string
+	}
+	rows, err := collect(ctx, db, p.with(params{"streams": streams}), "SELECT "+factColumns+`, target_aliases, disputes,
+		attributes.attribute, attributes.value, targets.element, targets.attribute, targets.value
+		FROM admin_action_more WHERE tenant = {tenant:UUID} AND has({streams:Array(String)}, stream)
+		AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} ORDER BY ledger_seq`,
+		func(scan func(...any) error) (r row, err error) {
+			return r, scan(into(&r.Fact, &r.aliases, &r.disputes, &r.attributes, &r.values, &r.elements, &r.targetAttributes, &r.targetValues)...)
+		})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		a := at[r.Stream]
+		if strings.HasPrefix(r.Type, "adminaction.disputed.") {
+			a.Disputed = append(a.Disputed, r.disputes...)
+			continue
+		}
+		for _, alias := range r.aliases {
+			if !slices.Contains(a.TargetAliases, alias) {
+				a.TargetAliases = append(a.TargetAliases, alias)
+			}
+		}
+		supplements := strings.HasPrefix(r.Type, "adminaction.supplemented.")
+		for i, attribute := range r.attributes {
+			if supplements {
+				a.Supplied = append(a.Supplied, projections.Supplied{Event: r.EventID, Attribute: attribute, Value: projections.Text(r.values[i])})
+			}
+		}
+		indices, targets := targetsOf(r.EventID, r.elements, r.targetAttributes, r.targetValues)
+		for i, t := range targets {
+			if n := indices[i]; supplements && n >= 0 && n < len(a.Targets) {
+				a.Targets[n].Added = append(a.Targets[n].Added, t)
+			} else {
+				a.Targets = append(a.Targets, t)
+			}
+		}
+	}
+	return nil
+}
+
+// targetsOf puts the values of each target together, in the order of the targets. indices say which of the action's
+// each is, -1 where its event does not.
+func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices []int, targets []projections.Target) {
 	at := map[string]*projections.Target{}
+	index := map[string]int{}
 	var order []string
 	for i, e := range elements {
 		t := at[e]
 		if t == nil {
-			t = new(projections.Target)
-			at[e], order = t, append(order, e)
+			t = &projections.Target{Event: event}
+			at[e], order, index[e] = t, append(order, e), -1
 		}
 		v := projections.Text(values[i])
 		switch attributes[i] {
+		case "action.target-index":
+			if n, err := strconv.Atoi(values[i]); err == nil {
+				index[e] = n
+			}
 		case "action.target-type":
 			t.Type = v
 		case "action.target-resource":
@@ -83,11 +147,12 @@ func targetsOf(elements, attributes, values []string) []projections.Target {
 		}
 		return strings.Compare(a, b)
 	})
-	out := make([]projections.Target, len(order))
+	targets = make([]projections.Target, len(order))
 	for i, e := range order {
-		out[i] = *at[e]
+		targets[i] = *at[e]
+		indices = append(indices, index[e])
 	}
-	return out
+	return indices, targets
 }
 
 // Refusals implements projections.Reader.

@@ -36,7 +36,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"access", "admin_action", "attribute_current", "attribute_history", "disowned", "disowned_event",
+	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "attribute_history", "disowned", "disowned_event",
 		"event_seq", "event_subject", "refusal", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)
@@ -100,10 +100,10 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 		return n
 	}
 	before := count("admin_action")
-	exec("TRUNCATE TABLE admin_action_v2")
+	exec("TRUNCATE TABLE admin_action_v3")
 	// An interrupted rebuild had filled a table with what no event has: it is found and stays unused.
-	exec("CREATE TABLE admin_action_v2r1 AS admin_action_v2")
-	exec("INSERT INTO admin_action_v2r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
+	exec("CREATE TABLE admin_action_v3r1 AS admin_action_v3")
+	exec("INSERT INTO admin_action_v3r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
 	err = db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
 	if !errors.Is(err, clickhouse.ErrRebuildDiffers) {
 		t.Fatalf("got %v, want ErrRebuildDiffers", err)
@@ -111,7 +111,7 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if n := count("admin_action"); n != 0 {
 		t.Errorf("readers see %d rows of a table that differs", n)
 	}
-	exec("TRUNCATE TABLE admin_action_v2r1")
+	exec("TRUNCATE TABLE admin_action_v3r1")
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
@@ -121,17 +121,17 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v2r2") ||
-		slices.Contains(names, "admin_action_v2r1") {
+	if names := tableNames(t, db); !slices.Contains(names, "admin_action_v3r2") ||
+		slices.Contains(names, "admin_action_v3r1") {
 		t.Errorf("tables: %v", names)
 	}
 	// A table that somebody dropped leaves its materialized view, by which every insert fails: it goes with the rebuild.
-	exec("DROP TABLE admin_action_v2r2 SYNC")
+	exec("DROP TABLE admin_action_v3r2 SYNC")
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	if names := tableNames(t, db); slices.Contains(names, "admin_action_v2r2_mv") &&
-		!slices.Contains(names, "admin_action_v2r2") {
+	if names := tableNames(t, db); slices.Contains(names, "admin_action_v3r2_mv") &&
+		!slices.Contains(names, "admin_action_v3r2") {
 		t.Errorf("what filled a table that is gone is still there: %v", names)
 	}
 	if err := db.Insert(t.Context(), rows[:1]); err != nil {

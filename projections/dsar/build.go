@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -164,7 +166,10 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 	return m, nil
 }
 
-// collect returns every event up to the sequence that names the person, or belongs to a stream of a device in the time
+// firstOfAction begins the type of the event that counts as an action; others of its stream say more of it.
+const firstOfAction = "adminaction.recorded."
+
+// collect returns every event up to the sequence that names the person, or tells what an action that does was, or belongs to a stream of a device in the time
 // the person held it, or counts what was refused of such a device; in ledger order, each once.
 func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error) {
 	asOf := projections.AsOf{Seq: p.Seq}
@@ -188,6 +193,21 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 			ids[i] = a.ID
 		}
 		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), func(projections.Row) bool { return true }); err != nil {
+			return nil, err
+		}
+	}
+	// What an action was stands in its first event; the one that names the person may only continue or supplement it.
+	begun, missing := map[schemas.Stream]bool{}, map[schemas.Stream]bool{}
+	for _, r := range out {
+		if r.Stream.Kind() == "adminaction" {
+			missing[r.Stream] = true
+			begun[r.Stream] = begun[r.Stream] || strings.HasPrefix(r.Type, firstOfAction)
+		}
+	}
+	maps.DeleteFunc(missing, func(s schemas.Stream, _ bool) bool { return begun[s] })
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(missing)), 500) {
+		first := func(r projections.Row) bool { return strings.HasPrefix(r.Type, firstOfAction) }
+		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, chunk, asOf), first); err != nil {
 			return nil, err
 		}
 	}

@@ -314,7 +314,7 @@ func TestOthersAreNeverOpened(t *testing.T) {
 
 // TestEveryEventOfThePersonIsAccountedFor: of a random ledger and a random person, each event that names one of their
 // aliases is in data/ exactly once, with each of its values shown, removed or withheld, and no other event is, but those
-// of their devices in their time.
+// of their devices in their time, and the first event of an action that another of its events names them in.
 func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -352,6 +352,23 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 			held := row.Stream == d.Stream && !row.Occurred.Before(d.From) && row.Occurred.Before(d.To)
 			if named || held {
 				want[row.EventID.String()] = len(row.Values)
+			}
+		}
+		// What an action was stands in its first event, whichever of them names the person.
+		begun := map[schemas.Stream]bool{}
+		for _, row := range rows {
+			if strings.HasPrefix(row.Type, "adminaction.recorded.") && want[row.EventID.String()] > 0 {
+				begun[row.Stream] = true
+			}
+		}
+		for _, row := range rows {
+			if want[row.EventID.String()] == 0 || row.Stream.Kind() != "adminaction" || begun[row.Stream] {
+				continue
+			}
+			for _, first := range rows {
+				if first.Stream == row.Stream && strings.HasPrefix(first.Type, "adminaction.recorded.") {
+					want[first.EventID.String()] = len(first.Values)
+				}
 			}
 		}
 		_, files, _ := build(t, config(db, everything{}, "en"), p)

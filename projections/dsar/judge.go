@@ -121,6 +121,16 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 		}
 		d.items = append(d.items, it)
 	}
+	// Events of one action are in one category: what the person did, if they did it.
+	did := map[schemas.Stream]bool{}
+	for _, it := range d.items {
+		did[it.row.Stream] = did[it.row.Stream] || it.category == ActionsBy
+	}
+	for _, it := range d.items {
+		if it.row.Stream.Kind() == "adminaction" && did[it.row.Stream] {
+			it.category = ActionsBy
+		}
+	}
 	for _, it := range d.items {
 		for i := range it.values {
 			if x := &it.values[i]; x.v.Token() != "" && x.v.State == report.Masked {

@@ -126,7 +126,7 @@ var texts = map[string]map[string]string{
 		"glossary": "Words explained",
 		"you":      "you", "administrator": "Administrator %s", "person": "Another person (%s)",
 		"application": "an application", "system": "a system", "nobody": "not recorded",
-		"removed": "(no longer set)", "none": "(nothing)",
+		"disputed": "told otherwise by another record", "removed": "(no longer set)", "none": "(nothing)",
 		"how": "How this copy was made",
 		"how.p": "The ledger adds records and does not change earlier ones; this " +
 			"package holds no signed proof of that yet. Personal values in it are locked; they were unlocked for " +
@@ -262,7 +262,7 @@ var texts = map[string]map[string]string{
 		"glossary": "Uitleg van woorden",
 		"you":      "u", "administrator": "Beheerder %s", "person": "Iemand anders (%s)",
 		"application": "een toepassing", "system": "een systeem", "nobody": "niet vastgelegd",
-		"removed": "(niet meer ingesteld)", "none": "(niets)",
+		"disputed": "anders verteld door een ander record", "removed": "(niet meer ingesteld)", "none": "(niets)",
 		"how": "Hoe deze kopie is gemaakt",
 		"how.p": "Het grootboek voegt aantekeningen toe en verandert eerdere " +
 			"niet; een ondertekend bewijs daarvan zit nog niet in dit pakket. Persoonlijke waarden staan er " +

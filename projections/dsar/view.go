@@ -161,8 +161,13 @@ func (w *writer) name() string {
 
 func (w *writer) figures(devices int) []term {
 	about, by, views := 0, 0, 0
+	actions := map[schemas.Stream]bool{}
 	var first time.Time
 	for _, it := range w.d.items {
+		if it.row.Stream.Kind() == "adminaction" && actions[it.row.Stream] {
+			continue // one action, whatever its events
+		}
+		actions[it.row.Stream] = true
 		switch it.category {
 		case ActionsBy:
 			by++
@@ -247,12 +252,15 @@ func (w *writer) actions(c Category, key string) section {
 		heads = slices.Delete(heads, 2, 3)
 	}
 	t := w.table(key+".caption", heads...)
-	for _, it := range w.of(c) {
+	for _, it := range whole(w.of(c)) {
 		row := []cell{when(w.when(it.row.Occurred)), {Lines: plain(w.what(it)...), Head: true}}
 		if c != ActionsBy {
 			row = append(row, when(w.d.actor(it, w.lang)))
 		}
 		changes := w.changes(it)
+		if slices.ContainsFunc(it.values, func(x value) bool { return x.attr.ID == "action.disputed-attribute" }) {
+			changes.Lines = append(changes.Lines, line{Text: w.t["disputed"], State: true})
+		}
 		changes.Class = "long"
 		t.Rows = append(t.Rows, append(row, w.targets(it), changes, w.value(it, "action.result")))
 	}
@@ -263,6 +271,51 @@ func (w *writer) actions(c Category, key string) section {
 	w.cap(&t, string(c))
 	s.Tables = []table{t}
 	return s
+}
+
+// whole puts the events of one action together: its first event, with what the others say.
+func whole(items []*item) (out []*item) {
+	at := map[schemas.Stream]int{}
+	for _, it := range items {
+		if it.row.Stream.Kind() != "adminaction" {
+			out = append(out, it)
+			continue
+		}
+		i, known := at[it.row.Stream]
+		if !known {
+			at[it.row.Stream] = len(out)
+			out = append(out, it)
+			continue
+		}
+		lead, more := out[i], it
+		if strings.HasPrefix(it.row.Type, firstOfAction) {
+			lead, more = it, out[i]
+		}
+		joined := *lead
+		joined.values = slices.Clone(lead.values)
+		for _, x := range more.values {
+			if x.element != "" { // indices are an event's own
+				x.element = fmt.Sprintf("%d~%s", more.row.Seq, x.element)
+			} else if slices.ContainsFunc(lead.values, func(y value) bool { return y.attr == x.attr }) {
+				continue // what continues an action repeats what it was
+			}
+			joined.values = append(joined.values, x)
+		}
+		joined.others = slices.Clone(lead.others)
+		for _, o := range more.others {
+			if !slices.Contains(joined.others, o) {
+				joined.others = append(joined.others, o)
+			}
+		}
+		joined.roles = slices.Clone(lead.roles)
+		for _, r := range more.roles {
+			if !slices.Contains(joined.roles, r) {
+				joined.roles = append(joined.roles, r)
+			}
+		}
+		out[i] = &joined
+	}
+	return out
 }
 
 // what says in words what an action was.
@@ -358,7 +411,7 @@ func (w *writer) changes(it *item) cell {
 			c.Lines = append(c.Lines, w.line(x))
 		}
 		for _, p := range cs {
-			c.Lines = append(c.Lines, line{Text: p.Name + ": " + p.People(w.lang)})
+			c.Lines = append(c.Lines, line{Text: p.Line(w.lang)})
 		}
 	}
 	return c

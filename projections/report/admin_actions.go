@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-
-	"github.com/google/uuid"
+	"slices"
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -36,6 +35,7 @@ var adminActions = Definition{
 		{"ip", schemas.Label{EN: "IP address", NL: "IP-adres"}, Words},
 		{"application", schemas.Label{EN: "Application", NL: "Toepassing"}, Words},
 		{"reason", schemas.Label{EN: "Reason", NL: "Reden"}, Words},
+		{"disputed", schemas.Label{EN: "Disputed", NL: "Betwist"}, Words},
 		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
 	},
 	Filters: []Filter{
@@ -129,33 +129,58 @@ func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 }
 
 func adminActionRow(a projections.AdminAction) Row {
-	in := func(attr string, t projections.Text) Cell { return of(attr, t, a.EventID) }
+	// What the first telling lacked, a later event may have supplied.
+	in := func(attr string, t projections.Text) Cell {
+		if t != "" {
+			return of(attr, t, a.EventID)
+		}
+		for _, s := range a.Supplied {
+			if s.Attribute == attr {
+				return of(attr, s.Value, s.Event)
+			}
+		}
+		return of(attr, "", a.EventID)
+	}
 	var targets, changes Cell
 	for _, t := range a.Targets {
-		targets = append(targets, first(in("action.target-name", t.Name), in("action.target-id", t.ID),
-			in("action.target-device", t.Device), in("action.target-resource", t.Resource),
-			in("action.target-type", t.Type))...)
-		changes = append(changes, in("action.changes", t.Changes)...)
+		tells := append([]projections.Target{t}, t.Added...)
+		told := func(attr string, get func(projections.Target) projections.Text) Cell {
+			var all []Cell
+			for _, t := range tells {
+				all = append(all, of(attr, get(t), t.Event))
+			}
+			return first(all...)
+		}
+		targets = append(targets, first(
+			told("action.target-name", func(t projections.Target) projections.Text { return t.Name }),
+			told("action.target-id", func(t projections.Target) projections.Text { return t.ID }),
+			told("action.target-device", func(t projections.Target) projections.Text { return t.Device }),
+			told("action.target-resource", func(t projections.Target) projections.Text { return t.Resource }),
+			told("action.target-type", func(t projections.Target) projections.Text { return t.Type }))...)
+		for _, t := range tells {
+			changes = append(changes, of("action.changes", t.Changes, t.Event)...)
+		}
+	}
+	var disputed Cell
+	for _, attr := range slices.Compact(slices.Sorted(slices.Values(a.Disputed))) {
+		disputed = append(disputed, named(nameOfAttribute, attr)...)
 	}
 	return Row{
 		Key: a.EventID.String(), Seq: a.Seq, Recorded: a.Recorded,
 		Cells: cells(
 			instant(a.Occurred),
-			actorOf(a.EventID, a.ActorUPN, a.ActorName, a.ActorID, a.ApplicationName, a.ApplicationID),
+			actorOf(in("action.actor-upn", a.ActorUPN), in("action.actor-name", a.ActorName),
+				in("action.actor-id", a.ActorID), in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
 			in("action.actor-type", a.ActorType), in("action.delegated", a.Delegated),
 			in("action.verb", a.Verb), first(in("action.operation", a.Operation),
-				in("action.activity-type", a.ActivityType)),
+				in("action.activity-type", a.ActivityType), in("action.display-name", a.DisplayName)),
 			in("action.category", a.Category), targets, changes, in("action.result", a.Result),
 			in("action.actor-ip", a.ActorIP),
 			first(in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
-			first(in("action.reason", a.Reason), in("action.details", a.Details)), number(a.Seq),
+			first(in("action.reason", a.Reason), in("action.details", a.Details)), disputed, number(a.Seq),
 		),
 	}
 }
 
 // actorOf names who acted by the best name there is; an application acts under its own.
-func actorOf(event uuid.UUID, upn, name, id, appName, appID projections.Text) Cell {
-	return first(of("action.actor-upn", upn, event), of("action.actor-name", name, event),
-		of("action.actor-id", id, event),
-		of("action.application-name", appName, event), of("action.application-id", appID, event))
-}
+func actorOf(upn, name, id, appName, appID Cell) Cell { return first(upn, name, id, appName, appID) }

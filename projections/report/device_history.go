@@ -56,6 +56,9 @@ func attributeName(lang, id string) string {
 	if a := schemas.Default().Attribute(id); a != nil {
 		return a.Label.In(lang)
 	}
+	if id == "occurred-at" { // in disputes: an event's time is no attribute
+		return say(lang, "Time", "Tijd")
+	}
 	return id
 }
 
@@ -190,8 +193,9 @@ func (c *causes) find(event uuid.UUID) (Cell, error) {
 		for _, v := range d.Values {
 			have[v.Attr.ID] = projections.Text(v.Text())
 		}
-		return actorOf(event, have["action.actor-upn"], have["action.actor-name"], have["action.actor-id"],
-			have["action.application-name"], have["action.application-id"]), nil
+		in := func(attr string) Cell { return of(attr, have[attr], event) }
+		return actorOf(in("action.actor-upn"), in("action.actor-name"), in("action.actor-id"),
+			in("action.application-name"), in("action.application-id")), nil
 	}
 	return nil, nil
 }

@@ -178,7 +178,7 @@ func Word(lang, attr, value string) string {
 	case nameOfType:
 		return typeName(lang, value)
 	}
-	if attr == "action.operation" || attr == "action.activity-type" {
+	if attr == "action.operation" || attr == "action.activity-type" || attr == "action.display-name" {
 		return operation(lang, value)
 	}
 	if attr == "action.target-type" {
@@ -283,14 +283,29 @@ type ChangedProperty struct {
 	Old      json.RawMessage `json:"old"`
 	New      json.RawMessage `json:"new"`
 	Withheld bool            `json:"withheld"` // present at the source and not kept: a secret or a script
+	Cut      bool            `json:"cut"`      // it or its name was too long to be kept whole
+	More     int             `json:"more"`     // of the last entry: how many further properties had no room
 }
 
 // People writes what changed: the value before and after, or that it was not kept.
 func (c ChangedProperty) People(lang string) string {
-	if c.Withheld {
+	switch {
+	case c.Withheld:
 		return say(lang, "(not kept)", "(niet bewaard)")
+	case c.More > 0:
+		return fmt.Sprintf(say(lang, "(and %d more, too many to be kept)", "(en nog %d, te veel om te bewaren)"), c.More)
+	case c.Cut && len(c.Old)+len(c.New) == 0:
+		return say(lang, "(too long to be kept)", "(te lang om te bewaren)")
 	}
 	return Plain(c.Old, lang) + " → " + Plain(c.New, lang)
+}
+
+// Line writes a changed property with its name.
+func (c ChangedProperty) Line(lang string) string {
+	if c.Name == "" {
+		return c.People(lang)
+	}
+	return c.Name + ": " + c.People(lang)
 }
 
 // Changes reads the value of action.changes; nil where it is not of that form.
@@ -324,7 +339,7 @@ func changesText(raw json.RawMessage, lang string) string {
 	}
 	parts := make([]string, len(cs))
 	for i, c := range cs {
-		parts[i] = fmt.Sprintf("%s: %s", c.Name, c.People(lang))
+		parts[i] = c.Line(lang)
 	}
 	return strings.Join(parts, "; ")
 }

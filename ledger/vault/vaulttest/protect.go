@@ -125,9 +125,9 @@ func testSealNames(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	c, err := schemas.Load(fstest.MapFS{
 		"attributes/x.yaml": {Data: []byte(`
-- {id: x.name, identifiability: identified, key: person, role: user, class: inventory, type: text, label: {en: a, nl: a}}
-- {id: x.taste, identifiability: identified, key: person, role: user, class: apps, type: text, label: {en: a, nl: a}}
-- {id: x.serial, identifiability: pseudonymous, key: device-owner, class: inventory, type: text, label: {en: a, nl: a}}
+- {id: x.name, identifiability: identified, key: person, role: user, class: inventory, type: text, form: text, label: {en: a, nl: a}}
+- {id: x.taste, identifiability: identified, key: person, role: user, class: apps, type: text, form: text, label: {en: a, nl: a}}
+- {id: x.serial, identifiability: pseudonymous, key: device-owner, class: inventory, type: text, form: text, label: {en: a, nl: a}}
 `)},
 		"types/thing.seen.v1.yaml": {Data: []byte(`
 type: thing.seen.v1
@@ -278,6 +278,75 @@ func testTampered(t *testing.T, f Factory) {
 		t.Fatal(err)
 	}
 }
+
+// testAwaitedIDs: a stream waits for an id, found by who has the id alone; it is adopted by whom the id names, and
+// forgotten by itself, or with them.
+func testAwaitedIDs(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	const id, other = "5A14A52F-0F3B-4D12-9FAC-2D2B1C1A8E33", "0d6ac2b1-0000-4000-8000-7f5b3a0c9d11"
+	a, b, c := schemas.NewStream("adminaction", uuid.New()), schemas.NewStream("adminaction", uuid.New()), schemas.NewStream("adminaction", uuid.New())
+	var person uuid.UUID
+	waits := func(tx *vault.Tx, owner uuid.UUID, ids []string, want ...schemas.Stream) {
+		t.Helper()
+		slices.Sort(want)
+		if got, err := tx.Awaiting(owner, ids...); err != nil || !slices.Equal(got, want) {
+			t.Errorf("waiting: %v, %v, want %v", got, err, want)
+		}
+	}
+	e.Update(func(tx *vault.Tx) {
+		for _, s := range []schemas.Stream{a, b, a} {
+			if err := tx.Await(id, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Await(other, c); err != nil {
+			t.Fatal(err)
+		}
+		if p, found, err := tx.FindPerson(vault.PersonHint{ObjectID: id, At: e.Clock.Now()}); found || err != nil || p != uuid.Nil {
+			t.Errorf("a person whom nobody knows: %v, %v, %v", p, found, err)
+		}
+	})
+	e.Update(func(tx *vault.Tx) {
+		var err error
+		if person, _, err = tx.Person(vault.PersonHint{ObjectID: id, At: e.Clock.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if p, found, err := tx.FindPerson(vault.PersonHint{ObjectID: id, At: e.Clock.Now()}); !found || err != nil || p != person {
+			t.Errorf("the person found: %v, %v, %v", p, found, err)
+		}
+		waits(tx, uuid.New(), []string{"", "0", guidOfNobody})
+		waits(tx, person, []string{strings.ToLower(id)}, a, b)
+		waits(tx, uuid.New(), []string{id}) // they are the person's now
+		if err := tx.Forget(person, a); err != nil {
+			t.Fatal(err)
+		}
+		waits(tx, person, nil, b)
+	})
+	e.View(func(tx *vault.Tx) {
+		if err := tx.Await(id, a); !errors.Is(err, vault.ErrReadOnly) {
+			t.Errorf("waiting begun in a view: %v", err)
+		}
+	})
+	order := uuid.New()
+	e.Update(func(tx *vault.Tx) {
+		keys, err := tx.BeginErasure(person, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Destroy(order, keys); err != nil {
+			t.Fatal(err)
+		}
+	})
+	e.Update(func(tx *vault.Tx) {
+		waits(tx, person, []string{id})
+		waits(tx, uuid.New(), []string{other}, c)
+		if _, _, err := tx.FindPerson(vault.PersonHint{ObjectID: id, At: e.Clock.Now().Add(-time.Hour)}); !errors.Is(err, vault.ErrErasedSubject) {
+			t.Errorf("the erased person: %v", err)
+		}
+	})
+}
+
+const guidOfNobody = "11111111-0000-4000-8000-000000000009"
 
 func testStreamsOfVault(t *testing.T, f Factory) {
 	e := NewEnv(t, f)

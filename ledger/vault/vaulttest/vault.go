@@ -16,6 +16,7 @@ func RunVault(t *testing.T, f Factory) {
 		"Devices":     testDevices,
 		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames, "Tampered": testTampered,
 		"Streams":     testStreamsOfVault,
+		"AwaitedIDs":  testAwaitedIDs,
 		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays,
 		"EraseCancelled": testEraseCancelled,
 		"Suppression":    testSuppressionOfVault, "Held": testHeld, "Expired": testExpired,

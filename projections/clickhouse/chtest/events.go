@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,6 +31,7 @@ type Ledger struct {
 	seq      uint64
 	revision map[schemas.Stream]uint64
 	elements map[schemas.Stream][]string
+	actions  map[uuid.UUID][]action // of a tenant
 	clock    time.Time
 	c        *schemas.Catalogue
 }
@@ -38,7 +40,7 @@ type Ledger struct {
 func NewLedger(seed uint64, tenants, devices int) *Ledger {
 	l := &Ledger{
 		Rand: rand.New(rand.NewPCG(seed, 1)), Devices: map[uuid.UUID][]schemas.Stream{}, Apps: 6,
-		revision: map[schemas.Stream]uint64{}, elements: map[schemas.Stream][]string{},
+		revision: map[schemas.Stream]uint64{}, elements: map[schemas.Stream][]string{}, actions: map[uuid.UUID][]action{},
 		clock: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), c: schemas.Default(),
 	}
 	for range tenants {
@@ -156,15 +158,43 @@ func (l *Ledger) list(d *schemas.Draft, a *schemas.Attribute) {
 	}
 }
 
+// action is one that has an event already.
+type action struct {
+	stream  schemas.Stream
+	targets int
+}
+
+// action is an action's first event, or another of one that is there.
 func (l *Ledger) action(t uuid.UUID) Event {
-	d := l.draft("adminaction.recorded.v1", t, schemas.NewStream("adminaction", l.uuid()))
-	for _, a := range d.Type.Attributes() {
-		if !isTarget(a.ID) && l.chance(70) {
-			l.value(&d, a, nil)
+	typ := "adminaction.recorded.v1"
+	a := &action{stream: schemas.NewStream("adminaction", l.uuid())}
+	if have := l.actions[t]; len(have) > 0 && l.chance(40) {
+		typ = pick(l, "adminaction.continued.v1", "adminaction.supplemented.v1", "adminaction.disputed.v1")
+		a = &have[l.Rand.IntN(len(have))]
+	} else {
+		l.actions[t] = append(have, *a)
+		a = &l.actions[t][len(have)]
+	}
+	d := l.draft(typ, t, a.stream)
+	for _, attr := range d.Type.Attributes() {
+		if !isTarget(attr.ID) && l.chance(70) {
+			l.value(&d, attr, nil)
 		}
 	}
 	for i := range l.Rand.IntN(4) {
 		path := []string{strconv.Itoa(i)}
+		switch typ {
+		case "adminaction.disputed.v1":
+			l.open(&d, "action.disputed-attribute", path, pick(l, "action.verb", "occurred-at"))
+			l.value(&d, l.c.MustAttribute("action.disputed-value"), path)
+			continue
+		case "adminaction.supplemented.v1":
+			n := l.Rand.IntN(a.targets + 1)
+			l.open(&d, "action.target-index", path, n)
+			a.targets = max(a.targets, n+1)
+		default:
+			a.targets++
+		}
 		l.open(&d, "action.target-type", path, pick(l, "ManagedDevice", "DeviceConfiguration"))
 		for _, id := range []string{"action.target-device", "action.target-name", "action.changes"} {
 			if l.chance(60) {
@@ -176,7 +206,7 @@ func (l *Ledger) action(t uuid.UUID) Event {
 }
 
 func isTarget(id string) bool {
-	return id == "action.changes" || len(id) > 14 && id[:14] == "action.target-"
+	return id == "action.changes" || len(id) > 14 && id[:14] == "action.target-" || strings.HasPrefix(id, "action.disputed-")
 }
 
 func (l *Ledger) access(t uuid.UUID) Event {
