@@ -231,7 +231,7 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	if err != nil {
 		return fail(err)
 	}
-	e.fields = seen.unknown
+	e.fields, e.decoded = seen.unknown, e.decoded || seen.decoded > 0
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }
