@@ -167,6 +167,7 @@ func TestAShapeOfCertainMeaningIsRead(t *testing.T) {
 		return `{"@odata.type":"#microsoft.graph.managedDevice","id":"` + guid(20,
 			1) + `","lastSyncDateTime":"2026-03-01T08:00:00Z","managedDeviceOwnerType":"company",` + member + "}"
 	}
+	inText := func(member string) bool { return strings.Contains(member, `":"{`) || strings.Contains(member, `":"[`) }
 	for _, c := range [][]string{
 		{`"detectedApps":` + apps, `"detectedApps":` + apps[1:len(apps)-1], `"detectedApps":` + asLine(apps),
 			`"detectedApps":` + asLine(apps[1:len(apps)-1])},
@@ -180,6 +181,9 @@ func TestAShapeOfCertainMeaningIsRead(t *testing.T) {
 			s := w.importFiles(map[string]string{"a.json": device(member)})
 			if s.FailedCount != 0 || i == 0 && s.Recorded != 1 || i > 0 && s.EventsAppended != 0 {
 				t.Errorf("%s: %d events, failed %v", member, s.EventsAppended, s.Failed)
+			}
+			if (s.Decoded == 1) != inText(member) {
+				t.Errorf("%s: %d records count as decoded", member, s.Decoded)
 			}
 		}
 	}
