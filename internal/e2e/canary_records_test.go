@@ -126,6 +126,25 @@ func (w *canaryWorld) miss(d object, k keeper) {
 	d["hardwareInformation"].(object)["operatingSystemEdition"] = missed("device.os-edition").of("device.os-edition") + " & co"
 }
 
+// betray puts what the record tells of its person and device into places that stand open by their shape.
+func (w *canaryWorld) betray(d object) {
+	plant := func(field, attribute, from, dress string) {
+		text := strings.TrimPrefix(d[from].(string), "+")
+		text, _, _ = strings.Cut(strings.TrimSuffix(text, canaryDomain), " ")
+		i := slices.IndexFunc(w.all, func(c *canary) bool { return c.text == text })
+		if i < 0 {
+			panic("no canary is planted as " + from)
+		}
+		d[field] = dress + w.all[i].of(attribute)
+	}
+	plant("model", "device.model", "userDisplayName", "laptop van ")
+	plant("operatingSystem", "device.operating-system", "userPrincipalName", "OS van ")
+	plant("subscriberCarrier", "device.carrier", "phoneNumber", "")
+	plant("manufacturer", "device.manufacturer", "serialNumber", "")
+	plant("skuFamily", "device.sku-family", "wiFiMacAddress", "SKU ")
+	plant("totalStorageSpaceInBytes", "device.storage-total", "imei", "")
+}
+
 // azureDevice is a record of the Devices category.
 func (w *canaryWorld) azureDevice(ids keeper, user canaryPerson, at time.Time) object {
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
@@ -253,6 +272,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	private := w.graphDevice(anna, w.anna, "personal", first)
 	w.personal = w.devices[len(w.devices)-1]
 	private["detectedApps"] = []any{w.app(never), w.app(never)}
+	w.betray(private)
 
 	unknown := w.graphDevice(bram, w.bram, w.word(bram, "missed shape of device.ownership").of("device.ownership"), first)
 	unknown["detectedApps"] = []any{w.app(never)}
@@ -304,7 +324,7 @@ func (w *canaryWorld) refusable(at time.Time, write func(day, name string, conte
 	write(w.day1, "bad.json", page(
 		device("notes", strings.Repeat("long ", 8000)+never("text that is too long")),
 		device("serialNumber", object{"is": never("object where a text should be")}),
-		device("detectedApps", []any{object{"displayName": never("app without an id")}}),
+		device("detectedApps", never("text where a list should be")),
 		device("deviceName", "sealed:v1:"+never("text that claims to be sealed")),
 		object{"@odata.type": "#microsoft.graph." + w.word(shown, "unrecognised type").text, "id": never("id of an unrecognised type")},
 	))

@@ -6,7 +6,10 @@ import (
 )
 
 // fields counts what a record holds and nobody asked for. Names only.
-type fields struct{ unknown map[string]int }
+type fields struct {
+	unknown map[string]int
+	decoded int // texts that held JSON, decoded
+}
 
 // use declares which members of m the parser knows. Every other one that says something is counted under prefix and its name.
 func (f *fields) use(prefix string, m members, known ...string) {

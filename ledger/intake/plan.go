@@ -267,6 +267,7 @@ func (p *planner) planSnapshot(e *entry) error {
 		if err := p.former(st, diff.deltas); err != nil {
 			return err
 		}
+		tellsOf(e.snap, st).protect(diff)
 		if changes, err = p.encode(st, p.in.drafts(d, st, s, diff)); err != nil {
 			return err
 		}
@@ -353,10 +354,12 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 	return told, user, err
 }
 
-// dropUser takes out what is the device user's own and returns how many values that were.
+// dropUser takes out what is the device user's own, wherever it stands, and returns how many
+// values that were.
 func (s *snapshot) dropUser() (n int) {
-	for a := range s.values {
-		if ofUser(a) {
+	persons := tellsOf(s, nil).persons
+	for a, v := range s.values {
+		if ofUser(a) || persons.in(a, v) {
 			delete(s.values, a)
 			n++
 		}

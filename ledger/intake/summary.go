@@ -27,6 +27,7 @@ type Summary struct {
 	EventsAppended   int            `json:"eventsAppended"`
 	ListItemsKept    int            `json:"listItemsKept"`    // allowed by policy: in the ledger, now or before
 	ListItemsRefused map[string]int `json:"listItemsRefused"` // by rule
+	ListItemsUnnamed int            `json:"listItemsUnnamed"` // entries without an id, left out: they cannot be told from others
 	ValuesOmitted    int            `json:"valuesOmitted"`    // of erased persons, left out
 	ValuesWithheld   int            `json:"valuesWithheld"`   // secrets and scripts, never stored
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
@@ -219,6 +220,9 @@ func (s *Summary) add(e *entry) {
 		s.ListItemsRefused[rulePersonalApps] += e.refused
 	}
 	s.ValuesOmitted += e.omitted
+	if e.snap != nil {
+		s.ListItemsUnnamed += e.snap.unnamed
+	}
 	if e.fact != nil && (e.outcome == recorded || e.outcome == unchanged) {
 		s.ValuesWithheld += e.fact.withheld
 	}
@@ -355,6 +359,9 @@ func (s Summary) WriteText(w io.Writer) error {
 	t.count(s.EventsAppended, "events appended")
 	t.count(s.ListItemsKept, "apps kept")
 	t.counts(s.ListItemsRefused, "apps refused, by rule ")
+	if s.ListItemsUnnamed > 0 {
+		t.count(s.ListItemsUnnamed, "entries of lists without an id left out: they cannot be told from others")
+	}
 	if s.ValuesWithheld > 0 {
 		t.count(s.ValuesWithheld,
 			"secrets or scripts withheld: that they were there is recorded, what they were is not")
