@@ -26,13 +26,14 @@ func newImport(a *app) *cobra.Command {
 
   Graph          managedDevices, with or without their detectedApps, and auditEvents: pages, single objects, $batch
                  answers and recorded request lists; what PowerShell's SDK writes (Get-Mg… | ConvertTo-Json -Depth 10)
-  Azure Monitor  AuditLogs and Devices of Intune: bare, in {"records":[…]}, as JSON lines, as blobs or messages have them
+  Azure Monitor  AuditLogs and Devices of Intune: bare, in {"records":[…]}, as JSON lines, in blobs and messages
   Log Analytics  rows of IntuneAuditLogs and IntuneDevices, as objects or as the tables of its API
-  around these   one JSON object or text that holds such a record or batch (Event Hubs Capture's Body, filebeat's message,
-                 Wazuh's ms-graph)
+  around these   one JSON object or text that holds such a record or batch (Event Hubs Capture's Body, filebeat's
+                 message, Wazuh's ms-graph)
 
-in UTF-8 or UTF-16. A record that says it is of another kind is counted as unrecognised, by kind; that is no error. A file
-none of whose records has a known name (CSV, gzip, a workbook, JSON of something else) is named, with what it looks like.
+in UTF-8 or UTF-16. A record that says it is of another kind is counted as unrecognised, by kind; that is no error. A
+file none of whose records has a known name (CSV, gzip, a workbook, JSON of something else) is named, with what it looks
+like.
 
 Of two tellings of a device the newer decides: by the device's last contact, then by the time of the snapshot. Records
 of Azure Monitor tell that time. Those of Graph do not: it is --observed, or else the modification time of their file,
@@ -46,15 +47,16 @@ summary accounts for every record once:
 The summary is all that counts it: metrics are of ` + "`ledgerline up`" + `, and this is a process of its own.
 
 What a record tells is kept for good, so look first: --dry-run says what would be recorded, by kind and by the source
-tenant that records name, and writes nothing. It compares each batch with the ledger as it stands: a device or action that
-is in the files more than once may count as recorded more than once. A record of a source tenant that is not declared fails
-(` + "`ledgerline tenant set`" + ` changes what is declared). Graph's records name no tenant: where others of the import name one
-that is not declared, they fail too, unless --yes says that they are this tenant's.
+tenant that records name, and writes nothing. It compares each batch with the ledger as it stands: a device or action
+that is in the files more than once may count as recorded more than once. A record of a source tenant that is not
+declared fails (` + "`ledgerline tenant set`" + ` changes what is declared). Graph's records name no tenant: where others of the
+import name one that is not declared, they fail too, unless --yes says that they are this tenant's.
 
-Exit codes: 0 all was understood; 1 the import ended early; 2 wrong command line; 3 records failed, or files hold no record
-of a known name: each is named, with file, line, record and field, never with content. What is no regular file, and a
-folder that cannot be listed, counts as one failed record. An import that ends early (Ctrl-C, a full disk, a ledger that is
-gone) prints the summary so far: what it calls recorded is in the ledger, and importing the same again completes the rest.`,
+Exit codes: 0 all was understood; 1 the import ended early; 2 wrong command line; 3 records failed, or files hold no
+record of a known name: each is named, with file, line, record and field, never with content. What is no regular file,
+and a folder that cannot be listed, counts as one failed record. An import that ends early (Ctrl-C, a full disk, a
+ledger that is gone) prints the summary so far: what it calls recorded is in the ledger, and importing the same again
+completes the rest.`,
 		Example: `  ledgerline import --tenant Contoso --dry-run ./exports
   ledgerline import --tenant Contoso ./exports
   ledgerline import --tenant Contoso --output json page-1.json audit.ndjson

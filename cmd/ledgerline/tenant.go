@@ -30,8 +30,9 @@ func newTenantAdd(a *app) *cobra.Command {
 		Use:   "add NAME --source-tenant ID…|any",
 		Short: "Declare a tenant, and which source tenants' records are its own",
 		Long: `add declares a tenant. Its records are those that name one of the source tenants; a record that
-names another one fails and is not stored. A source tenant's id is a GUID (in Entra: Overview, Tenant ID). With "any", records of every source tenant are taken, which is
-right for a trial and wrong for a ledger that serves several customers.`,
+names another one fails and is not stored. A source tenant's id is a GUID (in Entra:
+Overview, Tenant ID). With "any", records of every source tenant are taken, which is right for a trial and wrong for a
+ledger that serves several customers.`,
 		Example: `  ledgerline tenant add Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --language nl
   ledgerline tenant add Trial --source-tenant any`,
 		Args: cobra.ExactArgs(1),
@@ -86,12 +87,12 @@ func newTenantSet(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME --source-tenant ID…|any",
 		Short: "Change which source tenants' records are a tenant's own",
-		Long: `set replaces a tenant's source tenants by those that are named; name all that are to hold, not only what is new.
+		Long: `set replaces a tenant's source tenants by those that are named; name all that are to hold, not only new ones.
 The change is an event in the ledger. It holds for what is imported from then on: what was taken before stays, and what
 failed before is taken when it is imported again.
 
-` + "`ledgerline tenant list`" + ` shows what is declared, and ` + "`ledgerline import --dry-run`" + ` which source tenants the records of
-a folder name.`,
+` + "`ledgerline tenant list`" + ` shows what is declared, and ` + "`ledgerline import --dry-run`" + ` which source tenants the
+records of a folder name.`,
 		Example: `  ledgerline tenant set Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

@@ -226,7 +226,8 @@ func columnsOf(m members) (names []string) {
 // put off or refused, or a saved error.
 func faultOf(m members) (field, reason string) {
 	status := m.text("status")
-	if len(status) == 3 && status >= "400" && status <= "599" && m["status"][0] != '"' && (m.has("body") || m.has("headers")) {
+	answer := m.has("body") || m.has("headers")
+	if answer && len(status) == 3 && status >= "400" && status <= "599" && m["status"][0] != '"' {
 		part := ""
 		if id := m.text("id"); nameForm.MatchString(id) || isShortNumber(id) {
 			part = " " + id

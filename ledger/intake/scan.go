@@ -456,7 +456,8 @@ func nextElement(text []byte, context string, like []string) int {
 		if !whole {
 			continue
 		}
-		if after := bytes.TrimLeft(text[at+len(object):], " \t\r\n"); len(after) > 0 && after[0] != ',' && after[0] != ']' {
+		after := bytes.TrimLeft(text[at+len(object):], " \t\r\n")
+		if len(after) > 0 && after[0] != ',' && after[0] != ']' {
 			continue
 		}
 		rec, err := decodeRecord(object)
