@@ -29,6 +29,7 @@ type canaryWorld struct {
 	devices                        []*canary // Intune ids
 	personal                       *canary   // anna's own device
 	day1, day2                     string    // folders
+	marked                                   // what stands in positions that may be open
 }
 
 // graphDevice is a managedDevice with a canary in every protected attribute: identifiers are ids', the rest is its user's.
@@ -273,6 +274,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 
 	folder := filepath.Join(dir, w.word(shown, "name of a folder").text)
 	w.day1, w.day2 = filepath.Join(folder, "1"), filepath.Join(folder, "2")
+	w.folder = filepath.Join(folder, "3")
 	write := func(day, name string, content []byte) {
 		t.Helper()
 		if err := os.MkdirAll(day, 0o700); err != nil {
@@ -339,6 +341,13 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	write(w.day1, "insights.ndjson", lines.Bytes())
 	write(w.day1, "readme.txt", []byte(w.word(never, "foreign file").text))
 	w.refusable(first, write, page)
+	w.markedRecords(first, func(name string, records ...any) {
+		var lines bytes.Buffer
+		for _, r := range records {
+			lines.Write(append(text(r), '\n'))
+		}
+		write(w.folder, name, lines.Bytes())
+	})
 	write(w.day2, w.word(shown, "name of a file").text+".json", page(after))
 	for _, c := range w.all {
 		if c.in == standing {
