@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,12 +32,20 @@ type Attribute struct {
 	Class           string   `yaml:"class"`           // retention class
 	Type            string   `yaml:"type"`            // text, bool, number, time, bytes, object: the JSON of a value
 	Shape           *Shape   `yaml:"shape"`           // present only where a value of that shape may stand open
+	Form            string   `yaml:"form"`            // the canonical form of a text, where its shape is none
+	Names           Names    `yaml:"names"`           // of form product: the names known, each with its other spellings
+	Step            float64  `yaml:"step"`            // of numbers: they are kept in whole steps
 	Placeholders    []string `yaml:"placeholders"`    // beside the universal ones; mean "not reported"
 	EmptyIsNone     bool     `yaml:"emptyIsNone"`     // present and empty means there is none (a device without user)
 	Volatile        bool     `yaml:"volatile"`        // alone causes at most one event a UTC day
 	Group           string   `yaml:"group"`           // state: which change event reports it (inventory, compliance, ownership, apps)
 	Label           Label    `yaml:"label"`
+
+	spelling map[string]string // lower-cased spelling → name
 }
+
+// Names are a source's own names for things, each with the spellings that mean the same.
+type Names map[string][]string
 
 // Label is what people read.
 type Label struct {
@@ -65,10 +74,7 @@ type Shape struct {
 }
 
 var (
-	// A version's parts each have a digit and few letters, so that no word passes as one.
-	versionForm = regexp.MustCompile(`^[0-9]{1,6}([.\-][A-Za-z]{0,2}[0-9]{1,8}([A-Za-z]{1,2}[0-9]{0,6})?){0,6}( \([0-9]{1,3}[A-Z][0-9]{1,6}[a-z]?\))?$`)
 	productForm = regexp.MustCompile(`^[\p{L}0-9 .,()+/_-]{1,64}$`)
-	codeForm    = regexp.MustCompile(`^[0-9]{1,5}$`)
 	dateForm    = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	wordForm    = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
 	ownForm     = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
@@ -122,17 +128,20 @@ func (s *Shape) compile() error {
 	return nil
 }
 
-// Canonical returns the enum's own spelling of v ("Compliant", "1" → "compliant") and whether it knows it.
-// An unknown code of at most five digits is kept as it is.
+// Canonical returns the enum's own spelling of v ("Compliant", "1", "In grace period" → "compliant",
+// "inGracePeriod") and whether it knows it. What it does not know stays as it is, and is sealed.
 func (s *Shape) Canonical(v string) (string, bool) {
 	if s == nil || s.Kind != "enum" {
 		return v, false
 	}
-	c, ok := s.valueIndex[strings.ToLower(strings.TrimSpace(v))]
-	if !ok {
-		return v, codeForm.MatchString(v)
+	v = strings.TrimSpace(v)
+	if c, ok := s.valueIndex[strings.ToLower(v)]; ok {
+		return c, true
 	}
-	return c, true
+	if c, ok := s.valueIndex[strings.ToLower(squash.Replace(v))]; ok {
+		return c, true
+	}
+	return v, false
 }
 
 // Fits reports whether the JSON value may stand open under this shape. The nil shape fits nothing.
@@ -153,16 +162,17 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	}
 	switch s.Kind {
 	case "enum":
-		return slices.Contains(s.Values, v) || codeForm.MatchString(v)
+		return slices.Contains(s.Values, v)
 	case "words":
 		return s.madeOfWords(v)
 	case "version":
-		return len(v) <= 48 && versionForm.MatchString(v)
+		return isVersion(v)
 	case "product":
-		return utf8.RuneCountInString(v) <= 64 && productForm.MatchString(v)
+		return utf8.RuneCountInString(v) <= 64 && productForm.MatchString(v) &&
+			strings.ContainsFunc(v, unicode.IsLetter) && !tellsNumber(v)
 	case "date":
-		_, err := time.Parse("2006-01-02", v)
-		return err == nil && dateForm.MatchString(v)
+		at, err := time.Parse("2006-01-02", v)
+		return err == nil && dateForm.MatchString(v) && float64(at.Year()) >= s.Min
 	case "time":
 		_, err := time.Parse("2006-01-02T15:04:05Z", v)
 		return err == nil
@@ -254,6 +264,9 @@ func (a *Attribute) validate() error {
 		if err := a.Shape.compile(); err != nil {
 			return fail("%w", err)
 		}
+	}
+	if err := a.validateForm(); err != nil {
+		return fail("%w", err)
 	}
 	return nil
 }

@@ -34,14 +34,17 @@ type Value struct {
 	Attr     *Attribute
 	Path     []string        // per array level a decimal index; for a list entry the element's uuid; empty otherwise
 	Plain    json.RawMessage // the JSON text of the value
-	Protect  bool            // Plain is sealed even where its shape may stand open: it is somebody's id
 	Token    Token
+	Protect  bool      // it has to be sealed although its shape fits: it tells of a person or device
 	Removed  bool      // state: no longer set; Plain and Token are empty
 	Observed time.Time // state: when it was observed, where that is not Occurred
 	// Owner is whose key seals it; after sealing, whose key sealed it. Of a removed value it is who
 	// owned what was there. It is ignored where the value stands open, and decoding leaves it empty.
 	Owner Owner
 }
+
+// Open reports whether the plain value may be stored without sealing.
+func (v Value) Open() bool { return !v.Protect && v.Attr.Open(v.Plain) }
 
 // Element returns the path in the form it has in views: levels joined by "~", "" for none.
 func (v Value) Element() string { return strings.Join(v.Path, "~") }
@@ -244,7 +247,7 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 		raw = JSON(string(v.Token))
 	case v.Plain == nil:
 		return errors.New("no value")
-	case v.Protect || !v.Attr.Open(v.Plain):
+	case !v.Open():
 		return ErrNotSealed
 	default:
 		raw = v.Plain

@@ -56,6 +56,9 @@ func openSample(t *testing.T, a *Attribute) json.RawMessage {
 	t.Helper()
 	candidates := []json.RawMessage{JSON("14.4.1"), JSON("2026-03-02"), JSON("2026-03-02T06:10:11Z"), JSON("11111111-2222-4333-8444-555555555555"),
 		JSON("Europe/Amsterdam"), JSON(strings.Repeat("ab", 32)), JSON("sample"), JSON(7), JSON(true)}
+	if a.Shape.Kind == "product" {
+		candidates = []json.RawMessage{JSON("sample")}
+	}
 	if len(a.Shape.Values) > 0 {
 		candidates = []json.RawMessage{JSON(a.Shape.Values[0])}
 	}

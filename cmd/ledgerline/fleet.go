@@ -131,7 +131,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 		return err
 	}
 	start := time.Now()
-	sum, err := importPaths(ctx, out, in, t, intake.Source{Paths: []string{dir}})
+	sum, err := importPaths(ctx, out, in, t, intake.Source{Paths: []string{dir},
+		TakeNameless: true}) // the fleet is ours, and names another tenant in places
 	if err != nil {
 		return err
 	}

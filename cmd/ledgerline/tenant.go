@@ -17,9 +17,9 @@ import (
 func newTenant(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tenant",
-		Short: "Declare and list tenants",
+		Short: "Declare, change and list tenants",
 	}
-	cmd.AddCommand(newTenantAdd(a), newTenantList(a))
+	cmd.AddCommand(newTenantAdd(a), newTenantSet(a), newTenantList(a))
 	return cmd
 }
 
@@ -30,8 +30,9 @@ func newTenantAdd(a *app) *cobra.Command {
 		Use:   "add NAME --source-tenant ID…|any",
 		Short: "Declare a tenant, and which source tenants' records are its own",
 		Long: `add declares a tenant. Its records are those that name one of the source tenants; a record that
-names another one fails and is not stored. With "any", records of every source tenant are taken, which is
-right for a trial and wrong for a ledger that serves several customers.`,
+names another one fails and is not stored. A source tenant's id is a GUID (in Entra:
+Overview, Tenant ID). With "any", records of every source tenant are taken, which is right for a trial and wrong for a
+ledger that serves several customers.`,
 		Example: `  ledgerline tenant add Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --language nl
   ledgerline tenant add Trial --source-tenant any`,
 		Args: cobra.ExactArgs(1),
@@ -40,13 +41,7 @@ right for a trial and wrong for a ledger that serves several customers.`,
 				return usage("--source-tenant is required: the source's tenant id, or any")
 			}
 			n := vault.NewTenant{Name: args[0], TimeZone: zone, Language: lang}
-			for _, s := range sources {
-				if s == "any" {
-					n.AnySource = true
-				} else {
-					n.Sources = append(n.Sources, s)
-				}
-			}
+			n.AnySource, n.Sources = sourceTenants(sources)
 			if n.TimeZone == "" && n.Language == "nl" {
 				n.TimeZone = "Europe/Amsterdam"
 			}
@@ -73,6 +68,66 @@ right for a trial and wrong for a ledger that serves several customers.`,
 	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
 	choiceFlag(cmd, &lang, "language", "", "en", "en or nl", "en", "nl")
 	return cmd
+}
+
+// sourceTenants splits what --source-tenant was given.
+func sourceTenants(given []string) (all bool, ids []string) {
+	for _, s := range given {
+		if s == "any" {
+			all = true
+		} else {
+			ids = append(ids, s)
+		}
+	}
+	return all, ids
+}
+
+func newTenantSet(a *app) *cobra.Command {
+	var sources []string
+	cmd := &cobra.Command{
+		Use:   "set NAME --source-tenant ID…|any",
+		Short: "Change which source tenants' records are a tenant's own",
+		Long: `set replaces a tenant's source tenants by those that are named; name all that are to hold, not only new ones.
+The change is an event in the ledger. It holds for what is imported from then on: what was taken before stays, and what
+failed before is taken when it is imported again.
+
+` + "`ledgerline tenant list`" + ` shows what is declared, and ` + "`ledgerline import --dry-run`" + ` which source tenants the
+records of a folder name.`,
+		Example: `  ledgerline tenant set Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if len(sources) == 0 {
+				return usage("--source-tenant is required: the source's tenant id, or any")
+			}
+			if strings.TrimSpace(args[0]) == "" {
+				return usage("name the tenant: `ledgerline tenant list` shows them")
+			}
+			all, ids := sourceTenants(sources)
+			if err := vault.CheckSources(all, ids); err != nil {
+				return &exitError{exitUsage, err}
+			}
+			d, err := a.openDesk(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			t, err := d.custody.SetTenantSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "tenant %q takes records of: %s\n", t.Name, sourceText(t))
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
+	return cmd
+}
+
+func sourceText(t vault.Tenant) string {
+	if t.AnySource {
+		return "any source tenant"
+	}
+	return strings.Join(t.Sources, ", ")
 }
 
 type tenantDoc struct {

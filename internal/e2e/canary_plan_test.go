@@ -117,7 +117,7 @@ func (p *canaryPlan) ip(k keeper, what string) *canary {
 // as it is and writes the others as references to it, so that finding all of them says that nothing was compressed.
 func (p *canaryPlan) control(stem, what string) string {
 	c := p.word(standing, what)
-	c.text = stem + c.text[len(stem):]
+	c.text = stem + p.letters("abcdefghijkmnpqrstuvwxyz", len(c.text)-len(stem)) // digits could look like a number of somebody's
 	return c.text
 }
 

@@ -29,6 +29,7 @@ type canaryWorld struct {
 	devices                        []*canary // Intune ids
 	personal                       *canary   // anna's own device
 	day1, day2                     string    // folders
+	marked                                   // what stands in positions that may be open
 }
 
 // graphDevice is a managedDevice with a canary in every protected attribute: identifiers are ids', the rest is its user's.
@@ -124,6 +125,25 @@ func (w *canaryWorld) miss(d object, k keeper) {
 		d[field] = json.Number("-" + w.digits(k, "missed shape of "+attribute, 15).of(attribute))
 	}
 	d["hardwareInformation"].(object)["operatingSystemEdition"] = missed("device.os-edition").of("device.os-edition") + " & co"
+}
+
+// betray puts what the record tells of its person and device into places that stand open by their shape.
+func (w *canaryWorld) betray(d object) {
+	plant := func(field, attribute, from, dress string) {
+		text := strings.TrimPrefix(d[from].(string), "+")
+		text, _, _ = strings.Cut(strings.TrimSuffix(text, canaryDomain), " ")
+		i := slices.IndexFunc(w.all, func(c *canary) bool { return c.text == text })
+		if i < 0 {
+			panic("no canary is planted as " + from)
+		}
+		d[field] = dress + w.all[i].of(attribute)
+	}
+	plant("model", "device.model", "userDisplayName", "laptop van ")
+	plant("operatingSystem", "device.operating-system", "userPrincipalName", "OS van ")
+	plant("subscriberCarrier", "device.carrier", "phoneNumber", "")
+	plant("manufacturer", "device.manufacturer", "serialNumber", "")
+	plant("skuFamily", "device.sku-family", "wiFiMacAddress", "SKU ")
+	plant("totalStorageSpaceInBytes", "device.storage-total", "imei", "")
 }
 
 // azureDevice is a record of the Devices category.
@@ -254,6 +274,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 
 	folder := filepath.Join(dir, w.word(shown, "name of a folder").text)
 	w.day1, w.day2 = filepath.Join(folder, "1"), filepath.Join(folder, "2")
+	w.folder = filepath.Join(folder, "3")
 	write := func(day, name string, content []byte) {
 		t.Helper()
 		if err := os.MkdirAll(day, 0o700); err != nil {
@@ -285,6 +306,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	private := w.graphDevice(anna, w.anna, "personal", first)
 	w.personal = w.devices[len(w.devices)-1]
 	private["detectedApps"] = []any{w.app(never), w.app(never)}
+	w.betray(private)
 
 	unknown := w.graphDevice(bram, w.bram, w.word(bram, "missed shape of device.ownership").of("device.ownership"), first)
 	unknown["detectedApps"] = []any{w.app(never)}
@@ -319,6 +341,13 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	write(w.day1, "insights.ndjson", lines.Bytes())
 	write(w.day1, "readme.txt", []byte(w.word(never, "foreign file").text))
 	w.refusable(first, write, page)
+	w.markedRecords(first, func(name string, records ...any) {
+		var lines bytes.Buffer
+		for _, r := range records {
+			lines.Write(append(text(r), '\n'))
+		}
+		write(w.folder, name, lines.Bytes())
+	})
 	write(w.day2, w.word(shown, "name of a file").text+".json", page(after))
 	for _, c := range w.all {
 		if c.in == standing {
@@ -337,7 +366,7 @@ func (w *canaryWorld) refusable(at time.Time, write func(day, name string, conte
 	write(w.day1, "bad.json", page(
 		device("notes", strings.Repeat("long ", 8000)+never("text that is too long")),
 		device("serialNumber", object{"is": never("object where a text should be")}),
-		device("detectedApps", []any{object{"displayName": never("app without an id")}}),
+		device("detectedApps", never("text where a list should be")),
 		device("deviceName", "sealed:v1:"+never("text that claims to be sealed")),
 		object{"@odata.type": "#microsoft.graph." + w.word(shown, "unrecognised type").text, "id": never("id of an unrecognised type")},
 	))

@@ -65,7 +65,7 @@ func (c *canaryNode) hear(what, text string, allowed func(*canary) bool) {
 // take imports folders. What the command says may name files, fields and kinds, and nothing that stands in a record.
 func (c *canaryNode) take(paths ...string) intake.Summary {
 	c.t.Helper()
-	r := c.run("", append([]string{"import", "--output", "json"}, paths...)...)
+	r := c.run("", append([]string{"import", "--yes", "--output", "json"}, paths...)...)
 	var s intake.Summary
 	if err := json.Unmarshal([]byte(r.stdout), &s); err != nil || !s.Balanced() {
 		c.t.Fatalf("import: exit %d, %v\n%s", r.code, err, c.redacted(r.stderr))
@@ -382,6 +382,10 @@ func TestCanary(t *testing.T) {
 		t.Errorf("imported again, %d events are appended", s.EventsAppended)
 	}
 
+	if s := c.take(w.folder); s.Recorded != markedTaken || s.ValuesWithheld != markedSecrets || s.FailedCount > 0 {
+		t.Errorf("marked: %d recorded, %d withheld, %d failed", s.Recorded, s.ValuesWithheld, s.FailedCount)
+	}
+
 	history := c.histories(purpose)
 	c.shows("the devices' histories", history, func(k *canary) bool {
 		return k.in == standing && strings.HasPrefix(k.id, "device.") || k.in != never && slices.ContainsFunc(slices.Collect(maps.Keys(k.attributes)), func(a string) bool { return strings.HasPrefix(a, "device.") })
@@ -419,6 +423,7 @@ func TestCanary(t *testing.T) {
 			})
 	}
 	c.wentThrough(ctx)
+	c.keptOpen(ctx)
 	c.lookEverywhere(ctx, "before erasure")
 
 	c.do(0, "", "dsar", "erase", c.open("erasure", w.anna.id.text), "--ground", "no-longer-necessary", "--yes")
@@ -427,7 +432,7 @@ func TestCanary(t *testing.T) {
 		hers := func(k *canary) bool { return k.in == anna || k.in == annas || k.in == moved }
 		c.shows(when+", the person's package", c.export(request), nobody, func(k *canary) bool { return k.in == standing || k.in == tenants && !hers(k) })
 		notHers := func(k *canary) bool { return k.in != anna && k.in != never && k.in != shown && k.in != native }
-		c.shows(when+", the reports", c.histories(purpose, w.personal, w.devices[4])+c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)+
+		c.shows(when+", the reports", c.histories(purpose, append([]*canary{w.personal, w.devices[4]}, w.gone...)...)+c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)+
 			c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", purpose.text),
 			func(k *canary) bool {
 				return (k.in == admin || k.in == brams || k.in == annas) && holding("action.actor-upn", "device.name", "device.serial-number")(k)
@@ -442,6 +447,7 @@ func TestCanary(t *testing.T) {
 	if s := c.take(w.day1, w.day2); s.ValuesOmitted == 0 && s.Refused["erased-subject"] == 0 {
 		t.Errorf("the erased person's old records were taken again: %d recorded, no value omitted, none refused", s.Recorded)
 	}
+	c.take(w.folder)
 	afterwards("imported again")
 	c.lookEverywhere(ctx, "after erasure")
 	c.stop()

@@ -57,7 +57,31 @@ func check(t testing.TB, n *node) *facts {
 	f.checkEvents(t, ctx, p)
 	f.checkViews(t, ctx, p)
 	f.checkVault(t, ctx, p)
+	f.checkNamed(t, ctx, p)
 	return f
+}
+
+// checkNamed lets the ledger's own checker look whether each event names everybody whose data it holds or
+// removes: packages and erasure find events by that alone.
+func (f *facts) checkNamed(t testing.TB, ctx context.Context, p parts) {
+	owners := func(_ context.Context, _ uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
+		out := map[uuid.UUID]schemas.Owner{}
+		for _, a := range aliases {
+			if o, told := f.owners[a]; told {
+				out[a] = o
+			}
+		}
+		return out, nil
+	}
+	err := p.ledger.Check(ctx, f.tenants, owners, func(e ledger.Found) error {
+		if len(e.Naming.Missing) > 0 {
+			t.Errorf("sequence %d: a %s does not name the person of %v", e.Seq, e.Type, e.Naming.Missing)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // checkLedger returns false where events cannot even be read, so that nothing can be compared with them.

@@ -148,7 +148,7 @@ func (n *node) importAndKill(rnd *rand.Rand, env []string, dir string, atRandom 
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := n.command(ctx, env, append(append([]string{"import", "--tenant", "Contoso"}, n.how...), dir)...)
+	cmd := n.command(ctx, env, append(append([]string{"import", "--tenant", "Contoso", "--yes"}, n.how...), dir)...)
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}

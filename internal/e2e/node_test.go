@@ -304,7 +304,7 @@ func (n *node) must(input string, args ...string) string {
 // importJSON imports paths for a tenant and returns the summary, which must balance.
 func (n *node) importJSON(tenant string, paths ...string) intake.Summary {
 	n.t.Helper()
-	r := n.run("", append(append([]string{"import", "--tenant", tenant, "--output", "json"}, n.how...), paths...)...)
+	r := n.run("", append(append([]string{"import", "--tenant", tenant, "--yes", "--output", "json"}, n.how...), paths...)...)
 	if r.code != 0 && r.code != 3 {
 		n.dumpLog()
 		n.t.Fatalf("import: exit %d\n%s", r.code, r.stderr)

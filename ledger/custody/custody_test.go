@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -383,6 +384,55 @@ func TestTheLastDayToAnswerIsAMonthAfterReceiptOnAWorkingDay(t *testing.T) {
 		if got := custody.Due(at).Format(time.DateOnly); got != tc.due {
 			t.Errorf("received %s, due %s, want %s", tc.received, got, tc.due)
 		}
+	}
+}
+
+// A change of source tenants is in the ledger before it holds, whatever is cut off.
+func TestSourceTenantsAreChangedInTheLedgerFirst(t *testing.T) {
+	b := newBench(t)
+	want := []string{"5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11"}
+	changes := func() (n int) {
+		for r, err := range streamOf(b, schemas.NewStream("tenant", b.tenant.ID)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Type == "tenant.sources-changed.v1" {
+				n++
+			}
+		}
+		return n
+	}
+	b.store.Fail = func(schemas.Stream, []schemas.Event) error { return errCrash }
+	if _, err := b.custody.SetTenantSources(b.ctx, officer, b.tenant.ID, false, want); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	if now, err := b.vault.TenantByID(b.ctx, b.tenant.ID); err != nil || !now.AnySource || changes() != 0 {
+		t.Errorf("the change holds without its event: %+v, %v", now, err)
+	}
+	b.store.Fail = nil
+	for range 2 { // doing it again is harmless
+		set, err := b.custody.SetTenantSources(b.ctx, officer, b.tenant.ID, false, want)
+		if err != nil || set.AnySource || !slices.Equal(set.Sources, want) {
+			t.Fatalf("%+v, %v", set, err)
+		}
+	}
+	now, err := b.vault.TenantByID(b.ctx, b.tenant.ID)
+	if err != nil || now.AnySource || !slices.Equal(now.Sources, want) || changes() != 2 {
+		t.Errorf("%+v after %d events, %v", now, changes(), err)
+	}
+	if _, err := b.custody.SetTenantSources(b.ctx, officer, b.tenant.ID, false, []string{"contoso.example"}); err == nil {
+		t.Error("a domain was taken for a tenant's id")
+	}
+	nobody := access.Principal{Login: "x@contoso.example"}
+	if _, err := b.custody.SetTenantSources(b.ctx, nobody, b.tenant.ID, true, nil); err == nil || changes() != 2 {
+		t.Error("somebody without the role changed source tenants")
+	}
+	unregistered, err := b.vault.AddTenant(b.ctx, vault.NewTenant{Name: "Fabrikam", AnySource: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.custody.SetTenantSources(b.ctx, officer, unregistered.ID, false, want); err == nil {
+		t.Error("a change was recorded of a tenant whose registration is not")
 	}
 }
 

@@ -3,13 +3,20 @@
 package intake
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
-// TestRealRecords runs on the real records that LEDGERLINE_RECORDS names (a folder with azure-monitor, event-hubs and graph).
+// TestRealRecords runs on the real records that LEDGERLINE_RECORDS names (a folder with
+// azure-monitor, event-hubs and graph).
 func TestRealRecords(t *testing.T) {
 	root := os.Getenv("LEDGERLINE_RECORDS")
 	if root == "" {
@@ -66,7 +73,8 @@ func TestRealRecords(t *testing.T) {
 	}
 }
 
-// TestDocumentedExamples imports the source's documented example responses, which hold placeholder texts and one managed device and one audit event.
+// TestDocumentedExamples imports the source's documented example responses, which hold placeholder
+// texts and one managed device and one audit event.
 func TestDocumentedExamples(t *testing.T) {
 	w := newWorld(t, true)
 	src := Source{Paths: []string{filepath.Join(os.Getenv("LEDGERLINE_RECORDS"), "graph-docs")}}
@@ -83,5 +91,54 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 	if s, err = w.intake().Import(context.Background(), w.tenant, src, nil); err != nil || s.EventsAppended != 0 {
 		t.Errorf("importing again appended %d events, %v", s.EventsAppended, err)
+	}
+}
+
+// TestRealRecordsSpelledAnewTellNothing: every device and action of the real records, in each form
+// that its source may give it.
+func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
+	var docs [][]byte
+	for _, f := range (Source{}).files(os.Getenv("LEDGERLINE_RECORDS")) {
+		if folder := filepath.Base(filepath.Dir(f.path)); folder != "azure-monitor" && folder != "event-hubs" &&
+			folder != "graph" {
+			continue
+		}
+		raw, err := os.ReadFile(f.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d := json.NewDecoder(bytes.NewReader(raw)); ; {
+			var doc json.RawMessage
+			if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			docs = append(docs, doc)
+		}
+	}
+	for range 4 {
+		seed := mathrand.Uint64()
+		w := newWorld(t, true)
+		files := map[string]string{}
+		for i, n := range mathrand.Perm(len(docs)) {
+			files[fmt.Sprintf("%03d.ndjson", i)] = string(compact(docs[n])) + "\n"
+		}
+		if s := w.importFiles(files); s.FailedCount != 0 || s.Recorded == 0 {
+			t.Fatalf("%d recorded, failed %v", s.Recorded, s.Failed)
+		}
+		// Two readings of one device, weeks apart, differ in truth: the older of them tells
+		// something else. Spelled anew it tells no more.
+		for i := range uint64(4) {
+			r := speller{mathrand.New(mathrand.NewPCG(seed+i, 1))}
+			files := map[string]string{}
+			for i, n := range r.Perm(len(docs)) {
+				files[fmt.Sprintf("%03d.ndjson", i)] = r.line(t, docs[n]) + "\n"
+			}
+			before := len(w.events())
+			if s := w.importFiles(files); s.FailedCount != 0 || s.EventsAppended != 0 {
+				t.Fatalf("seed %d: failed %v, events:\n%s", seed+i, s.Failed, w.dumpFrom(newLabels(), before))
+			}
+		}
 	}
 }

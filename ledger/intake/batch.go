@@ -26,10 +26,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	// Records of one batch are planned in the order of their observation, so that the
 	// order of files matters less: what is known only through a record that changed
 	// nothing is known for the batch.
-	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
-	slices.SortStableFunc(open, func(a, b *entry) int {
-		return cmp.Or(a.class()-b.class(), a.when().Compare(b.when()))
-	})
+	open := inOrder(entries)
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
@@ -54,6 +51,15 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 		}
 	}
 	return in.cfg.Hook(PointDone)
+}
+
+// inOrder returns the entries that have no outcome yet, in the order in which they are planned.
+func inOrder(entries []*entry) []*entry {
+	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
+	slices.SortStableFunc(open, func(a, b *entry) int {
+		return cmp.Or(a.class()-b.class(), a.when().Compare(b.when()))
+	})
+	return open
 }
 
 // class puts snapshots before actions, so that an action of the same batch

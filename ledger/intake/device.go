@@ -2,8 +2,11 @@ package intake
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,14 +14,16 @@ import (
 )
 
 const (
-	attrOwnership  = "device.ownership"
-	attrUserID     = "device.user-id"
-	attrUserUPN    = "device.user-upn"
-	attrUserEmail  = "device.user-email"
-	attrManagement = "device.management-state"
-	attrApp        = "device.app"
-	attrLoggedOn   = "device.logged-on-user"
-	attrContact    = "device.last-contact"
+	attrOwnership   = "device.ownership"
+	attrUserID      = "device.user-id"
+	attrUserUPN     = "device.user-upn"
+	attrUserName    = "device.user-name"
+	attrUserEmail   = "device.user-email"
+	attrManagement  = "device.management-state"
+	attrStorageFree = "device.storage-free"
+	attrApp         = "device.app"
+	attrLoggedOn    = "device.logged-on-user"
+	attrContact     = "device.last-contact"
 )
 
 // snapshot is what one record tells of a device, in the catalogue's terms.
@@ -32,6 +37,7 @@ type snapshot struct {
 	none        map[*schemas.Attribute]bool // present and empty: there is none
 	lists       []list
 	refused     []refusal // parts that are never collected
+	unnamed     int       // entries of lists that cannot be told from others, left out
 }
 
 func (s *snapshot) clone() *snapshot {
@@ -148,6 +154,7 @@ type deviceParser struct {
 	catalogue *schemas.Catalogue
 	snapshot  *snapshot
 	seen      *fields
+	noFree    bool // the free space is told as 0
 }
 
 func newDeviceParser(c *schemas.Catalogue, source string, seen *fields) *deviceParser {
@@ -156,7 +163,14 @@ func newDeviceParser(c *schemas.Catalogue, source string, seen *fields) *deviceP
 }
 
 // take reads the mapped fields of m. An attribute that an earlier field reported stays.
-func (p *deviceParser) take(prefix string, m members, maps []mapping) error {
+func (p *deviceParser) take(m members, maps []mapping) error { return p.read(m, maps, false) }
+
+// takeNested does so for an object inside the record. Its false and 0 are what Graph answers where it
+// has not looked (a list's hardwareInformation), also beside members that it has looked up: they are
+// no values.
+func (p *deviceParser) takeNested(m members, maps []mapping) error { return p.read(m, maps, true) }
+
+func (p *deviceParser) read(m members, maps []mapping, nested bool) error {
 	for _, f := range maps {
 		raw, ok := m[f.field]
 		if !ok {
@@ -170,10 +184,15 @@ func (p *deviceParser) take(prefix string, m members, maps []mapping) error {
 		a := p.catalogue.MustAttribute(f.attr)
 		value, found, err := normalise(a, raw, f.unit)
 		if err != nil {
-			return &fieldError{prefix + f.field, err.Error()}
+			return &fieldError{f.field, err.Error()}
 		}
-		if found == reported && zeroMeansUnknown[f.attr] && string(value) == "0" {
+		zero := found == reported && (string(value) == "0" || string(value) == "false")
+		if zero && (nested || zeroMeansUnknown[f.attr]) {
 			found = unreported
+		}
+		if f.attr == attrStorageFree {
+			n, ok := parseNumber(m.text(f.field))
+			p.noFree = p.noFree || ok && n == 0
 		}
 		_, have := p.snapshot.values[a]
 		switch {
@@ -196,11 +215,9 @@ func (p *deviceParser) finish(idField string, deviceID, directoryID string) (*sn
 	if s.intuneID == "" && s.directoryID == "" {
 		return nil, &fieldError{idField, "is missing or no id of the source's form, so that the device cannot be told from another"}
 	}
-	if _, ok := s.values[p.catalogue.MustAttribute("device.storage-total")]; !ok {
+	if _, ok := s.values[p.catalogue.MustAttribute("device.storage-total")]; !ok && p.noFree {
 		// A free space of 0 is told of devices whose storage is not known at all.
-		if free := p.catalogue.MustAttribute("device.storage-free"); string(s.values[free]) == "0" {
-			delete(s.values, free)
-		}
+		delete(s.values, p.catalogue.MustAttribute(attrStorageFree))
 	}
 	if said, ok := asText(s.values[p.catalogue.MustAttribute(attrContact)]); ok {
 		s.contact, _ = parseTime(said)
@@ -243,9 +260,9 @@ func (p *deviceParser) never(m members) {
 			delete(m, name)
 		}
 	}
-	for _, raw := range m.array("deviceActionResults") {
-		var o members
-		if json.Unmarshal(raw, &o) == nil && !isEmpty(o["deviceLocation"]) {
+	reader := shapes{seen: p.seen} // of the wrong shape it holds nothing that is collected
+	for _, o := range reader.objects(m["deviceActionResults"], "deviceActionResults") {
+		if !isEmpty(o["deviceLocation"]) {
 			counts[categoryLocation]++
 		}
 	}
@@ -278,12 +295,16 @@ func parseManagedDevice(
 	m := r.members
 	p := newDeviceParser(c, sourceGraph, seen)
 	p.never(m)
-	if err := p.take("", m, graphDevice); err != nil {
+	if err := p.take(m, graphDevice); err != nil {
 		return nil, err
 	}
-	hardware := m.object("hardwareInformation")
-	if err := p.take("hardwareInformation.", hardware, graphHardware); err != nil {
-		return nil, err
+	reader := shapes{seen: seen}
+	hardware := reader.object(m["hardwareInformation"], "hardwareInformation")
+	if reader.err != nil {
+		return nil, reader.err
+	}
+	if err := p.takeNested(hardware, graphHardware); err != nil {
+		return nil, within("hardwareInformation.", err)
 	}
 	seen.use("", m, graphDeviceFields...)
 	seen.use("hardwareInformation.", hardware, graphHardwareFields...)
@@ -317,37 +338,76 @@ type app struct {
 	ID        string      `json:"id"`
 }
 
+// within puts the path of the object that a field lies in before its name.
+func within(path string, err error) error {
+	var f *fieldError
+	if errors.As(err, &f) {
+		return &fieldError{path + f.field, f.reason}
+	}
+	return err
+}
+
+// maxApp is the longest that an app's texts may be together, in bytes.
+const maxApp = 8 << 10
+
 func (p *deviceParser) apps(m members) error {
 	l := list{attr: p.catalogue.MustAttribute(attrApp), complete: isEmpty(m["detectedApps@odata.nextLink"])}
-	seen := map[string]bool{}
-	for i, raw := range m.array("detectedApps") {
-		var o members
-		if json.Unmarshal(raw, &o) != nil {
-			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), "is no object"}
-		}
+	reader := shapes{seen: p.seen}
+	at := map[string]int{}
+	for i, o := range reader.objects(m["detectedApps"], "detectedApps") {
+		path := fmt.Sprintf("detectedApps[%d].", i)
 		p.seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
-		a := app{Name: o.known("displayName"), Version: o.known("version"), Publisher: o.known("publisher"), ID: o.known("id")}
-		if size := o.known("sizeInByte"); size != "" && size != "0" {
-			a.Size = json.Number(size)
-			if _, err := a.Size.Int64(); err != nil {
-				return &fieldError{fmt.Sprintf("detectedApps[%d].sizeInByte", i), "is no whole number"}
-			}
+		a := app{Name: o.name("displayName"), Version: o.name("version"), Publisher: o.name("publisher"),
+			ID: o.known("id")}
+		reader.single(path, o, "id", "displayName", "version", "publisher", "sizeInByte")
+		var err error
+		if a.Size, err = o.size("sizeInByte"); err != nil {
+			return within(path, err)
+		}
+		if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > maxApp {
+			return &fieldError{strings.TrimSuffix(path, "."), fmt.Sprintf("is longer than %d bytes", maxApp)}
 		}
 		if a.ID == "" {
-			return &fieldError{fmt.Sprintf("detectedApps[%d].id", i), "is missing"}
+			// It may be any of those known: that one is missing from the list says nothing.
+			p.snapshot.unnamed++
+			l.complete = false
+			continue
 		}
-		if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > 8<<10 {
-			return &fieldError{fmt.Sprintf("detectedApps[%d]", i), "is longer than 8192 bytes"}
-		}
-		if !seen[a.ID] {
-			seen[a.ID] = true
-			l.items = append(l.items, listItem{key: a.ID, value: schemas.JSON(a)})
+		item := listItem{key: a.ID, value: schemas.JSON(a)}
+		if n, twice := at[a.ID]; !twice {
+			at[a.ID] = len(l.items)
+			l.items = append(l.items, item)
+		} else if string(item.value) > string(l.items[n].value) { // the same one, whatever order they come in
+			l.items[n] = item
 		}
 	}
 	if len(l.items) > 0 { // an empty list is not reported
 		p.snapshot.lists = append(p.snapshot.lists, l)
 	}
-	return nil
+	return reader.err
+}
+
+// name returns a member as a name: with single blanks, "" for a placeholder.
+func (m members) name(field string) string { return strings.Join(strings.Fields(m.known(field)), " ") }
+
+// size returns a member that is a whole number of bytes, "" for none and for 0.
+func (m members) size(field string) (json.Number, error) {
+	raw := m[field]
+	if isEmpty(raw) {
+		return "", nil
+	}
+	s, _ := asText(raw)
+	n, ok := 0.0, s != ""
+	if ok {
+		n, ok = parseNumber(s)
+	}
+	if !ok || n != math.Trunc(n) {
+		return "", &fieldError{field, "is no whole number"}
+	}
+	if n == 0 {
+		return "", nil
+	}
+	return json.Number(strconv.FormatFloat(n, 'f', -1, 64)), nil
 }
 
 type loggedOn struct {
@@ -357,28 +417,34 @@ type loggedOn struct {
 
 func (p *deviceParser) loggedOn(m members) error {
 	l := list{attr: p.catalogue.MustAttribute(attrLoggedOn), complete: true}
-	seen := map[string]bool{}
-	for i, raw := range m.array("usersLoggedOn") {
-		var o members
-		if json.Unmarshal(raw, &o) != nil {
-			return &fieldError{fmt.Sprintf("usersLoggedOn[%d]", i), "is no object"}
-		}
+	reader := shapes{seen: p.seen}
+	at := map[string]int{}
+	for i, o := range reader.objects(m["usersLoggedOn"], "usersLoggedOn") {
+		reader.single(fmt.Sprintf("usersLoggedOn[%d].", i), o, "userId", "lastLogOnDateTime")
 		p.seen.use("usersLoggedOn.", o, "userId", "lastLogOnDateTime")
-		u := loggedOn{}
 		id, ok := asGUID(o.known("userId"))
-		if u.UserID = id; !ok || seen[id] {
+		if !ok {
+			// A security identifier of the device's own, or none: nobody can be found by it.
+			p.snapshot.unnamed++
+			l.complete = l.complete && !isEmpty(o["userId"])
 			continue
 		}
-		seen[id] = true
+		u := loggedOn{UserID: id}
 		if at, ok := parseTime(o.text("lastLogOnDateTime")); ok && !at.IsZero() {
 			u.At = wholeSeconds(at)
 		}
-		l.items = append(l.items, listItem{key: id, value: schemas.JSON(u), person: id})
+		item := listItem{key: id, value: schemas.JSON(u), person: id}
+		if n, twice := at[id]; !twice {
+			at[id] = len(l.items)
+			l.items = append(l.items, item)
+		} else if string(item.value) > string(l.items[n].value) { // the later one
+			l.items[n] = item
+		}
 	}
 	if len(l.items) > 0 {
 		p.snapshot.lists = append(p.snapshot.lists, l)
 	}
-	return nil
+	return reader.err
 }
 
 // parseDevice reads an Azure Monitor record of category Devices.
@@ -386,8 +452,8 @@ func parseDevice(c *schemas.Catalogue, r sourceRecord, now time.Time, seen *fiel
 	m, properties := r.members, r.properties
 	p := newDeviceParser(c, sourceAzureMonitor, seen)
 	p.never(properties)
-	if err := p.take("properties.", properties, azureDevice); err != nil {
-		return nil, err
+	if err := p.take(properties, azureDevice); err != nil {
+		return nil, within("properties.", err)
 	}
 	seen.use("", m, "category", "properties", "time", "tenantId", "operationName", "resultType")
 	seen.use("properties.", properties, azureDeviceFields...)

@@ -24,6 +24,7 @@ type delta struct {
 	removed  bool
 	observed time.Time // zero: at the event's own time
 	person   uuid.UUID // whose value it is, where that is not the device's user; whose it was, where it is removed
+	protect  protection
 }
 
 // difference is what a snapshot changes in a state.
@@ -146,7 +147,7 @@ func (in *Intake) diff(st *state, snap *snapshot, told userHint, user uuid.UUID,
 			d.silent[a] = known
 		case !known:
 			d.deltas = append(d.deltas, delta{attr: a, plain: said, removed: none})
-		case none == have.none && string(said) == string(have.plain):
+		case none == have.none && a.Same(said, have.plain):
 			// An event of its own confirms a value once a UTC day at most.
 			d.confirms = d.confirms || snap.newer(have.moment) && v.due(have.moment)
 		case !snap.newer(have.moment):
@@ -275,10 +276,10 @@ func (in *Intake) restate(st *state, snap *snapshot, d *difference) {
 		}
 		if h, ok := st.values[a]; ok && !h.none && !changed[a][""] {
 			at := h.observed
-			if !d.silent[a] && snap.newer(h.moment) && string(snap.values[a]) == string(h.plain) {
+			if !d.silent[a] && snap.newer(h.moment) && a.Same(snap.values[a], h.plain) {
 				at = snap.observed
 			}
-			d.restated = append(d.restated, delta{attr: a, plain: h.plain, observed: at})
+			d.restated = append(d.restated, delta{attr: a, plain: h.plain, observed: at, protect: h.protect})
 		}
 	}
 }
@@ -298,7 +299,7 @@ func (in *Intake) apply(st *state, snap *snapshot, d difference) {
 		}
 		switch {
 		case c.element == "":
-			st.values[c.attr] = held{plain: c.plain, none: c.removed, moment: at}
+			st.values[c.attr] = held{plain: c.plain, none: c.removed, protect: c.protect, moment: at}
 		case c.removed:
 			delete(st.list(c.attr, time.Time{}).elements, c.element)
 		default:

@@ -61,6 +61,14 @@ func (h holding) ownerOf(a *schemas.Attribute, person uuid.UUID) schemas.Owner {
 	return schemas.Owner{Kind: schemas.OwnerTenant}
 }
 
+// ownerOfChange is ownerOf for a value of the device, which may tell of its user whatever it is a value of.
+func (h holding) ownerOfChange(c delta) schemas.Owner {
+	if c.protect == protectAsPerson && h.user != uuid.Nil {
+		return personOrTenant(h.user)
+	}
+	return h.ownerOf(c.attr, c.person)
+}
+
 func personOrTenant(p uuid.UUID) schemas.Owner {
 	if p == uuid.Nil {
 		return schemas.Owner{Kind: schemas.OwnerTenant}
@@ -73,7 +81,7 @@ func (h holding) own(st *state, diff difference) {
 	for _, c := range slices.Concat(diff.deltas, diff.restated) {
 		owner := schemas.Owner{}
 		if !c.removed {
-			owner = h.ownerOf(c.attr, c.person)
+			owner = h.ownerOfChange(c)
 		}
 		st.own(place{c.attr, c.element}, owner)
 	}
@@ -126,7 +134,7 @@ func (d drafter) states(t *schemas.Type, deltas []delta, contact *delta) []schem
 	most := maxOthers(t)
 	add := func(c delta) {
 		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Observed: c.observed,
-			Owner: d.ownerOf(c.attr, c.person)}
+			Protect: c.protect != protectNot, Owner: d.ownerOfChange(c)}
 		if c.removed {
 			v.Plain, v.Owner = nil, schemas.Owner{}
 			if c.person != uuid.Nil {

@@ -21,7 +21,7 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 	w := newWorld(t, false)
 	w.config.BatchSize = 100
 	in := w.intake()
-	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{dir}}, nil)
+	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{dir}, TakeNameless: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 		t.Errorf("balanced %v, %d files of %d, %d values withheld", s.Balanced(), len(s.Files), truth.Files, s.ValuesWithheld)
 	}
 	for range 2 {
-		again, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{dir}}, nil)
+		again, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{dir}, TakeNameless: true}, nil)
 		if err != nil || again.EventsAppended != 0 {
 			t.Errorf("importing again appended %d events, %v", again.EventsAppended, err)
 		}

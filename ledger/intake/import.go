@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Source is what to import: files and folders, each folder with everything
@@ -26,6 +24,13 @@ type Source struct {
 	// Observed is the time of every snapshot that tells none itself. Where it is zero, that is the
 	// modification time of its file, which proves no age.
 	Observed time.Time
+
+	// DryRun says what would become of the records, and writes nothing.
+	DryRun bool
+	// TakeNameless takes records that name no source tenant though others of the source name one that
+	// is not declared for the tenant. Graph's records never name one, so that nothing but their
+	// company tells whose they are.
+	TakeNameless bool
 }
 
 // maxBatchBytes closes a batch early, so that memory stays bounded whatever the records measure.
@@ -42,6 +47,7 @@ func (in *Intake) Import(
 	defer cancel(nil)
 	defer in.states.clear() // no plaintext stays behind
 	s := newSummary()
+	s.DryRun = src.DryRun
 	left, err := in.begin(ctx, tenant)
 	if err != nil {
 		return s.clone(), fmt.Errorf("import: %w", err)
@@ -52,7 +58,11 @@ func (in *Intake) Import(
 		done <- in.walk(ctx, tenant, src, found)
 		close(found)
 	}()
-	err = in.consume(ctx, tenant, found, s, left, progress)
+	take := in.take
+	if src.DryRun {
+		take = in.judge
+	}
+	err = in.consume(ctx, tenant, take, found, s, left, progress)
 	if err != nil {
 		cancel(err)
 		in.leave(found)
@@ -61,6 +71,7 @@ func (in *Intake) Import(
 	if err := <-done; err != nil {
 		return s.clone(), fmt.Errorf("import: %w", err)
 	}
+	s.Bytes = max(s.Bytes, s.BytesTotal)
 	return s.clone(), nil
 }
 
@@ -85,19 +96,23 @@ func (in *Intake) leave(found <-chan *entry) {
 }
 
 func (in *Intake) consume(
-	ctx context.Context, tenant vault.Tenant, found <-chan *entry, s *Summary, left *leftOut, progress func(Summary),
+	ctx context.Context, tenant vault.Tenant,
+	take func(context.Context, vault.Tenant, *leftOut, []*entry) error,
+	found <-chan *entry, s *Summary, left *leftOut, progress func(Summary),
 ) error {
 	var batch []*entry
 	var size int
 	flush := func() error {
-		err := in.take(ctx, tenant, left, batch)
+		err := take(ctx, tenant, left, batch)
 		s.EventsLeftOut, s.LeftOutInMore = left.counts()
 		if err != nil {
 			return err
 		}
 		for _, e := range batch {
 			s.add(e)
-			in.cfg.Observer.Took(e.outcome.String())
+			if !s.DryRun {
+				in.cfg.Observer.Took(e.outcome.String())
+			}
 		}
 		clear(batch)
 		batch, size = batch[:0], 0
@@ -119,6 +134,12 @@ func (in *Intake) consume(
 		if !more {
 			break
 		}
+		if e.outcome == noted {
+			if s.note(e); e.looked && progress != nil {
+				progress(s.clone())
+			}
+			continue
+		}
 		batch = append(batch, e)
 		size += e.size
 		if len(batch) >= in.cfg.BatchSize || size >= maxBatchBytes {
@@ -137,18 +158,28 @@ func (in *Intake) consume(
 // records, so that what was observed earlier comes first. A path that cannot be listed or is no
 // regular file is one failure.
 func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
-	var found []foundPath
+	w := &walked{in: in, ctx: ctx, tenant: tenant, src: src, to: to, pages: map[string]*pages{}}
+	var files []foundPath
 	for _, p := range src.Paths {
-		found = append(found, src.files(p)...)
+		for _, f := range src.files(p) {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			files = append(files, f)
+			w.total += f.size
+		}
 	}
 	if src.Observed.IsZero() {
-		slices.SortStableFunc(found, func(a, b foundPath) int { return a.modified.Compare(b.modified) })
+		slices.SortStableFunc(files, func(a, b foundPath) int { return a.modified.Compare(b.modified) })
 	}
-	for _, f := range found {
+	if err := w.look(files); err != nil {
+		return err
+	}
+	for _, f := range files {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		v := &reading{in: in, ctx: ctx, tenant: tenant, file: f.path, to: to, dating: src.date(f, in.cfg.Clock())}
+		v := &reading{walked: w, file: f.path, dating: src.date(f, in.cfg.Clock())}
 		err := error(nil)
 		if f.fault != "" {
 			err = v.send(&entry{outcome: failed, reason: f.fault})
@@ -158,8 +189,22 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 		if err != nil {
 			return err
 		}
+		w.done += f.size
 	}
-	return nil
+	return w.missing()
+}
+
+// walked is what an import knows while it reads, over all files.
+type walked struct {
+	in     *Intake
+	ctx    context.Context
+	tenant vault.Tenant
+	src    Source
+	to     chan<- *entry
+
+	total, done int64             // bytes of all files, and of those that were read
+	foreign     bool              // a record names a source tenant that is not declared
+	pages       map[string]*pages // by folder and collection
 }
 
 // date says how the records of a file are dated that tell no time themselves: a file that was
@@ -177,6 +222,7 @@ func (src Source) date(f foundPath, now time.Time) dating {
 // foundPath is a file to read, or with a fault what cannot be read.
 type foundPath struct {
 	path, fault string
+	size        int64     // when it was listed, for progress
 	modified    time.Time // zero where it is not known
 }
 
@@ -193,7 +239,11 @@ func (src Source) files(path string) []foundPath {
 			}
 		case d.IsDir():
 		case d.Type().IsRegular(), d.Type()&fs.ModeSymlink != 0, p == path:
-			out = append(out, foundPath{path: p, modified: src.modified(p)}) // opening says what a link leads to
+			f := foundPath{path: p} // opening says what a link leads to
+			if info, err := src.stat(p); err == nil && info.Mode().IsRegular() {
+				f.size, f.modified = info.Size(), info.ModTime()
+			}
+			out = append(out, f)
 		default:
 			out = append(out, foundPath{path: p, fault: "is no regular file: " + kindOfFile(d.Type())})
 		}
@@ -212,16 +262,11 @@ func (src Source) files(path string) []foundPath {
 	return out
 }
 
-// modified returns when the file was modified, zero where that is not known; opening tells why.
-func (src Source) modified(path string) time.Time {
-	info, err := os.Stat(path)
+func (src Source) stat(path string) (fs.FileInfo, error) {
 	if src.FS != nil {
-		info, err = fs.Stat(src.FS, path)
+		return fs.Stat(src.FS, path)
 	}
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
+	return os.Stat(path)
 }
 
 func kindOfFile(m fs.FileMode) string {
@@ -276,121 +321,4 @@ func regular(f fs.File) (io.ReadCloser, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// reading is one file being read; it is the scan's visitor.
-type reading struct {
-	in     *Intake
-	ctx    context.Context
-	tenant vault.Tenant
-	file   string
-	to     chan<- *entry
-	dating // of a record that tells no time
-}
-
-// scan reads the file. One that cannot be opened or read to its end is a failure of
-// its own, and the import goes on.
-func (r *reading) scan(src Source) error {
-	f, err := src.open(r.file)
-	var none errNoFile
-	switch {
-	case errors.As(err, &none):
-		return r.send(&entry{outcome: failed, reason: none.Error()})
-	case err != nil:
-		return r.send(&entry{outcome: failed, reason: "cannot be opened: " + reasonOf(err)})
-	}
-	defer f.Close()
-	if err := scan(f, r); err != nil {
-		if ctxErr := context.Cause(r.ctx); ctxErr != nil {
-			return ctxErr
-		}
-		return r.send(&entry{outcome: failed, reason: "cannot be read to its end: " + reasonOf(err)})
-	}
-	return nil
-}
-
-// reasonOf is an I/O error without the path, which the failure names already.
-func reasonOf(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err.Error()
-	}
-	return err.Error()
-}
-
-func (r *reading) send(e *entry) error {
-	e.file = r.file
-	select {
-	case r.to <- e:
-		return nil
-	case <-r.ctx.Done():
-		return context.Cause(r.ctx)
-	}
-}
-
-func (r *reading) broken(line, number int, reason string) error {
-	return r.send(&entry{line: line, number: number, outcome: failed, reason: reason})
-}
-
-func (r *reading) foreign(kind string) error {
-	return r.send(&entry{outcome: unrecognised, kind: kind})
-}
-
-func (r *reading) record(it item) error {
-	e := r.in.parse(r.tenant, it, r.dating)
-	return r.send(e)
-}
-
-// parse recognises one record and puts it into the ledger's terms.
-func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
-	e := &entry{line: it.line, number: it.number, size: len(it.raw)}
-	m, err := decodeRecord(it.raw)
-	if err != nil {
-		e.outcome, e.reason = failed, err.Error()
-		return e
-	}
-	kind, taken := recognise(m, it.context)
-	if !taken {
-		e.outcome, e.kind = unrecognised, kind
-		return e
-	}
-	fail := func(err error) *entry {
-		var f *fieldError
-		e.outcome, e.reason, e.fact, e.snap = failed, "cannot be understood", nil, nil
-		if errors.As(err, &f) {
-			e.field, e.reason = f.field, f.reason
-		}
-		return e
-	}
-	if err := in.check(tenant, m); err != nil {
-		return fail(err)
-	}
-	seen := &fields{}
-	switch kind {
-	case kindAuditLog:
-		e.fact, err = parseAuditLog(m, seen)
-	case kindAuditEvent:
-		e.fact, err = parseAuditEvent(m, seen)
-	case kindDevice:
-		e.snap, err = parseDevice(in.cfg.Catalogue, m, in.cfg.Clock(), seen)
-	default:
-		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
-	}
-	if err != nil {
-		return fail(err)
-	}
-	e.fields, e.decoded = seen.unknown, seen.decoded > 0
-	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
-	return e
-}
-
-// check refuses a record of a source tenant that was not declared.
-func (in *Intake) check(tenant vault.Tenant, m sourceRecord) error {
-	for _, named := range []named{{"tenantId", m.text("tenantId")},
-		{"properties.AADTenantId", m.properties.text("AADTenantId")}} {
-		if named.value != "" && !isNothing(named.value) && !tenant.Takes(named.value) {
-			return &fieldError{named.field, "names a source tenant that is not declared for this tenant"}
-		}
-	}
-	return nil
 }

@@ -258,7 +258,11 @@ func TestAnImportCanBeCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.config.BatchSize = 1
 	fsys := fstest.MapFS{"a": {Data: []byte(device(1, "2026-03-01T08:00:00Z", nil) + device(2, "2026-03-01T08:00:00Z", nil))}}
-	s, err := w.intake().Import(ctx, w.tenant, Source{Paths: []string{"a"}, FS: fsys}, func(Summary) { cancel() })
+	s, err := w.intake().Import(ctx, w.tenant, Source{Paths: []string{"a"}, FS: fsys}, func(s Summary) {
+		if s.Read > 0 {
+			cancel()
+		}
+	})
 	if !errors.Is(err, context.Canceled) || s.Recorded != 1 {
 		t.Errorf("error %v, %d recorded", err, s.Recorded)
 	}
@@ -278,7 +282,7 @@ func TestAFileThatCannotBeReadStopsNothing(t *testing.T) {
 	w := newWorld(t, false)
 	fsys := brokenFS{fstest.MapFS{"a.json": {}, "b.txt": {Data: []byte("notes")}, "c.json": {Data: []byte(device(1, "2026-03-01T08:00:00Z", nil))}, "d.json": {}}}
 	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
-	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "a.json" || s.Failed[0].Reason != "cannot be opened: permission denied" || s.Recorded != 1 || s.Unrecognised["no JSON"] != 1 || s.OK() {
+	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "a.json" || s.Failed[0].Reason != "cannot be opened: permission denied" || s.Recorded != 1 || s.Unrecognised["text without JSON"] != 1 || s.OK() {
 		t.Errorf("%v: %s", err, asJSON(t, s))
 	}
 	s, err = w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"nowhere"}, FS: fsys}, nil)

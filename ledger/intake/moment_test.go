@@ -401,7 +401,7 @@ func TestTheSameMomentIsTold(t *testing.T) {
 			t.Errorf("%s", asJSON(t, s))
 		}
 		var text strings.Builder
-		if err := s.WriteText(&text); err != nil || strings.Contains(text.String(), "--observed") != true {
+		if err := s.WriteText(&text); err != nil || !strings.Contains(text.String(), "time of observation") {
 			t.Errorf("%v: %s", err, text.String())
 		}
 		w = newWorld(t, true)

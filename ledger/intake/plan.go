@@ -27,6 +27,7 @@ const (
 	refusedWhole
 	unrecognised
 	failed
+	noted // no record: something to be told
 )
 
 // entry is one record on its way.
@@ -35,7 +36,17 @@ type entry struct {
 	line, number int
 	size         int // bytes of its source
 
-	kind   string // of an unrecognised one
+	kind         string // what it is, in the source's words
+	named        bool   // and the ledger knows that name, or the record says it itself
+	tenant       string // source tenant that it names
+	othersTenant bool   // which is not declared
+	heldBack     bool   // failed for naming none beside others that do
+	decoded      bool   // it, or a part of it, stood in a text
+
+	looks             *looks // of a file, where noted
+	looked            bool   // only progress of the look before the import
+	bytes, bytesTotal int64  // how far the source is read
+
 	fact   *fact
 	snap   *snapshot
 	fields map[string]int // unknown, by name
@@ -53,7 +64,6 @@ type entry struct {
 	sameMoment    bool    // superseded by another that is of the same moment
 	kept, refused int     // list items
 	omitted       int     // values of erased persons, left out
-	decoded       bool    // texts that held JSON
 	cut           int     // values that were cut
 	supplemented  bool    // told something of an action that the ledger lacked
 	disputed      bool    // told something of an action otherwise than the ledger
@@ -270,6 +280,7 @@ func (p *planner) planSnapshot(e *entry) error {
 		if err := p.former(st, diff.deltas); err != nil {
 			return err
 		}
+		tellsOf(e.snap, st).protect(diff)
 		if changes, err = p.encode(st, p.in.drafts(d, st, s, diff)); err != nil {
 			return err
 		}
@@ -362,10 +373,12 @@ func (p *planner) user(e *entry, s *snapshot, st *state) (userHint, uuid.UUID, e
 	return told, user, err
 }
 
-// dropUser takes out what is the device user's own and returns how many values that were.
+// dropUser takes out what is the device user's own, wherever it stands, and returns how many
+// values that were.
 func (s *snapshot) dropUser() (n int) {
-	for a := range s.values {
-		if ofUser(a) {
+	persons := tellsOf(s, nil).persons
+	for a, v := range s.values {
+		if ofUser(a) || persons.in(a, v) {
 			delete(s.values, a)
 			n++
 		}

@@ -184,7 +184,7 @@ var canonicalForms = map[string]func(string) string{
 var sameWords = map[string]string{
 	"corporate": "company", "intune": "mdm", "notcompliant": "noncompliant", "androidforwork": "android",
 	"androidpersonallyownedworkprofile": "android",
-	"androidenterprise":                 "android", "ipados": "ios", "patch": "update", "itpro": "itpro", "fail": "failure",
+	"androidenterprise":                 "android", "ipados": "ios", "iosipados": "ios", "patch": "update", "itpro": "itpro", "fail": "failure",
 }
 
 // sourceCodes are the sources' enumerations, by attribute.

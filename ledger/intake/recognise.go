@@ -25,6 +25,8 @@ const (
 type sourceRecord struct {
 	members
 	properties members
+	decoded    bool   // a text in it held JSON
+	table      string // of Log Analytics, for a row of it
 }
 
 // decodeRecord reads the text of a record. One that is valid JSON and no object has no members.
@@ -39,7 +41,7 @@ func decodeRecord(raw []byte) (sourceRecord, error) {
 	if err := json.Unmarshal(raw, &r.members); err != nil {
 		return r, errors.New("malformed JSON") // the error's own text quotes the content
 	}
-	r.properties = r.object("properties")
+	r.settle()
 	return r, nil
 }
 
@@ -108,45 +110,101 @@ func safeName(s string) string {
 	return "(unusual name)"
 }
 
-// recognise tells the kind of a record by what it holds. taken is false for one that the ledger does not take in; its kind is then only counted.
-func recognise(m sourceRecord, context string) (kind string, taken bool) {
+// verdict is what a record says of its kind.
+type verdict int
+
+const (
+	unnamed verdict = iota // nothing: its kind is not known
+	byName                 // a kind that the ledger does not take in
+	taken                  // one of the four
+)
+
+// recognise tells the kind of a record by what it holds. taken is false for one that the ledger does
+// not take in; its kind is then only counted.
+func recognise(m sourceRecord, context string) (kind string, take bool) {
+	kind, v := m.kind(context)
+	return kind, v == taken
+}
+
+// kind is recognise's, and says too whether a kind that is not taken in is named at all. context is
+// that of the page it stands in; its own goes before.
+func (m sourceRecord) kind(context string) (string, verdict) {
 	if m.members == nil {
-		return "no object", false
+		return "no object", unnamed
 	}
-	if category := m.known("category"); category != "" && len(m.members["properties"]) > 0 {
-		switch {
-		case m.properties == nil:
-			return safeKind(category), false // a text that holds JSON, as some exports have it
-		case strings.EqualFold(category, kindAuditLog):
-			return kindAuditLog, true
-		case strings.EqualFold(category, kindDevice) && m.properties.has("Stats") && !m.properties.has("DeviceId"):
-			return kindDevice + "/summary", false // how many devices the export holds; not a device
-		case strings.EqualFold(category, kindDevice):
-			return kindDevice, true
-		}
-		return safeKind(category), false
+	if kind, v := m.monitorKind(); v != unnamed {
+		return kind, v
 	}
-	if context == "" {
-		context = m.text("@odata.context")
+	if own := m.text("@odata.context"); own != "" {
+		context = own
 	}
 	odata := strings.TrimPrefix(strings.TrimPrefix(m.text("@odata.type"), "#"), "microsoft.graph.")
 	collection := contextPath(context)
 	last := collection[strings.LastIndexByte(collection, '/')+1:]
 	switch {
 	case odata == "managedDevice", odata == "windowsManagedDevice", odata == "" && last == kindManagedDevice:
-		return kindManagedDevice, true
+		return kindManagedDevice, taken
 	case odata == "auditEvent", odata == "" && last == kindAuditEvent:
-		return kindAuditEvent, true
+		return kindAuditEvent, taken
 	case collection != "":
-		return safeKind(collection), false
+		return nameOf(collection)
 	case odata != "":
-		return safeKind(odata), false
+		return nameOf(odata)
 	case m.has("id", "activityDateTime", "actor", "resources"):
-		return kindAuditEvent, true
+		return kindAuditEvent, taken
 	case m.has("id", "enrolledDateTime", "managementAgent"), m.has("id", "managedDeviceOwnerType", "lastSyncDateTime"):
-		return kindManagedDevice, true
+		return kindManagedDevice, taken
 	}
-	return "unnamed", false
+	return "unnamed", unnamed
+}
+
+func nameOf(kind string) (string, verdict) {
+	if safe := safeKind(kind); safe == kind {
+		return kind, byName
+	}
+	return "unnamed", unnamed
+}
+
+// monitorKind tells the kind of a record of Azure Monitor, which names a category and holds
+// properties, or of a row of Log Analytics. Categories are each service's own: Entra has an
+// AuditLogs too, and Azure Monitor puts both into one hub.
+func (m sourceRecord) monitorKind() (string, verdict) {
+	category := m.known("category")
+	if category == "" || len(m.members["properties"]) == 0 {
+		if m.table != "" {
+			return nameOf(m.table)
+		}
+		return "", unnamed
+	}
+	p := m.properties
+	switch provider := m.provider(); {
+	case provider != "":
+		return nameOf(provider + "/" + category)
+	case strings.EqualFold(category, kindAuditLog):
+		return kindAuditLog, taken
+	case strings.EqualFold(category, kindDevice) && p.has("Stats") && !p.has("DeviceId"):
+		return kindDevice + "/summary", byName // how many devices the export holds; not a device
+	case strings.EqualFold(category, kindDevice):
+		return kindDevice, taken
+	}
+	return nameOf(category)
+}
+
+var resourceProvider = regexp.MustCompile(`(?i)/providers/([a-z]+\.[a-z0-9.]+)`)
+
+// provider returns the service that a record of Azure Monitor is of, "" for Intune: by its resource,
+// or by what only the directory's audit logs hold.
+func (m sourceRecord) provider() string {
+	if f := resourceProvider.FindStringSubmatch(m.text("resourceId")); f != nil {
+		if strings.EqualFold(f[1], "microsoft.intune") {
+			return ""
+		}
+		return strings.ToLower(f[1])
+	}
+	if p := m.properties; !p.has("AuditEventId") && p.has("activityDisplayName", "loggedByService") {
+		return "microsoft.aadiam"
+	}
+	return ""
 }
 
 // contextPath returns the collection that an @odata.context names, without the ids in it:

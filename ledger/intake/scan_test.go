@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // found collects what a scan finds, readably.
@@ -16,7 +18,7 @@ type found struct{ out []string }
 func (f *found) record(it item) error {
 	m, err := decodeRecord(it.raw)
 	if err != nil {
-		return f.broken(it.line, it.number, err.Error())
+		return f.broken(flaw{line: it.line, number: it.number, reason: err.Error()})
 	}
 	text := string(it.raw)
 	if m.members != nil {
@@ -26,13 +28,25 @@ func (f *found) record(it item) error {
 	return nil
 }
 
-func (f *found) broken(line, number int, reason string) error {
-	f.out = append(f.out, fmt.Sprintf("%d@%d broken: %s", number, line, reason))
+func (f *found) broken(b flaw) error {
+	f.out = append(f.out, fmt.Sprintf("%d@%d broken: %s", b.number, b.line, strings.TrimSpace(b.field+" "+b.reason)))
 	return nil
 }
 
-func (f *found) foreign(kind string) error {
-	f.out = append(f.out, "foreign: "+kind)
+func (f *found) foreign(l looks) error {
+	f.out = append(f.out, "foreign: "+l.kind)
+	return nil
+}
+
+func (f *found) notice(line int, what string) error {
+	f.out = append(f.out, fmt.Sprintf("@%d notice: %s", line, what))
+	return nil
+}
+
+func (f *found) page(p page) error {
+	if p.more {
+		f.out = append(f.out, fmt.Sprintf("@%d more: %s", p.line, p.collection))
+	}
 	return nil
 }
 
@@ -44,8 +58,8 @@ func TestRecordsAreFoundHoweverTheyAreHeld(t *testing.T) {
 	}{
 		"an empty file":                    {"", nil},
 		"white space":                      {" \r\n\n\t", nil},
-		"no JSON":                          {"# Notes\n{}", []string{"foreign: no JSON"}},
-		"UTF-16":                           {"\xff\xfe{\x00}\x00", []string{"foreign: text in UTF-16"}},
+		"no JSON":                          {"# Notes\n{}", []string{"foreign: text without JSON"}},
+		"UTF-16":                           {"\xff\xfe{\x00}\x00", []string{"1@1"}},
 		"one record":                       {`{"id":"a"}`, []string{"1@1 a"}},
 		"one record over several lines":    {"{\n \"id\" : \"a\"\n}\n", []string{"1@1 a"}},
 		"a byte order mark":                {"\xef\xbb\xbf{\"id\":\"a\"}", []string{"1@1 a"}},
@@ -69,10 +83,10 @@ func TestRecordsAreFoundHoweverTheyAreHeld(t *testing.T) {
 		"a broken first line":              {"{\"id\":\"a\n{\"id\":\"b\"}\n", []string{"1@1 broken: malformed JSON at byte 8 of the line", "2@2 b"}},
 		"a cut document":                   {"{\n\"value\": [\n{\"id\":\"a\"},\n{\"id\":", []string{"1@3 a", "2@1 broken: ends inside a JSON value"}},
 		"a broken record of a page":        {`{"value":[{"id":"a"},{"id":},{"id":"b"}]}`, []string{"1@1 a", "2@1 broken: malformed JSON", "3@1 b"}},
-		"a missing comma":                  {"{\n\"value\": [{\"id\":\"a\"} {\"id\":\"b\"}]\n}\n{\"id\":\"c\"}", []string{"1@2 a", "2@1 broken: malformed JSON: a comma is missing between records", "3@4 c"}},
-		"a comma too many":                 {"{\"value\":[\n{\"id\":\"a\"},\n]}\n", []string{"1@2 a", "2@1 broken: malformed JSON: a record is missing after a comma"}},
+		"a missing comma":                  {"{\n\"value\": [{\"id\":\"a\"} {\"id\":\"b\"}]\n}\n{\"id\":\"c\"}", []string{"1@2 a", "@2 notice: a comma is missing between records", "2@2 b", "3@4 c"}},
+		"a comma too many":                 {"{\"value\":[\n{\"id\":\"a\"},\n]}\n", []string{"1@2 a", "@3 notice: a comma stands behind the last record"}},
 		"bytes that are no UTF-8":          {"{\"id\":\"a\xff\"}\n{\"id\":\"b\"}\n", []string{"1@1 broken: not valid UTF-8", "2@2 b"}},
-		"nested deeper than containers":    {strings.Repeat("[", 12) + `{"id":"a"}` + strings.Repeat("]", 12), []string{`1@1 [[[[{"id":"a"}]]]]`}},
+		"nested deeper than containers":    {strings.Repeat("[", 20) + `{"id":"a"}` + strings.Repeat("]", 20), []string{`1@1 [[[[{"id":"a"}]]]]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, src := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)), iotest.DataErrReader(strings.NewReader(c.in))} {
@@ -125,18 +139,18 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestAPageIsStreamed(t *testing.T) {
 	f := &found{}
-	s := &scanner{window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 5000}, strings.NewReader(`{"id":"z"}]}`))), to: f}
+	s := &scanner{number: new(int), window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 40_000}, strings.NewReader(`{"id":"z"}]}`))), to: f}
 	if _, ok := s.skipSpace(); !ok {
 		t.Fatal("nothing to read")
 	}
 	if err := s.top('{'); err != nil {
 		t.Fatal(err)
 	}
-	if len(f.out) != 5001 {
-		t.Errorf("%d records, want 5001", len(f.out))
+	if len(f.out) != 40_001 {
+		t.Errorf("%d records, want 40001", len(f.out))
 	}
-	if len(s.buf) > 4*lookAhead {
-		t.Errorf("the window grew to %d bytes for a page of 5 MB", len(s.buf))
+	if len(s.buf) > 2*maxRecordBytes {
+		t.Errorf("the window grew to %d bytes for a page of 40 MB", len(s.buf))
 	}
 }
 
@@ -151,7 +165,12 @@ func TestAnErrorOfReadingIsReturned(t *testing.T) {
 
 // FuzzScan: whatever a file holds, the scan ends, counts every record once, and finds each line of JSON lines.
 func FuzzScan(f *testing.F) {
-	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n", `[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n", `{"records":[{]}`} {
+	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n", `[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n", `{"records":[{]}`,
+		`{"records":[,{"id":1},,{"id":}{"id":2}]}`, `{"tables":[{"columns":[{"name":"a"}],"rows":[[1],[1,2]]}]}`,
+		`{"x":{"y":"{\"category\":\"Devices\",\"properties\":{}}"}}`, "\xff\xfe{\x00}\x00", "{\x00\"\x00", "\x1f\x8b",
+		`{"responses":[{"status":429,"body":{"error":{"code":"x"}}},{"status":200,"body":"["}]}`,
+		`{"Id":"x","LastSyncDateTime":"/Date(1)/","AdditionalProperties":{"@odata.type":"y"}}`,
+		`{"TimeGenerated":"t","Type":"IntuneDevices","DeviceId":""}`, `{"value":{"value":{"value":[]}},"@odata.nextLink":"x"}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -165,8 +184,23 @@ func FuzzScan(f *testing.F) {
 		if err := scan(strings.NewReader(in), c); err != nil {
 			t.Fatalf("scan: %v", err)
 		}
-		if !c.last && len(raw) < lookAhead {
+		if !c.last && len(raw) < maxRecordBytes {
 			t.Errorf("the line after %q is lost", raw)
+		}
+		// Before a broken row the rows of its batch are found, and what a text holds ends with it.
+		for _, around := range [][2]string{{`{"records":[`, `]}`}, {"{\n\"value\": [\n", "\n]\n}"}, {`{"Body":`, `}`}} {
+			c = &counted{t: t}
+			row := `{"id":"first","category":"Devices","properties":{}},`
+			in := around[0] + row + string(raw) + around[1]
+			if strings.HasPrefix(in, `{"Body"`) {
+				in = around[0] + string(schemas.JSON("["+row+string(raw)+"]")) + around[1]
+			}
+			if err := scan(strings.NewReader(in), c); err != nil {
+				t.Fatalf("scan: %v", err)
+			}
+			if !c.first {
+				t.Errorf("the record before %q is lost in %s", raw, around)
+			}
 		}
 	})
 }
@@ -175,21 +209,26 @@ type counted struct {
 	t      *testing.T
 	number int
 	last   bool
+	first  bool
 }
 
 func (c *counted) record(it item) error {
 	c.count(it.number, it.line)
 	var m struct{ ID string }
-	c.last = json.Unmarshal(it.raw, &m) == nil && m.ID == "last"
+	ok := json.Unmarshal(it.raw, &m) == nil
+	c.last = ok && m.ID == "last"
+	c.first = c.first || ok && m.ID == "first"
 	return nil
 }
 
-func (c *counted) broken(line, number int, reason string) error {
-	c.count(number, line)
+func (c *counted) broken(f flaw) error {
+	c.count(f.number, f.line)
 	return nil
 }
 
-func (c *counted) foreign(string) error { return nil }
+func (c *counted) foreign(looks) error      { return nil }
+func (c *counted) notice(int, string) error { return nil }
+func (c *counted) page(page) error          { return nil }
 
 func (c *counted) count(number, line int) {
 	if number != c.number+1 || line < 1 {

@@ -79,6 +79,7 @@ func shortSummary(s Summary) string {
 	for _, k := range sortedKeys(s.ListItemsRefused) {
 		count(s.ListItemsRefused[k], "apps refused by "+k)
 	}
+	count(s.ListItemsUnnamed, "list entries without id")
 	count(s.ValuesWithheld, "values withheld")
 	count(s.ValuesOmitted, "values omitted")
 	b.WriteByte('\n')

@@ -39,8 +39,9 @@ type state struct {
 // held is an attribute's present value. A none is an explicit "there is none". Its moment is that
 // of the newest event that set, unset or confirmed it.
 type held struct {
-	plain json.RawMessage
-	none  bool
+	plain   json.RawMessage
+	none    bool
+	protect protection
 	moment
 }
 
@@ -374,6 +375,9 @@ func (f *folding) open() error {
 		case t.element == "":
 			h := s.values[t.attr]
 			h.plain = o.Plain
+			if t.attr.Open(o.Plain) {
+				h.protect = protectAsOwn // what was sealed once for what it tells stays sealed
+			}
 			s.values[t.attr] = h
 		default:
 			s.lists[t.attr].elements[t.element] = o.Plain

@@ -27,16 +27,68 @@ type Summary struct {
 	EventsAppended   int            `json:"eventsAppended"`
 	ListItemsKept    int            `json:"listItemsKept"`    // allowed by policy: in the ledger, now or before
 	ListItemsRefused map[string]int `json:"listItemsRefused"` // by rule
+	ListItemsUnnamed int            `json:"listItemsUnnamed"` // entries without an id, left out: they cannot be told from others
 	ValuesOmitted    int            `json:"valuesOmitted"`    // of erased persons, left out
 	ValuesWithheld   int            `json:"valuesWithheld"`   // secrets and scripts, never stored
 	ValuesCut        int            `json:"valuesCut"`        // no secrets, and too long or too many to be kept whole
 	Supplemented     int            `json:"supplemented"`     // records that told more of an action than the ledger knew
 	Disputed         int            `json:"disputed"`         // records that tell an action otherwise than the ledger
-	Decoded          int            `json:"decoded"`          // records in which JSON stood in a text
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
 	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read and not acted on, by why
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
 	Files            []FileSummary  `json:"files"`
+
+	DryRun        bool                    `json:"dryRun"`        // what would become of the records; nothing was written
+	Decoded       int                     `json:"decoded"`       // records that stood in a text, whole or in part
+	Kinds         map[string]*KindSummary `json:"kinds"`         // of known names, as their sources call them
+	SourceTenants map[string]int          `json:"sourceTenants"` // records that name one: declared or not; by id in a dry run
+	NamesNoTenant int                     `json:"namesNoTenant"` // records of the kinds taken in that name none
+
+	HeldBack int `json:"heldBack"` // failed for naming none beside others that do
+
+	Failures     []FailureGroup `json:"failures"` // all that failed, equal ones together, the first maxNames kinds
+	Notices      []Notice       `json:"notices"`  // wrong and cost no record; the first maxFailures
+	NoticeCount  int            `json:"noticeCount"`
+	UnknownFiles []UnknownFile  `json:"unknownFiles"` // hold no record of a known name; the first maxFailures
+	UnknownCount int            `json:"unknownFileCount"`
+
+	Bytes      int64 `json:"bytes"`      // of the source, read so far
+	BytesTotal int64 `json:"bytesTotal"` // as its files were listed
+	Looked     int64 `json:"-"`          // bytes read of the look before the import; 0 once it takes records
+}
+
+// KindSummary is the part of one kind of records.
+type KindSummary struct {
+	Read         int `json:"read"`
+	Recorded     int `json:"recorded"`
+	Unchanged    int `json:"unchanged"`
+	Superseded   int `json:"superseded"`
+	Refused      int `json:"refused"`
+	Unrecognised int `json:"unrecognised"` // a kind that is not taken in
+	Failed       int `json:"failed"`
+}
+
+// FailureGroup is failures of one reason, and the first of them.
+type FailureGroup struct {
+	Failure
+	Count int `json:"count"`
+	Files int `json:"files"` // in how many
+
+	last string // file
+}
+
+// Notice is what is wrong with a file and costs no record.
+type Notice struct {
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"`
+	What string `json:"what"`
+}
+
+// UnknownFile is a file none of whose records has a known name.
+type UnknownFile struct {
+	File      string `json:"file"`
+	LooksLike string `json:"looksLike"`
+	Help      string `json:"help"`
 }
 
 // Failure is one record, or what should have been one, that could not be taken in.
@@ -66,11 +118,12 @@ const maxFailures = 1000
 func newSummary() *Summary {
 	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{},
 		UnknownFields: map[string]int{}, EventsLeftOut: map[string]int{},
-		Failed: []Failure{}, Files: []FileSummary{}}
+		Failed: []Failure{}, Files: []FileSummary{}, Kinds: map[string]*KindSummary{}, SourceTenants: map[string]int{},
+		Failures: []FailureGroup{}, Notices: []Notice{}, UnknownFiles: []UnknownFile{}}
 }
 
-// OK reports whether no record failed.
-func (s Summary) OK() bool { return s.FailedCount == 0 }
+// OK reports whether no record failed and each file was understood.
+func (s Summary) OK() bool { return s.FailedCount == 0 && s.UnknownCount == 0 }
 
 // Balanced reports whether each record was counted exactly once.
 func (s Summary) Balanced() bool {
@@ -91,33 +144,72 @@ func (s *Summary) file(name string) *FileSummary {
 	return &s.Files[len(s.Files)-1]
 }
 
+// kind returns where a kind is counted.
+func (s *Summary) kind(name string) *KindSummary {
+	k := s.Kinds[name]
+	if k == nil && len(s.Kinds) >= maxNames {
+		name = otherNames
+		k = s.Kinds[name]
+	}
+	if k == nil {
+		k = &KindSummary{}
+		s.Kinds[name] = k
+	}
+	return k
+}
+
 // add counts an entry that has its outcome.
 func (s *Summary) add(e *entry) {
-	f := s.file(e.file)
+	f, k := s.file(e.file), &KindSummary{}
+	if e.named {
+		k = s.kind(e.kind)
+	}
 	s.Read++
 	f.Read++
+	k.Read++
+	s.read(e)
+	switch {
+	case e.tenant != "" && s.DryRun:
+		countName(s.SourceTenants, safeTenant(e.tenant), 1)
+	case e.othersTenant:
+		s.SourceTenants[otherTenant]++
+	case e.tenant != "":
+		s.SourceTenants[declaredTenant]++
+	case e.named && e.outcome != unrecognised:
+		s.NamesNoTenant++
+	}
 	switch e.outcome {
 	case recorded:
 		s.Recorded++
 		f.Recorded++
+		k.Recorded++
 	case unchanged:
 		s.Unchanged++
 		f.Unchanged++
+		k.Unchanged++
 	case superseded:
 		s.Superseded++
 		f.Superseded++
+		k.Superseded++
 	case refusedWhole:
 		s.Refused[e.rule]++
 		f.Refused++
+		k.Refused++
 	case unrecognised:
 		countName(s.Unrecognised, e.kind, 1)
 		f.Unrecognised++
+		k.Unrecognised++
 	default:
 		s.FailedCount++
 		f.Failed++
-		if len(s.Failed) < maxFailures {
-			s.Failed = append(s.Failed, Failure{e.file, e.line, e.number, e.field, e.reason})
+		k.Failed++
+		s.failed(Failure{e.file, e.line, e.number, e.field, e.reason})
+		if e.heldBack {
+			s.HeldBack++
 		}
+	}
+	if e.decoded {
+		s.Decoded++
 	}
 	if e.sameMoment {
 		s.SameMoment++
@@ -131,27 +223,91 @@ func (s *Summary) add(e *entry) {
 		s.ListItemsRefused[rulePersonalApps] += e.refused
 	}
 	s.ValuesOmitted += e.omitted
+	if e.snap != nil {
+		s.ListItemsUnnamed += e.snap.unnamed
+	}
 	if e.fact != nil && (e.outcome == recorded || e.outcome == unchanged) {
 		s.ValuesWithheld += e.fact.withheld
 		s.ValuesCut += e.cut
 	}
-	for n, is := range map[*int]bool{&s.Supplemented: e.supplemented && e.outcome == recorded, &s.Disputed: e.disputed,
-		&s.Decoded: e.decoded} {
-		if is {
-			*n++
-		}
+	if e.supplemented && e.outcome == recorded {
+		s.Supplemented++
+	}
+	if e.disputed {
+		s.Disputed++
 	}
 	for name, n := range e.fields {
 		countName(s.UnknownFields, name, n)
 	}
 }
 
+// failed notes a failure, and counts it with those of the same reason.
+func (s *Summary) failed(f Failure) {
+	if len(s.Failed) < maxFailures {
+		s.Failed = append(s.Failed, f)
+	}
+	for i := range s.Failures {
+		if g := &s.Failures[i]; g.Field == f.Field && g.Reason == f.Reason {
+			g.Count++
+			if g.last != f.File {
+				g.last = f.File
+				g.Files++
+			}
+			return
+		}
+	}
+	if len(s.Failures) < maxNames {
+		s.Failures = append(s.Failures, FailureGroup{Failure: f, Count: 1, Files: 1, last: f.File})
+	}
+}
+
+// note takes in what is told beside the records.
+func (s *Summary) note(e *entry) {
+	if e.looked {
+		s.Looked, s.BytesTotal = e.bytes, e.bytesTotal
+		return
+	}
+	s.read(e)
+	if e.looks != nil {
+		if s.UnknownCount++; len(s.UnknownFiles) < maxFailures {
+			s.UnknownFiles = append(s.UnknownFiles, UnknownFile{e.file, e.looks.kind, e.looks.help})
+		}
+		return
+	}
+	if s.NoticeCount++; len(s.Notices) < maxFailures {
+		s.Notices = append(s.Notices, Notice{e.file, e.line, e.reason})
+	}
+}
+
+// read notes how far the source is read.
+func (s *Summary) read(e *entry) {
+	s.Looked, s.Bytes, s.BytesTotal = 0, max(s.Bytes, e.bytes), max(s.BytesTotal, e.bytesTotal)
+}
+
+// What stands for source tenants where the summary need not show their ids: an import's output may be
+// kept anywhere. A dry run is asked for them.
+const (
+	declaredTenant = "declared"
+	otherTenant    = "not declared"
+)
+
+// safeTenant returns a source tenant's id as it may be shown: only if it has an id's form.
+func safeTenant(s string) string {
+	if id, ok := asGUID(s); ok {
+		return id
+	}
+	return "(no id of a tenant)"
+}
+
+// otherNames is where those are counted that come after maxNames.
+const otherNames = "(other names)"
+
 // maxNames bounds the names that sources decide; what comes after them is counted together.
 const maxNames = 500
 
 func countName(m map[string]int, name string, n int) {
 	if _, known := m[name]; !known && len(m) >= maxNames {
-		name = "(other names)"
+		name = otherNames
 	}
 	m[name] += n
 }
@@ -164,6 +320,14 @@ func (s *Summary) clone() Summary {
 	c.EventsLeftOut = copyCounts(s.EventsLeftOut)
 	c.Failed = append([]Failure{}, s.Failed...)
 	c.Files = append([]FileSummary{}, s.Files...)
+	c.SourceTenants = copyCounts(s.SourceTenants)
+	c.Failures, c.Notices = append([]FailureGroup{}, s.Failures...), append([]Notice{}, s.Notices...)
+	c.UnknownFiles = append([]UnknownFile{}, s.UnknownFiles...)
+	c.Kinds = make(map[string]*KindSummary, len(s.Kinds))
+	for name, k := range s.Kinds {
+		of := *k
+		c.Kinds[name] = &of
+	}
 	return c
 }
 
@@ -180,7 +344,11 @@ func copyCounts(m map[string]int) map[string]int {
 func (s Summary) WriteText(w io.Writer) error {
 	t := &textWriter{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)}
 	t.line("%d records read", s.Read)
-	t.count(s.Recorded, "recorded: new to the ledger")
+	if s.DryRun {
+		t.count(s.Recorded, "would be recorded: the ledger does not say so yet")
+	} else {
+		t.count(s.Recorded, "recorded: new to the ledger")
+	}
 	t.count(s.Unchanged, "unchanged: the ledger says so already")
 	t.count(s.Superseded, "superseded: older than what the ledger says")
 	t.counts(s.Refused, "refused whole, by rule ")
@@ -193,14 +361,18 @@ func (s Summary) WriteText(w io.Writer) error {
 	t.line("Beside that:")
 	if s.SameMoment > 0 {
 		t.count(s.SameMoment, "same-moment: superseded, because another snapshot of the same moment came first. Where "+
-			"they are of different times, import each with --observed TIME")
+			"they are of different times, import each with its time of observation")
 	}
 	if s.Undated > 0 {
-		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age (--observed TIME)")
+		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age; name the "+
+			"time of observation where it is known")
 	}
 	t.count(s.EventsAppended, "events appended")
 	t.count(s.ListItemsKept, "apps kept")
 	t.counts(s.ListItemsRefused, "apps refused, by rule ")
+	if s.ListItemsUnnamed > 0 {
+		t.count(s.ListItemsUnnamed, "entries of lists without an id left out: they cannot be told from others")
+	}
 	if s.ValuesWithheld > 0 {
 		t.count(s.ValuesWithheld,
 			"secrets or scripts withheld: that they were there is recorded, what they were is not")
@@ -238,21 +410,136 @@ func (s Summary) WriteText(w io.Writer) error {
 		t.line("Fields that the catalogue does not know and that were not stored:")
 		t.counts(s.UnknownFields, "")
 	}
-	if len(s.Failed) > 0 {
+	s.writeKinds(t)
+	s.writeAttention(t)
+	return t.end()
+}
+
+// writeKinds says of a dry run what there is, by kind and by source tenant.
+func (s Summary) writeKinds(t *textWriter) {
+	if !s.DryRun {
+		return
+	}
+	if len(s.Kinds) > 0 {
 		t.line("")
-		t.line("Failed records:")
-		for _, f := range s.Failed {
-			at := f.File
-			if f.Line > 0 {
-				at = fmt.Sprintf("%s, line %d, record %d", f.File, f.Line, f.Record)
+		t.line("By kind:")
+		for _, name := range sortedKeys(s.Kinds) {
+			k := s.Kinds[name]
+			var parts []string
+			for _, p := range []struct {
+				n    int
+				what string
+			}{{k.Recorded, "would be recorded"}, {k.Unchanged, "unchanged"}, {k.Superseded, "superseded"},
+				{k.Refused, "refused"}, {k.Unrecognised, "not taken in"}, {k.Failed, "would fail"}} {
+				if p.n > 0 {
+					parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+				}
 			}
-			t.line("  %s", strings.TrimSpace(at+": "+strings.TrimSpace(f.Field+" "+f.Reason)))
-		}
-		if more := s.FailedCount - len(s.Failed); more > 0 {
-			t.line("  and %d more", more)
+			t.count(k.Read, name+": "+strings.Join(parts, ", "))
 		}
 	}
-	return t.end()
+	if len(s.SourceTenants) > 0 || s.NamesNoTenant > 0 {
+		t.line("")
+		t.line("By source tenant:")
+		t.counts(s.SourceTenants, "")
+		if s.NamesNoTenant > 0 {
+			t.count(s.NamesNoTenant, "records of kinds that are taken in and that name none")
+		}
+	}
+}
+
+// writeAttention names what somebody should look at: equal failures in one line.
+func (s Summary) writeAttention(t *textWriter) {
+	if len(s.UnknownFiles) > 0 {
+		t.line("")
+		t.line("Files that hold no record of a known name (%s):", understood)
+		s.writeUnknownFiles(t)
+	}
+	if len(s.Failures) > 0 {
+		t.line("")
+		t.line("Failed records:")
+		told := 0
+		for _, f := range s.Failures {
+			at := f.File
+			if f.Line > 0 {
+				at = fmt.Sprintf("%s, line %d", f.File, f.Line)
+				if f.Record > 0 {
+					at += fmt.Sprintf(", record %d", f.Record)
+				}
+			}
+			text := strings.TrimSpace(at + ": " + strings.TrimSpace(f.Field+" "+f.Reason))
+			switch {
+			case f.Files > 1:
+				text += fmt.Sprintf("; and %d more like it, in %d files", f.Count-1, f.Files)
+			case f.Count > 1:
+				text += fmt.Sprintf("; and %d more like it in the file", f.Count-1)
+			}
+			t.line("  %s", text)
+			told += f.Count
+		}
+		t.more(s.FailedCount - told)
+	}
+	if len(s.Notices) > 0 {
+		t.line("")
+		t.line("To be looked at:")
+		s.writeNotices(t)
+		t.more(s.NoticeCount - len(s.Notices))
+	}
+}
+
+// maxNamed is how many files that look alike are named in the text; the JSON form names more.
+const maxNamed = 20
+
+// writeUnknownFiles names files by what they look like.
+func (s Summary) writeUnknownFiles(t *textWriter) {
+	told := map[string]bool{}
+	for i, f := range s.UnknownFiles {
+		key := f.LooksLike + f.Help
+		if told[key] {
+			continue
+		}
+		told[key] = true
+		n := 0
+		for _, other := range s.UnknownFiles[i:] {
+			if other.LooksLike+other.Help != key {
+				continue
+			}
+			switch n++; {
+			case n == 1:
+				t.line("  %s: looks like %s; %s", f.File, f.LooksLike, f.Help)
+			case n <= maxNamed:
+				t.line("  %s: likewise", other.File)
+			}
+		}
+		t.more(n - maxNamed)
+	}
+	if more := s.UnknownCount - len(s.UnknownFiles); more > 0 {
+		t.line("  and %d further files", more)
+	}
+}
+
+// writeNotices writes equal ones in one line.
+func (s Summary) writeNotices(t *textWriter) {
+	same := map[string]int{}
+	for _, n := range s.Notices {
+		same[n.What]++
+	}
+	for _, n := range s.Notices {
+		count := same[n.What]
+		if count == 0 {
+			continue
+		}
+		same[n.What] = 0
+		at := n.File
+		if n.Line > 0 {
+			at = fmt.Sprintf("%s, line %d", n.File, n.Line)
+		}
+		if count > 1 {
+			t.line("  %s: %s; and %d more like it", at, n.What, count-1)
+		} else {
+			t.line("  %s: %s", at, n.What)
+		}
+	}
 }
 
 // textWriter keeps the first error.
@@ -270,6 +557,12 @@ func (t *textWriter) line(format string, args ...any) {
 	}
 	if t.err == nil {
 		t.err = t.w.Flush()
+	}
+}
+
+func (t *textWriter) more(n int) {
+	if n > 0 {
+		t.line("  and %d more", n)
 	}
 }
 

@@ -3,8 +3,10 @@ package intake
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,16 +27,20 @@ const maxText = 32 << 10
 
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
-// nothing holds, lower-cased, the texts by which sources say that there is no value, in any field. Those of one field alone ("unknown") are
-// the catalogue's.
+// nothing holds, lower-cased, the texts by which sources say that there is no value, in any field.
+// Those of one field alone ("unknown") are the catalogue's.
 var nothing = map[string]bool{
 	"": true, "<null>": true, "null": true, "[redacted]": true, "redacted@email.com": true, zeroGUID: true,
 }
 
 // isNothing reports whether the text means "not reported" everywhere.
-func isNothing(s string) bool { return nothing[strings.ToLower(strings.TrimSpace(s))] }
+func isNothing(s string) bool {
+	s = strings.TrimSpace(s)
+	return len(s) <= len(zeroGUID) && nothing[strings.ToLower(s)]
+}
 
-// isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or what isNothing knows.
+// isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
+// what isNothing knows.
 func isEmpty(raw json.RawMessage) bool {
 	switch t := strings.TrimSpace(string(raw)); t {
 	case "", "null", `""`, "[]", "{}":
@@ -72,20 +78,66 @@ func asText(raw json.RawMessage) (string, bool) {
 	return string(raw), true
 }
 
-// timeLayouts are the forms in which the sources write times, most frequent first. A fraction may have any number of digits.
-var timeLayouts = []string{
-	time.RFC3339Nano,
-	"2006-01-02T15:04:05.999999999",
-	"2006-01-02 15:04:05.999999999",
-	"2006-01-02 15:04:05.999999999Z07:00",
-	"1/2/2006 3:04:05 PM",
-	"1/2/2006 3:04 PM",
-	"2006-01-02",
+// The forms in which the sources write times, by how they begin, most frequent first. A fraction
+// may have any number of digits. Where day and month could be taken for each other the month comes
+// first, as Azure Monitor and .NET's invariant culture write it; a form that others begin with the
+// day (dots, a first number above 12) is not guessed at.
+var (
+	isoLayouts   = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"}
+	blankLayouts = []string{"2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
+		"2006-01-02 15:04:05.999999999 Z07:00"}
+	usLayouts = []string{"1/2/2006 3:04:05 PM", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM Z07:00",
+		"1/2/2006 15:04:05", "1/2/2006 15:04:05 Z07:00",
+		"1/2/2006 15:04"}
+	dateLayouts = []string{time.DateOnly}
+)
+
+func layoutsOf(s string) []string {
+	switch {
+	case len(s) < len(time.DateOnly):
+		return nil
+	case s[4] != '-':
+		return usLayouts
+	case len(s) == len(time.DateOnly):
+		return dateLayouts
+	case s[len(time.DateOnly)] == ' ':
+		return blankLayouts
+	}
+	return isoLayouts
 }
 
-// parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero time, and ok: the source says it is unknown.
+// jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and a
+// zone that does not move it.
+var jsonDate = regexp.MustCompile(`^/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/$`)
+
+// parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero
+// time, and ok: the source says it is unknown.
 func parseTime(s string) (at time.Time, ok bool) {
-	for _, layout := range timeLayouts {
+	if s == "" || s[0] != '/' && (s[0] < '0' || s[0] > '9') {
+		return time.Time{}, false
+	}
+	if at, ok := readTime(s); ok {
+		return at, true
+	}
+	// Newer .NET puts U+202F before AM; some cultures write it small.
+	plain := strings.ToUpper(strings.Join(strings.Fields(s), " "))
+	if plain != s {
+		if at, ok := readTime(plain); ok {
+			return at, true
+		}
+	}
+	if m := jsonDate.FindStringSubmatch(s); m != nil {
+		ms, err := strconv.ParseInt(m[1], 10, 64)
+		if err != nil {
+			return time.Time{}, false
+		}
+		return schemas.KnownTime(time.UnixMilli(ms).UTC()), true
+	}
+	return time.Time{}, false
+}
+
+func readTime(s string) (time.Time, bool) {
+	for _, layout := range layoutsOf(s) {
 		if at, err := time.Parse(layout, s); err == nil {
 			return schemas.KnownTime(at.UTC()), true
 		}
@@ -106,10 +158,13 @@ func parseBool(s string) (value, ok bool) {
 	return false, false
 }
 
-// asGUID returns the lower-case form of a directory or device id; ok is false for anything that is none, the zero id included.
+// asGUID returns the canonical form of a directory or device id, which may come in braces or
+// without dashes; ok is false for anything that is none, the zero id included.
 func asGUID(s string) (string, bool) {
 	s = strings.TrimSpace(s)
-	if len(s) != 36 {
+	switch len(s) {
+	case 36, 38, 32:
+	default:
 		return "", false
 	}
 	u, err := uuid.Parse(s)
@@ -128,12 +183,14 @@ const (
 	reported
 )
 
-// normalise turns a source's JSON value into the attribute's own JSON value. unit multiplies sizes.
+// normalise turns a source's JSON value into the attribute's own JSON value, in the attribute's
+// canonical form: here and nowhere else. unit multiplies sizes. What misses an open attribute's
+// shape stays as it was told, and is sealed for that.
 func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawMessage, finding, error) {
 	s, ok := asText(raw)
 	if !ok {
 		if len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') && !isEmpty(raw) {
-			return nil, unreported, fmt.Errorf("is not a single value")
+			return nil, unreported, errors.New("is not a single value")
 		}
 		return nil, unreported, nil
 	}
@@ -150,57 +207,59 @@ func normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	case "bool":
 		v, ok := parseBool(s)
 		if !ok {
-			return schemas.JSON(s), reported, nil // misses its shape, and is sealed for that
+			return schemas.JSON(s), reported, nil
 		}
 		return schemas.JSON(v), reported, nil
 	case "time":
 		at, ok := parseTime(s)
 		if !ok {
-			return nil, unreported, fmt.Errorf("is not a time that can be read")
+			return nil, unreported, errors.New("is not a time that can be read")
 		}
 		if at.IsZero() {
 			return nil, unreported, nil
 		}
 		return schemas.JSON(wholeSeconds(at)), reported, nil
 	case "number", "bytes":
-		n, err := strconv.ParseFloat(s, 64)
-		if err != nil || math.IsNaN(n) || math.Abs(n) > 1<<53 {
-			return nil, unreported, fmt.Errorf("is not a number that can be kept")
+		n, ok := parseNumber(s)
+		if n *= float64(unit); !ok || math.Abs(n) > 1<<60 {
+			return schemas.JSON(s), reported, nil
 		}
-		if n *= float64(unit); math.Abs(n) > 1<<60 {
-			return nil, unreported, fmt.Errorf("is not a size that can be kept")
+		if a.Type == "bytes" {
+			n = math.Trunc(n)
 		}
-		return json.RawMessage(strconv.FormatFloat(n, 'f', -1, 64)), reported, nil
-	}
-	if a.Shape != nil && a.Shape.Kind == "enum" {
-		s = canonical(a, s)
+		return json.RawMessage(strconv.FormatFloat(a.Round(n), 'f', -1, 64)), reported, nil
 	}
 	if a.Shape != nil && a.Shape.Kind == "date" {
 		if at, ok := parseTime(s); ok && !at.IsZero() {
-			s = at.Format(time.DateOnly)
+			return schemas.JSON(at.Format(time.DateOnly)), reported, nil
 		}
+	}
+	if s = a.Canonical(s); s == zeroGUID {
+		return nil, unreported, nil
 	}
 	return schemas.JSON(s), reported, nil
 }
 
-// canonical returns an enumeration's own spelling: "Compliant", "1" and "compliant" are one value. What it does not know stays as it is.
-func canonical(a *schemas.Attribute, s string) string {
-	if c, ok := a.Shape.Canonical(s); ok {
-		return c
-	}
-	// "In grace period" for inGracePeriod.
-	if c, ok := a.Shape.Canonical(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(s)); ok {
-		return c
-	}
-	return s
+// parseNumber reads a number that can be kept exactly. One with a plus is a telephone's.
+func parseNumber(s string) (float64, bool) {
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil && !math.IsNaN(n) && math.Abs(n) <= 1<<53 && !strings.HasPrefix(s, "+")
 }
 
-// identifies reports whether the attribute's values tell devices or persons apart: junk there ("0", a default serial) is no value.
+// sentinel is what Graph answers for an enum's value that is newer than the client's version: a
+// value is there, and not told.
+const sentinel = "unknownFutureValue"
+
+// identifies reports whether the attribute's values tell devices or persons apart: junk there ("0",
+// a default serial) is no value.
 func identifies(a *schemas.Attribute) bool {
 	return a.Shape == nil && a.Type == "text" && a.Identifiability != "non-personal" && a.ID != "device.notes"
 }
 
 func isPlaceholder(a *schemas.Attribute, s string) bool {
+	if a.Shape != nil && a.Shape.Kind == "enum" && strings.EqualFold(s, sentinel) {
+		return true
+	}
 	for _, p := range a.Placeholders {
 		if strings.EqualFold(p, s) {
 			return true

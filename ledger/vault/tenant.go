@@ -47,14 +47,7 @@ func (n NewTenant) Validate() error {
 	if strings.TrimSpace(n.Name) == "" {
 		errs = append(errs, errors.New("tenant: a name is required"))
 	}
-	if n.AnySource == (len(n.Sources) > 0) {
-		errs = append(errs, errors.New("tenant: name its source tenants, or take any of them"))
-	}
-	for i, s := range n.Sources {
-		if Junk(s) {
-			errs = append(errs, fmt.Errorf("tenant: source %d identifies no tenant", i+1))
-		}
-	}
+	errs = append(errs, CheckSources(n.AnySource, n.Sources))
 	if _, err := time.LoadLocation(n.TimeZone); err != nil {
 		errs = append(errs, errors.New("tenant: the time zone is unknown"))
 	}
@@ -62,6 +55,33 @@ func (n NewTenant) Validate() error {
 		errs = append(errs, errors.New("tenant: the language is neither en nor nl"))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a domain would
+// take no record.
+func CheckSources(all bool, sources []string) error {
+	var errs []error
+	if all == (len(sources) > 0) {
+		errs = append(errs, errors.New("tenant: name its source tenants, or take any of them"))
+	}
+	for i, s := range sources {
+		id, err := uuid.Parse(strings.TrimSpace(s))
+		if err != nil || id == uuid.Nil || len(strings.TrimSpace(s)) != len(uuid.Nil.String()) {
+			errs = append(errs, fmt.Errorf("tenant: source %d is no tenant id: that is a GUID such as "+
+				"5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11, and no name or domain", i+1))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DistinctSources returns the source tenants as they are kept, each once.
+func DistinctSources(sources []string) (out []string) {
+	for _, s := range sources {
+		if s = normalise(kindTenantName, s); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // profile is what is kept of a tenant wrapped.
@@ -85,11 +105,7 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if p.Language == "" {
 		p.Language = "en"
 	}
-	for _, s := range n.Sources {
-		if s = normalise(kindTenantName, s); !slices.Contains(p.Sources, s) {
-			p.Sources = append(p.Sources, s)
-		}
-	}
+	p.Sources = DistinctSources(n.Sources)
 	row := TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
 	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		if _, ok, err := rows.TenantByName(row.NameHash); err != nil || ok {
@@ -113,6 +129,39 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	return newTenant(row, p), nil
 }
 
+// SetTenantSources changes which source tenants' records are the tenant's own. What was taken before
+// stays. ErrNotFound: there is no such tenant.
+func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, sources []string) (Tenant, error) {
+	fail := func(err error) (Tenant, error) { return Tenant{}, fmt.Errorf("set source tenants: %w", err) }
+	if err := CheckSources(all, sources); err != nil {
+		return fail(err)
+	}
+	var t Tenant
+	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+		row, ok, err := rows.Tenant(id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrNotFound
+		}
+		p, err := v.readProfile(ctx, row)
+		if err != nil {
+			return err
+		}
+		p.AnySource, p.Sources = all, DistinctSources(sources)
+		if row.Profile, err = wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
+			return err
+		}
+		t = newTenant(row, p)
+		return rows.PutTenant(row)
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return t, nil
+}
+
 func newTenant(row TenantRow, p profile) Tenant {
 	return Tenant{ID: row.ID, Name: p.Name, AnySource: p.AnySource, Sources: p.Sources, Policy: row.Policy,
 		TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
@@ -123,15 +172,22 @@ func (v *Vault) nameHash(name string) []byte {
 }
 
 func (v *Vault) readTenant(ctx context.Context, row TenantRow) (Tenant, error) {
-	raw, err := unwrap(ctx, v.kek, row.ID, row.ID, kindProfile, row.Profile)
+	p, err := v.readProfile(ctx, row)
 	if err != nil {
 		return Tenant{}, err
 	}
-	var p profile
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return Tenant{}, fmt.Errorf("profile of tenant %s: %w", row.ID, err)
-	}
 	return newTenant(row, p), nil
+}
+
+func (v *Vault) readProfile(ctx context.Context, row TenantRow) (p profile, err error) {
+	raw, err := unwrap(ctx, v.kek, row.ID, row.ID, kindProfile, row.Profile)
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return p, fmt.Errorf("profile of tenant %s: %w", row.ID, err)
+	}
+	return p, nil
 }
 
 // Tenant returns the tenant of that name, whatever its case. ErrNotFound: there is none.

@@ -54,6 +54,26 @@ func testTenantsOfVault(t *testing.T, f Factory) {
 		t.Fatal(err)
 	}
 	equal(t, "by id", byID, got)
+	for _, sources := range [][]string{{}, {"x"}, {"contoso.example"}, {uuid.Nil.String()}, {"abcdef0100004000800000000000000a"},
+		{"{abcdef01-0000-4000-8000-000000000000}"}, {"abcdef01-0000-4000-8000-000000000000", ""}} {
+		if _, err := e.V.SetTenantSources(ctx, got.ID, false, sources); err == nil {
+			t.Errorf("set source tenants %q", sources)
+		}
+	}
+	if _, err := e.V.SetTenantSources(ctx, uuid.New(), true, nil); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("set source tenants of nobody: %v", err)
+	}
+	want := got
+	want.Sources = []string{"abcdef01-0000-4000-8000-000000000002"}
+	set, err := e.V.SetTenantSources(ctx, got.ID, false, []string{" ABCDEF01-0000-4000-8000-000000000002 "})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "set", set, want)
+	if byID, err = other.TenantByID(ctx, got.ID); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "set, as another process reads it", byID, want)
 	e.Clock.Advance(time.Second)
 	third := e.AddTenant("Een derde")
 	all, err := other.Tenants(ctx)

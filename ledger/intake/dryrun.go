@@ -1,0 +1,61 @@
+package intake
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// errJudged ends the transaction of a dry run, so that nothing of it stays.
+var errJudged = errors.New("a dry run writes nothing")
+
+// judge says what would become of a batch of records, and writes nothing. It plans them as take
+// does, in a transaction that it takes back, and appends nothing; so each batch is compared with the
+// ledger as it stands, and not with what the batches before it would have told.
+func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
+	needs := map[schemas.Stream]bool{}
+	for round := 0; ; round++ {
+		open := inOrder(entries)
+		if len(open) == 0 {
+			return nil
+		}
+		if round == maxRounds {
+			for _, e := range open {
+				e.outcome, e.reason = failed, "cannot be judged: its streams change while they are read"
+			}
+			return nil
+		}
+		if err := in.look(ctx, tenant, open, needs); err != nil {
+			return err
+		}
+		states, err := in.read(ctx, tenant, left, needs)
+		if err != nil {
+			return err
+		}
+		p := &planner{in: in, tenant: tenant, recorded: in.cfg.Clock(), states: states,
+			needs: map[schemas.Stream]bool{}, minted: map[uuid.UUID]bool{}}
+		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+			p.tx = tx
+			for _, e := range open {
+				if err := p.plan(e); err != nil {
+					return err
+				}
+			}
+			return errJudged
+		})
+		p.tx = nil
+		if !errors.Is(err, errJudged) {
+			return err
+		}
+		for _, e := range open {
+			if e.outcome == pending && len(e.steps) > 0 {
+				e.outcome, e.steps = e.planned, nil
+			}
+		}
+		needs = p.needs
+	}
+}
