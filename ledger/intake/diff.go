@@ -186,9 +186,10 @@ func (v *volatiles) due(at moment) bool { return v.unlimited || v.day.After(at.d
 func (in *Intake) diffLists(st *state, snap *snapshot, lists []resolvedList, d *difference, v *volatiles) {
 	reported := map[*schemas.Attribute]bool{}
 	for _, l := range lists {
-		reported[l.attr] = l.complete
 		have := st.lists[l.attr]
 		changed := st.diffList(l)
+		// A part of a list confirms nothing; what it sets no older list may undo.
+		reported[l.attr] = l.complete || len(changed) > 0
 		switch {
 		case have == nil:
 			d.deltas = append(d.deltas, changed...)
