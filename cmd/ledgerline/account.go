@@ -7,7 +7,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
@@ -19,7 +19,7 @@ const (
 )
 
 // eventStoreAccounts are this machine's own accounts, and the users of the file where there is one.
-func (a *app) eventStoreAccounts(secrets node.Secrets) ([]eventstore.User, error) {
+func (a *app) eventStoreAccounts(secrets node.Secrets) ([]guard.User, error) {
 	users, err := readUsers(a.usersFile())
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && a.cfg.Embedded.EventStoreUsers != "":
@@ -32,11 +32,11 @@ func (a *app) eventStoreAccounts(secrets node.Secrets) ([]eventstore.User, error
 		if err != nil {
 			return nil, err
 		}
-		digest, err := eventstore.DigestSecret(password)
+		digest, err := guard.DigestSecret(password)
 		if err != nil {
 			return nil, err
 		}
-		users = append(users, eventstore.User{Name: account, SecretSHA256: digest, Groups: []string{group}})
+		users = append(users, guard.User{Name: account, SecretSHA256: digest, Groups: []string{group}})
 	}
 	return users, nil
 }

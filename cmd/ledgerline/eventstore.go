@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
@@ -62,11 +62,11 @@ hash. Single quotes keep the shell from reading $admins as a variable.`,
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			u := eventstore.User{Name: args[0], Groups: groups}
+			u := guard.User{Name: args[0], Groups: groups}
 			if err := checkUser(u); err != nil {
 				return usage("%w", err)
 			}
-			at := slices.IndexFunc(users, func(o eventstore.User) bool { return o.Name == u.Name })
+			at := slices.IndexFunc(users, func(o guard.User) bool { return o.Name == u.Name })
 			if at >= 0 && !replace {
 				return usage("there is a user %q in %s: --replace gives it a new password and groups", u.Name, path)
 			}
@@ -74,7 +74,7 @@ hash. Single quotes keep the shell from reading $admins as a variable.`,
 			if err != nil {
 				return err
 			}
-			if u.PasswordHash, err = eventstore.HashPassword(password); err != nil {
+			if u.PasswordHash, err = guard.HashPassword(password); err != nil {
 				return err
 			}
 			if at >= 0 {
@@ -105,7 +105,7 @@ func newUserRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			left := slices.DeleteFunc(slices.Clone(users), func(u eventstore.User) bool { return u.Name == args[0] })
+			left := slices.DeleteFunc(slices.Clone(users), func(u guard.User) bool { return u.Name == args[0] })
 			if len(left) == len(users) {
 				return usage("there is no user %q in %s", args[0], path)
 			}
@@ -149,12 +149,12 @@ func (a *app) usersFile() string {
 const usersHeader = "# Users of the embedded event store: name:bcrypt hash:groups. `ledgerline eventstore user add NAME` writes a line.\n"
 
 // readUsers returns the users of a file; its error names every wrong line, and no hash.
-func readUsers(path string) ([]eventstore.User, error) {
+func readUsers(path string) ([]guard.User, error) {
 	raw, err := node.ReadPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("users of the event store: %w", err)
 	}
-	var users []eventstore.User
+	var users []guard.User
 	var errs []error
 	lines := map[string]int{}
 	for i, line := range strings.Split(string(raw), "\n") {
@@ -175,12 +175,12 @@ func readUsers(path string) ([]eventstore.User, error) {
 	return users, errors.Join(errs...)
 }
 
-func parseUser(line string) (eventstore.User, error) {
+func parseUser(line string) (guard.User, error) {
 	parts := strings.Split(line, ":")
 	if len(parts) < 2 || len(parts) > 3 {
-		return eventstore.User{}, fmt.Errorf("it has %d fields, want name:hash:group,group", len(parts))
+		return guard.User{}, fmt.Errorf("it has %d fields, want name:hash:group,group", len(parts))
 	}
-	u := eventstore.User{Name: parts[0], PasswordHash: parts[1]}
+	u := guard.User{Name: parts[0], PasswordHash: parts[1]}
 	if len(parts) == 3 && parts[2] != "" {
 		for _, g := range strings.Split(parts[2], ",") {
 			u.Groups = append(u.Groups, strings.TrimSpace(g))
@@ -190,7 +190,7 @@ func parseUser(line string) (eventstore.User, error) {
 }
 
 // checkUser refuses what the server would, and the names that are this machine's own.
-func checkUser(u eventstore.User) error {
+func checkUser(u guard.User) error {
 	for _, g := range u.Groups {
 		if strings.ContainsAny(g, ":,\n\r") || slices.Contains(node.Accounts(node.EventStore), g) {
 			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
@@ -203,7 +203,7 @@ func checkUser(u eventstore.User) error {
 	return u.Validate()
 }
 
-func writeUsers(path string, users []eventstore.User) error {
+func writeUsers(path string, users []guard.User) error {
 	var b bytes.Buffer
 	b.WriteString(usersHeader)
 	for _, u := range users {

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
@@ -139,7 +139,7 @@ func TestWhoMayLogInToTheEventStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeUsers(a.usersFile(), []eventstore.User{u}); err != nil {
+	if err := writeUsers(a.usersFile(), []guard.User{u}); err != nil {
 		t.Fatal(err)
 	}
 	own["anna"] = "$ops,readers"

@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
@@ -247,7 +248,7 @@ func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (emb
 			return cfg, err
 		}
 		cfg.EventStore = &eventstore.Config{Addr: e.EventStoreAddr, Advertise: e.EventStoreAdvertise, Users: users,
-			TLS: &eventstore.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey,
+			TLS: &guard.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey,
 				ClientCAFile: e.EventStoreClientCA},
 			ProtectStreams: schemas.StreamPattern(), ProtectedWriters: []string{writersGroup},
 			AllReaders: []string{writersGroup, readersGroup}, ReadOnlyRoles: []string{readersGroup},

@@ -18,6 +18,8 @@ import (
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
 	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/disturb"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -37,14 +39,14 @@ var kinds = map[string]func(*server.Config){
 // secured has the server speak TLS and ask who comes; only the ledger's group may write its streams and read $all.
 func secured(c *server.Config) {
 	c.Open, c.TLS = false, certificate()
-	c.Users = []server.User{{Name: account, PasswordHash: accountHash(), Groups: []string{"ledger"}}}
+	c.Users = []guard.User{{Name: account, PasswordHash: accountHash(), Groups: []string{"ledger"}}}
 	c.ProtectedWriters, c.AllReaders = []string{"ledger"}, []string{"ledger"}
 }
 
 const account, password = "ledgerline", "a password for the test"
 
 // certificate is one of an authority of the tests' own, for this machine; TestMain removes it.
-var certificate = sync.OnceValue(func() *server.TLSConfig {
+var certificate = sync.OnceValue(func() *guard.TLSConfig {
 	dir, err := os.MkdirTemp("", "ledgerline-eventstore")
 	if err != nil {
 		panic(err)
@@ -62,7 +64,7 @@ var certificate = sync.OnceValue(func() *server.TLSConfig {
 	if err != nil {
 		panic(err)
 	}
-	return &server.TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: a.CAFile()}
+	return &guard.TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: a.CAFile()}
 })
 
 var certificateDir string // "" until certificate has made it
@@ -79,7 +81,7 @@ func TestMain(m *testing.M) {
 }
 
 var accountHash = sync.OnceValue(func() string {
-	h, err := server.HashPassword(password)
+	h, err := guard.HashPassword(password)
 	if err != nil {
 		panic(err)
 	}
@@ -87,8 +89,8 @@ var accountHash = sync.OnceValue(func() string {
 })
 
 // everything is all that a real server has and does; its calls fail about every so many messages or appends.
-func everything(seed uint64, every int) *server.Disturbance {
-	return &server.Disturbance{
+func everything(seed uint64, every int) *disturb.Disturbance {
+	return &disturb.Disturbance{
 		Seed: seed, SystemEvents: true, StatsEvery: 5, LinksEvery: 3, ForeignEvery: 3, MetadataEvery: 7, DeletesEvery: 9, TombstonesEvery: 9,
 		NotReadyFirst: 2, NotReadyEvery: 2 * every, NotLeaderEvery: every, TimeoutsEvery: every, LostAnswersEvery: every, DropsEvery: every, CutsEvery: every,
 		CaughtUpDelay: 3 * time.Millisecond,

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/disturb"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/eventstore"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
@@ -30,7 +31,7 @@ import (
 // hangTimeout bounds what would hang if a promise were broken.
 const hangTimeout = 20 * time.Second
 
-func disturbing(d server.Disturbance) func(*server.Config) {
+func disturbing(d disturb.Disturbance) func(*server.Config) {
 	return func(c *server.Config) { c.Disturb = &d }
 }
 
@@ -50,7 +51,7 @@ func settled(t *testing.T, s ledger.Store, name schemas.Stream, events ...schema
 
 // One call that fails says nothing of the others: each failure is the server's own, and none is passed on.
 func TestACallThatFailsLeavesTheOthersAlone(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(server.Disturbance{Seed: 4, NotReadyEvery: 6, TimeoutsEvery: 6}))
+	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 4, NotReadyEvery: 6, TimeoutsEvery: 6}))
 	defer stop(t, srv)
 	store := open(t, address(srv))
 	settled(t, store, schemas.Stream("refusal-warm"), ledgertest.Event(t, ledgertest.NewStream(), 0))
@@ -78,7 +79,7 @@ func TestACallThatFailsLeavesTheOthersAlone(t *testing.T) {
 
 // Reads that go on after many drops leave no connection behind.
 func TestConnectionsOfDroppedReadsAreClosed(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(server.Disturbance{Seed: 4, DropsEvery: 3, CutsEvery: 3}))
+	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 4, DropsEvery: 3, CutsEvery: 3}))
 	defer stop(t, srv)
 	p := newProxy(t, srv.Addr())
 	store := open(t, "esdb://"+p.l.Addr().String()+"?tls=false&discoveryInterval=5")
@@ -131,7 +132,7 @@ func TestALiveReadEndsWithItsStore(t *testing.T) {
 
 // A read gives up after failures in a row, not after failures in all: as long as it gets further, it goes on.
 func TestReadsThatGetFurtherAreNotGivenUp(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(server.Disturbance{Seed: 5, CutsEvery: 8}))
+	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 5, CutsEvery: 8}))
 	defer stop(t, srv)
 	store := open(t, address(srv))
 	name := ledgertest.NewStream()

@@ -23,12 +23,14 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
 // accessRoles are who calls, by their groups; nobody brings no credentials.
 var accessRoles = []struct{ name, group string }{
 	{"nobody", ""}, {"stranger", ""}, {"plain", ""}, {"reader", "readers"}, {"ledger", "writers"},
-	{"ops", groupOps}, {"admin", groupAdmins},
+	{"ops", "$ops"}, {"admin", "$admins"},
 }
 
 // accessWorld is a server with a user of each role, and one caller of it.
@@ -100,8 +102,8 @@ func (w *accessWorld) append(stream, data string) error {
 		ExpectedStreamRevision: &streams.AppendReq_Options_Any{Any: &shared.Empty{}},
 	}
 	message := &streams.AppendReq_ProposedMessage{
-		Id:       structuredUUID(uuid.New()),
-		Metadata: map[string]string{"type": "t", "content-type": contentTypeJSON}, Data: []byte(data),
+		Id:       rawUUID(uuid.New()),
+		Metadata: map[string]string{"type": "t", "content-type": "application/json"}, Data: []byte(data),
 	}
 	for _, req := range []*streams.AppendReq{
 		{Content: &streams.AppendReq_Options_{Options: options}},
@@ -144,7 +146,7 @@ func anyTombstone(stream string) *streams.TombstoneReq {
 // read returns the first answer, or what follows the confirmation of a subscription.
 func (w *accessWorld) read(stream string, live bool) error {
 	opts := ofStream(stream, streamFromStart())
-	if stream == allStream {
+	if stream == guard.AllStream {
 		opts = ofAll(allFromStart())
 	}
 	opts.CountOption = &streams.ReadReq_Options_Count{Count: 1}
@@ -219,12 +221,12 @@ var accessTargets = map[string]func(w *accessWorld) (stream string){
 	"closed": func(w *accessWorld) string {
 		return w.made("closed", `{"$acl":{"$r":[],"$w":[],"$d":[],"$mr":[],"$mw":[]}}`)
 	},
-	"ledger's":   func(w *accessWorld) string { return w.made("device-", "") },
-	"system's":   func(w *accessWorld) string { return w.made("$system-", "") },
-	"settings":   func(w *accessWorld) string { return settingsStream },
-	allStream:    func(w *accessWorld) string { return allStream },
-	"unwritten":  func(w *accessWorld) string { return "unwritten-" + uuid.NewString() + "-" },
-	"ledger new": func(w *accessWorld) string { return "device-" + uuid.NewString() },
+	"ledger's":      func(w *accessWorld) string { return w.made("device-", "") },
+	"system's":      func(w *accessWorld) string { return w.made("$system-", "") },
+	"settings":      func(w *accessWorld) string { return "$settings" },
+	guard.AllStream: func(w *accessWorld) string { return guard.AllStream },
+	"unwritten":     func(w *accessWorld) string { return "unwritten-" + uuid.NewString() + "-" },
+	"ledger new":    func(w *accessWorld) string { return "device-" + uuid.NewString() },
 }
 
 // made is a new stream with one event, and metadata where there is some.
@@ -272,10 +274,10 @@ func accessRows() []accessRow {
 	read := func(w *accessWorld, stream string) error { return w.read(stream, false) }
 	follow := func(w *accessWorld, stream string) error { return w.read(stream, true) }
 	write := func(w *accessWorld, stream string) error { return w.append(stream, `{}`) }
-	written := []string{"plain", "unwritten", "opened", "closed", "ledger's", "ledger new", "system's", allStream,
+	written := []string{"plain", "unwritten", "opened", "closed", "ledger's", "ledger new", "system's", guard.AllStream,
 		"metadata of plain", "metadata of unwritten", "metadata of opened", "metadata of closed",
 		"metadata of ledger's", "metadata of system's", "metadata of $all"}
-	shown := []string{"plain", "opened", "closed", "ledger's", "system's", allStream,
+	shown := []string{"plain", "opened", "closed", "ledger's", "system's", guard.AllStream,
 		"metadata of opened", "metadata of closed"}
 	removed := []string{"plain", "opened", "closed", "ledger's", "system's"}
 	on(streams.Streams_Read_FullMethodName, false, read, shown...)

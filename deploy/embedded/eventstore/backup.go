@@ -13,6 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // BackupPath is where a running server gives a copy of itself, as a tar. It
@@ -53,17 +55,17 @@ func (b *backups) begin(user string) (end func()) {
 }
 
 func (s *Server) backup() http.Handler {
-	return s.auth.require(http.HandlerFunc(s.serveBackup), "this needs a user who may read $all",
-		func(p principal) (bool, error) { return s.may(p, actionRead, allStream) })
+	return s.auth.Require(http.HandlerFunc(s.serveBackup), "this needs a user who may read $all",
+		func(p guard.Principal) (bool, error) { return s.rights.May(p, guard.ActionRead, guard.AllStream) })
 }
 
 func (s *Server) serveBackup(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, operationsHelp, http.StatusMethodNotAllowed)
+		http.Error(w, watch.Help, http.StatusMethodNotAllowed)
 		return
 	}
-	end := s.backups.begin(principalOf(r.Context()).name)
+	end := s.backups.begin(guard.PrincipalOf(r.Context()).Name)
 	if end == nil {
 		http.Error(w, "this user's last backup, or too many of others, are still being sent: try again later",
 			http.StatusTooManyRequests)

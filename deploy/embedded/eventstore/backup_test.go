@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
 func fetchBackup(t *testing.T, c *http.Client, url, user, password string) (int, []byte, error) {
@@ -91,12 +92,12 @@ func TestBackupOfARunningServer(t *testing.T) {
 func TestBackupNeedsTheRightToReadAll(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Open, cfg.TLS = false, testTLS(t)
-	for name, groups := range map[string][]string{"root": {groupAdmins}, "ops": {groupOps}, "reader": {"readers"}, "plain": nil} {
-		hash, err := hashPassword("secret-"+name, bcrypt.MinCost)
+	for name, groups := range map[string][]string{"root": {"$admins"}, "ops": {"$ops"}, "reader": {"readers"}, "plain": nil} {
+		hash, err := bcrypt.GenerateFromPassword([]byte("secret-"+name), bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Users = append(cfg.Users, User{Name: name, PasswordHash: hash, Groups: groups})
+		cfg.Users = append(cfg.Users, guard.User{Name: name, PasswordHash: string(hash), Groups: groups})
 	}
 	cfg.AllReaders = []string{"readers"}
 	s := startServer(t, cfg)

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // batchCall is one BatchAppend call, as clients of other languages keep it open.
@@ -87,7 +90,7 @@ func batchEvents(n, size int) []*streams.BatchAppendReq_ProposedMessage {
 	out := make([]*streams.BatchAppendReq_ProposedMessage, n)
 	for i := range out {
 		out[i] = &streams.BatchAppendReq_ProposedMessage{
-			Id: structuredUUID(uuid.New()), Metadata: map[string]string{"type": "t", "content-type": "application/json"}, Data: make([]byte, size),
+			Id: rawUUID(uuid.New()), Metadata: map[string]string{"type": "t", "content-type": "application/json"}, Data: make([]byte, size),
 		}
 	}
 	return out
@@ -120,18 +123,17 @@ func until(o *streams.BatchAppendReq_Options, t time.Time) *streams.BatchAppendR
 }
 
 func wholeAppend(id uuid.UUID, o *streams.BatchAppendReq_Options, events []*streams.BatchAppendReq_ProposedMessage) *streams.BatchAppendReq {
-	return &streams.BatchAppendReq{CorrelationId: structuredUUID(id), Options: o, ProposedMessages: events, IsFinal: true}
+	return &streams.BatchAppendReq{CorrelationId: rawUUID(id), Options: o, ProposedMessages: events, IsFinal: true}
 }
 
 func fragment(id uuid.UUID, o *streams.BatchAppendReq_Options, final bool, events ...*streams.BatchAppendReq_ProposedMessage) *streams.BatchAppendReq {
-	return &streams.BatchAppendReq{CorrelationId: structuredUUID(id), Options: o, ProposedMessages: events, IsFinal: final}
+	return &streams.BatchAppendReq{CorrelationId: rawUUID(id), Options: o, ProposedMessages: events, IsFinal: final}
 }
 
 func wantAnswer(t testing.TB, resp *streams.BatchAppendResp, id uuid.UUID) {
 	t.Helper()
-	got, err := correlation(resp.GetCorrelationId())
-	if err != nil || got != id {
-		t.Fatalf("answer to %x (%v), want one to %x: %v", got, err, id, resp)
+	if got, ok := correlationOf(resp.GetCorrelationId()); !ok || got != id {
+		t.Fatalf("answer to %x, want one to %x: %v", got, id, resp)
 	}
 }
 
@@ -192,7 +194,7 @@ func TestBatchAppendInFragments(t *testing.T) {
 		t.Errorf("read %d events, %v", len(got), err)
 	}
 	for i, e := range got {
-		if structuredUUID(e.EventID).String() != ev[i].GetId().String() {
+		if rawUUID(e.EventID).String() != ev[i].GetId().String() {
 			t.Errorf("event %d: id %v", i, e.EventID)
 		}
 	}
@@ -325,8 +327,8 @@ func TestBatchAppendErrorsArePacked(t *testing.T) {
 	}
 	for _, ev := range []*streams.BatchAppendReq_ProposedMessage{
 		{Metadata: meta}, {Id: &shared.UUID{Value: &shared.UUID_String_{String_: "x"}}, Metadata: meta},
-		{Id: structuredUUID(uuid.New()), Metadata: map[string]string{"type": "t"}},
-		{Id: structuredUUID(uuid.New()), Metadata: map[string]string{"type": "", "content-type": "application/json"}},
+		{Id: rawUUID(uuid.New()), Metadata: map[string]string{"type": "t"}},
+		{Id: rawUUID(uuid.New()), Metadata: map[string]string{"type": "", "content-type": "application/json"}},
 	} {
 		resp, id = ask(batchOptions("s", -2), ev)
 		wantPacked(t, resp, id, code.Code_INVALID_ARGUMENT, &shared.BadRequest{})
@@ -365,7 +367,7 @@ func TestBatchAppendNoStreamAsAPosition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []*streams.AppendReq{appendReq, proposed(structuredUUID(uuid.New()), map[string]string{"type": "t", "content-type": "x"}, 1)} {
+	for _, m := range []*streams.AppendReq{appendReq, proposed(rawUUID(uuid.New()), map[string]string{"type": "t", "content-type": "x"}, 1)} {
 		if err := call.Send(m); err != nil {
 			t.Fatal(err)
 		}
@@ -481,7 +483,7 @@ func TestBatchAppendBounds(t *testing.T) {
 	f := &fixture{t: t, ctx: testContext(t), s: startServer(t, cfg)}
 
 	c := f.batch()
-	for range batchOpen {
+	for range protocol.BatchOpen {
 		c.send(fragment(uuid.New(), batchOptions("s", -2), false))
 	}
 	id := uuid.New()
@@ -490,7 +492,7 @@ func TestBatchAppendBounds(t *testing.T) {
 
 	c = f.batch()
 	const size = 8 << 20
-	for range batchBytes/size - 1 {
+	for range protocol.BatchBytes/size - 1 {
 		c.send(fragment(uuid.New(), batchOptions("s", -2), false, batchEvents(1, size)...))
 	}
 	id = uuid.New()
@@ -501,13 +503,13 @@ func TestBatchAppendBounds(t *testing.T) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	sending.Go(func() {
-		for range batchRefused + 1 {
+		for range protocol.BatchRefused + 1 {
 			if c.call.Send(fragment(uuid.New(), nil, false)) != nil {
 				return // the call has ended, as it should
 			}
 		}
 	})
-	for range batchRefused {
+	for range protocol.BatchRefused {
 		if _, err := c.call.Recv(); err != nil {
 			t.Fatal(err)
 		}
@@ -567,7 +569,7 @@ func TestBatchAppendDrainsOnStop(t *testing.T) {
 func TestBatchAppendSlowReceiver(t *testing.T) {
 	f := newFixture(t)
 	c := f.batch()
-	const n = 4 * batchFlying
+	const n = 4 * protocol.BatchFlying
 	var sending sync.WaitGroup
 	sending.Go(func() {
 		ev := batchEvents(1, 1)
@@ -584,6 +586,23 @@ func TestBatchAppendSlowReceiver(t *testing.T) {
 		}
 	}
 	sending.Wait()
+}
+
+// correlationOf is the key of an append within its call; well formed where ok.
+func correlationOf(v *shared.UUID) (id uuid.UUID, ok bool) {
+	switch u := v.GetValue().(type) {
+	case *shared.UUID_String_:
+		id, err := uuid.Parse(u.String_)
+		return id, err == nil
+	case *shared.UUID_Structured_:
+		if u.Structured == nil {
+			return id, false
+		}
+		binary.BigEndian.PutUint64(id[:8], uint64(u.Structured.MostSignificantBits))
+		binary.BigEndian.PutUint64(id[8:], uint64(u.Structured.LeastSignificantBits))
+		return id, true
+	}
+	return id, false
 }
 
 // fakeBatch serves requests to the handler without a network.
@@ -633,7 +652,7 @@ func FuzzBatchAppend(f *testing.F) {
 	cfg := testConfig("store")
 	cfg.fs = vfs.NewMem()
 	cfg.MaxAppend = 4096
-	svc := &streamsService{server: startServer(f, cfg)}
+	svc := startServer(f, cfg).streams
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := &fakeBatch{ctx: context.Background()}
 		want, refused := map[string]int{}, 0
@@ -642,10 +661,10 @@ func FuzzBatchAppend(f *testing.F) {
 			req := &streams.BatchAppendReq{}
 			if proto.Unmarshal(data[2:2+n], req) == nil {
 				s.reqs = append(s.reqs, req)
-				if id, err := correlation(req.GetCorrelationId()); err != nil {
+				if id, ok := correlationOf(req.GetCorrelationId()); !ok {
 					refused++
 				} else if req.GetIsFinal() {
-					want[uuid.UUID(id).String()]++
+					want[id.String()]++
 				}
 			}
 			data = data[2+n:]
@@ -658,10 +677,10 @@ func FuzzBatchAppend(f *testing.F) {
 			if resp.GetSuccess() == nil && len(resp.GetError().GetDetails()) != 1 {
 				t.Fatalf("neither success nor a packed error: %v", resp)
 			}
-			if id, err := correlation(resp.GetCorrelationId()); err != nil {
+			if id, ok := correlationOf(resp.GetCorrelationId()); !ok {
 				refused--
 			} else {
-				got[uuid.UUID(id).String()]++
+				got[id.String()]++
 			}
 		}
 		if refused != 0 {

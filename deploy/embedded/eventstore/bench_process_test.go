@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
 // The report runs each server in a process of its own, so that its processor
@@ -127,7 +128,7 @@ const benchAccount = "bench"
 // secureBench has the server ask as an embedded one does: over TLS, for a program's secret.
 func secureBench(cfg *Config) (secret string, err error) {
 	secret = rand.Text() + rand.Text()
-	digest, err := DigestSecret(secret)
+	digest, err := guard.DigestSecret(secret)
 	if err != nil {
 		return "", err
 	}
@@ -143,8 +144,8 @@ func secureBench(cfg *Config) (secret string, err error) {
 	if err != nil {
 		return "", err
 	}
-	cfg.Open, cfg.TLS = false, &TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: a.CAFile()}
-	cfg.Users = []User{{Name: benchAccount, SecretSHA256: digest, Groups: []string{"ledger"}}}
+	cfg.Open, cfg.TLS = false, &guard.TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: a.CAFile()}
+	cfg.Users = []guard.User{{Name: benchAccount, SecretSHA256: digest, Groups: []string{"ledger"}}}
 	cfg.ProtectedWriters, cfg.AllReaders = []string{"ledger"}, []string{"ledger"}
 	return secret, nil
 }

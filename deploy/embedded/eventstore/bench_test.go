@@ -17,9 +17,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // The benchmarks drive three servers with the same official client in the same
@@ -64,7 +68,12 @@ func (s *baseline) Append(stream streams.Streams_AppendServer) error {
 			return err
 		}
 	}
-	return stream.SendAndClose(appendResponse(eventlog.ExpectAny, eventlog.Result{Last: int64(n), Position: 1, HasPosition: true}))
+	return stream.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
+		CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(n)},
+		PositionOption: &streams.AppendResp_Success_Position{
+			Position: &streams.AppendResp_Position{CommitPosition: 1, PreparePosition: 1},
+		},
+	}}})
 }
 
 // Read sends the prepared frames; a subscription then stays open, live.
@@ -84,7 +93,7 @@ func (s *baseline) Read(req *streams.ReadReq, out streams.Streams_ReadServer) er
 	if !subscription {
 		return nil
 	}
-	if err := out.Send(caughtUp(time.Now(), nil)); err != nil {
+	if err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}}); err != nil {
 		return err
 	}
 	<-out.Context().Done()
@@ -98,12 +107,12 @@ func (s *baseline) serve() (conn string, stop func(), err error) {
 		return "", nil, err
 	}
 	g := grpc.NewServer(
-		grpc.ForceServerCodecV2(newWireCodec()), grpc.MaxRecvMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(frameCodec{encoding.GetCodecV2("proto")}), grpc.MaxRecvMsgSize(maxMessage),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(4<<20), grpc.WriteBufferSize(128<<10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	streams.RegisterStreamsServer(g, s)
-	serverfeatures.RegisterServerFeaturesServer(g, featuresService{})
+	serverfeatures.RegisterServerFeaturesServer(g, protocol.Features{})
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
 	return "esdb://" + l.Addr().String() + "?tls=false", func() { g.Stop(); <-done }, nil
@@ -190,12 +199,36 @@ func BenchmarkAppendBatches(b *testing.B) {
 	})
 }
 
+// frame is one encoded message; frameCodec passes it through.
+type (
+	frame      []byte
+	frameCodec struct{ encoding.CodecV2 }
+)
+
+func (c frameCodec) Marshal(v any) (mem.BufferSlice, error) {
+	if f, ok := v.(frame); ok {
+		return mem.BufferSlice{mem.SliceBuffer(f)}, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
+
 // preparedFrames are n events encoded beforehand.
 func preparedFrames(n int) []frame {
-	enc := &encoder{}
 	ev := benchEvent()
-	rec := eventlog.Record{Flags: eventlog.FlagJSON, ID: ev.EventID, Created: eventlog.Ticks(time.Now()), Stream: []byte("s-1"), Type: []byte(ev.EventType), Meta: ev.Metadata, Data: ev.Data}
-	one := frame(enc.event(nil, 1<<30, &rec))
+	const position = 1 << 30
+	one, err := proto.Marshal(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
+		Event: &streams.ReadResp_ReadEvent_RecordedEvent{
+			Id: rawUUID(ev.EventID), StreamIdentifier: identifier("s-1"), CommitPosition: position, PreparePosition: position,
+			Metadata: map[string]string{
+				"type": ev.EventType, "content-type": "application/json", "created": fmt.Sprint(eventlog.Ticks(time.Now())),
+			},
+			CustomMetadata: ev.Metadata, Data: ev.Data,
+		},
+		Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: position},
+	}}})
+	if err != nil {
+		panic(err)
+	}
 	frames := make([]frame, n)
 	for i := range frames {
 		frames[i] = one

@@ -10,9 +10,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // level is what a newer client reads of a CaughtUp: -1 where a field is not there.
@@ -36,31 +34,53 @@ func readLevel(t *testing.T, call streams.Streams_ReadClient) (l level, events i
 		if resp.GetCaughtUp() == nil {
 			continue
 		}
-		raw, err := proto.Marshal(resp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		newer := dynamicpb.NewMessage(newerReadResp())
-		if err := proto.Unmarshal(raw, newer); err != nil {
-			t.Fatal(err)
-		}
-		m := newer.Get(newer.Descriptor().Fields().ByName("caught_up")).Message()
 		l = level{revision: -1, position: -1}
-		m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-			switch f.Name() {
-			case "timestamp":
-				fields := v.Message().Descriptor().Fields()
-				seconds, nanos := v.Message().Get(fields.ByName("seconds")), v.Message().Get(fields.ByName("nanos"))
-				l.at = time.Unix(seconds.Int(), nanos.Int())
-			case "stream_revision":
-				l.revision = v.Int()
-			case "position":
-				l.position = int64(v.Message().Get(v.Message().Descriptor().Fields().ByName("commit_position")).Uint())
+		for n, v := range newerFields(t, resp.GetCaughtUp().ProtoReflect().GetUnknown()) {
+			switch n {
+			case 1:
+				at := newerFields(t, v.message)
+				l.at = time.Unix(int64(at[1].number), int64(at[2].number))
+			case 2:
+				l.revision = int64(v.number)
+			case 3:
+				l.position = int64(newerFields(t, v.message)[1].number)
+			default:
+				t.Errorf("CaughtUp has a field %d", n)
 			}
-			return true
-		})
+		}
 		return l, events
 	}
+}
+
+// newerField is a field of a message that the client module's protos do not have.
+type newerField struct {
+	number  uint64
+	message []byte
+}
+
+// newerFields reads numbers and messages as clients of KurrentDB 25's protos do; the
+// field numbers are those of its streams.proto.
+func newerFields(t *testing.T, raw []byte) map[protowire.Number]newerField {
+	t.Helper()
+	out := map[protowire.Number]newerField{}
+	for len(raw) > 0 {
+		field, kind, n := protowire.ConsumeTag(raw)
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		raw = raw[n:]
+		var f newerField
+		if kind == protowire.VarintType {
+			f.number, n = protowire.ConsumeVarint(raw)
+		} else {
+			f.message, n = protowire.ConsumeBytes(raw)
+		}
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		raw, out[field] = raw[n:], f
+	}
+	return out
 }
 
 // CaughtUp names the time, and the revision or position of the newest event that the

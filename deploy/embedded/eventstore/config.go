@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/disturb"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
 const (
@@ -35,9 +34,9 @@ type Config struct {
 	// that is another: behind NAT, in a container. Empty: there is no other.
 	Advertise string
 	// TLS is how the port speaks TLS; nil is plaintext, which takes Open.
-	TLS *TLSConfig
+	TLS *guard.TLSConfig
 	// Users are those who may log in; they take TLS. Required, unless Open.
-	Users []User
+	Users []guard.User
 	// Open lets everybody who reaches the port do everything, and asks nobody.
 	// Every user and every program of this machine is among them; other
 	// machines are not, as it takes a loopback Addr.
@@ -68,7 +67,7 @@ type Config struct {
 	// Now is the clock; nil is time.Now. Events' times never go back even where it does.
 	Now func() time.Time
 	// Disturb makes the node behave as badly as a real one can; nil, as it must be outside tests, does nothing.
-	Disturb *Disturbance
+	Disturb *disturb.Disturbance
 
 	fs       vfs.FS // tests put the store on a file system that fails or crashes
 	memTable uint64 // tests make it small, so that logs rotate and tables are compacted
@@ -76,11 +75,12 @@ type Config struct {
 	minPing time.Duration // tests ping without waiting
 	sniff   time.Duration // tests keep silent connections longer
 	hearOut time.Duration // and refused appends; 0 is a second
+	recheck time.Duration // and see changed certificates sooner; 0 is a second
 
 	connections int    // tests reach the bound of connections sooner
 	streams     uint32 // and that of calls on one
 
-	paged func(r *reader) // tests count the pages that subscriptions read
+	paged func(reader any, events, bytes int) // tests count the pages that subscriptions read
 }
 
 // Validate returns every error of the configuration, joined.
@@ -101,7 +101,7 @@ func (c Config) Validate() error {
 	if c.CacheBytes < 0 {
 		errs = append(errs, fmt.Errorf("cache bytes %d is negative", c.CacheBytes))
 	}
-	errs = append(errs, c.Disturb.validate())
+	errs = append(errs, c.Disturb.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("event store configuration: %w", err)
 	}
@@ -114,9 +114,9 @@ func (c Config) Validate() error {
 func (c Config) validateAccess() error {
 	var errs []error
 	if c.TLS != nil {
-		errs = append(errs, c.TLS.validate())
+		errs = append(errs, c.TLS.Validate())
 	}
-	errs = append(errs, validateUsers(c.Users, c.TLS != nil && c.TLS.ClientCAFile != ""), c.validateReadOnly())
+	errs = append(errs, guard.Validate(c.Users, c.ReadOnlyRoles, c.TLS != nil && c.TLS.ClientCAFile != ""))
 	switch {
 	case len(c.Users) == 0 && !c.Open:
 		errs = append(errs, errors.New("users is empty: give at least one, "+
@@ -141,44 +141,6 @@ func (c Config) validateAccess() error {
 	return errors.Join(errs...)
 }
 
-// validateReadOnly refuses roles that would bind everybody or administrators.
-func (c Config) validateReadOnly() error {
-	var errs []error
-	for _, role := range c.ReadOnlyRoles {
-		if role == "" || strings.HasPrefix(role, "$") {
-			errs = append(errs, fmt.Errorf("read-only roles: %q is no user and no group of your own", role))
-		}
-	}
-	for _, u := range c.Users {
-		p := principal{name: u.Name, groups: u.Groups}
-		if p.admin() && slices.ContainsFunc(c.ReadOnlyRoles, p.has) {
-			errs = append(errs, fmt.Errorf("user %q is in %s and is to read only: take one away", u.Name, groupAdmins))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// splitAdvertised is the host and port of an advertised address.
-func splitAdvertised(addr string) (host string, port uint16, err error) {
-	host, text, err := net.SplitHostPort(addr)
-	n, parsed := strconv.ParseUint(text, 10, 16)
-	if err != nil || parsed != nil || n == 0 || isWildcard(host) {
-		return "", 0, fmt.Errorf("advertise %q is not a host:port that a client can dial", addr)
-	}
-	return host, uint16(n), nil
-}
-
-// BeyondLoopback tells whether other machines can reach a server that listens
-// on addr, host:port.
-func BeyondLoopback(addr string) (bool, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false, fmt.Errorf("addr: %w", err)
-	}
-	ip := net.ParseIP(host)
-	return host != "localhost" && (ip == nil || !ip.IsLoopback()), nil
-}
-
 func (c Config) withDefaults() Config {
 	if c.MaxAppend == 0 {
 		c.MaxAppend = defaultMaxAppend
@@ -191,9 +153,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.minPing == 0 {
 		c.minPing = keepaliveMinTime
-	}
-	if c.hearOut == 0 {
-		c.hearOut = hearOutTime
 	}
 	if c.sniff == 0 {
 		c.sniff = sniffTimeout

@@ -13,9 +13,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/disturb"
 )
 
-func disturbed(t *testing.T, d Disturbance) *fixture {
+func disturbed(t *testing.T, d disturb.Disturbance) *fixture {
 	t.Helper()
 	cfg := testConfig(t.TempDir())
 	cfg.Disturb = &d
@@ -25,7 +27,7 @@ func disturbed(t *testing.T, d Disturbance) *fixture {
 
 // What a disturbed node adds is really in $all, looks as a real server's does, and is counted; what clients wrote is there as ever.
 func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
-	f := disturbed(t, Disturbance{Seed: 1, SystemEvents: true, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 2, MetadataEvery: 4, DeletesEvery: 5, TombstonesEvery: 5})
+	f := disturbed(t, disturb.Disturbance{Seed: 1, SystemEvents: true, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 2, MetadataEvery: 4, DeletesEvery: 5, TombstonesEvery: 5})
 	var mine []string
 	for i := range 40 {
 		es := events(2)
@@ -36,7 +38,7 @@ func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got Disturbed
+	var got disturb.Disturbed
 	var seen []string
 	for i, e := range all {
 		if i > 0 && e.Position.Commit <= all[i-1].Position.Commit {
@@ -53,7 +55,7 @@ func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
 			if e.StreamID != "$stats-"+f.s.Addr() {
 				t.Errorf("statistics in %s", e.StreamID)
 			}
-		case e.EventType == linkType && e.StreamID[0] == '$':
+		case e.EventType == typeLink && e.StreamID[0] == '$':
 			got.Links++
 			revision, stream, _ := strings.Cut(string(e.Data), "@")
 			n, err := strconv.ParseUint(revision, 10, 64)
@@ -101,7 +103,7 @@ func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
 // One seed and one caller give one history.
 func TestOneSeedDisturbsInOneWay(t *testing.T) {
 	history := func(seed uint64) (out []string) {
-		f := disturbed(t, Disturbance{Seed: seed, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 3, TombstonesEvery: 6})
+		f := disturbed(t, disturb.Disturbance{Seed: seed, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 3, TombstonesEvery: 6})
 		for range 20 {
 			f.append("device-1", esdb.Any{}, events(1)...)
 		}
@@ -125,7 +127,7 @@ func TestOneSeedDisturbsInOneWay(t *testing.T) {
 
 // Only who asks for the leader is told where it is; the client then goes there and is served.
 func TestNotLeaderIsAnsweredToWhoRequiresTheLeader(t *testing.T) {
-	f := disturbed(t, Disturbance{Seed: 1, NotLeaderEvery: 1})
+	f := disturbed(t, disturb.Disturbance{Seed: 1, NotLeaderEvery: 1})
 	f.append("s-1", esdb.Any{}, events(1)...)
 	if n := f.s.Disturbed().NotLeader; n != 0 {
 		t.Fatalf("%d calls that do not ask for the leader were sent away", n)
@@ -150,7 +152,7 @@ func TestNotLeaderIsAnsweredToWhoRequiresTheLeader(t *testing.T) {
 
 // An append without an answer may have been written or not; repeating it with the same ids settles that, and writes once.
 func TestAppendsWithoutAnAnswerAreSettledByRepeating(t *testing.T) {
-	f := disturbed(t, Disturbance{Seed: 3, NotReadyFirst: 2, NotReadyEvery: 7, TimeoutsEvery: 3, LostAnswersEvery: 3})
+	f := disturbed(t, disturb.Disturbance{Seed: 3, NotReadyFirst: 2, NotReadyEvery: 7, TimeoutsEvery: 3, LostAnswersEvery: 3})
 	codes := map[esdb.ErrorCode]int{}
 	for i := range 60 {
 		es := events(2)
@@ -195,7 +197,7 @@ func TestAppendsWithoutAnAnswerAreSettledByRepeating(t *testing.T) {
 
 // Subscriptions end in each of the ways, reads are cut in both; taken up again from the last event, each shows everything once.
 func TestDroppedSubscriptionsAndCutReadsCanBeTakenUp(t *testing.T) {
-	f := disturbed(t, Disturbance{Seed: 2, DropsEvery: 6, CutsEvery: 9, CaughtUpDelay: 2_000_000})
+	f := disturbed(t, disturb.Disturbance{Seed: 2, DropsEvery: 6, CutsEvery: 9, CaughtUpDelay: 2_000_000})
 	const n = 100
 	f.append("s-1", esdb.Any{}, events(n)...)
 	var next uint64
@@ -253,7 +255,7 @@ func TestDroppedSubscriptionsAndCutReadsCanBeTakenUp(t *testing.T) {
 
 // CaughtUp comes late, not never, and a server that stops does not wait for it.
 func TestALateCaughtUpIsCounted(t *testing.T) {
-	f := disturbed(t, Disturbance{Seed: 1, CaughtUpDelay: 5_000_000})
+	f := disturbed(t, disturb.Disturbance{Seed: 1, CaughtUpDelay: 5_000_000})
 	sub := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
 	for {
 		ev := sub.Recv()

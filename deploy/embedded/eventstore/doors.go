@@ -11,6 +11,10 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // Real servers answer gRPC and plain HTTP on one port. Letting net/http carry
@@ -29,10 +33,10 @@ const (
 // doors splits a listener in two.
 type doors struct {
 	listener   net.Listener
-	timeout    time.Duration // for a connection's first byte, and for a TLS handshake
-	certs      *certificates // nil: plaintext
-	tls        *tls.Config   // certs', for handshakes
-	most       int           // connections at a time
+	timeout    time.Duration       // for a connection's first byte, and for a TLS handshake
+	certs      *guard.Certificates // nil: plaintext
+	tls        *tls.Config         // certs', for handshakes
+	most       int                 // connections at a time
 	logger     *slog.Logger
 	grpc, http *door
 	wg         sync.WaitGroup
@@ -42,7 +46,7 @@ type doors struct {
 	open     int                   // connections, here and behind the doors
 	closed   bool
 
-	full, failed rareLog
+	full, failed watch.RareLog
 }
 
 // door is the half of a listener that one server accepts from.
@@ -54,13 +58,13 @@ type door struct {
 	err   error // why it shut; written before shut is closed
 }
 
-func newDoors(l net.Listener, timeout time.Duration, certs *certificates, most int, logger *slog.Logger) *doors {
+func newDoors(l net.Listener, timeout time.Duration, certs *guard.Certificates, most int, logger *slog.Logger) *doors {
 	d := &doors{
 		listener: l, timeout: timeout, certs: certs, most: most, logger: logger, sniffing: map[net.Conn]struct{}{},
-		full: rareLog{gap: failureLogGap}, failed: rareLog{gap: failureLogGap},
+		full: watch.RareLog{Gap: watch.FailureLogGap}, failed: watch.RareLog{Gap: watch.FailureLogGap},
 	}
 	if certs != nil {
-		d.tls = certs.config()
+		d.tls = certs.Config()
 	}
 	d.grpc = &door{doors: d, conns: make(chan net.Conn), shut: make(chan struct{})}
 	d.http = &door{doors: d, conns: make(chan net.Conn), shut: make(chan struct{})}
@@ -97,7 +101,7 @@ func (d *doors) track(c net.Conn) bool {
 	if d.closed || d.open >= d.most {
 		_ = c.Close()
 		if !d.closed {
-			d.full.log(d.logger, "a connection was refused: there are too many", "peer", hostOf(c.RemoteAddr().String()), "limit", d.most)
+			d.full.Log(d.logger, "a connection was refused: there are too many", "peer", guard.HostOf(c.RemoteAddr().String()), "limit", d.most)
 		}
 		return false
 	}
@@ -142,14 +146,14 @@ func (d *doors) identify(sc *sniffedConn) (*door, error) {
 		state := tc.ConnectionState()
 		sc.Conn, sc.tls = tc, &state
 		var known bool
-		if sc.user, known = d.certs.user(state); !known {
-			d.failed.log(d.logger, "a client's certificate is of no known authority: it is no credentials",
-				"peer", hostOf(sc.RemoteAddr().String()))
+		if sc.user, known = d.certs.User(state); !known {
+			d.failed.Log(d.logger, "a client's certificate is of no known authority: it is no credentials",
+				"peer", guard.HostOf(sc.RemoteAddr().String()))
 		}
 		switch state.NegotiatedProtocol {
-		case protoHTTP2:
+		case guard.ProtoHTTP2:
 			return d.grpc, nil
-		case protoHTTP1:
+		case guard.ProtoHTTP1:
 			return d.http, nil
 		}
 	}
@@ -173,13 +177,17 @@ func (d *doors) refuse(c net.Conn, err error) {
 	var plain tls.RecordHeaderError
 	if !errors.As(err, &plain) {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-			d.failed.log(d.logger, "a TLS handshake failed", "peer", hostOf(c.RemoteAddr().String()), "error", err)
+			d.failed.Log(d.logger, "a TLS handshake failed", "peer", guard.HostOf(c.RemoteAddr().String()), "error", err)
 		}
 		return
 	}
-	d.failed.log(d.logger, "a client does not speak TLS to a port that does", "peer", hostOf(c.RemoteAddr().String()))
+	d.failed.Log(d.logger, "a client does not speak TLS to a port that does", "peer", guard.HostOf(c.RemoteAddr().String()))
 	sayGoodbye(c, plainAnswer)
 }
+
+// plainAnswer is what a client gets that does not speak TLS to a port that does.
+// gRPC clients, too, say of such an answer that it looks like HTTP/1.1.
+const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: set tls=true\n"
 
 // sayGoodbye sends an answer and takes what the client is still sending: a
 // close with unread bytes would throw the answer away.
@@ -241,6 +249,9 @@ type sniffedConn struct {
 	once  sync.Once
 }
 
+// Handshake says what the door has learnt.
+func (c *sniffedConn) Handshake() (*tls.ConnectionState, string) { return c.tls, c.user }
+
 // Close makes room for another connection.
 func (c *sniffedConn) Close() error {
 	c.once.Do(func() {
@@ -261,21 +272,14 @@ func (c *sniffedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// healthServer answers GET /health/live: 204 while the store works, 503 after
-// it has failed, without asking who wants to know. operations serves the rest.
-func healthServer(failure func() error, backup, operations http.Handler, logger *slog.Logger) *http.Server {
+// plainServer answers GET over HTTP/1.1: what operators ask, and backups.
+func (s *Server) plainServer() *http.Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
-		if failure() != nil {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	mux.Handle(BackupPath, backup)
-	mux.Handle("/", operations)
+	mux.Handle("GET /health/live", watch.Health(s.store.Failure))
+	mux.Handle(BackupPath, s.backup())
+	mux.Handle("/", s.auth.RequireOps(s.metrics.Operations(protocol.ServerVersion)))
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug), ConnContext: guard.WithCommonName,
 	}
 }

@@ -1,8 +1,6 @@
 package eventstore
 
 import (
-	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"testing"
@@ -24,26 +22,6 @@ func TestHealthOnTheSamePort(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
 		}
 	}
-}
-
-func TestHealthOfAFailedStore(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := healthServer(func() error { return errors.New("gone") }, http.NotFoundHandler(), http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	served := make(chan error, 1)
-	go func() { served <- h.Serve(l) }()
-	resp, err := http.Get("http://" + l.Addr().String() + "/health/live")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("got %d", resp.StatusCode)
-	}
-	_ = h.Close()
-	<-served
 }
 
 // Connections that say nothing do not hold up a stop.

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // One client, which has one connection, has room for 512 appends beside a hundred live subscriptions.
@@ -134,15 +136,15 @@ func TestStalledSubscribersHoldAPageEach(t *testing.T) {
 	const stalled, count, size = 100, 256, 32 << 10 // 8 MiB of events, of which a page holds 8
 	cfg := testConfig(t.TempDir())
 	var mu sync.Mutex
-	pages := map[*reader]int{} // that hold events
-	cfg.paged = func(r *reader) {
+	pages := map[any]int{} // that hold events
+	cfg.paged = func(r any, events, bytes int) {
 		mu.Lock()
 		defer mu.Unlock()
-		if r.page.events > 0 {
+		if events > 0 {
 			pages[r]++
 		}
-		if r.page.size > pageBytes+2*size || r.page.events > pageEvents {
-			t.Errorf("a page of %d events and %d bytes", r.page.events, r.page.size)
+		if bytes > protocol.PageBytes+2*size || events > protocol.PageEvents {
+			t.Errorf("a page of %d events and %d bytes", events, bytes)
 		}
 	}
 	s := startServer(t, cfg)

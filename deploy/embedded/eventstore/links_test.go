@@ -6,13 +6,13 @@ import (
 	"io"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
-
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
+
+// typeLink is the type of an event that stands for another.
+const typeLink = "$>"
 
 func linkTo(data string) esdb.EventData {
 	return esdb.EventData{EventID: uuid.New(), EventType: typeLink, Data: []byte(data)}
@@ -185,24 +185,5 @@ func TestLinksAreShownAsTheyAre(t *testing.T) {
 	}
 	if string(got[0].Event.Data) != "1@target@x" || got[0].Event.EventType != typeLink {
 		t.Errorf("got %+v", got[0].Event)
-	}
-}
-
-// A reader that may not see a link's stream sees the link alone.
-func TestLinksRespectWhatMayBeRead(t *testing.T) {
-	f := newFixture(t)
-	f.append("secret", esdb.NoStream{}, event(`{}`))
-	v := f.s.store.Acquire()
-	defer func() {
-		if err := v.Release(); err != nil {
-			t.Error(err)
-		}
-	}()
-	for name, l := range map[string]*links{
-		"everything": {now: time.Now}, "not this": {now: time.Now, mayRead: func(_ *eventlog.View, s string) bool { return s != "secret" }},
-	} {
-		if _, found, err := l.target(v, "secret", 0); err != nil || found != (name == "everything") {
-			t.Errorf("%s: found %v, %v", name, found, err)
-		}
 	}
 }

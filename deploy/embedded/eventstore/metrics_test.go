@@ -1,8 +1,6 @@
 package eventstore
 
 import (
-	"bytes"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // gathered is every sample of the server's metrics by its name and labels;
@@ -88,7 +86,7 @@ func TestMetricsOfWrites(t *testing.T) {
 		"eventstore_fsync_pending_seconds":                              0,
 		"eventstore_connections":                                        1,
 	})
-	end, _ := logEnd(f.s.store)
+	end, _ := watch.LogEnd(f.s.store)
 	wantSamples(t, got, map[string]float64{"eventstore_log_end_position": float64(end)})
 	for _, key := range []string{"eventstore_files_bytes", "eventstore_memtable_bytes", "eventstore_wal_bytes", "eventstore_fsync_bytes_total"} {
 		if got[key] <= 0 {
@@ -223,39 +221,6 @@ func TestMetricsOfAFailedStore(t *testing.T) {
 	wantSamples(t, got, map[string]float64{"eventstore_failed": 1, "eventstore_writes_total,outcome=unknown": 1})
 	if _, there := got["eventstore_files_bytes"]; there {
 		t.Error("figures of closed files")
-	}
-}
-
-// A slow fsync is warned of with its duration, not with each one of a storm.
-func TestSlowSyncsAreWarnedOfOnceInAWhile(t *testing.T) {
-	var out bytes.Buffer
-	m := newMetrics(slog.New(slog.NewTextHandler(&out, nil)))
-	m.Synced(eventlog.Sync{Requests: 1, Events: 2, Took: slowSync - time.Nanosecond})
-	if out.Len() > 0 {
-		t.Errorf("warned of an fsync that is not slow: %s", &out)
-	}
-	for range 100 {
-		m.Syncing()
-		m.Synced(eventlog.Sync{Requests: 1, Events: 2, Took: 1500 * time.Millisecond})
-	}
-	if n := strings.Count(out.String(), "slow fsync"); n != 1 || !strings.Contains(out.String(), "took=1.5s") {
-		t.Errorf("%d warnings: %s", n, &out)
-	}
-}
-
-// While an fsync hangs, its age shows.
-func TestPendingFsyncShows(t *testing.T) {
-	m := newMetrics(slog.New(slog.DiscardHandler))
-	if m.syncPending() != 0 {
-		t.Error("an fsync is pending before any began")
-	}
-	m.Syncing()
-	if m.syncPending() < 0 || m.syncBegan.Load() == 0 {
-		t.Error("no fsync is pending")
-	}
-	m.Synced(eventlog.Sync{})
-	if m.syncPending() != 0 {
-		t.Error("an fsync that has ended is pending")
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // rawClient speaks the protocol without the official client: that one hides
@@ -126,13 +127,13 @@ func (c rawClient) batchAppend(ctx context.Context, w modelWrite) rawAnswer {
 	}
 	id := uuid.New()
 	for i, e := range w.events {
-		contentType := contentTypeBinary
+		contentType := "application/octet-stream"
 		if e.json {
-			contentType = contentTypeJSON
+			contentType = "application/json"
 		}
 		f := fragment(id, nil, i == len(w.events)-1, &streams.BatchAppendReq_ProposedMessage{
 			Id: rawUUID(e.id), Data: []byte(e.data), CustomMetadata: []byte(e.meta),
-			Metadata: map[string]string{metaKeyType: e.typ, metaKeyContentType: contentType},
+			Metadata: map[string]string{protocol.MetaKeyType: e.typ, "content-type": contentType},
 		})
 		if i == 0 {
 			f.Options = batchOptions(w.stream, int64(w.expect))
@@ -197,13 +198,13 @@ func (c rawClient) append(ctx context.Context, w modelWrite) rawAnswer {
 		if err != nil {
 			break // the answer says why
 		}
-		contentType := contentTypeBinary
+		contentType := "application/octet-stream"
 		if e.json {
-			contentType = contentTypeJSON
+			contentType = "application/json"
 		}
 		err = call.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{
 			Id: rawUUID(e.id), Data: []byte(e.data), CustomMetadata: []byte(e.meta),
-			Metadata: map[string]string{metaKeyType: e.typ, metaKeyContentType: contentType},
+			Metadata: map[string]string{protocol.MetaKeyType: e.typ, "content-type": contentType},
 		}}})
 	}
 	resp, err := call.CloseAndRecv()
@@ -393,13 +394,13 @@ func rawEvent(r *streams.ReadResp_ReadEvent) (storedEvent, error) {
 	id := e.GetId().GetStructured()
 	out := storedEvent{
 		stream: string(e.GetStreamIdentifier().GetStreamName()), revision: e.GetStreamRevision(), position: e.GetCommitPosition(),
-		typ: e.GetMetadata()[metaKeyType], json: e.GetMetadata()[metaKeyContentType] == contentTypeJSON,
+		typ: e.GetMetadata()[protocol.MetaKeyType], json: e.GetMetadata()["content-type"] == "application/json",
 		data: string(e.GetData()), meta: string(e.GetCustomMetadata()),
 	}
 	binary.BigEndian.PutUint64(out.id[:8], uint64(id.GetMostSignificantBits()))
 	binary.BigEndian.PutUint64(out.id[8:], uint64(id.GetLeastSignificantBits()))
 	var err error
-	out.created, err = strconv.ParseInt(e.GetMetadata()[metaKeyCreated], 10, 64)
+	out.created, err = strconv.ParseInt(e.GetMetadata()["created"], 10, 64)
 	if err == nil && (e.GetPreparePosition() != out.position || r.GetCommitPosition() != out.position) {
 		err = fmt.Errorf("an event's positions differ: commit %d, prepare %d, beside it %d", out.position, e.GetPreparePosition(), r.GetCommitPosition())
 	}

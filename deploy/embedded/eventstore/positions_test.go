@@ -16,6 +16,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // rawRead reads as other clients do and returns the messages as short words.
@@ -136,18 +138,18 @@ func TestStreamPositions(t *testing.T) {
 // the first event that is not, once, also beyond a page of this server.
 func TestStreamPositionsWithMaxAge(t *testing.T) {
 	f, now := newClockFixture(t)
-	f.append("s", esdb.NoStream{}, events(pageEvents)...)
-	for range (pageConsidered - pageEvents) / pageEvents {
-		f.append("s", esdb.Any{}, events(pageEvents)...)
+	f.append("s", esdb.NoStream{}, events(protocol.PageEvents)...)
+	for range (protocol.PageConsidered - protocol.PageEvents) / protocol.PageEvents {
+		f.append("s", esdb.Any{}, events(protocol.PageEvents)...)
 	}
 	f.append("s", esdb.Any{}, events(5)...)
 	f.setMeta("s", `{"$maxAge":60}`)
 	now.advance(120)
-	if got, err := f.rawRead(streamOptions("s", 0, 10, 1)); err != nil || !slices.Equal(got, []string{fmt.Sprint("first ", pageConsidered+5), fmt.Sprint("last ", pageConsidered+4)}) {
+	if got, err := f.rawRead(streamOptions("s", 0, 10, 1)); err != nil || !slices.Equal(got, []string{fmt.Sprint("first ", protocol.PageConsidered+5), fmt.Sprint("last ", protocol.PageConsidered+4)}) {
 		t.Errorf("all too old: got %v, %v", got, err)
 	}
 	f.append("s", esdb.Any{}, event(`{}`))
-	want := []string{fmt.Sprint("first ", pageConsidered+5), fmt.Sprint(pageConsidered + 5), fmt.Sprint("last ", pageConsidered+5)}
+	want := []string{fmt.Sprint("first ", protocol.PageConsidered+5), fmt.Sprint(protocol.PageConsidered + 5), fmt.Sprint("last ", protocol.PageConsidered+5)}
 	if got, err := f.rawRead(streamOptions("s", 0, 10, 1)); err != nil || !slices.Equal(got, want) {
 		t.Errorf("one is not: got %v, %v, want %v", got, err, want)
 	}

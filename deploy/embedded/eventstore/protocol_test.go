@@ -133,7 +133,7 @@ func TestStopDrainsAppendsAndEndsSubscriptions(t *testing.T) {
 	}
 	// The server is stopping; the append that has begun still goes through.
 	ev := event(`{}`)
-	if err := call.Send(proposed(structuredUUID(ev.EventID), map[string]string{"type": "t", "content-type": "application/json"}, 1)); err != nil {
+	if err := call.Send(proposed(rawUUID(ev.EventID), map[string]string{"type": "t", "content-type": "application/json"}, 1)); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := call.CloseAndRecv()

@@ -7,16 +7,18 @@ import (
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // More than a page, in both directions, with and without a limit inside a page.
 func TestReadsOfManyPages(t *testing.T) {
 	f := newFixture(t)
-	const n = 3*pageEvents + 17
+	const n = 3*protocol.PageEvents + 17
 	for i := 0; i < n; i += 300 {
 		f.append("s", esdb.Any{}, events(min(300, n-i))...)
 	}
-	for _, count := range []uint64{1, pageEvents - 1, pageEvents, pageEvents + 1, 2*pageEvents + 5, n, n + 1} {
+	for _, count := range []uint64{1, protocol.PageEvents - 1, protocol.PageEvents, protocol.PageEvents + 1, 2*protocol.PageEvents + 5, n, n + 1} {
 		for _, dir := range []esdb.Direction{esdb.Forwards, esdb.Backwards} {
 			from := esdb.StreamPosition(esdb.Start{})
 			allFrom := esdb.AllPosition(esdb.Start{})

@@ -18,19 +18,21 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/disturb"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // keepaliveMinTime is the least time between a client's pings: the official
@@ -52,17 +54,17 @@ type Server struct {
 	cfg    Config
 	store  *eventlog.Log
 	grpc   *grpc.Server
-	health *http.Server
+	plain  *http.Server // HTTP/1.1, beside grpc
 	doors  *doors
-	auth   *authenticator
-	certs  *certificates // nil: plaintext
+	auth   *guard.Authenticator
+	certs  *guard.Certificates // nil: plaintext
+	rights *guard.Rights
 	addr   string
 
-	metrics *metrics
+	metrics *watch.Metrics
+	streams *protocol.Streams
 	backups backups
-	disturb *disturber // nil outside tests
-
-	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
+	disturb *disturb.Disturber // nil outside tests
 
 	stopOnce  sync.Once
 	stopping  chan struct{} // closed by Stop: readers and subscriptions end
@@ -81,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	m := newMetrics(cfg.Logger)
+	m := watch.New(cfg.Logger)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start event store: %w", err)
 	}
@@ -91,6 +93,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, store: st, metrics: m,
+		rights: &guard.Rights{
+			Log: st, Now: cfg.Now,
+			ProtectStreams: cfg.ProtectStreams, ProtectedWriters: cfg.ProtectedWriters, AllReaders: cfg.AllReaders,
+		},
 		stopping: make(chan struct{}),
 		force:    make(chan struct{}),
 		done:     make(chan struct{}),
@@ -98,11 +104,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.listen(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start event store: %w", err), st.Close())
 	}
-	m.adopt(st)
-	s.health = healthServer(st.Failure, s.backup(), s.auth.requireOps(s.operations()), cfg.Logger)
-	s.health.ConnContext = withCommonName
-	s.grpc = grpc.NewServer(append(s.disturb.options(s.stopping),
-		grpc.ForceServerCodecV2(newWireCodec()),
+	m.Adopt(st)
+	s.plain = s.plainServer()
+	s.grpc = grpc.NewServer(append(s.disturb.Options(s.stopping),
+		grpc.ForceServerCodecV2(protocol.Codec()),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage+1<<20),
 		grpc.InitialWindowSize(1<<20),
@@ -114,28 +119,32 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.MaxConcurrentStreams(cfg.streams),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(cfg.sniff),
-		grpc.Creds(doorCredentials{tls: s.certs != nil}),
-		grpc.ChainUnaryInterceptor(s.auth.unary),
-		grpc.ChainStreamInterceptor(s.auth.stream),
-		grpc.UnknownServiceHandler(unknownService),
+		grpc.Creds(guard.Credentials(s.certs != nil)),
+		grpc.ChainUnaryInterceptor(s.auth.Unary),
+		grpc.ChainStreamInterceptor(s.auth.Stream),
+		grpc.UnknownServiceHandler(protocol.UnknownService),
 	)...)
-	streams.RegisterStreamsServer(s.grpc, &streamsService{server: s})
-	serverfeatures.RegisterServerFeaturesServer(s.grpc, featuresService{})
-	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
-	s.logStarted()
+	s.streams = protocol.NewStreams(protocol.Config{
+		Log: st, Rights: s.rights, Metrics: m, MaxAppend: cfg.MaxAppend, Now: cfg.Now, Stopping: s.stopping, Paged: cfg.paged,
+	})
+	streams.RegisterStreamsServer(s.grpc, s.streams)
+	serverfeatures.RegisterServerFeaturesServer(s.grpc, protocol.Features{})
+	gossip.RegisterGossipServer(s.grpc, &protocol.Gossip{ID: st.ID(), Now: cfg.Now, ReachedBy: s.reachedBy})
+	m.LogStarted(s.addr, st)
 	go s.serve()
 	return s, nil
 }
 
 // listen knows the users, has the certificate and opens the port.
 func (s *Server) listen(ctx context.Context) (err error) {
-	if s.auth, err = newAuthenticator(s.cfg); err != nil {
+	s.auth, err = guard.NewAuthenticator(guard.AuthConfig{
+		Users: s.cfg.Users, Open: s.cfg.Open, ReadOnlyRoles: s.cfg.ReadOnlyRoles, Logger: s.cfg.Logger, Patience: s.cfg.hearOut,
+	})
+	if err != nil {
 		return err
 	}
-	if s.cfg.TLS != nil {
-		if s.certs, err = openCertificates(s.cfg); err != nil {
-			return err
-		}
+	if err := s.openCertificates(); err != nil {
+		return err
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
@@ -143,11 +152,32 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		return err
 	}
 	s.addr = listener.Addr().String()
-	if s.disturb, err = disturb(ctx, s); err != nil {
+	s.disturb, err = disturb.Begin(ctx, s.cfg.Disturb, disturb.Node{
+		Log: s.store, Addr: s.addr, Connection: s.ConnectionString(), Logger: s.cfg.Logger,
+	})
+	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	counted := countedListener{s.disturb.listen(listener), s.metrics}
+	counted := s.metrics.Listen(s.disturb.Listen(listener))
 	s.doors = newDoors(counted, s.cfg.sniff, s.certs, s.cfg.connections, s.cfg.Logger)
+	return nil
+}
+
+// openCertificates loads what the configuration names, where the port speaks TLS.
+func (s *Server) openCertificates() (err error) {
+	if s.cfg.TLS == nil {
+		return nil
+	}
+	if s.certs, err = guard.OpenCertificates(*s.cfg.TLS, s.cfg.recheck, s.cfg.Logger); err != nil || s.cfg.Advertise == "" {
+		return err
+	}
+	host, _, err := splitAdvertised(s.cfg.Advertise)
+	if err != nil {
+		return err
+	}
+	if err := s.certs.Names(host); err != nil {
+		return fmt.Errorf("advertise %q: clients would not trust this host: %w", s.cfg.Advertise, err)
+	}
 	return nil
 }
 
@@ -168,11 +198,11 @@ func createOrOpen(cfg Config, observer eventlog.Observer) (*eventlog.Log, error)
 // serve runs until Stop, or until the store or the listener fails.
 func (s *Server) serve() {
 	defer close(s.done)
-	served, healthServed := make(chan error, 1), make(chan struct{})
+	served, plainServed := make(chan error, 1), make(chan struct{})
 	go func() { served <- s.grpc.Serve(s.doors.grpc) }()
 	go func() {
-		defer close(healthServed)
-		_ = s.health.Serve(s.doors.http) // ends with its door; a failed listener is the other server's error
+		defer close(plainServed)
+		_ = s.plain.Serve(s.doors.http) // ends with its door; a failed listener is the other server's error
 	}()
 	var err error
 	select {
@@ -183,17 +213,17 @@ func (s *Server) serve() {
 		s.drain()
 	}
 	s.grpc.Stop() // waits for the handlers; nothing may use the store after this
-	s.receivers.Wait()
-	s.auth.hearers.Wait()
+	s.streams.Wait()
+	s.auth.Wait()
 	<-served
-	_ = s.health.Close() // health checks under way have nothing to lose, and backups that are cut are known as such
+	_ = s.plain.Close() // health checks under way have nothing to lose, and backups that are cut are known as such
 	s.doors.close()
-	<-healthServed
-	end, events := logEnd(s.store)
-	s.metrics.retire()
+	<-plainServed
+	end, events := watch.LogEnd(s.store)
+	s.metrics.Retire()
 	s.backups.wait.Wait()
 	s.err = errors.Join(err, s.store.Close())
-	s.logStopped(end, events)
+	s.metrics.LogStopped(s.addr, s.store.ID(), end, events, s.err)
 }
 
 // drain lets calls end by themselves until Stop's context ends or the store fails.
@@ -211,56 +241,6 @@ func (s *Server) drain() {
 	}
 	s.grpc.Stop()
 	<-graceful
-}
-
-// Addr is the address that the server listens on, host:port.
-func (s *Server) Addr() string { return s.addr }
-
-// ConnectionString is what the official clients on this machine dial, without
-// credentials. It names CAFile where there is one.
-func (s *Server) ConnectionString() string { return s.connectionString(s.localAddr()) }
-
-// AdvertisedConnectionString is what clients elsewhere dial, with their copy of
-// CAFile: the advertised address, or else ConnectionString's.
-func (s *Server) AdvertisedConnectionString() string {
-	if s.cfg.Advertise != "" {
-		return s.connectionString(s.cfg.Advertise)
-	}
-	return s.ConnectionString()
-}
-
-func (s *Server) connectionString(addr string) string {
-	switch {
-	case s.certs == nil:
-		return "esdb://" + addr + "?tls=false"
-	case s.certs.caFile == "":
-		return "esdb://" + addr + "?tls=true"
-	}
-	return "esdb://" + addr + "?tls=true&tlsCAFile=" + url.QueryEscape(s.certs.caFile)
-}
-
-// localAddr is what this machine's own clients reach, under a name that the certificate has.
-func (s *Server) localAddr() string {
-	host, port, err := net.SplitHostPort(s.addr)
-	if err != nil {
-		return s.addr // cannot be: a listener's address has a port
-	}
-	if isWildcard(host) {
-		host = "127.0.0.1"
-	}
-	if s.certs != nil {
-		host = s.certs.nameFor(host)
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// CAFile is the PEM file by which clients trust the server, their tlsCAFile; ""
-// without TLS, and where they know its authority.
-func (s *Server) CAFile() string {
-	if s.certs == nil {
-		return ""
-	}
-	return s.certs.caFile
 }
 
 // Done is closed when the server has ended, by Stop or by a failure of its store.
@@ -286,8 +266,11 @@ func (s *Server) Stop(ctx context.Context) error {
 	return s.Wait()
 }
 
-// unknownService answers calls of services that this node does not have.
-func unknownService(_ any, stream grpc.ServerStream) error {
-	method, _ := grpc.MethodFromServerStream(stream)
-	return status.Errorf(codes.Unimplemented, "this single node has no %s: it serves streams only; no persistent subscriptions, projections, users or operations", method)
-}
+// Metrics gives the server's own metrics, all named eventstore_*, so that
+// whoever runs it can serve them beside his. It works after the server has
+// ended too; the figures of its files are gone then. GET /metrics also shows
+// the process and the Go runtime.
+func (s *Server) Metrics() prometheus.Gatherer { return s.metrics.Gatherer() }
+
+// Disturbed returns what Config.Disturb has done so far; all zero where it is nil.
+func (s *Server) Disturbed() disturb.Disturbed { return s.disturb.Done() }

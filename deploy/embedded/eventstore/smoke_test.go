@@ -2,13 +2,10 @@ package eventstore
 
 import (
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
-
-func formatTicks(v int64) string { return strconv.FormatInt(v, 10) }
 
 // Append, read back, follow $all, restart, read again.
 func TestAppendReadSubscribeRestart(t *testing.T) {

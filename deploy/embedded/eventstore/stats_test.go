@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 func get(t testing.TB, s *Server, path string, want int) string {
@@ -81,7 +84,7 @@ func TestStats(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &stats); err != nil {
 		t.Fatal(err)
 	}
-	end, _ := logEnd(f.s.store)
+	end, _ := watch.LogEnd(f.s.store)
 	node := stats.ES.Node
 	switch {
 	case stats.Proc.ID != os.Getpid(), stats.Proc.StartTime == "", stats.Proc.Mem <= 0, stats.Proc.TCP.Connections < 2:
@@ -90,7 +93,7 @@ func TestStats(t *testing.T) {
 		t.Errorf("es: %+v", stats.ES)
 	case stats.ES.Queue["Storage Writer"].QueueName != "Storage Writer":
 		t.Errorf("queue: %+v", stats.ES.Queue)
-	case node.Events != 2, node.Position != end, node.Failed, node.Version != serverVersion, node.ID == "":
+	case node.Events != 2, node.Position != end, node.Failed, node.Version != protocol.ServerVersion, node.ID == "":
 		t.Errorf("node: %+v", node)
 	case node.Subscriptions.Live != 1, node.Subscriptions.Behind != 0:
 		t.Errorf("subscriptions: %+v", node.Subscriptions)
@@ -114,7 +117,7 @@ func TestOperationsOverHTTP(t *testing.T) {
 		}
 	}
 	var info struct{ ESVersion, State string }
-	if err := json.Unmarshal([]byte(get(t, f.s, "/info", http.StatusOK)), &info); err != nil || info.ESVersion != serverVersion || info.State != "leader" {
+	if err := json.Unmarshal([]byte(get(t, f.s, "/info", http.StatusOK)), &info); err != nil || info.ESVersion != protocol.ServerVersion || info.State != "leader" {
 		t.Errorf("info: %+v, %v", info, err)
 	}
 	for _, path := range []string{"/", "/streams/s", "/statsx", "/subscriptions", "/gossip"} {

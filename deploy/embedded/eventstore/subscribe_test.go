@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // next returns the next event of the subscription, skipping other messages.
@@ -81,7 +83,7 @@ func TestSubscribeToAnEmptyStore(t *testing.T) {
 // What cannot be filtered by is refused with a reason, not ignored.
 func TestFilterThatCannotBeApplied(t *testing.T) {
 	f := newFixture(t)
-	for _, regex := range []string{`[z-a]`, `(`, strings.Repeat("a", maxPattern+1)} {
+	for _, regex := range []string{`[z-a]`, `(`, strings.Repeat("a", protocol.MaxPattern+1)} {
 		_, err := f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: regex}})
 		if e := asError(t, err); status.Code(e.Err()) != codes.InvalidArgument || !strings.Contains(e.Error(), "cannot apply the regular expression") {
 			t.Errorf("%s: %v", regex, err)
@@ -102,7 +104,7 @@ func TestSlowSubscriber(t *testing.T) {
 	for range appends {
 		f.append("s", esdb.Any{}, event(data))
 	}
-	f.append("s", esdb.Any{}, events(2*pageEvents)...)
+	f.append("s", esdb.Any{}, events(2*protocol.PageEvents)...)
 	got := trace(t, sub)
 	if slices.Contains(got, "fell behind") || got[len(got)-1] != "caught up" {
 		t.Fatalf("got %d messages, the last %q, fell behind: %v", len(got), got[len(got)-1], slices.Contains(got, "fell behind"))

@@ -32,6 +32,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/authority"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
 func readFile(t testing.TB, name string) []byte {
@@ -62,11 +63,11 @@ func clientTLS(t testing.TB, s *Server) *tls.Config {
 }
 
 // testTLS is a certificate of a new authority, under the hosts that this machine's own clients dial and more.
-func testTLS(t testing.TB, more ...string) *TLSConfig {
+func testTLS(t testing.TB, more ...string) *guard.TLSConfig {
 	t.Helper()
 	ca := newServerAuthority(t)
 	certFile, keyFile := ca.issue(t, more...)
-	return &TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: ca.CAFile()}
+	return &guard.TLSConfig{CertFile: certFile, KeyFile: keyFile, CAFile: ca.CAFile()}
 }
 
 type serverAuthority struct{ *authority.Authority }
@@ -95,10 +96,7 @@ func (a serverAuthority) issue(t testing.TB, more ...string) (certFile, keyFile 
 // served is the certificate that the server shows now.
 func served(t *testing.T, s *Server) []byte {
 	t.Helper()
-	s.certs.mu.Lock()
-	s.certs.checked = time.Time{} // as if a while had passed
-	s.certs.mu.Unlock()
-	c, err := tls.Dial("tcp", s.Addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protoHTTP2}})
+	c, err := tls.Dial("tcp", s.Addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{guard.ProtoHTTP2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +110,9 @@ func TestCertificateIsReloaded(t *testing.T) {
 	ca := newServerAuthority(t)
 	certFile, _ := ca.issue(t)
 	first := readFile(t, certFile)
+	cfg.recheck = time.Nanosecond
 	mine := filepath.Join(t.TempDir(), "both.pem")
-	cfg.TLS = &TLSConfig{CertFile: writeFile(t, mine, first), KeyFile: mine, CAFile: ca.CAFile()}
+	cfg.TLS = &guard.TLSConfig{CertFile: writeFile(t, mine, first), KeyFile: mine, CAFile: ca.CAFile()}
 	leafOf := func(text []byte) []byte {
 		block, _ := pem.Decode(text)
 		return block.Bytes
@@ -309,7 +308,7 @@ type certificateWorld struct {
 func newCertificateWorld(t *testing.T) certificateWorld {
 	t.Helper()
 	ca := newClientAuthority(t)
-	cfg := secureConfig(t, User{Name: "anna"}, testUser(t, "piet", "p"))
+	cfg := secureConfig(t, guard.User{Name: "anna"}, testUser(t, "piet", "p"))
 	cfg.TLS.ClientCAFile = ca.file
 	return certificateWorld{t, ca, startServer(t, cfg)}
 }
@@ -334,7 +333,7 @@ func (w certificateWorld) with(a clientAuthority, name string, user *url.Userinf
 func TestHTTPOverTLSOnTheSamePort(t *testing.T) {
 	s := startServer(t, secureConfig(t))
 	login(t, s, adminName, adminPassword).append("s", nil, event(`{}`))
-	for _, offered := range [][]string{nil, {protoHTTP1}, {protoHTTP2, protoHTTP1}} {
+	for _, offered := range [][]string{nil, {guard.ProtoHTTP1}, {guard.ProtoHTTP2, guard.ProtoHTTP1}} {
 		conf := clientTLS(t, s)
 		conf.NextProtos = offered
 		transport := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: len(offered) == 2}
@@ -417,15 +416,15 @@ func TestUnfinishedHandshakes(t *testing.T) {
 
 // What Validate refuses: passwords in plaintext, and a port that others can reach without TLS or users.
 func TestAccessIsValidated(t *testing.T) {
-	admin := testUser(t, adminName, adminPassword, groupAdmins)
-	users := []User{admin}
-	files := &TLSConfig{CertFile: "c", KeyFile: "k", CAFile: "ca"}
-	clients := &TLSConfig{CertFile: "c", KeyFile: "k", ClientCAFile: "x"}
-	secret := User{Name: "a", SecretSHA256: [32]byte{1}}
+	admin := testUser(t, adminName, adminPassword, "$admins")
+	users := []guard.User{admin}
+	files := &guard.TLSConfig{CertFile: "c", KeyFile: "k", CAFile: "ca"}
+	clients := &guard.TLSConfig{CertFile: "c", KeyFile: "k", ClientCAFile: "x"}
+	secret := guard.User{Name: "a", SecretSHA256: [32]byte{1}}
 	for name, tc := range map[string]struct {
 		addr      string
-		tls       *TLSConfig
-		users     []User
+		tls       *guard.TLSConfig
+		users     []guard.User
 		open      bool
 		readOnly  []string
 		advertise string
@@ -442,20 +441,20 @@ func TestAccessIsValidated(t *testing.T) {
 		"beyond and open":            {addr: "0.0.0.0:0", open: true, wrong: "not a loopback address"},
 		"beyond and open, with TLS":  {addr: "10.0.0.1:0", tls: files, open: true, wrong: "not a loopback address"},
 		"beyond by name":             {addr: "es.example:0", users: users, wrong: "not a loopback address"},
-		"no certificate":             {addr: "127.0.0.1:0", tls: &TLSConfig{}, users: users, wrong: "cert file or key file is empty"},
-		"half a pair":                {addr: "127.0.0.1:0", tls: &TLSConfig{CertFile: "x"}, users: users, wrong: "go together"},
-		"a user twice":               {addr: "127.0.0.1:0", tls: files, users: []User{admin, admin}, wrong: "twice"},
-		"no name":                    {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "", "x")}, wrong: "name"},
-		"a colon":                    {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "a:b", "x")}, wrong: "name"},
-		"a group's name":             {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "a", "x", "b"), testUser(t, "b", "x")}, wrong: "a user and a group"},
-		"a group there is not":       {addr: "127.0.0.1:0", tls: files, users: []User{testUser(t, "a", "x", "$admin")}, wrong: "no group"},
-		"a secret":                   {addr: "127.0.0.1:0", tls: files, users: []User{secret}},
-		"a password and a secret":    {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a", PasswordHash: admin.PasswordHash, SecretSHA256: [32]byte{1}}}, wrong: "take one away"},
-		"neither":                    {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a"}}, wrong: "no password hash and no secret"},
-		"a certificate's user":       {addr: "127.0.0.1:0", tls: clients, users: []User{{Name: "a"}}},
-		"a password for a hash":      {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a", PasswordHash: "hunter22"}}, wrong: "not bcrypt's"},
-		"a hash that takes for ever": {addr: "127.0.0.1:0", tls: files, users: []User{{Name: "a", PasswordHash: strings.Replace(admin.PasswordHash, "$04$", "$31$", 1)}}, wrong: "costs"},
-		"a reader":                   {addr: "127.0.0.1:0", tls: files, users: []User{admin, secret}, readOnly: []string{"a"}},
+		"no certificate":             {addr: "127.0.0.1:0", tls: &guard.TLSConfig{}, users: users, wrong: "cert file or key file is empty"},
+		"half a pair":                {addr: "127.0.0.1:0", tls: &guard.TLSConfig{CertFile: "x"}, users: users, wrong: "go together"},
+		"a user twice":               {addr: "127.0.0.1:0", tls: files, users: []guard.User{admin, admin}, wrong: "twice"},
+		"no name":                    {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "", "x")}, wrong: "name"},
+		"a colon":                    {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "a:b", "x")}, wrong: "name"},
+		"a group's name":             {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "a", "x", "b"), testUser(t, "b", "x")}, wrong: "a user and a group"},
+		"a group there is not":       {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "a", "x", "$admin")}, wrong: "no group"},
+		"a secret":                   {addr: "127.0.0.1:0", tls: files, users: []guard.User{secret}},
+		"a password and a secret":    {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a", PasswordHash: admin.PasswordHash, SecretSHA256: [32]byte{1}}}, wrong: "take one away"},
+		"neither":                    {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a"}}, wrong: "no password hash and no secret"},
+		"a certificate's user":       {addr: "127.0.0.1:0", tls: clients, users: []guard.User{{Name: "a"}}},
+		"a password for a hash":      {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a", PasswordHash: "hunter22"}}, wrong: "not bcrypt's"},
+		"a hash that takes for ever": {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a", PasswordHash: strings.Replace(admin.PasswordHash, "$04$", "$31$", 1)}}, wrong: "costs"},
+		"a reader":                   {addr: "127.0.0.1:0", tls: files, users: []guard.User{admin, secret}, readOnly: []string{"a"}},
 		"everybody reads only":       {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{"$all"}, wrong: "no group of your own"},
 		"a reading administrator":    {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{adminName}, wrong: "take one away"},
 		"advertised":                 {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:2113"},

@@ -1,4 +1,4 @@
-package eventstore
+package guard
 
 import (
 	"time"
@@ -13,11 +13,14 @@ const (
 	hearOutTime = time.Second
 )
 
+// Wait waits for the clients that are heard out; their calls have ended before.
+func (a *Authenticator) Wait() { a.hearers.Wait() }
+
 // hearOut takes what the client of a refused append still sends, so that it
 // sees the refusal: official clients that meet the end of a call while they
 // send say "EOF" and no more. Few are heard at a time, and not for long; the
 // others are refused at once.
-func (a *authenticator) hearOut(ss grpc.ServerStream) {
+func (a *Authenticator) hearOut(ss grpc.ServerStream) {
 	select {
 	case a.hearing <- struct{}{}:
 	default:

@@ -1,4 +1,4 @@
-package eventstore
+package watch
 
 import (
 	"github.com/cockroachdb/pebble/v2"
@@ -9,7 +9,7 @@ import (
 
 // logCollector reads the figures of the log, its files and the subscriptions
 // when somebody asks, so that they cost nothing otherwise.
-type logCollector struct{ m *metrics }
+type logCollector struct{ m *Metrics }
 
 // figure is one that the storage engine keeps.
 type figure struct {
@@ -72,13 +72,13 @@ func (c logCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descFailed, failed)
 	gauge(descSyncPending, c.m.syncPending().Seconds())
 	c.m.withLog(func(l *eventlog.Log) {
-		end, events := logEnd(l)
+		end, events := LogEnd(l)
 		gauge(descQueue, float64(l.QueueLength()))
 		gauge(descPosition, float64(end))
 		gauge(descEvents, float64(events))
 		counts, lag := c.m.subscriptions.look(end)
 		gauge(descMaxLag, float64(lag))
-		for kind := subscribeStream; kind < readKind(len(readKinds)); kind++ {
+		for kind := SubscribeStream; kind < ReadKind(len(readKinds)); kind++ {
 			gauge(descSubs, float64(counts[kind].live), kind.String(), "live")
 			gauge(descSubs, float64(counts[kind].behind), kind.String(), "behind")
 		}
@@ -89,8 +89,8 @@ func (c logCollector) Collect(ch chan<- prometheus.Metric) {
 	})
 }
 
-// logEnd is the durable end of the log and the number of events before it.
-func logEnd(l *eventlog.Log) (position, events uint64) {
+// LogEnd is the durable end of the log and the number of events before it.
+func LogEnd(l *eventlog.Log) (position, events uint64) {
 	v := l.Acquire()
 	position, events = v.End(), v.Events()
 	_ = v.Release() // closing a snapshot of an open log does not fail

@@ -1,12 +1,13 @@
-package eventstore
+package guard
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
@@ -16,21 +17,24 @@ import (
 // leave out is as the system's defaults say, which the stream "$settings" may
 // change. Members of "$admins" are bound by none.
 
-// action is what a call does to a stream.
-type action int
+// Action is what a call does to a stream.
+type Action int
 
 const (
-	actionRead action = iota
-	actionWrite
-	actionDelete
-	actionMetaRead
-	actionMetaWrite
+	ActionRead Action = iota
+	ActionWrite
+	ActionDelete
+	ActionMetaRead
+	ActionMetaWrite
 	actions
 )
 
-func (a action) String() string {
+func (a Action) String() string {
 	return [...]string{"read", "written to", "deleted", "asked for its metadata", "given metadata"}[a]
 }
+
+// AllStream is the name under which all streams are read as one.
+const AllStream = "$all"
 
 // settingsStream holds the defaults, as on a real server.
 const settingsStream = "$settings"
@@ -128,42 +132,56 @@ func settingsACL(data []byte, key string, fallback acl) acl {
 	return a.over(fallback)
 }
 
+// Rights are what access control lists and the configuration say of one log. The
+// fields' meanings are those of the server's configuration.
+type Rights struct {
+	Log              *eventlog.Log
+	Now              func() time.Time
+	ProtectStreams   *regexp.Regexp
+	ProtectedWriters []string
+	AllReaders       []string
+}
+
+// Protected tells whether the stream's deletion and metadata are refused to everybody.
+func (r *Rights) Protected(stream string) bool {
+	return r.ProtectStreams != nil && r.ProtectStreams.MatchString(stream)
+}
+
 // access answers what one principal may do, as of one view.
 type access struct {
-	server *Server
+	rights *Rights
 	view   *eventlog.View
-	who    principal
+	who    Principal
 }
 
 // may tells whether the principal may do a with the stream. For a metastream,
 // reading and writing are what its stream's lists say of metadata.
-func (s access) may(a action, stream string) (bool, error) {
+func (s access) may(a Action, stream string) (bool, error) {
 	if s.who.readOnly {
-		return a == actionRead || a == actionMetaRead, nil
+		return a == ActionRead || a == ActionMetaRead, nil
 	}
-	if s.who.admin() {
+	if s.who.Admin() {
 		return true, nil
 	}
-	if s.who.name == "" {
+	if s.who.Name == "" {
 		return false, nil
 	}
 	if eventlog.IsMetastream(stream) {
 		stream = eventlog.OriginalOf(stream)
 		switch a {
-		case actionRead:
-			a = actionMetaRead
-		case actionWrite:
-			a = actionMetaWrite
+		case ActionRead:
+			a = ActionMetaRead
+		case ActionWrite:
+			a = ActionMetaWrite
 		default:
 			return false, nil
 		}
 	}
-	cfg := &s.server.cfg
-	changes := a != actionRead && a != actionMetaRead
-	if changes && len(cfg.ProtectedWriters) > 0 && cfg.ProtectStreams != nil && cfg.ProtectStreams.MatchString(stream) {
-		return a == actionWrite && slices.ContainsFunc(cfg.ProtectedWriters, s.who.has), nil
+	changes := a != ActionRead && a != ActionMetaRead
+	if changes && len(s.rights.ProtectedWriters) > 0 && s.rights.Protected(stream) {
+		return a == ActionWrite && slices.ContainsFunc(s.rights.ProtectedWriters, s.who.has), nil
 	}
-	if stream == allStream && a == actionRead && slices.ContainsFunc(cfg.AllReaders, s.who.has) {
+	if stream == AllStream && a == ActionRead && slices.ContainsFunc(s.rights.AllReaders, s.who.has) {
 		return true, nil
 	}
 	list, err := s.list(a, stream)
@@ -172,7 +190,7 @@ func (s access) may(a action, stream string) (bool, error) {
 
 // list is who may do a with the stream: as its metadata says, or as the
 // defaults do.
-func (s access) list(a action, stream string) ([]string, error) {
+func (s access) list(a Action, stream string) ([]string, error) {
 	var settings []byte
 	if s.view.HasSystemStreams() { // otherwise there are neither
 		meta, err := s.view.Metadata(stream)
@@ -194,7 +212,7 @@ func (s access) list(a action, stream string) ([]string, error) {
 
 // settings is the newest event's data of the settings stream, nil for none.
 func (s access) settings() (data []byte, err error) {
-	rng, err := s.view.Stream(settingsStream, s.server.cfg.Now())
+	rng, err := s.view.Stream(settingsStream, s.rights.Now())
 	if errors.Is(err, eventlog.ErrStreamNotFound) || errors.Is(err, eventlog.ErrStreamDeleted) {
 		return nil, nil
 	}
@@ -207,32 +225,24 @@ func (s access) settings() (data []byte, err error) {
 	return data, err
 }
 
-// may tells whether p may do a with the stream, by the newest view.
-func (s *Server) may(p principal, a action, stream string) (ok bool, err error) {
-	if p.admin() && !p.readOnly {
+// May tells whether p may do a with the stream, by the newest view.
+func (r *Rights) May(p Principal, a Action, stream string) (ok bool, err error) {
+	if p.Admin() && !p.readOnly {
 		return true, nil
 	}
-	v := s.store.Acquire()
+	v := r.Log.Acquire()
 	defer func() { err = errors.Join(err, v.Release()) }()
-	return access{s, v, p}.may(a, stream)
+	return access{r, v, p}.may(a, stream)
 }
 
-// authorize returns nil where p may do a with the stream, and the error that a
-// client is to get otherwise.
-func (s *Server) authorize(ctx context.Context, p principal, a action, stream string) error {
-	ok, err := s.may(p, a, stream)
-	if err != nil {
-		return failStore(ctx, stream, err)
-	}
-	if !ok {
-		return failAccessDenied(ctx, "this stream cannot be "+a.String()+" by this user")
-	}
-	return nil
+// MayIn tells whether p may do a with the stream, as of the view.
+func (r *Rights) MayIn(v *eventlog.View, p Principal, a Action, stream string) (bool, error) {
+	return access{r, v, p}.may(a, stream)
 }
 
-// canRead tells whether p may read the stream, as of the view: for what a link
+// CanRead tells whether p may read the stream, as of the view: for what a link
 // points to. A check that fails counts as no.
-func (s *Server) canRead(v *eventlog.View, p principal, stream string) bool {
-	ok, err := access{s, v, p}.may(actionRead, stream)
+func (r *Rights) CanRead(v *eventlog.View, p Principal, stream string) bool {
+	ok, err := access{r, v, p}.may(ActionRead, stream)
 	return ok && err == nil
 }

@@ -1,4 +1,4 @@
-package eventstore
+package disturb
 
 import (
 	"context"
@@ -14,12 +14,14 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
 // What a Disturbance does to calls, it does as interceptors: the handlers know nothing of it.
 
-// options returns the interceptors; none without a disturbance.
-func (d *disturber) options(stopping <-chan struct{}) []grpc.ServerOption {
+// Options returns the interceptors; none without a disturbance.
+func (d *Disturber) Options(stopping <-chan struct{}) []grpc.ServerOption {
 	if d == nil {
 		return nil
 	}
@@ -35,7 +37,7 @@ func (d *disturber) options(stopping <-chan struct{}) []grpc.ServerOption {
 	}
 }
 
-func (d *disturber) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (d *Disturber) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if err := d.refusal(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
@@ -45,7 +47,7 @@ func (d *disturber) unary(ctx context.Context, req any, info *grpc.UnaryServerIn
 const streamsPrefix = "/event_store.client.streams.Streams/"
 
 // refusal draws whether a call is answered without having been tried.
-func (d *disturber) refusal(ctx context.Context, method string) error {
+func (d *Disturber) refusal(ctx context.Context, method string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls++
@@ -61,7 +63,7 @@ func (d *disturber) refusal(ctx context.Context, method string) error {
 		return nil
 	}
 	d.done.NotLeader++
-	return fail(ctx, codes.NotFound, "Leader info available", "exception", "not-leader", "leader-endpoint-host", d.leader.Hostname(), "leader-endpoint-port", d.leader.Port())
+	return protocol.Fail(ctx, codes.NotFound, "Leader info available", "exception", "not-leader", "leader-endpoint-host", d.leader.Hostname(), "leader-endpoint-port", d.leader.Port())
 }
 
 func requiresLeader(ctx context.Context) bool {
@@ -74,7 +76,7 @@ func requiresLeader(ctx context.Context) bool {
 // its refusal only then.
 type disturbedStream struct {
 	grpc.ServerStream
-	d        *disturber
+	d        *Disturber
 	stopping <-chan struct{}
 	category category
 	refusal  error // of an append
@@ -96,7 +98,7 @@ func (s *disturbedStream) RecvMsg(m any) error {
 		case *streams.AppendReq_Options_:
 			s.wrote.stream = string(c.Options.GetStreamIdentifier().GetStreamName())
 		case *streams.AppendReq_ProposedMessage_:
-			s.wrote.types = append(s.wrote.types, c.ProposedMessage.GetMetadata()[metaKeyType])
+			s.wrote.types = append(s.wrote.types, c.ProposedMessage.GetMetadata()[protocol.MetaKeyType])
 		}
 	}
 	return err
@@ -155,7 +157,7 @@ func (s *disturbedStream) answer(m any) error {
 	}
 	d := s.d
 	if err := d.wrote(s.Context(), s.wrote); err != nil {
-		return failStore(s.Context(), s.wrote.stream, err)
+		return protocol.FailStore(s.Context(), s.wrote.stream, err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -240,6 +242,6 @@ func (s *disturbedStream) delay() error {
 	case <-s.Context().Done():
 		return status.FromContextError(s.Context().Err()).Err()
 	case <-s.stopping:
-		return errStopping
+		return protocol.ErrStopping
 	}
 }

@@ -1,32 +1,31 @@
-package eventstore
+package protocol
 
 import (
 	"context"
 	"encoding/binary"
-	"net"
-	"strings"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
-// serverVersion is the EventStoreDB version whose semantics this node follows.
+// ServerVersion is the EventStoreDB version whose semantics this node follows.
 // Clients require three integers.
-const serverVersion = "24.2.0"
+const ServerVersion = "24.2.0"
 
-type featuresService struct {
+// Features tells clients what this node implements.
+type Features struct {
 	serverfeatures.UnimplementedServerFeaturesServer
 }
 
 // GetSupportedMethods lists what this node implements and nothing else: clients
 // choose between ways of doing a thing by it.
-func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
+func (Features) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	const streamsService = "event_store.client.streams.streams"
-	resp := &serverfeatures.SupportedMethods{EventStoreServerVersion: serverVersion}
+	resp := &serverfeatures.SupportedMethods{EventStoreServerVersion: ServerVersion}
 	for _, m := range []string{"append", "delete", "tombstone"} {
 		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m, ServiceName: streamsService})
 	}
@@ -39,56 +38,28 @@ func (featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*ser
 	return resp, nil
 }
 
-type gossipService struct {
+// Gossip tells clients where the node is.
+type Gossip struct {
 	gossip.UnimplementedGossipServer
-	server *Server
+	ID  [16]byte // of the store
+	Now func() time.Time
+	// ReachedBy is the address by which the client of a call reaches the server.
+	ReachedBy func(ctx context.Context) (host string, port uint16, err error)
 }
 
 // Read answers with the one member there is, so that discovery ends here.
-func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
-	host, port, err := g.server.reachedBy(ctx)
+func (g *Gossip) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
+	host, port, err := g.ReachedBy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
-		InstanceId:   structuredUUID(g.server.store.ID()),
-		TimeStamp:    eventlog.Ticks(g.server.cfg.Now()),
+		InstanceId:   structuredUUID(g.ID),
+		TimeStamp:    eventlog.Ticks(g.Now()),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(port)},
 	}}}, nil
-}
-
-// reachedBy is the address by which the client of a call reaches this server:
-// the one that it dialled, where the host is ours; otherwise the advertised one,
-// or the one that this machine's own clients dial.
-func (s *Server) reachedBy(ctx context.Context) (host string, port uint16, err error) {
-	own, advertised := s.localAddr(), s.cfg.Advertise
-	if advertised != "" {
-		own = advertised
-	}
-	if host, port, err = splitAdvertised(own); err != nil {
-		return "", 0, err
-	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	for _, authority := range md.Get(":authority") {
-		dialled, at, err := splitAdvertised(authority)
-		if err != nil || !s.answersTo(dialled) || advertised != "" && strings.EqualFold(dialled, host) {
-			continue
-		}
-		return dialled, at, nil // with its port, which may be a tunnel's
-	}
-	return host, port, nil
-}
-
-// answersTo tells whether the server is to be reached under the host: one that
-// its certificate names, or without TLS a name of this machine's loopback.
-func (s *Server) answersTo(host string) bool {
-	if s.certs != nil {
-		return s.certs.names(host)
-	}
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 func structuredUUID(id [16]byte) *shared.UUID {

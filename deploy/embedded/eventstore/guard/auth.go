@@ -1,4 +1,6 @@
-package eventstore
+// Package guard decides who may do what at one event store: it knows the accounts,
+// certificates and access control lists, and refuses everybody else.
+package guard
 
 import (
 	"context"
@@ -28,6 +30,8 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // User is somebody who may log in.
@@ -62,7 +66,6 @@ const (
 	verifiedMost   = 1024
 	attemptsMost   = 64 // different credentials being checked or waiting
 	attemptsOfPeer = 8  // those of one address
-	failureLogGap  = 10 * time.Second
 )
 
 // HashPassword returns the hash of a password for User.PasswordHash. A
@@ -147,29 +150,52 @@ func validateUsers(users []User, clientCerts bool) error {
 	return errors.Join(errs...)
 }
 
-// principal is who makes a call. On an open server it is everybody, who may do
+// validateReadOnly refuses roles that would bind everybody or administrators.
+func validateReadOnly(users []User, roles []string) error {
+	var errs []error
+	for _, role := range roles {
+		if role == "" || strings.HasPrefix(role, "$") {
+			errs = append(errs, fmt.Errorf("read-only roles: %q is no user and no group of your own", role))
+		}
+	}
+	for _, u := range users {
+		p := Principal{Name: u.Name, groups: u.Groups}
+		if p.Admin() && slices.ContainsFunc(roles, p.has) {
+			errs = append(errs, fmt.Errorf("user %q is in %s and is to read only: take one away", u.Name, groupAdmins))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns what is wrong with the users and the roles that may only read.
+// clientCerts says that a user needs no password.
+func Validate(users []User, readOnlyRoles []string, clientCerts bool) error {
+	return errors.Join(validateUsers(users, clientCerts), validateReadOnly(users, readOnlyRoles))
+}
+
+// Principal is who makes a call. On an open server it is everybody, who may do
 // everything.
-type principal struct {
-	name     string
+type Principal struct {
+	Name     string
 	groups   []string
 	open     bool // nobody is asked
 	readOnly bool // reads everything and changes nothing; bound by no list otherwise
 }
 
-// admin tells whether access control lists do not bind the principal.
-func (p principal) admin() bool { return p.open || slices.Contains(p.groups, groupAdmins) }
+// Admin tells whether access control lists do not bind the principal.
+func (p Principal) Admin() bool { return p.open || slices.Contains(p.groups, groupAdmins) }
 
 // has tells whether a role of a list means the principal.
-func (p principal) has(role string) bool {
-	return role == roleAll || role == p.name || slices.Contains(p.groups, role)
+func (p Principal) has(role string) bool {
+	return role == roleAll || role == p.Name || slices.Contains(p.groups, role)
 }
 
 type principalKey struct{}
 
-// principalOf is who makes the call that ctx is of; nobody where nothing
+// PrincipalOf is who makes the call that ctx is of; nobody where nothing
 // authenticated it.
-func principalOf(ctx context.Context) principal {
-	p, _ := ctx.Value(principalKey{}).(principal)
+func PrincipalOf(ctx context.Context) Principal {
+	p, _ := ctx.Value(principalKey{}).(Principal)
 	return p
 }
 
@@ -180,8 +206,8 @@ var (
 	errTooMany        = errors.New("too many logins are being checked, try again")
 )
 
-// authenticator knows the users. That of an open server lets everybody be anybody.
-type authenticator struct {
+// Authenticator knows the users. That of an open server lets everybody be anybody.
+type Authenticator struct {
 	open     bool
 	users    map[string]User
 	readOnly []string // roles
@@ -200,7 +226,7 @@ type authenticator struct {
 	ofPeer   map[string]int
 
 	failures   atomic.Uint64
-	failureLog rareLog
+	failureLog watch.RareLog
 }
 
 type digest [sha256.Size]byte
@@ -217,13 +243,26 @@ type attempt struct {
 	err  error
 }
 
-func newAuthenticator(cfg Config) (*authenticator, error) {
-	a := &authenticator{
+// AuthConfig says whom an Authenticator knows.
+type AuthConfig struct {
+	Users         []User
+	Open          bool     // everybody may do everything
+	ReadOnlyRoles []string // users or groups
+	Logger        *slog.Logger
+	Patience      time.Duration // with a refused append that is still sent; 0 is a second
+}
+
+// NewAuthenticator returns one that knows cfg's users, which Validate has passed.
+func NewAuthenticator(cfg AuthConfig) (*Authenticator, error) {
+	a := &Authenticator{
 		open: cfg.Open, users: map[string]User{}, readOnly: cfg.ReadOnlyRoles, logger: cfg.Logger,
 		slots:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		verified: map[digest]verified{}, attempts: map[digest]*attempt{}, ofPeer: map[string]int{},
-		failureLog: rareLog{gap: failureLogGap},
-		hearing:    make(chan struct{}, hearOutMost), patience: cfg.hearOut,
+		failureLog: watch.RareLog{Gap: watch.FailureLogGap},
+		hearing:    make(chan struct{}, hearOutMost), patience: cfg.Patience,
+	}
+	if a.patience == 0 {
+		a.patience = hearOutTime
 	}
 	cost := 0
 	for _, u := range cfg.Users {
@@ -246,44 +285,47 @@ func newAuthenticator(cfg Config) (*authenticator, error) {
 	return a, err
 }
 
+// Failures counts the logins that failed.
+func (a *Authenticator) Failures() uint64 { return a.failures.Load() }
+
 // authenticate finds out who brings these credentials: an Authorization header
 // of the Basic scheme, or a verified client certificate's common name. Where
 // both are there both must be a user's, and the header says who acts: a
 // password does not make up for a certificate of nobody here, as on a real
 // server. A certificate that nobody vouches for is not there at all.
-func (a *authenticator) authenticate(ctx context.Context, header, certificate, peer string) (principal, error) {
+func (a *Authenticator) authenticate(ctx context.Context, header, certificate, peer string) (Principal, error) {
 	if a.open {
-		return principal{open: true}, nil
+		return Principal{open: true}, nil
 	}
 	p, err := a.identify(ctx, header, certificate, peer)
 	if err != nil && ctx.Err() == nil {
 		a.failures.Add(1)
-		a.failureLog.log(a.logger, "a login failed", "peer", peer, "why", err.Error())
+		a.failureLog.Log(a.logger, "a login failed", "peer", peer, "why", err.Error())
 	}
 	return p, err
 }
 
-func (a *authenticator) identify(ctx context.Context, header, certificate, peer string) (principal, error) {
+func (a *Authenticator) identify(ctx context.Context, header, certificate, peer string) (Principal, error) {
 	name := certificate
 	if certificate != "" {
 		if _, ok := a.users[certificate]; !ok {
-			return principal{}, errBadCredentials
+			return Principal{}, errBadCredentials
 		}
 	}
 	switch {
 	case header != "":
 		var err error
 		if name, err = a.verify(ctx, header, peer); err != nil {
-			return principal{}, err
+			return Principal{}, err
 		}
 	case certificate == "":
-		return principal{}, errNoCredentials
+		return Principal{}, errNoCredentials
 	}
 	u, ok := a.users[name]
 	if !ok {
-		return principal{}, errBadCredentials
+		return Principal{}, errBadCredentials
 	}
-	p := principal{name: u.Name, groups: u.Groups}
+	p := Principal{Name: u.Name, groups: u.Groups}
 	p.readOnly = slices.ContainsFunc(a.readOnly, p.has)
 	return p, nil
 }
@@ -291,7 +333,7 @@ func (a *authenticator) identify(ctx context.Context, header, certificate, peer 
 // verify returns the user whom the header authenticates. A secret is compared
 // at once, whatever queues for the checks of passwords. A password that was
 // right is remembered for a while, by a digest whose key is this process's own.
-func (a *authenticator) verify(ctx context.Context, header, peer string) (string, error) {
+func (a *Authenticator) verify(ctx context.Context, header, peer string) (string, error) {
 	name, password, err := parseBasic(header)
 	if err != nil {
 		return "", err
@@ -342,7 +384,7 @@ func (a *authenticator) verify(ctx context.Context, header, peer string) (string
 }
 
 // compare takes as long for a user who is not there as for one who is.
-func (a *authenticator) compare(name, password string) (string, error) {
+func (a *Authenticator) compare(name, password string) (string, error) {
 	a.slots <- struct{}{}
 	defer func() { <-a.slots }()
 	u, ok := a.users[name]
@@ -356,7 +398,7 @@ func (a *authenticator) compare(name, password string) (string, error) {
 	return u.Name, nil
 }
 
-func (a *authenticator) settle(d digest, at *attempt, peer string) {
+func (a *Authenticator) settle(d digest, at *attempt, peer string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.attempts, d)
@@ -396,7 +438,7 @@ var anonymousMethods = map[string]bool{
 }
 
 // call authenticates one gRPC call and returns its context with the principal.
-func (a *authenticator) call(ctx context.Context, method string) (context.Context, error) {
+func (a *Authenticator) call(ctx context.Context, method string) (context.Context, error) {
 	if anonymousMethods[method] {
 		return ctx, nil
 	}
@@ -405,7 +447,7 @@ func (a *authenticator) call(ctx context.Context, method string) (context.Contex
 		header = v[0]
 	}
 	if p, ok := peer.FromContext(ctx); ok {
-		from = hostOf(p.Addr.String())
+		from = HostOf(p.Addr.String())
 		if info, ok := p.AuthInfo.(doorInfo); ok {
 			certificate = info.user
 		}
@@ -422,7 +464,8 @@ func (a *authenticator) call(ctx context.Context, method string) (context.Contex
 	return context.WithValue(ctx, principalKey{}, p), nil
 }
 
-func (a *authenticator) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+// Unary lets authenticated calls through: an interceptor.
+func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx, err := a.call(ctx, info.FullMethod)
 	if err != nil {
 		return nil, err
@@ -430,7 +473,8 @@ func (a *authenticator) unary(ctx context.Context, req any, info *grpc.UnaryServ
 	return handler(ctx, req)
 }
 
-func (a *authenticator) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+// Stream is Unary for calls that stream. A refused append is heard out.
+func (a *Authenticator) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx, err := a.call(ss.Context(), info.FullMethod)
 	if err != nil {
 		if info.IsClientStream && !info.IsServerStream {
@@ -448,26 +492,26 @@ type authenticatedStream struct {
 
 func (s *authenticatedStream) Context() context.Context { return s.ctx }
 
-// requireOps lets h answer operators and readers only: users in $admins, $ops
+// RequireOps lets h answer operators and readers only: users in $admins, $ops
 // or a read-only role, and everybody where nobody is asked.
-func (a *authenticator) requireOps(h http.Handler) http.Handler {
+func (a *Authenticator) RequireOps(h http.Handler) http.Handler {
 	why := "this needs a user in " + groupOps + " or " + groupAdmins + ", or one who may only read"
-	return a.require(h, why, func(p principal) (bool, error) {
-		return p.admin() || p.readOnly || p.has(groupOps), nil
+	return a.Require(h, why, func(p Principal) (bool, error) {
+		return p.Admin() || p.readOnly || p.has(groupOps), nil
 	})
 }
 
-// require lets h answer those whom allowed names; the others get why. A page of
+// Require lets h answer those whom allowed names; the others get why. A page of
 // another site is answered to nobody: a browser adds the credentials, or the
 // certificate, that its user once gave.
-func (a *authenticator) require(h http.Handler, why string, allowed func(principal) (bool, error)) http.Handler {
+func (a *Authenticator) Require(h http.Handler, why string, allowed func(Principal) (bool, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "none" && site != "same-origin" {
 			http.Error(w, "another site's page has no answer here", http.StatusForbidden)
 			return
 		}
 		name, _ := r.Context().Value(commonNameKey{}).(string)
-		p, err := a.authenticate(r.Context(), r.Header.Get("Authorization"), name, hostOf(r.RemoteAddr))
+		p, err := a.authenticate(r.Context(), r.Header.Get("Authorization"), name, HostOf(r.RemoteAddr))
 		switch {
 		case errors.Is(err, errTooMany):
 			http.Error(w, err.Error(), http.StatusTooManyRequests)
@@ -490,43 +534,21 @@ func (a *authenticator) require(h http.Handler, why string, allowed func(princip
 
 type commonNameKey struct{}
 
-// withCommonName is an http.Server's ConnContext: it remembers who the
+// WithCommonName is an http.Server's ConnContext: it remembers who the
 // client's certificate says it is.
-func withCommonName(ctx context.Context, c net.Conn) context.Context {
-	sc, ok := c.(*sniffedConn)
+func WithCommonName(ctx context.Context, c net.Conn) context.Context {
+	h, ok := c.(handshaken)
 	if !ok {
 		return ctx
 	}
-	return context.WithValue(ctx, commonNameKey{}, sc.user)
+	_, user := h.Handshake()
+	return context.WithValue(ctx, commonNameKey{}, user)
 }
 
-func hostOf(addr string) string {
+// HostOf is the host of an address host:port, or all of what is none.
+func HostOf(addr string) string {
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		return host
 	}
 	return addr
-}
-
-// rareLog logs the first of many like messages, then one in a while with how
-// many there were.
-type rareLog struct {
-	gap   time.Duration
-	mu    sync.Mutex
-	last  time.Time
-	since int
-}
-
-func (l *rareLog) log(logger *slog.Logger, message string, args ...any) {
-	l.mu.Lock()
-	l.since++
-	n := l.since
-	if now := time.Now(); l.last.IsZero() || now.Sub(l.last) >= l.gap {
-		l.last, l.since = now, 0
-	} else {
-		n = 0
-	}
-	l.mu.Unlock()
-	if n > 0 {
-		logger.Warn(message, append(args, "times", n)...)
-	}
 }

@@ -1,9 +1,12 @@
-package eventstore
+// Package disturb does to an event store's clients, in tests, what a real server can do
+// to them.
+package disturb
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -66,7 +69,8 @@ type Disturbance struct {
 	CaughtUpDelay time.Duration
 }
 
-func (d *Disturbance) validate() error {
+// Validate refuses what means nothing; nil is valid.
+func (d *Disturbance) Validate() error {
 	if d == nil {
 		return nil
 	}
@@ -87,19 +91,9 @@ type Disturbed struct {
 	NotReady, NotLeader, Timeouts, LostAnswers, Drops, Cuts, LateCaughtUps int
 }
 
-// Disturbed returns what Config.Disturb has done so far; all zero where it is nil.
-func (s *Server) Disturbed() Disturbed {
-	if s.disturb == nil {
-		return Disturbed{}
-	}
-	s.disturb.mu.Lock()
-	defer s.disturb.mu.Unlock()
-	return s.disturb.done
-}
-
-// disturber carries a Disturbance out. Its events go through the writer like
-// everybody's; what it does to calls happens around the handlers (disturbrpc.go).
-type disturber struct {
+// Disturber carries a Disturbance out. Its events go through the writer like
+// everybody's; what it does to calls happens around the handlers (calls.go).
+type Disturber struct {
 	cfg    Disturbance
 	log    *eventlog.Log
 	addr   string   // that the server listens on
@@ -115,27 +109,45 @@ type disturber struct {
 	conns   map[string]*net.TCPConn
 }
 
-// disturb returns what carries out the server's Disturbance, nil without one.
-// It says so, and begins an empty store as a real one does.
-func disturb(ctx context.Context, s *Server) (*disturber, error) {
-	if s.cfg.Disturb == nil {
+// Node is the server that is to disturb its clients.
+type Node struct {
+	Log        *eventlog.Log
+	Addr       string // that it listens on
+	Connection string // what clients dial
+	Logger     *slog.Logger
+}
+
+// Begin returns what carries out cfg, nil where that is nil. It says so, and begins an
+// empty store as a real server does.
+func Begin(ctx context.Context, cfg *Disturbance, n Node) (*Disturber, error) {
+	if cfg == nil {
 		return nil, nil
 	}
-	dialed, err := url.Parse(s.ConnectionString())
+	dialed, err := url.Parse(n.Connection)
 	if err != nil {
 		return nil, fmt.Errorf("disturb: %w", err)
 	}
-	d := &disturber{
-		cfg: *s.cfg.Disturb, log: s.store, addr: s.addr, leader: dialed, rnd: rand.New(rand.NewPCG(s.cfg.Disturb.Seed, 0)),
+	d := &Disturber{
+		cfg: *cfg, log: n.Log, addr: n.Addr, leader: dialed, rnd: rand.New(rand.NewPCG(cfg.Seed, 0)),
 		left: map[*int]int{}, turns: map[*int]int{}, conns: map[string]*net.TCPConn{},
 	}
-	s.cfg.Logger.Warn("this event store disturbs its clients on purpose: it is of use to tests only", "seed", d.cfg.Seed)
+	n.Logger.Warn("this event store disturbs its clients on purpose: it is of use to tests only", "seed", d.cfg.Seed)
 	return d, d.found(ctx)
+}
+
+// Done is what the Disturbance has done so far; all zero where there is none.
+func (d *Disturber) Done() Disturbed {
+	if d == nil {
+		return Disturbed{}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.done
 }
 
 // due counts an occasion of the kind whose field every is, and reports whether
 // it happens now and how often it did before. d.mu is held.
-func (d *disturber) due(every *int) (turn int, now bool) {
+func (d *Disturber) due(every *int) (turn int, now bool) {
 	if *every == 0 {
 		return 0, false
 	}
@@ -150,7 +162,7 @@ func (d *disturber) due(every *int) (turn int, now bool) {
 }
 
 // found writes what a real node's $all begins with into a store that is empty.
-func (d *disturber) found(ctx context.Context) error {
+func (d *Disturber) found(ctx context.Context) error {
 	if !d.cfg.SystemEvents {
 		return nil
 	}
@@ -186,7 +198,7 @@ type appended struct {
 }
 
 // wrote counts an append as an occasion for events of the server's own and of others.
-func (d *disturber) wrote(ctx context.Context, a appended) error {
+func (d *Disturber) wrote(ctx context.Context, a appended) error {
 	ctx = context.WithoutCancel(ctx) // what a node writes does not depend on a client's patience
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -208,14 +220,14 @@ func (d *disturber) wrote(ctx context.Context, a appended) error {
 	return nil
 }
 
-func (d *disturber) stats(ctx context.Context, turn int, _ appended) error {
+func (d *Disturber) stats(ctx context.Context, turn int, _ appended) error {
 	d.done.Stats++
 	return d.write(ctx, "$stats-"+d.addr, d.event("$statsCollected", fmt.Sprintf(`{"proc-id":1,"sys-cpu":%d.5,"es-queue-length":%d,"es-writer-lastFlushSize":%d}`,
 		d.rnd.IntN(100), d.rnd.IntN(9), turn), ""))
 }
 
 // links writes what $by_category and $by_event_type would.
-func (d *disturber) links(ctx context.Context, turn int, a appended) error {
+func (d *Disturber) links(ctx context.Context, turn int, a appended) error {
 	category, _, _ := strings.Cut(a.stream, "-")
 	meta := fmt.Sprintf(`{"$v":"1:-1:1:4","$c":%d,"$p":%[1]d,"$causedBy":"%s"}`, turn, d.uuid())
 	for i, typ := range a.types {
@@ -232,7 +244,7 @@ func (d *disturber) links(ctx context.Context, turn int, a appended) error {
 
 const linkType = "$>"
 
-func (d *disturber) others(ctx context.Context, turn int, a appended) error {
+func (d *Disturber) others(ctx context.Context, turn int, a appended) error {
 	event, stream := d.event("OrderPlaced", `{"total":12.5}`, ""), "order-"+strconv.Itoa(turn)
 	switch turn % 3 {
 	case 1:
@@ -246,7 +258,7 @@ func (d *disturber) others(ctx context.Context, turn int, a appended) error {
 	return d.write(ctx, stream, event)
 }
 
-func (d *disturber) metadata(ctx context.Context, turn int, _ appended) error {
+func (d *Disturber) metadata(ctx context.Context, turn int, _ appended) error {
 	stream := "order-0"
 	if len(d.foreign) > 0 {
 		stream = d.foreign[d.rnd.IntN(len(d.foreign))]
@@ -255,17 +267,17 @@ func (d *disturber) metadata(ctx context.Context, turn int, _ appended) error {
 	return d.write(ctx, eventlog.MetaPrefix+stream, d.event("$metadata", fmt.Sprintf(`{"$maxCount":%d}`, turn+1), ""))
 }
 
-func (d *disturber) deleted(ctx context.Context, turn int, _ appended) error {
+func (d *Disturber) deleted(ctx context.Context, turn int, _ appended) error {
 	d.done.Deleted++
 	return d.remove(ctx, eventlog.KindDelete, "gone-"+strconv.Itoa(turn))
 }
 
-func (d *disturber) tombstoned(ctx context.Context, turn int, _ appended) error {
+func (d *Disturber) tombstoned(ctx context.Context, turn int, _ appended) error {
 	d.done.Tombstoned++
 	return d.remove(ctx, eventlog.KindTombstone, "foreign-"+d.uuid().String())
 }
 
-func (d *disturber) remove(ctx context.Context, kind eventlog.Kind, stream string) error {
+func (d *Disturber) remove(ctx context.Context, kind eventlog.Kind, stream string) error {
 	if err := d.write(ctx, stream, d.event("OrderPlaced", `{"total":1}`, "")); err != nil {
 		return err
 	}
@@ -273,17 +285,17 @@ func (d *disturber) remove(ctx context.Context, kind eventlog.Kind, stream strin
 	return err
 }
 
-func (d *disturber) write(ctx context.Context, stream string, e eventlog.Proposal) error {
+func (d *Disturber) write(ctx context.Context, stream string, e eventlog.Proposal) error {
 	_, err := d.log.Submit(ctx, &eventlog.Request{Kind: eventlog.KindAppend, Stream: stream, Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{e}})
 	return err
 }
 
-func (d *disturber) event(typ, data, meta string) eventlog.Proposal {
+func (d *Disturber) event(typ, data, meta string) eventlog.Proposal {
 	return eventlog.Proposal{ID: d.uuid(), JSON: strings.HasPrefix(data, "{"), Type: typ, Data: []byte(data), Meta: []byte(meta)}
 }
 
 // uuid draws a version 4 UUID from the seed.
-func (d *disturber) uuid() (id uuid.UUID) {
+func (d *Disturber) uuid() (id uuid.UUID) {
 	for i := range id {
 		id[i] = byte(d.rnd.Uint32())
 	}
@@ -291,8 +303,8 @@ func (d *disturber) uuid() (id uuid.UUID) {
 	return id
 }
 
-// listen makes connections known, so that they can be reset.
-func (d *disturber) listen(l net.Listener) net.Listener {
+// Listen makes connections known, so that they can be reset.
+func (d *Disturber) Listen(l net.Listener) net.Listener {
 	if d == nil {
 		return l
 	}
@@ -301,7 +313,7 @@ func (d *disturber) listen(l net.Listener) net.Listener {
 
 type knownListener struct {
 	net.Listener
-	d *disturber
+	d *Disturber
 }
 
 func (l knownListener) Accept() (net.Conn, error) {
@@ -318,7 +330,7 @@ func (l knownListener) Accept() (net.Conn, error) {
 
 type knownConn struct {
 	*net.TCPConn
-	d *disturber
+	d *Disturber
 }
 
 func (c knownConn) Close() error {
@@ -331,7 +343,7 @@ func (c knownConn) Close() error {
 }
 
 // reset ends a connection with a TCP reset, as a machine that has restarted does. d.mu is held.
-func (d *disturber) reset(remote string) {
+func (d *Disturber) reset(remote string) {
 	c := d.conns[remote]
 	if c == nil {
 		return

@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"context"
@@ -24,10 +24,10 @@ import (
 // are answered. Unfinished ones cannot wait for anything but their client, so
 // those beyond a bound are refused.
 const (
-	batchOpen    = 1024     // unfinished appends
-	batchRefused = 16 << 10 // refused appends whose last fragment has not come
-	batchFlying  = 1024     // appends that wait for their answer
-	batchBytes   = 64 << 20 // of unfinished ones, and again of those that wait
+	BatchOpen    = 1024     // unfinished appends
+	BatchRefused = 16 << 10 // refused appends whose last fragment has not come
+	BatchFlying  = 1024     // appends that wait for their answer
+	BatchBytes   = 64 << 20 // of unfinished ones, and again of those that wait
 	eventCost    = 128      // bytes that an event takes besides its own
 )
 
@@ -36,7 +36,7 @@ const (
 // became whole, and one (answerAll) waits for the writer in that order and
 // sends. The writer answers in its queue's order, so nobody waits for a later one.
 type batch struct {
-	svc *streamsService
+	svc *Streams
 	ctx context.Context // ends with the call
 	out streams.Streams_BatchAppendServer
 
@@ -66,12 +66,12 @@ type batchAppend struct {
 // BatchAppend writes many appends over one call. An append comes in fragments
 // of one correlation id; each gets one answer, in any order, errors included:
 // they never end the call.
-func (svc *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) error {
+func (svc *Streams) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 	ctx, cancel := context.WithCancel(packing(stream.Context()))
 	b := &batch{
 		svc: svc, ctx: ctx, out: stream,
 		open: map[[16]byte]*batchAppend{}, refused: map[[16]byte]struct{}{}, expiries: time.NewTimer(math.MaxInt64),
-		flights: make(chan *batchAppend, batchFlying), answered: make(chan error, 1), freed: make(chan struct{}, 1),
+		flights: make(chan *batchAppend, BatchFlying), answered: make(chan error, 1), freed: make(chan struct{}, 1),
 	}
 	defer cancel()
 	defer b.expiries.Stop()
@@ -82,14 +82,14 @@ func (svc *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer)
 		err = answering
 	}
 	if err == nil && b.stopping() {
-		err = errStopping
+		err = ErrStopping
 	}
 	return err
 }
 
 func (b *batch) stopping() bool {
 	select {
-	case <-b.svc.server.stopping:
+	case <-b.svc.cfg.Stopping:
 		return true
 	default:
 		return false
@@ -122,7 +122,7 @@ func (b *batch) receive(requests chan<- received) {
 // stops. What is unfinished then is dropped; what is whole is still answered.
 func (b *batch) collect() error {
 	requests := make(chan received)
-	b.svc.server.receivers.Go(func() { b.receive(requests) })
+	b.svc.receivers.Go(func() { b.receive(requests) })
 	for {
 		select {
 		case r := <-requests:
@@ -142,10 +142,10 @@ func (b *batch) collect() error {
 		case err := <-b.answered:
 			b.answered <- err
 			return err
-		case <-b.svc.server.stopping:
+		case <-b.svc.cfg.Stopping:
 			return nil
-		case <-b.svc.server.store.Failed():
-			return failStore(b.ctx, "", b.svc.server.store.Failure())
+		case <-b.svc.cfg.Log.Failed():
+			return FailStore(b.ctx, "", b.svc.cfg.Log.Failure())
 		}
 	}
 }
@@ -220,8 +220,8 @@ func (b *batch) begin(a *batchAppend) error {
 	if err != nil {
 		return err
 	}
-	if len(b.open) >= batchOpen {
-		return status.Errorf(codes.ResourceExhausted, "%d appends of this call are unfinished", batchOpen)
+	if len(b.open) >= BatchOpen {
+		return status.Errorf(codes.ResourceExhausted, "%d appends of this call are unfinished", BatchOpen)
 	}
 	a.request = r
 	return b.setDeadline(a)
@@ -234,7 +234,7 @@ func (b *batch) setDeadline(a *batchAppend) error {
 	switch v := a.opts.GetDeadlineOption().(type) {
 	case *streams.BatchAppendReq_Options_Deadline_21_10_0:
 		// Clients without a deadline send the end of their calendar, which need not be a valid timestamp.
-		left = v.Deadline_21_10_0.AsTime().Sub(b.svc.server.cfg.Now())
+		left = v.Deadline_21_10_0.AsTime().Sub(b.svc.cfg.Now())
 	case *streams.BatchAppendReq_Options_Deadline:
 		left = v.Deadline.AsDuration()
 	}
@@ -283,8 +283,8 @@ func (b *batch) expire() error {
 
 // refuse answers an append of which more fragments will come: they are dropped.
 func (b *batch) refuse(id [16]byte, a *batchAppend) error {
-	if len(b.refused) >= batchRefused {
-		return status.Errorf(codes.ResourceExhausted, "%d refused appends of this call were never finished", batchRefused)
+	if len(b.refused) >= BatchRefused {
+		return status.Errorf(codes.ResourceExhausted, "%d refused appends of this call were never finished", BatchRefused)
 	}
 	b.refused[id] = struct{}{}
 	return b.answer(a)
@@ -299,15 +299,15 @@ func (b *batch) add(a *batchAppend, msgs []*streams.BatchAppendReq_ProposedMessa
 		}
 		a.cost += a.size - before + eventCost
 	}
-	if b.held+a.cost > batchBytes {
-		return status.Errorf(codes.ResourceExhausted, "unfinished appends of this call hold more than %d bytes", batchBytes)
+	if b.held+a.cost > BatchBytes {
+		return status.Errorf(codes.ResourceExhausted, "unfinished appends of this call hold more than %d bytes", BatchBytes)
 	}
 	return nil
 }
 
 // submit queues a whole append with the writer.
 func (b *batch) submit(a *batchAppend) error {
-	for b.flying.Load() > 0 && b.flying.Load()+int64(a.cost) > batchBytes {
+	for b.flying.Load() > 0 && b.flying.Load()+int64(a.cost) > BatchBytes {
 		select {
 		case <-b.freed:
 		case err := <-b.answered:
@@ -316,8 +316,8 @@ func (b *batch) submit(a *batchAppend) error {
 		}
 	}
 	b.flying.Add(int64(a.cost))
-	if err := b.svc.server.store.Enqueue(b.ctx, a.request); err != nil {
-		return failStore(b.ctx, a.request.Stream, err) // the call or the store has ended
+	if err := b.svc.cfg.Log.Enqueue(b.ctx, a.request); err != nil {
+		return FailStore(b.ctx, a.request.Stream, err) // the call or the store has ended
 	}
 	return b.answer(a)
 }
@@ -358,7 +358,7 @@ func (b *batch) answerAll() error {
 		case b.ctx.Err() != nil:
 			return status.FromContextError(b.ctx.Err()).Err()
 		case errors.Is(err, eventlog.ErrStopped):
-			return failStore(b.ctx, a.request.Stream, err)
+			return FailStore(b.ctx, a.request.Stream, err)
 		case err != nil:
 			st, err := packError(err, resp.GetStreamIdentifier())
 			if err != nil {
@@ -390,7 +390,7 @@ func (b *batch) await(a *batchAppend) (eventlog.Result, error) {
 		ctx, cancel = context.WithDeadline(b.ctx, a.deadline)
 		defer cancel()
 	}
-	return b.svc.server.store.Await(ctx, a.request)
+	return b.svc.cfg.Log.Await(ctx, a.request)
 }
 
 // echo repeats what the client asked for. Clients of other languages read the

@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"sync"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -15,11 +17,48 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
-type streamsService struct {
+// Config is what the service of streams stands on.
+type Config struct {
+	Log       *eventlog.Log
+	Rights    *guard.Rights
+	Metrics   *watch.Metrics
+	MaxAppend int // bytes of one append's events together
+	Now       func() time.Time
+	Stopping  <-chan struct{} // closed when the server begins to stop: readers and subscriptions end
+
+	// Paged is called with each page that a subscription has read: who read it, its
+	// events and bytes. Tests count them; nil does nothing.
+	Paged func(reader any, events, bytes int)
+}
+
+// Streams is the service of streams.
+type Streams struct {
 	streams.UnimplementedStreamsServer
-	server *Server
+	cfg       Config
+	receivers sync.WaitGroup // of calls that receive while they answer; they end with their call
+}
+
+// NewStreams returns the service; the caller registers it.
+func NewStreams(cfg Config) *Streams { return &Streams{cfg: cfg} }
+
+// Wait waits for what outlives its call's handler by a moment, once all calls have ended.
+func (svc *Streams) Wait() { svc.receivers.Wait() }
+
+// authorize returns nil where p may do a with the stream, and the error that a
+// client is to get otherwise.
+func (svc *Streams) authorize(ctx context.Context, p guard.Principal, a guard.Action, stream string) error {
+	ok, err := svc.cfg.Rights.May(p, a, stream)
+	if err != nil {
+		return FailStore(ctx, stream, err)
+	}
+	if !ok {
+		return failAccessDenied(ctx, "this stream cannot be "+a.String()+" by this user")
+	}
+	return nil
 }
 
 // drainBytes is how much of a refused append is still read, so that the client
@@ -27,7 +66,7 @@ type streamsService struct {
 const drainBytes = 64 << 20
 
 // Append writes one client's events to one stream, all or none.
-func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
+func (svc *Streams) Append(stream streams.Streams_AppendServer) error {
 	ctx := stream.Context()
 	req, err := stream.Recv()
 	if err != nil {
@@ -69,9 +108,9 @@ func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
 	if refusal != nil {
 		return refusal
 	}
-	res, err := svc.server.store.Submit(ctx, r)
+	res, err := svc.cfg.Log.Submit(ctx, r)
 	if err != nil {
-		return failStore(ctx, r.Stream, err)
+		return FailStore(ctx, r.Stream, err)
 	}
 	if res.Outcome == eventlog.OutcomeDeleted {
 		return failStreamDeleted(ctx, r.Stream)
@@ -80,17 +119,17 @@ func (svc *streamsService) Append(stream streams.Streams_AppendServer) error {
 }
 
 // appendTarget refuses streams that this client cannot append to.
-func (svc *streamsService) appendTarget(ctx context.Context, stream string) error {
+func (svc *Streams) appendTarget(ctx context.Context, stream string) error {
 	if err := checkStreamName(ctx, stream); err != nil {
 		return err
 	}
-	if eventlog.IsMetastream(stream) && svc.protected(eventlog.OriginalOf(stream)) {
+	if eventlog.IsMetastream(stream) && svc.cfg.Rights.Protected(eventlog.OriginalOf(stream)) {
 		return failAccessDenied(ctx, "this stream's metadata cannot be written")
 	}
-	return svc.server.authorize(ctx, principalOf(ctx), actionWrite, stream)
+	return svc.authorize(ctx, guard.PrincipalOf(ctx), guard.ActionWrite, stream)
 }
 
-func (svc *streamsService) appendOptions(ctx context.Context, r *eventlog.Request, opts *streams.AppendReq_Options) error {
+func (svc *Streams) appendOptions(ctx context.Context, r *eventlog.Request, opts *streams.AppendReq_Options) error {
 	err := svc.appendTarget(ctx, r.Stream)
 	if err != nil {
 		return err
@@ -132,10 +171,10 @@ type wireEvent interface {
 
 // propose adds one event to the request. The size is counted as a real server
 // counts it: two bytes for each character of the type.
-func (svc *streamsService) propose(ctx context.Context, r *eventlog.Request, msg wireEvent, size *int) error {
-	typ, ok := msg.GetMetadata()[metaKeyType]
+func (svc *Streams) propose(ctx context.Context, r *eventlog.Request, msg wireEvent, size *int) error {
+	typ, ok := msg.GetMetadata()[MetaKeyType]
 	if !ok {
-		return failMissingProperty(ctx, metaKeyType)
+		return failMissingProperty(ctx, MetaKeyType)
 	}
 	if typ == "" {
 		return status.Error(codes.InvalidArgument, "event type is empty")
@@ -149,7 +188,7 @@ func (svc *streamsService) propose(ctx context.Context, r *eventlog.Request, msg
 		return err
 	}
 	*size += len(msg.GetData()) + len(msg.GetCustomMetadata()) + 2*len(typ)
-	if limit := svc.server.cfg.MaxAppend; *size > limit {
+	if limit := svc.cfg.MaxAppend; *size > limit {
 		return failMaxAppend(ctx, limit)
 	}
 	r.Events = append(r.Events, eventlog.Proposal{
@@ -186,7 +225,7 @@ func checkStreamName(ctx context.Context, stream string) error {
 	switch {
 	case stream == "" || stream == eventlog.MetaPrefix:
 		return status.Error(codes.InvalidArgument, "stream name is empty")
-	case stream == allStream:
+	case stream == guard.AllStream:
 		return failAccessDenied(ctx, "$all is not written to")
 	case eventlog.IsMetastream(stream) && eventlog.IsMetastream(eventlog.OriginalOf(stream)):
 		return status.Error(codes.InvalidArgument, "a metadata stream has no metadata")
@@ -194,11 +233,6 @@ func checkStreamName(ctx context.Context, stream string) error {
 		return status.Error(codes.InvalidArgument, "stream name contains a zero byte")
 	}
 	return nil
-}
-
-func (svc *streamsService) protected(stream string) bool {
-	re := svc.server.cfg.ProtectStreams
-	return re != nil && re.MatchString(stream)
 }
 
 func appendResponse(expect eventlog.Expectation, res eventlog.Result) *streams.AppendResp {
@@ -243,7 +277,7 @@ func appendResponse(expect eventlog.Expectation, res eventlog.Result) *streams.A
 }
 
 // Delete hides a stream's events; a later append goes on numbering.
-func (svc *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
+func (svc *Streams) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
 	opts := req.GetOptions()
 	r := &eventlog.Request{Kind: eventlog.KindDelete, Stream: string(opts.GetStreamIdentifier().GetStreamName())}
 	var err error
@@ -272,7 +306,7 @@ func (svc *streamsService) Delete(ctx context.Context, req *streams.DeleteReq) (
 }
 
 // Tombstone ends a stream for good.
-func (svc *streamsService) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+func (svc *Streams) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	opts := req.GetOptions()
 	r := &eventlog.Request{Kind: eventlog.KindTombstone, Stream: string(opts.GetStreamIdentifier().GetStreamName())}
 	var err error
@@ -300,22 +334,22 @@ func (svc *streamsService) Tombstone(ctx context.Context, req *streams.Tombstone
 	}}}, nil
 }
 
-func (svc *streamsService) remove(ctx context.Context, r *eventlog.Request, operation string) (position uint64, err error) {
+func (svc *Streams) remove(ctx context.Context, r *eventlog.Request, operation string) (position uint64, err error) {
 	if err := checkStreamName(ctx, r.Stream); err != nil {
 		return 0, err
 	}
 	if eventlog.IsMetastream(r.Stream) {
 		return 0, status.Error(codes.InvalidArgument, "a metadata stream goes with its stream")
 	}
-	if svc.protected(r.Stream) {
+	if svc.cfg.Rights.Protected(r.Stream) {
 		return 0, failAccessDenied(ctx, "this stream cannot be deleted")
 	}
-	if err := svc.server.authorize(ctx, principalOf(ctx), actionDelete, r.Stream); err != nil {
+	if err := svc.authorize(ctx, guard.PrincipalOf(ctx), guard.ActionDelete, r.Stream); err != nil {
 		return 0, err
 	}
-	res, err := svc.server.store.Submit(ctx, r)
+	res, err := svc.cfg.Log.Submit(ctx, r)
 	if err != nil {
-		return 0, failStore(ctx, r.Stream, err)
+		return 0, FailStore(ctx, r.Stream, err)
 	}
 	switch res.Outcome {
 	case eventlog.OutcomeDeleted:

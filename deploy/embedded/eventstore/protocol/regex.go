@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 // (plainText), RE2 matches instead, in linear time and much faster.
 
 const (
-	maxPattern     = 4096        // bytes
+	MaxPattern     = 4096        // bytes
 	maxFastPattern = 256         // bytes; with RE2's own limit on repetitions it bounds what a pattern compiles to
 	matchTimeout   = time.Second // of one subject; a machine that stalls for less does not end a subscription
 )
@@ -33,11 +33,11 @@ type expression struct {
 }
 
 func newExpression(pattern string) (e *expression, err error) {
-	if len(pattern) > maxPattern {
-		return nil, fmt.Errorf("the regular expression has %d bytes, the limit is %d", len(pattern), maxPattern)
+	if len(pattern) > MaxPattern {
+		return nil, fmt.Errorf("the regular expression has %d bytes, the limit is %d", len(pattern), MaxPattern)
 	}
 	e = &expression{}
-	err = guard(func() (err error) {
+	err = contained(func() (err error) {
 		e.net, err = regexp2.Compile(pattern, regexp2.None)
 		return err
 	})
@@ -57,9 +57,9 @@ func newExpression(pattern string) (e *expression, err error) {
 	return e, nil
 }
 
-// guard turns a panic of the engine into an error: patterns come from clients,
+// contained turns a panic of the engine into an error: patterns come from clients,
 // and one that the engine stumbles over must not end the server.
-func guard(f func() error) (err error) {
+func contained(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = errors.New("the regular expression cannot be applied")
@@ -74,7 +74,7 @@ func (e *expression) match(subject []byte) (matched bool, err error) {
 	if e.fast != nil && plainText(subject) {
 		return e.fast.Match(subject), nil
 	}
-	err = guard(func() error {
+	err = contained(func() error {
 		var err error
 		if matched, err = e.net.MatchString(string(subject)); err != nil {
 			return errMatchTime // the engine's only error; its text would show the subject

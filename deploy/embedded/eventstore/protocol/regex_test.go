@@ -1,19 +1,14 @@
-package eventstore
+package protocol
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/dlclark/regexp2"
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"pgregory.net/rapid"
 )
 
@@ -39,7 +34,7 @@ func TestExpressionPaths(t *testing.T) {
 			t.Errorf("%s: matched by RE2", p)
 		}
 	}
-	for _, p := range []string{`(`, `a**`, `a{1,2}{3}`, `[z-a]`, `\`, strings.Repeat("a", maxPattern+1)} {
+	for _, p := range []string{`(`, `a**`, `a{1,2}{3}`, `[z-a]`, `\`, strings.Repeat("a", MaxPattern+1)} {
 		if _, err := newExpression(p); err == nil {
 			t.Errorf("%.20s: accepted", p)
 		}
@@ -136,58 +131,6 @@ func FuzzExpression(f *testing.F) {
 			t.Fatalf("%q on %q: %v, .NET's engine %v", pattern, subject, got, want)
 		}
 	})
-}
-
-// A client's look-ahead filter is applied, to streams and types.
-func TestLookAheadFilter(t *testing.T) {
-	f := newFixture(t)
-	f.append("device-1", esdb.Any{}, event(`{}`))
-	f.append("account-1", esdb.Any{}, event(`{}`))
-	f.setMeta("device-1", `{"a":1}`)
-	for regex, want := range map[string][]string{
-		`^(?!\$\$).*`:           {"device-1/0", "account-1/0"},
-		`^(?!account|\$)`:       {"device-1/0"},
-		`^(?:(?<!x)account)-\d`: {"account-1/0"},
-	} {
-		got := trace(t, f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: regex}}))
-		got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "checkpoint") || s == "caught up" })
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: got %v, want %v", regex, got, want)
-		}
-	}
-}
-
-// An expression that takes too long ends the subscription and names the event;
-// it never counts as no match. What came before it was sent.
-func TestFilterThatTakesTooLong(t *testing.T) {
-	f := newFixture(t)
-	typed := func(typ string) esdb.EventData { return esdb.EventData{EventID: uuid.New(), EventType: typ} }
-	f.append("s", esdb.Any{}, typed("aab!"), typed(strings.Repeat("a", 60)+"!"), typed("aab!"))
-	all, err := f.readAll(esdb.Forwards, esdb.Start{}, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sub := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: `^(?=(a+)+b)`}})
-	var seen []uint64
-	for {
-		e := sub.Recv()
-		if e.EventAppeared != nil {
-			seen = append(seen, e.EventAppeared.OriginalEvent().EventNumber)
-		}
-		if e.CaughtUp != nil || e.CheckPointReached != nil {
-			t.Fatal("the event counted as no match")
-		}
-		if e.SubscriptionDropped != nil {
-			want := fmt.Sprintf("position %d", all[1].Position.Commit)
-			if err := e.SubscriptionDropped.Error; status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), want) {
-				t.Errorf("dropped with %v, want %s", err, want)
-			}
-			break
-		}
-	}
-	if !slices.Equal(seen, []uint64{0}) {
-		t.Errorf("saw revisions %v before it ended", seen)
-	}
 }
 
 func TestMatchTimeIsBounded(t *testing.T) {

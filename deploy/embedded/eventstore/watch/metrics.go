@@ -1,4 +1,6 @@
-package eventstore
+// Package watch tells what one event store does: its metrics, statistics and health, and
+// what its log says of connections and disks.
+package watch
 
 import (
 	"log/slog"
@@ -29,8 +31,8 @@ const (
 	outcomeUnknown      = "unknown" // no answer: the caller left, or the store stopped
 )
 
-// metrics counts what the server does. It is the log's Observer.
-type metrics struct {
+// Metrics counts what the server does. It is the log's Observer.
+type Metrics struct {
 	registry *prometheus.Registry
 	process  *prometheus.Registry // of the Go runtime and the process, which may not be this server's alone
 	logger   *slog.Logger
@@ -68,26 +70,27 @@ type writeMetrics struct {
 	requests, events, bytes prometheus.Counter
 }
 
-// readKind is what a Read call asks for.
-type readKind int
+// ReadKind is what a Read call asks for.
+type ReadKind int
 
 const (
-	readStream readKind = iota
-	readAll
-	subscribeStream
-	subscribeAll
-	subscribeFiltered
+	ReadStream ReadKind = iota
+	ReadAll
+	SubscribeStream
+	SubscribeAll
+	SubscribeFiltered
 )
 
 // readKinds are the values of the label kind.
 var readKinds = [...]string{"read_stream", "read_all", "subscription_stream", "subscription_all", "subscription_all_filtered"}
 
-func (k readKind) String() string { return readKinds[k] }
+func (k ReadKind) String() string { return readKinds[k] }
 
-func newMetrics(logger *slog.Logger) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry(), logger: logger, started: time.Now(), writes: map[string]writeMetrics{}}
+// New returns metrics that have counted nothing.
+func New(logger *slog.Logger) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry(), logger: logger, started: time.Now(), writes: map[string]writeMetrics{}}
 	m.slowSyncWarn.every, m.corruptWarn.every = warnEvery, warnEvery
-	m.subscriptions.open = map[*subscription]struct{}{}
+	m.subscriptions.open = map[*Subscription]struct{}{}
 
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "eventstore_write_duration_seconds", Help: "Time from a complete append, delete or tombstone to its answer, by outcome.",
@@ -141,15 +144,15 @@ func newCounters(name, help, label string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 }
 
-// adopt makes the log's own figures part of the metrics.
-func (m *metrics) adopt(l *eventlog.Log) {
+// Adopt makes the log's own figures part of the metrics.
+func (m *Metrics) Adopt(l *eventlog.Log) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.log = l
 }
 
-// retire takes them away, before the log is closed; it waits for whoever reads them.
-func (m *metrics) retire() {
+// Retire takes them away, before the log is closed; it waits for whoever reads them.
+func (m *Metrics) Retire() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failed = m.log.Failure() != nil
@@ -157,14 +160,14 @@ func (m *metrics) retire() {
 }
 
 // hasFailed tells whether the log has failed, or had when it was closed.
-func (m *metrics) hasFailed() bool {
+func (m *Metrics) hasFailed() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.failed || m.log != nil && m.log.Failure() != nil
 }
 
 // withLog calls read with the log while that is open, and tells whether it is.
-func (m *metrics) withLog(read func(*eventlog.Log)) bool {
+func (m *Metrics) withLog(read func(*eventlog.Log)) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.log == nil {
@@ -175,7 +178,7 @@ func (m *metrics) withLog(read func(*eventlog.Log)) bool {
 }
 
 // Answered implements eventlog.Observer.
-func (m *metrics) Answered(r *eventlog.Request, res eventlog.Result, err error, took time.Duration) {
+func (m *Metrics) Answered(r *eventlog.Request, res eventlog.Result, err error, took time.Duration) {
 	w := m.writes[outcomeOf(res, err)]
 	bytes := 0
 	for i := range r.Events {
@@ -202,10 +205,10 @@ func outcomeOf(res eventlog.Result, err error) string {
 }
 
 // Syncing implements eventlog.Observer.
-func (m *metrics) Syncing() { m.syncBegan.Store(max(1, int64(time.Since(m.started)))) }
+func (m *Metrics) Syncing() { m.syncBegan.Store(max(1, int64(time.Since(m.started)))) }
 
 // Synced implements eventlog.Observer.
-func (m *metrics) Synced(s eventlog.Sync) {
+func (m *Metrics) Synced(s eventlog.Sync) {
 	m.syncBegan.Store(0)
 	m.lastSync.Store(&s)
 	if int64(s.Took) > m.slowestSync.Load() {
@@ -225,12 +228,40 @@ func (m *metrics) Synced(s eventlog.Sync) {
 
 // syncPending is how long the fsync under way has taken so far, 0 for none: a
 // disk that hangs shows here and nowhere else.
-func (m *metrics) syncPending() time.Duration {
+func (m *Metrics) syncPending() time.Duration {
 	began := m.syncBegan.Load()
 	if began == 0 {
 		return 0
 	}
 	return time.Since(m.started) - time.Duration(began)
+}
+
+// FailureLogGap is how often, at most, a kind of failure of clients is logged.
+const FailureLogGap = 10 * time.Second
+
+// RareLog logs the first of many like messages, then one in a while with how
+// many there were.
+type RareLog struct {
+	Gap   time.Duration
+	mu    sync.Mutex
+	last  time.Time
+	since int
+}
+
+// Log logs the message, or counts it.
+func (l *RareLog) Log(logger *slog.Logger, message string, args ...any) {
+	l.mu.Lock()
+	l.since++
+	n := l.since
+	if now := time.Now(); l.last.IsZero() || now.Sub(l.last) >= l.Gap {
+		l.last, l.since = now, 0
+	} else {
+		n = 0
+	}
+	l.mu.Unlock()
+	if n > 0 {
+		logger.Warn(message, append(args, "times", n)...)
+	}
 }
 
 // occasionally lets something be said once in a while.
@@ -254,8 +285,6 @@ func (o *occasionally) now() (unsaid int, ok bool) {
 	return 0, false
 }
 
-// Metrics gives the server's own metrics, all named eventstore_*, so that
-// whoever runs it can serve them beside his. It works after the server has
-// ended too; the figures of its files are gone then. GET /metrics also shows
-// the process and the Go runtime.
-func (s *Server) Metrics() prometheus.Gatherer { return s.metrics.registry }
+// Gatherer gives the store's own metrics, all named eventstore_*; those of the process
+// and the Go runtime are not among them.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }

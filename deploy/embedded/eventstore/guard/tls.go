@@ -1,4 +1,4 @@
-package eventstore
+package guard
 
 import (
 	"context"
@@ -36,18 +36,20 @@ type TLSConfig struct {
 // certificateCheck is how often the certificate's files are looked at, at most.
 const certificateCheck = time.Second
 
-func (c TLSConfig) validate() error {
+// Validate refuses a certificate without its key, and the other way round.
+func (c TLSConfig) Validate() error {
 	if c.CertFile == "" || c.KeyFile == "" {
 		return errors.New("TLS: cert file or key file is empty: a certificate and its key go together")
 	}
 	return nil
 }
 
-// certificates are what a server shows, and whom it trusts to sign clients'.
-type certificates struct {
+// Certificates are what a server shows, and whom it trusts to sign clients'.
+type Certificates struct {
 	certFile, keyFile string
 	caFile            string         // "": clients know the authority
 	clientCAs         *x509.CertPool // nil: no client certificates
+	every             time.Duration  // between two looks at the files, at least
 	logger            *slog.Logger
 
 	mu      sync.Mutex
@@ -61,11 +63,15 @@ type fileVersion struct {
 	size     int64
 }
 
-// openCertificates loads what cfg.TLS names.
-func openCertificates(cfg Config) (*certificates, error) {
-	c := &certificates{certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile, logger: cfg.Logger}
-	if cfg.TLS.CAFile != "" {
-		caFile, err := filepath.Abs(cfg.TLS.CAFile) // clients that are given the name may run elsewhere
+// OpenCertificates loads what cfg names. The files are looked at again after every
+// so long at the earliest; 0 is a second.
+func OpenCertificates(cfg TLSConfig, every time.Duration, logger *slog.Logger) (*Certificates, error) {
+	if every == 0 {
+		every = certificateCheck
+	}
+	c := &Certificates{certFile: cfg.CertFile, keyFile: cfg.KeyFile, every: every, logger: logger}
+	if cfg.CAFile != "" {
+		caFile, err := filepath.Abs(cfg.CAFile) // clients that are given the name may run elsewhere
 		if err != nil {
 			return nil, err
 		}
@@ -75,24 +81,15 @@ func openCertificates(cfg Config) (*certificates, error) {
 		c.caFile = caFile
 	}
 	if info, err := os.Stat(c.keyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
-		cfg.Logger.Warn("the key of the TLS certificate can be read by others than its owner", "mode", info.Mode().Perm().String())
+		logger.Warn("the key of the TLS certificate can be read by others than its owner", "mode", info.Mode().Perm().String())
 	}
 	if err := c.load(); err != nil {
 		return nil, err
 	}
-	if cfg.TLS.ClientCAFile != "" {
+	if cfg.ClientCAFile != "" {
 		var err error
-		if c.clientCAs, err = readAuthorities(cfg.TLS.ClientCAFile); err != nil {
+		if c.clientCAs, err = readAuthorities(cfg.ClientCAFile); err != nil {
 			return nil, fmt.Errorf("clients' authorities: %w", err)
-		}
-	}
-	if cfg.Advertise != "" {
-		host, _, err := splitAdvertised(cfg.Advertise)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.cert.Leaf.VerifyHostname(host); err != nil {
-			return nil, fmt.Errorf("advertise %q: clients would not trust this host: %w", cfg.Advertise, err)
 		}
 	}
 	return c, nil
@@ -110,7 +107,7 @@ func readAuthorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (c *certificates) load() error {
+func (c *Certificates) load() error {
 	version, err := c.versions()
 	if err != nil {
 		return fmt.Errorf("TLS certificate: %w", err)
@@ -123,7 +120,7 @@ func (c *certificates) load() error {
 	return nil
 }
 
-func (c *certificates) versions() (v [2]fileVersion, err error) {
+func (c *Certificates) versions() (v [2]fileVersion, err error) {
 	for i, name := range [...]string{c.certFile, c.keyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
@@ -136,10 +133,10 @@ func (c *certificates) versions() (v [2]fileVersion, err error) {
 
 // get returns the certificate, from its files where they have changed. What
 // cannot be loaded leaves the last one in use.
-func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (c *Certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.checked) < certificateCheck {
+	if time.Since(c.checked) < c.every {
 		return c.cert, nil
 	}
 	c.checked = time.Now()
@@ -154,18 +151,18 @@ func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.cert, nil
 }
 
-// config is the server's side of a handshake. gRPC clients offer h2 alone;
+// Config is the server's side of a handshake. gRPC clients offer h2 alone;
 // whoever also speaks HTTP/1.1 wants the plain endpoints, and gets them so.
-func (c *certificates) config() *tls.Config {
+func (c *Certificates) Config() *tls.Config {
 	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 	if c.clientCAs != nil {
-		// Verified by user: a handshake that fails would refuse the password that comes with it.
+		// Verified by User: a handshake that fails would refuse the password that comes with it.
 		base.ClientAuth, base.ClientCAs = tls.RequestClientCert, c.clientCAs
 	}
 	h2, http1 := base.Clone(), base.Clone()
-	h2.NextProtos, http1.NextProtos = []string{protoHTTP2}, []string{protoHTTP1}
+	h2.NextProtos, http1.NextProtos = []string{ProtoHTTP2}, []string{ProtoHTTP1}
 	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if slices.Contains(hello.SupportedProtos, protoHTTP1) {
+		if slices.Contains(hello.SupportedProtos, ProtoHTTP1) {
 			return http1, nil
 		}
 		return h2, nil
@@ -173,10 +170,10 @@ func (c *certificates) config() *tls.Config {
 	return base
 }
 
-// user is whom the client's certificate names, "" for nobody. known is false
+// User is whom the client's certificate names, "" for nobody. known is false
 // where there is one that no authority of clients vouches for: the handshake has
 // shown that the client has its key, and nothing else.
-func (c *certificates) user(state tls.ConnectionState) (name string, known bool) {
+func (c *Certificates) User(state tls.ConnectionState) (name string, known bool) {
 	if c.clientCAs == nil || len(state.PeerCertificates) == 0 {
 		return "", true
 	}
@@ -193,20 +190,24 @@ func (c *certificates) user(state tls.ConnectionState) (name string, known bool)
 	return state.PeerCertificates[0].Subject.CommonName, true
 }
 
+// What a handshake can agree on.
 const (
-	protoHTTP2 = "h2"
-	protoHTTP1 = "http/1.1"
+	ProtoHTTP2 = "h2"
+	ProtoHTTP1 = "http/1.1"
 )
 
-// names tells whether the certificate is valid for the host.
-func (c *certificates) names(host string) bool {
+// Names returns nil where the certificate is valid for the host, and why it is not otherwise.
+func (c *Certificates) Names(host string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cert.Leaf.VerifyHostname(host) == nil
+	return c.cert.Leaf.VerifyHostname(host)
 }
 
-// nameFor is a host that this machine's own clients can dial and find in the certificate.
-func (c *certificates) nameFor(host string) string {
+// CAFile is the PEM file by which clients trust the server, "" where they know its authority.
+func (c *Certificates) CAFile() string { return c.caFile }
+
+// NameFor is a host that this machine's own clients can dial and find in the certificate.
+func (c *Certificates) NameFor(host string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range [...]string{host, "localhost"} {
@@ -222,23 +223,30 @@ func (c *certificates) nameFor(host string) string {
 	return host
 }
 
-// isWildcard tells whether a listen host means every address of the machine.
-func isWildcard(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || ip != nil && ip.IsUnspecified()
+// handshaken is a connection whose TLS handshake is done: the door did it, to know
+// the protocol. state is nil for plaintext; user is whom the client's certificate
+// names, "" for nobody.
+type handshaken interface {
+	Handshake() (state *tls.ConnectionState, user string)
 }
 
-// Connections come to gRPC with their handshake done: the door did it, to know
-// the protocol. doorCredentials passes on what was learnt.
+// Credentials are gRPC's, of connections that come with their handshake done.
+func Credentials(tls bool) credentials.TransportCredentials { return doorCredentials{tls} }
+
+// doorCredentials pass on what the door has learnt.
 type doorCredentials struct{ tls bool }
 
 func (d doorCredentials) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	sc, _ := c.(*sniffedConn)
-	if sc == nil || sc.tls == nil {
+	var state *tls.ConnectionState
+	var user string
+	if h, ok := c.(handshaken); ok {
+		state, user = h.Handshake()
+	}
+	if state == nil {
 		return c, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
 	}
 	private := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
-	return c, doorInfo{credentials.TLSInfo{State: *sc.tls, CommonAuthInfo: private}, sc.user}, nil
+	return c, doorInfo{credentials.TLSInfo{State: *state, CommonAuthInfo: private}, user}, nil
 }
 
 func (d doorCredentials) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -265,7 +273,3 @@ type doorInfo struct {
 	credentials.TLSInfo
 	user string // whom the client's certificate names
 }
-
-// plainAnswer is what a client gets that does not speak TLS to a port that does.
-// gRPC clients, too, say of such an answer that it looks like HTTP/1.1.
-const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: set tls=true\n"

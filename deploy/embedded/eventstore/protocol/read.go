@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"context"
@@ -11,19 +11,21 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // reader serves one Read call: a read or a subscription, of a stream or of $all.
 type reader struct {
-	svc    *streamsService
+	svc    *Streams
 	ctx    context.Context
-	who    principal
+	who    guard.Principal
 	stream string // "$all" for all of them
 	out    streams.Streams_ReadServer
 	page   *page
 	filter filter
 	back   bool
-	kind   readKind
+	kind   watch.ReadKind
 	live   bool // of a subscription: it has shown all there was
 
 	positions bool  // the client takes messages about a stream's first and last revision
@@ -31,18 +33,18 @@ type reader struct {
 }
 
 // Read serves reads and catch-up subscriptions.
-func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadServer) error {
+func (svc *Streams) Read(req *streams.ReadReq, out streams.Streams_ReadServer) error {
 	opts := req.GetOptions()
 	if opts == nil {
 		return status.Error(codes.InvalidArgument, "read without options")
 	}
-	r := &reader{svc: svc, ctx: out.Context(), who: principalOf(out.Context()), stream: allStream, out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
+	r := &reader{svc: svc, ctx: out.Context(), who: guard.PrincipalOf(out.Context()), stream: guard.AllStream, out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
 	_, stringIDs := opts.GetUuidOption().GetContent().(*streams.ReadReq_Options_UUIDOption_String_)
 	r.page = newPage(&encoder{stringIDs: stringIDs})
 	if opts.GetResolveLinks() {
-		r.page.links = &links{now: svc.server.cfg.Now}
-		if !r.who.admin() {
-			r.page.links.mayRead = func(v *eventlog.View, stream string) bool { return svc.server.canRead(v, r.who, stream) }
+		r.page.links = &links{now: svc.cfg.Now}
+		if !r.who.Admin() {
+			r.page.links.mayRead = func(v *eventlog.View, stream string) bool { return svc.cfg.Rights.CanRead(v, r.who, stream) }
 		}
 	}
 	r.positions = opts.GetControlOption().GetCompatibility() >= 1
@@ -59,7 +61,7 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 		return status.Error(codes.InvalidArgument, "read is neither counted nor a subscription")
 	}
 	r.kind = readKindOf(opts, subscription)
-	svc.server.metrics.reads[r.kind].Inc()
+	svc.cfg.Metrics.Began(r.kind)
 	if f := opts.GetFilter(); f != nil {
 		var err error
 		if r.filter, err = newFilter(f, subscription); err != nil {
@@ -79,23 +81,46 @@ func (svc *streamsService) Read(req *streams.ReadReq, out streams.Streams_ReadSe
 			return err
 		}
 		r.stream = stream
-		if err := svc.server.authorize(r.ctx, r.who, actionRead, stream); err != nil {
+		if err := svc.authorize(r.ctx, r.who, guard.ActionRead, stream); err != nil {
 			return err
 		}
 		if subscription {
-			return r.ended(failStore(r.ctx, stream, r.subscribeStream(stream, v.Stream)))
+			return r.ended(FailStore(r.ctx, stream, r.subscribeStream(stream, v.Stream)))
 		}
 		return r.ended(r.readStream(stream, v.Stream, count))
 	case *streams.ReadReq_Options_All:
-		if err := svc.server.authorize(r.ctx, r.who, actionRead, allStream); err != nil {
+		if err := svc.authorize(r.ctx, r.who, guard.ActionRead, guard.AllStream); err != nil {
 			return err
 		}
 		if subscription {
-			return r.ended(failStore(r.ctx, allStream, r.subscribeAll(v.All)))
+			return r.ended(FailStore(r.ctx, guard.AllStream, r.subscribeAll(v.All)))
 		}
 		return r.ended(r.readAll(v.All, count))
 	}
 	return status.Error(codes.InvalidArgument, "read names neither a stream nor $all")
+}
+
+// ended notes how the call ended where that was this server's doing.
+func (r *reader) ended(err error) error {
+	if err != nil && r.ctx.Err() == nil { // otherwise it is done, or the client has left
+		r.svc.cfg.Metrics.ReadEnded(r.kind, err)
+	}
+	return err
+}
+
+// readKindOf tells what a Read call asks for, as far as it is well formed.
+func readKindOf(opts *streams.ReadReq_Options, subscription bool) watch.ReadKind {
+	switch all := opts.GetAll() != nil; {
+	case !subscription && all:
+		return watch.ReadAll
+	case !subscription:
+		return watch.ReadStream
+	case !all:
+		return watch.SubscribeStream
+	case opts.GetFilter() != nil:
+		return watch.SubscribeFiltered
+	}
+	return watch.SubscribeAll
 }
 
 // pause ends a reader whose client has gone or whose server stops.
@@ -103,10 +128,10 @@ func (r *reader) pause() error {
 	select {
 	case <-r.ctx.Done():
 		return status.FromContextError(r.ctx.Err()).Err()
-	case <-r.svc.server.stopping:
-		return errStopping
-	case <-r.svc.server.store.Failed():
-		return r.svc.server.store.Failure()
+	case <-r.svc.cfg.Stopping:
+		return ErrStopping
+	case <-r.svc.cfg.Log.Failed():
+		return r.svc.cfg.Log.Failure()
 	default:
 		return nil
 	}
@@ -119,7 +144,7 @@ func (r *reader) sendPage() error {
 			return err
 		}
 	}
-	r.svc.server.metrics.sent(r.kind, r.page)
+	r.svc.cfg.Metrics.Sent(r.kind, r.page.figures())
 	return r.pause()
 }
 
@@ -131,7 +156,7 @@ func (r *reader) readStream(stream string, opts *streams.ReadReq_Options_StreamO
 		}}})
 	}
 	if err != nil {
-		return failStore(r.ctx, stream, err)
+		return FailStore(r.ctx, stream, err)
 	}
 	return nil
 }
@@ -216,9 +241,9 @@ func (r *reader) sendLastPosition() error {
 
 // streamPage reads one page from the newest view and moves the range past it.
 func (r *reader) streamPage(stream string, from, to *uint64, limit uint64, first bool) (more bool, err error) {
-	v := r.svc.server.store.Acquire()
+	v := r.svc.cfg.Log.Acquire()
 	defer func() { err = errors.Join(err, v.Release()) }()
-	rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+	rng, err := v.Stream(stream, r.svc.cfg.Now())
 	if err != nil {
 		return false, err
 	}
@@ -237,7 +262,7 @@ func (r *reader) streamPage(stream string, from, to *uint64, limit uint64, first
 
 // readAll reads $all as it was when the read began.
 func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64) error {
-	v := r.svc.server.store.Acquire()
+	v := r.svc.cfg.Log.Acquire()
 	from, to := uint64(0), v.End()
 	var err error
 	switch o := opts.GetAllOption().(type) {
@@ -264,16 +289,16 @@ func (r *reader) readAll(opts *streams.ReadReq_Options_AllOptions, count uint64)
 		err = status.Error(codes.InvalidArgument, "read without a position")
 	}
 	if err := errors.Join(err, v.Release()); err != nil {
-		return failStore(r.ctx, allStream, err)
+		return FailStore(r.ctx, guard.AllStream, err)
 	}
 	for more := true; more && count > 0; {
 		r.page.reset()
 		if more, err = r.allPage(&from, &to, count); err != nil {
-			return failStore(r.ctx, allStream, err)
+			return FailStore(r.ctx, guard.AllStream, err)
 		}
 		count -= uint64(r.page.events)
 		if err := r.sendPage(); err != nil {
-			return failStore(r.ctx, allStream, err)
+			return FailStore(r.ctx, guard.AllStream, err)
 		}
 	}
 	return nil
@@ -293,7 +318,7 @@ func checkPosition(v *eventlog.View, commit, prepare uint64) error {
 
 // allPage reads one page of $all and moves the range past it.
 func (r *reader) allPage(from, to *uint64, limit uint64) (more bool, err error) {
-	v := r.svc.server.store.Acquire()
+	v := r.svc.cfg.Log.Acquire()
 	defer func() { err = errors.Join(err, v.Release()) }()
 	var refused error
 	err = v.ScanAll(*from, *to, r.back, func(position uint64, rec *eventlog.Record) bool {

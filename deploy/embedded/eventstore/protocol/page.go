@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"errors"
@@ -6,19 +6,19 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
 
 // Bounds of one page: what a reader takes from disk, and holds in memory,
 // before it sends. Between pages a reader holds neither an iterator nor a view,
 // so a slow one costs nothing but its page.
 const (
-	pageEvents     = 512
-	pageConsidered = 8192
-	pageBytes      = 256 << 10
+	PageEvents     = 512
+	PageConsidered = 8192
+	PageBytes      = 256 << 10
 )
 
 const (
-	allStream         = "$all"
 	contentTypeJSON   = "application/json"
 	contentTypeBinary = "application/octet-stream"
 )
@@ -44,9 +44,14 @@ type frame []byte
 
 func newPage(enc *encoder) *page { return &page{enc: enc} }
 
+// figures are the page as the metrics know it.
+func (p *page) figures() watch.Page {
+	return watch.Page{Events: p.events, Considered: p.considered, Bytes: p.size, Last: p.last, Created: p.created}
+}
+
 func (p *page) reset() {
 	// A fresh buffer: the transport may still hold the frames that were sent.
-	p.buf = make([]byte, 0, min(p.size+p.size/8+512, pageBytes))
+	p.buf = make([]byte, 0, min(p.size+p.size/8+512, PageBytes))
 	clear(p.frames)
 	p.frames = p.frames[:0]
 	p.events, p.considered, p.size = 0, 0, 0
@@ -71,7 +76,7 @@ func (p *page) addCheckpoint(position uint64, at time.Time) {
 // room returns the buffer to append n bytes to, without moving earlier frames.
 func (p *page) room(n int) []byte {
 	if cap(p.buf)-len(p.buf) < n {
-		p.buf = make([]byte, 0, max(n, pageBytes/8))
+		p.buf = make([]byte, 0, max(n, PageBytes/8))
 	}
 	return p.buf
 }
@@ -84,7 +89,7 @@ func (p *page) add(buf []byte) {
 }
 
 func (p *page) full() bool {
-	return p.events >= pageEvents || p.considered >= pageConsidered || p.size >= pageBytes
+	return p.events >= PageEvents || p.considered >= PageConsidered || p.size >= PageBytes
 }
 
 // addStream adds the stream's events of revisions from ≤ r < to, upwards or

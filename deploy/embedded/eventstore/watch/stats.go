@@ -1,4 +1,4 @@
-package eventstore
+package watch
 
 import (
 	"context"
@@ -16,43 +16,52 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
-const operationsHelp = "this node answers GET /health/live, /metrics, /stats, /stats/<path>, /info and /admin/backup over HTTP; events are read and written over gRPC\n"
+// Help is what a path that is not there is answered with.
+const Help = "this node answers GET /health/live, /metrics, /stats, /stats/<path>, /info and /admin/backup over HTTP; events are read and written over gRPC\n"
 
-// operations serves what operators and their tools ask over HTTP. None of it
-// shows events or names streams.
-func (s *Server) operations() http.Handler {
-	scrape := promhttp.HandlerFor(prometheus.Gatherers{s.metrics.registry, s.metrics.process}, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn)})
+// operations are the answers over HTTP of a node that says it is of the version.
+type operations struct {
+	m       *Metrics
+	version string
+}
+
+// Operations serves what operators and their tools ask over HTTP, from a node that
+// says it is of the version. None of it shows events or names streams.
+func (m *Metrics) Operations(version string) http.Handler {
+	o := operations{m, version}
+	scrape := promhttp.HandlerFor(prometheus.Gatherers{m.registry, m.process},
+		promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimSuffix(r.URL.Path, "/")
 		section, isStats := strings.CutPrefix(path, "/stats")
 		isStats = isStats && (section == "" || section[0] == '/')
 		switch {
 		case path != "/metrics" && path != "/info" && path != "/health/live" && !isStats:
-			http.Error(w, operationsHelp, http.StatusNotFound)
+			http.Error(w, Help, http.StatusNotFound)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, operationsHelp, http.StatusMethodNotAllowed)
+			http.Error(w, Help, http.StatusMethodNotAllowed)
 		case path == "/metrics":
 			scrape.ServeHTTP(w, r)
 		case path == "/info":
-			writeJSON(w, s.info())
+			writeJSON(w, o.info())
 		case isStats:
-			s.serveStats(w, strings.TrimPrefix(section, "/"))
+			o.serveStats(w, strings.TrimPrefix(section, "/"))
 		default: // a trailing slash too many
-			http.Error(w, operationsHelp, http.StatusNotFound)
+			http.Error(w, Help, http.StatusNotFound)
 		}
 	})
 }
 
 // serveStats answers with all of the stats, or with what is at a path of them
 // such as es/queue, as a real server does.
-func (s *Server) serveStats(w http.ResponseWriter, path string) {
-	var at any = s.stats()
+func (o operations) serveStats(w http.ResponseWriter, path string) {
+	var at any = o.stats()
 	if path != "" {
 		for name := range strings.SplitSeq(path, "/") {
 			m, _ := at.(map[string]any)
 			if at = m[name]; at == nil {
-				http.Error(w, operationsHelp, http.StatusNotFound)
+				http.Error(w, Help, http.StatusNotFound)
 				return
 			}
 		}
@@ -69,9 +78,9 @@ func writeJSON(w http.ResponseWriter, v any) {
 }
 
 // info is what a real server's /info says, as far as it is true here.
-func (s *Server) info() map[string]any {
+func (o operations) info() map[string]any {
 	return map[string]any{
-		"esVersion": serverVersion,
+		"esVersion": o.version,
 		"state":     "leader",
 		"features":  map[string]any{"projections": false, "userManagement": false, "atomPub": false},
 	}
@@ -88,20 +97,20 @@ func (s *Server) info() map[string]any {
 //	es.node                            id, version, failed, uptimeSeconds, events, position,
 //	                                   filesBytes, walBytes, readAmplification, fsyncPendingMs,
 //	                                   subscriptions.{live,behind,maxLagBytes}
-func (s *Server) stats() map[string]any {
-	m := s.metrics
+func (o operations) stats() map[string]any {
+	m := o.m
 	figures := m.processFigures()
 	writer := map[string]any{"lastFlushSize": 0, "lastFlushDelayMs": 0.0, "maxFlushDelayMs": milliseconds(time.Duration(m.slowestSync.Load()))}
 	if last := m.lastSync.Load(); last != nil {
 		writer["lastFlushSize"], writer["lastFlushDelayMs"] = last.Bytes, milliseconds(last.Took)
 	}
 	node := map[string]any{
-		"version": serverVersion, "failed": m.hasFailed(), "uptimeSeconds": int64(time.Since(m.started).Seconds()),
+		"version": o.version, "failed": m.hasFailed(), "uptimeSeconds": int64(time.Since(m.started).Seconds()),
 		"fsyncPendingMs": milliseconds(m.syncPending()),
 	}
 	es := map[string]any{"writer": writer, "node": node}
 	m.withLog(func(l *eventlog.Log) {
-		end, events := logEnd(l)
+		end, events := LogEnd(l)
 		queued := l.QueueLength()
 		counts, lag := m.subscriptions.look(end)
 		var all subscriptionCount
@@ -130,7 +139,7 @@ func (s *Server) stats() map[string]any {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // processFigures are the gauges without labels among the metrics, by name.
-func (m *metrics) processFigures() map[string]float64 {
+func (m *Metrics) processFigures() map[string]float64 {
 	families, _ := prometheus.Gatherers{m.registry, m.process}.Gather() // what could be gathered
 	out := map[string]float64{}
 	for _, f := range families {
@@ -141,16 +150,29 @@ func (m *metrics) processFigures() map[string]float64 {
 	return out
 }
 
-// logStarted and logStopped say what an operator looks for first.
-func (s *Server) logStarted() {
-	end, events := logEnd(s.store)
-	s.cfg.Logger.Info("event store serves", "addr", s.addr, "id", uuid.UUID(s.store.ID()), "events", events, "position", end, "took", time.Since(s.metrics.started))
+// Health answers 204 while the store works and 503 after it has failed, without
+// asking who wants to know.
+func Health(failure func() error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if failure() != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 }
 
-func (s *Server) logStopped(end, events uint64) {
-	level, attrs := slog.LevelInfo, []any{"addr", s.addr, "id", uuid.UUID(s.store.ID()), "events", events, "position", end, "served", time.Since(s.metrics.started)}
-	if s.err != nil {
-		level, attrs = slog.LevelError, append(attrs, "error", s.err)
+// LogStarted and LogStopped say what an operator looks for first.
+func (m *Metrics) LogStarted(addr string, l *eventlog.Log) {
+	end, events := LogEnd(l)
+	m.logger.Info("event store serves", "addr", addr, "id", uuid.UUID(l.ID()), "events", events, "position", end, "took", time.Since(m.started))
+}
+
+// LogStopped says where the log of that id ended, and err why it did, nil for a stop.
+func (m *Metrics) LogStopped(addr string, id uuid.UUID, end, events uint64, err error) {
+	level, attrs := slog.LevelInfo, []any{"addr", addr, "id", id, "events", events, "position", end, "served", time.Since(m.started)}
+	if err != nil {
+		level, attrs = slog.LevelError, append(attrs, "error", err)
 	}
-	s.cfg.Logger.Log(context.Background(), level, "event store has stopped", attrs...)
+	m.logger.Log(context.Background(), level, "event store has stopped", attrs...)
 }

@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
 // Subscriptions always read from the store, page by page, also when they are
@@ -32,11 +33,11 @@ func (r *reader) follow(
 	next func(v *eventlog.View) (more bool, err error),
 	level func() (resume []byte, err error),
 ) error {
-	sub := r.svc.server.metrics.subscribed(r.kind)
-	defer sub.end()
+	sub := r.svc.cfg.Metrics.Subscribed(r.kind)
+	defer sub.End()
 	for {
 		r.page.reset()
-		v := r.svc.server.store.Acquire()
+		v := r.svc.cfg.Log.Acquire()
 		more, err := r.nextAllowed(v, next)
 		superseded, end := v.Superseded(), v.End()
 		err = errors.Join(err, v.Release())
@@ -47,7 +48,7 @@ func (r *reader) follow(
 		if err != nil {
 			return err
 		}
-		sub.took(r.page, end, more)
+		sub.Took(r.page.figures(), end, more)
 		r.live = r.live && !more
 		if more {
 			continue
@@ -58,7 +59,7 @@ func (r *reader) follow(
 			if err != nil {
 				return err
 			}
-			if err := r.out.Send(caughtUp(r.svc.server.cfg.Now(), resume)); err != nil {
+			if err := r.out.Send(caughtUp(r.svc.cfg.Now(), resume)); err != nil {
 				return err
 			}
 		}
@@ -66,17 +67,17 @@ func (r *reader) follow(
 		case <-superseded:
 		case <-r.ctx.Done():
 			return status.FromContextError(r.ctx.Err()).Err()
-		case <-r.svc.server.stopping:
-			return errStopping
-		case <-r.svc.server.store.Failed():
-			return r.svc.server.store.Failure()
+		case <-r.svc.cfg.Stopping:
+			return ErrStopping
+		case <-r.svc.cfg.Log.Failed():
+			return r.svc.cfg.Log.Failure()
 		}
 	}
 }
 
 // nextAllowed ends a subscription whose reader may no longer read.
 func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more bool, err error)) (more bool, err error) {
-	ok, err := access{r.svc.server, v, r.who}.may(actionRead, r.stream)
+	ok, err := r.svc.cfg.Rights.MayIn(v, r.who, guard.ActionRead, r.stream)
 	if err != nil {
 		return false, err
 	}
@@ -84,8 +85,8 @@ func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more
 		return false, failAccessDenied(r.ctx, "this stream can no longer be read by this user")
 	}
 	more, err = next(v)
-	if hook := r.svc.server.cfg.paged; hook != nil {
-		hook(r)
+	if hook := r.svc.cfg.Paged; hook != nil {
+		hook(r, r.page.events, r.page.size)
 	}
 	return more, err
 }
@@ -101,7 +102,7 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 	sinceCheckpoint, told := uint64(0), uint64(math.MaxUint64) // told is the newest checkpoint; none yet
 	checkpoint := func(position uint64) {
 		if sinceCheckpoint = 0; position != told {
-			r.page.addCheckpoint(position, r.svc.server.cfg.Now())
+			r.page.addCheckpoint(position, r.svc.cfg.Now())
 			told = position
 		}
 	}
@@ -138,7 +139,7 @@ func (r *reader) subscribeAll(opts *streams.ReadReq_Options_AllOptions) error {
 // as it excludes the one it is given, and the one that its first checkpoint
 // names if nothing comes before that.
 func (r *reader) allStart(opts *streams.ReadReq_Options_AllOptions) (from, considered uint64, err error) {
-	v := r.svc.server.store.Acquire()
+	v := r.svc.cfg.Log.Acquire()
 	defer func() { err = errors.Join(err, v.Release()) }()
 	switch o := opts.GetAllOption().(type) {
 	case *streams.ReadReq_Options_AllOptions_Start:
@@ -173,7 +174,7 @@ func (r *reader) subscribeStream(stream string, opts *streams.ReadReq_Options_St
 		return err
 	}
 	next := func(v *eventlog.View) (bool, error) {
-		rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+		rng, err := v.Stream(stream, r.svc.cfg.Now())
 		notFound, deleted := errors.Is(err, eventlog.ErrStreamNotFound), errors.Is(err, eventlog.ErrStreamDeleted)
 		switch {
 		case err != nil && !notFound && !deleted:
@@ -206,9 +207,9 @@ func (r *reader) subscribeStream(stream string, opts *streams.ReadReq_Options_St
 // streamStart returns the first revision that a subscription considers: it
 // excludes the one it is given. A tombstoned stream has no subscriptions.
 func (r *reader) streamStart(stream string, opts *streams.ReadReq_Options_StreamOptions) (from uint64, err error) {
-	v := r.svc.server.store.Acquire()
+	v := r.svc.cfg.Log.Acquire()
 	defer func() { err = errors.Join(err, v.Release()) }()
-	rng, err := v.Stream(stream, r.svc.server.cfg.Now())
+	rng, err := v.Stream(stream, r.svc.cfg.Now())
 	if err != nil && !errors.Is(err, eventlog.ErrStreamNotFound) {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-package eventstore
+package watch
 
 import (
 	"net"
@@ -6,17 +6,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 )
 
+// Listen counts the connections that a listener accepts.
+func (m *Metrics) Listen(l net.Listener) net.Listener { return countedListener{l, m} }
+
 // countedListener counts connections.
 type countedListener struct {
 	net.Listener
-	m *metrics
+	m *Metrics
 }
 
 func (l countedListener) Accept() (net.Conn, error) {
@@ -31,7 +33,7 @@ func (l countedListener) Accept() (net.Conn, error) {
 
 type countedConn struct {
 	net.Conn
-	m    *metrics
+	m    *Metrics
 	once sync.Once
 }
 
@@ -40,10 +42,10 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// subscription is what is known of one that is open.
-type subscription struct {
-	m       *metrics
-	kind    readKind
+// Subscription is what is known of one that is open.
+type Subscription struct {
+	m       *Metrics
+	kind    ReadKind
 	reached atomic.Uint64 // the connection has taken everything before or at this position
 	live    atomic.Bool
 }
@@ -52,39 +54,49 @@ type subscription struct {
 // a label for each would grow without bound.
 type subscriptions struct {
 	mu   sync.Mutex
-	open map[*subscription]struct{}
+	open map[*Subscription]struct{}
 }
 
-// subscribed adds a subscription until its end is called.
-func (m *metrics) subscribed(kind readKind) *subscription {
-	s := &subscription{m: m, kind: kind}
+// Subscribed adds a subscription until its End is called.
+func (m *Metrics) Subscribed(kind ReadKind) *Subscription {
+	s := &Subscription{m: m, kind: kind}
 	m.subscriptions.mu.Lock()
 	defer m.subscriptions.mu.Unlock()
 	m.subscriptions.open[s] = struct{}{}
 	return s
 }
 
-func (s *subscription) end() {
+// End takes the subscription away.
+func (s *Subscription) End() {
 	s.m.subscriptions.mu.Lock()
 	defer s.m.subscriptions.mu.Unlock()
 	delete(s.m.subscriptions.open, s)
 }
 
-// took is called when the connection has taken a page that was read from a
+// Page is what the figures need to know of what a reader was sent.
+type Page struct {
+	Events     int    // in it
+	Considered int    // events that were looked at for it
+	Bytes      int    // encoded
+	Last       uint64 // position of the last event considered
+	Created    int64  // time of the last event in it, in ticks
+}
+
+// Took is called when the connection has taken a page that was read from a
 // view that ends at end; more says that the view holds more.
-func (s *subscription) took(p *page, end uint64, more bool) {
+func (s *Subscription) Took(p Page, end uint64, more bool) {
 	reached := end
 	if more {
-		reached = max(p.last, s.reached.Load())
+		reached = max(p.Last, s.reached.Load())
 	}
 	s.reached.Store(reached)
 	s.live.Store(!more)
-	if p.considered == 0 {
+	if p.Considered == 0 {
 		return
 	}
 	s.m.pageLag.Observe(float64(end - reached))
-	if !more && p.events > 0 {
-		s.m.delivery.Observe(max(0, float64(eventlog.Ticks(time.Now())-p.created)/1e7))
+	if !more && p.Events > 0 {
+		s.m.delivery.Observe(max(0, float64(eventlog.Ticks(time.Now())-p.Created)/1e7))
 	}
 }
 
@@ -107,41 +119,24 @@ func (s *subscriptions) look(end uint64) (counts [len(readKinds)]subscriptionCou
 	return counts, maxLag
 }
 
-// sent counts what a connection has taken.
-func (m *metrics) sent(kind readKind, p *page) {
-	m.sentEvents[kind].Add(float64(p.events))
-	m.sentBytes[kind].Add(float64(p.size))
+// Began counts a read or subscription.
+func (m *Metrics) Began(kind ReadKind) { m.reads[kind].Inc() }
+
+// Sent counts what a connection has taken.
+func (m *Metrics) Sent(kind ReadKind, p Page) {
+	m.sentEvents[kind].Add(float64(p.Events))
+	m.sentBytes[kind].Add(float64(p.Bytes))
 }
 
-// readKindOf tells what a Read call asks for, as far as it is well formed.
-func readKindOf(opts *streams.ReadReq_Options, subscription bool) readKind {
-	switch all := opts.GetAll() != nil; {
-	case !subscription && all:
-		return readAll
-	case !subscription:
-		return readStream
-	case !all:
-		return subscribeStream
-	case opts.GetFilter() != nil:
-		return subscribeFiltered
-	}
-	return subscribeAll
-}
-
-// ended notes how a Read call ended where that was this server's doing. What
+// ReadEnded notes how a Read call ended where that was this server's doing. What
 // errors say of streams is not logged.
-func (r *reader) ended(err error) error {
-	if err == nil || r.ctx.Err() != nil {
-		return err // done, or the client has left
-	}
-	m := r.svc.server.metrics
+func (m *Metrics) ReadEnded(kind ReadKind, err error) {
 	switch code := status.Code(err); code {
 	case codes.DataLoss:
 		if unsaid, ok := m.corruptWarn.now(); ok {
-			m.logger.Error("a read met corruption", "kind", r.kind.String(), "error", err, "unreported", unsaid)
+			m.logger.Error("a read met corruption", "kind", kind.String(), "error", err, "unreported", unsaid)
 		}
 	default:
-		m.logger.Debug("read ended by the server", "kind", r.kind.String(), "code", code.String())
+		m.logger.Debug("read ended by the server", "kind", kind.String(), "code", code.String())
 	}
-	return err
 }

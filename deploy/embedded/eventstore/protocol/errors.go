@@ -1,4 +1,6 @@
-package eventstore
+// Package protocol answers EventStoreDB's gRPC calls from one log: appends, reads,
+// subscriptions, discovery.
+package protocol
 
 import (
 	"context"
@@ -41,9 +43,9 @@ func packing(ctx context.Context) context.Context {
 	return context.WithValue(ctx, packsErrors{}, true)
 }
 
-// fail returns a status error and sets the trailers by which the official
+// Fail returns a status error and sets the trailers by which the official
 // clients tell errors apart.
-func fail(ctx context.Context, code codes.Code, message string, trailers ...string) error {
+func Fail(ctx context.Context, code codes.Code, message string, trailers ...string) error {
 	if len(trailers) > 0 && ctx.Value(packsErrors{}) == nil {
 		md := metadata.MD{}
 		for i := 0; i < len(trailers); i += 2 {
@@ -70,33 +72,33 @@ func trailerValue(s string) string {
 }
 
 func failStreamDeleted(ctx context.Context, stream string) error {
-	return fail(ctx, codes.FailedPrecondition, fmt.Sprintf("Event stream '%s' is deleted.", trailerValue(stream)),
+	return Fail(ctx, codes.FailedPrecondition, fmt.Sprintf("Event stream '%s' is deleted.", trailerValue(stream)),
 		"exception", "stream-deleted", "stream-name", stream)
 }
 
 func failWrongVersion(ctx context.Context, operation, stream string, expect eventlog.Expectation, actual int64) error {
-	return fail(ctx, codes.FailedPrecondition,
+	return Fail(ctx, codes.FailedPrecondition,
 		fmt.Sprintf("%s failed due to WrongExpectedVersion. Stream: %s, Expected version: %d, Actual version: %d", operation, trailerValue(stream), expect, actual),
 		"exception", "wrong-expected-version", "stream-name", stream,
 		"expected-version", strconv.FormatInt(int64(expect), 10), "actual-version", strconv.FormatInt(actual, 10))
 }
 
 func failAccessDenied(ctx context.Context, why string) error {
-	return fail(ctx, codes.PermissionDenied, "Access Denied: "+why, "exception", "access-denied")
+	return Fail(ctx, codes.PermissionDenied, "Access Denied: "+why, "exception", "access-denied")
 }
 
 func failMaxAppend(ctx context.Context, limit int) error {
-	return fail(ctx, codes.InvalidArgument, fmt.Sprintf("Maximum Append Size of %d Exceeded.", limit),
+	return Fail(ctx, codes.InvalidArgument, fmt.Sprintf("Maximum Append Size of %d Exceeded.", limit),
 		"exception", "maximum-append-size-exceeded", "maximum-append-size", strconv.Itoa(limit))
 }
 
 func failMissingProperty(ctx context.Context, name string) error {
-	return fail(ctx, codes.InvalidArgument, fmt.Sprintf("Required Metadata Property '%s' is missing", name),
+	return Fail(ctx, codes.InvalidArgument, fmt.Sprintf("Required Metadata Property '%s' is missing", name),
 		"exception", "missing-required-metadata-property", "required-metadata-properties", "type,content-type")
 }
 
-// failStore translates what the store returned.
-func failStore(ctx context.Context, stream string, err error) error {
+// FailStore translates what the store returned.
+func FailStore(ctx context.Context, stream string, err error) error {
 	var gaveUp *filterError
 	switch {
 	case errors.As(err, &gaveUp):
@@ -119,4 +121,11 @@ func failStore(ctx context.Context, stream string, err error) error {
 	return status.Error(codes.Internal, err.Error())
 }
 
-var errStopping = status.Error(codes.Unavailable, "server is shutting down")
+// ErrStopping ends calls of a server that stops.
+var ErrStopping = status.Error(codes.Unavailable, "server is shutting down")
+
+// UnknownService answers calls of services that this node does not have.
+func UnknownService(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	return status.Errorf(codes.Unimplemented, "this single node has no %s: it serves streams only; no persistent subscriptions, projections, users or operations", method)
+}

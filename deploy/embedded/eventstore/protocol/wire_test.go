@@ -1,6 +1,7 @@
-package eventstore
+package protocol
 
 import (
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func generated(enc *encoder, position uint64, r *eventlog.Record) *streams.ReadR
 		Id: id, StreamIdentifier: &shared.StreamIdentifier{StreamName: r.Stream},
 		StreamRevision: r.Revision, PreparePosition: position, CommitPosition: position,
 		Metadata: map[string]string{
-			"type": string(r.Type), "content-type": contentType, "created": formatTicks(r.Created),
+			"type": string(r.Type), "content-type": contentType, "created": strconv.FormatInt(r.Created, 10),
 		},
 		CustomMetadata: r.Meta, Data: r.Data,
 	}

@@ -1,4 +1,4 @@
-package eventstore
+package guard
 
 import (
 	"bytes"
@@ -7,18 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"golang.org/x/crypto/bcrypt"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 )
 
@@ -26,6 +27,16 @@ const (
 	adminName     = "root"
 	adminPassword = "correct horse"
 )
+
+// testTimeout bounds a whole test that would otherwise hang; nothing waits for it to pass.
+const testTimeout = time.Minute
+
+func testContext(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // testUser is a user whose password is cheap to check.
 func testUser(t testing.TB, name, password string, groups ...string) User {
@@ -37,103 +48,13 @@ func testUser(t testing.TB, name, password string, groups ...string) User {
 	return User{Name: name, PasswordHash: hash, Groups: groups}
 }
 
-// secureConfig is a server with a certificate of an authority of its own, an administrator and the users.
-func secureConfig(t testing.TB, users ...User) Config {
-	t.Helper()
-	cfg := testConfig(t.TempDir())
-	cfg.Open, cfg.TLS = false, testTLS(t)
-	cfg.Users = append([]User{testUser(t, adminName, adminPassword, groupAdmins)}, users...)
-	return cfg
-}
-
-// as is the connection string with credentials.
-func as(t testing.TB, s *Server, name, password string) string {
-	t.Helper()
-	u, err := url.Parse(s.ConnectionString())
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(name, password)
-	return u.String()
-}
-
-// login is a client of the server with those credentials, none for an empty name.
-func login(t testing.TB, s *Server, name, password string) *fixture {
-	t.Helper()
-	conn := s.ConnectionString()
-	if name != "" {
-		conn = as(t, s, name, password)
-	}
-	return &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, conn)}
-}
-
-// The official client over TLS with its user's password: append, read, $all, subscription.
-func TestTLSAndPassword(t *testing.T) {
-	s := startServer(t, secureConfig(t))
-	f := login(t, s, adminName, adminPassword)
-	sub := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
-	f.append("s", esdb.NoStream{}, events(3)...)
-	if got, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 3 {
-		t.Errorf("read %d events, %v", len(got), err)
-	}
-	if got, err := f.readAll(esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 3 {
-		t.Errorf("read %d events of $all, %v", len(got), err)
-	}
-	for n := 0; n < 3; {
-		switch e := sub.Recv(); {
-		case e.SubscriptionDropped != nil:
-			t.Fatal(e.SubscriptionDropped.Error)
-		case e.EventAppeared != nil:
-			n++
-		}
-	}
-}
-
-// callUnknown calls a service that this node does not have.
-func callUnknown(f *fixture) error {
-	return f.c.DeletePersistentSubscription(f.ctx, "s", "group", esdb.DeletePersistentSubscriptionOptions{})
-}
-
-// Wrong and missing credentials end every call, and say so as a real server does.
-func TestWrongAndMissingCredentials(t *testing.T) {
-	s := startServer(t, secureConfig(t))
-	for _, c := range []struct{ name, password string }{{adminName, "wrong"}, {"nobody", adminPassword}, {"", ""}} {
-		f := login(t, s, c.name, c.password)
-		wantCode(t, f.appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated)
-		_, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 1)
-		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
-		_, err = f.c.DeleteStream(f.ctx, "s", esdb.DeleteStreamOptions{})
-		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
-		_, err = f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{})
-		wantCode(t, err, esdb.ErrorCodeUnauthenticated)
-		err = callUnknown(f)
-		wantCode(t, err, esdb.ErrorCodeUnauthenticated) // also what this node does not have
-	}
-	if n := s.auth.failures.Load(); n != 15 {
-		t.Errorf("%d failures were counted, want 15", n)
-	}
-	wantCode(t, callUnknown(login(t, s, adminName, adminPassword)), esdb.ErrorCodeUnsupportedFeature)
-}
-
-// Clients find the node before they log in: discovery and the server's features ask for nothing, everything after does.
-func TestDiscoveryWithUsers(t *testing.T) {
-	cfg := secureConfig(t)
-	cfg.Addr = "0.0.0.0:0"
-	s := startServer(t, cfg)
-	conn := strings.Replace(as(t, s, adminName, adminPassword), "esdb://", "esdb+discover://", 1)
-	f := &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, conn)}
-	f.append("s", nil, event(`{}`))
-	f = &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, strings.Replace(s.ConnectionString(), "esdb://", "esdb+discover://", 1))}
-	wantCode(t, f.appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated)
-}
-
 func basic(name, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
 }
 
-func newTestAuthenticator(t *testing.T, logger *slog.Logger) *authenticator {
+func newTestAuthenticator(t *testing.T, logger *slog.Logger) *Authenticator {
 	t.Helper()
-	a, err := newAuthenticator(Config{Users: []User{testUser(t, "anna", "secret", groupOps), testUser(t, "piet", "p")}, Logger: logger})
+	a, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "secret", groupOps), testUser(t, "piet", "p")}, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +62,7 @@ func newTestAuthenticator(t *testing.T, logger *slog.Logger) *authenticator {
 }
 
 // occupy takes every place at which a password is checked, until release is called.
-func occupy(a *authenticator) (release func()) {
+func occupy(a *Authenticator) (release func()) {
 	for range cap(a.slots) {
 		a.slots <- struct{}{}
 	}
@@ -157,7 +78,7 @@ func TestVerifiedPasswordsAreRemembered(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	ctx := testContext(t)
 	right := basic("anna", "secret")
-	if p, err := a.authenticate(ctx, right, "", "peer"); err != nil || p.name != "anna" || !p.has(groupOps) || p.admin() {
+	if p, err := a.authenticate(ctx, right, "", "peer"); err != nil || p.Name != "anna" || !p.has(groupOps) || p.Admin() {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for _, wrong := range []string{basic("anna", "Secret"), basic("nobody", "secret"), basic("anna", ""), basic("anna", strings.Repeat("x", 73)), "Bearer x", "Basic %", "Basic", basic("anna", "secret")[:12]} {
@@ -190,21 +111,6 @@ func TestVerifiedPasswordsAreRemembered(t *testing.T) {
 	release()
 	if err := <-ended; err != nil {
 		t.Error(err)
-	}
-}
-
-// waitFor polls until ok: for what nothing announces.
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	ctx := testContext(t)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal("waited in vain")
-		}
 	}
 }
 
@@ -253,7 +159,7 @@ func TestOneCheckForManyCalls(t *testing.T) {
 	var waiting sync.WaitGroup
 	for range 10 * attemptsOfPeer {
 		waiting.Go(func() {
-			if p, err := a.authenticate(ctx, basic("anna", "secret"), "", "peer"); err != nil || p.name != "anna" {
+			if p, err := a.authenticate(ctx, basic("anna", "secret"), "", "peer"); err != nil || p.Name != "anna" {
 				t.Errorf("%+v, %v", p, err)
 			}
 		})
@@ -266,7 +172,7 @@ func TestOneCheckForManyCalls(t *testing.T) {
 	}
 	release()
 	waiting.Wait()
-	if n := a.failures.Load(); n != 0 {
+	if n := a.Failures(); n != 0 {
 		t.Errorf("%d failures", n)
 	}
 }
@@ -277,7 +183,7 @@ func TestUnknownUsersCostAsMuch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAuthenticator(Config{Users: []User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}}, Logger: slog.New(slog.DiscardHandler)})
+	a, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,18 +213,18 @@ func TestSecretsAreComparedAtOnce(t *testing.T) {
 	}
 	program := User{Name: "program", SecretSHA256: digest}
 	quiet := slog.New(slog.DiscardHandler)
-	mixed, err := newAuthenticator(Config{Users: []User{testUser(t, "anna", "x"), program}, Logger: quiet})
+	mixed, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "x"), program}, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
-	only, err := newAuthenticator(Config{Users: []User{program}, Logger: quiet})
+	only, err := NewAuthenticator(AuthConfig{Users: []User{program}, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer occupy(mixed)() // no password can be checked
-	for name, a := range map[string]*authenticator{"beside passwords": mixed, "alone": only} {
+	for name, a := range map[string]*Authenticator{"beside passwords": mixed, "alone": only} {
 		for range 2 {
-			if p, err := a.authenticate(testContext(t), basic("program", secret), "", "peer"); err != nil || p.name != "program" {
+			if p, err := a.authenticate(testContext(t), basic("program", secret), "", "peer"); err != nil || p.Name != "program" {
 				t.Errorf("%s: %+v, %v", name, p, err)
 			}
 		}
@@ -353,13 +259,13 @@ func TestFailedLoginsAreLoggedSparingly(t *testing.T) {
 			t.Fatal("nobody logged in")
 		}
 	}
-	if n := a.failures.Load(); n != 100 {
+	if n := a.Failures(); n != 100 {
 		t.Errorf("%d failures were counted", n)
 	}
 	if n := strings.Count(out.String(), "\n"); n != 1 || !strings.Contains(out.String(), "192.0.2.7") {
 		t.Errorf("%d lines: %s", n, out.String())
 	}
-	a.failureLog.last = time.Now().Add(-2 * failureLogGap)
+	a.failureLog.Gap = 0 // as if a while had passed
 	if _, err := a.authenticate(testContext(t), "", "", "192.0.2.8"); !errors.Is(err, errNoCredentials) {
 		t.Error(err)
 	}
@@ -376,12 +282,12 @@ func TestRequireOps(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	a.users[adminName] = testUser(t, adminName, adminPassword, groupAdmins)
 	a.users["reader"], a.readOnly = testUser(t, "reader", "r", "readers"), []string{"readers"}
-	open, err := newAuthenticator(Config{Open: true, Logger: slog.New(slog.DiscardHandler)})
+	open, err := NewAuthenticator(AuthConfig{Open: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {
-		auth                        *authenticator
+		auth                        *Authenticator
 		name, password, certificate string
 		want                        int
 	}{
@@ -397,7 +303,7 @@ func TestRequireOps(t *testing.T) {
 		{auth: open, want: http.StatusTeapot},
 		{auth: open, name: "nobody", password: "x", want: http.StatusTeapot},
 	} {
-		h := tc.auth.requireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+		h := tc.auth.RequireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 		req := httptest.NewRequestWithContext(context.WithValue(testContext(t), commonNameKey{}, tc.certificate), http.MethodGet, "/stats", nil)
 		if tc.name != "" {
 			req.SetBasicAuth(tc.name, tc.password)
@@ -416,7 +322,7 @@ func TestRequireOps(t *testing.T) {
 // A page of another site gets nothing, whatever its reader's browser knows.
 func TestAnotherSitesPageIsRefused(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
-	h := a.requireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	h := a.RequireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	for site, want := range map[string]int{"": http.StatusTeapot, "none": http.StatusTeapot, "same-origin": http.StatusTeapot,
 		"same-site": http.StatusForbidden, "cross-site": http.StatusForbidden, "anything": http.StatusForbidden} {
 		for _, certificate := range []string{"", "anna"} {
@@ -437,15 +343,42 @@ func TestAnotherSitesPageIsRefused(t *testing.T) {
 	}
 }
 
+// hearing serves appends to nobody, with so much patience.
+func hearing(t *testing.T, patience time.Duration) (*Authenticator, streams.StreamsClient) {
+	t.Helper()
+	a, err := NewAuthenticator(AuthConfig{Logger: slog.New(slog.DiscardHandler), Patience: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.StreamInterceptor(a.Stream))
+	streams.RegisterStreamsServer(server, streams.UnimplementedStreamsServer{})
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) }) // until it is stopped
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = conn.Close()
+		server.Stop()
+		serving.Wait()
+		a.Wait()
+	})
+	return a, streams.NewStreamsClient(conn)
+}
+
 // Whoever appends without a login is told so, however much it sends before it looks; one
 // that goes on for ever is told after a while, and one too many at once.
 func TestARefusedAppendIsHeardOut(t *testing.T) {
-	patient, hasty := secureConfig(t), secureConfig(t)
-	patient.hearOut, hasty.hearOut = testTimeout, time.Millisecond
-	w, impatient := accessWorldOf(t, startServer(t, patient)), accessWorldOf(t, startServer(t, hasty))
-	open := func(w *accessWorld) streams.Streams_AppendClient {
+	patient, client := hearing(t, testTimeout)
+	hasty, impatient := hearing(t, time.Millisecond)
+	open := func(c streams.StreamsClient) streams.Streams_AppendClient {
 		t.Helper()
-		call, err := streams.NewStreamsClient(w.conn).Append(w.ctx())
+		call, err := c.Append(testContext(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -457,8 +390,8 @@ func TestARefusedAppendIsHeardOut(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	call, message := open(w), &streams.AppendReq{}
-	waitFor(t, func() bool { return w.s.auth.failures.Load() == 1 })
+	call, message := open(client), &streams.AppendReq{}
+	waitFor(t, func() bool { return patient.Failures() == 1 })
 	for i := range 1000 {
 		if err := call.Send(message); err != nil {
 			t.Fatalf("message %d: %v", i, err)
@@ -467,13 +400,28 @@ func TestARefusedAppendIsHeardOut(t *testing.T) {
 	_, err := call.CloseAndRecv()
 	refused("one that sends", err)
 
-	for range cap(w.s.auth.hearing) {
-		w.s.auth.hearing <- struct{}{}
+	for range cap(patient.hearing) {
+		patient.hearing <- struct{}{}
 	}
-	refused("one too many", open(w).RecvMsg(new(streams.AppendResp)))
-	for range cap(w.s.auth.hearing) {
-		<-w.s.auth.hearing
+	refused("one too many", open(client).RecvMsg(new(streams.AppendResp)))
+	for range cap(patient.hearing) {
+		<-patient.hearing
 	}
 	refused("one that never ends", open(impatient).RecvMsg(new(streams.AppendResp)))
-	waitFor(t, func() bool { return len(impatient.s.auth.hearing) == 0 })
+	waitFor(t, func() bool { return len(hasty.hearing) == 0 })
+}
+
+// waitFor polls until ok: for what nothing announces.
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	ctx := testContext(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("waited in vain")
+		}
+	}
 }

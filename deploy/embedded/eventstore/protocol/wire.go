@@ -1,4 +1,4 @@
-package eventstore
+package protocol
 
 import (
 	"encoding/binary"
@@ -24,7 +24,8 @@ import (
 // wireCodec passes frames through and leaves every other message to protobuf.
 type wireCodec struct{ encoding.CodecV2 }
 
-func newWireCodec() encoding.CodecV2 { return wireCodec{encoding.GetCodecV2("proto")} }
+// Codec is the codec of a server of this protocol.
+func Codec() encoding.CodecV2 { return wireCodec{encoding.GetCodecV2("proto")} }
 
 func (c wireCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if f, ok := v.(frame); ok {
@@ -70,8 +71,9 @@ type eventSizes struct {
 	createdLen                       int
 }
 
+// The metadata that every event has.
 const (
-	metaKeyType        = "type"
+	MetaKeyType        = "type"
 	metaKeyContentType = "content-type"
 	metaKeyCreated     = "created"
 )
@@ -105,7 +107,7 @@ func (e *encoder) sizes(s *eventSizes, position uint64, r *eventlog.Record) {
 		s.contentType = contentTypeJSON
 	}
 	s.createdLen = len(strconv.AppendInt(s.created[:0], r.Created, 10))
-	s.typeEntry = entrySize(metaKeyType, len(r.Type))
+	s.typeEntry = entrySize(MetaKeyType, len(r.Type))
 	s.ctEntry = entrySize(metaKeyContentType, len(s.contentType))
 	s.createdEntry = entrySize(metaKeyCreated, s.createdLen)
 	s.recorded = tagLen(s.id) + tagLen(s.streamID) +
@@ -193,7 +195,7 @@ func (e *encoder) recorded(dst []byte, field protowire.Number, s *eventSizes, po
 		dst = appendVarintField(dst, 5, position)
 	}
 	dst = appendMessageHeader(dst, 6, s.typeEntry)
-	dst = appendStringField(dst, 1, metaKeyType)
+	dst = appendStringField(dst, 1, MetaKeyType)
 	dst = appendBytesField(dst, 2, r.Type)
 	dst = appendMessageHeader(dst, 6, s.ctEntry)
 	dst = appendStringField(dst, 1, metaKeyContentType)
