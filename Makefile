@@ -4,7 +4,7 @@ DATA    ?= .ledgerline
 DEVICES ?= 10000
 DAYS    ?= 30
 ROUNDS  ?= 20
-TAGS     = crash,canary,siege,clients,acceptance,conformance,bench
+TAGS     = crash,disturb,canary,siege,clients,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -24,6 +24,10 @@ help: ## print this help
 build: ## build bin/ledgerline
 	$(GO) build -o bin/ledgerline ./cmd/ledgerline
 
+.PHONY: build-test
+build-test:
+	$(GO) build -tags crash,disturb -o bin/ledgerline-test ./cmd/ledgerline
+
 .PHONY: run
 run: build ## start everything embedded, feed it a generated fleet, leave the ledger usable
 	bin/ledgerline up --data $(DATA) --fleet $(DEVICES) --fleet-days $(DAYS)
@@ -40,8 +44,8 @@ cross: ## build and vet everything, tests too, for each system and processor (PL
 	  $(GO) vet -tags $(TAGS) ./...; $(GO) build -o /dev/null ./cmd/ledgerline; done
 
 .PHONY: crash
-crash: build ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
-	$(GO) test -tags crash -count=1 -timeout 60m -run '$(or $(RUN),TestCrash|TestRestored)' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline -v
+crash: build-test ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
+	$(GO) test -tags crash -count=1 -timeout 60m -run '$(or $(RUN),TestCrash|TestRestored)' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline-test -v
 
 .PHONY: crash-eventstore
 crash-eventstore: ROUNDS = 200

@@ -215,14 +215,12 @@ const envPrefix = "LEDGERLINE_"
 const configVariable = envPrefix + "CONFIG"
 
 // otherVariables are those that are no settings. The tests' own are known to the program because it
-// runs under them.
-var otherVariables = []string{
+// runs under them; those that have it misbehave, only where it is built for that.
+var otherVariables = slices.Concat([]string{
 	configVariable,
-	crashVariable,   // crash.go
-	disturbVariable, // disturb.go
 	// what the acceptance and siege tests are told
 	envPrefix + "RECORDS", envPrefix + "KAFKA", envPrefix + "SIEGE_TARGET",
-}
+}, crashVariables, disturbVariables)
 
 // set gives a setting the value that a text is.
 func (s setting) set(text string) error {

@@ -1,3 +1,5 @@
+//go:build crash
+
 package main
 
 import (
@@ -11,12 +13,15 @@ import (
 // crashVariable is how crash tests name the point.
 const crashVariable = envPrefix + "CRASH_AT"
 
-// crashHook returns the hook that crash tests use to kill this process at a named point: LEDGERLINE_CRASH_AT is
-// "point" or "point#n", for the n-th time it is passed. Without it, the hook does nothing.
+var crashVariables = []string{crashVariable}
+
+// crashHook returns the hook that crash tests use to kill this process at a named point:
+// LEDGERLINE_CRASH_AT is "point" or "point#n", for the n-th time it is passed. Without it, there
+// is none.
 func crashHook(log *slog.Logger) func(string) error {
 	at, ok := os.LookupEnv(crashVariable)
 	if !ok {
-		return func(string) error { return nil }
+		return nil
 	}
 	point, number, _ := strings.Cut(at, "#")
 	left, err := strconv.Atoi(number)
@@ -36,4 +41,13 @@ func crashHook(log *slog.Logger) func(string) error {
 		log.Warn("killed by "+crashVariable, "point", p)
 		return dieAtOnce()
 	}
+}
+
+// dieAtOnce ends this process without a chance to put anything in order.
+func dieAtOnce() error {
+	p, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	return p.Kill()
 }

@@ -1,3 +1,5 @@
+//go:build disturb
+
 package main
 
 import (
@@ -12,8 +14,10 @@ import (
 // disturbVariable is how tests ask for it.
 const disturbVariable = envPrefix + "DISTURB"
 
-// disturbance returns what tests ask of the embedded event store: LEDGERLINE_DISTURB is a seed, and has it do all that a real
-// server does to its clients. Without it, there is none.
+var disturbVariables = []string{disturbVariable}
+
+// disturbance returns what tests ask of the embedded event store: LEDGERLINE_DISTURB is a seed,
+// and has it do all that a real server does to its clients. Without it, there is none.
 func disturbance() (*disturb.Disturbance, error) {
 	v, ok := os.LookupEnv(disturbVariable)
 	if !ok {

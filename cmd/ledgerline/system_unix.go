@@ -12,9 +12,6 @@ import (
 // keepPrivate has what this process writes be its owner's alone.
 func keepPrivate() { syscall.Umask(0o077) }
 
-// dieAtOnce ends this process as a kill would.
-func dieAtOnce() error { return unix.Kill(os.Getpid(), unix.SIGKILL) }
-
 // terminalSize is how many columns a terminal shows; ok is false where f is none.
 func terminalSize(f *os.File) (columns int, ok bool) {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)

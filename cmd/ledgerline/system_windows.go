@@ -10,9 +10,6 @@ import (
 // node).
 func keepPrivate() {}
 
-// dieAtOnce ends this process as a kill would.
-func dieAtOnce() error { return windows.TerminateProcess(windows.CurrentProcess(), 1) }
-
 // terminalSize is how many columns a console shows; ok is false where f is none.
 func terminalSize(f *os.File) (columns int, ok bool) {
 	var mode uint32

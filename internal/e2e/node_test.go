@@ -31,7 +31,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
 
-var binaryPath = flag.String("binary", "", "the ledgerline binary; built by the test where empty")
+var binaryPath = flag.String("binary", "",
+	"the ledgerline binary; built by the test where empty, so that it can be disturbed and killed at named points")
 
 var buildOnce = sync.OnceValues(func() (string, error) {
 	if *binaryPath != "" {
@@ -42,7 +43,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "ledgerline")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/ledgerline/ledgerline/cmd/ledgerline")
+	cmd := exec.Command("go", "build", "-tags", "crash,disturb", "-o", path, "github.com/ledgerline/ledgerline/cmd/ledgerline")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
