@@ -7,7 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 
@@ -20,20 +20,26 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	sasl := kafka.SASL{Mechanism: kafka.ScramSHA256, User: "consumer", Password: os.Getenv("LEDGER_PASSWORD")}
-	client, err := kafka.New(kafka.Config{Brokers: []string{"127.0.0.1:9092"}, SASL: sasl})
+	if err := follow(ctx, kafka.Config{Brokers: []string{"127.0.0.1:9092"}, SASL: sasl}, show); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// follow hands over each action's events, in order of the tenant. What cannot be handled is parked.
+func follow(ctx context.Context, broker kafka.Config, handle consumers.Handler) error {
+	client, err := kafka.New(broker)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer client.Close()
 	group, err := client.Group(kafka.GroupConfig{Group: "first", Topics: []string{"ledger.adminaction"}})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer group.Close()
-	// Handled twice after a crash at worst; what cannot be handled is parked, and the rest goes on.
-	if err := consumers.Run(ctx, consumers.Config{Source: group, DeadLetter: client, Handler: show}); err != nil {
-		log.Print(err)
-	}
+	return consumers.Run(ctx, consumers.Config{Source: group, Handler: handle, DeadLetter: client,
+		Logger: slog.Default()})
 }
 
 func show(_ context.Context, events []schemas.Recorded) error {
