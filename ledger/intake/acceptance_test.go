@@ -142,3 +142,11 @@ func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 		}
 	}
 }
+
+// The real records say what they said.
+func TestWhatRealRecordsComeToIsUnchanged(t *testing.T) {
+	root := os.Getenv("LEDGERLINE_RECORDS")
+	w := newWorld(t, true)
+	w.importDated(t, filepath.Join(root, "azure-monitor"), filepath.Join(root, "event-hubs"), filepath.Join(root, "graph"))
+	w.unchanged(t, "real-records")
+}
