@@ -12,8 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// A run drops what comes twice, hands over the rest in order, and commits after the handler. Here the messages
-// stand in memory; consumers/first reads them from Kafka.
+// A run drops what comes twice, hands over the rest in order, and commits after the handler. Here
+// the messages stand in memory; consumers/first reads them from Kafka.
 func ExampleRun() {
 	events := kafkatest.Numbered(0, kafkatest.NewGenerator(1).Events(1))
 	m, err := consumers.Encode(uuid.MustParse("0f8fad5b-d9cb-469f-a165-70867728950e"), events[0])

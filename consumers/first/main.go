@@ -1,7 +1,8 @@
-// Command first is a first consumer: it prints every admin action once and goes on where it left off.
+// Command first is a first consumer: it prints every admin action once, and goes on where it left
+// off.
 //
-// It owns nothing. What a crash leaves is a repetition. It trusts no broker: package consumers checks
-// each message, as docs/FORMATS.md §8 says. README.md shows this text.
+// It owns nothing. What a crash leaves is a repetition. It trusts no broker: package consumers
+// checks each message, as docs/FORMATS.md §8 says. README.md shows this text.
 package main
 
 import (

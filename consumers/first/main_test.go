@@ -36,7 +36,7 @@ func TestReadmeShowsThisProgram(t *testing.T) {
 	}
 }
 
-// With the consumer's account alone it reads every action's events once, and goes on where it left off.
+// With the consumer's account alone it reads every action once, and goes on where it left off.
 func TestFirstConsumer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -121,7 +121,8 @@ func publish(ctx context.Context, t *testing.T, relay *kafka.Client, ledger uuid
 		t.Fatal(err)
 	}
 	p := consumers.Position{Topics: map[string]consumers.TopicPosition{},
-		Through: schemas.Anchor{LedgerID: ledger, Seq: last.Seq, EventID: last.ID, Leaf: leaf, Position: last.Position}}
+		Through: schemas.Anchor{LedgerID: ledger, Seq: last.Seq, EventID: last.ID, Leaf: leaf,
+			Position: last.Position}}
 	for _, e := range events {
 		topic, key, err := relay.Route(e)
 		if err != nil {

@@ -18,14 +18,16 @@ import (
 const root = "../.."
 
 // pages are the pages that comments name without a path: "FORMATS §3".
-var pages = []string{"ARCHITECTURE", "CLICKHOUSE", "COMPONENTS", "DESIGN", "FIELD", "FORMATS", "OFFICER", "PERFORMANCE"}
+var pages = []string{"ARCHITECTURE", "CLICKHOUSE", "COMPONENTS", "DESIGN", "FIELD", "FORMATS", "OFFICER",
+	"PERFORMANCE"}
 
 var (
 	pagePath = regexp.MustCompile(`\bdocs/[A-Za-z0-9_./-]*[A-Za-z0-9_-]`)
 	address  = regexp.MustCompile(`https?://\S+`)
 	beside   = regexp.MustCompile(`(?:\.\./)*(?:[a-z]+/)*DESIGN\.md\b`)
 	numbers  = `((?:[0-9]+(?:, | and | to )?)+)`
-	section  = regexp.MustCompile(`\b((?:[a-z]+/)*)(` + strings.Join(pages, "|") + `)(?:\.md)?(?: page)?,? §{1,2}\s?` + numbers)
+	section  = regexp.MustCompile(`\b((?:[a-z]+/)*)(` + strings.Join(pages, "|") + `)(?:\.md)?(?: page)?,? §{1,2}\s?` +
+		numbers)
 	number   = regexp.MustCompile(`[0-9]+`)
 	heading  = regexp.MustCompile(`(?m)^## ([0-9]+)\. `)
 )
@@ -64,7 +66,8 @@ func everyFile(t *testing.T, f func(name string, text []byte)) {
 	}
 }
 
-// prose returns what a file says to its reader, each piece in one line: a Go file's comments, else all of it.
+// prose returns what a file says to its reader, each piece in one line: a Go file's comments, else
+// all of it.
 func prose(name string, text []byte) (out []string, err error) {
 	if path.Ext(name) != ".go" {
 		marks := strings.NewReplacer("\n# ", " ", "\n-- ", " ", "\n//", " ")
@@ -154,7 +157,8 @@ func TestReferencesLeadToPages(t *testing.T) {
 }
 
 func TestADanglingReferenceIsFound(t *testing.T) {
-	there := map[string]string{"docs/FORMATS.md": "## 1. One\n## 2. Two\n", "ledger/DESIGN.md": "# ledger\n", "docs/DESIGN.md": "## 4. Keys\n"}
+	there := map[string]string{"docs/FORMATS.md": "## 1. One\n## 2. Two\n", "ledger/DESIGN.md": "# ledger\n",
+		"docs/DESIGN.md": "## 4. Keys\n"}
 	read := func(name string) ([]byte, error) {
 		if s, ok := there[name]; ok {
 			return []byte(s), nil
