@@ -28,8 +28,8 @@ var (
 	numbers  = `((?:[0-9]+(?:, | and | to )?)+)`
 	section  = regexp.MustCompile(`\b((?:[a-z]+/)*)(` + strings.Join(pages, "|") + `)(?:\.md)?(?: page)?,? §{1,2}\s?` +
 		numbers)
-	number   = regexp.MustCompile(`[0-9]+`)
-	heading  = regexp.MustCompile(`(?m)^## ([0-9]+)\. `)
+	number  = regexp.MustCompile(`[0-9]+`)
+	heading = regexp.MustCompile(`(?m)^## ([0-9]+)\. `)
 )
 
 // everyFile calls f with each of our files by its slashed path below the root.
