@@ -3,7 +3,7 @@
 // and commits.
 //
 // It owns the one place where an event becomes a Kafka message and a message becomes an event again
-// (FORMATS §8). It may lose nothing that a source has not been told was handled: a batch is
+// (docs/FORMATS.md §8). It may lose nothing that a source has not been told was handled: a batch is
 // committed only after its handler, its parking and its saved positions succeeded, so what a crash
 // leaves is a repetition. It trusts no broker: every message is decoded strictly and its leaf is
 // recomputed from the bytes. What others wrote between the relay's records is skipped and counted,

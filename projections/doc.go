@@ -5,5 +5,6 @@
 // or the ledger. It trusts the source for the order within a partition and for nothing else: every event is
 // decoded and its leaf computed here. It holds no key; protected values pass through it as tokens.
 //
-// See DESIGN.md beside this file for the guarantee and the walk through its failures.
+// See docs/DESIGN.md §5, and DESIGN.md beside this file for the guarantee and the walk through its
+// failures.
 package projections

@@ -25,7 +25,7 @@ const (
 // Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and access packages.
 type Attribute struct {
 	ID              string   `yaml:"id"`              // never renamed, never reused
-	Item            string   `yaml:"item"`            // row of the seed's data items ("7", "X4"), "" for our own bookkeeping
+	Item            string   `yaml:"item"`            // row of a list of data items (docs/DESIGN.md §3), "" for our own bookkeeping
 	Identifiability string   `yaml:"identifiability"` // identified, pseudonymous, non-personal
 	Key             string   `yaml:"key"`             // KeyPerson, KeyDeviceOwner, KeyDevice or KeyTenant
 	Role            string   `yaml:"role"`            // with KeyPerson: the subject role meant ("user", "actor", "target")

@@ -30,7 +30,7 @@ type Type struct {
 	Name   string            `yaml:"type"` // <kind>.<past-tense>.v<N>
 	Form   string            `yaml:"form"`
 	Label  Label             `yaml:"label"`
-	Item   string            `yaml:"item"`   // row of the seed's data items, where the type as a whole is one
+	Item   string            `yaml:"item"`   // row of a list of data items, where the type as a whole is one
 	Roles  []Role            `yaml:"roles"`  // in the order in which subjects are written
 	Fields map[string]string `yaml:"fields"` // JSON pointer → attribute id; "*" stands for an array index or element
 

@@ -4,7 +4,7 @@
 //
 // It keeps no state, opens no file at run time and holds no key: it may lose nothing. It
 // trusts only the catalogue compiled into it; every byte that comes from outside is parsed
-// strictly. The formats are those of the project's FORMATS page, frozen at v1, and
+// strictly. The formats are those of docs/FORMATS.md, frozen at v1, and
 // testdata/vectors.json is their acceptance test.
 package schemas
 

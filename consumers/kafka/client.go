@@ -4,7 +4,7 @@
 // It owns no state but connections and may lose nothing: a publish is repeated by its caller until
 // it is acknowledged by all in-sync replicas. It trusts the broker's acknowledgement, and nothing
 // else of it: offsets are compared with those noted before, and messages are decoded strictly by
-// package consumers (FORMATS §8).
+// package consumers (docs/FORMATS.md §8).
 package kafka
 
 import (

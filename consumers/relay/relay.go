@@ -1,4 +1,5 @@
-// Package relay follows the ledger and publishes every event to its topic, in rounds (FORMATS §8).
+// Package relay follows the ledger and publishes every event to its topic, in rounds
+// (docs/FORMATS.md §8).
 //
 // It owns the order in which events reach a partition and the relay's record in ledger.position.
 // It may lose nothing: whatever dies, the next start finds in the partitions themselves what was

@@ -1,5 +1,5 @@
-// Package layering asserts which package may import which, so that the rooms of the design stay
-// rooms, and that the domain packages name no flag.
+// Package layering asserts which package may import which, so that the rooms of docs/DESIGN.md §3
+// stay rooms, that the domain packages name no flag, and that comments name pages that are there.
 package layering
 
 import (

@@ -4,7 +4,7 @@
 // It keeps no state of its own: an act is in the ledger and in the vault, and is resumed from
 // there. It may lose nothing between them: each act is ordered so that a crash leaves it
 // either not begun or completed by Resume. It trusts the doors that authenticate the
-// principal, and authorises itself.
+// principal, and authorises itself. The rules are docs/DESIGN.md §4.
 package custody
 
 import (

@@ -5,7 +5,7 @@
 // and whatever dies before that is found missing and appended when the same source is read again.
 // It keeps no state of its own but a bounded, short-lived cache. It trusts the ledger and the
 // vault, and nothing of what a source says: every value is parsed, bounded, and sealed unless the
-// catalogue lets it stand open. The rules are those of the project's FORMATS page, sections 1 to 4;
+// catalogue lets it stand open. The rules are those of docs/FORMATS.md, §§1 to 4;
 // this folder's DESIGN.md says how they are kept.
 package intake
 

@@ -6,8 +6,8 @@
 // Losing the vault loses the ability to read protected data, so it is backed up on its own,
 // without its key-encryption key. It trusts its process, its KEK and its store, but not the
 // tokens it is asked to open: every byte of them is authenticated, and the tenant is always
-// the session's. The bytes are those of FORMATS §§1, 2, 4 and 5; the guarantees and trade-offs
-// are in this folder's DESIGN.md.
+// the session's. The bytes are those of docs/FORMATS.md, §§1, 2, 4 and 5; the guarantees and
+// trade-offs are in this folder's DESIGN.md.
 package vault
 
 import (

@@ -6,5 +6,5 @@
 // devices with periods), the Reader for which events there are, and the Opener for what is in a token. Values of others
 // are never opened: they are counted as withheld. Names, addresses and words of others never enter the package.
 //
-// The content is that of the project's OFFICER page, §2. See DESIGN.md beside this file.
+// The content is that of docs/OFFICER.md §2. See DESIGN.md beside this file.
 package dsar

@@ -6,5 +6,5 @@
 // fails the whole report. Protected values are masked unless the caller gives an Opener and asks to reveal them, and
 // live only for the chunk of rows that is being written. Rows pass in constant memory; a sample holds what it shows.
 //
-// The words, columns and traps are those of the project's OFFICER page, §§1 and 4. See DESIGN.md beside this file.
+// The words, columns and traps are those of docs/OFFICER.md, §§1 and 4. See DESIGN.md beside this file.
 package report
