@@ -263,14 +263,14 @@ func (in *Intake) restoreContact(
 	draft := d.states(in.types.inventory, []delta{{attr: contact.attr, plain: have.plain}}, nil)[0]
 	silent := map[string]bool{}
 	for a := range st.values {
-		silent[in.types.member(a)] = a != contact.attr
+		silent[in.types.member(a)] = true
 	}
 	for a := range st.lists {
 		silent[in.types.member(a)] = true
 	}
 	for _, b := range before {
 		for _, v := range b.Values {
-			silent[in.types.member(v.Attr)] = v.Attr != contact.attr
+			silent[in.types.member(v.Attr)] = true
 		}
 	}
 	delete(silent, in.types.member(contact.attr))

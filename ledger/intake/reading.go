@@ -208,8 +208,6 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 		e.outcome = unrecognised
 		return e
 	}
-	m.settleKind(kind)
-	e.decoded = e.decoded || m.decoded
 	if err := in.check(tenant, named); err != nil {
 		return fail(err)
 	}
@@ -228,10 +226,11 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	default:
 		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
 	}
+	e.decoded = e.decoded || seen.decoded > 0
 	if err != nil {
 		return fail(err)
 	}
-	e.fields, e.decoded = seen.unknown, e.decoded || seen.decoded > 0
+	e.fields = seen.unknown
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }

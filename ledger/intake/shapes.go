@@ -37,15 +37,12 @@ func (s *shapes) wrong(field string, raw json.RawMessage, what string) {
 
 // decoded returns the JSON that a text holds, where it is of that kind; else what stands there.
 func (s *shapes) decoded(raw json.RawMessage, begins string) json.RawMessage {
-	if len(raw) == 0 || raw[0] != '"' {
-		return raw
-	}
-	text, _ := asText(raw)
-	if text == "" || !strings.Contains(begins, text[:1]) || strings.HasPrefix(text, "@") || !json.Valid([]byte(text)) {
+	inner := jsonInText(raw)
+	if len(inner) == 0 || !strings.Contains(begins, string(inner[:1])) {
 		return raw
 	}
 	s.seen.decoded++
-	return json.RawMessage(text)
+	return inner
 }
 
 func absent(raw json.RawMessage) bool {

@@ -3,8 +3,6 @@ package intake
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -53,27 +51,6 @@ func jsonInText(raw json.RawMessage) json.RawMessage {
 		return inner
 	}
 	return nil
-}
-
-// settleKind decodes the members of a known kind that are objects or lists there and came as text.
-func (r *sourceRecord) settleKind(kind string) {
-	switch kind {
-	case kindAuditLog:
-		if r.properties != nil {
-			r.decode(r.properties, "Actor", '{')
-			for _, name := range []string{"Targets", "TargetObjectIds", "TargetDisplayNames"} {
-				r.decode(r.properties, name, '[')
-			}
-		}
-	case kindAuditEvent:
-		r.decode(r.members, "actor", '{')
-		r.decode(r.members, "resources", '[')
-	case kindManagedDevice:
-		r.decode(r.members, "hardwareInformation", '{')
-		for _, name := range []string{"detectedApps", "usersLoggedOn", "deviceActionResults"} {
-			r.decode(r.members, name, '[')
-		}
-	}
 }
 
 // categoryOfTable are the tables of Log Analytics that Intune fills, and what Azure Monitor calls
@@ -215,22 +192,10 @@ func graphForm(raw json.RawMessage, depth int) json.RawMessage {
 		return schemas.JSON(in)
 	case '"':
 		if s, ok := asText(raw); ok {
-			if at, ok := scriptDate(s); ok {
+			if at, ok := readJSONDate(s); ok {
 				return schemas.JSON(at.Format(time.RFC3339Nano))
 			}
 		}
 	}
 	return raw
-}
-
-// scriptDates are how PowerShell 5.1 writes a time.
-var scriptDates = regexp.MustCompile(`^/Date\((-?\d{1,15})\)/$`)
-
-func scriptDate(s string) (time.Time, bool) {
-	f := scriptDates.FindStringSubmatch(s)
-	if f == nil {
-		return time.Time{}, false
-	}
-	ms, err := strconv.ParseInt(f[1], 10, 64)
-	return time.UnixMilli(ms).UTC(), err == nil
 }

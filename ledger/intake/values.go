@@ -126,14 +126,17 @@ func parseTime(s string) (at time.Time, ok bool) {
 			return at, true
 		}
 	}
-	if m := jsonDate.FindStringSubmatch(s); m != nil {
-		ms, err := strconv.ParseInt(m[1], 10, 64)
-		if err != nil {
-			return time.Time{}, false
-		}
-		return schemas.KnownTime(time.UnixMilli(ms).UTC()), true
+	at, ok = readJSONDate(s)
+	return schemas.KnownTime(at), ok
+}
+
+func readJSONDate(s string) (time.Time, bool) {
+	m := jsonDate.FindStringSubmatch(s)
+	if m == nil {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	ms, err := strconv.ParseInt(m[1], 10, 64)
+	return time.UnixMilli(ms).UTC(), err == nil
 }
 
 func readTime(s string) (time.Time, bool) {
