@@ -28,7 +28,10 @@ type config struct {
 	Data     string `yaml:"data"`
 	KeyFile  string `yaml:"key-file"`
 	Operator string `yaml:"operator"`
-	Log      struct {
+	// As signs in to act, by the password that the file holds, or that is asked for.
+	As             string `yaml:"as"`
+	AsPasswordFile string `yaml:"as-password-file"`
+	Log            struct {
 		Level  string `yaml:"level"`
 		Format string `yaml:"format"`
 	} `yaml:"log"`
@@ -99,7 +102,13 @@ func (c *config) settings() []setting {
 		{"key-file", &c.KeyFile, "",
 			"file of the key-encryption key; default DATA/keys/kek", nil},
 		{"operator", &c.Operator, "",
-			"who acts, as the ledger records it; default the operating system's user at this host", trimmed},
+			"who acts where nobody has an account, as the ledger records it; default the operating system's user at " +
+				"this host", trimmed},
+		{"as", &c.As, "",
+			"sign in as this account (`ledgerline officer --help`); its password is asked for, or is the first line " +
+				"of standard input", trimmed},
+		{"as-password-file", &c.AsPasswordFile, "",
+			"file, 0600, whose first line is that account's password", nil},
 		{"log.level", &c.Log.Level, "warn",
 			"debug, info, warn or error", oneOf("debug", "info", "warn", "error")},
 		{"log.format", &c.Log.Format, "text",
@@ -538,6 +547,7 @@ type app struct {
 	cfg        config
 	log        *slog.Logger
 	places     places
+	asPassword string // of cfg.As, once it is read
 }
 
 func (a *app) flags(root *cobra.Command) {
@@ -545,7 +555,7 @@ func (a *app) flags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "YAML file; every key is also an environment variable LEDGERLINE_…")
 	for _, s := range new(config).settings() {
-		if s.key != "data" && s.key != "log.level" {
+		if s.key != "data" && s.key != "log.level" && s.key != "as" {
 			continue
 		}
 		v := new(string)

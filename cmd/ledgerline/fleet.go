@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
@@ -121,18 +122,8 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	t, err := n.fleetTenant(ctx, gen.Tenant)
-	if err != nil {
-		return err
-	}
-	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log,
-		Hook: crashHook(n.a.log), Observer: n.metrics.Intake()})
-	if err != nil {
-		return err
-	}
 	start := time.Now()
-	sum, err := importPaths(ctx, out, in, t, intake.Source{Paths: []string{dir},
-		TakeNameless: true}) // the fleet is ours, and names another tenant in places
+	sum, err := n.takeFleet(ctx, newProgress(out), dir, gen.Tenant)
 	if err != nil {
 		return err
 	}
@@ -140,7 +131,10 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 		count(sum.Read), count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
 		rate(sum.EventsAppended, "events", time.Since(start)))
 	wait := time.Now()
-	if _, err := waitForViews(ctx, n.ledger, n.views, newProgress(out)); err != nil {
+	p := newProgress(out)
+	_, err = office.WaitForViews(ctx, n.ledger, n.views, p.waitingForViews)
+	p.done()
+	if err != nil {
 		return err
 	}
 	st := n.report()
@@ -153,19 +147,32 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	return os.WriteFile(done, nil, 0o600)
 }
 
-func (n *runningNode) fleetTenant(ctx context.Context, source string) (vault.Tenant, error) {
+// takeFleet declares the fleet's tenant and imports its records. Nobody in it exists, so that it
+// takes no account: it is an act of whoever starts the ledger.
+func (n *runningNode) takeFleet(ctx context.Context, p *progress, dir, source string) (intake.Summary, error) {
+	defer p.done()
+	who, err := n.a.systemUser()
+	if err != nil {
+		return intake.Summary{}, err
+	}
 	c, err := n.a.newCustody(n.ledger, n.vault)
 	if err != nil {
-		return vault.Tenant{}, err
+		return intake.Summary{}, err
 	}
-	p, err := n.a.principal()
+	cfg := n.a.officeConfig(n.services, io.Discard)
+	cfg.Vault, cfg.Ledger, cfg.Custody, cfg.Observer = n.vault, n.ledger, c, n.metrics.Intake()
+	o, err := office.New(cfg)
 	if err != nil {
-		return vault.Tenant{}, err
+		return intake.Summary{}, err
 	}
-	t, err := c.RegisterTenant(ctx, p, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
+	t, err := o.AddTenant(ctx, who, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
 		TimeZone: "Europe/Amsterdam", Language: "nl"})
 	if errors.Is(err, vault.ErrExists) {
-		return n.vault.Tenant(ctx, fleetTenant)
+		t, err = o.Tenant(ctx, who, fleetTenant)
 	}
-	return t, err
+	if err != nil {
+		return intake.Summary{}, err
+	}
+	return o.Import(ctx, who, t.ID, intake.Source{Paths: []string{dir},
+		TakeNameless: true}, office.Pace{}, importShown(p)) // the fleet is ours, and names another tenant in places
 }

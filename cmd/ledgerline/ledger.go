@@ -69,7 +69,7 @@ The exit code is 1 where an event is forged and not disowned (see "ledgerline le
 everybody.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			d, err := a.openOffice(cmd.Context())
+			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
@@ -98,15 +98,7 @@ everybody.`,
 func (d *desk) check(ctx context.Context, p *progress) (ledgerCheckDoc, error) {
 	defer p.done()
 	doc := ledgerCheckDoc{Findings: []findingDoc{}}
-	all, err := d.vault.Tenants(ctx)
-	if err != nil {
-		return doc, err
-	}
-	var tenants []uuid.UUID
-	for _, t := range all {
-		tenants = append(tenants, t.ID)
-	}
-	err = d.ledger.Check(ctx, tenants, d.owners, func(f ledger.Found) error {
+	err := d.office.CheckLedger(ctx, d.who, func(f ledger.Found) error {
 		doc.add(f)
 		p.show("reading the event store: %s events of the ledger, %s foreign", count(doc.Events), count(doc.Foreign))
 		return nil
@@ -223,18 +215,18 @@ tenant. --ground says how they came there, as far as that is known: ` + strings.
 			if !yes {
 				return usage("disowning cannot be undone: add --yes to disown %s events", count(len(ids)))
 			}
-			d, err := a.openOffice(cmd.Context())
+			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
 			if tenant != "" {
-				if d.tenant, err = findTenant(cmd.Context(), d.vault, tenant); err != nil {
+				if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, tenant); err != nil {
 					return err
 				}
 			}
 			p := newProgress(cmd.ErrOrStderr())
-			done, err := d.custody.Disown(cmd.Context(), d.who, d.tenant.ID, ids, ground, func(read uint64) {
+			done, err := d.office.Disown(cmd.Context(), d.who, d.tenant.ID, ids, ground, func(read uint64) {
 				p.show("reading the ledger: %s events", count(read))
 			})
 			p.done()

@@ -8,23 +8,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/access"
-	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
-	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// viewsPoll is how often a command looks whether the views have arrived.
-const viewsPoll = 50 * time.Millisecond
 
 type reportOptions struct {
 	tenant, from, to, asOf, lang, zone, purpose, output, file string
@@ -111,7 +103,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err := o.check(cmd, d, filters); err != nil {
 		return err
 	}
-	desk, err := a.openDesk(ctx, o.tenant)
+	desk, err := a.openDesk(cmd, o.tenant)
 	if err != nil {
 		return err
 	}
@@ -120,78 +112,39 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err != nil {
 		return err
 	}
-	req.By = desk.who.Login
-	if device := filters["device"]; device != "" {
-		if filters["device"], err = desk.resolveDevice(ctx, device, cmd.InOrStdin()); err != nil {
-			return err
+	for _, id := range []string{"device", "actor"} {
+		if filters[id] != "" {
+			if filters[id], err = readSecret(id, filters[id], cmd.InOrStdin()); err != nil {
+				return err
+			}
 		}
 	}
-	if actor := filters["actor"]; actor != "" {
-		if filters["actor"], err = desk.resolveActor(ctx, actor, cmd.InOrStdin()); err != nil {
-			return err
-		}
+	p := newProgress(cmd.ErrOrStderr())
+	wait := office.Patience{Longest: o.waitFor, Waiting: p.waitingForViews}
+	if o.noWait {
+		wait.Longest = 0
 	}
-	if err := req.Validate(); err != nil {
-		return err
+	q, err := desk.office.Ask(ctx, desk.who, desk.tenant.ID, req, wait)
+	p.done()
+	if behind := new(office.BehindError); errors.As(err, &behind) {
+		return fmt.Errorf("%w (--no-wait reports on what they hold)", err)
 	}
-	if req.Reveal {
-		if err := desk.who.Can(access.Officer, desk.tenant.ID); err != nil {
-			return err
-		}
-	}
-	views, err := a.openReader(ctx, desk.services)
 	if err != nil {
 		return err
 	}
-	a.tellProblems(ctx, cmd.ErrOrStderr())
-	if !o.noWait {
-		wait, cancel := context.WithTimeout(ctx, o.waitFor)
-		defer cancel()
-		if _, err := waitForViews(wait, desk.ledger, views, newProgress(cmd.ErrOrStderr())); err != nil {
-			return err
-		}
+	if o.file == "" {
+		return o.answer(ctx, q, cmd.OutOrStdout(), cmd.ErrOrStderr())
 	}
-	if req.AsOfSeq == nil { // fixed now, so that the access recorded and the header name the same sequence
-		if seq, ok, err := views.Through(ctx); err != nil {
-			return err
-		} else if ok {
-			req.AsOfSeq = &seq
-		}
-	}
-	if err := req.Check(ctx, views); err != nil {
+	to, err := newTarget("file", o.file)
+	if err != nil {
 		return err
 	}
-	if o.file != "" {
-		to, err := newTarget("file", o.file)
-		if err != nil {
-			return err
-		}
-		return to.finish(a.answer(ctx, desk, d, o, req, views, to.f, cmd.ErrOrStderr()))
-	}
-	return a.answer(ctx, desk, d, o, req, views, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	return to.finish(o.answer(ctx, q, to.f, cmd.ErrOrStderr()))
 }
 
-// answer records the access, where there is one, and writes the report.
-func (a *app) answer(
-	ctx context.Context, desk *desk, d report.Definition, o reportOptions, req report.Request,
-	views views, out, warn io.Writer,
-) error {
-	var opener projections.Opener // none: protected values stay masked
-	if req.Reveal {
-		purpose := custody.Purpose{Tenant: desk.tenant.ID, Report: d.ID, Text: o.purpose, Filters: map[string]any{}}
-		for k, f := range req.Filters {
-			purpose.Filters[k] = f
-		}
-		if req.AsOfSeq != nil {
-			purpose.Seq = *req.AsOfSeq
-		}
-		session, err := desk.custody.Access(ctx, desk.who, purpose)
-		if err != nil {
-			return err
-		}
-		opener = sessionOpener{session}
-	}
-	r, err := report.Run(ctx, views, opener, req)
+// answer writes the report.
+func (o reportOptions) answer(ctx context.Context, q *office.Question, out, warn io.Writer) error {
+	r, err := q.Answer(ctx)
 	if err != nil {
 		return err
 	}
@@ -315,123 +268,9 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 	return line, nil
 }
 
-// resolveDevice turns what a person calls devices into the ledger's own ids: streams or their uuids
-// as a report printed them, or the devices' ids at the source. One that the tenant does not have is
-// no such device.
-func (d *desk) resolveDevice(ctx context.Context, given string, in io.Reader) (string, error) {
-	given, err := readSecret("device", given, in)
-	if err != nil {
-		return "", err
-	}
-	var streams []string
-	for part := range strings.SplitSeq(given, ",") {
-		s, err := d.device(ctx, strings.TrimSpace(part))
-		if err != nil {
-			return "", err
-		}
-		streams = append(streams, string(s))
-	}
-	return strings.Join(streams, ","), nil
-}
-
-var errNoDevice = &report.Problem{Field: "device", Filter: true, Code: report.NoDevice}
-
-func (d *desk) device(ctx context.Context, given string) (schemas.Stream, error) {
-	s := schemas.Stream(given)
-	if s.Kind() != "device" {
-		var found vault.Device
-		err := d.vault.View(ctx, d.tenant.ID, func(tx *vault.Tx) error {
-			for _, h := range []vault.DeviceHint{{IntuneID: given}, {DirectoryID: given}} {
-				dev, ok, err := tx.FindDevice(h)
-				if errors.Is(err, vault.ErrErasedSubject) {
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				if ok {
-					found = dev
-					return nil
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return "", err
-		}
-		if found.Stream != "" {
-			return found.Stream, nil
-		}
-		id, err := uuid.Parse(given)
-		if err != nil {
-			return "", errNoDevice
-		}
-		s = schemas.NewStream("device", id)
-	}
-	for r, err := range d.ledger.ReadStream(ctx, s, 0) {
-		if err != nil {
-			return "", err
-		}
-		if m, err := schemas.ParseMetadata(r.Metadata); err == nil && m.Tenant == d.tenant.ID {
-			return s, nil
-		}
-	}
-	return "", errNoDevice
-}
-
-// resolveActor turns what a person is called into the aliases under which they acted; aliases of
-// the tenant, as a report or the stream shows them, are taken as they are.
-func (d *desk) resolveActor(ctx context.Context, given string, in io.Reader) (string, error) {
-	given, err := readSecret("actor", given, in)
-	if err != nil {
-		return "", err
-	}
-	var aliases []string
-	err = d.vault.View(ctx, d.tenant.ID, func(tx *vault.Tx) error {
-		persons, err := tx.FindPersons(given)
-		if err != nil {
-			return err
-		}
-		for _, p := range persons {
-			found, err := tx.Aliases(p.ID, "audit-actor")
-			if err != nil {
-				return err
-			}
-			for _, a := range found {
-				if !slices.Contains(aliases, a.ID.String()) {
-					aliases = append(aliases, a.ID.String())
-				}
-			}
-		}
-		if len(aliases) > 0 {
-			return nil
-		}
-		for part := range strings.SplitSeq(given, ",") {
-			id, err := uuid.Parse(strings.TrimSpace(part))
-			if err != nil {
-				aliases = nil
-				return nil
-			}
-			switch _, err := tx.AliasOwner(id); {
-			case errors.Is(err, vault.ErrNotFound):
-				aliases = nil
-				return nil
-			case err != nil && !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired):
-				return err
-			}
-			aliases = append(aliases, id.String())
-		}
-		return nil
-	})
-	if err != nil {
-		return "", err
-	}
-	if len(aliases) == 0 {
-		return "", &report.Problem{Field: "actor", Filter: true, Code: report.Nobody}
-	}
-	return strings.Join(aliases, ","), nil
-}
-
 // findsOut says of a value that was not sealed for its place how to learn why, and how to end it.
 const findsOut = "`ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and " +
 	"`ledgerline views reconcile --deep` names what differs in the views"
+
+// waitingForViews shows that the views are awaited.
+func (p *progress) waitingForViews() { p.show("waiting for the views to reach the ledger's end") }

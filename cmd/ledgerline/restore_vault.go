@@ -143,7 +143,7 @@ func (a *app) restoreVault(ctx context.Context, progress io.Writer, o vaultResto
 			"first: `ledgerline restore eventstore` needs a vault of this ledger, an older one too; then "+
 			"run this again", a.cfg.Data)
 	}
-	who, err := a.principal()
+	who, err := a.machineOperator()
 	if err != nil {
 		return doc, err
 	}

@@ -5,23 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
-	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/eventstore"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
-	"github.com/ledgerline/ledgerline/projections/dsar"
-	"github.com/ledgerline/ledgerline/projections/report"
 )
 
 // What ledgerline itself keeps in the data directory, beside the servers'
@@ -158,22 +154,15 @@ func (a *app) openViews(ctx context.Context, s *services) (*clickhouse.DB, error
 	return db, nil
 }
 
-// views are what reports and packages ask of.
-type views interface {
-	report.Reader
-	dsar.Reader
-	WaitThrough(ctx context.Context, seq uint64) error
-}
-
 // places are where acts find their stores. The zero value opens those that the configuration names;
 // a test puts its own in their place, and sees what was done to them.
 type places struct {
 	office func(ctx context.Context) (*desk, error)
-	views  func(ctx context.Context) (views, error)
+	views  func(ctx context.Context) (office.Views, error)
 	now    func() time.Time
 }
 
-func (a *app) openReader(ctx context.Context, s *services) (views, error) {
+func (a *app) openReader(ctx context.Context, s *services) (office.Views, error) {
 	if a.places.views != nil {
 		return a.places.views(ctx)
 	}
@@ -189,100 +178,6 @@ func (a *app) now() time.Time {
 
 func (a *app) newCustody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, error) {
 	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: a.log, Clock: time.Now})
-}
-
-// desk is what an act of an officer or operator needs. The tenant is the
-// zero one until one is chosen.
-type desk struct {
-	*services
-	tenant  vault.Tenant
-	vault   *vault.Vault
-	ledger  *ledger.Ledger
-	custody *custody.Custody
-	who     access.Principal
-}
-
-// openDesk opens what an act for the tenant of that name needs.
-func (a *app) openDesk(ctx context.Context, tenant string) (*desk, error) {
-	d, err := a.openOffice(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if d.tenant, err = findTenant(ctx, d.vault, tenant); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
-	return d, nil
-}
-
-// openOffice opens what an act needs that is for no tenant yet.
-func (a *app) openOffice(ctx context.Context) (_ *desk, err error) {
-	if a.places.office != nil {
-		return a.places.office(ctx)
-	}
-	s, err := a.connect()
-	if err != nil {
-		return nil, err
-	}
-	d := &desk{services: s}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	if d.vault, err = a.openVault(ctx, s, false); err != nil {
-		return nil, err
-	}
-	if d.ledger, err = a.openLedger(ctx, s, d.vault); err != nil {
-		return nil, err
-	}
-	if d.custody, err = a.newCustody(d.ledger, d.vault); err != nil {
-		return nil, err
-	}
-	d.who, err = a.principal()
-	return d, err
-}
-
-// principal is who acts: on one machine, the operating system's user, who may do everything.
-func (a *app) principal() (access.Principal, error) {
-	login := a.cfg.Operator
-	if login == "" {
-		u, err := user.Current()
-		if err != nil {
-			return access.Principal{}, fmt.Errorf("who acts: %w (set operator)", err)
-		}
-		host, err := os.Hostname()
-		if err != nil {
-			return access.Principal{}, fmt.Errorf("who acts: %w (set operator)", err)
-		}
-		login = u.Username + "@" + host
-	}
-	return access.Principal{Login: login, Roles: []access.Role{access.Operator, access.Officer}, All: true}, nil
-}
-
-// findTenant returns the tenant of that name; the error lists what there is.
-func findTenant(ctx context.Context, v *vault.Vault, name string) (vault.Tenant, error) {
-	all, err := v.Tenants(ctx)
-	if err != nil {
-		return vault.Tenant{}, err
-	}
-	if name == "" && len(all) == 1 {
-		return all[0], nil
-	}
-	var names []string
-	for _, t := range all {
-		if strings.EqualFold(t.Name, name) {
-			return t, nil
-		}
-		names = append(names, fmt.Sprintf("%q", t.Name))
-	}
-	switch {
-	case len(all) == 0:
-		return vault.Tenant{}, usage("there is no tenant yet: add one with `ledgerline tenant add NAME " +
-			"--source-tenant ID|any`")
-	case name == "":
-		return vault.Tenant{}, usage("--tenant is required: one of %s", strings.Join(names, ", "))
-	}
-	return vault.Tenant{}, usage("there is no tenant %q: --tenant is one of %s", name, strings.Join(names, ", "))
 }
 
 func parseRequestID(s string) (uuid.UUID, error) {

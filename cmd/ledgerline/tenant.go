@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -51,12 +50,12 @@ ledger that serves several customers.`,
 			if err := n.Validate(); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			d, err := a.openOffice(cmd.Context())
+			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			t, err := d.custody.RegisterTenant(cmd.Context(), d.who, n)
+			t, err := d.office.AddTenant(cmd.Context(), d.who, n)
 			if err != nil {
 				return err
 			}
@@ -65,7 +64,8 @@ ledger that serves several customers.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
-	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
+	cmd.Flags().StringVar(&zone, "time-zone", "",
+		"IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
 	choiceFlag(cmd, &lang, "language", "", "en", "en or nl", "en", "nl")
 	return cmd
 }
@@ -106,12 +106,12 @@ records of a folder name.`,
 			if err := vault.CheckSources(all, ids); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			d, err := a.openDesk(cmd.Context(), args[0])
+			d, err := a.openDesk(cmd, args[0])
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			t, err := d.custody.SetTenantSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
+			t, err := d.office.SetSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
 			if err != nil {
 				return err
 			}
@@ -146,19 +146,20 @@ func newTenantList(a *app) *cobra.Command {
 		Short: "List tenants",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s := &services{}
-			defer func() { err = errors.Join(err, s.close()) }()
-			v, err := a.openVault(cmd.Context(), s, false)
+			d, err := a.openLists(cmd)
 			if err != nil {
 				return err
 			}
-			docs, err := listTenants(cmd.Context(), v)
+			defer func() { err = errors.Join(err, d.close()) }()
+			all, err := d.office.Tenants(cmd.Context(), d.who)
 			if err != nil {
 				return err
 			}
+			docs := tenantDocs(all)
 			return writeOutput(cmd.OutOrStdout(), output, docs, func(w io.Writer) {
 				for _, d := range docs {
-					fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", d.Name, d.ID, d.Language, d.TimeZone, strings.Join(d.Sources, ", "))
+					fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", d.Name, d.ID, d.Language, d.TimeZone,
+						strings.Join(d.Sources, ", "))
 				}
 			})
 		},
@@ -167,11 +168,7 @@ func newTenantList(a *app) *cobra.Command {
 	return cmd
 }
 
-func listTenants(ctx context.Context, v *vault.Vault) ([]tenantDoc, error) {
-	all, err := v.Tenants(ctx)
-	if err != nil {
-		return nil, err
-	}
+func tenantDocs(all []vault.Tenant) []tenantDoc {
 	docs := []tenantDoc{}
 	for _, t := range all {
 		sources := t.Sources
@@ -180,5 +177,5 @@ func listTenants(ctx context.Context, v *vault.Vault) ([]tenantDoc, error) {
 		}
 		docs = append(docs, tenantDoc{t.ID, t.Name, sources, t.TimeZone, t.Language, t.Created})
 	}
-	return docs, nil
+	return docs
 }
