@@ -40,8 +40,8 @@ type Views interface {
 	WaitThrough(ctx context.Context, seq uint64) error
 }
 
-// Config is what an office works with. Ledger and Custody may be nil where only tenants and officers
-// are listed or events followed.
+// Config is what an office works with. Ledger and Custody may be nil where there is nothing but tenants
+// and accounts to look at, Vault and Accounts too where events are only followed.
 type Config struct {
 	Vault    *vault.Vault
 	Accounts *accounts.Accounts
@@ -62,8 +62,8 @@ func (c Config) Validate() error {
 	for _, m := range []struct {
 		missing bool
 		name    string
-	}{{c.Vault == nil, "Vault"}, {c.Accounts == nil, "Accounts"}, {c.Clock == nil, "Clock"},
-		{c.Logger == nil, "Logger"}, {c.Views == nil, "Views"}, {c.Topics == nil, "Topics"}} {
+	}{{c.Clock == nil, "Clock"}, {c.Logger == nil, "Logger"}, {c.Views == nil, "Views"},
+		{c.Topics == nil, "Topics"}} {
 		if m.missing {
 			errs = append(errs, errors.New("office config: "+m.name+" is missing"))
 		}
@@ -82,7 +82,10 @@ func New(c Config) (*Office, error) {
 	return &Office{c}, nil
 }
 
-var errNoLedger = errors.New("office: this one was opened without its ledger")
+var (
+	errNoLedger = errors.New("office: this one was opened without its ledger")
+	errNoVault  = errors.New("office: this one was opened without its vault")
+)
 
 // acts returns what acts of the ledger need.
 func (o *Office) acts() (Ledger, *custody.Custody, error) {

@@ -15,6 +15,9 @@ func (o *Office) Tenants(ctx context.Context, p access.Principal) ([]vault.Tenan
 	if err := anywhere(p, access.ListTenants); err != nil {
 		return nil, err
 	}
+	if o.cfg.Vault == nil {
+		return nil, errNoVault
+	}
 	all, err := o.cfg.Vault.Tenants(ctx)
 	if err != nil {
 		return nil, err
