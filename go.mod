@@ -23,7 +23,7 @@ require (
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c // the embedded broker
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // Kafka's messages, for what kafka-go cannot ask
 	go.yaml.in/yaml/v3 v3.0.6 // catalogue and configuration
-	golang.org/x/crypto v0.58.0 // bcrypt: passwords of the embedded event store's users as htpasswd writes them
+	golang.org/x/crypto v0.58.0 // argon2id: people's passwords; bcrypt: those of the event store's users as htpasswd writes them
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
 	golang.org/x/sys v0.49.0 // file locks, signals, terminal size, Landlock and seccomp
