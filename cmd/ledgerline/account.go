@@ -9,7 +9,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 // Groups of the embedded event store's users, beside its own $admins and $ops.
@@ -19,7 +19,7 @@ const (
 )
 
 // eventStoreAccounts are this machine's own accounts, and the users of the file where there is one.
-func (a *app) eventStoreAccounts(secrets node.Secrets) ([]guard.User, error) {
+func (a *app) eventStoreAccounts(secrets datadir.Secrets) ([]guard.User, error) {
 	users, err := readUsers(a.usersFile())
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && a.cfg.Embedded.EventStoreUsers != "":
@@ -27,8 +27,8 @@ func (a *app) eventStoreAccounts(secrets node.Secrets) ([]guard.User, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, &exitError{exitUsage, err}
 	}
-	for account, group := range map[string]string{node.Ledger: writersGroup, node.Reader: readersGroup} {
-		password, err := secrets.Password(node.EventStore, account)
+	for account, group := range map[string]string{datadir.Ledger: writersGroup, datadir.Reader: readersGroup} {
+		password, err := secrets.Password(datadir.EventStore, account)
 		if err != nil {
 			return nil, err
 		}
@@ -42,24 +42,24 @@ func (a *app) eventStoreAccounts(secrets node.Secrets) ([]guard.User, error) {
 }
 
 // clickHouseAccounts are the ledger's own, and the one that may only read.
-func clickHouseAccounts(secrets node.Secrets) ([]clickhouse.Account, error) {
+func clickHouseAccounts(secrets datadir.Secrets) ([]clickhouse.Account, error) {
 	var accounts []clickhouse.Account
-	for _, name := range node.Accounts(node.ClickHouse) {
-		password, err := secrets.Password(node.ClickHouse, name)
+	for _, name := range datadir.Accounts(datadir.ClickHouse) {
+		password, err := secrets.Password(datadir.ClickHouse, name)
 		if err != nil {
 			return nil, err
 		}
 		accounts = append(accounts, clickhouse.Account{Name: name, Password: sha256.Sum256([]byte(password)),
-			ReadOnly: name == node.Reader})
+			ReadOnly: name == datadir.Reader})
 	}
 	return accounts, nil
 }
 
 // kafkaAccounts are those of FORMATS §8: what each may is package kafka's, for brokers everywhere.
-func kafkaAccounts(secrets node.Secrets) ([]broker.Account, error) {
+func kafkaAccounts(secrets datadir.Secrets) ([]broker.Account, error) {
 	var accounts []broker.Account
-	for _, name := range node.Accounts(node.Kafka) {
-		password, err := secrets.Password(node.Kafka, name)
+	for _, name := range datadir.Accounts(datadir.Kafka) {
+		password, err := secrets.Password(datadir.Kafka, name)
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 // config is what every command may need to know, typed. Each key stands in the YAML file under its
@@ -190,7 +190,7 @@ func (c *config) settings() []setting {
 }
 
 // dir is the data directory.
-func (a *app) dir() node.Dir { return node.Dir(a.cfg.Data) }
+func (a *app) dir() datadir.Dir { return datadir.Dir(a.cfg.Data) }
 
 func (a *app) uncompressed() bool { return a.cfg.Embedded.Uncompressed }
 
@@ -351,7 +351,7 @@ func (c *config) readFile(path string) error {
 		if !strings.HasSuffix(key, ".password") {
 			continue
 		}
-		if _, err := node.ReadPrivate(path); err != nil {
+		if _, err := datadir.ReadPrivate(path); err != nil {
 			r.errs = append(r.errs, at(line, "%s: %w (or name a %s-file)", key, err, key))
 		}
 	}

@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 // A door is one server of a running `up`, and an account at it.
 type door struct {
-	Server    node.Server       `json:"-"`
+	Server    datadir.Server    `json:"-"`
 	URL       string            `json:"url,omitempty"`           // without credentials and trailing slash
 	Elsewhere string            `json:"advertisedUrl,omitempty"` // URL for clients elsewhere, where theirs is another
 	Brokers   string            `json:"brokers,omitempty"`       // host:port
@@ -31,7 +31,7 @@ type door struct {
 
 func newConnect(a *app) *cobra.Command {
 	var account, output string
-	servers := []string{string(node.EventStore), string(node.Kafka), string(node.ClickHouse), string(node.Status)}
+	servers := []string{string(datadir.EventStore), string(datadir.Kafka), string(datadir.ClickHouse), string(datadir.Status)}
 	cmd := &cobra.Command{
 		Use:   "connect [" + strings.Join(servers, "|") + "]",
 		Short: "Say how other programs attach to the running servers, and by which account",
@@ -61,11 +61,11 @@ DATA/keys/accounts.json, and start it again.`,
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: servers,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			wanted := []node.Server{node.EventStore, node.Kafka, node.ClickHouse}
+			wanted := []datadir.Server{datadir.EventStore, datadir.Kafka, datadir.ClickHouse}
 			if len(args) == 1 {
-				wanted = []node.Server{node.Server(args[0])}
+				wanted = []datadir.Server{datadir.Server(args[0])}
 			}
-			if account != "" && (len(args) == 0 || !slices.Contains(node.Accounts(wanted[0]), account)) {
+			if account != "" && (len(args) == 0 || !slices.Contains(datadir.Accounts(wanted[0]), account)) {
 				return usage("--account %q: name a server, and one of its accounts:%s", account, accountList())
 			}
 			doors, err := a.doors(wanted, account)
@@ -92,7 +92,7 @@ DATA/keys/accounts.json, and start it again.`,
 }
 
 // doors returns the servers asked for, by the account of that name, or else the first of each.
-func (a *app) doors(wanted []node.Server, account string) (map[node.Server]*door, error) {
+func (a *app) doors(wanted []datadir.Server, account string) (map[datadir.Server]*door, error) {
 	r, err := a.running()
 	if err != nil {
 		return nil, err
@@ -101,9 +101,9 @@ func (a *app) doors(wanted []node.Server, account string) (map[node.Server]*door
 	if err != nil {
 		return nil, err
 	}
-	out := map[node.Server]*door{}
+	out := map[datadir.Server]*door{}
 	for _, s := range wanted {
-		d := &door{Server: s, User: first(account, node.Accounts(s)[0])}
+		d := &door{Server: s, User: first(account, datadir.Accounts(s)[0])}
 		if d.Password, err = secrets.Password(s, d.User); err != nil {
 			return nil, err
 		}
@@ -116,9 +116,9 @@ func (a *app) doors(wanted []node.Server, account string) (map[node.Server]*door
 }
 
 // fill adds the address, and writes the files of programs that take no password otherwise without showing it.
-func (a *app) fill(d *door, r node.Running) (err error) {
+func (a *app) fill(d *door, r datadir.Running) (err error) {
 	switch d.Server {
-	case node.EventStore:
+	case datadir.EventStore:
 		d.URL, d.Elsewhere = r.EventStore, r.Advertised
 		if d.URL == "" {
 			break
@@ -127,13 +127,13 @@ func (a *app) fill(d *door, r node.Running) (err error) {
 			d.CAFile = u.Query().Get("tlsCAFile")
 		}
 		return a.fillHTTP(d)
-	case node.Kafka:
+	case datadir.Kafka:
 		d.Brokers, d.SASL = r.Kafka, "SCRAM-SHA-256"
 		if d.Brokers == "" {
 			break
 		}
 		return a.fillKafka(d)
-	case node.ClickHouse:
+	case datadir.ClickHouse:
 		if d.URL = r.ClickHouse; d.URL == "" {
 			break
 		}
@@ -141,7 +141,7 @@ func (a *app) fill(d *door, r node.Running) (err error) {
 			d.CAFile = r.CAFile
 		}
 		return a.fillHTTP(d)
-	case node.Status:
+	case datadir.Status:
 		d.URL = r.Status
 		if err := a.fillHTTP(d); err != nil {
 			return err
@@ -213,18 +213,18 @@ func (a *app) clientFile(d *door, program, suffix, content string) error {
 		d.Files = map[string]string{}
 	}
 	d.Files[program] = path
-	return node.WritePrivate(path, []byte(content))
+	return datadir.WritePrivate(path, []byte(content))
 }
 
-var serverNames = map[node.Server]string{
-	node.EventStore: "Event store (EventStoreDB's gRPC protocol)", node.Kafka: "Kafka",
-	node.ClickHouse: "ClickHouse (HTTP interface)", node.Status: "Status of up",
+var serverNames = map[datadir.Server]string{
+	datadir.EventStore: "Event store (EventStoreDB's gRPC protocol)", datadir.Kafka: "Kafka",
+	datadir.ClickHouse: "ClickHouse (HTTP interface)", datadir.Status: "Status of up",
 }
 
 // accountList names the accounts of each server.
 func accountList() (text string) {
-	for _, s := range []node.Server{node.EventStore, node.Kafka, node.ClickHouse, node.Status} {
-		text += fmt.Sprintf(" %s %v", s, node.Accounts(s))
+	for _, s := range []datadir.Server{datadir.EventStore, datadir.Kafka, datadir.ClickHouse, datadir.Status} {
+		text += fmt.Sprintf(" %s %v", s, datadir.Accounts(s))
 	}
 	return text
 }
@@ -238,7 +238,7 @@ func (d *door) text(w io.Writer, database string) {
 	line("address", "%s", first(d.URL, d.Brokers))
 	line("password", "%s", d.Password)
 	switch d.Server {
-	case node.EventStore:
+	case datadir.EventStore:
 		address, err := withAccount(d.URL, d.User, d.Password, "")
 		if err == nil {
 			line("esdb", "%s", address)
@@ -250,14 +250,14 @@ func (d *door) text(w io.Writer, database string) {
 			}
 		}
 		line("curl", "curl --config %s %s/metrics", shellWord(d.Files["curl"]), httpsOf(d.URL))
-	case node.Kafka:
+	case datadir.Kafka:
 		line("kcat", "kcat -F %s -L", shellWord(d.Files["kcat"]))
 		line("kcat", "kcat -F %s -C -t ledger.device -o beginning -e", shellWord(d.Files["kcat"]))
 		line("java", "kafka-topics.sh --bootstrap-server %s --command-config %s --describe", d.Brokers,
 			shellWord(d.Files["java"]))
 		line("", "ledger.position and ledger.checkpoint hold marks, ledger.dead-letter what a consumer parked;")
 		line("", "every other ledger.* topic holds CloudEvents")
-	case node.ClickHouse:
+	case datadir.ClickHouse:
 		line("curl", "curl --config %s --data-binary 'SELECT count() FROM %s.events' %s/",
 			shellWord(d.Files["curl"]), database, d.URL)
 		if host, port, err := net.SplitHostPort(d.URL[strings.Index(d.URL, "://")+3:]); err == nil {
@@ -268,7 +268,7 @@ func (d *door) text(w io.Writer, database string) {
 			line("Python", "clickhouse_connect.get_client(host=%q, port=%s, username=%q, password=%q%s)",
 				host, port, d.User, d.Password, tls)
 		}
-	case node.Status:
+	case datadir.Status:
 		line("curl", "curl --config %s %s/status", shellWord(d.Files["curl"]), d.URL)
 		line("curl", "curl --config %s %s/metrics", shellWord(d.Files["curl"]), d.URL)
 		line("Prometheus", "prometheus --config.file %s", shellWord(d.Files["prometheus"]))

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/ledger/eventstore"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 )
@@ -32,7 +32,7 @@ type endpoints struct {
 // this machine's `up` runs.
 func (a *app) endpoints() (endpoints, error) {
 	if a.cfg.EventStore.Address != "" && a.cfg.Kafka.Brokers != "" && a.cfg.ClickHouse.Address != "" {
-		return a.endpointsOf(node.Running{}, node.Secrets{})
+		return a.endpointsOf(datadir.Running{}, datadir.Secrets{})
 	}
 	r, err := a.running()
 	if err != nil {
@@ -80,7 +80,7 @@ func (a *app) check() error {
 		errs = append(errs, errors.New("embedded.clickhouse-cert and embedded.clickhouse-key go together"))
 	}
 	if es.Address != "" {
-		address, err := a.eventStoreEndpoint(node.Running{}, node.Secrets{})
+		address, err := a.eventStoreEndpoint(datadir.Running{}, datadir.Secrets{})
 		if err == nil {
 			if err = (eventstore.Config{Address: address, Logger: a.log}).Validate(); err != nil {
 				err = fmt.Errorf("eventstore.address: %w", err)
@@ -89,11 +89,11 @@ func (a *app) check() error {
 		errs = append(errs, err)
 	}
 	if k.Brokers != "" {
-		_, err := a.kafkaEndpoint(node.Running{}, node.Secrets{})
+		_, err := a.kafkaEndpoint(datadir.Running{}, datadir.Secrets{})
 		errs = append(errs, err)
 	}
 	if ch.Address != "" {
-		_, err := a.clickHouseEndpoint(node.Running{}, node.Secrets{})
+		_, err := a.clickHouseEndpoint(datadir.Running{}, datadir.Secrets{})
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -103,9 +103,9 @@ func (a *app) check() error {
 }
 
 // running is the `up` of the data directory; the error says how to get one.
-func (a *app) running() (node.Running, error) {
+func (a *app) running() (datadir.Running, error) {
 	r, err := a.dir().Running()
-	if errors.Is(err, node.ErrNotUp) {
+	if errors.Is(err, datadir.ErrNotUp) {
 		err = fmt.Errorf("%w (%s): start it with `ledgerline up`, name its directory with --data, or configure "+
 			"eventstore.address, kafka.brokers and clickhouse.address", err, a.cfg.Data)
 	}
@@ -113,7 +113,7 @@ func (a *app) running() (node.Running, error) {
 }
 
 // endpointsOf puts configuration, addresses and accounts together.
-func (a *app) endpointsOf(own node.Running, secrets node.Secrets) (e endpoints, err error) {
+func (a *app) endpointsOf(own datadir.Running, secrets datadir.Secrets) (e endpoints, err error) {
 	es, errES := a.eventStoreEndpoint(own, secrets)
 	k, errKafka := a.kafkaEndpoint(own, secrets)
 	ch, errCH := a.clickHouseEndpoint(own, secrets)
@@ -133,17 +133,17 @@ func first(configured, own string) string {
 	return own
 }
 
-func (a *app) eventStoreEndpoint(own node.Running, secrets node.Secrets) (string, error) {
+func (a *app) eventStoreEndpoint(own datadir.Running, secrets datadir.Secrets) (string, error) {
 	c := a.cfg.EventStore
 	if c.Address == "" {
 		if c.CA != "" || c.User != "" {
 			return "", usage("eventstore.ca and eventstore.user are for eventstore.address, which is not set")
 		}
-		password, err := secrets.Password(node.EventStore, node.Ledger)
+		password, err := secrets.Password(datadir.EventStore, datadir.Ledger)
 		if err != nil {
 			return "", err
 		}
-		return withAccount(own.EventStore, node.Ledger, password, "")
+		return withAccount(own.EventStore, datadir.Ledger, password, "")
 	}
 	password, err := a.password("eventstore", c.login)
 	if err != nil {
@@ -197,7 +197,7 @@ func shown(address string) string {
 	return scheme + "://" + rest
 }
 
-func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string) (kafka.Config, error), error) {
+func (a *app) kafkaEndpoint(own datadir.Running, secrets datadir.Secrets) (func(string) (kafka.Config, error), error) {
 	c := a.cfg.Kafka
 	cfg := kafka.Config{Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor}
 	if c.Brokers == "" {
@@ -206,7 +206,7 @@ func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string
 		}
 		cfg.Brokers = []string{own.Kafka}
 		return func(account string) (kafka.Config, error) {
-			password, err := secrets.Password(node.Kafka, account)
+			password, err := secrets.Password(datadir.Kafka, account)
 			cfg.SASL = kafka.SASL{Mechanism: kafka.ScramSHA256, User: account, Password: password}
 			return cfg, err
 		}, nil
@@ -233,7 +233,7 @@ func (a *app) kafkaEndpoint(own node.Running, secrets node.Secrets) (func(string
 	return func(string) (kafka.Config, error) { return cfg, nil }, nil
 }
 
-func (a *app) clickHouseEndpoint(own node.Running, secrets node.Secrets) (cfg clickhouse.Config, err error) {
+func (a *app) clickHouseEndpoint(own datadir.Running, secrets datadir.Secrets) (cfg clickhouse.Config, err error) {
 	c := a.cfg.ClickHouse
 	cfg = clickhouse.Config{Database: c.Database, Uncompressed: a.uncompressed()}
 	if c.Address == "" {
@@ -242,13 +242,13 @@ func (a *app) clickHouseEndpoint(own node.Running, secrets node.Secrets) (cfg cl
 				"which is not set")
 		}
 		scheme, address, _ := strings.Cut(own.ClickHouse, "://")
-		cfg.Addrs, cfg.Username = []string{address}, node.Ledger
+		cfg.Addrs, cfg.Username = []string{address}, datadir.Ledger
 		if scheme == "https" {
 			if cfg.TLS, err = ownTLS(own.CAFile, address); err != nil {
 				return cfg, err
 			}
 		}
-		cfg.Password, err = secrets.Password(node.ClickHouse, node.Ledger)
+		cfg.Password, err = secrets.Password(datadir.ClickHouse, datadir.Ledger)
 		return cfg, err
 	}
 	cfg.Addrs, cfg.Username = strings.Split(c.Address, ","), c.User
@@ -359,7 +359,7 @@ func (a *app) password(part string, l login) (string, error) {
 // takeDirectory holds the data directory, where the addresses of those servers that are to run here
 // are free. Where one is taken it leaves nothing behind but, in a directory that was there, the
 // empty file of the lock.
-func (a *app) takeDirectory() (*node.Lock, error) {
+func (a *app) takeDirectory() (*datadir.Lock, error) {
 	if _, err := os.Stat(a.cfg.Data); errors.Is(err, os.ErrNotExist) {
 		if err := a.freeAddresses(); err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 // configured is an app with settings, given as key=value; a later one wins.
@@ -76,7 +76,7 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 	if want := "esdb://anna:p%40ss@es:2113?tls=true&tlsCAFile="; !strings.HasPrefix(e.eventStore, want) {
 		t.Errorf("the event store is not dialled as %s…", want)
 	}
-	k, err := e.kafka(node.Reader)
+	k, err := e.kafka(datadir.Reader)
 	if err != nil || k.TLS == nil || k.TLS.RootCAs == nil || len(k.Brokers) != 2 || k.SASL == (kafka.SASL{}) {
 		t.Fatalf("Kafka: %v", err)
 	}
@@ -96,7 +96,7 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 	if e, err = with().endpoints(); err != nil {
 		t.Fatal(err)
 	}
-	if k, err := e.kafka(node.Relay); err != nil || k.TLS != nil || k.SASL != (kafka.SASL{}) || e.clickHouse.TLS != nil {
+	if k, err := e.kafka(datadir.Relay); err != nil || k.TLS != nil || k.SASL != (kafka.SASL{}) || e.clickHouse.TLS != nil {
 		t.Errorf("without a word of TLS or accounts: %v", err)
 	}
 	if _, err := with("clickhouse.tls=off", "clickhouse.user=u", "clickhouse.password=p").endpoints(); err != nil {
@@ -162,7 +162,7 @@ func TestAPasswordInAFileThatOthersReadIsRefused(t *testing.T) {
 // What `connect` says of a running ledger, and that it shows a password to nobody else.
 func TestConnectSaysHowToAttach(t *testing.T) {
 	data := dataDir(t)
-	d := node.Dir(data)
+	d := datadir.Dir(data)
 	if _, code, err := runCommand(t, "", "connect", "--data", data); code != exitFailed || err == nil || !strings.Contains(err.Error(), "ledgerline up") {
 		t.Errorf("without a ledger: exit %d, %v", code, err)
 	}
@@ -176,14 +176,14 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	ca := authorityPEM(t)
-	running := node.Running{EventStore: "esdb://127.0.0.1:2113?tls=true&tlsCAFile=" + ca, Kafka: "127.0.0.1:9092", ClickHouse: "http://127.0.0.1:8123",
+	running := datadir.Running{EventStore: "esdb://127.0.0.1:2113?tls=true&tlsCAFile=" + ca, Kafka: "127.0.0.1:9092", ClickHouse: "http://127.0.0.1:8123",
 		Status: "http://127.0.0.1:4", CAFile: ca, Advertised: "esdb://ledger.example:2113?tls=true"}
 	if err := lock.Announce(running); err != nil {
 		t.Fatal(err)
 	}
-	for server, want := range map[node.Server]struct{ account, address string }{
-		node.EventStore: {node.Reader, running.EventStore}, node.Kafka: {node.Reader, running.Kafka}, node.ClickHouse: {node.Reader, running.ClickHouse},
-		node.Status: {node.Operator, running.Status},
+	for server, want := range map[datadir.Server]struct{ account, address string }{
+		datadir.EventStore: {datadir.Reader, running.EventStore}, datadir.Kafka: {datadir.Reader, running.Kafka}, datadir.ClickHouse: {datadir.Reader, running.ClickHouse},
+		datadir.Status: {datadir.Operator, running.Status},
 	} {
 		out, _, err := runCommand(t, "", "connect", string(server), "--data", data, "--output", "json")
 		if err != nil {
@@ -201,14 +201,14 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 		if got.User != want.account || got.Password != password || first(got.URL, got.Brokers) != want.address {
 			t.Errorf("%s: account %s at %s", server, got.User, first(got.URL, got.Brokers))
 		}
-		if (got.CA != "") != (server == node.EventStore) {
+		if (got.CA != "") != (server == datadir.EventStore) {
 			t.Errorf("%s: an authority of %d bytes", server, len(got.CA))
 		}
 		text, _, err := runCommand(t, "", "connect", string(server), "--data", data)
 		if err != nil {
 			t.Errorf("%s: %v", server, err)
 		}
-		if named := strings.Contains(text, running.Advertised); named != (server == node.EventStore) {
+		if named := strings.Contains(text, running.Advertised); named != (server == datadir.EventStore) {
 			t.Errorf("%s: the advertised address is named: %v", server, named)
 		}
 		for program, path := range got.Files {
@@ -231,7 +231,7 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 	}
 	out, _, err := runCommand(t, "", "connect", "--data", data, "--output", "json")
 	var all map[string]door
-	if err != nil || json.Unmarshal([]byte(out), &all) != nil || len(all) != 3 || all["kafka"].User != node.Reader {
+	if err != nil || json.Unmarshal([]byte(out), &all) != nil || len(all) != 3 || all["kafka"].User != datadir.Reader {
 		t.Errorf("all of them: %v", err)
 	}
 	for _, args := range [][]string{{"connect", "mongodb"}, {"connect", "kafka", "--account", "ledger"}, {"connect", "--account", "relay"}, {"connect", "kafka", "clickhouse"}} {
@@ -245,7 +245,7 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := runCommand(t, "", "connect", "--data", data); !errors.Is(err, node.ErrNotUp) {
+	if _, _, err := runCommand(t, "", "connect", "--data", data); !errors.Is(err, datadir.ErrNotUp) {
 		t.Errorf("after it has ended: %v", err)
 	}
 }

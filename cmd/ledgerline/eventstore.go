@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 func newEventStore(a *app) *cobra.Command {
@@ -150,7 +150,7 @@ const usersHeader = "# Users of the embedded event store: name:bcrypt hash:group
 
 // readUsers returns the users of a file; its error names every wrong line, and no hash.
 func readUsers(path string) ([]guard.User, error) {
-	raw, err := node.ReadPrivate(path)
+	raw, err := datadir.ReadPrivate(path)
 	if err != nil {
 		return nil, fmt.Errorf("users of the event store: %w", err)
 	}
@@ -192,11 +192,11 @@ func parseUser(line string) (guard.User, error) {
 // checkUser refuses what the server would, and the names that are this machine's own.
 func checkUser(u guard.User) error {
 	for _, g := range u.Groups {
-		if strings.ContainsAny(g, ":,\n\r") || slices.Contains(node.Accounts(node.EventStore), g) {
+		if strings.ContainsAny(g, ":,\n\r") || slices.Contains(datadir.Accounts(datadir.EventStore), g) {
 			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
 		}
 	}
-	if slices.Contains(node.Accounts(node.EventStore), u.Name) || u.Name == writersGroup || u.Name == readersGroup ||
+	if slices.Contains(datadir.Accounts(datadir.EventStore), u.Name) || u.Name == writersGroup || u.Name == readersGroup ||
 		strings.HasPrefix(u.Name, "#") || u.Name != strings.TrimSpace(u.Name) {
 		return fmt.Errorf("a user cannot be called %q", u.Name)
 	}
@@ -212,5 +212,5 @@ func writeUsers(path string, users []guard.User) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return node.WritePrivate(path, b.Bytes())
+	return datadir.WritePrivate(path, b.Bytes())
 }

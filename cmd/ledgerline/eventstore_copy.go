@@ -17,7 +17,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 // eventStoreDir is where the embedded event store keeps its files.
@@ -135,7 +135,7 @@ func (a *app) backup(ctx context.Context, w, progress io.Writer) (int64, error) 
 	defer p.done()
 	counted := &progressWriter{w: w, show: func(n int64) { p.show("copied %s", bytesText(n)) }}
 	r, err := a.dir().Running()
-	if errors.Is(err, node.ErrNotUp) {
+	if errors.Is(err, datadir.ErrNotUp) {
 		return counted.n, eventstore.Backup(ctx, a.eventStoreDir(), a.log, counted)
 	}
 	if err != nil {
@@ -145,11 +145,11 @@ func (a *app) backup(ctx context.Context, w, progress io.Writer) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	password, err := secrets.Password(node.EventStore, node.Reader)
+	password, err := secrets.Password(datadir.EventStore, datadir.Reader)
 	if err != nil {
 		return 0, err
 	}
-	address, err := withAccount(r.EventStore, node.Reader, password, "")
+	address, err := withAccount(r.EventStore, datadir.Reader, password, "")
 	if err != nil {
 		return 0, err
 	}

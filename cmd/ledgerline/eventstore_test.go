@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
 // runCommand runs a command with input and returns what it printed.
@@ -65,7 +65,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 	if err != nil || len(users) != 1 || bcrypt.CompareHashAndPassword([]byte(users[0].PasswordHash), []byte("another password")) != nil {
 		t.Errorf("the file holds %d users, %v", len(users), err)
 	}
-	for _, args := range [][]string{{"add", "short"}, {"add", node.Ledger}, {"add", node.Reader}, {"add", writersGroup}, {"add", "a:b"}, {"add", "x", "--groups", "$admin"}, {"add", "x", "--groups", node.Ledger}} {
+	for _, args := range [][]string{{"add", "short"}, {"add", datadir.Ledger}, {"add", datadir.Reader}, {"add", writersGroup}, {"add", "a:b"}, {"add", "x", "--groups", "$admin"}, {"add", "x", "--groups", datadir.Ledger}} {
 		input := password + "\n"
 		if args[1] == "short" {
 			input = "elevenchars\n"
@@ -82,7 +82,7 @@ func TestAWrongUsersFileIsRefusedByLineWithoutItsHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "users")
-	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, writers", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", node.Ledger + ":" + string(hash), "joop:" + string(hash) + ":$root"}
+	lines := []string{"# a comment", "", "anna:" + string(hash) + ":$admins, writers", "piet", "kees:SECRETHASH:", "anna:" + string(hash), "a:b:c:d", datadir.Ledger + ":" + string(hash), "joop:" + string(hash) + ":$root"}
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\r\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestAWrongAddressIsNotRepeated(t *testing.T) {
 		for _, ca := range []string{"", "/none"} {
 			a := &app{log: slog.New(slog.DiscardHandler)}
 			a.cfg.EventStore.Address, a.cfg.EventStore.CA = address, ca
-			e, err := a.eventStoreEndpoint(node.Running{}, node.Secrets{})
+			e, err := a.eventStoreEndpoint(datadir.Running{}, datadir.Secrets{})
 			if err == nil {
 				_, err = a.ledgerConfig(&services{endpoints: endpoints{eventStore: e}}, nil, "")
 			}

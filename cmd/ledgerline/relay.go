@@ -17,7 +17,7 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/deploy/embedded"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/projections"
 )
@@ -120,7 +120,7 @@ func (a *app) refill(ctx context.Context, out io.Writer, everything bool, topics
 
 // openRelay makes the relay between the node's ledger and its broker, without starting it.
 func (n *runningNode) openRelay() error {
-	cfg, err := n.services.kafka(node.Relay)
+	cfg, err := n.services.kafka(datadir.Relay)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/deploy/embedded"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -146,7 +146,7 @@ func (a *app) completeEventStore(
 	if err != nil {
 		return doc, err
 	}
-	client, err := a.openKafka(n.services, node.Reader)
+	client, err := a.openKafka(n.services, datadir.Reader)
 	if err != nil {
 		return doc, err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/projections"
 )
@@ -164,7 +164,7 @@ foreign events in the store are told and are none.`,
 // forged events as true, and lacks what is lost. A ledger on servers of its own is not asked.
 func (a *app) tellProblems(ctx context.Context, w io.Writer) {
 	r, err := a.dir().Running()
-	if errors.Is(err, node.ErrNotUp) {
+	if errors.Is(err, datadir.ErrNotUp) {
 		return
 	}
 	var doc statusDoc
@@ -180,10 +180,10 @@ func (a *app) tellProblems(ctx context.Context, w io.Writer) {
 	}
 }
 
-func fetchStatus(ctx context.Context, base string, secrets node.Secrets) (doc statusDoc, err error) {
+func fetchStatus(ctx context.Context, base string, secrets datadir.Secrets) (doc statusDoc, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	password, err := secrets.Password(node.Status, node.Operator)
+	password, err := secrets.Password(datadir.Status, datadir.Operator)
 	if err != nil {
 		return doc, err
 	}
@@ -191,7 +191,7 @@ func fetchStatus(ctx context.Context, base string, secrets node.Secrets) (doc st
 	if err != nil {
 		return doc, err
 	}
-	req.SetBasicAuth(node.Operator, password)
+	req.SetBasicAuth(datadir.Operator, password)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return doc, fmt.Errorf("ask the running ledger: %w", err)

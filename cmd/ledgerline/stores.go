@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -182,7 +183,7 @@ func (n *runningNode) heldElsewhere(ctx context.Context, id uuid.UUID) (out []no
 	if id == uuid.Nil {
 		// Beside a ledger the relay judges what was noted: it can tell a
 		// forged note from an older ledger.
-		topics, err := a.openKafka(n.services, node.Reader)
+		topics, err := a.openKafka(n.services, datadir.Reader)
 		if err != nil {
 			return nil, err
 		}

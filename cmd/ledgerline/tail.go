@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -49,7 +49,7 @@ It begins with what comes next, or with --from-start with the first event.`,
 				}
 				o.tenantID = t.ID
 			}
-			client, err := a.openKafka(s, node.Reader)
+			client, err := a.openKafka(s, datadir.Reader)
 			if err != nil {
 				return err
 			}

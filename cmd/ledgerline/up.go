@@ -22,6 +22,7 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -123,9 +124,9 @@ func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error)
 // runningNode is a running `up`.
 type runningNode struct {
 	a        *app
-	lock     *node.Lock
+	lock     *datadir.Lock
 	started  time.Time
-	secrets  node.Secrets
+	secrets  datadir.Secrets
 	metrics  *node.Metrics // of this process
 	servers  *embedded.Servers
 	opened   *services // the vault's, which is opened before the servers are started
@@ -149,12 +150,12 @@ type runningNode struct {
 	failed chan error // the first task that failed
 }
 
-func (a *app) newNode(lock *node.Lock) *runningNode {
+func (a *app) newNode(lock *datadir.Lock) *runningNode {
 	return &runningNode{a: a, lock: lock, started: time.Now(), metrics: node.NewMetrics(), opened: &services{},
 		failed: make(chan error, 1)}
 }
 
-func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ *runningNode, err error) {
+func (a *app) startNode(ctx context.Context, out io.Writer, lock *datadir.Lock) (_ *runningNode, err error) {
 	n := a.newNode(lock)
 	absent := a.absentStores()
 	defer func() {
@@ -196,7 +197,7 @@ func (a *app) startNode(ctx context.Context, out io.Writer, lock *node.Lock) (_ 
 // startServers starts those of the three servers that are not configured to be elsewhere,
 // ClickHouse only where views are wanted, and returns where they are. Everything of the
 // configuration is checked before the first is started.
-func (n *runningNode) startServers(ctx context.Context, out io.Writer, views bool) (own node.Running, err error) {
+func (n *runningNode) startServers(ctx context.Context, out io.Writer, views bool) (own datadir.Running, err error) {
 	a := n.a
 	if n.secrets, err = a.dir().MakeSecrets(); err != nil {
 		return own, err
@@ -232,7 +233,7 @@ func (n *runningNode) startServers(ctx context.Context, out io.Writer, views boo
 }
 
 // embeddedConfig says how those of the servers run that are not configured to be elsewhere.
-func (a *app) embeddedConfig(secrets node.Secrets, views bool, p *progress) (embedded.Config, error) {
+func (a *app) embeddedConfig(secrets datadir.Secrets, views bool, p *progress) (embedded.Config, error) {
 	cfg := embedded.Config{Dir: a.cfg.Data, Logger: a.log}
 	e := a.cfg.Embedded
 	if err := node.LoopbackAddr(e.StatusAddr); err != nil {
@@ -320,7 +321,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	if err := n.checkRelay(ctx, out); err != nil {
 		return err
 	}
-	topics, err := n.a.openKafka(n.services, node.Reader)
+	topics, err := n.a.openKafka(n.services, datadir.Reader)
 	if err != nil {
 		return err
 	}
@@ -335,7 +336,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	if n.listener, err = n.listenStatus(); err != nil {
 		return err
 	}
-	password, err := n.secrets.Password(node.Status, node.Operator)
+	password, err := n.secrets.Password(datadir.Status, datadir.Operator)
 	if err != nil {
 		return err
 	}
@@ -350,7 +351,7 @@ func (n *runningNode) startTasks(ctx context.Context, out io.Writer) error {
 	mux.Handle("GET /metrics", n.metrics.Handler(n.a.log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	n.status = &http.Server{Handler: node.Guard(mux, node.Operator, password), ReadHeaderTimeout: 5 * time.Second,
+	n.status = &http.Server{Handler: node.Guard(mux, datadir.Operator, password), ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	n.cancel = cancel

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/internal/access"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -64,7 +64,7 @@ func problemsIn(err error) (all []problem, only bool) {
 		return []problem{{text, code}}, true
 	case *access.Denied:
 		return []problem{{deniedText(e), exitFailed}}, true
-	case *node.Problem:
+	case *datadir.Problem:
 		return []problem{{directoryText(e), exitFailed}}, true
 	case interface{ Unwrap() []error }:
 		only = true
@@ -252,11 +252,11 @@ func deniedText(d *access.Denied) string {
 
 // directoryText adds to what is wrong with the data directory how another is given, where another
 // would do.
-func directoryText(p *node.Problem) string {
+func directoryText(p *datadir.Problem) string {
 	switch p.Code {
-	case node.ErrOthersReach:
+	case datadir.ErrOthersReach:
 		return p.Error()
-	case node.ErrAlreadyUp, node.ErrOthersWrite:
+	case datadir.ErrAlreadyUp, datadir.ErrOthersWrite:
 		return p.Error() + ", or give another --data"
 	}
 	return p.Error() + ": give another --data"

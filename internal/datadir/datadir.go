@@ -1,12 +1,10 @@
-// Package node owns a data directory as a whole: that only its user can reach it, which process
-// holds it, where that process's servers listen, the accounts with which they are asked, and what
-// that process tells Prometheus of itself.
+// Package datadir owns a data directory as a whole: that only its user can reach it, which process
+// holds it, where that process's servers listen, and the accounts with which they are asked.
 //
-// It may lose the addresses, which the next `up` writes anew, the accounts, which it makes
-// anew, and what was counted, which begins at 0 with each process. It trusts the file system to
-// keep other users out of a directory of mode 0700, and the kernel to say who holds a lock; it
-// trusts no port. See DESIGN.md.
-package node
+// It may lose the addresses, which the next `up` writes anew, and the accounts, which it makes anew.
+// It trusts the file system to keep other users out of a directory of mode 0700, and the kernel to
+// say who holds a lock; it trusts no port. See DESIGN.md.
+package datadir
 
 import (
 	"errors"
