@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
@@ -75,7 +76,7 @@ func newDesktop(t *testing.T) *desktop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.desk = desk{services: &services{}, tenant: tenant, vault: v, ledger: l, custody: c, who: who}
+	d.desk = desk{Services: node.Local(node.Config{}), tenant: tenant, vault: v, ledger: l, custody: c, who: who}
 	var e schemas.Event
 	err = v.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		id, _, err := tx.Person(vault.PersonHint{ObjectID: uuid.NewString(), UPN: annaLogin, At: time.Now()})

@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -65,7 +67,7 @@ identifier, each in a period of their own, they are listed and one must be chose
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			at, err := receipt(received, a.now(), d.tenant)
 			if err != nil {
 				return err
@@ -153,8 +155,8 @@ recorded as one, and so is the package. The file is readable by you alone; hand 
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
-			views, err := a.openReader(cmd.Context(), d.services)
+			defer func() { err = errors.Join(err, d.Close()) }()
+			views, err := a.openReader(cmd.Context(), d.Services)
 			if err != nil {
 				return err
 			}
@@ -188,17 +190,17 @@ func (d exportDoc) text(w io.Writer) {
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals,
 		dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
-			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
+			fmt.Fprintf(w, "%10s  events: %s\n", terminal.Count(n), c)
 		}
 	}
 	v := d.Package.Values
 	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n",
-		count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
+		terminal.Count(v.Shown), terminal.Count(v.Withheld), terminal.Count(v.Erased), terminal.Count(v.Expired))
 	if v.Lost > 0 {
-		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", count(v.Lost))
+		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", terminal.Count(v.Lost))
 	}
 	if v.NotGenuine > 0 {
-		fmt.Fprintf(w, "%s values are not genuine: %s\n", count(v.NotGenuine), findsOut)
+		fmt.Fprintf(w, "%s values are not genuine: %s\n", terminal.Count(v.NotGenuine), findsOut)
 	}
 }
 
@@ -224,7 +226,7 @@ func (d *desk) export(
 	if err := cfg.Validate(); err != nil {
 		return exportDoc{}, err
 	}
-	seq, err := waitForViews(ctx, d.ledger, views, newProgress(progressTo))
+	seq, err := node.WaitForViews(ctx, d.ledger, views, terminal.NewProgress(progressTo))
 	if err != nil {
 		return exportDoc{}, err
 	}
@@ -339,7 +341,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			r, err := d.custody.FindRequest(cmd.Context(), d.who, d.tenant.ID, id)
 			if err != nil {
 				return err

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
@@ -80,12 +82,12 @@ Nobody in it exists.`,
 }
 
 func writeFleet(ctx context.Context, out io.Writer, f fleetFeed, dir string) (fleet.Summary, error) {
-	p := newProgress(out)
+	p := terminal.NewProgress(out)
 	start := time.Now()
 	sum, err := fleet.Write(ctx, f.config(), dir, func(g fleet.Progress) {
-		p.show("generating: day %d of %d, %s records", g.Day, g.Days, count(g.Records))
+		p.Show("generating: day %d of %d, %s records", g.Day, g.Days, terminal.Count(g.Records))
 	})
-	p.done()
+	p.Done()
 	if err != nil {
 		return sum, err
 	}
@@ -93,27 +95,27 @@ func writeFleet(ctx context.Context, out io.Writer, f fleetFeed, dir string) (fl
 	for _, n := range sum.Records {
 		records += n
 	}
-	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", count(records),
-		sum.Files, bytesText(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
+	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", terminal.Count(records),
+		sum.Files, terminal.Bytes(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
 	return sum, nil
 }
 
 func rate[T ~int | ~int64 | ~uint64](n T, what string, took time.Duration) string {
-	return fmt.Sprintf("%.1f s, %s %s/s", took.Seconds(), count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
+	return fmt.Sprintf("%.1f s, %s %s/s", took.Seconds(), terminal.Count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
 }
 
 // feed generates a fleet, imports it and waits until the views hold it. What a stop cut off is
 // carried on with at the next start.
-func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
-	done := filepath.Join(n.a.cfg.Data, "fleet.done")
+func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f fleetFeed) error {
+	done := filepath.Join(a.cfg.Data, "fleet.done")
 	if _, err := os.Stat(done); err == nil {
 		fmt.Fprintf(out, "The generated fleet is in the ledger already, as tenant %s. Remove the data directory "+
 			"for a new one.\n", fleetTenant)
 		return nil
 	}
 	fmt.Fprintf(out, "Feeding a generated fleet of %s devices and %d days as tenant %s.\n",
-		count(f.Devices), f.Days, fleetTenant)
-	dir := filepath.Join(n.a.cfg.Data, "fleet")
+		terminal.Count(f.Devices), f.Days, fleetTenant)
+	dir := filepath.Join(a.cfg.Data, "fleet")
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -121,12 +123,12 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	t, err := n.fleetTenant(ctx, gen.Tenant)
+	t, err := a.fleetTenant(ctx, n, gen.Tenant)
 	if err != nil {
 		return err
 	}
-	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log,
-		Hook: crashHook(n.a.log), Observer: n.metrics.Intake()})
+	in, err := intake.New(intake.Config{Ledger: n.Ledger, Vault: n.Vault, Clock: time.Now, Logger: a.log,
+		Hook: node.CrashHook(a.log), Observer: n.Metrics().Intake()})
 	if err != nil {
 		return err
 	}
@@ -137,35 +139,35 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 		return err
 	}
 	fmt.Fprintf(out, "imported    %s records, %s events appended: %s, %s\n",
-		count(sum.Read), count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
+		terminal.Count(sum.Read), terminal.Count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
 		rate(sum.EventsAppended, "events", time.Since(start)))
 	wait := time.Now()
-	if _, err := waitForViews(ctx, n.ledger, n.views, newProgress(out)); err != nil {
+	if _, err := node.WaitForViews(ctx, n.Ledger, n.Views, terminal.NewProgress(out)); err != nil {
 		return err
 	}
-	st := n.report()
-	fmt.Fprintf(out, "published   %s events, while importing\n", count(st.Relay.Events))
+	st := n.Status()
+	fmt.Fprintf(out, "published   %s events, while importing\n", terminal.Count(st.Relay.Events))
 	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n",
-		count(st.Views.Applied), time.Since(wait).Seconds(), rate(st.Views.Applied, "events", time.Since(start)))
+		terminal.Count(st.Views.Applied), time.Since(wait).Seconds(), rate(st.Views.Applied, "events", time.Since(start)))
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
 	return os.WriteFile(done, nil, 0o600)
 }
 
-func (n *runningNode) fleetTenant(ctx context.Context, source string) (vault.Tenant, error) {
-	c, err := n.a.newCustody(n.ledger, n.vault)
+func (a *app) fleetTenant(ctx context.Context, n *node.Node, source string) (vault.Tenant, error) {
+	c, err := a.node(nil).Custody(n.Ledger, n.Vault)
 	if err != nil {
 		return vault.Tenant{}, err
 	}
-	p, err := n.a.principal()
+	p, err := a.principal()
 	if err != nil {
 		return vault.Tenant{}, err
 	}
 	t, err := c.RegisterTenant(ctx, p, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
 		TimeZone: "Europe/Amsterdam", Language: "nl"})
 	if errors.Is(err, vault.ErrExists) {
-		return n.vault.Tenant(ctx, fleetTenant)
+		return n.Vault.Tenant(ctx, fleetTenant)
 	}
 	return t, err
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -84,8 +86,8 @@ completes the rest.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
-			in, err := intake.New(intake.Config{Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
+			defer func() { err = errors.Join(err, d.Close()) }()
+			in, err := intake.New(intake.Config{Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: node.CrashHook(a.log)})
 			if err != nil {
 				return err
 			}
@@ -157,14 +159,14 @@ func importError(sum intake.Summary, ended error) error {
 
 // failedText says how many records failed, and what to do about a source tenant that is not declared.
 func failedText(sum intake.Summary) string {
-	text := fmt.Sprintf("%s of %s records failed", count(sum.FailedCount), count(sum.Read))
+	text := fmt.Sprintf("%s of %s records failed", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
 	if sum.DryRun {
-		text = fmt.Sprintf("%s of %s records would fail", count(sum.FailedCount), count(sum.Read))
+		text = fmt.Sprintf("%s of %s records would fail", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
 	}
 	if sum.HeldBack > 0 {
 		text += fmt.Sprintf("; %s of them name no source tenant, beside others that name one that is not declared. "+
 			"--dry-run names it. Should it be this tenant's too: `ledgerline tenant set`. Should only the records that "+
-			"name none be this tenant's: --yes", count(sum.HeldBack))
+			"name none be this tenant's: --yes", terminal.Count(sum.HeldBack))
 	}
 	if sum.UnknownCount > 0 {
 		text += "; " + unknownText(sum)
@@ -173,32 +175,32 @@ func failedText(sum intake.Summary) string {
 }
 
 func unknownText(sum intake.Summary) string {
-	return fmt.Sprintf("in %s files no record has a known name", count(sum.UnknownCount))
+	return fmt.Sprintf("in %s files no record has a known name", terminal.Count(sum.UnknownCount))
 }
 
 // importPaths imports and shows progress.
 func importPaths(
 	ctx context.Context, progressTo io.Writer, in *intake.Intake, t vault.Tenant, src intake.Source,
 ) (intake.Summary, error) {
-	p := newProgress(progressTo)
-	defer p.done()
+	p := terminal.NewProgress(progressTo)
+	defer p.Done()
 	var began time.Time // of taking records
 	return in.Import(ctx, t, src, func(s intake.Summary) {
 		if s.Looked > 0 {
-			p.show("looking whose records they are: %s of %s", bytesText(s.Looked), bytesText(s.BytesTotal))
+			p.Show("looking whose records they are: %s of %s", terminal.Bytes(s.Looked), terminal.Bytes(s.BytesTotal))
 			return
 		}
 		if began.IsZero() {
 			began = time.Now()
 		}
-		p.show("%s", importProgress(s, time.Since(began)))
+		p.Show("%s", importProgress(s, time.Since(began)))
 	})
 }
 
 // importProgress says how far an import is after it has taken records for so long.
 func importProgress(s intake.Summary, took time.Duration) string {
-	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", bytesText(s.Bytes), bytesText(s.BytesTotal),
-		count(s.Read), count(s.EventsAppended))
+	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", terminal.Bytes(s.Bytes), terminal.Bytes(s.BytesTotal),
+		terminal.Count(s.Read), terminal.Count(s.EventsAppended))
 	if took <= 0 {
 		return line
 	}

@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
-
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // sessionOpener lets a report open tokens through a custody session.
@@ -46,36 +42,4 @@ func openedError(err error) error {
 		return fmt.Errorf("%w: %w", projections.ErrLost, err)
 	}
 	return fmt.Errorf("%w: %w", projections.ErrTampered, err)
-}
-
-// viewsEnd is what waiting for the views asks of them.
-type viewsEnd interface {
-	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
-	WaitThrough(ctx context.Context, seq uint64) error
-}
-
-// waitForViews returns when the views hold every event that the ledger holds now, with the ledger's last sequence.
-func waitForViews(ctx context.Context, l *ledger.Ledger, views viewsEnd, p *progress) (uint64, error) {
-	last, err := l.Last(ctx)
-	if err != nil {
-		return 0, err
-	}
-	m, err := schemas.ParseMetadata(last.Metadata)
-	if err != nil {
-		return 0, err
-	}
-	defer p.done()
-	for {
-		seq, found, err := views.SeqOf(ctx, m.Tenant, last.ID)
-		if err != nil {
-			return 0, err
-		}
-		if found {
-			return seq, views.WaitThrough(ctx, seq)
-		}
-		p.show("waiting for the views to reach the ledger's end")
-		if err := ledger.Pause(ctx, viewsPoll); err != nil {
-			return 0, fmt.Errorf("waiting for the views to reach the ledger's end: %w (--no-wait reports on what they hold)", err)
-		}
-	}
 }

@@ -16,15 +16,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// viewsPoll is how often a command looks whether the views have arrived.
-const viewsPoll = 50 * time.Millisecond
 
 type reportOptions struct {
 	tenant, from, to, asOf, lang, zone, purpose, output, file string
@@ -115,7 +114,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, desk.close()) }()
+	defer func() { err = errors.Join(err, desk.Close()) }()
 	req, err := o.request(d, desk.tenant, filters)
 	if err != nil {
 		return err
@@ -139,7 +138,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 			return err
 		}
 	}
-	views, err := a.openReader(ctx, desk.services)
+	views, err := a.openReader(ctx, desk.Services)
 	if err != nil {
 		return err
 	}
@@ -147,7 +146,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if !o.noWait {
 		wait, cancel := context.WithTimeout(ctx, o.waitFor)
 		defer cancel()
-		if _, err := waitForViews(wait, desk.ledger, views, newProgress(cmd.ErrOrStderr())); err != nil {
+		if _, err := node.WaitForViews(wait, desk.ledger, views, terminal.NewProgress(cmd.ErrOrStderr())); err != nil {
 			return err
 		}
 	}
@@ -199,7 +198,7 @@ func (a *app) answer(
 		return err
 	}
 	if t, _ := r.Totals(); t.NotGenuine > 0 {
-		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", count(t.NotGenuine), findsOut)
+		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", terminal.Count(t.NotGenuine), findsOut)
 	}
 	return nil
 }
@@ -293,7 +292,7 @@ func (o reportOptions) write(out io.Writer, r *report.Report) (err error) {
 	case "json":
 		return r.WriteJSON(w)
 	}
-	return r.WriteTable(w, terminalWidth(out))
+	return r.WriteTable(w, terminal.Width(out))
 }
 
 // readSecret returns value, or for "-" the first line of standard input, so
@@ -302,7 +301,7 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 	if value != "-" {
 		return value, nil
 	}
-	if f, ok := in.(*os.File); ok && isTerminal(f) {
+	if f, ok := in.(*os.File); ok && terminal.Is(f) {
 		fmt.Fprintf(os.Stderr, "%s: ", flag)
 	}
 	line, err := bufio.NewReader(in).ReadString('\n')

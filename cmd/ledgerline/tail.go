@@ -17,6 +17,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -37,9 +38,9 @@ It begins with what comes next, or with --from-start with the first event.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
+			defer func() { err = errors.Join(err, s.Close()) }()
 			if o.tenant != "" {
-				v, err := a.openVault(cmd.Context(), s, false)
+				v, err := s.OpenVault(cmd.Context(), false)
 				if err != nil {
 					return err
 				}
@@ -49,11 +50,11 @@ It begins with what comes next, or with --from-start with the first event.`,
 				}
 				o.tenantID = t.ID
 			}
-			client, err := a.openKafka(s, datadir.Reader)
+			client, err := s.OpenKafka(datadir.Reader)
 			if err != nil {
 				return err
 			}
-			return tail(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), newTopicSource(client), o)
+			return tail(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), node.NewSource(client), o)
 		},
 	}
 	f := cmd.Flags()
@@ -74,7 +75,7 @@ type tailOptions struct {
 // tail merges the partitions: what has come from all of them within a moment is printed in ledger
 // order. A record is printed when the relay has noted an end above it; what is then not the
 // ledger's is told at the end.
-func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOptions) error {
+func tail(ctx context.Context, out, errs io.Writer, src *node.Source, o tailOptions) error {
 	names, err := src.Partitions(ctx)
 	if err != nil {
 		return err
@@ -93,20 +94,16 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 		gate.Set(noted)
 	}
 	for _, name := range names {
-		topic, partition, err := splitPartition(name)
+		first, end, err := src.Bounds(ctx, name)
 		if err != nil {
 			return err
 		}
-		_, first, end, err := src.client.Describe(ctx, topic)
-		if err != nil {
-			return err
-		}
-		p := place{name, end[partition], end[partition]}
+		p := place{name, end, end}
 		if o.untilEnd {
 			p.to = min(p.to, noted.Ends[name]) // what lies above is not published yet
 		}
 		if o.fromStart {
-			p.from = first[partition]
+			p.from = first
 		}
 		if o.untilEnd && p.from >= p.to {
 			continue
@@ -136,7 +133,7 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 		}
 	}()
 	for _, p := range places {
-		topic, partition, err := splitPartition(p.name)
+		topic, partition, err := node.SplitPartition(p.name)
 		if err != nil {
 			return err
 		}
@@ -212,15 +209,12 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 
 // firstNote returns what the relay has noted. Where there is an end to come to, nothing noted is an
 // empty ledger.
-func firstNote(ctx context.Context, src *topicSource, untilEnd bool) (*projections.Noted, error) {
-	p, ok, err := src.partitions.LastPosition(ctx)
-	if err != nil || !ok {
-		if untilEnd {
-			return &projections.Noted{}, err
-		}
-		return nil, err
+func firstNote(ctx context.Context, src *node.Source, untilEnd bool) (*projections.Noted, error) {
+	noted, err := src.LastNoted(ctx)
+	if noted == nil && untilEnd {
+		return &projections.Noted{}, err
 	}
-	return notedOf(p), nil
+	return noted, err
 }
 
 type tailDoc struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -55,7 +56,7 @@ ledger that serves several customers.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			t, err := d.custody.RegisterTenant(cmd.Context(), d.who, n)
 			if err != nil {
 				return err
@@ -110,7 +111,7 @@ records of a folder name.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			t, err := d.custody.SetTenantSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
 			if err != nil {
 				return err
@@ -146,9 +147,9 @@ func newTenantList(a *app) *cobra.Command {
 		Short: "List tenants",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s := &services{}
-			defer func() { err = errors.Join(err, s.close()) }()
-			v, err := a.openVault(cmd.Context(), s, false)
+			s := node.Local(a.node(nil))
+			defer func() { err = errors.Join(err, s.Close()) }()
+			v, err := s.OpenVault(cmd.Context(), false)
 			if err != nil {
 				return err
 			}
