@@ -16,6 +16,7 @@ require (
 	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format that everybody scrapes
+	github.com/rivo/uniseg v0.4.7 // how many columns a text takes on a terminal: Asian letters, emoji, accents
 	github.com/segmentio/kafka-go v0.4.51 // the client of every broker
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/spf13/pflag v1.0.9 // flags, as cobra has them; a test walks them
@@ -26,7 +27,8 @@ require (
 	golang.org/x/crypto v0.58.0 // argon2id: people's passwords; bcrypt: those of the event store's users as htpasswd writes them
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
-	golang.org/x/sys v0.49.0 // file locks, signals, terminal size, Landlock and seccomp
+	golang.org/x/sys v0.49.0 // file locks, signals, Landlock and seccomp
+	golang.org/x/term v0.47.0 // whether there is a terminal, its width, a password typed unseen
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
 	google.golang.org/grpc v1.85.0 // the embedded event store's server
 	google.golang.org/protobuf v1.36.12 // its messages

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -108,7 +109,7 @@ func (d *dead) Append(ctx context.Context, s schemas.Stream, e ledger.Expect, ev
 		return d.Memory.Append(ctx, s, e, events)
 	}
 	d.attempts.Add(1)
-	return 0, errors.Join(ledger.ErrUnknownOutcome, ledger.Pause(ctx, d.takes))
+	return 0, errors.Join(ledger.ErrUnknownOutcome, retry.Wait(ctx, d.takes))
 }
 
 // One layer repeats an append of unknown outcome, for ten seconds after the first attempt, and then

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // Crash points: Config.Hook is called with each of these names where the projector passes it.
@@ -149,7 +151,7 @@ func (p *Projector) retry(ctx context.Context, what string, do func(context.Cont
 
 // await is retry for what waits for others, and is no problem for as long as it does.
 func (p *Projector) await(ctx context.Context, what string, do func(context.Context) error) error {
-	wait := p.cfg.BackoffMin
+	pauses := p.pauses()
 	for failures := 0; ; failures++ {
 		err := do(ctx)
 		if err == nil {
@@ -169,11 +171,14 @@ func (p *Projector) await(ctx context.Context, what string, do func(context.Cont
 		if failures == 0 {
 			p.cfg.Log.Warn("projector retries", "operation", what, "error", err)
 		}
-		if !sleep(ctx, wait) {
-			return ctx.Err()
+		if err := pauses.Wait(ctx); err != nil {
+			return err
 		}
-		wait = min(2*wait, p.cfg.BackoffMax)
 	}
+}
+
+func (p *Projector) pauses() *retry.Pauses {
+	return retry.Policy{First: p.cfg.BackoffMin, Longest: p.cfg.BackoffMax}.Begin()
 }
 
 // permanent errors are those that no retry repairs.
@@ -192,15 +197,4 @@ func (p *Projector) hook(point string) error {
 		return &hookError{fmt.Errorf("%s: %w", point, err)}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
@@ -90,7 +91,7 @@ func newDesktop(t *testing.T) *desktop {
 		t.Fatal(err)
 	}
 	d.ledger, d.vault, d.custody = l, v, c
-	d.desk = desk{services: &services{}, office: o, tenant: tenant, who: who}
+	d.desk = desk{Services: node.Local(node.Config{}), office: o, tenant: tenant, who: who}
 	var e schemas.Event
 	err = v.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		id, _, err := tx.Person(vault.PersonHint{ObjectID: uuid.NewString(), UPN: annaLogin, At: time.Now()})
@@ -130,7 +131,6 @@ func (d *desktop) run(input string, args ...string) (string, int, error) {
 	d.t.Helper()
 	a := &app{places: places{
 		office: func(context.Context) (*desk, error) { c := d.desk; return &c, nil },
-		views:  func(context.Context) (office.Views, error) { return d.views, nil },
 	}}
 	if !d.now.IsZero() {
 		a.places.now = func() time.Time { return d.now }

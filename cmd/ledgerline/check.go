@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
 // What is checked before a command does anything that cannot be undone: the command's own name, its
@@ -32,7 +34,7 @@ func (choice) Type() string { return "string" }
 
 func (c choice) Set(s string) error {
 	if !slices.Contains(c.of, s) {
-		return fmt.Errorf("%q is not %s", s, alternatives(c.of))
+		return fmt.Errorf("%q is not %s", s, settings.Alternatives(c.of))
 	}
 	*c.value = s
 	return nil
@@ -67,8 +69,8 @@ func strictly(cmd *cobra.Command) {
 				names = append(names, sub.Name())
 			}
 		}
-		meant := nearest(args[0], names)
-		if distance(args[0], meant) > len(meant)/3 { // like none of them
+		meant, letters := settings.Nearest(args[0], names)
+		if letters > len(meant)/3 { // like none of them
 			return usage("unknown command %q for %q: it has %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
 		}
 		return usage("unknown command %q for %q: it has %s; did you mean %s?", args[0], cmd.CommandPath(),
@@ -91,11 +93,16 @@ func newTarget(flag, path string) (*target, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, usage("--%s: %w", flag, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".ledgerline-*") // its mode is 0600
+	t, err := makeTarget(path)
 	if err != nil {
 		return nil, usage("--%s: no file can be made in %s: %w", flag, filepath.Dir(path), cause(err))
 	}
-	return &target{path, f}, nil
+	return t, nil
+}
+
+func makeTarget(path string) (*target, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".ledgerline-*") // its mode is 0600
+	return &target{path, f}, err
 }
 
 // cause is an error of the file system without the path.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"path/filepath"
@@ -97,19 +96,4 @@ func TestANameIsReadFromStandardInput(t *testing.T) {
 func dataDir(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "data")
-}
-
-func TestProgressOffATerminalIsPlainLines(t *testing.T) {
-	var out bytes.Buffer
-	p := newProgress(&out)
-	p.show("one")
-	if out.Len() != 0 {
-		t.Errorf("short work shows %q", out.String())
-	}
-	p.last = time.Now().Add(-time.Minute)
-	p.show("%s records", count(1234567))
-	p.done()
-	if out.String() != "1,234,567 records\n" {
-		t.Errorf("%q", out.String())
-	}
 }

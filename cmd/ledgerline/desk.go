@@ -14,14 +14,33 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
+// places are where acts find their stores. The zero value opens those that the configuration names;
+// a test puts its own in their place, and sees what was done to them.
+type places struct {
+	office func(ctx context.Context) (*desk, error)
+	now    func() time.Time
+}
+
+func (a *app) now() time.Time {
+	if a.places.now != nil {
+		return a.places.now()
+	}
+	return time.Now()
+}
+
+// connect finds the servers; what it opens belongs to the command.
+func (a *app) connect() (*node.Services, error) { return node.Dial(a.node(nil)) }
+
 // desk is the office, and who is at it. The tenant is the zero one until one is chosen.
 type desk struct {
-	*services
+	*node.Services
 	office *office.Office
 	who    access.Principal
 	tenant vault.Tenant
@@ -34,7 +53,7 @@ func (a *app) openDesk(cmd *cobra.Command, tenant string) (*desk, error) {
 		return nil, err
 	}
 	if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, tenant); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
@@ -44,44 +63,44 @@ func (a *app) openOffice(cmd *cobra.Command) (*desk, error) {
 	if a.places.office != nil {
 		return a.places.office(cmd.Context())
 	}
-	return a.openAs(cmd, a.connect, func(ctx context.Context, s *services, c *office.Config) (err error) {
-		if c.Vault, err = a.openVault(ctx, s, false); err != nil {
+	return a.openAs(cmd, a.connect, func(ctx context.Context, s *node.Services, c *office.Config) (err error) {
+		if c.Vault, err = s.OpenVault(ctx, false); err != nil {
 			return err
 		}
-		l, err := a.openLedger(ctx, s, c.Vault)
+		l, err := s.OpenLedger(ctx, c.Vault)
 		if err != nil {
 			return err
 		}
 		c.Ledger = l
-		c.Custody, err = a.newCustody(l, c.Vault)
+		c.Custody, err = a.node(nil).Custody(l, c.Vault)
 		return err
 	})
 }
 
 // openLists opens what is listed and changed without the ledger: tenants and accounts.
 func (a *app) openLists(cmd *cobra.Command) (*desk, error) {
-	return a.openAs(cmd, func() (*services, error) { return &services{}, nil },
-		func(ctx context.Context, s *services, c *office.Config) (err error) {
-			c.Vault, err = a.openVault(ctx, s, false)
+	return a.openAs(cmd, func() (*node.Services, error) { return node.Local(a.node(nil)), nil },
+		func(ctx context.Context, s *node.Services, c *office.Config) (err error) {
+			c.Vault, err = s.OpenVault(ctx, false)
 			return err
 		})
 }
 
 // openTopics opens what follows the topics. Where there is no vault, nobody can have an account.
 func (a *app) openTopics(cmd *cobra.Command, needsVault bool) (*desk, error) {
-	return a.openAs(cmd, a.connect, func(ctx context.Context, s *services, c *office.Config) (err error) {
-		if !needsVault && a.cfg.As == "" && !exists(a.vaultPath()) {
+	return a.openAs(cmd, a.connect, func(ctx context.Context, s *node.Services, c *office.Config) (err error) {
+		if !needsVault && a.cfg.As == "" && !exists(a.node(nil).VaultPath()) {
 			return nil
 		}
-		c.Vault, err = a.openVault(ctx, s, false)
+		c.Vault, err = s.OpenVault(ctx, false)
 		return err
 	})
 }
 
 // openAs wires an office from what connect and open give, and seats who acts.
 func (a *app) openAs(
-	cmd *cobra.Command, connect func() (*services, error),
-	open func(context.Context, *services, *office.Config) error,
+	cmd *cobra.Command, connect func() (*node.Services, error),
+	open func(context.Context, *node.Services, *office.Config) error,
 ) (_ *desk, err error) {
 	if err := a.readAsPassword(cmd); err != nil {
 		return nil, err
@@ -92,7 +111,7 @@ func (a *app) openAs(
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	ctx := cmd.Context()
@@ -100,7 +119,7 @@ func (a *app) openAs(
 	if err := open(ctx, s, &c); err != nil {
 		return nil, err
 	}
-	d := &desk{services: s}
+	d := &desk{Services: s}
 	if c.Vault == nil {
 		d.who, err = a.systemUser()
 	} else if c.Accounts, err = accounts.New(accounts.Config{Store: c.Vault, Clock: time.Now}); err == nil {
@@ -114,21 +133,21 @@ func (a *app) openAs(
 }
 
 // officeConfig has what every office is wired with; views and topics are opened when they are read.
-func (a *app) officeConfig(s *services, warnings io.Writer) office.Config {
-	return office.Config{Clock: time.Now, Logger: a.log, ImportHook: crashHook(a.log),
+func (a *app) officeConfig(s *node.Services, warnings io.Writer) office.Config {
+	return office.Config{Clock: time.Now, Logger: a.log, ImportHook: node.CrashHook(a.log),
 		Views: func(ctx context.Context) (office.Views, error) {
-			v, err := a.openReader(ctx, s)
+			v, err := s.OpenViews(ctx)
 			if err == nil {
 				a.tellProblems(ctx, warnings)
 			}
 			return v, err
 		},
 		Topics: func(context.Context) (office.Topics, error) {
-			client, err := a.openKafka(s, node.Reader)
+			client, err := s.OpenKafka(datadir.Reader)
 			if err != nil {
 				return nil, err
 			}
-			return followedTopics{newTopicSource(client)}, nil
+			return node.NewSource(client), nil
 		}}
 }
 
@@ -217,22 +236,26 @@ func (a *app) readAsPassword(cmd *cobra.Command) error {
 	var err error
 	if path := a.cfg.AsPasswordFile; path != "" {
 		var raw []byte
-		if raw, err = node.ReadPrivate(path); err != nil {
+		if raw, err = datadir.ReadPrivate(path); err != nil {
 			return usage("as-password-file: %w", err)
 		}
 		a.asPassword, _, _ = strings.Cut(string(raw), "\n")
 		a.asPassword = strings.TrimSuffix(a.asPassword, "\r")
-	} else if f, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(f) {
-		a.asPassword, err = askUnseen(cmd.Context(), f, cmd.ErrOrStderr(), "password of "+a.cfg.As+": ")
 	} else {
-		a.asPassword, err = readLine(cmd.InOrStdin())
+		a.asPassword, err = terminal.Password(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(),
+			"password of "+a.cfg.As+": ")
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("read the password: %w", err)
+		return err
 	case a.asPassword == "":
 		return usage("no password was given: type it, give it as the first line of standard input, or name its " +
 			"file by as-password-file")
 	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -67,7 +68,7 @@ identifier, each in a period of their own, they are listed and one must be chose
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			at, err := receipt(received, a.now(), d.tenant)
 			if err != nil {
 				return err
@@ -155,11 +156,11 @@ recorded as one, and so is the package. The file is readable by you alone; hand 
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
-			p := newProgress(cmd.ErrOrStderr())
+			defer func() { err = errors.Join(err, d.Close()) }()
+			p := terminal.NewProgress(cmd.ErrOrStderr())
 			m, err := d.office.Export(cmd.Context(), d.who, d.tenant.ID, id,
-				office.Package{To: to.f, Lang: lang, Waiting: p.waitingForViews})
-			p.done()
+				office.Package{To: to.f, Lang: lang, Waiting: waitingForViews(p)})
+			p.Done()
 			if err == nil {
 				err = to.finish(nil)
 			}
@@ -192,17 +193,17 @@ func (d exportDoc) text(w io.Writer) {
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals,
 		dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
-			fmt.Fprintf(w, "%10s  events: %s\n", count(n), c)
+			fmt.Fprintf(w, "%10s  events: %s\n", terminal.Count(n), c)
 		}
 	}
 	v := d.Package.Values
 	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n",
-		count(v.Shown), count(v.Withheld), count(v.Erased), count(v.Expired))
+		terminal.Count(v.Shown), terminal.Count(v.Withheld), terminal.Count(v.Erased), terminal.Count(v.Expired))
 	if v.Lost > 0 {
-		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", count(v.Lost))
+		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", terminal.Count(v.Lost))
 	}
 	if v.NotGenuine > 0 {
-		fmt.Fprintf(w, "%s values are not genuine: %s\n", count(v.NotGenuine), findsOut)
+		fmt.Fprintf(w, "%s values are not genuine: %s\n", terminal.Count(v.NotGenuine), findsOut)
 	}
 }
 
@@ -237,7 +238,7 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			done, err := d.office.Erase(cmd.Context(), d.who, d.tenant.ID, id, ground, func(w time.Duration) {
 				fmt.Fprintf(cmd.ErrOrStderr(),
 					"keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
@@ -267,4 +268,12 @@ type eraseDoc struct {
 	Order      uuid.UUID `json:"order"`
 	Completion uuid.UUID `json:"completion"`
 	Completed  time.Time `json:"completed"`
+}
+
+func parseRequestID(s string) (uuid.UUID, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, usage("request %q is not a uuid, as `ledgerline dsar open` printed it", s)
+	}
+	return id, nil
 }

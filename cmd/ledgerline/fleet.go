@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
@@ -81,12 +83,12 @@ Nobody in it exists.`,
 }
 
 func writeFleet(ctx context.Context, out io.Writer, f fleetFeed, dir string) (fleet.Summary, error) {
-	p := newProgress(out)
+	p := terminal.NewProgress(out)
 	start := time.Now()
 	sum, err := fleet.Write(ctx, f.config(), dir, func(g fleet.Progress) {
-		p.show("generating: day %d of %d, %s records", g.Day, g.Days, count(g.Records))
+		p.Show("generating: day %d of %d, %s records", g.Day, g.Days, terminal.Count(g.Records))
 	})
-	p.done()
+	p.Done()
 	if err != nil {
 		return sum, err
 	}
@@ -94,27 +96,27 @@ func writeFleet(ctx context.Context, out io.Writer, f fleetFeed, dir string) (fl
 	for _, n := range sum.Records {
 		records += n
 	}
-	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", count(records),
-		sum.Files, bytesText(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
+	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", terminal.Count(records),
+		sum.Files, terminal.Bytes(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
 	return sum, nil
 }
 
 func rate[T ~int | ~int64 | ~uint64](n T, what string, took time.Duration) string {
-	return fmt.Sprintf("%.1f s, %s %s/s", took.Seconds(), count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
+	return fmt.Sprintf("%.1f s, %s %s/s", took.Seconds(), terminal.Count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
 }
 
 // feed generates a fleet, imports it and waits until the views hold it. What a stop cut off is
 // carried on with at the next start.
-func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) error {
-	done := filepath.Join(n.a.cfg.Data, "fleet.done")
+func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f fleetFeed) error {
+	done := filepath.Join(a.cfg.Data, "fleet.done")
 	if _, err := os.Stat(done); err == nil {
 		fmt.Fprintf(out, "The generated fleet is in the ledger already, as tenant %s. Remove the data directory "+
 			"for a new one.\n", fleetTenant)
 		return nil
 	}
 	fmt.Fprintf(out, "Feeding a generated fleet of %s devices and %d days as tenant %s.\n",
-		count(f.Devices), f.Days, fleetTenant)
-	dir := filepath.Join(n.a.cfg.Data, "fleet")
+		terminal.Count(f.Devices), f.Days, fleetTenant)
+	dir := filepath.Join(a.cfg.Data, "fleet")
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -123,24 +125,24 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 		return err
 	}
 	start := time.Now()
-	sum, err := n.takeFleet(ctx, newProgress(out), dir, gen.Tenant)
+	sum, err := a.takeFleet(ctx, n, terminal.NewProgress(out), dir, gen.Tenant)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "imported    %s records, %s events appended: %s, %s\n",
-		count(sum.Read), count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
+		terminal.Count(sum.Read), terminal.Count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
 		rate(sum.EventsAppended, "events", time.Since(start)))
 	wait := time.Now()
-	p := newProgress(out)
-	_, err = office.WaitForViews(ctx, n.ledger, n.views, p.waitingForViews)
-	p.done()
+	p := terminal.NewProgress(out)
+	_, err = office.WaitForViews(ctx, n.Ledger, n.Views, waitingForViews(p))
+	p.Done()
 	if err != nil {
 		return err
 	}
-	st := n.report()
-	fmt.Fprintf(out, "published   %s events, while importing\n", count(st.Relay.Events))
+	st := n.Status()
+	fmt.Fprintf(out, "published   %s events, while importing\n", terminal.Count(st.Relay.Events))
 	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n",
-		count(st.Views.Applied), time.Since(wait).Seconds(), rate(st.Views.Applied, "events", time.Since(start)))
+		terminal.Count(st.Views.Applied), time.Since(wait).Seconds(), rate(st.Views.Applied, "events", time.Since(start)))
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -149,18 +151,20 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 
 // takeFleet declares the fleet's tenant and imports its records. Nobody in it exists, so that it
 // takes no account: it is an act of whoever starts the ledger.
-func (n *runningNode) takeFleet(ctx context.Context, p *progress, dir, source string) (intake.Summary, error) {
-	defer p.done()
-	who, err := n.a.systemUser()
+func (a *app) takeFleet(
+	ctx context.Context, n *node.Node, p *terminal.Progress, dir, source string,
+) (intake.Summary, error) {
+	defer p.Done()
+	who, err := a.systemUser()
 	if err != nil {
 		return intake.Summary{}, err
 	}
-	c, err := n.a.newCustody(n.ledger, n.vault)
+	c, err := a.node(nil).Custody(n.Ledger, n.Vault)
 	if err != nil {
 		return intake.Summary{}, err
 	}
-	cfg := n.a.officeConfig(n.services, io.Discard)
-	cfg.Vault, cfg.Ledger, cfg.Custody, cfg.Observer = n.vault, n.ledger, c, n.metrics.Intake()
+	cfg := a.officeConfig(nil, io.Discard)
+	cfg.Vault, cfg.Ledger, cfg.Custody, cfg.Observer = n.Vault, n.Ledger, c, n.Metrics().Intake()
 	o, err := office.New(cfg)
 	if err != nil {
 		return intake.Summary{}, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -85,12 +86,12 @@ completes the rest.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
-			p := newProgress(cmd.ErrOrStderr())
+			defer func() { err = errors.Join(err, d.Close()) }()
+			p := terminal.NewProgress(cmd.ErrOrStderr())
 			sum, err := d.office.Import(cmd.Context(), d.who, d.tenant.ID,
 				intake.Source{Paths: args, Observed: at, DryRun: dryRun, TakeNameless: yes},
 				office.Pace{Workers: workers, Batch: batch}, importShown(p))
-			p.done()
+			p.Done()
 			if denied := new(access.Denied); errors.As(err, &denied) {
 				return err
 			}
@@ -162,14 +163,14 @@ func importError(sum intake.Summary, ended error) error {
 
 // failedText says how many records failed, and what to do about a source tenant that is not declared.
 func failedText(sum intake.Summary) string {
-	text := fmt.Sprintf("%s of %s records failed", count(sum.FailedCount), count(sum.Read))
+	text := fmt.Sprintf("%s of %s records failed", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
 	if sum.DryRun {
-		text = fmt.Sprintf("%s of %s records would fail", count(sum.FailedCount), count(sum.Read))
+		text = fmt.Sprintf("%s of %s records would fail", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
 	}
 	if sum.HeldBack > 0 {
 		text += fmt.Sprintf("; %s of them name no source tenant, beside others that name one that is not declared. "+
 			"--dry-run names it. Should it be this tenant's too: `ledgerline tenant set`. Should only the records that "+
-			"name none be this tenant's: --yes", count(sum.HeldBack))
+			"name none be this tenant's: --yes", terminal.Count(sum.HeldBack))
 	}
 	if sum.UnknownCount > 0 {
 		text += "; " + unknownText(sum)
@@ -178,28 +179,28 @@ func failedText(sum intake.Summary) string {
 }
 
 func unknownText(sum intake.Summary) string {
-	return fmt.Sprintf("in %s files no record has a known name", count(sum.UnknownCount))
+	return fmt.Sprintf("in %s files no record has a known name", terminal.Count(sum.UnknownCount))
 }
 
 // importShown shows how far an import is.
-func importShown(p *progress) func(intake.Summary) {
+func importShown(p *terminal.Progress) func(intake.Summary) {
 	var began time.Time // of taking records
 	return func(s intake.Summary) {
 		if s.Looked > 0 {
-			p.show("looking whose records they are: %s of %s", bytesText(s.Looked), bytesText(s.BytesTotal))
+			p.Show("looking whose records they are: %s of %s", terminal.Bytes(s.Looked), terminal.Bytes(s.BytesTotal))
 			return
 		}
 		if began.IsZero() {
 			began = time.Now()
 		}
-		p.show("%s", importProgress(s, time.Since(began)))
+		p.Show("%s", importProgress(s, time.Since(began)))
 	}
 }
 
 // importProgress says how far an import is after it has taken records for so long.
 func importProgress(s intake.Summary, took time.Duration) string {
-	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", bytesText(s.Bytes), bytesText(s.BytesTotal),
-		count(s.Read), count(s.EventsAppended))
+	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", terminal.Bytes(s.Bytes), terminal.Bytes(s.BytesTotal),
+		terminal.Count(s.Read), terminal.Count(s.EventsAppended))
 	if took <= 0 {
 		return line
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -73,8 +74,8 @@ everybody.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
-			doc, err := d.check(cmd.Context(), newProgress(cmd.ErrOrStderr()))
+			defer func() { err = errors.Join(err, d.Close()) }()
+			doc, err := d.check(cmd.Context(), terminal.NewProgress(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -82,11 +83,11 @@ everybody.`,
 				return err
 			}
 			if doc.Forged > 0 {
-				err = fmt.Errorf("PROBLEM: %s events are forged and not disowned", count(doc.Forged))
+				err = fmt.Errorf("PROBLEM: %s events are forged and not disowned", terminal.Count(doc.Forged))
 			}
 			if doc.Unnaming > 0 {
 				err = errors.Join(err, fmt.Errorf("PROBLEM: %s events do not name every person whose data they hold or remove: "+
-					"packages do not find them for those persons", count(doc.Unnaming)))
+					"packages do not find them for those persons", terminal.Count(doc.Unnaming)))
 			}
 			return err
 		},
@@ -95,12 +96,12 @@ everybody.`,
 	return cmd
 }
 
-func (d *desk) check(ctx context.Context, p *progress) (ledgerCheckDoc, error) {
-	defer p.done()
+func (d *desk) check(ctx context.Context, p *terminal.Progress) (ledgerCheckDoc, error) {
+	defer p.Done()
 	doc := ledgerCheckDoc{Findings: []findingDoc{}}
 	err := d.office.CheckLedger(ctx, d.who, func(f ledger.Found) error {
 		doc.add(f)
-		p.show("reading the event store: %s events of the ledger, %s foreign", count(doc.Events), count(doc.Foreign))
+		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events), terminal.Count(doc.Foreign))
 		return nil
 	})
 	return doc, err
@@ -142,7 +143,7 @@ func (d *ledgerCheckDoc) add(f ledger.Found) {
 }
 
 func (d ledgerCheckDoc) text(w io.Writer) {
-	fmt.Fprintf(w, "read %s events of the ledger and %s foreign ones\n", count(d.Events), count(d.Foreign))
+	fmt.Fprintf(w, "read %s events of the ledger and %s foreign ones\n", terminal.Count(d.Events), terminal.Count(d.Foreign))
 	for _, f := range d.Findings {
 		at := "no sequence"
 		if f.Sequence != nil {
@@ -161,13 +162,13 @@ func (d ledgerCheckDoc) text(w io.Writer) {
 		fmt.Fprintf(w, "%s  %s  %s@%d  %s%s\n", f.ID, at, stream, f.Revision, f.Verdict, note)
 	}
 	if d.More {
-		fmt.Fprintf(w, "… and more; the first %s are told\n", count(len(d.Findings)))
+		fmt.Fprintf(w, "… and more; the first %s are told\n", terminal.Count(len(d.Findings)))
 	}
 	fmt.Fprintf(w, "forged %s, unfitting %s, disowned %s: each event's form and origin were compared, and its data "+
-		"with its type\n", count(d.Forged), count(d.Unfitting), count(d.Disowned))
-	fmt.Fprintf(w, "not naming everybody %s: each value's key was compared with the event's subjects", count(d.Unnaming))
+		"with its type\n", terminal.Count(d.Forged), terminal.Count(d.Unfitting), terminal.Count(d.Disowned))
+	fmt.Fprintf(w, "not naming everybody %s: each value's key was compared with the event's subjects", terminal.Count(d.Unnaming))
 	if d.Untold > 0 {
-		fmt.Fprintf(w, ", but of %s values nothing tells any more whose they are (erased, expired or lost)", count(d.Untold))
+		fmt.Fprintf(w, ", but of %s values nothing tells any more whose they are (erased, expired or lost)", terminal.Count(d.Untold))
 	}
 	fmt.Fprintln(w)
 }
@@ -213,23 +214,23 @@ tenant. --ground says how they came there, as far as that is known: ` + strings.
 				return err
 			}
 			if !yes {
-				return usage("disowning cannot be undone: add --yes to disown %s events", count(len(ids)))
+				return usage("disowning cannot be undone: add --yes to disown %s events", terminal.Count(len(ids)))
 			}
 			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			if tenant != "" {
 				if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, tenant); err != nil {
 					return err
 				}
 			}
-			p := newProgress(cmd.ErrOrStderr())
+			p := terminal.NewProgress(cmd.ErrOrStderr())
 			done, err := d.office.Disown(cmd.Context(), d.who, d.tenant.ID, ids, ground, func(read uint64) {
-				p.show("reading the ledger: %s events", count(read))
+				p.Show("reading the ledger: %s events", terminal.Count(read))
 			})
-			p.done()
+			p.Done()
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -30,7 +31,7 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	p := newProgress(&strings.Builder{})
+	p := terminal.NewProgress(&strings.Builder{})
 	doc, err := d.check(context.Background(), p)
 	if err != nil || doc.Events != before+1 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
 		len(doc.Findings) != 2 {
@@ -61,41 +62,10 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 	}
 }
 
-// Foreign events are told and are no problem; forged ones are.
-func TestForgedEventsAreAProblemAndForeignOnesAreNot(t *testing.T) {
-	var s statusDoc
-	s.ForeignEvents = ledger.ForeignEvents{Count: 3,
-		First: ledger.ForeignEvent{Position: schemas.Position{Commit: 7, Prepare: 7}},
-		Last:  ledger.ForeignEvent{Position: schemas.Position{Commit: 9, Prepare: 9}}}
-	s.Problems = s.problems()
-	var text strings.Builder
-	s.text(&text)
-	if out := text.String(); len(s.Problems) != 0 || !strings.Contains(out,
-		"foreign  events in the store: 3, first at 7/7, last at 9/9") || strings.Contains(out, "PROBLEM") {
-		t.Errorf("%v\n%s", s.Problems, out)
-	}
-	id := uuid.New()
-	s.Forged = ledger.ForgedEvents{Count: 2, Listed: []ledger.ForgedEvent{{ID: id, Seq: 12,
-		Stream: ledgertest.NewStream()}}}
-	s.Relay.Problem, s.ViewsProblem = "the broker is gone", "disk full"
-	s.Problems = s.problems()
-	text.Reset()
-	s.text(&text)
-	for _, want := range []string{"PROBLEM  relay: the broker is gone\n", "PROBLEM  views: disk full\n",
-		"PROBLEM  forged events in the store: 2; the first is " + id.String() + ", sequence 12"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("%q is not in\n%s", want, text.String())
-		}
-	}
-	if len(s.Problems) != 3 {
-		t.Errorf("%d problems", len(s.Problems))
-	}
-}
-
 // An event that holds a value of somebody whom it does not name is a problem: no package finds it for them.
 func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	d := newDesktop(t)
-	p := newProgress(&strings.Builder{})
+	p := terminal.NewProgress(&strings.Builder{})
 	doc, err := d.desk.check(context.Background(), p)
 	if err != nil || doc.Unnaming != 0 || len(doc.Findings) != 0 {
 		t.Fatalf("%+v, %v", doc, err)

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
 // Exit codes, as the help of every command promises them.
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string) int {
 // execute runs the command and returns the exit code; what is wrong with what was asked is said in
 // flags.
 func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
-	err := inFlags(root.ExecuteContext(ctx))
+	err := inFlags(a.inFlags(root.ExecuteContext(ctx)))
 	if err == nil {
 		return exitOK, nil
 	}
@@ -74,10 +76,11 @@ func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
 // began is a wrong command line.
 func (a *app) exitCode(err error) int {
 	var coded *exitError
+	var wrong *settings.Error
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case a.log == nil:
+	case errors.As(err, &wrong), a.log == nil:
 		return exitUsage
 	}
 	return exitFailed

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
 func newOfficer(a *app) *cobra.Command {
@@ -104,7 +105,7 @@ account must be tenant-admin of all tenants, so that it can make the others.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			n, err := g.account(cmd, d, args[0])
 			if err != nil {
 				return err
@@ -112,7 +113,7 @@ account must be tenant-admin of all tenants, so that it can make the others.`,
 			if err := accounts.CheckNew(n); err != nil {
 				return err
 			}
-			password, err := readPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+			password, err := terminal.NewPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -141,7 +142,7 @@ the next command that signs in.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			n, err := g.account(cmd, d, args[0])
 			if err != nil {
 				return err
@@ -170,7 +171,7 @@ the others cannot be removed.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			if err := d.office.RemoveOfficer(cmd.Context(), d.who, args[0]); err != nil {
 				return err
 			}
@@ -192,11 +193,11 @@ tenant-admin. After too many wrong ones the account can sign in at once again.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			if a.cfg.As == "" {
 				return usage("nobody has an account yet: `ledgerline officer add NAME` makes one")
 			}
-			password, err := readPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+			password, err := terminal.NewPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -235,7 +236,7 @@ func newOfficerList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			list, err := d.office.Officers(cmd.Context(), d.who)
 			if err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
 )
@@ -107,7 +108,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, desk.close()) }()
+	defer func() { err = errors.Join(err, desk.Close()) }()
 	req, err := o.request(d, desk.tenant, filters)
 	if err != nil {
 		return err
@@ -119,16 +120,13 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 			}
 		}
 	}
-	p := newProgress(cmd.ErrOrStderr())
-	wait := office.Patience{Longest: o.waitFor, Waiting: p.waitingForViews}
+	p := terminal.NewProgress(cmd.ErrOrStderr())
+	wait := office.Patience{Longest: o.waitFor, Waiting: waitingForViews(p)}
 	if o.noWait {
 		wait.Longest = 0
 	}
 	q, err := desk.office.Ask(ctx, desk.who, desk.tenant.ID, req, wait)
-	p.done()
-	if behind := new(office.BehindError); errors.As(err, &behind) {
-		return fmt.Errorf("%w (--no-wait reports on what they hold)", err)
-	}
+	p.Done()
 	if err != nil {
 		return err
 	}
@@ -152,7 +150,7 @@ func (o reportOptions) answer(ctx context.Context, q *office.Question, out, warn
 		return err
 	}
 	if t, _ := r.Totals(); t.NotGenuine > 0 {
-		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", count(t.NotGenuine), findsOut)
+		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", terminal.Count(t.NotGenuine), findsOut)
 	}
 	return nil
 }
@@ -246,7 +244,7 @@ func (o reportOptions) write(out io.Writer, r *report.Report) (err error) {
 	case "json":
 		return r.WriteJSON(w)
 	}
-	return r.WriteTable(w, terminalWidth(out))
+	return r.WriteTable(w, terminal.Width(out))
 }
 
 // readSecret returns value, or for "-" the first line of standard input, so
@@ -255,7 +253,7 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 	if value != "-" {
 		return value, nil
 	}
-	if f, ok := in.(*os.File); ok && isTerminal(f) {
+	if f, ok := in.(*os.File); ok && terminal.Is(f) {
 		fmt.Fprintf(os.Stderr, "%s: ", flag)
 	}
 	line, err := bufio.NewReader(in).ReadString('\n')
@@ -272,5 +270,7 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 const findsOut = "`ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and " +
 	"`ledgerline views reconcile --deep` names what differs in the views"
 
-// waitingForViews shows that the views are awaited.
-func (p *progress) waitingForViews() { p.show("waiting for the views to reach the ledger's end") }
+// waitingForViews returns what shows that the views are awaited.
+func waitingForViews(p *terminal.Progress) func() {
+	return func() { p.Show("waiting for the views to reach the ledger's end") }
+}

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/internal/restore"
+	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/ledger/custody"
 )
 
 func newRestore(a *app) *cobra.Command {
@@ -35,47 +33,6 @@ Nothing else may run on the data directory meanwhile: stop "ledgerline up" first
 	return cmd
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-func (a *app) vaultPath() string { return filepath.Join(a.cfg.Data, vaultFile) }
-
-// offline runs an act on a data directory that nothing else uses, with those servers
-// started that are not elsewhere.
-func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNode) error) (err error) {
-	lock, err := a.dir().Lock()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	n := a.newNode(lock)
-	n.keepBroker = true
-	defer func() { err = a.damageWayOut(errors.Join(err, n.stop())) }()
-	if _, err := n.startServers(ctx, out, false); err != nil {
-		return err
-	}
-	return act(n)
-}
-
-// openVaultAt opens the vault in that file, which must be there, and returns its store beside it.
-func (a *app) openVaultAt(ctx context.Context, path string) (*vault.Vault, *sqlite.Store, error) {
-	kek, err := vault.OpenFileKEK(a.cfg.KeyFile)
-	if err != nil {
-		return nil, nil, a.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
-	}
-	store, err := sqlite.Open(ctx, path)
-	if err != nil {
-		return nil, nil, a.vaultWayOut(err)
-	}
-	v, err := vault.Open(ctx, vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log})
-	if err != nil {
-		return nil, nil, errors.Join(a.vaultWayOut(err), store.Close())
-	}
-	return v, store, nil
-}
-
 func checkRestoreFlags(output string, acceptLoss, yes bool) error {
 	if output != "text" && output != "json" {
 		return usage("--output %q is not text or json", output)
@@ -84,4 +41,218 @@ func checkRestoreFlags(output string, acceptLoss, yes bool) error {
 		return usage("a loss that was accepted cannot be undone: look first without --accept-loss, then add --yes")
 	}
 	return nil
+}
+
+func newRestoreEventStore(a *app) *cobra.Command {
+	var output string
+	var acceptLoss, yes bool
+	cmd := &cobra.Command{
+		Use:   "eventstore",
+		Short: "Complete an older or empty event store from the topics, byte for byte",
+		Long: `The topics hold every event that was published, exactly as it was stored. restore eventstore appends
+what the event store lacks of them: the same events, in the same order, at the same revisions. Proofs, positions and
+views go on to hold.
+
+First it reads all that was published and compares it with all that the event store holds; where they differ it names
+the sequence and changes nothing. Then it appends, and compares everything once more. It may be interrupted and run
+again.
+
+The event store's folder lost, no backup:   ledgerline restore eventstore
+A backup is there, which takes less time:   ledgerline eventstore restore FILE, then ledgerline restore eventstore
+An older event store of your own cluster:   put it back there, then ledgerline restore eventstore
+
+The vault must be there: it tells genuine events from those that others may have written into the topics. What was
+appended in the moment of a crash and never published is in no topic. Where the vault knows that there was more, it is
+said, and the exit code is 1; --accept-loss --yes declares that it is lost.`,
+		Example: `  ledgerline restore eventstore
+  ledgerline restore eventstore --data /srv/ledger`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRestoreFlags(output, acceptLoss, yes); err != nil {
+				return err
+			}
+			doc, err := restore.EventStore(cmd.Context(), a.node(cmd.ErrOrStderr()), acceptLoss)
+			if err != nil {
+				return err
+			}
+			if err := writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) { completedText(w, doc) }); err != nil {
+				return err
+			}
+			if doc.Missing > 0 && !doc.Accepted {
+				return fmt.Errorf("the vault has noted %s events more than the topics hold. If a newer copy of the "+
+					"event store or of the topics is to be had, put it back and run this again. Otherwise `%s "+
+					"--accept-loss --yes` declares that they are lost", terminal.Count(doc.Missing),
+					a.commandLine("restore eventstore"))
+			}
+			return nil
+		},
+	}
+	outputFlag(cmd, &output)
+	cmd.Flags().BoolVar(&acceptLoss, "accept-loss", false,
+		"declare lost what the vault knows to have been in the ledger and no topic holds")
+	cmd.Flags().BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
+	return cmd
+}
+
+func completedText(w io.Writer, d restore.Completed) {
+	if d.Appended == 0 {
+		fmt.Fprintf(w, "nothing to complete: the event store holds %s events of ledger %s, the topics %s; as far "+
+			"as both go they are the same\n", terminal.Count(d.Held), d.Ledger, terminal.Count(d.Published))
+	} else {
+		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence "+
+			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held), terminal.Count(d.Appended), d.Sequence)
+	}
+	say := func(n uint64, text string) {
+		if n > 0 {
+			fmt.Fprintf(w, "%s  %s\n", terminal.Right(terminal.Count(n), 8), text)
+		}
+	}
+	say(d.Fillers, "placeholders stand where others' events lay between, so that later revisions are what they were")
+	say(d.Forged, "events of the sequence were made by no holder of this vault; they stand as they stood")
+	say(d.LeftOut, "events that were published and not noted were left out: they do not fit")
+	say(d.Topics.Foreign, "records in the topics are not the ledger's; they were skipped")
+	say(d.Topics.Disputed, "sequences were claimed by several records; the genuine one was taken")
+	say(uint64(d.Doubted), "newer positions in ledger.position name what the topics do not hold; they were passed over")
+	if d.Missing > 0 && d.Accepted {
+		say(d.Missing, "events that the vault had noted are declared lost")
+	}
+}
+
+func newRestoreVault(a *app) *cobra.Command {
+	var o restore.VaultOptions
+	var output string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "vault [--from DIR] [--accept-loss --yes]",
+		Short: "Make a vault that was put back fit the ledger: erasures first, then what it lacks",
+		Long: `A copy of the vault is older than the ledger. Persons who were erased since are in it again, and keys
+that were made since are not. restore vault checks that the copy and its key are this ledger's, and then looks at
+every event after the copy was made:
+
+  orders of erasure    are carried out again, before anything is served: who was erased stays erased
+  keys it never held   are counted. What is sealed under them can be read by nobody. A newer copy may hold them: put
+                       that back. Where there is none, --accept-loss --yes declares them lost: such values read "lost"
+                       in reports and packages and count as not set, so the next import records them again, and one
+                       event in the ledger says how many there were
+
+Put the copy of vault.db and vault.slots, which go together, into the data directory yourself, or name the folder that
+holds them with --from: nothing is replaced, so move an existing vault aside first. The key that the vault is wrapped
+under is in neither (see "key file" at the start of "up").
+
+Without any copy of the vault there is no way to make it again: its keys were random, and lie nowhere else.`,
+		Example: `  ledgerline restore vault --from /mnt/backup/vault
+  ledgerline restore vault
+  ledgerline restore vault --accept-loss --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRestoreFlags(output, o.AcceptLoss, yes); err != nil {
+				return err
+			}
+			who, err := a.machineOperator()
+			if err != nil {
+				return err
+			}
+			doc, err := restore.Vault(cmd.Context(), a.node(cmd.ErrOrStderr()), who, o)
+			var older *restore.Problem
+			if errors.As(err, &older) && older.Code == restore.ErrOlder {
+				return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back "+
+					"a newer copy and run this again; or, where there is none, declare that what is sealed under those "+
+					"keys is lost: `%s --accept-loss --yes`", lostText(older.Unknown),
+					a.commandLine("restore vault"+fromFlag(o.From)))
+			}
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) { fittedText(w, doc) })
+		},
+	}
+	outputFlag(cmd, &output)
+	f := cmd.Flags()
+	f.StringVar(&o.From, "from", "", "folder with copies of vault.db and vault.slots, which are put in place")
+	f.BoolVar(&o.AcceptLoss, "accept-loss", false, "declare lost what no copy of the vault can read any more")
+	f.BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
+	return cmd
+}
+
+func fittedText(w io.Writer, d restore.Fitted) {
+	fmt.Fprintf(w, "the vault fits ledger %s: %s events after its own note were looked at\n",
+		d.Ledger, terminal.Count(d.Unknown.Looked))
+	r := d.Replayed
+	fmt.Fprintf(w,
+		"orders of erasure in the ledger: %s; carried out now: %s, with %s keys; done in this vault before: %s\n",
+		terminal.Count(r.Orders), terminal.Count(r.Replayed), terminal.Count(r.Keys), terminal.Count(r.Done))
+	if r.NoTenant+r.LeftOut > 0 {
+		fmt.Fprintf(w, "left out: %s of tenants that this vault does not know, %s that are no orders\n",
+			terminal.Count(r.NoTenant), terminal.Count(r.LeftOut))
+	}
+	if d.Completed+d.TakenBack > 0 {
+		fmt.Fprintf(w, "erasures that were interrupted: %s completed, %s had not begun\n",
+			terminal.Count(d.Completed), terminal.Count(d.TakenBack))
+	}
+	if d.Unknown.Forged > 0 {
+		fmt.Fprintf(w, "%s events were made by no holder of this vault; they were left out\n", terminal.Count(d.Unknown.Forged))
+	}
+	if d.Accepted {
+		fmt.Fprintf(w, "declared lost: %s. Event %s says so\n", lostText(d.Unknown), d.Event)
+	}
+	if d.DamagedKeys > 0 {
+		fmt.Fprintf(w, "%s keys of persons, devices or periods in this copy have changed on disk and cannot be read\n",
+			terminal.Count(d.DamagedKeys))
+	}
+	fmt.Fprintln(w, "`ledgerline up` serves again")
+}
+
+// lostText says how much a vault does not know.
+func lostText(u custody.Unknown) string {
+	atLeast := ""
+	if u.More {
+		atLeast = "at least "
+	}
+	s := fmt.Sprintf("%s events, the first recorded %s, name %s%s aliases of keys that this vault does not hold",
+		terminal.Count(u.Events+u.TenantEvents), u.Since.Local().Format(time.DateTime), atLeast, terminal.Count(u.Aliases))
+	if u.TenantEvents > 0 {
+		s += fmt.Sprintf("; %s of them are of %s tenants that it does not know, and nobody can tell a forged event "+
+			"among those", terminal.Count(u.TenantEvents), terminal.Count(u.Tenants))
+	}
+	return s
+}
+
+func fromFlag(from string) string {
+	if from == "" {
+		return ""
+	}
+	return " --from " + terminal.Word(from)
+}
+
+func newReindex(a *app) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "reindex",
+		Short: "Count the ledger anew: drop the sequence index and make it again",
+		Long: `The sequence index says where in the event store each sequence lies. It is a copy: reindex drops it,
+reads the whole event store, and writes it again. It also counts anew the events that are not the ledger's, which are
+skipped and harm nothing. Nothing else may run on the data directory meanwhile: stop "ledgerline up" first. It loses
+nothing when it is interrupted.`,
+		Example: `  ledgerline reindex`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRestoreFlags(output, false, false); err != nil {
+				return err
+			}
+			doc, err := restore.Reindex(cmd.Context(), a.node(cmd.ErrOrStderr()))
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
+				fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n",
+					doc.Ledger, terminal.Count(doc.Events), terminal.Count(doc.Foreign.Count))
+				if doc.Forged != nil && doc.Forged.Count > 0 {
+					fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: "+
+						"`%s` names them\n", terminal.Count(doc.Forged.Count), a.commandLine("ledger check"))
+				}
+			})
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -35,7 +34,7 @@ It begins with what comes next, or with --from-start with the first event.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			if o.tenant != "" {
 				if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, o.tenant); err != nil {
 					return err
@@ -51,7 +50,7 @@ It begins with what comes next, or with --from-start with the first event.`,
 				UntilEnd: o.untilEnd, Type: o.typ,
 				Event: func(r schemas.Recorded) error { return printEvent(cmd.OutOrStdout(), r, o.output) },
 				Foreign: func(name string, offset int64) {
-					if topic, partition, err := splitPartition(name); err == nil {
+					if topic, partition, err := node.SplitPartition(name); err == nil {
 						foreign.Add(topic, partition, offset)
 					}
 				}})
@@ -69,32 +68,6 @@ It begins with what comes next, or with --from-start with the first event.`,
 type tailOptions struct {
 	fromStart, untilEnd bool
 	tenant, typ, output string
-}
-
-// followedTopics are the topics as following asks of them.
-type followedTopics struct{ *topicSource }
-
-func (t followedTopics) Bounds(ctx context.Context, name string) (first, end int64, err error) {
-	topic, partition, err := splitPartition(name)
-	if err != nil {
-		return 0, 0, err
-	}
-	_, firsts, ends, err := t.client.Describe(ctx, topic)
-	if err == nil && partition >= len(ends) {
-		err = fmt.Errorf("%s: %w", name, kafka.ErrNoTopic)
-	}
-	if err != nil {
-		return 0, 0, err
-	}
-	return firsts[partition], ends[partition], nil
-}
-
-func (t followedTopics) LastNoted(ctx context.Context) (*projections.Noted, error) {
-	p, ok, err := t.partitions.LastPosition(ctx)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return notedOf(p), nil
 }
 
 type tailDoc struct {

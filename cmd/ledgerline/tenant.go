@@ -54,7 +54,7 @@ ledger that serves several customers.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			t, err := d.office.AddTenant(cmd.Context(), d.who, n)
 			if err != nil {
 				return err
@@ -110,7 +110,7 @@ records of a folder name.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			t, err := d.office.SetSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
 			if err != nil {
 				return err
@@ -150,7 +150,7 @@ func newTenantList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			all, err := d.office.Tenants(cmd.Context(), d.who)
 			if err != nil {
 				return err

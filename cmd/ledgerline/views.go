@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
-	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded"
-	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/reconcile"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func newViews(a *app) *cobra.Command {
@@ -52,37 +49,37 @@ differs; what ends it is told.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			v, err := a.vaultForOrigins(cmd.Context(), s, deep)
+			defer func() { err = errors.Join(err, s.Close()) }()
+			v, err := vaultForOrigins(cmd.Context(), a.node(nil), s, deep)
 			if err != nil {
 				return err
 			}
-			l, err := a.openLedger(cmd.Context(), s, v)
+			l, err := s.OpenLedger(cmd.Context(), v)
 			if err != nil {
 				return err
 			}
-			views, err := a.openViews(cmd.Context(), s)
+			views, err := s.OpenViews(cmd.Context())
 			if err != nil {
 				return err
 			}
-			p := newProgress(cmd.ErrOrStderr())
-			cfg := reconcileConfig(l, views, a.log)
+			p := terminal.NewProgress(cmd.ErrOrStderr())
+			cfg := node.ReconcileConfig(l, views, a.log)
 			if v != nil {
-				cfg.Judge = judge(l)
+				cfg.Judge = node.Judge(l)
 			}
 			cfg.Name, cfg.Deep, cfg.Progress = "command", deep, func(at reconcile.Progress) {
 				if at.View == "events" {
-					p.show("comparing events: %s of %s", count(at.Done), count(at.Of))
+					p.Show("comparing events: %s of %s", terminal.Count(at.Done), terminal.Count(at.Of))
 					return
 				}
-				p.show("comparing %s: part %d of %d", at.View, at.Done, at.Of)
+				p.Show("comparing %s: part %d of %d", at.View, at.Done, at.Of)
 			}
 			r, err := reconcile.New(cfg)
 			if err != nil {
 				return err
 			}
 			res, err := r.Run(cmd.Context())
-			p.done()
+			p.Done()
 			if err != nil {
 				return err
 			}
@@ -105,38 +102,14 @@ differs; what ends it is told.`,
 
 // vaultForOrigins opens the vault for a deep comparison; nil where the data directory has none, as
 // on a machine that only knows the servers.
-func (a *app) vaultForOrigins(ctx context.Context, s *services, deep bool) (*vault.Vault, error) {
+func vaultForOrigins(ctx context.Context, c node.Config, s *node.Services, deep bool) (*vault.Vault, error) {
 	if !deep {
 		return nil, nil
 	}
-	if _, err := os.Stat(filepath.Join(a.cfg.Data, vaultFile)); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.VaultPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return a.openVault(ctx, s, false)
-}
-
-func judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, error) {
-	return func(ctx context.Context, r schemas.Recorded) (bool, error) {
-		verdict, err := l.Judge(ctx, r)
-		return verdict == ledger.Genuine, err
-	}
-}
-
-// reconcileConfig is what the command and a running `up` have in common.
-func reconcileConfig(l *ledger.Ledger, views *clickhouse.DB, log *slog.Logger) reconcile.Config {
-	return reconcile.Config{Ledger: l.ID(), Views: views, Log: log.With("part", "reconcile"), Now: time.Now,
-		Events: func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
-			return func(yield func(schemas.Recorded, error) bool) {
-				for r, err := range l.Events(ctx) {
-					if err == nil && r.Seq < from {
-						continue // read, but not compared again
-					}
-					if !yield(r, err) || err != nil {
-						return
-					}
-				}
-			}
-		}}
+	return s.OpenVault(ctx, false)
 }
 
 // reconcileText says what was compared, and nothing more.
@@ -148,14 +121,14 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 	fmt.Fprintf(w, "compared from %s to %s%s:\n", res.Started.Local().Format(time.DateTime),
 		res.Finished.Local().Format(time.DateTime), resumed)
 	fmt.Fprintf(w, "  %s events of the ledger, through sequence %d, with their rows in events, each column of them\n",
-		count(res.Events), res.Through)
+		terminal.Count(res.Events), res.Through)
 	if res.Above > 0 {
 		fmt.Fprintf(w, "  rows of events above that when it began: %s; compared with %s further events of the ledger\n",
-			count(res.Above), count(res.Checked))
+			terminal.Count(res.Above), terminal.Count(res.Checked))
 	}
 	var names []string
 	for _, v := range res.Views {
-		names = append(names, fmt.Sprintf("%s (%s rows)", v.Name, count(v.Rows)))
+		names = append(names, fmt.Sprintf("%s (%s rows)", v.Name, terminal.Count(v.Rows)))
 	}
 	fmt.Fprintf(w, "  with what its definition makes of events: %s\n", strings.Join(names, ", "))
 	fmt.Fprintf(w, "  the definitions of: %s\n", strings.Join(res.Plain, ", "))
@@ -173,18 +146,18 @@ func reconcileText(w io.Writer, res reconcile.Result) {
 	}
 	if res.Disowned > 0 {
 		fmt.Fprintf(w, "  events whose origin is wrong, disowned and so in no view but events: %s\n",
-			count(res.Disowned))
+			terminal.Count(res.Disowned))
 	}
 	if res.Unsettled > 0 {
 		fmt.Fprintf(w, "  rows that could not be judged, since their events were not through for too long: %s\n",
-			count(res.Unsettled))
+			terminal.Count(res.Unsettled))
 	}
 	for _, f := range res.Findings {
 		fmt.Fprintln(w, findingText(f))
 	}
 	if res.Differences > uint64(len(res.Findings)) {
 		fmt.Fprintf(w, "… and more: %s differences in %s\n",
-			count(res.Differences), strings.Join(slices.Sorted(maps.Keys(res.Differing)), ", "))
+			terminal.Count(res.Differences), strings.Join(slices.Sorted(maps.Keys(res.Differing)), ", "))
 	}
 	if res.Differences == 0 {
 		fmt.Fprintln(w, "no difference in what was compared")
@@ -213,7 +186,7 @@ func (a *app) remedies(res reconcile.Result) (out []string) {
 	}
 	switch {
 	case base:
-		away := "move " + a.dir().Path(embedded.ClickHouseDir) + " away"
+		away := "move " + a.node(nil).Dir().Path(embedded.ClickHouseDir) + " away"
 		if a.cfg.ClickHouse.Address != "" {
 			away = "drop the database " + a.cfg.ClickHouse.Database
 		}
@@ -260,8 +233,8 @@ what its definition makes of them, and put in the old one's place. It may be int
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.close()) }()
-			views, err := a.openViews(cmd.Context(), s)
+			defer func() { err = errors.Join(err, s.Close()) }()
+			views, err := s.OpenViews(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -277,14 +250,14 @@ what its definition makes of them, and put in the old one's place. It may be int
 					return usage("there is no view %q: name some of %s, or all", name, strings.Join(all, ", "))
 				}
 			}
-			p := newProgress(cmd.ErrOrStderr())
+			p := terminal.NewProgress(cmd.ErrOrStderr())
 			for _, name := range args {
 				err := views.Rebuild(cmd.Context(), name,
-					clickhouse.RebuildConfig{Projector: projectorName,
+					clickhouse.RebuildConfig{Projector: node.ProjectorName,
 						Progress: func(filled, of uint64) {
-							p.show("%s: %s of %s sequences", name, count(filled), count(of))
+							p.Show("%s: %s of %s sequences", name, terminal.Count(filled), terminal.Count(of))
 						}})
-				p.done()
+				p.Done()
 				if err != nil {
 					return err
 				}
@@ -292,70 +265,5 @@ what its definition makes of them, and put in the old one's place. It may be int
 			}
 			return nil
 		},
-	}
-}
-
-// prepareViews makes sure that the views are this ledger's, and as this program defines them,
-// before the projector goes on.
-func (n *runningNode) prepareViews(ctx context.Context, out io.Writer) (err error) {
-	if err := n.views.Bind(ctx, n.ledger.ID()); err != nil {
-		return err
-	}
-	p := newProgress(out)
-	defer p.done()
-	if err := n.views.Upgrade(ctx, clickhouse.RebuildConfig{Progress: func(filled, of uint64) {
-		p.show("views of an older version are made anew: %s of %s sequences", count(filled), count(of))
-	}}); err != nil {
-		return err
-	}
-	if err := n.views.Disown(ctx); err != nil {
-		return err
-	}
-	cfg := reconcileConfig(n.ledger, n.views, n.a.log)
-	cfg.Name, cfg.Gentle = "up", true
-	n.compare, err = reconcile.New(cfg)
-	return err
-}
-
-// keepViews reads again what another version of the catalogue has read, and then compares the views
-// with the ledger: at once after a stop that was not in order, else once a day.
-func (n *runningNode) keepViews(ctx context.Context) error {
-	if err := n.views.Refresh(ctx, nil); err != nil && ctx.Err() == nil {
-		n.a.log.Warn("events read by another version of the catalogue could not be read again", "error", err)
-	}
-	return n.compare.Daily(ctx, !n.clean)
-}
-
-// comparisonStatus is what the last comparison of the views with the ledger came to.
-type comparisonStatus struct {
-	reconcile.Status
-	Problem string `json:"problem,omitempty"`
-}
-
-func (n *runningNode) comparison() comparisonStatus {
-	s := comparisonStatus{Status: n.compare.Status()}
-	switch {
-	case s.LastError != "":
-		s.Problem = "the views could not be compared with the ledger: " + s.LastError
-	case s.Last != nil && s.Last.Differences > 0:
-		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views "+
-			"rebuild` makes views anew",
-			count(s.Last.Differences), strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
-	}
-	return s
-}
-
-func (s comparisonStatus) text(w io.Writer) {
-	switch {
-	case s.Running != nil:
-		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n",
-			s.Running.View, count(s.Running.Done), count(s.Running.Of))
-	case s.Last == nil:
-		fmt.Fprintf(w, "         not compared with the ledger yet\n")
-	}
-	if s.Last != nil {
-		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n",
-			s.Last.Finished.Local().Format(time.DateTime),
-			count(s.Last.Events), s.Last.Through, len(s.Last.Views), count(s.Last.Differences))
 	}
 }

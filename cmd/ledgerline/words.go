@@ -6,7 +6,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -71,7 +71,7 @@ func problemsIn(err error) (all []problem, only bool) {
 	case *accounts.Problem:
 		text, code := accountText(e)
 		return []problem{{text, code}}, true
-	case *node.Problem:
+	case *datadir.Problem:
 		return []problem{{directoryText(e), exitFailed}}, true
 	case interface{ Unwrap() []error }:
 		only = true
@@ -324,11 +324,11 @@ func accountText(p *accounts.Problem) (text string, code int) {
 
 // directoryText adds to what is wrong with the data directory how another is given, where another
 // would do.
-func directoryText(p *node.Problem) string {
+func directoryText(p *datadir.Problem) string {
 	switch p.Code {
-	case node.ErrOthersReach:
+	case datadir.ErrOthersReach:
 		return p.Error()
-	case node.ErrAlreadyUp, node.ErrOthersWrite:
+	case datadir.ErrAlreadyUp, datadir.ErrOthersWrite:
 		return p.Error() + ", or give another --data"
 	}
 	return p.Error() + ": give another --data"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -93,13 +93,13 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrLocked, Until: time.Now()}, exitFailed,
 			"none is looked at before"},
 		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNobody}, exitUsage, "leave out --as"},
-		{&node.Problem{Code: node.ErrAlreadyUp, Path: "/d"}, exitFailed, "use it, or stop it, or give another --data"},
-		{&node.Problem{Code: node.ErrNoFolder, Path: "/d"}, exitFailed, "/d is no directory: give another --data"},
-		{&node.Problem{Code: node.ErrOthersOwn, Path: "/d"}, exitFailed, "can read it: give another --data"},
-		{&node.Problem{Code: node.ErrOthersReach, Path: "/d"}, exitFailed, "chmod 700 /d"},
-		{&node.Problem{Code: node.ErrOthersWrite, Path: "/d/e", Above: "/d"}, exitFailed,
+		{&datadir.Problem{Code: datadir.ErrAlreadyUp, Path: "/d"}, exitFailed, "use it, or stop it, or give another --data"},
+		{&datadir.Problem{Code: datadir.ErrNoFolder, Path: "/d"}, exitFailed, "/d is no directory: give another --data"},
+		{&datadir.Problem{Code: datadir.ErrOthersOwn, Path: "/d"}, exitFailed, "can read it: give another --data"},
+		{&datadir.Problem{Code: datadir.ErrOthersReach, Path: "/d"}, exitFailed, "chmod 700 /d"},
+		{&datadir.Problem{Code: datadir.ErrOthersWrite, Path: "/d/e", Above: "/d"}, exitFailed,
 			"chmod o-w,g-w /d, or give another --data"},
-		{&node.Problem{Code: node.ErrOthersAbove, Path: "/d/e", Above: "/d"}, exitFailed,
+		{&datadir.Problem{Code: datadir.ErrOthersAbove, Path: "/d/e", Above: "/d"}, exitFailed,
 			"replace /d/e: give another --data"},
 		{&report.Problem{Field: dsar.FieldSequence, Code: report.Ahead, Given: "9", Through: &seq}, exitFailed,
 			"`ledgerline status`"},
@@ -193,7 +193,7 @@ func TestADataDirectoryThatCannotBeUsedIsSaidWithItsFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := dataDir(t)
-	lock, err := node.Dir(dir).Lock()
+	lock, err := datadir.Dir(dir).Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +207,8 @@ func TestADataDirectoryThatCannotBeUsedIsSaidWithItsFlag(t *testing.T) {
 		code error
 		says string
 	}{
-		{[]string{"status", "--data", file}, node.ErrNoFolder, "give another --data"},
-		{[]string{"eventstore", "restore", "-", "--data", dir}, node.ErrAlreadyUp,
+		{[]string{"status", "--data", file}, datadir.ErrNoFolder, "give another --data"},
+		{[]string{"eventstore", "restore", "-", "--data", dir}, datadir.ErrAlreadyUp,
 			"use it, or stop it, or give another --data"},
 	} {
 		_, code, err := runCommand(t, "", tc.args...)

@@ -21,7 +21,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
-	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // records is the folder of real Intune records; the test fails without it, since this target is theirs.
@@ -180,7 +180,7 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := n.run("", "status")
-	for try := 0; try < 600 && said.code == 0 && ledger.Pause(t.Context(), poll) == nil; try++ { // the relay looks
+	for try := 0; try < 600 && said.code == 0 && retry.Wait(t.Context(), poll) == nil; try++ { // the relay looks
 		said = n.run("", "status")
 	}
 	if said.code != 1 || !strings.Contains(said.stdout, "relay refill") {

@@ -41,7 +41,7 @@ type Question struct {
 
 // Ask prepares a report of the tenant. The request's filters name devices and actors as people do;
 // its tenant and who asks are filled in. Masked reports are authorised too. A wait that ended too
-// early is a *BehindError.
+// early is an ErrViewsBehind.
 func (o *Office) Ask(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, r report.Request, wait Patience,
 ) (*Question, error) {

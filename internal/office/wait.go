@@ -2,27 +2,25 @@ package office
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // viewsPoll is how often it is looked whether the views have arrived.
 const viewsPoll = 50 * time.Millisecond
 
-// BehindError says that the views had not reached the ledger's end when waiting for them ended.
-type BehindError struct{ err error }
-
-func (e *BehindError) Error() string {
-	return "waiting for the views to reach the ledger's end: " + e.err.Error()
-}
-func (e *BehindError) Unwrap() error { return e.err }
+// ErrViewsBehind says that ctx ended before the views had reached the ledger's end.
+var ErrViewsBehind = errors.New("waiting for the views to reach the ledger's end")
 
 // WaitForViews returns when the views hold every event that the ledger holds now, with the ledger's
-// last sequence. waiting, when not nil, is called now and then until they do.
+// last sequence. waiting, when not nil, is called now and then until they do. It wraps
+// ErrViewsBehind where ctx ends before.
 func WaitForViews(
 	ctx context.Context, l interface {
 		Last(ctx context.Context) (schemas.Recorded, error)
@@ -50,8 +48,8 @@ func WaitForViews(
 		if waiting != nil {
 			waiting()
 		}
-		if err := ledger.Pause(ctx, viewsPoll); err != nil {
-			return 0, &BehindError{err}
+		if err := retry.Wait(ctx, viewsPoll); err != nil {
+			return 0, fmt.Errorf("%w: %w", ErrViewsBehind, err)
 		}
 	}
 }

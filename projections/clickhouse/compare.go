@@ -14,6 +14,7 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 )
 
@@ -457,7 +458,7 @@ func (c *comparison) settle(
 ) (projections.Compared, error) {
 	wait := min(c.db.poll, settleWait)
 	for try := 1; len(open) > 0; try++ {
-		if !sleepContext(ctx, wait) {
+		if retry.Wait(ctx, wait) != nil {
 			return out, context.Cause(ctx)
 		}
 		wait = min(2*wait, settleWait)
@@ -538,17 +539,6 @@ func cut(s string, n int) string {
 		return strings.ToValidUTF8(s[:n], "") + "…"
 	}
 	return s
-}
-
-func sleepContext(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // LoadState returns what SaveState last kept under a name, nil where there is none.

@@ -10,6 +10,7 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 )
 
@@ -199,7 +200,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 			return out, nil
 		}
 		before = rows
-		if !sleepContext(ctx, wait) {
+		if retry.Wait(ctx, wait) != nil {
 			return out, context.Cause(ctx)
 		}
 		wait = min(2*wait, settleWait)

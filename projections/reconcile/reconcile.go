@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -296,11 +297,8 @@ func (o *run) rest(ctx context.Context, p Progress) error {
 		o.cfg.Progress(p)
 	}
 	if o.cfg.Gentle {
-		t := time.NewTimer(min(o.cfg.Now().Sub(o.began), 10*time.Second))
-		defer t.Stop()
-		select {
-		case <-ctx.Done():
-		case <-t.C:
+		if retry.Wait(ctx, min(o.cfg.Now().Sub(o.began), 10*time.Second)) != nil {
+			return context.Cause(ctx)
 		}
 	}
 	o.began = o.cfg.Now()

@@ -1,0 +1,108 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Judge asks the ledger whether an event is genuine where it stands.
+func Judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, error) {
+	return func(ctx context.Context, r schemas.Recorded) (bool, error) {
+		verdict, err := l.Judge(ctx, r)
+		return verdict == ledger.Genuine, err
+	}
+}
+
+// ReconcileConfig is what a command that compares the views with the ledger, and a running `up`, have
+// in common.
+func ReconcileConfig(l *ledger.Ledger, views *clickhouse.DB, log *slog.Logger) reconcile.Config {
+	return reconcile.Config{Ledger: l.ID(), Views: views, Log: log.With("part", "reconcile"), Now: time.Now,
+		Events: func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
+			return func(yield func(schemas.Recorded, error) bool) {
+				for r, err := range l.Events(ctx) {
+					if err == nil && r.Seq < from {
+						continue // read, but not compared again
+					}
+					if !yield(r, err) || err != nil {
+						return
+					}
+				}
+			}
+		}}
+}
+
+// prepareViews makes sure that the views are this ledger's, and as this program defines them,
+// before the projector goes on.
+func (n *Node) prepareViews(ctx context.Context) (err error) {
+	if err := n.Views.Bind(ctx, n.Ledger.ID()); err != nil {
+		return err
+	}
+	defer n.cfg.Console.Done()
+	if err := n.Views.Upgrade(ctx, clickhouse.RebuildConfig{Progress: func(filled, of uint64) {
+		n.cfg.Console.Show("views of an older version are made anew: %s of %s sequences", terminal.Count(filled), terminal.Count(of))
+	}}); err != nil {
+		return err
+	}
+	if err := n.Views.Disown(ctx); err != nil {
+		return err
+	}
+	cfg := ReconcileConfig(n.Ledger, n.Views, n.cfg.Log)
+	cfg.Name, cfg.Gentle = "up", true
+	n.compare, err = reconcile.New(cfg)
+	return err
+}
+
+// keepViews reads again what another version of the catalogue has read, and then compares the views
+// with the ledger: at once after a stop that was not in order, else once a day.
+func (n *Node) keepViews(ctx context.Context) error {
+	if err := n.Views.Refresh(ctx, nil); err != nil && ctx.Err() == nil {
+		n.cfg.Log.Warn("events read by another version of the catalogue could not be read again", "error", err)
+	}
+	return n.compare.Daily(ctx, !n.clean)
+}
+
+// ComparisonStatus is what the last comparison of the views with the ledger came to.
+type ComparisonStatus struct {
+	reconcile.Status
+	Problem string `json:"problem,omitempty"`
+}
+
+func (n *Node) comparison() ComparisonStatus {
+	s := ComparisonStatus{Status: n.compare.Status()}
+	switch {
+	case s.LastError != "":
+		s.Problem = "the views could not be compared with the ledger: " + s.LastError
+	case s.Last != nil && s.Last.Differences > 0:
+		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views "+
+			"rebuild` makes views anew", terminal.Count(s.Last.Differences), strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
+	}
+	return s
+}
+
+func (s ComparisonStatus) writeText(w io.Writer) {
+	switch {
+	case s.Running != nil:
+		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n",
+			s.Running.View, terminal.Count(s.Running.Done), terminal.Count(s.Running.Of))
+	case s.Last == nil:
+		fmt.Fprintf(w, "         not compared with the ledger yet\n")
+	}
+	if s.Last != nil {
+		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n",
+			s.Last.Finished.Local().Format(time.DateTime),
+			terminal.Count(s.Last.Events), s.Last.Through, len(s.Last.Views), terminal.Count(s.Last.Differences))
+	}
+}
