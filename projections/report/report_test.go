@@ -94,6 +94,7 @@ func TestGolden(t *testing.T) {
 				golden(t, name+"."+lang+ext, b.Bytes())
 			}
 			write(".txt", func() error { return render.Table(&b, run().Document(), 120) })
+			write(".html", func() error { return render.HTML(&b, run().Document()) })
 			write(".people.csv", func() error { return render.PeopleCSV(&b, run().Document()) })
 			if lang == "en" {
 				write(".wide.txt", func() error { return render.Table(&b, run().Document(), 0) })

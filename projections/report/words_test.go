@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -81,6 +82,77 @@ func TestDutchWords(t *testing.T) {
 		for _, never := range []string{"compatib", "compliant", "anoniem", "onomkeerbaar", "certificaat van"} {
 			if strings.Contains(strings.ToLower(s), never) {
 				t.Errorf("%s: %q says %q", key, s, never)
+			}
+		}
+	}
+}
+
+// The texts of reports are those of the reports that there are, and the words of values those of vocabularies.
+func TestTextsOfReportsAreOfSomething(t *testing.T) {
+	want := map[string]bool{"report.access-package.title": true, "filter.aliases": true}
+	for _, d := range report.Definitions() {
+		want["report."+d.ID+".title"], want["report."+d.ID+".about"] = true, true
+		for _, c := range d.Columns {
+			want["column."+c.ID] = true
+		}
+		for _, f := range d.Filters {
+			want["filter."+f.ID], want["report."+d.ID+".filter."+f.ID] = true, true
+		}
+	}
+	for _, s := range []document.State{document.Erased, document.Expired, document.Withheld, document.Lost,
+		document.NotGenuine, document.Masked} {
+		want["state."+s.Name()] = true
+	}
+	for _, prefix := range []string{"report.", "column.", "filter.", "state."} {
+		for _, key := range words.Default().Keys(prefix) {
+			if !want[key] {
+				t.Errorf("%s is a text of nothing", key)
+			}
+			delete(want, key)
+		}
+	}
+	for key := range want {
+		t.Errorf("%s has no text", key)
+	}
+	for _, key := range words.Default().Keys("enum.") {
+		of := strings.TrimPrefix(key, "enum.")
+		known := strings.HasPrefix(of, "source.")
+		for _, a := range schemas.Default().Attributes() {
+			value, found := strings.CutPrefix(of, a.ID+".")
+			known = known || found && a.Shape != nil && (a.Open(schemas.JSON(value)))
+		}
+		if !known {
+			t.Errorf("%s is a word for a value of no vocabulary", key)
+		}
+	}
+}
+
+// A cell holds what its column says: a writer that has types, as for a spreadsheet's cells, may rely on it.
+func TestCellsAreOfTheirColumnsType(t *testing.T) {
+	s := theStory(t)
+	db := s.Load()
+	for name, req := range theReports("en") {
+		rep, err := report.Run(t.Context(), db, s, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc := rep.Document()
+		for row, err := range doc.Rows {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, c := range doc.Columns {
+				if len(row.Cells[i]) > 1 && !c.List {
+					t.Errorf("%s: %s holds %d values", name, c.ID, len(row.Cells[i]))
+				}
+				for _, v := range row.Cells[i] {
+					if v.Type != c.Type && c.Type != document.Mixed {
+						t.Errorf("%s: %s holds type %d, its column is of type %d", name, c.ID, v.Type, c.Type)
+					}
+					if v.State != document.Shown && (v.JSON != nil || v.Word != "" || !v.Time.IsZero()) {
+						t.Errorf("%s: %s holds what it does not show", name, c.ID)
+					}
+				}
 			}
 		}
 	}

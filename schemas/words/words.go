@@ -25,6 +25,9 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
+// Files returns the files of the program's languages, as Load reads them: to load them with others beside.
+func Files() fs.FS { return files }
+
 // Base is the language that the others are held against, and the one in which the command line speaks.
 const Base = "en"
 
