@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
@@ -124,7 +125,7 @@ func inventory(t *rapid.T, b *building, who access.Principal, tenant uuid.UUID, 
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := answer.WriteCSV(&out, report.Machine); err != nil {
+	if err := render.Write("csv", &out, answer.Document(), 0); err != nil {
 		t.Fatal(err)
 	}
 	var streams []schemas.Stream

@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,13 +17,18 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Reader is what a package asks of the views; projections.Reader has it.
 type Reader interface {
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
-	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf) iter.Seq2[projections.Row, error]
-	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Row, error]
+	EventsByAliases(
+		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
+	) iter.Seq2[projections.Row, error]
+	EventsByStreams(
+		ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
+	) iter.Seq2[projections.Row, error]
 }
 
 // Config is what every package is made with.
@@ -31,7 +37,8 @@ type Config struct {
 	Opener    projections.Opener // nil: nothing protected is shown
 	Catalogue *schemas.Catalogue
 	Clock     func() time.Time
-	Lang      string         // of the request: "en" or "nl". Both languages are in the package, this one comes first
+	Lang      string         // of the request. Every language is in the package, this one comes first
+	Words     *words.Set     // nil: the languages of the program
 	Location  *time.Location // in which times are shown
 
 	// Owners tells whom aliases name, as the vault knows it; an alias that it cannot tell is left out. It decides whose a
@@ -51,15 +58,39 @@ func (c Config) Validate() error {
 	need(c.Reader != nil, "Reader is missing")
 	need(c.Catalogue != nil, "Catalogue is missing")
 	need(c.Clock != nil, "Clock is missing")
-	if c.Lang != "en" && c.Lang != "nl" {
+	if _, ok := c.words().Language(c.Lang); !ok {
 		errs = append(errs, &report.Problem{Field: report.FieldLang, Code: report.Unknown, Given: c.Lang,
-			Known: []string{"en", "nl"}})
+			Known: c.words().Codes()})
 	}
 	need(c.Location != nil, "Location is missing")
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("access package: %w", err)
 	}
 	return nil
+}
+
+// words are the languages of the package.
+func (c Config) words() *words.Set {
+	if c.Words != nil {
+		return c.Words
+	}
+	return words.Default()
+}
+
+// languages returns the languages of the package in their order, that of the request first.
+func (c Config) languages() []*words.Language {
+	out := c.words().Languages()
+	slices.SortStableFunc(out, func(a, b *words.Language) int {
+		return cmp.Compare(rankOf(a, c.Lang), rankOf(b, c.Lang))
+	})
+	return out
+}
+
+func rankOf(l *words.Language, first string) int {
+	if l.Code() == first {
+		return 0
+	}
+	return 1
 }
 
 // Person is whose package it is, as the vault knows them at Seq. A person who was erased has no aliases, devices or
@@ -94,7 +125,8 @@ func (d Device) holds(t time.Time) bool {
 	return !t.Before(d.From.Truncate(time.Millisecond)) && (d.To.IsZero() || t.Before(d.To.Truncate(time.Millisecond)))
 }
 
-// Identity is a native value by which the person is known, and when it was first and last seen; a zero To is still. Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
+// Identity is a native value by which the person is known, and when it was first and last seen; a zero To is still.
+// Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
 type Identity struct {
 	Kind, Value string
 	From, To    time.Time
@@ -169,8 +201,9 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 // firstOfAction begins the type of the event that counts as an action; others of its stream say more of it.
 const firstOfAction = "adminaction.recorded."
 
-// collect returns every event up to the sequence that names the person, or tells what an action that does was, or belongs to a stream of a device in the time
-// the person held it, or counts what was refused of such a device; in ledger order, each once.
+// collect returns every event up to the sequence that names the person, or tells what an action that does was, or
+// belongs to a stream of a device in the time the person held it, or counts what was refused of such a device; in
+// ledger order, each once.
 func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error) {
 	asOf := projections.AsOf{Seq: p.Seq}
 	seen := map[uuid.UUID]bool{}
@@ -192,7 +225,8 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 		for i, a := range p.Aliases {
 			ids[i] = a.ID
 		}
-		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), func(projections.Row) bool { return true }); err != nil {
+		all := func(projections.Row) bool { return true }
+		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), all); err != nil {
 			return nil, err
 		}
 	}

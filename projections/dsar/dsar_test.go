@@ -28,13 +28,16 @@ import (
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the tests see into testdata/golden")
 
+var amsterdam = func() *time.Location { l, _ := words.Default().Language("nl"); return l.Location() }()
+
 func config(reader dsar.Reader, opener projections.Opener, lang string) dsar.Config {
 	return dsar.Config{Reader: reader, Opener: opener, Catalogue: schemas.Default(), Clock: func() time.Time { return at("2026-11-24T09:00:00Z") },
-		Lang: lang, Location: report.Location("nl")}
+		Lang: lang, Location: amsterdam}
 }
 
 // fatima is the person as the vault would describe her.

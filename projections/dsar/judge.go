@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -61,7 +62,7 @@ type value struct {
 	attr    *schemas.Attribute
 	element string
 	removed bool
-	ground  Ground // with v.State == report.Withheld
+	ground  Ground // with v.State == document.Withheld
 	v       report.Value
 	at      time.Time // observed
 }
@@ -113,7 +114,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 						return nil, fmt.Errorf("event %s: %w", r.EventID, err)
 					}
 					if x.ground = d.withhold(r, a, h.Alias, mine, owners); x.ground != "" {
-						x.v.State = report.Withheld
+						x.v.State = document.Withheld
 					}
 				}
 			}
@@ -133,7 +134,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 	}
 	for _, it := range d.items {
 		for i := range it.values {
-			if x := &it.values[i]; x.v.Token() != "" && x.v.State == report.Masked {
+			if x := &it.values[i]; x.v.Token() != "" && x.v.State == document.Masked {
 				sealed = append(sealed, &x.v)
 			}
 		}
@@ -147,7 +148,9 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 }
 
 // owners asks whom the aliases in events and tokens name, beside the person's own.
-func (d *dossier) owners(ctx context.Context, rows []projections.Row, mine map[uuid.UUID]bool) (map[uuid.UUID]schemas.Owner, error) {
+func (d *dossier) owners(
+	ctx context.Context, rows []projections.Row, mine map[uuid.UUID]bool,
+) (map[uuid.UUID]schemas.Owner, error) {
 	if d.c.Owners == nil {
 		return nil, nil
 	}
@@ -182,11 +185,15 @@ func (d *dossier) owners(ctx context.Context, rows []projections.Row, mine map[u
 }
 
 // withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it is not.
-func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool, owners map[uuid.UUID]schemas.Owner) Ground {
+func (d *dossier) withhold(
+	r projections.Row, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool,
+	owners map[uuid.UUID]schemas.Owner,
+) Ground {
 	owner, known := owners[key]
 	switch {
 	case mine[key]:
-		if slices.Contains(freeText, a.ID) && (!acted(r, mine) || a.ID == "access.filters") { // filters name whom was asked about
+		// Filters name whom was asked about.
+		if slices.Contains(freeText, a.ID) && (!acted(r, mine) || a.ID == "access.filters") {
 			return GroundReview
 		}
 		return ""
@@ -217,7 +224,8 @@ func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUI
 			}
 		}
 	}
-	if slices.ContainsFunc(r.Subjects, func(s projections.Subject) bool { return s.Role == a.Role && !mine[s.Alias] }) {
+	others := func(s projections.Subject) bool { return s.Role == a.Role && !mine[s.Alias] }
+	if slices.ContainsFunc(r.Subjects, others) {
 		return GroundOthers
 	}
 	return GroundReview
@@ -281,7 +289,7 @@ func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owne
 }
 
 // any reports whether a value is in that state.
-func (d *dossier) any(state report.State) bool {
+func (d *dossier) any(state document.State) bool {
 	for _, it := range d.items {
 		for _, x := range it.values {
 			if x.v.State == state {
@@ -306,7 +314,7 @@ func (d *dossier) withheld() []withheldLine {
 			counts[withheldLine{Category: it.category, Ground: GroundUnreadable}]++
 		}
 		for _, x := range it.values {
-			if x.v.State == report.Withheld {
+			if x.v.State == document.Withheld {
 				counts[withheldLine{Category: it.category, Ground: x.ground}]++
 			}
 		}

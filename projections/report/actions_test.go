@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
@@ -50,7 +51,7 @@ func TestAnActionIsOneRowWithWhatItsOtherEventsSay(t *testing.T) {
 			for _, c := range row.Cells {
 				var all []string
 				for _, v := range c {
-					all = append(all, v.People("en", report.Location("en")))
+					all = append(all, v.People(english, time.UTC))
 				}
 				texts = append(texts, strings.Join(all, "; "))
 			}
