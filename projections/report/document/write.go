@@ -68,8 +68,8 @@ func objectText(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// Exact writes the value for machines: a string as it is, anything else as its JSON, an instant in UTC. What is not
-// shown is its state in brackets, in every language.
+// Exact writes the value for machines: a string as it is, anything else as its JSON, an instant
+// in UTC. What is not shown is its state in brackets, in every language.
 func (v Value) Exact() string {
 	var s string
 	switch {
@@ -96,7 +96,8 @@ func (v Value) Raw() json.RawMessage {
 	return v.JSON
 }
 
-// Raw returns the cell's JSON: of one value that value, of several an array, so that none can be mistaken for two.
+// Raw returns the cell's JSON: of one value that value, of several an array, so that none can be
+// mistaken for two.
 func (c Cell) Raw() json.RawMessage {
 	if len(c) == 1 {
 		return c[0].Raw()
