@@ -122,8 +122,10 @@ func openJSON(attr, s string) json.RawMessage {
 // In returns the value as a document in the language has it.
 func (v Value) In(l *words.Language) document.Value {
 	out := document.Value{Type: v.Type, State: v.State, JSON: v.JSON, Time: v.Time}
-	var s string
-	if v.State == document.Shown && v.Type == document.Text && json.Unmarshal(v.JSON, &s) == nil {
+	if v.State != document.Shown || v.Type != document.Text {
+		return out
+	}
+	if s, ok := document.String(v.JSON); ok {
 		out.Word, _ = word(l, v.Attr, s)
 	}
 	return out
