@@ -6,8 +6,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// Every attribute and type of the catalogue has a label, every value of a vocabulary that has words one for each of its
-// values or none, and no label is of something that is not there.
+// Every attribute and type of the catalogue has a label, every value of a vocabulary that has
+// words one for each of its values or none, and no label is of something that is not there.
 func TestTheCatalogueHasItsLabels(t *testing.T) {
 	c, set := Default(), words.Default()
 	known := map[string]bool{"attribute.occurred-at": true} // an event's time, which may be disputed

@@ -16,8 +16,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// This file asserts that texts for people stand in schemas/words, each used, and that no code knows which languages
-// there are.
+// This file asserts that texts for people stand in schemas/words, each used, and that no code
+// knows which languages there are.
 
 // texted is what the program's code and pages say about texts.
 type texted struct {
@@ -95,7 +95,8 @@ func readTexted(t *testing.T) *texted {
 				return err
 			case d.IsDir() && (strings.HasSuffix(name, "test") || d.Name() == "testdata"), name == "schemas/words":
 				return filepath.SkipDir
-			case strings.HasSuffix(name, "_test.go"), !strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, ".html"):
+			case strings.HasSuffix(name, "_test.go"), !strings.HasSuffix(name, ".go") &&
+				!strings.HasSuffix(name, ".html"):
 				return nil
 			}
 			x.read(t, path, name)
@@ -127,8 +128,9 @@ func (x *texted) uses(key string) bool {
 	return false
 }
 
-// families are keys that follow from something else: a test beside that asks whether each is of something. Of words/
-// itself are the forms of numbers and dates; what a source calls operations and resources has no list.
+// families are keys that follow from something else: a test beside that asks whether each is of
+// something. Of words/ itself are the forms of numbers and dates; what a source calls operations
+// and resources has no list.
 var families = []string{"attribute.", "type.", "enum.", "report.", "column.", "filter.", "format.", "operation.",
 	"resource.", "state.", "dsar.column.", "dsar.glossary.of."}
 
@@ -142,7 +144,8 @@ func TestEveryTextIsUsedAndEveryKeyIsThere(t *testing.T) {
 		}
 	}
 	for key, place := range x.asked {
-		if strings.HasSuffix(key, ".") || !strings.HasPrefix(place, "projections/") && !strings.HasPrefix(place, "cmd/") {
+		if strings.HasSuffix(key, ".") || !strings.HasPrefix(place, "projections/") &&
+			!strings.HasPrefix(place, "cmd/") {
 			continue
 		}
 		_, whole := set.Base().Find(key)
@@ -153,8 +156,8 @@ func TestEveryTextIsUsedAndEveryKeyIsThere(t *testing.T) {
 	}
 }
 
-// A language is a file. Code that names one would have to be touched for the next. The generated fleet's organisation
-// speaks one: that is data.
+// A language is a file. Code that names one would have to be touched for the next. The generated
+// fleet's organisation speaks one: that is data.
 func TestNoCodeNamesALanguage(t *testing.T) {
 	x := readTexted(t)
 	for _, code := range words.Languages() {

@@ -41,9 +41,10 @@ type Config struct {
 	Words     *words.Set     // nil: the languages of the program
 	Location  *time.Location // in which times are shown
 
-	// Owners tells whom aliases name, as the vault knows it; an alias that it cannot tell is left out. It decides whose a
-	// value is and lets one administrator keep one number for all months. Nil: decided by the event and the catalogue
-	// alone, which withholds rather more, and numbers an administrator anew each month.
+	// Owners tells whom aliases name, as the vault knows it; an alias that it cannot tell is left
+	// out. It decides whose a value is and lets one administrator keep one number for all months.
+	// Nil: decided by the event and the catalogue alone, which withholds rather more, and numbers
+	// an administrator anew each month.
 	Owners func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error)
 }
 
@@ -93,8 +94,8 @@ func rankOf(l *words.Language, first string) int {
 	return 1
 }
 
-// Person is whose package it is, as the vault knows them at Seq. A person who was erased has no aliases, devices or
-// identity any more, and their package says so.
+// Person is whose package it is, as the vault knows them at Seq. A person who was erased has no
+// aliases, devices or identity any more, and their package says so.
 type Person struct {
 	Request    uuid.UUID // names the package
 	Tenant     uuid.UUID
@@ -112,7 +113,8 @@ type Alias struct {
 	Month string // yyyymm
 }
 
-// Device is a period in which the person held a device; To is zero while it lasts. One device may have several.
+// Device is a period in which the person held a device; To is zero while it lasts. One device may
+// have several.
 type Device struct {
 	Stream    schemas.Stream
 	From, To  time.Time
@@ -125,8 +127,9 @@ func (d Device) holds(t time.Time) bool {
 	return !t.Before(d.From.Truncate(time.Millisecond)) && (d.To.IsZero() || t.Before(d.To.Truncate(time.Millisecond)))
 }
 
-// Identity is a native value by which the person is known, and when it was first and last seen; a zero To is still.
-// Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
+// Identity is a native value by which the person is known, and when it was first and last seen; a
+// zero To is still. Kinds are "upn", "email", "object-id" and "name"; others are shown by their
+// own word.
 type Identity struct {
 	Kind, Value string
 	From, To    time.Time
@@ -159,9 +162,9 @@ func (p Person) validate() error {
 	return errors.Join(errs...)
 }
 
-// Build writes the person's package as a zip to w and returns its manifest. The same input gives the same bytes. It
-// errs, and what was written is to be thrown away, when the views are behind p.Seq. What is wrong with the person or the
-// sequence is a *report.Problem.
+// Build writes the person's package as a zip to w and returns its manifest. The same input gives
+// the same bytes. It errs, and what was written is to be thrown away, when the views are behind
+// p.Seq. What is wrong with the person or the sequence is a *report.Problem.
 func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, error) {
 	fail := func(err error) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("access package of request %s: %w", p.Request, err)
@@ -198,12 +201,13 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 	return m, nil
 }
 
-// firstOfAction begins the type of the event that counts as an action; others of its stream say more of it.
+// firstOfAction begins the type of the event that counts as an action; others of its stream say
+// more of it.
 const firstOfAction = "adminaction.recorded."
 
-// collect returns every event up to the sequence that names the person, or tells what an action that does was, or
-// belongs to a stream of a device in the time the person held it, or counts what was refused of such a device; in
-// ledger order, each once.
+// collect returns every event up to the sequence that names the person, or tells what an action
+// that does was, or belongs to a stream of a device in the time the person held it, or counts
+// what was refused of such a device; in ledger order, each once.
 func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error) {
 	asOf := projections.AsOf{Seq: p.Seq}
 	seen := map[uuid.UUID]bool{}
@@ -230,7 +234,8 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 			return nil, err
 		}
 	}
-	// What an action was stands in its first event; the one that names the person may only continue or supplement it.
+	// What an action was stands in its first event; the one that names the person may only
+	// continue or supplement it.
 	begun, missing := map[schemas.Stream]bool{}, map[schemas.Stream]bool{}
 	for _, r := range out {
 		if r.Stream.Kind() == "adminaction" {

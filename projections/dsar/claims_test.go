@@ -13,8 +13,8 @@ var claim = regexp.MustCompile(
 	`(?i)\b(complete|everything|all|every|each|never|nothing|nobody|always|exactly|cannot|only|` +
 		`volledig|compleet|alles|alle|allemaal|elke?|nooit|niets|niemand|altijd|precies|uitsluitend)\b`)
 
-// judged are the texts that say such a word, with what makes it true. A new one is judged before it
-// is added.
+// judged are the texts that say such a word, with what makes it true. A new one is judged before
+// it is added.
 var judged = map[string]string{
 	"empty.2": "“we found nothing that we can link”: what the search by aliases and devices gave; " +
 		"limits.1 says what was not searched",

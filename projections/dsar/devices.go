@@ -69,13 +69,14 @@ func (w *writer) devices() []*deviceStory {
 	return out
 }
 
-// apply folds one event. A value that an event states again is no change: a restatement carries the same values under
-// other keys.
+// apply folds one event. A value that an event states again is no change: a restatement carries
+// the same values under other keys.
 func (d *deviceStory) apply(it *item) {
 	if d.began.IsZero() {
 		d.began = it.row.Occurred
 	}
-	// What is first said of a device when it is first seen, or when all of it is stated again, did not change then.
+	// What is first said of a device when it is first seen, or when all of it is stated again,
+	// did not change then.
 	initial := it.row.Occurred.Equal(d.began) || strings.HasPrefix(it.row.Type, "device.restated.") ||
 		strings.HasPrefix(it.row.Type, "device.enrolled.")
 	for i := range it.values {

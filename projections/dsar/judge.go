@@ -76,7 +76,8 @@ type dossier struct {
 	labels map[string]map[uuid.UUID]int // per kind of label, who has which number
 }
 
-// judge decides of each value whether the person may see it, opens those, and gives everybody else a label.
+// judge decides of each value whether the person may see it, opens those, and gives everybody
+// else a label.
 func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*dossier, error) {
 	d := &dossier{c: c, p: p, made: c.Clock().UTC().Truncate(time.Second), labels: map[string]map[uuid.UUID]int{}}
 	mine := map[uuid.UUID]bool{}
@@ -103,7 +104,8 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 		for _, v := range r.Values {
 			a := c.Catalogue.Attribute(v.Attribute)
 			if a == nil {
-				return nil, fmt.Errorf("event %s has attribute %s, which is not in the catalogue", r.EventID, v.Attribute)
+				return nil, fmt.Errorf("event %s has attribute %s, which is not in the catalogue", r.EventID,
+					v.Attribute)
 			}
 			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
 			if !v.Removed {
@@ -184,7 +186,8 @@ func (d *dossier) owners(
 	return out, nil
 }
 
-// withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it is not.
+// withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it
+// is not.
 func (d *dossier) withhold(
 	r projections.Row, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool,
 	owners map[uuid.UUID]schemas.Owner,
@@ -204,7 +207,8 @@ func (d *dossier) withhold(
 	case slices.Contains(freeText, a.ID):
 		return GroundReview
 	case a.Key == schemas.KeyDeviceOwner, a.Key == schemas.KeyDevice:
-		// A company device's own key, if the device was the person's then; a previous owner's otherwise.
+		// A company device's own key, if the device was the person's then; a previous owner's
+		// otherwise.
 		if known && owner.Kind == schemas.OwnerDevice || !known && d.c.Owners == nil {
 			for _, h := range d.p.Devices {
 				if h.Stream == r.Stream && h.holds(r.Occurred) && (h.Ownership == "company" || known) {
@@ -216,7 +220,8 @@ func (d *dossier) withhold(
 	case a.Key == schemas.KeyTenant:
 		return ""
 	}
-	// The key of a person whom nobody knew, or of the organisation in their place: it may speak of anybody.
+	// The key of a person whom nobody knew, or of the organisation in their place: it may speak
+	// of anybody.
 	if known && owner.Kind == schemas.OwnerTenant && a.Role == "user" {
 		for _, h := range d.p.Devices {
 			if h.Stream == r.Stream && h.holds(r.Occurred) {
@@ -267,7 +272,8 @@ func categoryOf(r projections.Row, roles []string) Category {
 	return Other
 }
 
-// label gives somebody else a name of ours: the same one wherever they appear, in order of first appearance.
+// label gives somebody else a name of ours: the same one wherever they appear, in order of first
+// appearance.
 func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owner) string {
 	id := s.Alias
 	if o, ok := owners[s.Alias]; ok {

@@ -18,15 +18,16 @@ var told = []string{
 	"Voorbeeld B.V.", "Fatima el Amrani", "fatima@example.test", "f.elamrani@example.test", "Europe/Amsterdam",
 	"iPhone <b>van</b> Fatima & co", "iPhone van Fatima", "iPhone", "Apple", "iOS", "SERIAL", "MacBook Pro", "macOS",
 	"MAC-0042", "FAKE", "02:00:00:aa:bb:cc", "GB", "MB", "Microsoft Excel", "Microsoft Corporation",
-	"Zoom Video Communications", "Zoom", "Signal Messenger", "Signal", "DeviceActionState", "none", "pending", "PIN", "device.exploded.v9",
+	"Zoom Video Communications", "Zoom", "Signal Messenger", "Signal", "DeviceActionState", "none", "pending", "PIN",
+	"device.exploded.v9",
 	"devices.csv", "apps.csv", "actions-about.csv", "actions-by.csv", "refusals.csv", "requests.csv", "views.csv",
 	"other.csv",
 }
 
 var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// A language is a file: in one that the program does not have, the package's page says everything from it, and the
-// package tells of it wherever it tells of languages.
+// A language is a file: in one that the program does not have, the package's page says everything
+// from it, and the package tells of it wherever it tells of languages.
 func TestAPackageInAThirdLanguageSaysNothingInAnother(t *testing.T) {
 	set, err := wordstest.Marked()
 	if err != nil {

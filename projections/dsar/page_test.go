@@ -15,11 +15,13 @@ import (
 
 var void = []string{"meta", "br", "hr", "img", "input", "link"}
 
-// TestThePagesAreWellFormedAndAccessible: what WCAG 2.2 AA asks of such a page and a program can see.
+// TestThePagesAreWellFormedAndAccessible: what WCAG 2.2 AA asks of such a page and a program can
+// see.
 func TestThePagesAreWellFormedAndAccessible(t *testing.T) {
 	s := fatimasStory(t)
 	db := s.Load()
-	for _, p := range []dsar.Person{fatima(s), {Request: aRequest, Tenant: id("tenant"), TenantName: "A & B <i>", Seq: 3}} {
+	for _, p := range []dsar.Person{fatima(s),
+		{Request: aRequest, Tenant: id("tenant"), TenantName: "A & B <i>", Seq: 3}} {
 		_, files, _ := build(t, config(db, s, "nl"), p)
 		for lang, name := range map[string]string{"en": "02-your-data.html", "nl": "02-uw-gegevens.html"} {
 			t.Run(name, func(t *testing.T) { checkPage(t, lang, files[name]) })
@@ -130,14 +132,15 @@ func TestNamesAreEscaped(t *testing.T) {
 	s := fatimasStory(t)
 	_, files, _ := build(t, config(s.Load(), s, "en"), fatima(s))
 	for _, name := range []string{"02-your-data.html", "02-uw-gegevens.html"} {
-		if bytes.Contains(files[name], []byte("<b>van")) || !bytes.Contains(files[name], []byte("&lt;b&gt;van&lt;/b&gt;")) {
+		if bytes.Contains(files[name], []byte("<b>van")) ||
+			!bytes.Contains(files[name], []byte("&lt;b&gt;van&lt;/b&gt;")) {
 			t.Errorf("%s: a device's name is markup", name)
 		}
 	}
 }
 
-// The texts claim nothing that no page may claim, and the Dutch keeps apart what it must: "op afstand wissen" of a
-// device and "gegevenswissing" of a person.
+// The texts claim nothing that no page may claim, and the Dutch keeps apart what it must: "op
+// afstand wissen" of a device and "gegevenswissing" of a person.
 func TestTheTextsKeepApartWhatTheyMust(t *testing.T) {
 	dutch, _ := words.Default().Language("nl")
 	for _, key := range ours() {

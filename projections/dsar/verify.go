@@ -12,7 +12,8 @@ func (d *dossier) verify() []byte {
 	var parts []string
 	for _, l := range languages {
 		parts = append(parts, l.Text("dsar.verify", words.Args{
-			"sequence": d.p.Seq, "request": d.p.Request, "pages": pagesIn(languages, l), "languages": namesIn(languages, l),
+			"sequence": d.p.Seq, "request": d.p.Request, "pages": pagesIn(languages, l),
+			"languages": namesIn(languages, l),
 		}))
 	}
 	return []byte(strings.Join(parts, "\n"+strings.Repeat("-", 80)+"\n\n"))

@@ -155,8 +155,8 @@ func (w *writer) glossary() []term {
 	return terms
 }
 
-// name is what the person is called here: as the vault knows them, else as a device last called its user, else by how
-// they sign in.
+// name is what the person is called here: as the vault knows them, else as a device last called
+// its user, else by how they sign in.
 func (w *writer) name() string {
 	known := func(kinds ...string) string {
 		for _, i := range slices.Backward(w.d.p.Identity) {
@@ -369,8 +369,8 @@ func sentence(s string) string {
 	return s
 }
 
-// targets names what an action was done to: the person's own things by name, others by their label. What has no name is
-// told by its kind.
+// targets names what an action was done to: the person's own things by name, others by their
+// label. What has no name is told by its kind.
 func (w *writer) targets(it *item) cell {
 	var c cell
 	add := func(l line) {
@@ -588,7 +588,8 @@ func (w *writer) withheld() section {
 	return s
 }
 
-// of returns the events of a category by time, as people read: the ledger's order is that of recording.
+// of returns the events of a category by time, as people read: the ledger's order is that of
+// recording.
 func (w *writer) of(c Category) []*item {
 	var out []*item
 	for _, it := range w.d.items {
@@ -600,7 +601,8 @@ func (w *writer) of(c Category) []*item {
 	return out
 }
 
-// table begins one: its caption's key, and of each column the key of its head with, after a dot, its class.
+// table begins one: its caption's key, and of each column the key of its head with, after a dot,
+// its class.
 func (w *writer) table(caption string, columns ...string) table {
 	w.n++
 	t := table{ID: fmt.Sprintf("t%d", w.n), Caption: w.say(caption)}

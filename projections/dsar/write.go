@@ -21,7 +21,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// Format names the package's form; a change that a reader of data/ or the manifest would notice changes it.
+// Format names the package's form; a change that a reader of data/ or the manifest would notice
+// changes it.
 const Format = "ledgerline-access-package/1"
 
 // Manifest says what is in a package.
@@ -262,7 +263,8 @@ func (x value) exact() string {
 	return string(x.v.JSON)
 }
 
-// recordsCSV writes records for machines: exact, so no cell is guarded against being taken for a formula.
+// recordsCSV writes records for machines: exact, so no cell is guarded against being taken for a
+// formula.
 func recordsCSV(lines [][]string) ([]byte, error) {
 	var out bytes.Buffer
 	b := bufio.NewWriter(&out)
@@ -278,7 +280,8 @@ func recordsCSV(lines [][]string) ([]byte, error) {
 func (d *dossier) language() *words.Language { return d.c.languages()[0] }
 
 func (d *dossier) dataCSV(c Category) ([]byte, error) {
-	lines := [][]string{{"ledgerSequence", "event", "stream", "type", "occurredAt", "recordedAt", "source", "yourRoles",
+	lines := [][]string{{"ledgerSequence", "event", "stream", "type", "occurredAt", "recordedAt", "source",
+		"yourRoles",
 		"attribute", "label", "element", "state", "value", "observedAt"}}
 	for _, it := range d.items {
 		if it.category != c {

@@ -47,7 +47,8 @@ type Column struct {
 	Parts bool // what a cell holds are parts of one name
 }
 
-// Filter narrows a report. Its title is the text "filter.<id>", what it takes "report.<report>.filter.<id>".
+// Filter narrows a report. Its title is the text "filter.<id>", what it takes
+// "report.<report>.filter.<id>".
 type Filter struct {
 	ID       string // the key in Request.Filters
 	Required bool
@@ -79,8 +80,8 @@ const (
 	AtMoment                // what was so at a moment, or is now
 )
 
-// Definition describes a report. The set is closed: a new report is one more file, and a line in Definitions. Its words
-// are the texts "report.<id>.…".
+// Definition describes a report. The set is closed: a new report is one more file, and a line in
+// Definitions. Its words are the texts "report.<id>.…".
 type Definition struct {
 	ID       string
 	Scope    Scope

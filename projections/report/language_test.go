@@ -23,8 +23,8 @@ var told = []string{
 	`=HYPERLINK("http://evil")`, "SERIAL", "false", "true", "ios",
 }
 
-// A language is a file: in one that the program does not have, every report says everything from it, in each form that
-// people read.
+// A language is a file: in one that the program does not have, every report says everything from
+// it, in each form that people read.
 func TestAReportInAThirdLanguageSaysNothingInAnother(t *testing.T) {
 	set, err := wordstest.Marked()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// refusedCollection: what the ledger was offered and refused to hold. A refusal stream's count is a
-// state: the latest one in the period counts, and is shown once.
+// refusedCollection: what the ledger was offered and refused to hold. A refusal stream's count is
+// a state: the latest one in the period counts, and is shown once.
 var refusedCollection = Definition{
 	ID:    "refused-collection",
 	Scope: OverPeriod,

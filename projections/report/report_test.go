@@ -46,7 +46,8 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func request(id, lang string) report.Request {
-	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.", By: "officer@example.test", Lang: lang,
+	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.",
+		By: "officer@example.test", Lang: lang,
 		Purpose: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
 }
 
@@ -108,7 +109,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestThePeriodIsHalfOpen: an action at the first instant of November in Amsterdam is November's, whatever the language.
+// TestThePeriodIsHalfOpen: an action at the first instant of November in Amsterdam is November's,
+// whatever the language.
 func TestThePeriodIsHalfOpen(t *testing.T) {
 	s := theStory(t)
 	db := s.Load()
@@ -175,8 +177,8 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 	}
 }
 
-// Whoever writes a forged event takes the cells of its values, and no report from anybody: every other value is shown,
-// and the report says how many are not genuine.
+// Whoever writes a forged event takes the cells of its values, and no report from anybody: every
+// other value is shown, and the report says how many are not genuine.
 func TestAValueThatIsNotGenuineTakesOneCell(t *testing.T) {
 	whole, s := theStory(t), theStory(t)
 	table := func(s *chtest.Story) (string, report.Totals) {
@@ -253,9 +255,12 @@ func TestASampleCanBeRepeated(t *testing.T) {
 	s := chtest.NewStory(t)
 	const n = 700
 	for i := range n {
-		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))), "2026-10-01T08:00:00Z", "", actorAnna,
+		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))),
+			"2026-10-01T08:00:00Z", "", actorAnna,
 			val{Attr: "action.verb", V: "create"}, val{Attr: "action.actor-upn", V: "anna@example.test", Alias: anna},
-			val{Attr: "action.actor-ip", V: "192.0.2.7", Alias: anna}, val{Attr: "action.reason", V: "because", Alias: fatima}, val{Attr: "action.application-name", V: "portal", Alias: anna})
+			val{Attr: "action.actor-ip", V: "192.0.2.7", Alias: anna},
+			val{Attr: "action.reason", V: "because", Alias: fatima},
+			val{Attr: "action.application-name", V: "portal", Alias: anna})
 	}
 	db := s.Load()
 	run := func(sample int, seed uint64) (string, report.Totals) {
@@ -366,13 +371,15 @@ func TestEmptyViews(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := render.Table(&b, rep.Document(), 80); err != nil || !strings.Contains(b.String(), "Er is niets gevonden") {
+		if err := render.Table(&b, rep.Document(), 80); err != nil ||
+			!strings.Contains(b.String(), "Er is niets gevonden") {
 			t.Errorf("%s: %v\n%s", d.ID, err, b.String())
 		}
 	}
 }
 
-// TestMachineCSVIsExact: what a program reads is what the ledger holds, formulas, quotes and leading zeros included.
+// TestMachineCSVIsExact: what a program reads is what the ledger holds, formulas, quotes and
+// leading zeros included.
 func TestMachineCSVIsExact(t *testing.T) {
 	s := theStory(t)
 	db := s.Load()
@@ -404,7 +411,8 @@ func TestHeaderLiesBesideMachineCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := errors.Join(render.MachineCSV(&bytes.Buffer{}, rep.Document()), render.Header(&b, rep.Document())); err != nil {
+	if err := errors.Join(render.MachineCSV(&bytes.Buffer{}, rep.Document()),
+		render.Header(&b, rep.Document())); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {
@@ -418,7 +426,8 @@ func TestHeaderLiesBesideMachineCSV(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Header.LedgerSequence != uint64(len(s.Events)-1) || got.Header.RunBy == "" || got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
+	if got.Header.LedgerSequence != uint64(len(s.Events)-1) || got.Header.RunBy == "" ||
+		got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
 		t.Errorf("got %s", b.String())
 	}
 }

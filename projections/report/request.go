@@ -190,8 +190,8 @@ func heldValues(
 }
 
 // ParseTime reads a date or a time for a field; its error is a *Problem: "2026-03-01" is its
-// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at all,
-// is refused with the way to say it.
+// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at
+// all, is refused with the way to say it.
 func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil

@@ -20,8 +20,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// LateAfter is how long after the end of what a report covers an event may be recorded before it counts as a late
-// arrival: one that a report made on the following day did not have.
+// LateAfter is how long after the end of what a report covers an event may be recorded before it
+// counts as a late arrival: one that a report made on the following day did not have.
 const LateAfter = 24 * time.Hour
 
 // MaxSample is the largest sample: it is held in memory.
@@ -70,7 +70,8 @@ type Totals struct {
 	Lost       uint64
 	NotGenuine uint64 // values that were not sealed for the place in which they stand
 
-	// Rows recorded later than LateAfter after the end of what is covered; nil: the report has no such end.
+	// Rows recorded later than LateAfter after the end of what is covered; nil: the report has no
+	// such end.
 	Late *uint64
 }
 
@@ -87,9 +88,10 @@ type Report struct {
 	done    bool
 }
 
-// Run validates the request and asks the views which sequence they have reached; rows are read while the report is
-// written, and ctx must live as long. Without an opener, or without Reveal, protected values are masked and counted.
-// A sequence that the views have not reached is an error: the answer could change.
+// Run validates the request and asks the views which sequence they have reached; rows are read
+// while the report is written, and ctx must live as long. Without an opener, or without Reveal,
+// protected values are masked and counted. A sequence that the views have not reached is an
+// error: the answer could change.
 func Run(ctx context.Context, reader Reader, opener projections.Opener, r Request) (*Report, error) {
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
@@ -162,7 +164,8 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 // ErrRead: a report can be written once.
 var ErrRead = errors.New("the report was read already: run it again")
 
-// Rows yields the report's rows, opened, and ends at its first error. Totals are complete when it has ended.
+// Rows yields the report's rows, opened, and ends at its first error. Totals are complete when it
+// has ended.
 func (r *Report) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if r.read {
@@ -240,8 +243,8 @@ func (r *Report) notes() (notes []string) {
 	return notes
 }
 
-// Totals returns what was counted, and whether the last row has been read: before that, and after an error, it is not
-// all.
+// Totals returns what was counted, and whether the last row has been read: before that, and after
+// an error, it is not all.
 func (r *Report) Totals() (Totals, bool) { return r.totals, r.done }
 
 func (r *Report) count(row Row) {
@@ -329,9 +332,10 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 	}
 }
 
-// sample draws Header.Sample rows and yields them in the report's order. A row's chance hangs on the seed and its key
-// alone: the same seed draws the same rows of the same population, however it was paged, and an auditor can repeat it:
-// the rows whose SHA-256(seed as 8 bytes, big-endian ‖ key) are smallest.
+// sample draws Header.Sample rows and yields them in the report's order. A row's chance hangs on
+// the seed and its key alone: the same seed draws the same rows of the same population, however
+// it was paged, and an auditor can repeat it: the rows whose SHA-256(seed as 8 bytes, big-endian
+// ‖ key) are smallest.
 func (r *Report) sample(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		h := &drawn{}

@@ -70,8 +70,8 @@ func first(cs ...Cell) Cell {
 	return nil
 }
 
-// ValueOf returns the value of an attribute as a view holds it: Shown when open, else Masked until it is opened.
-// event is the event that contains it, uuid.Nil where that is not known.
+// ValueOf returns the value of an attribute as a view holds it: Shown when open, else Masked
+// until it is opened. event is the event that contains it, uuid.Nil where that is not known.
 func ValueOf(attr string, t projections.Text, event uuid.UUID) Value {
 	v := Value{Attr: attr, Type: typeOf(attr), event: event}
 	if token, sealed := t.Token(); sealed {
@@ -106,7 +106,8 @@ func typeOf(attr string) document.Type {
 	return document.Text
 }
 
-// openJSON gives an open value its JSON again: views hold the string itself, or the JSON text of anything else.
+// openJSON gives an open value its JSON again: views hold the string itself, or the JSON text of
+// anything else.
 func openJSON(attr, s string) json.RawMessage {
 	switch typeOf(attr) {
 	case document.Text, document.Reported:
@@ -121,8 +122,10 @@ func openJSON(attr, s string) json.RawMessage {
 // In returns the value as a document in the language has it.
 func (v Value) In(l *words.Language) document.Value {
 	out := document.Value{Type: v.Type, State: v.State, JSON: v.JSON, Time: v.Time}
-	var s string
-	if v.State == document.Shown && v.Type == document.Text && json.Unmarshal(v.JSON, &s) == nil {
+	if v.State != document.Shown || v.Type != document.Text {
+		return out
+	}
+	if s, ok := document.String(v.JSON); ok {
 		out.Word, _ = word(l, v.Attr, s)
 	}
 	return out
@@ -134,8 +137,9 @@ func (v Value) People(l *words.Language, loc *time.Location) string { return v.I
 // Token returns the token of a value that is not open.
 func (v Value) Token() schemas.Token { return v.token }
 
-// Check marks a token that was sealed for another attribute or another event than the one it stands
-// in, and reports whether it may be opened. Whoever writes such a token takes one cell and no report.
+// Check marks a token that was sealed for another attribute or another event than the one it
+// stands in, and reports whether it may be opened. Whoever writes such a token takes one cell and
+// no report.
 func (v *Value) Check() bool {
 	h, _, err := v.token.Parse()
 	if err != nil || h.Attr != v.Attr || v.event != uuid.Nil && h.Event != v.event {

@@ -6,14 +6,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// verbs begin operations, alone or joined with the resource: "Create MobileApp", "createMobileApp MobileApp". Each has
-// the word of a verb of actions.
+// verbs begin operations, alone or joined with the resource: "Create MobileApp", "createMobileApp
+// MobileApp". Each has the word of a verb of actions.
 var verbs = []struct{ prefix, verb string }{
 	{"create", "create"}, {"delete", "delete"}, {"patch", "update"}, {"update", "update"}, {"assign", "assign"},
 	{"get", "get"},
 }
 
-// operation writes an operation of the source, "<what> <resource>", in words; false where it has none.
+// operation writes an operation of the source, "<what> <resource>", in words; false where it has
+// none.
 func operation(l *words.Language, value string) (string, bool) {
 	what, resource, _ := strings.Cut(value, " ")
 	what = strings.ToLower(what)
@@ -32,7 +33,8 @@ func operation(l *words.Language, value string) (string, bool) {
 	return "", false
 }
 
-// Word returns a value of a closed vocabulary as people read it; a value that has no word is returned as it is.
+// Word returns a value of a closed vocabulary as people read it; a value that has no word is
+// returned as it is.
 func Word(l *words.Language, attr, value string) string {
 	if w, ok := word(l, attr, value); ok {
 		return w

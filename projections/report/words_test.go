@@ -36,8 +36,8 @@ func TestTheDoubleHour(t *testing.T) {
 	}
 }
 
-// The Dutch words keep apart what the law and the products keep apart: a wipe of a device is never "gegevenswissing",
-// which is the erasure of Art. 17, nor is "voldoet" ever "compatibel".
+// The Dutch words keep apart what the law and the products keep apart: a wipe of a device is
+// never "gegevenswissing", which is the erasure of Art. 17, nor is "voldoet" ever "compatibel".
 func TestDutchWords(t *testing.T) {
 	word := func(attr, value string) string { return report.Word(dutch, attr, value) }
 	for _, a := range schemas.Default().Attributes() {
@@ -87,7 +87,8 @@ func TestDutchWords(t *testing.T) {
 	}
 }
 
-// The texts of reports are those of the reports that there are, and the words of values those of vocabularies.
+// The texts of reports are those of the reports that there are, and the words of values those of
+// vocabularies.
 func TestTextsOfReportsAreOfSomething(t *testing.T) {
 	want := map[string]bool{"report.access-package.title": true, "filter.aliases": true}
 	for _, d := range report.Definitions() {
@@ -127,7 +128,8 @@ func TestTextsOfReportsAreOfSomething(t *testing.T) {
 	}
 }
 
-// A cell holds what its column says: a writer that has types, as for a spreadsheet's cells, may rely on it.
+// A cell holds what its column says: a writer that has types, as for a spreadsheet's cells, may
+// rely on it.
 func TestCellsAreOfTheirColumnsType(t *testing.T) {
 	s := theStory(t)
 	db := s.Load()
@@ -179,10 +181,14 @@ func TestValidate(t *testing.T) {
 		spoil func(*report.Request)
 		says  []string
 	}{
-		"unknown report": {func(r *report.Request) { r.Report = "rankings" }, []string{"rankings", "device-inventory"}},
-		"no tenant":      {func(r *report.Request) { r.Tenant = [16]byte{} }, []string{"tenant", "missing"}},
-		"no purpose":     {func(r *report.Request) { r.Purpose = " " }, []string{"purpose", "missing"}},
-		"backwards": {func(r *report.Request) { r.From, r.To = at("2026-02-01T00:00:00Z"), at("2026-02-01T00:00:00Z") },
+		"unknown report": {func(r *report.Request) { r.Report = "rankings" },
+			[]string{"rankings", "device-inventory"}},
+		"no tenant":  {func(r *report.Request) { r.Tenant = [16]byte{} }, []string{"tenant", "missing"}},
+		"no purpose": {func(r *report.Request) { r.Purpose = " " }, []string{"purpose", "missing"}},
+		"backwards": {func(r *report.Request) {
+			r.From, r.To = at("2026-02-01T00:00:00Z"),
+				at("2026-02-01T00:00:00Z")
+		},
 			[]string{"to", "backward"}},
 		"as-of": {func(r *report.Request) {
 			r.AsOf = at("2026-02-01T00:00:00Z")
@@ -206,8 +212,8 @@ func TestValidate(t *testing.T) {
 		},
 			[]string{"rule", "unknown", "location"}},
 		"two devices": {func(r *report.Request) {
-			r.Report, r.Filters = "device-history",
-				map[string]string{"device": "d9428888-122b-4af0-a6c1-0305e82c3301,d9428888-122b-4af0-a6c1-0305e82c3302"}
+			two := id("one").String() + "," + id("two").String()
+			r.Report, r.Filters = "device-history", map[string]string{"device": two}
 		}, []string{"device", "too many"}},
 		"negative": {func(r *report.Request) { r.Sample = -1 }, []string{"sample", "negative"}},
 		"nobody":   {func(r *report.Request) { r.By = "" }, []string{"by", "missing"}},

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/language/display"
 )
 
-// Instant writes an instant in a zone, with its offset: the double hour at the end of summer time stays two hours. It
-// is ISO 8601 with blanks, which every language reads.
+// Instant writes an instant in a zone, with its offset: the double hour at the end of summer time
+// stays two hours. It is ISO 8601 with blanks, which every language reads.
 func Instant(t time.Time, loc *time.Location) string {
 	return t.In(loc).Format("2006-01-02 15:04:05 -07:00")
 }
@@ -55,7 +55,8 @@ func (l *Language) date(t time.Time, months string) string {
 	return l.Text("format.date", Args{"day": t.Day(), "month": month, "year": t.Year()})
 }
 
-// Moment writes a moment for reading, in its location. An hour that the clock shows twice carries its offset.
+// Moment writes a moment for reading, in its location. An hour that the clock shows twice carries
+// its offset.
 func (l *Language) Moment(t time.Time) string {
 	key := "format.moment"
 	for _, by := range []time.Duration{-time.Hour, time.Hour} {

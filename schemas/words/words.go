@@ -1,9 +1,11 @@
-// Package words holds every text that people read, by language and key: labels of the catalogue, words for values,
-// reports, access packages. A language is one file here, and nothing else: adding one touches no code.
+// Package words holds every text that people read, by language and key: labels of the catalogue,
+// words for values, reports, access packages. A language is one file here, and nothing else:
+// adding one touches no code.
 //
-// It owns no state and may lose nothing. It trusts its files as the program is built with them: a set in which a
-// language lacks a text, or fills in other places than English, does not load, and a test loads the program's own.
-// What machines read (ids, codes, exact values) has no language and stands elsewhere.
+// It owns no state and may lose nothing. It trusts its files as the program is built with them: a
+// set in which a language lacks a text, or fills in other places than English, does not load, and
+// a test loads the program's own. What machines read (ids, codes, exact values) has no language
+// and stands elsewhere.
 package words
 
 import (
@@ -25,10 +27,12 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Files returns the files of the program's languages, as Load reads them: to load them with others beside.
+// Files returns the files of the program's languages, as Load reads them: to load them with
+// others beside.
 func Files() fs.FS { return files }
 
-// Base is the language that the others are held against, and the one in which the command line speaks.
+// Base is the language that the others are held against, and the one in which the command line
+// speaks.
 const Base = "en"
 
 // Set is the languages that there are. It is immutable after loading.
@@ -36,7 +40,8 @@ type Set struct {
 	languages []*Language // Base first, the others by code
 }
 
-// Default returns the languages compiled into the program. It panics when they are broken, which a test excludes.
+// Default returns the languages compiled into the program. It panics when they are broken, which
+// a test excludes.
 var Default = sync.OnceValue(func() *Set {
 	s, err := Load(files)
 	if err != nil {
@@ -57,8 +62,9 @@ func In(lang, key string) string {
 	return l.Text(key)
 }
 
-// Load reads <code>.yaml of each language. The error joins every fault found and names file and key: a language has
-// the keys of Base, each with the same places to fill in, and the plural forms that it needs.
+// Load reads <code>.yaml of each language. The error joins every fault found and names file and
+// key: a language has the keys of Base, each with the same places to fill in, and the plural
+// forms that it needs.
 func Load(files fs.FS) (*Set, error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
@@ -128,7 +134,8 @@ func (s *Set) Keys(prefix string) []string {
 	return out
 }
 
-// Under returns what follows prefix in the keys that begin with it, sorted: the values of a vocabulary.
+// Under returns what follows prefix in the keys that begin with it, sorted: the values of a
+// vocabulary.
 func (s *Set) Under(prefix string) []string {
 	out := s.Keys(prefix)
 	for i, key := range out {
@@ -160,11 +167,12 @@ func (l *Language) Tag() language.Tag { return l.tag }
 // Location returns where the language's people live where nobody says otherwise.
 func (l *Language) Location() *time.Location { return l.location }
 
-// Args are what stands in the places of a text, by name. A text with plural forms is chosen by "count".
+// Args are what stands in the places of a text, by name. A text with plural forms is chosen by
+// "count".
 type Args map[string]any
 
-// Text returns the text of a key with its places filled in. A key that does not exist is returned itself: a test
-// looks for those.
+// Text returns the text of a key with its places filled in. A key that does not exist is returned
+// itself: a test looks for those.
 func (l *Language) Text(key string, args ...Args) string {
 	s, ok := l.Find(key, args...)
 	if !ok {

@@ -12,8 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words/wordstest"
 )
 
-// A language that lacks a text, or fills in other places than English, does not load: so this holds the program's own
-// files against each other.
+// A language that lacks a text, or fills in other places than English, does not load: so this
+// holds the program's own files against each other.
 func TestEveryLanguageHasEveryText(t *testing.T) {
 	set, err := words.Load(words.Files())
 	if err != nil {
@@ -37,13 +37,15 @@ const least = "format: {time-zone: UTC}\n"
 func TestAFaultNamesFileAndKey(t *testing.T) {
 	english := least + "a: {b: \"{who} has it\", c: !plural {one: an apple, other: \"{count} apples\"}}\n"
 	for name, c := range map[string]struct{ file, text, says string }{
-		"missing":             {"nl.yaml", least + "a: {b: \"{who}\"}\n", `nl.yaml: "a.c" is missing`},
-		"one too many":        {"nl.yaml", english + "d: more\n", `nl.yaml: "d" is no text of en`},
-		"another place":       {"nl.yaml", strings.Replace(english, "{who}", "{what}", 1), `"a.b" fills in [what]`},
-		"a place left out":    {"nl.yaml", strings.Replace(english, "{who}", "", 1), `"a.b" fills in []`},
-		"no plural":           {"nl.yaml", least + "a: {b: \"{who}\", c: apples}\n", `"a.c": one language has plural`},
-		"a plural form less":  {"nl.yaml", strings.Replace(english, "one: an apple, ", "", 1), `"a.c" has no plural form one`},
-		"a plural form more":  {"nl.yaml", strings.Replace(english, "one: an", "few: x, one: an", 1), "few, which no number takes"},
+		"missing":          {"nl.yaml", least + "a: {b: \"{who}\"}\n", `nl.yaml: "a.c" is missing`},
+		"one too many":     {"nl.yaml", english + "d: more\n", `nl.yaml: "d" is no text of en`},
+		"another place":    {"nl.yaml", strings.Replace(english, "{who}", "{what}", 1), `"a.b" fills in [what]`},
+		"a place left out": {"nl.yaml", strings.Replace(english, "{who}", "", 1), `"a.b" fills in []`},
+		"no plural":        {"nl.yaml", least + "a: {b: \"{who}\", c: apples}\n", `"a.c": one language has plural`},
+		"a plural form less": {"nl.yaml", strings.Replace(english, "one: an apple, ", "", 1),
+			`"a.c" has no plural form one`},
+		"a plural form more": {"nl.yaml", strings.Replace(english, "one: an", "few: x, one: an", 1),
+			"few, which no number takes"},
 		"the forms of Polish": {"pl.yaml", english, `"a.c" has no plural form few`},
 		"a text twice":        {"nl.yaml", english + "a.b: again\n", `"a.b" stands twice`},
 		"an empty text":       {"nl.yaml", english + "d: \"\"\n", `"d" is neither a text nor a group`},
@@ -65,7 +67,7 @@ func TestAFaultNamesFileAndKey(t *testing.T) {
 
 func TestTextFillsInPlacesAndChoosesThePlural(t *testing.T) {
 	file := least + `a: "{x} and {x}, {y}"` + "\n" +
-		"files: !plural {one: \"{count} plik\", few: \"{count} pliki\", many: \"{count} plików\", other: \"{count} pliku\"}\n"
+		`files: !plural {one: "{count} plik", few: "{count} pliki", many: "{count} plików", other: "{count} pliku"}`
 	english := least + `a: "{x} {y}"` + "\nfiles: !plural {one: one file, other: \"{count} files\"}\n"
 	set, err := words.Load(fstest.MapFS{"en.yaml": {Data: []byte(english)}, "pl.yaml": {Data: []byte(file)}})
 	if err != nil {
@@ -146,7 +148,8 @@ func TestTheMarkedLanguage(t *testing.T) {
 			t.Errorf("%s: %q, %v", key, outside, err)
 		}
 	}
-	if outside, err := wordstest.Outside("⟦a ⟦b⟧⟧ lone word", "lone"); err != nil || !slices.Equal(outside, []string{"word"}) {
+	if outside, err := wordstest.Outside("⟦a ⟦b⟧⟧ lone word", "lone"); err != nil ||
+		!slices.Equal(outside, []string{"word"}) {
 		t.Errorf("got %q, %v", outside, err)
 	}
 	if _, err := wordstest.Outside("⟦a"); err == nil {

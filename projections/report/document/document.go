@@ -1,9 +1,9 @@
-// Package document is what a report looks like before anybody writes it down: a header, typed columns, rows that pass
-// once, totals. Whoever renders one needs nothing else: every value carries its type, what became of it, its exact JSON
-// and its word in the document's language.
+// Package document is what a report looks like before anybody writes it down: a header, typed
+// columns, rows that pass once, totals. Whoever renders one needs nothing else: every value
+// carries its type, what became of it, its exact JSON and its word in the document's language.
 //
-// It owns no state and may lose nothing. It trusts whoever makes a document for what is in it; it reads no view, no
-// catalogue and no vault.
+// It owns no state and may lose nothing. It trusts whoever makes a document for what is in it; it
+// reads no view, no catalogue and no vault.
 package document
 
 import (
@@ -27,7 +27,8 @@ type Document struct {
 
 	// Rows yields the rows and ends at its first error. A row is the reader's until the next one.
 	Rows iter.Seq2[Row, error]
-	// Totals returns what was counted, and whether the last row has passed: before that it is not all.
+	// Totals returns what was counted, and whether the last row has passed: before that it is not
+	// all.
 	Totals func() (facts []Fact, done bool)
 }
 

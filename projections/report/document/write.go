@@ -1,10 +1,12 @@
 package document
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -22,8 +24,7 @@ func (v Value) People(l *words.Language, loc *time.Location) string {
 	case v.Word != "":
 		return v.Word
 	}
-	var s string
-	if json.Unmarshal(v.JSON, &s) == nil {
+	if s, ok := String(v.JSON); ok {
 		if v.Type == Reported {
 			if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 				return words.Instant(t, loc)
@@ -44,6 +45,16 @@ func (v Value) People(l *words.Language, loc *time.Location) string {
 		return objectText(v.JSON)
 	}
 	return string(v.JSON)
+}
+
+// String returns the string that valid JSON is, and whether it is one; null is the empty one.
+func String(raw json.RawMessage) (string, bool) {
+	if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1]), true // most are written as they are
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
 }
 
 // Lines writes the value as People does, a list of changes one by one.
@@ -68,16 +79,16 @@ func objectText(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// Exact writes the value for machines: a string as it is, anything else as its JSON, an instant in UTC. What is not
-// shown is its state in brackets, in every language.
+// Exact writes the value for machines: a string as it is, anything else as its JSON, an instant
+// in UTC. What is not shown is its state in brackets, in every language.
 func (v Value) Exact() string {
-	var s string
 	switch {
 	case v.State != Shown:
 		return "(" + v.State.Name() + ")"
 	case v.Type == Instant:
 		return schemas.Time(v.Time)
-	case json.Unmarshal(v.JSON, &s) == nil:
+	}
+	if s, ok := String(v.JSON); ok {
 		return s
 	}
 	return string(v.JSON)
@@ -96,7 +107,8 @@ func (v Value) Raw() json.RawMessage {
 	return v.JSON
 }
 
-// Raw returns the cell's JSON: of one value that value, of several an array, so that none can be mistaken for two.
+// Raw returns the cell's JSON: of one value that value, of several an array, so that none can be
+// mistaken for two.
 func (c Cell) Raw() json.RawMessage {
 	if len(c) == 1 {
 		return c[0].Raw()

@@ -19,8 +19,9 @@ const (
 	people
 )
 
-// MachineCSV writes exact CSV: RFC 4180 with commas and CRLF, UTF-8 without a byte order mark, column ids in the first
-// line and then rows alone. What is not shown stands as (masked), (erased) or (expired); Header writes the header apart.
+// MachineCSV writes exact CSV: RFC 4180 with commas and CRLF, UTF-8 without a byte order mark,
+// column ids in the first line and then rows alone. What is not shown stands as (masked),
+// (erased) or (expired); Header writes the header apart.
 func MachineCSV(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
 	out := CSV{To: b}
@@ -30,9 +31,9 @@ func MachineCSV(w io.Writer, d *document.Document) error {
 	return b.Flush()
 }
 
-// PeopleCSV writes CSV that opens in a spreadsheet of the language: byte order mark, CRLF, the list separator of the
-// locale, header and totals in the file, words for values, and every cell that a spreadsheet would take for a formula
-// guarded.
+// PeopleCSV writes CSV that opens in a spreadsheet of the language: byte order mark, CRLF, the
+// list separator of the locale, header and totals in the file, words for values, and every cell
+// that a spreadsheet would take for a formula guarded.
 func PeopleCSV(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
 	out := CSV{To: b, Separator: d.Language.Text("format.csv-separator"), Guarded: true}
@@ -112,7 +113,8 @@ type CSV struct {
 	Guarded   bool   // a spreadsheet takes no cell for a formula; without it, cells are exact
 }
 
-// Record writes one record. A cell is quoted where it holds what any reader could take for the end of it.
+// Record writes one record. A cell is quoted where it holds what any reader could take for the
+// end of it.
 func (c *CSV) Record(cells ...string) {
 	sep := c.Separator
 	if sep == "" {
@@ -133,8 +135,9 @@ func (c *CSV) Record(cells ...string) {
 	_, _ = c.To.WriteString("\r\n")
 }
 
-// Guard puts an apostrophe before a cell that a spreadsheet would take for a formula: one that begins, blanks and
-// invisible characters aside, with = + - @, tab or carriage return, or with the full-width form of the first four.
+// Guard puts an apostrophe before a cell that a spreadsheet would take for a formula: one that
+// begins, blanks and invisible characters aside, with = + - @, tab or carriage return, or with
+// the full-width form of the first four.
 func Guard(cell string) string {
 	for _, r := range cell {
 		switch r {

@@ -14,8 +14,10 @@ func TestGuard(t *testing.T) {
 		cell    string
 		guarded bool
 	}{
-		{"", false}, {"iPhone", false}, {"31612345678", false}, {"a=b", false}, {"●●●", false}, {"  plain", false}, {"'already", false},
-		{"=1+1", true}, {"+31612345678", true}, {"-5", true}, {"@SUM(A1)", true}, {"\tx", true}, {"\rx", true}, {"\nx", true},
+		{"", false}, {"iPhone", false}, {"31612345678", false}, {"a=b", false}, {"●●●", false}, {"  plain", false},
+		{"'already", false},
+		{"=1+1", true}, {"+31612345678", true}, {"-5", true}, {"@SUM(A1)", true}, {"\tx", true}, {"\rx", true},
+		{"\nx", true},
 		{"＝1", true}, {"＋31", true}, {"－1", true}, {"＠x", true}, {"﹢1", true}, {"﹣1", true}, {"−1", true},
 		{" =1", true}, {"\u00a0=1", true}, {"\u200b=1", true}, {"\ufeff@x", true}, {"\u3000＝x", true},
 	} {

@@ -19,9 +19,9 @@ var frameHTML string
 //go:embed html.html
 var pageHTML string
 
-// Frame returns what every page has in common, to add a page to: "top", from the document's type to the end of the
-// style, for a page with a Lang and a Title; and "cell", for a Cell. A page made with it loads nothing and runs
-// nothing.
+// Frame returns what every page has in common, to add a page to: "top", from the document's type
+// to the end of the style, for a page with a Lang and a Title; and "cell", for a Cell. A page
+// made with it loads nothing and runs nothing.
 func Frame(page string) *template.Template {
 	return template.Must(template.Must(template.New("page").Parse(frameHTML)).Parse(page))
 }
@@ -35,8 +35,8 @@ type Line struct {
 	Says  string // with State: what a mark without words means
 }
 
-// HTML writes one self-contained page for a browser, a screen reader or a printer. When an error is returned the output
-// ends early, without totals.
+// HTML writes one self-contained page for a browser, a screen reader or a printer. When an error
+// is returned the output ends early, without totals.
 func HTML(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
 	if err := page.Execute(b, &htmlPage{Document: d, b: b}); err != nil {
@@ -85,7 +85,8 @@ type htmlCell struct {
 
 type htmlTime struct{ Exact, Local, UTC string }
 
-// Lines yields the rows one by one; it ends early where they err, or where nobody takes them any more.
+// Lines yields the rows one by one; it ends early where they err, or where nobody takes them any
+// more.
 func (p *htmlPage) Lines() iter.Seq[[]htmlCell] {
 	return func(yield func([]htmlCell) bool) {
 		for row, err := range p.Rows {

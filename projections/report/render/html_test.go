@@ -57,7 +57,8 @@ func all(rows []document.Row) iter.Seq2[document.Row, error] {
 
 // texts are what anybody may have called a thing.
 var texts = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
-	"<script>alert(1)</script>", `" onload="x`, "</td></tr></table>", "</style>", "<!--", "&lt;", "a & b", "\x00", "\u202e",
+	"<script>alert(1)</script>", `" onload="x`, "</td></tr></table>", "</style>", "<!--", "&lt;", "a & b", "\x00",
+	"\u202e",
 	"]]>", "'", "{{.}}", "plain",
 }))
 
@@ -82,8 +83,8 @@ func value(t *rapid.T, as document.Type) document.Value {
 	return v
 }
 
-// Whatever values say, the page is well formed, stands alone, has as many rows as its totals say and each of them in
-// every column, and says every value as text.
+// Whatever values say, the page is well formed, stands alone, has as many rows as its totals say
+// and each of them in every column, and says every value as text.
 func TestThePageIsWellFormedAndHoldsEveryRow(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var columns []document.Column
@@ -119,8 +120,8 @@ func TestThePageIsWellFormedAndHoldsEveryRow(t *testing.T) {
 		}
 		page := wellFormed(rt, b.Bytes())
 		if page.rows != len(rows) || page.cells != len(rows)*len(columns) || page.totals != strconv.Itoa(len(rows)) {
-			rt.Errorf("%d rows with %d cells, totals say %s; want %d of %d columns\n%s", page.rows, page.cells, page.totals,
-				len(rows), len(columns), b.String())
+			rt.Errorf("%d rows with %d cells, totals say %s; want %d of %d columns\n%s", page.rows, page.cells,
+				page.totals, len(rows), len(columns), b.String())
 		}
 		for _, s := range said {
 			if s = strings.TrimSpace(norm(render.Visible(s))); !strings.Contains(page.text, s) {
@@ -148,10 +149,12 @@ type read struct {
 	totals, text string
 }
 
-// wellFormed reads a page as it stands, without a browser's leniency: what is opened is closed, an id is given once and
-// what names one finds it, nothing is loaded or run. Of a page that has none, no row is counted.
+// wellFormed reads a page as it stands, without a browser's leniency: what is opened is closed,
+// an id is given once and what names one finds it, nothing is loaded or run. Of a page that has
+// none, no row is counted.
 func wellFormed(t judge, page []byte) read {
-	if !bytes.HasPrefix(page, []byte("<!DOCTYPE html>\n<html lang=\"")) || !bytes.HasSuffix(bytes.TrimSpace(page), []byte("</html>")) {
+	if !bytes.HasPrefix(page, []byte("<!DOCTYPE html>\n<html lang=\"")) ||
+		!bytes.HasSuffix(bytes.TrimSpace(page), []byte("</html>")) {
 		t.Errorf("the page begins or ends in the middle")
 	}
 	z := html.NewTokenizer(bytes.NewReader(page))
@@ -170,7 +173,8 @@ func wellFormed(t judge, page []byte) read {
 					t.Errorf("nothing has the id %q", n)
 				}
 			}
-			for _, one := range []string{"html", "head", "title", "body", "main", "h1", "header", "footer", "table", "caption"} {
+			for _, one := range []string{"html", "head", "title", "body", "main", "h1", "header", "footer", "table",
+				"caption"} {
 				if seen[one] != 1 {
 					t.Errorf("%d of %s, want 1", seen[one], one)
 				}
@@ -236,8 +240,8 @@ func wellFormed(t judge, page []byte) read {
 	}
 }
 
-// Rows go out while later ones come in, nothing is asked for once nobody reads, and an error ends the page before its
-// totals.
+// Rows go out while later ones come in, nothing is asked for once nobody reads, and an error ends
+// the page before its totals.
 func TestThePageIsWrittenWhileRowsAreRead(t *testing.T) {
 	columns := []document.Column{{ID: "a", Title: "A"}}
 	row := document.Row{Cells: []document.Cell{{{JSON: schemas.JSON(strings.Repeat("x", 100))}}}}
@@ -271,7 +275,8 @@ func TestThePageIsWrittenWhileRowsAreRead(t *testing.T) {
 		if err := render.Write(form, &b, of(columns, broken), 0); !errors.Is(err, errClosed) {
 			t.Errorf("%s: %v", form, err)
 		}
-		if s := b.String(); strings.Contains(s, "Totals") || strings.Contains(s, "</html>") || strings.Contains(s, `"totals"`) {
+		if s := b.String(); strings.Contains(s, "Totals") || strings.Contains(s, "</html>") ||
+			strings.Contains(s, `"totals"`) {
 			t.Errorf("%s: totals stand below rows that are not all: %s", form, s)
 		}
 	}
@@ -308,7 +313,8 @@ func TestContrast(t *testing.T) {
 		return m[1]
 	}
 	for _, c := range [][2]string{
-		{variable("ink"), variable("paper")}, {variable("soft"), variable("paper")}, {variable("accent"), variable("paper")},
+		{variable("ink"), variable("paper")}, {variable("soft"), variable("paper")}, {variable("accent"),
+			variable("paper")},
 		{variable("ink"), variable("wash")}, {"#4a4035", "#f4efe6"}, {"#b3541e", variable("paper")},
 	} {
 		if !strings.Contains(css, c[0]) || !strings.Contains(css, c[1]) {

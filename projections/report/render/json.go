@@ -8,9 +8,10 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// JSON writes one object: header, columns, rows and totals, in this order. A row is an object by column id; a value is
-// exact, a list an array; an instant has "local" and "utc"; what is not shown is {"state":"masked"}, "erased" or
-// "expired". When an error is returned the output ends early and is no JSON.
+// JSON writes one object: header, columns, rows and totals, in this order. A row is an object by
+// column id; a value is exact, a list an array; an instant has "local" and "utc"; what is not
+// shown is {"state":"masked"}, "erased" or "expired". When an error is returned the output ends
+// early and is no JSON.
 func JSON(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
 	put := func(s string) { _, _ = b.WriteString(s) } // an error stays in b until Flush
@@ -84,7 +85,8 @@ func putFacts(b *bufio.Writer, facts []document.Fact) {
 	_, _ = b.WriteString("}")
 }
 
-// Header writes the header alone as JSON, to lie beside machine CSV; totals are in it once the rows were written.
+// Header writes the header alone as JSON, to lie beside machine CSV; totals are in it once the
+// rows were written.
 func Header(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
 	_, _ = b.WriteString(`{"header":`)

@@ -1,9 +1,11 @@
-// Package render writes documents: for a terminal, for a spreadsheet, for a browser, for a program. Each form is one
-// file and a line in Forms, and sees nothing of a report but its document.
+// Package render writes documents: for a terminal, for a spreadsheet, for a browser, for a
+// program. Each form is one file and a line in Forms, and sees nothing of a report but its
+// document.
 //
-// It owns no state and may lose nothing: an error of the document's rows or of the writer ends the output early, without
-// totals. It trusts the document for who may see what; it trusts no value: what steers a terminal, a spreadsheet or a
-// browser is written so that it does not. Rows pass in constant memory.
+// It owns no state and may lose nothing: an error of the document's rows or of the writer ends
+// the output early, without totals. It trusts the document for who may see what; it trusts no
+// value: what steers a terminal, a spreadsheet or a browser is written so that it does not. Rows
+// pass in constant memory.
 package render
 
 import (
@@ -58,8 +60,8 @@ func Help() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Write writes the document in the form of that name. Width is that of the terminal, in columns; ≤ 0 is as wide as
-// needed.
+// Write writes the document in the form of that name. Width is that of the terminal, in columns;
+// ≤ 0 is as wide as needed.
 func Write(form string, w io.Writer, d *document.Document, width int) error {
 	forms := Forms()
 	i := slices.IndexFunc(forms, func(f Form) bool { return f.Name == form })
@@ -69,7 +71,8 @@ func Write(form string, w io.Writer, d *document.Document, width int) error {
 	return forms[i].write(w, d, width)
 }
 
-// goOn returns err, or the error of a writer that takes no more: nothing further is unsealed for nobody.
+// goOn returns err, or the error of a writer that takes no more: nothing further is unsealed for
+// nobody.
 func goOn(b *bufio.Writer, err error) error {
 	if err != nil {
 		return err

@@ -27,8 +27,9 @@ const (
 	maxColumn = 60
 )
 
-// Table writes the document for a terminal or a page of width columns; width ≤ 0 is as wide as needed. Where the columns
-// cannot fit, each row is written as a block of "title: value" lines. Control characters are shown, never sent.
+// Table writes the document for a terminal or a page of width columns; width ≤ 0 is as wide as
+// needed. Where the columns cannot fit, each row is written as a block of "title: value" lines.
+// Control characters are shown, never sent.
 func Table(w io.Writer, d *document.Document, width int) error {
 	b := bufio.NewWriter(w)
 	writeFacts(b, d.Header)
@@ -129,8 +130,9 @@ func (t *table) settle() {
 	t.waiting = nil
 }
 
-// measure gives each column what its longest line needs, then takes from the widest until the row fits. A column is
-// never narrower than its longest word of up to 24, so that times and numbers stay whole.
+// measure gives each column what its longest line needs, then takes from the widest until the row
+// fits. A column is never narrower than its longest word of up to 24, so that times and numbers
+// stay whole.
 func (t *table) measure() {
 	n := len(t.d.Columns)
 	t.columns = make([]int, n)
@@ -260,8 +262,8 @@ func wrap(s string, width int) []string {
 	return out
 }
 
-// Visible returns text that a terminal shows and does not obey: control characters, direction marks and bytes that are
-// no UTF-8 are written as escapes.
+// Visible returns text that a terminal shows and does not obey: control characters, direction
+// marks and bytes that are no UTF-8 are written as escapes.
 func Visible(s string) string {
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
@@ -277,7 +279,8 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// hidden are runes that steer a terminal or the direction of text. The joiners stay: names and emoji need them.
+// hidden are runes that steer a terminal or the direction of text. The joiners stay: names and
+// emoji need them.
 func hidden(r rune) bool {
 	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' ||
 		r == '\u2028' || r == '\u2029'

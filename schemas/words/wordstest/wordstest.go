@@ -1,5 +1,6 @@
-// Package wordstest makes a language out of English, for tests that nothing people read is written in code: each text
-// stands between marks, so whatever is read outside them came from elsewhere.
+// Package wordstest makes a language out of English, for tests that nothing people read is
+// written in code: each text stands between marks, so whatever is read outside them came from
+// elsewhere.
 //
 // It owns no state and may lose nothing; it is for tests alone.
 package wordstest
@@ -26,7 +27,8 @@ const (
 	End   = "⟧"
 )
 
-// forms are what the language writes otherwise than English, and without marks: none of it is a word.
+// forms are what the language writes otherwise than English, and without marks: none of it is a
+// word.
 var forms = map[string]string{
 	"format.time-zone": "Europe/Paris", "format.decimal": ",", "format.thousands": ".", "format.csv-separator": ";",
 	"format.size": "{number} {unit}", "format.date": "{day} {month} {year}", "format.clock": "{hour}:{minute}",
@@ -34,7 +36,8 @@ var forms = map[string]string{
 	"dsar.file": "02-marked.html",
 }
 
-// Marked returns the program's languages and the marked one beside them, loaded from files as any other.
+// Marked returns the program's languages and the marked one beside them, loaded from files as any
+// other.
 func Marked() (*words.Set, error) {
 	raw, err := fs.ReadFile(words.Files(), words.Base+".yaml")
 	if err != nil {
@@ -78,8 +81,8 @@ func mark(group string, n *yaml.Node) {
 	}
 }
 
-// Outside returns the words of s that stand outside marks, each once, sorted, but for those of which allowed has a
-// part. Its error says that marks do not match.
+// Outside returns the words of s that stand outside marks, each once, sorted, but for those of
+// which allowed has a part. Its error says that marks do not match.
 func Outside(s string, allowed ...string) ([]string, error) {
 	depth := 0
 	rest := strings.Map(func(r rune) rune {
