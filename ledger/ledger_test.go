@@ -128,7 +128,7 @@ func TestADeadStoreIsGivenUpInABoundedTime(t *testing.T) {
 			if took := time.Since(begun); took > takes+10*time.Second {
 				t.Errorf("attempts of %s: %s until it was given up", takes, took)
 			}
-			if n := store.attempts.Load(); n < 2 || n > 14 {
+			if n := store.attempts.Load(); n < 2 || n > 60 { // pauses of a second on average
 				t.Errorf("attempts of %s: %d were sent", takes, n)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

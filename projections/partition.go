@@ -156,13 +156,11 @@ func (r *reader) read(ctx context.Context) error {
 			return ctx.Err()
 		}
 		row.Partition = r.partition
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case r.p.queue <- delivery{offset: item.Offset, row: row}:
-			r.place, r.placed = Place{Next: item.Offset + 1, LastSeq: row.Seq}, true
-			r.sent++
+		if err := r.p.queue.Put(ctx, delivery{offset: item.Offset, row: row}); err != nil {
+			return err
 		}
+		r.place, r.placed = Place{Next: item.Offset + 1, LastSeq: row.Seq}, true
+		r.sent++
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ledgerline/ledgerline/internal/flow"
 	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
@@ -73,7 +74,7 @@ func orElse[T comparable](v *T, def T) {
 // Projector applies the topics to the views. Run it once.
 type Projector struct {
 	cfg   Config
-	queue chan delivery // from all partition readers to the one applier; in order within a partition
+	queue *flow.Queue[delivery] // from all partition readers to the one applier; in order within a partition
 
 	gate   Gate
 	status statusBoard
@@ -84,6 +85,9 @@ type delivery struct {
 	offset int64
 	row    Row // of row.Partition
 }
+
+// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch has.
+const queued = 512
 
 // New returns a projector that has not begun.
 func New(cfg Config) (*Projector, error) {
@@ -108,7 +112,7 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Observer != nil {
 		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
 	}
-	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
+	return &Projector{cfg: cfg, queue: flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })}, nil
 }
 
 // Run reads every partition from the saved position and applies until ctx ends, which returns nil.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -58,35 +56,23 @@ hash. Single quotes keep the shell from reading $admins as a variable.`,
   pass show ledger/remote | ledgerline eventstore user add remote --groups writers`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.node(nil).Dir().Make(); err != nil {
+			c, u := a.node(nil), guard.User{Name: args[0], Groups: groups}
+			if err := c.Dir().Make(); err != nil {
 				return err
 			}
-			path := a.node(nil).UsersPath()
-			users, err := node.ReadUsers(path)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			u := guard.User{Name: args[0], Groups: groups}
-			if err := node.CheckUser(u); err != nil {
-				return usage("%w", err)
-			}
-			at := slices.IndexFunc(users, func(o guard.User) bool { return o.Name == u.Name })
-			if at >= 0 && !replace {
+			path := c.UsersPath()
+			err := c.LookForUser(u, replace)
+			if errors.Is(err, node.ErrUserExists) {
 				return usage("there is a user %q in %s: --replace gives it a new password and groups", u.Name, path)
+			}
+			if err != nil {
+				return err
 			}
 			password, err := terminal.NewPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			if u.PasswordHash, err = guard.HashPassword(password); err != nil {
-				return err
-			}
-			if at >= 0 {
-				users[at] = u
-			} else {
-				users = append(users, u)
-			}
-			if err := node.WriteUsers(path, users); err != nil {
+			if err := c.PutUser(u, password); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "user %q stands in %s; `ledgerline up` knows it from its next start\n",
@@ -106,16 +92,11 @@ func newUserRemove(a *app) *cobra.Command {
 		Short: "Remove a user",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := a.node(nil).UsersPath()
-			users, err := node.ReadUsers(path)
+			err := a.node(nil).RemoveUser(args[0])
+			if errors.Is(err, node.ErrNoUser) {
+				return usage("there is no user %q in %s", args[0], a.node(nil).UsersPath())
+			}
 			if err != nil {
-				return err
-			}
-			left := slices.DeleteFunc(slices.Clone(users), func(u guard.User) bool { return u.Name == args[0] })
-			if len(left) == len(users) {
-				return usage("there is no user %q in %s", args[0], path)
-			}
-			if err := node.WriteUsers(path, left); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is started "+

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/restore"
 	"github.com/ledgerline/ledgerline/internal/terminal"
-	"github.com/ledgerline/ledgerline/ledger/custody"
 )
 
 func newRestore(a *app) *cobra.Command {
@@ -75,7 +73,7 @@ said, and the exit code is 1; --accept-loss --yes declares that it is lost.`,
 			if err != nil {
 				return err
 			}
-			if err := writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) { completedText(w, doc) }); err != nil {
+			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText); err != nil {
 				return err
 			}
 			if doc.Missing > 0 && !doc.Accepted {
@@ -92,30 +90,6 @@ said, and the exit code is 1; --accept-loss --yes declares that it is lost.`,
 		"declare lost what the vault knows to have been in the ledger and no topic holds")
 	cmd.Flags().BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
 	return cmd
-}
-
-func completedText(w io.Writer, d restore.Completed) {
-	if d.Appended == 0 {
-		fmt.Fprintf(w, "nothing to complete: the event store holds %s events of ledger %s, the topics %s; as far "+
-			"as both go they are the same\n", terminal.Count(d.Held), d.Ledger, terminal.Count(d.Published))
-	} else {
-		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence "+
-			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held), terminal.Count(d.Appended), d.Sequence)
-	}
-	say := func(n uint64, text string) {
-		if n > 0 {
-			fmt.Fprintf(w, "%s  %s\n", terminal.Right(terminal.Count(n), 8), text)
-		}
-	}
-	say(d.Fillers, "placeholders stand where others' events lay between, so that later revisions are what they were")
-	say(d.Forged, "events of the sequence were made by no holder of this vault; they stand as they stood")
-	say(d.LeftOut, "events that were published and not noted were left out: they do not fit")
-	say(d.Topics.Foreign, "records in the topics are not the ledger's; they were skipped")
-	say(d.Topics.Disputed, "sequences were claimed by several records; the genuine one was taken")
-	say(uint64(d.Doubted), "newer positions in ledger.position name what the topics do not hold; they were passed over")
-	if d.Missing > 0 && d.Accepted {
-		say(d.Missing, "events that the vault had noted are declared lost")
-	}
 }
 
 func newRestoreVault(a *app) *cobra.Command {
@@ -157,13 +131,13 @@ Without any copy of the vault there is no way to make it again: its keys were ra
 			if errors.As(err, &older) && older.Code == restore.ErrOlder {
 				return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back "+
 					"a newer copy and run this again; or, where there is none, declare that what is sealed under those "+
-					"keys is lost: `%s --accept-loss --yes`", lostText(older.Unknown),
+					"keys is lost: `%s --accept-loss --yes`", restore.LostText(older.Unknown),
 					a.commandLine("restore vault"+fromFlag(o.From)))
 			}
 			if err != nil {
 				return err
 			}
-			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) { fittedText(w, doc) })
+			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
 		},
 	}
 	outputFlag(cmd, &output)
@@ -172,49 +146,6 @@ Without any copy of the vault there is no way to make it again: its keys were ra
 	f.BoolVar(&o.AcceptLoss, "accept-loss", false, "declare lost what no copy of the vault can read any more")
 	f.BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
 	return cmd
-}
-
-func fittedText(w io.Writer, d restore.Fitted) {
-	fmt.Fprintf(w, "the vault fits ledger %s: %s events after its own note were looked at\n",
-		d.Ledger, terminal.Count(d.Unknown.Looked))
-	r := d.Replayed
-	fmt.Fprintf(w,
-		"orders of erasure in the ledger: %s; carried out now: %s, with %s keys; done in this vault before: %s\n",
-		terminal.Count(r.Orders), terminal.Count(r.Replayed), terminal.Count(r.Keys), terminal.Count(r.Done))
-	if r.NoTenant+r.LeftOut > 0 {
-		fmt.Fprintf(w, "left out: %s of tenants that this vault does not know, %s that are no orders\n",
-			terminal.Count(r.NoTenant), terminal.Count(r.LeftOut))
-	}
-	if d.Completed+d.TakenBack > 0 {
-		fmt.Fprintf(w, "erasures that were interrupted: %s completed, %s had not begun\n",
-			terminal.Count(d.Completed), terminal.Count(d.TakenBack))
-	}
-	if d.Unknown.Forged > 0 {
-		fmt.Fprintf(w, "%s events were made by no holder of this vault; they were left out\n", terminal.Count(d.Unknown.Forged))
-	}
-	if d.Accepted {
-		fmt.Fprintf(w, "declared lost: %s. Event %s says so\n", lostText(d.Unknown), d.Event)
-	}
-	if d.DamagedKeys > 0 {
-		fmt.Fprintf(w, "%s keys of persons, devices or periods in this copy have changed on disk and cannot be read\n",
-			terminal.Count(d.DamagedKeys))
-	}
-	fmt.Fprintln(w, "`ledgerline up` serves again")
-}
-
-// lostText says how much a vault does not know.
-func lostText(u custody.Unknown) string {
-	atLeast := ""
-	if u.More {
-		atLeast = "at least "
-	}
-	s := fmt.Sprintf("%s events, the first recorded %s, name %s%s aliases of keys that this vault does not hold",
-		terminal.Count(u.Events+u.TenantEvents), u.Since.Local().Format(time.DateTime), atLeast, terminal.Count(u.Aliases))
-	if u.TenantEvents > 0 {
-		s += fmt.Sprintf("; %s of them are of %s tenants that it does not know, and nobody can tell a forged event "+
-			"among those", terminal.Count(u.TenantEvents), terminal.Count(u.Tenants))
-	}
-	return s
 }
 
 func fromFlag(from string) string {

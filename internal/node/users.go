@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
 // UsersFile is the default file of the embedded event store's further users, in DATA/keys.
@@ -65,11 +67,11 @@ func parseUser(line string) (guard.User, error) {
 			u.Groups = append(u.Groups, strings.TrimSpace(g))
 		}
 	}
-	return u, CheckUser(u)
+	return u, checkUser(u)
 }
 
-// CheckUser refuses what the server would, and the names that are this machine's own.
-func CheckUser(u guard.User) error {
+// checkUser refuses what the server would, and the names that are this machine's own.
+func checkUser(u guard.User) error {
 	for _, g := range u.Groups {
 		if strings.ContainsAny(g, ":,\n\r") || slices.Contains(datadir.Accounts(datadir.EventStore), g) {
 			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
@@ -82,8 +84,8 @@ func CheckUser(u guard.User) error {
 	return u.Validate()
 }
 
-// WriteUsers replaces a file of users, which is its owner's alone.
-func WriteUsers(path string, users []guard.User) error {
+// writeUsers replaces a file of users, which is its owner's alone.
+func writeUsers(path string, users []guard.User) error {
 	var b bytes.Buffer
 	b.WriteString(usersHeader)
 	for _, u := range users {
@@ -93,4 +95,56 @@ func WriteUsers(path string, users []guard.User) error {
 		return err
 	}
 	return datadir.WritePrivate(path, b.Bytes())
+}
+
+// Codes of what is wrong with a user to add or remove.
+var (
+	ErrUserExists = errors.New("there is such a user already")
+	ErrNoUser     = errors.New("there is no such user")
+)
+
+// LookForUser checks a user who is to be added, or with replace given another password and groups. It
+// errs as a settings.Error, or with ErrUserExists.
+func (c Config) LookForUser(u guard.User, replace bool) error {
+	if err := checkUser(u); err != nil {
+		return settings.Invalid(err)
+	}
+	users, err := ReadUsers(c.UsersPath())
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case !replace && slices.ContainsFunc(users, func(o guard.User) bool { return o.Name == u.Name }):
+		return ErrUserExists
+	}
+	return nil
+}
+
+// PutUser adds a user with that password, or replaces the one of the same name.
+func (c Config) PutUser(u guard.User, password string) (err error) {
+	if u.PasswordHash, err = guard.HashPassword(password); err != nil {
+		return err
+	}
+	users, err := ReadUsers(c.UsersPath())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if at := slices.IndexFunc(users, func(o guard.User) bool { return o.Name == u.Name }); at >= 0 {
+		users[at] = u
+	} else {
+		users = append(users, u)
+	}
+	return writeUsers(c.UsersPath(), users)
+}
+
+// RemoveUser removes the user of that name, or errs with ErrNoUser.
+func (c Config) RemoveUser(name string) error {
+	users, err := ReadUsers(c.UsersPath())
+	if err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(slices.Clone(users), func(u guard.User) bool { return u.Name == name })
+	if len(left) == len(users) {
+		return ErrNoUser
+	}
+	return writeUsers(c.UsersPath(), left)
 }

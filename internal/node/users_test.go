@@ -82,7 +82,7 @@ func TestWhoMayLogInToTheEventStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteUsers(c.UsersPath(), []guard.User{u}); err != nil {
+	if err := writeUsers(c.UsersPath(), []guard.User{u}); err != nil {
 		t.Fatal(err)
 	}
 	own["anna"] = "$ops,readers"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 
@@ -30,6 +31,31 @@ type Completed struct {
 	Doubted  int                   `json:"doubtedPositions"`
 	Missing  uint64                `json:"missing"`  // events that the vault knows of and nobody holds
 	Accepted bool                  `json:"accepted"` // that those are lost
+}
+
+// WriteText writes it for a person.
+func (d Completed) WriteText(w io.Writer) {
+	if d.Appended == 0 {
+		fmt.Fprintf(w, "nothing to complete: the event store holds %s events of ledger %s, the topics %s; as far "+
+			"as both go they are the same\n", terminal.Count(d.Held), d.Ledger, terminal.Count(d.Published))
+	} else {
+		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence "+
+			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held), terminal.Count(d.Appended), d.Sequence)
+	}
+	say := func(n uint64, text string) {
+		if n > 0 {
+			fmt.Fprintf(w, "%s  %s\n", terminal.Right(terminal.Count(n), 8), text)
+		}
+	}
+	say(d.Fillers, "placeholders stand where others' events lay between, so that later revisions are what they were")
+	say(d.Forged, "events of the sequence were made by no holder of this vault; they stand as they stood")
+	say(d.LeftOut, "events that were published and not noted were left out: they do not fit")
+	say(d.Topics.Foreign, "records in the topics are not the ledger's; they were skipped")
+	say(d.Topics.Disputed, "sequences were claimed by several records; the genuine one was taken")
+	say(uint64(d.Doubted), "newer positions in ledger.position name what the topics do not hold; they were passed over")
+	if d.Missing > 0 && d.Accepted {
+		say(d.Missing, "events that the vault had noted are declared lost")
+	}
 }
 
 // EventStore appends what the event store lacks of what the topics hold: the same events, in the same

@@ -41,6 +41,50 @@ type Fitted struct {
 	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of keys that cannot be read
 }
 
+// WriteText writes it for a person.
+func (d Fitted) WriteText(w io.Writer) {
+	fmt.Fprintf(w, "the vault fits ledger %s: %s events after its own note were looked at\n",
+		d.Ledger, terminal.Count(d.Unknown.Looked))
+	r := d.Replayed
+	fmt.Fprintf(w,
+		"orders of erasure in the ledger: %s; carried out now: %s, with %s keys; done in this vault before: %s\n",
+		terminal.Count(r.Orders), terminal.Count(r.Replayed), terminal.Count(r.Keys), terminal.Count(r.Done))
+	if r.NoTenant+r.LeftOut > 0 {
+		fmt.Fprintf(w, "left out: %s of tenants that this vault does not know, %s that are no orders\n",
+			terminal.Count(r.NoTenant), terminal.Count(r.LeftOut))
+	}
+	if d.Completed+d.TakenBack > 0 {
+		fmt.Fprintf(w, "erasures that were interrupted: %s completed, %s had not begun\n",
+			terminal.Count(d.Completed), terminal.Count(d.TakenBack))
+	}
+	if d.Unknown.Forged > 0 {
+		fmt.Fprintf(w, "%s events were made by no holder of this vault; they were left out\n", terminal.Count(d.Unknown.Forged))
+	}
+	if d.Accepted {
+		fmt.Fprintf(w, "declared lost: %s. Event %s says so\n", LostText(d.Unknown), d.Event)
+	}
+	if d.DamagedKeys > 0 {
+		fmt.Fprintf(w, "%s keys of persons, devices or periods in this copy have changed on disk and cannot be read\n",
+			terminal.Count(d.DamagedKeys))
+	}
+	fmt.Fprintln(w, "`ledgerline up` serves again")
+}
+
+// LostText says how much a vault does not know.
+func LostText(u custody.Unknown) string {
+	atLeast := ""
+	if u.More {
+		atLeast = "at least "
+	}
+	s := fmt.Sprintf("%s events, the first recorded %s, name %s%s aliases of keys that this vault does not hold",
+		terminal.Count(u.Events+u.TenantEvents), u.Since.Local().Format(time.DateTime), atLeast, terminal.Count(u.Aliases))
+	if u.TenantEvents > 0 {
+		s += fmt.Sprintf("; %s of them are of %s tenants that it does not know, and nobody can tell a forged event "+
+			"among those", terminal.Count(u.TenantEvents), terminal.Count(u.Tenants))
+	}
+	return s
+}
+
 // Vault makes a vault that was put back, or is put back from a copy, fit the ledger: the erasures that
 // it missed are carried out, and what it cannot read is declared lost, by who, or else counted in a
 // Problem, ErrOlder, before anything is changed. Nothing else may use the data directory.

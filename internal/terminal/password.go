@@ -23,21 +23,18 @@ var (
 // NewPassword asks for a password twice, unseen, or reads the first line of what is no terminal. It
 // errs with ErrShort or ErrDifferent, and with ctx's error where that ends first.
 func NewPassword(ctx context.Context, in io.Reader, prompt io.Writer) (string, error) {
-	password, err := "", error(nil)
+	password, err := Password(ctx, in, prompt, "password: ")
+	if err != nil {
+		return "", err
+	}
 	if Is(in) {
-		f := in.(*os.File)
-		if password, err = askUnseen(ctx, f, prompt, "password: "); err != nil {
-			return "", err
-		}
-		again, err := askUnseen(ctx, f, prompt, "the same again: ")
+		again, err := Password(ctx, in, prompt, "the same again: ")
 		if err != nil {
 			return "", err
 		}
 		if again != password {
 			return "", ErrDifferent
 		}
-	} else if password, err = readLine(in); err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
 	}
 	if len([]rune(password)) < LeastPassword {
 		return "", ErrShort
@@ -45,16 +42,19 @@ func NewPassword(ctx context.Context, in io.Reader, prompt io.Writer) (string, e
 	return password, nil
 }
 
-// Password asks for a password once, unseen, or reads the next line of what is no terminal.
-func Password(ctx context.Context, in io.Reader, prompt io.Writer, question string) (string, error) {
-	if Is(in) {
-		return askUnseen(ctx, in.(*os.File), prompt, question)
+// Password asks a question on prompt and returns the line that is typed unseen; of what is no terminal
+// it asks nothing and returns the first line. It reads not a byte more, so that what follows can be
+// read too.
+func Password(ctx context.Context, in io.Reader, prompt io.Writer, question string) (line string, err error) {
+	if f, ok := in.(*os.File); ok && Is(in) {
+		line, err = askUnseen(ctx, f, prompt, question)
+	} else {
+		line, err = readLine(in)
 	}
-	password, err := readLine(in)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	return password, nil
+	return line, nil
 }
 
 // askUnseen reads a line from a terminal that does not show it, and that is as it was afterwards,
@@ -62,7 +62,7 @@ func Password(ctx context.Context, in io.Reader, prompt io.Writer, question stri
 func askUnseen(ctx context.Context, f *os.File, prompt io.Writer, question string) (_ string, err error) {
 	before, err := term.GetState(int(f.Fd()))
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", err
 	}
 	type answer struct {
 		line []byte
