@@ -1,0 +1,148 @@
+package answer
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// maxFindings bounds the events that a check tells one by one.
+const maxFindings = 1000
+
+// LedgerCheck says what the event store holds. Foreign events are in no
+// sequence, and harm nothing.
+type LedgerCheck struct {
+	Events    uint64    `json:"events"` // that count in the sequence
+	Foreign   uint64    `json:"foreign"`
+	Forged    uint64    `json:"forged"`    // and not disowned
+	Unfitting uint64    `json:"unfitting"` // and not disowned
+	Disowned  uint64    `json:"disowned"`
+	Unnaming  uint64    `json:"notNaming"` // hold or remove data of persons whom they do not name
+	Untold    uint64    `json:"untold"`    // values of which nothing tells any more whose they are
+	Findings  []Finding `json:"findings"`
+	More      bool      `json:"more"` // there are more findings than are told
+}
+
+// Finding is one event that is not the ledger's own, or does not name everybody.
+type Finding struct {
+	ID       uuid.UUID `json:"id"`
+	Sequence *uint64   `json:"sequence,omitempty"` // none of a foreign event
+	Stream   string    `json:"stream,omitempty"`   // left out where it is somebody else's text
+	Revision uint64    `json:"revision"`
+	Verdict  string    `json:"verdict"`
+	Disowned bool      `json:"disowned"`
+	Missing  []string  `json:"missing,omitempty"` // attributes whose person the event does not name
+}
+
+// Add counts what was found of one event.
+func (d *LedgerCheck) Add(f ledger.Found) {
+	if f.Verdict != ledger.Foreign {
+		d.Events++
+	}
+	d.Untold += uint64(f.Naming.Untold)
+	verdict := f.Verdict.String()
+	switch {
+	case len(f.Naming.Missing) > 0:
+		d.Unnaming++
+		verdict = "not naming"
+	case f.Disowned:
+		d.Disowned++
+	case f.Verdict == ledger.Foreign:
+		d.Foreign++
+	case f.Verdict == ledger.Forged:
+		d.Forged++
+	case f.Verdict == ledger.Unfitting:
+		d.Unfitting++
+	default:
+		return
+	}
+	if len(d.Findings) == maxFindings {
+		d.More = true
+		return
+	}
+	doc := Finding{ID: f.ID, Revision: f.Revision, Verdict: verdict, Disowned: f.Disowned, Missing: f.Naming.Missing}
+	if f.Stream.Valid() {
+		doc.Stream = string(f.Stream)
+	}
+	if f.Verdict != ledger.Foreign {
+		doc.Sequence = &f.Seq
+	}
+	d.Findings = append(d.Findings, doc)
+}
+
+// WriteText writes it for a person.
+func (d LedgerCheck) WriteText(w io.Writer) {
+	fmt.Fprintf(w, "read %s events of the ledger and %s foreign ones\n", terminal.Count(d.Events), terminal.Count(d.Foreign))
+	for _, f := range d.Findings {
+		at := "no sequence"
+		if f.Sequence != nil {
+			at = fmt.Sprintf("sequence %d", *f.Sequence)
+		}
+		stream, note := f.Stream, ""
+		if stream == "" {
+			stream = "a stream of another form"
+		}
+		if f.Disowned {
+			note = ", disowned"
+		}
+		if len(f.Missing) > 0 {
+			note = " the person of " + strings.Join(f.Missing, ", ")
+		}
+		fmt.Fprintf(w, "%s  %s  %s@%d  %s%s\n", f.ID, at, stream, f.Revision, f.Verdict, note)
+	}
+	if d.More {
+		fmt.Fprintf(w, "… and more; the first %s are told\n", terminal.Count(len(d.Findings)))
+	}
+	fmt.Fprintf(w, "forged %s, unfitting %s, disowned %s: each event's form and origin were compared, and its data "+
+		"with its type\n", terminal.Count(d.Forged), terminal.Count(d.Unfitting), terminal.Count(d.Disowned))
+	fmt.Fprintf(w, "not naming everybody %s: each value's key was compared with the event's subjects", terminal.Count(d.Unnaming))
+	if d.Untold > 0 {
+		fmt.Fprintf(w, ", but of %s values nothing tells any more whose they are (erased, expired or lost)", terminal.Count(d.Untold))
+	}
+	fmt.Fprintln(w)
+}
+
+// Disowning says what became of a disowning.
+type Disowning struct {
+	Disowned []Disowned `json:"disowned"`
+	Before   []Disowned `json:"before"` // disowned already
+}
+
+// Disowned is one event that was.
+type Disowned struct {
+	ID       uuid.UUID      `json:"id"`
+	Sequence uint64         `json:"sequence"`
+	Stream   schemas.Stream `json:"stream"`
+	Verdict  string         `json:"verdict"`
+}
+
+func disownedOf(events []custody.DisownedEvent) []Disowned {
+	out := []Disowned{}
+	for _, e := range events {
+		out = append(out, Disowned{e.Event, e.Seq, e.Stream, e.Verdict.String()})
+	}
+	return out
+}
+
+// WriteText writes an event a line.
+func (d Disowning) WriteText(w io.Writer) {
+	tell := func(what string, events []Disowned) {
+		for _, e := range events {
+			fmt.Fprintf(w, "%s %s (sequence %d, %s, %s)\n", what, e.ID, e.Sequence, e.Stream, e.Verdict)
+		}
+	}
+	tell("disowned", d.Disowned)
+	tell("disowned already:", d.Before)
+}
+
+// DisowningOf is what is said of a disowning.
+func DisowningOf(d custody.Disowning) Disowning {
+	return Disowning{disownedOf(d.Events), disownedOf(d.Before)}
+}
