@@ -86,7 +86,8 @@ type delivery struct {
 	row    Row // of row.Partition
 }
 
-// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch has.
+// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch
+// has.
 const queued = 512
 
 // New returns a projector that has not begun.
@@ -115,10 +116,10 @@ func New(cfg Config) (*Projector, error) {
 	return &Projector{cfg: cfg, queue: flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })}, nil
 }
 
-// Run reads every partition from the saved position and applies until ctx ends, which returns nil.
-// It returns an error only where a hook does. Errors of the source or the sink are retried for as
-// long as it takes and shown in Status; so is what somebody else wrote into the topics, which stops
-// at most the partition that it contradicts.
+// Run reads every partition from the saved position and applies until ctx ends, which returns
+// nil. It returns an error only where a hook does. Errors of the source or the sink are retried
+// for as long as it takes and shown in Status; so is what somebody else wrote into the topics,
+// which stops at most the partition that it contradicts.
 func (p *Projector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -146,7 +147,8 @@ func endOf(ctx context.Context, err error) error {
 	return fmt.Errorf("projector: %w", err)
 }
 
-// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
+// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of
+// failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	p.status.began(what, p.cfg.Now())
 	defer p.status.ended(what)

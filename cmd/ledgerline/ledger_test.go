@@ -92,7 +92,8 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 	}
 }
 
-// An event that holds a value of somebody whom it does not name is a problem: no package finds it for them.
+// An event that holds a value of somebody whom it does not name is a problem: no package finds it
+// for them.
 func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	d := newDesktop(t)
 	p := terminal.NewProgress(&strings.Builder{})

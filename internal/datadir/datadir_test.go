@@ -17,7 +17,8 @@ import (
 	"testing"
 )
 
-// holdEnv makes the test binary a process that holds the directory it names until its standard input ends.
+// holdEnv makes the test binary a process that holds the directory it names until its standard
+// input ends.
 const holdEnv = "NODE_TEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -185,7 +186,8 @@ func TestOneProcessHoldsADirectoryAndOnlyItsAddressesCount(t *testing.T) {
 	if r, err := d.Running(); err != nil || r.PID != pid || r.Kafka != "127.0.0.1:9" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	// Addresses that the holder did not write: of one that was killed, whose ports may be a stranger's.
+	// Addresses that the holder did not write: of one that was killed, whose ports may be a
+	// stranger's.
 	write := func(r Running) {
 		t.Helper()
 		raw, err := json.Marshal(r)

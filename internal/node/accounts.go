@@ -19,7 +19,8 @@ const (
 	ReadersGroup = "readers" // reads everything and writes nothing
 )
 
-// eventStoreAccounts are this machine's own accounts, and the users of the file where there is one.
+// eventStoreAccounts are this machine's own accounts, and the users of the file where there is
+// one.
 func (c Config) eventStoreAccounts(secrets datadir.Secrets) ([]guard.User, error) {
 	users, err := ReadUsers(c.UsersPath())
 	switch {

@@ -55,8 +55,8 @@ func authorityPEM(t *testing.T) string {
 	return path
 }
 
-// What a configured server is given: TLS, account, authority; and what is refused before anything is
-// dialled, by its key.
+// What a configured server is given: TLS, account, authority; and what is refused before anything
+// is dialled, by its key.
 func TestHowConfiguredServersAreReached(t *testing.T) {
 	ca := authorityPEM(t)
 	secret := filepath.Join(t.TempDir(), "password")

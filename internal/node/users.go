@@ -103,8 +103,8 @@ var (
 	ErrNoUser     = errors.New("there is no such user")
 )
 
-// LookForUser checks a user who is to be added, or with replace given another password and groups. It
-// errs as a settings.Error, or with ErrUserExists.
+// LookForUser checks a user who is to be added, or with replace given another password and
+// groups. It errs as a settings.Error, or with ErrUserExists.
 func (c Config) LookForUser(u guard.User, replace bool) error {
 	if err := checkUser(u); err != nil {
 		return settings.Invalid(err)

@@ -30,8 +30,8 @@ func Judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, erro
 	}
 }
 
-// ReconcileConfig is what a command that compares the views with the ledger, and a running `up`, have
-// in common.
+// ReconcileConfig is what a command that compares the views with the ledger, and a running `up`,
+// have in common.
 func ReconcileConfig(l *ledger.Ledger, views *clickhouse.DB, log *slog.Logger) reconcile.Config {
 	return reconcile.Config{Ledger: l.ID(), Views: views, Log: log.With("part", "reconcile"), Now: time.Now,
 		Events: func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
@@ -69,8 +69,8 @@ func (n *Node) prepareViews(ctx context.Context) (err error) {
 	return err
 }
 
-// keepViews reads again what another version of the catalogue has read, and then compares the views
-// with the ledger: at once after a stop that was not in order, else once a day.
+// keepViews reads again what another version of the catalogue has read, and then compares the
+// views with the ledger: at once after a stop that was not in order, else once a day.
 func (n *Node) keepViews(ctx context.Context) error {
 	if err := n.Views.Refresh(ctx, nil); err != nil && ctx.Err() == nil {
 		n.cfg.Log.Warn("events read by another version of the catalogue could not be read again", "error", err)
@@ -123,8 +123,8 @@ const viewsPoll = 50 * time.Millisecond
 // ErrViewsBehind says that ctx ended before the views had reached the ledger's end.
 var ErrViewsBehind = errors.New("waiting for the views to reach the ledger's end")
 
-// WaitForViews returns when the views hold every event that the ledger holds now, with the ledger's
-// last sequence. It wraps ErrViewsBehind where ctx ends before.
+// WaitForViews returns when the views hold every event that the ledger holds now, with the
+// ledger's last sequence. It wraps ErrViewsBehind where ctx ends before.
 func WaitForViews(ctx context.Context, l *ledger.Ledger, views viewsEnd, p *terminal.Progress) (uint64, error) {
 	last, err := l.Last(ctx)
 	if err != nil {

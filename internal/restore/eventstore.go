@@ -58,9 +58,9 @@ func (d Completed) WriteText(w io.Writer) {
 	}
 }
 
-// EventStore appends what the event store lacks of what the topics hold: the same events, in the same
-// order, at the same revisions, after all of both was compared. Nothing else may use the data
-// directory. acceptLoss declares lost what the vault knows of and no topic holds.
+// EventStore appends what the event store lacks of what the topics hold: the same events, in the
+// same order, at the same revisions, after all of both was compared. Nothing else may use the
+// data directory. acceptLoss declares lost what the vault knows of and no topic holds.
 func EventStore(ctx context.Context, c node.Config, acceptLoss bool) (doc Completed, err error) {
 	if !exists(c.VaultPath()) {
 		return doc, fmt.Errorf("there is no vault in %s: put it back first. It tells genuine events from forged "+

@@ -85,9 +85,10 @@ func LostText(u custody.Unknown) string {
 	return s
 }
 
-// Vault makes a vault that was put back, or is put back from a copy, fit the ledger: the erasures that
-// it missed are carried out, and what it cannot read is declared lost, by who, or else counted in a
-// Problem, ErrOlder, before anything is changed. Nothing else may use the data directory.
+// Vault makes a vault that was put back, or is put back from a copy, fit the ledger: the erasures
+// that it missed are carried out, and what it cannot read is declared lost, by who, or else
+// counted in a Problem, ErrOlder, before anything is changed. Nothing else may use the data
+// directory.
 func Vault(ctx context.Context, c node.Config, who access.Principal, o VaultOptions) (doc Fitted, err error) {
 	path := c.VaultPath()
 	if o.From == "" && !exists(path) {

@@ -108,7 +108,8 @@ func TestAVariableThatNothingReadsIsRefusedWithTheNearest(t *testing.T) {
 	}
 }
 
-// Every variable of this program that its sources or tests name is a setting or stands in the list.
+// Every variable of this program that its sources or tests name is a setting or stands in the
+// list.
 func TestEveryVariableThatIsNamedIsKnown(t *testing.T) {
 	known := map[string]bool{}
 	for _, name := range otherVariables {

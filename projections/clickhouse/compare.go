@@ -398,8 +398,8 @@ func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error
 const maxFindings = 100
 
 // CompareView compares a part of a view with what its definition makes of events. Rows that come
-// while it looks are no difference: what differed is looked at again until it is equal, or the same
-// twice with its events through.
+// while it looks are no difference: what differed is looked at again until it is equal, or the
+// same twice with its events through.
 func (db *DB) CompareView(ctx context.Context, view string, portion projections.Portion) (projections.Compared, error) {
 	var out projections.Compared
 	fail := func(err error) (projections.Compared, error) {
