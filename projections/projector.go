@@ -55,7 +55,8 @@ func (c Config) Validate() error {
 	if c.Log == nil {
 		errs = append(errs, errors.New("logger is missing"))
 	}
-	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
+	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 ||
+		c.BackoffMin < 0 || c.BackoffMax < 0 {
 		errs = append(errs, errors.New("a limit is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -113,7 +114,8 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Observer != nil {
 		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
 	}
-	return &Projector{cfg: cfg, queue: flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })}, nil
+	queue := flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })
+	return &Projector{cfg: cfg, queue: queue}, nil
 }
 
 // Run reads every partition from the saved position and applies until ctx ends, which returns
@@ -138,7 +140,8 @@ func (p *Projector) Run(ctx context.Context) error {
 
 // endOf says what ended Run: nil where the caller's context did.
 func endOf(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) &&
+		!errors.Is(cause, context.DeadlineExceeded) {
 		return fmt.Errorf("projector: %w", cause)
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {

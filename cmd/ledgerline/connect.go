@@ -19,7 +19,8 @@ import (
 
 func newConnect(a *app) *cobra.Command {
 	var account, output string
-	servers := []string{string(datadir.EventStore), string(datadir.Kafka), string(datadir.ClickHouse), string(datadir.Status)}
+	servers := []string{string(datadir.EventStore), string(datadir.Kafka), string(datadir.ClickHouse),
+		string(datadir.Status)}
 	cmd := &cobra.Command{
 		Use:   "connect [" + strings.Join(servers, "|") + "]",
 		Short: "Say how other programs attach to the running servers, and by which account",

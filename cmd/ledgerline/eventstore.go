@@ -171,7 +171,8 @@ func (a *app) fsck(ctx context.Context, out io.Writer, dir string) error {
 		fmt.Fprintf(out, "and %s findings more\n", terminal.Count(int64(more)))
 	}
 	fmt.Fprintf(out, "%s events in %s streams, %s, ending at position %d, commit %d; read in %s\n",
-		terminal.Count(int64(r.Events)), terminal.Count(int64(r.Streams)), terminal.Bytes(int64(r.Bytes)), r.Next, r.Commit, r.Duration.Round(time.Millisecond))
+		terminal.Count(int64(r.Events)), terminal.Count(int64(r.Streams)), terminal.Bytes(int64(r.Bytes)), r.Next,
+		r.Commit, r.Duration.Round(time.Millisecond))
 	if !r.Whole() {
 		return fmt.Errorf("the event store in %s is damaged: %s findings\n%s",
 			dir, terminal.Count(int64(r.Found)), a.node(nil).EventStoreWayOut())
@@ -237,7 +238,8 @@ are. The sequence index, topics and views are made again from the events.`,
 			err = eventstore.Restore(cmd.Context(), dir, a.log, io.TeeReader(in, counted))
 			p.Done()
 			if errors.Is(err, eventlog.ErrExists) {
-				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err, dir)
+				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err,
+					dir)
 			}
 			if err != nil {
 				return err

@@ -109,7 +109,8 @@ func (d *desk) check(ctx context.Context, p *terminal.Progress) (ledgerCheckDoc,
 	}
 	err = d.ledger.Check(ctx, tenants, d.owners, func(f ledger.Found) error {
 		doc.add(f)
-		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events), terminal.Count(doc.Foreign))
+		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events),
+			terminal.Count(doc.Foreign))
 		return nil
 	})
 	return doc, err
@@ -140,7 +141,8 @@ func (d *ledgerCheckDoc) add(f ledger.Found) {
 		d.More = true
 		return
 	}
-	doc := findingDoc{ID: f.ID, Revision: f.Revision, Verdict: verdict, Disowned: f.Disowned, Missing: f.Naming.Missing}
+	doc := findingDoc{ID: f.ID, Revision: f.Revision, Verdict: verdict, Disowned: f.Disowned,
+		Missing: f.Naming.Missing}
 	if f.Stream.Valid() {
 		doc.Stream = string(f.Stream)
 	}
@@ -151,7 +153,8 @@ func (d *ledgerCheckDoc) add(f ledger.Found) {
 }
 
 func (d ledgerCheckDoc) text(w io.Writer) {
-	fmt.Fprintf(w, "read %s events of the ledger and %s foreign ones\n", terminal.Count(d.Events), terminal.Count(d.Foreign))
+	fmt.Fprintf(w, "read %s events of the ledger and %s foreign ones\n", terminal.Count(d.Events),
+		terminal.Count(d.Foreign))
 	for _, f := range d.Findings {
 		at := "no sequence"
 		if f.Sequence != nil {
@@ -174,9 +177,11 @@ func (d ledgerCheckDoc) text(w io.Writer) {
 	}
 	fmt.Fprintf(w, "forged %s, unfitting %s, disowned %s: each event's form and origin were compared, and its data "+
 		"with its type\n", terminal.Count(d.Forged), terminal.Count(d.Unfitting), terminal.Count(d.Disowned))
-	fmt.Fprintf(w, "not naming everybody %s: each value's key was compared with the event's subjects", terminal.Count(d.Unnaming))
+	fmt.Fprintf(w, "not naming everybody %s: each value's key was compared with the event's subjects",
+		terminal.Count(d.Unnaming))
 	if d.Untold > 0 {
-		fmt.Fprintf(w, ", but of %s values nothing tells any more whose they are (erased, expired or lost)", terminal.Count(d.Untold))
+		fmt.Fprintf(w, ", but of %s values nothing tells any more whose they are (erased, expired or lost)",
+			terminal.Count(d.Untold))
 	}
 	fmt.Fprintln(w)
 }

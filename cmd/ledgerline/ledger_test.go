@@ -103,8 +103,8 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	}
 	c := schemas.Default()
 	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.tenant.ID,
-		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(),
-		Source: "test"}
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(),
+		Recorded: time.Now(), Source: "test"}
 	err = d.desk.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
 		anna, _, err := tx.Person(vault.PersonHint{UPN: annaLogin, At: time.Now()})
 		if err != nil {
@@ -122,7 +122,8 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.desk.ledger.Append(context.Background(), e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
+	if _, err := d.desk.ledger.Append(context.Background(), e.Stream, ledger.NoStream,
+		[]schemas.Event{e}); err != nil {
 		t.Fatal(err)
 	}
 	doc, err = d.desk.check(context.Background(), p)

@@ -25,7 +25,8 @@ func (c Config) eventStoreAccounts(secrets datadir.Secrets) ([]guard.User, error
 	users, err := ReadUsers(c.UsersPath())
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Settings.Embedded.EventStoreUsers != "":
-		return nil, settings.Errorf("embedded.eventstore-users: %w (`ledgerline eventstore user add NAME` makes it)", err)
+		return nil, settings.Errorf("embedded.eventstore-users: %w (`ledgerline eventstore user add NAME` makes it)",
+			err)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, settings.Invalid(err)
 	}

@@ -133,7 +133,8 @@ func (c Config) eventStoreEndpoint(own datadir.Running, secrets datadir.Secrets)
 	set := c.Settings.EventStore
 	if set.Address == "" {
 		if set.CA != "" || set.User != "" {
-			return "", settings.Errorf("eventstore.ca and eventstore.user are for eventstore.address, which is not set")
+			return "", settings.Errorf("eventstore.ca and eventstore.user are for eventstore.address, " +
+				"which is not set")
 		}
 		password, err := secrets.Password(datadir.EventStore, datadir.Ledger)
 		if err != nil {
@@ -242,8 +243,8 @@ func (c Config) clickHouseEndpoint(own datadir.Running, secrets datadir.Secrets)
 	cfg = clickhouse.Config{Database: set.Database, Uncompressed: c.Settings.Embedded.Uncompressed}
 	if set.Address == "" {
 		if set.User != "" || set.CA != "" || set.Cert != "" {
-			return cfg, settings.Errorf("clickhouse.user, clickhouse.ca and clickhouse.cert are for clickhouse.address, " +
-				"which is not set")
+			return cfg, settings.Errorf("clickhouse.user, clickhouse.ca and clickhouse.cert are for " +
+				"clickhouse.address, which is not set")
 		}
 		scheme, address, _ := strings.Cut(own.ClickHouse, "://")
 		cfg.Addrs, cfg.Username = []string{address}, datadir.Ledger
@@ -265,8 +266,8 @@ func (c Config) clickHouseEndpoint(own datadir.Running, secrets datadir.Secrets)
 	if cfg.Password != "" && cfg.TLS == nil && set.TLS != "off" {
 		for _, addr := range cfg.Addrs {
 			if beyond, err := server.BeyondLoopback(addr); err != nil || beyond {
-				return cfg, settings.Errorf("clickhouse.password would go to %s in plaintext: set clickhouse.tls to on, "+
-					"or to off where nobody else is on the way", addr)
+				return cfg, settings.Errorf("clickhouse.password would go to %s in plaintext: set clickhouse.tls "+
+					"to on, or to off where nobody else is on the way", addr)
 			}
 		}
 	}

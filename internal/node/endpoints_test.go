@@ -79,7 +79,8 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 	}
 
 	e, err := with("eventstore.ca="+ca, "eventstore.user=anna", "eventstore.password=p@ss", "kafka.ca="+ca,
-		"kafka.user=relay", "kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger", "clickhouse.password=x").endpoints()
+		"kafka.user=relay", "kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger",
+		"clickhouse.password=x").endpoints()
 	if err != nil {
 		t.Fatal(err)
 	}

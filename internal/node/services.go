@@ -197,7 +197,8 @@ func Offline(ctx context.Context, c Config, keepBroker bool, act func(n *Node) e
 func (c Config) OpenVaultAt(ctx context.Context, path string) (*vault.Vault, *sqlite.Store, error) {
 	kek, err := vault.OpenFileKEK(c.Settings.KeyPath())
 	if err != nil {
-		return nil, nil, c.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
+		err = fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err)
+		return nil, nil, c.vaultWayOut(err)
 	}
 	store, err := sqlite.Open(ctx, path)
 	if err != nil {

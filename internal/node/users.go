@@ -77,7 +77,8 @@ func checkUser(u guard.User) error {
 			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
 		}
 	}
-	if slices.Contains(datadir.Accounts(datadir.EventStore), u.Name) || u.Name == WritersGroup || u.Name == ReadersGroup ||
+	if slices.Contains(datadir.Accounts(datadir.EventStore), u.Name) ||
+		u.Name == WritersGroup || u.Name == ReadersGroup ||
 		strings.HasPrefix(u.Name, "#") || u.Name != strings.TrimSpace(u.Name) {
 		return fmt.Errorf("a user cannot be called %q", u.Name)
 	}

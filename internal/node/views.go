@@ -56,7 +56,8 @@ func (n *Node) prepareViews(ctx context.Context) (err error) {
 	}
 	defer n.cfg.Console.Done()
 	if err := n.Views.Upgrade(ctx, clickhouse.RebuildConfig{Progress: func(filled, of uint64) {
-		n.cfg.Console.Show("views of an older version are made anew: %s of %s sequences", terminal.Count(filled), terminal.Count(of))
+		n.cfg.Console.Show("views of an older version are made anew: %s of %s sequences", terminal.Count(filled),
+			terminal.Count(of))
 	}}); err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ func (d Completed) WriteText(w io.Writer) {
 			"as both go they are the same\n", terminal.Count(d.Held), d.Ledger, terminal.Count(d.Published))
 	} else {
 		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence "+
-			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held), terminal.Count(d.Appended), d.Sequence)
+			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held),
+			terminal.Count(d.Appended), d.Sequence)
 	}
 	say := func(n uint64, text string) {
 		if n > 0 {

@@ -356,7 +356,8 @@ func Load(path string, environ []string, also ...string) (Settings, error) {
 			return c, fmt.Errorf("default of %s: %w", s.Key, err)
 		}
 	}
-	errs := []error{c.readFile(path), readEnvironment(settings, environ, append(slices.Clone(otherVariables), also...))}
+	others := append(slices.Clone(otherVariables), also...)
+	errs := []error{c.readFile(path), readEnvironment(settings, environ, others)}
 	for _, s := range settings { // an empty text in a file, like an empty variable, is as if it were not there
 		if v, ok := s.value.(*string); ok && *v == "" {
 			*v = s.Initial
@@ -459,8 +460,10 @@ func (t *configTree) walk(prefix string, n *yaml.Node) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		key := prefix + name.Value
-		if name.Kind != yaml.ScalarNode || name.Tag == "!!merge" || value.Kind == yaml.AliasNode || value.Anchor != "" {
-			t.fail(name, "anchors, aliases, merges and keys that are no text are not read here: write the value itself")
+		if name.Kind != yaml.ScalarNode || name.Tag == "!!merge" ||
+			value.Kind == yaml.AliasNode || value.Anchor != "" {
+			t.fail(name, "anchors, aliases, merges and keys that are no text are not read here: write the value "+
+				"itself")
 			continue
 		}
 		if was, twice := t.seen[key]; twice {

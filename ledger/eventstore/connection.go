@@ -104,9 +104,11 @@ func (s *Store) Close() error {
 // judge retires a client that an error says is of no use any more.
 func (s *Store) judge(conn *connection, err error) error {
 	switch {
-	case err == nil, answered(err), isCode(err, esdb.ErrorCodeNotLeader), isCode(err, esdb.ErrorAborted), isCode(err, esdb.ErrorCodeDeadlineExceeded):
+	case err == nil, answered(err), isCode(err, esdb.ErrorCodeNotLeader), isCode(err, esdb.ErrorAborted),
+		isCode(err, esdb.ErrorCodeDeadlineExceeded):
 		return nil // a client that was told of another leader has gone there by itself
-	case isCode(err, esdb.ErrorCodeConnectionClosed), errors.Is(err, errPanicked), strings.Contains(err.Error(), "maximum discovery attempt count reached"):
+	case isCode(err, esdb.ErrorCodeConnectionClosed), errors.Is(err, errPanicked),
+		strings.Contains(err.Error(), "maximum discovery attempt count reached"):
 		return s.retire(conn, true)
 	}
 	// The client would discover the server again by itself after some of these errors, and keep
@@ -187,7 +189,8 @@ func answered(err error) bool {
 		return true
 	}
 	switch statusCode(err) {
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented, codes.DataLoss:
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.PermissionDenied,
+		codes.Unauthenticated, codes.Unimplemented, codes.DataLoss:
 		return true
 	}
 	return false
