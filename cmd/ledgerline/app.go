@@ -21,6 +21,7 @@ type app struct {
 	cfg        settings.Settings
 	log        *slog.Logger
 	places     places
+	asPassword string // of cfg.As, once it is read
 }
 
 // flags adds those settings that are flags too; they win over the environment and the file.
@@ -29,7 +30,7 @@ func (a *app) flags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "YAML file; every key is also an environment variable LEDGERLINE_…")
 	for _, s := range new(settings.Settings).All() {
-		if s.Key != "data" && s.Key != "log.level" {
+		if s.Key != "data" && s.Key != "log.level" && s.Key != "as" {
 			continue
 		}
 		v := new(string)

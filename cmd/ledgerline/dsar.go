@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +11,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
-	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 func newDSAR(a *app) *cobra.Command {
@@ -60,10 +59,13 @@ identifier, each in a period of their own, they are listed and one must be chose
 			if person < 0 {
 				return usage("--person %d is none of those listed: they count from 1", person)
 			}
+			if err := a.readAsPassword(cmd); err != nil {
+				return err
+			}
 			if subject, err = readSecret("subject", subject, cmd.InOrStdin()); err != nil {
 				return err
 			}
-			d, err := a.openDesk(cmd.Context(), tenant)
+			d, err := a.openDesk(cmd, tenant)
 			if err != nil {
 				return err
 			}
@@ -72,7 +74,7 @@ identifier, each in a period of their own, they are listed and one must be chose
 			if err != nil {
 				return err
 			}
-			r, err := d.custody.OpenRequest(cmd.Context(), d.who, custody.NewRequest{Tenant: d.tenant.ID, Right: right,
+			r, err := d.office.OpenRequest(cmd.Context(), d.who, d.tenant.ID, custody.NewRequest{Right: right,
 				Identifier: subject, Person: person, Received: at, Method: method})
 			var p *custody.Problem
 			if errors.As(err, &p) {
@@ -151,28 +153,30 @@ recorded as one, and so is the package. The file is readable by you alone; hand 
 				return err
 			}
 			defer func() { err = to.finish(err) }() // where export did not
-			d, err := a.openDesk(cmd.Context(), tenant)
+			d, err := a.openDesk(cmd, tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
-			views, err := a.openReader(cmd.Context(), d.Services)
+			p := terminal.NewProgress(cmd.ErrOrStderr())
+			m, err := d.office.Export(cmd.Context(), d.who, d.tenant.ID, id,
+				office.Package{To: to.f, Lang: lang, Waiting: waitingForViews(p)})
+			p.Done()
+			if err == nil {
+				err = to.finish(nil)
+			}
 			if err != nil {
 				return err
 			}
-			a.tellProblems(cmd.Context(), cmd.ErrOrStderr())
-			doc, err := d.export(cmd.Context(), cmd.ErrOrStderr(), views, id, to, lang)
-			if err != nil {
-				return err
-			}
+			doc := exportDoc{to.path, m.Hash, m}
 			return writeOutput(cmd.OutOrStdout(), output, doc, doc.text)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&dir, "dir", ".", "directory to write the package to")
-	choiceFlag(cmd, &lang, "lang", "", "", "en or nl, the language that comes first; the tenant's where left out",
-		"en", "nl")
+	choiceFlag(cmd, &lang, "lang", "", "", strings.Join(words.Languages(), " or ")+
+		", the language that comes first; the tenant's where left out", words.Languages()...)
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -204,112 +208,6 @@ func (d exportDoc) text(w io.Writer) {
 	}
 }
 
-// export makes the package in a file that is there already. Everything that can be refused is
-// refused before the access is recorded; the package is put in its place last, when the ledger
-// holds its hash.
-func (d *desk) export(
-	ctx context.Context, progressTo io.Writer, views views, id uuid.UUID, to *target, lang string,
-) (exportDoc, error) {
-	r, err := d.custody.FindRequest(ctx, d.who, d.tenant.ID, id)
-	if err != nil {
-		return exportDoc{}, err
-	}
-	loc, err := time.LoadLocation(d.tenant.TimeZone)
-	if err != nil {
-		return exportDoc{}, err
-	}
-	cfg := dsar.Config{Reader: views, Catalogue: schemas.Default(), Clock: time.Now, Lang: lang,
-		Location: loc, Owners: d.owners}
-	if cfg.Lang == "" {
-		cfg.Lang = d.tenant.Language
-	}
-	if err := cfg.Validate(); err != nil {
-		return exportDoc{}, err
-	}
-	seq, err := node.WaitForViews(ctx, d.ledger, views, terminal.NewProgress(progressTo))
-	if err != nil {
-		return exportDoc{}, err
-	}
-	session, err := d.custody.Access(ctx, d.who, custody.Purpose{Tenant: d.tenant.ID, Report: "access-package",
-		Text: "request " + id.String(), Seq: seq})
-	if err != nil {
-		return exportDoc{}, err
-	}
-	cfg.Opener = sessionOpener{session}
-	person, err := d.person(ctx, r, seq)
-	if err != nil {
-		return exportDoc{}, err
-	}
-	m, err := dsar.Build(ctx, cfg, person, to.f)
-	if err != nil {
-		return exportDoc{}, err
-	}
-	if err := to.f.Sync(); err != nil {
-		return exportDoc{}, err
-	}
-	if err := d.custody.RecordPackage(ctx, d.who, r, m.Hash, seq, len(m.Files)+1); err != nil {
-		return exportDoc{}, err
-	}
-	return exportDoc{to.path, m.Hash, m}, to.finish(nil)
-}
-
-// person gathers what the vault knows of the one who asks; of an erased person, nothing.
-func (d *desk) person(ctx context.Context, r custody.Request, seq uint64) (dsar.Person, error) {
-	p := dsar.Person{Request: r.ID, Tenant: d.tenant.ID, TenantName: d.tenant.Name, Seq: seq}
-	if r.Person == uuid.Nil {
-		return p, nil
-	}
-	err := d.vault.View(ctx, d.tenant.ID, func(tx *vault.Tx) error {
-		aliases, err := tx.Aliases(r.Person)
-		if err != nil {
-			return err
-		}
-		for _, a := range aliases {
-			p.Aliases = append(p.Aliases, dsar.Alias(a))
-		}
-		held, err := tx.DevicesOf(r.Person)
-		if err != nil {
-			return err
-		}
-		for _, h := range held {
-			refusals, err := tx.RefusalsOf(h.Stream)
-			if err != nil {
-				return err
-			}
-			p.Devices = append(p.Devices, dsar.Device{Stream: h.Stream, From: h.From, To: h.To, Ownership: h.Ownership,
-				Refusals: refusals})
-		}
-		names, err := tx.Identity(r.Person)
-		for _, n := range names {
-			p.Identity = append(p.Identity, dsar.Identity(n))
-		}
-		return err
-	})
-	if err != nil {
-		return p, fmt.Errorf("gather what the vault knows of the person: %w", err)
-	}
-	return p, nil
-}
-
-// owners tells whom aliases name; those that name nobody any more are left out.
-func (d *desk) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
-	out := map[uuid.UUID]schemas.Owner{}
-	err := d.vault.View(ctx, tenant, func(tx *vault.Tx) error {
-		for _, a := range aliases {
-			o, err := tx.AliasOwner(a)
-			switch {
-			case err == nil:
-				out[a] = o
-			case !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired) &&
-				!errors.Is(err, vault.ErrNotFound):
-				return err
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
 func newDSARErase(a *app) *cobra.Command {
 	var tenant, ground, output string
 	var yes bool
@@ -337,16 +235,12 @@ Grounds: ` + strings.Join(custody.Grounds, ", ") + `.`,
 			if !yes {
 				return usage("erasing cannot be undone: add --yes")
 			}
-			d, err := a.openDesk(cmd.Context(), tenant)
+			d, err := a.openDesk(cmd, tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
-			r, err := d.custody.FindRequest(cmd.Context(), d.who, d.tenant.ID, id)
-			if err != nil {
-				return err
-			}
-			done, err := d.custody.Erase(cmd.Context(), d.who, r, ground, func(w time.Duration) {
+			done, err := d.office.Erase(cmd.Context(), d.who, d.tenant.ID, id, ground, func(w time.Duration) {
 				fmt.Fprintf(cmd.ErrOrStderr(),
 					"keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
 			})
@@ -375,4 +269,12 @@ type eraseDoc struct {
 	Order      uuid.UUID `json:"order"`
 	Completion uuid.UUID `json:"completion"`
 	Completed  time.Time `json:"completed"`
+}
+
+func parseRequestID(s string) (uuid.UUID, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, usage("request %q is not a uuid, as `ledgerline dsar open` printed it", s)
+	}
+	return id, nil
 }

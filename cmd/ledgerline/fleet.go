@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -123,18 +124,8 @@ func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f fleetFeed
 	if err != nil {
 		return err
 	}
-	t, err := a.fleetTenant(ctx, n, gen.Tenant)
-	if err != nil {
-		return err
-	}
-	in, err := intake.New(intake.Config{Ledger: n.Ledger, Vault: n.Vault, Clock: time.Now, Logger: a.log,
-		Hook: node.CrashHook(a.log), Observer: n.Metrics().Intake()})
-	if err != nil {
-		return err
-	}
 	start := time.Now()
-	sum, err := importPaths(ctx, out, in, t, intake.Source{Paths: []string{dir},
-		TakeNameless: true}) // the fleet is ours, and names another tenant in places
+	sum, err := a.takeFleet(ctx, n, terminal.NewProgress(out), dir, gen.Tenant)
 	if err != nil {
 		return err
 	}
@@ -142,7 +133,10 @@ func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f fleetFeed
 		terminal.Count(sum.Read), terminal.Count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
 		rate(sum.EventsAppended, "events", time.Since(start)))
 	wait := time.Now()
-	if _, err := node.WaitForViews(ctx, n.Ledger, n.Views, terminal.NewProgress(out)); err != nil {
+	p := terminal.NewProgress(out)
+	_, err = office.WaitForViews(ctx, n.Ledger, n.Views, waitingForViews(p))
+	p.Done()
+	if err != nil {
 		return err
 	}
 	st := n.Status()
@@ -155,19 +149,34 @@ func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f fleetFeed
 	return os.WriteFile(done, nil, 0o600)
 }
 
-func (a *app) fleetTenant(ctx context.Context, n *node.Node, source string) (vault.Tenant, error) {
+// takeFleet declares the fleet's tenant and imports its records. Nobody in it exists, so that it
+// takes no account: it is an act of whoever starts the ledger.
+func (a *app) takeFleet(
+	ctx context.Context, n *node.Node, p *terminal.Progress, dir, source string,
+) (intake.Summary, error) {
+	defer p.Done()
+	who, err := a.systemUser()
+	if err != nil {
+		return intake.Summary{}, err
+	}
 	c, err := a.node(nil).Custody(n.Ledger, n.Vault)
 	if err != nil {
-		return vault.Tenant{}, err
+		return intake.Summary{}, err
 	}
-	p, err := a.principal()
+	cfg := a.officeConfig(nil, io.Discard)
+	cfg.Vault, cfg.Ledger, cfg.Custody, cfg.Observer = n.Vault, n.Ledger, c, n.Metrics().Intake()
+	o, err := office.New(cfg)
 	if err != nil {
-		return vault.Tenant{}, err
+		return intake.Summary{}, err
 	}
-	t, err := c.RegisterTenant(ctx, p, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
+	t, err := o.AddTenant(ctx, who, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
 		TimeZone: "Europe/Amsterdam", Language: "nl"})
 	if errors.Is(err, vault.ErrExists) {
-		return n.Vault.Tenant(ctx, fleetTenant)
+		t, err = o.Tenant(ctx, who, fleetTenant)
 	}
-	return t, err
+	if err != nil {
+		return intake.Summary{}, err
+	}
+	return o.Import(ctx, who, t.ID, intake.Source{Paths: []string{dir},
+		TakeNameless: true}, office.Pace{}, importShown(p)) // the fleet is ours, and names another tenant in places
 }

@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
-	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -82,24 +82,28 @@ completes the rest.`,
 			if err != nil {
 				return err
 			}
-			d, err := a.openDesk(cmd.Context(), tenant)
+			d, err := a.openDesk(cmd, tenant)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
-			in, err := intake.New(intake.Config{Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: node.CrashHook(a.log)})
-			if err != nil {
+			p := terminal.NewProgress(cmd.ErrOrStderr())
+			sum, err := d.office.Import(cmd.Context(), d.who, d.tenant.ID,
+				intake.Source{Paths: args, Observed: at, DryRun: dryRun, TakeNameless: yes},
+				office.Pace{Workers: workers, Batch: batch}, importShown(p))
+			p.Done()
+			if denied := new(access.Denied); errors.As(err, &denied) {
 				return err
 			}
-			sum, err := importPaths(cmd.Context(), cmd.ErrOrStderr(), in, d.tenant,
-				intake.Source{Paths: args, Observed: at, DryRun: dryRun, TakeNameless: yes})
 			return errors.Join(writeSummary(cmd.OutOrStdout(), output, sum, err), importError(sum, err))
 		},
 	}
-	cmd.Flags().StringVar(&tenant, "tenant", "", "the tenant whose records these are; may be left out where there is only one")
+	cmd.Flags().StringVar(&tenant, "tenant", "",
+		"the tenant whose records these are; may be left out where there is only one")
 	cmd.Flags().IntVar(&workers, "workers", 0, "appends at a time; default 16")
 	cmd.Flags().IntVar(&batch, "batch", 0, "records a transaction of the vault; default 512")
-	cmd.Flags().StringVar(&observed, "observed", "", "when snapshots were taken that do not tell it: 2026-09-04T08:00:00Z")
+	cmd.Flags().StringVar(&observed, "observed", "",
+		"when snapshots were taken that do not tell it: 2026-09-04T08:00:00Z")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be recorded, and write nothing")
 	cmd.Flags().BoolVar(&yes, "yes", false,
 		"take records that name no source tenant, though others of the import name one that is not declared")
@@ -178,14 +182,10 @@ func unknownText(sum intake.Summary) string {
 	return fmt.Sprintf("in %s files no record has a known name", terminal.Count(sum.UnknownCount))
 }
 
-// importPaths imports and shows progress.
-func importPaths(
-	ctx context.Context, progressTo io.Writer, in *intake.Intake, t vault.Tenant, src intake.Source,
-) (intake.Summary, error) {
-	p := terminal.NewProgress(progressTo)
-	defer p.Done()
+// importShown shows how far an import is.
+func importShown(p *terminal.Progress) func(intake.Summary) {
 	var began time.Time // of taking records
-	return in.Import(ctx, t, src, func(s intake.Summary) {
+	return func(s intake.Summary) {
 		if s.Looked > 0 {
 			p.Show("looking whose records they are: %s of %s", terminal.Bytes(s.Looked), terminal.Bytes(s.BytesTotal))
 			return
@@ -194,7 +194,7 @@ func importPaths(
 			began = time.Now()
 		}
 		p.Show("%s", importProgress(s, time.Since(began)))
-	})
+	}
 }
 
 // importProgress says how far an import is after it has taken records for so long.

@@ -70,7 +70,7 @@ The exit code is 1 where an event is forged and not disowned (see "ledgerline le
 everybody.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			d, err := a.openOffice(cmd.Context())
+			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
@@ -99,15 +99,7 @@ everybody.`,
 func (d *desk) check(ctx context.Context, p *terminal.Progress) (ledgerCheckDoc, error) {
 	defer p.Done()
 	doc := ledgerCheckDoc{Findings: []findingDoc{}}
-	all, err := d.vault.Tenants(ctx)
-	if err != nil {
-		return doc, err
-	}
-	var tenants []uuid.UUID
-	for _, t := range all {
-		tenants = append(tenants, t.ID)
-	}
-	err = d.ledger.Check(ctx, tenants, d.owners, func(f ledger.Found) error {
+	err := d.office.CheckLedger(ctx, d.who, func(f ledger.Found) error {
 		doc.add(f)
 		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events),
 			terminal.Count(doc.Foreign))
@@ -229,18 +221,18 @@ tenant. --ground says how they came there, as far as that is known: ` + strings.
 			if !yes {
 				return usage("disowning cannot be undone: add --yes to disown %s events", terminal.Count(len(ids)))
 			}
-			d, err := a.openOffice(cmd.Context())
+			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
 			if tenant != "" {
-				if d.tenant, err = findTenant(cmd.Context(), d.vault, tenant); err != nil {
+				if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, tenant); err != nil {
 					return err
 				}
 			}
 			p := terminal.NewProgress(cmd.ErrOrStderr())
-			done, err := d.custody.Disown(cmd.Context(), d.who, d.tenant.ID, ids, ground, func(read uint64) {
+			done, err := d.office.Disown(cmd.Context(), d.who, d.tenant.ID, ids, ground, func(read uint64) {
 				p.Show("reading the ledger: %s events", terminal.Count(read))
 			})
 			p.Done()

@@ -3,56 +3,26 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
-	"path/filepath"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
-	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
-	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// memoryDesk is an operator's desk on a ledger in memory.
-func memoryDesk(t *testing.T, store *ledgertest.Memory) *desk {
-	t.Helper()
-	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
-	st, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &desk{who: access.Principal{Login: "operator@contoso.example",
-		Roles: []access.Role{access.Operator}, All: true}}
-	if d.vault, err = vault.Create(ctx, vault.Config{Store: st, KEK: vaulttest.KEK(t), Clock: time.Now,
-		Logger: log}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.vault.Close() })
-	if d.ledger, err = ledger.Create(ctx, ledger.Config{Store: store, Origin: d.vault.OriginKey, Logger: log,
-		Clock: time.Now}); err != nil {
-		t.Fatal(err)
-	}
-	if d.custody, err = custody.New(custody.Config{Ledger: d.ledger, Vault: d.vault, Logger: log,
-		Clock: time.Now}); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // A check names what is not the ledger's own, and what it says of the streams of others
 // is bounded in form and number.
 func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
-	store := ledgertest.NewMemory()
-	d := memoryDesk(t, store)
+	top := newDesktop(t)
+	d, store := &top.desk, top.store
+	before := uint64(len(store.Events()))
 	s := ledgertest.NewStream()
 	forged := ledgertest.Event(t, s, 1) // of a tenant that the vault does not know
 	for i, e := range []schemas.Event{forged, {ID: uuid.New(), Stream: "anna.devries", Type: "created",
@@ -63,20 +33,20 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 	}
 	p := terminal.NewProgress(&strings.Builder{})
 	doc, err := d.check(context.Background(), p)
-	if err != nil || doc.Events != 2 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
+	if err != nil || doc.Events != before+1 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
 		len(doc.Findings) != 2 {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	var text strings.Builder
 	doc.text(&text)
-	if out := text.String(); !strings.Contains(out, forged.ID.String()+"  sequence 1") ||
+	if out := text.String(); !strings.Contains(out, forged.ID.String()+fmt.Sprintf("  sequence %d", before)) ||
 		!strings.Contains(out, "forged 1,") || strings.Contains(out, "anna") {
 		t.Errorf("%s", out)
 	}
 	if raw, err := json.Marshal(doc); err != nil || strings.Contains(string(raw), "anna") {
 		t.Errorf("%s, %v", raw, err)
 	}
-	if _, err := d.custody.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID},
+	if _, err := d.office.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID},
 		"test", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +74,9 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	c := schemas.Default()
 	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.tenant.ID,
 		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(),
-		Recorded: time.Now(), Source: "test"}
-	err = d.desk.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
+		Recorded: time.Now(),
+		Source:   "test"}
+	err = d.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
 		anna, _, err := tx.Person(vault.PersonHint{UPN: annaLogin, At: time.Now()})
 		if err != nil {
 			return err
@@ -122,8 +93,7 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.desk.ledger.Append(context.Background(), e.Stream, ledger.NoStream,
-		[]schemas.Event{e}); err != nil {
+	if _, err := d.ledger.Append(context.Background(), e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
 		t.Fatal(err)
 	}
 	doc, err = d.desk.check(context.Background(), p)

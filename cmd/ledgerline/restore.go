@@ -122,7 +122,7 @@ Without any copy of the vault there is no way to make it again: its keys were ra
 			if err := checkRestoreFlags(output, o.AcceptLoss, yes); err != nil {
 				return err
 			}
-			who, err := a.principal()
+			who, err := a.machineOperator()
 			if err != nil {
 				return err
 			}

@@ -1,23 +1,19 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ledgerline/ledgerline/consumers"
-	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -34,27 +30,30 @@ It begins with what comes next, or with --from-start with the first event.`,
   ledgerline tail --from-start --until-end --type device. --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s, err := a.connect()
+			d, err := a.openTopics(cmd, o.tenant != "")
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, s.Close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			if o.tenant != "" {
-				v, err := s.OpenVault(cmd.Context(), false)
-				if err != nil {
+				if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, o.tenant); err != nil {
 					return err
 				}
-				t, err := findTenant(cmd.Context(), v, o.tenant)
-				if err != nil {
-					return err
+			}
+			var foreign consumers.ForeignCount
+			defer func() {
+				for _, f := range foreign.List() {
+					fmt.Fprintf(cmd.ErrOrStderr(), "left out, not the ledger's: %s\n", f)
 				}
-				o.tenantID = t.ID
-			}
-			client, err := s.OpenKafka(datadir.Reader)
-			if err != nil {
-				return err
-			}
-			return tail(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), node.NewSource(client), o)
+			}()
+			return d.office.Follow(cmd.Context(), d.who, d.tenant.ID, office.Following{FromStart: o.fromStart,
+				UntilEnd: o.untilEnd, Type: o.typ,
+				Event: func(r schemas.Recorded) error { return printEvent(cmd.OutOrStdout(), r, o.output) },
+				Foreign: func(name string, offset int64) {
+					if topic, partition, err := node.SplitPartition(name); err == nil {
+						foreign.Add(topic, partition, offset)
+					}
+				}})
 		},
 	}
 	f := cmd.Flags()
@@ -69,152 +68,6 @@ It begins with what comes next, or with --from-start with the first event.`,
 type tailOptions struct {
 	fromStart, untilEnd bool
 	tenant, typ, output string
-	tenantID            uuid.UUID
-}
-
-// tail merges the partitions: what has come from all of them within a moment is printed in ledger
-// order. A record is printed when the relay has noted an end above it; what is then not the
-// ledger's is told at the end.
-func tail(ctx context.Context, out, errs io.Writer, src *node.Source, o tailOptions) error {
-	names, err := src.Partitions(ctx)
-	if err != nil {
-		return err
-	}
-	type place struct {
-		name     string
-		from, to int64
-	}
-	var places []place
-	var gate projections.Gate
-	noted, err := firstNote(ctx, src, o.untilEnd)
-	if err != nil {
-		return err
-	}
-	if noted != nil {
-		gate.Set(noted)
-	}
-	for _, name := range names {
-		first, end, err := src.Bounds(ctx, name)
-		if err != nil {
-			return err
-		}
-		p := place{name, end, end}
-		if o.untilEnd {
-			p.to = min(p.to, noted.Ends[name]) // what lies above is not published yet
-		}
-		if o.fromStart {
-			p.from = first
-		}
-		if o.untilEnd && p.from >= p.to {
-			continue
-		}
-		places = append(places, p)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	items := make(chan schemas.Recorded, 1024)
-	g, gctx := errgroup.WithContext(ctx)
-	if !o.untilEnd {
-		g.Go(func() error {
-			for {
-				next, err := src.Noted(gctx, noted)
-				if err != nil {
-					return err
-				}
-				noted = next
-				gate.Set(next)
-			}
-		})
-	}
-	var foreign consumers.ForeignCount
-	defer func() {
-		for _, f := range foreign.List() {
-			fmt.Fprintf(errs, "left out, not the ledger's: %s\n", f)
-		}
-	}()
-	for _, p := range places {
-		topic, partition, err := node.SplitPartition(p.name)
-		if err != nil {
-			return err
-		}
-		g.Go(func() error {
-			for item, err := range src.Read(gctx, p.name, p.from) {
-				if err != nil {
-					return err
-				}
-				if item.Foreign == nil {
-					at, err := gate.Covering(gctx, p.name, item.Offset)
-					if err != nil {
-						return err
-					}
-					if item.Recorded.Seq > at.Through {
-						item.Foreign = errors.New("above what the relay had published")
-					}
-				}
-				if item.Foreign != nil {
-					foreign.Add(topic, partition, item.Offset)
-				} else {
-					select {
-					case items <- item.Recorded:
-					case <-gctx.Done():
-						return gctx.Err()
-					}
-				}
-				if o.untilEnd && item.Offset >= p.to-1 {
-					return nil
-				}
-			}
-			return nil
-		})
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- g.Wait(); close(items) }()
-	var batch []schemas.Recorded
-	flush := func() error {
-		slices.SortFunc(batch, func(a, b schemas.Recorded) int { return cmp.Compare(a.Seq, b.Seq) })
-		for _, r := range batch {
-			if err := printEvent(out, r, o); err != nil {
-				return err
-			}
-		}
-		batch = batch[:0]
-		return nil
-	}
-	// Whole batches: without an end, what came within a tenth of a second; with one, everything, so that the order is exact.
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case r, ok := <-items:
-			if ok {
-				batch = append(batch, r)
-				continue
-			}
-			if err := flush(); err != nil {
-				return err
-			}
-			if err := <-ended; err != nil && ctx.Err() == nil {
-				return err
-			}
-			return nil
-		case <-tick.C:
-			if !o.untilEnd {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-}
-
-// firstNote returns what the relay has noted. Where there is an end to come to, nothing noted is an
-// empty ledger.
-func firstNote(ctx context.Context, src *node.Source, untilEnd bool) (*projections.Noted, error) {
-	noted, err := src.LastNoted(ctx)
-	if noted == nil && untilEnd {
-		return &projections.Noted{}, err
-	}
-	return noted, err
 }
 
 type tailDoc struct {
@@ -230,15 +83,12 @@ type tailDoc struct {
 	Data     json.RawMessage   `json:"data"`
 }
 
-func printEvent(out io.Writer, r schemas.Recorded, o tailOptions) error {
+func printEvent(out io.Writer, r schemas.Recorded, output string) error {
 	m, err := schemas.ParseMetadata(r.Metadata)
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(r.Type, o.typ) || (o.tenantID != uuid.Nil && m.Tenant != o.tenantID) {
-		return nil
-	}
-	if o.output == "json" {
+	if output == "json" {
 		doc := tailDoc{r.Seq, r.ID, r.Type, r.Stream, r.Revision, m.Tenant, "", m.Source, m.Subjects, r.Data}
 		if !m.Occurred.IsZero() {
 			doc.Occurred = schemas.Time(m.Occurred)
@@ -270,7 +120,8 @@ func printEvent(out io.Writer, r schemas.Recorded, o tailOptions) error {
 	if n := len(values); n > most {
 		values = append(values[:most], fmt.Sprintf("… %d more", n-most))
 	}
-	_, err = fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type, shortStream(r.Stream), r.Revision, strings.Join(values, " "))
+	_, err = fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type,
+		shortStream(r.Stream), r.Revision, strings.Join(values, " "))
 	return err
 }
 

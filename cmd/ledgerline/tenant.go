@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 func newTenant(a *app) *cobra.Command {
@@ -43,8 +42,8 @@ ledger that serves several customers.`,
 			}
 			n := vault.NewTenant{Name: args[0], TimeZone: zone, Language: lang}
 			n.AnySource, n.Sources = sourceTenants(sources)
-			if n.TimeZone == "" && n.Language == "nl" {
-				n.TimeZone = "Europe/Amsterdam"
+			if l, ok := words.Default().Language(n.Language); ok && n.TimeZone == "" {
+				n.TimeZone = l.Location().String()
 			}
 			if _, err := time.LoadLocation(n.TimeZone); err != nil {
 				return usage("--time-zone %q is not an IANA name such as Europe/Amsterdam", zone)
@@ -52,12 +51,12 @@ ledger that serves several customers.`,
 			if err := n.Validate(); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			d, err := a.openOffice(cmd.Context())
+			d, err := a.openOffice(cmd)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
-			t, err := d.custody.RegisterTenant(cmd.Context(), d.who, n)
+			t, err := d.office.AddTenant(cmd.Context(), d.who, n)
 			if err != nil {
 				return err
 			}
@@ -66,9 +65,20 @@ ledger that serves several customers.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
-	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
-	choiceFlag(cmd, &lang, "language", "", "en", "en or nl", "en", "nl")
+	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default "+zonesOfLanguages())
+	choiceFlag(cmd, &lang, "language", "", words.Base, strings.Join(words.Languages(), " or "), words.Languages()...)
 	return cmd
+}
+
+// zonesOfLanguages says which time zone a language has where nobody gives one.
+func zonesOfLanguages() string {
+	base, out := words.Default().Base(), ""
+	for _, l := range words.Default().Languages() {
+		if l.Location().String() != base.Location().String() {
+			out += l.Location().String() + " for " + l.Code() + ", "
+		}
+	}
+	return out + "else " + base.Location().String()
 }
 
 // sourceTenants splits what --source-tenant was given.
@@ -107,12 +117,12 @@ records of a folder name.`,
 			if err := vault.CheckSources(all, ids); err != nil {
 				return &exitError{exitUsage, err}
 			}
-			d, err := a.openDesk(cmd.Context(), args[0])
+			d, err := a.openDesk(cmd, args[0])
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
-			t, err := d.custody.SetTenantSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
+			t, err := d.office.SetSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
 			if err != nil {
 				return err
 			}
@@ -147,19 +157,20 @@ func newTenantList(a *app) *cobra.Command {
 		Short: "List tenants",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s := node.Local(a.node(nil))
-			defer func() { err = errors.Join(err, s.Close()) }()
-			v, err := s.OpenVault(cmd.Context(), false)
+			d, err := a.openLists(cmd)
 			if err != nil {
 				return err
 			}
-			docs, err := listTenants(cmd.Context(), v)
+			defer func() { err = errors.Join(err, d.Close()) }()
+			all, err := d.office.Tenants(cmd.Context(), d.who)
 			if err != nil {
 				return err
 			}
+			docs := tenantDocs(all)
 			return writeOutput(cmd.OutOrStdout(), output, docs, func(w io.Writer) {
 				for _, d := range docs {
-					fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", d.Name, d.ID, d.Language, d.TimeZone, strings.Join(d.Sources, ", "))
+					fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", d.Name, d.ID, d.Language, d.TimeZone,
+						strings.Join(d.Sources, ", "))
 				}
 			})
 		},
@@ -168,11 +179,7 @@ func newTenantList(a *app) *cobra.Command {
 	return cmd
 }
 
-func listTenants(ctx context.Context, v *vault.Vault) ([]tenantDoc, error) {
-	all, err := v.Tenants(ctx)
-	if err != nil {
-		return nil, err
-	}
+func tenantDocs(all []vault.Tenant) []tenantDoc {
 	docs := []tenantDoc{}
 	for _, t := range all {
 		sources := t.Sources
@@ -181,5 +188,5 @@ func listTenants(ctx context.Context, v *vault.Vault) ([]tenantDoc, error) {
 		}
 		docs = append(docs, tenantDoc{t.ID, t.Name, sources, t.TimeZone, t.Language, t.Created})
 	}
-	return docs, nil
+	return docs
 }

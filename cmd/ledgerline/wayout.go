@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/ledgerline/ledgerline/internal/datadir"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/restore"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 )
@@ -20,7 +20,7 @@ func (a *app) inFlags(err error) error {
 	case errors.Is(err, datadir.ErrNotUp):
 		return fmt.Errorf("%w: start it with `ledgerline up`, name its directory with --data, or configure "+
 			"eventstore.address, kafka.brokers and clickhouse.address", err)
-	case errors.Is(err, node.ErrViewsBehind):
+	case errors.Is(err, office.ErrViewsBehind):
 		return fmt.Errorf("%w (--no-wait reports on what they hold)", err)
 	case errors.Is(err, terminal.ErrShort), errors.Is(err, terminal.ErrDifferent):
 		return &exitError{exitUsage, err}

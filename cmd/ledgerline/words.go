@@ -5,11 +5,14 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // The rooms say what is wrong with what was asked by a code and a field. This file alone puts that
@@ -64,6 +67,11 @@ func problemsIn(err error) (all []problem, only bool) {
 		return []problem{{text, code}}, true
 	case *access.Denied:
 		return []problem{{deniedText(e), exitFailed}}, true
+	case *office.Problem:
+		return []problem{{tenantText(e), exitUsage}}, true
+	case *accounts.Problem:
+		text, code := accountText(e)
+		return []problem{{text, code}}, true
 	case *datadir.Problem:
 		return []problem{{directoryText(e), exitFailed}}, true
 	case interface{ Unwrap() []error }:
@@ -122,7 +130,7 @@ func reportText(p *report.Problem) string {
 		case p.Field == report.FieldBy:
 			return "who runs the report is not known: set operator"
 		case p.Filters != nil:
-			return flag + " is missing: " + p.Filters.Help.EN
+			return flag + " is missing: " + p.Filters.Help(words.Default().Base())
 		}
 		return flag + " is missing"
 	case report.Empty:
@@ -241,13 +249,78 @@ func custodyText(p *custody.Problem) (text string, code int) {
 func deniedText(d *access.Denied) string {
 	switch d.Code {
 	case access.NotSignedIn:
-		return "not allowed: who acts is not known: set operator"
+		return "not allowed: this ledger has accounts, and nobody is signed in: --as NAME (or LEDGERLINE_AS) does; " +
+			"its password is asked for"
 	case access.NoRole:
-		return fmt.Sprintf("not allowed: it takes the role %s", d.Role)
+		if len(d.Roles) == 1 {
+			return fmt.Sprintf("not allowed: it takes the role %s", d.Roles[0])
+		}
+		return fmt.Sprintf("not allowed: it takes one of the roles %s", rolesText(d.Roles))
 	case access.NotTheirs:
 		return "not allowed: --tenant is not one of yours"
+	case access.NotAll:
+		return "not allowed: it concerns all tenants, and your account is for some: where there is --tenant, name one"
 	}
 	return d.Error()
+}
+
+// tenantText is what is wrong with the tenant that was named.
+func tenantText(p *office.Problem) string {
+	var names []string
+	for _, n := range p.Known {
+		names = append(names, fmt.Sprintf("%q", n))
+	}
+	switch p.Code {
+	case office.ErrNone:
+		return "there is no tenant yet: add one with `ledgerline tenant add NAME --source-tenant ID|any`"
+	case office.ErrMissing:
+		return fmt.Sprintf("--tenant is required: one of %s", strings.Join(names, ", "))
+	}
+	return fmt.Sprintf("there is no tenant %q: --tenant is one of %s", p.Given, strings.Join(names, ", "))
+}
+
+// accountText is what is wrong with an account or with signing in, and the exit code for it.
+func accountText(p *accounts.Problem) (text string, code int) {
+	switch p.Code {
+	case accounts.ErrMissing:
+		switch p.Field {
+		case accounts.FieldRole:
+			return "--role is required: one or more of " + strings.Join(p.Known, ", "), exitUsage
+		case accounts.FieldTenant:
+			return "--tenant is required: the tenants the account acts for, or all", exitUsage
+		}
+		return "NAME is empty: name who signs in, best by their UPN", exitUsage
+	case accounts.ErrUnknown:
+		return fmt.Sprintf("--role %q is not known: use one of %s", p.Given, strings.Join(p.Known, ", ")), exitUsage
+	case accounts.ErrUnfit:
+		return "NAME cannot be one: it has at most 256 bytes of printable text, and no blank at its ends", exitUsage
+	case accounts.ErrExists:
+		return "there is an account of that name: `ledgerline officer set` changes its roles, `ledgerline officer " +
+			"passwd` its password", exitFailed
+	case accounts.ErrNone:
+		return "there is no account of that name: `ledgerline officer list` shows them", exitUsage
+	case accounts.ErrTooShort:
+		return fmt.Sprintf("a password has at least %d characters", p.Bound), exitUsage
+	case accounts.ErrTooMany:
+		if p.Field == accounts.FieldPassword {
+			return fmt.Sprintf("a password has at most %d characters", p.Bound), exitUsage
+		}
+		return fmt.Sprintf("there are %d accounts, and no more are kept: remove one first", p.Bound), exitFailed
+	case accounts.ErrFirst:
+		return "the first account must be able to make the others: give it --role tenant-admin (beside others) and " +
+			"--tenant all", exitUsage
+	case accounts.ErrLast:
+		return "it is the last account with the role tenant-admin for all tenants: nobody could manage accounts after " +
+			"that. Give another that role first", exitFailed
+	case accounts.ErrWrong:
+		return "name or password is wrong", exitFailed
+	case accounts.ErrLocked:
+		return fmt.Sprintf("too many wrong passwords: none is looked at before %s",
+			p.Until.Local().Format("15:04:05")), exitFailed
+	case accounts.ErrNobody:
+		return "nobody has an account yet: leave out --as, or make one with `ledgerline officer add NAME`", exitUsage
+	}
+	return p.Error(), exitFailed
 }
 
 // directoryText adds to what is wrong with the data directory how another is given, where another

@@ -13,7 +13,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -58,9 +60,39 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrNoEvent, Given: "N"}, exitFailed, "in no view"},
 		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrNotTenants, Given: "N", Seq: &seq}, exitFailed,
 			"without --tenant"},
-		{&access.Denied{Code: access.NotSignedIn}, exitFailed, "set operator"},
-		{&access.Denied{Code: access.NoRole, Role: access.Officer}, exitFailed, "it takes the role officer"},
+		{&access.Denied{Code: access.NotSignedIn}, exitFailed, "--as NAME"},
+		{&access.Denied{Code: access.NoRole, Roles: []access.Role{access.Officer}}, exitFailed,
+			"it takes the role officer"},
+		{&access.Denied{Code: access.NoRole, Roles: []access.Role{access.Viewer, access.Officer, access.Auditor}},
+			exitFailed, "it takes one of the roles viewer, officer and auditor"},
 		{&access.Denied{Code: access.NotTheirs}, exitFailed, "--tenant is not one of yours"},
+		{&access.Denied{Code: access.NotAll}, exitFailed, "it concerns all tenants"},
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrNone}, exitUsage, "`ledgerline tenant add NAME"},
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrMissing, Known: []string{"A", "B"}}, exitUsage,
+			`--tenant is required: one of "A", "B"`},
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrUnknown, Given: "C", Known: []string{"A"}}, exitUsage,
+			`there is no tenant "C": --tenant is one of "A"`},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrMissing, Known: []string{"viewer"}}, exitUsage,
+			"--role is required: one or more of viewer"},
+		{&accounts.Problem{Field: accounts.FieldTenant, Code: accounts.ErrMissing}, exitUsage, "--tenant is required"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrMissing}, exitUsage, "NAME is empty"},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrUnknown, Given: "king", Known: []string{"dpo"}},
+			exitUsage, `--role "king" is not known: use one of dpo`},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrUnfit}, exitUsage, "at most 256 bytes"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrExists}, exitFailed, "`ledgerline officer set`"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNone}, exitUsage, "`ledgerline officer list`"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrTooShort, Bound: 12}, exitUsage,
+			"at least 12 characters"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrTooMany, Bound: 256}, exitUsage,
+			"at most 256 characters"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrTooMany, Bound: 1000}, exitFailed,
+			"there are 1000 accounts"},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrFirst}, exitUsage, "--role tenant-admin"},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrLast}, exitFailed, "it is the last account"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrWrong}, exitFailed, "is wrong"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrLocked, Until: time.Now()}, exitFailed,
+			"none is looked at before"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNobody}, exitUsage, "leave out --as"},
 		{&datadir.Problem{Code: datadir.ErrAlreadyUp, Path: "/d"}, exitFailed, "use it, or stop it, or give another --data"},
 		{&datadir.Problem{Code: datadir.ErrNoFolder, Path: "/d"}, exitFailed, "/d is no directory: give another --data"},
 		{&datadir.Problem{Code: datadir.ErrOthersOwn, Path: "/d"}, exitFailed, "can read it: give another --data"},
@@ -111,6 +143,7 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 	operator := access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Operator}, All: true}
 	other := access.Principal{Login: "officer@contoso.example",
 		Roles: []access.Role{access.Operator, access.Officer}, Tenants: []uuid.UUID{uuid.New()}}
+	viewer := access.Principal{Login: "viewer@contoso.example", Roles: []access.Role{access.Viewer}, All: true}
 	self := access.Principal{Login: annaLogin, Roles: operator.Roles, All: true}
 	self.Roles = append([]access.Role{access.Officer}, self.Roles...)
 	usual := d.desk.who
@@ -130,6 +163,11 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 		{operator, []string{"dsar", "open"}, exitFailed, "it takes the role officer"},
 		{other, []string{"dsar", "open"}, exitFailed, "--tenant is not one of yours"},
 		{operator, []string{"report", "admin-actions", "--purpose", "x"}, exitFailed, "it takes the role officer"},
+		{operator, []string{"report", "admin-actions", "--masked"}, exitFailed,
+			"one of the roles viewer, officer and auditor"},
+		{viewer, []string{"report", "admin-actions", "--purpose", "x"}, exitFailed, "it takes the role officer"},
+		{viewer, []string{"import", "."}, exitFailed, "one of the roles tenant-admin and producer"},
+		{viewer, []string{"tenant", "add", "Fabrikam", "--source-tenant", "any"}, exitFailed, "the role tenant-admin"},
 		{usual, []string{"report", "admin-actions"}, exitUsage, "--purpose is required"},
 		{usual, []string{"report", "admin-actions", "--purpose", "x", "--device", missing}, exitUsage,
 			"--device: no such device: give its Intune"},

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -12,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
@@ -109,44 +105,5 @@ func (s ComparisonStatus) writeText(w io.Writer) {
 		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n",
 			s.Last.Finished.Local().Format(time.DateTime),
 			terminal.Count(s.Last.Events), s.Last.Through, len(s.Last.Views), terminal.Count(s.Last.Differences))
-	}
-}
-
-// viewsEnd is what waiting for the views asks of them.
-type viewsEnd interface {
-	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
-	WaitThrough(ctx context.Context, seq uint64) error
-}
-
-// viewsPoll is how often the views are asked whether they hold the ledger's last event.
-const viewsPoll = 50 * time.Millisecond
-
-// ErrViewsBehind says that ctx ended before the views had reached the ledger's end.
-var ErrViewsBehind = errors.New("waiting for the views to reach the ledger's end")
-
-// WaitForViews returns when the views hold every event that the ledger holds now, with the
-// ledger's last sequence. It wraps ErrViewsBehind where ctx ends before.
-func WaitForViews(ctx context.Context, l *ledger.Ledger, views viewsEnd, p *terminal.Progress) (uint64, error) {
-	last, err := l.Last(ctx)
-	if err != nil {
-		return 0, err
-	}
-	m, err := schemas.ParseMetadata(last.Metadata)
-	if err != nil {
-		return 0, err
-	}
-	defer p.Done()
-	for {
-		seq, found, err := views.SeqOf(ctx, m.Tenant, last.ID)
-		if err != nil {
-			return 0, err
-		}
-		if found {
-			return seq, views.WaitThrough(ctx, seq)
-		}
-		p.Show("waiting for the views to reach the ledger's end")
-		if err := retry.Wait(ctx, viewsPoll); err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrViewsBehind, err)
-		}
 	}
 }

@@ -34,7 +34,10 @@ type Settings struct {
 	Data     string `yaml:"data"`
 	KeyFile  string `yaml:"key-file"`
 	Operator string `yaml:"operator"`
-	Log      struct {
+	// As signs in to act, by the password that the file holds, or that is asked for.
+	As             string `yaml:"as"`
+	AsPasswordFile string `yaml:"as-password-file"`
+	Log            struct {
 		Level  string `yaml:"level"`
 		Format string `yaml:"format"`
 	} `yaml:"log"`
@@ -106,7 +109,13 @@ func (c *Settings) All() []Setting {
 		{"key-file", &c.KeyFile, "",
 			"file of the key-encryption key; default DATA/keys/kek", nil},
 		{"operator", &c.Operator, "",
-			"who acts, as the ledger records it; default the operating system's user at this host", trimmed},
+			"who acts where nobody has an account, as the ledger records it; default the operating system's user at " +
+				"this host", trimmed},
+		{"as", &c.As, "",
+			"sign in as this account (`ledgerline officer --help`); its password is asked for, or is the first line " +
+				"of standard input", trimmed},
+		{"as-password-file", &c.AsPasswordFile, "",
+			"file, 0600, whose first line is that account's password", nil},
 		{"log.level", &c.Log.Level, "warn",
 			"debug, info, warn or error", oneOf("debug", "info", "warn", "error")},
 		{"log.format", &c.Log.Format, "text",

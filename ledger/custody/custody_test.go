@@ -22,7 +22,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-var officer = access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Officer, access.Operator}, All: true}
+var officer = access.Principal{Login: "officer@contoso.example",
+	Roles: []access.Role{access.Officer, access.TenantAdmin, access.Operator}, All: true}
 
 // bench is a ledger in memory, a real vault, and one tenant.
 type bench struct {

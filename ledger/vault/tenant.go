@@ -12,10 +12,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems use, lower-cased;
-// with AnySource it takes records of every source tenant.
+// Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems
+// use, lower-cased; with AnySource it takes records of every source tenant.
 type Tenant struct {
 	ID        uuid.UUID
 	Name      string
@@ -23,7 +24,7 @@ type Tenant struct {
 	Sources   []string
 	Policy    uint64 // number of its collection policy, from 1
 	TimeZone  string // IANA name
-	Language  string // "en" or "nl"
+	Language  string // code of one of schemas/words
 	Created   time.Time
 }
 
@@ -32,7 +33,7 @@ func (t Tenant) Takes(source string) bool {
 	return t.AnySource || slices.Contains(t.Sources, normalise(kindTenantName, source))
 }
 
-// NewTenant declares a tenant. TimeZone defaults to UTC and Language to "en".
+// NewTenant declares a tenant. TimeZone defaults to UTC and Language to words.Base.
 type NewTenant struct {
 	Name      string
 	AnySource bool
@@ -51,14 +52,14 @@ func (n NewTenant) Validate() error {
 	if _, err := time.LoadLocation(n.TimeZone); err != nil {
 		errs = append(errs, errors.New("tenant: the time zone is unknown"))
 	}
-	if n.Language != "" && n.Language != "en" && n.Language != "nl" {
-		errs = append(errs, errors.New("tenant: the language is neither en nor nl"))
+	if _, known := words.Default().Language(n.Language); n.Language != "" && !known {
+		errs = append(errs, fmt.Errorf("tenant: the language is neither %s", strings.Join(words.Languages(), " nor ")))
 	}
 	return errors.Join(errs...)
 }
 
-// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a domain would
-// take no record.
+// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a domain
+// would take no record.
 func CheckSources(all bool, sources []string) error {
 	var errs []error
 	if all == (len(sources) > 0) {
@@ -93,7 +94,8 @@ type profile struct {
 	Language  string   `json:"language"`
 }
 
-// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the name, but for case, is taken.
+// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the name, but for
+// case, is taken.
 func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if err := n.Validate(); err != nil {
 		return Tenant{}, fmt.Errorf("add tenant: %w", err)
@@ -103,7 +105,7 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 		p.TimeZone = "UTC"
 	}
 	if p.Language == "" {
-		p.Language = "en"
+		p.Language = words.Base
 	}
 	p.Sources = DistinctSources(n.Sources)
 	row := TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
@@ -129,8 +131,8 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	return newTenant(row, p), nil
 }
 
-// SetTenantSources changes which source tenants' records are the tenant's own. What was taken before
-// stays. ErrNotFound: there is no such tenant.
+// SetTenantSources changes which source tenants' records are the tenant's own. What was taken
+// before stays. ErrNotFound: there is no such tenant.
 func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, sources []string) (Tenant, error) {
 	fail := func(err error) (Tenant, error) { return Tenant{}, fmt.Errorf("set source tenants: %w", err) }
 	if err := CheckSources(all, sources); err != nil {

@@ -76,7 +76,9 @@ const (
 	settingLedger   = "ledger-id"
 	settingAnchor   = "ledger-anchor"
 	settingLost     = "lost"         // what AcceptLoss declared
+	settingAccounts = "accounts"     // epoch[4] ‖ wrapped list of those who may sign in
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
+	kindAccounts    = "vault.accounts"
 	kindProfile     = "tenant.profile"
 	kindLookupKey   = "tenant.lookup"
 	kindRecordKey   = "tenant.record"
