@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
@@ -38,7 +39,7 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	var text strings.Builder
-	doc.text(&text)
+	doc.WriteText(&text)
 	if out := text.String(); !strings.Contains(out, forged.ID.String()+fmt.Sprintf("  sequence %d", before)) ||
 		!strings.Contains(out, "forged 1,") || strings.Contains(out, "anna") {
 		t.Errorf("%s", out)
@@ -54,10 +55,10 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 		!doc.Findings[0].Disowned {
 		t.Errorf("%+v, %v", doc, err)
 	}
-	for range maxFindings + 5 {
-		doc.add(ledger.Found{Verdict: ledger.Foreign})
+	for range office.MaxFindings + 5 {
+		doc.Add(ledger.Found{Verdict: ledger.Foreign})
 	}
-	if len(doc.Findings) != maxFindings || !doc.More || doc.Foreign != maxFindings+6 {
+	if len(doc.Findings) != office.MaxFindings || !doc.More || doc.Foreign != office.MaxFindings+6 {
 		t.Errorf("%d findings of %d, more: %v", len(doc.Findings), doc.Foreign, doc.More)
 	}
 }
@@ -101,7 +102,7 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	var text strings.Builder
-	doc.text(&text)
+	doc.WriteText(&text)
 	if out := text.String(); !strings.Contains(out, "not naming the person of device.user-upn") ||
 		!strings.Contains(out, "not naming everybody 1:") || strings.Contains(out, annaLogin) {
 		t.Errorf("%s", out)

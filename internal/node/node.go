@@ -29,8 +29,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// ProjectorName is the name under which the projector keeps its position.
-const ProjectorName = "projector"
+// projectorName is the name under which the projector keeps its position.
+const projectorName = "projector"
 
 // stopTimeout bounds the draining after SIGTERM; what is not drained by then
 // is picked up at the next start.
@@ -307,7 +307,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	}
 	source := NewSource(topics)
 	source.relay = n.relay
-	n.project, err = projections.New(projections.Config{Name: ProjectorName, Source: source, Sink: n.Views,
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.Views,
 		Positions: n.Views, Observer: n.metrics.Projector(),
 		Log: n.cfg.Log.With("part", "projector"), Now: time.Now, Hook: CrashHook(n.cfg.Log)})
 	if err != nil {
