@@ -344,8 +344,8 @@ func (l *Ledger) Last(ctx context.Context) (schemas.Recorded, error) {
 	return r, nil
 }
 
-// Events yields every ledger event up to the present end, in ledger order and with Seq counted from
-// 0. It is for checking and rebuilding; Follow is for keeping up.
+// Events yields every ledger event up to the present end, in ledger order and with Seq counted
+// from 0. It is for checking and rebuilding; Follow is for keeping up.
 //
 // It is the ledger of the store alone: no index is asked.
 func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {

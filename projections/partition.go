@@ -32,7 +32,8 @@ func (p *Projector) discover(ctx context.Context, start map[string]Place) {
 		// again, once for each gap.
 		if next, stalled := p.status.stalled(p.cfg.Now(), p.cfg.Stall); stalled && repaired != next+1 {
 			repaired = next + 1
-			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message", "sequence", next)
+			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message",
+				"sequence", next)
 			all.end()
 			all = p.newReaders(ctx, nil)
 			continue
@@ -117,7 +118,8 @@ func (r *reader) follow(ctx context.Context) {
 	}
 }
 
-// read checks that the partition still is the one that was read, and follows it. It returns only with an error.
+// read checks that the partition still is the one that was read, and follows it. It returns only
+// with an error.
 func (r *reader) read(ctx context.Context) error {
 	from := FirstOffset
 	if r.placed {

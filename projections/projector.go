@@ -55,7 +55,8 @@ func (c Config) Validate() error {
 	if c.Log == nil {
 		errs = append(errs, errors.New("logger is missing"))
 	}
-	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
+	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 ||
+		c.BackoffMin < 0 || c.BackoffMax < 0 {
 		errs = append(errs, errors.New("a limit is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -86,7 +87,8 @@ type delivery struct {
 	row    Row // of row.Partition
 }
 
-// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch has.
+// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch
+// has.
 const queued = 512
 
 // New returns a projector that has not begun.
@@ -112,13 +114,14 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Observer != nil {
 		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
 	}
-	return &Projector{cfg: cfg, queue: flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })}, nil
+	queue := flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })
+	return &Projector{cfg: cfg, queue: queue}, nil
 }
 
-// Run reads every partition from the saved position and applies until ctx ends, which returns nil.
-// It returns an error only where a hook does. Errors of the source or the sink are retried for as
-// long as it takes and shown in Status; so is what somebody else wrote into the topics, which stops
-// at most the partition that it contradicts.
+// Run reads every partition from the saved position and applies until ctx ends, which returns
+// nil. It returns an error only where a hook does. Errors of the source or the sink are retried
+// for as long as it takes and shown in Status; so is what somebody else wrote into the topics,
+// which stops at most the partition that it contradicts.
 func (p *Projector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -137,7 +140,8 @@ func (p *Projector) Run(ctx context.Context) error {
 
 // endOf says what ended Run: nil where the caller's context did.
 func endOf(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) &&
+		!errors.Is(cause, context.DeadlineExceeded) {
 		return fmt.Errorf("projector: %w", cause)
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -146,7 +150,8 @@ func endOf(ctx context.Context, err error) error {
 	return fmt.Errorf("projector: %w", err)
 }
 
-// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
+// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of
+// failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	p.status.began(what, p.cfg.Now())
 	defer p.status.ended(what)

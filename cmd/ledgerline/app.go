@@ -35,7 +35,7 @@ func (a *app) flags(root *cobra.Command) {
 		}
 		v := new(string)
 		a.overrides[s.Key] = v
-		f.StringVar(v, strings.ReplaceAll(s.Key, ".", "-"), s.Initial, s.Help)
+		f.StringVar(v, strings.ReplaceAll(s.Key, ".", "-"), s.Initial, strings.ReplaceAll(s.Help, "`", "\""))
 	}
 }
 

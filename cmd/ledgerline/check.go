@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
-// What is checked before a command does anything that cannot be undone: the command's own name, its
-// flags, and the place where its result goes.
+// What is checked before a command does anything that cannot be undone: the command's own name,
+// its flags, and the place where its result goes.
 
 // choice is a flag whose value is one of a few; cobra refuses any other before the command begins.
 type choice struct {

@@ -19,33 +19,11 @@ import (
 
 func newConnect(a *app) *cobra.Command {
 	var account, output string
-	servers := []string{string(datadir.EventStore), string(datadir.Kafka), string(datadir.ClickHouse), string(datadir.Status)}
+	servers := []string{string(datadir.EventStore), string(datadir.Kafka), string(datadir.ClickHouse),
+		string(datadir.Status)}
 	cmd := &cobra.Command{
-		Use:   "connect [" + strings.Join(servers, "|") + "]",
-		Short: "Say how other programs attach to the running servers, and by which account",
-		Long: `connect prints the address of each embedded server, an account at it, and lines with which programs attach. It
-shows passwords: what it prints is for its reader alone. For programs that would show a password to every user of
-the machine, in the list of processes, it also writes their own configuration into DATA/connect, readable by its
-owner alone, and prints lines that name it.
-
-Accounts, the first of each by default:
-  eventstore   reader    reads every stream and $all, writes nothing
-               ledger    what the ledger itself does: it appends to the ledger's streams
-  kafka        reader    reads the topics
-               consumer  reads them in groups, and writes ledger.dead-letter
-               relay     what the ledger itself does: it makes the topics and writes them
-  clickhouse   reader    reads every table; statements, functions and time are bounded
-               ledger    what the ledger itself does: it makes the tables and fills them
-  status       operator  GET /status, /metrics and /debug/pprof of ` + "`ledgerline up`" + `, on this machine alone
-
-The metrics are those of up's own process, for Prometheus: event store, relay, projector, its use of the vault, and
-the intake of up --fleet. What another process does, as import does, is not counted there, save by the event store.
-
-The passwords are random and made at the first start. To replace all of them, stop ` + "`ledgerline up`" + `, remove
-DATA/keys/accounts.json, and start it again.`,
-		Example: `  ledgerline connect
-  ledgerline connect kafka --account consumer
-  ledgerline connect clickhouse --output json`,
+		Use:       "connect [" + strings.Join(servers, "|") + "]",
+		Short:     "Say how other programs attach to the running servers, and by which account",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: servers,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -47,7 +47,8 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 	}
 	ca := authorityPEM(t)
 	running := datadir.Running{EventStore: "esdb://127.0.0.1:2113?tls=true&tlsCAFile=" + ca, Kafka: "127.0.0.1:9092",
-		ClickHouse: "http://127.0.0.1:8123", Status: "http://127.0.0.1:4", CAFile: ca, Advertised: "esdb://ledger.example:2113?tls=true"}
+		ClickHouse: "http://127.0.0.1:8123", Status: "http://127.0.0.1:4", CAFile: ca,
+		Advertised: "esdb://ledger.example:2113?tls=true"}
 	if err := lock.Announce(running); err != nil {
 		t.Fatal(err)
 	}

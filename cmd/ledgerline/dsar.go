@@ -22,7 +22,6 @@ func newDSAR(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dsar",
 		Short: "Answer a data subject: open a request, export a person's package, erase a person",
-		Long:  help("dsar"),
 	}
 	cmd.AddCommand(newDSAROpen(a), newDSARExport(a), newDSARErase(a))
 	return cmd
@@ -34,7 +33,6 @@ func newDSAROpen(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "open --subject -",
 		Short: "Record a request, and find the person it is about",
-		Long:  help("dsar-open"),
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if _, err := time.Parse(time.DateOnly, received); received != "" && err != nil {
@@ -89,7 +87,6 @@ func newDSARExport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export REQUEST",
 		Short: "Make the package of what the ledger links to the person",
-		Long:  help("dsar-export"),
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			id, err := parseRequestID(args[0])
@@ -136,7 +133,6 @@ func newDSARErase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "erase REQUEST --ground GROUND",
 		Short: "Erase the person of a request: destroy their keys, for good",
-		Long:  help("dsar-erase", strings.Join(custody.Grounds, ", ")),
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			id, err := parseRequestID(args[0])

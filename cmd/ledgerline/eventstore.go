@@ -31,13 +31,6 @@ func newEventStoreUser(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
 		Short: "Say who else may log in to the embedded event store",
-		Long: `The embedded event store asks every client for an account, over TLS. Two are this machine's own
-(` + "`ledgerline connect eventstore`" + `); further ones stand in a file, a line each: name, bcrypt hash and groups,
-separated by colons. It is embedded.eventstore-users, or DATA/keys/` + node.UsersFile + ` where that is not set; a
-change takes effect at the next start of ` + "`ledgerline up`" + `. Groups: ` + node.ReadersGroup + ` reads everything and writes
-nothing; ` + node.WritersGroup + ` is for a ledgerline elsewhere; $ops may ask for the server's statistics; $admins may do
-everything but delete what the ledger wrote. Any other user reads what the streams' access control lists allow, and
-writes streams that are not the ledger's.`,
 	}
 	cmd.AddCommand(newUserAdd(a), newUserRemove(a), newUserList(a))
 	return cmd
@@ -49,12 +42,7 @@ func newUserAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a user, or give one a new password or groups",
-		Long: `add asks for the password twice on a terminal, or takes the first line of standard input, and keeps its bcrypt
-hash. Single quotes keep the shell from reading $admins as a variable.`,
-		Example: `  ledgerline eventstore user add siem --groups readers
-  ledgerline eventstore user add anna --groups '$admins'
-  pass show ledger/remote | ledgerline eventstore user add remote --groups writers`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, u := a.node(nil), guard.User{Name: args[0], Groups: groups}
 			if err := c.Dir().Make(); err != nil {
@@ -128,15 +116,7 @@ func newEventStoreFsck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "fsck [DIR]",
 		Short: "Read every record of a stopped event store and report every contradiction",
-		Long: `fsck reads every file, event, index entry and stream head of the event store in DIR, by default the one of
-the data directory, compares all that is written twice, and names each place that does not agree. It changes nothing
-and repairs nothing: restore a backup instead. Nothing may have the store open: stop "ledgerline up" first, or restore
-a backup beside it and look at that.
-
-It exits with 1 where it found anything.`,
-		Example: `  ledgerline eventstore fsck
-  ledgerline eventstore fsck /mnt/restored/eventstore`,
-		Args: cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := a.node(nil).EventStoreDir()
 			if len(args) == 1 {
@@ -164,14 +144,7 @@ func (a *app) fsck(ctx context.Context, out io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range r.Findings {
-		fmt.Fprintln(out, f)
-	}
-	if more := r.Found - uint64(len(r.Findings)); more > 0 {
-		fmt.Fprintf(out, "and %s findings more\n", terminal.Count(int64(more)))
-	}
-	fmt.Fprintf(out, "%s events in %s streams, %s, ending at position %d, commit %d; read in %s\n",
-		terminal.Count(int64(r.Events)), terminal.Count(int64(r.Streams)), terminal.Bytes(int64(r.Bytes)), r.Next, r.Commit, r.Duration.Round(time.Millisecond))
+	node.WriteCheck(out, r)
 	if !r.Whole() {
 		return fmt.Errorf("the event store in %s is damaged: %s findings\n%s",
 			dir, terminal.Count(int64(r.Found)), a.node(nil).EventStoreWayOut())
@@ -184,15 +157,7 @@ func newEventStoreBackup(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the event store into one file, while it runs or not",
-		Long: `backup writes a consistent copy of the embedded event store to FILE, a tar that "restore" reads. While
-"ledgerline up" runs it asks it for the copy, and appends go on meanwhile; everything acknowledged before the backup
-began is in it. FILE appears only when the copy is whole; "-" is standard output, where the end of the tar says so.
-
-The copy holds the ledger's events and nothing else: no keys, no vault. Protected data in it can be read only with the
-vault and its key, and what has been erased there stays erased.`,
-		Example: `  ledgerline eventstore backup ledger-$(date +%F).tar
-  ledgerline eventstore backup - | zstd | ssh vault-host 'cat > ledger.tar.zst'`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "-" {
 				_, err := a.backup(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -207,15 +172,7 @@ func newEventStoreRestore(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make the data directory's event store from a backup",
-		Long: `restore unpacks a backup into the data directory's event store, which must not be there yet, and verifies
-it on the way: every file by its checksum, then the log's end. The store appears only when all of it is right. "-" is
-standard input.
-
-The vault and the key are not in the backup: put those of the same ledger into the data directory, or start where they
-are. The sequence index, topics and views are made again from the events.`,
-		Example: `  ledgerline eventstore restore ledger-2026-11-24.tar --data /srv/ledger-restored
-  ledgerline eventstore fsck /srv/ledger-restored/eventstore`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in := cmd.InOrStdin()
 			if args[0] != "-" {
@@ -227,17 +184,13 @@ are. The sequence index, topics and views are made again from the events.`,
 				in = f
 			}
 			out, dir := cmd.OutOrStdout(), a.node(nil).EventStoreDir()
-			lock, err := a.node(nil).Dir().Lock()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, lock.Close()) }()
 			p := terminal.NewProgress(out)
 			counted := p.Counting(io.Discard, "read %s")
-			err = eventstore.Restore(cmd.Context(), dir, a.log, io.TeeReader(in, counted))
+			err = node.RestoreBackup(cmd.Context(), a.node(nil), io.TeeReader(in, counted))
 			p.Done()
 			if errors.Is(err, eventlog.ErrExists) {
-				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err, dir)
+				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err,
+					dir)
 			}
 			if err != nil {
 				return err

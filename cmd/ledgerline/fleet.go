@@ -25,7 +25,6 @@ func newFleet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fleet DIR",
 		Short: "Write a generated fleet's records, in the formats of the sources, to import or to test with",
-		Long:  help("fleet"),
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.Devices == 0 {

@@ -2,20 +2,26 @@ package main
 
 import (
 	"embed"
-	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
-// helpTexts are the commands' long helps, a file each.
+// Each command's long text stands in a file of its own, where it is read and wrapped as prose: that
+// of "eventstore user add" in help/eventstore-user-add.txt, its examples behind a line that says so.
 //
 //go:embed help
 var helpTexts embed.FS
 
-// help returns the text of that name, with the values in the places of its %s.
-func help(name string, values ...any) string {
-	text, err := helpTexts.ReadFile("help/" + name + ".txt")
-	if err != nil {
-		panic(err) // it is built in, and every command is made at the start
+// explain gives a command and those below it their texts.
+func explain(cmd *cobra.Command) {
+	path := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+	raw, err := helpTexts.ReadFile("help/" + strings.ReplaceAll(path, " ", "-") + ".txt")
+	if err == nil { // Short is enough for the others
+		long, examples, _ := strings.Cut(string(raw), "\nExamples:\n")
+		cmd.Long, cmd.Example = strings.TrimRight(long, "\n"), strings.TrimRight(examples, "\n")
 	}
-	return strings.TrimSuffix(fmt.Sprintf(string(text), values...), "\n")
+	for _, sub := range cmd.Commands() {
+		explain(sub)
+	}
 }

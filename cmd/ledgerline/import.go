@@ -24,11 +24,6 @@ func newImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import --tenant NAME PATH…",
 		Short: "Take source records into the ledger, from files and folders",
-		Long:  help("import"),
-		Example: `  ledgerline import --tenant Contoso --dry-run ./exports
-  ledgerline import --tenant Contoso ./exports
-  ledgerline import --tenant Contoso --output json page-1.json audit.ndjson
-  ledgerline import --tenant Contoso --observed 2026-09-04T08:00:00Z devices.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("name at least one file or folder to import")

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
@@ -30,7 +29,6 @@ func newLedgerCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read the whole event store and name what is not the ledger's own",
-		Long:  help("ledger-check"),
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			d, err := a.openOffice(cmd)
@@ -45,23 +43,16 @@ func newLedgerCheck(a *app) *cobra.Command {
 			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText); err != nil {
 				return err
 			}
-			if doc.Forged > 0 {
-				err = fmt.Errorf("PROBLEM: %s events are forged and not disowned", terminal.Count(doc.Forged))
-			}
-			if doc.Unnaming > 0 {
-				err = errors.Join(err, fmt.Errorf("PROBLEM: %s events do not name every person whose data they hold or remove: "+
-					"packages do not find them for those persons", terminal.Count(doc.Unnaming)))
-			}
-			return err
+			return doc.Problem()
 		},
 	}
 	outputFlag(cmd, &output)
 	return cmd
 }
 
-func (d *desk) check(ctx context.Context, p *terminal.Progress) (answer.LedgerCheck, error) {
+func (d *desk) check(ctx context.Context, p *terminal.Progress) (office.LedgerCheck, error) {
 	defer p.Done()
-	doc := answer.LedgerCheck{Findings: []answer.Finding{}}
+	doc := office.NewLedgerCheck()
 	err := d.office.CheckLedger(ctx, d.who, func(f ledger.Found) error {
 		doc.Add(f)
 		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events),
@@ -77,10 +68,7 @@ func newLedgerDisown(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disown EVENT…",
 		Short: "Take events that are not the ledger's own out of views, reports and packages",
-		Long:  help("ledger-disown", strings.Join(custody.DisownGrounds, ", ")),
-		Example: `  ledgerline ledger check
-  ledgerline ledger disown 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --ground intrusion --yes`,
-		Args: cobra.ArbitraryArgs, // custody says that one is missing
+		Args:  cobra.ArbitraryArgs, // custody says that one is missing
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ids, err := parseEventIDs(args)
 			if err != nil {
@@ -110,7 +98,7 @@ func newLedgerDisown(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			doc := answer.DisowningOf(done)
+			doc := office.NewDisowned(done)
 			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
 		},
 	}

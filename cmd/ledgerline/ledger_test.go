@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
@@ -54,9 +55,16 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 		!doc.Findings[0].Disowned {
 		t.Errorf("%+v, %v", doc, err)
 	}
+	for range office.MaxFindings + 5 {
+		doc.Add(ledger.Found{Verdict: ledger.Foreign})
+	}
+	if len(doc.Findings) != office.MaxFindings || !doc.More || doc.Foreign != office.MaxFindings+6 {
+		t.Errorf("%d findings of %d, more: %v", len(doc.Findings), doc.Foreign, doc.More)
+	}
 }
 
-// An event that holds a value of somebody whom it does not name is a problem: no package finds it for them.
+// An event that holds a value of somebody whom it does not name is a problem: no package finds it
+// for them.
 func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	d := newDesktop(t)
 	p := terminal.NewProgress(&strings.Builder{})
@@ -66,8 +74,9 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	}
 	c := schemas.Default()
 	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.tenant.ID,
-		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(),
-		Source: "test"}
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(),
+		Recorded: time.Now(),
+		Source:   "test"}
 	err = d.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
 		anna, _, err := tx.Person(vault.PersonHint{UPN: annaLogin, At: time.Now()})
 		if err != nil {

@@ -19,10 +19,6 @@ func newOfficer(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "officer",
 		Short: "Say who may do what: accounts, their roles and tenants",
-		Long:  help("officer", answer.Roles()),
-		Example: `  ledgerline officer add anna@contoso.example --role tenant-admin,officer --tenant all
-  ledgerline officer add piet@contoso.example --role viewer --tenant Contoso --as anna@contoso.example
-  ledgerline report admin-actions --masked --as piet@contoso.example`,
 	}
 	cmd.AddCommand(newOfficerAdd(a), newOfficerSet(a), newOfficerRemove(a), newOfficerPasswd(a), newOfficerList(a))
 	return cmd
@@ -68,10 +64,7 @@ func newOfficerAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME --role ROLE…",
 		Short: "Give somebody an account",
-		Long:  help("officer-add"),
-		Example: `  ledgerline officer add anna@contoso.example --role tenant-admin,officer --tenant all
-  pass show ledger/piet | ledgerline officer add piet --role viewer --as-password-file ~/anna.password --as anna`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: a.listing(func(cmd *cobra.Command, d *desk, args []string) error {
 			n, err := g.account(cmd, d, args[0])
 			if err != nil {
@@ -98,11 +91,9 @@ func newOfficerAdd(a *app) *cobra.Command {
 func newOfficerSet(a *app) *cobra.Command {
 	g := given{}
 	cmd := &cobra.Command{
-		Use:     "set NAME --role ROLE…",
-		Short:   "Give an account other roles and tenants",
-		Long:    help("officer-set"),
-		Example: `  ledgerline officer set piet@contoso.example --role viewer,auditor --tenant Contoso --as anna@contoso.example`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "set NAME --role ROLE…",
+		Short: "Give an account other roles and tenants",
+		Args:  cobra.ExactArgs(1),
 		RunE: a.listing(func(cmd *cobra.Command, d *desk, args []string) error {
 			n, err := g.account(cmd, d, args[0])
 			if err != nil {
@@ -124,7 +115,6 @@ func newOfficerRemove(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Take somebody's account away",
-		Long:  help("officer-remove"),
 		Args:  cobra.ExactArgs(1),
 		RunE: a.listing(func(cmd *cobra.Command, d *desk, args []string) error {
 			if err := d.office.RemoveOfficer(cmd.Context(), d.who, args[0]); err != nil {
@@ -140,7 +130,6 @@ func newOfficerPasswd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "passwd [NAME]",
 		Short: "Give an account a new password: one's own, or another's",
-		Long:  help("officer-passwd"),
 		Args:  cobra.MaximumNArgs(1),
 		RunE: a.listing(func(cmd *cobra.Command, d *desk, args []string) error {
 			if a.cfg.As == "" {

@@ -24,16 +24,7 @@ func newRefill(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "refill [TOPIC…]",
 		Short: "Recreate topics that lost something and fill them from the ledger",
-		Long: `refill recreates every topic that holds less than what was noted as published, and those named, and fills
-each with all of its events from the ledger, in order. What others wrote into them is gone then; ledger.position may be
-named too. Consumers see the events again and drop them by their sequence. Nothing else may run on the data directory
-meanwhile: stop "ledgerline up" first. It does not lose anything when it is interrupted; run it again.
-
---everything is for topics that hold what this ledger does not: those of another ledger, or of this one before an older
-copy of it was put back. They are all emptied, what only they hold is lost, and the next "ledgerline up" fills them.`,
-		Example: `  ledgerline relay refill
-  ledgerline relay refill ledger.device`,
-		Args: cobra.ArbitraryArgs,
+		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, topics []string) error {
 			for _, t := range topics {
 				if t != consumers.PositionTopic && !slices.Contains(consumers.EventTopics(), t) {

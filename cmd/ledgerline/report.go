@@ -35,7 +35,6 @@ func newReport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Answer an officer's question from the views",
-		Long:  help("report"),
 	}
 	for _, d := range report.Definitions() {
 		cmd.AddCommand(newReportOf(a, d))

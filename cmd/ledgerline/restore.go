@@ -15,17 +15,6 @@ func newRestore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore",
 		Short: "Make a lost or older event store or vault fit the others again",
-		Long: `The ledger lies in the event store, its copies in the topics and views, its keys in the vault. When one
-of them is lost, or an older copy of it was put back, the others say so: "ledgerline up" refuses to serve. restore
-makes them fit again.
-
-  event store lost or older    restore eventstore    completes it from the topics, byte for byte
-  vault older                  restore vault         carries out the erasures it missed, and says what it cannot read
-  topics lost                  relay refill          fills them from the ledger ("up" does so by itself for its own)
-  sequence index damaged       reindex               counts the ledger anew
-  views lost or wrong          views rebuild         makes them from the ledger's events
-
-Nothing else may run on the data directory meanwhile: stop "ledgerline up" first.`,
 	}
 	cmd.AddCommand(newRestoreEventStore(a), newRestoreVault(a))
 	return cmd
@@ -47,24 +36,7 @@ func newRestoreEventStore(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eventstore",
 		Short: "Complete an older or empty event store from the topics, byte for byte",
-		Long: `The topics hold every event that was published, exactly as it was stored. restore eventstore appends
-what the event store lacks of them: the same events, in the same order, at the same revisions. Proofs, positions and
-views go on to hold.
-
-First it reads all that was published and compares it with all that the event store holds; where they differ it names
-the sequence and changes nothing. Then it appends, and compares everything once more. It may be interrupted and run
-again.
-
-The event store's folder lost, no backup:   ledgerline restore eventstore
-A backup is there, which takes less time:   ledgerline eventstore restore FILE, then ledgerline restore eventstore
-An older event store of your own cluster:   put it back there, then ledgerline restore eventstore
-
-The vault must be there: it tells genuine events from those that others may have written into the topics. What was
-appended in the moment of a crash and never published is in no topic. Where the vault knows that there was more, it is
-said, and the exit code is 1; --accept-loss --yes declares that it is lost.`,
-		Example: `  ledgerline restore eventstore
-  ledgerline restore eventstore --data /srv/ledger`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkRestoreFlags(output, acceptLoss, yes); err != nil {
 				return err
@@ -99,25 +71,7 @@ func newRestoreVault(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "vault [--from DIR] [--accept-loss --yes]",
 		Short: "Make a vault that was put back fit the ledger: erasures first, then what it lacks",
-		Long: `A copy of the vault is older than the ledger. Persons who were erased since are in it again, and keys
-that were made since are not. restore vault checks that the copy and its key are this ledger's, and then looks at
-every event after the copy was made:
-
-  orders of erasure    are carried out again, before anything is served: who was erased stays erased
-  keys it never held   are counted. What is sealed under them can be read by nobody. A newer copy may hold them: put
-                       that back. Where there is none, --accept-loss --yes declares them lost: such values read "lost"
-                       in reports and packages and count as not set, so the next import records them again, and one
-                       event in the ledger says how many there were
-
-Put the copy of vault.db and vault.slots, which go together, into the data directory yourself, or name the folder that
-holds them with --from: nothing is replaced, so move an existing vault aside first. The key that the vault is wrapped
-under is in neither (see "key file" at the start of "up").
-
-Without any copy of the vault there is no way to make it again: its keys were random, and lie nowhere else.`,
-		Example: `  ledgerline restore vault --from /mnt/backup/vault
-  ledgerline restore vault
-  ledgerline restore vault --accept-loss --yes`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkRestoreFlags(output, o.AcceptLoss, yes); err != nil {
 				return err
@@ -160,12 +114,7 @@ func newReindex(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reindex",
 		Short: "Count the ledger anew: drop the sequence index and make it again",
-		Long: `The sequence index says where in the event store each sequence lies. It is a copy: reindex drops it,
-reads the whole event store, and writes it again. It also counts anew the events that are not the ledger's, which are
-skipped and harm nothing. Nothing else may run on the data directory meanwhile: stop "ledgerline up" first. It loses
-nothing when it is interrupted.`,
-		Example: `  ledgerline reindex`,
-		Args:    cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkRestoreFlags(output, false, false); err != nil {
 				return err

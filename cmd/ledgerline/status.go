@@ -18,9 +18,7 @@ func newStatus(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say where each part stands: sequence, relay, views, lag",
-		Long: `status asks the running ledger where each part stands. The exit code is 1 where a problem stands;
-foreign events in the store are told and are none.`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			doc, err := node.AskStatus(cmd.Context(), a.node(nil))
 			if err != nil {

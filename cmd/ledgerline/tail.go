@@ -18,10 +18,7 @@ func newTail(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Follow the stream readably, as any consumer of the topics sees it",
-		Long:  help("tail"),
-		Example: `  ledgerline tail
-  ledgerline tail --from-start --until-end --type device. --output json`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			d, err := a.openTopics(cmd, o.tenant != "")
 			if err != nil {

@@ -28,10 +28,7 @@ func newTenantAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME --source-tenant ID…|any",
 		Short: "Declare a tenant, and which source tenants' records are its own",
-		Long:  help("tenant-add"),
-		Example: `  ledgerline tenant add Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --language nl
-  ledgerline tenant add Trial --source-tenant any`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if len(sources) == 0 {
 				return usage("--source-tenant is required: the source's tenant id, or any")
@@ -92,11 +89,9 @@ func sourceTenants(given []string) (all bool, ids []string) {
 func newTenantSet(a *app) *cobra.Command {
 	var sources []string
 	cmd := &cobra.Command{
-		Use:     "set NAME --source-tenant ID…|any",
-		Short:   "Change which source tenants' records are a tenant's own",
-		Long:    help("tenant-set"),
-		Example: `  ledgerline tenant set Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11`,
-		Args:    cobra.ExactArgs(1),
+		Use:   "set NAME --source-tenant ID…|any",
+		Short: "Change which source tenants' records are a tenant's own",
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if len(sources) == 0 {
 				return usage("--source-tenant is required: the source's tenant id, or any")

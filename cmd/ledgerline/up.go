@@ -34,19 +34,7 @@ func newUp(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run a whole ledger on this machine: the three servers, relay and views",
-		Long: `up starts everything in one process tree: an event store that speaks EventStoreDB's protocol, a
-broker that speaks Kafka's, and ClickHouse's own engine behind its HTTP interface; then the relay that
-publishes the ledger, and the projector that keeps the views. The first start creates the ledger, the
-vault and its key, and the accounts without which none of the servers answers: ` + "`ledgerline connect`" + `
-says how any client of the three attaches. Event store and ClickHouse may listen beyond loopback.
-
-It ends on SIGTERM or Ctrl-C, having drained. A second up on the same directory is refused.
-The engine is fetched once through npm into your cache directory; where npm is missing, set
-embedded.library to an existing libchdb.so.`,
-		Example: `  ledgerline up
-  ledgerline up --data /srv/ledger
-  LEDGERLINE_EMBEDDED_KAFKA_ADDR=127.0.0.1:0 ledgerline up`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.up(cmd.Context(), cmd.OutOrStdout(), f)
 		},

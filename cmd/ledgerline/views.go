@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,8 +11,6 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/terminal"
-	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/reconcile"
 )
 
@@ -35,47 +29,16 @@ func newReconcile(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Compare the views with the ledger, row by row",
-		Long: `reconcile reads the whole ledger and compares each event with its row, and then each view with what its
-definition makes of the events. It names what differs: the view, the event or key, and whether it is missing, there in
-vain, or another one. With --deep ClickHouse also recomputes each leaf from the bytes it stores, and where the vault
-is at hand each event's origin is checked. An interrupted run goes on where it was. The exit code is 1 where anything
-differs; what ends it is told.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			v, err := vaultForOrigins(cmd.Context(), a.node(nil), s, deep)
-			if err != nil {
-				return err
-			}
-			l, err := s.OpenLedger(cmd.Context(), v)
-			if err != nil {
-				return err
-			}
-			views, err := s.OpenViews(cmd.Context())
-			if err != nil {
-				return err
-			}
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			p := terminal.NewProgress(cmd.ErrOrStderr())
-			cfg := node.ReconcileConfig(l, views, a.log)
-			if v != nil {
-				cfg.Judge = node.Judge(l)
-			}
-			cfg.Name, cfg.Deep, cfg.Progress = "command", deep, func(at reconcile.Progress) {
+			res, err := node.Reconcile(cmd.Context(), a.node(nil), deep, func(at reconcile.Progress) {
 				if at.View == "events" {
 					p.Show("comparing events: %s of %s", terminal.Count(at.Done), terminal.Count(at.Of))
 					return
 				}
 				p.Show("comparing %s: part %d of %d", at.View, at.Done, at.Of)
-			}
-			r, err := reconcile.New(cfg)
-			if err != nil {
-				return err
-			}
-			res, err := r.Run(cmd.Context())
+			})
 			p.Done()
 			if err != nil {
 				return err
@@ -98,61 +61,28 @@ differs; what ends it is told.`,
 	return cmd
 }
 
-// vaultForOrigins opens the vault for a deep comparison; nil where the data directory has none, as
-// on a machine that only knows the servers.
-func vaultForOrigins(ctx context.Context, c node.Config, s *node.Services, deep bool) (*vault.Vault, error) {
-	if !deep {
-		return nil, nil
-	}
-	if _, err := os.Stat(c.VaultPath()); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return s.OpenVault(ctx, false)
-}
-
 func newRebuild(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rebuild VIEW…|all",
 		Short: "Make views anew from the events beside the old ones, compare, then swap",
-		Long: `rebuild makes a view anew while everything goes on: a new table is filled from events, compared with
-what its definition makes of them, and put in the old one's place. It may be interrupted anywhere and called again.`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			s, err := a.connect()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			views, err := s.OpenViews(cmd.Context())
-			if err != nil {
-				return err
-			}
-			all, err := views.Views(cmd.Context())
-			if err != nil {
-				return err
-			}
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && args[0] == "all" {
-				args = all
-			}
-			for _, name := range args {
-				if !slices.Contains(all, name) {
-					return usage("there is no view %q: name some of %s, or all", name, strings.Join(all, ", "))
-				}
+				args = nil
 			}
 			p := terminal.NewProgress(cmd.ErrOrStderr())
-			for _, name := range args {
-				err := views.Rebuild(cmd.Context(), name,
-					clickhouse.RebuildConfig{Projector: node.ProjectorName,
-						Progress: func(filled, of uint64) {
-							p.Show("%s: %s of %s sequences", name, terminal.Count(filled), terminal.Count(of))
-						}})
+			err := node.Rebuild(cmd.Context(), a.node(nil), args, func(view string, filled, of uint64) {
+				p.Show("%s: %s of %s sequences", view, terminal.Count(filled), terminal.Count(of))
+			}, func(view string) {
 				p.Done()
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "rebuilt %s\n", name)
+				fmt.Fprintf(cmd.OutOrStdout(), "rebuilt %s\n", view)
+			})
+			p.Done()
+			var none *node.NoViewError
+			if errors.As(err, &none) {
+				return usage("there is no view %q: name some of %s, or all", none.Name, strings.Join(none.Known, ", "))
 			}
-			return nil
+			return err
 		},
 	}
 }

@@ -3,7 +3,6 @@ package answer
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/refusal"
-	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -74,23 +72,4 @@ func tenantsText(ids []uuid.UUID, names map[uuid.UUID]string) string {
 		out = append(out, fmt.Sprintf("%d others", others))
 	}
 	return strings.Join(out, ", ")
-}
-
-// Roles is the table of actions by roles, a line for each role.
-func Roles() string {
-	var b strings.Builder
-	for _, r := range access.Roles() {
-		var may []string
-		for _, l := range access.Table() {
-			if slices.Contains(l.Roles, r) && l.Action != access.OwnPassword {
-				may = append(may, string(l.Action))
-			}
-		}
-		if may == nil {
-			may = []string{"(nothing yet)"}
-		}
-		lines := terminal.Wrap(strings.Join(may, ", "), 100)
-		fmt.Fprintf(&b, "  %-12s  %s\n", r, strings.Join(lines, "\n                "))
-	}
-	return b.String()
 }

@@ -1,9 +1,9 @@
 // Package datadir owns a data directory as a whole: that only its user can reach it, which process
 // holds it, where that process's servers listen, and the accounts with which they are asked.
 //
-// It may lose the addresses, which the next `up` writes anew, and the accounts, which it makes anew.
-// It trusts the file system to keep other users out of a directory of mode 0700, and the kernel to
-// say who holds a lock; it trusts no port. See DESIGN.md.
+// It may lose the addresses, which the next `up` writes anew, and the accounts, which it makes
+// anew. It trusts the file system to keep other users out of a directory of mode 0700, and the
+// kernel to say who holds a lock; it trusts no port. See DESIGN.md.
 package datadir
 
 import (
@@ -36,8 +36,8 @@ func (d Dir) Make() error {
 // overflowUser owns what belongs to nobody known in this user namespace: the host's root, for one.
 const overflowUser = 65534
 
-// Private returns nil where nobody but this user and root can read, write or replace what is in the
-// directory. A Problem says which mode or owner lets somebody in.
+// Private returns nil where nobody but this user and root can read, write or replace what is in
+// the directory. A Problem says which mode or owner lets somebody in.
 func (d Dir) Private() error {
 	path, err := filepath.Abs(string(d))
 	if err == nil {

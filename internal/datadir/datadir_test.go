@@ -17,7 +17,8 @@ import (
 	"testing"
 )
 
-// holdEnv makes the test binary a process that holds the directory it names until its standard input ends.
+// holdEnv makes the test binary a process that holds the directory it names until its standard
+// input ends.
 const holdEnv = "NODE_TEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -82,7 +83,8 @@ func isProblem(err, code error) bool {
 
 func TestADirectoryThatOthersReachIsRefusedByNameAndMode(t *testing.T) {
 	top := t.TempDir()
-	for _, mode := range []os.FileMode{0o701, 0o704, 0o702, 0o710, 0o740, 0o720, 0o755, 0o750, 0o777, 0o777 | os.ModeSticky} {
+	for _, mode := range []os.FileMode{0o701, 0o704, 0o702, 0o710, 0o740, 0o720, 0o755, 0o750, 0o777,
+		0o777 | os.ModeSticky} {
 		path := filepath.Join(top, mode.String())
 		if err := os.Mkdir(path, 0o700); err != nil {
 			t.Fatal(err)
@@ -104,7 +106,8 @@ func TestADirectoryThatOthersReachIsRefusedByNameAndMode(t *testing.T) {
 			"MakeSecrets": func() error { _, err := Dir(path).MakeSecrets(); return err },
 		} {
 			err := try()
-			if !isProblem(err, ErrOthersReach) || errors.Is(err, ErrNotUp) || !strings.Contains(err.Error(), "chmod 700 "+path) {
+			if !isProblem(err, ErrOthersReach) || errors.Is(err, ErrNotUp) ||
+				!strings.Contains(err.Error(), "chmod 700 "+path) {
 				t.Errorf("%s with mode %v: %v, want it refused with the way out", what, mode, err)
 			}
 		}
@@ -185,7 +188,8 @@ func TestOneProcessHoldsADirectoryAndOnlyItsAddressesCount(t *testing.T) {
 	if r, err := d.Running(); err != nil || r.PID != pid || r.Kafka != "127.0.0.1:9" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	// Addresses that the holder did not write: of one that was killed, whose ports may be a stranger's.
+	// Addresses that the holder did not write: of one that was killed, whose ports may be a
+	// stranger's.
 	write := func(r Running) {
 		t.Helper()
 		raw, err := json.Marshal(r)
@@ -257,7 +261,8 @@ func TestSecretsAreMadeOnceAndAreTheirOwnersAlone(t *testing.T) {
 			}
 			seen[p] = true
 			for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
-				if strings.Contains(fmt.Sprintf(format, first), p) || strings.Contains(fmt.Sprintf(format, &first), p) {
+				if strings.Contains(fmt.Sprintf(format, first), p) ||
+					strings.Contains(fmt.Sprintf(format, &first), p) {
 					t.Errorf("printing secrets by %s shows one", format)
 				}
 			}
@@ -305,7 +310,8 @@ func TestSecretsAreMadeOnceAndAreTheirOwnersAlone(t *testing.T) {
 		if err := WritePrivate(d.SecretsFile(), []byte(broken)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.MakeSecrets(); err == nil || strings.Contains(err.Error(), "hunter22") || !strings.Contains(err.Error(), "remove it") {
+		if _, err := d.MakeSecrets(); err == nil || strings.Contains(err.Error(), "hunter22") ||
+			!strings.Contains(err.Error(), "remove it") {
 			t.Errorf("%q: %v", broken, err)
 		}
 	}

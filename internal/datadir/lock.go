@@ -68,8 +68,8 @@ func (d Dir) ownHold() (*Lock, error) {
 
 // Lock takes the directory, making it where it is missing, or returns a Problem: ErrAlreadyUp.
 //
-// There are two locks on one file. flock keeps a second holder out, also within a process. The record lock is what
-// other processes ask the kernel about: it alone names the holder's process.
+// There are two locks on one file. flock keeps a second holder out, also within a process. The
+// record lock is what other processes ask the kernel about: it alone names the holder's process.
 func (d Dir) Lock() (*Lock, error) {
 	if err := d.Make(); err != nil {
 		return nil, err
@@ -135,9 +135,10 @@ func (l *Lock) Close() error {
 	return err
 }
 
-// Running returns where the servers of the directory's `up` are, or ErrNotUp. The kernel says that
-// the process which wrote the addresses holds the directory now: so its ports are its own, and a
-// secret may be sent there. What a killed `up` wrote does not count, whoever has its number by now.
+// Running returns where the servers of the directory's `up` are, or ErrNotUp. The kernel says
+// that the process which wrote the addresses holds the directory now: so its ports are its own,
+// and a secret may be sent there. What a killed `up` wrote does not count, whoever has its number
+// by now.
 func (d Dir) Running() (Running, error) {
 	switch err := d.Private(); {
 	case errors.Is(err, fs.ErrNotExist):

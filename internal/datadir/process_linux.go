@@ -22,9 +22,9 @@ func processStart(pid int) string {
 	return startOf(raw, strings.TrimSpace(string(boot)))
 }
 
-// startOf reads proc_pid_stat(5). The program's name stands in brackets and may hold any character;
-// the start is the 20th field after it. A process that has ended and is not yet waited for runs no
-// more.
+// startOf reads proc_pid_stat(5). The program's name stands in brackets and may hold any
+// character; the start is the 20th field after it. A process that has ended and is not yet waited
+// for runs no more.
 func startOf(stat []byte, boot string) string {
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 20 || bytes.ContainsAny(fields[0], "ZXx") {

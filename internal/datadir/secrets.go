@@ -77,8 +77,8 @@ func (d Dir) Secrets() (Secrets, error) {
 	return s, nil
 }
 
-// MakeSecrets reads the passwords and makes those that are missing, each 32 random bytes. Only the holder of the
-// directory's lock may call it.
+// MakeSecrets reads the passwords and makes those that are missing, each 32 random bytes. Only
+// the holder of the directory's lock may call it.
 func (d Dir) MakeSecrets() (Secrets, error) {
 	s, err := d.Secrets()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -24,7 +24,8 @@ import (
 	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
-// records is the folder of real Intune records; the test fails without it, since this target is theirs.
+// records is the folder of real Intune records; the test fails without it, since this target is
+// theirs.
 func records(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("LEDGERLINE_RECORDS")
@@ -34,8 +35,9 @@ func records(t *testing.T) string {
 	return dir
 }
 
-// Real records through the real binary: all accounted for, those in two folders once, apps of the personal phone refused and of the corporate
-// Mac kept, nothing new in another order; and the phone's user gets a package, and is forgotten.
+// Real records through the real binary: all accounted for, those in two folders once, apps of the
+// personal phone refused and of the corporate Mac kept, nothing new in another order; and the
+// phone's user gets a package, and is forgotten.
 func TestAcceptanceRealRecords(t *testing.T) {
 	dir := records(t)
 	folders := []string{filepath.Join(dir, "azure-monitor"), filepath.Join(dir, "event-hubs"), filepath.Join(dir, "graph")}
@@ -141,8 +143,8 @@ func readPackage(t *testing.T, dir, request, name string) string {
 	return string(raw)
 }
 
-// The same binary with another address: relay and projector against Apache Kafka itself, over TLS and by an account that may
-// do no more than deploy/kafka says, killed in between.
+// The same binary with another address: relay and projector against Apache Kafka itself, over TLS
+// and by an account that may do no more than deploy/kafka says, killed in between.
 func TestAcceptanceApacheKafka(t *testing.T) {
 	k := startApacheKafka(t)
 	dir, gen := smallFleet(t, 60, 4)
@@ -199,7 +201,8 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 
 var startedKafka = regexp.MustCompile(`pid=(\d+) kafka=(\S+)`)
 
-// startApacheKafka starts one node for the test. Its jars are fetched once into the user's cache directory.
+// startApacheKafka starts one node for the test. Its jars are fetched once into the user's cache
+// directory.
 func startApacheKafka(t *testing.T) (k kafkatest.ApacheKafka) {
 	t.Helper()
 	cache, err := os.UserCacheDir()

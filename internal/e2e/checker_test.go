@@ -25,7 +25,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// facts are what the checker learned: every event of the ledger, decoded, and what its tokens hold.
+// facts are what the checker learned: every event of the ledger, decoded, and what its tokens
+// hold.
 type facts struct {
 	events  []schemas.Recorded
 	drafts  []schemas.Draft
@@ -36,8 +37,9 @@ type facts struct {
 	rows    map[uuid.UUID][]projections.Row // the views' events, by tenant
 }
 
-// check recomputes everything from the ledger's bytes and compares it with the sequence index, the topics, the views
-// and the vault of a node that has come to rest. It reports every difference.
+// check recomputes everything from the ledger's bytes and compares it with the sequence index,
+// the topics, the views and the vault of a node that has come to rest. It reports every
+// difference.
 func check(t testing.TB, n *node) *facts {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -62,8 +64,8 @@ func check(t testing.TB, n *node) *facts {
 	return f
 }
 
-// checkNamed lets the ledger's own checker look whether each event names everybody whose data it holds or
-// removes: packages and erasure find events by that alone.
+// checkNamed lets the ledger's own checker look whether each event names everybody whose data it
+// holds or removes: packages and erasure find events by that alone.
 func (f *facts) checkNamed(t testing.TB, ctx context.Context, p parts) {
 	owners := func(_ context.Context, _ uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
 		out := map[uuid.UUID]schemas.Owner{}
@@ -85,7 +87,8 @@ func (f *facts) checkNamed(t testing.TB, ctx context.Context, p parts) {
 	}
 }
 
-// checkLedger returns false where events cannot even be read, so that nothing can be compared with them.
+// checkLedger returns false where events cannot even be read, so that nothing can be compared
+// with them.
 func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 	ids, revisions := map[uuid.UUID]bool{}, map[schemas.Stream]uint64{}
 	var at uint64
@@ -134,9 +137,10 @@ func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 	return true
 }
 
-// awaitRelay waits until the relay has noted the last event: the views may have been there first, when topics or index are made again.
-// signed is the metadata of e with the origin of the event that is stored: the order of members in
-// data is that of the draft's values, which decoding does not keep.
+// awaitRelay waits until the relay has noted the last event: the views may have been there first,
+// when topics or index are made again. signed is the metadata of e with the origin of the event
+// that is stored: the order of members in data is that of the draft's values, which decoding does
+// not keep.
 func signed(e schemas.Event, r schemas.Recorded, k schemas.OriginKey) []byte {
 	e.Data = r.Data
 	return schemas.Sign(e, r.Revision, k).Metadata
@@ -185,7 +189,8 @@ func (f *facts) checkIndex(t testing.TB, ctx context.Context, path string) {
 	}
 }
 
-// checkTopics reads every partition as a consumer would, by the consumer's rule, and recomputes where each event belongs.
+// checkTopics reads every partition as a consumer would, by the consumer's rule, and recomputes
+// where each event belongs.
 func (f *facts) checkTopics(t testing.TB, ctx context.Context, p parts) {
 	seen := make([]bool, len(f.events))
 	parts := p.kafka.Partitions()
@@ -249,7 +254,8 @@ func (f *facts) checkTopics(t testing.TB, ctx context.Context, p parts) {
 // poll is how often a condition is looked at that other processes bring about.
 const poll = 20 * time.Millisecond
 
-// checkEvents compares every byte that the views hold, and lets ClickHouse recompute the leaves from them.
+// checkEvents compares every byte that the views hold, and lets ClickHouse recompute the leaves
+// from them.
 func (f *facts) checkEvents(t testing.TB, ctx context.Context, p parts) {
 	total := 0
 	for _, tenant := range f.tenants {

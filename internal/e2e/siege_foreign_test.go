@@ -33,7 +33,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// intruder writes into the event store what it likes: it has the ledger's account there, and no vault.
+// intruder writes into the event store what it likes: it has the ledger's account there, and no
+// vault.
 type intruder struct {
 	t       testing.TB
 	ctx     context.Context
@@ -173,7 +174,8 @@ func intuneID(t testing.TB, ctx context.Context, p parts, events []schemas.Recor
 	return id
 }
 
-// siegeFleet writes a fleet and returns the folder of each day, the UPNs of users who administer nothing, and the tenant in the sources.
+// siegeFleet writes a fleet and returns the folder of each day, the UPNs of users who administer
+// nothing, and the tenant in the sources.
 func siegeFleet(t testing.TB, devices, days int) (folders, upns []string, tenant string) {
 	t.Helper()
 	dir, gen := smallFleet(t, devices, days)

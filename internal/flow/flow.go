@@ -1,8 +1,8 @@
-// Package flow owns the queue between one who reads and one who works: bounded by bytes, so that large
-// events fill no memory, and by number.
+// Package flow owns the queue between one who reads and one who works: bounded by bytes, so that
+// large events fill no memory, and by number.
 //
-// What waits in it is lost with the process; whoever puts something in can have it again. It trusts
-// the size that its user tells.
+// What waits in it is lost with the process; whoever puts something in can have it again. It
+// trusts the size that its user tells.
 package flow
 
 import (
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Queue hands items on in the order in which they were put in. Any number of goroutines may put in;
-// one takes out: it receives from Items and calls Took with what it received.
+// Queue hands items on in the order in which they were put in. Any number of goroutines may put
+// in; one takes out: it receives from Items and calls Took with what it received.
 type Queue[T any] struct {
 	items chan T
 	room  *semaphore.Weighted
@@ -20,8 +20,8 @@ type Queue[T any] struct {
 	size  func(T) int
 }
 
-// New returns a queue in which at most so many bytes wait, as size tells them, and so many items; both
-// are above 0. An item that is larger than all of it waits alone.
+// New returns a queue in which at most so many bytes wait, as size tells them, and so many items;
+// both are above 0. An item that is larger than all of it waits alone.
 func New[T any](bytes, items int, size func(T) int) *Queue[T] {
 	return &Queue[T]{items: make(chan T, items), room: semaphore.NewWeighted(int64(bytes)), most: int64(bytes),
 		size: size}

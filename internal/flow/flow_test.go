@@ -12,7 +12,8 @@ import (
 
 func length(s string) int { return len(s) }
 
-// Whoever puts in waits while the bytes or the number are reached, and goes on when something is taken.
+// Whoever puts in waits while the bytes or the number are reached, and goes on when something is
+// taken.
 func TestAQueueIsBoundedByBytesAndByNumber(t *testing.T) {
 	for name, tc := range map[string]struct {
 		bytes, items int

@@ -19,12 +19,14 @@ const (
 	ReadersGroup = "readers" // reads everything and writes nothing
 )
 
-// eventStoreAccounts are this machine's own accounts, and the users of the file where there is one.
+// eventStoreAccounts are this machine's own accounts, and the users of the file where there is
+// one.
 func (c Config) eventStoreAccounts(secrets datadir.Secrets) ([]guard.User, error) {
 	users, err := ReadUsers(c.UsersPath())
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Settings.Embedded.EventStoreUsers != "":
-		return nil, settings.Errorf("embedded.eventstore-users: %w (`ledgerline eventstore user add NAME` makes it)", err)
+		return nil, settings.Errorf("embedded.eventstore-users: %w (`ledgerline eventstore user add NAME` makes it)",
+			err)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, settings.Invalid(err)
 	}

@@ -8,9 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
 // Backup writes a consistent copy of the embedded event store to w, while it runs or not: a tar.
@@ -72,4 +75,28 @@ func fetchBackup(ctx context.Context, address string, w io.Writer) error {
 		return fmt.Errorf("backup: it was cut: %w", err)
 	}
 	return nil
+}
+
+// WriteCheck writes for a person what a check of an event store's files found.
+func WriteCheck(w io.Writer, r eventlog.Report) {
+	for _, f := range r.Findings {
+		fmt.Fprintln(w, f)
+	}
+	if more := r.Found - uint64(len(r.Findings)); more > 0 {
+		fmt.Fprintf(w, "and %s findings more\n", terminal.Count(more))
+	}
+	fmt.Fprintf(w, "%s events in %s streams, %s, ending at position %d, commit %d; read in %s\n",
+		terminal.Count(uint64(r.Events)), terminal.Count(uint64(r.Streams)), terminal.Bytes(int64(r.Bytes)), r.Next,
+		r.Commit, r.Duration.Round(time.Millisecond))
+}
+
+// RestoreBackup makes the data directory's event store from a copy. It errs with eventlog.ErrExists
+// where there is one.
+func RestoreBackup(ctx context.Context, c Config, from io.Reader) (err error) {
+	lock, err := c.Dir().Lock()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return eventstore.Restore(ctx, c.EventStoreDir(), c.Log, from)
 }

@@ -30,6 +30,6 @@ type Config struct {
 // Dir is the data directory.
 func (c Config) Dir() datadir.Dir { return datadir.Dir(c.Settings.Data) }
 
-// TestVariables are the environment variables by which tests have this program misbehave; there are
-// some only where it is built for that.
+// TestVariables are the environment variables by which tests have this program misbehave; there
+// are some only where it is built for that.
 func TestVariables() []string { return slices.Concat(crashVariables, disturbVariables) }

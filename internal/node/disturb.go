@@ -29,8 +29,10 @@ func disturbance() (*disturb.Disturbance, error) {
 		return nil, fmt.Errorf("%s: %w", disturbVariable, err)
 	}
 	return &disturb.Disturbance{
-		Seed: seed, SystemEvents: true, StatsEvery: 10, LinksEvery: 8, ForeignEvery: 8, MetadataEvery: 20, DeletesEvery: 20, TombstonesEvery: 20,
-		NotReadyFirst: 2, NotReadyEvery: 40, NotLeaderEvery: 30, TimeoutsEvery: 30, LostAnswersEvery: 30, DropsEvery: 15, CutsEvery: 40,
+		Seed: seed, SystemEvents: true, StatsEvery: 10, LinksEvery: 8, ForeignEvery: 8, MetadataEvery: 20,
+		DeletesEvery: 20, TombstonesEvery: 20,
+		NotReadyFirst: 2, NotReadyEvery: 40, NotLeaderEvery: 30, TimeoutsEvery: 30, LostAnswersEvery: 30,
+		DropsEvery: 15, CutsEvery: 40,
 		CaughtUpDelay: 10 * time.Millisecond,
 	}, nil
 }

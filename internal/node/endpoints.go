@@ -21,8 +21,8 @@ import (
 )
 
 // Endpoints are the three servers as this process dials them: the configured ones, and for the
-// others those of the `up` that runs on the data directory, with its accounts. They hold passwords;
-// Shown is what may be printed, by "eventstore", "kafka" and "clickhouse".
+// others those of the `up` that runs on the data directory, with its accounts. They hold
+// passwords; Shown is what may be printed, by "eventstore", "kafka" and "clickhouse".
 type Endpoints struct {
 	EventStore string // connection string
 	Kafka      func(account string) (kafka.Config, error)
@@ -30,7 +30,8 @@ type Endpoints struct {
 	Shown      map[string]string
 }
 
-// endpoints finds the servers of a command, and the accounts of those that this machine's `up` runs.
+// endpoints finds the servers of a command, and the accounts of those that this machine's `up`
+// runs.
 func (c Config) endpoints() (Endpoints, error) {
 	if c.Settings.EventStore.Address != "" && c.Settings.Kafka.Brokers != "" && c.Settings.ClickHouse.Address != "" {
 		return c.endpointsOf(datadir.Running{}, datadir.Secrets{})
@@ -46,9 +47,9 @@ func (c Config) endpoints() (Endpoints, error) {
 	return c.endpointsOf(r, secrets)
 }
 
-// Validate refuses settings whose values do not fit together, before anything is opened: what is said
-// of the servers that are configured, and of those that are not. It joins all that it finds, as a
-// settings.Error.
+// Validate refuses settings whose values do not fit together, before anything is opened: what is
+// said of the servers that are configured, and of those that are not. It joins all that it finds,
+// as a settings.Error.
 func (c Config) Validate() error {
 	var errs []error
 	es, k, ch, e := c.Settings.EventStore, c.Settings.Kafka, c.Settings.ClickHouse, c.Settings.Embedded
@@ -104,8 +105,8 @@ func (c Config) Validate() error {
 	return settings.Invalid(errors.Join(errs...))
 }
 
-// Running is the `up` of the data directory. Where there is none it errs with datadir.ErrNotUp, and
-// names the directory.
+// Running is the `up` of the data directory. Where there is none it errs with datadir.ErrNotUp,
+// and names the directory.
 func (c Config) Running() (datadir.Running, error) {
 	r, err := c.Dir().Running()
 	if errors.Is(err, datadir.ErrNotUp) {
@@ -132,7 +133,8 @@ func (c Config) eventStoreEndpoint(own datadir.Running, secrets datadir.Secrets)
 	set := c.Settings.EventStore
 	if set.Address == "" {
 		if set.CA != "" || set.User != "" {
-			return "", settings.Errorf("eventstore.ca and eventstore.user are for eventstore.address, which is not set")
+			return "", settings.Errorf("eventstore.ca and eventstore.user are for eventstore.address, " +
+				"which is not set")
 		}
 		password, err := secrets.Password(datadir.EventStore, datadir.Ledger)
 		if err != nil {
@@ -151,8 +153,8 @@ func (c Config) eventStoreEndpoint(own datadir.Running, secrets datadir.Secrets)
 	return address, nil
 }
 
-// withAccount returns the connection string with an account and an authority, where they are given;
-// it is dialled and never shown.
+// withAccount returns the connection string with an account and an authority, where they are
+// given; it is dialled and never shown.
 func withAccount(address, user, password, ca string) (string, error) {
 	if user == "" && ca == "" {
 		return address, nil
@@ -241,8 +243,8 @@ func (c Config) clickHouseEndpoint(own datadir.Running, secrets datadir.Secrets)
 	cfg = clickhouse.Config{Database: set.Database, Uncompressed: c.Settings.Embedded.Uncompressed}
 	if set.Address == "" {
 		if set.User != "" || set.CA != "" || set.Cert != "" {
-			return cfg, settings.Errorf("clickhouse.user, clickhouse.ca and clickhouse.cert are for clickhouse.address, " +
-				"which is not set")
+			return cfg, settings.Errorf("clickhouse.user, clickhouse.ca and clickhouse.cert are for " +
+				"clickhouse.address, which is not set")
 		}
 		scheme, address, _ := strings.Cut(own.ClickHouse, "://")
 		cfg.Addrs, cfg.Username = []string{address}, datadir.Ledger
@@ -264,8 +266,8 @@ func (c Config) clickHouseEndpoint(own datadir.Running, secrets datadir.Secrets)
 	if cfg.Password != "" && cfg.TLS == nil && set.TLS != "off" {
 		for _, addr := range cfg.Addrs {
 			if beyond, err := server.BeyondLoopback(addr); err != nil || beyond {
-				return cfg, settings.Errorf("clickhouse.password would go to %s in plaintext: set clickhouse.tls to on, "+
-					"or to off where nobody else is on the way", addr)
+				return cfg, settings.Errorf("clickhouse.password would go to %s in plaintext: set clickhouse.tls "+
+					"to on, or to off where nobody else is on the way", addr)
 			}
 		}
 	}
@@ -359,9 +361,9 @@ func (c Config) password(part string, l settings.Login) (string, error) {
 	return line, nil
 }
 
-// takeDirectory holds the data directory, where the addresses of those servers that are to run here
-// are free. Where one is taken it leaves nothing behind but, in a directory that was there, the
-// empty file of the lock.
+// takeDirectory holds the data directory, where the addresses of those servers that are to run
+// here are free. Where one is taken it leaves nothing behind but, in a directory that was there,
+// the empty file of the lock.
 func (c Config) takeDirectory() (*datadir.Lock, error) {
 	if !exists(c.Settings.Data) {
 		if err := c.freeAddresses(); err != nil {

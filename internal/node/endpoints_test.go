@@ -55,8 +55,8 @@ func authorityPEM(t *testing.T) string {
 	return path
 }
 
-// What a configured server is given: TLS, account, authority; and what is refused before anything is
-// dialled, by its key.
+// What a configured server is given: TLS, account, authority; and what is refused before anything
+// is dialled, by its key.
 func TestHowConfiguredServersAreReached(t *testing.T) {
 	ca := authorityPEM(t)
 	secret := filepath.Join(t.TempDir(), "password")
@@ -79,7 +79,8 @@ func TestHowConfiguredServersAreReached(t *testing.T) {
 	}
 
 	e, err := with("eventstore.ca="+ca, "eventstore.user=anna", "eventstore.password=p@ss", "kafka.ca="+ca,
-		"kafka.user=relay", "kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger", "clickhouse.password=x").endpoints()
+		"kafka.user=relay", "kafka.password-file="+secret, "clickhouse.tls=on", "clickhouse.user=ledger",
+		"clickhouse.password=x").endpoints()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,15 +29,16 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// ProjectorName is the name under which the projector keeps its position.
-const ProjectorName = "projector"
+// projectorName is the name under which the projector keeps its position.
+const projectorName = "projector"
 
 // stopTimeout bounds the draining after SIGTERM; what is not drained by then
 // is picked up at the next start.
 const stopTimeout = 30 * time.Second
 
-// Node is what one machine runs of a ledger. New takes the data directory, Start starts everything in
-// order and Stop ends it in reverse. Ledger, Vault and Views are there between the two.
+// Node is what one machine runs of a ledger. New takes the data directory, Start starts
+// everything in order and Stop ends it in reverse. Ledger, Vault and Views are there between the
+// two.
 type Node struct {
 	Ledger *ledger.Ledger
 	Vault  *vault.Vault
@@ -76,8 +77,8 @@ func newNode(c Config, lock *datadir.Lock) *Node {
 		failed: make(chan error, 1)}
 }
 
-// New takes the data directory for a run, where the addresses of those servers are free that are to
-// run here. A datadir.Problem says why it is not to be had.
+// New takes the data directory for a run, where the addresses of those servers are free that are
+// to run here. A datadir.Problem says why it is not to be had.
 func New(c Config) (*Node, error) {
 	lock, err := c.takeDirectory()
 	if err != nil {
@@ -86,10 +87,10 @@ func New(c Config) (*Node, error) {
 	return newNode(c, lock), nil
 }
 
-// Start starts the servers, checks that the stores belong together, carries on with acts that a crash
-// interrupted, and then starts relay, projector and the status port, and announces where they are. It
-// wraps ErrApart where the stores do not belong together. Where it errs, all is stopped again and the
-// directory given free.
+// Start starts the servers, checks that the stores belong together, carries on with acts that a
+// crash interrupted, and then starts relay, projector and the status port, and announces where
+// they are. It wraps ErrApart where the stores do not belong together. Where it errs, all is
+// stopped again and the directory given free.
 func (n *Node) Start(ctx context.Context) error {
 	absent := n.cfg.absentStores()
 	err := n.start(ctx)
@@ -140,9 +141,9 @@ func (n *Node) Failed(ctx context.Context) error {
 	}
 }
 
-// Stop ends the parts that read before the servers they read from, and gives the directory free. It
-// returns cause, by which the run ends, and what went wrong beside it; where there is neither, the run
-// is marked as one that ended in order.
+// Stop ends the parts that read before the servers they read from, and gives the directory free.
+// It returns cause, by which the run ends, and what went wrong beside it; where there is neither,
+// the run is marked as one that ended in order.
 func (n *Node) Stop(cause error) error {
 	err := n.stop(cause)
 	if err == nil && n.begun {
@@ -151,7 +152,8 @@ func (n *Node) Stop(cause error) error {
 	return errors.Join(err, n.lock.Close())
 }
 
-// Shown are the servers' addresses as they may be printed, by "eventstore", "kafka" and "clickhouse".
+// Shown are the servers' addresses as they may be printed, by "eventstore", "kafka" and
+// "clickhouse".
 func (n *Node) Shown() map[string]string { return n.services.Shown }
 
 // Confinement says how ClickHouse's engine is confined, "" where it is not embedded.
@@ -168,8 +170,9 @@ func (n *Node) Services() *Services { return n.services }
 // Metrics is the page that this process's status port answers.
 func (n *Node) Metrics() *Metrics { return n.metrics }
 
-// startServers starts those of the three servers that are not configured to be elsewhere, ClickHouse
-// only where views are wanted. Everything of the configuration is checked before the first is started.
+// startServers starts those of the three servers that are not configured to be elsewhere,
+// ClickHouse only where views are wanted. Everything of the configuration is checked before the
+// first is started.
 func (n *Node) startServers(ctx context.Context, views bool) (err error) {
 	c := n.cfg
 	if n.secrets, err = c.Dir().MakeSecrets(); err != nil {
@@ -256,8 +259,8 @@ func (c Config) fetching(f engine.FetchProgress) {
 	}
 }
 
-// Follow opens the ledger with the sequence index, to follow it; with create it makes one in an empty
-// store. Without the vault, which may be nil, it can only be read.
+// Follow opens the ledger with the sequence index, to follow it; with create it makes one in an
+// empty store. Without the vault, which may be nil, it can only be read.
 func (n *Node) Follow(ctx context.Context, v *vault.Vault, create bool) error {
 	cfg, err := n.services.LedgerConfig(v, n.cfg.IndexPath())
 	if err != nil {
@@ -304,7 +307,7 @@ func (n *Node) startTasks(ctx context.Context) error {
 	}
 	source := NewSource(topics)
 	source.relay = n.relay
-	n.project, err = projections.New(projections.Config{Name: ProjectorName, Source: source, Sink: n.Views,
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.Views,
 		Positions: n.Views, Observer: n.metrics.Projector(),
 		Log: n.cfg.Log.With("part", "projector"), Now: time.Now, Hook: CrashHook(n.cfg.Log)})
 	if err != nil {
@@ -378,8 +381,8 @@ func (n *Node) collect() {
 	}
 }
 
-// stop ends what runs, whole or not, and returns what went wrong beside cause, with the way out where
-// there is one.
+// stop ends what runs, whole or not, and returns what went wrong beside cause, with the way out
+// where there is one.
 func (n *Node) stop(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()

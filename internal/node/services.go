@@ -56,8 +56,8 @@ func (s *Services) Close() error {
 	return errors.Join(errs...)
 }
 
-// Dial finds the servers, the configured ones or those of the `up` that runs on the data directory,
-// and opens nothing yet. It errs with datadir.ErrNotUp where there is neither.
+// Dial finds the servers, the configured ones or those of the `up` that runs on the data
+// directory, and opens nothing yet. It errs with datadir.ErrNotUp where there is neither.
 func Dial(c Config) (*Services, error) {
 	e, err := c.endpoints()
 	if err != nil {
@@ -69,8 +69,8 @@ func Dial(c Config) (*Services, error) {
 // Local are the services of the data directory alone: no server is asked for.
 func Local(c Config) *Services { return &Services{cfg: c} }
 
-// OpenLedger opens the ledger without a sequence index: only `up` follows. Without the vault, which
-// may be nil, it can only be read.
+// OpenLedger opens the ledger without a sequence index: only `up` follows. Without the vault,
+// which may be nil, it can only be read.
 func (s *Services) OpenLedger(ctx context.Context, v *vault.Vault) (*ledger.Ledger, error) {
 	cfg, err := s.LedgerConfig(v, "")
 	if err != nil {
@@ -177,9 +177,9 @@ func (c Config) Custody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, err
 	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: c.Log, Clock: time.Now})
 }
 
-// Offline runs an act on a data directory that nothing else uses, with those servers started that are
-// not elsewhere, ClickHouse apart. A broker's folder that cannot be read is moved aside and made anew,
-// unless it is to be kept: its topics are needed as they are.
+// Offline runs an act on a data directory that nothing else uses, with those servers started that
+// are not elsewhere, ClickHouse apart. A broker's folder that cannot be read is moved aside and
+// made anew, unless it is to be kept: its topics are needed as they are.
 func Offline(ctx context.Context, c Config, keepBroker bool, act func(n *Node) error) (err error) {
 	lock, err := c.Dir().Lock()
 	if err != nil {
@@ -197,7 +197,8 @@ func Offline(ctx context.Context, c Config, keepBroker bool, act func(n *Node) e
 func (c Config) OpenVaultAt(ctx context.Context, path string) (*vault.Vault, *sqlite.Store, error) {
 	kek, err := vault.OpenFileKEK(c.Settings.KeyPath())
 	if err != nil {
-		return nil, nil, c.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
+		err = fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err)
+		return nil, nil, c.vaultWayOut(err)
 	}
 	store, err := sqlite.Open(ctx, path)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// Source lets the projector read the ledger's topics. A partition is named "topic/number#id", the id
-// being the beginning of the topic's own: a topic that is made anew has other partitions.
+// Source lets the projector read the ledger's topics. A partition is named "topic/number#id", the
+// id being the beginning of the topic's own: a topic that is made anew has other partitions.
 type Source struct {
 	client     *kafka.Client
 	partitions *kafka.Partitions
@@ -62,7 +62,8 @@ func (s *Source) Partitions(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// Read yields the records of a partition from that offset on, and goes on until ctx ends or it errs.
+// Read yields the records of a partition from that offset on, and goes on until ctx ends or it
+// errs.
 func (s *Source) Read(ctx context.Context, name string, from int64) iter.Seq2[projections.Item, error] {
 	return func(yield func(projections.Item, error) bool) {
 		topic, partition, err := SplitPartition(name)

@@ -18,8 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// Status says where each part of a running ledger stands. Sequences count from 0; Events are numbers
-// of events.
+// Status says where each part of a running ledger stands. Sequences count from 0; Events are
+// numbers of events.
 type Status struct {
 	Ledger string             `json:"ledger"`
 	Since  time.Time          `json:"since"`
@@ -72,8 +72,8 @@ func (n *Node) Status() Status {
 	return doc
 }
 
-// problems are what somebody has to do something about. Each says what was found, and names what to
-// do where there is a command for it.
+// problems are what somebody has to do something about. Each says what was found, and names what
+// to do where there is a command for it.
 func (s Status) problems() []string {
 	out := []string{}
 	tell := func(found bool, format string, args ...any) {
@@ -131,8 +131,8 @@ func (s Status) behind() uint64 {
 	return all - min(all, s.Views.Applied)
 }
 
-// AskStatus asks the `up` of the data directory where it stands. It errs with datadir.ErrNotUp where
-// there is none.
+// AskStatus asks the `up` of the data directory where it stands. It errs with datadir.ErrNotUp
+// where there is none.
 func AskStatus(ctx context.Context, c Config) (doc Status, err error) {
 	r, err := c.Running()
 	if err != nil {
@@ -190,8 +190,8 @@ func viewsProblem(s projections.Status) string {
 	return strings.Join(out, "; ")
 }
 
-// foreignLines says where records lie that are none of the ledger's, each partition once: relay and
-// projector meet the same ones.
+// foreignLines says where records lie that are none of the ledger's, each partition once: relay
+// and projector meet the same ones.
 func foreignLines(found []consumers.Foreign, views []projections.Foreign) []string {
 	all := slices.Clone(found)
 	for _, f := range views {

@@ -138,7 +138,8 @@ func (n *Node) vaultIsOfAge(ctx context.Context) error {
 			terminal.Count(u.Events), u.Since.Local().Format(time.DateTime)))
 	}
 	if u.Orders > 0 {
-		lacks = append(lacks, fmt.Sprintf("%s erasures were ordered that it has not carried out", terminal.Count(u.Orders)))
+		lacks = append(lacks, fmt.Sprintf("%s erasures were ordered that it has not carried out",
+			terminal.Count(u.Orders)))
 	}
 	if len(lacks) == 0 {
 		return nil

@@ -67,8 +67,9 @@ func Together(
 	return fmt.Errorf("%w:\n%s", ErrApart, strings.Join(wrong, "\n"))
 }
 
-// agreeAgainst reports whether several others are all of one ledger, which is not the event store's: then that is the
-// one that does not fit, and to make the others fit it would be the wrong way out. The stores' names are joined.
+// agreeAgainst reports whether several others are all of one ledger, which is not the event
+// store's: then that is the one that does not fit, and to make the others fit it would be the
+// wrong way out. The stores' names are joined.
 func agreeAgainst(ledger uuid.UUID, others []Held) (all Held, ok bool) {
 	var names []string
 	for _, h := range others {

@@ -77,7 +77,8 @@ func checkUser(u guard.User) error {
 			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
 		}
 	}
-	if slices.Contains(datadir.Accounts(datadir.EventStore), u.Name) || u.Name == WritersGroup || u.Name == ReadersGroup ||
+	if slices.Contains(datadir.Accounts(datadir.EventStore), u.Name) ||
+		u.Name == WritersGroup || u.Name == ReadersGroup ||
 		strings.HasPrefix(u.Name, "#") || u.Name != strings.TrimSpace(u.Name) {
 		return fmt.Errorf("a user cannot be called %q", u.Name)
 	}
@@ -103,8 +104,8 @@ var (
 	ErrNoUser     = errors.New("there is no such user")
 )
 
-// LookForUser checks a user who is to be added, or with replace given another password and groups. It
-// errs as a settings.Error, or with ErrUserExists.
+// LookForUser checks a user who is to be added, or with replace given another password and
+// groups. It errs as a settings.Error, or with ErrUserExists.
 func (c Config) LookForUser(u guard.User, replace bool) error {
 	if err := checkUser(u); err != nil {
 		return settings.Invalid(err)

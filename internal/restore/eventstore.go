@@ -40,7 +40,8 @@ func (d Completed) WriteText(w io.Writer) {
 			"as both go they are the same\n", terminal.Count(d.Held), d.Ledger, terminal.Count(d.Published))
 	} else {
 		fmt.Fprintf(w, "completed ledger %s: the event store held %s events, %s were appended; it ends at sequence "+
-			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held), terminal.Count(d.Appended), d.Sequence)
+			"%d, and each event is the same as in the topics\n", d.Ledger, terminal.Count(d.Held),
+			terminal.Count(d.Appended), d.Sequence)
 	}
 	say := func(n uint64, text string) {
 		if n > 0 {
@@ -58,9 +59,9 @@ func (d Completed) WriteText(w io.Writer) {
 	}
 }
 
-// EventStore appends what the event store lacks of what the topics hold: the same events, in the same
-// order, at the same revisions, after all of both was compared. Nothing else may use the data
-// directory. acceptLoss declares lost what the vault knows of and no topic holds.
+// EventStore appends what the event store lacks of what the topics hold: the same events, in the
+// same order, at the same revisions, after all of both was compared. Nothing else may use the
+// data directory. acceptLoss declares lost what the vault knows of and no topic holds.
 func EventStore(ctx context.Context, c node.Config, acceptLoss bool) (doc Completed, err error) {
 	if !exists(c.VaultPath()) {
 		return doc, fmt.Errorf("there is no vault in %s: put it back first. It tells genuine events from forged "+

@@ -20,8 +20,8 @@ type Counted struct {
 	Forged  *ledger.ForgedEvents `json:"forged"` // null: there is no vault to tell
 }
 
-// Reindex drops the ledger's sequence index and makes it again from the event store. Nothing else may
-// use the data directory.
+// Reindex drops the ledger's sequence index and makes it again from the event store. Nothing else
+// may use the data directory.
 func Reindex(ctx context.Context, c node.Config) (doc Counted, err error) {
 	if c.Settings.EventStore.Address == "" && !exists(c.EventStoreDir()) {
 		return doc, fmt.Errorf("there is no event store in %s", c.Settings.Data)

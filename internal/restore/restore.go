@@ -1,11 +1,11 @@
-// Package restore makes stores fit one another again after one was lost, or an older copy of it was
-// put back: the event store from the topics, the vault from a copy, the topics and the sequence index
-// from the event store.
+// Package restore makes stores fit one another again after one was lost, or an older copy of it
+// was put back: the event store from the topics, the vault from a copy, the topics and the
+// sequence index from the event store.
 //
 // Each act may be interrupted and run again: it looks at everything first, changes nothing where
 // something does not fit, and makes last the note by which `up` serves again. It loses nothing by
-// itself; what is gone for good it declares lost only when that was asked for. It trusts the vault to
-// tell genuine events from forged ones, and no topic.
+// itself; what is gone for good it declares lost only when that was asked for. It trusts the
+// vault to tell genuine events from forged ones, and no topic.
 package restore
 
 import (

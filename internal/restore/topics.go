@@ -28,9 +28,9 @@ type Refilled struct {
 	Filled  []string // topics that were recreated and filled
 }
 
-// Topics recreates those topics that lost something, and those named, and fills them from the ledger;
-// or, with everything, empties all of them, whatever they hold. Nothing else may use the data
-// directory.
+// Topics recreates those topics that lost something, and those named, and fills them from the
+// ledger; or, with everything, empties all of them, whatever they hold. Nothing else may use the
+// data directory.
 func Topics(ctx context.Context, c node.Config, everything bool, topics []string) (doc Refilled, err error) {
 	if err := checkLedger(c); err != nil {
 		return doc, err

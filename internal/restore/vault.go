@@ -58,7 +58,8 @@ func (d Fitted) WriteText(w io.Writer) {
 			terminal.Count(d.Completed), terminal.Count(d.TakenBack))
 	}
 	if d.Unknown.Forged > 0 {
-		fmt.Fprintf(w, "%s events were made by no holder of this vault; they were left out\n", terminal.Count(d.Unknown.Forged))
+		fmt.Fprintf(w, "%s events were made by no holder of this vault; they were left out\n",
+			terminal.Count(d.Unknown.Forged))
 	}
 	if d.Accepted {
 		fmt.Fprintf(w, "declared lost: %s. Event %s says so\n", LostText(d.Unknown), d.Event)
@@ -77,7 +78,8 @@ func LostText(u custody.Unknown) string {
 		atLeast = "at least "
 	}
 	s := fmt.Sprintf("%s events, the first recorded %s, name %s%s aliases of keys that this vault does not hold",
-		terminal.Count(u.Events+u.TenantEvents), u.Since.Local().Format(time.DateTime), atLeast, terminal.Count(u.Aliases))
+		terminal.Count(u.Events+u.TenantEvents), u.Since.Local().Format(time.DateTime), atLeast,
+		terminal.Count(u.Aliases))
 	if u.TenantEvents > 0 {
 		s += fmt.Sprintf("; %s of them are of %s tenants that it does not know, and nobody can tell a forged event "+
 			"among those", terminal.Count(u.TenantEvents), terminal.Count(u.Tenants))
@@ -85,9 +87,10 @@ func LostText(u custody.Unknown) string {
 	return s
 }
 
-// Vault makes a vault that was put back, or is put back from a copy, fit the ledger: the erasures that
-// it missed are carried out, and what it cannot read is declared lost, by who, or else counted in a
-// Problem, ErrOlder, before anything is changed. Nothing else may use the data directory.
+// Vault makes a vault that was put back, or is put back from a copy, fit the ledger: the erasures
+// that it missed are carried out, and what it cannot read is declared lost, by who, or else
+// counted in a Problem, ErrOlder, before anything is changed. Nothing else may use the data
+// directory.
 func Vault(ctx context.Context, c node.Config, who access.Principal, o VaultOptions) (doc Fitted, err error) {
 	path := c.VaultPath()
 	if o.From == "" && !exists(path) {
@@ -282,7 +285,11 @@ func stage(c node.Config, from string) (dir string, err error) {
 		{source, target},
 		{source + node.WALSuffix, target + node.WALSuffix},
 	} {
-		if err := copyFile(f[0], f[1]); err != nil && !(f[0] == source+node.WALSuffix && errors.Is(err, os.ErrNotExist)) {
+		err := copyFile(f[0], f[1])
+		if f[0] == source+node.WALSuffix && errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return "", fmt.Errorf("copy the vault: %w", err)
 		}
 	}

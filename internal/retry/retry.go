@@ -1,9 +1,9 @@
-// Package retry owns how the project repeats what failed: one policy, exponential with full jitter,
-// that ends with its context. What is repeated, and which layer does it, its caller decides and says:
-// of the layers above one another, one repeats (docs/DESIGN.md §9).
+// Package retry owns how the project repeats what failed: one policy, exponential with full
+// jitter, that ends with its context. What is repeated, and which layer does it, its caller
+// decides and says: of the layers above one another, one repeats (docs/DESIGN.md §9).
 //
-// It keeps nothing, and trusts attempts to end with the context that they are given. It imports the
-// standard library alone, so that package consumers may use it.
+// It keeps nothing, and trusts attempts to end with the context that they are given. It imports
+// the standard library alone, so that package consumers may use it.
 package retry
 
 import (

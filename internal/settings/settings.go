@@ -1,9 +1,9 @@
-// Package settings owns what this program can be told: each key once, with its default, its help and
-// what its value must be, read strictly from a YAML file and the environment.
+// Package settings owns what this program can be told: each key once, with its default, its help
+// and what its value must be, read strictly from a YAML file and the environment.
 //
-// It keeps nothing and loses nothing. It trusts nobody's spelling: an unknown key, a key without a
-// value and a variable that nothing reads are errors that name the line and the nearest key. A file
-// that holds a password must be its owner's alone. No error repeats a password.
+// It keeps nothing and loses nothing. It trusts nobody's spelling: an unknown key, a key without
+// a value and a variable that nothing reads are errors that name the line and the nearest key. A
+// file that holds a password must be its owner's alone. No error repeats a password.
 package settings
 
 import (
@@ -26,9 +26,10 @@ import (
 	"github.com/ledgerline/ledgerline/internal/datadir"
 )
 
-// Settings are what every command may need to know, typed. Each key stands in the YAML file under its
-// name below its part's, and in the environment as EnvName says; the environment wins over the file,
-// and what the door was told over both. Whether values fit together, who uses them says.
+// Settings are what every command may need to know, typed. Each key stands in the YAML file under
+// its name below its part's, and in the environment as EnvName says; the environment wins over
+// the file, and what the door was told over both. Whether values fit together, who uses them
+// says.
 type Settings struct {
 	Data     string `yaml:"data"`
 	KeyFile  string `yaml:"key-file"`
@@ -266,8 +267,8 @@ const EnvPrefix = "LEDGERLINE_"
 // FileVariable names the configuration file.
 const FileVariable = EnvPrefix + "CONFIG"
 
-// otherVariables are those that are no settings. The tests' own are known to the program because it
-// runs under them: the last three are what the acceptance and siege tests are told.
+// otherVariables are those that are no settings. The tests' own are known to the program because
+// it runs under them: the last three are what the acceptance and siege tests are told.
 var otherVariables = []string{FileVariable, EnvPrefix + "RECORDS", EnvPrefix + "KAFKA", EnvPrefix + "SIEGE_TARGET"}
 
 // Set gives a setting the value that a text is, or says why it has no such value.
@@ -364,7 +365,8 @@ func Load(path string, environ []string, also ...string) (Settings, error) {
 			return c, fmt.Errorf("default of %s: %w", s.Key, err)
 		}
 	}
-	errs := []error{c.readFile(path), readEnvironment(settings, environ, append(slices.Clone(otherVariables), also...))}
+	others := append(slices.Clone(otherVariables), also...)
+	errs := []error{c.readFile(path), readEnvironment(settings, environ, others)}
 	for _, s := range settings { // an empty text in a file, like an empty variable, is as if it were not there
 		if v, ok := s.value.(*string); ok && *v == "" {
 			*v = s.Initial
@@ -467,8 +469,10 @@ func (t *configTree) walk(prefix string, n *yaml.Node) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		key := prefix + name.Value
-		if name.Kind != yaml.ScalarNode || name.Tag == "!!merge" || value.Kind == yaml.AliasNode || value.Anchor != "" {
-			t.fail(name, "anchors, aliases, merges and keys that are no text are not read here: write the value itself")
+		if name.Kind != yaml.ScalarNode || name.Tag == "!!merge" ||
+			value.Kind == yaml.AliasNode || value.Anchor != "" {
+			t.fail(name, "anchors, aliases, merges and keys that are no text are not read here: write the value "+
+				"itself")
 			continue
 		}
 		if was, twice := t.seen[key]; twice {
@@ -545,8 +549,8 @@ func readEnvironment(settings []Setting, environ, others []string) error {
 	return errors.Join(errs...)
 }
 
-// Nearest is the name that s is most probably a mistyping of, and how many letters are to be added,
-// dropped or replaced.
+// Nearest is the name that s is most probably a mistyping of, and how many letters are to be
+// added, dropped or replaced.
 func Nearest(s string, names []string) (best string, least int) {
 	for _, name := range names {
 		if d := distance(s, name); best == "" || d < least {

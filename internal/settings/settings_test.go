@@ -108,7 +108,8 @@ func TestAVariableThatNothingReadsIsRefusedWithTheNearest(t *testing.T) {
 	}
 }
 
-// Every variable of this program that its sources or tests name is a setting or stands in the list.
+// Every variable of this program that its sources or tests name is a setting or stands in the
+// list.
 func TestEveryVariableThatIsNamedIsKnown(t *testing.T) {
 	known := map[string]bool{}
 	for _, name := range otherVariables {
@@ -144,7 +145,8 @@ func TestEveryVariableThatIsNamedIsKnown(t *testing.T) {
 
 // Whatever a file holds, it is refused or read; what was read can be written and reads the same.
 func FuzzConfigurationFiles(f *testing.F) {
-	for _, seed := range []string{"data: x\n", "kafka: {brokers: 'a:1', partitions: 3}\n", "operator: ~\n", "a: [*x]\n",
+	for _, seed := range []string{"data: x\n", "kafka: {brokers: 'a:1', partitions: 3}\n", "operator: ~\n",
+		"a: [*x]\n",
 		"<<: 1\n", "? [a]\n: b\n",
 		"operator: !!int 7\n", "kafka: {password: 00123}\n", "--- !!map {data: &a b}\n",
 		"operator: \"\\x85\"\n", "{}\n"} {

@@ -20,8 +20,8 @@ var (
 	ErrDifferent = errors.New("the passwords are not the same")
 )
 
-// NewPassword asks for a password twice, unseen, or reads the first line of what is no terminal. It
-// errs with ErrShort or ErrDifferent, and with ctx's error where that ends first.
+// NewPassword asks for a password twice, unseen, or reads the first line of what is no terminal.
+// It errs with ErrShort or ErrDifferent, and with ctx's error where that ends first.
 func NewPassword(ctx context.Context, in io.Reader, prompt io.Writer) (string, error) {
 	password, err := Password(ctx, in, prompt, "password: ")
 	if err != nil {
@@ -42,9 +42,9 @@ func NewPassword(ctx context.Context, in io.Reader, prompt io.Writer) (string, e
 	return password, nil
 }
 
-// Password asks a question on prompt and returns the line that is typed unseen; of what is no terminal
-// it asks nothing and returns the first line. It reads not a byte more, so that what follows can be
-// read too.
+// Password asks a question on prompt and returns the line that is typed unseen; of what is no
+// terminal it asks nothing and returns the first line. It reads not a byte more, so that what
+// follows can be read too.
 func Password(ctx context.Context, in io.Reader, prompt io.Writer, question string) (line string, err error) {
 	if f, ok := in.(*os.File); ok && Is(in) {
 		line, err = askUnseen(ctx, f, prompt, question)
@@ -86,7 +86,8 @@ func askUnseen(ctx context.Context, f *os.File, prompt io.Writer, question strin
 	}
 }
 
-// readLine reads up to the end of a line and not a byte more, so that the next line can be read too.
+// readLine reads up to the end of a line and not a byte more, so that the next line can be read
+// too.
 func readLine(in io.Reader) (string, error) {
 	var line []byte
 	var b [1]byte

@@ -73,8 +73,8 @@ func (p *Progress) Done() {
 	p.last = time.Now()
 }
 
-// Counting returns a writer that hands on to w, and shows the bytes so far in the place of the %s of
-// the format.
+// Counting returns a writer that hands on to w, and shows the bytes so far in the place of the %s
+// of the format.
 func (p *Progress) Counting(w io.Writer, format string) *Counting {
 	return &Counting{w: w, p: p, format: format}
 }

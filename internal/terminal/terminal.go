@@ -1,6 +1,6 @@
 // Package terminal owns how this program speaks to the person at the other end: whether there is
-// one, how wide the screen is, a line that says how far long work is, tables and sizes that are read
-// easily, a password that is typed unseen.
+// one, how wide the screen is, a line that says how far long work is, tables and sizes that are
+// read easily, a password that is typed unseen.
 //
 // It keeps nothing. It trusts no text that it shows: what would steer a terminal is to be made
 // visible first (Visible).

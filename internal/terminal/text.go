@@ -32,8 +32,8 @@ func Count[T ~int | ~int64 | ~uint64](n T) string {
 }
 
 // Columns returns how many columns of a terminal a line takes: two for a character of Chinese,
-// Japanese or Korean and for an emoji, none for an accent that stands on another character. What is
-// one character to its reader, as a family of emoji, is measured as one.
+// Japanese or Korean and for an emoji, none for an accent that stands on another character. What
+// is one character to its reader, as a family of emoji, is measured as one.
 func Columns(line string) int { return uniseg.StringWidth(line) }
 
 // Left returns a text with blanks behind it up to that many columns.
@@ -89,8 +89,8 @@ func cutAt(line string, columns int) int {
 	return fits
 }
 
-// Visible returns text that a terminal shows and does not obey: control characters, direction marks
-// and bytes that are no UTF-8 are written as escapes.
+// Visible returns text that a terminal shows and does not obey: control characters, direction
+// marks and bytes that are no UTF-8 are written as escapes.
 func Visible(text string) string {
 	if !strings.ContainsFunc(text, steers) && utf8.ValidString(text) {
 		return text

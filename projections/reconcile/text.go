@@ -12,8 +12,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// WriteText says for a person what was compared, and nothing more. deeper is what to say of how more
-// would be.
+// WriteText says for a person what was compared, and nothing more. deeper is what to say of how
+// more would be.
 func (res Result) WriteText(w io.Writer, deeper string) {
 	resumed := ""
 	if res.Resumed {

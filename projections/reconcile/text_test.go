@@ -7,8 +7,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 )
 
-// What ends a difference is told: a view is rebuilt, what all are made of is made anew, what is forged
-// is disowned.
+// What ends a difference is told: a view is rebuilt, what all are made of is made anew, what is
+// forged is disowned.
 func TestADifferenceOfTheViewsNamesWhatEndsIt(t *testing.T) {
 	const rebuild, anew = "`ledgerline views rebuild admin_action refusal`", "clickhouse away"
 	const disown = "`ledgerline ledger disown`"
