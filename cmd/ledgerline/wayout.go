@@ -31,8 +31,8 @@ func (a *app) inFlags(err error) error {
 	return err
 }
 
-// inFlags says what the rooms refuse in the words of the command line. An error that holds anything
-// else stays.
+// inFlags says what the rooms refuse in the words of the command line. An error that holds
+// anything else stays.
 func inFlags(err error) error {
 	text, wrong, ok := refusal.In(err)
 	if !ok {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// With accounts, each command acts as somebody, does what their role may and no more, and what it did
-// stands in the ledger under their name. What keeps the ledger running takes no account.
+// With accounts, each command acts as somebody, does what their role may and no more, and what it
+// did stands in the ledger under their name. What keeps the ledger running takes no account.
 func TestAnAccountActsUnderItsNameAndWithinItsRole(t *testing.T) {
 	dir, gen := smallFleet(t, 10, 2)
 	n := newNode(t)
