@@ -87,8 +87,8 @@ func newUserRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is started "+
-				"again\n", args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is "+
+				"started again\n", args[0])
 			return nil
 		},
 	}
@@ -138,8 +138,8 @@ func (a *app) fsck(ctx context.Context, out io.Writer, dir string) error {
 	})
 	p.Done()
 	if errors.Is(err, eventlog.ErrLocked) {
-		return fmt.Errorf("%w: stop `ledgerline up` first, or look at a restored backup: `ledgerline eventstore backup "+
-			"FILE`, `restore FILE --data DIR`, `fsck DIR/eventstore`", err)
+		return fmt.Errorf("%w: stop `ledgerline up` first, or look at a restored backup: `ledgerline eventstore "+
+			"backup FILE`, `restore FILE --data DIR`, `fsck DIR/eventstore`", err)
 	}
 	if err != nil {
 		return err

@@ -38,8 +38,8 @@ func restoreText(p *restore.Problem) error {
 			"with `ledgerline up`", p.Path, p.Lacks, p.At)
 	case restore.ErrNoVault:
 		return fmt.Errorf("there is no vault in %s. Put a copy of %s and %s there, or name the folder of one with "+
-			"--from. Without any copy there is no way to make it again: its keys were random, and what is sealed under "+
-			"them can be read by nobody", p.Path, p.Files[0], p.Files[1])
+			"--from. Without any copy there is no way to make it again: its keys were random, and what is sealed "+
+			"under them can be read by nobody", p.Path, p.Files[0], p.Files[1])
 	case restore.ErrNoCopy:
 		return usage("--from: a copy of the vault is two files, %s and %s: %w", p.Files[0], p.Files[1], p.Cause)
 	case restore.ErrInTheWay:

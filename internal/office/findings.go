@@ -17,8 +17,8 @@ import (
 // MaxFindings bounds the events that a check tells one by one.
 const MaxFindings = 1000
 
-// LedgerCheck says what a check of the event store found. Foreign events are in no sequence, and harm
-// nothing.
+// LedgerCheck says what a check of the event store found. Foreign events are in no sequence, and
+// harm nothing.
 type LedgerCheck struct {
 	Events    uint64          `json:"events"` // that count in the sequence
 	Foreign   uint64          `json:"foreign"`
