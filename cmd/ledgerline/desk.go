@@ -6,18 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
-	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/internal/signin"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -26,6 +25,7 @@ import (
 type places struct {
 	office func(ctx context.Context) (*desk, error)
 	now    func() time.Time
+	cost   accounts.Cost // of passwords' digests
 }
 
 func (a *app) now() time.Time {
@@ -86,10 +86,22 @@ func (a *app) openLists(cmd *cobra.Command) (*desk, error) {
 		})
 }
 
+// listing runs a command on tenants and accounts.
+func (a *app) listing(do func(cmd *cobra.Command, d *desk, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) (err error) {
+		d, err := a.openLists(cmd)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, d.Close()) }()
+		return do(cmd, d, args)
+	}
+}
+
 // openTopics opens what follows the topics. Where there is no vault, nobody can have an account.
 func (a *app) openTopics(cmd *cobra.Command, needsVault bool) (*desk, error) {
 	return a.openAs(cmd, a.connect, func(ctx context.Context, s *node.Services, c *office.Config) (err error) {
-		if !needsVault && a.cfg.As == "" && !exists(a.node(nil).VaultPath()) {
+		if !needsVault && a.cfg.As == "" && !a.hasVault() {
 			return nil
 		}
 		c.Vault, err = s.OpenVault(ctx, false)
@@ -120,13 +132,17 @@ func (a *app) openAs(
 		return nil, err
 	}
 	d := &desk{Services: s}
+	first := false
 	if c.Vault == nil {
-		d.who, err = a.systemUser()
-	} else if c.Accounts, err = accounts.New(accounts.Config{Store: c.Vault, Clock: time.Now}); err == nil {
-		d.who, err = a.signIn(ctx, c.Accounts, cmd.ErrOrStderr())
+		d.who, err = a.who().User()
+	} else if c.Accounts, err = accounts.New(accounts.Config{Store: c.Vault, Clock: time.Now, Cost: a.places.cost}); err == nil {
+		d.who, first, err = a.who().Principal(ctx, c.Accounts)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if first {
+		fmt.Fprintln(cmd.ErrOrStderr(), answer.Nobody(d.who)+" (`ledgerline officer add` changes that; this is said once)")
 	}
 	d.office, err = office.New(c)
 	return d, err
@@ -151,111 +167,27 @@ func (a *app) officeConfig(s *node.Services, warnings io.Writer) office.Config {
 		}}
 }
 
-// signIn returns who acts: an account where there are any, and else the operating system's user.
-func (a *app) signIn(ctx context.Context, list *accounts.Accounts, told io.Writer) (access.Principal, error) {
-	if a.cfg.As != "" {
-		return list.SignIn(ctx, a.cfg.As, a.asPassword)
-	}
-	if any, err := list.Any(ctx); err != nil {
-		return access.Principal{}, err
-	} else if any {
-		return access.Principal{}, &access.Denied{Code: access.NotSignedIn}
-	}
-	p, err := a.systemUser()
-	if err != nil {
-		return p, err
-	}
-	switch tell, err := list.TellOnce(ctx); {
-	case err != nil:
-		return p, err
-	case tell:
-		fmt.Fprintln(told, nobodyText(p))
-	}
-	return p, nil
+// who says who acts, as flags and settings have it.
+func (a *app) who() signin.Who {
+	return signin.Who{As: a.cfg.As, Password: a.asPassword, Operator: a.cfg.Operator}
 }
 
-// nobodyText says who acts where nobody has an account.
-func nobodyText(p access.Principal) string {
-	return "nobody has an account yet: whoever is this machine's user acts as " + rolesText(p.Roles) +
-		" of all tenants (`ledgerline officer add` changes that; this is said once)"
-}
-
-func rolesText(roles []access.Role) string {
-	var names []string
-	for _, r := range roles {
-		names = append(names, string(r))
-	}
-	if n := len(names); n > 1 {
-		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
-	}
-	return strings.Join(names, "")
-}
-
-// systemUser is who acts where nobody has an account. Whoever can read the data directory holds the
-// keys anyway.
-func (a *app) systemUser() (access.Principal, error) {
-	login, err := a.systemLogin()
-	return access.Principal{Login: login,
-		Roles: []access.Role{access.TenantAdmin, access.Officer, access.Operator}, All: true}, err
-}
-
-// machineOperator is who starts, restores and repairs, whether or not anybody has an account: the
-// operating system's user, who sees no tenant's data by that.
-func (a *app) machineOperator() (access.Principal, error) {
-	login, err := a.systemLogin()
-	return access.Principal{Login: login, Roles: []access.Role{access.Operator}, All: true}, err
-}
-
-func (a *app) systemLogin() (string, error) {
-	if a.cfg.Operator != "" {
-		return a.cfg.Operator, nil
-	}
-	u, err := user.Current()
-	if err != nil {
-		return "", fmt.Errorf("who acts: %w (set operator)", err)
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("who acts: %w (set operator)", err)
-	}
-	return u.Username + "@" + host, nil
-}
-
-// readAsPassword reads the password of the account that is to act: from its file, unseen from a
-// terminal, or else the first line of standard input. It comes before all that a command reads there.
-func (a *app) readAsPassword(cmd *cobra.Command) error {
-	if a.cfg.As == "" {
-		if a.cfg.AsPasswordFile != "" {
-			return usage("as-password-file is for an account, and none is named: --as NAME")
-		}
-		return nil
-	}
-	if a.asPassword != "" {
-		return nil
-	}
-	var err error
-	if path := a.cfg.AsPasswordFile; path != "" {
-		var raw []byte
-		if raw, err = datadir.ReadPrivate(path); err != nil {
-			return usage("as-password-file: %w", err)
-		}
-		a.asPassword, _, _ = strings.Cut(string(raw), "\n")
-		a.asPassword = strings.TrimSuffix(a.asPassword, "\r")
-	} else {
-		a.asPassword, err = terminal.Password(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(),
-			"password of "+a.cfg.As+": ")
-	}
+// readAsPassword reads the password of the account that is to act. It comes before all that a command
+// reads from standard input.
+func (a *app) readAsPassword(cmd *cobra.Command) (err error) {
 	switch {
-	case err != nil:
-		return err
-	case a.asPassword == "":
-		return usage("no password was given: type it, give it as the first line of standard input, or name its " +
-			"file by as-password-file")
+	case a.cfg.As == "" && a.cfg.AsPasswordFile != "":
+		return usage("as-password-file is for an account, and none is named: --as NAME")
+	case a.cfg.As != "" && a.asPassword == "":
+		a.asPassword, err = a.who().ReadPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), a.cfg.AsPasswordFile)
+	}
+	if err != nil {
+		return &exitError{exitUsage, err}
 	}
 	return nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+func (a *app) hasVault() bool {
+	_, err := os.Stat(a.node(nil).VaultPath())
 	return err == nil
 }

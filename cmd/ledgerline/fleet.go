@@ -2,73 +2,38 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/internal/feed"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
-	"github.com/ledgerline/ledgerline/internal/terminal"
-	"github.com/ledgerline/ledgerline/ledger/intake"
-	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// fleetFeed is a generated fleet to be fed into a ledger once.
-type fleetFeed struct {
-	Devices, Days int
-	Seed          uint64
-}
-
-func (f *fleetFeed) flags(cmd *cobra.Command) {
+// fleetFlags are those of `up`.
+func fleetFlags(cmd *cobra.Command, f *feed.Config) {
 	cmd.Flags().IntVar(&f.Devices, "fleet", 0,
-		"feed a generated fleet of this many devices, once, as tenant "+fleetTenant)
+		"feed a generated fleet of this many devices, once, as tenant "+feed.Tenant)
 	cmd.Flags().IntVar(&f.Days, "fleet-days", 30, "days of change of the generated fleet")
 	cmd.Flags().Uint64Var(&f.Seed, "fleet-seed", 1, "seed of the generated fleet")
 }
 
-func (f fleetFeed) config() fleet.Config {
-	cfg := fleet.Sized(f.Devices) // which takes any number
-	cfg.Days, cfg.Seed = f.Days, f.Seed
-	return cfg
-}
-
-// check refuses sizes that no fleet can have.
-func (f fleetFeed) check() error {
-	if f.Devices == 0 {
-		return nil
-	}
-	if err := f.config().Validate(); err != nil {
-		return &exitError{exitUsage, err}
-	}
-	return nil
-}
-
-// fleetTenant is the tenant that a generated fleet belongs to.
-const fleetTenant = "Demo"
-
 func newFleet() *cobra.Command {
-	f := fleetFeed{}
+	f := feed.Config{}
 	cmd := &cobra.Command{
 		Use:   "fleet DIR",
 		Short: "Write a generated fleet's records, in the formats of the sources, to import or to test with",
-		Long: `fleet invents devices, people, admins and days of change from a seed, and writes what Intune would
-report about them: Azure Monitor lines, Event Hubs batches and Graph responses. The same seed gives the same bytes.
-Nobody in it exists.`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.Devices == 0 {
 				return usage("--devices is 0: a fleet has at least one")
 			}
-			if err := f.check(); err != nil {
-				return err
+			if err := f.Validate(); err != nil {
+				return &exitError{exitUsage, err}
 			}
-			sum, err := writeFleet(cmd.Context(), cmd.OutOrStdout(), f, args[0])
+			sum, err := f.Write(cmd.Context(), cmd.OutOrStdout(), args[0])
 			if err != nil {
 				return err
 			}
@@ -82,101 +47,20 @@ Nobody in it exists.`,
 	return cmd
 }
 
-func writeFleet(ctx context.Context, out io.Writer, f fleetFeed, dir string) (fleet.Summary, error) {
-	p := terminal.NewProgress(out)
-	start := time.Now()
-	sum, err := fleet.Write(ctx, f.config(), dir, func(g fleet.Progress) {
-		p.Show("generating: day %d of %d, %s records", g.Day, g.Days, terminal.Count(g.Records))
-	})
-	p.Done()
-	if err != nil {
-		return sum, err
-	}
-	records := 0
-	for _, n := range sum.Records {
-		records += n
-	}
-	fmt.Fprintf(out, "generated   %s records in %d files, %s, of %d devices over %d days: %s\n", terminal.Count(records),
-		sum.Files, terminal.Bytes(sum.Bytes), f.Devices, f.Days, rate(records, "records", time.Since(start)))
-	return sum, nil
-}
-
-func rate[T ~int | ~int64 | ~uint64](n T, what string, took time.Duration) string {
-	return fmt.Sprintf("%.1f s, %s %s/s", took.Seconds(), terminal.Count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
-}
-
-// feed generates a fleet, imports it and waits until the views hold it. What a stop cut off is
-// carried on with at the next start.
-func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f fleetFeed) error {
-	done := filepath.Join(a.cfg.Data, "fleet.done")
-	if _, err := os.Stat(done); err == nil {
-		fmt.Fprintf(out, "The generated fleet is in the ledger already, as tenant %s. Remove the data directory "+
-			"for a new one.\n", fleetTenant)
-		return nil
-	}
-	fmt.Fprintf(out, "Feeding a generated fleet of %s devices and %d days as tenant %s.\n",
-		terminal.Count(f.Devices), f.Days, fleetTenant)
-	dir := filepath.Join(a.cfg.Data, "fleet")
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	gen, err := writeFleet(ctx, out, f, dir)
+// feed feeds a generated fleet into the ledger that runs here.
+func (a *app) feed(ctx context.Context, out io.Writer, n *node.Node, f feed.Config) error {
+	who, err := a.who().User()
 	if err != nil {
 		return err
-	}
-	start := time.Now()
-	sum, err := a.takeFleet(ctx, n, terminal.NewProgress(out), dir, gen.Tenant)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "imported    %s records, %s events appended: %s, %s\n",
-		terminal.Count(sum.Read), terminal.Count(sum.EventsAppended), rate(sum.Read, "records", time.Since(start)),
-		rate(sum.EventsAppended, "events", time.Since(start)))
-	wait := time.Now()
-	p := terminal.NewProgress(out)
-	_, err = office.WaitForViews(ctx, n.Ledger, n.Views, waitingForViews(p))
-	p.Done()
-	if err != nil {
-		return err
-	}
-	st := n.Status()
-	fmt.Fprintf(out, "published   %s events, while importing\n", terminal.Count(st.Relay.Events))
-	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n",
-		terminal.Count(st.Views.Applied), time.Since(wait).Seconds(), rate(st.Views.Applied, "events", time.Since(start)))
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	return os.WriteFile(done, nil, 0o600)
-}
-
-// takeFleet declares the fleet's tenant and imports its records. Nobody in it exists, so that it
-// takes no account: it is an act of whoever starts the ledger.
-func (a *app) takeFleet(
-	ctx context.Context, n *node.Node, p *terminal.Progress, dir, source string,
-) (intake.Summary, error) {
-	defer p.Done()
-	who, err := a.systemUser()
-	if err != nil {
-		return intake.Summary{}, err
-	}
-	c, err := a.node(nil).Custody(n.Ledger, n.Vault)
-	if err != nil {
-		return intake.Summary{}, err
 	}
 	cfg := a.officeConfig(nil, io.Discard)
-	cfg.Vault, cfg.Ledger, cfg.Custody, cfg.Observer = n.Vault, n.Ledger, c, n.Metrics().Intake()
+	cfg.Vault, cfg.Ledger, cfg.Observer = n.Vault, n.Ledger, n.Metrics().Intake()
+	if cfg.Custody, err = a.node(nil).Custody(n.Ledger, n.Vault); err != nil {
+		return err
+	}
 	o, err := office.New(cfg)
 	if err != nil {
-		return intake.Summary{}, err
+		return err
 	}
-	t, err := o.AddTenant(ctx, who, vault.NewTenant{Name: fleetTenant, Sources: []string{source},
-		TimeZone: "Europe/Amsterdam", Language: "nl"})
-	if errors.Is(err, vault.ErrExists) {
-		t, err = o.Tenant(ctx, who, fleetTenant)
-	}
-	if err != nil {
-		return intake.Summary{}, err
-	}
-	return o.Import(ctx, who, t.ID, intake.Source{Paths: []string{dir},
-		TakeNameless: true}, office.Pace{}, importShown(p)) // the fleet is ours, and names another tenant in places
+	return f.Into(ctx, out, n, o, who, a.cfg.Data)
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 )
 
@@ -44,6 +48,8 @@ func TestHelpNamesWhatThereIs(t *testing.T) {
 	root := newRoot(&app{})
 	for command, names := range map[string][]string{
 		"ledger disown":   custody.DisownGrounds,
+		"dsar erase":      custody.Grounds,
+		"officer":         {rolesTable()},
 		"eventstore user": {node.ReadersGroup, node.WritersGroup, "DATA/keys/" + node.UsersFile},
 		"connect": {datadir.Reader, datadir.Ledger, datadir.Consumer, datadir.Relay, datadir.Operator,
 			"DATA/keys/accounts.json"},
@@ -58,4 +64,23 @@ func TestHelpNamesWhatThereIs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// rolesTable is the table of actions by roles, a line for each role.
+func rolesTable() string {
+	var b strings.Builder
+	for _, r := range access.Roles() {
+		var may []string
+		for _, l := range access.Table() {
+			if slices.Contains(l.Roles, r) && l.Action != access.OwnPassword {
+				may = append(may, string(l.Action))
+			}
+		}
+		if may == nil {
+			may = []string{"(nothing yet)"}
+		}
+		lines := terminal.Wrap(strings.Join(may, ", "), 100)
+		fmt.Fprintf(&b, "  %-12s  %s\n", r, strings.Join(lines, "\n                "))
+	}
+	return b.String()
 }

@@ -13,9 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/terminal"
-	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
@@ -23,21 +24,17 @@ import (
 )
 
 type reportOptions struct {
-	tenant, from, to, asOf, lang, zone, purpose, output, file string
-	asOfSeq                                                   int64
-	sample                                                    int
-	seed                                                      uint64
-	masked, noWait                                            bool
-	waitFor                                                   time.Duration
+	office.Asked
+	tenant, output, file string
+	asOfSeq              int64
+	noWait               bool
+	waitFor              time.Duration
 }
 
 func newReport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Answer an officer's question from the views",
-		Long: `report answers one question, with a header that says of which tenant, period and ledger sequence the
-answer is, who asked, and why. Protected values are unsealed for the purpose you give: that is an act, and is in the
-ledger before the first value is shown. With --masked nothing is unsealed and no purpose is needed.`,
 	}
 	for _, d := range report.Definitions() {
 		cmd.AddCommand(newReportOf(a, d))
@@ -65,22 +62,22 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	if d.Scope == report.OverPeriod {
-		f.StringVar(&o.from, "from", "",
+		f.StringVar(&o.From, "from", "",
 			"first moment of the period: 2026-03-01 or 2026-03-01T09:00; open where left out")
-		f.StringVar(&o.to, "to", "", "end of the period, not included; open where left out")
+		f.StringVar(&o.To, "to", "", "end of the period, not included; open where left out")
 	} else {
-		f.StringVar(&o.asOf, "as-of", "", "the moment; a date alone means the end of that day; now where left out")
+		f.StringVar(&o.AsOf, "as-of", "", "the moment; a date alone means the end of that day; now where left out")
 	}
 	f.Int64Var(&o.asOfSeq, "as-of-seq", -1, "compute at this ledger sequence; as far as the views are where left out")
-	choiceFlag(cmd, &o.lang, "lang", "", "", strings.Join(words.Languages(), " or ")+"; the tenant's where left out",
+	choiceFlag(cmd, &o.Lang, "lang", "", "", strings.Join(words.Languages(), " or ")+"; the tenant's where left out",
 		words.Languages()...)
-	f.StringVar(&o.zone, "time-zone", "", "IANA time zone; the tenant's where left out")
+	f.StringVar(&o.Zone, "time-zone", "", "IANA time zone; the tenant's where left out")
 	if d.Personal {
-		f.StringVar(&o.purpose, "purpose", "", "why protected values are to be seen; recorded in the ledger")
-		f.BoolVar(&o.masked, "masked", false, "unseal nothing: protected values are shown as "+document.Bullets)
+		f.StringVar(&o.Purpose, "purpose", "", "why protected values are to be seen; recorded in the ledger")
+		f.BoolVar(&o.Masked, "masked", false, "unseal nothing: protected values are shown as "+document.Bullets)
 	}
-	f.IntVar(&o.sample, "sample", 0, "draw so many rows at random, for an auditor")
-	f.Uint64Var(&o.seed, "seed", 0, "with --sample: the same seed draws the same rows")
+	f.IntVar(&o.Sample, "sample", 0, "draw so many rows at random, for an auditor")
+	f.Uint64Var(&o.Seed, "seed", 0, "with --sample: the same seed draws the same rows")
 	choiceFlag(cmd, &o.output, "output", "o", "table",
 		render.Help(), render.Names()...)
 	f.StringVar(&o.file, "file", "", "write to this file, 0600, instead of standard output")
@@ -112,7 +109,12 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 		return err
 	}
 	defer func() { err = errors.Join(err, desk.Close()) }()
-	req, err := o.request(d, desk.tenant, filters)
+	o.Filters = filters
+	if o.asOfSeq >= 0 {
+		seq := uint64(o.asOfSeq)
+		o.Seq = &seq
+	}
+	req, err := o.Request(d, desk.tenant)
 	if err != nil {
 		return err
 	}
@@ -124,7 +126,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 		}
 	}
 	p := terminal.NewProgress(cmd.ErrOrStderr())
-	wait := office.Patience{Longest: o.waitFor, Waiting: waitingForViews(p)}
+	wait := office.Patience{Longest: o.waitFor, Waiting: answer.WaitingForViews(p)}
 	if o.noWait {
 		wait.Longest = 0
 	}
@@ -153,7 +155,7 @@ func (o reportOptions) answer(ctx context.Context, q *office.Question, out, warn
 		return err
 	}
 	if t, _ := r.Totals(); t.NotGenuine > 0 {
-		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", terminal.Count(t.NotGenuine), findsOut)
+		fmt.Fprintf(warn, "warning: %s values are not genuine: %s\n", terminal.Count(t.NotGenuine), refusal.FindsOut)
 	}
 	return nil
 }
@@ -169,12 +171,12 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 	switch {
 	case fromInput > 1:
 		return usage("one filter at most can be read from standard input")
-	case d.Personal && !o.masked && strings.TrimSpace(o.purpose) == "":
+	case d.Personal && !o.Masked && strings.TrimSpace(o.Purpose) == "":
 		return &report.Problem{Field: report.FieldPurpose, Code: report.Missing}
-	case d.Personal && o.masked && o.purpose != "":
+	case d.Personal && o.Masked && o.Purpose != "":
 		return usage("--purpose and --masked do not go together: masked, nothing is unsealed and no purpose " +
 			"is recorded")
-	case o.sample > 0 && !cmd.Flags().Changed("seed"):
+	case o.Sample > 0 && !cmd.Flags().Changed("seed"):
 		return usage("--sample needs --seed, so that an auditor can draw the same rows again")
 	case o.waitFor <= 0:
 		return usage("--wait %s is not longer than nothing: --no-wait does not wait", o.waitFor)
@@ -200,42 +202,6 @@ func (o reportOptions) check(cmd *cobra.Command, d report.Definition, filters ma
 	return nil
 }
 
-// request turns flags into what the report is asked.
-func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[string]string) (report.Request, error) {
-	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: o.lang, Filters: filters,
-		Purpose: o.purpose, Sample: o.sample, Seed: o.seed, Reveal: d.Personal && !o.masked}
-	if req.Lang == "" {
-		req.Lang = t.Language
-	}
-	zone := o.zone
-	if zone == "" {
-		zone = t.TimeZone
-	}
-	var err error
-	if req.Location, err = time.LoadLocation(zone); err != nil {
-		return req, usage("--time-zone %q is not an IANA name such as Europe/Amsterdam", zone)
-	}
-	for _, at := range []struct {
-		field, given string
-		to           *time.Time
-	}{{report.FieldFrom, o.from, &req.From}, {report.FieldTo, o.to, &req.To}, {report.FieldAsOf, o.asOf, &req.AsOf}} {
-		if at.given == "" {
-			continue
-		}
-		if *at.to, err = report.ParseTime(at.field, at.given, req.Location); err != nil {
-			return req, err
-		}
-	}
-	if _, err := time.Parse(time.DateOnly, o.asOf); err == nil { // a date alone: its last moment
-		req.AsOf = req.AsOf.AddDate(0, 0, 1).Add(-time.Millisecond)
-	}
-	if o.asOfSeq >= 0 {
-		seq := uint64(o.asOfSeq)
-		req.AsOfSeq = &seq
-	}
-	return req, nil
-}
-
 func (o reportOptions) write(out io.Writer, r *report.Report) (err error) {
 	w := bufio.NewWriter(out)
 	defer func() { err = errors.Join(err, w.Flush()) }()
@@ -259,13 +225,4 @@ func readSecret(flag, value string, in io.Reader) (string, error) {
 		return "", usage("--%s -: standard input holds no name", flag)
 	}
 	return line, nil
-}
-
-// findsOut says of a value that was not sealed for its place how to learn why, and how to end it.
-const findsOut = "`ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and " +
-	"`ledgerline views reconcile --deep` names what differs in the views"
-
-// waitingForViews returns what shows that the views are awaited.
-func waitingForViews(p *terminal.Progress) func() {
-	return func() { p.Show("waiting for the views to reach the ledger's end") }
 }

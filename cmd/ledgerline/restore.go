@@ -76,7 +76,7 @@ func newRestoreVault(a *app) *cobra.Command {
 			if err := checkRestoreFlags(output, o.AcceptLoss, yes); err != nil {
 				return err
 			}
-			who, err := a.machineOperator()
+			who, err := a.who().Keeper()
 			if err != nil {
 				return err
 			}

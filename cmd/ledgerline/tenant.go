@@ -3,13 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -29,13 +28,7 @@ func newTenantAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME --source-tenant ID…|any",
 		Short: "Declare a tenant, and which source tenants' records are its own",
-		Long: `add declares a tenant. Its records are those that name one of the source tenants; a record that
-names another one fails and is not stored. A source tenant's id is a GUID (in Entra:
-Overview, Tenant ID). With "any", records of every source tenant are taken, which is right for a trial and wrong for a
-ledger that serves several customers.`,
-		Example: `  ledgerline tenant add Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11 --language nl
-  ledgerline tenant add Trial --source-tenant any`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if len(sources) == 0 {
 				return usage("--source-tenant is required: the source's tenant id, or any")
@@ -98,14 +91,7 @@ func newTenantSet(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME --source-tenant ID…|any",
 		Short: "Change which source tenants' records are a tenant's own",
-		Long: `set replaces a tenant's source tenants by those that are named; name all that are to hold, not only new ones.
-The change is an event in the ledger. It holds for what is imported from then on: what was taken before stays, and what
-failed before is taken when it is imported again.
-
-` + "`ledgerline tenant list`" + ` shows what is declared, and ` + "`ledgerline import --dry-run`" + ` which source tenants the
-records of a folder name.`,
-		Example: `  ledgerline tenant set Contoso --source-tenant 5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11`,
-		Args:    cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if len(sources) == 0 {
 				return usage("--source-tenant is required: the source's tenant id, or any")
@@ -126,28 +112,12 @@ records of a folder name.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "tenant %q takes records of: %s\n", t.Name, sourceText(t))
+			fmt.Fprintf(cmd.OutOrStdout(), "tenant %q takes records of: %s\n", t.Name, answer.Sources(t))
 			return nil
 		},
 	}
 	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
 	return cmd
-}
-
-func sourceText(t vault.Tenant) string {
-	if t.AnySource {
-		return "any source tenant"
-	}
-	return strings.Join(t.Sources, ", ")
-}
-
-type tenantDoc struct {
-	ID       uuid.UUID `json:"id"`
-	Name     string    `json:"name"`
-	Sources  []string  `json:"sources"` // "any", or source tenant ids
-	TimeZone string    `json:"timeZone"`
-	Language string    `json:"language"`
-	Created  time.Time `json:"created"`
 }
 
 func newTenantList(a *app) *cobra.Command {
@@ -156,37 +126,15 @@ func newTenantList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List tenants",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			d, err := a.openLists(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, d.Close()) }()
+		RunE: a.listing(func(cmd *cobra.Command, d *desk, _ []string) error {
 			all, err := d.office.Tenants(cmd.Context(), d.who)
 			if err != nil {
 				return err
 			}
-			docs := tenantDocs(all)
-			return writeOutput(cmd.OutOrStdout(), output, docs, func(w io.Writer) {
-				for _, d := range docs {
-					fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", d.Name, d.ID, d.Language, d.TimeZone,
-						strings.Join(d.Sources, ", "))
-				}
-			})
-		},
+			docs := answer.TenantsOf(all)
+			return writeOutput(cmd.OutOrStdout(), output, docs, docs.WriteText)
+		}),
 	}
 	outputFlag(cmd, &output)
 	return cmd
-}
-
-func tenantDocs(all []vault.Tenant) []tenantDoc {
-	docs := []tenantDoc{}
-	for _, t := range all {
-		sources := t.Sources
-		if t.AnySource {
-			sources = []string{"any"}
-		}
-		docs = append(docs, tenantDoc{t.ID, t.Name, sources, t.TimeZone, t.Language, t.Created})
-	}
-	return docs
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
+	"github.com/ledgerline/ledgerline/internal/feed"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
@@ -29,22 +30,22 @@ func runEngine() int {
 }
 
 func newUp(a *app) *cobra.Command {
-	var feed fleetFeed
+	var f feed.Config
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run a whole ledger on this machine: the three servers, relay and views",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.up(cmd.Context(), cmd.OutOrStdout(), feed)
+			return a.up(cmd.Context(), cmd.OutOrStdout(), f)
 		},
 	}
-	feed.flags(cmd)
+	fleetFlags(cmd, &f)
 	return cmd
 }
 
-func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error) {
-	if err := feed.check(); err != nil {
-		return err
+func (a *app) up(ctx context.Context, out io.Writer, f feed.Config) (err error) {
+	if err := f.Validate(); err != nil {
+		return &exitError{exitUsage, err}
 	}
 	n, err := node.New(a.node(out))
 	if err != nil {
@@ -59,8 +60,8 @@ func (a *app) up(ctx context.Context, out io.Writer, feed fleetFeed) (err error)
 		fmt.Fprintln(out, "stopped")
 	}()
 	a.describe(out, n)
-	if feed.Devices > 0 {
-		if err := a.feed(ctx, out, n, feed); err != nil {
+	if f.Devices > 0 {
+		if err := a.feed(ctx, out, n, f); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/restore"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 )
@@ -29,6 +30,29 @@ func (a *app) inFlags(err error) error {
 	}
 	return err
 }
+
+// inFlags says what the rooms refuse in the words of the command line. An error that holds anything
+// else stays.
+func inFlags(err error) error {
+	text, wrong, ok := refusal.In(err)
+	if !ok {
+		return err
+	}
+	code := exitFailed
+	if wrong {
+		code = exitUsage
+	}
+	return &exitError{code, &worded{text, err}}
+}
+
+// worded says an error in the words of the command line.
+type worded struct {
+	text string
+	err  error
+}
+
+func (w *worded) Error() string { return w.text }
+func (w *worded) Unwrap() error { return w.err }
 
 // restoreText says why nothing is restored.
 func restoreText(p *restore.Problem) error {

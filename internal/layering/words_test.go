@@ -162,7 +162,7 @@ func TestNoCodeNamesALanguage(t *testing.T) {
 	x := readTexted(t)
 	for _, code := range words.Languages() {
 		for _, place := range x.literals[code] {
-			if !strings.Contains(place, "/fleet.go:") {
+			if !strings.Contains(place, "/feed.go:") {
 				t.Errorf("%s names the language %q: ask schemas/words", place, code)
 			}
 		}

@@ -9,8 +9,12 @@ var (
 	ErrNone    = errors.New("there is none") // there is no tenant yet
 )
 
-// FieldTenant is the name of a tenant.
-const FieldTenant = "tenant"
+// Fields of what is asked for.
+const (
+	FieldTenant   = "tenant"   // its name
+	FieldZone     = "zone"     // an IANA name
+	FieldReceived = "received" // a day up to today: Known is today, and the tenant's time zone
+)
 
 // Problem is one thing that is wrong with what was asked. It unwraps to its code.
 type Problem struct {

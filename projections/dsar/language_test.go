@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/schemas/words"
 	"github.com/ledgerline/ledgerline/schemas/words/wordstest"
 )
 
@@ -65,6 +66,18 @@ func TestAPackageInAThirdLanguageSaysNothingInAnother(t *testing.T) {
 				t.Errorf("%s does not say %s", name, says)
 			}
 		}
+	}
+}
+
+// Each language has a page of its own name, which says nothing but that.
+func TestPagesHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, l := range words.Default().Languages() {
+		name := l.Text("dsar.file")
+		if seen[name] || !regexp.MustCompile(`^02-[a-z-]+\.html$`).MatchString(name) {
+			t.Errorf("the page in %s is called %q", l.Code(), name)
+		}
+		seen[name] = true
 	}
 }
 

@@ -213,7 +213,7 @@ func (r *Report) Document() *document.Document {
 				yield(document.Row{}, err)
 				return
 			}
-			out := document.Row{Key: row.Key, Cells: make([]document.Cell, len(row.Cells))}
+			out := document.Row{Cells: make([]document.Cell, len(row.Cells))}
 			for i, c := range row.Cells {
 				for _, v := range c {
 					out.Cells[i] = append(out.Cells[i], v.In(l))

@@ -72,7 +72,6 @@ type Column struct {
 
 // Row is one line of a document.
 type Row struct {
-	Key   string // what identifies it in the ledger
 	Cells []Cell // as many as columns
 }
 

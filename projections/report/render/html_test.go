@@ -313,8 +313,9 @@ func TestContrast(t *testing.T) {
 		return m[1]
 	}
 	for _, c := range [][2]string{
-		{variable("ink"), variable("paper")}, {variable("soft"), variable("paper")}, {variable("accent"),
-			variable("paper")},
+		{variable("ink"), variable("paper")}, {variable("soft"), variable("paper")},
+		{variable("accent"), variable("paper")},
+		{variable("soft"), variable("wash")},
 		{variable("ink"), variable("wash")}, {"#4a4035", "#f4efe6"}, {"#b3541e", variable("paper")},
 	} {
 		if !strings.Contains(css, c[0]) || !strings.Contains(css, c[1]) {

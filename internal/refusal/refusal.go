@@ -1,4 +1,8 @@
-package main
+// Package refusal owns the words of the command line for what the rooms refuse: they say it by a code
+// and a field, and this is the one place that knows the flag and the way out.
+//
+// It keeps no state. It trusts the rooms that a code names nobody.
+package refusal
 
 import (
 	"fmt"
@@ -15,40 +19,34 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// The rooms say what is wrong with what was asked by a code and a field. This file alone puts that
-// into the words of the command line, with the flag and the way out.
-
-// worded says an error in the words of the command line.
-type worded struct {
-	text string
-	err  error
-}
-
-func (w *worded) Error() string { return w.text }
-func (w *worded) Unwrap() error { return w.err }
-
-// inFlags puts what is wrong with what was asked into words. An error that holds anything else
-// stays.
-func inFlags(err error) error {
+// In says what err refuses, a line for each, and whether the command line was all that was wrong. ok
+// is false for an error that holds anything else: that is to be said as it is.
+func In(err error) (text string, usage, ok bool) {
 	all, only := problemsIn(err)
 	if !only || len(all) == 0 {
-		return err
+		return "", false, false
 	}
 	var texts []string
-	code := exitUsage
+	usage = true
 	for _, p := range all {
 		texts = append(texts, p.text)
-		if p.code != exitUsage {
-			code = p.code
-		}
+		usage = usage && p.code == wrong
 	}
-	return &exitError{code, &worded{strings.Join(texts, "\n"), err}}
+	return strings.Join(texts, "\n"), usage, true
 }
 
-// problem is one thing that is wrong, in words, and the exit code for it.
+// kind says whose fault it was.
+type kind bool
+
+const (
+	wrong   kind = true  // what was asked cannot be
+	refused kind = false // it can be, and is not to be done here and now
+)
+
+// problem is one thing that is wrong, in words.
 type problem struct {
 	text string
-	code int
+	code kind
 }
 
 // problemsIn returns the problems in err, and whether it holds nothing else.
@@ -57,23 +55,23 @@ func problemsIn(err error) (all []problem, only bool) {
 	case nil:
 		return nil, true
 	case *report.Problem:
-		code := exitUsage
+		code := wrong
 		if e.Field == dsar.FieldSequence { // nobody gave it
-			code = exitFailed
+			code = refused
 		}
 		return []problem{{reportText(e), code}}, true
 	case *custody.Problem:
 		text, code := custodyText(e)
 		return []problem{{text, code}}, true
 	case *access.Denied:
-		return []problem{{deniedText(e), exitFailed}}, true
+		return []problem{{deniedText(e), refused}}, true
 	case *office.Problem:
-		return []problem{{tenantText(e), exitUsage}}, true
+		return []problem{{officeText(e), wrong}}, true
 	case *accounts.Problem:
 		text, code := accountText(e)
 		return []problem{{text, code}}, true
 	case *datadir.Problem:
-		return []problem{{directoryText(e), exitFailed}}, true
+		return []problem{{directoryText(e), refused}}, true
 	case interface{ Unwrap() []error }:
 		only = true
 		for _, sub := range e.Unwrap() {
@@ -186,64 +184,64 @@ func reportText(p *report.Problem) string {
 	return fmt.Sprintf("%s: %s", flag, p.Code)
 }
 
-// custodyText is what is wrong with an act, and the exit code for it.
-func custodyText(p *custody.Problem) (text string, code int) {
+// custodyText is what is wrong with an act, and whether the command line was wrong.
+func custodyText(p *custody.Problem) (text string, code kind) {
 	flag := flagOf(p.Field)
 	switch p.Code {
 	case custody.ErrMissing:
 		switch p.Field {
 		case custody.FieldPurpose:
-			return purposeText, exitUsage
+			return purposeText, wrong
 		case custody.FieldEvent:
-			return "name the events to disown, as `ledgerline ledger check` prints them", exitUsage
+			return "name the events to disown, as `ledgerline ledger check` prints them", wrong
 		case custody.FieldLoss:
-			return "nothing is lost: leave out --accept-loss", exitUsage
+			return "nothing is lost: leave out --accept-loss", wrong
 		}
-		return fmt.Sprintf("%s is required: one of %s", flag, strings.Join(p.Known, ", ")), exitUsage
+		return fmt.Sprintf("%s is required: one of %s", flag, strings.Join(p.Known, ", ")), wrong
 	case custody.ErrUnknown:
 		if p.Field == custody.FieldPerson {
 			return fmt.Sprintf("%s %s is none of those who held that identifier: they count from 1 to %d", flag,
-				p.Given, p.Most), exitUsage
+				p.Given, p.Most), wrong
 		}
-		return fmt.Sprintf("%s %q is not known: use one of %s", flag, p.Given, strings.Join(p.Known, ", ")), exitUsage
+		return fmt.Sprintf("%s %q is not known: use one of %s", flag, p.Given, strings.Join(p.Known, ", ")), wrong
 	case custody.ErrUnfit:
 		if p.Field == custody.FieldRight {
 			return fmt.Sprintf("the request asks for %s: open one for it with `ledgerline dsar open %s %s`", p.Given,
-				flag, strings.Join(p.Known, "|")), exitFailed
+				flag, strings.Join(p.Known, "|")), refused
 		}
-		return flag + " identifies nobody: set it to the UPN or account of who acts", exitFailed
+		return flag + " identifies nobody: set it to the UPN or account of who acts", refused
 	case custody.ErrTooMany:
 		return fmt.Sprintf("%s events, or places where they stand, are too many: at most %d at once", p.Given,
-			p.Most), exitUsage
+			p.Most), wrong
 	case custody.ErrNoRequest:
 		return fmt.Sprintf("there is no request %s: give the number that `ledgerline dsar open` printed, and its tenant "+
-			"by --tenant", p.Given), exitUsage
+			"by --tenant", p.Given), wrong
 	case custody.ErrNoSuchPerson:
 		return fmt.Sprintf("nobody is known under that identifier: give %s a UPN, an e-mail address or a directory "+
-			"object id of the tenant", flag), exitFailed
+			"object id of the tenant", flag), refused
 	case custody.ErrSeveralPersons:
-		return "several persons held that identifier: choose one with " + flag + " N", exitUsage
+		return "several persons held that identifier: choose one with " + flag + " N", wrong
 	case custody.ErrOwnRequest:
-		return "nobody handles their own request: another officer does", exitFailed
+		return "nobody handles their own request: another officer does", refused
 	case custody.ErrUnderWay:
 		return fmt.Sprintf("the erasure is under way: another call is at it; ask again after %s, which says whether "+
-			"it was done or carries it on", p.Until.Local().Format("15:04:05")), exitFailed
+			"it was done or carries it on", p.Until.Local().Format("15:04:05")), refused
 	case vault.ErrErased:
-		return "the person of this request was erased before, and nothing was done now", exitFailed
+		return "the person of this request was erased before, and nothing was done now", refused
 	case vault.ErrHeld:
-		return "the person of this request is under a hold, which forbids to erase them until it is lifted", exitFailed
+		return "the person of this request is under a hold, which forbids to erase them until it is lifted", refused
 	case vault.ErrExists:
-		return fmt.Sprintf("tenant %q exists already: `ledgerline tenant list` shows it", p.Given), exitFailed
+		return fmt.Sprintf("tenant %q exists already: `ledgerline tenant list` shows it", p.Given), refused
 	case custody.ErrOwnEvent:
-		return fmt.Sprintf("event %s (sequence %d) is the ledger's own: leave it out", p.Given, *p.Seq), exitFailed
+		return fmt.Sprintf("event %s (sequence %d) is the ledger's own: leave it out", p.Given, *p.Seq), refused
 	case custody.ErrNoEvent:
 		return fmt.Sprintf("event %s is not in the ledger: it has no sequence, and is in no view. Leave it out",
-			p.Given), exitFailed
+			p.Given), refused
 	case custody.ErrNotTenants:
 		return fmt.Sprintf("event %s (sequence %d) does not name this tenant: only the operator of the whole ledger "+
-			"can disown it, without --tenant", p.Given, *p.Seq), exitFailed
+			"can disown it, without --tenant", p.Given, *p.Seq), refused
 	}
-	return flag + ": " + p.Code.Error(), exitFailed
+	return flag + ": " + p.Code.Error(), refused
 }
 
 func deniedText(d *access.Denied) string {
@@ -255,7 +253,7 @@ func deniedText(d *access.Denied) string {
 		if len(d.Roles) == 1 {
 			return fmt.Sprintf("not allowed: it takes the role %s", d.Roles[0])
 		}
-		return fmt.Sprintf("not allowed: it takes one of the roles %s", rolesText(d.Roles))
+		return fmt.Sprintf("not allowed: it takes one of the roles %s", Roles(d.Roles))
 	case access.NotTheirs:
 		return "not allowed: --tenant is not one of yours"
 	case access.NotAll:
@@ -264,8 +262,14 @@ func deniedText(d *access.Denied) string {
 	return d.Error()
 }
 
-// tenantText is what is wrong with the tenant that was named.
-func tenantText(p *office.Problem) string {
+// officeText is what is wrong with a tenant, a time zone or a day that was named.
+func officeText(p *office.Problem) string {
+	switch p.Field {
+	case office.FieldZone:
+		return fmt.Sprintf("--time-zone %q is not an IANA name such as Europe/Amsterdam", p.Given)
+	case office.FieldReceived:
+		return fmt.Sprintf("--received %q is not a day up to today (%s)", p.Given, strings.Join(p.Known, " in "))
+	}
 	var names []string
 	for _, n := range p.Known {
 		names = append(names, fmt.Sprintf("%q", n))
@@ -279,48 +283,48 @@ func tenantText(p *office.Problem) string {
 	return fmt.Sprintf("there is no tenant %q: --tenant is one of %s", p.Given, strings.Join(names, ", "))
 }
 
-// accountText is what is wrong with an account or with signing in, and the exit code for it.
-func accountText(p *accounts.Problem) (text string, code int) {
+// accountText is what is wrong with an account or with signing in, and whether the command line was wrong.
+func accountText(p *accounts.Problem) (text string, code kind) {
 	switch p.Code {
 	case accounts.ErrMissing:
 		switch p.Field {
 		case accounts.FieldRole:
-			return "--role is required: one or more of " + strings.Join(p.Known, ", "), exitUsage
+			return "--role is required: one or more of " + strings.Join(p.Known, ", "), wrong
 		case accounts.FieldTenant:
-			return "--tenant is required: the tenants the account acts for, or all", exitUsage
+			return "--tenant is required: the tenants the account acts for, or all", wrong
 		}
-		return "NAME is empty: name who signs in, best by their UPN", exitUsage
+		return "NAME is empty: name who signs in, best by their UPN", wrong
 	case accounts.ErrUnknown:
-		return fmt.Sprintf("--role %q is not known: use one of %s", p.Given, strings.Join(p.Known, ", ")), exitUsage
+		return fmt.Sprintf("--role %q is not known: use one of %s", p.Given, strings.Join(p.Known, ", ")), wrong
 	case accounts.ErrUnfit:
-		return "NAME cannot be one: it has at most 256 bytes of printable text, and no blank at its ends", exitUsage
+		return "NAME cannot be one: it has at most 256 bytes of printable text, and no blank at its ends", wrong
 	case accounts.ErrExists:
 		return "there is an account of that name: `ledgerline officer set` changes its roles, `ledgerline officer " +
-			"passwd` its password", exitFailed
+			"passwd` its password", refused
 	case accounts.ErrNone:
-		return "there is no account of that name: `ledgerline officer list` shows them", exitUsage
+		return "there is no account of that name: `ledgerline officer list` shows them", wrong
 	case accounts.ErrTooShort:
-		return fmt.Sprintf("a password has at least %d characters", p.Bound), exitUsage
+		return fmt.Sprintf("a password has at least %d characters", p.Bound), wrong
 	case accounts.ErrTooMany:
 		if p.Field == accounts.FieldPassword {
-			return fmt.Sprintf("a password has at most %d characters", p.Bound), exitUsage
+			return fmt.Sprintf("a password has at most %d characters", p.Bound), wrong
 		}
-		return fmt.Sprintf("there are %d accounts, and no more are kept: remove one first", p.Bound), exitFailed
+		return fmt.Sprintf("there are %d accounts, and no more are kept: remove one first", p.Bound), refused
 	case accounts.ErrFirst:
 		return "the first account must be able to make the others: give it --role tenant-admin (beside others) and " +
-			"--tenant all", exitUsage
+			"--tenant all", wrong
 	case accounts.ErrLast:
 		return "it is the last account with the role tenant-admin for all tenants: nobody could manage accounts after " +
-			"that. Give another that role first", exitFailed
+			"that. Give another that role first", refused
 	case accounts.ErrWrong:
-		return "name or password is wrong", exitFailed
+		return "name or password is wrong", refused
 	case accounts.ErrLocked:
 		return fmt.Sprintf("too many wrong passwords: none is looked at before %s",
-			p.Until.Local().Format("15:04:05")), exitFailed
+			p.Until.Local().Format("15:04:05")), refused
 	case accounts.ErrNobody:
-		return "nobody has an account yet: leave out --as, or make one with `ledgerline officer add NAME`", exitUsage
+		return "nobody has an account yet: leave out --as, or make one with `ledgerline officer add NAME`", wrong
 	}
-	return p.Error(), exitFailed
+	return p.Error(), refused
 }
 
 // directoryText adds to what is wrong with the data directory how another is given, where another
@@ -334,3 +338,19 @@ func directoryText(p *datadir.Problem) string {
 	}
 	return p.Error() + ": give another --data"
 }
+
+// Roles names roles in a sentence.
+func Roles(roles []access.Role) string {
+	var names []string
+	for _, r := range roles {
+		names = append(names, string(r))
+	}
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
+}
+
+// FindsOut says of a value that was not sealed for its place how to learn why, and how to end it.
+const FindsOut = "`ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and " +
+	"`ledgerline views reconcile --deep` names what differs in the views"
