@@ -35,8 +35,8 @@ type Config struct {
 	BatchWait  time.Duration // 100 ms after its first row
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
-	Stall      time.Duration // 30 s: after so long without a published sequence that is missing, everything is read again
-	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
+	Stall      time.Duration // 30 s: so long after a published sequence is missed, everything is read again
+	BackoffMin time.Duration // 100 ms: bounds the first wait after an error, doubled up to
 	BackoffMax time.Duration // 5 s
 }
 

@@ -317,20 +317,20 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := to.f.WriteString("whole"); err != nil {
+		if _, err := to.WriteString("whole"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("it is there before it is whole: %v", err)
 		}
-		if err := to.finish(fails); !errors.Is(err, fails) {
+		if err := to.Finish(fails); !errors.Is(err, fails) {
 			t.Error(err)
 		}
 		raw, err := os.ReadFile(path)
 		if (err == nil) != (fails == nil) || err == nil && string(raw) != "whole" {
 			t.Errorf("after %v: %q, %v", fails, raw, err)
 		}
-		if err := to.finish(errors.New("again")); err == nil || err.Error() != "again" {
+		if err := to.Finish(errors.New("again")); err == nil || err.Error() != "again" {
 			t.Errorf("finishing twice: %v", err)
 		}
 		if err := os.RemoveAll(path); err != nil {
@@ -347,7 +347,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 	if err := os.WriteFile(path, []byte("another's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := to.finish(nil); !errors.Is(err, fs.ErrExist) {
+	if err := to.Finish(nil); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("one that came meanwhile: %v", err)
 	}
 }

@@ -98,7 +98,7 @@ func newDSARExport(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { err = to.finish(err) }() // where export did not
+			defer func() { err = to.Finish(err) }() // where export did not
 			d, err := a.openDesk(cmd, tenant)
 			if err != nil {
 				return err
@@ -106,15 +106,15 @@ func newDSARExport(a *app) *cobra.Command {
 			defer func() { err = errors.Join(err, d.Close()) }()
 			p := terminal.NewProgress(cmd.ErrOrStderr())
 			m, err := d.office.Export(cmd.Context(), d.who, d.tenant.ID, id,
-				office.Package{To: to.f, Lang: lang, Waiting: answer.WaitingForViews(p)})
+				office.Package{To: to, Lang: lang, Waiting: answer.WaitingForViews(p)})
 			p.Done()
 			if err == nil {
-				err = to.finish(nil)
+				err = to.Finish(nil)
 			}
 			if err != nil {
 				return err
 			}
-			doc := answer.Package{File: to.path, Manifest: m.Hash, Package: m}
+			doc := answer.Package{File: to.Path(), Manifest: m.Hash, Package: m}
 			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
 		},
 	}

@@ -14,26 +14,19 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
 func newEventStore(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "eventstore",
-		Short: "Look after the embedded event store",
-	}
-	cmd.AddCommand(newEventStoreUser(a), newEventStoreFsck(a), newEventStoreBackup(a), newEventStoreRestore(a))
-	return cmd
+	return group("eventstore", "Look after the embedded event store",
+		newEventStoreUser(a), newEventStoreFsck(a), newEventStoreBackup(a), newEventStoreRestore(a))
 }
 
 func newEventStoreUser(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "user",
-		Short: "Say who else may log in to the embedded event store",
-	}
-	cmd.AddCommand(newUserAdd(a), newUserRemove(a), newUserList(a))
-	return cmd
+	return group("user", "Say who else may log in to the embedded event store",
+		newUserAdd(a), newUserRemove(a), newUserList(a))
 }
 
 func newUserAdd(a *app) *cobra.Command {
@@ -87,8 +80,8 @@ func newUserRemove(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is started "+
-				"again\n", args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is "+
+				"started again\n", args[0])
 			return nil
 		},
 	}
@@ -138,8 +131,8 @@ func (a *app) fsck(ctx context.Context, out io.Writer, dir string) error {
 	})
 	p.Done()
 	if errors.Is(err, eventlog.ErrLocked) {
-		return fmt.Errorf("%w: stop `ledgerline up` first, or look at a restored backup: `ledgerline eventstore backup "+
-			"FILE`, `restore FILE --data DIR`, `fsck DIR/eventstore`", err)
+		return fmt.Errorf("%w: stop `ledgerline up` first, or look at a restored backup: `ledgerline eventstore "+
+			"backup FILE`, `restore FILE --data DIR`, `fsck DIR/eventstore`", err)
 	}
 	if err != nil {
 		return err
@@ -207,12 +200,12 @@ func (a *app) backupFile(ctx context.Context, path string, out io.Writer) error 
 		return usage("%s exists already", path)
 	}
 	began := time.Now()
-	to, err := makeTarget(path)
+	to, err := answer.NewFile(path)
 	if err != nil {
 		return err
 	}
-	n, err := a.backup(ctx, to.f, out)
-	if err := to.finish(err); err != nil {
+	n, err := a.backup(ctx, to.File, out)
+	if err := to.Finish(err); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s: %s in %s\n", path, terminal.Bytes(n), time.Since(began).Round(time.Millisecond))

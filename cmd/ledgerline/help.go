@@ -7,8 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Each command's long text stands in a file of its own, where it is read and wrapped as prose: that
-// of "eventstore user add" in help/eventstore-user-add.txt, its examples behind a line that says so.
+// Each command's long text stands in a file of its own, where it is read and wrapped as prose:
+// that of "eventstore user add" in help/eventstore-user-add.txt, its examples behind a line that
+// says so.
 //
 //go:embed help
 var helpTexts embed.FS

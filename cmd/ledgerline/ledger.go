@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
@@ -16,12 +16,8 @@ import (
 )
 
 func newLedger(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "ledger",
-		Short: "Find events that are not the ledger's own, and disown them",
-	}
-	cmd.AddCommand(newLedgerCheck(a), newLedgerDisown(a))
-	return cmd
+	return group("ledger", "Find events that are not the ledger's own, and disown them",
+		newLedgerCheck(a), newLedgerDisown(a))
 }
 
 func newLedgerCheck(a *app) *cobra.Command {
@@ -50,9 +46,9 @@ func newLedgerCheck(a *app) *cobra.Command {
 	return cmd
 }
 
-func (d *desk) check(ctx context.Context, p *terminal.Progress) (office.LedgerCheck, error) {
+func (d *desk) check(ctx context.Context, p *terminal.Progress) (answer.LedgerCheck, error) {
 	defer p.Done()
-	doc := office.NewLedgerCheck()
+	doc := answer.NewLedgerCheck()
 	err := d.office.CheckLedger(ctx, d.who, func(f ledger.Found) error {
 		doc.Add(f)
 		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events),
@@ -98,7 +94,7 @@ func newLedgerDisown(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			doc := office.NewDisowned(done)
+			doc := answer.NewDisowned(done)
 			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
 		},
 	}

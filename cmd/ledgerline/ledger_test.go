@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
@@ -55,10 +55,10 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 		!doc.Findings[0].Disowned {
 		t.Errorf("%+v, %v", doc, err)
 	}
-	for range office.MaxFindings + 5 {
+	for range answer.MaxFindings + 5 {
 		doc.Add(ledger.Found{Verdict: ledger.Foreign})
 	}
-	if len(doc.Findings) != office.MaxFindings || !doc.More || doc.Foreign != office.MaxFindings+6 {
+	if len(doc.Findings) != answer.MaxFindings || !doc.More || doc.Foreign != answer.MaxFindings+6 {
 		t.Errorf("%d findings of %d, more: %v", len(doc.Findings), doc.Foreign, doc.More)
 	}
 }

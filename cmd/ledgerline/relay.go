@@ -11,12 +11,8 @@ import (
 )
 
 func newRelay(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "relay",
-		Short: "Fill topics again that the broker has lost",
-	}
-	cmd.AddCommand(newRefill(a))
-	return cmd
+	return group("relay", "Fill topics again that the broker has lost",
+		newRefill(a))
 }
 
 func newRefill(a *app) *cobra.Command {

@@ -142,7 +142,7 @@ func (a *app) report(cmd *cobra.Command, d report.Definition, o reportOptions, f
 	if err != nil {
 		return err
 	}
-	return to.finish(o.answer(ctx, q, to.f, cmd.ErrOrStderr()))
+	return to.Finish(o.answer(ctx, q, to.File, cmd.ErrOrStderr()))
 }
 
 // answer writes the report.

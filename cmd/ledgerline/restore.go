@@ -12,12 +12,8 @@ import (
 )
 
 func newRestore(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "restore",
-		Short: "Make a lost or older event store or vault fit the others again",
-	}
-	cmd.AddCommand(newRestoreEventStore(a), newRestoreVault(a))
-	return cmd
+	return group("restore", "Make a lost or older event store or vault fit the others again",
+		newRestoreEventStore(a), newRestoreVault(a))
 }
 
 func checkRestoreFlags(output string, acceptLoss, yes bool) error {
@@ -83,9 +79,9 @@ func newRestoreVault(a *app) *cobra.Command {
 			doc, err := restore.Vault(cmd.Context(), a.node(cmd.ErrOrStderr()), who, o)
 			var older *restore.Problem
 			if errors.As(err, &older) && older.Code == restore.ErrOlder {
-				return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back "+
-					"a newer copy and run this again; or, where there is none, declare that what is sealed under those "+
-					"keys is lost: `%s --accept-loss --yes`", restore.LostText(older.Unknown),
+				return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put "+
+					"back a newer copy and run this again; or, where there is none, declare that what is sealed "+
+					"under those keys is lost: `%s --accept-loss --yes`", restore.LostText(older.Unknown),
 					a.commandLine("restore vault"+fromFlag(o.From)))
 			}
 			if err != nil {

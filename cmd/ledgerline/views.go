@@ -15,12 +15,8 @@ import (
 )
 
 func newViews(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "views",
-		Short: "Compare the views with the ledger, and rebuild them",
-	}
-	cmd.AddCommand(newReconcile(a), newRebuild(a))
-	return cmd
+	return group("views", "Compare the views with the ledger, and rebuild them",
+		newReconcile(a), newRebuild(a))
 }
 
 func newReconcile(a *app) *cobra.Command {

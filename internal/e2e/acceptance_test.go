@@ -40,7 +40,8 @@ func records(t *testing.T) string {
 // phone's user gets a package, and is forgotten.
 func TestAcceptanceRealRecords(t *testing.T) {
 	dir := records(t)
-	folders := []string{filepath.Join(dir, "azure-monitor"), filepath.Join(dir, "event-hubs"), filepath.Join(dir, "graph")}
+	folders := []string{filepath.Join(dir, "azure-monitor"), filepath.Join(dir, "event-hubs"),
+		filepath.Join(dir, "graph")}
 	n := newNode(t)
 	if err := n.start(); err != nil {
 		t.Fatal(err)
@@ -66,7 +67,8 @@ func TestAcceptanceRealRecords(t *testing.T) {
 
 	user := phoneUser(t, dir)
 	var opened struct{ Request string }
-	if err := json.Unmarshal([]byte(n.must(user+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output", "json")), &opened); err != nil {
+	if err := json.Unmarshal([]byte(n.must(user+"\n", "dsar", "open", "--subject", "-", "--right", "erasure",
+		"--output", "json")), &opened); err != nil {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
@@ -78,7 +80,8 @@ func TestAcceptanceRealRecords(t *testing.T) {
 	empty := t.TempDir()
 	n.must("", "dsar", "export", opened.Request, "--dir", empty)
 	for _, name := range []string{"02-your-data.html", "data/devices.json", "data/identity.json"} {
-		if page := readPackage(t, empty, opened.Request, name); strings.Contains(page, user) || strings.Contains(page, "iPhone") {
+		if page := readPackage(t, empty, opened.Request, name); strings.Contains(page, user) ||
+			strings.Contains(page, "iPhone") {
 			t.Errorf("after erasure, %s still shows the person", name)
 		}
 	}
@@ -152,7 +155,8 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 	if err := os.WriteFile(password, []byte(k.Accounts["relay"]+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n := newNode(t, "LEDGERLINE_KAFKA_BROKERS="+k.SASLTLS, "LEDGERLINE_KAFKA_CA="+k.CA, "LEDGERLINE_KAFKA_USER=relay", "LEDGERLINE_KAFKA_PASSWORD_FILE="+password)
+	n := newNode(t, "LEDGERLINE_KAFKA_BROKERS="+k.SASLTLS, "LEDGERLINE_KAFKA_CA="+k.CA, "LEDGERLINE_KAFKA_USER=relay",
+		"LEDGERLINE_KAFKA_PASSWORD_FILE="+password)
 	topics := k.Config("relay", kafka.ScramSHA256)
 	n.topics = &topics
 	if err := n.start(); err != nil {

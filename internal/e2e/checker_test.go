@@ -45,7 +45,8 @@ func check(t testing.TB, n *node) *facts {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	p := n.connect(ctx)
-	f := &facts{plain: map[schemas.Token]string{}, owners: map[uuid.UUID]schemas.Owner{}, rows: map[uuid.UUID][]projections.Row{}}
+	f := &facts{plain: map[schemas.Token]string{}, owners: map[uuid.UUID]schemas.Owner{},
+		rows: map[uuid.UUID][]projections.Row{}}
 	if !f.checkLedger(t, ctx, p) {
 		return f
 	}
@@ -133,7 +134,10 @@ func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 	if len(f.events) == 0 {
 		t.Fatal("the ledger is empty")
 	}
-	f.tenants = slices.SortedFunc(maps.Keys(tenants), func(a, b uuid.UUID) int { return cmp.Compare(a.String(), b.String()) })
+	f.tenants = slices.SortedFunc(maps.Keys(tenants), func(a,
+		b uuid.UUID) int {
+		return cmp.Compare(a.String(), b.String())
+	})
 	return true
 }
 
@@ -154,7 +158,8 @@ func (f *facts) awaitRelay(t testing.TB, ctx context.Context, p parts) {
 			t.Fatalf("the relay never noted sequence %d: %v", last.Seq, err)
 		}
 		if ok && pos.Through.Seq == last.Seq {
-			if pos.Through.EventID != last.ID || pos.Through.Leaf != f.leaves[last.Seq] || pos.Through.LedgerID != p.ledger.ID() {
+			if pos.Through.EventID != last.ID || pos.Through.Leaf != f.leaves[last.Seq] ||
+				pos.Through.LedgerID != p.ledger.ID() {
 				t.Errorf("ledger.position names %+v, the ledger ends with %s", pos.Through, last.ID)
 			}
 			return
@@ -229,13 +234,17 @@ func (f *facts) checkTopics(t testing.TB, ctx context.Context, p parts) {
 					continue
 				}
 				r := f.events[d.Seq]
-				if d.ID != r.ID || d.Type != r.Type || d.Stream != r.Stream || d.Revision != r.Revision || d.Position != r.Position ||
+				if d.ID != r.ID || d.Type != r.Type || d.Stream != r.Stream || d.Revision != r.Revision ||
+					d.Position != r.Position ||
 					!bytes.Equal(d.Data, r.Data) || !bytes.Equal(d.Metadata, r.Metadata) || d.Leaf != f.leaves[d.Seq] {
-					t.Errorf("%s/%d@%d: sequence %d is not what the ledger holds", tp.Topic, tp.Partition, m.Offset, d.Seq)
+					t.Errorf("%s/%d@%d: sequence %d is not what the ledger holds", tp.Topic, tp.Partition, m.Offset,
+						d.Seq)
 				}
 				topic, key, err := consumers.Route(r)
-				if err != nil || topic != tp.Topic || string(m.Key) != key || kafka.Partition(m.Key, counts[tp.Topic]) != tp.Partition {
-					t.Errorf("%s/%d@%d: sequence %d belongs elsewhere (%v)", tp.Topic, tp.Partition, m.Offset, d.Seq, err)
+				if err != nil || topic != tp.Topic || string(m.Key) != key ||
+					kafka.Partition(m.Key, counts[tp.Topic]) != tp.Partition {
+					t.Errorf("%s/%d@%d: sequence %d belongs elsewhere (%v)", tp.Topic, tp.Partition, m.Offset, d.Seq,
+						err)
 				}
 				if seen[d.Seq] {
 					t.Errorf("sequence %d stands in two partitions", d.Seq)
@@ -270,7 +279,8 @@ func (f *facts) checkEvents(t testing.TB, ctx context.Context, p parts) {
 			}
 			want := f.events[r.Seq]
 			leaf, err := r.Leaf()
-			if err != nil || leaf != f.leaves[r.Seq] || r.ID != want.ID || r.Stream != want.Stream || f.drafts[r.Seq].Tenant != tenant {
+			if err != nil || leaf != f.leaves[r.Seq] || r.ID != want.ID || r.Stream != want.Stream ||
+				f.drafts[r.Seq].Tenant != tenant {
 				t.Errorf("views: sequence %d is not what the ledger holds (%v)", r.Seq, err)
 			}
 		}

@@ -37,9 +37,12 @@ type crashPoint struct {
 // crashPoints are all named points that feeding and following passes; each is hit once before
 // random kills come.
 var crashPoints = []crashPoint{
-	{true, intake.PointPlanned, 3}, {true, intake.PointCommitted, 3}, {true, intake.PointRefused, 1}, {true, intake.PointAppended, 20}, {true, intake.PointDone, 3},
-	{false, relay.PointRecovered, 1}, {false, relay.PointPublish, 3}, {false, relay.PointPublished, 3}, {false, relay.PointAcked, 2}, {false, relay.PointNoted, 2},
-	{false, projections.HookBeforeInsert, 2}, {false, projections.HookAfterInsert, 2}, {false, projections.HookAfterSave, 2},
+	{true, intake.PointPlanned, 3}, {true, intake.PointCommitted, 3}, {true, intake.PointRefused, 1},
+	{true, intake.PointAppended, 20}, {true, intake.PointDone, 3},
+	{false, relay.PointRecovered, 1}, {false, relay.PointPublish, 3}, {false, relay.PointPublished, 3},
+	{false, relay.PointAcked, 2}, {false, relay.PointNoted, 2},
+	{false, projections.HookBeforeInsert, 2}, {false, projections.HookAfterInsert, 2},
+	{false, projections.HookAfterSave, 2},
 }
 
 // What was told to a ledger that was killed again and again is in the end what was told to one
@@ -109,7 +112,8 @@ func feedWithoutKills(t *testing.T, ctx context.Context, n *node, gen fleet.Summ
 // at random moments, and leaves it dead.
 func (n *node) feedUnderKills(rnd *rand.Rand, round int, gen fleet.Summary, dir string) (kills []string) {
 	n.t.Helper()
-	points := []crashPoint{crashPoints[round%len(crashPoints)], crashPoints[(round+7)%len(crashPoints)], {}} // the last is a random moment
+	points := []crashPoint{crashPoints[round%len(crashPoints)], crashPoints[(round+7)%len(crashPoints)],
+		{}} // the last is a random moment
 	registered := false
 	for _, p := range points {
 		hit := "at random"
@@ -140,7 +144,8 @@ func (n *node) feedUnderKills(rnd *rand.Rand, round int, gen fleet.Summary, dir 
 		if err := n.start(); err != nil {
 			n.t.Fatal(err)
 		}
-		n.run("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant) // may be known already: the answer was killed
+		n.run("", "tenant", "add", "Contoso", "--source-tenant",
+			gen.Tenant) // may be known already: the answer was killed
 		n.kill()
 	}
 	return kills

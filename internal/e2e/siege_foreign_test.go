@@ -72,7 +72,8 @@ func (i *intruder) write(e schemas.Event, expect esdb.ExpectedRevision) {
 		e.ID = uuid.New()
 	}
 	_, err := i.client.AppendToStream(i.ctx, string(e.Stream), esdb.AppendToStreamOptions{ExpectedRevision: expect},
-		esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: e.Metadata})
+		esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data,
+			Metadata: e.Metadata})
 	if err != nil {
 		i.t.Errorf("append %s to %s: %v", e.Type, e.Stream, err)
 	}
@@ -113,7 +114,8 @@ func (i *intruder) forge(e schemas.Event) planted {
 }
 
 // genuine reads the events that were written with the ledger's vault, each with its leaf.
-func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recorded, leaves map[ledger.Place][32]byte) {
+func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recorded,
+	leaves map[ledger.Place][32]byte) {
 	t.Helper()
 	leaves = map[ledger.Place][32]byte{}
 	for r, err := range p.ledger.Events(ctx) {
@@ -136,7 +138,8 @@ func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recor
 }
 
 // intuneID opens a device's Intune id.
-func intuneID(t testing.TB, ctx context.Context, p parts, events []schemas.Recorded, stream schemas.Stream) (id string) {
+func intuneID(t testing.TB, ctx context.Context, p parts, events []schemas.Recorded,
+	stream schemas.Stream) (id string) {
 	t.Helper()
 	for _, r := range events {
 		if r.Stream != stream {

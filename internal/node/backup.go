@@ -90,8 +90,8 @@ func WriteCheck(w io.Writer, r eventlog.Report) {
 		r.Commit, r.Duration.Round(time.Millisecond))
 }
 
-// RestoreBackup makes the data directory's event store from a copy. It errs with eventlog.ErrExists
-// where there is one.
+// RestoreBackup makes the data directory's event store from a copy. It errs with
+// eventlog.ErrExists where there is one.
 func RestoreBackup(ctx context.Context, c Config, from io.Reader) (err error) {
 	lock, err := c.Dir().Lock()
 	if err != nil {

@@ -1,5 +1,3 @@
-// Package node is what one machine runs of a ledger: the servers that are not configured to be
-// elsewhere, and what works between them.
 package node
 
 import (

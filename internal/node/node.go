@@ -1,3 +1,11 @@
+// Package node owns what one machine runs of a ledger: which servers it dials, and which it
+// starts because nobody configured others; the ledger, vault and views on top of them; relay,
+// projector, comparison and status port between them; and the order in which all of it starts and
+// stops. It is the only place where adapters are wired to the rooms that use them.
+//
+// It may lose what its parts may lose, and the mark of a run that ended in order, which costs a
+// comparison of the views. It trusts the data directory (package datadir), and no store's word
+// about itself before the others agree. See DESIGN.md.
 package node
 
 import (

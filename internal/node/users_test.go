@@ -104,11 +104,11 @@ func TestWhoMayLogInToTheEventStore(t *testing.T) {
 
 func TestAddressesAreShownWithoutCredentials(t *testing.T) {
 	for in, want := range map[string]string{
-		"esdb://127.0.0.1:2113?tls=false":                       "esdb://127.0.0.1:2113?tls=false",
-		"esdb://anna:pass@es:2113?tls=true":                     "esdb://es:2113?tls=true",
-		"esdb+discover://anna:p%40ss@a:1,b:2?tls=true":          "esdb+discover://a:1,b:2?tls=true",
-		"esdb://anna:p@ss@es:2113":                              "esdb://es:2113",
-		"esdb://es:2113?tls=true&tlsCAFile=/srv/x@y/server.crt": "esdb://es:2113?tls=true&tlsCAFile=/srv/x@y/server.crt",
+		"esdb://127.0.0.1:2113?tls=false":                  "esdb://127.0.0.1:2113?tls=false",
+		"esdb://anna:pass@es:2113?tls=true":                "esdb://es:2113?tls=true",
+		"esdb+discover://anna:p%40ss@a:1,b:2?tls=true":     "esdb+discover://a:1,b:2?tls=true",
+		"esdb://anna:p@ss@es:2113":                         "esdb://es:2113",
+		"esdb://es?tls=true&tlsCAFile=/srv/x@y/server.crt": "esdb://es?tls=true&tlsCAFile=/srv/x@y/server.crt",
 	} {
 		if got := shown(in); got != want {
 			t.Errorf("%s is shown as %s", in, got)

@@ -90,7 +90,8 @@ func (n *Node) comparison() ComparisonStatus {
 		s.Problem = "the views could not be compared with the ledger: " + s.LastError
 	case s.Last != nil && s.Last.Differences > 0:
 		s.Problem = fmt.Sprintf("%s differences in %s; `ledgerline views reconcile` names them, `ledgerline views "+
-			"rebuild` makes views anew", terminal.Count(s.Last.Differences), strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
+			"rebuild` makes views anew", terminal.Count(s.Last.Differences),
+			strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
 	}
 	return s
 }
@@ -158,7 +159,8 @@ func (e *NoViewError) Error() string { return fmt.Sprintf("there is no view %q",
 // Rebuild makes views anew, in that order, each beside the old one; none is all of them. It looks
 // whether all are there before it begins, and tells each that is done.
 func Rebuild(
-	ctx context.Context, c Config, names []string, progress func(view string, filled, of uint64), done func(view string),
+	ctx context.Context, c Config, names []string, progress func(view string, filled, of uint64),
+	done func(view string),
 ) (err error) {
 	s, err := Dial(c)
 	if err != nil {

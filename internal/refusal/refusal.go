@@ -6,12 +6,15 @@ package refusal
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/restore"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -69,6 +72,9 @@ func problemsIn(err error) (all []problem, only bool) {
 		return []problem{{officeText(e), wrong}}, true
 	case *accounts.Problem:
 		text, code := accountText(e)
+		return []problem{{text, code}}, true
+	case *restore.Problem:
+		text, code := restoreText(e)
 		return []problem{{text, code}}, true
 	case *datadir.Problem:
 		return []problem{{directoryText(e), refused}}, true
@@ -355,3 +361,24 @@ func Roles(roles []access.Role) string {
 // FindsOut says of a value that was not sealed for its place how to learn why, and how to end it.
 const FindsOut = "`ledgerline ledger check` names forged events, `ledgerline ledger disown` takes them out, and " +
 	"`ledgerline views reconcile --deep` names what differs in the views"
+
+// restoreText says why nothing is restored.
+func restoreText(p *restore.Problem) (string, kind) {
+	switch p.Code {
+	case restore.ErrNoLedger:
+		return fmt.Sprintf("there is no ledger in %s (no %s at %s): name the right directory with --data, or make a "+
+			"ledger with `ledgerline up`", p.Path, p.Lacks, p.At), wrong
+	case restore.ErrNoVault:
+		return fmt.Sprintf("there is no vault in %s. Put a copy of %s and %s there, or name the folder of one with "+
+			"--from. Without any copy there is no way to make it again: its keys were random, and what is sealed "+
+			"under them can be read by nobody", p.Path, p.Files[0], p.Files[1]), refused
+	case restore.ErrNoCopy:
+		return fmt.Sprintf("--from: a copy of the vault is two files, %s and %s: %v", p.Files[0], p.Files[1],
+			p.Cause), wrong
+	case restore.ErrInTheWay:
+		aside := terminal.Word(filepath.Join(p.Path, "aside-vault"))
+		return fmt.Sprintf("%s is there, and nothing is replaced. Move it aside first, with all that goes with it: "+
+			"mkdir %s && mv %s/vault.* %s/", p.At, aside, terminal.Word(p.Path), aside), wrong
+	}
+	return p.Error(), refused
+}

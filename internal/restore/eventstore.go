@@ -53,7 +53,8 @@ func (d Completed) WriteText(w io.Writer) {
 	say(d.LeftOut, "events that were published and not noted were left out: they do not fit")
 	say(d.Topics.Foreign, "records in the topics are not the ledger's; they were skipped")
 	say(d.Topics.Disputed, "sequences were claimed by several records; the genuine one was taken")
-	say(uint64(d.Doubted), "newer positions in ledger.position name what the topics do not hold; they were passed over")
+	say(uint64(d.Doubted), "newer positions in ledger.position name what the topics do not hold; they were passed "+
+		"over")
 	if d.Missing > 0 && d.Accepted {
 		say(d.Missing, "events that the vault had noted are declared lost")
 	}

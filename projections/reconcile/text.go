@@ -24,7 +24,8 @@ func (res Result) WriteText(w io.Writer, deeper string) {
 	fmt.Fprintf(w, "  %s events of the ledger, through sequence %d, with their rows in events, each column of them\n",
 		terminal.Count(res.Events), res.Through)
 	if res.Above > 0 {
-		fmt.Fprintf(w, "  rows of events above that when it began: %s; compared with %s further events of the ledger\n",
+		fmt.Fprintf(w, "  rows of events above that when it began: %s; compared with %s further events of the "+
+			"ledger\n",
 			terminal.Count(res.Above), terminal.Count(res.Checked))
 	}
 	var names []string
