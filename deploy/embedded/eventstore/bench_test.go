@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
@@ -220,7 +220,7 @@ func preparedFrames(n int) []frame {
 		Event: &streams.ReadResp_ReadEvent_RecordedEvent{
 			Id: rawUUID(ev.EventID), StreamIdentifier: identifier("s-1"), CommitPosition: position, PreparePosition: position,
 			Metadata: map[string]string{
-				"type": ev.EventType, "content-type": "application/json", "created": fmt.Sprint(eventlog.Ticks(time.Now())),
+				"type": ev.EventType, "content-type": "application/json", "created": fmt.Sprint(layout.Ticks(time.Now())),
 			},
 			CustomMetadata: ev.Metadata, Data: ev.Data,
 		},

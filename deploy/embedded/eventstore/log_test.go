@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 func testOptions(fs vfs.FS) eventlog.Options {
@@ -114,7 +115,7 @@ func logEvents(l *eventlog.Log, from uint64) (events []storedEvent, err error) {
 	err = v.ScanAll(from, v.End(), false, func(position uint64, r *eventlog.Record) bool {
 		events = append(events, storedEvent{
 			stream: string(r.Stream), revision: r.Revision, position: position, id: r.ID, typ: string(r.Type),
-			data: string(r.Data), meta: string(r.Meta), json: r.Flags&eventlog.FlagJSON != 0, created: r.Created,
+			data: string(r.Data), meta: string(r.Meta), json: r.Flags&layout.FlagJSON != 0, created: r.Created,
 		})
 		return true
 	})

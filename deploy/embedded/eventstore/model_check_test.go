@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // history is what clients of a server asked, got and saw, and what $all holds
@@ -158,7 +159,7 @@ func (c *checker) place(i int, op *modelOp) (n int, err error) {
 			want.id != [16]byte{} && got.id != want.id || !sameData(got.data, want.data) {
 			return 0, fmt.Errorf("$all has %v %q, want %s/%d %s %.8s %q of %v", got, got.data, want.stream, want.revision, want.typ, want.id, want.data, op)
 		}
-		least, most := op.seconds[0]*eventlog.TicksPerSecond, op.seconds[1]*eventlog.TicksPerSecond
+		least, most := op.seconds[0]*layout.TicksPerSecond, op.seconds[1]*layout.TicksPerSecond
 		if i > 0 {
 			most = max(most, c.log[i-1].created)
 		}
@@ -315,7 +316,7 @@ func (c *checker) fits(op *modelOp, k int) string {
 	from, to := op.seconds[0], op.seconds[1]
 	why := ""
 	for now := from; now <= to; now++ {
-		if why = c.readStreamFits(op, k, now*eventlog.TicksPerSecond); why == "" {
+		if why = c.readStreamFits(op, k, now*layout.TicksPerSecond); why == "" {
 			break
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // scripted makes a history as a perfect server with one client at a time
@@ -41,7 +42,7 @@ func (s *scripted) write(w modelWrite) *modelOp {
 				e.id = uuid.New()
 			}
 			e.position = 256 + 100*uint64(len(s.log))
-			s.log = append(s.log, storedEvent{e.stream, e.revision, e.position, e.id, e.typ, e.data, e.meta, e.json, eventlog.TicksPerSecond})
+			s.log = append(s.log, storedEvent{e.stream, e.revision, e.position, e.id, e.typ, e.data, e.meta, e.json, layout.TicksPerSecond})
 			if i == max(1, len(w.events))-1 {
 				last = e
 			}
@@ -70,7 +71,7 @@ func (s *scripted) append(stream string, expect eventlog.Expectation, data ...st
 func (s *scripted) readStream(stream string) *modelOp {
 	op := s.op()
 	op.read = &rawRead{stream: stream, count: 100}
-	visible, outcome := s.now(stream).visible(eventlog.TicksPerSecond)
+	visible, outcome := s.now(stream).visible(layout.TicksPerSecond)
 	op.outcome = outcome
 	for _, e := range visible {
 		op.got = append(op.got, s.log[s.indexAt(e.position)])

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Disturbance makes this node as unpleasant as a real server can be, so that
@@ -264,7 +265,7 @@ func (d *Disturber) metadata(ctx context.Context, turn int, _ appended) error {
 		stream = d.foreign[d.rnd.IntN(len(d.foreign))]
 	}
 	d.done.Metadata++
-	return d.write(ctx, eventlog.MetaPrefix+stream, d.event("$metadata", fmt.Sprintf(`{"$maxCount":%d}`, turn+1), ""))
+	return d.write(ctx, layout.MetaPrefix+stream, d.event("$metadata", fmt.Sprintf(`{"$maxCount":%d}`, turn+1), ""))
 }
 
 func (d *Disturber) deleted(ctx context.Context, turn int, _ appended) error {

@@ -13,6 +13,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 var rounds = flag.Int("rounds", 20, "rounds of simulated power failures")
@@ -238,15 +241,15 @@ func TestCheckedMarkMovesDuringASession(t *testing.T) {
 		t.Fatal(err)
 	}
 	marked := func(s *Log) uint64 {
-		v, err := getCopy(s.db, keyChecked)
+		v, err := disk.Get(s.db, layout.KeyChecked)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := decodeChecked(v)
+		m, err := layout.DecodeChecked(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.commit
+		return m.Commit
 	}
 	for ctx := testContext(t); marked(s) < 30; {
 		put(t, s, "a", 2)
@@ -260,7 +263,7 @@ func TestCheckedMarkMovesDuringASession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if it.First(); !it.Valid() || string(it.Key()) != string(commitKey(mark+1)) {
+	if it.First(); !it.Valid() || string(it.Key()) != string(layout.CommitKey(mark+1)) {
 		t.Errorf("the first commit record is not that after the mark, commit %d", mark)
 	}
 	if err := errors.Join(it.Close(), s.Close()); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // testRights are those of a new log, of which nothing is configured.
@@ -35,7 +36,7 @@ func testRights(t *testing.T) *Rights {
 func TestCanRead(t *testing.T) {
 	r := testRights(t)
 	for stream, data := range map[string]string{
-		"open": `{}`, "closed": `{}`, eventlog.MetaPrefix + "closed": `{"$acl":{"$r":"auditors"}}`,
+		"open": `{}`, "closed": `{}`, layout.MetaPrefix + "closed": `{"$acl":{"$r":"auditors"}}`,
 	} {
 		_, err := r.Log.Submit(testContext(t), &eventlog.Request{
 			Kind: eventlog.KindAppend, Stream: stream, Expect: eventlog.ExpectAny,

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
@@ -123,7 +124,7 @@ func (svc *Streams) appendTarget(ctx context.Context, stream string) error {
 	if err := checkStreamName(ctx, stream); err != nil {
 		return err
 	}
-	if eventlog.IsMetastream(stream) && svc.cfg.Rights.Protected(eventlog.OriginalOf(stream)) {
+	if layout.IsMetastream(stream) && svc.cfg.Rights.Protected(layout.OriginalOf(stream)) {
 		return failAccessDenied(ctx, "this stream's metadata cannot be written")
 	}
 	return svc.authorize(ctx, guard.PrincipalOf(ctx), guard.ActionWrite, stream)
@@ -223,11 +224,11 @@ func structuredID(v *shared.UUID_Structured) (id [16]byte) {
 
 func checkStreamName(ctx context.Context, stream string) error {
 	switch {
-	case stream == "" || stream == eventlog.MetaPrefix:
+	case stream == "" || stream == layout.MetaPrefix:
 		return status.Error(codes.InvalidArgument, "stream name is empty")
 	case stream == guard.AllStream:
 		return failAccessDenied(ctx, "$all is not written to")
-	case eventlog.IsMetastream(stream) && eventlog.IsMetastream(eventlog.OriginalOf(stream)):
+	case layout.IsMetastream(stream) && layout.IsMetastream(layout.OriginalOf(stream)):
 		return status.Error(codes.InvalidArgument, "a metadata stream has no metadata")
 	case bytes.ContainsRune([]byte(stream), 0):
 		return status.Error(codes.InvalidArgument, "stream name contains a zero byte")
@@ -338,7 +339,7 @@ func (svc *Streams) remove(ctx context.Context, r *eventlog.Request, operation s
 	if err := checkStreamName(ctx, r.Stream); err != nil {
 		return 0, err
 	}
-	if eventlog.IsMetastream(r.Stream) {
+	if layout.IsMetastream(r.Stream) {
 		return 0, status.Error(codes.InvalidArgument, "a metadata stream goes with its stream")
 	}
 	if svc.cfg.Rights.Protected(r.Stream) {

@@ -9,7 +9,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // ServerVersion is the EventStoreDB version whose semantics this node follows.
@@ -55,7 +55,7 @@ func (g *Gossip) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo
 	}
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
 		InstanceId:   structuredUUID(g.ID),
-		TimeStamp:    eventlog.Ticks(g.Now()),
+		TimeStamp:    layout.Ticks(g.Now()),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(port)},

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Events are encoded straight from the stored bytes into the wire form of
@@ -103,7 +104,7 @@ func (e *encoder) sizes(s *eventSizes, position uint64, r *eventlog.Record) {
 	}
 	s.streamID = bytesFieldSize(len(r.Stream))
 	s.contentType = contentTypeBinary
-	if r.Flags&eventlog.FlagJSON != 0 {
+	if r.Flags&layout.FlagJSON != 0 {
 		s.contentType = contentTypeJSON
 	}
 	s.createdLen = len(strconv.AppendInt(s.created[:0], r.Created, 10))

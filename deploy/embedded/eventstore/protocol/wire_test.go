@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 func drawRecord(t *rapid.T) *eventlog.Record {
@@ -42,7 +43,7 @@ func generated(enc *encoder, position uint64, r *eventlog.Record) *streams.ReadR
 		id = &shared.UUID{Value: &shared.UUID_String_{String_: formatUUID(r.ID)}}
 	}
 	contentType := contentTypeBinary
-	if r.Flags&eventlog.FlagJSON != 0 {
+	if r.Flags&layout.FlagJSON != 0 {
 		contentType = contentTypeJSON
 	}
 	return &streams.ReadResp_ReadEvent_RecordedEvent{

@@ -1,4 +1,9 @@
-package eventlog
+// Package disk is how a log's files are written: Pebble over a file system that stops at the first
+// write that fails, the durable mark beside it, and directories that outlive a power failure.
+//
+// It may lose nothing that was fsynced. It trusts the file system to keep that, and no answer of it
+// after one failed. It knows keys and events only as bytes. See DESIGN.md.
+package disk
 
 import (
 	"errors"
@@ -11,7 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// halt ends all writing below Pebble at the first write that fails.
+// Halt ends all writing below Pebble at the first write that fails.
 //
 // Pebble answers a failed write in ways that a ledger cannot use: it tries a
 // table's write and fsync again, ends the process where the MANIFEST's fail,
@@ -20,44 +25,56 @@ import (
 // is each that wants to write afterwards. The log has failed then, answers
 // nothing more, and leaves Pebble as it is. Parked goroutines stay until the
 // process ends, which is what a failed log is good for.
-type halt struct {
+type Halt struct {
 	notify func(error) // told once; must not wait for Pebble
 	spared string      // failures at paths that begin with it are the caller's alone; "" spares none
 
-	once   sync.Once
-	halted chan struct{} // closed at the first failure
-	err    error         // written before halted is closed
+	once sync.Once
+	over chan struct{} // closed at the first failure
+	err  error         // written before over is closed
 
 	// mu is held shared during each write and exclusively by quiesce, which
 	// thereby waits for the last write. It guards locks.
 	mu    sync.RWMutex
 	locks []io.Closer
 
-	// Until hold ends, files that Pebble finds obsolete while it opens stay: a
+	// While hold is set, files that Pebble finds obsolete while it opens stay: a
 	// store that is then refused keeps its evidence.
 	heldMu sync.Mutex
 	hold   bool
 	held   []string
 }
 
-func newHalt(notify func(error), spared string) *halt {
-	return &halt{notify: notify, spared: spared, halted: make(chan struct{})}
+// NewHalt returns one that tells notify of the first failure, once.
+func NewHalt(notify func(error), spared string) *Halt {
+	return &Halt{notify: notify, spared: spared, over: make(chan struct{})}
 }
 
-func (h *halt) stop(err error) {
+// HoldBack keeps every file that Pebble wants removed, until LetGo.
+func (h *Halt) HoldBack() {
+	h.heldMu.Lock()
+	defer h.heldMu.Unlock()
+	h.hold = true
+}
+
+// Halted is closed at the first failure.
+func (h *Halt) Halted() <-chan struct{} { return h.over }
+
+func (h *Halt) stop(err error) {
 	h.once.Do(func() {
 		h.err = err
-		close(h.halted)
+		close(h.over)
 		h.notify(err)
 	})
 }
 
 // park keeps the calling goroutine for good.
-func (h *halt) park() { select {} }
+func (h *Halt) park() { select {} }
 
-func (h *halt) stopped() bool {
+// Stopped tells whether a write has failed.
+func (h *Halt) Stopped() bool {
 	select {
-	case <-h.halted:
+	case <-h.over:
 		return true
 	default:
 		return false
@@ -65,9 +82,9 @@ func (h *halt) stopped() bool {
 }
 
 // write runs one operation that changes the disk.
-func (h *halt) write(op, path string, f func() error) error {
+func (h *Halt) write(op, path string, f func() error) error {
 	h.mu.RLock()
-	if h.stopped() {
+	if h.Stopped() {
 		h.mu.RUnlock()
 		h.park()
 	}
@@ -81,10 +98,10 @@ func (h *halt) write(op, path string, f func() error) error {
 	return err
 }
 
-// do runs f, which writes through Pebble, and returns the failure that parked
+// Do runs f, which writes through Pebble, and returns the failure that parked
 // it if one did.
-func (h *halt) do(f func() error) error {
-	if h.stopped() {
+func (h *Halt) Do(f func() error) error {
+	if h.Stopped() {
 		return h.err
 	}
 	done := make(chan error, 1)
@@ -92,14 +109,14 @@ func (h *halt) do(f func() error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-h.halted:
+	case <-h.over:
 		return h.err
 	}
 }
 
-// quiesce waits, after a failure, until nothing writes any more, and then gives
+// Quiesce waits, after a failure, until nothing writes any more, and then gives
 // Pebble's file locks back.
-func (h *halt) quiesce() error {
+func (h *Halt) Quiesce() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var err error
@@ -113,7 +130,7 @@ func (h *halt) quiesce() error {
 // haltFS is the file system that Pebble gets.
 type haltFS struct {
 	vfs.FS
-	h *halt
+	h *Halt
 }
 
 func (f haltFS) open(op, name string, open func() (vfs.File, error)) (file vfs.File, err error) {
@@ -165,7 +182,7 @@ func (f haltFS) Remove(name string) error {
 
 // keep notes a file that Pebble wants removed before what it made of the files
 // has been verified.
-func (h *halt) keep(name string) bool {
+func (h *Halt) keep(name string) bool {
 	h.heldMu.Lock()
 	defer h.heldMu.Unlock()
 	if h.hold {
@@ -174,8 +191,8 @@ func (h *halt) keep(name string) bool {
 	return h.hold
 }
 
-// letGo removes what was kept, and keeps nothing more.
-func (h *halt) letGo(fs vfs.FS) error {
+// LetGo removes what was kept, and keeps nothing more.
+func (h *Halt) LetGo(fs vfs.FS) error {
 	h.heldMu.Lock()
 	defer h.heldMu.Unlock()
 	h.hold = false
@@ -217,7 +234,7 @@ func (o *onceCloser) Close() error {
 
 type haltFile struct {
 	vfs.File
-	h    *halt
+	h    *Halt
 	path string
 }
 

@@ -1,4 +1,4 @@
-package eventlog
+package layout
 
 import (
 	"encoding/binary"
@@ -13,8 +13,8 @@ const (
 	FlagTombstone = 1 << 1 // the event that ends a stream for good
 )
 
-// tombstoneRevision is the revision of a tombstone, as a real server's.
-const tombstoneRevision = math.MaxInt64
+// TombstoneRevision is the revision of a tombstone, as a real server's.
+const TombstoneRevision = math.MaxInt64
 
 const recordVersion = 1
 
@@ -44,7 +44,8 @@ func uvarintLen(n int) int {
 	return size
 }
 
-func (r *Record) size() int {
+// Size is how many bytes Put writes.
+func (r *Record) Size() int {
 	n := recordFixed
 	for _, f := range [...]int{len(r.Stream), len(r.Type), len(r.Meta), len(r.Data)} {
 		n += uvarintLen(f) + f
@@ -52,12 +53,12 @@ func (r *Record) size() int {
 	return n
 }
 
-// logSize is how far an event of n stored bytes moves the next position: the
+// LogSize is how far an event of n stored bytes moves the next position: the
 // record with a length before and after it, as in a real server's log.
-func logSize(n int) uint64 { return uint64(n) + 8 }
+func LogSize(n int) uint64 { return uint64(n) + 8 }
 
-// put writes the record to dst, which is exactly size() long.
-func (r *Record) put(dst []byte, position uint64) {
+// Put writes the record to dst, which is exactly Size() long.
+func (r *Record) Put(dst []byte, position uint64) {
 	b := dst[:0]
 	b = append(b, recordVersion, r.Flags)
 	b = append(b, r.ID[:]...)
@@ -73,11 +74,11 @@ func (r *Record) put(dst []byte, position uint64) {
 func recordChecksum(position uint64, body []byte) uint32 {
 	var p [8]byte
 	binary.BigEndian.PutUint64(p[:], position)
-	return crc32.Update(crc32.Checksum(p[:], castagnoli), castagnoli, body)
+	return crc32.Update(crc32.Checksum(p[:], Castagnoli), Castagnoli, body)
 }
 
-// decodeRecord checks the checksum and returns the record stored at position.
-func decodeRecord(position uint64, v []byte) (Record, error) {
+// DecodeRecord checks the checksum and returns the record stored at position.
+func DecodeRecord(position uint64, v []byte) (Record, error) {
 	var r Record
 	if len(v) < recordFixed+4 {
 		return r, fmt.Errorf("%w: event at position %d has %d bytes", ErrCorrupt, position, len(v))
