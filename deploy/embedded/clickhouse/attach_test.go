@@ -18,6 +18,9 @@ import (
 	"time"
 
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
 // A session has what its client chose in it, and nobody else's; what a request sets by its URL
@@ -154,13 +157,13 @@ func TestSessionLimit(t *testing.T) {
 		}
 		return err
 	}
-	for n := range 2 * maxSessions {
+	for n := range 2 * front.MaxSessions {
 		if err := do("SELECT 1", fmt.Sprint("empty", n)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var refused int
-	for n := range maxSessions {
+	for n := range front.MaxSessions {
 		if err := do("SET max_threads = 1", fmt.Sprint("full", n)); err != nil {
 			if !strings.Contains(err.Error(), "USER_SESSION_LIMIT_EXCEEDED") {
 				t.Fatal(err)
@@ -168,8 +171,8 @@ func TestSessionLimit(t *testing.T) {
 			refused++
 		}
 	}
-	if refused != maxSessions-maxAccountSessions {
-		t.Errorf("%d of %d sessions of one account were refused", refused, maxSessions)
+	if refused != front.MaxSessions-front.MaxAccountSessions {
+		t.Errorf("%d of %d sessions of one account were refused", refused, front.MaxSessions)
 	}
 	if err := do("SELECT 1", "full0"); err != nil {
 		t.Error(err)
@@ -224,7 +227,7 @@ func TestKillQuery(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			ended := make(chan httpAnswer, 1)
 			go func() { ended <- run(id) }()
-			kill := "KILL QUERY WHERE query_id = " + literal(id)
+			kill := "KILL QUERY WHERE query_id = " + statement.Literal(id)
 			var rows struct{ Data []map[string]string }
 			for len(rows.Data) == 0 { // until it runs
 				a := post(t, kill+" TEST FORMAT JSON")
@@ -358,7 +361,7 @@ func TestForm(t *testing.T) {
 			map[string]string{"f": "1\n"}, "readonly", "1"),
 		"a session":       form(t, map[string]string{"query": "SELECT 1", "session_id": "x"}, nil),
 		"a password":      form(t, map[string]string{"query": "SELECT 1", "password": "x"}, nil),
-		"a huge field":    form(t, map[string]string{"query": "SELECT 1", "param_s": strings.Repeat("x", formFieldLimit+1)}, nil),
+		"a huge field":    form(t, map[string]string{"query": "SELECT 1", "param_s": strings.Repeat("x", front.FormFieldLimit+1)}, nil),
 		"no such setting": form(t, map[string]string{"query": "SELECT 1", "no_such_setting": "x"}, nil),
 	} {
 		if a.status < 400 {

@@ -15,6 +15,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/engine"
 )
 
 // mainThread gets what the child's main thread must do: its stack is found in another way than the
@@ -43,22 +46,22 @@ func runRaw(cfg ChildConfig) error {
 
 // rawEngine hands each statement to the engine as it stands: what it cannot do, the process cannot
 // do.
-func rawEngine(f *front) http.Handler {
+func rawEngine(dial func() (*engine.Conn, error), _ http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ping" {
-			ok(w)
+			_, _ = io.WriteString(w, "Ok.\n")
 			return
 		}
 		statement, err := io.ReadAll(r.Body)
 		var out []byte
 		if err == nil {
-			var c *conn
-			if c, err = f.lib.dial(f.args); err == nil {
-				defer c.close()
+			var c *engine.Conn
+			if c, err = dial(); err == nil {
+				defer c.Close()
 				done := make(chan struct{})
 				mainThread <- func() {
 					defer close(done)
-					out, _, err = c.exec(string(statement), "TSV", nil)
+					out, _, err = c.Exec(string(statement), "TSV", nil)
 				}
 				<-done
 			}
@@ -240,7 +243,7 @@ func TestConfinement(t *testing.T) {
 		}
 	})
 	t.Run("the parent's messages", func(t *testing.T) {
-		for _, fd := range []int{controlFD, listenerFD} {
+		for _, fd := range []int{confine.ControlFD, confine.ListenerFD} {
 			for _, name := range []string{"/dev/fd/%d", "/proc/self/fd/%d"} {
 				out, err := raw(t, confined, fmt.Sprintf("SELECT * FROM file('"+name+"', 'RawBLOB')", fd))
 				if err == nil {

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/guard"
 )
 
 // positions are places of a statement in which a call, CALL, may stand. kinds says what may be called there.
@@ -159,10 +162,11 @@ func spell(name, how string) string {
 }
 
 // refusedNames are the names of a kind that an account may not use.
-func refusedNames(writes bool, lists ...*nameList) (out []string) {
-	for _, l := range lists {
-		for name, e := range l.names {
-			if e.who == nobody || e.who == full && !writes {
+func refusedNames(writes bool, files ...string) (out []string) {
+	judged := guard.Lists()
+	for _, file := range files {
+		for name, who := range judged[file] {
+			if who == guard.Nobody || who == guard.Full && !writes {
 				out = append(out, name)
 			}
 		}
@@ -179,11 +183,15 @@ func TestRefusedEverywhere(t *testing.T) {
 	for _, account := range []string{"ledger", "reader"} {
 		writes := account == "ledger"
 		names := map[string][]string{
-			"scalar": refusedNames(writes, allowed.functions, allowed.aggregates), "table": refusedNames(writes, allowed.tableFunctions),
-			"engine": refusedNames(writes, allowed.tableEngines), "database": refusedNames(writes, allowed.databaseEngines),
-			"source": refusedNames(writes, allowed.dictionarySources), "format": refusedNames(writes, allowed.formats),
-			"setting": refusedNames(writes, allowed.settings), "table setting": refusedNames(writes, allowed.mergeTreeSettings),
-			"system": refusedNames(writes, allowed.systemTables),
+			"scalar":        refusedNames(writes, "functions", "aggregate_functions"),
+			"table":         refusedNames(writes, "table_functions"),
+			"engine":        refusedNames(writes, "table_engines"),
+			"database":      refusedNames(writes, "database_engines"),
+			"source":        refusedNames(writes, "dictionary_sources"),
+			"format":        refusedNames(writes, "formats"),
+			"setting":       refusedNames(writes, "settings"),
+			"table setting": refusedNames(writes, "merge_tree_settings"),
+			"system":        refusedNames(writes, "system_tables"),
 		}
 		names["name"] = names["scalar"]
 		for i, p := range positions {
@@ -364,16 +372,7 @@ func TestReadersWriteNothing(t *testing.T) {
 
 // The reader's bounds are in force, and a request may lower but not raise them.
 func TestReaderProfile(t *testing.T) {
-	for _, c := range []struct {
-		machine    int64
-		statements int
-		want       int64
-	}{{0, 8, readerMemory}, {1 << 30, 8, 1 << 26}, {256 << 30, 8, readerMemory}, {16 << 30, 1, readerMemory}, {16 << 30, 0, readerMemory}} {
-		if got := readerShare(c.machine, c.statements); got != c.want {
-			t.Errorf("one of %d statements on a machine of %d bytes: %d, want %d", c.statements, c.machine, got, c.want)
-		}
-	}
-	share := strconv.FormatInt(readerShare(machineMemory(), Config{MaxConcurrent: 16}.withDefaults().ReaderConcurrent), 10)
+	share := strconv.FormatInt(front.ReaderShare(machineMemory(), Config{MaxConcurrent: 16}.withDefaults().ReaderConcurrent), 10)
 	get := func(setting string, params ...string) string {
 		return strings.TrimSpace(ask(t, "reader", http.MethodPost, "SELECT toString(getSetting('"+setting+"'))", params...).body)
 	}

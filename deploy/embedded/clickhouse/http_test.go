@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	chcompress "github.com/ClickHouse/ch-go/compress"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
 )
 
 func TestHealth(t *testing.T) {
@@ -325,8 +326,7 @@ func encodeBlocks(t *testing.T, s string) string {
 
 func decodeBlocks(t *testing.T, s string) ([]byte, error) {
 	t.Helper()
-	in := &counted{r: strings.NewReader(s)}
-	return io.ReadAll(&blockReader{in: in, blocks: chcompress.NewReader(in)})
+	return io.ReadAll(front.NewBlockReader(strings.NewReader(s)))
 }
 
 // wait_end_of_query turns an error late in a result into a status; without it the result breaks off.
@@ -376,56 +376,5 @@ func TestParameters(t *testing.T) {
 	}
 	if want := fmt.Sprint([]any{awkward, "-5", []any{"a", "b'c"}, float64(1)}); fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func TestStatements(t *testing.T) {
-	for _, c := range []struct {
-		src  string
-		want statement
-	}{
-		{"SELECT 1", statement{text: "SELECT 1", reads: true, output: 8}},
-		{"SELECT 1;", statement{text: "SELECT 1", reads: true, output: 8}},
-		{"SELECT 1 FORMAT JSON;\n-- end", statement{text: "SELECT 1 FORMAT JSON", format: "JSON", reads: true, output: 9}},
-		{"SELECT 'FORMAT CSV' SETTINGS a=1 FORMAT XML SETTINGS b='x'", statement{text: "SELECT 'FORMAT CSV' SETTINGS a=1 FORMAT XML SETTINGS b='x'", format: "XML", reads: true, output: 33}},
-		{"(SELECT 1 format)", statement{text: "(SELECT 1 format)", reads: true, output: 17}},
-		{"WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", statement{text: "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", output: 50}},
-		{"DROP TABLE t", statement{text: "DROP TABLE t", output: 12}},
-		{"SELECT $a$ ; FORMAT $a$ , `;`, /* ; */ 1", statement{text: "SELECT $a$ ; FORMAT $a$ , `;`, /* ; */ 1", reads: true, output: 40}},
-		{"INSERT INTO values VALUES (1)", statement{text: "INSERT INTO values ", insert: true, format: "Values", data: 25}},
-		{"INSERT INTO t (a, format) FORMAT CSV SETTINGS x=1,y=-2\n1", statement{text: "INSERT INTO t (a, format) SETTINGS x=1,y=-2", insert: true, format: "CSV", data: 55}},
-	} {
-		got, err := parseStatement(c.src)
-		if err != nil || got != c.want {
-			t.Errorf("%q:\n got %+v, %v\nwant %+v", c.src, got, err, c.want)
-		}
-	}
-}
-
-// Nothing that a client sends makes the scanner panic, loop, or point outside its text.
-func FuzzStatement(f *testing.F) {
-	for _, s := range []string{"SELECT 1 FORMAT JSON", "INSERT INTO t VALUES (1)", "INSERT INTO t FORMAT CSV SETTINGS a=-1\n", "$a$x$a$", "`\\", "'\\", "/*", "\u201cx", "INSERT INTO t (a FORMAT"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		st, err := parseStatement(s)
-		if err != nil {
-			return
-		}
-		if st.insert && (st.data < 0 || st.data > len(s)) || !st.insert && (st.output < 0 || st.output > len(st.text)) {
-			t.Errorf("%q: %+v", s, st)
-		}
-	})
-}
-
-func TestContentEncoding(t *testing.T) {
-	for header, want := range map[string]string{"": "", "gzip": "gzip", "br;q=1.0, gzip;q=0": "br", "zstd, deflate": "deflate", "*": "", "snappy": ""} {
-		r := &http.Request{Header: http.Header{"Accept-Encoding": {header}}}
-		if got := contentEncoding(r, nil); got != want {
-			t.Errorf("%q: %q, want %q", header, got, want)
-		}
-	}
-	if !slices.Contains([]string{"gzip"}, contentEncoding(&http.Request{Header: http.Header{"Accept-Encoding": {"gzip, br"}}}, nil)) {
-		t.Error("gzip comes first")
 	}
 }

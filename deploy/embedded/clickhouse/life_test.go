@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
 )
 
 func start(t *testing.T, dir string) *Server {
@@ -314,7 +316,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	t.Setenv(planEnv, "")
+	t.Setenv(confine.PlanEnv, "")
 	if _, err := ChildConfigFromEnv(); err == nil {
 		t.Error("a child without a parent")
 	}
@@ -338,10 +340,10 @@ func TestSignalHandlersSurvive(t *testing.T) {
 }
 
 func runPanic(libPath, dir string) int {
-	_, c, _, err := openEngine(ChildConfig{DataDir: dir, LibPath: libPath, MaxConcurrent: 1}, dir)
+	e, err := openEngine(ChildConfig{DataDir: dir, LibPath: libPath, MaxConcurrent: 1})
 	if err == nil {
-		defer c.close()
-		_, _, err = c.exec("SELECT count() FROM numbers(1000000)", "TSV", nil)
+		defer e.anchor.Close()
+		_, _, err = e.anchor.Exec("SELECT count() FROM numbers(1000000)", "TSV", nil)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -13,7 +13,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
 )
+
+// Account is somebody who may use the server.
+type Account = front.Account
+
+// Confinement says what keeps the engine's process from the rest of the machine.
+type Confinement = confine.Confinement
 
 // Config says how to run the engine. The zero value of an optional field means its default.
 type Config struct {
@@ -77,7 +86,7 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("no Command: the program that runs RunChild"))
 	}
 	errs = append(errs, c.validateAddr())
-	if err := validateAccounts(c.Accounts, c.Open); err != nil {
+	if err := front.ValidateAccounts(c.Accounts, c.Open); err != nil {
 		errs = append(errs, err)
 	}
 	if c.MaxConcurrent < 0 || c.ReaderConcurrent < 0 {
@@ -149,7 +158,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if s.gate, err = openGate(cfg); err != nil {
 		return nil, fmt.Errorf("start clickhouse: %w", err)
 	}
-	said, err := s.spawn(cfg, plan{
+	said, err := s.spawn(cfg, confine.Plan{
 		Confine: !cfg.Unconfined, Write: write, Read: []string{libPath}, Beside: filepath.Dir(dir),
 	}, ChildConfig{
 		DataDir: dir, LibPath: libPath, Accounts: cfg.Accounts, Open: cfg.Open,
@@ -179,8 +188,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // spawn starts the child and sends it its configuration, which may hold secrets and so goes neither into
 // the environment nor into the arguments. The returned channel gets the child's one line, or is closed
 // without it.
-func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, error) {
-	env, err := childEnviron(p, child.DataDir)
+func (s *Server) spawn(cfg Config, p confine.Plan, child ChildConfig) (<-chan ready, error) {
+	env, err := confine.ChildEnviron(p, child.DataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +209,7 @@ func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, err
 	}
 	s.cmd.Env = env
 	s.cmd.Dir = child.DataDir // the engine looks for a configuration in its working directory
-	s.cmd.ExtraFiles = []*os.File{controlFD - 3: theirs, listenerFD - 3: ln}
+	s.cmd.ExtraFiles = []*os.File{confine.ControlFD - 3: theirs, confine.ListenerFD - 3: ln}
 	s.cmd.Stderr = s.tail
 	s.cmd.WaitDelay = 5 * time.Second // a process that the engine started may hold its stderr open
 	s.cmd.SysProcAttr = childAttr()
