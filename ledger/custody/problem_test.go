@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -24,7 +25,7 @@ func (b *bench) hold(person uuid.UUID) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	err = st.Update(b.ctx, b.tenant.ID, func(rows vault.Rows) error {
+	err = st.Update(b.ctx, b.tenant.ID, func(rows store.Rows) error {
 		return rows.PutHold(uuid.New(), schemas.Owner{Kind: schemas.OwnerPerson, ID: person}, time.Now())
 	})
 	if err := errors.Join(err, st.Close()); err != nil {

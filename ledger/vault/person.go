@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -27,7 +28,7 @@ type PersonHint struct {
 // person's erasure, or that erasure is under way; leave the person out.
 func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	fail := func(err error) (uuid.UUID, bool, error) { return uuid.Nil, false, fmt.Errorf("person: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	at := cut(schemas.KnownTime(h.At))
@@ -40,7 +41,7 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 		return uuid.Nil, false, nil
 	}
 	if !found {
-		if err := tx.mintOwner(OwnerRow{Owner: o, Created: cut(tx.v.clock()), Identified: object != ""}); err != nil {
+		if err := tx.mintOwner(store.OwnerRow{Owner: o, Created: cut(tx.v.clock()), Identified: object != ""}); err != nil {
 			return fail(err)
 		}
 	}
@@ -143,14 +144,14 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 func orErased(err error) error { return cmp.Or(err, ErrErasedSubject) }
 
 func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
-	row, err := tx.owner(o)
+	row, err := tx.keys.Owner(o)
 	if err != nil {
 		return o, false, err
 	}
 	if row == nil {
 		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, ErrErased)
 	}
-	if err := tx.alive(row); errors.Is(err, ErrErased) {
+	if err := tx.keys.Alive(row); errors.Is(err, ErrErased) {
 		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, err)
 	} else if err != nil {
 		return o, false, err
@@ -160,30 +161,30 @@ func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
 
 // identified returns the predicate of rows whose owner is a person known by an object id. Those known by name only
 // hold the name where nobody else does.
-func (tx *Tx) identified(set *identitySet) (func(*IdentityRow) bool, error) {
+func (tx *Tx) identified(set *identitySet) (func(*store.IdentityRow) bool, error) {
 	known := map[schemas.Owner]bool{}
 	for _, r := range set.rows {
-		row, err := tx.owner(r.Owner)
+		row, err := tx.keys.Owner(r.Owner)
 		if err != nil {
 			return nil, err
 		}
 		known[r.Owner] = row != nil && row.Identified
 	}
-	return func(r *IdentityRow) bool { return known[r.Owner] }, nil
+	return func(r *store.IdentityRow) bool { return known[r.Owner] }, nil
 }
 
 // mintOwner writes a new owner and the key of class "identity" that stands for its mapping: orders of erasure list
 // key uuids, and so name an owner that never had anything sealed.
-func (tx *Tx) mintOwner(row OwnerRow) error {
-	row.State = OwnerLive
+func (tx *Tx) mintOwner(row store.OwnerRow) error {
+	row.State = store.OwnerLive
 	var err error
-	if row.Slot, _, err = tx.newOwnerKey(row.Owner); err != nil {
+	if row.Slot, _, err = tx.keys.NewOwnerKey(row.Owner); err != nil {
 		return err
 	}
-	if err := tx.putOwner(row); err != nil {
+	if err := tx.keys.PutOwner(row); err != nil {
 		return err
 	}
-	_, err = tx.mintSubjectKey(row.Owner, 0, classIdentity)
+	_, err = tx.keys.MintSubjectKey(row.Owner, 0, classIdentity)
 	return err
 }
 
@@ -212,12 +213,12 @@ func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 			return nil, fmt.Errorf("find persons: %w", err)
 		}
 		for _, r := range set.rows {
-			if gone, err := tx.slotGone(r.Owner); err != nil {
+			if gone, err := tx.keys.SlotGone(r.Owner); err != nil {
 				return nil, fmt.Errorf("find persons: %w", err)
 			} else if gone {
 				continue
 			}
-			end := set.until(r, func(*IdentityRow) bool { return true })
+			end := set.until(r, func(*store.IdentityRow) bool { return true })
 			out = append(out, PersonMatch{ID: r.Owner.ID, Kind: personKinds[kind], From: r.First, To: end, Current: end.IsZero()})
 		}
 	}
@@ -238,10 +239,10 @@ type NativeValue struct {
 func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 	fail := func(err error) ([]NativeValue, error) { return nil, fmt.Errorf("identity: %w", err) }
-	if err := tx.fresh(); err != nil {
+	if err := tx.keys.Fresh(); err != nil {
 		return fail(err)
 	}
-	if _, err := tx.living(o); err != nil {
+	if _, err := tx.keys.Living(o); err != nil {
 		return fail(err)
 	}
 	if err := tx.flush(); err != nil {
@@ -253,7 +254,7 @@ func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	}
 	var out []NativeValue
 	for _, r := range rows {
-		raw, err := tx.unwrapOwned(o, r.ID, r.Kind, r.Value)
+		raw, err := tx.keys.UnwrapOwned(o, r.ID, r.Kind, r.Value)
 		if err != nil {
 			return fail(err)
 		}

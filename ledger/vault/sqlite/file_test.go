@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -32,7 +33,7 @@ func TestCreateAndOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.PutSetting("x", []byte{1}) }); err != nil {
+	if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.PutSetting("x", []byte{1}) }); err != nil {
 		t.Fatal(err)
 	}
 	files, err := os.ReadDir(filepath.Dir(path))
@@ -62,7 +63,7 @@ func TestCreateAndOpen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(ctx, uuid.Nil, func(vault.Rows) error { return nil }); !errors.Is(err, errClosed) {
+	if err := s.Update(ctx, uuid.Nil, func(store.Rows) error { return nil }); !errors.Is(err, errClosed) {
 		t.Errorf("used after it was closed: %v", err)
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
@@ -119,11 +120,11 @@ func onDisk(t *testing.T, dir string, needles map[string][]byte) map[string]stri
 func TestErasedBytesAreGone(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
-	store, err := Create(ctx, filepath.Join(dir, "vault"))
+	db, err := Create(ctx, filepath.Join(dir, "vault"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := vaulttest.NewEnv(t, func(testing.TB) (vault.Store, func(testing.TB) vault.Store) { return store, nil })
+	e := vaulttest.NewEnv(t, func(testing.TB) (store.Store, func(testing.TB) store.Store) { return db, nil })
 	type person struct {
 		id     uuid.UUID
 		device vault.Device
@@ -165,7 +166,7 @@ func TestErasedBytesAreGone(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		err := store.View(ctx, e.Tenant.ID, func(r vault.Rows) error {
+		err := db.View(ctx, e.Tenant.ID, func(r store.Rows) error {
 			for _, k := range keys {
 				row, _, err := r.SubjectKeyByID(k)
 				if err != nil {
@@ -238,14 +239,14 @@ func TestScrubWaitsForReaders(t *testing.T) {
 		}
 	}()
 	put := func(b byte) {
-		if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.PutSetting("x", []byte{b}) }); err != nil {
+		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.PutSetting("x", []byte{b}) }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put(1)
 	reading, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- s.View(ctx, uuid.Nil, func(r vault.Rows) error {
+		done <- s.View(ctx, uuid.Nil, func(r store.Rows) error {
 			_, _, err := r.Setting("x")
 			close(reading)
 			<-release

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -59,9 +60,9 @@ type stopsAtScrub struct{ *Store }
 
 func (s stopsAtScrub) Scrub(context.Context) error { return stop("committed") }
 
-func openIn(dir string, wrap func(*Store) vault.Store) (*vault.Vault, vault.Tenant, error) {
+func openIn(dir string, wrap func(*Store) store.Store) (*vault.Vault, vault.Tenant, error) {
 	ctx := context.Background()
-	store, err := Open(ctx, filepath.Join(dir, "vault"))
+	db, err := Open(ctx, filepath.Join(dir, "vault"))
 	if err != nil {
 		return nil, vault.Tenant{}, err
 	}
@@ -69,7 +70,7 @@ func openIn(dir string, wrap func(*Store) vault.Store) (*vault.Vault, vault.Tena
 	if err != nil {
 		return nil, vault.Tenant{}, err
 	}
-	v, err := vault.Open(ctx, vault.Config{Store: wrap(store), KEK: kek})
+	v, err := vault.Open(ctx, vault.Config{Store: wrap(db), KEK: kek})
 	if err != nil {
 		return nil, vault.Tenant{}, err
 	}
@@ -77,12 +78,12 @@ func openIn(dir string, wrap func(*Store) vault.Store) (*vault.Vault, vault.Tena
 	return v, tenant, err
 }
 
-func plainStore(s *Store) vault.Store { return s }
+func plainStore(s *Store) store.Store { return s }
 
 func child(mode, dir string) error {
 	wrap := plainStore
 	if mode == "destroyed" {
-		wrap = func(s *Store) vault.Store { return stopsAtScrub{s} }
+		wrap = func(s *Store) store.Store { return stopsAtScrub{s} }
 	}
 	v, tenant, err := openIn(dir, wrap)
 	if err != nil {
@@ -221,12 +222,12 @@ func TestKilledErasure(t *testing.T) {
 	var wrapped []byte
 	in := func(do func(*vault.Vault, *Store, vault.Tenant)) {
 		t.Helper()
-		var store *Store
-		v, tenant, err := openIn(dir, func(s *Store) vault.Store { store = s; return s })
+		var db *Store
+		v, tenant, err := openIn(dir, func(s *Store) store.Store { db = s; return s })
 		if err != nil {
 			t.Fatal(err)
 		}
-		do(v, store, tenant)
+		do(v, db, tenant)
 		if err := v.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +266,7 @@ func TestKilledErasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.View(ctx, tenant.ID, func(r vault.Rows) error {
+		err = s.View(ctx, tenant.ID, func(r store.Rows) error {
 			k, ok, err := r.SubjectKeyByID(keys[0])
 			if !ok {
 				t.Error("the key has no row")

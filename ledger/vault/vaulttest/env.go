@@ -1,4 +1,4 @@
-// Package vaulttest owns what every vault.Store must do, and what a vault on one must do, as exported test suites.
+// Package vaulttest owns what every store.Store must do, and what a vault on one must do, as exported test suites.
 // It is for tests only.
 package vaulttest
 
@@ -12,11 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Factory makes an empty store and returns a function that opens it once more, as another process would.
-type Factory func(t testing.TB) (store vault.Store, again func(testing.TB) vault.Store)
+type Factory func(t testing.TB) (store store.Store, again func(testing.TB) store.Store)
 
 // Clock is a clock that tests turn.
 type Clock struct {
@@ -58,11 +59,11 @@ func KEK(t testing.TB) *vault.FileKEK {
 type Env struct {
 	T      testing.TB
 	V      *vault.Vault
-	Store  vault.Store
+	Store  store.Store
 	KEK    vault.KEK
 	Clock  *Clock
 	Tenant vault.Tenant
-	again  func(testing.TB) vault.Store
+	again  func(testing.TB) store.Store
 }
 
 // NewEnv creates a vault on a new store of the factory. It is closed when the test ends.

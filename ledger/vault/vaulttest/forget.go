@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -71,13 +72,13 @@ func testHeld(t *testing.T, f Factory) {
 		"the person": {Kind: schemas.OwnerPerson, ID: h.anna}, "her phone": {Kind: schemas.OwnerDevice, ID: h.phone.ID}, "the tenant": {Kind: schemas.OwnerTenant},
 	} {
 		hold := uuid.New()
-		rows := func(do func(vault.Rows) error) {
+		rows := func(do func(store.Rows) error) {
 			t.Helper()
 			if err := e.Store.Update(context.Background(), e.Tenant.ID, do); err != nil {
 				t.Fatal(err)
 			}
 		}
-		rows(func(r vault.Rows) error { return r.PutHold(hold, o, e.Clock.Now()) })
+		rows(func(r store.Rows) error { return r.PutHold(hold, o, e.Clock.Now()) })
 		e.Update(func(tx *vault.Tx) {
 			if _, err := tx.BeginErasure(h.anna, uuid.New()); !errors.Is(err, vault.ErrHeld) {
 				t.Errorf("erased under a hold on %s: %v", what, err)
@@ -86,7 +87,7 @@ func testHeld(t *testing.T, f Factory) {
 				t.Errorf("expired under a hold on %s: %v", what, err)
 			}
 		})
-		rows(func(r vault.Rows) error { return r.DeleteHold(hold) })
+		rows(func(r store.Rows) error { return r.DeleteHold(hold) })
 	}
 	e.expect("what was held", h.ofAnna, nil)
 	e.erase(h.anna)

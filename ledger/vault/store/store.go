@@ -1,4 +1,9 @@
-package vault
+// Package store says what the vault keeps and what it asks of whoever keeps it: rows of one tenant in
+// a transaction, and slots, each written once and overwritten once.
+//
+// It owns the shapes alone; package sqlite keeps them. It knows no cryptography and trusts nobody:
+// secrets and native values reach it wrapped.
+package store
 
 import (
 	"context"
@@ -140,6 +145,12 @@ type LegacyStore interface {
 
 // Slot is the number of a slot, from 1; zero is none.
 type Slot uint64
+
+// ErrReadOnly is returned where a view would change something.
+var ErrReadOnly = errors.New("a view cannot mint or change anything")
+
+// ErrNotFound is returned where there is no such row or slot.
+var ErrNotFound = errors.New("not found")
 
 // ErrSlotDestroyed is returned where a slot that was read has been overwritten.
 var ErrSlotDestroyed = errors.New("the slot is destroyed")

@@ -1,4 +1,4 @@
-package vault
+package keyring
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -49,7 +50,7 @@ func TestFileKEK(t *testing.T) {
 
 	// What it wraps is nonce ‖ ciphertext ‖ tag under the additional data of FORMATS §5.
 	tenant, row := uuid.New(), uuid.New()
-	w, err := wrap(ctx, k, tenant, row, "inventory", []byte("secret"))
+	w, err := Wrap(ctx, k, tenant, row, "inventory", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,22 +76,22 @@ func TestFileKEK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := unwrap(ctx, reopened, tenant, row, "inventory", w); err != nil || string(plain) != "secret" {
+	if plain, err := Unwrap(ctx, reopened, tenant, row, "inventory", w); err != nil || string(plain) != "secret" {
 		t.Errorf("unwraps to %q, %v", plain, err)
 	}
 	for what, f := range map[string]func() ([]byte, error){
-		"another tenant": func() ([]byte, error) { return unwrap(ctx, k, uuid.New(), row, "inventory", w) },
-		"another row":    func() ([]byte, error) { return unwrap(ctx, k, tenant, uuid.New(), "inventory", w) },
-		"another class":  func() ([]byte, error) { return unwrap(ctx, k, tenant, row, "apps", w) },
+		"another tenant": func() ([]byte, error) { return Unwrap(ctx, k, uuid.New(), row, "inventory", w) },
+		"another row":    func() ([]byte, error) { return Unwrap(ctx, k, tenant, uuid.New(), "inventory", w) },
+		"another class":  func() ([]byte, error) { return Unwrap(ctx, k, tenant, row, "apps", w) },
 		"another epoch": func() ([]byte, error) {
-			return unwrap(ctx, k, tenant, row, "inventory", Wrapped{Epoch: 2, Bytes: w.Bytes})
+			return Unwrap(ctx, k, tenant, row, "inventory", store.Wrapped{Epoch: 2, Bytes: w.Bytes})
 		},
 		"a changed byte": func() ([]byte, error) {
 			b := bytes.Clone(w.Bytes)
 			b[len(b)-1] ^= 1
-			return unwrap(ctx, k, tenant, row, "inventory", Wrapped{Epoch: 1, Bytes: b})
+			return Unwrap(ctx, k, tenant, row, "inventory", store.Wrapped{Epoch: 1, Bytes: b})
 		},
-		"no bytes": func() ([]byte, error) { return unwrap(ctx, k, tenant, row, "inventory", Wrapped{Epoch: 1}) },
+		"no bytes": func() ([]byte, error) { return Unwrap(ctx, k, tenant, row, "inventory", store.Wrapped{Epoch: 1}) },
 	} {
 		if plain, err := f(); !errors.Is(err, ErrKEK) || plain != nil {
 			t.Errorf("%s: %q, %v", what, plain, err)

@@ -1,4 +1,4 @@
-package vault
+package keyring
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -54,7 +55,7 @@ func CreateFileKEK(path, vaultPath string) (*FileKEK, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("create %w: %w", ErrKEK, err)
 	}
-	var k key
+	var k Key
 	if _, err := rand.Read(k[:]); err != nil {
 		return nil, fmt.Errorf("create %w: %w", ErrKEK, err)
 	}
@@ -177,35 +178,37 @@ func wrapAD(tenant, row uuid.UUID, kind string, epoch uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, epoch)
 }
 
-// wrap returns plain wrapped under the current epoch for a row of that kind or class.
-func wrap(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string, plain []byte) (Wrapped, error) {
+// Wrap returns plain wrapped under the current epoch for a row of that kind or class.
+func Wrap(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string, plain []byte) (store.Wrapped, error) {
 	epoch := k.Epoch()
 	b, err := k.Wrap(ctx, epoch, plain, wrapAD(tenant, row, kind, epoch))
-	return Wrapped{Epoch: epoch, Bytes: b}, err
+	return store.Wrapped{Epoch: epoch, Bytes: b}, err
 }
 
-func unwrap(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string, w Wrapped) ([]byte, error) {
+// Unwrap is the inverse of Wrap.
+func Unwrap(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string, w store.Wrapped) ([]byte, error) {
 	return k.Unwrap(ctx, w.Epoch, w.Bytes, wrapAD(tenant, row, kind, w.Epoch))
 }
 
-func unwrapKey(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string, w Wrapped) (key, error) {
-	b, err := unwrap(ctx, k, tenant, row, kind, w)
+// UnwrapKey is Unwrap of a key.
+func UnwrapKey(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string, w store.Wrapped) (Key, error) {
+	b, err := Unwrap(ctx, k, tenant, row, kind, w)
 	if err != nil {
-		return key{}, err
+		return Key{}, err
 	}
 	if len(b) != keySize {
-		return key{}, fmt.Errorf("unwrap %s: %d bytes, a key has %d", kind, len(b), keySize)
+		return Key{}, fmt.Errorf("unwrap %s: %d bytes, a key has %d", kind, len(b), keySize)
 	}
 	defer clear(b)
-	return key(b), nil
+	return Key(b), nil
 }
 
-// mintKey returns a fresh random key and its wrapped form.
-func mintKey(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string) (key, Wrapped, error) {
-	var s key
+// Mint returns a fresh random key and its wrapped form.
+func Mint(ctx context.Context, k KEK, tenant, row uuid.UUID, kind string) (Key, store.Wrapped, error) {
+	var s Key
 	if _, err := rand.Read(s[:]); err != nil {
-		return key{}, Wrapped{}, err
+		return Key{}, store.Wrapped{}, err
 	}
-	w, err := wrap(ctx, k, tenant, row, kind, s[:])
+	w, err := Wrap(ctx, k, tenant, row, kind, s[:])
 	return s, w, err
 }

@@ -1,4 +1,4 @@
-package vault
+package keyring
 
 import (
 	"bytes"
@@ -23,9 +23,10 @@ const keySize = 32
 // padBlock is the multiple to which plaintext is padded, so that a token's length tells little of its value.
 const padBlock = 32
 
-type key [keySize]byte
+// Key is a secret key.
+type Key [keySize]byte
 
-func mac(k key, parts ...string) []byte {
+func mac(k Key, parts ...string) []byte {
 	h := hmac.New(sha256.New, k[:])
 	var b []byte
 	for _, p := range parts {
@@ -35,32 +36,34 @@ func mac(k key, parts ...string) []byte {
 	return h.Sum(nil)
 }
 
-// lookupHash is HMAC(K_lookup, lp(kind) ‖ lp(normalised value)).
-func lookupHash(k key, kind, normalised string) []byte { return mac(k, kind, normalised) }
+// LookupHash is HMAC(K_lookup, lp(kind) ‖ lp(normalised value)).
+func LookupHash(k Key, kind, normalised string) []byte { return mac(k, kind, normalised) }
 
-// factStream is the stream of a fact whose id is random at its source.
-func factStream(k key, kind, namespace, recordID string) schemas.Stream {
+// FactStream is the stream of a fact whose id is random at its source.
+func FactStream(k Key, kind, namespace, recordID string) schemas.Stream {
 	return schemas.NewStream(kind, schemas.UUIDv8(mac(k, kind, namespace, schemas.LowerASCII(recordID))))
 }
 
-func correlation(k key, sourceID string) uuid.UUID {
+// Correlation is the id of a source's own random correlation id.
+func Correlation(k Key, sourceID string) uuid.UUID {
 	return schemas.UUIDv8(mac(k, "correlation", schemas.LowerASCII(sourceID)))
 }
 
-func element(k key, list, nativeKey string) uuid.UUID {
+// Element is the id of a list's entry, by its native key.
+func Element(k Key, list, nativeKey string) uuid.UUID {
 	return schemas.UUIDv8(mac(k, list, nativeKey))
 }
 
 // dataKey is D: both the subject key and the period key are needed for it.
-func dataKey(ks, kp key) (key, error) {
+func dataKey(ks, kp Key) (Key, error) {
 	d, err := hkdf.Extract(sha256.New, append(ks[:], kp[:]...), []byte("ledgerline/v1/data"))
 	if err != nil {
-		return key{}, err
+		return Key{}, err
 	}
-	return key(d), nil
+	return Key(d), nil
 }
 
-func aliasOf(d key, tenant uuid.UUID, class, month string) (uuid.UUID, error) {
+func aliasOf(d Key, tenant uuid.UUID, class, month string) (uuid.UUID, error) {
 	info := append([]byte("ledgerline/v1/alias"), tenant[:]...)
 	info = schemas.LP(info, class)
 	info = append(info, month...)
@@ -73,11 +76,11 @@ func aliasOf(d key, tenant uuid.UUID, class, month string) (uuid.UUID, error) {
 
 // eventKey is E ‖ C: the cipher's key for one owner and event, and the commitment to it.
 type eventKey struct {
-	cipher key
-	commit key
+	cipher Key
+	commit Key
 }
 
-func eventKeyOf(d key, tenant, alias uuid.UUID, class, month string, event uuid.UUID) (eventKey, error) {
+func eventKeyOf(d Key, tenant, alias uuid.UUID, class, month string, event uuid.UUID) (eventKey, error) {
 	info := append([]byte("ledgerline/v1/event"), tenant[:]...)
 	info = append(info, alias[:]...)
 	info = schemas.LP(info, class)
@@ -87,7 +90,7 @@ func eventKeyOf(d key, tenant, alias uuid.UUID, class, month string, event uuid.
 	if err != nil {
 		return eventKey{}, err
 	}
-	return eventKey{cipher: key(out[:keySize]), commit: key(out[keySize:])}, nil
+	return eventKey{cipher: Key(out[:keySize]), commit: Key(out[keySize:])}, nil
 }
 
 // pad returns P: the text, 0x80, and zeros to the next multiple of padBlock.
@@ -111,14 +114,14 @@ func unpad(p []byte) ([]byte, error) {
 	return p[:i], nil
 }
 
-// sealer seals and opens the values of one owner in one event.
-type sealer struct {
+// Sealer seals and opens the values of one owner in one event.
+type Sealer struct {
 	aead   cipher.AEAD // nonce ‖ ciphertext ‖ tag, the nonce drawn by the cipher
-	commit key
+	commit Key
 	tenant uuid.UUID
 }
 
-func newSealer(ek eventKey, tenant uuid.UUID) (*sealer, error) {
+func newSealer(ek eventKey, tenant uuid.UUID) (*Sealer, error) {
 	block, err := aes.NewCipher(ek.cipher[:])
 	if err != nil {
 		return nil, err
@@ -127,10 +130,11 @@ func newSealer(ek eventKey, tenant uuid.UUID) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{aead: aead, commit: ek.commit, tenant: tenant}, nil
+	return &Sealer{aead: aead, commit: ek.commit, tenant: tenant}, nil
 }
 
-func (s *sealer) seal(h schemas.TokenHeader, text []byte) schemas.Token {
+// Seal returns the token of a value.
+func (s *Sealer) Seal(h schemas.TokenHeader, text []byte) schemas.Token {
 	head := h.String()
 	ad := append(s.tenant[:len(s.tenant):len(s.tenant)], head...)
 	padded := pad(text)
@@ -143,8 +147,8 @@ func (s *sealer) seal(h schemas.TokenHeader, text []byte) schemas.Token {
 	return schemas.Token(schemas.Base64.AppendEncode(b, body))
 }
 
-// open returns the text, or ErrTampered. The commitment is compared first: AES-GCM alone does not commit to its key.
-func (s *sealer) open(h schemas.TokenHeader, body []byte) ([]byte, error) {
+// Open returns the text, or ErrTampered. The commitment is compared first: AES-GCM alone does not commit to its key.
+func (s *Sealer) Open(h schemas.TokenHeader, body []byte) ([]byte, error) {
 	if len(body) < keySize+s.aead.Overhead() || subtle.ConstantTimeCompare(body[:keySize], s.commit[:]) != 1 {
 		return nil, ErrTampered
 	}
