@@ -18,8 +18,9 @@ type Alias struct {
 	Month string // yyyymm
 }
 
-// Aliases lists the living aliases of a person, of the given classes or of all, by class and month.
-// What was appended about the person names one of them. ErrErased, ErrNotFound: of the person.
+// Aliases lists the living aliases of a person, of the given classes or of all, by class
+// and month. What was appended about the person names one of them. ErrErased,
+// ErrNotFound: of the person.
 func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 	if _, err := tx.keys.Living(o); err != nil {
@@ -47,10 +48,10 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	return out, nil
 }
 
-// AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names anybody,
-// ErrNotFound where it never did in this tenant, and ErrLost with that where the vault was declared
-// to have lost such. While the owner is being erased it errs with ErrErased and ErrErasing, and
-// returns the owner all the same.
+// AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names
+// anybody, ErrNotFound where it never did in this tenant, and ErrLost with that where the vault
+// was declared to have lost such. While the owner is being erased it errs with ErrErased and
+// ErrErasing, and returns the owner all the same.
 func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	fail := func(err error) (schemas.Owner, error) {
 		return schemas.Owner{}, fmt.Errorf("owner of alias %s: %w", alias, err)

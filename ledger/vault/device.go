@@ -13,7 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// OwnershipCompany is the ownership under which a device's identifiers are its own; any other is the person's.
+// OwnershipCompany is the ownership under which a device's identifiers are its own;
+// any other is the person's.
 const OwnershipCompany = "company"
 
 // DeviceHint is how a record names a device. A serial is no part of it: it never identifies.
@@ -23,7 +24,8 @@ type DeviceHint struct {
 	At          time.Time
 }
 
-// Device is a managed device. Its keys are those of Generation, which is 0 until SetHolder was first called.
+// Device is a managed device. Its keys are those of Generation, which is 0 until
+// SetHolder was first called.
 type Device struct {
 	ID         uuid.UUID
 	Stream     schemas.Stream
@@ -37,10 +39,11 @@ func newDevice(row store.OwnerRow) Device {
 		User: row.User, Generation: row.Generation}
 }
 
-// Device returns the device a record names, minting one where none is known by it. The Intune id identifies; the
-// directory id does where the record, or the device known by it, has no Intune id (one directory device can be
-// enrolled anew under another Intune id, and is another device then). The zero Device without an error: the hint
-// identifies nothing. ErrErasedSubject: the record is not newer than the erasure of the device's person.
+// Device returns the device a record names, minting one where none is known by it. The Intune id
+// identifies; the directory id does where the record, or the device known by it, has no Intune id
+// (one directory device can be enrolled anew under another Intune id, and is another device then).
+// The zero Device without an error: the hint identifies nothing. ErrErasedSubject: the record is
+// not newer than the erasure of the device's person.
 func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	fail := func(err error) (Device, bool, error) { return Device{}, false, fmt.Errorf("device: %w", err) }
 	if err := tx.keys.Writable(); err != nil {
@@ -57,7 +60,8 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	}
 	if row == nil {
 		created = true
-		row = &store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: uuid.New()}, Created: cut(tx.v.clock()), Identified: intune != ""}
+		row = &store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: uuid.New()},
+			Created: cut(tx.v.clock()), Identified: intune != ""}
 		if err := tx.mintOwner(*row); err != nil {
 			return fail(err)
 		}
@@ -76,10 +80,11 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	return newDevice(*row), created, nil
 }
 
-// FindDevice returns the device a record names without minting or recording anything; found tells whether there
-// is one. ErrErasedSubject as for Device.
+// FindDevice returns the device a record names without minting or recording anything; found tells
+// whether there is one. ErrErasedSubject as for Device.
 func (tx *Tx) FindDevice(h DeviceHint) (d Device, found bool, err error) {
-	row, err := tx.findDevice(identifier(kindIntuneID, h.IntuneID), identifier(kindDirectoryID, h.DirectoryID), cut(schemas.KnownTime(h.At)))
+	row, err := tx.findDevice(identifier(kindIntuneID, h.IntuneID), identifier(kindDirectoryID, h.DirectoryID),
+		cut(schemas.KnownTime(h.At)))
 	if err != nil {
 		return Device{}, false, fmt.Errorf("find device: %w", err)
 	}
@@ -145,9 +150,10 @@ func (tx *Tx) liveDevice(o schemas.Owner) (*store.OwnerRow, error) {
 	return &copied, nil
 }
 
-// SetHolder says who holds the device, and under which ownership, from that time on; uuid.Nil is nobody. A change
-// begins a new generation of the device's keys and a new period. An observation older than the present period
-// changes nothing. It returns the device as it is now. ErrErased, ErrNotFound: of the device or the user.
+// SetHolder says who holds the device, and under which ownership, from that time on; uuid.Nil is
+// nobody. A change begins a new generation of the device's keys and a new period. An observation
+// older than the present period changes nothing. It returns the device as it is now. ErrErased,
+// ErrNotFound: of the device or the user.
 func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at time.Time) (Device, error) {
 	fail := func(err error) (Device, error) { return Device{}, fmt.Errorf("set holder: %w", err) }
 	if err := tx.keys.Writable(); err != nil {
@@ -179,9 +185,11 @@ func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at t
 	return newDevice(now), nil
 }
 
-// beginPeriod ends the device's present period and begins another, with a new generation of keys. Where the present
-// one began later, it does nothing, unless forced: then the new one begins with it.
-func (tx *Tx) beginPeriod(now store.OwnerRow, ownership string, user uuid.UUID, at time.Time, force bool) (store.OwnerRow, error) {
+// beginPeriod ends the device's present period and begins another, with a new
+// generation of keys. Where the present one began later, it does nothing, unless
+// forced: then the new one begins with it.
+func (tx *Tx) beginPeriod(now store.OwnerRow, ownership string, user uuid.UUID, at time.Time,
+	force bool) (store.OwnerRow, error) {
 	periods, err := tx.rows.Holders(now.Owner.ID)
 	if err != nil {
 		return now, err
@@ -203,7 +211,8 @@ func (tx *Tx) beginPeriod(now store.OwnerRow, ownership string, user uuid.UUID, 
 	if err := tx.keys.PutOwner(now); err != nil {
 		return now, err
 	}
-	return now, tx.rows.PutHolding(store.HoldingRow{Device: now.Owner.ID, Generation: now.Generation, Ownership: ownership, Person: user, From: at})
+	return now, tx.rows.PutHolding(store.HoldingRow{Device: now.Owner.ID, Generation: now.Generation,
+		Ownership: ownership, Person: user, From: at})
 }
 
 // Holding is a period in which a person held a device. To is zero while it lasts.
@@ -223,7 +232,8 @@ func (tx *Tx) DevicesOf(person uuid.UUID) ([]Holding, error) {
 	}
 	out := make([]Holding, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, Holding{Device: r.Device, Stream: schemas.NewStream("device", r.Device), Ownership: r.Ownership,
+		out = append(out, Holding{Device: r.Device, Stream: schemas.NewStream("device", r.Device),
+			Ownership:  r.Ownership,
 			Generation: r.Generation, From: r.From, To: r.To})
 	}
 	return out, nil

@@ -14,14 +14,14 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with the
-// keys; Destroy; the completion event; CompleteErasure. Each step can be repeated, and
+// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with
+// the keys; Destroy; the completion event; CompleteErasure. Each step can be repeated, and
 // PendingErasures tells which are due.
 
 // BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the
-// keys to destroy, for the order event. completion is the id the event subject.erased will have, by
-// which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold on
-// the person, a device that goes with the person, or the tenant. ErrErased: done before.
+// keys to destroy, for the order event. completion is the id the event subject.erased will have,
+// by which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold
+// on the person, a device that goes with the person, or the tenant. ErrErased: done before.
 // ErrErasing: another erasure of the person is under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
@@ -145,9 +145,9 @@ func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err e
 	return newPending(row), true, nil
 }
 
-// ClaimErasure notes that the caller carries the erasure out until then, so that others answer that
-// it is under way; the zero time gives it up. It keeps nobody from anything: two who carry out one
-// erasure do each other no harm.
+// ClaimErasure notes that the caller carries the erasure out until then, so that others answer
+// that it is under way; the zero time gives it up. It keeps nobody from anything: two who carry
+// out one erasure do each other no harm.
 func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 	fail := func(err error) error { return fmt.Errorf("claim erasure: %w", err) }
 	if err := tx.keys.Writable(); err != nil {
@@ -307,7 +307,8 @@ func (tx *Tx) rekeyRest(touched map[schemas.Owner]bool) error {
 		if row == nil || row.State == store.OwnerErased {
 			continue
 		}
-		if gone, err := tx.keys.SlotGone(o); err != nil || gone { // gone: its own destruction, cut short, is to be repeated
+		// gone: its own destruction, cut short, is to be repeated
+		if gone, err := tx.keys.SlotGone(o); err != nil || gone {
 			if err != nil {
 				return err
 			}

@@ -12,11 +12,13 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file keeps what an owner has been called: native values with the interval in which each was seen.
+// This file keeps what an owner has been called: native values with the
+// interval in which each was seen.
 
 type seenRef struct{ kind, hash string }
 
-// identitySet is every identity row of one kind and hash, ordered by First; changed ones await flush.
+// identitySet is every identity row of one kind and hash, ordered by First;
+// changed ones await flush.
 type identitySet struct {
 	rows    []*store.IdentityRow
 	changed map[*store.IdentityRow]bool
@@ -45,7 +47,8 @@ func (tx *Tx) identities(kind, normalised string) (*identitySet, error) {
 	return s, nil
 }
 
-// flush writes the identities that changed: once for a transaction, however often its records saw them.
+// flush writes the identities that changed: once for a transaction, however
+// often its records saw them.
 func (tx *Tx) flush() error {
 	for _, s := range tx.seen {
 		for row := range s.changed {
@@ -61,15 +64,16 @@ func (tx *Tx) flush() error {
 	return nil
 }
 
-// reread makes the transaction read identities from the store again, after others of its methods deleted some.
+// reread makes the transaction read identities from the store again, after others of
+// its methods deleted some.
 func (tx *Tx) reread() error {
 	err := tx.flush()
 	clear(tx.seen)
 	return err
 }
 
-// name records that the owner goes by the value. A record that proves no time begins the name of an
-// owner that it made, and one that nobody else has: it moves nobody's.
+// name records that the owner goes by the value. A record that proves no time begins the name of
+// an owner that it made, and one that nobody else has: it moves nobody's.
 func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted bool) error {
 	if !at.IsZero() {
 		return tx.see(o, kind, value, at)
@@ -83,8 +87,9 @@ func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted boo
 	return tx.see(o, kind, value, cut(tx.v.clock()))
 }
 
-// see records that the owner was seen under the value at that time. A row is extended only across time in which
-// nobody else was first seen under the value; otherwise the owner gets a further row, and periods stay truthful.
+// see records that the owner was seen under the value at that time. A row is extended only across
+// time in which nobody else was first seen under the value; otherwise the owner gets a further
+// row, and periods stay truthful.
 func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 	normalised := identifier(kind, value)
 	if normalised == "" {
@@ -128,7 +133,8 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 		after.First = at
 		set.changed[after] = true
 	default:
-		row := &store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: tx.hash(kind, normalised), First: at, Last: at}
+		row := &store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: tx.hash(kind, normalised),
+			First: at, Last: at}
 		if row.Value, err = tx.keys.WrapOwned(o, row.ID, kind, []byte(value)); err != nil {
 			return err
 		}
@@ -141,8 +147,8 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 	return nil
 }
 
-// until returns when a row's period ended: when somebody else was first seen under the value after the owner was
-// last. Zero: it has not ended.
+// until returns when a row's period ended: when somebody else was first seen under the value after
+// the owner was last. Zero: it has not ended.
 func (s *identitySet) until(r *store.IdentityRow, counts func(*store.IdentityRow) bool) time.Time {
 	for _, o := range s.rows { // ordered by First
 		if o.Owner != r.Owner && o.First.After(r.Last) && counts(o) {
@@ -169,8 +175,8 @@ func (s *identitySet) holders(at time.Time, counts func(*store.IdentityRow) bool
 	return out
 }
 
-// suppressed reports whether a record of that time is not newer than an erasure of the one so called. A record
-// without a time cannot show that it is.
+// suppressed reports whether a record of that time is not newer than an erasure of the one so
+// called. A record without a time cannot show that it is.
 func (tx *Tx) suppressed(kind, normalised string, at time.Time) (bool, error) {
 	if normalised == "" {
 		return false, nil

@@ -43,7 +43,8 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 	return nil
 }
 
-// Ledger returns the id of the ledger that the vault is bound to; bound tells whether it is to any.
+// Ledger returns the id of the ledger that the vault is bound to; bound
+// tells whether it is to any.
 func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error) {
 	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		id, bound, err = boundTo(rows)
@@ -105,7 +106,8 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 			return err
 		}
 		if ok && was.Seq == a.Seq && (was.EventID != a.EventID || was.Leaf != a.Leaf) {
-			return fmt.Errorf("sequence %d was event %s and is now %s: the ledger has diverged from the vault's anchor",
+			return fmt.Errorf("sequence %d was event %s and is now %s: the ledger has diverged from the "+
+				"vault's anchor",
 				a.Seq, was.EventID, a.EventID)
 		}
 		if ok && was.Seq >= a.Seq {
@@ -193,8 +195,8 @@ func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UU
 	return out, nil
 }
 
-// Loss is the declaration that a vault has lost keys for good: events up to that sequence, recorded
-// up to that time, may name aliases that it does not know.
+// Loss is the declaration that a vault has lost keys for good: events up to that sequence,
+// recorded up to that time, may name aliases that it does not know.
 type Loss struct {
 	Ledger  uuid.UUID
 	Through uint64    // the last sequence of the ledger when it was declared
@@ -263,8 +265,8 @@ func lossOf(rows store.Rows) (l Loss, found bool, err error) {
 	return l, true, nil
 }
 
-// lost reports whether a loss was declared that an unknown alias of that month may be due to; "" is
-// any month.
+// lost reports whether a loss was declared that an unknown alias of that month may
+// be due to; "" is any month.
 func (tx *Tx) lost(month string) (bool, error) {
 	l, ok, err := lossOf(tx.rows)
 	if err != nil || !ok {

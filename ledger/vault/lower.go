@@ -11,8 +11,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// LowerAnchor notes an anchor of a lower sequence than the one noted: the ledger has lost what came
-// after it, for good, and somebody has accepted that. Any other is SaveAnchor's.
+// LowerAnchor notes an anchor of a lower sequence than the one noted: the ledger has lost what
+// came after it, for good, and somebody has accepted that. Any other is SaveAnchor's.
 func (v *Vault) LowerAnchor(ctx context.Context, a schemas.Anchor) error {
 	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)

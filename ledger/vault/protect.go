@@ -14,12 +14,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Seal seals every value of the draft that may not stand open, and gives each subject the aliases of
-// its person for the role's classes. Each token's value then says whose key sealed it. The aliases'
-// index rows are part of this transaction: append the event after Update returned. Removed and open
-// values are left alone, and so are values sealed in an earlier transaction that was committed; on
-// those of one that was not it errs with ErrTampered: build such a draft anew. On error the draft is
-// as it was.
+// Seal seals every value of the draft that may not stand open, and gives each subject the aliases
+// of its person for the role's classes. Each token's value then says whose key sealed it. The
+// aliases' index rows are part of this transaction: append the event after Update returned.
+// Removed and open values are left alone, and so are values sealed in an earlier transaction that
+// was committed; on those of one that was not it errs with ErrTampered: build such a draft anew.
+// On error the draft is as it was.
 //
 // ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past
 // the retention of a class it needs. ErrNotFound: an owner the vault does not know. Errors name
@@ -73,7 +73,8 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			return fail("attribute "+v.Attr.ID, err)
 		}
 		if !v.Attr.SealedBy(owner.Kind) {
-			return fail("attribute "+v.Attr.ID, fmt.Errorf("the catalogue seals it by the rule %q, not under a key of kind %q",
+			return fail("attribute "+v.Attr.ID, fmt.Errorf("the catalogue seals it by the rule %q, not under a "+
+				"key of kind %q",
 				v.Attr.Key, owner.Kind))
 		}
 		if !json.Valid(v.Plain) {
@@ -112,7 +113,8 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			if err != nil {
 				return fail("subject "+s.Role, err)
 			}
-			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class, Alias: dk.Alias})
+			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class,
+				Alias: dk.Alias})
 		}
 	}
 	for i, t := range tokens {

@@ -16,8 +16,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems use, lower-cased;
-// with AnySource it takes records of every source tenant.
+// Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems
+// use, lower-cased; with AnySource it takes records of every source tenant.
 type Tenant struct {
 	ID        uuid.UUID
 	Name      string
@@ -59,8 +59,8 @@ func (n NewTenant) Validate() error {
 	return errors.Join(errs...)
 }
 
-// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a domain would
-// take no record.
+// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a
+// domain would take no record.
 func CheckSources(all bool, sources []string) error {
 	var errs []error
 	if all == (len(sources) > 0) {
@@ -95,7 +95,8 @@ type profile struct {
 	Language  string   `json:"language"`
 }
 
-// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the name, but for case, is taken.
+// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the
+// name, but for case, is taken.
 func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if err := n.Validate(); err != nil {
 		return Tenant{}, fmt.Errorf("add tenant: %w", err)
@@ -131,8 +132,8 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	return newTenant(row, p), nil
 }
 
-// SetTenantSources changes which source tenants' records are the tenant's own. What was taken before
-// stays. ErrNotFound: there is no such tenant.
+// SetTenantSources changes which source tenants' records are the tenant's own. What was taken
+// before stays. ErrNotFound: there is no such tenant.
 func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, sources []string) (Tenant, error) {
 	fail := func(err error) (Tenant, error) { return Tenant{}, fmt.Errorf("set source tenants: %w", err) }
 	if err := CheckSources(all, sources); err != nil {

@@ -273,8 +273,9 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	tx.keys, err = keyring.Begin(tx.ctx, keyring.Config{KEK: tx.v.kek, Clock: tx.v.clock, Shared: tx.v.shared, Tenant: tx.tenant,
-		Rows: rows, Write: write, Forgets: forgets})
+	tx.keys, err = keyring.Begin(tx.ctx, keyring.Config{KEK: tx.v.kek, Clock: tx.v.clock, Shared: tx.v.shared,
+		Tenant: tx.tenant,
+		Rows:   rows, Write: write, Forgets: forgets})
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ var ignored = map[string]string{
 // shownByPrefix are attributes that a view takes without naming each.
 var shownByPrefix = []string{"action.target-", "action.disputed-"}
 
-// TestEveryTypeIsShownOrIgnored fails for a type, or a new version of one, whose attributes no view takes: a state's
-// are generic, a fact's are named in SQL.
+// TestEveryTypeIsShownOrIgnored fails for a type, or a new version of one, whose attributes no
+// view takes: a state's are generic, a fact's are named in SQL.
 func TestEveryTypeIsShownOrIgnored(t *testing.T) {
 	migrations, err := migrations.Read()
 	if err != nil {

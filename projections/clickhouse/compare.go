@@ -54,7 +54,9 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 		s.Findings = append(s.Findings, projections.Finding{View: name, What: projections.Definition})
 	}
 	var names, have, want []string // of SELECTs to be compared
-	compare := func(name, in, by string) { names, have, want = append(names, name), append(have, in), append(want, by) }
+	compare := func(name, in, by string) {
+		names, have, want = append(names, name), append(have, in), append(want, by)
+	}
 	known := map[string]bool{"events": true, disownedTable: true}
 	for _, view := range d.Views() {
 		f, err := familyOf(d, objects, view)
@@ -340,7 +342,8 @@ func (db *DB) comparison(ctx context.Context, view string, f *family, v migratio
 	if err != nil {
 		return nil, err
 	}
-	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns, key: f.tables[v].key,
+	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns,
+		key:        f.tables[v].key,
 		definition: view == disownedView}, nil
 }
 
@@ -398,9 +401,10 @@ func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error
 const maxFindings = 100
 
 // CompareView compares a part of a view with what its definition makes of events. Rows that come
-// while it looks are no difference: what differed is looked at again until it is equal, or the same
-// twice with its events through.
-func (db *DB) CompareView(ctx context.Context, view string, portion projections.Portion) (projections.Compared, error) {
+// while it looks are no difference: what differed is looked at again until it is equal, or the
+// same twice with its events through.
+func (db *DB) CompareView(ctx context.Context, view string,
+	portion projections.Portion) (projections.Compared, error) {
 	var out projections.Compared
 	fail := func(err error) (projections.Compared, error) {
 		return out, fmt.Errorf("compare %s with its definition: %w", view, err)

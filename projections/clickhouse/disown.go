@@ -173,7 +173,8 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 		if err != nil {
 			return out, err
 		}
-		last, err := collect(ctx, db, nil, "SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM disowned_named",
+		last, err := collect(ctx, db, nil, "SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM "+
+			"disowned_named",
 			func(scan func(...any) error) (n [2]uint64, err error) { return n, scan(&n[0], &n[1]) })
 		if err != nil {
 			return out, err

@@ -175,8 +175,8 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 	}
 }
 
-// What a damaged list of disowned events did to the other views is put right when the list is rebuilt, in whatever order
-// the views are named.
+// What a damaged list of disowned events did to the other views is put right when the list is
+// rebuilt, in whatever order the views are named.
 func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
 	seed := newSeed(t)
 	db := chtest.Start(t)
@@ -186,7 +186,8 @@ func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Insert(t.Context(), append(rows, disowning(80, uuid.Nil, named{m[20].ID, m[20].Seq}, named{m[40].ID, m[40].Seq}))); err != nil {
+	if err := db.Insert(t.Context(), append(rows, disowning(80, uuid.Nil, named{m[20].ID, m[20].Seq},
+		named{m[40].ID, m[40].Seq}))); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 81}); err != nil {
@@ -204,7 +205,8 @@ func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := errors.Join(found.Err(), found.Close(), db.Exec(t.Context(), "DELETE FROM "+table+" WHERE 1")); err != nil {
+		if err := errors.Join(found.Err(), found.Close(), db.Exec(t.Context(),
+			"DELETE FROM "+table+" WHERE 1")); err != nil {
 			t.Fatal(err)
 		}
 		for _, view := range order {

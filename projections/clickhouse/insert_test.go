@@ -11,7 +11,8 @@ import (
 
 func TestPositionComesBackAndTellsWhatItCovers(t *testing.T) {
 	db := chtest.Start(t)
-	if p, err := db.LoadPosition(t.Context(), "projector"); err != nil || p.Saved != 0 || p.Applied != 0 || len(p.Next) != 0 {
+	if p, err := db.LoadPosition(t.Context(), "projector"); err != nil || p.Saved != 0 || p.Applied != 0 ||
+		len(p.Next) != 0 {
 		t.Fatalf("of a new database: %+v, %v", p, err)
 	}
 	if seq, ok, err := db.Through(t.Context()); err != nil || ok {
@@ -29,8 +30,10 @@ func TestPositionComesBackAndTellsWhatItCovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := projections.Position{Saved: 3, Applied: 10, Next: map[string]projections.Place{
-		"ledger.x/0": {Next: 14, LastSeq: 30}, "ledger.x/1": {Next: 9, LastSeq: 22}, "ledger.it's\t\\": {Next: 1, LastSeq: 99}},
-		Skipped: map[string]projections.Foreign{"ledger.x/0": {Count: 3, First: 2, Last: 13}, "ledger.new/0": {Count: 1}}}
+		"ledger.x/0": {Next: 14, LastSeq: 30}, "ledger.x/1": {Next: 9, LastSeq: 22},
+		"ledger.it's\t\\": {Next: 1, LastSeq: 99}},
+		Skipped: map[string]projections.Foreign{"ledger.x/0": {Count: 3, First: 2, Last: 13},
+			"ledger.new/0": {Count: 1}}}
 	for _, p := range []projections.Position{{Saved: 2, Applied: 9}, want} {
 		if err := db.SavePosition(t.Context(), "projector", p); err != nil {
 			t.Fatal(err)
@@ -56,7 +59,8 @@ func TestPositionComesBackAndTellsWhatItCovers(t *testing.T) {
 	same(t, "applied above", all(t, db.AppliedAbove(t.Context(), got)), covered)
 }
 
-// BenchmarkInsert reports events a second through all views: a fleet's mix, device events of some fifteen values.
+// BenchmarkInsert reports events a second through all views: a fleet's mix, device
+// events of some fifteen values.
 func BenchmarkInsert(b *testing.B) {
 	for _, size := range []int{100, 2000, 10000} {
 		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {

@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
-// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there, is
-// older (Migrate brings it up), newer, or was changed by hand.
+// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there,
+// is older (Migrate brings it up), newer, or was changed by hand.
 var ErrMigrations = errors.New("views and program do not match")
 
 // createMigrations makes the list of what was applied. ORDER BY number: one row a migration.
@@ -23,8 +23,8 @@ const createMigrations = `CREATE TABLE IF NOT EXISTS migration (
 	number UInt32, name String, sum String, applied_at DateTime64(3, 'UTC'))
 ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`
 
-// Migrate creates the database where it is missing and applies the migrations that it lacks. It may
-// be called at every start, and again after it failed.
+// Migrate creates the database where it is missing and applies the migrations that it lacks. It
+// may be called at every start, and again after it failed.
 func Migrate(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err

@@ -86,7 +86,8 @@ func columnsOf(t testing.TB, db *clickhouse.DB, table string) (out []column) {
 	return out
 }
 
-// altered is an expression of another value of that type, and a condition under which there is one.
+// altered is an expression of another value of that type, and a condition
+// under which there is one.
 func altered(name, kind string) (expression, where string) {
 	if inner, ok := strings.CutPrefix(kind, "Array("); ok {
 		e, _ := altered("x", strings.TrimSuffix(inner, ")"))
@@ -217,7 +218,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 				what = "a row deleted"
 				exec("DELETE FROM %s WHERE %s", name, one("1"))
 			case kind < 7:
-				// What is of no event is not compared, and the engine lets nobody alter a row's version.
+				// What is of no event is not compared, and the engine lets
+				// nobody alter a row's version.
 				unfit := func(c column) bool {
 					return view == "events" && (c.name == "partition" || c.name == "catalogue") ||
 						c.name == "ledger_seq" && !c.key
@@ -292,7 +294,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, plain := range shape.Plain {
-		was := text1(t, db, "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = '"+plain+
+		was := text1(t, db, "SELECT as_select FROM system.tables WHERE database = "+
+			"currentDatabase() AND name = '"+plain+
 			"'")
 		exec("CREATE OR REPLACE VIEW %s AS SELECT * FROM (%s) WHERE cityHash64(tenant) %% 2 = 0", plain, was)
 		defined(plain+" replaced", plain)

@@ -34,8 +34,8 @@ const pageLocators = 5000
 // eventsAt returns the events in the order of the locators, which is by sequence. One that is
 // missing is an error: an answer that leaves out an event must never look complete.
 //
-// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or fail
-// it together. On any other column it would return rows that were replaced.
+// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or
+// fail it together. On any other column it would return rows that were replaced.
 func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]projections.Row, error) {
 	seqs, streams := make([]uint64, len(at)), make([]string, 0, len(at))
 	for i, l := range at {

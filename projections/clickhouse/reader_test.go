@@ -28,7 +28,8 @@ func all[T any](t testing.TB, seq iter.Seq2[T, error]) (out []T) {
 	return out
 }
 
-// same compares two answers as JSON: times by their instant in UTC, pointers by what they point at.
+// same compares two answers as JSON: times by their instant in UTC,
+// pointers by what they point at.
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
 	text := func(v any) string {
@@ -49,7 +50,8 @@ func same(t *testing.T, what string, got, want any) {
 	}
 	from := max(0, i-12)
 	t.Fatalf("%s differs at line %d of %d (want %d lines)\n got …%s\nwant …%s", what, i, len(gl), len(wl),
-		strings.Join(gl[min(from, len(gl)):min(i+6, len(gl))], "\n"), strings.Join(wl[min(from, len(wl)):min(i+6, len(wl))], "\n"))
+		strings.Join(gl[min(from, len(gl)):min(i+6, len(gl))], "\n"),
+		strings.Join(wl[min(from, len(wl)):min(i+6, len(wl))], "\n"))
 }
 
 // load inserts the events in batches, some of them again, and out of order.
@@ -104,14 +106,17 @@ func TestEveryQuestionIsAnsweredAsTheModelDoes(t *testing.T) {
 	}
 }
 
-func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *rand.Rand, tenant uuid.UUID, asOf projections.AsOf, in projections.Period) {
+func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *rand.Rand, tenant uuid.UUID,
+	asOf projections.AsOf, in projections.Period) {
 	t.Helper()
 	t.Logf("tenant %s, as of %+v, period %+v", tenant, asOf, in)
 	ctx := t.Context()
 	same(t, "devices", all(t, db.Devices(ctx, tenant, asOf)),
 		m.devices(tenant, asOf, func(p place) bool { return p.attribute != "device.app" }))
 	same(t, "devices' models", all(t, db.Devices(ctx, tenant, asOf, "device.model", "device.app")),
-		m.devices(tenant, asOf, func(p place) bool { return p.attribute == "device.model" || p.attribute == "device.app" }))
+		m.devices(tenant, asOf, func(p place) bool {
+			return p.attribute == "device.model" || p.attribute == "device.app"
+		}))
 	held, err := db.Tenant(ctx, tenant, asOf)
 	if err != nil {
 		t.Fatal(err)
@@ -130,9 +135,11 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 		apps = one[0].Values["device.app"]
 	}
 	same(t, "apps", all(t, db.Apps(ctx, tenant, stream, asOf)), apps)
-	same(t, "history", all(t, db.DeviceHistory(ctx, tenant, stream, in, nil, asOf)), m.history(tenant, stream, in, nil, asOf))
+	same(t, "history", all(t, db.DeviceHistory(ctx, tenant, stream, in, nil, asOf)),
+		m.history(tenant, stream, in, nil, asOf))
 	some := []string{"device.os-version", "device.user-upn", "device.app"}
-	same(t, "history of some", all(t, db.DeviceHistory(ctx, tenant, stream, in, some, asOf)), m.history(tenant, stream, in, some, asOf))
+	same(t, "history of some", all(t, db.DeviceHistory(ctx, tenant, stream, in, some, asOf)),
+		m.history(tenant, stream, in, some, asOf))
 
 	var f projections.ActionFilter
 	same(t, "actions", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
@@ -147,7 +154,8 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 		}
 	}
 	same(t, "filtered actions", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
-	f = projections.ActionFilter{Categories: []string{"device", "role"}, Results: []string{"success", "it's \\ \t\n a quote"}}
+	f = projections.ActionFilter{Categories: []string{"device", "role"},
+		Results: []string{"success", "it's \\ \t\n a quote"}}
 	same(t, "actions by category", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
 
 	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
@@ -162,7 +170,8 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 			named = append(named, s[0].Alias)
 		}
 	}
-	same(t, "events by aliases", seqsOf(all(t, db.EventsByAliases(ctx, tenant, named, asOf))), m.byAliases(tenant, named, asOf))
+	same(t, "events by aliases", seqsOf(all(t, db.EventsByAliases(ctx, tenant, named, asOf))),
+		m.byAliases(tenant, named, asOf))
 	streams := []schemas.Stream{stream, l.Devices[tenant][0], schemas.NewStream("device", uuid.New())}
 	var want []uint64
 	for _, e := range m.seen(tenant, asOf) {

@@ -78,9 +78,10 @@ type family struct {
 	view   string
 	tables map[migrations.Version]object
 	mvs    map[migrations.Version]object
-	plain  object             // as it is in the database; no name: it is not there
-	reader string             // the plain view's name
-	now    migrations.Version // of the table that plain reads; where it reads none, the newest that is there; zero: none is
+	plain  object // as it is in the database; no name: it is not there
+	reader string // the plain view's name
+	// of the table that plain reads; where it reads none, the newest that is there; zero: none is
+	now migrations.Version
 }
 
 func (db *DB) family(ctx context.Context, view string) (*family, error) {
@@ -96,7 +97,8 @@ func (db *DB) family(ctx context.Context, view string) (*family, error) {
 }
 
 func familyOf(d *migrations.Definitions, objects []object, view string) (*family, error) {
-	f := &family{view: view, tables: map[migrations.Version]object{}, mvs: map[migrations.Version]object{}, reader: d.Reader(view)}
+	f := &family{view: view, tables: map[migrations.Version]object{}, mvs: map[migrations.Version]object{},
+		reader: d.Reader(view)}
 	if f.reader == "" {
 		return nil, fmt.Errorf("there is no view %q", view)
 	}
@@ -148,9 +150,9 @@ func (f *family) next(newest migrations.Version) migrations.Version {
 	return next
 }
 
-// Rebuild makes a view anew from events, while the projector and readers go on: a new table and its
-// materialized view, filled from events, compared with what the definition makes of them, then put
-// in the place of the old one. It may be interrupted anywhere and called again.
+// Rebuild makes a view anew from events, while the projector and readers go on: a new table and
+// its materialized view, filled from events, compared with what the definition makes of them, then
+// put in the place of the old one. It may be interrupted anywhere and called again.
 func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error {
 	fail := func(step string, err error) error { return fmt.Errorf("rebuild %s: %s: %w", view, step, err) }
 	if view == disownedTable {
@@ -163,7 +165,8 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err != nil {
 		return fail("look", err)
 	}
-	// A materialized view whose table is gone makes every insert fail, also the one that is waited for below.
+	// A materialized view whose table is gone makes every insert fail, also the one
+	// that is waited for below.
 	for v := range f.mvs {
 		if f.tables[v].name == "" {
 			if err := db.dropVersion(ctx, view, v); err != nil {

@@ -36,7 +36,8 @@ func TestDigestsAndLeavesComputedInSQLAreThoseOfTheLedger(t *testing.T) {
 		t.Fatalf("%d leaves differ, the first: %+v", len(differences), differences[0])
 	}
 
-	// One byte of one event, one subject of another, one stored leaf: each is found, and nothing else.
+	// One byte of one event, one subject of another, one stored leaf: each
+	// is found, and nothing else.
 	rows, err := chtest.Rows(events[7], events[91], events[200])
 	if err != nil {
 		t.Fatal(err)

@@ -43,12 +43,14 @@ func TestEventsOfAnotherCatalogueAreReadAgainFromTheirBytes(t *testing.T) {
 		t.Fatalf("outdated afterwards: %d, %v; progress %d", n, err, told)
 	}
 	checkEvents(t, db, m)
-	checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 5)), l.Tenants[0], projections.AsOf{Seq: 119}, projections.Period{})
+	checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 5)), l.Tenants[0], projections.AsOf{Seq: 119},
+		projections.Period{})
 
 	if err := db.ClearPosition(t.Context(), "projector"); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := db.LoadPosition(t.Context(), "projector"); err != nil || p.Applied != 0 || len(p.Next) != 0 || p.Saved != 2 {
+	if p, err := db.LoadPosition(t.Context(), "projector"); err != nil || p.Applied != 0 ||
+		len(p.Next) != 0 || p.Saved != 2 {
 		t.Errorf("cleared position: %+v, %v", p, err)
 	}
 }

@@ -32,7 +32,8 @@ func TestStoredTellsEveryRowOfASequence(t *testing.T) {
 	if len(got) != 2 || !slices.Equal(got[3], []projections.Stored{{Leaf: rows[3].Leaf, Partition: "ledger.x/0#a"}}) {
 		t.Errorf("%v", got)
 	}
-	if len(got[7]) != 2 || !slices.Contains(got[7], projections.Stored{Leaf: other.Leaf, Partition: other.Partition}) ||
+	if len(got[7]) != 2 || !slices.Contains(got[7], projections.Stored{Leaf: other.Leaf,
+		Partition: other.Partition}) ||
 		!slices.Contains(got[7], projections.Stored{Leaf: rows[7].Leaf, Partition: "ledger.x/0#a"}) {
 		t.Errorf("of two events: %v", got[7])
 	}

@@ -25,8 +25,8 @@ import (
 // ErrLocked says that another process has the data directory open.
 var ErrLocked = errors.New("the data directory is in use by another process")
 
-// ChildConfig is what Start tells the child process. A program does not fill it in: its hidden subcommand
-// calls ChildConfigFromEnv.
+// ChildConfig is what Start tells the child process. A program does not fill it in: its hidden
+// subcommand calls ChildConfigFromEnv.
 type ChildConfig struct {
 	DataDir, LibPath string
 	Accounts         []Account // with digests of their passwords
@@ -41,8 +41,9 @@ type ChildConfig struct {
 	Logger           *slog.Logger `json:"-"`
 
 	confinement Confinement
-	control     *os.File      // gets one line of JSON once it serves or has failed; its end means that the parent is gone
-	messages    *json.Decoder // of control
+	// gets one line of JSON once it serves or has failed; its end means that the parent is gone
+	control  *os.File
+	messages *json.Decoder // of control
 }
 
 // ChildConfigFromEnv returns what Start tells this process. It confines the process first, and for
@@ -96,9 +97,10 @@ type ready struct {
 	Locked      bool        `json:"locked,omitempty"`
 }
 
-// RunChild is the whole life of the child process: it opens the engine, serves until ctx ends, SIGTERM
-// arrives or the parent goes, then stops accepting, lets running statements end for DrainTimeout, kills
-// what still runs, and closes the engine. The process must exit soon after it returns.
+// RunChild is the whole life of the child process: it opens the engine, serves until ctx
+// ends, SIGTERM arrives or the parent goes, then stops accepting, lets running statements
+// end for DrainTimeout, kills what still runs, and closes the engine. The process must
+// exit soon after it returns.
 func RunChild(ctx context.Context, cfg ChildConfig) error {
 	return runChild(ctx, cfg, func(_ func() (*engine.Conn, error), h http.Handler) http.Handler { return h })
 }
@@ -113,7 +115,8 @@ func runChild(ctx context.Context, cfg ChildConfig, handler handlerOf) error {
 	}
 	err := serveChild(ctx, cfg, handler)
 	if err != nil {
-		// The parent may be gone, or have read its line already: then stderr and the exit code speak.
+		// The parent may be gone, or have read its line already: then
+		// stderr and the exit code speak.
 		_ = json.NewEncoder(cfg.control).Encode(ready{Error: err.Error(), Locked: errors.Is(err, ErrLocked)})
 	}
 	return err
@@ -207,8 +210,8 @@ func serveChild(ctx context.Context, cfg ChildConfig, handler handlerOf) error {
 	if srv.Shutdown(drain) != nil {
 		kill(errors.New("the server is shutting down"))
 		_ = srv.Close() // ends what waits for a client
-		// A killed statement ends within the engine's next block. One that does not must not keep the
-		// process, and with it the lock, alive; what is on disk is consistent at any time.
+		// A killed statement ends within the engine's next block. One that does not must not keep
+		// the process, and with it the lock, alive; what is on disk is consistent at any time.
 		last := time.AfterFunc(cfg.DrainTimeout, func() {
 			cfg.Logger.Error("a statement could not be stopped, leaving without it")
 			os.Exit(1)
@@ -268,8 +271,8 @@ func openEngine(cfg ChildConfig) (_ *openedEngine, err error) {
 	return e, nil
 }
 
-// leaveForNowhere makes an empty directory the working one: the local engine takes the name of a table that
-// it does not have for a file there.
+// leaveForNowhere makes an empty directory the working one: the local engine takes the name of a
+// table that it does not have for a file there.
 func leaveForNowhere(cfg *ChildConfig, dir string) error {
 	lib, err := filepath.Abs(cfg.LibPath)
 	if err != nil {

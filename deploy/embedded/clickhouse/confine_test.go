@@ -202,13 +202,16 @@ func TestConfinement(t *testing.T) {
 			{"the same by a relative path", "SELECT * FROM file('HOME/clickhouse/engine/../../kek', 'RawBLOB')"},
 			{"the same by a link inside", "SELECT * FROM file('HOME/clickhouse/engine/user_files/link', 'RawBLOB')"},
 			{"a listing", "SELECT _path FROM file('HOME/k*', 'RawBLOB')"},
-			{"the parent's environment", fmt.Sprintf("SELECT * FROM file('/proc/%d/environ', 'RawBLOB')", os.Getpid())},
+			{"the parent's environment", fmt.Sprintf("SELECT * FROM file('/proc/%d/environ', 'RawBLOB')",
+				os.Getpid())},
 			{"the parent's maps", fmt.Sprintf("SELECT * FROM file('/proc/%d/maps', 'LineAsString')", os.Getpid())},
-			{"the parent's descriptors", fmt.Sprintf("SELECT * FROM file('/proc/%d/fdinfo/0', 'LineAsString')", os.Getpid())},
+			{"the parent's descriptors", fmt.Sprintf("SELECT * FROM file('/proc/%d/fdinfo/0', 'LineAsString')",
+				os.Getpid())},
 			{"its own environment", "SELECT * FROM file('/proc/self/environ', 'RawBLOB')"},
 			{"writing a file", "INSERT INTO FUNCTION file('HOME/written', 'LineAsString', 's String') SELECT 'x'"},
 			{"writing by OUTFILE", "SELECT 1 INTO OUTFILE 'HOME/outfile' FORMAT TSV"},
-			{"a table over a file", "CREATE TABLE default.passwd (s String) ENGINE = File('LineAsString', '/etc/passwd')"},
+			{"a table over a file", "CREATE TABLE default.passwd (s String) ENGINE = File('LineAsString', " +
+				"'/etc/passwd')"},
 			{"a database in another place", "CREATE DATABASE elsewhere ENGINE = SQLite('HOME/other.db')"},
 			{"a backup elsewhere", "BACKUP DATABASE default TO File('HOME/elsewhere.tar')"},
 		} {
@@ -238,7 +241,8 @@ func TestConfinement(t *testing.T) {
 		}
 		// What is the engine's own is open to it: that the rest is not is not for want of trying.
 		own := home + "/clickhouse/engine/user_files/own"
-		if out, err := raw(t, confined, "SELECT * FROM file('"+own+"', 'LineAsString')"); err != nil || out != "own\n" {
+		if out, err := raw(t, confined, "SELECT * FROM file('"+own+"', 'LineAsString')"); err != nil ||
+			out != "own\n" {
 			t.Errorf("its own file: %q, %v", out, err)
 		}
 	})
@@ -295,7 +299,8 @@ func TestConfinement(t *testing.T) {
 		backup := " File('" + home + "/backups/d.tar.zst')"
 		for _, statement := range []string{
 			"CREATE DATABASE d ENGINE = Atomic",
-			"CREATE TABLE d.t (n UInt64, s String) ENGINE = ReplacingMergeTree ORDER BY n SETTINGS fsync_after_insert = 1",
+			"CREATE TABLE d.t (n UInt64, s String) ENGINE = ReplacingMergeTree ORDER BY n SETTINGS " +
+				"fsync_after_insert = 1",
 			"INSERT INTO d.t SELECT number, 'x' FROM numbers(1000)",
 			"INSERT INTO d.t SELECT number, 'y' FROM numbers(2000)",
 			"OPTIMIZE TABLE d.t FINAL",

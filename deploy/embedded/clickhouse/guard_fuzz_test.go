@@ -14,8 +14,8 @@ import (
 // asParameter writes a value as query parameters are read: as a field of TSV.
 var asParameter = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "\\r", "\x00", "\\0")
 
-// Whatever a client sends, the guard answers; and what it lets through calls nothing that is refused. The
-// engine's own formatter, which writes every part of a statement, is the judge.
+// Whatever a client sends, the guard answers; and what it lets through calls nothing that is
+// refused. The engine's own formatter, which writes every part of a statement, is the judge.
 func FuzzGuard(f *testing.F) {
 	for _, p := range positions {
 		f.Add(strings.NewReplacer("CALL", "file('x')", "NAME", "file").Replace(p.statement))

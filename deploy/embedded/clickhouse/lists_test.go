@@ -8,8 +8,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/guard"
 )
 
-// Each name that the engine has is in its list once, and each list has no name that the engine has not: a new
-// version of the engine cannot bring a name that nobody has looked at.
+// Each name that the engine has is in its list once, and each list has no name that the engine has
+// not: a new version of the engine cannot bring a name that nobody has looked at.
 func TestListsAreTheEngine(t *testing.T) {
 	c := open(t, shared, nil)
 	judged := guard.Lists()

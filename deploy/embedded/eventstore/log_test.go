@@ -91,7 +91,8 @@ func failingServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	armed.Store(true)
-	_, _ = s.store.Submit(context.Background(), &eventlog.Request{Stream: "a", Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t"}}})
+	_, _ = s.store.Submit(context.Background(), &eventlog.Request{Stream: "a", Expect: eventlog.ExpectAny,
+		Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t"}}})
 	return s
 }
 

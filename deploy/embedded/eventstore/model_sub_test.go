@@ -313,7 +313,8 @@ func (c *checker) await(ctx context.Context, s *modelSub, seconds int64) error {
 		select {
 		case <-s.news:
 		case <-ctx.Done():
-			return fmt.Errorf("subscription %d to %v: %w: after %d messages it still owes %v", s.number, s.read, ctx.Err(), seen, w.owed(c.moment, c.moment, seconds))
+			return fmt.Errorf("subscription %d to %v: %w: after %d messages it still owes %v", s.number, s.read,
+				ctx.Err(), seen, w.owed(c.moment, c.moment, seconds))
 		}
 	}
 }

@@ -91,7 +91,9 @@ func TestFileKEK(t *testing.T) {
 			b[len(b)-1] ^= 1
 			return Unwrap(ctx, k, tenant, row, "inventory", store.Wrapped{Epoch: 1, Bytes: b})
 		},
-		"no bytes": func() ([]byte, error) { return Unwrap(ctx, k, tenant, row, "inventory", store.Wrapped{Epoch: 1}) },
+		"no bytes": func() ([]byte, error) {
+			return Unwrap(ctx, k, tenant, row, "inventory", store.Wrapped{Epoch: 1})
+		},
 	} {
 		if plain, err := f(); !errors.Is(err, ErrKEK) || plain != nil {
 			t.Errorf("%s: %q, %v", what, plain, err)

@@ -3,8 +3,8 @@
 //
 // It owns no row: what it mints is stored in the caller's transaction, and it may lose every key
 // that it keeps in memory. It trusts its key-encryption key and the rows; of a token it trusts no
-// byte. It knows owners by their ids and no person. The bytes are those of docs/FORMATS.md, §§1 to 3
-// and 5; ../DESIGN.md says why.
+// byte. It knows owners by their ids and no person. The bytes are those of docs/FORMATS.md, §§1 to
+// 3 and 5; ../DESIGN.md says why.
 package keyring
 
 import (
@@ -56,8 +56,8 @@ type Config struct {
 	Forgets uint64
 }
 
-// Begin returns the keys of a transaction, after those that are too old were dropped. ErrNotFound: no
-// such tenant.
+// Begin returns the keys of a transaction, after those that are too old were dropped.
+// ErrNotFound: no such tenant.
 func Begin(ctx context.Context, c Config) (*Tx, error) {
 	tx := &Tx{ctx: ctx, kek: c.KEK, clock: c.Clock, shared: c.Shared, tenant: c.Tenant, rows: c.Rows,
 		write: c.Write, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{},
@@ -95,8 +95,8 @@ func (tx *Tx) Writable() error {
 	return tx.ctx.Err()
 }
 
-// Fresh errs with ErrStaleView where a view is older than keys may be used without asking again: it
-// holds no lock against an erasure elsewhere, and its snapshot would go on showing the keys. A
+// Fresh errs with ErrStaleView where a view is older than keys may be used without asking again:
+// it holds no lock against an erasure elsewhere, and its snapshot would go on showing the keys. A
 // write transaction excludes every other, so nothing can have been destroyed during it.
 func (tx *Tx) Fresh() error {
 	if tx.done {
@@ -156,7 +156,8 @@ func (tx *Tx) PutOwner(row store.OwnerRow) error {
 	return nil
 }
 
-// Living returns the generation of the owner's present keys, ErrErased where its erasure has begun.
+// Living returns the generation of the owner's present keys, ErrErased
+// where its erasure has begun.
 func (tx *Tx) Living(o schemas.Owner) (generation int, err error) {
 	if o.Kind == schemas.OwnerTenant {
 		return 0, nil
@@ -277,8 +278,8 @@ func (tx *Tx) mintPeriodKey(row *store.PeriodKeyRow) (k Key, err error) {
 	return k, tx.rows.PutPeriodKey(*row)
 }
 
-// Derive returns D and the alias of a living owner for class and month; the alias's index row is in
-// this transaction or an earlier one.
+// Derive returns D and the alias of a living owner for class and month; the alias's index row is
+// in this transaction or an earlier one.
 func (tx *Tx) Derive(o schemas.Owner, class, month string) (Derived, error) {
 	generation, err := tx.Living(o)
 	if err != nil {

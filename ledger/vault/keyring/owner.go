@@ -15,8 +15,8 @@ import (
 
 // This file keeps each owner's key: a random key in a slot of its own, wrapped there by the
 // key-encryption key. All that is an owner's, subject keys and native values alike, is wrapped
-// under it, with epoch 0. Whatever copies of rows a store leaves behind, the slot is one place, and
-// overwriting it ends them all. What can be destroyed on its own is an owner here: persons and
+// under it, with epoch 0. Whatever copies of rows a store leaves behind, the slot is one place,
+// and overwriting it ends them all. What can be destroyed on its own is an owner here: persons and
 // devices, periods, and streams that are no device's.
 
 type ownerRef struct {
@@ -90,7 +90,8 @@ func (tx *Tx) ownerKey(o schemas.Owner, n store.Slot) (cipher.AEAD, error) {
 	return a, nil
 }
 
-// keyOf returns the key of a person or device. One from before there were slots gets its own first.
+// keyOf returns the key of a person or device. One from before there were
+// slots gets its own first.
 func (tx *Tx) keyOf(o schemas.Owner) (cipher.AEAD, error) {
 	row, err := tx.Owner(o)
 	switch {
@@ -140,9 +141,10 @@ func WrapUnder(a cipher.AEAD, tenant, row uuid.UUID, kind string, plain []byte) 
 	return store.Wrapped{Bytes: a.Seal(nil, nil, plain, wrapAD(tenant, row, kind, 0))}
 }
 
-// unwrapUnder opens what is wrapped under an owner's key, or, from before there were any, under the
-// key-encryption key.
-func (tx *Tx) unwrapUnder(owner func() (cipher.AEAD, error), row uuid.UUID, kind string, w store.Wrapped) ([]byte, error) {
+// unwrapUnder opens what is wrapped under an owner's key, or, from before there were any,
+// under the key-encryption key.
+func (tx *Tx) unwrapUnder(owner func() (cipher.AEAD, error), row uuid.UUID, kind string,
+	w store.Wrapped) ([]byte, error) {
 	if w.Epoch > 0 {
 		return Unwrap(tx.ctx, tx.kek, tx.tenant, row, kind, w)
 	}
@@ -157,7 +159,8 @@ func (tx *Tx) unwrapUnder(owner func() (cipher.AEAD, error), row uuid.UUID, kind
 	return plain, nil
 }
 
-func (tx *Tx) unwrapKeyUnder(owner func() (cipher.AEAD, error), row uuid.UUID, kind string, w store.Wrapped) (Key, error) {
+func (tx *Tx) unwrapKeyUnder(owner func() (cipher.AEAD, error), row uuid.UUID, kind string,
+	w store.Wrapped) (Key, error) {
 	b, err := tx.unwrapUnder(owner, row, kind, w)
 	if err != nil {
 		return Key{}, err

@@ -15,12 +15,14 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file is the cryptography of FORMATS §5 and the derivations of §§1 to 3: pure functions of their inputs.
+// This file is the cryptography of FORMATS §5 and the derivations of §§1 to 3: pure
+// functions of their inputs.
 
 // keySize is the length in bytes of every secret key: Ks, Kp, K_lookup, K_record, K_stream.
 const keySize = 32
 
-// padBlock is the multiple to which plaintext is padded, so that a token's length tells little of its value.
+// padBlock is the multiple to which plaintext is padded, so that a token's length
+// tells little of its value.
 const padBlock = 32
 
 // Key is a secret key.
@@ -147,7 +149,8 @@ func (s *Sealer) Seal(h schemas.TokenHeader, text []byte) schemas.Token {
 	return schemas.Token(schemas.Base64.AppendEncode(b, body))
 }
 
-// Open returns the text, or ErrTampered. The commitment is compared first: AES-GCM alone does not commit to its key.
+// Open returns the text, or ErrTampered. The commitment is compared first: AES-GCM alone
+// does not commit to its key.
 func (s *Sealer) Open(h schemas.TokenHeader, body []byte) ([]byte, error) {
 	if len(body) < keySize+s.aead.Overhead() || subtle.ConstantTimeCompare(body[:keySize], s.commit[:]) != 1 {
 		return nil, ErrTampered

@@ -73,7 +73,8 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// fixedNonce is AES-GCM that draws the nonce it is told to: the test's way to a token that can be compared.
+// fixedNonce is AES-GCM that draws the nonce it is told to: the test's way to a
+// token that can be compared.
 type fixedNonce struct {
 	cipher.AEAD
 	gcm   cipher.AEAD
@@ -113,7 +114,8 @@ func TestVectors(t *testing.T) {
 	}
 	month := schemas.Month(in.Occurred, in.Recorded)
 	want("yyyymm", month)
-	want("lookup_hmac", hex.EncodeToString(LookupHash(Key(unhex(t, in.Lookup)), in.LookupOf.Kind, in.LookupOf.Normalised)))
+	want("lookup_hmac", hex.EncodeToString(LookupHash(Key(unhex(t, in.Lookup)), in.LookupOf.Kind,
+		in.LookupOf.Normalised)))
 	record := Key(unhex(t, in.Record))
 	want("fact_stream_uuid", string(FactStream(record, in.Fact.Kind, in.Fact.Namespace, in.Fact.RecordID)))
 	want("correlation_uuid", Correlation(record, in.Correlation).String())
@@ -144,7 +146,8 @@ func TestVectors(t *testing.T) {
 		name, nonce string
 		h           schemas.TokenHeader
 		value       json.RawMessage
-	}{{"serial", in.Nonce, h, compact(t, in.Value)}, {"array", in.ArrayAttr.Nonce, arr, compact(t, in.ArrayAttr.Value)}} {
+	}{{"serial", in.Nonce, h, compact(t, in.Value)}, {"array", in.ArrayAttr.Nonce, arr,
+		compact(t, in.ArrayAttr.Value)}} {
 		want("H_"+c.name, c.h.String())
 		want("P_"+c.name, hex.EncodeToString(pad(c.value)))
 		token := withNonce(t, ek, in.Tenant, unhex(t, c.nonce)).Seal(c.h, c.value)

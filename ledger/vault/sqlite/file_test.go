@@ -52,7 +52,8 @@ func TestCreateAndOpen(t *testing.T) {
 	if _, err := Create(ctx, path); !errors.Is(err, ErrExists) {
 		t.Errorf("created twice: %v", err)
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "secure_delete": "1", "foreign_keys": "1", "temp_store": "2"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "secure_delete": "1",
+		"foreign_keys": "1", "temp_store": "2"} {
 		for range 1 + readers { // on whichever connection
 			var got string
 			if err := s.db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
@@ -115,8 +116,9 @@ func onDisk(t *testing.T, dir string, needles map[string][]byte) map[string]stri
 	return found
 }
 
-// TestErasedBytesAreGone erases persons one by one, as rows come and go around them, and looks for what was theirs
-// in every file: wrapped keys and values, and the links from aliases and devices to them.
+// TestErasedBytesAreGone erases persons one by one, as rows come and go around them, and
+// looks for what was theirs in every file: wrapped keys and values, and the links from
+// aliases and devices to them.
 func TestErasedBytesAreGone(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -175,7 +177,8 @@ func TestErasedBytesAreGone(t *testing.T) {
 				needles["key of class "+row.Class+" of a "+string(row.Owner.Kind)] = row.Key.Bytes
 				needles["owner of a key of class "+row.Class] = append([]byte("person"), p.id[:]...)
 			}
-			for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id}, {Kind: schemas.OwnerDevice, ID: p.device.ID}} {
+			for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id},
+				{Kind: schemas.OwnerDevice, ID: p.device.ID}} {
 				ids, err := r.IdentitiesOf(o)
 				if err != nil {
 					return err
@@ -229,7 +232,8 @@ func TestErasedBytesAreGone(t *testing.T) {
 	}
 }
 
-// TestScrubWaitsForReaders: an old snapshot keeps the log; Destroy's Update returns once the reader is gone.
+// TestScrubWaitsForReaders: an old snapshot keeps the log; Destroy's Update
+// returns once the reader is gone.
 func TestScrubWaitsForReaders(t *testing.T) {
 	ctx := context.Background()
 	s, _ := factory(t)
@@ -239,7 +243,9 @@ func TestScrubWaitsForReaders(t *testing.T) {
 		}
 	}()
 	put := func(b byte) {
-		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.PutSetting("x", []byte{b}) }); err != nil {
+		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error {
+			return r.PutSetting("x", []byte{b})
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -66,8 +66,8 @@ func copyGolden(t *testing.T) (dir string, g golden) {
 	return dir, g
 }
 
-// wrappedOf returns every wrapped value in the file of version 1 that is an owner's, and so must be
-// rewrapped.
+// wrappedOf returns every wrapped value in the file of version 1 that is an owner's,
+// and so must be rewrapped.
 func wrappedOf(t *testing.T, path string) map[string][]byte {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&immutable=1")
@@ -165,7 +165,8 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 		if s, _, err := tx.MappedStream("alert", []byte("canonical")); err != nil || s != g.Mapped {
 			t.Errorf("a mapping: %v, %v", s, err)
 		}
-		if s := tx.FactStream("adminaction", "intune/auditEvent", "5a14a52f-0f3b-4d12-9fac-2d2b1c1a8e33"); s != g.Fact {
+		if s := tx.FactStream("adminaction", "intune/auditEvent",
+			"5a14a52f-0f3b-4d12-9fac-2d2b1c1a8e33"); s != g.Fact {
 			t.Errorf("a fact: %v", s)
 		}
 		return nil

@@ -34,7 +34,8 @@ func leafPage(first bool) (page []byte, cells [2]int) {
 	return page, cells
 }
 
-// TestClearPage: what holds no cell is zeroed, and nothing else is touched; again, nothing changes.
+// TestClearPage: what holds no cell is zeroed, and nothing else is
+// touched; again, nothing changes.
 func TestClearPage(t *testing.T) {
 	for _, first := range []bool{false, true} {
 		page, _ := leafPage(first)

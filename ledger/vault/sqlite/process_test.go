@@ -55,7 +55,8 @@ func stop(point string) error {
 	return errors.Join(errors.New("was not killed"), err)
 }
 
-// stopsAtScrub is a store whose process dies after a destruction was committed and before it is scrubbed.
+// stopsAtScrub is a store whose process dies after a destruction was committed
+// and before it is scrubbed.
 type stopsAtScrub struct{ *Store }
 
 func (s stopsAtScrub) Scrub(context.Context) error { return stop("committed") }
@@ -128,7 +129,8 @@ func child(mode, dir string) error {
 				if err := tx.Seal(d); err != nil {
 					return err
 				}
-				out.Tokens = append(out.Tokens, vault.Sealed{Token: d.Values[0].Token, Attr: d.Values[0].Attr.ID, Event: d.ID})
+				out.Tokens = append(out.Tokens, vault.Sealed{Token: d.Values[0].Token,
+					Attr: d.Values[0].Attr.ID, Event: d.ID})
 			}
 			return nil
 		})
@@ -143,8 +145,10 @@ const completionID = "3c2b1a09-8f7e-4d6c-9b5a-493827160504"
 
 func draft(tenant, person uuid.UUID, at time.Time) *schemas.Draft {
 	c := schemas.Default()
-	return &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: tenant, Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(),
-		Occurred: at, Recorded: at, Source: "graph", Policy: 1, Values: []schemas.Value{{Attr: c.MustAttribute("device.user-name"),
+	return &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: tenant,
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(),
+		Occurred: at, Recorded: at, Source: "graph", Policy: 1,
+		Values: []schemas.Value{{Attr: c.MustAttribute("device.user-name"),
 			Plain: schemas.JSON("Anna de Vries"), Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: person}}}}
 }
 
@@ -213,8 +217,9 @@ func newVault(t *testing.T) string {
 	return dir
 }
 
-// TestKilledErasure kills the process in the transaction that begins an erasure, after it, and between the commit of
-// the destruction and its scrubbing. Each time the next process finds it not begun, or carries it on.
+// TestKilledErasure kills the process in the transaction that begins an erasure, after it, and
+// between the commit of the destruction and its scrubbing. Each time the next process finds it
+// not begun, or carries it on.
 func TestKilledErasure(t *testing.T) {
 	ctx := context.Background()
 	dir := newVault(t)
@@ -315,7 +320,8 @@ func TestKilledErasure(t *testing.T) {
 	})
 }
 
-// TestProcesses: two processes intake at once on one file. Each person is minted once, and what either sealed opens.
+// TestProcesses: two processes intake at once on one file. Each person is minted once, and
+// what either sealed opens.
 func TestProcesses(t *testing.T) {
 	ctx := context.Background()
 	dir := newVault(t)

@@ -194,7 +194,8 @@ func (r *rows) PutOwner(o store.OwnerRow) error {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, created = excluded.created, identified = excluded.identified,
 		ownership = excluded.ownership, user = excluded.user, generation = excluded.generation, slot = excluded.slot`,
-		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified, o.Ownership, id(o.User),
+		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified,
+		o.Ownership, id(o.User),
 		o.Generation, int64(o.Slot))
 }
 
@@ -220,12 +221,14 @@ func (r *rows) PutIdentity(i store.IdentityRow) error {
 	return r.exec("INSERT INTO identity (tenant, "+identityColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner,
 		value_epoch = excluded.value_epoch, value = excluded.value, first = excluded.first, last = excluded.last`,
-		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch, blob(i.Value.Bytes),
+		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch,
+		blob(i.Value.Bytes),
 		ms(i.First), ms(i.Last))
 }
 
 func (r *rows) DeleteIdentities(o schemas.Owner) error {
-	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ?",
+	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = "+
+		"? AND owner = ?",
 		r.t(), string(o.Kind), id(o.ID))
 }
 

@@ -249,8 +249,8 @@ func (s *slots) read(n store.Slot) (store.Wrapped, error) {
 	return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, ErrSlotsDamaged)
 }
 
-// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all, and
-// no row: 13 MB for 100,000 owners.
+// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all,
+// and no row: 13 MB for 100,000 owners.
 func (s *Store) DamagedSlots(ctx context.Context) (damaged uint64, err error) {
 	var raw []byte
 	row := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", settingSlots)

@@ -347,7 +347,8 @@ func TestRetiredSlotOutlivesOlderViews(t *testing.T) {
 	}
 }
 
-// A slot that has changed is counted, one that was destroyed is not; so are those that a cut file lacks.
+// A slot that has changed is counted, one that was destroyed is not; so are
+// those that a cut file lacks.
 func TestChangedSlotsAreCounted(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "vault.db")

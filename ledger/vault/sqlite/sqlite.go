@@ -70,8 +70,8 @@ var errClosed = errors.New("the vault file is closed")
 var _ store.LegacyStore = (*Store)(nil)
 
 // Create makes the file and its slots, with mode 0600, and opens them. It refuses with ErrExists
-// where there is one, or the slots of one that is gone. The file gets its name when it is whole, so
-// that a crash leaves none rather than half of one; its slots are made when it is opened.
+// where there is one, or the slots of one that is gone. The file gets its name when it is whole,
+// so that a crash leaves none rather than half of one; its slots are made when it is opened.
 func Create(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("create vault file: %w", err) }
 	if _, err := os.Lstat(path); err == nil {
@@ -464,10 +464,10 @@ func (s *Store) run(
 // scrubPoint is called at the steps of a scrub, for tests.
 var scrubPoint = func(string) {}
 
-// Scrub implements store.Store: retired slots are overwritten, then the unused parts of pages; a
-// truncating checkpoint carries the pages into the file and empties the log, which held older ones.
-// It waits for readers, and for those of older rows before a retired slot goes: their rows still
-// name it.
+// Scrub implements store.Store: retired slots are overwritten, then the unused parts of pages;
+// a truncating checkpoint carries the pages into the file and empties the log, which held
+// older ones. It waits for readers, and for those of older rows before a retired slot goes:
+// their rows still name it.
 func (s *Store) Scrub(ctx context.Context) error {
 	var retired []int64
 	err := s.View(ctx, uuid.Nil, func(r store.Rows) (err error) {

@@ -1,5 +1,5 @@
-// Package store says what the vault keeps and what it asks of whoever keeps it: rows of one tenant in
-// a transaction, and slots, each written once and overwritten once.
+// Package store says what the vault keeps and what it asks of whoever keeps it: rows of one tenant
+// in a transaction, and slots, each written once and overwritten once.
 //
 // It owns the shapes alone; package sqlite keeps them. It knows no cryptography and trusts nobody:
 // secrets and native values reach it wrapped.

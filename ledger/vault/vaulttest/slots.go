@@ -239,8 +239,8 @@ func (e *Env) destroySlots(owners ...schemas.Owner) {
 	}
 }
 
-// testSlotFirst: owners whose slots are destroyed and whose rows stand read as erased, whatever the
-// rows say; nothing takes that back, and the order repeated completes it.
+// testSlotFirst: owners whose slots are destroyed and whose rows stand read as erased, whatever
+// the rows say; nothing takes that back, and the order repeated completes it.
 func testSlotFirst(t *testing.T, f Factory) {
 	for _, begun := range []bool{false, true} { // the order replayed on a restored vault, and on this one
 		e := NewEnv(t, f)

@@ -145,7 +145,8 @@ func testTenants(t *testing.T, e *storeEnv) {
 		absent[store.TenantRow](t, "by another name")(r.TenantByName([]byte{1}))
 		return nil
 	})
-	want := store.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5), Record: blob(6),
+	want := store.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5),
+		Record: blob(6),
 		Policy: 7, Created: day(9)}
 	e.put(func(r store.Rows) error { return r.PutTenant(want) })
 	e.read(func(r store.Rows) error { found(t, "replaced", want)(r.Tenant(e.tenants[0])); return nil })

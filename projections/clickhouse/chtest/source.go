@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Topics is a projections.Source in memory: a topic per kind of stream, each of so many partitions. It may repeat, fail
-// and be made anew, as the real ones may.
+// Topics is a projections.Source in memory: a topic per kind of stream, each of so many
+// partitions. It may repeat, fail and be made anew, as the real ones may.
 type Topics struct {
 	mu         sync.Mutex
 	partitions map[string][]projections.Item
@@ -47,8 +47,8 @@ func (t *Topics) Partition(s schemas.Stream) string {
 	return fmt.Sprintf("ledger.%s/%d#%d", s.Kind(), h.Sum32()%t.perTopic, t.made)
 }
 
-// Publish appends the events in order, and notes the highest sequence and the ends. Publishing some
-// again is a relay's repeated round.
+// Publish appends the events in order, and notes the highest sequence and the ends. Publishing
+// some again is a relay's repeated round.
 func (t *Topics) Publish(events ...Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -186,7 +186,8 @@ func (t *Topics) Noted(ctx context.Context, last *projections.Noted) (*projectio
 	}
 }
 
-// Rows returns the rows of events, as the projector would make them, for tests that need no topics.
+// Rows returns the rows of events, as the projector would make them, for
+// tests that need no topics.
 func Rows(events ...Event) ([]projections.Row, error) {
 	out := make([]projections.Row, 0, len(events))
 	for _, e := range events {
@@ -208,8 +209,8 @@ func Recorded(events []Event) []schemas.Recorded {
 	return out
 }
 
-// Load inserts events that begin at sequence 0 and have no gap, and saves the position that covers them, so that
-// Through is the last of them.
+// Load inserts events that begin at sequence 0 and have no gap, and saves the position that covers
+// them, so that Through is the last of them.
 func Load(t testing.TB, db *clickhouse.DB, events ...schemas.Recorded) {
 	t.Helper()
 	rows := make([]projections.Row, len(events))
@@ -225,7 +226,8 @@ func Load(t testing.TB, db *clickhouse.DB, events ...schemas.Recorded) {
 	if err := db.Insert(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: uint64(len(rows))}); err != nil {
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1,
+		Applied: uint64(len(rows))}); err != nil {
 		t.Fatal(err)
 	}
 }

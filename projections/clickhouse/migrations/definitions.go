@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Definitions are what this program's migrations make: the statement of every table, and the SELECT
-// of every materialized and every plain view, the last one where a later file replaces it.
+// Definitions are what this program's migrations make: the statement of every table, and the
+// SELECT of every materialized and every plain view, the last one where a later file replaces it.
 type Definitions struct {
 	Tables map[string]string // by name, x_v2 alike
 	Fills  map[string]string // SELECT of the materialized view, by the name of the table that it fills

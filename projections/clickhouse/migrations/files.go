@@ -1,8 +1,8 @@
 // Package migrations is what the views are made of: the numbered SQL files of this folder, and the
 // definitions that they come to.
 //
-// It owns the files, which never change once published, and keeps nothing. It trusts them: they are
-// part of the program. It asks no database.
+// It owns the files, which never change once published, and keeps nothing. It trusts them: they
+// are part of the program. It asks no database.
 package migrations
 
 import (

@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// Version is which of a view's tables one is: x_v2 is made by a migration, x_v2r1, x_v2r2 … are rebuilt from the
-// same definition, so that a rebuild never takes the name that a later migration needs.
+// Version is which of a view's tables one is: x_v2 is made by a migration, x_v2r1,
+// x_v2r2 … are rebuilt from the same definition, so that a rebuild never takes the name
+// that a later migration needs.
 type Version struct{ migration, rebuild uint64 }
 
 // Suffix is how the table's name ends.

@@ -1,8 +1,8 @@
-// Package confine takes from the engine's process what it needs not: other files, addresses, programs
-// and processes, by Landlock and seccomp. What the process cannot do, no statement can.
+// Package confine takes from the engine's process what it needs not: other files, addresses,
+// programs and processes, by Landlock and seccomp. What the process cannot do, no statement can.
 //
-// It keeps nothing and so can lose nothing. It trusts the kernel only where it has tried it: each part
-// that it claims was tried out by the process itself. See DESIGN.md.
+// It keeps nothing and so can lose nothing. It trusts the kernel only where it has tried it: each
+// part that it claims was tried out by the process itself. See DESIGN.md.
 package confine
 
 import (
@@ -86,8 +86,8 @@ var passedOn = []string{
 	"PATH", "TZ", "TZDIR", "LANG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK",
 }
 
-// ChildEnviron is what the child gets of its parent's environment. The rest may hold secrets that are
-// none of the engine's business.
+// ChildEnviron is what the child gets of its parent's environment. The rest may hold secrets that
+// are none of the engine's business.
 func ChildEnviron(p Plan, home string) ([]string, error) {
 	b, err := json.Marshal(p)
 	if err != nil {

@@ -117,7 +117,8 @@ func (c *Confinement) tryLandlock(p Plan) error {
 			if err == nil {
 				_ = unix.Close(fd)
 			}
-			return fmt.Errorf("the confinement by Landlock does not hold: opening %s, which should be refused, gave %v", dir, err)
+			return fmt.Errorf("the confinement by Landlock does not hold: opening %s, which should be "+
+				"refused, gave %v", dir, err)
 		}
 	}
 	c.Files = true
@@ -137,7 +138,8 @@ func (c *Confinement) tryLandlock(p Plan) error {
 	}
 	// Signal 0 is sent to nobody; the kernel only checks whether it could be.
 	if err := unix.Kill(os.Getppid(), 0); !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("the confinement by Landlock does not hold: a signal to the parent, which should be refused, gave %v", err)
+		return fmt.Errorf("the confinement by Landlock does not hold: a signal to the parent, which should be "+
+			"refused, gave %v", err)
 	}
 	c.Signals = true
 	return nil
@@ -154,11 +156,13 @@ func tryTCP() error {
 	defer func() { _ = unix.Close(fd) }()
 	here := &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}}
 	if err := unix.Connect(fd, here); !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("the confinement by Landlock does not hold: a TCP connection, which should be refused, gave %v", err)
+		return fmt.Errorf("the confinement by Landlock does not hold: a TCP connection, which should be "+
+			"refused, gave %v", err)
 	}
 	here.Port = 0
 	if err := unix.Bind(fd, here); !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("the confinement by Landlock does not hold: a TCP bind, which should be refused, gave %v", err)
+		return fmt.Errorf("the confinement by Landlock does not hold: a TCP bind, which should be refused, gave %v",
+			err)
 	}
 	return nil
 }

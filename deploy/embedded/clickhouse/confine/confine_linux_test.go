@@ -43,9 +43,12 @@ func TestConfinementSays(t *testing.T) {
 	}{
 		{Confinement{Landlock: 7, Files: true, TCP: true, Signals: true, Syscalls: true}, true,
 			"Landlock ABI 7: files, TCP, signals; seccomp: no sockets, no programs, no other processes"},
-		{Confinement{Landlock: 3, Files: true, Syscalls: true, Missing: []string{"Landlock ABI 3 does not cover TCP"}}, false,
-			"Landlock ABI 3: files; seccomp: no sockets, no programs, no other processes; missing: Landlock ABI 3 does not cover TCP"},
-		{Confinement{Missing: []string{"this kernel has no Landlock"}}, false, "not confined; missing: this kernel has no Landlock"},
+		{Confinement{Landlock: 3, Files: true, Syscalls: true, Missing: []string{"Landlock ABI 3 does not cover TCP"}},
+			false,
+			"Landlock ABI 3: files; seccomp: no sockets, no programs, no other processes; missing: Landlock ABI 3 " +
+				"does not cover TCP"},
+		{Confinement{Missing: []string{"this kernel has no Landlock"}}, false,
+			"not confined; missing: this kernel has no Landlock"},
 		{Confinement{}, false, "not confined"},
 	} {
 		if got := c.held.String(); got != c.want || c.held.Complete() != c.complete {

@@ -82,8 +82,8 @@ type landlockRule struct {
 	path     string
 	rights   uint64
 	optional bool // the machine may have no such file
-	// The kernel makes the entries of /proc anew when it was short of memory, and a rule is about the one that
-	// it was made for: a descriptor that stays open keeps it.
+	// The kernel makes the entries of /proc anew when it was short of memory, and a rule is about
+	// the one that it was made for: a descriptor that stays open keeps it.
 	pinned bool
 }
 
@@ -133,8 +133,8 @@ func landlockRules(p Plan) ([]landlockRule, error) {
 		// per thread. The files beside them tell of this process alone; its environment holds no
 		// secret.
 		{path: "/proc/self/task", rights: readFile, pinned: true},
-		// The main thread finds the end of its stack here, in glibc's pthread_getattr_np: without it, every
-		// statement fails that runs on that thread.
+		// The main thread finds the end of its stack here, in glibc's pthread_getattr_np: without
+		// it, every statement fails that runs on that thread.
 		{path: "/proc/self/maps", rights: readFile, pinned: true},
 		{path: "/proc/self/cgroup", rights: readFile, pinned: true},
 		{path: "/proc/self/mountinfo", rights: readFile, pinned: true},

@@ -1,9 +1,9 @@
 // Package engine calls ClickHouse's own engine, the library libchdb, without cgo: connections,
 // statements, streams of results and of data.
 //
-// It owns the library's handles in this process, and the signal handlers that the library takes away.
-// A fault in the library ends the process, so that only a child loads it. It trusts the library whose
-// path it is given.
+// It owns the library's handles in this process, and the signal handlers that the library takes
+// away. A fault in the library ends the process, so that only a child loads it. It trusts the
+// library whose path it is given.
 package engine
 
 import (
@@ -18,25 +18,29 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
-// Library is libchdb's C interface, as far as it is used here. Handles are unsafe.Pointer to memory that
-// the library owns; the Go garbage collector neither moves nor frees it.
+// Library is libchdb's C interface, as far as it is used here. Handles are unsafe.Pointer to
+// memory that the library owns; the Go garbage collector neither moves nor frees it.
 type Library struct {
-	version          func() string
-	setSignals       func(enabled int32)
-	connect          func(argc int32, argv unsafe.Pointer) unsafe.Pointer
-	closeConn        func(conn unsafe.Pointer)
-	query            func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, f unsafe.Pointer, fn uintptr, names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
-	streamQuery      func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, f unsafe.Pointer, fn uintptr, names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
-	streamFetch      func(conn unsafe.Pointer, result unsafe.Pointer) unsafe.Pointer
-	streamCancel     func(conn unsafe.Pointer, result unsafe.Pointer)
-	destroyResult    func(result unsafe.Pointer)
-	streamInsert     func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, f unsafe.Pointer, fn uintptr, names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
-	streamAppend     func(stream unsafe.Pointer, data unsafe.Pointer, n uintptr) int32
-	streamDone       func(stream unsafe.Pointer) unsafe.Pointer
-	streamCancelIns  func(stream unsafe.Pointer)
-	streamInsertErr  func(stream unsafe.Pointer) string
-	destroyStream    func(stream unsafe.Pointer)
-	classify         func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, db unsafe.Pointer, dbn uintptr, out unsafe.Pointer) int32
+	version    func() string
+	setSignals func(enabled int32)
+	connect    func(argc int32, argv unsafe.Pointer) unsafe.Pointer
+	closeConn  func(conn unsafe.Pointer)
+	query      func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, f unsafe.Pointer, fn uintptr,
+		names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
+	streamQuery func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, f unsafe.Pointer, fn uintptr,
+		names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
+	streamFetch   func(conn unsafe.Pointer, result unsafe.Pointer) unsafe.Pointer
+	streamCancel  func(conn unsafe.Pointer, result unsafe.Pointer)
+	destroyResult func(result unsafe.Pointer)
+	streamInsert  func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, f unsafe.Pointer, fn uintptr,
+		names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
+	streamAppend    func(stream unsafe.Pointer, data unsafe.Pointer, n uintptr) int32
+	streamDone      func(stream unsafe.Pointer) unsafe.Pointer
+	streamCancelIns func(stream unsafe.Pointer)
+	streamInsertErr func(stream unsafe.Pointer) string
+	destroyStream   func(stream unsafe.Pointer)
+	classify        func(conn unsafe.Pointer, q unsafe.Pointer, qn uintptr, db unsafe.Pointer, dbn uintptr,
+		out unsafe.Pointer) int32
 	resultBuffer     func(result unsafe.Pointer) unsafe.Pointer
 	resultLength     func(result unsafe.Pointer) uintptr
 	resultError      func(result unsafe.Pointer) string
@@ -69,7 +73,8 @@ func Load(path string) (*Library, error) {
 		"chdb_stream_append": &l.streamAppend, "chdb_stream_done": &l.streamDone,
 		"chdb_stream_cancel_insert": &l.streamCancelIns, "chdb_stream_insert_error": &l.streamInsertErr,
 		"chdb_destroy_insert_stream": &l.destroyStream, "chdb_classify_query_n": &l.classify,
-		"chdb_result_buffer": &l.resultBuffer, "chdb_result_length": &l.resultLength, "chdb_result_error": &l.resultError,
+		"chdb_result_buffer": &l.resultBuffer, "chdb_result_length": &l.resultLength,
+		"chdb_result_error":     &l.resultError,
 		"chdb_result_rows_read": &l.resultRows, "chdb_result_bytes_read": &l.resultBytes,
 		"chdb_result_storage_rows_read": &l.resultReadRows, "chdb_result_storage_bytes_read": &l.resultReadBytes,
 		"chdb_result_rows_written": &l.resultWrittenRow, "chdb_result_bytes_written": &l.resultWrittenByt,
@@ -88,8 +93,8 @@ func Load(path string) (*Library, error) {
 	return l, nil
 }
 
-// Shutdown ends the engine, whose connections must be closed, and says whether all its threads have
-// ended.
+// Shutdown ends the engine, whose connections must be closed, and says whether
+// all its threads have ended.
 func (l *Library) Shutdown() bool { return l.endEngine() == 0 }
 
 // Conn is one connection: one session with its own settings and current database. It takes one
@@ -221,7 +226,8 @@ func (r *Result) Release() { r.lib.destroyResult(r.h); r.h = nil }
 func (c *Conn) Whole(query, format string, params []Param) (*Result, error) {
 	p := pinned(query, format, params)
 	defer p.release()
-	return c.lib.result(c.lib.query(c.raw(), p.query, p.queryLen, p.format, p.formatLen, p.pn, p.pnl, p.pv, p.pvl, p.size))
+	return c.lib.result(c.lib.query(c.raw(), p.query, p.queryLen, p.format, p.formatLen, p.pn, p.pnl,
+		p.pv, p.pvl, p.size))
 }
 
 // Exec is whole with a copied, small output.
@@ -264,8 +270,8 @@ func (r *Rows) Cancel() { r.c.lib.streamCancel(r.c.raw(), r.h) }
 // Close gives the stream back.
 func (r *Rows) Close() { r.c.lib.destroyResult(r.h); r.h = nil }
 
-// Insert is a running INSERT that takes its data in chunks; close it in any case. Closing one that was
-// not committed cancels it.
+// Insert is a running INSERT that takes its data in chunks; close it in any case. Closing one that
+// was not committed cancels it.
 type Insert struct {
 	c *Conn
 	h unsafe.Pointer

@@ -8,9 +8,10 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// The C library resets or replaces handlers of signals that the Go runtime lives by (SIGSEGV becomes a
-// Go panic, SIGURG preempts goroutines, …). What libc's own sigaction reports is kept as opaque bytes,
-// so no layout of struct sigaction is assumed; it is smaller than this on every platform Go runs on.
+// The C library resets or replaces handlers of signals that the Go runtime lives by (SIGSEGV
+// becomes a Go panic, SIGURG preempts goroutines, …). What libc's own sigaction reports is kept
+// as opaque bytes, so no layout of struct sigaction is assumed; it is smaller than this on
+// every platform Go runs on.
 const sigactionBytes = 256
 
 // Handlers are those of the process at one moment.

@@ -1,5 +1,5 @@
-// Package exception is an error as ClickHouse reports it: a code, a name, a text, and the status that
-// HTTP has for it. It keeps nothing and trusts nobody.
+// Package exception is an error as ClickHouse reports it: a code, a name, a text, and the status
+// that HTTP has for it. It keeps nothing and trusts nobody.
 package exception
 
 import (
@@ -43,7 +43,8 @@ func (e *Exception) Error() string { return e.Text }
 
 // New returns an exception of that code and name, with a text as a server writes it.
 func New(code int, name, format string, args ...any) *Exception {
-	return &Exception{Code: code, Text: fmt.Sprintf("Code: %d. DB::Exception: %s. (%s)", code, fmt.Sprintf(format, args...), name)}
+	return &Exception{Code: code, Text: fmt.Sprintf("Code: %d. DB::Exception: %s. (%s)", code,
+		fmt.Sprintf(format, args...), name)}
 }
 
 // Syntax says that a statement does not parse.

@@ -19,8 +19,8 @@ import (
 // Account is somebody who may use the server.
 type Account struct {
 	Name string
-	// Password is the SHA-256 of the password. Passwords are random and at least 32 bytes long, so a plain
-	// hash of one tells nothing.
+	// Password is the SHA-256 of the password. Passwords are random and at least 32 bytes long, so
+	// a plain hash of one tells nothing.
 	Password [sha256.Size]byte
 	// ReadOnly accounts read, by whatever method, and stop their own statements. See DESIGN.md.
 	ReadOnly bool
@@ -70,8 +70,10 @@ var (
 		Text: exception.New(exception.CodeAuthenticationFailed, "AUTHENTICATION_FAILED", "Authentication failed: "+
 			"the password is incorrect, or there is no account with such a name").Text}
 	errURLPassword = &exception.Exception{Code: exception.CodeAuthenticationFailed, Status: http.StatusUnauthorized,
-		Text: exception.New(exception.CodeAuthenticationFailed, "AUTHENTICATION_FAILED", "The parameters user and password are not "+
-			"accepted in the URL, since URLs are logged: send HTTP Basic, or X-ClickHouse-User and X-ClickHouse-Key").Text}
+		Text: exception.New(exception.CodeAuthenticationFailed, "AUTHENTICATION_FAILED",
+			"The parameters user and password are not "+
+				"accepted in the URL, since URLs are logged: send HTTP Basic, or X-ClickHouse-User and "+
+				"X-ClickHouse-Key").Text}
 )
 
 // of returns whose request this is. It reads the request's head only.
@@ -82,7 +84,8 @@ func (p *passports) of(r *http.Request, q url.Values) (*Account, error) {
 	name, password, given := credentials(r)
 	if p.open {
 		if given && (name != openAccount.Name && name != "" || password != "") {
-			// Rather refused than ignored: who sends a password believes that it protects something.
+			// Rather refused than ignored: who sends a password believes
+			// that it protects something.
 			return nil, p.refused(errWrongPassword)
 		}
 		return &openAccount, nil
@@ -90,7 +93,8 @@ func (p *passports) of(r *http.Request, q url.Values) (*Account, error) {
 	if !given {
 		return nil, p.refused(errNoPassword)
 	}
-	// Each account costs the same, found or not; a name that is nobody's fails as a wrong password does.
+	// Each account costs the same, found or not; a name that is nobody's fails
+	// as a wrong password does.
 	sum := sha256.Sum256([]byte(password))
 	var found *Account
 	for i := range p.accounts {
@@ -111,8 +115,8 @@ func digest(s string) []byte {
 	return sum[:]
 }
 
-// credentials are those of ClickHouse's own headers or of HTTP Basic. Both at once, and different, are
-// none: a request must not be somebody's by one reading and somebody else's by another.
+// credentials are those of ClickHouse's own headers or of HTTP Basic. Both at once, and different,
+// are none: a request must not be somebody's by one reading and somebody else's by another.
 func credentials(r *http.Request) (name, password string, given bool) {
 	basicName, basicPassword, basic := r.BasicAuth()
 	name, password = r.Header.Get("X-ClickHouse-User"), r.Header.Get("X-ClickHouse-Key")
@@ -153,7 +157,8 @@ func (l *rareLog) add() {
 	}
 }
 
-// What a stranger has sent is read only so far that small requests meet an answer, not a closed connection.
+// What a stranger has sent is read only so far that small requests meet an
+// answer, not a closed connection.
 const (
 	strangerBytes    = 64 << 10
 	strangerPatience = 2 * time.Second

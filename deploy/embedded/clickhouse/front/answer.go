@@ -14,12 +14,12 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
-// A result is held back until it is this large, as the server does: an error up to then gets an HTTP
-// status of its own. wait_end_of_query holds all of it back, beyond this size in a file.
+// A result is held back until it is this large, as the server does: an error up to then gets an
+// HTTP status of its own. wait_end_of_query holds all of it back, beyond this size in a file.
 const holdBack = 1 << 20
 
-// A client that takes or sends nothing for so long is given up: it holds one of a bounded number of
-// statements.
+// A client that takes or sends nothing for so long is given up: it holds one of a
+// bounded number of statements.
 const clientPatience = 5 * time.Minute
 
 // How long a response that broke off stays open, at most.
@@ -137,8 +137,8 @@ func (a *answer) finish(st engine.Stats) error {
 
 func (a *answer) dropSpill() { _ = a.spill.Close() } // it has no name and is not read again
 
-// fail reports an error: with a status of its own where the headers are still here, otherwise framed in
-// the body, as the server does, and with a response that breaks off.
+// fail reports an error: with a status of its own where the headers are still here, otherwise
+// framed in the body, as the server does, and with a response that breaks off.
 func (a *answer) fail(r *http.Request, err error) {
 	e := exception.As(err)
 	if a.out == nil {
@@ -155,7 +155,8 @@ func (a *answer) fail(r *http.Request, err error) {
 		return
 	}
 	if r.Context().Err() == nil {
-		text := "\r\n__exception__\r\n" + a.tag + "\r\n" + e.Text + "\n" + strconv.Itoa(len(e.Text)+1) + " " + a.tag + "\r\n__exception__\r\n"
+		text := "\r\n__exception__\r\n" + a.tag + "\r\n" + e.Text + "\n" + strconv.Itoa(len(e.Text)+1) + " " + a.tag +
+			"\r\n__exception__\r\n"
 		// Inside whatever the client unpacks: an HTTP encoding, or ClickHouse's own blocks.
 		if b, ok := a.out.(*blocks); ok {
 			_ = b.legible([]byte(text))
@@ -164,8 +165,8 @@ func (a *answer) fail(r *http.Request, err error) {
 		}
 		_ = a.out.Close()
 		_ = a.http.Flush()
-		// A client that unpacks while it reads may throw away what it has not unpacked when the connection ends.
-		// Most leave as soon as they have read the exception.
+		// A client that unpacks while it reads may throw away what it has not unpacked when the
+		// connection ends. Most leave as soon as they have read the exception.
 		select {
 		case <-r.Context().Done():
 		case <-time.After(exceptionLinger):
@@ -175,8 +176,8 @@ func (a *answer) fail(r *http.Request, err error) {
 	panic(http.ErrAbortHandler)
 }
 
-// drain reads the rest of a body that is not wanted any more: a client that is still sending would meet a
-// closed connection before it reads the answer.
+// drain reads the rest of a body that is not wanted any more: a client that is still sending would
+// meet a closed connection before it reads the answer.
 func (a *answer) drain(r *http.Request) {
 	const most, patience = 256 << 20, 5 * time.Second
 	if a.http.SetReadDeadline(time.Now().Add(patience)) != nil {
@@ -202,6 +203,7 @@ func summary(s engine.Stats, started time.Time) string {
 		ResultRows   string `json:"result_rows"`
 		ResultBytes  string `json:"result_bytes"`
 		ElapsedNS    string `json:"elapsed_ns"`
-	}{n(s.ReadRows), n(s.ReadBytes), n(s.WrittenRows), n(s.WrittenBytes), "0", n(s.ResultRows), n(s.ResultBytes), strconv.FormatInt(elapsed, 10)})
+	}{n(s.ReadRows), n(s.ReadBytes), n(s.WrittenRows), n(s.WrittenBytes), "0", n(s.ResultRows), n(s.ResultBytes),
+		strconv.FormatInt(elapsed, 10)})
 	return string(b)
 }

@@ -32,8 +32,8 @@ func decodeBody(r *http.Request, q url.Values) (io.Reader, error) {
 	return body, nil
 }
 
-// blockReader reads ClickHouse's compressed blocks. The library returns a wrapped io.EOF wherever the
-// body ends before a part of a block; only one before the first byte of a block is the end.
+// blockReader reads ClickHouse's compressed blocks. The library returns a wrapped io.EOF wherever
+// the body ends before a part of a block; only one before the first byte of a block is the end.
 type blockReader struct {
 	in     *counted
 	blocks *chcompress.Reader
@@ -95,7 +95,8 @@ func contentDecoder(body io.Reader, encoding string) (io.Reader, error) {
 		}
 		return r.IOReadCloser(), nil
 	}
-	return nil, exception.NotImplemented("Content-Encoding %q is not supported, use gzip, deflate, br, lz4 or zstd", encoding)
+	return nil, exception.NotImplemented("Content-Encoding %q is not supported, use gzip, deflate, br, lz4 or zstd",
+		encoding)
 }
 
 // encoder wraps the response. Close ends the encoding, not the response.
@@ -180,7 +181,8 @@ func blockEncoder(w io.Writer, q url.Values) (encoder, error) {
 	case "NONE":
 		method = chcompress.None
 	default:
-		return nil, exception.BadArguments("network_compression_method %q is not supported, use LZ4, LZ4HC, ZSTD or NONE", m)
+		return nil, exception.BadArguments("network_compression_method %q is not supported, use LZ4, "+
+			"LZ4HC, ZSTD or NONE", m)
 	}
 	return &blocks{w: w, c: chcompress.NewWriter(level, method)}, nil
 }
@@ -212,8 +214,8 @@ func (b *blocks) Flush() error {
 	return err
 }
 
-// legible writes a block of its own that is not compressed: every client can unpack it, and clickhouse-go, which looks for
-// an exception in the bytes as they came, can read it.
+// legible writes a block of its own that is not compressed: every client can unpack it, and
+// clickhouse-go, which looks for an exception in the bytes as they came, can read it.
 func (b *blocks) legible(p []byte) error {
 	if err := b.Flush(); err != nil {
 		return err

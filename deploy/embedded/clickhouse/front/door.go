@@ -10,8 +10,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
-// door bounds the open connections, by who holds them: strangers cannot keep accounts out, nor can readers
-// keep out those that write. A connection is a stranger's until a request on it is an account's.
+// door bounds the open connections, by who holds them: strangers cannot keep accounts
+// out, nor can readers keep out those that write. A connection is a stranger's until a
+// request on it is an account's.
 type door struct {
 	mu   sync.Mutex
 	open map[*visitor]guest
@@ -77,8 +78,9 @@ func (l *doorListener) Accept() (net.Conn, error) {
 	return v, nil
 }
 
-// enter lets a stranger in. Where there are too many it returns the oldest to put out: holding connections
-// open helps nobody, and one that sends its request at once is hit only by as many that come within that moment.
+// enter lets a stranger in. Where there are too many it returns the oldest to put out: holding
+// connections open helps nobody, and one that sends its request at once is hit only by as many
+// that come within that moment.
 func (d *door) enter(v *visitor) (out *visitor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -145,7 +147,8 @@ func (d *door) admit(ctx context.Context, a *Account) error {
 	case d.held[as] >= maxHeld[as]:
 		return &exception.Exception{Code: exception.CodeTooManyQueries, Status: http.StatusServiceUnavailable,
 			Text: exception.New(exception.CodeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES",
-				"Accounts of this kind hold %d connections, which is the most: close some, or use them again", maxHeld[as]).Text}
+				"Accounts of this kind hold %d connections, which is the most: close some, or use them again",
+				maxHeld[as]).Text}
 	}
 	d.open[v] = as
 	d.held[was]--

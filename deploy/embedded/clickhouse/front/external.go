@@ -34,13 +34,15 @@ const (
 
 // notInForms are parameters that a server reads before it reads the body.
 var notInForms = map[string]bool{
-	"user": true, "password": true, "quota_key": true, "query_id": true, "compress": true, "decompress": true, "role": true,
-	"session_id": true, "session_timeout": true, "session_check": true, "close_session": true, "wait_end_of_query": true,
-	"enable_http_compression": true, "client_protocol_version": true, "buffer_size": true, "stacktrace": true,
+	"user": true, "password": true, "quota_key": true, "query_id": true, "compress": true, "decompress": true,
+	"role": true, "session_id": true, "session_timeout": true, "session_check": true, "close_session": true,
+	"wait_end_of_query": true, "enable_http_compression": true, "client_protocol_version": true, "buffer_size": true,
+	"stacktrace": true,
 }
 
-// readForm reads the parts of a form. Files are tables; fields are what they would be in the URL, which wins where both
-// name one. The field `query` is the statement's text, which is returned as the body that a plain request would have.
+// readForm reads the parts of a form. Files are tables; fields are what they would be in the URL,
+// which wins where both name one. The field `query` is the statement's text, which is returned as
+// the body that a plain request would have.
 func (req *request) readForm(body io.Reader, boundary string, q url.Values) (io.Reader, error) {
 	form := multipart.NewReader(body, boundary)
 	inURL := maps.Clone(q)
@@ -65,14 +67,16 @@ func (req *request) readForm(body io.Reader, boundary string, q url.Values) (io.
 			return nil, bodyError(err)
 		}
 		if int64(len(b)) > limit {
-			return nil, exception.BadArguments("the form's field %q is too large: all of a form may have %d bytes, a field beside query and files %d",
+			return nil, exception.BadArguments("the form's field %q is too large: all of a form may have %d bytes, a "+
+				"field beside query and files %d",
 				name, externalLimit, FormFieldLimit)
 		}
 		left -= int64(len(b))
 		switch {
 		case file:
 			if req.readonly || flag(q, "readonly") {
-				return nil, exception.New(exception.CodeReadonly, "READONLY", "External tables are not supported in readonly mode")
+				return nil, exception.New(exception.CodeReadonly, "READONLY",
+					"External tables are not supported in readonly mode")
 			}
 			files = append(files, &external{name: name, data: b})
 		case name == "query":
@@ -108,7 +112,8 @@ func (t *external) describe(q url.Values) error {
 		t.structure = numbered(q.Get(t.name + "_types"))
 	}
 	if t.structure == "" {
-		return exception.BadArguments("neither %s_structure nor %s_types describes the external table %s", t.name, t.name, t.name)
+		return exception.BadArguments("neither %s_structure nor %s_types describes the external table %s",
+			t.name, t.name, t.name)
 	}
 	return nil
 }

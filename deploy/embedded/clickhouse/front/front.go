@@ -1,9 +1,9 @@
 // Package front answers ClickHouse's HTTP interface from the engine: accounts, sessions, settings,
 // external tables, compression, results as they come.
 //
-// It owns the requests that are under way and the sessions' temporary tables, and may lose both: what
-// a statement acknowledged is the engine's. It trusts an account as far as package guard says;
-// whoever else reaches it is a stranger. See DESIGN.md.
+// It owns the requests that are under way and the sessions' temporary tables, and may lose both:
+// what a statement acknowledged is the engine's. It trusts an account as far as package guard
+// says; whoever else reaches it is a stranger. See DESIGN.md.
 package front
 
 import (
@@ -30,9 +30,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
-// Front answers ClickHouse's HTTP interface from the engine. Each request gets a connection of its own, so
-// neither settings, nor a current database, nor a temporary table outlives the request that made it, unless
-// it names a session.
+// Front answers ClickHouse's HTTP interface from the engine. Each request gets a connection of its
+// own, so neither settings, nor a current database, nor a temporary table outlives the request
+// that made it, unless it names a session.
 type Front struct {
 	dial  func() (*engine.Conn, error)
 	info  engineInfo
@@ -125,7 +125,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	default:
-		http.Error(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\n\nSend queries from your program with POST method or GET /?query=...\n", http.StatusNotFound)
+		http.Error(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\n\nSend queries from "+
+			"your program with POST method or GET /?query=...\n", http.StatusNotFound)
 		return
 	}
 	q, err := parseQuery(r.URL.RawQuery)
@@ -154,8 +155,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read takes a request's statement, for which its client has as long as for anything that is waited for. The data of an
-// insert come later.
+// read takes a request's statement, for which its client has as long as for anything that is
+// waited for. The data of an insert come later.
 func (f *Front) read(r *http.Request, q url.Values, account *Account, a *answer) (*request, error) {
 	if err := a.http.SetReadDeadline(time.Now().Add(clientPatience)); err != nil {
 		return nil, bodyError(err)
@@ -165,7 +166,8 @@ func (f *Front) read(r *http.Request, q url.Values, account *Account, a *answer)
 		return nil, err
 	}
 	req.mostMemory = f.readerMemory
-	// From here the connection is read to learn that its client has gone, however long the statement runs.
+	// From here the connection is read to learn that its client has gone,
+	// however long the statement runs.
 	return req, a.http.SetReadDeadline(time.Time{})
 }
 
@@ -194,7 +196,8 @@ func (f *Front) mayRun(ctx context.Context, req *request) error {
 			return err
 		}
 		// The structure is the client's, and may have DEFAULT expressions.
-		if err := f.guard.Check(ctx, guard.Question{Statement: statement.Statement{Text: t.create()}, Writes: req.writes()}); err != nil {
+		if err := f.guard.Check(ctx, guard.Question{Statement: statement.Statement{Text: t.create()},
+			Writes: req.writes()}); err != nil {
 			return fmt.Errorf("external table %s: %w", t.name, err)
 		}
 	}
@@ -262,15 +265,16 @@ func (f *Front) serve(ctx context.Context, req *request, a *answer) error {
 	return err
 }
 
-// runInsert commits data that has arrived, whatever becomes of its client, as a server does; a body cut short ends it
-// anyway.
+// runInsert commits data that has arrived, whatever becomes of its client, as a server does; a
+// body cut short ends it anyway.
 func (f *Front) runInsert(ctx context.Context, c *engine.Conn, req *request, a *answer) error {
 	stop := f.killWhenDone(ctx, req)
 	defer stop()
 	return f.insert(ctx, c, req, a)
 }
 
-func (f *Front) run(ctx context.Context, cancel context.CancelCauseFunc, c *engine.Conn, req *request, a *answer) error {
+func (f *Front) run(ctx context.Context, cancel context.CancelCauseFunc, c *engine.Conn, req *request,
+	a *answer) error {
 	stop := f.killWhenDone(ctx, req)
 	defer stop()
 	switch {
@@ -282,8 +286,8 @@ func (f *Front) run(ctx context.Context, cancel context.CancelCauseFunc, c *engi
 	return f.whole(c, req, a)
 }
 
-// session opens a connection with the request's database and settings. readonly comes last: nothing after
-// it can be changed.
+// session opens a connection with the request's database and settings. readonly comes last:
+// nothing after it can be changed.
 func (f *Front) session(req *request) (*engine.Conn, error) {
 	c, err := f.dial()
 	if err != nil {
@@ -325,8 +329,8 @@ func (req *request) preamble() []string {
 	return append(out, "SET "+strings.Join(set, ", "))
 }
 
-// killWhenDone stops the statement when its client is gone or the server must end. The returned function
-// ends the watch and waits for it.
+// killWhenDone stops the statement when its client is gone or the server must end. The returned
+// function ends the watch and waits for it.
 func (f *Front) killWhenDone(ctx context.Context, req *request) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -395,8 +399,8 @@ func (f *Front) stream(ctx context.Context, c *engine.Conn, req *request, a *ans
 	}
 }
 
-// pipe streams a result in any format: the engine takes a pipe of this process for the file of an INTO
-// OUTFILE and writes one document into it, in constant memory.
+// pipe streams a result in any format: the engine takes a pipe of this process for the file of an
+// INTO OUTFILE and writes one document into it, in constant memory.
 func (f *Front) pipe(cancel context.CancelCauseFunc, c *engine.Conn, req *request, a *answer) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -423,7 +427,8 @@ func (f *Front) pipe(cancel context.CancelCauseFunc, c *engine.Conn, req *reques
 	})
 	_, sent := io.Copy(a, r)
 	if sent != nil {
-		// The engine must not write into a pipe without a reader: stop it, and read what it still writes.
+		// The engine must not write into a pipe without a reader: stop it, and
+		// read what it still writes.
 		cancel(sent)
 		_, _ = io.Copy(io.Discard, r)
 	}
@@ -441,7 +446,8 @@ func (f *Front) pipe(cancel context.CancelCauseFunc, c *engine.Conn, req *reques
 	return failed
 }
 
-// whole lets the engine build the result as one piece: for statements that are no SELECT it is small.
+// whole lets the engine build the result as one piece: for statements that
+// are no SELECT it is small.
 func (f *Front) whole(c *engine.Conn, req *request, a *answer) error {
 	res, err := c.Whole(req.Text, req.format, req.params)
 	if err != nil {
@@ -454,8 +460,8 @@ func (f *Front) whole(c *engine.Conn, req *request, a *answer) error {
 	return a.finish(res.Stats)
 }
 
-// insert pushes the body through the engine's insert stream, which takes any byte, unlike data inline
-// behind an INSERT.
+// insert pushes the body through the engine's insert stream, which takes any byte, unlike
+// data inline behind an INSERT.
 func (f *Front) insert(ctx context.Context, c *engine.Conn, req *request, a *answer) error {
 	ins, err := c.Insert(req.Text, req.format, req.params)
 	if err != nil {

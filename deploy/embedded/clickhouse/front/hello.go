@@ -9,8 +9,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
 
-// clickhouse-go opens every connection with this query, asks for revision 54460 in the URL and decodes
-// this one answer so. Results and inserts after it are encoded at the revision that the answer names.
+// clickhouse-go opens every connection with this query, asks for revision 54460 in the
+// URL and decodes this one answer so. Results and inserts after it are encoded at the
+// revision that the answer names.
 const (
 	helloQuery    = "SELECT displayName(), version(), revision(), timezone()"
 	helloRevision = 54460
@@ -25,8 +26,8 @@ func isHello(query string, protocolVersion string) bool {
 	return protocolVersion != "" && strings.TrimSpace(query) == helloQuery
 }
 
-// hello encodes the answer. It names revision 0: the engine writes Native without block info, so naming
-// 0 is what lets every other result pass through untouched.
+// hello encodes the answer. It names revision 0: the engine writes Native without block info, so
+// naming 0 is what lets every other result pass through untouched.
 func (e engineInfo) hello() ([]byte, error) {
 	block := proto.NewBlock()
 	for _, c := range []struct {

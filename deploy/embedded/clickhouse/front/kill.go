@@ -40,7 +40,8 @@ func (f *Front) kill(ctx context.Context, k statement.Kill, req *request, a *ans
 				return exception.Cancelled(ctx)
 			}
 		}
-		row := []string{statement.Literal(status), statement.Literal(s.id), statement.Literal(s.account), statement.Literal(s.text)}
+		row := []string{statement.Literal(status), statement.Literal(s.id), statement.Literal(s.account),
+			statement.Literal(s.text)}
 		rows = append(rows, "("+strings.Join(row, ",")+")")
 	}
 	c, err := f.session(req)

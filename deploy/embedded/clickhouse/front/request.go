@@ -18,7 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
-// request is one HTTP request, understood: a statement, the session it wants, and how it wants the answer.
+// request is one HTTP request, understood: a statement, the session it wants,
+// and how it wants the answer.
 type request struct {
 	statement.Statement
 	account    *Account
@@ -58,10 +59,11 @@ func truthy(v string) bool { return v != "" && v != "0" && !strings.EqualFold(v,
 
 func flag(q url.Values, name string) bool { return truthy(q.Get(name)) }
 
-// parseRequest reads the statement from the URL and the body, as the server does: the URL's query and
-// the body are one text, so an INSERT may stand in the URL and its data in the body.
+// parseRequest reads the statement from the URL and the body, as the server does: the URL's query
+// and the body are one text, so an INSERT may stand in the URL and its data in the body.
 func parseRequest(r *http.Request, q url.Values, account *Account, limit time.Duration) (*request, error) {
-	req := &request{account: account, query: q, id: q.Get("query_id"), waitEnd: flag(q, "wait_end_of_query"), compress: flag(q, "compress")}
+	req := &request{account: account, query: q, id: q.Get("query_id"), waitEnd: flag(q, "wait_end_of_query"),
+		compress: flag(q, "compress")}
 	if req.id == "" {
 		req.id = uuid.NewString()
 	}
@@ -82,7 +84,8 @@ func parseRequest(r *http.Request, q url.Values, account *Account, limit time.Du
 		return nil, err
 	}
 	if req.Outfile {
-		return nil, exception.New(exception.CodeNotImplemented, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed over HTTP")
+		return nil, exception.New(exception.CodeNotImplemented, "INTO_OUTFILE_NOT_ALLOWED",
+			"INTO OUTFILE is not allowed over HTTP")
 	}
 	if req.Infile {
 		return nil, exception.NotImplemented("FROM INFILE is not allowed over HTTP")
@@ -134,7 +137,8 @@ func (req *request) readStatement(r *http.Request, q url.Values) error {
 			return err
 		}
 	}
-	if req.Statement, err = statement.Parse(src); src != "" && err == nil && req.Insert && req.Data == len(src) && req.Statement.Format == "" {
+	if req.Statement, err = statement.Parse(src); src != "" && err == nil && req.Insert && req.Data == len(src) &&
+		req.Statement.Format == "" {
 		// `INSERT INTO t` in the URL: the body may begin with FORMAT or VALUES, or be data alone.
 		err = errNeedBody
 	}
@@ -146,7 +150,8 @@ func (req *request) readStatement(r *http.Request, q url.Values) error {
 	return nil
 }
 
-var errTooLong = &exception.Exception{Code: exception.CodeSyntaxError, Status: http.StatusRequestEntityTooLarge, Text: exception.Syntax("The statement is too long").Text}
+var errTooLong = &exception.Exception{Code: exception.CodeSyntaxError, Status: http.StatusRequestEntityTooLarge,
+	Text: exception.Syntax("The statement is too long").Text}
 
 var errNeedBody = errors.New("the statement goes on in the body")
 
@@ -218,7 +223,8 @@ func (req *request) readSettings(q url.Values, limit time.Duration) error {
 	if limit > 0 {
 		asked, err := time.ParseDuration(first(settings["max_execution_time"], "0") + "s")
 		if err != nil || asked < 0 {
-			return exception.BadArguments("max_execution_time %q is not a number of seconds", settings["max_execution_time"])
+			return exception.BadArguments("max_execution_time %q is not a number of seconds",
+				settings["max_execution_time"])
 		}
 		if asked == 0 || asked > limit {
 			asked = limit

@@ -95,7 +95,8 @@ func (ss *sessions) enter(ctx context.Context, account string, q url.Values) (*s
 		select {
 		case s.turn <- struct{}{}:
 		case <-patience.Done():
-			return nil, exception.New(exception.CodeSessionIsLocked, "SESSION_IS_LOCKED", "Session %s is locked by a concurrent client", id)
+			return nil, exception.New(exception.CodeSessionIsLocked, "SESSION_IS_LOCKED",
+				"Session %s is locked by a concurrent client", id)
 		}
 		if ss.begin(s, timeout) {
 			return s, nil
@@ -224,7 +225,8 @@ func (req *request) adopt(s *session) error {
 	if req.changes == statement.Settings {
 		for _, t := range statement.Scan(req.Text) {
 			if t.Kind != statement.String && strings.HasPrefix(t.Text, "param_") {
-				return exception.NotImplemented("Query parameters are not kept in a session: send %s with each request", t.Text)
+				return exception.NotImplemented("Query parameters are not kept in a session: send %s "+
+					"with each request", t.Text)
 			}
 		}
 		// What the URL sets is for this request, and a SET is for those after it: they must not be
@@ -331,7 +333,8 @@ func (f *Front) keep(s *session, c *engine.Conn, req *request) error {
 // nothing further.
 func undo(c *engine.Conn, req *request) error {
 	for _, t := range req.external {
-		if _, _, err := c.Exec("DROP TEMPORARY TABLE IF EXISTS "+statement.Identifier(t.name), "Null", nil); err != nil {
+		if _, _, err := c.Exec("DROP TEMPORARY TABLE IF EXISTS "+statement.Identifier(t.name), "Null",
+			nil); err != nil {
 			return err
 		}
 	}
@@ -385,7 +388,8 @@ func (s *session) learn(c *engine.Conn, req *request, before map[string]string) 
 		size += len(name) + len(value)
 	}
 	if size > maxSessionSettings {
-		return exception.BadArguments("the session's settings would have %d bytes, of at most %d", size, maxSessionSettings)
+		return exception.BadArguments("the session's settings would have %d bytes, of at most %d", size,
+			maxSessionSettings)
 	}
 	s.settings = settings
 	return nil

@@ -19,7 +19,8 @@ func (req *request) allowedSettings() error {
 		case s.Name == "log_comment": // the front's own, with the client's in it
 			continue
 		case s.Name == "additional_table_filters" && !plainFilters.MatchString(s.Value):
-			return exception.AccessDenied("The setting additional_table_filters takes comparisons of columns with numbers only")
+			return exception.AccessDenied("The setting additional_table_filters takes comparisons of columns " +
+				"with numbers only")
 		}
 		if err := guard.Setting(s.Name, req.writes()); err != nil {
 			return err
@@ -28,7 +29,8 @@ func (req *request) allowedSettings() error {
 	return nil
 }
 
-// plainFilters are filters in which nothing can be called, since nothing has parentheses or quotes.
+// plainFilters are filters in which nothing can be called, since nothing
+// has parentheses or quotes.
 var plainFilters = regexp.MustCompile(`^\{('[A-Za-z0-9_.]+' *: *'[A-Za-z0-9_ <>=!]+' *,? *)*\}$`)
 
 // valuesHint says what to do where VALUES had an expression.
@@ -42,8 +44,9 @@ func valuesHint(err error) error {
 // writes says that the request may change something: the account may, and GET may not.
 func (req *request) writes() bool { return !req.account.ReadOnly && !req.readonly }
 
-// The reader's bounds. A dashboard's or a person's question ends far below them; what does not, ends there,
-// before it takes the machine from the ledger. Results are streamed, so they are not bounded in rows.
+// The reader's bounds. A dashboard's or a person's question ends far below them; what does
+// not, ends there, before it takes the machine from the ledger. Results are streamed, so
+// they are not bounded in rows.
 const (
 	readerTime    = 5 * time.Minute
 	readerMemory  = 4 << 30 // bytes of one statement, where the machine has them
@@ -51,7 +54,8 @@ const (
 	readerScratch = 16 << 30
 )
 
-// ReaderShare is what one of so many statements of readers may take of the machine's memory: all of them, half.
+// ReaderShare is what one of so many statements of readers may take of the machine's
+// memory: all of them, half.
 func ReaderShare(machine int64, statements int) int64 {
 	if machine <= 0 || statements <= 0 {
 		return readerMemory
@@ -74,7 +78,8 @@ func (req *request) profile() []engine.Param {
 	}
 	limit := func(name string, most int64) {
 		for _, s := range req.settings {
-			if asked, err := strconv.ParseInt(s.Value, 10, 64); s.Name == name && err == nil && asked > 0 && asked < most {
+			if asked, err := strconv.ParseInt(s.Value, 10, 64); s.Name == name && err == nil &&
+				asked > 0 && asked < most {
 				most = asked
 			}
 		}

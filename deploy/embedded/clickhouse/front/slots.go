@@ -6,8 +6,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
-// slots bound the statements that run at a time. A statement takes one when it has been read, and its
-// sender's right to it is known; readers share a part of them, so that they never hold them all.
+// slots bound the statements that run at a time. A statement takes one when it has been
+// read, and its sender's right to it is known; readers share a part of them, so that
+// they never hold them all.
 type slots struct {
 	all, readers chan struct{}
 }

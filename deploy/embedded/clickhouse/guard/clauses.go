@@ -18,9 +18,9 @@ func makesTable(toks []statement.Token) bool {
 
 // firstWords are those that a statement may begin with; what it may be, its tree says.
 var firstWords = []string{
-	"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "USE", "SET", "KILL", "INSERT", "CREATE",
-	"ALTER", "DROP", "TRUNCATE", "RENAME", "EXCHANGE", "REPLACE", "OPTIMIZE", "DELETE", "UPDATE", "CHECK", "SYSTEM",
-	"BACKUP", "RESTORE",
+	"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "USE", "SET", "KILL",
+	"INSERT", "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "EXCHANGE", "REPLACE", "OPTIMIZE", "DELETE",
+	"UPDATE", "CHECK", "SYSTEM", "BACKUP", "RESTORE",
 	// These have a tree as well, so that they are refused for what they are.
 	"ATTACH", "DETACH", "UNDROP", "GRANT", "REVOKE", "EXECUTE", "WATCH", "MOVE", "BEGIN", "COMMIT", "ROLLBACK",
 }
@@ -32,8 +32,8 @@ func firstText(toks []statement.Token) string {
 	return toks[0].Text
 }
 
-// withoutClauses returns the text to explain: without the output format, which would be EXPLAIN's, and
-// without settings, which would be in force for EXPLAIN. It returns the settings' names.
+// withoutClauses returns the text to explain: without the output format, which would be EXPLAIN's,
+// and without settings, which would be in force for EXPLAIN. It returns the settings' names.
 func withoutClauses(q Question, toks []statement.Token) (text string, names []string, err error) {
 	type cut struct{ from, to int }
 	var cuts []cut
@@ -85,7 +85,8 @@ func namesObject(t statement.Token) bool {
 	return t.Punct('.') || slices.ContainsFunc([]string{"DATABASE", "TABLE", "VIEW", "EXISTS"}, t.Is)
 }
 
-// settingFollows says that what follows is `name =`, so that the word before it began a list of settings.
+// settingFollows says that what follows is `name =`, so that the word before it
+// began a list of settings.
 func settingFollows(toks []statement.Token, i int) bool {
 	for i < len(toks) && toks[i].Named() {
 		if i++; i < len(toks) && toks[i].Punct('.') {
@@ -97,8 +98,8 @@ func settingFollows(toks []statement.Token, i int) bool {
 	return false
 }
 
-// settingsAt reads `name = value, …` from the i-th token on. A value is a literal. It returns the names, none
-// where the list cannot be understood, and the token behind it.
+// settingsAt reads `name = value, …` from the i-th token on. A value is a literal. It returns the
+// names, none where the list cannot be understood, and the token behind it.
 func settingsAt(toks []statement.Token, i int) (names []string, end int) {
 	for settingFollows(toks, i) {
 		name, escaped := toks[i].Text, toks[i].Escapes
@@ -120,8 +121,8 @@ func settingsAt(toks []statement.Token, i int) (names []string, end int) {
 	return nil, 0
 }
 
-// valueEnd passes a literal: a number, a string, a word, or a list in brackets. It returns -1 for anything
-// else, as a function.
+// valueEnd passes a literal: a number, a string, a word, or a list in brackets. It returns -1 for
+// anything else, as a function.
 func valueEnd(toks []statement.Token, i int) int {
 	if i < len(toks) && (toks[i].Punct('-') || toks[i].Punct('+')) {
 		i++

@@ -1,8 +1,10 @@
-// Package guard decides which statements an account may run, by what the engine itself says of them.
+// Package guard decides which statements an account may run, by what the
+// engine itself says of them.
 //
-// It owns the lists of names under lists/, each with who may use it and why, and what it has decided
-// lately; it may lose the latter. It trusts the engine's own parser to say what a statement means, and
-// nobody's text: what is not understood is refused, and so is a name that no list has.
+// It owns the lists of names under lists/, each with who may use it and why, and what it
+// has decided lately; it may lose the latter. It trusts the engine's own parser to say
+// what a statement means, and nobody's text: what is not understood is refused, and so
+// is a name that no list has.
 package guard
 
 import (
@@ -21,9 +23,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
-// Guard decides whether an account may run a statement, before the engine runs anything of it. It asks the
-// engine itself what the statement says: for its tokens (tokenizeQuery) and for its tree (EXPLAIN AST). What
-// they name is looked up in the lists. What cannot be understood is refused.
+// Guard decides whether an account may run a statement, before the engine runs anything of it. It
+// asks the engine itself what the statement says: for its tokens (tokenizeQuery) and for its tree
+// (EXPLAIN AST). What they name is looked up in the lists. What cannot be understood is refused.
 type Guard struct {
 	dial    func() (*engine.Conn, error)
 	backups bool
@@ -35,7 +37,8 @@ type Guard struct {
 	bytes  int
 }
 
-// ruling is what was decided of a statement once. The same text in the same account's hands stays it.
+// ruling is what was decided of a statement once. The same text in the same
+// account's hands stays it.
 type ruling struct {
 	key string
 	err error
@@ -49,8 +52,8 @@ const (
 
 var errNotUnderstood = exception.AccessDenied("The statement could not be understood well enough to allow it")
 
-// New returns a guard that asks the engine on connections of its own. With backups, BACKUP and RESTORE
-// have a directory.
+// New returns a guard that asks the engine on connections of its own. With backups, BACKUP and
+// RESTORE have a directory.
 func New(dial func() (*engine.Conn, error), backups bool) *Guard {
 	g := &Guard{dial: dial, backups: backups, desks: make(map[bool]chan *engine.Conn),
 		order: list.New(), ruling: make(map[string]*list.Element)}
@@ -142,8 +145,8 @@ func cost(r *ruling) int { return len(r.key) + 512 }
 // identifierParameter finds `{name:Identifier}`, whose value is part of what the statement says.
 var identifierParameter = regexp.MustCompile(`(?i)\bIdentifier\b`)
 
-// ask has the engine parse the statement and looks at what it found. final says that the answer will be the
-// same next time.
+// ask has the engine parse the statement and looks at what it found. final says that the answer
+// will be the same next time.
 func (g *Guard) ask(c **engine.Conn, q Question) (err error, final bool) {
 	if *c == nil {
 		if *c, err = g.open(); err != nil {
@@ -196,7 +199,8 @@ func (g *Guard) ask(c **engine.Conn, q Question) (err error, final bool) {
 	return in.statement(root), true
 }
 
-// explain returns the statement's tree. Errors speak of the statement without what stands before it.
+// explain returns the statement's tree. Errors speak of the statement
+// without what stands before it.
 func explain(c *engine.Conn, text string, params []engine.Param) ([]byte, error) {
 	before, lines := "EXPLAIN AST ", 0
 	if strings.Contains(text, "\n") {

@@ -8,8 +8,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
-// inspection looks at one statement: at its tree, and at its tokens for the places that the tree does not
-// show. Each returns the first thing that is not allowed.
+// inspection looks at one statement: at its tree, and at its tokens for the places that the tree
+// does not show. Each returns the first thing that is not allowed.
 type inspection struct {
 	toks     []statement.Token
 	calls    []statement.Token // those of them that the parser takes for functions
@@ -87,7 +87,8 @@ func (in *inspection) word(i int, words ...string) bool {
 func (in *inspection) form(kind string, root *node) error {
 	for i := range in.toks {
 		if in.word(i, "ON") && in.word(i+1, "CLUSTER") && kind != "SelectWithUnionQuery" {
-			return exception.AccessDenied("ON CLUSTER is not allowed: it is for other machines, which no statement may reach")
+			return exception.AccessDenied("ON CLUSTER is not allowed: it is for other machines, which no " +
+				"statement may reach")
 		}
 	}
 	switch kind {
@@ -130,10 +131,12 @@ func (in *inspection) form(kind string, root *node) error {
 				return nil
 			}
 		}
-		return exception.AccessDenied("Of the SYSTEM statements these are allowed: %s", strings.Join(systemStatements, ", "))
+		return exception.AccessDenied("Of the SYSTEM statements these are allowed: %s",
+			strings.Join(systemStatements, ", "))
 	case "BackupQuery", "RestoreQuery":
 		if !in.backups {
-			return exception.AccessDenied("BACKUP and RESTORE are not allowed: no directory for them (BackupDir) is configured")
+			return exception.AccessDenied("BACKUP and RESTORE are not allowed: no directory for them " +
+				"(BackupDir) is configured")
 		}
 		// The engine itself holds File to the directory; anything else is another place.
 		places := 0
@@ -257,7 +260,8 @@ func (in *inspection) call(n, parent *node, index int) error {
 	return in.arguments(n, name)
 }
 
-// arguments looks at what a function may call by its name: `arrayMap(file, …)`, `arrayReduce('sum', …)`.
+// arguments looks at what a function may call by its name: `arrayMap(file,
+// …)`, `arrayReduce('sum', …)`.
 func (in *inspection) arguments(n *node, name string) error {
 	if len(n.children) == 0 || !n.children[0].is("ExpressionList") {
 		return nil
@@ -272,7 +276,8 @@ func (in *inspection) arguments(n *node, name string) error {
 		}
 		of, ok := strings.CutPrefix(args[0].text, `Literal '`)
 		if !ok {
-			return exception.AccessDenied("The function %s takes the name of an aggregate function as a plain string here", name)
+			return exception.AccessDenied("The function %s takes the name of an aggregate function as a "+
+				"plain string here", name)
 		}
 		of, _, _ = strings.Cut(of, "'")
 		of, _, _ = strings.Cut(of, "(")
@@ -284,7 +289,8 @@ func (in *inspection) arguments(n *node, name string) error {
 	if slices.ContainsFunc(inFunctions, isIn) && len(args) == 2 && args[1].is("Identifier") {
 		return in.table(args[1].name("Identifier"))
 	}
-	// A function that takes `x -> …` takes a function's name as well. Behind a lambda come columns.
+	// A function that takes `x -> …` takes a function's name as well.
+	// Behind a lambda come columns.
 	if args[0].is("Function lambda") {
 		return nil
 	}
@@ -316,11 +322,12 @@ func (in *inspection) table(name string) error {
 	return nil
 }
 
-// place refuses a table's name that is a path: the local engine opens files by such names. Names without a
-// slash it looks for in the working directory, which is an empty one.
+// place refuses a table's name that is a path: the local engine opens files by such names. Names
+// without a slash it looks for in the working directory, which is an empty one.
 func (in *inspection) place(name string) error {
 	if strings.Contains(name, "/") {
-		return exception.AccessDenied("A table's name with a slash is not allowed: the engine would take it for a file")
+		return exception.AccessDenied("A table's name with a slash is not allowed: the engine would " +
+			"take it for a file")
 	}
 	return nil
 }
@@ -333,8 +340,8 @@ type tokenRules struct {
 	place  bool // the statement names a place for a backup
 }
 
-// tokens looks at the places that the tree does not show. A name that the account may not call is not called
-// anywhere; where the tree is known to hide something, it stands nowhere at all.
+// tokens looks at the places that the tree does not show. A name that the account may not call is
+// not called anywhere; where the tree is known to hide something, it stands nowhere at all.
 func (in *inspection) tokens(rules tokenRules) error {
 	check := func(name string) error {
 		if e, ok := allowed.suspicious[strings.ToLower(name)]; ok {
@@ -401,8 +408,8 @@ func (in *inspection) tokens(rules tokenRules) error {
 	return nil
 }
 
-// somewhere looks up a name that is called: as something it must be allowed. As what it is called, the tree
-// says, where it shows it.
+// somewhere looks up a name that is called: as something it must be allowed. As what it is called,
+// the tree says, where it shows it.
 func (in *inspection) somewhere(name string) error {
 	if in.lambdas[name] || slices.Contains(parsersOwn, strings.ToUpper(name)) {
 		return nil
@@ -418,13 +425,15 @@ func (in *inspection) somewhere(name string) error {
 	return notAllowed("function", name, best, in.writes)
 }
 
-// parsersOwn are syntax that looks like functions. What it becomes and what stands in it, the tree shows.
+// parsersOwn are syntax that looks like functions. What it becomes and what
+// stands in it, the tree shows.
 var parsersOwn = []string{
 	"CODEC", "EXTRACT", "UNTUPLE", "COLUMNS", "DATE_ADD", "DATEADD", "DATE_SUB", "DATESUB",
 	"TIMESTAMP_ADD", "TIMESTAMPADD", "TIMESTAMP_SUB", "TIMESTAMPSUB",
 }
 
-// applied looks at `* APPLY(f)`, `* APPLY f`, `* APPLY(f(0.5))` and `* APPLY(x -> …)`: the tree shows none.
+// applied looks at `* APPLY(f)`, `* APPLY f`, `* APPLY(f(0.5))` and `* APPLY(x ->
+// …)`: the tree shows none.
 func (in *inspection) applied(i int) error {
 	depth := 0
 	for ; i < len(in.toks) && in.toks[i].Punct('('); i++ {

@@ -1,7 +1,7 @@
 package guard
 
-// statements are the kinds of statement that run: the tree's root, and who may run it. There is no other way
-// to run one: what is not here is refused.
+// statements are the kinds of statement that run: the tree's root, and who may run it. There is no
+// other way to run one: what is not here is refused.
 var statements = map[string]entry{
 	"SelectWithUnionQuery":    {Everybody, "reads"},
 	"Explain":                 {Everybody, "explains what may be run"},
@@ -41,13 +41,14 @@ var statements = map[string]entry{
 	"RestoreQuery":     {Full, "takes tables from the directory BackupDir, where there is one"},
 }
 
-// systemStatements are the SYSTEM statements that a full account may run: they concern merges and caches.
+// systemStatements are the SYSTEM statements that a full account may run: they
+// concern merges and caches.
 var systemStatements = []string{
 	"STOP MERGES", "START MERGES", "FLUSH LOGS", "DROP MARK CACHE", "DROP UNCOMPRESSED CACHE", "DROP QUERY CACHE",
 }
 
-// creations are the words that may follow CREATE, OR REPLACE and TEMPORARY aside. Dictionaries have sources,
-// functions hide what they call, named collections hide addresses, users are ours.
+// creations are the words that may follow CREATE, OR REPLACE and TEMPORARY aside. Dictionaries
+// have sources, functions hide what they call, named collections hide addresses, users are ours.
 var creations = []string{"TABLE", "VIEW", "MATERIALIZED", "DATABASE", "INDEX"}
 
 // alterations are the changes of a table that stay inside it: none takes parts from elsewhere.
@@ -64,13 +65,15 @@ var explanations = []string{
 	"EXPLAIN", "EXPLAIN AST", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE",
 }
 
-// nodes are the kinds of node below a root. One that is not here is refused: nobody has looked what it hides.
-// true: the node has parts that the tree does not show, and the tokens are held to a stricter rule.
+// nodes are the kinds of node below a root. One that is not here is refused: nobody has
+// looked what it hides. true: the node has parts that the tree does not show, and the tokens
+// are held to a stricter rule.
 var nodes = map[string]bool{
 	"SelectWithUnionQuery": false, "SelectIntersectExceptQuery": false, "SelectQuery": false,
 	"ProjectionSelectQuery": false,
-	"ExpressionList":        false, "TablesInSelectQuery": false, "TablesInSelectQueryElement": false, "TableExpression": false,
-	"TableJoin": false, "ArrayJoin": false, "TableIdentifier": false, "Subquery": false, "SampleRatio": false,
+	"ExpressionList":        false, "TablesInSelectQuery": false, "TablesInSelectQueryElement": false,
+	"TableExpression": false,
+	"TableJoin":       false, "ArrayJoin": false, "TableIdentifier": false, "Subquery": false, "SampleRatio": false,
 	"Identifier": false, "Literal": false, "Function": false, "Asterisk": false, "QualifiedAsterisk": false,
 	"ColumnsRegexpMatcher": false, "ColumnsListMatcher": false,
 	"QualifiedColumnsRegexpMatcher": false, "QualifiedColumnsListMatcher": false,
@@ -88,8 +91,8 @@ var nodes = map[string]bool{
 
 // opaque are roots whose parts the tree does not show.
 var opaque = []string{
-	"ShowTables", "ShowColumns", "ShowIndexes", "ShowFunctions", "ShowEngineQuery", "ShowSetting", "ShowProcesslistQuery",
-	"SYSTEM query", "UseQuery",
+	"ShowTables", "ShowColumns", "ShowIndexes", "ShowFunctions", "ShowEngineQuery", "ShowSetting",
+	"ShowProcesslistQuery", "SYSTEM query", "UseQuery",
 }
 
 // The right side of these may be a table's name.

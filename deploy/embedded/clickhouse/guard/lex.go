@@ -12,8 +12,9 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
-// lexQuery asks for the tokens, and for the names that the engine's parser takes for functions, of all kinds
-// and in places that its tree does not show. It is kept simple: the engine plans it for each new statement.
+// lexQuery asks for the tokens, and for the names that the engine's parser takes for functions,
+// of all kinds and in places that its tree does not show. It is kept simple: the engine plans
+// it for each new statement.
 const lexQuery = "SELECT tokenizeQuery({q:String}), highlightQuery({h:String})"
 
 // span is a part of a statement and what the engine takes it for.
@@ -46,8 +47,8 @@ func spans(s string) (out []span, err error) {
 	return out, nil
 }
 
-// lex returns the statement's tokens where the engine's lexer and the front's scanner agree on them, and nil
-// where they do not; and those of them which are called.
+// lex returns the statement's tokens where the engine's lexer and the front's scanner agree on
+// them, and nil where they do not; and those of them which are called.
 func lex(c *engine.Conn, q Question) (toks, calls []statement.Token, err error) {
 	text, whole := q.Text, q.Text
 	if q.Insert {
@@ -78,7 +79,8 @@ func lex(c *engine.Conn, q Question) (toks, calls []statement.Token, err error) 
 		for next < len(ours) && ours[next].End <= t.to {
 			next++
 		}
-		if first == next || ours[first].Pos != t.from || ours[next-1].End != t.to || !agrees(t.kind, ours[first:next]) {
+		if first == next || ours[first].Pos != t.from || ours[next-1].End != t.to ||
+			!agrees(t.kind, ours[first:next]) {
 			return nil, nil, nil
 		}
 	}
@@ -89,7 +91,9 @@ func lex(c *engine.Conn, q Question) (toks, calls []statement.Token, err error) 
 		if h.kind != "function" {
 			continue
 		}
-		i, ok := slices.BinarySearchFunc(ours, h.from, func(t statement.Token, at int) int { return cmp.Compare(t.Pos, at) })
+		i, ok := slices.BinarySearchFunc(ours, h.from, func(t statement.Token, at int) int {
+			return cmp.Compare(t.Pos, at)
+		})
 		if !ok || ours[i].End != h.to || !ours[i].Named() || ours[i].Escapes {
 			return nil, nil, nil
 		}
@@ -112,7 +116,8 @@ func agrees(kind string, ours []statement.Token) bool {
 	case "HereDoc":
 		return one && ours[0].Kind == statement.String
 	case "StringLiteral":
-		if len(ours) == 2 && ours[0].Kind == statement.Word && slices.Contains([]string{"x", "X", "b", "B"}, ours[0].Text) {
+		if len(ours) == 2 && ours[0].Kind == statement.Word && slices.Contains([]string{"x", "X", "b", "B"},
+			ours[0].Text) {
 			return ours[1].Kind == statement.String // x'41'
 		}
 		return one && ours[0].Kind == statement.String
@@ -121,7 +126,8 @@ func agrees(kind string, ours []statement.Token) bool {
 		return false
 	}
 	for _, t := range ours {
-		if t.Kind != statement.Punctuation && t.Kind != statement.Word || t.Kind == statement.Word && kind != "Number" {
+		if t.Kind != statement.Punctuation && t.Kind != statement.Word ||
+			t.Kind == statement.Word && kind != "Number" {
 			return false
 		}
 	}

@@ -19,8 +19,8 @@ const (
 	Everybody            // readers too
 )
 
-// nameList is one of the files under lists/: every name of one kind that the engine has, each with who may use
-// it and why. A name that is not there may be used by nobody.
+// nameList is one of the files under lists/: every name of one kind that the engine has, each with
+// who may use it and why. A name that is not there may be used by nobody.
 type nameList struct {
 	kind  string // as an error calls it
 	names map[string]entry
@@ -37,15 +37,16 @@ type nameLists struct {
 	functions, aggregates, combinators, tableFunctions, tableEngines, databaseEngines *nameList
 	formats, settings, mergeTreeSettings, systemTables, codecs, indexTypes            *nameList
 	dictionarySources, dictionaryLayouts, takesFunctions                              *nameList
-	// Suspicious are names of functions that somebody may not use, in lower case: the strictest rule of each.
-	// A name that any account may use as another kind of thing is not among them.
+	// Suspicious are names of functions that somebody may not use, in lower case: the strictest
+	// rule of each. A name that any account may use as another kind of thing is not among them.
 	suspicious map[string]entry
 	byFile     map[string]*nameList
 }
 
 var allowed = loadLists()
 
-// loadLists panics on a file that cannot be read: it is part of the program, and a test reads it too.
+// loadLists panics on a file that cannot be read: it is part of the
+// program, and a test reads it too.
 func loadLists() *nameLists {
 	l := &nameLists{byFile: make(map[string]*nameList)}
 	for _, f := range []struct {
@@ -119,8 +120,8 @@ func loadList(file, kind string) *nameList {
 	return l
 }
 
-// find returns who may use a name. The engine takes some names in any case, and which is not for the list
-// to know: a name in another case counts as the strictest of those that it may be.
+// find returns who may use a name. The engine takes some names in any case, and which is not for
+// the list to know: a name in another case counts as the strictest of those that it may be.
 func (l *nameList) find(name string) entry {
 	if e, ok := l.names[name]; ok {
 		return e
@@ -170,7 +171,8 @@ func Lists() map[string]map[string]Who {
 // Function is who may use a scalar or an aggregate function, with its endings.
 func Function(name string) Who { return allowed.function(name).who }
 
-// Suspicious says that some account may not use a function, of whatever kind, by this name in any case.
+// Suspicious says that some account may not use a function, of whatever kind,
+// by this name in any case.
 func Suspicious(name string) bool {
 	_, ok := allowed.suspicious[strings.ToLower(name)]
 	return ok

@@ -7,9 +7,11 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
-// The parts of the guard that read what others wrote neither panic nor loop nor point outside their text.
+// The parts of the guard that read what others wrote neither panic nor loop nor
+// point outside their text.
 func FuzzGuardParts(f *testing.F) {
-	for _, s := range []string{"SELECT 1 SETTINGS a = 1, b.c = -1.5e3, d = {'a': [1]} FORMAT X", "SET a = disk(x)", "Function f (alias x) (children 1)\n ExpressionList", "A (children 2)\n B\n C"} {
+	for _, s := range []string{"SELECT 1 SETTINGS a = 1, b.c = -1.5e3, d = {'a': [1]} FORMAT X", "SET a = disk(x)",
+		"Function f (alias x) (children 1)\n ExpressionList", "A (children 2)\n B\n C"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -23,7 +25,8 @@ func FuzzGuardParts(f *testing.F) {
 			}
 		}
 		statement.ParseKill(toks)
-		if text, _, err := withoutClauses(Question{Statement: statement.Statement{Text: s}}, toks); err == nil && len(text) != len(s) {
+		if text, _, err := withoutClauses(Question{Statement: statement.Statement{Text: s}}, toks); err == nil &&
+			len(text) != len(s) {
 			t.Errorf("%q became %q", s, text)
 		}
 		if n, err := parseTree(s); err == nil {

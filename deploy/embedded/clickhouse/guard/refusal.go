@@ -4,8 +4,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
-// unlisted are the codes and names of errors about names that no list has. They are those which a server
-// has for names that do not exist: mostly they do not.
+// unlisted are the codes and names of errors about names that no list has. They are those which a
+// server has for names that do not exist: mostly they do not.
 var unlisted = map[string]struct {
 	code int
 	name string
@@ -34,7 +34,8 @@ func notAllowed(kind, name string, e entry, writes bool) error {
 	case e.who == Everybody || e.who == Full && writes:
 		return nil
 	case e.who == Full:
-		return exception.AccessDenied("The %s is not allowed to an account that reads, nor to GET: %s", called, e.reason)
+		return exception.AccessDenied("The %s is not allowed to an account that reads, nor to GET: %s",
+			called, e.reason)
 	case e.who == Nobody:
 		return exception.AccessDenied("The %s is not allowed, to any account: it %s", called, e.reason)
 	}
@@ -44,8 +45,8 @@ func notAllowed(kind, name string, e entry, writes bool) error {
 	return exception.AccessDenied("The %s is unknown, and what is unknown is not allowed", called)
 }
 
-// allowedSetting looks up a setting that stands in a statement. Only a statement that makes or changes a
-// table may have a table's.
+// allowedSetting looks up a setting that stands in a statement. Only a statement that makes or
+// changes a table may have a table's.
 func allowedSetting(name string, writes, table bool) error {
 	if table {
 		if e := allowed.mergeTreeSettings.find(name); e.who != Unknown {

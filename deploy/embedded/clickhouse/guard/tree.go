@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// node is one of the engine's own syntax tree, as EXPLAIN AST prints it: a node a line, children one space
-// further in, and their number behind it.
+// node is one of the engine's own syntax tree, as EXPLAIN AST prints it: a node a line, children
+// one space further in, and their number behind it.
 type node struct {
 	text     string
 	children []*node
 }
 
-// parseTree reads the lines strictly: each node has exactly the children that it says it has, and nothing is
-// left over. So nothing that a client wrote into a name can add, hide or move a node.
+// parseTree reads the lines strictly: each node has exactly the children that it says it has, and
+// nothing is left over. So nothing that a client wrote into a name can add, hide or move a node.
 func parseTree(s string) (*node, error) {
 	lines := strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 	root, rest, err := parseNode(lines, 0)

@@ -1,9 +1,10 @@
-// Package statement reads what a client sent as far as the front must know it before the engine sees
-// it: the tokens, where an INSERT's data begins, the format that is named, what becomes of a session.
+// Package statement reads what a client sent as far as the front must know it before the
+// engine sees it: the tokens, where an INSERT's data begins, the format that is named,
+// what becomes of a session.
 //
-// It keeps nothing and so can lose nothing. It trusts no text, and nobody trusts it with more than it
-// knows: it is a scanner of tokens and no parser of SQL. What it cannot place, the engine parses as it
-// stands; package guard compares its tokens with the engine's own.
+// It keeps nothing and so can lose nothing. It trusts no text, and nobody trusts it with more than
+// it knows: it is a scanner of tokens and no parser of SQL. What it cannot place, the engine
+// parses as it stands; package guard compares its tokens with the engine's own.
 package statement
 
 import (
@@ -13,10 +14,10 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
-// The front must know four things about a statement before the engine sees it: whether it is an INSERT
-// whose data follows (and where the data starts), which output format it names, whether more than one
-// statement was sent, and whether it begins or ends in a file of the server's machine. Everything else
-// is left to the engine's own parser.
+// The front must know four things about a statement before the engine sees it: whether it is an
+// INSERT whose data follows (and where the data starts), which output format it names, whether
+// more than one statement was sent, and whether it begins or ends in a file of the server's
+// machine. Everything else is left to the engine's own parser.
 
 // Kind is what a token is.
 type Kind byte
@@ -129,7 +130,8 @@ func (sc *scanner) quoted(p int, q byte, kind Kind) Token {
 			continue
 		case s[i] == q:
 			sc.pos = i + 1
-			return Token{Kind: kind, Text: b.String(), Pos: p, End: sc.pos, Escapes: strings.Contains(s[p:sc.pos], "\\")}
+			return Token{Kind: kind, Text: b.String(), Pos: p, End: sc.pos,
+				Escapes: strings.Contains(s[p:sc.pos], "\\")}
 		}
 		b.WriteByte(s[i])
 		i++
@@ -210,7 +212,8 @@ func Parse(src string) (Statement, error) {
 			st.Infile = true
 		case depth == 0 && cur.Is("INSERT"):
 			st.Reads = false
-		case depth == 0 && prev.Is("FORMAT") && (cur.Kind == Word || cur.Kind == Quoted) && (next.Kind == tokEnd || next.Punct(';') || next.Is("SETTINGS") || next.Is("INTO")):
+		case depth == 0 && prev.Is("FORMAT") && (cur.Kind == Word || cur.Kind == Quoted) &&
+			(next.Kind == tokEnd || next.Punct(';') || next.Is("SETTINGS") || next.Is("INTO")):
 			st.Format, st.Output = cur.Text, prev.Pos
 		}
 		if next.Kind == tokEnd {
@@ -219,7 +222,8 @@ func Parse(src string) (Statement, error) {
 		if next.Punct(';') {
 			end = next.Pos
 			if after := sc.next(); after.Kind != tokEnd && !after.Punct(';') {
-				return Statement{}, exception.Syntax("Syntax error (Multi-statements are not allowed): failed at position " + strconv.Itoa(next.Pos+1) + " (end of query)")
+				return Statement{}, exception.Syntax("Syntax error (Multi-statements are not allowed): " +
+					"failed at position " + strconv.Itoa(next.Pos+1) + " (end of query)")
 			}
 			break
 		}
@@ -238,8 +242,8 @@ func Parse(src string) (Statement, error) {
 	return st, nil
 }
 
-// parseInsert finds where an INSERT's data starts. ok is false for INSERT … SELECT and the like, which
-// carry none.
+// parseInsert finds where an INSERT's data starts. ok is false for INSERT … SELECT and
+// the like, which carry none.
 func parseInsert(sc *scanner, src string) (st Statement, ok bool) {
 	depth, names := 0, 0
 	for {

@@ -320,7 +320,8 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}
 		return h, b
 	}), ErrFormat)
-	for _, name := range []string{"../evil", "/evil", "db/../../evil", "db/a/b", "db/..", "db/LOCK", "LOCK", `db/a\b`, "store/x", "db/\x00"} {
+	for _, name := range []string{"../evil", "/evil", "db/../../evil", "db/a/b", "db/..", "db/LOCK", "LOCK", `db/a\b`,
+		"store/x", "db/\x00"} {
 		first := true
 		refused(fmt.Sprintf("a file named %q", name), edit(func(h *tar.Header, b []byte) (*tar.Header, []byte) {
 			if first {

@@ -262,7 +262,8 @@ func (c *checker) chain() error {
 		holes   bool
 	)
 	pass := func(from uint64) (at uint64, err error) { // the position that could not be read
-		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from), UpperBound: []byte{layout.PrefixEvent + 1}})
+		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from),
+			UpperBound: []byte{layout.PrefixEvent + 1}})
 		if err != nil {
 			return next, err
 		}
@@ -354,7 +355,8 @@ func (c *checker) beyond(at uint64) (uint64, bool) {
 		if tries > 64 {
 			step *= 2
 		}
-		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(at), UpperBound: []byte{layout.PrefixEvent + 1}})
+		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(at),
+			UpperBound: []byte{layout.PrefixEvent + 1}})
 		if err != nil {
 			return 0, false
 		}

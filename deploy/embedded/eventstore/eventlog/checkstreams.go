@@ -132,7 +132,8 @@ type indexWalk struct {
 	err   error
 }
 
-func (c *checker) walkIndex(lower, upper []byte, found func(string, ...any), entry func([]byte, uint64, IndexEntry) error) (*indexWalk, error) {
+func (c *checker) walkIndex(lower, upper []byte, found func(string, ...any),
+	entry func([]byte, uint64, IndexEntry) error) (*indexWalk, error) {
 	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, err
@@ -176,7 +177,8 @@ func (w *indexWalk) stream() (s indexed, ok bool) {
 		if !any {
 			s.first = e.Position
 		} else if e.Position <= before.Position || e.Created < before.Created {
-			w.found("stream index: revision %d is at position %d, the one before it at %d", w.rev, e.Position, before.Position)
+			w.found("stream index: revision %d is at position %d, the one before it at %d", w.rev, e.Position,
+				before.Position)
 		}
 		if w.rev == layout.TombstoneRevision {
 			s.deleted = true
@@ -218,7 +220,8 @@ func (c *checker) streams() error {
 	if err != nil {
 		return errors.Join(err, index.close())
 	}
-	heads, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixHead}, UpperBound: []byte{layout.PrefixHead + 1}})
+	heads, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixHead},
+		UpperBound: []byte{layout.PrefixHead + 1}})
 	if err != nil {
 		return errors.Join(err, index.close(), metas.close())
 	}
@@ -314,9 +317,11 @@ func (c *checker) head(heads *pebble.Iterator, want layout.Head, first uint64) {
 	case err != nil:
 		c.found("%v, of the stream whose index begins at position %d", err, first)
 	case want == layout.NoHead:
-		c.found("a stream's head says last revision %d, metadata at position %d; the stream has neither events nor metadata", h.Last, h.MetaPosition)
+		c.found("a stream's head says last revision %d, metadata at position %d; the stream has neither "+
+			"events nor metadata", h.Last, h.MetaPosition)
 	case h != want || v[1]&^1 != 0:
-		c.found("stream whose index begins at position %d: its head says last revision %d, tombstoned %v, metadata at position %d with $maxCount %d, $maxAge %d, $tb %d; "+
+		c.found("stream whose index begins at position %d: its head says last revision %d, tombstoned %v, metadata "+
+			"at position %d with $maxCount %d, $maxAge %d, $tb %d; "+
 			"its events say %d, %v, %d with %d, %d, %d", first,
 			h.Last, h.Deleted, h.MetaPosition, h.Meta.MaxCount, h.Meta.MaxAge, h.Meta.TruncateBefore,
 			want.Last, want.Deleted, want.MetaPosition, want.Meta.MaxCount, want.Meta.MaxAge, want.Meta.TruncateBefore)
@@ -357,13 +362,15 @@ func (c *checker) differences() error {
 		v, err := lookUp(layout.IndexKey(layout.IndexPrefix(string(r.Stream)), r.Revision))
 		switch {
 		case errors.Is(err, pebble.ErrNotFound):
-			c.found("event at position %d, revision %d of its stream, is not in the stream's index", position, r.Revision)
+			c.found("event at position %d, revision %d of its stream, is not in the stream's index",
+				position, r.Revision)
 			return nil
 		case err != nil || v == nil:
 			return err
 		}
 		if e, err := layout.DecodeIndexEntry(v); err == nil && e != want {
-			c.found("event at position %d, revision %d of its stream: the stream's index has position %d, id equal %v, time equal %v",
+			c.found("event at position %d, revision %d of its stream: the stream's index has position %d, id equal "+
+				"%v, time equal %v",
 				position, r.Revision, e.Position, e.ID == want.ID, e.Created == want.Created)
 		}
 		return nil
@@ -375,23 +382,25 @@ func (c *checker) differences() error {
 	if err != nil {
 		return err
 	}
-	w, err := c.walkIndex([]byte{layout.PrefixIndex}, []byte{layout.PrefixIndex + 1}, func(string, ...any) {}, func(stream []byte, revision uint64, e IndexEntry) error {
-		done++
-		if err := c.step("differences", done, 2*c.end.total); err != nil {
-			return err
-		}
-		v, err := lookUp(layout.EventKey(e.Position))
-		if errors.Is(err, pebble.ErrNotFound) {
-			c.found("stream index: revision %d names position %d, where no event is", revision, e.Position)
+	w, err := c.walkIndex([]byte{layout.PrefixIndex}, []byte{layout.PrefixIndex + 1}, func(string, ...any) {},
+		func(stream []byte, revision uint64, e IndexEntry) error {
+			done++
+			if err := c.step("differences", done, 2*c.end.total); err != nil {
+				return err
+			}
+			v, err := lookUp(layout.EventKey(e.Position))
+			if errors.Is(err, pebble.ErrNotFound) {
+				c.found("stream index: revision %d names position %d, where no event is", revision, e.Position)
+				return nil
+			} else if err != nil || v == nil {
+				return err
+			}
+			if r, err := layout.DecodeRecord(e.Position, v); err == nil &&
+				(!bytes.Equal(r.Stream, stream) || r.Revision != revision) {
+				c.found("stream index: revision %d names position %d, where another event is", revision, e.Position)
+			}
 			return nil
-		} else if err != nil || v == nil {
-			return err
-		}
-		if r, err := layout.DecodeRecord(e.Position, v); err == nil && (!bytes.Equal(r.Stream, stream) || r.Revision != revision) {
-			c.found("stream index: revision %d names position %d, where another event is", revision, e.Position)
-		}
-		return nil
-	})
+		})
 	if err != nil {
 		return err
 	}
@@ -411,7 +420,8 @@ func (c *checker) differences() error {
 // eachEvent visits the events that can be read.
 func (c *checker) eachEvent(visit func(position uint64, r *Record) error) error {
 	for from := uint64(0); from != math.MaxUint64; {
-		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from), UpperBound: []byte{layout.PrefixEvent + 1}})
+		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from),
+			UpperBound: []byte{layout.PrefixEvent + 1}})
 		if err != nil {
 			return err
 		}

@@ -202,7 +202,8 @@ func powerFailure(t *testing.T, rng *rand.Rand, disk *vfs.MemFS, round, percent 
 	got := positions(t, r)
 	for id, position := range known {
 		if at, ok := got[id]; !ok || position != 0 && at != position {
-			t.Fatalf("round %d, %d%% of what was unsynced kept: event %x is at %d, was at %d", round, percent, id, at, position)
+			t.Fatalf("round %d, %d%% of what was unsynced kept: event %x is at %d, was at %d", round, percent,
+				id, at, position)
 		}
 	}
 	if err := r.Close(); err != nil {

@@ -152,7 +152,8 @@ func (w *writer) decide(r *Request) error {
 			r.result = Result{Outcome: OutcomeWrongVersion, Last: st.Last}
 			return nil
 		}
-		position, err := w.writeMeta(st, Proposal{ID: events[0].ID, JSON: true, Type: layout.TypeMetadata, Data: layout.SoftDeleteMeta})
+		position, err := w.writeMeta(st, Proposal{ID: events[0].ID, JSON: true, Type: layout.TypeMetadata,
+			Data: layout.SoftDeleteMeta})
 		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 		return err
 	case KindTombstone:

@@ -165,7 +165,8 @@ func TestFullDiskDuringOpen(t *testing.T) {
 		var n atomic.Int64
 		f.set(func(op errorfs.Op) error {
 			switch op.Kind {
-			case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpRename, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpRename, errorfs.OpFileWrite,
+				errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
 				if n.Add(1) >= step {
 					return syscall.ENOSPC
 				}
@@ -208,7 +209,8 @@ func TestFullDiskDuringCreate(t *testing.T) {
 		var f faults
 		var n atomic.Int64
 		f.set(func(op errorfs.Op) error {
-			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && op.Kind != errorfs.OpRemoveAll && n.Add(1) >= step {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose &&
+				op.Kind != errorfs.OpRemoveAll && n.Add(1) >= step {
 				return syscall.ENOSPC
 			}
 			return nil
@@ -382,7 +384,8 @@ func TestLostTailIsRefused(t *testing.T) {
 		if !crash {
 			files = fileBytes(t, mem, "s")
 		}
-		logs := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(n string) bool { return !strings.HasSuffix(n, ".log") })
+		logs := slices.DeleteFunc(slices.Sorted(maps.Keys(files)),
+			func(n string) bool { return !strings.HasSuffix(n, ".log") })
 		last := logs[len(logs)-1]
 		for what, damage := range map[string]func(files map[string]string){
 			"removed":     func(files map[string]string) { delete(files, last) },

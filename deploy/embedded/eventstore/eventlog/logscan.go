@@ -197,7 +197,8 @@ func (s *logScan) bad(i int) (int64, error) {
 	for from := i + 1; ; from = 0 {
 		for j := from; j+7 <= len(s.block); j++ {
 			if n, ok := s.chunk(s.block[j:]); ok && s.proves(s.block[j:j+n], at) {
-				return 0, fmt.Errorf("%w: %s: the record at offset %d is damaged, one at %d was written after it", ErrCorrupt, s.name, at, s.blockAt+int64(j))
+				return 0, fmt.Errorf("%w: %s: the record at offset %d is damaged, one at %d was written after it",
+					ErrCorrupt, s.name, at, s.blockAt+int64(j))
 			}
 		}
 		if s.lastBlock && !begun {

@@ -45,7 +45,8 @@ func restore(ctx context.Context, dir string, o Options, r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if !ok || m.Store != hex.EncodeToString(mark.ID[:]) || m.Commit != mark.Commit || m.Next != mark.Next || m.Events != mark.Total {
+		if !ok || m.Store != hex.EncodeToString(mark.ID[:]) || m.Commit != mark.Commit || m.Next != mark.Next ||
+			m.Events != mark.Total {
 			return fmt.Errorf("%w: manifest and file %q differ", ErrBackup, disk.MarkFile)
 		}
 		if err := verifyCopy(unborn, o, mark); err != nil {
@@ -109,7 +110,8 @@ func storeFile(name string) bool {
 	}
 	for i := range len(base) {
 		c := base[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_') {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' ||
+			c == '-' || c == '_') {
 			return false
 		}
 	}

@@ -33,7 +33,8 @@ type (
 var (
 	// ErrCorrupt says that the files contradict themselves. Nothing is skipped or repaired.
 	ErrCorrupt = layout.ErrCorrupt
-	// ErrGone says that the directory held a store and the events' files are gone. It is never made anew.
+	// ErrGone says that the directory held a store and the events' files are
+	// gone. It is never made anew.
 	ErrGone = layout.ErrGone
 	// ErrFormat says that the files were written by another version of this program.
 	ErrFormat = layout.ErrFormat

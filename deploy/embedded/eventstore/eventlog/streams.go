@@ -135,18 +135,21 @@ func (c *streamCache) load(st *streamState) error {
 	from := max(0, st.Last+1-RecentIDs)
 	var older []eventRef
 	if from < before {
-		err := scanIndex(c.db, st.name, uint64(from), uint64(before), false, func(revision uint64, e IndexEntry) (bool, error) {
-			if want := uint64(from) + uint64(len(older)); revision != want {
-				return false, fmt.Errorf("%w: stream index misses a revision: %d where %d belongs, at position %d", ErrCorrupt, revision, want, e.Position)
-			}
-			older = append(older, eventRef{e.ID, e.Position})
-			return true, nil
-		})
+		err := scanIndex(c.db, st.name, uint64(from), uint64(before), false,
+			func(revision uint64, e IndexEntry) (bool, error) {
+				if want := uint64(from) + uint64(len(older)); revision != want {
+					return false, fmt.Errorf("%w: stream index misses a revision: %d where %d belongs, at position %d",
+						ErrCorrupt, revision, want, e.Position)
+				}
+				older = append(older, eventRef{e.ID, e.Position})
+				return true, nil
+			})
 		if err != nil {
 			return err
 		}
 		if int64(len(older)) != before-from {
-			return fmt.Errorf("%w: stream index ends at revision %d, the head says %d", ErrCorrupt, from+int64(len(older))-1, before-1)
+			return fmt.Errorf("%w: stream index ends at revision %d, the head says %d", ErrCorrupt,
+				from+int64(len(older))-1, before-1)
 		}
 		st.refs = append(older, st.refs...)
 		st.base = from

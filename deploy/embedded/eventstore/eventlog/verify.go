@@ -104,7 +104,8 @@ func (w *writer) advanceChecked(g *group) (err error) {
 	return err
 }
 
-var commitRange = &pebble.IterOptions{LowerBound: []byte{layout.PrefixCommit}, UpperBound: []byte{layout.PrefixCommit + 1}}
+var commitRange = &pebble.IterOptions{LowerBound: []byte{layout.PrefixCommit},
+	UpperBound: []byte{layout.PrefixCommit + 1}}
 
 func verifyCommits(db pebble.Reader, t *tail) (err error) {
 	it, err := db.NewIter(commitRange)
@@ -129,7 +130,8 @@ func verifyCommits(db pebble.Reader, t *tail) (err error) {
 		case n != t.commit+1:
 			return fmt.Errorf("%w: commit %d follows commit %d", ErrCorrupt, n, t.commit)
 		case c.First != t.next:
-			return fmt.Errorf("%w: commit %d begins at position %d, the one before ended at %d", ErrCorrupt, n, c.First, t.next)
+			return fmt.Errorf("%w: commit %d begins at position %d, the one before ended at %d", ErrCorrupt, n,
+				c.First, t.next)
 		case c.Total != t.total+uint64(c.Events) || c.Events == 0 || c.Next <= c.First:
 			return fmt.Errorf("%w: commit %d miscounts its events", ErrCorrupt, n)
 		}
@@ -139,7 +141,8 @@ func verifyCommits(db pebble.Reader, t *tail) (err error) {
 }
 
 func verifyLastEvent(db pebble.Reader, t *tail) (err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixEvent}, UpperBound: []byte{layout.PrefixEvent + 1}})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixEvent},
+		UpperBound: []byte{layout.PrefixEvent + 1}})
 	if err != nil {
 		return err
 	}

@@ -19,9 +19,11 @@ var (
 
 // scanIndex calls visit for revisions from ≤ r < to of the stream, upwards or
 // downwards, until it returns false.
-func scanIndex(r pebble.Reader, stream string, from, to uint64, back bool, visit func(revision uint64, e IndexEntry) (bool, error)) (err error) {
+func scanIndex(r pebble.Reader, stream string, from, to uint64, back bool,
+	visit func(revision uint64, e IndexEntry) (bool, error)) (err error) {
 	prefix := layout.IndexPrefix(stream)
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: layout.IndexKey(prefix, from), UpperBound: layout.IndexKey(prefix, to)})
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: layout.IndexKey(prefix, from),
+		UpperBound: layout.IndexKey(prefix, to)})
 	if err != nil {
 		return err
 	}
@@ -40,7 +42,8 @@ func scanIndex(r pebble.Reader, stream string, from, to uint64, back bool, visit
 
 // ScanStream calls visit for the index entries of revisions from ≤ r < to,
 // upwards or downwards, until it returns false or an error.
-func (v *View) ScanStream(stream string, from, to uint64, back bool, visit func(revision uint64, e IndexEntry) (bool, error)) error {
+func (v *View) ScanStream(stream string, from, to uint64, back bool,
+	visit func(revision uint64, e IndexEntry) (bool, error)) error {
 	return scanIndex(v.snap, stream, from, to, back, visit)
 }
 

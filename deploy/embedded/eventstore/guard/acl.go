@@ -220,9 +220,10 @@ func (s access) settings() (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.view.ScanStream(settingsStream, rng.First, math.MaxInt64, true, func(_ uint64, e eventlog.IndexEntry) (bool, error) {
-		return false, s.view.Event(e.Position, func(r *eventlog.Record) { data = slices.Clone(r.Data) })
-	})
+	err = s.view.ScanStream(settingsStream, rng.First, math.MaxInt64, true,
+		func(_ uint64, e eventlog.IndexEntry) (bool, error) {
+			return false, s.view.Event(e.Position, func(r *eventlog.Record) { data = slices.Clone(r.Data) })
+		})
 	return data, err
 }
 

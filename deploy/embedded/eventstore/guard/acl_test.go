@@ -47,7 +47,8 @@ func TestCanRead(t *testing.T) {
 		}
 	}
 	got := map[string][]string{}
-	for _, p := range []Principal{{Name: "anna", groups: []string{"auditors"}}, {Name: "piet"}, {Name: adminName, groups: []string{groupAdmins}}, {open: true}, {}} {
+	for _, p := range []Principal{{Name: "anna", groups: []string{"auditors"}}, {Name: "piet"},
+		{Name: adminName, groups: []string{groupAdmins}}, {open: true}, {}} {
 		for _, stream := range []string{"open", "closed", "$system"} {
 			v := r.Log.Acquire()
 			if r.CanRead(v, p, stream) {
@@ -58,10 +59,12 @@ func TestCanRead(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Equal(got["anna"], []string{"open", "closed"}) || !slices.Equal(got["piet"], []string{"open"}) || len(got[adminName]) != 3 {
+	if !slices.Equal(got["anna"], []string{"open", "closed"}) || !slices.Equal(got["piet"], []string{"open"}) ||
+		len(got[adminName]) != 3 {
 		t.Errorf("may read: %v", got)
 	}
-	if !slices.Equal(got[""], []string{"open", "closed", "$system"}) { // everybody of an open server; nobody of one with users
+	// everybody of an open server; nobody of one with users
+	if !slices.Equal(got[""], []string{"open", "closed", "$system"}) {
 		t.Errorf("without a name: %v", got[""])
 	}
 }

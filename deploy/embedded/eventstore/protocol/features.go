@@ -27,12 +27,16 @@ func (Features) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeat
 	const streamsService = "event_store.client.streams.streams"
 	resp := &serverfeatures.SupportedMethods{EventStoreServerVersion: ServerVersion}
 	for _, m := range []string{"append", "delete", "tombstone"} {
-		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m, ServiceName: streamsService})
+		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m,
+			ServiceName: streamsService})
 	}
 	resp.Methods = append(resp.Methods,
-		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: streamsService, Features: []string{"position", "events"}},
-		&serverfeatures.SupportedMethod{MethodName: "batchappend", ServiceName: streamsService, Features: []string{"deadline_duration"}},
-		&serverfeatures.SupportedMethod{MethodName: "getsupportedmethods", ServiceName: "event_store.client.server_features.serverfeatures"},
+		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: streamsService,
+			Features: []string{"position", "events"}},
+		&serverfeatures.SupportedMethod{MethodName: "batchappend", ServiceName: streamsService,
+			Features: []string{"deadline_duration"}},
+		&serverfeatures.SupportedMethod{MethodName: "getsupportedmethods",
+			ServiceName: "event_store.client.server_features.serverfeatures"},
 		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: "event_store.client.gossip.gossip"},
 	)
 	return resp, nil

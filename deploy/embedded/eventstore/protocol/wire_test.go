@@ -101,7 +101,8 @@ func TestWireLinkAgreesWithGeneratedCode(t *testing.T) {
 			event = drawRecord(t)
 			want.Event = generated(enc, target, event)
 		}
-		wantReadEvent(t, enc.link(nil, position, link, target, event), enc.linkSize(position, link, target, event), want)
+		wantReadEvent(t, enc.link(nil, position, link, target, event),
+			enc.linkSize(position, link, target, event), want)
 	})
 }
 
@@ -114,7 +115,8 @@ func TestWireCheckpointAgreesWithGeneratedCode(t *testing.T) {
 		}
 		var old streams.ReadResp
 		err := proto.Unmarshal(got, &old)
-		if c := old.GetCheckpoint(); err != nil || c.GetCommitPosition() != position || c.GetPreparePosition() != position {
+		if c := old.GetCheckpoint(); err != nil || c.GetCommitPosition() != position ||
+			c.GetPreparePosition() != position {
 			t.Fatalf("an older client reads %v, %v", &old, err)
 		}
 		want := map[string]any{"commit_position": position, "prepare_position": position, "timestamp": at}

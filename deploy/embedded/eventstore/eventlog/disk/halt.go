@@ -1,8 +1,8 @@
 // Package disk is how a log's files are written: Pebble over a file system that stops at the first
 // write that fails, the durable mark beside it, and directories that outlive a power failure.
 //
-// It may lose nothing that was fsynced. It trusts the file system to keep that, and no answer of it
-// after one failed. It knows keys and events only as bytes. See DESIGN.md.
+// It may lose nothing that was fsynced. It trusts the file system to keep that, and no answer of
+// it after one failed. It knows keys and events only as bytes. See DESIGN.md.
 package disk
 
 import (

@@ -47,7 +47,8 @@ func (m Mark) encode() []byte {
 
 func decodeMark(v []byte) (m Mark, ok bool) {
 	body := v[:markSize-4]
-	if string(v[:len(markMagic)]) != markMagic || crc32.Checksum(body, layout.Castagnoli) != binary.BigEndian.Uint32(v[len(body):]) {
+	sum := binary.BigEndian.Uint32(v[len(body):])
+	if string(v[:len(markMagic)]) != markMagic || crc32.Checksum(body, layout.Castagnoli) != sum {
 		return m, false
 	}
 	body = body[len(markMagic):]
@@ -163,10 +164,12 @@ func (m Mark) Compare(id [16]byte, commit, next, total uint64) error {
 	case m.ID != id:
 		return fmt.Errorf("%w: file %q belongs to another store than %q", layout.ErrCorrupt, MarkFile, Dir)
 	case commit < m.Commit:
-		return fmt.Errorf("%w: the log ends at commit %d, position %d; it was durable up to commit %d, position %d, with %d events more",
+		return fmt.Errorf("%w: the log ends at commit %d, position %d; it was durable up to commit %d, position %d, "+
+			"with %d events more",
 			layout.ErrCorrupt, commit, next, m.Commit, m.Next, m.Total-min(total, m.Total))
 	case commit == m.Commit && (next != m.Next || total != m.Total):
-		return fmt.Errorf("%w: commit %d ends at position %d with %d events; it was durable with position %d and %d events",
+		return fmt.Errorf("%w: commit %d ends at position %d with %d events; it was durable with position "+
+			"%d and %d events",
 			layout.ErrCorrupt, commit, next, total, m.Next, m.Total)
 	}
 	return nil

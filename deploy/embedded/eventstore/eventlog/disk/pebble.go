@@ -45,8 +45,9 @@ type Files struct {
 // PebbleOptions are Pebble's, under h.
 func PebbleOptions(o Files, h *Halt) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                          haltFS{o.FS, h},
-		FormatMajorVersion:          pebble.FormatNewest, // WAL sync chunks: a torn tail and corruption can be told apart
+		FS: haltFS{o.FS, h},
+		// WAL sync chunks: a torn tail and corruption can be told apart
+		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   o.CacheBytes,
 		MemTableSize:                cmp.Or(o.MemTable, 32<<20),
 		MemTableStopWritesThreshold: 4,

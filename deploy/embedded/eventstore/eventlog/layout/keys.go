@@ -195,7 +195,8 @@ func (f FormatRecord) Encode() []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst, Castagnoli))
 }
 
-// DecodeFormat is the inverse of Encode. It errs with ErrFormat for another version, else ErrCorrupt.
+// DecodeFormat is the inverse of Encode. It errs with ErrFormat for another
+// version, else ErrCorrupt.
 func DecodeFormat(v []byte) (FormatRecord, error) {
 	const size = len(formatMagic) + 4 + 16 + 4
 	if len(v) < len(formatMagic)+4 || string(v[:len(formatMagic)]) != formatMagic {
@@ -203,7 +204,8 @@ func DecodeFormat(v []byte) (FormatRecord, error) {
 	}
 	f := FormatRecord{Version: binary.BigEndian.Uint32(v[len(formatMagic):])}
 	if f.Version != FormatVersion {
-		return f, fmt.Errorf("%w: on-disk format %d, this program reads format %d", ErrFormat, f.Version, FormatVersion)
+		return f, fmt.Errorf("%w: on-disk format %d, this program reads format %d", ErrFormat,
+			f.Version, FormatVersion)
 	}
 	if len(v) != size || crc32.Checksum(v[:size-4], Castagnoli) != binary.BigEndian.Uint32(v[size-4:]) {
 		return f, fmt.Errorf("%w: format record", ErrCorrupt)

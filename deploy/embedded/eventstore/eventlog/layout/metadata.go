@@ -116,7 +116,8 @@ func (h Head) Encode() []byte {
 		flags = 1
 	}
 	dst = append(dst, 1, flags)
-	for _, v := range [...]uint64{uint64(h.Last), uint64(h.Meta.MaxCount), uint64(h.Meta.MaxAge), uint64(h.Meta.TruncateBefore), h.MetaPosition} {
+	for _, v := range [...]uint64{uint64(h.Last), uint64(h.Meta.MaxCount), uint64(h.Meta.MaxAge),
+		uint64(h.Meta.TruncateBefore), h.MetaPosition} {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
 	return dst
