@@ -27,7 +27,7 @@ import (
 // must be idempotent: after a crash or a failed attempt it is called again with some of
 // the same events. An error that wraps ErrUnavailable says that its own surroundings are
 // down, not that the events are bad.
-type Handler func(ctx context.Context, events []schemas.Recorded) error
+type Handler func(ctx context.Context, events []schemas.Envelope) error
 
 // RawHandler is a Handler for topics that are not the ledger's: it receives messages as they are.
 type RawHandler func(ctx context.Context, messages []Message) error

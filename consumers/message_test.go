@@ -20,14 +20,7 @@ import (
 
 var ledgerID = uuid.MustParse("0f8fad5b-d9cb-469f-a165-70867728950e")
 
-func encode(tb testing.TB, r schemas.Recorded) consumers.Message {
-	tb.Helper()
-	m, err := consumers.Encode(ledgerID, r)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return m
-}
+func encode(e schemas.Envelope) consumers.Message { return consumers.Encode(ledgerID, e) }
 
 func clone(m consumers.Message) consumers.Message {
 	m.Key, m.Value, m.Headers = bytes.Clone(m.Key), bytes.Clone(m.Value), slices.Clone(m.Headers)
@@ -40,7 +33,7 @@ func clone(m consumers.Message) consumers.Message {
 // The exact message of one event, written by hand from FORMATS §8. The leaf was computed by schemas, whose vectors
 // pin it.
 func TestEncodeGolden(t *testing.T) {
-	r := schemas.Recorded{
+	r := schemastest.Envelope(schemas.RecordedEvent{
 		Event: schemas.Event{
 			ID:     uuid.MustParse("6fa459ea-ee8a-4ca4-894e-db77e160355e"),
 			Stream: "refusal-16fd2706-8baf-433b-82eb-8c7fada847da",
@@ -51,12 +44,9 @@ func TestEncodeGolden(t *testing.T) {
 				`"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`),
 		},
 		Revision: 18446744073709551615, Seq: 9007199254740993, Position: schemas.Position{Commit: 70, Prepare: 69},
-	}
-	leaf, err := r.Leaf()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := encode(t, r)
+	})
+	leaf := r.Leaf()
+	m := encode(r)
 	want := "ledger.refusal 886313e1-3b8a-4372-9b90-0c9aee199e5d\n" +
 		"content-type: application/json\n" +
 		"ce_specversion: 1.0\n" +
@@ -102,20 +92,16 @@ func TestRoundTrip(t *testing.T) {
 		g := kafkatest.NewGenerator(rapid.Uint64().Draw(rt, "seed"))
 		first := rapid.Uint64Range(0, 1<<63).Draw(rt, "first")
 		for _, r := range kafkatest.Numbered(first, g.Events(20)) {
-			r.Revision += rapid.Uint64Range(0, 1<<63).Draw(rt, "revision")
-			m, err := consumers.Encode(ledgerID, r)
+			more := rapid.Uint64Range(0, 1<<63).Draw(rt, "revision")
+			r = schemastest.Changed(r, func(r *schemas.RecordedEvent) { r.Revision += more })
+			d, err := consumers.Decode(encode(r))
 			if err != nil {
 				rt.Fatal(err)
 			}
-			d, err := consumers.Decode(m)
-			if err != nil {
-				rt.Fatal(err)
+			if !reflect.DeepEqual(d.RecordedEvent, r.RecordedEvent) {
+				rt.Fatalf("got %+v, want %+v", d.RecordedEvent, r.RecordedEvent)
 			}
-			if !reflect.DeepEqual(d.Recorded, r) {
-				rt.Fatalf("got %+v, want %+v", d.Recorded, r)
-			}
-			leaf, _ := r.Leaf()
-			if d.Ledger != ledgerID || d.Leaf != leaf {
+			if d.Ledger != ledgerID || d.Leaf() != r.Leaf() {
 				rt.Fatal("ledger or leaf differ")
 			}
 		}
@@ -125,23 +111,16 @@ func TestRoundTrip(t *testing.T) {
 func TestRoute(t *testing.T) {
 	g := kafkatest.NewGenerator(3)
 	for _, r := range g.Events(50) {
-		topic, key, err := consumers.Route(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		meta, err := schemas.ParseMetadata(r.Metadata)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := meta.Tenant.String() // facts
+		topic, key := consumers.Route(r)
+		want := r.Meta().Tenant.String() // facts
 		if r.Type == "tenant.policy-changed.v1" {
 			want = string(r.Stream)
 		}
 		if key != want || topic != "ledger."+r.Stream.Kind() {
 			t.Errorf("%s: %s %s", r.Type, topic, key)
 		}
-		r.Type = "refusal.unheard-of.v9"
-		if _, key, _ = consumers.Route(r); key != string(r.Stream) {
+		unknown := schemastest.Changed(r, func(r *schemas.RecordedEvent) { r.Type = "refusal.unheard-of.v9" })
+		if _, key = consumers.Route(unknown); key != string(r.Stream) {
 			t.Errorf("an unknown type has key %s", key)
 		}
 	}
@@ -174,7 +153,7 @@ func TestAKindsOtherTopic(t *testing.T) {
 	for _, r := range kafkatest.Numbered(0, g.Events(20)) {
 		for topic, ok := range map[string]bool{consumers.OtherTopic: true, "ledger." + r.Stream.Kind(): true,
 			"ledger.device": false, consumers.PositionTopic: false} {
-			m := encode(t, r)
+			m := encode(r)
 			m.Topic = topic
 			if _, err := consumers.Decode(m); (err == nil) != ok {
 				t.Errorf("%s in %s: %v", r.Stream.Kind(), topic, err)
@@ -187,12 +166,12 @@ func TestAKindsOtherTopic(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	g := kafkatest.NewGenerator(4)
 	g.Events(1)
-	var r schemas.Recorded
+	var r schemas.Envelope
 	for r.Type != "refusal.recorded.v1" || !strings.Contains(string(r.Metadata), "occurredAt") {
 		r = g.Events(1)[0]
 	}
 	r.Seq, r.Position = 41, schemas.Position{Commit: 3, Prepare: 3}
-	good := encode(t, r)
+	good := encode(r)
 	set := func(key, value string) func(*consumers.Message) {
 		return func(m *consumers.Message) {
 			i := slices.IndexFunc(m.Headers, func(h consumers.Header) bool { return h.Key == key })
@@ -264,22 +243,22 @@ func TestWhateverBelongsToTheLedgerPassesTheTopics(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 11))
 	ledger := uuid.New()
 	for passed := 0; passed < 5000; {
-		e := schemas.Recorded{Event: schemastest.Foreign(r), Seq: r.Uint64(), Revision: r.Uint64(),
+		e := schemas.RecordedEvent{Event: schemastest.Foreign(r), Seq: r.Uint64(), Revision: r.Uint64(),
 			Position: schemas.Position{Commit: r.Uint64()}}
-		m, err := consumers.Encode(ledger, e)
+		read, err := schemas.NewEnvelope(e)
 		if belongs := schemas.InLedger(e.Event); belongs != (err == nil) {
-			t.Fatalf("belongs to the ledger: %v, encoded with %v: %+v", belongs, err, e)
+			t.Fatalf("belongs to the ledger: %v, read with %v: %+v", belongs, err, e)
 		}
 		if err != nil {
 			continue
 		}
 		passed++
-		d, err := consumers.Decode(m)
+		d, err := consumers.Decode(consumers.Encode(ledger, read))
 		if err != nil {
 			t.Fatalf("%v of %q %q", err, e.Data, e.Metadata)
 		}
-		if !reflect.DeepEqual(d.Recorded, e) {
-			t.Fatalf("came back as %+v, was %+v", d.Recorded, e)
+		if !reflect.DeepEqual(d.RecordedEvent, e) {
+			t.Fatalf("came back as %+v, was %+v", d.RecordedEvent, e)
 		}
 	}
 }
@@ -287,7 +266,7 @@ func TestWhateverBelongsToTheLedgerPassesTheTopics(t *testing.T) {
 // What Decode accepts, Encode writes again, byte for byte but for the key's choice and foreign headers.
 func FuzzDecode(f *testing.F) {
 	for _, r := range kafkatest.Numbered(0, kafkatest.NewGenerator(5).Events(6)) {
-		m := encode(f, r)
+		m := encode(r)
 		f.Add(m.Topic, m.Key, m.Value, flatten(m.Headers))
 	}
 	f.Fuzz(func(t *testing.T, topic string, key, value, headers []byte) {
@@ -299,10 +278,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		again, err := consumers.Encode(d.Ledger, d.Recorded)
-		if err != nil {
-			t.Fatal(err)
-		}
+		again := consumers.Encode(d.Ledger, d.Envelope)
 		known := map[string]bool{}
 		for _, h := range again.Headers {
 			known[h.Key] = true

@@ -87,7 +87,7 @@ func messages(tb testing.TB, seed uint64, n int) []consumers.Message {
 	var out []consumers.Message
 	for _, r := range kafkatest.Numbered(0, kafkatest.NewGenerator(seed).Events(4*n+8)) {
 		if r.Stream.Kind() == "refusal" && len(out) < n {
-			m := encode(tb, r)
+			m := encode(r)
 			m.Partition, m.Offset = 2, int64(len(out))
 			out = append(out, m)
 		}
@@ -147,7 +147,7 @@ func TestConsumersRule(t *testing.T) {
 				want, seen[s] = append(want, s), true
 			}
 		}
-		cfg := config(nil, func(_ context.Context, es []schemas.Recorded) error {
+		cfg := config(nil, func(_ context.Context, es []schemas.Envelope) error {
 			for _, e := range es {
 				got = append(got, e.Seq)
 			}
@@ -252,7 +252,7 @@ func forge(tb testing.TB, seed, seq uint64) consumers.Message {
 		for _, r := range g.Events(5) {
 			if r.Stream.Kind() == "refusal" {
 				r.Seq = seq
-				return encode(tb, r)
+				return encode(r)
 			}
 		}
 	}
@@ -282,7 +282,8 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 			if leaves[d.Seq] == nil {
 				leaves[d.Seq] = map[string]bool{}
 			}
-			leaves[d.Seq][string(d.Leaf[:])] = true
+			leaf := d.Leaf()
+			leaves[d.Seq][string(leaf[:])] = true
 		}
 		last := seqOf(t, all[len(all)-1])
 		src.positions = append(src.positions, consumers.Position{}) // nothing noted yet
@@ -305,11 +306,7 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 				put(consumers.Message{Value: []byte(`{"garbage":1}`)}, false)
 			case 1: // of another ledger
 				r := kafkatest.Numbered(0, kafkatest.NewGenerator(3).Events(9))
-				m, err := consumers.Encode(uuid.New(), r[8])
-				if err != nil {
-					rt.Fatal(err)
-				}
-				put(m, false)
+				put(consumers.Encode(uuid.New(), r[8]), false)
 			case 2: // above all that will be noted
 				put(forge(t, uint64(len(src.log)), last+1+rapid.Uint64Range(0, 1e9).Draw(rt, "ahead")), false)
 			case 3:
@@ -338,7 +335,7 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 		}
 		var got []uint64
 		counted := new(consumers.ForeignCount)
-		cfg := config(nil, func(_ context.Context, es []schemas.Recorded) error {
+		cfg := config(nil, func(_ context.Context, es []schemas.Envelope) error {
 			for _, e := range es {
 				if e.Seq > last {
 					rt.Fatalf("sequence %d was handled, which the relay never published", e.Seq)
@@ -400,7 +397,7 @@ func TestAHighSequenceHidesNothing(t *testing.T) {
 				Topics: map[string]consumers.TopicPosition{"ledger.refusal": {Ends: []int64{11}}}}
 			src := &noted{script: script{batches: [][]consumers.Message{log}}, positions: []consumers.Position{p}}
 			handled := 0
-			cfg := config(nil, func(_ context.Context, es []schemas.Recorded) error { handled += len(es); return nil })
+			cfg := config(nil, func(_ context.Context, es []schemas.Envelope) error { handled += len(es); return nil })
 			cfg.Source, cfg.Unjudged = src, unjudged
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
@@ -426,7 +423,7 @@ func TestPoisonIsParkedAndTheStreamGoesOn(t *testing.T) {
 	var handled []uint64
 	src := &script{batches: [][]consumers.Message{all[:8], all[8:]}}
 	dead := &parked{}
-	cfg := config(src, func(_ context.Context, es []schemas.Recorded) error {
+	cfg := config(src, func(_ context.Context, es []schemas.Envelope) error {
 		for _, e := range es {
 			calls[e.Seq]++
 			if e.Seq == poison {
@@ -461,8 +458,8 @@ func TestPoisonIsParkedAndTheStreamGoesOn(t *testing.T) {
 
 func TestNothingIsCommittedWithoutItsEffect(t *testing.T) {
 	down := errors.New("down")
-	fails := func(context.Context, []schemas.Recorded) error { return errors.New("cannot be handled") }
-	works := func(context.Context, []schemas.Recorded) error { return nil }
+	fails := func(context.Context, []schemas.Envelope) error { return errors.New("cannot be handled") }
+	works := func(context.Context, []schemas.Envelope) error { return nil }
 	for name, c := range map[string]struct {
 		handler consumers.Handler
 		change  func(*consumers.Config)
@@ -503,7 +500,7 @@ func (*failsToSave) Save(context.Context, string, int, []consumers.Handled) erro
 func TestUnavailableIsNeverParked(t *testing.T) {
 	src := &script{batches: [][]consumers.Message{messages(t, 12, 5)}}
 	tries, dead := 0, &parked{}
-	cfg := config(src, func(_ context.Context, es []schemas.Recorded) error {
+	cfg := config(src, func(_ context.Context, es []schemas.Envelope) error {
 		if tries++; tries < 50 {
 			return fmt.Errorf("no connection: %w", consumers.ErrUnavailable)
 		}
@@ -520,7 +517,7 @@ func TestStop(t *testing.T) {
 		src := &script{batches: [][]consumers.Message{messages(t, 13, 5), messages(t, 14, 5)}}
 		ctx, cancel := context.WithCancel(context.Background())
 		src.end = cancel
-		err := consumers.Run(ctx, config(src, func(work context.Context, es []schemas.Recorded) error {
+		err := consumers.Run(ctx, config(src, func(work context.Context, es []schemas.Envelope) error {
 			cancel()
 			return work.Err() // still alive
 		}))
@@ -532,7 +529,7 @@ func TestStop(t *testing.T) {
 		src := &script{batches: [][]consumers.Message{messages(t, 13, 5)}}
 		ctx, cancel := context.WithCancel(context.Background())
 		src.end = cancel
-		cfg := config(src, func(work context.Context, es []schemas.Recorded) error {
+		cfg := config(src, func(work context.Context, es []schemas.Envelope) error {
 			cancel()
 			<-work.Done()
 			return work.Err()
@@ -548,7 +545,7 @@ func TestStop(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		src.end = cancel
 		tries := 0
-		cfg := config(src, func(context.Context, []schemas.Recorded) error {
+		cfg := config(src, func(context.Context, []schemas.Envelope) error {
 			if tries++; tries == 3 {
 				cancel()
 			}

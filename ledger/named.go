@@ -46,14 +46,14 @@ func newNaming(l *Ledger, c *schemas.Catalogue, ask Owners) *naming {
 }
 
 // judge tells of a genuine event how it names persons, and brings its stream's state forward.
-func (n *naming) judge(ctx context.Context, r schemas.Recorded, d schemas.Draft) (out Naming, err error) {
+func (n *naming) judge(ctx context.Context, e schemas.Envelope, d schemas.Draft) (out Naming, err error) {
 	named := make([]uuid.UUID, len(d.Subjects))
 	for i, s := range d.Subjects {
 		named[i] = s.Alias
 	}
 	var before sealedBy // of the event's stream
 	if slices.ContainsFunc(d.Values, func(v schemas.Value) bool { return v.Removed }) {
-		if before, err = n.state(ctx, r, d.Tenant); err != nil {
+		if before, err = n.state(ctx, e, d.Tenant); err != nil {
 			return out, err
 		}
 	}
@@ -93,8 +93,8 @@ func (n *naming) judge(ctx context.Context, r schemas.Recorded, d schemas.Draft)
 		}
 	}
 	slices.Sort(out.Missing)
-	if state, known := n.states[r.Stream]; known || r.Revision == 0 {
-		n.states[r.Stream] = n.apply(state, d)
+	if state, known := n.states[e.Stream]; known || e.Revision == 0 {
+		n.states[e.Stream] = n.apply(state, d)
 	}
 	n.trim()
 	return out, nil
@@ -108,23 +108,23 @@ func valueKey(v schemas.Value) string {
 }
 
 // state returns what stands in the stream before the event, read again where it was forgotten.
-func (n *naming) state(ctx context.Context, r schemas.Recorded, tenant uuid.UUID) (sealedBy, error) {
-	if state, known := n.states[r.Stream]; known || r.Revision == 0 {
+func (n *naming) state(ctx context.Context, e schemas.Envelope, tenant uuid.UUID) (sealedBy, error) {
+	if state, known := n.states[e.Stream]; known || e.Revision == 0 {
 		return state, nil
 	}
 	var state sealedBy
 	var reading Reading
-	for own, err := range ReadGenuine(ctx, n.l, n.c, r.Stream, tenant, &reading) {
+	for own, err := range ReadGenuine(ctx, n.l, n.c, e.Stream, tenant, &reading) {
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", r.Stream, err)
+			return nil, fmt.Errorf("read %s: %w", e.Stream, err)
 		}
-		if own.Revision >= r.Revision {
+		if own.Revision >= e.Revision {
 			break
 		}
 		state = n.apply(state, own.Draft)
 	}
-	n.states[r.Stream] = n.apply(state, schemas.Draft{})
-	return n.states[r.Stream], nil
+	n.states[e.Stream] = n.apply(state, schemas.Draft{})
+	return n.states[e.Stream], nil
 }
 
 // apply brings a state forward by an event.

@@ -19,6 +19,8 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // views is a Sink and Positions in memory. Like the real one it may have a row in its base and not in its views, until
@@ -85,10 +87,7 @@ func (v *views) check(t *testing.T, events []chtest.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, e := range events {
-		leaf, err := e.Leaf()
-		if err != nil {
-			t.Fatal(err)
-		}
+		leaf := e.Leaf()
 		if !v.complete[e.Seq] || !slices.ContainsFunc(v.base[e.Seq],
 			func(s projections.Stored) bool { return s.Leaf == leaf }) {
 			t.Errorf("event %d is not in the views", e.Seq)
@@ -229,9 +228,9 @@ func crashRound(t *testing.T, r *rand.Rand) {
 		}
 		if r.IntN(2) == 0 {
 			p := topics.Partition(events[r.IntN(len(events))].Stream)
-			forged := more[0].Recorded
+			forged := more[0].Envelope
 			forged.Seq = 1_000_000 + r.Uint64N(1e9)
-			topics.Write(p, projections.Item{Foreign: errors.New("garbage")}, projections.Item{Recorded: forged})
+			topics.Write(p, projections.Item{Foreign: errors.New("garbage")}, projections.Item{Envelope: forged})
 			if r.IntN(2) == 0 {
 				topics.Note()
 			}
@@ -293,12 +292,11 @@ func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
 		events := l.Events(30)
 		topics.Publish(events[:10]...)
-		nobody, ahead := events[3].Recorded, events[3].Recorded
-		nobody.Metadata = []byte(`{"v":1}`)
+		ahead := events[3].Envelope
 		ahead.Seq = 1_000_000
 		name := topics.Partition(events[3].Stream)
-		topics.Write(name, projections.Item{Foreign: errors.New("no headers")}, projections.Item{Recorded: nobody},
-			projections.Item{Recorded: ahead})
+		topics.Write(name, projections.Item{Foreign: errors.New("no headers")},
+			projections.Item{Foreign: errors.New("an event of nobody")}, projections.Item{Envelope: ahead})
 		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
 		time.Sleep(time.Second)
 		if s := p.Status(); s.Applied != 10 || len(s.Foreign) != 1 || s.Foreign[0].Count != 1 {
@@ -342,13 +340,13 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					l, topics, v := chtest.NewLedger(1, 2, 3), chtest.NewTopics(2), newViews()
 					events := l.Events(60)
 					victim := events[40]
-					forged := victim.Recorded
-					forged.ID[0] ^= 1
+					forged := schemastest.Changed(victim.Envelope, func(r *schemas.RecordedEvent) { r.ID[0] ^= 1 })
 					at := topics.Partition(victim.Stream)
 					if !own {
 						for _, e := range events[:40] {
 							if e.Stream.Kind() != "ledger" && topics.Partition(e.Stream) != at {
-								forged.Stream, at = e.Stream, topics.Partition(e.Stream)
+								forged = schemastest.Changed(forged, func(r *schemas.RecordedEvent) { r.Stream = e.Stream })
+								at = topics.Partition(e.Stream)
 								break
 							}
 						}
@@ -356,7 +354,7 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					topics.Publish(events[:20]...)
 					cfg := projections.Config{Source: topics, Sink: v, Positions: v}
 					p := start(t, cfg)
-					forge := func() { topics.Write(at, projections.Item{Recorded: forged}) }
+					forge := func() { topics.Write(at, projections.Item{Envelope: forged}) }
 					if !genuineFirst {
 						forge()
 						// What is behind it in the sequence is published and noted at once, as when
@@ -415,9 +413,8 @@ func TestWhatWasFilledAgainDoesNotYield(t *testing.T) {
 		topics.Recreate(1)
 		topics.Publish(events...)
 		time.Sleep(5 * time.Second)
-		forged := events[30].Recorded
-		forged.ID[0] ^= 1
-		topics.Write(topics.Partition(forged.Stream), projections.Item{Recorded: forged})
+		forged := schemastest.Changed(events[30].Envelope, func(r *schemas.RecordedEvent) { r.ID[0] ^= 1 })
+		topics.Write(topics.Partition(forged.Stream), projections.Item{Envelope: forged})
 		topics.Note()
 		for range 2 {
 			time.Sleep(5 * time.Second)
@@ -565,12 +562,13 @@ func TestABatchIsBoundedByBytesAndRows(t *testing.T) {
 		v := &sizes{views: newViews()}
 		events := l.Events(50)
 		big := events[49]
-		big.Data = []byte(`{"x":"` + strings.Repeat("x", 40_000) + `"}`)
 		for i := range uint64(10) {
-			e := big
-			e.Seq += i
-			e.Stream = "device-11111111-2222-4333-8444-555555555555"
-			events = append(events, e)
+			e := schemastest.Changed(big.Envelope, func(r *schemas.RecordedEvent) {
+				r.Data = []byte(`{"x":"` + strings.Repeat("x", 40_000) + `"}`)
+				r.Stream = "device-11111111-2222-4333-8444-555555555555"
+				r.Seq += i
+			})
+			events = append(events, chtest.Event{Envelope: e, Draft: big.Draft})
 		}
 		topics.Publish(events...)
 		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v, BatchRows: 8, BatchBytes: 100_000})

@@ -207,10 +207,10 @@ type Reader interface {
 	// EventsByStreams yields the events of the streams, by sequence.
 	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf AsOf) iter.Seq2[Row, error]
 	// RawEvents yields the exact stored bytes of the tenant's events with a sequence in [from, to), by sequence.
-	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Recorded, error]
+	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error]
 	// RawEventsAt yields the exact stored bytes of the tenant's events at the sequences, by sequence. A sequence that is
 	// not the tenant's, or is not in the views, is an error.
-	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Recorded, error]
+	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error]
 	// Counts counts events up to asOf, and values that are set now.
 	Counts(ctx context.Context, tenant uuid.UUID, asOf AsOf) (Counts, error)
 }

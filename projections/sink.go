@@ -54,7 +54,7 @@ var ErrReadOnly = errors.New("this account may only read the views")
 
 // Item is a message of a partition.
 type Item struct {
-	Recorded schemas.Recorded // with Seq; meaningful where Foreign is nil
+	Envelope schemas.Envelope // with Seq; meaningful where Foreign is nil
 	Offset   int64
 	Foreign  error // why the message is no event of the ledger
 }

@@ -100,8 +100,12 @@ func FuzzDecode(f *testing.F) {
 	meta := []byte(`{"v":1,"tenant":"7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051","recordedAt":"2026-11-24T00:00:00.500Z",` +
 		`"source":"graph","policy":3,"subjects":[],"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`)
 	f.Fuzz(func(t *testing.T, typ string, data []byte) {
-		d, err := Default().Decode(Recorded{Event: Event{Type: typ, Stream: LedgerStream, Data: data, Metadata: meta}})
-		if err == nil {
+		e, err := NewEnvelope(RecordedEvent{Event: Event{ID: NewID(), Type: typ, Data: data, Metadata: meta,
+			Stream: "device-11111111-2222-4333-8444-555555555555"}})
+		if err != nil {
+			return
+		}
+		if d, err := Default().Decode(e); err == nil {
 			for _, v := range d.Values {
 				if v.Attr == nil || (v.Token != "" && v.Plain != nil) {
 					t.Errorf("value without attribute, or both plain and sealed: %+v", v)

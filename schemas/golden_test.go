@@ -71,6 +71,16 @@ func openSample(t *testing.T, a *Attribute) json.RawMessage {
 	return nil
 }
 
+// enveloped reads an event that belongs to the ledger.
+func enveloped(t *testing.T, r RecordedEvent) Envelope {
+	t.Helper()
+	e, err := NewEnvelope(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 type fixture struct {
 	Type     string          `json:"type"`
 	Stream   Stream          `json:"stream"`
@@ -93,10 +103,7 @@ func TestGoldenFixtureOfEachEventVersionIsReadAndWrittenToTheSameBytes(t *testin
 					t.Fatal(err)
 				}
 				e = Sign(e, 0, OriginKey{})
-				leaf, err := Recorded{Event: e}.Leaf()
-				if err != nil {
-					t.Fatal(err)
-				}
+				leaf := enveloped(t, RecordedEvent{Event: e}).Leaf()
 				raw = JSON(fixture{typ.Name, e.Stream, e.ID, e.Data, e.Metadata, fmt.Sprintf("%x", leaf)})
 				if err := os.WriteFile(path, append(raw, '\n'), 0o644); err != nil {
 					t.Fatal(err)
@@ -108,11 +115,12 @@ func TestGoldenFixtureOfEachEventVersionIsReadAndWrittenToTheSameBytes(t *testin
 			if err := json.Unmarshal(raw, &f); err != nil {
 				t.Fatal(err)
 			}
-			r := Recorded{Event: Event{ID: f.ID, Stream: f.Stream, Type: f.Type, Data: f.Data, Metadata: f.Metadata}}
-			if leaf, err := r.Leaf(); err != nil || fmt.Sprintf("%x", leaf) != f.Leaf {
-				t.Errorf("leaf %x (%v), fixture has %s", leaf, err, f.Leaf)
+			stored := enveloped(t, RecordedEvent{Event: Event{
+				ID: f.ID, Stream: f.Stream, Type: f.Type, Data: f.Data, Metadata: f.Metadata}})
+			if leaf := fmt.Sprintf("%x", stored.Leaf()); leaf != f.Leaf {
+				t.Errorf("leaf %s, fixture has %s", leaf, f.Leaf)
 			}
-			d, err := c.Decode(r)
+			d, err := c.Decode(stored)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,7 +245,7 @@ func TestAnUpcasterIsAppliedWhereEventsAreDecodedAndNowhereElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := c.Decode(Recorded{Event: Sign(e, 0, OriginKey{})})
+	d, err := c.Decode(enveloped(t, RecordedEvent{Event: Sign(e, 0, OriginKey{})}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,9 +117,10 @@ type Event struct {
 // Size returns the bytes that count against MaxEventBytes.
 func (e Event) Size() int { return len(e.Data) + len(e.Metadata) }
 
-// Recorded is an event as the ledger holds it. Seq counts ledger events from 0 in $all order and is
-// meaningful only where the ledger, the topics or a view supplied it.
-type Recorded struct {
+// RecordedEvent is an event as a store holds it, whosever it is: nothing about its bytes was
+// checked. NewEnvelope checks one. Seq counts ledger events from 0 in $all order and is meaningful
+// only where the ledger, the topics or a view supplied it.
+type RecordedEvent struct {
 	Event
 	Revision uint64
 	Seq      uint64

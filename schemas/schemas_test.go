@@ -97,21 +97,14 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 	if got := string(e.Metadata); got != v.Expected.Metadata {
 		t.Errorf("metadata\n got %s\nwant %s", got, v.Expected.Metadata)
 	}
-	r := Recorded{Event: e, Revision: v.Inputs.Event.Revision}
+	r := enveloped(t, RecordedEvent{Event: e, Revision: v.Inputs.Event.Revision})
 	if got := hex.EncodeToString(r.Frame()); got != v.Expected.Frame {
 		t.Errorf("frame\n got %s\nwant %s", got, v.Expected.Frame)
 	}
-	entry, err := r.Entry()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := hex.EncodeToString(entry); got != v.Expected.Entry {
+	if got := hex.EncodeToString(r.Entry()); got != v.Expected.Entry {
 		t.Errorf("entry\n got %s\nwant %s", got, v.Expected.Entry)
 	}
-	leaf, err := r.Leaf()
-	if err != nil {
-		t.Fatal(err)
-	}
+	leaf := r.Leaf()
 	if got := hex.EncodeToString(leaf[:]); got != v.Expected.Leaf {
 		t.Errorf("leaf %s, want %s", got, v.Expected.Leaf)
 	}

@@ -31,7 +31,7 @@ func BenchmarkAccounts(b *testing.B) {
 
 	const topic, partitions, batch = "ledger.refusal", 4, 1000
 	gen := kafkatest.NewGenerator(1)
-	var events []schemas.Recorded
+	var events []schemas.Envelope
 	for len(events) < batch {
 		for _, e := range gen.Events(batch) {
 			if e.Stream.Kind() == "refusal" && len(events) < batch {

@@ -92,7 +92,7 @@ func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool
 // it. It returns the events of that ledger with the offset of each, and the offset after the last
 // record read. What is not that ledger's is skipped and counted.
 func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
-	to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
+	to int64) (events []schemas.Envelope, offsets []int64, next int64, err error) {
 	for tries := 0; ; tries++ {
 		messages, next, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
 		if err != nil {
@@ -107,7 +107,7 @@ func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string,
 				c.cfg.Foreign.Add(topic, partition, m.Offset)
 				continue
 			}
-			events, offsets = append(events, d.Recorded), append(offsets, m.Offset)
+			events, offsets = append(events, d.Envelope), append(offsets, m.Offset)
 		}
 		if next = min(next, to); next > from {
 			return events, offsets, next, nil

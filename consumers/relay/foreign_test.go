@@ -74,11 +74,7 @@ func (r *rig) forged(tb testing.TB, seq uint64) *kgo.Record {
 		for _, e := range g.Events(5) {
 			if e.Stream.Kind() == "refusal" {
 				e.Seq = seq
-				m, err := consumers.Encode(r.ledger.id, e)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return record(m)
+				return record(consumers.Encode(r.ledger.id, e))
 			}
 		}
 	}

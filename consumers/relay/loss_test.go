@@ -262,9 +262,9 @@ func TestHoleInThePartition(t *testing.T) {
 	if err := r.client.Prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
-	var part []schemas.Recorded
+	var part []schemas.Envelope
 	for _, e := range r.ledger.all() {
-		if topic, key, _ := r.client.Route(e); topic == lossy && r.client.Partition(key, 3) == 0 {
+		if topic, key := r.client.Route(e); topic == lossy && r.client.Partition(key, 3) == 0 {
 			part = append(part, e)
 		}
 	}
@@ -446,8 +446,8 @@ func TestUnknownKind(t *testing.T) {
 			t.Fatal(err)
 		}
 		kind := []string{"widget", "gadget"}[i%2]
-		r.ledger.append(schemas.Recorded{Event: schemas.Event{ID: uuid.New(), Stream: schemas.NewStream(kind, uuid.New()),
-			Type: kind + ".made.v1", Data: []byte(`{}`), Metadata: meta}})
+		r.ledger.append(schemastest.Envelope(schemas.RecordedEvent{Event: schemas.Event{ID: uuid.New(),
+			Stream: schemas.NewStream(kind, uuid.New()), Type: kind + ".made.v1", Data: []byte(`{}`), Metadata: meta}}))
 	}
 	cfg := r.config()
 	cfg.Hook = func(p string) error {

@@ -33,7 +33,7 @@ type state struct {
 	again   bool  // the newest position is not the relay's, or behind the ends: note it again soon
 }
 
-func (s *state) contiguous(events []schemas.Recorded) error {
+func (s *state) contiguous(events []schemas.Envelope) error {
 	var want uint64
 	if s.through != nil {
 		want = s.through.Seq + 1
@@ -65,12 +65,12 @@ type part struct {
 	name      string
 	topic     *topic
 	partition int
-	events    []schemas.Recorded
+	events    []schemas.Envelope
 }
 
 // split sorts events by partition, in order, leaving out those that are published already and, where only is given,
 // those of other topics.
-func (r *Relay) split(ctx context.Context, s *state, events []schemas.Recorded, only map[string]bool) ([]*part, error) {
+func (r *Relay) split(ctx context.Context, s *state, events []schemas.Envelope, only map[string]bool) ([]*part, error) {
 	type place struct {
 		topic     string
 		partition int
@@ -78,15 +78,13 @@ func (r *Relay) split(ctx context.Context, s *state, events []schemas.Recorded, 
 	var parts []*part
 	at := map[place]*part{}
 	for _, e := range events {
-		name, key, err := r.cfg.Publisher.Route(e)
-		if err != nil {
-			return nil, err
-		}
+		name, key := r.cfg.Publisher.Route(e)
 		if only != nil && !only[name] {
 			continue
 		}
 		t := s.topics[name]
 		if t == nil {
+			var err error
 			if t, err = r.create(ctx, name); err != nil {
 				return nil, err
 			}

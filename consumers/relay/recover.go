@@ -96,8 +96,7 @@ func (r *Relay) leafAt(ctx context.Context, seq uint64) (leaf [32]byte, ok bool,
 	if err != nil || !ok {
 		return leaf, false, err
 	}
-	leaf, err = e.Leaf()
-	return leaf, true, err
+	return e.Leaf(), true, nil
 }
 
 // published looks just below the ends that a position notes for records that it covers and the
@@ -119,11 +118,7 @@ func (r *Relay) published(ctx context.Context, p consumers.Position) (string, er
 					if e.Seq > p.Through.Seq {
 						continue
 					}
-					leaf, err := e.Leaf()
-					if err != nil {
-						return "", err
-					}
-					held, err := r.holds(ctx, schemas.Anchor{LedgerID: p.Through.LedgerID, Seq: e.Seq, Leaf: leaf})
+					held, err := r.holds(ctx, e.Anchor(p.Through.LedgerID))
 					if err != nil {
 						return "", err
 					}
@@ -301,17 +296,13 @@ func (t *tail) fill(ctx context.Context, c *cursor) error {
 			return errors.New("the publisher read nothing where there is something")
 		}
 		for i, e := range events {
-			leaf, err := e.Leaf()
-			if err != nil {
-				return fmt.Errorf("recover %s/%d at offset %d: %w", c.topic, c.partition, offsets[i], err)
-			}
 			if e.Seq < c.floor {
-				if err := t.repeated(ctx, c, e.Seq, offsets[i], leaf); err != nil {
+				if err := t.repeated(ctx, c, e.Seq, offsets[i], e.Leaf()); err != nil {
 					return err
 				}
 				continue
 			}
-			c.heads = append(c.heads, head{seq: e.Seq, offset: offsets[i], leaf: leaf})
+			c.heads = append(c.heads, head{seq: e.Seq, offset: offsets[i], leaf: e.Leaf()})
 		}
 		c.next = next
 	}
@@ -370,14 +361,12 @@ func (t *tail) genuine(ctx context.Context, c *cursor) (bool, error) {
 // match reports whether the event lies in some partition already, and passes it there. It errs with
 // ErrDataLoss where the event is missing before later ones of its partition: published now, it
 // would come out of order.
-func (t *tail) match(ctx context.Context, e schemas.Recorded, topic string, partition int) (bool, error) {
-	leaf, err := e.Leaf()
-	if err != nil {
-		return false, fmt.Errorf("compare event %d: %w", e.Seq, err)
-	}
+func (t *tail) match(ctx context.Context, e schemas.Envelope, topic string, partition int) (bool, error) {
+	leaf := e.Leaf()
 	there, later := false, uint64(0)
 	for _, c := range t.cursors {
 		for len(c.heads) > 0 && c.heads[0].seq <= e.Seq {
+			var err error
 			if h := c.heads[0]; h.seq == e.Seq && h.leaf != leaf {
 				err = t.forged(ctx, c)
 			} else { // this event, or a repetition of an earlier one

@@ -143,11 +143,8 @@ func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
 }
 
 // reached returns errReached when the event is the one that was noted.
-func (r *Relay) reached(e schemas.Recorded, goal schemas.Anchor) error {
-	a, err := r.anchor(e)
-	if err != nil {
-		return err
-	}
+func (r *Relay) reached(e schemas.Envelope, goal schemas.Anchor) error {
+	a := r.anchor(e)
 	if a.EventID != goal.EventID || a.Leaf != goal.Leaf {
 		return fmt.Errorf("sequence %d of the ledger is not the event that was noted: %w", goal.Seq, ErrDiverged)
 	}
@@ -157,7 +154,7 @@ func (r *Relay) reached(e schemas.Recorded, goal schemas.Anchor) error {
 // republish publishes the damaged topics' events up to the goal, whose event must be the ledger's.
 func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, damaged map[string]bool) error {
 	var next uint64
-	err := r.cfg.Ledger.Follow(ctx, nil, func(ctx context.Context, batch []schemas.Recorded) error {
+	err := r.cfg.Ledger.Follow(ctx, nil, func(ctx context.Context, batch []schemas.Envelope) error {
 		if len(batch) == 0 {
 			return nil
 		}
@@ -174,7 +171,7 @@ func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, da
 				return err
 			}
 		}
-		err := r.each(batch, func(round []schemas.Recorded) error {
+		err := r.each(batch, func(round []schemas.Envelope) error {
 			parts, err := r.split(ctx, s, round, damaged)
 			if err != nil {
 				return err

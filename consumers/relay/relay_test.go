@@ -31,12 +31,8 @@ type rig struct {
 }
 
 // isForeign reports whether a record of the right form is not the ledger's.
-func (r *rig) isForeign(d consumers.Delivered, events []schemas.Recorded) bool {
-	if d.Ledger != r.ledger.id || d.Seq >= uint64(len(events)) {
-		return true
-	}
-	leaf, err := events[d.Seq].Leaf()
-	return err != nil || leaf != d.Leaf
+func (r *rig) isForeign(d consumers.Delivered, events []schemas.Envelope) bool {
+	return d.Ledger != r.ledger.id || d.Seq >= uint64(len(events)) || events[d.Seq].Leaf() != d.Leaf()
 }
 
 func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
@@ -123,7 +119,7 @@ func runTo(tb testing.TB, re *relay.Relay, through uint64) error {
 
 // published is what a strict consumer sees in a topic's partitions.
 type published struct {
-	bySeq      map[uint64]schemas.Recorded // after the consumer's rule
+	bySeq      map[uint64]schemas.Envelope // after the consumer's rule
 	duplicates []uint64
 }
 
@@ -141,7 +137,7 @@ func (r *rig) check(tb checker, through uint64) published {
 		tb.Fatalf("noted through %d, want %d", pos.Through.Seq, through)
 	}
 	events := r.ledger.all()
-	out := published{bySeq: map[uint64]schemas.Recorded{}}
+	out := published{bySeq: map[uint64]schemas.Envelope{}}
 	topics, err := r.client.Topics(ctx)
 	if err != nil {
 		tb.Fatal(err)
@@ -169,13 +165,13 @@ func (r *rig) check(tb checker, through uint64) published {
 						continue
 					}
 					want := events[d.Seq]
-					if got, _ := d.Recorded.Leaf(); d.ID != want.ID || d.Ledger != r.ledger.id || d.Position != want.Position || got != d.Leaf {
+					if d.ID != want.ID || d.Ledger != r.ledger.id || d.Position != want.Position {
 						tb.Fatalf("%s/%d@%d is not event %d", topic, p, m.Offset, d.Seq)
 					}
 					if kafka.Partition(m.Key, len(ends)) != p {
 						tb.Fatalf("%s/%d@%d has a key of another partition", topic, p, m.Offset)
 					}
-					if repeated, err := window.Repeats(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf}); err != nil {
+					if repeated, err := window.Repeats(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf()}); err != nil {
 						tb.Fatal(err)
 					} else if repeated {
 						out.duplicates = append(out.duplicates, d.Seq)
@@ -184,11 +180,11 @@ func (r *rig) check(tb checker, through uint64) published {
 					if last := window.Last(); len(last) > 0 && last[len(last)-1].Seq > d.Seq {
 						tb.Fatalf("%s/%d@%d has sequence %d after %d", topic, p, m.Offset, d.Seq, last[len(last)-1].Seq)
 					}
-					window.Add(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf})
+					window.Add(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf()})
 					if _, twice := out.bySeq[d.Seq]; twice {
 						tb.Fatalf("sequence %d is handled twice", d.Seq)
 					}
-					out.bySeq[d.Seq] = d.Recorded
+					out.bySeq[d.Seq] = d.Envelope
 					if m.Offset < pos.Topics[topic].Ends[p] {
 						below[d.Seq] = true
 					}

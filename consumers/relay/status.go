@@ -172,7 +172,7 @@ func (st *status) start(through schemas.Anchor) {
 	st.s.Through, st.s.Any = through, true
 }
 
-func (st *status) received(batch []schemas.Recorded) {
+func (st *status) received(batch []schemas.Envelope) {
 	if len(batch) == 0 {
 		return
 	}

@@ -28,7 +28,7 @@ type Ledger interface {
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error)
 	ledger.Reader
 	// Events yields the whole ledger, for acts that a crash interrupted.
-	Events(ctx context.Context) iter.Seq2[schemas.Recorded, error]
+	Events(ctx context.Context) iter.Seq2[schemas.Envelope, error]
 }
 
 // Config is what custody works with.

@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 var officer = access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Officer, access.Operator}, All: true}
@@ -166,7 +167,7 @@ func TestAnAccessIsInTheLedgerBeforeTheFirstPlaintext(t *testing.T) {
 	if len(events) != before+1 {
 		t.Fatalf("%d further events, want one that names the person", len(events)-before)
 	}
-	d, err := schemas.Default().Decode(events[before])
+	d, err := schemas.Default().Decode(schemastest.Envelope(events[before]))
 	if err != nil || len(d.Subjects) != 2 || d.Subjects[0].Role != "target" || d.Subjects[1].Role != "officer" {
 		t.Errorf("the event names %+v (%v), want the target and the officer", d.Subjects, err)
 	}
@@ -197,7 +198,7 @@ func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 		if r.Stream != s.Stream() {
 			t.Errorf("an event of %s, want %s", r.Stream, s.Stream())
 		}
-		d, err := schemas.Default().Decode(r)
+		d, err := schemas.Default().Decode(schemastest.Envelope(r))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -466,6 +467,6 @@ func TestATenantIsRecordedOnceAndARegistrationCutShortIsCompleted(t *testing.T) 
 	}
 }
 
-func streamOf(b *bench, s schemas.Stream) iter.Seq2[schemas.Recorded, error] {
+func streamOf(b *bench, s schemas.Stream) iter.Seq2[schemas.RecordedEvent, error] {
 	return b.ledger.ReadStream(b.ctx, s, 0)
 }

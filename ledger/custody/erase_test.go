@@ -189,7 +189,7 @@ func (b *bench) garbage(s schemas.Stream, typ, data string) {
 func (b *bench) garbageOf(tenant uuid.UUID, s schemas.Stream, typ, data string) {
 	b.t.Helper()
 	all := b.store.Events()
-	last := slices.IndexFunc(all, func(r schemas.Recorded) bool {
+	last := slices.IndexFunc(all, func(r schemas.RecordedEvent) bool {
 		return r.Type == "request.opened.v1" && (tenant == uuid.Nil ||
 			strings.Contains(string(r.Metadata), tenant.String()))
 	})
@@ -561,7 +561,7 @@ func TestReplayOfManyOrders(t *testing.T) {
 	b.restore(before)
 	ctx, cancel := context.WithCancel(b.ctx)
 	seen := 0
-	events := func(yield func(schemas.Recorded, error) bool) {
+	events := func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range b.ledger.Events(b.ctx) {
 			if seen++; seen == 40 {
 				cancel()

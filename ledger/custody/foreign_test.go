@@ -20,7 +20,7 @@ import (
 )
 
 // plant appends an event past the ledger, at the end of its stream.
-func (b *bench) plant(s schemas.Stream, e schemas.Event) schemas.Recorded {
+func (b *bench) plant(s schemas.Stream, e schemas.Event) schemas.RecordedEvent {
 	b.t.Helper()
 	expect, next := ledger.NoStream, uint64(0)
 	for r, err := range b.ledger.ReadStream(b.ctx, s, 0) {
@@ -33,7 +33,7 @@ func (b *bench) plant(s schemas.Stream, e schemas.Event) schemas.Recorded {
 		b.t.Fatal(err)
 	}
 	e.Stream = s
-	return schemas.Recorded{Event: e, Revision: next}
+	return schemas.RecordedEvent{Event: e, Revision: next}
 }
 
 // signed returns the event as a holder of the vault would sign it at the stream's end.
@@ -282,7 +282,7 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 	misplaced := b.plant(s, b.signed(s, b.as(other.ID, "tenant.registered.v1",
 		`{"set":{"timeZone":"UTC"}}`), other.ID)).ID
 	foreign := b.plant(s, noise).ID
-	var own schemas.Recorded
+	var own schemas.Envelope
 	for r, err := range b.ledger.Events(b.ctx) {
 		if err != nil {
 			t.Fatal(err)
@@ -356,7 +356,7 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 		}
 	}
 	last := b.store.Events()[before]
-	if d, err := schemas.Default().Decode(last); err != nil || last.Stream != ledger.DisownedStream(b.tenant.ID) ||
+	if d, err := schemas.Default().Decode(schemastest.Envelope(last)); err != nil || last.Stream != ledger.DisownedStream(b.tenant.ID) ||
 		len(d.Subjects) != 1 || d.Subjects[0].Role != "officer" {
 		t.Errorf("the tenant's disowning is in %s and names %+v (%v)", last.Stream, d.Subjects, err)
 	}

@@ -35,7 +35,7 @@ const replayAtOnce = 64
 //
 // What it cannot do: keep out a person whom the restored vault never met. It has no identifier of
 // theirs to know them by, so an old record of them makes a new person.
-func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded, error]) (Replayed, error) {
+func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope, error]) (Replayed, error) {
 	var n Replayed
 	fail := func(err error) (Replayed, error) { return n, fmt.Errorf("replay erasure orders: %w", err) }
 	tenants := map[uuid.UUID]bool{}   // those asked about: whether the vault knows them

@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // Every act's events name everybody whose data they hold: the person of the request, the officer, whose
@@ -40,7 +41,7 @@ func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 		if f.Verdict != ledger.Genuine || len(f.Naming.Missing) > 0 {
 			t.Errorf("a %s is %s and does not name the person of %v", f.Type, f.Verdict, f.Naming.Missing)
 		}
-		d, err := schemas.Default().Decode(f.Recorded)
+		d, err := schemas.Default().Decode(schemastest.Envelope(f.RecordedEvent))
 		if err != nil {
 			return err
 		}

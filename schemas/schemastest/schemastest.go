@@ -19,6 +19,23 @@ var Key = schemas.OriginKey{1, 2, 3}
 // Sign signs an event under Key, as the ledger does when it appends at that revision.
 func Sign(e schemas.Event, revision uint64) schemas.Event { return schemas.Sign(e, revision, Key) }
 
+// Envelope reads an event that belongs to the ledger; it panics for any other.
+func Envelope(r schemas.RecordedEvent) schemas.Envelope {
+	e, err := schemas.NewEnvelope(r)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// Changed reads an event that differs from another in what do changes; it panics where that is none of
+// the ledger's.
+func Changed(e schemas.Envelope, do func(*schemas.RecordedEvent)) schemas.Envelope {
+	r := e.RecordedEvent
+	do(&r)
+	return Envelope(r)
+}
+
 // Metadata returns m's bytes with an origin that nobody made: its form is
 // right and its value is not.
 func Metadata(m schemas.Metadata) (json.RawMessage, error) {

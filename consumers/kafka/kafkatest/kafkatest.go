@@ -23,6 +23,7 @@ import (
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // Witness is another client for the same brokers, independent of the one under test.
@@ -118,8 +119,8 @@ func must[T any](v T, err error) func(testing.TB) T {
 }
 
 // refusals returns n events of topic ledger.refusal, numbered from first.
-func (s *suite) refusals(first uint64, n int) []schemas.Recorded {
-	var out []schemas.Recorded
+func (s *suite) refusals(first uint64, n int) []schemas.Envelope {
+	var out []schemas.Envelope
 	for len(out) < n {
 		for _, e := range s.gen.Events(n) {
 			if e.Stream.Kind() == "refusal" && len(out) < n {
@@ -131,12 +132,9 @@ func (s *suite) refusals(first uint64, n int) []schemas.Recorded {
 }
 
 // note notes, as the relay does, that all up to that event lies below the present ends.
-func (s *suite) note(t *testing.T, through schemas.Recorded) {
+func (s *suite) note(t *testing.T, through schemas.Envelope) {
 	t.Helper()
-	leaf := must(through.Leaf())(t)
-	p := consumers.Position{Topics: map[string]consumers.TopicPosition{},
-		Through: schemas.Anchor{LedgerID: s.ledger, Seq: through.Seq, EventID: through.ID, Leaf: leaf,
-			Position: through.Position}}
+	p := consumers.Position{Topics: map[string]consumers.TopicPosition{}, Through: through.Anchor(s.ledger)}
 	for _, topic := range must(s.client.Topics(s.ctx))(t) {
 		id, _, ends, err := s.client.Describe(s.ctx, topic)
 		if err != nil {
@@ -222,7 +220,7 @@ func testPublishAndRead(t *testing.T, s *suite) {
 	if _, _, _, err := s.client.Publish(s.ctx, s.ledger, "ledger.device", 1, events[:1]); err == nil {
 		t.Error("published to another kind's topic")
 	}
-	var got []schemas.Recorded
+	var got []schemas.Envelope
 	for at := int64(0); at < next; {
 		ms, _, err := s.reads.Partitions().Read(s.ctx, "ledger.refusal", 1, at)
 		if err != nil {
@@ -233,14 +231,12 @@ func testPublishAndRead(t *testing.T, s *suite) {
 				t.Fatalf("offset %d at %d, produced at %s", m.Offset, at, m.Time)
 			}
 			d := must(consumers.Decode(m))(t)
-			got = append(got, d.Recorded)
+			got = append(got, d.Envelope)
 			at++
 		}
 	}
 	for i := range events {
-		a, _ := events[i].Leaf()
-		b, _ := got[i].Leaf()
-		if a != b || got[i].Seq != events[i].Seq || got[i].Position != events[i].Position {
+		if events[i].Leaf() != got[i].Leaf() || got[i].Seq != events[i].Seq || got[i].Position != events[i].Position {
 			t.Fatalf("event %d came back as another", i)
 		}
 	}
@@ -311,8 +307,9 @@ func testChunks(t *testing.T, s *suite) {
 	// 12 MiB in one call, in requests a broker takes.
 	events := s.refusals(0, 60)
 	for i := range events {
-		pad := strings.Repeat("x", 200<<10)
-		events[i].Data = []byte(fmt.Sprintf(`{"rule":"personal-apps","pad":%q}`, pad))
+		events[i] = schemastest.Changed(events[i], func(r *schemas.RecordedEvent) {
+			r.Data = []byte(fmt.Sprintf(`{"rule":"personal-apps","pad":%q}`, strings.Repeat("x", 200<<10)))
+		})
 	}
 	acked, base, next, err := s.client.Publish(s.ctx, s.ledger, "ledger.refusal", 2, events)
 	if err != nil || acked != 60 || base != 0 || next != 60 {
@@ -465,7 +462,7 @@ func testGroup(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	group := "test-" + uuid.NewString()
-	publish := func(topic string, partition int, events []schemas.Recorded) {
+	publish := func(topic string, partition int, events []schemas.Envelope) {
 		t.Helper()
 		for {
 			_, _, _, err := s.client.Publish(s.ctx, s.ledger, topic, partition, events)
@@ -490,7 +487,7 @@ func testGroup(t *testing.T, s *suite) {
 		defer cancel()
 		err := consumers.Run(ctx, consumers.Config{Source: g, DeadLetter: s.follows, Ledger: s.ledger,
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-			Handler: func(_ context.Context, es []schemas.Recorded) error {
+			Handler: func(_ context.Context, es []schemas.Envelope) error {
 				mu.Lock()
 				for _, e := range es {
 					seen[e.Seq]++
@@ -521,7 +518,7 @@ func testGroup(t *testing.T, s *suite) {
 				if err := s.client.Ensure(s.ctx, "ledger.tenant"); err != nil {
 					t.Error(err)
 				}
-				var es []schemas.Recorded
+				var es []schemas.Envelope
 				for len(es) < 10 {
 					for _, e := range s.gen.Events(20) {
 						if e.Stream.Kind() == "tenant" && len(es) < 10 {
@@ -580,7 +577,7 @@ func testMemberDies(t *testing.T, s *suite) {
 		defer cancel()
 		err := consumers.Run(ctx, consumers.Config{Source: source, Positions: pos, DeadLetter: s.follows,
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-			Handler: func(_ context.Context, es []schemas.Recorded) error {
+			Handler: func(_ context.Context, es []schemas.Envelope) error {
 				for _, e := range es {
 					handled[e.Seq]++
 				}
@@ -612,10 +609,7 @@ func testPartitioner(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	for _, e := range s.refusals(0, 40) {
-		_, key, err := consumers.Route(e)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, key := consumers.Route(e)
 		want := must(s.witness.Produce(s.ctx, "ledger.refusal", key, "{}"))(t)
 		if got := s.client.Partition(key, 3); got != want {
 			t.Errorf("key %s: partition %d, Java's is %d", key, got, want)
@@ -652,7 +646,7 @@ func testForeign(t *testing.T, s *suite) {
 		}
 	}
 	ends := must(s.client.Partitions().Ends(s.ctx, topic))(t)
-	var got []schemas.Recorded
+	var got []schemas.Envelope
 	for at := int64(0); at < ends[0]; {
 		es, _, next, err := s.client.ReadEvents(s.ctx, s.ledger, topic, 0, at, ends[0])
 		if err != nil {
@@ -673,7 +667,7 @@ func testForeign(t *testing.T, s *suite) {
 	handled := 0
 	err := consumers.Run(ctx, consumers.Config{Source: g, Foreign: foreign,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Handler: func(_ context.Context, es []schemas.Recorded) error {
+		Handler: func(_ context.Context, es []schemas.Envelope) error {
 			for _, e := range es {
 				if e.Seq != uint64(handled) {
 					t.Errorf("sequence %d after %d events", e.Seq, handled)
