@@ -97,6 +97,7 @@ type metadataScanner struct {
 
 // scan checks raw, and puts what it says into m unless m is nil; it then allocates nothing.
 func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
+	work.Parsed()
 	s.rest = raw
 	if !s.literal(metadataHead) {
 		return notAsWritten("v")
@@ -171,7 +172,6 @@ func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
 		return errors.New("metadata: there is more after its last brace")
 	}
 	if m != nil {
-		work.Parsed()
 		*m = Metadata{Tenant: tenant, Occurred: occurred, Recorded: recorded, Source: string(source),
 			Correlation: correlation, Causation: causation, Policy: policy, Subjects: subjects, Origin: origin}
 	}

@@ -25,8 +25,9 @@ func (r RecordedEvent) Frame() []byte {
 // LogLabel returns the label by which the holder of x (a tenant, a stream's uuid or an alias)
 // recognises its event in the log, given the event's frame hash.
 func LogLabel(x uuid.UUID, h [32]byte) [16]byte {
-	b := append([]byte("ledgerline/label/v1\n"), x[:]...)
-	sum := sha256.Sum256(append(b, h[:]...))
+	b := make([]byte, 0, 20+len(x)+len(h))
+	b = append(append(append(b, "ledgerline/label/v1\n"...), x[:]...), h[:]...)
+	sum := sha256.Sum256(b)
 	return [16]byte(sum[:16])
 }
 
@@ -34,16 +35,20 @@ func LogLabel(x uuid.UUID, h [32]byte) [16]byte {
 func (e Envelope) Entry() []byte {
 	h := sha256.Sum256(e.Frame())
 	m := e.Meta()
-	owners := map[uuid.UUID]bool{m.Tenant: true, e.Stream.UUID(): true}
+	owners := make([]uuid.UUID, 0, 8)
+	owners = append(owners, m.Tenant, e.Stream.UUID())
 	for _, s := range m.Subjects {
-		owners[s.ID] = true
+		owners = append(owners, s.ID)
 	}
-	labels := make([][16]byte, 0, len(owners))
-	for x := range owners {
+	slices.SortFunc(owners, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	owners = slices.Compact(owners)
+	labels := make([][16]byte, 0, 8)
+	for _, x := range owners {
 		labels = append(labels, LogLabel(x, h))
 	}
 	slices.SortFunc(labels, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
-	entry := append([]byte{0x01}, h[:]...)
+	entry := make([]byte, 0, 1+len(h)+1+16*len(labels))
+	entry = append(append(entry, 0x01), h[:]...)
 	entry = append(entry, byte(len(labels)))
 	for _, l := range labels {
 		entry = append(entry, l[:]...)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"testing"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/internal/work"
 )
 
 // Key is the origin key of every tenant in tests that have no vault.
@@ -34,6 +36,18 @@ func Changed(e schemas.Envelope, do func(*schemas.RecordedEvent)) schemas.Envelo
 	r := e.RecordedEvent
 	do(&r)
 	return Envelope(r)
+}
+
+// CountWork counts until the test ends how often metadata is parsed and a leaf hashed, in this whole
+// process: nothing else may read events meanwhile.
+func CountWork(t testing.TB) *work.Counts {
+	t.Helper()
+	c := new(work.Counts)
+	if !work.On.CompareAndSwap(nil, c) {
+		t.Fatal("two tests count at once")
+	}
+	t.Cleanup(func() { work.On.Store(nil) })
+	return c
 }
 
 // Metadata returns m's bytes with an origin that nobody made: its form is

@@ -6,7 +6,7 @@ import "sync/atomic"
 
 // Counts are how often each step was taken.
 type Counts struct {
-	Parsed atomic.Uint64 // metadata was read into a schemas.Metadata
+	Parsed atomic.Uint64 // metadata was read, as a whole
 	Hashed atomic.Uint64 // a leaf was hashed
 }
 
