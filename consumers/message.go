@@ -90,6 +90,7 @@ const (
 	hSource      = "ce_source"
 	hSubject     = "ce_subject"
 	hType        = "ce_type"
+	hSchema      = "ce_dataschema"
 	hTime        = "ce_time"
 	hRecorded    = "ce_recordedtime"
 	hTenant      = "ce_tenant"
@@ -102,7 +103,7 @@ const (
 
 var known = map[string]bool{
 	hContentType: true, hSpecVersion: true, hID: true, hSource: true, hSubject: true, hType: true,
-	hTime: true, hRecorded: true, hTenant: true, hSeq: true, hRevision: true, hLeaf: true,
+	hSchema: true, hTime: true, hRecorded: true, hTenant: true, hSeq: true, hRevision: true, hLeaf: true,
 	hMetadata: true, hPosition: true,
 }
 
@@ -130,6 +131,9 @@ func Encode(ledger uuid.UUID, e schemas.Envelope) Message {
 	add(hSource, sourcePrefix+ledger.String())
 	add(hSubject, string(e.Stream))
 	add(hType, e.Type)
+	if schemas.Default().Type(e.Type) != nil {
+		add(hSchema, schemas.SchemaURI(e.Type))
+	}
 	if t := schemas.KnownTime(m.Occurred); !t.IsZero() {
 		add(hTime, schemas.Time(t))
 	}
@@ -168,7 +172,7 @@ func Decode(m Message) (Delivered, error) {
 		h[x.Key] = x.Value
 	}
 	for k := range known {
-		if _, ok := h[k]; !ok && k != hTime {
+		if _, ok := h[k]; !ok && k != hTime && k != hSchema {
 			return bad("header %s is missing", k)
 		}
 	}
@@ -229,6 +233,10 @@ func Decode(m Message) (Delivered, error) {
 	}
 	if string(h[hRecorded]) != schemas.Time(meta.Recorded) {
 		return tampered("%s is not the metadata's", hRecorded)
+	}
+	// A relay that does not know the type gives no schema, nor did relays before there were any.
+	if uri, given := h[hSchema]; given && string(uri) != schemas.SchemaURI(e.Type) {
+		return tampered("%s is not the type's", hSchema)
 	}
 	if kind := e.Stream.Kind(); !belongs(kind, m.Topic) {
 		return tampered("stream of kind %q does not belong to this topic", kind)

@@ -54,6 +54,7 @@ func TestEncodeGolden(t *testing.T) {
 		"ce_source: urn:ledgerline:0f8fad5b-d9cb-469f-a165-70867728950e\n" +
 		"ce_subject: refusal-16fd2706-8baf-433b-82eb-8c7fada847da\n" +
 		"ce_type: refusal.recorded.v1\n" +
+		"ce_dataschema: urn:ledgerline:schema:refusal.recorded.v1\n" +
 		"ce_time: 2025-04-11T21:02:03.387Z\n" +
 		"ce_recordedtime: 2025-04-12T00:00:00.000Z\n" +
 		"ce_tenant: 886313e1-3b8a-4372-9b90-0c9aee199e5d\n" +
@@ -196,6 +197,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"stream", set("ce_subject", "refusal-"+other), consumers.ErrTampered},
 		{"stream form", set("ce_subject", "refusal"), consumers.ErrMalformed},
 		{"type", set("ce_type", "refusal.recorded.v2"), consumers.ErrTampered},
+		{"schema", set("ce_dataschema", "urn:ledgerline:schema:refusal.recorded.v2"), consumers.ErrTampered},
+		{"no schema", set("ce_dataschema", ""), consumers.ErrTampered},
 		{"revision", set("ce_ledgerrevision", "7"), consumers.ErrTampered},
 		{"revision zero", set("ce_ledgerrevision", "00"), consumers.ErrMalformed},
 		{"leaf", set("ce_ledgerleaf", strings.Repeat("0", 64)), consumers.ErrTampered},
@@ -212,6 +215,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"twice", func(m *consumers.Message) { m.Headers = append(m.Headers, m.Headers[3]) }, consumers.ErrMalformed},
 	}
 	for i, h := range good.Headers {
+		if h.Key == "ce_dataschema" {
+			continue // may be absent: see below
+		}
 		want := consumers.ErrMalformed
 		if h.Key == "ce_time" {
 			want = consumers.ErrTampered // may be absent, but only where the metadata has no time
@@ -235,6 +241,27 @@ func TestDecodeRefuses(t *testing.T) {
 	m.Headers = append(m.Headers, consumers.Header{Key: "traceparent", Value: []byte("00-0-0-00")})
 	if _, err := consumers.Decode(m); err != nil {
 		t.Errorf("a foreign header: %v", err)
+	}
+}
+
+// Only a type that the relay knows has a schema; and what a relay wrote that knew of none is the
+// same event.
+func TestAMessageWithoutASchemaIsStillTheEvent(t *testing.T) {
+	named := func(h consumers.Header) bool { return h.Key == "ce_dataschema" }
+	for _, e := range kafkatest.Numbered(0, kafkatest.NewGenerator(6).Events(40)) {
+		m := encode(e)
+		i := slices.IndexFunc(m.Headers, named)
+		if i < 0 || string(m.Headers[i].Value) != schemas.SchemaURI(e.Type) {
+			t.Fatalf("%s names no schema of its type", e.Type)
+		}
+		m.Headers = slices.Delete(m.Headers, i, i+1)
+		if d, err := consumers.Decode(m); err != nil || !reflect.DeepEqual(d.RecordedEvent, e.RecordedEvent) {
+			t.Errorf("%s, as older relays wrote it: %v", e.Type, err)
+		}
+		unknown := schemastest.Changed(e, func(r *schemas.RecordedEvent) { r.Type = "refusal.unheard-of.v9" })
+		if m := encode(unknown); slices.ContainsFunc(m.Headers, named) {
+			t.Error("an unknown type has a schema")
+		}
 	}
 }
 
@@ -290,6 +317,9 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		for _, h := range again.Headers {
+			if _, given := mine[h.Key]; h.Key == "ce_dataschema" && !given {
+				continue // older relays wrote none
+			}
 			if mine[h.Key] != string(h.Value) {
 				t.Fatalf("header %s: %q, was %q", h.Key, h.Value, mine[h.Key])
 			}
