@@ -63,15 +63,15 @@ func EventTopics() []string {
 	return append(out, OtherTopic)
 }
 
-// belongs reports whether a kind's events may lie in topic: another version may know more kinds, or
-// fewer.
+// belongs reports whether a kind's events may lie in topic: another version may know more kinds,
+// or fewer.
 func belongs(kind, topic string) bool {
 	return EventTopic(topic) && (topic == OtherTopic || topic == topicPrefix+kind)
 }
 
-// Route returns the topic of an event and the key that chooses its partition: the tenant's uuid for
-// facts, so that one reader sees a tenant's actions in order, and the stream for states and for
-// types the catalogue does not know.
+// Route returns the topic of an event and the key that chooses its partition: the tenant's uuid
+// for facts, so that one reader sees a tenant's actions in order, and the stream for states and
+// for types the catalogue does not know.
 func Route(e schemas.Envelope) (topic, key string) {
 	topic = TopicOfKind(e.Stream.Kind())
 	if t := schemas.Default().Type(e.Type); t == nil || t.Form != schemas.FormFact {
@@ -148,9 +148,9 @@ func Encode(ledger uuid.UUID, e schemas.Envelope) Message {
 }
 
 // Decode is the inverse of Encode. It is strict: every header of the format once and in its form
-// (ErrMalformed), the leaf recomputed from the bytes, and topic, key, tenant and times as the bytes
-// say (ErrTampered). Headers that the format does not know are ignored, since brokers and tracers
-// add their own. The result shares memory with m.
+// (ErrMalformed), the leaf recomputed from the bytes, and topic, key, tenant and times as the
+// bytes say (ErrTampered). Headers that the format does not know are ignored, since brokers and
+// tracers add their own. The result shares memory with m.
 func Decode(m Message) (Delivered, error) {
 	fail := func(kind, why error) (Delivered, error) {
 		return Delivered{}, fmt.Errorf("decode %s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, kind, why)
@@ -241,8 +241,8 @@ func Decode(m Message) (Delivered, error) {
 	if kind := e.Stream.Kind(); !belongs(kind, m.Topic) {
 		return tampered("stream of kind %q does not belong to this topic", kind)
 	}
-	// Which of the two it is depends on the catalogue of the relay that wrote it, which may be newer
-	// than ours.
+	// Which of the two it is depends on the catalogue of the relay that wrote it, which may be
+	// newer than ours.
 	if k := string(m.Key); k != string(e.Stream) && k != tenant.String() {
 		return tampered("key is neither the stream nor the tenant")
 	}

@@ -30,8 +30,8 @@ func clone(m consumers.Message) consumers.Message {
 	return m
 }
 
-// The exact message of one event, written by hand from FORMATS §8. The leaf was computed by schemas, whose vectors
-// pin it.
+// The exact message of one event, written by hand from FORMATS §8. The leaf was computed by
+// schemas, whose vectors pin it.
 func TestEncodeGolden(t *testing.T) {
 	r := schemastest.Envelope(schemas.RecordedEvent{
 		Event: schemas.Event{
@@ -147,8 +147,8 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-// A kind's events may lie in the topic of other kinds, where another version that does not know the
-// kind put them, and nowhere else.
+// A kind's events may lie in the topic of other kinds, where another version that does not know
+// the kind put them, and nowhere else.
 func TestAKindsOtherTopic(t *testing.T) {
 	g := kafkatest.NewGenerator(5)
 	for _, r := range kafkatest.Numbered(0, g.Events(20)) {
@@ -290,7 +290,8 @@ func TestWhateverBelongsToTheLedgerPassesTheTopics(t *testing.T) {
 	}
 }
 
-// What Decode accepts, Encode writes again, byte for byte but for the key's choice and foreign headers.
+// What Decode accepts, Encode writes again, byte for byte but for the key's choice and foreign
+// headers.
 func FuzzDecode(f *testing.F) {
 	for _, r := range kafkatest.Numbered(0, kafkatest.NewGenerator(5).Events(6)) {
 		m := encode(r)

@@ -19,7 +19,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// script is a Source that hands out given batches and then blocks. It remembers what was committed.
+// script is a Source that hands out given batches and then blocks. It remembers what was
+// committed.
 type script struct {
 	batches   [][]consumers.Message
 	committed []consumers.Message
@@ -125,8 +126,8 @@ func do(tb testing.TB, src *script, cfg consumers.Config) error {
 	return err
 }
 
-// By the consumer's rule, whatever is repeated and however it is cut into batches, the handler sees each event once
-// and in order, in one run or in several that find what was handled.
+// By the consumer's rule, whatever is repeated and however it is cut into batches, the handler
+// sees each event once and in order, in one run or in several that find what was handled.
 func TestConsumersRule(t *testing.T) {
 	all := messages(t, 9, 40)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -180,8 +181,8 @@ func TestConsumersRule(t *testing.T) {
 	})
 }
 
-// The window is what FORMATS §8 says, also when it is full: among the last handled, or below all of
-// them.
+// The window is what FORMATS §8 says, also when it is full: among the last handled, or below all
+// of them.
 func TestWindowAgainstItsDefinition(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var w consumers.Window

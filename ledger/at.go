@@ -9,8 +9,8 @@ import (
 )
 
 // At returns the event of a sequence, and false where the ledger does not reach it. It reads one
-// event where the sequence index holds it, and from the end of the index on otherwise. The index is
-// believed only where an event lies where it says.
+// event where the sequence index holds it, and from the end of the index on otherwise. The index
+// is believed only where an event lies where it says.
 func (l *Ledger) At(ctx context.Context, seq uint64) (schemas.Envelope, bool, error) {
 	if l.index == nil {
 		return schemas.Envelope{}, false, errors.New("at: this process has no sequence index")

@@ -310,8 +310,8 @@ func filler(s schemas.Stream, revision uint64) schemas.Event {
 	return schemas.Event{ID: schemas.UUIDv8(h[:]), Stream: s, Type: FillerType, Data: json.RawMessage(`{}`)}
 }
 
-// verify compares the whole completed store with what was published, as the first pass did: a store
-// answers an append that it takes for a repetition as if it had been done.
+// verify compares the whole completed store with what was published, as the first pass did: a
+// store answers an append that it takes for a repetition as if it had been done.
 func (c *completion) verify(ctx context.Context) error {
 	if c.done.Appended == 0 {
 		return nil

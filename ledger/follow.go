@@ -181,7 +181,8 @@ func (l *Ledger) verify(
 	return after, fmt.Errorf("the ledger ends at sequence %d: %w", int64(next)-1, ErrDiverged)
 }
 
-// follow batches what a live read yields: it hands over what has come when nothing more is waiting.
+// follow batches what a live read yields: it hands over what has come when nothing more is
+// waiting.
 func (l *Ledger) follow(
 	ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Envelope) error,
 ) error {

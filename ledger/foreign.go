@@ -17,15 +17,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// ForeignEvents tells of the events in the store that do not belong to the ledger (FORMATS §3): the
-// sequence skips them, and they harm nothing. System streams are not looked at.
+// ForeignEvents tells of the events in the store that do not belong to the ledger (FORMATS §3):
+// the sequence skips them, and they harm nothing. System streams are not looked at.
 type ForeignEvents struct {
 	Count       uint64       `json:"count"`
 	First, Last ForeignEvent `json:",omitzero"`
 }
 
-// ForeignEvent says where one is. Its stream's name is somebody else's text, and told only where it
-// has the form of the ledger's own.
+// ForeignEvent says where one is. Its stream's name is somebody else's text, and told only where
+// it has the form of the ledger's own.
 type ForeignEvent struct {
 	Position schemas.Position `json:"position"`
 	Stream   schemas.Stream   `json:"stream,omitempty"`

@@ -319,7 +319,8 @@ func (v Verdict) String() string {
 	return [...]string{"genuine", "foreign", "forged", "another tenant's", "unfitting"}[v]
 }
 
-// Judge tells by its origin whether an event is Genuine or Forged. It needs the vault's origin keys.
+// Judge tells by its origin whether an event is Genuine or Forged. It needs the vault's origin
+// keys.
 func (l *Ledger) Judge(ctx context.Context, e schemas.Envelope) (Verdict, error) {
 	if l.cfg.Origin == nil {
 		return Forged, errors.New("judge an event: this process has no vault to compare origins with")
@@ -354,7 +355,8 @@ func lastOf(ctx context.Context, store Store) (schemas.Envelope, error) {
 	return schemas.NewEnvelope(r)
 }
 
-// Events yields every ledger event up to the present end, in ledger order and with Seq counted from
+// Events yields every ledger event up to the present end, in ledger order and with Seq counted
+// from
 // 0. It is for checking and rebuilding; Follow is for keeping up.
 //
 // It is the ledger of the store alone: no index is asked.

@@ -111,8 +111,8 @@ func (d *dead) Append(ctx context.Context, s schemas.Stream, e ledger.Expect, ev
 	return 0, errors.Join(ledger.ErrUnknownOutcome, ledger.Pause(ctx, d.takes))
 }
 
-// One layer repeats an append of unknown outcome, for ten seconds after the first attempt, and then
-// says so.
+// One layer repeats an append of unknown outcome, for ten seconds after the first attempt, and
+// then says so.
 func TestADeadStoreIsGivenUpInABoundedTime(t *testing.T) {
 	for _, takes := range []time.Duration{0, time.Second, 30 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

@@ -10,18 +10,19 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Owners says whose the aliases of a tenant are, as its vault knows it. It leaves out those of which
-// nothing tells that any more: erased, expired, lost, or never the vault's.
+// Owners says whose the aliases of a tenant are, as its vault knows it. It leaves out those of
+// which nothing tells that any more: erased, expired, lost, or never the vault's.
 type Owners func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error)
 
-// Naming is whether an event's subjects name every person whose data it holds or removes (FORMATS §3,
-// every owner in subjects): packages and erasure find a person's events through them alone.
+// Naming is whether an event's subjects name every person whose data it holds or removes (FORMATS
+// §3, every owner in subjects): packages and erasure find a person's events through them alone.
 type Naming struct {
 	Missing []string // attributes of values whose person is not named, with list elements; sorted
 	Untold  int      // values of which nothing tells any more whose they are or were
 }
 
-// Limits of what a naming remembers. What goes beyond is forgotten and read again; only tests set them.
+// Limits of what a naming remembers. What goes beyond is forgotten and read again; only tests set
+// them.
 var (
 	maxNamedOwners = 1 << 18
 	maxNamedValues = 1 << 19
@@ -78,7 +79,8 @@ func (n *naming) judge(ctx context.Context, e schemas.Envelope, d schemas.Draft)
 		case owner.Kind == "":
 			out.Untold++
 		case owner.Kind == schemas.OwnerPerson:
-			// A removed value's alias is of the month in which it was set; the event names its own.
+			// A removed value's alias is of the month in which it was set; the event names its
+			// own.
 			found := false
 			for _, a := range named {
 				is, err := n.owner(ctx, d.Tenant, a)

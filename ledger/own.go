@@ -170,10 +170,10 @@ type Found struct {
 	Naming   Naming // of a genuine event, where owners are asked
 }
 
-// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq is
-// set but of foreign ones. tenants are those that the vault knows: what they disowned is told. With
-// owners it tells whether each genuine event names every person whose data it holds or removes. Whether
-// a vault could open what an event seals is not looked at.
+// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq
+// is set but of foreign ones. tenants are those that the vault knows: what they disowned is told.
+// With owners it tells whether each genuine event names every person whose data it holds or
+// removes. Whether a vault could open what an event seals is not looked at.
 func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, owners Owners, each func(Found) error) error {
 	c := schemas.Default()
 	names := newNaming(l, c, owners)

@@ -116,7 +116,8 @@ func (r *reader) follow(ctx context.Context) {
 	}
 }
 
-// read checks that the partition still is the one that was read, and follows it. It returns only with an error.
+// read checks that the partition still is the one that was read, and follows it. It returns only
+// with an error.
 func (r *reader) read(ctx context.Context) error {
 	from := FirstOffset
 	if r.placed {

@@ -109,10 +109,10 @@ func New(cfg Config) (*Projector, error) {
 	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
 }
 
-// Run reads every partition from the saved position and applies until ctx ends, which returns nil.
-// It returns an error only where a hook does. Errors of the source or the sink are retried for as
-// long as it takes and shown in Status; so is what somebody else wrote into the topics, which stops
-// at most the partition that it contradicts.
+// Run reads every partition from the saved position and applies until ctx ends, which returns
+// nil. It returns an error only where a hook does. Errors of the source or the sink are retried
+// for as long as it takes and shown in Status; so is what somebody else wrote into the topics,
+// which stops at most the partition that it contradicts.
 func (p *Projector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -140,7 +140,8 @@ func endOf(ctx context.Context, err error) error {
 	return fmt.Errorf("projector: %w", err)
 }
 
-// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
+// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of
+// failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	p.status.began(what, p.cfg.Now())
 	defer p.status.ended(what)

@@ -23,8 +23,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// views is a Sink and Positions in memory. Like the real one it may have a row in its base and not in its views, until
-// the row is inserted again.
+// views is a Sink and Positions in memory. Like the real one it may have a row in its base and
+// not in its views, until the row is inserted again.
 type views struct {
 	mu       sync.Mutex
 	base     map[uint64][]projections.Stored
@@ -183,8 +183,8 @@ func TestPositionNeverSaysMoreThanTheViewsHold(t *testing.T) {
 	}
 }
 
-// crashRound publishes piece by piece, with repeats, into topics that come and once are lost, to a projector that
-// crashes and whose sink and source fail before and after their effect.
+// crashRound publishes piece by piece, with repeats, into topics that come and once are lost, to
+// a projector that crashes and whose sink and source fail before and after their effect.
 func crashRound(t *testing.T, r *rand.Rand) {
 	l, topics, v := chtest.NewLedger(r.Uint64(), 2, 3), chtest.NewTopics(1+r.IntN(3)), newViews()
 	var mu sync.Mutex // of what faults use
@@ -357,8 +357,8 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					forge := func() { topics.Write(at, projections.Item{Envelope: forged}) }
 					if !genuineFirst {
 						forge()
-						// What is behind it in the sequence is published and noted at once, as when
-						// the projector was away.
+						// What is behind it in the sequence is published and noted at once, as
+						// when the projector was away.
 						if err := p.stop(); err != nil {
 							t.Fatal(err)
 						}

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's ownership turn the
-// rule into one key.
+// Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's
+// ownership turn the rule into one key.
 const (
 	KeyPerson      = "person"       // the person concerned: the subject in the attribute's role; the tenant where unknown
 	KeyDeviceOwner = "device-owner" // the owning person of a personal or unknown device, else the device's own generation
@@ -22,7 +22,8 @@ const (
 	KeyTenant      = "tenant"       // the tenant
 )
 
-// Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and access packages.
+// Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and
+// access packages.
 type Attribute struct {
 	ID              string   `yaml:"id"`              // never renamed, never reused
 	Item            string   `yaml:"item"`            // row of a list of data items (docs/DESIGN.md §3), "" for our own bookkeeping
@@ -128,8 +129,9 @@ func (s *Shape) compile() error {
 	return nil
 }
 
-// Canonical returns the enum's own spelling of v ("Compliant", "1", "In grace period" → "compliant",
-// "inGracePeriod") and whether it knows it. What it does not know stays as it is, and is sealed.
+// Canonical returns the enum's own spelling of v ("Compliant", "1", "In grace period" →
+// "compliant", "inGracePeriod") and whether it knows it. What it does not know stays as it is,
+// and is sealed.
 func (s *Shape) Canonical(v string) (string, bool) {
 	if s == nil || s.Kind != "enum" {
 		return v, false
@@ -184,8 +186,9 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	}
 }
 
-// madeOfWords reports whether v is one to three names in camel case, apart by single spaces, whose every word is known: a source's own
-// vocabulary ("createDeviceHealthScript DeviceHealthScript") is open, a name that somebody gave is not.
+// madeOfWords reports whether v is one to three names in camel case, apart by single spaces,
+// whose every word is known: a source's own vocabulary ("createDeviceHealthScript
+// DeviceHealthScript") is open, a name that somebody gave is not.
 func (s *Shape) madeOfWords(v string) bool {
 	names := strings.Split(v, " ")
 	if len(names) > 3 || len(v) > 128 {
@@ -205,8 +208,8 @@ func (s *Shape) madeOfWords(v string) bool {
 	return true
 }
 
-// camelWords splits "createVPPToken" into create, VPP, Token: before a capital that follows a small letter or digit, and before the last
-// of several capitals where a small letter comes next.
+// camelWords splits "createVPPToken" into create, VPP, Token: before a capital that follows a
+// small letter or digit, and before the last of several capitals where a small letter comes next.
 func camelWords(name string) []string {
 	var out []string
 	start := 0
@@ -237,7 +240,8 @@ func (a *Attribute) SealedBy(kind KeyKind) bool { return slices.Contains(sealers
 // Open reports whether a value of the attribute may be stored without sealing.
 func (a *Attribute) Open(value json.RawMessage) bool { return a.Shape.Fits(value) }
 
-// validate checks the declaration against the closed lists and forms; its error names the attribute and the fault.
+// validate checks the declaration against the closed lists and forms; its error names the
+// attribute and the fault.
 func (a *Attribute) validate() error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("attribute %q: "+format, append([]any{a.ID}, args...)...)

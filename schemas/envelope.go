@@ -17,9 +17,10 @@ var ErrForeign = errors.New("event does not belong to the ledger")
 // is made where bytes enter a process, by NewEnvelope alone, and passed on from there, so that no
 // event's metadata is parsed twice and no leaf hashed twice.
 //
-// It never travels: whoever reads bytes that somebody else could have altered (a store, a topic, a
-// view) makes a new one, and so learns what those bytes say. Seq, Position and Created are the
-// reader's to set; the other fields are not to be changed, and Meta and Leaf panic where they were.
+// It never travels: whoever reads bytes that somebody else could have altered (a store, a topic,
+// a view) makes a new one, and so learns what those bytes say. Seq, Position and Created are the
+// reader's to set; the other fields are not to be changed, and Meta and Leaf panic where they
+// were.
 type Envelope struct {
 	RecordedEvent
 	read *reading // nil only in the zero Envelope
@@ -43,14 +44,15 @@ func NewEnvelope(r RecordedEvent) (Envelope, error) {
 	return Envelope{r, in}, nil
 }
 
-// Meta returns what the event's metadata says. Its subjects are shared: they are not to be changed.
+// Meta returns what the event's metadata says. Its subjects are shared: they are not to be
+// changed.
 func (e Envelope) Meta() Metadata {
 	e.unchanged()
 	return e.read.meta
 }
 
-// Leaf returns the RFC 6962 leaf hash of the event's log entry; its index in the tree is the ledger
-// sequence. It is hashed when it is first asked for.
+// Leaf returns the RFC 6962 leaf hash of the event's log entry; its index in the tree is the
+// ledger sequence. It is hashed when it is first asked for.
 func (e Envelope) Leaf() [32]byte {
 	e.unchanged()
 	e.read.once.Do(func() {

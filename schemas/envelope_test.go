@@ -13,7 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Whatever belongs to the ledger has an envelope that says what its bytes say, and nothing else has one.
+// Whatever belongs to the ledger has an envelope that says what its bytes say, and nothing else
+// has one.
 func TestAnEnvelopeIsMadeOfWhatBelongsToTheLedgerAlone(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 21))
 	for made := 0; made < 3000; {
@@ -40,7 +41,8 @@ func TestAnEnvelopeIsMadeOfWhatBelongsToTheLedgerAlone(t *testing.T) {
 	}
 }
 
-// What an envelope says is of the bytes it was made of: it says nothing after any of them was changed.
+// What an envelope says is of the bytes it was made of: it says nothing after any of them was
+// changed.
 func TestAnEnvelopeSaysNothingOfBytesThatItWasNotMadeOf(t *testing.T) {
 	r := rand.New(rand.NewPCG(22, 22))
 	var e schemas.Envelope

@@ -90,7 +90,8 @@ type fixture struct {
 	Leaf     string          `json:"leaf"`
 }
 
-// Every version of every type has a fixture in stored form; it is read, and written again to the same bytes, for ever.
+// Every version of every type has a fixture in stored form; it is read, and written again to the
+// same bytes, for ever.
 func TestGoldenFixtureOfEachEventVersionIsReadAndWrittenToTheSameBytes(t *testing.T) {
 	c := Default()
 	for _, typ := range c.Types() {
@@ -141,7 +142,8 @@ func TestGoldenFixtureOfEachEventVersionIsReadAndWrittenToTheSameBytes(t *testin
 	}
 }
 
-// sameMembers compares JSON but for the order of members, which follows the draft's order of values.
+// sameMembers compares JSON but for the order of members, which follows the draft's order of
+// values.
 func sameMembers(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	var x, y any

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// SchemaURI returns the name of a type's JSON Schema: its $id, and ce_dataschema of the messages of
-// its events (FORMATS §8). It locates nothing: where the schemas lie is whoever's that exported them.
+// SchemaURI returns the name of a type's JSON Schema: its $id, and ce_dataschema of the messages
+// of its events (FORMATS §8). It locates nothing: where the schemas lie is whoever's that
+// exported them.
 func SchemaURI(typ string) string { return "urn:ledgerline:schema:" + typ }
 
 // JSONSchema returns the JSON Schema (draft 2020-12) of the data of a type's events, indented and
@@ -105,8 +106,8 @@ const (
 	namePattern   = `^[A-Za-z0-9]+( [A-Za-z0-9]+){0,2}$`
 )
 
-// jsonSchema is the schema of a value of the attribute: what may stand open, or a token. path is the
-// pattern of what follows the attribute's id in a token.
+// jsonSchema is the schema of a value of the attribute: what may stand open, or a token. path is
+// the pattern of what follows the attribute's id in a token.
 func (a *Attribute) jsonSchema(path string) object {
 	body := (minTokenBody*8 + 5) / 6
 	token := object{"type": "string", "pattern": fmt.Sprintf(`^sealed:v1:%s:%s\.[0-9]{6}:%s:%s%s:[A-Za-z0-9_-]{%d,}$`,

@@ -61,7 +61,8 @@ func parsed(t tester, data []byte) any {
 	return v
 }
 
-// The fixture of each type is valid under its schema, and under no other type's that has other attributes.
+// The fixture of each type is valid under its schema, and under no other type's that has other
+// attributes.
 func TestEachGoldenFixtureIsValidUnderTheSchemaOfItsType(t *testing.T) {
 	for _, typ := range Default().Types() {
 		if err := validator(t, typ).Validate(parsed(t, goldenData(t, typ))); err != nil {
@@ -136,7 +137,8 @@ func places(v any, put func(any)) (out []place) {
 	return append(out, place{v, put})
 }
 
-// A fixture in which one value is another is not valid: what a schema lets through is what its type holds.
+// A fixture in which one value is another is not valid: what a schema lets through is what its
+// type holds.
 func TestAnAlteredFixtureIsNotValid(t *testing.T) {
 	types := Default().Types()
 	rapid.Check(t, func(t *rapid.T) {

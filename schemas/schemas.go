@@ -253,7 +253,8 @@ func ParseUUID(s string) (uuid.UUID, error) {
 	return u, nil
 }
 
-// UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS, head).
+// UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS,
+// head).
 func UUIDv8(x []byte) uuid.UUID {
 	var u uuid.UUID
 	copy(u[:], x[:16])

@@ -10,7 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// vectors is testdata/vectors.json: two independent implementations of the formats agreed on every value.
+// vectors is testdata/vectors.json: two independent implementations of the formats agreed on
+// every value.
 type vectors struct {
 	Inputs struct {
 		Tenant     string    `json:"tenant"`

@@ -41,8 +41,8 @@ func isVersion(v string) bool {
 	return !grouped && !octets
 }
 
-// tellsNumber reports whether a text holds a number of a length that people have: seven digits in a
-// row, nine in groups, or a date.
+// tellsNumber reports whether a text holds a number of a length that people have: seven digits in
+// a row, nine in groups, or a date.
 func tellsNumber(v string) bool {
 	if longRun.MatchString(v) || tellsDate(v) {
 		return true

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Open is an allowlist: what a shape lets through stands in the ledger in plain for ever, so each is shown what it must keep out.
+// Open is an allowlist: what a shape lets through stands in the ledger in plain for ever, so each
+// is shown what it must keep out.
 func TestAShapeLetsThroughItsOwnAndNoNames(t *testing.T) {
 	c := Default()
 	for _, tc := range []struct {

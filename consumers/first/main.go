@@ -27,7 +27,8 @@ func main() {
 	}
 }
 
-// follow hands over each action's events, in order of the tenant. What cannot be handled is parked.
+// follow hands over each action's events, in order of the tenant. What cannot be handled is
+// parked.
 func follow(ctx context.Context, broker kafka.Config, handle consumers.Handler) error {
 	client, err := kafka.New(broker)
 	if err != nil {

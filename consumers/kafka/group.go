@@ -47,7 +47,8 @@ func (c *Client) Group(cfg GroupConfig) (*Group, error) {
 	return &Group{c: c, cfg: cfg}, nil
 }
 
-// LastPosition returns the newest valid position in ledger.position, and false where there is none.
+// LastPosition returns the newest valid position in ledger.position, and false where there is
+// none.
 func (g *Group) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	return g.c.LastPosition(ctx)
 }

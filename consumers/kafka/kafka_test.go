@@ -121,8 +121,8 @@ var calls = map[string]func(context.Context, *kafka.Client) error{
 	},
 }
 
-// A broker that accepts connections and never answers does not hold a call longer than its time, nor longer than
-// the caller's context, and Close leaves nothing behind.
+// A broker that accepts connections and never answers does not hold a call longer than its time,
+// nor longer than the caller's context, and Close leaves nothing behind.
 func TestSilentBroker(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

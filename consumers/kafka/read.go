@@ -83,7 +83,8 @@ func (p *Partitions) Ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, err
 }
 
-// LastPosition returns the newest valid position in ledger.position, and false where there is none.
+// LastPosition returns the newest valid position in ledger.position, and false where there is
+// none.
 func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	return p.c.LastPosition(ctx)
 }
@@ -147,8 +148,8 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 		batches = s.Records
 	}
 	for _, batch := range batches {
-		// Transactions leave markers, which the driver would hide: a reader that does not pass them
-		// asks for them again and again.
+		// Transactions leave markers, which the driver would hide: a reader that does not pass
+		// them asks for them again and again.
 		_, marker := batch.(*protocol.ControlBatch)
 		for {
 			r, err := batch.ReadRecord()

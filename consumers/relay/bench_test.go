@@ -7,8 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// BenchmarkRelay publishes a ledger of 100,000 events to kfake, in memory and as the embedded broker runs it, on disk
-// with an fsync before each answer. An event has about 400 bytes, a message 1,000.
+// BenchmarkRelay publishes a ledger of 100,000 events to kfake, in memory and as the embedded
+// broker runs it, on disk with an fsync before each answer. An event has about 400 bytes, a
+// message 1,000.
 func BenchmarkRelay(b *testing.B) {
 	for name, disk := range map[string]bool{"memory": false, "disk": true} {
 		b.Run(name, func(b *testing.B) {

@@ -18,7 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/relay"
 )
 
-// cutter ends connections instead of sending an answer: the broker has done the work, the client never learns.
+// cutter ends connections instead of sending an answer: the broker has done the work, the client
+// never learns.
 type cutter struct {
 	cut atomic.Int64 // how many answers are still to be cut
 }
@@ -114,8 +115,9 @@ func TestConnectionCutMidRound(t *testing.T) {
 	}
 }
 
-// Whatever combination of crashes, cut connections, errors before and after storing, and growth of the ledger: at the
-// end every event is in its partition once by the consumer's rule, in order, and repeated at most within its round.
+// Whatever combination of crashes, cut connections, errors before and after storing, and growth
+// of the ledger: at the end every event is in its partition once by the consumer's rule, in
+// order, and repeated at most within its round.
 func TestRandomFailures(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")

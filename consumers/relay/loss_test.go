@@ -76,7 +76,8 @@ func morePartitions(topic string, n int32) kmsg.Request {
 	return req
 }
 
-// truncated is a broker that lost the end of a partition, as after an unclean election or a damaged segment.
+// truncated is a broker that lost the end of a partition, as after an unclean election or a
+// damaged segment.
 type truncated struct {
 	*kafka.Client
 	healed atomic.Bool
@@ -95,8 +96,8 @@ func (c *truncated) Drop(ctx context.Context, topic string) error {
 	return c.Client.Drop(ctx, topic)
 }
 
-// Each way of losing data is seen at the start, stops the relay, and is repaired by one Refill, whatever point it is
-// interrupted at before; the other topics are left alone.
+// Each way of losing data is seen at the start, stops the relay, and is repaired by one Refill,
+// whatever point it is interrupted at before; the other topics are left alone.
 func TestDataLossAndRefill(t *testing.T) { dataLossAndRefill(t, onKfake) }
 
 func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
@@ -235,7 +236,8 @@ func TestDataLossWhileRunning(t *testing.T) {
 	}
 }
 
-// Without any noted position everything that is in the topics is compared with the ledger and left as it is.
+// Without any noted position everything that is in the topics is compared with the ledger and
+// left as it is.
 func TestLostPosition(t *testing.T) {
 	r := newRig(t, 13)
 	r.fill(900)
@@ -254,7 +256,8 @@ func TestLostPosition(t *testing.T) {
 	}
 }
 
-// An event that is missing below later ones of its partition is found, and a refill of the topic repairs it.
+// An event that is missing below later ones of its partition is found, and a refill of the topic
+// repairs it.
 func TestHoleInThePartition(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, 14)
@@ -368,7 +371,8 @@ func TestDiverged(t *testing.T) {
 		told(t, r, 599)
 	})
 	t.Run("other events later", func(t *testing.T) {
-		// Rounds are noted while what lies behind them in the topics is still to be compared: it must not be forgotten.
+		// Rounds are noted while what lies behind them in the topics is still to be compared: it
+		// must not be forgotten.
 		r := newRig(t, 18)
 		r.fill(600)
 		crashAcked(t, r)

@@ -15,8 +15,8 @@ import (
 // publishing bounds how many partitions are written at the same time.
 const publishing = 8
 
-// topic is what the relay knows of a topic. Ends are read and written by one goroutine per partition while a round is
-// published, and by the relay's own otherwise.
+// topic is what the relay knows of a topic. Ends are read and written by one goroutine per
+// partition while a round is published, and by the relay's own otherwise.
 type topic struct {
 	id   uuid.UUID
 	ends []int64 // per partition, the offset after the last acknowledged or recovered record
@@ -68,8 +68,8 @@ type part struct {
 	events    []schemas.Envelope
 }
 
-// split sorts events by partition, in order, leaving out those that are published already and, where only is given,
-// those of other topics.
+// split sorts events by partition, in order, leaving out those that are published already and,
+// where only is given, those of other topics.
 func (r *Relay) split(ctx context.Context, s *state, events []schemas.Envelope, only map[string]bool) ([]*part, error) {
 	type place struct {
 		topic     string
@@ -136,8 +136,8 @@ func (r *Relay) create(ctx context.Context, name string) (*topic, error) {
 	return &t, err
 }
 
-// publish writes the parts and returns when each is acknowledged. On an error others may be written in part: that is
-// what recovery reads.
+// publish writes the parts and returns when each is acknowledged. On an error others may be
+// written in part: that is what recovery reads.
 func (r *Relay) publish(ctx context.Context, s *state, parts []*part) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(publishing)
@@ -170,7 +170,8 @@ func (r *Relay) publishPart(ctx context.Context, p *part) error {
 		if err == nil {
 			return false, nil
 		}
-		// Repeating into a topic that is gone, or another one by now, would never end or leave a hole.
+		// Repeating into a topic that is gone, or another one by now, would never end or leave a
+		// hole.
 		if id, first, end, derr := r.cfg.Publisher.Describe(ctx, p.name); derr == nil {
 			// Other partitions' ends belong to their own goroutines.
 			known := make([]int64, len(p.topic.ends))

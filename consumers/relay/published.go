@@ -45,10 +45,11 @@ const (
 // PublishedConfig says what is read back.
 type PublishedConfig struct {
 	Topics Topics
-	// Ledger is whose events are wanted; the zero uuid takes those of the newest position's ledger.
+	// Ledger is whose events are wanted; the zero uuid takes those of the newest position's
+	// ledger.
 	Ledger uuid.UUID
-	// Judge tells whether a holder of the vault made an event where it says it is. It decides where
-	// records contradict each other. Without it the first is taken.
+	// Judge tells whether a holder of the vault made an event where it says it is. It decides
+	// where records contradict each other. Without it the first is taken.
 	Judge func(context.Context, schemas.Envelope) (bool, error)
 	// Ahead and AheadBytes are for tests: the defaults are above.
 	Ahead, AheadBytes int
@@ -63,7 +64,8 @@ type PublishedCounts struct {
 }
 
 // Published reads back everything that was published: what completes an event store that lost its
-// newest part. Its records are others' to forge, so order and numbers are taken from no single one.
+// newest part. Its records are others' to forge, so order and numbers are taken from no single
+// one.
 type Published struct {
 	cfg     PublishedConfig
 	ledger  uuid.UUID
@@ -250,8 +252,8 @@ type merge struct {
 	taken    filter // leaves of what was taken
 }
 
-// filter is a Bloom filter over leaves, which are random already: 32 bits an event and 8 probes, so
-// that one in 200,000 is called taken in vain, which costs a look ahead.
+// filter is a Bloom filter over leaves, which are random already: 32 bits an event and 8 probes,
+// so that one in 200,000 is called taken in vain, which costs a look ahead.
 type filter []uint64
 
 func newFilter(events uint64) filter { return make(filter, (events+maxTail)/2+1) }

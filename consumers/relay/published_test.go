@@ -153,8 +153,8 @@ func forge(t *rapid.T, f *fakeTopics, e schemas.Envelope, seq uint64) consumers.
 	return consumers.Encode(f.ledger, e)
 }
 
-// Whatever is repeated, forged, copied under other numbers or garbage, in whichever order, what was
-// published comes back whole, once, in order; and beyond the note as far as it goes on.
+// Whatever is repeated, forged, copied under other numbers or garbage, in whichever order, what
+// was published comes back whole, once, in order; and beyond the note as far as it goes on.
 func TestWhatWasPublishedComesBackWhateverOthersWroteBetween(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ledger := uuid.New()

@@ -32,10 +32,10 @@ const (
 	evidence      = 64
 )
 
-// load returns the newest position whose anchor is an event of the ledger; nil where there is none.
-// One that is not may be forged, or the ledger may be another, or an older copy of itself. In the
-// latter two cases the topics hold what it covers, just below the ends that it notes. It returns
-// how many newer ones it skipped.
+// load returns the newest position whose anchor is an event of the ledger; nil where there is
+// none. One that is not may be forged, or the ledger may be another, or an older copy of itself.
+// In the latter two cases the topics hold what it covers, just below the ends that it notes. It
+// returns how many newer ones it skipped.
 func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _ error) {
 	suspicions := 0
 	for p, err := range r.cfg.Publisher.Positions(ctx) {
@@ -176,8 +176,8 @@ func (r *Relay) inspect(ctx context.Context) (*found, error) {
 	return f, nil
 }
 
-// recover reads the noted position, refuses data loss, creates the topics that are missing, and prepares the
-// comparison of what lies after the noted ends.
+// recover reads the noted position, refuses data loss, creates the topics that are missing, and
+// prepares the comparison of what lies after the noted ends.
 func (r *Relay) recover(ctx context.Context) (*state, error) {
 	r.status.setUnreadable("", "") // it is looked at anew
 	f, err := r.inspect(ctx)
@@ -242,9 +242,9 @@ func lossError(lost map[string]string) error {
 }
 
 // tail is what lies in the partitions after the noted ends: parts of at most one round, or, where
-// no position was ever noted, everything; and whatever others wrote there. It is merged by sequence
-// while the ledger hands over the same events, so it takes no memory to speak of. What is not the
-// ledger's is passed over and counted.
+// no position was ever noted, everything; and whatever others wrote there. It is merged by
+// sequence while the ledger hands over the same events, so it takes no memory to speak of. What
+// is not the ledger's is passed over and counted.
 type tail struct {
 	r       *Relay
 	cursors []*cursor // those that are not at their end
@@ -309,8 +309,8 @@ func (t *tail) fill(ctx context.Context, c *cursor) error {
 	return nil
 }
 
-// maxRepeated bounds how many records of a partition are asked of the ledger though nothing depends
-// on them.
+// maxRepeated bounds how many records of a partition are asked of the ledger though nothing
+// depends on them.
 const maxRepeated = 1000
 
 // repeated tells of a record whose sequence was noted before, where it is no repetition.
@@ -358,9 +358,9 @@ func (t *tail) genuine(ctx context.Context, c *cursor) (bool, error) {
 	return h.verified, nil
 }
 
-// match reports whether the event lies in some partition already, and passes it there. It errs with
-// ErrDataLoss where the event is missing before later ones of its partition: published now, it
-// would come out of order.
+// match reports whether the event lies in some partition already, and passes it there. It errs
+// with ErrDataLoss where the event is missing before later ones of its partition: published now,
+// it would come out of order.
 func (t *tail) match(ctx context.Context, e schemas.Envelope, topic string, partition int) (bool, error) {
 	leaf := e.Leaf()
 	there, later := false, uint64(0)

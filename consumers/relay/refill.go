@@ -13,9 +13,10 @@ import (
 
 var errReached = errors.New("the noted position is reached")
 
-// Refill recreates the topics that lost something, and those named, and fills them with all their events from
-// sequence 0 up to the noted position, in order; Run can go on after it. It returns the topics it recreated, sorted. A crash
-// in between leaves them to the next Refill: only at the end is the new position noted.
+// Refill recreates the topics that lost something, and those named, and fills them with all their
+// events from sequence 0 up to the noted position, in order; Run can go on after it. It returns
+// the topics it recreated, sorted. A crash in between leaves them to the next Refill: only at the
+// end is the new position noted.
 func (r *Relay) Refill(ctx context.Context, topics ...string) ([]string, error) {
 	if !r.busy.TryLock() {
 		return nil, ErrBusy
@@ -192,8 +193,8 @@ func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, da
 	return err
 }
 
-// Check compares the noted position with the topics as they are, changing nothing. It returns ErrDataLoss, ErrDiverged
-// or nil.
+// Check compares the noted position with the topics as they are, changing nothing. It returns
+// ErrDataLoss, ErrDiverged or nil.
 func (r *Relay) Check(ctx context.Context) error {
 	f, err := r.inspect(ctx)
 	if err == nil && len(f.lost) > 0 {

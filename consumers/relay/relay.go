@@ -54,8 +54,9 @@ type Publisher interface {
 	// from the first, were acknowledged, the offset of the first of them and the offset after the
 	// last.
 	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Envelope) (acked int, base, next int64, err error)
-	// ReadEvents reads at least one record from offset from on and before to. It returns those that
-	// are events of that ledger, with their offsets, and the offset after the last record read.
+	// ReadEvents reads at least one record from offset from on and before to. It returns those
+	// that are events of that ledger, with their offsets, and the offset after the last record
+	// read.
 	ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
 		to int64) (events []schemas.Envelope, offsets []int64, next int64, err error)
 	// Positions yields what has the form of a position in ledger.position, the newest first.
@@ -281,8 +282,8 @@ const (
 	trimEvery     = 1000
 )
 
-// note writes the position, repeating until it is acknowledged. Where its topic is gone, as a whole
-// or with the broker's data, it is made again: the position is all that it holds.
+// note writes the position, repeating until it is acknowledged. Where its topic is gone, as a
+// whole or with the broker's data, it is made again: the position is all that it holds.
 func (r *Relay) note(ctx context.Context, s *state) error {
 	if s.tail != nil {
 		if err := s.tail.verifyHeads(ctx); err != nil {

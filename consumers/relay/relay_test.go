@@ -84,7 +84,8 @@ func (r *rig) fill(n int) { r.ledger.append(r.gen.Events(n)...) }
 
 var errCrash = errors.New("crash")
 
-// run starts a relay and returns when it has noted sequence through, or has ended by itself, with its error.
+// run starts a relay and returns when it has noted sequence through, or has ended by itself, with
+// its error.
 func run(tb testing.TB, cfg relay.Config, through uint64) error {
 	tb.Helper()
 	re, err := relay.New(cfg)
@@ -123,8 +124,9 @@ type published struct {
 	duplicates []uint64
 }
 
-// check reads everything back and verifies it against the ledger: by the consumer's rule every event up to and
-// including through is there once, in its partition, byte for byte; the noted ends hold them all.
+// check reads everything back and verifies it against the ledger: by the consumer's rule every
+// event up to and including through is there once, in its partition, byte for byte; the noted
+// ends hold them all.
 func (r *rig) check(tb checker, through uint64) published {
 	tb.Helper()
 	ctx := context.Background()

@@ -39,8 +39,8 @@ type Day struct {
 type File struct {
 	Name    string // holds nothing personal
 	LineEnd string // after every record
-	// Modified is when the file was written, after everything in it was observed: Graph's records of
-	// devices tell no other time of observation.
+	// Modified is when the file was written, after everything in it was observed: Graph's records
+	// of devices tell no other time of observation.
 	Modified time.Time
 	Records  iter.Seq[Record]
 }

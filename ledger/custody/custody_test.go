@@ -329,7 +329,8 @@ func TestErasureEndsOnePersonsDataAndNoOtherBytes(t *testing.T) {
 	}
 }
 
-// A crash at any point leaves the act either not begun or completed by Resume, and the same in the end.
+// A crash at any point leaves the act either not begun or completed by Resume, and the same in
+// the end.
 func TestAnErasureCutAtAnyPointIsCompletedOrTakenBack(t *testing.T) {
 	for _, tc := range []struct {
 		point  string

@@ -238,8 +238,8 @@ func TestASecondCallerIsToldThatItIsUnderWay(t *testing.T) {
 	b.erasedOnce(anna, r)
 }
 
-// An act cut at any point, and not resumed, is carried on by the next call once nobody can be at it
-// any more, under the same completion event. So is one that failed, at once.
+// An act cut at any point, and not resumed, is carried on by the next call once nobody can be at
+// it any more, under the same completion event. So is one that failed, at once.
 func TestTheNextCallCarriesAnActOn(t *testing.T) {
 	fails := map[string]func(b *bench){
 		custody.PointErasing:   func(b *bench) { b.crashAt = custody.PointErasing },

@@ -51,7 +51,8 @@ func (b *bench) signed(s schemas.Stream, e schemas.Event, tenant uuid.UUID) sche
 	return schemas.Sign(e, next, k)
 }
 
-// as returns an event of that type and data that names the tenant, with an origin that nobody made.
+// as returns an event of that type and data that names the tenant, with an origin that nobody
+// made.
 func (b *bench) as(tenant uuid.UUID, typ, data string) schemas.Event {
 	b.t.Helper()
 	m, err := schemastest.Metadata(schemas.Metadata{Tenant: tenant, Recorded: b.vaultTime(), Source: "custody"})

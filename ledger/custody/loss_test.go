@@ -270,7 +270,8 @@ func TestAVaultFromBeforeAnErasureIsOlderThanItsOrder(t *testing.T) {
 	}
 }
 
-// Whoever can write to the event store can make a vault look older, by a tenant that nobody knows: until that is disowned.
+// Whoever can write to the event store can make a vault look older, by a tenant that nobody
+// knows: until that is disowned.
 func TestADisownedEventOfAnUnknownTenantMakesNoVaultOlder(t *testing.T) {
 	b := newBench(t)
 	e := ledgertest.Event(t, ledgertest.NewStream(), 1) // of a random tenant

@@ -15,8 +15,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Every act's events name everybody whose data they hold: the person of the request, the officer, whose
-// data is seen. The checker, which asks the vault whose each value is, finds nothing missing.
+// Every act's events name everybody whose data they hold: the person of the request, the officer,
+// whose data is seen. The checker, which asks the vault whose each value is, finds nothing
+// missing.
 func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 	b := newBench(t)
 	sealed := []vault.Sealed{b.person("anna@contoso.example"), b.person("bram@contoso.example")}

@@ -1,4 +1,5 @@
-// Package ledgertest owns the conformance suite of ledger.Store and a model of it in memory, for tests only.
+// Package ledgertest owns the conformance suite of ledger.Store and a model of it in memory, for
+// tests only.
 package ledgertest
 
 import (
@@ -15,8 +16,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Memory is a ledger.Store in memory. Fail, when set, is called before each append and may return an error to
-// give; After is called after each append took effect, and its error hides the success (an unknown outcome).
+// Memory is a ledger.Store in memory. Fail, when set, is called before each append and may return
+// an error to give; After is called after each append took effect, and its error hides the
+// success (an unknown outcome).
 type Memory struct {
 	Fail  func(schemas.Stream, []schemas.Event) error
 	After func(schemas.Stream, []schemas.Event) error
@@ -167,7 +169,8 @@ func (m *Memory) Events() []schemas.RecordedEvent {
 	return slices.Clone(m.all)
 }
 
-// Corrupt replaces the id of the event at that index of $all, so that anchors on it no longer match.
+// Corrupt replaces the id of the event at that index of $all, so that anchors on it no longer
+// match.
 func (m *Memory) Corrupt(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -30,16 +30,16 @@ func Envelope(r schemas.RecordedEvent) schemas.Envelope {
 	return e
 }
 
-// Changed reads an event that differs from another in what do changes; it panics where that is none of
-// the ledger's.
+// Changed reads an event that differs from another in what do changes; it panics where that is
+// none of the ledger's.
 func Changed(e schemas.Envelope, do func(*schemas.RecordedEvent)) schemas.Envelope {
 	r := e.RecordedEvent
 	do(&r)
 	return Envelope(r)
 }
 
-// CountWork counts until the test ends how often metadata is parsed and a leaf hashed, in this whole
-// process: nothing else may read events meanwhile.
+// CountWork counts until the test ends how often metadata is parsed and a leaf hashed, in this
+// whole process: nothing else may read events meanwhile.
 func CountWork(t testing.TB) *work.Counts {
 	t.Helper()
 	c := new(work.Counts)

@@ -37,9 +37,9 @@ type Witness interface {
 	DeleteRecords(ctx context.Context, topic string, partition int, below int64) error
 	// Produce writes a record as Java's default partitioner places it, and returns where.
 	Produce(ctx context.Context, topic, key, value string) (partition int, err error)
-	// Spoil writes records that are no events to a partition, in every form in which a client may:
-	// each compression, with and without key, value and headers, and in transactions, committed and
-	// aborted. It returns how many it wrote.
+	// Spoil writes records that are no events to a partition, in every form in which a client
+	// may: each compression, with and without key, value and headers, and in transactions,
+	// committed and aborted. It returns how many it wrote.
 	Spoil(ctx context.Context, topic string, partition int) (records int, err error)
 	// Read returns the record at an offset.
 	Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error)

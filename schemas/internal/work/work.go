@@ -1,5 +1,5 @@
-// Package work counts, for tests, how often the costly steps of reading an event are taken. It owns
-// one switch and trusts nobody with it but schemas/schemastest; a program never turns it on.
+// Package work counts, for tests, how often the costly steps of reading an event are taken. It
+// owns one switch and trusts nobody with it but schemas/schemastest; a program never turns it on.
 package work
 
 import "sync/atomic"
