@@ -39,8 +39,9 @@ func TestEncodeGolden(t *testing.T) {
 			Stream: "refusal-16fd2706-8baf-433b-82eb-8c7fada847da",
 			Type:   "refusal.recorded.v1",
 			Data:   []byte(`{"rule":"personal-apps","count":3}`),
-			Metadata: []byte(`{"v":1,"tenant":"886313e1-3b8a-4372-9b90-0c9aee199e5d","occurredAt":"2025-04-11T21:02:03.387Z",` +
-				`"recordedAt":"2025-04-12T00:00:00.000Z","source":"test","policy":1,"subjects":[],` +
+			Metadata: []byte(`{"v":1,"tenant":"886313e1-3b8a-4372-9b90-0c9aee199e5d",` +
+				`"occurredAt":"2025-04-11T21:02:03.387Z","recordedAt":"2025-04-12T00:00:00.000Z",` +
+				`"source":"test","policy":1,"subjects":[],` +
 				`"origin":"7LBJipTwiCYp45mNjD77em0H786gzkTUkhHEGBoXWGs"}`),
 		},
 		Revision: 18446744073709551615, Seq: 9007199254740993, Position: schemas.Position{Commit: 70, Prepare: 69},
@@ -190,7 +191,8 @@ func TestDecodeRefuses(t *testing.T) {
 			m.Value = []byte(`{"other":1`)
 		}, consumers.ErrMalformed},
 		{"tombstone", func(m *consumers.Message) { m.Value = nil }, consumers.ErrMalformed},
-		{"metadata", set("ledger_metadata", strings.Replace(string(r.Metadata), `"policy":0`, `"policy":1`, 1)), consumers.ErrTampered},
+		{"metadata", set("ledger_metadata", strings.Replace(string(r.Metadata), `"policy":0`, `"policy":1`, 1)),
+			consumers.ErrTampered},
 		{"metadata cut", set("ledger_metadata", `{"v":1`), consumers.ErrMalformed},
 		{"id", set("ce_id", other), consumers.ErrTampered},
 		{"id upper", set("ce_id", strings.ToUpper(other)), consumers.ErrMalformed},
@@ -362,7 +364,8 @@ func unflatten(b []byte) []consumers.Header {
 
 func TestPositionRoundTrip(t *testing.T) {
 	p := consumers.Position{
-		Through: schemas.Anchor{LedgerID: ledgerID, Seq: 1<<63 + 1, EventID: uuid.New(), Leaf: [32]byte{1, 31: 2}, Position: schemas.Position{Commit: 9, Prepare: 8}},
+		Through: schemas.Anchor{LedgerID: ledgerID, Seq: 1<<63 + 1, EventID: uuid.New(), Leaf: [32]byte{1, 31: 2},
+			Position: schemas.Position{Commit: 9, Prepare: 8}},
 		Topics: map[string]consumers.TopicPosition{
 			"ledger.device": {ID: uuid.New(), Ends: []int64{0, 5, 1 << 40}},
 			"ledger.tenant": {Ends: []int64{1}},
@@ -377,7 +380,8 @@ func TestPositionRoundTrip(t *testing.T) {
 		"", "{}", "null", raw + "{}", raw + "}", raw + " ", " " + raw, strings.Repeat("[", 300<<10),
 		strings.Replace(raw, `"v":1,`, `"v":1,"v":1,`, 1), strings.Replace(raw, `"v":1`, `"v":2`, 1),
 		strings.Replace(raw, `"v":1`, `"v":1,"w":1`, 1),
-		strings.Replace(raw, "ledger.device", "other", 1), strings.Replace(raw, "[1]", "[]", 1), strings.Replace(raw, "[1]", "[-1]", 1),
+		strings.Replace(raw, "ledger.device", "other", 1), strings.Replace(raw, "[1]", "[]", 1),
+		strings.Replace(raw, "[1]", "[-1]", 1),
 		strings.Replace(raw, `"9/8"`, `"9"`, 1), strings.Replace(raw, `"leaf":"01`, `"leaf":"`, 1),
 	} {
 		if _, err := consumers.ParsePosition([]byte(bad)); err == nil {

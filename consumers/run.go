@@ -477,7 +477,8 @@ func (r *runner) park(ctx, work context.Context, m Message, cause error) error {
 	for tries := 0; ; tries++ {
 		err := r.DeadLetter.Park(work, m, cause)
 		if err == nil {
-			r.Logger.Error("a message was parked", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "error", cause)
+			r.Logger.Error("a message was parked", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
+				"error", cause)
 			return nil
 		}
 		if tries == r.Retries {

@@ -109,8 +109,9 @@ func seqOf(tb testing.TB, m consumers.Message) uint64 {
 }
 
 func config(src *script, h consumers.Handler) consumers.Config {
-	return consumers.Config{Source: src, Handler: h, Retries: 2, Backoff: time.Microsecond, MaxBackoff: time.Microsecond,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return consumers.Config{Source: src, Handler: h, Retries: 2, Backoff: time.Microsecond,
+		MaxBackoff: time.Microsecond,
+		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 // do runs until the source is exhausted.
@@ -440,7 +441,8 @@ func TestPoisonIsParkedAndTheStreamGoesOn(t *testing.T) {
 	if err := do(t, src, cfg); err != nil {
 		t.Fatal(err)
 	}
-	if len(dead.messages) != 2 || dead.messages[0].Offset != 4 || dead.messages[1].Offset != 6 || !errors.Is(dead.causes[0], consumers.ErrTampered) {
+	if len(dead.messages) != 2 || dead.messages[0].Offset != 4 || dead.messages[1].Offset != 6 ||
+		!errors.Is(dead.causes[0], consumers.ErrTampered) {
 		t.Errorf("parked %v", dead.causes)
 	}
 	if calls[poison] != 1+1+cfg.Retries { // in the batch, then alone with its retries
@@ -472,9 +474,11 @@ func TestNothingIsCommittedWithoutItsEffect(t *testing.T) {
 			"save what was handled"},
 		"loading fails": {works, func(c *consumers.Config) { c.Positions = &positions{err: down} },
 			"load what was handled"},
-		"a foreign ledger":  {works, func(c *consumers.Config) { c.Ledger = uuid.New() }, "is of ledger"},
-		"commit fails":      {works, func(c *consumers.Config) { c.Source.(*script).commitErr = down }, "commit"},
-		"both handlers":     {works, func(c *consumers.Config) { c.Raw = func(context.Context, []consumers.Message) error { return nil } }, "exactly one"},
+		"a foreign ledger": {works, func(c *consumers.Config) { c.Ledger = uuid.New() }, "is of ledger"},
+		"commit fails":     {works, func(c *consumers.Config) { c.Source.(*script).commitErr = down }, "commit"},
+		"both handlers": {works, func(c *consumers.Config) {
+			c.Raw = func(context.Context, []consumers.Message) error { return nil }
+		}, "exactly one"},
 		"a negative number": {works, func(c *consumers.Config) { c.Drain = -1 }, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -559,7 +563,8 @@ func TestStop(t *testing.T) {
 }
 
 func TestRawPassesEverything(t *testing.T) {
-	foreign := []consumers.Message{{Topic: "hub", Offset: 1, Value: []byte("x")}, {Topic: "hub", Offset: 1, Value: []byte("x")}}
+	foreign := []consumers.Message{{Topic: "hub", Offset: 1, Value: []byte("x")},
+		{Topic: "hub", Offset: 1, Value: []byte("x")}}
 	src := &script{batches: [][]consumers.Message{foreign}}
 	cfg := config(src, nil)
 	var got []consumers.Message

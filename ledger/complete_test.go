@@ -23,7 +23,8 @@ func foreignEvent(s schemas.Stream) schemas.Event {
 
 // grow appends n drawn events to a few streams, foreign ones and forged ones between.
 func grow(
-	tb testing.TB, t *rapid.T, store ledger.Store, streams []schemas.Stream, revisions map[schemas.Stream]uint64, n int,
+	tb testing.TB, t *rapid.T, store ledger.Store, streams []schemas.Stream, revisions map[schemas.Stream]uint64,
+	n int,
 ) {
 	for i := range n {
 		s := rapid.SampledFrom(streams).Draw(t, "stream")
@@ -192,7 +193,8 @@ func storeWith(t *testing.T, n int) (*ledgertest.Memory, *ledger.Ledger, schemas
 		if i > 0 {
 			expect = ledger.Exact(uint64(i - 1))
 		}
-		if _, err := l.Append(context.Background(), s, expect, []schemas.Event{ledgertest.Event(t, s, i)}); err != nil {
+		if _, err := l.Append(context.Background(), s, expect,
+			[]schemas.Event{ledgertest.Event(t, s, i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

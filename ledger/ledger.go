@@ -297,7 +297,9 @@ func Pause(ctx context.Context, d time.Duration) error {
 
 // ReadStream yields the stream's events from that revision on, foreign ones too, without Seq.
 // Expected revisions count all of them; whoever acts on one asks Judge first.
-func (l *Ledger) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.RecordedEvent, error] {
+func (l *Ledger) ReadStream(
+	ctx context.Context, s schemas.Stream, from uint64,
+) iter.Seq2[schemas.RecordedEvent, error] {
 	return l.cfg.Store.ReadStream(ctx, s, from)
 }
 

@@ -43,7 +43,8 @@ func TestAppendRefusesWhatBreaksALimitBeforeItIsSent(t *testing.T) {
 	foreign, noID := good, good
 	foreign.Stream, noID.ID = "orders-1", uuid.Nil
 	for what, events := range map[string][]schemas.Event{
-		"no events": nil, "an event of another stream": {foreign}, "an event without id": {noID}, "one id twice": {good, good},
+		"no events": nil, "an event of another stream": {foreign}, "an event without id": {noID},
+		"one id twice":                  {good, good},
 		"metadata that nobody can read": {noMetadata},
 		"an event over 256 KiB":         {big}, "an append over 768 KiB": heavy,
 	} {

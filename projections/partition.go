@@ -30,7 +30,8 @@ func (p *Projector) discover(ctx context.Context, start map[string]Place) {
 		// again, once for each gap.
 		if next, stalled := p.status.stalled(p.cfg.Now(), p.cfg.Stall); stalled && repaired != next+1 {
 			repaired = next + 1
-			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message", "sequence", next)
+			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message",
+				"sequence", next)
 			all.end()
 			all = p.newReaders(ctx, nil)
 			continue

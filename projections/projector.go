@@ -32,7 +32,8 @@ type Config struct {
 	BatchWait  time.Duration // 100 ms after its first row
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
-	Stall      time.Duration // 30 s: after so long without a published sequence that is missing, everything is read again
+	// 30 s: after so long without a published sequence that is missing, everything is read again
+	Stall      time.Duration
 	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
 	BackoffMax time.Duration // 5 s
 }
@@ -52,7 +53,8 @@ func (c Config) Validate() error {
 	if c.Log == nil {
 		errs = append(errs, errors.New("logger is missing"))
 	}
-	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
+	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 ||
+		c.BackoffMin < 0 || c.BackoffMax < 0 {
 		errs = append(errs, errors.New("a limit is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -131,7 +133,8 @@ func (p *Projector) Run(ctx context.Context) error {
 
 // endOf says what ended Run: nil where the caller's context did.
 func endOf(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) &&
+		!errors.Is(cause, context.DeadlineExceeded) {
 		return fmt.Errorf("projector: %w", cause)
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {

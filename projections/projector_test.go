@@ -265,7 +265,8 @@ func crashRound(t *testing.T, r *rand.Rand) {
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if want := uint64(len(events)); s.Applied != want || s.Ahead != 0 || s.Lag != 0 || s.Published != want || s.LastError != "" {
+	if want := uint64(len(events)); s.Applied != want || s.Ahead != 0 || s.Lag != 0 || s.Published != want ||
+		s.LastError != "" {
 		t.Errorf("of %d events: %+v", want, s)
 	}
 	if got := v.position["projector"].Applied; got != s.Applied {
@@ -345,7 +346,8 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					if !own {
 						for _, e := range events[:40] {
 							if e.Stream.Kind() != "ledger" && topics.Partition(e.Stream) != at {
-								forged = schemastest.Changed(forged, func(r *schemas.RecordedEvent) { r.Stream = e.Stream })
+								forged = schemastest.Changed(forged,
+									func(r *schemas.RecordedEvent) { r.Stream = e.Stream })
 								at = topics.Partition(e.Stream)
 								break
 							}

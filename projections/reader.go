@@ -199,7 +199,8 @@ type Reader interface {
 	Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) (d Device, found bool, err error)
 	// DeviceHistory yields what changed on a device in the period, by sequence, attribute and
 	// element. Without attributes: all.
-	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in Period, attributes []string, asOf AsOf) iter.Seq2[Change, error]
+	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in Period, attributes []string,
+		asOf AsOf) iter.Seq2[Change, error]
 	// Apps yields the apps on a device, by element.
 	Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) iter.Seq2[Held, error]
 	// Tenant returns the tenant's own attributes (name, time zone, collection policy).
@@ -207,7 +208,8 @@ type Reader interface {
 
 	// AdminActions, Refusals and Access yield by the time of occurring, then sequence; Requests
 	// by sequence.
-	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter, asOf AsOf) iter.Seq2[AdminAction, error]
+	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter,
+		asOf AsOf) iter.Seq2[AdminAction, error]
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
 	Access(ctx context.Context, tenant uuid.UUID, in Period, asOf AsOf) iter.Seq2[AccessAct, error]
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]

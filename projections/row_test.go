@@ -36,7 +36,8 @@ func metadata(t *testing.T, m schemas.Metadata) []byte {
 
 func TestRowOfKeepsWhatItCannotRead(t *testing.T) {
 	occurred := time.Date(2026, 2, 28, 9, 0, 0, 0, time.UTC)
-	good := metadata(t, schemas.Metadata{Occurred: occurred, Subjects: []schemas.Subject{{ID: uuid.New(), Role: "user"}}})
+	good := metadata(t, schemas.Metadata{Occurred: occurred,
+		Subjects: []schemas.Subject{{ID: uuid.New(), Role: "user"}}})
 	for name, c := range map[string]struct {
 		typ, data string
 		values    int
@@ -103,10 +104,14 @@ func TestRowOfFindsATimeForEveryEvent(t *testing.T) {
 }
 
 func TestRowOfReadsOldTypesInTheirLatestVersion(t *testing.T) {
-	attributes := `[{id: x.a, identifiability: non-personal, key: tenant, class: account, type: text, shape: {kind: own}, label: {en: A, nl: A}},
-		{id: x.b, identifiability: non-personal, key: tenant, class: account, type: text, shape: {kind: own}, label: {en: B, nl: B}}]`
+	attribute := func(id string) string {
+		return "{id: " + id + ", identifiability: non-personal, key: tenant, class: account, type: text, " +
+			"shape: {kind: own}, label: {en: A, nl: A}}"
+	}
+	attributes := "[" + attribute("x.a") + ", " + attribute("x.b") + "]"
 	typ := func(v, attr string) *fstest.MapFile {
-		return &fstest.MapFile{Data: []byte("type: thing.made.v" + v + "\nform: fact\nlabel: {en: M, nl: M}\nroles: []\nfields: {/x: " + attr + "}\n")}
+		return &fstest.MapFile{Data: []byte("type: thing.made.v" + v +
+			"\nform: fact\nlabel: {en: M, nl: M}\nroles: []\nfields: {/x: " + attr + "}\n")}
 	}
 	c, err := schemas.Load(fstest.MapFS{"attributes/x.yaml": {Data: []byte(attributes)},
 		"types/thing.made.v1.yaml": typ("1", "x.a"), "types/thing.made.v2.yaml": typ("2", "x.b")})
@@ -114,13 +119,14 @@ func TestRowOfReadsOldTypesInTheirLatestVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	fail := false
-	err = c.RegisterUpcaster("thing.made.v1", schemas.Upcaster{To: "thing.made.v2", Apply: func(d schemas.Draft) (schemas.Draft, error) {
-		d.Values[0].Attr = c.MustAttribute("x.b")
-		if fail {
-			return d, errors.New("no such past")
-		}
-		return d, nil
-	}})
+	err = c.RegisterUpcaster("thing.made.v1", schemas.Upcaster{To: "thing.made.v2",
+		Apply: func(d schemas.Draft) (schemas.Draft, error) {
+			d.Values[0].Attr = c.MustAttribute("x.b")
+			if fail {
+				return d, errors.New("no such past")
+			}
+			return d, nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +134,8 @@ func TestRowOfReadsOldTypesInTheirLatestVersion(t *testing.T) {
 		Stream: schemas.NewStream("thing", uuid.New()), Type: "thing.made.v1",
 		Data: []byte(`{"x":"hello"}`), Metadata: metadata(t, schemas.Metadata{})}})
 	row := rowOf(c, e)
-	if len(row.Values) != 1 || row.Values[0].Attribute != "x.b" || row.Values[0].Text != "hello" || row.Type != "thing.made.v1" {
+	if len(row.Values) != 1 || row.Values[0].Attribute != "x.b" || row.Values[0].Text != "hello" ||
+		row.Type != "thing.made.v1" {
 		t.Errorf("row %+v", row)
 	}
 	fail = true

@@ -186,7 +186,8 @@ func (t *Type) compile(c *Catalogue) error {
 			return fmt.Errorf("role %q of class %q is not allowed", r.Role, r.Class)
 		case slices.Contains(before, r):
 			return fmt.Errorf("role %q stands twice in class %q: once per class", r.Role, r.Class)
-		case i > 0 && before[i-1].Role != r.Role && slices.ContainsFunc(before, func(b Role) bool { return b.Role == r.Role }):
+		case i > 0 && before[i-1].Role != r.Role &&
+			slices.ContainsFunc(before, func(b Role) bool { return b.Role == r.Role }):
 			return fmt.Errorf("role %q stands apart: its classes come one behind the other", r.Role)
 		}
 	}
@@ -206,7 +207,8 @@ func (t *Type) compile(c *Catalogue) error {
 		if old, dup := t.pointers[id]; dup {
 			return fmt.Errorf("%s: attribute %q stands at %s already", p, id, old)
 		}
-		if t.Form == FormState && !strings.HasPrefix(p, "/set/") && !(strings.HasPrefix(p, "/lists/") && strings.HasSuffix(p, "/set/*")) {
+		if t.Form == FormState && !strings.HasPrefix(p, "/set/") &&
+			!(strings.HasPrefix(p, "/lists/") && strings.HasSuffix(p, "/set/*")) {
 			return fmt.Errorf("%s: a state type has /set/<name> and /lists/<name>/set/*", p)
 		}
 		if err := t.namesOwner(a); err != nil {

@@ -85,7 +85,8 @@ func (d *Draft) decodeFact(n *node, at string, raw json.RawMessage, path []strin
 			return fmt.Errorf("%s: %w", at, err)
 		}
 		for i, item := range items {
-			if err := d.decodeFact(elem, fmt.Sprintf("%s/%d", at, i), item, append(path, strconv.Itoa(i))); err != nil {
+			if err := d.decodeFact(elem, fmt.Sprintf("%s/%d", at, i), item,
+				append(path, strconv.Itoa(i))); err != nil {
 				return err
 			}
 		}

@@ -20,7 +20,8 @@ func TestAnEnvelopeIsMadeOfWhatBelongsToTheLedgerAlone(t *testing.T) {
 	for made := 0; made < 3000; {
 		event := schemastest.Foreign(r)
 		e, err := schemas.NewEnvelope(schemas.RecordedEvent{Event: event, Revision: 3, Seq: 9})
-		if belongs := schemas.InLedger(event); belongs != (err == nil) || !belongs && !errors.Is(err, schemas.ErrForeign) {
+		if belongs := schemas.InLedger(event); belongs != (err == nil) ||
+			!belongs && !errors.Is(err, schemas.ErrForeign) {
 			t.Fatalf("belongs to the ledger: %v, an envelope with %v: %+v", belongs, err, event)
 		}
 		if err != nil {

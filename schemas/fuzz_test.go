@@ -35,8 +35,10 @@ func mapFS(files map[string]string) fstest.MapFS {
 
 // The form written out and the pattern that servers are given are one.
 func FuzzStreamValid(f *testing.F) {
-	for _, s := range []string{string(LedgerStream), "device-11111111-2222-4333-8444-555555555555", "d-11111111-2222-4333-8444-555555555555",
-		"Device-11111111-2222-4333-8444-555555555555", "device-11111111-2222-4333-8444-55555555555g", "device-11111111-2222-4333-8444-555555555555\n", "", "$ce-device"} {
+	for _, s := range []string{string(LedgerStream), "device-11111111-2222-4333-8444-555555555555",
+		"d-11111111-2222-4333-8444-555555555555",
+		"Device-11111111-2222-4333-8444-555555555555", "device-11111111-2222-4333-8444-55555555555g",
+		"device-11111111-2222-4333-8444-555555555555\n", "", "$ce-device"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -48,7 +50,9 @@ func FuzzStreamValid(f *testing.F) {
 
 // What a token parser accepts must be written back to the same bytes: there is one spelling.
 func FuzzTokenParse(f *testing.F) {
-	f.Add("sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:action.target-name~0~12:mOIyyq7YVNWPFF69ewrGTVb6940ffg-JpywkeJjUy1YQERITFBUWFxgZGhvBBa-AHcj0wjXwYmLb-BPwt_exORQcIWMPiteFsnRHos374vVVaEe6XIfYnkkdD48")
+	f.Add("sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:action.target-name~0~12:" +
+		"mOIyyq7YVNWPFF69ewrGTVb6940ffg-JpywkeJjUy1YQERITFBUWFxgZGhvBBa-AHcj0wjXwYmLb-BPwt_exORQcIWMPiteFsnRHos3" +
+		"74vVVaEe6XIfYnkkdD48")
 	f.Add("sealed:v1:::::")
 	f.Fuzz(func(t *testing.T, s string) {
 		h, body, err := Token(s).Parse()

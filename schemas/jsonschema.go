@@ -86,7 +86,8 @@ func (t *Type) stateSchema() object {
 	properties := object{
 		"observed": object{"type": "object", "propertyNames": object{"enum": names},
 			"additionalProperties": object{"type": "string", "pattern": timePattern}},
-		"silent": object{"type": "array", "items": object{"type": "string", "pattern": memberPattern}, "uniqueItems": true},
+		"silent": object{"type": "array", "items": object{"type": "string", "pattern": memberPattern},
+			"uniqueItems": true},
 	}
 	if len(set) > 0 {
 		properties["set"], properties["unset"] = closed(set), unset

@@ -62,8 +62,9 @@ func (v vectors) draft() Draft {
 	c := Default()
 	alias := uuid.MustParse(v.Expected.Alias)
 	return Draft{
-		Type: c.MustType(v.Inputs.Event.Type), Tenant: uuid.MustParse(v.Inputs.Tenant), Stream: Stream(v.Inputs.Event.Stream),
-		ID: uuid.MustParse(v.Inputs.Event.ID), Occurred: v.Inputs.OccurredAt, Recorded: v.Inputs.RecordedAt,
+		Type: c.MustType(v.Inputs.Event.Type), Tenant: uuid.MustParse(v.Inputs.Tenant),
+		Stream: Stream(v.Inputs.Event.Stream),
+		ID:     uuid.MustParse(v.Inputs.Event.ID), Occurred: v.Inputs.OccurredAt, Recorded: v.Inputs.RecordedAt,
 		Source: v.Inputs.Source, Correlation: uuid.MustParse(v.Expected.Correlation), Policy: v.Inputs.Policy,
 		Subjects: []SubjectRef{{Role: "user", Alias: alias}, {Role: "owner", Alias: alias}},
 		Values: []Value{
@@ -116,9 +117,11 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Default().Encode(Draft{Type: back.Type, Tenant: back.Tenant, Stream: back.Stream, ID: back.ID, Occurred: back.Occurred,
-		Recorded: back.Recorded, Source: back.Source, Correlation: back.Correlation, Policy: back.Policy, Subjects: back.Subjects,
-		Values: []Value{back.Values[1], back.Values[0], back.Values[2]}})
+	again, err := Default().Encode(Draft{Type: back.Type, Tenant: back.Tenant, Stream: back.Stream, ID: back.ID,
+		Occurred: back.Occurred,
+		Recorded: back.Recorded, Source: back.Source, Correlation: back.Correlation, Policy: back.Policy,
+		Subjects: back.Subjects,
+		Values:   []Value{back.Values[1], back.Values[0], back.Values[2]}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +133,8 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 
 func TestTokensAreParsedStrictlyAndRoundTrip(t *testing.T) {
 	v := readVectors(t)
-	for _, tok := range []struct{ token, header string }{{v.Expected.TokenSerial, v.Expected.HSerial}, {v.Expected.TokenArray, v.Expected.HArray}} {
+	for _, tok := range []struct{ token, header string }{{v.Expected.TokenSerial, v.Expected.HSerial},
+		{v.Expected.TokenArray, v.Expected.HArray}} {
 		h, body, err := Token(tok.token).Parse()
 		if err != nil {
 			t.Fatal(err)
@@ -144,11 +148,16 @@ func TestTokensAreParsedStrictlyAndRoundTrip(t *testing.T) {
 	}
 	good := v.Expected.TokenArray
 	for name, bad := range map[string]string{
-		"empty": "", "other version": "sealed:v2" + good[9:], "line break": good + "\n", "missing body": v.Expected.HArray,
-		"leading zero in index": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:action.target-name~0~012:" + good[len(v.Expected.HArray):],
-		"upper-case attribute":  "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:action.Target-name:" + good[len(v.Expected.HArray):],
-		"month 13":              "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202613:PCsaCY9-TWybWkk4JxYFBA:action.target-name:" + good[len(v.Expected.HArray):],
-		"padding":               good + "=", "cut body": good[:len(good)-1], "spare bits": good[:len(good)-1] + string(good[len(good)-1]+1),
+		"empty": "", "other version": "sealed:v2" + good[9:], "line break": good + "\n",
+		"missing body": v.Expected.HArray,
+		"leading zero in index": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:" +
+			"action.target-name~0~012:" + good[len(v.Expected.HArray):],
+		"upper-case attribute": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:" +
+			"action.Target-name:" + good[len(v.Expected.HArray):],
+		"month 13": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202613:PCsaCY9-TWybWkk4JxYFBA:" +
+			"action.target-name:" + good[len(v.Expected.HArray):],
+		"padding": good + "=", "cut body": good[:len(good)-1],
+		"spare bits":    good[:len(good)-1] + string(good[len(good)-1]+1),
 		"one part more": good + ":x",
 	} {
 		if _, _, err := Token(bad).Parse(); err == nil {

@@ -20,8 +20,9 @@ import (
 // broker with accounts and beside it on one that asks nobody, in turns. The ratio is what accounts
 // leave of the open broker's speed.
 func BenchmarkAccounts(b *testing.B) {
-	open, err := embedded.Start(context.Background(), embedded.Config{Dir: filepath.Join(b.TempDir(), "kafka"), Addr: "127.0.0.1:0",
-		Open: true, Logger: slog.New(slog.DiscardHandler)})
+	open, err := embedded.Start(context.Background(),
+		embedded.Config{Dir: filepath.Join(b.TempDir(), "kafka"), Addr: "127.0.0.1:0",
+			Open: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -29,10 +29,12 @@ func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
 		accounts = append(accounts, a)
 	}
 	admin := embedded.Account{Name: "admin", Password: "a-password-of-admin", Allow: []embedded.Rule{
-		{Resource: "topic", Name: "*", Operations: []string{"Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"}},
+		{Resource: "topic", Name: "*", Operations: []string{"Create", "Delete", "Describe", "DescribeConfigs", "Read",
+			"Write"}},
 		{Resource: "group", Name: "*", Operations: []string{"Read"}}}}
-	s, err := embedded.Start(context.Background(), embedded.Config{Dir: filepath.Join(tb.TempDir(), "kafka"), Addr: "127.0.0.1:0",
-		Accounts: append(accounts, admin), Logger: slog.New(slog.DiscardHandler)})
+	s, err := embedded.Start(context.Background(),
+		embedded.Config{Dir: filepath.Join(tb.TempDir(), "kafka"), Addr: "127.0.0.1:0",
+			Accounts: append(accounts, admin), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}

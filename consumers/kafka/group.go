@@ -103,7 +103,8 @@ func (g *Group) more(ctx context.Context, first consumers.Message) []consumers.M
 }
 
 func message(m kafkago.Message) consumers.Message {
-	out := consumers.Message{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Key: m.Key, Value: m.Value, Time: m.Time}
+	out := consumers.Message{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Key: m.Key, Value: m.Value,
+		Time: m.Time}
 	for _, h := range m.Headers {
 		out.Headers = append(out.Headers, consumers.Header{Key: h.Key, Value: h.Value})
 	}
@@ -171,7 +172,8 @@ func (g *Group) Commit(ctx context.Context, messages []consumers.Message) error 
 	ctx, cancel := context.WithTimeout(ctx, 2*g.c.cfg.RequestTimeout)
 	defer cancel()
 	err := g.reader.CommitMessages(ctx, commit...)
-	for _, moved := range []kafkago.Error{kafkago.IllegalGeneration, kafkago.UnknownMemberId, kafkago.RebalanceInProgress} {
+	for _, moved := range []kafkago.Error{kafkago.IllegalGeneration, kafkago.UnknownMemberId,
+		kafkago.RebalanceInProgress} {
 		if errors.Is(err, moved) {
 			return nil
 		}

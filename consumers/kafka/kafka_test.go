@@ -114,7 +114,8 @@ var calls = map[string]func(context.Context, *kafka.Client) error{
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond) // a group waits for its broker until told to stop
+		// a group waits for its broker until told to stop
+		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		_, err = g.Fetch(ctx)
 		return errors.Join(err, g.Close())
@@ -154,7 +155,8 @@ func TestSilentBroker(t *testing.T) {
 				continue // a group waits for its broker as long as its caller does
 			}
 			t.Run(name+" "+how, func(t *testing.T) {
-				cfg := kafka.Config{Brokers: []string{l.Addr().String()}, RequestTimeout: time.Minute, DialTimeout: 300 * time.Millisecond}
+				cfg := kafka.Config{Brokers: []string{l.Addr().String()}, RequestTimeout: time.Minute,
+					DialTimeout: 300 * time.Millisecond}
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				if how == "context" {

@@ -62,7 +62,9 @@ func (p *Partitions) Read(ctx context.Context, topic string, partition int,
 }
 
 // FetchOne returns the message at that offset, or ErrOffset where there is none.
-func (p *Partitions) FetchOne(ctx context.Context, topic string, partition int, offset int64) (consumers.Message, error) {
+func (p *Partitions) FetchOne(
+	ctx context.Context, topic string, partition int, offset int64,
+) (consumers.Message, error) {
 	messages, _, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
 	if err == nil && (len(messages) == 0 || messages[0].Offset != offset) {
 		err = fmt.Errorf("kafka: fetch %s/%d@%d: the end is %d: %w", topic, partition, offset, end, ErrOffset)

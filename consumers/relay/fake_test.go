@@ -52,7 +52,9 @@ func (l *fakeLedger) all() []schemas.Envelope {
 	return append([]schemas.Envelope(nil), l.events...)
 }
 
-func (l *fakeLedger) Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Envelope) error) error {
+func (l *fakeLedger) Follow(
+	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Envelope) error,
+) error {
 	next := uint64(0)
 	if from != nil {
 		events := l.all()

@@ -63,7 +63,8 @@ func TestProduceFailsAfterPersisting(t *testing.T) {
 		t.Run(e.Message, func(t *testing.T) {
 			r := newRig(t, 4)
 			r.fill(1000)
-			h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "ledger.refusal", Err: e, Count: 4})
+			h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "ledger.refusal", Err: e,
+				Count: 4})
 			if err := run(t, r.config(), 999); err != nil {
 				t.Fatal(err)
 			}
@@ -136,8 +137,10 @@ func TestRandomFailures(t *testing.T) {
 			r.fill(n)
 			total += n
 			if rapid.Bool().Draw(rt, "fault") {
-				cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Count: rapid.IntRange(1, 3).Draw(rt, "times"),
-					Err: rapid.SampledFrom([]*kerr.Error{kerr.RequestTimedOut, kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend}).Draw(rt, "error")})
+				cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce},
+					Count: rapid.IntRange(1, 3).Draw(rt, "times"),
+					Err: rapid.SampledFrom([]*kerr.Error{kerr.RequestTimedOut, kerr.NotLeaderForPartition,
+						kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend}).Draw(rt, "error")})
 			}
 			steps := rapid.IntRange(0, 60).Draw(rt, "steps")
 			cuts := rapid.IntRange(0, 40).Draw(rt, "cut at")
@@ -196,6 +199,7 @@ func TestStopCompletesTheRound(t *testing.T) {
 		t.Fatalf("status %+v", st)
 	}
 	if got := r.check(t, st.Through.Seq); len(got.duplicates) != 0 || len(got.bySeq) != int(st.Through.Seq)+1 {
-		t.Errorf("%d events in the topics, %d noted, %d duplicates", len(got.bySeq), st.Through.Seq+1, len(got.duplicates))
+		t.Errorf("%d events in the topics, %d noted, %d duplicates", len(got.bySeq), st.Through.Seq+1,
+			len(got.duplicates))
 	}
 }

@@ -190,7 +190,8 @@ func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *ri
 	if re, err = relay.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	names, err := re.Refill(context.Background(), lossy, "ledger.device", consumers.OtherTopic, consumers.PositionTopic)
+	names, err := re.Refill(context.Background(), lossy, "ledger.device", consumers.OtherTopic,
+		consumers.PositionTopic)
 	if err != nil || len(names) != 4 {
 		t.Fatalf("refilled %v: %v", names, err)
 	}

@@ -132,7 +132,8 @@ func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 			}
 			r.fill(300)
 			for range 2 { // it stays stopped
-				if err := run(t, cfg, 1099); !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(), lossy) {
+				if err := run(t, cfg, 1099); !errors.Is(err, relay.ErrDataLoss) ||
+					!strings.Contains(err.Error(), lossy) {
 					t.Fatalf("%v, want data loss of %s", err, lossy)
 				}
 			}
@@ -274,7 +275,8 @@ func TestHoleInThePartition(t *testing.T) {
 	if _, _, _, err := r.client.Publish(ctx, r.ledger.id, lossy, 0, append(part[:3:3], part[4])); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t, r.config(), 199); !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(), "refill "+lossy) {
+	if err := run(t, r.config(), 199); !errors.Is(err, relay.ErrDataLoss) ||
+		!strings.Contains(err.Error(), "refill "+lossy) {
 		t.Fatalf("%v, want a hole", err)
 	}
 	re, err := relay.New(r.config())
@@ -451,7 +453,8 @@ func TestUnknownKind(t *testing.T) {
 		}
 		kind := []string{"widget", "gadget"}[i%2]
 		r.ledger.append(schemastest.Envelope(schemas.RecordedEvent{Event: schemas.Event{ID: uuid.New(),
-			Stream: schemas.NewStream(kind, uuid.New()), Type: kind + ".made.v1", Data: []byte(`{}`), Metadata: meta}}))
+			Stream: schemas.NewStream(kind, uuid.New()), Type: kind + ".made.v1", Data: []byte(`{}`),
+			Metadata: meta}}))
 	}
 	cfg := r.config()
 	cfg.Hook = func(p string) error {
@@ -507,7 +510,8 @@ func TestStatusAndBusy(t *testing.T) {
 		t.Errorf("at work: %v, %v", busy, refill)
 	}
 	st := re.Status()
-	if st.State != relay.StateStopped || !st.Any || st.Through.Seq != 499 || st.Lag != 50 || st.Published != 500 || st.Rate != 500 || st.Err != nil {
+	if st.State != relay.StateStopped || !st.Any || st.Through.Seq != 499 || st.Lag != 50 || st.Published != 500 ||
+		st.Rate != 500 || st.Err != nil {
 		t.Errorf("after: %+v", st)
 	}
 	now = now.Add(11 * time.Second)

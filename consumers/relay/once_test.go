@@ -28,7 +28,8 @@ func TestEachProcessReadsAnEventOnce(t *testing.T) {
 	expect := func(what string, parsed, hashed uint64) {
 		t.Helper()
 		if p, h := work.Parsed.Swap(0), work.Hashed.Swap(0); p != parsed || h != hashed {
-			t.Errorf("%s: metadata parsed %d times and leaves hashed %d times, want %d and %d", what, p, h, parsed, hashed)
+			t.Errorf("%s: metadata parsed %d times and leaves hashed %d times, want %d and %d", what, p, h, parsed,
+				hashed)
 		}
 	}
 	expect("append, which checks what it writes", n, 0)

@@ -70,7 +70,9 @@ type part struct {
 
 // split sorts events by partition, in order, leaving out those that are published already and,
 // where only is given, those of other topics.
-func (r *Relay) split(ctx context.Context, s *state, events []schemas.Envelope, only map[string]bool) ([]*part, error) {
+func (r *Relay) split(
+	ctx context.Context, s *state, events []schemas.Envelope, only map[string]bool,
+) ([]*part, error) {
 	type place struct {
 		topic     string
 		partition int
@@ -156,32 +158,33 @@ func (r *Relay) publish(ctx context.Context, s *state, parts []*part) error {
 }
 
 func (r *Relay) publishPart(ctx context.Context, p *part) error {
-	return r.until(ctx, fmt.Sprintf("publish to %s/%d", p.name, p.partition), func(whole context.Context) (bool, error) {
-		acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
-		if acked > 0 {
-			if base < p.topic.ends[p.partition] {
-				lost := fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
-					p.name, p.partition, base, p.topic.ends[p.partition])
-				return true, lossError(map[string]string{p.name: lost})
+	return r.until(ctx, fmt.Sprintf("publish to %s/%d", p.name, p.partition),
+		func(whole context.Context) (bool, error) {
+			acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
+			if acked > 0 {
+				if base < p.topic.ends[p.partition] {
+					lost := fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
+						p.name, p.partition, base, p.topic.ends[p.partition])
+					return true, lossError(map[string]string{p.name: lost})
+				}
+				p.topic.ends[p.partition] = next
+				p.events = p.events[acked:]
 			}
-			p.topic.ends[p.partition] = next
-			p.events = p.events[acked:]
-		}
-		if err == nil {
-			return false, nil
-		}
-		// Repeating into a topic that is gone, or another one by now, would never end or leave a
-		// hole.
-		if id, first, end, derr := r.cfg.Publisher.Describe(ctx, p.name); derr == nil {
-			// Other partitions' ends belong to their own goroutines.
-			known := make([]int64, len(p.topic.ends))
-			known[p.partition] = p.topic.ends[p.partition]
-			if lost := lossOf(p.name, p.topic.id, known, id, first, end); lost != "" {
-				return true, lossError(map[string]string{p.name: lost})
+			if err == nil {
+				return false, nil
 			}
-		}
-		return false, err
-	})
+			// Repeating into a topic that is gone, or another one by now, would never end or
+			// leave a hole.
+			if id, first, end, derr := r.cfg.Publisher.Describe(ctx, p.name); derr == nil {
+				// Other partitions' ends belong to their own goroutines.
+				known := make([]int64, len(p.topic.ends))
+				known[p.partition] = p.topic.ends[p.partition]
+				if lost := lossOf(p.name, p.topic.id, known, id, first, end); lost != "" {
+					return true, lossError(map[string]string{p.name: lost})
+				}
+			}
+			return false, err
+		})
 }
 
 // lossOf says what a topic lost compared with what was known of it, or "" for nothing.

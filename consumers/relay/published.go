@@ -556,7 +556,8 @@ func (m *merge) advance(ctx context.Context, l *lane) (bool, error) {
 			case c.Seq > m.highest:
 				m.counts.Foreign++
 				continue
-			case c.Seq < m.next, slices.ContainsFunc(m.waiting[c.Seq], func(o *claim) bool { return o.Leaf() == c.Leaf() }):
+			case c.Seq < m.next, slices.ContainsFunc(m.waiting[c.Seq],
+				func(o *claim) bool { return o.Leaf() == c.Leaf() }):
 				m.counts.Repeated++
 				continue
 			}

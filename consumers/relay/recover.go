@@ -72,7 +72,8 @@ func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _
 
 func divergedError(a schemas.Anchor, ledger uuid.UUID, where string) error {
 	if a.LedgerID != ledger {
-		return fmt.Errorf("the topics were filled from ledger %s (%s), this is %s: %w; to fill them from this one: `%s`",
+		return fmt.Errorf("the topics were filled from ledger %s (%s), this is %s: %w; "+
+			"to fill them from this one: `%s`",
 			a.LedgerID, where, ledger, ErrDiverged, consumers.RefillAllCommand)
 	}
 	return fmt.Errorf("the topics were filled through sequence %d and hold a record that the ledger does not (%s): "+

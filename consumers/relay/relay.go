@@ -53,7 +53,9 @@ type Publisher interface {
 	// Publish writes events of one partition in their order, trying once. It returns how many,
 	// from the first, were acknowledged, the offset of the first of them and the offset after the
 	// last.
-	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Envelope) (acked int, base, next int64, err error)
+	Publish(
+		ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Envelope,
+	) (acked int, base, next int64, err error)
 	// ReadEvents reads at least one record from offset from on and before to. It returns those
 	// that are events of that ledger, with their offsets, and the offset after the last record
 	// read.

@@ -46,7 +46,8 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 }
 
 func newRigOn(tb testing.TB, seed uint64, c *kfake.Cluster) *rig {
-	r := &rig{cluster: c, access: kafkatest.Open(c.ListenAddrs()), admin: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
+	r := &rig{cluster: c, access: kafkatest.Open(c.ListenAddrs()),
+		admin: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
 	r.redial(tb)
 	return r
 }
@@ -180,7 +181,8 @@ func (r *rig) check(tb checker, through uint64) published {
 						continue
 					}
 					if last := window.Last(); len(last) > 0 && last[len(last)-1].Seq > d.Seq {
-						tb.Fatalf("%s/%d@%d has sequence %d after %d", topic, p, m.Offset, d.Seq, last[len(last)-1].Seq)
+						tb.Fatalf("%s/%d@%d has sequence %d after %d", topic, p, m.Offset, d.Seq,
+							last[len(last)-1].Seq)
 					}
 					window.Add(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf()})
 					if _, twice := out.bySeq[d.Seq]; twice {
@@ -199,7 +201,8 @@ func (r *rig) check(tb checker, through uint64) published {
 			tb.Fatalf("sequence %d is missing", s)
 		}
 		if !below[s] {
-			tb.Fatalf("sequence %d lies at or above the noted end, though the position is through %d", s, pos.Through.Seq)
+			tb.Fatalf("sequence %d lies at or above the noted end, though the position is through %d", s,
+				pos.Through.Seq)
 		}
 	}
 	return out
@@ -231,7 +234,8 @@ func publishesEverything(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 func TestCrashAtEveryPoint(t *testing.T) { crashAtEveryPoint(t, onKfake) }
 
 func crashAtEveryPoint(t *testing.T, newRig func(testing.TB, uint64) *rig) {
-	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked, relay.PointNoted} {
+	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked,
+		relay.PointNoted} {
 		t.Run(point, func(t *testing.T) {
 			r := newRig(t, 2)
 			r.fill(900)

@@ -120,7 +120,8 @@ func (f *Fleet) hasLines() bool {
 }
 
 func (f *Fleet) hasBatches() bool {
-	return slices.ContainsFunc(f.actions, func(a action) bool { return a.forms&inBatch != 0 }) || len(f.fresh) > 0 && f.day%2 == 1
+	return slices.ContainsFunc(f.actions, func(a action) bool { return a.forms&inBatch != 0 }) ||
+		len(f.fresh) > 0 && f.day%2 == 1
 }
 
 func (f *Fleet) auditLines(yield func(Record) bool) {

@@ -84,7 +84,8 @@ func faults(r rules, pkgs []pkg) (out []string) {
 			continue
 		}
 		for _, imp := range p.Imports {
-			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && !slices.Contains(may, "*") && !slices.Contains(may, ours) {
+			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && !slices.Contains(may, "*") &&
+				!slices.Contains(may, ours) {
 				out = append(out, name+" imports "+ours)
 			}
 			for lib, who := range r.only {

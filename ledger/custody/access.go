@@ -50,8 +50,9 @@ func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpos
 	if strings.TrimSpace(purpose.Text) == "" {
 		return nil, fmt.Errorf("access: %w", &Problem{Field: FieldPurpose, Code: ErrMissing})
 	}
-	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p, stream: schemas.NewStream("access", uuid.New()),
-		seen: map[uuid.UUID]bool{}, aliases: map[uuid.UUID]bool{}}
+	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p,
+		stream: schemas.NewStream("access", uuid.New()),
+		seen:   map[uuid.UUID]bool{}, aliases: map[uuid.UUID]bool{}}
 	if err := s.announce(ctx, nil, ledger.NoStream); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}

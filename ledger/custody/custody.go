@@ -150,8 +150,8 @@ func (c *Custody) read(
 }
 
 func (c *Custody) leftOut(e ledger.LeftEvent) {
-	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision,
-		"why", e.Verdict.String())
+	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream,
+		"revision", e.Revision, "why", e.Verdict.String())
 }
 
 // maxContended bounds how often an append is tried at the end of a stream to which others write.

@@ -235,7 +235,8 @@ func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, err
 		})
 		if cancelErr != nil {
 			err = errors.Join(err, cancelErr)
-			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w", err)
+			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w",
+				err)
 		}
 		return order{}, fmt.Errorf("nothing was ordered, and the mark is taken back: %w", err)
 	}

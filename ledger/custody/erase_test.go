@@ -270,8 +270,8 @@ func TestTheNextCallCarriesAnActOn(t *testing.T) {
 				t.Fatal(p, err)
 			}
 			if strings.HasPrefix(name, "erase:") { // killed: its claim stands
-				if _, err := b.custody.Erase(b.ctx, officer, b.found(r), "unlawful", nil); !errors.Is(err,
-					custody.ErrUnderWay) {
+				_, err := b.custody.Erase(b.ctx, officer, b.found(r), "unlawful", nil)
+				if !errors.Is(err, custody.ErrUnderWay) {
 					t.Errorf("at once: %v", err)
 				}
 				b.ahead = 6 * time.Minute

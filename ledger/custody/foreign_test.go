@@ -129,7 +129,8 @@ func TestAGarbageOrderStopsNoResume(t *testing.T) {
 				t.Fatal(pending, err)
 			}
 			// A forged order for the erasure that is pending, and others that cannot be read.
-			order := fmt.Sprintf(`{"keys":[%q],"ground":"unlawful","completion":%q}`, uuid.New(), pending[0].Completion)
+			order := fmt.Sprintf(`{"keys":[%q],"ground":"unlawful","completion":%q}`, uuid.New(),
+				pending[0].Completion)
 			for _, data := range []string{order, `{}`, `{"keys":["x"]}`, `{"completion":7}`, `{"keys":{"a":1}}`} {
 				e := b.as(b.tenant.ID, "request.erasure-ordered.v1", data)
 				b.plant(other.Stream(), e)
@@ -313,8 +314,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 	}
 	for _, who := range []access.Principal{{Login: "x", Roles: []access.Role{access.Officer}, All: true},
 		{Login: "x", Roles: []access.Role{access.Operator}, Tenants: []uuid.UUID{b.tenant.ID}}} {
-		if _, err := b.custody.Disown(b.ctx, who, uuid.Nil, []uuid.UUID{forged}, "test", nil); !errors.Is(err,
-			access.ErrForbidden) {
+		_, err := b.custody.Disown(b.ctx, who, uuid.Nil, []uuid.UUID{forged}, "test", nil)
+		if !errors.Is(err, access.ErrForbidden) {
 			t.Errorf("who may not: %v", err)
 		}
 	}
@@ -357,7 +358,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 		}
 	}
 	last := b.store.Events()[before]
-	if d, err := schemas.Default().Decode(schemastest.Envelope(last)); err != nil || last.Stream != ledger.DisownedStream(b.tenant.ID) ||
+	if d, err := schemas.Default().Decode(schemastest.Envelope(last)); err != nil ||
+		last.Stream != ledger.DisownedStream(b.tenant.ID) ||
 		len(d.Subjects) != 1 || d.Subjects[0].Role != "officer" {
 		t.Errorf("the tenant's disowning is in %s and names %+v (%v)", last.Stream, d.Subjects, err)
 	}

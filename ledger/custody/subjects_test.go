@@ -64,7 +64,9 @@ func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 }
 
 // owners tells whose aliases are; those that name nobody any more are left out.
-func (b *bench) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
+func (b *bench) owners(
+	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID,
+) (map[uuid.UUID]schemas.Owner, error) {
 	out := map[uuid.UUID]schemas.Owner{}
 	err := b.vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		for _, a := range aliases {

@@ -35,7 +35,9 @@ func NewMemory() *Memory {
 }
 
 // Append implements ledger.Store.
-func (m *Memory) Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error) {
+func (m *Memory) Append(
+	ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event,
+) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -79,7 +81,8 @@ func (m *Memory) append(s schemas.Stream, expect ledger.Expect, events []schemas
 	for i, e := range events {
 		pos := uint64(1000 + 97*len(m.all))
 		m.streams[s] = append(m.streams[s], len(m.all))
-		m.all = append(m.all, schemas.RecordedEvent{Event: e, Revision: next + uint64(i), Position: schemas.Position{Commit: pos, Prepare: pos}, Created: time.Now()})
+		m.all = append(m.all, schemas.RecordedEvent{Event: e, Revision: next + uint64(i),
+			Position: schemas.Position{Commit: pos, Prepare: pos}, Created: time.Now()})
 	}
 	close(m.grown)
 	m.grown = make(chan struct{})
@@ -99,7 +102,9 @@ func (m *Memory) sameIDs(have []int, events []schemas.Event) bool {
 }
 
 // ReadStream implements ledger.Store.
-func (m *Memory) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.RecordedEvent, error] {
+func (m *Memory) ReadStream(
+	ctx context.Context, s schemas.Stream, from uint64,
+) iter.Seq2[schemas.RecordedEvent, error] {
 	m.mu.Lock()
 	var out []schemas.RecordedEvent
 	for i, at := range m.streams[s] {
@@ -118,7 +123,9 @@ func (m *Memory) ReadStream(ctx context.Context, s schemas.Stream, from uint64) 
 }
 
 // ReadAll implements ledger.Store.
-func (m *Memory) ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.RecordedEvent, error] {
+func (m *Memory) ReadAll(
+	ctx context.Context, after schemas.Position, live bool,
+) iter.Seq2[schemas.RecordedEvent, error] {
 	return func(yield func(schemas.RecordedEvent, error) bool) {
 		next := 0
 		for {

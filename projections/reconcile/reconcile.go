@@ -141,11 +141,12 @@ type Result struct {
 	NotCompared []projections.Uncompared `json:"notCompared"`
 	Leaves      bool                     `json:"leavesRecomputed"`
 	Origins     bool                     `json:"originsChecked"`
-	Disowned    uint64                   `json:"forgedAndDisowned"` // events of a wrong origin that the views leave out
-	Unsettled   uint64                   `json:"unsettled"`         // rows that changed for too long to be judged
-	Differences uint64                   `json:"differences"`       // at least as many, where not all could be counted
-	Differing   map[string]uint64        `json:"differing"`         // of them, by view
-	Findings    []projections.Finding    `json:"findings"`          // at most PerView of each view
+	// events of a wrong origin that the views leave out
+	Disowned    uint64                `json:"forgedAndDisowned"`
+	Unsettled   uint64                `json:"unsettled"`   // rows that changed for too long to be judged
+	Differences uint64                `json:"differences"` // at least as many, where not all could be counted
+	Differing   map[string]uint64     `json:"differing"`   // of them, by view
+	Findings    []projections.Finding `json:"findings"`    // at most PerView of each view
 }
 
 // PerView is how many findings of one view a Result lists.

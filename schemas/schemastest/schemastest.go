@@ -113,7 +113,8 @@ func one(r *rand.Rand, list []string) string {
 // Foreign draws an event as anybody could have appended it: about a third belong to the ledger,
 // most others miss it in one place, by a member or by a byte.
 func Foreign(r *rand.Rand) schemas.Event {
-	e := schemas.Event{ID: uuid.UUID{1, byte(r.Uint32())}, Stream: schemas.Stream(one(r, streams)), Type: one(r, types),
+	e := schemas.Event{ID: uuid.UUID{1, byte(r.Uint32())}, Stream: schemas.Stream(one(r, streams)),
+		Type: one(r, types),
 		Data: json.RawMessage(one(r, datas)), Metadata: metadata(r)}
 	switch r.IntN(40) {
 	case 0:

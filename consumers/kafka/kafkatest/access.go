@@ -63,7 +63,8 @@ func FindApacheKafka(tb testing.TB) ApacheKafka {
 
 // Config is the access of an account by SCRAM on plain TCP.
 func (k ApacheKafka) Config(account string, m kafka.Mechanism) kafka.Config {
-	return kafka.Config{Brokers: []string{k.SASL}, SASL: kafka.SASL{Mechanism: m, User: account, Password: k.Accounts[account]}}
+	return kafka.Config{Brokers: []string{k.SASL},
+		SASL: kafka.SASL{Mechanism: m, User: account, Password: k.Accounts[account]}}
 }
 
 // Access is that of all roles.
@@ -185,8 +186,10 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 						Seq: 99}})
 					return err
 				}},
-				"a new topic": {"ledger.novelty", func(ctx context.Context) error { return c.Ensure(ctx, "ledger.novelty") }},
-				"a deletion":  {topic, func(ctx context.Context) error { return c.Drop(ctx, topic) }},
+				"a new topic": {"ledger.novelty", func(ctx context.Context) error {
+					return c.Ensure(ctx, "ledger.novelty")
+				}},
+				"a deletion": {topic, func(ctx context.Context) error { return c.Drop(ctx, topic) }},
 			}
 			allowed := map[string]func(context.Context) error{}
 			if role == kafka.RoleConsumer {
@@ -279,7 +282,8 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 			c.SASL = kafka.SASL{Mechanism: c.SASL.Mechanism, User: "nobody", Password: wrong}
 		}, "the name or the password is not right"},
 		"other mechanism": {func(c *kafka.Config) { c.SASL.Mechanism = kafka.Plain }, "it offers SCRAM-SHA-"},
-		"no login":        {func(c *kafka.Config) { c.SASL = kafka.SASL{} }, "wants a login on this port and none is configured"},
+		"no login": {func(c *kafka.Config) { c.SASL = kafka.SASL{} },
+			"wants a login on this port and none is configured"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := good
@@ -293,7 +297,8 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 				if !errors.Is(err, kafka.ErrAuthentication) || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%s: %v; want %q", call, err, c.says)
 				}
-				if err != nil && (strings.Contains(err.Error(), wrong) || strings.Contains(err.Error(), good.SASL.Password)) {
+				if err != nil && (strings.Contains(err.Error(), wrong) ||
+					strings.Contains(err.Error(), good.SASL.Password)) {
 					t.Errorf("%s: a password in an error: %v", call, err)
 				}
 				if took := time.Since(began); took > 10*time.Second {

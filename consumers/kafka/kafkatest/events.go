@@ -39,7 +39,9 @@ func (g *Generator) uuid() uuid.UUID {
 }
 
 // Record returns one event with open attributes, as the next of its stream.
-func (g *Generator) Record(typ string, stream schemas.Stream, tenant uuid.UUID, values map[string]string) schemas.Envelope {
+func (g *Generator) Record(
+	typ string, stream schemas.Stream, tenant uuid.UUID, values map[string]string,
+) schemas.Envelope {
 	c := schemas.Default()
 	d := schemas.Draft{Type: c.MustType(typ), Tenant: tenant, Stream: stream, ID: g.uuid(), Source: "test",
 		Recorded: time.UnixMilli(1_750_000_000_000 + g.rnd.Int64N(1e9))}
@@ -67,13 +69,15 @@ func (g *Generator) Events(n int) []schemas.Envelope {
 		tenant := g.tenants[g.rnd.IntN(len(g.tenants))]
 		switch {
 		case len(g.revisions) == 0:
-			out = append(out, g.Record("ledger.created.v1", schemas.LedgerStream, uuid.Nil, map[string]string{"ledger.id": fmt.Sprintf("%q", g.uuid())}))
+			out = append(out, g.Record("ledger.created.v1", schemas.LedgerStream, uuid.Nil,
+				map[string]string{"ledger.id": fmt.Sprintf("%q", g.uuid())}))
 		case g.rnd.IntN(3) == 0:
 			out = append(out, g.Record("tenant.policy-changed.v1", schemas.NewStream("tenant", tenant), tenant,
 				map[string]string{"policy.number": fmt.Sprint(g.rnd.IntN(1000)), "policy.location": `"refused"`}))
 		default:
 			out = append(out, g.Record("refusal.recorded.v1", schemas.NewStream("refusal", g.uuid()), tenant,
-				map[string]string{"refusal.rule": `"personal-apps"`, "refusal.category": `"apps"`, "refusal.count": fmt.Sprint(g.rnd.IntN(500))}))
+				map[string]string{"refusal.rule": `"personal-apps"`, "refusal.category": `"apps"`,
+					"refusal.count": fmt.Sprint(g.rnd.IntN(500))}))
 		}
 	}
 	return out

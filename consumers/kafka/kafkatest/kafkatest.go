@@ -42,7 +42,9 @@ type Witness interface {
 	// committed and aborted. It returns how many it wrote.
 	Spoil(ctx context.Context, topic string, partition int) (records int, err error)
 	// Read returns the record at an offset.
-	Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error)
+	Read(
+		ctx context.Context, topic string, partition int, offset int64,
+	) (headers map[string]string, value string, err error)
 }
 
 // Topic as the witness sees it.
@@ -61,7 +63,8 @@ func Wipe(tb testing.TB, w Witness) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		names := slices.DeleteFunc(slices.Collect(maps.Keys(topics)), func(n string) bool { return !strings.HasPrefix(n, "ledger.") })
+		names := slices.DeleteFunc(slices.Collect(maps.Keys(topics)),
+			func(n string) bool { return !strings.HasPrefix(n, "ledger.") })
 		if len(names) == 0 {
 			return
 		}
@@ -90,9 +93,11 @@ func Run(t *testing.T, access Access, w Witness) {
 		name string
 		test func(*testing.T, *suite)
 	}{
-		{"Topics", testTopics}, {"PublishAndRead", testPublishAndRead}, {"Offsets", testOffsets}, {"Chunks", testChunks},
+		{"Topics", testTopics}, {"PublishAndRead", testPublishAndRead}, {"Offsets", testOffsets},
+		{"Chunks", testChunks},
 		{"Position", testPosition}, {"DeadLetter", testDeadLetter}, {"RecreatedTopic", testRecreated},
-		{"GroupFollowsNewTopics", testGroup}, {"GroupMemberDies", testMemberDies}, {"PartitionerIsJavas", testPartitioner},
+		{"GroupFollowsNewTopics", testGroup}, {"GroupMemberDies", testMemberDies},
+		{"PartitionerIsJavas", testPartitioner},
 		{"ForeignRecords", testForeign},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,8 +107,9 @@ func Run(t *testing.T, access Access, w Witness) {
 			cfg := access[kafka.RoleRelay]
 			cfg.Partitions, cfg.TopicRefresh = 3, 100*time.Millisecond
 			c.test(t, &suite{ctx: ctx, config: cfg, witness: w,
-				client: dial(t, cfg), follows: dial(t, access[kafka.RoleConsumer]), reads: dial(t, access[kafka.RoleReader]),
-				gen: NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
+				client: dial(t, cfg), follows: dial(t, access[kafka.RoleConsumer]),
+				reads: dial(t, access[kafka.RoleReader]),
+				gen:   NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
 		})
 	}
 }
@@ -185,7 +191,8 @@ func testTopics(t *testing.T, s *suite) {
 		}
 	}
 	for name, config := range map[string]map[string]string{
-		"ledger.device":           {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "4194304", "unclean.leader.election.enable": "false", "message.timestamp.type": "CreateTime"},
+		"ledger.device": {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "4194304",
+			"unclean.leader.election.enable": "false", "message.timestamp.type": "CreateTime"},
 		"ledger.novelty":          {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "4194304"},
 		consumers.PositionTopic:   {"cleanup.policy": "compact"},
 		consumers.DeadLetterTopic: {"cleanup.policy": "delete", "retention.ms": "-1"},
@@ -350,7 +357,8 @@ func testPosition(t *testing.T, s *suite) {
 			t.Fatalf("noted at %d: %v", at, err)
 		}
 		p, ok, err := s.reads.Partitions().LastPosition(s.ctx)
-		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id || p.Topics["ledger.device"].Ends[0] != int64(i) {
+		if err != nil || !ok || p.Through != a || p.Topics["ledger.device"].ID != id ||
+			p.Topics["ledger.device"].Ends[0] != int64(i) {
 			t.Fatalf("%+v %v %v, want %+v", p, ok, err, a)
 		}
 	}
@@ -395,7 +403,8 @@ func testDeadLetter(t *testing.T, s *suite) {
 	if err := s.client.Prepare(s.ctx); err != nil {
 		t.Fatal(err)
 	}
-	m := consumers.Message{Topic: "hub", Partition: 3, Offset: 77, Key: []byte("k"), Value: []byte("v"), Headers: []consumers.Header{{Key: "a", Value: []byte("b")}}}
+	m := consumers.Message{Topic: "hub", Partition: 3, Offset: 77, Key: []byte("k"), Value: []byte("v"),
+		Headers: []consumers.Header{{Key: "a", Value: []byte("b")}}}
 	if err := s.follows.Park(s.ctx, m, errors.New("no good")); err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +413,8 @@ func testDeadLetter(t *testing.T, s *suite) {
 	for _, x := range got.Headers {
 		h[x.Key] = string(x.Value)
 	}
-	if string(got.Key) != "k" || string(got.Value) != "v" || h["a"] != "b" || h["deadletter_topic"] != "hub" || h["deadletter_partition"] != "3" || h["deadletter_offset"] != "77" || h["deadletter_error"] != "no good" {
+	if string(got.Key) != "k" || string(got.Value) != "v" || h["a"] != "b" || h["deadletter_topic"] != "hub" ||
+		h["deadletter_partition"] != "3" || h["deadletter_offset"] != "77" || h["deadletter_error"] != "no good" {
 		t.Errorf("parked as %v", h)
 	}
 }
