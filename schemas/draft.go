@@ -44,8 +44,8 @@ type Value struct {
 	Owner Owner
 }
 
-// Open reports whether the plain value may be stored without sealing.
-func (v Value) Open() bool { return !v.Protect && v.Attr.Open(v.Plain) }
+// MayStandOpen reports whether the plain value may be stored without sealing.
+func (v Value) MayStandOpen() bool { return !v.Protect && v.Attr.MayStandOpen(v.Plain) }
 
 // Element returns the path in the form it has in views: levels joined by "~", "" for none.
 func (v Value) Element() string { return strings.Join(v.Path, "~") }
@@ -250,7 +250,7 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 		raw = JSON(string(v.Token))
 	case v.Plain == nil:
 		return errors.New("no value")
-	case !v.Open():
+	case !v.MayStandOpen():
 		return ErrNotSealed
 	default:
 		raw = v.Plain

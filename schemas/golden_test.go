@@ -68,7 +68,7 @@ func openSample(t *testing.T, a *Attribute) json.RawMessage {
 		candidates = []json.RawMessage{JSON(a.Shape.Values[0])}
 	}
 	for _, c := range candidates {
-		if a.Open(c) {
+		if a.MayStandOpen(c) {
 			return c
 		}
 	}

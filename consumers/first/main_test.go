@@ -84,7 +84,7 @@ func TestFirstConsumer(t *testing.T) {
 }
 
 // start starts the embedded broker with an account for each role.
-func start(t *testing.T) kafkatest.Access {
+func start(t *testing.T) kafkatest.Logins {
 	t.Helper()
 	var accounts []embedded.Account
 	for _, role := range kafka.Roles {
@@ -104,7 +104,7 @@ func start(t *testing.T) kafkatest.Access {
 			t.Error(err)
 		}
 	})
-	access := kafkatest.Access{}
+	access := kafkatest.Logins{}
 	for i, role := range kafka.Roles {
 		access[role] = kafka.Config{Brokers: []string{s.Addr()},
 			SASL: kafka.SASL{Mechanism: kafka.ScramSHA256, User: string(role), Password: accounts[i].Password}}

@@ -29,12 +29,12 @@ func apacheKafka(t *testing.T) (kafkatest.ApacheKafka, witness) {
 
 func TestConformanceOnApacheKafka(t *testing.T) {
 	k, w := apacheKafka(t)
-	kafkatest.Run(t, k.Access(), w)
+	kafkatest.Run(t, k.Logins(), w)
 }
 
 func TestRolesOnApacheKafka(t *testing.T) {
 	k, w := apacheKafka(t)
-	kafkatest.RunRoles(t, k.Access(), w)
+	kafkatest.RunRoles(t, k.Logins(), w)
 }
 
 // Every way of logging in works, as the account that it says, and as no other.

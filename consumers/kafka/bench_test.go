@@ -28,7 +28,7 @@ func BenchmarkAccounts(b *testing.B) {
 	}
 	defer open.Stop(context.Background())
 	asks, _ := startEmbedded(b)
-	sides := []kafkatest.Access{kafkatest.Open([]string{open.Addr()}), asks}
+	sides := []kafkatest.Logins{kafkatest.WithoutLogin([]string{open.Addr()}), asks}
 
 	const topic, partitions, batch = "ledger.refusal", 4, 1000
 	gen := kafkatest.NewGenerator(1)

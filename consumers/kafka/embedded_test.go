@@ -18,7 +18,7 @@ import (
 
 // startEmbedded starts the embedded broker with the roles' accounts, and one that may do what the
 // tests' witness does.
-func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
+func startEmbedded(tb testing.TB) (kafkatest.Logins, witness) {
 	tb.Helper()
 	var accounts []embedded.Account
 	for _, role := range kafka.Roles {
@@ -43,7 +43,7 @@ func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
 			tb.Error(err)
 		}
 	})
-	access := kafkatest.Access{}
+	access := kafkatest.Logins{}
 	for i, role := range kafka.Roles {
 		access[role] = kafka.Config{Brokers: []string{s.Addr()},
 			SASL: kafka.SASL{Mechanism: kafka.ScramSHA256, User: string(role), Password: accounts[i].Password}}

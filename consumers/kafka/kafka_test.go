@@ -25,7 +25,7 @@ func TestConformanceOnKfake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	kafkatest.Run(t, kafkatest.Open(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
+	kafkatest.Run(t, kafkatest.WithoutLogin(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
 }
 
 func TestConformanceOnThreeBrokers(t *testing.T) {
@@ -34,7 +34,7 @@ func TestConformanceOnThreeBrokers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	kafkatest.Run(t, kafkatest.Open(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
+	kafkatest.Run(t, kafkatest.WithoutLogin(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
 }
 
 // The hashes are those of Kafka's own UtilsTest.testMurmur2.

@@ -21,7 +21,7 @@ func onEmbedded(tb testing.TB, role kafka.Role) *rig {
 	tb.Helper()
 	dir, addr := filepath.Join(tb.TempDir(), "kafka"), "127.0.0.1:0"
 	var accounts []embedded.Account
-	access := kafkatest.Access{}
+	access := kafkatest.Logins{}
 	for _, role := range kafka.Roles {
 		a := embedded.Account{Name: string(role), Password: "a-password-of-" + string(role)}
 		for _, r := range kafka.Rights(role) {

@@ -22,7 +22,7 @@ var _ relay.Publisher = (*kafka.Client)(nil)
 
 type rig struct {
 	cluster *kfake.Cluster // nil where the brokers are real
-	access  kafkatest.Access
+	access  kafkatest.Logins
 	admin   []kgo.Opt // how the tests themselves reach the brokers
 	client  *kafka.Client
 	ledger  *fakeLedger
@@ -46,7 +46,7 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 }
 
 func newRigOn(tb testing.TB, seed uint64, c *kfake.Cluster) *rig {
-	r := &rig{cluster: c, access: kafkatest.Open(c.ListenAddrs()),
+	r := &rig{cluster: c, access: kafkatest.WithoutLogin(c.ListenAddrs()),
 		admin: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
 	r.redial(tb)
 	return r

@@ -60,7 +60,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			tokens[i], owners[i] = v.Token, dk.owner
 			continue
 		}
-		if v.Removed || v.Open() {
+		if v.Removed || v.MayStandOpen() {
 			continue
 		}
 		owner := tenantOwner(v.Owner)

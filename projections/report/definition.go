@@ -158,7 +158,7 @@ func (f *Filter) values(given string) ([]string, error) {
 				return fail(Unknown, v, slices.Sorted(slices.Values(a.Shape.Values))...)
 			}
 			vs[i] = c
-		} else if vs[i] = a.Canonical(v); !a.Open(schemas.JSON(vs[i])) {
+		} else if vs[i] = a.Canonical(v); !a.MayStandOpen(schemas.JSON(vs[i])) {
 			return fail(Unfit, v)
 		}
 	}

@@ -88,7 +88,7 @@ type suite struct {
 
 // Run checks the client against the brokers, each part of it as the role that does it. Every
 // ledger topic there is deleted first. The witness may do everything.
-func Run(t *testing.T, access Access, w Witness) {
+func Run(t *testing.T, logins Logins, w Witness) {
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *suite)
@@ -104,11 +104,11 @@ func Run(t *testing.T, access Access, w Witness) {
 			Wipe(t, w)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			t.Cleanup(cancel)
-			cfg := access[kafka.RoleRelay]
+			cfg := logins[kafka.RoleRelay]
 			cfg.Partitions, cfg.TopicRefresh = 3, 100*time.Millisecond
 			c.test(t, &suite{ctx: ctx, config: cfg, witness: w,
-				client: dial(t, cfg), follows: dial(t, access[kafka.RoleConsumer]),
-				reads: dial(t, access[kafka.RoleReader]),
+				client: dial(t, cfg), follows: dial(t, logins[kafka.RoleConsumer]),
+				reads: dial(t, logins[kafka.RoleReader]),
 				gen:   NewGenerator(uint64(len(c.name))), ledger: uuid.New()})
 		})
 	}

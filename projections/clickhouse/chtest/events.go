@@ -293,7 +293,7 @@ func (l *Ledger) value(d *schemas.Draft, a *schemas.Attribute, path []string) {
 			v = pick(l, "wipe", "manual", "assign")
 		}
 	}
-	if v != nil && a.Open(schemas.JSON(v)) {
+	if v != nil && a.MayStandOpen(schemas.JSON(v)) {
 		d.Values = append(d.Values, schemas.Value{Attr: a, Path: path, Plain: schemas.JSON(v)})
 		return
 	}

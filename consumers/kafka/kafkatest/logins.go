@@ -19,12 +19,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Access says how each role reaches the brokers.
-type Access map[kafka.Role]kafka.Config
+// Logins are what each role reaches the brokers with.
+type Logins map[kafka.Role]kafka.Config
 
-// Open is the access to brokers that ask nobody for an account.
-func Open(brokers []string) Access {
-	a := Access{}
+// WithoutLogin is for brokers that ask nobody for an account.
+func WithoutLogin(brokers []string) Logins {
+	a := Logins{}
 	for _, role := range kafka.Roles {
 		a[role] = kafka.Config{Brokers: brokers}
 	}
@@ -67,9 +67,9 @@ func (k ApacheKafka) Config(account string, m kafka.Mechanism) kafka.Config {
 		SASL: kafka.SASL{Mechanism: m, User: account, Password: k.Accounts[account]}}
 }
 
-// Access is that of all roles.
-func (k ApacheKafka) Access() Access {
-	a := Access{}
+// Logins is that of all roles.
+func (k ApacheKafka) Logins() Logins {
+	a := Logins{}
 	for _, role := range kafka.Roles {
 		a[role] = k.Config(string(role), kafka.ScramSHA256)
 	}
@@ -114,12 +114,12 @@ func dial(tb testing.TB, cfg kafka.Config) *kafka.Client {
 
 // RunRoles checks that each role can do what it is for, and that what it must not do is refused,
 // named, soon, and leaves no trace. Every ledger topic there is deleted first.
-func RunRoles(t *testing.T, access Access, w Witness) {
+func RunRoles(t *testing.T, logins Logins, w Witness) {
 	Wipe(t, w)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	s := &suite{ctx: ctx, witness: w, gen: NewGenerator(3), ledger: uuid.New()}
-	relay := dial(t, access[kafka.RoleRelay])
+	relay := dial(t, logins[kafka.RoleRelay])
 	if err := relay.Prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 
 	for _, role := range []kafka.Role{kafka.RoleConsumer, kafka.RoleReader} {
 		t.Run(string(role), func(t *testing.T) {
-			c := dial(t, access[role])
+			c := dial(t, logins[role])
 			if names := must(c.Topics(ctx))(t); len(names) != len(consumers.EventTopics()) {
 				t.Errorf("sees topics %v", names)
 			}
@@ -224,7 +224,7 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 	if after := state(t, s, relay); !maps.Equal(before, after) {
 		t.Errorf("topics and ends were %v, are %v", before, after)
 	}
-	RunStrangers(t, access[kafka.RoleReader])
+	RunStrangers(t, logins[kafka.RoleReader])
 }
 
 // state is the id and the end of every topic, as text, but for dead letters.
