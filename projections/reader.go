@@ -219,7 +219,7 @@ type Reader interface {
 	// EventsByStreams yields the events of the streams, by sequence.
 	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf AsOf) iter.Seq2[Row, error]
 	// RawEvents yields the exact stored bytes of the tenant's events with a sequence in [from,
-	// to), by sequence.
+	// to), by sequence, read anew. A row whose bytes are none of the ledger's is an error.
 	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error]
 	// RawEventsAt yields the exact stored bytes of the tenant's events at the sequences, by
 	// sequence. A sequence that is not the tenant's, or is not in the views, is an error.

@@ -158,7 +158,7 @@ func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
 			return notAsWritten("subjects")
 		}
 		if m != nil {
-			subjects = append(subjects, Subject{ID: id, Role: string(role)})
+			subjects = append(subjects, Subject{ID: id, Role: word(role)})
 		}
 	}
 	if !s.literal(originHead) {
@@ -172,7 +172,7 @@ func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
 		return errors.New("metadata: there is more after its last brace")
 	}
 	if m != nil {
-		*m = Metadata{Tenant: tenant, Occurred: occurred, Recorded: recorded, Source: string(source),
+		*m = Metadata{Tenant: tenant, Occurred: occurred, Recorded: recorded, Source: word(source),
 			Correlation: correlation, Causation: causation, Policy: policy, Subjects: subjects, Origin: origin}
 	}
 	return nil
@@ -248,6 +248,22 @@ func (s *metadataScanner) term() (text []byte, ok bool) {
 	text, s.rest = s.rest[:n], s.rest[n+1:]
 	return text, true
 }
+
+// word returns a term as a string. Those that events are full of share one piece of memory each.
+func word(term []byte) string {
+	if w, ok := words[string(term)]; ok { // does not allocate
+		return w
+	}
+	return string(term)
+}
+
+var words = func() map[string]string {
+	m := map[string]string{}
+	for _, w := range append([]string{"graph", "azure-monitor", "custody", "ledger"}, Roles...) {
+		m[w] = w
+	}
+	return m
+}()
 
 func (s *metadataScanner) policy() (n uint64, ok bool) {
 	i := 0

@@ -10,7 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Every type's schema lies under its name, and exporting again changes what differs and nothing else.
+// Every type's schema lies under its name; exporting again changes what differs and nothing else.
 func TestSchemaExportWritesTheSchemaOfEachType(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "schemas")
 	export := func() (doc exported) {
