@@ -13,33 +13,40 @@ import (
 	"unicode/utf8"
 )
 
-// Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's ownership turn the
-// rule into one key.
+// Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's
+// ownership turn the rule into one key.
 const (
-	KeyPerson      = "person"       // the person concerned: the subject in the attribute's role; the tenant where unknown
-	KeyDeviceOwner = "device-owner" // the owning person of a personal or unknown device, else the device's own generation
-	KeyDevice      = "device"       // the device's own generation alone: of what is kept of no other device
-	KeyTenant      = "tenant"       // the tenant
+	// the person concerned: the subject in the attribute's role; the tenant where unknown
+	KeyPerson = "person"
+	// the owning person of a personal or unknown device, else the device's own generation
+	KeyDeviceOwner = "device-owner"
+	KeyDevice      = "device" // the device's own generation alone: of what is kept of no other device
+	KeyTenant      = "tenant" // the tenant
 )
 
-// Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and access packages.
+// Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and
+// access packages.
 type Attribute struct {
-	ID              string   `yaml:"id"`              // never renamed, never reused
-	Item            string   `yaml:"item"`            // row of a list of data items (docs/DESIGN.md §3), "" for our own bookkeeping
-	Identifiability string   `yaml:"identifiability"` // identified, pseudonymous, non-personal
-	Key             string   `yaml:"key"`             // KeyPerson, KeyDeviceOwner, KeyDevice or KeyTenant
-	Role            string   `yaml:"role"`            // with KeyPerson: the subject role meant ("user", "actor", "target")
-	Class           string   `yaml:"class"`           // retention class
-	Type            string   `yaml:"type"`            // text, bool, number, time, bytes, object: the JSON of a value
-	Shape           *Shape   `yaml:"shape"`           // present only where a value of that shape may stand open
-	Form            string   `yaml:"form"`            // the canonical form of a text, where its shape is none
-	Names           Names    `yaml:"names"`           // of form product: the names known, each with its other spellings
-	Step            float64  `yaml:"step"`            // of numbers: they are kept in whole steps
-	Placeholders    []string `yaml:"placeholders"`    // beside the universal ones; mean "not reported"
-	EmptyIsNone     bool     `yaml:"emptyIsNone"`     // present and empty means there is none (a device without user)
-	Volatile        bool     `yaml:"volatile"`        // alone causes at most one event a UTC day
-	Group           string   `yaml:"group"`           // state: which change event reports it (inventory, compliance, ownership, apps)
-	Label           Label    `yaml:"label"`
+	ID string `yaml:"id"` // never renamed, never reused
+	// row of a list of data items (docs/DESIGN.md §3), "" for our own bookkeeping
+	Item            string `yaml:"item"`
+	Identifiability string `yaml:"identifiability"` // identified, pseudonymous, non-personal
+	Key             string `yaml:"key"`             // KeyPerson, KeyDeviceOwner, KeyDevice or KeyTenant
+	// with KeyPerson: the subject role meant ("user", "actor", "target")
+	Role  string `yaml:"role"`
+	Class string `yaml:"class"` // retention class
+	Type  string `yaml:"type"`  // text, bool, number, time, bytes, object: the JSON of a value
+	Shape *Shape `yaml:"shape"` // present only where a value of that shape may stand open
+	Form  string `yaml:"form"`  // the canonical form of a text, where its shape is none
+	// of form product: the names known, each with its other spellings
+	Names        Names    `yaml:"names"`
+	Step         float64  `yaml:"step"`         // of numbers: they are kept in whole steps
+	Placeholders []string `yaml:"placeholders"` // beside the universal ones; mean "not reported"
+	EmptyIsNone  bool     `yaml:"emptyIsNone"`  // present and empty means there is none (a device without user)
+	Volatile     bool     `yaml:"volatile"`     // alone causes at most one event a UTC day
+	// state: which change event reports it (inventory, compliance, ownership, apps)
+	Group string `yaml:"group"`
+	Label Label  `yaml:"label"`
 
 	spelling map[string]string // lower-cased spelling → name
 }
@@ -63,8 +70,9 @@ func (l Label) In(lang string) string {
 
 // Shape is the declared form of an open value. A value that misses it is sealed, not failed.
 type Shape struct {
-	Kind       string            `yaml:"kind"`    // enum, words, bool, version, number, date, time, product, own, uuid
-	Values     []string          `yaml:"values"`  // enum: the values, canonical; words: the words a name may be made of, lower-case
+	Kind string `yaml:"kind"` // enum, words, bool, version, number, date, time, product, own, uuid
+	// enum: the values, canonical; words: the words a name may be made of, lower-case
+	Values     []string          `yaml:"values"`
 	Aliases    map[string]string `yaml:"aliases"` // enum: other spellings and codes, lower-cased, to a canonical value
 	Min        float64           `yaml:"min"`     // number
 	Max        float64           `yaml:"max"`     // number
@@ -128,8 +136,9 @@ func (s *Shape) compile() error {
 	return nil
 }
 
-// Canonical returns the enum's own spelling of v ("Compliant", "1", "In grace period" → "compliant",
-// "inGracePeriod") and whether it knows it. What it does not know stays as it is, and is sealed.
+// Canonical returns the enum's own spelling of v ("Compliant", "1", "In grace period" →
+// "compliant", "inGracePeriod") and whether it knows it. What it does not know stays as it is,
+// and is sealed.
 func (s *Shape) Canonical(v string) (string, bool) {
 	if s == nil || s.Kind != "enum" {
 		return v, false
@@ -184,8 +193,9 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	}
 }
 
-// madeOfWords reports whether v is one to three names in camel case, apart by single spaces, whose every word is known: a source's own
-// vocabulary ("createDeviceHealthScript DeviceHealthScript") is open, a name that somebody gave is not.
+// madeOfWords reports whether v is one to three names in camel case, apart by single spaces,
+// whose every word is known: a source's own vocabulary ("createDeviceHealthScript
+// DeviceHealthScript") is open, a name that somebody gave is not.
 func (s *Shape) madeOfWords(v string) bool {
 	names := strings.Split(v, " ")
 	if len(names) > 3 || len(v) > 128 {
@@ -205,8 +215,8 @@ func (s *Shape) madeOfWords(v string) bool {
 	return true
 }
 
-// camelWords splits "createVPPToken" into create, VPP, Token: before a capital that follows a small letter or digit, and before the last
-// of several capitals where a small letter comes next.
+// camelWords splits "createVPPToken" into create, VPP, Token: before a capital that follows a
+// small letter or digit, and before the last of several capitals where a small letter comes next.
 func camelWords(name string) []string {
 	var out []string
 	start := 0
@@ -234,10 +244,11 @@ var sealers = map[string][]KeyKind{
 // SealedBy reports whether the key of such an owner may seal a value of the attribute.
 func (a *Attribute) SealedBy(kind KeyKind) bool { return slices.Contains(sealers[a.Key], kind) }
 
-// Open reports whether a value of the attribute may be stored without sealing.
-func (a *Attribute) Open(value json.RawMessage) bool { return a.Shape.Fits(value) }
+// MayStandOpen reports whether a value of the attribute may be stored without sealing.
+func (a *Attribute) MayStandOpen(value json.RawMessage) bool { return a.Shape.Fits(value) }
 
-// validate checks the declaration against the closed lists and forms; its error names the attribute and the fault.
+// validate checks the declaration against the closed lists and forms; its error names the
+// attribute and the fault.
 func (a *Attribute) validate() error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("attribute %q: "+format, append([]any{a.ID}, args...)...)

@@ -39,8 +39,9 @@ type Type struct {
 	attrs    []*Attribute      // in order of pointer
 }
 
-// Role declares a subject role of a type and the retention class of its aliases. A role stands once per
-// class, its classes one behind the other: who has it is named by an alias of each (FORMATS §3).
+// Role declares a subject role of a type and the retention class of its aliases. A role stands
+// once per class, its classes one behind the other: who has it is named by an alias of each
+// (FORMATS §3).
 type Role struct {
 	Role  string `yaml:"role"`
 	Class string `yaml:"class"`
@@ -65,7 +66,8 @@ func (t *Type) Attributes() []*Attribute { return t.attrs }
 // Has reports whether the type can carry the attribute.
 func (t *Type) Has(attr *Attribute) bool { _, ok := t.pointers[attr.ID]; return ok }
 
-// Member returns the name under which a state type holds the attribute ("osVersion"), and whether it is a list.
+// Member returns the name under which a state type holds the attribute ("osVersion"), and whether
+// it is a list.
 func (t *Type) Member(attr *Attribute) (name string, list bool) {
 	p := t.pointers[attr.ID]
 	if rest, ok := strings.CutPrefix(p, "/lists/"); ok {
@@ -89,14 +91,15 @@ type Catalogue struct {
 	version    [8]byte
 }
 
-// Upcaster turns a decoded draft of an old version into the next version of its type. It moves values and
-// tokens and never rewrites a token.
+// Upcaster turns a decoded draft of an old version into the next version of its type. It moves
+// values and tokens and never rewrites a token.
 type Upcaster struct {
 	To    string
 	Apply func(Draft) (Draft, error)
 }
 
-// Default returns the catalogue compiled into the program. It panics when that is broken, which a test excludes.
+// Default returns the catalogue compiled into the program. It panics when that is broken, which a
+// test excludes.
 var Default = sync.OnceValue(func() *Catalogue {
 	c, err := Load(catalogueFiles)
 	if err != nil {
@@ -105,7 +108,8 @@ var Default = sync.OnceValue(func() *Catalogue {
 	return c
 })
 
-// Load reads attributes/*.yaml and types/*.yaml. The error joins every fault found and names file and entry.
+// Load reads attributes/*.yaml and types/*.yaml. The error joins every fault found and names file
+// and entry.
 func Load(files fs.FS) (*Catalogue, error) {
 	c := &Catalogue{attributes: map[string]*Attribute{}, types: map[string]*Type{}, upcasters: map[string]Upcaster{}}
 	sum := sha256.New()
@@ -182,7 +186,8 @@ func (t *Type) compile(c *Catalogue) error {
 			return fmt.Errorf("role %q of class %q is not allowed", r.Role, r.Class)
 		case slices.Contains(before, r):
 			return fmt.Errorf("role %q stands twice in class %q: once per class", r.Role, r.Class)
-		case i > 0 && before[i-1].Role != r.Role && slices.ContainsFunc(before, func(b Role) bool { return b.Role == r.Role }):
+		case i > 0 && before[i-1].Role != r.Role &&
+			slices.ContainsFunc(before, func(b Role) bool { return b.Role == r.Role }):
 			return fmt.Errorf("role %q stands apart: its classes come one behind the other", r.Role)
 		}
 	}
@@ -202,7 +207,8 @@ func (t *Type) compile(c *Catalogue) error {
 		if old, dup := t.pointers[id]; dup {
 			return fmt.Errorf("%s: attribute %q stands at %s already", p, id, old)
 		}
-		if t.Form == FormState && !strings.HasPrefix(p, "/set/") && !(strings.HasPrefix(p, "/lists/") && strings.HasSuffix(p, "/set/*")) {
+		if t.Form == FormState && !strings.HasPrefix(p, "/set/") &&
+			!(strings.HasPrefix(p, "/lists/") && strings.HasSuffix(p, "/set/*")) {
 			return fmt.Errorf("%s: a state type has /set/<name> and /lists/<name>/set/*", p)
 		}
 		if err := t.namesOwner(a); err != nil {
@@ -226,8 +232,9 @@ func (t *Type) compile(c *Catalogue) error {
 	return nil
 }
 
-// namesOwner checks that the type can name every person whose key may seal a value of the attribute: by a role
-// of the attribute's class, of which the value's key has its alias. Completeness is proved over subjects.
+// namesOwner checks that the type can name every person whose key may seal a value of the
+// attribute: by a role of the attribute's class, of which the value's key has its alias.
+// Completeness is proved over subjects.
 func (t *Type) namesOwner(a *Attribute) error {
 	if !a.SealedBy(OwnerPerson) {
 		return nil
@@ -254,7 +261,8 @@ func (t *Type) namesOwner(a *Attribute) error {
 // Attribute returns the attribute with that id, or nil.
 func (c *Catalogue) Attribute(id string) *Attribute { return c.attributes[id] }
 
-// MustAttribute returns the attribute with that id; it panics when there is none, for ids written in our code.
+// MustAttribute returns the attribute with that id; it panics when there is none, for ids written
+// in our code.
 func (c *Catalogue) MustAttribute(id string) *Attribute {
 	a := c.attributes[id]
 	if a == nil {
@@ -266,7 +274,8 @@ func (c *Catalogue) MustAttribute(id string) *Attribute {
 // Type returns the type of that name, or nil.
 func (c *Catalogue) Type(name string) *Type { return c.types[name] }
 
-// MustType returns the type of that name; it panics when there is none, for names written in our code.
+// MustType returns the type of that name; it panics when there is none, for names written in our
+// code.
 func (c *Catalogue) MustType(name string) *Type {
 	t := c.types[name]
 	if t == nil {
@@ -298,7 +307,8 @@ func (c *Catalogue) Types() []*Type {
 // Version identifies the catalogue's content: the first 8 bytes of a hash over its files.
 func (c *Catalogue) Version() [8]byte { return c.version }
 
-// RegisterUpcaster declares how events of an old type are read as the next version. Call it while loading only.
+// RegisterUpcaster declares how events of an old type are read as the next version. Call it while
+// loading only.
 func (c *Catalogue) RegisterUpcaster(from string, u Upcaster) error {
 	if c.types[from] == nil || c.types[u.To] == nil || u.Apply == nil {
 		return fmt.Errorf("upcaster %s → %s: both types must be in the catalogue", from, u.To)

@@ -36,8 +36,8 @@ var clientDirs = map[string]*string{
 // attached is a ledger at which clients knock, and what they must find there.
 type attached struct {
 	*node
-	events  []schemas.Recorded
-	devices []schemas.Recorded // in streams of devices
+	events  []schemas.Envelope
+	devices []schemas.Envelope // in streams of devices
 	stream  schemas.Stream     // of a device, with more than one event
 	topics  map[string]int     // how many events each topic of events has
 	doors   []byte             // what `connect` says, for a client's standard input
@@ -102,7 +102,7 @@ func attach(t *testing.T) *attached {
 }
 
 // digest says how many events there are, and which, as the clients say it.
-func digest(events []schemas.Recorded) string {
+func digest(events []schemas.Envelope) string {
 	ids := make([]string, len(events))
 	for i, e := range events {
 		ids[i] = e.ID.String()
@@ -164,7 +164,7 @@ func script(name string) string { return filepath.Join("..", "..", "deploy", "cl
 // ofTheStore is what each client of the event store must say; the names of
 // refusals are the client's own.
 func (a *attached) ofTheStore(denied, unauthenticated, untrusted string) []string {
-	var stream []schemas.Recorded
+	var stream []schemas.Envelope
 	for _, e := range a.devices {
 		if e.Stream == a.stream {
 			stream = append(stream, e)

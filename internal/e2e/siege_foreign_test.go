@@ -113,8 +113,9 @@ func (i *intruder) forge(e schemas.Event) planted {
 }
 
 // genuine reads the events that were written with the ledger's vault, each with its leaf.
-func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recorded,
-	leaves map[ledger.Place][32]byte) {
+func genuine(
+	t testing.TB, ctx context.Context, p parts,
+) (events []schemas.Envelope, leaves map[ledger.Place][32]byte) {
 	t.Helper()
 	leaves = map[ledger.Place][32]byte{}
 	for r, err := range p.ledger.Events(ctx) {
@@ -128,17 +129,16 @@ func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recor
 		if v != ledger.Genuine {
 			continue
 		}
-		if leaves[ledger.Place{Event: r.ID, Seq: r.Seq}], err = r.Leaf(); err != nil {
-			t.Fatal(err)
-		}
+		leaves[ledger.Place{Event: r.ID, Seq: r.Seq}] = r.Leaf()
 		events = append(events, r)
 	}
 	return events, leaves
 }
 
 // intuneID opens a device's Intune id.
-func intuneID(t testing.TB, ctx context.Context, p parts, events []schemas.Recorded,
-	stream schemas.Stream) (id string) {
+func intuneID(
+	t testing.TB, ctx context.Context, p parts, events []schemas.Envelope, stream schemas.Stream,
+) (id string) {
 	t.Helper()
 	for _, r := range events {
 		if r.Stream != stream {
@@ -372,7 +372,7 @@ type besieged struct {
 	source           string // the tenant in the sources
 	request          string // an open request for erasure
 	device, other    schemas.Stream
-	events           []schemas.Recorded // genuine ones of the first day
+	events           []schemas.Envelope // genuine ones of the first day
 	leaves           map[ledger.Place][32]byte
 	intuneIDs        []string // of the two devices
 	imports          [][3]int // read, appended, failed, by day
@@ -417,10 +417,7 @@ func (b *besieged) begin(upn string) {
 	p := n.connect(b.ctx)
 	b.events, b.leaves = genuine(b, b.ctx, p)
 	for _, r := range b.events {
-		m, err := schemas.ParseMetadata(r.Metadata)
-		if err != nil {
-			b.Fatal(err)
-		}
+		m := r.Meta()
 		switch {
 		case r.Type == "tenant.registered.v1" && b.tenant == uuid.Nil:
 			b.tenant = m.Tenant
@@ -773,23 +770,19 @@ func (w foreignWriter) deleteTopic(topic string) {
 	}
 }
 
-// forgedRecord is a well-formed record of an event that nobody wrote, in the
-// partition of a genuine one.
-func forgedRecord(t testing.TB, ledgerID uuid.UUID, like schemas.Recorded, seq uint64) consumers.Message {
+// forgedRecord is a well-formed record of an event that nobody wrote, in the partition of a
+// genuine one.
+func forgedRecord(t testing.TB, ledgerID uuid.UUID, like schemas.Envelope, seq uint64) consumers.Message {
 	t.Helper()
-	m, err := schemas.ParseMetadata(like.Metadata)
+	r := like.RecordedEvent
+	r.ID, r.Seq, r.Type, r.Data = uuid.New(), seq, "device.retired.v1", json.RawMessage(`{}`)
+	metadata, err := like.Meta().Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	like.ID, like.Seq, like.Type, like.Data = uuid.New(), seq, "device.retired.v1", json.RawMessage(`{}`)
-	if like.Metadata, err = m.Encode(); err != nil {
-		t.Fatal(err)
-	}
-	like.Event = schemastest.Sign(like.Event, like.Revision)
-	out, err := consumers.Encode(ledgerID, like)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.Metadata = metadata
+	r.Event = schemastest.Sign(r.Event, r.Revision)
+	out := consumers.Encode(ledgerID, schemastest.Envelope(r))
 	out.Partition = kafka.Partition(out.Key, partitionsOfATopic)
 	return out
 }
@@ -820,7 +813,7 @@ func (s *siem) Save(_ context.Context, topic string, partition int, handled []co
 	return nil
 }
 
-func (s *siem) handle(_ context.Context, events []schemas.Recorded) error {
+func (s *siem) handle(_ context.Context, events []schemas.Envelope) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range events {
@@ -859,9 +852,9 @@ func (s *siem) run(n *node, ctx context.Context) (stop func()) {
 	return func() { cancel(); running.Wait(); _ = client.Close() }
 }
 
-// awaitHandled waits until the consumer has handled each event, and fails where it
-// handled one twice or another.
-func (s *siem) awaitHandled(t testing.TB, events []schemas.Recorded) {
+// awaitHandled waits until the consumer has handled each event, and fails where it handled one
+// twice or another.
+func (s *siem) awaitHandled(t testing.TB, events []schemas.Envelope) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -885,7 +878,7 @@ func (s *siem) awaitHandled(t testing.TB, events []schemas.Recorded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, times := range s.handled {
-		if times != 1 || !slices.ContainsFunc(events, func(r schemas.Recorded) bool { return r.ID == id }) {
+		if times != 1 || !slices.ContainsFunc(events, func(r schemas.Envelope) bool { return r.ID == id }) {
 			t.Errorf("the consumer handled event %s %d times, of %d genuine ones", id, times, len(events))
 		}
 	}
@@ -904,7 +897,7 @@ func (n *node) tailed() (seqs []uint64) {
 	return seqs
 }
 
-func (n *node) tailsAll(events []schemas.Recorded) {
+func (n *node) tailsAll(events []schemas.Envelope) {
 	n.t.Helper()
 	seqs := n.tailed()
 	for i := range events {
@@ -947,13 +940,13 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 	reader := &siem{kept: map[string][]consumers.Handled{}, handled: map[uuid.UUID]int{}}
 	stop := reader.run(n, b.ctx)
 	p := n.connect(b.ctx)
-	var like schemas.Recorded
+	var like schemas.Envelope
 	for _, r := range b.events {
 		if r.Stream == b.device {
 			like = r
 		}
 	}
-	all := func() []schemas.Recorded {
+	all := func() []schemas.Envelope {
 		t.Helper()
 		events, _ := genuine(t, b.ctx, p)
 		return events

@@ -104,7 +104,8 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 			custody.ErrNoSuchPerson, ""},
 		"several": {open(func(n *custody.NewRequest) { n.Identifier = helpdesk }), custody.FieldPerson,
 			custody.ErrSeveralPersons, ""},
-		"a third of two": {open(func(n *custody.NewRequest) { n.Identifier, n.Person = helpdesk, 3 }), custody.FieldPerson,
+		"a third of two": {open(func(n *custody.NewRequest) { n.Identifier, n.Person = helpdesk, 3 }),
+			custody.FieldPerson,
 			custody.ErrUnknown, "3"},
 		"one's own": {open(func(n *custody.NewRequest) { n.Identifier = officer.Login }), custody.FieldSubject,
 			custody.ErrOwnRequest, ""},
@@ -120,14 +121,18 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 			forErasure.ID.String()},
 		"erase whom another request erased": {erase(officer, stale, "unlawful"), custody.FieldRequest, vault.ErrErased,
 			stale.ID.String()},
-		"erase the erased": {func() error { return erase(officer, b.found(stale), "unlawful")() }, custody.FieldRequest,
+		"erase the erased": {func() error { return erase(officer, b.found(stale), "unlawful")() },
+			custody.FieldRequest,
 			vault.ErrErased, stale.ID.String()},
 		"erase who is held": {erase(officer, held, "unlawful"), custody.FieldRequest, vault.ErrHeld,
 			held.ID.String()},
-		"disown nothing":           {disown(uuid.Nil, "test"), custody.FieldEvent, custody.ErrMissing, ""},
-		"disown too many":          {disown(uuid.Nil, "test", many...), custody.FieldEvent, custody.ErrTooMany, "8001"},
-		"disown on a wrong ground": {disown(uuid.Nil, "because", own), custody.FieldGround, custody.ErrUnknown, "because"},
-		"disown the ledger's own":  {disown(uuid.Nil, "test", own), custody.FieldEvent, custody.ErrOwnEvent, own.String()},
+		"disown nothing": {disown(uuid.Nil, "test"), custody.FieldEvent, custody.ErrMissing, ""},
+		"disown too many": {disown(uuid.Nil, "test", many...), custody.FieldEvent, custody.ErrTooMany,
+			"8001"},
+		"disown on a wrong ground": {disown(uuid.Nil, "because", own), custody.FieldGround, custody.ErrUnknown,
+			"because"},
+		"disown the ledger's own": {disown(uuid.Nil, "test", own), custody.FieldEvent, custody.ErrOwnEvent,
+			own.String()},
 		"disown what is nowhere": {disown(uuid.Nil, "test", missing), custody.FieldEvent, custody.ErrNoEvent,
 			missing.String()},
 		"accept no loss": {func() error {
@@ -142,7 +147,8 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 		before := len(b.store.Events())
 		err := c.try()
 		var p *custody.Problem
-		if !errors.As(err, &p) || p.Field != c.field || p.Code != c.code || p.Given != c.given || !errors.Is(err, c.code) {
+		if !errors.As(err, &p) || p.Field != c.field || p.Code != c.code || p.Given != c.given ||
+			!errors.Is(err, c.code) {
 			t.Errorf("%s: %v, want the field %s, %v and %q", name, err, c.field, c.code, c.given)
 			continue
 		}

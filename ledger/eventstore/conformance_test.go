@@ -191,7 +191,7 @@ func TestTheSequenceIsTheSameDisturbedOrNot(t *testing.T) {
 		}
 		t.Cleanup(func() { l.Close() })
 		following.Go(func() {
-			err := l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Recorded) error {
+			err := l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Envelope) error {
 				for _, r := range batch {
 					if r.Seq != uint64(len(sequences[i])) {
 						t.Errorf("follower %d: sequence %d where %d was due", i, r.Seq, len(sequences[i]))

@@ -112,8 +112,8 @@ func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger
 	return 0, fmt.Errorf("append to %s: %w", stream, errors.Join(ledger.ErrUnknownOutcome, err))
 }
 
-func recorded(e *esdb.RecordedEvent) schemas.Recorded {
-	return schemas.Recorded{
+func recorded(e *esdb.RecordedEvent) schemas.RecordedEvent {
+	return schemas.RecordedEvent{
 		Event: schemas.Event{ID: e.EventID, Stream: schemas.Stream(e.StreamID), Type: e.EventType, Data: e.Data,
 			Metadata: e.UserMetadata},
 		Revision: e.EventNumber,

@@ -127,12 +127,12 @@ func TestALiveReadAndAppendsOutliveCutConnectionsAndFailedDiscovery(t *testing.T
 	defer l.Close()
 
 	const n = 60
-	seen := make(chan schemas.Recorded, 2*n)
+	seen := make(chan schemas.Envelope, 2*n)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	followed := make(chan error, 1)
 	go func() {
-		followed <- l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Recorded) error {
+		followed <- l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Envelope) error {
 			for _, r := range batch {
 				seen <- r
 			}

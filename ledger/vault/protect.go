@@ -62,7 +62,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			tokens[i], owners[i] = v.Token, dk.Owner
 			continue
 		}
-		if v.Removed || v.Open() {
+		if v.Removed || v.MayStandOpen() {
 			continue
 		}
 		owner := keyring.TenantOwner(v.Owner)

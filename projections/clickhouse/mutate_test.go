@@ -19,15 +19,16 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/reconcile"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // eventsOf is a ledger of those events.
-func eventsOf(events func() []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.Recorded, error] {
-	return func(_ context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
-		return func(yield func(schemas.Recorded, error) bool) {
+func eventsOf(events func() []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.Envelope, error] {
+	return func(_ context.Context, from uint64) iter.Seq2[schemas.Envelope, error] {
+		return func(yield func(schemas.Envelope, error) bool) {
 			all := events()
 			for _, e := range all[min(from, uint64(len(all))):] {
-				if !yield(e.Recorded, nil) {
+				if !yield(e.Envelope, nil) {
 					return
 				}
 			}
@@ -117,22 +118,19 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 2, 3)
 	m := l.Events(160)
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Recorded)), disowning(161, l.Tenants[0], at(m[9].Recorded)))
+	rows := chtest.Rows(m...)
+	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Envelope)), disowning(161, l.Tenants[0], at(m[9].Envelope)))
 	// Their events stand in the ledger too, as this catalogue reads them:
 	// two differences, told each time.
 	for _, row := range rows[160:] {
-		e := chtest.Event{Recorded: schemas.Recorded{Event: schemas.Event{ID: row.EventID, Stream: row.Stream,
-			Type: row.Type, Data: row.Data}, Seq: row.Seq}}
+		r := schemas.RecordedEvent{Event: schemas.Event{ID: row.EventID, Stream: row.Stream,
+			Type: row.Type, Data: row.Data}, Seq: row.Seq}
 		for _, other := range m {
 			if other.Draft.Tenant == row.Tenant {
-				e.Metadata = other.Metadata
+				r.Metadata = other.Metadata
 			}
 		}
-		m = append(m, e)
+		m = append(m, chtest.Event{Envelope: schemastest.Envelope(r)})
 	}
 	end := uint64(len(m) - 1)
 	fill := func() {
@@ -387,7 +385,7 @@ type named struct {
 	seq uint64
 }
 
-func at(r schemas.Recorded) named { return named{r.ID, r.Seq} }
+func at(r schemas.Envelope) named { return named{r.ID, r.Seq} }
 
 // disowning is the row of an event that disowns others, as the catalogue will read it.
 func disowning(seq uint64, tenant uuid.UUID, events ...named) projections.Row {

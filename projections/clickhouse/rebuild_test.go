@@ -73,10 +73,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	db := chtest.Start(t)
 	events := chtest.NewLedger(3, 1, 3).Events(120)
-	rows, err := chtest.Rows(events...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(events...)
 	if err := db.Insert(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +106,7 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	// is found and stays unused.
 	exec("CREATE TABLE admin_action_v3r1 AS admin_action_v3")
 	exec("INSERT INTO admin_action_v3r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
-	err = db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
+	err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
 	if !errors.Is(err, clickhouse.ErrRebuildDiffers) {
 		t.Fatalf("got %v, want ErrRebuildDiffers", err)
 	}

@@ -51,16 +51,20 @@ func (db *DB) Refresh(ctx context.Context, progress func(seq, last uint64)) erro
 			WHERE ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64} AND hex(catalogue) != {catalogue:String}
 			ORDER BY ledger_seq`,
 			func(scan func(...any) error) (projections.Row, error) {
-				var e schemas.Recorded
+				var r schemas.RecordedEvent
 				var partition string
-				err := scan(&e.Seq, (*string)(&e.Stream), &e.Revision, &e.ID, &e.Type, (*[]byte)(&e.Data),
-					(*[]byte)(&e.Metadata), &partition)
+				err := scan(&r.Seq, (*string)(&r.Stream), &r.Revision, &r.ID, &r.Type,
+					(*[]byte)(&r.Data), (*[]byte)(&r.Metadata), &partition)
 				if err != nil {
 					return projections.Row{}, err
 				}
-				row, err := projections.RowOf(e)
+				e, err := schemas.NewEnvelope(r)
+				if err != nil {
+					return projections.Row{}, fmt.Errorf("row of sequence %d: %w", r.Seq, err)
+				}
+				row := projections.RowOf(e)
 				row.Partition = partition
-				return row, err
+				return row, nil
 			})
 		if err == nil {
 			err = db.Insert(ctx, rows)

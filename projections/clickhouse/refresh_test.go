@@ -13,10 +13,7 @@ func TestEventsOfAnotherCatalogueAreReadAgainFromTheirBytes(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 1, 3)
 	m := model(l.Events(120))
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(m...)
 	var outdated uint64
 	for i := range rows {
 		rows[i].Partition = "ledger.x/0"

@@ -11,10 +11,7 @@ import (
 // Every row of a sequence is told, also where two events claim it.
 func TestStoredTellsEveryRowOfASequence(t *testing.T) {
 	db := chtest.Start(t)
-	rows, err := chtest.Rows(chtest.NewLedger(1, 2, 3).Events(50)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(chtest.NewLedger(1, 2, 3).Events(50)...)
 	other := rows[7]
 	other.Stream, other.Leaf, other.Partition = rows[20].Stream, [32]byte{9}, "ledger.x/1#b"
 	for i := range rows {

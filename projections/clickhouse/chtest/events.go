@@ -16,7 +16,7 @@ import (
 // Event is an event of an invented ledger, with the draft that it was made from. What is no draft
 // (an unknown type, data that its type does not have) has a nil Draft.Type.
 type Event struct {
-	schemas.Recorded
+	schemas.Envelope
 	Draft schemas.Draft
 }
 
@@ -301,7 +301,7 @@ func (l *Ledger) value(d *schemas.Draft, a *schemas.Attribute, path []string) {
 			v = pick(l, "wipe", "manual", "assign")
 		}
 	}
-	if v != nil && a.Open(schemas.JSON(v)) {
+	if v != nil && a.MayStandOpen(schemas.JSON(v)) {
 		d.Values = append(d.Values, schemas.Value{Attr: a, Path: path, Plain: schemas.JSON(v)})
 		return
 	}
@@ -324,11 +324,11 @@ func (l *Ledger) record(d schemas.Draft) Event {
 
 func (l *Ledger) append(e schemas.Event, d schemas.Draft) Event {
 	e = schemastest.Sign(e, l.revision[e.Stream])
-	r := schemas.Recorded{Event: e, Revision: l.revision[e.Stream], Seq: l.seq, Created: d.Recorded}
+	r := schemas.RecordedEvent{Event: e, Revision: l.revision[e.Stream], Seq: l.seq, Created: d.Recorded}
 	r.Position = schemas.Position{Commit: l.seq * 100, Prepare: l.seq * 100}
 	l.revision[e.Stream]++
 	l.seq++
-	return Event{Recorded: r, Draft: d}
+	return Event{Envelope: schemastest.Envelope(r), Draft: d}
 }
 
 // raw records an event whose data the catalogue cannot read.

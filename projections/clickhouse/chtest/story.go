@@ -35,7 +35,7 @@ func At(s string) time.Time {
 // Story is a ledger written by hand, in the tenant ID("tenant"), and what is in its tokens. A
 // Ledger, by contrast, is invented, and nobody can open it.
 type Story struct {
-	Events []schemas.Recorded // sequences from 0, without a gap
+	Events []schemas.Envelope // sequences from 0, without a gap
 	Opener
 
 	t    testing.TB
@@ -138,8 +138,8 @@ func (s *Story) AddRaw(typ string, stream schemas.Stream, occurred string, subje
 
 func (s *Story) append(e schemas.Event, created time.Time) {
 	e = schemastest.Sign(e, s.revs[e.Stream])
-	s.Events = append(s.Events, schemas.Recorded{Event: e, Revision: s.revs[e.Stream], Seq: uint64(len(s.Events)),
-		Created: created})
+	s.Events = append(s.Events, schemastest.Envelope(schemas.RecordedEvent{
+		Event: e, Revision: s.revs[e.Stream], Seq: uint64(len(s.Events)), Created: created}))
 	s.revs[e.Stream]++
 }
 

@@ -19,12 +19,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Access says how each role reaches the brokers.
-type Access map[kafka.Role]kafka.Config
+// Logins are what each role reaches the brokers with.
+type Logins map[kafka.Role]kafka.Config
 
-// Open is the access to brokers that ask nobody for an account.
-func Open(brokers []string) Access {
-	a := Access{}
+// WithoutLogin is for brokers that ask nobody for an account.
+func WithoutLogin(brokers []string) Logins {
+	a := Logins{}
 	for _, role := range kafka.Roles {
 		a[role] = kafka.Config{Brokers: brokers}
 	}
@@ -63,12 +63,13 @@ func FindApacheKafka(tb testing.TB) ApacheKafka {
 
 // Config is the access of an account by SCRAM on plain TCP.
 func (k ApacheKafka) Config(account string, m kafka.Mechanism) kafka.Config {
-	return kafka.Config{Brokers: []string{k.SASL}, SASL: kafka.SASL{Mechanism: m, User: account, Password: k.Accounts[account]}}
+	return kafka.Config{Brokers: []string{k.SASL},
+		SASL: kafka.SASL{Mechanism: m, User: account, Password: k.Accounts[account]}}
 }
 
-// Access is that of all roles.
-func (k ApacheKafka) Access() Access {
-	a := Access{}
+// Logins is that of all roles.
+func (k ApacheKafka) Logins() Logins {
+	a := Logins{}
 	for _, role := range kafka.Roles {
 		a[role] = k.Config(string(role), kafka.ScramSHA256)
 	}
@@ -113,12 +114,12 @@ func dial(tb testing.TB, cfg kafka.Config) *kafka.Client {
 
 // RunRoles checks that each role can do what it is for, and that what it must not do is refused,
 // named, soon, and leaves no trace. Every ledger topic there is deleted first.
-func RunRoles(t *testing.T, access Access, w Witness) {
+func RunRoles(t *testing.T, logins Logins, w Witness) {
 	Wipe(t, w)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	s := &suite{ctx: ctx, witness: w, gen: NewGenerator(3), ledger: uuid.New()}
-	relay := dial(t, access[kafka.RoleRelay])
+	relay := dial(t, logins[kafka.RoleRelay])
 	if err := relay.Prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 
 	for _, role := range []kafka.Role{kafka.RoleConsumer, kafka.RoleReader} {
 		t.Run(string(role), func(t *testing.T) {
-			c := dial(t, access[role])
+			c := dial(t, logins[role])
 			if names := must(c.Topics(ctx))(t); len(names) != len(consumers.EventTopics()) {
 				t.Errorf("sees topics %v", names)
 			}
@@ -185,8 +186,10 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 						Seq: 99}})
 					return err
 				}},
-				"a new topic": {"ledger.novelty", func(ctx context.Context) error { return c.Ensure(ctx, "ledger.novelty") }},
-				"a deletion":  {topic, func(ctx context.Context) error { return c.Drop(ctx, topic) }},
+				"a new topic": {"ledger.novelty", func(ctx context.Context) error {
+					return c.Ensure(ctx, "ledger.novelty")
+				}},
+				"a deletion": {topic, func(ctx context.Context) error { return c.Drop(ctx, topic) }},
 			}
 			allowed := map[string]func(context.Context) error{}
 			if role == kafka.RoleConsumer {
@@ -221,7 +224,7 @@ func RunRoles(t *testing.T, access Access, w Witness) {
 	if after := state(t, s, relay); !maps.Equal(before, after) {
 		t.Errorf("topics and ends were %v, are %v", before, after)
 	}
-	RunStrangers(t, access[kafka.RoleReader])
+	RunStrangers(t, logins[kafka.RoleReader])
 }
 
 // state is the id and the end of every topic, as text, but for dead letters.
@@ -279,7 +282,8 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 			c.SASL = kafka.SASL{Mechanism: c.SASL.Mechanism, User: "nobody", Password: wrong}
 		}, "the name or the password is not right"},
 		"other mechanism": {func(c *kafka.Config) { c.SASL.Mechanism = kafka.Plain }, "it offers SCRAM-SHA-"},
-		"no login":        {func(c *kafka.Config) { c.SASL = kafka.SASL{} }, "wants a login on this port and none is configured"},
+		"no login": {func(c *kafka.Config) { c.SASL = kafka.SASL{} },
+			"wants a login on this port and none is configured"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := good
@@ -293,7 +297,8 @@ func RunStrangers(t *testing.T, good kafka.Config) {
 				if !errors.Is(err, kafka.ErrAuthentication) || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%s: %v; want %q", call, err, c.says)
 				}
-				if err != nil && (strings.Contains(err.Error(), wrong) || strings.Contains(err.Error(), good.SASL.Password)) {
+				if err != nil && (strings.Contains(err.Error(), wrong) ||
+					strings.Contains(err.Error(), good.SASL.Password)) {
 					t.Errorf("%s: a password in an error: %v", call, err)
 				}
 				if took := time.Since(began); took > 10*time.Second {
