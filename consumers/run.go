@@ -352,7 +352,7 @@ func (r *runner) prepare(ctx, work context.Context, items []item) (prepared, err
 		if err != nil {
 			return b, err
 		}
-		h := Handled{Seq: it.event.Seq, Leaf: it.event.Leaf}
+		h := Handled{Seq: it.event.Seq, Leaf: it.event.Leaf()}
 		repeated, err := w.Repeats(h)
 		if err != nil {
 			// What came before it is handled and committed first, so that the next run ends here
@@ -465,9 +465,9 @@ func (r *runner) call(ctx context.Context, items []item) error {
 		}
 		return r.Raw(ctx, messages)
 	}
-	events := make([]schemas.Recorded, len(items))
+	events := make([]schemas.Envelope, len(items))
 	for i, it := range items {
-		events[i] = it.event.Recorded
+		events[i] = it.event.Envelope
 	}
 	return r.Handler(ctx, events)
 }

@@ -25,7 +25,7 @@ const (
 // anchor or the index says, the index is dropped and everything counted anew from the store
 // before anything is called diverged.
 func (l *Ledger) Follow(
-	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error,
+	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Envelope) error,
 ) error {
 	if l.index == nil {
 		return errors.New("follow: this process has no sequence index")
@@ -153,7 +153,7 @@ func (l *Ledger) indexHolds(ctx context.Context, n uint64) error {
 func (l *Ledger) verify(
 	ctx context.Context, a schemas.Anchor, next uint64, after schemas.Position,
 ) (schemas.Position, error) {
-	var batch []schemas.Recorded
+	var batch []schemas.Envelope
 	for r, err := range l.readAll(ctx, after, false, l.meet) {
 		if err != nil {
 			return after, err
@@ -173,11 +173,7 @@ func (l *Ledger) verify(
 		if r.Seq < a.Seq {
 			continue
 		}
-		leaf, err := r.Leaf()
-		if err != nil {
-			return after, err
-		}
-		if r.ID != a.EventID || leaf != a.Leaf {
+		if r.ID != a.EventID || r.Leaf() != a.Leaf {
 			return after, fmt.Errorf("sequence %d holds event %s, the position names %s: %w",
 				a.Seq, r.ID, a.EventID, ErrDiverged)
 		}
@@ -189,11 +185,11 @@ func (l *Ledger) verify(
 // follow batches what a live read yields: it hands over what has come when nothing more is
 // waiting.
 func (l *Ledger) follow(
-	ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Recorded) error,
+	ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Envelope) error,
 ) error {
 	ctx, cancel := context.WithCancel(ctx)
 	type item struct {
-		r   schemas.Recorded
+		r   schemas.Envelope
 		err error
 	}
 	queue := flow.New(batchBytes, maxBatch, func(i item) int { return i.r.Size() })
@@ -211,8 +207,8 @@ func (l *Ledger) follow(
 		for range items { // until the reader has ended
 		}
 	}()
-	var batch []schemas.Recorded
-	var last *schemas.Recorded // handed over
+	var batch []schemas.Envelope
+	var last *schemas.Envelope // handed over
 	size := 0
 	flush := func() error {
 		if len(batch) == 0 {
@@ -221,11 +217,8 @@ func (l *Ledger) follow(
 		err := l.index.record(batch)
 		var stale *staleIndexError
 		if errors.As(err, &stale) && last != nil {
-			var at schemas.Anchor
-			if at, err = last.Anchor(l.id); err == nil {
-				stale.last = &at
-				err = stale
-			}
+			at := last.Anchor(l.id)
+			stale.last, err = &at, stale
 		}
 		if err == nil {
 			err = l.judgeBatch(ctx, batch)

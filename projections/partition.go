@@ -125,7 +125,7 @@ func (r *reader) read(ctx context.Context) error {
 	if r.placed {
 		item, err := r.p.cfg.Source.Fetch(ctx, r.partition, r.place.Next-1)
 		switch {
-		case err == nil && item.Foreign == nil && item.Recorded.Seq == r.place.LastSeq:
+		case err == nil && item.Foreign == nil && item.Envelope.Seq == r.place.LastSeq:
 			from = r.place.Next
 		case err == nil || errors.Is(err, ErrNoItem):
 			// It lost its end and has another one now: its messages are read from the first, and
@@ -180,9 +180,9 @@ func (r *reader) judge(ctx context.Context, item Item) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	if item.Recorded.Seq > noted.Through {
-		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Recorded.Seq,
+	if item.Envelope.Seq > noted.Through {
+		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Envelope.Seq,
 			noted.Through)
 	}
-	return RowOf(item.Recorded)
+	return RowOf(item.Envelope), nil
 }

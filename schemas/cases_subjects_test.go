@@ -147,7 +147,7 @@ func TestEncodeRefusesAPersonsValueWhosePersonIsNotNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := c.Decode(Recorded{Event: Sign(e, 0, OriginKey{})})
+	back, err := c.Decode(enveloped(t, RecordedEvent{Event: Sign(e, 0, OriginKey{})}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,8 @@ func newRoot(a *app) *cobra.Command {
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
 		newViews(a), newRelay(a),
-		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a), newOfficer(a))
+		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a), newOfficer(a),
+		newSchema())
 	explain(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

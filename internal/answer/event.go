@@ -29,11 +29,8 @@ type eventDoc struct {
 
 // WriteEvent writes an event on a line: for a program as JSON, for a person with its values that
 // stand open, and ● for those that are sealed.
-func WriteEvent(out io.Writer, r schemas.Recorded, asJSON bool) error {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return err
-	}
+func WriteEvent(out io.Writer, r schemas.Envelope, asJSON bool) error {
+	m := r.Meta()
 	if asJSON {
 		doc := eventDoc{r.Seq, r.ID, r.Type, r.Stream, r.Revision, m.Tenant, "", m.Source, m.Subjects, r.Data}
 		if !m.Occurred.IsZero() {
@@ -46,10 +43,7 @@ func WriteEvent(out io.Writer, r schemas.Recorded, asJSON bool) error {
 	if when.IsZero() {
 		when = m.Recorded
 	}
-	row, err := projections.RowOf(r)
-	if err != nil {
-		return err
-	}
+	row := projections.RowOf(r)
 	var values []string
 	for _, v := range row.Values {
 		name := v.Attribute
@@ -66,7 +60,7 @@ func WriteEvent(out io.Writer, r schemas.Recorded, asJSON bool) error {
 	if n := len(values); n > most {
 		values = append(values[:most], fmt.Sprintf("… %d more", n-most))
 	}
-	_, err = fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type,
+	_, err := fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type,
 		shortStream(r.Stream), r.Revision, strings.Join(values, " "))
 	return err
 }

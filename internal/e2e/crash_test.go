@@ -34,8 +34,8 @@ type crashPoint struct {
 	times    int
 }
 
-// crashPoints are all named points that feeding and following passes; each is hit once before
-// random kills come.
+// crashPoints are all named points that feeding and following passes; each is hit once
+// before random kills come.
 var crashPoints = []crashPoint{
 	{true, intake.PointPlanned, 3}, {true, intake.PointCommitted, 3}, {true, intake.PointRefused, 1},
 	{true, intake.PointAppended, 20}, {true, intake.PointDone, 3},
@@ -89,9 +89,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// newCrashNode imports in small batches, so that even a small fleet passes each point of a batch
-// several times. Undisturbed or not, they must be of one size: what differs then would not come
-// from the kills.
+// newCrashNode imports in small batches, so that even a small fleet passes each point of a
+// batch several times. Undisturbed or not, they must be of one size: what differs then
+// would not come from the kills.
 func newCrashNode(t *testing.T) *node {
 	n := newNode(t)
 	n.how = []string{"--batch", "32"}
@@ -108,12 +108,12 @@ func feedWithoutKills(t *testing.T, ctx context.Context, n *node, gen fleet.Summ
 	return canonical(t, ctx, n.connect(ctx), check(t, n))
 }
 
-// feedUnderKills feeds and kills the whole tree several times, at this round's named points and
-// at random moments, and leaves it dead.
+// feedUnderKills feeds and kills the whole tree several times, at this round's named points and at
+// random moments, and leaves it dead.
 func (n *node) feedUnderKills(rnd *rand.Rand, round int, gen fleet.Summary, dir string) (kills []string) {
 	n.t.Helper()
-	points := []crashPoint{crashPoints[round%len(crashPoints)], crashPoints[(round+7)%len(crashPoints)],
-		{}} // the last is a random moment
+	// the last is a random moment
+	points := []crashPoint{crashPoints[round%len(crashPoints)], crashPoints[(round+7)%len(crashPoints)], {}}
 	registered := false
 	for _, p := range points {
 		hit := "at random"
@@ -144,8 +144,8 @@ func (n *node) feedUnderKills(rnd *rand.Rand, round int, gen fleet.Summary, dir 
 		if err := n.start(); err != nil {
 			n.t.Fatal(err)
 		}
-		n.run("", "tenant", "add", "Contoso", "--source-tenant",
-			gen.Tenant) // may be known already: the answer was killed
+		// may be known already: the answer was killed
+		n.run("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant)
 		n.kill()
 	}
 	return kills
@@ -163,7 +163,8 @@ func (n *node) importAndKill(rnd *rand.Rand, env []string, dir string, atRandom 
 		n.t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	go func() { defer close(ended); cmd.Wait() }() // killed, or failed because the ledger died: both are what is tested
+	// killed, or failed because the ledger died: both are what is tested
+	go func() { defer close(ended); cmd.Wait() }()
 	moment := time.NewTimer(time.Duration(rnd.Int64N(int64(3 * time.Second))))
 	defer moment.Stop()
 	var random <-chan time.Time

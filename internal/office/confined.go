@@ -46,8 +46,8 @@ func (c confined) SeqOf(ctx context.Context, tenant, event uuid.UUID) (uint64, b
 
 func (c confined) RawEventsAt(
 	ctx context.Context, tenant uuid.UUID, seqs []uint64,
-) iter.Seq2[schemas.Recorded, error] {
-	return only(c.refuse(tenant), func() iter.Seq2[schemas.Recorded, error] {
+) iter.Seq2[schemas.Envelope, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[schemas.Envelope, error] {
 		return c.Views.RawEventsAt(ctx, tenant, seqs)
 	})
 }

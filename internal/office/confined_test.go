@@ -107,7 +107,7 @@ func TestNobodySeesAnotherTenantsRows(t *testing.T) {
 		want := b.topics.fill(t, b.tenants)
 		var got []uint64
 		err := b.Follow(context.Background(), who, b.tenants[own].ID, Following{FromStart: true, UntilEnd: true,
-			Event: func(r schemas.Recorded) error { got = append(got, r.Seq); return nil }})
+			Event: func(r schemas.Envelope) error { got = append(got, r.Seq); return nil }})
 		if err != nil || !slices.Equal(got, want[b.tenants[own].ID]) {
 			t.Fatalf("followed %v, %v, want %v", got, err, want[b.tenants[own].ID])
 		}
@@ -143,7 +143,7 @@ func inventory(t *rapid.T, b *building, who access.Principal, tenant uuid.UUID, 
 func (tp *topics) fill(t *rapid.T, tenants [2]vault.Tenant) map[uuid.UUID][]uint64 {
 	c := schemas.Default()
 	want := map[uuid.UUID][]uint64{}
-	tp.partitions, tp.through = map[string][]schemas.Recorded{}, 0
+	tp.partitions, tp.through = map[string][]schemas.Envelope{}, 0
 	for seq := range uint64(rapid.IntRange(0, 20).Draw(t, "events")) {
 		of := tenants[rapid.IntRange(0, 1).Draw(t, "tenant")].ID
 		e, err := c.Encode(schemas.Draft{Type: c.MustType("refusal.recorded.v1"), Tenant: of,
@@ -155,7 +155,11 @@ func (tp *topics) fill(t *rapid.T, tenants [2]vault.Tenant) map[uuid.UUID][]uint
 			t.Fatal(err)
 		}
 		name := fmt.Sprintf("ledger.refusal/%d", rapid.IntRange(0, 2).Draw(t, "partition"))
-		tp.partitions[name] = append(tp.partitions[name], schemas.Recorded{Event: schemastest.Sign(e, 0), Seq: seq})
+		read, err := schemas.NewEnvelope(schemas.RecordedEvent{Event: schemastest.Sign(e, 0), Seq: seq})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tp.partitions[name] = append(tp.partitions[name], read)
 		tp.through = seq
 		want[of] = append(want[of], seq)
 	}

@@ -36,7 +36,7 @@ type Following struct {
 	UntilEnd  bool   // stop at what is published now
 	Type      string // only types that begin with this
 	// Event is handed each event, in ledger order, from one goroutine.
-	Event func(schemas.Recorded) error
+	Event func(schemas.Envelope) error
 	// Foreign is told of each message that is not the ledger's, from several; may be nil.
 	Foreign func(partition string, offset int64)
 }
@@ -79,7 +79,7 @@ func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUI
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := merge{f: f, topics: topics, items: make(chan schemas.Recorded, 1024)}
+	m := merge{f: f, topics: topics, items: make(chan schemas.Envelope, 1024)}
 	if noted != nil {
 		m.gate.Set(noted)
 	}
@@ -129,7 +129,7 @@ type merge struct {
 	f      Following
 	topics Topics
 	gate   projections.Gate
-	items  chan schemas.Recorded
+	items  chan schemas.Envelope
 }
 
 // notes keeps the gate open as far as the relay has published.
@@ -157,14 +157,14 @@ func (m *merge) read(ctx context.Context, p followed) error {
 			if err != nil {
 				return err
 			}
-			if item.Recorded.Seq > at.Through {
+			if item.Envelope.Seq > at.Through {
 				item.Foreign = errAbove
 			}
 		}
 		switch {
 		case item.Foreign == nil:
 			select {
-			case m.items <- item.Recorded:
+			case m.items <- item.Envelope:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -180,15 +180,11 @@ func (m *merge) read(ctx context.Context, p followed) error {
 
 // hand hands over what comes until nothing does any more, each batch in ledger order.
 func (m *merge) hand(tenant uuid.UUID) error {
-	var batch []schemas.Recorded
+	var batch []schemas.Envelope
 	flush := func() error {
-		slices.SortFunc(batch, func(a, b schemas.Recorded) int { return cmp.Compare(a.Seq, b.Seq) })
+		slices.SortFunc(batch, func(a, b schemas.Envelope) int { return cmp.Compare(a.Seq, b.Seq) })
 		for _, r := range batch {
-			about, err := schemas.ParseMetadata(r.Metadata)
-			if err != nil {
-				return err
-			}
-			if !strings.HasPrefix(r.Type, m.f.Type) || tenant != uuid.Nil && about.Tenant != tenant {
+			if !strings.HasPrefix(r.Type, m.f.Type) || tenant != uuid.Nil && r.Meta().Tenant != tenant {
 				continue
 			}
 			if err := m.f.Event(r); err != nil {

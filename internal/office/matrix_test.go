@@ -74,7 +74,7 @@ var methods = []struct {
 		}},
 	{"Follow", access.FollowEvents, oneTenant, false,
 		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
-			f := Following{UntilEnd: true, Event: func(schemas.Recorded) error { return nil }}
+			f := Following{UntilEnd: true, Event: func(schemas.Envelope) error { return nil }}
 			return o.Follow(ctx, p, tenant, f)
 		}},
 	{"OpenRequest", access.OpenRequest, oneTenant, false,

@@ -29,7 +29,7 @@ import (
 // Ledger is what the office needs of the ledger.
 type Ledger interface {
 	intake.Ledger
-	Last(ctx context.Context) (schemas.Recorded, error)
+	Last(ctx context.Context) (schemas.Envelope, error)
 	Check(ctx context.Context, tenants []uuid.UUID, owners ledger.Owners, each func(ledger.Found) error) error
 }
 

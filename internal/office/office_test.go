@@ -116,7 +116,7 @@ func (v *views) Devices(
 
 // topics hold what a test puts into their partitions; all of it is noted.
 type topics struct {
-	partitions map[string][]schemas.Recorded
+	partitions map[string][]schemas.Envelope
 	through    uint64
 }
 
@@ -134,7 +134,7 @@ func (t *topics) Bounds(_ context.Context, name string) (first, end int64, err e
 func (t *topics) Read(ctx context.Context, name string, from int64) iter.Seq2[projections.Item, error] {
 	return func(yield func(projections.Item, error) bool) {
 		for i, r := range t.partitions[name] {
-			if int64(i) >= from && !yield(projections.Item{Recorded: r, Offset: int64(i)}, nil) {
+			if int64(i) >= from && !yield(projections.Item{Envelope: r, Offset: int64(i)}, nil) {
 				return
 			}
 		}

@@ -23,7 +23,7 @@ var ErrViewsBehind = errors.New("waiting for the views to reach the ledger's end
 // ErrViewsBehind where ctx ends before.
 func WaitForViews(
 	ctx context.Context, l interface {
-		Last(ctx context.Context) (schemas.Recorded, error)
+		Last(ctx context.Context) (schemas.Envelope, error)
 	}, views interface {
 		SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
 		WaitThrough(ctx context.Context, seq uint64) error
@@ -33,12 +33,8 @@ func WaitForViews(
 	if err != nil {
 		return 0, err
 	}
-	m, err := schemas.ParseMetadata(last.Metadata)
-	if err != nil {
-		return 0, err
-	}
 	for {
-		seq, found, err := views.SeqOf(ctx, m.Tenant, last.ID)
+		seq, found, err := views.SeqOf(ctx, last.Meta().Tenant, last.ID)
 		if err != nil {
 			return 0, err
 		}

@@ -174,8 +174,8 @@ func openBench(ctx context.Context, c node.Config, s *node.Services, path string
 }
 
 // reading yields the ledger's events and shows how many.
-func (b bench) reading(ctx context.Context, p *terminal.Progress, what string) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (b bench) reading(ctx context.Context, p *terminal.Progress, what string) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range b.ledger.Events(ctx) {
 			if r.Seq%4096 == 0 {
 				p.Show("%s: read %s events", what, terminal.Count(r.Seq))

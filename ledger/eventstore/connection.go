@@ -17,8 +17,8 @@ import (
 
 // connection is one client of the server. It is replaced when it may be of no use any more, and
 // closed when the last call with it has returned: closing it earlier would take the answers of
-// calls that are well, or panic in one that waits for ever after a failed discovery. Such a
-// call's client is never closed; it holds no connection then.
+// calls that are well, or panic in one that waits for ever after a failed discovery. Such a call's
+// client is never closed; it holds no connection then.
 type connection struct {
 	client *esdb.Client
 	gone   chan struct{} // closed, under the store's mutex, to let go who waits for this client
@@ -32,8 +32,8 @@ var (
 	errAbandoned = errors.New("the event store connection was lost")
 )
 
-// acquire returns the present client, or a new one. Whoever gets it releases it when its last
-// call has returned.
+// acquire returns the present client, or a new one. Whoever gets it releases it when
+// its last call has returned.
 func (s *Store) acquire() (*connection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,15 +122,15 @@ var errPanicked = errors.New("event store client panicked")
 
 func recovered(p any) error { return fmt.Errorf("%w: %v", errPanicked, p) }
 
-// toLeader asks the server to answer only where it leads. The client sets this header, too, but
-// on a context that is not sent.
+// toLeader asks the server to answer only where it leads. The client sets this header, too, but on
+// a context that is not sent.
 func toLeader(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
 }
 
-// guard runs a call of the client that may never return. When ctx ends or the client is given up
-// first, the call's goroutine is left behind with the client it used, and what it brings is not
-// looked at.
+// guard runs a call of the client that may never return. When ctx ends or the client is
+// given up first, the call's goroutine is left behind with the client it used, and what
+// it brings is not looked at.
 func (s *Store) guard(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
 	conn, err := s.acquire()
 	if err != nil {

@@ -395,9 +395,11 @@ func (in *Intake) behind(
 		if err != nil {
 			return expect, false, err
 		}
-		d, v, err := ledger.Examine(ctx, in.cfg.Ledger, in.cfg.Catalogue, r)
-		if err != nil || v == ledger.Genuine && d.Tenant == tenant {
-			return expect, true, err
+		if e, foreign := schemas.NewEnvelope(r); foreign == nil {
+			d, v, err := ledger.Examine(ctx, in.cfg.Ledger, in.cfg.Catalogue, e)
+			if err != nil || v == ledger.Genuine && d.Tenant == tenant {
+				return expect, true, err
+			}
 		}
 		expect = ledger.Exact(r.Revision)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // aliasOwners tells whose aliases are, as commands ask the vault.
@@ -258,7 +259,7 @@ func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 					if !strings.Contains(string(r.Data), `"unset"`) {
 						continue
 					}
-					d, err := schemas.Default().Decode(r)
+					d, err := schemas.Default().Decode(schemastest.Envelope(r))
 					if err != nil {
 						t.Fatal(err)
 					}

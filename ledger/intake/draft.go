@@ -21,7 +21,7 @@ func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Key
 
 // estimate returns about how many bytes a value takes in an event: its token is the header, and P padded to 32, in base64.
 func estimate(a *schemas.Attribute, plain []byte, element string) int {
-	if len(plain) == 0 || a.Open(plain) {
+	if len(plain) == 0 || a.MayStandOpen(plain) {
 		return len(plain) + len(element) + 64
 	}
 	return 220 + 2*len(element) + (len(plain)/32+1)*32*4/3

@@ -289,7 +289,7 @@ func TestAStreamThatIsContendedForeverFailsItsRecordAlone(t *testing.T) {
 }
 
 // anything draws an event for the stream: of the kinds above, or as schemastest makes them.
-func (i *intruder) anything(s schemas.Stream, all []schemas.Recorded) schemas.Event {
+func (i *intruder) anything(s schemas.Stream, all []schemas.Envelope) schemas.Event {
 	names := sortedKeys(maps.Collect(func(yield func(string, bool) bool) {
 		for n := range intrusions {
 			if n != "a token that nobody sealed" { // that one counts as a value that is not set

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // device is a company device's snapshot as Graph gives it.
@@ -47,7 +48,7 @@ func TestLimitsOfEventsAndAppends(t *testing.T) {
 				if e.Size() > schemas.MaxEventBytes {
 					t.Errorf("an event of %d bytes", e.Size())
 				}
-				d, err := schemas.Default().Decode(schemas.Recorded{Event: e})
+				d, err := schemas.Default().Decode(schemastest.Envelope(schemas.RecordedEvent{Event: e}))
 				if err != nil {
 					t.Error(err)
 				}
@@ -86,7 +87,7 @@ func TestAnActionOnManyPersonsIsSeveralEvents(t *testing.T) {
 	}
 	targets := map[uuid.UUID]bool{}
 	for _, r := range w.events() {
-		d, err := schemas.Default().Decode(r)
+		d, err := schemas.Default().Decode(schemastest.Envelope(r))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/fleet"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // This file reads records a second time, by encoding/json and the tables below alone, and
@@ -532,7 +533,7 @@ func (w *world) heldReadings() []*heldReading {
 		if k := r.Stream.Kind(); k != "device" && k != "adminaction" {
 			continue
 		}
-		d, err := schemas.Default().Decode(r)
+		d, err := schemas.Default().Decode(schemastest.Envelope(r))
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -375,7 +375,7 @@ func (f *folding) open() error {
 		case t.element == "":
 			h := s.values[t.attr]
 			h.plain = o.Plain
-			if t.attr.Open(o.Plain) {
+			if t.attr.MayStandOpen(o.Plain) {
 				h.protect = protectAsOwn // what was sealed once for what it tells stays sealed
 			}
 			s.values[t.attr] = h

@@ -111,7 +111,7 @@ func saidByDraft(d schemas.Draft) said {
 	}
 	for _, v := range d.Values {
 		n := saidValue{attr: v.Attr.ID, index: indexOf(v), plain: v.Plain}
-		if v.Owner.Kind == schemas.OwnerPerson && !v.Open() {
+		if v.Owner.Kind == schemas.OwnerPerson && !v.MayStandOpen() {
 			n.person = v.Owner.ID
 		}
 		r.values = append(r.values, n)

@@ -23,6 +23,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // sourceTenant is the source tenant id of the fixtures.
@@ -74,18 +75,22 @@ func newWorld(t testing.TB, anySource bool) *world {
 }
 
 // events returns what the store holds after the ledger's first event.
-func (w *world) events() []schemas.Recorded { return w.store.Events()[1:] }
+func (w *world) events() []schemas.RecordedEvent { return w.store.Events()[1:] }
 
 // own returns those of them that are the tenant's own.
-func (w *world) own() (out []schemas.Recorded) {
+func (w *world) own() (out []schemas.Envelope) {
 	w.t.Helper()
 	for _, r := range w.events() {
-		d, v, err := ledger.Examine(context.Background(), w.ledger, schemas.Default(), r)
+		e, foreign := schemas.NewEnvelope(r)
+		if foreign != nil {
+			continue
+		}
+		d, v, err := ledger.Examine(context.Background(), w.ledger, schemas.Default(), e)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		if v == ledger.Genuine && d.Tenant == w.tenant.ID && d.Type != nil {
-			out = append(out, r)
+			out = append(out, e)
 		}
 	}
 	return out
@@ -157,13 +162,13 @@ func (w *world) dumpFrom(l *labels, first int) string {
 	w.t.Helper()
 	type rendered struct {
 		d     schemas.Draft
-		r     schemas.Recorded
+		r     schemas.RecordedEvent
 		lines []line
 	}
 	by := map[schemas.Stream][]rendered{}
 	keys := map[string]schemas.Stream{}
 	for _, r := range w.events()[first:] {
-		d, err := schemas.Default().Decode(r)
+		d, err := schemas.Default().Decode(schemastest.Envelope(r))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -390,7 +395,7 @@ func (w *world) personName(p uuid.UUID) (name string) {
 	return name
 }
 
-func (w *world) canonicalEvent(r schemas.Recorded) string {
+func (w *world) canonicalEvent(r schemas.Envelope) string {
 	d, err := schemas.Default().Decode(r)
 	if err != nil {
 		w.t.Fatal(err)

@@ -6,6 +6,9 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
 // This file keeps the list of those who may sign in, for whoever knows what is in it. To the vault
@@ -13,7 +16,7 @@ import (
 
 // Accounts returns the list, nil where none was kept.
 func (v *Vault) Accounts(ctx context.Context) (list []byte, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		list, err = v.accounts(ctx, rows)
 		return err
 	})
@@ -27,7 +30,7 @@ func (v *Vault) Accounts(ctx context.Context) (list []byte, err error) {
 // process changes it meanwhile. Where change returns an error, that is returned and nothing
 // changed.
 func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]byte, error)) error {
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		list, err := v.accounts(ctx, rows)
 		if err != nil {
 			return err
@@ -35,7 +38,7 @@ func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]
 		if list, err = change(list); err != nil {
 			return err
 		}
-		w, err := wrap(ctx, v.kek, uuid.Nil, v.id, kindAccounts, list)
+		w, err := keyring.Wrap(ctx, v.kek, uuid.Nil, v.id, kindAccounts, list)
 		if err != nil {
 			return err
 		}
@@ -47,7 +50,7 @@ func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]
 	return nil
 }
 
-func (v *Vault) accounts(ctx context.Context, rows Rows) ([]byte, error) {
+func (v *Vault) accounts(ctx context.Context, rows store.Rows) ([]byte, error) {
 	raw, ok, err := rows.Setting(settingAccounts)
 	if err != nil || !ok {
 		return nil, err
@@ -55,6 +58,6 @@ func (v *Vault) accounts(ctx context.Context, rows Rows) ([]byte, error) {
 	if len(raw) < 4 {
 		return nil, fmt.Errorf("the list has %d bytes", len(raw))
 	}
-	return unwrap(ctx, v.kek, uuid.Nil, v.id, kindAccounts,
-		Wrapped{Epoch: binary.BigEndian.Uint32(raw), Bytes: raw[4:]})
+	return keyring.Unwrap(ctx, v.kek, uuid.Nil, v.id, kindAccounts,
+		store.Wrapped{Epoch: binary.BigEndian.Uint32(raw), Bytes: raw[4:]})
 }

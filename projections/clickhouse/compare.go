@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
 // notCompared are the tables that hold nothing of the ledger's, each with the reason.
@@ -42,7 +43,7 @@ func askHeavily[T any](
 func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 	var s projections.Shape
 	fail := func(err error) (projections.Shape, error) { return s, fmt.Errorf("shape of the views: %w", err) }
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return fail(err)
 	}
@@ -58,23 +59,23 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 		names, have, want = append(names, name), append(have, in), append(want, by)
 	}
 	known := map[string]bool{"events": true, disownedTable: true}
-	for _, view := range d.views() {
+	for _, view := range d.Views() {
 		f, err := familyOf(d, objects, view)
 		if err != nil {
 			return fail(err)
 		}
 		known[f.reader] = true
 		switch {
-		case f.now == (version{}):
+		case f.now == (migrations.Version{}):
 			differs(view) // not even a table
 		case f.plain.name == "":
 			differs(f.reader)
 		default:
-			compare(f.reader, f.plain.selects, d.plainAt(f.reader, view, f.now))
+			compare(f.reader, f.plain.selects, d.PlainAt(f.reader, view, f.now))
 		}
 		for v, o := range f.tables {
 			known[o.name] = true
-			by, ok := d.fill(view, v)
+			by, ok := d.Fill(view, v)
 			switch {
 			case v == f.now && !ok:
 				differs(o.name)
@@ -91,7 +92,7 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			known[o.name] = true
 		}
 	}
-	for _, name := range d.order {
+	for _, name := range d.Order {
 		i := slices.IndexFunc(objects, func(o object) bool { return o.name == name && o.engine == "View" })
 		s.Plain = append(s.Plain, name)
 		switch {
@@ -100,7 +101,7 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			differs(name)
 		default:
 			known[name] = true
-			compare(name, objects[i].selects, d.plain[name])
+			compare(name, objects[i].selects, d.Plain[name])
 		}
 	}
 	if s.Views, err = db.Views(ctx); err != nil {
@@ -232,7 +233,7 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 		return []projections.Portion{{}}, nil // small: what officers named
 	}
 	f, err := db.family(ctx, view)
-	if err == nil && f.now == (version{}) {
+	if err == nil && f.now == (migrations.Version{}) {
 		return nil, nil // there is nothing; Shape says so
 	}
 	if err != nil {
@@ -244,7 +245,7 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 		rows   uint64
 	}
 	cells, err := askHeavily(ctx, db, nil, `SELECT tenant, kind, sum(n) FROM (
-		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.suffix()+`
+		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.Suffix()+`
 		GROUP BY tenant, kind
 		UNION ALL SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM events GROUP BY tenant, kind)
 		GROUP BY tenant, kind ORDER BY tenant, kind`,
@@ -329,14 +330,14 @@ type comparison struct {
 	definition bool   // disowned_event itself: what is in flight elsewhere does not move it
 }
 
-func (db *DB) comparison(ctx context.Context, view string, f *family, v version) (*comparison, error) {
-	d, err := readDefinitions()
+func (db *DB) comparison(ctx context.Context, view string, f *family, v migrations.Version) (*comparison, error) {
+	d, err := migrations.Define()
 	if err != nil {
 		return nil, err
 	}
-	selects, ok := d.fill(view, v)
+	selects, ok := d.Fill(view, v)
 	if !ok {
-		return nil, fmt.Errorf("this program has no definition of %s%s", view, v.suffix())
+		return nil, fmt.Errorf("this program has no definition of %s%s", view, v.Suffix())
 	}
 	columns, err := db.columns(ctx, selects)
 	if err != nil {
@@ -417,7 +418,7 @@ func (db *DB) CompareView(
 		return out, nil
 	}
 	f, err := db.family(ctx, view)
-	if err != nil || f.now == (version{}) {
+	if err != nil || f.now == (migrations.Version{}) {
 		return fail(cmp.Or(err, fmt.Errorf("it has no table")))
 	}
 	c, err := db.comparison(ctx, view, f, f.now)

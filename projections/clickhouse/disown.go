@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
 // disownedType is the type of events that take others out of the views;
@@ -212,7 +213,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 // streams, where it differs from its definition there. The rows go first: an older row under a
 // newer one would be merged away.
 func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, out []uint64) error {
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return err
 	}
@@ -221,13 +222,13 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 		return err
 	}
 	p := partOfStreams([]uuid.UUID{tenant}, streams)
-	for _, view := range d.views() {
+	for _, view := range d.Views() {
 		f, err := familyOf(d, objects, view)
 		if err != nil {
 			return err
 		}
 		for v := range f.tables { // those that are being rebuilt too
-			if selects, ok := d.fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
+			if selects, ok := d.Fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
 				f.mvs[v].name == "" {
 				continue
 			}

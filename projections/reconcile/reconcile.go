@@ -42,10 +42,10 @@ type Config struct {
 	Ledger uuid.UUID // its id
 	// Events yields the ledger's events with a sequence from from on, with Seq and without
 	// a gap, up to its present end.
-	Events func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error]
+	Events func(ctx context.Context, from uint64) iter.Seq2[schemas.Envelope, error]
 	Views  Views
 	// Judge says whether an event's origin is genuine; nil: origins are not checked.
-	Judge func(ctx context.Context, r schemas.Recorded) (genuine bool, err error)
+	Judge func(ctx context.Context, r schemas.Envelope) (genuine bool, err error)
 	Deep  bool // let the views' database recompute each leaf from the bytes that it stores
 	// Gentle rests after each portion as long as it took, so that the
 	// ledger's own work comes first.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
 // testAccounts: the list is kept wrapped, is the same for every process, and changes one at a
@@ -43,7 +44,7 @@ func testAccounts(t *testing.T, f Factory) {
 			t.Errorf("%q, %v", list, err)
 		}
 	}
-	err = e.Store.View(ctx, uuid.Nil, func(rows vault.Rows) error {
+	err = e.Store.View(ctx, uuid.Nil, func(rows store.Rows) error {
 		raw, ok, err := rows.Setting("accounts")
 		if !ok || bytes.Contains(raw, []byte("anna")) {
 			t.Errorf("kept as %q", raw)
