@@ -141,10 +141,10 @@ func TestRowOfFindsATimeForEveryEvent(t *testing.T) {
 }
 
 func TestRowOfReadsOldTypesInTheirLatestVersion(t *testing.T) {
-	attributes := `[{id: x.a, identifiability: non-personal, key: tenant, class: account, type: text, shape: {kind: own}, label: {en: A, nl: A}},
-		{id: x.b, identifiability: non-personal, key: tenant, class: account, type: text, shape: {kind: own}, label: {en: B, nl: B}}]`
+	attributes := `[{id: x.a, identifiability: non-personal, key: tenant, class: account, type: text, shape: {kind: own}},
+		{id: x.b, identifiability: non-personal, key: tenant, class: account, type: text, shape: {kind: own}}]`
 	typ := func(v, attr string) *fstest.MapFile {
-		return &fstest.MapFile{Data: []byte("type: thing.made.v" + v + "\nform: fact\nlabel: {en: M, nl: M}\nroles: []\nfields: {/x: " + attr + "}\n")}
+		return &fstest.MapFile{Data: []byte("type: thing.made.v" + v + "\nform: fact\nroles: []\nfields: {/x: " + attr + "}\n")}
 	}
 	c, err := schemas.Load(fstest.MapFS{"attributes/x.yaml": {Data: []byte(attributes)},
 		"types/thing.made.v1.yaml": typ("1", "x.a"), "types/thing.made.v2.yaml": typ("2", "x.b")})

@@ -18,10 +18,9 @@ import (
 // Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's
 // ownership turn the rule into one key.
 const (
-	// KeyPerson is the person concerned: the subject in the attribute's role; else the tenant.
+	// the person concerned: the subject in the attribute's role; the tenant where unknown
 	KeyPerson = "person"
-	// KeyDeviceOwner is the owning person of a personal or unknown device, else the device's own
-	// generation.
+	// the owning person of a personal or unknown device, else the device's own generation
 	KeyDeviceOwner = "device-owner"
 	KeyDevice      = "device" // the device's own generation alone: of what is kept of no other device
 	KeyTenant      = "tenant" // the tenant
@@ -30,23 +29,26 @@ const (
 // Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and
 // access packages.
 type Attribute struct {
-	ID              string   `yaml:"id"`              // never renamed, never reused
-	Item            string   `yaml:"item"`            // row of a list of data items (docs/DESIGN.md §3), "" for ours
-	Identifiability string   `yaml:"identifiability"` // identified, pseudonymous, non-personal
-	Key             string   `yaml:"key"`             // KeyPerson, KeyDeviceOwner, KeyDevice or KeyTenant
-	Role            string   `yaml:"role"`            // with KeyPerson: the subject role meant ("user", "actor")
-	Class           string   `yaml:"class"`           // retention class
-	Type            string   `yaml:"type"`            // text, bool, number, time, bytes, object: the JSON of a value
-	Shape           *Shape   `yaml:"shape"`           // present only where a value of that shape may stand open
-	Form            string   `yaml:"form"`            // the canonical form of a text, where its shape is none
-	Names           Names    `yaml:"names"`           // of form product: the names, each with its other spellings
-	Step            float64  `yaml:"step"`            // of numbers: they are kept in whole steps
-	Placeholders    []string `yaml:"placeholders"`    // beside the universal ones; mean "not reported"
-	EmptyIsNone     bool     `yaml:"emptyIsNone"`     // present and empty means there is none (a device without user)
-	Volatile        bool     `yaml:"volatile"`        // alone causes at most one event a UTC day
-	Group           string   `yaml:"group"`           // state: the change event that reports it ("inventory")
-
-	Label Label `yaml:"-"` // what people read
+	ID string `yaml:"id"` // never renamed, never reused
+	// row of a list of data items (docs/DESIGN.md §3), "" for our own bookkeeping
+	Item            string `yaml:"item"`
+	Identifiability string `yaml:"identifiability"` // identified, pseudonymous, non-personal
+	Key             string `yaml:"key"`             // KeyPerson, KeyDeviceOwner, KeyDevice or KeyTenant
+	// with KeyPerson: the subject role meant ("user", "actor", "target")
+	Role  string `yaml:"role"`
+	Class string `yaml:"class"` // retention class
+	Type  string `yaml:"type"`  // text, bool, number, time, bytes, object: the JSON of a value
+	Shape *Shape `yaml:"shape"` // present only where a value of that shape may stand open
+	Form  string `yaml:"form"`  // the canonical form of a text, where its shape is none
+	// of form product: the names known, each with its other spellings
+	Names        Names    `yaml:"names"`
+	Step         float64  `yaml:"step"`         // of numbers: they are kept in whole steps
+	Placeholders []string `yaml:"placeholders"` // beside the universal ones; mean "not reported"
+	EmptyIsNone  bool     `yaml:"emptyIsNone"`  // present and empty means there is none (a device without user)
+	Volatile     bool     `yaml:"volatile"`     // alone causes at most one event a UTC day
+	// state: which change event reports it (inventory, compliance, ownership, apps)
+	Group string `yaml:"group"`
+	Label Label  `yaml:"-"` // what people read
 
 	spelling map[string]string // lower-cased spelling → name
 }
@@ -79,8 +81,9 @@ func (l Label) Of(w *words.Language) string {
 
 // Shape is the declared form of an open value. A value that misses it is sealed, not failed.
 type Shape struct {
-	Kind       string            `yaml:"kind"`    // enum, words, bool, version, number, date, time, product, own, uuid
-	Values     []string          `yaml:"values"`  // enum: the values, canonical; words: those of names, lower-case
+	Kind string `yaml:"kind"` // enum, words, bool, version, number, date, time, product, own, uuid
+	// enum: the values, canonical; words: the words a name may be made of, lower-case
+	Values     []string          `yaml:"values"`
 	Aliases    map[string]string `yaml:"aliases"` // enum: other spellings and codes, lower-cased, to a canonical value
 	Min        float64           `yaml:"min"`     // number
 	Max        float64           `yaml:"max"`     // number

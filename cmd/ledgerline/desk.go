@@ -20,8 +20,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// places are where acts find their stores. The zero value opens those that the configuration names;
-// a test puts its own in their place, and sees what was done to them.
+// places are where acts find their stores. The zero value opens those that the configuration
+// names; a test puts its own in their place, and sees what was done to them.
 type places struct {
 	office func(ctx context.Context) (*desk, error)
 	now    func() time.Time
@@ -135,20 +135,25 @@ func (a *app) openAs(
 	first := false
 	if c.Vault == nil {
 		d.who, err = a.who().User()
-	} else if c.Accounts, err = accounts.New(accounts.Config{Store: c.Vault, Clock: time.Now, Cost: a.places.cost}); err == nil {
-		d.who, first, err = a.who().Principal(ctx, c.Accounts)
+	} else {
+		list := accounts.Config{Store: c.Vault, Clock: time.Now, Cost: a.places.cost}
+		if c.Accounts, err = accounts.New(list); err == nil {
+			d.who, first, err = a.who().Principal(ctx, c.Accounts)
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	if first {
-		fmt.Fprintln(cmd.ErrOrStderr(), answer.Nobody(d.who)+" (`ledgerline officer add` changes that; this is said once)")
+		fmt.Fprintln(cmd.ErrOrStderr(), answer.Nobody(d.who)+
+			" (`ledgerline officer add` changes that; this is said once)")
 	}
 	d.office, err = office.New(c)
 	return d, err
 }
 
-// officeConfig has what every office is wired with; views and topics are opened when they are read.
+// officeConfig has what every office is wired with; views and topics are opened when they are
+// read.
 func (a *app) officeConfig(s *node.Services, warnings io.Writer) office.Config {
 	return office.Config{Clock: time.Now, Logger: a.log, ImportHook: node.CrashHook(a.log),
 		Views: func(ctx context.Context) (office.Views, error) {
@@ -172,14 +177,15 @@ func (a *app) who() signin.Who {
 	return signin.Who{As: a.cfg.As, Password: a.asPassword, Operator: a.cfg.Operator}
 }
 
-// readAsPassword reads the password of the account that is to act. It comes before all that a command
-// reads from standard input.
+// readAsPassword reads the password of the account that is to act. It comes before all that a
+// command reads from standard input.
 func (a *app) readAsPassword(cmd *cobra.Command) (err error) {
 	switch {
 	case a.cfg.As == "" && a.cfg.AsPasswordFile != "":
 		return usage("as-password-file is for an account, and none is named: --as NAME")
 	case a.cfg.As != "" && a.asPassword == "":
-		a.asPassword, err = a.who().ReadPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), a.cfg.AsPasswordFile)
+		a.asPassword, err = a.who().ReadPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(),
+			a.cfg.AsPasswordFile)
 	}
 	if err != nil {
 		return &exitError{exitUsage, err}

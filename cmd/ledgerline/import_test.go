@@ -24,13 +24,16 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 		says  string
 		adds  bool
 	}{
-		"understood":            {[]string{action(own), graph}, nil, exitOK, "", true},
-		"a kind not taken":      {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, exitOK, "", false},
-		"CSV":                   {[]string{"Device ID,Name\n1,x\n"}, nil, exitPartial, "in 1 files no record has a known name", false},
-		"another tenant's":      {[]string{action(other), graph}, nil, exitPartial, "tenant set", false},
-		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, exitPartial, "1 of 2 records failed", true},
-		"dry":                   {[]string{action(own), graph}, []string{"--dry-run"}, exitOK, "", false},
-		"dry, another tenant's": {[]string{action(other), graph}, []string{"--dry-run"}, exitPartial, "2 of 2 records would fail", false},
+		"understood":       {[]string{action(own), graph}, nil, exitOK, "", true},
+		"a kind not taken": {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, exitOK, "", false},
+		"CSV": {[]string{"Device ID,Name\n1,x\n"}, nil, exitPartial,
+			"in 1 files no record has a known name", false},
+		"another tenant's": {[]string{action(other), graph}, nil, exitPartial, "tenant set", false},
+		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, exitPartial,
+			"1 of 2 records failed", true},
+		"dry": {[]string{action(own), graph}, []string{"--dry-run"}, exitOK, "", false},
+		"dry, another tenant's": {[]string{action(other), graph}, []string{"--dry-run"}, exitPartial,
+			"2 of 2 records would fail", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesktop(t)

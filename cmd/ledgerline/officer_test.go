@@ -17,8 +17,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// machine is a data directory with a vault and two tenants, at which commands are run as a user types
-// them.
+// machine is a data directory with a vault and two tenants, at which commands are run as a user
+// types them.
 type machine struct {
 	t   *testing.T
 	dir string
@@ -70,8 +70,8 @@ func (m machine) run(input string, args ...string) string {
 	return fmt.Sprintf("%s[%d]", out.String(), code)
 }
 
-// The whole of accounts as a user meets it: nobody has one, the first, others, wrong passwords, too
-// many of them, what a role may not do, the last one.
+// The whole of accounts as a user meets it: nobody has one, the first, others, wrong passwords,
+// too many of them, what a role may not do, the last one.
 func TestAccountsAsTheyAreTyped(t *testing.T) {
 	m := newMachine(t)
 	const anna, piet = "anna's password\n", "piet's password\n"
@@ -82,14 +82,15 @@ func TestAccountsAsTheyAreTyped(t *testing.T) {
 		as    []string
 		says  []string
 	}{
-		{"", []string{"tenant", "list"}, nil, []string{"nobody has an account: whoever is this machine's user acts as " +
-			"tenant-admin, officer and operator of all tenants", "said once", "Fabrikam", "[0]"}},
+		{"", []string{"tenant", "list"}, nil, []string{"nobody has an account: whoever is this " +
+			"machine's user acts as tenant-admin, officer and operator of all tenants", "said once", "Fabrikam",
+			"[0]"}},
 		{"", []string{"officer", "list"}, nil, []string{"nobody has an account", "[0]"}},
 		{"x\n", []string{"tenant", "list"}, asAnna, []string{"nobody has an account yet", "[2]"}},
 		{piet, []string{"officer", "add", "piet", "--role", "viewer", "--tenant", "contoso"}, nil,
 			[]string{"the first account", "[2]"}},
-		{"short\n", []string{"officer", "add", "anna@contoso.example", "--role", "tenant-admin", "--tenant", "all"}, nil,
-			[]string{"at least 12", "[2]"}},
+		{"short\n", []string{"officer", "add", "anna@contoso.example", "--role", "tenant-admin", "--tenant", "all"},
+			nil, []string{"at least 12", "[2]"}},
 		{anna, []string{"officer", "add", "anna@contoso.example", "--role", "tenant-admin", "--tenant", "all"}, nil,
 			[]string{"anna@contoso.example", "tenant-admin", "[0]"}},
 		{"", []string{"tenant", "list"}, nil, []string{"--as NAME", "[1]"}},
@@ -99,8 +100,10 @@ func TestAccountsAsTheyAreTyped(t *testing.T) {
 			[]string{"there is an account of that name", "[1]"}},
 		{anna + piet, []string{"officer", "add", "x", "--role", "king", "--tenant", "contoso"}, asAnna,
 			[]string{`--role "king" is not known`, "[2]"}},
-		{anna + piet, []string{"officer", "add", "x", "--role", "viewer"}, asAnna, []string{"--tenant is required", "[2]"}},
-		{anna, []string{"officer", "list"}, asAnna, []string{"viewer of Contoso", "tenant-admin of all tenants", "[0]"}},
+		{anna + piet, []string{"officer", "add", "x", "--role", "viewer"}, asAnna,
+			[]string{"--tenant is required", "[2]"}},
+		{anna, []string{"officer", "list"}, asAnna,
+			[]string{"viewer of Contoso", "tenant-admin of all tenants", "[0]"}},
 		{piet, []string{"tenant", "list"}, asPiet, []string{"Contoso", "[0]"}},
 		{piet, []string{"officer", "list"}, asPiet, []string{"it takes one of the roles", "[1]"}},
 		{piet + anna, []string{"officer", "add", "x", "--role", "officer", "--tenant", "contoso"}, asPiet,
@@ -108,9 +111,11 @@ func TestAccountsAsTheyAreTyped(t *testing.T) {
 		{piet + "piet's new password\n", []string{"officer", "passwd"}, asPiet, []string{"has a new password", "[0]"}},
 		{piet, []string{"tenant", "list"}, asPiet, []string{"name or password is wrong", "[1]"}},
 		{anna + piet, []string{"officer", "passwd", "piet"}, asAnna, []string{"has a new password", "[0]"}},
-		{anna, []string{"officer", "set", "piet", "--role", "auditor", "--tenant", "fabrikam"}, asAnna, []string{"[0]"}},
+		{anna, []string{"officer", "set", "piet", "--role", "auditor", "--tenant", "fabrikam"}, asAnna,
+			[]string{"[0]"}},
 		{piet, []string{"officer", "list"}, asPiet, []string{"auditor of Fabrikam", "[0]"}},
-		{anna, []string{"officer", "remove", "anna@contoso.example"}, asAnna, []string{"it is the last account", "[1]"}},
+		{anna, []string{"officer", "remove", "anna@contoso.example"}, asAnna,
+			[]string{"it is the last account", "[1]"}},
 		{anna, []string{"officer", "set", "anna@contoso.example", "--role", "officer", "--tenant", "all"}, asAnna,
 			[]string{"it is the last account", "[1]"}},
 		{anna, []string{"officer", "remove", "piet"}, asAnna, []string{"no account any more", "[0]"}},
@@ -130,7 +135,8 @@ func TestAccountsAsTheyAreTyped(t *testing.T) {
 	}
 }
 
-// A password may lie in a file that nobody else can read, and in no variable; a name in a variable.
+// A password may lie in a file that nobody else can read, and in no variable; a name in a
+// variable.
 func TestAPasswordIsReadFromAPrivateFile(t *testing.T) {
 	m := newMachine(t)
 	got := m.run("anna's password\n", "officer", "add", "anna", "--role", "tenant-admin", "--tenant", "all")

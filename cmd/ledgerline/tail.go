@@ -38,7 +38,9 @@ func newTail(a *app) *cobra.Command {
 			}()
 			return d.office.Follow(cmd.Context(), d.who, d.tenant.ID, office.Following{FromStart: o.fromStart,
 				UntilEnd: o.untilEnd, Type: o.typ,
-				Event: func(r schemas.Recorded) error { return answer.WriteEvent(cmd.OutOrStdout(), r, o.output == "json") },
+				Event: func(r schemas.Recorded) error {
+					return answer.WriteEvent(cmd.OutOrStdout(), r, o.output == "json")
+				},
 				Foreign: func(name string, offset int64) {
 					if topic, partition, err := node.SplitPartition(name); err == nil {
 						foreign.Add(topic, partition, offset)

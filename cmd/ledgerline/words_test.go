@@ -22,8 +22,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/report"
 )
 
-// Each code has words of its own: what the room calls the field and the code stays there. The error
-// that was found can still be branched on.
+// Each code has words of its own: what the room calls the field and the code stays there. The
+// error that was found can still be branched on.
 func TestEachCodeHasItsWords(t *testing.T) {
 	seq := uint64(7)
 	for _, tc := range []struct {
@@ -32,18 +32,22 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		says string
 	}{
 		{&custody.Problem{Field: custody.FieldPurpose, Code: custody.ErrMissing}, exitUsage, "--purpose is required"},
-		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrMissing}, exitUsage, "`ledgerline ledger check`"},
+		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrMissing}, exitUsage,
+			"`ledgerline ledger check`"},
 		{&custody.Problem{Field: custody.FieldLoss, Code: custody.ErrMissing}, exitUsage, "leave out --accept-loss"},
 		{&custody.Problem{Field: custody.FieldGround, Code: custody.ErrMissing, Known: custody.Grounds}, exitUsage,
 			"--ground is required: one of no-longer-necessary"},
-		{&custody.Problem{Field: custody.FieldMethod, Code: custody.ErrUnknown, Given: "x", Known: []string{"sign-in"}},
+		{&custody.Problem{Field: custody.FieldMethod, Code: custody.ErrUnknown, Given: "x",
+			Known: []string{"sign-in"}},
 			exitUsage, `--identity-method "x" is not known: use one of sign-in`},
 		{&custody.Problem{Field: custody.FieldPerson, Code: custody.ErrUnknown, Given: "3", Most: 2}, exitUsage,
 			"--person 3 is none of those"},
-		{&custody.Problem{Field: custody.FieldRight, Code: custody.ErrUnfit, Given: "access", Known: []string{"erasure"}},
+		{&custody.Problem{Field: custody.FieldRight, Code: custody.ErrUnfit, Given: "access",
+			Known: []string{"erasure"}},
 			exitFailed, "`ledgerline dsar open --right erasure`"},
 		{&custody.Problem{Field: custody.FieldBy, Code: custody.ErrUnfit}, exitFailed, "operator identifies nobody"},
-		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrTooMany, Given: "9", Most: 8}, exitUsage, "at most 8"},
+		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrTooMany, Given: "9", Most: 8}, exitUsage,
+			"at most 8"},
 		{&custody.Problem{Field: custody.FieldRequest, Code: custody.ErrNoRequest, Given: "N"}, exitUsage,
 			"there is no request N: give the number that `ledgerline dsar open` printed"},
 		{&custody.Problem{Field: custody.FieldSubject, Code: custody.ErrNoSuchPerson}, exitFailed, "give --subject"},
@@ -70,16 +74,19 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&office.Problem{Field: office.FieldTenant, Code: office.ErrNone}, exitUsage, "`ledgerline tenant add NAME"},
 		{&office.Problem{Field: office.FieldTenant, Code: office.ErrMissing, Known: []string{"A", "B"}}, exitUsage,
 			`--tenant is required: one of "A", "B"`},
-		{&office.Problem{Field: office.FieldTenant, Code: office.ErrUnknown, Given: "C", Known: []string{"A"}}, exitUsage,
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrUnknown, Given: "C", Known: []string{"A"}},
+			exitUsage,
 			`there is no tenant "C": --tenant is one of "A"`},
 		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrMissing, Known: []string{"viewer"}}, exitUsage,
 			"--role is required: one or more of viewer"},
 		{&accounts.Problem{Field: accounts.FieldTenant, Code: accounts.ErrMissing}, exitUsage, "--tenant is required"},
 		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrMissing}, exitUsage, "NAME is empty"},
-		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrUnknown, Given: "king", Known: []string{"dpo"}},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrUnknown, Given: "king",
+			Known: []string{"dpo"}},
 			exitUsage, `--role "king" is not known: use one of dpo`},
 		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrUnfit}, exitUsage, "at most 256 bytes"},
-		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrExists}, exitFailed, "`ledgerline officer set`"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrExists}, exitFailed,
+			"`ledgerline officer set`"},
 		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNone}, exitUsage, "`ledgerline officer list`"},
 		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrTooShort, Bound: 12}, exitUsage,
 			"at least 12 characters"},
@@ -93,8 +100,10 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrLocked, Until: time.Now()}, exitFailed,
 			"none is looked at before"},
 		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNobody}, exitUsage, "leave out --as"},
-		{&datadir.Problem{Code: datadir.ErrAlreadyUp, Path: "/d"}, exitFailed, "use it, or stop it, or give another --data"},
-		{&datadir.Problem{Code: datadir.ErrNoFolder, Path: "/d"}, exitFailed, "/d is no directory: give another --data"},
+		{&datadir.Problem{Code: datadir.ErrAlreadyUp, Path: "/d"}, exitFailed,
+			"use it, or stop it, or give another --data"},
+		{&datadir.Problem{Code: datadir.ErrNoFolder, Path: "/d"}, exitFailed,
+			"/d is no directory: give another --data"},
 		{&datadir.Problem{Code: datadir.ErrOthersOwn, Path: "/d"}, exitFailed, "can read it: give another --data"},
 		{&datadir.Problem{Code: datadir.ErrOthersReach, Path: "/d"}, exitFailed, "chmod 700 /d"},
 		{&datadir.Problem{Code: datadir.ErrOthersWrite, Path: "/d/e", Above: "/d"}, exitFailed,
@@ -107,8 +116,9 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&report.Problem{Field: report.FieldAsOfSeq, Code: report.Ahead, Given: "9", Through: &seq}, exitUsage,
 			"--as-of-seq 9 is ahead of the views, which are at 7"},
 		{errors.Join(&report.Problem{Field: report.FieldTo, Code: report.NoTime, Given: "x"}, nil,
-			&access.Denied{Code: access.NotTheirs}), exitFailed, "--to \"x\" is not a date or time: write 2026-03-01 " +
-			"or 2026-03-01T09:30:00+01:00\nnot allowed"},
+			&access.Denied{Code: access.NotTheirs}), exitFailed,
+			"--to \"x\" is not a date or time: write 2026-03-01 " +
+				"or 2026-03-01T09:30:00+01:00\nnot allowed"},
 	} {
 		err := inFlags(fmt.Errorf("act: %w", tc.err))
 		var coded *exitError
@@ -174,7 +184,8 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 		{usual, []string{"report", "admin-actions", "--purpose", "x", "--actor", missing}, exitUsage,
 			"--actor names nobody who acted"},
 		{usual, []string{"ledger", "disown", own, "--ground", "test", "--yes"}, exitFailed, "is the ledger's own"},
-		{usual, []string{"ledger", "disown", missing, "--ground", "test", "--yes"}, exitFailed, "is not in the ledger"},
+		{usual, []string{"ledger", "disown", missing, "--ground", "test", "--yes"}, exitFailed,
+			"is not in the ledger"},
 		{usual, []string{"tenant", "add", "Contoso", "--source-tenant", "any"}, exitFailed,
 			`tenant "Contoso" exists already`},
 	} {

@@ -55,8 +55,8 @@ func (p Principal) Sees(tenant uuid.UUID) bool {
 	return p.All || tenant != uuid.Nil && slices.Contains(p.Tenants, tenant)
 }
 
-// Can returns nil where the table lets one of the principal's roles do that in the tenant, and else
-// a *Denied. The zero uuid asks for what concerns all tenants.
+// Can returns nil where the table lets one of the principal's roles do that in the tenant, and
+// else a *Denied. The zero uuid asks for what concerns all tenants.
 func (p Principal) Can(do Action, tenant uuid.UUID) error {
 	may := RolesFor(do)
 	refuse := func(code Code) error { return &Denied{Code: code, Action: do, Roles: may} }

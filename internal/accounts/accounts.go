@@ -1,8 +1,8 @@
 // Package accounts owns who may sign in: a name, roles, tenants and the digest of a password each.
 //
-// The list lies in a store that wraps it (the vault). It may lose nothing of it: each change is one
-// transaction of the store. It trusts whoever holds that store and its key: accounts tell people
-// apart who work with the ledger, and are no defence against its machine's own user.
+// The list lies in a store that wraps it (the vault). It may lose nothing of it: each change is
+// one transaction of the store. It trusts whoever holds that store and its key: accounts tell
+// people apart who work with the ledger, and are no defence against its machine's own user.
 package accounts
 
 import (
@@ -69,8 +69,8 @@ func New(c Config) (*Accounts, error) {
 	return &Accounts{c}, nil
 }
 
-// Account is one who may sign in. The name is who acts, as the ledger records it: the person's name
-// in the directory (UPN), where the ledger is to know them for who they are.
+// Account is one who may sign in. The name is who acts, as the ledger records it: the person's
+// name in the directory (UPN), where the ledger is to know them for who they are.
 type Account struct {
 	Name    string        `json:"name"`
 	Roles   []access.Role `json:"roles"`
@@ -341,9 +341,9 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 	return nil
 }
 
-// SignIn returns who acts. A try is counted before it is looked at, so that any number of processes
-// have MaxTries between them; ErrLocked says until when no further one is looked at. ErrWrong does
-// not tell whether there is such an account, nor does the time it takes.
+// SignIn returns who acts. A try is counted before it is looked at, so that any number of
+// processes have MaxTries between them; ErrLocked says until when no further one is looked at.
+// ErrWrong does not tell whether there is such an account, nor does the time it takes.
 func (a *Accounts) SignIn(ctx context.Context, name, password string) (access.Principal, error) {
 	fail := func(err error) (access.Principal, error) { return access.Principal{}, fmt.Errorf("sign in: %w", err) }
 	wrong := &Problem{Field: FieldPassword, Code: ErrWrong}

@@ -29,7 +29,8 @@ const (
 	FieldPassword = "password"
 )
 
-// Problem is one thing that is wrong with what was asked. It unwraps to its code, and names nobody.
+// Problem is one thing that is wrong with what was asked. It unwraps to its code, and names
+// nobody.
 type Problem struct {
 	Field string
 	Code  error

@@ -27,8 +27,8 @@ type eventDoc struct {
 	Data     json.RawMessage   `json:"data"`
 }
 
-// WriteEvent writes an event on a line: for a program as JSON, for a person with its values that stand
-// open, and ● for those that are sealed.
+// WriteEvent writes an event on a line: for a program as JSON, for a person with its values that
+// stand open, and ● for those that are sealed.
 func WriteEvent(out io.Writer, r schemas.Recorded, asJSON bool) error {
 	m, err := schemas.ParseMetadata(r.Metadata)
 	if err != nil {

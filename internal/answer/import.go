@@ -25,7 +25,8 @@ func (d Import) WriteText(w io.Writer) error {
 	return errors.Join(failed, d.Summary.WriteText(w))
 }
 
-// ImportFailed says how many records failed, and what to do about a source tenant that is not declared.
+// ImportFailed says how many records failed, and what to do about a source tenant that is not
+// declared.
 func ImportFailed(sum intake.Summary) string {
 	text := fmt.Sprintf("%s of %s records failed", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
 	if sum.DryRun {
@@ -33,8 +34,8 @@ func ImportFailed(sum intake.Summary) string {
 	}
 	if sum.HeldBack > 0 {
 		text += fmt.Sprintf("; %s of them name no source tenant, beside others that name one that is not declared. "+
-			"--dry-run names it. Should it be this tenant's too: `ledgerline tenant set`. Should only the records that "+
-			"name none be this tenant's: --yes", terminal.Count(sum.HeldBack))
+			"--dry-run names it. Should it be this tenant's too: `ledgerline tenant set`. Should only the records "+
+			"that name none be this tenant's: --yes", terminal.Count(sum.HeldBack))
 	}
 	if sum.UnknownCount > 0 {
 		text += "; " + ImportUnknown(sum)
@@ -64,7 +65,8 @@ func ImportShown(p *terminal.Progress) func(intake.Summary) {
 
 // importProgress says how far an import is after it has taken records for so long.
 func importProgress(s intake.Summary, took time.Duration) string {
-	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", terminal.Bytes(s.Bytes), terminal.Bytes(s.BytesTotal),
+	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", terminal.Bytes(s.Bytes),
+		terminal.Bytes(s.BytesTotal),
 		terminal.Count(s.Read), terminal.Count(s.EventsAppended))
 	if took <= 0 {
 		return line

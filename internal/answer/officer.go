@@ -54,7 +54,8 @@ func (all Officers) WriteText(w io.Writer) {
 
 // Nobody says who acts where nobody has an account.
 func Nobody(p access.Principal) string {
-	return "nobody has an account: whoever is this machine's user acts as " + refusal.Roles(p.Roles) + " of all tenants"
+	return "nobody has an account: whoever is this machine's user acts as " + refusal.Roles(p.Roles) +
+		" of all tenants"
 }
 
 // tenantsText names those tenants that the reader may know of, and counts the others.

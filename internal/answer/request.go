@@ -56,7 +56,8 @@ type Package struct {
 // WriteText says what was looked for, and what was found.
 func (d Package) WriteText(w io.Writer) {
 	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\n", d.File, d.Manifest)
-	fmt.Fprintf(w, "searched  what this ledger links to the person, through sequence %d; not texts that others wrote\n",
+	fmt.Fprintf(w, "searched  what this ledger links to the person, through sequence %d; not texts that others "+
+		"wrote\n",
 		d.Package.Sequence)
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals,
 		dsar.Requests, dsar.Views, dsar.Other} {

@@ -1,8 +1,9 @@
-// Package feed owns the feeding of a generated fleet into a ledger that runs: once, as a tenant of its
-// own, for a trial.
+// Package feed owns the feeding of a generated fleet into a ledger that runs: once, as a tenant
+// of its own, for a trial.
 //
-// It may lose all of it: what a stop cuts off is carried on with by the next call. It trusts whoever
-// starts the ledger; nobody in a generated fleet exists, so that feeding one takes no account.
+// It may lose all of it: what a stop cuts off is carried on with by the next call. It trusts
+// whoever starts the ledger; nobody in a generated fleet exists, so that feeding one takes no
+// account.
 package feed
 
 import (
@@ -73,8 +74,8 @@ func rate[T ~int | ~int64 | ~uint64](n T, what string, took time.Duration) strin
 		terminal.Count(int64(float64(n)/max(took.Seconds(), 0.001))), what)
 }
 
-// Into generates the fleet below data, imports it and waits until the views hold it. What a stop cut
-// off is carried on with by the next call; a fleet that was fed is not fed again.
+// Into generates the fleet below data, imports it and waits until the views hold it. What a stop
+// cut off is carried on with by the next call; a fleet that was fed is not fed again.
 func (c Config) Into(
 	ctx context.Context, out io.Writer, n *node.Node, o *office.Office, who access.Principal, data string,
 ) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/ledgerline/ledgerline/projections/report"
 )
 
-// Asked is a report as people ask for it, in texts: the flags of a command, the fields of a form. What
-// is empty was not asked.
+// Asked is a report as people ask for it, in texts: the flags of a command, the fields of a form.
+// What is empty was not asked.
 type Asked struct {
 	Lang, Zone     string // of the answer; the tenant's where empty
 	From, To, AsOf string // dates or times; a date alone as the moment means the end of that day
@@ -21,7 +21,8 @@ type Asked struct {
 	Seed           uint64
 }
 
-// Request is what the report is asked for the tenant. Its error is a *report.Problem or a *Problem.
+// Request is what the report is asked for the tenant. Its error is a *report.Problem or a
+// *Problem.
 func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, error) {
 	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: cmp.Or(a.Lang, t.Language),
 		Filters: a.Filters, Purpose: a.Purpose, Sample: a.Sample, Seed: a.Seed, Reveal: d.Personal && !a.Masked,
@@ -47,8 +48,8 @@ func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, err
 	return req, nil
 }
 
-// Receipt is the day on which a request came in, as the tenant's calendar has it; today where none is
-// given. Its error is a *Problem.
+// Receipt is the day on which a request came in, as the tenant's calendar has it; today where
+// none is given. Its error is a *Problem.
 func Receipt(day string, now time.Time, t vault.Tenant) (time.Time, error) {
 	loc, err := time.LoadLocation(t.TimeZone)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // confined answers from the views for one tenant, and refuses every question about another. The
-// projections name the tenant in each query; this is what holds whatever a report asks. A method of
-// Views that names a tenant and is not here fails a test.
+// projections name the tenant in each query; this is what holds whatever a report asks. A method
+// of Views that names a tenant and is not here fails a test.
 type confined struct {
 	Views
 	tenant uuid.UUID

@@ -24,8 +24,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Whatever the views can be asked of another tenant is refused before they are asked: also what they
-// come to be asked later.
+// Whatever the views can be asked of another tenant is refused before they are asked: also what
+// they come to be asked later.
 func TestAConfinedReaderRefusesEveryQuestionAboutAnotherTenant(t *testing.T) {
 	c := confined{tenant: uuid.New()} // views that panic where they are asked
 	kind, asked := reflect.TypeFor[Views](), 0

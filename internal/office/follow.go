@@ -50,10 +50,10 @@ type followed struct {
 // flushEvery is how long an event waits for earlier ones of other partitions.
 const flushEvery = 100 * time.Millisecond
 
-// Follow hands over the tenant's events from the topics, as any consumer gets them: protected values
-// are tokens. The zero tenant asks for those of all. What has come from all partitions within a
-// moment is handed over in ledger order, with an end everything; an event is when the relay has
-// noted an end above it.
+// Follow hands over the tenant's events from the topics, as any consumer gets them: protected
+// values are tokens. The zero tenant asks for those of all. What has come from all partitions
+// within a moment is handed over in ledger order, with an end everything; an event is when the
+// relay has noted an end above it.
 func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUID, f Following) error {
 	if err := p.Can(access.FollowEvents, tenant); err != nil {
 		return err

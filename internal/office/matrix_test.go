@@ -74,11 +74,13 @@ var methods = []struct {
 		}},
 	{"Follow", access.FollowEvents, oneTenant, false,
 		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
-			return o.Follow(ctx, p, tenant, Following{UntilEnd: true, Event: func(schemas.Recorded) error { return nil }})
+			f := Following{UntilEnd: true, Event: func(schemas.Recorded) error { return nil }}
+			return o.Follow(ctx, p, tenant, f)
 		}},
 	{"OpenRequest", access.OpenRequest, oneTenant, false,
 		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
-			_, err := o.OpenRequest(ctx, p, tenant, custody.NewRequest{Right: "access", Identifier: "nobody@x.example"})
+			_, err := o.OpenRequest(ctx, p, tenant, custody.NewRequest{Right: "access",
+				Identifier: "nobody@x.example"})
 			return err
 		}},
 	{"Request", access.ReadRequest, oneTenant, false,
@@ -194,8 +196,8 @@ func TestEveryMethodOfTheOfficeIsInTheMatrix(t *testing.T) {
 	}
 }
 
-// Methods × roles × tenants: each does what the table says, and nothing is read or written before it
-// was asked.
+// Methods × roles × tenants: each does what the table says, and nothing is read or written before
+// it was asked.
 func TestEveryMethodDoesWhatTheTableSays(t *testing.T) {
 	b := newBuilding(t)
 	mine, other := b.tenants[0].ID, b.tenants[1].ID

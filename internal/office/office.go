@@ -1,10 +1,10 @@
-// Package office owns the use cases: what people do with a ledger, whichever door they come by. Each
-// takes who acts and for which tenant, and asks the table of package access before anything is read
-// or written. What it hands out is bound to that tenant and can see no other.
+// Package office owns the use cases: what people do with a ledger, whichever door they come by.
+// Each takes who acts and for which tenant, and asks the table of package access before anything
+// is read or written. What it hands out is bound to that tenant and can see no other.
 //
-// It keeps no state and may lose none: acts are in the ledger and the vault, and custody completes
-// those that a crash cut. It trusts the door that says who acts. It says what is wrong by codes and
-// fields; the door puts them into words. The rules are docs/DESIGN.md §3.
+// It keeps no state and may lose none: acts are in the ledger and the vault, and custody
+// completes those that a crash cut. It trusts the door that says who acts. It says what is wrong
+// by codes and fields; the door puts them into words. The rules are docs/DESIGN.md §3.
 package office
 
 import (
@@ -40,8 +40,8 @@ type Views interface {
 	WaitThrough(ctx context.Context, seq uint64) error
 }
 
-// Config is what an office works with. Ledger and Custody may be nil where there is nothing but tenants
-// and accounts to look at, Vault and Accounts too where events are only followed.
+// Config is what an office works with. Ledger and Custody may be nil where there is nothing but
+// tenants and accounts to look at, Vault and Accounts too where events are only followed.
 type Config struct {
 	Vault    *vault.Vault
 	Accounts *accounts.Accounts

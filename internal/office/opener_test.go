@@ -13,15 +13,16 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// A token that stands in the place of another attribute or event does not open, whatever it says of
-// itself.
+// A token that stands in the place of another attribute or event does not open, whatever it says
+// of itself.
 func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 	b := newBuilding(t)
 	tenant, upn := b.tenants[0].ID, "anna@contoso.example"
 	c := schemas.Default()
 	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: tenant,
-		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(),
-		Source: "test"}
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(),
+		Recorded: time.Now(),
+		Source:   "test"}
 	err := b.cfg.Vault.Update(t.Context(), tenant, func(tx *vault.Tx) error {
 		anna, _, err := tx.Person(vault.PersonHint{UPN: upn, At: time.Now()})
 		if err != nil {

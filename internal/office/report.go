@@ -30,8 +30,8 @@ type Patience struct {
 	Waiting func()        // called now and then meanwhile; may be nil
 }
 
-// Question is a report that may be made: nothing is left to refuse, and nothing was recorded yet. It
-// is of one tenant.
+// Question is a report that may be made: nothing is left to refuse, and nothing was recorded yet.
+// It is of one tenant.
 type Question struct {
 	o       *Office
 	p       access.Principal

@@ -84,7 +84,8 @@ func (o *Office) Export(
 	if err != nil {
 		return fail(err)
 	}
-	cfg := dsar.Config{Reader: confined{views, tenant}, Catalogue: schemas.Default(), Clock: o.cfg.Clock, Lang: how.Lang,
+	cfg := dsar.Config{Reader: confined{views, tenant}, Catalogue: schemas.Default(), Clock: o.cfg.Clock,
+		Lang:     how.Lang,
 		Location: loc, Owners: owners(o.cfg.Vault)}
 	if cfg.Lang == "" {
 		cfg.Lang = t.Language

@@ -10,8 +10,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 )
 
-// CheckLedger reads the whole event store, and hands over what it finds of each event: whose it is, and
-// no value of it.
+// CheckLedger reads the whole event store, and hands over what it finds of each event: whose it
+// is, and no value of it.
 func (o *Office) CheckLedger(ctx context.Context, p access.Principal, each func(ledger.Found) error) error {
 	if err := p.Can(access.CheckLedger, uuid.Nil); err != nil {
 		return err

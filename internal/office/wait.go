@@ -18,8 +18,8 @@ const viewsPoll = 50 * time.Millisecond
 // ErrViewsBehind says that ctx ended before the views had reached the ledger's end.
 var ErrViewsBehind = errors.New("waiting for the views to reach the ledger's end")
 
-// WaitForViews returns when the views hold every event that the ledger holds now, with the ledger's
-// last sequence. waiting, when not nil, is called now and then until they do. It wraps
+// WaitForViews returns when the views hold every event that the ledger holds now, with the
+// ledger's last sequence. waiting, when not nil, is called now and then until they do. It wraps
 // ErrViewsBehind where ctx ends before.
 func WaitForViews(
 	ctx context.Context, l interface {

@@ -1,5 +1,5 @@
-// Package refusal owns the words of the command line for what the rooms refuse: they say it by a code
-// and a field, and this is the one place that knows the flag and the way out.
+// Package refusal owns the words of the command line for what the rooms refuse: they say it by a
+// code and a field, and this is the one place that knows the flag and the way out.
 //
 // It keeps no state. It trusts the rooms that a code names nobody.
 package refusal
@@ -22,8 +22,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// In says what err refuses, a line for each, and whether the command line was all that was wrong. ok
-// is false for an error that holds anything else: that is to be said as it is.
+// In says what err refuses, a line for each, and whether the command line was all that was wrong.
+// ok is false for an error that holds anything else: that is to be said as it is.
 func In(err error) (text string, usage, ok bool) {
 	all, only := problemsIn(err)
 	if !only || len(all) == 0 {
@@ -220,8 +220,8 @@ func custodyText(p *custody.Problem) (text string, code kind) {
 		return fmt.Sprintf("%s events, or places where they stand, are too many: at most %d at once", p.Given,
 			p.Most), wrong
 	case custody.ErrNoRequest:
-		return fmt.Sprintf("there is no request %s: give the number that `ledgerline dsar open` printed, and its tenant "+
-			"by --tenant", p.Given), wrong
+		return fmt.Sprintf("there is no request %s: give the number that `ledgerline dsar open` printed, and its "+
+			"tenant by --tenant", p.Given), wrong
 	case custody.ErrNoSuchPerson:
 		return fmt.Sprintf("nobody is known under that identifier: give %s a UPN, an e-mail address or a directory "+
 			"object id of the tenant", flag), refused
@@ -289,7 +289,8 @@ func officeText(p *office.Problem) string {
 	return fmt.Sprintf("there is no tenant %q: --tenant is one of %s", p.Given, strings.Join(names, ", "))
 }
 
-// accountText is what is wrong with an account or with signing in, and whether the command line was wrong.
+// accountText is what is wrong with an account or with signing in, and whether the command line
+// was wrong.
 func accountText(p *accounts.Problem) (text string, code kind) {
 	switch p.Code {
 	case accounts.ErrMissing:
@@ -320,8 +321,8 @@ func accountText(p *accounts.Problem) (text string, code kind) {
 		return "the first account must be able to make the others: give it --role tenant-admin (beside others) and " +
 			"--tenant all", wrong
 	case accounts.ErrLast:
-		return "it is the last account with the role tenant-admin for all tenants: nobody could manage accounts after " +
-			"that. Give another that role first", refused
+		return "it is the last account with the role tenant-admin for all tenants: nobody could manage accounts " +
+			"after that. Give another that role first", refused
 	case accounts.ErrWrong:
 		return "name or password is wrong", refused
 	case accounts.ErrLocked:

@@ -112,8 +112,8 @@ func (c *Settings) All() []Setting {
 			"who acts where nobody has an account, as the ledger records it; default the operating system's user at " +
 				"this host", trimmed},
 		{"as", &c.As, "",
-			"sign in as this account (`ledgerline officer --help`); its password is asked for, or is the first line " +
-				"of standard input", trimmed},
+			"act as the account NAME, as `ledgerline officer` makes them; its password is asked for, or is the first " +
+				"line of standard input", trimmed},
 		{"as-password-file", &c.AsPasswordFile, "",
 			"file, 0600, whose first line is that account's password", nil},
 		{"log.level", &c.Log.Level, "warn",

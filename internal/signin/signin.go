@@ -1,8 +1,8 @@
-// Package signin owns who acts at a command line: somebody with an account, or, as long as nobody has
-// one, this machine's user.
+// Package signin owns who acts at a command line: somebody with an account, or, as long as nobody
+// has one, this machine's user.
 //
-// It keeps nothing. It trusts the operating system to say who its user is, and whoever can read the
-// data directory with everything: they hold the keys anyway.
+// It keeps nothing. It trusts the operating system to say who its user is, and whoever can read
+// the data directory with everything: they hold the keys anyway.
 package signin
 
 import (
@@ -27,8 +27,8 @@ type Who struct {
 	Operator string // what the machine's user is called; "" for the operating system's user at this host
 }
 
-// Principal returns who acts. first tells, once in the life of the accounts, that nobody has one. It errs
-// with access.NotSignedIn where there are accounts and none is named.
+// Principal returns who acts. first tells, once in the life of the accounts, that nobody has one.
+// It errs with access.NotSignedIn where there are accounts and none is named.
 func (w Who) Principal(ctx context.Context, list *accounts.Accounts) (p access.Principal, first bool, err error) {
 	if w.As != "" {
 		p, err = list.SignIn(ctx, w.As, w.Password)
@@ -45,8 +45,8 @@ func (w Who) Principal(ctx context.Context, list *accounts.Accounts) (p access.P
 	return p, first, err
 }
 
-// User is who acts where nobody has an account: the machine's user, in each of these roles, for all
-// tenants.
+// User is who acts where nobody has an account: the machine's user, in each of these roles, for
+// all tenants.
 func (w Who) User() (access.Principal, error) {
 	login, err := w.login()
 	return access.Principal{Login: login,
@@ -79,8 +79,8 @@ func (w Who) login() (string, error) {
 var ErrNoPassword = errors.New("no password was given: type it, give it as the first line of standard input, or " +
 	"name its file by as-password-file")
 
-// ReadPassword reads the account's password: from its file, unseen from a terminal, or else the next
-// line of in.
+// ReadPassword reads the account's password: from its file, unseen from a terminal, or else the
+// next line of in.
 func (w Who) ReadPassword(ctx context.Context, in io.Reader, prompt io.Writer, file string) (string, error) {
 	var password string
 	if file != "" {

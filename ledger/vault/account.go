@@ -24,7 +24,8 @@ func (v *Vault) Accounts(ctx context.Context) (list []byte, err error) {
 }
 
 // UpdateAccounts replaces the list by what change makes of it, in one write transaction: no other
-// process changes it meanwhile. Where change returns an error, that is returned and nothing changed.
+// process changes it meanwhile. Where change returns an error, that is returned and nothing
+// changed.
 func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]byte, error)) error {
 	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
 		list, err := v.accounts(ctx, rows)

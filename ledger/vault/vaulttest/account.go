@@ -13,14 +13,16 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// testAccounts: the list is kept wrapped, is the same for every process, and changes one at a time.
+// testAccounts: the list is kept wrapped, is the same for every process, and changes one at a
+// time.
 func testAccounts(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	ctx := context.Background()
 	if list, err := e.V.Accounts(ctx); err != nil || list != nil {
 		t.Errorf("before there are any: %q, %v", list, err)
 	}
-	if err := e.V.UpdateAccounts(ctx, func([]byte) ([]byte, error) { return nil, errRefused }); !errors.Is(err, errRefused) {
+	err := e.V.UpdateAccounts(ctx, func([]byte) ([]byte, error) { return nil, errRefused })
+	if !errors.Is(err, errRefused) {
 		t.Errorf("a change that is refused: %v", err)
 	}
 	again := e.Again()
@@ -41,7 +43,7 @@ func testAccounts(t *testing.T, f Factory) {
 			t.Errorf("%q, %v", list, err)
 		}
 	}
-	err := e.Store.View(ctx, uuid.Nil, func(rows vault.Rows) error {
+	err = e.Store.View(ctx, uuid.Nil, func(rows vault.Rows) error {
 		raw, ok, err := rows.Setting("accounts")
 		if !ok || bytes.Contains(raw, []byte("anna")) {
 			t.Errorf("kept as %q", raw)

@@ -14,7 +14,8 @@ func RunVault(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
 		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel,
 		"Devices":     testDevices,
-		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames, "Tampered": testTampered,
+		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
+		"Tampered":    testTampered,
 		"Streams":     testStreamsOfVault,
 		"AwaitedIDs":  testAwaitedIDs,
 		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays,
