@@ -37,8 +37,8 @@ type Config struct {
 	Foreign *ForeignCount
 
 	Retries    int           // attempts for one message after the first; default 5, -1 for none
-	Backoff    time.Duration // before the first repetition, doubled for each; default 100 ms
-	MaxBackoff time.Duration // default 10 s
+	Backoff    time.Duration // bounds the pause before the first repetition, doubled for each; default 100 ms
+	MaxBackoff time.Duration // bounds every pause; default 10 s
 	Drain      time.Duration // how long the batch in hand may take after ctx ended; default 10 s
 
 	Logger *slog.Logger

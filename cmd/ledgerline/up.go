@@ -69,7 +69,7 @@ func (a *app) up(ctx context.Context, out io.Writer, f feed.Config) (err error) 
 		}
 		fmt.Fprintln(out, "\nThe ledger is up and stays up until Ctrl-C.")
 	}
-	return n.Failed(ctx)
+	return n.Wait(ctx)
 }
 
 // describe says where everything is.

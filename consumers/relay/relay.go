@@ -100,7 +100,7 @@ type Config struct {
 
 	MaxEvents  int           // of a round; default 4,000, at most consumers.MaxRound
 	MaxBytes   int           // of a round's data and metadata; default 8 MiB
-	MaxBackoff time.Duration // between attempts to publish; default 5 s
+	MaxBackoff time.Duration // bounds the pauses between attempts to publish; default 5 s
 
 	CheckEvery time.Duration // how often the topics are looked at while nothing is published; default 10 s
 

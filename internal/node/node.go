@@ -40,8 +40,8 @@ import (
 // projectorName is the name under which the projector keeps its position.
 const projectorName = "projector"
 
-// stopTimeout bounds the draining after SIGTERM; what is not drained by then
-// is picked up at the next start.
+// stopTimeout bounds the draining after SIGTERM; what is not drained by then is picked up at the
+// next start.
 const stopTimeout = 30 * time.Second
 
 // Node is what one machine runs of a ledger. New takes the data directory, Start starts
@@ -136,9 +136,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	return n.lock.Announce(n.running)
 }
 
-// Failed tells the first error by which a server or a task ended by itself; the rest goes on until
-// Stop.
-func (n *Node) Failed(ctx context.Context) error {
+// Wait returns nil when ctx ends, or the first error by which a server or a task ended by itself;
+// everything else goes on until Stop.
+func (n *Node) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
