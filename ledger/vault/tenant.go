@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -58,8 +60,8 @@ func (n NewTenant) Validate() error {
 	return errors.Join(errs...)
 }
 
-// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a domain
-// would take no record.
+// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a
+// domain would take no record.
 func CheckSources(all bool, sources []string) error {
 	var errs []error
 	if all == (len(sources) > 0) {
@@ -94,8 +96,8 @@ type profile struct {
 	Language  string   `json:"language"`
 }
 
-// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the name, but for
-// case, is taken.
+// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the
+// name, but for case, is taken.
 func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if err := n.Validate(); err != nil {
 		return Tenant{}, fmt.Errorf("add tenant: %w", err)
@@ -108,19 +110,19 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 		p.Language = words.Base
 	}
 	p.Sources = DistinctSources(n.Sources)
-	row := TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	row := store.TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		if _, ok, err := rows.TenantByName(row.NameHash); err != nil || ok {
 			return errors.Join(err, ErrExists)
 		}
 		var err error
-		if _, row.Lookup, err = mintKey(ctx, v.kek, row.ID, row.ID, kindLookupKey); err != nil {
+		if _, row.Lookup, err = keyring.Mint(ctx, v.kek, row.ID, row.ID, keyring.KindLookupKey); err != nil {
 			return err
 		}
-		if _, row.Record, err = mintKey(ctx, v.kek, row.ID, row.ID, kindRecordKey); err != nil {
+		if _, row.Record, err = keyring.Mint(ctx, v.kek, row.ID, row.ID, keyring.KindRecordKey); err != nil {
 			return err
 		}
-		if row.Profile, err = wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
+		if row.Profile, err = keyring.Wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
 			return err
 		}
 		return rows.PutTenant(row)
@@ -139,7 +141,7 @@ func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, so
 		return fail(err)
 	}
 	var t Tenant
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		row, ok, err := rows.Tenant(id)
 		if err != nil {
 			return err
@@ -152,7 +154,7 @@ func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, so
 			return err
 		}
 		p.AnySource, p.Sources = all, DistinctSources(sources)
-		if row.Profile, err = wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
+		if row.Profile, err = keyring.Wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
 			return err
 		}
 		t = newTenant(row, p)
@@ -164,16 +166,16 @@ func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, so
 	return t, nil
 }
 
-func newTenant(row TenantRow, p profile) Tenant {
+func newTenant(row store.TenantRow, p profile) Tenant {
 	return Tenant{ID: row.ID, Name: p.Name, AnySource: p.AnySource, Sources: p.Sources, Policy: row.Policy,
 		TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
 }
 
 func (v *Vault) nameHash(name string) []byte {
-	return lookupHash(v.global, kindTenantName, normalise(kindTenantName, name))
+	return keyring.LookupHash(v.global, kindTenantName, normalise(kindTenantName, name))
 }
 
-func (v *Vault) readTenant(ctx context.Context, row TenantRow) (Tenant, error) {
+func (v *Vault) readTenant(ctx context.Context, row store.TenantRow) (Tenant, error) {
 	p, err := v.readProfile(ctx, row)
 	if err != nil {
 		return Tenant{}, err
@@ -181,8 +183,8 @@ func (v *Vault) readTenant(ctx context.Context, row TenantRow) (Tenant, error) {
 	return newTenant(row, p), nil
 }
 
-func (v *Vault) readProfile(ctx context.Context, row TenantRow) (p profile, err error) {
-	raw, err := unwrap(ctx, v.kek, row.ID, row.ID, kindProfile, row.Profile)
+func (v *Vault) readProfile(ctx context.Context, row store.TenantRow) (p profile, err error) {
+	raw, err := keyring.Unwrap(ctx, v.kek, row.ID, row.ID, kindProfile, row.Profile)
 	if err != nil {
 		return p, err
 	}
@@ -195,7 +197,7 @@ func (v *Vault) readProfile(ctx context.Context, row TenantRow) (p profile, err 
 // Tenant returns the tenant of that name, whatever its case. ErrNotFound: there is none.
 func (v *Vault) Tenant(ctx context.Context, name string) (Tenant, error) {
 	var t Tenant
-	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		row, ok, err := rows.TenantByName(v.nameHash(name))
 		if err != nil {
 			return err
@@ -215,7 +217,7 @@ func (v *Vault) Tenant(ctx context.Context, name string) (Tenant, error) {
 // TenantByID returns the tenant of that id. ErrNotFound: there is none.
 func (v *Vault) TenantByID(ctx context.Context, id uuid.UUID) (Tenant, error) {
 	var t Tenant
-	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		row, ok, err := rows.Tenant(id)
 		if err != nil {
 			return err
@@ -235,7 +237,7 @@ func (v *Vault) TenantByID(ctx context.Context, id uuid.UUID) (Tenant, error) {
 // Tenants returns all tenants in the order in which they were added.
 func (v *Vault) Tenants(ctx context.Context) ([]Tenant, error) {
 	var out []Tenant
-	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		all, err := rows.Tenants()
 		for _, row := range all {
 			if err != nil {
