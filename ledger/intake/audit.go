@@ -285,22 +285,6 @@ func (f *fact) change(t *target, raw []members, name, old, new, field string, sh
 	f.cut += cut
 }
 
-// value returns a property's value as text, nil where it is null, absent or the text "<null>".
-func (m members) value(name string) *string {
-	raw := m[name]
-	if len(raw) == 0 || raw[0] == 'n' {
-		return nil
-	}
-	s, ok := asText(raw)
-	if !ok {
-		s = string(raw)
-	}
-	if s == "<null>" {
-		return nil
-	}
-	return &s
-}
-
 func knownAt(a []string, i int) string {
 	if i >= len(a) || isNothing(a[i]) {
 		return ""
@@ -316,14 +300,23 @@ func factID(s, field string) (string, error) {
 	return id, nil
 }
 
-type named struct{ field, value string }
+// The forms of an admin action, as they are counted and named.
+const (
+	kindAuditEvent = "auditEvents" // Graph
+	kindAuditLog   = "AuditLogs"   // Azure Monitor, the same fact
+)
 
-// firstTime returns the first of the values that is a time, unknown where that one says so. No readable one is a fault of the first.
-func firstTime(values ...named) (time.Time, error) {
-	for _, v := range values {
-		if at, ok := parseTime(v.value); ok {
-			return at, nil
-		}
-	}
-	return time.Time{}, &fieldError{values[0].field, "is not a time that can be read"}
+// auditForms are how sources write an admin action.
+var auditForms = []Form{
+	{
+		Name: kindAuditEvent, Origin: sourceGraph,
+		ODataTypes: []string{"auditEvent"}, Collection: "auditEvents",
+		Members: [][]string{{"id", "activityDateTime", "actor", "resources"}},
+		SDK:     [][]string{{"activityDateTime", "actor"}},
+		Fields:  []string{"auditActorType", "servicePrincipalName", "ipAddress", "applicationId"},
+	},
+	{
+		Name: kindAuditLog, Origin: sourceAzureMonitor, Category: "AuditLogs", Own: []string{"AuditEventId"},
+		Table: "IntuneAuditLogs", Columns: []string{"TimeGenerated", "OperationName", "Properties"},
+	},
 }

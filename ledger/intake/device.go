@@ -2,11 +2,9 @@ package intake
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"math"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -338,15 +336,6 @@ type app struct {
 	ID        string      `json:"id"`
 }
 
-// within puts the path of the object that a field lies in before its name.
-func within(path string, err error) error {
-	var f *fieldError
-	if errors.As(err, &f) {
-		return &fieldError{path + f.field, f.reason}
-	}
-	return err
-}
-
 // maxApp is the longest that an app's texts may be together, in bytes.
 const maxApp = 8 << 10
 
@@ -385,29 +374,6 @@ func (p *deviceParser) apps(m members) error {
 		p.snapshot.lists = append(p.snapshot.lists, l)
 	}
 	return reader.err
-}
-
-// name returns a member as a name: with single blanks, "" for a placeholder.
-func (m members) name(field string) string { return strings.Join(strings.Fields(m.known(field)), " ") }
-
-// size returns a member that is a whole number of bytes, "" for none and for 0.
-func (m members) size(field string) (json.Number, error) {
-	raw := m[field]
-	if isEmpty(raw) {
-		return "", nil
-	}
-	s, _ := asText(raw)
-	n, ok := 0.0, s != ""
-	if ok {
-		n, ok = parseNumber(s)
-	}
-	if !ok || n != math.Trunc(n) {
-		return "", &fieldError{field, "is no whole number"}
-	}
-	if n == 0 {
-		return "", nil
-	}
-	return json.Number(strconv.FormatFloat(n, 'f', -1, 64)), nil
 }
 
 type loggedOn struct {
@@ -471,4 +437,31 @@ func parseDevice(c *schemas.Catalogue, r sourceRecord, now time.Time, seen *fiel
 	}
 	contact := named{"properties.LastContact", properties.text("LastContact")}
 	return s, s.settle(told, at, dating{}, contact, now)
+}
+
+// The forms of a device, as they are counted and named.
+const (
+	kindManagedDevice = "managedDevices" // Graph
+	kindDevice        = "Devices"        // Azure Monitor
+)
+
+// deviceForms are how sources write a device.
+var deviceForms = []Form{
+	{
+		Name: kindManagedDevice, Origin: sourceGraph,
+		ODataTypes: []string{"managedDevice", "windowsManagedDevice"}, Collection: "managedDevices",
+		Members: [][]string{
+			{"id", "enrolledDateTime", "managementAgent"}, {"id", "managedDeviceOwnerType", "lastSyncDateTime"},
+		},
+		SDK: [][]string{{"lastSyncDateTime"}, {"enrolledDateTime"}},
+		Fields: fieldNames(append(slices.Clone(graphDevice), graphHardware...), "hardwareInformation", "usersLoggedOn",
+			"lastLogOnDateTime", "detectedApps", "sizeInByte", "activationLockBypassCode"),
+	},
+	{
+		Name: kindDevice, Origin: sourceAzureMonitor, Category: "Devices",
+		Overview: Overview{Has: "Stats", Lacks: "DeviceId"},
+		Table:    "IntuneDevices", Flat: true,
+		Columns:  []string{"TimeGenerated", "DeviceId", "LastContact", "CompliantState"},
+		Unshared: []string{"DeviceId", "Stats", "BatchId"},
+	},
 }

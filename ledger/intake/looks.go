@@ -90,10 +90,10 @@ func isTable(text string) bool {
 	return false
 }
 
-// nameless is a file of JSON none of whose records says what it is.
-func nameless(names []string) looks {
+// nameless is a file of JSON none of whose records says what it is; names are how they begin.
+func (r *recogniser) nameless(names []string) looks {
 	help := "a record is known by @odata.context or @odata.type (Graph), by category and properties " +
-		"(Azure Monitor), by Type (Log Analytics), or as a whole managedDevice or auditEvent"
+		"(Azure Monitor), by Type (Log Analytics), or as a whole " + strings.Join(r.examples(), " or ")
 	if len(names) > 0 {
 		help += "; these begin with " + strings.Join(names, ", ")
 	}

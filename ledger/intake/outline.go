@@ -95,7 +95,7 @@ func (s *scanner) outline(context string, container bool) *outline {
 		})
 	}
 	own := holds.text("@odata.context")
-	o.rec.settle()
+	s.forms.settle(&o.rec)
 	around := context
 	for key, raw := range holds {
 		switch {
@@ -114,7 +114,7 @@ func (s *scanner) outline(context string, container bool) *outline {
 		judged.members = without(o.rec.members, "@odata.context")
 		around = ""
 	}
-	if _, v := judged.kind(around); v != unnamed && !isCollection(o.rec.text("@odata.type")) {
+	if s.forms.kind(judged, around).named && !isCollection(o.rec.text("@odata.type")) {
 		o.context, o.named = context, true
 		return o
 	}
@@ -148,7 +148,7 @@ func (o *outline) find(holds members, s *scanner, container bool) {
 		case begins(raw, '"') && s.decoded:
 			// One level of text is decoded.
 		case containers[lower] && container && o.isContainer(lower, raw, holds),
-			s.depth+1 < maxNesting && holdsRecord(raw, s.depth+1, s.decoded):
+			s.depth+1 < maxNesting && s.forms.holdsRecord(raw, s.depth+1, s.decoded):
 			o.members = append(o.members, key)
 			o.page = o.page || lower == "value" && begins(raw, '[')
 		}
@@ -181,8 +181,6 @@ func looksJSON(raw json.RawMessage) bool {
 	s, _ := asText(raw)
 	return strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")
 }
-
-func begins(raw json.RawMessage, b byte) bool { return len(raw) > 0 && raw[0] == b }
 
 func without(m members, name string) members {
 	out := make(members, len(m))
@@ -229,11 +227,11 @@ func faultOf(m members) (field, reason string) {
 	answer := m.has("body") || m.has("headers")
 	if answer && len(status) == 3 && status >= "400" && status <= "599" && m["status"][0] != '"' {
 		part := ""
-		if id := m.text("id"); nameForm.MatchString(id) || isShortNumber(id) {
+		if id := m.text("id"); isName(id) || isShortNumber(id) {
 			part = " " + id
 		}
 		code := ""
-		if c := m.object("body").object("error").text("code"); nameForm.MatchString(c) {
+		if c := m.object("body").object("error").text("code"); isName(c) {
 			code = ", " + c
 		}
 		return "status", fmt.Sprintf("says that part%s of a batch was not answered (%s%s): ask for it again and "+
@@ -241,7 +239,7 @@ func faultOf(m members) (field, reason string) {
 	}
 	if e := m.object("error"); e.has("code") && !m.has("value") && !m.has("records") {
 		code := "without a name"
-		if c := e.text("code"); nameForm.MatchString(c) {
+		if c := e.text("code"); isName(c) {
 			code = c
 		}
 		return "error", "says that the source answered with an error (" + code + "), and holds no record"
@@ -255,7 +253,7 @@ func isShortNumber(s string) bool {
 
 // holdsRecord reports whether a record stands in the value that is taken in, or that is of Azure
 // Monitor and so names its kind; or an answer that holds some.
-func holdsRecord(raw json.RawMessage, depth int, decoded bool) bool {
+func (r *recogniser) holdsRecord(raw json.RawMessage, depth int, decoded bool) bool {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || depth > maxNesting {
 		return false
@@ -263,34 +261,34 @@ func holdsRecord(raw json.RawMessage, depth int, decoded bool) bool {
 	switch raw[0] {
 	case '"':
 		inner := jsonInText(raw)
-		return inner != nil && !decoded && holdsRecord(inner, depth, true)
+		return inner != nil && !decoded && r.holdsRecord(inner, depth, true)
 	case '[':
 		var list []json.RawMessage
 		if json.Unmarshal(raw, &list) != nil {
 			return false
 		}
 		for _, e := range list {
-			if (begins(e, '{') || begins(e, '[')) && holdsRecord(e, depth+1, decoded) {
+			if (begins(e, '{') || begins(e, '[')) && r.holdsRecord(e, depth+1, decoded) {
 				return true
 			}
 		}
 	case '{':
-		rec, err := decodeRecord(raw)
+		rec, err := r.decode(raw)
 		if err != nil {
 			return false
 		}
 		if begins(rec.members["value"], '[') && contextPath(rec.text("@odata.context")) != "" {
 			return true
 		}
-		_, v := rec.kind("")
-		if _, monitor := rec.monitorKind(); v == taken || monitor != unnamed {
+		k := r.kind(rec, "")
+		if _, monitor := r.monitorKind(rec); monitor || k.form != nil {
 			return true
 		}
-		if v == byName {
+		if k.named {
 			return false // what it holds is its own
 		}
 		for _, inner := range rec.members {
-			if holdsRecord(inner, depth+1, decoded) {
+			if r.holdsRecord(inner, depth+1, decoded) {
 				return true
 			}
 		}

@@ -27,18 +27,19 @@ func (c *collected) count(number, line int) {
 
 func (c *collected) record(it item) error {
 	c.count(it.number, it.line)
-	rec, err := decodeRecord(it.raw)
+	rec, err := testRecogniser.decode(it.raw)
 	if err != nil {
 		c.damaged++
 		return nil
 	}
 	var n int
-	if kind, take := recognise(rec, it.context); !take {
+	switch k := testRecogniser.kind(rec, it.context); {
+	case k.form == nil:
 		c.other++
 		return nil
-	} else if kind == kindManagedDevice {
+	case k.form.Origin == sourceGraph:
 		_, err = fmt.Sscanf(rec.text("deviceName"), "N%d", &n)
-	} else {
+	default:
 		_, err = fmt.Sscanf(rec.properties.text("DeviceName")+rec.text("identity"), "N%d", &n)
 	}
 	if err != nil {
@@ -210,7 +211,7 @@ func TestEveryRecordIsFoundHoweverItIsHeld(t *testing.T) {
 		file := strings.Join(values, "\n") + []string{"", "\n", "\r\n\n"}[c.pick("end", 3)]
 		for _, encoded := range []string{file, "\xef\xbb\xbf" + file, toUTF16("\ufeff"+file, "", false), toUTF16(file, "", true)} {
 			got := &collected{intact: map[int]int{}, t: t}
-			if err := scan(strings.NewReader(encoded), got); err != nil {
+			if err := testRecogniser.scan(strings.NewReader(encoded), got); err != nil {
 				t.Fatal(err)
 			}
 			for n := 1; n <= c.intact; n++ {
@@ -247,7 +248,7 @@ func TestARowCutAnywhereCostsItself(t *testing.T) {
 			"{\n\"value\": [\n" + strings.Join(rows, ",\n") + "\n]\n}\n",
 			name(n+1) + "\n" + `{"records":[` + strings.Join(rows, ",") + `]}` + "\n" + name(n+2) + "\n"} {
 			got := &collected{intact: map[int]int{}, t: t}
-			if err := scan(strings.NewReader(file), got); err != nil {
+			if err := testRecogniser.scan(strings.NewReader(file), got); err != nil {
 				t.Fatal(err)
 			}
 			for i := range n {

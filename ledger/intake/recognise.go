@@ -1,207 +1,103 @@
 package intake
 
 import (
-	"encoding/json"
-	"errors"
 	"regexp"
 	"strings"
 )
 
-// The kinds of records that are taken in. The names are the sources' own.
-const (
-	kindManagedDevice = "managedDevices" // Graph, a state
-	kindAuditEvent    = "auditEvents"    // Graph, a fact
-	kindAuditLog      = "AuditLogs"      // Azure Monitor, the same fact
-	kindDevice        = "Devices"        // Azure Monitor, a state
-)
-
-// The closed vocabulary of an event's source: the issuing interface, never the transport.
-const (
-	sourceGraph        = "graph"
-	sourceAzureMonitor = "azure-monitor"
-)
-
-// sourceRecord is one record, decoded one level deep, and its properties where it has them.
-type sourceRecord struct {
-	members
-	properties members
-	decoded    bool   // a text in it held JSON
-	table      string // of Log Analytics, for a row of it
+// decode reads the text of a record, in the form of its source.
+func (r *recogniser) decode(raw []byte) (sourceRecord, error) {
+	rec, err := readRecord(raw)
+	if err == nil && rec.members != nil {
+		r.settle(&rec)
+	}
+	return rec, err
 }
 
-// decodeRecord reads the text of a record. One that is valid JSON and no object has no members.
-func decodeRecord(raw []byte) (sourceRecord, error) {
-	var r sourceRecord
-	if len(raw) == 0 || raw[0] != '{' {
-		if !json.Valid(raw) {
-			return r, errors.New("malformed JSON")
-		}
-		return r, nil
+var kindForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}(/[A-Za-z][A-Za-z0-9_.-]{0,63}){0,5}$`)
+
+// unnamed is the kind of a record that does not say what it is.
+var unnamed = kind{name: "unnamed"}
+
+// byName returns the kind of what has a name and is not taken in. A source decides the name, so it
+// could be anything: one without the form of a name is none.
+func byName(name string) kind {
+	if kindForm.MatchString(name) {
+		return kind{name: name, named: true}
 	}
-	if err := json.Unmarshal(raw, &r.members); err != nil {
-		return r, errors.New("malformed JSON") // the error's own text quotes the content
-	}
-	r.settle()
-	return r, nil
+	return unnamed
 }
 
-// members is a record's own members, by name.
-type members map[string]json.RawMessage
-
-// text returns a member as text, "" where it is absent, null or no single value.
-func (m members) text(name string) string {
-	s, _ := asText(m[name])
-	return s
-}
-
-// known returns a member as text, "" also for a placeholder.
-func (m members) known(name string) string {
-	if s := m.text(name); !isNothing(s) {
-		return s
+// kind tells what a record is by what it holds. context is that of the page it stands in; its own
+// goes before.
+func (r *recogniser) kind(rec sourceRecord, context string) kind {
+	if rec.members == nil {
+		return kind{name: "no object"}
 	}
-	return ""
-}
-
-// object returns a member that is an object, else nil.
-func (m members) object(name string) members {
-	var o members
-	if raw := m[name]; len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &o) == nil {
-		return o
+	if k, is := r.monitorKind(rec); is {
+		return k
 	}
-	return nil
-}
-
-// array returns a member that is an array, else nil.
-func (m members) array(name string) []json.RawMessage {
-	var a []json.RawMessage
-	if raw := m[name]; len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &a) == nil {
-		return a
-	}
-	return nil
-}
-
-func (m members) has(names ...string) bool {
-	for _, n := range names {
-		if _, ok := m[n]; !ok {
-			return false
-		}
-	}
-	return true
-}
-
-var (
-	kindForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}(/[A-Za-z][A-Za-z0-9_.-]{0,63}){0,5}$`)
-	nameForm = regexp.MustCompile(`^@?[A-Za-z][A-Za-z0-9_]{0,63}(@?\.[A-Za-z][A-Za-z0-9_]{0,63}){0,3}$`)
-)
-
-// safeKind returns a kind's name as it may be shown: a source decides it, so it could be anything.
-func safeKind(s string) string {
-	if kindForm.MatchString(s) {
-		return s
-	}
-	return "unnamed"
-}
-
-// safeName does so for a field.
-func safeName(s string) string {
-	if nameForm.MatchString(s) {
-		return s
-	}
-	return "(unusual name)"
-}
-
-// verdict is what a record says of its kind.
-type verdict int
-
-const (
-	unnamed verdict = iota // nothing: its kind is not known
-	byName                 // a kind that the ledger does not take in
-	taken                  // one of the four
-)
-
-// recognise tells the kind of a record by what it holds. taken is false for one that the ledger does
-// not take in; its kind is then only counted.
-func recognise(m sourceRecord, context string) (kind string, take bool) {
-	kind, v := m.kind(context)
-	return kind, v == taken
-}
-
-// kind is recognise's, and says too whether a kind that is not taken in is named at all. context is
-// that of the page it stands in; its own goes before.
-func (m sourceRecord) kind(context string) (string, verdict) {
-	if m.members == nil {
-		return "no object", unnamed
-	}
-	if kind, v := m.monitorKind(); v != unnamed {
-		return kind, v
-	}
-	if own := m.text("@odata.context"); own != "" {
+	if own := rec.text("@odata.context"); own != "" {
 		context = own
 	}
-	odata := strings.TrimPrefix(strings.TrimPrefix(m.text("@odata.type"), "#"), "microsoft.graph.")
+	odata := strings.TrimPrefix(strings.TrimPrefix(rec.text("@odata.type"), "#"), "microsoft.graph.")
 	collection := contextPath(context)
-	last := collection[strings.LastIndexByte(collection, '/')+1:]
+	form := r.types[odata]
+	if odata == "" {
+		form = r.collections[collection[strings.LastIndexByte(collection, '/')+1:]]
+	}
 	switch {
-	case odata == "managedDevice", odata == "windowsManagedDevice", odata == "" && last == kindManagedDevice:
-		return kindManagedDevice, taken
-	case odata == "auditEvent", odata == "" && last == kindAuditEvent:
-		return kindAuditEvent, taken
+	case form != nil:
+		return taken(form)
 	case collection != "":
-		return nameOf(collection)
+		return byName(collection)
 	case odata != "":
-		return nameOf(odata)
-	case m.has("id", "activityDateTime", "actor", "resources"):
-		return kindAuditEvent, taken
-	case m.has("id", "enrolledDateTime", "managementAgent"), m.has("id", "managedDeviceOwnerType", "lastSyncDateTime"):
-		return kindManagedDevice, taken
+		return byName(odata)
 	}
-	return "unnamed", unnamed
-}
-
-func nameOf(kind string) (string, verdict) {
-	if safe := safeKind(kind); safe == kind {
-		return kind, byName
+	if form = r.whole(rec.members); form != nil {
+		return taken(form)
 	}
-	return "unnamed", unnamed
+	return unnamed
 }
 
 // monitorKind tells the kind of a record of Azure Monitor, which names a category and holds
-// properties, or of a row of Log Analytics. Categories are each service's own: Entra has an
-// AuditLogs too, and Azure Monitor puts both into one hub.
-func (m sourceRecord) monitorKind() (string, verdict) {
-	category := m.known("category")
-	if category == "" || len(m.members["properties"]) == 0 {
-		if m.table != "" {
-			return nameOf(m.table)
+// properties, or of a row of Log Analytics; is says whether it is one with a name. Categories are
+// each service's own: Entra has an AuditLogs too, and Azure Monitor puts both into one hub.
+func (r *recogniser) monitorKind(rec sourceRecord) (k kind, is bool) {
+	category := rec.known("category")
+	if category == "" || len(rec.members["properties"]) == 0 {
+		if rec.table == "" {
+			return unnamed, false
 		}
-		return "", unnamed
+		k = byName(rec.table)
+		return k, k.named
 	}
-	p := m.properties
-	switch provider := m.provider(); {
+	form := r.ofCategory(category)
+	switch provider := r.provider(rec); {
 	case provider != "":
-		return nameOf(provider + "/" + category)
-	case strings.EqualFold(category, kindAuditLog):
-		return kindAuditLog, taken
-	case strings.EqualFold(category, kindDevice) && p.has("Stats") && !p.has("DeviceId"):
-		return kindDevice + "/summary", byName // how many devices the export holds; not a device
-	case strings.EqualFold(category, kindDevice):
-		return kindDevice, taken
+		k = byName(provider + "/" + category)
+	case form == nil:
+		k = byName(category)
+	case form.Overview.is(rec.properties): // how many there are; none of them
+		k = byName(form.Name + "/summary")
+	default:
+		k = taken(form)
 	}
-	return nameOf(category)
+	return k, k.named
 }
 
 var resourceProvider = regexp.MustCompile(`(?i)/providers/([a-z]+\.[a-z0-9.]+)`)
 
 // provider returns the service that a record of Azure Monitor is of, "" for Intune: by its resource,
 // or by what only the directory's audit logs hold.
-func (m sourceRecord) provider() string {
-	if f := resourceProvider.FindStringSubmatch(m.text("resourceId")); f != nil {
+func (r *recogniser) provider(rec sourceRecord) string {
+	if f := resourceProvider.FindStringSubmatch(rec.text("resourceId")); f != nil {
 		if strings.EqualFold(f[1], "microsoft.intune") {
 			return ""
 		}
 		return strings.ToLower(f[1])
 	}
-	if p := m.properties; !p.has("AuditEventId") && p.has("activityDisplayName", "loggedByService") {
+	if p := rec.properties; p.has("activityDisplayName", "loggedByService") && !r.owns(p) {
 		return "microsoft.aadiam"
 	}
 	return ""
@@ -227,4 +123,22 @@ func contextPath(context string) string {
 		}
 	}
 	return strings.Trim(strings.TrimSuffix(b.String(), "/$entity"), "/")
+}
+
+// tenantOfResource finds the source tenant in the id of a resource.
+var tenantOfResource = regexp.MustCompile(`(?i)^/tenants/([^/]+)/`)
+
+// sourceTenants returns the source tenants that the record names, lower-cased, and where.
+func sourceTenants(rec sourceRecord) (out []named) {
+	resource := ""
+	if f := tenantOfResource.FindStringSubmatch(rec.text("resourceId")); f != nil {
+		resource = f[1]
+	}
+	for _, n := range []named{{"tenantId", rec.text("tenantId")},
+		{"properties.AADTenantId", rec.properties.text("AADTenantId")}, {"resourceId", resource}} {
+		if !isNothing(n.value) {
+			out = append(out, named{n.field, strings.ToLower(n.value)})
+		}
+	}
+	return out
 }

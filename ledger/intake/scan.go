@@ -20,17 +20,33 @@ const maxNesting = 16
 
 // item is one record as it stands in a file.
 type item struct {
-	raw     []byte        // its text, owned by the receiver; its brackets and quotes match, the rest is not checked
-	rec     *sourceRecord // what raw holds; nil where nobody looked
+	// raw is its text, owned by the receiver. A scan alone checks no more than that its brackets and
+	// quotes match.
+	raw     []byte
+	rec     *sourceRecord // what raw holds; of a scan nil where it did not look
+	kind    kind          // what it is; a scan alone leaves it out
 	context string        // @odata.context of the page or object it stands in
-	line    int           // where it begins, from 1
-	number  int           // which record of the file it is, from 1
+	line    int           // where it begins, from 1; 0 for a file that is no JSON
+	number  int           // which record of the file it is, from 1; 0 for a file that is no JSON
 	decoded bool          // it stood in a text
 }
 
-// flaw is what should have been a record and is none.
+// recognise returns the item with what it holds and what it is.
+func (r *recogniser) recognise(it item) (item, error) {
+	if it.rec == nil {
+		rec, err := r.decode(it.raw)
+		if err != nil {
+			return it, err
+		}
+		it.rec = &rec
+	}
+	it.kind = r.kind(*it.rec, it.context)
+	return it, nil
+}
+
+// flaw is what should have been a record and is none, or a file that cannot be read.
 type flaw struct {
-	line, number  int
+	line, number  int // as an item's; 0 for a file
 	field, reason string
 }
 
@@ -55,6 +71,7 @@ type visitor interface {
 
 type scanner struct {
 	*window
+	forms   *recogniser
 	to      visitor
 	number  *int // of records so far
 	lines   bool // the file has shown itself to be JSON lines
@@ -76,7 +93,7 @@ var (
 // scan reads one file and recognises by content how its records are held: JSON lines, pages,
 // responses, batches, tables, wrappers or a single object. It looks at most maxRecordBytes ahead.
 // The error is one of reading, or the visitor's own.
-func scan(src io.Reader, to visitor) error {
+func (r *recogniser) scan(src io.Reader, to visitor) error {
 	w := newWindow(src)
 	if order, mark := utf16Order(w.ahead(4)); order != nil {
 		w.skip(mark)
@@ -90,7 +107,7 @@ func scan(src io.Reader, to visitor) error {
 		w.r += 3
 	}
 	b, ok := w.skipSpace()
-	s := &scanner{window: w, to: to, number: new(int)}
+	s := &scanner{window: w, forms: r, to: to, number: new(int)}
 	switch {
 	case !ok, b == '{', b == '[', b == ',' && w.beginsAfterCommas(), b == '"' && s.textHolds():
 		return s.all()
@@ -220,7 +237,8 @@ func (s *scanner) brokenLine() error {
 
 // within returns a scanner of text that stands at that line; one says that all of it does.
 func (s *scanner) within(text []byte, line int, one bool) *scanner {
-	return &scanner{window: windowOn(text, line, one), to: s.to, number: s.number, decoded: s.decoded, depth: s.depth}
+	return &scanner{window: windowOn(text, line, one), forms: s.forms, to: s.to, number: s.number, decoded: s.decoded,
+		depth: s.depth}
 }
 
 func brokenReason(line []byte) string {
@@ -271,7 +289,7 @@ func (s *scanner) value(context string, container bool) error {
 // textHolds reports whether a record stands in the JSON text that begins here.
 func (s *scanner) textHolds() bool {
 	text, whole := s.valueAhead(maxRecordBytes)
-	return whole && holdsRecord(text, s.depth, false)
+	return whole && s.forms.holdsRecord(text, s.depth, false)
 }
 
 func (s *scanner) object(context string, container bool) error {
@@ -364,7 +382,7 @@ func (s *scanner) elements(context string, container bool, each func() error) er
 			b == '{' && s.depth < maxNesting && s.outline(context, container).container():
 			// It is a container itself, and finds the fault.
 		default:
-			done, err := s.brokenElement(context, text, whole, like)
+			done, err := s.brokenElement(text, whole, like)
 			if err != nil {
 				return err
 			}
@@ -384,7 +402,7 @@ func (s *scanner) elements(context string, container bool, each func() error) er
 
 // brokenElement counts an element that is no JSON, and goes to where the next one begins. It does
 // neither (done is false) with one that is only too large.
-func (s *scanner) brokenElement(context string, text []byte, whole bool, like []string) (done bool, err error) {
+func (s *scanner) brokenElement(text []byte, whole bool, like []string) (done bool, err error) {
 	if len(like) == 0 {
 		like = firstNames(text, 2)
 	}
@@ -393,7 +411,7 @@ func (s *scanner) brokenElement(context string, text []byte, whole bool, like []
 	if !closed {
 		end = len(s.ahead(maxRecordBytes))
 	}
-	at := nextElement(s.buf[s.r:s.r+min(end, s.w-s.r)], context, like)
+	at := s.forms.nextElement(s.buf[s.r:s.r+min(end, s.w-s.r)], like)
 	switch {
 	case at > 0:
 	case closed:
@@ -437,7 +455,7 @@ const (
 // nextElement returns where behind a broken element the next one begins, or 0: an object behind a
 // comma that is JSON, is followed by a comma or the end of the list, and begins with the same
 // members as the others, or is a record of a known name.
-func nextElement(text []byte, context string, like []string) int {
+func (r *recogniser) nextElement(text []byte, like []string) int {
 	tries, tried := 0, 0
 	for at := 1; at < len(text); at++ {
 		if text[at] != '{' || !bytes.HasSuffix(bytes.TrimRight(text[:at], " \t\r\n"), []byte{','}) {
@@ -460,12 +478,12 @@ func nextElement(text []byte, context string, like []string) int {
 		if len(after) > 0 && after[0] != ',' && after[0] != ']' {
 			continue
 		}
-		rec, err := decodeRecord(object)
+		rec, err := r.decode(object)
 		if err != nil {
 			continue
 		}
 		same := len(like) > 0 && len(names) == len(like) && names[len(names)-1] == like[len(like)-1]
-		if _, v := rec.kind(""); same || v != unnamed {
+		if same || r.kind(rec, "").named {
 			return at
 		}
 	}

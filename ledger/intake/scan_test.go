@@ -16,7 +16,7 @@ import (
 type found struct{ out []string }
 
 func (f *found) record(it item) error {
-	m, err := decodeRecord(it.raw)
+	m, err := testRecogniser.decode(it.raw)
 	if err != nil {
 		return f.broken(flaw{line: it.line, number: it.number, reason: err.Error()})
 	}
@@ -91,7 +91,7 @@ func TestRecordsAreFoundHoweverTheyAreHeld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, src := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)), iotest.DataErrReader(strings.NewReader(c.in))} {
 				f := &found{}
-				if err := scan(src, f); err != nil {
+				if err := testRecogniser.scan(src, f); err != nil {
 					t.Fatal(err)
 				}
 				if got, want := strings.Join(f.out, "\n"), strings.Join(c.want, "\n"); got != want {
@@ -109,7 +109,7 @@ func TestARecordTooLargeIsNamedAndTheRestIsRead(t *testing.T) {
 		"a row of a page": `{"value":[{"id":"a"},` + huge + `,{"id":"b"}]}`,
 	} {
 		f := &found{}
-		if err := scan(strings.NewReader(in), f); err != nil {
+		if err := testRecogniser.scan(strings.NewReader(in), f); err != nil {
 			t.Fatal(err)
 		}
 		if len(f.out) != 3 || !strings.HasPrefix(f.out[0], "1@1 a") || !strings.Contains(f.out[1], errTooLarge.reason) || !strings.Contains(f.out[2], " b") {
@@ -139,7 +139,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestAPageIsStreamed(t *testing.T) {
 	f := &found{}
-	s := &scanner{number: new(int), window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 40_000}, strings.NewReader(`{"id":"z"}]}`))), to: f}
+	s := &scanner{number: new(int), forms: testRecogniser, window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 40_000}, strings.NewReader(`{"id":"z"}]}`))), to: f}
 	if _, ok := s.skipSpace(); !ok {
 		t.Fatal("nothing to read")
 	}
@@ -157,7 +157,7 @@ func TestAPageIsStreamed(t *testing.T) {
 func TestAnErrorOfReadingIsReturned(t *testing.T) {
 	for _, in := range []string{`{"id":"a"}` + "\n", `{"value":[{"id":"a"}`} {
 		src := io.MultiReader(strings.NewReader(in), iotest.ErrReader(io.ErrUnexpectedEOF))
-		if err := scan(src, &found{}); err != io.ErrUnexpectedEOF {
+		if err := testRecogniser.scan(src, &found{}); err != io.ErrUnexpectedEOF {
 			t.Errorf("%s: error %v", in, err)
 		}
 	}
@@ -175,13 +175,13 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c := &counted{t: t}
-		if err := scan(iotest.HalfReader(bytes.NewReader(raw)), c); err != nil {
+		if err := testRecogniser.scan(iotest.HalfReader(bytes.NewReader(raw)), c); err != nil {
 			t.Fatalf("scan: %v", err)
 		}
 		// After a broken line the lines that follow are found all the same.
 		c = &counted{t: t}
 		in := "{\"id\":\"first\"}\n" + strings.ReplaceAll(string(raw), "\n", " ") + "\n{\"id\":\"last\"}\n"
-		if err := scan(strings.NewReader(in), c); err != nil {
+		if err := testRecogniser.scan(strings.NewReader(in), c); err != nil {
 			t.Fatalf("scan: %v", err)
 		}
 		if !c.last && len(raw) < maxRecordBytes {
@@ -195,7 +195,7 @@ func FuzzScan(f *testing.F) {
 			if strings.HasPrefix(in, `{"Body"`) {
 				in = around[0] + string(schemas.JSON("["+row+string(raw)+"]")) + around[1]
 			}
-			if err := scan(strings.NewReader(in), c); err != nil {
+			if err := testRecogniser.scan(strings.NewReader(in), c); err != nil {
 				t.Fatalf("scan: %v", err)
 			}
 			if !c.first {

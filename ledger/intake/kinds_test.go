@@ -1,0 +1,93 @@
+package intake
+
+import (
+"encoding/json"
+"testing"
+
+"github.com/ledgerline/ledgerline/schemas"
+)
+
+// The four forms that are taken in, and what is only counted.
+func TestKindsAreRecognisedByContent(t *testing.T) {
+	const base = "https://graph.microsoft.com/beta/$metadata#"
+	for _, c := range []struct {
+		in, context, kind string
+		taken             bool
+	}{
+		{`{"category":"AuditLogs","properties":{}}`, "", "AuditLogs", true},
+		{`{"category":"auditlogs","properties":{}}`, "", "AuditLogs", true},
+		{`{"category":"Devices","properties":{"DeviceId":"x"}}`, "", "Devices", true},
+		{`{"category":"Devices","properties":{"Stats":{"RecordCount":2}}}`, "", "Devices/summary", false},
+		{`{"category":"Devices","properties":"{}"}`, "", "Devices", true},
+		{`{"category":"OperationalLogs","properties":{}}`, "", "OperationalLogs", false},
+		{`{"category":"anna@contoso.example","properties":{}}`, "", "unnamed", false},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices", "managedDevices", true},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices(id,deviceName)/$entity", "managedDevices", true},
+		{`{"@odata.context":"` + base + `deviceManagement/managedDevices(detectedApps())/$entity","id":"x"}`, "", "managedDevices", true},
+		{`{"id":"x"}`, base + "users('a1a1a1a1-0000-4000-8000-000000000001')/managedDevices", "managedDevices", true},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices('x')/detectedApps", "deviceManagement/managedDevices/detectedApps", false},
+		{`{"id":"x"}`, base + "deviceManagement/auditEvents", "auditEvents", true},
+		{`{"@odata.type":"#microsoft.graph.auditEvent"}`, "", "auditEvents", true},
+		{`{"@odata.type":"#microsoft.graph.managedDevice"}`, "", "managedDevices", true},
+		{`{"@odata.type":"#microsoft.graph.iosCompliancePolicy"}`, base + "deviceManagement/deviceCompliancePolicies", "deviceManagement/deviceCompliancePolicies", false},
+		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", false},
+		{`{"id":"x","enrolledDateTime":"t","managementAgent":"mdm"}`, "", "managedDevices", true},
+		{`{"id":"x","activityDateTime":"t","actor":{},"resources":[]}`, "", "auditEvents", true},
+		{`{"id":"x"}`, "", "unnamed", false},
+		{`{}`, "", "unnamed", false},
+		{`"text"`, "", "no object", false},
+	} {
+		it, err := recognised.recognise(item{raw: []byte(c.in), context: c.context})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := it.kind.name; got != c.kind || (it.kind.form != nil) != c.taken {
+			t.Errorf("%s in %q is %s %v, want %s %v", c.in, c.context, got, it.kind.form != nil, c.kind, c.taken)
+		}
+	}
+}
+
+// FuzzParse: no record, however odd, panics, and what is taken from one is valid JSON.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		`{"category":"AuditLogs","time":"2026-01-01T00:00:00Z","properties":{"AuditEventId":"a1a1a1a1-0000-4000-8000-000000000001","Targets":[{"ModifiedProperties":[{"Name":"a","New":1}]}],"TargetObjectIds":["x",null]}}`,
+		`{"category":"Devices","time":"2026-01-01T00:00:00Z","properties":{"DeviceId":"a1a1a1a1-0000-4000-8000-000000000001","StorageTotal":1}}`,
+		`{"@odata.type":"#microsoft.graph.managedDevice","id":"a1a1a1a1-0000-4000-8000-000000000001","detectedApps":[{"id":"x","sizeInByte":1}],"usersLoggedOn":[{}],"hardwareInformation":{"imei":"1"}}`,
+		`{"@odata.type":"#microsoft.graph.auditEvent","id":"a1a1a1a1-0000-4000-8000-000000000001","activityDateTime":"2026-01-01T00:00:00Z","actor":{},"resources":[{"modifiedProperties":[{}]}]}`,
+		`[]`, `{"category":{},"properties":[]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	w := newWorld(f, true)
+	in := w.intake()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		it, err := recognised.recognise(item{raw: raw})
+		if err != nil {
+			return
+		}
+		e := in.parse(w.tenant, it, dating{at: propertyStart})
+		switch {
+		case e.outcome == pending && (e.fact == nil) == (e.snap == nil):
+			t.Fatal("neither a fact nor a snapshot, or both")
+		case e.snap != nil:
+			for a, v := range e.snap.values {
+				if !json.Valid(v) {
+					t.Errorf("%s is no JSON: %s", a.ID, v)
+				}
+			}
+			for _, l := range e.snap.lists {
+				for _, item := range l.items {
+					if !json.Valid(item.value) {
+						t.Errorf("%s is no JSON: %s", l.attr.ID, item.value)
+					}
+				}
+			}
+		case e.fact != nil:
+			for _, target := range e.fact.targets {
+				if out := schemas.JSON(target.changes); !json.Valid(out) || len(out) > maxTargetBytes+64 {
+					t.Errorf("%d bytes of changes", len(out))
+				}
+			}
+		}
+	})
+}
