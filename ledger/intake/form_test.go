@@ -1,12 +1,10 @@
 package intake
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 )
 
 // testForms are forms such as kinds have: two of Graph, two of Azure Monitor.
@@ -31,45 +29,6 @@ var incidents = []Form{
 		Table: "IntuneServiceIncidents", Flat: true, Columns: []string{"TimeGenerated", "IncidentId", "Severity"},
 		Unshared: []string{"IncidentId", "Totals"}},
 }
-
-// collector is a receiver that notes what a walk finds, readably.
-type collector struct {
-	out   []string
-	items []item
-}
-
-func (c *collector) note(at position, line int, format string, args ...any) error {
-	c.out = append(c.out, fmt.Sprintf("%s:%d ", at.file, line)+fmt.Sprintf(format, args...))
-	return nil
-}
-
-func (c *collector) record(at position, it item) error {
-	c.items = append(c.items, it)
-	return c.note(at, it.line, "%d %s", it.number, it.kind.name)
-}
-
-func (c *collector) broken(at position, f flaw) error {
-	return c.note(at, f.line, "%d broken: %s", f.number, strings.TrimSpace(f.field+" "+f.reason))
-}
-
-func (c *collector) notice(at position, line int, what string) error { return c.note(at, line, "notice: %s", what) }
-func (c *collector) unknown(at position, l looks) error              { return c.note(at, 0, "unknown: %s", l.kind) }
-
-// collect reads files by these forms.
-func collect(t *testing.T, forms *recogniser, files fstest.MapFS) *collector {
-	t.Helper()
-	l, err := Files{Paths: []string{"."}, FS: files}.list(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &collector{}
-	if err := forms.read(context.Background(), l, c); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func aFileOf(content string) fstest.MapFS { return fstest.MapFS{"x": {Data: []byte(content)}} }
 
 // A kind that has a form is recognised however its records are held: no code knows it.
 func TestAFormIsAllThatAKindNeeds(t *testing.T) {
@@ -116,7 +75,7 @@ func TestAFormIsAllThatAKindNeeds(t *testing.T) {
 		"a page that names no kind": {`{"value":[` + whole + `],"@odata.count":1}`, "serviceIncidents", 1},
 	} {
 		forms := newRecogniser(slices.Concat(testForms, incidents))
-		got := collect(t, forms, aFileOf(c.content))
+		got := collect(t, forms, oneFile(c.content))
 		n := 0
 		for _, it := range got.items {
 			if it.kind.form == nil || it.kind.name != c.form {
@@ -138,14 +97,14 @@ func TestAFormIsAllThatAKindNeeds(t *testing.T) {
 		if n != c.n || slices.ContainsFunc(got.out, func(s string) bool { return strings.Contains(s, "unknown") }) {
 			t.Errorf("%s: %d of %d: %q", name, n, c.n, got.out)
 		}
-		for _, it := range collect(t, testRecogniser, aFileOf(c.content)).items {
+		for _, it := range collect(t, testRecogniser, oneFile(c.content)).items {
 			if it.kind.form != nil {
 				t.Errorf("%s: without its form it is taken in as %s", name, it.kind.name)
 			}
 		}
 	}
 	overview := `{"category":"ServiceIncidents","properties":{"Totals":{"n":1}}}`
-	got := collect(t, newRecogniser(slices.Concat(testForms, incidents)), aFileOf(overview)).items
+	got := collect(t, newRecogniser(slices.Concat(testForms, incidents)), oneFile(overview)).items
 	if len(got) != 1 || got[0].kind.form != nil || got[0].kind.name != "ServiceIncidents/summary" {
 		t.Errorf("what is about all is %+v", got)
 	}
@@ -157,7 +116,7 @@ func TestARowOfAUnionIsOfTheTableItsCategoryNames(t *testing.T) {
 	for category, want := range map[string]string{"AuditLogs": "AuditLogs", "": "ServiceIncidents"} {
 		row := `{"TimeGenerated":"t","Category":` + quoted(category) + `,"OperationName":"a","Properties":"{}",` +
 			`"IncidentId":"","Severity":""}`
-		if got := collect(t, forms, aFileOf(row)).items; len(got) != 1 || got[0].kind.name != want {
+		if got := collect(t, forms, oneFile(row)).items; len(got) != 1 || got[0].kind.name != want {
 			t.Errorf("category %q: %+v", category, got)
 		}
 	}
@@ -169,7 +128,7 @@ func TestOfTwoFormsTheMoreCompleteIsMeant(t *testing.T) {
 	small := Form{Name: "small", Members: [][]string{{"id", "a"}}}
 	large := Form{Name: "large", Members: [][]string{{"id", "a", "b"}, {"id", "c"}}}
 	for _, forms := range [][]Form{{small, large}, {large, small}} {
-		got := collect(t, newRecogniser(forms), aFileOf(`[{"id":"1","a":1,"b":2},{"id":"1","a":1},{"id":"1","c":1}]`))
+		got := collect(t, newRecogniser(forms), oneFile(`[{"id":"1","a":1,"b":2},{"id":"1","a":1},{"id":"1","c":1}]`))
 		if want := []string{"x:1 1 large", "x:1 2 small", "x:1 3 large"}; !slices.Equal(got.out, want) {
 			t.Errorf("%q, want %q", got.out, want)
 		}

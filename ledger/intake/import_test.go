@@ -357,3 +357,37 @@ func TestNamesThatASourceDecidesAreBounded(t *testing.T) {
 		t.Errorf("%d kinds, %d fields", len(s.Unrecognised), len(s.UnknownFields))
 	}
 }
+
+// stuck is a file whose read does not return until it is let go, as one of a file server that is
+// gone.
+type stuck struct{ letGo chan struct{} }
+
+func (s stuck) Open(name string) (fs.File, error) {
+	f, err := fstest.MapFS{name: {Data: []byte("{")}}.Open(name)
+	return stuckFile{f, s.letGo}, err
+}
+
+type stuckFile struct {
+	fs.File
+	letGo chan struct{}
+}
+
+func (f stuckFile) Read([]byte) (int, error) { <-f.letGo; return 0, errors.New("let go") }
+
+// An import that is stopped ends within a second or two, whatever it is reading, with the summary
+// so far.
+func TestAStoppedImportDoesNotWaitForAReadThatIsStuck(t *testing.T) {
+	w := newWorld(t, true)
+	letGo := make(chan struct{})
+	defer close(letGo)
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(50*time.Millisecond, stop)
+	begun := time.Now()
+	sum, err := w.intake().Import(ctx, w.tenant, Source{Paths: []string{"x"}, FS: stuck{letGo}}, nil)
+	if !errors.Is(err, context.Canceled) || !sum.Balanced() {
+		t.Errorf("%v, %+v", err, sum)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it ended after %s", took)
+	}
+}

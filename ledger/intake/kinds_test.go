@@ -1,10 +1,10 @@
 package intake
 
 import (
-"encoding/json"
-"testing"
+	"encoding/json"
+	"testing"
 
-"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // The four forms that are taken in, and what is only counted.

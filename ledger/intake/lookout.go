@@ -31,7 +31,7 @@ func (w *walked) look(files *listing) error {
 	return err
 }
 
-func (l *lookout) record(at position, it item) error {
+func (l *lookout) Record(at position, it item) error {
 	if at.file != l.file || at.read-l.told >= lookEvery {
 		l.file, l.told = at.file, at.read
 		if err := l.send(at, &entry{outcome: noted, looked: true}); err != nil {
@@ -46,6 +46,6 @@ func (l *lookout) record(at position, it item) error {
 	return nil
 }
 
-func (l *lookout) broken(position, flaw) error        { return nil }
-func (l *lookout) notice(position, int, string) error { return nil }
-func (l *lookout) unknown(position, looks) error      { return nil }
+func (l *lookout) Broken(position, flaw) error        { return nil }
+func (l *lookout) Notice(position, int, string) error { return nil }
+func (l *lookout) Unknown(position, looks) error      { return nil }

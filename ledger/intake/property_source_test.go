@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // collected is a visitor that notes which records it was given, by their own number.
@@ -81,16 +79,16 @@ func (c *composer) record() string {
 	odd := oddMembers[c.pick("odd", len(oddMembers))]
 	switch c.pick("kind", 4) {
 	case 0:
-		return fmt.Sprintf(`{%s"@odata.type":"#microsoft.graph.managedDevice","deviceName":"N%d","id":"%s"}`, odd, c.intact, guid(20, c.intact))
+		return fmt.Sprintf(`{%s"@odata.type":"#microsoft.graph.managedDevice","deviceName":"N%d","id":"%s"}`, odd, c.intact, someID(20, c.intact))
 	case 1:
 		return fmt.Sprintf(`{"id":"%s",%s"enrolledDateTime":"2026-01-01T00:00:00Z","managementAgent":"mdm","deviceName":"N%d",`+
-			`"detectedApps":[{"id":"1","displayName":"]}"},{"id":"2"},{"id":"3","displayName":"\"{["}]}`, guid(20, c.intact), odd, c.intact)
+			`"detectedApps":[{"id":"1","displayName":"]}"},{"id":"2"},{"id":"3","displayName":"\"{["}]}`, someID(20, c.intact), odd, c.intact)
 	case 2:
 		return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z",%s"category":"AuditLogs","identity":"N%d","properties":{"AuditEventId":"%s",`+
-			`"Targets":[{"Name":"a"},{"Name":"b"}]}}`, odd, c.intact, guid(30, c.intact))
+			`"Targets":[{"Name":"a"},{"Name":"b"}]}}`, odd, c.intact, someID(30, c.intact))
 	}
 	return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z","category":"Devices",%s"properties":{"DeviceId":"%s","DeviceName":"N%d"}}`,
-		odd, guid(20, c.intact), c.intact)
+		odd, someID(20, c.intact), c.intact)
 }
 
 // brokenRow is what should have been one record and is none.
@@ -183,8 +181,6 @@ func (c *composer) holder(depth int, damage bool) string {
 	return c.record()
 }
 
-func quoted(text string) string { return string(schemas.JSON(text)) }
-
 func (c *composer) throttled() string {
 	c.broken++
 	return `{"id":"2","status":429,"headers":{},"body":{"error":{"code":"TooManyRequests"}}}`
@@ -235,7 +231,7 @@ func TestARowCutAnywhereCostsItself(t *testing.T) {
 		bad := rapid.IntRange(0, n-2).Draw(t, "the cut one")
 		name := func(i int) string {
 			return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z","tenantId":"t","category":"Devices","properties":{"DeviceId":"%s",`+
-				`"Apps":[{"a":1},{"a":2}],"DeviceName":"N%d"}}`, guid(20, i), i)
+				`"Apps":[{"a":1},{"a":2}],"DeviceName":"N%d"}}`, someID(20, i), i)
 		}
 		for i := range n {
 			row := name(i + 1)

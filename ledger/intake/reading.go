@@ -31,19 +31,19 @@ func (w *walked) send(at position, e *entry) error {
 	}
 }
 
-func (r *reading) broken(at position, f flaw) error {
+func (r *reading) Broken(at position, f flaw) error {
 	return r.send(at, &entry{line: f.line, number: f.number, outcome: failed, field: f.field, reason: f.reason})
 }
 
-func (r *reading) unknown(at position, l looks) error {
+func (r *reading) Unknown(at position, l looks) error {
 	return r.send(at, &entry{outcome: noted, looks: &l})
 }
 
-func (r *reading) notice(at position, line int, what string) error {
+func (r *reading) Notice(at position, line int, what string) error {
 	return r.send(at, &entry{line: line, outcome: noted, reason: what})
 }
 
-func (r *reading) record(at position, it item) error {
+func (r *reading) Record(at position, it item) error {
 	if r.file != at.file || r.at.IsZero() {
 		r.file, r.dating = at.file, r.src.date(at.modified, r.in.cfg.Clock())
 	}

@@ -1,8 +1,8 @@
 package intake
 
 import (
-"testing"
-"time"
+	"testing"
+	"time"
 )
 
 func TestTimesOfEverySourceAreRead(t *testing.T) {
@@ -52,4 +52,3 @@ func TestTimesOfEverySourceAreRead(t *testing.T) {
 		}
 	}
 }
-

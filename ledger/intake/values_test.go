@@ -102,4 +102,3 @@ func TestNamesThatASourceDecidesAreShownOnlyIfTheyAreNames(t *testing.T) {
 		t.Errorf("counted %v", seen.unknown)
 	}
 }
-

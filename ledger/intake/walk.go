@@ -21,16 +21,16 @@ type position struct {
 // receiver takes what a walk over files finds, in the order of the files and of what is in each. An
 // error of its own ends the walk and is returned by it.
 type receiver interface {
-	// record is called for each record, recognised; and, with nothing but a name, for a file that is
+	// Record is called for each record, recognised; and, with nothing but a name, for a file that is
 	// no JSON at all.
-	record(position, item) error
-	// broken is called for what should have been a record, and for what cannot be opened or read to
+	Record(position, item) error
+	// Broken is called for what should have been a record, and for what cannot be opened or read to
 	// its end.
-	broken(position, flaw) error
-	// notice is called for what is wrong and costs no record. line is 0 for the file.
-	notice(at position, line int, what string) error
-	// unknown is called once for a file none of whose records has a known name, after all of it.
-	unknown(position, looks) error
+	Broken(position, flaw) error
+	// Notice is called for what is wrong and costs no record. line is 0 for the file.
+	Notice(at position, line int, what string) error
+	// Unknown is called once for a file none of whose records has a known name, after all of it.
+	Unknown(position, looks) error
 }
 
 // read reads all files, each once, and gives to what they hold. What is wrong with one file stops
@@ -85,7 +85,7 @@ func (w *walk) file(f foundPath) error {
 	case err != nil:
 		return one.broken(flaw{reason: "cannot be read to its end: " + reasonOf(err)})
 	case !one.known && one.unnamed > 0:
-		return w.to.unknown(one.position(), w.forms.nameless(one.names))
+		return w.to.Unknown(one.position(), w.forms.nameless(one.names))
 	}
 	return nil
 }
@@ -142,20 +142,20 @@ func (f *walkedFile) record(it item) error {
 			}
 		}
 	}
-	return f.keep(f.to.record(f.position(), it))
+	return f.keep(f.to.Record(f.position(), it))
 }
 
-func (f *walkedFile) broken(b flaw) error { return f.keep(f.to.broken(f.position(), b)) }
+func (f *walkedFile) broken(b flaw) error { return f.keep(f.to.Broken(f.position(), b)) }
 
 func (f *walkedFile) notice(line int, what string) error {
-	return f.keep(f.to.notice(f.position(), line, what))
+	return f.keep(f.to.Notice(f.position(), line, what))
 }
 
 func (f *walkedFile) foreign(l looks) error {
-	if err := f.to.record(f.position(), item{rec: &sourceRecord{}, kind: kind{name: l.kind}}); err != nil {
+	if err := f.to.Record(f.position(), item{rec: &sourceRecord{}, kind: kind{name: l.kind}}); err != nil {
 		return f.keep(err)
 	}
-	return f.keep(f.to.unknown(f.position(), l))
+	return f.keep(f.to.Unknown(f.position(), l))
 }
 
 // pages is what was read of a collection in one folder.
@@ -193,7 +193,7 @@ func (w *walk) missing() error {
 	for _, key := range slices.Sorted(maps.Keys(w.pages)) {
 		if of := w.pages[key]; of.ends == 0 && of.more > 0 {
 			at := position{file: of.file, read: w.done, total: w.total}
-			if err := w.to.notice(at, of.line, "the page names one after it (@odata.nextLink), and its folder holds no "+
+			if err := w.to.Notice(at, of.line, "the page names one after it (@odata.nextLink), and its folder holds no "+
 				"last page: what the export left out is not imported"); err != nil {
 				return err
 			}

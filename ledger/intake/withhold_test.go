@@ -1,10 +1,10 @@
 package intake
 
 import (
-"strings"
-"testing"
+	"strings"
+	"testing"
 
-"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func TestSecretsAndScriptsAreWithheld(t *testing.T) {
@@ -53,4 +53,3 @@ func TestALongChangeIsCutAndTheRestKept(t *testing.T) {
 		t.Errorf("nothing became %v", out)
 	}
 }
-
