@@ -101,7 +101,8 @@ func TestCasesOfSources(t *testing.T) {
 	}
 }
 
-// A row of Log Analytics, as object or in a table of its API, gives the events of Azure Monitor's form.
+// A row of Log Analytics, as object or in a table of its API, gives the events of Azure Monitor's
+// form.
 func TestLogAnalyticsGivesTheEventsOfAzureMonitor(t *testing.T) {
 	for _, name := range []string{"log-analytics-intuneauditlogs", "log-analytics-intunedevices"} {
 		var rows []map[string]any

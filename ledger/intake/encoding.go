@@ -67,8 +67,8 @@ func (u *utf16Reader) fill() {
 	}
 }
 
-// utf16Order tells by its first bytes that a text is in UTF-16, and how long its byte order mark is.
-// Without a mark it is by the zero beside a bracket or a quote.
+// utf16Order tells by its first bytes that a text is in UTF-16, and how long its byte order mark
+// is. Without a mark it is by the zero beside a bracket or a quote.
 func utf16Order(begin []byte) (order binary.ByteOrder, mark int) {
 	if len(begin) < 2 {
 		return nil, 0

@@ -16,7 +16,8 @@ type fields struct {
 // under prefix and its name.
 func (f *fields) use(prefix string, m members, known ...string) {
 	for name, raw := range m {
-		if slices.Contains(known, name) || strings.Contains(name, "@odata.") || isEmpty(raw) || string(raw) == `"None"` {
+		says := !isEmpty(raw) && string(raw) != `"None"`
+		if !says || slices.Contains(known, name) || strings.Contains(name, "@odata.") {
 			continue
 		}
 		if f.unknown == nil {
@@ -31,7 +32,8 @@ var nameForm = regexp.MustCompile(`^@?[A-Za-z][A-Za-z0-9_]{0,63}(@?\.[A-Za-z][A-
 // isName reports whether a text that a source decides has the form of a member's name.
 func isName(s string) bool { return nameForm.MatchString(s) }
 
-// safeName returns a member's name as it may be shown: a source decides it, so it could be anything.
+// safeName returns a member's name as it may be shown: a source decides it, so it could be
+// anything.
 func safeName(s string) string {
 	if isName(s) {
 		return s

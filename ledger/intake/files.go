@@ -26,8 +26,9 @@ type listing struct {
 	total int64 // bytes
 }
 
-// list lists the files at and below all paths: those of each sorted, one path after the other. What
-// cannot be listed, or is no regular file, is in the list with its fault. The error is that of ctx.
+// list lists the files at and below all paths: those of each sorted, one path after the other.
+// What cannot be listed, or is no regular file, is in the list with its fault. The error is that
+// of ctx.
 func (src Files) list(ctx context.Context) (*listing, error) {
 	l := &listing{src: src}
 	for _, p := range src.Paths {

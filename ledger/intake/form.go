@@ -22,8 +22,8 @@ type Form struct {
 	Origin string
 
 	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last part of an
-	// @odata.context; and sets of members by any of which a whole record is known that has neither.
-	// Of several forms that fit, the one whose set is larger is meant.
+	// @odata.context; and sets of members by any of which a whole record is known that has
+	// neither. Of several forms that fit, the one whose set is larger is meant.
 	ODataTypes []string
 	Collection string
 	Members    [][]string
@@ -33,15 +33,16 @@ type Form struct {
 	SDK    [][]string
 	Fields []string
 
-	// Of Azure Monitor: the category; members of properties that no other service's records of that
-	// category have; and how a record is told that is about all the others and no record itself.
+	// Of Azure Monitor: the category; members of properties that no other service's records of
+	// that category have; and how a record is told that is about all the others and no record
+	// itself.
 	Category string
 	Own      []string
 	Overview Overview
-	// Of Log Analytics: the table that holds the category, the columns that tell a row of it where a
-	// query left the table's name out, and whether the columns are those of properties. Else they
-	// are the record's own, and one of them is Category. Unshared are columns that not every record
-	// has: in a row, which has them all, an empty one is absent.
+	// Of Log Analytics: the table that holds the category, the columns that tell a row of it where
+	// a query left the table's name out, and whether the columns are those of properties. Else
+	// they are the record's own, and one of them is Category. Unshared are columns that not every
+	// record has: in a row, which has them all, an empty one is absent.
 	Table    string
 	Columns  []string
 	Flat     bool
@@ -67,7 +68,8 @@ type kind struct {
 // taken returns the kind of what is taken in.
 func taken(f *Form) kind { return kind{name: f.Name, form: f, named: true} }
 
-// recogniser knows the forms that are taken in. It does not change, and is safe for concurrent use.
+// recogniser knows the forms that are taken in. It does not change, and is safe for concurrent
+// use.
 type recogniser struct {
 	forms       []*Form
 	types       map[string]*Form // by type of Graph
@@ -143,7 +145,8 @@ func (r *recogniser) ofRow(m members) *Form {
 	return nil
 }
 
-// isSDK reports whether the record is one that PowerShell's SDK wrote: Graph's names with a capital.
+// isSDK reports whether the record is one that PowerShell's SDK wrote: Graph's names with a
+// capital.
 func (r *recogniser) isSDK(m members) bool {
 	if !m.has("Id") || m.has("id") {
 		return false

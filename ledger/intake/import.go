@@ -9,7 +9,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
-// Source is what to import: files and folders, each folder with everything below it, in sorted order.
+// Source is what to import: files and folders, each folder with everything below it, in sorted
+// order.
 type Source struct {
 	Paths []string
 	FS    fs.FS // where the paths are; nil for those of the operating system
@@ -19,9 +20,9 @@ type Source struct {
 
 	// DryRun says what would become of the records, and writes nothing.
 	DryRun bool
-	// TakeNameless takes records that name no source tenant though others of the source name one that
-	// is not declared for the tenant. Graph's records never name one, so that nothing but their
-	// company tells whose they are.
+	// TakeNameless takes records that name no source tenant though others of the source name one
+	// that is not declared for the tenant. Graph's records never name one, so that nothing but
+	// their company tells whose they are.
 	TakeNameless bool
 }
 
@@ -29,9 +30,9 @@ type Source struct {
 const maxBatchBytes = 16 << 20
 
 // Import reads the source into the tenant's ledger and accounts for every record. progress, if not
-// nil, gets the summary so far after each batch, from Import's own goroutine. Records that fail are
-// in the summary and stop nothing; the error is one that ended the import, with the summary up to
-// there: what it calls recorded is durable, and importing the same again completes the rest.
+// nil, gets the summary so far after each batch, from Import's own goroutine. Records that fail
+// are in the summary and stop nothing; the error is one that ended the import, with the summary up
+// to there: what it calls recorded is durable, and importing the same again completes the rest.
 func (in *Intake) Import(
 	ctx context.Context, tenant vault.Tenant, src Source, progress func(Summary),
 ) (Summary, error) {

@@ -105,7 +105,8 @@ func TestAnActionOnManyPersonsIsSeveralEvents(t *testing.T) {
 func TestAConflictIsReadAndPlannedAnew(t *testing.T) {
 	w := newWorld(t, false)
 	w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil)})
-	// While a snapshot is on its way, somebody else records a later one; and another record follows in the same batch.
+	// While a snapshot is on its way, somebody else records a later one; and another record
+	// follows in the same batch.
 	var begun atomic.Bool
 	w.store.Fail = func(s schemas.Stream, _ []schemas.Event) error {
 		if begun.CompareAndSwap(false, true) {
@@ -209,7 +210,8 @@ func TestRecordsOfErasedPersons(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	erase(t, w, guid(10, 1))
 	w.clock.Advance(time.Hour)
-	// All of it once more: the company's device loses its user, the personal one is refused whole, twice with one event.
+	// All of it once more: the company's device loses its user, the personal one is refused whole,
+	// twice with one event.
 	for i, events := range []int{1, 0} {
 		s := w.importFiles(before)
 		if s.Refused[ruleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {

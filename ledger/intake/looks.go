@@ -64,7 +64,8 @@ func looksOf(begin []byte) looks {
 	case strings.HasPrefix(lower, "<?xml"), strings.HasPrefix(lower, "<"):
 		return looks{"XML", "export the same records as JSON"}
 	case isTable(text):
-		return looks{"CSV", "the portal's lists are not taken; export the same through Graph or Log Analytics, as JSON"}
+		return looks{"CSV", "the portal's lists are not taken; export the same through Graph or Log Analytics, " +
+			"as JSON"}
 	}
 	return looks{"text without JSON", "export the records as JSON"}
 }
@@ -73,8 +74,8 @@ func isControl(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' || r == 0x7f
 }
 
-// isTable reports whether the text is one of separated values: its first line names columns, and the
-// second has as many separators or more, since a quoted value may hold some.
+// isTable reports whether the text is one of separated values: its first line names columns, and
+// the second has as many separators or more, since a quoted value may hold some.
 func isTable(text string) bool {
 	first, rest, _ := strings.Cut(text, "\n")
 	if strings.HasPrefix(first, "sep=") || strings.HasPrefix(first, "#TYPE ") {

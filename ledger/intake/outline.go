@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// outline is what is known of an object before it is taken apart. Content decides, not the order of
-// members:
+// outline is what is known of an object before it is taken apart. Content decides, not the order
+// of members:
 //
 //  1. An object of a known name is a record, whatever members it has (a device with `records`).
 //  2. One whose members are those of a page, batch, response or table holds records.
@@ -220,8 +220,8 @@ func columnsOf(m members) (names []string) {
 	return names
 }
 
-// faultOf tells an answer that says an error from one that holds records: a part of a batch that was
-// put off or refused, or a saved error.
+// faultOf tells an answer that says an error from one that holds records: a part of a batch that
+// was put off or refused, or a saved error.
 func faultOf(m members) (field, reason string) {
 	status := m.text("status")
 	answer := m.has("body") || m.has("headers")

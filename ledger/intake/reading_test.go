@@ -21,9 +21,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file reads records a second time, by encoding/json and the tables below alone, and
-// compares column by column with what the ledger
-// holds of them, opened. It shares nothing with the parser: where both are wrong, they are so for different reasons.
+// This file reads records a second time, by encoding/json and the tables below alone, and compares
+// column by column with what the ledger holds of them, opened. It shares nothing with the parser:
+// where both are wrong, they are so for different reasons.
 
 // Columns of the sources: where a column's value is kept. "" is kept nowhere, and says so: a
 // column that no table names fails the test.
@@ -155,7 +155,8 @@ var readApart = []string{"detectedApps", "usersLoggedOn", "properties.Actor.User
 	"properties.TargetDisplayNames", "properties.TargetObjectIds",
 	"properties.Targets", "actor.userPermissions", "resources"}
 
-// canonicalForms says by which form two spellings of one value are the same. What is not named is compared as it is.
+// canonicalForms says by which form two spellings of one value are the same. What is not named is
+// compared as it is.
 var canonicalForms = map[string]func(string) string{
 	"device.intune-id": strings.ToLower, "device.directory-id": strings.ToLower, "device.user-id": strings.ToLower,
 	"device.user-upn":   strings.ToLower,
@@ -365,8 +366,8 @@ func readSource(t testing.TB, raw json.RawMessage, context string) (r sourceRead
 		if !known && !slices.Contains(left, c) && !slices.Contains(readApart, c) {
 			t.Errorf("no table says what becomes of the column %s", c)
 		}
-		// A nested column fills only what the device's own leaves out; of two of one meaning the first
-		// that says something is right.
+		// A nested column fills only what the device's own leaves out; of two of one meaning the
+		// first that says something is right.
 		if _, have := r.values[attribute]; attribute != "" && saysAnything(attribute, r.columns[c]) && (!have ||
 			!strings.Contains(c, ".") && r.kind == "device") {
 			r.values[attribute] = r.columns[c]
@@ -522,7 +523,8 @@ type heldReading struct {
 	stream      schemas.Stream
 }
 
-// heldReadings folds the events of every device and action, values opened, without intake's own fold.
+// heldReadings folds the events of every device and action, values opened, without intake's own
+// fold.
 func (w *world) heldReadings() []*heldReading {
 	w.t.Helper()
 	by := map[schemas.Stream]*heldReading{}
@@ -837,8 +839,8 @@ func (w *world) compareAction(of []sourceReading, h *heldReading) (faults []stri
 	return append(faults, best...)
 }
 
-// readSources reads every record of known kinds in the files of a folder: lines, pages, single ones,
-// Event Hubs' batches.
+// readSources reads every record of known kinds in the files of a folder: lines, pages, single
+// ones, Event Hubs' batches.
 func readSources(t testing.TB, dir string) (out []sourceReading) {
 	t.Helper()
 	var read func(raw json.RawMessage, context string)

@@ -88,8 +88,8 @@ func (r *recogniser) monitorKind(rec sourceRecord) (k kind, is bool) {
 
 var resourceProvider = regexp.MustCompile(`(?i)/providers/([a-z]+\.[a-z0-9.]+)`)
 
-// provider returns the service that a record of Azure Monitor is of, "" for Intune: by its resource,
-// or by what only the directory's audit logs hold.
+// provider returns the service that a record of Azure Monitor is of, "" for Intune: by its
+// resource, or by what only the directory's audit logs hold.
 func (r *recogniser) provider(rec sourceRecord) string {
 	if f := resourceProvider.FindStringSubmatch(rec.text("resourceId")); f != nil {
 		if strings.EqualFold(f[1], "microsoft.intune") {

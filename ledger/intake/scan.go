@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// maxRecordBytes is what one record may measure: a device with some twenty thousand apps. A file, a
-// page or a line that holds many records may be of any size. It is also how far a scan looks ahead:
-// to learn what an object is before taking it apart, and whether a line is JSON of its own.
+// maxRecordBytes is what one record may measure: a device with some twenty thousand apps. A file,
+// a page or a line that holds many records may be of any size. It is also how far a scan looks
+// ahead: to learn what an object is before taking it apart, and whether a line is JSON of its own.
 const maxRecordBytes = 8 << 20
 
 // maxNesting bounds containers within containers (a list of responses, its body, its value).
@@ -20,8 +20,8 @@ const maxNesting = 16
 
 // item is one record as it stands in a file.
 type item struct {
-	// raw is its text, owned by the receiver. A scan alone checks no more than that its brackets and
-	// quotes match.
+	// raw is its text, owned by the receiver. A scan alone checks no more than that its brackets
+	// and quotes match.
 	raw     []byte
 	rec     *sourceRecord // what raw holds; of a scan nil where it did not look
 	kind    kind          // what it is; a scan alone leaves it out
@@ -115,8 +115,8 @@ func (r *recogniser) scan(src io.Reader, to visitor) error {
 	return to.foreign(looksOf(w.ahead(lookedAt)))
 }
 
-// beginsAfterCommas reports whether JSON follows commas that should not be there, as in a part of a
-// list that was cut out; where none does, the file is something else.
+// beginsAfterCommas reports whether JSON follows commas that should not be there, as in a part of
+// a list that was cut out; where none does, the file is something else.
 func (w *window) beginsAfterCommas() bool {
 	rest := bytes.TrimLeft(w.ahead(lookedAt), ", \t\r\n")
 	return len(rest) == 0 || rest[0] == '{' || rest[0] == '['
@@ -183,8 +183,8 @@ func (s *scanner) top(b byte) error {
 // maxSpans bounds what is read, over a file, to see whether a broken line begins a longer value.
 const maxSpans = 256 << 20
 
-// spansLines reports whether the value that begins on a line among JSON lines is whole and JSON, only
-// written over several.
+// spansLines reports whether the value that begins on a line among JSON lines is whole and JSON,
+// only written over several.
 func (s *scanner) spansLines(line []byte) bool {
 	if s.spans > maxSpans {
 		return false
@@ -194,7 +194,8 @@ func (s *scanner) spansLines(line []byte) bool {
 	return whole && len(text) > len(line) && json.Valid(text)
 }
 
-// lineIsBroken tells a broken first JSON line from the first line of a document that is written over several.
+// lineIsBroken tells a broken first JSON line from the first line of a document that is written
+// over several.
 func (s *scanner) lineIsBroken(line []byte, next int) bool {
 	line = bytes.TrimSpace(line)
 	if len(line) < 3 || strings.IndexByte("[{,:", line[len(line)-1]) >= 0 {
@@ -252,7 +253,8 @@ func brokenReason(line []byte) string {
 	return "malformed JSON"
 }
 
-// resume goes to the next line that is JSON by itself: what lies between belongs to the value that could not be read.
+// resume goes to the next line that is JSON by itself: what lies between belongs to the value that
+// could not be read.
 func (s *scanner) resume() error {
 	for {
 		s.skipLine()
@@ -338,8 +340,8 @@ func (s *scanner) emit(it item) error {
 	return s.to.record(it)
 }
 
-// elements reads an array, calling each at every element. A fault in one costs that one: the others
-// are found again behind it.
+// elements reads an array, calling each at every element. A fault in one costs that one: the
+// others are found again behind it.
 func (s *scanner) elements(context string, container bool, each func() error) error {
 	s.next()
 	var like []string // how the elements begin

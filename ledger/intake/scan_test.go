@@ -163,7 +163,8 @@ func TestAnErrorOfReadingIsReturned(t *testing.T) {
 	}
 }
 
-// FuzzScan: whatever a file holds, the scan ends, counts every record once, and finds each line of JSON lines.
+// FuzzScan: whatever a file holds, the scan ends, counts every record once, and finds each line of
+// JSON lines.
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n", `[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n", `{"records":[{]}`,
 		`{"records":[,{"id":1},,{"id":}{"id":2}]}`, `{"tables":[{"columns":[{"name":"a"}],"rows":[[1],[1,2]]}]}`,

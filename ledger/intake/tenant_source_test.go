@@ -13,7 +13,8 @@ import (
 	"testing/fstest"
 )
 
-// customer is a folder of records: n that name the source tenant, and as many of Graph, which names none.
+// customer is a folder of records: n that name the source tenant, and as many of Graph, which
+// names none.
 func customer(tenant string, n int) map[string]string {
 	var lines, rows []string
 	for i := range n {
@@ -35,8 +36,8 @@ func (w *world) importWith(files map[string]string, src Source) Summary {
 	return w.importPath(src)
 }
 
-// Where a record of a run names a tenant that is not declared, nothing is taken that names none: it
-// may be that customer's. It does not matter which comes first.
+// Where a record of a run names a tenant that is not declared, nothing is taken that names none:
+// it may be that customer's. It does not matter which comes first.
 func TestAnotherCustomersFolderIsNotTaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		files          map[string]string
@@ -89,7 +90,8 @@ func vaultFiles(t *testing.T, w *world) map[string][32]byte {
 	return out
 }
 
-// A dry run says what an import would make of the records, and writes nothing: neither ledger nor vault.
+// A dry run says what an import would make of the records, and writes nothing: neither ledger nor
+// vault.
 func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 	w := newWorld(t, false)
 	known := customer(sourceTenant, 3)

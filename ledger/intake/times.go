@@ -37,8 +37,8 @@ func layoutsOf(s string) []string {
 	return isoLayouts
 }
 
-// jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and a
-// zone that does not move it.
+// jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and
+// a zone that does not move it.
 var jsonDate = regexp.MustCompile(`^/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/$`)
 
 // parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero
@@ -84,7 +84,8 @@ func wholeSeconds(at time.Time) string { return at.UTC().Truncate(time.Second).F
 
 type named struct{ field, value string }
 
-// firstTime returns the first of the values that is a time, unknown where that one says so. No readable one is a fault of the first.
+// firstTime returns the first of the values that is a time, unknown where that one says so. No
+// readable one is a fault of the first.
 func firstTime(values ...named) (time.Time, error) {
 	for _, v := range values {
 		if at, ok := parseTime(v.value); ok {

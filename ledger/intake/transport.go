@@ -10,9 +10,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// What transports do to a record, undone: the parsers know Graph's and Azure Monitor's forms alone.
-// Log Analytics makes columns of a record's members, PowerShell's SDK writes names with a capital,
-// and many a pipeline puts JSON into a text.
+// What transports do to a record, undone: the parsers know Graph's and Azure Monitor's forms
+// alone. Log Analytics makes columns of a record's members, PowerShell's SDK writes names with a
+// capital, and many a pipeline puts JSON into a text.
 
 // settle brings the record into the form of its source.
 func (r *recogniser) settle(rec *sourceRecord) {
@@ -31,8 +31,8 @@ func (r *recogniser) settle(rec *sourceRecord) {
 	rec.properties = rec.object("properties")
 }
 
-// table returns the table that a row of Log Analytics is of: the one it names, or where a query left
-// the name out, the one whose columns it has.
+// table returns the table that a row of Log Analytics is of: the one it names, or where a query
+// left the name out, the one whose columns it has.
 func (r *recogniser) table(m members) string {
 	switch {
 	case m.has("category") || m.has("properties"):
@@ -114,8 +114,8 @@ func (r *recogniser) fromSDK(m members) members {
 	return out
 }
 
-// graphForm renames the members of an object and of the objects in it. What the SDK found no member
-// for (AdditionalProperties, by Graph's own names) stands beside the others again.
+// graphForm renames the members of an object and of the objects in it. What the SDK found no
+// member for (AdditionalProperties, by Graph's own names) stands beside the others again.
 func (r *recogniser) graphForm(raw json.RawMessage, depth int) json.RawMessage {
 	if len(raw) == 0 || depth > maxNesting {
 		return raw

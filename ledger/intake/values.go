@@ -204,8 +204,8 @@ func parseNumber(s string) (float64, bool) {
 // value is there, and not told.
 const sentinel = "unknownFutureValue"
 
-// identifies reports whether the attribute's values tell devices or persons apart: junk there ("0",
-// a default serial) is no value.
+// identifies reports whether the attribute's values tell devices or persons apart: junk there
+// ("0", a default serial) is no value.
 func identifies(a *schemas.Attribute) bool {
 	return a.Shape == nil && a.Type == "text" && a.Identifiability != "non-personal" && a.ID != "device.notes"
 }

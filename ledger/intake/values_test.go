@@ -41,15 +41,15 @@ func TestValuesAreNormalised(t *testing.T) {
 		{"device.encrypted", `"True"`, 1, `true`},
 		{"device.encrypted", `false`, 1, `false`},
 		{"device.jail-broken", `"Unknown"`, 1, "unreported"},
-		{"device.storage-total", `243406`, mebibyte, `255229689856`},
+		{"device.storage-total", `243406`, 1 << 20, `255229689856`},
 		{"device.storage-total", `68719476736`, 1, `68719476736`},
-		{"device.storage-total", `"243406"`, mebibyte, `255229689856`},
+		{"device.storage-total", `"243406"`, 1 << 20, `255229689856`},
 		{"device.storage-total", `1e300`, 1, `"1e300"`}, // misses its shape, and is sealed for that
 		{"device.storage-total", `"much"`, 1, `"much"`},
 		{"device.storage-total", `"+31612345678"`, 1, `"+31612345678"`},
 		{"device.storage-total", `{"value":1}`, 1, "error"},
 		{"device.storage-free", `215217078272`, 1, `214748364800`}, // whole GiB
-		{"device.storage-free", `205247`, mebibyte, `214748364800`},
+		{"device.storage-free", `205247`, 1 << 20, `214748364800`},
 		{"device.management-state", `"unknownFutureValue"`, 1, "unreported"},
 		{"device.encrypted", `"Unknown"`, 1, "unreported"},
 		{"device.last-contact", `"2026-03-02 05:58:14.6829201"`, 1, `"2026-03-02T05:58:14Z"`},
@@ -91,14 +91,5 @@ func TestValuesAreNormalised(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s of %.60s is %s, want %s", c.attr, c.in, got, c.want)
 		}
-	}
-}
-
-func TestNamesThatASourceDecidesAreShownOnlyIfTheyAreNames(t *testing.T) {
-	seen := &fields{}
-	seen.use("properties.", members{"Known": json.RawMessage(`1`), "Weather": json.RawMessage(`"rain"`), "anna@contoso.example": json.RawMessage(`1`),
-		"Empty": json.RawMessage(`""`), "Null": json.RawMessage(`null`), "x@odata.type": json.RawMessage(`"#x"`), "Never": json.RawMessage(`"0001-01-01T00:00:00Z"`)}, "Known")
-	if len(seen.unknown) != 2 || seen.unknown["properties.Weather"] != 1 || seen.unknown["(unusual name)"] != 1 {
-		t.Errorf("counted %v", seen.unknown)
 	}
 }

@@ -18,14 +18,14 @@ type position struct {
 	read, total int64 // bytes read so far, and of all files as they were listed
 }
 
-// receiver takes what a walk over files finds, in the order of the files and of what is in each. An
-// error of its own ends the walk and is returned by it.
+// receiver takes what a walk over files finds, in the order of the files and of what is in each.
+// An error of its own ends the walk and is returned by it.
 type receiver interface {
-	// Record is called for each record, recognised; and, with nothing but a name, for a file that is
-	// no JSON at all.
+	// Record is called for each record, recognised; and, with nothing but a name, for a file that
+	// is no JSON at all.
 	Record(position, item) error
-	// Broken is called for what should have been a record, and for what cannot be opened or read to
-	// its end.
+	// Broken is called for what should have been a record, and for what cannot be opened or read
+	// to its end.
 	Broken(position, flaw) error
 	// Notice is called for what is wrong and costs no record. line is 0 for the file.
 	Notice(at position, line int, what string) error
@@ -187,14 +187,16 @@ func (f *walkedFile) page(p page) error {
 	return nil
 }
 
+const leftUnread = "the page names one after it (@odata.nextLink), and its folder holds no last page: what the " +
+	"export left out is not imported"
+
 // missing tells of collections whose last page was not read: in a folder, each page of one names
 // another. Pages do not say which they are, so that nothing closer can be told.
 func (w *walk) missing() error {
 	for _, key := range slices.Sorted(maps.Keys(w.pages)) {
 		if of := w.pages[key]; of.ends == 0 && of.more > 0 {
 			at := position{file: of.file, read: w.done, total: w.total}
-			if err := w.to.Notice(at, of.line, "the page names one after it (@odata.nextLink), and its folder holds no "+
-				"last page: what the export left out is not imported"); err != nil {
+			if err := w.to.Notice(at, of.line, leftUnread); err != nil {
 				return err
 			}
 		}

@@ -194,8 +194,8 @@ func TestAPageThatWasNotFollowedIsTold(t *testing.T) {
 	}
 }
 
-// Files are read in the order of their dates, those of one date by name; how far it is grows to the
-// total.
+// Files are read in the order of their dates, those of one date by name; how far it is grows to
+// the total.
 func TestFilesAreReadInTheOrderOfTheirDates(t *testing.T) {
 	at := func(day int) time.Time { return time.Date(2026, 3, day, 0, 0, 0, 0, time.UTC) }
 	c := collect(t, testRecogniser, Files{Paths: []string{"z", "a"}, FS: fstest.MapFS{
@@ -223,7 +223,8 @@ type stopping struct {
 
 func (s stopping) Record(position, item) error { return s.err }
 
-// An error of the receiver ends the walk and is returned; one of a file is told, and the rest read.
+// An error of the receiver ends the walk and is returned; one of a file is told, and the rest
+// read.
 func TestOnlyTheReceiverEndsAWalk(t *testing.T) {
 	files := Files{Paths: []string{"none", "x", "y"}, FS: failing{fstest.MapFS{"x": {Data: []byte(`{"id":`)},
 		"y": {Data: []byte(`{"category":"Devices","properties":{}}`)}}}}

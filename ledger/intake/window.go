@@ -187,8 +187,8 @@ func (w *window) skipLine() {
 	}
 }
 
-// lineFrom returns the line that begins off bytes ahead, without its line feed, and the offset after it. whole is false where the
-// line does not end within limit bytes.
+// lineFrom returns the line that begins off bytes ahead, without its line feed, and the offset
+// after it. whole is false where the line does not end within limit bytes.
 func (w *window) lineFrom(off, limit int) (line []byte, next int, whole bool) {
 	for seen := off; ; {
 		if i := bytes.IndexByte(w.buf[min(w.r+seen, w.w):w.w], '\n'); i >= 0 {

@@ -22,20 +22,28 @@ const (
 	maxTargetBytes = 96 << 10 // of all changes of one target, so that its sealed value fits an event
 )
 
-// secretNames are parts of a property's name, lower-cased and without separators, that make its value a secret, a
-// script or key material.
-var secretNames = regexp.MustCompile(`password|passcode|passphrase|passwd|wachtwoord|kennwort|motdepasse|secret|token(value|s)?\d*$|` +
-	`token(value)?\[|bearer|credential|privatekey|presharedkey|psk$|apikey|accesskey|sharedkey|licen[cs]ekey|productkey|` +
-	`encryptionkey|recoverykey|escrowkey|masterkey|filevaultkey|bitlockerkey|bypasscode|unlockcode|pincode|onetimecode|` +
-	`scriptcontent|scriptblock|script$|script\[|scripttext|scriptbody|payloadcontent|^payload$|payload\[|payloadjson|` +
-	`certificate(data|blob|content)?$|certificate(data|blob|content)?\[|pfx|pkcs|rootcert|connectionstring|` +
-	`^(\$collection\.)?.*signingkey|sastoken|qrcodecontent|encryptedvalue|detectionscript|remediationscript|installscript`)
+// secretNames are parts of a property's name, lower-cased and without separators, that make its
+// value a secret, a script or key material.
+var secretNames = anyOf(
+	`password|passcode|passphrase|passwd|wachtwoord|kennwort|motdepasse|secret`,
+	`token(value|s)?\d*$|token(value)?\[|bearer|credential`,
+	`privatekey|presharedkey|psk$|apikey|accesskey|sharedkey|licen[cs]ekey|productkey`,
+	`encryptionkey|recoverykey|escrowkey|masterkey|filevaultkey|bitlockerkey`,
+	`bypasscode|unlockcode|pincode|onetimecode`,
+	`scriptcontent|scriptblock|script$|script\[|scripttext|scriptbody`,
+	`payloadcontent|^payload$|payload\[|payloadjson`,
+	`certificate(data|blob|content)?$|certificate(data|blob|content)?\[|pfx|pkcs|rootcert|connectionstring`,
+	`^(\$collection\.)?.*signingkey|sastoken|qrcodecontent|encryptedvalue`,
+	`detectionscript|remediationscript|installscript`)
+
+func anyOf(patterns ...string) *regexp.Regexp { return regexp.MustCompile(strings.Join(patterns, "|")) }
 
 // secretWords are whole words of a name that do.
 var secretWords = map[string]bool{"pin": true, "pins": true, "puk": true, "otp": true, "totp": true, "psk": true,
 	"pwd": true, "pw": true, "passwd": true, "cvv": true}
 
-// settingNames say that a number is a setting about a secret ("PasswordMinimumLength"), not the secret.
+// settingNames say that a number is a setting about a secret ("PasswordMinimumLength"), not the
+// secret.
 var settingNames = regexp.MustCompile(`minimum|maximum|length|days|count|minutes|expir|attempts`)
 
 var (
@@ -44,14 +52,18 @@ var (
 )
 
 // secretContent betrays a secret or a script by itself.
-var secretContent = regexp.MustCompile(`(?i)-----BEGIN [A-Z ]+-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ|#!/|<\?xml|` +
-	`(password|passcode|passphrase|wachtwoord|kennwort|secret|pin ?code|api[_-]?key)\w{0,32}"?\s*[=:]|\b(pwd|pin)\w{0,8}"?\s*[=:]|` +
-	`AccountKey=|SharedAccessSignature|` +
-	`\b(Write-(Output|Host)|Invoke-(Expression|WebRequest|Command)|Set-ExecutionPolicy|Get-ItemProperty|New-Object|ConvertTo-SecureString)\b|\bparam\s*\(|\bfunction\s+[A-Za-z-]+\s*\{`)
+var secretContent = anyOf(
+	`(?i)-----BEGIN [A-Z ]+-----|\beyJ[A-Za-z0-9_-]{10,}\.eyJ|#!/|<\?xml`,
+	`(password|passcode|passphrase|wachtwoord|kennwort|secret|pin ?code|api[_-]?key)\w{0,32}"?\s*[=:]`,
+	`\b(pwd|pin)\w{0,8}"?\s*[=:]`,
+	`AccountKey=|SharedAccessSignature`,
+	`\b(Write-(Output|Host)|Invoke-(Expression|WebRequest|Command)|Set-ExecutionPolicy|Get-ItemProperty|`+
+		`New-Object|ConvertTo-SecureString)\b`,
+	`\bparam\s*\(|\bfunction\s+[A-Za-z-]+\s*\{`)
 
-// secretive reports whether the value may not be kept: by the property's name, or by what the value itself looks
-// like. Of a property with a secret's name nothing is kept but a switch and, where the name is a setting's, a small
-// number.
+// secretive reports whether the value may not be kept: by the property's name, or by what the
+// value itself looks like. Of a property with a secret's name nothing is kept but a switch and,
+// where the name is a setting's, a small number.
 func secretive(name, value string) bool {
 	value = strings.TrimSpace(value)
 	if plain := plainName(name); secretName(name, plain) {
@@ -76,12 +88,14 @@ func secretName(name, plain string) bool {
 	return false
 }
 
-// nameWords splits a property's name where letters end and where a small letter is followed by a capital.
+// nameWords splits a property's name where letters end and where a small letter is followed by a
+// capital.
 func nameWords(name string) []string {
 	var b strings.Builder
 	var last rune
 	for i, r := range name {
-		capital := unicode.IsUpper(r) && (unicode.IsLower(last) || unicode.IsUpper(last) && i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z')
+		beforeSmall := i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z'
+		capital := unicode.IsUpper(r) && (unicode.IsLower(last) || unicode.IsUpper(last) && beforeSmall)
 		switch last = r; {
 		case !unicode.IsLetter(r):
 			r = ' '
@@ -93,7 +107,8 @@ func nameWords(name string) []string {
 	return strings.Fields(b.String())
 }
 
-// encoded reports whether the text is, or holds, a stretch of base64 that decodes to something: text, or bytes too varied to be a word or a number.
+// encoded reports whether the text is, or holds, a stretch of base64 that decodes to something:
+// text, or bytes too varied to be a word or a number.
 func encoded(s string) bool {
 	for _, run := range base64Run.FindAllString(s, 8) {
 		if hexOnly.MatchString(run) {
@@ -142,13 +157,15 @@ func readable(raw []byte) bool {
 	return true
 }
 
-// mixed tells encoded bytes from words joined by slashes or dots: they hold small and capital letters and digits.
+// mixed tells encoded bytes from words joined by slashes or dots: they hold small and capital
+// letters and digits.
 func mixed(s string) bool {
-	return strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsDigit)
+	return strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsUpper) &&
+		strings.ContainsFunc(s, unicode.IsDigit)
 }
 
-// keptChange is a changed property as it is sealed. What is withheld is a secret; what is cut had no room. The last
-// entry may tell how many more there were.
+// keptChange is a changed property as it is sealed. What is withheld is a secret; what is cut had
+// no room. The last entry may tell how many more there were.
 type keptChange struct {
 	Name     string  `json:"name,omitempty"`
 	Old      *string `json:"old,omitempty"`
@@ -158,8 +175,9 @@ type keptChange struct {
 	More     int     `json:"more,omitempty"`
 }
 
-// sealable turns a target's modified properties into what is sealed, and counts those whose values are withheld as
-// secrets, and those that are cut: they are longer than one may be, or do not fit beside the others.
+// sealable turns a target's modified properties into what is sealed, and counts those whose values
+// are withheld as secrets, and those that are cut: they are longer than one may be, or do not fit
+// beside the others.
 func sealable(changes []change) (out []keptChange, withheld, cut int) {
 	size, more := 0, 0
 	for _, c := range changes {
