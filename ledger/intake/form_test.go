@@ -33,14 +33,16 @@ var incidents = []Form{
 // A kind that has a form is recognised however its records are held: no code knows it.
 func TestAFormIsAllThatAKindNeeds(t *testing.T) {
 	const (
-		page    = `"@odata.context":"https://x/$metadata#admin/serviceIncidents"`
-		graph   = `{"@odata.type":"#microsoft.graph.serviceIncident","id":"7","severity":"high"}`
-		whole   = `{"id":"7","impactBegan":"2026-03-01T08:00:00Z","affectedURLs":["u"],"severity":"high"}`
-		sdk     = `{"Id":"7","ImpactBegan":"/Date(1772352000000)/","AffectedUrls":["u"],"Severity":"high"}`
-		monitor = `{"time":"t","category":"ServiceIncidents","properties":{"IncidentId":"7","Severity":"high"}}`
-		row     = `{"TimeGenerated":"t","Type":"IntuneServiceIncidents","IncidentId":"7","Severity":"high","Totals":""}`
-		known   = `{"TimeGenerated":"t","IncidentId":"7","Severity":"high","Totals":""}`
-		table   = `{"tables":[{"columns":[{"name":"TimeGenerated"},{"name":"IncidentId"},{"name":"Severity"}],` +
+		directory = `"activityDisplayName":"a","loggedByService":"b",`
+		columns   = `"TimeGenerated":"t","IncidentId":"7","Severity":"high","Totals":""}`
+		page      = `"@odata.context":"https://x/$metadata#admin/serviceIncidents"`
+		graph     = `{"@odata.type":"#microsoft.graph.serviceIncident","id":"7","severity":"high"}`
+		whole     = `{"id":"7","impactBegan":"2026-03-01T08:00:00Z","affectedURLs":["u"],"severity":"high"}`
+		sdk       = `{"Id":"7","ImpactBegan":"/Date(1772352000000)/","AffectedUrls":["u"],"Severity":"high"}`
+		monitor   = `{"time":"t","category":"ServiceIncidents","properties":{"IncidentId":"7","Severity":"high"}}`
+		row       = `{"Type":"IntuneServiceIncidents",` + columns
+		known     = `{` + columns
+		table     = `{"tables":[{"columns":[{"name":"TimeGenerated"},{"name":"IncidentId"},{"name":"Severity"}],` +
 			`"rows":[["t","7","high"]]}]}`
 	)
 	for name, c := range map[string]struct {
@@ -48,30 +50,33 @@ func TestAFormIsAllThatAKindNeeds(t *testing.T) {
 		form    string
 		n       int
 	}{
-		"by its type":            {graph, "serviceIncidents", 1},
-		"by its second type":     {strings.Replace(graph, "service", "plan", 1), "serviceIncidents", 1},
-		"a page":                 {`{` + page + `,"value":[{"id":"7","severity":"high"},` + whole + `]}`, "serviceIncidents", 2},
-		"an entity":              {`{` + strings.Replace(page, `ts"`, `ts/$entity"`, 1) + `,"id":"7","severity":"high"}`, "serviceIncidents", 1},
-		"whole and nameless":     {whole, "serviceIncidents", 1},
-		"JSON lines":             {graph + "\n" + whole + "\n" + graph + "\n", "serviceIncidents", 3},
-		"a wrapper":              {`{"agent":{"type":"x"},"data":{"event":` + whole + `}}`, "serviceIncidents", 1},
-		"a text in a wrapper":    {`{"agent":{"type":"x"},"message":` + quoted(whole) + `}`, "serviceIncidents", 1},
-		"a batch of responses":   {`{"responses":[{"id":"1","status":200,"body":` + whole + `}]}`, "serviceIncidents", 1},
-		"the SDK's spelling":     {`[` + sdk + `,` + sdk + `]`, "serviceIncidents", 2},
-		"behind a broken row":    {`{"value":[{"id":},` + graph + `]}`, "serviceIncidents", 1},
-		"a category":             {monitor, "ServiceIncidents", 1},
-		"a category in capitals": {strings.Replace(monitor, "ServiceI", "SERVICEI", 1), "ServiceIncidents", 1},
-		"a batch of Event Hubs":  {`{"records":[` + monitor + `,` + monitor + `]}`, "ServiceIncidents", 2},
-		"a wrapped category":     {`{"message":` + quoted(monitor) + `}`, "ServiceIncidents", 1},
-		"the directory's members": {strings.Replace(monitor, `"Sev`, `"activityDisplayName":"a","loggedByService":"b","Sev`, 1),
+		"by its type":        {graph, "serviceIncidents", 1},
+		"by its second type": {strings.Replace(graph, "service", "plan", 1), "serviceIncidents", 1},
+		"a page": {`{` + page + `,"value":[{"id":"7","severity":"high"},` + whole + `]}`,
+			"serviceIncidents", 2},
+		"an entity": {`{` + strings.Replace(page, `ts"`, `ts/$entity"`, 1) +
+			`,"id":"7","severity":"high"}`, "serviceIncidents", 1},
+		"whole and nameless":  {whole, "serviceIncidents", 1},
+		"JSON lines":          {graph + "\n" + whole + "\n" + graph + "\n", "serviceIncidents", 3},
+		"a wrapper":           {`{"agent":{"type":"x"},"data":{"event":` + whole + `}}`, "serviceIncidents", 1},
+		"a text in a wrapper": {`{"agent":{"type":"x"},"message":` + quoted(whole) + `}`, "serviceIncidents", 1},
+		"a batch of responses": {`{"responses":[{"id":"1","status":200,"body":` + whole + `}]}`,
+			"serviceIncidents", 1},
+		"the SDK's spelling":       {`[` + sdk + `,` + sdk + `]`, "serviceIncidents", 2},
+		"behind a broken row":      {`{"value":[{"id":},` + graph + `]}`, "serviceIncidents", 1},
+		"a category":               {monitor, "ServiceIncidents", 1},
+		"a category in capitals":   {strings.Replace(monitor, "ServiceI", "SERVICEI", 1), "ServiceIncidents", 1},
+		"a batch of Event Hubs":    {`{"records":[` + monitor + `,` + monitor + `]}`, "ServiceIncidents", 2},
+		"a wrapped category":       {`{"message":` + quoted(monitor) + `}`, "ServiceIncidents", 1},
+		"the directory's members":  {strings.Replace(monitor, `"Sev`, directory+`"Sev`, 1), "ServiceIncidents", 1},
+		"a row of Log Analytics":   {row, "ServiceIncidents", 1},
+		"rows of a nameless table": {`[` + known + `,` + known + `]`, "ServiceIncidents", 2},
+		"a table of Log Analytics": {table, "ServiceIncidents", 1},
+		"an empty unshared column": {strings.Replace(row, `"Totals":""`, `"Totals":null`, 1), "ServiceIncidents", 1},
+		"a row among JSON lines":   {row + "\n" + known + "\n", "ServiceIncidents", 2},
+		"a row in a text of a hub": {`{"Body":` + quoted(row) + `}`, "ServiceIncidents", 1},
+		"a row with other columns": {strings.Replace(row, `"TimeG`, `"TenantId":"w","_ResourceId":"","TimeG`, 1),
 			"ServiceIncidents", 1},
-		"a row of Log Analytics":    {row, "ServiceIncidents", 1},
-		"rows of a nameless table":  {`[` + known + `,` + known + `]`, "ServiceIncidents", 2},
-		"a table of Log Analytics":  {table, "ServiceIncidents", 1},
-		"an empty unshared column":  {strings.Replace(row, `"Totals":""`, `"Totals":null`, 1), "ServiceIncidents", 1},
-		"a row among JSON lines":    {row + "\n" + known + "\n", "ServiceIncidents", 2},
-		"a row in a text of a hub":  {`{"Body":` + quoted(row) + `}`, "ServiceIncidents", 1},
-		"a row with other columns":  {strings.Replace(row, `"TimeG`, `"TenantId":"w","_ResourceId":"","TimeG`, 1), "ServiceIncidents", 1},
 		"a page that names no kind": {`{"value":[` + whole + `],"@odata.count":1}`, "serviceIncidents", 1},
 	} {
 		forms := newRecogniser(slices.Concat(testForms, incidents))
@@ -138,10 +143,11 @@ func TestOfTwoFormsTheMoreCompleteIsMeant(t *testing.T) {
 // What a record names as its source's tenant, and where. Log Analytics' own is the workspace's.
 func TestSourceTenantsARecordNames(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"tenantId":"AB","category":"Devices","properties":{"AADTenantId":"cd"}}`: "[{tenantId ab} {properties.AADTenantId cd}]",
-		`{"resourceId":"/tenants/EF/providers/x"}`:                                 "[{resourceId ef}]",
-		`{"resourceId":"/subscriptions/EF/providers/x","tenantId":"<null>"}`:       "[]",
-		`{"TimeGenerated":"t","Type":"IntuneDevices","TenantId":"workspace"}`:      "[]",
+		`{"tenantId":"AB"}`: "[{tenantId ab}]",
+		`{"category":"Devices","properties":{"AADTenantId":"cd"}}`:            "[{properties.AADTenantId cd}]",
+		`{"resourceId":"/tenants/EF/providers/x"}`:                            "[{resourceId ef}]",
+		`{"resourceId":"/subscriptions/EF/providers/x","tenantId":"<null>"}`:  "[]",
+		`{"TimeGenerated":"t","Type":"IntuneDevices","TenantId":"workspace"}`: "[]",
 		`{"id":"x"}`: "[]",
 	} {
 		rec, err := testRecogniser.decode([]byte(in))

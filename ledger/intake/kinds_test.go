@@ -23,13 +23,16 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		{`{"category":"anna@contoso.example","properties":{}}`, "", "unnamed", false},
 		{`{"id":"x"}`, base + "deviceManagement/managedDevices", "managedDevices", true},
 		{`{"id":"x"}`, base + "deviceManagement/managedDevices(id,deviceName)/$entity", "managedDevices", true},
-		{`{"@odata.context":"` + base + `deviceManagement/managedDevices(detectedApps())/$entity","id":"x"}`, "", "managedDevices", true},
+		{`{"@odata.context":"` + base + `deviceManagement/managedDevices(detectedApps())/$entity","id":"x"}`, "",
+			"managedDevices", true},
 		{`{"id":"x"}`, base + "users('a1a1a1a1-0000-4000-8000-000000000001')/managedDevices", "managedDevices", true},
-		{`{"id":"x"}`, base + "deviceManagement/managedDevices('x')/detectedApps", "deviceManagement/managedDevices/detectedApps", false},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices('x')/detectedApps",
+			"deviceManagement/managedDevices/detectedApps", false},
 		{`{"id":"x"}`, base + "deviceManagement/auditEvents", "auditEvents", true},
 		{`{"@odata.type":"#microsoft.graph.auditEvent"}`, "", "auditEvents", true},
 		{`{"@odata.type":"#microsoft.graph.managedDevice"}`, "", "managedDevices", true},
-		{`{"@odata.type":"#microsoft.graph.iosCompliancePolicy"}`, base + "deviceManagement/deviceCompliancePolicies", "deviceManagement/deviceCompliancePolicies", false},
+		{`{"@odata.type":"#microsoft.graph.iosCompliancePolicy"}`,
+			base + "deviceManagement/deviceCompliancePolicies", "deviceManagement/deviceCompliancePolicies", false},
 		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", false},
 		{`{"id":"x","enrolledDateTime":"t","managementAgent":"mdm"}`, "", "managedDevices", true},
 		{`{"id":"x","activityDateTime":"t","actor":{},"resources":[]}`, "", "auditEvents", true},
@@ -49,11 +52,15 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 
 // FuzzParse: no record, however odd, panics, and what is taken from one is valid JSON.
 func FuzzParse(f *testing.F) {
+	const id = `"a1a1a1a1-0000-4000-8000-000000000001"`
 	for _, seed := range []string{
-		`{"category":"AuditLogs","time":"2026-01-01T00:00:00Z","properties":{"AuditEventId":"a1a1a1a1-0000-4000-8000-000000000001","Targets":[{"ModifiedProperties":[{"Name":"a","New":1}]}],"TargetObjectIds":["x",null]}}`,
-		`{"category":"Devices","time":"2026-01-01T00:00:00Z","properties":{"DeviceId":"a1a1a1a1-0000-4000-8000-000000000001","StorageTotal":1}}`,
-		`{"@odata.type":"#microsoft.graph.managedDevice","id":"a1a1a1a1-0000-4000-8000-000000000001","detectedApps":[{"id":"x","sizeInByte":1}],"usersLoggedOn":[{}],"hardwareInformation":{"imei":"1"}}`,
-		`{"@odata.type":"#microsoft.graph.auditEvent","id":"a1a1a1a1-0000-4000-8000-000000000001","activityDateTime":"2026-01-01T00:00:00Z","actor":{},"resources":[{"modifiedProperties":[{}]}]}`,
+		`{"category":"AuditLogs","time":"2026-01-01T00:00:00Z","properties":{"AuditEventId":` + id +
+			`,"Targets":[{"ModifiedProperties":[{"Name":"a","New":1}]}],"TargetObjectIds":["x",null]}}`,
+		`{"category":"Devices","time":"2026-01-01T00:00:00Z","properties":{"DeviceId":` + id + `,"StorageTotal":1}}`,
+		`{"@odata.type":"#microsoft.graph.managedDevice","id":` + id + `,"detectedApps":[{"id":"x","sizeInByte":1}],` +
+			`"usersLoggedOn":[{}],"hardwareInformation":{"imei":"1"}}`,
+		`{"@odata.type":"#microsoft.graph.auditEvent","id":` + id + `,"activityDateTime":"2026-01-01T00:00:00Z",` +
+			`"actor":{},"resources":[{"modifiedProperties":[{}]}]}`,
 		`[]`, `{"category":{},"properties":[]}`,
 	} {
 		f.Add([]byte(seed))

@@ -27,8 +27,8 @@ func TestARecordIsReadOneLevelDeep(t *testing.T) {
 }
 
 func TestMembersAreReadAsWhatIsAskedFor(t *testing.T) {
-	r, err := readRecord([]byte(`{"text":" Anna  B ","n":7,"yes":true,"null":null,"none":"<null>","o":{"x":1},"a":[1,2],
-		"zero":0,"half":1.5,"bytes":"4096","big":1e300}`))
+	r, err := readRecord([]byte(`{"text":" Anna  B ","n":7,"yes":true,"null":null,"none":"<null>",
+		"o":{"x":1},"a":[1,2],"zero":0,"half":1.5,"bytes":"4096","big":1e300}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,8 @@ func (c *composer) pick(what string, n int) int { return rapid.IntRange(0, n-1).
 
 // oddMembers are such as containers have, in a record.
 var oddMembers = []string{"", "", "", `"value":[1,{"a":[]}],`, `"records":[{"id":"x"}],`, `"body":{"id":"y"},`,
-	`"body":"text {",`, `"error":{"code":"x"},`, `"status":429,"headers":{},`, `"message":"[not json",`, `"rows":[],"columns":[],`}
+	`"body":"text {",`, `"error":{"code":"x"},`, `"status":429,"headers":{},`, `"message":"[not json",`,
+	`"rows":[],"columns":[],`}
 
 // record is an intact one of a known name.
 func (c *composer) record() string {
@@ -79,16 +80,19 @@ func (c *composer) record() string {
 	odd := oddMembers[c.pick("odd", len(oddMembers))]
 	switch c.pick("kind", 4) {
 	case 0:
-		return fmt.Sprintf(`{%s"@odata.type":"#microsoft.graph.managedDevice","deviceName":"N%d","id":"%s"}`, odd, c.intact, someID(20, c.intact))
+		return fmt.Sprintf(`{%s"@odata.type":"#microsoft.graph.managedDevice","deviceName":"N%d","id":"%s"}`, odd,
+			c.intact, someID(20, c.intact))
 	case 1:
-		return fmt.Sprintf(`{"id":"%s",%s"enrolledDateTime":"2026-01-01T00:00:00Z","managementAgent":"mdm","deviceName":"N%d",`+
-			`"detectedApps":[{"id":"1","displayName":"]}"},{"id":"2"},{"id":"3","displayName":"\"{["}]}`, someID(20, c.intact), odd, c.intact)
+		return fmt.Sprintf(`{"id":"%s",%s"enrolledDateTime":"2026-01-01T00:00:00Z","managementAgent":"mdm",`+
+			`"deviceName":"N%d","detectedApps":[{"id":"1","displayName":"]}"},{"id":"2"},`+
+			`{"id":"3","displayName":"\"{["}]}`, someID(20, c.intact), odd, c.intact)
 	case 2:
-		return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z",%s"category":"AuditLogs","identity":"N%d","properties":{"AuditEventId":"%s",`+
-			`"Targets":[{"Name":"a"},{"Name":"b"}]}}`, odd, c.intact, someID(30, c.intact))
+		return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z",%s"category":"AuditLogs","identity":"N%d",`+
+			`"properties":{"AuditEventId":"%s","Targets":[{"Name":"a"},{"Name":"b"}]}}`, odd, c.intact,
+			someID(30, c.intact))
 	}
-	return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z","category":"Devices",%s"properties":{"DeviceId":"%s","DeviceName":"N%d"}}`,
-		odd, someID(20, c.intact), c.intact)
+	return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z","category":"Devices",%s"properties":{"DeviceId":"%s",`+
+		`"DeviceName":"N%d"}}`, odd, someID(20, c.intact), c.intact)
 }
 
 // brokenRow is what should have been one record and is none.
@@ -106,7 +110,8 @@ func (c *composer) brokenRow() string {
 
 func (c *composer) unknownRow() string {
 	c.unknown++
-	return []string{`{"surprise":1}`, `{"id":"a","value":[{"id":"no"}]}`, `{"category":"x"}`, `7`, `null`}[c.pick("unknown", 5)]
+	rows := []string{`{"surprise":1}`, `{"id":"a","value":[{"id":"no"}]}`, `{"category":"x"}`, `7`, `null`}
+	return rows[c.pick("unknown", len(rows))]
 }
 
 func (c *composer) row(damage bool) string {
@@ -201,11 +206,13 @@ func TestEveryRecordIsFoundHoweverItIsHeld(t *testing.T) {
 			values = append(values, c.holder(3, !c.pretty || n == 1))
 			if lines && c.pick("a broken line", 4) == 0 {
 				c.broken++
-				values = append(values, []string{`{"id":`, `rubbish`, `{"records":`, `{"category":"Devices"} trailing`}[c.pick("which", 4)])
+				broken := []string{`{"id":`, `rubbish`, `{"records":`, `{"category":"Devices"} trailing`}
+				values = append(values, broken[c.pick("which", len(broken))])
 			}
 		}
 		file := strings.Join(values, "\n") + []string{"", "\n", "\r\n\n"}[c.pick("end", 3)]
-		for _, encoded := range []string{file, "\xef\xbb\xbf" + file, toUTF16("\ufeff"+file, "", false), toUTF16(file, "", true)} {
+		for _, encoded := range []string{file, "\xef\xbb\xbf" + file, toUTF16("\ufeff"+file, "", false),
+			toUTF16(file, "", true)} {
 			got := &collected{intact: map[int]int{}, t: t}
 			if err := testRecogniser.scan(strings.NewReader(encoded), got); err != nil {
 				t.Fatal(err)
@@ -216,7 +223,8 @@ func TestEveryRecordIsFoundHoweverItIsHeld(t *testing.T) {
 				}
 			}
 			if got.damaged != c.broken || got.other != c.unknown || got.next != c.intact+c.broken+c.unknown {
-				t.Fatalf("%d broken and %d unknown, want %d and %d, in\n%s", got.damaged, got.other, c.broken, c.unknown, file)
+				t.Fatalf("%d broken and %d unknown, want %d and %d, in\n%s", got.damaged, got.other, c.broken,
+					c.unknown, file)
 			}
 		}
 	})
@@ -230,8 +238,8 @@ func TestARowCutAnywhereCostsItself(t *testing.T) {
 		n := rapid.IntRange(2, 6).Draw(t, "rows")
 		bad := rapid.IntRange(0, n-2).Draw(t, "the cut one")
 		name := func(i int) string {
-			return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z","tenantId":"t","category":"Devices","properties":{"DeviceId":"%s",`+
-				`"Apps":[{"a":1},{"a":2}],"DeviceName":"N%d"}}`, someID(20, i), i)
+			return fmt.Sprintf(`{"time":"2026-03-01T08:00:00Z","tenantId":"t","category":"Devices",`+
+				`"properties":{"DeviceId":"%s","Apps":[{"a":1},{"a":2}],"DeviceName":"N%d"}}`, someID(20, i), i)
 		}
 		for i := range n {
 			row := name(i + 1)
@@ -249,7 +257,8 @@ func TestARowCutAnywhereCostsItself(t *testing.T) {
 			}
 			for i := range n {
 				if want := map[bool]int{true: 0, false: 1}[i == bad]; got.intact[i+1] != want {
-					t.Fatalf("row %d of %d was found %d times where %d is cut, in\n%s", i+1, n, got.intact[i+1], bad+1, file)
+					t.Fatalf("row %d of %d was found %d times where %d is cut, in\n%s", i+1, n, got.intact[i+1],
+						bad+1, file)
 				}
 			}
 			if got.damaged != 1 {

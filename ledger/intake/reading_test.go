@@ -37,7 +37,8 @@ var (
 		"serialNumber": "device.serial-number", "imei": "device.imei",
 		"meid": "device.meid", "udid": "device.udid", "iccid": "device.iccid", "wiFiMacAddress": "device.wifi-mac",
 		"ethernetMacAddress": "device.ethernet-mac",
-		"phoneNumber":        "device.phone-number", "subscriberCarrier": "device.carrier", "easDeviceId": "device.eas-id",
+		"phoneNumber":        "device.phone-number", "subscriberCarrier": "device.carrier",
+		"easDeviceId":              "device.eas-id",
 		"easActivated":             "device.eas-activated",
 		"totalStorageSpaceInBytes": "device.storage-total", "freeStorageSpaceInBytes": "device.storage-free",
 		"physicalMemoryInBytes": "device.memory",
@@ -52,14 +53,16 @@ var (
 		"lastSyncDateTime":                    "device.last-contact",
 		"managementCertificateExpirationDate": "device.certificate-expires",
 		"retireAfterDateTime":                 "device.retire-after",
-		"notes":                               "device.notes", "complianceState": "device.compliance-state", "isEncrypted": "device.encrypted",
-		"jailBroken": "device.jail-broken",
+		"notes":                               "device.notes", "complianceState": "device.compliance-state",
+		"isEncrypted": "device.encrypted",
+		"jailBroken":  "device.jail-broken",
 		"complianceGracePeriodExpirationDateTime": "device.grace-until",
 		"partnerReportedThreatState":              "device.threat-state",
 		"windowsActiveMalwareCount":               "device.malware-active",
 		"windowsRemediatedMalwareCount":           "device.malware-remediated",
 		"managedDeviceOwnerType":                  "device.ownership",
-		"ownerType":                               "device.ownership", "userId": "device.user-id", "userDisplayName": "device.user-name",
+		"ownerType":                               "device.ownership", "userId": "device.user-id",
+		"userDisplayName":   "device.user-name",
 		"userPrincipalName": "device.user-upn",
 		"emailAddress":      "device.user-email",
 
@@ -168,9 +171,11 @@ var canonicalForms = map[string]func(string) string{
 	"device.operating-system": wordForm, "device.device-type": wordForm,
 	"device.join-type": wordForm, "device.enrolment-type": wordForm, "device.management-agent": wordForm,
 	"device.registration-state": wordForm, "device.management-state": wordForm,
-	"device.chassis": wordForm, "device.processor": wordForm, "device.lost-mode": wordForm, "device.threat-state": wordForm,
+	"device.chassis": wordForm, "device.processor": wordForm, "device.lost-mode": wordForm,
+	"device.threat-state":     wordForm,
 	"device.compliance-state": wordForm, "device.ownership": wordForm,
-	"device.supervised": wordForm, "device.encrypted": wordForm, "device.jail-broken": wordForm, "device.eas-activated": wordForm,
+	"device.supervised": wordForm, "device.encrypted": wordForm, "device.jail-broken": wordForm,
+	"device.eas-activated":      wordForm,
 	"device.autopilot-enrolled": wordForm,
 	"device.manufacturer":       strings.ToLower, "device.model": strings.ToLower, "device.carrier": strings.ToLower,
 	"device.sku-family": strings.ToLower, "device.serial-number": strings.ToLower,
@@ -185,7 +190,8 @@ var canonicalForms = map[string]func(string) string{
 var sameWords = map[string]string{
 	"corporate": "company", "intune": "mdm", "notcompliant": "noncompliant", "androidforwork": "android",
 	"androidpersonallyownedworkprofile": "android",
-	"androidenterprise":                 "android", "ipados": "ios", "iosipados": "ios", "patch": "update", "itpro": "itpro", "fail": "failure",
+	"androidenterprise":                 "android", "ipados": "ios", "iosipados": "ios", "patch": "update",
+	"itpro": "itpro", "fail": "failure",
 }
 
 // sourceCodes are the sources' enumerations, by attribute.
@@ -411,8 +417,9 @@ func (r *sourceReading) readDevice(t testing.TB, columns map[string]any) {
 			if size == "0" {
 				size = ""
 			}
-			r.lists["device.app"] = append(r.lists["device.app"], appForm(columnText(a["id"]), columnText(a["displayName"]),
-				columnText(a["version"]), columnText(a["publisher"]), size))
+			r.lists["device.app"] = append(r.lists["device.app"],
+				appForm(columnText(a["id"]), columnText(a["displayName"]),
+					columnText(a["version"]), columnText(a["publisher"]), size))
 		}
 	}
 	for _, u := range list("usersLoggedOn") {
@@ -582,7 +589,8 @@ func (w *world) heldReadings() []*heldReading {
 func entryForm(t testing.TB, attribute, text string) string {
 	m := decodedColumns(t, []byte(text))
 	if attribute == "device.app" {
-		return appForm(columnText(m["id"]), columnText(m["name"]), columnText(m["version"]), columnText(m["publisher"]),
+		return appForm(columnText(m["id"]), columnText(m["name"]), columnText(m["version"]),
+			columnText(m["publisher"]),
 			columnText(m["size"]))
 	}
 	return strings.ToLower(columnText(m["userId"])) + " at " + secondForm(columnText(m["lastLogOn"]))
@@ -822,7 +830,8 @@ func (w *world) compareAction(of []sourceReading, h *heldReading) (faults []stri
 	}
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		id := strings.ToLower(of[i].values["correlation"])
-		if saysAnything("", id) != (h.correlation != uuid.Nil) || saysAnything("", id) && tx.Correlation(id) != h.correlation {
+		said := saysAnything("", id)
+		if said != (h.correlation != uuid.Nil) || said && tx.Correlation(id) != h.correlation {
 			faults = append(faults, "its correlation is another")
 		}
 		return nil
@@ -906,7 +915,8 @@ func TestWhatTheLedgerHoldsIsWhatAnIndependentReadingSays(t *testing.T) {
 		case r.context != "":
 			form = r.kind + " of Graph"
 		}
-		own := r.values["device.ownership"] + r.values["device.operating-system"] + r.values["action.verb"] + r.values["action.target-name"]
+		own := r.values["device.ownership"] + r.values["device.operating-system"] + r.values["action.verb"] +
+			r.values["action.target-name"]
 		if count[form] == 5 || count[form] < 4 && slices.Contains(forms[form], own) &&
 			form != "device of Graph with its apps" {
 			continue

@@ -142,11 +142,11 @@ var fieldKinds = func() map[string]string {
 		"os": "os operatingsystem",
 		"time": "enrolleddatetime createddate lastcontact lastsyncdatetime ingraceperioduntil " +
 			"compliancegraceperiodexpirationdatetime managementcertificateexpirationdate lastlogondatetime",
-		"enum": "compliancestate compliantstate manageddeviceownertype ownertype ownership devicestate managementstate jointype " +
-			"deviceregistrationstate chassistype devicetype deviceenrollmenttype lostmodestate managementagent managedby " +
-			"processorarchitecture",
-		"bool": "isencrypted issupervised encryptionstatusstring supervisedstatusstring jailbroken autopilotenrolled " +
-			"easactivated",
+		"enum": "compliancestate compliantstate manageddeviceownertype ownertype ownership devicestate " +
+			"managementstate jointype deviceregistrationstate chassistype devicetype deviceenrollmenttype " +
+			"lostmodestate managementagent managedby processorarchitecture",
+		"bool": "isencrypted issupervised encryptionstatusstring supervisedstatusstring jailbroken " +
+			"autopilotenrolled easactivated",
 		"size":    "totalstoragespaceinbytes freestoragespaceinbytes storagetotal storagefree physicalmemoryinbytes",
 		"name":    "devicename manageddevicename userdisplayname username devicecategorydisplayname categoryname",
 		"product": "manufacturer model subscribercarrier subscribercarriernetwork skufamily",

@@ -24,7 +24,8 @@ func (f *found) record(it item) error {
 	if m.members != nil {
 		text = m.text("id")
 	}
-	f.out = append(f.out, strings.TrimSpace(fmt.Sprintf("%d@%d %s %s", it.number, it.line, text, contextPath(it.context))))
+	f.out = append(f.out, strings.TrimSpace(fmt.Sprintf("%d@%d %s %s", it.number, it.line, text,
+		contextPath(it.context))))
 	return nil
 }
 
@@ -56,40 +57,61 @@ func TestRecordsAreFoundHoweverTheyAreHeld(t *testing.T) {
 		in   string
 		want []string
 	}{
-		"an empty file":                    {"", nil},
-		"white space":                      {" \r\n\n\t", nil},
-		"no JSON":                          {"# Notes\n{}", []string{"foreign: text without JSON"}},
-		"UTF-16":                           {"\xff\xfe{\x00}\x00", []string{"1@1"}},
-		"one record":                       {`{"id":"a"}`, []string{"1@1 a"}},
-		"one record over several lines":    {"{\n \"id\" : \"a\"\n}\n", []string{"1@1 a"}},
-		"a byte order mark":                {"\xef\xbb\xbf{\"id\":\"a\"}", []string{"1@1 a"}},
-		"lines with LF":                    {"{\"id\":\"a\"}\n{\"id\":\"b\"}\n", []string{"1@1 a", "2@2 b"}},
-		"lines with CRLF":                  {"{\"id\":\"a\"}\r\n\r\n{\"id\":\"b\"}\r\n", []string{"1@1 a", "2@3 b"}},
-		"lines without a last line end":    {"{\"id\":\"a\"}\n{\"id\":\"b\"}", []string{"1@1 a", "2@2 b"}},
-		"several records on a line":        {`{"id":"a"} {"id":"b"}`, []string{"1@1 a", "2@1 b"}},
-		"a page":                           {`{` + ctx + `,"@odata.count":2,"value":[{"id":"a"},{"id":"b"}]}`, []string{"1@1 a deviceManagement/managedDevices", "2@1 b deviceManagement/managedDevices"}},
-		"a page over several lines":        {"{\n" + ctx + ",\n\"value\": [\n{\"id\": \"a\"}\n ,\n {\n\"id\": \"b\"}\n]\n}", []string{"1@4 a deviceManagement/managedDevices", "2@6 b deviceManagement/managedDevices"}},
-		"an empty page":                    {`{` + ctx + `,"value":[]}`, nil},
-		"a page a line":                    {"{\"value\":[{\"id\":\"a\"}]}\n{\"value\":[{\"id\":\"b\"}]}\n", []string{"1@1 a", "2@2 b"}},
-		"the documentation's form":         {`{"value":{"id":"a","value":[1]}}`, []string{"1@1 a"}},
-		"a batch":                          {`{"records":[{"id":"a"},{"id":"b","value":[{"id":"no"}]}]}`, []string{"1@1 a", "2@1 b"}},
-		"an array":                         {`[{"id":"a"},{"records":[{"id":"b"}]},[{"id":"c"}]]`, []string{"1@1 a", "2@1 b", "3@1 c"}},
-		"responses":                        {`[{"url":"u","body":{` + ctx + `,"value":[{"id":"a"}]}},{"url":"v","body":{"id":"b"}}]`, []string{"1@1 a deviceManagement/managedDevices", "2@1 b"}},
-		"a batch of responses":             {`{"responses":[{"id":"1","status":200,"body":{"value":[{"id":"a"}]}}]}`, []string{"1@1 a"}},
+		"an empty file":                 {"", nil},
+		"white space":                   {" \r\n\n\t", nil},
+		"no JSON":                       {"# Notes\n{}", []string{"foreign: text without JSON"}},
+		"UTF-16":                        {"\xff\xfe{\x00}\x00", []string{"1@1"}},
+		"one record":                    {`{"id":"a"}`, []string{"1@1 a"}},
+		"one record over several lines": {"{\n \"id\" : \"a\"\n}\n", []string{"1@1 a"}},
+		"a byte order mark":             {"\xef\xbb\xbf{\"id\":\"a\"}", []string{"1@1 a"}},
+		"lines with LF":                 {"{\"id\":\"a\"}\n{\"id\":\"b\"}\n", []string{"1@1 a", "2@2 b"}},
+		"lines with CRLF":               {"{\"id\":\"a\"}\r\n\r\n{\"id\":\"b\"}\r\n", []string{"1@1 a", "2@3 b"}},
+		"lines without a last line end": {"{\"id\":\"a\"}\n{\"id\":\"b\"}", []string{"1@1 a", "2@2 b"}},
+		"several records on a line":     {`{"id":"a"} {"id":"b"}`, []string{"1@1 a", "2@1 b"}},
+		"a page": {`{` + ctx + `,"@odata.count":2,"value":[{"id":"a"},{"id":"b"}]}`,
+			[]string{"1@1 a deviceManagement/managedDevices", "2@1 b deviceManagement/managedDevices"}},
+		"a page over several lines": {"{\n" + ctx +
+			",\n\"value\": [\n{\"id\": \"a\"}\n ,\n {\n\"id\": \"b\"}\n]\n}",
+			[]string{"1@4 a deviceManagement/managedDevices", "2@6 b deviceManagement/managedDevices"}},
+		"an empty page": {`{` + ctx + `,"value":[]}`, nil},
+		"a page a line": {"{\"value\":[{\"id\":\"a\"}]}\n{\"value\":[{\"id\":\"b\"}]}\n",
+			[]string{"1@1 a", "2@2 b"}},
+		"the documentation's form": {`{"value":{"id":"a","value":[1]}}`, []string{"1@1 a"}},
+		"a batch": {`{"records":[{"id":"a"},{"id":"b","value":[{"id":"no"}]}]}`,
+			[]string{"1@1 a", "2@1 b"}},
+		"an array": {`[{"id":"a"},{"records":[{"id":"b"}]},[{"id":"c"}]]`,
+			[]string{"1@1 a", "2@1 b", "3@1 c"}},
+		"responses": {`[{"url":"u","body":{` + ctx +
+			`,"value":[{"id":"a"}]}},{"url":"v","body":{"id":"b"}}]`,
+			[]string{"1@1 a deviceManagement/managedDevices", "2@1 b"}},
+		"a batch of responses": {`{"responses":[{"id":"1","status":200,"body":{"value":[{"id":"a"}]}}]}`,
+			[]string{"1@1 a"}},
 		"a record with a value of its own": {`{"id":"a","value":[{"id":"no"}]}`, []string{"1@1 a"}},
-		"what is no object":                {`{"value":["Get Audit Categories value",7,null,[1]]}`, []string{`1@1 "Get Audit Categories value"`, "2@1 7", "3@1 null", "4@1 [1]"}},
-		"brackets and quotes in texts":     {`{"value":[{"id":"a}]\"{[","x":"\\"},{"id":"b"}]}`, []string{`1@1 a}]"{[`, "2@1 b"}},
-		"a broken line":                    {"{\"id\":\"a\"}\n{\"id\":\n{\"id\":\"b\"}\nrubbish\n{\"id\":\"c\"}", []string{"1@1 a", "2@2 broken: malformed JSON at byte 6 of the line", "3@3 b", "4@4 broken: malformed JSON at byte 1 of the line", "5@5 c"}},
-		"a broken first line":              {"{\"id\":\"a\n{\"id\":\"b\"}\n", []string{"1@1 broken: malformed JSON at byte 8 of the line", "2@2 b"}},
-		"a cut document":                   {"{\n\"value\": [\n{\"id\":\"a\"},\n{\"id\":", []string{"1@3 a", "2@1 broken: ends inside a JSON value"}},
-		"a broken record of a page":        {`{"value":[{"id":"a"},{"id":},{"id":"b"}]}`, []string{"1@1 a", "2@1 broken: malformed JSON", "3@1 b"}},
-		"a missing comma":                  {"{\n\"value\": [{\"id\":\"a\"} {\"id\":\"b\"}]\n}\n{\"id\":\"c\"}", []string{"1@2 a", "@2 notice: a comma is missing between records", "2@2 b", "3@4 c"}},
-		"a comma too many":                 {"{\"value\":[\n{\"id\":\"a\"},\n]}\n", []string{"1@2 a", "@3 notice: a comma stands behind the last record"}},
-		"bytes that are no UTF-8":          {"{\"id\":\"a\xff\"}\n{\"id\":\"b\"}\n", []string{"1@1 broken: not valid UTF-8", "2@2 b"}},
-		"nested deeper than containers":    {strings.Repeat("[", 20) + `{"id":"a"}` + strings.Repeat("]", 20), []string{`1@1 [[[[{"id":"a"}]]]]`}},
+		"what is no object": {`{"value":["Get Audit Categories value",7,null,[1]]}`,
+			[]string{`1@1 "Get Audit Categories value"`, "2@1 7", "3@1 null", "4@1 [1]"}},
+		"brackets and quotes in texts": {`{"value":[{"id":"a}]\"{[","x":"\\"},{"id":"b"}]}`,
+			[]string{`1@1 a}]"{[`, "2@1 b"}},
+		"a broken line": {"{\"id\":\"a\"}\n{\"id\":\n{\"id\":\"b\"}\nrubbish\n{\"id\":\"c\"}",
+			[]string{"1@1 a", "2@2 broken: malformed JSON at byte 6 of the line", "3@3 b",
+				"4@4 broken: malformed JSON at byte 1 of the line", "5@5 c"}},
+		"a broken first line": {"{\"id\":\"a\n{\"id\":\"b\"}\n",
+			[]string{"1@1 broken: malformed JSON at byte 8 of the line", "2@2 b"}},
+		"a cut document": {"{\n\"value\": [\n{\"id\":\"a\"},\n{\"id\":",
+			[]string{"1@3 a", "2@1 broken: ends inside a JSON value"}},
+		"a broken record of a page": {`{"value":[{"id":"a"},{"id":},{"id":"b"}]}`,
+			[]string{"1@1 a", "2@1 broken: malformed JSON", "3@1 b"}},
+		"a missing comma": {"{\n\"value\": [{\"id\":\"a\"} {\"id\":\"b\"}]\n}\n{\"id\":\"c\"}",
+			[]string{"1@2 a", "@2 notice: a comma is missing between records", "2@2 b", "3@4 c"}},
+		"a comma too many": {"{\"value\":[\n{\"id\":\"a\"},\n]}\n",
+			[]string{"1@2 a", "@3 notice: a comma stands behind the last record"}},
+		"bytes that are no UTF-8": {"{\"id\":\"a\xff\"}\n{\"id\":\"b\"}\n",
+			[]string{"1@1 broken: not valid UTF-8", "2@2 b"}},
+		"nested deeper than containers": {strings.Repeat("[", 20) + `{"id":"a"}` + strings.Repeat("]", 20),
+			[]string{`1@1 [[[[{"id":"a"}]]]]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, src := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)), iotest.DataErrReader(strings.NewReader(c.in))} {
+			for _, src := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in)),
+				iotest.DataErrReader(strings.NewReader(c.in))} {
 				f := &found{}
 				if err := testRecogniser.scan(src, f); err != nil {
 					t.Fatal(err)
@@ -112,7 +134,8 @@ func TestARecordTooLargeIsNamedAndTheRestIsRead(t *testing.T) {
 		if err := testRecogniser.scan(strings.NewReader(in), f); err != nil {
 			t.Fatal(err)
 		}
-		if len(f.out) != 3 || !strings.HasPrefix(f.out[0], "1@1 a") || !strings.Contains(f.out[1], errTooLarge.reason) || !strings.Contains(f.out[2], " b") {
+		if len(f.out) != 3 || !strings.HasPrefix(f.out[0], "1@1 a") ||
+			!strings.Contains(f.out[1], errTooLarge.reason) || !strings.Contains(f.out[2], " b") {
 			t.Errorf("%s: found %q", name, f.out)
 		}
 	}
@@ -139,7 +162,9 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestAPageIsStreamed(t *testing.T) {
 	f := &found{}
-	s := &scanner{number: new(int), forms: testRecogniser, window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 40_000}, strings.NewReader(`{"id":"z"}]}`))), to: f}
+	s := &scanner{number: new(int), forms: testRecogniser,
+		window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 40_000},
+			strings.NewReader(`{"id":"z"}]}`))), to: f}
 	if _, ok := s.skipSpace(); !ok {
 		t.Fatal("nothing to read")
 	}
@@ -166,12 +191,15 @@ func TestAnErrorOfReadingIsReturned(t *testing.T) {
 // FuzzScan: whatever a file holds, the scan ends, counts every record once, and finds each line of
 // JSON lines.
 func FuzzScan(f *testing.F) {
-	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n", `[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n", `{"records":[{]}`,
+	for _, seed := range []string{"", "{}", "[]", `{"value":[{"id":"a"},{}]}`, "{\"id\":1}\n{\"id\":2}\r\n",
+		`[{"url":"u","body":{"value":[1,null]}}]`, "{\n\"a\": [\n", "\xef\xbb\xbf{}", "{\"a\":\n{}\n",
+		`{"records":[{]}`,
 		`{"records":[,{"id":1},,{"id":}{"id":2}]}`, `{"tables":[{"columns":[{"name":"a"}],"rows":[[1],[1,2]]}]}`,
 		`{"x":{"y":"{\"category\":\"Devices\",\"properties\":{}}"}}`, "\xff\xfe{\x00}\x00", "{\x00\"\x00", "\x1f\x8b",
 		`{"responses":[{"status":429,"body":{"error":{"code":"x"}}},{"status":200,"body":"["}]}`,
 		`{"Id":"x","LastSyncDateTime":"/Date(1)/","AdditionalProperties":{"@odata.type":"y"}}`,
-		`{"TimeGenerated":"t","Type":"IntuneDevices","DeviceId":""}`, `{"value":{"value":{"value":[]}},"@odata.nextLink":"x"}`} {
+		`{"TimeGenerated":"t","Type":"IntuneDevices","DeviceId":""}`,
+		`{"value":{"value":{"value":[]}},"@odata.nextLink":"x"}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -189,7 +217,8 @@ func FuzzScan(f *testing.F) {
 			t.Errorf("the line after %q is lost", raw)
 		}
 		// Before a broken row the rows of its batch are found, and what a text holds ends with it.
-		for _, around := range [][2]string{{`{"records":[`, `]}`}, {"{\n\"value\": [\n", "\n]\n}"}, {`{"Body":`, `}`}} {
+		for _, around := range [][2]string{{`{"records":[`, `]}`}, {"{\n\"value\": [\n", "\n]\n}"},
+			{`{"Body":`, `}`}} {
 			c = &counted{t: t}
 			row := `{"id":"first","category":"Devices","properties":{}},`
 			in := around[0] + row + string(raw) + around[1]

@@ -229,7 +229,8 @@ func TestOnlyTheReceiverEndsAWalk(t *testing.T) {
 	files := Files{Paths: []string{"none", "x", "y"}, FS: failing{fstest.MapFS{"x": {Data: []byte(`{"id":`)},
 		"y": {Data: []byte(`{"category":"Devices","properties":{}}`)}}}}
 	c := collect(t, testRecogniser, files)
-	if len(c.items) != 1 || len(c.flaws) != 2 || c.flaws["x"].reason != "cannot be read to its end: file does not exist" {
+	if len(c.items) != 1 || len(c.flaws) != 2 ||
+		c.flaws["x"].reason != "cannot be read to its end: file does not exist" {
 		t.Errorf("%q", c.out)
 	}
 	l, err := files.list(context.Background())
