@@ -170,7 +170,7 @@ func (w *walked) parse(it item, file dating) *entry {
 	e := w.in.parse(w.tenant, it, file)
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
-		e.outcome, e.fact, e.snap, e.fields, e.heldBack = failed, nil, nil, nil, true
+		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, Tally{}, nil, true
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
@@ -191,7 +191,7 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	m := *it.rec
 	fail := func(err error) *entry {
 		var f *fieldError
-		e.outcome, e.reason, e.fact, e.snap = failed, "cannot be understood", nil, nil
+		e.outcome, e.reason, e.parsed = failed, "cannot be understood", Tally{}
 		if errors.As(err, &f) {
 			e.field, e.reason = f.field, f.reason
 		}
@@ -214,23 +214,14 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	if m.has("properties") && m.properties == nil && (kind == kindAuditLog || kind == kindDevice) {
 		return fail(&fieldError{"properties", "is no object, nor a text that holds one"})
 	}
-	var err error
 	seen := &fields{}
-	switch kind {
-	case kindAuditLog:
-		e.fact, err = parseAuditLog(m, seen)
-	case kindAuditEvent:
-		e.fact, err = parseAuditEvent(m, seen)
-	case kindDevice:
-		e.snap, err = parseDevice(in.cfg.Catalogue, m, in.cfg.Clock(), seen)
-	default:
-		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
-	}
+	form := in.kinds.byForm[kind]
+	record, err := form.Parse(Parsing{sourceRecord: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
 	e.decoded = e.decoded || seen.decoded > 0
 	if err != nil {
 		return fail(err)
 	}
-	e.fields = seen.unknown
+	e.record, e.wave, e.tally, e.fields = record, form.wave, e.parsed, seen.unknown
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }

@@ -122,9 +122,9 @@ func (r *sourceRecord) isSDK() bool {
 // others that the parsers know, by their lower-case form.
 var graphNames = func() map[string]string {
 	names := map[string]string{}
-	for _, maps := range [][]mapping{graphDevice, graphHardware} {
+	for _, maps := range [][]Mapping{graphDevice, graphHardware} {
 		for _, m := range maps {
-			names[strings.ToLower(m.field)] = m.field
+			names[strings.ToLower(m.Field)] = m.Field
 		}
 	}
 	for _, n := range []string{"hardwareInformation", "usersLoggedOn", "lastLogOnDateTime", "detectedApps", "sizeInByte",

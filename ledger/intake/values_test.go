@@ -253,24 +253,26 @@ func FuzzParse(f *testing.F) {
 	in := w.intake()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e := in.parse(w.tenant, item{raw: raw}, dating{at: propertyStart})
-		switch {
-		case e.outcome == pending && (e.fact == nil) == (e.snap == nil):
-			t.Fatal("neither a fact nor a snapshot, or both")
-		case e.snap != nil:
-			for a, v := range e.snap.values {
+		switch r := e.record.(type) {
+		case nil:
+			if e.outcome == pending {
+				t.Fatal("no record")
+			}
+		case *snapshot:
+			for a, v := range r.Values {
 				if !json.Valid(v) {
 					t.Errorf("%s is no JSON: %s", a.ID, v)
 				}
 			}
-			for _, l := range e.snap.lists {
-				for _, item := range l.items {
-					if !json.Valid(item.value) {
-						t.Errorf("%s is no JSON: %s", l.attr.ID, item.value)
+			for _, l := range r.Lists {
+				for _, item := range l.Items {
+					if !json.Valid(item.Value) {
+						t.Errorf("%s is no JSON: %s", l.Attr.ID, item.Value)
 					}
 				}
 			}
-		case e.fact != nil:
-			for _, target := range e.fact.targets {
+		case *fact:
+			for _, target := range r.targets {
 				if out := schemas.JSON(target.changes); !json.Valid(out) || len(out) > maxTargetBytes+64 {
 					t.Errorf("%d bytes of changes", len(out))
 				}
