@@ -104,12 +104,7 @@ func (p *parser) never(m members) {
 			counts[CategoryLocation]++
 		}
 	}
-	if n := counts[CategoryLocation]; n > 0 {
-		p.refused = append(p.refused, Refusal{ruleLocation, CategoryLocation, n})
-	}
-	if n := counts[CategoryContent]; n > 0 {
-		p.refused = append(p.refused, Refusal{ruleNever, CategoryContent, n})
-	}
+	p.refused = RefuseNever(counts)
 }
 
 var (
@@ -210,7 +205,6 @@ const maxApp = 8 << 10
 func (p *parser) apps(m members) error {
 	l := List{Attr: p.kind.app, Complete: isEmpty(m["detectedApps@odata.nextLink"])}
 	reader := shapes{seen: p.in.Seen}
-	at := map[string]int{}
 	for i, o := range reader.objects(m["detectedApps"], "detectedApps") {
 		path := fmt.Sprintf("detectedApps[%d].", i)
 		p.in.Seen.use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
@@ -230,13 +224,7 @@ func (p *parser) apps(m members) error {
 			l.Complete = false
 			continue
 		}
-		item := Item{Key: a.ID, Value: schemas.JSON(a)}
-		if n, twice := at[a.ID]; !twice {
-			at[a.ID] = len(l.Items)
-			l.Items = append(l.Items, item)
-		} else if string(item.Value) > string(l.Items[n].Value) { // the same one, whatever order they come in
-			l.Items[n] = item
-		}
+		l.Put(Item{Key: a.ID, Value: schemas.JSON(a)})
 	}
 	if len(l.Items) > 0 { // an empty list is not reported
 		p.Lists = append(p.Lists, l)
@@ -252,7 +240,6 @@ type loggedOn struct {
 func (p *parser) loggedOn(m members) error {
 	l := List{Attr: p.kind.loggedOn, Complete: true}
 	reader := shapes{seen: p.in.Seen}
-	at := map[string]int{}
 	for i, o := range reader.objects(m["usersLoggedOn"], "usersLoggedOn") {
 		reader.single(fmt.Sprintf("usersLoggedOn[%d].", i), o, "userId", "lastLogOnDateTime")
 		p.in.Seen.use("usersLoggedOn.", o, "userId", "lastLogOnDateTime")
@@ -267,13 +254,7 @@ func (p *parser) loggedOn(m members) error {
 		if at, ok := parseTime(o.text("lastLogOnDateTime")); ok && !at.IsZero() {
 			u.At = wholeSeconds(at)
 		}
-		item := Item{Key: id, Value: schemas.JSON(u), Person: id}
-		if n, twice := at[id]; !twice {
-			at[id] = len(l.Items)
-			l.Items = append(l.Items, item)
-		} else if string(item.Value) > string(l.Items[n].Value) { // the later one
-			l.Items[n] = item
-		}
+		l.Put(Item{Key: id, Value: schemas.JSON(u), Person: id}) // of two the later one
 	}
 	if len(l.Items) > 0 {
 		p.Lists = append(p.Lists, l)

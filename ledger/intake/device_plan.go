@@ -25,13 +25,10 @@ const (
 	attrContact     = "device.last-contact"
 )
 
-// Rules that keep parts of a device's record out.
+// rulePersonalApps keeps apps of devices out that are not known to be the company's.
 const (
 	rulePersonalApps = "apps-on-personal-device"
-	ruleLocation     = "location"
-	ruleNever        = "never-collected"
-
-	categoryApps = "apps"
+	categoryApps     = "apps"
 )
 
 // deviceKind is the kind of managed devices.

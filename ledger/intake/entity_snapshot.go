@@ -40,6 +40,8 @@ type List struct {
 	Attr     *schemas.Attribute
 	Complete bool
 	Items    []Item
+
+	at map[string]int // by key, where Put added them
 }
 
 // Item is an entry of a list.
@@ -47,6 +49,21 @@ type Item struct {
 	Key    string // native, the element's identity
 	Value  json.RawMessage
 	Person string // object id of the person it is about, where it is about one
+}
+
+// Put adds an entry. Of one that is told twice the same stays, whatever order they come in: the one that
+// is greater as text.
+func (l *List) Put(item Item) {
+	if l.at == nil {
+		l.at = map[string]int{}
+	}
+	switch n, twice := l.at[item.Key]; {
+	case !twice:
+		l.at[item.Key] = len(l.Items)
+		l.Items = append(l.Items, item)
+	case string(item.Value) > string(l.Items[n].Value):
+		l.Items[n] = item
+	}
 }
 
 // Tell takes in what one field tells of an attribute. What an earlier field reported stays.

@@ -5,3 +5,4 @@ type Form struct{ Name string }
 
 var deviceForms = []Form{{kindManagedDevice}, {kindDevice}}
 var auditForms = []Form{{kindAuditEvent}, {kindAuditLog}}
+var accountForms = []Form{{"users"}}

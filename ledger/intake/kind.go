@@ -133,12 +133,16 @@ type kinds struct {
 	byStream map[string]Kind
 	byForm   map[string]formOfKind
 	forms    []Form
+	linked   []string // kinds of streams that may wait for an id
 }
 
 func newKinds(all []Kind) kinds {
 	k := kinds{byStream: map[string]Kind{}, byForm: map[string]formOfKind{}}
 	for _, kind := range all {
 		k.byStream[kind.Stream()] = kind
+		if _, links := kind.(Linker); links {
+			k.linked = append(k.linked, kind.Stream())
+		}
 		for _, f := range kind.Forms() {
 			k.byForm[f.Name] = formOfKind{f, waveOf(kind)}
 			k.forms = append(k.forms, f.Form)

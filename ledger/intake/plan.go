@@ -84,6 +84,15 @@ func (p *Planner) Person(h vault.PersonHint) (uuid.UUID, error) {
 	return id, err
 }
 
+// PersonStream finds or mints the stream of what one kind of record tells of a person.
+func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, error) {
+	s, created, err := p.Tx.PersonStream(kind, person)
+	if created && err == nil {
+		p.empty[s] = true
+	}
+	return s, err
+}
+
 // Meet notes whom or what the record names by an id of its own: who waits for it is told.
 func (p *Planner) Meet(m Met) { p.met = append(p.met, m) }
 
@@ -195,7 +204,7 @@ func (p *Planner) waitingFor() (out []Waiting, err error) {
 		if p.in.awaited.has(m.Person, m.Device) {
 			continue
 		}
-		streams, awaitErr := p.Tx.Awaiting(m.Owner(), m.IDs...)
+		streams, awaitErr := p.Tx.Awaiting(m.Owner(), p.in.kinds.linked, m.IDs...)
 		if awaitErr != nil {
 			return nil, awaitErr
 		}

@@ -10,14 +10,29 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Rules that keep whole records out, whatever their kind.
+// Rules that keep whole records or parts of them out, whatever their kind.
 const (
 	RuleSealed  = "sealed-prefix"
 	RuleErased  = "erased-subject"
 	RuleExpired = "retention-expired"
 
+	RuleLocation = "location"
+	RuleNever    = "never-collected"
+
 	categoryRecord = "record"
 )
+
+// RefuseNever returns the refusals of what is never collected, by how many fields of a record held some
+// of each category.
+func RefuseNever(counts map[string]int) (out []Refusal) {
+	if n := counts[CategoryLocation]; n > 0 {
+		out = append(out, Refusal{RuleLocation, CategoryLocation, n})
+	}
+	if n := counts[CategoryContent]; n > 0 {
+		out = append(out, Refusal{RuleNever, CategoryContent, n})
+	}
+	return out
+}
 
 // streamOfRefusals is the kind of the streams in which refusals are told.
 const streamOfRefusals = "refusal"
