@@ -85,7 +85,7 @@ completes the rest.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			in, err := intake.New(intake.Config{Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
+			in, err := intake.New(intake.Config{Kinds: intake.AllKinds(schemas.Default()), Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,10 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
+// maxStateAge is how long plaintext may be used without asking the vault again (DESIGN
+// §4): an erasure counts on it.
+const maxStateAge = 30 * time.Second
+
 // maxCachedStates bounds the folded states kept between batches; a device with some hundred apps is about 100 KiB.
 const maxCachedStates = 2048
 
@@ -17,7 +21,7 @@ const maxCachedStates = 2048
 // that two imports never plan on one.
 type stateCache struct {
 	mu    sync.Mutex // guards what follows
-	order *lru.List  // of *state, most recent first
+	order *lru.List  // of *StreamState, most recent first
 	by    map[schemas.Stream]*lru.Element
 }
 
@@ -26,14 +30,14 @@ func newStateCache() *stateCache {
 }
 
 // take removes and returns the state of a stream, nil where none is kept or it is too old to be used.
-func (c *stateCache) take(s schemas.Stream, now time.Time) *state {
+func (c *stateCache) take(s schemas.Stream, now time.Time) *StreamState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.by[s]
 	if e == nil {
 		return nil
 	}
-	st := e.Value.(*state)
+	st := e.Value.(*StreamState)
 	c.order.Remove(e)
 	delete(c.by, s)
 	if now.Sub(st.folded) > maxStateAge-5*time.Second || now.Before(st.folded) {
@@ -43,20 +47,20 @@ func (c *stateCache) take(s schemas.Stream, now time.Time) *state {
 }
 
 // put keeps a state that agrees with its stream, and drops what has become too old.
-func (c *stateCache) put(st *state, now time.Time) {
+func (c *stateCache) put(st *StreamState, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.by[st.stream]; e != nil {
+	if e := c.by[st.Stream]; e != nil {
 		c.order.Remove(e)
 	}
-	c.by[st.stream] = c.order.PushFront(st)
+	c.by[st.Stream] = c.order.PushFront(st)
 	for e := c.order.Back(); e != nil; e = c.order.Back() {
-		old := e.Value.(*state)
+		old := e.Value.(*StreamState)
 		if c.order.Len() <= maxCachedStates && now.Sub(old.folded) <= maxStateAge {
 			break
 		}
 		c.order.Remove(e)
-		delete(c.by, old.stream)
+		delete(c.by, old.Stream)
 	}
 }
 

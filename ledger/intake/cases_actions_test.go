@@ -116,7 +116,7 @@ func (w *world) actions() map[schemas.Stream]*acted {
 func (w *world) personOfAlias(alias uuid.UUID) (name string) {
 	w.t.Helper()
 	var person uuid.UUID
-	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) (err error) { person, err = personOf(tx, alias); return err })
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) (err error) { person, err = PersonOf(tx, alias); return err })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ var deviceForms = []Form{
 			{"id", "enrolledDateTime", "managementAgent"}, {"id", "managedDeviceOwnerType", "lastSyncDateTime"},
 		},
 		SDK: [][]string{{"lastSyncDateTime"}, {"enrolledDateTime"}},
-		Fields: fieldNames(slices.Concat(graphDevice, graphHardware), "hardwareInformation", "usersLoggedOn",
+		Fields: FieldNames(slices.Concat(graphDevice, graphHardware), "hardwareInformation", "usersLoggedOn",
 			"lastLogOnDateTime", "detectedApps", "sizeInByte", "activationLockBypassCode"),
 	},
 	{

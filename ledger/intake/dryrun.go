@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -36,10 +34,9 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		if err != nil {
 			return err
 		}
-		p := &planner{in: in, tenant: tenant, recorded: in.cfg.Clock(), states: states,
-			needs: map[schemas.Stream]bool{}, minted: map[uuid.UUID]bool{}}
+		p := in.planner(tenant, states)
 		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
-			p.tx = tx
+			p.Tx = tx
 			for _, e := range open {
 				if err := p.plan(e); err != nil {
 					return err
@@ -47,7 +44,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			}
 			return errJudged
 		})
-		p.tx = nil
+		p.Tx = nil
 		if !errors.Is(err, errJudged) {
 			return err
 		}

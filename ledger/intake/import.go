@@ -161,7 +161,7 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 	if err := w.look(files); err != nil {
 		return err
 	}
-	return recognised.read(ctx, files, &reading{walked: w})
+	return in.forms.read(ctx, files, &reading{walked: w})
 }
 
 // walked is what an import knows while it reads, over all files.

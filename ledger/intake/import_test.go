@@ -226,7 +226,7 @@ func TestRecordsOfErasedPersons(t *testing.T) {
 	// twice with one event.
 	for i, events := range []int{1, 0} {
 		s := w.importFiles(before)
-		if s.Refused[ruleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {
+		if s.Refused[RuleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {
 			t.Errorf("import %d: %s", i, asJSON(t, s))
 		}
 	}
@@ -325,10 +325,11 @@ func TestConfigNamesAllThatIsMissing(t *testing.T) {
 func TestTheSummaryReadsWellAndIsJSON(t *testing.T) {
 	s := newSummary()
 	for _, e := range []*entry{
-		{file: "a.json", outcome: recorded, events: 3, kept: 2, fields: map[string]int{"skuNumber": 2},
-			fact: &fact{withheld: 1}},
-		{file: "a.json", outcome: unchanged, refused: 87}, {file: "a.json", outcome: superseded, omitted: 2},
-		{file: "b.json", outcome: refusedWhole, rule: ruleErased},
+		{file: "a.json", outcome: Recorded, events: 3, fields: map[string]int{"skuNumber": 2},
+			tally: Tally{Kept: 2, Withheld: 1}},
+		{file: "a.json", outcome: Unchanged, tally: Tally{Refused: map[string]int{rulePersonalApps: 87}}},
+		{file: "a.json", outcome: Superseded, tally: Tally{Omitted: 2}},
+		{file: "b.json", outcome: refusedWhole, rule: RuleErased},
 		{file: "b.json", outcome: unrecognised, kind: "users"},
 		{file: "b.json", line: 7, number: 2, outcome: failed, field: "time", reason: "is not a time that can be read"},
 	} {

@@ -7,8 +7,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// The four forms that are taken in, and what is only counted.
+// The forms that are taken in, and what is only counted.
 func TestKindsAreRecognisedByContent(t *testing.T) {
+	forms := newRecogniser(newKinds(AllKinds(schemas.Default())).forms)
 	const base = "https://graph.microsoft.com/beta/$metadata#"
 	for _, c := range []struct {
 		in, context, kind string
@@ -36,11 +37,17 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", false},
 		{`{"id":"x","enrolledDateTime":"t","managementAgent":"mdm"}`, "", "managedDevices", true},
 		{`{"id":"x","activityDateTime":"t","actor":{},"resources":[]}`, "", "auditEvents", true},
+		{`{"id":"x"}`, base + "users", "users", true},
+		{`{"id":"x"}`, base + "users/$entity", "users", true},
+		{`{"@odata.type":"#microsoft.graph.user","id":"x"}`, base + "directoryObjects", "users", true},
+		{`{"id":"x","userPrincipalName":"a@x.example","businessPhones":[]}`, "", "users", true},
+		{`{"Id":"x","UserPrincipalName":"a@x.example","BusinessPhones":[]}`, "", "users", true},
+		{`{"id":"x","userPrincipalName":"a@x.example","appDisplayName":"y"}`, "", "unnamed", false},
 		{`{"id":"x"}`, "", "unnamed", false},
 		{`{}`, "", "unnamed", false},
 		{`"text"`, "", "no object", false},
 	} {
-		it, err := recognised.recognise(item{raw: []byte(c.in), context: c.context})
+		it, err := forms.recognise(item{raw: []byte(c.in), context: c.context})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,29 +75,31 @@ func FuzzParse(f *testing.F) {
 	w := newWorld(f, true)
 	in := w.intake()
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		it, err := recognised.recognise(item{raw: raw})
+		it, err := in.forms.recognise(item{raw: raw})
 		if err != nil {
 			return
 		}
 		e := in.parse(w.tenant, it, dating{at: propertyStart})
-		switch {
-		case e.outcome == pending && (e.fact == nil) == (e.snap == nil):
-			t.Fatal("neither a fact nor a snapshot, or both")
-		case e.snap != nil:
-			for a, v := range e.snap.values {
+		switch r := e.record.(type) {
+		case nil:
+			if e.outcome == pending {
+				t.Fatal("no record")
+			}
+		case *snapshot:
+			for a, v := range r.Values {
 				if !json.Valid(v) {
 					t.Errorf("%s is no JSON: %s", a.ID, v)
 				}
 			}
-			for _, l := range e.snap.lists {
-				for _, item := range l.items {
-					if !json.Valid(item.value) {
-						t.Errorf("%s is no JSON: %s", l.attr.ID, item.value)
+			for _, l := range r.Lists {
+				for _, item := range l.Items {
+					if !json.Valid(item.Value) {
+						t.Errorf("%s is no JSON: %s", l.Attr.ID, item.Value)
 					}
 				}
 			}
-		case e.fact != nil:
-			for _, target := range e.fact.targets {
+		case *fact:
+			for _, target := range r.targets {
 				if out := schemas.JSON(target.changes); !json.Valid(out) || len(out) > maxTargetBytes+64 {
 					t.Errorf("%d bytes of changes", len(out))
 				}

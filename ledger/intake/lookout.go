@@ -23,7 +23,7 @@ func (w *walked) look(files *listing) error {
 	if w.tenant.AnySource || w.src.TakeNameless {
 		return nil
 	}
-	err := recognised.read(w.ctx, files, &lookout{walked: w})
+	err := w.in.forms.read(w.ctx, files, &lookout{walked: w})
 	if errors.Is(err, errForeign) {
 		w.foreign = true
 		return nil

@@ -23,7 +23,7 @@ import (
 
 // told is a snapshot of the tests: what it says, by source field, and when.
 type told struct {
-	moment
+	Moment
 	values map[string]string
 }
 
@@ -39,8 +39,8 @@ func (s told) record(device string) string {
 	for f, v := range s.values {
 		m[f] = v
 	}
-	if !s.contact.IsZero() {
-		m["lastSyncDateTime"] = s.contact.Format(time.RFC3339)
+	if !s.Contact.IsZero() {
+		m["lastSyncDateTime"] = s.Contact.Format(time.RFC3339)
 	}
 	return asLine(m) + "\n"
 }
@@ -53,14 +53,14 @@ func anyTold(t *rapid.T, n, contacts int, steady bool) []told {
 	out := make([]told, n)
 	last := 0
 	for i, h := range hours {
-		s := told{moment{observed: propertyStart.Add(time.Duration(h) * time.Hour)}, map[string]string{}}
+		s := told{Moment{Observed: propertyStart.Add(time.Duration(h) * time.Hour)}, map[string]string{}}
 		if rapid.IntRange(1, 10).Draw(t, "names a contact") <= contacts {
 			from := 0
 			if steady {
 				from = last
 			}
 			last = rapid.IntRange(from, h).Draw(t, "contact")
-			s.contact = propertyStart.Add(time.Duration(last) * time.Hour)
+			s.Contact = propertyStart.Add(time.Duration(last) * time.Hour)
 		}
 		for _, f := range slices.Sorted(maps.Keys(momentFields)) {
 			if rapid.IntRange(0, 3).Draw(t, "silent") > 0 {
@@ -78,7 +78,7 @@ func ordered(all []told) bool {
 	for _, a := range all {
 		for _, b := range all {
 			for _, c := range all {
-				if a.newer(b.moment) && b.newer(c.moment) && !a.newer(c.moment) {
+				if a.Newer(b.Moment) && b.Newer(c.Moment) && !a.Newer(c.Moment) {
 					return false
 				}
 			}
@@ -90,7 +90,7 @@ func ordered(all []told) bool {
 // newest is the model: of those that report a field, the newest decides.
 func newest(all []told, field string) (value string, of *told) {
 	for i := range all {
-		if v, reported := all[i].values[field]; reported && (of == nil || all[i].newer(of.moment)) {
+		if v, reported := all[i].values[field]; reported && (of == nil || all[i].Newer(of.Moment)) {
 			value, of = v, &all[i]
 		}
 	}
@@ -101,7 +101,7 @@ func (w *world) importTold(s told, device string) {
 	w.t.Helper()
 	fsys := fstest.MapFS{"a.ndjson": aFile(s.record(device))}
 	got, err := w.intake().Import(context.Background(), w.tenant,
-		Source{Paths: []string{"."}, FS: fsys, Observed: s.observed}, nil)
+		Source{Paths: []string{"."}, FS: fsys, Observed: s.Observed}, nil)
 	if err != nil || !got.Balanced() || !got.OK() || got.Read != 1 {
 		w.t.Fatalf("%v: %s", err, asJSON(w.t, got))
 	}
@@ -123,10 +123,7 @@ func (w *world) device(intuneID string) (st *state, shown map[string]string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	st, err = w.intake().fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), stream)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	st = w.fold(w.intake(), stream)
 	shown = map[string]string{}
 	for _, r := range w.own() {
 		if r.Stream != stream {
@@ -160,8 +157,8 @@ func TestAnyOrderOfSnapshotsEndsAlike(t *testing.T) {
 		all := rapid.Custom(func(t *rapid.T) []told { return anyTold(t, 4, 7, false) }).Filter(ordered).Draw(rt, "snapshots")
 		var contact time.Time
 		for _, s := range all {
-			if s.contact.After(contact) {
-				contact = s.contact
+			if s.Contact.After(contact) {
+				contact = s.Contact
 			}
 		}
 		for range 3 {
@@ -174,13 +171,13 @@ func TestAnyOrderOfSnapshotsEndsAlike(t *testing.T) {
 			for field, id := range momentFields {
 				want, of := newest(all, field)
 				a := schemas.Default().MustAttribute(id)
-				have, held := st.values[a]
-				text, _ := asText(have.plain)
+				have, held := st.Value(a)
+				text, _ := asText(have.Plain)
 				if held != (of != nil) || text != want {
 					rt.Errorf("%s is %q, want %q", id, text, want)
 				}
-				if of != nil && !have.same(of.moment) {
-					rt.Errorf("%s is of %v, want %v", id, have.moment, of.moment)
+				if of != nil && !have.Same(of.Moment) {
+					rt.Errorf("%s is of %v, want %v", id, have.Moment, of.Moment)
 				}
 				if said, _ := asText(json.RawMessage(shown[id])); said != text {
 					rt.Errorf("%s was last told as %q and is %q", id, said, text)
@@ -211,7 +208,7 @@ func TestTheDailyLimitBlursNoMoreThanADay(t *testing.T) {
 			if of == nil {
 				continue
 			}
-			text, _ := asText(st.values[schemas.Default().MustAttribute(id)].plain)
+			text := st.Text(schemas.Default().MustAttribute(id))
 			right := false
 			for _, s := range all {
 				right = right || s.values[field] == text && !of.day().After(s.day())
@@ -315,7 +312,7 @@ func TestACopiedFileBringsNothingBack(t *testing.T) {
 		for i, events := range []int{1, 0} {
 			w.clock.Advance(time.Hour)
 			s := w.importModified(content, w.clock.Now())
-			if s.Refused[ruleErased] != 1 || s.EventsAppended != events {
+			if s.Refused[RuleErased] != 1 || s.EventsAppended != events {
 				t.Errorf("copy %d: %s", i, asJSON(t, s))
 			}
 		}
@@ -337,11 +334,11 @@ func TestAnOldMonthStaysExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := w.importModified(old, w.clock.Now()); s.Refused[ruleExpired] != 1 {
+	if s := w.importModified(old, w.clock.Now()); s.Refused[RuleExpired] != 1 {
 		t.Errorf("a copy of an expired month: %s", asJSON(t, s))
 	}
 	// What is known to be observed now is no old record, though the device has been silent since.
-	w.importTold(told{moment{observed: w.clock.Now(), contact: propertyStart}, map[string]string{"deviceName": "NOW-1"}}, guid(20, 1))
+	w.importTold(told{Moment{Observed: w.clock.Now(), Contact: propertyStart}, map[string]string{"deviceName": "NOW-1"}}, guid(20, 1))
 	if _, shown := w.device(guid(20, 1)); shown["device.name"] != `"NOW-1"` {
 		t.Errorf("the name is %s", shown["device.name"])
 	}

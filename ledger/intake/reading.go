@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// recognised knows the forms of all kinds that are taken in.
-var recognised = newRecogniser(slices.Concat(deviceForms, auditForms))
 
 // reading takes what a walk finds and sends it to be imported.
 type reading struct {
@@ -55,7 +51,7 @@ func (w *walked) parse(it item, file dating) *entry {
 	e := w.in.parse(w.tenant, it, file)
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
-		e.outcome, e.fact, e.snap, e.fields, e.heldBack = failed, nil, nil, nil, true
+		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, Tally{}, nil, true
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
@@ -69,7 +65,7 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 		decoded: it.decoded || m.decoded}
 	fail := func(err error) *entry {
 		var f *fieldError
-		e.outcome, e.reason, e.fact, e.snap = failed, "cannot be understood", nil, nil
+		e.outcome, e.reason, e.parsed = failed, "cannot be understood", Tally{}
 		if errors.As(err, &f) {
 			e.field, e.reason = f.field, f.reason
 		}
@@ -91,23 +87,14 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	if form.Category != "" && m.has("properties") && m.properties == nil {
 		return fail(&fieldError{"properties", "is no object, nor a text that holds one"})
 	}
-	var err error
 	seen := &fields{}
-	switch form.Name {
-	case kindAuditLog:
-		e.fact, err = parseAuditLog(m, seen)
-	case kindAuditEvent:
-		e.fact, err = parseAuditEvent(m, seen)
-	case kindDevice:
-		e.snap, err = parseDevice(in.cfg.Catalogue, m, in.cfg.Clock(), seen)
-	default:
-		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
-	}
+	of := in.kinds.byForm[form.Name]
+	record, err := of.Parse(Parsing{sourceRecord: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
 	e.decoded = e.decoded || seen.decoded > 0
 	if err != nil {
 		return fail(err)
 	}
-	e.fields = seen.unknown
+	e.record, e.wave, e.tally, e.fields = record, of.wave, e.parsed, seen.unknown
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }

@@ -179,15 +179,15 @@ func (s *Summary) add(e *entry) {
 		s.NamesNoTenant++
 	}
 	switch e.outcome {
-	case recorded:
+	case Recorded:
 		s.Recorded++
 		f.Recorded++
 		k.Recorded++
-	case unchanged:
+	case Unchanged:
 		s.Unchanged++
 		f.Unchanged++
 		k.Unchanged++
-	case superseded:
+	case Superseded:
 		s.Superseded++
 		f.Superseded++
 		k.Superseded++
@@ -211,33 +211,37 @@ func (s *Summary) add(e *entry) {
 	if e.decoded {
 		s.Decoded++
 	}
-	if e.sameMoment {
+	s.tally(e)
+	for name, n := range e.fields {
+		countName(s.UnknownFields, name, n)
+	}
+}
+
+// tally adds what became of the parts of a record.
+func (s *Summary) tally(e *entry) {
+	t := e.tally
+	if t.SameMoment {
 		s.SameMoment++
 	}
-	if e.snap != nil && !e.snap.proven {
+	if t.Undated {
 		s.Undated++
 	}
 	s.EventsAppended += e.events
-	s.ListItemsKept += e.kept
-	if e.refused > 0 {
-		s.ListItemsRefused[rulePersonalApps] += e.refused
+	s.ListItemsKept += t.Kept
+	for rule, n := range t.Refused {
+		s.ListItemsRefused[rule] += n
 	}
-	s.ValuesOmitted += e.omitted
-	if e.snap != nil {
-		s.ListItemsUnnamed += e.snap.unnamed
+	s.ValuesOmitted += t.Omitted
+	s.ListItemsUnnamed += t.Unnamed
+	if e.outcome == Recorded || e.outcome == Unchanged {
+		s.ValuesWithheld += t.Withheld
+		s.ValuesCut += t.Cut
 	}
-	if e.fact != nil && (e.outcome == recorded || e.outcome == unchanged) {
-		s.ValuesWithheld += e.fact.withheld
-		s.ValuesCut += e.cut
-	}
-	if e.supplemented && e.outcome == recorded {
+	if t.Supplemented && e.outcome == Recorded {
 		s.Supplemented++
 	}
-	if e.disputed {
+	if t.Disputed {
 		s.Disputed++
-	}
-	for name, n := range e.fields {
-		countName(s.UnknownFields, name, n)
 	}
 }
 

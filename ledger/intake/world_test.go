@@ -69,7 +69,7 @@ func newWorld(t testing.TB, anySource bool) *world {
 	if w.ledger, err = ledger.Create(ctx, l); err != nil {
 		t.Fatal(err)
 	}
-	w.config = Config{Ledger: w.ledger, Vault: w.vault, Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	w.config = Config{Ledger: w.ledger, Vault: w.vault, Kinds: AllKinds(schemas.Default()), Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return w
 }
 
@@ -339,28 +339,33 @@ func (w *world) canonical() string {
 	return strings.Join(out, "\n")
 }
 
-func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
+// fold returns what the ledger says of a device.
+func (w *world) fold(in *Intake, s schemas.Stream) *state {
+	w.t.Helper()
 	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return st.Content.(*state)
+}
+
+func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
+	st := w.fold(in, s)
 	var lines []string
-	for a, h := range st.values {
-		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s, contact %s", a.ID, h.plain, h.none,
-			schemas.Time(h.observed), schemas.Time(h.contact)))
+	for a, h := range st.Values() {
+		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s, contact %s", a.ID, h.Plain, h.None,
+			schemas.Time(h.Observed), schemas.Time(h.Contact)))
 	}
-	for a, l := range st.lists {
-		for _, v := range l.elements {
-			lines = append(lines, fmt.Sprintf("  %s[] = %s at %s", a.ID, v, schemas.Time(l.observed)))
-		}
+	for a, e := range st.Entries() {
+		lines = append(lines, fmt.Sprintf("  %s[] = %s at %s", a.ID, e.Plain, schemas.Time(e.Observed)))
 	}
 	lines = append(lines, "  user "+w.personName(st.user))
 	// The vault must hold the device for the person and ownership that the ledger says: it erases by that.
 	c := schemas.Default()
-	hint := vault.DeviceHint{IntuneID: st.text(c.MustAttribute("device.intune-id")), DirectoryID: st.text(c.MustAttribute("device.directory-id"))}
-	err = w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
+	hint := vault.DeviceHint{IntuneID: st.Text(c.MustAttribute("device.intune-id")), DirectoryID: st.Text(c.MustAttribute("device.directory-id"))}
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		d, _, err := tx.FindDevice(hint)
-		if own := vaultOwnership(st.text(c.MustAttribute(attrOwnership))); err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
+		if own := vaultOwnership(st.Text(c.MustAttribute(attrOwnership))); err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
 			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own, st.user)
 		}
 		return err

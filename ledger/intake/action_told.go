@@ -3,9 +3,7 @@ package intake
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,16 +129,16 @@ func indexOf(v schemas.Value) int {
 }
 
 // note takes in one more event.
-func (a *toldAction) note(r said, types eventTypes) {
+func (a *toldAction) note(r said, k *actionKind) {
 	a.events++
 	for _, p := range r.targets {
 		a.persons[p] = true
 	}
 	switch r.typ {
-	case types.disputed:
+	case k.disputed:
 		a.noteDisputes(r)
 		return
-	case types.action, types.continued, types.supplemented:
+	case k.recorded, k.continued, k.supplemented:
 	default:
 		return
 	}
@@ -149,7 +147,7 @@ func (a *toldAction) note(r said, types eventTypes) {
 	}
 	base := len(a.targets)
 	at := map[int]int{} // the event's own index → the action's
-	if r.typ == types.supplemented {
+	if r.typ == k.supplemented {
 		for _, v := range r.values {
 			if v.attr == attrTargetIndex {
 				at[v.index], _ = strconv.Atoi(string(v.plain))
@@ -242,38 +240,18 @@ func (a *toldAction) noteDisputes(r said) {
 	}
 }
 
-// foldAction reads what the tenant's own events of an action say, and opens it. A value whose
-// key was destroyed is gone; one that the vault cannot have sealed is too, and its event is
-// counted as left out.
-func (in *Intake) foldAction(ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream) (*state, error) {
-	st := newState(s, in.cfg.Clock())
-	st.action = newTold()
-	reading := ledger.Reading{Disowned: left.disowned}
-	var events []ledger.Own
-	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
+// Fold returns what the events of an action say, opened. A value whose key was destroyed is gone; one
+// that the vault cannot have sealed is too, and its event is counted as left out.
+func (k *actionKind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (Content, error) {
+	a := newTold()
+	for _, own := range events {
+		r, err := opened(tx, own, left)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", s, err)
+			return nil, err
 		}
-		if own.Draft.Type != nil {
-			events = append(events, own)
-		}
+		a.note(r, k)
 	}
-	st.read(reading)
-	var err error
-	if len(events) > 0 {
-		err = in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
-			for _, own := range events {
-				r, err := opened(tx, own, &reading.Left)
-				if err != nil {
-					return fmt.Errorf("%s: %w", s, err)
-				}
-				st.action.note(r, in.types)
-			}
-			return nil
-		})
-	}
-	left.note(s, reading.Left)
-	return st, err
+	return a, nil
 }
 
 // opened opens what an event says, and tells whose keys sealed it.
@@ -285,7 +263,7 @@ func opened(tx *vault.Tx, own ledger.Own, left *ledger.LeftOut) (said, error) {
 		if p, known := owners[alias]; known {
 			return p, nil
 		}
-		p, err := personOf(tx, alias)
+		p, err := PersonOf(tx, alias)
 		owners[alias] = p
 		return p, err
 	}
@@ -326,7 +304,7 @@ func opened(tx *vault.Tx, own ledger.Own, left *ledger.LeftOut) (said, error) {
 	for i, o := range texts {
 		v := &r.values[at[i]]
 		v.plain, v.gone = o.Plain, o.Err != nil
-		if o.Err != nil && !notSet(o.Err) && !unfitting {
+		if o.Err != nil && !NotSet(o.Err) && !unfitting {
 			unfitting = true
 			left.Add(ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision,
 				Verdict: ledger.Unfitting})
@@ -472,7 +450,7 @@ func (n *news) target(a *toldAction, index int, t toldAnew) {
 	more, otherwise, differs := compareChanges(is, t.changes, a.cut)
 	if len(otherwise) > 0 {
 		own.disputes = append(own.disputes,
-			dispute{attrChanges, index, schemas.JSON(otherwise), personOrTenant(t.person), t.person})
+			dispute{attrChanges, index, schemas.JSON(otherwise), schemas.PersonOrTenant(t.person), t.person})
 	}
 	n.differs = n.differs || own.differs || differs
 	n.disputes = append(n.disputes, own.disputes...)
@@ -492,7 +470,7 @@ func (t toldAnew) identified() bool { return t.id != "" || t.device != uuid.Nil 
 
 // idValue is the target's own id, to be sealed under the key of whose it is.
 func (t toldAnew) idValue() schemas.Value {
-	return schemas.Value{Attr: t.idAttr, Plain: schemas.JSON(clip(t.id, maxID)), Owner: personOrTenant(t.person)}
+	return schemas.Value{Attr: t.idAttr, Plain: schemas.JSON(clip(t.id, maxID)), Owner: schemas.PersonOrTenant(t.person)}
 }
 
 // withID adds the target's id under the key of whose it is: so its event tells for whom the link

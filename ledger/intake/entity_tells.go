@@ -217,48 +217,50 @@ func fold(s string) string {
 	return s
 }
 
-// deviceTells is what snapshots tell of a device's persons and of the device itself.
-type deviceTells struct{ persons, device tells }
+// entityTells is what snapshots tell of an entity's persons and of the entity itself.
+type entityTells struct{ persons, entity tells }
 
-// add takes in values of a device, by the catalogue: what never stands open there names somebody or
+// add takes in values of an entity, by the catalogue: what never stands open there names somebody or
 // something.
-func (t *deviceTells) add(a *schemas.Attribute, plain json.RawMessage) {
+func (t *entityTells) add(a *schemas.Attribute, plain json.RawMessage) {
 	text, ok := asText(plain)
 	if a.Shape != nil || !ok {
 		return
 	}
-	of := &t.device
-	if ofUser(a) {
+	of := &t.entity
+	if OfUser(a) {
 		of = &t.persons
 	}
-	switch {
-	case a.ID == attrUserName:
-		of.name(text)
-	case a.Form == "address":
+	switch a.Form {
+	case "name":
+		if OfUser(a) { // a device's name is nobody's
+			of.name(text)
+		}
+	case "address":
 		of.address(text)
-	case a.Form == "phone":
+	case "phone":
 		of.number(text)
-	case a.Form == "guid", a.Form == "code", a.Form == "digits", a.Form == "hex", a.Form == "mac", a.Form == "ip":
+	case "guid", "code", "digits", "hex", "mac", "ip":
 		of.id(text)
 	}
 }
 
 // tellsOf is what a snapshot tells, and what the ledger says already: a snapshot need not tell all
 // of it.
-func tellsOf(s *snapshot, st *state) *deviceTells {
-	t := &deviceTells{}
-	for a, v := range s.values {
+func tellsOf(s *Snapshot, st *State) *entityTells {
+	t := &entityTells{}
+	for a, v := range s.Values {
 		t.add(a, v)
 	}
-	for _, l := range s.lists {
-		for _, item := range l.items {
-			t.persons.id(item.person)
+	for _, l := range s.Lists {
+		for _, item := range l.Items {
+			t.persons.id(item.Person)
 		}
 	}
 	if st != nil {
 		for a, h := range st.values {
-			if !h.none {
-				t.add(a, h.plain)
+			if !h.None {
+				t.add(a, h.Plain)
 			}
 		}
 	}
@@ -274,15 +276,17 @@ const (
 	protectAsPerson            // under the user's, of whom it tells
 )
 
-// protect settles which values of the difference may not stand open.
-func (t *deviceTells) protect(d difference) {
-	for _, deltas := range [][]delta{d.deltas, d.restated} {
+// Protect settles which values of the difference may not stand open, by what the record tells, with
+// all that may not be kept of it, and by what the ledger says already.
+func (d Difference) Protect(told *Snapshot, st *State) {
+	t := tellsOf(told, st)
+	for _, deltas := range [][]Delta{d.deltas, d.restated} {
 		for i := range deltas {
 			switch c := &deltas[i]; {
-			case c.removed:
-			case t.persons.in(c.attr, c.plain):
+			case c.Removed:
+			case t.persons.in(c.Attr, c.Plain):
 				c.protect = protectAsPerson
-			case t.device.in(c.attr, c.plain):
+			case t.entity.in(c.Attr, c.Plain):
 				c.protect = protectAsOwn
 			}
 		}

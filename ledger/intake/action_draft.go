@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -11,15 +12,18 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
+// maxEventPersons leaves room in an action's event for its actor.
+const maxEventPersons = 60
+
 // maxID bounds an id that is no GUID, in bytes.
 const maxID = 1 << 10
 
 // tell puts an action into the ledger's terms. yours reports whether an id is a person's or
 // device's, so that it may not stand open, and whether it is the actor's own.
-func (in *Intake) tell(
-	f *fact, actor uuid.UUID, targets []resolvedTarget, yours func(id string) (whose, own bool),
+func (f *fact) tell(
+	actor uuid.UUID, targets []resolvedTarget, yours func(id string) (whose, own bool),
 ) (telling, error) {
-	c := in.cfg.Catalogue
+	c := f.kind.catalogue
 	t := telling{form: f.form, occurred: f.occurred, actor: actor}
 	cut := f.cut
 	add := func(to *[]schemas.Value, id string, raw json.RawMessage, owner schemas.Owner) error {
@@ -54,15 +58,15 @@ func (in *Intake) tell(
 		*to = append(*to, value)
 		return nil
 	}
-	for _, id := range sortedKeys(f.open) {
+	for _, id := range slices.Sorted(maps.Keys(f.open)) {
 		if err := add(&t.what, id, f.open[id], schemas.Owner{Kind: schemas.OwnerTenant}); err != nil {
 			return t, err
 		}
 	}
-	for _, id := range sortedKeys(f.actor.values) {
+	for _, id := range slices.Sorted(maps.Keys(f.actor.values)) {
 		owner := schemas.Owner{Kind: schemas.OwnerTenant}
 		if c.MustAttribute(id).Key == schemas.KeyPerson {
-			owner = personOrTenant(actor)
+			owner = schemas.PersonOrTenant(actor)
 		}
 		if err := add(&t.who, id, f.actor.values[id], owner); err != nil {
 			return t, err
@@ -88,7 +92,7 @@ func (in *Intake) tell(
 	}
 	if f.details != "" {
 		t.once = append(t.once, schemas.Value{Attr: c.MustAttribute("action.details"),
-			Plain: schemas.JSON(f.details), Owner: personOrTenant(first)})
+			Plain: schemas.JSON(f.details), Owner: schemas.PersonOrTenant(first)})
 	}
 	return t, nil
 }
@@ -104,7 +108,7 @@ type resolvedTarget struct {
 
 // values returns what is kept of the target beside its changes, and how many texts were cut.
 func (t resolvedTarget) values(c *schemas.Catalogue) (out []schemas.Value, cut int) {
-	owner := personOrTenant(t.person)
+	owner := schemas.PersonOrTenant(t.person)
 	add := func(id, text string, most int) {
 		kept := clip(text, most)
 		if kept != text {
@@ -137,8 +141,7 @@ func (t resolvedTarget) values(c *schemas.Catalogue) (out []schemas.Value, cut i
 
 // packer fills the events of one action: as many as the limits require.
 type packer struct {
-	in             *Intake
-	d              drafter
+	new            func(*schemas.Type) schemas.Draft
 	first, further *schemas.Type
 	once           []schemas.Value // in the first event
 	each           []schemas.Value // in each
@@ -155,7 +158,7 @@ func (p *packer) next() {
 	if len(p.out) > 0 {
 		t = p.further
 	}
-	draft := p.d.draft(t)
+	draft := p.new(t)
 	draft.Correlation, draft.Causation = p.correlation, p.causation
 	draft.Values = slices.Clone(p.each)
 	if len(p.out) == 0 {
@@ -166,7 +169,7 @@ func (p *packer) next() {
 	}
 	p.size, p.index = 2048, 0
 	for _, v := range draft.Values {
-		p.size += estimate(v.Attr, v.Plain, "")
+		p.size += schemas.EstimateSize(v.Attr, v.Plain, "")
 	}
 	p.out = append(p.out, draft)
 }
@@ -176,13 +179,13 @@ func (p *packer) next() {
 func (p *packer) entry(values []schemas.Value, person uuid.UUID) {
 	n := 0
 	for _, v := range values {
-		n += estimate(v.Attr, v.Plain, "0000")
+		n += schemas.EstimateSize(v.Attr, v.Plain, "0000")
 	}
 	if len(p.out) == 0 {
 		p.next()
 	}
 	last := &p.out[len(p.out)-1]
-	if p.index > 0 && (p.size+n > maxDraftBytes || len(last.Subjects) > maxEventPersons) {
+	if p.index > 0 && (p.size+n > schemas.FullEventBytes || len(last.Subjects) > maxEventPersons) {
 		p.next()
 		last = &p.out[len(p.out)-1]
 	}
@@ -202,15 +205,17 @@ func (p *packer) entry(values []schemas.Value, person uuid.UUID) {
 	}
 }
 
-func (in *Intake) changesValue(changes []keptChange, person uuid.UUID) schemas.Value {
-	return schemas.Value{Attr: in.cfg.Catalogue.MustAttribute(attrChanges), Plain: schemas.JSON(changes),
-		Owner: personOrTenant(person)}
+func (k *actionKind) changesValue(changes []keptChange, person uuid.UUID) schemas.Value {
+	return schemas.Value{Attr: k.catalogue.MustAttribute(attrChanges), Plain: schemas.JSON(changes),
+		Owner: schemas.PersonOrTenant(person)}
 }
 
 // recordedDrafts turns an action into its event, and into those that continue it where it has
 // more targets than one may name.
-func (in *Intake) recordedDrafts(d drafter, t telling, correlation uuid.UUID) []schemas.Draft {
-	p := packer{in: in, d: d, first: in.types.action, further: in.types.continued,
+func (k *actionKind) recordedDrafts(
+	draft func(*schemas.Type) schemas.Draft, t telling, correlation uuid.UUID,
+) []schemas.Draft {
+	p := packer{new: draft, first: k.recorded, further: k.continued,
 		each: slices.Concat(t.what, t.who), once: t.once, correlation: correlation, actor: t.actor}
 	p.next()
 	// Whose key seals the details is a target, wherever its own place is.
@@ -222,7 +227,7 @@ func (in *Intake) recordedDrafts(d drafter, t telling, correlation uuid.UUID) []
 	for _, target := range t.targets {
 		values := target.values
 		if len(target.changes) > 0 && !target.erased {
-			values = append(slices.Clone(values), in.changesValue(target.changes, target.person))
+			values = append(slices.Clone(values), k.changesValue(target.changes, target.person))
 		}
 		p.entry(values, target.person)
 	}
@@ -231,9 +236,11 @@ func (in *Intake) recordedDrafts(d drafter, t telling, correlation uuid.UUID) []
 
 // newsDrafts turns what a telling adds into what supplements the action, and what it says
 // otherwise into what disputes it.
-func (in *Intake) newsDrafts(d drafter, a *toldAction, form string, actor uuid.UUID, n news) []schemas.Draft {
-	c := in.cfg.Catalogue
-	s := packer{in: in, d: d, first: in.types.supplemented, further: in.types.supplemented, once: n.values,
+func (k *actionKind) newsDrafts(
+	draft func(*schemas.Type) schemas.Draft, a *toldAction, form string, actor uuid.UUID, n news,
+) []schemas.Draft {
+	c := k.catalogue
+	s := packer{new: draft, first: k.supplemented, further: k.supplemented, once: n.values,
 		causation: a.recorded}
 	if slices.ContainsFunc(n.values, func(v schemas.Value) bool { return v.Owner.ID == actor }) {
 		s.actor = actor
@@ -250,11 +257,11 @@ func (in *Intake) newsDrafts(d drafter, a *toldAction, form string, actor uuid.U
 		values := append([]schemas.Value{{Attr: c.MustAttribute(attrTargetIndex), Plain: schemas.JSON(f.index)}},
 			f.values...)
 		if len(f.changes) > 0 {
-			values = append(values, in.changesValue(f.changes, f.person))
+			values = append(values, k.changesValue(f.changes, f.person))
 		}
 		s.entry(values, f.person)
 	}
-	dis := packer{in: in, d: d, first: in.types.disputed, further: in.types.disputed, causation: a.recorded,
+	dis := packer{new: draft, first: k.disputed, further: k.disputed, causation: a.recorded,
 		actor: actor, each: []schemas.Value{{Attr: c.MustAttribute("action.form"), Plain: schemas.JSON(form)}}}
 	for _, q := range n.disputes {
 		values := []schemas.Value{{Attr: c.MustAttribute("action.disputed-attribute"), Plain: schemas.JSON(q.attr)}}

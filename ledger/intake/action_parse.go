@@ -9,12 +9,14 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// namespaceAudit names the issuing system and record kind of an admin action, so that its Graph form, its Azure Monitor form and an Event Hubs
-// copy of that are one fact. Its ids and correlation ids are random at the source.
+// namespaceAudit names the issuing system and record kind of an admin action, so that its Graph form,
+// its Azure Monitor form and an Event Hubs copy of that are one fact. Its ids and correlation ids are
+// random at the source.
 const namespaceAudit = "intune/auditEvent"
 
 // fact is an admin action as its source tells it, before anybody in it is known to us.
 type fact struct {
+	kind        *actionKind
 	source      string
 	form        string // the kind of the record
 	id          string // lower-case GUID
@@ -86,13 +88,13 @@ func verbOf(raw json.RawMessage, operation string) json.RawMessage {
 	return raw
 }
 
-// parseAuditLog reads an Azure Monitor record of category AuditLogs.
-func parseAuditLog(m sourceRecord, seen *fields) (*fact, error) {
-	p := m.properties
+// parseAzureMonitor reads an Azure Monitor record of category AuditLogs.
+func (k *actionKind) parseAzureMonitor(in Parsing) (Record, error) {
+	m, seen, p := in.sourceRecord, in.Seen, in.properties
 	seen.use("", m.members, "category", "properties", "time", "tenantId", "identity", "operationName", "correlationId", "resultType")
 	seen.use("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType", "Actor", "AdditionalDetails", "Category",
 		"TargetDisplayNames", "TargetObjectIds", "Targets", "IntuneAccountId", "AADTenantId")
-	f := &fact{source: sourceAzureMonitor, form: kindAuditLog, correlation: m.known("correlationId")}
+	f := &fact{kind: k, source: sourceAzureMonitor, form: kindAuditLog, correlation: m.known("correlationId")}
 	sh := shapes{seen: seen}
 	sh.single("", m.members, "time", "identity", "operationName", "correlationId", "resultType")
 	sh.single("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType", "AdditionalDetails", "Category")
@@ -148,14 +150,16 @@ func parseAuditLog(m sourceRecord, seen *fields) (*fact, error) {
 		}
 		f.targets = append(f.targets, t)
 	}
+	in.Tally.Withheld = f.withheld
 	return f, sh.err
 }
 
-// parseAuditEvent reads a Graph auditEvent.
-func parseAuditEvent(m sourceRecord, seen *fields) (*fact, error) {
+// parseGraph reads a Graph auditEvent.
+func (k *actionKind) parseGraph(in Parsing) (Record, error) {
+	m, seen := in.sourceRecord, in.Seen
 	seen.use("", m.members, "id", "displayName", "componentName", "actor", "activity", "activityDateTime", "activityType", "activityOperationType", "activityResult",
 		"correlationId", "resources", "category")
-	f := &fact{source: sourceGraph, form: kindAuditEvent, correlation: m.known("correlationId")}
+	f := &fact{kind: k, source: sourceGraph, form: kindAuditEvent, correlation: m.known("correlationId")}
 	sh := shapes{seen: seen}
 	sh.single("", m.members, "id", "displayName", "componentName", "activity", "activityDateTime", "activityType",
 		"activityOperationType", "activityResult", "correlationId", "category")
@@ -212,6 +216,7 @@ func parseAuditEvent(m sourceRecord, seen *fields) (*fact, error) {
 		f.change(&t, changed, "displayName", "oldValue", "newValue", "resources.modifiedProperties", &sh)
 		f.targets = append(f.targets, t)
 	}
+	in.Tally.Withheld = f.withheld
 	return f, sh.err
 }
 

@@ -16,8 +16,8 @@ import (
 // resolving finds out whom and what a record names. Without mint it only looks: an action that
 // is recorded already makes nobody known.
 type resolving struct {
-	p    *planner
-	e    *entry
+	p    *Planner
+	f    *fact
 	at   time.Time
 	mint bool
 }
@@ -26,21 +26,21 @@ type resolving struct {
 func (r resolving) person(h vault.PersonHint) (uuid.UUID, error) {
 	h.At = r.at
 	if !r.mint {
-		id, _, err := r.p.tx.FindPerson(h)
+		id, _, err := r.p.Tx.FindPerson(h)
 		return id, err
 	}
-	return r.p.person(h)
+	return r.p.Person(h)
 }
 
 // known finds what the vault knows a GUID to be, whatever it was called.
 func (r resolving) known(id string) (device *vault.Device, person uuid.UUID, err error) {
 	for _, h := range []vault.DeviceHint{{IntuneID: id, At: r.at}, {DirectoryID: id, At: r.at}} {
-		d, found, err := r.p.tx.FindDevice(h)
+		d, found, err := r.p.Tx.FindDevice(h)
 		if err != nil || found {
 			return &d, uuid.Nil, err
 		}
 	}
-	person, found, err := r.p.tx.FindPerson(vault.PersonHint{ObjectID: id, At: r.at})
+	person, found, err := r.p.Tx.FindPerson(vault.PersonHint{ObjectID: id, At: r.at})
 	if err != nil || !found {
 		return nil, uuid.Nil, err
 	}
@@ -53,7 +53,7 @@ func (r resolving) known(id string) (device *vault.Device, person uuid.UUID, err
 // resolve finds out who acted and what it was done to. Those targets go first that say
 // themselves what they are: the others may be the same.
 func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTarget, err error) {
-	f := r.e.fact
+	f := r.f
 	if f.actor.person {
 		actor, err = r.person(vault.PersonHint{ObjectID: f.actor.objectID, UPN: f.actor.upn})
 		if erased = errors.Is(err, vault.ErrErasedSubject); erased {
@@ -72,7 +72,7 @@ func (r resolving) resolve() (actor uuid.UUID, erased bool, targets []resolvedTa
 				continue
 			}
 			one, err := r.target(t, as)
-			if errors.Is(err, errNeedState) {
+			if errors.Is(err, ErrNeedState) {
 				missing = err // all that have to be read are asked for at once
 			} else if err != nil {
 				return actor, erased, nil, err
@@ -105,16 +105,13 @@ func (r resolving) target(t target, as targetKind) (resolvedTarget, error) {
 			return out, nil
 		}
 	}
-	f := r.e.fact
+	f := r.f
 	hint := vault.PersonHint{}
 	switch upn := userName(t.name); {
 	case as == targetDevice && isID && r.mint:
-		device, created, err := r.p.tx.Device(vault.DeviceHint{IntuneID: id, At: r.at})
+		device, err := r.p.Device(vault.DeviceHint{IntuneID: id, At: r.at})
 		if err != nil {
 			return out, err
-		}
-		if created {
-			r.p.minted[device.ID] = true
 		}
 		return r.onDevice(out, device, id)
 	case as == targetUser:
@@ -126,7 +123,7 @@ func (r resolving) target(t target, as targetKind) (resolvedTarget, error) {
 		hint = vault.PersonHint{ObjectID: id, UPN: upn}
 	default:
 		// Somebody's sign-in name, if it is one that is known: what has it may also be a thing that was called so.
-		person, _, err := r.p.tx.FindPerson(vault.PersonHint{UPN: upn, At: r.at})
+		person, _, err := r.p.Tx.FindPerson(vault.PersonHint{UPN: upn, At: r.at})
 		if errors.Is(err, vault.ErrErasedSubject) {
 			return r.leaveOut(out), nil
 		}
@@ -152,13 +149,13 @@ func (r resolving) target(t target, as targetKind) (resolvedTarget, error) {
 // onDevice links the target to a device and to whoever used it then.
 func (r resolving) onDevice(out resolvedTarget, d vault.Device, id string) (resolvedTarget, error) {
 	if r.mint {
-		r.p.met = append(r.p.met, met{device: d.ID, ids: []string{id}})
+		r.p.Meet(Met{Device: d.ID, Stream: d.Stream, IDs: []string{id}})
 	}
-	st, err := r.p.state(d.Stream, r.p.minted[d.ID])
+	st, err := r.p.State(d.Stream)
 	if err != nil {
 		return out, err
 	}
-	out.as, out.device, out.person = targetDevice, d.ID, st.userAt(r.at)
+	out.as, out.device, out.person = targetDevice, d.ID, userAt(st, r.at)
 	return out, nil
 }
 
@@ -176,7 +173,7 @@ func (r resolving) leaveOut(out resolvedTarget) resolvedTarget {
 	out.erased = true
 	for _, there := range []bool{out.id != "", out.name != "", len(out.changes) > 0} {
 		if there {
-			r.e.omitted++
+			r.p.Tally.Omitted++
 		}
 	}
 	return out
@@ -184,17 +181,17 @@ func (r resolving) leaveOut(out resolvedTarget) resolvedTarget {
 
 // withoutPerson returns the actor's values that are nobody's in person. An application's id is
 // one of them, unless it is the actor's own.
-func (p *planner) withoutPerson(e *entry, a actor) map[string]json.RawMessage {
+func (f *fact) withoutPerson(a actor, t *Tally) map[string]json.RawMessage {
 	out := map[string]json.RawMessage{}
 	for id, raw := range a.values {
-		attr := p.in.cfg.Catalogue.MustAttribute(id)
+		attr := f.kind.catalogue.MustAttribute(id)
 		text, _ := asText(raw)
 		guid, _ := asGUID(text)
 		switch {
 		case attr.Key != schemas.KeyPerson, attr.Shape != nil && guid != "" && guid != a.objectID:
 			out[id] = raw
 		case !isEmpty(raw):
-			e.omitted++
+			t.Omitted++
 		}
 	}
 	return out
@@ -203,7 +200,7 @@ func (p *planner) withoutPerson(e *entry, a actor) map[string]json.RawMessage {
 // yours tells of ids whether they are a person's or device's: the vault knows them as one's, or
 // the record gives them to one; and whether they are the actor's own.
 func (r resolving) yours(targets []resolvedTarget) func(id string) (whose, own bool) {
-	f := r.e.fact
+	f := r.f
 	return func(id string) (whose, own bool) {
 		if f.actor.person && id == f.actor.objectID {
 			return true, true
@@ -213,38 +210,14 @@ func (r resolving) yours(targets []resolvedTarget) func(id string) (whose, own b
 				return true, false
 			}
 		}
-		device, person, err := resolving{p: r.p, e: r.e, at: r.at}.known(id)
+		device, person, err := resolving{p: r.p, f: f, at: r.at}.known(id)
 		return err != nil || device != nil || person != uuid.Nil || f.named[id], false
 	}
 }
 
-// met is somebody or something that a record names by an id of its own.
-type met struct {
-	person, device uuid.UUID
-	ids            []string
-}
-
-// person finds or mints a person, and notes that the record names them by their id.
-func (p *planner) person(h vault.PersonHint) (uuid.UUID, error) {
-	id, _, err := p.tx.Person(h)
-	if err == nil && id != uuid.Nil && h.ObjectID != "" {
-		p.met = append(p.met, met{person: id, ids: []string{h.ObjectID}})
-	}
-	return id, err
-}
-
-// waiting is an action that named an id before anybody knew whose it is.
-type waiting struct {
-	met
-	st *state
-}
-
-// owner is the person or the device.
-func (m met) owner() uuid.UUID { return cmp.Or(m.person, m.device) }
-
 // idIn returns which of the ids a target has.
-func (m met) idIn(t *toldTarget) string {
-	for _, id := range m.ids {
+func idIn(m Met, t *toldTarget) string {
+	for _, id := range m.IDs {
 		if id != "" && strings.EqualFold(id, t.native()) {
 			return id
 		}
@@ -252,80 +225,53 @@ func (m met) idIn(t *toldTarget) string {
 	return ""
 }
 
-// waitingFor returns the actions that wait for those whom the record names. Their streams have
-// to be read first: all that are missing are asked for at once.
-func (p *planner) waitingFor() (out []waiting, err error) {
-	for _, m := range p.met {
-		if p.in.awaited.has(m.person, m.device) {
-			continue
-		}
-		streams, awaitErr := p.tx.Awaiting(m.owner(), m.ids...)
-		if awaitErr != nil {
-			return nil, awaitErr
-		}
-		for _, s := range streams {
-			st, stateErr := p.state(s, false)
-			if stateErr != nil {
-				err = stateErr
-				continue
-			}
-			out = append(out, waiting{m, st})
-		}
-		st := p.states[schemas.NewStream("device", m.device)]
-		if len(streams) == 0 && (m.device == uuid.Nil || st != nil && st.exists) {
-			p.in.awaited.add(m.person, m.device)
-		}
-	}
-	return out, err
-}
-
-// link supplements the actions that waited: with the device, and with the person, or the
+// Link supplements the actions that waited: with the device, and with the person, or the
 // device's user then. What could be linked already is forgotten: the supplement is in the
 // ledger.
-func (p *planner) link(source string, waits []waiting) (steps []step, err error) {
+func (k *actionKind) Link(p *Planner, source string, waits []Waiting) (steps []Step, err error) {
 	done := map[uuid.UUID][]schemas.Stream{} // by whom they waited for
 	for _, w := range waits {
-		a := w.st.action
-		if !w.st.exists || a == nil || a.recorded == uuid.Nil {
+		a := w.State.Content.(*toldAction)
+		if !w.State.Exists || a.recorded == uuid.Nil {
 			continue // its append did not come about; who tells it again finds the id known
 		}
-		person := w.person
-		if w.device != uuid.Nil {
-			st, err := p.state(schemas.NewStream("device", w.device), false)
+		person := w.Person
+		if w.Device != uuid.Nil {
+			st, err := p.State(w.Stream)
 			if err != nil {
 				return nil, err
 			}
-			person = st.userAt(a.occurred)
+			person = userAt(st, a.occurred)
 		}
 		var n news
 		for i, is := range a.targets {
-			id := w.idIn(is)
-			isDevice := w.device != uuid.Nil && is.text(attrTargetDevice) == w.device.String()
+			id := idIn(w.Met, is)
+			isDevice := w.Device != uuid.Nil && is.text(attrTargetDevice) == w.Device.String()
 			if is.gone(attrTargetID) || id == "" && !isDevice {
 				continue
 			}
-			erased, err := p.erasedThen(w.met, a.occurred)
+			erased, err := erasedThen(p.Tx, w.Met, a.occurred)
 			if err != nil {
 				return nil, err
 			}
 			if erased {
 				continue // whoever had the id then: it is not whom it names now
 			}
-			r := resolvedTarget{target: target{id: cmp.Or(id, w.ids[0])}, device: w.device, person: person}
-			anew := toldAnew{resolvedTarget: r, idAttr: p.in.cfg.Catalogue.MustAttribute(attrTargetID)}
-			anew.values, _ = r.values(p.in.cfg.Catalogue)
+			r := resolvedTarget{target: target{id: cmp.Or(id, w.IDs[0])}, device: w.Device, person: person}
+			anew := toldAnew{resolvedTarget: r, idAttr: k.catalogue.MustAttribute(attrTargetID)}
+			anew.values, _ = r.values(k.catalogue)
 			n.target(a, i, anew)
 		}
 		if n.none() {
 			if !a.planned { // what may not come about is still waited for
-				done[w.owner()] = append(done[w.owner()], w.st.stream)
+				done[w.Owner()] = append(done[w.Owner()], w.State.Stream)
 			}
 			continue
 		}
-		d := p.drafter(w.st.stream, source, a.occurred)
-		own, err := p.encodeAction(w.st, p.in.newsDrafts(d, a, "", uuid.Nil, n))
+		draft := drafter(p, w.State.Stream, source, a.occurred)
+		own, err := k.encode(p, w.State, k.newsDrafts(draft, a, "", uuid.Nil, n))
 		if errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrErased) {
-			done[w.owner()] = append(done[w.owner()], w.st.stream)
+			done[w.Owner()] = append(done[w.Owner()], w.State.Stream)
 			continue
 		}
 		if err != nil {
@@ -334,7 +280,7 @@ func (p *planner) link(source string, waits []waiting) (steps []step, err error)
 		steps = append(steps, own...)
 	}
 	for owner, streams := range done {
-		if err := p.tx.Forget(owner, streams...); err != nil {
+		if err := p.Tx.Forget(owner, streams...); err != nil {
 			return nil, err
 		}
 	}
@@ -342,13 +288,13 @@ func (p *planner) link(source string, waits []waiting) (steps []step, err error)
 }
 
 // erasedThen reports whether who had one of the ids at that time was erased since.
-func (p *planner) erasedThen(m met, at time.Time) (bool, error) {
-	for _, id := range m.ids {
+func erasedThen(tx *vault.Tx, m Met, at time.Time) (bool, error) {
+	for _, id := range m.IDs {
 		var err error
-		if m.person != uuid.Nil {
-			_, _, err = p.tx.FindPerson(vault.PersonHint{ObjectID: id, At: at})
-		} else if _, _, err = p.tx.FindDevice(vault.DeviceHint{IntuneID: id, At: at}); err == nil {
-			_, _, err = p.tx.FindDevice(vault.DeviceHint{DirectoryID: id, At: at})
+		if m.Person != uuid.Nil {
+			_, _, err = tx.FindPerson(vault.PersonHint{ObjectID: id, At: at})
+		} else if _, _, err = tx.FindDevice(vault.DeviceHint{IntuneID: id, At: at}); err == nil {
+			_, _, err = tx.FindDevice(vault.DeviceHint{DirectoryID: id, At: at})
 		}
 		if errors.Is(err, vault.ErrErasedSubject) {
 			return true, nil
@@ -360,23 +306,21 @@ func (p *planner) erasedThen(m met, at time.Time) (bool, error) {
 	return false, nil
 }
 
-// encodeAction seals and encodes further events of an action, and brings its state forward.
-func (p *planner) encodeAction(st *state, drafts []schemas.Draft) ([]step, error) {
+// encode seals and encodes further events of an action, and brings its state forward.
+func (k *actionKind) encode(p *Planner, st *StreamState, drafts []schemas.Draft) ([]Step, error) {
 	notes := make([]said, len(drafts))
 	for i, d := range drafts {
 		notes[i] = saidByDraft(d)
 	}
-	steps, err := p.encode(st, drafts)
+	steps, err := p.Encode(st, drafts)
 	if err != nil {
 		return nil, err
 	}
-	if st.action == nil {
-		st.action = newTold()
-	}
+	a := st.Content.(*toldAction)
 	for _, n := range notes {
-		st.action.note(n, p.in.types)
+		a.note(n, k)
 	}
-	st.action.planned = true
-	st.advance(steps)
+	a.planned = true
+	st.Advance(steps)
 	return steps, nil
 }

@@ -1,0 +1,11 @@
+package intake
+
+import "time"
+
+// dating is how records are dated that tell no time of their own.
+type dating struct {
+	at time.Time
+	// proven says that the records are of that time. A modification time proves no age: copying
+	// changes it.
+	proven bool
+}
