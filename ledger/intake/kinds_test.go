@@ -2,6 +2,7 @@ package intake
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/ledgerline/ledgerline/schemas"
@@ -53,6 +54,27 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		}
 		if got := it.kind.name; got != c.kind || (it.kind.form != nil) != c.taken {
 			t.Errorf("%s in %q is %s %v, want %s %v", c.in, c.context, got, it.kind.form != nil, c.kind, c.taken)
+		}
+	}
+}
+
+// What a record says of itself names one form, and never the one that happens to come last.
+func TestNoTwoFormsClaimTheSame(t *testing.T) {
+	claimed := map[string]string{}
+	for _, f := range recognised.forms {
+		claims := []string{"name " + f.Name, "collection " + f.Collection, "category " + strings.ToLower(f.Category),
+			"table " + strings.ToLower(f.Table)}
+		for _, odata := range f.ODataTypes {
+			claims = append(claims, "type "+odata)
+		}
+		for _, c := range claims {
+			if other := claimed[c]; other != "" && !strings.HasSuffix(c, " ") {
+				t.Errorf("%s and %s both claim %s", other, f.Name, c)
+			}
+			claimed[c] = f.Name
+		}
+		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" {
+			t.Errorf("%q is no form of a source", f.Name)
 		}
 	}
 }
