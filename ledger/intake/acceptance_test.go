@@ -71,7 +71,7 @@ func TestRealRecords(t *testing.T) {
 			t.Log(asJSON(t, first))
 			t.Log(w.dump(newLabels()))
 		}
-		if first.ListItemsKept != 326 || first.ListItemsRefused[rulePersonalApps] != 87 {
+		if first.ListItemsKept != 326 || first.ListItemsRefused["apps-on-personal-device"] != 87 {
 			t.Errorf("%d apps kept, %v refused; want 326 and 87", first.ListItemsKept, first.ListItemsRefused)
 		}
 		if got := len(w.events()); got != first.EventsAppended {

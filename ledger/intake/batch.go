@@ -46,8 +46,8 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 		maps.Copy(asked, more)
 	}
 	for _, e := range entries {
-		if e.wrote && (e.outcome == Unchanged || e.outcome == Superseded) {
-			e.outcome = Recorded // planned anew after a part of it was appended
+		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
+			e.outcome = recorded // planned anew after a part of it was appended
 		}
 	}
 	return in.cfg.Hook(PointDone)
@@ -64,27 +64,6 @@ func inOrder(entries []*entry) []*entry {
 	return open
 }
 
-// wave is the order of appends: referenced streams, entities, facts (FORMATS §2). Records are planned
-// in it too, so that an action of the same batch finds its device and its user.
-type wave int
-
-const (
-	waveRefusals wave = iota
-	waveEntities
-	waveFacts
-	waves
-)
-
-func waveOf(k Kind) wave {
-	switch {
-	case k.Stream() == streamOfRefusals:
-		return waveRefusals
-	case k.Facts():
-		return waveFacts
-	}
-	return waveEntities
-}
-
 // round plans every open entry once and appends what was planned.
 func (in *Intake) round(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs map[schemas.Stream]bool,
@@ -96,11 +75,12 @@ func (in *Intake) round(
 	if err != nil {
 		return nil, err
 	}
-	p := in.planner(tenant, states)
+	p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+	p.Unlimited = in.unlimited
 	err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
 		for _, e := range open {
-			if err := p.plan(e); err != nil {
+			if err := e.plan(p); err != nil {
 				return err
 			}
 		}
@@ -119,61 +99,18 @@ func (in *Intake) round(
 	}
 	now := in.cfg.Clock()
 	for s, st := range p.states {
-		if !stale[s] && in.waveOf(s) == waveEntities {
+		if !stale[s] && in.kinds.Wave(s.Kind()) == WaveEntities {
 			in.states.put(st, now)
 		}
 	}
-	return p.needs, nil
-}
-
-// planner returns one that plans on the states.
-func (in *Intake) planner(tenant vault.Tenant, states map[schemas.Stream]*StreamState) *Planner {
-	return &Planner{Tenant: tenant, Catalogue: in.cfg.Catalogue, Unlimited: in.unlimited, in: in,
-		recorded: in.cfg.Clock(), states: states, needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}}
-}
-
-// Looking is a look at the vault before anything is planned.
-type Looking struct {
-	Tx    *vault.Tx
-	needs map[schemas.Stream]bool
-}
-
-// Need names a stream that planning will need.
-func (l *Looking) Need(s schemas.Stream) { l.needs[s] = true }
-
-// Device names the stream of a device, if it is known, and returns it; "" for none.
-func (l *Looking) Device(h vault.DeviceHint) (schemas.Stream, error) {
-	d, found, err := l.Tx.FindDevice(h)
-	if errors.Is(err, vault.ErrErasedSubject) {
-		return "", nil
-	}
-	if err != nil || !found {
-		return "", err
-	}
-	l.Need(d.Stream)
-	return d.Stream, nil
-}
-
-// Refusals names the streams that count what rules refused of the stream concerned.
-func (l *Looking) Refusals(concerned schemas.Stream, rules ...string) error {
-	for _, rule := range rules {
-		s, _, err := l.Tx.RefusalStream(concerned, rule)
-		if errors.Is(err, vault.ErrReadOnly) {
-			continue // not refused before
-		}
-		if err != nil {
-			return err
-		}
-		l.Need(s)
-	}
-	return nil
+	return p.Needs(), nil
 }
 
 // look finds, without minting anything, which streams the entries will need. It may miss
 // one: planning then asks for it.
 func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
 	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		l := &Looking{Tx: tx, needs: needs}
+		l := NewLooking(tx, needs)
 		for _, e := range open {
 			if err := e.record.Look(l); err != nil {
 				return err
@@ -210,7 +147,7 @@ func (in *Intake) read(
 func (in *Intake) fold(
 	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream,
 ) (*StreamState, error) {
-	st := &StreamState{Stream: s, folded: in.cfg.Clock()}
+	st := &StreamState{Stream: s, Folded: in.cfg.Clock()}
 	var events []ledger.Own
 	reading := ledger.Reading{Disowned: left.disowned}
 	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
@@ -221,9 +158,9 @@ func (in *Intake) fold(
 			events = append(events, own)
 		}
 	}
-	st.Exists, st.expect = reading.Own > 0, reading.Expect()
+	st.Exists, st.Expect = reading.Own > 0, reading.Expect()
 	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		st.Content, err = in.kinds.byStream[s.Kind()].Fold(tx, events, &reading.Left)
+		st.Content, err = in.kinds.Fold(tx, s, events, &reading.Left)
 		return err
 	})
 	left.note(s, reading.Left)
@@ -275,14 +212,14 @@ type laneStep struct {
 func (in *Intake) appendAll(
 	ctx context.Context, tenant uuid.UUID, open []*entry,
 ) (stale map[schemas.Stream]bool, err error) {
-	planned := [waves]map[schemas.Stream]*lane{{}, {}, {}}
+	planned := [Waves]map[schemas.Stream]*lane{{}, {}, {}}
 	for _, e := range open {
 		for _, s := range e.steps {
-			w := planned[in.waveOf(s.stream)]
-			if w[s.stream] == nil {
-				w[s.stream] = &lane{stream: s.stream}
+			w := planned[in.kinds.Wave(s.Stream.Kind())]
+			if w[s.Stream] == nil {
+				w[s.Stream] = &lane{stream: s.Stream}
 			}
-			w[s.stream].work = append(w[s.stream].work, laneStep{e, s})
+			w[s.Stream].work = append(w[s.Stream].work, laneStep{e, s})
 		}
 	}
 	var mu sync.Mutex // guards stale, contended and the events of entries that two lanes share
@@ -325,14 +262,14 @@ func (in *Intake) appendAll(
 					mu.Unlock()
 					return nil
 				case err == nil:
-					w.entry.events += len(w.step.events)
-					w.entry.wrote = w.entry.wrote || in.waveOf(l.stream) > waveRefusals
+					w.entry.events += len(w.step.Events)
+					w.entry.wrote = w.entry.wrote || in.kinds.Wave(l.stream.Kind()) > WaveRefusals
 				}
 				mu.Unlock()
 				if err != nil {
 					return err
 				}
-				if in.waveOf(l.stream) > waveRefusals {
+				if in.kinds.Wave(l.stream.Kind()) > WaveRefusals {
 					hook.Lock()
 					err = in.cfg.Hook(PointAppended)
 					hook.Unlock()
@@ -346,7 +283,7 @@ func (in *Intake) appendAll(
 		if err != nil {
 			return nil, err
 		}
-		if wave(i) == waveRefusals && len(lanes) > 0 {
+		if Wave(i) == WaveRefusals && len(lanes) > 0 {
 			if err := in.cfg.Hook(PointRefused); err != nil {
 				return nil, err
 			}
@@ -360,9 +297,6 @@ func (in *Intake) appendAll(
 	return stale, nil
 }
 
-// waveOf is the wave of a stream.
-func (in *Intake) waveOf(s schemas.Stream) wave { return waveOf(in.kinds.byStream[s.Kind()]) }
-
 // maxBehind bounds how often an append goes behind what others write to its stream meanwhile.
 const maxBehind = 256
 
@@ -370,19 +304,19 @@ const maxBehind = 256
 // that ends the import. Where nothing but others' events stands behind what was planned on, it
 // goes behind those: who floods a stream with foreign events keeps no record out of it.
 func (in *Intake) append(ctx context.Context, tenant uuid.UUID, l *lane, s Step) error {
-	expect := s.expect
+	expect := s.Expect
 	if r, exact := expect.Revision(); exact {
 		expect = ledger.Exact(r + l.shift)
 	}
 	for try := 0; ; try++ {
-		last, err := in.cfg.Ledger.Append(ctx, s.stream, expect, s.events) // its error names the stream
+		last, err := in.cfg.Ledger.Append(ctx, s.Stream, expect, s.Events) // its error names the stream
 		if err == nil {
-			l.shift = last + 1 - uint64(len(s.events)) - first(s.expect)
+			l.shift = last + 1 - uint64(len(s.Events)) - first(s.Expect)
 		}
 		if !errors.Is(err, ledger.ErrConflict) || try == maxBehind {
 			return err
 		}
-		behind, own, readErr := in.behind(ctx, tenant, s.stream, expect)
+		behind, own, readErr := in.behind(ctx, tenant, s.Stream, expect)
 		if readErr != nil || own {
 			return cmp.Or(readErr, err)
 		}

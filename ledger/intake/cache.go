@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -40,7 +38,7 @@ func (c *stateCache) take(s schemas.Stream, now time.Time) *StreamState {
 	st := e.Value.(*StreamState)
 	c.order.Remove(e)
 	delete(c.by, s)
-	if now.Sub(st.folded) > maxStateAge-5*time.Second || now.Before(st.folded) {
+	if now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded) {
 		return nil // five seconds for the batch that would use it
 	}
 	return st
@@ -56,7 +54,7 @@ func (c *stateCache) put(st *StreamState, now time.Time) {
 	c.by[st.Stream] = c.order.PushFront(st)
 	for e := c.order.Back(); e != nil; e = c.order.Back() {
 		old := e.Value.(*StreamState)
-		if c.order.Len() <= maxCachedStates && now.Sub(old.folded) <= maxStateAge {
+		if c.order.Len() <= maxCachedStates && now.Sub(old.Folded) <= maxStateAge {
 			break
 		}
 		c.order.Remove(e)
@@ -70,31 +68,4 @@ func (c *stateCache) clear() {
 	defer c.mu.Unlock()
 	c.order.Init()
 	clear(c.by)
-}
-
-// maxAwaited bounds the persons and devices of whom is noted that no action waits for them.
-const maxAwaited = 1 << 16
-
-// awaited notes for whom no action waits: once known, an id is waited for no more. It holds uuids of ours only.
-type awaited struct {
-	mu   sync.Mutex // guards what follows
-	none map[uuid.UUID]bool
-}
-
-func newAwaited() *awaited { return &awaited{none: map[uuid.UUID]bool{}} }
-
-func (a *awaited) has(person, device uuid.UUID) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.none[person] || a.none[device]
-}
-
-func (a *awaited) add(person, device uuid.UUID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.none) >= maxAwaited {
-		clear(a.none)
-	}
-	a.none[person], a.none[device] = true, true
-	delete(a.none, uuid.Nil)
 }

@@ -34,11 +34,12 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		if err != nil {
 			return err
 		}
-		p := in.planner(tenant, states)
+		p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+		p.Unlimited = in.unlimited
 		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 			p.Tx = tx
 			for _, e := range open {
-				if err := p.plan(e); err != nil {
+				if err := e.plan(p); err != nil {
 					return err
 				}
 			}
@@ -53,6 +54,6 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
-		needs = p.needs
+		needs = p.Needs()
 	}
 }

@@ -1,29 +1,36 @@
 package intake
 
-// Outcome is how a record is counted; each has exactly one.
-type Outcome int
+import (
+	"errors"
+	"fmt"
+)
 
-// Outcomes. A kind says of its records that they are Recorded, Unchanged or Superseded; the others are
-// the engine's.
+// outcome is how a record is counted; each has exactly one.
+type outcome int
+
 const (
-	pending    Outcome = iota
-	Recorded           // it tells something new
-	Unchanged          // the ledger says so already
-	Superseded         // it is older than what the ledger says
+	pending outcome = iota
+	recorded
+	unchanged
+	superseded
 	refusedWhole
 	unrecognised
 	failed
 	noted // no record: something to be told
 )
 
+// outcomes are those of planning.
+var outcomes = map[Outcome]outcome{Recorded: recorded, Unchanged: unchanged, Superseded: superseded,
+	Refused: refusedWhole, Failed: failed}
+
 // String is the outcome as it is counted; like the summary, what is none of the others has failed.
-func (o Outcome) String() string {
+func (o outcome) String() string {
 	switch o {
-	case Recorded:
+	case recorded:
 		return OutcomeRecorded
-	case Unchanged:
+	case unchanged:
 		return OutcomeUnchanged
-	case Superseded:
+	case superseded:
 		return OutcomeSuperseded
 	case refusedWhole:
 		return OutcomeRefused
@@ -51,19 +58,38 @@ type entry struct {
 	bytes, bytesTotal int64  // how far the source is read
 
 	record Record
-	wave   wave           // of its kind
+	wave   Wave           // of its kind
 	parsed Tally          // what reading it found
 	fields map[string]int // unknown, by name
 	forged bool           // holds a text that would be taken for a sealed value
 
-	outcome Outcome
+	outcome outcome
 	rule    string // of a wholly refused one
 	field   string // of a failed one
 	reason  string
 
 	steps   []Step
-	planned Outcome // what it counts as once its steps are done
+	planned outcome // what it counts as once its steps are done
 	events  int     // appended
 	wrote   bool    // some of them to the entity or fact itself
 	tally   Tally   // parsed, and what planning found
+}
+
+// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
+// first, and whose steps have to be appended. An error is one that ends the import.
+func (e *entry) plan(p *Planner) error {
+	e.steps, e.planned = nil, pending
+	r, err := p.Plan(e.record, e.parsed, e.forged)
+	if errors.Is(err, ErrNeedState) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("record %d of kind %s: %w", e.number, e.kind, err)
+	}
+	e.steps, e.planned, e.tally, e.rule = r.Steps, outcomes[r.Becomes], r.Tally, r.Rule
+	e.field, e.reason = r.Field, r.Reason
+	if len(e.steps) == 0 {
+		e.outcome = e.planned
+	}
+	return nil
 }

@@ -46,8 +46,8 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 	check("unrecognised", sum(s.Unrecognised), want.Unrecognised)
 	check("admin actions", facts, want.AuditFacts)
 	check("devices", len(devices), want.Devices)
-	own := schemas.Default().MustAttribute(attrOwnership)
-	apps := schemas.Default().MustAttribute(attrApp)
+	own := schemas.Default().MustAttribute("device.ownership")
+	apps := schemas.Default().MustAttribute("device.app")
 	owners, kept := map[string]int{}, 0
 	for stream := range devices {
 		st := w.fold(in, stream)
@@ -58,7 +58,7 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 			}
 		}
 	}
-	check("company devices", owners[ownershipCompany], want.Company)
+	check("company devices", owners["company"], want.Company)
 	check("personal devices", owners["personal"], want.Personal)
 	check("apps of company devices", kept, want.Apps.Company)
 	if !s.Balanced() || len(s.Files) != truth.Files || s.ValuesWithheld == 0 {

@@ -199,7 +199,7 @@ func TestATypeOfANewerProgramIsSkippedSilently(t *testing.T) {
 func (w *world) factStream(id string) (s schemas.Stream) {
 	w.t.Helper()
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
-		s = tx.FactStream("adminaction", namespaceAudit, id)
+		s = tx.FactStream("adminaction", "intune/auditEvent", id)
 		return nil
 	})
 	if err != nil {

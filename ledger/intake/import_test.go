@@ -53,7 +53,7 @@ func TestLimitsOfEventsAndAppends(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				entries := slices.DeleteFunc(d.Values, func(v schemas.Value) bool { return v.Attr.ID != attrApp })
+				entries := slices.DeleteFunc(d.Values, func(v schemas.Value) bool { return v.Attr.ID != "device.app" })
 				if len(entries) > schemas.MaxListEntries {
 					t.Errorf("a delta of %d entries", len(entries))
 				}
@@ -325,10 +325,10 @@ func TestConfigNamesAllThatIsMissing(t *testing.T) {
 func TestTheSummaryReadsWellAndIsJSON(t *testing.T) {
 	s := newSummary()
 	for _, e := range []*entry{
-		{file: "a.json", outcome: Recorded, events: 3, fields: map[string]int{"skuNumber": 2},
+		{file: "a.json", outcome: recorded, events: 3, fields: map[string]int{"skuNumber": 2},
 			tally: Tally{Kept: 2, Withheld: 1}},
-		{file: "a.json", outcome: Unchanged, tally: Tally{Refused: map[string]int{rulePersonalApps: 87}}},
-		{file: "a.json", outcome: Superseded, tally: Tally{Omitted: 2}},
+		{file: "a.json", outcome: unchanged, tally: Tally{Refused: map[string]int{"apps-on-personal-device": 87}}},
+		{file: "a.json", outcome: superseded, tally: Tally{Omitted: 2}},
 		{file: "b.json", outcome: refusedWhole, rule: RuleErased},
 		{file: "b.json", outcome: unrecognised, kind: "users"},
 		{file: "b.json", line: 7, number: 2, outcome: failed, field: "time", reason: "is not a time that can be read"},

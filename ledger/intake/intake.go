@@ -78,12 +78,10 @@ func (c Config) Validate() error {
 
 // Intake takes records in. It is safe for concurrent use.
 type Intake struct {
-	cfg      Config
-	states   *stateCache
-	awaited  *awaited
-	kinds    kinds
-	forms    *recogniser // of all kinds
-	refusals refusals
+	cfg    Config
+	states *stateCache
+	kinds  *Kinds
+	forms  *recogniser // of all kinds
 
 	unlimited bool // without the daily limit; tests alone set it
 }
@@ -104,10 +102,8 @@ func New(c Config) (*Intake, error) {
 		c.Observer = unobserved{}
 	}
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
-	of := refusals{c.Catalogue.MustType("refusal.recorded.v1")}
-	all := newKinds(append([]Kind{of}, c.Kinds...))
-	return &Intake{cfg: c, states: newStateCache(), awaited: newAwaited(), refusals: of, kinds: all,
-		forms: newRecogniser(all.forms)}, nil
+	all := NewKinds(c.Catalogue, c.Kinds)
+	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: newRecogniser(all.Forms())}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -88,13 +88,13 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 		return fail(&fieldError{"properties", "is no object, nor a text that holds one"})
 	}
 	seen := &fields{}
-	of := in.kinds.byForm[form.Name]
+	of := in.kinds.Form(form.Name)
 	record, err := of.Parse(Parsing{sourceRecord: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
 	e.decoded = e.decoded || seen.decoded > 0
 	if err != nil {
 		return fail(err)
 	}
-	e.record, e.wave, e.tally, e.fields = record, of.wave, e.parsed, seen.unknown
+	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.unknown
 	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }

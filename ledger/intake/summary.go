@@ -179,15 +179,15 @@ func (s *Summary) add(e *entry) {
 		s.NamesNoTenant++
 	}
 	switch e.outcome {
-	case Recorded:
+	case recorded:
 		s.Recorded++
 		f.Recorded++
 		k.Recorded++
-	case Unchanged:
+	case unchanged:
 		s.Unchanged++
 		f.Unchanged++
 		k.Unchanged++
-	case Superseded:
+	case superseded:
 		s.Superseded++
 		f.Superseded++
 		k.Superseded++
@@ -233,11 +233,11 @@ func (s *Summary) tally(e *entry) {
 	}
 	s.ValuesOmitted += t.Omitted
 	s.ListItemsUnnamed += t.Unnamed
-	if e.outcome == Recorded || e.outcome == Unchanged {
+	if e.outcome == recorded || e.outcome == unchanged {
 		s.ValuesWithheld += t.Withheld
 		s.ValuesCut += t.Cut
 	}
-	if t.Supplemented && e.outcome == Recorded {
+	if t.Supplemented && e.outcome == recorded {
 		s.Supplemented++
 	}
 	if t.Disputed {

@@ -6,20 +6,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/ledgerline/ledgerline/schemas"
-)
-
-// change is one modified property of a target. nil is null at the source.
-type change struct {
-	name     string
-	old, new *string
-}
-
-const (
-	maxChangeText  = 16 << 10 // of one old or new value; a longer one is cut
-	maxChangeName  = 256      // of a property's name
-	maxTargetBytes = 96 << 10 // of all changes of one target, so that its sealed value fits an event
 )
 
 // secretNames are parts of a property's name, lower-cased and without separators, that make its
@@ -61,6 +47,9 @@ var secretContent = anyOf(
 		`New-Object|ConvertTo-SecureString)\b`,
 	`\bparam\s*\(|\bfunction\s+[A-Za-z-]+\s*\{`)
 
+// SecretText reports whether a text betrays a secret or a script by itself, whatever it is called.
+func SecretText(s string) bool { return secretContent.MatchString(s) || encoded(s) }
+
 // secretive reports whether the value may not be kept: by the property's name, or by what the
 // value itself looks like. Of a property with a secret's name nothing is kept but a switch and,
 // where the name is a setting's, a small number.
@@ -69,7 +58,7 @@ func secretive(name, value string) bool {
 	if plain := plainName(name); secretName(name, plain) {
 		return !switchValues.MatchString(value) && !(smallNumber.MatchString(value) && settingNames.MatchString(plain))
 	}
-	return secretContent.MatchString(value) || encoded(value)
+	return SecretText(value)
 }
 
 func plainName(name string) string {
@@ -162,61 +151,6 @@ func readable(raw []byte) bool {
 func mixed(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsUpper) &&
 		strings.ContainsFunc(s, unicode.IsDigit)
-}
-
-// keptChange is a changed property as it is sealed. What is withheld is a secret; what is cut had
-// no room. The last entry may tell how many more there were.
-type keptChange struct {
-	Name     string  `json:"name,omitempty"`
-	Old      *string `json:"old,omitempty"`
-	New      *string `json:"new,omitempty"`
-	Withheld bool    `json:"withheld,omitempty"`
-	Cut      bool    `json:"cut,omitempty"`
-	More     int     `json:"more,omitempty"`
-}
-
-// sealable turns a target's modified properties into what is sealed, and counts those whose values
-// are withheld as secrets, and those that are cut: they are longer than one may be, or do not fit
-// beside the others.
-func sealable(changes []change) (out []keptChange, withheld, cut int) {
-	size, more := 0, 0
-	for _, c := range changes {
-		k := keptChange{Name: c.name, Old: c.old, New: c.new}
-		long := false
-		for _, v := range []*string{c.old, c.new} {
-			if v != nil {
-				k.Withheld = k.Withheld || secretive(c.name, *v)
-				long = long || len(*v) > maxChangeText
-			}
-		}
-		if secretContent.MatchString(c.name) || encoded(c.name) {
-			k.Name, k.Withheld = "", true
-		}
-		if len(k.Name) > maxChangeName {
-			k.Name, k.Cut = clip(k.Name, maxChangeName), true
-		}
-		if k.Withheld || long {
-			k.Old, k.New = nil, nil
-		}
-		k.Cut = !k.Withheld && (k.Cut || long)
-		size += len(schemas.JSON(k)) + 1
-		fits := more == 0 && size <= maxTargetBytes
-		switch {
-		case k.Withheld:
-			withheld++
-		case k.Cut || !fits:
-			cut++
-		}
-		if fits {
-			out = append(out, k)
-		} else {
-			more++
-		}
-	}
-	if more > 0 {
-		out = append(out, keptChange{More: more})
-	}
-	return out, withheld, cut
 }
 
 // clip cuts s to at most n bytes, between characters.

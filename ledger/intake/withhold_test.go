@@ -1,10 +1,7 @@
 package intake
 
 import (
-	"strings"
 	"testing"
-
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func TestSecretsAndScriptsAreWithheld(t *testing.T) {
@@ -40,24 +37,5 @@ func TestSecretsAndScriptsAreWithheld(t *testing.T) {
 		if got := secretive(c.name, c.value); got != c.want {
 			t.Errorf("%s = %s: withheld %v, want %v", c.name, c.value, got, c.want)
 		}
-	}
-}
-
-func TestALongChangeIsCutAndTheRestKept(t *testing.T) {
-	long, short := strings.Repeat("word ", maxChangeText/5+1), "short"
-	changes := []change{{name: "Long", new: &long}, {name: "Short", old: &short}}
-	middling := strings.Repeat("text ", 3000)
-	for range 12 {
-		changes = append(changes, change{name: "Middling", new: &middling})
-	}
-	out, withheld, cut := sealable(changes)
-	v := string(schemas.JSON(out))
-	if len(v) > maxTargetBytes+64 || withheld != 0 || cut != 1+6 ||
-		!strings.Contains(v, `{"name":"Long","cut":true},{"name":"Short","old":"short"}`) ||
-		!strings.HasSuffix(v, `,{"more":6}]`) {
-		t.Errorf("%d bytes, %d withheld, %d cut: %.200s", len(v), withheld, cut, v)
-	}
-	if out, withheld, cut := sealable(nil); out != nil || withheld+cut != 0 {
-		t.Errorf("nothing became %v", out)
 	}
 }

@@ -365,7 +365,11 @@ func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
 	hint := vault.DeviceHint{IntuneID: st.Text(c.MustAttribute("device.intune-id")), DirectoryID: st.Text(c.MustAttribute("device.directory-id"))}
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		d, _, err := tx.FindDevice(hint)
-		if own := vaultOwnership(st.Text(c.MustAttribute(attrOwnership))); err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
+		own := st.Text(c.MustAttribute("device.ownership"))
+		if own != "company" && own != "personal" {
+			own = "" // as the vault knows it
+		}
+		if err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
 			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own, st.user)
 		}
 		return err

@@ -2,7 +2,8 @@ package intake
 
 import (
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,9 +15,9 @@ import (
 
 // Step is one append.
 type Step struct {
-	stream schemas.Stream
-	expect ledger.Expect
-	events []schemas.Event
+	Stream schemas.Stream
+	Expect ledger.Expect
+	Events []schemas.Event
 }
 
 // ErrNeedState says that a stream must be read before the record can be planned.
@@ -30,7 +31,7 @@ type Planner struct {
 	Unlimited bool   // without the daily limit; tests alone set it
 	Tally     *Tally // of the record being planned
 
-	in       *Intake
+	kinds    *Kinds
 	recorded time.Time
 	states   map[schemas.Stream]*StreamState // read, minted in this transaction, or planned
 	needs    map[schemas.Stream]bool         // found missing
@@ -44,19 +45,22 @@ type StreamState struct {
 	Exists  bool // the stream has events of the tenant's own
 	Content Content
 
-	expect ledger.Expect // of the next append: whosever events keep their revisions
-	folded time.Time
+	Expect ledger.Expect // of the next append: whosever events keep their revisions
+	Folded time.Time
 }
+
+// Needs are the streams that planning found missing.
+func (p *Planner) Needs() map[schemas.Stream]bool { return p.needs }
 
 // State returns what is known of a stream. ErrNeedState: it has to be read first, and is asked for.
 func (p *Planner) State(s schemas.Stream) (*StreamState, error) {
 	st := p.states[s]
 	if st == nil && p.empty[s] {
-		content, err := p.in.kinds.byStream[s.Kind()].Fold(p.Tx, nil, nil)
+		content, err := p.kinds.Fold(p.Tx, s, nil, nil)
 		if err != nil {
 			return nil, err
 		}
-		st = &StreamState{Stream: s, expect: ledger.NoStream, folded: p.recorded, Content: content}
+		st = &StreamState{Stream: s, Expect: ledger.NoStream, Folded: p.recorded, Content: content}
 		p.states[s] = st
 	}
 	if st == nil {
@@ -109,7 +113,7 @@ func (p *Planner) Draft(t *schemas.Type, s schemas.Stream, source string, occurr
 // of it. Advance notes that they will be appended.
 func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
 	var steps []Step
-	expect := st.expect
+	expect := st.Expect
 	size := 0
 	for i := range drafts {
 		d := &drafts[i]
@@ -121,11 +125,11 @@ func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error
 			return nil, err
 		}
 		if len(steps) == 0 || size+event.Size() > schemas.MaxAppendBytes {
-			steps = append(steps, Step{stream: st.Stream, expect: expect})
+			steps = append(steps, Step{Stream: st.Stream, Expect: expect})
 			size = 0
 		}
 		last := &steps[len(steps)-1]
-		last.events = append(last.events, event)
+		last.Events = append(last.Events, event)
 		size += event.Size()
 		expect = expect.After(1)
 	}
@@ -135,76 +139,93 @@ func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error
 // Advance notes that the steps will have been appended.
 func (st *StreamState) Advance(steps []Step) {
 	for _, s := range steps {
-		st.expect = st.expect.After(uint64(len(s.events)))
-		st.Exists = st.Exists || len(s.events) > 0
+		st.Expect = st.Expect.After(uint64(len(s.Events)))
+		st.Exists = st.Exists || len(s.Events) > 0
 	}
 }
 
-// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
-// first. An error is one that ends the import.
-func (p *Planner) plan(e *entry) error {
-	e.steps, e.rule, e.tally = nil, "", e.parsed
-	p.Tally = &e.tally
-	p.MeetAnew()
-	if e.forged {
-		return p.refuse(e, RuleSealed)
+// Outcome is what becomes of a planned record.
+type Outcome int
+
+// Outcomes. A kind says of its records that they are Recorded, Unchanged or Superseded.
+const (
+	Recorded   Outcome = iota + 1 // it tells something new
+	Unchanged                     // the ledger says so already
+	Superseded                    // it is older than what the ledger says
+	Refused                       // a rule keeps the whole record out
+	Failed                        // it cannot be taken in
+)
+
+// Result is what planning came to.
+type Result struct {
+	Steps   []Step
+	Becomes Outcome // once the steps are appended
+	Rule    string  // of a refused record
+	Field   string  // of a failed one
+	Reason  string
+	Tally   Tally
+}
+
+// Plan settles what becomes of the record. parsed is what reading it counted; forged says that it holds
+// a text that would be taken for a sealed value. ErrNeedState: streams have to be read first. Any other
+// error is one that ends the import.
+func (p *Planner) Plan(r Record, parsed Tally, forged bool) (Result, error) {
+	if forged {
+		return p.refuse(r, parsed, RuleSealed)
 	}
-	err := p.resolve(e)
+	p.Tally = &Tally{}
+	*p.Tally = parsed
+	p.MeetAnew()
+	out, err := p.resolve(r)
 	var field *fieldError
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrNeedState):
-		return nil
+		out.Tally = *p.Tally
+		return out, nil
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
-		return p.refuse(e, RuleErased)
+		return p.refuse(r, parsed, RuleErased)
 	case errors.Is(err, vault.ErrExpired):
-		return p.refuse(e, RuleExpired)
+		return p.refuse(r, parsed, RuleExpired)
 	case errors.As(err, &field):
-		e.outcome, e.field, e.reason, e.tally = failed, field.field, field.reason, e.parsed
+		return Result{Becomes: Failed, Field: field.field, Reason: field.reason, Tally: parsed}, nil
 	case errors.Is(err, schemas.ErrTooLarge):
-		e.outcome, e.reason, e.tally = failed, "is larger than one event may be", e.parsed
-	default:
-		return fmt.Errorf("record %d of kind %s: %w", e.number, e.kind, err)
+		return Result{Becomes: Failed, Reason: "is larger than one event may be", Tally: parsed}, nil
 	}
-	if e.outcome == pending && len(e.steps) == 0 {
-		e.outcome = e.planned
-	}
-	return nil
+	return Result{}, err
 }
 
 // resolve plans the record, and those that waited for whom it names.
-func (p *Planner) resolve(e *entry) error {
-	act, becomes, err := e.record.Plan(p)
+func (p *Planner) resolve(r Record) (out Result, err error) {
+	act, becomes, err := r.Plan(p)
 	if err != nil || act == nil {
-		e.planned = becomes
-		return err
+		return Result{Becomes: becomes}, err
 	}
 	waits, err := p.waitingFor()
 	if err != nil {
-		return err
+		return out, err
 	}
-	if e.steps, e.planned, err = act(); err != nil {
-		return err
+	if out.Steps, out.Becomes, err = act(); err != nil {
+		return out, err
 	}
-	source, _ := e.record.Origin()
+	source, _ := r.Origin()
 	links, err := p.link(source, waits)
 	if err != nil {
-		return err
+		return out, err
 	}
-	if e.steps = append(e.steps, links...); len(links) > 0 {
-		e.planned = Recorded
+	if out.Steps = append(out.Steps, links...); len(links) > 0 {
+		out.Becomes = Recorded
 	}
-	return nil
+	return out, nil
 }
 
 // waitingFor returns the streams that wait for those whom the record names. They have to be read
 // first: all that are missing are asked for at once.
 func (p *Planner) waitingFor() (out []Waiting, err error) {
 	for _, m := range p.met {
-		if p.in.awaited.has(m.Person, m.Device) {
+		if p.kinds.awaited.has(m.Person, m.Device) {
 			continue
 		}
-		streams, awaitErr := p.Tx.Awaiting(m.Owner(), p.in.kinds.linked, m.IDs...)
+		streams, awaitErr := p.Tx.Awaiting(m.Owner(), p.kinds.linked, m.IDs...)
 		if awaitErr != nil {
 			return nil, awaitErr
 		}
@@ -218,7 +239,7 @@ func (p *Planner) waitingFor() (out []Waiting, err error) {
 		}
 		st := p.states[m.Stream]
 		if len(streams) == 0 && (m.Device == uuid.Nil || st != nil && st.Exists) {
-			p.in.awaited.add(m.Person, m.Device)
+			p.kinds.awaited.add(m.Person, m.Device)
 		}
 	}
 	return out, err
@@ -230,8 +251,8 @@ func (p *Planner) link(source string, waits []Waiting) (steps []Step, err error)
 	for _, w := range waits {
 		by[w.State.Stream.Kind()] = append(by[w.State.Stream.Kind()], w)
 	}
-	for _, kind := range sortedKeys(by) {
-		linker, ok := p.in.kinds.byStream[kind].(Linker)
+	for _, kind := range slices.Sorted(maps.Keys(by)) {
+		linker, ok := p.kinds.byStream[kind].(Linker)
 		if !ok {
 			continue
 		}

@@ -66,7 +66,7 @@ func (refusals) Fold(_ *vault.Tx, events []ledger.Own, _ *ledger.LeftOut) (Conte
 }
 
 func (p *Planner) refusalDraft(s schemas.Stream, source string, at time.Time, r Refusal) schemas.Draft {
-	draft := p.Draft(p.in.refusals.typ, s, source, at)
+	draft := p.Draft(p.kinds.refusals.typ, s, source, at)
 	draft.Values = []schemas.Value{
 		{Attr: p.Catalogue.MustAttribute("refusal.rule"), Plain: schemas.JSON(r.Rule)},
 		{Attr: p.Catalogue.MustAttribute("refusal.category"), Plain: schemas.JSON(r.Category)},
@@ -115,31 +115,28 @@ func (p *Planner) Refusals(
 }
 
 // refuse keeps a whole record out: a fact of its own, without content and without anybody.
-func (p *Planner) refuse(e *entry, rule string) error {
-	e.steps, e.tally = nil, e.parsed
-	e.rule, e.planned = rule, refusedWhole
-	stream, created, err := e.record.RefusalStream(p.Tx, rule)
+func (p *Planner) refuse(record Record, parsed Tally, rule string) (Result, error) {
+	out := Result{Becomes: Refused, Rule: rule, Tally: parsed}
+	fail := func(err error) (Result, error) { return Result{}, fmt.Errorf("refuse a record: %w", err) }
+	stream, created, err := record.RefusalStream(p.Tx, rule)
 	if err != nil {
-		return fmt.Errorf("refuse a record: %w", err)
+		return fail(err)
 	}
 	if created {
 		p.empty[stream] = true
 	}
 	st, err := p.State(stream)
-	if err != nil {
-		return nil // pending until it is read
+	switch {
+	case err != nil:
+		return Result{}, err
+	case st.Exists:
+		return out, nil
 	}
-	if !st.Exists {
-		source, at := e.record.Origin()
-		e.steps, err = p.Encode(st,
-			[]schemas.Draft{p.refusalDraft(stream, source, at, Refusal{rule, categoryRecord, 1})})
-		if err != nil {
-			return fmt.Errorf("refuse a record: %w", err)
-		}
-		st.Advance(e.steps)
+	source, at := record.Origin()
+	draft := p.refusalDraft(stream, source, at, Refusal{rule, categoryRecord, 1})
+	if out.Steps, err = p.Encode(st, []schemas.Draft{draft}); err != nil {
+		return fail(err)
 	}
-	if len(e.steps) == 0 {
-		e.outcome = refusedWhole
-	}
-	return nil
+	st.Advance(out.Steps)
+	return out, nil
 }

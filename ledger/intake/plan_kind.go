@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -122,31 +123,123 @@ type Refusal struct {
 	Count          int
 }
 
-// formOfKind is a form, and when its records are planned.
-type formOfKind struct {
+// Looking is a look at the vault before anything is planned.
+type Looking struct {
+	Tx    *vault.Tx
+	needs map[schemas.Stream]bool
+}
+
+// NewLooking returns a look in the vault's transaction. What it finds is added to needs.
+func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking { return &Looking{tx, needs} }
+
+// Need names a stream that planning will need.
+func (l *Looking) Need(s schemas.Stream) { l.needs[s] = true }
+
+// Device names the stream of a device, if it is known, and returns it; "" for none.
+func (l *Looking) Device(h vault.DeviceHint) (schemas.Stream, error) {
+	d, found, err := l.Tx.FindDevice(h)
+	if errors.Is(err, vault.ErrErasedSubject) {
+		return "", nil
+	}
+	if err != nil || !found {
+		return "", err
+	}
+	l.Need(d.Stream)
+	return d.Stream, nil
+}
+
+// Refusals names the streams that count what rules refused of the stream concerned.
+func (l *Looking) Refusals(concerned schemas.Stream, rules ...string) error {
+	for _, rule := range rules {
+		s, _, err := l.Tx.RefusalStream(concerned, rule)
+		if errors.Is(err, vault.ErrReadOnly) {
+			continue // not refused before
+		}
+		if err != nil {
+			return err
+		}
+		l.Need(s)
+	}
+	return nil
+}
+
+// Parsed is a form of a kind, and when its records are planned.
+type Parsed struct {
 	KindForm
-	wave wave
+	Wave Wave
 }
 
-// kinds finds what is responsible for a stream or a form.
-type kinds struct {
-	byStream map[string]Kind
-	byForm   map[string]formOfKind
-	forms    []Form
-	linked   []string // kinds of streams that may wait for an id
+// Wave is the order in which records are planned and events appended: referenced streams, entities,
+// facts (FORMATS §2). So an action of the same batch finds its device and its user.
+type Wave int
+
+// Waves.
+const (
+	WaveRefusals Wave = iota
+	WaveEntities
+	WaveFacts
+	Waves
+)
+
+// Kinds are the kinds that are taken in, and that of refusals. It is safe for concurrent use.
+type Kinds struct {
+	catalogue *schemas.Catalogue
+	refusals  refusals
+	awaited   *awaited
+	byStream  map[string]Kind
+	byForm    map[string]Parsed
+	forms     []Form
+	linked    []string // kinds of streams that may wait for an id
 }
 
-func newKinds(all []Kind) kinds {
-	k := kinds{byStream: map[string]Kind{}, byForm: map[string]formOfKind{}}
-	for _, kind := range all {
+// NewKinds returns the kinds, in the terms of the catalogue.
+func NewKinds(c *schemas.Catalogue, all []Kind) *Kinds {
+	of := refusals{c.MustType("refusal.recorded.v1")}
+	k := &Kinds{catalogue: c, refusals: of, awaited: newAwaited(), byStream: map[string]Kind{},
+		byForm: map[string]Parsed{}}
+	for _, kind := range append([]Kind{of}, all...) {
 		k.byStream[kind.Stream()] = kind
 		if _, links := kind.(Linker); links {
 			k.linked = append(k.linked, kind.Stream())
 		}
 		for _, f := range kind.Forms() {
-			k.byForm[f.Name] = formOfKind{f, waveOf(kind)}
+			k.byForm[f.Name] = Parsed{f, k.Wave(kind.Stream())}
 			k.forms = append(k.forms, f.Form)
 		}
 	}
 	return k
+}
+
+// Forms are those of all kinds.
+func (k *Kinds) Forms() []Form { return k.forms }
+
+// Form returns the form of that name.
+func (k *Kinds) Form(name string) Parsed { return k.byForm[name] }
+
+// Wave returns when events of that kind of stream are appended.
+func (k *Kinds) Wave(stream string) Wave {
+	switch {
+	case stream == streamOfRefusals:
+		return WaveRefusals
+	case k.byStream[stream].Facts():
+		return WaveFacts
+	}
+	return WaveEntities
+}
+
+// Fold returns what the tenant's own events of a stream say; of none, what its kind says before
+// anything is told. What the vault cannot have sealed is added to left.
+func (k *Kinds) Fold(
+	tx *vault.Tx, s schemas.Stream, events []ledger.Own, left *ledger.LeftOut,
+) (Content, error) {
+	return k.byStream[s.Kind()].Fold(tx, events, left)
+}
+
+// Planner returns one that plans on the states, for one transaction of the tenant's vault: Tx is to be
+// set. recorded is when what it plans is recorded.
+func (k *Kinds) Planner(
+	tenant vault.Tenant, recorded time.Time, states map[schemas.Stream]*StreamState,
+) *Planner {
+	return &Planner{Tenant: tenant, Catalogue: k.catalogue, kinds: k, recorded: recorded, states: states,
+		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}}
 }
