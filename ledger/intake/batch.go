@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -98,8 +98,8 @@ func (in *Intake) round(
 		return nil, err
 	}
 	now := in.cfg.Clock()
-	for s, st := range p.states {
-		if !stale[s] && in.kinds.Wave(s.Kind()) == WaveEntities {
+	for s, st := range p.States() {
+		if !stale[s] && in.kinds.Wave(s.Kind()) == plan.WaveEntities {
 			in.states.put(st, now)
 		}
 	}
@@ -110,7 +110,7 @@ func (in *Intake) round(
 // one: planning then asks for it.
 func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
 	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		l := NewLooking(tx, needs)
+		l := plan.NewLooking(tx, needs)
 		for _, e := range open {
 			if err := e.record.Look(l); err != nil {
 				return err
@@ -123,9 +123,9 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 // read folds the streams, several at a time.
 func (in *Intake) read(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]*StreamState, error) {
+) (map[schemas.Stream]*plan.StreamState, error) {
 	streams := sortedKeys(needs)
-	found := make([]*StreamState, len(streams))
+	found := make([]*plan.StreamState, len(streams))
 	err := in.each(ctx, len(streams), func(ctx context.Context, i int) (err error) {
 		if found[i] = in.states.take(streams[i], in.cfg.Clock()); found[i] == nil {
 			found[i], err = in.fold(ctx, tenant.ID, left, streams[i])
@@ -135,7 +135,7 @@ func (in *Intake) read(
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[schemas.Stream]*StreamState, len(streams))
+	out := make(map[schemas.Stream]*plan.StreamState, len(streams))
 	for _, st := range found {
 		out[st.Stream] = st
 	}
@@ -146,8 +146,8 @@ func (in *Intake) read(
 // counted.
 func (in *Intake) fold(
 	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream,
-) (*StreamState, error) {
-	st := &StreamState{Stream: s, Folded: in.cfg.Clock()}
+) (*plan.StreamState, error) {
+	st := &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}
 	var events []ledger.Own
 	reading := ledger.Reading{Disowned: left.disowned}
 	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
@@ -203,7 +203,7 @@ type lane struct {
 
 type laneStep struct {
 	entry *entry
-	step  Step
+	step  plan.Step
 }
 
 // appendAll appends what was planned: refusals first, then devices, then actions; each
@@ -212,7 +212,7 @@ type laneStep struct {
 func (in *Intake) appendAll(
 	ctx context.Context, tenant uuid.UUID, open []*entry,
 ) (stale map[schemas.Stream]bool, err error) {
-	planned := [Waves]map[schemas.Stream]*lane{{}, {}, {}}
+	planned := [plan.Waves]map[schemas.Stream]*lane{{}, {}, {}}
 	for _, e := range open {
 		for _, s := range e.steps {
 			w := planned[in.kinds.Wave(s.Stream.Kind())]
@@ -263,13 +263,13 @@ func (in *Intake) appendAll(
 					return nil
 				case err == nil:
 					w.entry.events += len(w.step.Events)
-					w.entry.wrote = w.entry.wrote || in.kinds.Wave(l.stream.Kind()) > WaveRefusals
+					w.entry.wrote = w.entry.wrote || in.kinds.Wave(l.stream.Kind()) > plan.WaveRefusals
 				}
 				mu.Unlock()
 				if err != nil {
 					return err
 				}
-				if in.kinds.Wave(l.stream.Kind()) > WaveRefusals {
+				if in.kinds.Wave(l.stream.Kind()) > plan.WaveRefusals {
 					hook.Lock()
 					err = in.cfg.Hook(PointAppended)
 					hook.Unlock()
@@ -283,7 +283,7 @@ func (in *Intake) appendAll(
 		if err != nil {
 			return nil, err
 		}
-		if Wave(i) == WaveRefusals && len(lanes) > 0 {
+		if plan.Wave(i) == plan.WaveRefusals && len(lanes) > 0 {
 			if err := in.cfg.Hook(PointRefused); err != nil {
 				return nil, err
 			}
@@ -303,7 +303,7 @@ const maxBehind = 256
 // append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after
 // that ends the import. Where nothing but others' events stands behind what was planned on, it
 // goes behind those: who floods a stream with foreign events keeps no record out of it.
-func (in *Intake) append(ctx context.Context, tenant uuid.UUID, l *lane, s Step) error {
+func (in *Intake) append(ctx context.Context, tenant uuid.UUID, l *lane, s plan.Step) error {
 	expect := s.Expect
 	if r, exact := expect.Revision(); exact {
 		expect = ledger.Exact(r + l.shift)

@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+
 	lru "container/list"
 	"sync"
 	"time"
@@ -28,14 +30,14 @@ func newStateCache() *stateCache {
 }
 
 // take removes and returns the state of a stream, nil where none is kept or it is too old to be used.
-func (c *stateCache) take(s schemas.Stream, now time.Time) *StreamState {
+func (c *stateCache) take(s schemas.Stream, now time.Time) *plan.StreamState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.by[s]
 	if e == nil {
 		return nil
 	}
-	st := e.Value.(*StreamState)
+	st := e.Value.(*plan.StreamState)
 	c.order.Remove(e)
 	delete(c.by, s)
 	if now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded) {
@@ -45,7 +47,7 @@ func (c *stateCache) take(s schemas.Stream, now time.Time) *StreamState {
 }
 
 // put keeps a state that agrees with its stream, and drops what has become too old.
-func (c *stateCache) put(st *StreamState, now time.Time) {
+func (c *stateCache) put(st *plan.StreamState, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.by[st.Stream]; e != nil {
@@ -53,7 +55,7 @@ func (c *stateCache) put(st *StreamState, now time.Time) {
 	}
 	c.by[st.Stream] = c.order.PushFront(st)
 	for e := c.order.Back(); e != nil; e = c.order.Back() {
-		old := e.Value.(*StreamState)
+		old := e.Value.(*plan.StreamState)
 		if c.order.Len() <= maxCachedStates && now.Sub(old.Folded) <= maxStateAge {
 			break
 		}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -116,7 +116,7 @@ func (w *world) actions() map[schemas.Stream]*acted {
 func (w *world) personOfAlias(alias uuid.UUID) (name string) {
 	w.t.Helper()
 	var person uuid.UUID
-	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) (err error) { person, err = PersonOf(tx, alias); return err })
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) (err error) { person, err = entity.PersonOf(tx, alias); return err })
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestAThousandChangedPropertiesAreCutAndTheActionIsKept(t *testing.T) {
 		t.Fatal(asJSON(t, s))
 	}
 	a := w.only()
-	var changes []keptChange
+	var changes []struct{ More int }
 	if err := json.Unmarshal([]byte(w.text(*a, "action.changes")), &changes); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 )
 
 // caseTenant is the source tenant that the cases name.
@@ -228,7 +230,7 @@ func pascal(v any, dates bool) any {
 		}
 		return out
 	case string:
-		if at, ok := parseTime(v); ok && dates {
+		if at, ok := record.ParseTime(v); ok && dates {
 			return fmt.Sprintf("/Date(%d)/", at.UnixMilli())
 		}
 	}

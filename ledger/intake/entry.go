@@ -3,6 +3,9 @@ package intake
 import (
 	"errors"
 	"fmt"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 )
 
 // outcome is how a record is counted; each has exactly one.
@@ -20,8 +23,8 @@ const (
 )
 
 // outcomes are those of planning.
-var outcomes = map[Outcome]outcome{Recorded: recorded, Unchanged: unchanged, Superseded: superseded,
-	Refused: refusedWhole, Failed: failed}
+var outcomes = map[plan.Outcome]outcome{plan.Recorded: recorded, plan.Unchanged: unchanged, plan.Superseded: superseded,
+	plan.Refused: refusedWhole, plan.Failed: failed}
 
 // String is the outcome as it is counted; like the summary, what is none of the others has failed.
 func (o outcome) String() string {
@@ -53,13 +56,13 @@ type entry struct {
 	heldBack     bool   // failed for naming none beside others that do
 	decoded      bool   // it, or a part of it, stood in a text
 
-	looks             *looks // of a file, where noted
-	looked            bool   // only progress of the look before the import
-	bytes, bytesTotal int64  // how far the source is read
+	looks             *source.Looks // of a file, where noted
+	looked            bool          // only progress of the look before the import
+	bytes, bytesTotal int64         // how far the source is read
 
-	record Record
-	wave   Wave           // of its kind
-	parsed Tally          // what reading it found
+	record plan.Record
+	wave   plan.Wave      // of its kind
+	parsed plan.Tally     // what reading it found
 	fields map[string]int // unknown, by name
 	forged bool           // holds a text that would be taken for a sealed value
 
@@ -68,19 +71,19 @@ type entry struct {
 	field   string // of a failed one
 	reason  string
 
-	steps   []Step
-	planned outcome // what it counts as once its steps are done
-	events  int     // appended
-	wrote   bool    // some of them to the entity or fact itself
-	tally   Tally   // parsed, and what planning found
+	steps   []plan.Step
+	planned outcome    // what it counts as once its steps are done
+	events  int        // appended
+	wrote   bool       // some of them to the entity or fact itself
+	tally   plan.Tally // parsed, and what planning found
 }
 
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
 // first, and whose steps have to be appended. An error is one that ends the import.
-func (e *entry) plan(p *Planner) error {
+func (e *entry) plan(p *plan.Planner) error {
 	e.steps, e.planned = nil, pending
 	r, err := p.Plan(e.record, e.parsed, e.forged)
-	if errors.Is(err, ErrNeedState) {
+	if errors.Is(err, plan.ErrNeedState) {
 		return nil
 	}
 	if err != nil {

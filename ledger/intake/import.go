@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -150,18 +152,18 @@ func (in *Intake) consume(
 // walk sends every record of the source. Files are read in the order in which they date their
 // records, so that what was observed earlier comes first.
 func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
-	files, err := Files{Paths: src.Paths, FS: src.FS}.list(ctx)
+	files, err := source.Files{Paths: src.Paths, FS: src.FS}.List(ctx)
 	if err != nil {
 		return err
 	}
 	if src.Observed.IsZero() {
-		files.byDate()
+		files.ByDate()
 	}
 	w := &walked{in: in, ctx: ctx, tenant: tenant, src: src, to: to}
 	if err := w.look(files); err != nil {
 		return err
 	}
-	return in.forms.read(ctx, files, &reading{walked: w})
+	return in.forms.Read(ctx, files, &reading{walked: w})
 }
 
 // walked is what an import knows while it reads, over all files.
@@ -176,12 +178,12 @@ type walked struct {
 
 // date says how the records of a file are dated that tell no time themselves: a file that was
 // modified in the future, or at no time that is known, is of now.
-func (src Source) date(modified, now time.Time) dating {
+func (src Source) date(modified, now time.Time) record.Dating {
 	switch {
 	case !src.Observed.IsZero():
-		return dating{at: src.Observed, proven: true}
+		return record.Dating{At: src.Observed, Proven: true}
 	case modified.IsZero(), modified.After(now):
-		return dating{at: now}
+		return record.Dating{At: now}
 	}
-	return dating{at: modified}
+	return record.Dating{At: modified}
 }

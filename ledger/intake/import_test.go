@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -226,7 +226,7 @@ func TestRecordsOfErasedPersons(t *testing.T) {
 	// twice with one event.
 	for i, events := range []int{1, 0} {
 		s := w.importFiles(before)
-		if s.Refused[RuleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {
+		if s.Refused[plan.RuleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {
 			t.Errorf("import %d: %s", i, asJSON(t, s))
 		}
 	}
@@ -326,10 +326,10 @@ func TestTheSummaryReadsWellAndIsJSON(t *testing.T) {
 	s := newSummary()
 	for _, e := range []*entry{
 		{file: "a.json", outcome: recorded, events: 3, fields: map[string]int{"skuNumber": 2},
-			tally: Tally{Kept: 2, Withheld: 1}},
-		{file: "a.json", outcome: unchanged, tally: Tally{Refused: map[string]int{"apps-on-personal-device": 87}}},
-		{file: "a.json", outcome: superseded, tally: Tally{Omitted: 2}},
-		{file: "b.json", outcome: refusedWhole, rule: RuleErased},
+			tally: plan.Tally{Kept: 2, Withheld: 1}},
+		{file: "a.json", outcome: unchanged, tally: plan.Tally{Refused: map[string]int{"apps-on-personal-device": 87}}},
+		{file: "a.json", outcome: superseded, tally: plan.Tally{Omitted: 2}},
+		{file: "b.json", outcome: refusedWhole, rule: plan.RuleErased},
 		{file: "b.json", outcome: unrecognised, kind: "users"},
 		{file: "b.json", line: 7, number: 2, outcome: failed, field: "time", reason: "is not a time that can be read"},
 	} {

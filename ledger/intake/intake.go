@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -45,7 +47,7 @@ const (
 type Config struct {
 	Ledger    Ledger
 	Vault     *vault.Vault
-	Kinds     []Kind             // what is taken in
+	Kinds     []plan.Kind        // what is taken in
 	Catalogue *schemas.Catalogue // defaults to schemas.Default()
 	Clock     func() time.Time
 	Logger    *slog.Logger
@@ -80,8 +82,8 @@ func (c Config) Validate() error {
 type Intake struct {
 	cfg    Config
 	states *stateCache
-	kinds  *Kinds
-	forms  *recogniser // of all kinds
+	kinds  *plan.Kinds
+	forms  *source.Recogniser // of all kinds
 
 	unlimited bool // without the daily limit; tests alone set it
 }
@@ -102,8 +104,8 @@ func New(c Config) (*Intake, error) {
 		c.Observer = unobserved{}
 	}
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
-	all := NewKinds(c.Catalogue, c.Kinds)
-	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: newRecogniser(all.Forms())}, nil
+	all := plan.NewKinds(c.Catalogue, c.Kinds)
+	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms())}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

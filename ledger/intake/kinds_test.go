@@ -5,12 +5,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // The forms that are taken in, and what is only counted.
 func TestKindsAreRecognisedByContent(t *testing.T) {
-	forms := newRecogniser(NewKinds(schemas.Default(), AllKinds(schemas.Default())).Forms())
+	forms := source.NewRecogniser(plan.NewKinds(schemas.Default(), kinds.All(schemas.Default())).Forms())
 	const base = "https://graph.microsoft.com/beta/$metadata#"
 	for _, c := range []struct {
 		in, context, kind string
@@ -48,12 +52,12 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		{`{}`, "", "unnamed", false},
 		{`"text"`, "", "no object", false},
 	} {
-		it, err := forms.recognise(item{raw: []byte(c.in), context: c.context})
+		it, err := forms.Recognise(source.Item{Raw: []byte(c.in), Context: c.context})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := it.kind.name; got != c.kind || (it.kind.form != nil) != c.taken {
-			t.Errorf("%s in %q is %s %v, want %s %v", c.in, c.context, got, it.kind.form != nil, c.kind, c.taken)
+		if got := it.Kind.Name; got != c.kind || (it.Kind.Form != nil) != c.taken {
+			t.Errorf("%s in %q is %s %v, want %s %v", c.in, c.context, got, it.Kind.Form != nil, c.kind, c.taken)
 		}
 	}
 }
@@ -61,7 +65,7 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 // What a record says of itself names one form, and never the one that happens to come last.
 func TestNoTwoFormsClaimTheSame(t *testing.T) {
 	claimed := map[string]string{}
-	for _, f := range NewKinds(schemas.Default(), AllKinds(schemas.Default())).Forms() {
+	for _, f := range plan.NewKinds(schemas.Default(), kinds.All(schemas.Default())).Forms() {
 		claims := []string{"name " + f.Name, "collection " + f.Collection, "category " + strings.ToLower(f.Category),
 			"table " + strings.ToLower(f.Table)}
 		for _, odata := range f.ODataTypes {
@@ -97,11 +101,11 @@ func FuzzParse(f *testing.F) {
 	w := newWorld(f, true)
 	in := w.intake()
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		it, err := in.forms.recognise(item{raw: raw})
+		it, err := in.forms.Recognise(source.Item{Raw: raw})
 		if err != nil {
 			return
 		}
-		e := in.parse(w.tenant, it, dating{at: propertyStart})
+		e := in.parse(w.tenant, it, record.Dating{At: propertyStart})
 		if e.outcome != pending {
 			return
 		}

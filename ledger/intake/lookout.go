@@ -1,6 +1,10 @@
 package intake
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
+)
 
 // lookout reads the source before anything is taken from it, to learn whether a record names a
 // source tenant that is not declared. It ends at the first one, and takes nothing.
@@ -19,11 +23,11 @@ const lookEvery = 8 << 20
 // look reads all files and takes nothing. Where every source tenant is taken, or the records are
 // taken whatever the others say, there is nothing to learn. What cannot be read is told when the
 // file is read to be taken.
-func (w *walked) look(files *listing) error {
+func (w *walked) look(files *source.Listing) error {
 	if w.tenant.AnySource || w.src.TakeNameless {
 		return nil
 	}
-	err := w.in.forms.read(w.ctx, files, &lookout{walked: w})
+	err := w.in.forms.Read(w.ctx, files, &lookout{walked: w})
 	if errors.Is(err, errForeign) {
 		w.foreign = true
 		return nil
@@ -31,21 +35,21 @@ func (w *walked) look(files *listing) error {
 	return err
 }
 
-func (l *lookout) Record(at position, it item) error {
-	if at.file != l.file || at.read-l.told >= lookEvery {
-		l.file, l.told = at.file, at.read
+func (l *lookout) Record(at source.Position, it source.Item) error {
+	if at.File != l.file || at.Read-l.told >= lookEvery {
+		l.file, l.told = at.File, at.Read
 		if err := l.send(at, &entry{outcome: noted, looked: true}); err != nil {
 			return err
 		}
 	}
-	for _, n := range sourceTenants(*it.rec) {
-		if !l.tenant.Takes(n.value) {
+	for _, n := range source.SourceTenants(*it.Rec) {
+		if !l.tenant.Takes(n.Value) {
 			return errForeign
 		}
 	}
 	return nil
 }
 
-func (l *lookout) Broken(position, flaw) error        { return nil }
-func (l *lookout) Notice(position, int, string) error { return nil }
-func (l *lookout) Unknown(position, looks) error      { return nil }
+func (l *lookout) Broken(source.Position, source.Flaw) error   { return nil }
+func (l *lookout) Notice(source.Position, int, string) error   { return nil }
+func (l *lookout) Unknown(source.Position, source.Looks) error { return nil }

@@ -15,15 +15,18 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"pgregory.net/rapid"
-
+	"github.com/ledgerline/ledgerline/ledger/entity"
+	devicekind "github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"pgregory.net/rapid"
 )
 
 // told is a snapshot of the tests: what it says, by source field, and when.
 type told struct {
-	Moment
+	entity.Moment
 	values map[string]string
 }
 
@@ -53,7 +56,7 @@ func anyTold(t *rapid.T, n, contacts int, steady bool) []told {
 	out := make([]told, n)
 	last := 0
 	for i, h := range hours {
-		s := told{Moment{Observed: propertyStart.Add(time.Duration(h) * time.Hour)}, map[string]string{}}
+		s := told{entity.Moment{Observed: propertyStart.Add(time.Duration(h) * time.Hour)}, map[string]string{}}
 		if rapid.IntRange(1, 10).Draw(t, "names a contact") <= contacts {
 			from := 0
 			if steady {
@@ -109,7 +112,7 @@ func (w *world) importTold(s told, device string) {
 
 // device folds a device's stream, and beside that returns what its events told last of each
 // attribute: what the views show.
-func (w *world) device(intuneID string) (st *state, shown map[string]string) {
+func (w *world) device(intuneID string) (st *devicekind.State, shown map[string]string) {
 	w.t.Helper()
 	var stream schemas.Stream
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
@@ -172,19 +175,19 @@ func TestAnyOrderOfSnapshotsEndsAlike(t *testing.T) {
 				want, of := newest(all, field)
 				a := schemas.Default().MustAttribute(id)
 				have, held := st.Value(a)
-				text, _ := asText(have.Plain)
+				text, _ := record.AsText(have.Plain)
 				if held != (of != nil) || text != want {
 					rt.Errorf("%s is %q, want %q", id, text, want)
 				}
 				if of != nil && !have.Same(of.Moment) {
 					rt.Errorf("%s is of %v, want %v", id, have.Moment, of.Moment)
 				}
-				if said, _ := asText(json.RawMessage(shown[id])); said != text {
+				if said, _ := record.AsText(json.RawMessage(shown[id])); said != text {
 					rt.Errorf("%s was last told as %q and is %q", id, said, text)
 				}
 			}
-			if text := shown["device.last-contact"]; !contact.IsZero() && text != asLine(wholeSeconds(contact)) {
-				rt.Errorf("the last contact was last told as %s, want %s", text, wholeSeconds(contact))
+			if text := shown["device.last-contact"]; !contact.IsZero() && text != asLine(record.WholeSeconds(contact)) {
+				rt.Errorf("the last contact was last told as %s, want %s", text, record.WholeSeconds(contact))
 			}
 		}
 	})
@@ -211,10 +214,10 @@ func TestTheDailyLimitBlursNoMoreThanADay(t *testing.T) {
 			text := st.Text(schemas.Default().MustAttribute(id))
 			right := false
 			for _, s := range all {
-				right = right || s.values[field] == text && !of.day().After(s.day())
+				right = right || s.values[field] == text && !of.Day().After(s.Day())
 			}
 			if !right {
-				rt.Errorf("%s is %q, which nobody told on the newest day, %s", id, text, of.day())
+				rt.Errorf("%s is %q, which nobody told on the newest day, %s", id, text, of.Day())
 			}
 		}
 	})
@@ -312,7 +315,7 @@ func TestACopiedFileBringsNothingBack(t *testing.T) {
 		for i, events := range []int{1, 0} {
 			w.clock.Advance(time.Hour)
 			s := w.importModified(content, w.clock.Now())
-			if s.Refused[RuleErased] != 1 || s.EventsAppended != events {
+			if s.Refused[plan.RuleErased] != 1 || s.EventsAppended != events {
 				t.Errorf("copy %d: %s", i, asJSON(t, s))
 			}
 		}
@@ -334,11 +337,11 @@ func TestAnOldMonthStaysExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := w.importModified(old, w.clock.Now()); s.Refused[RuleExpired] != 1 {
+	if s := w.importModified(old, w.clock.Now()); s.Refused[plan.RuleExpired] != 1 {
 		t.Errorf("a copy of an expired month: %s", asJSON(t, s))
 	}
 	// What is known to be observed now is no old record, though the device has been silent since.
-	w.importTold(told{Moment{Observed: w.clock.Now(), Contact: propertyStart}, map[string]string{"deviceName": "NOW-1"}}, guid(20, 1))
+	w.importTold(told{entity.Moment{Observed: w.clock.Now(), Contact: propertyStart}, map[string]string{"deviceName": "NOW-1"}}, guid(20, 1))
 	if _, shown := w.device(guid(20, 1)); shown["device.name"] != `"NOW-1"` {
 		t.Errorf("the name is %s", shown["device.name"])
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 	"pgregory.net/rapid"
 )
 
@@ -93,7 +94,7 @@ func TestActionsOfAnySizeAreRecordedWhole(t *testing.T) {
 				r.Fatalf("%s names %d subjects", d.Type.Name, len(d.Subjects))
 			}
 			for _, v := range d.Values {
-				var changes []keptChange
+				var changes []adminaction.KeptChange
 				if v.Attr.ID != "action.changes" {
 					continue
 				}

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -12,13 +15,13 @@ import (
 // reading takes what a walk finds and sends it to be imported.
 type reading struct {
 	*walked
-	file   string
-	dating // of its records that tell no time
+	file          string
+	record.Dating // of its records that tell no time
 }
 
 // send sends an entry of that place, unless the import has ended.
-func (w *walked) send(at position, e *entry) error {
-	e.file, e.bytes, e.bytesTotal = at.file, at.read, at.total
+func (w *walked) send(at source.Position, e *entry) error {
+	e.file, e.bytes, e.bytesTotal = at.File, at.Read, at.Total
 	select {
 	case w.to <- e:
 		return nil
@@ -27,31 +30,31 @@ func (w *walked) send(at position, e *entry) error {
 	}
 }
 
-func (r *reading) Broken(at position, f flaw) error {
-	return r.send(at, &entry{line: f.line, number: f.number, outcome: failed, field: f.field, reason: f.reason})
+func (r *reading) Broken(at source.Position, f source.Flaw) error {
+	return r.send(at, &entry{line: f.Line, number: f.Number, outcome: failed, field: f.Field, reason: f.Reason})
 }
 
-func (r *reading) Unknown(at position, l looks) error {
+func (r *reading) Unknown(at source.Position, l source.Looks) error {
 	return r.send(at, &entry{outcome: noted, looks: &l})
 }
 
-func (r *reading) Notice(at position, line int, what string) error {
+func (r *reading) Notice(at source.Position, line int, what string) error {
 	return r.send(at, &entry{line: line, outcome: noted, reason: what})
 }
 
-func (r *reading) Record(at position, it item) error {
-	if r.file != at.file || r.at.IsZero() {
-		r.file, r.dating = at.file, r.src.date(at.modified, r.in.cfg.Clock())
+func (r *reading) Record(at source.Position, it source.Item) error {
+	if r.file != at.File || r.At.IsZero() {
+		r.file, r.Dating = at.File, r.src.date(at.Modified, r.in.cfg.Clock())
 	}
-	return r.send(at, r.parse(it, r.dating))
+	return r.send(at, r.parse(it, r.Dating))
 }
 
 // parse puts one record into the ledger's terms, unless it may be another customer's.
-func (w *walked) parse(it item, file dating) *entry {
+func (w *walked) parse(it source.Item, file record.Dating) *entry {
 	e := w.in.parse(w.tenant, it, file)
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
-		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, Tally{}, nil, true
+		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, plan.Tally{}, nil, true
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
@@ -59,24 +62,24 @@ func (w *walked) parse(it item, file dating) *entry {
 }
 
 // parse puts one record that is recognised into the ledger's terms.
-func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
-	m := *it.rec
-	e := &entry{line: it.line, number: it.number, size: len(it.raw), kind: it.kind.name, named: it.kind.named,
-		decoded: it.decoded || m.decoded}
+func (in *Intake) parse(tenant vault.Tenant, it source.Item, file record.Dating) *entry {
+	m := *it.Rec
+	e := &entry{line: it.Line, number: it.Number, size: len(it.Raw), kind: it.Kind.Name, named: it.Kind.Named,
+		decoded: it.Decoded || m.Decoded}
 	fail := func(err error) *entry {
-		var f *fieldError
-		e.outcome, e.reason, e.parsed = failed, "cannot be understood", Tally{}
+		var f *record.FieldError
+		e.outcome, e.reason, e.parsed = failed, "cannot be understood", plan.Tally{}
 		if errors.As(err, &f) {
-			e.field, e.reason = f.field, f.reason
+			e.field, e.reason = f.Field, f.Reason
 		}
 		return e
 	}
-	named := sourceTenants(m)
+	named := source.SourceTenants(m)
 	for _, n := range named {
-		e.tenant = n.value
-		e.othersTenant = e.othersTenant || !tenant.Takes(n.value)
+		e.tenant = n.Value
+		e.othersTenant = e.othersTenant || !tenant.Takes(n.Value)
 	}
-	form := it.kind.form
+	form := it.Kind.Form
 	if form == nil {
 		e.outcome = unrecognised
 		return e
@@ -84,26 +87,26 @@ func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
 	if err := check(tenant, named); err != nil {
 		return fail(err)
 	}
-	if form.Category != "" && m.has("properties") && m.properties == nil {
-		return fail(&fieldError{"properties", "is no object, nor a text that holds one"})
+	if form.Category != "" && m.Has("properties") && m.Properties == nil {
+		return fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
 	}
-	seen := &fields{}
+	seen := &record.Seen{}
 	of := in.kinds.Form(form.Name)
-	record, err := of.Parse(Parsing{sourceRecord: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
-	e.decoded = e.decoded || seen.decoded > 0
+	record, err := of.Parse(plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
+	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
 		return fail(err)
 	}
-	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.unknown
-	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
+	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
+	e.forged = bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }
 
 // check refuses a record of a source tenant that was not declared.
-func check(tenant vault.Tenant, named []named) error {
+func check(tenant vault.Tenant, named []record.NamedText) error {
 	for _, n := range named {
-		if !tenant.Takes(n.value) {
-			return &fieldError{n.field, "names a source tenant that is not declared for this tenant"}
+		if !tenant.Takes(n.Value) {
+			return &record.FieldError{Field: n.Field, Reason: "names a source tenant that is not declared for this tenant"}
 		}
 	}
 	return nil

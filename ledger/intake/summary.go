@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 )
 
 // Summary accounts for an import: Read = Recorded + Unchanged + Superseded + the sums of Refused
@@ -274,7 +276,7 @@ func (s *Summary) note(e *entry) {
 	s.read(e)
 	if e.looks != nil {
 		if s.UnknownCount++; len(s.UnknownFiles) < maxFailures {
-			s.UnknownFiles = append(s.UnknownFiles, UnknownFile{e.file, e.looks.kind, e.looks.help})
+			s.UnknownFiles = append(s.UnknownFiles, UnknownFile{e.file, e.looks.Kind, e.looks.Help})
 		}
 		return
 	}
@@ -297,7 +299,7 @@ const (
 
 // safeTenant returns a source tenant's id as it may be shown: only if it has an id's form.
 func safeTenant(s string) string {
-	if id, ok := asGUID(s); ok {
+	if id, ok := record.AsGUID(s); ok {
 		return id
 	}
 	return "(no id of a tenant)"
@@ -456,7 +458,7 @@ func (s Summary) writeKinds(t *textWriter) {
 func (s Summary) writeAttention(t *textWriter) {
 	if len(s.UnknownFiles) > 0 {
 		t.line("")
-		t.line("Files that hold no record of a known name (%s):", understood)
+		t.line("Files that hold no record of a known name (%s):", source.Understood)
 		s.writeUnknownFiles(t)
 	}
 	if len(s.Failures) > 0 {

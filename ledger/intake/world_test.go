@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/ledger"
+	devicekind "github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
@@ -69,7 +70,7 @@ func newWorld(t testing.TB, anySource bool) *world {
 	if w.ledger, err = ledger.Create(ctx, l); err != nil {
 		t.Fatal(err)
 	}
-	w.config = Config{Ledger: w.ledger, Vault: w.vault, Kinds: AllKinds(schemas.Default()), Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	w.config = Config{Ledger: w.ledger, Vault: w.vault, Kinds: kinds.All(schemas.Default()), Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return w
 }
 
@@ -340,13 +341,13 @@ func (w *world) canonical() string {
 }
 
 // fold returns what the ledger says of a device.
-func (w *world) fold(in *Intake, s schemas.Stream) *state {
+func (w *world) fold(in *Intake, s schemas.Stream) *devicekind.State {
 	w.t.Helper()
 	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return st.Content.(*state)
+	return st.Content.(*devicekind.State)
 }
 
 func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
@@ -359,7 +360,7 @@ func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
 	for a, e := range st.Entries() {
 		lines = append(lines, fmt.Sprintf("  %s[] = %s at %s", a.ID, e.Plain, schemas.Time(e.Observed)))
 	}
-	lines = append(lines, "  user "+w.personName(st.user))
+	lines = append(lines, "  user "+w.personName(st.User))
 	// The vault must hold the device for the person and ownership that the ledger says: it erases by that.
 	c := schemas.Default()
 	hint := vault.DeviceHint{IntuneID: st.Text(c.MustAttribute("device.intune-id")), DirectoryID: st.Text(c.MustAttribute("device.directory-id"))}
@@ -369,8 +370,8 @@ func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
 		if own != "company" && own != "personal" {
 			own = "" // as the vault knows it
 		}
-		if err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
-			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own, st.user)
+		if err == nil && (d.Stream != s || d.Ownership != own || d.User != st.User) {
+			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own, st.User)
 		}
 		return err
 	})

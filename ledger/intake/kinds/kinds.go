@@ -1,0 +1,14 @@
+package kinds
+
+import (
+	"github.com/ledgerline/ledgerline/ledger/intake/account"
+	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// AllKinds returns every kind that is taken in, in the terms of the catalogue.
+func All(c *schemas.Catalogue) []plan.Kind {
+	return []plan.Kind{device.New(c), adminaction.New(c), account.New(c)}
+}
