@@ -22,7 +22,7 @@ func (m Moment) Newer(o Moment) bool {
 // Same reports whether neither is newer.
 func (m Moment) Same(o Moment) bool { return !m.Newer(o) && !o.Newer(m) }
 
-// day is the UTC day of observation.
+// Day is the UTC day of observation.
 func (m Moment) Day() time.Time { return m.Observed.UTC().Truncate(24 * time.Hour) }
 
 // maxAhead is how far a source's clock may be ahead of ours: one wrong clock must not freeze a device.

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 )
 
 // realFolders hold the real records, each those of one way in.
@@ -130,7 +132,7 @@ func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 		w := newWorld(t, true)
 		files := map[string]string{}
 		for i, n := range mathrand.Perm(len(docs)) {
-			files[fmt.Sprintf("%03d.ndjson", i)] = string(compact(docs[n])) + "\n"
+			files[fmt.Sprintf("%03d.ndjson", i)] = string(record.Compact(docs[n])) + "\n"
 		}
 		if s := w.importFiles(files); s.FailedCount != 0 || s.Recorded == 0 {
 			t.Fatalf("%d recorded, failed %v", s.Recorded, s.Failed)

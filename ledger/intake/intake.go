@@ -1,5 +1,5 @@
-// Package intake takes source records into the ledger: it recognises, normalises, refuses, compares
-// with what the ledger says, seals and appends.
+// Package intake owns how source records come into the ledger: it reads them, lets their kinds plan what they add,
+// in batches, appends that, and accounts for each record once.
 //
 // It may lose nothing that it acknowledged: a record counts as recorded only after its last append,
 // and whatever dies before that is found missing and appended when the same source is read again.

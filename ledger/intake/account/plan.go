@@ -25,7 +25,7 @@ type kind struct {
 
 var _ plan.Kind = (*kind)(nil)
 
-// NewAccountKind returns the kind, in the terms of the catalogue.
+// New returns the kind, in the terms of the catalogue.
 func New(c *schemas.Catalogue) plan.Kind {
 	k := &kind{catalogue: c,
 		observed: c.MustType("account.observed.v1"), changed: c.MustType("account.changed.v1"),

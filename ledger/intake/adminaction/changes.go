@@ -17,7 +17,7 @@ const (
 	maxTargetBytes = 96 << 10 // of all changes of one target, so that its sealed value fits an event
 )
 
-// keptChange is a changed property as it is sealed. What is withheld is a secret; what is cut had
+// KeptChange is a changed property as it is sealed. What is withheld is a secret; what is cut had
 // no room. The last entry may tell how many more there were.
 type KeptChange struct {
 	Name     string  `json:"name,omitempty"`

@@ -20,7 +20,7 @@ type kind struct {
 
 var _ plan.Linker = (*kind)(nil)
 
-// NewActionKind returns the kind, in the terms of the catalogue.
+// New returns the kind, in the terms of the catalogue.
 func New(c *schemas.Catalogue) plan.Kind {
 	return &kind{catalogue: c, recorded: c.MustType("adminaction.recorded.v1"),
 		continued: c.MustType("adminaction.continued.v1"), supplemented: c.MustType("adminaction.supplemented.v1"),

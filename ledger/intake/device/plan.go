@@ -45,7 +45,7 @@ type kind struct {
 
 var _ plan.Kind = (*kind)(nil)
 
-// NewDeviceKind returns the kind, in the terms of the catalogue.
+// New returns the kind, in the terms of the catalogue.
 func New(c *schemas.Catalogue) plan.Kind {
 	k := &kind{catalogue: c,
 		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"),

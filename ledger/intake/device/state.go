@@ -18,7 +18,7 @@ import (
 // are kept.
 const ownershipCompany = "company"
 
-// state is what the ledger says of one device, and who has used it.
+// State is what the ledger says of one device, and who has used it.
 type State struct {
 	*entity.State
 	kind    *kind

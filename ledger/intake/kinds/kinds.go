@@ -1,3 +1,5 @@
+// Package kinds lists the kinds of records that are taken in. It is the one place beside a kind's own folder that
+// names it to the engine.
 package kinds
 
 import (
@@ -8,7 +10,11 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// AllKinds returns every kind that is taken in, in the terms of the catalogue.
+// All returns every kind that is taken in, in the terms of the catalogue.
 func All(c *schemas.Catalogue) []plan.Kind {
-	return []plan.Kind{device.New(c), adminaction.New(c), account.New(c)}
+	return []plan.Kind{
+		device.New(c),
+		adminaction.New(c),
+		account.New(c),
+	}
 }

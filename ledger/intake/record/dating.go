@@ -2,7 +2,7 @@ package record
 
 import "time"
 
-// dating is how records are dated that tell no time of their own.
+// Dating is how records are dated that tell no time of their own.
 type Dating struct {
 	At time.Time
 	// proven says that the records are of that time. A modification time proves no age: copying

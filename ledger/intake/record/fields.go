@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// fields counts what a record holds and nobody asked for. Names only.
+// Seen counts what a record holds and nobody asked for. Names only.
 type Seen struct {
 	Unknown map[string]int
 	Decoded int // texts that held JSON, decoded
 }
 
-// use declares which members of m the parser knows. Every other one that says something is counted
+// Use declares which members of m the parser knows. Every other one that says something is counted
 // under prefix and its name.
 func (f *Seen) Use(prefix string, m Members, known ...string) {
 	for name, raw := range m {
@@ -29,10 +29,10 @@ func (f *Seen) Use(prefix string, m Members, known ...string) {
 
 var nameForm = regexp.MustCompile(`^@?[A-Za-z][A-Za-z0-9_]{0,63}(@?\.[A-Za-z][A-Za-z0-9_]{0,63}){0,3}$`)
 
-// isName reports whether a text that a source decides has the form of a member's name.
+// IsName reports whether a text that a source decides has the form of a member's name.
 func IsName(s string) bool { return nameForm.MatchString(s) }
 
-// safeName returns a member's name as it may be shown: a source decides it, so it could be
+// SafeName returns a member's name as it may be shown: a source decides it, so it could be
 // anything.
 func SafeName(s string) string {
 	if IsName(s) {

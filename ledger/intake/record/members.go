@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// sourceRecord is one record, decoded one level deep, and its properties where it has them.
+// Record is one record, decoded one level deep, and its properties where it has them.
 type Record struct {
 	Members
 	Properties Members
@@ -16,13 +16,13 @@ type Record struct {
 	Table      string // of Log Analytics, for a row of it
 }
 
-// begins reports whether a JSON value begins with b, and so is of that type.
+// Begins reports whether a JSON value begins with b, and so is of that type.
 func Begins(raw json.RawMessage, b byte) bool { return len(raw) > 0 && raw[0] == b }
 
 // errMalformed stands for the decoder's own error, whose text quotes the content.
 var errMalformed = errors.New("malformed JSON")
 
-// readRecord reads the text of a record. One that is valid JSON and no object has no members.
+// ReadRecord reads the text of a record. One that is valid JSON and no object has no members.
 func ReadRecord(raw []byte) (r Record, err error) {
 	switch {
 	case !Begins(raw, '{') && !json.Valid(raw),
@@ -32,16 +32,16 @@ func ReadRecord(raw []byte) (r Record, err error) {
 	return r, nil
 }
 
-// members is a record's own members, by name.
+// Members is a record's own members, by name.
 type Members map[string]json.RawMessage
 
-// text returns a member as text, "" where it is absent, null or no single value.
+// Text returns a member as text, "" where it is absent, null or no single value.
 func (m Members) Text(name string) string {
 	s, _ := AsText(m[name])
 	return s
 }
 
-// known returns a member as text, "" also for a placeholder.
+// Known returns a member as text, "" also for a placeholder.
 func (m Members) Known(name string) string {
 	if s := m.Text(name); !IsNothing(s) {
 		return s
@@ -49,7 +49,7 @@ func (m Members) Known(name string) string {
 	return ""
 }
 
-// object returns a member that is an object, else nil.
+// Object returns a member that is an object, else nil.
 func (m Members) Object(name string) Members {
 	var o Members
 	if raw := m[name]; len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &o) == nil {
@@ -58,7 +58,7 @@ func (m Members) Object(name string) Members {
 	return nil
 }
 
-// array returns a member that is an array, else nil.
+// Array returns a member that is an array, else nil.
 func (m Members) Array(name string) []json.RawMessage {
 	var a []json.RawMessage
 	if raw := m[name]; len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &a) == nil {
@@ -67,7 +67,7 @@ func (m Members) Array(name string) []json.RawMessage {
 	return nil
 }
 
-// has reports whether all those members are there, whatever they say.
+// Has reports whether all those members are there, whatever they say.
 func (m Members) Has(names ...string) bool {
 	for _, n := range names {
 		if _, ok := m[n]; !ok {
@@ -77,10 +77,10 @@ func (m Members) Has(names ...string) bool {
 	return true
 }
 
-// name returns a member as a name: with single blanks, "" for a placeholder.
+// Name returns a member as a name: with single blanks, "" for a placeholder.
 func (m Members) Name(field string) string { return strings.Join(strings.Fields(m.Known(field)), " ") }
 
-// size returns a member that is a whole number of bytes, "" for none and for 0.
+// Size returns a member that is a whole number of bytes, "" for none and for 0.
 func (m Members) Size(field string) (json.Number, error) {
 	raw := m[field]
 	if IsEmpty(raw) {
@@ -100,7 +100,7 @@ func (m Members) Size(field string) (json.Number, error) {
 	return json.Number(strconv.FormatFloat(n, 'f', -1, 64)), nil
 }
 
-// value returns a property's value as text, nil where it is null, absent or the text "<null>".
+// Value returns a property's value as text, nil where it is null, absent or the text "<null>".
 func (m Members) Value(name string) *string {
 	raw := m[name]
 	if len(raw) == 0 || raw[0] == 'n' {

@@ -30,7 +30,7 @@ var neverCollected = map[string]string{
 	"clipboard":         CategoryContent,
 }
 
-// dropNever takes out of the record what is never collected, and counts it by category.
+// DropNever takes out of the record what is never collected, and counts it by category.
 func (m Members) DropNever() map[string]int {
 	counts := map[string]int{}
 	for name, raw := range m {

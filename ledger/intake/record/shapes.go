@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// shapes reads members that must have a shape: an object, a list of objects, a list of texts, a
+// Shapes reads members that must have a shape: an object, a list of objects, a list of texts, a
 // single value. What has another is a fault of the record and never "absent" (FORMATS §2), but
 // for two whose meaning is certain: one object where a list of them belongs, and JSON in a text,
 // which is decoded one level and counted. The first fault stays.
@@ -54,7 +54,7 @@ func Absent(raw json.RawMessage) bool {
 	return ok && raw[0] == '"' && IsNothing(text)
 }
 
-// object reads a member that is an object; nil where it is absent.
+// Object reads a member that is an object; nil where it is absent.
 func (s *Shapes) Object(raw json.RawMessage, field string) Members {
 	if Absent(raw) {
 		return nil
@@ -87,7 +87,7 @@ func (s *Shapes) list(
 	return nil
 }
 
-// objects reads a list of objects; an element that is null has no members, and keeps its place.
+// Objects reads a list of objects; an element that is null has no members, and keeps its place.
 func (s *Shapes) Objects(raw json.RawMessage, field string) []Members {
 	const what = "a list of objects"
 	elements := s.list(raw, field, "[{", what, func(raw json.RawMessage) bool { return raw[0] == '{' })
@@ -104,13 +104,13 @@ func (s *Shapes) Objects(raw json.RawMessage, field string) []Members {
 	return out
 }
 
-// texts reads a list of single values as text. alone says that one text without a list is a list
+// Texts reads a list of single values as text. alone says that one text without a list is a list
 // of it.
 func (s *Shapes) Texts(raw json.RawMessage, field string, alone bool) []string {
 	return s.textsWhere(raw, field, func(string) bool { return alone })
 }
 
-// words reads a list of texts that have no blanks in them: several that were written as one are
+// Words reads a list of texts that have no blanks in them: several that were written as one are
 // told apart.
 func (s *Shapes) Words(raw json.RawMessage, field string) []string {
 	return s.textsWhere(raw, field, func(text string) bool { return !strings.Contains(text, " ") })
@@ -133,7 +133,7 @@ func (s *Shapes) textsWhere(raw json.RawMessage, field string, alone func(string
 	return out
 }
 
-// single checks that members are single values.
+// Single checks that members are single values.
 func (s *Shapes) Single(prefix string, m Members, names ...string) {
 	for _, name := range names {
 		raw := bytes.TrimSpace(m[name])

@@ -41,7 +41,7 @@ func layoutsOf(s string) []string {
 // a zone that does not move it.
 var jsonDate = regexp.MustCompile(`^/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/$`)
 
-// parseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero
+// ParseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero
 // time, and ok: the source says it is unknown.
 func ParseTime(s string) (at time.Time, ok bool) {
 	if s == "" || s[0] != '/' && (s[0] < '0' || s[0] > '9') {
@@ -79,12 +79,12 @@ func readTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// wholeSeconds is how the ledger writes an observed date-time.
+// WholeSeconds is how the ledger writes an observed date-time.
 func WholeSeconds(at time.Time) string { return at.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
 type NamedText struct{ Field, Value string }
 
-// firstTime returns the first of the values that is a time, unknown where that one says so. No
+// FirstTime returns the first of the values that is a time, unknown where that one says so. No
 // readable one is a fault of the first.
 func FirstTime(values ...NamedText) (time.Time, error) {
 	for _, v := range values {

@@ -21,7 +21,7 @@ type FieldError struct{ Field, Reason string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 
-// within puts the path of the object that a field lies in before its name.
+// Within puts the path of the object that a field lies in before its name.
 func Within(path string, err error) error {
 	var f *FieldError
 	if errors.As(err, &f) {
@@ -41,13 +41,13 @@ var nothing = map[string]bool{
 	"": true, "<null>": true, "null": true, "[redacted]": true, "redacted@email.com": true, zeroGUID: true,
 }
 
-// isNothing reports whether the text means "not reported" everywhere.
+// IsNothing reports whether the text means "not reported" everywhere.
 func IsNothing(s string) bool {
 	s = strings.TrimSpace(s)
 	return len(s) <= len(zeroGUID) && nothing[strings.ToLower(s)]
 }
 
-// isEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
+// IsEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
 // what isNothing knows.
 func IsEmpty(raw json.RawMessage) bool {
 	switch t := strings.TrimSpace(string(raw)); t {
@@ -68,7 +68,7 @@ func IsEmpty(raw json.RawMessage) bool {
 	}
 }
 
-// asText returns a JSON string, number or boolean as text; ok is false for anything else.
+// AsText returns a JSON string, number or boolean as text; ok is false for anything else.
 func AsText(raw json.RawMessage) (string, bool) {
 	if len(raw) == 0 {
 		return "", false
@@ -86,7 +86,7 @@ func AsText(raw json.RawMessage) (string, bool) {
 	return string(raw), true
 }
 
-// jsonInText returns the JSON object or array that a JSON text holds, or nil.
+// JsonInText returns the JSON object or array that a JSON text holds, or nil.
 func JsonInText(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 || raw[0] != '"' {
 		return nil
@@ -112,7 +112,7 @@ func parseBool(s string) (value, ok bool) {
 	return false, false
 }
 
-// asGUID returns the canonical form of a directory or device id, which may come in braces or
+// AsGUID returns the canonical form of a directory or device id, which may come in braces or
 // without dashes; ok is false for anything that is none, the zero id included.
 func AsGUID(s string) (string, bool) {
 	s = strings.TrimSpace(s)
@@ -128,7 +128,7 @@ func AsGUID(s string) (string, bool) {
 	return u.String(), true
 }
 
-// finding says what a field of a record tells about an attribute.
+// Finding says what a field of a record tells about an attribute.
 type Finding int
 
 const (
@@ -137,7 +137,7 @@ const (
 	Reported
 )
 
-// normalise turns a source's JSON value into the attribute's own JSON value, in the attribute's
+// Normalise turns a source's JSON value into the attribute's own JSON value, in the attribute's
 // canonical form: here and nowhere else. unit multiplies sizes. What misses an open attribute's
 // shape stays as it was told, and is sealed for that.
 func Normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawMessage, Finding, error) {
@@ -194,7 +194,7 @@ func Normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	return schemas.JSON(s), Reported, nil
 }
 
-// parseNumber reads a number that can be kept exactly. One with a plus is a telephone's.
+// ParseNumber reads a number that can be kept exactly. One with a plus is a telephone's.
 func ParseNumber(s string) (float64, bool) {
 	n, err := strconv.ParseFloat(s, 64)
 	return n, err == nil && !math.IsNaN(n) && math.Abs(n) <= 1<<53 && !strings.HasPrefix(s, "+")
@@ -207,7 +207,7 @@ const sentinel = "unknownFutureValue"
 // identifies reports whether the attribute's values tell devices or persons apart: junk there
 // ("0", a default serial) is no value.
 func identifies(a *schemas.Attribute) bool {
-	return a.Shape == nil && a.Type == "text" && a.Identifiability != "non-personal" && a.ID != "device.notes"
+	return a.Shape == nil && a.Type == "text" && a.Identifiability != "non-personal" && a.Form != "text"
 }
 
 func isPlaceholder(a *schemas.Attribute, s string) bool {
@@ -222,7 +222,7 @@ func isPlaceholder(a *schemas.Attribute, s string) bool {
 	return false
 }
 
-// compact returns the JSON value without white space.
+// Compact returns the JSON value without white space.
 func Compact(raw json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {

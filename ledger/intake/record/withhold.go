@@ -50,7 +50,7 @@ var secretContent = anyOf(
 // SecretText reports whether a text betrays a secret or a script by itself, whatever it is called.
 func SecretText(s string) bool { return secretContent.MatchString(s) || encoded(s) }
 
-// secretive reports whether the value may not be kept: by the property's name, or by what the
+// Secretive reports whether the value may not be kept: by the property's name, or by what the
 // value itself looks like. Of a property with a secret's name nothing is kept but a switch and,
 // where the name is a setting's, a small number.
 func Secretive(name, value string) bool {
@@ -153,7 +153,7 @@ func mixed(s string) bool {
 		strings.ContainsFunc(s, unicode.IsDigit)
 }
 
-// clip cuts s to at most n bytes, between characters.
+// Clip cuts s to at most n bytes, between characters.
 func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -19,14 +19,14 @@ type Files struct {
 	FS    fs.FS // where the paths are; nil for those of the operating system
 }
 
-// listing is the files there are, in the order in which they are read.
+// Listing is the files there are, in the order in which they are read.
 type Listing struct {
 	src   Files
 	files []foundPath
 	total int64 // bytes
 }
 
-// list lists the files at and below all paths: those of each sorted, one path after the other.
+// List lists the files at and below all paths: those of each sorted, one path after the other.
 // What cannot be listed, or is no regular file, is in the list with its fault. The error is that
 // of ctx.
 func (src Files) List(ctx context.Context) (*Listing, error) {
@@ -43,7 +43,7 @@ func (src Files) List(ctx context.Context) (*Listing, error) {
 	return l, nil
 }
 
-// byDate puts the files in the order of their modification times.
+// ByDate puts the files in the order of their modification times.
 func (l *Listing) ByDate() {
 	slices.SortStableFunc(l.files, func(a, b foundPath) int { return a.modified.Compare(b.modified) })
 }

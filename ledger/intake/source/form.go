@@ -70,7 +70,7 @@ type kind struct {
 // taken returns the kind of what is taken in.
 func taken(f *Form) kind { return kind{Name: f.Name, Form: f, Named: true} }
 
-// recogniser knows the forms that are taken in. It does not change, and is safe for concurrent
+// Recogniser knows the forms that are taken in. It does not change, and is safe for concurrent
 // use.
 type Recogniser struct {
 	forms       []*Form
@@ -86,7 +86,7 @@ var otherTables = map[string]string{
 	"intuneoperationallogs": "OperationalLogs", "intunedevicecomplianceorg": "DeviceComplianceOrg",
 }
 
-// newRecogniser returns the recogniser of those forms. What one leaves empty it is not known by.
+// NewRecogniser returns the recogniser of those forms. What one leaves empty it is not known by.
 func NewRecogniser(forms []Form) *Recogniser {
 	r := &Recogniser{types: map[string]*Form{}, collections: map[string]*Form{}, tables: maps.Clone(otherTables),
 		names: map[string]string{}}

@@ -6,13 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// looks is what a file seems to be that holds no record of a known name, and what helps.
+// Looks is what a file seems to be that holds no record of a known name, and what helps.
 type Looks struct {
 	Kind string // short, our own words
 	Help string
 }
 
-// understood says what is taken, for whoever handed in something else.
+// Understood says what is taken, for whoever handed in something else.
 const Understood = "JSON as Graph, Azure Monitor, Event Hubs or Log Analytics give it is understood"
 
 // magic are the beginnings by which formats are told that hold no text of ours.

@@ -130,7 +130,7 @@ func contextPath(context string) string {
 // tenantOfResource finds the source tenant in the id of a resource.
 var tenantOfResource = regexp.MustCompile(`(?i)^/tenants/([^/]+)/`)
 
-// sourceTenants returns the source tenants that the record names, lower-cased, and where.
+// SourceTenants returns the source tenants that the record names, lower-cased, and where.
 func SourceTenants(rec record.Record) (out []record.NamedText) {
 	resource := ""
 	if f := tenantOfResource.FindStringSubmatch(rec.Text("resourceId")); f != nil {

@@ -20,7 +20,7 @@ const maxRecordBytes = 8 << 20
 // maxNesting bounds containers within containers (a list of responses, its body, its value).
 const maxNesting = 16
 
-// item is one record as it stands in a file.
+// Item is one record as it stands in a file.
 type Item struct {
 	// raw is its text, owned by the receiver. A scan alone checks no more than that its brackets
 	// and quotes match.
@@ -33,7 +33,7 @@ type Item struct {
 	Decoded bool           // it stood in a text
 }
 
-// recognise returns the item with what it holds and what it is.
+// Recognise returns the item with what it holds and what it is.
 func (r *Recogniser) Recognise(it Item) (Item, error) {
 	if it.Rec == nil {
 		rec, err := r.decode(it.Raw)
@@ -46,7 +46,7 @@ func (r *Recogniser) Recognise(it Item) (Item, error) {
 	return it, nil
 }
 
-// flaw is what should have been a record and is none, or a file that cannot be read.
+// Flaw is what should have been a record and is none, or a file that cannot be read.
 type Flaw struct {
 	Line, Number  int // as an item's; 0 for a file
 	Field, Reason string

@@ -12,7 +12,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 )
 
-// position is where a walk over files is.
+// Position is where a walk over files is.
 type Position struct {
 	File     string
 	Modified time.Time // of the file; zero where it is not known
@@ -35,7 +35,7 @@ type receiver interface {
 	Unknown(Position, Looks) error
 }
 
-// read reads all files, each once, and gives to what they hold. What is wrong with one file stops
+// Read reads all files, each once, and gives to what they hold. What is wrong with one file stops
 // nothing. The error is ctx's cause, or the receiver's.
 func (r *Recogniser) Read(ctx context.Context, l *Listing, to receiver) error {
 	w := &walk{forms: r, ctx: ctx, src: l.src, to: to, total: l.total, pages: map[string]*pages{}}
