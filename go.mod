@@ -16,6 +16,7 @@ require (
 	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format that everybody scrapes
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // tests check the JSON Schemas that `schema export` writes as a reader of the topics would
 	github.com/segmentio/kafka-go v0.4.51 // the client of every broker
 	github.com/spf13/cobra v1.10.2 // the command line
 	github.com/spf13/pflag v1.0.9 // flags, as cobra has them; a test walks them

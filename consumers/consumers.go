@@ -2,12 +2,12 @@
 // message format, the position record of the relay, and a run loop that fetches, handles, persists
 // and commits.
 //
-// It owns the one place where an event becomes a Kafka message and a message becomes an event again
-// (docs/FORMATS.md §8). It may lose nothing that a source has not been told was handled: a batch is
-// committed only after its handler, its parking and its saved positions succeeded, so what a crash
-// leaves is a repetition. It trusts no broker: every message is decoded strictly and its leaf is
-// recomputed from the bytes. What others wrote between the relay's records is skipped and counted,
-// where the source knows the relay's position.
+// It owns the one place where an event becomes a Kafka message and a message becomes an event
+// again (docs/FORMATS.md §8). It may lose nothing that a source has not been told was handled: a
+// batch is committed only after its handler, its parking and its saved positions succeeded, so
+// what a crash leaves is a repetition. It trusts no broker: every message is decoded strictly and
+// its leaf is recomputed from the bytes. What others wrote between the relay's records is skipped
+// and counted, where the source knows the relay's position.
 //
 // One admin action may be several events of one stream. Who counts actions counts
 // adminaction.recorded.v1; adminaction.continued.v1 has further targets of it,
@@ -27,7 +27,7 @@ import (
 // must be idempotent: after a crash or a failed attempt it is called again with some of
 // the same events. An error that wraps ErrUnavailable says that its own surroundings are
 // down, not that the events are bad.
-type Handler func(ctx context.Context, events []schemas.Recorded) error
+type Handler func(ctx context.Context, events []schemas.Envelope) error
 
 // RawHandler is a Handler for topics that are not the ledger's: it receives messages as they are.
 type RawHandler func(ctx context.Context, messages []Message) error

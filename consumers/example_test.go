@@ -16,18 +16,14 @@ import (
 // the messages stand in memory; consumers/first reads them from Kafka.
 func ExampleRun() {
 	events := kafkatest.Numbered(0, kafkatest.NewGenerator(1).Events(1))
-	m, err := consumers.Encode(uuid.MustParse("0f8fad5b-d9cb-469f-a165-70867728950e"), events[0])
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	m := consumers.Encode(uuid.MustParse("0f8fad5b-d9cb-469f-a165-70867728950e"), events[0])
 	again := m
 	again.Offset++ // the relay's repetition of the same event
 
 	ctx, cancel := context.WithCancel(context.Background())
 	source := &script{batches: [][]consumers.Message{{m}, {again}}, end: cancel}
-	err = consumers.Run(ctx, consumers.Config{Source: source, Logger: slog.New(slog.DiscardHandler),
-		Handler: func(_ context.Context, events []schemas.Recorded) error {
+	err := consumers.Run(ctx, consumers.Config{Source: source, Logger: slog.New(slog.DiscardHandler),
+		Handler: func(_ context.Context, events []schemas.Envelope) error {
 			for _, e := range events {
 				fmt.Println(e.Seq, e.Type)
 			}

@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// RefillCommand is what fills topics again from the ledger, after which nothing foreign is in them.
+// RefillCommand is what fills topics again from the ledger, after which nothing foreign is in
+// them.
 const RefillCommand = "ledgerline relay refill"
 
 // RefillAllCommand does so with all topics, and gives up what only they hold.

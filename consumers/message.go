@@ -2,7 +2,6 @@ package consumers
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -64,24 +63,21 @@ func EventTopics() []string {
 	return append(out, OtherTopic)
 }
 
-// belongs reports whether a kind's events may lie in topic: another version may know more kinds, or
-// fewer.
+// belongs reports whether a kind's events may lie in topic: another version may know more kinds,
+// or fewer.
 func belongs(kind, topic string) bool {
 	return EventTopic(topic) && (topic == OtherTopic || topic == topicPrefix+kind)
 }
 
-// Route returns the topic of an event and the key that chooses its partition: the tenant's uuid for facts, so that one
-// reader sees a tenant's actions in order, and the stream for states and for types the catalogue does not know.
-func Route(r schemas.Recorded) (topic, key string, err error) {
-	topic = TopicOfKind(r.Stream.Kind())
-	if t := schemas.Default().Type(r.Type); t == nil || t.Form != schemas.FormFact {
-		return topic, string(r.Stream), nil
+// Route returns the topic of an event and the key that chooses its partition: the tenant's uuid
+// for facts, so that one reader sees a tenant's actions in order, and the stream for states and
+// for types the catalogue does not know.
+func Route(e schemas.Envelope) (topic, key string) {
+	topic = TopicOfKind(e.Stream.Kind())
+	if t := schemas.Default().Type(e.Type); t == nil || t.Form != schemas.FormFact {
+		return topic, string(e.Stream)
 	}
-	tenant, ok := schemas.TenantOf(r.Metadata)
-	if !ok {
-		return "", "", fmt.Errorf("route event %d: its metadata does not begin with a tenant", r.Seq)
-	}
-	return topic, tenant.String(), nil
+	return topic, e.Meta().Tenant.String()
 }
 
 const sourcePrefix = "urn:ledgerline:"
@@ -94,6 +90,7 @@ const (
 	hSource      = "ce_source"
 	hSubject     = "ce_subject"
 	hType        = "ce_type"
+	hSchema      = "ce_dataschema"
 	hTime        = "ce_time"
 	hRecorded    = "ce_recordedtime"
 	hTenant      = "ce_tenant"
@@ -104,36 +101,24 @@ const (
 	hPosition    = "ledger_position"
 )
 
-var known = map[string]bool{hContentType: true, hSpecVersion: true, hID: true, hSource: true, hSubject: true, hType: true,
-	hTime: true, hRecorded: true, hTenant: true, hSeq: true, hRevision: true, hLeaf: true, hMetadata: true, hPosition: true}
-
-// Delivered is an event as a message delivered it, with what its headers say beside it.
-type Delivered struct {
-	schemas.Recorded // Created is zero: it is not part of the message
-	Ledger           uuid.UUID
-	Tenant           uuid.UUID
-	Leaf             [32]byte // recomputed from the bytes
+var known = map[string]bool{
+	hContentType: true, hSpecVersion: true, hID: true, hSource: true, hSubject: true, hType: true,
+	hSchema: true, hTime: true, hRecorded: true, hTenant: true, hSeq: true, hRevision: true, hLeaf: true,
+	hMetadata: true, hPosition: true,
 }
 
-// Encode returns the message of an event of that ledger (FORMATS §8), with topic and key but without partition,
-// offset and time, which the publisher knows.
-func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
-	fail := func(err error) (Message, error) { return Message{}, fmt.Errorf("encode event %d: %w", r.Seq, err) }
-	if !schemas.InLedger(r.Event) {
-		return fail(errors.New("it does not belong to the ledger"))
-	}
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return fail(err)
-	}
-	topic, key, err := Route(r)
-	if err != nil {
-		return fail(err)
-	}
-	if t := m.Tenant.String(); key != string(r.Stream) && key != t {
-		return fail(errors.New("the metadata names two tenants"))
-	}
-	leaf := r.LeafOf(m)
+// Delivered is an event as a message delivered it. Its envelope was made of the message's bytes;
+// Created is zero, since it is not part of the message.
+type Delivered struct {
+	schemas.Envelope
+	Ledger uuid.UUID // whose event the message says it is
+}
+
+// Encode returns the message of an event of that ledger (FORMATS §8), with topic and key but
+// without partition, offset and time, which the publisher knows.
+func Encode(ledger uuid.UUID, e schemas.Envelope) Message {
+	m, leaf := e.Meta(), e.Leaf()
+	topic, key := Route(e)
 	h, values := make([]Header, 0, len(known)), make([]byte, 0, 512) // all values in one piece of memory
 	add := func(k, v string) {
 		i := len(values)
@@ -142,32 +127,39 @@ func Encode(ledger uuid.UUID, r schemas.Recorded) (Message, error) {
 	}
 	add(hContentType, schemas.ContentTypeJSON)
 	add(hSpecVersion, "1.0")
-	add(hID, r.ID.String())
+	add(hID, e.ID.String())
 	add(hSource, sourcePrefix+ledger.String())
-	add(hSubject, string(r.Stream))
-	add(hType, r.Type)
+	add(hSubject, string(e.Stream))
+	add(hType, e.Type)
+	if schemas.Default().Type(e.Type) != nil {
+		add(hSchema, schemas.SchemaURI(e.Type))
+	}
 	if t := schemas.KnownTime(m.Occurred); !t.IsZero() {
 		add(hTime, schemas.Time(t))
 	}
 	add(hRecorded, schemas.Time(m.Recorded))
 	add(hTenant, m.Tenant.String())
-	add(hSeq, strconv.FormatUint(r.Seq, 10))
-	add(hRevision, strconv.FormatUint(r.Revision, 10))
+	add(hSeq, strconv.FormatUint(e.Seq, 10))
+	add(hRevision, strconv.FormatUint(e.Revision, 10))
 	add(hLeaf, hex.EncodeToString(leaf[:]))
-	h = append(h, Header{hMetadata, r.Metadata})
-	add(hPosition, r.Position.String())
-	return Message{Topic: topic, Key: []byte(key), Value: r.Data, Headers: h}, nil
+	h = append(h, Header{hMetadata, e.Metadata})
+	add(hPosition, e.Position.String())
+	return Message{Topic: topic, Key: []byte(key), Value: e.Data, Headers: h}
 }
 
-// Decode is the inverse of Encode. It is strict: every header of the format once and in its form (ErrMalformed), the
-// leaf recomputed from the bytes, and topic, key, tenant and times as the bytes say (ErrTampered). Headers that the
-// format does not know are ignored, since brokers and tracers add their own. The result shares memory with m.
+// Decode is the inverse of Encode. It is strict: every header of the format once and in its form
+// (ErrMalformed), the leaf recomputed from the bytes, and topic, key, tenant and times as the
+// bytes say (ErrTampered). Headers that the format does not know are ignored, since brokers and
+// tracers add their own. The result shares memory with m.
 func Decode(m Message) (Delivered, error) {
+	fail := func(kind, why error) (Delivered, error) {
+		return Delivered{}, fmt.Errorf("decode %s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, kind, why)
+	}
 	bad := func(format string, args ...any) (Delivered, error) {
-		return Delivered{}, fmt.Errorf("decode %s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, ErrMalformed, fmt.Errorf(format, args...))
+		return fail(ErrMalformed, fmt.Errorf(format, args...))
 	}
 	tampered := func(format string, args ...any) (Delivered, error) {
-		return Delivered{}, fmt.Errorf("decode %s/%d@%d: %w: %w", m.Topic, m.Partition, m.Offset, ErrTampered, fmt.Errorf(format, args...))
+		return fail(ErrTampered, fmt.Errorf(format, args...))
 	}
 	h := make(map[string][]byte, len(known))
 	for _, x := range m.Headers {
@@ -180,7 +172,7 @@ func Decode(m Message) (Delivered, error) {
 		h[x.Key] = x.Value
 	}
 	for k := range known {
-		if _, ok := h[k]; !ok && k != hTime {
+		if _, ok := h[k]; !ok && k != hTime && k != hSchema {
 			return bad("header %s is missing", k)
 		}
 	}
@@ -193,44 +185,43 @@ func Decode(m Message) (Delivered, error) {
 	if len(m.Value) == 0 {
 		return bad("no value")
 	}
-	var d Delivered
+	var r schemas.RecordedEvent
 	var err error
-	if d.ID, err = schemas.ParseUUID(string(h[hID])); err != nil {
+	if r.ID, err = schemas.ParseUUID(string(h[hID])); err != nil {
 		return bad("%s: %w", hID, err)
 	}
-	ledger, ok := strings.CutPrefix(string(h[hSource]), sourcePrefix)
+	source, ok := strings.CutPrefix(string(h[hSource]), sourcePrefix)
 	if !ok {
 		return bad("%s: not a ledger's", hSource)
 	}
-	if d.Ledger, err = schemas.ParseUUID(ledger); err != nil {
+	ledger, err := schemas.ParseUUID(source)
+	if err != nil {
 		return bad("%s: %w", hSource, err)
 	}
-	if d.Tenant, err = schemas.ParseUUID(string(h[hTenant])); err != nil {
+	tenant, err := schemas.ParseUUID(string(h[hTenant]))
+	if err != nil {
 		return bad("%s: %w", hTenant, err)
 	}
-	if d.Seq, err = decimal(h[hSeq]); err != nil {
+	if r.Seq, err = decimal(h[hSeq]); err != nil {
 		return bad("%s: %w", hSeq, err)
 	}
-	if d.Revision, err = decimal(h[hRevision]); err != nil {
+	if r.Revision, err = decimal(h[hRevision]); err != nil {
 		return bad("%s: %w", hRevision, err)
 	}
-	if d.Position, err = schemas.ParsePosition(string(h[hPosition])); err != nil {
+	if r.Position, err = schemas.ParsePosition(string(h[hPosition])); err != nil {
 		return bad("%s: %w", hPosition, err)
 	}
-	d.Stream, d.Type = schemas.Stream(h[hSubject]), string(h[hType])
-	d.Data, d.Metadata = m.Value, h[hMetadata]
-	if !schemas.InLedger(d.Event) {
+	r.Stream, r.Type = schemas.Stream(h[hSubject]), string(h[hType])
+	r.Data, r.Metadata = m.Value, h[hMetadata]
+	e, err := schemas.NewEnvelope(r)
+	if err != nil {
 		return bad("%s, %s, %s and value are not an event of the ledger", hSubject, hType, hMetadata)
 	}
-	meta, err := schemas.ParseMetadata(d.Metadata)
-	if err != nil {
-		return bad("%s: %w", hMetadata, err)
-	}
-	d.Leaf = d.Recorded.LeafOf(meta)
-	if hex.EncodeToString(d.Leaf[:]) != string(h[hLeaf]) {
+	if leaf := e.Leaf(); hex.EncodeToString(leaf[:]) != string(h[hLeaf]) {
 		return tampered("%s does not follow from the bytes", hLeaf)
 	}
-	if meta.Tenant != d.Tenant {
+	meta := e.Meta()
+	if meta.Tenant != tenant {
 		return tampered("%s is not the metadata's", hTenant)
 	}
 	occurred := ""
@@ -243,14 +234,19 @@ func Decode(m Message) (Delivered, error) {
 	if string(h[hRecorded]) != schemas.Time(meta.Recorded) {
 		return tampered("%s is not the metadata's", hRecorded)
 	}
-	if !belongs(d.Stream.Kind(), m.Topic) {
-		return tampered("stream of kind %q does not belong to this topic", d.Stream.Kind())
+	// A relay that does not know the type gives no schema, nor did relays before there were any.
+	if uri, given := h[hSchema]; given && string(uri) != schemas.SchemaURI(e.Type) {
+		return tampered("%s is not the type's", hSchema)
 	}
-	// Which of the two it is depends on the catalogue of the relay that wrote it, which may be newer than ours.
-	if k := string(m.Key); k != string(d.Stream) && k != d.Tenant.String() {
+	if kind := e.Stream.Kind(); !belongs(kind, m.Topic) {
+		return tampered("stream of kind %q does not belong to this topic", kind)
+	}
+	// Which of the two it is depends on the catalogue of the relay that wrote it, which may be
+	// newer than ours.
+	if k := string(m.Key); k != string(e.Stream) && k != tenant.String() {
 		return tampered("key is neither the stream nor the tenant")
 	}
-	return d, nil
+	return Delivered{e, ledger}, nil
 }
 
 // decimal reads a number as Encode writes it: no sign, no leading zero.

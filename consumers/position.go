@@ -16,14 +16,15 @@ import (
 // PositionKey is the key of the relay's records in ledger.position.
 const PositionKey = "relay"
 
-// Position is what the relay notes after each round: every sequence up to and including Through.Seq lies below the
-// noted ends. Who has read every partition to its end holds them all.
+// Position is what the relay notes after each round: every sequence up to and including
+// Through.Seq lies below the noted ends. Who has read every partition to its end holds them all.
 type Position struct {
 	Through schemas.Anchor
 	Topics  map[string]TopicPosition
 }
 
-// TopicPosition is a topic's part of a Position. Ends holds, per partition, the offset after its last noted record.
+// TopicPosition is a topic's part of a Position. Ends holds, per partition, the offset after its
+// last noted record.
 type TopicPosition struct {
 	ID   uuid.UUID // zero where the broker does not know topic ids
 	Ends []int64
@@ -48,7 +49,8 @@ type wireTopic struct {
 	Ends []int64 `json:"ends"`
 }
 
-// Encode returns the value of the record in ledger.position. Topics are written in order of their names.
+// Encode returns the value of the record in ledger.position. Topics are written in order of their
+// names.
 func (p Position) Encode() []byte {
 	a := p.Through
 	w := wirePosition{V: 1, Topics: make(map[string]wireTopic, len(p.Topics)),

@@ -28,9 +28,9 @@ type Config struct {
 
 	// Unjudged takes every record as it comes. Otherwise, where Source is Noted, a record waits
 	// until the relay has noted an end above it; what is then not the ledger's is skipped and
-	// counted. It is the default because a forged record is otherwise handled as a genuine one, and
-	// because the wait is that for the end of a round: milliseconds. A run that does not judge
-	// parks what it cannot read.
+	// counted. It is the default because a forged record is otherwise handled as a genuine one,
+	// and because the wait is that for the end of a round: milliseconds. A run that does not
+	// judge parks what it cannot read.
 	Unjudged bool
 	// Foreign, where set, counts what was skipped, for whoever shows it.
 	Foreign *ForeignCount
@@ -92,10 +92,10 @@ var errStopped = errors.New("stopped")
 // in hand.
 //
 // Within a partition a repetition is dropped (Window). A batch whose handler fails is handled
-// message by message; one that still fails after the retries goes to DeadLetter and the stream goes
-// on. A parking or a saved position that fails ends the run with its error, and nothing is
-// committed. So does ErrForged, after what came before it was handled: the error names the command
-// that fills the topic again.
+// message by message; one that still fails after the retries goes to DeadLetter and the stream
+// goes on. A parking or a saved position that fails ends the run with its error, and nothing is
+// committed. So does ErrForged, after what came before it was handled: the error names the
+// command that fills the topic again.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -351,7 +351,7 @@ func (r *runner) prepare(ctx, work context.Context, items []item) (prepared, err
 		if err != nil {
 			return b, err
 		}
-		h := Handled{Seq: it.event.Seq, Leaf: it.event.Leaf}
+		h := Handled{Seq: it.event.Seq, Leaf: it.event.Leaf()}
 		repeated, err := w.Repeats(h)
 		if err != nil {
 			// What came before it is handled and committed first, so that the next run ends here
@@ -429,7 +429,8 @@ func (r *runner) handle(ctx, work context.Context, items []item) error {
 	return nil
 }
 
-// attempt calls the handler, and again up to retries times; without limit while its surroundings are unavailable.
+// attempt calls the handler, and again up to retries times; without limit while its surroundings
+// are unavailable.
 func (r *runner) attempt(ctx, work context.Context, items []item, retries int) error {
 	for wait := r.Backoff; ; wait = min(2*wait, r.MaxBackoff) {
 		err := r.call(work, items)
@@ -459,9 +460,9 @@ func (r *runner) call(ctx context.Context, items []item) error {
 		}
 		return r.Raw(ctx, messages)
 	}
-	events := make([]schemas.Recorded, len(items))
+	events := make([]schemas.Envelope, len(items))
 	for i, it := range items {
-		events[i] = it.event.Recorded
+		events[i] = it.event.Envelope
 	}
 	return r.Handler(ctx, events)
 }
@@ -476,7 +477,8 @@ func (r *runner) park(ctx, work context.Context, m Message, cause error) error {
 	for tries := 0; ; tries++ {
 		err := r.DeadLetter.Park(work, m, cause)
 		if err == nil {
-			r.Logger.Error("a message was parked", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset, "error", cause)
+			r.Logger.Error("a message was parked", "topic", m.Topic, "partition", m.Partition, "offset", m.Offset,
+				"error", cause)
 			return nil
 		}
 		if tries == r.Retries {

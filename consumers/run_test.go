@@ -19,7 +19,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// script is a Source that hands out given batches and then blocks. It remembers what was committed.
+// script is a Source that hands out given batches and then blocks. It remembers what was
+// committed.
 type script struct {
 	batches   [][]consumers.Message
 	committed []consumers.Message
@@ -87,7 +88,7 @@ func messages(tb testing.TB, seed uint64, n int) []consumers.Message {
 	var out []consumers.Message
 	for _, r := range kafkatest.Numbered(0, kafkatest.NewGenerator(seed).Events(4*n+8)) {
 		if r.Stream.Kind() == "refusal" && len(out) < n {
-			m := encode(tb, r)
+			m := encode(r)
 			m.Partition, m.Offset = 2, int64(len(out))
 			out = append(out, m)
 		}
@@ -108,8 +109,9 @@ func seqOf(tb testing.TB, m consumers.Message) uint64 {
 }
 
 func config(src *script, h consumers.Handler) consumers.Config {
-	return consumers.Config{Source: src, Handler: h, Retries: 2, Backoff: time.Microsecond, MaxBackoff: time.Microsecond,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return consumers.Config{Source: src, Handler: h, Retries: 2, Backoff: time.Microsecond,
+		MaxBackoff: time.Microsecond,
+		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 // do runs until the source is exhausted.
@@ -125,8 +127,8 @@ func do(tb testing.TB, src *script, cfg consumers.Config) error {
 	return err
 }
 
-// By the consumer's rule, whatever is repeated and however it is cut into batches, the handler sees each event once
-// and in order, in one run or in several that find what was handled.
+// By the consumer's rule, whatever is repeated and however it is cut into batches, the handler
+// sees each event once and in order, in one run or in several that find what was handled.
 func TestConsumersRule(t *testing.T) {
 	all := messages(t, 9, 40)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -147,7 +149,7 @@ func TestConsumersRule(t *testing.T) {
 				want, seen[s] = append(want, s), true
 			}
 		}
-		cfg := config(nil, func(_ context.Context, es []schemas.Recorded) error {
+		cfg := config(nil, func(_ context.Context, es []schemas.Envelope) error {
 			for _, e := range es {
 				got = append(got, e.Seq)
 			}
@@ -180,8 +182,8 @@ func TestConsumersRule(t *testing.T) {
 	})
 }
 
-// The window is what FORMATS §8 says, also when it is full: among the last handled, or below all of
-// them.
+// The window is what FORMATS §8 says, also when it is full: among the last handled, or below all
+// of them.
 func TestWindowAgainstItsDefinition(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var w consumers.Window
@@ -252,7 +254,7 @@ func forge(tb testing.TB, seed, seq uint64) consumers.Message {
 		for _, r := range g.Events(5) {
 			if r.Stream.Kind() == "refusal" {
 				r.Seq = seq
-				return encode(tb, r)
+				return encode(r)
 			}
 		}
 	}
@@ -282,7 +284,8 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 			if leaves[d.Seq] == nil {
 				leaves[d.Seq] = map[string]bool{}
 			}
-			leaves[d.Seq][string(d.Leaf[:])] = true
+			leaf := d.Leaf()
+			leaves[d.Seq][string(leaf[:])] = true
 		}
 		last := seqOf(t, all[len(all)-1])
 		src.positions = append(src.positions, consumers.Position{}) // nothing noted yet
@@ -305,11 +308,7 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 				put(consumers.Message{Value: []byte(`{"garbage":1}`)}, false)
 			case 1: // of another ledger
 				r := kafkatest.Numbered(0, kafkatest.NewGenerator(3).Events(9))
-				m, err := consumers.Encode(uuid.New(), r[8])
-				if err != nil {
-					rt.Fatal(err)
-				}
-				put(m, false)
+				put(consumers.Encode(uuid.New(), r[8]), false)
 			case 2: // above all that will be noted
 				put(forge(t, uint64(len(src.log)), last+1+rapid.Uint64Range(0, 1e9).Draw(rt, "ahead")), false)
 			case 3:
@@ -338,7 +337,7 @@ func TestForeignRecordsHideNothing(t *testing.T) {
 		}
 		var got []uint64
 		counted := new(consumers.ForeignCount)
-		cfg := config(nil, func(_ context.Context, es []schemas.Recorded) error {
+		cfg := config(nil, func(_ context.Context, es []schemas.Envelope) error {
 			for _, e := range es {
 				if e.Seq > last {
 					rt.Fatalf("sequence %d was handled, which the relay never published", e.Seq)
@@ -400,7 +399,7 @@ func TestAHighSequenceHidesNothing(t *testing.T) {
 				Topics: map[string]consumers.TopicPosition{"ledger.refusal": {Ends: []int64{11}}}}
 			src := &noted{script: script{batches: [][]consumers.Message{log}}, positions: []consumers.Position{p}}
 			handled := 0
-			cfg := config(nil, func(_ context.Context, es []schemas.Recorded) error { handled += len(es); return nil })
+			cfg := config(nil, func(_ context.Context, es []schemas.Envelope) error { handled += len(es); return nil })
 			cfg.Source, cfg.Unjudged = src, unjudged
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
@@ -426,7 +425,7 @@ func TestPoisonIsParkedAndTheStreamGoesOn(t *testing.T) {
 	var handled []uint64
 	src := &script{batches: [][]consumers.Message{all[:8], all[8:]}}
 	dead := &parked{}
-	cfg := config(src, func(_ context.Context, es []schemas.Recorded) error {
+	cfg := config(src, func(_ context.Context, es []schemas.Envelope) error {
 		for _, e := range es {
 			calls[e.Seq]++
 			if e.Seq == poison {
@@ -442,7 +441,8 @@ func TestPoisonIsParkedAndTheStreamGoesOn(t *testing.T) {
 	if err := do(t, src, cfg); err != nil {
 		t.Fatal(err)
 	}
-	if len(dead.messages) != 2 || dead.messages[0].Offset != 4 || dead.messages[1].Offset != 6 || !errors.Is(dead.causes[0], consumers.ErrTampered) {
+	if len(dead.messages) != 2 || dead.messages[0].Offset != 4 || dead.messages[1].Offset != 6 ||
+		!errors.Is(dead.causes[0], consumers.ErrTampered) {
 		t.Errorf("parked %v", dead.causes)
 	}
 	if calls[poison] != 1+1+cfg.Retries { // in the batch, then alone with its retries
@@ -461,8 +461,8 @@ func TestPoisonIsParkedAndTheStreamGoesOn(t *testing.T) {
 
 func TestNothingIsCommittedWithoutItsEffect(t *testing.T) {
 	down := errors.New("down")
-	fails := func(context.Context, []schemas.Recorded) error { return errors.New("cannot be handled") }
-	works := func(context.Context, []schemas.Recorded) error { return nil }
+	fails := func(context.Context, []schemas.Envelope) error { return errors.New("cannot be handled") }
+	works := func(context.Context, []schemas.Envelope) error { return nil }
 	for name, c := range map[string]struct {
 		handler consumers.Handler
 		change  func(*consumers.Config)
@@ -474,9 +474,11 @@ func TestNothingIsCommittedWithoutItsEffect(t *testing.T) {
 			"save what was handled"},
 		"loading fails": {works, func(c *consumers.Config) { c.Positions = &positions{err: down} },
 			"load what was handled"},
-		"a foreign ledger":  {works, func(c *consumers.Config) { c.Ledger = uuid.New() }, "is of ledger"},
-		"commit fails":      {works, func(c *consumers.Config) { c.Source.(*script).commitErr = down }, "commit"},
-		"both handlers":     {works, func(c *consumers.Config) { c.Raw = func(context.Context, []consumers.Message) error { return nil } }, "exactly one"},
+		"a foreign ledger": {works, func(c *consumers.Config) { c.Ledger = uuid.New() }, "is of ledger"},
+		"commit fails":     {works, func(c *consumers.Config) { c.Source.(*script).commitErr = down }, "commit"},
+		"both handlers": {works, func(c *consumers.Config) {
+			c.Raw = func(context.Context, []consumers.Message) error { return nil }
+		}, "exactly one"},
 		"a negative number": {works, func(c *consumers.Config) { c.Drain = -1 }, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -503,7 +505,7 @@ func (*failsToSave) Save(context.Context, string, int, []consumers.Handled) erro
 func TestUnavailableIsNeverParked(t *testing.T) {
 	src := &script{batches: [][]consumers.Message{messages(t, 12, 5)}}
 	tries, dead := 0, &parked{}
-	cfg := config(src, func(_ context.Context, es []schemas.Recorded) error {
+	cfg := config(src, func(_ context.Context, es []schemas.Envelope) error {
 		if tries++; tries < 50 {
 			return fmt.Errorf("no connection: %w", consumers.ErrUnavailable)
 		}
@@ -520,7 +522,7 @@ func TestStop(t *testing.T) {
 		src := &script{batches: [][]consumers.Message{messages(t, 13, 5), messages(t, 14, 5)}}
 		ctx, cancel := context.WithCancel(context.Background())
 		src.end = cancel
-		err := consumers.Run(ctx, config(src, func(work context.Context, es []schemas.Recorded) error {
+		err := consumers.Run(ctx, config(src, func(work context.Context, es []schemas.Envelope) error {
 			cancel()
 			return work.Err() // still alive
 		}))
@@ -532,7 +534,7 @@ func TestStop(t *testing.T) {
 		src := &script{batches: [][]consumers.Message{messages(t, 13, 5)}}
 		ctx, cancel := context.WithCancel(context.Background())
 		src.end = cancel
-		cfg := config(src, func(work context.Context, es []schemas.Recorded) error {
+		cfg := config(src, func(work context.Context, es []schemas.Envelope) error {
 			cancel()
 			<-work.Done()
 			return work.Err()
@@ -548,7 +550,7 @@ func TestStop(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		src.end = cancel
 		tries := 0
-		cfg := config(src, func(context.Context, []schemas.Recorded) error {
+		cfg := config(src, func(context.Context, []schemas.Envelope) error {
 			if tries++; tries == 3 {
 				cancel()
 			}
@@ -561,7 +563,8 @@ func TestStop(t *testing.T) {
 }
 
 func TestRawPassesEverything(t *testing.T) {
-	foreign := []consumers.Message{{Topic: "hub", Offset: 1, Value: []byte("x")}, {Topic: "hub", Offset: 1, Value: []byte("x")}}
+	foreign := []consumers.Message{{Topic: "hub", Offset: 1, Value: []byte("x")},
+		{Topic: "hub", Offset: 1, Value: []byte("x")}}
 	src := &script{batches: [][]consumers.Message{foreign}}
 	cfg := config(src, nil)
 	var got []consumers.Message

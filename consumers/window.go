@@ -31,8 +31,8 @@ type Window struct {
 }
 
 // Repeats reports whether an event was handled before: its sequence is among the last MaxRound
-// handled or, once there are so many, below all of them. It errs with ErrForged where that sequence
-// was handled with another leaf.
+// handled or, once there are so many, below all of them. It errs with ErrForged where that
+// sequence was handled with another leaf.
 func (w *Window) Repeats(h Handled) (bool, error) {
 	if leaf, ok := w.leaf[h.Seq]; ok {
 		if leaf != h.Leaf {

@@ -20,11 +20,11 @@ func (l *Ledger) Holds(ctx context.Context, a schemas.Anchor) error {
 
 // After yields the ledger's events that follow the anchor, all where it is nil, up to the present
 // end, with Seq. Where the anchor does not match it yields ErrDiverged.
-func (l *Ledger) After(ctx context.Context, a *schemas.Anchor) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (l *Ledger) After(ctx context.Context, a *schemas.Anchor) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		after, err := l.anchored(ctx, a)
 		if err != nil {
-			yield(schemas.Recorded{}, fmt.Errorf("read after sequence %d: %w", a.Seq, err))
+			yield(schemas.Envelope{}, fmt.Errorf("read after sequence %d: %w", a.Seq, err))
 			return
 		}
 		var seq uint64
@@ -61,8 +61,7 @@ func (l *Ledger) anchored(ctx context.Context, a *schemas.Anchor) (schemas.Posit
 			return schemas.Position{}, err
 		}
 		if seq == a.Seq {
-			leaf, err := r.Leaf()
-			if err == nil && (r.ID != a.EventID || leaf != a.Leaf) {
+			if r.ID != a.EventID || r.Leaf() != a.Leaf {
 				err = fmt.Errorf("it is event %s, the position names %s: %w", r.ID, a.EventID, ErrDiverged)
 			}
 			return r.Position, err

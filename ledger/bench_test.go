@@ -48,7 +48,7 @@ func BenchmarkFollow(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				err = l.Follow(b.Context(), nil, func(_ context.Context, batch []schemas.Recorded) error {
+				err = l.Follow(b.Context(), nil, func(_ context.Context, batch []schemas.Envelope) error {
 					if batch[len(batch)-1].Seq == n {
 						return done
 					}

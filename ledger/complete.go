@@ -38,7 +38,7 @@ const (
 type CompleteConfig struct {
 	Store Store
 	// Published yields every published event, from sequence 0 without a gap. Each pass reads anew.
-	Published func(context.Context) iter.Seq2[schemas.Recorded, error]
+	Published func(context.Context) iter.Seq2[schemas.Envelope, error]
 	// Through is the last event that was noted as published. Those after it
 	// are taken where they fit.
 	Through schemas.Anchor
@@ -106,12 +106,8 @@ type completion struct {
 	done Completed
 }
 
-func (c *completion) genuine(ctx context.Context, r schemas.Recorded) (bool, error) {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return false, fmt.Errorf("sequence %d: %w", r.Seq, err)
-	}
-	k, known, err := c.cfg.Origin(ctx, m.Tenant)
+func (c *completion) genuine(ctx context.Context, r schemas.Envelope) (bool, error) {
+	k, known, err := c.cfg.Origin(ctx, r.Meta().Tenant)
 	if err != nil {
 		return false, fmt.Errorf("sequence %d: %w", r.Seq, err)
 	}
@@ -122,15 +118,15 @@ func (c *completion) genuine(ctx context.Context, r schemas.Recorded) (bool, err
 func (c *completion) compare(ctx context.Context) error {
 	next, stop := iter.Pull2(c.cfg.Store.ReadAll(ctx, schemas.Position{}, false))
 	defer stop()
-	held := func() (schemas.Recorded, bool, error) { // the store's next ledger event
+	held := func() (schemas.Envelope, bool, error) { // the store's next ledger event
 		for {
 			r, err, ok := next()
 			if !ok || err != nil {
-				return r, false, err
+				return schemas.Envelope{}, false, err
 			}
-			if schemas.InLedger(r.Event) {
+			if e, foreign := schemas.NewEnvelope(r); foreign == nil {
 				c.done.Held++
-				return r, true, nil
+				return e, true, nil
 			}
 		}
 	}
@@ -144,10 +140,7 @@ func (c *completion) compare(ctx context.Context) error {
 			return fmt.Errorf("sequence %d was read back where %d follows", p.Seq, c.done.Published)
 		}
 		c.done.Published++
-		want, err := p.Leaf()
-		if err != nil {
-			return fmt.Errorf("sequence %d: %w", p.Seq, err)
-		}
+		want := p.Leaf()
 		fine, err := c.genuine(ctx, p)
 		if err != nil {
 			return err
@@ -167,19 +160,13 @@ func (c *completion) compare(ctx context.Context) error {
 			}
 		}
 		if more {
-			var r schemas.Recorded
+			var r schemas.Envelope
 			if r, more, err = held(); err != nil {
 				return err
 			}
-			if more {
-				have, err := r.Leaf()
-				if err != nil {
-					return fmt.Errorf("sequence %d: %w", p.Seq, err)
-				}
-				if have != want {
-					return fmt.Errorf("at sequence %d the event store holds event %s of %s, the topics event "+
-						"%s of %s: %w", p.Seq, r.ID, r.Stream, p.ID, p.Stream, ErrDiverged)
-				}
+			if more && r.Leaf() != want {
+				return fmt.Errorf("at sequence %d the event store holds event %s of %s, the topics event "+
+					"%s of %s: %w", p.Seq, r.ID, r.Stream, p.ID, p.Stream, ErrDiverged)
 			}
 		}
 		c.cfg.Progress(c.done.Published, false)
@@ -198,7 +185,7 @@ func (c *completion) compare(ctx context.Context) error {
 }
 
 // first checks the first event: it names the ledger, and this vault made it.
-func (c *completion) first(p schemas.Recorded, genuine bool) error {
+func (c *completion) first(p schemas.Envelope, genuine bool) error {
 	id, err := createdID(p)
 	if err != nil {
 		return err
@@ -215,7 +202,7 @@ func (c *completion) first(p schemas.Recorded, genuine bool) error {
 
 // appendRest is the second pass.
 func (c *completion) appendRest(ctx context.Context) error {
-	var run []schemas.Recorded
+	var run []schemas.Envelope
 	size := 0
 	ids := map[uuid.UUID]bool{}
 	flush := func() (fits bool, err error) {
@@ -266,7 +253,7 @@ func (c *completion) appendRest(ctx context.Context) error {
 
 // append appends consecutive events of one stream at their revisions. Where others' events lay
 // between in the store that was lost, placeholders take their revisions.
-func (c *completion) append(ctx context.Context, run []schemas.Recorded) error {
+func (c *completion) append(ctx context.Context, run []schemas.Envelope) error {
 	s, first := run[0].Stream, run[0].Revision
 	events := make([]schemas.Event, len(run))
 	for i, r := range run {
@@ -323,8 +310,8 @@ func filler(s schemas.Stream, revision uint64) schemas.Event {
 	return schemas.Event{ID: schemas.UUIDv8(h[:]), Stream: s, Type: FillerType, Data: json.RawMessage(`{}`)}
 }
 
-// verify compares the whole completed store with what was published, as the first pass did: a store
-// answers an append that it takes for a repetition as if it had been done.
+// verify compares the whole completed store with what was published, as the first pass did: a
+// store answers an append that it takes for a repetition as if it had been done.
 func (c *completion) verify(ctx context.Context) error {
 	if c.done.Appended == 0 {
 		return nil
@@ -337,18 +324,11 @@ func (c *completion) verify(ctx context.Context) error {
 		return fmt.Errorf("the store holds %d events of the ledger after the last append, not %d: %w",
 			again.done.Held, want, ErrDiverged)
 	}
-	last, found, err := c.cfg.Store.Last(ctx)
-	if err == nil && !found {
-		err = ErrNoLedger
-	}
+	last, err := lastOf(ctx, c.cfg.Store)
 	if err != nil {
 		return err
 	}
-	leaf, err := last.Leaf()
-	if err != nil {
-		return err
-	}
-	c.done.Last = schemas.Anchor{LedgerID: c.cfg.Through.LedgerID, Seq: again.done.Held - 1, EventID: last.ID,
-		Leaf: leaf, Position: last.Position}
+	last.Seq = again.done.Held - 1
+	c.done.Last = last.Anchor(c.cfg.Through.LedgerID)
 	return nil
 }

@@ -23,7 +23,8 @@ func foreignEvent(s schemas.Stream) schemas.Event {
 
 // grow appends n drawn events to a few streams, foreign ones and forged ones between.
 func grow(
-	tb testing.TB, t *rapid.T, store ledger.Store, streams []schemas.Stream, revisions map[schemas.Stream]uint64, n int,
+	tb testing.TB, t *rapid.T, store ledger.Store, streams []schemas.Stream, revisions map[schemas.Stream]uint64,
+	n int,
 ) {
 	for i := range n {
 		s := rapid.SampledFrom(streams).Draw(t, "stream")
@@ -47,19 +48,19 @@ func grow(
 }
 
 // published are the ledger's events of a store, numbered.
-func published(store *ledgertest.Memory) (out []schemas.Recorded) {
+func published(store *ledgertest.Memory) (out []schemas.Envelope) {
 	for _, r := range store.Events() {
-		if schemas.InLedger(r.Event) {
-			r.Seq = uint64(len(out))
-			out = append(out, r)
+		if e, foreign := schemas.NewEnvelope(r); foreign == nil {
+			e.Seq = uint64(len(out))
+			out = append(out, e)
 		}
 	}
 	return out
 }
 
-func source(events []schemas.Recorded) func(context.Context) iter.Seq2[schemas.Recorded, error] {
-	return func(context.Context) iter.Seq2[schemas.Recorded, error] {
-		return func(yield func(schemas.Recorded, error) bool) {
+func source(events []schemas.Envelope) func(context.Context) iter.Seq2[schemas.Envelope, error] {
+	return func(context.Context) iter.Seq2[schemas.Envelope, error] {
+		return func(yield func(schemas.Envelope, error) bool) {
 			for _, e := range events {
 				if !yield(e, nil) {
 					return
@@ -74,23 +75,17 @@ type tester interface {
 	Fatalf(string, ...any)
 }
 
-func completion(t tester, id uuid.UUID, store ledger.Store, events []schemas.Recorded) ledger.CompleteConfig {
+func completion(t tester, id uuid.UUID, store ledger.Store, events []schemas.Envelope) ledger.CompleteConfig {
 	t.Helper()
 	last := events[len(events)-1]
-	leaf, err := last.Leaf()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
 	return ledger.CompleteConfig{Store: store, Published: source(events), Origin: ledgertest.Origin,
-		Through: schemas.Anchor{LedgerID: id, Seq: last.Seq, EventID: last.ID, Leaf: leaf}}
+		Through: last.Anchor(id)}
 }
 
-func sameLedger(t tester, got, want []schemas.Recorded) {
+func sameLedger(t tester, got, want []schemas.Envelope) {
 	t.Helper()
 	for i := range min(len(got), len(want)) {
-		a, _ := got[i].Leaf()
-		b, _ := want[i].Leaf()
-		if a != b {
+		if got[i].Leaf() != want[i].Leaf() {
 			t.Fatalf("sequence %d is event %s of %s, was %s of %s",
 				i, got[i].ID, got[i].Stream, want[i].ID, want[i].Stream)
 		}
@@ -198,7 +193,8 @@ func storeWith(t *testing.T, n int) (*ledgertest.Memory, *ledger.Ledger, schemas
 		if i > 0 {
 			expect = ledger.Exact(uint64(i - 1))
 		}
-		if _, err := l.Append(context.Background(), s, expect, []schemas.Event{ledgertest.Event(t, s, i)}); err != nil {
+		if _, err := l.Append(context.Background(), s, expect,
+			[]schemas.Event{ledgertest.Event(t, s, i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -256,14 +252,14 @@ func TestNothingIsAppendedToACopyThatIsNoBeginningOfWhatWasPublished(t *testing.
 				c.Published = source(want[:8])
 			}},
 		"a reading that fails": {copy: ledgertest.NewMemory(), err: errCut, change: func(c *ledger.CompleteConfig) {
-			c.Published = func(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
-				return func(yield func(schemas.Recorded, error) bool) {
+			c.Published = func(ctx context.Context) iter.Seq2[schemas.Envelope, error] {
+				return func(yield func(schemas.Envelope, error) bool) {
 					for r, err := range source(want[:9])(ctx) {
 						if !yield(r, err) {
 							return
 						}
 					}
-					yield(schemas.Recorded{}, errCut)
+					yield(schemas.Envelope{}, errCut)
 				}
 			}
 		}},
@@ -325,9 +321,10 @@ func TestARepeatedEventAmongThoseNotedIsFound(t *testing.T) {
 	want := published(store)
 	repeated := want[3]
 	repeated.Seq = uint64(len(want))
-	last := want[0]
-	last.Stream, last.Revision, last.Seq = ledgertest.NewStream(), 0, repeated.Seq+1
-	last.Event = schemastest.Sign(ledgertest.Event(t, last.Stream, 1), 0)
+	last := schemastest.Changed(want[0], func(r *schemas.RecordedEvent) {
+		r.Event, r.Revision = schemastest.Sign(ledgertest.Event(t, ledgertest.NewStream(), 1), 0), 0
+		r.Seq = repeated.Seq + 1
+	})
 	cfg := completion(t, l.ID(), ledgertest.NewMemory(), append(slices.Clone(want), repeated, last))
 	if _, err := ledger.Complete(context.Background(), cfg); !errors.Is(err, ledger.ErrDiverged) {
 		t.Errorf("%v", err)
@@ -338,8 +335,8 @@ func TestARepeatedEventAmongThoseNotedIsFound(t *testing.T) {
 func TestAGapThatNothingExplainsIsNamed(t *testing.T) {
 	store, l, s := storeWith(t, 3)
 	want := published(store)
-	far := schemas.Recorded{Event: schemastest.Sign(ledgertest.Event(t, s, 9), 1<<40), Revision: 1 << 40,
-		Seq: uint64(len(want))}
+	far := schemastest.Envelope(schemas.RecordedEvent{Event: schemastest.Sign(ledgertest.Event(t, s, 9), 1<<40),
+		Revision: 1 << 40, Seq: uint64(len(want))})
 	if _, err := ledger.Complete(context.Background(), completion(t, l.ID(), store,
 		append(want, far))); !errors.Is(err, ledger.ErrGap) {
 		t.Errorf("%v", err)

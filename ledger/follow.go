@@ -24,7 +24,7 @@ const (
 // anchor or the index says, the index is dropped and everything counted anew from the store
 // before anything is called diverged.
 func (l *Ledger) Follow(
-	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error,
+	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Envelope) error,
 ) error {
 	if l.index == nil {
 		return errors.New("follow: this process has no sequence index")
@@ -152,7 +152,7 @@ func (l *Ledger) indexHolds(ctx context.Context, n uint64) error {
 func (l *Ledger) verify(
 	ctx context.Context, a schemas.Anchor, next uint64, after schemas.Position,
 ) (schemas.Position, error) {
-	var batch []schemas.Recorded
+	var batch []schemas.Envelope
 	for r, err := range l.readAll(ctx, after, false, l.meet) {
 		if err != nil {
 			return after, err
@@ -172,11 +172,7 @@ func (l *Ledger) verify(
 		if r.Seq < a.Seq {
 			continue
 		}
-		leaf, err := r.Leaf()
-		if err != nil {
-			return after, err
-		}
-		if r.ID != a.EventID || leaf != a.Leaf {
+		if r.ID != a.EventID || r.Leaf() != a.Leaf {
 			return after, fmt.Errorf("sequence %d holds event %s, the position names %s: %w",
 				a.Seq, r.ID, a.EventID, ErrDiverged)
 		}
@@ -185,13 +181,14 @@ func (l *Ledger) verify(
 	return after, fmt.Errorf("the ledger ends at sequence %d: %w", int64(next)-1, ErrDiverged)
 }
 
-// follow batches what a live read yields: it hands over what has come when nothing more is waiting.
+// follow batches what a live read yields: it hands over what has come when nothing more is
+// waiting.
 func (l *Ledger) follow(
-	ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Recorded) error,
+	ctx context.Context, next uint64, after schemas.Position, handle func(context.Context, []schemas.Envelope) error,
 ) error {
 	ctx, cancel := context.WithCancel(ctx)
 	type item struct {
-		r   schemas.Recorded
+		r   schemas.Envelope
 		err error
 	}
 	items := make(chan item, maxBatch)
@@ -213,8 +210,8 @@ func (l *Ledger) follow(
 		for range items { // until the reader has ended
 		}
 	}()
-	var batch []schemas.Recorded
-	var last *schemas.Recorded // handed over
+	var batch []schemas.Envelope
+	var last *schemas.Envelope // handed over
 	size := 0
 	flush := func() error {
 		if len(batch) == 0 {
@@ -223,11 +220,8 @@ func (l *Ledger) follow(
 		err := l.index.record(batch)
 		var stale *staleIndexError
 		if errors.As(err, &stale) && last != nil {
-			var at schemas.Anchor
-			if at, err = last.Anchor(l.id); err == nil {
-				stale.last = &at
-				err = stale
-			}
+			at := last.Anchor(l.id)
+			stale.last, err = &at, stale
 		}
 		if err == nil {
 			err = l.judgeBatch(ctx, batch)

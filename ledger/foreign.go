@@ -17,15 +17,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// ForeignEvents tells of the events in the store that do not belong to the ledger (FORMATS §3): the
-// sequence skips them, and they harm nothing. System streams are not looked at.
+// ForeignEvents tells of the events in the store that do not belong to the ledger (FORMATS §3):
+// the sequence skips them, and they harm nothing. System streams are not looked at.
 type ForeignEvents struct {
 	Count       uint64       `json:"count"`
 	First, Last ForeignEvent `json:",omitzero"`
 }
 
-// ForeignEvent says where one is. Its stream's name is somebody else's text, and told only where it
-// has the form of the ledger's own.
+// ForeignEvent says where one is. Its stream's name is somebody else's text, and told only where
+// it has the form of the ledger's own.
 type ForeignEvent struct {
 	Position schemas.Position `json:"position"`
 	Stream   schemas.Stream   `json:"stream,omitempty"`
@@ -33,7 +33,7 @@ type ForeignEvent struct {
 }
 
 // Add counts one more.
-func (f *ForeignEvents) Add(r schemas.Recorded) {
+func (f *ForeignEvents) Add(r schemas.RecordedEvent) {
 	at := ForeignEvent{Position: r.Position, Created: r.Created}
 	if r.Stream.Valid() {
 		at.Stream = r.Stream
@@ -120,7 +120,7 @@ func (l *Ledger) Forged() ForgedEvents {
 }
 
 // meet notes a foreign event, once however often it is read.
-func (l *Ledger) meet(r schemas.Recorded) {
+func (l *Ledger) meet(r schemas.RecordedEvent) {
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
 	if l.foreign.Events.Count > 0 && !earlier(l.foreign.Events.Last.Position, r.Position) {
@@ -149,26 +149,26 @@ func (l *Ledger) unjudged() (uint64, bool) {
 
 // judgeBatch notes the forged events of a batch, each once, and takes out
 // what its genuine ones disown.
-func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Recorded) error {
+func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Envelope) error {
 	if l.cfg.Origin == nil {
 		return nil
 	}
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
-	for _, r := range batch {
-		if r.Seq < l.foreign.Judged {
+	for _, e := range batch {
+		if e.Seq < l.foreign.Judged {
 			continue
 		}
-		v, err := l.judgeOrigin(ctx, r)
+		v, err := l.Judge(ctx, e)
 		if err != nil {
 			return err
 		}
-		l.foreign.Judged = r.Seq + 1
+		l.foreign.Judged = e.Seq + 1
 		switch {
 		case v == Forged:
-			l.noteForged(r)
-		case v == Genuine && r.Type == DisownedType && l.foreign.Forged.Count > 0:
-			if err := l.noteDisowned(ctx, r); err != nil {
+			l.noteForged(e)
+		case v == Genuine && e.Type == DisownedType && l.foreign.Forged.Count > 0:
+			if err := l.noteDisowned(ctx, e); err != nil {
 				return err
 			}
 		}
@@ -176,24 +176,24 @@ func (l *Ledger) judgeBatch(ctx context.Context, batch []schemas.Recorded) error
 	return nil
 }
 
-func (l *Ledger) noteForged(r schemas.Recorded) {
+func (l *Ledger) noteForged(e schemas.Envelope) {
 	f := &l.foreign.Forged
 	if f.Count == 0 {
 		l.cfg.Logger.Error("the event store holds an event that counts as the ledger's and was not written "+
-			"with its vault", "event", r.ID, "sequence", r.Seq, "stream", r.Stream)
+			"with its vault", "event", e.ID, "sequence", e.Seq, "stream", e.Stream)
 	}
 	f.Count++
 	l.foreign.changed = true
-	if m, err := schemas.ParseMetadata(r.Metadata); err == nil && len(f.Listed) < maxForgedListed {
-		f.Listed = append(f.Listed, ForgedEvent{r.ID, r.Seq, r.Stream, m.Tenant})
+	if len(f.Listed) < maxForgedListed {
+		f.Listed = append(f.Listed, ForgedEvent{e.ID, e.Seq, e.Stream, e.Meta().Tenant})
 	}
 }
 
 // noteDisowned takes what a genuine event disowns out of the forged ones: its own
 // tenant's, and any for the zero tenant.
-func (l *Ledger) noteDisowned(ctx context.Context, r schemas.Recorded) error {
-	d, v, err := Examine(ctx, l, schemas.Default(), r)
-	if err != nil || v != Genuine || r.Stream != DisownedStream(d.Tenant) {
+func (l *Ledger) noteDisowned(ctx context.Context, e schemas.Envelope) error {
+	d, v, err := Examine(ctx, l, schemas.Default(), e)
+	if err != nil || v != Genuine || e.Stream != DisownedStream(d.Tenant) {
 		return err
 	}
 	gone := map[Place]bool{}
@@ -238,21 +238,25 @@ func (l *Ledger) saveForeign(last bool) error {
 	return nil
 }
 
-// readAll yields the ledger's events after a position, in order; foreign ones
-// go to meet, where that is set.
+// readAll yields the ledger's events after a position, in order; foreign ones go to meet, where
+// that is set. It is where the store's bytes enter this process.
 func (l *Ledger) readAll(
-	ctx context.Context, after schemas.Position, live bool, meet func(schemas.Recorded),
-) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+	ctx context.Context, after schemas.Position, live bool, meet func(schemas.RecordedEvent),
+) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range l.cfg.Store.ReadAll(ctx, after, live) {
-			if err == nil && !schemas.InLedger(r.Event) {
-				if meet != nil {
-					meet(r)
-				}
-				continue
-			}
-			if !yield(r, err) || err != nil {
+			if err != nil {
+				yield(schemas.Envelope{}, err)
 				return
+			}
+			e, foreign := schemas.NewEnvelope(r)
+			switch {
+			case foreign == nil:
+				if !yield(e, nil) {
+					return
+				}
+			case meet != nil:
+				meet(r)
 			}
 		}
 	}

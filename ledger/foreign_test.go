@@ -171,7 +171,7 @@ func TestNotesOfAnotherStoreAreNotKept(t *testing.T) {
 	}
 	copied := ledgertest.NewMemory()
 	for _, r := range store.Events() { // without what was forged
-		if v, err := l.Judge(context.Background(), r); err == nil && v == ledger.Genuine {
+		if v, err := l.Judge(context.Background(), schemastest.Envelope(r)); err == nil && v == ledger.Genuine {
 			if err := copied.Plant(r.Stream, ledger.NoStream, r.Event); err != nil {
 				t.Fatal(err)
 			}

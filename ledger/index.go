@@ -66,7 +66,7 @@ func (ix *sequenceIndex) position(n uint64) (schemas.Position, error) {
 // record writes the positions of the batch, whose first sequence is at most len, and syncs
 // them. What the file holds already is compared: a difference means that the file was
 // damaged, or is another store's.
-func (ix *sequenceIndex) record(batch []schemas.Recorded) error {
+func (ix *sequenceIndex) record(batch []schemas.Envelope) error {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	var fresh []byte

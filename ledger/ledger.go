@@ -123,16 +123,17 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open ledger: %w", err)
 		}
-		if !schemas.InLedger(r.Event) {
+		e, err := schemas.NewEnvelope(r)
+		if err != nil {
 			continue
 		}
-		if l.id, err = createdID(r); err != nil {
+		if l.id, err = createdID(e); err != nil {
 			return nil, fmt.Errorf("open ledger: %w", err)
 		}
 		if cfg.Origin == nil {
 			break
 		}
-		if v, err := l.Judge(ctx, r); err != nil || v != Genuine {
+		if v, err := l.Judge(ctx, e); err != nil || v != Genuine {
 			return nil, fmt.Errorf("open ledger %s: %w", l.id, cmp.Or(err, ErrOtherVault))
 		}
 		break
@@ -155,8 +156,8 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 }
 
 // createdID returns the ledger's id out of the first event of the ledger's stream.
-func createdID(r schemas.Recorded) (uuid.UUID, error) {
-	d, err := schemas.Default().Decode(r)
+func createdID(e schemas.Envelope) (uuid.UUID, error) {
+	d, err := schemas.Default().Decode(e)
 	if err != nil || d.Type.Name != "ledger.created.v1" || len(d.Values) != 1 {
 		return uuid.Nil, fmt.Errorf("the first event of %s is no ledger.created.v1: %w",
 			schemas.LedgerStream, errors.Join(err, ErrNoLedger))
@@ -294,9 +295,11 @@ func Pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ReadStream yields the stream's events from that revision on, without Seq. Expected revisions
-// count all of them; whoever acts on one asks Judge first.
-func (l *Ledger) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error] {
+// ReadStream yields the stream's events from that revision on, foreign ones too, without Seq.
+// Expected revisions count all of them; whoever acts on one asks Judge first.
+func (l *Ledger) ReadStream(
+	ctx context.Context, s schemas.Stream, from uint64,
+) iter.Seq2[schemas.RecordedEvent, error] {
 	return l.cfg.Store.ReadStream(ctx, s, from)
 }
 
@@ -309,7 +312,7 @@ const (
 	Foreign                    // not of the ledger's form (FORMATS §3): it has no sequence
 	Forged                     // counted in the sequence, and not made by a holder of this vault at this place
 	OtherTenant                // genuine, and of another tenant than the stream was read for; only ReadGenuine tells
-	Unfitting                  // genuine, and not what its type says; Judge does not look
+	Unfitting                  // genuine, and not what its type says; only Examine tells
 	verdicts                   // how many there are
 )
 
@@ -318,55 +321,53 @@ func (v Verdict) String() string {
 	return [...]string{"genuine", "foreign", "forged", "another tenant's", "unfitting"}[v]
 }
 
-// Judge tells by its form and origin what an event is. It needs the vault's origin keys.
-func (l *Ledger) Judge(ctx context.Context, r schemas.Recorded) (Verdict, error) {
-	if !schemas.InLedger(r.Event) {
-		return Foreign, nil
-	}
-	return l.judgeOrigin(ctx, r)
-}
-
-// judgeOrigin is Judge for an event of the ledger's form.
-func (l *Ledger) judgeOrigin(ctx context.Context, r schemas.Recorded) (Verdict, error) {
+// Judge tells by its origin whether an event is Genuine or Forged. It needs the vault's origin
+// keys.
+func (l *Ledger) Judge(ctx context.Context, e schemas.Envelope) (Verdict, error) {
 	if l.cfg.Origin == nil {
 		return Forged, errors.New("judge an event: this process has no vault to compare origins with")
 	}
-	tenant, ok := schemas.TenantOf(r.Metadata)
-	if !ok {
-		return Foreign, nil
-	}
-	k, known, err := l.cfg.Origin(ctx, tenant)
+	k, known, err := l.cfg.Origin(ctx, e.Meta().Tenant)
 	if err != nil {
-		return Forged, fmt.Errorf("judge event %s: %w", r.ID, err)
+		return Forged, fmt.Errorf("judge event %s: %w", e.ID, err)
 	}
-	if !known || !r.Genuine(k) {
+	if !known || !e.Genuine(k) {
 		return Forged, nil
 	}
 	return Genuine, nil
 }
 
 // Last returns the ledger's last event, without Seq. There is always one.
-func (l *Ledger) Last(ctx context.Context) (schemas.Recorded, error) {
-	r, found, err := l.cfg.Store.Last(ctx)
+func (l *Ledger) Last(ctx context.Context) (schemas.Envelope, error) {
+	e, err := lastOf(ctx, l.cfg.Store)
+	if err != nil {
+		return e, fmt.Errorf("last event of the ledger: %w", err)
+	}
+	return e, nil
+}
+
+func lastOf(ctx context.Context, store Store) (schemas.Envelope, error) {
+	r, found, err := store.Last(ctx)
 	if err == nil && !found {
 		err = ErrNoLedger
 	}
 	if err != nil {
-		return r, fmt.Errorf("last event of the ledger: %w", err)
+		return schemas.Envelope{}, err
 	}
-	return r, nil
+	return schemas.NewEnvelope(r)
 }
 
-// Events yields every ledger event up to the present end, in ledger order and with Seq counted from
+// Events yields every ledger event up to the present end, in ledger order and with Seq counted
+// from
 // 0. It is for checking and rebuilding; Follow is for keeping up.
 //
 // It is the ledger of the store alone: no index is asked.
-func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		var seq uint64
-		for r, err := range l.readAll(ctx, schemas.Position{}, false, nil) {
-			r.Seq = seq
-			if !yield(r, err) || err != nil {
+		for e, err := range l.readAll(ctx, schemas.Position{}, false, nil) {
+			e.Seq = seq
+			if !yield(e, err) || err != nil {
 				return
 			}
 			seq++

@@ -43,7 +43,8 @@ func TestAppendRefusesWhatBreaksALimitBeforeItIsSent(t *testing.T) {
 	foreign, noID := good, good
 	foreign.Stream, noID.ID = "orders-1", uuid.Nil
 	for what, events := range map[string][]schemas.Event{
-		"no events": nil, "an event of another stream": {foreign}, "an event without id": {noID}, "one id twice": {good, good},
+		"no events": nil, "an event of another stream": {foreign}, "an event without id": {noID},
+		"one id twice":                  {good, good},
 		"metadata that nobody can read": {noMetadata},
 		"an event over 256 KiB":         {big}, "an append over 768 KiB": heavy,
 	} {
@@ -111,8 +112,8 @@ func (d *dead) Append(ctx context.Context, s schemas.Stream, e ledger.Expect, ev
 	return 0, errors.Join(ledger.ErrUnknownOutcome, ledger.Pause(ctx, d.takes))
 }
 
-// One layer repeats an append of unknown outcome, for ten seconds after the first attempt, and then
-// says so.
+// One layer repeats an append of unknown outcome, for ten seconds after the first attempt, and
+// then says so.
 func TestADeadStoreIsGivenUpInABoundedTime(t *testing.T) {
 	for _, takes := range []time.Duration{0, time.Second, 30 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

@@ -10,18 +10,19 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Owners says whose the aliases of a tenant are, as its vault knows it. It leaves out those of which
-// nothing tells that any more: erased, expired, lost, or never the vault's.
+// Owners says whose the aliases of a tenant are, as its vault knows it. It leaves out those of
+// which nothing tells that any more: erased, expired, lost, or never the vault's.
 type Owners func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error)
 
-// Naming is whether an event's subjects name every person whose data it holds or removes (FORMATS §3,
-// every owner in subjects): packages and erasure find a person's events through them alone.
+// Naming is whether an event's subjects name every person whose data it holds or removes (FORMATS
+// §3, every owner in subjects): packages and erasure find a person's events through them alone.
 type Naming struct {
 	Missing []string // attributes of values whose person is not named, with list elements; sorted
 	Untold  int      // values of which nothing tells any more whose they are or were
 }
 
-// Limits of what a naming remembers. What goes beyond is forgotten and read again; only tests set them.
+// Limits of what a naming remembers. What goes beyond is forgotten and read again; only tests set
+// them.
 var (
 	maxNamedOwners = 1 << 18
 	maxNamedValues = 1 << 19
@@ -46,14 +47,14 @@ func newNaming(l *Ledger, c *schemas.Catalogue, ask Owners) *naming {
 }
 
 // judge tells of a genuine event how it names persons, and brings its stream's state forward.
-func (n *naming) judge(ctx context.Context, r schemas.Recorded, d schemas.Draft) (out Naming, err error) {
+func (n *naming) judge(ctx context.Context, e schemas.Envelope, d schemas.Draft) (out Naming, err error) {
 	named := make([]uuid.UUID, len(d.Subjects))
 	for i, s := range d.Subjects {
 		named[i] = s.Alias
 	}
 	var before sealedBy // of the event's stream
 	if slices.ContainsFunc(d.Values, func(v schemas.Value) bool { return v.Removed }) {
-		if before, err = n.state(ctx, r, d.Tenant); err != nil {
+		if before, err = n.state(ctx, e, d.Tenant); err != nil {
 			return out, err
 		}
 	}
@@ -78,7 +79,8 @@ func (n *naming) judge(ctx context.Context, r schemas.Recorded, d schemas.Draft)
 		case owner.Kind == "":
 			out.Untold++
 		case owner.Kind == schemas.OwnerPerson:
-			// A removed value's alias is of the month in which it was set; the event names its own.
+			// A removed value's alias is of the month in which it was set; the event names its
+			// own.
 			found := false
 			for _, a := range named {
 				is, err := n.owner(ctx, d.Tenant, a)
@@ -93,8 +95,8 @@ func (n *naming) judge(ctx context.Context, r schemas.Recorded, d schemas.Draft)
 		}
 	}
 	slices.Sort(out.Missing)
-	if state, known := n.states[r.Stream]; known || r.Revision == 0 {
-		n.states[r.Stream] = n.apply(state, d)
+	if state, known := n.states[e.Stream]; known || e.Revision == 0 {
+		n.states[e.Stream] = n.apply(state, d)
 	}
 	n.trim()
 	return out, nil
@@ -108,23 +110,23 @@ func valueKey(v schemas.Value) string {
 }
 
 // state returns what stands in the stream before the event, read again where it was forgotten.
-func (n *naming) state(ctx context.Context, r schemas.Recorded, tenant uuid.UUID) (sealedBy, error) {
-	if state, known := n.states[r.Stream]; known || r.Revision == 0 {
+func (n *naming) state(ctx context.Context, e schemas.Envelope, tenant uuid.UUID) (sealedBy, error) {
+	if state, known := n.states[e.Stream]; known || e.Revision == 0 {
 		return state, nil
 	}
 	var state sealedBy
 	var reading Reading
-	for own, err := range ReadGenuine(ctx, n.l, n.c, r.Stream, tenant, &reading) {
+	for own, err := range ReadGenuine(ctx, n.l, n.c, e.Stream, tenant, &reading) {
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", r.Stream, err)
+			return nil, fmt.Errorf("read %s: %w", e.Stream, err)
 		}
-		if own.Revision >= r.Revision {
+		if own.Revision >= e.Revision {
 			break
 		}
 		state = n.apply(state, own.Draft)
 	}
-	n.states[r.Stream] = n.apply(state, schemas.Draft{})
-	return n.states[r.Stream], nil
+	n.states[e.Stream] = n.apply(state, schemas.Draft{})
+	return n.states[e.Stream], nil
 }
 
 // apply brings a state forward by an event.

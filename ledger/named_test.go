@@ -26,7 +26,8 @@ func TestTheCheckerTellsWhoIsNotNamedHoweverLittleItRemembers(t *testing.T) {
 	typ := c.MustType("device.restated.v1")
 	attributes := []string{"device.user-upn", "device.serial-number", "device.phone-number", "device.logged-on-user"}
 
-	// Three persons, a device and somebody of whom nothing is told any more, each with two aliases.
+	// Three persons, a device and somebody of whom nothing is told any more, each with two
+	// aliases.
 	owners := map[uuid.UUID]schemas.Owner{}
 	var aliases []uuid.UUID
 	for i := range 5 {

@@ -16,30 +16,30 @@ import (
 // This file is the one place that says on which events somebody may act (FORMATS §3, "a foreign
 // event keeps its revision"). Whoever folds a stream or obeys an order reads through it.
 
-// Judge tells an event's verdict by its bytes and its origin; *Ledger is one.
+// Judge tells by its origin whether an event is Genuine or Forged; *Ledger is one.
 type Judge interface {
-	Judge(ctx context.Context, r schemas.Recorded) (Verdict, error)
+	Judge(ctx context.Context, e schemas.Envelope) (Verdict, error)
 }
 
 // Reader is what reading a stream for acting on it needs; *Ledger is one.
 type Reader interface {
 	Judge
-	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
+	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.RecordedEvent, error]
 }
 
 // Examine judges an event and reads it through its type. The draft is that of a
 // Genuine one; its Type is nil where only a newer program knows it. Beside what Judge
 // tells an event may be Unfitting.
-func Examine(ctx context.Context, j Judge, c *schemas.Catalogue, r schemas.Recorded) (schemas.Draft, Verdict, error) {
-	v, err := j.Judge(ctx, r)
+func Examine(ctx context.Context, j Judge, c *schemas.Catalogue, e schemas.Envelope) (schemas.Draft, Verdict, error) {
+	v, err := j.Judge(ctx, e)
 	if err != nil || v != Genuine {
 		return schemas.Draft{}, v, err
 	}
-	d, err := c.Decode(r)
+	d, err := c.Decode(e)
 	switch {
 	case errors.Is(err, schemas.ErrUnknownType):
 		return d, Genuine, nil
-	case err != nil, !fits(d, r):
+	case err != nil, !fits(d, e.Event):
 		return schemas.Draft{}, Unfitting, nil
 	}
 	return d, Genuine, nil
@@ -47,15 +47,15 @@ func Examine(ctx context.Context, j Judge, c *schemas.Catalogue, r schemas.Recor
 
 // fits reports whether an event that its type could read is one that Encode could have written: in
 // a stream of the type's kind, with tokens that were sealed for it.
-func fits(d schemas.Draft, r schemas.Recorded) bool {
-	if kind, _, _ := strings.Cut(r.Type, "."); kind != r.Stream.Kind() {
+func fits(d schemas.Draft, e schemas.Event) bool {
+	if kind, _, _ := strings.Cut(e.Type, "."); kind != e.Stream.Kind() {
 		return false
 	}
 	for _, v := range d.Values {
 		if v.Token == "" {
 			continue
 		}
-		if h, _, err := v.Token.Parse(); err != nil || h.Event != r.ID || h.Attr != v.Attr.ID {
+		if h, _, err := v.Token.Parse(); err != nil || h.Event != e.ID || h.Attr != v.Attr.ID {
 			return false
 		}
 	}
@@ -64,7 +64,7 @@ func fits(d schemas.Draft, r schemas.Recorded) bool {
 
 // Own is an event on which its tenant's acts may rest.
 type Own struct {
-	schemas.Recorded
+	schemas.Envelope
 	Draft schemas.Draft // Type is nil where only a newer program knows it
 }
 
@@ -134,10 +134,13 @@ func ReadGenuine(
 				return
 			}
 			into.Stored, into.Last = true, r.Revision
-			d, v, err := Examine(ctx, l, c, r)
-			if err != nil {
-				yield(Own{}, err)
-				return
+			e, foreign := schemas.NewEnvelope(r)
+			d, v := schemas.Draft{}, Foreign
+			if foreign == nil {
+				if d, v, err = Examine(ctx, l, c, e); err != nil {
+					yield(Own{}, err)
+					return
+				}
 			}
 			if v == Genuine && d.Tenant != tenant {
 				v = OtherTenant
@@ -151,7 +154,7 @@ func ReadGenuine(
 				continue
 			}
 			into.Own++
-			if !yield(Own{r, d}, nil) {
+			if !yield(Own{e, d}, nil) {
 				return
 			}
 		}
@@ -160,17 +163,17 @@ func ReadGenuine(
 
 // Found is an event of the store with what it is.
 type Found struct {
-	schemas.Recorded
+	schemas.RecordedEvent
 	Tenant   uuid.UUID // the one that it names; the zero one of a foreign event
 	Verdict  Verdict   // not OtherTenant: only who reads a stream for a tenant tells that
 	Disowned bool
 	Naming   Naming // of a genuine event, where owners are asked
 }
 
-// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq is
-// set but of foreign ones. tenants are those that the vault knows: what they disowned is told. With
-// owners it tells whether each genuine event names every person whose data it holds or removes. Whether
-// a vault could open what an event seals is not looked at.
+// Check reads the whole store and hands over every event, foreign ones too, with what it is; Seq
+// is set but of foreign ones. tenants are those that the vault knows: what they disowned is told.
+// With owners it tells whether each genuine event names every person whose data it holds or
+// removes. Whether a vault could open what an event seals is not looked at.
 func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, owners Owners, each func(Found) error) error {
 	c := schemas.Default()
 	names := newNaming(l, c, owners)
@@ -182,26 +185,26 @@ func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, owners Owners, 
 		}
 	}
 	var failed error // of each, told a foreign event
-	meet := func(r schemas.Recorded) {
+	meet := func(r schemas.RecordedEvent) {
 		if failed == nil {
-			failed = each(Found{Recorded: r, Verdict: Foreign})
+			failed = each(Found{RecordedEvent: r, Verdict: Foreign})
 		}
 	}
 	var seq uint64
-	for r, err := range l.readAll(ctx, schemas.Position{}, false, meet) {
+	for e, err := range l.readAll(ctx, schemas.Position{}, false, meet) {
 		if err = cmp.Or(err, failed); err != nil {
 			return fmt.Errorf("check the ledger: %w", err)
 		}
-		r.Seq = seq
+		e.Seq = seq
 		seq++
-		f := Found{Recorded: r}
+		f := Found{RecordedEvent: e.RecordedEvent, Tenant: e.Meta().Tenant}
 		var d schemas.Draft
-		d, f.Verdict, f.Tenant, err = l.verdict(ctx, c, r)
+		d, f.Verdict, err = Examine(ctx, l, c, e)
 		if err == nil && owners != nil && f.Verdict == Genuine && d.Type != nil {
-			f.Naming, err = names.judge(ctx, r, d)
+			f.Naming, err = names.judge(ctx, e, d)
 		}
 		if err == nil {
-			at := Place{r.ID, r.Seq}
+			at := Place{e.ID, e.Seq}
 			f.Disowned = disowned[f.Tenant][at] || disowned[uuid.Nil][at]
 			err = each(f)
 		}
@@ -210,15 +213,4 @@ func (l *Ledger) Check(ctx context.Context, tenants []uuid.UUID, owners Owners, 
 		}
 	}
 	return failed
-}
-
-func (l *Ledger) verdict(
-	ctx context.Context, c *schemas.Catalogue, r schemas.Recorded,
-) (d schemas.Draft, v Verdict, tenant uuid.UUID, err error) {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return d, Foreign, uuid.Nil, err
-	}
-	d, v, err = Examine(ctx, l, c, r)
-	return d, v, m.Tenant, err
 }

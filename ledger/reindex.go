@@ -39,7 +39,7 @@ func (l *Ledger) Reindex(ctx context.Context, progress func(events uint64)) (uin
 		return fail(err)
 	}
 	l.resetForeign()
-	var batch []schemas.Recorded
+	var batch []schemas.Envelope
 	var next uint64
 	size := 0
 	flush := func() error {

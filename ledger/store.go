@@ -77,12 +77,12 @@ type Store interface {
 	Append(ctx context.Context, s schemas.Stream, expect Expect, events []schemas.Event) (last uint64, err error)
 	// ReadStream yields the stream's events from that revision on, foreign ones too; a stream that
 	// does not exist yields nothing.
-	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error]
-	// ReadAll yields the events of $all but for system streams', foreign ones too (schemas.InLedger
-	// tells them apart), in its order after the given position, the zero position meaning from the
-	// start. With live it goes on until ctx ends, reconnecting after a drop; without, it stops when
-	// it has caught up. Seq is not set.
-	ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.Recorded, error]
+	ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.RecordedEvent, error]
+	// ReadAll yields the events of $all but for system streams', foreign ones too
+	// (schemas.InLedger tells them apart), in its order after the given position, the zero
+	// position meaning from the start. With live it goes on until ctx ends, reconnecting after a
+	// drop; without, it stops when it has caught up. Seq is not set.
+	ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.RecordedEvent, error]
 	// Last returns the last ledger event, and false where there is none. Seq is not set.
-	Last(ctx context.Context) (schemas.Recorded, bool, error)
+	Last(ctx context.Context) (schemas.RecordedEvent, bool, error)
 }

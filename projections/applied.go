@@ -2,8 +2,8 @@ package projections
 
 import "math/bits"
 
-// applied tracks which sequences are applied: all below next, and of those above a bitmap in blocks of 65,536, so
-// that a partition read far ahead of the others costs one bit an event.
+// applied tracks which sequences are applied: all below next, and of those above a bitmap in
+// blocks of 65,536, so that a partition read far ahead of the others costs one bit an event.
 type applied struct {
 	next   uint64 // every sequence below is applied
 	blocks map[uint64]*block
@@ -67,7 +67,8 @@ func (a *applied) add(seq uint64) {
 	}
 }
 
-// ahead returns how many sequences above next are applied. Bits that next passed inside its own block count no more.
+// ahead returns how many sequences above next are applied. Bits that next passed inside its own
+// block count no more.
 func (a *applied) ahead() (n int) {
 	for key, b := range a.blocks {
 		if key != a.next>>16 {

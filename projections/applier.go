@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// applier is the only writer of rows and position: batches follow one another, each saved after it is durable.
-// A rebuild relies on that: after one more save, every insert that began before is done. Owned by Run's goroutine.
+// applier is the only writer of rows and position: batches follow one another, each saved after
+// it is durable. A rebuild relies on that: after one more save, every insert that began before is
+// done. Owned by Run's goroutine.
 type applier struct {
 	p        *Projector
 	start    map[string]Place // the position as loaded
@@ -84,7 +85,8 @@ func (a *applier) run(ctx context.Context) error {
 	}
 }
 
-// flush makes the batch durable, then its position. While the sink fails the queue fills and the readers wait.
+// flush makes the batch durable, then its position. While the sink fails the queue fills and the
+// readers wait.
 func (a *applier) flush(ctx context.Context) error {
 	a.deadline.Stop()
 	if len(a.batch) == 0 {
@@ -114,11 +116,11 @@ func (a *applier) flush(ctx context.Context) error {
 	return a.p.hook(HookAfterSave)
 }
 
-// compare leaves in the batch what is to be inserted. A sequence that was applied comes again where
-// the relay repeats itself, where a partition is read again, or because one of the two records is
-// forged: their leaves tell. The views' own row yields where its topic was made anew since, because
-// a topic made anew is filled from the ledger; otherwise nobody here can tell which is forged, and
-// the partition of the second goes no further.
+// compare leaves in the batch what is to be inserted. A sequence that was applied comes again
+// where the relay repeats itself, where a partition is read again, or because one of the two
+// records is forged: their leaves tell. The views' own row yields where its topic was made anew
+// since, because a topic made anew is filled from the ledger; otherwise nobody here can tell
+// which is forged, and the partition of the second goes no further.
 func (a *applier) compare(ctx context.Context) error {
 	var again []uint64
 	for i := range a.batch {
@@ -224,11 +226,12 @@ func (a *applier) save(ctx context.Context) error {
 	return nil
 }
 
-// drainTime is how long a projector that was told to stop may take for the batch in its hands. What it cannot
-// write in it is read again at the next start.
+// drainTime is how long a projector that was told to stop may take for the batch in its hands.
+// What it cannot write in it is read again at the next start.
 const drainTime = 5 * time.Second
 
-// drain writes the batch that is being filled, once. Its failure loses nothing and is not an error.
+// drain writes the batch that is being filled, once. Its failure loses nothing and is not an
+// error.
 func (a *applier) drain(ctx context.Context) error {
 	if len(a.batch) == 0 {
 		return ctx.Err()

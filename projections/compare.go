@@ -92,8 +92,8 @@ func MarkOf(r *Row) Mark {
 }
 
 // RowSum is the SHA-256 of all that a row says of its event: every column but partition and
-// catalogue, which say where and by which program it was read. Numbers are little-endian, times are
-// milliseconds, text has its length before it.
+// catalogue, which say where and by which program it was read. Numbers are little-endian, times
+// are milliseconds, text has its length before it.
 func RowSum(r *Row) [32]byte {
 	h := sha256.New()
 	var buf []byte

@@ -19,8 +19,8 @@ type Bucket struct {
 // BucketOf returns the bucket of a tenant's event.
 func BucketOf(tenant uuid.UUID, seq uint64) Bucket { return Bucket{tenant, seq >> 16} }
 
-// Digest stands for a set of events: how many, and the sum of their leaves as little-endian integers modulo 2^256.
-// A sum tells an event that is there twice, which XOR would hide.
+// Digest stands for a set of events: how many, and the sum of their leaves as little-endian
+// integers modulo 2^256. A sum tells an event that is there twice, which XOR would hide.
 type Digest struct {
 	Count uint64
 	Sum   [32]byte // little-endian

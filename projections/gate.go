@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Gate holds what the relay noted last. A message is judged only when that covers it. The zero Gate
-// is closed.
+// Gate holds what the relay noted last. A message is judged only when that covers it. The zero
+// Gate is closed.
 type Gate struct {
 	mu      sync.Mutex
 	noted   *Noted

@@ -9,7 +9,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Why a token did not open. ErrErased and ErrExpired are said only with a tombstone that proves it.
+// Why a token did not open. ErrErased and ErrExpired are said only with a tombstone that proves
+// it.
 var (
 	ErrErased        = errors.New("erased: the person's key was destroyed")
 	ErrExpired       = errors.New("expired: the period's key was destroyed")
@@ -24,17 +25,18 @@ type Opened struct {
 	Err   error // wraps one of the errors above
 }
 
-// Sealed is a token and where it stood: what the asker knows of it, and not what the token says of
-// itself. A token that was sealed for another attribute or event is ErrTampered, however it came to
-// stand there.
+// Sealed is a token and where it stood: what the asker knows of it, and not what the token says
+// of itself. A token that was sealed for another attribute or event is ErrTampered, however it
+// came to stand there.
 type Sealed struct {
 	Token     schemas.Token
 	Attribute string    // attribute id, without path
 	Event     uuid.UUID // the event that contains it; uuid.Nil where the view does not name it
 }
 
-// Opener opens tokens of the tenant whose session it is. It answers in the order asked, one Opened a token; its error
-// says that nothing could be asked (the vault does not answer, ctx ended), and then there is no answer.
+// Opener opens tokens of the tenant whose session it is. It answers in the order asked, one
+// Opened a token; its error says that nothing could be asked (the vault does not answer, ctx
+// ended), and then there is no answer.
 type Opener interface {
 	Open(ctx context.Context, tokens []Sealed) ([]Opened, error)
 }

@@ -30,7 +30,8 @@ func (p *Projector) discover(ctx context.Context, start map[string]Place) {
 		// again, once for each gap.
 		if next, stalled := p.status.stalled(p.cfg.Now(), p.cfg.Stall); stalled && repaired != next+1 {
 			repaired = next + 1
-			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message", "sequence", next)
+			p.cfg.Log.Warn("a published sequence does not come; reading every partition from its first message",
+				"sequence", next)
 			all.end()
 			all = p.newReaders(ctx, nil)
 			continue
@@ -116,13 +117,14 @@ func (r *reader) follow(ctx context.Context) {
 	}
 }
 
-// read checks that the partition still is the one that was read, and follows it. It returns only with an error.
+// read checks that the partition still is the one that was read, and follows it. It returns only
+// with an error.
 func (r *reader) read(ctx context.Context) error {
 	from := FirstOffset
 	if r.placed {
 		item, err := r.p.cfg.Source.Fetch(ctx, r.partition, r.place.Next-1)
 		switch {
-		case err == nil && item.Foreign == nil && item.Recorded.Seq == r.place.LastSeq:
+		case err == nil && item.Foreign == nil && item.Envelope.Seq == r.place.LastSeq:
 			from = r.place.Next
 		case err == nil || errors.Is(err, ErrNoItem):
 			// It lost its end and has another one now: its messages are read from the first, and
@@ -179,9 +181,9 @@ func (r *reader) judge(ctx context.Context, item Item) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	if item.Recorded.Seq > noted.Through {
-		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Recorded.Seq,
+	if item.Envelope.Seq > noted.Through {
+		return Row{}, fmt.Errorf("it has sequence %d where the relay had published %d", item.Envelope.Seq,
 			noted.Through)
 	}
-	return RowOf(item.Recorded)
+	return RowOf(item.Envelope), nil
 }

@@ -32,7 +32,8 @@ type Config struct {
 	BatchWait  time.Duration // 100 ms after its first row
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
-	Stall      time.Duration // 30 s: after so long without a published sequence that is missing, everything is read again
+	// 30 s: after so long without a published sequence that is missing, everything is read again
+	Stall      time.Duration
 	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
 	BackoffMax time.Duration // 5 s
 }
@@ -52,7 +53,8 @@ func (c Config) Validate() error {
 	if c.Log == nil {
 		errs = append(errs, errors.New("logger is missing"))
 	}
-	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 || c.BackoffMin < 0 || c.BackoffMax < 0 {
+	if c.BatchBytes < 0 || c.BatchRows < 0 || c.BatchWait < 0 || c.Discover < 0 || c.Heartbeat < 0 || c.Stall < 0 ||
+		c.BackoffMin < 0 || c.BackoffMax < 0 {
 		errs = append(errs, errors.New("a limit is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -109,10 +111,10 @@ func New(cfg Config) (*Projector, error) {
 	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
 }
 
-// Run reads every partition from the saved position and applies until ctx ends, which returns nil.
-// It returns an error only where a hook does. Errors of the source or the sink are retried for as
-// long as it takes and shown in Status; so is what somebody else wrote into the topics, which stops
-// at most the partition that it contradicts.
+// Run reads every partition from the saved position and applies until ctx ends, which returns
+// nil. It returns an error only where a hook does. Errors of the source or the sink are retried
+// for as long as it takes and shown in Status; so is what somebody else wrote into the topics,
+// which stops at most the partition that it contradicts.
 func (p *Projector) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -131,7 +133,8 @@ func (p *Projector) Run(ctx context.Context) error {
 
 // endOf says what ended Run: nil where the caller's context did.
 func endOf(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) &&
+		!errors.Is(cause, context.DeadlineExceeded) {
 		return fmt.Errorf("projector: %w", cause)
 	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -140,7 +143,8 @@ func endOf(ctx context.Context, err error) error {
 	return fmt.Errorf("projector: %w", err)
 }
 
-// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of failures, in the log.
+// retry calls do until it succeeds or ctx ends. Every failure shows in Status and, once a run of
+// failures, in the log.
 func (p *Projector) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	p.status.began(what, p.cfg.Now())
 	defer p.status.ended(what)

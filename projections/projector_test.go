@@ -19,10 +19,12 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// views is a Sink and Positions in memory. Like the real one it may have a row in its base and not in its views, until
-// the row is inserted again.
+// views is a Sink and Positions in memory. Like the real one it may have a row in its base and
+// not in its views, until the row is inserted again.
 type views struct {
 	mu       sync.Mutex
 	base     map[uint64][]projections.Stored
@@ -85,10 +87,7 @@ func (v *views) check(t *testing.T, events []chtest.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, e := range events {
-		leaf, err := e.Leaf()
-		if err != nil {
-			t.Fatal(err)
-		}
+		leaf := e.Leaf()
 		if !v.complete[e.Seq] || !slices.ContainsFunc(v.base[e.Seq],
 			func(s projections.Stored) bool { return s.Leaf == leaf }) {
 			t.Errorf("event %d is not in the views", e.Seq)
@@ -184,8 +183,8 @@ func TestPositionNeverSaysMoreThanTheViewsHold(t *testing.T) {
 	}
 }
 
-// crashRound publishes piece by piece, with repeats, into topics that come and once are lost, to a projector that
-// crashes and whose sink and source fail before and after their effect.
+// crashRound publishes piece by piece, with repeats, into topics that come and once are lost, to
+// a projector that crashes and whose sink and source fail before and after their effect.
 func crashRound(t *testing.T, r *rand.Rand) {
 	l, topics, v := chtest.NewLedger(r.Uint64(), 2, 3), chtest.NewTopics(1+r.IntN(3)), newViews()
 	var mu sync.Mutex // of what faults use
@@ -229,9 +228,9 @@ func crashRound(t *testing.T, r *rand.Rand) {
 		}
 		if r.IntN(2) == 0 {
 			p := topics.Partition(events[r.IntN(len(events))].Stream)
-			forged := more[0].Recorded
+			forged := more[0].Envelope
 			forged.Seq = 1_000_000 + r.Uint64N(1e9)
-			topics.Write(p, projections.Item{Foreign: errors.New("garbage")}, projections.Item{Recorded: forged})
+			topics.Write(p, projections.Item{Foreign: errors.New("garbage")}, projections.Item{Envelope: forged})
 			if r.IntN(2) == 0 {
 				topics.Note()
 			}
@@ -266,7 +265,8 @@ func crashRound(t *testing.T, r *rand.Rand) {
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if want := uint64(len(events)); s.Applied != want || s.Ahead != 0 || s.Lag != 0 || s.Published != want || s.LastError != "" {
+	if want := uint64(len(events)); s.Applied != want || s.Ahead != 0 || s.Lag != 0 || s.Published != want ||
+		s.LastError != "" {
 		t.Errorf("of %d events: %+v", want, s)
 	}
 	if got := v.position["projector"].Applied; got != s.Applied {
@@ -293,15 +293,14 @@ func TestForeignRecordsAreSkippedAndShown(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
 		events := l.Events(30)
 		topics.Publish(events[:10]...)
-		nobody, ahead := events[3].Recorded, events[3].Recorded
-		nobody.Metadata = []byte(`{"v":1}`)
+		ahead := events[3].Envelope
 		ahead.Seq = 1_000_000
 		name := topics.Partition(events[3].Stream)
-		topics.Write(name, projections.Item{Foreign: errors.New("no headers")}, projections.Item{Recorded: nobody},
-			projections.Item{Recorded: ahead})
+		topics.Write(name, projections.Item{Foreign: errors.New("no headers")},
+			projections.Item{Foreign: schemas.ErrForeign}, projections.Item{Envelope: ahead})
 		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v})
 		time.Sleep(time.Second)
-		if s := p.Status(); s.Applied != 10 || len(s.Foreign) != 1 || s.Foreign[0].Count != 1 {
+		if s := p.Status(); s.Applied != 10 || len(s.Foreign) != 1 || s.Foreign[0].Count != 2 {
 			t.Errorf("before an end above them is noted: %+v", s)
 		}
 		topics.Publish(events[10:]...)
@@ -342,13 +341,14 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					l, topics, v := chtest.NewLedger(1, 2, 3), chtest.NewTopics(2), newViews()
 					events := l.Events(60)
 					victim := events[40]
-					forged := victim.Recorded
-					forged.ID[0] ^= 1
+					forged := schemastest.Changed(victim.Envelope, func(r *schemas.RecordedEvent) { r.ID[0] ^= 1 })
 					at := topics.Partition(victim.Stream)
 					if !own {
 						for _, e := range events[:40] {
 							if e.Stream.Kind() != "ledger" && topics.Partition(e.Stream) != at {
-								forged.Stream, at = e.Stream, topics.Partition(e.Stream)
+								forged = schemastest.Changed(forged,
+									func(r *schemas.RecordedEvent) { r.Stream = e.Stream })
+								at = topics.Partition(e.Stream)
 								break
 							}
 						}
@@ -356,11 +356,11 @@ func TestTwoRecordsOfOneSequence(t *testing.T) {
 					topics.Publish(events[:20]...)
 					cfg := projections.Config{Source: topics, Sink: v, Positions: v}
 					p := start(t, cfg)
-					forge := func() { topics.Write(at, projections.Item{Recorded: forged}) }
+					forge := func() { topics.Write(at, projections.Item{Envelope: forged}) }
 					if !genuineFirst {
 						forge()
-						// What is behind it in the sequence is published and noted at once, as when
-						// the projector was away.
+						// What is behind it in the sequence is published and noted at once, as
+						// when the projector was away.
 						if err := p.stop(); err != nil {
 							t.Fatal(err)
 						}
@@ -415,9 +415,8 @@ func TestWhatWasFilledAgainDoesNotYield(t *testing.T) {
 		topics.Recreate(1)
 		topics.Publish(events...)
 		time.Sleep(5 * time.Second)
-		forged := events[30].Recorded
-		forged.ID[0] ^= 1
-		topics.Write(topics.Partition(forged.Stream), projections.Item{Recorded: forged})
+		forged := schemastest.Changed(events[30].Envelope, func(r *schemas.RecordedEvent) { r.ID[0] ^= 1 })
+		topics.Write(topics.Partition(forged.Stream), projections.Item{Envelope: forged})
 		topics.Note()
 		for range 2 {
 			time.Sleep(5 * time.Second)
@@ -565,12 +564,13 @@ func TestABatchIsBoundedByBytesAndRows(t *testing.T) {
 		v := &sizes{views: newViews()}
 		events := l.Events(50)
 		big := events[49]
-		big.Data = []byte(`{"x":"` + strings.Repeat("x", 40_000) + `"}`)
 		for i := range uint64(10) {
-			e := big
-			e.Seq += i
-			e.Stream = "device-11111111-2222-4333-8444-555555555555"
-			events = append(events, e)
+			e := schemastest.Changed(big.Envelope, func(r *schemas.RecordedEvent) {
+				r.Data = []byte(`{"x":"` + strings.Repeat("x", 40_000) + `"}`)
+				r.Stream = "device-11111111-2222-4333-8444-555555555555"
+				r.Seq += i
+			})
+			events = append(events, chtest.Event{Envelope: e, Draft: big.Draft})
 		}
 		topics.Publish(events...)
 		p := start(t, projections.Config{Source: topics, Sink: v, Positions: v, BatchRows: 8, BatchBytes: 100_000})

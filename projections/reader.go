@@ -10,8 +10,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// AsOf bounds what a question may see: events of a sequence up to Seq and, where Time is set, that occurred up to Time.
-// An answer is final, and will be given again, when Seq is not above Through.
+// AsOf bounds what a question may see: events of a sequence up to Seq and, where Time is set,
+// that occurred up to Time. An answer is final, and will be given again, when Seq is not above
+// Through.
 type AsOf struct {
 	Seq  uint64
 	Time time.Time
@@ -20,7 +21,8 @@ type AsOf struct {
 // Period is [From, To); a zero end is open. It bounds when events occurred.
 type Period struct{ From, To time.Time }
 
-// Text is a value as the ledger holds it: open text, or a token that an Opener may open. "" is none.
+// Text is a value as the ledger holds it: open text, or a token that an Opener may open. "" is
+// none.
 type Text string
 
 // Token returns the token that t is, and whether it is one.
@@ -70,7 +72,8 @@ type Change struct {
 	New       *Held // nil: removed
 }
 
-// AdminAction is one admin action. A Text that an attribute's shape did not fit is a token, in open columns too.
+// AdminAction is one admin action. A Text that an attribute's shape did not fit is a token, in
+// open columns too.
 type AdminAction struct {
 	Fact
 	Timed       bool // the source named the time
@@ -87,7 +90,8 @@ type AdminAction struct {
 	// Protected: tokens.
 	ActorID, ActorUPN, ActorName, ActorIP, ActorPermissions, PartnerTenant, ApplicationName, Details, Reason Text
 
-	// What other events of its stream say: further targets are in Targets, whom they name in TargetAliases.
+	// What other events of its stream say: further targets are in Targets, whom they name in
+	// TargetAliases.
 	TargetAliases []uuid.UUID
 	Targets       []Target
 	Supplied      []Supplied // what the first telling lacked, of the action as a whole
@@ -109,7 +113,8 @@ type Supplied struct {
 	Value     Text
 }
 
-// ActionFilter narrows admin actions; an empty list does not. Devices are stream uuids as targets name them.
+// ActionFilter narrows admin actions; an empty list does not. Devices are stream uuids as targets
+// name them.
 type ActionFilter struct {
 	Verbs, Categories, Results, Devices []string
 	Actors                              []uuid.UUID // aliases
@@ -135,7 +140,8 @@ type AccessAct struct {
 	Sequence         uint64 // the ledger sequence that the report was computed at
 }
 
-// RequestAct is an event of a data subject's request, or of an erasure. Which fields are set depends on Type.
+// RequestAct is an event of a data subject's request, or of an erasure. Which fields are set
+// depends on Type.
 type RequestAct struct {
 	Fact
 	Requester, Officer uuid.UUID // aliases
@@ -174,30 +180,36 @@ type AttributeCount struct {
 	Values, Entities uint64
 }
 
-// Reader answers questions about one tenant. Every sequence of answers is bounded in memory however long it is, in
-// the order stated, and ends at its first error.
+// Reader answers questions about one tenant. Every sequence of answers is bounded in memory
+// however long it is, in the order stated, and ends at its first error.
 type Reader interface {
-	// Through returns the highest sequence up to which every event is in the views; ok is false when there is none.
+	// Through returns the highest sequence up to which every event is in the views; ok is false
+	// when there is none.
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
 	// WaitThrough returns when the views hold every event up to seq, or with ctx's error.
 	WaitThrough(ctx context.Context, seq uint64) error
 	// SeqOf returns the sequence of an event, and whether the views hold it yet.
 	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
 
-	// Devices yields the state of every device, by stream. Without attributes: all but the apps, which Apps yields.
+	// Devices yields the state of every device, by stream. Without attributes: all but the apps,
+	// which Apps yields.
 	Devices(ctx context.Context, tenant uuid.UUID, asOf AsOf, attributes ...string) iter.Seq2[Device, error]
-	// Device returns the state of one device with all its attributes, apps included; found is false when it has none.
+	// Device returns the state of one device with all its attributes, apps included; found is
+	// false when it has none.
 	Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) (d Device, found bool, err error)
-	// DeviceHistory yields what changed on a device in the period, by sequence, attribute and element. Without
-	// attributes: all.
-	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in Period, attributes []string, asOf AsOf) iter.Seq2[Change, error]
+	// DeviceHistory yields what changed on a device in the period, by sequence, attribute and
+	// element. Without attributes: all.
+	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in Period, attributes []string,
+		asOf AsOf) iter.Seq2[Change, error]
 	// Apps yields the apps on a device, by element.
 	Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) iter.Seq2[Held, error]
 	// Tenant returns the tenant's own attributes (name, time zone, collection policy).
 	Tenant(ctx context.Context, tenant uuid.UUID, asOf AsOf) (map[string]Held, error)
 
-	// AdminActions, Refusals and Access yield by the time of occurring, then sequence; Requests by sequence.
-	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter, asOf AsOf) iter.Seq2[AdminAction, error]
+	// AdminActions, Refusals and Access yield by the time of occurring, then sequence; Requests
+	// by sequence.
+	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter,
+		asOf AsOf) iter.Seq2[AdminAction, error]
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
 	Access(ctx context.Context, tenant uuid.UUID, in Period, asOf AsOf) iter.Seq2[AccessAct, error]
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
@@ -206,11 +218,12 @@ type Reader interface {
 	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf AsOf) iter.Seq2[Row, error]
 	// EventsByStreams yields the events of the streams, by sequence.
 	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf AsOf) iter.Seq2[Row, error]
-	// RawEvents yields the exact stored bytes of the tenant's events with a sequence in [from, to), by sequence.
-	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Recorded, error]
-	// RawEventsAt yields the exact stored bytes of the tenant's events at the sequences, by sequence. A sequence that is
-	// not the tenant's, or is not in the views, is an error.
-	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Recorded, error]
+	// RawEvents yields the exact stored bytes of the tenant's events with a sequence in [from,
+	// to), by sequence, read anew. A row whose bytes are none of the ledger's is an error.
+	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error]
+	// RawEventsAt yields the exact stored bytes of the tenant's events at the sequences, by
+	// sequence. A sequence that is not the tenant's, or is not in the views, is an error.
+	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error]
 	// Counts counts events up to asOf, and values that are set now.
 	Counts(ctx context.Context, tenant uuid.UUID, asOf AsOf) (Counts, error)
 }

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,30 +54,21 @@ var (
 	MaxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// ErrUnplaceable is wrapped by RowOf when an event does not belong to the ledger (FORMATS §3).
-// Nothing that the topics decode to is: it is asked once more where rows are made.
-var ErrUnplaceable = errors.New("event does not belong to the ledger")
-
 // RowOf returns the row of an event whose Seq is set. Data that the catalogue cannot
 // read (an unknown type, a newer version, damage) gives a row without Values: its bytes
 // and leaf are kept all the same.
-func RowOf(r schemas.Recorded) (Row, error) { return rowOf(schemas.Default(), r) }
+func RowOf(e schemas.Envelope) Row { return rowOf(schemas.Default(), e) }
 
-func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil || !schemas.InLedger(r.Event) {
-		return Row{}, fmt.Errorf("row of sequence %d, event %s: %w", r.Seq, r.ID, ErrUnplaceable)
-	}
-	leaf := r.LeafOf(m)
-	d, err := c.DecodeWith(r, m)
+func rowOf(c *schemas.Catalogue, e schemas.Envelope) Row {
+	d, err := c.Decode(e)
 	if err != nil {
 		d.Values = nil
 	}
 	row := Row{
-		Seq: r.Seq, Tenant: d.Tenant, Stream: r.Stream, Revision: r.Revision, EventID: r.ID, Type: r.Type,
+		Seq: e.Seq, Tenant: d.Tenant, Stream: e.Stream, Revision: e.Revision, EventID: e.ID, Type: e.Type,
 		Occurred: d.Occurred, Timed: !d.Occurred.IsZero(), Recorded: within(d.Recorded), Source: d.Source,
 		Correlation: d.Correlation, Causation: d.Causation,
-		Data: r.Data, Metadata: r.Metadata, Leaf: leaf, Catalogue: c.Version(),
+		Data: e.Data, Metadata: e.Metadata, Leaf: e.Leaf(), Catalogue: c.Version(),
 	}
 	if !row.Timed {
 		row.Occurred = d.Recorded
@@ -90,7 +79,7 @@ func rowOf(c *schemas.Catalogue, r schemas.Recorded) (Row, error) {
 		row.Subjects[i] = Subject{Alias: s.Alias, Role: s.Role}
 	}
 	row.Values = valuesOf(d, row.Occurred)
-	return row, nil
+	return row
 }
 
 // valuesOf keeps one value per attribute and element. An event that both sets and unsets one says

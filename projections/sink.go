@@ -8,8 +8,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Sink takes rows into the views. Insert returns after all rows are durable in every view, or an error after
-// which any part of them may be: inserting the same rows again is harmless, and repairs.
+// Sink takes rows into the views. Insert returns after all rows are durable in every view, or an
+// error after which any part of them may be: inserting the same rows again is harmless, and
+// repairs.
 type Sink interface {
 	Insert(ctx context.Context, rows []Row) error
 	// Stored returns, for those of the sequences that have rows, what the rows are.
@@ -22,8 +23,8 @@ type Stored struct {
 	Partition string
 }
 
-// Place is how far one partition has been applied: the offset after the last applied message, and that message's
-// sequence.
+// Place is how far one partition has been applied: the offset after the last applied message, and
+// that message's sequence.
 type Place struct {
 	Next    int64
 	LastSeq uint64
@@ -44,8 +45,9 @@ type Positions interface {
 	LoadPosition(ctx context.Context, projector string) (Position, error)
 	// SavePosition returns after the position is durable.
 	SavePosition(ctx context.Context, projector string, p Position) error
-	// AppliedAbove yields, in ascending order and each once, the sequences from p.Applied on that the views hold and
-	// that p covers: a row above its partition's place may stand in some views only, and is read again.
+	// AppliedAbove yields, in ascending order and each once, the sequences from p.Applied on that
+	// the views hold and that p covers: a row above its partition's place may stand in some views
+	// only, and is read again.
 	AppliedAbove(ctx context.Context, p Position) iter.Seq2[uint64, error]
 }
 
@@ -54,7 +56,7 @@ var ErrReadOnly = errors.New("this account may only read the views")
 
 // Item is a message of a partition.
 type Item struct {
-	Recorded schemas.Recorded // with Seq; meaningful where Foreign is nil
+	Envelope schemas.Envelope // with Seq; meaningful where Foreign is nil
 	Offset   int64
 	Foreign  error // why the message is no event of the ledger
 }
@@ -76,14 +78,16 @@ const FirstOffset int64 = -2
 // ("ledger.device/0#8a3c61f2"); a topic that is made anew has other names, since nothing that was
 // known of the old one holds for it. People are shown what stands before the #.
 type Source interface {
-	// Partitions returns every partition of every ledger topic there is now; the projector asks again and again.
+	// Partitions returns every partition of every ledger topic there is now; the projector asks
+	// again and again.
 	Partitions(ctx context.Context) ([]string, error)
-	// Read yields the partition's messages from that offset (or FirstOffset) in offset order and waits for more. It
-	// ends with ctx or with an error, after which the projector calls it again.
+	// Read yields the partition's messages from that offset (or FirstOffset) in offset order and
+	// waits for more. It ends with ctx or with an error, after which the projector calls it
+	// again.
 	Read(ctx context.Context, partition string, from int64) iter.Seq2[Item, error]
 	// Fetch returns the message at exactly that offset, or ErrNoItem.
 	Fetch(ctx context.Context, partition string, offset int64) (Item, error)
-	// Noted returns what the relay noted last, as soon as there is something and it is another than
-	// last.
+	// Noted returns what the relay noted last, as soon as there is something and it is another
+	// than last.
 	Noted(ctx context.Context, last *Noted) (*Noted, error)
 }

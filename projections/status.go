@@ -252,8 +252,8 @@ func (b *statusBoard) failed(what string, err error, now time.Time) {
 	b.failing[what] = failure{text: what + ": " + err.Error(), at: now}
 }
 
-// failedOnce notes the failure of a reader, which cannot tell an idle partition from one that works
-// again: the note goes by itself after a while in which it did not fail again.
+// failedOnce notes the failure of a reader, which cannot tell an idle partition from one that
+// works again: the note goes by itself after a while in which it did not fail again.
 func (b *statusBoard) failedOnce(what string, err error, now time.Time, keep time.Duration) {
 	b.failed(what, err, now)
 	b.mu.Lock()

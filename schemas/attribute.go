@@ -255,8 +255,8 @@ var sealers = map[string][]KeyKind{
 // SealedBy reports whether the key of such an owner may seal a value of the attribute.
 func (a *Attribute) SealedBy(kind KeyKind) bool { return slices.Contains(sealers[a.Key], kind) }
 
-// Open reports whether a value of the attribute may be stored without sealing.
-func (a *Attribute) Open(value json.RawMessage) bool { return a.Shape.Fits(value) }
+// MayStandOpen reports whether a value of the attribute may be stored without sealing.
+func (a *Attribute) MayStandOpen(value json.RawMessage) bool { return a.Shape.Fits(value) }
 
 // validate checks the declaration against the closed lists and forms; its error names the
 // attribute and the fault.

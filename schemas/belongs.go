@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/work"
 )
 
 // This file is the one total function that says which events belong to the ledger (FORMATS §3). It
@@ -30,19 +32,45 @@ const metadataHead = `{"v":1,"tenant":"`
 
 // InLedger reports whether an event belongs to the ledger (FORMATS §3). Anything else in the store
 // is foreign: it has no sequence, is in no view, and is told where states are told.
-func InLedger(e Event) bool {
-	if e.ID == uuid.Nil || e.Size() > MaxEventBytes || !validType(e.Type) || !e.Stream.Valid() {
-		return false
+func InLedger(e Event) bool { return examine(e, nil) == nil }
+
+// examine returns nil for an event of the ledger, and else why it is none. What the metadata says
+// goes into m, unless that is nil.
+func examine(e Event, m *Metadata) error {
+	switch {
+	case e.ID == uuid.Nil:
+		return errZeroID
+	case e.Size() > MaxEventBytes:
+		return ErrTooLarge
+	case !validType(e.Type):
+		return errNoType
+	case !e.Stream.Valid():
+		return errNoStream
 	}
 	if kind := e.Stream.Kind(); kind == "position" || kind == "checkpoint" {
-		return false // topics of those names are the relay's and the log's own
+		return errNoStream // topics of those names are the relay's and the log's own
 	}
 	var s metadataScanner
-	if s.scan(e.Metadata, nil) != nil || s.zeroTenant != (e.Stream == LedgerStream) {
-		return false
+	if err := s.scan(e.Metadata, m); err != nil {
+		return err
 	}
-	return isObject(e.Data)
+	if s.zeroTenant != (e.Stream == LedgerStream) {
+		return errZeroTenant
+	}
+	if !isObject(e.Data) {
+		return errNoObject
+	}
+	return nil
 }
+
+// Why an event does not belong to the ledger, beside its size and its metadata.
+var (
+	errZeroID     = errors.New("its id is zero")
+	errNoType     = errors.New("its type is not of the ledger's form")
+	errNoStream   = errors.New("its stream is not of the ledger's form")
+	errZeroTenant = errors.New("the zero tenant has the ledger's own stream, and no other tenant has")
+	errNoObject   = errors.New("its data is not one JSON object")
+)
 
 // validType is ^[a-z][a-z0-9.-]{0,79}$.
 func validType(t string) bool {
@@ -69,6 +97,7 @@ type metadataScanner struct {
 
 // scan checks raw, and puts what it says into m unless m is nil; it then allocates nothing.
 func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
+	work.Parsed()
 	s.rest = raw
 	if !s.literal(metadataHead) {
 		return notAsWritten("v")
@@ -129,7 +158,7 @@ func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
 			return notAsWritten("subjects")
 		}
 		if m != nil {
-			subjects = append(subjects, Subject{ID: id, Role: string(role)})
+			subjects = append(subjects, Subject{ID: id, Role: word(role)})
 		}
 	}
 	if !s.literal(originHead) {
@@ -143,7 +172,7 @@ func (s *metadataScanner) scan(raw []byte, m *Metadata) error {
 		return errors.New("metadata: there is more after its last brace")
 	}
 	if m != nil {
-		*m = Metadata{Tenant: tenant, Occurred: occurred, Recorded: recorded, Source: string(source),
+		*m = Metadata{Tenant: tenant, Occurred: occurred, Recorded: recorded, Source: word(source),
 			Correlation: correlation, Causation: causation, Policy: policy, Subjects: subjects, Origin: origin}
 	}
 	return nil
@@ -219,6 +248,22 @@ func (s *metadataScanner) term() (text []byte, ok bool) {
 	text, s.rest = s.rest[:n], s.rest[n+1:]
 	return text, true
 }
+
+// word returns a term as a string. Those that events are full of share one piece of memory each.
+func word(term []byte) string {
+	if w, ok := frequent[string(term)]; ok { // does not allocate
+		return w
+	}
+	return string(term)
+}
+
+var frequent = func() map[string]string {
+	m := map[string]string{}
+	for _, w := range append([]string{"graph", "azure-monitor", "custody", "ledger"}, Roles...) {
+		m[w] = w
+	}
+	return m
+}()
 
 func (s *metadataScanner) policy() (n uint64, ok bool) {
 	i := 0

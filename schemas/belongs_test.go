@@ -117,8 +117,8 @@ func TestWhatBelongsToTheLedgerIsOneFunction(t *testing.T) {
 		if back, err := schemastest.Metadata(m); err != nil || !sameButOrigin(back, e.Metadata, m) {
 			t.Fatalf("seed %d: metadata %q is written again as %q (%v)", seed, e.Metadata, back, err)
 		}
-		if _, err := (schemas.Recorded{Event: e}).Leaf(); err != nil {
-			t.Fatalf("seed %d: no leaf of %+v: %v", seed, e, err)
+		if _, err := schemas.NewEnvelope(schemas.RecordedEvent{Event: e}); err != nil {
+			t.Fatalf("seed %d: no envelope of %+v: %v", seed, e, err)
 		}
 	}
 	if accepted < *mutations/20 || accepted > *mutations*19/20 {
@@ -154,28 +154,28 @@ func TestAnOriginHoldsForOneEventAtOnePlace(t *testing.T) {
 		if !schemas.InLedger(signed) {
 			t.Fatalf("signing made it foreign: %q", signed.Metadata)
 		}
-		rec := schemas.Recorded{Event: signed, Revision: revision}
+		rec := schemas.RecordedEvent{Event: signed, Revision: revision}
 		if !rec.Genuine(schemastest.Key) {
 			t.Fatalf("not genuine with its own origin: %+v", signed)
 		}
 		if again := schemastest.Sign(signed, revision); string(again.Metadata) != string(signed.Metadata) {
 			t.Fatalf("signed again it differs: %q", again.Metadata)
 		}
-		changes := map[string]schemas.Recorded{}
-		change := func(what string, do func(*schemas.Recorded)) {
+		changes := map[string]schemas.RecordedEvent{}
+		change := func(what string, do func(*schemas.RecordedEvent)) {
 			c := rec
 			do(&c)
 			changes[what] = c
 		}
-		change("revision", func(c *schemas.Recorded) { c.Revision++ })
-		change("stream", func(c *schemas.Recorded) { c.Stream = schemas.NewStream("device", uuid.New()) })
-		change("id", func(c *schemas.Recorded) { c.ID = uuid.New() })
-		change("type", func(c *schemas.Recorded) { c.Type += "x" })
-		change("data", func(c *schemas.Recorded) { c.Data = []byte(`{"other":1}`) })
-		change("metadata", func(c *schemas.Recorded) {
+		change("revision", func(c *schemas.RecordedEvent) { c.Revision++ })
+		change("stream", func(c *schemas.RecordedEvent) { c.Stream = schemas.NewStream("device", uuid.New()) })
+		change("id", func(c *schemas.RecordedEvent) { c.ID = uuid.New() })
+		change("type", func(c *schemas.RecordedEvent) { c.Type += "x" })
+		change("data", func(c *schemas.RecordedEvent) { c.Data = []byte(`{"other":1}`) })
+		change("metadata", func(c *schemas.RecordedEvent) {
 			c.Metadata = []byte(strings.Replace(string(c.Metadata), `"policy":`, `"policy":1`, 1))
 		})
-		change("origin", func(c *schemas.Recorded) { c.Metadata = e.Metadata })
+		change("origin", func(c *schemas.RecordedEvent) { c.Metadata = e.Metadata })
 		for what, c := range changes {
 			if c.Genuine(schemastest.Key) {
 				t.Fatalf("genuine with another %s", what)
@@ -218,7 +218,7 @@ func BenchmarkInLedger(b *testing.B) {
 }
 
 func BenchmarkGenuine(b *testing.B) {
-	r := schemas.Recorded{Event: schemastest.Sign(typical(b), 3), Revision: 3}
+	r := schemas.RecordedEvent{Event: schemastest.Sign(typical(b), 3), Revision: 3}
 	for b.Loop() {
 		if !r.Genuine(schemastest.Key) {
 			b.Fatal("forged")

@@ -12,38 +12,31 @@ import (
 	"github.com/google/uuid"
 )
 
-// Decode reads a stored event through its type, the only place where upcasters run. Metadata comes first: a
-// Draft with tenant, times and subjects is returned even where the error says that the type is unknown
-// (ErrUnknownType) or that the data does not fit it, so that a reader can store what it cannot understand.
-func (c *Catalogue) Decode(r Recorded) (Draft, error) {
-	m, err := ParseMetadata(r.Metadata)
-	if err != nil {
-		return Draft{Stream: r.Stream, ID: r.ID}, fmt.Errorf("decode %s: %w", r.ID, err)
-	}
-	return c.DecodeWith(r, m)
-}
-
-// DecodeWith is Decode for a reader that has parsed the event's metadata already; m must be what r.Metadata says.
-func (c *Catalogue) DecodeWith(r Recorded, m Metadata) (Draft, error) {
-	d := Draft{Stream: r.Stream, ID: r.ID}
+// Decode reads an event through its type, the only place where upcasters run. A Draft with tenant,
+// times and subjects is returned even where the error says that the type is unknown
+// (ErrUnknownType) or that the data does not fit it, so that a reader can store what it cannot
+// understand.
+func (c *Catalogue) Decode(e Envelope) (Draft, error) {
+	m := e.Meta()
+	d := Draft{Stream: e.Stream, ID: e.ID}
 	d.Tenant, d.Occurred, d.Recorded, d.Source = m.Tenant, KnownTime(m.Occurred), m.Recorded, m.Source
 	d.Correlation, d.Causation, d.Policy = m.Correlation, m.Causation, m.Policy
 	for _, s := range m.Subjects {
 		d.Subjects = append(d.Subjects, SubjectRef{Role: s.Role, Alias: s.ID})
 	}
-	d.Type = c.types[r.Type]
+	d.Type = c.types[e.Type]
 	if d.Type == nil {
-		return d, fmt.Errorf("decode %s: %w: %s", r.ID, ErrUnknownType, r.Type)
+		return d, fmt.Errorf("decode %s: %w: %s", e.ID, ErrUnknownType, e.Type)
 	}
 	var err error
 	if d.Type.Form == FormState {
-		err = d.decodeState(r.Data)
+		err = d.decodeState(e.Data)
 	} else {
-		err = d.decodeFact(d.Type.root, "", r.Data, nil)
+		err = d.decodeFact(d.Type.root, "", e.Data, nil)
 	}
 	if err != nil {
 		d.Values = nil
-		return d, fmt.Errorf("decode %s (%s): %w", r.ID, r.Type, err)
+		return d, fmt.Errorf("decode %s (%s): %w", e.ID, e.Type, err)
 	}
 	for hops := 0; ; hops++ {
 		up, ok := c.upcasters[d.Type.Name]
@@ -51,10 +44,10 @@ func (c *Catalogue) DecodeWith(r Recorded, m Metadata) (Draft, error) {
 			return d, nil
 		}
 		if hops > len(c.types) {
-			return d, fmt.Errorf("decode %s: upcasters of %s go in a circle", r.ID, r.Type)
+			return d, fmt.Errorf("decode %s: upcasters of %s go in a circle", e.ID, e.Type)
 		}
 		if d, err = up.Apply(d); err != nil {
-			return d, fmt.Errorf("decode %s: upcast to %s: %w", r.ID, up.To, err)
+			return d, fmt.Errorf("decode %s: upcast to %s: %w", e.ID, up.To, err)
 		}
 		d.Type = c.types[up.To]
 	}
@@ -92,7 +85,8 @@ func (d *Draft) decodeFact(n *node, at string, raw json.RawMessage, path []strin
 			return fmt.Errorf("%s: %w", at, err)
 		}
 		for i, item := range items {
-			if err := d.decodeFact(elem, fmt.Sprintf("%s/%d", at, i), item, append(path, strconv.Itoa(i))); err != nil {
+			if err := d.decodeFact(elem, fmt.Sprintf("%s/%d", at, i), item,
+				append(path, strconv.Itoa(i))); err != nil {
 				return err
 			}
 		}

@@ -38,13 +38,14 @@ type Value struct {
 	Protect  bool      // it has to be sealed although its shape fits: it tells of a person or device
 	Removed  bool      // state: no longer set; Plain and Token are empty
 	Observed time.Time // state: when it was observed, where that is not Occurred
-	// Owner is whose key seals it; after sealing, whose key sealed it. Of a removed value it is who
-	// owned what was there. It is ignored where the value stands open, and decoding leaves it empty.
+	// Owner is whose key seals it; after sealing, whose key sealed it. Of a removed value it is
+	// who owned what was there. It is ignored where the value stands open, and decoding leaves it
+	// empty.
 	Owner Owner
 }
 
-// Open reports whether the plain value may be stored without sealing.
-func (v Value) Open() bool { return !v.Protect && v.Attr.Open(v.Plain) }
+// MayStandOpen reports whether the plain value may be stored without sealing.
+func (v Value) MayStandOpen() bool { return !v.Protect && v.Attr.MayStandOpen(v.Plain) }
 
 // Element returns the path in the form it has in views: levels joined by "~", "" for none.
 func (v Value) Element() string { return strings.Join(v.Path, "~") }
@@ -62,8 +63,9 @@ func (v Value) Text() string {
 	return string(v.Plain)
 }
 
-// SubjectRef names a person in a role. Before sealing Role and Person are set. Sealing makes one of
-// each class that the type's role has, with the alias of that class, and only role and alias are encoded.
+// SubjectRef names a person in a role. Before sealing Role and Person are set. Sealing makes one
+// of each class that the type's role has, with the alias of that class, and only role and alias
+// are encoded.
 type SubjectRef struct {
 	Role   string
 	Person uuid.UUID
@@ -85,8 +87,8 @@ type Draft struct {
 	Policy      uint64
 	Subjects    []SubjectRef
 	Values      []Value
-	// Silent names what the state holds and its snapshot did not report, as the type's data does: the
-	// event confirms all else that it does not change (FORMATS §2). In order, each once.
+	// Silent names what the state holds and its snapshot did not report, as the type's data does:
+	// the event confirms all else that it does not change (FORMATS §2). In order, each once.
 	Silent []string
 }
 
@@ -118,12 +120,12 @@ func (e *AttributeError) Unwrap() error { return e.Err }
 
 // Encode returns the event's bytes but for its origin, which Sign adds. It refuses, naming the
 // attribute: a protected value that is not sealed, a token sealed for another event or attribute,
-// an attribute the type does not carry, a subject without alias, an event over MaxEventBytes, and a
-// person's value whose person the subjects do not name (ErrNotNamed).
+// an attribute the type does not carry, a subject without alias, an event over MaxEventBytes, and
+// a person's value whose person the subjects do not name (ErrNotNamed).
 //
-// It cannot resolve an alias. Whose a value is it takes from Value.Owner, which sealing sets to what it
-// sealed under: a draft that was decoded, or a removed value whose maker does not say whose it was, passes.
-// Only a checker with the vault sees those.
+// It cannot resolve an alias. Whose a value is it takes from Value.Owner, which sealing sets to
+// what it sealed under: a draft that was decoded, or a removed value whose maker does not say
+// whose it was, passes. Only a checker with the vault sees those.
 func (c *Catalogue) Encode(d Draft) (Event, error) {
 	if d.Type == nil || c.types[d.Type.Name] != d.Type {
 		return Event{}, fmt.Errorf("encode: %w", ErrUnknownType)
@@ -190,7 +192,8 @@ func attrID(a *Attribute) string {
 	return a.ID
 }
 
-// names reports whether the subjects name the person whose the value is or was, as far as the draft tells that.
+// names reports whether the subjects name the person whose the value is or was, as far as the
+// draft tells that.
 func (d *Draft) names(v *Value) bool {
 	if v.Owner.Kind != OwnerPerson || v.Token == "" && !v.Removed {
 		return true
@@ -247,7 +250,7 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 		raw = JSON(string(v.Token))
 	case v.Plain == nil:
 		return errors.New("no value")
-	case !v.Open():
+	case !v.MayStandOpen():
 		return ErrNotSealed
 	default:
 		raw = v.Plain

@@ -32,7 +32,7 @@ func ExampleCatalogue_Decode() {
 	}
 	fmt.Printf("%s %s\n", event.Type, event.Data)
 
-	read, err := c.Decode(schemas.Recorded{Event: schemastest.Sign(event, 0)})
+	read, err := c.Decode(schemastest.Envelope(schemas.RecordedEvent{Event: schemastest.Sign(event, 0)}))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -15,7 +15,8 @@ import (
 )
 
 // forms are the canonical forms of texts (FORMATS §2). Every text attribute declares one, unless
-// its shape is one already; bools, numbers and times have the one that JSON and RFC 3339 give them.
+// its shape is one already; bools, numbers and times have the one that JSON and RFC 3339 give
+// them.
 //
 // Canonical rewrites what is only notation. Where a spelling may be the owner's own (an address, a
 // product's name) it stays as first told, and Same alone compares without it.
@@ -144,7 +145,8 @@ var (
 		"\u2013", "", ":", "", ".", "", "/", "")
 	onlyHex   = regexp.MustCompile(`^[0-9A-Fa-f]+$`)
 	onlyDigit = regexp.MustCompile(`^[0-9]+$`)
-	// A number that went through a spreadsheet or a float: 350000000000001.0, 3.50000000000001E+14.
+	// A number that went through a spreadsheet or a float: 350000000000001.0,
+	// 3.50000000000001E+14.
 	floatForm = regexp.MustCompile(`^([0-9]{1,24})(?:\.([0-9]{1,24}))?(?:[eE]\+?([0-9]{1,2}))?$`)
 )
 
@@ -280,8 +282,8 @@ func canonicalPhone(s string) string {
 	return d
 }
 
-// samePhone compares numbers as one is dialled from here and from abroad, and as sources hide their
-// digits.
+// samePhone compares numbers as one is dialled from here and from abroad, and as sources hide
+// their digits.
 func samePhone(x, y string) bool {
 	x, y = strings.TrimPrefix(x, "+"), strings.TrimPrefix(y, "+")
 	if len(x) == 0 || len(y) == 0 || strings.Trim(x+y, "0123456789*") != "" {

@@ -49,7 +49,7 @@ func Sign(e Event, revision uint64, k OriginKey) Event {
 
 // Genuine reports whether the event has the origin of its stream and
 // revision under the tenant's key.
-func (r Recorded) Genuine(k OriginKey) bool {
+func (r RecordedEvent) Genuine(k OriginKey) bool {
 	m, has, ok := cutOrigin(r.Metadata)
 	if !ok {
 		return false

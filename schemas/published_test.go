@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// frozen returns, for every type and attribute, a line that changes when what an immutable ledger relies on changes: of a type its
-// form, roles and pointers; of an attribute its class, key, type and shape's kind. Labels, values of a vocabulary and placeholders may still be mended.
+// frozen returns, for every type and attribute, a line that changes when what an immutable ledger
+// relies on changes: of a type its form, roles and pointers; of an attribute its class, key, type
+// and shape's kind. Labels, values of a vocabulary and placeholders may still be mended.
 func frozen(c *Catalogue) map[string]string {
 	out := map[string]string{}
 	put := func(name string, parts ...any) {
@@ -36,8 +37,8 @@ func frozen(c *Catalogue) map[string]string {
 	return out
 }
 
-// What is published never changes: a type gets a new version, an attribute a new id. published.sum says what is; -rewrite adds
-// what is new and changes nothing.
+// What is published never changes: a type gets a new version, an attribute a new id.
+// published.sum says what is; -rewrite adds what is new and changes nothing.
 func TestWhatIsPublishedNeverChanges(t *testing.T) {
 	const path = "published.sum"
 	raw, err := os.ReadFile(path)

@@ -117,9 +117,10 @@ type Event struct {
 // Size returns the bytes that count against MaxEventBytes.
 func (e Event) Size() int { return len(e.Data) + len(e.Metadata) }
 
-// Recorded is an event as the ledger holds it. Seq counts ledger events from 0 in $all order and is
-// meaningful only where the ledger, the topics or a view supplied it.
-type Recorded struct {
+// RecordedEvent is an event as a store holds it, whosever it is: nothing about its bytes was
+// checked. NewEnvelope checks one. Seq counts ledger events from 0 in $all order and is meaningful
+// only where the ledger, the topics or a view supplied it.
+type RecordedEvent struct {
 	Event
 	Revision uint64
 	Seq      uint64
@@ -252,7 +253,8 @@ func ParseUUID(s string) (uuid.UUID, error) {
 	return u, nil
 }
 
-// UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS, head).
+// UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS,
+// head).
 func UUIDv8(x []byte) uuid.UUID {
 	var u uuid.UUID
 	copy(u[:], x[:16])

@@ -10,7 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// vectors is testdata/vectors.json: two independent implementations of the formats agreed on every value.
+// vectors is testdata/vectors.json: two independent implementations of the formats agreed on
+// every value.
 type vectors struct {
 	Inputs struct {
 		Tenant     string    `json:"tenant"`
@@ -61,8 +62,9 @@ func (v vectors) draft() Draft {
 	c := Default()
 	alias := uuid.MustParse(v.Expected.Alias)
 	return Draft{
-		Type: c.MustType(v.Inputs.Event.Type), Tenant: uuid.MustParse(v.Inputs.Tenant), Stream: Stream(v.Inputs.Event.Stream),
-		ID: uuid.MustParse(v.Inputs.Event.ID), Occurred: v.Inputs.OccurredAt, Recorded: v.Inputs.RecordedAt,
+		Type: c.MustType(v.Inputs.Event.Type), Tenant: uuid.MustParse(v.Inputs.Tenant),
+		Stream: Stream(v.Inputs.Event.Stream),
+		ID:     uuid.MustParse(v.Inputs.Event.ID), Occurred: v.Inputs.OccurredAt, Recorded: v.Inputs.RecordedAt,
 		Source: v.Inputs.Source, Correlation: uuid.MustParse(v.Expected.Correlation), Policy: v.Inputs.Policy,
 		Subjects: []SubjectRef{{Role: "user", Alias: alias}, {Role: "owner", Alias: alias}},
 		Values: []Value{
@@ -97,21 +99,14 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 	if got := string(e.Metadata); got != v.Expected.Metadata {
 		t.Errorf("metadata\n got %s\nwant %s", got, v.Expected.Metadata)
 	}
-	r := Recorded{Event: e, Revision: v.Inputs.Event.Revision}
+	r := enveloped(t, RecordedEvent{Event: e, Revision: v.Inputs.Event.Revision})
 	if got := hex.EncodeToString(r.Frame()); got != v.Expected.Frame {
 		t.Errorf("frame\n got %s\nwant %s", got, v.Expected.Frame)
 	}
-	entry, err := r.Entry()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := hex.EncodeToString(entry); got != v.Expected.Entry {
+	if got := hex.EncodeToString(r.Entry()); got != v.Expected.Entry {
 		t.Errorf("entry\n got %s\nwant %s", got, v.Expected.Entry)
 	}
-	leaf, err := r.Leaf()
-	if err != nil {
-		t.Fatal(err)
-	}
+	leaf := r.Leaf()
 	if got := hex.EncodeToString(leaf[:]); got != v.Expected.Leaf {
 		t.Errorf("leaf %s, want %s", got, v.Expected.Leaf)
 	}
@@ -122,9 +117,11 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Default().Encode(Draft{Type: back.Type, Tenant: back.Tenant, Stream: back.Stream, ID: back.ID, Occurred: back.Occurred,
-		Recorded: back.Recorded, Source: back.Source, Correlation: back.Correlation, Policy: back.Policy, Subjects: back.Subjects,
-		Values: []Value{back.Values[1], back.Values[0], back.Values[2]}})
+	again, err := Default().Encode(Draft{Type: back.Type, Tenant: back.Tenant, Stream: back.Stream, ID: back.ID,
+		Occurred: back.Occurred,
+		Recorded: back.Recorded, Source: back.Source, Correlation: back.Correlation, Policy: back.Policy,
+		Subjects: back.Subjects,
+		Values:   []Value{back.Values[1], back.Values[0], back.Values[2]}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +133,8 @@ func TestFrozenBytesOfAnEventAreEncoded(t *testing.T) {
 
 func TestTokensAreParsedStrictlyAndRoundTrip(t *testing.T) {
 	v := readVectors(t)
-	for _, tok := range []struct{ token, header string }{{v.Expected.TokenSerial, v.Expected.HSerial}, {v.Expected.TokenArray, v.Expected.HArray}} {
+	for _, tok := range []struct{ token, header string }{{v.Expected.TokenSerial, v.Expected.HSerial},
+		{v.Expected.TokenArray, v.Expected.HArray}} {
 		h, body, err := Token(tok.token).Parse()
 		if err != nil {
 			t.Fatal(err)
@@ -150,11 +148,16 @@ func TestTokensAreParsedStrictlyAndRoundTrip(t *testing.T) {
 	}
 	good := v.Expected.TokenArray
 	for name, bad := range map[string]string{
-		"empty": "", "other version": "sealed:v2" + good[9:], "line break": good + "\n", "missing body": v.Expected.HArray,
-		"leading zero in index": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:action.target-name~0~012:" + good[len(v.Expected.HArray):],
-		"upper-case attribute":  "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:action.Target-name:" + good[len(v.Expected.HArray):],
-		"month 13":              "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202613:PCsaCY9-TWybWkk4JxYFBA:action.target-name:" + good[len(v.Expected.HArray):],
-		"padding":               good + "=", "cut body": good[:len(good)-1], "spare bits": good[:len(good)-1] + string(good[len(good)-1]+1),
+		"empty": "", "other version": "sealed:v2" + good[9:], "line break": good + "\n",
+		"missing body": v.Expected.HArray,
+		"leading zero in index": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:" +
+			"action.target-name~0~012:" + good[len(v.Expected.HArray):],
+		"upper-case attribute": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202611:PCsaCY9-TWybWkk4JxYFBA:" +
+			"action.Target-name:" + good[len(v.Expected.HArray):],
+		"month 13": "sealed:v1:rbTZ1lsrgJ6SaPbQnm_tUw:inventory.202613:PCsaCY9-TWybWkk4JxYFBA:" +
+			"action.target-name:" + good[len(v.Expected.HArray):],
+		"padding": good + "=", "cut body": good[:len(good)-1],
+		"spare bits":    good[:len(good)-1] + string(good[len(good)-1]+1),
 		"one part more": good + ":x",
 	} {
 		if _, _, err := Token(bad).Parse(); err == nil {

@@ -11,7 +11,8 @@ import (
 
 var (
 	// A version's parts each have a digit and few letters, so that no word passes as one.
-	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,2})((?:[.\-][A-Za-z]{0,2}[0-9]{1,6}(?:[A-Za-z]{1,2}[0-9]{0,6})?){1,6})` +
+	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,2})` +
+		`((?:[.\-][A-Za-z]{0,2}[0-9]{1,6}(?:[A-Za-z]{1,2}[0-9]{0,6})?){1,6})` +
 		`(?: \([0-9]{1,3}[A-Z][0-9]{1,6}[a-z]?\))?$`)
 	// Digits in one run, or in groups as numbers of people are written: a phone number, an IMEI, a
 	// card.
@@ -41,8 +42,8 @@ func isVersion(v string) bool {
 	return !grouped && !octets
 }
 
-// tellsNumber reports whether a text holds a number of a length that people have: seven digits in a
-// row, nine in groups, or a date.
+// tellsNumber reports whether a text holds a number of a length that people have: seven digits in
+// a row, nine in groups, or a date.
 func tellsNumber(v string) bool {
 	if longRun.MatchString(v) || tellsDate(v) {
 		return true

@@ -10,10 +10,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// SealedPrefix begins every sealed value; intake refuses an open string that begins with "sealed:".
+// SealedPrefix begins every sealed value; intake refuses an open string that begins with
+// "sealed:".
 const SealedPrefix = "sealed:"
 
-// Token is a sealed value as it stands in event data, topics and views (FORMATS §5). The empty token is none.
+// Token is a sealed value as it stands in event data, topics and views (FORMATS §5). The empty
+// token is none.
 type Token string
 
 // TokenHeader is the part H of a token: everything that is authenticated beside the tenant.
@@ -33,7 +35,8 @@ var (
 	indexForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,9})$`)
 )
 
-// errTokenForm is the reason of every malformed token: callers report it as tampering and never guess.
+// errTokenForm is the reason of every malformed token: callers report it as tampering and never
+// guess.
 var errTokenForm = errors.New("not a sealed value of form sealed:v1")
 
 // String returns H, ending in ":"; seal and open use it as additional data.
@@ -84,8 +87,9 @@ func IsSealed(s string) bool { return strings.HasPrefix(s, SealedPrefix) }
 // minTokenBody is C[32] ‖ nonce[12] ‖ one padded block[32] ‖ tag[16].
 const minTokenBody = 32 + 12 + 32 + 16
 
-// Parse splits a token strictly into its header and its body; the header's String equals the token's own H.
-// Any deviation is an error: no spare bits, no line breaks, no alternative spelling.
+// Parse splits a token strictly into its header and its body; the header's String equals the
+// token's own H. Any deviation is an error: no spare bits, no line breaks, no alternative
+// spelling.
 func (t Token) Parse() (TokenHeader, []byte, error) {
 	rest, ok := strings.CutPrefix(string(t), "sealed:v1:")
 	if !ok {

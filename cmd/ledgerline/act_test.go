@@ -142,12 +142,12 @@ func (v emptyViews) Through(context.Context) (uint64, bool, error) {
 	return uint64(len(v.store.Events()) - 1), true, nil
 }
 func (v emptyViews) SeqOf(_ context.Context, _, event uuid.UUID) (uint64, bool, error) {
-	i := slices.IndexFunc(v.store.Events(), func(r schemas.Recorded) bool { return r.ID == event })
+	i := slices.IndexFunc(v.store.Events(), func(r schemas.RecordedEvent) bool { return r.ID == event })
 	return uint64(i), i >= 0, nil
 }
 func (emptyViews) WaitThrough(context.Context, uint64) error { return nil }
-func (emptyViews) RawEventsAt(context.Context, uuid.UUID, []uint64) iter.Seq2[schemas.Recorded, error] {
-	return none[schemas.Recorded]
+func (emptyViews) RawEventsAt(context.Context, uuid.UUID, []uint64) iter.Seq2[schemas.Envelope, error] {
+	return none[schemas.Envelope]
 }
 func (emptyViews) EventsByStreams(
 	context.Context, uuid.UUID, []schemas.Stream, projections.AsOf,

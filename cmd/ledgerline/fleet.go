@@ -13,7 +13,9 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/fleet"
 	"github.com/ledgerline/ledgerline/ledger/intake"
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // fleetFeed is a generated fleet to be fed into a ledger once.
@@ -125,7 +127,7 @@ func (n *runningNode) feed(ctx context.Context, out io.Writer, f fleetFeed) erro
 	if err != nil {
 		return err
 	}
-	in, err := intake.New(intake.Config{Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log,
+	in, err := intake.New(intake.Config{Kinds: kinds.All(schemas.Default()), Ledger: n.ledger, Vault: n.vault, Clock: time.Now, Logger: n.a.log,
 		Hook: crashHook(n.a.log), Observer: n.metrics.Intake()})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/ledger/intake"
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -85,7 +86,7 @@ completes the rest.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			in, err := intake.New(intake.Config{Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
+			in, err := intake.New(intake.Config{Kinds: kinds.All(schemas.Default()), Ledger: d.ledger, Vault: d.vault, Clock: time.Now, Logger: a.log, Workers: workers, BatchSize: batch, Hook: crashHook(a.log)})
 			if err != nil {
 				return err
 			}

@@ -112,7 +112,7 @@ failed and are named in the output.`,
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
 		newViews(a), newRelay(a),
-		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a))
+		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a), newSchema())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {

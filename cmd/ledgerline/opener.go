@@ -11,7 +11,6 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // sessionOpener lets a report open tokens through a custody session.
@@ -60,13 +59,9 @@ func waitForViews(ctx context.Context, l *ledger.Ledger, views viewsEnd, p *prog
 	if err != nil {
 		return 0, err
 	}
-	m, err := schemas.ParseMetadata(last.Metadata)
-	if err != nil {
-		return 0, err
-	}
 	defer p.done()
 	for {
-		seq, found, err := views.SeqOf(ctx, m.Tenant, last.ID)
+		seq, found, err := views.SeqOf(ctx, last.Meta().Tenant, last.ID)
 		if err != nil {
 			return 0, err
 		}

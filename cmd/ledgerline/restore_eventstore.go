@@ -158,14 +158,14 @@ func (a *app) completeEventStore(
 	defer p.done()
 	p.show("looking for what was published")
 	published, err := relay.OpenPublished(ctx, relay.PublishedConfig{Topics: publishedTopics{client}, Ledger: bound,
-		Judge: func(ctx context.Context, r schemas.Recorded) (bool, error) { return madeBy(ctx, v, r) }})
+		Judge: func(ctx context.Context, r schemas.Envelope) (bool, error) { return madeBy(ctx, v, r) }})
 	if err != nil {
 		return doc, err
 	}
 	doc.Ledger, doc.Doubted = published.Ledger(), published.Doubted()
 	doc.Completed, err = ledger.Complete(ctx, ledger.CompleteConfig{
 		Store: cfg.Store, Through: published.Through(), Origin: v.OriginKey,
-		Published: func(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
+		Published: func(ctx context.Context) iter.Seq2[schemas.Envelope, error] {
 			if !anchored {
 				return published.Events(ctx)
 			}
@@ -221,20 +221,21 @@ func (a *app) lastAnchor(ctx context.Context, cfg ledger.Config, id uuid.UUID, s
 	if err != nil {
 		return schemas.Anchor{}, err
 	}
-	last.Seq = seq
-	return last.Anchor(id)
+	e, err := schemas.NewEnvelope(last)
+	if err != nil {
+		return schemas.Anchor{}, err
+	}
+	e.Seq = seq
+	return e.Anchor(id), nil
 }
 
 // passing hands events on as long as the anchored one is what the anchor says.
-func passing(events iter.Seq2[schemas.Recorded, error], anchor schemas.Anchor) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func passing(events iter.Seq2[schemas.Envelope, error], anchor schemas.Anchor) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range events {
-			if err == nil && r.Seq == anchor.Seq {
-				var leaf [32]byte
-				if leaf, err = r.Leaf(); err == nil && (r.ID != anchor.EventID || leaf != anchor.Leaf) {
-					err = fmt.Errorf("sequence %d is event %s in the topics, the vault noted %s: %w",
-						r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged)
-				}
+			if err == nil && r.Seq == anchor.Seq && (r.ID != anchor.EventID || r.Leaf() != anchor.Leaf) {
+				err = fmt.Errorf("sequence %d is event %s in the topics, the vault noted %s: %w",
+					r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged)
 			}
 			if !yield(r, err) || err != nil {
 				return
@@ -244,12 +245,8 @@ func passing(events iter.Seq2[schemas.Recorded, error], anchor schemas.Anchor) i
 }
 
 // madeBy reports whether a holder of the vault made the event where it stands.
-func madeBy(ctx context.Context, v *vault.Vault, r schemas.Recorded) (bool, error) {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return false, err
-	}
-	k, known, err := v.OriginKey(ctx, m.Tenant)
+func madeBy(ctx context.Context, v *vault.Vault, r schemas.Envelope) (bool, error) {
+	k, known, err := v.OriginKey(ctx, r.Meta().Tenant)
 	return known && r.Genuine(k), err
 }
 

@@ -225,8 +225,8 @@ func (a *app) openBench(ctx context.Context, s *services, path string) (b vaultB
 }
 
 // reading yields the ledger's events and shows how many.
-func (b vaultBench) reading(ctx context.Context, p *progress, what string) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (b vaultBench) reading(ctx context.Context, p *progress, what string) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range b.ledger.Events(ctx) {
 			if r.Seq%4096 == 0 {
 				p.show("%s: read %s events", what, count(r.Seq))

@@ -159,5 +159,5 @@ func sameNote(a, b *projections.Noted) bool {
 
 func decode(m consumers.Message) projections.Item {
 	d, err := consumers.Decode(m)
-	return projections.Item{Recorded: d.Recorded, Offset: m.Offset, Foreign: err}
+	return projections.Item{Envelope: d.Envelope, Offset: m.Offset, Foreign: err}
 }

@@ -115,7 +115,7 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	items := make(chan schemas.Recorded, 1024)
+	items := make(chan schemas.Envelope, 1024)
 	g, gctx := errgroup.WithContext(ctx)
 	if !o.untilEnd {
 		g.Go(func() error {
@@ -150,7 +150,7 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 					if err != nil {
 						return err
 					}
-					if item.Recorded.Seq > at.Through {
+					if item.Envelope.Seq > at.Through {
 						item.Foreign = errors.New("above what the relay had published")
 					}
 				}
@@ -158,7 +158,7 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 					foreign.Add(topic, partition, item.Offset)
 				} else {
 					select {
-					case items <- item.Recorded:
+					case items <- item.Envelope:
 					case <-gctx.Done():
 						return gctx.Err()
 					}
@@ -172,9 +172,9 @@ func tail(ctx context.Context, out, errs io.Writer, src *topicSource, o tailOpti
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- g.Wait(); close(items) }()
-	var batch []schemas.Recorded
+	var batch []schemas.Envelope
 	flush := func() error {
-		slices.SortFunc(batch, func(a, b schemas.Recorded) int { return cmp.Compare(a.Seq, b.Seq) })
+		slices.SortFunc(batch, func(a, b schemas.Envelope) int { return cmp.Compare(a.Seq, b.Seq) })
 		for _, r := range batch {
 			if err := printEvent(out, r, o); err != nil {
 				return err
@@ -236,11 +236,8 @@ type tailDoc struct {
 	Data     json.RawMessage   `json:"data"`
 }
 
-func printEvent(out io.Writer, r schemas.Recorded, o tailOptions) error {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return err
-	}
+func printEvent(out io.Writer, r schemas.Envelope, o tailOptions) error {
+	m := r.Meta()
 	if !strings.HasPrefix(r.Type, o.typ) || (o.tenantID != uuid.Nil && m.Tenant != o.tenantID) {
 		return nil
 	}
@@ -256,10 +253,7 @@ func printEvent(out io.Writer, r schemas.Recorded, o tailOptions) error {
 	if when.IsZero() {
 		when = m.Recorded
 	}
-	row, err := projections.RowOf(r)
-	if err != nil {
-		return err
-	}
+	row := projections.RowOf(r)
 	var values []string
 	for _, v := range row.Values {
 		name := v.Attribute
@@ -276,7 +270,7 @@ func printEvent(out io.Writer, r schemas.Recorded, o tailOptions) error {
 	if n := len(values); n > most {
 		values = append(values[:most], fmt.Sprintf("… %d more", n-most))
 	}
-	_, err = fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type, shortStream(r.Stream), r.Revision, strings.Join(values, " "))
+	_, err := fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type, shortStream(r.Stream), r.Revision, strings.Join(values, " "))
 	return err
 }
 

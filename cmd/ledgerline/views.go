@@ -115,8 +115,8 @@ func (a *app) vaultForOrigins(ctx context.Context, s *services, deep bool) (*vau
 	return a.openVault(ctx, s, false)
 }
 
-func judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, error) {
-	return func(ctx context.Context, r schemas.Recorded) (bool, error) {
+func judge(l *ledger.Ledger) func(context.Context, schemas.Envelope) (bool, error) {
+	return func(ctx context.Context, r schemas.Envelope) (bool, error) {
 		verdict, err := l.Judge(ctx, r)
 		return verdict == ledger.Genuine, err
 	}
@@ -125,8 +125,8 @@ func judge(l *ledger.Ledger) func(context.Context, schemas.Recorded) (bool, erro
 // reconcileConfig is what the command and a running `up` have in common.
 func reconcileConfig(l *ledger.Ledger, views *clickhouse.DB, log *slog.Logger) reconcile.Config {
 	return reconcile.Config{Ledger: l.ID(), Views: views, Log: log.With("part", "reconcile"), Now: time.Now,
-		Events: func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
-			return func(yield func(schemas.Recorded, error) bool) {
+		Events: func(ctx context.Context, from uint64) iter.Seq2[schemas.Envelope, error] {
+			return func(yield func(schemas.Envelope, error) bool) {
 				for r, err := range l.Events(ctx) {
 					if err == nil && r.Seq < from {
 						continue // read, but not compared again

@@ -27,7 +27,8 @@ func main() {
 	}
 }
 
-// follow hands over each action's events, in order of the tenant. What cannot be handled is parked.
+// follow hands over each action's events, in order of the tenant. What cannot be handled is
+// parked.
 func follow(ctx context.Context, broker kafka.Config, handle consumers.Handler) error {
 	client, err := kafka.New(broker)
 	if err != nil {
@@ -43,7 +44,7 @@ func follow(ctx context.Context, broker kafka.Config, handle consumers.Handler) 
 		Logger: slog.Default()})
 }
 
-func show(_ context.Context, events []schemas.Recorded) error {
+func show(_ context.Context, events []schemas.Envelope) error {
 	for _, e := range events {
 		if e.Type == "adminaction.recorded.v1" { // one an action; further types tell more of it
 			fmt.Printf("%d %s %s\n", e.Seq, e.ID, e.Data) // protected values are tokens

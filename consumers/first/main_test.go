@@ -50,7 +50,7 @@ func TestFirstConsumer(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	var all []schemas.Recorded
+	var all []schemas.Envelope
 	gen, tenants := kafkatest.NewGenerator(11), []uuid.UUID{uuid.New(), uuid.New()}
 	for i := range 20 {
 		all = append(all, gen.Record("adminaction.recorded.v1", schemas.NewStream("adminaction", uuid.New()),
@@ -58,11 +58,11 @@ func TestFirstConsumer(t *testing.T) {
 	}
 	all = kafkatest.Numbered(0, all)
 	ledger, half := uuid.New(), len(all)/2
-	for _, part := range [][]schemas.Recorded{all[:half], all[half:]} {
+	for _, part := range [][]schemas.Envelope{all[:half], all[half:]} {
 		publish(ctx, t, relay, ledger, part)
 		var got []uint64
 		run, stop := context.WithCancel(ctx)
-		err := follow(run, access[kafka.RoleConsumer], func(ctx context.Context, events []schemas.Recorded) error {
+		err := follow(run, access[kafka.RoleConsumer], func(ctx context.Context, events []schemas.Envelope) error {
 			for _, e := range events {
 				got = append(got, e.Seq)
 			}
@@ -84,7 +84,7 @@ func TestFirstConsumer(t *testing.T) {
 }
 
 // start starts the embedded broker with an account for each role.
-func start(t *testing.T) kafkatest.Access {
+func start(t *testing.T) kafkatest.Logins {
 	t.Helper()
 	var accounts []embedded.Account
 	for _, role := range kafka.Roles {
@@ -104,7 +104,7 @@ func start(t *testing.T) kafkatest.Access {
 			t.Error(err)
 		}
 	})
-	access := kafkatest.Access{}
+	access := kafkatest.Logins{}
 	for i, role := range kafka.Roles {
 		access[role] = kafka.Config{Brokers: []string{s.Addr()},
 			SASL: kafka.SASL{Mechanism: kafka.ScramSHA256, User: string(role), Password: accounts[i].Password}}
@@ -113,27 +113,18 @@ func start(t *testing.T) kafkatest.Access {
 }
 
 // publish publishes the events as the relay does: each to its partition, and then the ends.
-func publish(ctx context.Context, t *testing.T, relay *kafka.Client, ledger uuid.UUID, events []schemas.Recorded) {
+func publish(ctx context.Context, t *testing.T, relay *kafka.Client, ledger uuid.UUID, events []schemas.Envelope) {
 	t.Helper()
 	last := events[len(events)-1]
-	leaf, err := last.Leaf()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := consumers.Position{Topics: map[string]consumers.TopicPosition{},
-		Through: schemas.Anchor{LedgerID: ledger, Seq: last.Seq, EventID: last.ID, Leaf: leaf,
-			Position: last.Position}}
+	p := consumers.Position{Topics: map[string]consumers.TopicPosition{}, Through: last.Anchor(ledger)}
 	for _, e := range events {
-		topic, key, err := relay.Route(e)
-		if err != nil {
-			t.Fatal(err)
-		}
+		topic, key := relay.Route(e)
 		_, _, ends, err := relay.Describe(ctx, topic)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := relay.Partition(key, len(ends))
-		if _, _, _, err := relay.Publish(ctx, ledger, topic, n, []schemas.Recorded{e}); err != nil {
+		if _, _, _, err := relay.Publish(ctx, ledger, topic, n, []schemas.Envelope{e}); err != nil {
 			t.Fatal(err)
 		}
 		id, _, ends, err := relay.Describe(ctx, topic)

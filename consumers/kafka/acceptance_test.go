@@ -29,12 +29,12 @@ func apacheKafka(t *testing.T) (kafkatest.ApacheKafka, witness) {
 
 func TestConformanceOnApacheKafka(t *testing.T) {
 	k, w := apacheKafka(t)
-	kafkatest.Run(t, k.Access(), w)
+	kafkatest.Run(t, k.Logins(), w)
 }
 
 func TestRolesOnApacheKafka(t *testing.T) {
 	k, w := apacheKafka(t)
-	kafkatest.RunRoles(t, k.Access(), w)
+	kafkatest.RunRoles(t, k.Logins(), w)
 }
 
 // Every way of logging in works, as the account that it says, and as no other.
@@ -86,16 +86,26 @@ func TestWaysInToApacheKafka(t *testing.T) {
 		is   error
 		says string
 	}{
-		"plain port, nobody's rights":   {kafka.Config{Brokers: []string{k.Plain}}, kafka.ErrNotAuthorized, "ledger.device"},
-		"login where none is asked":     {kafka.Config{Brokers: []string{k.Plain}, SASL: login(kafka.ScramSHA256)}, kafka.ErrAuthentication, "asks for no login"},
-		"no TLS on a TLS port":          {kafka.Config{Brokers: []string{k.SASLTLS}, SASL: login(kafka.ScramSHA256)}, kafka.ErrAuthentication, "speaks TLS"},
-		"nothing on a TLS port":         {kafka.Config{Brokers: []string{k.MutualTLS}}, kafka.ErrAuthentication, "speaks TLS"},
-		"TLS on a plain port":           {kafka.Config{Brokers: []string{k.SASL}, TLS: k.TLS(t), SASL: login(kafka.ScramSHA256)}, nil, "does not speak TLS"},
-		"no login over TLS":             {kafka.Config{Brokers: []string{k.SASLTLS}, TLS: k.TLS(t)}, kafka.ErrAuthentication, "wants a login"},
-		"unknown authority":             {kafka.Config{Brokers: []string{k.SASLTLS}, TLS: &tls.Config{}, SASL: login(kafka.ScramSHA256)}, kafka.ErrAuthentication, "kafka.ca"},
-		"no client certificate":         {kafka.Config{Brokers: []string{k.MutualTLS}, TLS: k.TLS(t)}, kafka.ErrAuthentication, "kafka.cert"},
-		"a certificate without rights":  {kafka.Config{Brokers: []string{k.MutualTLS}, TLS: with("stranger")}, kafka.ErrNotAuthorized, "ledger.device"},
-		"plain's port has another list": {kafka.Config{Brokers: []string{k.SASL}, SASL: login(kafka.Plain)}, kafka.ErrAuthentication, "SCRAM-SHA-512"},
+		"plain port, nobody's rights": {kafka.Config{Brokers: []string{k.Plain}}, kafka.ErrNotAuthorized,
+			"ledger.device"},
+		"login where none is asked": {kafka.Config{Brokers: []string{k.Plain}, SASL: login(kafka.ScramSHA256)},
+			kafka.ErrAuthentication, "asks for no login"},
+		"no TLS on a TLS port": {kafka.Config{Brokers: []string{k.SASLTLS}, SASL: login(kafka.ScramSHA256)},
+			kafka.ErrAuthentication, "speaks TLS"},
+		"nothing on a TLS port": {kafka.Config{Brokers: []string{k.MutualTLS}}, kafka.ErrAuthentication,
+			"speaks TLS"},
+		"TLS on a plain port": {kafka.Config{Brokers: []string{k.SASL}, TLS: k.TLS(t),
+			SASL: login(kafka.ScramSHA256)}, nil, "does not speak TLS"},
+		"no login over TLS": {kafka.Config{Brokers: []string{k.SASLTLS}, TLS: k.TLS(t)},
+			kafka.ErrAuthentication, "wants a login"},
+		"unknown authority": {kafka.Config{Brokers: []string{k.SASLTLS}, TLS: &tls.Config{},
+			SASL: login(kafka.ScramSHA256)}, kafka.ErrAuthentication, "kafka.ca"},
+		"no client certificate": {kafka.Config{Brokers: []string{k.MutualTLS}, TLS: k.TLS(t)},
+			kafka.ErrAuthentication, "kafka.cert"},
+		"a certificate without rights": {kafka.Config{Brokers: []string{k.MutualTLS}, TLS: with("stranger")},
+			kafka.ErrNotAuthorized, "ledger.device"},
+		"plain's port has another list": {kafka.Config{Brokers: []string{k.SASL}, SASL: login(kafka.Plain)},
+			kafka.ErrAuthentication, "SCRAM-SHA-512"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.cfg.RequestTimeout = 5 * time.Second

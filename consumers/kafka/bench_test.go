@@ -20,18 +20,19 @@ import (
 // broker with accounts and beside it on one that asks nobody, in turns. The ratio is what accounts
 // leave of the open broker's speed.
 func BenchmarkAccounts(b *testing.B) {
-	open, err := embedded.Start(context.Background(), embedded.Config{Dir: filepath.Join(b.TempDir(), "kafka"), Addr: "127.0.0.1:0",
-		Open: true, Logger: slog.New(slog.DiscardHandler)})
+	open, err := embedded.Start(context.Background(),
+		embedded.Config{Dir: filepath.Join(b.TempDir(), "kafka"), Addr: "127.0.0.1:0",
+			Open: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer open.Stop(context.Background())
 	asks, _ := startEmbedded(b)
-	sides := []kafkatest.Access{kafkatest.Open([]string{open.Addr()}), asks}
+	sides := []kafkatest.Logins{kafkatest.WithoutLogin([]string{open.Addr()}), asks}
 
 	const topic, partitions, batch = "ledger.refusal", 4, 1000
 	gen := kafkatest.NewGenerator(1)
-	var events []schemas.Recorded
+	var events []schemas.Envelope
 	for len(events) < batch {
 		for _, e := range gen.Events(batch) {
 			if e.Stream.Kind() == "refusal" && len(events) < batch {

@@ -39,8 +39,8 @@ type Config struct {
 	TLS  *tls.Config // nil for plain TCP; its certificates log the client in where the brokers want that
 	SASL SASL        // the zero value does not log in
 
-	// Foreign counts what is skipped in ledger.position and in what is read for recovery; default a
-	// count of its own.
+	// Foreign counts what is skipped in ledger.position and in what is read for recovery; default
+	// a count of its own.
 	Foreign *consumers.ForeignCount
 
 	Clock func() time.Time // default time.Now
@@ -156,8 +156,8 @@ func (c *Client) because(err error) error {
 	return fmt.Errorf("%w (%w)", c.shut, err)
 }
 
-// unreadable adds to an error of a fetch that it is of the bytes that came, where it is neither the
-// broker's answer nor the connection's.
+// unreadable adds to an error of a fetch that it is of the bytes that came, where it is neither
+// the broker's answer nor the connection's.
 func unreadable(err error) error {
 	var answer kafkago.Error
 	var network net.Error

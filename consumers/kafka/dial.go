@@ -258,7 +258,8 @@ func (c *Client) login(ctx context.Context, conn net.Conn, broker string) error 
 	r := &wire{b: answer}
 	switch code := codeError(int16(r.u16())); {
 	case errors.Is(code, illegalSaslState):
-		return fmt.Errorf("the broker asks for no login on this port: leave kafka.sasl out, or use the port that asks: %w",
+		return fmt.Errorf("the broker asks for no login on this port: leave kafka.sasl out, "+
+			"or use the port that asks: %w",
 			ErrAuthentication)
 	case errors.Is(code, unsupportedMechanism):
 		return fmt.Errorf("the broker does not offer the login %s, it offers %s: %w",
@@ -350,10 +351,12 @@ func explainTLS(err error) error {
 	)
 	switch {
 	case errors.As(err, &record):
-		return fmt.Errorf("the broker does not speak TLS on this port: set kafka.tls to off, or use the port that does: %w",
+		return fmt.Errorf("the broker does not speak TLS on this port: set kafka.tls to off, "+
+			"or use the port that does: %w",
 			ErrAuthentication)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the broker's certificate is of an unknown authority: name the authority's in kafka.ca: %w: %w",
+		return fmt.Errorf("the broker's certificate is of an unknown authority: "+
+			"name the authority's in kafka.ca: %w: %w",
 			ErrAuthentication, err)
 	case errors.As(err, &invalid):
 		return fmt.Errorf("the broker's certificate: %w: %w", ErrAuthentication, err)
@@ -364,7 +367,8 @@ func explainTLS(err error) error {
 		return fmt.Errorf("the broker ended the connection in the TLS handshake; where it goes on doing so, "+
 			"it does not speak TLS on this port (kafka.tls): %w", err)
 	}
-	return fmt.Errorf("TLS handshake: %w; where no answer comes, the broker may not speak TLS on this port (kafka.tls)",
+	return fmt.Errorf("TLS handshake: %w; where no answer comes, the broker may not speak TLS "+
+		"on this port (kafka.tls)",
 		err)
 }
 

@@ -18,7 +18,7 @@ import (
 
 // startEmbedded starts the embedded broker with the roles' accounts, and one that may do what the
 // tests' witness does.
-func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
+func startEmbedded(tb testing.TB) (kafkatest.Logins, witness) {
 	tb.Helper()
 	var accounts []embedded.Account
 	for _, role := range kafka.Roles {
@@ -29,10 +29,12 @@ func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
 		accounts = append(accounts, a)
 	}
 	admin := embedded.Account{Name: "admin", Password: "a-password-of-admin", Allow: []embedded.Rule{
-		{Resource: "topic", Name: "*", Operations: []string{"Create", "Delete", "Describe", "DescribeConfigs", "Read", "Write"}},
+		{Resource: "topic", Name: "*", Operations: []string{"Create", "Delete", "Describe", "DescribeConfigs", "Read",
+			"Write"}},
 		{Resource: "group", Name: "*", Operations: []string{"Read"}}}}
-	s, err := embedded.Start(context.Background(), embedded.Config{Dir: filepath.Join(tb.TempDir(), "kafka"), Addr: "127.0.0.1:0",
-		Accounts: append(accounts, admin), Logger: slog.New(slog.DiscardHandler)})
+	s, err := embedded.Start(context.Background(),
+		embedded.Config{Dir: filepath.Join(tb.TempDir(), "kafka"), Addr: "127.0.0.1:0",
+			Accounts: append(accounts, admin), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func startEmbedded(tb testing.TB) (kafkatest.Access, witness) {
 			tb.Error(err)
 		}
 	})
-	access := kafkatest.Access{}
+	access := kafkatest.Logins{}
 	for i, role := range kafka.Roles {
 		access[role] = kafka.Config{Brokers: []string{s.Addr()},
 			SASL: kafka.SASL{Mechanism: kafka.ScramSHA256, User: string(role), Password: accounts[i].Password}}

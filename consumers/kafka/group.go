@@ -47,7 +47,8 @@ func (c *Client) Group(cfg GroupConfig) (*Group, error) {
 	return &Group{c: c, cfg: cfg}, nil
 }
 
-// LastPosition returns the newest valid position in ledger.position, and false where there is none.
+// LastPosition returns the newest valid position in ledger.position, and false where there is
+// none.
 func (g *Group) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	return g.c.LastPosition(ctx)
 }
@@ -102,7 +103,8 @@ func (g *Group) more(ctx context.Context, first consumers.Message) []consumers.M
 }
 
 func message(m kafkago.Message) consumers.Message {
-	out := consumers.Message{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Key: m.Key, Value: m.Value, Time: m.Time}
+	out := consumers.Message{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Key: m.Key, Value: m.Value,
+		Time: m.Time}
 	for _, h := range m.Headers {
 		out.Headers = append(out.Headers, consumers.Header{Key: h.Key, Value: h.Value})
 	}
@@ -170,7 +172,8 @@ func (g *Group) Commit(ctx context.Context, messages []consumers.Message) error 
 	ctx, cancel := context.WithTimeout(ctx, 2*g.c.cfg.RequestTimeout)
 	defer cancel()
 	err := g.reader.CommitMessages(ctx, commit...)
-	for _, moved := range []kafkago.Error{kafkago.IllegalGeneration, kafkago.UnknownMemberId, kafkago.RebalanceInProgress} {
+	for _, moved := range []kafkago.Error{kafkago.IllegalGeneration, kafkago.UnknownMemberId,
+		kafkago.RebalanceInProgress} {
 		if errors.Is(err, moved) {
 			return nil
 		}

@@ -25,7 +25,7 @@ func TestConformanceOnKfake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	kafkatest.Run(t, kafkatest.Open(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
+	kafkatest.Run(t, kafkatest.WithoutLogin(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
 }
 
 func TestConformanceOnThreeBrokers(t *testing.T) {
@@ -34,7 +34,7 @@ func TestConformanceOnThreeBrokers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	kafkatest.Run(t, kafkatest.Open(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
+	kafkatest.Run(t, kafkatest.WithoutLogin(c.ListenAddrs()), witness{brokers: c.ListenAddrs()})
 }
 
 // The hashes are those of Kafka's own UtilsTest.testMurmur2.
@@ -114,15 +114,16 @@ var calls = map[string]func(context.Context, *kafka.Client) error{
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond) // a group waits for its broker until told to stop
+		// a group waits for its broker until told to stop
+		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		_, err = g.Fetch(ctx)
 		return errors.Join(err, g.Close())
 	},
 }
 
-// A broker that accepts connections and never answers does not hold a call longer than its time, nor longer than
-// the caller's context, and Close leaves nothing behind.
+// A broker that accepts connections and never answers does not hold a call longer than its time,
+// nor longer than the caller's context, and Close leaves nothing behind.
 func TestSilentBroker(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -154,7 +155,8 @@ func TestSilentBroker(t *testing.T) {
 				continue // a group waits for its broker as long as its caller does
 			}
 			t.Run(name+" "+how, func(t *testing.T) {
-				cfg := kafka.Config{Brokers: []string{l.Addr().String()}, RequestTimeout: time.Minute, DialTimeout: 300 * time.Millisecond}
+				cfg := kafka.Config{Brokers: []string{l.Addr().String()}, RequestTimeout: time.Minute,
+					DialTimeout: 300 * time.Millisecond}
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				if how == "context" {

@@ -87,7 +87,8 @@ func (c *Client) askBroker(ctx context.Context, broker string, names []string) (
 
 // askOld serves brokers without topic ids.
 func (c *Client) askOld(conn net.Conn, names []string) ([]topicInfo, error) {
-	m, err := protocol.RoundTrip(protocol.NewConn(conn, c.cfg.ClientID), 4, 2, c.cfg.ClientID, &metadata.Request{TopicNames: names})
+	m, err := protocol.RoundTrip(protocol.NewConn(conn, c.cfg.ClientID), 4, 2, c.cfg.ClientID,
+		&metadata.Request{TopicNames: names})
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,8 @@ func (c *Client) Positions(ctx context.Context) iter.Seq2[consumers.Position, er
 	}
 }
 
-// positionEnds returns the first offset of ledger.position and its end, which are equal where it is
-// not there.
+// positionEnds returns the first offset of ledger.position and its end, which are equal where it
+// is not there.
 func (c *Client) positionEnds(ctx context.Context) (first, end int64, err error) {
 	_, firsts, ends, err := c.Describe(ctx, consumers.PositionTopic)
 	if err != nil || len(ends) == 0 {
@@ -111,8 +111,8 @@ func (c *Client) positionOf(m consumers.Message) (placedPosition, bool) {
 	return placedPosition{}, false
 }
 
-// LastPosition returns the newest valid position in ledger.position, and false where there is none.
-// It reads only what is new since the last call.
+// LastPosition returns the newest valid position in ledger.position, and false where there is
+// none. It reads only what is new since the last call.
 func (c *Client) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	c.mu.Lock()
 	known, looked := c.newest, c.looked

@@ -13,7 +13,7 @@ import (
 )
 
 // Route returns the topic of an event and the key that chooses its partition.
-func (c *Client) Route(r schemas.Recorded) (topic, key string, err error) { return consumers.Route(r) }
+func (c *Client) Route(e schemas.Envelope) (topic, key string) { return consumers.Route(e) }
 
 // Partition returns the partition of a key among n, as Java's default partitioner has it.
 func (c *Client) Partition(key string, n int) int { return Partition([]byte(key), n) }
@@ -57,12 +57,12 @@ func murmur2(data []byte) uint32 {
 // Each request is one record batch, which a broker stores whole or not at all, and the next is
 // sent only after its acknowledgement: what is in the partition is always a beginning of what was
 // to be written.
-func (c *Client) Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error) {
+func (c *Client) Publish(
+	ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Envelope,
+) (acked int, base, next int64, err error) {
 	messages := make([]consumers.Message, len(events))
 	for i, e := range events {
-		if messages[i], err = consumers.Encode(ledger, e); err != nil {
-			return 0, 0, 0, err
-		}
+		messages[i] = consumers.Encode(ledger, e)
 		if messages[i].Topic != topic {
 			return 0, 0, 0, fmt.Errorf("kafka: event %d belongs to %s, not to %s", e.Seq, messages[i].Topic, topic)
 		}
@@ -89,7 +89,9 @@ func (c *Client) Publish(ctx context.Context, ledger uuid.UUID, topic string, pa
 
 // produce sends one batch with acks=all. It never retries: only its caller knows what may come
 // twice.
-func (c *Client) produce(ctx context.Context, topic string, partition int, messages []consumers.Message) (base int64, err error) {
+func (c *Client) produce(
+	ctx context.Context, topic string, partition int, messages []consumers.Message,
+) (base int64, err error) {
 	now := c.cfg.Clock()
 	records := make([]kafkago.Record, len(messages))
 	for i, m := range messages {
@@ -97,10 +99,12 @@ func (c *Client) produce(ctx context.Context, topic string, partition int, messa
 		for j, x := range m.Headers {
 			h[j] = kafkago.Header{Key: x.Key, Value: x.Value}
 		}
-		records[i] = kafkago.Record{Time: now, Key: kafkago.NewBytes(m.Key), Value: kafkago.NewBytes(m.Value), Headers: h}
+		records[i] = kafkago.Record{Time: now, Key: kafkago.NewBytes(m.Key), Value: kafkago.NewBytes(m.Value),
+			Headers: h}
 	}
 	res, err := c.client.Produce(ctx, &kafkago.ProduceRequest{
-		Topic: topic, Partition: partition, RequiredAcks: kafkago.RequireAll, Records: kafkago.NewRecordReader(records...),
+		Topic: topic, Partition: partition, RequiredAcks: kafkago.RequireAll,
+		Records: kafkago.NewRecordReader(records...),
 	})
 	if err != nil {
 		return 0, c.because(err)

@@ -62,7 +62,9 @@ func (p *Partitions) Read(ctx context.Context, topic string, partition int,
 }
 
 // FetchOne returns the message at that offset, or ErrOffset where there is none.
-func (p *Partitions) FetchOne(ctx context.Context, topic string, partition int, offset int64) (consumers.Message, error) {
+func (p *Partitions) FetchOne(
+	ctx context.Context, topic string, partition int, offset int64,
+) (consumers.Message, error) {
 	messages, _, end, err := p.c.fetch(ctx, topic, partition, offset, time.Millisecond)
 	if err == nil && (len(messages) == 0 || messages[0].Offset != offset) {
 		err = fmt.Errorf("kafka: fetch %s/%d@%d: the end is %d: %w", topic, partition, offset, end, ErrOffset)
@@ -83,7 +85,8 @@ func (p *Partitions) Ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, err
 }
 
-// LastPosition returns the newest valid position in ledger.position, and false where there is none.
+// LastPosition returns the newest valid position in ledger.position, and false where there is
+// none.
 func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool, error) {
 	return p.c.LastPosition(ctx)
 }
@@ -92,7 +95,7 @@ func (p *Partitions) LastPosition(ctx context.Context) (consumers.Position, bool
 // it. It returns the events of that ledger with the offset of each, and the offset after the last
 // record read. What is not that ledger's is skipped and counted.
 func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
-	to int64) (events []schemas.Recorded, offsets []int64, next int64, err error) {
+	to int64) (events []schemas.Envelope, offsets []int64, next int64, err error) {
 	for tries := 0; ; tries++ {
 		messages, next, end, err := c.fetch(ctx, topic, partition, from, fetchWait)
 		if err != nil {
@@ -107,7 +110,7 @@ func (c *Client) ReadEvents(ctx context.Context, ledger uuid.UUID, topic string,
 				c.cfg.Foreign.Add(topic, partition, m.Offset)
 				continue
 			}
-			events, offsets = append(events, d.Recorded), append(offsets, m.Offset)
+			events, offsets = append(events, d.Envelope), append(offsets, m.Offset)
 		}
 		if next = min(next, to); next > from {
 			return events, offsets, next, nil
@@ -147,8 +150,8 @@ func (c *Client) fetchOnce(ctx context.Context, topic string, partition int, off
 		batches = s.Records
 	}
 	for _, batch := range batches {
-		// Transactions leave markers, which the driver would hide: a reader that does not pass them
-		// asks for them again and again.
+		// Transactions leave markers, which the driver would hide: a reader that does not pass
+		// them asks for them again and again.
 		_, marker := batch.(*protocol.ControlBatch)
 		for {
 			r, err := batch.ReadRecord()

@@ -43,7 +43,8 @@ func TestDocumentedACLs(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("acls.sh gives\n%s\nand the table has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if !strings.Contains(string(raw), `give() { kafka-acls.sh --bootstrap-server "$BROKERS" --command-config admin.properties --add "$@"; }`) {
+	const give = `give() { kafka-acls.sh --bootstrap-server "$BROKERS" --command-config admin.properties --add "$@"; }`
+	if !strings.Contains(string(raw), give) {
 		t.Error("acls.sh gives by another command")
 	}
 }

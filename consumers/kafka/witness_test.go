@@ -23,7 +23,8 @@ type witness struct {
 }
 
 func (w witness) with(use func(*kgo.Client) error, opts ...kgo.Opt) error {
-	cl, err := kgo.NewClient(append(append(opts, w.opts...), kgo.SeedBrokers(w.brokers...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))...)
+	cl, err := kgo.NewClient(append(append(opts, w.opts...), kgo.SeedBrokers(w.brokers...),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))...)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,9 @@ func (w witness) Produce(ctx context.Context, topic, key, value string) (partiti
 	return partition, err
 }
 
-func (w witness) Read(ctx context.Context, topic string, partition int, offset int64) (headers map[string]string, value string, err error) {
+func (w witness) Read(
+	ctx context.Context, topic string, partition int, offset int64,
+) (headers map[string]string, value string, err error) {
 	headers = map[string]string{}
 	err = w.with(func(cl *kgo.Client) error {
 		f := cl.PollRecords(ctx, 1)

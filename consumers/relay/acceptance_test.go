@@ -19,8 +19,9 @@ import (
 func onApacheKafka(tb testing.TB, seed uint64) *rig {
 	tb.Helper()
 	k := kafkatest.FindApacheKafka(tb)
-	r := &rig{access: k.Access(), ledger: newLedger(), gen: kafkatest.NewGenerator(seed), admin: []kgo.Opt{kgo.SeedBrokers(k.SASL),
-		kgo.SASL(scram.Auth{User: "admin", Pass: k.Accounts["admin"]}.AsSha256Mechanism())}}
+	r := &rig{access: k.Logins(), ledger: newLedger(), gen: kafkatest.NewGenerator(seed),
+		admin: []kgo.Opt{kgo.SeedBrokers(k.SASL),
+			kgo.SASL(scram.Auth{User: "admin", Pass: k.Accounts["admin"]}.AsSha256Mechanism())}}
 	r.wipe(tb)
 	r.redial(tb)
 	return r

@@ -18,7 +18,7 @@ type fakeLedger struct {
 	id uuid.UUID
 
 	mu     sync.Mutex
-	events []schemas.Recorded
+	events []schemas.Envelope
 	grown  chan struct{} // closed when events grow
 	batch  int           // events handed over at once
 }
@@ -29,16 +29,16 @@ func newLedger() *fakeLedger {
 
 func (l *fakeLedger) ID() uuid.UUID { return l.id }
 
-func (l *fakeLedger) At(_ context.Context, seq uint64) (schemas.Recorded, bool, error) {
+func (l *fakeLedger) At(_ context.Context, seq uint64) (schemas.Envelope, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if seq >= uint64(len(l.events)) {
-		return schemas.Recorded{}, false, nil
+		return schemas.Envelope{}, false, nil
 	}
 	return l.events[seq], true, nil
 }
 
-func (l *fakeLedger) append(events ...schemas.Recorded) {
+func (l *fakeLedger) append(events ...schemas.Envelope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, kafkatest.Numbered(uint64(len(l.events)), events)...)
@@ -46,20 +46,22 @@ func (l *fakeLedger) append(events ...schemas.Recorded) {
 	l.grown = make(chan struct{})
 }
 
-func (l *fakeLedger) all() []schemas.Recorded {
+func (l *fakeLedger) all() []schemas.Envelope {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]schemas.Recorded(nil), l.events...)
+	return append([]schemas.Envelope(nil), l.events...)
 }
 
-func (l *fakeLedger) Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error) error {
+func (l *fakeLedger) Follow(
+	ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Envelope) error,
+) error {
 	next := uint64(0)
 	if from != nil {
 		events := l.all()
 		if from.LedgerID != l.id || from.Seq >= uint64(len(events)) || events[from.Seq].ID != from.EventID {
 			return errLedgerDiverged
 		}
-		if leaf, err := events[from.Seq].Leaf(); err != nil || leaf != from.Leaf {
+		if events[from.Seq].Leaf() != from.Leaf {
 			return errLedgerDiverged
 		}
 		next = from.Seq + 1

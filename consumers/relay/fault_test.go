@@ -18,7 +18,8 @@ import (
 	"github.com/ledgerline/ledgerline/consumers/relay"
 )
 
-// cutter ends connections instead of sending an answer: the broker has done the work, the client never learns.
+// cutter ends connections instead of sending an answer: the broker has done the work, the client
+// never learns.
 type cutter struct {
 	cut atomic.Int64 // how many answers are still to be cut
 }
@@ -62,7 +63,8 @@ func TestProduceFailsAfterPersisting(t *testing.T) {
 		t.Run(e.Message, func(t *testing.T) {
 			r := newRig(t, 4)
 			r.fill(1000)
-			h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "ledger.refusal", Err: e, Count: 4})
+			h := r.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "ledger.refusal", Err: e,
+				Count: 4})
 			if err := run(t, r.config(), 999); err != nil {
 				t.Fatal(err)
 			}
@@ -114,8 +116,9 @@ func TestConnectionCutMidRound(t *testing.T) {
 	}
 }
 
-// Whatever combination of crashes, cut connections, errors before and after storing, and growth of the ledger: at the
-// end every event is in its partition once by the consumer's rule, in order, and repeated at most within its round.
+// Whatever combination of crashes, cut connections, errors before and after storing, and growth
+// of the ledger: at the end every event is in its partition once by the consumer's rule, in
+// order, and repeated at most within its round.
 func TestRandomFailures(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
@@ -134,8 +137,10 @@ func TestRandomFailures(t *testing.T) {
 			r.fill(n)
 			total += n
 			if rapid.Bool().Draw(rt, "fault") {
-				cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Count: rapid.IntRange(1, 3).Draw(rt, "times"),
-					Err: rapid.SampledFrom([]*kerr.Error{kerr.RequestTimedOut, kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend}).Draw(rt, "error")})
+				cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce},
+					Count: rapid.IntRange(1, 3).Draw(rt, "times"),
+					Err: rapid.SampledFrom([]*kerr.Error{kerr.RequestTimedOut, kerr.NotLeaderForPartition,
+						kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend}).Draw(rt, "error")})
 			}
 			steps := rapid.IntRange(0, 60).Draw(rt, "steps")
 			cuts := rapid.IntRange(0, 40).Draw(rt, "cut at")
@@ -194,6 +199,7 @@ func TestStopCompletesTheRound(t *testing.T) {
 		t.Fatalf("status %+v", st)
 	}
 	if got := r.check(t, st.Through.Seq); len(got.duplicates) != 0 || len(got.bySeq) != int(st.Through.Seq)+1 {
-		t.Errorf("%d events in the topics, %d noted, %d duplicates", len(got.bySeq), st.Through.Seq+1, len(got.duplicates))
+		t.Errorf("%d events in the topics, %d noted, %d duplicates", len(got.bySeq), st.Through.Seq+1,
+			len(got.duplicates))
 	}
 }

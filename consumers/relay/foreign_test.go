@@ -74,11 +74,7 @@ func (r *rig) forged(tb testing.TB, seq uint64) *kgo.Record {
 		for _, e := range g.Events(5) {
 			if e.Stream.Kind() == "refusal" {
 				e.Seq = seq
-				m, err := consumers.Encode(r.ledger.id, e)
-				if err != nil {
-					tb.Fatal(err)
-				}
-				return record(m)
+				return record(consumers.Encode(r.ledger.id, e))
 			}
 		}
 	}
@@ -95,9 +91,9 @@ func (r *rig) position(tb testing.TB, ledger uuid.UUID, seq uint64) *kgo.Record 
 	return &kgo.Record{Key: []byte(consumers.PositionKey), Value: p.Encode()}
 }
 
-// Whatever others write into the topics and into ledger.position, before a start or while the relay
-// runs: it goes on, every event of the ledger is published once, the others' records are told with
-// the command that removes them, and it does.
+// Whatever others write into the topics and into ledger.position, before a start or while the
+// relay runs: it goes on, every event of the ledger is published once, the others' records are
+// told with the command that removes them, and it does.
 func TestForeignRecordsStopNothing(t *testing.T) { foreignRecordsStopNothing(t, onKfake) }
 
 func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *rig) {
@@ -194,7 +190,8 @@ func foreignRecordsStopNothing(t *testing.T, newRig func(testing.TB, uint64) *ri
 	if re, err = relay.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	names, err := re.Refill(context.Background(), lossy, "ledger.device", consumers.OtherTopic, consumers.PositionTopic)
+	names, err := re.Refill(context.Background(), lossy, "ledger.device", consumers.OtherTopic,
+		consumers.PositionTopic)
 	if err != nil || len(names) != 4 {
 		t.Fatalf("refilled %v: %v", names, err)
 	}
@@ -261,8 +258,8 @@ func TestAForgedRecordHoldsNoEnd(t *testing.T) {
 	}
 }
 
-// A record that was forged while no relay ran, with a sequence that was published long ago, is told
-// at the next start, and gets its end noted though nothing is published.
+// A record that was forged while no relay ran, with a sequence that was published long ago, is
+// told at the next start, and gets its end noted though nothing is published.
 func TestAForgedRepetition(t *testing.T) {
 	r := newRig(t, 40)
 	r.fill(100)

@@ -76,7 +76,8 @@ func morePartitions(topic string, n int32) kmsg.Request {
 	return req
 }
 
-// truncated is a broker that lost the end of a partition, as after an unclean election or a damaged segment.
+// truncated is a broker that lost the end of a partition, as after an unclean election or a
+// damaged segment.
 type truncated struct {
 	*kafka.Client
 	healed atomic.Bool
@@ -95,8 +96,8 @@ func (c *truncated) Drop(ctx context.Context, topic string) error {
 	return c.Client.Drop(ctx, topic)
 }
 
-// Each way of losing data is seen at the start, stops the relay, and is repaired by one Refill, whatever point it is
-// interrupted at before; the other topics are left alone.
+// Each way of losing data is seen at the start, stops the relay, and is repaired by one Refill,
+// whatever point it is interrupted at before; the other topics are left alone.
 func TestDataLossAndRefill(t *testing.T) { dataLossAndRefill(t, onKfake) }
 
 func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
@@ -131,7 +132,8 @@ func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 			}
 			r.fill(300)
 			for range 2 { // it stays stopped
-				if err := run(t, cfg, 1099); !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(), lossy) {
+				if err := run(t, cfg, 1099); !errors.Is(err, relay.ErrDataLoss) ||
+					!strings.Contains(err.Error(), lossy) {
 					t.Fatalf("%v, want data loss of %s", err, lossy)
 				}
 			}
@@ -235,7 +237,8 @@ func TestDataLossWhileRunning(t *testing.T) {
 	}
 }
 
-// Without any noted position everything that is in the topics is compared with the ledger and left as it is.
+// Without any noted position everything that is in the topics is compared with the ledger and
+// left as it is.
 func TestLostPosition(t *testing.T) {
 	r := newRig(t, 13)
 	r.fill(900)
@@ -254,7 +257,8 @@ func TestLostPosition(t *testing.T) {
 	}
 }
 
-// An event that is missing below later ones of its partition is found, and a refill of the topic repairs it.
+// An event that is missing below later ones of its partition is found, and a refill of the topic
+// repairs it.
 func TestHoleInThePartition(t *testing.T) {
 	ctx := context.Background()
 	r := newRig(t, 14)
@@ -262,16 +266,17 @@ func TestHoleInThePartition(t *testing.T) {
 	if err := r.client.Prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
-	var part []schemas.Recorded
+	var part []schemas.Envelope
 	for _, e := range r.ledger.all() {
-		if topic, key, _ := r.client.Route(e); topic == lossy && r.client.Partition(key, 3) == 0 {
+		if topic, key := r.client.Route(e); topic == lossy && r.client.Partition(key, 3) == 0 {
 			part = append(part, e)
 		}
 	}
 	if _, _, _, err := r.client.Publish(ctx, r.ledger.id, lossy, 0, append(part[:3:3], part[4])); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t, r.config(), 199); !errors.Is(err, relay.ErrDataLoss) || !strings.Contains(err.Error(), "refill "+lossy) {
+	if err := run(t, r.config(), 199); !errors.Is(err, relay.ErrDataLoss) ||
+		!strings.Contains(err.Error(), "refill "+lossy) {
 		t.Fatalf("%v, want a hole", err)
 	}
 	re, err := relay.New(r.config())
@@ -368,7 +373,8 @@ func TestDiverged(t *testing.T) {
 		told(t, r, 599)
 	})
 	t.Run("other events later", func(t *testing.T) {
-		// Rounds are noted while what lies behind them in the topics is still to be compared: it must not be forgotten.
+		// Rounds are noted while what lies behind them in the topics is still to be compared: it
+		// must not be forgotten.
 		r := newRig(t, 18)
 		r.fill(600)
 		crashAcked(t, r)
@@ -446,8 +452,9 @@ func TestUnknownKind(t *testing.T) {
 			t.Fatal(err)
 		}
 		kind := []string{"widget", "gadget"}[i%2]
-		r.ledger.append(schemas.Recorded{Event: schemas.Event{ID: uuid.New(), Stream: schemas.NewStream(kind, uuid.New()),
-			Type: kind + ".made.v1", Data: []byte(`{}`), Metadata: meta}})
+		r.ledger.append(schemastest.Envelope(schemas.RecordedEvent{Event: schemas.Event{ID: uuid.New(),
+			Stream: schemas.NewStream(kind, uuid.New()), Type: kind + ".made.v1", Data: []byte(`{}`),
+			Metadata: meta}}))
 	}
 	cfg := r.config()
 	cfg.Hook = func(p string) error {
@@ -503,7 +510,8 @@ func TestStatusAndBusy(t *testing.T) {
 		t.Errorf("at work: %v, %v", busy, refill)
 	}
 	st := re.Status()
-	if st.State != relay.StateStopped || !st.Any || st.Through.Seq != 499 || st.Lag != 50 || st.Published != 500 || st.Rate != 500 || st.Err != nil {
+	if st.State != relay.StateStopped || !st.Any || st.Through.Seq != 499 || st.Lag != 50 || st.Published != 500 ||
+		st.Rate != 500 || st.Err != nil {
 		t.Errorf("after: %+v", st)
 	}
 	now = now.Add(11 * time.Second)

@@ -15,8 +15,8 @@ import (
 // publishing bounds how many partitions are written at the same time.
 const publishing = 8
 
-// topic is what the relay knows of a topic. Ends are read and written by one goroutine per partition while a round is
-// published, and by the relay's own otherwise.
+// topic is what the relay knows of a topic. Ends are read and written by one goroutine per
+// partition while a round is published, and by the relay's own otherwise.
 type topic struct {
 	id   uuid.UUID
 	ends []int64 // per partition, the offset after the last acknowledged or recovered record
@@ -33,7 +33,7 @@ type state struct {
 	again   bool  // the newest position is not the relay's, or behind the ends: note it again soon
 }
 
-func (s *state) contiguous(events []schemas.Recorded) error {
+func (s *state) contiguous(events []schemas.Envelope) error {
 	var want uint64
 	if s.through != nil {
 		want = s.through.Seq + 1
@@ -65,12 +65,14 @@ type part struct {
 	name      string
 	topic     *topic
 	partition int
-	events    []schemas.Recorded
+	events    []schemas.Envelope
 }
 
-// split sorts events by partition, in order, leaving out those that are published already and, where only is given,
-// those of other topics.
-func (r *Relay) split(ctx context.Context, s *state, events []schemas.Recorded, only map[string]bool) ([]*part, error) {
+// split sorts events by partition, in order, leaving out those that are published already and,
+// where only is given, those of other topics.
+func (r *Relay) split(
+	ctx context.Context, s *state, events []schemas.Envelope, only map[string]bool,
+) ([]*part, error) {
 	type place struct {
 		topic     string
 		partition int
@@ -78,15 +80,13 @@ func (r *Relay) split(ctx context.Context, s *state, events []schemas.Recorded, 
 	var parts []*part
 	at := map[place]*part{}
 	for _, e := range events {
-		name, key, err := r.cfg.Publisher.Route(e)
-		if err != nil {
-			return nil, err
-		}
+		name, key := r.cfg.Publisher.Route(e)
 		if only != nil && !only[name] {
 			continue
 		}
 		t := s.topics[name]
 		if t == nil {
+			var err error
 			if t, err = r.create(ctx, name); err != nil {
 				return nil, err
 			}
@@ -138,8 +138,8 @@ func (r *Relay) create(ctx context.Context, name string) (*topic, error) {
 	return &t, err
 }
 
-// publish writes the parts and returns when each is acknowledged. On an error others may be written in part: that is
-// what recovery reads.
+// publish writes the parts and returns when each is acknowledged. On an error others may be
+// written in part: that is what recovery reads.
 func (r *Relay) publish(ctx context.Context, s *state, parts []*part) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(publishing)
@@ -158,31 +158,33 @@ func (r *Relay) publish(ctx context.Context, s *state, parts []*part) error {
 }
 
 func (r *Relay) publishPart(ctx context.Context, p *part) error {
-	return r.until(ctx, fmt.Sprintf("publish to %s/%d", p.name, p.partition), func(whole context.Context) (bool, error) {
-		acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
-		if acked > 0 {
-			if base < p.topic.ends[p.partition] {
-				lost := fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
-					p.name, p.partition, base, p.topic.ends[p.partition])
-				return true, lossError(map[string]string{p.name: lost})
+	return r.until(ctx, fmt.Sprintf("publish to %s/%d", p.name, p.partition),
+		func(whole context.Context) (bool, error) {
+			acked, base, next, err := r.cfg.Publisher.Publish(whole, r.cfg.Ledger.ID(), p.name, p.partition, p.events)
+			if acked > 0 {
+				if base < p.topic.ends[p.partition] {
+					lost := fmt.Sprintf("%s/%d: acknowledged at offset %d, below the known end %d",
+						p.name, p.partition, base, p.topic.ends[p.partition])
+					return true, lossError(map[string]string{p.name: lost})
+				}
+				p.topic.ends[p.partition] = next
+				p.events = p.events[acked:]
 			}
-			p.topic.ends[p.partition] = next
-			p.events = p.events[acked:]
-		}
-		if err == nil {
-			return false, nil
-		}
-		// Repeating into a topic that is gone, or another one by now, would never end or leave a hole.
-		if id, first, end, derr := r.cfg.Publisher.Describe(ctx, p.name); derr == nil {
-			// Other partitions' ends belong to their own goroutines.
-			known := make([]int64, len(p.topic.ends))
-			known[p.partition] = p.topic.ends[p.partition]
-			if lost := lossOf(p.name, p.topic.id, known, id, first, end); lost != "" {
-				return true, lossError(map[string]string{p.name: lost})
+			if err == nil {
+				return false, nil
 			}
-		}
-		return false, err
-	})
+			// Repeating into a topic that is gone, or another one by now, would never end or
+			// leave a hole.
+			if id, first, end, derr := r.cfg.Publisher.Describe(ctx, p.name); derr == nil {
+				// Other partitions' ends belong to their own goroutines.
+				known := make([]int64, len(p.topic.ends))
+				known[p.partition] = p.topic.ends[p.partition]
+				if lost := lossOf(p.name, p.topic.id, known, id, first, end); lost != "" {
+					return true, lossError(map[string]string{p.name: lost})
+				}
+			}
+			return false, err
+		})
 }
 
 // lossOf says what a topic lost compared with what was known of it, or "" for nothing.

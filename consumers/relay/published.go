@@ -45,11 +45,12 @@ const (
 // PublishedConfig says what is read back.
 type PublishedConfig struct {
 	Topics Topics
-	// Ledger is whose events are wanted; the zero uuid takes those of the newest position's ledger.
+	// Ledger is whose events are wanted; the zero uuid takes those of the newest position's
+	// ledger.
 	Ledger uuid.UUID
-	// Judge tells whether a holder of the vault made an event where it says it is. It decides where
-	// records contradict each other. Without it the first is taken.
-	Judge func(context.Context, schemas.Recorded) (bool, error)
+	// Judge tells whether a holder of the vault made an event where it says it is. It decides
+	// where records contradict each other. Without it the first is taken.
+	Judge func(context.Context, schemas.Envelope) (bool, error)
 	// Ahead and AheadBytes are for tests: the defaults are above.
 	Ahead, AheadBytes int
 }
@@ -63,7 +64,8 @@ type PublishedCounts struct {
 }
 
 // Published reads back everything that was published: what completes an event store that lost its
-// newest part. Its records are others' to forge, so order and numbers are taken from no single one.
+// newest part. Its records are others' to forge, so order and numbers are taken from no single
+// one.
 type Published struct {
 	cfg     PublishedConfig
 	ledger  uuid.UUID
@@ -217,15 +219,14 @@ func (p *Published) holds(ctx context.Context, places []place, a schemas.Anchor)
 
 // claim is a record that says it is the event of its sequence.
 type claim struct {
-	schemas.Recorded
-	leaf   [32]byte
+	schemas.Envelope
 	lane   *lane
 	judged bool
 	fine   bool // genuine, if judged
 }
 
 func (c *claim) is(a schemas.Anchor) bool {
-	return c.Seq == a.Seq && c.ID == a.EventID && c.leaf == a.Leaf
+	return c.Seq == a.Seq && c.ID == a.EventID && c.Leaf() == a.Leaf
 }
 
 // lane is a partition being read.
@@ -251,8 +252,8 @@ type merge struct {
 	taken    filter // leaves of what was taken
 }
 
-// filter is a Bloom filter over leaves, which are random already: 32 bits an event and 8 probes, so
-// that one in 200,000 is called taken in vain, which costs a look ahead.
+// filter is a Bloom filter over leaves, which are random already: 32 bits an event and 8 probes,
+// so that one in 200,000 is called taken in vain, which costs a look ahead.
 type filter []uint64
 
 func newFilter(events uint64) filter { return make(filter, (events+maxTail)/2+1) }
@@ -279,13 +280,13 @@ func (f filter) has(leaf [32]byte) bool {
 // then on as far as genuine ones follow without a gap. A sequence that is missing below the
 // noted one is an error that wraps ErrDataLoss. Each pass reads anew; the counts are those of
 // the last one that came to its end.
-func (p *Published) Events(ctx context.Context) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (p *Published) Events(ctx context.Context) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		m := merge{p: p, waiting: map[uint64][]*claim{}, highest: p.through.Seq, taken: newFilter(p.through.Seq)}
 		for _, pl := range p.places {
 			m.lanes = append(m.lanes, &lane{place: pl, limit: pl.noted})
 		}
-		fail := func(err error) { yield(schemas.Recorded{}, fmt.Errorf("read back sequence %d: %w", m.next, err)) }
+		fail := func(err error) { yield(schemas.Envelope{}, fmt.Errorf("read back sequence %d: %w", m.next, err)) }
 		if err := m.fill(ctx); err != nil {
 			fail(err)
 			return
@@ -296,7 +297,7 @@ func (p *Published) Events(ctx context.Context) iter.Seq2[schemas.Recorded, erro
 				fail(err)
 				return
 			}
-			if !yield(c.Recorded, nil) {
+			if !yield(c.Envelope, nil) {
 				return
 			}
 		}
@@ -325,7 +326,7 @@ func (p *Published) Events(ctx context.Context) iter.Seq2[schemas.Recorded, erro
 				}
 				m.pass(c)
 				m.counts.Tail++
-				if !yield(c.Recorded, nil) {
+				if !yield(c.Envelope, nil) {
 					return
 				}
 			}
@@ -362,7 +363,7 @@ func (m *merge) pass(c *claim) {
 	}
 	delete(m.waiting, m.next)
 	m.position = c.Position.Commit
-	m.taken.add(c.leaf)
+	m.taken.add(c.Leaf())
 }
 
 func (m *merge) find(ctx context.Context) (*claim, error) {
@@ -414,7 +415,7 @@ func (m *merge) genuine(ctx context.Context) (*claim, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok && (m.p.cfg.Judge == nil || !m.taken.has(c.leaf)) {
+		if ok && (m.p.cfg.Judge == nil || !m.taken.has(c.Leaf())) {
 			fine = append(fine, c)
 		}
 	}
@@ -429,7 +430,7 @@ func (m *merge) judge(ctx context.Context, c *claim) (bool, error) {
 		c.fine = true
 		if m.p.cfg.Judge != nil {
 			var err error
-			if c.fine, err = m.p.cfg.Judge(ctx, c.Recorded); err != nil {
+			if c.fine, err = m.p.cfg.Judge(ctx, c.Envelope); err != nil {
 				return false, err
 			}
 		}
@@ -555,7 +556,8 @@ func (m *merge) advance(ctx context.Context, l *lane) (bool, error) {
 			case c.Seq > m.highest:
 				m.counts.Foreign++
 				continue
-			case c.Seq < m.next, slices.ContainsFunc(m.waiting[c.Seq], func(o *claim) bool { return o.leaf == c.leaf }):
+			case c.Seq < m.next, slices.ContainsFunc(m.waiting[c.Seq],
+				func(o *claim) bool { return o.Leaf() == c.Leaf() }):
 				m.counts.Repeated++
 				continue
 			}
@@ -592,7 +594,7 @@ func (m *merge) read(ctx context.Context, l *lane) error {
 			m.counts.Foreign++
 			continue
 		}
-		l.queue = append(l.queue, &claim{Recorded: d.Recorded, leaf: d.Leaf, lane: l})
+		l.queue = append(l.queue, &claim{Envelope: d.Envelope, lane: l})
 	}
 	l.next = min(next, l.limit)
 	return nil

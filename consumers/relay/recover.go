@@ -32,10 +32,10 @@ const (
 	evidence      = 64
 )
 
-// load returns the newest position whose anchor is an event of the ledger; nil where there is none.
-// One that is not may be forged, or the ledger may be another, or an older copy of itself. In the
-// latter two cases the topics hold what it covers, just below the ends that it notes. It returns
-// how many newer ones it skipped.
+// load returns the newest position whose anchor is an event of the ledger; nil where there is
+// none. One that is not may be forged, or the ledger may be another, or an older copy of itself.
+// In the latter two cases the topics hold what it covers, just below the ends that it notes. It
+// returns how many newer ones it skipped.
 func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _ error) {
 	suspicions := 0
 	for p, err := range r.cfg.Publisher.Positions(ctx) {
@@ -72,7 +72,8 @@ func (r *Relay) load(ctx context.Context) (_ *consumers.Position, skipped int, _
 
 func divergedError(a schemas.Anchor, ledger uuid.UUID, where string) error {
 	if a.LedgerID != ledger {
-		return fmt.Errorf("the topics were filled from ledger %s (%s), this is %s: %w; to fill them from this one: `%s`",
+		return fmt.Errorf("the topics were filled from ledger %s (%s), this is %s: %w; "+
+			"to fill them from this one: `%s`",
 			a.LedgerID, where, ledger, ErrDiverged, consumers.RefillAllCommand)
 	}
 	return fmt.Errorf("the topics were filled through sequence %d and hold a record that the ledger does not (%s): "+
@@ -96,8 +97,7 @@ func (r *Relay) leafAt(ctx context.Context, seq uint64) (leaf [32]byte, ok bool,
 	if err != nil || !ok {
 		return leaf, false, err
 	}
-	leaf, err = e.Leaf()
-	return leaf, true, err
+	return e.Leaf(), true, nil
 }
 
 // published looks just below the ends that a position notes for records that it covers and the
@@ -119,11 +119,7 @@ func (r *Relay) published(ctx context.Context, p consumers.Position) (string, er
 					if e.Seq > p.Through.Seq {
 						continue
 					}
-					leaf, err := e.Leaf()
-					if err != nil {
-						return "", err
-					}
-					held, err := r.holds(ctx, schemas.Anchor{LedgerID: p.Through.LedgerID, Seq: e.Seq, Leaf: leaf})
+					held, err := r.holds(ctx, e.Anchor(p.Through.LedgerID))
 					if err != nil {
 						return "", err
 					}
@@ -181,8 +177,8 @@ func (r *Relay) inspect(ctx context.Context) (*found, error) {
 	return f, nil
 }
 
-// recover reads the noted position, refuses data loss, creates the topics that are missing, and prepares the
-// comparison of what lies after the noted ends.
+// recover reads the noted position, refuses data loss, creates the topics that are missing, and
+// prepares the comparison of what lies after the noted ends.
 func (r *Relay) recover(ctx context.Context) (*state, error) {
 	r.status.setUnreadable("", "") // it is looked at anew
 	f, err := r.inspect(ctx)
@@ -247,9 +243,9 @@ func lossError(lost map[string]string) error {
 }
 
 // tail is what lies in the partitions after the noted ends: parts of at most one round, or, where
-// no position was ever noted, everything; and whatever others wrote there. It is merged by sequence
-// while the ledger hands over the same events, so it takes no memory to speak of. What is not the
-// ledger's is passed over and counted.
+// no position was ever noted, everything; and whatever others wrote there. It is merged by
+// sequence while the ledger hands over the same events, so it takes no memory to speak of. What
+// is not the ledger's is passed over and counted.
 type tail struct {
 	r       *Relay
 	cursors []*cursor // those that are not at their end
@@ -301,25 +297,21 @@ func (t *tail) fill(ctx context.Context, c *cursor) error {
 			return errors.New("the publisher read nothing where there is something")
 		}
 		for i, e := range events {
-			leaf, err := e.Leaf()
-			if err != nil {
-				return fmt.Errorf("recover %s/%d at offset %d: %w", c.topic, c.partition, offsets[i], err)
-			}
 			if e.Seq < c.floor {
-				if err := t.repeated(ctx, c, e.Seq, offsets[i], leaf); err != nil {
+				if err := t.repeated(ctx, c, e.Seq, offsets[i], e.Leaf()); err != nil {
 					return err
 				}
 				continue
 			}
-			c.heads = append(c.heads, head{seq: e.Seq, offset: offsets[i], leaf: leaf})
+			c.heads = append(c.heads, head{seq: e.Seq, offset: offsets[i], leaf: e.Leaf()})
 		}
 		c.next = next
 	}
 	return nil
 }
 
-// maxRepeated bounds how many records of a partition are asked of the ledger though nothing depends
-// on them.
+// maxRepeated bounds how many records of a partition are asked of the ledger though nothing
+// depends on them.
 const maxRepeated = 1000
 
 // repeated tells of a record whose sequence was noted before, where it is no repetition.
@@ -367,17 +359,15 @@ func (t *tail) genuine(ctx context.Context, c *cursor) (bool, error) {
 	return h.verified, nil
 }
 
-// match reports whether the event lies in some partition already, and passes it there. It errs with
-// ErrDataLoss where the event is missing before later ones of its partition: published now, it
-// would come out of order.
-func (t *tail) match(ctx context.Context, e schemas.Recorded, topic string, partition int) (bool, error) {
-	leaf, err := e.Leaf()
-	if err != nil {
-		return false, fmt.Errorf("compare event %d: %w", e.Seq, err)
-	}
+// match reports whether the event lies in some partition already, and passes it there. It errs
+// with ErrDataLoss where the event is missing before later ones of its partition: published now,
+// it would come out of order.
+func (t *tail) match(ctx context.Context, e schemas.Envelope, topic string, partition int) (bool, error) {
+	leaf := e.Leaf()
 	there, later := false, uint64(0)
 	for _, c := range t.cursors {
 		for len(c.heads) > 0 && c.heads[0].seq <= e.Seq {
+			var err error
 			if h := c.heads[0]; h.seq == e.Seq && h.leaf != leaf {
 				err = t.forged(ctx, c)
 			} else { // this event, or a repetition of an earlier one

@@ -13,9 +13,10 @@ import (
 
 var errReached = errors.New("the noted position is reached")
 
-// Refill recreates the topics that lost something, and those named, and fills them with all their events from
-// sequence 0 up to the noted position, in order; Run can go on after it. It returns the topics it recreated, sorted. A crash
-// in between leaves them to the next Refill: only at the end is the new position noted.
+// Refill recreates the topics that lost something, and those named, and fills them with all their
+// events from sequence 0 up to the noted position, in order; Run can go on after it. It returns
+// the topics it recreated, sorted. A crash in between leaves them to the next Refill: only at the
+// end is the new position noted.
 func (r *Relay) Refill(ctx context.Context, topics ...string) ([]string, error) {
 	if !r.busy.TryLock() {
 		return nil, ErrBusy
@@ -143,11 +144,8 @@ func (r *Relay) refill(ctx context.Context, named []string) ([]string, error) {
 }
 
 // reached returns errReached when the event is the one that was noted.
-func (r *Relay) reached(e schemas.Recorded, goal schemas.Anchor) error {
-	a, err := r.anchor(e)
-	if err != nil {
-		return err
-	}
+func (r *Relay) reached(e schemas.Envelope, goal schemas.Anchor) error {
+	a := r.anchor(e)
 	if a.EventID != goal.EventID || a.Leaf != goal.Leaf {
 		return fmt.Errorf("sequence %d of the ledger is not the event that was noted: %w", goal.Seq, ErrDiverged)
 	}
@@ -157,7 +155,7 @@ func (r *Relay) reached(e schemas.Recorded, goal schemas.Anchor) error {
 // republish publishes the damaged topics' events up to the goal, whose event must be the ledger's.
 func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, damaged map[string]bool) error {
 	var next uint64
-	err := r.cfg.Ledger.Follow(ctx, nil, func(ctx context.Context, batch []schemas.Recorded) error {
+	err := r.cfg.Ledger.Follow(ctx, nil, func(ctx context.Context, batch []schemas.Envelope) error {
 		if len(batch) == 0 {
 			return nil
 		}
@@ -174,7 +172,7 @@ func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, da
 				return err
 			}
 		}
-		err := r.each(batch, func(round []schemas.Recorded) error {
+		err := r.each(batch, func(round []schemas.Envelope) error {
 			parts, err := r.split(ctx, s, round, damaged)
 			if err != nil {
 				return err
@@ -195,8 +193,8 @@ func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, da
 	return err
 }
 
-// Check compares the noted position with the topics as they are, changing nothing. It returns ErrDataLoss, ErrDiverged
-// or nil.
+// Check compares the noted position with the topics as they are, changing nothing. It returns
+// ErrDataLoss, ErrDiverged or nil.
 func (r *Relay) Check(ctx context.Context) error {
 	f, err := r.inspect(ctx)
 	if err == nil && len(f.lost) > 0 {

@@ -21,7 +21,7 @@ func onEmbedded(tb testing.TB, role kafka.Role) *rig {
 	tb.Helper()
 	dir, addr := filepath.Join(tb.TempDir(), "kafka"), "127.0.0.1:0"
 	var accounts []embedded.Account
-	access := kafkatest.Access{}
+	access := kafkatest.Logins{}
 	for _, role := range kafka.Roles {
 		a := embedded.Account{Name: string(role), Password: "a-password-of-" + string(role)}
 		for _, r := range kafka.Rights(role) {
@@ -30,7 +30,8 @@ func onEmbedded(tb testing.TB, role kafka.Role) *rig {
 		accounts = append(accounts, a)
 		access[role] = kafka.Config{SASL: kafka.SASL{Mechanism: kafka.ScramSHA256, User: a.Name, Password: a.Password}}
 	}
-	s, err := embedded.Start(context.Background(), embedded.Config{Dir: dir, Addr: addr, Accounts: accounts, Logger: slog.New(slog.DiscardHandler)})
+	s, err := embedded.Start(context.Background(),
+		embedded.Config{Dir: dir, Addr: addr, Accounts: accounts, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -76,7 +77,8 @@ func TestRefusedRelayEnds(t *testing.T) {
 	for _, role := range []kafka.Role{kafka.RoleConsumer, kafka.RoleReader} {
 		r := onEmbedded(t, role)
 		r.fill(10)
-		if err := run(t, r.config(), 9); !errors.Is(err, kafka.ErrNotAuthorized) || !strings.Contains(err.Error(), "ledger.") {
+		if err := run(t, r.config(), 9); !errors.Is(err, kafka.ErrNotAuthorized) ||
+			!strings.Contains(err.Error(), "ledger.") {
 			t.Errorf("as %s: %v", role, err)
 		}
 	}

@@ -29,11 +29,11 @@ import (
 type Ledger interface {
 	ID() uuid.UUID
 	// At returns the event of a sequence, and false where the ledger does not reach it.
-	At(ctx context.Context, seq uint64) (schemas.Recorded, bool, error)
+	At(ctx context.Context, seq uint64) (schemas.Envelope, bool, error)
 	// Follow hands over the events after the anchor, or all where from is nil, in batches whose
 	// sequences are contiguous, and then waits for more, until ctx ends or handle errs, whose
 	// error it returns. It errs when the event at the anchor is not the one the anchor names.
-	Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Recorded) error) error
+	Follow(ctx context.Context, from *schemas.Anchor, handle func(context.Context, []schemas.Envelope) error) error
 }
 
 // Publisher is what the relay needs of the broker; consumers/kafka has it.
@@ -41,7 +41,7 @@ type Publisher interface {
 	// Prepare creates the topics that must exist before any consumer starts.
 	Prepare(ctx context.Context) error
 	// Route returns an event's topic and key, Partition the partition of a key among n.
-	Route(e schemas.Recorded) (topic, key string, err error)
+	Route(e schemas.Envelope) (topic, key string)
 	Partition(key string, n int) int
 	// Topics returns the topics that exist of those that events are published to. Describe returns
 	// a topic's id and its first and end offsets, none where it does not exist. Ensure creates
@@ -53,11 +53,14 @@ type Publisher interface {
 	// Publish writes events of one partition in their order, trying once. It returns how many,
 	// from the first, were acknowledged, the offset of the first of them and the offset after the
 	// last.
-	Publish(ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Recorded) (acked int, base, next int64, err error)
-	// ReadEvents reads at least one record from offset from on and before to. It returns those that
-	// are events of that ledger, with their offsets, and the offset after the last record read.
+	Publish(
+		ctx context.Context, ledger uuid.UUID, topic string, partition int, events []schemas.Envelope,
+	) (acked int, base, next int64, err error)
+	// ReadEvents reads at least one record from offset from on and before to. It returns those
+	// that are events of that ledger, with their offsets, and the offset after the last record
+	// read.
 	ReadEvents(ctx context.Context, ledger uuid.UUID, topic string, partition int, from,
-		to int64) (events []schemas.Recorded, offsets []int64, next int64, err error)
+		to int64) (events []schemas.Envelope, offsets []int64, next int64, err error)
 	// Positions yields what has the form of a position in ledger.position, the newest first.
 	// SavePosition adds one and returns its offset.
 	Positions(ctx context.Context) iter.Seq2[consumers.Position, error]
@@ -214,9 +217,9 @@ func (r *Relay) run(ctx context.Context) error {
 	watching.Go(func() { r.watch(ctx, s, cancel) })
 	defer watching.Wait()
 	defer cancel(nil)
-	err = r.cfg.Ledger.Follow(ctx, s.through, func(ctx context.Context, batch []schemas.Recorded) error {
+	err = r.cfg.Ledger.Follow(ctx, s.through, func(ctx context.Context, batch []schemas.Envelope) error {
 		r.status.received(batch)
-		return r.each(batch, func(round []schemas.Recorded) error {
+		return r.each(batch, func(round []schemas.Envelope) error {
 			r.work.Lock()
 			defer r.work.Unlock()
 			return r.round(ctx, s, round)
@@ -229,7 +232,7 @@ func (r *Relay) run(ctx context.Context) error {
 }
 
 // each cuts a batch into rounds.
-func (r *Relay) each(batch []schemas.Recorded, do func([]schemas.Recorded) error) error {
+func (r *Relay) each(batch []schemas.Envelope, do func([]schemas.Envelope) error) error {
 	for len(batch) > 0 {
 		n, size := 0, 0
 		for n < len(batch) && n < r.cfg.MaxEvents && (n == 0 || size+batch[n].Size() <= r.cfg.MaxBytes) {
@@ -245,7 +248,7 @@ func (r *Relay) each(batch []schemas.Recorded, do func([]schemas.Recorded) error
 }
 
 // round publishes a contiguous range of the sequence and notes the position after it.
-func (r *Relay) round(ctx context.Context, s *state, events []schemas.Recorded) error {
+func (r *Relay) round(ctx context.Context, s *state, events []schemas.Envelope) error {
 	if err := s.contiguous(events); err != nil {
 		return err
 	}
@@ -262,9 +265,7 @@ func (r *Relay) round(ctx context.Context, s *state, events []schemas.Recorded) 
 	if err := r.cfg.Hook(PointAcked); err != nil {
 		return err
 	}
-	if s.through, err = r.anchor(events[len(events)-1]); err != nil {
-		return err
-	}
+	s.through = r.anchor(events[len(events)-1])
 	if err := r.note(ctx, s); err != nil {
 		return err
 	}
@@ -272,12 +273,9 @@ func (r *Relay) round(ctx context.Context, s *state, events []schemas.Recorded) 
 	return r.cfg.Hook(PointNoted)
 }
 
-func (r *Relay) anchor(e schemas.Recorded) (*schemas.Anchor, error) {
-	a, err := e.Anchor(r.cfg.Ledger.ID())
-	if err != nil {
-		return nil, err
-	}
-	return &a, nil
+func (r *Relay) anchor(e schemas.Envelope) *schemas.Anchor {
+	a := e.Anchor(r.cfg.Ledger.ID())
+	return &a
 }
 
 // How many positions are kept where they are trimmed, and after how many more they are.
@@ -286,8 +284,8 @@ const (
 	trimEvery     = 1000
 )
 
-// note writes the position, repeating until it is acknowledged. Where its topic is gone, as a whole
-// or with the broker's data, it is made again: the position is all that it holds.
+// note writes the position, repeating until it is acknowledged. Where its topic is gone, as a
+// whole or with the broker's data, it is made again: the position is all that it holds.
 func (r *Relay) note(ctx context.Context, s *state) error {
 	if s.tail != nil {
 		if err := s.tail.verifyHeads(ctx); err != nil {

@@ -22,7 +22,7 @@ var _ relay.Publisher = (*kafka.Client)(nil)
 
 type rig struct {
 	cluster *kfake.Cluster // nil where the brokers are real
-	access  kafkatest.Access
+	access  kafkatest.Logins
 	admin   []kgo.Opt // how the tests themselves reach the brokers
 	client  *kafka.Client
 	ledger  *fakeLedger
@@ -31,12 +31,8 @@ type rig struct {
 }
 
 // isForeign reports whether a record of the right form is not the ledger's.
-func (r *rig) isForeign(d consumers.Delivered, events []schemas.Recorded) bool {
-	if d.Ledger != r.ledger.id || d.Seq >= uint64(len(events)) {
-		return true
-	}
-	leaf, err := events[d.Seq].Leaf()
-	return err != nil || leaf != d.Leaf
+func (r *rig) isForeign(d consumers.Delivered, events []schemas.Envelope) bool {
+	return d.Ledger != r.ledger.id || d.Seq >= uint64(len(events)) || events[d.Seq].Leaf() != d.Leaf()
 }
 
 func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
@@ -50,7 +46,8 @@ func newRig(tb testing.TB, seed uint64, opts ...kfake.Opt) *rig {
 }
 
 func newRigOn(tb testing.TB, seed uint64, c *kfake.Cluster) *rig {
-	r := &rig{cluster: c, access: kafkatest.Open(c.ListenAddrs()), admin: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
+	r := &rig{cluster: c, access: kafkatest.WithoutLogin(c.ListenAddrs()),
+		admin: []kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...)}, ledger: newLedger(), gen: kafkatest.NewGenerator(seed)}
 	r.redial(tb)
 	return r
 }
@@ -88,7 +85,8 @@ func (r *rig) fill(n int) { r.ledger.append(r.gen.Events(n)...) }
 
 var errCrash = errors.New("crash")
 
-// run starts a relay and returns when it has noted sequence through, or has ended by itself, with its error.
+// run starts a relay and returns when it has noted sequence through, or has ended by itself, with
+// its error.
 func run(tb testing.TB, cfg relay.Config, through uint64) error {
 	tb.Helper()
 	re, err := relay.New(cfg)
@@ -123,12 +121,13 @@ func runTo(tb testing.TB, re *relay.Relay, through uint64) error {
 
 // published is what a strict consumer sees in a topic's partitions.
 type published struct {
-	bySeq      map[uint64]schemas.Recorded // after the consumer's rule
+	bySeq      map[uint64]schemas.Envelope // after the consumer's rule
 	duplicates []uint64
 }
 
-// check reads everything back and verifies it against the ledger: by the consumer's rule every event up to and
-// including through is there once, in its partition, byte for byte; the noted ends hold them all.
+// check reads everything back and verifies it against the ledger: by the consumer's rule every
+// event up to and including through is there once, in its partition, byte for byte; the noted
+// ends hold them all.
 func (r *rig) check(tb checker, through uint64) published {
 	tb.Helper()
 	ctx := context.Background()
@@ -141,7 +140,7 @@ func (r *rig) check(tb checker, through uint64) published {
 		tb.Fatalf("noted through %d, want %d", pos.Through.Seq, through)
 	}
 	events := r.ledger.all()
-	out := published{bySeq: map[uint64]schemas.Recorded{}}
+	out := published{bySeq: map[uint64]schemas.Envelope{}}
 	topics, err := r.client.Topics(ctx)
 	if err != nil {
 		tb.Fatal(err)
@@ -169,26 +168,27 @@ func (r *rig) check(tb checker, through uint64) published {
 						continue
 					}
 					want := events[d.Seq]
-					if got, _ := d.Recorded.Leaf(); d.ID != want.ID || d.Ledger != r.ledger.id || d.Position != want.Position || got != d.Leaf {
+					if d.ID != want.ID || d.Ledger != r.ledger.id || d.Position != want.Position {
 						tb.Fatalf("%s/%d@%d is not event %d", topic, p, m.Offset, d.Seq)
 					}
 					if kafka.Partition(m.Key, len(ends)) != p {
 						tb.Fatalf("%s/%d@%d has a key of another partition", topic, p, m.Offset)
 					}
-					if repeated, err := window.Repeats(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf}); err != nil {
+					if repeated, err := window.Repeats(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf()}); err != nil {
 						tb.Fatal(err)
 					} else if repeated {
 						out.duplicates = append(out.duplicates, d.Seq)
 						continue
 					}
 					if last := window.Last(); len(last) > 0 && last[len(last)-1].Seq > d.Seq {
-						tb.Fatalf("%s/%d@%d has sequence %d after %d", topic, p, m.Offset, d.Seq, last[len(last)-1].Seq)
+						tb.Fatalf("%s/%d@%d has sequence %d after %d", topic, p, m.Offset, d.Seq,
+							last[len(last)-1].Seq)
 					}
-					window.Add(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf})
+					window.Add(consumers.Handled{Seq: d.Seq, Leaf: d.Leaf()})
 					if _, twice := out.bySeq[d.Seq]; twice {
 						tb.Fatalf("sequence %d is handled twice", d.Seq)
 					}
-					out.bySeq[d.Seq] = d.Recorded
+					out.bySeq[d.Seq] = d.Envelope
 					if m.Offset < pos.Topics[topic].Ends[p] {
 						below[d.Seq] = true
 					}
@@ -201,7 +201,8 @@ func (r *rig) check(tb checker, through uint64) published {
 			tb.Fatalf("sequence %d is missing", s)
 		}
 		if !below[s] {
-			tb.Fatalf("sequence %d lies at or above the noted end, though the position is through %d", s, pos.Through.Seq)
+			tb.Fatalf("sequence %d lies at or above the noted end, though the position is through %d", s,
+				pos.Through.Seq)
 		}
 	}
 	return out
@@ -233,7 +234,8 @@ func publishesEverything(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 func TestCrashAtEveryPoint(t *testing.T) { crashAtEveryPoint(t, onKfake) }
 
 func crashAtEveryPoint(t *testing.T, newRig func(testing.TB, uint64) *rig) {
-	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked, relay.PointNoted} {
+	for _, point := range []string{relay.PointRecovered, relay.PointPublish, relay.PointPublished, relay.PointAcked,
+		relay.PointNoted} {
 		t.Run(point, func(t *testing.T) {
 			r := newRig(t, 2)
 			r.fill(900)

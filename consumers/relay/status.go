@@ -40,8 +40,8 @@ type Status struct {
 	Err       error          // why the last attempt failed; nil after one that succeeded
 
 	// Foreign is what lies in ledger.position, or after the noted ends when the relay starts, and
-	// has not the form of a record of this ledger: told, and no problem. Forged has its form and is
-	// not the ledger's. Both are counted since the start of this process.
+	// has not the form of a record of this ledger: told, and no problem. Forged has its form and
+	// is not the ledger's. Both are counted since the start of this process.
 	Foreign, Forged []consumers.Foreign
 	// Problem is what somebody should do something about, "" for nothing.
 	Problem string
@@ -172,7 +172,7 @@ func (st *status) start(through schemas.Anchor) {
 	st.s.Through, st.s.Any = through, true
 }
 
-func (st *status) received(batch []schemas.Recorded) {
+func (st *status) received(batch []schemas.Envelope) {
 	if len(batch) == 0 {
 		return
 	}

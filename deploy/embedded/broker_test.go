@@ -10,7 +10,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// A broker's folder that cannot be read is a copy: it is moved aside and kept, unless it is the copy that is needed.
+// A broker's folder that cannot be read is a copy: it is moved aside and kept, unless it
+// is the copy that is needed.
 func TestAnUnreadableBrokerIsKeptWhereItIsNeeded(t *testing.T) {
 	cfg := Config{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), KeepBroker: true,
 		Kafka: &kafka.Config{Addr: "127.0.0.1:0", Open: true}}

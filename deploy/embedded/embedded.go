@@ -1,10 +1,11 @@
-// Package embedded starts the three servers on one machine, each speaking its real wire protocol: the event store, the
-// broker, and ClickHouse's engine in a child process. Each asks whoever comes for an account; event store and ClickHouse
-// may listen beyond loopback.
+// Package embedded starts the three servers on one machine, each speaking its real wire protocol:
+// the event store, the broker, and ClickHouse's engine in a child process. Each asks whoever comes
+// for an account; event store and ClickHouse may listen beyond loopback.
 //
-// It owns one directory with a folder for each, and one for the authority that signs their certificates. It may lose what
-// its parts may lose: the broker's folder is disposable and is moved aside when it cannot be read; the others are not
-// touched. It knows nothing of what they hold.
+// It owns one directory with a folder for each, and one for the authority that signs
+// their certificates. It may lose what its parts may lose: the broker's folder is
+// disposable and is moved aside when it cannot be read; the others are not touched. It
+// knows nothing of what they hold.
 package embedded
 
 import (
@@ -32,9 +33,10 @@ const (
 	authorityDir  = "tls"
 )
 
-// Config says which servers run, and where they keep their data. A server without a configuration is not started: one
-// elsewhere takes its place. Directories and loggers in the servers' configurations are filled in here, and so are
-// certificates where a server speaks TLS and none are named.
+// Config says which servers run, and where they keep their data. A server without a
+// configuration is not started: one elsewhere takes its place. Directories and loggers in
+// the servers' configurations are filled in here, and so are certificates where a server
+// speaks TLS and none are named.
 type Config struct {
 	Dir        string
 	EventStore *eventstore.Config
@@ -42,8 +44,8 @@ type Config struct {
 	ClickHouse *clickhouse.Config
 	Logger     *slog.Logger
 
-	// KeepBroker makes a broker's folder that cannot be read an error. Else it is moved aside, to be filled anew: what
-	// restores the event store needs the only other copy.
+	// KeepBroker makes a broker's folder that cannot be read an error. Else it is moved aside, to
+	// be filled anew: what restores the event store needs the only other copy.
 	KeepBroker bool
 }
 
@@ -60,7 +62,8 @@ type Servers struct {
 	watching  sync.WaitGroup
 }
 
-// AuthorityFile is the certificate by which clients trust the servers that got theirs here, "" where none did.
+// AuthorityFile is the certificate by which clients trust the servers that got
+// theirs here, "" where none did.
 func (s *Servers) AuthorityFile() string {
 	if s.authority == nil {
 		return ""
@@ -68,7 +71,8 @@ func (s *Servers) AuthorityFile() string {
 	return s.authority.CAFile()
 }
 
-// Start starts the servers one after another; each answers before the next is started. On error those started are stopped.
+// Start starts the servers one after another; each answers before the next is started. On error
+// those started are stopped.
 func Start(ctx context.Context, cfg Config) (*Servers, error) {
 	s := &Servers{failed: make(chan error, 1)}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -147,7 +151,8 @@ const (
 	orphanPoll    = 100 * time.Millisecond
 )
 
-// startKafka moves a directory that cannot be read aside: the relay fills the new one from the ledger.
+// startKafka moves a directory that cannot be read aside: the relay fills
+// the new one from the ledger.
 func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 	dir := filepath.Join(cfg.Dir, kafkaDir)
 	kc := *cfg.Kafka
@@ -157,14 +162,16 @@ func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
 		return srv, err
 	}
 	aside := dir + ".unreadable-" + time.Now().UTC().Format("20060102T150405")
-	cfg.Logger.Warn("the broker's directory cannot be read; it is moved aside and filled anew from the ledger", "moved to", filepath.Base(aside), "error", err)
+	cfg.Logger.Warn("the broker's directory cannot be read; it is moved aside and filled anew from the ledger",
+		"moved to", filepath.Base(aside), "error", err)
 	if err := os.Rename(dir, aside); err != nil {
 		return nil, err
 	}
 	return kafka.Start(ctx, kc)
 }
 
-// startClickHouse waits a moment for a directory that is still locked: a killed process's child, which holds it, is ending.
+// startClickHouse waits a moment for a directory that is still locked: a killed process's child,
+// which holds it, is ending.
 func (s *Servers) startClickHouse(ctx context.Context, cfg Config) (*clickhouse.Server, error) {
 	cc := *cfg.ClickHouse
 	cc.DataDir, cc.Logger = filepath.Join(cfg.Dir, ClickHouseDir), cfg.Logger.With("server", "clickhouse")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A server that never stops takes its own share of the time and no other's: those after it drain as
-// they need.
+// A server that never stops takes its own share of the time and no other's: those
+// after it drain as they need.
 func TestAServerThatHangsStarvesNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }

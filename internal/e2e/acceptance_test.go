@@ -24,7 +24,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 )
 
-// records is the folder of real Intune records; the test fails without it, since this target is theirs.
+// records is the folder of real Intune records; the test fails without it,
+// since this target is theirs.
 func records(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("LEDGERLINE_RECORDS")
@@ -34,11 +35,13 @@ func records(t *testing.T) string {
 	return dir
 }
 
-// Real records through the real binary: all accounted for, those in two folders once, apps of the personal phone refused and of the corporate
-// Mac kept, nothing new in another order; and the phone's user gets a package, and is forgotten.
+// Real records through the real binary: all accounted for, those in two folders once, apps of the
+// personal phone refused and of the corporate Mac kept, nothing new in another order; and the
+// phone's user gets a package, and is forgotten.
 func TestAcceptanceRealRecords(t *testing.T) {
 	dir := records(t)
-	folders := []string{filepath.Join(dir, "azure-monitor"), filepath.Join(dir, "event-hubs"), filepath.Join(dir, "graph")}
+	folders := []string{filepath.Join(dir, "azure-monitor"), filepath.Join(dir, "event-hubs"),
+		filepath.Join(dir, "graph")}
 	n := newNode(t)
 	if err := n.start(); err != nil {
 		t.Fatal(err)
@@ -64,7 +67,8 @@ func TestAcceptanceRealRecords(t *testing.T) {
 
 	user := phoneUser(t, dir)
 	var opened struct{ Request string }
-	if err := json.Unmarshal([]byte(n.must(user+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output", "json")), &opened); err != nil {
+	if err := json.Unmarshal([]byte(n.must(user+"\n", "dsar", "open", "--subject", "-", "--right", "erasure",
+		"--output", "json")), &opened); err != nil {
 		t.Fatal(err)
 	}
 	out := t.TempDir()
@@ -76,7 +80,8 @@ func TestAcceptanceRealRecords(t *testing.T) {
 	empty := t.TempDir()
 	n.must("", "dsar", "export", opened.Request, "--dir", empty)
 	for _, name := range []string{"02-your-data.html", "data/devices.json", "data/identity.json"} {
-		if page := readPackage(t, empty, opened.Request, name); strings.Contains(page, user) || strings.Contains(page, "iPhone") {
+		if page := readPackage(t, empty, opened.Request, name); strings.Contains(page, user) ||
+			strings.Contains(page, "iPhone") {
 			t.Errorf("after erasure, %s still shows the person", name)
 		}
 	}
@@ -141,8 +146,8 @@ func readPackage(t *testing.T, dir, request, name string) string {
 	return string(raw)
 }
 
-// The same binary with another address: relay and projector against Apache Kafka itself, over TLS and by an account that may
-// do no more than deploy/kafka says, killed in between.
+// The same binary with another address: relay and projector against Apache Kafka itself, over TLS
+// and by an account that may do no more than deploy/kafka says, killed in between.
 func TestAcceptanceApacheKafka(t *testing.T) {
 	k := startApacheKafka(t)
 	dir, gen := smallFleet(t, 60, 4)
@@ -150,7 +155,8 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 	if err := os.WriteFile(password, []byte(k.Accounts["relay"]+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n := newNode(t, "LEDGERLINE_KAFKA_BROKERS="+k.SASLTLS, "LEDGERLINE_KAFKA_CA="+k.CA, "LEDGERLINE_KAFKA_USER=relay", "LEDGERLINE_KAFKA_PASSWORD_FILE="+password)
+	n := newNode(t, "LEDGERLINE_KAFKA_BROKERS="+k.SASLTLS, "LEDGERLINE_KAFKA_CA="+k.CA, "LEDGERLINE_KAFKA_USER=relay",
+		"LEDGERLINE_KAFKA_PASSWORD_FILE="+password)
 	topics := k.Config("relay", kafka.ScramSHA256)
 	n.topics = &topics
 	if err := n.start(); err != nil {
@@ -199,7 +205,8 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 
 var startedKafka = regexp.MustCompile(`pid=(\d+) kafka=(\S+)`)
 
-// startApacheKafka starts one node for the test. Its jars are fetched once into the user's cache directory.
+// startApacheKafka starts one node for the test. Its jars are fetched once into
+// the user's cache directory.
 func startApacheKafka(t *testing.T) (k kafkatest.ApacheKafka) {
 	t.Helper()
 	cache, err := os.UserCacheDir()

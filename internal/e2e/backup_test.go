@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// A backup is taken from a running ledger. Restored elsewhere, with the vault and its key, it is whole and goes on
-// as the same ledger: nothing is lost, and the views are made again. A byte that has changed in it is found.
+// A backup is taken from a running ledger. Restored elsewhere, with the vault and its key, it is
+// whole and goes on as the same ledger: nothing is lost, and the views are made again. A byte that
+// has changed in it is found.
 func TestBackupRestoreAndGoOn(t *testing.T) {
 	dir, gen := smallFleet(t, 20, 2)
 	n := newNode(t)
@@ -64,7 +65,8 @@ func TestBackupRestoreAndGoOn(t *testing.T) {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := damaged.run("", "eventstore", "restore", file); r.code != 1 || !strings.Contains(r.stderr, "not a whole backup") {
+	if r := damaged.run("", "eventstore", "restore", file); r.code != 1 ||
+		!strings.Contains(r.stderr, "not a whole backup") {
 		t.Errorf("a changed backup: exit code %d: %s", r.code, r.stderr)
 	}
 }

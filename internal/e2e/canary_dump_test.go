@@ -22,7 +22,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// dumpEventStore returns every event of $all, system events included, with all that the official client tells of it.
+// dumpEventStore returns every event of $all, system events included, with all that the
+// official client tells of it.
 func dumpEventStore(t testing.TB, ctx context.Context, address string) []byte {
 	t.Helper()
 	conf, err := esdb.ParseConnectionString(address)
@@ -35,7 +36,8 @@ func dumpEventStore(t testing.TB, ctx context.Context, address string) []byte {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: esdb.Start{}, Direction: esdb.Forwards}, math.MaxInt32)
+	stream, err := client.ReadAll(ctx, esdb.ReadAllOptions{From: esdb.Start{}, Direction: esdb.Forwards},
+		math.MaxInt32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,8 @@ func dumpEventStore(t testing.TB, ctx context.Context, address string) []byte {
 			t.Fatal(err)
 		}
 		r := e.OriginalEvent()
-		fmt.Fprintf(&out, "%s %d %s %s %s %v\n%s\n%s\n", r.StreamID, r.EventNumber, r.EventType, r.EventID, r.ContentType, r.SystemMetadata, r.Data, r.UserMetadata)
+		fmt.Fprintf(&out, "%s %d %s %s %s %v\n%s\n%s\n", r.StreamID, r.EventNumber, r.EventType, r.EventID,
+			r.ContentType, r.SystemMetadata, r.Data, r.UserMetadata)
 	}
 }
 
@@ -87,7 +90,8 @@ func dumpKafka(t testing.TB, ctx context.Context, d door) []byte {
 			if first == end {
 				continue
 			}
-			reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{d.Brokers}, Dialer: dialer, Topic: topic.Name, Partition: partition.ID, MaxWait: 100 * time.Millisecond, MaxBytes: 8 << 20})
+			reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{d.Brokers}, Dialer: dialer,
+				Topic: topic.Name, Partition: partition.ID, MaxWait: 100 * time.Millisecond, MaxBytes: 8 << 20})
 			if err := reader.SetOffset(first); err != nil {
 				t.Fatal(err)
 			}
@@ -110,15 +114,19 @@ func dumpKafka(t testing.TB, ctx context.Context, d door) []byte {
 	return out.Bytes()
 }
 
-// systemTables of ClickHouse tell of what was asked and what went wrong; whichever of them exist are read, and every log table. detached_parts,
-// which no account may read, is left out.
-var systemTables = []string{"processes", "errors", "parts", "parts_columns", "columns", "tables", "databases", "mutations", "merges", "query_cache",
-	"asynchronous_inserts", "settings", "events", "metrics", "warnings", "dropped_tables", "data_skipping_indices", "projections", "view_refreshes", "user_processes", "part_moves_between_shards"}
+// systemTables of ClickHouse tell of what was asked and what went wrong; whichever of them exist
+// are read, and every log table. detached_parts, which no account may read, is left out.
+var systemTables = []string{"processes", "errors", "parts", "parts_columns", "columns", "tables", "databases",
+	"mutations", "merges", "query_cache",
+	"asynchronous_inserts", "settings", "events", "metrics", "warnings", "dropped_tables", "data_skipping_indices",
+	"projections", "view_refreshes", "user_processes", "part_moves_between_shards"}
 
-// dumpClickHouse returns every table and view of every database of ours, and what the engine's own tables tell, as text and in its native form.
+// dumpClickHouse returns every table and view of every database of ours, and what the engine's own
+// tables tell, as text and in its native form.
 func dumpClickHouse(t testing.TB, ctx context.Context, d door) []byte {
 	t.Helper()
-	list := askClickHouse(t, ctx, d, "SELECT database, name FROM system.tables WHERE lower(database) != 'information_schema' ORDER BY database, name FORMAT TSVRaw")
+	list := askClickHouse(t, ctx, d, "SELECT database, name FROM system.tables WHERE lower(database) != "+
+		"'information_schema' ORDER BY database, name FORMAT TSVRaw")
 	var out bytes.Buffer
 	var ours, theirs int
 	for line := range strings.Lines(string(list)) {
@@ -136,7 +144,8 @@ func dumpClickHouse(t testing.TB, ctx context.Context, d door) []byte {
 		}
 		fmt.Fprintf(&out, "\ntable %s.%s\n", database, table)
 		for _, format := range []string{"TSVRaw", "Native"} {
-			out.Write(askClickHouse(t, ctx, d, fmt.Sprintf("SELECT * FROM `%s`.`%s` FORMAT %s", database, table, format)))
+			out.Write(askClickHouse(t, ctx, d, fmt.Sprintf("SELECT * FROM `%s`.`%s` FORMAT %s", database,
+				table, format)))
 		}
 	}
 	if ours < 5 || theirs < 5 {
@@ -157,7 +166,8 @@ type look struct {
 	places   int
 }
 
-// take sorts the findings of a place. Nobody but standing canaries, and those that allowed names, may be there.
+// take sorts the findings of a place. Nobody but standing canaries, and those that
+// allowed names, may be there.
 func (l *look) take(group string, found []finding, allowed func(*canary) bool) {
 	l.places++
 	if l.controls[group] == nil {
@@ -187,7 +197,8 @@ func (l *look) mustShow(t testing.TB, when string, controls []string, some bool,
 	for _, g := range groups {
 		found := l.controls[g]
 		if len(found) < len(controls) && !some || len(found) == 0 {
-			t.Errorf("%s: %s hold %d of %d positive controls (%v): the search would not have seen a leak there", when, g, len(found), len(controls), slices.Sorted(maps.Keys(found)))
+			t.Errorf("%s: %s hold %d of %d positive controls (%v): the search would not have seen a leak there", when,
+				g, len(found), len(controls), slices.Sorted(maps.Keys(found)))
 		}
 	}
 }

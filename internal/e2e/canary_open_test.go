@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// What stands open stands there for ever. This file plants, in every position that may stand open, what is
-// somebody's all the same: names, addresses, numbers, days, and native ids of persons and devices.
+// What stands open stands there for ever. This file plants, in every position that may
+// stand open, what is somebody's all the same: names, addresses, numbers, days, and native
+// ids of persons and devices.
 
-// birthDate is a day on which somebody was born, in one of the forms that could be a version or a day.
+// birthDate is a day on which somebody was born, in one of the forms that
+// could be a version or a day.
 func (p *canaryPlan) birthDate(k keeper, layout string) *canary {
 	at := time.Date(1921, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, p.random.IntN(60*365))
 	return p.add(&canary{form: formWord, in: k, text: at.Format(layout)}, string(k)+" birth date")
@@ -27,7 +29,8 @@ type marked struct {
 	bareNumbers []bareNumber
 }
 
-// bare is a number that is too short to be looked for in files: where it may not stand open, the events tell.
+// bare is a number that is too short to be looked for in files: where it may not
+// stand open, the events tell.
 func (w *canaryWorld) bare(attribute string) string {
 	n := fmt.Sprint(10000 + w.random.IntN(90000))
 	w.bareNumbers = append(w.bareNumbers, bareNumber{attribute, n})
@@ -43,7 +46,8 @@ func (w *canaryWorld) planted(field any) *canary {
 	return w.all[i]
 }
 
-// mark puts into every open position of a device what its own record tells elsewhere of its user or of itself.
+// mark puts into every open position of a device what its own record tells elsewhere
+// of its user or of itself.
 func (w *canaryWorld) mark(d object, ids keeper, user canaryPerson) object {
 	phone := w.planted(d["phoneNumber"]).of("device.carrier")
 	serial := w.planted(d["serialNumber"]).of("device.os-edition")
@@ -81,26 +85,30 @@ func (w *canaryWorld) markRow(row object, ids keeper, user canaryPerson) object 
 	return row
 }
 
-// markedActions are actions in whose open positions ids of persons and devices stand, and secrets under names that
-// look like settings.
+// markedActions are actions in whose open positions ids of persons and devices stand, and secrets
+// under names that look like settings.
 func (w *canaryWorld) markedActions(at time.Time) []any {
 	action := func(what string, resources []any, actor object) object {
 		actor["auditActorType"], actor["userId"] = "ItPro", w.admin.id.text
 		actor["userPrincipalName"] = w.admin.upn.text + canaryDomain
-		return object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of "+what).text,
+		return object{"@odata.type": "#microsoft.graph.auditEvent",
+			"id":          w.guid(native, "audit event id of "+what).text,
 			"displayName": "Patch DeviceConfiguration", "componentName": "DeviceConfiguration", "activity": nil,
 			"activityDateTime": at.Format(time.RFC3339), "activityType": "Patch DeviceConfiguration",
 			"activityOperationType": "Patch", "activityResult": "Success", "category": "DeviceConfiguration",
 			"correlationId": w.guid(native, "correlation id of "+what).text, "actor": actor, "resources": resources}
 	}
 	resource := func(kind, id string, changes ...any) object {
-		return object{"displayName": nil, "auditResourceType": kind, "resourceId": id, "modifiedProperties": append([]any{}, changes...)}
+		return object{"displayName": nil, "auditResourceType": kind, "resourceId": id,
+			"modifiedProperties": append([]any{}, changes...)}
 	}
 	change := func(name, value string) object {
 		return object{"displayName": name, "oldValue": "<null>", "newValue": value}
 	}
 	company, personal := w.devices[0].text, w.personal.text
-	directory := w.all[slices.IndexFunc(w.all, func(c *canary) bool { return c.id == string(anna)+" directory id" })].text
+	directory := w.all[slices.IndexFunc(w.all, func(c *canary) bool {
+		return c.id == string(anna)+" directory id"
+	})].text
 	ids := action("ids in open positions", []any{
 		resource("WindowsAutopilotDeploymentProfile", w.anna.id.of("action.target-id")),
 		resource("MobileAppAssignment", w.bram.id.of("action.target-id")),
@@ -121,7 +129,8 @@ func (w *canaryWorld) markedActions(at time.Time) []any {
 	return []any{ids, of, secrets}
 }
 
-// markedSecrets are how many values of the marked actions are withheld, markedTaken how many records are taken.
+// markedSecrets are how many values of the marked actions are withheld, markedTaken
+// how many records are taken.
 const markedSecrets, markedTaken = 4, 6
 
 // markedRecords writes them.
@@ -134,7 +143,8 @@ func (w *canaryWorld) markedRecords(at time.Time, write func(name string, record
 	write("marked-actions.json", w.markedActions(at)...)
 }
 
-// keptOpen checks what no scanner finds: numbers of a few digits that may not stand open, and secrets of a few.
+// keptOpen checks what no scanner finds: numbers of a few digits that may not stand
+// open, and secrets of a few.
 func (c *canaryNode) keptOpen(ctx context.Context) {
 	c.t.Helper()
 	drafts, plain := c.events(ctx)

@@ -18,7 +18,8 @@ import (
 type keeper string
 
 const (
-	never    keeper = "nobody"     // stored nowhere, not even sealed: secrets, unknown fields, refused parts, foreign records
+	// stored nowhere, not even sealed: secrets, unknown fields, refused parts, foreign records
+	never    keeper = "nobody"
 	shown    keeper = "summary"    // as never, but an import's summary may say it: names of files, fields and kinds
 	native   keeper = "vault"      // known to the vault as a hash, or wrapped; no event holds it
 	tenants  keeper = "tenant"     // sealed under the tenant's key
@@ -99,7 +100,8 @@ func (p *canaryPlan) moment(k keeper, what string) *canary {
 	return p.add(&canary{form: formMoment, in: k, text: at.Format("2006-01-02T15:04:05"), at: at}, what)
 }
 
-// fraction is the end of a time of seven decimals: finer than a millisecond, it would lead from an event back to its source.
+// fraction is the end of a time of seven decimals: finer than a millisecond, it would lead from an
+// event back to its source.
 func (p *canaryPlan) fraction(what string, at time.Time) *canary {
 	return p.add(&canary{form: formWord, in: never, text: at.Format("15:04:05.") + p.letters("123456789", 7)}, what)
 }
@@ -113,11 +115,13 @@ func (p *canaryPlan) ip(k keeper, what string) *canary {
 	return p.add(&canary{form: formWord, in: k, text: strings.Join(groups, ":")}, what)
 }
 
-// control is a value of product form, which stands open. Those with one stem differ only at their ends: whatever compresses a file keeps the first
-// as it is and writes the others as references to it, so that finding all of them says that nothing was compressed.
+// control is a value of product form, which stands open. Those with one stem differ only at their
+// ends: whatever compresses a file keeps the first as it is and writes the others as references to
+// it, so that finding all of them says that nothing was compressed.
 func (p *canaryPlan) control(stem, what string) string {
 	c := p.word(standing, what)
-	c.text = stem + p.letters("abcdefghijkmnpqrstuvwxyz", len(c.text)-len(stem)) // digits could look like a number of somebody's
+	// digits could look like a number of somebody's
+	c.text = stem + p.letters("abcdefghijkmnpqrstuvwxyz", len(c.text)-len(stem))
 	return c.text
 }
 
@@ -151,11 +155,13 @@ func (p *canaryPlan) person(k keeper) canaryPerson {
 
 const canaryDomain = "@corp.example"
 
-// unreached are the attributes that no field of a source reaches with a value of the source's own choice, and why. The test fails when one
-// of them gets a canary after all, so that the list only shrinks.
+// unreached are the attributes that no field of a source reaches with a value of the
+// source's own choice, and why. The test fails when one of them gets a canary after all, so
+// that the list only shrinks.
 var unreached = map[string]string{
-	"action.reason":               "neither source has a field of this meaning yet",
-	"action.target-resource":      "only a GUID of a kind that is no person and no device stands here; anything else becomes action.target-id",
+	"action.reason": "neither source has a field of this meaning yet",
+	"action.target-resource": "only a GUID of a kind that is no person and no device stands here; anything else " +
+		"becomes action.target-id",
 	"action.target-device":        "our own uuid of the device",
 	"action.withheld":             "our own count",
 	"action.cut":                  "our own count",
@@ -171,29 +177,30 @@ var unreached = map[string]string{
 	"disowned.event":              "an event's id, which the ledger is asked for",
 	"disowned.sequence":           "our own number",
 	"disowned.ground":             "our own word",
-	"access.filters":              "what a report is asked for is resolved and checked first: our own ids, and words that the views hold",
-	"tenant.time-zone":            "an IANA name, which the declaration checks",
-	"policy.number":               "our own number",
-	"policy.personal-apps":        "our own word",
-	"policy.location":             "our own word",
-	"policy.diagnostics":          "our own word",
-	"refusal.rule":                "our own word",
-	"refusal.category":            "our own word",
-	"refusal.count":               "our own count",
-	"access.report":               "our own word",
-	"access.persons":              "our own count",
-	"access.sequence":             "our own number",
-	"request.right":               "our own word",
-	"request.received":            "a day, which the command checks",
-	"request.due":                 "our own day",
-	"request.identity-method":     "our own word",
-	"request.package":             "our own digest",
-	"request.sequence":            "our own number",
-	"request.files":               "our own count",
-	"request.key":                 "our own uuid",
-	"request.ground":              "our own word",
-	"request.completion":          "our own uuid",
-	"subject.order":               "our own uuid",
-	"subject.keys":                "our own count",
-	"subject.ground":              "our own word",
+	"access.filters": "what a report is asked for is resolved and checked first: our own ids, and words " +
+		"that the views hold",
+	"tenant.time-zone":        "an IANA name, which the declaration checks",
+	"policy.number":           "our own number",
+	"policy.personal-apps":    "our own word",
+	"policy.location":         "our own word",
+	"policy.diagnostics":      "our own word",
+	"refusal.rule":            "our own word",
+	"refusal.category":        "our own word",
+	"refusal.count":           "our own count",
+	"access.report":           "our own word",
+	"access.persons":          "our own count",
+	"access.sequence":         "our own number",
+	"request.right":           "our own word",
+	"request.received":        "a day, which the command checks",
+	"request.due":             "our own day",
+	"request.identity-method": "our own word",
+	"request.package":         "our own digest",
+	"request.sequence":        "our own number",
+	"request.files":           "our own count",
+	"request.key":             "our own uuid",
+	"request.ground":          "our own word",
+	"request.completion":      "our own uuid",
+	"subject.order":           "our own uuid",
+	"subject.keys":            "our own count",
+	"subject.ground":          "our own word",
 }

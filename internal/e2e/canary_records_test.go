@@ -32,7 +32,8 @@ type canaryWorld struct {
 	marked                                   // what stands in positions that may be open
 }
 
-// graphDevice is a managedDevice with a canary in every protected attribute: identifiers are ids', the rest is its user's.
+// graphDevice is a managedDevice with a canary in every protected attribute: identifiers are
+// ids', the rest is its user's.
 func (w *canaryWorld) graphDevice(ids keeper, user canaryPerson, ownership string, synced time.Time) object {
 	id := w.guid(ids, string(ids)+" Intune id")
 	w.devices = append(w.devices, id)
@@ -40,30 +41,41 @@ func (w *canaryWorld) graphDevice(ids keeper, user canaryPerson, ownership strin
 	moment := func(attribute string) string { return w.moment(ids, "").of(attribute) + ".1234567Z" }
 	return object{
 		"@odata.type": "#microsoft.graph.managedDevice",
-		"id":          id.of("device.intune-id"), "azureADDeviceId": w.guid(ids, string(ids)+" directory id").of("device.directory-id"),
-		"deviceName": word(user.in, "device.name") + "_Windows", "managedDeviceName": word(user.in, "device.management-name") + "_7/1/2026",
-		"serialNumber": word(ids, "device.serial-number"), "imei": w.digits(ids, "", 15).of("device.imei"), "meid": w.hex(ids, "", 14).of("device.meid"),
+		"id":          id.of("device.intune-id"), "azureADDeviceId": w.guid(ids,
+			string(ids)+" directory id").of("device.directory-id"),
+		"deviceName":        word(user.in, "device.name") + "_Windows",
+		"managedDeviceName": word(user.in, "device.management-name") + "_7/1/2026",
+		"serialNumber":      word(ids, "device.serial-number"), "imei": w.digits(ids, "", 15).of("device.imei"),
+		"meid": w.hex(ids, "", 14).of("device.meid"),
 		"udid": w.hex(ids, "", 40).of("device.udid"), "iccid": w.digits(ids, "", 19).of("device.iccid"),
-		"wiFiMacAddress": w.mac(ids, "").of("device.wifi-mac"), "ethernetMacAddress": w.mac(ids, "").of("device.ethernet-mac"),
-		"phoneNumber": "+" + w.digits(user.in, "", 14).of("device.phone-number"), "easDeviceId": w.hex(ids, "", 32).of("device.eas-id"),
-		"deviceCategoryDisplayName": word(ids, "device.category"), "notes": "called \"" + word(ids, "device.notes") + "\" <back>",
-		"enrolledDateTime": moment("device.enrolled-at"), "lastSyncDateTime": synced.Format(time.RFC3339),
-		"managementCertificateExpirationDate": moment("device.certificate-expires"), "retireAfterDateTime": moment("device.retire-after"),
+		"wiFiMacAddress":            w.mac(ids, "").of("device.wifi-mac"),
+		"ethernetMacAddress":        w.mac(ids, "").of("device.ethernet-mac"),
+		"phoneNumber":               "+" + w.digits(user.in, "", 14).of("device.phone-number"),
+		"easDeviceId":               w.hex(ids, "", 32).of("device.eas-id"),
+		"deviceCategoryDisplayName": word(ids, "device.category"),
+		"notes":                     "called \"" + word(ids, "device.notes") + "\" <back>",
+		"enrolledDateTime":          moment("device.enrolled-at"), "lastSyncDateTime": synced.Format(time.RFC3339),
+		"managementCertificateExpirationDate":     moment("device.certificate-expires"),
+		"retireAfterDateTime":                     moment("device.retire-after"),
 		"complianceGracePeriodExpirationDateTime": moment("device.grace-until"),
 		"managedDeviceOwnerType":                  ownership,
-		"userId":                                  user.id.of("device.user-id"), "userDisplayName": user.name.of("device.user-name") + " de Vries",
-		"userPrincipalName": user.upn.of("device.user-upn") + canaryDomain, "emailAddress": user.email.of("device.user-email") + canaryDomain,
+		"userId":                                  user.id.of("device.user-id"),
+		"userDisplayName":                         user.name.of("device.user-name") + " de Vries",
+		"userPrincipalName":                       user.upn.of("device.user-upn") + canaryDomain,
+		"emailAddress":                            user.email.of("device.user-email") + canaryDomain,
 		"hardwareInformation": object{
 			"serialNumber":                  w.word(never, string(ids)+" serial that contradicts the device's").text,
 			"deviceFullQualifiedDomainName": word(user.in, "device.host-name") + ".corp.example",
-			"ipAddressV4":                   "2001:db8:" + w.ip(user.in, "").of("device.ip-address"), "subnetAddress": "2001:db8:" + w.ip(user.in, "").of("device.subnet"),
-			"wifiMac":        w.mac(never, string(ids)+" MAC that contradicts the device's").text,
-			"someNewSetting": w.word(never, string(ids)+" unknown field of the hardware").text,
+			"ipAddressV4":                   "2001:db8:" + w.ip(user.in, "").of("device.ip-address"),
+			"subnetAddress":                 "2001:db8:" + w.ip(user.in, "").of("device.subnet"),
+			"wifiMac":                       w.mac(never, string(ids)+" MAC that contradicts the device's").text,
+			"someNewSetting":                w.word(never, string(ids)+" unknown field of the hardware").text,
 		},
 		"activationLockBypassCode": w.word(never, string(ids)+" unlock code").text,
 		"aNewField":                w.word(never, string(ids)+" unknown field").text,
 		w.word(shown, string(ids)+" name of an unknown field").text: "x",
-		"deviceActionResults":         []any{object{"actionName": "locateDevice", "deviceLocation": object{"latitude": w.word(never, string(ids)+" location").text}}},
+		"deviceActionResults": []any{object{"actionName": "locateDevice",
+			"deviceLocation": object{"latitude": w.word(never, string(ids)+" location").text}}},
 		"location":                    w.word(never, string(ids)+" location field").text,
 		"detectedApps@odata.nextLink": "",
 	}
@@ -78,11 +90,13 @@ func (w *canaryWorld) app(k keeper) object {
 			c.of(attribute)
 		}
 	}
-	return object{"id": texts[0].text, "displayName": texts[1].text, "version": texts[2].text, "publisher": texts[3].text, "sizeInByte": 4096, "deviceCount": 3}
+	return object{"id": texts[0].text, "displayName": texts[1].text, "version": texts[2].text,
+		"publisher": texts[3].text, "sizeInByte": 4096, "deviceCount": 3}
 }
 
 func (w *canaryWorld) loggedOn(who canaryPerson) object {
-	return object{"userId": who.id.of("device.logged-on-user"), "lastLogOnDateTime": w.moment(who.in, "").of("device.logged-on-user") + "Z"}
+	return object{"userId": who.id.of("device.logged-on-user"),
+		"lastLogOnDateTime": w.moment(who.in, "").of("device.logged-on-user") + "Z"}
 }
 
 // inOrder makes a seed say the same each time.
@@ -99,35 +113,48 @@ func inOrder(m map[string]string) iter.Seq2[string, string] {
 // stand puts the positive controls into a device.
 func (w *canaryWorld) stand(d object) {
 	stem := w.stem()
-	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
+	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer",
+		"model": "device.model", "operatingSystem": "device.operating-system",
 		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family"}) {
 		d[field] = w.control(stem, attribute)
 	}
-	d["osVersion"], d["complianceState"], d["isEncrypted"], d["managementState"] = "10.0.26100.1", "compliant", true, "managed"
+	d["osVersion"], d["complianceState"], d["isEncrypted"], d["managementState"] = "10.0.26100.1",
+		"compliant", true, "managed"
 }
 
-// miss gives every open attribute of a device a value that has not its shape, and so has to be sealed.
+// miss gives every open attribute of a device a value that has not its
+// shape, and so has to be sealed.
 func (w *canaryWorld) miss(d object, k keeper) {
 	missed := func(attribute string) *canary { return w.word(k, "missed shape of "+attribute) }
-	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer", "model": "device.model", "operatingSystem": "device.operating-system",
-		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family", "deviceType": "device.device-type", "deviceEnrollmentType": "device.enrolment-type",
-		"managementAgent": "device.management-agent"}) {
+	for field, attribute := range inOrder(map[string]string{"manufacturer": "device.manufacturer",
+		"model": "device.model", "operatingSystem": "device.operating-system",
+		"subscriberCarrier": "device.carrier", "skuFamily": "device.sku-family", "deviceType": "device.device-type",
+		"deviceEnrollmentType": "device.enrolment-type",
+		"managementAgent":      "device.management-agent"}) {
 		d[field] = missed(attribute).of(attribute) + " of “home” & co"
 	}
-	for field, attribute := range inOrder(map[string]string{"osVersion": "device.os-version", "androidSecurityPatchLevel": "device.security-patch-level", "easActivated": "device.eas-activated",
-		"processorArchitecture": "device.processor", "chassisType": "device.chassis", "joinType": "device.join-type", "deviceRegistrationState": "device.registration-state",
-		"managementState": "device.management-state", "isSupervised": "device.supervised", "lostModeState": "device.lost-mode", "autopilotEnrolled": "device.autopilot-enrolled",
-		"complianceState": "device.compliance-state", "isEncrypted": "device.encrypted", "jailBroken": "device.jail-broken", "partnerReportedThreatState": "device.threat-state"}) {
+	for field, attribute := range inOrder(map[string]string{"osVersion": "device.os-version",
+		"androidSecurityPatchLevel": "device.security-patch-level", "easActivated": "device.eas-activated",
+		"processorArchitecture": "device.processor", "chassisType": "device.chassis", "joinType": "device.join-type",
+		"deviceRegistrationState": "device.registration-state",
+		"managementState":         "device.management-state", "isSupervised": "device.supervised",
+		"lostModeState": "device.lost-mode", "autopilotEnrolled": "device.autopilot-enrolled",
+		"complianceState": "device.compliance-state", "isEncrypted": "device.encrypted",
+		"jailBroken": "device.jail-broken", "partnerReportedThreatState": "device.threat-state"}) {
 		d[field] = missed(attribute).of(attribute)
 	}
-	for field, attribute := range inOrder(map[string]string{"totalStorageSpaceInBytes": "device.storage-total", "freeStorageSpaceInBytes": "device.storage-free", "physicalMemoryInBytes": "device.memory",
-		"windowsActiveMalwareCount": "device.malware-active", "windowsRemediatedMalwareCount": "device.malware-remediated"}) {
+	for field, attribute := range inOrder(map[string]string{"totalStorageSpaceInBytes": "device.storage-total",
+		"freeStorageSpaceInBytes": "device.storage-free", "physicalMemoryInBytes": "device.memory",
+		"windowsActiveMalwareCount":     "device.malware-active",
+		"windowsRemediatedMalwareCount": "device.malware-remediated"}) {
 		d[field] = json.Number("-" + w.digits(k, "missed shape of "+attribute, 15).of(attribute))
 	}
-	d["hardwareInformation"].(object)["operatingSystemEdition"] = missed("device.os-edition").of("device.os-edition") + " & co"
+	d["hardwareInformation"].(object)["operatingSystemEdition"] = missed("device.os-edition").of("device.os-edition") +
+		" & co"
 }
 
-// betray puts what the record tells of its person and device into places that stand open by their shape.
+// betray puts what the record tells of its person and device into places that
+// stand open by their shape.
 func (w *canaryWorld) betray(d object) {
 	plant := func(field, attribute, from, dress string) {
 		text := strings.TrimPrefix(d[from].(string), "+")
@@ -152,16 +179,25 @@ func (w *canaryWorld) azureDevice(ids keeper, user canaryPerson, at time.Time) o
 	moment := func(attribute string) string { return w.moment(ids, "").of(attribute) }
 	id := w.guid(ids, string(ids)+" Intune id of Azure Monitor")
 	w.devices = append(w.devices, id)
-	return object{"time": at.Format(time.RFC3339), "tenantId": w.tenantID.text, "category": "Devices", "operationName": "Devices", "resultType": "None", "properties": object{
-		"DeviceId": id.of("device.intune-id"), "ReferenceId": w.guid(ids, string(ids)+" directory id of Azure Monitor").of("device.directory-id"),
-		"DeviceName": word(user.in, "device.name"), "ManagedDeviceName": word(user.in, "device.management-name"), "SerialNumber": word(ids, "device.serial-number"),
-		"IMEI": w.digits(ids, "", 15).of("device.imei"), "MEID": w.hex(ids, "", 14).of("device.meid"), "WifiMacAddress": w.mac(ids, "").of("device.wifi-mac"),
-		"PhoneNumber": w.digits(user.in, "", 12).of("device.phone-number"), "EasID": w.hex(ids, "", 32).of("device.eas-id"), "CategoryName": word(ids, "device.category"),
-		"CreatedDate": moment("device.enrolled-at"), "LastContact": moment("device.last-contact"), "InGracePeriodUntil": moment("device.grace-until"), "Ownership": "Corporate",
-		"PrimaryUser": user.id.of("device.user-id"), "UserName": user.name.of("device.user-name"), "UPN": user.upn.of("device.user-upn") + canaryDomain,
-		"UserEmail": user.email.of("device.user-email") + canaryDomain, "Model": w.control("Z", "model from Azure Monitor"), "BatchId": w.guid(never, "batch id").text,
-		"IntuneAccountId": w.guid(never, "Intune account id").text, "AADTenantId": w.tenantID.text, "Surprise": w.word(never, "unknown field of Azure Monitor's device").text,
-	}}
+	return object{"time": at.Format(time.RFC3339), "tenantId": w.tenantID.text, "category": "Devices",
+		"operationName": "Devices", "resultType": "None", "properties": object{
+			"DeviceId": id.of("device.intune-id"), "ReferenceId": w.guid(ids,
+				string(ids)+" directory id of Azure Monitor").of("device.directory-id"),
+			"DeviceName": word(user.in, "device.name"), "ManagedDeviceName": word(user.in, "device.management-name"),
+			"SerialNumber": word(ids, "device.serial-number"),
+			"IMEI":         w.digits(ids, "", 15).of("device.imei"), "MEID": w.hex(ids, "", 14).of("device.meid"),
+			"WifiMacAddress": w.mac(ids, "").of("device.wifi-mac"),
+			"PhoneNumber":    w.digits(user.in, "", 12).of("device.phone-number"),
+			"EasID":          w.hex(ids, "", 32).of("device.eas-id"), "CategoryName": word(ids, "device.category"),
+			"CreatedDate": moment("device.enrolled-at"), "LastContact": moment("device.last-contact"),
+			"InGracePeriodUntil": moment("device.grace-until"), "Ownership": "Corporate",
+			"PrimaryUser": user.id.of("device.user-id"), "UserName": user.name.of("device.user-name"),
+			"UPN":       user.upn.of("device.user-upn") + canaryDomain,
+			"UserEmail": user.email.of("device.user-email") + canaryDomain,
+			"Model":     w.control("Z", "model from Azure Monitor"), "BatchId": w.guid(never, "batch id").text,
+			"IntuneAccountId": w.guid(never, "Intune account id").text, "AADTenantId": w.tenantID.text,
+			"Surprise": w.word(never, "unknown field of Azure Monitor's device").text,
+		}}
 }
 
 // change is a modified property of a target, kept for the target's person.
@@ -190,60 +226,96 @@ func (w *canaryWorld) secrets(name, old, new string) []any {
 
 func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
-	return object{"time": at.Format("2006-01-02T") + w.fraction("fraction of a log record's second", at).text + "Z", "tenantId": w.tenantID.text, "category": "AuditLogs", "operationName": "Patch User",
-		"identity": w.admin.upn.text + canaryDomain, "correlationId": w.guid(native, "correlation id of Azure Monitor").text, "properties": object{
-			"AuditEventId": w.guid(native, "audit event id of Azure Monitor").text, "ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 2, "ActivityResultStatus": 1, "Category": 4,
-			"AdditionalDetails": "because of " + w.word(target.in, "").of("action.details") + " & co", "AADTenantId": w.tenantID.text, "IntuneAccountId": w.guid(never, "Intune account id of an audit log").text,
-			"Actor": object{"ActorType": "ItPro", "Application": w.word(admin, "missed shape of action.application-id").of("action.application-id"), "ApplicationName": word(admin, "action.application-name") + " Portal",
-				"IsDelegatedAdmin": w.word(tenants, "missed shape of action.delegated").of("action.delegated"), "ObjectId": w.admin.id.of("action.actor-id"),
-				"PartnerTenantId": w.guid(tenants, "").of("action.partner-tenant"), "UPN": w.admin.upn.of("action.actor-upn") + canaryDomain,
-				"Name": w.admin.name.of("action.actor-name"), "UserPermissions": []any{word(admin, "action.actor-permissions"), "*"}, "Mood": w.word(never, "unknown field of an actor").text},
-			"TargetObjectIds": []any{target.id.of("action.target-id")}, "TargetDisplayNames": []any{word(target.in, "action.target-name")},
-			"Targets": []any{object{"Name": target.name.text, "ModifiedProperties": append([]any{w.change(target.in, "Name", "Old", "New")}, w.secrets("Name", "Old", "New")...)}},
+	return object{"time": at.Format("2006-01-02T") + w.fraction("fraction of a log record's second", at).text + "Z",
+		"tenantId": w.tenantID.text, "category": "AuditLogs", "operationName": "Patch User",
+		"identity": w.admin.upn.text + canaryDomain, "correlationId": w.guid(native,
+			"correlation id of Azure Monitor").text, "properties": object{
+			"AuditEventId": w.guid(native, "audit event id of Azure Monitor").text,
+			"ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 2,
+			"ActivityResultStatus": 1, "Category": 4,
+			"AdditionalDetails": "because of " + w.word(target.in, "").of("action.details") + " & co",
+			"AADTenantId":       w.tenantID.text, "IntuneAccountId": w.guid(never,
+				"Intune account id of an audit log").text,
+			"Actor": object{"ActorType": "ItPro", "Application": w.word(admin,
+				"missed shape of action.application-id").of("action.application-id"),
+				"ApplicationName":  word(admin, "action.application-name") + " Portal",
+				"IsDelegatedAdmin": w.word(tenants, "missed shape of action.delegated").of("action.delegated"),
+				"ObjectId":         w.admin.id.of("action.actor-id"),
+				"PartnerTenantId":  w.guid(tenants, "").of("action.partner-tenant"),
+				"UPN":              w.admin.upn.of("action.actor-upn") + canaryDomain,
+				"Name":             w.admin.name.of("action.actor-name"),
+				"UserPermissions":  []any{word(admin, "action.actor-permissions"), "*"},
+				"Mood":             w.word(never, "unknown field of an actor").text},
+			"TargetObjectIds":    []any{target.id.of("action.target-id")},
+			"TargetDisplayNames": []any{word(target.in, "action.target-name")},
+			"Targets": []any{object{"Name": target.name.text,
+				"ModifiedProperties": append([]any{w.change(target.in, "Name", "Old", "New")},
+					w.secrets("Name", "Old", "New")...)}},
 		}}
 }
 
 func (w *canaryWorld) auditEvent(at time.Time, device *canary) object {
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
-	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice", "componentName": "ManagedDevices",
-		"activity": nil, "activityDateTime": at.Format("2006-01-02T") + w.fraction("fraction of an action's second", at).text + "Z", "activityType": "Patch ManagedDevice", "activityOperationType": "Patch",
-		"activityResult": "Success", "correlationId": w.guid(native, "correlation id of Graph").text, "category": "Device",
-		"actor": object{"auditActorType": "ItPro", "userPermissions": []any{word(admin, "action.actor-permissions")}, "applicationId": "5926fc8e-304e-4f59-8bed-58ca97cc39a4",
-			"applicationDisplayName": word(admin, "action.application-name"), "userPrincipalName": w.admin.upn.of("action.actor-upn") + canaryDomain,
-			"servicePrincipalName": word(admin, "action.actor-name"), "ipAddress": "2001:db8:" + w.ip(admin, "").of("action.actor-ip"), "userId": w.admin.id.of("action.actor-id"),
-			"remoteTenantId": w.guid(tenants, "").of("action.partner-tenant")},
+	return object{"id": w.guid(native, "audit event id of Graph").text, "displayName": "Patch ManagedDevice",
+		"componentName": "ManagedDevices",
+		"activity":      nil, "activityDateTime": at.Format("2006-01-02T") +
+			w.fraction("fraction of an action's second", at).text + "Z", "activityType": "Patch ManagedDevice",
+		"activityOperationType": "Patch",
+		"activityResult":        "Success", "correlationId": w.guid(native, "correlation id of Graph").text,
+		"category": "Device",
+		"actor": object{"auditActorType": "ItPro", "userPermissions": []any{word(admin, "action.actor-permissions")},
+			"applicationId":          "5926fc8e-304e-4f59-8bed-58ca97cc39a4",
+			"applicationDisplayName": word(admin, "action.application-name"),
+			"userPrincipalName":      w.admin.upn.of("action.actor-upn") + canaryDomain,
+			"servicePrincipalName":   word(admin, "action.actor-name"),
+			"ipAddress":              "2001:db8:" + w.ip(admin, "").of("action.actor-ip"),
+			"userId":                 w.admin.id.of("action.actor-id"),
+			"remoteTenantId":         w.guid(tenants, "").of("action.partner-tenant")},
 		"resources": []any{
-			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": "ManagedDevice", "resourceId": device.text,
-				"modifiedProperties": append([]any{w.change(tenants, "displayName", "oldValue", "newValue")}, w.secrets("displayName", "oldValue", "newValue")...)},
-			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": w.word(tenants, "missed shape of action.target-type").of("action.target-type"),
-				"resourceId": w.guid(tenants, "").of("action.target-id"), "modifiedProperties": []any{}},
+			object{"displayName": word(tenants, "action.target-name"), "auditResourceType": "ManagedDevice",
+				"resourceId": device.text,
+				"modifiedProperties": append([]any{w.change(tenants, "displayName", "oldValue", "newValue")},
+					w.secrets("displayName", "oldValue", "newValue")...)},
+			object{"displayName": word(tenants, "action.target-name"),
+				"auditResourceType": w.word(tenants, "missed shape of action.target-type").of("action.target-type"),
+				"resourceId":        w.guid(tenants, "").of("action.target-id"), "modifiedProperties": []any{}},
 		}}
 }
 
 // missedAction is an action whose open attributes all miss their shapes.
 func (w *canaryWorld) missedAction(at time.Time) object {
 	missed := func(attribute string) string { return w.word(tenants, "missed shape of "+attribute).of(attribute) }
-	return object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of missed shapes").text, "componentName": missed("action.component"),
-		"activity": missed("action.activity-type"), "activityDateTime": at.Format(time.RFC3339), "activityType": missed("action.operation"),
-		"activityOperationType": missed("action.verb"), "activityResult": missed("action.result"), "correlationId": w.guid(native, "correlation id of missed shapes").text,
-		"displayName": missed("action.display-name"), "category": missed("action.category"), "actor": object{"auditActorType": missed("action.actor-type"), "userPrincipalName": w.admin.upn.text + canaryDomain, "userId": w.admin.id.text},
+	return object{"@odata.type": "#microsoft.graph.auditEvent",
+		"id": w.guid(native, "audit event id of missed shapes").text, "componentName": missed("action.component"),
+		"activity": missed("action.activity-type"), "activityDateTime": at.Format(time.RFC3339),
+		"activityType":          missed("action.operation"),
+		"activityOperationType": missed("action.verb"), "activityResult": missed("action.result"),
+		"correlationId": w.guid(native, "correlation id of missed shapes").text,
+		"displayName":   missed("action.display-name"), "category": missed("action.category"),
+		"actor": object{"auditActorType": missed("action.actor-type"),
+			"userPrincipalName": w.admin.upn.text + canaryDomain, "userId": w.admin.id.text},
 		"resources": []any{}}
 }
 
-// openPositions are actions that give the ids of persons and devices in every place where another id may stand open.
+// openPositions are actions that give the ids of persons and devices in every place where
+// another id may stand open.
 func (w *canaryWorld) openPositions(at time.Time, device *canary) (out []any) {
-	for _, kind := range []string{"DeviceConfiguration", "WindowsAutopilotDeploymentProfile", "MobileAppAssignment", "DeviceCategory", "MobileApp", "Unheard"} {
+	for _, kind := range []string{"DeviceConfiguration", "WindowsAutopilotDeploymentProfile", "MobileAppAssignment",
+		"DeviceCategory", "MobileApp", "Unheard"} {
 		for _, id := range []*canary{w.admin.id, w.anna.id, w.bram.id, device} {
-			out = append(out, object{"@odata.type": "#microsoft.graph.auditEvent", "id": w.guid(native, "audit event id of an open position").text,
+			out = append(out, object{"@odata.type": "#microsoft.graph.auditEvent",
+				"id":               w.guid(native, "audit event id of an open position").text,
 				"activityDateTime": at.Format(time.RFC3339), "activityType": "Patch " + kind,
-				"actor":     object{"auditActorType": "ItPro", "userId": w.admin.id.text, "applicationId": id.text, "remoteTenantId": id.text},
+				"actor": object{"auditActorType": "ItPro", "userId": w.admin.id.text, "applicationId": id.text,
+					"remoteTenantId": id.text},
 				"resources": []any{object{"auditResourceType": kind, "resourceId": id.text}}})
 		}
 	}
 	return out
 }
 
-// otherwise is the same action as another form tells it: in everything that it says otherwise is a canary.
+// otherwise is the same action as another form tells it: in everything that it
+// says otherwise is a canary.
 func (w *canaryWorld) otherwise(event object) object {
 	other := object{}
 	for k, v := range event {
@@ -265,7 +337,8 @@ func (w *canaryWorld) otherwise(event object) object {
 // newCanaryWorld writes the records of two days below dir.
 func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	w := &canaryWorld{canaryPlan: newCanaryPlan(t)}
-	w.tenantName, w.tenantID, w.operator = w.word(tenants, "tenant name"), w.guid(tenants, "source tenant"), w.word(officer, "operator's login")
+	w.tenantName, w.tenantID, w.operator = w.word(tenants, "tenant name"), w.guid(tenants, "source tenant"),
+		w.word(officer, "operator's login")
 	w.tenantName.of("tenant.name")
 	w.tenantID.of("tenant.source")
 	w.operator.of("access.officer")
@@ -308,7 +381,8 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	private["detectedApps"] = []any{w.app(never), w.app(never)}
 	w.betray(private)
 
-	unknown := w.graphDevice(bram, w.bram, w.word(bram, "missed shape of device.ownership").of("device.ownership"), first)
+	unknown := w.graphDevice(bram, w.bram, w.word(bram, "missed shape of device.ownership").of("device.ownership"),
+		first)
 	unknown["detectedApps"] = []any{w.app(never)}
 
 	mover := w.bram
@@ -327,17 +401,23 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	write(w.day1, "devices.json", page(company, odd, private, unknown, before))
 	write(w.day1, "one-action.json", text(w.missedAction(first)))
 	event := w.auditEvent(first, companyID)
-	write(w.day1, "actions.json", text(object{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents", "value": append([]any{event, w.otherwise(event)}, w.openPositions(first, companyID)...)}))
-	foreign := w.auditLog(canaryPerson{in: never, id: w.guid(never, "foreign object id"), name: w.word(never, "foreign name")}, first)
+	write(w.day1, "actions.json",
+		text(object{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents",
+			"value": append([]any{event, w.otherwise(event)}, w.openPositions(first, companyID)...)}))
+	foreign := w.auditLog(canaryPerson{in: never, id: w.guid(never, "foreign object id"),
+		name: w.word(never, "foreign name")}, first)
 	w.disown(foreign)
 	var lines bytes.Buffer
 	for _, record := range []any{w.azureDevice(brams, w.bram, first), w.auditLog(w.anna, first), foreign,
-		object{"category": w.word(shown, "unrecognised kind").text, "properties": object{"x": w.word(never, "unrecognised record").text}}} {
+		object{"category": w.word(shown, "unrecognised kind").text,
+			"properties": object{"x": w.word(never, "unrecognised record").text}}} {
 		lines.Write(text(record))
 		lines.WriteString("\r\n")
 	}
-	fmt.Fprintf(&lines, `{"category":"Devices","properties":{"DeviceName":"%s",}}`+"\r\n", w.word(never, "malformed line").text)
-	fmt.Fprintf(&lines, `{"category":"Devices","time":"%s","tenantId":"%s","properties":{"DeviceId":"%s"}}`+"\r\n", w.word(never, "unreadable time").text, w.tenantID.text, w.guid(never, "id of a device that fails").text)
+	fmt.Fprintf(&lines, `{"category":"Devices","properties":{"DeviceName":"%s",}}`+"\r\n",
+		w.word(never, "malformed line").text)
+	fmt.Fprintf(&lines, `{"category":"Devices","time":"%s","tenantId":"%s","properties":{"DeviceId":"%s"}}`+"\r\n",
+		w.word(never, "unreadable time").text, w.tenantID.text, w.guid(never, "id of a device that fails").text)
 	write(w.day1, "insights.ndjson", lines.Bytes())
 	write(w.day1, "readme.txt", []byte(w.word(never, "foreign file").text))
 	w.refusable(first, write, page)
@@ -357,10 +437,13 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	return w
 }
 
-// refusable writes what cannot be taken in, each for a reason of its own: four fail, one is refused, two are of no known kind.
+// refusable writes what cannot be taken in, each for a reason of its own: four fail, one is
+// refused, two are of no known kind.
 func (w *canaryWorld) refusable(at time.Time, write func(day, name string, content []byte), page func(...any) []byte) {
 	device := func(field string, value any) object {
-		return object{"@odata.type": "#microsoft.graph.managedDevice", "id": w.guid(never, "id of a device with a bad "+field).text, "lastSyncDateTime": at.Format(time.RFC3339), field: value}
+		return object{"@odata.type": "#microsoft.graph.managedDevice",
+			"id":               w.guid(never, "id of a device with a bad "+field).text,
+			"lastSyncDateTime": at.Format(time.RFC3339), field: value}
 	}
 	never := func(what string) string { return w.word(never, what).text }
 	write(w.day1, "bad.json", page(
@@ -368,9 +451,12 @@ func (w *canaryWorld) refusable(at time.Time, write func(day, name string, conte
 		device("serialNumber", object{"is": never("object where a text should be")}),
 		device("detectedApps", never("text where a list should be")),
 		device("deviceName", "sealed:v1:"+never("text that claims to be sealed")),
-		object{"@odata.type": "#microsoft.graph." + w.word(shown, "unrecognised type").text, "id": never("id of an unrecognised type")},
+		object{"@odata.type": "#microsoft.graph." + w.word(shown, "unrecognised type").text,
+			"id": never("id of an unrecognised type")},
 	))
-	write(w.day1, "cut.json", []byte(`{"value":[`+"\n"+`{"@odata.type":"#microsoft.graph.managedDevice","deviceName":"`+never("record that ends too early")))
+	write(w.day1, "cut.json",
+		[]byte(`{"value":[`+"\n"+`{"@odata.type":"#microsoft.graph.managedDevice","deviceName":"`+
+			never("record that ends too early")))
 	var wide []byte
 	for _, r := range "\ufeff{\"value\":\"" + never("file in UTF-16") + "\"}" {
 		wide = append(wide, byte(r), byte(r>>8))

@@ -36,11 +36,12 @@ type needle struct {
 // keyLength is how many bytes of a needle are looked up; none is shorter.
 const keyLength = 6
 
-// sieveBits is the size of the first, inexact test of a key: 22 bits pass some percent of random keys for 100,000 needles.
+// sieveBits is the size of the first, inexact test of a key: 22 bits pass some percent of random
+// keys for 100,000 needles.
 const sieveBits = 22
 
-// canaryScanner finds all needles in one pass: the folded first bytes of each are looked up at every offset, behind a bitmap
-// that turns almost all offsets away.
+// canaryScanner finds all needles in one pass: the folded first bytes of each are looked up at
+// every offset, behind a bitmap that turns almost all offsets away.
 type canaryScanner struct {
 	needles []needle
 	byKey   map[uint64][]int32
@@ -68,7 +69,8 @@ func newCanaryScanner(all []*canary) *canaryScanner {
 	}
 	for i, n := range s.needles {
 		if len(n.bytes) < keyLength {
-			panic(fmt.Sprintf("canary %s as %s has %d bytes, too few to be told from chance", n.canary.id, n.encoding, len(n.bytes)))
+			panic(fmt.Sprintf("canary %s as %s has %d bytes, too few to be told from chance", n.canary.id,
+				n.encoding, len(n.bytes)))
 		}
 		var k uint64
 		for _, b := range n.bytes[:keyLength] {
@@ -143,8 +145,8 @@ func (n *needle) matches(data []byte) bool {
 	return true
 }
 
-// scanFiles scans every file under dir, its name included. With live set, files that go while it looks are no fault. It returns how many bytes it
-// saw under each first part of a path.
+// scanFiles scans every file under dir, its name included. With live set, files that go while it
+// looks are no fault. It returns how many bytes it saw under each first part of a path.
 func (s *canaryScanner) scanFiles(dir string, live bool) (out []finding, sizes map[string]int64, err error) {
 	sizes = map[string]int64{}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -172,8 +174,9 @@ func (s *canaryScanner) scanFiles(dir string, live bool) (out []finding, sizes m
 	return out, sizes, err
 }
 
-// needlesOf returns every form in which a canary is looked for. Long texts are looked for by halves: a store may break a value at the edge of a
-// page or a log block, and only one half can lie on the edge; and a value cut short is a leak too.
+// needlesOf returns every form in which a canary is looked for. Long texts are looked for by
+// halves: a store may break a value at the edge of a page or a log block, and only one half can
+// lie on the edge; and a value cut short is a leak too.
 func needlesOf(c *canary) (out []needle) {
 	text := func(name, s string) { out = append(out, textNeedles(c, name, s)...) }
 	raw := func(name string, b []byte) {
@@ -204,7 +207,8 @@ func needlesOf(c *canary) (out []needle) {
 		slices.Reverse(net[6:8])
 		slices.Reverse(clickHouse[:8])
 		slices.Reverse(clickHouse[8:])
-		for name, b := range map[string]uuid.UUID{"RFC 9562 bytes": u, ".NET bytes": net, "ClickHouse bytes": clickHouse} {
+		for name, b := range map[string]uuid.UUID{"RFC 9562 bytes": u, ".NET bytes": net,
+			"ClickHouse bytes": clickHouse} {
 			for _, half := range [][]byte{b[:8], b[8:]} {
 				raw(name, half)
 				text(name+" in hex", hex.EncodeToString(half))
@@ -275,7 +279,8 @@ func textNeedles(c *canary, name, s string) (out []needle) {
 	add(", UTF-16 BE", be, true)
 	for _, cased := range []string{s, strings.ToLower(s), strings.ToUpper(s)} {
 		add(", hex", []byte(hex.EncodeToString([]byte(cased))), true)
-		for _, form := range []struct{ name, format string }{{", URL-encoded throughout", "%%%02x"}, {", JSON-escaped throughout", `\u%04x`}, {", escaped throughout", `\x%02x`}} {
+		for _, form := range []struct{ name, format string }{{", URL-encoded throughout", "%%%02x"},
+			{", JSON-escaped throughout", `\u%04x`}, {", escaped throughout", `\x%02x`}} {
 			var b strings.Builder
 			for i := range len(cased) {
 				fmt.Fprintf(&b, form.format, cased[i])
@@ -296,7 +301,8 @@ func textNeedles(c *canary, name, s string) (out []needle) {
 	return out
 }
 
-// base64Needles are, for each place that b may have in groups of three bytes, the characters that depend on nothing but b.
+// base64Needles are, for each place that b may have in groups of three bytes, the characters
+// that depend on nothing but b.
 func base64Needles(c *canary, name string, b []byte) (out []needle) {
 	for skip, drop := range []int{0, 2, 3} { // characters in which bytes before b have a part
 		padded := append(make([]byte, skip), b...)

@@ -26,7 +26,8 @@ func utf16Bytes(order binary.AppendByteOrder, s string) (out []byte) {
 	return out
 }
 
-// written is a value as somebody might leave it behind; how it is written is not taken from the scanner.
+// written is a value as somebody might leave it behind; how it is written is
+// not taken from the scanner.
 func written(s string) map[string][]byte {
 	out := map[string][]byte{
 		"plain": []byte(s), "lower": []byte(strings.ToLower(s)), "upper": []byte(strings.ToUpper(s)),
@@ -50,8 +51,10 @@ func written(s string) map[string][]byte {
 		for after := range 4 {
 			around := strings.Repeat("#", before) + s + strings.Repeat("~", after)
 			out[fmt.Sprintf("base64 %d %d", before, after)] = []byte(base64.StdEncoding.EncodeToString([]byte(around)))
-			out[fmt.Sprintf("base64url %d %d", before, after)] = []byte(base64.RawURLEncoding.EncodeToString([]byte(around)))
-			out[fmt.Sprintf("base64 of UTF-16 %d %d", before, after)] = []byte(base64.StdEncoding.EncodeToString(utf16Bytes(binary.LittleEndian, around)))
+			out[fmt.Sprintf("base64url %d %d", before, after)] = []byte(
+				base64.RawURLEncoding.EncodeToString([]byte(around)))
+			out[fmt.Sprintf("base64 of UTF-16 %d %d", before, after)] = []byte(
+				base64.StdEncoding.EncodeToString(utf16Bytes(binary.LittleEndian, around)))
 		}
 	}
 	return out
@@ -59,10 +62,12 @@ func written(s string) map[string][]byte {
 
 func TestCanaryScannerFindsEveryEncodingAtAnyPlaceAndNothingElse(t *testing.T) {
 	p := newCanaryPlan(t)
-	word, guid, digits, mac, moment := p.word(never, ""), p.guid(never, ""), p.digits(never, "", 15), p.mac(never, ""), p.moment(never, "")
+	word, guid, digits, mac, moment := p.word(never, ""), p.guid(never, ""), p.digits(never, "", 15), p.mac(never, ""),
+		p.moment(never, "")
 	s := newCanaryScanner(p.all)
 
-	planted := map[*canary]map[string][]byte{word: written(word.text), guid: written(guid.text), digits: written(digits.text), mac: written(mac.text),
+	planted := map[*canary]map[string][]byte{word: written(word.text), guid: written(guid.text),
+		digits: written(digits.text), mac: written(mac.text),
 		moment: written(moment.at.Format("2006-01-02T15:04:05"))}
 	for _, c := range []*canary{digits, mac, moment} { // too short to be told from chance by a part
 		delete(planted[c], "cut at the front")
@@ -72,11 +77,14 @@ func TestCanaryScannerFindsEveryEncodingAtAnyPlaceAndNothingElse(t *testing.T) {
 	more := func(c *canary, name string, b []byte) { planted[c][name] = b }
 	more(guid, "bytes", u[:])
 	more(guid, "base64 of bytes", []byte(base64.StdEncoding.EncodeToString(append([]byte("x"), u[:]...))))
-	more(guid, ".NET", []byte{u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]})
-	more(guid, "ClickHouse", append(binary.LittleEndian.AppendUint64(nil, binary.BigEndian.Uint64(u[:8])), binary.LittleEndian.AppendUint64(nil, binary.BigEndian.Uint64(u[8:]))...))
+	more(guid, ".NET", []byte{u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12],
+		u[13], u[14], u[15]})
+	more(guid, "ClickHouse", append(binary.LittleEndian.AppendUint64(nil, binary.BigEndian.Uint64(u[:8])),
+		binary.LittleEndian.AppendUint64(nil, binary.BigEndian.Uint64(u[8:]))...))
 	more(guid, "no dashes", []byte(strings.ReplaceAll(guid.text, "-", "")))
 	more(guid, "braces", []byte("{"+strings.ToUpper(guid.text)+"}"))
-	more(mac, "colons", []byte(fmt.Sprintf("%s:%s:%s:%s:%s:%s", mac.text[:2], mac.text[2:4], mac.text[4:6], mac.text[6:8], mac.text[8:10], mac.text[10:])))
+	more(mac, "colons", []byte(fmt.Sprintf("%s:%s:%s:%s:%s:%s", mac.text[:2], mac.text[2:4], mac.text[4:6],
+		mac.text[6:8], mac.text[8:10], mac.text[10:])))
 	more(moment, "ClickHouse", []byte(moment.at.Format("2006-01-02 15:04:05.000")))
 	more(moment, "milliseconds", binary.LittleEndian.AppendUint64(nil, uint64(moment.at.UnixMilli())))
 	more(moment, "epoch", fmt.Appendf(nil, `{"t":%d}`, moment.at.UnixMilli()))
@@ -98,7 +106,8 @@ func TestCanaryScannerFindsEveryEncodingAtAnyPlaceAndNothingElse(t *testing.T) {
 					t.Errorf("%d, written as %s at %d, was not found", c.form, name, at)
 				}
 				for _, f := range found {
-					// UTF-16 written one way is, a byte earlier and after a zero, UTF-16 written the other way.
+					// UTF-16 written one way is, a byte earlier and after a zero,
+					// UTF-16 written the other way.
 					if f.canary != c || f.offset < at-1 || f.offset >= at+len(b) {
 						t.Errorf("%d, written as %s at %d, was taken for %v", c.form, name, at, f)
 					}
@@ -108,7 +117,8 @@ func TestCanaryScannerFindsEveryEncodingAtAnyPlaceAndNothingElse(t *testing.T) {
 	}
 }
 
-// A value over the edge of a page, with the page's header in the middle of it, is found by one of its halves.
+// A value over the edge of a page, with the page's header in the middle of it, is
+// found by one of its halves.
 func TestCanaryScannerFindsAValueThatAPageBreaks(t *testing.T) {
 	p := newCanaryPlan(t)
 	c := p.word(never, "")

@@ -44,7 +44,8 @@ func (c *canaryNode) do(code int, input string, args ...string) string {
 	c.t.Helper()
 	r := c.run(input, args...)
 	if r.code != code {
-		c.t.Fatalf("ledgerline %s: exit %d, not %d\n%s", strings.Join(args[:min(2, len(args))], " "), r.code, code, c.redacted(r.stderr))
+		c.t.Fatalf("ledgerline %s: exit %d, not %d\n%s", strings.Join(args[:min(2, len(args))], " "), r.code, code,
+			c.redacted(r.stderr))
 	}
 	c.hear("standard error of "+args[0], r.stderr, nil)
 	return r.stdout
@@ -62,7 +63,8 @@ func (c *canaryNode) hear(what, text string, allowed func(*canary) bool) {
 	c.commands = append(c.commands, heard{what, text, allowed})
 }
 
-// take imports folders. What the command says may name files, fields and kinds, and nothing that stands in a record.
+// take imports folders. What the command says may name files, fields and kinds, and
+// nothing that stands in a record.
 func (c *canaryNode) take(paths ...string) intake.Summary {
 	c.t.Helper()
 	r := c.run("", append([]string{"import", "--yes", "--output", "json"}, paths...)...)
@@ -94,7 +96,8 @@ func (c *canaryNode) events(ctx context.Context) (drafts []schemas.Draft, plain 
 			drafts = append(drafts, d)
 			for _, v := range d.Values {
 				if v.Token != "" {
-					asked[d.Tenant] = append(asked[d.Tenant], vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID})
+					asked[d.Tenant] = append(asked[d.Tenant], vault.Sealed{Token: v.Token,
+						Attr: v.Attr.ID, Event: d.ID})
 				}
 			}
 		}
@@ -119,7 +122,8 @@ func (c *canaryNode) events(ctx context.Context) (drafts []schemas.Draft, plain 
 	return drafts, plain
 }
 
-// wentThrough checks that each canary stands sealed under each attribute that it was meant for, so that its absence elsewhere says something.
+// wentThrough checks that each canary stands sealed under each attribute that it was meant for, so
+// that its absence elsewhere says something.
 func (c *canaryNode) wentThrough(ctx context.Context) {
 	c.t.Helper()
 	drafts, plain := c.events(ctx)
@@ -142,7 +146,8 @@ func (c *canaryNode) wentThrough(ctx context.Context) {
 		}
 		if len(k.attributes) == 0 && k.in != native {
 			for a, text := range sealed {
-				if strings.Contains(text.String(), strings.ToLower(k.text)) && k.in != admin && k.in != chris && k.in != anna && k.in != bram {
+				if strings.Contains(text.String(), strings.ToLower(k.text)) && k.in != admin && k.in != chris &&
+					k.in != anna && k.in != bram {
 					c.t.Errorf("%s may be stored nowhere and is sealed in %s", k.id, a)
 				}
 			}
@@ -151,7 +156,8 @@ func (c *canaryNode) wentThrough(ctx context.Context) {
 	c.t.Logf("%d values of attributes that hold a canary are sealed in the ledger", n)
 }
 
-// allPlanted checks that the records hold every canary but those that commands are given, in a form in which the scanner sees it.
+// allPlanted checks that the records hold every canary but those that commands are given, in a
+// form in which the scanner sees it.
 func (c *canaryNode) allPlanted(given ...*canary) {
 	c.t.Helper()
 	found, _, err := c.scanner.scanFiles(filepath.Dir(c.w.day1), false)
@@ -241,28 +247,37 @@ func (c *canaryNode) histories(purpose *canary, gone ...*canary) string {
 		if slices.Contains(gone, d) {
 			continue
 		}
-		out.WriteString(c.do(0, d.text+"\n", "report", "device-history", "--device", "-", "--output", "json", "--purpose", "look "+purpose.text))
+		out.WriteString(c.do(0, d.text+"\n", "report", "device-history", "--device", "-", "--output", "json",
+			"--purpose", "look "+purpose.text))
 	}
 	return out.String()
 }
 
-// lookEverywhere scans files, logs, what commands said, and a dump through each server's interface.
+// lookEverywhere scans files, logs, what commands said, and a dump
+// through each server's interface.
 func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	c.t.Helper()
 	begun, before := time.Now(), c.scanner.bytes
 	l := &look{controls: map[string]map[string]bool{}}
-	status, store, topics, views := c.door("status", "operator"), c.door("eventstore", "reader"), c.door("kafka", "reader"), c.door("clickhouse", "ledger")
+	status, store, topics, views := c.door("status", "operator"), c.door("eventstore", "reader"),
+		c.door("kafka", "reader"), c.door("clickhouse", "ledger")
 	tail := c.do(0, "", "tail", "--from-start", "--until-end")
 	tailJSON := c.do(0, "", "tail", "--from-start", "--until-end", "--output", "json")
 	l.take("tail", c.scanner.scan("standard output", []byte(tail)), nil)
 	l.take("tail as JSON", c.scanner.scan("standard output", []byte(tailJSON)), nil)
-	masked := c.do(0, "", "report", "device-inventory", "--masked") + c.do(0, "", "report", "admin-actions", "--masked", "--output", "json") + c.do(0, "", "report", "refused-collection", "--output", "json")
-	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)), func(k *canary) bool { return k == c.w.tenantName || k == c.w.operator }) // their header says whose it is and who asked
-	l.take("status", c.scanner.scan("standard output", []byte(c.do(0, "", "status")+c.do(0, "", "status", "--output", "json"))), nil)
+	masked := c.do(0, "", "report", "device-inventory", "--masked") +
+		c.do(0, "", "report", "admin-actions", "--masked", "--output", "json") +
+		c.do(0, "", "report", "refused-collection", "--output", "json")
+	// their header says whose it is and who asked
+	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)),
+		func(k *canary) bool { return k == c.w.tenantName || k == c.w.operator })
+	l.take("status", c.scanner.scan("standard output", []byte(c.do(0, "", "status")+
+		c.do(0, "", "status", "--output", "json"))), nil)
 	l.take("status", c.scanner.scan("endpoint", status.ask(c.t, ctx, http.MethodGet, "/status", "")), nil)
 	l.take("status", c.scanner.scan("metrics", status.ask(c.t, ctx, http.MethodGet, "/metrics", "")), nil)
 	for _, profile := range []string{"goroutine?debug=2", "heap?debug=1"} {
-		l.take("status", c.scanner.scan("profile", status.ask(c.t, ctx, http.MethodGet, "/debug/pprof/"+profile, "")), nil)
+		l.take("status", c.scanner.scan("profile", status.ask(c.t, ctx, http.MethodGet, "/debug/pprof/"+profile, "")),
+			nil)
 	}
 	l.take("event store's dump", c.scanner.scan("$all", dumpEventStore(c.t, ctx, store.esdb(c.t))), nil)
 	l.take("Kafka's dump", c.scanner.scan("topics", dumpKafka(c.t, ctx, topics)), nil)
@@ -270,9 +285,11 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	l.files(c.t, c.scanner, c.node, true)
 	c.lookAtCommands(l)
 	l.report(c.t, when)
-	l.mustShow(c.t, when, c.w.controls, false, "files of eventstore", "files of kafka", "files of clickhouse", "event store's dump", "Kafka's dump", "ClickHouse's dump", "tail as JSON")
+	l.mustShow(c.t, when, c.w.controls, false, "files of eventstore", "files of kafka", "files of clickhouse",
+		"event store's dump", "Kafka's dump", "ClickHouse's dump", "tail as JSON")
 	l.mustShow(c.t, when, c.w.controls, true, "tail", "masked reports")
-	c.t.Logf("%s: %d needles for %d canaries, %d MiB in %d places, %s", when, len(c.scanner.needles), len(c.w.all), (c.scanner.bytes-before)>>20, l.places, time.Since(begun).Round(time.Millisecond))
+	c.t.Logf("%s: %d needles for %d canaries, %d MiB in %d places, %s", when, len(c.scanner.needles), len(c.w.all),
+		(c.scanner.bytes-before)>>20, l.places, time.Since(begun).Round(time.Millisecond))
 }
 
 func (c *canaryNode) lookAtCommands(l *look) {
@@ -293,12 +310,14 @@ func (c *canaryNode) lookAtRest(when string) {
 	c.t.Logf("%s: %d MiB, %s", when, (c.scanner.bytes-before)>>20, time.Since(begun).Round(time.Millisecond))
 }
 
-// export makes a request's package outside the data directory and returns the text of all its files.
+// export makes a request's package outside the data directory and returns
+// the text of all its files.
 func (c *canaryNode) export(request string) string {
 	c.t.Helper()
 	var doc struct{ File string }
 	dir := c.t.TempDir()
-	if err := json.Unmarshal([]byte(c.do(0, "", "dsar", "export", request, "--dir", dir, "--output", "json")), &doc); err != nil {
+	if err := json.Unmarshal([]byte(c.do(0, "", "dsar", "export", request, "--dir", dir, "--output", "json")),
+		&doc); err != nil {
 		c.t.Fatal(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
@@ -330,13 +349,15 @@ func (c *canaryNode) export(request string) string {
 func (c *canaryNode) open(right, subject string) string {
 	c.t.Helper()
 	var doc struct{ Request string }
-	if err := json.Unmarshal([]byte(c.do(0, subject+"\n", "dsar", "open", "--subject", "-", "--right", right, "--identity-method", "call-back", "--output", "json")), &doc); err != nil {
+	if err := json.Unmarshal([]byte(c.do(0, subject+"\n", "dsar", "open", "--subject", "-", "--right", right,
+		"--identity-method", "call-back", "--output", "json")), &doc); err != nil {
 		c.t.Fatal(err)
 	}
 	return doc.Request
 }
 
-// refused runs a report on what nobody knows. What was asked about is no business of a log that keeps standard error.
+// refused runs a report on what nobody knows. What was asked about is no business of a log
+// that keeps standard error.
 func (c *canaryNode) refused(input string, args ...string) {
 	c.t.Helper()
 	r := c.run(input, args...)
@@ -356,12 +377,14 @@ func TestCanary(t *testing.T) {
 	purpose, stranger := w.word(officer, "purpose"), w.word(never, "subject that nobody knows")
 	purpose.of("access.purpose")
 	// What a report is asked for and nobody knows is refused before anything is recorded of it.
-	filter, unknownActor, unknownDevice := w.word(never, "filter"), w.word(never, "actor that nobody knows"), w.guid(never, "device that nobody knows")
+	filter, unknownActor, unknownDevice := w.word(never, "filter"), w.word(never, "actor that nobody knows"),
+		w.guid(never, "device that nobody knows")
 	w.anna.upn.of("request.subject")
 	c := &canaryNode{t: t, w: w, scanner: newCanaryScanner(w.all)}
 	c.allPlanted(w.tenantName, w.operator, purpose, filter, stranger, unknownActor, unknownDevice)
 	c.everyAttribute()
-	c.node = newNode(t, "LEDGERLINE_EMBEDDED_UNCOMPRESSED=true", "LEDGERLINE_LOG_LEVEL=debug", "LEDGERLINE_OPERATOR="+w.operator.text+"@ops.example")
+	c.node = newNode(t, "LEDGERLINE_EMBEDDED_UNCOMPRESSED=true", "LEDGERLINE_LOG_LEVEL=debug",
+		"LEDGERLINE_OPERATOR="+w.operator.text+"@ops.example")
 	c.env = append(c.env, "TMPDIR="+c.dir+"/tmp")
 	if err := os.Mkdir(c.dir+"/tmp", 0o700); err != nil {
 		t.Fatal(err)
@@ -372,8 +395,10 @@ func TestCanary(t *testing.T) {
 	c.do(0, "", "tenant", "add", w.tenantName.text, "--source-tenant", w.tenantID.text, "--language", "nl")
 
 	s := c.take(w.day1)
-	if s.FailedCount != 7 || len(s.Unrecognised) != 4 || s.Refused["sealed-prefix"] != 1 || s.Recorded != 9+1+24 || s.ListItemsRefused["apps-on-personal-device"] != 3 || s.ValuesWithheld != 10 {
-		t.Errorf("day 1: %d failed, %d kinds unrecognised, %d recorded, items refused %v, %d withheld", s.FailedCount, len(s.Unrecognised), s.Recorded, s.ListItemsRefused, s.ValuesWithheld)
+	if s.FailedCount != 7 || len(s.Unrecognised) != 4 || s.Refused["sealed-prefix"] != 1 || s.Recorded != 9+1+24 ||
+		s.ListItemsRefused["apps-on-personal-device"] != 3 || s.ValuesWithheld != 10 {
+		t.Errorf("day 1: %d failed, %d kinds unrecognised, %d recorded, items refused %v, %d withheld", s.FailedCount,
+			len(s.Unrecognised), s.Recorded, s.ListItemsRefused, s.ValuesWithheld)
 	}
 	if s := c.take(w.day2); s.Recorded != 1 || s.FailedCount > 0 {
 		t.Errorf("day 2: %d recorded, %d failed", s.Recorded, s.FailedCount)
@@ -388,18 +413,27 @@ func TestCanary(t *testing.T) {
 
 	history := c.histories(purpose)
 	c.shows("the devices' histories", history, func(k *canary) bool {
-		return k.in == standing && strings.HasPrefix(k.id, "device.") || k.in != never && slices.ContainsFunc(slices.Collect(maps.Keys(k.attributes)), func(a string) bool { return strings.HasPrefix(a, "device.") })
+		return k.in == standing && strings.HasPrefix(k.id, "device.") ||
+			k.in != never && slices.ContainsFunc(slices.Collect(maps.Keys(k.attributes)),
+				func(a string) bool { return strings.HasPrefix(a, "device.") })
 	}, func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
 	inventory := c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)
 	c.shows("the inventory", inventory, func(k *canary) bool {
-		return k.in != moved && k.in != bram && holding("device.name", "device.serial-number", "device.enrolled-at", "device.last-contact")(k)
+		return k.in != moved && k.in != bram && holding("device.name", "device.serial-number", "device.enrolled-at",
+			"device.last-contact")(k)
 	}, func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
 	actions := c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", purpose.text)
-	c.shows("the admin actions", actions, holding("action.actor-upn", "action.target-name", "action.changes", "action.actor-ip", "action.application-name", "action.details", "action.verb", "action.category",
-		"action.result", "action.operation", "action.actor-type", "action.delegated"), func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
-	c.shows("the actions of one actor", c.do(0, strings.ToUpper(w.admin.upn.text)+canaryDomain+"\n", "report", "admin-actions", "--actor", "-", "--output", "csv", "--purpose", purpose.text),
-		func(k *canary) bool { return k == w.admin.upn }, func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
-	c.refused("", "report", "device-inventory", "--platform", filter.text, "--output", "csv", "--purpose", purpose.text)
+	c.shows("the admin actions", actions, holding("action.actor-upn", "action.target-name", "action.changes",
+		"action.actor-ip", "action.application-name", "action.details", "action.verb", "action.category",
+		"action.result", "action.operation", "action.actor-type", "action.delegated"),
+		func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
+	c.shows("the actions of one actor", c.do(0, strings.ToUpper(w.admin.upn.text)+canaryDomain+"\n", "report",
+		"admin-actions", "--actor", "-", "--output", "csv", "--purpose", purpose.text),
+		func(k *canary) bool { return k == w.admin.upn }, func(k *canary) bool {
+			return k.in != never && k.in != shown && k.in != native
+		})
+	c.refused("", "report", "device-inventory", "--platform", filter.text, "--output", "csv",
+		"--purpose", purpose.text)
 	c.do(0, "", "report", "refused-collection", "--output", "json")
 	c.do(1, stranger.text+canaryDomain+"\n", "dsar", "open", "--subject", "-", "--right", "access")
 
@@ -416,7 +450,9 @@ func TestCanary(t *testing.T) {
 		person canaryPerson
 		his    []keeper
 	}{{w.bram, []keeper{bram, brams}}, {w.admin, []keeper{admin}}} {
-		his := func(k *canary) bool { return slices.Contains(other.his, k.in) && len(k.attributes) > 0 && !freeText(k) }
+		his := func(k *canary) bool {
+			return slices.Contains(other.his, k.in) && len(k.attributes) > 0 && !freeText(k)
+		}
 		c.shows("the package of "+string(other.person.in), c.export(c.open("access", other.person.id.text)), his,
 			func(k *canary) bool {
 				return k.in == standing || k.in == tenants || k.in == moved && other.person.in == bram
@@ -430,22 +466,27 @@ func TestCanary(t *testing.T) {
 	afterwards := func(when string) {
 		t.Helper()
 		hers := func(k *canary) bool { return k.in == anna || k.in == annas || k.in == moved }
-		c.shows(when+", the person's package", c.export(request), nobody, func(k *canary) bool { return k.in == standing || k.in == tenants && !hers(k) })
+		c.shows(when+", the person's package", c.export(request), nobody,
+			func(k *canary) bool { return k.in == standing || k.in == tenants && !hers(k) })
 		notHers := func(k *canary) bool { return k.in != anna && k.in != never && k.in != shown && k.in != native }
-		c.shows(when+", the reports", c.histories(purpose, append([]*canary{w.personal, w.devices[4]}, w.gone...)...)+c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)+
+		c.shows(when+", the reports", c.histories(purpose, append([]*canary{w.personal, w.devices[4]}, w.gone...)...)+
+			c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)+
 			c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", purpose.text),
 			func(k *canary) bool {
-				return (k.in == admin || k.in == brams || k.in == annas) && holding("action.actor-upn", "device.name", "device.serial-number")(k)
+				return (k.in == admin || k.in == brams || k.in == annas) &&
+					holding("action.actor-upn", "device.name", "device.serial-number")(k)
 			}, notHers)
 		_, plain := c.events(ctx)
 		c.shows(when+", what opens", strings.Join(slices.Collect(maps.Values(plain)), "\n"), func(k *canary) bool {
-			return (k.in == admin || k.in == bram || k.in == brams || k.in == chris || k.in == annas || k.in == officer) && len(k.attributes) > 0
+			return (k.in == admin || k.in == bram || k.in == brams || k.in == chris || k.in == annas ||
+				k.in == officer) && len(k.attributes) > 0
 		}, notHers)
 		c.do(1, w.anna.upn.text+canaryDomain+"\n", "dsar", "open", "--subject", "-", "--right", "access")
 	}
 	afterwards("after erasure")
 	if s := c.take(w.day1, w.day2); s.ValuesOmitted == 0 && s.Refused["erased-subject"] == 0 {
-		t.Errorf("the erased person's old records were taken again: %d recorded, no value omitted, none refused", s.Recorded)
+		t.Errorf("the erased person's old records were taken again: %d recorded, no value omitted, none refused",
+			s.Recorded)
 	}
 	c.take(w.folder)
 	afterwards("imported again")

@@ -20,8 +20,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// canonical writes down a node's whole state so that two nodes that were told the same agree on every line: values
-// unsealed, random ids replaced by what they stand for, our own clock left out.
+// canonical writes down a node's whole state so that two nodes that were told the same agree on
+// every line: values unsealed, random ids replaced by what they stand for, our own clock left out.
 func canonical(t testing.TB, ctx context.Context, p parts, f *facts) []string {
 	t.Helper()
 	var out []string
@@ -43,7 +43,8 @@ type names struct {
 }
 
 func newNames(t testing.TB, ctx context.Context, p parts, f *facts, tenant uuid.UUID) *names {
-	n := &names{f: f, tenant: tenant, persons: map[uuid.UUID]string{}, streams: map[schemas.Stream]string{}, elements: map[string]string{}}
+	n := &names{f: f, tenant: tenant, persons: map[uuid.UUID]string{}, streams: map[schemas.Stream]string{},
+		elements: map[string]string{}}
 	for _, d := range f.drafts {
 		if d.Tenant != tenant {
 			continue
@@ -192,14 +193,16 @@ func (n *names) lines(t testing.TB, ctx context.Context, p parts) (out []string)
 				return err
 			}
 			for _, i := range ids {
-				out = append(out, fmt.Sprintf("vault: %s is %s %s from %s to %s", name, i.Kind, i.Value, i.From.UTC().Format(time.RFC3339), i.To.UTC().Format(time.RFC3339)))
+				out = append(out, fmt.Sprintf("vault: %s is %s %s from %s to %s", name, i.Kind, i.Value,
+					i.From.UTC().Format(time.RFC3339), i.To.UTC().Format(time.RFC3339)))
 			}
 			held, err := tx.DevicesOf(id)
 			if err != nil {
 				return err
 			}
 			for _, h := range held {
-				out = append(out, fmt.Sprintf("vault: %s holds %s as %s, generation %d, from %s to %s", name, n.streams[h.Stream], h.Ownership, h.Generation,
+				out = append(out, fmt.Sprintf("vault: %s holds %s as %s, generation %d, from %s to %s", name,
+					n.streams[h.Stream], h.Ownership, h.Generation,
 					h.From.UTC().Format(time.RFC3339), h.To.UTC().Format(time.RFC3339)))
 			}
 		}

@@ -36,14 +36,15 @@ var clientDirs = map[string]*string{
 // attached is a ledger at which clients knock, and what they must find there.
 type attached struct {
 	*node
-	events  []schemas.Recorded
-	devices []schemas.Recorded // in streams of devices
+	events  []schemas.Envelope
+	devices []schemas.Envelope // in streams of devices
 	stream  schemas.Stream     // of a device, with more than one event
 	topics  map[string]int     // how many events each topic of events has
 	doors   []byte             // what `connect` says, for a client's standard input
 }
 
-// Other people's clients do with a ledger what README.md of deploy/clients says, and find exactly what it holds.
+// Other people's clients do with a ledger what README.md of deploy/clients says, and
+// find exactly what it holds.
 func TestClients(t *testing.T) {
 	a := attach(t)
 	ran := 0
@@ -101,7 +102,7 @@ func attach(t *testing.T) *attached {
 }
 
 // digest says how many events there are, and which, as the clients say it.
-func digest(events []schemas.Recorded) string {
+func digest(events []schemas.Envelope) string {
 	ids := make([]string, len(events))
 	for i, e := range events {
 		ids[i] = e.ID.String()
@@ -114,8 +115,9 @@ type said struct{ stdout, stderr string }
 
 func (s said) String() string { return "it said\n" + s.stdout + s.stderr }
 
-// client runs one to its end, within a minute. Secrets come in by standard input or by files that it is told of; its
-// home directory is empty, so that no configuration of this machine's user helps it.
+// client runs one to its end, within a minute. Secrets come in by standard input or by
+// files that it is told of; its home directory is empty, so that no configuration of
+// this machine's user helps it.
 func (a *attached) client(t *testing.T, input []byte, env []string, command ...string) (said, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -131,7 +133,8 @@ func (a *attached) client(t *testing.T, input []byte, env []string, command ...s
 	return said{out.String(), errs.String()}, errors.Join(err, ctx.Err())
 }
 
-// promises runs a client and compares what it says, line by line, with what is so: no more and no less.
+// promises runs a client and compares what it says, line by line, with what
+// is so: no more and no less.
 func (a *attached) promises(t *testing.T, input []byte, env, want []string, command ...string) {
 	t.Helper()
 	s, err := a.client(t, input, env, command...)
@@ -158,9 +161,10 @@ func (a *attached) promises(t *testing.T, input []byte, env, want []string, comm
 
 func script(name string) string { return filepath.Join("..", "..", "deploy", "clients", name) }
 
-// ofTheStore is what each client of the event store must say; the names of refusals are the client's own.
+// ofTheStore is what each client of the event store must say; the names of
+// refusals are the client's own.
 func (a *attached) ofTheStore(denied, unauthenticated, untrusted string) []string {
-	var stream []schemas.Recorded
+	var stream []schemas.Envelope
 	for _, e := range a.devices {
 		if e.Stream == a.stream {
 			stream = append(stream, e)
@@ -210,7 +214,8 @@ func (a *attached) python(t *testing.T, dir string) {
 			"ledger.device in a group: " + digest(a.devices),
 			"a group by an account that may only read: GroupAuthorizationFailedError",
 			"wrong password: KafkaTimeoutError",
-			"wrong password, said by the broker: Authentication failed: the name or the password is not right (SCRAM-SHA-256)",
+			"wrong password, said by the broker: Authentication failed: the name or the password is not right " +
+				"(SCRAM-SHA-256)",
 		}, python, script("python/cloudevents_kafka.py"))
 	})
 	t.Run("kurrentdbclient", func(t *testing.T) {
@@ -257,7 +262,8 @@ func (a *attached) java(t *testing.T, dir string) {
 	}, "java", "-cp", filepath.Join(dir, "*"), script("java/Jdbc.java"))
 }
 
-// configured returns the file that `connect` wrote for the program, and a copy with another password.
+// configured returns the file that `connect` wrote for the program, and a
+// copy with another password.
 func (a *attached) configured(t *testing.T, program string) (right, wrong, brokers string) {
 	var d struct {
 		Brokers, Password string
@@ -345,13 +351,15 @@ func (a *attached) kcat(t *testing.T, kcat string) {
 
 func (a *attached) kafkaTools(t *testing.T, bin string) {
 	right, wrong, brokers := a.configured(t, "java")
-	topics := []string{filepath.Join(bin, "kafka-topics.sh"), "--bootstrap-server", brokers, "--command-config", right, "--describe"}
+	topics := []string{filepath.Join(bin, "kafka-topics.sh"), "--bootstrap-server", brokers, "--command-config",
+		right, "--describe"}
 	s, err := a.client(t, nil, nil, topics...)
 	if err != nil {
 		t.Fatalf("%v: %v", err, s)
 	}
 	partitions := map[string]int{}
-	for _, m := range regexp.MustCompile(`(?m)^\tTopic: (\S+)\tPartition: \d+\tLeader: \d+\t`).FindAllStringSubmatch(s.stdout, -1) {
+	line := regexp.MustCompile(`(?m)^\tTopic: (\S+)\tPartition: \d+\tLeader: \d+\t`)
+	for _, m := range line.FindAllStringSubmatch(s.stdout, -1) {
 		partitions[m[1]]++
 	}
 	for topic := range a.topics {
@@ -359,7 +367,8 @@ func (a *attached) kafkaTools(t *testing.T, bin string) {
 			t.Errorf("%s is described with %d partitions, it has 4: %v", topic, partitions[topic], s)
 		}
 	}
-	s, err = a.client(t, nil, nil, filepath.Join(bin, "kafka-get-offsets.sh"), "--bootstrap-server", brokers, "--command-config", right)
+	s, err = a.client(t, nil, nil, filepath.Join(bin, "kafka-get-offsets.sh"), "--bootstrap-server", brokers,
+		"--command-config", right)
 	if err != nil {
 		t.Fatalf("%v: %v", err, s)
 	}

@@ -26,22 +26,27 @@ var (
 	crashSeed = flag.Uint64("seed", 0, "seed of the random kills; 0 takes one from the clock and prints it")
 )
 
-// crashPoint is where a process kills itself: in `import`, or in `up`. It is passed at least so many times while a small fleet is fed.
+// crashPoint is where a process kills itself: in `import`, or in `up`. It is passed at least so
+// many times while a small fleet is fed.
 type crashPoint struct {
 	inImport bool
 	name     string
 	times    int
 }
 
-// crashPoints are all named points that feeding and following passes; each is hit once before random kills come.
+// crashPoints are all named points that feeding and following passes; each is hit once
+// before random kills come.
 var crashPoints = []crashPoint{
-	{true, intake.PointPlanned, 3}, {true, intake.PointCommitted, 3}, {true, intake.PointRefused, 1}, {true, intake.PointAppended, 20}, {true, intake.PointDone, 3},
-	{false, relay.PointRecovered, 1}, {false, relay.PointPublish, 3}, {false, relay.PointPublished, 3}, {false, relay.PointAcked, 2}, {false, relay.PointNoted, 2},
-	{false, projections.HookBeforeInsert, 2}, {false, projections.HookAfterInsert, 2}, {false, projections.HookAfterSave, 2},
+	{true, intake.PointPlanned, 3}, {true, intake.PointCommitted, 3}, {true, intake.PointRefused, 1},
+	{true, intake.PointAppended, 20}, {true, intake.PointDone, 3},
+	{false, relay.PointRecovered, 1}, {false, relay.PointPublish, 3}, {false, relay.PointPublished, 3},
+	{false, relay.PointAcked, 2}, {false, relay.PointNoted, 2},
+	{false, projections.HookBeforeInsert, 2}, {false, projections.HookAfterInsert, 2},
+	{false, projections.HookAfterSave, 2},
 }
 
-// What was told to a ledger that was killed again and again is in the end what was told to one that was not: in the ledger, the topics,
-// the views and the vault.
+// What was told to a ledger that was killed again and again is in the end what was told to one
+// that was not: in the ledger, the topics, the views and the vault.
 func TestCrash(t *testing.T) {
 	seed := *crashSeed
 	if seed == 0 {
@@ -84,8 +89,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// newCrashNode imports in small batches, so that even a small fleet passes each point of a batch several times. Undisturbed or not,
-// they must be of one size: what differs then would not come from the kills.
+// newCrashNode imports in small batches, so that even a small fleet passes each point of a
+// batch several times. Undisturbed or not, they must be of one size: what differs then
+// would not come from the kills.
 func newCrashNode(t *testing.T) *node {
 	n := newNode(t)
 	n.how = []string{"--batch", "32"}
@@ -102,10 +108,12 @@ func feedWithoutKills(t *testing.T, ctx context.Context, n *node, gen fleet.Summ
 	return canonical(t, ctx, n.connect(ctx), check(t, n))
 }
 
-// feedUnderKills feeds and kills the whole tree several times, at this round's named points and at random moments, and leaves it dead.
+// feedUnderKills feeds and kills the whole tree several times, at this round's named points and at
+// random moments, and leaves it dead.
 func (n *node) feedUnderKills(rnd *rand.Rand, round int, gen fleet.Summary, dir string) (kills []string) {
 	n.t.Helper()
-	points := []crashPoint{crashPoints[round%len(crashPoints)], crashPoints[(round+7)%len(crashPoints)], {}} // the last is a random moment
+	// the last is a random moment
+	points := []crashPoint{crashPoints[round%len(crashPoints)], crashPoints[(round+7)%len(crashPoints)], {}}
 	registered := false
 	for _, p := range points {
 		hit := "at random"
@@ -136,14 +144,16 @@ func (n *node) feedUnderKills(rnd *rand.Rand, round int, gen fleet.Summary, dir 
 		if err := n.start(); err != nil {
 			n.t.Fatal(err)
 		}
-		n.run("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant) // may be known already: the answer was killed
+		// may be known already: the answer was killed
+		n.run("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant)
 		n.kill()
 	}
 	return kills
 }
 
-// importAndKill tells whether a crash point was passed. It imports until the import has ended by itself, by its crash point or because `up` died at its own, or until a random moment; then everything is
-// killed, and the import with it.
+// importAndKill tells whether a crash point was passed. It imports until the import has ended by
+// itself, by its crash point or because `up` died at its own, or until a random moment; then
+// everything is killed, and the import with it.
 func (n *node) importAndKill(rnd *rand.Rand, env []string, dir string, atRandom bool) (died bool) {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -153,7 +163,8 @@ func (n *node) importAndKill(rnd *rand.Rand, env []string, dir string, atRandom 
 		n.t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	go func() { defer close(ended); cmd.Wait() }() // killed, or failed because the ledger died: both are what is tested
+	// killed, or failed because the ledger died: both are what is tested
+	go func() { defer close(ended); cmd.Wait() }()
 	moment := time.NewTimer(time.Duration(rnd.Int64N(int64(3 * time.Second))))
 	defer moment.Stop()
 	var random <-chan time.Time
@@ -180,7 +191,8 @@ func killedItself(cmd *exec.Cmd) bool {
 	return ok && ws.Signaled()
 }
 
-// awaitSilence gives relay and projector the time to pass their points: until `up` dies, which it tells, or the views hold what the ledger holds.
+// awaitSilence gives relay and projector the time to pass their points: until `up` dies, which it
+// tells, or the views hold what the ledger holds.
 func (n *node) awaitSilence(ctx context.Context) (died bool) {
 	for range 250 {
 		select {

@@ -13,7 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/internal/fleet"
 )
 
-// smallFleet writes a small generated fleet and returns its folder and what an import must come to.
+// smallFleet writes a small generated fleet and returns its folder and
+// what an import must come to.
 func smallFleet(t testing.TB, devices, days int) (string, fleet.Summary) {
 	t.Helper()
 	cfg := fleet.Sized(devices)
@@ -26,7 +27,8 @@ func smallFleet(t testing.TB, devices, days int) (string, fleet.Summary) {
 	return dir, sum
 }
 
-// The main job, by the commands a user types: import, views, reports, a person's package, erasure, restart.
+// The main job, by the commands a user types: import, views, reports, a person's
+// package, erasure, restart.
 func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	dir, gen := smallFleet(t, 40, 4)
 	n := newNode(t)
@@ -39,7 +41,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	n.must("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant, "--language", "nl")
 	s := n.importJSON("Contoso", dir)
 	if s.Read != gen.Expected.Read || s.FailedCount != gen.Expected.Failed {
-		t.Errorf("read %d and failed %d records, the fleet wrote %d and %d", s.Read, s.FailedCount, gen.Expected.Read, gen.Expected.Failed)
+		t.Errorf("read %d and failed %d records, the fleet wrote %d and %d", s.Read, s.FailedCount, gen.Expected.Read,
+			gen.Expected.Failed)
 	}
 	if again := n.importJSON("Contoso", dir); again.EventsAppended != 0 {
 		t.Errorf("importing again appended %d events", again.EventsAppended)
@@ -59,7 +62,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		Totals struct{ Masked int }
 	}
 	for id, args := range map[string][]string{
-		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang", "nl"}, "refused-collection": nil,
+		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang",
+			"nl"}, "refused-collection": nil,
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {
@@ -75,7 +79,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Size() == 0 || st.Mode().Perm() != 0o600 {
 		t.Errorf("a report in a file: %v, %v", st, err)
 	}
-	if r := n.run("", "report", "admin-actions", "--masked", "--file", path); r.code == 0 || !strings.Contains(r.stderr, "--file") {
+	if r := n.run("", "report", "admin-actions", "--masked", "--file", path); r.code == 0 ||
+		!strings.Contains(r.stderr, "--file") {
 		t.Errorf("a file that exists: exit %d, %s, want it kept", r.code, r.stderr)
 	}
 	if r := n.run("", "report", "admin-actions"); r.code != 2 || !strings.Contains(r.stderr, "--purpose") {
@@ -84,7 +89,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	if out := n.must("", "views", "rebuild", "all"); !strings.Contains(out, "rebuilt attribute_current") {
 		t.Errorf("rebuilding all views said %q", out)
 	}
-	if out := n.must("", "views", "reconcile", "--deep"); !strings.Contains(out, "no difference in what was compared") {
+	if out := n.must("", "views", "reconcile", "--deep"); !strings.Contains(out,
+		"no difference in what was compared") {
 		t.Errorf("reconcile said %q", out)
 	}
 	n.stop()
@@ -94,7 +100,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	f = check(t, n)
 
 	// What somebody takes out of the views is found and named.
-	n.door("clickhouse", "ledger").ask(t, context.Background(), http.MethodPost, "/?mutations_sync=2", "ALTER TABLE ledgerline.events DELETE WHERE ledger_seq IN (3, 7)")
+	n.door("clickhouse", "ledger").ask(t, context.Background(), http.MethodPost, "/?mutations_sync=2",
+		"ALTER TABLE ledgerline.events DELETE WHERE ledger_seq IN (3, 7)")
 	r := n.run("", "views", "reconcile", "--output", "json")
 	var doc struct {
 		Findings []struct {
@@ -115,7 +122,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	}
 }
 
-// Topics, views and the sequence index are copies: whichever is lost is made again from the ledger, and nothing with it.
+// Topics, views and the sequence index are copies: whichever is lost is made again from the
+// ledger, and nothing with it.
 func TestWhatIsLostIsMadeAgainFromTheLedger(t *testing.T) {
 	dir, gen := smallFleet(t, 25, 2)
 	n := newNode(t)
@@ -125,7 +133,8 @@ func TestWhatIsLostIsMadeAgainFromTheLedger(t *testing.T) {
 	n.must("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant)
 	n.importJSON("Contoso", dir)
 	want := check(t, n)
-	for _, lost := range [][]string{{"kafka"}, {"clickhouse"}, {"sequence.index"}, {"kafka", "clickhouse", "sequence.index"}} {
+	for _, lost := range [][]string{{"kafka"}, {"clickhouse"}, {"sequence.index"},
+		{"kafka", "clickhouse", "sequence.index"}} {
 		n.stop()
 		for _, name := range lost {
 			if err := os.RemoveAll(filepath.Join(n.dir, "data", name)); err != nil {

@@ -43,7 +43,8 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "ledgerline")
-	cmd := exec.Command("go", "build", "-tags", "crash,disturb", "-o", path, "github.com/ledgerline/ledgerline/cmd/ledgerline")
+	cmd := exec.Command("go", "build", "-tags", "crash,disturb", "-o", path,
+		"github.com/ledgerline/ledgerline/cmd/ledgerline")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
@@ -79,8 +80,10 @@ type node struct {
 
 func newNode(t testing.TB, env ...string) *node {
 	t.Helper()
-	n := &node{t: t, dir: t.TempDir(), env: append([]string{"LEDGERLINE_EMBEDDED_EVENTSTORE_ADDR=127.0.0.1:0", "LEDGERLINE_EMBEDDED_KAFKA_ADDR=127.0.0.1:0",
-		"LEDGERLINE_EMBEDDED_CLICKHOUSE_ADDR=127.0.0.1:0", "LEDGERLINE_OPERATOR=operator@test.example", "LEDGERLINE_LOG_LEVEL=debug"}, env...)}
+	n := &node{t: t, dir: t.TempDir(), env: append([]string{"LEDGERLINE_EMBEDDED_EVENTSTORE_ADDR=127.0.0.1:0",
+		"LEDGERLINE_EMBEDDED_KAFKA_ADDR=127.0.0.1:0",
+		"LEDGERLINE_EMBEDDED_CLICKHOUSE_ADDR=127.0.0.1:0", "LEDGERLINE_OPERATOR=operator@test.example",
+		"LEDGERLINE_LOG_LEVEL=debug"}, env...)}
 	t.Cleanup(n.kill)
 	return n
 }
@@ -99,7 +102,8 @@ func (n *node) command(ctx context.Context, env []string, args ...string) *exec.
 	return cmd
 }
 
-// start runs `up` and waits until it serves, or until it has ended: a crash point may lie in its start.
+// start runs `up` and waits until it serves, or until it has ended: a crash
+// point may lie in its start.
 func (n *node) start(env ...string) error {
 	n.t.Helper()
 	logPath := filepath.Join(n.dir, "up.log")
@@ -160,7 +164,8 @@ type door struct{ URL, Brokers, User, Password, CA, CAFile string }
 func (n *node) door(server, account string) door {
 	n.t.Helper()
 	var d door
-	if err := json.Unmarshal([]byte(n.must("", "connect", server, "--account", account, "--output", "json")), &d); err != nil {
+	if err := json.Unmarshal([]byte(n.must("", "connect", server, "--account", account, "--output", "json")),
+		&d); err != nil {
 		n.t.Fatal(err)
 	}
 	return d
@@ -200,7 +205,8 @@ func (d door) tls(t testing.TB) *tls.Config {
 	return &tls.Config{RootCAs: roots}
 }
 
-// ask sends one HTTP request as the account, and returns the answer's body. The answer must be 200.
+// ask sends one HTTP request as the account, and returns the answer's
+// body. The answer must be 200.
 func (d door) ask(t testing.TB, ctx context.Context, method, path, body string) []byte {
 	t.Helper()
 	status, answer := d.send(t, ctx, method, path, body)
@@ -239,7 +245,8 @@ func (d door) scram() kafka.SASL {
 	return kafka.SASL{Mechanism: kafka.ScramSHA256, User: d.User, Password: d.Password}
 }
 
-// kill ends the whole tree at once, as the loss of power would; the engine's child dies with its parent.
+// kill ends the whole tree at once, as the loss of power would; the engine's
+// child dies with its parent.
 func (n *node) kill() {
 	if n.up == nil {
 		return
@@ -305,7 +312,8 @@ func (n *node) must(input string, args ...string) string {
 // importJSON imports paths for a tenant and returns the summary, which must balance.
 func (n *node) importJSON(tenant string, paths ...string) intake.Summary {
 	n.t.Helper()
-	r := n.run("", append(append([]string{"import", "--tenant", tenant, "--yes", "--output", "json"}, n.how...), paths...)...)
+	r := n.run("", append(append([]string{"import", "--tenant", tenant, "--yes", "--output", "json"}, n.how...),
+		paths...)...)
 	if r.code != 0 && r.code != 3 {
 		n.dumpLog()
 		n.t.Fatalf("import: exit %d\n%s", r.code, r.stderr)
@@ -350,7 +358,8 @@ func (n *node) connect(ctx context.Context) parts {
 	must(err)
 	n.t.Cleanup(func() { p.kafka.Close() })
 	views := n.door("clickhouse", "reader")
-	p.views, err = clickhouse.Open(ctx, clickhouse.Config{Addrs: []string{views.address()}, Username: views.User, Password: views.Password, TLS: views.tls(n.t)})
+	p.views, err = clickhouse.Open(ctx, clickhouse.Config{Addrs: []string{views.address()}, Username: views.User,
+		Password: views.Password, TLS: views.tls(n.t)})
 	must(err)
 	n.t.Cleanup(func() { p.views.Close() })
 	db, err := sqlite.Open(ctx, filepath.Join(n.dir, "data", "vault.db"))

@@ -214,7 +214,8 @@ func TestRestoredVaultForgetsWhoWasErasedSince(t *testing.T) {
 		t.Fatal("the inventory names nobody")
 	}
 	var opened struct{ Request string }
-	if err := json.Unmarshal([]byte(n.must(upn+"\n", "dsar", "open", "--subject", "-", "--right", "erasure", "--output",
+	if err := json.Unmarshal([]byte(n.must(upn+"\n", "dsar", "open", "--subject", "-", "--right",
+		"erasure", "--output",
 		"json")), &opened); err != nil {
 		t.Fatal(err)
 	}

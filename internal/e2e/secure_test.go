@@ -27,8 +27,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// The servers ask, and the ledger works: its commands log in by accounts whose passwords nobody sees; a ledgerline elsewhere does with
-// the writers' group; a user without it neither reads $all nor writes the ledger's streams.
+// The servers ask, and the ledger works: its commands log in by accounts whose passwords nobody
+// sees; a ledgerline elsewhere does with the writers' group; a user without it neither reads $all
+// nor writes the ledger's streams.
 func TestTheServersAskForPasswordsAndTheLedgerWorks(t *testing.T) {
 	dir, gen := smallFleet(t, 20, 2)
 	n := newNode(t)
@@ -78,7 +79,8 @@ func TestTheServersAskForPasswordsAndTheLedgerWorks(t *testing.T) {
 		t.Errorf("%d passwords, want those of three servers, the status port, and the user's", len(passwords))
 	}
 	for _, name := range []string{"accounts.json", "eventstore-users"} {
-		if info, err := os.Stat(filepath.Join(n.dir, "data", "keys", name)); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(filepath.Join(n.dir, "data", "keys", name)); err != nil ||
+			info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v, want only its owner to read it", name, info, err)
 		}
 	}
@@ -198,8 +200,8 @@ func TestTheServersAskForPasswordsAndTheLedgerWorks(t *testing.T) {
 	n.stop()
 }
 
-// Beyond loopback event store and ClickHouse speak TLS by certificates of one authority, which the machine's own commands
-// and everybody who is given its file trust.
+// Beyond loopback event store and ClickHouse speak TLS by certificates of one authority, which the
+// machine's own commands and everybody who is given its file trust.
 func TestBeyondLoopbackEverythingSpeaksTLS(t *testing.T) {
 	dir, gen := smallFleet(t, 10, 2)
 	n := newNode(t, "LEDGERLINE_EMBEDDED_EVENTSTORE_ADDR=0.0.0.0:0", "LEDGERLINE_EMBEDDED_CLICKHOUSE_ADDR=0.0.0.0:0")
@@ -225,7 +227,8 @@ func TestBeyondLoopbackEverythingSpeaksTLS(t *testing.T) {
 					return 0, err
 				}
 				req.SetBasicAuth(d.User, d.Password)
-				res, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: t, DisableKeepAlives: true}}).Do(req)
+				res, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: t,
+					DisableKeepAlives: true}}).Do(req)
 				if err != nil {
 					return 0, err
 				}
@@ -242,33 +245,45 @@ func TestBeyondLoopbackEverythingSpeaksTLS(t *testing.T) {
 			}
 		}
 	}
-	// Another machine's commands, which know these servers as they would know clusters: by addresses, authority and accounts.
+	// Another machine's commands, which know these servers as they would know clusters: by
+	// addresses, authority and accounts.
 	store, topics, views := n.door("eventstore", "ledger"), n.door("kafka", "reader"), n.door("clickhouse", "reader")
 	secret := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(secret, []byte(views.Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	address, _, _ := strings.Cut(store.URL, "&tlsCAFile=")
-	elsewhere := newNode(t, "LEDGERLINE_EVENTSTORE_ADDRESS="+address, "LEDGERLINE_EVENTSTORE_CA="+store.CAFile, "LEDGERLINE_EVENTSTORE_USER=ledger",
-		"LEDGERLINE_EVENTSTORE_PASSWORD="+store.Password, "LEDGERLINE_KAFKA_BROKERS="+topics.Brokers, "LEDGERLINE_KAFKA_USER=reader",
-		"LEDGERLINE_KAFKA_PASSWORD="+topics.Password, "LEDGERLINE_CLICKHOUSE_ADDRESS="+views.address(), "LEDGERLINE_CLICKHOUSE_CA="+views.CAFile,
+	elsewhere := newNode(t, "LEDGERLINE_EVENTSTORE_ADDRESS="+address, "LEDGERLINE_EVENTSTORE_CA="+store.CAFile,
+		"LEDGERLINE_EVENTSTORE_USER=ledger",
+		"LEDGERLINE_EVENTSTORE_PASSWORD="+store.Password, "LEDGERLINE_KAFKA_BROKERS="+topics.Brokers,
+		"LEDGERLINE_KAFKA_USER=reader",
+		"LEDGERLINE_KAFKA_PASSWORD="+topics.Password, "LEDGERLINE_CLICKHOUSE_ADDRESS="+views.address(),
+		"LEDGERLINE_CLICKHOUSE_CA="+views.CAFile,
 		"LEDGERLINE_CLICKHOUSE_USER=reader", "LEDGERLINE_CLICKHOUSE_PASSWORD_FILE="+secret)
 	if out := elsewhere.must("", "views", "reconcile", "--deep"); !strings.Contains(out,
 		"no difference in what was compared") {
 		t.Errorf("reconcile from elsewhere said %q", out)
 	}
-	if here, there := n.must("", "tail", "--from-start", "--until-end"), elsewhere.must("", "tail", "--from-start", "--until-end"); here != there || here == "" {
+	if here, there := n.must("", "tail", "--from-start", "--until-end"),
+		elsewhere.must("", "tail", "--from-start", "--until-end"); here != there || here == "" {
 		t.Errorf("tail from elsewhere shows %d bytes, here %d", len(there), len(here))
 	}
-	for wrong, says := range map[string]string{"LEDGERLINE_KAFKA_PASSWORD=wrong": "the name or the password is not right",
-		"LEDGERLINE_KAFKA_TLS=on": "does not speak TLS"} {
-		if r := elsewhere.runEnv([]string{wrong}, "", "tail", "--until-end"); r.code != 1 || !strings.Contains(r.stderr, says) {
+	for wrong, says := range map[string]string{
+		"LEDGERLINE_KAFKA_PASSWORD=wrong": "the name or the password is not right",
+		"LEDGERLINE_KAFKA_TLS=on":         "does not speak TLS",
+	} {
+		if r := elsewhere.runEnv([]string{wrong}, "", "tail", "--until-end"); r.code != 1 ||
+			!strings.Contains(r.stderr, says) {
 			t.Errorf("%s: exit %d, %s", wrong, r.code, r.stderr)
 		}
 	}
-	for wrong, says := range map[string]string{"LEDGERLINE_EVENTSTORE_PASSWORD=wrong": "the user or the password is wrong",
-		"LEDGERLINE_CLICKHOUSE_USER=nobody": "AUTHENTICATION_FAILED", "LEDGERLINE_CLICKHOUSE_TLS=off": "clickhouse.tls"} {
-		if r := elsewhere.runEnv([]string{wrong}, "", "views", "reconcile"); r.code == 0 || !strings.Contains(r.stderr, says) || strings.Contains(r.stderr, store.Password) {
+	for wrong, says := range map[string]string{
+		"LEDGERLINE_EVENTSTORE_PASSWORD=wrong": "the user or the password is wrong",
+		"LEDGERLINE_CLICKHOUSE_USER=nobody":    "AUTHENTICATION_FAILED",
+		"LEDGERLINE_CLICKHOUSE_TLS=off":        "clickhouse.tls",
+	} {
+		if r := elsewhere.runEnv([]string{wrong}, "", "views", "reconcile"); r.code == 0 ||
+			!strings.Contains(r.stderr, says) || strings.Contains(r.stderr, store.Password) {
 			t.Errorf("%s: exit %d, %s", wrong, r.code, r.stderr)
 		}
 	}

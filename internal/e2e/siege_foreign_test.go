@@ -32,7 +32,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// intruder writes into the event store what it likes: it has the ledger's account there, and no vault.
+// intruder writes into the event store what it likes: it has the ledger's
+// account there, and no vault.
 type intruder struct {
 	t       testing.TB
 	ctx     context.Context
@@ -70,7 +71,8 @@ func (i *intruder) write(e schemas.Event, expect esdb.ExpectedRevision) {
 		e.ID = uuid.New()
 	}
 	_, err := i.client.AppendToStream(i.ctx, string(e.Stream), esdb.AppendToStreamOptions{ExpectedRevision: expect},
-		esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: e.Metadata})
+		esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data,
+			Metadata: e.Metadata})
 	if err != nil {
 		i.t.Errorf("append %s to %s: %v", e.Type, e.Stream, err)
 	}
@@ -111,7 +113,9 @@ func (i *intruder) forge(e schemas.Event) planted {
 }
 
 // genuine reads the events that were written with the ledger's vault, each with its leaf.
-func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recorded, leaves map[ledger.Place][32]byte) {
+func genuine(
+	t testing.TB, ctx context.Context, p parts,
+) (events []schemas.Envelope, leaves map[ledger.Place][32]byte) {
 	t.Helper()
 	leaves = map[ledger.Place][32]byte{}
 	for r, err := range p.ledger.Events(ctx) {
@@ -125,16 +129,16 @@ func genuine(t testing.TB, ctx context.Context, p parts) (events []schemas.Recor
 		if v != ledger.Genuine {
 			continue
 		}
-		if leaves[ledger.Place{Event: r.ID, Seq: r.Seq}], err = r.Leaf(); err != nil {
-			t.Fatal(err)
-		}
+		leaves[ledger.Place{Event: r.ID, Seq: r.Seq}] = r.Leaf()
 		events = append(events, r)
 	}
 	return events, leaves
 }
 
 // intuneID opens a device's Intune id.
-func intuneID(t testing.TB, ctx context.Context, p parts, events []schemas.Recorded, stream schemas.Stream) (id string) {
+func intuneID(
+	t testing.TB, ctx context.Context, p parts, events []schemas.Envelope, stream schemas.Stream,
+) (id string) {
 	t.Helper()
 	for _, r := range events {
 		if r.Stream != stream {
@@ -172,7 +176,8 @@ func intuneID(t testing.TB, ctx context.Context, p parts, events []schemas.Recor
 	return id
 }
 
-// siegeFleet writes a fleet and returns the folder of each day, the UPNs of users who administer nothing, and the tenant in the sources.
+// siegeFleet writes a fleet and returns the folder of each day, the UPNs of users who administer
+// nothing, and the tenant in the sources.
 func siegeFleet(t testing.TB, devices, days int) (folders, upns []string, tenant string) {
 	t.Helper()
 	dir, gen := smallFleet(t, devices, days)
@@ -217,12 +222,13 @@ func printedCommands(text string) (out [][]string) {
 	return out
 }
 
-// rowsOf runs a report, masked, and returns its rows in a form that two ledgers which were told the same share: without
-// sequences, with random ids blanked out.
+// rowsOf runs a report, masked, and returns its rows in a form that two ledgers which were told
+// the same share: without sequences, with random ids blanked out.
 func (n *node) rowsOf(args ...string) []string {
 	n.t.Helper()
 	var rep struct{ Rows []json.RawMessage }
-	if err := json.Unmarshal([]byte(n.must("", append(append([]string{"report"}, args...), "--tenant", "Contoso", "--masked", "--output", "json")...)), &rep); err != nil {
+	if err := json.Unmarshal([]byte(n.must("", append(append([]string{"report"}, args...), "--tenant", "Contoso",
+		"--masked", "--output", "json")...)), &rep); err != nil {
 		n.t.Fatal(err)
 	}
 	var rows []string
@@ -236,7 +242,8 @@ func (n *node) rowsOf(args ...string) []string {
 // reports are what people read of a ledger: the rows of each report.
 func (n *node) reports(devices []string) map[string][]string {
 	n.t.Helper()
-	out := map[string][]string{"admin-actions": n.rowsOf("admin-actions"), "device-inventory": n.rowsOf("device-inventory")}
+	out := map[string][]string{"admin-actions": n.rowsOf("admin-actions"),
+		"device-inventory": n.rowsOf("device-inventory")}
 	for i, d := range devices {
 		out[fmt.Sprintf("device-history %d", i)] = n.rowsOf("device-history", "--device", d)
 	}
@@ -250,7 +257,8 @@ func sameReports(t testing.TB, want, got map[string][]string) {
 			t.Errorf("report %s is empty: it compares nothing", name)
 		}
 		if !slices.Equal(rows, got[name]) {
-			t.Errorf("report %s differs from that of a ledger that nobody attacked: %d rows, want %d%s", name, len(got[name]), len(rows), firstDifference(rows, got[name]))
+			t.Errorf("report %s differs from that of a ledger that nobody attacked: %d rows, want %d%s", name,
+				len(got[name]), len(rows), firstDifference(rows, got[name]))
 		}
 	}
 }
@@ -317,7 +325,8 @@ func (n *node) awaitStatus(what string, ok func(siegeStatus, result) bool) siege
 }
 
 func whole(s siegeStatus, r result) bool {
-	return r.code == 0 && len(s.Problems) == 0 && s.Relay.Events > 0 && s.Relay.Lag == 0 && s.Views.Applied == s.Relay.Events
+	return r.code == 0 && len(s.Problems) == 0 && s.Relay.Events > 0 && s.Relay.Lag == 0 &&
+		s.Views.Applied == s.Relay.Events
 }
 
 // checked is what `ledger check` says.
@@ -363,7 +372,7 @@ type besieged struct {
 	source           string // the tenant in the sources
 	request          string // an open request for erasure
 	device, other    schemas.Stream
-	events           []schemas.Recorded // genuine ones of the first day
+	events           []schemas.Envelope // genuine ones of the first day
 	leaves           map[ledger.Place][32]byte
 	intuneIDs        []string // of the two devices
 	imports          [][3]int // read, appended, failed, by day
@@ -399,7 +408,8 @@ func (b *besieged) begin(upn string) {
 	n.must("", "tenant", "add", "Fabrikam", "--source-tenant", uuid.NewString())
 	b.importDay(0)
 	var req struct{ Request string }
-	out := n.must(upn, "dsar", "open", "--tenant", "Contoso", "--subject", "-", "--right", "erasure", "--output", "json")
+	out := n.must(upn, "dsar", "open", "--tenant", "Contoso", "--subject", "-", "--right", "erasure",
+		"--output", "json")
 	if err := json.Unmarshal([]byte(out), &req); err != nil {
 		b.Fatal(err)
 	}
@@ -407,10 +417,7 @@ func (b *besieged) begin(upn string) {
 	p := n.connect(b.ctx)
 	b.events, b.leaves = genuine(b, b.ctx, p)
 	for _, r := range b.events {
-		m, err := schemas.ParseMetadata(r.Metadata)
-		if err != nil {
-			b.Fatal(err)
-		}
+		m := r.Meta()
 		switch {
 		case r.Type == "tenant.registered.v1" && b.tenant == uuid.Nil:
 			b.tenant = m.Tenant
@@ -442,7 +449,8 @@ func (b *besieged) strays(i *intruder) {
 	in(b.device, e.Type, e.Data, replaced(e.Metadata, `{"v":1,`, `{"v":1,"v":1,`))
 	in(b.device, e.Type, e.Data, replaced(e.Metadata, `{"v":1,`, `{ "v":1,`))
 	in(b.device, e.Type, e.Data, append(slices.Clone(e.Metadata), '}'))
-	in(schemas.NewStream("request", uuid.MustParse(b.request)), "request.erasure-ordered.v1", []byte(`{"keys":"all"}`), nil)
+	in(schemas.NewStream("request", uuid.MustParse(b.request)), "request.erasure-ordered.v1",
+		[]byte(`{"keys":"all"}`), nil)
 }
 
 // forgeries writes one of each kind of event that counts as the ledger's and is none of its own.
@@ -529,8 +537,9 @@ func (b *besieged) unfitting(i *intruder) {
 	i.plant("unfitting", schemas.Sign(e, last+1, k), esdb.Revision(last))
 }
 
-// Whatever others write into the event store: imports, requests and erasures go on, status tells it as what it is, and
-// the printed way out leads to a ledger that shows what one shows that nobody attacked.
+// Whatever others write into the event store: imports, requests and erasures go on, status
+// tells it as what it is, and the printed way out leads to a ledger that shows what one
+// shows that nobody attacked.
 func TestSiegeOfForeignEvents(t *testing.T) {
 	t.Parallel()
 	folders, upns, source := siegeFleet(t, 15, 4)
@@ -556,12 +565,16 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 	close(stop)
 	writing.Wait()
 	b.strays(i)
-	n.awaitStatus("the foreign events, and no problem", func(s siegeStatus, r result) bool { return whole(s, r) && s.ForeignEvents.Count == i.foreign })
-	if text := n.must("", "status"); !strings.Contains(text, fmt.Sprintf("foreign  events in the store: %d,", i.foreign)) {
+	n.awaitStatus("the foreign events, and no problem", func(s siegeStatus, r result) bool {
+		return whole(s, r) && s.ForeignEvents.Count == i.foreign
+	})
+	if text := n.must("", "status"); !strings.Contains(text, fmt.Sprintf("foreign  events in the store: %d,",
+		i.foreign)) {
 		t.Errorf("status says\n%s\nwant %d foreign events", text, i.foreign)
 	}
 	if c, code := n.ledgerCheck(); code != 0 || c.Foreign != i.foreign || c.Forged+c.Unfitting > 0 {
-		t.Errorf("the check exits with %d and counts %d foreign, %d forged, %d unfitting events; %d foreign ones were written", code, c.Foreign, c.Forged, c.Unfitting, i.foreign)
+		t.Errorf("the check exits with %d and counts %d foreign, %d forged, %d unfitting events; %d foreign "+
+			"ones were written", code, c.Foreign, c.Forged, c.Unfitting, i.foreign)
 	}
 
 	// Forged ones. The same devices change again.
@@ -577,7 +590,8 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 	tell := func(when string) siegeStatus {
 		t.Helper()
 		return n.awaitStatus("the forged events "+when, func(s siegeStatus, r result) bool {
-			return r.code == 1 && s.Forged.Count == forged && s.problem("forged events") != "" && s.Relay.Lag == 0 && s.Views.Applied == s.Relay.Events
+			return r.code == 1 && s.Forged.Count == forged && s.problem("forged events") != "" && s.Relay.Lag == 0 &&
+				s.Views.Applied == s.Relay.Events
 		})
 	}
 	tell("at once")
@@ -600,24 +614,28 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 		n.dumpLog()
 		t.Fatalf("up does not start again: %v", err)
 	}
-	if log, err := os.ReadFile(filepath.Join(n.dir, "up.log")); err != nil || !bytes.Contains(log, []byte("erasures that were interrupted: 1 completed, 0 had not begun")) {
+	if log, err := os.ReadFile(filepath.Join(n.dir, "up.log")); err != nil ||
+		!bytes.Contains(log, []byte("erasures that were interrupted: 1 completed, 0 had not begun")) {
 		t.Errorf("the start does not say that it completed the erasure (%v)", err)
 	}
-	if r := n.run("", "dsar", "erase", b.request, "--tenant", "Contoso", "--ground", "unlawful", "--yes"); r.code != 1 || !strings.Contains(r.stderr, "erased before") {
+	if r := n.run("", "dsar", "erase", b.request, "--tenant", "Contoso", "--ground", "unlawful",
+		"--yes"); r.code != 1 || !strings.Contains(r.stderr, "erased before") {
 		t.Errorf("erasing again: exit %d, %s", r.code, r.stderr)
 	}
 	var req struct{ Request string }
-	if err := json.Unmarshal([]byte(n.must(upns[1], "dsar", "open", "--tenant", "Contoso", "--subject", "-", "--output", "json")), &req); err != nil {
+	if err := json.Unmarshal([]byte(n.must(upns[1], "dsar", "open", "--tenant", "Contoso", "--subject", "-",
+		"--output", "json")), &req); err != nil {
 		t.Fatal(err)
 	}
-	// Forged events repeat sealed values and keep nobody from a package or a report: both are made, and
-	// say what finds and ends them.
+	// Forged events repeat sealed values and keep nobody from a package or a report: both are
+	// made, and say what finds and ends them.
 	export := []string{"dsar", "export", req.Request, "--tenant", "Contoso", "--dir", t.TempDir()}
 	if r := n.run("", export...); r.code != 0 || !strings.Contains(r.stderr, "`ledgerline ledger check`") {
 		t.Errorf("a package while forged events stand: exit %d, %s", r.code, r.stderr)
 	}
 	masked := n.run("", "report", "admin-actions", "--tenant", "Contoso", "--masked")
-	if masked.code != 0 || !strings.Contains(masked.stderr, "warning: this is made while a problem stands: forged events") {
+	if masked.code != 0 || !strings.Contains(masked.stderr, "warning: this is made while a problem stands: "+
+		"forged events") {
 		t.Errorf("a report while forged events stand: exit %d, %s", masked.code, masked.stderr)
 	}
 	b.importDay(3)
@@ -633,7 +651,8 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 	}
 	c, code := n.ledgerCheck()
 	if got := c.notForeign(false); code != 1 || c.Foreign != i.foreign || !slices.Equal(got, i.named) {
-		t.Errorf("the check exits with %d, counts %d foreign events of %d, and names\n%v\nwant\n%v", code, c.Foreign, i.foreign, got, i.named)
+		t.Errorf("the check exits with %d, counts %d foreign events of %d, and names\n%v\nwant\n%v", code, c.Foreign,
+			i.foreign, got, i.named)
 	}
 	args := slices.Clone(commands[1])
 	for _, p := range c.notForeign(false) {
@@ -652,7 +671,8 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.awaitStatus("that all is well", whole)
-	if c, code := n.ledgerCheck(); code != 0 || !slices.Equal(c.notForeign(true), i.named) || len(c.notForeign(false)) > 0 {
+	if c, code := n.ledgerCheck(); code != 0 || !slices.Equal(c.notForeign(true), i.named) ||
+		len(c.notForeign(false)) > 0 {
 		t.Errorf("after disowning the check exits with %d and names %v", code, c.notForeign(false))
 	}
 	sameReports(t, want, n.reports(b.intuneIDs))
@@ -664,13 +684,15 @@ func TestSiegeOfForeignEvents(t *testing.T) {
 			t.Errorf("event %s, sequence %d, is not what it was", at.Event, at.Seq)
 		}
 	}
-	if text := n.must("", "status"); !strings.Contains(text, "foreign  events in the store") || strings.Contains(text, "PROBLEM") {
+	if text := n.must("", "status"); !strings.Contains(text, "foreign  events in the store") ||
+		strings.Contains(text, "PROBLEM") {
 		t.Errorf("status says\n%s", text)
 	}
 	n.stop()
 }
 
-// eraseAndKill erases the person of the request and kills everything when the keys are gone and nothing says so yet.
+// eraseAndKill erases the person of the request and kills everything when the keys are
+// gone and nothing says so yet.
 func (b *besieged) eraseAndKill() {
 	b.Helper()
 	cmd := b.n.command(b.ctx, nil, "dsar", "erase", b.request, "--tenant", "Contoso", "--ground", "unlawful", "--yes")
@@ -714,7 +736,8 @@ func (n *node) foreignWriter(ctx context.Context) foreignWriter {
 	}
 	transport := &kafkago.Transport{SASL: login}
 	n.t.Cleanup(transport.CloseIdleConnections)
-	return foreignWriter{n.t, ctx, &kafkago.Client{Addr: kafkago.TCP(d.Brokers), Transport: transport, Timeout: 10 * time.Second}}
+	return foreignWriter{n.t, ctx, &kafkago.Client{Addr: kafkago.TCP(d.Brokers), Transport: transport,
+		Timeout: 10 * time.Second}}
 }
 
 func (w foreignWriter) write(m consumers.Message) {
@@ -726,7 +749,8 @@ func (w foreignWriter) write(m consumers.Message) {
 	for _, h := range m.Headers {
 		r.Headers = append(r.Headers, kafkago.Header{Key: h.Key, Value: h.Value})
 	}
-	res, err := w.client.Produce(w.ctx, &kafkago.ProduceRequest{Topic: m.Topic, Partition: m.Partition, RequiredAcks: kafkago.RequireAll, Records: kafkago.NewRecordReader(r)})
+	res, err := w.client.Produce(w.ctx, &kafkago.ProduceRequest{Topic: m.Topic, Partition: m.Partition,
+		RequiredAcks: kafkago.RequireAll, Records: kafkago.NewRecordReader(r)})
 	if err == nil {
 		err = res.Error
 	}
@@ -746,27 +770,25 @@ func (w foreignWriter) deleteTopic(topic string) {
 	}
 }
 
-// forgedRecord is a well-formed record of an event that nobody wrote, in the partition of a genuine one.
-func forgedRecord(t testing.TB, ledgerID uuid.UUID, like schemas.Recorded, seq uint64) consumers.Message {
+// forgedRecord is a well-formed record of an event that nobody wrote, in the partition of a
+// genuine one.
+func forgedRecord(t testing.TB, ledgerID uuid.UUID, like schemas.Envelope, seq uint64) consumers.Message {
 	t.Helper()
-	m, err := schemas.ParseMetadata(like.Metadata)
+	r := like.RecordedEvent
+	r.ID, r.Seq, r.Type, r.Data = uuid.New(), seq, "device.retired.v1", json.RawMessage(`{}`)
+	metadata, err := like.Meta().Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	like.ID, like.Seq, like.Type, like.Data = uuid.New(), seq, "device.retired.v1", json.RawMessage(`{}`)
-	if like.Metadata, err = m.Encode(); err != nil {
-		t.Fatal(err)
-	}
-	like.Event = schemastest.Sign(like.Event, like.Revision)
-	out, err := consumers.Encode(ledgerID, like)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.Metadata = metadata
+	r.Event = schemastest.Sign(r.Event, r.Revision)
+	out := consumers.Encode(ledgerID, schemastest.Envelope(r))
 	out.Partition = kafka.Partition(out.Key, partitionsOfATopic)
 	return out
 }
 
-// siem is a consumer with a group, as other programs are: it keeps what it handled last and counts what it is handed.
+// siem is a consumer with a group, as other programs are: it keeps what it handled last and
+// counts what it is handed.
 type siem struct {
 	mu      sync.Mutex
 	kept    map[string][]consumers.Handled
@@ -791,7 +813,7 @@ func (s *siem) Save(_ context.Context, topic string, partition int, handled []co
 	return nil
 }
 
-func (s *siem) handle(_ context.Context, events []schemas.Recorded) error {
+func (s *siem) handle(_ context.Context, events []schemas.Envelope) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range events {
@@ -800,7 +822,8 @@ func (s *siem) handle(_ context.Context, events []schemas.Recorded) error {
 	return nil
 }
 
-// run consumes until the returned function is called, and begins again where a forged record stopped it.
+// run consumes until the returned function is called, and begins again where a
+// forged record stopped it.
 func (s *siem) run(n *node, ctx context.Context) (stop func()) {
 	n.t.Helper()
 	d := n.door("kafka", "consumer")
@@ -814,7 +837,8 @@ func (s *siem) run(n *node, ctx context.Context) (stop func()) {
 		for ctx.Err() == nil {
 			group, err := client.Group(kafka.GroupConfig{Group: "siem"})
 			if err == nil {
-				err = consumers.Run(ctx, consumers.Config{Source: group, Handler: s.handle, DeadLetter: client, Positions: s, Logger: slog.New(slog.DiscardHandler)})
+				err = consumers.Run(ctx, consumers.Config{Source: group, Handler: s.handle, DeadLetter: client,
+					Positions: s, Logger: slog.New(slog.DiscardHandler)})
 				_ = group.Close() // the broker may be gone
 			}
 			if err != nil && ctx.Err() == nil {
@@ -828,8 +852,9 @@ func (s *siem) run(n *node, ctx context.Context) (stop func()) {
 	return func() { cancel(); running.Wait(); _ = client.Close() }
 }
 
-// awaitHandled waits until the consumer has handled each event, and fails where it handled one twice or another.
-func (s *siem) awaitHandled(t testing.TB, events []schemas.Recorded) {
+// awaitHandled waits until the consumer has handled each event, and fails where it handled one
+// twice or another.
+func (s *siem) awaitHandled(t testing.TB, events []schemas.Envelope) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -846,13 +871,14 @@ func (s *siem) awaitHandled(t testing.TB, events []schemas.Recorded) {
 			break
 		}
 		if ledger.Pause(ctx, 5*poll) != nil {
-			t.Fatalf("the consumer does not handle %d of %d events; its runs ended with %q", missing, len(events), s.ended)
+			t.Fatalf("the consumer does not handle %d of %d events; its runs ended with %q", missing,
+				len(events), s.ended)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, times := range s.handled {
-		if times != 1 || !slices.ContainsFunc(events, func(r schemas.Recorded) bool { return r.ID == id }) {
+		if times != 1 || !slices.ContainsFunc(events, func(r schemas.Envelope) bool { return r.ID == id }) {
 			t.Errorf("the consumer handled event %s %d times, of %d genuine ones", id, times, len(events))
 		}
 	}
@@ -871,7 +897,7 @@ func (n *node) tailed() (seqs []uint64) {
 	return seqs
 }
 
-func (n *node) tailsAll(events []schemas.Recorded) {
+func (n *node) tailsAll(events []schemas.Envelope) {
 	n.t.Helper()
 	seqs := n.tailed()
 	for i := range events {
@@ -902,8 +928,9 @@ func (n *node) awaitLog(text string, times int) {
 	}
 }
 
-// Whatever others write into the topics or delete there: `up` goes on, now and after a restart, every genuine event
-// reaches views and consumers, and the printed way out removes what is not the ledger's.
+// Whatever others write into the topics or delete there: `up` goes on, now and after a
+// restart, every genuine event reaches views and consumers, and the printed way out removes
+// what is not the ledger's.
 func TestSiegeOfForeignRecords(t *testing.T) {
 	t.Parallel()
 	folders, upns, source := siegeFleet(t, 15, 4)
@@ -913,13 +940,13 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 	reader := &siem{kept: map[string][]consumers.Handled{}, handled: map[uuid.UUID]int{}}
 	stop := reader.run(n, b.ctx)
 	p := n.connect(b.ctx)
-	var like schemas.Recorded
+	var like schemas.Envelope
 	for _, r := range b.events {
 		if r.Stream == b.device {
 			like = r
 		}
 	}
-	all := func() []schemas.Recorded {
+	all := func() []schemas.Envelope {
 		t.Helper()
 		events, _ := genuine(t, b.ctx, p)
 		return events
@@ -938,9 +965,11 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 		ahead.Value = []byte("\xff")
 		w.write(ahead)
 		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte("x"), Value: []byte(`{"garbage":1}`)})
-		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte(consumers.PositionKey), Value: []byte("\x00")})
 		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte(consumers.PositionKey),
-			Value: consumers.Position{Through: schemas.Anchor{LedgerID: p.ledger.ID(), Seq: 1_000_000, EventID: uuid.New()}}.Encode()})
+			Value: []byte("\x00")})
+		w.write(consumers.Message{Topic: consumers.PositionTopic, Key: []byte(consumers.PositionKey),
+			Value: consumers.Position{Through: schemas.Anchor{LedgerID: p.ledger.ID(), Seq: 1_000_000,
+				EventID: uuid.New()}}.Encode()})
 	}
 	w := n.foreignWriter(b.ctx)
 	foreign(w)
@@ -961,8 +990,9 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 	p = n.connect(b.ctx)
 	stop = reader.run(n, b.ctx)
 	b.importDay(2)
-	// In a partition without a genuine record since, the relay itself comes upon what has a record's
-	// form and is not in the ledger. It cannot tell a forgery from an event that the ledger lost.
+	// In a partition without a genuine record since, the relay itself comes upon what
+	// has a record's form and is not in the ledger. It cannot tell a forgery from an
+	// event that the ledger lost.
 	s := n.awaitStatus("foreign records after a restart, and no other problem", func(s siegeStatus, r result) bool {
 		for _, p := range s.Problems {
 			if !strings.Contains(p, "a record that is not the ledger's") || !strings.Contains(p, wayOut) {
@@ -974,13 +1004,15 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 	reader.awaitHandled(t, all())
 	n.must("", "views", "reconcile", "--deep")
 
-	// Records that contradict the ledger's: the embedded broker's topic is filled again, once, and then somebody is told.
+	// Records that contradict the ledger's: the embedded broker's topic is filled again, once,
+	// and then somebody is told.
 	w = n.foreignWriter(b.ctx)
 	w.write(forgedRecord(t, p.ledger.ID(), like, like.Seq))
 	n.awaitLog("somebody else's records contradict the ledger's", 1)
 	n.awaitStatus("that it healed itself", whole)
 	w.write(forgedRecord(t, p.ledger.ID(), like, like.Seq))
-	s = n.awaitStatus("a record that contradicts the ledger's", func(s siegeStatus, r result) bool { return r.code == 1 && len(s.Problems) > 0 })
+	s = n.awaitStatus("a record that contradicts the ledger's",
+		func(s siegeStatus, r result) bool { return r.code == 1 && len(s.Problems) > 0 })
 	commands := printedCommands(strings.Join(append(s.Problems, s.Foreign...), "\n"))
 	if len(commands) == 0 {
 		t.Errorf("the problem names no command: %q", s.Problems)
@@ -995,7 +1027,9 @@ func TestSiegeOfForeignRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = n.connect(b.ctx)
-	n.awaitStatus("that the topic is clean", func(s siegeStatus, r result) bool { return whole(s, r) && len(s.Foreign) == 0 })
+	n.awaitStatus("that the topic is clean", func(s siegeStatus, r result) bool {
+		return whole(s, r) && len(s.Foreign) == 0
+	})
 
 	// A topic is deleted while nothing is published.
 	n.foreignWriter(b.ctx).deleteTopic("ledger.adminaction")

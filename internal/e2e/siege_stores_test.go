@@ -19,8 +19,8 @@ import (
 	"github.com/ledgerline/ledgerline/internal/fleet"
 )
 
-// moments is one small ledger at several moments of its life, each a data directory at rest, and another ledger. One
-// person was erased in it, and more was imported before and after that.
+// moments is one small ledger at several moments of its life, each a data directory at rest, and
+// another ledger. One person was erased in it, and more was imported before and after that.
 type moments struct {
 	persons string // before half of its persons came
 	order   string // before the erasure
@@ -100,7 +100,8 @@ func besiege(t *testing.T) *moments {
 	b.order = moment("order")
 
 	n.serve()
-	// An erasure waits until nobody can hold a derived key any more. Meanwhile another ledger is made.
+	// An erasure waits until nobody can hold a derived key any more.
+	// Meanwhile another ledger is made.
 	erase := n.command(t.Context(), nil, "dsar", "erase", opened.Request, "--ground", "no-longer-necessary", "--yes")
 	if err := erase.Start(); err != nil {
 		t.Fatal(err)
@@ -231,7 +232,8 @@ func (h harmed) listed() (out []string) {
 	return out
 }
 
-// refused starts `up`, which must end with exit code 1 and leave what is there as it is, and returns what it said.
+// refused starts `up`, which must end with exit code 1 and leave what is there as it is,
+// and returns what it said.
 func (h harmed) refused() string {
 	h.Helper()
 	before := h.listed()
@@ -343,8 +345,9 @@ type siegeCase struct {
 	ways func(h harmed)
 }
 
-// Each store lost, older, swapped or changed: `up` serves what is whole, or refuses by name and makes nothing anew; the
-// way out that it prints leads to a ledger that is whole again, and in which the erased stay erased.
+// Each store lost, older, swapped or changed: `up` serves what is whole, or refuses by name and
+// makes nothing anew; the way out that it prints leads to a ledger that is whole again, and in
+// which the erased stay erased.
 func TestSiegeOfStores(t *testing.T) {
 	b := besiege(t)
 	// What stands together happens to one copy, one after the other.
@@ -416,7 +419,8 @@ func TestSiegeOfStores(t *testing.T) {
 			{"slots, a bit of one", func(h harmed) {
 				h.flip(h.path("vault.slots"), func(size int) int { return 256 + rand.IntN(size-256) })
 			}, func(h harmed) {
-				// One key is no ground to refuse all others: where there is no copy, that would be for ever.
+				// One key is no ground to refuse all others: where there is no
+				// copy, that would be for ever.
 				h.serve()
 				r := h.run("", "status")
 				if r.code != 1 {
@@ -434,7 +438,8 @@ func TestSiegeOfStores(t *testing.T) {
 				func(h harmed) {
 					said := h.refused()
 					h.says(said, "older than the ledger", "1 erasures were ordered", "Put a newer copy back")
-					// That copy does not know who came since: it says so, and changes nothing. A newer one does.
+					// That copy does not know who came since: it says so, and changes
+					// nothing. A newer one does.
 					h.says(h.follow(said, "restore vault", 1), "Nothing was changed", "Put back a newer copy")
 					h.put(b.whole, "vault.db", "vault.slots")
 					h.follow(said, "restore vault", 0)
@@ -522,7 +527,8 @@ func TestSiegeOfStores(t *testing.T) {
 				func(h harmed) {
 					said := h.refused()
 					h.says(said, "holds no ledger, and Kafka is of ledger")
-					// The event store is made again with the vault only, and that from a copy only.
+					// The event store is made again with the vault only,
+					// and that from a copy only.
 					h.says(h.follow(said, "restore eventstore", 1), "no vault", "put it back first")
 					r := h.run("", "restore", "vault")
 					h.says(r.stderr, "no way to make it again")
@@ -629,8 +635,9 @@ func (h harmed) resize(name string, by int) {
 	}
 }
 
-// accepted takes the way out that loses something: values under keys that no copy holds. That many events say so; all
-// others are what they were, and what was lost is recorded again by the next import.
+// accepted takes the way out that loses something: values under keys that no copy holds.
+// That many events say so; all others are what they were, and what was lost is recorded
+// again by the next import.
 func (h harmed) accepted(events int) {
 	h.Helper()
 	said := h.refused()

@@ -31,8 +31,8 @@ const (
 	strangerID = 64102 // attacks it
 )
 
-// attackEnv makes the test binary the attacker: it holds the target as JSON. The attacks run in a process of the other
-// user, which was told addresses and the passwords of one account, or none.
+// attackEnv makes the test binary the attacker: it holds the target as JSON. The attacks run in a
+// process of the other user, which was told addresses and the passwords of one account, or none.
 const attackEnv = "LEDGERLINE_SIEGE_TARGET"
 
 func init() {
@@ -63,7 +63,8 @@ type camp struct {
 func newCamp(t *testing.T) *camp {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Fatal("the siege needs root: it runs the ledger as one user and attacks it as another (a user namespace is no stranger)")
+		t.Fatal("the siege needs root: it runs the ledger as one user and attacks it as another (a user namespace " +
+			"is no stranger)")
 	}
 	dir, err := os.MkdirTemp("", "siege-")
 	if err != nil {
@@ -83,7 +84,8 @@ func newCamp(t *testing.T) *camp {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for from, to := range map[string]string{self: c.attacks, binary: filepath.Join(dir, "ledgerline"), library: c.library} {
+	for from, to := range map[string]string{self: c.attacks, binary: filepath.Join(dir, "ledgerline"),
+		library: c.library} {
 		if out, err := exec.Command("cp", "--reflink=auto", from, to).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -110,7 +112,8 @@ func as(id int) *syscall.SysProcAttr {
 // ledger is a node of the owner's.
 func (c *camp) ledger(env ...string) *node {
 	home := filepath.Join(c.dir, "owner")
-	n := newNode(c.t, append([]string{"HOME=" + home, "TMPDIR=" + home, "LEDGERLINE_EMBEDDED_LIBRARY=" + c.library}, env...)...)
+	n := newNode(c.t, append([]string{"HOME=" + home, "TMPDIR=" + home, "LEDGERLINE_EMBEDDED_LIBRARY=" + c.library},
+		env...)...)
 	n.dir, n.user, n.path = home, as(ownerID), filepath.Join(c.dir, "ledgerline")
 	return n
 }
@@ -180,8 +183,8 @@ func setBait(t *testing.T) *bait {
 	return b
 }
 
-// Another user of the machine without any account, and then with each account that may not do everything, gets
-// exactly what it may and nothing else; and the ledger goes on meanwhile, whole.
+// Another user of the machine without any account, and then with each account that may not do
+// everything, gets exactly what it may and nothing else; and the ledger goes on meanwhile, whole.
 func TestSiege(t *testing.T) {
 	c := newCamp(t)
 	dir, gen := smallFleet(t, 10, 2)
@@ -200,8 +203,10 @@ func TestSiege(t *testing.T) {
 	before := len(check(t, n).events)
 
 	b := setBait(t)
-	to := target{Bait: b.Addr().String(), Data: filepath.Join(n.dir, "data"), PID: n.pid(), Children: children(t, n.pid()),
-		EventStore: n.door("eventstore", "reader"), Kafka: n.door("kafka", "reader"), ClickHouse: n.door("clickhouse", "reader"), Status: n.door("status", "operator")}
+	to := target{Bait: b.Addr().String(), Data: filepath.Join(n.dir, "data"), PID: n.pid(),
+		Children:   children(t, n.pid()),
+		EventStore: n.door("eventstore", "reader"), Kafka: n.door("kafka", "reader"),
+		ClickHouse: n.door("clickhouse", "reader"), Status: n.door("status", "operator")}
 	for _, role := range []string{"stranger", "reader", "consumer", "ledger"} {
 		t.Run(role, func(t *testing.T) {
 			to := to
@@ -253,7 +258,8 @@ func TestSiege(t *testing.T) {
 func (c *camp) crowds(t *testing.T, n *node, dir string) {
 	ctx, release := context.WithCancel(t.Context())
 	var held []net.Conn
-	for _, d := range []door{n.door("clickhouse", "reader"), n.door("eventstore", "reader"), n.door("kafka", "reader"), n.door("status", "operator")} {
+	for _, d := range []door{n.door("clickhouse", "reader"), n.door("eventstore", "reader"), n.door("kafka", "reader"),
+		n.door("status", "operator")} {
 		address := d.address()
 		for i := range 100 {
 			conn, err := net.Dial("tcp", address)
@@ -261,7 +267,8 @@ func (c *camp) crowds(t *testing.T, n *node, dir string) {
 				t.Fatal(err)
 			}
 			held = append(held, conn)
-			begun := []string{"", "POST /?query=SELECT+1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\nS", "GET /?query=SELECT+1 HTTP/1.1\r\nHost: localhost\r\nX"}[i%3]
+			begun := []string{"", "POST /?query=SELECT+1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+				"9000000\r\n\r\nS", "GET /?query=SELECT+1 HTTP/1.1\r\nHost: localhost\r\nX"}[i%3]
 			if _, err := io.WriteString(conn, begun); err != nil {
 				t.Fatal(err)
 			}
@@ -297,7 +304,8 @@ func (c *camp) crowds(t *testing.T, n *node, dir string) {
 	}
 }
 
-// The stranger takes the ports of a ledger that was killed. Whatever the owner then runs sends nothing there.
+// The stranger takes the ports of a ledger that was killed. Whatever the owner then
+// runs sends nothing there.
 func TestSiegeOfTheLostPorts(t *testing.T) {
 	c := newCamp(t)
 	n := c.ledger()
@@ -306,7 +314,8 @@ func TestSiegeOfTheLostPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.must("", "tenant", "add", "Contoso", "--source-tenant", "any")
-	doors := []door{n.door("eventstore", "ledger"), n.door("kafka", "relay"), n.door("clickhouse", "ledger"), n.door("status", "operator")}
+	doors := []door{n.door("eventstore", "ledger"), n.door("kafka", "relay"), n.door("clickhouse", "ledger"),
+		n.door("status", "operator")}
 	n.must("", "status")
 	n.kill()
 	var taken []*bait
@@ -336,8 +345,10 @@ func TestSiegeOfTheLostPorts(t *testing.T) {
 		t.Cleanup(func() { _ = b.Close() })
 		taken = append(taken, b)
 	}
-	for _, args := range [][]string{{"status"}, {"connect"}, {"tail", "--until-end"}, {"tenant", "add", "Other", "--source-tenant", "any"},
-		{"report", "admin-actions", "--masked"}, {"views", "reconcile"}, {"dsar", "open", "--subject", "x@contoso.example"}} {
+	for _, args := range [][]string{{"status"}, {"connect"}, {"tail", "--until-end"},
+		{"tenant", "add", "Other", "--source-tenant", "any"},
+		{"report", "admin-actions", "--masked"}, {"views", "reconcile"},
+		{"dsar", "open", "--subject", "x@contoso.example"}} {
 		if r := n.run("", args...); r.code == 0 || !strings.Contains(r.stderr, "ledgerline up") {
 			t.Errorf("%s: exit %d, %s", args[0], r.code, r.stderr)
 		}

@@ -20,8 +20,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// damage is what the account of the views can do to one: a row taken out, a column changed, a row invented. "" where
-// that cannot be done.
+// damage is what the account of the views can do to one: a row taken out, a column changed, a row
+// invented. "" where that cannot be done.
 type damage struct{ deleted, changed, invented string }
 
 // damages of each view. %s is the table behind it.
@@ -36,8 +36,10 @@ var damages = map[string]damage{
 	"access":            {oldest, newest("report = 'invented'"), atStart},
 	"request":           {oldest, newest("asked_right = 'invented'"), atStart},
 	"disowned_event":    {oldest, newest("ground = 'invented'"), "generateUUIDv4() AS event"},
-	"disowned":          {deleted: "DELETE WHERE event = (SELECT min(event) FROM %[1]s)", invented: "generateUUIDv4() AS event"}, // all of it is its key
-	"events":            {oldest, newest("data = '{}'"), "toUInt64(1000000) AS ledger_seq"},
+	// all of it is its key
+	"disowned": {deleted: "DELETE WHERE event = (SELECT min(event) FROM %[1]s)",
+		invented: "generateUUIDv4() AS event"},
+	"events": {oldest, newest("data = '{}'"), "toUInt64(1000000) AS ledger_seq"},
 }
 
 const (
@@ -58,13 +60,15 @@ type vandal struct {
 
 func (v vandal) ask(statement string) string {
 	v.Helper()
-	return strings.TrimSpace(string(v.d.ask(v, v.ctx, http.MethodPost, "/?mutations_sync=2&allow_nondeterministic_mutations=1", statement)))
+	return strings.TrimSpace(string(v.d.ask(v, v.ctx, http.MethodPost,
+		"/?mutations_sync=2&allow_nondeterministic_mutations=1", statement)))
 }
 
 // table is the one that readers of a view get.
 func (v vandal) table(view string) string {
 	v.Helper()
-	name := v.ask("SELECT name FROM system.tables WHERE database = 'ledgerline' AND engine LIKE '%MergeTree' AND match(name, '^" + view + "(_v[0-9]+.*)?$')")
+	name := v.ask("SELECT name FROM system.tables WHERE database = 'ledgerline' AND engine LIKE '%MergeTree' AND " +
+		"match(name, '^" + view + "(_v[0-9]+.*)?$')")
 	if name == "" || strings.Contains(name, "\n") {
 		v.Fatalf("the tables of %s are %q", view, name)
 	}
@@ -138,8 +142,8 @@ func (n *node) follow(printed string) {
 	}
 }
 
-// Whatever is taken out of a view, changed in it or put into it: the comparison names that view, and what it prints makes
-// it whole again.
+// Whatever is taken out of a view, changed in it or put into it: the comparison names that view,
+// and what it prints makes it whole again.
 func TestSiegeOfViews(t *testing.T) {
 	t.Parallel()
 	folders, upns, source := siegeFleet(t, 15, 2)
@@ -169,7 +173,8 @@ func TestSiegeOfViews(t *testing.T) {
 			facts = append(facts, v.Name)
 		}
 	}
-	// In each round every view is damaged in another way, and exactly those are named: the round before was healed.
+	// In each round every view is damaged in another way, and exactly those are named:
+	// the round before was healed.
 	kinds := []string{"deleted", "changed", "invented"}
 	turn := func(by int) (out []attackedView) {
 		for i, view := range facts {
@@ -201,7 +206,8 @@ func TestSiegeOfViews(t *testing.T) {
 		}
 		for _, a := range r.attacked {
 			if !slices.Contains(c.Findings, viewFinding{a.view, told[a.kind]}) {
-				t.Errorf("a row was %s in %s, and is not told as %s; %v differ", a.kind, a.view, told[a.kind], c.Differing)
+				t.Errorf("a row was %s in %s, and is not told as %s; %v differ", a.kind, a.view,
+					told[a.kind], c.Differing)
 			}
 		}
 		n.follow(res.stderr)

@@ -20,7 +20,8 @@ type cell struct {
 	attribute, element string
 }
 
-// current folds the events up to and including a sequence: of each cell the last value, nothing where it was removed.
+// current folds the events up to and including a sequence: of each cell the last value,
+// nothing where it was removed.
 func (f *facts) current(tenant uuid.UUID, upTo uint64) map[cell]projections.Held {
 	out := map[cell]projections.Held{}
 	for i, d := range f.drafts[:upTo+1] {
@@ -40,7 +41,8 @@ func (f *facts) current(tenant uuid.UUID, upTo uint64) map[cell]projections.Held
 }
 
 func cellLess(a, b cell) int {
-	return cmp.Or(cmp.Compare(a.stream, b.stream), cmp.Compare(a.attribute, b.attribute), cmp.Compare(a.element, b.element))
+	return cmp.Or(cmp.Compare(a.stream, b.stream), cmp.Compare(a.attribute, b.attribute),
+		cmp.Compare(a.element, b.element))
 }
 
 // checkViews asks the readers what they say and compares it with the fold.
@@ -92,7 +94,8 @@ func (f *facts) checkDevices(t testing.TB, ctx context.Context, p parts, tenant 
 		}
 		g, ok := got[c]
 		if !ok || g.Text != want[c].Text || g.Seq != want[c].Seq {
-			t.Errorf("as of %d, %v is set by sequence %d; the view has sequence %d (found: %v)", at, c, want[c].Seq, g.Seq, ok)
+			t.Errorf("as of %d, %v is set by sequence %d; the view has sequence %d (found: %v)", at, c,
+				want[c].Seq, g.Seq, ok)
 		}
 		delete(got, c)
 	}
@@ -163,9 +166,11 @@ func (f *facts) checkActs(t testing.TB, ctx context.Context, p parts, tenant uui
 					}
 				}
 			}
-			want[uint64(i)] = fmt.Sprintf("%s %s %s %s targets %d", text("action.verb"), text("action.category"), text("action.result"), text("action.actor-upn"), len(targets))
+			want[uint64(i)] = fmt.Sprintf("%s %s %s %s targets %d", text("action.verb"), text("action.category"),
+				text("action.result"), text("action.actor-upn"), len(targets))
 		case "refusal":
-			want[uint64(i)] = fmt.Sprintf("%s %s %s", text("refusal.rule"), text("refusal.category"), text("refusal.count"))
+			want[uint64(i)] = fmt.Sprintf("%s %s %s", text("refusal.rule"), text("refusal.category"),
+				text("refusal.count"))
 		case "access":
 			want[uint64(i)] = fmt.Sprintf("%s %s", text("access.report"), text("access.purpose"))
 		case "request", "subject":
@@ -206,7 +211,9 @@ func (f *facts) checkAliases(t testing.TB, ctx context.Context, p parts, tenant 
 		}
 		return seqs
 	}
-	all := slices.SortedFunc(maps.Keys(byAlias), func(a, b uuid.UUID) int { return cmp.Compare(a.String(), b.String()) })
+	all := slices.SortedFunc(maps.Keys(byAlias), func(a, b uuid.UUID) int {
+		return cmp.Compare(a.String(), b.String())
+	})
 	every := map[uint64]bool{}
 	for i, a := range all {
 		for _, s := range byAlias[a] {

@@ -46,8 +46,10 @@ const (
 
 var verbs = [...]string{"Create", "Delete", "Patch", "Action"}
 
-var categories = [...]string{"Other", "Enrollment", "Compliance", "DeviceConfiguration", "Device", "Application", "EBookManagement", "ConditionalAccess",
-	"OnPremiseAccess", "Role", "SoftwareUpdates", "DeviceSetupConfiguration", "DeviceIntent", "DeviceIntentSetting", "DeviceSecurity", "GroupPolicyAnalytics"}
+var categories = [...]string{"Other", "Enrollment", "Compliance", "DeviceConfiguration", "Device", "Application",
+	"EBookManagement", "ConditionalAccess",
+	"OnPremiseAccess", "Role", "SoftwareUpdates", "DeviceSetupConfiguration", "DeviceIntent", "DeviceIntentSetting",
+	"DeviceSecurity", "GroupPolicyAnalytics"}
 
 // A subject is a kind of thing that administrators act on.
 type subject struct {
@@ -58,30 +60,40 @@ type subject struct {
 }
 
 var subjects = []subject{
-	{"DeviceConfiguration", 3, []string{"Windows baseline", "Kiosk mode", "BitLocker", "Wi-Fi head office", "VPN profile"},
-		[]string{"Create DeviceConfiguration", "Patch DeviceConfiguration", "Delete DeviceConfiguration", "assignDeviceConfiguration DeviceConfiguration"}},
+	{"DeviceConfiguration", 3, []string{"Windows baseline", "Kiosk mode", "BitLocker", "Wi-Fi head office",
+		"VPN profile"},
+		[]string{"Create DeviceConfiguration", "Patch DeviceConfiguration", "Delete DeviceConfiguration",
+			"assignDeviceConfiguration DeviceConfiguration"}},
 	{"DeviceCompliancePolicy", 2, []string{"Minimum OS", "Encryption required", "iOS default", "Android work profile"},
-		[]string{"Create DeviceCompliancePolicy", "Patch DeviceCompliancePolicy", "Delete DeviceCompliancePolicy", "assignDeviceCompliancePolicy DeviceCompliancePolicy"}},
+		[]string{"Create DeviceCompliancePolicy", "Patch DeviceCompliancePolicy", "Delete DeviceCompliancePolicy",
+			"assignDeviceCompliancePolicy DeviceCompliancePolicy"}},
 	{"MobileApp", 5, []string{"Northwind Mail", "Fabrikam Agent 4.2", "Litware VPN.exe", "Adatum Notes"},
 		[]string{"Create MobileApp", "Patch MobileApp", "Delete MobileApp", "Create MobileAppAssignment"}},
 	{"DeviceManagementScript", 3, []string{"Map drives", "Remove old agent", "Set time zone"},
-		[]string{"createDeviceManagementScript DeviceManagementScript", "patchDeviceManagementScript DeviceManagementScript", "assignDeviceManagementScript DeviceManagementScript"}},
+		[]string{"createDeviceManagementScript DeviceManagementScript",
+			"patchDeviceManagementScript DeviceManagementScript",
+			"assignDeviceManagementScript DeviceManagementScript"}},
 	{"DeviceHealthScript", 3, []string{"Disk space check", "Certificate renewal"},
-		[]string{"createDeviceHealthScript DeviceHealthScript", "patchDeviceHealthScript DeviceHealthScript", "assignDeviceHealthScript DeviceHealthScript"}},
+		[]string{"createDeviceHealthScript DeviceHealthScript", "patchDeviceHealthScript DeviceHealthScript",
+			"assignDeviceHealthScript DeviceHealthScript"}},
 	{"RoleAssignment", 9, []string{"Help desk Utrecht", "Read only auditors"},
 		[]string{"Create RoleAssignment", "Patch RoleAssignment", "Delete RoleAssignment"}},
 }
 
-var remoteTasks = []string{"syncDevice ManagedDevice", "syncDevice ManagedDevice", "syncDevice ManagedDevice", "rebootNow ManagedDevice",
+var remoteTasks = []string{"syncDevice ManagedDevice", "syncDevice ManagedDevice", "syncDevice ManagedDevice",
+	"rebootNow ManagedDevice",
 	"remoteLock ManagedDevice", "locateDevice ManagedDevice", "setDeviceName ManagedDevice", "Patch ManagedDevice"}
 
-var permissionSets = [][]string{{"*"}, {"*"}, {"Microsoft.Intune/ManagedDevices/Read", "Microsoft.Intune/ManagedDevices/Update"},
-	{"Microsoft.Intune/RemoteTasks/SyncDevice", "Microsoft.Intune/RemoteTasks/Wipe", "Microsoft.Intune/RemoteTasks/Retire"}}
+var permissionSets = [][]string{{"*"}, {"*"}, {"Microsoft.Intune/ManagedDevices/Read",
+	"Microsoft.Intune/ManagedDevices/Update"},
+	{"Microsoft.Intune/RemoteTasks/SyncDevice", "Microsoft.Intune/RemoteTasks/Wipe",
+		"Microsoft.Intune/RemoteTasks/Retire"}}
 
 // actionAt makes the n-th action of a day. target is a device for a remote task.
 func (f *Fleet) actionAt(day, n int, when time.Time, target *device, task string, before *action) action {
 	r := f.cfg.rng(forAudit, day, n)
-	a := action{id: r.guid(), correlation: r.guid(), when: when, failed: r.chance(0.03), permissions: permissionSets[r.n(len(permissionSets))]}
+	a := action{id: r.guid(), correlation: r.guid(), when: when, failed: r.chance(0.03),
+		permissions: permissionSets[r.n(len(permissionSets))]}
 	if before != nil && r.chance(0.2) {
 		a.correlation = before.correlation // one click, several records
 	}
@@ -125,7 +137,8 @@ func (f *Fleet) remoteTask(a *action, r *rng, target *device, task string) {
 	switch task {
 	case "Patch ManagedDevice":
 		a.verb = verbPatch
-		a.changed = append(a.changed, property{"ManagedDeviceOwnerType", ownershipText[(target.owner+1)%2], ownershipText[target.owner]},
+		a.changed = append(a.changed, property{"ManagedDeviceOwnerType", ownershipText[(target.owner+1)%2],
+			ownershipText[target.owner]},
 			property{"Notes", "<null>", "Returned by " + f.someone(r).display()})
 	case "setDeviceName ManagedDevice":
 		a.changed = append(a.changed, property{"DeviceName", target.name, "CONTOSO-" + r.from(upper, 7)})

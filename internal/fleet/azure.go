@@ -167,7 +167,8 @@ func (f *Fleet) operationalRow(d *doc, dev *device, when time.Time) {
 		d.str("AADTenantId", f.cfg.Tenant)
 		d.str("AlertDisplayName", "Managed Device "+dev.name+" is not Compliant")
 		d.str("AlertType", "Managed Device Not Compliant")
-		d.str("Description", "DefaultDeviceCompliancePolicy.RequireRemainContact||Expected recent contact. Last contact: "+dev.contact.Format("2006-01-02 15:04:05Z"))
+		d.str("Description", "DefaultDeviceCompliancePolicy.RequireRemainContact||Expected recent contact. "+
+			"Last contact: "+dev.contact.Format("2006-01-02 15:04:05Z"))
 		d.str("DeviceDnsDomain", "")
 		d.str("DeviceHostName", dev.name)
 		d.str("DeviceName", dev.name)

@@ -14,7 +14,8 @@ type brokenLine struct {
 type brokenDay struct{ audit, devices, batches []brokenLine }
 
 var brokenTexts = []string{
-	`{"time":"2026-03-01T09:00:00.0000000Z","tenantId":"00000000-0000-4000-8000-000000000001","category":"AuditLogs","operationName":"Create Mo`, // cut off
+	`{"time":"2026-03-01T09:00:00.0000000Z","tenantId":"00000000-0000-4000-8000-000000000001",` +
+		`"category":"AuditLogs","operationName":"Create Mo`, // cut off
 	`{"time": }`,
 	`<html><body>502 Bad Gateway</body></html>`,
 	`{"records":[{"category":"Devices","properties":{"DeviceId":`,

@@ -90,7 +90,8 @@ type tally struct {
 func checkFiles(t failer, c Config, dir string, s Summary) {
 	t.Helper()
 	files := readDir(t, dir)
-	got := tally{records: map[Kind]int{}, facts: map[string]fact{}, devices: map[string]azureRecord{}, persons: map[string]bool{}, apps: map[string]Apps{}}
+	got := tally{records: map[Kind]int{}, facts: map[string]fact{}, devices: map[string]azureRecord{},
+		persons: map[string]bool{}, apps: map[string]Apps{}}
 	for _, file := range files {
 		got.bytes += int64(len(file.data))
 		if strings.HasSuffix(file.path, ".ndjson") {
@@ -122,7 +123,8 @@ func checkFiles(t failer, c Config, dir string, s Summary) {
 		{"bytes", int(got.bytes), int(s.Bytes)},
 		{"read", read, e.Read},
 		{"failed", got.records[MalformedLine] + got.records[ForeignRecord], e.Failed},
-		{"unrecognised", got.records[DeviceStats] + got.records[Operational] + got.records[ComplianceOrg], e.Unrecognised},
+		{"unrecognised", got.records[DeviceStats] + got.records[Operational] + got.records[ComplianceOrg],
+			e.Unrecognised},
 		{"malformed", got.records[MalformedLine], c.Malformed * c.Days},
 		{"foreign", got.records[ForeignRecord], c.Foreign * c.Days},
 		{"facts", len(got.facts), e.AuditFacts},
@@ -171,7 +173,8 @@ func checkTruth(t failer, c Config, got tally) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := (Truth{p.DeviceID, p.SerialNumber, p.OSVersion, p.CompliantState, p.Ownership, user, p.UPN, contact, p.StorageFree, want.Gone}); got != want {
+		if got := (Truth{p.DeviceID, p.SerialNumber, p.OSVersion, p.CompliantState, p.Ownership, user, p.UPN, contact,
+			p.StorageFree, want.Gone}); got != want {
 			t.Fatalf("last row:\n%+v\ntruth:\n%+v", got, want)
 		}
 		if want.Gone && p.DeviceState == "Managed" {
@@ -273,7 +276,8 @@ func (y *tally) azureAudit(t failer, r azureRecord) {
 			t.Fatal(err)
 		}
 	}
-	a := fact{r.OperationName, when.Format(seconds), r.CorrelationID, p.Actor.ObjectID, p.Actor.UPN, fmt.Sprint(p.TargetObjectIDs), len(p.Targets[0].ModifiedProperties)}
+	a := fact{r.OperationName, when.Format(seconds), r.CorrelationID, p.Actor.ObjectID, p.Actor.UPN,
+		fmt.Sprint(p.TargetObjectIDs), len(p.Targets[0].ModifiedProperties)}
 	if a.upn == "" {
 		a.actor = "" // an application
 	} else {
@@ -315,7 +319,8 @@ func (y *tally) graph(t failer, file readFile) {
 			if e.Actor.UserID != "" {
 				y.persons[e.Actor.UserID] = true
 			}
-			y.fact(t, e.ID, fact{e.ActivityType, when.Format(seconds), e.CorrelationID, e.Actor.UserID, e.Actor.UserPrincipalName,
+			y.fact(t, e.ID, fact{e.ActivityType, when.Format(seconds), e.CorrelationID, e.Actor.UserID,
+				e.Actor.UserPrincipalName,
 				fmt.Sprint([]string{e.Resources[0].ResourceID}), len(e.Resources[0].ModifiedProperties)})
 		}
 	case strings.HasPrefix(name, "graph-devices-"):
@@ -333,6 +338,7 @@ func (y *tally) graph(t failer, file readFile) {
 		if len(names) != len(d.DetectedApps) {
 			t.Fatalf("%s: an app comes twice", file.path)
 		}
-		y.apps[d.ID] = map[string]Apps{"company": {Company: len(names)}, "personal": {Personal: len(names)}, "unknown": {UnknownOwner: len(names)}}[d.OwnerType]
+		y.apps[d.ID] = map[string]Apps{"company": {Company: len(names)}, "personal": {Personal: len(names)},
+			"unknown": {UnknownOwner: len(names)}}[d.OwnerType]
 	}
 }

@@ -123,13 +123,15 @@ func (c Config) Validate() error {
 	for _, s := range []struct {
 		name  string
 		value float64
-	}{{"PersonalShare", c.PersonalShare}, {"ContactShare", c.ContactShare}, {"GraphShare", c.GraphShare}, {"GraphAuditShare", c.GraphAuditShare}} {
+	}{{"PersonalShare", c.PersonalShare}, {"ContactShare", c.ContactShare}, {"GraphShare", c.GraphShare},
+		{"GraphAuditShare", c.GraphAuditShare}} {
 		fault(!(s.value >= 0 && s.value <= 1), "%s is %v, not 0 to 1", s.name, s.value)
 	}
 	for _, s := range []struct {
 		name  string
 		value int
-	}{{"AppsPerDevice", c.AppsPerDevice}, {"FullEvery", c.FullEvery}, {"GraphEvery", c.GraphEvery}, {"DetailPerDay", c.DetailPerDay},
+	}{{"AppsPerDevice", c.AppsPerDevice}, {"FullEvery", c.FullEvery}, {"GraphEvery", c.GraphEvery},
+		{"DetailPerDay", c.DetailPerDay},
 		{"Malformed", c.Malformed}, {"Foreign", c.Foreign}} {
 		fault(s.value < 0, "%s is %d, below 0", s.name, s.value)
 	}

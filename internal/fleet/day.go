@@ -39,8 +39,8 @@ type Day struct {
 type File struct {
 	Name    string // holds nothing personal
 	LineEnd string // after every record
-	// Modified is when the file was written, after everything in it was observed: Graph's records of
-	// devices tell no other time of observation.
+	// Modified is when the file was written, after everything in it was observed: Graph's records
+	// of devices tell no other time of observation.
 	Modified time.Time
 	Records  iter.Seq[Record]
 }
@@ -120,7 +120,8 @@ func (f *Fleet) hasLines() bool {
 }
 
 func (f *Fleet) hasBatches() bool {
-	return slices.ContainsFunc(f.actions, func(a action) bool { return a.forms&inBatch != 0 }) || len(f.fresh) > 0 && f.day%2 == 1
+	return slices.ContainsFunc(f.actions, func(a action) bool { return a.forms&inBatch != 0 }) ||
+		len(f.fresh) > 0 && f.day%2 == 1
 }
 
 func (f *Fleet) auditLines(yield func(Record) bool) {

@@ -39,15 +39,20 @@ type platform struct {
 }
 
 var platforms = [...]platform{
-	{"Windows", "Windows", "windowsRT", "desktop", "Windows", []string{"LENOVO|20XW", "LENOVO|21HM", "Dell Inc.|Latitude 5450", "HP|EliteBook 840 G11", "Microsoft Corporation|Surface Laptop 7"},
+	{"Windows", "Windows", "windowsRT", "desktop", "Windows",
+		[]string{"LENOVO|20XW", "LENOVO|21HM", "Dell Inc.|Latitude 5450", "HP|EliteBook 840 G11",
+			"Microsoft Corporation|Surface Laptop 7"},
 		func(step int) string { return fmt.Sprintf("10.0.26100.%d", 3194+step*137) }},
-	{"macOS", "macOS", "macMDM", "desktop", "MacOS", []string{"Apple|MacBook Pro", "Apple|MacBook Air", "Apple|Mac mini"},
+	{"macOS", "macOS", "macMDM", "desktop", "MacOS",
+		[]string{"Apple|MacBook Pro", "Apple|MacBook Air", "Apple|Mac mini"},
 		func(step int) string {
 			return fmt.Sprintf("15.%d.%d (24%c%d)", step/3, step%3, 'C'+rune(step/3%20), 60+step*7)
 		}},
-	{"iOS/iPadOS", "iOS", "iPhone", "phone", "IPhone", []string{"Apple|iPhone 15", "Apple|iPhone 16 Pro", "Apple|iPhone SE", "Apple|iPad Air"},
+	{"iOS/iPadOS", "iOS", "iPhone", "phone", "IPhone",
+		[]string{"Apple|iPhone 15", "Apple|iPhone 16 Pro", "Apple|iPhone SE", "Apple|iPad Air"},
 		func(step int) string { return fmt.Sprintf("18.%d.%d", step/3, step%3) }},
-	{"Android (Personally-Owned Work Profile)", "AndroidForWork", "androidForWork", "phone", "AndroidForWork", []string{"samsung|SM-S921B", "Google|Pixel 9", "Fairphone|FP5", "Nokia|XR21"},
+	{"Android (Personally-Owned Work Profile)", "AndroidForWork", "androidForWork", "phone", "AndroidForWork",
+		[]string{"samsung|SM-S921B", "Google|Pixel 9", "Fairphone|FP5", "Nokia|XR21"},
 		func(step int) string { return fmt.Sprintf("%d.0", 15+step/8) }},
 }
 
@@ -103,7 +108,8 @@ func newDevice(c Config, p *people, n int, created, contact time.Time) device {
 	d.encrypted = r.chance(0.95)
 	d.totalMB = []int{61035, 121845, 243406, 486811, 976762}[r.n(5)]
 	d.freeMB = r.between(d.totalMB/10, d.totalMB*9/10)
-	d.state = [...]compliance{compliant, compliant, compliant, compliant, compliant, compliant, compliant, compliant, noncompliant, inGrace}[r.n(10)]
+	d.state = [...]compliance{compliant, compliant, compliant, compliant, compliant, compliant, compliant, compliant,
+		noncompliant, inGrace}[r.n(10)]
 	if mobile {
 		d.imei = "35" + r.from(digits, 13)
 		d.meid = d.imei[:14]

@@ -55,8 +55,11 @@ func New(cfg Config) (*Fleet, error) {
 	f.devices = make([]device, 0, cfg.Devices+cfg.Devices/20)
 	for n := range cfg.Devices {
 		r := cfg.rng(forDevice, n, 0)
-		created := cfg.Start.Add(-time.Duration(r.between(24*3600, 700*24*3600)) * time.Second).Add(time.Duration(r.n(1e7)) * 100)
-		contact := f.snapshotAt(0).Add(-time.Duration(r.between(60, 20*3600)) * time.Second).Add(time.Duration(r.n(1e7)) * 100)
+		before := func(t time.Time, least, most int) time.Time {
+			return t.Add(-time.Duration(r.between(least, most)) * time.Second).Add(time.Duration(r.n(1e7)) * 100)
+		}
+		created := before(cfg.Start, 24*3600, 700*24*3600)
+		contact := before(f.snapshotAt(0), 60, 20*3600)
 		f.devices = append(f.devices, newDevice(cfg, f.people, n, created, contact))
 	}
 	return f, nil
@@ -93,8 +96,9 @@ func (f *Fleet) Truth() iter.Seq[Truth] {
 	return func(yield func(Truth) bool) {
 		for i := range f.devices {
 			d := &f.devices[i]
-			t := Truth{ID: d.id, SerialNumber: d.serial, OSVersion: d.platform.version(d.osStep), Compliance: complianceText[d.state],
-				Ownership: ownershipText[d.owner], LastContact: d.contact, StorageFreeMB: d.freeMB, Gone: d.gone}
+			t := Truth{ID: d.id, SerialNumber: d.serial, OSVersion: d.platform.version(d.osStep),
+				Compliance: complianceText[d.state],
+				Ownership:  ownershipText[d.owner], LastContact: d.contact, StorageFreeMB: d.freeMB, Gone: d.gone}
 			if d.user >= 0 {
 				t.UserID, t.UPN = f.people.all[d.user].id, f.people.all[d.user].upn(f.cfg.Domain)
 			}
@@ -117,7 +121,8 @@ func (f *Fleet) Accounts() iter.Seq[Account] {
 	return func(yield func(Account) bool) {
 		for i := range f.people.all {
 			who := &f.people.all[i]
-			if f.seen[i] && !yield(Account{ID: who.id, UPN: who.upn(f.cfg.Domain), Name: who.display(), Devices: has[i], Actions: f.acted[i]}) {
+			if f.seen[i] && !yield(Account{ID: who.id, UPN: who.upn(f.cfg.Domain), Name: who.display(),
+				Devices: has[i], Actions: f.acted[i]}) {
 				return
 			}
 		}
@@ -127,7 +132,8 @@ func (f *Fleet) Accounts() iter.Seq[Account] {
 // step makes it the next day.
 func (f *Fleet) step() {
 	f.day++
-	f.reporting, f.fresh, f.detailed, f.member, f.actions = f.reporting[:0], f.fresh[:0], f.detailed[:0], f.member[:0], f.actions[:0]
+	f.reporting, f.fresh, f.detailed, f.member, f.actions = f.reporting[:0], f.fresh[:0], f.detailed[:0],
+		f.member[:0], f.actions[:0]
 	r := f.cfg.rng(forDay, f.day)
 	if f.day > 0 {
 		f.change(&r)
@@ -190,7 +196,8 @@ func (f *Fleet) change(r *rng) {
 		report := false
 		if s.chance(f.cfg.ContactShare) {
 			since := now.Sub(last)
-			d.report(&s, last.Add(time.Duration(s.n(int(since/time.Second)))*time.Second+time.Duration(s.n(1e7))*100), f.count)
+			d.report(&s, last.Add(time.Duration(s.n(int(since/time.Second)))*time.Second+time.Duration(s.n(1e7))*100),
+				f.count)
 			report = true
 		}
 		if s.chance(0.0005) && d.state != noncompliant {
@@ -228,7 +235,8 @@ func (f *Fleet) change(r *rng) {
 	for range r.about(float64(f.cfg.Devices) * 0.001) {
 		n := len(f.devices)
 		created := last.Add(time.Duration(r.between(60, 20*3600))*time.Second + time.Duration(r.n(1e7))*100)
-		f.devices = append(f.devices, newDevice(f.cfg, f.people, n, created, created.Add(time.Duration(r.between(30, 3600))*time.Second)))
+		f.devices = append(f.devices, newDevice(f.cfg, f.people, n, created,
+			created.Add(time.Duration(r.between(30, 3600))*time.Second)))
 		f.reporting, f.fresh = append(f.reporting, n), append(f.fresh, n)
 		f.count("enrolled")
 	}

@@ -132,14 +132,20 @@ func TestTrapsAreSet(t *testing.T) {
 		all.Write(file.data)
 	}
 	for _, trap := range []string{
-		`"ActivityType":0`, `"ActivityType":"Create"`, `"ActivityResultStatus":"Success"`, `"Category":27`, // numbers, words, and an unknown number
+		// numbers, words, and an unknown number
+		`"ActivityType":0`, `"ActivityType":"Create"`, `"ActivityResultStatus":"Success"`, `"Category":27`,
 		`"time":"2026-03-01T`, `"ActivityDate":"3/1/2026 `,
 		`"InGracePeriodUntil":"9999-12-31 23:59:59.9999999"`, `"InGracePeriodUntil":"0001-01-01 00:00:00.0000000"`,
-		`"<null>"`, `"SerialNumber":"0"`, `"SerialNumber":"System Serial Number"`, `"ReferenceId":"` + zeroGUID, `"PrimaryUser":"` + zeroGUID,
-		`"UPN":""`, `"Ownership":"Unknown"`, `"CategoryName":"Unknown"`, `"StorageTotal":0`, `"DeviceState":"RetirePending"`, `"DeviceState":"WipePending"`,
-		`Pending","enrolledDateTime"`, `"deviceName":"[REDACTED]"`, `"emailAddress":"redacted@email.com"`, `"serialNumber":"","phoneNumber"`, `"userId":""`,
-		`"@odata.nextLink":"https://graph.microsoft.com/`, `"ipAddress":null`, `"ownerType":"company"`, `"OwnerType":1`, `"ComplianceState":"1"`,
-		`"operationName":"wipe ManagedDevice"`, `"operationName":"syncDevice ManagedDevice"`, `"ActorType":5`, `"UPN":null`, `"version":null`,
+		`"<null>"`, `"SerialNumber":"0"`, `"SerialNumber":"System Serial Number"`, `"ReferenceId":"` + zeroGUID,
+		`"PrimaryUser":"` + zeroGUID,
+		`"UPN":""`, `"Ownership":"Unknown"`, `"CategoryName":"Unknown"`, `"StorageTotal":0`,
+		`"DeviceState":"RetirePending"`, `"DeviceState":"WipePending"`,
+		`Pending","enrolledDateTime"`, `"deviceName":"[REDACTED]"`, `"emailAddress":"redacted@email.com"`,
+		`"serialNumber":"","phoneNumber"`, `"userId":""`,
+		`"@odata.nextLink":"https://graph.microsoft.com/`, `"ipAddress":null`, `"ownerType":"company"`,
+		`"OwnerType":1`, `"ComplianceState":"1"`,
+		`"operationName":"wipe ManagedDevice"`, `"operationName":"syncDevice ManagedDevice"`, `"ActorType":5`,
+		`"UPN":null`, `"version":null`,
 		`"Name":"ClientSecret"`, `"Name":"WifiPreSharedKey"`, `\r\n`, `"Stats":{"RecordCount":`,
 	} {
 		if !bytes.Contains(all.Bytes(), []byte(trap)) {
@@ -149,12 +155,14 @@ func TestTrapsAreSet(t *testing.T) {
 	if m := regexp.MustCompile(`"time":"2026-03-\d\d:\d\d:\d\d\.\d{7}Z"`); !m.Match(all.Bytes()) {
 		t.Error("no unreadable time")
 	}
-	scripts := regexp.MustCompile(`ScriptContent(?:\[0\])?","Old":null,"New":"([^"]+)"`).FindAllSubmatch(all.Bytes(), -1)
+	script := regexp.MustCompile(`ScriptContent(?:\[0\])?","Old":null,"New":"([^"]+)"`)
+	scripts := script.FindAllSubmatch(all.Bytes(), -1)
 	if len(scripts) == 0 {
 		t.Fatal("no scripts")
 	}
 	for _, m := range scripts {
-		if text, err := base64.StdEncoding.DecodeString(string(m[1])); err != nil || !bytes.Contains(text, []byte("Write-Output")) {
+		if text, err := base64.StdEncoding.DecodeString(string(m[1])); err != nil ||
+			!bytes.Contains(text, []byte("Write-Output")) {
 			t.Fatalf("script %.40q: %v", text, err)
 		}
 	}
@@ -174,7 +182,8 @@ func TestEveryChangeOccurs(t *testing.T) {
 	for range f.Days() {
 		continue
 	}
-	for _, change := range []string{"enrolled", "os-update", "compliance", "encryption", "ownership", "user", "user-renamed", "wipe", "retire", "gone"} {
+	for _, change := range []string{"enrolled", "os-update", "compliance", "encryption", "ownership", "user",
+		"user-renamed", "wipe", "retire", "gone"} {
 		if f.Expected().Changes[change] == 0 {
 			t.Errorf("no %s in %v", change, f.Expected().Changes)
 		}
@@ -255,7 +264,8 @@ func TestPeople(t *testing.T) {
 
 func TestFileNamesTellNothing(t *testing.T) {
 	dir, _ := write(t, small())
-	shape := regexp.MustCompile(`^2026-03-\d\d/(audit|compliance|devices|event-hubs|operational)\.ndjson$|^2026-03-\d\d/graph-(audit|device|devices)-\d{4}\.json$`)
+	shape := regexp.MustCompile(`^2026-03-\d\d/(audit|compliance|devices|event-hubs|operational)\.ndjson$` +
+		`|^2026-03-\d\d/graph-(audit|device|devices)-\d{4}\.json$`)
 	for _, file := range readDir(t, dir) {
 		if !shape.MatchString(file.path) {
 			t.Errorf("file name %q", file.path)
@@ -298,7 +308,8 @@ func TestValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, name := range []string{"Domain", "Tenant", "Devices", "Users", "Admins", "Start", "Days", "AuditPerDay", "GraphPage", "PersonalShare", "Malformed"} {
+	for _, name := range []string{"Domain", "Tenant", "Devices", "Users", "Admins", "Start", "Days", "AuditPerDay",
+		"GraphPage", "PersonalShare", "Malformed"} {
 		if !strings.Contains(err.Error(), "fleet: "+name) {
 			t.Errorf("no word of %s in %v", name, err)
 		}

@@ -110,7 +110,8 @@ func (f *Fleet) managedDevice(d *doc, dev *device, single bool) {
 	d.endArray()
 	d.int("windowsActiveMalwareCount", 0)
 	d.int("windowsRemediatedMalwareCount", 0)
-	d.nulls("notes", "configurationManagerClientHealthState", "configurationManagerClientInformation", "ethernetMacAddress")
+	d.nulls("notes", "configurationManagerClientHealthState", "configurationManagerClientInformation",
+		"ethernetMacAddress")
 	d.int("physicalMemoryInBytes", 0)
 	d.str("processorArchitecture", "unknown")
 	d.null("specificationVersion")
@@ -123,7 +124,8 @@ func (f *Fleet) managedDevice(d *doc, dev *device, single bool) {
 	d.int("totalStorageSpace", 0)
 	d.int("freeStorageSpace", 0)
 	d.opt("imei", dev.imei)
-	d.nulls("meid", "manufacturer", "model", "phoneNumber", "subscriberCarrier", "cellularTechnology", "wifiMac", "operatingSystemLanguage")
+	d.nulls("meid", "manufacturer", "model", "phoneNumber", "subscriberCarrier", "cellularTechnology", "wifiMac",
+		"operatingSystemLanguage")
 	d.bool("isSupervised", false)
 	d.bool("isEncrypted", false) // contradicts the top level and is wrong
 	d.null("batterySerialNumber")
@@ -229,8 +231,10 @@ func indexOf(p *platform) int {
 }
 
 var (
-	publishers = strings.Split("Tailspin,Northwind,Fabrikam,Adatum,Litware,Proseware,Trey,Wingtip,Relecloud,Lucerne,Margie,Alpine,Humongous,Woodgrove,Coho", ",")
-	products   = strings.Split("Mail,Notes,Calendar,Reader,Viewer,Sketch,Sheets,Meet,Chat,Vault,Backup,Scanner,Player,Maps,Wallet,Helper,Updater,Agent,Console,Dating,Health,Diary", ",")
+	publishers = strings.Split("Tailspin,Northwind,Fabrikam,Adatum,Litware,Proseware,Trey,Wingtip,Relecloud,Lucerne,"+
+		"Margie,Alpine,Humongous,Woodgrove,Coho", ",")
+	products = strings.Split("Mail,Notes,Calendar,Reader,Viewer,Sketch,Sheets,Meet,Chat,Vault,Backup,Scanner,"+
+		"Player,Maps,Wallet,Helper,Updater,Agent,Console,Dating,Health,Diary", ",")
 )
 
 // nextPage is an opaque token, as Graph's.

@@ -70,17 +70,23 @@ func (p *people) free(given, family string) string {
 	return local
 }
 
-var folding = strings.NewReplacer("á", "a", "à", "a", "ä", "ae", "å", "a", "ç", "c", "é", "e", "è", "e", "ë", "e", "ê", "e", "í", "i", "ï", "i",
-	"ł", "l", "ñ", "n", "ó", "o", "ö", "oe", "ø", "o", "ő", "o", "š", "s", "ß", "ss", "ü", "ue", "ú", "u", "ž", "z", "ı", "i", "ś", "s", "ć", "c", " ", "", "'", "", "’", "", "-", "")
+var folding = strings.NewReplacer("á", "a", "à", "a", "ä", "ae", "å", "a", "ç", "c", "é", "e", "è", "e", "ë", "e",
+	"ê", "e", "í", "i", "ï", "i",
+	"ł", "l", "ñ", "n", "ó", "o", "ö", "oe", "ø", "o", "ő", "o", "š", "s", "ß", "ss", "ü", "ue", "ú", "u", "ž", "z",
+	"ı", "i", "ś", "s", "ć", "c", " ", "", "'", "", "’", "", "-", "")
 
 func fold(name string) string { return folding.Replace(strings.ToLower(name)) }
 
-var givenNames = strings.Split("Anna,Bram,Carla,Daan,Eline,Femke,Gijs,Hanna,Ivo,Jasmijn,Koen,Lotte,Maarten,Noor,Olaf,Pien,Quinten,Roos,Sander,Tess,"+
-	"Umar,Vera,Wouter,Xenia,Youssef,Zoë,Amélie,Björn,Chloé,Dóra,Élodie,Fatima,Günther,Håkon,Inês,José,Kristína,Łukasz,Małgorzata,Niño,Özge,Pål,"+
-	"Renée,Søren,Thérèse,Ursula,Vojtech,Wanda,Xavier,Yara,Zeynep,Aisha,Bogdan,Chidi,Dilara,Emre,Farah,Grace,Hassan,Imani,Jamal,Kenji,Leila,Mei", ",")
+var givenNames = strings.Split("Anna,Bram,Carla,Daan,Eline,Femke,Gijs,Hanna,Ivo,Jasmijn,Koen,Lotte,"+
+	"Maarten,Noor,Olaf,Pien,Quinten,Roos,"+
+	"Sander,Tess,Umar,Vera,Wouter,Xenia,Youssef,Zoë,Amélie,Björn,Chloé,Dóra,Élodie,Fatima,Günther,Håkon,Inês,"+
+	"José,Kristína,Łukasz,Małgorzata,Niño,Özge,Pål,Renée,Søren,Thérèse,Ursula,Vojtech,Wanda,Xavier,Yara,"+
+	"Zeynep,Aisha,Bogdan,Chidi,Dilara,Emre,Farah,Grace,Hassan,Imani,Jamal,Kenji,Leila,Mei", ",")
 
-var familyNames = strings.Split("Jansen,de Vries,van den Berg,Bakker,Visser,Smit,Meijer,de Boer,Mulder,de Groot,Bos,Vos,Peters,Hendriks,van Leeuwen,"+
-	"Dekker,Brouwer,de Wit,Dijkstra,Smits,de Graaf,van der Meer,Kok,Jacobs,van Dam,Müller,Schröder,Weiß,Großmann,Kühn,Ångström,Sjöberg,Ødegaard,"+
-	"Nyström,García,Muñoz,Núñez,O'Neill,O’Brien,d'Arcy,Le Guen,Lefèvre,Çelik,Yılmaz,Öztürk,Kowalski,Wiśniewska,Łukasik,Horvát,Szőke,Novák,Šimek,"+
-	"Žižka,Popescu,Ionescu,Okafor,Adeyemi,Mensah,El Amrani,Benali,Haddad,Nguyen,Tran,Tanaka,Sato,Singh,Kaur,Patel,Rossi,Ricci,Bianchi,Silva,Santos,"+
-	"Costa,Almeida,Fernandes,Petrov,Ivanova,Marković,Jovanović", ",")
+var familyNames = strings.Split("Jansen,de Vries,van den Berg,Bakker,Visser,Smit,Meijer,"+
+	"de Boer,Mulder,de Groot,Bos,Vos,Peters,Hendriks,"+
+	"van Leeuwen,Dekker,Brouwer,de Wit,Dijkstra,Smits,de Graaf,van der Meer,Kok,Jacobs,van Dam,Müller,"+
+	"Schröder,Weiß,Großmann,Kühn,Ångström,Sjöberg,Ødegaard,Nyström,García,Muñoz,Núñez,O'Neill,O’Brien,d'Arcy,"+
+	"Le Guen,Lefèvre,Çelik,Yılmaz,Öztürk,Kowalski,Wiśniewska,Łukasik,Horvát,Szőke,Novák,Šimek,Žižka,Popescu,"+
+	"Ionescu,Okafor,Adeyemi,Mensah,El Amrani,Benali,Haddad,Nguyen,Tran,Tanaka,Sato,Singh,Kaur,Patel,Rossi,"+
+	"Ricci,Bianchi,Silva,Santos,Costa,Almeida,Fernandes,Petrov,Ivanova,Marković,Jovanović", ",")

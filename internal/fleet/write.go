@@ -165,7 +165,9 @@ func Write(ctx context.Context, cfg Config, dir string, progress func(Progress))
 	return s, nil
 }
 
-func writeFile(ctx context.Context, path string, file File, out *bufio.Writer, counts map[Kind]int) (written int64, err error) {
+func writeFile(
+	ctx context.Context, path string, file File, out *bufio.Writer, counts map[Kind]int,
+) (written int64, err error) {
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return 0, err

@@ -1,5 +1,6 @@
 // Package layering asserts which package may import which, so that the rooms of docs/DESIGN.md §3
-// stay rooms, that the domain packages name no flag, and that comments name pages that are there.
+// stay rooms, that they are small and their lines narrow, that the domain packages name no flag,
+// and that comments name pages that are there.
 package layering
 
 import (
@@ -84,7 +85,8 @@ func faults(r rules, pkgs []pkg) (out []string) {
 			continue
 		}
 		for _, imp := range p.Imports {
-			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && !slices.Contains(may, "*") && !slices.Contains(may, ours) {
+			if ours, ok := strings.CutPrefix(imp, module+"/"); ok && !slices.Contains(may, "*") &&
+				!slices.Contains(may, ours) {
 				out = append(out, name+" imports "+ours)
 			}
 			for lib, who := range r.only {

@@ -24,8 +24,9 @@ type Purpose struct {
 	Seq     uint64         // the ledger sequence the report is computed at
 }
 
-// Session is a permission to unseal for one purpose. Its event is in the ledger before the first plaintext, and so is
-// a further one for each 64 persons more whose data is asked for. It is safe for concurrent use.
+// Session is a permission to unseal for one purpose. Its event is in the ledger before the first
+// plaintext, and so is a further one for each 64 persons more whose data is asked for. It is safe
+// for concurrent use.
 type Session struct {
 	c       *Custody
 	tenant  uuid.UUID
@@ -40,7 +41,8 @@ type Session struct {
 	aliases  map[uuid.UUID]bool // aliases resolved already
 }
 
-// Access records who unseals, why and for what, and returns the session in which tokens can be opened.
+// Access records who unseals, why and for what, and returns the session in which tokens can be
+// opened.
 func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpose) (*Session, error) {
 	if err := p.Can(access.Officer, purpose.Tenant); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
@@ -48,8 +50,9 @@ func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpos
 	if strings.TrimSpace(purpose.Text) == "" {
 		return nil, fmt.Errorf("access: %w", &Problem{Field: FieldPurpose, Code: ErrMissing})
 	}
-	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p, stream: schemas.NewStream("access", uuid.New()),
-		seen: map[uuid.UUID]bool{}, aliases: map[uuid.UUID]bool{}}
+	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p,
+		stream: schemas.NewStream("access", uuid.New()),
+		seen:   map[uuid.UUID]bool{}, aliases: map[uuid.UUID]bool{}}
 	if err := s.announce(ctx, nil, ledger.NoStream); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
@@ -66,7 +69,8 @@ func (s *Session) Persons() int {
 	return len(s.seen)
 }
 
-// announce appends the events that name these persons, at most MaxSubjects-1 in each beside the officer.
+// announce appends the events that name these persons, at most MaxSubjects-1 in each beside the
+// officer.
 func (s *Session) announce(ctx context.Context, persons []uuid.UUID, expect ledger.Expect) error {
 	for first := true; first || len(persons) > 0; first = false {
 		n := min(len(persons), schemas.MaxSubjects-1)
@@ -114,8 +118,8 @@ func (s *Session) announce(ctx context.Context, persons []uuid.UUID, expect ledg
 	return nil
 }
 
-// Open unseals tokens of the session's tenant. Persons that are concerned and not yet named by the session are named in
-// the ledger first.
+// Open unseals tokens of the session's tenant. Persons that are concerned and not yet named by
+// the session are named in the ledger first.
 func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Opened, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,7 +28,7 @@ type Ledger interface {
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error)
 	ledger.Reader
 	// Events yields the whole ledger, for acts that a crash interrupted.
-	Events(ctx context.Context) iter.Seq2[schemas.Recorded, error]
+	Events(ctx context.Context) iter.Seq2[schemas.Envelope, error]
 }
 
 // Config is what custody works with.
@@ -129,8 +129,8 @@ func (c *Custody) sealAndEncode(tx *vault.Tx, d *schemas.Draft) (schemas.Event, 
 	return c.cat.Encode(*d)
 }
 
-// read hands over the events of a stream on which the tenant's acts may rest. What it leaves out is
-// in the log and in the reading.
+// read hands over the events of a stream on which the tenant's acts may rest. What it leaves out
+// is in the log and in the reading.
 func (c *Custody) read(
 	ctx context.Context, s schemas.Stream, tenant uuid.UUID, each func(ledger.Own) error,
 ) (ledger.Reading, error) {
@@ -150,8 +150,8 @@ func (c *Custody) read(
 }
 
 func (c *Custody) leftOut(e ledger.LeftEvent) {
-	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision,
-		"why", e.Verdict.String())
+	c.cfg.Logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream,
+		"revision", e.Revision, "why", e.Verdict.String())
 }
 
 // maxContended bounds how often an append is tried at the end of a stream to which others write.
@@ -178,9 +178,9 @@ func (c *Custody) appendBehind(
 	}
 }
 
-// recordOnce brings events into a stream that is to hold an event of the first one's type once, and
-// reports whether it did already. A conflict alone says nothing, nor does an answer to a known id:
-// anybody may have written there.
+// recordOnce brings events into a stream that is to hold an event of the first one's type once,
+// and reports whether it did already. A conflict alone says nothing, nor does an answer to a
+// known id: anybody may have written there.
 func (c *Custody) recordOnce(ctx context.Context, tenant uuid.UUID, events ...schemas.Event) (before bool, err error) {
 	s := events[0].Stream
 	for try := 0; ; try++ {

@@ -20,9 +20,11 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-var officer = access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Officer, access.Operator}, All: true}
+var officer = access.Principal{Login: "officer@contoso.example",
+	Roles: []access.Role{access.Officer, access.Operator}, All: true}
 
 // bench is a ledger in memory, a real vault, and one tenant.
 type bench struct {
@@ -57,7 +59,8 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	if b.vault, err = vault.Create(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now, Logger: log}); err != nil {
+	if b.vault, err = vault.Create(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now,
+		Logger: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.vault.Close() })
@@ -78,8 +81,9 @@ func (b *bench) newCustody() {
 	b.t.Helper()
 	ahead := b.ahead
 	var err error
-	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault, Logger: slog.New(slog.DiscardHandler),
-		Clock: func() time.Time { return time.Now().Add(ahead) }, Settle: time.Millisecond,
+	b.custody, err = custody.New(custody.Config{Ledger: b.ledger, Vault: b.vault,
+		Logger: slog.New(slog.DiscardHandler),
+		Clock:  func() time.Time { return time.Now().Add(ahead) }, Settle: time.Millisecond,
 		Hook: func(p string) error {
 			if b.at != nil {
 				b.at(p)
@@ -104,10 +108,12 @@ func (b *bench) person(upn string) vault.Sealed {
 			return err
 		}
 		c := schemas.Default()
-		d := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: b.tenant.ID, Stream: schemas.NewStream("device", uuid.New()),
-			ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(), Source: "test",
+		d := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: b.tenant.ID,
+			Stream: schemas.NewStream("device", uuid.New()),
+			ID:     schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(), Source: "test",
 			Subjects: []schemas.SubjectRef{{Role: "user", Person: id}},
-			Values:   []schemas.Value{{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON(upn), Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: id}}}}
+			Values: []schemas.Value{{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON(upn),
+				Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: id}}}}
 		if err := tx.Seal(&d); err != nil {
 			return err
 		}
@@ -129,7 +135,8 @@ func (b *bench) types() (out []string) {
 
 func (b *bench) session() *custody.Session {
 	b.t.Helper()
-	s, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "admin-actions", Text: "yearly audit"})
+	s, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "admin-actions",
+		Text: "yearly audit"})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -166,7 +173,7 @@ func TestAnAccessIsInTheLedgerBeforeTheFirstPlaintext(t *testing.T) {
 	if len(events) != before+1 {
 		t.Fatalf("%d further events, want one that names the person", len(events)-before)
 	}
-	d, err := schemas.Default().Decode(events[before])
+	d, err := schemas.Default().Decode(schemastest.Envelope(events[before]))
 	if err != nil || len(d.Subjects) != 2 || d.Subjects[0].Role != "target" || d.Subjects[1].Role != "officer" {
 		t.Errorf("the event names %+v (%v), want the target and the officer", d.Subjects, err)
 	}
@@ -197,7 +204,7 @@ func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 		if r.Stream != s.Stream() {
 			t.Errorf("an event of %s, want %s", r.Stream, s.Stream())
 		}
-		d, err := schemas.Default().Decode(r)
+		d, err := schemas.Default().Decode(schemastest.Envelope(r))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,11 +218,13 @@ func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 func TestAccessNeedsAPurposeAndTheRole(t *testing.T) {
 	b := newBench(t)
 	before := len(b.store.Events())
-	if _, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "  "}); !errors.Is(err, custody.ErrMissing) {
+	if _, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "x",
+		Text: "  "}); !errors.Is(err, custody.ErrMissing) {
 		t.Errorf("without purpose: %v", err)
 	}
 	stranger := access.Principal{Login: "s@contoso.example", Roles: []access.Role{access.Operator}, All: true}
-	if _, err := b.custody.Access(b.ctx, stranger, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "y"}); !errors.Is(err, access.ErrForbidden) {
+	if _, err := b.custody.Access(b.ctx, stranger,
+		custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "y"}); !errors.Is(err, access.ErrForbidden) {
 		t.Errorf("without the role: %v", err)
 	}
 	if len(b.store.Events()) != before {
@@ -225,7 +234,9 @@ func TestAccessNeedsAPurposeAndTheRole(t *testing.T) {
 
 func (b *bench) request(right, upn string) custody.Request {
 	b.t.Helper()
-	r, err := b.custody.OpenRequest(b.ctx, officer, custody.NewRequest{Tenant: b.tenant.ID, Right: right, Identifier: upn, Received: time.Now(), Method: "call-back"})
+	r, err := b.custody.OpenRequest(b.ctx, officer,
+		custody.NewRequest{Tenant: b.tenant.ID, Right: right, Identifier: upn, Received: time.Now(),
+			Method: "call-back"})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -237,16 +248,21 @@ func TestARequestFindsItsPersonUntilErased(t *testing.T) {
 	b.person("anna@contoso.example")
 	opened := b.request("access", "ANNA@contoso.example")
 	found, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, opened.ID)
-	if err != nil || found.Person != opened.Person || found.Right != "access" || !found.Due.Equal(opened.Due.UTC().Truncate(24*time.Hour)) && found.Due.Format(time.DateOnly) != opened.Due.Format(time.DateOnly) {
+	if err != nil || found.Person != opened.Person || found.Right != "access" ||
+		!found.Due.Equal(opened.Due.UTC().Truncate(24*time.Hour)) &&
+			found.Due.Format(time.DateOnly) != opened.Due.Format(time.DateOnly) {
 		t.Fatalf("found %+v (%v), opened %+v", found, err, opened)
 	}
-	if _, err := b.custody.FindRequest(b.ctx, officer, b.tenant.ID, uuid.New()); !errors.Is(err, custody.ErrNoRequest) {
+	_, err = b.custody.FindRequest(b.ctx, officer, b.tenant.ID, uuid.New())
+	if !errors.Is(err, custody.ErrNoRequest) {
 		t.Errorf("an unknown request: %v", err)
 	}
 	if _, err := b.custody.FindRequest(b.ctx, officer, uuid.New(), opened.ID); !errors.Is(err, custody.ErrNoRequest) {
 		t.Errorf("another tenant's request: %v", err)
 	}
-	if _, err := b.custody.OpenRequest(b.ctx, officer, custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "nobody@contoso.example", Received: time.Now()}); !errors.Is(err, custody.ErrNoSuchPerson) {
+	if _, err := b.custody.OpenRequest(b.ctx, officer,
+		custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "nobody@contoso.example",
+			Received: time.Now()}); !errors.Is(err, custody.ErrNoSuchPerson) {
 		t.Errorf("an unknown person: %v", err)
 	}
 	if err := b.custody.RecordPackage(b.ctx, officer, found, fmt.Sprintf("%064x", 7), 12, 9); err != nil {
@@ -258,7 +274,8 @@ func TestSeveralHoldersOfAnIdentifierAreListedAndOneIsChosen(t *testing.T) {
 	b := newBench(t)
 	b.person("helpdesk@contoso.example")
 	b.person("helpdesk@contoso.example")
-	n := custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "helpdesk@contoso.example", Received: time.Now()}
+	n := custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: "helpdesk@contoso.example",
+		Received: time.Now()}
 	_, err := b.custody.OpenRequest(b.ctx, officer, n)
 	var several *custody.Problem
 	if !errors.As(err, &several) || several.Code != custody.ErrSeveralPersons || len(several.Persons) != 2 {
@@ -280,7 +297,8 @@ func TestSeveralHoldersOfAnIdentifierAreListedAndOneIsChosen(t *testing.T) {
 func TestNobodyHandlesTheirOwnRequest(t *testing.T) {
 	b := newBench(t)
 	b.session() // mints the officer as a person
-	_, err := b.custody.OpenRequest(b.ctx, officer, custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: officer.Login, Received: time.Now()})
+	_, err := b.custody.OpenRequest(b.ctx, officer,
+		custody.NewRequest{Tenant: b.tenant.ID, Right: "access", Identifier: officer.Login, Received: time.Now()})
 	if !errors.Is(err, custody.ErrOwnRequest) {
 		t.Errorf("%v, want ErrOwnRequest", err)
 	}
@@ -303,7 +321,8 @@ func TestErasureEndsOnePersonsDataAndNoOtherBytes(t *testing.T) {
 	}
 	after := b.store.Events()
 	for i := range before {
-		if before[i].ID != after[i].ID || string(before[i].Data) != string(after[i].Data) || string(before[i].Metadata) != string(after[i].Metadata) {
+		if before[i].ID != after[i].ID || string(before[i].Data) != string(after[i].Data) ||
+			string(before[i].Metadata) != string(after[i].Metadata) {
 			t.Fatalf("event %d has changed", i)
 		}
 	}
@@ -328,12 +347,14 @@ func TestErasureEndsOnePersonsDataAndNoOtherBytes(t *testing.T) {
 	}
 }
 
-// A crash at any point leaves the act either not begun or completed by Resume, and the same in the end.
+// A crash at any point leaves the act either not begun or completed by Resume, and the same in
+// the end.
 func TestAnErasureCutAtAnyPointIsCompletedOrTakenBack(t *testing.T) {
 	for _, tc := range []struct {
 		point  string
 		erased bool
-	}{{custody.PointErasing, false}, {custody.PointOrdered, true}, {custody.PointDestroyed, true}, {custody.PointCompleted, true}} {
+	}{{custody.PointErasing, false}, {custody.PointOrdered, true}, {custody.PointDestroyed, true},
+		{custody.PointCompleted, true}} {
 		t.Run(tc.point, func(t *testing.T) {
 			b := newBench(t)
 			anna := b.person("anna@contoso.example")
@@ -375,7 +396,8 @@ func TestAnErasureCutAtAnyPointIsCompletedOrTakenBack(t *testing.T) {
 func TestTheLastDayToAnswerIsAMonthAfterReceiptOnAWorkingDay(t *testing.T) {
 	for _, tc := range []struct{ received, due string }{
 		{"2026-08-31", "2026-09-30"}, {"2026-01-31", "2026-03-02"}, // 28 February 2026 is a Saturday
-		{"2026-03-02", "2026-04-02"}, {"2026-10-15", "2026-11-16"}, {"2027-12-31", "2028-01-31"}, {"2026-12-29", "2027-01-29"},
+		{"2026-03-02", "2026-04-02"}, {"2026-10-15", "2026-11-16"}, {"2027-12-31", "2028-01-31"},
+		{"2026-12-29", "2027-01-29"},
 	} {
 		at, err := time.Parse(time.DateOnly, tc.received)
 		if err != nil {
@@ -420,7 +442,8 @@ func TestSourceTenantsAreChangedInTheLedgerFirst(t *testing.T) {
 	if err != nil || now.AnySource || !slices.Equal(now.Sources, want) || changes() != 2 {
 		t.Errorf("%+v after %d events, %v", now, changes(), err)
 	}
-	if _, err := b.custody.SetTenantSources(b.ctx, officer, b.tenant.ID, false, []string{"contoso.example"}); err == nil {
+	if _, err := b.custody.SetTenantSources(b.ctx, officer, b.tenant.ID, false,
+		[]string{"contoso.example"}); err == nil {
 		t.Error("a domain was taken for a tenant's id")
 	}
 	nobody := access.Principal{Login: "x@contoso.example"}
@@ -466,6 +489,6 @@ func TestATenantIsRecordedOnceAndARegistrationCutShortIsCompleted(t *testing.T) 
 	}
 }
 
-func streamOf(b *bench, s schemas.Stream) iter.Seq2[schemas.Recorded, error] {
+func streamOf(b *bench, s schemas.Stream) iter.Seq2[schemas.RecordedEvent, error] {
 	return b.ledger.ReadStream(b.ctx, s, 0)
 }

@@ -134,21 +134,18 @@ func (c *Custody) findDisowned(
 			continue
 		}
 		found[r.ID] = true
-		m, err := schemas.ParseMetadata(r.Metadata)
-		if err != nil {
-			return out, fmt.Errorf("event %s: %w", r.ID, err)
-		}
-		if tenant != uuid.Nil && m.Tenant != tenant {
+		names := r.Meta().Tenant
+		if tenant != uuid.Nil && names != tenant {
 			errs = append(errs, eventProblem(r.ID, ErrNotTenants, &r.Seq))
 			continue
 		}
-		if known[m.Tenant] == nil {
-			if known[m.Tenant], err = ledger.Disowned(ctx, c.cfg.Ledger, c.cat, m.Tenant); err != nil {
+		if known[names] == nil {
+			if known[names], err = ledger.Disowned(ctx, c.cfg.Ledger, c.cat, names); err != nil {
 				return out, err
 			}
 		}
 		e := DisownedEvent{ledger.Place{Event: r.ID, Seq: r.Seq}, r.Stream, verdict}
-		if known[m.Tenant][e.Place] {
+		if known[names][e.Place] {
 			out.Before = append(out.Before, e)
 		} else {
 			out.Events = append(out.Events, e)
@@ -170,7 +167,7 @@ func (c *Custody) findDisowned(
 
 // verdict examines an event, and tells of a genuine one whether its stream is another tenant's:
 // that of the first genuine event in it.
-func (c *Custody) verdict(ctx context.Context, r schemas.Recorded) (ledger.Verdict, error) {
+func (c *Custody) verdict(ctx context.Context, r schemas.Envelope) (ledger.Verdict, error) {
 	d, v, err := ledger.Examine(ctx, c.cfg.Ledger, c.cat, r)
 	if err != nil || v != ledger.Genuine {
 		return v, err
@@ -179,7 +176,11 @@ func (c *Custody) verdict(ctx context.Context, r schemas.Recorded) (ledger.Verdi
 		if err != nil {
 			return v, fmt.Errorf("read %s: %w", r.Stream, err)
 		}
-		f, fv, err := ledger.Examine(ctx, c.cfg.Ledger, c.cat, first)
+		e, foreign := schemas.NewEnvelope(first)
+		if foreign != nil {
+			continue
+		}
+		f, fv, err := ledger.Examine(ctx, c.cfg.Ledger, c.cat, e)
 		if err != nil {
 			return v, err
 		}

@@ -235,7 +235,8 @@ func (c *Custody) appendOrder(ctx context.Context, r Request, a act) (order, err
 		})
 		if cancelErr != nil {
 			err = errors.Join(err, cancelErr)
-			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w", err)
+			return order{}, fmt.Errorf("nothing was ordered, and the mark stands: the next call carries it on: %w",
+				err)
 		}
 		return order{}, fmt.Errorf("nothing was ordered, and the mark is taken back: %w", err)
 	}
@@ -249,7 +250,11 @@ func (c *Custody) ordersIn(ctx context.Context, stream schemas.Stream,
 			return 0, nil, err
 		}
 		last = r.Revision
-		o, ok, err := c.genuineOrder(ctx, r)
+		e, foreign := schemas.NewEnvelope(r)
+		if foreign != nil {
+			continue
+		}
+		o, ok, err := c.genuineOrder(ctx, e)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -376,7 +381,7 @@ type order struct {
 
 // genuineOrder reads an erasure order that this vault's holder appended. Whatever else is of that
 // type is left out.
-func (c *Custody) genuineOrder(ctx context.Context, r schemas.Recorded) (order, bool, error) {
+func (c *Custody) genuineOrder(ctx context.Context, r schemas.Envelope) (order, bool, error) {
 	o, ok := c.decodeOrder(r)
 	if !ok {
 		return order{}, false, nil
@@ -386,7 +391,7 @@ func (c *Custody) genuineOrder(ctx context.Context, r schemas.Recorded) (order, 
 }
 
 // decodeOrder reads an erasure order, whoever wrote it; false for an event that is none.
-func (c *Custody) decodeOrder(r schemas.Recorded) (order, bool) {
+func (c *Custody) decodeOrder(r schemas.Envelope) (order, bool) {
 	if r.Type != "request.erasure-ordered.v1" || r.Stream.Kind() != "request" {
 		return order{}, false
 	}

@@ -189,7 +189,7 @@ func (b *bench) garbage(s schemas.Stream, typ, data string) {
 func (b *bench) garbageOf(tenant uuid.UUID, s schemas.Stream, typ, data string) {
 	b.t.Helper()
 	all := b.store.Events()
-	last := slices.IndexFunc(all, func(r schemas.Recorded) bool {
+	last := slices.IndexFunc(all, func(r schemas.RecordedEvent) bool {
 		return r.Type == "request.opened.v1" && (tenant == uuid.Nil ||
 			strings.Contains(string(r.Metadata), tenant.String()))
 	})
@@ -238,8 +238,8 @@ func TestASecondCallerIsToldThatItIsUnderWay(t *testing.T) {
 	b.erasedOnce(anna, r)
 }
 
-// An act cut at any point, and not resumed, is carried on by the next call once nobody can be at it
-// any more, under the same completion event. So is one that failed, at once.
+// An act cut at any point, and not resumed, is carried on by the next call once nobody can be at
+// it any more, under the same completion event. So is one that failed, at once.
 func TestTheNextCallCarriesAnActOn(t *testing.T) {
 	fails := map[string]func(b *bench){
 		custody.PointErasing:   func(b *bench) { b.crashAt = custody.PointErasing },
@@ -270,8 +270,8 @@ func TestTheNextCallCarriesAnActOn(t *testing.T) {
 				t.Fatal(p, err)
 			}
 			if strings.HasPrefix(name, "erase:") { // killed: its claim stands
-				if _, err := b.custody.Erase(b.ctx, officer, b.found(r), "unlawful", nil); !errors.Is(err,
-					custody.ErrUnderWay) {
+				_, err := b.custody.Erase(b.ctx, officer, b.found(r), "unlawful", nil)
+				if !errors.Is(err, custody.ErrUnderWay) {
 					t.Errorf("at once: %v", err)
 				}
 				b.ahead = 6 * time.Minute
@@ -561,7 +561,7 @@ func TestReplayOfManyOrders(t *testing.T) {
 	b.restore(before)
 	ctx, cancel := context.WithCancel(b.ctx)
 	seen := 0
-	events := func(yield func(schemas.Recorded, error) bool) {
+	events := func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range b.ledger.Events(b.ctx) {
 			if seen++; seen == 40 {
 				cancel()

@@ -20,7 +20,7 @@ import (
 )
 
 // plant appends an event past the ledger, at the end of its stream.
-func (b *bench) plant(s schemas.Stream, e schemas.Event) schemas.Recorded {
+func (b *bench) plant(s schemas.Stream, e schemas.Event) schemas.RecordedEvent {
 	b.t.Helper()
 	expect, next := ledger.NoStream, uint64(0)
 	for r, err := range b.ledger.ReadStream(b.ctx, s, 0) {
@@ -33,7 +33,7 @@ func (b *bench) plant(s schemas.Stream, e schemas.Event) schemas.Recorded {
 		b.t.Fatal(err)
 	}
 	e.Stream = s
-	return schemas.Recorded{Event: e, Revision: next}
+	return schemas.RecordedEvent{Event: e, Revision: next}
 }
 
 // signed returns the event as a holder of the vault would sign it at the stream's end.
@@ -51,7 +51,8 @@ func (b *bench) signed(s schemas.Stream, e schemas.Event, tenant uuid.UUID) sche
 	return schemas.Sign(e, next, k)
 }
 
-// as returns an event of that type and data that names the tenant, with an origin that nobody made.
+// as returns an event of that type and data that names the tenant, with an origin that nobody
+// made.
 func (b *bench) as(tenant uuid.UUID, typ, data string) schemas.Event {
 	b.t.Helper()
 	m, err := schemastest.Metadata(schemas.Metadata{Tenant: tenant, Recorded: b.vaultTime(), Source: "custody"})
@@ -128,7 +129,8 @@ func TestAGarbageOrderStopsNoResume(t *testing.T) {
 				t.Fatal(pending, err)
 			}
 			// A forged order for the erasure that is pending, and others that cannot be read.
-			order := fmt.Sprintf(`{"keys":[%q],"ground":"unlawful","completion":%q}`, uuid.New(), pending[0].Completion)
+			order := fmt.Sprintf(`{"keys":[%q],"ground":"unlawful","completion":%q}`, uuid.New(),
+				pending[0].Completion)
 			for _, data := range []string{order, `{}`, `{"keys":["x"]}`, `{"completion":7}`, `{"keys":{"a":1}}`} {
 				e := b.as(b.tenant.ID, "request.erasure-ordered.v1", data)
 				b.plant(other.Stream(), e)
@@ -282,7 +284,7 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 	misplaced := b.plant(s, b.signed(s, b.as(other.ID, "tenant.registered.v1",
 		`{"set":{"timeZone":"UTC"}}`), other.ID)).ID
 	foreign := b.plant(s, noise).ID
-	var own schemas.Recorded
+	var own schemas.Envelope
 	for r, err := range b.ledger.Events(b.ctx) {
 		if err != nil {
 			t.Fatal(err)
@@ -312,8 +314,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 	}
 	for _, who := range []access.Principal{{Login: "x", Roles: []access.Role{access.Officer}, All: true},
 		{Login: "x", Roles: []access.Role{access.Operator}, Tenants: []uuid.UUID{b.tenant.ID}}} {
-		if _, err := b.custody.Disown(b.ctx, who, uuid.Nil, []uuid.UUID{forged}, "test", nil); !errors.Is(err,
-			access.ErrForbidden) {
+		_, err := b.custody.Disown(b.ctx, who, uuid.Nil, []uuid.UUID{forged}, "test", nil)
+		if !errors.Is(err, access.ErrForbidden) {
 			t.Errorf("who may not: %v", err)
 		}
 	}
@@ -356,7 +358,8 @@ func TestWhatIsNotTheLedgersOwnIsDisownedAndNothingElse(t *testing.T) {
 		}
 	}
 	last := b.store.Events()[before]
-	if d, err := schemas.Default().Decode(last); err != nil || last.Stream != ledger.DisownedStream(b.tenant.ID) ||
+	if d, err := schemas.Default().Decode(schemastest.Envelope(last)); err != nil ||
+		last.Stream != ledger.DisownedStream(b.tenant.ID) ||
 		len(d.Subjects) != 1 || d.Subjects[0].Role != "officer" {
 		t.Errorf("the tenant's disowning is in %s and names %+v (%v)", last.Stream, d.Subjects, err)
 	}

@@ -52,7 +52,7 @@ const (
 // covers is not asked for again. ledger.ErrDiverged: the event at the vault's anchor is another,
 // or the ledger does not reach it.
 func (c *Custody) LookForUnknown(
-	ctx context.Context, id uuid.UUID, events iter.Seq2[schemas.Recorded, error],
+	ctx context.Context, id uuid.UUID, events iter.Seq2[schemas.Envelope, error],
 ) (Unknown, error) {
 	var u Unknown
 	fail := func(err error) (Unknown, error) {
@@ -72,21 +72,15 @@ func (c *Custody) LookForUnknown(
 		return fail(err)
 	}
 	s := search{c: c, u: &u, aliases: map[uuid.UUID]bool{}, tenants: map[uuid.UUID]bool{}, disowned: disowned}
-	var last schemas.Recorded
+	var last schemas.Envelope
 	found := false
 	for r, err := range events {
 		if err != nil {
 			return fail(err)
 		}
-		if anchored && r.Seq == anchor.Seq {
-			leaf, err := r.Leaf()
-			if err != nil {
-				return fail(err)
-			}
-			if r.ID != anchor.EventID || leaf != anchor.Leaf {
-				return fail(fmt.Errorf("sequence %d holds event %s, the vault noted %s: %w",
-					r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged))
-			}
+		if anchored && r.Seq == anchor.Seq && (r.ID != anchor.EventID || r.Leaf() != anchor.Leaf) {
+			return fail(fmt.Errorf("sequence %d holds event %s, the vault noted %s: %w",
+				r.Seq, r.ID, anchor.EventID, ledger.ErrDiverged))
 		}
 		last, found = r, true
 		if anchored && r.Seq <= anchor.Seq || accepted && r.Seq <= loss.Through {
@@ -112,9 +106,7 @@ func (c *Custody) LookForUnknown(
 		return fail(fmt.Errorf("the ledger ends at sequence %d, the vault noted %d: %w",
 			last.Seq, anchor.Seq, ledger.ErrDiverged))
 	}
-	if u.End, err = last.Anchor(id); err != nil {
-		return fail(err)
-	}
+	u.End = last.Anchor(id)
 	u.Aliases = uint64(len(s.aliases))
 	return u, nil
 }
@@ -138,11 +130,8 @@ type named struct {
 	aliases  []uuid.UUID
 }
 
-func (s *search) add(ctx context.Context, r schemas.Recorded) error {
-	m, err := schemas.ParseMetadata(r.Metadata)
-	if err != nil {
-		return fmt.Errorf("sequence %d: %w", r.Seq, err)
-	}
+func (s *search) add(ctx context.Context, r schemas.Envelope) error {
+	m := r.Meta()
 	known, err := s.tenant(ctx, m.Tenant)
 	if err != nil {
 		return err
@@ -294,7 +283,7 @@ func (c *Custody) carriedOut(ctx context.Context, o order) (done bool, err error
 }
 
 // madeHere reports whether a holder of this vault made the event where it stands.
-func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded) (bool, error) {
+func (c *Custody) madeHere(ctx context.Context, r schemas.Envelope) (bool, error) {
 	v, err := c.cfg.Ledger.Judge(ctx, r)
 	return v == ledger.Genuine, err
 }
@@ -302,17 +291,16 @@ func (c *Custody) madeHere(ctx context.Context, r schemas.Recorded) (bool, error
 // Made leaves out those of the events that no holder of this vault made. Of tenants that it
 // does not know, it cannot tell.
 func (c *Custody) Made(
-	ctx context.Context, events iter.Seq2[schemas.Recorded, error],
-) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+	ctx context.Context, events iter.Seq2[schemas.Envelope, error],
+) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range events {
 			if err == nil {
-				var m schemas.Metadata
-				if m, err = schemas.ParseMetadata(r.Metadata); err == nil {
-					k, known, kerr := c.cfg.Vault.OriginKey(ctx, m.Tenant)
-					if err = kerr; err == nil && known && !r.Genuine(k) {
-						continue
-					}
+				var k schemas.OriginKey
+				var known bool
+				k, known, err = c.cfg.Vault.OriginKey(ctx, r.Meta().Tenant)
+				if err == nil && known && !r.Genuine(k) {
+					continue
 				}
 			}
 			if !yield(r, err) || err != nil {
@@ -372,14 +360,15 @@ func (c *Custody) lossEvent(
 			return e, expect, false, err
 		}
 		expect = ledger.Exact(r.Revision)
-		if r.Type != "ledger.keys-lost.v1" || !schemas.InLedger(r.Event) {
+		told, foreign := schemas.NewEnvelope(r)
+		if r.Type != "ledger.keys-lost.v1" || foreign != nil {
 			continue
 		}
-		made, err := c.madeHere(ctx, r)
+		made, err := c.madeHere(ctx, told)
 		if err != nil {
 			return e, expect, false, err
 		}
-		if d, err := c.cat.Decode(r); made && err == nil && tellsOf(d, u) {
+		if d, err := c.cat.Decode(told); made && err == nil && tellsOf(d, u) {
 			e, recorded = r.Event, true
 		}
 	}

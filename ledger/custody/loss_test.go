@@ -215,8 +215,8 @@ func TestAVaultThatIsAheadOfTheLedgerSaysSo(t *testing.T) {
 	if err := b.vault.LowerAnchor(b.ctx, other); err != nil { // event and leaf are not those of that sequence
 		t.Fatal(err)
 	}
-	if _, err := b.custody.LookForUnknown(b.ctx, b.ledger.ID(), b.ledger.Events(b.ctx)); !errors.Is(err,
-		ledger.ErrDiverged) {
+	_, err := b.custody.LookForUnknown(b.ctx, b.ledger.ID(), b.ledger.Events(b.ctx))
+	if !errors.Is(err, ledger.ErrDiverged) {
 		t.Errorf("another event at the vault's note: %v", err)
 	}
 }
@@ -270,7 +270,8 @@ func TestAVaultFromBeforeAnErasureIsOlderThanItsOrder(t *testing.T) {
 	}
 }
 
-// Whoever can write to the event store can make a vault look older, by a tenant that nobody knows: until that is disowned.
+// Whoever can write to the event store can make a vault look older, by a tenant that nobody
+// knows: until that is disowned.
 func TestADisownedEventOfAnUnknownTenantMakesNoVaultOlder(t *testing.T) {
 	b := newBench(t)
 	e := ledgertest.Event(t, ledgertest.NewStream(), 1) // of a random tenant

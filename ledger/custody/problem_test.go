@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -24,7 +25,7 @@ func (b *bench) hold(person uuid.UUID) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	err = st.Update(b.ctx, b.tenant.ID, func(rows vault.Rows) error {
+	err = st.Update(b.ctx, b.tenant.ID, func(rows store.Rows) error {
 		return rows.PutHold(uuid.New(), schemas.Owner{Kind: schemas.OwnerPerson, ID: person}, time.Now())
 	})
 	if err := errors.Join(err, st.Close()); err != nil {
@@ -103,7 +104,8 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 			custody.ErrNoSuchPerson, ""},
 		"several": {open(func(n *custody.NewRequest) { n.Identifier = helpdesk }), custody.FieldPerson,
 			custody.ErrSeveralPersons, ""},
-		"a third of two": {open(func(n *custody.NewRequest) { n.Identifier, n.Person = helpdesk, 3 }), custody.FieldPerson,
+		"a third of two": {open(func(n *custody.NewRequest) { n.Identifier, n.Person = helpdesk, 3 }),
+			custody.FieldPerson,
 			custody.ErrUnknown, "3"},
 		"one's own": {open(func(n *custody.NewRequest) { n.Identifier = officer.Login }), custody.FieldSubject,
 			custody.ErrOwnRequest, ""},
@@ -119,14 +121,18 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 			forErasure.ID.String()},
 		"erase whom another request erased": {erase(officer, stale, "unlawful"), custody.FieldRequest, vault.ErrErased,
 			stale.ID.String()},
-		"erase the erased": {func() error { return erase(officer, b.found(stale), "unlawful")() }, custody.FieldRequest,
+		"erase the erased": {func() error { return erase(officer, b.found(stale), "unlawful")() },
+			custody.FieldRequest,
 			vault.ErrErased, stale.ID.String()},
 		"erase who is held": {erase(officer, held, "unlawful"), custody.FieldRequest, vault.ErrHeld,
 			held.ID.String()},
-		"disown nothing":           {disown(uuid.Nil, "test"), custody.FieldEvent, custody.ErrMissing, ""},
-		"disown too many":          {disown(uuid.Nil, "test", many...), custody.FieldEvent, custody.ErrTooMany, "8001"},
-		"disown on a wrong ground": {disown(uuid.Nil, "because", own), custody.FieldGround, custody.ErrUnknown, "because"},
-		"disown the ledger's own":  {disown(uuid.Nil, "test", own), custody.FieldEvent, custody.ErrOwnEvent, own.String()},
+		"disown nothing": {disown(uuid.Nil, "test"), custody.FieldEvent, custody.ErrMissing, ""},
+		"disown too many": {disown(uuid.Nil, "test", many...), custody.FieldEvent, custody.ErrTooMany,
+			"8001"},
+		"disown on a wrong ground": {disown(uuid.Nil, "because", own), custody.FieldGround, custody.ErrUnknown,
+			"because"},
+		"disown the ledger's own": {disown(uuid.Nil, "test", own), custody.FieldEvent, custody.ErrOwnEvent,
+			own.String()},
 		"disown what is nowhere": {disown(uuid.Nil, "test", missing), custody.FieldEvent, custody.ErrNoEvent,
 			missing.String()},
 		"accept no loss": {func() error {
@@ -141,7 +147,8 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 		before := len(b.store.Events())
 		err := c.try()
 		var p *custody.Problem
-		if !errors.As(err, &p) || p.Field != c.field || p.Code != c.code || p.Given != c.given || !errors.Is(err, c.code) {
+		if !errors.As(err, &p) || p.Field != c.field || p.Code != c.code || p.Given != c.given ||
+			!errors.Is(err, c.code) {
 			t.Errorf("%s: %v, want the field %s, %v and %q", name, err, c.field, c.code, c.given)
 			continue
 		}

@@ -40,9 +40,9 @@ type Request struct {
 // Stream returns the request's stream.
 func (r Request) Stream() schemas.Stream { return schemas.NewStream("request", r.ID) }
 
-// Due returns the last day on which a request received on that day must be answered: a month later,
-// the month's last day where it has no such day, and the next working day where that is a Saturday
-// or Sunday (Regulation 1182/71; public holidays are not known here).
+// Due returns the last day on which a request received on that day must be answered: a month
+// later, the month's last day where it has no such day, and the next working day where that is a
+// Saturday or Sunday (Regulation 1182/71; public holidays are not known here).
 func Due(received time.Time) time.Time {
 	y, m, d := received.Date()
 	last := time.Date(y, m+2, 0, 0, 0, 0, 0, received.Location()).Day()
@@ -132,8 +132,8 @@ func byPerson(matches []vault.PersonMatch) (out [][]vault.PersonMatch) {
 	return out
 }
 
-// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none. Only
-// genuine events of the tenant's are looked at.
+// FindRequest reads a request of the tenant from the ledger; ErrNoRequest where there is none.
+// Only genuine events of the tenant's are looked at.
 func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, id uuid.UUID) (Request, error) {
 	r := Request{ID: id}
 	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("request %s: %w", id, err) }

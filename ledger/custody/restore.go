@@ -19,9 +19,11 @@ type Replayed struct {
 	Replayed int // carried out now, on keys that lived here or that this vault never knew
 	Done     int // every key was destroyed here already
 	NoTenant int // of a tenant that this vault does not know: none of its keys can be here
-	LeftOut  int // no order that fits its type or was appended by this vault's holder, or whose completion is another's
-	Keys     int // of the orders replayed: keys not destroyed here before, those included that were never here
-	Pending  int // of the orders: those whose completion is not in the ledger; Resume records it
+	// no order that fits its type or was appended by this vault's holder, or whose completion is
+	// another's
+	LeftOut int
+	Keys    int // of the orders replayed: keys not destroyed here before, those included that were never here
+	Pending int // of the orders: those whose completion is not in the ledger; Resume records it
 }
 
 // replayAtOnce is how many orders are carried out in one transaction, which scrubs the vault's
@@ -35,7 +37,7 @@ const replayAtOnce = 64
 //
 // What it cannot do: keep out a person whom the restored vault never met. It has no identifier of
 // theirs to know them by, so an old record of them makes a new person.
-func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Recorded, error]) (Replayed, error) {
+func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope, error]) (Replayed, error) {
 	var n Replayed
 	fail := func(err error) (Replayed, error) { return n, fmt.Errorf("replay erasure orders: %w", err) }
 	tenants := map[uuid.UUID]bool{}   // those asked about: whether the vault knows them

@@ -12,10 +12,12 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Every act's events name everybody whose data they hold: the person of the request, the officer, whose
-// data is seen. The checker, which asks the vault whose each value is, finds nothing missing.
+// Every act's events name everybody whose data they hold: the person of the request, the officer,
+// whose data is seen. The checker, which asks the vault whose each value is, finds nothing
+// missing.
 func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 	b := newBench(t)
 	sealed := []vault.Sealed{b.person("anna@contoso.example"), b.person("bram@contoso.example")}
@@ -40,7 +42,7 @@ func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 		if f.Verdict != ledger.Genuine || len(f.Naming.Missing) > 0 {
 			t.Errorf("a %s is %s and does not name the person of %v", f.Type, f.Verdict, f.Naming.Missing)
 		}
-		d, err := schemas.Default().Decode(f.Recorded)
+		d, err := schemas.Default().Decode(schemastest.Envelope(f.RecordedEvent))
 		if err != nil {
 			return err
 		}
@@ -62,7 +64,9 @@ func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 }
 
 // owners tells whose aliases are; those that name nobody any more are left out.
-func (b *bench) owners(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
+func (b *bench) owners(
+	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID,
+) (map[uuid.UUID]schemas.Owner, error) {
 	out := map[uuid.UUID]schemas.Owner{}
 	err := b.vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		for _, a := range aliases {

@@ -13,8 +13,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// RegisterTenant declares a tenant in the vault and records it in the ledger, with its first collection policy. Called again for
-// a tenant whose recording a crash cut off, it completes that; for a recorded one it returns vault.ErrExists.
+// RegisterTenant declares a tenant in the vault and records it in the ledger, with its first
+// collection policy. Called again for a tenant whose recording a crash cut off, it completes
+// that; for a recorded one it returns vault.ErrExists.
 func (c *Custody) RegisterTenant(ctx context.Context, p access.Principal, n vault.NewTenant) (vault.Tenant, error) {
 	fail := func(err error) (vault.Tenant, error) { return vault.Tenant{}, fmt.Errorf("register tenant: %w", err) }
 	if err := p.Can(access.Operator, uuid.Nil); err != nil {
@@ -74,9 +75,9 @@ func declared(all bool, sources []string) []string {
 	return sources
 }
 
-// SetTenantSources changes which source tenants' records are the tenant's own: first in the ledger,
-// so that no record is taken by a declaration that is not there. Where a crash comes between, the old
-// one holds, and doing it again completes it.
+// SetTenantSources changes which source tenants' records are the tenant's own: first in the
+// ledger, so that no record is taken by a declaration that is not there. Where a crash comes
+// between, the old one holds, and doing it again completes it.
 func (c *Custody) SetTenantSources(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, all bool, sources []string,
 ) (vault.Tenant, error) {

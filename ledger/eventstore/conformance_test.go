@@ -25,7 +25,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// kinds are the servers on which the store and the ledger must keep their promises; each changes the configuration of a plain one.
+// kinds are the servers on which the store and the ledger must keep their promises; each changes
+// the configuration of a plain one.
 var kinds = map[string]func(*server.Config){
 	"calm":      func(*server.Config) {},
 	"disturbed": func(c *server.Config) { c.Disturb = everything(1, 12) },
@@ -36,7 +37,8 @@ var kinds = map[string]func(*server.Config){
 	},
 }
 
-// secured has the server speak TLS and ask who comes; only the ledger's group may write its streams and read $all.
+// secured has the server speak TLS and ask who comes; only the ledger's group may write
+// its streams and read $all.
 func secured(c *server.Config) {
 	c.Open, c.TLS = false, certificate()
 	c.Users = []guard.User{{Name: account, PasswordHash: accountHash(), Groups: []string{"ledger"}}}
@@ -88,17 +90,20 @@ var accountHash = sync.OnceValue(func() string {
 	return h
 })
 
-// everything is all that a real server has and does; its calls fail about every so many messages or appends.
+// everything is all that a real server has and does; its calls fail about every so
+// many messages or appends.
 func everything(seed uint64, every int) *disturb.Disturbance {
 	return &disturb.Disturbance{
-		Seed: seed, SystemEvents: true, StatsEvery: 5, LinksEvery: 3, ForeignEvery: 3, MetadataEvery: 7, DeletesEvery: 9, TombstonesEvery: 9,
-		NotReadyFirst: 2, NotReadyEvery: 2 * every, NotLeaderEvery: every, TimeoutsEvery: every, LostAnswersEvery: every, DropsEvery: every, CutsEvery: every,
+		Seed: seed, SystemEvents: true, StatsEvery: 5, LinksEvery: 3, ForeignEvery: 3, MetadataEvery: 7,
+		DeletesEvery: 9, TombstonesEvery: 9,
+		NotReadyFirst: 2, NotReadyEvery: 2 * every, NotLeaderEvery: every, TimeoutsEvery: every,
+		LostAnswersEvery: every, DropsEvery: every, CutsEvery: every,
 		CaughtUpDelay: 3 * time.Millisecond,
 	}
 }
 
-// address logs in where the server asks for that, and has clients look again for a server that is not ready without the pause that
-// they make by default.
+// address logs in where the server asks for that, and has clients look again for a server that is
+// not ready without the pause that they make by default.
 func address(srv *server.Server) string {
 	a := srv.ConnectionString() + "&discoveryInterval=5"
 	if srv.CAFile() != "" {
@@ -107,8 +112,8 @@ func address(srv *server.Server) string {
 	return a
 }
 
-// wantEverything fails the test where the server did not do all that it was told to. Reads that are no subscriptions are rare in
-// these tests: it makes enough of them for one to be cut.
+// wantEverything fails the test where the server did not do all that it was told to. Reads that
+// are no subscriptions are rare in these tests: it makes enough of them for one to be cut.
 func wantEverything(t *testing.T, srv *server.Server) {
 	t.Helper()
 	store := open(t, address(srv))
@@ -118,9 +123,12 @@ func wantEverything(t *testing.T, srv *server.Server) {
 		}
 	}
 	d := srv.Disturbed()
-	for what, n := range map[string]int{"system events": d.System, "statistics": d.Stats, "links": d.Links, "foreign events": d.Foreign, "metadata": d.Metadata,
-		"deletes": d.Deleted, "tombstones": d.Tombstoned, "not ready": d.NotReady, "not leader": d.NotLeader, "timeouts": d.Timeouts,
-		"lost answers": d.LostAnswers, "dropped subscriptions": d.Drops, "cut reads": d.Cuts, "late caught-ups": d.LateCaughtUps} {
+	for what, n := range map[string]int{"system events": d.System, "statistics": d.Stats, "links": d.Links,
+		"foreign events": d.Foreign, "metadata": d.Metadata,
+		"deletes": d.Deleted, "tombstones": d.Tombstoned, "not ready": d.NotReady, "not leader": d.NotLeader,
+		"timeouts":     d.Timeouts,
+		"lost answers": d.LostAnswers, "dropped subscriptions": d.Drops, "cut reads": d.Cuts,
+		"late caught-ups": d.LateCaughtUps} {
 		if n == 0 {
 			t.Errorf("the server was to disturb with %s, and did not", what)
 		}
@@ -141,7 +149,8 @@ func TestTheAdapterKeepsTheStoresPromises(t *testing.T) {
 }
 
 func TestTheLedgerKeepsItsPromisesOnTheAdapter(t *testing.T) {
-	for _, name := range []string{"calm", "disturbed"} { // the other kinds differ in single calls, which the suite above makes
+	// the other kinds differ in single calls, which the suite above makes
+	for _, name := range []string{"calm", "disturbed"} {
 		change := kinds[name]
 		t.Run(name, func(t *testing.T) {
 			ledgertest.RunLedger(t, func(t *testing.T) ledger.Store {
@@ -157,8 +166,9 @@ func TestTheLedgerKeepsItsPromisesOnTheAdapter(t *testing.T) {
 	}
 }
 
-// Several followers see one sequence while others append, the server disturbs everybody and starts anew in between; a calm server on
-// the same files shows the same one, and so do the index files, byte for byte.
+// Several followers see one sequence while others append, the server disturbs everybody and
+// starts anew in between; a calm server on the same files shows the same one, and so do the
+// index files, byte for byte.
 func TestTheSequenceIsTheSameDisturbedOrNot(t *testing.T) {
 	dir, n := t.TempDir(), 120
 	srv := startServer(t, dir, "127.0.0.1:0", kinds["disturbed"])
@@ -181,7 +191,7 @@ func TestTheSequenceIsTheSameDisturbedOrNot(t *testing.T) {
 		}
 		t.Cleanup(func() { l.Close() })
 		following.Go(func() {
-			err := l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Recorded) error {
+			err := l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Envelope) error {
 				for _, r := range batch {
 					if r.Seq != uint64(len(sequences[i])) {
 						t.Errorf("follower %d: sequence %d where %d was due", i, r.Seq, len(sequences[i]))
@@ -205,7 +215,8 @@ func TestTheSequenceIsTheSameDisturbedOrNot(t *testing.T) {
 			writing.Go(func() {
 				for i := range n / 2 / writers {
 					name := ledgertest.NewStream()
-					if _, err := writer.Append(ctx, name, ledger.NoStream, []schemas.Event{ledgertest.Event(t, name, i)}); err != nil {
+					if _, err := writer.Append(ctx, name, ledger.NoStream,
+						[]schemas.Event{ledgertest.Event(t, name, i)}); err != nil {
 						t.Errorf("append: %v", err)
 					}
 				}
@@ -223,7 +234,8 @@ func TestTheSequenceIsTheSameDisturbedOrNot(t *testing.T) {
 
 	srv = startServer(t, dir, "127.0.0.1:0", kinds["calm"])
 	defer stop(t, srv)
-	calm, err := ledger.Open(ctx, ledgertest.Config(open(t, address(srv)), filepath.Join(t.TempDir(), "sequence.index")))
+	calm, err := ledger.Open(ctx, ledgertest.Config(open(t, address(srv)),
+		filepath.Join(t.TempDir(), "sequence.index")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +258,8 @@ func TestTheSequenceIsTheSameDisturbedOrNot(t *testing.T) {
 		}
 		for seq := range want {
 			if sequences[i][seq] != want[seq] {
-				t.Fatalf("follower %d saw %s as sequence %d, undisturbed it is %s", i, sequences[i][seq], seq, want[seq])
+				t.Fatalf("follower %d saw %s as sequence %d, undisturbed it is %s", i,
+					sequences[i][seq], seq, want[seq])
 			}
 		}
 		index, err := os.ReadFile(indexes[i])

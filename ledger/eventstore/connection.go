@@ -15,9 +15,10 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 )
 
-// connection is one client of the server. It is replaced when it may be of no use any more, and closed when the last call with it has
-// returned: closing it earlier would take the answers of calls that are well, or panic in one that waits for ever after a failed
-// discovery. Such a call's client is never closed; it holds no connection then.
+// connection is one client of the server. It is replaced when it may be of no use any more, and
+// closed when the last call with it has returned: closing it earlier would take the answers of
+// calls that are well, or panic in one that waits for ever after a failed discovery. Such a call's
+// client is never closed; it holds no connection then.
 type connection struct {
 	client *esdb.Client
 	gone   chan struct{} // closed, under the store's mutex, to let go who waits for this client
@@ -31,7 +32,8 @@ var (
 	errAbandoned = errors.New("the event store connection was lost")
 )
 
-// acquire returns the present client, or a new one. Whoever gets it releases it when its last call has returned.
+// acquire returns the present client, or a new one. Whoever gets it releases it when
+// its last call has returned.
 func (s *Store) acquire() (*connection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,27 +104,33 @@ func (s *Store) Close() error {
 // judge retires a client that an error says is of no use any more.
 func (s *Store) judge(conn *connection, err error) error {
 	switch {
-	case err == nil, answered(err), isCode(err, esdb.ErrorCodeNotLeader), isCode(err, esdb.ErrorAborted), isCode(err, esdb.ErrorCodeDeadlineExceeded):
+	case err == nil, answered(err), isCode(err, esdb.ErrorCodeNotLeader), isCode(err, esdb.ErrorAborted),
+		isCode(err, esdb.ErrorCodeDeadlineExceeded):
 		return nil // a client that was told of another leader has gone there by itself
-	case isCode(err, esdb.ErrorCodeConnectionClosed), errors.Is(err, errPanicked), strings.Contains(err.Error(), "maximum discovery attempt count reached"):
+	case isCode(err, esdb.ErrorCodeConnectionClosed), errors.Is(err, errPanicked),
+		strings.Contains(err.Error(), "maximum discovery attempt count reached"):
 		return s.retire(conn, true)
 	}
-	// The client would discover the server again by itself after some of these errors, and keep the old connection open for ever.
+	// The client would discover the server again by itself after some of these errors, and keep
+	// the old connection open for ever.
 	return s.retire(conn, false)
 }
 
-// errPanicked: ReadStream.Recv and Delete panic on answers they do not know, everything on a client that is closed too early.
+// errPanicked: ReadStream.Recv and Delete panic on answers they do not know, everything on a
+// client that is closed too early.
 var errPanicked = errors.New("event store client panicked")
 
 func recovered(p any) error { return fmt.Errorf("%w: %v", errPanicked, p) }
 
-// toLeader asks the server to answer only where it leads. The client sets this header, too, but on a context that is not sent.
+// toLeader asks the server to answer only where it leads. The client sets this header, too, but on
+// a context that is not sent.
 func toLeader(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
 }
 
-// guard runs a call of the client that may never return. When ctx ends or the client is given up first, the call's goroutine is left
-// behind with the client it used, and what it brings is not looked at.
+// guard runs a call of the client that may never return. When ctx ends or the client is
+// given up first, the call's goroutine is left behind with the client it used, and what
+// it brings is not looked at.
 func (s *Store) guard(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
 	conn, err := s.acquire()
 	if err != nil {
@@ -160,7 +168,8 @@ func isCode(err error, code esdb.ErrorCode) bool {
 	return errors.As(err, &e) && e.Code() == code
 }
 
-// noStream reports the server's answer that the stream does not exist. Other errors with the same code are failures of a call.
+// noStream reports the server's answer that the stream does not exist. Other errors with the same
+// code are failures of a call.
 func noStream(err error) bool {
 	return isCode(err, esdb.ErrorCodeResourceNotFound) && statusCode(err) == codes.OK
 }
@@ -180,7 +189,8 @@ func answered(err error) bool {
 		return true
 	}
 	switch statusCode(err) {
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented, codes.DataLoss:
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange, codes.PermissionDenied,
+		codes.Unauthenticated, codes.Unimplemented, codes.DataLoss:
 		return true
 	}
 	return false
@@ -203,8 +213,9 @@ const (
 	firstPause  = 20 * time.Millisecond
 )
 
-// retrying runs once until it succeeds, fails with an error that p does not cover, has got no further for so many times, or ctx
-// ends, whose error is returned then. once reports whether it got further than the last time.
+// retrying runs once until it succeeds, fails with an error that p does not cover, has got no
+// further for so many times, or ctx ends, whose error is returned then. once reports whether it
+// got further than the last time.
 func (s *Store) retrying(ctx context.Context, p persistence, once func() (further bool, err error)) error {
 	for n := 0; ; n++ {
 		further, err := once()

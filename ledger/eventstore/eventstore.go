@@ -1,9 +1,12 @@
-// Package eventstore is the ledger's Store on EventStoreDB, through the official Go client, and the only importer of it.
+// Package eventstore is the ledger's Store on EventStoreDB, through the official Go client,
+// and the only importer of it.
 //
-// It keeps no state but a connection. It may lose nothing: an append whose outcome it cannot know is reported as such, never
-// as failed. It trusts the server for durability and order, and the client for nothing: calls run guarded, because a client whose discovery
-// failed never answers again, and a dropped subscription is taken up from the last event seen, never from a checkpoint. Every call
-// asks for the leader: a follower that lags would show a ledger shorter than a position that was saved, which means "diverged".
+// It keeps no state but a connection. It may lose nothing: an append whose outcome it cannot know
+// is reported as such, never as failed. It trusts the server for durability and order, and the
+// client for nothing: calls run guarded, because a client whose discovery failed never answers
+// again, and a dropped subscription is taken up from the last event seen, never from a checkpoint.
+// Every call asks for the leader: a follower that lags would show a ledger shorter than a position
+// that was saved, which means "diverged".
 package eventstore
 
 import (
@@ -22,10 +25,12 @@ import (
 
 // Config names the server.
 type Config struct {
-	// Address is an EventStoreDB connection string, "esdb://host:port?tls=false". It may hold a password: no error repeats it.
+	// Address is an EventStoreDB connection string, "esdb://host:port?tls=false". It may hold a
+	// password: no error repeats it.
 	Address string
 	Logger  *slog.Logger
-	// CallTimeout bounds one append and the wait for one message of a bounded read; 30 s when zero.
+	// CallTimeout bounds one append and the wait for one message of a
+	// bounded read; 30 s when zero.
 	CallTimeout time.Duration
 	// RetryPause is the longest pause before a dropped live read is taken up again; 2 s when zero.
 	RetryPause time.Duration
@@ -35,7 +40,8 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	if _, err := esdb.ParseConnectionString(c.Address); err != nil {
-		errs = append(errs, errors.New("event store config: the address is not a connection string such as esdb://user:password@host:2113?tls=true, or its tlsCAFile cannot be read"))
+		errs = append(errs, errors.New("event store config: the address is not a connection string such as "+
+			"esdb://user:password@host:2113?tls=true, or its tlsCAFile cannot be read"))
 	}
 	if c.Logger == nil {
 		errs = append(errs, errors.New("event store config: Logger is missing"))
@@ -69,7 +75,8 @@ func Open(cfg Config) (*Store, error) {
 }
 
 // Append implements ledger.Store.
-func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error) {
+func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger.Expect,
+	events []schemas.Event) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
 	defer cancel()
 	opts := esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}, Deadline: &s.cfg.CallTimeout}
@@ -78,7 +85,8 @@ func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger
 	}
 	data := make([]esdb.EventData, len(events))
 	for i, e := range events {
-		data[i] = esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: e.Metadata}
+		data[i] = esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data,
+			Metadata: e.Metadata}
 	}
 	var res *esdb.WriteResult
 	err := s.retrying(ctx, persistence{after: notLeader}, func() (further bool, err error) {
@@ -104,9 +112,10 @@ func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger
 	return 0, fmt.Errorf("append to %s: %w", stream, errors.Join(ledger.ErrUnknownOutcome, err))
 }
 
-func recorded(e *esdb.RecordedEvent) schemas.Recorded {
-	return schemas.Recorded{
-		Event:    schemas.Event{ID: e.EventID, Stream: schemas.Stream(e.StreamID), Type: e.EventType, Data: e.Data, Metadata: e.UserMetadata},
+func recorded(e *esdb.RecordedEvent) schemas.RecordedEvent {
+	return schemas.RecordedEvent{
+		Event: schemas.Event{ID: e.EventID, Stream: schemas.Stream(e.StreamID), Type: e.EventType, Data: e.Data,
+			Metadata: e.UserMetadata},
 		Revision: e.EventNumber,
 		Position: schemas.Position{Commit: e.Position.Commit, Prepare: e.Position.Prepare},
 		Created:  e.CreatedDate,

@@ -19,7 +19,8 @@ import (
 
 func startServer(t *testing.T, dir, addr string, changes ...func(*server.Config)) *server.Server {
 	t.Helper()
-	cfg := server.Config{Dir: dir, Addr: addr, Open: true, ProtectStreams: schemas.StreamPattern(), Logger: slog.New(slog.DiscardHandler)}
+	cfg := server.Config{Dir: dir, Addr: addr, Open: true, ProtectStreams: schemas.StreamPattern(),
+		Logger: slog.New(slog.DiscardHandler)}
 	for _, change := range changes {
 		change(&cfg)
 	}
@@ -41,7 +42,8 @@ func stop(t *testing.T, s *server.Server) {
 
 func open(t *testing.T, address string) *eventstore.Store {
 	t.Helper()
-	s, err := eventstore.Open(eventstore.Config{Address: address, Logger: slog.New(slog.DiscardHandler), CallTimeout: 5 * time.Second, RetryPause: 100 * time.Millisecond})
+	s, err := eventstore.Open(eventstore.Config{Address: address, Logger: slog.New(slog.DiscardHandler),
+		CallTimeout: 5 * time.Second, RetryPause: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,12 +127,12 @@ func TestALiveReadAndAppendsOutliveCutConnectionsAndFailedDiscovery(t *testing.T
 	defer l.Close()
 
 	const n = 60
-	seen := make(chan schemas.Recorded, 2*n)
+	seen := make(chan schemas.Envelope, 2*n)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	followed := make(chan error, 1)
 	go func() {
-		followed <- l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Recorded) error {
+		followed <- l.Follow(ctx, nil, func(_ context.Context, batch []schemas.Envelope) error {
 			for _, r := range batch {
 				seen <- r
 			}
@@ -179,7 +181,8 @@ func TestCallsEndWithTheirContextWhileTheServerIsAway(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if _, err := store.Append(ctx, name, ledger.NoStream, []schemas.Event{ledgertest.Event(t, name, 1)}); !errors.Is(err, ledger.ErrUnknownOutcome) {
+			if _, err := store.Append(ctx, name, ledger.NoStream,
+				[]schemas.Event{ledgertest.Event(t, name, 1)}); !errors.Is(err, ledger.ErrUnknownOutcome) {
 				t.Errorf("append: %v, want an unknown outcome", err)
 			}
 			for _, err := range store.ReadStream(ctx, name, 0) {

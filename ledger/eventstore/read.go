@@ -104,8 +104,10 @@ func receiver(r *esdb.ReadStream, err error) (func() message, error) {
 }
 
 // ReadStream implements ledger.Store. A read that is cut goes on after the last event seen.
-func (s *Store) ReadStream(ctx context.Context, name schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (s *Store) ReadStream(
+	ctx context.Context, name schemas.Stream, from uint64,
+) iter.Seq2[schemas.RecordedEvent, error] {
+	return func(yield func(schemas.RecordedEvent, error) bool) {
 		next := from
 		open := func(ctx context.Context, c *esdb.Client) (func() message, error) {
 			return receiver(c.ReadStream(ctx, string(name),
@@ -123,7 +125,7 @@ func (s *Store) ReadStream(ctx context.Context, name schemas.Stream, from uint64
 			return next != before, err
 		})
 		if err != nil && !noStream(err) {
-			yield(schemas.Recorded{}, fmt.Errorf("read %s: %w", name, err))
+			yield(schemas.RecordedEvent{}, fmt.Errorf("read %s: %w", name, err))
 		}
 	}
 }
@@ -141,8 +143,10 @@ func noSystemStreams() *esdb.SubscriptionFilter {
 // ReadAll implements ledger.Store, by a filtered subscription, since reads of $all have no
 // filter. A dropped one is taken up after the last event seen; without live, it ends when the
 // server says that it has caught up.
-func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (s *Store) ReadAll(
+	ctx context.Context, after schemas.Position, live bool,
+) iter.Seq2[schemas.RecordedEvent, error] {
+	return func(yield func(schemas.RecordedEvent, error) bool) {
 		last := after
 		open := func(ctx context.Context, c *esdb.Client) (func() message, error) {
 			var from esdb.AllPosition = esdb.Start{}
@@ -174,7 +178,7 @@ func (s *Store) ReadAll(ctx context.Context, after schemas.Position, live bool) 
 			return last != before, err
 		})
 		if err != nil {
-			yield(schemas.Recorded{}, fmt.Errorf("read the ledger after %s: %w", last, err))
+			yield(schemas.RecordedEvent{}, fmt.Errorf("read the ledger after %s: %w", last, err))
 		}
 	}
 }
@@ -198,7 +202,7 @@ func subscribed(ev *esdb.SubscriptionEvent) message {
 
 // Last implements ledger.Store: it reads $all backwards until it meets a ledger event. A read that
 // is cut goes on before the last event seen.
-func (s *Store) Last(ctx context.Context) (last schemas.Recorded, found bool, err error) {
+func (s *Store) Last(ctx context.Context) (last schemas.RecordedEvent, found bool, err error) {
 	var from esdb.AllPosition = esdb.End{}
 	open := func(ctx context.Context, c *esdb.Client) (func() message, error) {
 		return receiver(c.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: from}, math.MaxUint64))
@@ -219,7 +223,7 @@ func (s *Store) Last(ctx context.Context) (last schemas.Recorded, found bool, er
 		return further, err
 	})
 	if err != nil {
-		return schemas.Recorded{}, false, fmt.Errorf("read the ledger's last event: %w", err)
+		return schemas.RecordedEvent{}, false, fmt.Errorf("read the ledger's last event: %w", err)
 	}
 	return last, found, nil
 }

@@ -49,9 +49,11 @@ func settled(t *testing.T, s ledger.Store, name schemas.Stream, events ...schema
 	}
 }
 
-// One call that fails says nothing of the others: each failure is the server's own, and none is passed on.
+// One call that fails says nothing of the others: each failure is the server's
+// own, and none is passed on.
 func TestACallThatFailsLeavesTheOthersAlone(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 4, NotReadyEvery: 6, TimeoutsEvery: 6}))
+	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 4, NotReadyEvery: 6,
+		TimeoutsEvery: 6}))
 	defer stop(t, srv)
 	store := open(t, address(srv))
 	settled(t, store, schemas.Stream("refusal-warm"), ledgertest.Event(t, ledgertest.NewStream(), 0))
@@ -63,7 +65,8 @@ func TestACallThatFailsLeavesTheOthersAlone(t *testing.T) {
 		e := ledgertest.Event(t, name, i)
 		wg.Go(func() {
 			for range 4 {
-				if _, err := store.Append(context.Background(), name, ledger.NoStream, []schemas.Event{e}); err != nil {
+				if _, err := store.Append(context.Background(), name, ledger.NoStream,
+					[]schemas.Event{e}); err != nil {
 					failed.Add(1)
 				}
 			}
@@ -79,7 +82,8 @@ func TestACallThatFailsLeavesTheOthersAlone(t *testing.T) {
 
 // Reads that go on after many drops leave no connection behind.
 func TestConnectionsOfDroppedReadsAreClosed(t *testing.T) {
-	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 4, DropsEvery: 3, CutsEvery: 3}))
+	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 4,
+		DropsEvery: 3, CutsEvery: 3}))
 	defer stop(t, srv)
 	p := newProxy(t, srv.Addr())
 	store := open(t, "esdb://"+p.l.Addr().String()+"?tls=false&discoveryInterval=5")
@@ -130,7 +134,8 @@ func TestALiveReadEndsWithItsStore(t *testing.T) {
 	}
 }
 
-// A read gives up after failures in a row, not after failures in all: as long as it gets further, it goes on.
+// A read gives up after failures in a row, not after failures in all: as long as it
+// gets further, it goes on.
 func TestReadsThatGetFurtherAreNotGivenUp(t *testing.T) {
 	srv := startServer(t, t.TempDir(), "127.0.0.1:0", disturbing(disturb.Disturbance{Seed: 5, CutsEvery: 8}))
 	defer stop(t, srv)
@@ -222,7 +227,8 @@ func startStub(t *testing.T, s *stub) *eventstore.Store {
 			t.Error(err)
 		}
 	})
-	store, err := eventstore.Open(eventstore.Config{Address: "esdb://" + l.Addr().String() + "?tls=false", Logger: slog.New(slog.DiscardHandler),
+	store, err := eventstore.Open(eventstore.Config{Address: "esdb://" + l.Addr().String() + "?tls=false",
+		Logger:      slog.New(slog.DiscardHandler),
 		CallTimeout: 100 * time.Millisecond, RetryPause: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +237,8 @@ func startStub(t *testing.T, s *stub) *eventstore.Store {
 	return store
 }
 
-// A follower may lag: it would show a ledger shorter than what was seen before. So every read asks for the leader.
+// A follower may lag: it would show a ledger shorter than what was seen before. So every
+// read asks for the leader.
 func TestReadsAskForTheLeader(t *testing.T) {
 	s := &stub{read: func(streams.Streams_ReadServer) error { return status.Error(codes.InvalidArgument, "enough") }}
 	store := startStub(t, s)
@@ -255,9 +262,12 @@ func TestReadsAskForTheLeader(t *testing.T) {
 	}
 }
 
-// Only the answer "no such stream" means an empty stream. The same code as a call's status does not: a node without a leader gives it.
+// Only the answer "no such stream" means an empty stream. The same code as a call's status does
+// not: a node without a leader gives it.
 func TestACallThatFailsWithNotFoundIsNoEmptyStream(t *testing.T) {
-	s := &stub{read: func(streams.Streams_ReadServer) error { return status.Error(codes.NotFound, "Leader info available") }}
+	s := &stub{read: func(streams.Streams_ReadServer) error {
+		return status.Error(codes.NotFound, "Leader info available")
+	}}
 	var last error
 	for _, err := range startStub(t, s).ReadStream(context.Background(), ledgertest.NewStream(), 0) {
 		last = err
@@ -270,7 +280,9 @@ func TestACallThatFailsWithNotFoundIsNoEmptyStream(t *testing.T) {
 // A server that takes a bounded read and says nothing does not hold it for ever.
 func TestABoundedReadOfASilentServerEnds(t *testing.T) {
 	s := &stub{read: func(out streams.Streams_ReadServer) error {
-		err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: "1"}}})
+		err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
+			Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: "1"},
+		}})
 		<-out.Context().Done()
 		return err
 	}}

@@ -53,11 +53,12 @@ func settle(
 	return last, err
 }
 
-// Run checks every promise of ledger.Store on stores that open makes; they may share one server and
-// hold other events already. The server may fail now and then, as long as it is there in the end.
+// Run checks every promise of ledger.Store on stores that open makes; they may share one server
+// and hold other events already. The server may fail now and then, as long as it is there in the
+// end.
 func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 	ctx := context.Background()
-	read := func(t *testing.T, s ledger.Store, name schemas.Stream, from uint64) (out []schemas.Recorded) {
+	read := func(t *testing.T, s ledger.Store, name schemas.Stream, from uint64) (out []schemas.RecordedEvent) {
 		t.Helper()
 		for r, err := range s.ReadStream(ctx, name, from) {
 			if err != nil {

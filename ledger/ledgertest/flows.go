@@ -61,13 +61,11 @@ func Append(t testing.TB, l *ledger.Ledger, n int) (out []schemas.Event) {
 }
 
 // Anchor is the anchor of a recorded event.
-func Anchor(t testing.TB, l *ledger.Ledger, r schemas.Recorded) *schemas.Anchor {
+func Anchor(t testing.TB, l *ledger.Ledger, r schemas.Envelope) *schemas.Anchor {
 	t.Helper()
-	leaf, err := r.Leaf()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &schemas.Anchor{LedgerID: l.ID(), Seq: r.Seq, EventID: r.ID, Leaf: leaf}
+	a := r.Anchor(l.ID())
+	a.Position = schemas.Position{} // a hint, and a right position is found without it
+	return &a
 }
 
 var errEnough = errors.New("enough")
@@ -76,11 +74,11 @@ var errEnough = errors.New("enough")
 const takeTimeout = 30 * time.Second
 
 // Take follows from the anchor until n events came.
-func Take(l *ledger.Ledger, from *schemas.Anchor, n int) ([]schemas.Recorded, error) {
+func Take(l *ledger.Ledger, from *schemas.Anchor, n int) ([]schemas.Envelope, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), takeTimeout)
 	defer cancel()
-	var got []schemas.Recorded
-	err := l.Follow(ctx, from, func(_ context.Context, batch []schemas.Recorded) error {
+	var got []schemas.Envelope
+	err := l.Follow(ctx, from, func(_ context.Context, batch []schemas.Envelope) error {
 		got = append(got, batch...)
 		if len(got) >= n {
 			return errEnough

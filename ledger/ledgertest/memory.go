@@ -1,4 +1,5 @@
-// Package ledgertest owns the conformance suite of ledger.Store and a model of it in memory, for tests only.
+// Package ledgertest owns the conformance suite of ledger.Store and a model of it in memory, for
+// tests only.
 package ledgertest
 
 import (
@@ -15,14 +16,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Memory is a ledger.Store in memory. Fail, when set, is called before each append and may return an error to
-// give; After is called after each append took effect, and its error hides the success (an unknown outcome).
+// Memory is a ledger.Store in memory. Fail, when set, is called before each append and may return
+// an error to give; After is called after each append took effect, and its error hides the
+// success (an unknown outcome).
 type Memory struct {
 	Fail  func(schemas.Stream, []schemas.Event) error
 	After func(schemas.Stream, []schemas.Event) error
 
 	mu      sync.Mutex // guards what follows
-	all     []schemas.Recorded
+	all     []schemas.RecordedEvent
 	streams map[schemas.Stream][]int // indexes into all
 	grown   chan struct{}            // closed and replaced at each append
 }
@@ -33,7 +35,9 @@ func NewMemory() *Memory {
 }
 
 // Append implements ledger.Store.
-func (m *Memory) Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error) {
+func (m *Memory) Append(
+	ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event,
+) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -77,7 +81,8 @@ func (m *Memory) append(s schemas.Stream, expect ledger.Expect, events []schemas
 	for i, e := range events {
 		pos := uint64(1000 + 97*len(m.all))
 		m.streams[s] = append(m.streams[s], len(m.all))
-		m.all = append(m.all, schemas.Recorded{Event: e, Revision: next + uint64(i), Position: schemas.Position{Commit: pos, Prepare: pos}, Created: time.Now()})
+		m.all = append(m.all, schemas.RecordedEvent{Event: e, Revision: next + uint64(i),
+			Position: schemas.Position{Commit: pos, Prepare: pos}, Created: time.Now()})
 	}
 	close(m.grown)
 	m.grown = make(chan struct{})
@@ -97,16 +102,18 @@ func (m *Memory) sameIDs(have []int, events []schemas.Event) bool {
 }
 
 // ReadStream implements ledger.Store.
-func (m *Memory) ReadStream(ctx context.Context, s schemas.Stream, from uint64) iter.Seq2[schemas.Recorded, error] {
+func (m *Memory) ReadStream(
+	ctx context.Context, s schemas.Stream, from uint64,
+) iter.Seq2[schemas.RecordedEvent, error] {
 	m.mu.Lock()
-	var out []schemas.Recorded
+	var out []schemas.RecordedEvent
 	for i, at := range m.streams[s] {
 		if uint64(i) >= from {
 			out = append(out, m.all[at])
 		}
 	}
 	m.mu.Unlock()
-	return func(yield func(schemas.Recorded, error) bool) {
+	return func(yield func(schemas.RecordedEvent, error) bool) {
 		for _, r := range out {
 			if !yield(r, nil) {
 				return
@@ -116,8 +123,10 @@ func (m *Memory) ReadStream(ctx context.Context, s schemas.Stream, from uint64) 
 }
 
 // ReadAll implements ledger.Store.
-func (m *Memory) ReadAll(ctx context.Context, after schemas.Position, live bool) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func (m *Memory) ReadAll(
+	ctx context.Context, after schemas.Position, live bool,
+) iter.Seq2[schemas.RecordedEvent, error] {
+	return func(yield func(schemas.RecordedEvent, error) bool) {
 		next := 0
 		for {
 			m.mu.Lock()
@@ -141,7 +150,7 @@ func (m *Memory) ReadAll(ctx context.Context, after schemas.Position, live bool)
 			select {
 			case <-grown:
 			case <-ctx.Done():
-				yield(schemas.Recorded{}, ctx.Err())
+				yield(schemas.RecordedEvent{}, ctx.Err())
 				return
 			}
 		}
@@ -149,7 +158,7 @@ func (m *Memory) ReadAll(ctx context.Context, after schemas.Position, live bool)
 }
 
 // Last implements ledger.Store.
-func (m *Memory) Last(context.Context) (schemas.Recorded, bool, error) {
+func (m *Memory) Last(context.Context) (schemas.RecordedEvent, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := len(m.all) - 1; i >= 0; i-- {
@@ -157,17 +166,18 @@ func (m *Memory) Last(context.Context) (schemas.Recorded, bool, error) {
 			return m.all[i], true, nil
 		}
 	}
-	return schemas.Recorded{}, false, nil
+	return schemas.RecordedEvent{}, false, nil
 }
 
 // Events returns a copy of everything stored, in order.
-func (m *Memory) Events() []schemas.Recorded {
+func (m *Memory) Events() []schemas.RecordedEvent {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.all)
 }
 
-// Corrupt replaces the id of the event at that index of $all, so that anchors on it no longer match.
+// Corrupt replaces the id of the event at that index of $all, so that anchors on it no longer
+// match.
 func (m *Memory) Corrupt(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

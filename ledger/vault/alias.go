@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -17,11 +18,12 @@ type Alias struct {
 	Month string // yyyymm
 }
 
-// Aliases lists the living aliases of a person, of the given classes or of all, by class and month.
-// What was appended about the person names one of them. ErrErased, ErrNotFound: of the person.
+// Aliases lists the living aliases of a person, of the given classes or of all, by class
+// and month. What was appended about the person names one of them. ErrErased,
+// ErrNotFound: of the person.
 func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
-	if _, err := tx.living(o); err != nil {
+	if _, err := tx.keys.Living(o); err != nil {
 		return nil, fmt.Errorf("aliases: %w", err)
 	}
 	keys, err := tx.rows.SubjectKeys(o)
@@ -38,7 +40,7 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 			return nil, fmt.Errorf("aliases: %w", err)
 		}
 		for _, r := range rows {
-			if r.State == AliasLive {
+			if r.State == store.AliasLive {
 				out = append(out, Alias{ID: r.ID, Class: r.Class, Month: r.Month})
 			}
 		}
@@ -46,15 +48,15 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	return out, nil
 }
 
-// AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names anybody,
-// ErrNotFound where it never did in this tenant, and ErrLost with that where the vault was declared
-// to have lost such. While the owner is being erased it errs with ErrErased and ErrErasing, and
-// returns the owner all the same.
+// AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names
+// anybody, ErrNotFound where it never did in this tenant, and ErrLost with that where the vault
+// was declared to have lost such. While the owner is being erased it errs with ErrErased and
+// ErrErasing, and returns the owner all the same.
 func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	fail := func(err error) (schemas.Owner, error) {
 		return schemas.Owner{}, fmt.Errorf("owner of alias %s: %w", alias, err)
 	}
-	if err := tx.fresh(); err != nil {
+	if err := tx.keys.Fresh(); err != nil {
 		return fail(err)
 	}
 	row, ok, err := tx.rows.Alias(alias)
@@ -66,9 +68,9 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 			return fail(errors.Join(err, ErrNotFound))
 		}
 		return fail(fmt.Errorf("%w: %w", ErrLost, ErrNotFound))
-	case row.State == AliasErased:
+	case row.State == store.AliasErased:
 		return fail(ErrErased)
-	case row.State == AliasExpired:
+	case row.State == store.AliasExpired:
 		return fail(ErrExpired)
 	}
 	k, ok, err := tx.rows.SubjectKeyByID(row.SubjectKey)
@@ -77,13 +79,13 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 		return fail(err)
 	case !ok:
 		return fail(fmt.Errorf("its subject key: %w", ErrNotFound))
-	case k.State == KeyErasing:
+	case k.State == store.KeyErasing:
 		_, err := fail(fmt.Errorf("%w: %w", ErrErasing, ErrErased))
 		return k.Owner, err
-	case k.State != KeyLive:
+	case k.State != store.KeyLive:
 		return fail(ErrErased)
 	}
-	if gone, err := tx.slotGone(k.Owner); err != nil {
+	if gone, err := tx.keys.SlotGone(k.Owner); err != nil {
 		return fail(err)
 	} else if gone {
 		return fail(ErrErased)
@@ -99,7 +101,7 @@ func (tx *Tx) Destroyed(keys []uuid.UUID) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("destroyed keys: %w", err)
 		}
-		if ok && row.State == KeyDestroyed {
+		if ok && row.State == store.KeyDestroyed {
 			n++
 		}
 	}
@@ -122,7 +124,7 @@ func (tx *Tx) SubjectKeys(person uuid.UUID) ([]uuid.UUID, error) {
 	return out, nil
 }
 
-func (tx *Tx) subjectKeys(person uuid.UUID) ([]SubjectKeyRow, error) {
+func (tx *Tx) subjectKeys(person uuid.UUID) ([]store.SubjectKeyRow, error) {
 	out, err := tx.rows.SubjectKeys(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
 	if err != nil {
 		return nil, err

@@ -9,10 +9,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// OwnershipCompany is the ownership under which a device's identifiers are its own; any other is the person's.
+// OwnershipCompany is the ownership under which a device's identifiers are its own;
+// any other is the person's.
 const OwnershipCompany = "company"
 
 // DeviceHint is how a record names a device. A serial is no part of it: it never identifies.
@@ -22,7 +24,8 @@ type DeviceHint struct {
 	At          time.Time
 }
 
-// Device is a managed device. Its keys are those of Generation, which is 0 until SetHolder was first called.
+// Device is a managed device. Its keys are those of Generation, which is 0 until
+// SetHolder was first called.
 type Device struct {
 	ID         uuid.UUID
 	Stream     schemas.Stream
@@ -31,18 +34,19 @@ type Device struct {
 	Generation int
 }
 
-func newDevice(row OwnerRow) Device {
+func newDevice(row store.OwnerRow) Device {
 	return Device{ID: row.Owner.ID, Stream: schemas.NewStream("device", row.Owner.ID), Ownership: row.Ownership,
 		User: row.User, Generation: row.Generation}
 }
 
-// Device returns the device a record names, minting one where none is known by it. The Intune id identifies; the
-// directory id does where the record, or the device known by it, has no Intune id (one directory device can be
-// enrolled anew under another Intune id, and is another device then). The zero Device without an error: the hint
-// identifies nothing. ErrErasedSubject: the record is not newer than the erasure of the device's person.
+// Device returns the device a record names, minting one where none is known by it. The Intune id
+// identifies; the directory id does where the record, or the device known by it, has no Intune id
+// (one directory device can be enrolled anew under another Intune id, and is another device then).
+// The zero Device without an error: the hint identifies nothing. ErrErasedSubject: the record is
+// not newer than the erasure of the device's person.
 func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	fail := func(err error) (Device, bool, error) { return Device{}, false, fmt.Errorf("device: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	at := cut(schemas.KnownTime(h.At))
@@ -56,13 +60,14 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	}
 	if row == nil {
 		created = true
-		row = &OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: uuid.New()}, Created: cut(tx.v.clock()), Identified: intune != ""}
+		row = &store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: uuid.New()},
+			Created: cut(tx.v.clock()), Identified: intune != ""}
 		if err := tx.mintOwner(*row); err != nil {
 			return fail(err)
 		}
 	} else if intune != "" && !row.Identified {
 		row.Identified = true
-		if err := tx.putOwner(*row); err != nil {
+		if err := tx.keys.PutOwner(*row); err != nil {
 			return fail(err)
 		}
 	}
@@ -75,10 +80,11 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	return newDevice(*row), created, nil
 }
 
-// FindDevice returns the device a record names without minting or recording anything; found tells whether there
-// is one. ErrErasedSubject as for Device.
+// FindDevice returns the device a record names without minting or recording anything; found tells
+// whether there is one. ErrErasedSubject as for Device.
 func (tx *Tx) FindDevice(h DeviceHint) (d Device, found bool, err error) {
-	row, err := tx.findDevice(identifier(kindIntuneID, h.IntuneID), identifier(kindDirectoryID, h.DirectoryID), cut(schemas.KnownTime(h.At)))
+	row, err := tx.findDevice(identifier(kindIntuneID, h.IntuneID), identifier(kindDirectoryID, h.DirectoryID),
+		cut(schemas.KnownTime(h.At)))
 	if err != nil {
 		return Device{}, false, fmt.Errorf("find device: %w", err)
 	}
@@ -88,7 +94,7 @@ func (tx *Tx) FindDevice(h DeviceHint) (d Device, found bool, err error) {
 	return newDevice(*row), true, nil
 }
 
-func (tx *Tx) findDevice(intune, directory string, at time.Time) (*OwnerRow, error) {
+func (tx *Tx) findDevice(intune, directory string, at time.Time) (*store.OwnerRow, error) {
 	if intune != "" {
 		if gone, err := tx.suppressed(kindIntuneID, intune, at); err != nil || gone {
 			return nil, orErased(err)
@@ -112,7 +118,7 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*OwnerRow, err
 		return nil, err
 	}
 	// Of several enrolments of one directory device, the one seen last.
-	rows := slices.SortedFunc(slices.Values(set.rows), func(a, b *IdentityRow) int {
+	rows := slices.SortedFunc(slices.Values(set.rows), func(a, b *store.IdentityRow) int {
 		return cmp.Or(b.Last.Compare(a.Last), b.First.Compare(a.First), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	for _, r := range rows {
@@ -127,15 +133,15 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*OwnerRow, err
 	return nil, nil
 }
 
-func (tx *Tx) liveDevice(o schemas.Owner) (*OwnerRow, error) {
-	row, err := tx.owner(o)
+func (tx *Tx) liveDevice(o schemas.Owner) (*store.OwnerRow, error) {
+	row, err := tx.keys.Owner(o)
 	if err != nil {
 		return nil, err
 	}
 	if row == nil {
 		return nil, fmt.Errorf("%w: %w", ErrErasedSubject, ErrErased)
 	}
-	if err := tx.alive(row); errors.Is(err, ErrErased) {
+	if err := tx.keys.Alive(row); errors.Is(err, ErrErased) {
 		return nil, fmt.Errorf("%w: %w", ErrErasedSubject, err)
 	} else if err != nil {
 		return nil, err
@@ -144,24 +150,25 @@ func (tx *Tx) liveDevice(o schemas.Owner) (*OwnerRow, error) {
 	return &copied, nil
 }
 
-// SetHolder says who holds the device, and under which ownership, from that time on; uuid.Nil is nobody. A change
-// begins a new generation of the device's keys and a new period. An observation older than the present period
-// changes nothing. It returns the device as it is now. ErrErased, ErrNotFound: of the device or the user.
+// SetHolder says who holds the device, and under which ownership, from that time on; uuid.Nil is
+// nobody. A change begins a new generation of the device's keys and a new period. An observation
+// older than the present period changes nothing. It returns the device as it is now. ErrErased,
+// ErrNotFound: of the device or the user.
 func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at time.Time) (Device, error) {
 	fail := func(err error) (Device, error) { return Device{}, fmt.Errorf("set holder: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	o := schemas.Owner{Kind: schemas.OwnerDevice, ID: device}
-	if _, err := tx.living(o); err != nil {
+	if _, err := tx.keys.Living(o); err != nil {
 		return fail(err)
 	}
 	if user != uuid.Nil {
-		if _, err := tx.living(schemas.Owner{Kind: schemas.OwnerPerson, ID: user}); err != nil {
+		if _, err := tx.keys.Living(schemas.Owner{Kind: schemas.OwnerPerson, ID: user}); err != nil {
 			return fail(err)
 		}
 	}
-	row, err := tx.owner(o)
+	row, err := tx.keys.Owner(o)
 	if err != nil {
 		return fail(err)
 	}
@@ -178,9 +185,11 @@ func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at t
 	return newDevice(now), nil
 }
 
-// beginPeriod ends the device's present period and begins another, with a new generation of keys. Where the present
-// one began later, it does nothing, unless forced: then the new one begins with it.
-func (tx *Tx) beginPeriod(now OwnerRow, ownership string, user uuid.UUID, at time.Time, force bool) (OwnerRow, error) {
+// beginPeriod ends the device's present period and begins another, with a new
+// generation of keys. Where the present one began later, it does nothing, unless
+// forced: then the new one begins with it.
+func (tx *Tx) beginPeriod(now store.OwnerRow, ownership string, user uuid.UUID, at time.Time,
+	force bool) (store.OwnerRow, error) {
 	periods, err := tx.rows.Holders(now.Owner.ID)
 	if err != nil {
 		return now, err
@@ -199,10 +208,11 @@ func (tx *Tx) beginPeriod(now OwnerRow, ownership string, user uuid.UUID, at tim
 		}
 	}
 	now.Generation, now.Ownership, now.User = now.Generation+1, ownership, user
-	if err := tx.putOwner(now); err != nil {
+	if err := tx.keys.PutOwner(now); err != nil {
 		return now, err
 	}
-	return now, tx.rows.PutHolding(HoldingRow{Device: now.Owner.ID, Generation: now.Generation, Ownership: ownership, Person: user, From: at})
+	return now, tx.rows.PutHolding(store.HoldingRow{Device: now.Owner.ID, Generation: now.Generation,
+		Ownership: ownership, Person: user, From: at})
 }
 
 // Holding is a period in which a person held a device. To is zero while it lasts.
@@ -222,7 +232,8 @@ func (tx *Tx) DevicesOf(person uuid.UUID) ([]Holding, error) {
 	}
 	out := make([]Holding, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, Holding{Device: r.Device, Stream: schemas.NewStream("device", r.Device), Ownership: r.Ownership,
+		out = append(out, Holding{Device: r.Device, Stream: schemas.NewStream("device", r.Device),
+			Ownership:  r.Ownership,
 			Generation: r.Generation, From: r.From, To: r.To})
 	}
 	return out, nil

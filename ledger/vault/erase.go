@@ -10,21 +10,22 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with the
-// keys; Destroy; the completion event; CompleteErasure. Each step can be repeated, and
+// This file forgets. The order of an erasure is DESIGN §4's: BeginErasure; the order event with
+// the keys; Destroy; the completion event; CompleteErasure. Each step can be repeated, and
 // PendingErasures tells which are due.
 
 // BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the
-// keys to destroy, for the order event. completion is the id the event subject.erased will have, by
-// which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold on
-// the person, a device that goes with the person, or the tenant. ErrErased: done before.
+// keys to destroy, for the order event. completion is the id the event subject.erased will have,
+// by which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold
+// on the person, a device that goes with the person, or the tenant. ErrErased: done before.
 // ErrErasing: another erasure of the person is under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	if completion == uuid.Nil {
@@ -35,21 +36,21 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 		return fail(err)
 	case ok && e.Tenant != tx.tenant, ok && e.Person != uuid.Nil && e.Person != person:
 		return fail(fmt.Errorf("the completion event is another erasure's: %w", ErrExists))
-	case ok && e.State == ErasureBegun:
+	case ok && e.State == store.ErasureBegun:
 		return e.Keys, nil
 	case ok:
 		return fail(ErrErased)
 	}
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
-	switch row, err := tx.owner(o); {
+	switch row, err := tx.keys.Owner(o); {
 	case err != nil:
 		return fail(err)
 	case row == nil:
 		return fail(ErrNotFound)
-	case row.State == OwnerErasing:
+	case row.State == store.OwnerErasing:
 		return fail(fmt.Errorf("another one of the person: %w: %w", ErrErasing, ErrExists))
 	default:
-		if err := tx.alive(row); err != nil {
+		if err := tx.keys.Alive(row); err != nil {
 			return fail(err)
 		}
 	}
@@ -74,12 +75,12 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	if err != nil {
 		return fail(err)
 	}
-	e := ErasureRow{Completion: completion, Tenant: tx.tenant, Person: person, State: ErasureBegun,
+	e := store.ErasureRow{Completion: completion, Tenant: tx.tenant, Person: person, State: store.ErasureBegun,
 		Begun: cut(tx.v.clock())}
 	for _, k := range keys {
 		e.Keys = append(e.Keys, k.ID)
 	}
-	if err := tx.block(owners, keys, OwnerErasing, KeyErasing); err != nil {
+	if err := tx.block(owners, keys, store.OwnerErasing, store.KeyErasing); err != nil {
 		return fail(err)
 	}
 	if err := tx.rows.PutErasure(e); err != nil {
@@ -92,18 +93,18 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 }
 
 // block puts owners and keys into a state.
-func (tx *Tx) block(owners []schemas.Owner, keys []SubjectKeyRow, os OwnerState, ks KeyState) error {
+func (tx *Tx) block(owners []schemas.Owner, keys []store.SubjectKeyRow, os store.OwnerState, ks store.KeyState) error {
 	for _, o := range owners {
-		row, err := tx.owner(o)
+		row, err := tx.keys.Owner(o)
 		if err != nil {
 			return err
 		}
-		if row == nil || row.State == OwnerErased {
+		if row == nil || row.State == store.OwnerErased {
 			continue
 		}
 		changed := *row
 		changed.State = os
-		if err := tx.putOwner(changed); err != nil {
+		if err := tx.keys.PutOwner(changed); err != nil {
 			return err
 		}
 	}
@@ -124,7 +125,7 @@ func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err err
 		return PendingErasure{}, false, fmt.Errorf("erasure of a person: %w", err)
 	}
 	for _, row := range all {
-		if row.Tenant == tx.tenant && row.Person == person && row.State == ErasureBegun {
+		if row.Tenant == tx.tenant && row.Person == person && row.State == store.ErasureBegun {
 			return newPending(row), true, nil
 		}
 	}
@@ -138,25 +139,25 @@ func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err e
 	if err != nil {
 		return PendingErasure{}, false, fmt.Errorf("erasure %s: %w", completion, err)
 	}
-	if !ok || row.Tenant != tx.tenant || row.State == ErasureCompleted {
+	if !ok || row.Tenant != tx.tenant || row.State == store.ErasureCompleted {
 		return PendingErasure{}, false, nil
 	}
 	return newPending(row), true, nil
 }
 
-// ClaimErasure notes that the caller carries the erasure out until then, so that others answer that
-// it is under way; the zero time gives it up. It keeps nobody from anything: two who carry out one
-// erasure do each other no harm.
+// ClaimErasure notes that the caller carries the erasure out until then, so that others answer
+// that it is under way; the zero time gives it up. It keeps nobody from anything: two who carry
+// out one erasure do each other no harm.
 func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 	fail := func(err error) error { return fmt.Errorf("claim erasure: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	e, ok, err := tx.rows.Erasure(completion)
 	switch {
 	case err != nil:
 		return fail(err)
-	case !ok || e.Tenant != tx.tenant || e.State == ErasureCompleted:
+	case !ok || e.Tenant != tx.tenant || e.State == store.ErasureCompleted:
 		return fail(ErrNotFound)
 	}
 	e.Claimed = cut(until)
@@ -170,7 +171,7 @@ func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 // later. ErrErased: keys are destroyed already. ErrNotFound: no such erasure.
 func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	fail := func(err error) error { return fmt.Errorf("cancel erasure: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	e, ok, err := tx.rows.Erasure(completion)
@@ -179,7 +180,7 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 		return fail(err)
 	case !ok || e.Tenant != tx.tenant:
 		return fail(ErrNotFound)
-	case e.State != ErasureBegun:
+	case e.State != store.ErasureBegun:
 		return fail(ErrErased)
 	}
 	devices, err := tx.personalDevices(e.Person)
@@ -192,16 +193,16 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	}
 	owners := append([]schemas.Owner{{Kind: schemas.OwnerPerson, ID: e.Person}}, devices...)
 	for _, o := range owners {
-		if gone, err := tx.slotGone(o); err != nil {
+		if gone, err := tx.keys.SlotGone(o); err != nil {
 			return fail(err)
 		} else if gone {
 			return fail(ErrErased)
 		}
 	}
-	if err := tx.block(owners, keys, OwnerLive, KeyLive); err != nil {
+	if err := tx.block(owners, keys, store.OwnerLive, store.KeyLive); err != nil {
 		return fail(err)
 	}
-	e.State, e.Person, e.Keys, e.Claimed = ErasureCompleted, uuid.Nil, nil, time.Time{}
+	e.State, e.Person, e.Keys, e.Claimed = store.ErasureCompleted, uuid.Nil, nil, time.Time{}
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
 	}
@@ -228,7 +229,7 @@ func (tx *Tx) ReplayErasure(order uuid.UUID, keys []uuid.UUID, ordered time.Time
 
 func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error {
 	fail := func(err error) error { return fmt.Errorf("destroy: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	if order == uuid.Nil {
@@ -244,7 +245,7 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	case known && e.Tenant != tx.tenant:
 		return fail(fmt.Errorf("the order is another tenant's: %w", ErrNotFound))
 	case !known:
-		e = ErasureRow{Completion: order, Tenant: tx.tenant, Begun: cut(tx.v.clock())}
+		e = store.ErasureRow{Completion: order, Tenant: tx.tenant, Begun: cut(tx.v.clock())}
 		if !erased.IsZero() {
 			e.Begun = cut(erased)
 		}
@@ -256,7 +257,7 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 		if err != nil {
 			return fail(err)
 		}
-		if ok && row.State != KeyDestroyed {
+		if ok && row.State != store.KeyDestroyed {
 			if row.Owner.Kind == schemas.OwnerTenant {
 				continue
 			}
@@ -277,8 +278,8 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	if err := tx.rekeyRest(touched); err != nil {
 		return fail(err)
 	}
-	if e.State != ErasureCompleted {
-		e.State, e.Person, e.Keys = ErasureDestroyed, uuid.Nil, keys
+	if e.State != store.ErasureCompleted {
+		e.State, e.Person, e.Keys = store.ErasureDestroyed, uuid.Nil, keys
 		if err := tx.rows.PutErasure(e); err != nil {
 			return fail(err)
 		}
@@ -286,7 +287,7 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	if err := tx.reread(); err != nil {
 		return fail(err)
 	}
-	tx.scrub = true
+	tx.keys.Scrub = true
 	if err := tx.forget(); err != nil {
 		return fail(err)
 	}
@@ -299,20 +300,21 @@ func (tx *Tx) rekeyRest(touched map[schemas.Owner]bool) error {
 		return slices.Compare(a.ID[:], b.ID[:])
 	})
 	for _, o := range rest {
-		row, err := tx.owner(o)
+		row, err := tx.keys.Owner(o)
 		if err != nil {
 			return err
 		}
-		if row == nil || row.State == OwnerErased {
+		if row == nil || row.State == store.OwnerErased {
 			continue
 		}
-		if gone, err := tx.slotGone(o); err != nil || gone { // gone: its own destruction, cut short, is to be repeated
+		// gone: its own destruction, cut short, is to be repeated
+		if gone, err := tx.keys.SlotGone(o); err != nil || gone {
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		if err := tx.rekey(o); err != nil {
+		if err := tx.keys.Rekey(o); err != nil {
 			return err
 		}
 	}
@@ -325,7 +327,7 @@ func (tx *Tx) destroyKey(id uuid.UUID) error {
 
 // forgetOwner leaves of a person or device its tombstone and the hashes of what it was called.
 func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
-	row, err := tx.owner(o)
+	row, err := tx.keys.Owner(o)
 	if err != nil {
 		return err
 	}
@@ -360,16 +362,21 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 	if o.Kind == schemas.OwnerDevice {
 		err = tx.forgetDevice(o.ID)
 	} else {
-		err = errors.Join(tx.rows.DeleteMappings(o.ID), tx.forgetHolder(o.ID, erased))
+		err = errors.Join(tx.forgetStreams(o.ID), tx.forgetHolder(o.ID, erased))
 	}
 	if err != nil {
 		return err
 	}
-	return tx.putOwner(OwnerRow{Owner: o, State: OwnerErased})
+	return tx.keys.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerErased})
 }
 
 func (tx *Tx) forgetDevice(device uuid.UUID) error {
-	streams, err := tx.rows.MappingsOf(device)
+	return errors.Join(tx.forgetStreams(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
+}
+
+// forgetStreams deletes the way from an owner to its streams, and the keys of their elements.
+func (tx *Tx) forgetStreams(owner uuid.UUID) error {
+	streams, err := tx.rows.MappingsOf(owner)
 	if err != nil {
 		return err
 	}
@@ -378,7 +385,7 @@ func (tx *Tx) forgetDevice(device uuid.UUID) error {
 			return err
 		}
 	}
-	return errors.Join(tx.rows.DeleteMappings(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
+	return tx.rows.DeleteMappings(owner)
 }
 
 // forgetHolder takes the person out of the periods of devices that stay. One held now passes to
@@ -389,11 +396,11 @@ func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 		return err
 	}
 	for _, h := range holdings {
-		row, err := tx.owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
+		row, err := tx.keys.Owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
 		if err != nil {
 			return err
 		}
-		if h.To.IsZero() && row != nil && row.State != OwnerErased {
+		if h.To.IsZero() && row != nil && row.State != store.OwnerErased {
 			if _, err := tx.beginPeriod(*row, h.Ownership, uuid.Nil, erased, true); err != nil {
 				return err
 			}
@@ -419,7 +426,7 @@ func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 // erasure is pending no longer.
 func (tx *Tx) CompleteErasure(completion uuid.UUID) error {
 	fail := func(err error) error { return fmt.Errorf("complete erasure: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	e, ok, err := tx.rows.Erasure(completion)
@@ -428,12 +435,12 @@ func (tx *Tx) CompleteErasure(completion uuid.UUID) error {
 		return fail(err)
 	case !ok || e.Tenant != tx.tenant:
 		return fail(ErrNotFound)
-	case e.State == ErasureBegun:
+	case e.State == store.ErasureBegun:
 		return fail(errors.New("its keys are not destroyed yet"))
-	case e.State == ErasureCompleted:
+	case e.State == store.ErasureCompleted:
 		return nil
 	}
-	e.State, e.Keys, e.Claimed = ErasureCompleted, nil, time.Time{}
+	e.State, e.Keys, e.Claimed = store.ErasureCompleted, nil, time.Time{}
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
 	}
@@ -451,15 +458,15 @@ type PendingErasure struct {
 	Destroyed  bool      // only the completion event and CompleteErasure are due; repeat Destroy, which also scrubs
 }
 
-func newPending(e ErasureRow) PendingErasure {
+func newPending(e store.ErasureRow) PendingErasure {
 	return PendingErasure{Tenant: e.Tenant, Person: e.Person, Completion: e.Completion, Keys: e.Keys,
-		Begun: e.Begun, Claimed: e.Claimed, Destroyed: e.State == ErasureDestroyed}
+		Begun: e.Begun, Claimed: e.Claimed, Destroyed: e.State == store.ErasureDestroyed}
 }
 
 // PendingErasures lists the erasures of all tenants that are begun and not complete, oldest first.
 func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
 	var out []PendingErasure
-	err := v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		all, err := rows.Erasures()
 		for _, e := range all {
 			out = append(out, newPending(e))
@@ -485,7 +492,7 @@ func (tx *Tx) Expired(class string, at time.Time) (bool, error) {
 // expired from now on, and the key is never minted again. ErrHeld while the tenant has any hold.
 func (tx *Tx) ExpirePeriod(class, month string) error {
 	fail := func(err error) error { return fmt.Errorf("expire %s.%s: %w", class, month, err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	holds, err := tx.rows.Holds()
@@ -508,12 +515,12 @@ func (tx *Tx) ExpirePeriod(class, month string) error {
 		}
 	}
 	err = errors.Join(
-		tx.rows.PutPeriodKey(PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),
+		tx.rows.PutPeriodKey(store.PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),
 		tx.rows.BuryAliasesOfPeriod(class, month),
 		tx.forget())
 	if err != nil {
 		return fail(err)
 	}
-	tx.scrub = true
+	tx.keys.Scrub = true
 	return nil
 }

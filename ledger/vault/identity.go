@@ -7,21 +7,25 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file keeps what an owner has been called: native values with the interval in which each was seen.
+// This file keeps what an owner has been called: native values with the
+// interval in which each was seen.
 
 type seenRef struct{ kind, hash string }
 
-// identitySet is every identity row of one kind and hash, ordered by First; changed ones await flush.
+// identitySet is every identity row of one kind and hash, ordered by First;
+// changed ones await flush.
 type identitySet struct {
-	rows    []*IdentityRow
-	changed map[*IdentityRow]bool
+	rows    []*store.IdentityRow
+	changed map[*store.IdentityRow]bool
 }
 
 func (tx *Tx) hash(kind, normalised string) []byte {
-	return lookupHash(tx.keys.lookup, kind, normalised)
+	return keyring.LookupHash(tx.keys.Own.Lookup, kind, normalised)
 }
 
 // identities returns the rows of a native value as this transaction sees them.
@@ -35,7 +39,7 @@ func (tx *Tx) identities(kind, normalised string) (*identitySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &identitySet{changed: map[*IdentityRow]bool{}}
+	s := &identitySet{changed: map[*store.IdentityRow]bool{}}
 	for i := range rows {
 		s.rows = append(s.rows, &rows[i])
 	}
@@ -43,11 +47,12 @@ func (tx *Tx) identities(kind, normalised string) (*identitySet, error) {
 	return s, nil
 }
 
-// flush writes the identities that changed: once for a transaction, however often its records saw them.
+// flush writes the identities that changed: once for a transaction, however
+// often its records saw them.
 func (tx *Tx) flush() error {
 	for _, s := range tx.seen {
 		for row := range s.changed {
-			if err := tx.writable(); err != nil {
+			if err := tx.keys.Writable(); err != nil {
 				return err
 			}
 			if err := tx.rows.PutIdentity(*row); err != nil {
@@ -59,15 +64,16 @@ func (tx *Tx) flush() error {
 	return nil
 }
 
-// reread makes the transaction read identities from the store again, after others of its methods deleted some.
+// reread makes the transaction read identities from the store again, after others of
+// its methods deleted some.
 func (tx *Tx) reread() error {
 	err := tx.flush()
 	clear(tx.seen)
 	return err
 }
 
-// name records that the owner goes by the value. A record that proves no time begins the name of an
-// owner that it made, and one that nobody else has: it moves nobody's.
+// name records that the owner goes by the value. A record that proves no time begins the name of
+// an owner that it made, and one that nobody else has: it moves nobody's.
 func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted bool) error {
 	if !at.IsZero() {
 		return tx.see(o, kind, value, at)
@@ -81,8 +87,9 @@ func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted boo
 	return tx.see(o, kind, value, cut(tx.v.clock()))
 }
 
-// see records that the owner was seen under the value at that time. A row is extended only across time in which
-// nobody else was first seen under the value; otherwise the owner gets a further row, and periods stay truthful.
+// see records that the owner was seen under the value at that time. A row is extended only across
+// time in which nobody else was first seen under the value; otherwise the owner gets a further
+// row, and periods stay truthful.
 func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 	normalised := identifier(kind, value)
 	if normalised == "" {
@@ -92,7 +99,7 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	var before, after *IdentityRow // the owner's rows next to at
+	var before, after *store.IdentityRow // the owner's rows next to at
 	for _, r := range set.rows {
 		if r.Owner != o {
 			continue
@@ -110,11 +117,11 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 			return nil // within a period already known
 		}
 	}
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return err
 	}
 	other := func(from, to time.Time) bool { // somebody else was first seen in [from, to]
-		return slices.ContainsFunc(set.rows, func(r *IdentityRow) bool {
+		return slices.ContainsFunc(set.rows, func(r *store.IdentityRow) bool {
 			return r.Owner != o && !r.First.Before(from) && !r.First.After(to)
 		})
 	}
@@ -126,22 +133,23 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 		after.First = at
 		set.changed[after] = true
 	default:
-		row := &IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: tx.hash(kind, normalised), First: at, Last: at}
-		if row.Value, err = tx.wrapOwned(o, row.ID, kind, []byte(value)); err != nil {
+		row := &store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: tx.hash(kind, normalised),
+			First: at, Last: at}
+		if row.Value, err = tx.keys.WrapOwned(o, row.ID, kind, []byte(value)); err != nil {
 			return err
 		}
 		set.rows = append(set.rows, row)
 		set.changed[row] = true
 	}
-	slices.SortFunc(set.rows, func(a, b *IdentityRow) int {
+	slices.SortFunc(set.rows, func(a, b *store.IdentityRow) int {
 		return cmp.Or(a.First.Compare(b.First), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	return nil
 }
 
-// until returns when a row's period ended: when somebody else was first seen under the value after the owner was
-// last. Zero: it has not ended.
-func (s *identitySet) until(r *IdentityRow, counts func(*IdentityRow) bool) time.Time {
+// until returns when a row's period ended: when somebody else was first seen under the value after
+// the owner was last. Zero: it has not ended.
+func (s *identitySet) until(r *store.IdentityRow, counts func(*store.IdentityRow) bool) time.Time {
 	for _, o := range s.rows { // ordered by First
 		if o.Owner != r.Owner && o.First.After(r.Last) && counts(o) {
 			return o.First
@@ -151,7 +159,7 @@ func (s *identitySet) until(r *IdentityRow, counts func(*IdentityRow) bool) time
 }
 
 // holders returns who held the value at that time, each once, of the rows that count.
-func (s *identitySet) holders(at time.Time, counts func(*IdentityRow) bool) []schemas.Owner {
+func (s *identitySet) holders(at time.Time, counts func(*store.IdentityRow) bool) []schemas.Owner {
 	var out []schemas.Owner
 	for _, r := range s.rows {
 		if !counts(r) || r.First.After(at) {
@@ -167,8 +175,8 @@ func (s *identitySet) holders(at time.Time, counts func(*IdentityRow) bool) []sc
 	return out
 }
 
-// suppressed reports whether a record of that time is not newer than an erasure of the one so called. A record
-// without a time cannot show that it is.
+// suppressed reports whether a record of that time is not newer than an erasure of the one so
+// called. A record without a time cannot show that it is.
 func (tx *Tx) suppressed(kind, normalised string, at time.Time) (bool, error) {
 	if normalised == "" {
 		return false, nil

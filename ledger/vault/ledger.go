@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -24,7 +25,7 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 	if bound, ok, err := v.Ledger(ctx); err == nil && ok && bound == ledger {
 		return nil
 	}
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		switch {
 		case err != nil:
@@ -42,9 +43,10 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 	return nil
 }
 
-// Ledger returns the id of the ledger that the vault is bound to; bound tells whether it is to any.
+// Ledger returns the id of the ledger that the vault is bound to; bound
+// tells whether it is to any.
 func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		id, bound, err = boundTo(rows)
 		return err
 	})
@@ -54,7 +56,7 @@ func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error
 	return id, bound, nil
 }
 
-func boundTo(rows Rows) (uuid.UUID, bool, error) {
+func boundTo(rows store.Rows) (uuid.UUID, bool, error) {
 	b, ok, err := rows.Setting(settingLedger)
 	if err != nil || !ok {
 		return uuid.Nil, false, err
@@ -91,7 +93,7 @@ func decodeAnchor(b []byte) (a schemas.Anchor, err error) {
 // the vault is bound to none. An anchor of the same sequence and another event is an error: the
 // ledger is not the one that it was.
 func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -104,7 +106,8 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 			return err
 		}
 		if ok && was.Seq == a.Seq && (was.EventID != a.EventID || was.Leaf != a.Leaf) {
-			return fmt.Errorf("sequence %d was event %s and is now %s: the ledger has diverged from the vault's anchor",
+			return fmt.Errorf("sequence %d was event %s and is now %s: the ledger has diverged from the "+
+				"vault's anchor",
 				a.Seq, was.EventID, a.EventID)
 		}
 		if ok && was.Seq >= a.Seq {
@@ -120,7 +123,7 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 
 // LoadAnchor returns the anchor noted last; found tells whether any was.
 func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		a, found, err = anchorOf(rows)
 		return err
 	})
@@ -130,7 +133,7 @@ func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, e
 	return a, found, nil
 }
 
-func anchorOf(rows Rows) (schemas.Anchor, bool, error) {
+func anchorOf(rows store.Rows) (schemas.Anchor, bool, error) {
 	b, ok, err := rows.Setting(settingAnchor)
 	if err != nil || !ok {
 		return schemas.Anchor{}, false, err
@@ -140,14 +143,14 @@ func anchorOf(rows Rows) (schemas.Anchor, bool, error) {
 }
 
 // Counts counts what the vault holds.
-func (v *Vault) Counts(ctx context.Context) (Counts, error) {
-	var c Counts
-	err := v.view(ctx, uuid.Nil, func(rows Rows) (err error) {
+func (v *Vault) Counts(ctx context.Context) (store.Counts, error) {
+	var c store.Counts
+	err := v.view(ctx, uuid.Nil, func(rows store.Rows) (err error) {
 		c, err = rows.Count()
 		return err
 	})
 	if err != nil {
-		return Counts{}, fmt.Errorf("count what the vault holds: %w", err)
+		return store.Counts{}, fmt.Errorf("count what the vault holds: %w", err)
 	}
 	return c, nil
 }
@@ -155,7 +158,7 @@ func (v *Vault) Counts(ctx context.Context) (Counts, error) {
 // HasTenant reports whether the vault knows a tenant of that id.
 func (v *Vault) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
 	known := false
-	err := v.view(ctx, tenant, func(rows Rows) (err error) {
+	err := v.view(ctx, tenant, func(rows store.Rows) (err error) {
 		_, known, err = rows.Tenant(tenant)
 		return err
 	})
@@ -174,7 +177,7 @@ func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UU
 		return nil, nil
 	}
 	var out []uuid.UUID
-	err := v.view(ctx, tenant, func(rows Rows) error {
+	err := v.view(ctx, tenant, func(rows store.Rows) error {
 		for _, a := range aliases {
 			_, ok, err := rows.Alias(a)
 			if err != nil {
@@ -192,8 +195,8 @@ func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UU
 	return out, nil
 }
 
-// Loss is the declaration that a vault has lost keys for good: events up to that sequence, recorded
-// up to that time, may name aliases that it does not know.
+// Loss is the declaration that a vault has lost keys for good: events up to that sequence,
+// recorded up to that time, may name aliases that it does not know.
 type Loss struct {
 	Ledger  uuid.UUID
 	Through uint64    // the last sequence of the ledger when it was declared
@@ -208,7 +211,7 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 	if l.Until.IsZero() {
 		return fail(errors.New("the time of the declaration is missing"))
 	}
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -238,7 +241,7 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 
 // AcceptedLoss returns what AcceptLoss declared; found tells whether it did.
 func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
+	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		l, found, err = lossOf(rows)
 		return err
 	})
@@ -248,7 +251,7 @@ func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error
 	return l, found, nil
 }
 
-func lossOf(rows Rows) (l Loss, found bool, err error) {
+func lossOf(rows store.Rows) (l Loss, found bool, err error) {
 	b, ok, err := rows.Setting(settingLost)
 	if err != nil || !ok {
 		return Loss{}, false, err
@@ -262,8 +265,8 @@ func lossOf(rows Rows) (l Loss, found bool, err error) {
 	return l, true, nil
 }
 
-// lost reports whether a loss was declared that an unknown alias of that month may be due to; "" is
-// any month.
+// lost reports whether a loss was declared that an unknown alias of that month may
+// be due to; "" is any month.
 func (tx *Tx) lost(month string) (bool, error) {
 	l, ok, err := lossOf(tx.rows)
 	if err != nil || !ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// normalise gives a native value the form that is looked up: without surrounding blanks and, as every kind so far
-// compares without case, with A to Z lower-cased.
+// normalise gives a native value the form that is looked up: without surrounding blanks and, as
+// every kind so far compares without case, with A to Z lower-cased.
 func normalise(kind, value string) string {
 	switch kind {
 	case kindObjectID, kindUPN, kindEmail, kindIntuneID, kindDirectoryID, kindTenantName:
@@ -17,7 +17,8 @@ func normalise(kind, value string) string {
 	panic("vault: lookup kind " + kind + " has no normalisation")
 }
 
-// junk is what sources write where they know nothing, normalised. None of it identifies anybody or anything.
+// junk is what sources write where they know nothing, normalised. None of it
+// identifies anybody or anything.
 var junk = map[string]bool{
 	"": true, "<null>": true, "null": true, "nil": true, "(null)": true, "undefined": true, "unknown": true,
 	"none": true, "n/a": true, "na": true, "-": true, "not available": true, "not applicable": true,
@@ -30,8 +31,8 @@ var junk = map[string]bool{
 	"n0t s3t": true, "xxxxxxxx": true, "oem": true, "o.e.m.": true, "systemserialnumb": true,
 }
 
-// Junk reports whether a value, of whatever kind, is one that sources write for "not known": it must never
-// identify a person or device and never overwrite a value.
+// Junk reports whether a value, of whatever kind, is one that sources write for "not known": it
+// must never identify a person or device and never overwrite a value.
 func Junk(value string) bool {
 	v := schemas.LowerASCII(strings.TrimSpace(value))
 	if junk[v] {

@@ -7,13 +7,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// LowerAnchor notes an anchor of a lower sequence than the one noted: the ledger has lost what came
-// after it, for good, and somebody has accepted that. Any other is SaveAnchor's.
+// LowerAnchor notes an anchor of a lower sequence than the one noted: the ledger has lost what
+// came after it, for good, and somebody has accepted that. Any other is SaveAnchor's.
 func (v *Vault) LowerAnchor(ctx context.Context, a schemas.Anchor) error {
-	err := v.update(ctx, uuid.Nil, func(rows Rows) error {
+	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		switch {
 		case err != nil:

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
 // TxKind says what a transaction on the store is for.
@@ -35,11 +37,11 @@ func (unobserved) Ended(TxKind, time.Duration, error) {}
 
 // update, view and scrub are the only ways to an open vault's store, so that each is observed.
 
-func (v *Vault) update(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error {
+func (v *Vault) update(ctx context.Context, tenant uuid.UUID, do func(store.Rows) error) error {
 	return v.observed(TxUpdate, func() error { return v.store.Update(ctx, tenant, do) })
 }
 
-func (v *Vault) view(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error {
+func (v *Vault) view(ctx context.Context, tenant uuid.UUID, do func(store.Rows) error) error {
 	return v.observed(TxView, func() error { return v.store.View(ctx, tenant, do) })
 }
 

@@ -7,13 +7,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // mintRecordKey gives the vault a K_record of its own, for the events of the zero tenant. It is
 // minted with the vault, so that the ledger's first event can have an origin.
-func mintRecordKey(ctx context.Context, k KEK, rows Rows, vault uuid.UUID) error {
-	_, w, err := mintKey(ctx, k, uuid.Nil, vault, kindRecordKey)
+func mintRecordKey(ctx context.Context, k keyring.KEK, rows store.Rows, vault uuid.UUID) error {
+	_, w, err := keyring.Mint(ctx, k, uuid.Nil, vault, keyring.KindRecordKey)
 	if err != nil {
 		return err
 	}
@@ -28,15 +30,15 @@ func (v *Vault) OriginKey(ctx context.Context, tenant uuid.UUID) (k schemas.Orig
 	if k, known = v.origins[tenant]; known {
 		return k, true, nil
 	}
-	var record key
-	err = v.view(ctx, uuid.Nil, func(rows Rows) error {
-		row, w := tenant, Wrapped{}
+	var record keyring.Key
+	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
+		row, w := tenant, store.Wrapped{}
 		if tenant == uuid.Nil {
 			b, ok, err := rows.Setting(settingRecord)
 			if err != nil || !ok || len(b) < 4 {
 				return err
 			}
-			row, w = v.id, Wrapped{Epoch: binary.BigEndian.Uint32(b), Bytes: b[4:]}
+			row, w = v.id, store.Wrapped{Epoch: binary.BigEndian.Uint32(b), Bytes: b[4:]}
 		} else {
 			t, ok, err := rows.Tenant(tenant)
 			if err != nil || !ok {
@@ -45,7 +47,7 @@ func (v *Vault) OriginKey(ctx context.Context, tenant uuid.UUID) (k schemas.Orig
 			w = t.Record
 		}
 		known = true
-		record, err = unwrapKey(ctx, v.kek, tenant, row, kindRecordKey, w)
+		record, err = keyring.UnwrapKey(ctx, v.kek, tenant, row, keyring.KindRecordKey, w)
 		return err
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -20,18 +21,20 @@ type PersonHint struct {
 	At       time.Time // when the record says so; zero when unknown
 }
 
-// Person returns the person a record names, minting one where nobody is known by it (FORMATS §1): the object id
-// identifies; without it the one person who held the UPN (or, without that, the e-mail) at that time; else a person
-// known by that name only, who is never merged with another. Names are recorded with the time they were seen.
-// uuid.Nil without an error: the hint identifies nobody. ErrErasedSubject: the record is not newer than the
-// person's erasure, or that erasure is under way; leave the person out.
+// Person returns the person a record names, minting one where nobody is known by it (FORMATS §1):
+// the object id identifies; without it the one person who held the UPN (or, without that, the
+// e-mail) at that time; else a person known by that name only, who is never merged with another.
+// Names are recorded with the time they were seen. uuid.Nil without an error: the hint identifies
+// nobody. ErrErasedSubject: the record is not newer than the person's erasure, or that erasure is
+// under way; leave the person out.
 func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	fail := func(err error) (uuid.UUID, bool, error) { return uuid.Nil, false, fmt.Errorf("person: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	at := cut(schemas.KnownTime(h.At))
-	object, upn, email := identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN), identifier(kindEmail, h.Email)
+	object, upn, email := identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
+		identifier(kindEmail, h.Email)
 	o, found, err := tx.findPerson(object, upn, email, at)
 	if err != nil {
 		return fail(err)
@@ -40,7 +43,8 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 		return uuid.Nil, false, nil
 	}
 	if !found {
-		if err := tx.mintOwner(OwnerRow{Owner: o, Created: cut(tx.v.clock()), Identified: object != ""}); err != nil {
+		if err := tx.mintOwner(store.OwnerRow{Owner: o, Created: cut(tx.v.clock()),
+			Identified: object != ""}); err != nil {
 			return fail(err)
 		}
 	}
@@ -57,8 +61,8 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	return o.ID, !found, nil
 }
 
-// FindPerson returns the person whom a record names without minting or recording anything; found tells whether there
-// is one. ErrErasedSubject as for Person.
+// FindPerson returns the person whom a record names without minting or recording anything; found
+// tells whether there is one. ErrErasedSubject as for Person.
 func (tx *Tx) FindPerson(h PersonHint) (id uuid.UUID, found bool, err error) {
 	o, found, err := tx.findPerson(identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
 		identifier(kindEmail, h.Email), cut(schemas.KnownTime(h.At)))
@@ -71,8 +75,8 @@ func (tx *Tx) FindPerson(h PersonHint) (id uuid.UUID, found bool, err error) {
 	return o.ID, true, nil
 }
 
-// findPerson applies the rules of Person. found false with an id: nobody is known, mint that one. The zero owner:
-// nothing identifies.
+// findPerson applies the rules of Person. found false with an id: nobody is known, mint that one.
+// The zero owner: nothing identifies.
 func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Owner, found bool, err error) {
 	if object == "" && upn == "" && email == "" {
 		return schemas.Owner{}, false, nil
@@ -116,7 +120,8 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 			return tx.livePerson(holders[0])
 		}
 	}
-	// An unknown object id with an erased person's name is taken for that person: it errs towards the erasure.
+	// An unknown object id with an erased person's name is taken for that person: it
+	// errs towards the erasure.
 	for _, n := range [][2]string{{kindUPN, upn}, {kindEmail, email}} {
 		if gone, err := tx.suppressed(n[0], n[1], at); err != nil || gone {
 			return o, false, orErased(err)
@@ -143,14 +148,14 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 func orErased(err error) error { return cmp.Or(err, ErrErasedSubject) }
 
 func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
-	row, err := tx.owner(o)
+	row, err := tx.keys.Owner(o)
 	if err != nil {
 		return o, false, err
 	}
 	if row == nil {
 		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, ErrErased)
 	}
-	if err := tx.alive(row); errors.Is(err, ErrErased) {
+	if err := tx.keys.Alive(row); errors.Is(err, ErrErased) {
 		return o, false, fmt.Errorf("%w: %w", ErrErasedSubject, err)
 	} else if err != nil {
 		return o, false, err
@@ -158,36 +163,37 @@ func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
 	return o, true, nil
 }
 
-// identified returns the predicate of rows whose owner is a person known by an object id. Those known by name only
-// hold the name where nobody else does.
-func (tx *Tx) identified(set *identitySet) (func(*IdentityRow) bool, error) {
+// identified returns the predicate of rows whose owner is a person known by an object id. Those
+// known by name only hold the name where nobody else does.
+func (tx *Tx) identified(set *identitySet) (func(*store.IdentityRow) bool, error) {
 	known := map[schemas.Owner]bool{}
 	for _, r := range set.rows {
-		row, err := tx.owner(r.Owner)
+		row, err := tx.keys.Owner(r.Owner)
 		if err != nil {
 			return nil, err
 		}
 		known[r.Owner] = row != nil && row.Identified
 	}
-	return func(r *IdentityRow) bool { return known[r.Owner] }, nil
+	return func(r *store.IdentityRow) bool { return known[r.Owner] }, nil
 }
 
-// mintOwner writes a new owner and the key of class "identity" that stands for its mapping: orders of erasure list
-// key uuids, and so name an owner that never had anything sealed.
-func (tx *Tx) mintOwner(row OwnerRow) error {
-	row.State = OwnerLive
+// mintOwner writes a new owner and the key of class "identity" that stands for its mapping: orders
+// of erasure list key uuids, and so name an owner that never had anything sealed.
+func (tx *Tx) mintOwner(row store.OwnerRow) error {
+	row.State = store.OwnerLive
 	var err error
-	if row.Slot, _, err = tx.newOwnerKey(row.Owner); err != nil {
+	if row.Slot, _, err = tx.keys.NewOwnerKey(row.Owner); err != nil {
 		return err
 	}
-	if err := tx.putOwner(row); err != nil {
+	if err := tx.keys.PutOwner(row); err != nil {
 		return err
 	}
-	_, err = tx.mintSubjectKey(row.Owner, 0, classIdentity)
+	_, err = tx.keys.MintSubjectKey(row.Owner, 0, classIdentity)
 	return err
 }
 
-// PersonMatch is a person who was known under an identifier. To is zero while nobody else has taken it over.
+// PersonMatch is a person who was known under an identifier. To is zero while
+// nobody else has taken it over.
 type PersonMatch struct {
 	ID      uuid.UUID
 	Kind    string // "object-id", "upn" or "email"
@@ -198,8 +204,9 @@ type PersonMatch struct {
 
 var personKinds = map[string]string{kindObjectID: "object-id", kindUPN: "upn", kindEmail: "email"}
 
-// FindPersons lists who is or was known under an object id, UPN or e-mail, the latest first. It takes no id of the
-// vault's own: those leave it nowhere, and whoever shows one has not shown who they are.
+// FindPersons lists who is or was known under an object id, UPN or e-mail, the latest
+// first. It takes no id of the vault's own: those leave it nowhere, and whoever shows one
+// has not shown who they are.
 func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 	var out []PersonMatch
 	for _, kind := range []string{kindObjectID, kindUPN, kindEmail} {
@@ -212,20 +219,22 @@ func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 			return nil, fmt.Errorf("find persons: %w", err)
 		}
 		for _, r := range set.rows {
-			if gone, err := tx.slotGone(r.Owner); err != nil {
+			if gone, err := tx.keys.SlotGone(r.Owner); err != nil {
 				return nil, fmt.Errorf("find persons: %w", err)
 			} else if gone {
 				continue
 			}
-			end := set.until(r, func(*IdentityRow) bool { return true })
-			out = append(out, PersonMatch{ID: r.Owner.ID, Kind: personKinds[kind], From: r.First, To: end, Current: end.IsZero()})
+			end := set.until(r, func(*store.IdentityRow) bool { return true })
+			out = append(out, PersonMatch{ID: r.Owner.ID, Kind: personKinds[kind], From: r.First, To: end,
+				Current: end.IsZero()})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b PersonMatch) int { return b.From.Compare(a.From) })
 	return out, nil
 }
 
-// NativeValue is what a person is or was called in the sources, and when it was first and last seen.
+// NativeValue is what a person is or was called in the sources, and when
+// it was first and last seen.
 type NativeValue struct {
 	Kind  string // "object-id", "upn" or "email"
 	Value string
@@ -233,15 +242,15 @@ type NativeValue struct {
 	To    time.Time
 }
 
-// Identity returns the person's native values, for the head of a report or package; by kind, then time.
-// ErrNotFound: no such person. ErrErased: its erasure has begun.
+// Identity returns the person's native values, for the head of a report or package; by kind, then
+// time. ErrNotFound: no such person. ErrErased: its erasure has begun.
 func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 	fail := func(err error) ([]NativeValue, error) { return nil, fmt.Errorf("identity: %w", err) }
-	if err := tx.fresh(); err != nil {
+	if err := tx.keys.Fresh(); err != nil {
 		return fail(err)
 	}
-	if _, err := tx.living(o); err != nil {
+	if _, err := tx.keys.Living(o); err != nil {
 		return fail(err)
 	}
 	if err := tx.flush(); err != nil {
@@ -253,7 +262,7 @@ func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	}
 	var out []NativeValue
 	for _, r := range rows {
-		raw, err := tx.unwrapOwned(o, r.ID, r.Kind, r.Value)
+		raw, err := tx.keys.UnwrapOwned(o, r.ID, r.Kind, r.Value)
 		if err != nil {
 			return fail(err)
 		}

@@ -9,15 +9,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Seal seals every value of the draft that may not stand open, and gives each subject the aliases of
-// its person for the role's classes. Each token's value then says whose key sealed it. The aliases'
-// index rows are part of this transaction: append the event after Update returned. Removed and open
-// values are left alone, and so are values sealed in an earlier transaction that was committed; on
-// those of one that was not it errs with ErrTampered: build such a draft anew. On error the draft is
-// as it was.
+// Seal seals every value of the draft that may not stand open, and gives each subject the aliases
+// of its person for the role's classes. Each token's value then says whose key sealed it. The
+// aliases' index rows are part of this transaction: append the event after Update returned.
+// Removed and open values are left alone, and so are values sealed in an earlier transaction that
+// was committed; on those of one that was not it errs with ErrTampered: build such a draft anew.
+// On error the draft is as it was.
 //
 // ErrErased: an owner or subject is erased or being erased. ErrExpired: the event's month is past
 // the retention of a class it needs. ErrNotFound: an owner the vault does not know. Errors name
@@ -36,7 +38,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 	case d.Recorded.IsZero():
 		return fail("recordedAt", errors.New("the draft has no recording time"))
 	}
-	if err := tx.fresh(); err != nil {
+	if err := tx.keys.Fresh(); err != nil {
 		return fail("transaction", err)
 	}
 	month := schemas.Month(d.Occurred, d.Recorded)
@@ -50,20 +52,20 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			// Sealed in an earlier transaction: had that one failed, the
 			// alias would have no index row.
 			h, _, err := v.Token.Parse()
-			var dk derived
+			var dk keyring.Derived
 			if err == nil {
 				dk, err = tx.resolve(h)
 			}
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)
 			}
-			tokens[i], owners[i] = v.Token, dk.owner
+			tokens[i], owners[i] = v.Token, dk.Owner
 			continue
 		}
-		if v.Removed || v.Open() {
+		if v.Removed || v.MayStandOpen() {
 			continue
 		}
-		owner := tenantOwner(v.Owner)
+		owner := keyring.TenantOwner(v.Owner)
 		if owner.Kind == "" && v.Attr.Key == schemas.KeyTenant {
 			owner.Kind = schemas.OwnerTenant
 		}
@@ -71,26 +73,27 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			return fail("attribute "+v.Attr.ID, err)
 		}
 		if !v.Attr.SealedBy(owner.Kind) {
-			return fail("attribute "+v.Attr.ID, fmt.Errorf("the catalogue seals it by the rule %q, not under a key of kind %q",
+			return fail("attribute "+v.Attr.ID, fmt.Errorf("the catalogue seals it by the rule %q, not under a "+
+				"key of kind %q",
 				v.Attr.Key, owner.Kind))
 		}
 		if !json.Valid(v.Plain) {
 			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
 		}
-		dk, err := tx.derive(owner, v.Attr.Class, month)
+		dk, err := tx.keys.Derive(owner, v.Attr.Class, month)
 		if err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		s, err := tx.sealer(dk, d.ID)
+		s, err := tx.keys.Sealer(dk, d.ID)
 		if err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		h := schemas.TokenHeader{Alias: dk.alias, Class: dk.class, Month: dk.month, Event: d.ID,
+		h := schemas.TokenHeader{Alias: dk.Alias, Class: dk.Class, Month: dk.Month, Event: d.ID,
 			Attr: v.Attr.ID, Path: v.Path}
 		if err := h.Validate(); err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		tokens[i], owners[i] = s.seal(h, v.Plain), dk.owner
+		tokens[i], owners[i] = s.Seal(h, v.Plain), dk.Owner
 	}
 	subjects := make([]schemas.SubjectRef, 0, len(d.Subjects))
 	for _, s := range d.Subjects {
@@ -106,11 +109,12 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			return fail("subject "+s.Role, errors.New("the type has no such role"))
 		}
 		for _, class := range classes {
-			dk, err := tx.derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
+			dk, err := tx.keys.Derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
 			if err != nil {
 				return fail("subject "+s.Role, err)
 			}
-			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class, Alias: dk.alias})
+			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class,
+				Alias: dk.Alias})
 		}
 	}
 	for i, t := range tokens {
@@ -158,7 +162,7 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	out := make([]Opened, len(sealed))
 	for i, s := range sealed {
 		if i%256 == 0 {
-			if err := errors.Join(tx.ctx.Err(), tx.fresh()); err != nil {
+			if err := errors.Join(tx.ctx.Err(), tx.keys.Fresh()); err != nil {
 				return nil, fmt.Errorf("open tokens: %w", err)
 			}
 		}
@@ -185,80 +189,45 @@ func (tx *Tx) open(s Sealed) (json.RawMessage, schemas.Owner, error) {
 	if err != nil {
 		return nil, schemas.Owner{}, err
 	}
-	c, err := tx.sealer(d, h.Event)
+	c, err := tx.keys.Sealer(d, h.Event)
 	if err != nil {
 		return nil, schemas.Owner{}, err
 	}
-	plain, err := c.open(h, body)
-	return plain, d.owner, err
+	plain, err := c.Open(h, body)
+	return plain, d.Owner, err
 }
 
 // resolve returns D for the alias of a token, whose class and month must be the alias's own. A
 // cached D is as good as the store's: whatever blocks or destroys a key counts as a
 // forgetting, at which caches are dropped.
-func (tx *Tx) resolve(h schemas.TokenHeader) (derived, error) {
-	d, ok := cached(tx, func(r *keyring) map[aliasRef]derived { return r.byAlias }, aliasRef{tx.tenant, h.Alias})
+func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
+	d, ok := tx.keys.CachedOf(h.Alias)
 	if !ok {
 		row, found, err := tx.rows.Alias(h.Alias)
 		if err != nil {
-			return derived{}, err
+			return keyring.Derived{}, err
 		}
 		if !found {
 			if lost, err := tx.lost(h.Month); err != nil || !lost {
-				return derived{}, cmp.Or(err, ErrTampered)
+				return keyring.Derived{}, cmp.Or(err, ErrTampered)
 			}
-			return derived{}, ErrLost
+			return keyring.Derived{}, ErrLost
 		}
 		if row.Class != h.Class || row.Month != h.Month {
-			return derived{}, ErrTampered
+			return keyring.Derived{}, ErrTampered
 		}
 		switch row.State {
-		case AliasErased:
-			return derived{}, ErrErased
-		case AliasExpired:
-			return derived{}, ErrExpired
+		case store.AliasErased:
+			return keyring.Derived{}, ErrErased
+		case store.AliasExpired:
+			return keyring.Derived{}, ErrExpired
 		}
-		if d, err = tx.rederive(row); err != nil {
-			return derived{}, err
+		if d, err = tx.keys.Rederive(row); err != nil {
+			return keyring.Derived{}, err
 		}
 	}
-	if d.class != h.Class || d.month != h.Month {
-		return derived{}, ErrTampered
+	if d.Class != h.Class || d.Month != h.Month {
+		return keyring.Derived{}, ErrTampered
 	}
-	return d, nil
-}
-
-// rederive computes D of a live alias anew.
-func (tx *Tx) rederive(row AliasRow) (derived, error) {
-	ks, ok, err := tx.rows.SubjectKeyByID(row.SubjectKey)
-	if err != nil {
-		return derived{}, err
-	}
-	if !ok {
-		return derived{}, fmt.Errorf("alias %s: its subject key is missing from the store", row.ID)
-	}
-	if ks.State != KeyLive {
-		return derived{}, ErrErased
-	}
-	secret, err := tx.unwrapOwnedKey(ks.Owner, ks.ID, ks.Class, ks.Key)
-	if err != nil {
-		return derived{}, err
-	}
-	kp, err := tx.periodKey(row.Class, row.Month, false)
-	if err != nil {
-		return derived{}, err
-	}
-	d := derived{owner: ks.Owner, class: row.Class, month: row.Month}
-	if d.data, err = dataKey(secret, kp); err != nil {
-		return derived{}, err
-	}
-	if d.alias, err = aliasOf(d.data, tx.tenant, row.Class, row.Month); err != nil {
-		return derived{}, err
-	}
-	if d.alias != row.ID {
-		return derived{}, ErrTampered
-	}
-	tx.local.derived[derivedRef{ks.ID, row.Class, row.Month}] = d
-	tx.local.byAlias[aliasRef{tx.tenant, d.alias}] = d
 	return d, nil
 }

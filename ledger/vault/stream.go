@@ -1,13 +1,14 @@
 package vault
 
 import (
-	"crypto/cipher"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -15,11 +16,13 @@ import (
 // the same record finds the same stream without the vault remembering it. namespace names the
 // issuing system and record kind.
 func (tx *Tx) FactStream(kind, namespace, recordID string) schemas.Stream {
-	return factStream(tx.keys.record, kind, namespace, recordID)
+	return keyring.FactStream(tx.keys.Own.Record, kind, namespace, recordID)
 }
 
 // Correlation returns the correlation id of a source's own random correlation id.
-func (tx *Tx) Correlation(sourceID string) uuid.UUID { return correlation(tx.keys.record, sourceID) }
+func (tx *Tx) Correlation(sourceID string) uuid.UUID {
+	return keyring.Correlation(tx.keys.Own.Record, sourceID)
+}
 
 // MappedStream returns the stream of a record whose id is not random, by its canonical form;
 // created tells that it was minted now. The mapping can be deleted, a derived stream could be
@@ -33,6 +36,12 @@ func (tx *Tx) MappedStream(kind string, canonical []byte) (s schemas.Stream, cre
 func (tx *Tx) RefusalStream(concerned schemas.Stream, rule string) (s schemas.Stream, created bool, err error) {
 	canonical := schemas.LP(schemas.LP([]byte("refusal"), string(concerned)), rule)
 	return tx.mapped("refusal", string(canonical), concerned.UUID())
+}
+
+// PersonStream returns the stream of what one kind of record tells of a person, minted where there
+// is none. It is forgotten with the person, with the key of its elements.
+func (tx *Tx) PersonStream(kind string, person uuid.UUID) (s schemas.Stream, created bool, err error) {
+	return tx.mapped(kind, string(schemas.LP([]byte("person"), person.String())), person)
 }
 
 // RefusalsOf lists the streams that count what was refused of the stream concerned.
@@ -53,12 +62,12 @@ func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
 // Await remembers that a stream names an id of which nobody knows yet whose it is. Only who has
 // the id finds it again, as an HMAC.
 func (tx *Tx) Await(id string, stream schemas.Stream) error {
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fmt.Errorf("await an id: %w", err)
 	}
 	id = schemas.LowerASCII(strings.TrimSpace(id))
 	canonical := schemas.LP(schemas.LP(nil, id), string(stream))
-	row := MappingRow{Hash: tx.hash("awaiting", string(canonical)), Stream: stream, Concerned: tx.awaited(id)}
+	row := store.MappingRow{Hash: tx.hash("awaiting", string(canonical)), Stream: stream, Concerned: tx.awaited(id)}
 	if err := tx.rows.PutMapping(row); err != nil {
 		return fmt.Errorf("await an id: %w", err)
 	}
@@ -70,11 +79,11 @@ func (tx *Tx) awaited(id string) uuid.UUID {
 	return schemas.UUIDv8(tx.hash("awaited", schemas.LowerASCII(strings.TrimSpace(id))))
 }
 
-// Awaiting lists the streams that wait for ids that turned out to be the owner's, in order of
-// name. From then on they are forgotten with the owner.
-func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error) {
+// Awaiting lists the streams of those kinds that wait for ids that turned out to be the owner's,
+// in order of name. From then on they are forgotten with the owner.
+func (tx *Tx) Awaiting(owner uuid.UUID, kinds []string, ids ...string) ([]schemas.Stream, error) {
 	fail := func(err error) ([]schemas.Stream, error) { return nil, fmt.Errorf("who awaits an id: %w", err) }
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
 	for _, id := range ids {
@@ -98,7 +107,7 @@ func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error)
 	}
 	var out []schemas.Stream
 	for _, r := range rows {
-		if r.Stream.Kind() != "refusal" && !slices.Contains(out, r.Stream) {
+		if slices.Contains(kinds, r.Stream.Kind()) && !slices.Contains(out, r.Stream) {
 			out = append(out, r.Stream)
 		}
 	}
@@ -108,7 +117,7 @@ func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error)
 
 // Forget ends that streams wait for the owner.
 func (tx *Tx) Forget(owner uuid.UUID, streams ...schemas.Stream) error {
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return fmt.Errorf("forget what waits: %w", err)
 	}
 	rows, err := tx.rows.MappingsOf(owner)
@@ -135,10 +144,10 @@ func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Strea
 	if ok {
 		return row.Stream, false, nil
 	}
-	if err := tx.writable(); err != nil {
+	if err := tx.keys.Writable(); err != nil {
 		return "", false, fmt.Errorf("stream of a record: %w", err)
 	}
-	row = MappingRow{Hash: hash, Stream: schemas.NewStream(kind, uuid.New()), Concerned: concerned}
+	row = store.MappingRow{Hash: hash, Stream: schemas.NewStream(kind, uuid.New()), Concerned: concerned}
 	if !row.Stream.Valid() {
 		return "", false, fmt.Errorf("stream of a record: %q is not a kind of stream", kind)
 	}
@@ -156,58 +165,11 @@ func (tx *Tx) Element(stream schemas.Stream, list, nativeKey string) (uuid.UUID,
 	if id == uuid.Nil {
 		return uuid.Nil, fmt.Errorf("element: %q is not an entity's stream", stream)
 	}
-	ref := streamRef{tx.tenant, id}
-	k, ok := cached(tx, func(r *keyring) map[streamRef]key { return r.streams }, ref)
-	if !ok {
-		var err error
-		if k, err = tx.streamKey(stream); err != nil {
-			return uuid.Nil, fmt.Errorf("element: %w", err)
-		}
-		tx.local.streams[ref] = k
-	}
-	return element(k, list, nativeKey), nil
-}
-
-func (tx *Tx) streamKey(stream schemas.Stream) (key, error) {
-	id := stream.UUID()
-	row, ok, err := tx.rows.StreamKey(id)
+	k, err := tx.keys.StreamKey(stream)
 	if err != nil {
-		return key{}, err
+		return uuid.Nil, fmt.Errorf("element: %w", err)
 	}
-	own, device := schemas.Owner{Kind: OwnerStream, ID: id}, schemas.Owner{Kind: schemas.OwnerDevice, ID: id}
-	if ok {
-		return tx.unwrapKeyUnder(func() (cipher.AEAD, error) {
-			if row.Slot > 0 {
-				return tx.ownerKey(own, row.Slot)
-			}
-			return tx.keyOf(device)
-		}, id, kindStreamKey, row.Key)
-	}
-	if err := tx.writable(); err != nil {
-		return key{}, err
-	}
-	row = StreamKeyRow{Stream: id}
-	var a cipher.AEAD
-	var entity *OwnerRow
-	if stream.Kind() == "device" {
-		if entity, err = tx.owner(device); err != nil {
-			return key{}, err
-		}
-	}
-	if entity != nil { // ErrErased for an erased device: a key minted now would outlive it
-		a, err = tx.keyOf(device)
-	} else {
-		row.Slot, a, err = tx.newOwnerKey(own)
-	}
-	if err != nil {
-		return key{}, err
-	}
-	k, err := newKey()
-	if err != nil {
-		return key{}, err
-	}
-	row.Key = wrapUnder(a, tx.tenant, id, kindStreamKey, k[:])
-	return k, tx.rows.PutStreamKey(row)
+	return keyring.Element(k, list, nativeKey), nil
 }
 
 // deleteStreamKey destroys the key of a stream, with the slot it may have of its own.

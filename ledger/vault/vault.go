@@ -22,33 +22,49 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Errors by which callers branch.
 var (
-	ErrExists   = errors.New("exists already")
-	ErrNotFound = errors.New("not found")
-	ErrReadOnly = errors.New("a view cannot mint or change anything")
-	ErrErased   = errors.New("erased")            // the owner's key was destroyed, or its erasure has begun
-	ErrExpired  = errors.New("retention-expired") // the period's key was destroyed
-	// the token is not one this vault sealed for this tenant, attribute and event
-	ErrTampered      = errors.New("tampered")
+	ErrNotFound  = store.ErrNotFound
+	ErrReadOnly  = store.ErrReadOnly
+	ErrErased    = keyring.ErrErased    // the owner's key was destroyed, or its erasure has begun
+	ErrExpired   = keyring.ErrExpired   // the period's key was destroyed
+	ErrTampered  = keyring.ErrTampered  // not sealed by this vault for this tenant, attribute and event
+	ErrStaleView = keyring.ErrStaleView // begin another view
+	ErrKEK       = keyring.ErrKEK       // see OpenFileKEK
+
+	ErrExists        = errors.New("exists already")
 	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
 	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
 	// the vault was declared to have lost keys, and knows no such alias
 	ErrLost          = errors.New("lost")
 	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
-	ErrHeld          = errors.New("held") // a hold forbids it
-	ErrStaleView     = errors.New("the view is older than keys may be used for; begin another")
-	ErrUninitialised = errors.New("the store holds no vault")                         // Create has not been run on it
-	errTooLong       = errors.New("transaction used after its function has returned") // a programming error
+	ErrHeld          = errors.New("held")                     // a hold forbids it
+	ErrUninitialised = errors.New("the store holds no vault") // Create has not been run on it
 )
+
+// KEK is the key-encryption key, and FileKEK one in a file.
+type (
+	KEK     = keyring.KEK
+	FileKEK = keyring.FileKEK
+)
+
+// CreateFileKEK writes a new key to path and returns it; see package keyring.
+func CreateFileKEK(path, vaultPath string) (*FileKEK, error) {
+	return keyring.CreateFileKEK(path, vaultPath)
+}
+
+// OpenFileKEK reads the key from path; see package keyring.
+func OpenFileKEK(path string) (*FileKEK, error) { return keyring.OpenFileKEK(path) }
 
 // Config is what a vault needs. Clock defaults to time.Now, Logger to one that
 // discards, Observer to nobody.
 type Config struct {
-	Store    Store
+	Store    store.Store
 	KEK      KEK
 	Clock    func() time.Time
 	Logger   *slog.Logger
@@ -78,9 +94,6 @@ const (
 	settingLost     = "lost"         // what AcceptLoss declared
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
 	kindProfile     = "tenant.profile"
-	kindLookupKey   = "tenant.lookup"
-	kindRecordKey   = "tenant.record"
-	kindStreamKey   = "stream.key"
 	classIdentity   = "identity" // class of the key that stands for an owner's mapping; it seals nothing
 	kindObjectID    = "person.object-id"
 	kindUPN         = "person.upn"
@@ -93,7 +106,7 @@ const (
 // Vault gives tenants transactions on what only it knows. It is safe for concurrent use, by
 // several processes on one store too.
 type Vault struct {
-	store Store
+	store store.Store
 	kek   KEK
 	clock func() time.Time
 	log   *slog.Logger
@@ -101,10 +114,9 @@ type Vault struct {
 	observer Observer
 
 	id     uuid.UUID
-	global key // for tenants' names
+	global keyring.Key // for tenants' names
 
-	mu     sync.Mutex
-	shared *keyring // guarded by mu: keys that committed transactions have used, younger than cacheAge
+	shared *keyring.Shared // keys that committed transactions have used
 
 	originMu sync.Mutex
 	origins  map[uuid.UUID]schemas.OriginKey // guarded by originMu: one a tenant, never forgotten
@@ -116,12 +128,12 @@ func Create(ctx context.Context, c Config) (*Vault, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	err := c.Store.Update(ctx, uuid.Nil, func(rows Rows) error {
+	err := c.Store.Update(ctx, uuid.Nil, func(rows store.Rows) error {
 		if _, ok, err := rows.Setting(settingID); err != nil || ok {
 			return errors.Join(err, ErrExists)
 		}
 		id := uuid.New()
-		_, w, err := mintKey(ctx, c.KEK, uuid.Nil, id, kindGlobalKey)
+		_, w, err := keyring.Mint(ctx, c.KEK, uuid.Nil, id, kindGlobalKey)
 		if err != nil {
 			return err
 		}
@@ -156,10 +168,11 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	if v.clock == nil {
 		v.clock = time.Now
 	}
+	v.shared = keyring.NewShared(v.clock)
 	if v.log == nil {
 		v.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	err := c.Store.View(ctx, uuid.Nil, func(rows Rows) error {
+	err := c.Store.View(ctx, uuid.Nil, func(rows store.Rows) error {
 		id, ok, err := rows.Setting(settingID)
 		if err != nil {
 			return err
@@ -172,8 +185,8 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 			return ErrUninitialised
 		}
 		v.id = uuid.UUID(id)
-		v.global, err = unwrapKey(ctx, v.kek, uuid.Nil, v.id, kindGlobalKey,
-			Wrapped{Epoch: binary.BigEndian.Uint32(w), Bytes: w[4:]})
+		v.global, err = keyring.UnwrapKey(ctx, v.kek, uuid.Nil, v.id, kindGlobalKey,
+			store.Wrapped{Epoch: binary.BigEndian.Uint32(w), Bytes: w[4:]})
 		return err
 	})
 	if err != nil {
@@ -190,10 +203,8 @@ func (v *Vault) ID() uuid.UUID { return v.id }
 
 // Close drops the cached keys and closes the store.
 func (v *Vault) Close() error {
-	v.mu.Lock()
-	v.shared = nil
-	v.global = key{}
-	v.mu.Unlock()
+	v.shared.Drop()
+	v.global = keyring.Key{}
 	v.originMu.Lock()
 	v.origins = nil
 	v.originMu.Unlock()
@@ -209,17 +220,11 @@ type Tx struct {
 	v      *Vault
 	ctx    context.Context
 	tenant uuid.UUID
-	rows   Rows
-	write  bool
-	done   bool
+	rows   store.Rows
+	keys   *keyring.Tx
 
-	keys    tenantKeys
-	local   *keyring // keys this transaction used; joins the shared ones when it has committed
-	sealers map[sealerRef]*sealer
-	owners  map[schemas.Owner]*OwnerRow
-	seen    map[seenRef]*identitySet // identities read or changed here; changed ones are written by flush
-	forgot  bool                     // cached keys may have become invalid
-	scrub   bool                     // bytes were destroyed
+	seen   map[seenRef]*identitySet // identities read or changed here; changed ones are written by flush
+	forgot bool                     // cached keys may have become invalid
 }
 
 // Update runs do in one write transaction for the tenant. When it returns nil, everything do did
@@ -227,21 +232,19 @@ type Tx struct {
 // the commit itself, or of scrubbing after a Destroy, leaves that open: doing the same again is
 // safe). ErrNotFound: no such tenant.
 func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
-	tx := &Tx{v: v, ctx: ctx, tenant: tenant, write: true}
-	err := v.update(ctx, tenant, func(rows Rows) error {
-		return tx.run(rows, do)
+	tx := &Tx{v: v, ctx: ctx, tenant: tenant}
+	err := v.update(ctx, tenant, func(rows store.Rows) error {
+		return tx.run(rows, true, do)
 	})
 	if err != nil {
 		return fmt.Errorf("vault update: %w", err)
 	}
 	if tx.forgot {
-		v.mu.Lock()
-		v.shared = nil
-		v.mu.Unlock()
+		v.shared.Drop()
 	} else {
-		v.share(tx.local)
+		tx.keys.Share()
 	}
-	if tx.scrub {
+	if tx.keys.Scrub {
 		if err := v.scrub(ctx); err != nil {
 			return fmt.Errorf("vault update: destroyed, but not yet scrubbed from the files: %w", err)
 		}
@@ -253,31 +256,30 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 // with ErrReadOnly. ErrNotFound: no such tenant.
 func (v *Vault) View(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) error {
 	tx := &Tx{v: v, ctx: ctx, tenant: tenant}
-	err := v.view(ctx, tenant, func(rows Rows) error {
-		return tx.run(rows, do)
+	err := v.view(ctx, tenant, func(rows store.Rows) error {
+		return tx.run(rows, false, do)
 	})
 	if err != nil {
 		return fmt.Errorf("vault view: %w", err)
 	}
-	v.share(tx.local)
+	tx.keys.Share()
 	return nil
 }
 
-func (tx *Tx) run(rows Rows, do func(*Tx) error) error {
-	defer func() { tx.done = true }()
+func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	tx.rows = rows
-	tx.sealers = map[sealerRef]*sealer{}
-	tx.owners = map[schemas.Owner]*OwnerRow{}
 	tx.seen = map[seenRef]*identitySet{}
 	forgets, err := tx.forgets()
 	if err != nil {
 		return err
 	}
-	tx.local = newKeyring(tx.v.clock(), forgets)
-	tx.v.dropStale(forgets)
-	if tx.keys, err = tx.tenantKeys(); err != nil {
+	tx.keys, err = keyring.Begin(tx.ctx, keyring.Config{KEK: tx.v.kek, Clock: tx.v.clock, Shared: tx.v.shared,
+		Tenant: tx.tenant,
+		Rows:   rows, Write: write, Forgets: forgets})
+	if err != nil {
 		return err
 	}
+	defer tx.keys.End()
 	if err := do(tx); err != nil {
 		return err
 	}
@@ -305,20 +307,6 @@ func (tx *Tx) forget() error {
 		return err
 	}
 	tx.forgot = true
-	tx.local = newKeyring(tx.v.clock(), n+1)
-	tx.v.dropStale(n + 1)
-	clear(tx.sealers)
-	clear(tx.owners)
+	tx.keys.Forget(n + 1)
 	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, n+1))
-}
-
-// writable reports why the transaction cannot write, nil if it can.
-func (tx *Tx) writable() error {
-	if tx.done {
-		return errTooLong
-	}
-	if !tx.write {
-		return ErrReadOnly
-	}
-	return tx.ctx.Err()
 }

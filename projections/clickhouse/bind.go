@@ -98,9 +98,9 @@ func (db *DB) Anchor(ctx context.Context) (a schemas.Anchor, ok bool, err error)
 	return a, true, nil
 }
 
-// Clear destroys all views with their position and makes them anew, empty: the projector fills them
-// from its topics' first messages. No projector may run. It may be interrupted and called again, on
-// a database that Migrate has made.
+// Clear destroys all views with their position and makes them anew, empty: the projector fills
+// them from its topics' first messages. No projector may run. It may be interrupted and called
+// again, on a database that Migrate has made.
 func (db *DB) Clear(ctx context.Context) error {
 	if err := db.Drop(ctx); err != nil {
 		return fmt.Errorf("clear the views: %w", err)

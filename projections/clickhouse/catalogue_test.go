@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -16,16 +17,16 @@ var ignored = map[string]string{
 // shownByPrefix are attributes that a view takes without naming each.
 var shownByPrefix = []string{"action.target-", "action.disputed-"}
 
-// TestEveryTypeIsShownOrIgnored fails for a type, or a new version of one, whose attributes no view takes: a state's
-// are generic, a fact's are named in SQL.
+// TestEveryTypeIsShownOrIgnored fails for a type, or a new version of one, whose attributes no
+// view takes: a state's are generic, a fact's are named in SQL.
 func TestEveryTypeIsShownOrIgnored(t *testing.T) {
-	migrations, err := readMigrations()
+	migrations, err := migrations.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var sql strings.Builder
 	for _, m := range migrations {
-		sql.WriteString(strings.Join(m.statements, "\n"))
+		sql.WriteString(strings.Join(m.Statements, "\n"))
 	}
 	shown := func(attribute string) bool {
 		for _, p := range shownByPrefix {

@@ -67,8 +67,9 @@ func (c Config) patience() time.Duration {
 func (c Config) dial(database string) (driver.Conn, error) {
 	return ch.Open(&ch.Options{
 		Protocol: ch.HTTP, Addr: c.Addrs, TLS: c.TLS,
-		Auth:         ch.Auth{Database: database, Username: c.Username, Password: c.Password},
-		DialTimeout:  c.patience(),     // also of the client's hello, without which it asks nothing on a new connection
+		Auth: ch.Auth{Database: database, Username: c.Username, Password: c.Password},
+		// also of the client's hello, without which it asks nothing on a new connection
+		DialTimeout:  c.patience(),
 		ReadTimeout:  10 * time.Minute, // a rebuild's INSERT … SELECT answers only when it is done
 		MaxOpenConns: 16, MaxIdleConns: 8,
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
 // notCompared are the tables that hold nothing of the ledger's, each with the reason.
@@ -41,7 +42,7 @@ func askHeavily[T any](
 func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 	var s projections.Shape
 	fail := func(err error) (projections.Shape, error) { return s, fmt.Errorf("shape of the views: %w", err) }
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return fail(err)
 	}
@@ -53,25 +54,27 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 		s.Findings = append(s.Findings, projections.Finding{View: name, What: projections.Definition})
 	}
 	var names, have, want []string // of SELECTs to be compared
-	compare := func(name, in, by string) { names, have, want = append(names, name), append(have, in), append(want, by) }
+	compare := func(name, in, by string) {
+		names, have, want = append(names, name), append(have, in), append(want, by)
+	}
 	known := map[string]bool{"events": true, disownedTable: true}
-	for _, view := range d.views() {
+	for _, view := range d.Views() {
 		f, err := familyOf(d, objects, view)
 		if err != nil {
 			return fail(err)
 		}
 		known[f.reader] = true
 		switch {
-		case f.now == (version{}):
+		case f.now == (migrations.Version{}):
 			differs(view) // not even a table
 		case f.plain.name == "":
 			differs(f.reader)
 		default:
-			compare(f.reader, f.plain.selects, d.plainAt(f.reader, view, f.now))
+			compare(f.reader, f.plain.selects, d.PlainAt(f.reader, view, f.now))
 		}
 		for v, o := range f.tables {
 			known[o.name] = true
-			by, ok := d.fill(view, v)
+			by, ok := d.Fill(view, v)
 			switch {
 			case v == f.now && !ok:
 				differs(o.name)
@@ -88,7 +91,7 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			known[o.name] = true
 		}
 	}
-	for _, name := range d.order {
+	for _, name := range d.Order {
 		i := slices.IndexFunc(objects, func(o object) bool { return o.name == name && o.engine == "View" })
 		s.Plain = append(s.Plain, name)
 		switch {
@@ -97,7 +100,7 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			differs(name)
 		default:
 			known[name] = true
-			compare(name, objects[i].selects, d.plain[name])
+			compare(name, objects[i].selects, d.Plain[name])
 		}
 	}
 	if s.Views, err = db.Views(ctx); err != nil {
@@ -229,7 +232,7 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 		return []projections.Portion{{}}, nil // small: what officers named
 	}
 	f, err := db.family(ctx, view)
-	if err == nil && f.now == (version{}) {
+	if err == nil && f.now == (migrations.Version{}) {
 		return nil, nil // there is nothing; Shape says so
 	}
 	if err != nil {
@@ -241,7 +244,7 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 		rows   uint64
 	}
 	cells, err := askHeavily(ctx, db, nil, `SELECT tenant, kind, sum(n) FROM (
-		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.suffix()+`
+		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.Suffix()+`
 		GROUP BY tenant, kind
 		UNION ALL SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM events GROUP BY tenant, kind)
 		GROUP BY tenant, kind ORDER BY tenant, kind`,
@@ -326,20 +329,21 @@ type comparison struct {
 	definition bool   // disowned_event itself: what is in flight elsewhere does not move it
 }
 
-func (db *DB) comparison(ctx context.Context, view string, f *family, v version) (*comparison, error) {
-	d, err := readDefinitions()
+func (db *DB) comparison(ctx context.Context, view string, f *family, v migrations.Version) (*comparison, error) {
+	d, err := migrations.Define()
 	if err != nil {
 		return nil, err
 	}
-	selects, ok := d.fill(view, v)
+	selects, ok := d.Fill(view, v)
 	if !ok {
-		return nil, fmt.Errorf("this program has no definition of %s%s", view, v.suffix())
+		return nil, fmt.Errorf("this program has no definition of %s%s", view, v.Suffix())
 	}
 	columns, err := db.columns(ctx, selects)
 	if err != nil {
 		return nil, err
 	}
-	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns, key: f.tables[v].key,
+	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns,
+		key:        f.tables[v].key,
 		definition: view == disownedView}, nil
 }
 
@@ -397,9 +401,10 @@ func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error
 const maxFindings = 100
 
 // CompareView compares a part of a view with what its definition makes of events. Rows that come
-// while it looks are no difference: what differed is looked at again until it is equal, or the same
-// twice with its events through.
-func (db *DB) CompareView(ctx context.Context, view string, portion projections.Portion) (projections.Compared, error) {
+// while it looks are no difference: what differed is looked at again until it is equal, or the
+// same twice with its events through.
+func (db *DB) CompareView(ctx context.Context, view string,
+	portion projections.Portion) (projections.Compared, error) {
 	var out projections.Compared
 	fail := func(err error) (projections.Compared, error) {
 		return out, fmt.Errorf("compare %s with its definition: %w", view, err)
@@ -412,7 +417,7 @@ func (db *DB) CompareView(ctx context.Context, view string, portion projections.
 		return out, nil
 	}
 	f, err := db.family(ctx, view)
-	if err != nil || f.now == (version{}) {
+	if err != nil || f.now == (migrations.Version{}) {
 		return fail(cmp.Or(err, fmt.Errorf("it has no table")))
 	}
 	c, err := db.comparison(ctx, view, f, f.now)

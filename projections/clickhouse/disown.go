@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
 // disownedType is the type of events that take others out of the views;
@@ -172,7 +173,8 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 		if err != nil {
 			return out, err
 		}
-		last, err := collect(ctx, db, nil, "SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM disowned_named",
+		last, err := collect(ctx, db, nil, "SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM "+
+			"disowned_named",
 			func(scan func(...any) error) (n [2]uint64, err error) { return n, scan(&n[0], &n[1]) })
 		if err != nil {
 			return out, err
@@ -210,7 +212,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 // streams, where it differs from its definition there. The rows go first: an older row under a
 // newer one would be merged away.
 func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, out []uint64) error {
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return err
 	}
@@ -219,13 +221,13 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 		return err
 	}
 	p := partOfStreams([]uuid.UUID{tenant}, streams)
-	for _, view := range d.views() {
+	for _, view := range d.Views() {
 		f, err := familyOf(d, objects, view)
 		if err != nil {
 			return err
 		}
 		for v := range f.tables { // those that are being rebuilt too
-			if selects, ok := d.fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
+			if selects, ok := d.Fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
 				f.mvs[v].name == "" {
 				continue
 			}

@@ -60,24 +60,21 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 		switch {
 		case r.IntN(6) > 0:
 		case e.Draft.Tenant == l.Tenants[0] && r.IntN(2) == 0:
-			byTenant, out[e.Seq] = append(byTenant, at(e.Recorded)), true
+			byTenant, out[e.Seq] = append(byTenant, at(e.Envelope)), true
 		case r.IntN(2) == 0:
-			byLedger, out[e.Seq] = append(byLedger, at(e.Recorded)), true
+			byLedger, out[e.Seq] = append(byLedger, at(e.Envelope)), true
 		case e.Draft.Tenant == l.Tenants[1]:
-			vain = append(vain, at(e.Recorded)) // named by another tenant, which may not
+			vain = append(vain, at(e.Envelope)) // named by another tenant, which may not
 		}
 	}
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	voided := disowning(243, l.Tenants[0], at(m[1].Recorded), at(m[2].Recorded), at(m[3].Recorded), at(m[4].Recorded))
+	rows := chtest.Rows(m...)
+	voided := disowning(243, l.Tenants[0], at(m[1].Envelope), at(m[2].Envelope), at(m[3].Envelope), at(m[4].Envelope))
 	rows = append(rows, disowning(240, l.Tenants[0], append(byTenant, vain...)...),
 		disowning(241, uuid.Nil, byLedger...),
 		voided, disowning(242, uuid.Nil, named{voided.EventID, voided.Seq}), // forged, and disowned
 		disowning(246, uuid.Nil, named{m[6].ID, m[7].Seq}, named{m[7].ID, 300}), // the same ids, repeated elsewhere
 		disowning(244, l.Tenants[1], byTenant...))                               // another tenant's: disowns nothing
-	elsewhere := disowning(245, l.Tenants[0], at(m[5].Recorded))
+	elsewhere := disowning(245, l.Tenants[0], at(m[5].Envelope))
 	elsewhere.Stream = "device-" + elsewhere.Stream[len("ledger-"):] // not the ledger's stream
 	rows = append(rows, elsewhere)
 	r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
@@ -105,11 +102,11 @@ func TestWhatIsDisownedIsOutOfEveryAnswerAndItsBytesStay(t *testing.T) {
 	}
 	compareAll(t, db)
 	checkReader(t, db, l, rest, r, l.Tenants[0], asOf, projections.Period{})
-	var want []schemas.Recorded
+	var want []schemas.Envelope
 	kept := uint64(0)
 	for _, e := range m {
 		if e.Draft.Tenant == l.Tenants[0] {
-			want = append(want, e.Recorded)
+			want = append(want, e.Envelope)
 			if !out[e.Seq] {
 				kept++
 			}
@@ -129,10 +126,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 1, 2)
 	m := model(l.Events(80))
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(m...)
 	if err := db.Insert(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +147,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 				cancel(errors.New("crash"))
 			}
 		})
-		err := db.Insert(ctx, []projections.Row{disowning(80+uint64(crash), uuid.Nil, at(e.Recorded))})
+		err := db.Insert(ctx, []projections.Row{disowning(80+uint64(crash), uuid.Nil, at(e.Envelope))})
 		restore()
 		if ended := ctx.Err() == nil; ended && err != nil {
 			t.Fatal(err)
@@ -163,7 +157,7 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 			cancel(nil)
 			// The row itself may not have arrived: it comes again.
 			if err := db.Insert(t.Context(), []projections.Row{disowning(80+uint64(crash), uuid.Nil,
-				at(e.Recorded))}); err != nil {
+				at(e.Envelope))}); err != nil {
 				t.Fatal(err)
 			}
 			checkReader(t, db, l, without(m, out), rand.New(rand.NewPCG(seed, 13)), l.Tenants[0],
@@ -175,18 +169,16 @@ func TestDisowningGoesOnAfterACrashAnywhere(t *testing.T) {
 	}
 }
 
-// What a damaged list of disowned events did to the other views is put right when the list is rebuilt, in whatever order
-// the views are named.
+// What a damaged list of disowned events did to the other views is put right when the list is
+// rebuilt, in whatever order the views are named.
 func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
 	seed := newSeed(t)
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 1, 2)
 	m := model(l.Events(80))
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Insert(t.Context(), append(rows, disowning(80, uuid.Nil, named{m[20].ID, m[20].Seq}, named{m[40].ID, m[40].Seq}))); err != nil {
+	rows := chtest.Rows(m...)
+	if err := db.Insert(t.Context(), append(rows, disowning(80, uuid.Nil, named{m[20].ID, m[20].Seq},
+		named{m[40].ID, m[40].Seq}))); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 81}); err != nil {
@@ -204,7 +196,8 @@ func TestRebuildingWhatIsDisownedPutsTheOtherViewsRight(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := errors.Join(found.Err(), found.Close(), db.Exec(t.Context(), "DELETE FROM "+table+" WHERE 1")); err != nil {
+		if err := errors.Join(found.Err(), found.Close(), db.Exec(t.Context(),
+			"DELETE FROM "+table+" WHERE 1")); err != nil {
 			t.Fatal(err)
 		}
 		for _, view := range order {

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
 // Exec and Query let tests put faults in, and look behind the views.
@@ -48,7 +50,7 @@ func (h hooked) Exec(ctx context.Context, statement string, args ...any) error {
 
 // MigrateTo makes a database as a program made it that had only the first n migrations.
 func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
-	all, err := readMigrations()
+	all, err := migrations.Read()
 	if err != nil {
 		return err
 	}
@@ -68,12 +70,12 @@ func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
 		return err
 	}
 	for _, m := range all[:n] {
-		for _, s := range m.statements {
+		for _, s := range m.Statements {
 			if err := conn.Exec(ctx, s); err != nil {
 				return err
 			}
 		}
-		if err := conn.Exec(withParams(ctx, params{"number": m.number, "name": m.name, "sum": m.sum}),
+		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return err
 		}

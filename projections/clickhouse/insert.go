@@ -59,7 +59,8 @@ func insertContext(ctx context.Context, columns []column) context.Context {
 	return ch.Context(ctx, ch.WithSettings(settings), ch.WithColumnNamesAndTypes(named))
 }
 
-// Insert writes the rows into events and, inside ClickHouse, into every view. See projections.Sink.
+// Insert writes the rows into events and, inside ClickHouse, into every
+// view. See projections.Sink.
 func (db *DB) Insert(ctx context.Context, rows []projections.Row) error {
 	if len(rows) == 0 {
 		return nil

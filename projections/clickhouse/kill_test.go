@@ -13,14 +13,16 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 )
 
-// TestViewsSurviveKillsOfTheEngine kills the engine while it inserts: the base may be written and some views not. The
-// projector goes on by itself when the engine is back, and every view is exact.
+// TestViewsSurviveKillsOfTheEngine kills the engine while it inserts: the base may be
+// written and some views not. The projector goes on by itself when the engine is
+// back, and every view is exact.
 func TestViewsSurviveKillsOfTheEngine(t *testing.T) {
 	seed := newSeed(t)
 	r := rand.New(rand.NewPCG(seed, 4))
 	dir := t.TempDir()
 	server := chtest.Serve(t, dir, "")
-	cfg := clickhouse.Config{Addrs: []string{server.Addr()}, Username: chtest.Writer, Password: chtest.WriterPassword, Poll: 10 * time.Millisecond}
+	cfg := clickhouse.Config{Addrs: []string{server.Addr()}, Username: chtest.Writer, Password: chtest.WriterPassword,
+		Poll: 10 * time.Millisecond}
 	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +36,10 @@ func TestViewsSurviveKillsOfTheEngine(t *testing.T) {
 	topics.Publish(m...)
 	// Every insert past the first wakes the killer, which strikes while that insert runs.
 	inserting := make(chan struct{}, 1)
-	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db, Log: slog.New(slog.DiscardHandler),
-		BatchRows: 20, BatchWait: 10 * time.Millisecond, BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
+	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db,
+		Log:       slog.New(slog.DiscardHandler),
+		BatchRows: 20, BatchWait: 10 * time.Millisecond, BackoffMin: 5 * time.Millisecond,
+		BackoffMax: 50 * time.Millisecond,
 		Hook: func(point string) error {
 			if point == projections.HookBeforeInsert {
 				select {

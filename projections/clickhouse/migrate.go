@@ -2,73 +2,29 @@ package clickhouse
 
 import (
 	"context"
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
-//go:embed migrations/*.sql
-var migrationFiles embed.FS
-
-// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there, is
-// older (Migrate brings it up), newer, or was changed by hand.
+// ErrMigrations is wrapped when a database's migrations are not this program's: it is not there,
+// is older (Migrate brings it up), newer, or was changed by hand.
 var ErrMigrations = errors.New("views and program do not match")
-
-type migration struct {
-	number     uint32
-	name, sum  string
-	statements []string
-}
-
-var statementEnd = regexp.MustCompile(`;[ \t]*(\n|$)`)
-
-// readMigrations returns the embedded files in order. Every statement can be
-// repeated, for a crash between two.
-func readMigrations() ([]migration, error) {
-	entries, err := migrationFiles.ReadDir("migrations")
-	if err != nil {
-		return nil, err
-	}
-	var out []migration
-	for i, e := range entries {
-		raw, err := migrationFiles.ReadFile("migrations/" + e.Name())
-		if err != nil {
-			return nil, err
-		}
-		n, _, _ := strings.Cut(e.Name(), "_")
-		number, err := strconv.ParseUint(n, 10, 32)
-		if err != nil || int(number) != i+1 {
-			return nil, fmt.Errorf("migration %s: numbers go up by one from 0001", e.Name())
-		}
-		m := migration{number: uint32(number), name: e.Name()}
-		sum := sha256.Sum256(raw)
-		m.sum = hex.EncodeToString(sum[:])
-		for _, s := range statementEnd.Split(string(raw), -1) {
-			if strings.TrimSpace(s) != "" {
-				m.statements = append(m.statements, s)
-			}
-		}
-		out = append(out, m)
-	}
-	return out, nil
-}
 
 // createMigrations makes the list of what was applied. ORDER BY number: one row a migration.
 const createMigrations = `CREATE TABLE IF NOT EXISTS migration (
 	number UInt32, name String, sum String, applied_at DateTime64(3, 'UTC'))
 ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`
 
-// Migrate creates the database where it is missing and applies the migrations that it lacks. It may
-// be called at every start, and again after it failed.
+// Migrate creates the database where it is missing and applies the migrations that it lacks. It
+// may be called at every start, and again after it failed.
 func Migrate(ctx context.Context, cfg Config) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -95,26 +51,26 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 && missing[0].number == 1 {
+	if len(missing) > 0 && missing[0].Number == 1 {
 		if err := createNew(ctx, conn, cfg); err != nil {
 			return fmt.Errorf("migrate: a new database: %w", err)
 		}
 		for i := range missing {
-			missing[i].statements = nil // they are only noted
+			missing[i].Statements = nil // they are only noted
 		}
 	}
 	for _, m := range missing {
-		for i, s := range m.statements {
+		for i, s := range m.Statements {
 			if cfg.Uncompressed {
 				s = uncompressed(s)
 			}
 			if err := conn.Exec(ctx, s); err != nil {
-				return fmt.Errorf("migrate: %s, statement %d: %w", m.name, i+1, err)
+				return fmt.Errorf("migrate: %s, statement %d: %w", m.Name, i+1, err)
 			}
 		}
-		if err := conn.Exec(withParams(ctx, params{"number": m.number, "name": m.name, "sum": m.sum}),
+		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
-			return fmt.Errorf("migrate: note %s: %w", m.name, err)
+			return fmt.Errorf("migrate: note %s: %w", m.Name, err)
 		}
 	}
 	return nil
@@ -123,36 +79,36 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 // createNew makes what all migrations together come to, without the versions that a later one
 // replaces. A crash in it leaves a database without a note, in which it is repeated.
 func createNew(ctx context.Context, conn driver.Conn, cfg Config) error {
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return err
 	}
 	superseded := func(name string) bool {
-		view, v, _, ok := parseVersion(name)
-		return ok && d.newest(view).compare(v) > 0
+		view, v, _, ok := migrations.ParseVersion(name)
+		return ok && d.Newest(view).Compare(v) > 0
 	}
 	var statements []string
-	for _, name := range slices.Sorted(maps.Keys(d.tables)) {
-		if s := d.tables[name]; !superseded(name) {
+	for _, name := range slices.Sorted(maps.Keys(d.Tables)) {
+		if s := d.Tables[name]; !superseded(name) {
 			if cfg.Uncompressed {
 				s = uncompressed(s)
 			}
 			statements = append(statements, s)
 		}
 	}
-	for _, name := range d.order { // before what fills the tables, which reads one of them
-		s := d.plain[name]
-		for _, view := range d.views() {
-			if d.reader(view) == name {
-				s = d.plainAt(name, view, d.newest(view))
+	for _, name := range d.Order { // before what fills the tables, which reads one of them
+		s := d.Plain[name]
+		for _, view := range d.Views() {
+			if d.Reader(view) == name {
+				s = d.PlainAt(name, view, d.Newest(view))
 			}
 		}
 		statements = append(statements, "CREATE OR REPLACE VIEW "+name+" AS "+s)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.fills)) {
+	for _, name := range slices.Sorted(maps.Keys(d.Fills)) {
 		if !superseded(name) {
 			statements = append(statements, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+
-				" AS "+d.fills[name])
+				" AS "+d.Fills[name])
 		}
 	}
 	for _, s := range statements {
@@ -177,8 +133,8 @@ func uncompressed(statement string) string {
 
 // missingMigrations returns what the database lacks, or ErrMigrations where it
 // has what the program does not.
-func missingMigrations(ctx context.Context, conn driver.Conn) ([]migration, error) {
-	all, err := readMigrations()
+func missingMigrations(ctx context.Context, conn driver.Conn) ([]migrations.Migration, error) {
+	all, err := migrations.Read()
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
@@ -197,7 +153,7 @@ func missingMigrations(ctx context.Context, conn driver.Conn) ([]migration, erro
 			return nil, fmt.Errorf("%w: the database has migration %d and not the ones this program has before it",
 				ErrMigrations, number)
 		}
-		if all[0].number != number || all[0].sum != sum {
+		if all[0].Number != number || all[0].Sum != sum {
 			return nil, fmt.Errorf("%w: migration %d is another one in the database", ErrMigrations, number)
 		}
 		all = all[1:]
@@ -214,7 +170,7 @@ func (db *DB) checkMigrations(ctx context.Context) error {
 		return fmt.Errorf("open views in database %s: %w", db.database, err)
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("open views in database %s: %w: it lacks %s", db.database, ErrMigrations, missing[0].name)
+		return fmt.Errorf("open views in database %s: %w: it lacks %s", db.database, ErrMigrations, missing[0].Name)
 	}
 	return nil
 }

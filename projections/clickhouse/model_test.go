@@ -14,7 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// model answers the Reader's questions from the drafts that events were made from, by the words of the design alone.
+// model answers the Reader's questions from the drafts that events were made from, by the
+// words of the design alone.
 type model []chtest.Event
 
 func occurred(e chtest.Event) time.Time {
@@ -50,7 +51,8 @@ func within(e chtest.Event, in projections.Period) bool {
 }
 
 func heldOf(e chtest.Event, v schemas.Value) *projections.Held {
-	h := &projections.Held{Element: v.Element(), Text: projections.Text(v.Text()), Seq: e.Seq, Occurred: occurred(e), Observed: v.Observed}
+	h := &projections.Held{Element: v.Element(), Text: projections.Text(v.Text()), Seq: e.Seq, Occurred: occurred(e),
+		Observed: v.Observed}
 	if h.Observed.IsZero() {
 		h.Observed = h.Occurred
 	}
@@ -97,7 +99,9 @@ func (m model) devices(tenant uuid.UUID, a projections.AsOf, keep func(place) bo
 		}
 		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b projections.Device) int { return strings.Compare(string(a.Stream), string(b.Stream)) })
+	slices.SortFunc(out, func(a, b projections.Device) int {
+		return strings.Compare(string(a.Stream), string(b.Stream))
+	})
 	return out
 }
 
@@ -111,7 +115,8 @@ func (m model) tenant(tenant uuid.UUID, a projections.AsOf) map[string]projectio
 	return out
 }
 
-func (m model) history(tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string, a projections.AsOf) (out []projections.Change) {
+func (m model) history(tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string,
+	a projections.AsOf) (out []projections.Change) {
 	state := map[place]*projections.Held{}
 	for _, e := range m.seen(tenant, a) {
 		if e.Stream != stream {
@@ -123,7 +128,8 @@ func (m model) history(tenant uuid.UUID, stream schemas.Stream, in projections.P
 			if len(attributes) > 0 && !slices.Contains(attributes, v.Attr.ID) {
 				continue
 			}
-			c := projections.Change{Fact: fact(e), Source: e.Draft.Source, Causation: e.Draft.Causation, Subjects: subjectsOf(e),
+			c := projections.Change{Fact: fact(e), Source: e.Draft.Source, Causation: e.Draft.Causation,
+				Subjects:  subjectsOf(e),
 				Attribute: v.Attr.ID, Element: v.Element(), Old: state[at]}
 			if !v.Removed {
 				c.New = heldOf(e, v)
@@ -198,7 +204,8 @@ func number(e chtest.Event, attribute string) (n uint64) {
 }
 
 // ofType returns the tenant's events of a type prefix in a period, by time, then sequence.
-func (m model) ofType(tenant uuid.UUID, prefix string, in projections.Period, a projections.AsOf) (out []chtest.Event) {
+func (m model) ofType(tenant uuid.UUID, prefix string, in projections.Period,
+	a projections.AsOf) (out []chtest.Event) {
 	for _, e := range m.seen(tenant, a) {
 		if strings.HasPrefix(e.Type, prefix) && within(e, in) {
 			out = append(out, e)
@@ -208,19 +215,25 @@ func (m model) ofType(tenant uuid.UUID, prefix string, in projections.Period, a 
 	return out
 }
 
-func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.ActionFilter, as projections.AsOf) (out []projections.AdminAction) {
+func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.ActionFilter,
+	as projections.AsOf) (out []projections.AdminAction) {
 	asked := func(list []string, t projections.Text) bool {
 		return len(list) == 0 || slices.Contains(list, string(t))
 	}
 	for _, e := range m.ofType(tenant, "adminaction.recorded.", in, as) {
-		a := projections.AdminAction{Fact: fact(e), Timed: !e.Draft.Occurred.IsZero(), Recorded: e.Draft.Recorded, Source: e.Draft.Source,
+		a := projections.AdminAction{Fact: fact(e), Timed: !e.Draft.Occurred.IsZero(), Recorded: e.Draft.Recorded,
+			Source:      e.Draft.Source,
 			Correlation: e.Draft.Correlation, Actor: firstAlias(e, "actor"), Withheld: number(e, "action.withheld"),
 			Cut: number(e, "action.cut"), DisplayName: text(e, "action.display-name"),
-			Verb: text(e, "action.verb"), Operation: text(e, "action.operation"), ActivityType: text(e, "action.activity-type"),
-			Component: text(e, "action.component"), Category: text(e, "action.category"), Result: text(e, "action.result"),
-			ActorType: text(e, "action.actor-type"), Delegated: text(e, "action.delegated"), ApplicationID: text(e, "action.application-id"),
-			ActorID: text(e, "action.actor-id"), ActorUPN: text(e, "action.actor-upn"), ActorName: text(e, "action.actor-name"),
-			ActorIP: text(e, "action.actor-ip"), ActorPermissions: text(e, "action.actor-permissions"),
+			Verb: text(e, "action.verb"), Operation: text(e, "action.operation"),
+			ActivityType: text(e, "action.activity-type"),
+			Component:    text(e, "action.component"), Category: text(e, "action.category"),
+			Result:    text(e, "action.result"),
+			ActorType: text(e, "action.actor-type"), Delegated: text(e, "action.delegated"),
+			ApplicationID: text(e, "action.application-id"),
+			ActorID:       text(e, "action.actor-id"), ActorUPN: text(e, "action.actor-upn"),
+			ActorName: text(e, "action.actor-name"),
+			ActorIP:   text(e, "action.actor-ip"), ActorPermissions: text(e, "action.actor-permissions"),
 			PartnerTenant: text(e, "action.partner-tenant"), ApplicationName: text(e, "action.application-name"),
 			Details: text(e, "action.details"), Reason: text(e, "action.reason"),
 			TargetAliases: aliases(e, "target"), Targets: []projections.Target{}}
@@ -245,13 +258,18 @@ func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.Ac
 			devices = append(devices, m.targets(&a, more)...)
 			for _, v := range more.Draft.Values {
 				if v.Element() == "" && strings.HasPrefix(more.Type, "adminaction.supplemented.") {
-					a.Supplied = append(a.Supplied, projections.Supplied{Event: more.ID, Attribute: v.Attr.ID, Value: projections.Text(v.Text())})
+					a.Supplied = append(a.Supplied, projections.Supplied{Event: more.ID, Attribute: v.Attr.ID,
+						Value: projections.Text(v.Text())})
 				}
 			}
 		}
 		if !asked(f.Verbs, a.Verb) || !asked(f.Categories, a.Category) || !asked(f.Results, a.Result) ||
-			len(f.Actors) > 0 && !slices.ContainsFunc(actors, func(x uuid.UUID) bool { return slices.Contains(f.Actors, x) }) ||
-			len(f.Devices) > 0 && !slices.ContainsFunc(devices, func(d string) bool { return slices.Contains(f.Devices, d) }) {
+			len(f.Actors) > 0 && !slices.ContainsFunc(actors, func(x uuid.UUID) bool {
+				return slices.Contains(f.Actors, x)
+			}) ||
+			len(f.Devices) > 0 && !slices.ContainsFunc(devices, func(d string) bool {
+				return slices.Contains(f.Devices, d)
+			}) {
 			continue
 		}
 		out = append(out, a)
@@ -263,8 +281,9 @@ func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.Ac
 func (m model) targets(a *projections.AdminAction, e chtest.Event) (devices []string) {
 	for i := 0; ; i++ {
 		n := strconv.Itoa(i)
-		t := projections.Target{Event: e.ID, Type: textAt(e, "action.target-type", n), Resource: textAt(e, "action.target-resource", n),
-			Device: textAt(e, "action.target-device", n), ID: textAt(e, "action.target-id", n),
+		t := projections.Target{Event: e.ID, Type: textAt(e, "action.target-type", n),
+			Resource: textAt(e, "action.target-resource", n),
+			Device:   textAt(e, "action.target-device", n), ID: textAt(e, "action.target-id", n),
 			Name: textAt(e, "action.target-name", n), Changes: textAt(e, "action.changes", n)}
 		if t.Type == "" {
 			return devices // the generator gives each a type
@@ -280,7 +299,8 @@ func (m model) targets(a *projections.AdminAction, e chtest.Event) (devices []st
 	}
 }
 
-func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string, a projections.AsOf) (out []projections.Refusal) {
+func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string,
+	a projections.AsOf) (out []projections.Refusal) {
 	for _, e := range m.ofType(tenant, "refusal.", in, a) {
 		r := projections.Refusal{Fact: fact(e), Source: e.Draft.Source, Rule: string(text(e, "refusal.rule")),
 			Category: string(text(e, "refusal.category")), Count: number(e, "refusal.count")}
@@ -293,9 +313,11 @@ func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string,
 
 func (m model) access(tenant uuid.UUID, in projections.Period, a projections.AsOf) (out []projections.AccessAct) {
 	for _, e := range m.ofType(tenant, "access.", in, a) {
-		out = append(out, projections.AccessAct{Fact: fact(e), Officer: firstAlias(e, "officer"), Targets: aliases(e, "target"),
-			Report: text(e, "access.report"), Purpose: text(e, "access.purpose"), Filters: text(e, "access.filters"),
-			OfficerName: text(e, "access.officer"), Persons: number(e, "access.persons"), Sequence: number(e, "access.sequence")})
+		out = append(out, projections.AccessAct{Fact: fact(e), Officer: firstAlias(e, "officer"),
+			Targets: aliases(e, "target"),
+			Report:  text(e, "access.report"), Purpose: text(e, "access.purpose"), Filters: text(e, "access.filters"),
+			OfficerName: text(e, "access.officer"), Persons: number(e, "access.persons"),
+			Sequence: number(e, "access.sequence")})
 	}
 	return out
 }
@@ -305,12 +327,16 @@ func (m model) requests(tenant uuid.UUID, a projections.AsOf) (out []projections
 		if !strings.HasPrefix(e.Type, "request.") && !strings.HasPrefix(e.Type, "subject.") {
 			continue
 		}
-		r := projections.RequestAct{Fact: fact(e), Requester: firstAlias(e, "requester"), Officer: firstAlias(e, "officer"),
-			Right: text(e, "request.right"), Subject: text(e, "request.subject"), Received: text(e, "request.received"),
-			Due: text(e, "request.due"), IdentityMethod: text(e, "request.identity-method"), Package: text(e, "request.package"),
+		r := projections.RequestAct{Fact: fact(e), Requester: firstAlias(e, "requester"),
+			Officer: firstAlias(e, "officer"),
+			Right:   text(e, "request.right"), Subject: text(e, "request.subject"),
+			Received: text(e, "request.received"),
+			Due:      text(e, "request.due"), IdentityMethod: text(e, "request.identity-method"),
+			Package:  text(e, "request.package"),
 			Sequence: number(e, "request.sequence"), Files: number(e, "request.files"),
 			Ground:     text(e, "request.ground") + text(e, "subject.ground"),
-			Completion: text(e, "request.completion"), Keys: []string{}, Order: text(e, "subject.order"), KeysDestroyed: number(e, "subject.keys")}
+			Completion: text(e, "request.completion"), Keys: []string{}, Order: text(e, "subject.order"),
+			KeysDestroyed: number(e, "subject.keys")}
 		for _, v := range e.Draft.Values {
 			if v.Attr.ID == "request.key" {
 				r.Keys = append(r.Keys, v.Text())
@@ -323,7 +349,9 @@ func (m model) requests(tenant uuid.UUID, a projections.AsOf) (out []projections
 
 func (m model) byAliases(tenant uuid.UUID, of []uuid.UUID, a projections.AsOf) (out []uint64) {
 	for _, e := range m.seen(tenant, a) {
-		if slices.ContainsFunc(subjectsOf(e), func(s projections.Subject) bool { return slices.Contains(of, s.Alias) }) {
+		if slices.ContainsFunc(subjectsOf(e), func(s projections.Subject) bool {
+			return slices.Contains(of, s.Alias)
+		}) {
 			out = append(out, e.Seq)
 		}
 	}

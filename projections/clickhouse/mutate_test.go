@@ -19,15 +19,16 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/reconcile"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
 // eventsOf is a ledger of those events.
-func eventsOf(events func() []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.Recorded, error] {
-	return func(_ context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
-		return func(yield func(schemas.Recorded, error) bool) {
+func eventsOf(events func() []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.Envelope, error] {
+	return func(_ context.Context, from uint64) iter.Seq2[schemas.Envelope, error] {
+		return func(yield func(schemas.Envelope, error) bool) {
 			all := events()
 			for _, e := range all[min(from, uint64(len(all))):] {
-				if !yield(e.Recorded, nil) {
+				if !yield(e.Envelope, nil) {
 					return
 				}
 			}
@@ -86,7 +87,8 @@ func columnsOf(t testing.TB, db *clickhouse.DB, table string) (out []column) {
 	return out
 }
 
-// altered is an expression of another value of that type, and a condition under which there is one.
+// altered is an expression of another value of that type, and a condition
+// under which there is one.
 func altered(name, kind string) (expression, where string) {
 	if inner, ok := strings.CutPrefix(kind, "Array("); ok {
 		e, _ := altered("x", strings.TrimSuffix(inner, ")"))
@@ -116,22 +118,19 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 2, 3)
 	m := l.Events(160)
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Recorded)), disowning(161, l.Tenants[0], at(m[9].Recorded)))
+	rows := chtest.Rows(m...)
+	rows = append(rows, disowning(160, uuid.Nil, at(m[5].Envelope)), disowning(161, l.Tenants[0], at(m[9].Envelope)))
 	// Their events stand in the ledger too, as this catalogue reads them:
 	// two differences, told each time.
 	for _, row := range rows[160:] {
-		e := chtest.Event{Recorded: schemas.Recorded{Event: schemas.Event{ID: row.EventID, Stream: row.Stream,
-			Type: row.Type, Data: row.Data}, Seq: row.Seq}}
+		r := schemas.RecordedEvent{Event: schemas.Event{ID: row.EventID, Stream: row.Stream,
+			Type: row.Type, Data: row.Data}, Seq: row.Seq}
 		for _, other := range m {
 			if other.Draft.Tenant == row.Tenant {
-				e.Metadata = other.Metadata
+				r.Metadata = other.Metadata
 			}
 		}
-		m = append(m, e)
+		m = append(m, chtest.Event{Envelope: schemastest.Envelope(r)})
 	}
 	end := uint64(len(m) - 1)
 	fill := func() {
@@ -217,7 +216,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 				what = "a row deleted"
 				exec("DELETE FROM %s WHERE %s", name, one("1"))
 			case kind < 7:
-				// What is of no event is not compared, and the engine lets nobody alter a row's version.
+				// What is of no event is not compared, and the engine lets
+				// nobody alter a row's version.
 				unfit := func(c column) bool {
 					return view == "events" && (c.name == "partition" || c.name == "catalogue") ||
 						c.name == "ledger_seq" && !c.key
@@ -292,7 +292,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, plain := range shape.Plain {
-		was := text1(t, db, "SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = '"+plain+
+		was := text1(t, db, "SELECT as_select FROM system.tables WHERE database = "+
+			"currentDatabase() AND name = '"+plain+
 			"'")
 		exec("CREATE OR REPLACE VIEW %s AS SELECT * FROM (%s) WHERE cityHash64(tenant) %% 2 = 0", plain, was)
 		defined(plain+" replaced", plain)
@@ -384,7 +385,7 @@ type named struct {
 	seq uint64
 }
 
-func at(r schemas.Recorded) named { return named{r.ID, r.Seq} }
+func at(r schemas.Envelope) named { return named{r.ID, r.Seq} }
 
 // disowning is the row of an event that disowns others, as the catalogue will read it.
 func disowning(seq uint64, tenant uuid.UUID, events ...named) projections.Row {

@@ -11,11 +11,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// params are a statement's typed parameters, {name:Type} in its text: the only way by which values reach a statement.
+// params are a statement's typed parameters, {name:Type} in its text: the only way by which
+// values reach a statement.
 type params map[string]any
 
-// withParams attaches p in the text form that ClickHouse parses parameters from: escaped as in TSV, and inside arrays
-// quoted as in SQL.
+// withParams attaches p in the text form that ClickHouse parses parameters from: escaped as in
+// TSV, and inside arrays quoted as in SQL.
 func withParams(ctx context.Context, p params, opts ...ch.QueryOption) context.Context {
 	m := make(ch.Parameters, len(p))
 	for name, v := range p {
@@ -25,8 +26,10 @@ func withParams(ctx context.Context, p params, opts ...ch.QueryOption) context.C
 }
 
 var (
-	tsvEscape    = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\b", `\b`, "\f", `\f`)
-	quotedEscape = strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\b", `\b`, "\f", `\f`)
+	tsvEscape = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\b",
+		`\b`, "\f", `\f`)
+	quotedEscape = strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\t", `\t`, "\n", `\n`, "\r", `\r`, "\x00", `\0`, "\b",
+		`\b`, "\f", `\f`)
 )
 
 func paramText(v any) string {

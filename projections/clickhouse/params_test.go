@@ -8,15 +8,18 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 )
 
-// TestValuesReachStatementsAsTheyAre sends text that would end a literal, a parameter or a statement, and reads it back.
+// TestValuesReachStatementsAsTheyAre sends text that would end a literal, a parameter or a
+// statement, and reads it back.
 func TestValuesReachStatementsAsTheyAre(t *testing.T) {
 	db := chtest.Start(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.Custom(func(rt *rapid.T) string {
 			var b []byte
 			for range rapid.IntRange(0, 8).Draw(rt, "pieces") {
-				b = append(b, rapid.SampledFrom([]string{"'", `\`, "\t", "\n", "\r", "\x00", "\x00\x00", `\N`, `\'`, "]", ",", "{x:String}", "%27", "+", "&", "é",
-					"\xff", "NULL", "--", "/*", "; DROP TABLE events", " ", "", `"`, "`", "\b\f"}).Draw(rt, "piece")...)
+				b = append(b, rapid.SampledFrom([]string{"'", `\`, "\t", "\n", "\r", "\x00", "\x00\x00", `\N`, `\'`,
+					"]", ",", "{x:String}", "%27", "+", "&", "é",
+					"\xff", "NULL", "--", "/*", "; DROP TABLE events", " ", "", `"`, "`", "\b\f"}).Draw(rt,
+					"piece")...)
 			}
 			return string(b)
 		})

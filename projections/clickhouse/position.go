@@ -82,7 +82,8 @@ func (db *DB) SavePosition(ctx context.Context, projector string, p projections.
 			partitions, counts = append(partitions, name), append(counts, f.Count)
 			first, last = append(first, f.First), append(last, f.Last)
 		}
-		if err := db.insertOne(ctx, "projector_skipped", skippedColumns, projector, p.Saved, partitions, counts, first, last); err != nil {
+		if err := db.insertOne(ctx, "projector_skipped", skippedColumns, projector, p.Saved, partitions, counts, first,
+			last); err != nil {
 			return fmt.Errorf("write what was skipped: %w", err)
 		}
 		partitions = nil

@@ -32,7 +32,8 @@ func newSeed(t testing.TB) uint64 {
 	return seed
 }
 
-// faulty passes rows on; sometimes it fails before, sometimes after, so that the projector cannot know.
+// faulty passes rows on; sometimes it fails before, sometimes after, so that
+// the projector cannot know.
 type faulty struct {
 	*clickhouse.DB
 	mu   sync.Mutex
@@ -75,7 +76,8 @@ func (f *faulty) SavePosition(ctx context.Context, name string, p projections.Po
 
 var errCrash = errors.New("crash")
 
-// projectAll runs projectors over the topics until every event is applied, crashing them at random on the way.
+// projectAll runs projectors over the topics until every event is applied, crashing
+// them at random on the way.
 func projectAll(t *testing.T, db *clickhouse.DB, topics *chtest.Topics, seed uint64, want uint64) (crashes int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 2))
@@ -90,7 +92,8 @@ func projectAll(t *testing.T, db *clickhouse.DB, topics *chtest.Topics, seed uin
 		}
 		p, err := projections.New(projections.Config{
 			Source: topics, Sink: f, Positions: f, Log: slog.New(slog.DiscardHandler),
-			BatchRows: 10 + r.IntN(60), BatchWait: 5 * time.Millisecond, Discover: 5 * time.Millisecond, Heartbeat: 20 * time.Millisecond,
+			BatchRows: 10 + r.IntN(60), BatchWait: 5 * time.Millisecond, Discover: 5 * time.Millisecond,
+			Heartbeat:  20 * time.Millisecond,
 			BackoffMin: time.Millisecond, BackoffMax: 4 * time.Millisecond,
 			Hook: func(string) error {
 				if left--; left < 0 {
@@ -167,7 +170,8 @@ func publishWithRepeats(l *chtest.Ledger, topics *chtest.Topics, n int) []chtest
 // checkEvents compares the events table, row by row, with what was recorded.
 func checkEvents(t *testing.T, db *clickhouse.DB, events []chtest.Event) {
 	t.Helper()
-	rows, err := db.Query(t.Context(), `SELECT ledger_seq, toString(tenant), stream, revision, toString(event_id), type, data, metadata, leaf
+	rows, err := db.Query(t.Context(),
+		`SELECT ledger_seq, toString(tenant), stream, revision, toString(event_id), type, data, metadata, leaf
 		FROM events FINAL ORDER BY ledger_seq`)
 	if err != nil {
 		t.Fatal(err)
@@ -185,12 +189,10 @@ func checkEvents(t *testing.T, db *clickhouse.DB, events []chtest.Event) {
 			t.Fatalf("row %d: more rows than events", n)
 		}
 		e := events[n]
-		want, err := e.Leaf()
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := e.Leaf()
 		got := fmt.Sprint(seq, tenant, stream, revision, id, typ)
-		if w := fmt.Sprint(e.Seq, e.Draft.Tenant.String(), string(e.Stream), e.Revision, e.ID.String(), e.Type); got != w || leaf != string(want[:]) ||
+		if w := fmt.Sprint(e.Seq, e.Draft.Tenant.String(), string(e.Stream), e.Revision, e.ID.String(),
+			e.Type); got != w || leaf != string(want[:]) ||
 			!bytes.Equal(data, e.Data) || !bytes.Equal(metadata, e.Metadata) {
 			t.Fatalf("row %d:\n got %s %q %q\nwant %s %q %q", n, got, data, metadata, w, e.Data, e.Metadata)
 		}

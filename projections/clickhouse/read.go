@@ -20,7 +20,8 @@ var (
 	futureTime = time.Date(2299, 12, 31, 0, 0, 0, 0, time.UTC)
 )
 
-// asOfParams are {seq:UInt64} and {time:…}, which every question compares ledger_seq and occurred_at with.
+// asOfParams are {seq:UInt64} and {time:…}, which every question compares
+// ledger_seq and occurred_at with.
 func asOfParams(tenant uuid.UUID, a projections.AsOf) params {
 	p := params{"tenant": tenant, "seq": a.Seq, "time": futureTime}
 	if !a.Time.IsZero() {
@@ -40,7 +41,8 @@ func clamp(t time.Time) time.Time {
 	return t
 }
 
-// ceil is the first millisecond not before t: bounds "from" and "to" of a period compare with whole milliseconds.
+// ceil is the first millisecond not before t: bounds "from" and "to" of a period
+// compare with whole milliseconds.
 func ceil(t time.Time) time.Time {
 	if c := t.Truncate(time.Millisecond); c.Before(t) {
 		return c.Add(time.Millisecond)
@@ -48,7 +50,8 @@ func ceil(t time.Time) time.Time {
 	return t
 }
 
-// periodParams are {from:…} and {to:…}, and the key {after_time:…}, {after_seq:UInt64} behind which a page begins.
+// periodParams are {from:…} and {to:…}, and the key {after_time:…}, {after_seq:UInt64}
+// behind which a page begins.
 func periodParams(p params, in projections.Period) params {
 	p["from"], p["to"] = pastTime, futureTime
 	if !in.From.IsZero() {
@@ -66,9 +69,9 @@ func (p params) with(more params) params {
 	return out
 }
 
-// pages yields all answers of a question that is asked page by page: ask returns those behind after (ok is false on
-// the first page), at most size of them, in the order of their key. Neither side holds more than a page, and no
-// statement stays open while the caller works.
+// pages yields all answers of a question that is asked page by page: ask returns those behind
+// after (ok is false on the first page), at most size of them, in the order of their key. Neither
+// side holds more than a page, and no statement stays open while the caller works.
 func pages[T, K any](size int, ask func(after K, ok bool) ([]T, error), key func(T) K) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var after K
@@ -92,7 +95,8 @@ func pages[T, K any](size int, ask func(after K, ok bool) ([]T, error), key func
 	}
 }
 
-// byTime pages through a view that is ordered by (occurred_at, ledger_seq). The question ends in pageByTime.
+// byTime pages through a view that is ordered by (occurred_at, ledger_seq). The
+// question ends in pageByTime.
 func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
 	read func(scan func(...any) error) (T, error), fact func(T) projections.Fact) iter.Seq2[T, error] {
 	return byTimeThen(ctx, db, what, p, question, read, func([]T) error { return nil }, fact)
@@ -100,7 +104,8 @@ func byTime[T any](ctx context.Context, db *DB, what string, p params, question 
 
 // byTimeThen hands each page to then before anybody sees it.
 func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, question string,
-	read func(scan func(...any) error) (T, error), then func([]T) error, fact func(T) projections.Fact) iter.Seq2[T, error] {
+	read func(scan func(...any) error) (T, error), then func([]T) error,
+	fact func(T) projections.Fact) iter.Seq2[T, error] {
 	p = p.with(params{"limit": pageRows})
 	return pages(pageRows, func(after projections.Fact, ok bool) ([]T, error) {
 		p["after_time"], p["after_seq"], p["again"] = p["from"], uint64(0), ok
@@ -118,9 +123,11 @@ func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, quest
 	}, fact)
 }
 
-// pageByTime bounds a page. The plain comparison of occurred_at is the one that the primary key can use.
+// pageByTime bounds a page. The plain comparison of occurred_at is the one
+// that the primary key can use.
 const pageByTime = `
-AND occurred_at >= {after_time:DateTime64(3, 'UTC')} AND occurred_at < {to:DateTime64(3, 'UTC')} AND occurred_at <= {time:DateTime64(3, 'UTC')}
+AND occurred_at >= {after_time:DateTime64(3, 'UTC')} AND occurred_at < {to:DateTime64(3, 'UTC')}
+AND occurred_at <= {time:DateTime64(3, 'UTC')}
 AND ledger_seq <= {seq:UInt64}
 AND (NOT {again:Bool} OR (occurred_at, ledger_seq) > ({after_time:DateTime64(3, 'UTC')}, {after_seq:UInt64}))
 ORDER BY occurred_at, ledger_seq LIMIT {limit:UInt64}`
@@ -162,7 +169,8 @@ func (db *DB) WaitThrough(ctx context.Context, seq uint64) error {
 // SeqOf implements projections.Reader.
 func (db *DB) SeqOf(ctx context.Context, tenant, event uuid.UUID) (uint64, bool, error) {
 	seqs, err := collect(ctx, db, params{"tenant": tenant, "event": event},
-		"SELECT ledger_seq FROM event_seq WHERE tenant = {tenant:UUID} AND event_id = {event:UUID} ORDER BY ledger_seq LIMIT 1",
+		"SELECT ledger_seq FROM event_seq WHERE tenant = {tenant:UUID} AND event_id = {event:UUID} ORDER BY "+
+			"ledger_seq LIMIT 1",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return 0, false, fmt.Errorf("sequence of event %s: %w", event, err)

@@ -22,15 +22,19 @@ func into(f *projections.Fact, more ...any) []any {
 }
 
 // AdminActions implements projections.Reader.
-func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter,
+func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
+	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
 	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
 	// Whom and what an action concerns, later events of its stream may tell.
-	const more = `stream IN (SELECT stream FROM admin_action_more WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND `
-	return byTimeThen(ctx, db, "admin actions", p, "SELECT "+factColumns+`, timed, recorded_at, source, correlation, actor, withheld, cut,
-		verb, operation, activity_type, display_name, component, category, result, actor_type, delegated, application_id,
-		actor_id, actor_upn, actor_name, actor_ip, actor_permissions, partner_tenant, application_name, details, reason,
+	const more = `stream IN (SELECT stream FROM admin_action_more
+		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND `
+	return byTimeThen(ctx, db, "admin actions", p, "SELECT "+factColumns+
+		`, timed, recorded_at, source, correlation, actor, withheld, cut,
+		verb, operation, activity_type, display_name, component, category, result,
+		actor_type, delegated, application_id, actor_id, actor_upn, actor_name, actor_ip, actor_permissions,
+		partner_tenant, application_name, details, reason,
 		target_aliases, targets.element, targets.attribute, targets.value
 		FROM admin_action WHERE tenant = {tenant:UUID}
 		AND (empty({verbs:Array(String)}) OR has({verbs:Array(String)}, verb))
@@ -45,15 +49,18 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 			var elements, attributes, values []string
 			text := func(t *projections.Text) any { return (*string)(t) }
 			err = scan(into(&a.Fact, &timed, &a.Recorded, &a.Source, &a.Correlation, &a.Actor, &a.Withheld, &a.Cut,
-				text(&a.Verb), text(&a.Operation), text(&a.ActivityType), text(&a.DisplayName), text(&a.Component), text(&a.Category), text(&a.Result),
+				text(&a.Verb), text(&a.Operation), text(&a.ActivityType), text(&a.DisplayName), text(&a.Component),
+				text(&a.Category), text(&a.Result),
 				text(&a.ActorType), text(&a.Delegated), text(&a.ApplicationID),
-				text(&a.ActorID), text(&a.ActorUPN), text(&a.ActorName), text(&a.ActorIP), text(&a.ActorPermissions), text(&a.PartnerTenant),
+				text(&a.ActorID), text(&a.ActorUPN), text(&a.ActorName), text(&a.ActorIP), text(&a.ActorPermissions),
+				text(&a.PartnerTenant),
 				text(&a.ApplicationName), text(&a.Details), text(&a.Reason),
 				&a.TargetAliases, &elements, &attributes, &values)...)
 			a.Timed = timed != 0
 			_, a.Targets = targetsOf(a.EventID, elements, attributes, values)
 			return a, err
-		}, func(page []projections.AdminAction) error { return db.moreOf(ctx, p, page) }, func(a projections.AdminAction) projections.Fact { return a.Fact })
+		}, func(page []projections.AdminAction) error { return db.moreOf(ctx, p, page) },
+		func(a projections.AdminAction) projections.Fact { return a.Fact })
 }
 
 // moreOf adds to a page of actions what other events of their streams say.
@@ -69,12 +76,14 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 		disputes, attributes, values             []string
 		elements, targetAttributes, targetValues []string
 	}
-	rows, err := collect(ctx, db, p.with(params{"streams": streams}), "SELECT "+factColumns+`, target_aliases, disputes,
+	rows, err := collect(ctx, db, p.with(params{"streams": streams}),
+		"SELECT "+factColumns+`, target_aliases, disputes,
 		attributes.attribute, attributes.value, targets.element, targets.attribute, targets.value
 		FROM admin_action_more WHERE tenant = {tenant:UUID} AND has({streams:Array(String)}, stream)
 		AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} ORDER BY ledger_seq`,
 		func(scan func(...any) error) (r row, err error) {
-			return r, scan(into(&r.Fact, &r.aliases, &r.disputes, &r.attributes, &r.values, &r.elements, &r.targetAttributes, &r.targetValues)...)
+			return r, scan(into(&r.Fact, &r.aliases, &r.disputes, &r.attributes, &r.values, &r.elements,
+				&r.targetAttributes, &r.targetValues)...)
 		})
 	if err != nil {
 		return err
@@ -93,7 +102,8 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 		supplements := strings.HasPrefix(r.Type, "adminaction.supplemented.")
 		for i, attribute := range r.attributes {
 			if supplements {
-				a.Supplied = append(a.Supplied, projections.Supplied{Event: r.EventID, Attribute: attribute, Value: projections.Text(r.values[i])})
+				a.Supplied = append(a.Supplied, projections.Supplied{Event: r.EventID, Attribute: attribute,
+					Value: projections.Text(r.values[i])})
 			}
 		}
 		indices, targets := targetsOf(r.EventID, r.elements, r.targetAttributes, r.targetValues)
@@ -108,8 +118,8 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 	return nil
 }
 
-// targetsOf puts the values of each target together, in the order of the targets. indices say which of the action's
-// each is, -1 where its event does not.
+// targetsOf puts the values of each target together, in the order of the targets. indices say
+// which of the action's each is, -1 where its event does not.
 func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices []int, targets []projections.Target) {
 	at := map[string]*projections.Target{}
 	index := map[string]int{}
@@ -156,39 +166,48 @@ func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices 
 }
 
 // Refusals implements projections.Reader.
-func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
+func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
+	asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
 	p := periodParams(asOfParams(tenant, asOf), in).with(params{"rules": rules})
 	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
-		FROM refusal WHERE tenant = {tenant:UUID} AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
+		FROM refusal WHERE tenant = {tenant:UUID}
+		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
 		func(scan func(...any) error) (r projections.Refusal, err error) {
 			return r, scan(into(&r.Fact, &r.Source, &r.Rule, &r.Category, &r.Count)...)
 		}, func(r projections.Refusal) projections.Fact { return r.Fact })
 }
 
 // Access implements projections.Reader.
-func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, asOf projections.AsOf) iter.Seq2[projections.AccessAct, error] {
+func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period,
+	asOf projections.AsOf) iter.Seq2[projections.AccessAct, error] {
 	return byTime(ctx, db, "access", periodParams(asOfParams(tenant, asOf), in), "SELECT "+factColumns+`,
 		officer_alias, target_aliases, report, purpose, filters, officer, persons, sequence
 		FROM access WHERE tenant = {tenant:UUID}`,
 		func(scan func(...any) error) (a projections.AccessAct, err error) {
-			return a, scan(into(&a.Fact, &a.Officer, &a.Targets, (*string)(&a.Report), (*string)(&a.Purpose), (*string)(&a.Filters),
+			return a, scan(into(&a.Fact, &a.Officer, &a.Targets, (*string)(&a.Report), (*string)(&a.Purpose),
+				(*string)(&a.Filters),
 				(*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
 		}, func(a projections.AccessAct) projections.Fact { return a.Fact })
 }
 
 // Requests implements projections.Reader.
-func (db *DB) Requests(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
+func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
+	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
 	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
 	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collect(ctx, db, p, "SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
+		out, err := collect(ctx, db, p,
+			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
-			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64} AND (NOT {again:Bool} OR ledger_seq > {after:UInt64})
+			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}
+			AND (NOT {again:Bool} OR ledger_seq > {after:UInt64})
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`,
 			func(scan func(...any) error) (r projections.RequestAct, err error) {
-				return r, scan(into(&r.Fact, &r.Requester, &r.Officer, (*string)(&r.Right), (*string)(&r.Subject), (*string)(&r.Received),
-					(*string)(&r.Due), (*string)(&r.IdentityMethod), (*string)(&r.Package), &r.Sequence, &r.Files, (*string)(&r.Ground),
+				return r, scan(into(&r.Fact, &r.Requester, &r.Officer, (*string)(&r.Right), (*string)(&r.Subject),
+					(*string)(&r.Received),
+					(*string)(&r.Due), (*string)(&r.IdentityMethod), (*string)(&r.Package), &r.Sequence, &r.Files,
+					(*string)(&r.Ground),
 					(*string)(&r.Completion), &r.Keys, (*string)(&r.Order), &r.KeysDestroyed)...)
 			})
 		if err != nil {

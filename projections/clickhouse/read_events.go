@@ -34,8 +34,8 @@ const pageLocators = 5000
 // eventsAt returns the events in the order of the locators, which is by sequence. One that is
 // missing is an error: an answer that leaves out an event must never look complete.
 //
-// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or fail
-// it together. On any other column it would return rows that were replaced.
+// PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or
+// fail it together. On any other column it would return rows that were replaced.
 func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]projections.Row, error) {
 	seqs, streams := make([]uint64, len(at)), make([]string, 0, len(at))
 	for i, l := range at {
@@ -227,7 +227,7 @@ func (db *DB) EventsByStreams(
 }
 
 // RawEvents implements projections.Reader.
-func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Recorded, error] {
+func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
 	p := params{"tenant": tenant, "to": to, "limit": pageLocators}
 	return raw(db.rows(ctx, tenant, pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
 		p["from"] = from
@@ -245,21 +245,26 @@ func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) 
 }
 
 // RawEventsAt implements projections.Reader.
-func (db *DB) RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Recorded, error] {
+func (db *DB) RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error] {
 	sorted := slices.Clone(seqs)
 	slices.Sort(sorted)
 	return raw(db.rows(ctx, tenant, db.locate(ctx, tenant, slices.Compact(sorted))))
 }
 
-func raw(rows iter.Seq2[projections.Row, error]) iter.Seq2[schemas.Recorded, error] {
-	return func(yield func(schemas.Recorded, error) bool) {
+func raw(rows iter.Seq2[projections.Row, error]) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
 		for r, err := range rows {
 			if err != nil {
-				yield(schemas.Recorded{}, fmt.Errorf("raw events: %w", err))
+				yield(schemas.Envelope{}, fmt.Errorf("raw events: %w", err))
 				return
 			}
-			e := schemas.Event{ID: r.EventID, Stream: r.Stream, Type: r.Type, Data: r.Data, Metadata: r.Metadata}
-			if !yield(schemas.Recorded{Event: e, Revision: r.Revision, Seq: r.Seq}, nil) {
+			e, err := schemas.NewEnvelope(schemas.RecordedEvent{Revision: r.Revision, Seq: r.Seq, Event: schemas.Event{
+				ID: r.EventID, Stream: r.Stream, Type: r.Type, Data: r.Data, Metadata: r.Metadata}})
+			if err != nil {
+				yield(schemas.Envelope{}, fmt.Errorf("raw events: sequence %d: %w", r.Seq, err))
+				return
+			}
+			if !yield(e, nil) {
 				return
 			}
 		}

@@ -34,14 +34,16 @@ func readHeld(scan func(...any) error) (h held, err error) {
 }
 
 // chosen keeps the attributes asked for; none named means all but the apps, which are many.
-const chosen = " AND (has({attributes:Array(String)}, attribute) OR empty({attributes:Array(String)}) AND ({all:Bool} OR attribute != 'device.app'))"
+const chosen = " AND (has({attributes:Array(String)}, attribute) OR empty({attributes:Array(String)}) AND " +
+	"({all:Bool} OR attribute != 'device.app'))"
 
-// state returns the values, tombstones included, that the streams in (after, last] had as of. The view of the latest
-// values answers where nothing in it is newer than asOf; else the history does.
+// state returns the values, tombstones included, that the streams in (after, last] had as of. The
+// view of the latest values answers where nothing in it is newer than asOf; else the history does.
 func (db *DB) state(ctx context.Context, p params, asOf projections.AsOf) ([]held, error) {
 	const streams = " WHERE tenant = {tenant:UUID} AND stream >= {first:String} AND stream <= {last:String}" + chosen
 	if asOf.Time.IsZero() {
-		out, err := collect(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_latest"+streams+" ORDER BY stream, attribute, element", readHeld)
+		out, err := collect(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_latest"+streams+
+			" ORDER BY stream, attribute, element", readHeld)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +61,8 @@ func (db *DB) state(ctx context.Context, p params, asOf projections.AsOf) ([]hel
 }
 
 // Devices implements projections.Reader.
-func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string) iter.Seq2[projections.Device, error] {
+func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+	attributes ...string) iter.Seq2[projections.Device, error] {
 	return func(yield func(projections.Device, error) bool) {
 		fail := func(err error) { yield(projections.Device{}, fmt.Errorf("devices: %w", err)) }
 		p := asOfParams(tenant, asOf).with(params{"attributes": attributes, "all": false, "limit": streamPage})
@@ -67,7 +70,8 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 		for after := "device-"; ; {
 			p["after"] = after
 			streams, err := collect(ctx, db, p, `SELECT DISTINCT stream FROM attribute_latest
-				WHERE tenant = {tenant:UUID} AND stream > {after:String} AND stream < 'device.' ORDER BY stream LIMIT {limit:UInt64}`,
+				WHERE tenant = {tenant:UUID} AND stream > {after:String} AND stream < 'device.'
+				ORDER BY stream LIMIT {limit:UInt64}`,
 				func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
 			if err != nil {
 				fail(err)
@@ -95,7 +99,8 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 	}
 }
 
-// devicesOf groups values that are ordered by stream. A device of which nothing is set yet, or any more, is none.
+// devicesOf groups values that are ordered by stream. A device of which nothing is set
+// yet, or any more, is none.
 func devicesOf(values []held) []projections.Device {
 	var out []projections.Device
 	for _, v := range values {
@@ -103,7 +108,8 @@ func devicesOf(values []held) []projections.Device {
 			continue
 		}
 		if n := len(out); n == 0 || string(out[n-1].Stream) != v.stream {
-			out = append(out, projections.Device{Stream: schemas.Stream(v.stream), Values: map[string][]projections.Held{}})
+			out = append(out, projections.Device{Stream: schemas.Stream(v.stream),
+				Values: map[string][]projections.Held{}})
 		}
 		d := out[len(out)-1]
 		d.Values[v.attribute] = append(d.Values[v.attribute], v.Held)
@@ -112,7 +118,8 @@ func devicesOf(values []held) []projections.Device {
 }
 
 // Device implements projections.Reader.
-func (db *DB) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf) (projections.Device, bool, error) {
+func (db *DB) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
+	asOf projections.AsOf) (projections.Device, bool, error) {
 	values, err := db.state(ctx, asOfParams(tenant, asOf).with(params{
 		"first": string(stream), "last": string(stream), "attributes": []string{}, "all": true}), asOf)
 	if err != nil {
@@ -125,11 +132,13 @@ func (db *DB) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Strea
 }
 
 // Apps implements projections.Reader.
-func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Held, error] {
+func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
+	asOf projections.AsOf) iter.Seq2[projections.Held, error] {
 	return func(yield func(projections.Held, error) bool) {
 		// One device's apps are a few hundred: no pages.
 		values, err := db.state(ctx, asOfParams(tenant, asOf).with(params{
-			"first": string(stream), "last": string(stream), "attributes": []string{"device.app"}, "all": false}), asOf)
+			"first": string(stream), "last": string(stream), "attributes": []string{"device.app"}, "all": false}),
+			asOf)
 		if err != nil {
 			yield(projections.Held{}, fmt.Errorf("apps of %s: %w", stream, err))
 			return
@@ -143,7 +152,8 @@ func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 }
 
 // Tenant implements projections.Reader.
-func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) (map[string]projections.Held, error) {
+func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
+	asOf projections.AsOf) (map[string]projections.Held, error) {
 	values, err := db.state(ctx, asOfParams(tenant, asOf).with(params{
 		"first": "tenant-", "last": "tenant.", "attributes": []string{}, "all": true}), asOf)
 	if err != nil {
@@ -158,9 +168,11 @@ func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID, asOf projections.AsO
 	return out, nil
 }
 
-// DeviceHistory implements projections.Reader. It reads the stream's history from its beginning, since what a value was
-// before the period is part of the answer, and holds the device's state, not its history.
-func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string,
+// DeviceHistory implements projections.Reader. It reads the stream's history from its
+// beginning, since what a value was before the period is part of the answer, and holds the
+// device's state, not its history.
+func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period,
+	attributes []string,
 	asOf projections.AsOf) iter.Seq2[projections.Change, error] {
 	type key struct {
 		seq                uint64
@@ -170,16 +182,19 @@ func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schema
 		"stream": string(stream), "attributes": attributes, "all": true, "limit": pageRows})
 	from, to := p["from"].(time.Time), p["to"].(time.Time)
 	history := pages(pageRows, func(after key, ok bool) ([]changed, error) {
-		p["again"], p["after_seq"], p["after_attribute"], p["after_element"] = ok, after.seq, after.attribute, after.element
+		p["again"], p["after_seq"], p["after_attribute"], p["after_element"] = ok, after.seq,
+			after.attribute, after.element
 		values, err := collect(ctx, db, p, "SELECT "+heldColumns+` FROM attribute_history
 			WHERE tenant = {tenant:UUID} AND stream = {stream:String}`+chosen+`
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
-			AND (NOT {again:Bool} OR (ledger_seq, attribute, element) > ({after_seq:UInt64}, {after_attribute:String}, {after_element:String}))
+			AND (NOT {again:Bool} OR (ledger_seq, attribute, element)
+				> ({after_seq:UInt64}, {after_attribute:String}, {after_element:String}))
 			ORDER BY ledger_seq, attribute, element LIMIT {limit:UInt64}`, readHeld)
 		if err != nil {
 			return nil, err
 		}
-		return db.withEvents(ctx, tenant, string(stream), values, func(h held) bool { return !h.Occurred.Before(from) && h.Occurred.Before(to) })
+		return db.withEvents(ctx, tenant, string(stream), values,
+			func(h held) bool { return !h.Occurred.Before(from) && h.Occurred.Before(to) })
 	}, func(c changed) key { return key{c.Seq, c.attribute, c.Element} })
 
 	return func(yield func(projections.Change, error) bool) {
@@ -213,8 +228,10 @@ type changed struct {
 	event *projections.Change
 }
 
-// withEvents adds to the values of one stream that want says, which are ordered by sequence, the heads of their events.
-func (db *DB) withEvents(ctx context.Context, tenant uuid.UUID, stream string, values []held, want func(held) bool) ([]changed, error) {
+// withEvents adds to the values of one stream that want says, which are ordered by sequence,
+// the heads of their events.
+func (db *DB) withEvents(ctx context.Context, tenant uuid.UUID, stream string, values []held,
+	want func(held) bool) ([]changed, error) {
 	out := make([]changed, len(values))
 	var seqs []uint64
 	for i, h := range values {
@@ -225,9 +242,11 @@ func (db *DB) withEvents(ctx context.Context, tenant uuid.UUID, stream string, v
 	}
 	heads := make(map[uint64]*projections.Change, len(seqs))
 	for part := range slices.Chunk(seqs, groupEvents) {
-		found, err := collect(ctx, db, params{"tenant": tenant, "stream": stream, "seqs": part}, "SELECT "+factColumns+`,
+		found, err := collect(ctx, db, params{"tenant": tenant, "stream": stream, "seqs": part},
+			"SELECT "+factColumns+`,
 			source, causation, subjects.alias, subjects.role
-			FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq IN {seqs:Array(UInt64)}`,
+			FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream = {stream:String}
+			AND ledger_seq IN {seqs:Array(UInt64)}`,
 			func(scan func(...any) error) (*projections.Change, error) {
 				c := new(projections.Change)
 				var aliases []uuid.UUID
@@ -250,7 +269,8 @@ func (db *DB) withEvents(ctx context.Context, tenant uuid.UUID, stream string, v
 			continue
 		}
 		if out[i].event = heads[out[i].Seq]; out[i].event == nil {
-			return nil, fmt.Errorf("the event of sequence %d is not in events: the views disagree, rebuild them", out[i].Seq)
+			return nil, fmt.Errorf("the event of sequence %d is not in events: the views disagree, rebuild them",
+				out[i].Seq)
 		}
 	}
 	return out, nil

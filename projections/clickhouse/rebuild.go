@@ -1,17 +1,16 @@
 package clickhouse
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
 // RebuildConfig says how a rebuild goes.
@@ -30,33 +29,6 @@ type RebuildConfig struct {
 // filled again by the next Rebuild.
 var ErrRebuildDiffers = errors.New("the rebuilt table differs from its definition")
 
-// A view's table has a version: x_v2 is made by a migration, x_v2r1, x_v2r2 … are rebuilt from the
-// same definition, so that a rebuild never takes the name that a later migration needs.
-type version struct{ migration, rebuild uint64 }
-
-func (v version) suffix() string {
-	if v.rebuild == 0 {
-		return fmt.Sprintf("_v%d", v.migration)
-	}
-	return fmt.Sprintf("_v%dr%d", v.migration, v.rebuild)
-}
-
-func (v version) compare(o version) int {
-	return cmp.Or(cmp.Compare(v.migration, o.migration), cmp.Compare(v.rebuild, o.rebuild))
-}
-
-var versionForm = regexp.MustCompile(`\b([a-z_]+)_v([0-9]+)(?:r([0-9]+))?(_mv)?\b`)
-
-func parseVersion(name string) (view string, v version, mv, ok bool) {
-	m := versionForm.FindStringSubmatch(name)
-	if m == nil || m[0] != name {
-		return "", version{}, false, false
-	}
-	v.migration, _ = strconv.ParseUint(m[2], 10, 64)
-	v.rebuild, _ = strconv.ParseUint(m[3], 10, 64)
-	return m[1], v, m[4] != "", true
-}
-
 // object is a table or view as ClickHouse describes it.
 type object struct{ name, engine, create, selects, key, id string }
 
@@ -69,13 +41,33 @@ func (db *DB) objects(ctx context.Context) ([]object, error) {
 		})
 }
 
+// formatted returns SELECTs as ClickHouse writes them in system.tables, but
+// for the database's name.
+func (db *DB) formatted(ctx context.Context, selects []string) ([]string, error) {
+	out, err := collect(ctx, db, params{"texts": selects},
+		"SELECT formatQuerySingleLine(text) FROM (SELECT arrayJoin({texts:Array(String)}) AS text)",
+		func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
+	if err == nil && len(out) != len(selects) {
+		err = fmt.Errorf("%d answers to %d", len(out), len(selects))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("format definitions: %w", err)
+	}
+	return out, nil
+}
+
+// unqualified takes this database's name away from what it stands before.
+func (db *DB) unqualified(selects string) string {
+	return strings.ReplaceAll(selects, db.database+".", "")
+}
+
 // Views returns the names of the views that Rebuild can make anew.
 func (db *DB) Views(context.Context) ([]string, error) {
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return nil, fmt.Errorf("views: %w", err)
 	}
-	out := append(d.views(), disownedTable)
+	out := append(d.Views(), disownedTable)
 	slices.Sort(out)
 	return out, nil
 }
@@ -84,11 +76,12 @@ func (db *DB) Views(context.Context) ([]string, error) {
 // the plain view that readers use.
 type family struct {
 	view   string
-	tables map[version]object
-	mvs    map[version]object
-	plain  object  // as it is in the database; no name: it is not there
-	reader string  // the plain view's name
-	now    version // of the table that plain reads; where it reads none, the newest that is there; zero: none is
+	tables map[migrations.Version]object
+	mvs    map[migrations.Version]object
+	plain  object // as it is in the database; no name: it is not there
+	reader string // the plain view's name
+	// of the table that plain reads; where it reads none, the newest that is there; zero: none is
+	now migrations.Version
 }
 
 func (db *DB) family(ctx context.Context, view string) (*family, error) {
@@ -96,20 +89,21 @@ func (db *DB) family(ctx context.Context, view string) (*family, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return nil, err
 	}
 	return familyOf(d, objects, view)
 }
 
-func familyOf(d *definitions, objects []object, view string) (*family, error) {
-	f := &family{view: view, tables: map[version]object{}, mvs: map[version]object{}, reader: d.reader(view)}
+func familyOf(d *migrations.Definitions, objects []object, view string) (*family, error) {
+	f := &family{view: view, tables: map[migrations.Version]object{}, mvs: map[migrations.Version]object{},
+		reader: d.Reader(view)}
 	if f.reader == "" {
 		return nil, fmt.Errorf("there is no view %q", view)
 	}
 	for _, o := range objects {
-		name, v, mv, ok := parseVersion(o.name)
+		name, v, mv, ok := migrations.ParseVersion(o.name)
 		switch {
 		case o.name == f.reader && o.engine == "View":
 			f.plain = o
@@ -120,14 +114,14 @@ func familyOf(d *definitions, objects []object, view string) (*family, error) {
 			f.tables[v] = o
 		}
 	}
-	for _, name := range versionForm.FindAllString(f.plain.selects, -1) {
-		if got, v, mv, ok := parseVersion(name); ok && got == view && !mv && f.tables[v].name != "" {
+	for _, name := range migrations.VersionForm.FindAllString(f.plain.selects, -1) {
+		if got, v, mv, ok := migrations.ParseVersion(name); ok && got == view && !mv && f.tables[v].name != "" {
 			f.now = v
 			return f, nil
 		}
 	}
 	for v := range f.tables { // what readers use was changed by hand, or dropped
-		if v.compare(f.now) > 0 {
+		if v.Compare(f.now) > 0 {
 			f.now = v
 		}
 	}
@@ -136,18 +130,18 @@ func familyOf(d *definitions, objects []object, view string) (*family, error) {
 
 // next is the version to fill: one that a migration made, or an interrupted rebuild,
 // else one more of the present.
-func (f *family) next(newest version) version {
-	next := version{f.now.migration, f.now.rebuild + 1}
-	if f.now == (version{}) {
+func (f *family) next(newest migrations.Version) migrations.Version {
+	next := f.now.Rebuilt()
+	if f.now == (migrations.Version{}) {
 		return newest
 	}
 	top := f.now
 	for v := range f.tables {
-		if v.compare(top) > 0 {
+		if v.Compare(top) > 0 {
 			top = v
 		}
 	}
-	if newest.compare(top) > 0 {
+	if newest.Compare(top) > 0 {
 		return newest // of which not even the table is there any more
 	}
 	if top != f.now {
@@ -156,9 +150,9 @@ func (f *family) next(newest version) version {
 	return next
 }
 
-// Rebuild makes a view anew from events, while the projector and readers go on: a new table and its
-// materialized view, filled from events, compared with what the definition makes of them, then put
-// in the place of the old one. It may be interrupted anywhere and called again.
+// Rebuild makes a view anew from events, while the projector and readers go on: a new table and
+// its materialized view, filled from events, compared with what the definition makes of them, then
+// put in the place of the old one. It may be interrupted anywhere and called again.
 func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error {
 	fail := func(step string, err error) error { return fmt.Errorf("rebuild %s: %s: %w", view, step, err) }
 	if view == disownedTable {
@@ -171,7 +165,8 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err != nil {
 		return fail("look", err)
 	}
-	// A materialized view whose table is gone makes every insert fail, also the one that is waited for below.
+	// A materialized view whose table is gone makes every insert fail, also the one
+	// that is waited for below.
 	for v := range f.mvs {
 		if f.tables[v].name == "" {
 			if err := db.dropVersion(ctx, view, v); err != nil {
@@ -182,20 +177,20 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	}
 	// What an interrupted rebuild had already replaced.
 	for v := range f.tables {
-		if v.compare(f.now) < 0 {
+		if v.Compare(f.now) < 0 {
 			if err := db.dropVersion(ctx, view, v); err != nil {
 				return fail("drop what was replaced", err)
 			}
 		}
 	}
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return fail("definitions", err)
 	}
-	to := f.next(d.newest(view))
-	table := f.view + to.suffix()
-	create, known := d.table(view, to)
-	selects, filled := d.fill(view, to)
+	to := f.next(d.Newest(view))
+	table := f.view + to.Suffix()
+	create, known := d.Table(view, to)
+	selects, filled := d.Fill(view, to)
 	if !known || !filled {
 		return fail("look", fmt.Errorf("this program has no definition of %s", table))
 	}
@@ -238,11 +233,11 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err := db.compare(ctx, f.tables[to], columns, selects, bound); err != nil {
 		return fail("compare", err)
 	}
-	if err := db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+f.reader+" AS "+d.plainAt(f.reader, view, to)); err != nil {
+	if err := db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+f.reader+" AS "+d.PlainAt(f.reader, view, to)); err != nil {
 		return fail("replace the view", err)
 	}
 	for v := range f.tables {
-		if v.compare(to) < 0 {
+		if v.Compare(to) < 0 {
 			if err := db.dropVersion(ctx, view, v); err != nil {
 				return fail("drop the old table", err)
 			}
@@ -278,13 +273,13 @@ func (db *DB) sameSelect(ctx context.Context, have, want string) (bool, error) {
 
 // restorePlain makes those plain views again that read no table of a version and are not, or
 // not as, the program makes them.
-func (db *DB) restorePlain(ctx context.Context, d *definitions) error {
+func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error {
 	objects, err := db.objects(ctx)
 	if err != nil {
 		return err
 	}
-	for _, name := range d.order {
-		if versionForm.MatchString(d.plain[name]) {
+	for _, name := range d.Order {
+		if migrations.VersionForm.MatchString(d.Plain[name]) {
 			continue
 		}
 		var have string
@@ -293,9 +288,9 @@ func (db *DB) restorePlain(ctx context.Context, d *definitions) error {
 				have = o.selects
 			}
 		}
-		same, err := db.sameSelect(ctx, have, d.plain[name])
+		same, err := db.sameSelect(ctx, have, d.Plain[name])
 		if err == nil && !same {
-			err = db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+name+" AS "+d.plain[name])
+			err = db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+name+" AS "+d.Plain[name])
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -307,16 +302,16 @@ func (db *DB) restorePlain(ctx context.Context, d *definitions) error {
 // Upgrade rebuilds every view of which a migration has made a newer version
 // than the one that readers use.
 func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
-	d, err := readDefinitions()
+	d, err := migrations.Define()
 	if err != nil {
 		return fmt.Errorf("upgrade views: %w", err)
 	}
-	for _, view := range d.views() {
+	for _, view := range d.Views() {
 		f, err := db.family(ctx, view)
 		if err != nil {
 			return fmt.Errorf("upgrade views: %w", err)
 		}
-		if d.newest(view).compare(f.now.base()) > 0 {
+		if d.Newest(view).Compare(f.now.Base()) > 0 {
 			if err := db.Rebuild(ctx, view, cfg); err != nil {
 				return err
 			}
@@ -326,8 +321,8 @@ func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 }
 
 // dropVersion drops the materialized view first: an insert must not meet one whose table is gone.
-func (db *DB) dropVersion(ctx context.Context, view string, v version) error {
-	table := view + v.suffix()
+func (db *DB) dropVersion(ctx context.Context, view string, v migrations.Version) error {
+	table := view + v.Suffix()
 	return errors.Join(db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+table+"_mv SYNC"),
 		db.conn.Exec(ctx, "DROP TABLE IF EXISTS "+table+" SYNC"))
 }

@@ -22,7 +22,8 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	topics := chtest.NewTopics(2)
 	m := model(l.Events(150))
 	topics.Publish(m...)
-	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db, Log: slog.New(slog.DiscardHandler),
+	p, err := projections.New(projections.Config{Source: topics, Sink: db, Positions: db,
+		Log:       slog.New(slog.DiscardHandler),
 		BatchRows: 25, BatchWait: 10 * time.Millisecond, Heartbeat: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +37,8 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "attribute_history", "disowned", "disowned_event",
+	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "attribute_history",
+		"disowned", "disowned_event",
 		"event_seq", "event_subject", "refusal", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)
@@ -45,7 +47,8 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 		more := l.Events(20)
 		m = append(m, more...)
 		topics.Publish(more...) // being applied while the view is rebuilt
-		if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{Projector: "projector", Chunk: 200}); err != nil {
+		if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{Projector: "projector",
+			Chunk: 200}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,7 +60,8 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tenant := range l.Tenants {
-		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 9)), tenant, projections.AsOf{Seq: uint64(len(m) - 1)}, projections.Period{})
+		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 9)), tenant, projections.AsOf{Seq: uint64(len(m) - 1)},
+			projections.Period{})
 	}
 	for _, name := range tableNames(t, db) {
 		if strings.HasSuffix(name, "_v2") || strings.HasSuffix(name, "_v2_mv") {
@@ -69,10 +73,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	db := chtest.Start(t)
 	events := chtest.NewLedger(3, 1, 3).Events(120)
-	rows, err := chtest.Rows(events...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(events...)
 	if err := db.Insert(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +102,11 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	}
 	before := count("admin_action")
 	exec("TRUNCATE TABLE admin_action_v3")
-	// An interrupted rebuild had filled a table with what no event has: it is found and stays unused.
+	// An interrupted rebuild had filled a table with what no event has: it
+	// is found and stays unused.
 	exec("CREATE TABLE admin_action_v3r1 AS admin_action_v3")
 	exec("INSERT INTO admin_action_v3r1 (tenant, ledger_seq, occurred_at) SELECT generateUUIDv4(), 3, now64(3)")
-	err = db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
+	err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{})
 	if !errors.Is(err, clickhouse.ErrRebuildDiffers) {
 		t.Fatalf("got %v, want ErrRebuildDiffers", err)
 	}
@@ -125,7 +127,8 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 		slices.Contains(names, "admin_action_v3r1") {
 		t.Errorf("tables: %v", names)
 	}
-	// A table that somebody dropped leaves its materialized view, by which every insert fails: it goes with the rebuild.
+	// A table that somebody dropped leaves its materialized view, by which every insert fails:
+	// it goes with the rebuild.
 	exec("DROP TABLE admin_action_v3r2 SYNC")
 	if err := db.Rebuild(t.Context(), "admin_action", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
@@ -140,7 +143,8 @@ func TestARebuildRepairsAViewAndRefusesOneThatDiffers(t *testing.T) {
 	if err := db.Rebuild(t.Context(), "no_such_view", clickhouse.RebuildConfig{}); err == nil {
 		t.Error("rebuilt a view that is not there")
 	}
-	// A projector that does not run saves nothing: the rebuild waits until it is told to stop, and can be done again.
+	// A projector that does not run saves nothing: the rebuild waits until it is told to
+	// stop, and can be done again.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)

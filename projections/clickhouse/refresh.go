@@ -29,12 +29,14 @@ func catalogueHex() string {
 	return strings.ToUpper(hex.EncodeToString(v[:]))
 }
 
-// Refresh reads every outdated event again from its stored bytes, with this program's catalogue, and inserts its row
-// again: types that were unknown get their values, old ones their upcasters. Values that the new catalogue no longer
-// reads stay in views until they are rebuilt. It may be interrupted and called again.
+// Refresh reads every outdated event again from its stored bytes, with this program's catalogue,
+// and inserts its row again: types that were unknown get their values, old ones their upcasters.
+// Values that the new catalogue no longer reads stay in views until they are rebuilt. It may be
+// interrupted and called again.
 func (db *DB) Refresh(ctx context.Context, progress func(seq, last uint64)) error {
 	bounds, err := collect(ctx, db, params{"catalogue": catalogueHex()},
-		"SELECT min(ledger_seq), max(ledger_seq), count() FROM events FINAL WHERE hex(catalogue) != {catalogue:String}",
+		"SELECT min(ledger_seq), max(ledger_seq), count() FROM events FINAL WHERE hex(catalogue) != "+
+			"{catalogue:String}",
 		func(scan func(...any) error) (b [3]uint64, err error) { return b, scan(&b[0], &b[1], &b[2]) })
 	if err != nil {
 		return fmt.Errorf("refresh: %w", err)
@@ -46,17 +48,23 @@ func (db *DB) Refresh(ctx context.Context, progress func(seq, last uint64)) erro
 	for from := first; from <= last; from += refreshWindow {
 		rows, err := collect(ctx, db, params{"catalogue": catalogueHex(), "from": from, "to": from + refreshWindow},
 			`SELECT ledger_seq, stream, revision, event_id, type, data, metadata, partition FROM events FINAL
-			WHERE ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64} AND hex(catalogue) != {catalogue:String} ORDER BY ledger_seq`,
+			WHERE ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64} AND hex(catalogue) != {catalogue:String}
+			ORDER BY ledger_seq`,
 			func(scan func(...any) error) (projections.Row, error) {
-				var e schemas.Recorded
+				var r schemas.RecordedEvent
 				var partition string
-				err := scan(&e.Seq, (*string)(&e.Stream), &e.Revision, &e.ID, &e.Type, (*[]byte)(&e.Data), (*[]byte)(&e.Metadata), &partition)
+				err := scan(&r.Seq, (*string)(&r.Stream), &r.Revision, &r.ID, &r.Type,
+					(*[]byte)(&r.Data), (*[]byte)(&r.Metadata), &partition)
 				if err != nil {
 					return projections.Row{}, err
 				}
-				row, err := projections.RowOf(e)
+				e, err := schemas.NewEnvelope(r)
+				if err != nil {
+					return projections.Row{}, fmt.Errorf("row of sequence %d: %w", r.Seq, err)
+				}
+				row := projections.RowOf(e)
 				row.Partition = partition
-				return row, err
+				return row, nil
 			})
 		if err == nil {
 			err = db.Insert(ctx, rows)
@@ -71,8 +79,8 @@ func (db *DB) Refresh(ctx context.Context, progress func(seq, last uint64)) erro
 	return nil
 }
 
-// ClearPosition makes a projector read everything again from its first message. It must not be running. A database
-// restored from a backup needs it: its position may be newer than its rows.
+// ClearPosition makes a projector read everything again from its first message. It must not be
+// running. A database restored from a backup needs it: its position may be newer than its rows.
 func (db *DB) ClearPosition(ctx context.Context, projector string) error {
 	p, err := db.LoadPosition(ctx, projector)
 	if err != nil {

@@ -13,10 +13,7 @@ func TestEventsOfAnotherCatalogueAreReadAgainFromTheirBytes(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(seed, 1, 3)
 	m := model(l.Events(120))
-	rows, err := chtest.Rows(m...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(m...)
 	var outdated uint64
 	for i := range rows {
 		rows[i].Partition = "ledger.x/0"
@@ -43,12 +40,14 @@ func TestEventsOfAnotherCatalogueAreReadAgainFromTheirBytes(t *testing.T) {
 		t.Fatalf("outdated afterwards: %d, %v; progress %d", n, err, told)
 	}
 	checkEvents(t, db, m)
-	checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 5)), l.Tenants[0], projections.AsOf{Seq: 119}, projections.Period{})
+	checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 5)), l.Tenants[0], projections.AsOf{Seq: 119},
+		projections.Period{})
 
 	if err := db.ClearPosition(t.Context(), "projector"); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := db.LoadPosition(t.Context(), "projector"); err != nil || p.Applied != 0 || len(p.Next) != 0 || p.Saved != 2 {
+	if p, err := db.LoadPosition(t.Context(), "projector"); err != nil || p.Applied != 0 ||
+		len(p.Next) != 0 || p.Saved != 2 {
 		t.Errorf("cleared position: %+v, %v", p, err)
 	}
 }

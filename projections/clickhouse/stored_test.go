@@ -11,10 +11,7 @@ import (
 // Every row of a sequence is told, also where two events claim it.
 func TestStoredTellsEveryRowOfASequence(t *testing.T) {
 	db := chtest.Start(t)
-	rows, err := chtest.Rows(chtest.NewLedger(1, 2, 3).Events(50)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(chtest.NewLedger(1, 2, 3).Events(50)...)
 	other := rows[7]
 	other.Stream, other.Leaf, other.Partition = rows[20].Stream, [32]byte{9}, "ledger.x/1#b"
 	for i := range rows {
@@ -32,7 +29,8 @@ func TestStoredTellsEveryRowOfASequence(t *testing.T) {
 	if len(got) != 2 || !slices.Equal(got[3], []projections.Stored{{Leaf: rows[3].Leaf, Partition: "ledger.x/0#a"}}) {
 		t.Errorf("%v", got)
 	}
-	if len(got[7]) != 2 || !slices.Contains(got[7], projections.Stored{Leaf: other.Leaf, Partition: other.Partition}) ||
+	if len(got[7]) != 2 || !slices.Contains(got[7], projections.Stored{Leaf: other.Leaf,
+		Partition: other.Partition}) ||
 		!slices.Contains(got[7], projections.Stored{Leaf: rows[7].Leaf, Partition: "ledger.x/0#a"}) {
 		t.Errorf("of two events: %v", got[7])
 	}

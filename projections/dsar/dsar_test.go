@@ -343,12 +343,9 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	l := chtest.NewLedger(seed, 2, 4)
 	events := l.Events(600)
-	rows, err := chtest.Rows(events...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(events...)
 	db := chtest.Start(t)
-	chtest.Load(t, db, chtest.Recorded(events)...)
+	chtest.Load(t, db, chtest.Envelopes(events)...)
 	for range 3 {
 		tenant := l.Tenants[r.IntN(2)]
 		p := dsar.Person{Request: uuid.New(), Tenant: tenant, Seq: uint64(r.IntN(len(rows)))}

@@ -37,10 +37,7 @@ func (o *run) events(ctx context.Context) error {
 		if e.Seq > last {
 			break
 		}
-		row, err := projections.RowOf(e)
-		if err != nil {
-			return err
-		}
+		row := projections.RowOf(e)
 		if o.cfg.Judge != nil {
 			genuine, err := o.cfg.Judge(ctx, e)
 			if err != nil {

@@ -41,10 +41,10 @@ type Config struct {
 	Ledger uuid.UUID // its id
 	// Events yields the ledger's events with a sequence from from on, with Seq and without
 	// a gap, up to its present end.
-	Events func(ctx context.Context, from uint64) iter.Seq2[schemas.Recorded, error]
+	Events func(ctx context.Context, from uint64) iter.Seq2[schemas.Envelope, error]
 	Views  Views
 	// Judge says whether an event's origin is genuine; nil: origins are not checked.
-	Judge func(ctx context.Context, r schemas.Recorded) (genuine bool, err error)
+	Judge func(ctx context.Context, r schemas.Envelope) (genuine bool, err error)
 	Deep  bool // let the views' database recompute each leaf from the bytes that it stores
 	// Gentle rests after each portion as long as it took, so that the
 	// ledger's own work comes first.
@@ -141,11 +141,12 @@ type Result struct {
 	NotCompared []projections.Uncompared `json:"notCompared"`
 	Leaves      bool                     `json:"leavesRecomputed"`
 	Origins     bool                     `json:"originsChecked"`
-	Disowned    uint64                   `json:"forgedAndDisowned"` // events of a wrong origin that the views leave out
-	Unsettled   uint64                   `json:"unsettled"`         // rows that changed for too long to be judged
-	Differences uint64                   `json:"differences"`       // at least as many, where not all could be counted
-	Differing   map[string]uint64        `json:"differing"`         // of them, by view
-	Findings    []projections.Finding    `json:"findings"`          // at most PerView of each view
+	// events of a wrong origin that the views leave out
+	Disowned    uint64                `json:"forgedAndDisowned"`
+	Unsettled   uint64                `json:"unsettled"`   // rows that changed for too long to be judged
+	Differences uint64                `json:"differences"` // at least as many, where not all could be counted
+	Differing   map[string]uint64     `json:"differing"`   // of them, by view
+	Findings    []projections.Finding `json:"findings"`    // at most PerView of each view
 }
 
 // PerView is how many findings of one view a Result lists.

@@ -130,21 +130,18 @@ func (v *views) SaveState(_ context.Context, name string, state []byte) error {
 }
 
 func marksOf(t rapid.TB, events []chtest.Event) (out []projections.Mark) {
-	rows, err := chtest.Rows(events...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := chtest.Rows(events...)
 	for i := range rows {
 		out = append(out, projections.MarkOf(&rows[i]))
 	}
 	return out
 }
 
-func events(of []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.Recorded, error] {
-	return func(_ context.Context, from uint64) iter.Seq2[schemas.Recorded, error] {
-		return func(yield func(schemas.Recorded, error) bool) {
+func events(of []chtest.Event) func(context.Context, uint64) iter.Seq2[schemas.Envelope, error] {
+	return func(_ context.Context, from uint64) iter.Seq2[schemas.Envelope, error] {
+		return func(yield func(schemas.Envelope, error) bool) {
 			for _, e := range of[from:] {
-				if !yield(e.Recorded, nil) {
+				if !yield(e.Envelope, nil) {
 					return
 				}
 			}
@@ -231,7 +228,7 @@ func TestEveryRowOfEventsIsHeldAgainstTheLedger(t *testing.T) {
 			return nil
 		}
 		r := reconciler(t, v, all, func(c *reconcile.Config) {
-			c.Judge = func(_ context.Context, r schemas.Recorded) (bool, error) { return !forged[r.Seq], nil }
+			c.Judge = func(_ context.Context, r schemas.Envelope) (bool, error) { return !forged[r.Seq], nil }
 		})
 		res, err := r.Run(t.Context())
 		for err != nil {

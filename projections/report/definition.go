@@ -19,7 +19,7 @@ import (
 type Reader interface {
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
 	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
-	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Recorded, error]
+	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error]
 	EventsByStreams(
 		ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
 	) iter.Seq2[projections.Row, error]
@@ -184,7 +184,7 @@ func (f *Filter) values(given string) ([]string, error) {
 				return fail(Unknown, v, slices.Sorted(slices.Values(a.Shape.Values))...)
 			}
 			vs[i] = c
-		} else if vs[i] = a.Canonical(v); !a.Open(schemas.JSON(vs[i])) {
+		} else if vs[i] = a.Canonical(v); !a.MayStandOpen(schemas.JSON(vs[i])) {
 			return fail(Unfit, v)
 		}
 	}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"testing"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/internal/work"
 )
 
 // Key is the origin key of every tenant in tests that have no vault.
@@ -18,6 +20,35 @@ var Key = schemas.OriginKey{1, 2, 3}
 
 // Sign signs an event under Key, as the ledger does when it appends at that revision.
 func Sign(e schemas.Event, revision uint64) schemas.Event { return schemas.Sign(e, revision, Key) }
+
+// Envelope reads an event that belongs to the ledger; it panics for any other.
+func Envelope(r schemas.RecordedEvent) schemas.Envelope {
+	e, err := schemas.NewEnvelope(r)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// Changed reads an event that differs from another in what do changes; it panics where that is
+// none of the ledger's.
+func Changed(e schemas.Envelope, do func(*schemas.RecordedEvent)) schemas.Envelope {
+	r := e.RecordedEvent
+	do(&r)
+	return Envelope(r)
+}
+
+// CountWork counts until the test ends how often metadata is parsed and a leaf hashed, in this
+// whole process: nothing else may read events meanwhile.
+func CountWork(t testing.TB) *work.Counts {
+	t.Helper()
+	c := new(work.Counts)
+	if !work.On.CompareAndSwap(nil, c) {
+		t.Fatal("two tests count at once")
+	}
+	t.Cleanup(func() { work.On.Store(nil) })
+	return c
+}
 
 // Metadata returns m's bytes with an origin that nobody made: its form is
 // right and its value is not.
@@ -82,7 +113,8 @@ func one(r *rand.Rand, list []string) string {
 // Foreign draws an event as anybody could have appended it: about a third belong to the ledger,
 // most others miss it in one place, by a member or by a byte.
 func Foreign(r *rand.Rand) schemas.Event {
-	e := schemas.Event{ID: uuid.UUID{1, byte(r.Uint32())}, Stream: schemas.Stream(one(r, streams)), Type: one(r, types),
+	e := schemas.Event{ID: uuid.UUID{1, byte(r.Uint32())}, Stream: schemas.Stream(one(r, streams)),
+		Type: one(r, types),
 		Data: json.RawMessage(one(r, datas)), Metadata: metadata(r)}
 	switch r.IntN(40) {
 	case 0:

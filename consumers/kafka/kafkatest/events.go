@@ -39,7 +39,9 @@ func (g *Generator) uuid() uuid.UUID {
 }
 
 // Record returns one event with open attributes, as the next of its stream.
-func (g *Generator) Record(typ string, stream schemas.Stream, tenant uuid.UUID, values map[string]string) schemas.Recorded {
+func (g *Generator) Record(
+	typ string, stream schemas.Stream, tenant uuid.UUID, values map[string]string,
+) schemas.Envelope {
 	c := schemas.Default()
 	d := schemas.Draft{Type: c.MustType(typ), Tenant: tenant, Stream: stream, ID: g.uuid(), Source: "test",
 		Recorded: time.UnixMilli(1_750_000_000_000 + g.rnd.Int64N(1e9))}
@@ -55,32 +57,34 @@ func (g *Generator) Record(typ string, stream schemas.Stream, tenant uuid.UUID, 
 	if err != nil {
 		panic(err)
 	}
-	r := schemas.Recorded{Event: schemastest.Sign(e, g.revisions[stream]), Revision: g.revisions[stream]}
+	r := schemas.RecordedEvent{Event: schemastest.Sign(e, g.revisions[stream]), Revision: g.revisions[stream]}
 	g.revisions[stream]++
-	return r
+	return schemastest.Envelope(r)
 }
 
 // Events returns the next n events; the very first is the ledger's creation.
-func (g *Generator) Events(n int) []schemas.Recorded {
-	out := make([]schemas.Recorded, 0, n)
+func (g *Generator) Events(n int) []schemas.Envelope {
+	out := make([]schemas.Envelope, 0, n)
 	for len(out) < n {
 		tenant := g.tenants[g.rnd.IntN(len(g.tenants))]
 		switch {
 		case len(g.revisions) == 0:
-			out = append(out, g.Record("ledger.created.v1", schemas.LedgerStream, uuid.Nil, map[string]string{"ledger.id": fmt.Sprintf("%q", g.uuid())}))
+			out = append(out, g.Record("ledger.created.v1", schemas.LedgerStream, uuid.Nil,
+				map[string]string{"ledger.id": fmt.Sprintf("%q", g.uuid())}))
 		case g.rnd.IntN(3) == 0:
 			out = append(out, g.Record("tenant.policy-changed.v1", schemas.NewStream("tenant", tenant), tenant,
 				map[string]string{"policy.number": fmt.Sprint(g.rnd.IntN(1000)), "policy.location": `"refused"`}))
 		default:
 			out = append(out, g.Record("refusal.recorded.v1", schemas.NewStream("refusal", g.uuid()), tenant,
-				map[string]string{"refusal.rule": `"personal-apps"`, "refusal.category": `"apps"`, "refusal.count": fmt.Sprint(g.rnd.IntN(500))}))
+				map[string]string{"refusal.rule": `"personal-apps"`, "refusal.category": `"apps"`,
+					"refusal.count": fmt.Sprint(g.rnd.IntN(500))}))
 		}
 	}
 	return out
 }
 
 // Numbered returns the events with sequences from first on and positions that fit them.
-func Numbered(first uint64, events []schemas.Recorded) []schemas.Recorded {
+func Numbered(first uint64, events []schemas.Envelope) []schemas.Envelope {
 	for i := range events {
 		events[i].Seq = first + uint64(i)
 		events[i].Position = schemas.Position{Commit: events[i].Seq*100 + 7, Prepare: events[i].Seq*100 + 3}

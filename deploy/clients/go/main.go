@@ -104,7 +104,8 @@ func readStream(ctx context.Context, client *kurrentdb.Client, stream string) er
 	return seen("stream", events, func(*kurrentdb.RecordedEvent) bool { return true })
 }
 
-// readAll filters by itself: this client's reads of $all, unlike its subscriptions, take no filter.
+// readAll filters by itself: this client's reads of $all, unlike its
+// subscriptions, take no filter.
 func readAll(ctx context.Context, client *kurrentdb.Client) error {
 	events, err := client.ReadAll(ctx, kurrentdb.ReadAllOptions{From: kurrentdb.Start{}}, math.MaxUint64)
 	if err != nil {
@@ -165,7 +166,8 @@ func subscribe(ctx context.Context, client *kurrentdb.Client) error {
 func appendOrder(ctx context.Context, client *kurrentdb.Client) (revision uint64, err error) {
 	options := kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.NoStream{}}
 	r, err := client.AppendToStream(ctx, "order-"+uuid.NewString(), options, kurrentdb.EventData{
-		EventID: uuid.New(), EventType: "OrderPlaced", ContentType: kurrentdb.ContentTypeJson, Data: []byte(`{"total":12}`),
+		EventID: uuid.New(), EventType: "OrderPlaced", ContentType: kurrentdb.ContentTypeJson,
+		Data: []byte(`{"total":12}`),
 	})
 	if err != nil {
 		return 0, err

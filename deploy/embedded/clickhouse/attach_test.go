@@ -18,6 +18,9 @@ import (
 	"time"
 
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/statement"
 )
 
 // A session has what its client chose in it, and nobody else's; what a request sets by its URL
@@ -59,7 +62,8 @@ func TestSession(t *testing.T) {
 	do("a", "CREATE TEMPORARY TABLE mine (x UInt32)", "max_block_size", "5")
 	do("a", "INSERT INTO mine VALUES (1), (2)")
 	do("a", "INSERT INTO mine SELECT number FROM numbers(3)", "max_insert_threads", "2")
-	expect(do("a", "SELECT sum(x), currentDatabase(), getSetting('max_threads'), getSetting('max_insert_threads') FROM mine"),
+	expect(do("a", "SELECT sum(x), currentDatabase(), getSetting('max_threads'), "+
+		"getSetting('max_insert_threads') FROM mine"),
 		"6\tchosen\t3\t0")
 	expect(do("a", "SELECT count() FROM mine FORMAT TSV"), "5")
 	if n := len(do("a", "SELECT * FROM mine FORMAT JSON")); n < 100 {
@@ -85,7 +89,8 @@ func TestSession(t *testing.T) {
 		t.Errorf("a table that was sent along stays: %+v", a)
 	}
 	// What would lift a bound of the front's does not last either: it is refused.
-	for _, statement := range []string{"SET readonly = 0", "SET readonly = DEFAULT", "SET max_threads = 1, log_comment = 'x'"} {
+	for _, statement := range []string{"SET readonly = 0", "SET readonly = DEFAULT",
+		"SET max_threads = 1, log_comment = 'x'"} {
 		if a := post(t, statement, "session_id", "c"); a.status != 403 {
 			t.Errorf("%s: %+v", statement, a)
 		}
@@ -154,13 +159,13 @@ func TestSessionLimit(t *testing.T) {
 		}
 		return err
 	}
-	for n := range 2 * maxSessions {
+	for n := range 2 * front.MaxSessions {
 		if err := do("SELECT 1", fmt.Sprint("empty", n)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var refused int
-	for n := range maxSessions {
+	for n := range front.MaxSessions {
 		if err := do("SET max_threads = 1", fmt.Sprint("full", n)); err != nil {
 			if !strings.Contains(err.Error(), "USER_SESSION_LIMIT_EXCEEDED") {
 				t.Fatal(err)
@@ -168,8 +173,8 @@ func TestSessionLimit(t *testing.T) {
 			refused++
 		}
 	}
-	if refused != maxSessions-maxAccountSessions {
-		t.Errorf("%d of %d sessions of one account were refused", refused, maxSessions)
+	if refused != front.MaxSessions-front.MaxAccountSessions {
+		t.Errorf("%d of %d sessions of one account were refused", refused, front.MaxSessions)
 	}
 	if err := do("SELECT 1", "full0"); err != nil {
 		t.Error(err)
@@ -210,21 +215,25 @@ func TestKillQuery(t *testing.T) {
 			return post(t, "SELECT sleepEachRow(0.1) FROM numbers(1000) SETTINGS max_block_size = 10", "query_id", id)
 		},
 		"kill-insert-select": func(id string) httpAnswer {
-			return post(t, "INSERT INTO FUNCTION null('n UInt64') SELECT number FROM numbers(1000000000000)", "query_id", id)
+			return post(t, "INSERT INTO FUNCTION null('n UInt64') SELECT number FROM numbers(1000000000000)",
+				"query_id", id)
 		},
-		"kill-in-session": func(id string) httpAnswer { return post(t, endless, "query_id", id, "session_id", "killed") },
-		"kill'quoted":     func(id string) httpAnswer { return post(t, endless, "query_id", id) },
+		"kill-in-session": func(id string) httpAnswer {
+			return post(t, endless, "query_id", id, "session_id", "killed")
+		},
+		"kill'quoted": func(id string) httpAnswer { return post(t, endless, "query_id", id) },
 		"kill-insert": func(id string) httpAnswer { // waits for data that never comes
 			r, w := io.Pipe()
 			defer func() { _ = w.Close() }()
 			go func() { _, _ = io.WriteString(w, "1\n") }()
-			return send(t, http.MethodPost, r, nil, "query", "INSERT INTO default.kill_target FORMAT TSV", "query_id", id)
+			return send(t, http.MethodPost, r, nil, "query", "INSERT INTO default.kill_target FORMAT TSV",
+				"query_id", id)
 		},
 	} {
 		t.Run(id, func(t *testing.T) {
 			ended := make(chan httpAnswer, 1)
 			go func() { ended <- run(id) }()
-			kill := "KILL QUERY WHERE query_id = " + literal(id)
+			kill := "KILL QUERY WHERE query_id = " + statement.Literal(id)
 			var rows struct{ Data []map[string]string }
 			for len(rows.Data) == 0 { // until it runs
 				a := post(t, kill+" TEST FORMAT JSON")
@@ -233,7 +242,8 @@ func TestKillQuery(t *testing.T) {
 				}
 			}
 			got := rows.Data[0]
-			if got["query_id"] != id || got["user"] != "default" || got["query"] == "" || got["kill_status"] != "unknown_status" {
+			if got["query_id"] != id || got["user"] != "default" || got["query"] == "" ||
+				got["kill_status"] != "unknown_status" {
 				t.Errorf("TEST: %v", got)
 			}
 			a := post(t, kill+" SYNC")
@@ -336,9 +346,11 @@ func TestForm(t *testing.T) {
 		"parameter": {map[string]string{"query": "SELECT length({s:String})", "param_s": many}, nil, nil, "100000\n"},
 		"statement in the URL": {map[string]string{"param_n": "5"}, nil,
 			[]string{"query", "SELECT {n:UInt8} + 1"}, "6\n"},
-		"setting":  {map[string]string{"query": "SELECT getSetting('max_block_size')", "max_block_size": "12"}, nil, nil, "12\n"},
-		"database": {map[string]string{"query": "SELECT currentDatabase()", "database": "system"}, nil, nil, "system\n"},
-		"format":   {map[string]string{"query": "SELECT 1", "default_format": "CSVWithNames"}, nil, nil, "\"1\"\n1\n"},
+		"setting": {map[string]string{"query": "SELECT getSetting('max_block_size')", "max_block_size": "12"},
+			nil, nil, "12\n"},
+		"database": {map[string]string{"query": "SELECT currentDatabase()", "database": "system"}, nil,
+			nil, "system\n"},
+		"format": {map[string]string{"query": "SELECT 1", "default_format": "CSVWithNames"}, nil, nil, "\"1\"\n1\n"},
 		"the URL wins": {map[string]string{"query": "SELECT {n:UInt8}", "param_n": "5"}, nil,
 			[]string{"param_n", "7"}, "7\n"},
 		"a file, described behind it": {map[string]string{
@@ -356,9 +368,10 @@ func TestForm(t *testing.T) {
 	for name, a := range map[string]httpAnswer{
 		"a file in readonly": form(t, map[string]string{"query": "SELECT 1", "f_structure": "a UInt8"},
 			map[string]string{"f": "1\n"}, "readonly", "1"),
-		"a session":       form(t, map[string]string{"query": "SELECT 1", "session_id": "x"}, nil),
-		"a password":      form(t, map[string]string{"query": "SELECT 1", "password": "x"}, nil),
-		"a huge field":    form(t, map[string]string{"query": "SELECT 1", "param_s": strings.Repeat("x", formFieldLimit+1)}, nil),
+		"a session":  form(t, map[string]string{"query": "SELECT 1", "session_id": "x"}, nil),
+		"a password": form(t, map[string]string{"query": "SELECT 1", "password": "x"}, nil),
+		"a huge field": form(t, map[string]string{"query": "SELECT 1",
+			"param_s": strings.Repeat("x", front.FormFieldLimit+1)}, nil),
 		"no such setting": form(t, map[string]string{"query": "SELECT 1", "no_such_setting": "x"}, nil),
 	} {
 		if a.status < 400 {

@@ -4,8 +4,8 @@ package clickhouse
 
 import "syscall"
 
-// childAttr puts the child into a process group of its own, so that a Ctrl-C reaches the parent alone. The
-// end of its stdin tells it that the parent is gone.
+// childAttr puts the child into a process group of its own, so that a Ctrl-C reaches the parent
+// alone. The end of its stdin tells it that the parent is gone.
 func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // machineMemory is not asked for here.

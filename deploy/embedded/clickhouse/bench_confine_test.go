@@ -48,7 +48,8 @@ func TestConfinementCost(t *testing.T) {
 		}
 		defer func() { _ = s.Stop(context.Background()) }()
 		clients[i] = open(t, s, nil)
-		mustExec(t, clients[i], "CREATE DATABASE b ENGINE = Atomic", `CREATE TABLE b.t (k UInt64, s String, at DateTime64(3))
+		mustExec(t, clients[i], "CREATE DATABASE b ENGINE = Atomic",
+			`CREATE TABLE b.t (k UInt64, s String, at DateTime64(3))
 			ENGINE = ReplacingMergeTree ORDER BY k SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`)
 	}
 	turn("SELECT 1", 3000, func(i int) { _ = scalar[uint8](t, clients[i], "SELECT 1") })
@@ -58,7 +59,9 @@ func TestConfinementCost(t *testing.T) {
 		mustExec(t, clients[i], fmt.Sprintf(`INSERT INTO b.t
 			SELECT cityHash64(number, %d), hex(cityHash64(number)), now64() FROM numbers(10000)`, n))
 	})
-	turn("sum over FINAL", 10, func(i int) { _ = scalar[uint64](t, clients[i], "SELECT sum(cityHash64(s)) FROM b.t FINAL") })
+	turn("sum over FINAL", 10, func(i int) {
+		_ = scalar[uint64](t, clients[i], "SELECT sum(cityHash64(s)) FROM b.t FINAL")
+	})
 	for what, d := range took {
 		t.Logf("%-22s confined %v, unconfined %v, ratio %.3f", what, d[0].Round(time.Millisecond),
 			d[1].Round(time.Millisecond), float64(d[0])/float64(d[1]))

@@ -24,7 +24,8 @@ import (
 func compressions() map[string]*chgo.Compression {
 	return map[string]*chgo.Compression{
 		"none": nil, "lz4": {Method: chgo.CompressionLZ4}, "zstd": {Method: chgo.CompressionZSTD, Level: 3},
-		"gzip": {Method: chgo.CompressionGZIP, Level: 1}, "deflate": {Method: chgo.CompressionDeflate, Level: 1}, "br": {Method: chgo.CompressionBrotli, Level: 1},
+		"gzip": {Method: chgo.CompressionGZIP, Level: 1}, "deflate": {Method: chgo.CompressionDeflate, Level: 1},
+		"br": {Method: chgo.CompressionBrotli, Level: 1},
 	}
 }
 
@@ -35,8 +36,10 @@ func TestClientRoundTrip(t *testing.T) {
 	for name, compression := range compressions() {
 		t.Run(name, func(t *testing.T) {
 			c := open(t, shared, func(o *chgo.Options) { o.Compression, o.Auth.Database = compression, "round_trip" })
-			mustExec(t, c, `CREATE TABLE t_`+name+` (id UUID, n UInt64, flag UInt8, kind LowCardinality(String), at DateTime64(3,'UTC'), hash FixedString(32),
-				subjects Array(Tuple(alias UUID, role LowCardinality(String))), next Map(String, Tuple(offset Int64, last_seq UInt64)), tags Array(String), opt Nullable(String))
+			mustExec(t, c, `CREATE TABLE t_`+name+
+				` (id UUID, n UInt64, flag UInt8, kind LowCardinality(String), at DateTime64(3,'UTC'),
+				hash FixedString(32), subjects Array(Tuple(alias UUID, role LowCardinality(String))),
+				next Map(String, Tuple(offset Int64, last_seq UInt64)), tags Array(String), opt Nullable(String))
 				ENGINE = MergeTree ORDER BY n SETTINGS fsync_after_insert = 1`)
 			type subject struct {
 				Alias uuid.UUID `ch:"alias"`
@@ -59,8 +62,12 @@ func TestClientRoundTrip(t *testing.T) {
 			binary := "\n\n\x00\xff'\\" + strings.Repeat("\n", 26)
 			set := "value"
 			want := []row{
-				{uuid.New(), 1, 1, "a", time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC), binary, []subject{{uuid.New(), "actor"}, {uuid.New(), "target"}}, map[string]offset{"topic/0": {"offset": int64(7), "last_seq": uint64(9)}}, []string{"\n\n", ""}, &set},
-				{uuid.New(), 1<<64 - 1, 0, "b", time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), strings.Repeat("\x00", 32), []subject{}, map[string]offset{}, []string{}, nil},
+				{uuid.New(), 1, 1, "a", time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC), binary,
+					[]subject{{uuid.New(), "actor"}, {uuid.New(), "target"}},
+					map[string]offset{"topic/0": {"offset": int64(7), "last_seq": uint64(9)}},
+					[]string{"\n\n", ""}, &set},
+				{uuid.New(), 1<<64 - 1, 0, "b", time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC),
+					strings.Repeat("\x00", 32), []subject{}, map[string]offset{}, []string{}, nil},
 			}
 			batch, err := c.PrepareBatch(t.Context(), "INSERT INTO t_"+name)
 			if err != nil {
@@ -71,7 +78,8 @@ func TestClientRoundTrip(t *testing.T) {
 				for _, s := range r.Subjects {
 					pairs = append(pairs, []any{s.Alias, s.Role})
 				}
-				if err := batch.Append(r.ID, r.N, r.Flag, r.Kind, r.At, r.Hash, pairs, r.Next, r.Tags, r.Opt); err != nil {
+				if err := batch.Append(r.ID, r.N, r.Flag, r.Kind, r.At, r.Hash, pairs, r.Next, r.Tags,
+					r.Opt); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -85,7 +93,8 @@ func TestClientRoundTrip(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			if n := scalar[uint64](t, c, "SELECT count() FROM t_"+name+" WHERE id = {id:UUID} AND kind = {kind:String}",
+			if n := scalar[uint64](t, c, "SELECT count() FROM t_"+name+
+				" WHERE id = {id:UUID} AND kind = {kind:String}",
 				chgo.Named("id", want[0].ID.String()), chgo.Named("kind", "a")); n != 1 {
 				t.Errorf("parameters found %d rows", n)
 			}
@@ -119,7 +128,8 @@ func TestBigResultInConstantMemory(t *testing.T) {
 			peak = max(peak, resident(t, shared.PID()))
 		}
 	}
-	rows, err := open(t, shared, nil).Query(t.Context(), "SELECT number, {pad:String} FROM numbers({n:UInt64}) SETTINGS max_block_size = 8192", chgo.Named("pad", pad), named("n", n))
+	rows, err := open(t, shared, nil).Query(t.Context(), "SELECT number, {pad:String} FROM numbers({n:UInt64}) "+
+		"SETTINGS max_block_size = 8192", chgo.Named("pad", pad), named("n", n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +150,8 @@ func TestBigResultInConstantMemory(t *testing.T) {
 		t.Errorf("%d rows, sum %d, want %d and %d", got, sum, n, want)
 	}
 	// A format with a head and a foot takes the other way.
-	resp, err := rawQuery(t.Context(), shared, "SELECT number, repeat('x', 150) FROM numbers(2000000) FORMAT JSONCompact SETTINGS max_block_size = 8192", "big")
+	resp, err := rawQuery(t.Context(), shared, "SELECT number, repeat('x', 150) FROM numbers(2000000) FORMAT "+
+		"JSONCompact SETTINGS max_block_size = 8192", "big")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,18 +186,25 @@ func resident(t testing.TB, pid int) uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
-// A chain of materialized views over ReplacingMergeTrees: inserting the same batch again changes nothing
-// that FINAL shows, under the settings the projector names.
+// A chain of materialized views over ReplacingMergeTrees: inserting the same batch again changes
+// nothing that FINAL shows, under the settings the projector names.
 func TestViewChain(t *testing.T) {
 	c := open(t, shared, func(o *chgo.Options) {
-		o.Settings = chgo.Settings{"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1, "parallel_view_processing": 1}
+		o.Settings = chgo.Settings{"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1,
+			"parallel_view_processing": 1}
 	})
 	mustExec(t, c, "CREATE DATABASE chain ENGINE = Atomic",
-		"CREATE TABLE chain.events (seq UInt64, stream String, vals Array(Tuple(attribute LowCardinality(String), value String, removed UInt8))) ENGINE = ReplacingMergeTree ORDER BY (stream, seq) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1",
-		"CREATE TABLE chain.history (stream String, attribute LowCardinality(String), seq UInt64, value String, removed UInt8) ENGINE = ReplacingMergeTree ORDER BY (stream, attribute, seq)",
-		"CREATE TABLE chain.current (stream String, attribute LowCardinality(String), value String, removed UInt8, seq UInt64) ENGINE = ReplacingMergeTree(seq) ORDER BY (stream, attribute)",
-		"CREATE MATERIALIZED VIEW chain.history_mv TO chain.history AS SELECT stream, v.attribute AS attribute, seq, v.value AS value, v.removed AS removed FROM chain.events ARRAY JOIN vals AS v",
-		"CREATE MATERIALIZED VIEW chain.current_mv TO chain.current AS SELECT stream, attribute, value, removed, seq FROM chain.history",
+		"CREATE TABLE chain.events (seq UInt64, stream String, vals Array(Tuple(attribute LowCardinality(String), "+
+			"value String, removed UInt8))) ENGINE = ReplacingMergeTree ORDER BY (stream, seq) SETTINGS "+
+			"fsync_after_insert = 1, fsync_part_directory = 1",
+		"CREATE TABLE chain.history (stream String, attribute LowCardinality(String), seq UInt64, value String, "+
+			"removed UInt8) ENGINE = ReplacingMergeTree ORDER BY (stream, attribute, seq)",
+		"CREATE TABLE chain.current (stream String, attribute LowCardinality(String), value String, removed UInt8, "+
+			"seq UInt64) ENGINE = ReplacingMergeTree(seq) ORDER BY (stream, attribute)",
+		"CREATE MATERIALIZED VIEW chain.history_mv TO chain.history AS SELECT stream, v.attribute AS attribute, seq, "+
+			"v.value AS value, v.removed AS removed FROM chain.events ARRAY JOIN vals AS v",
+		"CREATE MATERIALIZED VIEW chain.current_mv TO chain.current AS SELECT stream, attribute, value, removed, seq "+
+			"FROM chain.history",
 		"CREATE VIEW chain.now AS SELECT * FROM chain.current FINAL WHERE NOT removed")
 	for range 3 {
 		batch, err := c.PrepareBatch(t.Context(), "INSERT INTO chain.events (seq, stream, vals)")
@@ -203,8 +221,11 @@ func TestViewChain(t *testing.T) {
 			t.Fatal(err)
 		}
 		for query, want := range map[string]uint64{
-			"SELECT count() FROM chain.events FINAL": 1000, "SELECT count() FROM chain.history FINAL": 2000, "SELECT count() FROM chain.current FINAL": 200,
-			"SELECT count() FROM chain.now WHERE attribute = 'owner'": 90, "SELECT count() FROM chain.now WHERE attribute = 'owner' AND value = concat('v', toString(900 + toUInt64(substring(stream, 8))))": 90,
+			"SELECT count() FROM chain.events FINAL": 1000, "SELECT count() FROM chain.history FINAL": 2000,
+			"SELECT count() FROM chain.current FINAL":                 200,
+			"SELECT count() FROM chain.now WHERE attribute = 'owner'": 90,
+			"SELECT count() FROM chain.now WHERE attribute = 'owner' AND value = concat('v', toString(900 + " +
+				"toUInt64(substring(stream, 8))))": 90,
 		} {
 			if got := scalar[uint64](t, c, query); got != want {
 				t.Errorf("%s: %d, want %d", query, got, want)
@@ -218,10 +239,13 @@ func TestSettings(t *testing.T) {
 	c := open(t, shared, func(o *chgo.Options) {
 		o.Settings = chgo.Settings{"async_insert": 0, "max_block_size": 123}
 	})
-	ctx := chgo.Context(t.Context(), chgo.WithSettings(chgo.Settings{"deduplicate_blocks_in_dependent_materialized_views": 0, "max_block_size": 77}))
+	ctx := chgo.Context(t.Context(), chgo.WithSettings(chgo.Settings{
+		"deduplicate_blocks_in_dependent_materialized_views": 0, "max_block_size": 77,
+	}))
 	var async, dedup bool
 	var block uint64
-	query := "SELECT getSetting('async_insert'), getSetting('deduplicate_blocks_in_dependent_materialized_views'), toUInt64(getSetting('max_block_size'))"
+	query := "SELECT getSetting('async_insert'), getSetting('deduplicate_blocks_in_dependent_materialized_views'), " +
+		"toUInt64(getSetting('max_block_size'))"
 	if err := c.QueryRow(ctx, query).Scan(&async, &dedup, &block); err != nil {
 		t.Fatal(err)
 	}
@@ -240,14 +264,16 @@ func TestSettings(t *testing.T) {
 		t.Errorf("unknown setting: %v", err)
 	}
 	// A setting decides over an insert, too: over the parsing of its data and over its writing.
-	mustExec(t, c, "CREATE DATABASE settings ENGINE = Atomic", "CREATE TABLE settings.t (a UInt8, b UInt8 DEFAULT a + 7) ENGINE = MergeTree PARTITION BY a ORDER BY a")
+	mustExec(t, c, "CREATE DATABASE settings ENGINE = Atomic",
+		"CREATE TABLE settings.t (a UInt8, b UInt8 DEFAULT a + 7) ENGINE = MergeTree PARTITION BY a ORDER BY a")
 	with := func(name string, value any) context.Context {
 		return chgo.Context(t.Context(), chgo.WithSettings(chgo.Settings{name: value}))
 	}
 	if err := c.Exec(with("format_csv_delimiter", ";"), "INSERT INTO settings.t FORMAT CSV\n1;5\n2;\n"); err != nil {
 		t.Error(err)
 	}
-	if got := scalar[string](t, c, "SELECT toString(groupArray((a, b))) FROM (SELECT * FROM settings.t ORDER BY a)"); got != "[(1,5),(2,9)]" {
+	if got := scalar[string](t, c, "SELECT toString(groupArray((a, b))) FROM (SELECT * FROM "+
+		"settings.t ORDER BY a)"); got != "[(1,5),(2,9)]" {
 		t.Errorf("inserted %s", got)
 	}
 	err = c.Exec(with("max_partitions_per_insert_block", 1), "INSERT INTO settings.t (a) VALUES (3), (4)")
@@ -258,7 +284,8 @@ func TestSettings(t *testing.T) {
 	if got := scalar[string](t, c, "SELECT toString(getSetting('max_execution_time'))"); got != "3600" {
 		t.Errorf("max_execution_time is %s", got)
 	}
-	err = c.Exec(with("max_execution_time", "0.2"), "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(cityHash64(number)) FORMAT Null")
+	err = c.Exec(with("max_execution_time", "0.2"), "SELECT count() FROM numbers(1000000000000) WHERE NOT "+
+		"ignore(cityHash64(number)) FORMAT Null")
 	if !errors.As(err, &ex) || ex.Code != 159 {
 		t.Errorf("a statement without end: %v", err)
 	}
@@ -276,7 +303,8 @@ func TestCancel(t *testing.T) {
 	} {
 		id := fmt.Sprint("cancel-", i)
 		running := func() uint64 {
-			return scalar[uint64](t, watch, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE {id:String}", chgo.Named("id", "query_id="+id+" %"))
+			return scalar[uint64](t, watch, "SELECT count() FROM system.processes WHERE Settings['log_comment'] "+
+				"LIKE {id:String}", chgo.Named("id", "query_id="+id+" %"))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -304,7 +332,8 @@ func TestCancel(t *testing.T) {
 }
 
 func rawQuery(ctx context.Context, s *Server, query, id string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr()+"/?query_id="+id, strings.NewReader(query))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr()+"/?query_id="+id,
+		strings.NewReader(query))
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +344,8 @@ func rawQuery(ctx context.Context, s *Server, query, id string) (*http.Response,
 func TestErrorInMidResult(t *testing.T) {
 	for name, compression := range compressions() {
 		c := open(t, shared, func(o *chgo.Options) { o.Compression = compression })
-		rows, err := c.Query(t.Context(), "SELECT number, toString(cityHash64(number)), throwIf(number = 300000) FROM numbers(100000000) SETTINGS max_threads = 1")
+		rows, err := c.Query(t.Context(), "SELECT number, toString(cityHash64(number)), throwIf(number = 300000) "+
+			"FROM numbers(100000000) SETTINGS max_threads = 1")
 		if err == nil {
 			for rows.Next() {
 			}
@@ -331,7 +361,8 @@ func TestErrorInMidResult(t *testing.T) {
 // Inserts and reads side by side, more of them than statements may run at a time.
 func TestConcurrent(t *testing.T) {
 	c := open(t, shared, func(o *chgo.Options) { o.MaxOpenConns, o.MaxIdleConns = 64, 64 })
-	mustExec(t, c, "CREATE DATABASE concurrent ENGINE = Atomic", "CREATE TABLE concurrent.t (w UInt32, n UInt32) ENGINE = MergeTree ORDER BY (w, n)")
+	mustExec(t, c, "CREATE DATABASE concurrent ENGINE = Atomic",
+		"CREATE TABLE concurrent.t (w UInt32, n UInt32) ENGINE = MergeTree ORDER BY (w, n)")
 	var wg sync.WaitGroup
 	fail := make(chan error, 64)
 	for w := range uint32(48) {
@@ -345,7 +376,8 @@ func TestConcurrent(t *testing.T) {
 			}
 			var count uint64
 			if err == nil {
-				err = c.QueryRow(t.Context(), "SELECT count() FROM concurrent.t WHERE w = {w:UInt32}", chgo.Named("w", fmt.Sprint(w))).Scan(&count)
+				err = c.QueryRow(t.Context(), "SELECT count() FROM concurrent.t WHERE w = {w:UInt32}",
+					chgo.Named("w", fmt.Sprint(w))).Scan(&count)
 			}
 			if err == nil && count != 50 {
 				err = fmt.Errorf("worker %d reads %d of its own 50 rows", w, count)
@@ -377,7 +409,8 @@ func TestExternalTables(t *testing.T) {
 	ctx := chgo.Context(t.Context(), chgo.WithExternalTable(table))
 	var count uint64
 	var labels string
-	if err := c.QueryRow(ctx, "SELECT count(), arrayStringConcat(groupArray(label), ',') FROM numbers(25) AS a JOIN wanted ON a.number = wanted.n").Scan(&count, &labels); err != nil {
+	if err := c.QueryRow(ctx, "SELECT count(), arrayStringConcat(groupArray(label), ',') FROM numbers(25) AS a JOIN "+
+		"wanted ON a.number = wanted.n").Scan(&count, &labels); err != nil {
 		t.Fatal(err)
 	}
 	if want := "label\n\n0,label\n\n1,label\n\n2"; count != 3 || labels != want {

@@ -15,6 +15,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/engine"
 )
 
 // mainThread gets what the child's main thread must do: its stack is found in another way than the
@@ -43,22 +46,22 @@ func runRaw(cfg ChildConfig) error {
 
 // rawEngine hands each statement to the engine as it stands: what it cannot do, the process cannot
 // do.
-func rawEngine(f *front) http.Handler {
+func rawEngine(dial func() (*engine.Conn, error), _ http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ping" {
-			ok(w)
+			_, _ = io.WriteString(w, "Ok.\n")
 			return
 		}
 		statement, err := io.ReadAll(r.Body)
 		var out []byte
 		if err == nil {
-			var c *conn
-			if c, err = f.lib.dial(f.args); err == nil {
-				defer c.close()
+			var c *engine.Conn
+			if c, err = dial(); err == nil {
+				defer c.Close()
 				done := make(chan struct{})
 				mainThread <- func() {
 					defer close(done)
-					out, _, err = c.exec(string(statement), "TSV", nil)
+					out, _, err = c.Exec(string(statement), "TSV", nil)
 				}
 				<-done
 			}
@@ -199,13 +202,16 @@ func TestConfinement(t *testing.T) {
 			{"the same by a relative path", "SELECT * FROM file('HOME/clickhouse/engine/../../kek', 'RawBLOB')"},
 			{"the same by a link inside", "SELECT * FROM file('HOME/clickhouse/engine/user_files/link', 'RawBLOB')"},
 			{"a listing", "SELECT _path FROM file('HOME/k*', 'RawBLOB')"},
-			{"the parent's environment", fmt.Sprintf("SELECT * FROM file('/proc/%d/environ', 'RawBLOB')", os.Getpid())},
+			{"the parent's environment", fmt.Sprintf("SELECT * FROM file('/proc/%d/environ', 'RawBLOB')",
+				os.Getpid())},
 			{"the parent's maps", fmt.Sprintf("SELECT * FROM file('/proc/%d/maps', 'LineAsString')", os.Getpid())},
-			{"the parent's descriptors", fmt.Sprintf("SELECT * FROM file('/proc/%d/fdinfo/0', 'LineAsString')", os.Getpid())},
+			{"the parent's descriptors", fmt.Sprintf("SELECT * FROM file('/proc/%d/fdinfo/0', 'LineAsString')",
+				os.Getpid())},
 			{"its own environment", "SELECT * FROM file('/proc/self/environ', 'RawBLOB')"},
 			{"writing a file", "INSERT INTO FUNCTION file('HOME/written', 'LineAsString', 's String') SELECT 'x'"},
 			{"writing by OUTFILE", "SELECT 1 INTO OUTFILE 'HOME/outfile' FORMAT TSV"},
-			{"a table over a file", "CREATE TABLE default.passwd (s String) ENGINE = File('LineAsString', '/etc/passwd')"},
+			{"a table over a file", "CREATE TABLE default.passwd (s String) ENGINE = File('LineAsString', " +
+				"'/etc/passwd')"},
 			{"a database in another place", "CREATE DATABASE elsewhere ENGINE = SQLite('HOME/other.db')"},
 			{"a backup elsewhere", "BACKUP DATABASE default TO File('HOME/elsewhere.tar')"},
 		} {
@@ -235,12 +241,13 @@ func TestConfinement(t *testing.T) {
 		}
 		// What is the engine's own is open to it: that the rest is not is not for want of trying.
 		own := home + "/clickhouse/engine/user_files/own"
-		if out, err := raw(t, confined, "SELECT * FROM file('"+own+"', 'LineAsString')"); err != nil || out != "own\n" {
+		if out, err := raw(t, confined, "SELECT * FROM file('"+own+"', 'LineAsString')"); err != nil ||
+			out != "own\n" {
 			t.Errorf("its own file: %q, %v", out, err)
 		}
 	})
 	t.Run("the parent's messages", func(t *testing.T) {
-		for _, fd := range []int{controlFD, listenerFD} {
+		for _, fd := range []int{confine.ControlFD, confine.ListenerFD} {
 			for _, name := range []string{"/dev/fd/%d", "/proc/self/fd/%d"} {
 				out, err := raw(t, confined, fmt.Sprintf("SELECT * FROM file('"+name+"', 'RawBLOB')", fd))
 				if err == nil {
@@ -292,7 +299,8 @@ func TestConfinement(t *testing.T) {
 		backup := " File('" + home + "/backups/d.tar.zst')"
 		for _, statement := range []string{
 			"CREATE DATABASE d ENGINE = Atomic",
-			"CREATE TABLE d.t (n UInt64, s String) ENGINE = ReplacingMergeTree ORDER BY n SETTINGS fsync_after_insert = 1",
+			"CREATE TABLE d.t (n UInt64, s String) ENGINE = ReplacingMergeTree ORDER BY n SETTINGS " +
+				"fsync_after_insert = 1",
 			"INSERT INTO d.t SELECT number, 'x' FROM numbers(1000)",
 			"INSERT INTO d.t SELECT number, 'y' FROM numbers(2000)",
 			"OPTIMIZE TABLE d.t FINAL",

@@ -26,19 +26,21 @@ import (
 // Version is the release of the npm packages that carry libchdb; the engine calls itself 26.7.2.1.
 const Version = "26.7.3-stable.1"
 
-// ErrNoLibrary says that there is no libchdb and none could be fetched. The message names the ways out.
+// ErrNoLibrary says that there is no libchdb and none could be fetched. The
+// message names the ways out.
 var ErrNoLibrary = errors.New("no ClickHouse engine: install npm (it comes with Node.js) so that it can be fetched, " +
 	"or give the path of an existing libchdb.so, or the address of an existing ClickHouse server")
 
-// FetchProgress tells how far a fetch is. Stage is waiting (for another process's fetch), downloading,
-// checking or unpacking; Done and Total are bytes, Total is 0 where it is not known.
+// FetchProgress tells how far a fetch is. Stage is waiting (for another process's fetch),
+// downloading, checking or unpacking; Done and Total are bytes, Total is 0 where it is not known.
 type FetchProgress struct {
 	Stage       string
 	Done, Total int64
 }
 
-// A release is one platform's package. Where the digests are pinned, nothing but those bytes is used;
-// elsewhere npm's own check of the registry's digest stands, and what was first fetched is kept.
+// A release is one platform's package. Where the digests are pinned, nothing but those
+// bytes is used; elsewhere npm's own check of the registry's digest stands, and what
+// was first fetched is kept.
 type release struct {
 	pkg     string
 	tarball string // sha512, base64
@@ -60,16 +62,17 @@ var releases = map[string]release{
 
 const libName = "libchdb.so"
 
-// checked is the note beside a fetched library. A library whose size and time are those of the note is
-// taken for what was checked; otherwise it is hashed again.
+// checked is the note beside a fetched library. A library whose size and time are those of the
+// note is taken for what was checked; otherwise it is hashed again.
 type checked struct {
 	SHA256  string    `json:"sha256"`
 	Size    int64     `json:"size"`
 	ModTime time.Time `json:"modTime"`
 }
 
-// Fetch returns the path of the engine's library: LibPath if set, else the cached copy, fetched through
-// npm where it is missing or damaged. Processes that fetch at the same time wait for the first.
+// Fetch returns the path of the engine's library: LibPath if set, else the cached
+// copy, fetched through npm where it is missing or damaged. Processes that fetch at
+// the same time wait for the first.
 func Fetch(ctx context.Context, cfg Config) (string, error) {
 	if cfg.LibPath != "" {
 		if _, err := os.Stat(cfg.LibPath); err != nil {
@@ -143,7 +146,8 @@ func (f *fetcher) fetch(ctx context.Context) (string, error) {
 	if err := f.unpack(ctx, tarball, filepath.Join(out, libName)); err != nil {
 		return "", fmt.Errorf("unpack libchdb: %w", err)
 	}
-	// Under the lock, so nobody else renames; a reader sees the old directory, none, or the new one.
+	// Under the lock, so nobody else renames; a reader sees the old
+	// directory, none, or the new one.
 	if err := errors.Join(os.RemoveAll(f.dir), os.Rename(out, f.dir), syncDir(f.base)); err != nil {
 		return "", fmt.Errorf("fetch libchdb: %w", err)
 	}
@@ -170,8 +174,8 @@ func (f *fetcher) lock(ctx context.Context) (*os.File, error) {
 	}
 }
 
-// intact says whether the cached library is what was fetched. With rehash, a library whose time alone
-// differs from the note's is read and, if its bytes are right, noted anew.
+// intact says whether the cached library is what was fetched. With rehash, a library whose time
+// alone differs from the note's is read and, if its bytes are right, noted anew.
 func (f *fetcher) intact(rehash bool) error {
 	b, err := os.ReadFile(filepath.Join(f.dir, "checked.json"))
 	if err != nil {
@@ -221,8 +225,8 @@ func writeNote(dir string, note checked) error {
 
 var npmCode = regexp.MustCompile(`npm (?:error|ERR!) code (\w+)`)
 
-// download has npm fetch the tarball. npm's own words name the registry, which may be private: only its
-// error code is passed on.
+// download has npm fetch the tarball. npm's own words name the registry, which may be private:
+// only its error code is passed on.
 func (f *fetcher) download(ctx context.Context, npm, tmp string) (string, error) {
 	f.progress(FetchProgress{Stage: "downloading"})
 	cmd := exec.CommandContext(ctx, npm, "pack", f.rel.pkg+"@"+Version, "--silent", "--pack-destination", tmp)
@@ -250,7 +254,8 @@ func (f *fetcher) download(ctx context.Context, npm, tmp string) (string, error)
 			return "", fmt.Errorf("check libchdb: %w", err)
 		}
 		if base64.StdEncoding.EncodeToString(sum) != f.rel.tarball {
-			return "", fmt.Errorf("%s@%s is not the package this program was built for: its SHA-512 differs", f.rel.pkg, Version)
+			return "", fmt.Errorf("%s@%s is not the package this program was built for: its SHA-512 differs",
+				f.rel.pkg, Version)
 		}
 	}
 	return found[0], nil

@@ -21,15 +21,16 @@ import (
 	"time"
 )
 
-// fakeNPM puts an npm into PATH that hands out a package with the given library, and counts its calls in
-// the file that it returns.
+// fakeNPM puts an npm into PATH that hands out a package with the given library, and counts its
+// calls in the file that it returns.
 func fakeNPM(t *testing.T, library []byte, script string) (rel release, calls string) {
 	t.Helper()
 	var buf bytes.Buffer
 	zw := gzip.NewWriter(&buf)
 	tw := tar.NewWriter(zw)
 	for name, content := range map[string][]byte{"package/package.json": []byte("{}"), "package/" + libName: library} {
-		if err := errors.Join(tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}), func() error { _, err := tw.Write(content); return err }()); err != nil {
+		if err := errors.Join(tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}),
+			func() error { _, err := tw.Write(content); return err }()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,7 +50,8 @@ func fakeNPM(t *testing.T, library []byte, script string) (rel release, calls st
 	}
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	tarball, lib := sha512.Sum512(buf.Bytes()), sha256.Sum256(library)
-	return release{pkg: "@chdb/lib-test", tarball: base64.StdEncoding.EncodeToString(tarball[:]), lib: hex.EncodeToString(lib[:]), size: int64(len(library))}, calls
+	return release{pkg: "@chdb/lib-test", tarball: base64.StdEncoding.EncodeToString(tarball[:]),
+		lib: hex.EncodeToString(lib[:]), size: int64(len(library))}, calls
 }
 
 func countCalls(t *testing.T, file string) int {
@@ -110,7 +112,8 @@ func TestFetch(t *testing.T) {
 	// Damage is repaired: other bytes of the same size, and a shorter file.
 	for _, damage := range [][]byte{bytes.Repeat([]byte("broken"), 1000), library[:100]} {
 		before := countCalls(t, calls)
-		if err := errors.Join(os.Chmod(f.lib(), 0o600), os.WriteFile(f.lib(), damage, 0o600), os.Chtimes(f.lib(), time.Now(), time.Now().Add(2*time.Hour))); err != nil {
+		if err := errors.Join(os.Chmod(f.lib(), 0o600), os.WriteFile(f.lib(), damage, 0o600),
+			os.Chtimes(f.lib(), time.Now(), time.Now().Add(2*time.Hour))); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := f.fetch(t.Context()); err != nil || countCalls(t, calls) != before+1 {
@@ -139,7 +142,8 @@ func TestFetchFailures(t *testing.T) {
 		}
 		return err
 	}
-	rel, _ := fakeNPM(t, []byte("x"), "echo 'npm error code E404\nnpm error 404 Not Found - GET https://"+host+"/x' >&2; exit 1")
+	rel, _ := fakeNPM(t, []byte("x"), "echo 'npm error code E404\nnpm error 404 Not Found - GET https://"+host+
+		"/x' >&2; exit 1")
 	err := fetch(rel)
 	if !errors.Is(err, ErrNoLibrary) || !strings.Contains(err.Error(), "E404") || strings.Contains(err.Error(), host) {
 		t.Errorf("npm fails: %v", err)
@@ -160,7 +164,8 @@ func TestFetchFailures(t *testing.T) {
 		t.Errorf("another library: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if err := fetch(rel); !errors.Is(err, ErrNoLibrary) || !strings.Contains(err.Error(), "npm") || !strings.Contains(err.Error(), "ClickHouse server") {
+	if err := fetch(rel); !errors.Is(err, ErrNoLibrary) || !strings.Contains(err.Error(), "npm") ||
+		!strings.Contains(err.Error(), "ClickHouse server") {
 		t.Errorf("no npm: %v", err)
 	}
 }

@@ -59,8 +59,8 @@ func openGate(cfg Config) (*gate, error) {
 // file is a copy of the listener for the child.
 func (g *gate) file() (*os.File, error) { return g.ln.File() }
 
-// unblock undoes what passing the copy on did to the listener, whose mode parent and child share: an Accept
-// that blocks could not be ended. A child that serves does so itself.
+// unblock undoes what passing the copy on did to the listener, whose mode parent and child share:
+// an Accept that blocks could not be ended. A child that serves does so itself.
 func (g *gate) unblock() error {
 	raw, err := g.ln.SyscallConn()
 	if err != nil {
@@ -104,9 +104,10 @@ func (g *gate) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", g.addr())
-	}}
+	}
+	t := &http.Transport{DisableKeepAlives: true, DialContext: dial}
 	if g.certs != nil {
 		// Whoever signed it, it must be the one that was just read.
 		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: g.certs.isOurs}

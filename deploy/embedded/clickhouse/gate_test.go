@@ -138,7 +138,8 @@ func newCertificate(t *testing.T, dir string, names ...string) (certFile, keyFil
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: names,
+		SerialNumber: serial, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames:              names,
 		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -192,7 +193,8 @@ func TestTLS(t *testing.T) {
 		t.Errorf("URL %s, want %s", s.URL(), want)
 	}
 	get := func(host string, conf *tls.Config) (int, error) {
-		tr := &http.Transport{TLSClientConfig: conf, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		tr := &http.Transport{TLSClientConfig: conf, DialContext: func(ctx context.Context,
+			_, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}}
 		defer tr.CloseIdleConnections()

@@ -53,7 +53,9 @@ func askingServer(t testing.TB) *Server {
 // as opens the client as an account.
 func as(t testing.TB, name string) chgo.Conn {
 	t.Helper()
-	return open(t, askingServer(t), func(o *chgo.Options) { o.Auth.Username, o.Auth.Password = name, passwordOf(name) })
+	return open(t, askingServer(t), func(o *chgo.Options) {
+		o.Auth.Username, o.Auth.Password = name, passwordOf(name)
+	})
 }
 
 func passwordOf(name string) string {

@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	chcompress "github.com/ClickHouse/ch-go/compress"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
 )
 
 func TestHealth(t *testing.T) {
@@ -43,16 +44,21 @@ func TestFormats(t *testing.T) {
 	for _, c := range []struct{ format, contentType, want string }{
 		{"TabSeparated", "text/tab-separated-values; charset=UTF-8", "0\tline\\n0\n1\tline\\n1\n2\tline\\n2\n"},
 		{"CSV", "text/csv; charset=UTF-8; header=absent", "0,\"line\n0\"\n1,\"line\n1\"\n2,\"line\n2\"\n"},
-		{"CSVWithNames", "text/csv; charset=UTF-8; header=present", "\"n\",\"s\"\n0,\"line\n0\"\n1,\"line\n1\"\n2,\"line\n2\"\n"},
-		{"JSONEachRow", "application/x-ndjson; charset=UTF-8", `{"n":0,"s":"line\n0"}` + "\n" + `{"n":1,"s":"line\n1"}` + "\n" + `{"n":2,"s":"line\n2"}` + "\n"},
+		{"CSVWithNames", "text/csv; charset=UTF-8; header=present",
+			"\"n\",\"s\"\n0,\"line\n0\"\n1,\"line\n1\"\n2,\"line\n2\"\n"},
+		{"JSONEachRow", "application/x-ndjson; charset=UTF-8", `{"n":0,"s":"line\n0"}` + "\n" +
+			`{"n":1,"s":"line\n1"}` + "\n" + `{"n":2,"s":"line\n2"}` + "\n"},
 		{"Null", "text/plain; charset=UTF-8", ""},
 	} {
 		for how, a := range map[string]httpAnswer{
 			"clause": post(t, query+" FORMAT "+c.format), "parameter": post(t, query, "default_format", c.format),
-			"get": get(t, "query", query, "default_format", c.format), "clause over parameter": post(t, query+"\nformat "+c.format+" -- end", "default_format", "XML"),
-			"header": send(t, http.MethodPost, strings.NewReader(query), http.Header{"X-Clickhouse-Format": {c.format}}),
+			"get":                   get(t, "query", query, "default_format", c.format),
+			"clause over parameter": post(t, query+"\nformat "+c.format+" -- end", "default_format", "XML"),
+			"header": send(t, http.MethodPost, strings.NewReader(query),
+				http.Header{"X-Clickhouse-Format": {c.format}}),
 		} {
-			if a.status != 200 || a.body != c.want || a.header.Get("Content-Type") != c.contentType || a.header.Get("X-ClickHouse-Format") != c.format {
+			if a.status != 200 || a.body != c.want || a.header.Get("Content-Type") != c.contentType ||
+				a.header.Get("X-ClickHouse-Format") != c.format {
 				t.Errorf("%s by %s: %+v", c.format, how, a)
 			}
 		}
@@ -63,7 +69,8 @@ func TestFormats(t *testing.T) {
 		Data []struct{ N int }
 	}
 	a := post(t, "SELECT number::UInt32 AS N FROM numbers(300000) FORMAT JSON SETTINGS max_block_size = 1000")
-	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || doc.Rows != 300000 || len(doc.Data) != 300000 || doc.Data[299999].N != 299999 {
+	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || doc.Rows != 300000 || len(doc.Data) != 300000 ||
+		doc.Data[299999].N != 299999 {
 		t.Errorf("JSON: %v, %d rows, %d in data", err, doc.Rows, len(doc.Data))
 	}
 	a = post(t, "SELECT number FROM numbers(300000) SETTINGS max_block_size = 1000 FORMAT Parquet")
@@ -74,8 +81,10 @@ func TestFormats(t *testing.T) {
 	if a.status != 200 || !strings.Contains(a.header.Get("X-ClickHouse-Summary"), `"written_rows":"300000"`) {
 		t.Errorf("Parquet in: %+v", a)
 	}
-	lines := strings.Split(post(t, "SELECT number FROM numbers(200000) SETTINGS max_block_size = 1000 FORMAT TSVWithNamesAndTypes").body, "\n")
-	if len(lines) != 200003 || lines[0] != "number" || lines[1] != "UInt64" || lines[2] != "0" || lines[200001] != "199999" {
+	lines := strings.Split(post(t, "SELECT number FROM numbers(200000) SETTINGS max_block_size = 1000 FORMAT "+
+		"TSVWithNamesAndTypes").body, "\n")
+	if len(lines) != 200003 || lines[0] != "number" || lines[1] != "UInt64" || lines[2] != "0" ||
+		lines[200001] != "199999" {
 		t.Errorf("TSVWithNamesAndTypes: %d lines", len(lines))
 	}
 }
@@ -83,13 +92,15 @@ func TestFormats(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	a := post(t, "SELECT number FROM numbers(10)", "query_id", "my-id")
 	var s map[string]string
-	if err := json.Unmarshal([]byte(a.header.Get("X-ClickHouse-Summary")), &s); err != nil || s["read_rows"] != "10" || s["result_rows"] != "10" {
+	if err := json.Unmarshal([]byte(a.header.Get("X-ClickHouse-Summary")), &s); err != nil || s["read_rows"] != "10" ||
+		s["result_rows"] != "10" {
 		t.Errorf("summary %q: %v", a.header.Get("X-ClickHouse-Summary"), err)
 	}
 	if a.header.Get("X-ClickHouse-Query-Id") != "my-id" || a.header.Get("Content-Length") == "" {
 		t.Errorf("headers %v", a.header)
 	}
-	if a, b := post(t, "SELECT 1").header.Get("X-ClickHouse-Query-Id"), post(t, "SELECT 1").header.Get("X-ClickHouse-Query-Id"); a == "" || a == b {
+	if a, b := post(t, "SELECT 1").header.Get("X-ClickHouse-Query-Id"),
+		post(t, "SELECT 1").header.Get("X-ClickHouse-Query-Id"); a == "" || a == b {
 		t.Errorf("query ids %q and %q", a, b)
 	}
 }
@@ -118,14 +129,16 @@ func TestErrors(t *testing.T) {
 		{"INSERT INTO FUNCTION null('a UInt8') VALUES (1 + 1)", "344", "Interpreting expressions is disabled", 500},
 	} {
 		a := post(t, c.query)
-		if a.status != c.status || a.header.Get("X-ClickHouse-Exception-Code") != c.code || !strings.HasPrefix(a.body, "Code: "+c.code+". DB::Exception: ") || !strings.Contains(a.body, c.text) {
+		if a.status != c.status || a.header.Get("X-ClickHouse-Exception-Code") != c.code ||
+			!strings.HasPrefix(a.body, "Code: "+c.code+". DB::Exception: ") || !strings.Contains(a.body, c.text) {
 			t.Errorf("%s: %d, code %s: %s", c.query, a.status, a.header.Get("X-ClickHouse-Exception-Code"), a.body)
 		}
 	}
 	for name, params := range map[string][]string{
 		"role": {"role", "x"}, "user": {"user", "alice"}, "password": {"password", "x"},
-		"dialect": {"dialect", "kusto"}, "injection": {"max_threads = 1, max_block_size", "1"}, "compression": {"compress", "1", "network_compression_method", "T64"},
-		"database": {"database", "no`such"},
+		"dialect": {"dialect", "kusto"}, "injection": {"max_threads = 1, max_block_size", "1"},
+		"compression": {"compress", "1", "network_compression_method", "T64"},
+		"database":    {"database", "no`such"},
 	} {
 		if a := post(t, "SELECT 1", params...); a.status < 400 || a.header.Get("X-ClickHouse-Exception-Code") == "" {
 			t.Errorf("%s was not refused: %+v", name, a)
@@ -136,8 +149,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// GET, and readonly=1, can neither write nor reach a file or another machine. The second half are ways
-// that the engine itself leaves open.
+// GET, and readonly=1, can neither write nor reach a file or another machine. The second half are
+// ways that the engine itself leaves open.
 func TestReadOnly(t *testing.T) {
 	if a := post(t, "CREATE DATABASE read_only ENGINE = Atomic"); a.status != 200 {
 		t.Fatal(a)
@@ -146,16 +159,23 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(a)
 	}
 	for _, query := range []string{
-		"INSERT INTO read_only.t VALUES (1)", "INSERT INTO read_only.t SELECT 1", "DROP TABLE read_only.t", "CREATE TABLE read_only.u (a UInt8) ENGINE = Memory", "ALTER TABLE read_only.t DELETE WHERE 1",
-		"SYSTEM FLUSH LOGS", "SELECT * FROM file('/etc/hostname', 'LineAsString')", "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')", "SELECT * FROM remote('127.0.0.1:1', system.one)",
-		"SELECT * FROM executable('x', 'TSV', 'a String')", "SELECT * FROM `/etc/hostname`", "SET readonly = 0", "SELECT 1 SETTINGS readonly = 0", "SELECT 1 SETTINGS max_threads = 1",
+		"INSERT INTO read_only.t VALUES (1)", "INSERT INTO read_only.t SELECT 1", "DROP TABLE read_only.t",
+		"CREATE TABLE read_only.u (a UInt8) ENGINE = Memory", "ALTER TABLE read_only.t DELETE WHERE 1",
+		"SYSTEM FLUSH LOGS", "SELECT * FROM file('/etc/hostname', 'LineAsString')",
+		"SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')", "SELECT * FROM remote('127.0.0.1:1', system.one)",
+		"SELECT * FROM executable('x', 'TSV', 'a String')", "SELECT * FROM `/etc/hostname`", "SET readonly = 0",
+		"SELECT 1 SETTINGS readonly = 0", "SELECT 1 SETTINGS max_threads = 1",
 
-		"SELECT file('/etc/hostname')", "SELECT `file`('/etc/hostname')", "SELECT `\\x66ile`('/etc/hostname')", "SELECT \u201cfile\u201d('/etc/hostname')", "SELECT file /* */ ('/etc/hostname')",
-		"SELECT * APPLY(file) FROM (SELECT '/etc/hostname')", "SELECT * APPLY file FROM (SELECT '/etc/hostname')", "SELECT arrayMap(file, ['/etc/hostname'])",
-		"SELECT 1 INTO OUTFILE '/tmp/embedded-clickhouse-outfile'", "SELECT * FROM eval('SELECT fi' || 'le(''/etc/hostname'')')",
+		"SELECT file('/etc/hostname')", "SELECT `file`('/etc/hostname')", "SELECT `\\x66ile`('/etc/hostname')",
+		"SELECT \u201cfile\u201d('/etc/hostname')", "SELECT file /* */ ('/etc/hostname')",
+		"SELECT * APPLY(file) FROM (SELECT '/etc/hostname')", "SELECT * APPLY file FROM (SELECT '/etc/hostname')",
+		"SELECT arrayMap(file, ['/etc/hostname'])",
+		"SELECT 1 INTO OUTFILE '/tmp/embedded-clickhouse-outfile'",
+		"SELECT * FROM eval('SELECT fi' || 'le(''/etc/hostname'')')",
 	} {
 		for how, a := range map[string]httpAnswer{
-			"GET": get(t, "query", query), "GET readonly=0": get(t, "query", query, "readonly", "0", "allow_experimental_eval_table_function", "1"), "POST readonly=1": post(t, query, "readonly", "1"),
+			"GET": get(t, "query", query), "GET readonly=0": get(t, "query", query, "readonly", "0",
+				"allow_experimental_eval_table_function", "1"), "POST readonly=1": post(t, query, "readonly", "1"),
 		} {
 			if a.status < 400 {
 				t.Errorf("%s by %s: %+v", query, how, a)
@@ -165,10 +185,12 @@ func TestReadOnly(t *testing.T) {
 	if a := get(t, "query", "SELECT arrayMap({f:Identifier}, ['/etc/hostname'])", "param_f", "file"); a.status < 400 {
 		t.Errorf("a function's name in a parameter: %+v", a)
 	}
-	if a := get(t, "query", "SELECT 1 FORMAT Template", "format_template_resultset", "/etc/hostname", "format_template_row", "/etc/hostname"); a.status < 400 {
+	if a := get(t, "query", "SELECT 1 FORMAT Template", "format_template_resultset", "/etc/hostname",
+		"format_template_row", "/etc/hostname"); a.status < 400 {
 		t.Errorf("a file's name in a setting: %+v", a)
 	}
-	if a := get(t, "query", "SELECT count() FROM read_only.t WHERE a = {a:UInt8}", "param_a", "1", "max_threads", "1"); a.body != "0\n" {
+	if a := get(t, "query", "SELECT count() FROM read_only.t WHERE a = {a:UInt8}", "param_a", "1", "max_threads",
+		"1"); a.body != "0\n" {
 		t.Errorf("a plain GET: %+v", a)
 	}
 }
@@ -180,7 +202,8 @@ func TestForeignOrigin(t *testing.T) {
 			t.Errorf("%v: %d", h, a.status)
 		}
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+shared.Addr()+"/?query=SELECT+1", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+		"http://"+shared.Addr()+"/?query=SELECT+1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +219,8 @@ func TestForeignOrigin(t *testing.T) {
 
 // The statement and its data arrive in every division that the server accepts.
 func TestInsertForms(t *testing.T) {
-	for _, q := range []string{"CREATE DATABASE insert_forms ENGINE = Atomic", "CREATE TABLE insert_forms.t (a UInt32, b String) ENGINE = Memory"} {
+	for _, q := range []string{"CREATE DATABASE insert_forms ENGINE = Atomic",
+		"CREATE TABLE insert_forms.t (a UInt32, b String) ENGINE = Memory"} {
 		if a := post(t, q); a.status != 200 {
 			t.Fatal(a)
 		}
@@ -230,7 +254,8 @@ func TestInsertForms(t *testing.T) {
 			t.Errorf("%q + %q: %+v", c.query, c.body, a)
 			continue
 		}
-		a := post(t, "SELECT arrayStringConcat(groupArray(concat(toString(a), ':', b)), ' ') FROM (SELECT * FROM insert_forms.t ORDER BY a) FORMAT RawBLOB")
+		a := post(t, "SELECT arrayStringConcat(groupArray(concat(toString(a), ':', b)), ' ') FROM (SELECT * FROM "+
+			"insert_forms.t ORDER BY a) FORMAT RawBLOB")
 		if a.body != c.want {
 			t.Errorf("%q + %q: stored %q, want %q", c.query, c.body, a.body, c.want)
 		}
@@ -269,7 +294,8 @@ func TestCompressedBodies(t *testing.T) {
 	}
 	want := post(t, "SELECT number FROM numbers(500000)").body
 	for name, enc := range encode {
-		a := send(t, http.MethodPost, bytes.NewReader(enc([]byte("SELECT number FROM numbers(500000)"))), http.Header{"Content-Encoding": {name}, "Accept-Encoding": {name}})
+		a := send(t, http.MethodPost, bytes.NewReader(enc([]byte("SELECT number FROM numbers(500000)"))),
+			http.Header{"Content-Encoding": {name}, "Accept-Encoding": {name}})
 		if a.status != 200 || a.header.Get("Content-Encoding") != name {
 			t.Errorf("%s: %d %v", name, a.status, a.header)
 			continue
@@ -283,7 +309,8 @@ func TestCompressedBodies(t *testing.T) {
 		}
 		// A body cut short is an error and inserts nothing.
 		whole := enc([]byte(want))
-		a = send(t, http.MethodPost, bytes.NewReader(whole[:len(whole)-9]), http.Header{"Content-Encoding": {name}}, "query", "INSERT INTO FUNCTION null('a UInt64') FORMAT TSV")
+		a = send(t, http.MethodPost, bytes.NewReader(whole[:len(whole)-9]), http.Header{"Content-Encoding": {name}},
+			"query", "INSERT INTO FUNCTION null('a UInt64') FORMAT TSV")
 		if a.status < 400 {
 			t.Errorf("%s: a torn body was accepted: %+v", name, a)
 		}
@@ -300,16 +327,21 @@ func TestCompressedBodies(t *testing.T) {
 		t.Errorf("a statement in blocks: %+v", a)
 	}
 	data := encodeBlocks(t, want[:100]) + encodeBlocks(t, want[100:])
-	if a := post(t, data, "decompress", "1", "query", "INSERT INTO FUNCTION null('a UInt64') FORMAT TSV"); a.status != 200 || !strings.Contains(a.header.Get("X-ClickHouse-Summary"), `"written_rows":"500000"`) {
+	if a := post(t, data, "decompress", "1", "query", "INSERT INTO FUNCTION null('a "+
+		"UInt64') FORMAT TSV"); a.status != 200 || !strings.Contains(a.header.Get("X-ClickHouse-Summary"),
+		`"written_rows":"500000"`) {
 		t.Errorf("data in blocks: %+v", a)
 	}
 	const blockHeader = 25
 	for _, cut := range []int{1, blockHeader, len(data) - 1, len(encodeBlocks(t, want[:100])) + blockHeader} {
-		if a := post(t, data[:cut], "decompress", "1", "query", "INSERT INTO FUNCTION null('a UInt64') FORMAT TSV"); a.status < 400 {
+		if a := post(t, data[:cut], "decompress", "1", "query",
+			"INSERT INTO FUNCTION null('a UInt64') FORMAT TSV"); a.status < 400 {
 			t.Errorf("blocks cut after %d bytes were accepted: %+v", cut, a)
 		}
 	}
-	if a := send(t, http.MethodPost, strings.NewReader("x"), http.Header{"Content-Encoding": {"snappy"}}); a.status != 501 {
+	if a := send(t, http.MethodPost, strings.NewReader("x"), http.Header{
+		"Content-Encoding": {"snappy"},
+	}); a.status != 501 {
 		t.Errorf("snappy: %+v", a)
 	}
 }
@@ -325,32 +357,37 @@ func encodeBlocks(t *testing.T, s string) string {
 
 func decodeBlocks(t *testing.T, s string) ([]byte, error) {
 	t.Helper()
-	in := &counted{r: strings.NewReader(s)}
-	return io.ReadAll(&blockReader{in: in, blocks: chcompress.NewReader(in)})
+	return io.ReadAll(front.NewBlockReader(strings.NewReader(s)))
 }
 
-// wait_end_of_query turns an error late in a result into a status; without it the result breaks off.
+// wait_end_of_query turns an error late in a result into a status; without
+// it the result breaks off.
 func TestWaitEndOfQuery(t *testing.T) {
 	for _, format := range []string{"TSV", "JSON"} {
-		query := "SELECT number, throwIf(number = 1000000) FROM numbers(2000000) SETTINGS max_threads = 1 FORMAT " + format
-		if a := post(t, query, "wait_end_of_query", "1"); a.status != 500 || a.header.Get("X-ClickHouse-Exception-Code") != "395" {
+		query := "SELECT number, throwIf(number = 1000000) FROM numbers(2000000) SETTINGS " +
+			"max_threads = 1 FORMAT " + format
+		if a := post(t, query, "wait_end_of_query", "1"); a.status != 500 ||
+			a.header.Get("X-ClickHouse-Exception-Code") != "395" {
 			t.Errorf("%s waiting: %d %.100s", format, a.status, a.body)
 		}
 		a := post(t, query)
 		frame := "\r\n__exception__\r\n" + a.header.Get("X-ClickHouse-Exception-Tag") + "\r\nCode: 395. "
 		if a.status != 200 || a.err == nil || !strings.Contains(a.body, frame) {
-			t.Errorf("%s not waiting: %d, %v, ends with %.300q", format, a.status, a.err, a.body[max(0, len(a.body)-300):])
+			t.Errorf("%s not waiting: %d, %v, ends with %.300q", format, a.status, a.err,
+				a.body[max(0, len(a.body)-300):])
 		}
 	}
 	a := post(t, "SELECT number FROM numbers(1000000)", "wait_end_of_query", "1")
-	if lines := strings.Count(a.body, "\n"); lines != 1000000 || a.err != nil || !strings.Contains(a.header.Get("X-ClickHouse-Summary"), `"result_rows":"1000000"`) {
+	if lines := strings.Count(a.body, "\n"); lines != 1000000 || a.err != nil ||
+		!strings.Contains(a.header.Get("X-ClickHouse-Summary"), `"result_rows":"1000000"`) {
 		t.Errorf("%d lines, %v, %s", lines, a.err, a.header.Get("X-ClickHouse-Summary"))
 	}
 }
 
 // What one request does to its session ends with it.
 func TestSessionsAreSeparate(t *testing.T) {
-	for _, q := range []string{"CREATE DATABASE separate ENGINE = Atomic", "USE separate", "SET max_threads = 1", "CREATE TEMPORARY TABLE tmp (a UInt8)"} {
+	for _, q := range []string{"CREATE DATABASE separate ENGINE = Atomic", "USE separate", "SET max_threads = 1",
+		"CREATE TEMPORARY TABLE tmp (a UInt8)"} {
 		if a := post(t, q); a.status != 200 {
 			t.Fatal(a)
 		}
@@ -368,64 +405,15 @@ func TestSessionsAreSeparate(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	awkward := "'; DROP TABLE x; -- \\ \t \" ` é"
-	a := post(t, "SELECT {s:String}, {n:Int64}, {l:Array(String)}, {i:Identifier} FROM (SELECT 1 AS col) FORMAT JSONCompactEachRow",
-		"param_s", strings.NewReplacer("\\", "\\\\", "\t", "\\t").Replace(awkward), "param_n", "-5", "param_l", "['a','b\\'c']", "param_i", "col")
+	a := post(t, "SELECT {s:String}, {n:Int64}, {l:Array(String)}, {i:Identifier} FROM (SELECT 1 AS col) FORMAT "+
+		"JSONCompactEachRow",
+		"param_s", strings.NewReplacer("\\", "\\\\", "\t", "\\t").Replace(awkward), "param_n", "-5", "param_l",
+		"['a','b\\'c']", "param_i", "col")
 	var got []any
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil {
 		t.Fatalf("%v: %+v", err, a)
 	}
 	if want := fmt.Sprint([]any{awkward, "-5", []any{"a", "b'c"}, float64(1)}); fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func TestStatements(t *testing.T) {
-	for _, c := range []struct {
-		src  string
-		want statement
-	}{
-		{"SELECT 1", statement{text: "SELECT 1", reads: true, output: 8}},
-		{"SELECT 1;", statement{text: "SELECT 1", reads: true, output: 8}},
-		{"SELECT 1 FORMAT JSON;\n-- end", statement{text: "SELECT 1 FORMAT JSON", format: "JSON", reads: true, output: 9}},
-		{"SELECT 'FORMAT CSV' SETTINGS a=1 FORMAT XML SETTINGS b='x'", statement{text: "SELECT 'FORMAT CSV' SETTINGS a=1 FORMAT XML SETTINGS b='x'", format: "XML", reads: true, output: 33}},
-		{"(SELECT 1 format)", statement{text: "(SELECT 1 format)", reads: true, output: 17}},
-		{"WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", statement{text: "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", output: 50}},
-		{"DROP TABLE t", statement{text: "DROP TABLE t", output: 12}},
-		{"SELECT $a$ ; FORMAT $a$ , `;`, /* ; */ 1", statement{text: "SELECT $a$ ; FORMAT $a$ , `;`, /* ; */ 1", reads: true, output: 40}},
-		{"INSERT INTO values VALUES (1)", statement{text: "INSERT INTO values ", insert: true, format: "Values", data: 25}},
-		{"INSERT INTO t (a, format) FORMAT CSV SETTINGS x=1,y=-2\n1", statement{text: "INSERT INTO t (a, format) SETTINGS x=1,y=-2", insert: true, format: "CSV", data: 55}},
-	} {
-		got, err := parseStatement(c.src)
-		if err != nil || got != c.want {
-			t.Errorf("%q:\n got %+v, %v\nwant %+v", c.src, got, err, c.want)
-		}
-	}
-}
-
-// Nothing that a client sends makes the scanner panic, loop, or point outside its text.
-func FuzzStatement(f *testing.F) {
-	for _, s := range []string{"SELECT 1 FORMAT JSON", "INSERT INTO t VALUES (1)", "INSERT INTO t FORMAT CSV SETTINGS a=-1\n", "$a$x$a$", "`\\", "'\\", "/*", "\u201cx", "INSERT INTO t (a FORMAT"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		st, err := parseStatement(s)
-		if err != nil {
-			return
-		}
-		if st.insert && (st.data < 0 || st.data > len(s)) || !st.insert && (st.output < 0 || st.output > len(st.text)) {
-			t.Errorf("%q: %+v", s, st)
-		}
-	})
-}
-
-func TestContentEncoding(t *testing.T) {
-	for header, want := range map[string]string{"": "", "gzip": "gzip", "br;q=1.0, gzip;q=0": "br", "zstd, deflate": "deflate", "*": "", "snappy": ""} {
-		r := &http.Request{Header: http.Header{"Accept-Encoding": {header}}}
-		if got := contentEncoding(r, nil); got != want {
-			t.Errorf("%q: %q, want %q", header, got, want)
-		}
-	}
-	if !slices.Contains([]string{"gzip"}, contentEncoding(&http.Request{Header: http.Header{"Accept-Encoding": {"gzip, br"}}}, nil)) {
-		t.Error("gzip comes first")
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
 )
 
 func start(t *testing.T, dir string) *Server {
@@ -37,7 +39,8 @@ func TestKilledChild(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
 	c := open(t, s, nil)
-	mustExec(t, c, "CREATE DATABASE d ENGINE = Atomic", "CREATE TABLE d.t (n UInt64) ENGINE = ReplacingMergeTree ORDER BY n SETTINGS fsync_after_insert = 1, fsync_part_directory = 1")
+	mustExec(t, c, "CREATE DATABASE d ENGINE = Atomic", "CREATE TABLE d.t (n UInt64) ENGINE = ReplacingMergeTree "+
+		"ORDER BY n SETTINGS fsync_after_insert = 1, fsync_part_directory = 1")
 	acknowledged := uint64(0)
 	insert := func(n uint64) error {
 		batch, err := c.PrepareBatch(t.Context(), "INSERT INTO d.t")
@@ -72,7 +75,8 @@ func TestKilledChild(t *testing.T) {
 	}
 	c = open(t, start(t, dir), nil)
 	// One insert was under way: it may or may not be there, anything else may not be missing.
-	if got := scalar[uint64](t, c, "SELECT count() FROM d.t FINAL WHERE n < {n:UInt64}", named("n", acknowledged)); got != acknowledged {
+	if got := scalar[uint64](t, c, "SELECT count() FROM d.t FINAL WHERE n < {n:UInt64}",
+		named("n", acknowledged)); got != acknowledged {
 		t.Errorf("%d rows of %d acknowledged", got, acknowledged)
 	}
 }
@@ -80,7 +84,8 @@ func TestKilledChild(t *testing.T) {
 func TestSecondStartIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)
-	if _, err := Start(t.Context(), testConfig(dir)); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), dir) {
+	if _, err := Start(t.Context(), testConfig(dir)); !errors.Is(err, ErrLocked) ||
+		!strings.Contains(err.Error(), dir) {
 		t.Errorf("second start: %v", err)
 	}
 	if v := scalar[uint8](t, open(t, s, nil), "SELECT 1"); v != 1 {
@@ -100,7 +105,8 @@ func TestStopDrains(t *testing.T) {
 	s := start(t, t.TempDir())
 	answer := make(chan string, 1)
 	go func() {
-		resp, err := rawQuery(t.Context(), s, "SELECT sum(sleepEachRow(0.01)) FROM numbers(50) SETTINGS max_block_size = 10", "drained")
+		resp, err := rawQuery(t.Context(), s, "SELECT sum(sleepEachRow(0.01)) FROM numbers(50) SETTINGS "+
+			"max_block_size = 10", "drained")
 		if err != nil {
 			answer <- err.Error()
 			return
@@ -110,7 +116,8 @@ func TestStopDrains(t *testing.T) {
 		answer <- line
 	}()
 	c := open(t, s, nil)
-	for scalar[uint64](t, c, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE 'query_id=drained %'") == 0 {
+	for scalar[uint64](t, c, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE "+
+		"'query_id=drained %'") == 0 {
 		if t.Context().Err() != nil {
 			t.Fatal("never started")
 		}
@@ -134,12 +141,14 @@ func TestStopKillsWhatDoesNotEnd(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if resp, err := rawQuery(t.Context(), s, "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(cityHash64(number))", "endless"); err == nil {
+		if resp, err := rawQuery(t.Context(), s, "SELECT count() FROM numbers(1000000000000) WHERE NOT "+
+			"ignore(cityHash64(number))", "endless"); err == nil {
 			_ = resp.Body.Close()
 		}
 	}()
 	c := open(t, s, nil)
-	for scalar[uint64](t, c, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE 'query_id=endless %'") == 0 {
+	for scalar[uint64](t, c, "SELECT count() FROM system.processes WHERE Settings['log_comment'] LIKE "+
+		"'query_id=endless %'") == 0 {
 		if t.Context().Err() != nil {
 			t.Fatal("never started")
 		}
@@ -231,13 +240,17 @@ func TestBackup(t *testing.T) {
 		}
 	}()
 	c := open(t, s, nil)
-	mustExec(t, c, "CREATE DATABASE d ENGINE = Atomic", "CREATE TABLE d.t (n UInt8) ENGINE = MergeTree ORDER BY n", "INSERT INTO d.t VALUES (7)",
-		"BACKUP TABLE d.t TO File('"+cfg.BackupDir+"/one.tar.zst')", "DROP TABLE d.t SYNC", "RESTORE TABLE d.t FROM File('"+cfg.BackupDir+"/one.tar.zst')")
+	mustExec(t, c, "CREATE DATABASE d ENGINE = Atomic", "CREATE TABLE d.t (n UInt8) ENGINE = MergeTree ORDER BY n",
+		"INSERT INTO d.t VALUES (7)",
+		"BACKUP TABLE d.t TO File('"+cfg.BackupDir+"/one.tar.zst')", "DROP TABLE d.t SYNC",
+		"RESTORE TABLE d.t FROM File('"+cfg.BackupDir+"/one.tar.zst')")
 	if n := scalar[uint8](t, c, "SELECT n FROM d.t"); n != 7 {
 		t.Errorf("restored %d", n)
 	}
-	for _, place := range []string{"File('" + t.TempDir() + "/two.tar.zst')", "File('../three')", "Disk('default', 'x')", "S3('http://127.0.0.1:1/')", "URL('http://127.0.0.1:1/')", "Memory('x')",
-		"File('" + cfg.BackupDir + "/four') SETTINGS base_backup = File('/tmp/x')", "File('" + cfg.BackupDir + "/five' || 'x')"} {
+	for _, place := range []string{"File('" + t.TempDir() + "/two.tar.zst')", "File('../three')",
+		"Disk('default', 'x')", "S3('http://127.0.0.1:1/')", "URL('http://127.0.0.1:1/')", "Memory('x')",
+		"File('" + cfg.BackupDir + "/four') SETTINGS base_backup = File('/tmp/x')",
+		"File('" + cfg.BackupDir + "/five' || 'x')"} {
 		if err := c.Exec(t.Context(), "BACKUP TABLE d.t TO "+place); err == nil {
 			t.Errorf("a backup to %s", place)
 		}
@@ -249,8 +262,9 @@ func TestStartFailures(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"no such program":   {func(c *Config) { c.Command = []string{"/no/such/program"} }, "no such file"},
-		"not our program":   {func(c *Config) { c.Command = []string{"/bin/sh", "-c", "echo last words >&2; exit 3"} }, "exit status 3; its last words: last words"},
+		"no such program": {func(c *Config) { c.Command = []string{"/no/such/program"} }, "no such file"},
+		"not our program": {func(c *Config) { c.Command = []string{"/bin/sh", "-c", "echo last words >&2; exit 3"} },
+			"exit status 3; its last words: last words"},
 		"not a library":     {func(c *Config) { c.LibPath = "/etc/hostname" }, "load /etc/hostname"},
 		"no library":        {func(c *Config) { c.LibPath = "/no/such/library" }, "the configured engine library"},
 		"a foreign library": {func(c *Config) { c.LibPath = foreignLibrary(t) }, "not a libchdb this front knows"},
@@ -292,8 +306,10 @@ func foreignLibrary(t *testing.T) string {
 }
 
 func TestValidate(t *testing.T) {
-	err := Config{Addr: "0.0.0.0:80", MaxConcurrent: -1, Accounts: []Account{{}, {Name: "a"}, {Name: "a"}}, MaxMemory: -1, DrainTimeout: -1, BackupDir: "x"}.Validate()
-	for _, want := range []string{"DataDir", "Command", "loopback", "MaxConcurrent", "MaxMemory", "DrainTimeout", "BackupDir", "no Name", "no Password", "two accounts"} {
+	err := Config{Addr: "0.0.0.0:80", MaxConcurrent: -1, Accounts: []Account{{}, {Name: "a"}, {Name: "a"}},
+		MaxMemory: -1, DrainTimeout: -1, BackupDir: "x"}.Validate()
+	for _, want := range []string{"DataDir", "Command", "loopback", "MaxConcurrent", "MaxMemory", "DrainTimeout",
+		"BackupDir", "no Name", "no Password", "two accounts"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s: %v", want, err)
 		}
@@ -307,21 +323,22 @@ func TestValidate(t *testing.T) {
 	for want, c := range map[string]Config{
 		"name Accounts, or set Open": {},
 		"Accounts must be empty":     {Open: true, Accounts: []Account{{Name: "a", Password: [32]byte{1}}}},
-		"ReaderConcurrent":           {MaxConcurrent: 1, Accounts: []Account{{Name: "a", Password: [32]byte{1}, ReadOnly: true}}},
+		"ReaderConcurrent": {MaxConcurrent: 1, Accounts: []Account{{Name: "a", Password: [32]byte{1},
+			ReadOnly: true}}},
 	} {
 		c.DataDir, c.Command = "x", []string{"y"}
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	t.Setenv(planEnv, "")
+	t.Setenv(confine.PlanEnv, "")
 	if _, err := ChildConfigFromEnv(); err == nil {
 		t.Error("a child without a parent")
 	}
 }
 
-// The child leaves the Go runtime's signal handlers in place: a nil dereference in Go, after the engine
-// was opened and used, is a panic that can be recovered, not the process's end.
+// The child leaves the Go runtime's signal handlers in place: a nil dereference in Go, after the
+// engine was opened and used, is a panic that can be recovered, not the process's end.
 func TestSignalHandlersSurvive(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -338,10 +355,10 @@ func TestSignalHandlersSurvive(t *testing.T) {
 }
 
 func runPanic(libPath, dir string) int {
-	_, c, _, err := openEngine(ChildConfig{DataDir: dir, LibPath: libPath, MaxConcurrent: 1}, dir)
+	e, err := openEngine(ChildConfig{DataDir: dir, LibPath: libPath, MaxConcurrent: 1})
 	if err == nil {
-		defer c.close()
-		_, _, err = c.exec("SELECT count() FROM numbers(1000000)", "TSV", nil)
+		defer e.anchor.Close()
+		_, _, err = e.anchor.Exec("SELECT count() FROM numbers(1000000)", "TSV", nil)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

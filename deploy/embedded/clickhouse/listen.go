@@ -7,11 +7,14 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/exception"
 )
 
 // inheritedListener is the one that the parent opened.
 func inheritedListener() (net.Listener, error) {
-	f := os.NewFile(listenerFD, "listener")
+	f := os.NewFile(confine.ListenerFD, "listener")
 	defer func() { _ = f.Close() }() // the listener has a copy
 	return net.FileListener(f)
 }
@@ -92,7 +95,7 @@ const wrongProtocol = "This port speaks ClickHouse's HTTP interface, not the nat
 func nativeException(text string) []byte {
 	const exceptionPacket, nothingNested = 2, 0
 	b := []byte{exceptionPacket}
-	b = binary.LittleEndian.AppendUint32(b, codeNotImplemented)
+	b = binary.LittleEndian.AppendUint32(b, exception.CodeNotImplemented)
 	for _, s := range []string{"DB::Exception", "DB::Exception: " + text + "\n", ""} { // name, message, stack trace
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)

@@ -2,28 +2,33 @@
 
 package clickhouse
 
-import "testing"
+import (
+	"testing"
 
-// Each name that the engine has is in its list once, and each list has no name that the engine has not: a new
-// version of the engine cannot bring a name that nobody has looked at.
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/guard"
+)
+
+// Each name that the engine has is in its list once, and each list has no name that the engine has
+// not: a new version of the engine cannot bring a name that nobody has looked at.
 func TestListsAreTheEngine(t *testing.T) {
 	c := open(t, shared, nil)
-	for query, l := range map[string]*nameList{
-		"SELECT name FROM system.functions WHERE NOT is_aggregate": allowed.functions,
-		"SELECT name FROM system.functions WHERE is_aggregate":     allowed.aggregates,
-		"SELECT name FROM system.functions WHERE higher_order":     allowed.takesFunctions,
-		"SELECT name FROM system.aggregate_function_combinators":   allowed.combinators,
-		"SELECT name FROM system.table_functions":                  allowed.tableFunctions,
-		"SELECT name FROM system.table_engines":                    allowed.tableEngines,
-		"SELECT name FROM system.database_engines":                 allowed.databaseEngines,
-		"SELECT name FROM system.formats":                          allowed.formats,
-		"SELECT name FROM system.settings":                         allowed.settings,
-		"SELECT name FROM system.merge_tree_settings":              allowed.mergeTreeSettings,
-		"SELECT name FROM system.tables WHERE database = 'system'": allowed.systemTables,
-		"SELECT name FROM system.codecs":                           allowed.codecs,
-		"SELECT name FROM system.data_skipping_index_types":        allowed.indexTypes,
-		"SELECT name FROM system.dictionary_sources":               allowed.dictionarySources,
-		"SELECT name FROM system.dictionary_layouts":               allowed.dictionaryLayouts,
+	judged := guard.Lists()
+	for query, file := range map[string]string{
+		"SELECT name FROM system.functions WHERE NOT is_aggregate": "functions",
+		"SELECT name FROM system.functions WHERE is_aggregate":     "aggregate_functions",
+		"SELECT name FROM system.functions WHERE higher_order":     "takes_functions",
+		"SELECT name FROM system.aggregate_function_combinators":   "combinators",
+		"SELECT name FROM system.table_functions":                  "table_functions",
+		"SELECT name FROM system.table_engines":                    "table_engines",
+		"SELECT name FROM system.database_engines":                 "database_engines",
+		"SELECT name FROM system.formats":                          "formats",
+		"SELECT name FROM system.settings":                         "settings",
+		"SELECT name FROM system.merge_tree_settings":              "merge_tree_settings",
+		"SELECT name FROM system.tables WHERE database = 'system'": "system_tables",
+		"SELECT name FROM system.codecs":                           "codecs",
+		"SELECT name FROM system.data_skipping_index_types":        "index_types",
+		"SELECT name FROM system.dictionary_sources":               "dictionary_sources",
+		"SELECT name FROM system.dictionary_layouts":               "dictionary_layouts",
 	} {
 		var names []string
 		rows, err := c.Query(t.Context(), query)
@@ -42,11 +47,11 @@ func TestListsAreTheEngine(t *testing.T) {
 			t.Fatal(query, err)
 		}
 		for _, name := range names {
-			if _, ok := l.names[name]; !ok {
+			if _, ok := judged[file][name]; !ok {
 				t.Errorf("%s: the engine's %q is not in the list", query, name)
 			}
 		}
-		for name := range l.names {
+		for name := range judged[file] {
 			if !engine[name] && name != "lambda" && name != "grouping" && name != "exists" { // the parser's own
 				t.Errorf("%s: the list's %q is not in the engine", query, name)
 			}
@@ -62,36 +67,11 @@ func TestListsAreTheEngine(t *testing.T) {
 		if err := rows.Scan(&name, &of); err != nil {
 			t.Fatal(err)
 		}
-		if a, b := allowed.function(name), allowed.function(of); a.who != b.who {
+		if a, b := guard.Function(name), guard.Function(of); a != b {
 			t.Errorf("%s is %v, and another name of %s, which is %v", name, a, of, b)
 		}
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestFindInLists(t *testing.T) {
-	for name, want := range map[string]who{
-		"lower": everybody, "LOWER": everybody, "file": nobody, "FILE": nobody, "FiLe": nobody, "sumIf": everybody, "countDistinctIf": everybody,
-		"uniqStateMerge": everybody, "groupFormat": nobody, "groupFormatIf": nobody, "groupFormatArrayState": nobody, "lowerIf": unknown,
-		"fileIf": unknown, "State": unknown, "": unknown, "nothingAtAll": unknown, "sleep": full,
-	} {
-		if e := allowed.function(name); e.who != want {
-			t.Errorf("%s is %d, want %d", name, e.who, want)
-		}
-	}
-	if allowed.tableEngines.find("file").who != nobody || allowed.tableEngines.find("MergeTree").who != full {
-		t.Error("engines")
-	}
-	for _, name := range []string{"file", "url", "remote", "s3", "jdbc", "dictget", "sleep", "null", "groupformat", "executable"} {
-		if _, ok := allowed.suspicious[name]; !ok {
-			t.Errorf("%s is not suspicious", name)
-		}
-	}
-	for _, name := range []string{"lower", "view", "values", "format", "if", "replace"} {
-		if _, ok := allowed.suspicious[name]; ok {
-			t.Errorf("%s is suspicious", name)
-		}
 	}
 }

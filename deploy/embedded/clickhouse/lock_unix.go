@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile takes an exclusive lock that ends with the process, however it ends, or returns ErrLocked when
-// another process holds it.
+// lockFile takes an exclusive lock that ends with the process, however it ends, or returns
+// ErrLocked when another process holds it.
 func lockFile(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)

@@ -18,8 +18,8 @@ import (
 	chgo "github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// The test binary is its own child: the first argument makes it run RunChild. The others are processes
-// that a test kills or breaks.
+// The test binary is its own child: the first argument makes it run RunChild. The others are
+// processes that a test kills or breaks.
 const (
 	childArgument  = "run-embedded-clickhouse"
 	parentArgument = "run-parent"

@@ -13,7 +13,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/confine"
+	"github.com/ledgerline/ledgerline/deploy/embedded/clickhouse/front"
 )
+
+// Account is somebody who may use the server.
+type Account = front.Account
+
+// Confinement says what keeps the engine's process from the rest of the machine.
+type Confinement = confine.Confinement
 
 // Config says how to run the engine. The zero value of an optional field means its default.
 type Config struct {
@@ -22,8 +31,8 @@ type Config struct {
 	Command []string // program and arguments that end up in RunChild, e.g. {os.Executable(), "embedded-clickhouse"}
 	Logger  *slog.Logger
 
-	// CertFile and KeyFile are a PEM certificate chain and its key: with them the server speaks TLS. An
-	// address beyond loopback needs them. They are read again when they change.
+	// CertFile and KeyFile are a PEM certificate chain and its key: with them the server speaks
+	// TLS. An address beyond loopback needs them. They are read again when they change.
 	CertFile, KeyFile string
 
 	LibPath  string // an existing libchdb; default: Fetch's
@@ -40,8 +49,8 @@ type Config struct {
 	BackupDir        string        // absolute directory that BACKUP and RESTORE may use; default none
 	DrainTimeout     time.Duration // how long running statements may go on after Stop; default 10 s
 
-	// Unconfined leaves the engine's process all that its OS user may do. For measuring, and for a machine
-	// on which confining it fails.
+	// Unconfined leaves the engine's process all that its OS user may do. For measuring, and for a
+	// machine on which confining it fails.
 	Unconfined bool
 }
 
@@ -77,14 +86,16 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("no Command: the program that runs RunChild"))
 	}
 	errs = append(errs, c.validateAddr())
-	if err := validateAccounts(c.Accounts, c.Open); err != nil {
+	if err := front.ValidateAccounts(c.Accounts, c.Open); err != nil {
 		errs = append(errs, err)
 	}
 	if c.MaxConcurrent < 0 || c.ReaderConcurrent < 0 {
 		errs = append(errs, errors.New("MaxConcurrent and ReaderConcurrent must not be negative"))
 	}
-	if d := c.withDefaults(); d.ReaderConcurrent >= d.MaxConcurrent && slices.ContainsFunc(c.Accounts, func(a Account) bool { return a.ReadOnly }) {
-		errs = append(errs, errors.New("ReaderConcurrent must be less than MaxConcurrent, or readers could hold every statement"))
+	if d := c.withDefaults(); d.ReaderConcurrent >= d.MaxConcurrent &&
+		slices.ContainsFunc(c.Accounts, func(a Account) bool { return a.ReadOnly }) {
+		errs = append(errs, errors.New("ReaderConcurrent must be less than MaxConcurrent, or readers could hold "+
+			"every statement"))
 	}
 	if c.MaxExecutionTime < 0 || c.DrainTimeout < 0 {
 		errs = append(errs, errors.New("MaxExecutionTime and DrainTimeout must not be negative"))
@@ -116,9 +127,9 @@ type Server struct {
 	err      error // set before done closes
 }
 
-// Start runs the engine in a child process and returns when it answers a query, or with an error: ErrLocked
-// where another process has the data directory open. ctx bounds the start only; the child ends with Stop
-// or with this process.
+// Start runs the engine in a child process and returns when it answers a query, or with an error:
+// ErrLocked where another process has the data directory open. ctx bounds the start only; the
+// child ends with Stop or with this process.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -149,12 +160,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if s.gate, err = openGate(cfg); err != nil {
 		return nil, fmt.Errorf("start clickhouse: %w", err)
 	}
-	said, err := s.spawn(cfg, plan{
+	said, err := s.spawn(cfg, confine.Plan{
 		Confine: !cfg.Unconfined, Write: write, Read: []string{libPath}, Beside: filepath.Dir(dir),
 	}, ChildConfig{
 		DataDir: dir, LibPath: libPath, Accounts: cfg.Accounts, Open: cfg.Open,
-		MaxConcurrent: cfg.MaxConcurrent, ReaderConcurrent: cfg.ReaderConcurrent, MaxExecutionTime: cfg.MaxExecutionTime,
-		MaxMemory: cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout, Certificate: s.gate.pair(),
+		MaxConcurrent: cfg.MaxConcurrent, ReaderConcurrent: cfg.ReaderConcurrent,
+		MaxExecutionTime: cfg.MaxExecutionTime,
+		MaxMemory:        cfg.MaxMemory, BackupDir: cfg.BackupDir, DrainTimeout: cfg.DrainTimeout,
+		Certificate: s.gate.pair(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start clickhouse: %w", errors.Join(err, s.gate.close()))
@@ -176,11 +189,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// spawn starts the child and sends it its configuration, which may hold secrets and so goes neither into
-// the environment nor into the arguments. The returned channel gets the child's one line, or is closed
-// without it.
-func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, error) {
-	env, err := childEnviron(p, child.DataDir)
+// spawn starts the child and sends it its configuration, which may hold secrets and so goes
+// neither into the environment nor into the arguments. The returned channel gets the child's one
+// line, or is closed without it.
+func (s *Server) spawn(cfg Config, p confine.Plan, child ChildConfig) (<-chan ready, error) {
+	env, err := confine.ChildEnviron(p, child.DataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -200,13 +213,14 @@ func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, err
 	}
 	s.cmd.Env = env
 	s.cmd.Dir = child.DataDir // the engine looks for a configuration in its working directory
-	s.cmd.ExtraFiles = []*os.File{controlFD - 3: theirs, listenerFD - 3: ln}
+	s.cmd.ExtraFiles = []*os.File{confine.ControlFD - 3: theirs, confine.ListenerFD - 3: ln}
 	s.cmd.Stderr = s.tail
 	s.cmd.WaitDelay = 5 * time.Second // a process that the engine started may hold its stderr open
 	s.cmd.SysProcAttr = childAttr()
 	started := make(chan error, 1)
 	go func() {
-		// The parent-death signal belongs to the thread that started the child: it must live as long.
+		// The parent-death signal belongs to the thread that started the
+		// child: it must live as long.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := s.cmd.Start()
@@ -235,7 +249,8 @@ func (s *Server) spawn(cfg Config, p plan, child ChildConfig) (<-chan ready, err
 	return said, nil
 }
 
-// watchCertificate sends the child each certificate that replaces the one in use, until it has ended.
+// watchCertificate sends the child each certificate that replaces the one
+// in use, until it has ended.
 func (s *Server) watchCertificate() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -290,8 +305,8 @@ func (s *Server) await(ctx context.Context, said <-chan ready) error {
 // Addr is the host and port of the HTTP interface.
 func (s *Server) Addr() string { return s.gate.addr() }
 
-// URL is where clients find the HTTP interface: http:// on a loopback address, https:// with a certificate,
-// and then under a name that the certificate holds.
+// URL is where clients find the HTTP interface: http:// on a loopback address, https:// with a
+// certificate, and then under a name that the certificate holds.
 func (s *Server) URL() string { return s.gate.url() }
 
 // Confinement says what keeps the engine's process from the rest of the machine.
@@ -303,17 +318,18 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 // Done is closed when the child has ended.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err is nil while the child runs and after Stop; otherwise it says how the child ended, with the last
-// lines it wrote to stderr.
+// Err is nil while the child runs and after Stop; otherwise it says how the child ended, with the
+// last lines it wrote to stderr.
 func (s *Server) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// Stop tells the child to end and waits for it. When ctx ends first the child is killed, which loses
-// nothing that was acknowledged and synced. Stopping an ended server returns its Err. The address belongs
-// to this process until Stop: nobody else can listen there and be taken for the server.
+// Stop tells the child to end and waits for it. When ctx ends first the child is killed,
+// which loses nothing that was acknowledged and synced. Stopping an ended server returns
+// its Err. The address belongs to this process until Stop: nobody else can listen there
+// and be taken for the server.
 func (s *Server) Stop(ctx context.Context) error {
 	defer func() { _ = s.gate.close() }() // once; a listener that does not close has no use for anybody
 	select {

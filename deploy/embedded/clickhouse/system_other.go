@@ -18,15 +18,9 @@ func supported() error {
 
 func lockFile(string) (*os.File, error) { return nil, supported() }
 
-func confine(plan) (Confinement, error) { return Confinement{}, supported() }
-
 func childAttr() *syscall.SysProcAttr { return nil }
 
 func machineMemory() int64 { return 0 }
-
-func dlopen(string) (uintptr, error) { return 0, supported() }
-
-func dlsym(uintptr, string) (uintptr, error) { return 0, supported() }
 
 func setNonblock(uintptr) error { return supported() }
 

@@ -2,20 +2,10 @@
 
 package clickhouse
 
-import (
-	"syscall"
-
-	"github.com/ebitengine/purego"
-)
+import "syscall"
 
 // supported is an error on a system that the engine's child process cannot run on.
 func supported() error { return nil }
-
-func dlopen(path string) (uintptr, error) {
-	return purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
-}
-
-func dlsym(handle uintptr, name string) (uintptr, error) { return purego.Dlsym(handle, name) }
 
 func setNonblock(fd uintptr) error { return syscall.SetNonblock(int(fd), true) }
 

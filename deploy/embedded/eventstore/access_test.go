@@ -274,7 +274,8 @@ func accessRows() []accessRow {
 	read := func(w *accessWorld, stream string) error { return w.read(stream, false) }
 	follow := func(w *accessWorld, stream string) error { return w.read(stream, true) }
 	write := func(w *accessWorld, stream string) error { return w.append(stream, `{}`) }
-	written := []string{"plain", "unwritten", "opened", "closed", "ledger's", "ledger new", "system's", guard.AllStream,
+	written := []string{"plain", "unwritten", "opened", "closed", "ledger's", "ledger new", "system's",
+		guard.AllStream,
 		"metadata of plain", "metadata of unwritten", "metadata of opened", "metadata of closed",
 		"metadata of ledger's", "metadata of system's", "metadata of $all"}
 	shown := []string{"plain", "opened", "closed", "ledger's", "system's", guard.AllStream,
@@ -336,7 +337,8 @@ func TestAccess(t *testing.T) {
 		}
 	}
 	anonymous := []string{
-		serverfeatures.ServerFeatures_GetSupportedMethods_FullMethodName, gossip.Gossip_Read_FullMethodName, "GET /health/live",
+		serverfeatures.ServerFeatures_GetSupportedMethods_FullMethodName, gossip.Gossip_Read_FullMethodName,
+		"GET /health/live",
 	}
 	datadriven.RunTest(t, "testdata/access.txt", func(t *testing.T, _ *datadriven.TestData) string {
 		var out strings.Builder

@@ -20,13 +20,15 @@ func TestBatchAppendAsksTheListsOfEachStream(t *testing.T) {
 	w := newACLWorld(t, nil)
 	w.admin.append("closed", nil, event(`{}`))
 	w.admin.putMeta("closed", `{"$acl":{"$w":"auditors","$mw":"auditors"}}`)
-	conn, err := grpc.NewClient(w.admin.s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS(t, w.admin.s))))
+	conn, err := grpc.NewClient(w.admin.s.Addr(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS(t,
+		w.admin.s))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	login := func(user string) *batchCall {
-		ctx := metadata.AppendToOutgoingContext(w.admin.ctx, "authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user)))
+		ctx := metadata.AppendToOutgoingContext(w.admin.ctx, "authorization",
+			"Basic "+base64.StdEncoding.EncodeToString([]byte(user)))
 		call, err := streams.NewStreamsClient(conn).BatchAppend(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +57,8 @@ func TestLinksDoNotShowWhatTheReaderMayNotRead(t *testing.T) {
 	w := newACLWorld(t, nil)
 	w.admin.append("closed", nil, event(`{"secret":1}`))
 	w.admin.putMeta("closed", `{"$acl":{"$r":"auditors"}}`)
-	w.admin.append("links", nil, esdb.EventData{EventID: uuid.New(), EventType: typeLink, ContentType: esdb.ContentTypeBinary, Data: []byte("0@closed")})
+	w.admin.append("links", nil, esdb.EventData{EventID: uuid.New(), EventType: typeLink,
+		ContentType: esdb.ContentTypeBinary, Data: []byte("0@closed")})
 	for name, f := range map[string]*fixture{"anna": w.anna, "piet": w.piet, "admin": w.admin} {
 		r, err := f.c.ReadStream(f.ctx, "links", esdb.ReadStreamOptions{From: esdb.Start{}, ResolveLinkTos: true}, 10)
 		if err != nil {

@@ -50,7 +50,8 @@ var doings = map[string]func(f *fixture, stream string) error{
 	},
 	"$w": func(f *fixture, stream string) error { return f.write(stream, `{}`) },
 	"$mr": func(f *fixture, stream string) error {
-		_, err := f.readStream("$$"+stream, esdb.Backwards, esdb.End{}, 1) // the client itself fails on lists that are arrays
+		// the client itself fails on lists that are arrays
+		_, err := f.readStream("$$"+stream, esdb.Backwards, esdb.End{}, 1)
 		return err
 	},
 	"$mw": func(f *fixture, stream string) error {
@@ -72,7 +73,8 @@ var doingOrder = []string{"$r", "$w", "$mr", "$mw", "$d"}
 func denied(t *testing.T, who, what string, err error) {
 	t.Helper()
 	var e *esdb.Error
-	if status.Code(err) != codes.PermissionDenied && (!errors.As(err, &e) || e.Code() != esdb.ErrorCodeAccessDenied) { // a dropped subscription has the raw error
+	// a dropped subscription has the raw error
+	if status.Code(err) != codes.PermissionDenied && (!errors.As(err, &e) || e.Code() != esdb.ErrorCodeAccessDenied) {
 		t.Errorf("%s: %s: got %v, want access denied", who, what, err)
 	}
 }
@@ -109,10 +111,12 @@ func TestEachListOfAStreamGovernsItsAction(t *testing.T) {
 	}
 }
 
-// An empty list names nobody, and what cannot be read gives nobody anything: only administrators are left.
+// An empty list names nobody, and what cannot be read gives nobody anything:
+// only administrators are left.
 func TestListsThatNameNobody(t *testing.T) {
 	w := newACLWorld(t, nil)
-	for stream, meta := range map[string]string{"empty": `{"$acl":{"$r":[]}}`, "number": `{"$acl":{"$r":7}}`, "mixed": `{"$acl":{"$r":["anna",1]}}`, "text": `{"$acl":"anna"}`} {
+	for stream, meta := range map[string]string{"empty": `{"$acl":{"$r":[]}}`, "number": `{"$acl":{"$r":7}}`,
+		"mixed": `{"$acl":{"$r":["anna",1]}}`, "text": `{"$acl":"anna"}`} {
 		if err := w.anna.write(stream, `{}`); err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +178,8 @@ func TestWhoReadsAll(t *testing.T) {
 	})
 }
 
-// The settings' default for users' streams binds those that say nothing themselves; settings that cannot be read leave administrators only.
+// The settings' default for users' streams binds those that say nothing themselves; settings that
+// cannot be read leave administrators only.
 func TestSettingsAreTheDefault(t *testing.T) {
 	w := newACLWorld(t, nil)
 	if err := w.admin.write("$settings", `{"$userStreamAcl":{"$w":"auditors"}}`); err != nil {
@@ -194,12 +199,14 @@ func TestSettingsAreTheDefault(t *testing.T) {
 	denied(t, "anna", "write", w.anna.write("s", `{}`))
 }
 
-// A live subscription ends with access denied when its reader may no longer read, and shows nothing of what came after.
+// A live subscription ends with access denied when its reader may no longer read, and shows
+// nothing of what came after.
 func TestRevokedSubscriptionEnds(t *testing.T) {
 	w := newACLWorld(t, func(c *Config) { c.AllReaders = nil })
 	w.admin.putMeta(guard.AllStream, `{"$acl":{"$r":["auditors"]}}`)
 	w.admin.append("s", nil, event(`{"n":1}`))
-	subs := map[string]*esdb.Subscription{"stream": w.anna.subscribeStream("s", esdb.Start{}), "$all": w.anna.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})}
+	subs := map[string]*esdb.Subscription{"stream": w.anna.subscribeStream("s", esdb.Start{}),
+		"$all": w.anna.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})}
 	for _, sub := range subs {
 		for sub.Recv().CaughtUp == nil {
 		}
@@ -221,7 +228,8 @@ func TestRevokedSubscriptionEnds(t *testing.T) {
 	}
 }
 
-// The ledger's streams: deletion and metadata are refused even to administrators, and writing is left to those configured.
+// The ledger's streams: deletion and metadata are refused even to administrators, and writing is
+// left to those configured.
 func TestOnlyConfiguredRolesWriteProtectedStreams(t *testing.T) {
 	w := newACLWorld(t, func(c *Config) { c.ProtectedWriters = []string{"auditors"} })
 	stream := "device-" + uuid.NewString()

@@ -91,7 +91,8 @@ func TestClockGoingBackwards(t *testing.T) {
 // rawConn speaks the protocol without the official client's comforts.
 func (f *fixture) rawConn() *grpc.ClientConn {
 	f.t.Helper()
-	conn, err := grpc.NewClient(f.s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)))
+	conn, err := grpc.NewClient(f.s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func appendOptions(stream string) *streams.AppendReq {
 }
 
 func proposed(id *shared.UUID, meta map[string]string, size int) *streams.AppendReq {
-	return &streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{
-		Id: id, Metadata: meta, Data: make([]byte, size),
-	}}}
+	return &streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{
+		ProposedMessage: &streams.AppendReq_ProposedMessage{Id: id, Metadata: meta, Data: make([]byte, size)},
+	}}
 }

@@ -122,7 +122,8 @@ func closedOptions(logger *slog.Logger) eventlog.Options {
 // Check reads every record of the store in dir, which no server may have open,
 // and reports every contradiction; it changes nothing. progress may be nil.
 // Errors are eventlog.Check's.
-func Check(ctx context.Context, dir string, logger *slog.Logger, progress func(eventlog.Progress)) (eventlog.Report, error) {
+func Check(ctx context.Context, dir string, logger *slog.Logger,
+	progress func(eventlog.Progress)) (eventlog.Report, error) {
 	return eventlog.Check(ctx, dir, closedOptions(logger), progress)
 }
 

@@ -51,7 +51,8 @@ func TestBackupOfARunningServer(t *testing.T) {
 				return
 			default:
 			}
-			if _, err := f.c.AppendToStream(f.ctx, fmt.Sprintf("later-%d", i), esdb.AppendToStreamOptions{}, events(3)...); err != nil {
+			if _, err := f.c.AppendToStream(f.ctx, fmt.Sprintf("later-%d", i), esdb.AppendToStreamOptions{},
+				events(3)...); err != nil {
 				done <- err
 				return
 			}
@@ -77,7 +78,8 @@ func TestBackupOfARunningServer(t *testing.T) {
 	restored := &fixture{t: t, ctx: f.ctx, s: startServer(t, testConfig(dir))}
 	restored.c = dial(t, restored.s)
 	for i := range 20 {
-		if got, err := restored.readStream(fmt.Sprintf("s-%d", i), esdb.Forwards, esdb.Start{}, 100); err != nil || len(got) != 10 {
+		if got, err := restored.readStream(fmt.Sprintf("s-%d", i), esdb.Forwards, esdb.Start{}, 100); err != nil ||
+			len(got) != 10 {
 			t.Fatalf("stream %d has %d events, %v", i, len(got), err)
 		}
 	}
@@ -92,7 +94,8 @@ func TestBackupOfARunningServer(t *testing.T) {
 func TestBackupNeedsTheRightToReadAll(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Open, cfg.TLS = false, testTLS(t)
-	for name, groups := range map[string][]string{"root": {"$admins"}, "ops": {"$ops"}, "reader": {"readers"}, "plain": nil} {
+	for name, groups := range map[string][]string{"root": {"$admins"}, "ops": {"$ops"},
+		"reader": {"readers"}, "plain": nil} {
 		hash, err := bcrypt.GenerateFromPassword([]byte("secret-"+name), bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)
@@ -110,7 +113,8 @@ func TestBackupNeedsTheRightToReadAll(t *testing.T) {
 	}
 }
 
-// A client that takes its time with a backup is in nobody else's way, and many together have a bound.
+// A client that takes its time with a backup is in nobody else's way, and
+// many together have a bound.
 func TestBackupsAreBounded(t *testing.T) {
 	var b backups
 	var ends []func()
@@ -132,11 +136,13 @@ func TestBackupsAreBounded(t *testing.T) {
 
 	f := newFixture(t)
 	end := f.s.backups.begin("") // of whoever comes to an open server
-	if code, _, err := fetchBackup(t, http.DefaultClient, "http://"+f.s.Addr(), "", ""); code != http.StatusTooManyRequests || err != nil {
+	if code, _, err := fetchBackup(t, http.DefaultClient, "http://"+f.s.Addr(), "",
+		""); code != http.StatusTooManyRequests || err != nil {
 		t.Errorf("a second backup: %d, %v", code, err)
 	}
 	end()
-	if code, _, err := fetchBackup(t, http.DefaultClient, "http://"+f.s.Addr(), "", ""); code != http.StatusOK || err != nil {
+	if code, _, err := fetchBackup(t, http.DefaultClient, "http://"+f.s.Addr(), "", ""); code != http.StatusOK ||
+		err != nil {
 		t.Errorf("after it: %d, %v", code, err)
 	}
 }

@@ -90,7 +90,8 @@ func batchEvents(n, size int) []*streams.BatchAppendReq_ProposedMessage {
 	out := make([]*streams.BatchAppendReq_ProposedMessage, n)
 	for i := range out {
 		out[i] = &streams.BatchAppendReq_ProposedMessage{
-			Id: rawUUID(uuid.New()), Metadata: map[string]string{"type": "t", "content-type": "application/json"}, Data: make([]byte, size),
+			Id: rawUUID(uuid.New()), Metadata: map[string]string{"type": "t", "content-type": "application/json"},
+			Data: make([]byte, size),
 		}
 	}
 	return out
@@ -122,11 +123,13 @@ func until(o *streams.BatchAppendReq_Options, t time.Time) *streams.BatchAppendR
 	return o
 }
 
-func wholeAppend(id uuid.UUID, o *streams.BatchAppendReq_Options, events []*streams.BatchAppendReq_ProposedMessage) *streams.BatchAppendReq {
+func wholeAppend(id uuid.UUID, o *streams.BatchAppendReq_Options,
+	events []*streams.BatchAppendReq_ProposedMessage) *streams.BatchAppendReq {
 	return &streams.BatchAppendReq{CorrelationId: rawUUID(id), Options: o, ProposedMessages: events, IsFinal: true}
 }
 
-func fragment(id uuid.UUID, o *streams.BatchAppendReq_Options, final bool, events ...*streams.BatchAppendReq_ProposedMessage) *streams.BatchAppendReq {
+func fragment(id uuid.UUID, o *streams.BatchAppendReq_Options, final bool,
+	events ...*streams.BatchAppendReq_ProposedMessage) *streams.BatchAppendReq {
 	return &streams.BatchAppendReq{CorrelationId: rawUUID(id), Options: o, ProposedMessages: events, IsFinal: final}
 }
 
@@ -169,7 +172,8 @@ func TestBatchAppendIsAFeature(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range resp.GetMethods() {
-		if m.GetMethodName() == "batchappend" && m.GetServiceName() == "event_store.client.streams.streams" && m.GetFeatures()[0] == "deadline_duration" {
+		if m.GetMethodName() == "batchappend" && m.GetServiceName() == "event_store.client.streams.streams" &&
+			m.GetFeatures()[0] == "deadline_duration" {
 			return
 		}
 	}
@@ -182,11 +186,13 @@ func TestBatchAppendInFragments(t *testing.T) {
 	c := f.batch()
 	id := uuid.New()
 	ev := batchEvents(3, 10)
-	c.send(fragment(id, until(batchOptions("s", -1), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)), false, ev[0], ev[1]),
+	c.send(fragment(id, until(batchOptions("s", -1), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)),
+		false, ev[0], ev[1]),
 		fragment(id, nil, false, ev[2]), fragment(id, nil, true))
 	resp := c.recv()
 	wantBatchWritten(t, resp, id, 2)
-	if resp.GetCorrelationId().GetStructured() == nil || string(resp.GetStreamIdentifier().GetStreamName()) != "s" || resp.GetNoStream() == nil {
+	if resp.GetCorrelationId().GetStructured() == nil || string(resp.GetStreamIdentifier().GetStreamName()) != "s" ||
+		resp.GetNoStream() == nil {
 		t.Errorf("the answer does not repeat what was asked for: %v", resp)
 	}
 	got, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 10)
@@ -209,7 +215,8 @@ func TestBatchAppendInterleaved(t *testing.T) {
 	c := f.batch()
 	ids := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
 	for i, id := range ids {
-		c.send(&streams.BatchAppendReq{CorrelationId: stringUUID(id), Options: within(batchOptions(fmt.Sprint("s", i), -2), time.Minute)})
+		c.send(&streams.BatchAppendReq{CorrelationId: stringUUID(id),
+			Options: within(batchOptions(fmt.Sprint("s", i), -2), time.Minute)})
 	}
 	for range 2 {
 		for _, id := range ids {
@@ -268,10 +275,13 @@ func TestBatchAppendErrorsArePacked(t *testing.T) {
 	c := f.batch()
 	meta := map[string]string{"type": "t", "content-type": "application/json"}
 	f.append("there", esdb.NoStream{}, events(2)...)
-	if _, err := f.c.TombstoneStream(f.ctx, "gone", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.TombstoneStream(f.ctx, "gone", esdb.TombstoneStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	ask := func(o *streams.BatchAppendReq_Options, events ...*streams.BatchAppendReq_ProposedMessage) (*streams.BatchAppendResp, uuid.UUID) {
+	ask := func(o *streams.BatchAppendReq_Options,
+		events ...*streams.BatchAppendReq_ProposedMessage) (*streams.BatchAppendResp, uuid.UUID) {
 		id := uuid.New()
 		c.send(fragment(id, o, true, events...))
 		return c.recv(), id
@@ -316,7 +326,8 @@ func TestBatchAppendErrorsArePacked(t *testing.T) {
 	for name, o := range map[string]*streams.BatchAppendReq_Options{
 		"no options": nil, "no stream": batchOptions("", -2),
 		"no position": {StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}},
-		"position":    {StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")}, ExpectedStreamPosition: &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: math.MaxInt64 + 1}},
+		"position": {StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("s")},
+			ExpectedStreamPosition: &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: math.MaxInt64 + 1}},
 	} {
 		resp, id = ask(o, one)
 		bad := &shared.BadRequest{}
@@ -335,9 +346,11 @@ func TestBatchAppendErrorsArePacked(t *testing.T) {
 	}
 
 	for _, bad := range []*shared.UUID{nil, {}, {Value: &shared.UUID_String_{String_: "no uuid"}}} {
-		c.send(&streams.BatchAppendReq{CorrelationId: bad, Options: batchOptions("s", -2), ProposedMessages: []*streams.BatchAppendReq_ProposedMessage{one}, IsFinal: true})
+		c.send(&streams.BatchAppendReq{CorrelationId: bad, Options: batchOptions("s", -2),
+			ProposedMessages: []*streams.BatchAppendReq_ProposedMessage{one}, IsFinal: true})
 		resp := c.recv()
-		if !proto.Equal(resp.GetCorrelationId(), bad) || resp.GetError().GetCode() != int32(code.Code_INVALID_ARGUMENT) {
+		if !proto.Equal(resp.GetCorrelationId(), bad) ||
+			resp.GetError().GetCode() != int32(code.Code_INVALID_ARGUMENT) {
 			t.Errorf("correlation id %v: got %v", bad, resp)
 		}
 	}
@@ -367,7 +380,8 @@ func TestBatchAppendNoStreamAsAPosition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []*streams.AppendReq{appendReq, proposed(rawUUID(uuid.New()), map[string]string{"type": "t", "content-type": "x"}, 1)} {
+	for _, m := range []*streams.AppendReq{appendReq, proposed(rawUUID(uuid.New()),
+		map[string]string{"type": "t", "content-type": "x"}, 1)} {
 		if err := call.Send(m); err != nil {
 			t.Fatal(err)
 		}
@@ -399,7 +413,8 @@ func TestBatchAppendIsIdempotent(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%d events, %v", len(got), err)
 	}
-	res := f.append("s", esdb.NoStream{}, esdb.EventData{EventID: got[0].EventID, EventType: "t"}, esdb.EventData{EventID: got[1].EventID, EventType: "t"})
+	res := f.append("s", esdb.NoStream{}, esdb.EventData{EventID: got[0].EventID, EventType: "t"},
+		esdb.EventData{EventID: got[1].EventID, EventType: "t"})
 	if res.NextExpectedVersion != 1 {
 		t.Errorf("Append does not know BatchAppend's events: %+v", res)
 	}
@@ -420,7 +435,8 @@ func TestBatchAppendDeadlines(t *testing.T) {
 		c.send(fragment(id, nil, true, batchEvents(1, 1)...))
 	}
 	for _, o := range []*streams.BatchAppendReq_Options{
-		within(batchOptions("s", -2), time.Millisecond), until(batchOptions("s", -2), time.Now().Add(20*time.Millisecond)),
+		within(batchOptions("s", -2), time.Millisecond), until(batchOptions("s", -2),
+			time.Now().Add(20*time.Millisecond)),
 	} {
 		id := uuid.New()
 		c.send(fragment(id, o, false, batchEvents(1, 1)...))
@@ -466,9 +482,11 @@ func TestBatchAppendDropsTheRestOfARefusedAppend(t *testing.T) {
 	f := newFixture(t)
 	c := f.batch()
 	id := uuid.New()
-	c.send(fragment(id, batchOptions("s", -2), false, batchEvents(1, 700<<10)...), fragment(id, nil, false, batchEvents(1, 700<<10)...))
+	c.send(fragment(id, batchOptions("s", -2), false, batchEvents(1, 700<<10)...),
+		fragment(id, nil, false, batchEvents(1, 700<<10)...))
 	wantPacked(t, c.recv(), id, code.Code_INVALID_ARGUMENT, &shared.MaximumAppendSizeExceeded{})
-	c.send(fragment(id, batchOptions("s", -2), false, batchEvents(1, 1)...), fragment(id, nil, true, batchEvents(1, 1)...))
+	c.send(fragment(id, batchOptions("s", -2), false, batchEvents(1, 1)...),
+		fragment(id, nil, true, batchEvents(1, 1)...))
 	c.send(wholeAppend(id, batchOptions("s", -1), batchEvents(1, 1)))
 	wantBatchWritten(t, c.recv(), id, 0)
 	if more := c.end(); len(more) != 0 {
@@ -646,9 +664,13 @@ func FuzzBatchAppend(f *testing.F) {
 		f.Add(data)
 	}
 	seed(wholeAppend(a, batchOptions("s", -2), batchEvents(2, 3)))
-	seed(fragment(a, batchOptions("s", -1), false, batchEvents(1, 3)...), fragment(b, batchOptions("t", 3), false), fragment(a, nil, true), fragment(b, nil, true))
-	seed(fragment(a, nil, false), fragment(a, batchOptions("s", -2), true), wholeAppend(a, within(batchOptions("$$s", -4), -1), nil))
-	seed(&streams.BatchAppendReq{}, &streams.BatchAppendReq{CorrelationId: &shared.UUID{Value: &shared.UUID_String_{String_: "?"}}, IsFinal: true})
+	seed(fragment(a, batchOptions("s", -1), false, batchEvents(1, 3)...), fragment(b, batchOptions("t", 3), false),
+		fragment(a, nil, true), fragment(b, nil, true))
+	seed(fragment(a, nil, false), fragment(a, batchOptions("s", -2), true),
+		wholeAppend(a, within(batchOptions("$$s", -4), -1), nil))
+	seed(&streams.BatchAppendReq{}, &streams.BatchAppendReq{CorrelationId: &shared.UUID{
+		Value: &shared.UUID_String_{String_: "?"},
+	}, IsFinal: true})
 	cfg := testConfig("store")
 	cfg.fs = vfs.NewMem()
 	cfg.MaxAppend = 4096
@@ -708,7 +730,8 @@ func BenchmarkBatchAppend(b *testing.B) {
 			sending.Go(func() {
 				for i := range b.N {
 					window <- struct{}{}
-					if c.call.Send(wholeAppend(uuid.New(), batchOptions(fmt.Sprintf("b%d-%d", streamCount, i%streamCount), -2), batchEvents(1, 250))) != nil {
+					if c.call.Send(wholeAppend(uuid.New(), batchOptions(fmt.Sprintf("b%d-%d", streamCount,
+						i%streamCount), -2), batchEvents(1, 250))) != nil {
 						return
 					}
 				}

@@ -71,13 +71,15 @@ func prefill(t testing.TB, dir string, total, size int) {
 				if first >= total {
 					break
 				}
-				r := &eventlog.Request{Stream: fmt.Sprintf("device-%05d", first/size%10_000), Expect: eventlog.ExpectAny}
+				r := &eventlog.Request{Stream: fmt.Sprintf("device-%05d", first/size%10_000),
+					Expect: eventlog.ExpectAny}
 				for n := first; n < min(first+size, total); n++ {
 					id := uuid.New()
 					r.Events = append(r.Events, eventlog.Proposal{
 						ID: id, JSON: true, Type: "device.inventory-changed.v1",
 						Meta: fmt.Appendf(nil, `{"correlation":"%s","causation":"%s","n":%d}`, id, id, n),
-						Data: fmt.Appendf(nil, `{"device":"%s","os":"Windows 11 10.0.22631.%d","free":%d,"apps":"%s"}`, id, n%9973, n*7919, strings.Repeat(id.String()[:12], 25)),
+						Data: fmt.Appendf(nil, `{"device":"%s","os":"Windows 11 10.0.22631.%d","free":%d,"apps":"%s"}`,
+							id, n%9973, n*7919, strings.Repeat(id.String()[:12], 25)),
 					})
 				}
 				_, err = l.Submit(context.Background(), r)
@@ -92,7 +94,8 @@ func prefill(t testing.TB, dir string, total, size int) {
 	if err := errors.Join(all, l.Close()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("filled %d events, %d to an append, in %s, without fsyncs", total, size, time.Since(began).Round(time.Second))
+	t.Logf("filled %d events, %d to an append, in %s, without fsyncs", total, size,
+		time.Since(began).Round(time.Second))
 }
 
 func mib(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
@@ -166,7 +169,8 @@ func TestBenchLargeStore(t *testing.T) {
 	for part := range 3 {
 		subscribers(t, p, last)
 		now, peak := p.memory()
-		t.Logf("10 subscribers of the last %d events, time %d: resident %s, at most %s", last, part+1, mib(now), mib(peak))
+		t.Logf("10 subscribers of the last %d events, time %d: resident %s, at most %s", last, part+1,
+			mib(now), mib(peak))
 	}
 	p.stop()
 
@@ -181,7 +185,8 @@ func TestBenchLargeStore(t *testing.T) {
 func subscribers(t testing.TB, p *benchProcess, n int) {
 	t.Helper()
 	c := dialString(t, p.Conn)
-	r, err := c.ReadAll(context.Background(), esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}}, uint64(n))
+	r, err := c.ReadAll(context.Background(), esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.End{}},
+		uint64(n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +240,8 @@ func oneByOne(t testing.TB, dir string, n int) {
 		t.Fatal(err)
 	}
 	for i := range n {
-		r := &eventlog.Request{Stream: "s", Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t", Data: make([]byte, 300)}}}
+		r := &eventlog.Request{Stream: "s", Expect: eventlog.ExpectAny,
+			Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t", Data: make([]byte, 300)}}}
 		if _, err := l.Submit(context.Background(), r); err != nil {
 			t.Fatalf("commit %d: %v", i, err)
 		}

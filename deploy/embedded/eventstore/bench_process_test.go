@@ -165,7 +165,8 @@ func startProcess(t testing.TB, kind, dir string, frames int) *benchProcess {
 		t.Fatal(err)
 	}
 	p := &benchProcess{t: t, cmd: exec.Command(exe)}
-	p.cmd.Env = append(os.Environ(), envBenchServer+"="+kind, envBenchDir+"="+dir, envBenchFrames+"="+strconv.Itoa(frames))
+	p.cmd.Env = append(os.Environ(), envBenchServer+"="+kind, envBenchDir+"="+dir,
+		envBenchFrames+"="+strconv.Itoa(frames))
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

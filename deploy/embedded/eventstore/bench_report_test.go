@@ -127,7 +127,8 @@ func interleave(t *testing.T, name, aim string, rounds int, ours, base *benchPro
 	}
 	slices.Sort(ratios)
 	r := row{name: name, ours: median(o), base: median(b), ratio: ratios[len(ratios)/2], aim: aim}
-	t.Logf("%s: ours %.0f/s, beside it %.0f/s, ratio %.0f %% (%.0f to %.0f)", name, r.ours.rate, r.base.rate, 100*r.ratio, 100*ratios[0], 100*ratios[len(ratios)-1])
+	t.Logf("%s: ours %.0f/s, beside it %.0f/s, ratio %.0f %% (%.0f to %.0f)", name, r.ours.rate, r.base.rate,
+		100*r.ratio, 100*ratios[0], 100*ratios[len(ratios)-1])
 	return r
 }
 
@@ -151,7 +152,8 @@ func appends(callers, size int, d time.Duration) load {
 						for j := range batch {
 							batch[j] = benchEvent()
 						}
-						if _, err := c.AppendToStream(context.Background(), stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...); err != nil {
+						if _, err := c.AppendToStream(context.Background(), stream,
+							esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...); err != nil {
 							return err
 						}
 						done.Add(int64(size))
@@ -203,7 +205,8 @@ func readAllUndecoded(total int) load {
 			return 0, err
 		}
 		defer func() { err = errors.Join(err, conn.Close()) }()
-		stream, err := conn.NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true}, streams.Streams_Read_FullMethodName,
+		stream, err := conn.NewStream(context.Background(), &grpc.StreamDesc{ServerStreams: true},
+			streams.Streams_Read_FullMethodName,
 			grpc.ForceCodecV2(undecoded{encoding.GetCodecV2("proto")}))
 		if err != nil {
 			return 0, err
@@ -214,7 +217,9 @@ func readAllUndecoded(total int) load {
 			}},
 			CountOption:  &streams.ReadReq_Options_Count{Count: uint64(total)},
 			FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
-			UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}},
+			UuidOption: &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{
+				Structured: &shared.Empty{},
+			}},
 		}}
 		if err := errors.Join(stream.SendMsg(req), stream.CloseSend()); err != nil {
 			return 0, err
@@ -275,7 +280,8 @@ func fill(t testing.TB, conn string, total int) {
 		for j := range batch {
 			batch[j] = benchEvent()
 		}
-		if _, err := c.AppendToStream(context.Background(), fmt.Sprintf("s-%d", i%100), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...); err != nil {
+		if _, err := c.AppendToStream(context.Background(), fmt.Sprintf("s-%d", i%100),
+			esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -303,7 +309,8 @@ func TestBenchReport(t *testing.T) {
 		base.stop()
 	}
 	for _, callers := range []int{1, 64, 512} {
-		against(fmt.Sprintf("appends/s, %d callers", callers), "80 % of the no-op", kindDurable, appends(callers, 1, span))
+		against(fmt.Sprintf("appends/s, %d callers", callers), "80 % of the no-op", kindDurable,
+			appends(callers, 1, span))
 	}
 	against("events/s, appends of 50, 16 callers", "80 % of the no-op", kindDurable, appends(16, 50, span))
 
@@ -325,26 +332,30 @@ func TestBenchReport(t *testing.T) {
 	reading("ReadAll events/s", "150,000/s", 0, 200_000, readAllOf(200_000))
 	reading("ReadAll events/s, client that decodes nothing", "", 0, 200_000, readAllUndecoded(200_000))
 	reading("events/s, 10 subscribers together", "", 0, 50_000, fanOut(10))
-	// A client with a small heap spends half its time collecting garbage. This comes last: it stays in the environment.
+	// A client with a small heap spends half its time collecting garbage. This comes last: it
+	// stays in the environment.
 	reading("ReadAll events/s, GOGC=400", "150,000/s", 400, 200_000, readAllOf(200_000))
 
 	t.Logf("\n%s; medians of %d rounds by turns\n\n%s\n%s", facts, rounds, table(rows, "ours", "no-op"),
-		"The no-op server writes each append to Pebble with an fsync and decides nothing; for reads it sends events encoded beforehand.")
+		"The no-op server writes each append to Pebble with an fsync and decides nothing; for reads it sends events "+
+			"encoded beforehand.")
 }
 
 // table is the rows in Markdown; ours and base are what their columns are called.
 func table(rows []row, ours, base string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| measure | %[1]s | %[2]s | ratio | aim | CPU of one, µs: %[1]s server / its client | %[2]s server / its client |\n|---|---|---|---|---|---|---|\n", ours, base)
+	fmt.Fprintf(&b, "| measure | %[1]s | %[2]s | ratio | aim | CPU of one, µs: %[1]s server / its client | %[2]s "+
+		"server / its client |\n|---|---|---|---|---|---|---|\n", ours, base)
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f | %.0f %% | %s | %.1f / %.1f | %.1f / %.1f |\n",
-			r.name, r.ours.rate, r.base.rate, 100*r.ratio, cmp.Or(r.aim, "–"), r.ours.server, r.ours.client, r.base.server, r.base.client)
+			r.name, r.ours.rate, r.base.rate, 100*r.ratio, cmp.Or(r.aim, "–"), r.ours.server, r.ours.client,
+			r.base.server, r.base.client)
 	}
 	return b.String()
 }
 
-// TestBenchSecure measures what TLS and an account cost, beside the same server open and in plaintext. BENCH_ROUNDS,
-// BENCH_MILLISECONDS and BENCH_ONLY are as for the report.
+// TestBenchSecure measures what TLS and an account cost, beside the same server open and in
+// plaintext. BENCH_ROUNDS, BENCH_MILLISECONDS and BENCH_ONLY are as for the report.
 func TestBenchSecure(t *testing.T) {
 	rounds := benchNumber(t, "BENCH_ROUNDS", 5)
 	span := time.Duration(benchNumber(t, "BENCH_MILLISECONDS", 2000)) * time.Millisecond
@@ -367,7 +378,8 @@ func TestBenchSecure(t *testing.T) {
 	measure("events/s, appends of 50, 16 callers", "85 % of open", 0, appends(16, 50, span))
 	measure("ReadAll events/s", "", 100_000, readAllOf(100_000))
 	measure("events/s, 10 subscribers together", "", 50_000, fanOut(10))
-	t.Logf("\nTLS and an account beside open plaintext; medians of %d rounds by turns\n\n%s", rounds, table(rows, "secure", "open"))
+	t.Logf("\nTLS and an account beside open plaintext; medians of %d rounds by turns\n\n%s", rounds,
+		table(rows, "secure", "open"))
 }
 
 // fsyncTime is how long this machine takes to make a small write durable.

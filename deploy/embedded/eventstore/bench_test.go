@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
@@ -68,19 +68,22 @@ func (s *baseline) Append(stream streams.Streams_AppendServer) error {
 			return err
 		}
 	}
-	return stream.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
-		CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(n)},
-		PositionOption: &streams.AppendResp_Success_Position{
-			Position: &streams.AppendResp_Position{CommitPosition: 1, PreparePosition: 1},
-		},
-	}}})
+	return stream.SendAndClose(&streams.AppendResp{
+		Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
+			CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(n)},
+			PositionOption: &streams.AppendResp_Success_Position{
+				Position: &streams.AppendResp_Position{CommitPosition: 1, PreparePosition: 1},
+			},
+		}}})
 }
 
 // Read sends the prepared frames; a subscription then stays open, live.
 func (s *baseline) Read(req *streams.ReadReq, out streams.Streams_ReadServer) error {
 	subscription := req.GetOptions().GetSubscription() != nil
 	if subscription {
-		err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: "s"}}})
+		err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{
+			Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: "s"},
+		}})
 		if err != nil {
 			return err
 		}
@@ -93,7 +96,9 @@ func (s *baseline) Read(req *streams.ReadReq, out streams.Streams_ReadServer) er
 	if !subscription {
 		return nil
 	}
-	if err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}}); err != nil {
+	if err := out.Send(&streams.ReadResp{Content: &streams.ReadResp_CaughtUp_{
+		CaughtUp: &streams.ReadResp_CaughtUp{},
+	}}); err != nil {
 		return err
 	}
 	<-out.Context().Done()
@@ -109,7 +114,8 @@ func (s *baseline) serve() (conn string, stop func(), err error) {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(frameCodec{encoding.GetCodecV2("proto")}), grpc.MaxRecvMsgSize(maxMessage),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(4<<20), grpc.WriteBufferSize(128<<10),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second,
+			PermitWithoutStream: true}),
 	)
 	streams.RegisterStreamsServer(g, s)
 	serverfeatures.RegisterServerFeaturesServer(g, protocol.Features{})
@@ -147,7 +153,8 @@ func durableDB(b *testing.B) *pebble.DB {
 
 // openDurable opens Pebble as eventlog does.
 func openDurable(dir string) (*pebble.DB, error) {
-	return pebble.Open(dir, &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4, Logger: quietPebble{}})
+	return pebble.Open(dir, &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20,
+		MemTableStopWritesThreshold: 4, Logger: quietPebble{}})
 }
 
 func benchServers(b *testing.B, run func(b *testing.B, conn string)) {
@@ -157,7 +164,8 @@ func benchServers(b *testing.B, run func(b *testing.B, conn string)) {
 }
 
 func benchEvent() esdb.EventData {
-	return esdb.EventData{EventID: uuid.New(), EventType: "device.inventory-changed.v1", ContentType: esdb.ContentTypeJson, Data: make([]byte, 500), Metadata: make([]byte, 200)}
+	return esdb.EventData{EventID: uuid.New(), EventType: "device.inventory-changed.v1",
+		ContentType: esdb.ContentTypeJson, Data: make([]byte, 500), Metadata: make([]byte, 200)}
 }
 
 // BenchmarkAppend appends single events to new streams and to growing ones, alternately.
@@ -172,7 +180,8 @@ func BenchmarkAppend(b *testing.B) {
 					if i%2 == 1 {
 						stream = fmt.Sprintf("new-%s-%d-%d", run, worker, i)
 					}
-					_, err := c.AppendToStream(context.Background(), stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, benchEvent())
+					_, err := c.AppendToStream(context.Background(), stream,
+						esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, benchEvent())
 					return err
 				})
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
@@ -192,7 +201,8 @@ func BenchmarkAppendBatches(b *testing.B) {
 			for j := range batch {
 				batch[j] = benchEvent()
 			}
-			_, err := c.AppendToStream(context.Background(), fmt.Sprintf("batch-%s-%d", run, worker), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...)
+			_, err := c.AppendToStream(context.Background(), fmt.Sprintf("batch-%s-%d", run, worker),
+				esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...)
 			return err
 		})
 		b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "events/s")
@@ -218,9 +228,11 @@ func preparedFrames(n int) []frame {
 	const position = 1 << 30
 	one, err := proto.Marshal(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
 		Event: &streams.ReadResp_ReadEvent_RecordedEvent{
-			Id: rawUUID(ev.EventID), StreamIdentifier: identifier("s-1"), CommitPosition: position, PreparePosition: position,
+			Id: rawUUID(ev.EventID), StreamIdentifier: identifier("s-1"), CommitPosition: position,
+			PreparePosition: position,
 			Metadata: map[string]string{
-				"type": ev.EventType, "content-type": "application/json", "created": fmt.Sprint(eventlog.Ticks(time.Now())),
+				"type": ev.EventType, "content-type": "application/json",
+				"created": fmt.Sprint(layout.Ticks(time.Now())),
 			},
 			CustomMetadata: ev.Metadata, Data: ev.Data,
 		},
@@ -270,7 +282,8 @@ func BenchmarkReadAll(b *testing.B) {
 		for j := range batch {
 			batch[j] = benchEvent()
 		}
-		if _, err := c.AppendToStream(context.Background(), fmt.Sprintf("s-%d", i%100), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...); err != nil {
+		if _, err := c.AppendToStream(context.Background(), fmt.Sprintf("s-%d", i%100),
+			esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, batch...); err != nil {
 			b.Fatal(err)
 		}
 	}

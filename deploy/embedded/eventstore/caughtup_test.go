@@ -113,7 +113,8 @@ func TestCaughtUpSaysFromWhereToResume(t *testing.T) {
 		defer cancel()
 		l, n := readLevel(t, call)
 		if l.revision != revision || l.position != position || !l.at.Equal(now) || n != events {
-			t.Errorf("%s: after %d events, %+v; want %d, revision %d, position %d", name, n, l, events, revision, position)
+			t.Errorf("%s: after %d events, %+v; want %d, revision %d, position %d", name, n, l, events,
+				revision, position)
 		}
 	}
 

@@ -66,7 +66,8 @@ type Config struct {
 	Uncompressed bool
 	// Now is the clock; nil is time.Now. Events' times never go back even where it does.
 	Now func() time.Time
-	// Disturb makes the node behave as badly as a real one can; nil, as it must be outside tests, does nothing.
+	// Disturb makes the node behave as badly as a real one can; nil, as it must be
+	// outside tests, does nothing.
 	Disturb *disturb.Disturbance
 
 	fs       vfs.FS // tests put the store on a file system that fails or crashes

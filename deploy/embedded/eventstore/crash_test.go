@@ -108,7 +108,8 @@ func TestPowerFailure(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				ev := events(1 + (worker+i)%4)
 				ev[0].Data = make([]byte, 3000)
-				res, err := f.c.AppendToStream(ctx, fmt.Sprintf("s-%d-%d", worker, i%5), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, ev...)
+				res, err := f.c.AppendToStream(ctx, fmt.Sprintf("s-%d-%d", worker, i%5),
+					esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, ev...)
 				if err != nil {
 					if ctx.Err() == nil {
 						t.Errorf("append: %v", err)

@@ -11,7 +11,8 @@ import (
 
 func (f *fixture) setMeta(stream, json string) {
 	f.t.Helper()
-	f.append("$$"+stream, esdb.Any{}, esdb.EventData{EventType: "$metadata", ContentType: esdb.ContentTypeJson, Data: []byte(json)})
+	f.append("$$"+stream, esdb.Any{}, esdb.EventData{EventType: "$metadata", ContentType: esdb.ContentTypeJson,
+		Data: []byte(json)})
 }
 
 func (f *fixture) wantRevisions(what, stream string, want ...uint64) {

@@ -25,9 +25,11 @@ func disturbed(t *testing.T, d disturb.Disturbance) *fixture {
 	return &fixture{t: t, ctx: testContext(t), s: s, c: dial(t, s)}
 }
 
-// What a disturbed node adds is really in $all, looks as a real server's does, and is counted; what clients wrote is there as ever.
+// What a disturbed node adds is really in $all, looks as a real server's does, and is counted;
+// what clients wrote is there as ever.
 func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
-	f := disturbed(t, disturb.Disturbance{Seed: 1, SystemEvents: true, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 2, MetadataEvery: 4, DeletesEvery: 5, TombstonesEvery: 5})
+	f := disturbed(t, disturb.Disturbance{Seed: 1, SystemEvents: true, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 2,
+		MetadataEvery: 4, DeletesEvery: 5, TombstonesEvery: 5})
 	var mine []string
 	for i := range 40 {
 		es := events(2)
@@ -85,15 +87,17 @@ func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
 		}
 	}
 	if !slices.Equal(seen, mine) {
-		t.Errorf("%d of the clients' events are in $all, want %d in the order in which they were appended", len(seen), len(mine))
+		t.Errorf("%d of the clients' events are in $all, want %d in the order in which they were appended",
+			len(seen), len(mine))
 	}
 	want := f.s.Disturbed()
 	got.Foreign -= want.Deleted + want.Tombstoned // a stream that goes had an event before
 	if got != want {
 		t.Errorf("$all holds %+v, counted was %+v", got, want)
 	}
-	for what, n := range map[string]int{"system events": want.System, "statistics": want.Stats, "links": want.Links, "foreign events": want.Foreign,
-		"metadata": want.Metadata, "deletes": want.Deleted, "tombstones": want.Tombstoned} {
+	for what, n := range map[string]int{"system events": want.System, "statistics": want.Stats, "links": want.Links,
+		"foreign events": want.Foreign,
+		"metadata":       want.Metadata, "deletes": want.Deleted, "tombstones": want.Tombstoned} {
 		if n == 0 {
 			t.Errorf("no %s", what)
 		}
@@ -103,7 +107,8 @@ func TestADisturbedNodesAllHoldsWhatARealOneWouldAdd(t *testing.T) {
 // One seed and one caller give one history.
 func TestOneSeedDisturbsInOneWay(t *testing.T) {
 	history := func(seed uint64) (out []string) {
-		f := disturbed(t, disturb.Disturbance{Seed: seed, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 3, TombstonesEvery: 6})
+		f := disturbed(t, disturb.Disturbance{Seed: seed, StatsEvery: 3, LinksEvery: 2, ForeignEvery: 3,
+			TombstonesEvery: 6})
 		for range 20 {
 			f.append("device-1", esdb.Any{}, events(1)...)
 		}
@@ -150,9 +155,11 @@ func TestNotLeaderIsAnsweredToWhoRequiresTheLeader(t *testing.T) {
 	}
 }
 
-// An append without an answer may have been written or not; repeating it with the same ids settles that, and writes once.
+// An append without an answer may have been written or not; repeating it with the same ids
+// settles that, and writes once.
 func TestAppendsWithoutAnAnswerAreSettledByRepeating(t *testing.T) {
-	f := disturbed(t, disturb.Disturbance{Seed: 3, NotReadyFirst: 2, NotReadyEvery: 7, TimeoutsEvery: 3, LostAnswersEvery: 3})
+	f := disturbed(t, disturb.Disturbance{Seed: 3, NotReadyFirst: 2, NotReadyEvery: 7, TimeoutsEvery: 3,
+		LostAnswersEvery: 3})
 	codes := map[esdb.ErrorCode]int{}
 	for i := range 60 {
 		es := events(2)
@@ -195,7 +202,8 @@ func TestAppendsWithoutAnAnswerAreSettledByRepeating(t *testing.T) {
 	}
 }
 
-// Subscriptions end in each of the ways, reads are cut in both; taken up again from the last event, each shows everything once.
+// Subscriptions end in each of the ways, reads are cut in both; taken up again from the last
+// event, each shows everything once.
 func TestDroppedSubscriptionsAndCutReadsCanBeTakenUp(t *testing.T) {
 	f := disturbed(t, disturb.Disturbance{Seed: 2, DropsEvery: 6, CutsEvery: 9, CaughtUpDelay: 2_000_000})
 	const n = 100

@@ -101,7 +101,8 @@ func (d *doors) track(c net.Conn) bool {
 	if d.closed || d.open >= d.most {
 		_ = c.Close()
 		if !d.closed {
-			d.full.Log(d.logger, "a connection was refused: there are too many", "peer", guard.HostOf(c.RemoteAddr().String()), "limit", d.most)
+			d.full.Log(d.logger, "a connection was refused: there are too many", "peer",
+				guard.HostOf(c.RemoteAddr().String()), "limit", d.most)
 		}
 		return false
 	}
@@ -166,7 +167,8 @@ func (d *doors) identify(sc *sniffedConn) (*door, error) {
 	case 'P':
 		return d.grpc, nil
 	case firstTLSByte:
-		sayGoodbye(sc.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port does not speak TLS: set tls=false\n")
+		sayGoodbye(sc.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis port does not speak TLS: "+
+			"set tls=false\n")
 		return nil, errors.New("TLS to a plaintext port")
 	}
 	return d.http, nil
@@ -177,17 +179,20 @@ func (d *doors) refuse(c net.Conn, err error) {
 	var plain tls.RecordHeaderError
 	if !errors.As(err, &plain) {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-			d.failed.Log(d.logger, "a TLS handshake failed", "peer", guard.HostOf(c.RemoteAddr().String()), "error", err)
+			d.failed.Log(d.logger, "a TLS handshake failed", "peer",
+				guard.HostOf(c.RemoteAddr().String()), "error", err)
 		}
 		return
 	}
-	d.failed.Log(d.logger, "a client does not speak TLS to a port that does", "peer", guard.HostOf(c.RemoteAddr().String()))
+	d.failed.Log(d.logger, "a client does not speak TLS to a port that does", "peer",
+		guard.HostOf(c.RemoteAddr().String()))
 	sayGoodbye(c, plainAnswer)
 }
 
 // plainAnswer is what a client gets that does not speak TLS to a port that does.
 // gRPC clients, too, say of such an answer that it looks like HTTP/1.1.
-const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: set tls=true\n"
+const plainAnswer = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port " +
+	"speaks TLS: set tls=true\n"
 
 // sayGoodbye sends an answer and takes what the client is still sending: a
 // close with unread bytes would throw the answer away.

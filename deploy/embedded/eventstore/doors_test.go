@@ -12,7 +12,8 @@ func TestHealthOnTheSamePort(t *testing.T) {
 	f := newFixture(t)
 	f.append("s", nil, event(`{}`)) // gRPC works beside it
 	defer http.DefaultClient.CloseIdleConnections()
-	for path, want := range map[string]int{"/health/live": http.StatusNoContent, "/": http.StatusNotFound, "/streams/s": http.StatusNotFound} {
+	for path, want := range map[string]int{"/health/live": http.StatusNoContent, "/": http.StatusNotFound,
+		"/streams/s": http.StatusNotFound} {
 		resp, err := http.Get("http://" + f.s.Addr() + path)
 		if err != nil {
 			t.Fatal(err)

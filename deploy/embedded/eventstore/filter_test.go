@@ -23,8 +23,11 @@ func TestLookAheadFilter(t *testing.T) {
 		`^(?!account|\$)`:       {"device-1/0"},
 		`^(?:(?<!x)account)-\d`: {"account-1/0"},
 	} {
-		got := trace(t, f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: regex}}))
-		got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "checkpoint") || s == "caught up" })
+		got := trace(t, f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{},
+			Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: regex}}))
+		got = slices.DeleteFunc(got, func(s string) bool {
+			return strings.HasPrefix(s, "checkpoint") || s == "caught up"
+		})
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", regex, got, want)
 		}
@@ -41,7 +44,8 @@ func TestFilterThatTakesTooLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sub := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: `^(?=(a+)+b)`}})
+	sub := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{},
+		Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: `^(?=(a+)+b)`}})
 	var seen []uint64
 	for {
 		e := sub.Recv()
@@ -53,7 +57,8 @@ func TestFilterThatTakesTooLong(t *testing.T) {
 		}
 		if e.SubscriptionDropped != nil {
 			want := fmt.Sprintf("position %d", all[1].Position.Commit)
-			if err := e.SubscriptionDropped.Error; status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), want) {
+			if err := e.SubscriptionDropped.Error; status.Code(err) != codes.ResourceExhausted ||
+				!strings.Contains(err.Error(), want) {
 				t.Errorf("dropped with %v, want %s", err, want)
 			}
 			break

@@ -27,7 +27,8 @@ func testContext(t testing.TB) context.Context {
 var protectLedger = regexp.MustCompile(`^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 func testConfig(dir string) Config {
-	return Config{Dir: dir, Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler), ProtectStreams: protectLedger}
+	return Config{Dir: dir, Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler),
+		ProtectStreams: protectLedger}
 }
 
 // startServer runs a server until the test ends and checks that it stops cleanly.
@@ -85,7 +86,8 @@ func newFixture(t testing.TB) *fixture {
 }
 
 func event(data string) esdb.EventData {
-	return esdb.EventData{EventID: uuid.New(), EventType: "happened", ContentType: esdb.ContentTypeJson, Data: []byte(data), Metadata: []byte(`{"m":1}`)}
+	return esdb.EventData{EventID: uuid.New(), EventType: "happened", ContentType: esdb.ContentTypeJson,
+		Data: []byte(data), Metadata: []byte(`{"m":1}`)}
 }
 
 func events(n int) []esdb.EventData {
@@ -147,7 +149,8 @@ func collect(t testing.TB, r *esdb.ReadStream, err error) ([]*esdb.RecordedEvent
 	}
 }
 
-func (f *fixture) readStream(stream string, dir esdb.Direction, from esdb.StreamPosition, count uint64) ([]*esdb.RecordedEvent, error) {
+func (f *fixture) readStream(stream string, dir esdb.Direction, from esdb.StreamPosition,
+	count uint64) ([]*esdb.RecordedEvent, error) {
 	f.t.Helper()
 	r, err := f.c.ReadStream(f.ctx, stream, esdb.ReadStreamOptions{Direction: dir, From: from}, count)
 	return collect(f.t, r, err)

@@ -45,7 +45,8 @@ type killRecord struct {
 }
 
 func recordOf(e storedEvent) killRecord {
-	sum := crc32.ChecksumIEEE(fmt.Appendf(nil, "%s %d %s %s %s %v %d", e.stream, e.revision, e.typ, e.data, e.meta, e.json, e.created))
+	sum := crc32.ChecksumIEEE(fmt.Appendf(nil, "%s %d %s %s %s %v %d", e.stream, e.revision, e.typ, e.data, e.meta,
+		e.json, e.created))
 	return killRecord{e.position, e.id, sum, e.stream}
 }
 
@@ -142,7 +143,8 @@ func (w *killWriter) attempt(ctx context.Context, c rawClient) error {
 			b.expect = eventlog.ExpectAny
 		}
 		for range 1 + w.rng.IntN(4) {
-			e := modelSent{typ: fmt.Sprintf("t%d", w.rng.IntN(3)), data: strings.Repeat("x", w.rng.IntN(1500)), meta: "{}", json: w.rng.IntN(2) == 0}
+			e := modelSent{typ: fmt.Sprintf("t%d", w.rng.IntN(3)), data: strings.Repeat("x", w.rng.IntN(1500)),
+				meta: "{}", json: w.rng.IntN(2) == 0}
 			for i := range e.id {
 				e.id[i] = byte(w.rng.Uint32())
 			}
@@ -168,7 +170,8 @@ func (w *killWriter) attempt(ctx context.Context, c rawClient) error {
 			return fmt.Errorf("%v: answered revision %d", b.modelWrite, a.last)
 		}
 		if a.position <= w.position {
-			return fmt.Errorf("%v: answered position %d, the append before it %d", b.modelWrite, a.position, w.position)
+			return fmt.Errorf("%v: answered position %d, the append before it %d", b.modelWrite,
+				a.position, w.position)
 		}
 		w.position, w.next = a.position, eventlog.Expectation(a.last)
 	case wantWrong:
@@ -289,7 +292,8 @@ func (l *killLog) verify(from int, events []storedEvent) error {
 	}
 	for _, b := range l.unproved {
 		if err := l.prove(b); err != nil {
-			return fmt.Errorf("%v, attempt %d, answered %s, revision %d, position %d: %w", b.modelWrite, b.attempts, b.outcome, b.last, b.position, err)
+			return fmt.Errorf("%v, attempt %d, answered %s, revision %d, position %d: %w", b.modelWrite, b.attempts,
+				b.outcome, b.last, b.position, err)
 		}
 	}
 	l.unproved = nil
@@ -327,7 +331,8 @@ func (l *killLog) learn(e storedEvent) error {
 		return errors.New("nobody sent it")
 	}
 	sent := part.batch.events[part.i]
-	if e.stream != part.batch.stream || e.typ != sent.typ || e.data != sent.data || e.meta != sent.meta || e.json != sent.json {
+	if e.stream != part.batch.stream || e.typ != sent.typ || e.data != sent.data || e.meta != sent.meta ||
+		e.json != sent.json {
 		return errors.New("something else was sent")
 	}
 	if part.i > 0 {
@@ -384,10 +389,12 @@ func (f *killFollower) prove() error {
 		}
 		saw := f.seen[f.proved]
 		if f.at == len(f.log.records) {
-			return fmt.Errorf("subscriber to %v saw %.8s of %s at %d, which is not there", f.read, saw.id, saw.stream, saw.position)
+			return fmt.Errorf("subscriber to %v saw %.8s of %s at %d, which is not there", f.read, saw.id,
+				saw.stream, saw.position)
 		}
 		if is := f.log.records[f.at]; is != saw {
-			return fmt.Errorf("subscriber to %v saw %.8s of %s at %d, the log has %.8s of %s at %d", f.read, saw.id, saw.stream, saw.position, is.id, is.stream, is.position)
+			return fmt.Errorf("subscriber to %v saw %.8s of %s at %d, the log has %.8s of %s at %d", f.read, saw.id,
+				saw.stream, saw.position, is.id, is.stream, is.position)
 		}
 		f.at++
 	}

@@ -91,8 +91,10 @@ func suicidalFS(n int64) vfs.FS {
 	var done atomic.Int64
 	return errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
-		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemove, errorfs.OpRemoveAll, errorfs.OpRename, errorfs.OpReuseForWrite, errorfs.OpMkdirAll,
-			errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpFilePreallocate:
+		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemove, errorfs.OpRemoveAll, errorfs.OpRename,
+			errorfs.OpReuseForWrite, errorfs.OpMkdirAll,
+			errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData,
+			errorfs.OpFileSyncTo, errorfs.OpFilePreallocate:
 			if done.Add(1) == n {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				select {}
@@ -118,7 +120,8 @@ func startChild(t *testing.T, dir string, memTable, killAt int) *child {
 		t.Fatal(err)
 	}
 	c := &child{cmd: exec.Command(exe)}
-	c.cmd.Env = append(os.Environ(), envChild+"="+dir, fmt.Sprintf("%s=%d", envMemTable, memTable), fmt.Sprintf("%s=%d", envKillAt, killAt))
+	c.cmd.Env = append(os.Environ(), envChild+"="+dir, fmt.Sprintf("%s=%d", envMemTable, memTable),
+		fmt.Sprintf("%s=%d", envKillAt, killAt))
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -153,7 +156,8 @@ func startChild(t *testing.T, dir string, memTable, killAt int) *child {
 func (c *child) wantKilled(t *testing.T) {
 	t.Helper()
 	_ = c.cmd.Wait() // says that it was killed
-	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGKILL {
+	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() ||
+		ws.Signal() != syscall.SIGKILL {
 		t.Fatalf("the server process ended by itself: %v", c.cmd.ProcessState)
 	}
 }
@@ -215,7 +219,8 @@ func TestKill(t *testing.T) {
 		if opened := rng.IntN(3) == 0; opened {
 			load.verifyFiles(t, dir, round%20 == 0)
 		}
-		t.Logf("round %d: %+v, %d events known, %d appends acknowledged, %v", round, plan, len(load.log.records), load.log.acks(), time.Since(began).Round(time.Millisecond))
+		t.Logf("round %d: %+v, %d events known, %d appends acknowledged, %v", round, plan, len(load.log.records),
+			load.log.acks(), time.Since(began).Round(time.Millisecond))
 		if t.Failed() {
 			t.FailNow()
 		}
@@ -230,7 +235,8 @@ func TestKill(t *testing.T) {
 		t.Fatalf("the server process: %v", err)
 	}
 	load.verifyFiles(t, dir, true)
-	t.Logf("%d processes killed, %d before they served, %d at one of their file operations; %d events, %d appends acknowledged, %d repeated after a kill, %d refused",
+	t.Logf("%d processes killed, %d before they served, %d at one of their file operations; %d events, %d appends "+
+		"acknowledged, %d repeated after a kill, %d refused",
 		*flagKillRounds, starts, byOp, len(load.log.records), load.log.acks(), load.log.repeated, load.log.refused)
 	if load.log.acks() == 0 {
 		t.Error("nothing was acknowledged")
@@ -247,7 +253,8 @@ type killLoad struct {
 func newKillLoad(rng *rand.Rand) *killLoad {
 	l := &killLoad{log: newKillLog()}
 	writer := func(stream string, any bool) {
-		l.writers = append(l.writers, &killWriter{log: l.log, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)), stream: stream, any: any, next: eventlog.ExpectNoStream})
+		l.writers = append(l.writers, &killWriter{log: l.log, rng: rand.New(rand.NewPCG(rng.Uint64(), 0)),
+			stream: stream, any: any, next: eventlog.ExpectNoStream})
 	}
 	for i := range 8 {
 		writer(fmt.Sprintf("exact-%d", i), false)

@@ -23,7 +23,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/protocol"
 )
 
-// One client, which has one connection, has room for 512 appends beside a hundred live subscriptions.
+// One client, which has one connection, has room for 512 appends beside a
+// hundred live subscriptions.
 func TestCallsOnOneConnection(t *testing.T) {
 	f := newFixture(t)
 	subs := make([]*esdb.Subscription, 100)
@@ -33,7 +34,8 @@ func TestCallsOnOneConnection(t *testing.T) {
 	var appends sync.WaitGroup
 	for i := range 512 {
 		appends.Go(func() {
-			if _, err := f.c.AppendToStream(f.ctx, fmt.Sprint("other-", i), esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, event(`{}`)); err != nil {
+			if _, err := f.c.AppendToStream(f.ctx, fmt.Sprint("other-", i),
+				esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, event(`{}`)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -46,7 +48,8 @@ func TestCallsOnOneConnection(t *testing.T) {
 	}
 }
 
-// A call beyond the bound waits in the client until another ends, or until its deadline: it does not hang for ever.
+// A call beyond the bound waits in the client until another ends, or until its deadline:
+// it does not hang for ever.
 func TestCallsBeyondTheBoundWait(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.streams = 3
@@ -61,7 +64,8 @@ func TestCallsBeyondTheBoundWait(t *testing.T) {
 		}
 	}
 	deadline := 50 * time.Millisecond
-	_, err := f.c.AppendToStream(f.ctx, "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}, Deadline: &deadline}, event(`{}`))
+	_, err := f.c.AppendToStream(f.ctx, "s", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{},
+		Deadline: &deadline}, event(`{}`))
 	wantCode(t, err, esdb.ErrorCodeDeadlineExceeded)
 	if err := subs[0].Close(); err != nil {
 		t.Fatal(err)
@@ -69,7 +73,8 @@ func TestCallsBeyondTheBoundWait(t *testing.T) {
 	f.append("s", esdb.NoStream{}, event(`{}`))
 }
 
-// Connections beyond the bound are closed at once; one that ends makes room, however it had gone on.
+// Connections beyond the bound are closed at once; one that ends makes
+// room, however it had gone on.
 func TestConnectionsAreBounded(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.connections = 3
@@ -114,7 +119,8 @@ func TestHeadersAreBounded(t *testing.T) {
 	conn := rawConn(t, f.s)
 	ctx := metadata.AppendToOutgoingContext(f.ctx, "x", strings.Repeat("x", maxHeaders))
 	_, err := streams.NewStreamsClient(conn).Delete(ctx, &streams.DeleteReq{})
-	if code := status.Code(err); code != codes.Internal && code != codes.Unavailable && code != codes.ResourceExhausted {
+	if code := status.Code(err); code != codes.Internal && code != codes.Unavailable &&
+		code != codes.ResourceExhausted {
 		t.Errorf("got %v", err)
 	}
 	f.append("s", nil, event(`{}`))
@@ -122,7 +128,8 @@ func TestHeadersAreBounded(t *testing.T) {
 
 func rawConn(t testing.TB, s *Server) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithInitialWindowSize(64<<10))
+	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(64<<10))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +137,8 @@ func rawConn(t testing.TB, s *Server) *grpc.ClientConn {
 	return conn
 }
 
-// A hundred subscribers that take nothing make the server hold a page or two each and no more, while others go on;
-// and each still gets everything once it takes it.
+// A hundred subscribers that take nothing make the server hold a page or two each and no more,
+// while others go on; and each still gets everything once it takes it.
 func TestStalledSubscribersHoldAPageEach(t *testing.T) {
 	const stalled, count, size = 100, 256, 32 << 10 // 8 MiB of events, of which a page holds 8
 	cfg := testConfig(t.TempDir())
@@ -155,10 +162,16 @@ func TestStalledSubscribersHoldAPageEach(t *testing.T) {
 	subs := make([]streams.Streams_ReadClient, stalled)
 	for i := range subs {
 		sub, err := client.Read(ctx, &streams.ReadReq{Options: &streams.ReadReq_Options{
-			StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}},
-			CountOption:  &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}},
+			StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{
+				AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}},
+			}},
+			CountOption: &streams.ReadReq_Options_Subscription{
+				Subscription: &streams.ReadReq_Options_SubscriptionOptions{},
+			},
 			FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
-			UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}},
+			UuidOption: &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{
+				Structured: &shared.Empty{},
+			}},
 		}})
 		if err != nil {
 			t.Fatal(err)

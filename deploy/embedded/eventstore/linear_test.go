@@ -130,13 +130,15 @@ var linearModel = porcupine.Model{
 			case s.ids == "":
 				want = wantNotFound
 			}
-			return out.outcome == want && (want != wantRead || in.kind == linearLast && out.last == s.last() || in.kind == linearContents && out.ids == s.ids), s
+			return out.outcome == want && (want != wantRead || in.kind == linearLast && out.last == s.last() ||
+				in.kind == linearContents && out.ids == s.ids), s
 		}
 		outcome, last, next := s.step(in)
 		if out.outcome == wantUnknown {
 			return true, next // what it does not write at the end of time it does not write
 		}
-		return out.outcome == outcome && (outcome == wantDeleted || in.kind == linearTombstone || out.last == last), next
+		return out.outcome == outcome && (outcome == wantDeleted || in.kind == linearTombstone || out.last == last),
+			next
 	},
 	DescribeOperation: func(input, output any) string {
 		in, out := input.(linearInput), output.(linearOutput)
@@ -192,7 +194,8 @@ func checkLinear(t *testing.T, history []porcupine.Operation) {
 		if err := porcupine.VisualizePath(linearModel, info, path); err != nil {
 			t.Error(err)
 		}
-		t.Fatalf("stream %s: %s (%s, with -artifacts)\n%s", part[0].Input.(linearInput).stream, result, path, text.String())
+		t.Fatalf("stream %s: %s (%s, with -artifacts)\n%s", part[0].Input.(linearInput).stream, result,
+			path, text.String())
 	}
 }
 
@@ -201,7 +204,8 @@ func describeLinear(op porcupine.Operation) string {
 	if op.Return == math.MaxInt64 {
 		until = "?"
 	}
-	return fmt.Sprintf("client %d [%d,%s] %s", op.ClientId, op.Call, until, linearModel.DescribeOperation(op.Input, op.Output))
+	return fmt.Sprintf("client %d [%d,%s] %s", op.ClientId, op.Call, until,
+		linearModel.DescribeOperation(op.Input, op.Output))
 }
 
 const (
@@ -379,8 +383,11 @@ func runLinear(t *testing.T, faults bool) {
 			}
 			return &cutConn{Conn: conn, left: 300 + lengths.Int64N(20_000), cuts: &cuts}, nil
 		}
-		retry := grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, Multiplier: 1, MaxDelay: time.Millisecond}, MinConnectTimeout: testTimeout}
-		conn, err := grpc.NewClient("passthrough:///"+s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial), grpc.WithConnectParams(retry))
+		retry := grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: time.Millisecond, Multiplier: 1,
+			MaxDelay: time.Millisecond}, MinConnectTimeout: testTimeout}
+		conn, err := grpc.NewClient("passthrough:///"+s.Addr(),
+			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
+			grpc.WithConnectParams(retry))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -406,7 +413,8 @@ func runLinear(t *testing.T, faults bool) {
 			unknown++
 		}
 	}
-	t.Logf("%d operations on %d streams, %d writes without an answer, %d connections cut", len(run.history), len(run.attempts), unknown, cuts.Load())
+	t.Logf("%d operations on %d streams, %d writes without an answer, %d connections cut", len(run.history),
+		len(run.attempts), unknown, cuts.Load())
 	if faults && unknown == 0 {
 		t.Error("no write went without an answer")
 	}
@@ -468,8 +476,10 @@ func TestLinearCheckerNotices(t *testing.T) {
 		}
 		return s
 	}
-	appended := func(from, to int64, expect eventlog.Expectation, ids string, outcome string, last int) porcupine.Operation {
-		return porcupine.Operation{Call: from, Return: to, Input: linearInput{expect: expect, ids: ids}, Output: linearOutput{outcome: outcome, last: last}}
+	appended := func(from, to int64, expect eventlog.Expectation, ids string, outcome string,
+		last int) porcupine.Operation {
+		return porcupine.Operation{Call: from, Return: to, Input: linearInput{expect: expect, ids: ids},
+			Output: linearOutput{outcome: outcome, last: last}}
 	}
 	read := func(from, to int64, ids string) porcupine.Operation {
 		out := linearOutput{outcome: wantRead, ids: ids}
@@ -485,18 +495,24 @@ func TestLinearCheckerNotices(t *testing.T) {
 		history []porcupine.Operation
 		legal   bool
 	}{
-		{"one after the other", []porcupine.Operation{first, appended(3, 4, 0, id(2, 3), wantWritten, 2), read(5, 6, id(1, 2, 3))}, true},
-		{"a repetition", []porcupine.Operation{first, appended(3, 4, -1, id(1), wantWritten, 0), read(5, 6, id(1))}, true},
+		{"one after the other", []porcupine.Operation{first, appended(3, 4, 0, id(2, 3), wantWritten, 2),
+			read(5, 6, id(1, 2, 3))}, true},
+		{"a repetition", []porcupine.Operation{first, appended(3, 4, -1, id(1), wantWritten, 0), read(5, 6, id(1))},
+			true},
 		{"a repetition written again", []porcupine.Operation{first, appended(3, 4, -2, id(1), wantWritten, 1)}, false},
-		{"two winners", []porcupine.Operation{first, appended(3, 6, 0, id(2), wantWritten, 1), appended(4, 5, 0, id(3), wantWritten, 1)}, false},
+		{"two winners", []porcupine.Operation{first, appended(3, 6, 0, id(2), wantWritten, 1),
+			appended(4, 5, 0, id(3), wantWritten, 1)}, false},
 		{"a refusal for nothing", []porcupine.Operation{first, appended(3, 4, 0, id(2), wantWrong, 0)}, false},
-		{"a refusal with another revision", []porcupine.Operation{first, appended(3, 4, 4, id(2), wantWrong, 1)}, false},
+		{"a refusal with another revision", []porcupine.Operation{first, appended(3, 4, 4, id(2), wantWrong, 1)},
+			false},
 		{"a stale read", []porcupine.Operation{first, read(3, 4, "")}, false},
-		{"a partial append", []porcupine.Operation{first, appended(3, 6, 0, id(2, 3), wantWritten, 2), read(4, 5, id(1, 2))}, false},
+		{"a partial append", []porcupine.Operation{first, appended(3, 6, 0, id(2, 3), wantWritten, 2),
+			read(4, 5, id(1, 2))}, false},
 		{"lost and there", []porcupine.Operation{first, lost, read(5, 6, id(1)), read(7, 8, id(1, 2))}, true},
 		{"lost and not there", []porcupine.Operation{first, lost, read(5, 6, id(1)), read(7, 8, id(1))}, true},
 		{"lost after it was seen", []porcupine.Operation{first, lost, read(5, 6, id(1, 2)), read(7, 8, id(1))}, false},
-		{"lost, repeated and there twice", []porcupine.Operation{first, lost, appended(5, 6, 0, id(2), wantWritten, 1), read(7, 8, id(1, 2, 2))}, false},
+		{"lost, repeated and there twice", []porcupine.Operation{first, lost, appended(5, 6, 0, id(2), wantWritten, 1),
+			read(7, 8, id(1, 2, 2))}, false},
 	} {
 		if got := porcupine.CheckOperations(linearModel, c.history); got != c.legal {
 			t.Errorf("%s: linearizable %v", c.name, got)

@@ -69,16 +69,22 @@ func linksFixture(t *testing.T) (_ *fixture, want []string) {
 	f.append("gone", esdb.NoStream{}, event(`{}`))
 	f.append("aged", esdb.NoStream{}, event(`{}`))
 	f.setMeta("aged", `{"$maxAge":60}`)
-	if _, err := f.c.DeleteStream(f.ctx, "deleted", esdb.DeleteStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.DeleteStream(f.ctx, "deleted", esdb.DeleteStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.c.TombstoneStream(f.ctx, "gone", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.TombstoneStream(f.ctx, "gone", esdb.TombstoneStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	var links []esdb.EventData
 	for i, c := range []struct{ data, event string }{
-		{"1@target@x", "target@x/1"}, {"3@target@x", "-"}, {"0@nowhere", "-"}, {"-1@target@x", "target@x/2"}, {"-2@target@x", "-"},
-		{"1@truncated", "-"}, {"2@truncated", "truncated/2"}, {"1@counted", "-"}, {"2@counted", "counted/2"}, {"0@deleted", "-"}, {"0@gone", "-"}, {"0@aged", "-"},
+		{"1@target@x", "target@x/1"}, {"3@target@x", "-"}, {"0@nowhere", "-"}, {"-1@target@x", "target@x/2"},
+		{"-2@target@x", "-"},
+		{"1@truncated", "-"}, {"2@truncated", "truncated/2"}, {"1@counted", "-"}, {"2@counted", "counted/2"},
+		{"0@deleted", "-"}, {"0@gone", "-"}, {"0@aged", "-"},
 		{"0@links", "links/0"}, // a link's target is not resolved in turn
 		{"0@$$truncated", "$$truncated/0"}, {"7", "-"}, {"0@", "-"},
 	} {
@@ -100,7 +106,8 @@ func TestLinksAreResolved(t *testing.T) {
 	if !slices.Equal(words(got), want) {
 		t.Errorf("stream:\n got %v\nwant %v", words(got), want)
 	}
-	r, err = f.c.ReadStream(f.ctx, "links", esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{}, ResolveLinkTos: true}, 100)
+	r, err = f.c.ReadStream(f.ctx, "links", esdb.ReadStreamOptions{Direction: esdb.Backwards, From: esdb.End{},
+		ResolveLinkTos: true}, 100)
 	back := words(resolved(t, r, err))
 	slices.Reverse(back)
 	if !slices.Equal(back, want) {
@@ -120,10 +127,12 @@ func TestLinksAreResolved(t *testing.T) {
 	var ofLinks []*esdb.ResolvedEvent
 	for i, e := range all {
 		if e.OriginalEvent().EventID != raw[i].EventID || e.Commit == nil || *e.Commit != raw[i].Position.Commit {
-			t.Errorf("$all event %d: %s at %v, want the one at %d", i, resolvedWord(e), e.Commit, raw[i].Position.Commit)
+			t.Errorf("$all event %d: %s at %v, want the one at %d", i, resolvedWord(e), e.Commit,
+				raw[i].Position.Commit)
 		}
 		if e.Event != nil && e.Event.Position.Commit != at[e.Event.EventID] {
-			t.Errorf("$all event %d: its event has position %d, it is at %d", i, e.Event.Position.Commit, at[e.Event.EventID])
+			t.Errorf("$all event %d: its event has position %d, it is at %d", i, e.Event.Position.Commit,
+				at[e.Event.EventID])
 		}
 		if e.OriginalEvent().StreamID == "links" {
 			ofLinks = append(ofLinks, e)
@@ -133,14 +142,17 @@ func TestLinksAreResolved(t *testing.T) {
 		t.Errorf("$all:\n got %v\nwant %v", words(ofLinks), want)
 	}
 
-	sub, err := f.c.SubscribeToStream(f.ctx, "links", esdb.SubscribeToStreamOptions{From: esdb.Start{}, ResolveLinkTos: true})
+	sub, err := f.c.SubscribeToStream(f.ctx, "links", esdb.SubscribeToStreamOptions{From: esdb.Start{},
+		ResolveLinkTos: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = sub.Close() }()
 	// A filter looks at the link, not at what it leads to.
-	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, ResolveLinkTos: true, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"links"}}})
-	for name, sub := range map[string]*esdb.Subscription{"subscription": sub, "filtered subscription to $all": filtered} {
+	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, ResolveLinkTos: true,
+		Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"links"}}})
+	for name, sub := range map[string]*esdb.Subscription{"subscription": sub,
+		"filtered subscription to $all": filtered} {
 		var seen []*esdb.ResolvedEvent
 		for len(seen) < len(want) {
 			e := sub.Recv()
@@ -162,7 +174,8 @@ func TestLinksAreResolved(t *testing.T) {
 			t.Fatal(e.SubscriptionDropped.Error)
 		}
 		if e.EventAppeared != nil {
-			if got, want := resolvedWord(e.EventAppeared), fmt.Sprintf("target@x/0<-links/%d", len(want)); got != want {
+			if got, want := resolvedWord(e.EventAppeared), fmt.Sprintf("target@x/0<-links/%d",
+				len(want)); got != want {
 				t.Errorf("live: got %s, want %s", got, want)
 			}
 			return

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 func testOptions(fs vfs.FS) eventlog.Options {
@@ -90,7 +91,8 @@ func failingServer(t *testing.T) *Server {
 		t.Fatal(err)
 	}
 	armed.Store(true)
-	_, _ = s.store.Submit(context.Background(), &eventlog.Request{Stream: "a", Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t"}}})
+	_, _ = s.store.Submit(context.Background(), &eventlog.Request{Stream: "a", Expect: eventlog.ExpectAny,
+		Events: []eventlog.Proposal{{ID: uuid.New(), Type: "t"}}})
 	return s
 }
 
@@ -114,7 +116,7 @@ func logEvents(l *eventlog.Log, from uint64) (events []storedEvent, err error) {
 	err = v.ScanAll(from, v.End(), false, func(position uint64, r *eventlog.Record) bool {
 		events = append(events, storedEvent{
 			stream: string(r.Stream), revision: r.Revision, position: position, id: r.ID, typ: string(r.Type),
-			data: string(r.Data), meta: string(r.Meta), json: r.Flags&eventlog.FlagJSON != 0, created: r.Created,
+			data: string(r.Data), meta: string(r.Meta), json: r.Flags&layout.FlagJSON != 0, created: r.Created,
 		})
 		return true
 	})

@@ -28,7 +28,8 @@ func testUser(t testing.TB, name, password string, groups ...string) guard.User 
 	return guard.User{Name: name, PasswordHash: string(hash), Groups: groups}
 }
 
-// secureConfig is a server with a certificate of an authority of its own, an administrator and the users.
+// secureConfig is a server with a certificate of an authority of its own, an
+// administrator and the users.
 func secureConfig(t testing.TB, users ...guard.User) Config {
 	t.Helper()
 	cfg := testConfig(t.TempDir())
@@ -111,7 +112,8 @@ func TestWrongAndMissingCredentials(t *testing.T) {
 	wantCode(t, callUnknown(login(t, s, adminName, adminPassword)), esdb.ErrorCodeUnsupportedFeature)
 }
 
-// Clients find the node before they log in: discovery and the server's features ask for nothing, everything after does.
+// Clients find the node before they log in: discovery and the server's features ask for
+// nothing, everything after does.
 func TestDiscoveryWithUsers(t *testing.T) {
 	cfg := secureConfig(t)
 	cfg.Addr = "0.0.0.0:0"
@@ -119,7 +121,8 @@ func TestDiscoveryWithUsers(t *testing.T) {
 	conn := strings.Replace(as(t, s, adminName, adminPassword), "esdb://", "esdb+discover://", 1)
 	f := &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, conn)}
 	f.append("s", nil, event(`{}`))
-	f = &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t, strings.Replace(s.ConnectionString(), "esdb://", "esdb+discover://", 1))}
+	f = &fixture{t: t, ctx: testContext(t), s: s, c: dialString(t,
+		strings.Replace(s.ConnectionString(), "esdb://", "esdb+discover://", 1))}
 	wantCode(t, f.appendError("s", esdb.Any{}, event(`{}`)), esdb.ErrorCodeUnauthenticated)
 }
 

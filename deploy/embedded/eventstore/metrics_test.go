@@ -59,7 +59,9 @@ func TestMetricsOfWrites(t *testing.T) {
 	f.append("s", esdb.NoStream{}, first...)
 	f.append("s", esdb.NoStream{}, first...) // a repetition
 	_ = f.appendError("s", esdb.Revision(17), event(`{}`))
-	if _, err := f.c.TombstoneStream(f.ctx, "gone", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.TombstoneStream(f.ctx, "gone", esdb.TombstoneStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	_ = f.appendError("gone", esdb.Any{}, event(`{}`))
@@ -88,7 +90,8 @@ func TestMetricsOfWrites(t *testing.T) {
 	})
 	end, _ := watch.LogEnd(f.s.store)
 	wantSamples(t, got, map[string]float64{"eventstore_log_end_position": float64(end)})
-	for _, key := range []string{"eventstore_files_bytes", "eventstore_memtable_bytes", "eventstore_wal_bytes", "eventstore_fsync_bytes_total"} {
+	for _, key := range []string{"eventstore_files_bytes", "eventstore_memtable_bytes", "eventstore_wal_bytes",
+		"eventstore_fsync_bytes_total"} {
 		if got[key] <= 0 {
 			t.Errorf("%s is %v", key, got[key])
 		}
@@ -110,7 +113,8 @@ func TestMetricsOfReadersAndTheirLag(t *testing.T) {
 		t.Fatal(len(got), err)
 	}
 	all := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
-	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: []string{"nothing"}}})
+	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{},
+		Filter: &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: []string{"nothing"}}})
 	stream := f.subscribeStream("s", esdb.End{})
 	for _, sub := range []*esdb.Subscription{all, filtered, stream} {
 		trace(t, sub)
@@ -121,7 +125,8 @@ func TestMetricsOfReadersAndTheirLag(t *testing.T) {
 	}
 	eventually(t, func() bool {
 		got := gathered(t, f.s)
-		return got["eventstore_sent_events_total,kind=subscription_all"] == 7 && got["eventstore_subscription_max_lag_bytes"] == 0
+		return got["eventstore_sent_events_total,kind=subscription_all"] == 7 &&
+			got["eventstore_subscription_max_lag_bytes"] == 0
 	})
 	got := gathered(t, f.s)
 	wantSamples(t, got, map[string]float64{
@@ -139,15 +144,18 @@ func TestMetricsOfReadersAndTheirLag(t *testing.T) {
 		"eventstore_subscriptions,kind=subscription_all,state=behind":          0,
 		"eventstore_subscriptions,kind=subscription_all_filtered,state=behind": 0,
 	})
-	if got["eventstore_subscription_delivery_seconds_count"] < 2 || got["eventstore_subscription_page_lag_bytes_count"] < 4 {
-		t.Errorf("deliveries %v, pages %v", got["eventstore_subscription_delivery_seconds_count"], got["eventstore_subscription_page_lag_bytes_count"])
+	if got["eventstore_subscription_delivery_seconds_count"] < 2 ||
+		got["eventstore_subscription_page_lag_bytes_count"] < 4 {
+		t.Errorf("deliveries %v, pages %v", got["eventstore_subscription_delivery_seconds_count"],
+			got["eventstore_subscription_page_lag_bytes_count"])
 	}
 	for _, sub := range []*esdb.Subscription{all, filtered, stream} {
 		_ = sub.Close()
 	}
 	eventually(t, func() bool {
 		got := gathered(t, f.s)
-		return got["eventstore_subscriptions,kind=subscription_all,state=live"]+got["eventstore_subscriptions,kind=subscription_stream,state=live"] == 0
+		return got["eventstore_subscriptions,kind=subscription_all,state=live"]+
+			got["eventstore_subscriptions,kind=subscription_stream,state=live"] == 0
 	})
 }
 
@@ -161,7 +169,8 @@ func TestMetricsShowASubscriberThatLags(t *testing.T) {
 	f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}})
 	eventually(t, func() bool {
 		got := gathered(t, f.s)
-		return got["eventstore_sent_events_total,kind=subscription_all"] > 0 && got["eventstore_subscription_max_lag_bytes"] > 1<<20 &&
+		return got["eventstore_sent_events_total,kind=subscription_all"] > 0 &&
+			got["eventstore_subscription_max_lag_bytes"] > 1<<20 &&
 			got["eventstore_subscriptions,kind=subscription_all,state=behind"] == 1
 	})
 }
@@ -180,7 +189,8 @@ func TestMetricsStayBounded(t *testing.T) {
 			for range 10 {
 				e := event(`{}`)
 				e.EventType = "canary-" + uuid.NewString()
-				_, _ = f.c.AppendToStream(f.ctx, "canary-"+uuid.NewString(), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, e)
+				_, _ = f.c.AppendToStream(f.ctx, "canary-"+uuid.NewString(),
+					esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, e)
 			}
 		})
 	}

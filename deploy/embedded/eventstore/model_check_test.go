@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // history is what clients of a server asked, got and saw, and what $all holds
@@ -122,7 +123,8 @@ func (h *history) replay() (*checker, error) {
 		i += n
 	}
 	for _, op := range h.ops {
-		if op.write != nil && op.write.kind != eventlog.KindAppend && op.answer.outcome == wantWritten && op.placed == 0 {
+		if op.write != nil && op.write.kind != eventlog.KindAppend && op.answer.outcome == wantWritten &&
+			op.placed == 0 {
 			return nil, fmt.Errorf("%v: its event is not in $all", op)
 		}
 	}
@@ -154,11 +156,13 @@ func (c *checker) place(i int, op *modelOp) (n int, err error) {
 			return 0, fmt.Errorf("$all ends before %s/%d of %v", want.stream, want.revision, op)
 		}
 		got := &c.log[i+j]
-		if got.stream != want.stream || got.revision != want.revision || got.typ != want.typ || got.json != want.json || got.meta != want.meta ||
+		if got.stream != want.stream || got.revision != want.revision || got.typ != want.typ ||
+			got.json != want.json || got.meta != want.meta ||
 			want.id != [16]byte{} && got.id != want.id || !sameData(got.data, want.data) {
-			return 0, fmt.Errorf("$all has %v %q, want %s/%d %s %.8s %q of %v", got, got.data, want.stream, want.revision, want.typ, want.id, want.data, op)
+			return 0, fmt.Errorf("$all has %v %q, want %s/%d %s %.8s %q of %v", got, got.data, want.stream,
+				want.revision, want.typ, want.id, want.data, op)
 		}
-		least, most := op.seconds[0]*eventlog.TicksPerSecond, op.seconds[1]*eventlog.TicksPerSecond
+		least, most := op.seconds[0]*layout.TicksPerSecond, op.seconds[1]*layout.TicksPerSecond
 		if i > 0 {
 			most = max(most, c.log[i-1].created)
 		}
@@ -168,7 +172,8 @@ func (c *checker) place(i int, op *modelOp) (n int, err error) {
 		want.stored, want.position, want.id = got, got.position, got.id
 	}
 	own := max(1, len(op.write.events))
-	if last := events[own-1]; op.answer.position != last.position || op.write.kind == eventlog.KindAppend && op.answer.last != int64(last.revision) {
+	if last := events[own-1]; op.answer.position != last.position ||
+		op.write.kind == eventlog.KindAppend && op.answer.last != int64(last.revision) {
 		return 0, fmt.Errorf("%v: its last event is %v", op, last.stored)
 	}
 	c.ends = append(c.ends, i+len(events))
@@ -251,11 +256,13 @@ func (c *checker) explainImage(image *crashImage, least int) error {
 	k := c.momentOf(image.events - 1)
 	most := c.latestAt(image.after)
 	if k < least || k > most || image.events != c.ends[k] {
-		return fmt.Errorf("a power failure between %d and %d left %d events, the last at moment %d; moments %d to %d have %d to %d",
+		return fmt.Errorf("a power failure between %d and %d left %d events, the last at moment %d; moments %d to "+
+			"%d have %d to %d",
 			image.before, image.after, image.events, k, least, most, c.ends[least], c.ends[most])
 	}
 	if !image.same && image.sum != sumOf(c.log[:image.events]) {
-		return fmt.Errorf("a power failure between %d and %d left %d events which differ from those in $all", image.before, image.after, image.events)
+		return fmt.Errorf("a power failure between %d and %d left %d events which differ from those in $all",
+			image.before, image.after, image.events)
 	}
 	image.same = true
 	return nil
@@ -315,7 +322,7 @@ func (c *checker) fits(op *modelOp, k int) string {
 	from, to := op.seconds[0], op.seconds[1]
 	why := ""
 	for now := from; now <= to; now++ {
-		if why = c.readStreamFits(op, k, now*eventlog.TicksPerSecond); why == "" {
+		if why = c.readStreamFits(op, k, now*layout.TicksPerSecond); why == "" {
 			break
 		}
 	}
@@ -327,8 +334,10 @@ func (c *checker) writeFits(op *modelOp, k int) string {
 	want, again := st.decide(*op.write)
 	a := op.answer
 	switch {
-	case want == wantSame && a.outcome == wantWritten && a.position == again.position && a.last == int64(again.revision),
-		want == wantWritten && a.outcome == wantWritten && op.write.kind == eventlog.KindAppend && len(op.write.events) == 0 && a.last == st.last() && a.position == 0,
+	case want == wantSame && a.outcome == wantWritten && a.position == again.position &&
+		a.last == int64(again.revision),
+		want == wantWritten && a.outcome == wantWritten && op.write.kind == eventlog.KindAppend &&
+			len(op.write.events) == 0 && a.last == st.last() && a.position == 0,
 		want == wantWrong && a.outcome == wantWrong && a.last == st.last(),
 		want == wantDeleted && a.outcome == wantDeleted:
 		return ""

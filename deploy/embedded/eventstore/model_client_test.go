@@ -149,7 +149,8 @@ func (c rawClient) batchAppend(ctx context.Context, w modelWrite) rawAnswer {
 	refused := resp.GetError()
 	if refused == nil {
 		a := rawAnswer{outcome: wantWritten, last: -1, position: resp.GetSuccess().GetPosition().GetCommitPosition()}
-		if r, ok := resp.GetSuccess().GetCurrentRevisionOption().(*streams.BatchAppendResp_Success_CurrentRevision); ok {
+		revision := resp.GetSuccess().GetCurrentRevisionOption()
+		if r, ok := revision.(*streams.BatchAppendResp_Success_CurrentRevision); ok {
 			a.last = int64(r.CurrentRevision)
 		}
 		return a
@@ -202,17 +203,20 @@ func (c rawClient) append(ctx context.Context, w modelWrite) rawAnswer {
 		if e.json {
 			contentType = "application/json"
 		}
-		err = call.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{
-			Id: rawUUID(e.id), Data: []byte(e.data), CustomMetadata: []byte(e.meta),
-			Metadata: map[string]string{protocol.MetaKeyType: e.typ, "content-type": contentType},
-		}}})
+		err = call.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{
+			ProposedMessage: &streams.AppendReq_ProposedMessage{
+				Id: rawUUID(e.id), Data: []byte(e.data), CustomMetadata: []byte(e.meta),
+				Metadata: map[string]string{protocol.MetaKeyType: e.typ, "content-type": contentType},
+			},
+		}})
 	}
 	resp, err := call.CloseAndRecv()
 	if err != nil {
 		return refusedCall(err, call.Trailer())
 	}
 	if wrong := resp.GetWrongExpectedVersion(); wrong != nil {
-		if _, none := wrong.GetCurrentRevisionOption().(*streams.AppendResp_WrongExpectedVersion_CurrentNoStream); none {
+		current := wrong.GetCurrentRevisionOption()
+		if _, none := current.(*streams.AppendResp_WrongExpectedVersion_CurrentNoStream); none {
 			return rawAnswer{outcome: wantWrong, last: -1}
 		}
 		return rawAnswer{outcome: wantWrong, last: int64(wrong.GetCurrentRevision())}
@@ -310,16 +314,22 @@ func (r rawRead) request(subscription bool) *streams.ReadReq {
 	o := &streams.ReadReq_Options{
 		CountOption:  &streams.ReadReq_Options_Count{Count: r.count},
 		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: none},
-		UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: none}},
+		UuidOption: &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{
+			Structured: none,
+		}},
 	}
 	if subscription {
-		o.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
+		o.CountOption = &streams.ReadReq_Options_Subscription{
+			Subscription: &streams.ReadReq_Options_SubscriptionOptions{},
+		}
 	}
 	if r.back {
 		o.ReadDirection = streams.ReadReq_Options_Backwards
 	}
 	if r.stream != "" {
-		s := &streams.ReadReq_Options_StreamOptions{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(r.stream)}}
+		s := &streams.ReadReq_Options_StreamOptions{StreamIdentifier: &shared.StreamIdentifier{
+			StreamName: []byte(r.stream),
+		}}
 		switch r.start {
 		case fromStart:
 			s.RevisionOption = &streams.ReadReq_Options_StreamOptions_Start{Start: none}
@@ -338,7 +348,9 @@ func (r rawRead) request(subscription bool) *streams.ReadReq {
 	case fromEnd:
 		a.AllOption = &streams.ReadReq_Options_AllOptions_End{End: none}
 	default:
-		a.AllOption = &streams.ReadReq_Options_AllOptions_Position{Position: &streams.ReadReq_Options_Position{CommitPosition: r.at, PreparePosition: r.at}}
+		a.AllOption = &streams.ReadReq_Options_AllOptions_Position{
+			Position: &streams.ReadReq_Options_Position{CommitPosition: r.at, PreparePosition: r.at},
+		}
 	}
 	o.StreamOption = &streams.ReadReq_Options_All{All: a}
 	if r.filter != nil {
@@ -393,8 +405,9 @@ func rawEvent(r *streams.ReadResp_ReadEvent) (storedEvent, error) {
 	e := r.GetEvent()
 	id := e.GetId().GetStructured()
 	out := storedEvent{
-		stream: string(e.GetStreamIdentifier().GetStreamName()), revision: e.GetStreamRevision(), position: e.GetCommitPosition(),
-		typ: e.GetMetadata()[protocol.MetaKeyType], json: e.GetMetadata()["content-type"] == "application/json",
+		stream: string(e.GetStreamIdentifier().GetStreamName()), revision: e.GetStreamRevision(),
+		position: e.GetCommitPosition(),
+		typ:      e.GetMetadata()[protocol.MetaKeyType], json: e.GetMetadata()["content-type"] == "application/json",
 		data: string(e.GetData()), meta: string(e.GetCustomMetadata()),
 	}
 	binary.BigEndian.PutUint64(out.id[:8], uint64(id.GetMostSignificantBits()))
@@ -402,7 +415,8 @@ func rawEvent(r *streams.ReadResp_ReadEvent) (storedEvent, error) {
 	var err error
 	out.created, err = strconv.ParseInt(e.GetMetadata()["created"], 10, 64)
 	if err == nil && (e.GetPreparePosition() != out.position || r.GetCommitPosition() != out.position) {
-		err = fmt.Errorf("an event's positions differ: commit %d, prepare %d, beside it %d", out.position, e.GetPreparePosition(), r.GetCommitPosition())
+		err = fmt.Errorf("an event's positions differ: commit %d, prepare %d, beside it %d", out.position,
+			e.GetPreparePosition(), r.GetCommitPosition())
 	}
 	return out, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // scripted makes a history as a perfect server with one client at a time
@@ -41,7 +42,8 @@ func (s *scripted) write(w modelWrite) *modelOp {
 				e.id = uuid.New()
 			}
 			e.position = 256 + 100*uint64(len(s.log))
-			s.log = append(s.log, storedEvent{e.stream, e.revision, e.position, e.id, e.typ, e.data, e.meta, e.json, eventlog.TicksPerSecond})
+			s.log = append(s.log, storedEvent{e.stream, e.revision, e.position, e.id, e.typ, e.data, e.meta, e.json,
+				layout.TicksPerSecond})
 			if i == max(1, len(w.events))-1 {
 				last = e
 			}
@@ -70,7 +72,7 @@ func (s *scripted) append(stream string, expect eventlog.Expectation, data ...st
 func (s *scripted) readStream(stream string) *modelOp {
 	op := s.op()
 	op.read = &rawRead{stream: stream, count: 100}
-	visible, outcome := s.now(stream).visible(eventlog.TicksPerSecond)
+	visible, outcome := s.now(stream).visible(layout.TicksPerSecond)
 	op.outcome = outcome
 	for _, e := range visible {
 		op.got = append(op.got, s.log[s.indexAt(e.position)])
@@ -129,7 +131,8 @@ func newScript(t *testing.T) *script {
 	b := slices.DeleteFunc(slices.Clone(s.log), func(e storedEvent) bool { return e.stream != "b" })
 	s.subFiltered = s.subscribe(rawRead{filter: &rawFilter{prefix: []string{"b"}}}, b...)
 	s.at++
-	s.subFiltered.messages = append(s.subFiltered.messages, subMessage{kind: subCheckpoint, position: s.log[len(s.log)-1].position, stamp: s.at, seconds: 1})
+	s.subFiltered.messages = append(s.subFiltered.messages, subMessage{kind: subCheckpoint,
+		position: s.log[len(s.log)-1].position, stamp: s.at, seconds: 1})
 	s.subStream = s.subscribe(rawRead{stream: "b"}, b...)
 	s.tombstone = s.write(modelWrite{kind: eventlog.KindTombstone, stream: "b", expect: eventlog.ExpectAny})
 	s.at++
@@ -149,38 +152,56 @@ func TestModelCheckerNotices(t *testing.T) {
 	}
 	drop := func(events []storedEvent, i int) []storedEvent { return slices.Delete(slices.Clone(events), i, i+1) }
 	for name, lie := range map[string]func(s *script){
-		"an acknowledged event is lost":        func(s *script) { s.log = drop(s.log, 3) },
-		"an acknowledged delete is lost":       func(s *script) { s.log = drop(s.log, s.indexAt(s.missingDelete())) },
-		"an append is there in part":           func(s *script) { s.log = drop(s.log, 2) },
-		"an event is there twice":              func(s *script) { s.log = append(s.log, twin(s.log[3], math.MaxInt32)) },
-		"an event nobody wrote":                func(s *script) { s.log[0].data = "else" },
-		"custom metadata nobody wrote":         func(s *script) { s.log[0].meta = "{}" },
-		"a content type nobody wrote":          func(s *script) { s.log[0].json = true },
-		"another id":                           func(s *script) { s.log[0].id[0]++ },
-		"a created time before the call":       func(s *script) { s.log[0].created = 0 },
-		"another revision in the answer":       func(s *script) { s.first.answer.last++ },
-		"another position in the answer":       func(s *script) { s.second.answer.position -= 100 },
-		"an acknowledged write is refused":     func(s *script) { s.second.answer = rawAnswer{outcome: wantWrong, last: 2} },
-		"a repetition with its own position":   func(s *script) { s.again.answer.position += 100 },
-		"a repetition is refused":              func(s *script) { s.again.answer = rawAnswer{outcome: wantWrong, last: 3} },
-		"a refusal with another revision":      func(s *script) { s.refused.answer.last-- },
-		"a refusal of a stream that lives":     func(s *script) { s.refused.answer.outcome = wantDeleted },
-		"a conflict is acknowledged":           func(s *script) { s.refused.answer = s.second.answer },
-		"a tombstoned stream takes an append":  func(s *script) { s.gone.answer = rawAnswer{outcome: wantWritten, last: 1, position: 256} },
-		"a tombstoned stream answers conflict": func(s *script) { s.gone.answer = rawAnswer{outcome: wantWrong, last: 1} },
-		"written before an earlier answer":     func(s *script) { s.first.call, s.first.ret = 100, 101 },
-		"a read shows the future":              func(s *script) { s.early.got = slices.Clone(s.log[:4]) },
-		"a read misses what was acknowledged":  func(s *script) { s.everything.got = s.log[:len(s.log)-1] },
-		"a read skips an event":                func(s *script) { s.everything.got = drop(s.log, 3) },
-		"a read changes the order":             func(s *script) { slices.Reverse(s.everything.got) },
-		"a read changes an event":              func(s *script) { s.everything.got[2].data = "else" },
-		"a read ignores $maxCount":             func(s *script) { s.limited.got = append([]storedEvent{s.log[1]}, s.limited.got...) },
-		"a read applies $maxCount too early":   func(s *script) { s.limited.got = s.limited.got[1:] },
-		"a read of a deleted stream":           func(s *script) { s.missing.outcome, s.missing.got = s.limited.outcome, s.limited.got },
-		"a read shows what was deleted":        func(s *script) { s.revived.got = append(slices.Clone(s.limited.got), s.revived.got...) },
+		"an acknowledged event is lost":  func(s *script) { s.log = drop(s.log, 3) },
+		"an acknowledged delete is lost": func(s *script) { s.log = drop(s.log, s.indexAt(s.missingDelete())) },
+		"an append is there in part":     func(s *script) { s.log = drop(s.log, 2) },
+		"an event is there twice": func(s *script) {
+			s.log = append(s.log, twin(s.log[3], math.MaxInt32))
+		},
+		"an event nobody wrote":          func(s *script) { s.log[0].data = "else" },
+		"custom metadata nobody wrote":   func(s *script) { s.log[0].meta = "{}" },
+		"a content type nobody wrote":    func(s *script) { s.log[0].json = true },
+		"another id":                     func(s *script) { s.log[0].id[0]++ },
+		"a created time before the call": func(s *script) { s.log[0].created = 0 },
+		"another revision in the answer": func(s *script) { s.first.answer.last++ },
+		"another position in the answer": func(s *script) { s.second.answer.position -= 100 },
+		"an acknowledged write is refused": func(s *script) {
+			s.second.answer = rawAnswer{outcome: wantWrong, last: 2}
+		},
+		"a repetition with its own position": func(s *script) { s.again.answer.position += 100 },
+		"a repetition is refused": func(s *script) {
+			s.again.answer = rawAnswer{outcome: wantWrong, last: 3}
+		},
+		"a refusal with another revision":  func(s *script) { s.refused.answer.last-- },
+		"a refusal of a stream that lives": func(s *script) { s.refused.answer.outcome = wantDeleted },
+		"a conflict is acknowledged":       func(s *script) { s.refused.answer = s.second.answer },
+		"a tombstoned stream takes an append": func(s *script) {
+			s.gone.answer = rawAnswer{outcome: wantWritten, last: 1, position: 256}
+		},
+		"a tombstoned stream answers conflict": func(s *script) {
+			s.gone.answer = rawAnswer{outcome: wantWrong, last: 1}
+		},
+		"written before an earlier answer":    func(s *script) { s.first.call, s.first.ret = 100, 101 },
+		"a read shows the future":             func(s *script) { s.early.got = slices.Clone(s.log[:4]) },
+		"a read misses what was acknowledged": func(s *script) { s.everything.got = s.log[:len(s.log)-1] },
+		"a read skips an event":               func(s *script) { s.everything.got = drop(s.log, 3) },
+		"a read changes the order":            func(s *script) { slices.Reverse(s.everything.got) },
+		"a read changes an event":             func(s *script) { s.everything.got[2].data = "else" },
+		"a read ignores $maxCount": func(s *script) {
+			s.limited.got = append([]storedEvent{s.log[1]}, s.limited.got...)
+		},
+		"a read applies $maxCount too early": func(s *script) { s.limited.got = s.limited.got[1:] },
+		"a read of a deleted stream": func(s *script) {
+			s.missing.outcome, s.missing.got = s.limited.outcome, s.limited.got
+		},
+		"a read shows what was deleted": func(s *script) {
+			s.revived.got = append(slices.Clone(s.limited.got), s.revived.got...)
+		},
 		"a read of a tombstoned stream":        func(s *script) { s.deleted.outcome = wantNotFound },
 		"a read of a stream that is not there": func(s *script) { s.none.outcome = wantRead },
-		"a subscription skips":                 func(s *script) { s.subAll.messages = slices.Delete(s.subAll.messages, 2, 3) },
+		"a subscription skips": func(s *script) {
+			s.subAll.messages = slices.Delete(s.subAll.messages, 2, 3)
+		},
 		"a subscription repeats": func(s *script) {
 			s.subAll.messages = slices.Insert(s.subAll.messages, 3, s.subAll.messages[2])
 		},
@@ -188,21 +209,28 @@ func TestModelCheckerNotices(t *testing.T) {
 			m := s.subAll.messages
 			m[3].event, m[4].event, m[3].position, m[4].position = m[4].event, m[3].event, m[4].position, m[3].position
 		},
-		"a subscription sees the future":    func(s *script) { s.subAll.messages[4].stamp = 3 },
-		"caught up too early":               func(s *script) { s.subAll.messages = slices.Delete(s.subAll.messages, len(s.log)-2, len(s.log)-1) },
+		"a subscription sees the future": func(s *script) { s.subAll.messages[4].stamp = 3 },
+		"caught up too early": func(s *script) {
+			s.subAll.messages = slices.Delete(s.subAll.messages, len(s.log)-2, len(s.log)-1)
+		},
 		"a checkpoint is ahead of an event": func(s *script) { s.subFiltered.messages = s.subFiltered.messages[3:] },
 		"a checkpoint at no event":          func(s *script) { s.subFiltered.messages[3].position++ },
 		"a filter lets something else through": func(s *script) {
 			s.subFiltered.messages = slices.Insert(s.subFiltered.messages, 0, s.subAll.messages[0])
 		},
-		"a stream subscription skips":      func(s *script) { s.subStream.messages = slices.Delete(s.subStream.messages, 0, 1) },
+		"a stream subscription skips": func(s *script) {
+			s.subStream.messages = slices.Delete(s.subStream.messages, 0, 1)
+		},
 		"a stream subscription ends early": func(s *script) { s.subStream.endStamp = s.subStream.call },
 		"a subscription fails":             func(s *script) { s.subAll.ended, s.subAll.err = wantUnknown, io.EOF },
 		"a power failure loses the last write": func(s *script) {
-			s.images[0] = crashImage{before: s.at + 1, after: s.at + 2, events: len(s.log) - 1, sum: sumOf(s.log[:len(s.log)-1])}
+			s.images[0] = crashImage{before: s.at + 1, after: s.at + 2, events: len(s.log) - 1,
+				sum: sumOf(s.log[:len(s.log)-1])}
 		},
-		"a power failure changes an event":      func(s *script) { s.images[0].sum++ },
-		"a power failure leaves half an append": func(s *script) { s.images[0] = crashImage{before: 3, after: 4, events: 2, sum: sumOf(s.log[:2])} },
+		"a power failure changes an event": func(s *script) { s.images[0].sum++ },
+		"a power failure leaves half an append": func(s *script) {
+			s.images[0] = crashImage{before: 3, after: 4, events: 2, sum: sumOf(s.log[:2])}
+		},
 	} {
 		s := newScript(t)
 		lie(s)

@@ -283,7 +283,8 @@ func (w *modelWorker) append(op *modelOp) {
 		}
 	}
 	for i, id := range ids {
-		e := modelSent{id: id, typ: fmt.Sprintf("t%d", w.rng.IntN(3)), data: fmt.Sprintf("%d of op %d", i, op.number), json: w.chance(50)}
+		e := modelSent{id: id, typ: fmt.Sprintf("t%d", w.rng.IntN(3)), data: fmt.Sprintf("%d of op %d", i, op.number),
+			json: w.chance(50)}
 		if w.chance(50) {
 			e.meta = fmt.Sprintf(`{"by":%d}`, op.number)
 		}
@@ -393,7 +394,8 @@ func (w *modelWorker) readAll(op *modelOp) {
 	op.read = r
 }
 
-var modelRegexes = []*regexp.Regexp{regexp.MustCompile(`^[ab]-\d*[02468]$`), regexp.MustCompile(`^[^$].*`), regexp.MustCompile(`^t[12]|^\$s`)}
+var modelRegexes = []*regexp.Regexp{regexp.MustCompile(`^[ab]-\d*[02468]$`), regexp.MustCompile(`^[^$].*`),
+	regexp.MustCompile(`^t[12]|^\$s`)}
 
 func (w *modelWorker) filter() *rawFilter {
 	f := &rawFilter{byType: w.chance(50), window: 1 + w.rng.Uint32N(30)}
@@ -510,7 +512,8 @@ func TestConcurrentAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 1<<63))
 	ctx := longContext(t)
 	r := &modelRun{known: modelKnowledge{
-		streams: []string{"a-0", "b-0", "c-0", "d-0", "e-0"}, last: map[string]int64{}, attempts: map[string][]modelWrite{},
+		streams: []string{"a-0", "b-0", "c-0", "d-0", "e-0"}, last: map[string]int64{},
+		attempts: map[string][]modelWrite{},
 	}}
 	r.clock.Store(1_700_000_000)
 	r.fs = vfs.NewCrashableMem()
@@ -565,9 +568,11 @@ func (r *modelRun) report(t *testing.T) {
 			ended++
 		}
 	}
-	t.Logf("%d operations, %d events in $all, %d subscriptions got %d messages, %d ended with their stream; answers %v",
+	t.Logf("%d operations, %d events in $all, %d subscriptions got %d messages, %d ended with their "+
+		"stream; answers %v",
 		r.ops.Load(), len(r.history.log), len(r.history.subs), delivered, ended, outcomes)
-	for _, o := range []string{wantWritten, wantSame, wantWrong, wantDeleted, "read: " + wantRead, "read: " + wantNotFound, "read: " + wantDeleted} {
+	for _, o := range []string{wantWritten, wantSame, wantWrong, wantDeleted, "read: " + wantRead,
+		"read: " + wantNotFound, "read: " + wantDeleted} {
 		if outcomes[o] == 0 && *flagModelOps >= 10_000 {
 			t.Errorf("no operation was answered %q", o)
 		}

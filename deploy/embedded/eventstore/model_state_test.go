@@ -52,7 +52,8 @@ type modelWrite struct {
 }
 
 func (w modelWrite) String() string {
-	kind := [...]string{eventlog.KindAppend: "append", eventlog.KindDelete: "delete", eventlog.KindTombstone: "tombstone"}[w.kind]
+	kind := [...]string{eventlog.KindAppend: "append", eventlog.KindDelete: "delete",
+		eventlog.KindTombstone: "tombstone"}[w.kind]
 	s := fmt.Sprintf("%s %s expecting %s", kind, w.stream, expectationName(w.expect))
 	for _, e := range w.events {
 		s += fmt.Sprintf(" %.8s", e.id)

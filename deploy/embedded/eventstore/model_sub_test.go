@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // modelSub is a subscription and what it delivered.
@@ -227,7 +227,7 @@ func (w *subWalk) stepStream(m subMessage, latest int) error {
 	}
 	e := w.c.stream(name).events[r]
 	seen := w.c.sometime(name, max(w.s.least, e.moment), latest, func(st modelState) bool {
-		return !st.hides(e, w.s.seconds*eventlog.TicksPerSecond)
+		return !st.hides(e, w.s.seconds*layout.TicksPerSecond)
 	})
 	if !seen && !w.caughtUp {
 		return fmt.Errorf("delivered %v, which the metadata hid", m.event)
@@ -246,7 +246,7 @@ func (w *subWalk) owedBelow(to, latest int, seconds int64) *storedEvent {
 	for r := max(w.next, w.slack); r < to; r++ {
 		e := w.c.stream(name).events[r]
 		hidden := w.c.sometime(name, max(w.s.least, e.moment), latest, func(st modelState) bool {
-			return st.hides(e, seconds*eventlog.TicksPerSecond)
+			return st.hides(e, seconds*layout.TicksPerSecond)
 		})
 		if !hidden {
 			return e.stored
@@ -313,7 +313,8 @@ func (c *checker) await(ctx context.Context, s *modelSub, seconds int64) error {
 		select {
 		case <-s.news:
 		case <-ctx.Done():
-			return fmt.Errorf("subscription %d to %v: %w: after %d messages it still owes %v", s.number, s.read, ctx.Err(), seen, w.owed(c.moment, c.moment, seconds))
+			return fmt.Errorf("subscription %d to %v: %w: after %d messages it still owes %v", s.number, s.read,
+				ctx.Err(), seen, w.owed(c.moment, c.moment, seconds))
 		}
 	}
 }

@@ -128,7 +128,9 @@ func (m *machine) Append(t *rapid.T) {
 		events = append(events, esdb.EventData{EventID: id, EventType: e.typ, Data: []byte(e.data)})
 	}
 	want, last := s.decide(w)
-	res, err := m.c.AppendToStream(m.ctx, name, esdb.AppendToStreamOptions{ExpectedRevision: clientExpectation(w.expect)}, events...)
+	res, err := m.c.AppendToStream(m.ctx, name, esdb.AppendToStreamOptions{
+		ExpectedRevision: clientExpectation(w.expect),
+	}, events...)
 	wantOutcome(t, w.String(), want, err)
 	switch {
 	case want == wantWritten && len(ids) == 0:
@@ -190,9 +192,13 @@ func (m *machine) Delete(t *rapid.T) {
 	var res *esdb.DeleteResult
 	var err error
 	if w.kind == eventlog.KindTombstone {
-		res, err = m.c.TombstoneStream(m.ctx, name, esdb.TombstoneStreamOptions{ExpectedRevision: clientExpectation(w.expect)})
+		res, err = m.c.TombstoneStream(m.ctx, name, esdb.TombstoneStreamOptions{
+			ExpectedRevision: clientExpectation(w.expect),
+		})
 	} else {
-		res, err = m.c.DeleteStream(m.ctx, name, esdb.DeleteStreamOptions{ExpectedRevision: clientExpectation(w.expect)})
+		res, err = m.c.DeleteStream(m.ctx, name, esdb.DeleteStreamOptions{
+			ExpectedRevision: clientExpectation(w.expect),
+		})
 	}
 	wantOutcome(t, w.String(), want, err)
 	if want == wantWritten {
@@ -242,7 +248,9 @@ func (m *machine) ReadStream(t *rapid.T) {
 	case err != nil:
 		t.Fatalf("read of %s: %v", name, err)
 	}
-	visible = slices.DeleteFunc(slices.Clone(visible), func(e *modelEvent) bool { return e.revision < low || e.revision >= high })
+	visible = slices.DeleteFunc(slices.Clone(visible), func(e *modelEvent) bool {
+		return e.revision < low || e.revision >= high
+	})
 	if back {
 		slices.Reverse(visible)
 	}
@@ -294,7 +302,9 @@ func (m *machine) Subscribe(t *rapid.T) {
 		if rapid.Bool().Draw(t, "filtered") {
 			opts.Filter = &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"a", "$$b"}}
 			opts.MaxSearchWindow = rapid.IntRange(1, 10).Draw(t, "window")
-			want = slices.DeleteFunc(slices.Clone(want), func(e *modelEvent) bool { return e.stream != "a" && e.stream != "$$b" })
+			want = slices.DeleteFunc(slices.Clone(want), func(e *modelEvent) bool {
+				return e.stream != "a" && e.stream != "$$b"
+			})
 		}
 		sub, err = m.c.SubscribeToAll(m.ctx, opts)
 	} else {
@@ -395,10 +405,12 @@ func wantEvents(t *rapid.T, what string, got []*esdb.RecordedEvent, want []*mode
 	}
 	for i, g := range got {
 		w := want[i]
-		if g.StreamID != w.stream || g.EventNumber != w.revision || g.EventType != w.typ || g.Position.Commit != w.position ||
+		if g.StreamID != w.stream || g.EventNumber != w.revision || g.EventType != w.typ ||
+			g.Position.Commit != w.position ||
 			w.id != uuid.Nil && g.EventID != w.id || !sameData(string(g.Data), w.data) {
 			t.Fatalf("%s: event %d is %s/%d %s %q at %d, want %s/%d %s %q at %d", what, i,
-				g.StreamID, g.EventNumber, g.EventType, g.Data, g.Position.Commit, w.stream, w.revision, w.typ, w.data, w.position)
+				g.StreamID, g.EventNumber, g.EventType, g.Data, g.Position.Commit, w.stream, w.revision, w.typ,
+				w.data, w.position)
 		}
 	}
 }

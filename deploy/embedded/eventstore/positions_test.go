@@ -76,7 +76,9 @@ func TestStreamPositions(t *testing.T) {
 	f.append("tb", esdb.NoStream{}, events(60)...)
 	f.setMeta("tb", `{"$tb":57}`)
 	f.append("deleted", esdb.NoStream{}, events(3)...)
-	if _, err := f.c.DeleteStream(f.ctx, "deleted", esdb.DeleteStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.DeleteStream(f.ctx, "deleted", esdb.DeleteStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -108,7 +110,9 @@ func TestStreamPositions(t *testing.T) {
 			}
 			want := c.want
 			if compatibility == 0 {
-				want = slices.DeleteFunc(slices.Clone(want), func(s string) bool { return len(s) > 5 && s != "not found" })
+				want = slices.DeleteFunc(slices.Clone(want), func(s string) bool {
+					return len(s) > 5 && s != "not found"
+				})
 			}
 			if got, err := f.rawRead(opts); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s, compatibility %d: got %v, %v, want %v", c.name, compatibility, got, err, want)
@@ -116,7 +120,8 @@ func TestStreamPositions(t *testing.T) {
 		}
 	}
 	// A real server has a message for $all too, and never sends it.
-	for _, direction := range []streams.ReadReq_Options_ReadDirection{streams.ReadReq_Options_Forwards, streams.ReadReq_Options_Backwards} {
+	for _, direction := range []streams.ReadReq_Options_ReadDirection{streams.ReadReq_Options_Forwards,
+		streams.ReadReq_Options_Backwards} {
 		all := &streams.ReadReq_Options{
 			StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{
 				AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}},
@@ -145,11 +150,14 @@ func TestStreamPositionsWithMaxAge(t *testing.T) {
 	f.append("s", esdb.Any{}, events(5)...)
 	f.setMeta("s", `{"$maxAge":60}`)
 	now.advance(120)
-	if got, err := f.rawRead(streamOptions("s", 0, 10, 1)); err != nil || !slices.Equal(got, []string{fmt.Sprint("first ", protocol.PageConsidered+5), fmt.Sprint("last ", protocol.PageConsidered+4)}) {
+	if got, err := f.rawRead(streamOptions("s", 0, 10, 1)); err != nil ||
+		!slices.Equal(got, []string{fmt.Sprint("first ", protocol.PageConsidered+5),
+			fmt.Sprint("last ", protocol.PageConsidered+4)}) {
 		t.Errorf("all too old: got %v, %v", got, err)
 	}
 	f.append("s", esdb.Any{}, event(`{}`))
-	want := []string{fmt.Sprint("first ", protocol.PageConsidered+5), fmt.Sprint(protocol.PageConsidered + 5), fmt.Sprint("last ", protocol.PageConsidered+5)}
+	want := []string{fmt.Sprint("first ", protocol.PageConsidered+5), fmt.Sprint(protocol.PageConsidered + 5),
+		fmt.Sprint("last ", protocol.PageConsidered+5)}
 	if got, err := f.rawRead(streamOptions("s", 0, 10, 1)); err != nil || !slices.Equal(got, want) {
 		t.Errorf("one is not: got %v, %v, want %v", got, err, want)
 	}
@@ -195,7 +203,9 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 	f.append("s", esdb.Any{}, event(`{}`))
 	sub := f.subscribeStream("s", esdb.Start{})
 	wantTrace(t, "catch-up", trace(t, sub), "s/0", "caught up")
-	if _, err := f.c.TombstoneStream(f.ctx, "s", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.TombstoneStream(f.ctx, "s", esdb.TombstoneStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if e := next(t, sub); e.EventType != "$streamDeleted" || e.EventNumber != math.MaxInt64 {
@@ -215,7 +225,8 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 func TestSubscriptionFromTheLargestPosition(t *testing.T) {
 	f := newFixture(t)
 	f.append("s", esdb.Any{}, events(2)...)
-	all := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Position{Commit: math.MaxUint64, Prepare: math.MaxUint64}})
+	all := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Position{Commit: math.MaxUint64,
+		Prepare: math.MaxUint64}})
 	wantTrace(t, "$all", trace(t, all), "caught up")
 	one := f.subscribeStream("s", esdb.Revision(math.MaxUint64))
 	wantTrace(t, "stream", trace(t, one), "caught up")
@@ -259,7 +270,8 @@ func TestCheckpointsFollowWhatWasDelivered(t *testing.T) {
 	for w := range appenders {
 		appending.Go(func() {
 			for range each {
-				if _, err := f.c.AppendToStream(f.ctx, fmt.Sprintf("s-%d", w), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events(1+w%2)...); err != nil {
+				if _, err := f.c.AppendToStream(f.ctx, fmt.Sprintf("s-%d", w),
+					esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events(1+w%2)...); err != nil {
 					t.Errorf("append: %v", err)
 				}
 			}
@@ -309,10 +321,14 @@ func TestEmptyFilterLetsNothingThrough(t *testing.T) {
 	f := newFixture(t)
 	f.append("s", esdb.Any{}, events(2)...)
 	call, err := streams.NewStreamsClient(f.rawConn()).Read(f.ctx, &streams.ReadReq{Options: &streams.ReadReq_Options{
-		StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}}}},
-		CountOption:  &streams.ReadReq_Options_Count{Count: 10},
+		StreamOption: &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{
+			AllOption: &streams.ReadReq_Options_AllOptions_Start{Start: &shared.Empty{}},
+		}},
+		CountOption: &streams.ReadReq_Options_Count{Count: 10},
 		FilterOption: &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
-			Filter: &streams.ReadReq_Options_FilterOptions_EventType{EventType: &streams.ReadReq_Options_FilterOptions_Expression{}},
+			Filter: &streams.ReadReq_Options_FilterOptions_EventType{
+				EventType: &streams.ReadReq_Options_FilterOptions_Expression{},
+			},
 		}},
 	}})
 	if err != nil {

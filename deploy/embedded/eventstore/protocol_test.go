@@ -84,7 +84,8 @@ func TestConfigValidate(t *testing.T) {
 		}
 	}
 	err := Config{Addr: "0.0.0.0:2113", MaxAppend: -1, CacheBytes: -1}.Validate()
-	for _, want := range []string{"dir is empty", "not a loopback address", "logger is nil", "max append", "cache bytes"} {
+	for _, want := range []string{"dir is empty", "not a loopback address", "logger is nil", "max append",
+		"cache bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q: %v", want, err)
 		}
@@ -133,7 +134,8 @@ func TestStopDrainsAppendsAndEndsSubscriptions(t *testing.T) {
 	}
 	// The server is stopping; the append that has begun still goes through.
 	ev := event(`{}`)
-	if err := call.Send(proposed(rawUUID(ev.EventID), map[string]string{"type": "t", "content-type": "application/json"}, 1)); err != nil {
+	if err := call.Send(proposed(rawUUID(ev.EventID), map[string]string{"type": "t",
+		"content-type": "application/json"}, 1)); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := call.CloseAndRecv()
@@ -148,7 +150,8 @@ func TestStopDrainsAppendsAndEndsSubscriptions(t *testing.T) {
 	}
 	f.s = startServer(t, cfg)
 	f.c = dial(t, f.s)
-	if got, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 1 || got[0].EventID != ev.EventID {
+	if got, err := f.readStream("s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 1 ||
+		got[0].EventID != ev.EventID {
 		t.Errorf("after the restart: %d events, %v", len(got), err)
 	}
 }

@@ -18,7 +18,8 @@ func TestReadsOfManyPages(t *testing.T) {
 	for i := 0; i < n; i += 300 {
 		f.append("s", esdb.Any{}, events(min(300, n-i))...)
 	}
-	for _, count := range []uint64{1, protocol.PageEvents - 1, protocol.PageEvents, protocol.PageEvents + 1, 2*protocol.PageEvents + 5, n, n + 1} {
+	for _, count := range []uint64{1, protocol.PageEvents - 1, protocol.PageEvents, protocol.PageEvents + 1,
+		2*protocol.PageEvents + 5, n, n + 1} {
 		for _, dir := range []esdb.Direction{esdb.Forwards, esdb.Backwards} {
 			from := esdb.StreamPosition(esdb.Start{})
 			allFrom := esdb.AllPosition(esdb.Start{})
@@ -41,7 +42,8 @@ func TestReadsOfManyPages(t *testing.T) {
 				}
 			}
 			if !slices.Equal(revisions(got), want) || !slices.Equal(revisions(all), want) {
-				t.Fatalf("count %d, direction %v: stream %d events, $all %d, want %d", count, dir, len(got), len(all), len(want))
+				t.Fatalf("count %d, direction %v: stream %d events, $all %d, want %d", count, dir, len(got),
+					len(all), len(want))
 			}
 		}
 	}

@@ -115,7 +115,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.WriteBufferSize(128<<10),
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout, MaxConnectionIdle: connectionIdle}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout,
+			MaxConnectionIdle: connectionIdle}),
 		grpc.MaxConcurrentStreams(cfg.streams),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(cfg.sniff),
@@ -125,7 +126,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		grpc.UnknownServiceHandler(protocol.UnknownService),
 	)...)
 	s.streams = protocol.NewStreams(protocol.Config{
-		Log: st, Rights: s.rights, Metrics: m, MaxAppend: cfg.MaxAppend, Now: cfg.Now, Stopping: s.stopping, Paged: cfg.paged,
+		Log: st, Rights: s.rights, Metrics: m, MaxAppend: cfg.MaxAppend, Now: cfg.Now, Stopping: s.stopping,
+		Paged: cfg.paged,
 	})
 	streams.RegisterStreamsServer(s.grpc, s.streams)
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, protocol.Features{})
@@ -138,7 +140,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // listen knows the users, has the certificate and opens the port.
 func (s *Server) listen(ctx context.Context) (err error) {
 	s.auth, err = guard.NewAuthenticator(guard.AuthConfig{
-		Users: s.cfg.Users, Open: s.cfg.Open, ReadOnlyRoles: s.cfg.ReadOnlyRoles, Logger: s.cfg.Logger, Patience: s.cfg.hearOut,
+		Users: s.cfg.Users, Open: s.cfg.Open, ReadOnlyRoles: s.cfg.ReadOnlyRoles, Logger: s.cfg.Logger,
+		Patience: s.cfg.hearOut,
 	})
 	if err != nil {
 		return err
@@ -168,7 +171,8 @@ func (s *Server) openCertificates() (err error) {
 	if s.cfg.TLS == nil {
 		return nil
 	}
-	if s.certs, err = guard.OpenCertificates(*s.cfg.TLS, s.cfg.recheck, s.cfg.Logger); err != nil || s.cfg.Advertise == "" {
+	if s.certs, err = guard.OpenCertificates(*s.cfg.TLS, s.cfg.recheck, s.cfg.Logger); err != nil ||
+		s.cfg.Advertise == "" {
 		return err
 	}
 	host, _, err := splitAdvertised(s.cfg.Advertise)
@@ -182,7 +186,8 @@ func (s *Server) openCertificates() (err error) {
 }
 
 func createOrOpen(cfg Config, observer eventlog.Observer) (*eventlog.Log, error) {
-	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes, Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable, Observer: observer}
+	o := eventlog.Options{FS: cfg.fs, Logger: cfg.Logger, Now: cfg.Now, CacheBytes: cfg.CacheBytes,
+		Uncompressed: cfg.Uncompressed, MemTable: cfg.memTable, Observer: observer}
 	exists, err := eventlog.Exists(cfg.Dir, cfg.fs)
 	if err != nil {
 		return nil, fmt.Errorf("open event store: %w", err)

@@ -89,7 +89,8 @@ func TestStats(t *testing.T) {
 	switch {
 	case stats.Proc.ID != os.Getpid(), stats.Proc.StartTime == "", stats.Proc.Mem <= 0, stats.Proc.TCP.Connections < 2:
 		t.Errorf("proc: %+v", stats.Proc)
-	case stats.ES.Checksum != end, stats.ES.Writer.LastFlushSize <= 0, stats.ES.Writer.LastFlushDelayMs <= 0, stats.ES.Writer.MaxFlushDelayMs < stats.ES.Writer.LastFlushDelayMs:
+	case stats.ES.Checksum != end, stats.ES.Writer.LastFlushSize <= 0, stats.ES.Writer.LastFlushDelayMs <= 0,
+		stats.ES.Writer.MaxFlushDelayMs < stats.ES.Writer.LastFlushDelayMs:
 		t.Errorf("es: %+v", stats.ES)
 	case stats.ES.Queue["Storage Writer"].QueueName != "Storage Writer":
 		t.Errorf("queue: %+v", stats.ES.Queue)
@@ -111,13 +112,15 @@ func TestOperationsOverHTTP(t *testing.T) {
 	f := newFixture(t)
 	f.append("s", nil, event(`{}`))
 	body := get(t, f.s, "/metrics", http.StatusOK)
-	for _, want := range []string{`eventstore_writes_total{outcome="written"} 1`, "\nprocess_resident_memory_bytes ", "\ngo_goroutines "} {
+	for _, want := range []string{`eventstore_writes_total{outcome="written"} 1`, "\nprocess_resident_memory_bytes ",
+		"\ngo_goroutines "} {
 		if !strings.Contains(body, want) {
 			t.Errorf("metrics do not hold %q: %.300s", want, body)
 		}
 	}
 	var info struct{ ESVersion, State string }
-	if err := json.Unmarshal([]byte(get(t, f.s, "/info", http.StatusOK)), &info); err != nil || info.ESVersion != protocol.ServerVersion || info.State != "leader" {
+	if err := json.Unmarshal([]byte(get(t, f.s, "/info", http.StatusOK)), &info); err != nil ||
+		info.ESVersion != protocol.ServerVersion || info.State != "leader" {
 		t.Errorf("info: %+v, %v", info, err)
 	}
 	for _, path := range []string{"/", "/streams/s", "/statsx", "/subscriptions", "/gossip"} {
@@ -126,7 +129,8 @@ func TestOperationsOverHTTP(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/metrics", "/stats", "/info", "/health/live"} {
-		if body := request(t, f.s, http.MethodDelete, path, http.StatusMethodNotAllowed); !strings.Contains(body, "GET") {
+		if body := request(t, f.s, http.MethodDelete, path, http.StatusMethodNotAllowed); !strings.Contains(body,
+			"GET") {
 			t.Errorf("%s: %q does not say what is allowed", path, body)
 		}
 	}
@@ -145,7 +149,9 @@ func TestLogsTellStartAndStopAndNoEventData(t *testing.T) {
 	}
 	f := &fixture{t: t, ctx: testContext(t), s: s, c: dial(t, s)}
 	f.append("canary-stream", esdb.NoStream{}, event(`"canary-data"`), event(`"canary-data"`))
-	if _, err := f.c.TombstoneStream(f.ctx, "canary-gone", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+	if _, err := f.c.TombstoneStream(f.ctx, "canary-gone", esdb.TombstoneStreamOptions{
+		ExpectedRevision: esdb.Any{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.readStream("canary-gone", esdb.Forwards, esdb.Start{}, 1); err == nil {

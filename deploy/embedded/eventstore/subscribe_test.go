@@ -65,12 +65,14 @@ func TestSubscribeToAnEmptyStore(t *testing.T) {
 	wantTrace(t, "from the start", trace(t, start), "caught up")
 	end := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.End{}})
 	wantTrace(t, "from the end", trace(t, end), "caught up")
-	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: esdb.ExcludeSystemEventsFilter()})
+	filtered := f.subscribeAll(esdb.SubscribeToAllOptions{From: esdb.Start{},
+		Filter: esdb.ExcludeSystemEventsFilter()})
 	wantTrace(t, "filtered", trace(t, filtered), "checkpoint 0", "caught up")
 	stream := f.subscribeStream("a", esdb.Start{})
 	wantTrace(t, "a stream to come", trace(t, stream), "caught up")
 	res := f.append("a", esdb.Any{}, events(2)...)
-	for name, sub := range map[string]*esdb.Subscription{"start": start, "end": end, "filtered": filtered, "stream": stream} {
+	for name, sub := range map[string]*esdb.Subscription{"start": start, "end": end, "filtered": filtered,
+		"stream": stream} {
 		if e := next(t, sub); e.EventNumber != 0 {
 			t.Errorf("%s: got revision %d first", name, e.EventNumber)
 		}
@@ -84,8 +86,10 @@ func TestSubscribeToAnEmptyStore(t *testing.T) {
 func TestFilterThatCannotBeApplied(t *testing.T) {
 	f := newFixture(t)
 	for _, regex := range []string{`[z-a]`, `(`, strings.Repeat("a", protocol.MaxPattern+1)} {
-		_, err := f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: regex}})
-		if e := asError(t, err); status.Code(e.Err()) != codes.InvalidArgument || !strings.Contains(e.Error(), "cannot apply the regular expression") {
+		_, err := f.c.SubscribeToAll(f.ctx, esdb.SubscribeToAllOptions{From: esdb.Start{},
+			Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: regex}})
+		if e := asError(t, err); status.Code(e.Err()) != codes.InvalidArgument ||
+			!strings.Contains(e.Error(), "cannot apply the regular expression") {
 			t.Errorf("%s: %v", regex, err)
 		}
 	}
@@ -107,7 +111,8 @@ func TestSlowSubscriber(t *testing.T) {
 	f.append("s", esdb.Any{}, events(2*protocol.PageEvents)...)
 	got := trace(t, sub)
 	if slices.Contains(got, "fell behind") || got[len(got)-1] != "caught up" {
-		t.Fatalf("got %d messages, the last %q, fell behind: %v", len(got), got[len(got)-1], slices.Contains(got, "fell behind"))
+		t.Fatalf("got %d messages, the last %q, fell behind: %v", len(got), got[len(got)-1],
+			slices.Contains(got, "fell behind"))
 	}
 	got = got[:len(got)-1]
 	for i, s := range got {
@@ -157,7 +162,8 @@ func TestSubscribersUnderConcurrentAppenders(t *testing.T) {
 			for i := range each {
 				ev := events(1 + (w+i)%3)
 				stream := fmt.Sprintf("s-%d", (w+i)%10)
-				if _, err := f.c.AppendToStream(context.Background(), stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, ev...); err != nil {
+				if _, err := f.c.AppendToStream(context.Background(), stream,
+					esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, ev...); err != nil {
 					t.Errorf("append: %v", err)
 					return
 				}
@@ -193,7 +199,8 @@ func TestSubscribersUnderConcurrentAppenders(t *testing.T) {
 	for i := range seen {
 		for j, e := range seen[i] {
 			if e.EventID != all[j].EventID || e.Position != all[j].Position {
-				t.Fatalf("subscriber %d: event %d is %v at %v, $all has %v at %v", i, j, e.EventID, e.Position, all[j].EventID, all[j].Position)
+				t.Fatalf("subscriber %d: event %d is %v at %v, $all has %v at %v", i, j, e.EventID, e.Position,
+					all[j].EventID, all[j].Position)
 			}
 		}
 	}

@@ -62,7 +62,8 @@ func clientTLS(t testing.TB, s *Server) *tls.Config {
 	return &tls.Config{RootCAs: roots, ServerName: "localhost"}
 }
 
-// testTLS is a certificate of a new authority, under the hosts that this machine's own clients dial and more.
+// testTLS is a certificate of a new authority, under the hosts that this machine's
+// own clients dial and more.
 func testTLS(t testing.TB, more ...string) *guard.TLSConfig {
 	t.Helper()
 	ca := newServerAuthority(t)
@@ -74,7 +75,8 @@ type serverAuthority struct{ *authority.Authority }
 
 func newServerAuthority(t testing.TB) serverAuthority {
 	t.Helper()
-	a, err := authority.Open(authority.Config{Dir: filepath.Join(t.TempDir(), "tls"), Logger: slog.New(slog.DiscardHandler)})
+	a, err := authority.Open(authority.Config{Dir: filepath.Join(t.TempDir(), "tls"),
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,9 +146,13 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 		"missing files": func(c *Config) {
 			c.TLS.CertFile, c.TLS.KeyFile = filepath.Join(dir, "none.pem"), filepath.Join(dir, "none.key")
 		},
-		"missing authority":                                func(c *Config) { c.TLS.CAFile = filepath.Join(dir, "none.pem") },
-		"no authority in it":                               func(c *Config) { c.TLS.CAFile = text },
-		"missing authority of clients":                     func(c *Config) { c.TLS.ClientCAFile = filepath.Join(dir, "none.pem") },
+		"missing authority": func(c *Config) {
+			c.TLS.CAFile = filepath.Join(dir, "none.pem")
+		},
+		"no authority in it": func(c *Config) { c.TLS.CAFile = text },
+		"missing authority of clients": func(c *Config) {
+			c.TLS.ClientCAFile = filepath.Join(dir, "none.pem")
+		},
 		"no authority of clients in it":                    func(c *Config) { c.TLS.ClientCAFile = text },
 		"an advertised name that is not the certificate's": func(c *Config) { c.Advertise = "other.example:2113" },
 	} {
@@ -175,13 +181,15 @@ func TestConnectionStringsOverTLS(t *testing.T) {
 	if got, want := s.ConnectionString(), "esdb://127.0.0.1:"+port+query; got != want {
 		t.Errorf("this machine dials %s, want %s", got, want)
 	}
-	if got, want := s.AdvertisedConnectionString(), "esdb://ledger.example:32113"+query; got != want || s.CAFile() != cfg.TLS.CAFile {
+	if got, want := s.AdvertisedConnectionString(), "esdb://ledger.example:32113"+query; got != want ||
+		s.CAFile() != cfg.TLS.CAFile {
 		t.Errorf("others dial %s, want %s; they trust %s", got, want, s.CAFile())
 	}
 	public := secureConfig(t)
 	public.TLS.CAFile = ""
 	s = startServer(t, public)
-	if s.CAFile() != "" || s.ConnectionString() != "esdb://"+s.Addr()+"?tls=true" || s.AdvertisedConnectionString() != s.ConnectionString() {
+	if s.CAFile() != "" || s.ConnectionString() != "esdb://"+s.Addr()+"?tls=true" ||
+		s.AdvertisedConnectionString() != s.ConnectionString() {
 		t.Errorf("without a file: %s, %q", s.ConnectionString(), s.CAFile())
 	}
 }
@@ -200,7 +208,8 @@ func newClientAuthority(t *testing.T) clientAuthority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clients"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clients"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
@@ -210,7 +219,8 @@ func newClientAuthority(t *testing.T) clientAuthority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	file := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	return clientAuthority{cert, key, file, time.Now().Add(time.Hour)}
 }
 
@@ -221,7 +231,8 @@ func (a clientAuthority) client(t *testing.T, name string) (certFile, keyFile st
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: a.until,
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: a.until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -236,8 +247,8 @@ func (a clientAuthority) client(t *testing.T, name string) (certFile, keyFile st
 		writeFile(t, filepath.Join(dir, "k.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
-// A client's certificate stands for the user whom it names, and one that names nobody is no credentials, also beside
-// a password. Where both are a user's the password says who acts.
+// A client's certificate stands for the user whom it names, and one that names nobody is no
+// credentials, also beside a password. Where both are a user's the password says who acts.
 func TestClientCertificates(t *testing.T) {
 	w := newCertificateWorld(t)
 	anna := w.with(w.ca, "anna", nil)
@@ -246,7 +257,8 @@ func TestClientCertificates(t *testing.T) {
 	}
 	_, err := anna.readAll(esdb.Forwards, esdb.Start{}, 1)
 	denied(t, "anna", "read $all", err)
-	if _, err := w.with(w.ca, "anna", url.UserPassword(adminName, adminPassword)).readAll(esdb.Forwards, esdb.Start{}, 1); err != nil {
+	if _, err := w.with(w.ca, "anna", url.UserPassword(adminName, adminPassword)).readAll(esdb.Forwards, esdb.Start{},
+		1); err != nil {
 		t.Errorf("an administrator's password from anna's machine: %v", err)
 	}
 	for name, f := range map[string]*fixture{
@@ -261,8 +273,8 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// A certificate that no known authority signed, or that has ended, is as good as none: the password beside it counts,
-// and without one nobody is logged in.
+// A certificate that no known authority signed, or that has ended, is as good as none: the
+// password beside it counts, and without one nobody is logged in.
 func TestUnknownClientCertificates(t *testing.T) {
 	w := newCertificateWorld(t)
 	other := newClientAuthority(t)
@@ -329,7 +341,8 @@ func (w certificateWorld) with(a clientAuthority, name string, user *url.Userinf
 	return &fixture{t: w.t, ctx: testContext(w.t), s: w.s, c: dialString(w.t, u.String())}
 }
 
-// One port over TLS: gRPC for who offers h2 alone, plain HTTP for who also speaks HTTP/1.1; health asks for nothing.
+// One port over TLS: gRPC for who offers h2 alone, plain HTTP for who also speaks
+// HTTP/1.1; health asks for nothing.
 func TestHTTPOverTLSOnTheSamePort(t *testing.T) {
 	s := startServer(t, secureConfig(t))
 	login(t, s, adminName, adminPassword).append("s", nil, event(`{}`))
@@ -358,7 +371,8 @@ func TestHTTPOverTLSOnTheSamePort(t *testing.T) {
 // Who speaks plaintext to a TLS port, or TLS to a plaintext one, is told so at once.
 func TestWrongProtocol(t *testing.T) {
 	secure := startServer(t, secureConfig(t))
-	for name, hello := range map[string]string{"gRPC": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP": "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"} {
+	for name, hello := range map[string]string{"gRPC": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"HTTP": "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		c, err := net.Dial("tcp", secure.Addr())
 		if err != nil {
 			t.Fatal(err)
@@ -372,7 +386,8 @@ func TestWrongProtocol(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	f := &fixture{t: t, ctx: testContext(t), c: dialString(t, "esdb://"+secure.Addr()+"?tls=false&maxDiscoverAttempts=1")}
+	f := &fixture{t: t, ctx: testContext(t), c: dialString(t,
+		"esdb://"+secure.Addr()+"?tls=false&maxDiscoverAttempts=1")}
 	if err := f.write("s", `{}`); err == nil || !strings.Contains(err.Error(), "looked like an HTTP/1.1 header") {
 		t.Errorf("a plaintext client on a TLS port: %v", err)
 	}
@@ -384,7 +399,8 @@ func TestWrongProtocol(t *testing.T) {
 	}
 }
 
-// A connection that does not finish its handshake is closed after a while, and holds up no stop before that.
+// A connection that does not finish its handshake is closed after a while, and
+// holds up no stop before that.
 func TestUnfinishedHandshakes(t *testing.T) {
 	cfg := secureConfig(t)
 	cfg.sniff = 20 * time.Millisecond
@@ -414,7 +430,8 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	stopServer(t, s)
 }
 
-// What Validate refuses: passwords in plaintext, and a port that others can reach without TLS or users.
+// What Validate refuses: passwords in plaintext, and a port that others can
+// reach without TLS or users.
 func TestAccessIsValidated(t *testing.T) {
 	admin := testUser(t, adminName, adminPassword, "$admins")
 	users := []guard.User{admin}
@@ -430,37 +447,57 @@ func TestAccessIsValidated(t *testing.T) {
 		advertise string
 		wrong     string
 	}{
-		"nothing":                    {addr: "127.0.0.1:0", wrong: "users is empty"},
-		"TLS and nothing else":       {addr: "127.0.0.1:0", tls: files, wrong: "users is empty"},
-		"open":                       {addr: "127.0.0.1:0", open: true},
-		"open and TLS":               {addr: "localhost:0", tls: files, open: true},
-		"open and users":             {addr: "localhost:0", tls: files, users: users, open: true, wrong: "exclude each other"},
-		"TLS and users":              {addr: "[::1]:0", tls: files, users: users},
-		"beyond":                     {addr: ":2113", tls: files, users: users},
-		"users in plaintext":         {addr: "127.0.0.1:0", users: users, wrong: "take TLS"},
-		"beyond and open":            {addr: "0.0.0.0:0", open: true, wrong: "not a loopback address"},
-		"beyond and open, with TLS":  {addr: "10.0.0.1:0", tls: files, open: true, wrong: "not a loopback address"},
-		"beyond by name":             {addr: "es.example:0", users: users, wrong: "not a loopback address"},
-		"no certificate":             {addr: "127.0.0.1:0", tls: &guard.TLSConfig{}, users: users, wrong: "cert file or key file is empty"},
-		"half a pair":                {addr: "127.0.0.1:0", tls: &guard.TLSConfig{CertFile: "x"}, users: users, wrong: "go together"},
-		"a user twice":               {addr: "127.0.0.1:0", tls: files, users: []guard.User{admin, admin}, wrong: "twice"},
-		"no name":                    {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "", "x")}, wrong: "name"},
-		"a colon":                    {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "a:b", "x")}, wrong: "name"},
-		"a group's name":             {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "a", "x", "b"), testUser(t, "b", "x")}, wrong: "a user and a group"},
-		"a group there is not":       {addr: "127.0.0.1:0", tls: files, users: []guard.User{testUser(t, "a", "x", "$admin")}, wrong: "no group"},
-		"a secret":                   {addr: "127.0.0.1:0", tls: files, users: []guard.User{secret}},
-		"a password and a secret":    {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a", PasswordHash: admin.PasswordHash, SecretSHA256: [32]byte{1}}}, wrong: "take one away"},
-		"neither":                    {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a"}}, wrong: "no password hash and no secret"},
-		"a certificate's user":       {addr: "127.0.0.1:0", tls: clients, users: []guard.User{{Name: "a"}}},
-		"a password for a hash":      {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a", PasswordHash: "hunter22"}}, wrong: "not bcrypt's"},
-		"a hash that takes for ever": {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a", PasswordHash: strings.Replace(admin.PasswordHash, "$04$", "$31$", 1)}}, wrong: "costs"},
-		"a reader":                   {addr: "127.0.0.1:0", tls: files, users: []guard.User{admin, secret}, readOnly: []string{"a"}},
-		"everybody reads only":       {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{"$all"}, wrong: "no group of your own"},
-		"a reading administrator":    {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{adminName}, wrong: "take one away"},
-		"advertised":                 {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:2113"},
-		"advertised without a port":  {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example", wrong: "advertise"},
-		"advertised port of none":    {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:0", wrong: "advertise"},
-		"advertised everywhere":      {addr: "127.0.0.1:0", tls: files, users: users, advertise: "0.0.0.0:2113", wrong: "advertise"},
+		"nothing":              {addr: "127.0.0.1:0", wrong: "users is empty"},
+		"TLS and nothing else": {addr: "127.0.0.1:0", tls: files, wrong: "users is empty"},
+		"open":                 {addr: "127.0.0.1:0", open: true},
+		"open and TLS":         {addr: "localhost:0", tls: files, open: true},
+		"open and users": {addr: "localhost:0", tls: files, users: users, open: true,
+			wrong: "exclude each other"},
+		"TLS and users":             {addr: "[::1]:0", tls: files, users: users},
+		"beyond":                    {addr: ":2113", tls: files, users: users},
+		"users in plaintext":        {addr: "127.0.0.1:0", users: users, wrong: "take TLS"},
+		"beyond and open":           {addr: "0.0.0.0:0", open: true, wrong: "not a loopback address"},
+		"beyond and open, with TLS": {addr: "10.0.0.1:0", tls: files, open: true, wrong: "not a loopback address"},
+		"beyond by name":            {addr: "es.example:0", users: users, wrong: "not a loopback address"},
+		"no certificate": {addr: "127.0.0.1:0", tls: &guard.TLSConfig{}, users: users,
+			wrong: "cert file or key file is empty"},
+		"half a pair": {addr: "127.0.0.1:0", tls: &guard.TLSConfig{CertFile: "x"}, users: users,
+			wrong: "go together"},
+		"a user twice": {addr: "127.0.0.1:0", tls: files, users: []guard.User{admin, admin},
+			wrong: "twice"},
+		"no name": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{testUser(t, "", "x")}, wrong: "name"},
+		"a colon": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{testUser(t, "a:b", "x")}, wrong: "name"},
+		"a group's name": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{testUser(t, "a", "x", "b"), testUser(t, "b", "x")}, wrong: "a user and a group"},
+		"a group there is not": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{testUser(t, "a", "x", "$admin")}, wrong: "no group"},
+		"a secret": {addr: "127.0.0.1:0", tls: files, users: []guard.User{secret}},
+		"a password and a secret": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{{Name: "a", PasswordHash: admin.PasswordHash, SecretSHA256: [32]byte{1}}},
+			wrong: "take one away"},
+		"neither": {addr: "127.0.0.1:0", tls: files, users: []guard.User{{Name: "a"}},
+			wrong: "no password hash and no secret"},
+		"a certificate's user": {addr: "127.0.0.1:0", tls: clients, users: []guard.User{{Name: "a"}}},
+		"a password for a hash": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{{Name: "a", PasswordHash: "hunter22"}}, wrong: "not bcrypt's"},
+		"a hash that takes for ever": {addr: "127.0.0.1:0", tls: files,
+			users: []guard.User{{Name: "a", PasswordHash: strings.Replace(admin.PasswordHash, "$04$", "$31$", 1)}},
+			wrong: "costs"},
+		"a reader": {addr: "127.0.0.1:0", tls: files, users: []guard.User{admin, secret},
+			readOnly: []string{"a"}},
+		"everybody reads only": {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{"$all"},
+			wrong: "no group of your own"},
+		"a reading administrator": {addr: "127.0.0.1:0", tls: files, users: users, readOnly: []string{adminName},
+			wrong: "take one away"},
+		"advertised": {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:2113"},
+		"advertised without a port": {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example",
+			wrong: "advertise"},
+		"advertised port of none": {addr: "127.0.0.1:0", tls: files, users: users, advertise: "ledger.example:0",
+			wrong: "advertise"},
+		"advertised everywhere": {addr: "127.0.0.1:0", tls: files, users: users, advertise: "0.0.0.0:2113",
+			wrong: "advertise"},
 	} {
 		cfg := testConfig(t.TempDir())
 		cfg.Addr, cfg.TLS, cfg.Users, cfg.Open = tc.addr, tc.tls, tc.users, tc.open

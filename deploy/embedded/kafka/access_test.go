@@ -45,7 +45,8 @@ var three = []Account{
 
 func startWith(t *testing.T, dir string, accounts []Account, log io.Writer) *Server {
 	t.Helper()
-	s, err := Start(t.Context(), Config{Dir: dir, Addr: "127.0.0.1:0", Accounts: accounts, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	s, err := Start(t.Context(), Config{Dir: dir, Addr: "127.0.0.1:0", Accounts: accounts,
+		Logger: slog.New(slog.NewTextHandler(log, nil))})
 	must(t, err)
 	t.Cleanup(func() { _ = s.Stop(context.Background()) })
 	return s
@@ -189,11 +190,14 @@ func TestApiVersions(t *testing.T) {
 	}
 	for version := range int16(5) {
 		got := versions(dialRaw(t, s.Addr()), version)
-		for name, conn := range map[string]net.Conn{"after the login": dialAs(t, s.Addr(), three[2]), "open": dialRaw(t, open.Addr())} {
-			if other := versions(conn, version); !slices.EqualFunc(got, other, func(a, b kmsg.ApiVersionsResponseApiKey) bool {
-				return a.ApiKey == b.ApiKey && a.MaxVersion == b.MaxVersion &&
-					(a.MinVersion == b.MinVersion || a.ApiKey == int16(kmsg.SASLHandshake)) // kfake's own counts for nothing
-			}) {
+		for name, conn := range map[string]net.Conn{"after the login": dialAs(t, s.Addr(), three[2]),
+			"open": dialRaw(t, open.Addr())} {
+			if other := versions(conn, version); !slices.EqualFunc(got, other,
+				func(a, b kmsg.ApiVersionsResponseApiKey) bool {
+					return a.ApiKey == b.ApiKey && a.MaxVersion == b.MaxVersion &&
+						// kfake's own counts for nothing
+						(a.MinVersion == b.MinVersion || a.ApiKey == int16(kmsg.SASLHandshake))
+				}) {
 				t.Errorf("v%d: before the login %v, %s %v", version, got, name, other)
 			}
 		}
@@ -207,7 +211,8 @@ func TestApiVersions(t *testing.T) {
 	req.SetVersion(0) // the answer's form
 	res, err := receive(conn, req)
 	must(t, err)
-	if r := res.(*kmsg.ApiVersionsResponse); r.ErrorCode != kerr.UnsupportedVersion.Code || len(r.ApiKeys) != 1 || r.ApiKeys[0].MaxVersion != 4 {
+	if r := res.(*kmsg.ApiVersionsResponse); r.ErrorCode != kerr.UnsupportedVersion.Code || len(r.ApiKeys) != 1 ||
+		r.ApiKeys[0].MaxVersion != 4 {
 		t.Errorf("to a question from the future: %+v", r)
 	}
 	if len(versions(conn, 4)) != len(served) {
@@ -228,7 +233,8 @@ func TestFailedLoginsSaySo(t *testing.T) {
 		"kfake's anonymous":         {"ANONYMOUS", "x"},
 		"everybody":                 {"*", "x"},
 	} {
-		if err := login(dialRaw(t, s.Addr()), try.account, try.password); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		if err := login(dialRaw(t, s.Addr()), try.account, try.password); !errors.Is(err,
+			kerr.SaslAuthenticationFailed) {
 			t.Errorf("%s: %v", name, err)
 		}
 		err := kgoRequest(t, s.Addr(), kgoscram.Auth{User: try.account, Pass: try.password}.AsSha256Mechanism())
@@ -241,11 +247,13 @@ func TestFailedLoginsSaySo(t *testing.T) {
 		"plain, unknown, empty": kgoplain.Auth{User: "nobody", Pass: "x"}.AsMechanism(),
 		"scram 512":             kgoscram.Auth{User: "reader", Pass: secret + "-reader"}.AsSha512Mechanism(),
 	} {
-		if err := kgoRequest(t, s.Addr(), m); err == nil || !strings.Contains(err.Error(), "SCRAM-SHA-256") && !errors.Is(err, kerr.UnsupportedSaslMechanism) {
+		if err := kgoRequest(t, s.Addr(), m); err == nil || !strings.Contains(err.Error(), "SCRAM-SHA-256") &&
+			!errors.Is(err, kerr.UnsupportedSaslMechanism) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := kgoRequest(t, s.Addr(), kgoscram.Auth{User: "reader", Pass: secret + "-reader"}.AsSha256Mechanism()); err != nil {
+	if err := kgoRequest(t, s.Addr(), kgoscram.Auth{User: "reader",
+		Pass: secret + "-reader"}.AsSha256Mechanism()); err != nil {
 		t.Errorf("the right one, franz-go: %v", err)
 	}
 	must(t, s.Stop(t.Context()))
@@ -292,8 +300,10 @@ func (b *syncBuffer) String() string {
 func TestBentLogins(t *testing.T) {
 	l, err := newLogins(three)
 	must(t, err)
-	for _, first := range []string{"", "n,,", "n,,n=reader", "n,,r=x", "y,,n=reader,r=x", "p=tls-unique,,n=reader,r=x", "n,a=writer,n=reader,r=x",
-		"n,,m=1,n=reader,r=x", "n,,n=reader,r=x,tokenauth=true", "n,,n=reader,r=", "n,,n=reader,r=\x00", "n,,n=reader,r=x,"} {
+	for _, first := range []string{"", "n,,", "n,,n=reader", "n,,r=x", "y,,n=reader,r=x", "p=tls-unique,,n=reader,r=x",
+		"n,a=writer,n=reader,r=x",
+		"n,,m=1,n=reader,r=x", "n,,n=reader,r=x,tokenauth=true", "n,,n=reader,r=", "n,,n=reader,r=\x00",
+		"n,,n=reader,r=x,"} {
 		if _, _, err := l.first([]byte(first)); !errors.Is(err, errLogin) {
 			t.Errorf("%q: %v", first, err)
 		}
@@ -327,7 +337,8 @@ func TestBentLogins(t *testing.T) {
 	key := mac(salted, "Client Key")
 	proof := make([]byte, len(key))
 	subtle.XORBytes(proof, key, mac(e.v.storedKey, e.messages+","+head))
-	if out, err := e.final([]byte(head + ",p=" + base64.StdEncoding.EncodeToString(proof))); err != nil || !bytes.HasPrefix(out, []byte("v=")) {
+	if out, err := e.final([]byte(head + ",p=" + base64.StdEncoding.EncodeToString(proof))); err != nil ||
+		!bytes.HasPrefix(out, []byte("v=")) {
 		t.Errorf("a nonce that is repeated: %s %v", out, err)
 	}
 	// A name that is no account gets a salt, and the same one again.
@@ -482,8 +493,8 @@ func (j *journal) Read(p []byte) (int, error)  { j.note("read"); return j.Conn.R
 func (j *journal) Close() error                { j.note("close"); return j.Conn.Close() }
 func (j *journal) CloseWrite() error           { j.note("close"); return nil }
 
-// Between a refusal and the end of the connection the broker waits for the client to read: a client may
-// drop an answer that comes together with the end.
+// Between a refusal and the end of the connection the broker waits for the client to read: a
+// client may drop an answer that comes together with the end.
 func TestARefusalDoesNotComeWithTheEndOfTheConnection(t *testing.T) {
 	ours, theirs := net.Pipe()
 	j := &journal{Conn: ours}

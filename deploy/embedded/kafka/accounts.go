@@ -94,7 +94,8 @@ func (r Rule) entries(account string) ([]aclEntry, error) {
 		return nil, fmt.Errorf(`a rule for a %q: the resource must be "topic", "group" or "cluster"`, r.Resource)
 	}
 	if !nameForm.MatchString(r.Name) || r.Prefix && r.Name == "*" {
-		return nil, fmt.Errorf(`a rule for %s %q: name one, or a prefix of names, or "*" without prefix`, r.Resource, r.Name)
+		return nil, fmt.Errorf(`a rule for %s %q: name one, or a prefix of names, or "*" without prefix`,
+			r.Resource, r.Name)
 	}
 	pattern := kmsg.ACLResourcePatternTypeLiteral
 	if r.Prefix {
@@ -113,7 +114,8 @@ func (r Rule) entries(account string) ([]aclEntry, error) {
 				r.Resource, r.Name, name)
 		}
 		out = append(out, aclEntry{Principal: "User:*", Host: account,
-			ResourceType: int8(resource), ResourceName: r.Name, Pattern: int8(pattern), Operation: int8(op), Permission: int8(kmsg.ACLPermissionTypeAllow)})
+			ResourceType: int8(resource), ResourceName: r.Name, Pattern: int8(pattern), Operation: int8(op),
+			Permission: int8(kmsg.ACLPermissionTypeAllow)})
 	}
 	return out, nil
 }

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 // runChild serves until its standard input ends, so that it never outlives its parent.
 func runChild(v string) error {
 	dir, addr, _ := strings.Cut(v, "|")
-	s, err := Start(context.Background(), Config{Dir: dir, Addr: addr, Open: true, Logger: slog.New(slog.DiscardHandler)})
+	s, err := Start(context.Background(), Config{Dir: dir, Addr: addr, Open: true,
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -127,11 +128,12 @@ func newClient(t *testing.T, addr string) *kafkago.Client {
 
 // ledgerTopic is configured as a topic that must keep everything is.
 func ledgerTopic(name string, partitions int) kafkago.TopicConfig {
-	return kafkago.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: []kafkago.ConfigEntry{
-		{ConfigName: "cleanup.policy", ConfigValue: "delete"},
-		{ConfigName: "retention.ms", ConfigValue: "-1"},
-		{ConfigName: "max.message.bytes", ConfigValue: "4194304"},
-	}}
+	return kafkago.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1,
+		ConfigEntries: []kafkago.ConfigEntry{
+			{ConfigName: "cleanup.policy", ConfigValue: "delete"},
+			{ConfigName: "retention.ms", ConfigValue: "-1"},
+			{ConfigName: "max.message.bytes", ConfigValue: "4194304"},
+		}}
 }
 
 func createTopics(t *testing.T, c *kafkago.Client, topics ...kafkago.TopicConfig) {
@@ -195,7 +197,8 @@ func readAll(t *testing.T, c *kafkago.Client, topic string, partition int) [][]b
 func endOffset(t *testing.T, c *kafkago.Client, topic string, partition int) int64 {
 	t.Helper()
 	res, err := c.ListOffsets(t.Context(), &kafkago.ListOffsetsRequest{
-		Topics: map[string][]kafkago.OffsetRequest{topic: {kafkago.FirstOffsetOf(partition), kafkago.LastOffsetOf(partition)}}})
+		Topics: map[string][]kafkago.OffsetRequest{topic: {kafkago.FirstOffsetOf(partition),
+			kafkago.LastOffsetOf(partition)}}})
 	must(t, err)
 	if n := len(res.Topics[topic]); n != 1 {
 		t.Fatalf("offsets of %d partitions", n)
@@ -249,8 +252,10 @@ func topicIDs(t *testing.T, addr string) map[string][16]byte {
 
 func topicConfigs(t *testing.T, c *kafkago.Client, topic string) map[string]string {
 	t.Helper()
-	res, err := c.DescribeConfigs(t.Context(), &kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{
-		{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{"retention.ms", "cleanup.policy", "max.message.bytes"}}}})
+	res, err := c.DescribeConfigs(t.Context(),
+		&kafkago.DescribeConfigsRequest{Resources: []kafkago.DescribeConfigRequestResource{
+			{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic,
+				ConfigNames: []string{"retention.ms", "cleanup.policy", "max.message.bytes"}}}})
 	must(t, err)
 	out := map[string]string{}
 	for _, r := range res.Resources {

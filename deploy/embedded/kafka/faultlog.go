@@ -31,7 +31,8 @@ func (l *faultLog) Logf(level kfake.LogLevel, format string, args ...any) {
 		to = slog.LevelWarn
 	}
 	failed := level == kfake.LogLevelError ||
-		level == kfake.LogLevelWarn && (strings.HasPrefix(format, "persist ") || strings.HasPrefix(format, "delete topic "))
+		level == kfake.LogLevelWarn && (strings.HasPrefix(format, "persist ") ||
+			strings.HasPrefix(format, "delete topic "))
 	if !failed && !l.logger.Enabled(context.Background(), to) {
 		return
 	}

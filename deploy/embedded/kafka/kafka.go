@@ -183,10 +183,10 @@ func start(ctx context.Context, cfg Config, port int) (*Server, error) {
 // Addr is the address the broker listens on and tells its clients, "127.0.0.1:port".
 func (s *Server) Addr() string { return s.addr }
 
-// Trim removes the records of a partition before an offset, for topics that would grow without end:
-// the broker does not compact. Clients cannot ask for it. On disk whole segments go (segment.bytes
-// of the topic), oldest first; after a kill what was left of a segment is there again. The records
-// from that offset on are not touched.
+// Trim removes the records of a partition before an offset, for topics that would grow without
+// end: the broker does not compact. Clients cannot ask for it. On disk whole segments go
+// (segment.bytes of the topic), oldest first; after a kill what was left of a segment is there
+// again. The records from that offset on are not touched.
 func (s *Server) Trim(ctx context.Context, topic string, partition int, before int64) error {
 	done := make(chan error, 1)
 	go func() { done <- s.cluster.DeleteRecords(topic, int32(partition), before) }()

@@ -30,8 +30,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	c := startChild(t, dir, "127.0.0.1:0")
 	addr := c.addr
 	createTopics(t, newClient(t, addr), ledgerTopic("ledger.thing", partitions),
-		kafkago.TopicConfig{Topic: "ledger.position", NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: []kafkago.ConfigEntry{
-			{ConfigName: "cleanup.policy", ConfigValue: "compact"}}})
+		kafkago.TopicConfig{Topic: "ledger.position", NumPartitions: 1, ReplicationFactor: 1,
+			ConfigEntries: []kafkago.ConfigEntry{
+				{ConfigName: "cleanup.policy", ConfigValue: "compact"}}})
 	ids := topicIDs(t, addr)
 	configs := topicConfigs(t, newClient(t, addr), "ledger.thing")
 	want := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "4194304"}
@@ -86,7 +87,8 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			got := readAll(t, client, "ledger.thing", p)
 			for offset, v := range acked[p] {
 				if offset >= int64(len(got)) || string(got[offset]) != v {
-					t.Fatalf("round %d partition %d: acknowledged record at offset %d is lost (end %d)", round, p, offset, len(got))
+					t.Fatalf("round %d partition %d: acknowledged record at offset %d is lost (end %d)", round, p,
+						offset, len(got))
 				}
 			}
 			// At most the one batch in flight was written and not acknowledged.
@@ -103,7 +105,8 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		if got := topicConfigs(t, client, "ledger.thing"); !maps.Equal(got, want) {
 			t.Fatalf("configs %v, want %v", got, want)
 		}
-		fetched, err := client.OffsetFetch(t.Context(), &kafkago.OffsetFetchRequest{GroupID: "g", Topics: map[string][]int{"ledger.thing": {1}}})
+		fetched, err := client.OffsetFetch(t.Context(), &kafkago.OffsetFetchRequest{GroupID: "g",
+			Topics: map[string][]int{"ledger.thing": {1}}})
 		must(t, err)
 		if got := fetched.Topics["ledger.thing"][0].CommittedOffset; got != int64(round+5) {
 			t.Fatalf("committed offset %d, want %d", got, round+5)
@@ -183,8 +186,10 @@ func TestValidate(t *testing.T) {
 
 func TestUnreadable(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
-		"another layout": func(dir string) error { return os.WriteFile(filepath.Join(dir, "layout"), []byte("v0\n"), 0o600) },
-		"no layout":      func(dir string) error { return os.Remove(filepath.Join(dir, "layout")) },
+		"another layout": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "layout"), []byte("v0\n"), 0o600)
+		},
+		"no layout": func(dir string) error { return os.Remove(filepath.Join(dir, "layout")) },
 		"newer kfake": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "data/meta.json"), []byte(`{"version":99}`), 0o600)
 		},
@@ -210,7 +215,8 @@ func TestUnreadable(t *testing.T) {
 			must(t, s.Stop(t.Context()))
 			must(t, damage(dir))
 			before := digest(t, dir)
-			_, err = Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Open: true, Logger: slog.New(slog.DiscardHandler)})
+			_, err = Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Open: true,
+				Logger: slog.New(slog.DiscardHandler)})
 			if !errors.Is(err, ErrUnreadable) {
 				t.Fatalf("got %v", err)
 			}
@@ -249,8 +255,10 @@ func TestDamagedLogs(t *testing.T) {
 		damage func(dir string) error
 		end    int // of the log afterwards, -1 if it is to be refused
 	}{
-		"torn tail":             {func(dir string) error { return chop(segment(dir, 11), 3) }, batches - 1},
-		"bytes after the tail":  {func(dir string) error { return appendTo(segment(dir, 11), "rubbish that is no batch at all") }, batches},
+		"torn tail": {func(dir string) error { return chop(segment(dir, 11), 3) }, batches - 1},
+		"bytes after the tail": {func(dir string) error {
+			return appendTo(segment(dir, 11), "rubbish that is no batch at all")
+		}, batches},
 		"segment in the middle": {func(dir string) error { return flip(segment(dir, 4), 100) }, -1},
 		"segment cut short":     {func(dir string) error { return chop(segment(dir, 4), 3) }, -1},
 		"segment gone":          {func(dir string) error { return os.Remove(segment(dir, 4)) }, -1},
@@ -267,7 +275,8 @@ func TestDamagedLogs(t *testing.T) {
 			dir := t.TempDir()
 			s := startServer(t, dir, "127.0.0.1:0")
 			topic := ledgerTopic("ledger.a", 1)
-			topic.ConfigEntries = append(topic.ConfigEntries, kafkago.ConfigEntry{ConfigName: "segment.bytes", ConfigValue: "1"})
+			topic.ConfigEntries = append(topic.ConfigEntries, kafkago.ConfigEntry{ConfigName: "segment.bytes",
+				ConfigValue: "1"})
 			createTopics(t, newClient(t, s.Addr()), topic)
 			fill := func(addr string, n int) {
 				client := newClient(t, addr)
@@ -283,7 +292,8 @@ func TestDamagedLogs(t *testing.T) {
 			c2.kill(t)
 			must(t, c.damage(dir))
 			before := digest(t, dir)
-			again, err := Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Open: true, Logger: slog.New(slog.DiscardHandler)})
+			again, err := Start(t.Context(), Config{Dir: dir, Addr: s.Addr(), Open: true,
+				Logger: slog.New(slog.DiscardHandler)})
 			if c.end < 0 {
 				if !errors.Is(err, ErrUnreadable) {
 					t.Fatalf("got %v", err)
@@ -333,7 +343,8 @@ func digest(t *testing.T, dir string) string {
 func TestMessageSizes(t *testing.T) {
 	s := startServer(t, t.TempDir(), "127.0.0.1:0")
 	client := newClient(t, s.Addr())
-	createTopics(t, client, ledgerTopic("ledger.big", 1), kafkago.TopicConfig{Topic: "plain", NumPartitions: 1, ReplicationFactor: 1})
+	createTopics(t, client, ledgerTopic("ledger.big", 1), kafkago.TopicConfig{Topic: "plain", NumPartitions: 1,
+		ReplicationFactor: 1})
 	const limit = 4 << 20
 	big := bytes.Repeat([]byte("0123456789abcdef"), limit/16)
 	_, err := produce(t.Context(), client, "ledger.big", 0, big[:limit-1024])
@@ -342,11 +353,13 @@ func TestMessageSizes(t *testing.T) {
 		"one record":   {big},
 		"many records": {big[:limit/2], big[:limit/2]},
 	} {
-		if _, err := produce(t.Context(), client, "ledger.big", 0, values...); !errors.Is(err, kafkago.MessageSizeTooLarge) {
+		if _, err := produce(t.Context(), client, "ledger.big", 0, values...); !errors.Is(err,
+			kafkago.MessageSizeTooLarge) {
 			t.Fatalf("%s over the limit: %v", name, err)
 		}
 	}
-	if _, err := produce(t.Context(), client, "plain", 0, big[:1<<20+1024]); !errors.Is(err, kafkago.MessageSizeTooLarge) {
+	if _, err := produce(t.Context(), client, "plain", 0, big[:1<<20+1024]); !errors.Is(err,
+		kafkago.MessageSizeTooLarge) {
 		t.Fatalf("over Kafka's own default: %v", err)
 	}
 	if got := readAll(t, client, "ledger.big", 0); len(got) != 1 || !bytes.Equal(got[0], big[:limit-1024]) {
@@ -356,13 +369,15 @@ func TestMessageSizes(t *testing.T) {
 
 func TestTopicsAreNotMadeByAsking(t *testing.T) {
 	s := startServer(t, t.TempDir(), "127.0.0.1:0")
-	if _, err := produce(t.Context(), newClient(t, s.Addr()), "nowhere", 0, []byte("x")); err == nil || !strings.Contains(err.Error(), "topic not found") {
+	if _, err := produce(t.Context(), newClient(t, s.Addr()), "nowhere", 0, []byte("x")); err == nil ||
+		!strings.Contains(err.Error(), "topic not found") {
 		t.Fatalf("produce: %v", err)
 	}
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = true
 	req.Topics = []kmsg.MetadataRequestTopic{{Topic: kmsg.StringPtr("nowhere")}}
-	if code := ask[*kmsg.MetadataResponse](t, s.Addr(), req, 12).Topics[0].ErrorCode; code != int16(kafkago.UnknownTopicOrPartition) {
+	code := ask[*kmsg.MetadataResponse](t, s.Addr(), req, 12).Topics[0].ErrorCode
+	if code != int16(kafkago.UnknownTopicOrPartition) {
 		t.Fatalf("metadata: error code %d", code)
 	}
 	if ids := topicIDs(t, s.Addr()); len(ids) != 0 {
@@ -374,10 +389,12 @@ func TestTopicsAreNotMadeByAsking(t *testing.T) {
 func TestCleanerIsOff(t *testing.T) {
 	s := startServer(t, t.TempDir(), "127.0.0.1:0")
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	req.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: "0",
-		ConfigNames: []string{"log.cleaner.backoff.ms"}}}
+	req.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeBroker,
+		ResourceName: "0",
+		ConfigNames:  []string{"log.cleaner.backoff.ms"}}}
 	res := ask[*kmsg.DescribeConfigsResponse](t, s.Addr(), req, 4)
-	if len(res.Resources) != 1 || len(res.Resources[0].Configs) != 1 || *res.Resources[0].Configs[0].Value != "9223372036854" {
+	if len(res.Resources) != 1 || len(res.Resources[0].Configs) != 1 ||
+		*res.Resources[0].Configs[0].Value != "9223372036854" {
 		t.Fatalf("%+v", res.Resources)
 	}
 }
@@ -386,7 +403,8 @@ func TestCleanerIsOff(t *testing.T) {
 func TestStrangersOnThePort(t *testing.T) {
 	c := startChild(t, t.TempDir(), "127.0.0.1:0") // a panic must not take the tests along
 	frame := func(size uint32, key uint16) string {
-		return string([]byte{byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size), byte(key >> 8), byte(key), 0, 0, 0, 0, 0, 1})
+		return string([]byte{byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size), byte(key >> 8),
+			byte(key), 0, 0, 0, 0, 0, 1})
 	}
 	for name, bytes := range map[string]string{
 		"HTTP":             "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -403,7 +421,8 @@ func TestStrangersOnThePort(t *testing.T) {
 		_, err = io.WriteString(conn, bytes)
 		must(t, err)
 		var timeout net.Error
-		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || errors.As(err, &timeout) && timeout.Timeout() {
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil ||
+			errors.As(err, &timeout) && timeout.Timeout() {
 			t.Errorf("%s: connection goes on: %d, %v", name, n, err)
 		}
 		conn.Close()
@@ -425,7 +444,8 @@ func TestStopReturnsFailedWrites(t *testing.T) {
 func TestStartRespectsItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Start(ctx, Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Open: true, Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
+	if _, err := Start(ctx, Config{Dir: t.TempDir(), Addr: "127.0.0.1:0", Open: true,
+		Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -139,10 +139,10 @@ func (c *guardedConn) answer(res kmsg.Response, corr int32) error {
 	return err
 }
 
-// refuse sends the answer and waits a moment for the peer to close, or to go on, which shows that it has
-// the answer. A socket that is closed with bytes unread takes the answer back, and a client that meets
-// the end of the connection together with the answer may not look at the answer (kafka-python does
-// not): it would not learn why.
+// refuse sends the answer and waits a moment for the peer to close, or to go on, which shows that
+// it has the answer. A socket that is closed with bytes unread takes the answer back, and a client
+// that meets the end of the connection together with the answer may not look at the answer
+// (kafka-python does not): it would not learn why.
 func (c *guardedConn) refuse(res kmsg.Response, corr int32) error {
 	if err := c.answer(res, corr); err != nil {
 		return err

@@ -34,7 +34,8 @@ type row struct {
 
 func isDenied(code int16) bool {
 	switch kerr.ErrorForCode(code) {
-	case kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed:
+	case kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+		kerr.TransactionalIDAuthorizationFailed:
 		return true
 	}
 	return false
@@ -46,7 +47,8 @@ func batch() []byte {
 	raw := rec.AppendTo(nil)
 	rec.Length = int32(len(raw) - 1)
 	raw = rec.AppendTo(nil)
-	b := kmsg.RecordBatch{PartitionLeaderEpoch: -1, Magic: 2, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: 1, Records: raw}
+	b := kmsg.RecordBatch{PartitionLeaderEpoch: -1, Magic: 2, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+		NumRecords: 1, Records: raw}
 	b.Length = int32(len(b.AppendTo(nil)) - 12)
 	out := b.AppendTo(nil)
 	crc := crc32.Checksum(out[21:], castagnoli)
@@ -197,7 +199,8 @@ func rows(ids map[string][16]byte) []row {
 	join := func(group string) func() kmsg.Request {
 		return func() kmsg.Request {
 			req := kmsg.NewPtrJoinGroupRequest()
-			req.Group, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = group, "consumer", 6000, 6000
+			req.Group, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = group,
+				"consumer", 6000, 6000
 			req.Protocols = append(req.Protocols, kmsg.JoinGroupRequestProtocol{Name: "range"})
 			return req
 		}
@@ -207,12 +210,18 @@ func rows(ids map[string][16]byte) []row {
 	return []row{
 		{"produce", kmsg.Produce, func() kmsg.Request { return produceTo("ledger.a", -1) }, -1, produced, "w"},
 		{"produce, oldest", kmsg.Produce, func() kmsg.Request { return produceTo("ledger.a", 1) }, 3, produced, "w"},
-		{"produce to dead letters", kmsg.Produce, func() kmsg.Request { return produceTo("ledger.dead-letter", -1) }, -1, produced, "wc"},
-		{"produce elsewhere", kmsg.Produce, func() kmsg.Request { return produceTo("other", -1) }, -1, produced, nobody},
-		{"fetch", kmsg.Fetch, func() kmsg.Request { return fetchFrom("ledger.a", ids["ledger.a"]) }, -1, fetched, everybody},
-		{"fetch by name", kmsg.Fetch, func() kmsg.Request { return fetchFrom("ledger.a", [16]byte{}) }, 12, fetched, everybody},
-		{"fetch elsewhere", kmsg.Fetch, func() kmsg.Request { return fetchFrom("other", ids["other"]) }, -1, fetched, nobody},
-		{"fetch elsewhere by name", kmsg.Fetch, func() kmsg.Request { return fetchFrom("other", [16]byte{}) }, 4, fetched, nobody},
+		{"produce to dead letters", kmsg.Produce, func() kmsg.Request { return produceTo("ledger.dead-letter", -1) },
+			-1, produced, "wc"},
+		{"produce elsewhere", kmsg.Produce, func() kmsg.Request { return produceTo("other", -1) }, -1,
+			produced, nobody},
+		{"fetch", kmsg.Fetch, func() kmsg.Request { return fetchFrom("ledger.a", ids["ledger.a"]) }, -1,
+			fetched, everybody},
+		{"fetch by name", kmsg.Fetch, func() kmsg.Request { return fetchFrom("ledger.a", [16]byte{}) }, 12,
+			fetched, everybody},
+		{"fetch elsewhere", kmsg.Fetch, func() kmsg.Request { return fetchFrom("other", ids["other"]) }, -1,
+			fetched, nobody},
+		{"fetch elsewhere by name", kmsg.Fetch, func() kmsg.Request { return fetchFrom("other", [16]byte{}) }, 4,
+			fetched, nobody},
 		{"list offsets", kmsg.ListOffsets, offsets("ledger.a"), -1, listed, everybody},
 		{"list offsets elsewhere", kmsg.ListOffsets, offsets("other"), -1, listed, nobody},
 		{"list offsets elsewhere, oldest", kmsg.ListOffsets, offsets("other"), 1, listed, nobody},
@@ -220,14 +229,15 @@ func rows(ids map[string][16]byte) []row {
 		{"metadata elsewhere", kmsg.Metadata, metadata("other", [16]byte{}), -1, described, nobody},
 		{"metadata elsewhere by id", kmsg.Metadata, metadata("", ids["other"]), -1, described, nobody},
 		{"metadata elsewhere, oldest", kmsg.Metadata, metadata("other", [16]byte{}), 0, described, nobody},
-		{"metadata of all topics", kmsg.Metadata, func() kmsg.Request { return kmsg.NewPtrMetadataRequest() }, -1, func(res kmsg.Response) []int16 {
-			for _, t := range res.(*kmsg.MetadataResponse).Topics {
-				if *t.Topic == "other" {
-					return []int16{0}
+		{"metadata of all topics", kmsg.Metadata, func() kmsg.Request { return kmsg.NewPtrMetadataRequest() }, -1,
+			func(res kmsg.Response) []int16 {
+				for _, t := range res.(*kmsg.MetadataResponse).Topics {
+					if *t.Topic == "other" {
+						return []int16{0}
+					}
 				}
-			}
-			return []int16{kerr.TopicAuthorizationFailed.Code}
-		}, nobody},
+				return []int16{kerr.TopicAuthorizationFailed.Code}
+			}, nobody},
 		{"commit", kmsg.OffsetCommit, commit("g", "ledger.a"), 9, committed, "c"},
 		{"commit in a new group", kmsg.OffsetCommit, commit("fresh", "ledger.a"), 9, committed, "c"},
 		{"commit elsewhere", kmsg.OffsetCommit, commit("g", "other"), 9, committed, nobody},
@@ -237,7 +247,8 @@ func rows(ids map[string][16]byte) []row {
 			g.Group, g.MemberEpoch = "g", -1
 			req.Groups = append(req.Groups, g)
 			return req
-		}, 8, func(res kmsg.Response) []int16 { return []int16{res.(*kmsg.OffsetFetchResponse).Groups[0].ErrorCode} }, "c"},
+		}, 8, func(res kmsg.Response) []int16 { return []int16{res.(*kmsg.OffsetFetchResponse).Groups[0].ErrorCode} },
+			"c"},
 		{"find a group", kmsg.FindCoordinator, find(0), 4, found, "c"},
 		{"find a transaction", kmsg.FindCoordinator, find(1), 4, found, nobody},
 		{"join", kmsg.JoinGroup, join("g"), -1, joined, "c"},
@@ -265,12 +276,13 @@ func rows(ids map[string][16]byte) []row {
 		}, -1, func(res kmsg.Response) []int16 {
 			return []int16{res.(*kmsg.DescribeGroupsResponse).Groups[0].ErrorCode}
 		}, "c"},
-		{"list groups", kmsg.ListGroups, func() kmsg.Request { return kmsg.NewPtrListGroupsRequest() }, -1, func(res kmsg.Response) []int16 {
-			if r := res.(*kmsg.ListGroupsResponse); len(r.Groups) > 0 {
-				return []int16{r.ErrorCode}
-			}
-			return []int16{kerr.GroupAuthorizationFailed.Code}
-		}, "c"},
+		{"list groups", kmsg.ListGroups, func() kmsg.Request { return kmsg.NewPtrListGroupsRequest() }, -1,
+			func(res kmsg.Response) []int16 {
+				if r := res.(*kmsg.ListGroupsResponse); len(r.Groups) > 0 {
+					return []int16{r.ErrorCode}
+				}
+				return []int16{kerr.GroupAuthorizationFailed.Code}
+			}, "c"},
 		{"create a topic", kmsg.CreateTopics, create("ledger.new"), -1, created, "w"},
 		{"create a topic elsewhere", kmsg.CreateTopics, create("others"), -1, created, nobody},
 		{"create a topic whose name only begins alike", kmsg.CreateTopics, create("ledgers"), -1, created, nobody},
@@ -283,9 +295,13 @@ func rows(ids map[string][16]byte) []row {
 		{"leader epochs elsewhere", kmsg.OffsetForLeaderEpoch, epoch("other"), -1, epoched, nobody},
 		{"a topic's configs", kmsg.DescribeConfigs, configs(topic, "ledger.a"), -1, configured, everybody},
 		{"a topic's configs elsewhere", kmsg.DescribeConfigs, configs(topic, "other"), -1, configured, nobody},
-		{"the broker's configs", kmsg.DescribeConfigs, configs(kmsg.ConfigResourceTypeBroker, "0"), -1, configured, nobody},
-		{"describe the cluster", kmsg.DescribeCluster, func() kmsg.Request { return kmsg.NewPtrDescribeClusterRequest() }, 0,
-			func(res kmsg.Response) []int16 { return []int16{res.(*kmsg.DescribeClusterResponse).ErrorCode} }, everybody},
+		{"the broker's configs", kmsg.DescribeConfigs, configs(kmsg.ConfigResourceTypeBroker, "0"), -1,
+			configured, nobody},
+		{"describe the cluster", kmsg.DescribeCluster, func() kmsg.Request {
+			return kmsg.NewPtrDescribeClusterRequest()
+		}, 0,
+			func(res kmsg.Response) []int16 { return []int16{res.(*kmsg.DescribeClusterResponse).ErrorCode} },
+			everybody},
 		{"what is served", kmsg.ApiVersions, func() kmsg.Request { return kmsg.NewPtrApiVersionsRequest() }, 0,
 			func(res kmsg.Response) []int16 { return []int16{res.(*kmsg.ApiVersionsResponse).ErrorCode} }, everybody},
 	}
@@ -339,7 +355,8 @@ func TestWhoMayWhat(t *testing.T) {
 			for _, code := range codes {
 				want := !slices.Contains([]byte(r.allowed), account.Name[0])
 				if isDenied(code) != want {
-					t.Errorf("%s, %s: denied %v, want %v (%v)", account.Name, r.what, isDenied(code), want, kerr.ErrorForCode(code))
+					t.Errorf("%s, %s: denied %v, want %v (%v)", account.Name, r.what, isDenied(code), want,
+						kerr.ErrorForCode(code))
 				}
 			}
 		}
@@ -443,7 +460,8 @@ func TestConfigurationDecides(t *testing.T) {
 	s := startWith(t, dir, three, io.Discard)
 	must(t, s.Stop(t.Context()))
 	for name, text := range map[string]string{
-		"acls.json":           `{"version":1,"acls":[{"principal":"User:*","host":"*","resource_type":2,"resource_name":"*","pattern":3,"operation":2,"permission":3}]}`,
+		"acls.json": `{"version":1,"acls":[{"principal":"User:*","host":"*","resource_type":2,` +
+			`"resource_name":"*","pattern":3,"operation":2,"permission":3}]}`,
 		"sasl.json":           `{"version":1,"plain":{"admin":"admin"}}`,
 		"broker_configs.json": `{"version":1,"configs":{"connections.max.reauth.ms":"1000"}}`,
 	} {
@@ -465,7 +483,8 @@ func TestConfigurationDecides(t *testing.T) {
 		}
 	}
 	for _, gone := range []Account{three[1], three[2], {Name: "admin", Password: "admin"}} {
-		if err := login(dialRaw(t, s.Addr()), gone.Name, gone.Password); !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		if err := login(dialRaw(t, s.Addr()), gone.Name, gone.Password); !errors.Is(err,
+			kerr.SaslAuthenticationFailed) {
 			t.Errorf("%s with an old password: %v", gone.Name, err)
 		}
 	}
@@ -526,7 +545,9 @@ func TestValidateAccounts(t *testing.T) {
 		`"Re-ad" is no operation`: func(c *Config) {
 			c.Accounts[0].Allow = []Rule{{Resource: "topic", Name: "x", Operations: []string{"Re-ad"}}}
 		},
-		`a rule for topic ""`: func(c *Config) { c.Accounts[0].Allow = []Rule{{Resource: "topic", Operations: []string{"Read"}}} },
+		`a rule for topic ""`: func(c *Config) {
+			c.Accounts[0].Allow = []Rule{{Resource: "topic", Operations: []string{"Read"}}}
+		},
 	} {
 		c := good
 		c.Accounts = slices.Clone(three)

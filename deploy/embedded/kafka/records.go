@@ -52,8 +52,8 @@ func (s *Server) checkProduce(r kmsg.Request) (kmsg.Response, error, bool) {
 	return res, nil, true
 }
 
-// wholeBatch reports whether a batch (https://kafka.apache.org/documentation/#recordbatch) holds as
-// many whole records as it says, and nothing else. What kfake checks itself is left to it.
+// wholeBatch reports whether a batch (https://kafka.apache.org/documentation/#recordbatch) holds
+// as many whole records as it says, and nothing else. What kfake checks itself is left to it.
 func wholeBatch(b []byte) bool {
 	const (
 		attributesAt = 21

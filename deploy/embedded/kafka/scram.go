@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), the only mechanism. Neither side sends the
-// password, and what is kept here of an account cannot log in as it.
+// The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), the only mechanism. Neither side sends
+// the password, and what is kept here of an account cannot log in as it.
 //
-// It is our own because xdg-go/scram, which kafka-go uses, panics on a proof that is longer than a hash
-// (v1.1.2, xorBytes): a stranger could end the process.
+// It is our own because xdg-go/scram, which kafka-go uses, panics on a proof that is longer than a
+// hash (v1.1.2, xorBytes): a stranger could end the process.
 
 const mechanism = "SCRAM-SHA-256"
 

@@ -104,8 +104,8 @@ func TestTrimmedTopicSurvivesKills(t *testing.T) {
 	}
 }
 
-// Trimming survives an orderly stop, leaves what it should, and is nobody else's: no client may ask
-// for it.
+// Trimming survives an orderly stop, leaves what it should, and is nobody else's:
+// no client may ask for it.
 func TestTrim(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "broker")
 	s := startServer(t, dir, "127.0.0.1:0")

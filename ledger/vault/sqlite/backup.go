@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 
 	"github.com/google/uuid"
 )
@@ -48,7 +48,7 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	// A write transaction that writes nothing keeps every other from changing either file.
-	err = s.Update(ctx, uuid.Nil, func(vault.Rows) error {
+	err = s.Update(ctx, uuid.Nil, func(store.Rows) error {
 		conn, err := s.db.Conn(ctx)
 		if err != nil {
 			return translate(err)

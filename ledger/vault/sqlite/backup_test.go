@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 )
 
@@ -19,11 +20,11 @@ import (
 func TestBackup(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
-	store, err := Create(ctx, filepath.Join(dir, "vault.db"))
+	db, err := Create(ctx, filepath.Join(dir, "vault.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := vaulttest.NewEnv(t, func(testing.TB) (vault.Store, func(testing.TB) vault.Store) { return store, nil })
+	e := vaulttest.NewEnv(t, func(testing.TB) (store.Store, func(testing.TB) store.Store) { return db, nil })
 	var asked []vault.Sealed
 	add := func() error {
 		return e.V.Update(ctx, e.Tenant.ID, func(tx *vault.Tx) error {
@@ -65,7 +66,7 @@ func TestBackup(t *testing.T) {
 	views := make(chan error, readers)
 	for range readers {
 		go func() {
-			views <- store.View(ctx, uuid.Nil, func(r vault.Rows) error {
+			views <- db.View(ctx, uuid.Nil, func(r store.Rows) error {
 				_, _, err := r.Setting("x")
 				reading <- struct{}{}
 				<-release
@@ -76,7 +77,7 @@ func TestBackup(t *testing.T) {
 	}
 	for i := range 5 {
 		path := filepath.Join(dir, string(rune('a'+i))+".db")
-		if err := store.Backup(ctx, path); err != nil {
+		if err := db.Backup(ctx, path); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{path, SlotsPath(path)} {
@@ -104,7 +105,7 @@ func TestBackup(t *testing.T) {
 		if err := errors.Join(err, v.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Backup(ctx, path); !errors.Is(err, fs.ErrExist) {
+		if err := db.Backup(ctx, path); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("a backup over another: %v", err)
 		}
 	}
@@ -118,7 +119,7 @@ func TestBackup(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Backup(ctx, filepath.Join(dir, "nowhere", "x.db")); !errors.Is(err, fs.ErrNotExist) {
+	if err := db.Backup(ctx, filepath.Join(dir, "nowhere", "x.db")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a backup into a folder that is not there: %v", err)
 	}
 }

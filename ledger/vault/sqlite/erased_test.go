@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -116,7 +117,7 @@ func newCrowd(t *testing.T, seed uint64) *crowd {
 	if c.store, err = Create(context.Background(), filepath.Join(c.dir, "vault.db")); err != nil {
 		t.Fatal(err)
 	}
-	c.e = vaulttest.NewEnv(t, func(testing.TB) (vault.Store, func(testing.TB) vault.Store) { return c.store, nil })
+	c.e = vaulttest.NewEnv(t, func(testing.TB) (store.Store, func(testing.TB) store.Store) { return c.store, nil })
 	return c
 }
 
@@ -186,7 +187,7 @@ func (c *crowd) look(h *haystack, i int) {
 	})
 	add := func(what string, needle []byte) { h.add(c.T, fmt.Sprintf("%s of person %d", what, i), needle) }
 	link := func(what string, parts ...[]byte) { add(what, bytes.Join(parts, nil)) }
-	err = c.store.View(context.Background(), c.e.Tenant.ID, func(r vault.Rows) error {
+	err = c.store.View(context.Background(), c.e.Tenant.ID, func(r store.Rows) error {
 		for _, k := range keys {
 			row, _, err := r.SubjectKeyByID(k)
 			if err != nil {
@@ -280,9 +281,9 @@ func (c *crowd) churn() {
 	}
 	hash := make([]byte, 32)
 	binary.BigEndian.PutUint64(hash, c.r.Uint64())
-	err := c.store.Update(ctx, c.e.Tenant.ID, func(r vault.Rows) error {
+	err := c.store.Update(ctx, c.e.Tenant.ID, func(r store.Rows) error {
 		for _, o := range owners {
-			if err := r.PutOwner(vault.OwnerRow{Owner: o, State: vault.OwnerLive}); err != nil {
+			if err := r.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerLive}); err != nil {
 				return err
 			}
 			for range c.r.IntN(8) {
@@ -296,8 +297,8 @@ func (c *crowd) churn() {
 					size = 500 + c.r.IntN(3000)
 				}
 				kind := []string{"person.upn", "person.object-id", "device.intune-id"}[c.r.IntN(3)]
-				row := vault.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: hash,
-					Value: vault.Wrapped{Epoch: 1, Bytes: make([]byte, size)}}
+				row := store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: hash,
+					Value: store.Wrapped{Epoch: 1, Bytes: make([]byte, size)}}
 				if err := r.PutIdentity(row); err != nil {
 					return err
 				}
@@ -306,7 +307,7 @@ func (c *crowd) churn() {
 		return nil
 	})
 	if err == nil {
-		err = c.store.Update(ctx, c.e.Tenant.ID, func(r vault.Rows) error {
+		err = c.store.Update(ctx, c.e.Tenant.ID, func(r store.Rows) error {
 			for _, o := range owners {
 				if c.r.IntN(4) > 0 {
 					if err := r.DeleteIdentities(o); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -32,7 +33,7 @@ func TestCreateAndOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.PutSetting("x", []byte{1}) }); err != nil {
+	if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.PutSetting("x", []byte{1}) }); err != nil {
 		t.Fatal(err)
 	}
 	files, err := os.ReadDir(filepath.Dir(path))
@@ -51,7 +52,8 @@ func TestCreateAndOpen(t *testing.T) {
 	if _, err := Create(ctx, path); !errors.Is(err, ErrExists) {
 		t.Errorf("created twice: %v", err)
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "secure_delete": "1", "foreign_keys": "1", "temp_store": "2"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "secure_delete": "1",
+		"foreign_keys": "1", "temp_store": "2"} {
 		for range 1 + readers { // on whichever connection
 			var got string
 			if err := s.db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
@@ -62,7 +64,7 @@ func TestCreateAndOpen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(ctx, uuid.Nil, func(vault.Rows) error { return nil }); !errors.Is(err, errClosed) {
+	if err := s.Update(ctx, uuid.Nil, func(store.Rows) error { return nil }); !errors.Is(err, errClosed) {
 		t.Errorf("used after it was closed: %v", err)
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
@@ -114,16 +116,17 @@ func onDisk(t *testing.T, dir string, needles map[string][]byte) map[string]stri
 	return found
 }
 
-// TestErasedBytesAreGone erases persons one by one, as rows come and go around them, and looks for what was theirs
-// in every file: wrapped keys and values, and the links from aliases and devices to them.
+// TestErasedBytesAreGone erases persons one by one, as rows come and go around them, and
+// looks for what was theirs in every file: wrapped keys and values, and the links from
+// aliases and devices to them.
 func TestErasedBytesAreGone(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
-	store, err := Create(ctx, filepath.Join(dir, "vault"))
+	db, err := Create(ctx, filepath.Join(dir, "vault"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := vaulttest.NewEnv(t, func(testing.TB) (vault.Store, func(testing.TB) vault.Store) { return store, nil })
+	e := vaulttest.NewEnv(t, func(testing.TB) (store.Store, func(testing.TB) store.Store) { return db, nil })
 	type person struct {
 		id     uuid.UUID
 		device vault.Device
@@ -165,7 +168,7 @@ func TestErasedBytesAreGone(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		err := store.View(ctx, e.Tenant.ID, func(r vault.Rows) error {
+		err := db.View(ctx, e.Tenant.ID, func(r store.Rows) error {
 			for _, k := range keys {
 				row, _, err := r.SubjectKeyByID(k)
 				if err != nil {
@@ -174,7 +177,8 @@ func TestErasedBytesAreGone(t *testing.T) {
 				needles["key of class "+row.Class+" of a "+string(row.Owner.Kind)] = row.Key.Bytes
 				needles["owner of a key of class "+row.Class] = append([]byte("person"), p.id[:]...)
 			}
-			for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id}, {Kind: schemas.OwnerDevice, ID: p.device.ID}} {
+			for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id},
+				{Kind: schemas.OwnerDevice, ID: p.device.ID}} {
 				ids, err := r.IdentitiesOf(o)
 				if err != nil {
 					return err
@@ -228,7 +232,8 @@ func TestErasedBytesAreGone(t *testing.T) {
 	}
 }
 
-// TestScrubWaitsForReaders: an old snapshot keeps the log; Destroy's Update returns once the reader is gone.
+// TestScrubWaitsForReaders: an old snapshot keeps the log; Destroy's Update
+// returns once the reader is gone.
 func TestScrubWaitsForReaders(t *testing.T) {
 	ctx := context.Background()
 	s, _ := factory(t)
@@ -238,14 +243,16 @@ func TestScrubWaitsForReaders(t *testing.T) {
 		}
 	}()
 	put := func(b byte) {
-		if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.PutSetting("x", []byte{b}) }); err != nil {
+		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error {
+			return r.PutSetting("x", []byte{b})
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put(1)
 	reading, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- s.View(ctx, uuid.Nil, func(r vault.Rows) error {
+		done <- s.View(ctx, uuid.Nil, func(r store.Rows) error {
 			_, _, err := r.Setting("x")
 			close(reading)
 			<-release

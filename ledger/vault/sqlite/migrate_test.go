@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -65,8 +66,8 @@ func copyGolden(t *testing.T) (dir string, g golden) {
 	return dir, g
 }
 
-// wrappedOf returns every wrapped value in the file of version 1 that is an owner's, and so must be
-// rewrapped.
+// wrappedOf returns every wrapped value in the file of version 1 that is an owner's,
+// and so must be rewrapped.
 func wrappedOf(t *testing.T, path string) map[string][]byte {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&immutable=1")
@@ -98,7 +99,7 @@ func wrappedOf(t *testing.T, path string) map[string][]byte {
 
 var goldenNow = time.Date(2026, 3, 20, 9, 0, 0, 0, time.UTC)
 
-func openGolden(dir string, wrap func(*Store) vault.Store) (*vault.Vault, error) {
+func openGolden(dir string, wrap func(*Store) store.Store) (*vault.Vault, error) {
 	ctx := context.Background()
 	s, err := Open(ctx, filepath.Join(dir, "vault.db"))
 	if err != nil {
@@ -164,7 +165,8 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 		if s, _, err := tx.MappedStream("alert", []byte("canonical")); err != nil || s != g.Mapped {
 			t.Errorf("a mapping: %v, %v", s, err)
 		}
-		if s := tx.FactStream("adminaction", "intune/auditEvent", "5a14a52f-0f3b-4d12-9fac-2d2b1c1a8e33"); s != g.Fact {
+		if s := tx.FactStream("adminaction", "intune/auditEvent",
+			"5a14a52f-0f3b-4d12-9fac-2d2b1c1a8e33"); s != g.Fact {
 			t.Errorf("a fact: %v", s)
 		}
 		return nil
@@ -184,7 +186,7 @@ func (g golden) holdsAll(t *testing.T, v *vault.Vault) {
 	}
 }
 
-func same(s *Store) vault.Store { return s }
+func same(s *Store) store.Store { return s }
 
 // TestVersion1 opens a file of the first version: all it held is there, and can be sealed for and
 // erased; what it was wrapped in is in no file any more.
@@ -268,7 +270,7 @@ type failsAt struct {
 
 var errCut = errors.New("cut")
 
-func (s failsAt) Update(ctx context.Context, tenant uuid.UUID, do func(vault.Rows) error) error {
+func (s failsAt) Update(ctx context.Context, tenant uuid.UUID, do func(store.Rows) error) error {
 	if *s.left--; *s.left < 0 {
 		return errCut
 	}
@@ -329,7 +331,7 @@ func TestMigrationCutShort(t *testing.T) {
 			dir, g := copyGolden(t)
 			old := wrappedOf(t, filepath.Join(dir, "vault.db"))
 			left := n
-			v, err := openGolden(dir, func(s *Store) vault.Store { return failsAt{Store: s, left: &left} })
+			v, err := openGolden(dir, func(s *Store) store.Store { return failsAt{Store: s, left: &left} })
 			if err == nil {
 				ended = true
 				if err := v.Close(); err != nil {
@@ -345,7 +347,7 @@ func TestMigrationCutShort(t *testing.T) {
 		dir, g := copyGolden(t)
 		old := wrappedOf(t, filepath.Join(dir, "vault.db"))
 		left := 1000
-		if _, err := openGolden(dir, func(s *Store) vault.Store {
+		if _, err := openGolden(dir, func(s *Store) store.Store {
 			return failsAt{s, &left, true}
 		}); !errors.Is(err, errCut) {
 			t.Fatalf("not cut: %v", err)

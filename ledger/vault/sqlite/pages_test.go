@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
 // leafPage makes a page of an index tree with two cells, a freed one between them, and old bytes
@@ -34,7 +34,8 @@ func leafPage(first bool) (page []byte, cells [2]int) {
 	return page, cells
 }
 
-// TestClearPage: what holds no cell is zeroed, and nothing else is touched; again, nothing changes.
+// TestClearPage: what holds no cell is zeroed, and nothing else is
+// touched; again, nothing changes.
 func TestClearPage(t *testing.T) {
 	for _, first := range []bool{false, true} {
 		page, _ := leafPage(first)
@@ -112,7 +113,7 @@ func TestScrubClearsPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = s.Update(ctx, uuid.Nil, func(r vault.Rows) error {
+	err = s.Update(ctx, uuid.Nil, func(r store.Rows) error {
 		for i := range 3000 {
 			name := uuid.NewString() + string(bytes.Repeat([]byte{'x'}, i%90))
 			if err := r.PutSetting(name, bytes.Repeat([]byte{byte(i)}, i%300)); err != nil {

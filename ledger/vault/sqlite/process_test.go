@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -54,14 +55,15 @@ func stop(point string) error {
 	return errors.Join(errors.New("was not killed"), err)
 }
 
-// stopsAtScrub is a store whose process dies after a destruction was committed and before it is scrubbed.
+// stopsAtScrub is a store whose process dies after a destruction was committed
+// and before it is scrubbed.
 type stopsAtScrub struct{ *Store }
 
 func (s stopsAtScrub) Scrub(context.Context) error { return stop("committed") }
 
-func openIn(dir string, wrap func(*Store) vault.Store) (*vault.Vault, vault.Tenant, error) {
+func openIn(dir string, wrap func(*Store) store.Store) (*vault.Vault, vault.Tenant, error) {
 	ctx := context.Background()
-	store, err := Open(ctx, filepath.Join(dir, "vault"))
+	db, err := Open(ctx, filepath.Join(dir, "vault"))
 	if err != nil {
 		return nil, vault.Tenant{}, err
 	}
@@ -69,7 +71,7 @@ func openIn(dir string, wrap func(*Store) vault.Store) (*vault.Vault, vault.Tena
 	if err != nil {
 		return nil, vault.Tenant{}, err
 	}
-	v, err := vault.Open(ctx, vault.Config{Store: wrap(store), KEK: kek})
+	v, err := vault.Open(ctx, vault.Config{Store: wrap(db), KEK: kek})
 	if err != nil {
 		return nil, vault.Tenant{}, err
 	}
@@ -77,12 +79,12 @@ func openIn(dir string, wrap func(*Store) vault.Store) (*vault.Vault, vault.Tena
 	return v, tenant, err
 }
 
-func plainStore(s *Store) vault.Store { return s }
+func plainStore(s *Store) store.Store { return s }
 
 func child(mode, dir string) error {
 	wrap := plainStore
 	if mode == "destroyed" {
-		wrap = func(s *Store) vault.Store { return stopsAtScrub{s} }
+		wrap = func(s *Store) store.Store { return stopsAtScrub{s} }
 	}
 	v, tenant, err := openIn(dir, wrap)
 	if err != nil {
@@ -127,7 +129,8 @@ func child(mode, dir string) error {
 				if err := tx.Seal(d); err != nil {
 					return err
 				}
-				out.Tokens = append(out.Tokens, vault.Sealed{Token: d.Values[0].Token, Attr: d.Values[0].Attr.ID, Event: d.ID})
+				out.Tokens = append(out.Tokens, vault.Sealed{Token: d.Values[0].Token,
+					Attr: d.Values[0].Attr.ID, Event: d.ID})
 			}
 			return nil
 		})
@@ -142,8 +145,10 @@ const completionID = "3c2b1a09-8f7e-4d6c-9b5a-493827160504"
 
 func draft(tenant, person uuid.UUID, at time.Time) *schemas.Draft {
 	c := schemas.Default()
-	return &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: tenant, Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(),
-		Occurred: at, Recorded: at, Source: "graph", Policy: 1, Values: []schemas.Value{{Attr: c.MustAttribute("device.user-name"),
+	return &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: tenant,
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(),
+		Occurred: at, Recorded: at, Source: "graph", Policy: 1,
+		Values: []schemas.Value{{Attr: c.MustAttribute("device.user-name"),
 			Plain: schemas.JSON("Anna de Vries"), Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: person}}}}
 }
 
@@ -212,8 +217,9 @@ func newVault(t *testing.T) string {
 	return dir
 }
 
-// TestKilledErasure kills the process in the transaction that begins an erasure, after it, and between the commit of
-// the destruction and its scrubbing. Each time the next process finds it not begun, or carries it on.
+// TestKilledErasure kills the process in the transaction that begins an erasure, after it, and
+// between the commit of the destruction and its scrubbing. Each time the next process finds it
+// not begun, or carries it on.
 func TestKilledErasure(t *testing.T) {
 	ctx := context.Background()
 	dir := newVault(t)
@@ -221,12 +227,12 @@ func TestKilledErasure(t *testing.T) {
 	var wrapped []byte
 	in := func(do func(*vault.Vault, *Store, vault.Tenant)) {
 		t.Helper()
-		var store *Store
-		v, tenant, err := openIn(dir, func(s *Store) vault.Store { store = s; return s })
+		var db *Store
+		v, tenant, err := openIn(dir, func(s *Store) store.Store { db = s; return s })
 		if err != nil {
 			t.Fatal(err)
 		}
-		do(v, store, tenant)
+		do(v, db, tenant)
 		if err := v.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +271,7 @@ func TestKilledErasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = s.View(ctx, tenant.ID, func(r vault.Rows) error {
+		err = s.View(ctx, tenant.ID, func(r store.Rows) error {
 			k, ok, err := r.SubjectKeyByID(keys[0])
 			if !ok {
 				t.Error("the key has no row")
@@ -314,7 +320,8 @@ func TestKilledErasure(t *testing.T) {
 	})
 }
 
-// TestProcesses: two processes intake at once on one file. Each person is minted once, and what either sealed opens.
+// TestProcesses: two processes intake at once on one file. Each person is minted once, and
+// what either sealed opens.
 func TestProcesses(t *testing.T) {
 	ctx := context.Background()
 	dir := newVault(t)

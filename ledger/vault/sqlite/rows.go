@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -23,7 +23,7 @@ type rows struct {
 	slots  *slotChanges // nil until the transaction touches slots
 }
 
-var _ vault.LegacyRows = (*rows)(nil)
+var _ store.LegacyRows = (*rows)(nil)
 
 var errDone = errors.New("transaction is over")
 
@@ -39,7 +39,7 @@ func (r *rows) exec(query string, args ...any) error {
 		return err
 	}
 	if !r.write {
-		return vault.ErrReadOnly
+		return store.ErrReadOnly
 	}
 	return r.c.exec(query, args...)
 }
@@ -149,26 +149,26 @@ func (r *rows) PutSetting(name string, value []byte) error {
 const tenantColumns = "id, name_hash, profile_epoch, profile, lookup_epoch, lookup, record_epoch, record, " +
 	"policy, created"
 
-func tenantDest(t *vault.TenantRow) []any {
+func tenantDest(t *store.TenantRow) []any {
 	return []any{idCol{&t.ID}, &t.NameHash, &t.Profile.Epoch, &t.Profile.Bytes, &t.Lookup.Epoch, &t.Lookup.Bytes,
 		&t.Record.Epoch, &t.Record.Bytes, &t.Policy, timeCol{&t.Created}}
 }
 
-func (r *rows) Tenants() ([]vault.TenantRow, error) {
+func (r *rows) Tenants() ([]store.TenantRow, error) {
 	return list(r, "SELECT "+tenantColumns+" FROM tenant ORDER BY created, id", nil, tenantDest)
 }
 
-func (r *rows) Tenant(tenant uuid.UUID) (t vault.TenantRow, ok bool, err error) {
+func (r *rows) Tenant(tenant uuid.UUID) (t store.TenantRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+tenantColumns+" FROM tenant WHERE id = ?", []any{id(tenant)}, tenantDest(&t)...)
 	return t, ok, err
 }
 
-func (r *rows) TenantByName(hash []byte) (t vault.TenantRow, ok bool, err error) {
+func (r *rows) TenantByName(hash []byte) (t store.TenantRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+tenantColumns+" FROM tenant WHERE name_hash = ?", []any{hash}, tenantDest(&t)...)
 	return t, ok, err
 }
 
-func (r *rows) PutTenant(t vault.TenantRow) error {
+func (r *rows) PutTenant(t store.TenantRow) error {
 	return r.exec("INSERT INTO tenant ("+tenantColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name_hash = excluded.name_hash, profile_epoch = excluded.profile_epoch,
 		profile = excluded.profile, lookup_epoch = excluded.lookup_epoch, lookup = excluded.lookup,
@@ -180,7 +180,7 @@ func (r *rows) PutTenant(t vault.TenantRow) error {
 
 // Owners.
 
-func (r *rows) Owner(o schemas.Owner) (row vault.OwnerRow, ok bool, err error) {
+func (r *rows) Owner(o schemas.Owner) (row store.OwnerRow, ok bool, err error) {
 	row.Owner = o
 	ok, err = r.get("SELECT state, created, identified, ownership, user, generation, slot FROM owner WHERE tenant "+
 		"= ? AND kind = ? AND id = ?", []any{r.t(), string(o.Kind), id(o.ID)},
@@ -189,63 +189,66 @@ func (r *rows) Owner(o schemas.Owner) (row vault.OwnerRow, ok bool, err error) {
 	return row, ok, err
 }
 
-func (r *rows) PutOwner(o vault.OwnerRow) error {
+func (r *rows) PutOwner(o store.OwnerRow) error {
 	return r.exec(`INSERT INTO owner (tenant, kind, id, state, created, identified, ownership, user, generation, slot)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, created = excluded.created, identified = excluded.identified,
 		ownership = excluded.ownership, user = excluded.user, generation = excluded.generation, slot = excluded.slot`,
-		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified, o.Ownership, id(o.User),
+		r.t(), string(o.Owner.Kind), id(o.Owner.ID), int(o.State), ms(o.Created), o.Identified,
+		o.Ownership, id(o.User),
 		o.Generation, int64(o.Slot))
 }
 
 const identityColumns = "id, owner_kind, owner, kind, hash, value_epoch, value, first, last"
 
-func identityDest(i *vault.IdentityRow) []any {
+func identityDest(i *store.IdentityRow) []any {
 	return []any{idCol{&i.ID}, &i.Owner.Kind, idCol{&i.Owner.ID}, &i.Kind, &i.Hash, &i.Value.Epoch, &i.Value.Bytes,
 		timeCol{&i.First}, timeCol{&i.Last}}
 }
 
-func (r *rows) Identities(kind string, hash []byte) ([]vault.IdentityRow, error) {
+func (r *rows) Identities(kind string, hash []byte) ([]store.IdentityRow, error) {
 	return list(r, "SELECT "+identityColumns+
 		" FROM identity WHERE tenant = ? AND kind = ? AND hash = ? ORDER BY first, id",
 		[]any{r.t(), kind, hash}, identityDest)
 }
 
-func (r *rows) IdentitiesOf(o schemas.Owner) ([]vault.IdentityRow, error) {
+func (r *rows) IdentitiesOf(o schemas.Owner) ([]store.IdentityRow, error) {
 	return list(r, "SELECT "+identityColumns+" FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND "+
 		"owner_kind = ? AND owner = ? ORDER BY kind, first, id", []any{r.t(), string(o.Kind), id(o.ID)}, identityDest)
 }
 
-func (r *rows) PutIdentity(i vault.IdentityRow) error {
+func (r *rows) PutIdentity(i store.IdentityRow) error {
 	return r.exec("INSERT INTO identity (tenant, "+identityColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner,
 		value_epoch = excluded.value_epoch, value = excluded.value, first = excluded.first, last = excluded.last`,
-		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch, blob(i.Value.Bytes),
+		r.t(), id(i.ID), string(i.Owner.Kind), id(i.Owner.ID), i.Kind, blob(i.Hash), i.Value.Epoch,
+		blob(i.Value.Bytes),
 		ms(i.First), ms(i.Last))
 }
 
 func (r *rows) DeleteIdentities(o schemas.Owner) error {
-	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner = ?",
+	return r.exec("DELETE FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = "+
+		"? AND owner = ?",
 		r.t(), string(o.Kind), id(o.ID))
 }
 
 const holdingColumns = "device, generation, ownership, person, since, until"
 
-func holdingDest(h *vault.HoldingRow) []any {
+func holdingDest(h *store.HoldingRow) []any {
 	return []any{idCol{&h.Device}, &h.Generation, &h.Ownership, idCol{&h.Person}, timeCol{&h.From}, timeCol{&h.To}}
 }
 
-func (r *rows) Holdings(person uuid.UUID) ([]vault.HoldingRow, error) {
+func (r *rows) Holdings(person uuid.UUID) ([]store.HoldingRow, error) {
 	return list(r, "SELECT "+holdingColumns+" FROM holding INDEXED BY holding_by_person WHERE tenant = ? AND "+
 		"person = ? ORDER BY device, generation", []any{r.t(), id(person)}, holdingDest)
 }
 
-func (r *rows) Holders(device uuid.UUID) ([]vault.HoldingRow, error) {
+func (r *rows) Holders(device uuid.UUID) ([]store.HoldingRow, error) {
 	return list(r, "SELECT "+holdingColumns+" FROM holding WHERE tenant = ? AND device = ? ORDER BY generation",
 		[]any{r.t(), id(device)}, holdingDest)
 }
 
-func (r *rows) PutHolding(h vault.HoldingRow) error {
+func (r *rows) PutHolding(h store.HoldingRow) error {
 	return r.exec("INSERT INTO holding (tenant, "+holdingColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET ownership = excluded.ownership, person = excluded.person,
 		since = excluded.since, until = excluded.until`,
@@ -260,31 +263,31 @@ func (r *rows) DeleteHolders(device uuid.UUID) error {
 
 const subjectKeyColumns = "id, owner_kind, owner, generation, class, key_epoch, key, state"
 
-func subjectKeyDest(k *vault.SubjectKeyRow) []any {
+func subjectKeyDest(k *store.SubjectKeyRow) []any {
 	return []any{idCol{&k.ID}, &k.Owner.Kind, idCol{&k.Owner.ID}, &k.Generation, &k.Class, &k.Key.Epoch,
 		&k.Key.Bytes, &k.State}
 }
 
-func (r *rows) SubjectKey(o schemas.Owner, generation int, class string) (k vault.SubjectKeyRow, ok bool, err error) {
+func (r *rows) SubjectKey(o schemas.Owner, generation int, class string) (k store.SubjectKeyRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+subjectKeyColumns+` FROM subject_key
 		WHERE tenant = ? AND owner_kind = ? AND owner = ? AND generation = ? AND class = ? AND state < 3`,
 		[]any{r.t(), string(o.Kind), id(o.ID), generation, class}, subjectKeyDest(&k)...)
 	return k, ok, err
 }
 
-func (r *rows) SubjectKeyByID(key uuid.UUID) (k vault.SubjectKeyRow, ok bool, err error) {
+func (r *rows) SubjectKeyByID(key uuid.UUID) (k store.SubjectKeyRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+subjectKeyColumns+" FROM subject_key WHERE tenant = ? AND id = ?",
 		[]any{r.t(), id(key)}, subjectKeyDest(&k)...)
 	return k, ok, err
 }
 
-func (r *rows) SubjectKeys(o schemas.Owner) ([]vault.SubjectKeyRow, error) {
+func (r *rows) SubjectKeys(o schemas.Owner) ([]store.SubjectKeyRow, error) {
 	return list(r, "SELECT "+subjectKeyColumns+` FROM subject_key
 		WHERE tenant = ? AND owner_kind = ? AND owner = ? AND state < 3 ORDER BY generation, class`,
 		[]any{r.t(), string(o.Kind), id(o.ID)}, subjectKeyDest)
 }
 
-func (r *rows) PutSubjectKey(k vault.SubjectKeyRow) error {
+func (r *rows) PutSubjectKey(k store.SubjectKeyRow) error {
 	return r.exec("INSERT INTO subject_key (tenant, "+subjectKeyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant, id) DO UPDATE SET owner_kind = excluded.owner_kind, owner = excluded.owner,
 		generation = excluded.generation, class = excluded.class, key_epoch = excluded.key_epoch,
@@ -303,23 +306,23 @@ func (r *rows) DestroySubjectKey(key uuid.UUID) error {
 
 const periodKeyColumns = "id, class, month, key_epoch, key, destroyed, slot"
 
-func periodKeyDest(k *vault.PeriodKeyRow) []any {
+func periodKeyDest(k *store.PeriodKeyRow) []any {
 	return []any{idCol{&k.ID}, &k.Class, &k.Month, &k.Key.Epoch, &k.Key.Bytes, &k.Destroyed, &k.Slot}
 }
 
-func (r *rows) PeriodKey(class, month string) (k vault.PeriodKeyRow, ok bool, err error) {
+func (r *rows) PeriodKey(class, month string) (k store.PeriodKeyRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND class = ? AND month = ?",
 		[]any{r.t(), class, month}, periodKeyDest(&k)...)
 	return k, ok, err
 }
 
-func (r *rows) PeriodKeyByID(key uuid.UUID) (k vault.PeriodKeyRow, ok bool, err error) {
+func (r *rows) PeriodKeyByID(key uuid.UUID) (k store.PeriodKeyRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND id = ?",
 		[]any{r.t(), id(key)}, periodKeyDest(&k)...)
 	return k, ok, err
 }
 
-func (r *rows) PutPeriodKey(k vault.PeriodKeyRow) error {
+func (r *rows) PutPeriodKey(k store.PeriodKeyRow) error {
 	return r.exec(`INSERT INTO period_key (tenant, class, month, id, key_epoch, key, destroyed, slot)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET id = excluded.id, key_epoch = excluded.key_epoch, key = excluded.key,
@@ -329,22 +332,22 @@ func (r *rows) PutPeriodKey(k vault.PeriodKeyRow) error {
 
 const aliasColumns = "id, subject_key, class, month, state"
 
-func aliasDest(a *vault.AliasRow) []any {
+func aliasDest(a *store.AliasRow) []any {
 	return []any{idCol{&a.ID}, idCol{&a.SubjectKey}, &a.Class, &a.Month, &a.State}
 }
 
-func (r *rows) Alias(alias uuid.UUID) (a vault.AliasRow, ok bool, err error) {
+func (r *rows) Alias(alias uuid.UUID) (a store.AliasRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+aliasColumns+" FROM alias WHERE tenant = ? AND id = ?",
 		[]any{r.t(), id(alias)}, aliasDest(&a)...)
 	return a, ok, err
 }
 
-func (r *rows) Aliases(key uuid.UUID) ([]vault.AliasRow, error) {
+func (r *rows) Aliases(key uuid.UUID) ([]store.AliasRow, error) {
 	return list(r, "SELECT "+aliasColumns+" FROM alias INDEXED BY alias_by_key WHERE tenant = ? AND subject_key = "+
 		"? AND state = 1 ORDER BY class, month", []any{r.t(), id(key)}, aliasDest)
 }
 
-func (r *rows) PutAlias(a vault.AliasRow) error {
+func (r *rows) PutAlias(a store.AliasRow) error {
 	return r.exec("INSERT INTO alias (tenant, "+aliasColumns+`) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET subject_key = excluded.subject_key, class = excluded.class,
 		month = excluded.month, state = excluded.state`,
@@ -363,23 +366,23 @@ func (r *rows) BuryAliasesOfPeriod(class, month string) error {
 
 // Streams.
 
-func mappingDest(m *vault.MappingRow) []any {
+func mappingDest(m *store.MappingRow) []any {
 	return []any{&m.Hash, &m.Stream, idCol{&m.Concerned}}
 }
 
-func (r *rows) Mapping(hash []byte) (m vault.MappingRow, ok bool, err error) {
+func (r *rows) Mapping(hash []byte) (m store.MappingRow, ok bool, err error) {
 	ok, err = r.get("SELECT hash, stream, concerned FROM mapping WHERE tenant = ? AND hash = ?",
 		[]any{r.t(), hash}, mappingDest(&m)...)
 	return m, ok, err
 }
 
-func (r *rows) PutMapping(m vault.MappingRow) error {
+func (r *rows) PutMapping(m store.MappingRow) error {
 	return r.exec(`INSERT INTO mapping (tenant, hash, stream, concerned) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET stream = excluded.stream, concerned = excluded.concerned`,
 		r.t(), m.Hash, string(m.Stream), id(m.Concerned))
 }
 
-func (r *rows) MappingsOf(concerned uuid.UUID) ([]vault.MappingRow, error) {
+func (r *rows) MappingsOf(concerned uuid.UUID) ([]store.MappingRow, error) {
 	return list(r, "SELECT hash, stream, concerned FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? "+
 		"AND concerned = ? ORDER BY hash", []any{r.t(), id(concerned)}, mappingDest)
 }
@@ -389,14 +392,14 @@ func (r *rows) DeleteMappings(concerned uuid.UUID) error {
 		r.t(), id(concerned))
 }
 
-func (r *rows) StreamKey(stream uuid.UUID) (k vault.StreamKeyRow, ok bool, err error) {
+func (r *rows) StreamKey(stream uuid.UUID) (k store.StreamKeyRow, ok bool, err error) {
 	k.Stream = stream
 	ok, err = r.get("SELECT key_epoch, key, slot FROM stream_key WHERE tenant = ? AND stream = ?",
 		[]any{r.t(), id(stream)}, &k.Key.Epoch, &k.Key.Bytes, &k.Slot)
 	return k, ok, err
 }
 
-func (r *rows) PutStreamKey(k vault.StreamKeyRow) error {
+func (r *rows) PutStreamKey(k store.StreamKeyRow) error {
 	return r.exec(`INSERT INTO stream_key (tenant, stream, key_epoch, key, slot) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET key_epoch = excluded.key_epoch, key = excluded.key, slot = excluded.slot`,
 		r.t(), id(k.Stream), k.Key.Epoch, blob(k.Key.Bytes), int64(k.Slot))
@@ -435,23 +438,23 @@ func (c keysCol) Scan(src any) error {
 	return nil
 }
 
-func erasureDest(e *vault.ErasureRow) []any {
+func erasureDest(e *store.ErasureRow) []any {
 	return []any{idCol{&e.Completion}, idCol{&e.Tenant}, idCol{&e.Person}, &e.State, timeCol{&e.Begun},
 		timeCol{&e.Claimed}, keysCol{&e.Keys}}
 }
 
-func (r *rows) Erasure(completion uuid.UUID) (e vault.ErasureRow, ok bool, err error) {
+func (r *rows) Erasure(completion uuid.UUID) (e store.ErasureRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+erasureColumns+" FROM erasure WHERE completion = ?",
 		[]any{id(completion)}, erasureDest(&e)...)
 	return e, ok, err
 }
 
-func (r *rows) Erasures() ([]vault.ErasureRow, error) {
+func (r *rows) Erasures() ([]store.ErasureRow, error) {
 	return list(r, "SELECT "+erasureColumns+" FROM erasure WHERE state < 3 ORDER BY begun, completion",
 		nil, erasureDest)
 }
 
-func (r *rows) PutErasure(e vault.ErasureRow) error {
+func (r *rows) PutErasure(e store.ErasureRow) error {
 	keys := make([]byte, 0, 16*len(e.Keys))
 	for _, k := range e.Keys {
 		keys = append(keys, k[:]...)
@@ -477,13 +480,13 @@ func (r *rows) DeleteHold(hold uuid.UUID) error {
 	return r.exec("DELETE FROM hold WHERE tenant = ? AND id = ?", r.t(), id(hold))
 }
 
-func (r *rows) Count() (c vault.Counts, err error) {
+func (r *rows) Count() (c store.Counts, err error) {
 	_, err = r.get(`SELECT (SELECT count(*) FROM tenant), (SELECT count(*) FROM owner WHERE kind = 'person'),
 		(SELECT count(*) FROM owner WHERE kind = 'device')`, nil, &c.Tenants, &c.Persons, &c.Devices)
 	return c, err
 }
 
-// Slotless implements vault.LegacyRows.
+// Slotless implements store.LegacyRows.
 func (r *rows) Slotless(n int) ([]schemas.Owner, error) {
 	dest := func(o *schemas.Owner) []any { return []any{&o.Kind, idCol{&o.ID}} }
 	var out []schemas.Owner

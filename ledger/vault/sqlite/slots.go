@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
 // This file keeps the slots: records of one size in a flat file beside the database. SQLite moves
@@ -60,7 +60,7 @@ type pairing struct {
 	id    uuid.UUID // of the slots file, the same for life
 	count uint64    // of transactions that changed slots
 	token uuid.UUID // random, of the last of them
-	next  vault.Slot
+	next  store.Slot
 }
 
 const settingSlots = "slots"
@@ -79,7 +79,7 @@ func decodePairing(b []byte) (p pairing, err error) {
 	copy(p.id[:], b)
 	p.count = binary.BigEndian.Uint64(b[16:])
 	copy(p.token[:], b[24:])
-	p.next = vault.Slot(binary.BigEndian.Uint64(b[40:]))
+	p.next = store.Slot(binary.BigEndian.Uint64(b[40:]))
 	return p, nil
 }
 
@@ -202,12 +202,12 @@ func (s *slots) check(want pairing) error {
 	return ErrSlotsNewer
 }
 
-func slotAt(n vault.Slot) int64 { return (int64(n) + 1) * recordSize }
+func slotAt(n store.Slot) int64 { return (int64(n) + 1) * recordSize }
 
-func slotRecord(n vault.Slot, w vault.Wrapped) ([]byte, error) {
+func slotRecord(n store.Slot, w store.Wrapped) ([]byte, error) {
 	b := make([]byte, recordSize)
-	if len(w.Bytes) == 0 || len(w.Bytes) > vault.MaxSlot {
-		return nil, fmt.Errorf("a slot holds 1 to %d bytes, not %d", vault.MaxSlot, len(w.Bytes))
+	if len(w.Bytes) == 0 || len(w.Bytes) > store.MaxSlot {
+		return nil, fmt.Errorf("a slot holds 1 to %d bytes, not %d", store.MaxSlot, len(w.Bytes))
 	}
 	copy(b, slotFilled)
 	binary.BigEndian.PutUint32(b[8:], w.Epoch)
@@ -217,40 +217,40 @@ func slotRecord(n vault.Slot, w vault.Wrapped) ([]byte, error) {
 	return b, nil
 }
 
-func goneRecord(n vault.Slot) []byte {
+func goneRecord(n store.Slot) []byte {
 	b := make([]byte, recordSize)
 	copy(b, slotGone)
 	seal(b, uint64(n)+1)
 	return b
 }
 
-func (s *slots) read(n vault.Slot) (vault.Wrapped, error) {
+func (s *slots) read(n store.Slot) (store.Wrapped, error) {
 	if n == 0 {
-		return vault.Wrapped{}, vault.ErrNotFound
+		return store.Wrapped{}, store.ErrNotFound
 	}
 	b := make([]byte, recordSize)
 	if k, err := s.f.ReadAt(b, slotAt(n)); err != nil && !errors.Is(err, io.EOF) {
-		return vault.Wrapped{}, fmt.Errorf("slot %d: %w", n, err)
+		return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, err)
 	} else if k < recordSize || bytes.Equal(b, make([]byte, recordSize)) {
-		return vault.Wrapped{}, fmt.Errorf("slot %d: %w", n, vault.ErrNotFound)
+		return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 	}
 	size := int(b[12])
 	switch {
 	case !intact(b, uint64(n)+1):
 		// It may be being overwritten just now.
 		if again := make([]byte, recordSize); readFull(s.f, again, slotAt(n)) && bytes.Equal(again, goneRecord(n)) {
-			return vault.Wrapped{}, vault.ErrSlotDestroyed
+			return store.Wrapped{}, store.ErrSlotDestroyed
 		}
 	case string(b[:8]) == slotGone:
-		return vault.Wrapped{}, vault.ErrSlotDestroyed
-	case string(b[:8]) == slotFilled && size > 0 && size <= vault.MaxSlot:
-		return vault.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: b[16 : 16+size]}, nil
+		return store.Wrapped{}, store.ErrSlotDestroyed
+	case string(b[:8]) == slotFilled && size > 0 && size <= store.MaxSlot:
+		return store.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: b[16 : 16+size]}, nil
 	}
-	return vault.Wrapped{}, fmt.Errorf("slot %d: %w", n, ErrSlotsDamaged)
+	return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, ErrSlotsDamaged)
 }
 
-// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all, and
-// no row: 13 MB for 100,000 owners.
+// DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all,
+// and no row: 13 MB for 100,000 owners.
 func (s *Store) DamagedSlots(ctx context.Context) (damaged uint64, err error) {
 	var raw []byte
 	row := s.db.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = ?", settingSlots)
@@ -263,7 +263,7 @@ func (s *Store) DamagedSlots(ctx context.Context) (damaged uint64, err error) {
 	}
 	r := bufio.NewReaderSize(io.NewSectionReader(s.slots.f, slotAt(1), int64(p.next-1)*recordSize), 512<<10)
 	b := make([]byte, recordSize)
-	for n := vault.Slot(1); n < p.next; n++ {
+	for n := store.Slot(1); n < p.next; n++ {
 		if err := ctx.Err(); err != nil {
 			return damaged, err
 		}
@@ -292,8 +292,8 @@ func readFull(f *os.File, b []byte, at int64) bool {
 // slotChanges is what one write transaction does to slots. It reaches the file in flush alone.
 type slotChanges struct {
 	was, now pairing
-	fresh    map[vault.Slot][]byte // records of slots given by this transaction
-	gone     map[vault.Slot]bool
+	fresh    map[store.Slot][]byte // records of slots given by this transaction
+	gone     map[store.Slot]bool
 }
 
 // flush writes the changes, syncs them, and reads back what it destroyed. The transaction commits
@@ -315,7 +315,7 @@ func (s *slots) flush(c *slotChanges) error {
 			return err
 		}
 	}
-	var gone []vault.Slot
+	var gone []store.Slot
 	for n := range c.gone {
 		gone = append(gone, n)
 	}
@@ -347,7 +347,7 @@ func (r *rows) changes() (*slotChanges, error) {
 		return nil, err
 	}
 	if !r.write {
-		return nil, vault.ErrReadOnly
+		return nil, store.ErrReadOnly
 	}
 	if r.slots != nil {
 		return r.slots, nil
@@ -363,11 +363,11 @@ func (r *rows) changes() (*slotChanges, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.slots = &slotChanges{was: p, now: p, fresh: map[vault.Slot][]byte{}, gone: map[vault.Slot]bool{}}
+	r.slots = &slotChanges{was: p, now: p, fresh: map[store.Slot][]byte{}, gone: map[store.Slot]bool{}}
 	return r.slots, nil
 }
 
-func (r *rows) NewSlot() (vault.Slot, error) {
+func (r *rows) NewSlot() (store.Slot, error) {
 	c, err := r.changes()
 	if err != nil {
 		return 0, err
@@ -378,7 +378,7 @@ func (r *rows) NewSlot() (vault.Slot, error) {
 	return n, nil
 }
 
-func (r *rows) PutSlot(n vault.Slot, w vault.Wrapped) error {
+func (r *rows) PutSlot(n store.Slot, w store.Wrapped) error {
 	c, err := r.changes()
 	if err != nil {
 		return err
@@ -390,39 +390,39 @@ func (r *rows) PutSlot(n vault.Slot, w vault.Wrapped) error {
 	return err
 }
 
-func (r *rows) Slot(n vault.Slot) (vault.Wrapped, error) {
+func (r *rows) Slot(n store.Slot) (store.Wrapped, error) {
 	if err := r.ready(); err != nil {
-		return vault.Wrapped{}, err
+		return store.Wrapped{}, err
 	}
 	if c := r.slots; c != nil {
 		if c.gone[n] {
-			return vault.Wrapped{}, vault.ErrSlotDestroyed
+			return store.Wrapped{}, store.ErrSlotDestroyed
 		}
 		if b, ok := c.fresh[n]; ok {
 			if b == nil {
-				return vault.Wrapped{}, fmt.Errorf("slot %d: %w", n, vault.ErrNotFound)
+				return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 			}
-			return vault.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: bytes.Clone(b[16 : 16+int(b[12])])}, nil
+			return store.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: bytes.Clone(b[16 : 16+int(b[12])])}, nil
 		}
 	}
 	return r.file.read(n)
 }
 
-func (r *rows) DestroySlot(n vault.Slot) error {
+func (r *rows) DestroySlot(n store.Slot) error {
 	c, err := r.changes()
 	if err != nil {
 		return err
 	}
 	if n == 0 || n >= c.now.next {
-		return fmt.Errorf("slot %d: %w", n, vault.ErrNotFound)
+		return fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 	}
 	c.gone[n] = true
 	return nil
 }
 
-func (r *rows) RetireSlot(n vault.Slot) error {
+func (r *rows) RetireSlot(n store.Slot) error {
 	if n == 0 {
-		return fmt.Errorf("slot %d: %w", n, vault.ErrNotFound)
+		return fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 	}
 	return r.exec("INSERT INTO retired_slot (slot) VALUES (?) ON CONFLICT DO NOTHING", int64(n))
 }
@@ -455,7 +455,7 @@ func (r *rows) retired() ([]int64, error) {
 // destroyRetired overwrites those slots.
 func (r *rows) destroyRetired(retired []int64) error {
 	for _, n := range retired {
-		if err := r.DestroySlot(vault.Slot(n)); err != nil {
+		if err := r.DestroySlot(store.Slot(n)); err != nil {
 			return err
 		}
 		if err := r.exec("DELETE FROM retired_slot WHERE slot = ?", n); err != nil {

@@ -11,16 +11,17 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-func fillSlot(s *Store, b byte) (n vault.Slot, err error) {
-	err = s.Update(context.Background(), uuid.Nil, func(r vault.Rows) error {
+func fillSlot(s *Store, b byte) (n store.Slot, err error) {
+	err = s.Update(context.Background(), uuid.Nil, func(r store.Rows) error {
 		if n, err = r.NewSlot(); err != nil {
 			return err
 		}
-		return r.PutSlot(n, vault.Wrapped{Epoch: 1, Bytes: bytes.Repeat([]byte{b}, 60)})
+		return r.PutSlot(n, store.Wrapped{Epoch: 1, Bytes: bytes.Repeat([]byte{b}, 60)})
 	})
 	return n, err
 }
@@ -205,8 +206,8 @@ func TestCutBetweenSlotsAndRows(t *testing.T) {
 		return nil
 	}
 	defer func() { beforeCommit = func(bool) error { return nil } }()
-	e := vaulttest.NewEnv(t, func(testing.TB) (vault.Store, func(testing.TB) vault.Store) {
-		return first, func(t testing.TB) vault.Store {
+	e := vaulttest.NewEnv(t, func(testing.TB) (store.Store, func(testing.TB) store.Store) {
+		return first, func(t testing.TB) store.Store {
 			s, err := Open(ctx, path)
 			if err != nil {
 				t.Fatal(err)
@@ -257,8 +258,8 @@ func TestCutBetweenSlotsAndRows(t *testing.T) {
 		}
 	}
 	opens("minted", nil, nil)
-	seen := map[vault.Slot]bool{}
-	err = first.View(ctx, e.Tenant.ID, func(r vault.Rows) error {
+	seen := map[store.Slot]bool{}
+	err = first.View(ctx, e.Tenant.ID, func(r store.Rows) error {
 		for _, p := range []uuid.UUID{anna, bob} {
 			row, _, err := r.Owner(schemas.Owner{Kind: schemas.OwnerPerson, ID: p})
 			if err != nil || row.Slot == 0 || seen[row.Slot] {
@@ -318,11 +319,11 @@ func TestRetiredSlotOutlivesOlderViews(t *testing.T) {
 	scrubPoint = func(p string) { points <- p }
 	defer func() { scrubPoint = func(string) {} }()
 	scrubbed := make(chan error, 1)
-	err = s.View(ctx, uuid.Nil, func(r vault.Rows) error {
+	err = s.View(ctx, uuid.Nil, func(r store.Rows) error {
 		if _, _, err := r.Setting("x"); err != nil { // the snapshot is taken
 			return err
 		}
-		if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.RetireSlot(n) }); err != nil {
+		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.RetireSlot(n) }); err != nil {
 			return err
 		}
 		go func() { scrubbed <- s.Scrub(ctx) }()
@@ -341,12 +342,13 @@ func TestRetiredSlotOutlivesOlderViews(t *testing.T) {
 	if err := <-scrubbed; err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.slots.read(n); !errors.Is(err, vault.ErrSlotDestroyed) {
+	if _, err := s.slots.read(n); !errors.Is(err, store.ErrSlotDestroyed) {
 		t.Errorf("after the scrub: %v", err)
 	}
 }
 
-// A slot that has changed is counted, one that was destroyed is not; so are those that a cut file lacks.
+// A slot that has changed is counted, one that was destroyed is not; so are
+// those that a cut file lacks.
 func TestChangedSlotsAreCounted(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "vault.db")
@@ -355,7 +357,7 @@ func TestChangedSlotsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var slots []vault.Slot
+	var slots []store.Slot
 	for i := range 9 {
 		n, err := fillSlot(s, byte(i))
 		if err != nil {
@@ -363,7 +365,7 @@ func TestChangedSlotsAreCounted(t *testing.T) {
 		}
 		slots = append(slots, n)
 	}
-	if err := s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.DestroySlot(slots[2]) }); err != nil {
+	if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.DestroySlot(slots[2]) }); err != nil {
 		t.Fatal(err)
 	}
 	want := func(what string, n uint64) {
@@ -377,7 +379,7 @@ func TestChangedSlotsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []vault.Slot{slots[0], slots[2], slots[8]} {
+	for _, n := range []store.Slot{slots[0], slots[2], slots[8]} {
 		raw[slotAt(n)+40] ^= 4
 	}
 	write := func(raw []byte) {

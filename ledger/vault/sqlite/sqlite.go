@@ -24,7 +24,7 @@ import (
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
 //go:embed migrations/*.sql
@@ -54,7 +54,7 @@ var (
 	ErrNewer   = errors.New("the vault file was written by a newer version of this program")
 )
 
-// Store is a vault.Store in a file.
+// Store is a store.Store in a file.
 type Store struct {
 	db     *sql.DB
 	writer chan *session // holds the one writing session while nobody uses it
@@ -67,11 +67,11 @@ type Store struct {
 
 var errClosed = errors.New("the vault file is closed")
 
-var _ vault.LegacyStore = (*Store)(nil)
+var _ store.LegacyStore = (*Store)(nil)
 
 // Create makes the file and its slots, with mode 0600, and opens them. It refuses with ErrExists
-// where there is one, or the slots of one that is gone. The file gets its name when it is whole, so
-// that a crash leaves none rather than half of one; its slots are made when it is opened.
+// where there is one, or the slots of one that is gone. The file gets its name when it is whole,
+// so that a crash leaves none rather than half of one; its slots are made when it is opened.
 func Create(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("create vault file: %w", err) }
 	if _, err := os.Lstat(path); err == nil {
@@ -401,18 +401,18 @@ func (c *session) exec(query string, args ...any) error {
 // beforeCommit is called between the writing of slots and the commit, for crash tests.
 var beforeCommit = func(write bool) error { return nil }
 
-// Update implements vault.Store.
-func (s *Store) Update(ctx context.Context, tenant uuid.UUID, do func(vault.Rows) error) error {
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, tenant uuid.UUID, do func(store.Rows) error) error {
 	return s.run(ctx, s.writer, "BEGIN IMMEDIATE", tenant, true, do)
 }
 
-// View implements vault.Store.
-func (s *Store) View(ctx context.Context, tenant uuid.UUID, do func(vault.Rows) error) error {
+// View implements store.Store.
+func (s *Store) View(ctx context.Context, tenant uuid.UUID, do func(store.Rows) error) error {
 	return s.run(ctx, s.reader, "BEGIN", tenant, false, do)
 }
 
 func (s *Store) run(
-	ctx context.Context, pool chan *session, begin string, tenant uuid.UUID, write bool, do func(vault.Rows) error,
+	ctx context.Context, pool chan *session, begin string, tenant uuid.UUID, write bool, do func(store.Rows) error,
 ) (err error) {
 	var c *session
 	select {
@@ -464,20 +464,20 @@ func (s *Store) run(
 // scrubPoint is called at the steps of a scrub, for tests.
 var scrubPoint = func(string) {}
 
-// Scrub implements vault.Store: retired slots are overwritten, then the unused parts of pages; a
-// truncating checkpoint carries the pages into the file and empties the log, which held older ones.
-// It waits for readers, and for those of older rows before a retired slot goes: their rows still
-// name it.
+// Scrub implements store.Store: retired slots are overwritten, then the unused parts of pages;
+// a truncating checkpoint carries the pages into the file and empties the log, which held
+// older ones. It waits for readers, and for those of older rows before a retired slot goes:
+// their rows still name it.
 func (s *Store) Scrub(ctx context.Context) error {
 	var retired []int64
-	err := s.View(ctx, uuid.Nil, func(r vault.Rows) (err error) {
+	err := s.View(ctx, uuid.Nil, func(r store.Rows) (err error) {
 		retired, err = r.(*rows).retired()
 		return err
 	})
 	if err == nil && len(retired) > 0 {
 		if err = s.exclusive(ctx, func(c *session) error { return emptyLog(ctx, c) }); err == nil {
 			scrubPoint("destroying")
-			err = s.Update(ctx, uuid.Nil, func(r vault.Rows) error { return r.(*rows).destroyRetired(retired) })
+			err = s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.(*rows).destroyRetired(retired) })
 		}
 	}
 	if err != nil {
@@ -491,7 +491,7 @@ func (s *Store) Scrub(ctx context.Context) error {
 	})
 }
 
-// Compact implements vault.LegacyStore: it writes the file anew from its rows.
+// Compact implements store.LegacyStore: it writes the file anew from its rows.
 // It needs memory for all of it.
 func (s *Store) Compact(ctx context.Context) error {
 	return s.exclusive(ctx, func(c *session) error {

@@ -5,18 +5,18 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 )
 
-func factory(t testing.TB) (vault.Store, func(testing.TB) vault.Store) {
+func factory(t testing.TB) (store.Store, func(testing.TB) store.Store) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "vault")
 	s, err := Create(context.Background(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, func(t testing.TB) vault.Store {
+	return s, func(t testing.TB) store.Store {
 		t.Helper()
 		s, err := Open(context.Background(), path)
 		if err != nil {

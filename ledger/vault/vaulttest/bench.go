@@ -12,8 +12,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// BenchUpdate measures one Update that intakes 500 records: each looks a person and a device up, seals twelve values
-// and needs two aliases. With fresh, nobody in it is known before, and everything is minted.
+// BenchUpdate measures one Update that intakes 500 records: each looks a person and a device
+// up, seals twelve values and needs two aliases. With fresh, nobody in it is known before,
+// and everything is minted.
 func BenchUpdate(b *testing.B, f Factory, fresh bool) {
 	e := NewEnv(b, f)
 	ctx := context.Background()
@@ -27,27 +28,33 @@ func BenchUpdate(b *testing.B, f Factory, fresh bool) {
 				n += round * 500
 			}
 			at := base.Add(time.Duration(round*500+i) * time.Second)
-			user, _, err := tx.Person(vault.PersonHint{ObjectID: fmt.Sprintf("11111111-2222-4333-8444-%012d", n+1), UPN: fmt.Sprintf("user%d@voorbeeld.nl", n), At: at})
+			user, _, err := tx.Person(vault.PersonHint{ObjectID: fmt.Sprintf("11111111-2222-4333-8444-%012d", n+1),
+				UPN: fmt.Sprintf("user%d@voorbeeld.nl", n), At: at})
 			if err != nil {
 				return err
 			}
-			device, _, err := tx.Device(vault.DeviceHint{IntuneID: fmt.Sprintf("22222222-2222-4333-8444-%012d", n+1), At: at})
+			device, _, err := tx.Device(vault.DeviceHint{IntuneID: fmt.Sprintf("22222222-2222-4333-8444-%012d", n+1),
+				At: at})
 			if err != nil {
 				return err
 			}
 			if device, err = tx.SetHolder(device.ID, "company", user, at); err != nil {
 				return err
 			}
-			d := &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: e.Tenant.ID, Stream: device.Stream, ID: schemas.NewID(),
+			d := &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: e.Tenant.ID, Stream: device.Stream,
+				ID:       schemas.NewID(),
 				Occurred: at, Recorded: at, Source: "graph", Policy: 1,
 				Subjects: []schemas.SubjectRef{{Role: "user", Person: user}, {Role: "owner", Person: user}}}
-			for j, id := range []string{"device.intune-id", "device.directory-id", "device.name", "device.management-name", "device.serial-number",
-				"device.imei", "device.wifi-mac", "device.phone-number", "device.user-id", "device.user-name", "device.user-upn", "device.user-email"} {
+			for j, id := range []string{"device.intune-id", "device.directory-id", "device.name",
+				"device.management-name", "device.serial-number",
+				"device.imei", "device.wifi-mac", "device.phone-number", "device.user-id", "device.user-name",
+				"device.user-upn", "device.user-email"} {
 				o := schemas.Owner{Kind: schemas.OwnerDevice, ID: device.ID}
 				if j > 6 {
 					o = schemas.Owner{Kind: schemas.OwnerPerson, ID: user}
 				}
-				d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute(id), Owner: o, Plain: schemas.JSON(uuid.NewString())})
+				d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute(id), Owner: o,
+					Plain: schemas.JSON(uuid.NewString())})
 			}
 			if err := tx.Seal(d); err != nil {
 				return err

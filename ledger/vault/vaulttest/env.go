@@ -1,5 +1,5 @@
-// Package vaulttest owns what every vault.Store must do, and what a vault on one must do, as exported test suites.
-// It is for tests only.
+// Package vaulttest owns what every store.Store must do, and what a vault on one must do, as
+// exported test suites. It is for tests only.
 package vaulttest
 
 import (
@@ -12,11 +12,13 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Factory makes an empty store and returns a function that opens it once more, as another process would.
-type Factory func(t testing.TB) (store vault.Store, again func(testing.TB) vault.Store)
+// Factory makes an empty store and returns a function that opens it once more,
+// as another process would.
+type Factory func(t testing.TB) (store store.Store, again func(testing.TB) store.Store)
 
 // Clock is a clock that tests turn.
 type Clock struct {
@@ -58,11 +60,11 @@ func KEK(t testing.TB) *vault.FileKEK {
 type Env struct {
 	T      testing.TB
 	V      *vault.Vault
-	Store  vault.Store
+	Store  store.Store
 	KEK    vault.KEK
 	Clock  *Clock
 	Tenant vault.Tenant
-	again  func(testing.TB) vault.Store
+	again  func(testing.TB) store.Store
 }
 
 // NewEnv creates a vault on a new store of the factory. It is closed when the test ends.
@@ -137,8 +139,10 @@ func (e *Env) Person(tx *vault.Tx, h vault.PersonHint) uuid.UUID {
 	return id
 }
 
-// Enrolled is a draft of a device's enrolment: an open value, and values under the keys of person and device.
-func (e *Env) Enrolled(tenant uuid.UUID, stream schemas.Stream, person, device uuid.UUID, at time.Time) *schemas.Draft {
+// Enrolled is a draft of a device's enrolment: an open value, and values under the
+// keys of person and device.
+func (e *Env) Enrolled(tenant uuid.UUID, stream schemas.Stream, person, device uuid.UUID,
+	at time.Time) *schemas.Draft {
 	c := schemas.Default()
 	d := &schemas.Draft{Type: c.MustType("device.enrolled.v1"), Tenant: tenant, Stream: stream, ID: schemas.NewID(),
 		Occurred: at, Recorded: e.Clock.Now(), Source: "graph", Policy: 1,
@@ -146,14 +150,17 @@ func (e *Env) Enrolled(tenant uuid.UUID, stream schemas.Stream, person, device u
 	if device != uuid.Nil {
 		o := schemas.Owner{Kind: schemas.OwnerDevice, ID: device}
 		d.Values = append(d.Values,
-			schemas.Value{Attr: c.MustAttribute("device.serial-number"), Plain: schemas.JSON("C02XL0GTJGH5"), Owner: o},
+			schemas.Value{Attr: c.MustAttribute("device.serial-number"),
+				Plain: schemas.JSON("C02XL0GTJGH5"), Owner: o},
 			schemas.Value{Attr: c.MustAttribute("device.imei"), Plain: schemas.JSON("350000000000006"), Owner: o})
 	}
 	if person != uuid.Nil {
 		o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 		d.Values = append(d.Values,
-			schemas.Value{Attr: c.MustAttribute("device.user-upn"), Plain: schemas.JSON("anna.devries@voorbeeld.nl"), Owner: o},
-			schemas.Value{Attr: c.MustAttribute("device.name"), Plain: schemas.JSON("anna.devries_Windows_11/24/2026"), Owner: o})
+			schemas.Value{Attr: c.MustAttribute("device.user-upn"),
+				Plain: schemas.JSON("anna.devries@voorbeeld.nl"), Owner: o},
+			schemas.Value{Attr: c.MustAttribute("device.name"), Plain: schemas.JSON("anna.devries_Windows_11/24/2026"),
+				Owner: o})
 		d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "user", Person: person})
 	}
 	return d

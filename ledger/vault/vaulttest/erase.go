@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// household is two persons and their devices: Anna holds a company Mac and a personal phone, Bob held the phone
-// before her and holds a tablet of unknown ownership.
+// household is two persons and their devices: Anna holds a company Mac and a personal phone, Bob
+// held the phone before her and holds a tablet of unknown ownership.
 type household struct {
 	anna, bob          uuid.UUID
 	mac, phone, tablet vault.Device
@@ -31,7 +31,8 @@ func newHousehold(e *Env) *household {
 	h := &household{}
 	at := e.Clock.Now()
 	e.Update(func(tx *vault.Tx) {
-		h.anna = e.Person(tx, vault.PersonHint{ObjectID: object1, UPN: "anna@voorbeeld.nl", Email: "a.devries@voorbeeld.nl", At: at})
+		h.anna = e.Person(tx, vault.PersonHint{ObjectID: object1, UPN: "anna@voorbeeld.nl",
+			Email: "a.devries@voorbeeld.nl", At: at})
 		h.bob = e.Person(tx, vault.PersonHint{ObjectID: object2, UPN: "bob@voorbeeld.nl", At: at})
 		device := func(id string) vault.Device {
 			d, _, err := tx.Device(vault.DeviceHint{IntuneID: id, DirectoryID: "directory-" + id, At: at})
@@ -118,8 +119,10 @@ func (h *household) erased(e *Env) {
 	// A tombstone vouches for its own class and month only.
 	var altered []vault.Sealed
 	for _, s := range h.ofAnna {
-		altered = append(altered, vault.Sealed{Token: schemas.Token(strings.Replace(string(s.Token), ".202611:", ".202610:", 1)), Attr: s.Attr})
-		altered = append(altered, vault.Sealed{Token: schemas.Token(strings.Replace(string(s.Token), ":inventory.", ":apps.", 1)), Attr: s.Attr})
+		altered = append(altered, vault.Sealed{Token: schemas.Token(strings.Replace(string(s.Token), ".202611:",
+			".202610:", 1)), Attr: s.Attr})
+		altered = append(altered, vault.Sealed{Token: schemas.Token(strings.Replace(string(s.Token), ":inventory.",
+			":apps.", 1)), Attr: s.Attr})
 	}
 	e.expect("Anna's values, altered", altered, vault.ErrTampered)
 	e.expect("Bob's values", h.ofBob, nil)
@@ -157,10 +160,12 @@ func (h *household) erased(e *Env) {
 		}
 	})
 	e.Update(func(tx *vault.Tx) {
-		if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now())); !errors.Is(err, vault.ErrErased) {
+		if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now())); !errors.Is(err,
+			vault.ErrErased) {
 			t.Errorf("sealed for Anna: %v", err)
 		}
-		if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.phone.Stream, uuid.Nil, h.phone.ID, e.Clock.Now())); !errors.Is(err, vault.ErrErased) {
+		if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.phone.Stream, uuid.Nil, h.phone.ID,
+			e.Clock.Now())); !errors.Is(err, vault.ErrErased) {
 			t.Errorf("sealed for the phone: %v", err)
 		}
 		if _, err := tx.Element(h.phone.Stream, "apps", "com.example"); !errors.Is(err, vault.ErrErased) {
@@ -204,10 +209,12 @@ func testErasePerson(t *testing.T, f Factory) {
 	e.expect("Anna's values once it has begun", h.ofAnna, vault.ErrErased)
 	e.expect("Bob's values once it has begun", h.ofBob, nil)
 	e.Update(func(tx *vault.Tx) {
-		if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: e.Clock.Now()}); !errors.Is(err, vault.ErrErasedSubject) {
+		if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: e.Clock.Now()}); !errors.Is(err,
+			vault.ErrErasedSubject) {
 			t.Errorf("a record of Anna while she is being erased: %v", err)
 		}
-		if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now())); !errors.Is(err, vault.ErrErased) {
+		if err := tx.Seal(e.Enrolled(e.Tenant.ID, h.mac.Stream, h.anna, uuid.Nil, e.Clock.Now())); !errors.Is(err,
+			vault.ErrErased) {
 			t.Errorf("sealed for Anna while she is being erased: %v", err)
 		}
 	})
@@ -274,7 +281,8 @@ func testEraseResumes(t *testing.T, f Factory) {
 		}); !errors.Is(err, errTest) {
 			t.Fatal(err)
 		}
-		if again, err := e.V.PendingErasures(context.Background()); err != nil || len(again) != 1 || again[0].Destroyed != want.Destroyed {
+		if again, err := e.V.PendingErasures(context.Background()); err != nil || len(again) != 1 ||
+			again[0].Destroyed != want.Destroyed {
 			t.Errorf("after a failed %s: %v, %v", step.name, again, err)
 		}
 		e.Update(func(tx *vault.Tx) {
@@ -292,7 +300,8 @@ func testEraseResumes(t *testing.T, f Factory) {
 	h.erased(e)
 }
 
-// testEraseReplays carries out an order the vault never heard of, as after a restore from before it.
+// testEraseReplays carries out an order the vault never heard of, as after
+// a restore from before it.
 func testEraseReplays(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)
@@ -316,10 +325,12 @@ func testEraseReplays(t *testing.T, f Factory) {
 	}
 	h.erased(e)
 	e.Update(func(tx *vault.Tx) {
-		if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: ordered}); !errors.Is(err, vault.ErrErasedSubject) {
+		if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: ordered}); !errors.Is(err,
+			vault.ErrErasedSubject) {
 			t.Errorf("a record of the time of the order: %v", err)
 		}
-		if id, created, err := tx.Person(vault.PersonHint{ObjectID: object1, At: ordered.Add(time.Second)}); err != nil || !created || id == h.anna {
+		if id, created, err := tx.Person(vault.PersonHint{ObjectID: object1,
+			At: ordered.Add(time.Second)}); err != nil || !created || id == h.anna {
 			t.Errorf("a record newer than the order: %v, %v, %v", id, created, err)
 		}
 		if err := tx.CompleteErasure(completion); err != nil {

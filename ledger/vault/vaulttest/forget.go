@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -45,20 +46,24 @@ func testSuppressionOfVault(t *testing.T, f Factory) {
 				t.Errorf("%s: %v, %v", what, d, err)
 			}
 		}
-		if id, created, err := tx.Person(vault.PersonHint{ObjectID: object2, UPN: "anna@voorbeeld.nl", At: before}); err != nil || created || id != h.bob {
+		if id, created, err := tx.Person(vault.PersonHint{ObjectID: object2, UPN: "anna@voorbeeld.nl",
+			At: before}); err != nil || created || id != h.bob {
 			t.Errorf("a living person under her UPN: %v, %v, %v", id, created, err)
 		}
 		anew, created, err := tx.Person(vault.PersonHint{ObjectID: object1, UPN: "anna@voorbeeld.nl", At: after})
 		if err != nil || !created || anew == h.anna {
 			t.Errorf("a newer record: %v, %v, %v", anew, created, err)
 		}
-		if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: before}); !errors.Is(err, vault.ErrErasedSubject) {
+		if _, _, err := tx.Person(vault.PersonHint{ObjectID: object1, At: before}); !errors.Is(err,
+			vault.ErrErasedSubject) {
 			t.Errorf("an older record, after the newer one: %v", err)
 		}
-		if d, created, err := tx.Device(vault.DeviceHint{IntuneID: "phone", At: after}); err != nil || !created || d.ID == h.phone.ID {
+		if d, created, err := tx.Device(vault.DeviceHint{IntuneID: "phone", At: after}); err != nil || !created ||
+			d.ID == h.phone.ID {
 			t.Errorf("a newer record of the phone: %v, %v, %v", d, created, err)
 		}
-		if d, created, err := tx.Device(vault.DeviceHint{IntuneID: "mac", At: before}); err != nil || created || d.ID != h.mac.ID {
+		if d, created, err := tx.Device(vault.DeviceHint{IntuneID: "mac", At: before}); err != nil || created ||
+			d.ID != h.mac.ID {
 			t.Errorf("an older record of the company's Mac: %v, %v, %v", d, created, err)
 		}
 	})
@@ -68,16 +73,17 @@ func testHeld(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)
 	for what, o := range map[string]schemas.Owner{
-		"the person": {Kind: schemas.OwnerPerson, ID: h.anna}, "her phone": {Kind: schemas.OwnerDevice, ID: h.phone.ID}, "the tenant": {Kind: schemas.OwnerTenant},
+		"the person": {Kind: schemas.OwnerPerson, ID: h.anna}, "her phone": {Kind: schemas.OwnerDevice,
+			ID: h.phone.ID}, "the tenant": {Kind: schemas.OwnerTenant},
 	} {
 		hold := uuid.New()
-		rows := func(do func(vault.Rows) error) {
+		rows := func(do func(store.Rows) error) {
 			t.Helper()
 			if err := e.Store.Update(context.Background(), e.Tenant.ID, do); err != nil {
 				t.Fatal(err)
 			}
 		}
-		rows(func(r vault.Rows) error { return r.PutHold(hold, o, e.Clock.Now()) })
+		rows(func(r store.Rows) error { return r.PutHold(hold, o, e.Clock.Now()) })
 		e.Update(func(tx *vault.Tx) {
 			if _, err := tx.BeginErasure(h.anna, uuid.New()); !errors.Is(err, vault.ErrHeld) {
 				t.Errorf("erased under a hold on %s: %v", what, err)
@@ -86,7 +92,7 @@ func testHeld(t *testing.T, f Factory) {
 				t.Errorf("expired under a hold on %s: %v", what, err)
 			}
 		})
-		rows(func(r vault.Rows) error { return r.DeleteHold(hold) })
+		rows(func(r store.Rows) error { return r.DeleteHold(hold) })
 	}
 	e.expect("what was held", h.ofAnna, nil)
 	e.erase(h.anna)
@@ -110,7 +116,8 @@ func testExpired(t *testing.T, f Factory) {
 		}
 	})
 	e.Update(func(tx *vault.Tx) {
-		if err := errors.Join(tx.ExpirePeriod("inventory", "202609"), tx.ExpirePeriod("inventory", "202508")); err != nil {
+		if err := errors.Join(tx.ExpirePeriod("inventory", "202609"),
+			tx.ExpirePeriod("inventory", "202508")); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -135,7 +142,8 @@ func testExpired(t *testing.T, f Factory) {
 	e.expect("the expired month stays expired", asked[1], vault.ErrExpired)
 }
 
-// testOtherProcess: what one process forgets, another with warm caches forgets at its next transaction.
+// testOtherProcess: what one process forgets, another with warm caches
+// forgets at its next transaction.
 func testOtherProcess(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)
@@ -183,7 +191,8 @@ func testOtherProcess(t *testing.T, f Factory) {
 	}
 }
 
-// testStaleView: a view that began before an erasure shows its snapshot, but not for longer than keys may be cached.
+// testStaleView: a view that began before an erasure shows its snapshot, but not for
+// longer than keys may be cached.
 func testStaleView(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)
@@ -203,14 +212,15 @@ func testStaleView(t *testing.T, f Factory) {
 	e.expect("in a new view", h.ofAnna, nil)
 }
 
-// testForgettingModel seals for random persons and months, erases and expires some, and wants of every token ever
-// made what the model says.
+// testForgettingModel seals for random persons and months, erases and expires some, and wants of
+// every token ever made what the model says.
 func testForgettingModel(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
-		tenant, err := e.V.AddTenant(context.Background(), vault.NewTenant{Name: fmt.Sprintf("model %d", run), AnySource: true})
+		tenant, err := e.V.AddTenant(context.Background(), vault.NewTenant{Name: fmt.Sprintf("model %d", run),
+			AnySource: true})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -232,7 +242,8 @@ func testForgettingModel(t *testing.T, f Factory) {
 		}
 		update(func(tx *vault.Tx) (err error) {
 			for i := range ids {
-				if ids[i], _, err = tx.Person(vault.PersonHint{UPN: fmt.Sprintf("p%d@voorbeeld.nl", i), At: e.Clock.Now()}); err != nil {
+				if ids[i], _, err = tx.Person(vault.PersonHint{UPN: fmt.Sprintf("p%d@voorbeeld.nl", i),
+					At: e.Clock.Now()}); err != nil {
 					return err
 				}
 			}
@@ -241,19 +252,24 @@ func testForgettingModel(t *testing.T, f Factory) {
 		attr := schemas.Default().MustAttribute("device.user-name")
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			p, m := rapid.IntRange(0, persons-1).Draw(rt, "person"), rapid.IntRange(0, months-1).Draw(rt, "month")
-			switch rapid.SampledFrom([]string{"seal", "seal", "seal", "seal", "erase", "expire", "cold"}).Draw(rt, "act") {
+			switch rapid.SampledFrom([]string{"seal", "seal", "seal", "seal", "erase", "expire", "cold"}).Draw(rt,
+				"act") {
 			case "seal":
 				update(func(tx *vault.Tx) error {
 					text := rapid.StringN(0, 40, 80).Draw(rt, "text")
-					d := e.Enrolled(tenant.ID, schemas.NewStream("device", uuid.New()), uuid.Nil, uuid.Nil, e.Clock.Now().AddDate(0, -m, 0))
-					d.Values = []schemas.Value{{Attr: attr, Plain: schemas.JSON(text), Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: ids[p]}}}
+					d := e.Enrolled(tenant.ID, schemas.NewStream("device", uuid.New()), uuid.Nil, uuid.Nil,
+						e.Clock.Now().AddDate(0, -m, 0))
+					d.Values = []schemas.Value{{Attr: attr, Plain: schemas.JSON(text),
+						Owner: schemas.Owner{Kind: schemas.OwnerPerson, ID: ids[p]}}}
 					plain := string(d.Values[0].Plain)
 					err := tx.Seal(d)
 					switch {
-					case gone[p] && errors.Is(err, vault.ErrErased), !gone[p] && expired[m] && errors.Is(err, vault.ErrExpired):
+					case gone[p] && errors.Is(err, vault.ErrErased), !gone[p] && expired[m] &&
+						errors.Is(err, vault.ErrExpired):
 						return nil
 					case err != nil || gone[p] || expired[m]:
-						return fmt.Errorf("person %d (gone %v), month %d (expired %v): %w", p, gone[p], m, expired[m], err)
+						return fmt.Errorf("person %d (gone %v), month %d (expired %v): %w", p, gone[p], m,
+							expired[m], err)
 					}
 					all = append(all, made{tokens(d)[0], plain, p, m})
 					return nil
@@ -298,7 +314,8 @@ func testForgettingModel(t *testing.T, f Factory) {
 						want = vault.ErrExpired
 					}
 					if !errors.Is(o.Err, want) || want == nil && (o.Err != nil || string(o.Plain) != a.plain) {
-						rt.Fatalf("person %d, month %d: opens to %q, %v; want %q, %v", a.person, a.month, o.Plain, o.Err, a.plain, want)
+						rt.Fatalf("person %d, month %d: opens to %q, %v; want %q, %v", a.person, a.month, o.Plain,
+							o.Err, a.plain, want)
 					}
 				}
 				return err

@@ -12,8 +12,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// FuzzOpen changes tokens the vault sealed, and opens them: only an unchanged one opens, everything else is
-// ErrTampered. Each fuzzing process has a vault of its own, so the input says what to do to which token.
+// FuzzOpen changes tokens the vault sealed, and opens them: only an unchanged one opens,
+// everything else is ErrTampered. Each fuzzing process has a vault of its own, so the input says
+// what to do to which token.
 func FuzzOpen(f *testing.F, factory Factory) {
 	e := NewEnv(f, factory)
 	var sealed []vault.Sealed

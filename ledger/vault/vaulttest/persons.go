@@ -23,21 +23,26 @@ const (
 func testTenantsOfVault(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	ctx := context.Background()
-	got, err := e.V.AddTenant(ctx, vault.NewTenant{Name: " Waterschap Zuid ", Sources: []string{"ABCDEF01-0000-4000-8000-000000000000", "abcdef01-0000-4000-8000-000000000000"},
+	got, err := e.V.AddTenant(ctx, vault.NewTenant{Name: " Waterschap Zuid ",
+		Sources:  []string{"ABCDEF01-0000-4000-8000-000000000000", "abcdef01-0000-4000-8000-000000000000"},
 		TimeZone: "Europe/Amsterdam", Language: "nl"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.ID.Version() != 4 || got.Name != "Waterschap Zuid" || got.Policy != 1 || !slices.Equal(got.Sources, []string{"abcdef01-0000-4000-8000-000000000000"}) {
+	if got.ID.Version() != 4 || got.Name != "Waterschap Zuid" || got.Policy != 1 ||
+		!slices.Equal(got.Sources, []string{"abcdef01-0000-4000-8000-000000000000"}) {
 		t.Errorf("added %+v", got)
 	}
-	if !got.Takes("ABCDEF01-0000-4000-8000-000000000000") || got.Takes("00000000-0000-4000-8000-000000000001") || !e.Tenant.Takes("anything") {
+	if !got.Takes("ABCDEF01-0000-4000-8000-000000000000") || got.Takes("00000000-0000-4000-8000-000000000001") ||
+		!e.Tenant.Takes("anything") {
 		t.Error("a tenant takes records of its sources, and only with any of others")
 	}
-	if _, err := e.V.AddTenant(ctx, vault.NewTenant{Name: "waterschap zuid", AnySource: true}); !errors.Is(err, vault.ErrExists) {
+	if _, err := e.V.AddTenant(ctx, vault.NewTenant{Name: "waterschap zuid", AnySource: true}); !errors.Is(err,
+		vault.ErrExists) {
 		t.Errorf("the name again: %v", err)
 	}
-	for _, n := range []vault.NewTenant{{}, {Name: "x"}, {Name: "x", AnySource: true, Sources: []string{"a"}}, {Name: "x", Sources: []string{"unknown"}},
+	for _, n := range []vault.NewTenant{{}, {Name: "x"}, {Name: "x", AnySource: true, Sources: []string{"a"}},
+		{Name: "x", Sources: []string{"unknown"}},
 		{Name: "x", AnySource: true, TimeZone: "Mars/Base"}, {Name: "x", AnySource: true, Language: "fr"}} {
 		if _, err := e.V.AddTenant(ctx, n); err == nil {
 			t.Errorf("added %+v", n)
@@ -54,7 +59,8 @@ func testTenantsOfVault(t *testing.T, f Factory) {
 		t.Fatal(err)
 	}
 	equal(t, "by id", byID, got)
-	for _, sources := range [][]string{{}, {"x"}, {"contoso.example"}, {uuid.Nil.String()}, {"abcdef0100004000800000000000000a"},
+	for _, sources := range [][]string{{}, {"x"}, {"contoso.example"}, {uuid.Nil.String()},
+		{"abcdef0100004000800000000000000a"},
 		{"{abcdef01-0000-4000-8000-000000000000}"}, {"abcdef01-0000-4000-8000-000000000000", ""}} {
 		if _, err := e.V.SetTenantSources(ctx, got.ID, false, sources); err == nil {
 			t.Errorf("set source tenants %q", sources)
@@ -117,7 +123,8 @@ func testPersonRules(t *testing.T, f Factory) {
 			}
 			return id
 		}
-		for _, junk := range []string{"", "0", "unknown", "<null>", "[REDACTED]", "redacted@email.com", "00000000-0000-0000-0000-000000000000"} {
+		for _, junk := range []string{"", "0", "unknown", "<null>", "[REDACTED]", "redacted@email.com",
+			"00000000-0000-0000-0000-000000000000"} {
 			if id := person(junk, junk, junk, 0); id != uuid.Nil {
 				t.Errorf("%q identifies %v", junk, id)
 			}
@@ -135,7 +142,8 @@ func testPersonRules(t *testing.T, f Factory) {
 				t.Errorf("%s is no new person", what)
 			}
 		}
-		same("the object id in another case, under a new name", person("11111111-2222-4333-8444-000000000001", "anna.new@voorbeeld.nl", "", 1), anna)
+		same("the object id in another case, under a new name",
+			person("11111111-2222-4333-8444-000000000001", "anna.new@voorbeeld.nl", "", 1), anna)
 		same("her UPN alone, in another case", person("", "ANNA@voorbeeld.nl", "", 2), anna)
 		same("her e-mail alone", person("unknown", "", "A.deVries@voorbeeld.nl", 2), anna)
 		same("junk beside her object id", person(object1, "[REDACTED]", "0", 2), anna)
@@ -144,7 +152,8 @@ func testPersonRules(t *testing.T, f Factory) {
 		differ("her UPN before she was seen with it", early, anna)
 		same("that person, found again", person("", "anna@voorbeeld.nl", "", -20), early)
 
-		// Another Anna gets the UPN on day 10: the first's period ends there, and neither is merged.
+		// Another Anna gets the UPN on day 10: the first's period ends
+		// there, and neither is merged.
 		second := person(object2, "anna@voorbeeld.nl", "", 10)
 		differ("another object id with the UPN", second, anna, early)
 		same("the UPN before", person("", "anna@voorbeeld.nl", "", 9), anna)
@@ -163,7 +172,8 @@ func testPersonRules(t *testing.T, f Factory) {
 			}
 			got = append(got, fmt.Sprintf("%s %s %v %s", names[m.ID], m.Kind, m.From.Sub(now).Hours()/24, until))
 		}
-		equal(t, "holders of the UPN, latest first", got, []string{"second upn 10 now", "anna upn 0 10", "early upn -30 0"})
+		equal(t, "holders of the UPN, latest first", got, []string{"second upn 10 now", "anna upn 0 10",
+			"early upn -30 0"})
 
 		// Two were seen with one UPN at the same time: a record without an object id is neither's.
 		third := person(object3, "shared@voorbeeld.nl", "", 0)
@@ -193,7 +203,8 @@ func testPersonRules(t *testing.T, f Factory) {
 		for _, n := range ids {
 			values = append(values, n.Kind+" "+n.Value)
 		}
-		equal(t, "what Anna is called", values, []string{"email a.devries@voorbeeld.nl", "object-id " + object1, "upn anna@voorbeeld.nl", "upn anna.new@voorbeeld.nl"})
+		equal(t, "what Anna is called", values, []string{"email a.devries@voorbeeld.nl", "object-id " + object1,
+			"upn anna@voorbeeld.nl", "upn anna.new@voorbeeld.nl"})
 		if m, err := tx.FindPersons(anna.String()); err != nil || len(m) != 0 {
 			t.Errorf("the vault's own uuid finds %v, %v", m, err)
 		}
@@ -211,8 +222,9 @@ func testPersonRules(t *testing.T, f Factory) {
 	})
 }
 
-// testPersonModel compares Person, fed in the order of time, with the rules written down another way: the last
-// object id seen with a UPN holds it; before any was, or without one, the UPN's own person does.
+// testPersonModel compares Person, fed in the order of time, with the rules written down
+// another way: the last object id seen with a UPN holds it; before any was, or without one,
+// the UPN's own person does.
 func testPersonModel(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	run := 0
@@ -256,7 +268,8 @@ func testPersonModel(t *testing.T, f Factory) {
 					continue
 				}
 				if found && (got != want || created) || !found && (!created || everyone[got]) {
-					rt.Fatalf("object %q, upn %q: got %v (created %v), want %v (known %v)", object, upn, got, created, want, found)
+					rt.Fatalf("object %q, upn %q: got %v (created %v), want %v (known %v)", object, upn, got,
+						created, want, found)
 				}
 				everyone[got] = true
 				if known(object) {
@@ -315,11 +328,13 @@ func testDevices(t *testing.T, f Factory) {
 		if again := device("i3", "d1"); again.ID == d1.ID {
 			t.Error("a directory device enrolled anew is the old device")
 		}
-		if got, found, err := tx.FindDevice(vault.DeviceHint{IntuneID: "i1"}); err != nil || !found || got.ID != d1.ID {
+		if got, found, err := tx.FindDevice(vault.DeviceHint{IntuneID: "i1"}); err != nil || !found ||
+			got.ID != d1.ID {
 			t.Errorf("found %+v, %v, %v", got, found, err)
 		}
 
-		p1, p2 := e.Person(tx, vault.PersonHint{UPN: "p1@voorbeeld.nl", At: now}), e.Person(tx, vault.PersonHint{UPN: "p2@voorbeeld.nl", At: now})
+		p1, p2 := e.Person(tx, vault.PersonHint{UPN: "p1@voorbeeld.nl", At: now}),
+			e.Person(tx, vault.PersonHint{UPN: "p2@voorbeeld.nl", At: now})
 		hold := func(ownership string, user uuid.UUID, d int) vault.Device {
 			t.Helper()
 			got, err := tx.SetHolder(d1.ID, ownership, user, day(d))

@@ -12,11 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-func secret(b byte) vault.Wrapped {
-	return vault.Wrapped{Epoch: uint32(b) + 1, Bytes: bytes.Repeat([]byte{b, 0x5a}, 30)}
+func secret(b byte) store.Wrapped {
+	return store.Wrapped{Epoch: uint32(b) + 1, Bytes: bytes.Repeat([]byte{b, 0x5a}, 30)}
 }
 
 // testSlots: a slot is there from the commit on, stays as a failed transaction found it, and once
@@ -28,10 +29,10 @@ func testSlots(t *testing.T, e *storeEnv) {
 			t.Error(err)
 		}
 	})
-	holds := func(what string, n vault.Slot, want vault.Wrapped, wantErr error) {
+	holds := func(what string, n store.Slot, want store.Wrapped, wantErr error) {
 		t.Helper()
-		for _, s := range []vault.Store{e.s, second} {
-			err := s.View(context.Background(), e.tenants[0], func(r vault.Rows) error {
+		for _, s := range []store.Store{e.s, second} {
+			err := s.View(context.Background(), e.tenants[0], func(r store.Rows) error {
 				got, err := r.Slot(n)
 				if !errors.Is(err, wantErr) || wantErr == nil &&
 					(got.Epoch != want.Epoch || !bytes.Equal(got.Bytes, want.Bytes)) {
@@ -44,15 +45,15 @@ func testSlots(t *testing.T, e *storeEnv) {
 			}
 		}
 	}
-	var n, m vault.Slot
-	fill := func(r vault.Rows, w vault.Wrapped) (vault.Slot, error) {
+	var n, m store.Slot
+	fill := func(r store.Rows, w store.Wrapped) (store.Slot, error) {
 		n, err := r.NewSlot()
 		if err != nil || n == 0 {
 			return 0, fmt.Errorf("slot %d: %w", n, err)
 		}
 		return n, r.PutSlot(n, w)
 	}
-	e.put(func(r vault.Rows) (err error) {
+	e.put(func(r store.Rows) (err error) {
 		if n, err = fill(r, secret(1)); err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func testSlots(t *testing.T, e *storeEnv) {
 		return nil
 	})
 	holds("committed", n, secret(1), nil)
-	err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) (err error) {
+	err := e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) (err error) {
 		if m, err = fill(r, secret(2)); err != nil {
 			return err
 		}
@@ -73,8 +74,8 @@ func testSlots(t *testing.T, e *storeEnv) {
 		t.Fatal(err)
 	}
 	holds("after a failed transaction", n, secret(1), nil)
-	holds("given by a failed transaction", m, vault.Wrapped{}, vault.ErrNotFound)
-	e.put(func(r vault.Rows) (err error) {
+	holds("given by a failed transaction", m, store.Wrapped{}, vault.ErrNotFound)
+	e.put(func(r store.Rows) (err error) {
 		m, err = fill(r, secret(3))
 		if e1, e2 := r.PutSlot(n, secret(9)), r.PutSlot(m+1, secret(9)); e1 == nil || e2 == nil {
 			t.Error("a slot was filled that the transaction was not given")
@@ -82,37 +83,37 @@ func testSlots(t *testing.T, e *storeEnv) {
 		return err
 	})
 	holds("of the next transaction", m, secret(3), nil)
-	e.put(func(r vault.Rows) error { return r.RetireSlot(m) })
+	e.put(func(r store.Rows) error { return r.RetireSlot(m) })
 	holds("retired", m, secret(3), nil)
 	if err := second.Scrub(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	holds("retired, and scrubbed by another", m, vault.Wrapped{}, vault.ErrSlotDestroyed)
-	e.put(func(r vault.Rows) error {
+	holds("retired, and scrubbed by another", m, store.Wrapped{}, store.ErrSlotDestroyed)
+	e.put(func(r store.Rows) error {
 		if err := r.DestroySlot(n); err != nil {
 			return err
 		}
-		if _, err := r.Slot(n); !errors.Is(err, vault.ErrSlotDestroyed) {
+		if _, err := r.Slot(n); !errors.Is(err, store.ErrSlotDestroyed) {
 			t.Errorf("in the transaction that destroys it: %v", err)
 		}
 		return r.DestroySlot(n)
 	})
-	holds("destroyed", n, vault.Wrapped{}, vault.ErrSlotDestroyed)
-	e.put(func(r vault.Rows) error { return errors.Join(r.DestroySlot(n), r.RetireSlot(n)) }) // again
+	holds("destroyed", n, store.Wrapped{}, store.ErrSlotDestroyed)
+	e.put(func(r store.Rows) error { return errors.Join(r.DestroySlot(n), r.RetireSlot(n)) }) // again
 	if err := e.s.Scrub(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	holds("destroyed again", n, vault.Wrapped{}, vault.ErrSlotDestroyed)
-	e.put(func(r vault.Rows) (err error) {
+	holds("destroyed again", n, store.Wrapped{}, store.ErrSlotDestroyed)
+	e.put(func(r store.Rows) (err error) {
 		if m, err = fill(r, secret(4)); err != nil {
 			return err
 		}
 		return r.DestroySlot(m)
 	})
-	holds("filled and destroyed by one transaction", m, vault.Wrapped{}, vault.ErrSlotDestroyed)
-	holds("never given", m+100, vault.Wrapped{}, vault.ErrNotFound)
-	holds("none", 0, vault.Wrapped{}, vault.ErrNotFound)
-	e.read(func(r vault.Rows) error {
+	holds("filled and destroyed by one transaction", m, store.Wrapped{}, store.ErrSlotDestroyed)
+	holds("never given", m+100, store.Wrapped{}, vault.ErrNotFound)
+	holds("none", 0, store.Wrapped{}, vault.ErrNotFound)
+	e.read(func(r store.Rows) error {
 		_, err := r.NewSlot()
 		for _, err := range []error{err, r.DestroySlot(n), r.RetireSlot(n)} {
 			if !errors.Is(err, vault.ErrReadOnly) {
@@ -121,22 +122,22 @@ func testSlots(t *testing.T, e *storeEnv) {
 		}
 		return nil
 	})
-	for _, w := range []vault.Wrapped{{}, {Epoch: 1, Bytes: make([]byte, vault.MaxSlot+1)}} {
-		if err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+	for _, w := range []store.Wrapped{{}, {Epoch: 1, Bytes: make([]byte, store.MaxSlot+1)}} {
+		if err := e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
 			_, err := fill(r, w)
 			return err
 		}); err == nil {
 			t.Errorf("a slot took %d bytes", len(w.Bytes))
 		}
 	}
-	e.put(func(r vault.Rows) (err error) {
-		n, err = fill(r, vault.Wrapped{Epoch: 9, Bytes: bytes.Repeat([]byte{7}, vault.MaxSlot)})
+	e.put(func(r store.Rows) (err error) {
+		n, err = fill(r, store.Wrapped{Epoch: 9, Bytes: bytes.Repeat([]byte{7}, store.MaxSlot)})
 		return err
 	})
-	holds("as full as can be", n, vault.Wrapped{Epoch: 9, Bytes: bytes.Repeat([]byte{7}, vault.MaxSlot)}, nil)
+	holds("as full as can be", n, store.Wrapped{Epoch: 9, Bytes: bytes.Repeat([]byte{7}, store.MaxSlot)}, nil)
 }
 
-func get(r vault.Rows, n vault.Slot) (vault.Wrapped, bool, error) {
+func get(r store.Rows, n store.Slot) (store.Wrapped, bool, error) {
 	w, err := r.Slot(n)
 	return w, err == nil, err
 }
@@ -151,14 +152,14 @@ func testSlotsOfMany(t *testing.T, e *storeEnv) {
 		}
 	}()
 	var mu sync.Mutex
-	mine := map[vault.Slot]byte{}
+	mine := map[store.Slot]byte{}
 	var wg sync.WaitGroup
 	for w := range 4 {
-		s := []vault.Store{e.s, second}[w%2]
+		s := []store.Store{e.s, second}[w%2]
 		wg.Go(func() {
 			for round := range 12 {
-				var got []vault.Slot
-				err := s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+				var got []store.Slot
+				err := s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
 					for range 5 {
 						n, err := r.NewSlot()
 						if err != nil {
@@ -193,7 +194,7 @@ func testSlotsOfMany(t *testing.T, e *storeEnv) {
 		})
 	}
 	wg.Wait()
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		for n, w := range mine {
 			found(t, "a slot", secret(w))(get(r, n))
 		}
@@ -205,14 +206,14 @@ func testSlotsOfMany(t *testing.T, e *storeEnv) {
 }
 
 func testCount(t *testing.T, e *storeEnv) {
-	e.put(func(r vault.Rows) error {
-		return errors.Join(r.PutOwner(vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerLive}),
-			r.PutOwner(vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerErased}),
-			r.PutOwner(vault.OwnerRow{Owner: owner(schemas.OwnerDevice), State: vault.OwnerLive}))
+	e.put(func(r store.Rows) error {
+		return errors.Join(r.PutOwner(store.OwnerRow{Owner: owner(schemas.OwnerPerson), State: store.OwnerLive}),
+			r.PutOwner(store.OwnerRow{Owner: owner(schemas.OwnerPerson), State: store.OwnerErased}),
+			r.PutOwner(store.OwnerRow{Owner: owner(schemas.OwnerDevice), State: store.OwnerLive}))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		c, err := r.Count()
-		equal(t, "counts", c, vault.Counts{Tenants: 2, Persons: 2, Devices: 1})
+		equal(t, "counts", c, store.Counts{Tenants: 2, Persons: 2, Devices: 1})
 		return err
 	})
 }
@@ -221,7 +222,7 @@ func testCount(t *testing.T, e *storeEnv) {
 // came after the slots and before the rows.
 func (e *Env) destroySlots(owners ...schemas.Owner) {
 	e.T.Helper()
-	err := e.Store.Update(context.Background(), e.Tenant.ID, func(r vault.Rows) error {
+	err := e.Store.Update(context.Background(), e.Tenant.ID, func(r store.Rows) error {
 		for _, o := range owners {
 			row, ok, err := r.Owner(o)
 			if err != nil || !ok || row.Slot == 0 {
@@ -238,8 +239,8 @@ func (e *Env) destroySlots(owners ...schemas.Owner) {
 	}
 }
 
-// testSlotFirst: owners whose slots are destroyed and whose rows stand read as erased, whatever the
-// rows say; nothing takes that back, and the order repeated completes it.
+// testSlotFirst: owners whose slots are destroyed and whose rows stand read as erased, whatever
+// the rows say; nothing takes that back, and the order repeated completes it.
 func testSlotFirst(t *testing.T, f Factory) {
 	for _, begun := range []bool{false, true} { // the order replayed on a restored vault, and on this one
 		e := NewEnv(t, f)
@@ -305,7 +306,7 @@ func testSlotFirst(t *testing.T, f Factory) {
 func testSlotOfPeriod(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)
-	err := e.Store.Update(context.Background(), e.Tenant.ID, func(r vault.Rows) error {
+	err := e.Store.Update(context.Background(), e.Tenant.ID, func(r store.Rows) error {
 		k, ok, err := r.PeriodKey("inventory", "202611")
 		if err != nil || !ok || k.Slot == 0 {
 			return fmt.Errorf("period key: %+v, %v, %w", k, ok, err)
@@ -335,9 +336,9 @@ func testSlotOfPeriod(t *testing.T, f Factory) {
 func testSlotOfRest(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	h := newHousehold(e)
-	slot := func() (row vault.OwnerRow) {
+	slot := func() (row store.OwnerRow) {
 		t.Helper()
-		err := e.Store.View(context.Background(), e.Tenant.ID, func(r vault.Rows) (err error) {
+		err := e.Store.View(context.Background(), e.Tenant.ID, func(r store.Rows) (err error) {
 			row, _, err = r.Owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.phone.ID})
 			return err
 		})
@@ -358,8 +359,8 @@ func testSlotOfRest(t *testing.T, f Factory) {
 	if now := slot().Slot; now == old || now == 0 {
 		t.Errorf("the phone keeps slot %d", now)
 	}
-	err := e.Store.View(context.Background(), e.Tenant.ID, func(r vault.Rows) error {
-		if _, err := r.Slot(old); !errors.Is(err, vault.ErrSlotDestroyed) {
+	err := e.Store.View(context.Background(), e.Tenant.ID, func(r store.Rows) error {
+		if _, err := r.Slot(old); !errors.Is(err, store.ErrSlotDestroyed) {
 			t.Errorf("the slot that Bob's keys of the phone lay under: %v", err)
 		}
 		return nil

@@ -12,10 +12,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// RunStore runs what every vault.Store must do.
+// RunStore runs what every store.Store must do.
 func RunStore(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, *storeEnv){
 		"Settings": testSettings, "Tenants": testTenants, "Owners": testOwners, "Identities": testIdentities,
@@ -35,8 +36,8 @@ func RunStore(t *testing.T, f Factory) {
 			})
 			for i := range e.tenants {
 				e.tenants[i] = uuid.New()
-				e.update(uuid.Nil, func(r vault.Rows) error {
-					return r.PutTenant(vault.TenantRow{ID: e.tenants[i], NameHash: e.tenants[i][:], Profile: blob(1),
+				e.update(uuid.Nil, func(r store.Rows) error {
+					return r.PutTenant(store.TenantRow{ID: e.tenants[i], NameHash: e.tenants[i][:], Profile: blob(1),
 						Lookup: blob(2), Record: blob(3), Policy: 1, Created: day(i)})
 				})
 			}
@@ -47,12 +48,12 @@ func RunStore(t *testing.T, f Factory) {
 
 type storeEnv struct {
 	*testing.T
-	s       vault.Store
-	again   func(testing.TB) vault.Store
+	s       store.Store
+	again   func(testing.TB) store.Store
 	tenants [2]uuid.UUID
 }
 
-func (e *storeEnv) update(tenant uuid.UUID, do func(vault.Rows) error) {
+func (e *storeEnv) update(tenant uuid.UUID, do func(store.Rows) error) {
 	e.Helper()
 	if err := e.s.Update(context.Background(), tenant, do); err != nil {
 		e.Fatal(err)
@@ -60,10 +61,10 @@ func (e *storeEnv) update(tenant uuid.UUID, do func(vault.Rows) error) {
 }
 
 // put writes for the first tenant.
-func (e *storeEnv) put(do func(vault.Rows) error) { e.Helper(); e.update(e.tenants[0], do) }
+func (e *storeEnv) put(do func(store.Rows) error) { e.Helper(); e.update(e.tenants[0], do) }
 
 // read reads for the first tenant.
-func (e *storeEnv) read(do func(vault.Rows) error) {
+func (e *storeEnv) read(do func(store.Rows) error) {
 	e.Helper()
 	if err := e.s.View(context.Background(), e.tenants[0], do); err != nil {
 		e.Fatal(err)
@@ -72,8 +73,8 @@ func (e *storeEnv) read(do func(vault.Rows) error) {
 
 func day(n int) time.Time { return time.Date(2026, 11, 1+n, 12, 30, 15, 123e6, time.UTC) }
 
-func blob(b byte) vault.Wrapped {
-	return vault.Wrapped{Epoch: uint32(b), Bytes: []byte{b, 0, 0xff, b}}
+func blob(b byte) store.Wrapped {
+	return store.Wrapped{Epoch: uint32(b), Bytes: []byte{b, 0, 0xff, b}}
 }
 
 func owner(kind schemas.KeyKind) schemas.Owner { return schemas.Owner{Kind: kind, ID: uuid.New()} }
@@ -123,33 +124,34 @@ func listed[T any](t testing.TB, what string, want ...T) func([]T, error) {
 }
 
 func testSettings(t *testing.T, e *storeEnv) {
-	e.read(func(r vault.Rows) error { absent[[]byte](t, "no setting")(r.Setting("x")); return nil })
-	e.put(func(r vault.Rows) error { return r.PutSetting("x", []byte{1}) })
-	e.update(e.tenants[1], func(r vault.Rows) error {
+	e.read(func(r store.Rows) error { absent[[]byte](t, "no setting")(r.Setting("x")); return nil })
+	e.put(func(r store.Rows) error { return r.PutSetting("x", []byte{1}) })
+	e.update(e.tenants[1], func(r store.Rows) error {
 		found(t, "a setting, from any tenant", []byte{1})(r.Setting("x"))
 		return r.PutSetting("x", []byte{0, 2})
 	})
-	e.read(func(r vault.Rows) error { found(t, "a setting replaced", []byte{0, 2})(r.Setting("x")); return nil })
+	e.read(func(r store.Rows) error { found(t, "a setting replaced", []byte{0, 2})(r.Setting("x")); return nil })
 }
 
 func testTenants(t *testing.T, e *storeEnv) {
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		all, err := r.Tenants()
 		if err != nil || len(all) != 2 || all[0].ID != e.tenants[0] || all[1].ID != e.tenants[1] {
 			t.Errorf("tenants in order of creation: %v, %v", all, err)
 		}
 		found(t, "by id", all[1])(r.Tenant(e.tenants[1]))
 		found(t, "by name", all[1])(r.TenantByName(e.tenants[1][:]))
-		absent[vault.TenantRow](t, "by another id")(r.Tenant(uuid.New()))
-		absent[vault.TenantRow](t, "by another name")(r.TenantByName([]byte{1}))
+		absent[store.TenantRow](t, "by another id")(r.Tenant(uuid.New()))
+		absent[store.TenantRow](t, "by another name")(r.TenantByName([]byte{1}))
 		return nil
 	})
-	want := vault.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5), Record: blob(6),
+	want := store.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5),
+		Record: blob(6),
 		Policy: 7, Created: day(9)}
-	e.put(func(r vault.Rows) error { return r.PutTenant(want) })
-	e.read(func(r vault.Rows) error { found(t, "replaced", want)(r.Tenant(e.tenants[0])); return nil })
-	err := e.s.Update(context.Background(), uuid.Nil, func(r vault.Rows) error {
-		return r.PutTenant(vault.TenantRow{ID: uuid.New(), NameHash: []byte("n"), Profile: blob(1),
+	e.put(func(r store.Rows) error { return r.PutTenant(want) })
+	e.read(func(r store.Rows) error { found(t, "replaced", want)(r.Tenant(e.tenants[0])); return nil })
+	err := e.s.Update(context.Background(), uuid.Nil, func(r store.Rows) error {
+		return r.PutTenant(store.TenantRow{ID: uuid.New(), NameHash: []byte("n"), Profile: blob(1),
 			Lookup: blob(1), Record: blob(1)})
 	})
 	if err == nil {
@@ -158,75 +160,75 @@ func testTenants(t *testing.T, e *storeEnv) {
 }
 
 func testOwners(t *testing.T, e *storeEnv) {
-	p := vault.OwnerRow{Owner: owner(schemas.OwnerPerson), State: vault.OwnerLive, Slot: 7,
+	p := store.OwnerRow{Owner: owner(schemas.OwnerPerson), State: store.OwnerLive, Slot: 7,
 		Created: day(1), Identified: true}
-	d := vault.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: p.Owner.ID}, State: vault.OwnerErasing,
+	d := store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: p.Owner.ID}, State: store.OwnerErasing,
 		Ownership: "company", User: uuid.New(), Generation: 3}
-	e.put(func(r vault.Rows) error { return errors.Join(r.PutOwner(p), r.PutOwner(d)) })
-	e.read(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error { return errors.Join(r.PutOwner(p), r.PutOwner(d)) })
+	e.read(func(r store.Rows) error {
 		found(t, "person", p)(r.Owner(p.Owner))
 		found(t, "device of the same uuid", d)(r.Owner(d.Owner))
-		absent[vault.OwnerRow](t, "nobody")(r.Owner(owner(schemas.OwnerPerson)))
+		absent[store.OwnerRow](t, "nobody")(r.Owner(owner(schemas.OwnerPerson)))
 		return nil
 	})
-	d.State, d.User, d.Ownership = vault.OwnerErased, uuid.Nil, ""
-	e.put(func(r vault.Rows) error { return r.PutOwner(d) })
-	e.read(func(r vault.Rows) error { found(t, "replaced", d)(r.Owner(d.Owner)); return nil })
+	d.State, d.User, d.Ownership = store.OwnerErased, uuid.Nil, ""
+	e.put(func(r store.Rows) error { return r.PutOwner(d) })
+	e.read(func(r store.Rows) error { found(t, "replaced", d)(r.Owner(d.Owner)); return nil })
 }
 
 func testIdentities(t *testing.T, e *storeEnv) {
 	a, b := owner(schemas.OwnerPerson), owner(schemas.OwnerPerson)
-	row := func(o schemas.Owner, kind string, hash byte, first, last int) vault.IdentityRow {
-		return vault.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: []byte{hash, 0}, Value: blob(hash),
+	row := func(o schemas.Owner, kind string, hash byte, first, last int) store.IdentityRow {
+		return store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: []byte{hash, 0}, Value: blob(hash),
 			First: day(first), Last: day(last)}
 	}
-	rows := []vault.IdentityRow{row(a, "upn", 1, 5, 6), row(b, "upn", 1, 1, 2), row(a, "email", 1, 1, 1),
+	rows := []store.IdentityRow{row(a, "upn", 1, 5, 6), row(b, "upn", 1, 1, 2), row(a, "email", 1, 1, 1),
 		row(a, "upn", 2, 3, 3)}
-	e.put(func(r vault.Rows) error {
-		errs := []error{r.PutOwner(vault.OwnerRow{Owner: a, State: vault.OwnerLive}),
-			r.PutOwner(vault.OwnerRow{Owner: b, State: vault.OwnerLive})}
+	e.put(func(r store.Rows) error {
+		errs := []error{r.PutOwner(store.OwnerRow{Owner: a, State: store.OwnerLive}),
+			r.PutOwner(store.OwnerRow{Owner: b, State: store.OwnerLive})}
 		for _, row := range rows {
 			errs = append(errs, r.PutIdentity(row))
 		}
 		return errors.Join(errs...)
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		listed(t, "by hash, first seen first", rows[1], rows[0])(r.Identities("upn", []byte{1, 0}))
 		listed(t, "of another kind", rows[2])(r.Identities("email", []byte{1, 0}))
-		listed[vault.IdentityRow](t, "by another hash")(r.Identities("email", []byte{9}))
+		listed[store.IdentityRow](t, "by another hash")(r.Identities("email", []byte{9}))
 		listed(t, "by owner", rows[2], rows[3], rows[0])(r.IdentitiesOf(a))
 		return nil
 	})
 	rows[0].First, rows[0].Last = day(4), day(8)
-	e.put(func(r vault.Rows) error { return errors.Join(r.PutIdentity(rows[0]), r.DeleteIdentities(b)) })
-	e.read(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error { return errors.Join(r.PutIdentity(rows[0]), r.DeleteIdentities(b)) })
+	e.read(func(r store.Rows) error {
 		listed(t, "seen longer, and the other's gone", rows[0])(r.Identities("upn", []byte{1, 0}))
-		listed[vault.IdentityRow](t, "by owner")(r.IdentitiesOf(b))
+		listed[store.IdentityRow](t, "by owner")(r.IdentitiesOf(b))
 		return nil
 	})
 }
 
 func testHoldings(t *testing.T, e *storeEnv) {
 	d1, d2, p := uuid.UUID{1}, uuid.UUID{2}, uuid.New()
-	rows := []vault.HoldingRow{
+	rows := []store.HoldingRow{
 		{Device: d1, Generation: 1, Ownership: "company", Person: p, From: day(1), To: day(2)},
 		{Device: d1, Generation: 2, Person: uuid.New(), From: day(2), To: day(3)},
 		{Device: d1, Generation: 10, Ownership: "personal", Person: p, From: day(3)},
 		{Device: d2, Generation: 1, Person: p, From: day(1)},
 	}
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutHolding(rows[3]), r.PutHolding(rows[2]), r.PutHolding(rows[0]), r.PutHolding(rows[1]))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		listed(t, "of a person", rows[0], rows[2], rows[3])(r.Holdings(p))
 		listed(t, "of a device", rows[0], rows[1], rows[2])(r.Holders(d1))
 		return nil
 	})
 	rows[3].Person, rows[3].To = uuid.Nil, day(7)
-	e.put(func(r vault.Rows) error { return errors.Join(r.PutHolding(rows[3]), r.DeleteHolders(d1)) })
-	e.read(func(r vault.Rows) error {
-		listed[vault.HoldingRow](t, "of a person")(r.Holdings(p))
-		listed[vault.HoldingRow](t, "of a device forgotten")(r.Holders(d1))
+	e.put(func(r store.Rows) error { return errors.Join(r.PutHolding(rows[3]), r.DeleteHolders(d1)) })
+	e.read(func(r store.Rows) error {
+		listed[store.HoldingRow](t, "of a person")(r.Holdings(p))
+		listed[store.HoldingRow](t, "of a device forgotten")(r.Holders(d1))
 		listed(t, "of a device held by nobody", rows[3])(r.Holders(d2))
 		return nil
 	})
@@ -234,39 +236,39 @@ func testHoldings(t *testing.T, e *storeEnv) {
 
 func testSubjectKeys(t *testing.T, e *storeEnv) {
 	p, d := owner(schemas.OwnerPerson), owner(schemas.OwnerDevice)
-	key := func(o schemas.Owner, generation int, class string) vault.SubjectKeyRow {
-		return vault.SubjectKeyRow{ID: uuid.New(), Owner: o, Generation: generation, Class: class,
-			Key: blob(byte(generation + 1)), State: vault.KeyLive}
+	key := func(o schemas.Owner, generation int, class string) store.SubjectKeyRow {
+		return store.SubjectKeyRow{ID: uuid.New(), Owner: o, Generation: generation, Class: class,
+			Key: blob(byte(generation + 1)), State: store.KeyLive}
 	}
-	rows := []vault.SubjectKeyRow{key(d, 0, "a"), key(d, 0, "b"), key(d, 2, "a"), key(p, 0, "a")}
-	e.put(func(r vault.Rows) error {
+	rows := []store.SubjectKeyRow{key(d, 0, "a"), key(d, 0, "b"), key(d, 2, "a"), key(p, 0, "a")}
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutSubjectKey(rows[2]), r.PutSubjectKey(rows[1]), r.PutSubjectKey(rows[0]),
 			r.PutSubjectKey(rows[3]))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		found(t, "by owner", rows[2])(r.SubjectKey(d, 2, "a"))
-		absent[vault.SubjectKeyRow](t, "of another generation")(r.SubjectKey(d, 1, "a"))
+		absent[store.SubjectKeyRow](t, "of another generation")(r.SubjectKey(d, 1, "a"))
 		found(t, "by id", rows[3])(r.SubjectKeyByID(rows[3].ID))
 		listed(t, "of an owner", rows[0], rows[1], rows[2])(r.SubjectKeys(d))
 		return nil
 	})
-	if err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+	if err := e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
 		return r.PutSubjectKey(key(d, 0, "a"))
 	}); err == nil {
 		t.Error("an owner may have two keys of one generation and class")
 	}
-	rows[0].State = vault.KeyErasing
+	rows[0].State = store.KeyErasing
 	unknown := uuid.New()
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutSubjectKey(rows[0]), r.DestroySubjectKey(rows[1].ID), r.DestroySubjectKey(unknown),
 			r.DestroySubjectKey(unknown))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		listed(t, "of an owner, without destroyed ones", rows[0], rows[2])(r.SubjectKeys(d))
-		absent[vault.SubjectKeyRow](t, "a destroyed one by owner")(r.SubjectKey(d, 0, "b"))
+		absent[store.SubjectKeyRow](t, "a destroyed one by owner")(r.SubjectKey(d, 0, "b"))
 		for _, id := range []uuid.UUID{rows[1].ID, unknown} {
 			k, ok, err := r.SubjectKeyByID(id)
-			if err != nil || !ok || k.State != vault.KeyDestroyed || k.Owner != (schemas.Owner{}) ||
+			if err != nil || !ok || k.State != store.KeyDestroyed || k.Owner != (schemas.Owner{}) ||
 				len(k.Key.Bytes) != 0 || k.Class != "" || k.Generation != 0 {
 				t.Errorf("a destroyed key says more than that it is: %+v, %v, %v", k, ok, err)
 			}
@@ -276,16 +278,16 @@ func testSubjectKeys(t *testing.T, e *storeEnv) {
 }
 
 func testPeriodKeys(t *testing.T, e *storeEnv) {
-	k := vault.PeriodKeyRow{ID: uuid.New(), Class: "inventory", Month: "202611", Slot: 3, Key: blob(9)}
-	e.put(func(r vault.Rows) error { return r.PutPeriodKey(k) })
-	e.read(func(r vault.Rows) error {
+	k := store.PeriodKeyRow{ID: uuid.New(), Class: "inventory", Month: "202611", Slot: 3, Key: blob(9)}
+	e.put(func(r store.Rows) error { return r.PutPeriodKey(k) })
+	e.read(func(r store.Rows) error {
 		found(t, "period key", k)(r.PeriodKey("inventory", "202611"))
-		absent[vault.PeriodKeyRow](t, "another month")(r.PeriodKey("inventory", "202612"))
+		absent[store.PeriodKeyRow](t, "another month")(r.PeriodKey("inventory", "202612"))
 		return nil
 	})
-	k.Destroyed, k.Key = true, vault.Wrapped{Bytes: []byte{}}
-	e.put(func(r vault.Rows) error { return r.PutPeriodKey(k) })
-	e.read(func(r vault.Rows) error {
+	k.Destroyed, k.Key = true, store.Wrapped{Bytes: []byte{}}
+	e.put(func(r store.Rows) error { return r.PutPeriodKey(k) })
+	e.read(func(r store.Rows) error {
 		got, ok, err := r.PeriodKey("inventory", "202611")
 		if err != nil || !ok || !got.Destroyed || len(got.Key.Bytes) != 0 {
 			t.Errorf("destroyed: %+v, %v, %v", got, ok, err)
@@ -296,78 +298,78 @@ func testPeriodKeys(t *testing.T, e *storeEnv) {
 
 func testAliases(t *testing.T, e *storeEnv) {
 	k1, k2 := uuid.New(), uuid.New()
-	alias := func(key uuid.UUID, class, month string) vault.AliasRow {
-		return vault.AliasRow{ID: uuid.New(), SubjectKey: key, Class: class, Month: month, State: vault.AliasLive}
+	alias := func(key uuid.UUID, class, month string) store.AliasRow {
+		return store.AliasRow{ID: uuid.New(), SubjectKey: key, Class: class, Month: month, State: store.AliasLive}
 	}
-	rows := []vault.AliasRow{alias(k1, "a", "202610"), alias(k1, "a", "202611"), alias(k1, "b", "202601"),
+	rows := []store.AliasRow{alias(k1, "a", "202610"), alias(k1, "a", "202611"), alias(k1, "b", "202601"),
 		alias(k2, "a", "202610")}
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutAlias(rows[2]), r.PutAlias(rows[1]), r.PutAlias(rows[0]), r.PutAlias(rows[3]))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		found(t, "alias", rows[3])(r.Alias(rows[3].ID))
-		absent[vault.AliasRow](t, "another")(r.Alias(uuid.New()))
+		absent[store.AliasRow](t, "another")(r.Alias(uuid.New()))
 		listed(t, "of a key", rows[0], rows[1], rows[2])(r.Aliases(k1))
 		return nil
 	})
-	bury := func(r vault.AliasRow, s vault.AliasState) vault.AliasRow {
+	bury := func(r store.AliasRow, s store.AliasState) store.AliasRow {
 		r.SubjectKey, r.State = uuid.Nil, s
 		return r
 	}
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.BuryAliasesOfPeriod("a", "202610"), r.BuryAliases(k1),
 			r.BuryAliasesOfPeriod("a", "202611"))
 	})
-	e.read(func(r vault.Rows) error {
-		found(t, "expired", bury(rows[0], vault.AliasExpired))(r.Alias(rows[0].ID))
-		found(t, "erased, and then no more expired", bury(rows[1], vault.AliasErased))(r.Alias(rows[1].ID))
-		found(t, "erased", bury(rows[2], vault.AliasErased))(r.Alias(rows[2].ID))
-		found(t, "the other key's expired", bury(rows[3], vault.AliasExpired))(r.Alias(rows[3].ID))
-		listed[vault.AliasRow](t, "of a key")(r.Aliases(k1))
+	e.read(func(r store.Rows) error {
+		found(t, "expired", bury(rows[0], store.AliasExpired))(r.Alias(rows[0].ID))
+		found(t, "erased, and then no more expired", bury(rows[1], store.AliasErased))(r.Alias(rows[1].ID))
+		found(t, "erased", bury(rows[2], store.AliasErased))(r.Alias(rows[2].ID))
+		found(t, "the other key's expired", bury(rows[3], store.AliasExpired))(r.Alias(rows[3].ID))
+		listed[store.AliasRow](t, "of a key")(r.Aliases(k1))
 		return nil
 	})
 }
 
-func streamKey(stream uuid.UUID, b byte) vault.StreamKeyRow {
-	return vault.StreamKeyRow{Stream: stream, Slot: vault.Slot(b), Key: blob(b)}
+func streamKey(stream uuid.UUID, b byte) store.StreamKeyRow {
+	return store.StreamKeyRow{Stream: stream, Slot: store.Slot(b), Key: blob(b)}
 }
 
 func testStreams(t *testing.T, e *storeEnv) {
 	concerned := uuid.New()
-	rows := []vault.MappingRow{{Hash: []byte{1}, Stream: schemas.NewStream("refusal", uuid.New()),
+	rows := []store.MappingRow{{Hash: []byte{1}, Stream: schemas.NewStream("refusal", uuid.New()),
 		Concerned: concerned},
 		{Hash: []byte{2}, Stream: schemas.NewStream("refusal", uuid.New()), Concerned: concerned},
 		{Hash: []byte{3}, Stream: schemas.NewStream("adminaction", uuid.New())}}
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutMapping(rows[0]), r.PutMapping(rows[1]), r.PutMapping(rows[2]),
 			r.PutStreamKey(streamKey(concerned, 1)), r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 2)))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		found(t, "mapping", rows[2])(r.Mapping([]byte{3}))
 		listed(t, "of what they concern", rows[0], rows[1])(r.MappingsOf(concerned))
 		found(t, "stream key", streamKey(concerned, 1))(r.StreamKey(concerned))
-		absent[vault.StreamKeyRow](t, "another stream's")(r.StreamKey(uuid.New()))
+		absent[store.StreamKeyRow](t, "another stream's")(r.StreamKey(uuid.New()))
 		return nil
 	})
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.DeleteMappings(concerned), r.DeleteStreamKey(concerned),
 			r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 3)))
 	})
-	e.read(func(r vault.Rows) error {
-		absent[vault.MappingRow](t, "deleted")(r.Mapping([]byte{1}))
+	e.read(func(r store.Rows) error {
+		absent[store.MappingRow](t, "deleted")(r.Mapping([]byte{1}))
 		found(t, "concerns nothing", rows[2])(r.Mapping([]byte{3}))
-		absent[vault.StreamKeyRow](t, "deleted key")(r.StreamKey(concerned))
+		absent[store.StreamKeyRow](t, "deleted key")(r.StreamKey(concerned))
 		found(t, "replaced key", streamKey(rows[0].Stream.UUID(), 3))(r.StreamKey(rows[0].Stream.UUID()))
 		return nil
 	})
 }
 
 func testSuppressions(t *testing.T, e *storeEnv) {
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutSuppression([]byte{1}, day(3)), r.PutSuppression([]byte{1}, day(2)),
 			r.PutSuppression([]byte{2}, day(1)), r.PutSuppression([]byte{2}, day(4)))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		found(t, "the later date stays", day(3))(r.Suppression([]byte{1}))
 		found(t, "the later date wins", day(4))(r.Suppression([]byte{2}))
 		absent[time.Time](t, "another")(r.Suppression([]byte{3}))
@@ -376,78 +378,78 @@ func testSuppressions(t *testing.T, e *storeEnv) {
 }
 
 func testErasures(t *testing.T, e *storeEnv) {
-	rows := []vault.ErasureRow{
-		{Completion: uuid.New(), Tenant: e.tenants[0], Person: uuid.New(), State: vault.ErasureBegun, Begun: day(2),
+	rows := []store.ErasureRow{
+		{Completion: uuid.New(), Tenant: e.tenants[0], Person: uuid.New(), State: store.ErasureBegun, Begun: day(2),
 			Claimed: day(3), Keys: []uuid.UUID{uuid.New(), uuid.New()}},
-		{Completion: uuid.New(), Tenant: e.tenants[1], State: vault.ErasureDestroyed, Begun: day(1)},
-		{Completion: uuid.New(), Tenant: e.tenants[0], State: vault.ErasureCompleted, Begun: day(1)},
+		{Completion: uuid.New(), Tenant: e.tenants[1], State: store.ErasureDestroyed, Begun: day(1)},
+		{Completion: uuid.New(), Tenant: e.tenants[0], State: store.ErasureCompleted, Begun: day(1)},
 	}
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutErasure(rows[0]), r.PutErasure(rows[1]), r.PutErasure(rows[2]))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		listed(t, "incomplete ones of all tenants, oldest first", rows[1], rows[0])(r.Erasures())
 		found(t, "erasure", rows[2])(r.Erasure(rows[2].Completion))
-		absent[vault.ErasureRow](t, "another")(r.Erasure(uuid.New()))
+		absent[store.ErasureRow](t, "another")(r.Erasure(uuid.New()))
 		return nil
 	})
-	rows[0].State, rows[0].Person, rows[0].Keys = vault.ErasureCompleted, uuid.Nil, nil
-	e.put(func(r vault.Rows) error { return r.PutErasure(rows[0]) })
-	e.read(func(r vault.Rows) error { listed(t, "incomplete ones", rows[1])(r.Erasures()); return nil })
+	rows[0].State, rows[0].Person, rows[0].Keys = store.ErasureCompleted, uuid.Nil, nil
+	e.put(func(r store.Rows) error { return r.PutErasure(rows[0]) })
+	e.read(func(r store.Rows) error { listed(t, "incomplete ones", rows[1])(r.Erasures()); return nil })
 }
 
 func testHolds(t *testing.T, e *storeEnv) {
 	o, hold := owner(schemas.OwnerPerson), uuid.New()
-	e.put(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error {
 		return errors.Join(r.PutHold(hold, o, day(1)), r.PutHold(uuid.New(), o, day(2)))
 	})
-	e.read(func(r vault.Rows) error { listed(t, "an owner once", o)(r.Holds()); return nil })
-	e.put(func(r vault.Rows) error { return r.DeleteHold(hold) })
-	e.read(func(r vault.Rows) error { listed(t, "one hold lifted of two", o)(r.Holds()); return nil })
+	e.read(func(r store.Rows) error { listed(t, "an owner once", o)(r.Holds()); return nil })
+	e.put(func(r store.Rows) error { return r.DeleteHold(hold) })
+	e.read(func(r store.Rows) error { listed(t, "one hold lifted of two", o)(r.Holds()); return nil })
 }
 
 // testIsolation: rows of one tenant are not there for another, under any getter.
 func testIsolation(t *testing.T, e *storeEnv) {
 	o, u := owner(schemas.OwnerPerson), uuid.New()
-	e.put(func(r vault.Rows) error {
-		return errors.Join(r.PutOwner(vault.OwnerRow{Owner: o, State: vault.OwnerLive}),
-			r.PutIdentity(vault.IdentityRow{ID: u, Owner: o, Kind: "upn", Hash: []byte{1}, Value: blob(1)}),
-			r.PutHolding(vault.HoldingRow{Device: u, Generation: 1, Person: o.ID}),
-			r.PutSubjectKey(vault.SubjectKeyRow{ID: u, Owner: o, Class: "a", Key: blob(1), State: vault.KeyLive}),
-			r.PutPeriodKey(vault.PeriodKeyRow{ID: u, Class: "a", Month: "202611", Key: blob(1)}),
-			r.PutAlias(vault.AliasRow{ID: u, SubjectKey: u, Class: "a", Month: "202611", State: vault.AliasLive}),
-			r.PutMapping(vault.MappingRow{Hash: []byte{1}, Stream: schemas.NewStream("alert", u), Concerned: u}),
+	e.put(func(r store.Rows) error {
+		return errors.Join(r.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerLive}),
+			r.PutIdentity(store.IdentityRow{ID: u, Owner: o, Kind: "upn", Hash: []byte{1}, Value: blob(1)}),
+			r.PutHolding(store.HoldingRow{Device: u, Generation: 1, Person: o.ID}),
+			r.PutSubjectKey(store.SubjectKeyRow{ID: u, Owner: o, Class: "a", Key: blob(1), State: store.KeyLive}),
+			r.PutPeriodKey(store.PeriodKeyRow{ID: u, Class: "a", Month: "202611", Key: blob(1)}),
+			r.PutAlias(store.AliasRow{ID: u, SubjectKey: u, Class: "a", Month: "202611", State: store.AliasLive}),
+			r.PutMapping(store.MappingRow{Hash: []byte{1}, Stream: schemas.NewStream("alert", u), Concerned: u}),
 			r.PutStreamKey(streamKey(u, 1)), r.PutSuppression([]byte{1}, day(1)), r.PutHold(u, o, day(1)))
 	})
-	e.update(e.tenants[1], func(r vault.Rows) error {
-		absent[vault.OwnerRow](t, "owner")(r.Owner(o))
-		listed[vault.IdentityRow](t, "identities")(r.Identities("upn", []byte{1}))
-		listed[vault.IdentityRow](t, "identities of an owner")(r.IdentitiesOf(o))
-		listed[vault.HoldingRow](t, "holdings")(r.Holdings(o.ID))
-		listed[vault.HoldingRow](t, "holders")(r.Holders(u))
-		absent[vault.SubjectKeyRow](t, "subject key")(r.SubjectKey(o, 0, "a"))
-		absent[vault.SubjectKeyRow](t, "subject key by id")(r.SubjectKeyByID(u))
-		listed[vault.SubjectKeyRow](t, "subject keys")(r.SubjectKeys(o))
-		absent[vault.PeriodKeyRow](t, "period key")(r.PeriodKey("a", "202611"))
-		absent[vault.AliasRow](t, "alias")(r.Alias(u))
-		listed[vault.AliasRow](t, "aliases")(r.Aliases(u))
-		absent[vault.MappingRow](t, "mapping")(r.Mapping([]byte{1}))
-		listed[vault.MappingRow](t, "mappings")(r.MappingsOf(u))
-		absent[vault.StreamKeyRow](t, "stream key")(r.StreamKey(u))
+	e.update(e.tenants[1], func(r store.Rows) error {
+		absent[store.OwnerRow](t, "owner")(r.Owner(o))
+		listed[store.IdentityRow](t, "identities")(r.Identities("upn", []byte{1}))
+		listed[store.IdentityRow](t, "identities of an owner")(r.IdentitiesOf(o))
+		listed[store.HoldingRow](t, "holdings")(r.Holdings(o.ID))
+		listed[store.HoldingRow](t, "holders")(r.Holders(u))
+		absent[store.SubjectKeyRow](t, "subject key")(r.SubjectKey(o, 0, "a"))
+		absent[store.SubjectKeyRow](t, "subject key by id")(r.SubjectKeyByID(u))
+		listed[store.SubjectKeyRow](t, "subject keys")(r.SubjectKeys(o))
+		absent[store.PeriodKeyRow](t, "period key")(r.PeriodKey("a", "202611"))
+		absent[store.AliasRow](t, "alias")(r.Alias(u))
+		listed[store.AliasRow](t, "aliases")(r.Aliases(u))
+		absent[store.MappingRow](t, "mapping")(r.Mapping([]byte{1}))
+		listed[store.MappingRow](t, "mappings")(r.MappingsOf(u))
+		absent[store.StreamKeyRow](t, "stream key")(r.StreamKey(u))
 		absent[time.Time](t, "suppression")(r.Suppression([]byte{1}))
 		listed[schemas.Owner](t, "holds")(r.Holds())
 		// Nor can it destroy them.
 		return errors.Join(r.DeleteIdentities(o), r.DeleteHolders(u), r.DestroySubjectKey(u), r.BuryAliases(u),
 			r.BuryAliasesOfPeriod("a", "202611"), r.DeleteMappings(u), r.DeleteStreamKey(u), r.DeleteHold(u))
 	})
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		if ids, err := r.IdentitiesOf(o); err != nil || len(ids) != 1 {
 			t.Errorf("identities after the other tenant's deletes: %v, %v", ids, err)
 		}
-		if k, ok, err := r.SubjectKeyByID(u); err != nil || !ok || k.State != vault.KeyLive {
+		if k, ok, err := r.SubjectKeyByID(u); err != nil || !ok || k.State != store.KeyLive {
 			t.Errorf("key after the other tenant's destruction: %+v, %v, %v", k, ok, err)
 		}
-		if a, ok, err := r.Alias(u); err != nil || !ok || a.State != vault.AliasLive {
+		if a, ok, err := r.Alias(u); err != nil || !ok || a.State != store.AliasLive {
 			t.Errorf("alias after the other tenant's burial: %+v, %v, %v", a, ok, err)
 		}
 		if h, err := r.Holds(); err != nil || len(h) != 1 {
@@ -460,7 +462,7 @@ func testIsolation(t *testing.T, e *storeEnv) {
 var errTest = errors.New("the function's own error")
 
 func testRollback(t *testing.T, e *storeEnv) {
-	err := e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+	err := e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
 		if err := r.PutSetting("x", []byte{1}); err != nil {
 			return err
 		}
@@ -470,25 +472,25 @@ func testRollback(t *testing.T, e *storeEnv) {
 	if !errors.Is(err, errTest) {
 		t.Errorf("Update returns %v", err)
 	}
-	e.read(func(r vault.Rows) error { absent[[]byte](t, "rolled back")(r.Setting("x")); return nil })
+	e.read(func(r store.Rows) error { absent[[]byte](t, "rolled back")(r.Setting("x")); return nil })
 	func() {
 		defer func() {
 			if recover() == nil {
 				t.Error("a panic was swallowed")
 			}
 		}()
-		_ = e.s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+		_ = e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
 			if err := r.PutSetting("x", []byte{1}); err != nil {
 				return err
 			}
 			panic("in a transaction")
 		})
 	}()
-	e.put(func(r vault.Rows) error { absent[[]byte](t, "rolled back by a panic")(r.Setting("x")); return nil })
+	e.put(func(r store.Rows) error { absent[[]byte](t, "rolled back by a panic")(r.Setting("x")); return nil })
 }
 
 func testReadOnly(t *testing.T, e *storeEnv) {
-	err := e.s.View(context.Background(), e.tenants[0], func(r vault.Rows) error {
+	err := e.s.View(context.Background(), e.tenants[0], func(r store.Rows) error {
 		return r.PutSetting("x", []byte{1})
 	})
 	if !errors.Is(err, vault.ErrReadOnly) {
@@ -497,14 +499,14 @@ func testReadOnly(t *testing.T, e *storeEnv) {
 }
 
 func testSnapshot(t *testing.T, e *storeEnv) {
-	e.put(func(r vault.Rows) error { return r.PutSetting("x", []byte{1}) })
-	e.read(func(r vault.Rows) error {
+	e.put(func(r store.Rows) error { return r.PutSetting("x", []byte{1}) })
+	e.read(func(r store.Rows) error {
 		found(t, "before", []byte{1})(r.Setting("x"))
-		e.put(func(w vault.Rows) error { return w.PutSetting("x", []byte{2}) }) // a writer does not wait for views
+		e.put(func(w store.Rows) error { return w.PutSetting("x", []byte{2}) }) // a writer does not wait for views
 		found(t, "a view is one snapshot", []byte{1})(r.Setting("x"))
 		return nil
 	})
-	e.read(func(r vault.Rows) error { found(t, "a later view", []byte{2})(r.Setting("x")); return nil })
+	e.read(func(r store.Rows) error { found(t, "a later view", []byte{2})(r.Setting("x")); return nil })
 }
 
 // testSerialised: read-modify-write transactions through two handles lose nothing.
@@ -519,10 +521,10 @@ func testSerialised(t *testing.T, e *storeEnv) {
 	var wg sync.WaitGroup
 	errs := make(chan error, workers)
 	for w := range workers {
-		s := []vault.Store{e.s, second}[w%2]
+		s := []store.Store{e.s, second}[w%2]
 		wg.Go(func() {
 			for range each {
-				err := s.Update(context.Background(), e.tenants[0], func(r vault.Rows) error {
+				err := s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
 					b, ok, err := r.Setting("n")
 					if err != nil {
 						return err
@@ -545,7 +547,7 @@ func testSerialised(t *testing.T, e *storeEnv) {
 	for err := range errs {
 		t.Error(err)
 	}
-	e.read(func(r vault.Rows) error {
+	e.read(func(r store.Rows) error {
 		found(t, "count", binary.BigEndian.AppendUint64(nil, workers*each))(r.Setting("n"))
 		return nil
 	})
@@ -553,7 +555,7 @@ func testSerialised(t *testing.T, e *storeEnv) {
 
 func testCancelled(t *testing.T, e *storeEnv) {
 	ctx, cancel := context.WithCancel(context.Background())
-	err := e.s.Update(ctx, e.tenants[0], func(r vault.Rows) error {
+	err := e.s.Update(ctx, e.tenants[0], func(r store.Rows) error {
 		err := r.PutSetting("x", []byte{1})
 		cancel()
 		return err
@@ -561,18 +563,18 @@ func testCancelled(t *testing.T, e *storeEnv) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("an update whose context ended: %v", err)
 	}
-	if err := e.s.Update(ctx, e.tenants[0], func(vault.Rows) error {
+	if err := e.s.Update(ctx, e.tenants[0], func(store.Rows) error {
 		t.Error("ran")
 		return nil
 	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an update with an ended context: %v", err)
 	}
-	e.put(func(r vault.Rows) error { absent[[]byte](t, "not committed")(r.Setting("x")); return nil })
+	e.put(func(r store.Rows) error { absent[[]byte](t, "not committed")(r.Setting("x")); return nil })
 }
 
 func testOutlived(t *testing.T, e *storeEnv) {
-	var kept vault.Rows
-	e.put(func(r vault.Rows) error { kept = r; return nil })
+	var kept store.Rows
+	e.put(func(r store.Rows) error { kept = r; return nil })
 	if err := kept.PutSetting("x", nil); err == nil {
 		t.Error("rows write after their transaction")
 	}
@@ -582,12 +584,12 @@ func testOutlived(t *testing.T, e *storeEnv) {
 }
 
 func testReopened(t *testing.T, e *storeEnv) {
-	e.put(func(r vault.Rows) error { return r.PutSetting("x", []byte{7}) })
+	e.put(func(r store.Rows) error { return r.PutSetting("x", []byte{7}) })
 	if err := e.s.Scrub(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	second := e.again(t)
-	err := second.View(context.Background(), uuid.Nil, func(r vault.Rows) error {
+	err := second.View(context.Background(), uuid.Nil, func(r store.Rows) error {
 		found(t, "through another handle", []byte{7})(r.Setting("x"))
 		return nil
 	})

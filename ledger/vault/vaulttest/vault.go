@@ -14,9 +14,10 @@ func RunVault(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
 		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel,
 		"Devices":     testDevices,
-		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames, "Tampered": testTampered,
-		"Streams":     testStreamsOfVault,
-		"AwaitedIDs":  testAwaitedIDs,
+		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
+		"Tampered":   testTampered,
+		"Streams":    testStreamsOfVault,
+		"AwaitedIDs": testAwaitedIDs, "PersonStream": testPersonStream,
 		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays,
 		"EraseCancelled": testEraseCancelled,
 		"Suppression":    testSuppressionOfVault, "Held": testHeld, "Expired": testExpired,

@@ -1,7 +1,8 @@
-// Package chtest gives tests a migrated views database on the real engine, in a few lines: TestMain calls Main, a test
-// calls Start; and ledgers to fill it with, invented (Ledger) or written by hand (Story). One embedded server
-// runs for a whole test binary, started by the first test that asks; each Start has a database of its own, dropped when
-// its test ends. It owns a temporary directory and trusts nothing.
+// Package chtest gives tests a migrated views database on the real engine, in a few lines:
+// TestMain calls Main, a test calls Start; and ledgers to fill it with, invented (Ledger) or
+// written by hand (Story). One embedded server runs for a whole test binary, started by the first
+// test that asks; each Start has a database of its own, dropped when its test ends. It owns a
+// temporary directory and trusts nothing.
 package chtest
 
 import (
@@ -23,7 +24,8 @@ import (
 // childArgument makes the test binary run the engine instead of its tests.
 const childArgument = "run-embedded-clickhouse"
 
-// Main is a package's whole TestMain: it runs the tests, stops the server that they may have started, and exits.
+// Main is a package's whole TestMain: it runs the tests, stops the server that they
+// may have started, and exits.
 func Main(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -85,13 +87,14 @@ func serve(dir, addr string) (*embedded.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first run ever fetches the library
 	defer cancel()
 	return embedded.Start(ctx, embedded.Config{
-		Accounts: accounts, DataDir: dir, Addr: addr, Command: []string{exe, childArgument}, LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Accounts: accounts, DataDir: dir, Addr: addr, Command: []string{exe, childArgument},
+		LibPath: os.Getenv("EMBEDDED_CLICKHOUSE_LIB"),
+		Logger:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 }
 
-// Serve starts an engine of the test's own, on addr or, where that is empty, on a free port. The test may kill it and
-// start it again; the last one is stopped by its caller.
+// Serve starts an engine of the test's own, on addr or, where that is empty, on a free port. The
+// test may kill it and start it again; the last one is stopped by its caller.
 func Serve(t testing.TB, dir, addr string) *embedded.Server {
 	t.Helper()
 	s, err := serve(dir, addr)
@@ -123,7 +126,8 @@ func Config(t testing.TB) clickhouse.Config {
 	}
 	return clickhouse.Config{
 		Username: Writer, Password: WriterPassword,
-		Addrs: []string{shared.s.Addr()}, Database: fmt.Sprintf("test_%d", shared.next.Add(1)), Poll: 10 * time.Millisecond,
+		Addrs: []string{shared.s.Addr()}, Database: fmt.Sprintf("test_%d", shared.next.Add(1)),
+		Poll: 10 * time.Millisecond,
 	}
 }
 

@@ -13,15 +13,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// Event is an event of an invented ledger, with the draft that it was made from. What is no draft (an unknown type,
-// data that its type does not have) has a nil Draft.Type.
+// Event is an event of an invented ledger, with the draft that it was made from. What is no draft
+// (an unknown type, data that its type does not have) has a nil Draft.Type.
 type Event struct {
-	schemas.Recorded
+	schemas.Envelope
 	Draft schemas.Draft
 }
 
-// Ledger invents ledgers: the same seed gives the same events. Times lie before and after one another at random, some
-// are unknown; protected values are well-formed tokens that no key opens.
+// Ledger invents ledgers: the same seed gives the same events. Times lie before and after one
+// another at random, some are unknown; protected values are well-formed tokens that no key opens.
 type Ledger struct {
 	Rand    *rand.Rand
 	Tenants []uuid.UUID
@@ -36,12 +36,14 @@ type Ledger struct {
 	c        *schemas.Catalogue
 }
 
-// NewLedger returns a ledger of that many tenants, with that many devices each, that has no event yet.
+// NewLedger returns a ledger of that many tenants, with that many devices
+// each, that has no event yet.
 func NewLedger(seed uint64, tenants, devices int) *Ledger {
 	l := &Ledger{
 		Rand: rand.New(rand.NewPCG(seed, 1)), Devices: map[uuid.UUID][]schemas.Stream{}, Apps: 6,
-		revision: map[schemas.Stream]uint64{}, elements: map[schemas.Stream][]string{}, actions: map[uuid.UUID][]action{},
-		clock: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), c: schemas.Default(),
+		revision: map[schemas.Stream]uint64{}, elements: map[schemas.Stream][]string{},
+		actions: map[uuid.UUID][]action{},
+		clock:   time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), c: schemas.Default(),
 	}
 	for range tenants {
 		t := l.uuid()
@@ -133,7 +135,8 @@ func (l *Ledger) device(t uuid.UUID) Event {
 		}
 		l.value(&d, a, nil)
 		if restated && l.chance(50) {
-			d.Values[len(d.Values)-1].Observed = l.clock.Add(-time.Duration(l.Rand.IntN(1000)) * time.Hour).Truncate(time.Second)
+			ago := time.Duration(l.Rand.IntN(1000)) * time.Hour
+			d.Values[len(d.Values)-1].Observed = l.clock.Add(-ago).Truncate(time.Second)
 		}
 	}
 	return l.record(d)
@@ -206,7 +209,8 @@ func (l *Ledger) action(t uuid.UUID) Event {
 }
 
 func isTarget(id string) bool {
-	return id == "action.changes" || len(id) > 14 && id[:14] == "action.target-" || strings.HasPrefix(id, "action.disputed-")
+	return id == "action.changes" || len(id) > 14 && id[:14] == "action.target-" ||
+		strings.HasPrefix(id, "action.disputed-")
 }
 
 func (l *Ledger) access(t uuid.UUID) Event {
@@ -218,7 +222,8 @@ func (l *Ledger) access(t uuid.UUID) Event {
 }
 
 func (l *Ledger) request(t uuid.UUID) Event {
-	typ := pick(l, "request.opened.v1", "request.access-packaged.v1", "request.erasure-ordered.v1", "subject.erased.v1")
+	typ := pick(l, "request.opened.v1", "request.access-packaged.v1", "request.erasure-ordered.v1",
+		"subject.erased.v1")
 	kind := "request"
 	if typ == "subject.erased.v1" {
 		kind = "subject"
@@ -239,14 +244,16 @@ func (l *Ledger) request(t uuid.UUID) Event {
 func (l *Ledger) draft(typ string, tenant uuid.UUID, stream schemas.Stream) schemas.Draft {
 	l.clock = l.clock.Add(time.Duration(l.Rand.IntN(60_000)) * time.Millisecond)
 	d := schemas.Draft{
-		Type: l.c.MustType(typ), Tenant: tenant, Stream: stream, ID: l.uuid(), Recorded: l.clock, Source: pick(l, "graph", "azure-monitor"),
+		Type: l.c.MustType(typ), Tenant: tenant, Stream: stream, ID: l.uuid(), Recorded: l.clock,
+		Source:   pick(l, "graph", "azure-monitor"),
 		Occurred: l.clock.Add(-time.Duration(l.Rand.IntN(5*3600*1000)) * time.Millisecond),
 	}
 	switch {
 	case l.chance(4):
 		d.Occurred = time.Time{}
 	case l.chance(2):
-		d.Occurred = pick(l, time.Date(1066, 10, 14, 9, 0, 0, 0, time.UTC), time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC))
+		d.Occurred = pick(l, time.Date(1066, 10, 14, 9, 0, 0, 0, time.UTC),
+			time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC))
 	}
 	if l.chance(30) {
 		d.Correlation, d.Causation = l.uuid(), l.uuid()
@@ -268,7 +275,8 @@ func (l *Ledger) open(d *schemas.Draft, attr string, path []string, v any) {
 	d.Values = append(d.Values, schemas.Value{Attr: l.c.MustAttribute(attr), Path: path, Plain: schemas.JSON(v)})
 }
 
-// value adds an open value where the attribute has a shape that we can invent one for, a token otherwise.
+// value adds an open value where the attribute has a shape that we can invent
+// one for, a token otherwise.
 func (l *Ledger) value(d *schemas.Draft, a *schemas.Attribute, path []string) {
 	var v any
 	if a.Shape != nil && l.chance(90) {
@@ -293,11 +301,12 @@ func (l *Ledger) value(d *schemas.Draft, a *schemas.Attribute, path []string) {
 			v = pick(l, "wipe", "manual", "assign")
 		}
 	}
-	if v != nil && a.Open(schemas.JSON(v)) {
+	if v != nil && a.MayStandOpen(schemas.JSON(v)) {
 		d.Values = append(d.Values, schemas.Value{Attr: a, Path: path, Plain: schemas.JSON(v)})
 		return
 	}
-	h := schemas.TokenHeader{Alias: l.alias(), Class: a.Class, Month: schemas.Month(d.Occurred, d.Recorded), Event: d.ID, Attr: a.ID, Path: path}
+	h := schemas.TokenHeader{Alias: l.alias(), Class: a.Class, Month: schemas.Month(d.Occurred, d.Recorded),
+		Event: d.ID, Attr: a.ID, Path: path}
 	body := make([]byte, 92+32*l.Rand.IntN(2))
 	for i := range body {
 		body[i] = byte(l.Rand.Uint32())
@@ -315,11 +324,11 @@ func (l *Ledger) record(d schemas.Draft) Event {
 
 func (l *Ledger) append(e schemas.Event, d schemas.Draft) Event {
 	e = schemastest.Sign(e, l.revision[e.Stream])
-	r := schemas.Recorded{Event: e, Revision: l.revision[e.Stream], Seq: l.seq, Created: d.Recorded}
+	r := schemas.RecordedEvent{Event: e, Revision: l.revision[e.Stream], Seq: l.seq, Created: d.Recorded}
 	r.Position = schemas.Position{Commit: l.seq * 100, Prepare: l.seq * 100}
 	l.revision[e.Stream]++
 	l.seq++
-	return Event{Recorded: r, Draft: d}
+	return Event{Envelope: schemastest.Envelope(r), Draft: d}
 }
 
 // raw records an event whose data the catalogue cannot read.
@@ -330,8 +339,9 @@ func (l *Ledger) raw(typ string, stream schemas.Stream, t uuid.UUID, data string
 		d.Stream = schemas.NewStream(known.Kind(), l.uuid())
 	}
 	d.Type, d.Subjects = nil, []schemas.SubjectRef{{Role: "user", Alias: l.alias()}}
-	m := schemas.Metadata{Tenant: t, Occurred: d.Occurred, Recorded: d.Recorded, Source: d.Source, Correlation: d.Correlation,
-		Causation: d.Causation, Subjects: []schemas.Subject{{ID: d.Subjects[0].Alias, Role: "user"}}}
+	m := schemas.Metadata{Tenant: t, Occurred: d.Occurred, Recorded: d.Recorded, Source: d.Source,
+		Correlation: d.Correlation,
+		Causation:   d.Causation, Subjects: []schemas.Subject{{ID: d.Subjects[0].Alias, Role: "user"}}}
 	meta, err := m.Encode()
 	if err != nil {
 		panic(fmt.Sprintf("chtest: %v", err))

@@ -15,8 +15,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Topics is a projections.Source in memory: a topic per kind of stream, each of so many partitions. It may repeat, fail
-// and be made anew, as the real ones may.
+// Topics is a projections.Source in memory: a topic per kind of stream, each of so many
+// partitions. It may repeat, fail and be made anew, as the real ones may.
 type Topics struct {
 	mu         sync.Mutex
 	partitions map[string][]projections.Item
@@ -47,13 +47,13 @@ func (t *Topics) Partition(s schemas.Stream) string {
 	return fmt.Sprintf("ledger.%s/%d#%d", s.Kind(), h.Sum32()%t.perTopic, t.made)
 }
 
-// Publish appends the events in order, and notes the highest sequence and the ends. Publishing some
-// again is a relay's repeated round.
+// Publish appends the events in order, and notes the highest sequence and the ends. Publishing
+// some again is a relay's repeated round.
 func (t *Topics) Publish(events ...Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range events {
-		t.put(t.Partition(e.Stream), projections.Item{Recorded: e.Recorded})
+		t.put(t.Partition(e.Stream), projections.Item{Envelope: e.Envelope})
 		t.published = max(t.published, e.Seq+1)
 	}
 	t.note()
@@ -186,46 +186,41 @@ func (t *Topics) Noted(ctx context.Context, last *projections.Noted) (*projectio
 	}
 }
 
-// Rows returns the rows of events, as the projector would make them, for tests that need no topics.
-func Rows(events ...Event) ([]projections.Row, error) {
+// Rows returns the rows of events, as the projector would make them, for tests that need no
+// topics.
+func Rows(events ...Event) []projections.Row {
 	out := make([]projections.Row, 0, len(events))
 	for _, e := range events {
-		r, err := projections.RowOf(e.Recorded)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, r)
-	}
-	return out, nil
-}
-
-// Recorded returns the events without their drafts.
-func Recorded(events []Event) []schemas.Recorded {
-	out := make([]schemas.Recorded, len(events))
-	for i := range events {
-		out[i] = events[i].Recorded
+		out = append(out, projections.RowOf(e.Envelope))
 	}
 	return out
 }
 
-// Load inserts events that begin at sequence 0 and have no gap, and saves the position that covers them, so that
-// Through is the last of them.
-func Load(t testing.TB, db *clickhouse.DB, events ...schemas.Recorded) {
+// Envelopes returns the events without their drafts.
+func Envelopes(events []Event) []schemas.Envelope {
+	out := make([]schemas.Envelope, len(events))
+	for i := range events {
+		out[i] = events[i].Envelope
+	}
+	return out
+}
+
+// Load inserts events that begin at sequence 0 and have no gap, and saves the position that covers
+// them, so that Through is the last of them.
+func Load(t testing.TB, db *clickhouse.DB, events ...schemas.Envelope) {
 	t.Helper()
 	rows := make([]projections.Row, len(events))
 	for i, e := range events {
 		if e.Seq != uint64(i) {
 			t.Fatalf("event %d has sequence %d", i, e.Seq)
 		}
-		var err error
-		if rows[i], err = projections.RowOf(e); err != nil {
-			t.Fatal(err)
-		}
+		rows[i] = projections.RowOf(e)
 	}
 	if err := db.Insert(t.Context(), rows); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: uint64(len(rows))}); err != nil {
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1,
+		Applied: uint64(len(rows))}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -32,10 +32,10 @@ func At(s string) time.Time {
 	return t
 }
 
-// Story is a ledger written by hand, in the tenant ID("tenant"), and what is in its tokens. A Ledger, by contrast, is
-// invented, and nobody can open it.
+// Story is a ledger written by hand, in the tenant ID("tenant"), and what is in its tokens. A
+// Ledger, by contrast, is invented, and nobody can open it.
 type Story struct {
-	Events []schemas.Recorded // sequences from 0, without a gap
+	Events []schemas.Envelope // sequences from 0, without a gap
 	Opener
 
 	t    testing.TB
@@ -75,17 +75,20 @@ type Val struct {
 // NewStory returns a story whose only event is ledger.created. Its faults fail the test.
 func NewStory(t testing.TB) *Story {
 	s := &Story{t: t, revs: map[schemas.Stream]uint64{}, Opener: Opener{Plain: map[schemas.Token]projections.Opened{}}}
-	s.Add("ledger.created.v1", schemas.LedgerStream, "2026-01-01T00:00:00Z", "", nil, Val{Attr: "ledger.id", V: ID("ledger").String()})
+	s.Add("ledger.created.v1", schemas.LedgerStream, "2026-01-01T00:00:00Z", "", nil,
+		Val{Attr: "ledger.id", V: ID("ledger").String()})
 	return s
 }
 
-// Add appends an event and returns its id; recorded "" is one second after it occurred. Requests and accesses are
-// custody's own acts, all else comes from Graph.
-func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string, subjects []schemas.SubjectRef, values ...Val) uuid.UUID {
+// Add appends an event and returns its id; recorded "" is one second after it occurred. Requests
+// and accesses are custody's own acts, all else comes from Graph.
+func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string, subjects []schemas.SubjectRef,
+	values ...Val) uuid.UUID {
 	s.t.Helper()
 	c := schemas.Default()
-	d := schemas.Draft{Type: c.MustType(typ), Tenant: ID("tenant"), Stream: stream, Occurred: At(occurred), Recorded: At(occurred).Add(time.Second),
-		Source: "graph", Subjects: subjects, ID: ID(typ + string(stream) + occurred + string(rune(len(s.Events))))}
+	d := schemas.Draft{Type: c.MustType(typ), Tenant: ID("tenant"), Stream: stream, Occurred: At(occurred),
+		Recorded: At(occurred).Add(time.Second),
+		Source:   "graph", Subjects: subjects, ID: ID(typ + string(stream) + occurred + string(rune(len(s.Events))))}
 	if kind := stream.Kind(); kind == "request" || kind == "access" {
 		d.Source = "custody"
 	}
@@ -102,7 +105,8 @@ func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string
 		case v.Alias == uuid.Nil:
 			x.Plain = schemas.JSON(v.V)
 		default:
-			h := schemas.TokenHeader{Alias: v.Alias, Class: x.Attr.Class, Month: schemas.Month(d.Occurred, d.Recorded), Event: d.ID, Attr: v.Attr, Path: v.Path}
+			h := schemas.TokenHeader{Alias: v.Alias, Class: x.Attr.Class, Month: schemas.Month(d.Occurred, d.Recorded),
+				Event: d.ID, Attr: v.Attr, Path: v.Path}
 			sum := sha256.Sum256([]byte(h.String()))
 			body := append(append(append([]byte{}, sum[:]...), sum[:]...), sum[:28]...)
 			x.Token = h.Token(body)
@@ -118,25 +122,29 @@ func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string
 	return d.ID
 }
 
-// AddRaw appends an event whose type or data this version need not be able to read, recorded as it occurred.
+// AddRaw appends an event whose type or data this version need not be able to
+// read, recorded as it occurred.
 func (s *Story) AddRaw(typ string, stream schemas.Stream, occurred string, subjects []schemas.Subject, data string) {
 	s.t.Helper()
-	m := schemas.Metadata{Tenant: ID("tenant"), Occurred: At(occurred), Recorded: At(occurred), Source: "graph", Subjects: subjects}
+	m := schemas.Metadata{Tenant: ID("tenant"), Occurred: At(occurred), Recorded: At(occurred), Source: "graph",
+		Subjects: subjects}
 	meta, err := m.Encode()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.append(schemas.Event{ID: ID(typ + occurred), Stream: stream, Type: typ, Data: []byte(data), Metadata: meta}, m.Recorded)
+	s.append(schemas.Event{ID: ID(typ + occurred), Stream: stream, Type: typ, Data: []byte(data), Metadata: meta},
+		m.Recorded)
 }
 
 func (s *Story) append(e schemas.Event, created time.Time) {
 	e = schemastest.Sign(e, s.revs[e.Stream])
-	s.Events = append(s.Events, schemas.Recorded{Event: e, Revision: s.revs[e.Stream], Seq: uint64(len(s.Events)), Created: created})
+	s.Events = append(s.Events, schemastest.Envelope(schemas.RecordedEvent{
+		Event: e, Revision: s.revs[e.Stream], Seq: uint64(len(s.Events)), Created: created}))
 	s.revs[e.Stream]++
 }
 
-// Load returns a database of the test's own on the real engine, with the story in its views. It is read by the account
-// that only reads.
+// Load returns a database of the test's own on the real engine, with the story in its views. It is
+// read by the account that only reads.
 func (s *Story) Load() *clickhouse.DB {
 	s.t.Helper()
 	cfg := Config(s.t)

@@ -18,7 +18,8 @@ func TestStringIsWhatAParserSays(t *testing.T) {
 			t.Errorf("%q reads %q, %t; a parser says %q, %v", raw, got, ok, want, err)
 		}
 	}
-	for _, raw := range []string{`"a"`, `""`, `"a\"b"`, `"\u00e9"`, "\"\xff\"", "null", "1", "true", `["a"]`, `{"a":"b"}`,
+	for _, raw := range []string{`"a"`, `""`, `"a\"b"`, `"\u00e9"`, "\"\xff\"", "null", "1", "true", `["a"]`,
+		`{"a":"b"}`,
 		` "a" `} {
 		same(t, []byte(raw))
 	}

@@ -22,8 +22,8 @@ import (
 
 // The client's tests read certificates from fixed places. What each is for:
 //
-//	ca/ca.{crt,key}                      signed the node: an authority as the embedded servers have it
-//	node/node.{crt,key}                  the server, by that authority; clients also trust it directly
+//	ca/ca.{crt,key}                      signed the node: an authority as the servers have it
+//	node/node.{crt,key}                  the server, by that authority; clients trust it, too
 //	users-ca/ca.{crt,key}                signs the users
 //	untrusted-ca/ca.{crt,key}            a CA that did not sign the server
 //	user-admin/user-admin.{crt,key}      a user that the server has
@@ -75,7 +75,8 @@ func writeNode(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "node"), 0o700); err != nil {
 		return fmt.Errorf("write certificate: %w", err)
 	}
-	return errors.Join(os.Symlink(certFile, filepath.Join(dir, "node", "node.crt")), os.Symlink(keyFile, filepath.Join(dir, "node", "node.key")))
+	return errors.Join(os.Symlink(certFile, filepath.Join(dir, "node", "node.crt")),
+		os.Symlink(keyFile, filepath.Join(dir, "node", "node.key")))
 }
 
 type certificate struct {

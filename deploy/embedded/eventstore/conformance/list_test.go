@@ -61,7 +61,8 @@ func (l list) compare(mode string, found results) (problems []string, summary st
 			if reason != "" {
 				problems = append(problems, fmt.Sprintf("%s: tests below it ran; list those", name))
 			} else if r.outcome != passed && found.passedBelow(name) {
-				problems = append(problems, fmt.Sprintf("%s: %s, though what is below it passed\n%s", name, r.outcome, r.output.String()))
+				problems = append(problems, fmt.Sprintf("%s: %s, though what is below it passed\n%s", name, r.outcome,
+					r.output.String()))
 			}
 			continue
 		}
@@ -71,14 +72,16 @@ func (l list) compare(mode string, found results) (problems []string, summary st
 		case r.outcome == passed:
 			passes++
 		case reason == "":
-			problems = append(problems, fmt.Sprintf("%s: %s, and it is not on the list\n%s", name, r.outcome, r.output.String()))
+			problems = append(problems, fmt.Sprintf("%s: %s, and it is not on the list\n%s", name, r.outcome,
+				r.output.String()))
 		default:
 			why[reason]++ // as listed
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(listed)) {
 		if !met[name] {
-			problems = append(problems, fmt.Sprintf("%s is on the list and did not run: it no longer exists, or a panic came first", name))
+			problems = append(problems, fmt.Sprintf("%s is on the list and did not run: it no longer exists, or a "+
+				"panic came first", name))
 		}
 	}
 	var parts []string
@@ -87,7 +90,8 @@ func (l list) compare(mode string, found results) (problems []string, summary st
 			parts = append(parts, fmt.Sprintf("%s %d", reason, why[reason]))
 		}
 	}
-	return problems, fmt.Sprintf("%d passed, %d do not and are on the list (%s)", passes, len(listed), strings.Join(parts, ", "))
+	return problems, fmt.Sprintf("%d passed, %d do not and are on the list (%s)", passes, len(listed),
+		strings.Join(parts, ", "))
 }
 
 // passedBelow says whether all tests below name passed.

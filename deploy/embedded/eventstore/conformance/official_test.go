@@ -44,7 +44,8 @@ func TestOfficialClient(t *testing.T) {
 			t.Parallel() // the tests mostly wait
 			began := time.Now()
 			// What the servers log is shown when the test fails.
-			servers := newServers(m, t.TempDir(), s.certs, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+			servers := newServers(m, t.TempDir(), s.certs, slog.New(slog.NewTextHandler(t.Output(),
+				&slog.HandlerOptions{Level: slog.LevelWarn})))
 			defer servers.http.Close()
 			found := results{}
 			for _, top := range s.tests {
@@ -85,7 +86,8 @@ func buildSuite(ctx context.Context, root string) (*suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copy the client: %w", err)
 	}
-	s := &suite{dir: filepath.Join(module, "esdb"), binary: filepath.Join(root, "esdb.test"), certs: filepath.Join(module, "certs")}
+	s := &suite{dir: filepath.Join(module, "esdb"), binary: filepath.Join(root, "esdb.test"),
+		certs: filepath.Join(module, "certs")}
 	if err := os.WriteFile(filepath.Join(s.dir, "containers_test.go"), ours, 0o600); err != nil {
 		return nil, fmt.Errorf("copy the client: %w", err)
 	}
@@ -133,7 +135,8 @@ func command(ctx context.Context, dir, name string, args ...string) ([]byte, err
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out, stderr.Bytes())
+		return nil, fmt.Errorf("%s %s: %w\n%s%s", filepath.Base(name), strings.Join(args, " "), err,
+			out, stderr.Bytes())
 	}
 	return out, nil
 }

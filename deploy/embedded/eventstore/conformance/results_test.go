@@ -121,7 +121,8 @@ func (s *suite) process(ctx context.Context, m mode, servers *servers, top, skip
 	// One test at a time runs: that it begins or ends is on a line of its own.
 	hangs := time.AfterFunc(testTimeout, cancel)
 	defer hangs.Stop()
-	cmd := exec.CommandContext(ctx, s.binary, "-test.run=^"+top+"$", "-test.skip="+skip, "-test.v=test2json", "-test.timeout=0")
+	cmd := exec.CommandContext(ctx, s.binary, "-test.run=^"+top+"$", "-test.skip="+skip, "-test.v=test2json",
+		"-test.timeout=0")
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(),
 		"EVENTSTORE_INSECURE="+strconv.FormatBool(m.insecure), "CLUSTER=false",

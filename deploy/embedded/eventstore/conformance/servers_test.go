@@ -79,7 +79,8 @@ func (s *servers) start(ctx context.Context, populated bool) (endpoint string, e
 	if err != nil {
 		return "", fmt.Errorf("start server: %w", err)
 	}
-	cfg := eventstore.Config{Dir: filepath.Join(dir, "store"), Addr: "127.0.0.1:0", Open: s.mode.insecure, Logger: s.logger}
+	cfg := eventstore.Config{Dir: filepath.Join(dir, "store"), Addr: "127.0.0.1:0", Open: s.mode.insecure,
+		Logger: s.logger}
 	if !s.mode.insecure {
 		if err := secure(&cfg, s.certs); err != nil {
 			return "", err
@@ -144,7 +145,8 @@ func (s *servers) stopAll() error {
 func (s *servers) seed(ctx context.Context, endpoint string, populated bool) (err error) {
 	conn := "esdb://" + endpoint + "?tls=false"
 	if !s.mode.insecure {
-		conn = "esdb://admin:changeit@" + endpoint + "?tls=true&tlsCAFile=" + url.QueryEscape(filepath.Join(s.certs, "ca", "ca.crt"))
+		conn = "esdb://admin:changeit@" + endpoint + "?tls=true&tlsCAFile=" +
+			url.QueryEscape(filepath.Join(s.certs, "ca", "ca.crt"))
 	}
 	config, err := esdb.ParseConnectionString(conn)
 	if err != nil {
@@ -155,8 +157,10 @@ func (s *servers) seed(ctx context.Context, endpoint string, populated bool) (er
 	if err != nil {
 		return fmt.Errorf("seed server: %w", err)
 	}
-	user := esdb.EventData{EventID: uuid.New(), EventType: "$User", ContentType: esdb.ContentTypeJson, Data: []byte(`"admin"`)}
-	if _, err := client.AppendToStream(ctx, "$users", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, user); err != nil {
+	user := esdb.EventData{EventID: uuid.New(), EventType: "$User", ContentType: esdb.ContentTypeJson,
+		Data: []byte(`"admin"`)}
+	if _, err := client.AppendToStream(ctx, "$users", esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}},
+		user); err != nil {
 		return fmt.Errorf("seed $users: %w", err)
 	}
 	if populated {
@@ -184,7 +188,8 @@ func populate(ctx context.Context, client *esdb.Client) error {
 		for i := range events {
 			events[i] = event(fmt.Appendf(nil, `{"n":%d}`, n+i))
 		}
-		if _, err := client.AppendToStream(ctx, "dataset20M-0", esdb.AppendToStreamOptions{ExpectedRevision: expect}, events...); err != nil {
+		if _, err := client.AppendToStream(ctx, "dataset20M-0", esdb.AppendToStreamOptions{ExpectedRevision: expect},
+			events...); err != nil {
 			return fmt.Errorf("seed dataset20M-0: %w", err)
 		}
 	}
@@ -205,7 +210,8 @@ func beginAt(ctx context.Context, client *esdb.Client, position uint64) error {
 			size += int(position - at[1] - 2*length)
 		}
 		data := fmt.Appendf(nil, "%-*s", size, "{}")
-		res, err := client.AppendToStream(ctx, "padding", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, event(data))
+		res, err := client.AppendToStream(ctx, "padding", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
+			event(data))
 		if err != nil {
 			return fmt.Errorf("seed padding: %w", err)
 		}

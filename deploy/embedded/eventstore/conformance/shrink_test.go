@@ -20,15 +20,24 @@ func TestListCanOnlyShrink(t *testing.T) {
 		found map[string]outcome
 		want  []string // the problems, by their beginnings
 	}{
-		{"as listed", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": skipped, "TestA/d": passed}, nil},
-		{"a panic where it is listed", map[string]outcome{"TestA": unfinished, "TestA/b": unfinished, "TestA/c": failed}, nil},
-		{"a listed test passes", map[string]outcome{"TestA": failed, "TestA/b": passed, "TestA/c": failed}, []string{"TestA/b passes"}},
-		{"a listed test is gone", map[string]outcome{"TestA": failed, "TestA/b": failed}, []string{"TestA/c is on the list and did not run"}},
-		{"another fails", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": failed}, []string{"TestE: fail"}},
-		{"another skips", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": skipped}, []string{"TestE: skip"}},
-		{"another does not end", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": unfinished}, []string{"TestE: unfinished"}},
-		{"fails by itself", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": failed, "TestE/f": passed}, []string{"TestE: fail"}},
-		{"listed above what runs", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/b/x": failed, "TestA/c": failed},
+		{"as listed", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": skipped, "TestA/d": passed},
+			nil},
+		{"a panic where it is listed", map[string]outcome{"TestA": unfinished, "TestA/b": unfinished,
+			"TestA/c": failed}, nil},
+		{"a listed test passes", map[string]outcome{"TestA": failed, "TestA/b": passed, "TestA/c": failed},
+			[]string{"TestA/b passes"}},
+		{"a listed test is gone", map[string]outcome{"TestA": failed, "TestA/b": failed},
+			[]string{"TestA/c is on the list and did not run"}},
+		{"another fails", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": failed},
+			[]string{"TestE: fail"}},
+		{"another skips", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": skipped},
+			[]string{"TestE: skip"}},
+		{"another does not end", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed,
+			"TestE": unfinished}, []string{"TestE: unfinished"}},
+		{"fails by itself", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/c": failed, "TestE": failed,
+			"TestE/f": passed}, []string{"TestE: fail"}},
+		{"listed above what runs", map[string]outcome{"TestA": failed, "TestA/b": failed, "TestA/b/x": failed,
+			"TestA/c": failed},
 			[]string{"TestA/b: tests below it ran", "TestA/b/x: fail"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,7 +83,8 @@ func TestUnfinishedTestsAreFoundAndSkipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r["TestA"].outcome != unfinished || r["TestA/b("].outcome != failed || r["TestA/c"].outcome != unfinished || len(r) != 3 {
+	if r["TestA"].outcome != unfinished || r["TestA/b("].outcome != failed ||
+		r["TestA/c"].outcome != unfinished || len(r) != 3 {
 		t.Errorf("got %+v", r)
 	}
 	if got := r["TestA/b("].output.String(); got != "why\n" {

@@ -27,17 +27,20 @@ func (d *Disturber) Options(stopping <-chan struct{}) []grpc.ServerOption {
 	}
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(d.unary),
-		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo,
+			handler grpc.StreamHandler) error {
 			refusal := d.refusal(ss.Context(), info.FullMethod)
 			if refusal != nil && info.FullMethod != streams.Streams_Append_FullMethodName {
 				return refusal
 			}
-			return handler(srv, &disturbedStream{ServerStream: ss, d: d, stopping: stopping, category: categoryOf(info.FullMethod), refusal: refusal})
+			return handler(srv, &disturbedStream{ServerStream: ss, d: d, stopping: stopping,
+				category: categoryOf(info.FullMethod), refusal: refusal})
 		}),
 	}
 }
 
-func (d *Disturber) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (d *Disturber) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	handler grpc.UnaryHandler) (any, error) {
 	if err := d.refusal(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
@@ -63,7 +66,8 @@ func (d *Disturber) refusal(ctx context.Context, method string) error {
 		return nil
 	}
 	d.done.NotLeader++
-	return protocol.Fail(ctx, codes.NotFound, "Leader info available", "exception", "not-leader", "leader-endpoint-host", d.leader.Hostname(), "leader-endpoint-port", d.leader.Port())
+	return protocol.Fail(ctx, codes.NotFound, "Leader info available", "exception", "not-leader",
+		"leader-endpoint-host", d.leader.Hostname(), "leader-endpoint-port", d.leader.Port())
 }
 
 func requiresLeader(ctx context.Context) bool {

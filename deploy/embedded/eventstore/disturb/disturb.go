@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Disturbance makes this node as unpleasant as a real server can be, so that
@@ -45,11 +46,13 @@ type Disturbance struct {
 	ForeignEvery int
 	// MetadataEvery sets a foreign stream's metadata; an occasion is an append.
 	MetadataEvery int
-	// DeletesEvery deletes and TombstonesEvery tombstones a new foreign stream; an occasion is an append.
+	// DeletesEvery deletes and TombstonesEvery tombstones a new foreign stream;
+	// an occasion is an append.
 	DeletesEvery    int
 	TombstonesEvery int
 
-	// NotReadyFirst answers so many calls after the start, of whatever service, with Unavailable, NotReadyEvery later ones.
+	// NotReadyFirst answers so many calls after the start, of whatever service, with Unavailable,
+	// NotReadyEvery later ones.
 	NotReadyFirst int
 	NotReadyEvery int
 	// NotLeaderEvery answers a call that requires the leader with this node's
@@ -63,7 +66,8 @@ type Disturbance struct {
 	// DropsEvery ends a subscription, in turn with Unavailable, Aborted,
 	// Cancelled and a reset connection; an occasion is a message after the confirmation.
 	DropsEvery int
-	// CutsEvery ends a read, in turn with a reset connection and with Unavailable; an occasion is a message.
+	// CutsEvery ends a read, in turn with a reset connection and with Unavailable;
+	// an occasion is a message.
 	CutsEvery int
 	// CaughtUpDelay is the longest time that a CaughtUp is held back.
 	CaughtUpDelay time.Duration
@@ -74,8 +78,10 @@ func (d *Disturbance) Validate() error {
 	if d == nil {
 		return nil
 	}
-	for _, n := range []int{d.StatsEvery, d.LinksEvery, d.ForeignEvery, d.MetadataEvery, d.DeletesEvery, d.TombstonesEvery, d.NotReadyFirst,
-		d.NotReadyEvery, d.NotLeaderEvery, d.TimeoutsEvery, d.LostAnswersEvery, d.DropsEvery, d.CutsEvery, int(d.CaughtUpDelay)} {
+	for _, n := range []int{d.StatsEvery, d.LinksEvery, d.ForeignEvery, d.MetadataEvery, d.DeletesEvery,
+		d.TombstonesEvery, d.NotReadyFirst,
+		d.NotReadyEvery, d.NotLeaderEvery, d.TimeoutsEvery, d.LostAnswersEvery, d.DropsEvery, d.CutsEvery,
+		int(d.CaughtUpDelay)} {
 		if n < 0 {
 			return errors.New("disturbance: a number is negative")
 		}
@@ -176,10 +182,12 @@ func (d *Disturber) found(ctx context.Context) error {
 	for _, e := range []struct{ stream, typ, data string }{
 		{"$epoch-information", "$epoch-information", `{"epochPosition":0,"epochNumber":0,"prevEpochPosition":-1}`},
 		{"$$$stats-" + d.addr, "$metadata", `{"$maxAge":86400,"$acl":{"$r":"$admins"}}`},
-		{"$user-admin", "$UserCreated", `{"loginName":"admin","fullName":"Event Store Administrator","groups":["$admins"],"disabled":false}`},
+		{"$user-admin", "$UserCreated",
+			`{"loginName":"admin","fullName":"Event Store Administrator","groups":["$admins"],"disabled":false}`},
 		{"$$$user-admin", "$metadata", `{"$acl":{"$r":"$admins","$w":"$admins"}}`},
 		{"$users", "$User", "admin"},
-		{"$user-ops", "$UserCreated", `{"loginName":"ops","fullName":"Event Store Operations","groups":["$ops"],"disabled":false}`},
+		{"$user-ops", "$UserCreated",
+			`{"loginName":"ops","fullName":"Event Store Operations","groups":["$ops"],"disabled":false}`},
 		{"$users", "$User", "ops"},
 	} {
 		if err := d.write(ctx, e.stream, d.event(e.typ, e.data, "")); err != nil {
@@ -222,8 +230,9 @@ func (d *Disturber) wrote(ctx context.Context, a appended) error {
 
 func (d *Disturber) stats(ctx context.Context, turn int, _ appended) error {
 	d.done.Stats++
-	return d.write(ctx, "$stats-"+d.addr, d.event("$statsCollected", fmt.Sprintf(`{"proc-id":1,"sys-cpu":%d.5,"es-queue-length":%d,"es-writer-lastFlushSize":%d}`,
-		d.rnd.IntN(100), d.rnd.IntN(9), turn), ""))
+	return d.write(ctx, "$stats-"+d.addr, d.event("$statsCollected",
+		fmt.Sprintf(`{"proc-id":1,"sys-cpu":%d.5,"es-queue-length":%d,"es-writer-lastFlushSize":%d}`,
+			d.rnd.IntN(100), d.rnd.IntN(9), turn), ""))
 }
 
 // links writes what $by_category and $by_event_type would.
@@ -264,7 +273,7 @@ func (d *Disturber) metadata(ctx context.Context, turn int, _ appended) error {
 		stream = d.foreign[d.rnd.IntN(len(d.foreign))]
 	}
 	d.done.Metadata++
-	return d.write(ctx, eventlog.MetaPrefix+stream, d.event("$metadata", fmt.Sprintf(`{"$maxCount":%d}`, turn+1), ""))
+	return d.write(ctx, layout.MetaPrefix+stream, d.event("$metadata", fmt.Sprintf(`{"$maxCount":%d}`, turn+1), ""))
 }
 
 func (d *Disturber) deleted(ctx context.Context, turn int, _ appended) error {
@@ -286,12 +295,14 @@ func (d *Disturber) remove(ctx context.Context, kind eventlog.Kind, stream strin
 }
 
 func (d *Disturber) write(ctx context.Context, stream string, e eventlog.Proposal) error {
-	_, err := d.log.Submit(ctx, &eventlog.Request{Kind: eventlog.KindAppend, Stream: stream, Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{e}})
+	_, err := d.log.Submit(ctx, &eventlog.Request{Kind: eventlog.KindAppend, Stream: stream,
+		Expect: eventlog.ExpectAny, Events: []eventlog.Proposal{e}})
 	return err
 }
 
 func (d *Disturber) event(typ, data, meta string) eventlog.Proposal {
-	return eventlog.Proposal{ID: d.uuid(), JSON: strings.HasPrefix(data, "{"), Type: typ, Data: []byte(data), Meta: []byte(meta)}
+	return eventlog.Proposal{ID: d.uuid(), JSON: strings.HasPrefix(data, "{"), Type: typ, Data: []byte(data),
+		Meta: []byte(meta)}
 }
 
 // uuid draws a version 4 UUID from the seed.

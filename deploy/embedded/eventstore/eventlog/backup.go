@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
 )
 
 const (
@@ -79,7 +81,7 @@ func fillDir(fs vfs.FS, dir string, fill func(unborn string) error) (err error) 
 	if err := fs.RemoveAll(unborn); err != nil {
 		return err
 	}
-	if err := makeDir(unborn, fs); err != nil {
+	if err := disk.MakeDir(unborn, fs); err != nil {
 		return err
 	}
 	defer func() {
@@ -90,13 +92,13 @@ func fillDir(fs vfs.FS, dir string, fill func(unborn string) error) (err error) 
 	if err := fill(unborn); err != nil {
 		return err
 	}
-	if err := syncDir(fs, unborn); err != nil {
+	if err := disk.SyncDir(fs, unborn); err != nil {
 		return err
 	}
 	if err := fs.Rename(unborn, dir); err != nil {
 		return err
 	}
-	return syncDir(fs, fs.PathDir(dir))
+	return disk.SyncDir(fs, fs.PathDir(dir))
 }
 
 // cut makes a directory beside the store that holds the log up to the newest
@@ -109,7 +111,7 @@ func fillDir(fs vfs.FS, dir string, fill func(unborn string) error) (err error) 
 // written is durable and has been shown, and the copy ends with it. Tables are
 // linked and only log and MANIFEST are copied, after a flush that keeps the log
 // small, so appends wait for some fsyncs and not for the size of the store.
-func (s *Log) cut(ctx context.Context) (dir string, m durableMark, err error) {
+func (s *Log) cut(ctx context.Context) (dir string, m disk.Mark, err error) {
 	s.using.RLock()
 	defer s.using.RUnlock()
 	select {
@@ -132,15 +134,15 @@ func (s *Log) cut(ctx context.Context) (dir string, m durableMark, err error) {
 	if err := s.fs.MkdirAll(dir, 0o700); err != nil {
 		return "", m, err
 	}
-	if err := s.halt.do(s.db.Flush); err != nil {
+	if err := s.halt.Do(s.db.Flush); err != nil {
 		return "", m, err
 	}
 	made := make(chan error, 1)
 	work := func() {
 		began := time.Now()
-		m = s.mark.mark // the syncer rests
-		err := s.db.Checkpoint(s.fs.PathJoin(dir, dbDir))
-		s.logger.Info("event store: backup cut", "commit", m.commit, "appends_waited", time.Since(began))
+		m = s.mark.Mark // the syncer rests
+		err := s.db.Checkpoint(s.fs.PathJoin(dir, disk.Dir))
+		s.logger.Info("event store: backup cut", "commit", m.Commit, "appends_waited", time.Since(began))
 		made <- err
 	}
 	select {
@@ -158,8 +160,8 @@ func (s *Log) cut(ctx context.Context) (dir string, m durableMark, err error) {
 		err = s.Failure()
 	}
 	if err == nil {
-		m.seq = 0
-		err = createMark(s.fs, dir, m)
+		m.Seq = 0
+		err = disk.CreateMark(s.fs, dir, m)
 	}
 	return dir, m, err
 }
@@ -182,14 +184,14 @@ func removeCuts(fs vfs.FS, dir string) error {
 
 // filesOf lists a store's files, relative to dir.
 func filesOf(fs vfs.FS, dir string) ([]string, error) {
-	names, err := fs.List(fs.PathJoin(dir, dbDir))
+	names, err := fs.List(fs.PathJoin(dir, disk.Dir))
 	if err != nil {
 		return nil, err
 	}
-	files := []string{markFile}
+	files := []string{disk.MarkFile}
 	for _, name := range names {
 		if name != lockFile {
-			files = append(files, dbDir+"/"+name)
+			files = append(files, disk.Dir+"/"+name)
 		}
 	}
 	slices.Sort(files)
@@ -203,7 +205,7 @@ func copyTree(ctx context.Context, fs vfs.FS, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := fs.MkdirAll(fs.PathJoin(to, dbDir), 0o700); err != nil {
+	if err := fs.MkdirAll(fs.PathJoin(to, disk.Dir), 0o700); err != nil {
 		return err
 	}
 	syncing := vfs.NewSyncingFS(fs, vfs.SyncingFileOptions{})
@@ -219,12 +221,12 @@ func copyTree(ctx context.Context, fs vfs.FS, from, to string) error {
 			return err
 		}
 	}
-	return syncDir(fs, fs.PathJoin(to, dbDir))
+	return disk.SyncDir(fs, fs.PathJoin(to, disk.Dir))
 }
 
 // verifyCopy opens a copy without changing it, and refuses one that does not
 // end where the mark says.
-func verifyCopy(dir string, o Options, m durableMark) (err error) {
+func verifyCopy(dir string, o Options, m disk.Mark) (err error) {
 	c, err := openReadOnly(dir, o)
 	if err != nil {
 		return fmt.Errorf("verify the copy: %w", err)
@@ -234,11 +236,11 @@ func verifyCopy(dir string, o Options, m durableMark) (err error) {
 	if err != nil {
 		return fmt.Errorf("verify the copy: %w", err)
 	}
-	if err := m.compare(t); err != nil {
+	if err := m.Compare(t.format.ID, t.commit, t.next, t.total); err != nil {
 		return fmt.Errorf("verify the copy: %w", err)
 	}
-	if t.commit != m.commit {
-		return fmt.Errorf("verify the copy: it ends at commit %d, not at %d", t.commit, m.commit)
+	if t.commit != m.Commit {
+		return fmt.Errorf("verify the copy: it ends at commit %d, not at %d", t.commit, m.Commit)
 	}
 	return nil
 }
@@ -267,8 +269,8 @@ func (s *Log) backupTo(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	m := backupManifest{
-		Format: manifestFormat, Store: hex.EncodeToString(mark.id[:]),
-		Commit: mark.commit, Next: mark.next, Events: mark.total,
+		Format: manifestFormat, Store: hex.EncodeToString(mark.ID[:]),
+		Commit: mark.Commit, Next: mark.Next, Events: mark.Total,
 	}
 	tw := tar.NewWriter(w)
 	for _, name := range files {

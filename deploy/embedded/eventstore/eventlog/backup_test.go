@@ -16,6 +16,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
 )
 
 // eventLines identifies a store's events up to a position.
@@ -25,8 +27,8 @@ func eventLines(t testing.TB, s *Log, end uint64) string {
 	defer v.Release()
 	n, sum := 0, sha256.New()
 	if err := v.ScanAll(0, end, false, func(position uint64, r *Record) bool {
-		b := make([]byte, r.size())
-		r.put(b, position)
+		b := make([]byte, r.Size())
+		r.Put(b, position)
 		sum.Write(b)
 		n++
 		return true
@@ -295,8 +297,8 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		return out.Bytes()
 	}
 	refused("an altered file", edit(func(h *tar.Header, b []byte) (*tar.Header, []byte) {
-		if h.Name == markFile {
-			b[markDistance/2] ^= 1
+		if h.Name == disk.MarkFile {
+			b[disk.MarkDistance/2] ^= 1
 		}
 		return h, b
 	}), ErrBackup)
@@ -318,7 +320,8 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}
 		return h, b
 	}), ErrFormat)
-	for _, name := range []string{"../evil", "/evil", "db/../../evil", "db/a/b", "db/..", "db/LOCK", "LOCK", `db/a\b`, "store/x", "db/\x00"} {
+	for _, name := range []string{"../evil", "/evil", "db/../../evil", "db/a/b", "db/..", "db/LOCK", "LOCK", `db/a\b`,
+		"store/x", "db/\x00"} {
 		first := true
 		refused(fmt.Sprintf("a file named %q", name), edit(func(h *tar.Header, b []byte) (*tar.Header, []byte) {
 			if first {
@@ -331,8 +334,8 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}), ErrBackup)
 	}
 	refused("a symbolic link", edit(func(h *tar.Header, b []byte) (*tar.Header, []byte) {
-		if h.Name == markFile {
-			return &tar.Header{Typeflag: tar.TypeSymlink, Name: markFile, Linkname: "/etc/passwd"}, nil
+		if h.Name == disk.MarkFile {
+			return &tar.Header{Typeflag: tar.TypeSymlink, Name: disk.MarkFile, Linkname: "/etc/passwd"}, nil
 		}
 		return h, b
 	}), ErrBackup)

@@ -9,6 +9,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // maxFindings bounds a report's list; the rest is counted.
@@ -42,26 +45,26 @@ func (r Report) Whole() bool { return r.Found == 0 }
 // readOnly is a store opened to be read, with nothing in its directory changed.
 type readOnly struct {
 	db   *pebble.DB
-	h    *halt
+	h    *disk.Halt
 	opts *pebble.Options
 }
 
 // openReadOnly opens Pebble's files below dir; their logs are read into memory.
 func openReadOnly(dir string, o Options) (*readOnly, error) {
-	dbPath := o.FS.PathJoin(dir, dbDir)
+	dbPath := o.FS.PathJoin(dir, disk.Dir)
 	if err := scanLogs(o.FS, dbPath, func(string) {}); err != nil {
 		return nil, err
 	}
-	h := newHalt(func(error) {}, "")
-	c := &readOnly{h: h, opts: pebbleOptions(o, h)}
+	h := disk.NewHalt(func(error) {}, "")
+	c := &readOnly{h: h, opts: disk.PebbleOptions(o.files(), h)}
 	c.opts.ReadOnly = true
 	c.opts.ErrorIfNotExists = true
 	var err error
-	c.db, err = openPebble(dbPath, c.opts, h)
+	c.db, err = disk.Open(dbPath, c.opts, h)
 	return c, err
 }
 
-func (c *readOnly) close() error { return closePebble(c.db, c.h) }
+func (c *readOnly) close() error { return disk.Close(c.db, c.h) }
 
 // checker holds one run of Check.
 type checker struct {
@@ -130,7 +133,7 @@ func Check(ctx context.Context, dir string, o Options, progress func(Progress)) 
 }
 
 func (c *checker) run() (err error) {
-	mark, marked, err := readMark(c.o.FS, c.dir)
+	mark, marked, err := disk.ReadMark(c.o.FS, c.dir)
 	if errors.Is(err, ErrCorrupt) {
 		c.found("%v", err)
 	} else if err != nil {
@@ -187,7 +190,7 @@ func (c *checker) tables() error {
 }
 
 func (c *checker) table(name string) (err error) {
-	f, err := c.o.FS.Open(c.o.FS.PathJoin(c.dir, dbDir, name))
+	f, err := c.o.FS.Open(c.o.FS.PathJoin(c.dir, disk.Dir, name))
 	if err != nil {
 		return err
 	}
@@ -205,17 +208,17 @@ func (c *checker) table(name string) (err error) {
 
 // counter verifies what Open verifies. It leaves in c.end where the log should
 // end, which is the start where the counter cannot be read.
-func (c *checker) counter(mark durableMark, marked bool) {
+func (c *checker) counter(mark disk.Mark, marked bool) {
 	t, err := verify(c.db)
 	if err != nil {
 		c.found("%v", err)
 	} else if marked {
-		if err := mark.compare(t); err != nil {
+		if err := mark.Compare(t.format.ID, t.commit, t.next, t.total); err != nil {
 			c.found("%v", err)
 		}
 	}
 	if t.next == 0 {
-		t.next = firstPosition
+		t.next = layout.FirstPosition
 	}
 	c.end = t
 	c.report.Commit = t.commit
@@ -224,10 +227,10 @@ func (c *checker) counter(mark durableMark, marked bool) {
 // keys looks for keys that no version of this program writes.
 func (c *checker) keys() error {
 	for _, gap := range [...]struct{ from, to []byte }{
-		{nil, keyChecked},
-		{append(append([]byte(nil), keyChecked...), 0), keyFormat},
-		{append(append([]byte(nil), keyFormat...), 0), []byte{prefixCommit}},
-		{[]byte{prefixHead + 1}, nil},
+		{nil, layout.KeyChecked},
+		{append(append([]byte(nil), layout.KeyChecked...), 0), layout.KeyFormat},
+		{append(append([]byte(nil), layout.KeyFormat...), 0), []byte{layout.PrefixCommit}},
+		{[]byte{layout.PrefixHead + 1}, nil},
 	} {
 		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: gap.from, UpperBound: gap.to})
 		if err != nil {
@@ -252,19 +255,20 @@ type boundary struct {
 // chain reads the events in order: each begins where the one before ended.
 func (c *checker) chain() error {
 	var (
-		next    = uint64(firstPosition) // where the next event must be
+		next    = uint64(layout.FirstPosition) // where the next event must be
 		created = int64(math.MinInt64)
 		seen    uint64 // events, those with damage included
 		bounds  = c.boundaries()
 		holes   bool
 	)
 	pass := func(from uint64) (at uint64, err error) { // the position that could not be read
-		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(from), UpperBound: []byte{prefixEvent + 1}})
+		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from),
+			UpperBound: []byte{layout.PrefixEvent + 1}})
 		if err != nil {
 			return next, err
 		}
 		for it.First(); it.Valid(); it.Next() {
-			position, err := positionOf(it.Key())
+			position, err := layout.PositionOf(it.Key())
 			if err != nil {
 				c.found("%v", err)
 				continue
@@ -281,7 +285,7 @@ func (c *checker) chain() error {
 				c.boundary(bounds, position, seen, holes)
 			}
 			seen++
-			next = position + logSize(len(v))
+			next = position + layout.LogSize(len(v))
 			c.report.Bytes += uint64(len(v))
 			c.event(position, v, &created)
 			if err := c.step("events", seen, c.end.total); err != nil {
@@ -325,7 +329,7 @@ func (c *checker) chain() error {
 
 // event checks one event by itself and takes it into the fingerprint.
 func (c *checker) event(position uint64, v []byte, created *int64) {
-	r, err := decodeRecord(position, v)
+	r, err := layout.DecodeRecord(position, v)
 	if err != nil {
 		c.found("%v", err)
 		return
@@ -335,10 +339,10 @@ func (c *checker) event(position uint64, v []byte, created *int64) {
 		c.found("event at position %d is older than the one before it", position)
 	}
 	*created = max(*created, r.Created)
-	if r.Flags&^(FlagJSON|FlagTombstone) != 0 {
+	if r.Flags&^(layout.FlagJSON|layout.FlagTombstone) != 0 {
 		c.found("event at position %d has unknown flags %#x", position, r.Flags)
 	}
-	if (r.Flags&FlagTombstone != 0) != (r.Revision == tombstoneRevision) {
+	if (r.Flags&layout.FlagTombstone != 0) != (r.Revision == layout.TombstoneRevision) {
 		c.found("event at position %d has revision %d and flags %#x", position, r.Revision, r.Flags)
 	}
 	c.events.add(r.Stream, r.Revision, IndexEntry{Position: position, ID: r.ID, Created: r.Created})
@@ -351,14 +355,15 @@ func (c *checker) beyond(at uint64) (uint64, bool) {
 		if tries > 64 {
 			step *= 2
 		}
-		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(at), UpperBound: []byte{prefixEvent + 1}})
+		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(at),
+			UpperBound: []byte{layout.PrefixEvent + 1}})
 		if err != nil {
 			return 0, false
 		}
 		var position uint64
 		ok := it.First()
 		if ok {
-			position, err = positionOf(it.Key())
+			position, err = layout.PositionOf(it.Key())
 		}
 		if _, e := it.ValueAndErr(); ok && e != nil {
 			err = e

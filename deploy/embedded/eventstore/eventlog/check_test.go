@@ -13,6 +13,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 func testRNG(t testing.TB) *rand.Rand {
@@ -23,24 +26,27 @@ func testRNG(t testing.TB) *rand.Rand {
 }
 
 // streamNames are few, so that operations meet, and of every awkward kind.
-var streamNames = []string{"a", "a\x00", "a\x00b", "a\x01", "", "$", "$$", "$x", "\xff", "ledger-1", "ledger-2", "ledger-3", "$et-t"}
+var streamNames = []string{"a", "a\x00", "a\x00b", "a\x01", "", "$", "$$", "$x", "\xff", "ledger-1", "ledger-2",
+	"ledger-3", "$et-t"}
 
 // randomRequest is any request that a client may send; some are refused.
 func randomRequest(rng *rand.Rand) *Request {
 	stream := streamNames[rng.IntN(len(streamNames))]
-	expect := []Expectation{ExpectAny, ExpectAny, ExpectAny, ExpectExists, ExpectNoStream, Expectation(rng.IntN(20))}[rng.IntN(6)]
+	expect := []Expectation{ExpectAny, ExpectAny, ExpectAny, ExpectExists, ExpectNoStream,
+		Expectation(rng.IntN(20))}[rng.IntN(6)]
 	switch n := rng.IntN(100); {
 	case n < 1:
 		return &Request{Kind: KindTombstone, Stream: fmt.Sprintf("%s-%d", stream, rng.IntN(10)), Expect: ExpectAny}
 	case n < 8:
 		return &Request{Kind: KindDelete, Stream: stream, Expect: expect}
 	case n < 20:
-		r := appendRequest(MetaPrefix+stream, 1+rng.IntN(2))
+		r := appendRequest(layout.MetaPrefix+stream, 1+rng.IntN(2))
 		r.Expect = expect
 		for i := range r.Events {
-			r.Events[i].JSON, r.Events[i].Type = true, TypeMetadata
+			r.Events[i].JSON, r.Events[i].Type = true, layout.TypeMetadata
 			r.Events[i].Data = []byte([]string{
-				`{"$maxCount":5}`, `{"$maxAge":3600,"$tb":2}`, `{"$acl":{"$r":"x"}}`, `{}`, `no json`, `{"$maxCount":-1}`, ``,
+				`{"$maxCount":5}`, `{"$maxAge":3600,"$tb":2}`, `{"$acl":{"$r":"x"}}`, `{}`, `no json`,
+				`{"$maxCount":-1}`, ``,
 			}[rng.IntN(7)])
 		}
 		return r
@@ -128,7 +134,7 @@ func dump(s *Log) (string, error) {
 	if err := v.ScanAll(0, v.End(), false, func(position uint64, r *Record) bool {
 		fmt.Fprintf(&b, "%d %+v\n", position, r)
 		names[string(r.Stream)] = true
-		names[strings.TrimPrefix(string(r.Stream), MetaPrefix)] = true
+		names[strings.TrimPrefix(string(r.Stream), layout.MetaPrefix)] = true
 		return true
 	}); err != nil {
 		return "", err
@@ -171,7 +177,8 @@ func TestCheckOfAWholeStore(t *testing.T) {
 		}
 		s = reopen(t, fs)
 		v := s.Acquire()
-		if r.Events != v.Events() || r.Next != v.End() || r.Streams == 0 || r.Bytes == 0 || r.Commit == 0 || r.Duration <= 0 {
+		if r.Events != v.Events() || r.Next != v.End() || r.Streams == 0 || r.Bytes == 0 || r.Commit == 0 ||
+			r.Duration <= 0 {
 			t.Errorf("report %+v, the store has %d events and ends at %d", r, v.Events(), v.End())
 		}
 		if err := v.Release(); err != nil {
@@ -205,7 +212,7 @@ func TestCheckFindsContradictions(t *testing.T) {
 	}
 	change := func(key []byte, with func(v []byte) []byte) func(db *pebble.DB) error {
 		return func(db *pebble.DB) error {
-			v, err := getCopy(db, key)
+			v, err := disk.Get(db, key)
 			if err != nil {
 				return err
 			}
@@ -213,27 +220,29 @@ func TestCheckFindsContradictions(t *testing.T) {
 		}
 	}
 	var at [6]uint64 // positions of the fixture's events
-	entry := func(stream string, revision uint64) []byte { return indexKey(indexPrefix(stream), revision) }
+	entry := func(stream string, revision uint64) []byte {
+		return layout.IndexKey(layout.IndexPrefix(stream), revision)
+	}
 	rewrite := func(i int, with func(r *Record)) func(db *pebble.DB) error {
-		return change(eventKey(at[i]), func(v []byte) []byte {
-			r, err := decodeRecord(at[i], v)
+		return change(layout.EventKey(at[i]), func(v []byte) []byte {
+			r, err := layout.DecodeRecord(at[i], v)
 			if err != nil {
 				t.Fatal(err)
 			}
 			with(&r)
-			out := make([]byte, r.size())
-			r.put(out, at[i])
+			out := make([]byte, r.Size())
+			r.Put(out, at[i])
 			return out
 		})
 	}
-	withHead := func(stream string, with func(h *head)) func(db *pebble.DB) error {
-		return change(headKey(stream), func(v []byte) []byte {
-			h, err := decodeHead(v)
+	withHead := func(stream string, with func(h *layout.Head)) func(db *pebble.DB) error {
+		return change(layout.HeadKey(stream), func(v []byte) []byte {
+			h, err := layout.DecodeHead(v)
 			if err != nil {
 				t.Fatal(err)
 			}
 			with(&h)
-			return h.encode()
+			return h.Encode()
 		})
 	}
 	fixture := func() vfs.FS {
@@ -261,9 +270,10 @@ func TestCheckFindsContradictions(t *testing.T) {
 		want   string // %d is the position of the fixture's event below, -1 for one that is none
 		event  int
 	}{
-		{"an event is missing", func() func(*pebble.DB) error { return del(eventKey(at[1])) }, "the one before ended at %d", 1},
+		{"an event is missing", func() func(*pebble.DB) error { return del(layout.EventKey(at[1])) },
+			"the one before ended at %d", 1},
 		{"an event has other bytes", func() func(*pebble.DB) error {
-			return change(eventKey(at[2]), func(v []byte) []byte { v[30] ^= 1; return v })
+			return change(layout.EventKey(at[2]), func(v []byte) []byte { v[30] ^= 1; return v })
 		}, "checksum of the event at position %d", 2},
 		{"an event is shorter", func() func(*pebble.DB) error {
 			return rewrite(2, func(r *Record) { r.Data = r.Data[1:] })
@@ -283,11 +293,12 @@ func TestCheckFindsContradictions(t *testing.T) {
 		{"a tombstone's flag is gone", func() func(*pebble.DB) error {
 			return rewrite(5, func(r *Record) { r.Flags = 0 })
 		}, "event at position %d has revision 9223372036854775807 and flags 0x0", 5},
-		{"an index entry is missing", func() func(*pebble.DB) error { return del(entry("a", 1)) }, "event at position %d, revision 1 of its stream, is not in", 1},
+		{"an index entry is missing", func() func(*pebble.DB) error { return del(entry("a", 1)) },
+			"event at position %d, revision 1 of its stream, is not in", 1},
 		{"an index entry too many", func() func(*pebble.DB) error {
 			e := IndexEntry{Position: at[5] + 1, Created: 1 << 62}
-			v := make([]byte, indexEntrySize)
-			e.put(v)
+			v := make([]byte, layout.IndexEntrySize)
+			e.Put(v)
 			return set(entry("a", 3), v)
 		}, "where no event is", 0},
 		{"an index entry names another event", func() func(*pebble.DB) error {
@@ -299,34 +310,46 @@ func TestCheckFindsContradictions(t *testing.T) {
 		{"an index entry has another time", func() func(*pebble.DB) error {
 			return change(entry("b", 0), func(v []byte) []byte { v[31] ^= 1; return v })
 		}, "event at position %d, revision 0 of its stream: the stream's index has", 2},
-		{"an index entry is short", func() func(*pebble.DB) error { return set(entry("b", 0), []byte{1}) }, "stream index entry of 1 bytes", 0},
-		{"a tombstone's index entry is missing", func() func(*pebble.DB) error { return del(entry("c", tombstoneRevision)) }, "event at position %d, revision 9223372036854775807 of its stream, is not in", 5},
-		{"a head is missing", func() func(*pebble.DB) error { return del(headKey("a")) }, "the stream whose index begins at position %d has no head", 0},
-		{"a head too many", func() func(*pebble.DB) error { return set(headKey("z"), noHead.encode()) }, "has neither events nor metadata", 0},
+		{"an index entry is short", func() func(*pebble.DB) error { return set(entry("b", 0), []byte{1}) },
+			"stream index entry of 1 bytes", 0},
+		{"a tombstone's index entry is missing", func() func(*pebble.DB) error {
+			return del(entry("c", layout.TombstoneRevision))
+		}, "event at position %d, revision 9223372036854775807 of its stream, is not in", 5},
+		{"a head is missing", func() func(*pebble.DB) error { return del(layout.HeadKey("a")) },
+			"the stream whose index begins at position %d has no head", 0},
+		{"a head too many", func() func(*pebble.DB) error { return set(layout.HeadKey("z"), layout.NoHead.Encode()) },
+			"has neither events nor metadata", 0},
 		{"a head ends early", func() func(*pebble.DB) error {
-			return withHead("a", func(h *head) { h.Last-- })
+			return withHead("a", func(h *layout.Head) { h.Last-- })
 		}, "stream whose index begins at position %d: its head says last revision 1,", 0},
 		{"a head is not tombstoned", func() func(*pebble.DB) error {
-			return withHead("c", func(h *head) { h.deleted = false })
+			return withHead("c", func(h *layout.Head) { h.Deleted = false })
 		}, "stream whose index begins at position %d: its head says", 5},
 		{"a head has other metadata", func() func(*pebble.DB) error {
-			return withHead("b", func(h *head) { h.meta.truncateBefore = 0 })
+			return withHead("b", func(h *layout.Head) { h.Meta.TruncateBefore = 0 })
 		}, "stream whose index begins at position %d: its head says", 2},
 		{"a head has metadata elsewhere", func() func(*pebble.DB) error {
-			return withHead("b", func(h *head) { h.metaPosition++ })
+			return withHead("b", func(h *layout.Head) { h.MetaPosition++ })
 		}, "stream whose index begins at position %d: its head says", 2},
-		{"a head is short", func() func(*pebble.DB) error { return set(headKey("b"), []byte{1, 0}) }, "stream head of 2 bytes", 0},
+		{"a head is short", func() func(*pebble.DB) error { return set(layout.HeadKey("b"), []byte{1, 0}) },
+			"stream head of 2 bytes", 0},
 		{"a commit has fewer events", func() func(*pebble.DB) error {
-			return set(commitKey(1), commitRecord{first: firstPosition, next: at[2], events: 1, total: 1}.encode())
+			return set(layout.CommitKey(1), layout.CommitRecord{First: layout.FirstPosition, Next: at[2], Events: 1,
+				Total: 1}.Encode())
 		}, "commit 1 has 1 events, 2 are there", 0},
 		{"a commit ends elsewhere", func() func(*pebble.DB) error {
-			return set(commitKey(1), commitRecord{first: firstPosition, next: at[1] + 1, events: 1, total: 1}.encode())
+			return set(layout.CommitKey(1), layout.CommitRecord{First: layout.FirstPosition, Next: at[1] + 1,
+				Events: 1, Total: 1}.Encode())
 		}, "commit 1 ends at position %d, where no event ends", -1},
-		{"the last commit is missing", func() func(*pebble.DB) error { return del(commitKey(6)) }, "the commit counter at", 0},
-		{"no format record", func() func(*pebble.DB) error { return del(keyFormat) }, "no format record", 0},
-		{"an unknown key", func() func(*pebble.DB) error { return set([]byte("\x06x"), nil) }, "unknown key of 2 bytes that begins with 0678", 0},
-		{"an unknown key of the system", func() func(*pebble.DB) error { return set([]byte("\x01zz"), nil) }, "unknown key of 3 bytes", 0},
-		{"an index key without a stream", func() func(*pebble.DB) error { return set([]byte("\x04abc"), nil) }, "stream index key of 4 bytes", 0},
+		{"the last commit is missing", func() func(*pebble.DB) error { return del(layout.CommitKey(6)) },
+			"the commit counter at", 0},
+		{"no format record", func() func(*pebble.DB) error { return del(layout.KeyFormat) }, "no format record", 0},
+		{"an unknown key", func() func(*pebble.DB) error { return set([]byte("\x06x"), nil) },
+			"unknown key of 2 bytes that begins with 0678", 0},
+		{"an unknown key of the system", func() func(*pebble.DB) error { return set([]byte("\x01zz"), nil) },
+			"unknown key of 3 bytes", 0},
+		{"an index key without a stream", func() func(*pebble.DB) error { return set([]byte("\x04abc"), nil) },
+			"stream index key of 4 bytes", 0},
 	} {
 		fs := fixture()
 		rawDB(t, fs, c.damage())

@@ -9,6 +9,9 @@ import (
 	"math"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // boundaries walks the checked mark and the commit records.
@@ -21,9 +24,9 @@ type boundaries struct {
 
 func (c *checker) boundaries() *boundaries {
 	b := &boundaries{}
-	if v, err := getCopy(c.db, keyChecked); err == nil {
-		if m, err := decodeChecked(v); err == nil {
-			b.more, b.boundary = true, boundary{fmt.Sprintf("the checked mark (commit %d)", m.commit), m.next, m.total}
+	if v, err := disk.Get(c.db, layout.KeyChecked); err == nil {
+		if m, err := layout.DecodeChecked(v); err == nil {
+			b.more, b.boundary = true, boundary{fmt.Sprintf("the checked mark (commit %d)", m.Commit), m.Next, m.Total}
 		}
 	}
 	b.it, b.err = c.db.NewIter(commitRange)
@@ -45,9 +48,9 @@ func (b *boundaries) advance() {
 			b.err = err
 			return
 		}
-		if r, err := decodeCommit(v); err == nil && len(b.it.Key()) == 9 {
+		if r, err := layout.DecodeCommit(v); err == nil && len(b.it.Key()) == 9 {
 			n := binary.BigEndian.Uint64(b.it.Key()[1:])
-			b.more, b.boundary = true, boundary{fmt.Sprintf("commit %d", n), r.next, r.total}
+			b.more, b.boundary = true, boundary{fmt.Sprintf("commit %d", n), r.Next, r.Total}
 		}
 	}
 }
@@ -81,8 +84,8 @@ var fingerprintSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 func (f *fingerprint) add(stream []byte, revision uint64, e IndexEntry) {
 	var buf [256]byte
 	b := binary.BigEndian.AppendUint64(append(buf[:0], stream...), revision)
-	var v [indexEntrySize]byte
-	e.put(v[:])
+	var v [layout.IndexEntrySize]byte
+	e.Put(v[:])
 	b = append(b, v[:]...)
 	f.a += maphash.Bytes(fingerprintSeeds[0], b)
 	f.b += maphash.Bytes(fingerprintSeeds[1], b)
@@ -129,7 +132,8 @@ type indexWalk struct {
 	err   error
 }
 
-func (c *checker) walkIndex(lower, upper []byte, found func(string, ...any), entry func([]byte, uint64, IndexEntry) error) (*indexWalk, error) {
+func (c *checker) walkIndex(lower, upper []byte, found func(string, ...any),
+	entry func([]byte, uint64, IndexEntry) error) (*indexWalk, error) {
 	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, err
@@ -165,7 +169,7 @@ func (w *indexWalk) stream() (s indexed, ok bool) {
 			w.err = err
 			return s, any
 		}
-		e, err := decodeIndexEntry(v)
+		e, err := layout.DecodeIndexEntry(v)
 		if err != nil {
 			w.found("%v at revision %d of the stream whose index begins at position %d", err, w.rev, s.first)
 			continue
@@ -173,9 +177,10 @@ func (w *indexWalk) stream() (s indexed, ok bool) {
 		if !any {
 			s.first = e.Position
 		} else if e.Position <= before.Position || e.Created < before.Created {
-			w.found("stream index: revision %d is at position %d, the one before it at %d", w.rev, e.Position, before.Position)
+			w.found("stream index: revision %d is at position %d, the one before it at %d", w.rev, e.Position,
+				before.Position)
 		}
-		if w.rev == tombstoneRevision {
+		if w.rev == layout.TombstoneRevision {
 			s.deleted = true
 		} else {
 			if w.rev != uint64(s.last+1) {
@@ -198,7 +203,7 @@ func (w *indexWalk) close() error { return errors.Join(w.err, w.it.Close()) }
 // streams walks the index, the heads and the metastreams side by side, each in
 // the order of the streams' names, and derives every head from the other two.
 func (c *checker) streams() error {
-	lower, upper := []byte{prefixIndex}, []byte{prefixIndex + 1}
+	lower, upper := []byte{layout.PrefixIndex}, []byte{layout.PrefixIndex + 1}
 	var done uint64
 	index, err := c.walkIndex(lower, upper, c.found, func(stream []byte, revision uint64, e IndexEntry) error {
 		c.entries.add(stream, revision, e)
@@ -209,13 +214,14 @@ func (c *checker) streams() error {
 		return err
 	}
 	silent := func(string, ...any) {} // the first walk has said it
-	metaLower := append(append([]byte(nil), prefixIndex), MetaPrefix...)
-	metaUpper := append(append([]byte(nil), prefixIndex), '$', '$'+1)
+	metaLower := append(append([]byte(nil), layout.PrefixIndex), layout.MetaPrefix...)
+	metaUpper := append(append([]byte(nil), layout.PrefixIndex), '$', '$'+1)
 	metas, err := c.walkIndex(metaLower, metaUpper, silent, nil)
 	if err != nil {
 		return errors.Join(err, index.close())
 	}
-	heads, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixHead}, UpperBound: []byte{prefixHead + 1}})
+	heads, err := c.db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixHead},
+		UpperBound: []byte{layout.PrefixHead + 1}})
 	if err != nil {
 		return errors.Join(err, index.close(), metas.close())
 	}
@@ -250,7 +256,7 @@ func (c *checker) merge(index, metas *indexWalk, heads *pebble.Iterator) {
 			}
 		}
 		name = bytes.Clone(name)
-		want, first := noHead, uint64(0)
+		want, first := layout.NoHead, uint64(0)
 		if haveMeta && bytes.Equal(original(m.stream), name) {
 			first = m.first
 			c.meta(m, &want)
@@ -259,11 +265,11 @@ func (c *checker) merge(index, metas *indexWalk, heads *pebble.Iterator) {
 		if haveStream && bytes.Equal(s.stream, name) {
 			c.report.Streams++
 			first = s.first
-			want.Last, want.deleted = s.last, s.deleted
+			want.Last, want.Deleted = s.last, s.deleted
 			s, haveStream = index.stream()
 		}
 		if !haveHead || !bytes.Equal(headName(heads, true), name) {
-			if want != noHead {
+			if want != layout.NoHead {
 				c.found("the stream whose index begins at position %d has no head", first)
 			}
 			continue
@@ -273,7 +279,9 @@ func (c *checker) merge(index, metas *indexWalk, heads *pebble.Iterator) {
 	}
 }
 
-func original(metastream []byte) []byte { return metastream[min(len(metastream), len(MetaPrefix)):] }
+func original(metastream []byte) []byte {
+	return metastream[min(len(metastream), len(layout.MetaPrefix)):]
+}
 
 func headName(heads *pebble.Iterator, valid bool) []byte {
 	if !valid {
@@ -283,38 +291,40 @@ func headName(heads *pebble.Iterator, valid bool) []byte {
 }
 
 // meta derives a stream's metadata from the newest event of its metastream.
-func (c *checker) meta(m indexed, want *head) {
+func (c *checker) meta(m indexed, want *layout.Head) {
 	if m.last < 0 {
 		return // only a tombstone
 	}
-	want.metaPosition = m.at.Position
-	v, err := getCopy(c.db, eventKey(m.at.Position))
+	want.MetaPosition = m.at.Position
+	v, err := disk.Get(c.db, layout.EventKey(m.at.Position))
 	if err == nil {
 		var r Record
-		if r, err = decodeRecord(m.at.Position, v); err == nil {
-			want.meta = parseMeta(r.Data)
+		if r, err = layout.DecodeRecord(m.at.Position, v); err == nil {
+			want.Meta = layout.ParseMeta(r.Data)
 			return
 		}
 	}
 	c.found("the metadata at position %d cannot be read", m.at.Position)
 }
 
-func (c *checker) head(heads *pebble.Iterator, want head, first uint64) {
+func (c *checker) head(heads *pebble.Iterator, want layout.Head, first uint64) {
 	v, err := heads.ValueAndErr()
 	if err != nil {
 		return // heads.Close says it
 	}
-	h, err := decodeHead(v)
+	h, err := layout.DecodeHead(v)
 	switch {
 	case err != nil:
 		c.found("%v, of the stream whose index begins at position %d", err, first)
-	case want == noHead:
-		c.found("a stream's head says last revision %d, metadata at position %d; the stream has neither events nor metadata", h.Last, h.metaPosition)
+	case want == layout.NoHead:
+		c.found("a stream's head says last revision %d, metadata at position %d; the stream has neither "+
+			"events nor metadata", h.Last, h.MetaPosition)
 	case h != want || v[1]&^1 != 0:
-		c.found("stream whose index begins at position %d: its head says last revision %d, tombstoned %v, metadata at position %d with $maxCount %d, $maxAge %d, $tb %d; "+
+		c.found("stream whose index begins at position %d: its head says last revision %d, tombstoned %v, metadata "+
+			"at position %d with $maxCount %d, $maxAge %d, $tb %d; "+
 			"its events say %d, %v, %d with %d, %d, %d", first,
-			h.Last, h.deleted, h.metaPosition, h.meta.maxCount, h.meta.maxAge, h.meta.truncateBefore,
-			want.Last, want.deleted, want.metaPosition, want.meta.maxCount, want.meta.maxAge, want.meta.truncateBefore)
+			h.Last, h.Deleted, h.MetaPosition, h.Meta.MaxCount, h.Meta.MaxAge, h.Meta.TruncateBefore,
+			want.Last, want.Deleted, want.MetaPosition, want.Meta.MaxCount, want.Meta.MaxAge, want.Meta.TruncateBefore)
 	}
 }
 
@@ -336,7 +346,7 @@ func (c *checker) differences() error {
 		if unreadable == maxUnreadable {
 			return nil, errGaveUp
 		}
-		v, err := getCopy(c.db, key)
+		v, err := disk.Get(c.db, key)
 		if err != nil && !errors.Is(err, pebble.ErrNotFound) {
 			unreadable++
 			return nil, nil // reported where the events and the index were read
@@ -349,16 +359,18 @@ func (c *checker) differences() error {
 			return err
 		}
 		want := IndexEntry{Position: position, ID: r.ID, Created: r.Created}
-		v, err := lookUp(indexKey(indexPrefix(string(r.Stream)), r.Revision))
+		v, err := lookUp(layout.IndexKey(layout.IndexPrefix(string(r.Stream)), r.Revision))
 		switch {
 		case errors.Is(err, pebble.ErrNotFound):
-			c.found("event at position %d, revision %d of its stream, is not in the stream's index", position, r.Revision)
+			c.found("event at position %d, revision %d of its stream, is not in the stream's index",
+				position, r.Revision)
 			return nil
 		case err != nil || v == nil:
 			return err
 		}
-		if e, err := decodeIndexEntry(v); err == nil && e != want {
-			c.found("event at position %d, revision %d of its stream: the stream's index has position %d, id equal %v, time equal %v",
+		if e, err := layout.DecodeIndexEntry(v); err == nil && e != want {
+			c.found("event at position %d, revision %d of its stream: the stream's index has position %d, id equal "+
+				"%v, time equal %v",
 				position, r.Revision, e.Position, e.ID == want.ID, e.Created == want.Created)
 		}
 		return nil
@@ -370,23 +382,25 @@ func (c *checker) differences() error {
 	if err != nil {
 		return err
 	}
-	w, err := c.walkIndex([]byte{prefixIndex}, []byte{prefixIndex + 1}, func(string, ...any) {}, func(stream []byte, revision uint64, e IndexEntry) error {
-		done++
-		if err := c.step("differences", done, 2*c.end.total); err != nil {
-			return err
-		}
-		v, err := lookUp(eventKey(e.Position))
-		if errors.Is(err, pebble.ErrNotFound) {
-			c.found("stream index: revision %d names position %d, where no event is", revision, e.Position)
+	w, err := c.walkIndex([]byte{layout.PrefixIndex}, []byte{layout.PrefixIndex + 1}, func(string, ...any) {},
+		func(stream []byte, revision uint64, e IndexEntry) error {
+			done++
+			if err := c.step("differences", done, 2*c.end.total); err != nil {
+				return err
+			}
+			v, err := lookUp(layout.EventKey(e.Position))
+			if errors.Is(err, pebble.ErrNotFound) {
+				c.found("stream index: revision %d names position %d, where no event is", revision, e.Position)
+				return nil
+			} else if err != nil || v == nil {
+				return err
+			}
+			if r, err := layout.DecodeRecord(e.Position, v); err == nil &&
+				(!bytes.Equal(r.Stream, stream) || r.Revision != revision) {
+				c.found("stream index: revision %d names position %d, where another event is", revision, e.Position)
+			}
 			return nil
-		} else if err != nil || v == nil {
-			return err
-		}
-		if r, err := decodeRecord(e.Position, v); err == nil && (!bytes.Equal(r.Stream, stream) || r.Revision != revision) {
-			c.found("stream index: revision %d names position %d, where another event is", revision, e.Position)
-		}
-		return nil
-	})
+		})
 	if err != nil {
 		return err
 	}
@@ -406,13 +420,14 @@ func (c *checker) differences() error {
 // eachEvent visits the events that can be read.
 func (c *checker) eachEvent(visit func(position uint64, r *Record) error) error {
 	for from := uint64(0); from != math.MaxUint64; {
-		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(from), UpperBound: []byte{prefixEvent + 1}})
+		it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from),
+			UpperBound: []byte{layout.PrefixEvent + 1}})
 		if err != nil {
 			return err
 		}
 		at := from
 		for it.First(); it.Valid(); it.Next() {
-			position, err := positionOf(it.Key())
+			position, err := layout.PositionOf(it.Key())
 			if err != nil {
 				continue
 			}
@@ -420,8 +435,8 @@ func (c *checker) eachEvent(visit func(position uint64, r *Record) error) error 
 			if err != nil {
 				break
 			}
-			at = position + logSize(len(v))
-			if r, err := decodeRecord(position, v); err == nil {
+			at = position + layout.LogSize(len(v))
+			if r, err := layout.DecodeRecord(position, v); err == nil {
 				if err := visit(position, &r); err != nil {
 					return errors.Join(err, it.Close())
 				}

@@ -13,6 +13,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 var rounds = flag.Int("rounds", 20, "rounds of simulated power failures")
@@ -199,7 +202,8 @@ func powerFailure(t *testing.T, rng *rand.Rand, disk *vfs.MemFS, round, percent 
 	got := positions(t, r)
 	for id, position := range known {
 		if at, ok := got[id]; !ok || position != 0 && at != position {
-			t.Fatalf("round %d, %d%% of what was unsynced kept: event %x is at %d, was at %d", round, percent, id, at, position)
+			t.Fatalf("round %d, %d%% of what was unsynced kept: event %x is at %d, was at %d", round, percent,
+				id, at, position)
 		}
 	}
 	if err := r.Close(); err != nil {
@@ -238,15 +242,15 @@ func TestCheckedMarkMovesDuringASession(t *testing.T) {
 		t.Fatal(err)
 	}
 	marked := func(s *Log) uint64 {
-		v, err := getCopy(s.db, keyChecked)
+		v, err := disk.Get(s.db, layout.KeyChecked)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := decodeChecked(v)
+		m, err := layout.DecodeChecked(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.commit
+		return m.Commit
 	}
 	for ctx := testContext(t); marked(s) < 30; {
 		put(t, s, "a", 2)
@@ -260,7 +264,7 @@ func TestCheckedMarkMovesDuringASession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if it.First(); !it.Valid() || string(it.Key()) != string(commitKey(mark+1)) {
+	if it.First(); !it.Valid() || string(it.Key()) != string(layout.CommitKey(mark+1)) {
 		t.Errorf("the first commit record is not that after the mark, commit %d", mark)
 	}
 	if err := errors.Join(it.Close(), s.Close()); err != nil {

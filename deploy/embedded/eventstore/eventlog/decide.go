@@ -3,6 +3,9 @@ package eventlog
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Expectation is what a client requires of the stream: one of these, or an
@@ -38,10 +41,10 @@ func (w *writer) check(st *streamState, expect Expectation, events []Proposal) (
 		return decisionDeleted, 0, none, nil
 	}
 	if expect == ExpectExists {
-		if st.meta.softDeleted() {
+		if st.Meta.SoftDeleted() {
 			return decisionDeleted, 0, none, nil
 		}
-		if st.Last < 0 && st.metaPosition == 0 {
+		if st.Last < 0 && st.MetaPosition == 0 {
 			return decisionWrongVersion, 0, none, nil
 		}
 	}
@@ -68,7 +71,7 @@ func (w *writer) check(st *streamState, expect Expectation, events []Proposal) (
 		if ref.id == e.ID {
 			continue
 		}
-		if i == 0 && expect == ExpectNoStream && st.meta.softDeleted() {
+		if i == 0 && expect == ExpectNoStream && st.Meta.SoftDeleted() {
 			return decisionOK, 0, none, nil
 		}
 		return decisionWrongVersion, 0, none, nil
@@ -104,14 +107,14 @@ func (w *writer) checkRecent(st *streamState, events []Proposal) (decision, int6
 
 // tombstoned tells whether the stream, or for a metastream its stream, has ended.
 func (w *writer) tombstoned(st *streamState) (bool, error) {
-	if !IsMetastream(st.name) {
-		return st.deleted, nil
+	if !layout.IsMetastream(st.name) {
+		return st.Deleted, nil
 	}
-	orig, err := w.streams.get(OriginalOf(st.name))
+	orig, err := w.streams.get(layout.OriginalOf(st.name))
 	if err != nil {
 		return false, err
 	}
-	return st.deleted || orig.deleted, nil
+	return st.Deleted || orig.Deleted, nil
 }
 
 // decide sets the request's result and writes what it causes into the group.
@@ -145,15 +148,16 @@ func (w *writer) decide(r *Request) error {
 	}
 	switch r.Kind {
 	case KindDelete:
-		if st.Last < 0 && st.metaPosition == 0 { // a real server's rule for this alone: a tombstone needs no stream
+		if st.Last < 0 && st.MetaPosition == 0 { // a real server's rule for this alone: a tombstone needs no stream
 			r.result = Result{Outcome: OutcomeWrongVersion, Last: st.Last}
 			return nil
 		}
-		position, err := w.writeMeta(st, Proposal{ID: events[0].ID, JSON: true, Type: TypeMetadata, Data: softDeleteMeta})
+		position, err := w.writeMeta(st, Proposal{ID: events[0].ID, JSON: true, Type: layout.TypeMetadata,
+			Data: layout.SoftDeleteMeta})
 		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 		return err
 	case KindTombstone:
-		position, err := w.write(st, Proposal{ID: events[0].ID, Type: TypeTombstone}, FlagTombstone)
+		position, err := w.write(st, Proposal{ID: events[0].ID, Type: layout.TypeTombstone}, layout.FlagTombstone)
 		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 		return err
 	default:
@@ -167,7 +171,7 @@ func (w *writer) append(st *streamState, r *Request) error {
 		return nil
 	}
 	revived := st.Last + 1
-	softDeleted := st.meta.softDeleted()
+	softDeleted := st.Meta.SoftDeleted()
 	for _, p := range r.Events {
 		position, err := w.write(st, p, 0)
 		if err != nil {
@@ -175,12 +179,12 @@ func (w *writer) append(st *streamState, r *Request) error {
 		}
 		r.result = Result{Last: st.Last, Position: position, HasPosition: true}
 	}
-	if IsMetastream(st.name) {
-		orig, err := w.streams.get(OriginalOf(st.name))
+	if layout.IsMetastream(st.name) {
+		orig, err := w.streams.get(layout.OriginalOf(st.name))
 		if err != nil {
 			return err
 		}
-		wasDeleted := orig.meta.softDeleted()
+		wasDeleted := orig.Meta.SoftDeleted()
 		w.adoptMeta(orig, r.Events[len(r.Events)-1].Data, r.result.Position)
 		if wasDeleted {
 			if err := w.undelete(orig, orig.Last+1); err != nil {
@@ -198,18 +202,18 @@ func (w *writer) append(st *streamState, r *Request) error {
 // that is to be seen.
 func (w *writer) undelete(st *streamState, first int64) error {
 	raw := st.rawMeta
-	if raw == nil && st.metaPosition != 0 {
-		v, err := getCopy(w.s.db, eventKey(st.metaPosition))
+	if raw == nil && st.MetaPosition != 0 {
+		v, err := disk.Get(w.s.db, layout.EventKey(st.MetaPosition))
 		if err != nil {
-			return fmt.Errorf("metadata at position %d: %w", st.metaPosition, err)
+			return fmt.Errorf("metadata at position %d: %w", st.MetaPosition, err)
 		}
-		rec, err := decodeRecord(st.metaPosition, v)
+		rec, err := layout.DecodeRecord(st.MetaPosition, v)
 		if err != nil {
 			return err
 		}
 		raw = bytes.Clone(rec.Data)
 	}
-	data, ok := undeleteMeta(raw, first)
+	data, ok := layout.UndeleteMeta(raw, first)
 	if !ok {
 		return nil // no JSON object: the client's own metadata decides
 	}
@@ -217,6 +221,6 @@ func (w *writer) undelete(st *streamState, first int64) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.writeMeta(st, Proposal{ID: id, JSON: true, Type: TypeMetadata, Data: data})
+	_, err = w.writeMeta(st, Proposal{ID: id, JSON: true, Type: layout.TypeMetadata, Data: data})
 	return err
 }

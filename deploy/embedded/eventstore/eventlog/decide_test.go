@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Metadata that is appended to a metastream which was softly deleted brings that
@@ -23,7 +25,8 @@ func TestMetadataAfterItsMetastreamWasDeleted(t *testing.T) {
 	}
 	submit(&Request{Kind: KindDelete, Stream: "$$a", Expect: ExpectAny})
 	meta := appendRequest("$$a", 1)
-	meta.Events[0].JSON, meta.Events[0].Type, meta.Events[0].Data = true, TypeMetadata, []byte(`{"$maxCount":1}`)
+	meta.Events[0].JSON, meta.Events[0].Type, meta.Events[0].Data = true, layout.TypeMetadata,
+		[]byte(`{"$maxCount":1}`)
 	submit(meta)
 	v := s.Acquire()
 	rng, err := v.Stream("a", time.Now())

@@ -14,6 +14,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // faults is a disk on which chosen operations fail.
@@ -74,7 +77,7 @@ func TestFailedWritesStopTheLog(t *testing.T) {
 		{errorfs.OpFileWrite, "MANIFEST"},
 		{errorfs.OpFileSync, "MANIFEST"},
 		{errorfs.OpFileSync, "db"},
-		{errorfs.OpFileWriteAt, markFile},
+		{errorfs.OpFileWriteAt, disk.MarkFile},
 	} {
 		for _, once := range []bool{false, true} {
 			mem := vfs.NewMem()
@@ -162,7 +165,8 @@ func TestFullDiskDuringOpen(t *testing.T) {
 		var n atomic.Int64
 		f.set(func(op errorfs.Op) error {
 			switch op.Kind {
-			case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpRename, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			case errorfs.OpCreate, errorfs.OpReuseForWrite, errorfs.OpRename, errorfs.OpFileWrite,
+				errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
 				if n.Add(1) >= step {
 					return syscall.ENOSPC
 				}
@@ -205,7 +209,8 @@ func TestFullDiskDuringCreate(t *testing.T) {
 		var f faults
 		var n atomic.Int64
 		f.set(func(op errorfs.Op) error {
-			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && op.Kind != errorfs.OpRemoveAll && n.Add(1) >= step {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose &&
+				op.Kind != errorfs.OpRemoveAll && n.Add(1) >= step {
 				return syscall.ENOSPC
 			}
 			return nil
@@ -330,32 +335,32 @@ func TestStoreThatIsGone(t *testing.T) {
 	if r := checkStore(t, gone, "s"); r.Whole() {
 		t.Error("check finds nothing")
 	}
-	empty := memFS(t, map[string]string{"s/" + markFile: files["s/"+markFile], "s/db/x": ""})
+	empty := memFS(t, map[string]string{"s/" + disk.MarkFile: files["s/"+disk.MarkFile], "s/db/x": ""})
 	if _, err := Open("s", testOptions(empty)); !errors.Is(err, ErrGone) {
 		t.Errorf("open of an empty db: %v, want ErrGone", err)
 	}
 
 	older := maps.Clone(files)
-	delete(older, "s/"+markFile)
-	disk := memFS(t, older)
-	wantWhole(t, disk, "s")
-	s = openAt(t, disk, "s")
+	delete(older, "s/"+disk.MarkFile)
+	unmarked := memFS(t, older)
+	wantWhole(t, unmarked, "s")
+	s = openAt(t, unmarked, "s")
 	put(t, s, "a", 1)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := fileBytes(t, disk, "s")["s/"+markFile]; !ok {
+	if _, ok := fileBytes(t, unmarked, "s")["s/"+disk.MarkFile]; !ok {
 		t.Error("an older store gets no mark")
 	}
 
 	other := newStore(t, vfs.NewMem())
 	mixed := maps.Clone(files)
-	m := durableMark{id: other.ID(), next: firstPosition}
+	m := disk.Mark{ID: other.ID(), Next: layout.FirstPosition}
 	alien := vfs.NewMem()
-	if err := createMark(alien, "", m); err != nil {
+	if err := disk.CreateMark(alien, "", m); err != nil {
 		t.Fatal(err)
 	}
-	mixed["s/"+markFile] = fileBytes(t, alien, "")[markFile]
+	mixed["s/"+disk.MarkFile] = fileBytes(t, alien, "")[disk.MarkFile]
 	if _, err := Open("s", testOptions(memFS(t, mixed))); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("open of two stores' files: %v, want ErrCorrupt", err)
 	}
@@ -379,7 +384,8 @@ func TestLostTailIsRefused(t *testing.T) {
 		if !crash {
 			files = fileBytes(t, mem, "s")
 		}
-		logs := slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(n string) bool { return !strings.HasSuffix(n, ".log") })
+		logs := slices.DeleteFunc(slices.Sorted(maps.Keys(files)),
+			func(n string) bool { return !strings.HasSuffix(n, ".log") })
 		last := logs[len(logs)-1]
 		for what, damage := range map[string]func(files map[string]string){
 			"removed":     func(files map[string]string) { delete(files, last) },

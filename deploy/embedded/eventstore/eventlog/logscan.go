@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Pebble's logs and its MANIFEST are sequences of checksummed chunks in blocks
@@ -160,7 +162,7 @@ func (s *logScan) chunk(b []byte) (int, bool) {
 		if n > len(b) || s.numbered && binary.LittleEndian.Uint32(b[7:]) != s.number {
 			return 0, false
 		}
-		return n, maskCRC(crc32.Checksum(b[6:n], castagnoli)) == binary.LittleEndian.Uint32(b)
+		return n, maskCRC(crc32.Checksum(b[6:n], layout.Castagnoli)) == binary.LittleEndian.Uint32(b)
 	}
 	return 0, false
 }
@@ -195,7 +197,8 @@ func (s *logScan) bad(i int) (int64, error) {
 	for from := i + 1; ; from = 0 {
 		for j := from; j+7 <= len(s.block); j++ {
 			if n, ok := s.chunk(s.block[j:]); ok && s.proves(s.block[j:j+n], at) {
-				return 0, fmt.Errorf("%w: %s: the record at offset %d is damaged, one at %d was written after it", ErrCorrupt, s.name, at, s.blockAt+int64(j))
+				return 0, fmt.Errorf("%w: %s: the record at offset %d is damaged, one at %d was written after it",
+					ErrCorrupt, s.name, at, s.blockAt+int64(j))
 			}
 		}
 		if s.lastBlock && !begun {
@@ -272,21 +275,21 @@ func (s *logScan) oneBitOf(f chunkFormat, chunk []byte) bool {
 		}
 		return h[6] >= f.first && h[6] <= f.last && (!s.numbered || binary.LittleEndian.Uint32(h[7:]) == s.number)
 	}
-	stored, actual := binary.LittleEndian.Uint32(chunk), crc32.Checksum(chunk[6:], castagnoli)
+	stored, actual := binary.LittleEndian.Uint32(chunk), crc32.Checksum(chunk[6:], layout.Castagnoli)
 	if bits.OnesCount32(stored^maskCRC(actual)) == 1 && is(0) {
 		return true
 	}
 	want := unmaskCRC(stored) ^ actual
 	var diff [8]uint32 // that a change of each bit of the byte makes
 	for bit := range diff {
-		diff[bit] = crc32.Checksum([]byte{1 << bit}, castagnoli) ^ crc32.Checksum([]byte{0}, castagnoli)
+		diff[bit] = crc32.Checksum([]byte{1 << bit}, layout.Castagnoli) ^ crc32.Checksum([]byte{0}, layout.Castagnoli)
 	}
 	for i := len(chunk) - 1; i >= 6; i-- {
 		for bit, d := range diff {
 			if d == want && is(8*i+bit) {
 				return true
 			}
-			diff[bit] = castagnoli[d&0xff] ^ d>>8
+			diff[bit] = layout.Castagnoli[d&0xff] ^ d>>8
 		}
 	}
 	return false

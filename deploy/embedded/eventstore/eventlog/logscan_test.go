@@ -119,7 +119,8 @@ func TestEndOfTheLogAfterAPowerFailure(t *testing.T) {
 			bad := maps.Clone(files)
 			bad[log] = flipped(files[log], bit)
 			err := openAndClose(memFS(t, bad))
-			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "offset") || !strings.Contains(err.Error(), ".log") {
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "offset") ||
+				!strings.Contains(err.Error(), ".log") {
 				t.Errorf("%d appends, bit %d of byte %d of %d: %v", appends, bit%8, bit/8, end, err)
 			}
 		}

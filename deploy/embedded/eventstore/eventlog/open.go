@@ -7,10 +7,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 const (
-	dbDir       = "db"
 	dbDirUnborn = "db.creating"
 	lockFile    = "LOCK"
 )
@@ -27,7 +29,7 @@ func lockDirectory(fs vfs.FS, dir string) (*pebble.Lock, error) {
 // appears by one rename, so a crash leaves either none or a whole one; of one
 // that lacks its mark yet, Open makes up for it.
 func Create(dir string, o Options) error {
-	if err := makeDir(dir, o.FS); err != nil {
+	if err := disk.MakeDir(dir, o.FS); err != nil {
 		return fmt.Errorf("create event store: %w", err)
 	}
 	lock, err := lockDirectory(o.FS, dir)
@@ -48,9 +50,9 @@ func createLocked(dir string, o Options) error {
 	}
 	for _, name := range entries {
 		switch name {
-		case lockFile, dbDirUnborn, markUnborn:
-		case markFile:
-			if !slices.Contains(entries, dbDir) {
+		case lockFile, dbDirUnborn, disk.MarkUnborn:
+		case disk.MarkFile:
+			if !slices.Contains(entries, disk.Dir) {
 				return ErrGone
 			}
 			return fmt.Errorf("%w: %s", ErrExists, name)
@@ -62,69 +64,35 @@ func createLocked(dir string, o Options) error {
 	if err := o.FS.RemoveAll(unborn); err != nil {
 		return err
 	}
-	f := formatRecord{version: formatVersion}
-	if f.id, err = randomID(); err != nil {
+	f := layout.FormatRecord{Version: layout.FormatVersion}
+	if f.ID, err = randomID(); err != nil {
 		return err
 	}
-	h := newHalt(func(error) {}, "")
-	opts := pebbleOptions(o, h)
+	h := disk.NewHalt(func(error) {}, "")
+	opts := disk.PebbleOptions(o.files(), h)
 	opts.ErrorIfExists = true
-	db, err := openPebble(unborn, opts, h)
+	db, err := disk.Open(unborn, opts, h)
 	if err != nil {
 		return err
 	}
 	b := db.NewBatch()
 	err = errors.Join(
-		b.Set(keyFormat, f.encode(), nil),
-		b.Set(keyChecked, checkedMark{next: firstPosition}.encode(), nil),
+		b.Set(layout.KeyFormat, f.Encode(), nil),
+		b.Set(layout.KeyChecked, layout.CheckedMark{Next: layout.FirstPosition}.Encode(), nil),
 	)
 	if err == nil {
-		err = h.do(func() error { return b.Commit(pebble.Sync) })
+		err = h.Do(func() error { return b.Commit(pebble.Sync) })
 	}
-	if err := errors.Join(err, closePebble(db, h)); err != nil {
+	if err := errors.Join(err, disk.Close(db, h)); err != nil {
 		return err
 	}
-	if err := o.FS.Rename(unborn, o.FS.PathJoin(dir, dbDir)); err != nil {
+	if err := o.FS.Rename(unborn, o.FS.PathJoin(dir, disk.Dir)); err != nil {
 		return err
 	}
-	if err := syncDir(o.FS, dir); err != nil {
+	if err := disk.SyncDir(o.FS, dir); err != nil {
 		return err
 	}
-	return createMark(o.FS, dir, durableMark{id: f.id, next: firstPosition})
-}
-
-// makeDir makes dir and its missing parents, durably: a directory whose entry
-// in its parent is not synced may be gone after a power failure, with all in it.
-func makeDir(dir string, fs vfs.FS) error {
-	parents := []string{fs.PathDir(dir)}
-	for d := parents[0]; ; {
-		if _, err := fs.Stat(d); err == nil {
-			break
-		}
-		up := fs.PathDir(d)
-		if up == d {
-			break
-		}
-		parents = append(parents, up)
-		d = up
-	}
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for _, d := range parents {
-		if err := syncDir(fs, d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.CreateMark(o.FS, dir, disk.Mark{ID: f.ID, Next: layout.FirstPosition})
 }
 
 // Exists tells whether dir holds a store that Create has finished. ErrGone:
@@ -137,10 +105,10 @@ func Exists(dir string, fs vfs.FS) (bool, error) {
 		}
 		return false, err
 	}
-	if slices.Contains(names, dbDir) {
+	if slices.Contains(names, disk.Dir) {
 		return true, nil
 	}
-	if slices.Contains(names, markFile) {
+	if slices.Contains(names, disk.MarkFile) {
 		return false, ErrGone
 	}
 	return false, nil
@@ -170,15 +138,15 @@ func Open(dir string, o Options) (_ *Log, err error) {
 		failed:  make(chan struct{}),
 		over:    make(chan struct{}),
 	}
-	s.halt = newHalt(s.fail, o.FS.PathJoin(dir, cutPrefix))
-	s.halt.hold = true
+	s.halt = disk.NewHalt(s.fail, o.FS.PathJoin(dir, cutPrefix))
+	s.halt.HoldBack()
 	defer func() {
 		if err != nil {
 			if s.mark != nil {
-				err = errors.Join(err, s.mark.close())
+				err = errors.Join(err, s.mark.Close())
 			}
 			if s.db != nil {
-				err = errors.Join(err, closePebble(s.db, s.halt))
+				err = errors.Join(err, disk.Close(s.db, s.halt))
 			}
 			err = fmt.Errorf("open event store: %w", errors.Join(err, lock.Close()))
 		}
@@ -190,7 +158,7 @@ func Open(dir string, o Options) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.id = t.format.id
+	s.id = t.format.ID
 	if err := s.publish(s.newView(t.next, t.total, t.system)); err != nil {
 		return nil, err
 	}
@@ -202,47 +170,47 @@ func Open(dir string, o Options) (_ *Log, err error) {
 // recover opens Pebble's files and verifies what it made of them, before
 // anything that it found obsolete is removed and anything of ours is written.
 func (s *Log) recover() (tail, error) {
-	mark, marked, err := readMark(s.fs, s.dir)
+	mark, marked, err := disk.ReadMark(s.fs, s.dir)
 	if err != nil {
 		return tail{}, err
 	}
-	dbPath := s.fs.PathJoin(s.dir, dbDir)
+	dbPath := s.fs.PathJoin(s.dir, disk.Dir)
 	if err := scanLogs(s.fs, dbPath, func(torn string) {
 		s.logger.Info("event store: an unfinished write at the end of a log is cut", "where", torn)
 	}); err != nil {
 		return tail{}, err
 	}
-	opts := pebbleOptions(s.options, s.halt)
+	opts := disk.PebbleOptions(s.options.files(), s.halt)
 	opts.ErrorIfNotExists = true
-	if s.db, err = openPebble(dbPath, opts, s.halt); err != nil {
+	if s.db, err = disk.Open(dbPath, opts, s.halt); err != nil {
 		return tail{}, err
 	}
 	t, err := verify(s.db)
 	if err != nil {
 		return t, err
 	}
-	if t.system, err = hasSystemStreams(s.db); err != nil {
+	if t.system, err = layout.HasSystemStreams(s.db); err != nil {
 		return t, err
 	}
 	if marked {
-		err = mark.compare(t)
+		err = mark.Compare(t.format.ID, t.commit, t.next, t.total)
 	} else {
-		mark = durableMark{id: t.format.id, commit: t.commit, next: t.next, total: t.total}
-		if err = createMark(s.fs, s.dir, mark); err == nil {
-			mark, _, err = readMark(s.fs, s.dir)
+		mark = disk.Mark{ID: t.format.ID, Commit: t.commit, Next: t.next, Total: t.total}
+		if err = disk.CreateMark(s.fs, s.dir, mark); err == nil {
+			mark, _, err = disk.ReadMark(s.fs, s.dir)
 		}
 	}
 	if err != nil {
 		return t, err
 	}
-	if s.mark, err = openMarker(s.fs, s.dir, mark); err != nil {
+	if s.mark, err = disk.OpenMark(s.fs, s.dir, mark); err != nil {
 		return t, err
 	}
 	if err := moveChecked(s.db, s.halt, &t); err != nil {
 		return t, err
 	}
-	if err := s.mark.move(t.commit, t.next, t.total); err != nil {
+	if err := s.mark.Move(t.commit, t.next, t.total); err != nil {
 		return t, err
 	}
-	return t, s.halt.letGo(s.fs)
+	return t, s.halt.LetGo(s.fs)
 }

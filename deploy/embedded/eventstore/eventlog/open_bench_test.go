@@ -15,7 +15,8 @@ import (
 var (
 	benchEvents = flag.Int("open-events", 100_000, "events of the store that BenchmarkOpen opens")
 	benchBatch  = flag.Int("open-batch", 50, "events in each append to it")
-	benchCheck  = flag.Bool("open-check", false, "have BenchmarkOpen also check the store once, and report the events checked a second")
+	benchCheck  = flag.Bool("open-check", false, "have BenchmarkOpen also check the store once, and report the "+
+		"events checked a second")
 )
 
 // BenchmarkOpen opens a store on disk. The first time is after one long

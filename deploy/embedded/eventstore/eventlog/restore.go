@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
 )
 
 // ErrBackup says that a stream is not a whole backup: cut short, altered, or
@@ -39,12 +41,13 @@ func restore(ctx context.Context, dir string, o Options, r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		mark, ok, err := readMark(o.FS, unborn)
+		mark, ok, err := disk.ReadMark(o.FS, unborn)
 		if err != nil {
 			return err
 		}
-		if !ok || m.Store != hex.EncodeToString(mark.id[:]) || m.Commit != mark.commit || m.Next != mark.next || m.Events != mark.total {
-			return fmt.Errorf("%w: manifest and file %q differ", ErrBackup, markFile)
+		if !ok || m.Store != hex.EncodeToString(mark.ID[:]) || m.Commit != mark.Commit || m.Next != mark.Next ||
+			m.Events != mark.Total {
+			return fmt.Errorf("%w: manifest and file %q differ", ErrBackup, disk.MarkFile)
 		}
 		if err := verifyCopy(unborn, o, mark); err != nil {
 			return err
@@ -58,7 +61,7 @@ func restore(ctx context.Context, dir string, o Options, r io.Reader) error {
 
 // unpack writes the files of a backup below dir and compares them with its manifest.
 func unpack(ctx context.Context, dir string, fs vfs.FS, r io.Reader) (m backupManifest, err error) {
-	if err := fs.MkdirAll(fs.PathJoin(dir, dbDir), 0o700); err != nil {
+	if err := fs.MkdirAll(fs.PathJoin(dir, disk.Dir), 0o700); err != nil {
 		return m, err
 	}
 	var files []backupFile
@@ -92,22 +95,23 @@ func unpack(ctx context.Context, dir string, fs vfs.FS, r io.Reader) (m backupMa
 	if !slices.Equal(files, m.Files) {
 		return m, fmt.Errorf("%w: its files are not those of its manifest", ErrBackup)
 	}
-	return m, syncDir(fs, fs.PathJoin(dir, dbDir))
+	return m, disk.SyncDir(fs, fs.PathJoin(dir, disk.Dir))
 }
 
 // storeFile tells whether name is one that BackupTo gives; so it never leads
 // out of the directory.
 func storeFile(name string) bool {
-	if name == markFile {
+	if name == disk.MarkFile {
 		return true
 	}
-	base, ok := strings.CutPrefix(name, dbDir+"/")
+	base, ok := strings.CutPrefix(name, disk.Dir+"/")
 	if !ok || base == "" || base == lockFile || strings.Contains(base, "..") {
 		return false
 	}
 	for i := range len(base) {
 		c := base[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_') {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' ||
+			c == '-' || c == '_') {
 			return false
 		}
 	}

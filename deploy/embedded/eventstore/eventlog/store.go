@@ -18,22 +18,32 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
+)
+
+// Record and IndexEntry are what a View yields.
+type (
+	Record     = layout.Record
+	IndexEntry = layout.IndexEntry
 )
 
 // Errors that callers branch on.
 var (
+	// ErrCorrupt says that the files contradict themselves. Nothing is skipped or repaired.
+	ErrCorrupt = layout.ErrCorrupt
+	// ErrGone says that the directory held a store and the events' files are
+	// gone. It is never made anew.
+	ErrGone = layout.ErrGone
+	// ErrFormat says that the files were written by another version of this program.
+	ErrFormat = layout.ErrFormat
 	// ErrExists is returned by create for a directory that is not empty.
 	ErrExists = errors.New("directory already holds a store or other files")
-	// ErrGone says that the directory held a store and the events' files are gone. It is never made anew.
-	ErrGone = errors.New("the event store's files are gone: restore a backup, or empty the directory to begin anew")
 	// ErrMissing is returned by open for a directory without a store.
 	ErrMissing = errors.New("no event store in this directory")
 	// ErrLocked says that another process, or another server of this one, has the directory open.
 	ErrLocked = errors.New("event store directory is in use by another process")
-	// ErrFormat says that the files were written by another version of this program.
-	ErrFormat = errors.New("unsupported on-disk format")
-	// ErrCorrupt says that the files contradict themselves. Nothing is skipped or repaired.
-	ErrCorrupt = errors.New("event store is corrupt")
 	// ErrStopped is returned after Stop, or after the store failed.
 	ErrStopped = errors.New("event store has stopped")
 )
@@ -52,13 +62,19 @@ type Options struct {
 	blockBytes      int
 }
 
+// files are the options that are Pebble's.
+func (o Options) files() disk.Files {
+	return disk.Files{FS: o.FS, Logger: o.Logger, CacheBytes: o.CacheBytes, MemTable: o.MemTable,
+		BlockBytes: o.blockBytes, Uncompressed: o.Uncompressed}
+}
+
 // Log is the storage below the protocol: one writer goroutine, any number of readers.
 type Log struct {
 	dir     string
 	fs      vfs.FS
 	options Options
-	halt    *halt
-	mark    *marker // the syncer's while the writer runs
+	halt    *disk.Halt
+	mark    *disk.Marker // the syncer's while the writer runs
 
 	db     *pebble.DB
 	lock   *pebble.Lock
@@ -96,7 +112,7 @@ type Log struct {
 // the next, and it was published after that group's fsync.
 type View struct {
 	snap       *pebble.Snapshot
-	halt       *halt
+	halt       *disk.Halt
 	end        uint64 // position after the last event
 	events     uint64
 	system     bool // there are system streams
@@ -129,7 +145,7 @@ func (v *View) Superseded() <-chan struct{} { return v.superseded }
 
 // Release gives the view back; its methods may not be called afterwards.
 func (v *View) Release() error {
-	if v.refs.Add(-1) > 0 || v.halt.stopped() { // what parks may hold Pebble's locks
+	if v.refs.Add(-1) > 0 || v.halt.Stopped() { // what parks may hold Pebble's locks
 		return nil
 	}
 	return v.snap.Close()
@@ -199,18 +215,18 @@ func (s *Log) Close() error {
 func (s *Log) release() error {
 	select {
 	case <-s.done:
-	case <-s.halt.halted: // the writer may be parked
+	case <-s.halt.Halted(): // the writer may be parked
 	}
-	if s.halt.stopped() {
-		return errors.Join(s.Failure(), s.halt.quiesce())
+	if s.halt.Stopped() {
+		return errors.Join(s.Failure(), s.halt.Quiesce())
 	}
 	s.using.Lock()
 	defer s.using.Unlock()
-	if s.halt.stopped() {
-		return errors.Join(s.Failure(), s.halt.quiesce())
+	if s.halt.Stopped() {
+		return errors.Join(s.Failure(), s.halt.Quiesce())
 	}
 	s.mu.Lock()
 	v := s.current
 	s.mu.Unlock()
-	return errors.Join(s.Failure(), v.Release(), closePebble(s.db, s.halt), s.mark.close())
+	return errors.Join(s.Failure(), v.Release(), disk.Close(s.db, s.halt), s.mark.Close())
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 func testOptions(fs vfs.FS) Options {
@@ -74,7 +77,7 @@ func contents(t testing.TB, s *Log) map[[16]byte]uint64 {
 	v := s.Acquire()
 	defer v.Release()
 	out := map[[16]byte]uint64{}
-	next := uint64(firstPosition)
+	next := uint64(layout.FirstPosition)
 	last := map[string]uint64{}
 	err := v.ScanAll(0, v.end, false, func(position uint64, r *Record) bool {
 		if position != next {
@@ -84,7 +87,7 @@ func contents(t testing.TB, s *Log) map[[16]byte]uint64 {
 			t.Fatalf("stream %s: revision %d follows %d", r.Stream, r.Revision, n)
 		}
 		last[string(r.Stream)] = r.Revision
-		next = position + logSize(r.size())
+		next = position + layout.LogSize(r.Size())
 		out[r.ID] = position
 		return true
 	})
@@ -148,7 +151,8 @@ func TestCrashDuringCreate(t *testing.T) {
 		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 				if n++; n == step {
-					crashed = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, uint64(step)))})
+					crashed = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50,
+						RNG: rand.New(rand.NewPCG(1, uint64(step)))})
 				}
 			}
 			return nil
@@ -184,7 +188,7 @@ func TestCrashDuringCreate(t *testing.T) {
 // rawDB opens the files below a closed store, to damage them.
 func rawDB(t *testing.T, fs vfs.FS, damage func(db *pebble.DB) error) {
 	t.Helper()
-	db, err := pebble.Open("s/db", pebbleOptions(testOptions(fs), newHalt(func(error) {}, "")))
+	db, err := pebble.Open("s/db", disk.PebbleOptions(testOptions(fs).files(), disk.NewHalt(func(error) {}, "")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,26 +204,39 @@ func TestOpenRefusesInconsistentStores(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{"no format record", func(db *pebble.DB) error { return db.Delete(keyFormat, pebble.Sync) }, ErrCorrupt, "no format record"},
-		{"another format", func(db *pebble.DB) error { return db.Set(keyFormat, formatRecord{version: 2}.encode(), pebble.Sync) }, ErrFormat, "format 2"},
+		{"no format record", func(db *pebble.DB) error { return db.Delete(layout.KeyFormat, pebble.Sync) }, ErrCorrupt,
+			"no format record"},
+		{"another format", func(db *pebble.DB) error {
+			return db.Set(layout.KeyFormat, layout.FormatRecord{Version: 2}.Encode(), pebble.Sync)
+		}, ErrFormat, "format 2"},
 		{"something else's record", func(db *pebble.DB) error {
-			return db.Set(keyFormat, []byte("hello world, this is not it"), pebble.Sync)
+			return db.Set(layout.KeyFormat, []byte("hello world, this is not it"), pebble.Sync)
 		}, ErrCorrupt, "not an event store"},
-		{"a commit is missing", func(db *pebble.DB) error { return db.Delete(commitKey(2), pebble.Sync) }, ErrCorrupt, "commit 3 follows commit 1"},
-		{"the last commit is missing", func(db *pebble.DB) error { return db.Delete(commitKey(3), pebble.Sync) }, ErrCorrupt, "the commit counter at"},
+		{"a commit is missing", func(db *pebble.DB) error { return db.Delete(layout.CommitKey(2), pebble.Sync) },
+			ErrCorrupt, "commit 3 follows commit 1"},
+		{"the last commit is missing", func(db *pebble.DB) error {
+			return db.Delete(layout.CommitKey(3), pebble.Sync)
+		}, ErrCorrupt, "the commit counter at"},
 		{"a commit does not chain", func(db *pebble.DB) error {
-			return db.Set(commitKey(2), commitRecord{first: 300, next: 400, events: 1, total: 2}.encode(), pebble.Sync)
+			return db.Set(layout.CommitKey(2), layout.CommitRecord{First: 300, Next: 400, Events: 1,
+				Total: 2}.Encode(), pebble.Sync)
 		}, ErrCorrupt, "commit 2 begins at position 300"},
 		{"a commit miscounts", func(db *pebble.DB) error {
-			return db.Set(commitKey(1), commitRecord{first: firstPosition, next: 400, events: 1, total: 9}.encode(), pebble.Sync)
+			return db.Set(layout.CommitKey(1), layout.CommitRecord{First: layout.FirstPosition, Next: 400, Events: 1,
+				Total: 9}.Encode(), pebble.Sync)
 		}, ErrCorrupt, "miscounts"},
-		{"a commit record is damaged", func(db *pebble.DB) error { return db.Set(commitKey(1), make([]byte, 32), pebble.Sync) }, ErrCorrupt, "commit record"},
-		{"the last event is missing", func(db *pebble.DB) error { return deleteLastEvent(db) }, ErrCorrupt, "the last event ends at"},
-		{"no mark", func(db *pebble.DB) error { return db.Delete(keyChecked, pebble.Sync) }, ErrCorrupt, "checked mark"},
+		{"a commit record is damaged", func(db *pebble.DB) error {
+			return db.Set(layout.CommitKey(1), make([]byte, 32), pebble.Sync)
+		}, ErrCorrupt, "commit record"},
+		{"the last event is missing", func(db *pebble.DB) error { return deleteLastEvent(db) }, ErrCorrupt,
+			"the last event ends at"},
+		{"no mark", func(db *pebble.DB) error { return db.Delete(layout.KeyChecked, pebble.Sync) }, ErrCorrupt,
+			"checked mark"},
 		{"all events are missing", func(db *pebble.DB) error {
-			return db.DeleteRange([]byte{prefixEvent}, []byte{prefixEvent + 1}, pebble.Sync)
+			return db.DeleteRange([]byte{layout.PrefixEvent}, []byte{layout.PrefixEvent + 1}, pebble.Sync)
 		}, ErrCorrupt, "none found"},
-		{"an event's bytes changed", func(db *pebble.DB) error { return flipLastEvent(db) }, ErrCorrupt, "checksum of the event at position"},
+		{"an event's bytes changed", func(db *pebble.DB) error { return flipLastEvent(db) }, ErrCorrupt,
+			"checksum of the event at position"},
 	} {
 		fs := vfs.NewMem()
 		s := newStore(t, fs)
@@ -238,7 +255,8 @@ func TestOpenRefusesInconsistentStores(t *testing.T) {
 }
 
 func lastEvent(db *pebble.DB) (key, value []byte, err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixEvent},
+		UpperBound: []byte{layout.PrefixEvent + 1}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -275,18 +293,19 @@ func TestReadersFindDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	rawDB(t, fs, func(db *pebble.DB) error {
-		v, err := getCopy(db, eventKey(first.Position))
+		v, err := disk.Get(db, layout.EventKey(first.Position))
 		if err != nil {
 			return err
 		}
 		v[20] ^= 4
-		return db.Set(eventKey(first.Position), v, pebble.Sync)
+		return db.Set(layout.EventKey(first.Position), v, pebble.Sync)
 	})
 	s = reopen(t, fs)
 	v := s.Acquire()
 	defer v.Release()
 	err := v.ScanAll(0, v.end, false, func(uint64, *Record) bool { return true })
-	if want := fmt.Sprintf("position %d", first.Position); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("position %d", first.Position); !errors.Is(err, ErrCorrupt) ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want ErrCorrupt at %s", err, want)
 	}
 }
@@ -303,7 +322,8 @@ func TestCommitCounterOverRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		rawDB(t, fs, func(db *pebble.DB) error {
-			it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}})
+			it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixCommit},
+				UpperBound: []byte{layout.PrefixCommit + 1}})
 			if err != nil {
 				return err
 			}
@@ -462,7 +482,8 @@ func TestFsyncFailureIsFatal(t *testing.T) {
 	s := newStore(t, errorfs.Wrap(mem, g.injector()))
 	kept := put(t, s, "a", 1)
 	g.armed.Store(true)
-	if _, err := s.Submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "disk on fire") {
+	if _, err := s.Submit(context.Background(), appendRequest("a", 1)); !errors.Is(err, ErrStopped) ||
+		!strings.Contains(err.Error(), "disk on fire") {
 		t.Fatalf("append with a failing fsync: %v", err)
 	}
 	tries := len(g.entered)

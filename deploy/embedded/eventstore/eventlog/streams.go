@@ -6,6 +6,9 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 const (
@@ -26,7 +29,7 @@ type eventRef struct {
 // the group under construction. Owned by the writer goroutine.
 type streamState struct {
 	name string
-	head
+	layout.Head
 	rawMeta []byte // newest metadata, where it was written while cached
 
 	// refs are the newest events, contiguous and ending at last: refs[i] has
@@ -92,7 +95,7 @@ func (c *streamCache) get(name string) (*streamState, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &streamState{name: name, head: h, cost: 1, loaded: h.Last < 0}
+	st := &streamState{name: name, Head: h, cost: 1, loaded: h.Last < 0}
 	st.elem = c.lru.PushFront(st)
 	c.byKey[name] = st
 	c.cost++
@@ -132,18 +135,21 @@ func (c *streamCache) load(st *streamState) error {
 	from := max(0, st.Last+1-RecentIDs)
 	var older []eventRef
 	if from < before {
-		err := scanIndex(c.db, st.name, uint64(from), uint64(before), false, func(revision uint64, e IndexEntry) (bool, error) {
-			if want := uint64(from) + uint64(len(older)); revision != want {
-				return false, fmt.Errorf("%w: stream index misses a revision: %d where %d belongs, at position %d", ErrCorrupt, revision, want, e.Position)
-			}
-			older = append(older, eventRef{e.ID, e.Position})
-			return true, nil
-		})
+		err := scanIndex(c.db, st.name, uint64(from), uint64(before), false,
+			func(revision uint64, e IndexEntry) (bool, error) {
+				if want := uint64(from) + uint64(len(older)); revision != want {
+					return false, fmt.Errorf("%w: stream index misses a revision: %d where %d belongs, at position %d",
+						ErrCorrupt, revision, want, e.Position)
+				}
+				older = append(older, eventRef{e.ID, e.Position})
+				return true, nil
+			})
 		if err != nil {
 			return err
 		}
 		if int64(len(older)) != before-from {
-			return fmt.Errorf("%w: stream index ends at revision %d, the head says %d", ErrCorrupt, from+int64(len(older))-1, before-1)
+			return fmt.Errorf("%w: stream index ends at revision %d, the head says %d", ErrCorrupt,
+				from+int64(len(older))-1, before-1)
 		}
 		st.refs = append(older, st.refs...)
 		st.base = from
@@ -158,24 +164,24 @@ func (c *streamCache) at(st *streamState, revision int64) (eventRef, error) {
 	if len(st.refs) > 0 && revision >= st.base {
 		return st.refs[revision-st.base], nil
 	}
-	v, err := getCopy(c.db, indexKey(indexPrefix(st.name), uint64(revision)))
+	v, err := disk.Get(c.db, layout.IndexKey(layout.IndexPrefix(st.name), uint64(revision)))
 	if err != nil {
 		if errors.Is(err, pebble.ErrNotFound) {
 			err = fmt.Errorf("%w: stream index misses revision %d", ErrCorrupt, revision)
 		}
 		return eventRef{}, err
 	}
-	e, err := decodeIndexEntry(v)
+	e, err := layout.DecodeIndexEntry(v)
 	return eventRef{e.ID, e.Position}, err
 }
 
-func readHead(r pebble.Reader, stream string) (head, error) {
-	v, err := getCopy(r, headKey(stream))
+func readHead(r pebble.Reader, stream string) (layout.Head, error) {
+	v, err := disk.Get(r, layout.HeadKey(stream))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return noHead, nil
+		return layout.NoHead, nil
 	}
 	if err != nil {
-		return noHead, err
+		return layout.NoHead, err
 	}
-	return decodeHead(v)
+	return layout.DecodeHead(v)
 }

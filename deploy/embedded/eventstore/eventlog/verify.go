@@ -7,11 +7,14 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/disk"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // tail is where the log ends.
 type tail struct {
-	format  formatRecord
+	format  layout.FormatRecord
 	checked uint64 // number of the commit at the checked mark
 	commit  uint64 // number of the last commit
 	next    uint64 // position of the next event
@@ -24,23 +27,23 @@ type tail struct {
 // the last verified mark, and that the log ends where the counter says.
 func verify(db pebble.Reader) (tail, error) {
 	var t tail
-	v, err := getCopy(db, keyFormat)
+	v, err := disk.Get(db, layout.KeyFormat)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return t, fmt.Errorf("%w: no format record", ErrCorrupt)
 	} else if err != nil {
 		return t, err
 	}
-	if t.format, err = decodeFormat(v); err != nil {
+	if t.format, err = layout.DecodeFormat(v); err != nil {
 		return t, err
 	}
-	if v, err = getCopy(db, keyChecked); err != nil {
+	if v, err = disk.Get(db, layout.KeyChecked); err != nil {
 		return t, fmt.Errorf("%w: checked mark: %w", ErrCorrupt, err)
 	}
-	mark, err := decodeChecked(v)
+	mark, err := layout.DecodeChecked(v)
 	if err != nil {
 		return t, err
 	}
-	t.checked, t.commit, t.next, t.total = mark.commit, mark.commit, mark.next, mark.total
+	t.checked, t.commit, t.next, t.total = mark.Commit, mark.Commit, mark.Next, mark.Total
 	if err := verifyCommits(db, &t); err != nil {
 		return t, err
 	}
@@ -52,14 +55,14 @@ func verify(db pebble.Reader) (tail, error) {
 
 // moveChecked moves the checked mark to the tail: what it covers is in
 // checksummed tables by now, because Pebble writes its logs there while it opens.
-func moveChecked(db *pebble.DB, h *halt, t *tail) error {
+func moveChecked(db *pebble.DB, h *disk.Halt, t *tail) error {
 	if t.commit == t.checked {
 		return nil
 	}
 	b := db.NewBatch()
-	err := putChecked(b, checkedMark{commit: t.commit, next: t.next, total: t.total})
+	err := putChecked(b, layout.CheckedMark{Commit: t.commit, Next: t.next, Total: t.total})
 	if err == nil {
-		err = h.do(func() error { return b.Commit(pebble.Sync) })
+		err = h.Do(func() error { return b.Commit(pebble.Sync) })
 	}
 	if err != nil {
 		return fmt.Errorf("move checked mark: %w", err)
@@ -68,10 +71,10 @@ func moveChecked(db *pebble.DB, h *halt, t *tail) error {
 	return nil
 }
 
-func putChecked(b *pebble.Batch, m checkedMark) error {
+func putChecked(b *pebble.Batch, m layout.CheckedMark) error {
 	return errors.Join(
-		b.DeleteRange([]byte{prefixCommit}, commitKey(m.commit+1), nil),
-		b.Set(keyChecked, m.encode(), nil),
+		b.DeleteRange([]byte{layout.PrefixCommit}, layout.CommitKey(m.Commit+1), nil),
+		b.Set(layout.KeyChecked, m.Encode(), nil),
 	)
 }
 
@@ -90,18 +93,19 @@ func (w *writer) advanceChecked(g *group) (err error) {
 			return nil
 		}
 		w.flushed = nil
-		w.checked = w.flushing.commit
+		w.checked = w.flushing.Commit
 		return putChecked(g.batch, w.flushing)
 	}
 	if w.commit-w.checked < cmp.Or(w.s.options.checkedDistance, checkedDistance) {
 		return nil
 	}
-	w.flushing = checkedMark{commit: w.commit, next: g.first, total: w.total - uint64(g.events)}
+	w.flushing = layout.CheckedMark{Commit: w.commit, Next: g.first, Total: w.total - uint64(g.events)}
 	w.flushed, err = w.s.db.AsyncFlush()
 	return err
 }
 
-var commitRange = &pebble.IterOptions{LowerBound: []byte{prefixCommit}, UpperBound: []byte{prefixCommit + 1}}
+var commitRange = &pebble.IterOptions{LowerBound: []byte{layout.PrefixCommit},
+	UpperBound: []byte{layout.PrefixCommit + 1}}
 
 func verifyCommits(db pebble.Reader, t *tail) (err error) {
 	it, err := db.NewIter(commitRange)
@@ -118,25 +122,27 @@ func verifyCommits(db pebble.Reader, t *tail) (err error) {
 		if err != nil {
 			return err
 		}
-		c, err := decodeCommit(v)
+		c, err := layout.DecodeCommit(v)
 		if err != nil {
 			return err
 		}
 		switch {
 		case n != t.commit+1:
 			return fmt.Errorf("%w: commit %d follows commit %d", ErrCorrupt, n, t.commit)
-		case c.first != t.next:
-			return fmt.Errorf("%w: commit %d begins at position %d, the one before ended at %d", ErrCorrupt, n, c.first, t.next)
-		case c.total != t.total+uint64(c.events) || c.events == 0 || c.next <= c.first:
+		case c.First != t.next:
+			return fmt.Errorf("%w: commit %d begins at position %d, the one before ended at %d", ErrCorrupt, n,
+				c.First, t.next)
+		case c.Total != t.total+uint64(c.Events) || c.Events == 0 || c.Next <= c.First:
 			return fmt.Errorf("%w: commit %d miscounts its events", ErrCorrupt, n)
 		}
-		t.commit, t.next, t.total = n, c.next, c.total
+		t.commit, t.next, t.total = n, c.Next, c.Total
 	}
 	return it.Error()
 }
 
 func verifyLastEvent(db pebble.Reader, t *tail) (err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixEvent},
+		UpperBound: []byte{layout.PrefixEvent + 1}})
 	if err != nil {
 		return err
 	}
@@ -150,7 +156,7 @@ func verifyLastEvent(db pebble.Reader, t *tail) (err error) {
 		}
 		return nil
 	}
-	position, err := positionOf(it.Key())
+	position, err := layout.PositionOf(it.Key())
 	if err != nil {
 		return err
 	}
@@ -158,11 +164,11 @@ func verifyLastEvent(db pebble.Reader, t *tail) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := decodeRecord(position, v)
+	r, err := layout.DecodeRecord(position, v)
 	if err != nil {
 		return err
 	}
-	if end := position + logSize(len(v)); end != t.next {
+	if end := position + layout.LogSize(len(v)); end != t.next {
 		return fmt.Errorf("%w: the last event ends at position %d, the commit counter at %d", ErrCorrupt, end, t.next)
 	}
 	t.created = r.Created

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Errors of reading a stream.
@@ -17,9 +19,11 @@ var (
 
 // scanIndex calls visit for revisions from ≤ r < to of the stream, upwards or
 // downwards, until it returns false.
-func scanIndex(r pebble.Reader, stream string, from, to uint64, back bool, visit func(revision uint64, e IndexEntry) (bool, error)) (err error) {
-	prefix := indexPrefix(stream)
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: indexKey(prefix, from), UpperBound: indexKey(prefix, to)})
+func scanIndex(r pebble.Reader, stream string, from, to uint64, back bool,
+	visit func(revision uint64, e IndexEntry) (bool, error)) (err error) {
+	prefix := layout.IndexPrefix(stream)
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: layout.IndexKey(prefix, from),
+		UpperBound: layout.IndexKey(prefix, to)})
 	if err != nil {
 		return err
 	}
@@ -38,7 +42,8 @@ func scanIndex(r pebble.Reader, stream string, from, to uint64, back bool, visit
 
 // ScanStream calls visit for the index entries of revisions from ≤ r < to,
 // upwards or downwards, until it returns false or an error.
-func (v *View) ScanStream(stream string, from, to uint64, back bool, visit func(revision uint64, e IndexEntry) (bool, error)) error {
+func (v *View) ScanStream(stream string, from, to uint64, back bool,
+	visit func(revision uint64, e IndexEntry) (bool, error)) error {
 	return scanIndex(v.snap, stream, from, to, back, visit)
 }
 
@@ -48,7 +53,7 @@ func visitIndex(it *pebble.Iterator, visit func(uint64, IndexEntry) (bool, error
 	if err != nil {
 		return false, err
 	}
-	e, err := decodeIndexEntry(v)
+	e, err := layout.DecodeIndexEntry(v)
 	if err != nil {
 		return false, err
 	}
@@ -61,7 +66,7 @@ func (v *View) ScanAll(from, to uint64, back bool, visit func(position uint64, r
 	if from >= to {
 		return nil
 	}
-	it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: eventKey(from), UpperBound: eventKey(to)})
+	it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: layout.EventKey(from), UpperBound: layout.EventKey(to)})
 	if err != nil {
 		return err
 	}
@@ -72,7 +77,7 @@ func (v *View) ScanAll(from, to uint64, back bool, visit func(position uint64, r
 	}
 	var rec Record // one for all: it escapes to visit
 	for ok := valid(); ok; ok = next() {
-		position, err := positionOf(it.Key())
+		position, err := layout.PositionOf(it.Key())
 		if err != nil {
 			return err
 		}
@@ -80,7 +85,7 @@ func (v *View) ScanAll(from, to uint64, back bool, visit func(position uint64, r
 		if err != nil {
 			return err
 		}
-		if rec, err = decodeRecord(position, val); err != nil {
+		if rec, err = layout.DecodeRecord(position, val); err != nil {
 			return err
 		}
 		if !visit(position, &rec) {
@@ -96,7 +101,7 @@ func (v *View) IsPosition(position uint64) (bool, error) {
 	if position == 0 || position >= v.end {
 		return true, nil
 	}
-	_, closer, err := v.snap.Get(eventKey(position))
+	_, closer, err := v.snap.Get(layout.EventKey(position))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
 	}
@@ -117,14 +122,14 @@ func (v *View) LastBefore(end uint64) (last uint64, err error) {
 
 // Event calls visit with the Event at position, which is named by an index entry.
 func (v *View) Event(position uint64, visit func(r *Record)) error {
-	val, closer, err := v.snap.Get(eventKey(position))
+	val, closer, err := v.snap.Get(layout.EventKey(position))
 	if err != nil {
 		if errors.Is(err, pebble.ErrNotFound) {
 			err = fmt.Errorf("%w: a stream index names position %d, where no event is", ErrCorrupt, position)
 		}
 		return err
 	}
-	rec, err := decodeRecord(position, val)
+	rec, err := layout.DecodeRecord(position, val)
 	if err == nil {
 		visit(&rec)
 	}
@@ -133,23 +138,23 @@ func (v *View) Event(position uint64, visit func(r *Record)) error {
 
 // streamHead returns the stream's head; errStreamDeleted where it, or for a
 // metastream its stream, is tombstoned; errStreamNotFound where it shows nothing.
-func (v *View) streamHead(stream string) (head, error) {
+func (v *View) streamHead(stream string) (layout.Head, error) {
 	h, err := readHead(v.snap, stream)
 	if err != nil {
 		return h, err
 	}
-	deleted := h.deleted
-	if IsMetastream(stream) && !deleted {
-		orig, err := readHead(v.snap, OriginalOf(stream))
+	deleted := h.Deleted
+	if layout.IsMetastream(stream) && !deleted {
+		orig, err := readHead(v.snap, layout.OriginalOf(stream))
 		if err != nil {
 			return h, err
 		}
-		deleted = orig.deleted
+		deleted = orig.Deleted
 	}
 	switch {
 	case deleted:
 		return h, ErrStreamDeleted
-	case h.Last < 0 || h.meta.softDeleted():
+	case h.Last < 0 || h.Meta.SoftDeleted():
 		return h, ErrStreamNotFound
 	}
 	return h, nil
@@ -167,5 +172,5 @@ type Range struct {
 // is tombstoned; ErrStreamNotFound, with Last set, where it shows nothing.
 func (v *View) Stream(stream string, now time.Time) (Range, error) {
 	h, err := v.streamHead(stream)
-	return Range{Last: h.Last, First: uint64(h.firstVisible(stream)), Oldest: h.oldestVisible(now)}, err
+	return Range{Last: h.Last, First: uint64(h.FirstVisible(stream)), Oldest: h.OldestVisible(now)}, err
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Bounds of one group, that is of what one fsync makes durable.
@@ -95,9 +97,9 @@ type writer struct {
 	created int64  // newest event's time; never goes back
 	system  bool   // there are system streams, the group under construction included
 
-	checked  uint64          // commit at the checked mark
-	flushing checkedMark     // the next one, once flushed is closed
-	flushed  <-chan struct{} // nil where no flush for it is under way
+	checked  uint64             // commit at the checked mark
+	flushing layout.CheckedMark // the next one, once flushed is closed
+	flushed  <-chan struct{}    // nil where no flush for it is under way
 
 	building *group
 	syncing  chan *group // to the syncer, at most one at a time
@@ -190,7 +192,7 @@ func (w *writer) run() {
 	close(w.syncing)
 	select {
 	case <-syncerDone:
-	case <-w.s.halt.halted: // the syncer may be parked
+	case <-w.s.halt.Halted(): // the syncer may be parked
 	}
 	if err != nil {
 		w.s.fail(err)
@@ -312,15 +314,15 @@ func (w *writer) flush() error {
 	}
 	w.commit++
 	g.commit = w.commit
-	c := commitRecord{first: g.first, next: w.next, events: g.events, total: w.total}
-	if err := g.batch.Set(commitKey(w.commit), c.encode(), nil); err != nil {
+	c := layout.CommitRecord{First: g.first, Next: w.next, Events: g.events, Total: w.total}
+	if err := g.batch.Set(layout.CommitKey(w.commit), c.Encode(), nil); err != nil {
 		return err
 	}
 	for _, st := range g.written {
-		if err := g.batch.Set(headKey(st.name), st.head.encode(), nil); err != nil {
+		if err := g.batch.Set(layout.HeadKey(st.name), st.Head.Encode(), nil); err != nil {
 			return err
 		}
-		w.system = w.system || strings.HasPrefix(st.name, systemPrefix)
+		w.system = w.system || strings.HasPrefix(st.name, layout.SystemPrefix)
 	}
 	w.observeSyncing(g)
 	// Visible to this process from here on; the fsync has begun.
@@ -349,7 +351,7 @@ func (s *Log) finish(g *group) error {
 		answer(g.requests, s.Failure())
 		return errors.Join(err, g.view.Release())
 	}
-	if err = s.mark.move(g.commit, g.view.end, g.view.events); err == nil {
+	if err = s.mark.Move(g.commit, g.view.end, g.view.events); err == nil {
 		if err = s.publish(g.view); err != nil {
 			err = fmt.Errorf("publish durable view: %w", err)
 		}
@@ -377,37 +379,37 @@ func (w *writer) write(st *streamState, p Proposal, flags byte) (position uint64
 	position = w.next
 	revision := uint64(st.Last + 1)
 	if p.JSON {
-		flags |= FlagJSON
+		flags |= layout.FlagJSON
 	}
-	if flags&FlagTombstone != 0 {
-		revision = tombstoneRevision
+	if flags&layout.FlagTombstone != 0 {
+		revision = layout.TombstoneRevision
 	}
-	w.created = max(w.created, Ticks(w.s.now()))
+	w.created = max(w.created, layout.Ticks(w.s.now()))
 	rec := Record{
 		Flags: flags, ID: p.ID, Created: w.created, Revision: revision,
 		Stream: []byte(st.name), Type: []byte(p.Type), Meta: p.Meta, Data: p.Data,
 	}
 	b := w.building.batch
-	n := rec.size()
+	n := rec.Size()
 	op := b.SetDeferred(9, n)
-	appendEventKey(op.Key[:0], position)
-	rec.put(op.Value, position)
+	layout.AppendEventKey(op.Key[:0], position)
+	rec.Put(op.Value, position)
 	if err := op.Finish(); err != nil {
 		return 0, err
 	}
-	prefix := indexPrefix(st.name)
-	op = b.SetDeferred(len(prefix)+8, indexEntrySize)
-	copy(op.Key, indexKey(prefix, revision))
-	IndexEntry{Position: position, ID: p.ID, Created: w.created}.put(op.Value)
+	prefix := layout.IndexPrefix(st.name)
+	op = b.SetDeferred(len(prefix)+8, layout.IndexEntrySize)
+	copy(op.Key, layout.IndexKey(prefix, revision))
+	IndexEntry{Position: position, ID: p.ID, Created: w.created}.Put(op.Value)
 	if err := op.Finish(); err != nil {
 		return 0, err
 	}
-	if flags&FlagTombstone != 0 {
-		st.deleted = true
+	if flags&layout.FlagTombstone != 0 {
+		st.Deleted = true
 	} else {
 		st.push(eventRef{p.ID, position})
 	}
-	w.next += logSize(n)
+	w.next += layout.LogSize(n)
 	w.total++
 	w.building.events++
 	w.touch(st)
@@ -423,7 +425,7 @@ func (w *writer) touch(st *streamState) {
 
 // writeMeta adds a metadata event to the stream's metastream and makes it count.
 func (w *writer) writeMeta(st *streamState, p Proposal) (position uint64, err error) {
-	ms, err := w.streams.get(MetaPrefix + st.name)
+	ms, err := w.streams.get(layout.MetaPrefix + st.name)
 	if err != nil {
 		return 0, err
 	}
@@ -435,9 +437,9 @@ func (w *writer) writeMeta(st *streamState, p Proposal) (position uint64, err er
 }
 
 func (w *writer) adoptMeta(st *streamState, raw []byte, position uint64) {
-	st.meta = parseMeta(raw)
+	st.Meta = layout.ParseMeta(raw)
 	st.rawMeta = raw
-	st.metaPosition = position
+	st.MetaPosition = position
 	w.touch(st)
 }
 

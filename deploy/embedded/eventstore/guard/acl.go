@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Access to a stream is given by lists of roles: users, groups, "$all" for
@@ -166,8 +167,8 @@ func (s access) may(a Action, stream string) (bool, error) {
 	if s.who.Name == "" {
 		return false, nil
 	}
-	if eventlog.IsMetastream(stream) {
-		stream = eventlog.OriginalOf(stream)
+	if layout.IsMetastream(stream) {
+		stream = layout.OriginalOf(stream)
 		switch a {
 		case ActionRead:
 			a = ActionMetaRead
@@ -219,9 +220,10 @@ func (s access) settings() (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.view.ScanStream(settingsStream, rng.First, math.MaxInt64, true, func(_ uint64, e eventlog.IndexEntry) (bool, error) {
-		return false, s.view.Event(e.Position, func(r *eventlog.Record) { data = slices.Clone(r.Data) })
-	})
+	err = s.view.ScanStream(settingsStream, rng.First, math.MaxInt64, true,
+		func(_ uint64, e eventlog.IndexEntry) (bool, error) {
+			return false, s.view.Event(e.Position, func(r *eventlog.Record) { data = slices.Clone(r.Data) })
+		})
 	return data, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // testRights are those of a new log, of which nothing is configured.
@@ -35,7 +36,7 @@ func testRights(t *testing.T) *Rights {
 func TestCanRead(t *testing.T) {
 	r := testRights(t)
 	for stream, data := range map[string]string{
-		"open": `{}`, "closed": `{}`, eventlog.MetaPrefix + "closed": `{"$acl":{"$r":"auditors"}}`,
+		"open": `{}`, "closed": `{}`, layout.MetaPrefix + "closed": `{"$acl":{"$r":"auditors"}}`,
 	} {
 		_, err := r.Log.Submit(testContext(t), &eventlog.Request{
 			Kind: eventlog.KindAppend, Stream: stream, Expect: eventlog.ExpectAny,
@@ -46,7 +47,8 @@ func TestCanRead(t *testing.T) {
 		}
 	}
 	got := map[string][]string{}
-	for _, p := range []Principal{{Name: "anna", groups: []string{"auditors"}}, {Name: "piet"}, {Name: adminName, groups: []string{groupAdmins}}, {open: true}, {}} {
+	for _, p := range []Principal{{Name: "anna", groups: []string{"auditors"}}, {Name: "piet"},
+		{Name: adminName, groups: []string{groupAdmins}}, {open: true}, {}} {
 		for _, stream := range []string{"open", "closed", "$system"} {
 			v := r.Log.Acquire()
 			if r.CanRead(v, p, stream) {
@@ -57,10 +59,12 @@ func TestCanRead(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Equal(got["anna"], []string{"open", "closed"}) || !slices.Equal(got["piet"], []string{"open"}) || len(got[adminName]) != 3 {
+	if !slices.Equal(got["anna"], []string{"open", "closed"}) || !slices.Equal(got["piet"], []string{"open"}) ||
+		len(got[adminName]) != 3 {
 		t.Errorf("may read: %v", got)
 	}
-	if !slices.Equal(got[""], []string{"open", "closed", "$system"}) { // everybody of an open server; nobody of one with users
+	// everybody of an open server; nobody of one with users
+	if !slices.Equal(got[""], []string{"open", "closed", "$system"}) {
 		t.Errorf("without a name: %v", got[""])
 	}
 }

@@ -104,14 +104,17 @@ func (u User) hasSecret() bool { return u.SecretSHA256 != [sha256.Size]byte{} }
 // Validate returns what is wrong with the user, never quoting the hash.
 func (u User) Validate() error {
 	var errs []error
-	if u.Name == "" || strings.HasPrefix(u.Name, "$") || strings.ContainsFunc(u.Name, func(r rune) bool { return r == ':' || r < ' ' || r == 0x7f }) {
-		errs = append(errs, fmt.Errorf("user name %q is empty, begins with $ or holds a colon or control character", u.Name))
+	if u.Name == "" || strings.HasPrefix(u.Name, "$") || strings.ContainsFunc(u.Name,
+		func(r rune) bool { return r == ':' || r < ' ' || r == 0x7f }) {
+		errs = append(errs, fmt.Errorf("user name %q is empty, begins with $ or holds a colon or control character",
+			u.Name))
 	}
 	if u.PasswordHash != "" {
 		if cost, err := bcrypt.Cost([]byte(u.PasswordHash)); err != nil {
 			errs = append(errs, fmt.Errorf("user %q: the password hash is not bcrypt's", u.Name))
 		} else if cost > maxCost {
-			errs = append(errs, fmt.Errorf("user %q: the password hash costs 2^%d, more than 2^%d", u.Name, cost, maxCost))
+			errs = append(errs, fmt.Errorf("user %q: the password hash costs 2^%d, more than 2^%d",
+				u.Name, cost, maxCost))
 		}
 	}
 	if u.PasswordHash != "" && u.hasSecret() {
@@ -465,7 +468,8 @@ func (a *Authenticator) call(ctx context.Context, method string) (context.Contex
 }
 
 // Unary lets authenticated calls through: an interceptor.
-func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	handler grpc.UnaryHandler) (any, error) {
 	ctx, err := a.call(ctx, info.FullMethod)
 	if err != nil {
 		return nil, err
@@ -474,7 +478,8 @@ func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServ
 }
 
 // Stream is Unary for calls that stream. A refused append is heard out.
-func (a *Authenticator) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+func (a *Authenticator) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo,
+	handler grpc.StreamHandler) error {
 	ctx, err := a.call(ss.Context(), info.FullMethod)
 	if err != nil {
 		if info.IsClientStream && !info.IsServerStream {

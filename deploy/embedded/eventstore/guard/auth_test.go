@@ -54,7 +54,8 @@ func basic(name, password string) string {
 
 func newTestAuthenticator(t *testing.T, logger *slog.Logger) *Authenticator {
 	t.Helper()
-	a, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "secret", groupOps), testUser(t, "piet", "p")}, Logger: logger})
+	a, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "secret", groupOps),
+		testUser(t, "piet", "p")}, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,16 +79,19 @@ func TestVerifiedPasswordsAreRemembered(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	ctx := testContext(t)
 	right := basic("anna", "secret")
-	if p, err := a.authenticate(ctx, right, "", "peer"); err != nil || p.Name != "anna" || !p.has(groupOps) || p.Admin() {
+	if p, err := a.authenticate(ctx, right, "", "peer"); err != nil || p.Name != "anna" ||
+		!p.has(groupOps) || p.Admin() {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	for _, wrong := range []string{basic("anna", "Secret"), basic("nobody", "secret"), basic("anna", ""), basic("anna", strings.Repeat("x", 73)), "Bearer x", "Basic %", "Basic", basic("anna", "secret")[:12]} {
+	for _, wrong := range []string{basic("anna", "Secret"), basic("nobody", "secret"), basic("anna", ""),
+		basic("anna", strings.Repeat("x", 73)), "Bearer x", "Basic %", "Basic", basic("anna", "secret")[:12]} {
 		if _, err := a.authenticate(ctx, wrong, "", "peer"); !errors.Is(err, errBadCredentials) {
 			t.Errorf("%v", err)
 		}
 	}
 	if len(a.verified) != 1 || len(a.attempts) != 0 || len(a.ofPeer) != 0 {
-		t.Errorf("%d are remembered, %d attempts and %d peers are left over", len(a.verified), len(a.attempts), len(a.ofPeer))
+		t.Errorf("%d are remembered, %d attempts and %d peers are left over", len(a.verified),
+			len(a.attempts), len(a.ofPeer))
 	}
 	release := occupy(a) // from here only what is remembered is answered
 	if _, err := a.authenticate(ctx, right, "", "peer"); err != nil {
@@ -114,8 +118,8 @@ func TestVerifiedPasswordsAreRemembered(t *testing.T) {
 	}
 }
 
-// Guessing costs a bounded part of the machine: one address has few places in the queue, all together not many more,
-// and who is known comes through all the same.
+// Guessing costs a bounded part of the machine: one address has few places in the queue, all
+// together not many more, and who is known comes through all the same.
 func TestGuessingIsBounded(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	ctx := testContext(t)
@@ -134,7 +138,8 @@ func TestGuessingIsBounded(t *testing.T) {
 	for i := range attemptsMost {
 		peer := fmt.Sprintf("peer %d", i/attemptsOfPeer)
 		waiting.Go(func() {
-			if _, err := a.authenticate(ctx, basic("anna", fmt.Sprint("guess ", i)), "", peer); !errors.Is(err, errBadCredentials) {
+			if _, err := a.authenticate(ctx, basic("anna", fmt.Sprint("guess ", i)), "", peer); !errors.Is(err,
+				errBadCredentials) {
 				t.Error(err)
 			}
 		})
@@ -151,7 +156,8 @@ func TestGuessingIsBounded(t *testing.T) {
 	waiting.Wait()
 }
 
-// Whoever logs in with the same password as others shares their check: a client that begins with many calls at once is no guesser.
+// Whoever logs in with the same password as others shares their check: a client that begins with
+// many calls at once is no guesser.
 func TestOneCheckForManyCalls(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	ctx := testContext(t)
@@ -177,13 +183,15 @@ func TestOneCheckForManyCalls(t *testing.T) {
 	}
 }
 
-// A user who is not there costs what the costliest one does, so that the time tells nothing of who is.
+// A user who is not there costs what the costliest one does, so that the
+// time tells nothing of who is.
 func TestUnknownUsersCostAsMuch(t *testing.T) {
 	dear, err := hashPassword("x", bcrypt.MinCost+2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}}, Logger: slog.New(slog.DiscardHandler)})
+	a, err := NewAuthenticator(AuthConfig{Users: []User{testUser(t, "anna", "x"), {Name: "dear", PasswordHash: dear}},
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +212,8 @@ func TestHashPassword(t *testing.T) {
 	}
 }
 
-// A program's secret is compared at once: it waits behind nobody's password, and is right or wrong by itself.
+// A program's secret is compared at once: it waits behind nobody's password, and is
+// right or wrong by itself.
 func TestSecretsAreComparedAtOnce(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 4)
 	digest, err := DigestSecret(secret)
@@ -224,12 +233,14 @@ func TestSecretsAreComparedAtOnce(t *testing.T) {
 	defer occupy(mixed)() // no password can be checked
 	for name, a := range map[string]*Authenticator{"beside passwords": mixed, "alone": only} {
 		for range 2 {
-			if p, err := a.authenticate(testContext(t), basic("program", secret), "", "peer"); err != nil || p.Name != "program" {
+			if p, err := a.authenticate(testContext(t), basic("program", secret), "", "peer"); err != nil ||
+				p.Name != "program" {
 				t.Errorf("%s: %+v, %v", name, p, err)
 			}
 		}
 		for _, wrong := range []string{secret[1:] + "0", "", string(digest[:]), secret + " "} {
-			if _, err := a.authenticate(testContext(t), basic("program", wrong), "", "peer"); !errors.Is(err, errBadCredentials) {
+			if _, err := a.authenticate(testContext(t), basic("program", wrong), "", "peer"); !errors.Is(err,
+				errBadCredentials) {
 				t.Errorf("%s: a wrong secret: %v", name, err)
 			}
 		}
@@ -237,7 +248,8 @@ func TestSecretsAreComparedAtOnce(t *testing.T) {
 			t.Errorf("%s: a secret is queued or remembered", name)
 		}
 	}
-	if _, err := only.authenticate(testContext(t), basic("nobody", secret), "", "peer"); !errors.Is(err, errBadCredentials) {
+	if _, err := only.authenticate(testContext(t), basic("nobody", secret), "", "peer"); !errors.Is(err,
+		errBadCredentials) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -250,12 +262,14 @@ func TestDigestSecret(t *testing.T) {
 	}
 }
 
-// Failed logins are counted, and logged now and then with the address; never with what the client said.
+// Failed logins are counted, and logged now and then with the address; never
+// with what the client said.
 func TestFailedLoginsAreLoggedSparingly(t *testing.T) {
 	var out bytes.Buffer
 	a := newTestAuthenticator(t, slog.New(slog.NewTextHandler(&out, nil)))
 	for i := range 100 {
-		if _, err := a.authenticate(testContext(t), basic(fmt.Sprint("somename", i), "somepassword"), "", "192.0.2.7"); err == nil {
+		if _, err := a.authenticate(testContext(t), basic(fmt.Sprint("somename", i), "somepassword"), "",
+			"192.0.2.7"); err == nil {
 			t.Fatal("nobody logged in")
 		}
 	}
@@ -272,12 +286,14 @@ func TestFailedLoginsAreLoggedSparingly(t *testing.T) {
 	if !strings.Contains(out.String(), "times=100") || !strings.Contains(out.String(), "192.0.2.8") {
 		t.Errorf("the second line does not say how many there were: %s", out.String())
 	}
-	if strings.Contains(out.String(), "somename") || strings.Contains(out.String(), "somepassword") || strings.Contains(out.String(), "Basic") {
+	if strings.Contains(out.String(), "somename") || strings.Contains(out.String(), "somepassword") ||
+		strings.Contains(out.String(), "Basic") {
 		t.Error("the log holds what the client sent")
 	}
 }
 
-// The plain endpoints other than health are for operators and administrators, by the same credentials.
+// The plain endpoints other than health are for operators and
+// administrators, by the same credentials.
 func TestRequireOps(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
 	a.users[adminName] = testUser(t, adminName, adminPassword, groupAdmins)
@@ -303,8 +319,11 @@ func TestRequireOps(t *testing.T) {
 		{auth: open, want: http.StatusTeapot},
 		{auth: open, name: "nobody", password: "x", want: http.StatusTeapot},
 	} {
-		h := tc.auth.RequireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
-		req := httptest.NewRequestWithContext(context.WithValue(testContext(t), commonNameKey{}, tc.certificate), http.MethodGet, "/stats", nil)
+		h := tc.auth.RequireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+		}))
+		req := httptest.NewRequestWithContext(context.WithValue(testContext(t), commonNameKey{}, tc.certificate),
+			http.MethodGet, "/stats", nil)
 		if tc.name != "" {
 			req.SetBasicAuth(tc.name, tc.password)
 		}
@@ -314,7 +333,8 @@ func TestRequireOps(t *testing.T) {
 			t.Errorf("user %q, certificate %q: %d, want %d", tc.name, tc.certificate, rec.Code, tc.want)
 		}
 		if (rec.Code == http.StatusUnauthorized) != (rec.Header().Get("WWW-Authenticate") != "") {
-			t.Errorf("user %q: the answer %d says %q of how to log in", tc.name, rec.Code, rec.Header().Get("WWW-Authenticate"))
+			t.Errorf("user %q: the answer %d says %q of how to log in", tc.name, rec.Code,
+				rec.Header().Get("WWW-Authenticate"))
 		}
 	}
 }
@@ -322,9 +342,12 @@ func TestRequireOps(t *testing.T) {
 // A page of another site gets nothing, whatever its reader's browser knows.
 func TestAnotherSitesPageIsRefused(t *testing.T) {
 	a := newTestAuthenticator(t, slog.New(slog.DiscardHandler))
-	h := a.RequireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
-	for site, want := range map[string]int{"": http.StatusTeapot, "none": http.StatusTeapot, "same-origin": http.StatusTeapot,
-		"same-site": http.StatusForbidden, "cross-site": http.StatusForbidden, "anything": http.StatusForbidden} {
+	h := a.RequireOps(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	for site, want := range map[string]int{"": http.StatusTeapot, "none": http.StatusTeapot,
+		"same-origin": http.StatusTeapot,
+		"same-site":   http.StatusForbidden, "cross-site": http.StatusForbidden, "anything": http.StatusForbidden} {
 		for _, certificate := range []string{"", "anna"} {
 			ctx := context.WithValue(testContext(t), commonNameKey{}, certificate)
 			req := httptest.NewRequestWithContext(ctx, http.MethodGet, "/stats", nil)

@@ -81,7 +81,8 @@ func OpenCertificates(cfg TLSConfig, every time.Duration, logger *slog.Logger) (
 		c.caFile = caFile
 	}
 	if info, err := os.Stat(c.keyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
-		logger.Warn("the key of the TLS certificate can be read by others than its owner", "mode", info.Mode().Perm().String())
+		logger.Warn("the key of the TLS certificate can be read by others than its owner", "mode",
+			info.Mode().Perm().String())
 	}
 	if err := c.load(); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/watch"
 )
@@ -123,7 +124,7 @@ func (svc *Streams) appendTarget(ctx context.Context, stream string) error {
 	if err := checkStreamName(ctx, stream); err != nil {
 		return err
 	}
-	if eventlog.IsMetastream(stream) && svc.cfg.Rights.Protected(eventlog.OriginalOf(stream)) {
+	if layout.IsMetastream(stream) && svc.cfg.Rights.Protected(layout.OriginalOf(stream)) {
 		return failAccessDenied(ctx, "this stream's metadata cannot be written")
 	}
 	return svc.authorize(ctx, guard.PrincipalOf(ctx), guard.ActionWrite, stream)
@@ -223,11 +224,11 @@ func structuredID(v *shared.UUID_Structured) (id [16]byte) {
 
 func checkStreamName(ctx context.Context, stream string) error {
 	switch {
-	case stream == "" || stream == eventlog.MetaPrefix:
+	case stream == "" || stream == layout.MetaPrefix:
 		return status.Error(codes.InvalidArgument, "stream name is empty")
 	case stream == guard.AllStream:
 		return failAccessDenied(ctx, "$all is not written to")
-	case eventlog.IsMetastream(stream) && eventlog.IsMetastream(eventlog.OriginalOf(stream)):
+	case layout.IsMetastream(stream) && layout.IsMetastream(layout.OriginalOf(stream)):
 		return status.Error(codes.InvalidArgument, "a metadata stream has no metadata")
 	case bytes.ContainsRune([]byte(stream), 0):
 		return status.Error(codes.InvalidArgument, "stream name contains a zero byte")
@@ -257,21 +258,37 @@ func appendResponse(expect eventlog.Expectation, res eventlog.Result) *streams.A
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: empty}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: empty}
 	case eventlog.ExpectExists:
-		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty}
-		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty}
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{
+			ExpectedStreamExists: empty,
+		}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{
+			StreamExists_20_6_0: empty,
+		}
 	case eventlog.ExpectNoStream:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
-		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{
+			ExpectedRevision_20_6_0: math.MaxUint64,
+		}
 	default:
-		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(expect)}
-		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(expect)}
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{
+			ExpectedRevision: uint64(expect),
+		}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{
+			ExpectedRevision_20_6_0: uint64(expect),
+		}
 	}
 	if res.Last < 0 {
 		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty}
-		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: empty}
+		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{
+			NoStream_20_6_0: empty,
+		}
 	} else {
-		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(res.Last)}
-		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(res.Last)}
+		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{
+			CurrentRevision: uint64(res.Last),
+		}
+		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{
+			CurrentRevision_20_6_0: uint64(res.Last),
+		}
 	}
 	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: w}}
 }
@@ -329,16 +346,16 @@ func (svc *Streams) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*
 	if err != nil {
 		return nil, err
 	}
-	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{Position: &streams.TombstoneResp_Position{
-		CommitPosition: position, PreparePosition: position,
-	}}}, nil
+	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{
+		Position: &streams.TombstoneResp_Position{CommitPosition: position, PreparePosition: position},
+	}}, nil
 }
 
 func (svc *Streams) remove(ctx context.Context, r *eventlog.Request, operation string) (position uint64, err error) {
 	if err := checkStreamName(ctx, r.Stream); err != nil {
 		return 0, err
 	}
-	if eventlog.IsMetastream(r.Stream) {
+	if layout.IsMetastream(r.Stream) {
 		return 0, status.Error(codes.InvalidArgument, "a metadata stream goes with its stream")
 	}
 	if svc.cfg.Rights.Protected(r.Stream) {

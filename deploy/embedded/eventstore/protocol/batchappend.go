@@ -233,7 +233,8 @@ func (b *batch) setDeadline(a *batchAppend) error {
 	left := time.Duration(math.MaxInt64)
 	switch v := a.opts.GetDeadlineOption().(type) {
 	case *streams.BatchAppendReq_Options_Deadline_21_10_0:
-		// Clients without a deadline send the end of their calendar, which need not be a valid timestamp.
+		// Clients without a deadline send the end of their calendar, which need
+		// not be a valid timestamp.
 		left = v.Deadline_21_10_0.AsTime().Sub(b.svc.cfg.Now())
 	case *streams.BatchAppendReq_Options_Deadline:
 		left = v.Deadline.AsDuration()
@@ -284,7 +285,8 @@ func (b *batch) expire() error {
 // refuse answers an append of which more fragments will come: they are dropped.
 func (b *batch) refuse(id [16]byte, a *batchAppend) error {
 	if len(b.refused) >= BatchRefused {
-		return status.Errorf(codes.ResourceExhausted, "%d refused appends of this call were never finished", BatchRefused)
+		return status.Errorf(codes.ResourceExhausted, "%d refused appends of this call were never finished",
+			BatchRefused)
 	}
 	b.refused[id] = struct{}{}
 	return b.answer(a)
@@ -300,7 +302,8 @@ func (b *batch) add(a *batchAppend, msgs []*streams.BatchAppendReq_ProposedMessa
 		a.cost += a.size - before + eventCost
 	}
 	if b.held+a.cost > BatchBytes {
-		return status.Errorf(codes.ResourceExhausted, "unfinished appends of this call hold more than %d bytes", BatchBytes)
+		return status.Errorf(codes.ResourceExhausted, "unfinished appends of this call hold more than %d bytes",
+			BatchBytes)
 	}
 	return nil
 }

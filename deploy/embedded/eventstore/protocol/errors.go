@@ -78,7 +78,8 @@ func failStreamDeleted(ctx context.Context, stream string) error {
 
 func failWrongVersion(ctx context.Context, operation, stream string, expect eventlog.Expectation, actual int64) error {
 	return Fail(ctx, codes.FailedPrecondition,
-		fmt.Sprintf("%s failed due to WrongExpectedVersion. Stream: %s, Expected version: %d, Actual version: %d", operation, trailerValue(stream), expect, actual),
+		fmt.Sprintf("%s failed due to WrongExpectedVersion. Stream: %s, Expected version: %d, Actual version: %d",
+			operation, trailerValue(stream), expect, actual),
 		"exception", "wrong-expected-version", "stream-name", stream,
 		"expected-version", strconv.FormatInt(int64(expect), 10), "actual-version", strconv.FormatInt(actual, 10))
 }
@@ -114,7 +115,8 @@ func FailStore(ctx context.Context, stream string, err error) error {
 	case errors.Is(err, eventlog.ErrCorrupt):
 		return status.Error(codes.DataLoss, err.Error())
 	}
-	var decided interface{ GRPCStatus() *status.Status } // not status.FromError: it repeats the error in the message where it is joined
+	// not status.FromError: it repeats the error in the message where it is joined
+	var decided interface{ GRPCStatus() *status.Status }
 	if errors.As(err, &decided) {
 		return decided.GRPCStatus().Err()
 	}
@@ -127,5 +129,6 @@ var ErrStopping = status.Error(codes.Unavailable, "server is shutting down")
 // UnknownService answers calls of services that this node does not have.
 func UnknownService(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
-	return status.Errorf(codes.Unimplemented, "this single node has no %s: it serves streams only; no persistent subscriptions, projections, users or operations", method)
+	return status.Errorf(codes.Unimplemented, "this single node has no %s: it serves streams only; no persistent "+
+		"subscriptions, projections, users or operations", method)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // ServerVersion is the EventStoreDB version whose semantics this node follows.
@@ -27,12 +27,16 @@ func (Features) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeat
 	const streamsService = "event_store.client.streams.streams"
 	resp := &serverfeatures.SupportedMethods{EventStoreServerVersion: ServerVersion}
 	for _, m := range []string{"append", "delete", "tombstone"} {
-		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m, ServiceName: streamsService})
+		resp.Methods = append(resp.Methods, &serverfeatures.SupportedMethod{MethodName: m,
+			ServiceName: streamsService})
 	}
 	resp.Methods = append(resp.Methods,
-		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: streamsService, Features: []string{"position", "events"}},
-		&serverfeatures.SupportedMethod{MethodName: "batchappend", ServiceName: streamsService, Features: []string{"deadline_duration"}},
-		&serverfeatures.SupportedMethod{MethodName: "getsupportedmethods", ServiceName: "event_store.client.server_features.serverfeatures"},
+		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: streamsService,
+			Features: []string{"position", "events"}},
+		&serverfeatures.SupportedMethod{MethodName: "batchappend", ServiceName: streamsService,
+			Features: []string{"deadline_duration"}},
+		&serverfeatures.SupportedMethod{MethodName: "getsupportedmethods",
+			ServiceName: "event_store.client.server_features.serverfeatures"},
 		&serverfeatures.SupportedMethod{MethodName: "read", ServiceName: "event_store.client.gossip.gossip"},
 	)
 	return resp, nil
@@ -55,7 +59,7 @@ func (g *Gossip) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo
 	}
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
 		InstanceId:   structuredUUID(g.ID),
-		TimeStamp:    eventlog.Ticks(g.Now()),
+		TimeStamp:    layout.Ticks(g.Now()),
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,
 		HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(port)},

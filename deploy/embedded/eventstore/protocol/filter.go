@@ -45,7 +45,8 @@ func newFilter(opts *streams.ReadReq_Options_FilterOptions, subscription bool) (
 	if expr.GetRegex() != "" {
 		re, err := newExpression(expr.GetRegex())
 		if err != nil {
-			return f, status.Errorf(codes.InvalidArgument, "filter: this server cannot apply the regular expression: %v", err)
+			return f, status.Errorf(codes.InvalidArgument, "filter: this server cannot apply the regular "+
+				"expression: %v", err)
 		}
 		f.expression = re
 	}

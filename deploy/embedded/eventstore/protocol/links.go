@@ -50,10 +50,11 @@ func (l *links) target(v *eventlog.View, stream string, revision int64) (positio
 		return 0, false, nil
 	}
 	indexed := false
-	err = v.ScanStream(stream, uint64(revision), uint64(revision)+1, false, func(_ uint64, e eventlog.IndexEntry) (bool, error) {
-		position, indexed, found = e.Position, true, e.Created >= rng.Oldest
-		return false, nil
-	})
+	err = v.ScanStream(stream, uint64(revision), uint64(revision)+1, false,
+		func(_ uint64, e eventlog.IndexEntry) (bool, error) {
+			position, indexed, found = e.Position, true, e.Created >= rng.Oldest
+			return false, nil
+		})
 	if err == nil && !indexed {
 		err = fmt.Errorf("%w: stream index misses revision %d", eventlog.ErrCorrupt, revision)
 	}

@@ -42,7 +42,8 @@ func TestLinksRespectWhatMayBeRead(t *testing.T) {
 		}
 	}()
 	for name, l := range map[string]*links{
-		"everything": {now: time.Now}, "not this": {now: time.Now, mayRead: func(_ *eventlog.View, s string) bool { return s != "secret" }},
+		"everything": {now: time.Now}, "not this": {now: time.Now,
+			mayRead: func(_ *eventlog.View, s string) bool { return s != "secret" }},
 	} {
 		if _, found, err := l.target(v, "secret", 0); err != nil || found != (name == "everything") {
 			t.Errorf("%s: found %v, %v", name, found, err)

@@ -43,7 +43,8 @@ func packError(err error, stream *shared.StreamIdentifier) (*rpcstatus.Status, e
 			if err != nil {
 				return nil, errPack(err)
 			}
-			return pack(code.Code_INVALID_ARGUMENT, "MaximumAppendSizeExceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(limit)})
+			return pack(code.Code_INVALID_ARGUMENT, "MaximumAppendSizeExceeded",
+				&shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(limit)})
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -65,9 +66,13 @@ func packError(err error, stream *shared.StreamIdentifier) (*rpcstatus.Status, e
 
 func packWrongVersion(expect eventlog.Expectation, last int64) (*rpcstatus.Status, error) {
 	empty := &emptypb.Empty{}
-	w := &shared.WrongExpectedVersion{CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty}}
+	w := &shared.WrongExpectedVersion{CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentNoStream{
+		CurrentNoStream: empty,
+	}}
 	if last >= 0 {
-		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(last)}
+		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentStreamRevision{
+			CurrentStreamRevision: uint64(last),
+		}
 	}
 	switch expect {
 	case eventlog.ExpectAny:
@@ -77,7 +82,9 @@ func packWrongVersion(expect eventlog.Expectation, last int64) (*rpcstatus.Statu
 	case eventlog.ExpectNoStream:
 		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
 	default:
-		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{ExpectedStreamPosition: uint64(expect)}
+		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{
+			ExpectedStreamPosition: uint64(expect),
+		}
 	}
 	return pack(code.Code_ALREADY_EXISTS, "WrongExpectedVersion", w)
 }

@@ -95,7 +95,8 @@ func (p *page) full() bool {
 // addStream adds the stream's events of revisions from ≤ r < to, upwards or
 // downwards, and returns the first revision that it did not consider, and
 // whether there may be more. limit is the number of events wanted.
-func (p *page) addStream(v *eventlog.View, stream string, rng eventlog.Range, from, to, limit uint64, back bool) (next uint64, more bool, err error) {
+func (p *page) addStream(v *eventlog.View, stream string, rng eventlog.Range, from, to, limit uint64,
+	back bool) (next uint64, more bool, err error) {
 	from = max(from, rng.First)
 	to = min(to, uint64(rng.Last+1))
 	next = to

@@ -38,13 +38,16 @@ func (svc *Streams) Read(req *streams.ReadReq, out streams.Streams_ReadServer) e
 	if opts == nil {
 		return status.Error(codes.InvalidArgument, "read without options")
 	}
-	r := &reader{svc: svc, ctx: out.Context(), who: guard.PrincipalOf(out.Context()), stream: guard.AllStream, out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
+	r := &reader{svc: svc, ctx: out.Context(), who: guard.PrincipalOf(out.Context()), stream: guard.AllStream,
+		out: out, back: opts.GetReadDirection() == streams.ReadReq_Options_Backwards}
 	_, stringIDs := opts.GetUuidOption().GetContent().(*streams.ReadReq_Options_UUIDOption_String_)
 	r.page = newPage(&encoder{stringIDs: stringIDs})
 	if opts.GetResolveLinks() {
 		r.page.links = &links{now: svc.cfg.Now}
 		if !r.who.Admin() {
-			r.page.links.mayRead = func(v *eventlog.View, stream string) bool { return svc.cfg.Rights.CanRead(v, r.who, stream) }
+			r.page.links.mayRead = func(v *eventlog.View, stream string) bool {
+				return svc.cfg.Rights.CanRead(v, r.who, stream)
+			}
 		}
 	}
 	r.positions = opts.GetControlOption().GetCompatibility() >= 1
@@ -151,9 +154,11 @@ func (r *reader) sendPage() error {
 func (r *reader) readStream(stream string, opts *streams.ReadReq_Options_StreamOptions, count uint64) error {
 	err := r.readStreamPages(stream, opts, count)
 	if errors.Is(err, eventlog.ErrStreamNotFound) {
-		return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{StreamNotFound: &streams.ReadResp_StreamNotFound{
-			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
-		}}})
+		return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{
+			StreamNotFound: &streams.ReadResp_StreamNotFound{
+				StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
+			},
+		}})
 	}
 	if err != nil {
 		return FailStore(r.ctx, stream, err)
@@ -236,7 +241,9 @@ func (r *reader) sendLastPosition() error {
 	if !r.positions || r.last < 0 {
 		return nil
 	}
-	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(r.last)}})
+	return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{
+		LastStreamPosition: uint64(r.last),
+	}})
 }
 
 // streamPage reads one page from the newest view and moves the range past it.

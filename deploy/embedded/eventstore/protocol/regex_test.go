@@ -17,15 +17,18 @@ const ledgerStream = `^[a-z]{2,20}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 // What clients send takes the fast path; what RE2 lacks, or reads differently, does not.
 func TestExpressionPaths(t *testing.T) {
 	for _, p := range []string{
-		`^[^\$].*`, `^eventType-194$`, `^[^$]`, ledgerStream, `ed$`, `^(device|app)-`, `a{2,}?b`, `\w+-\d+`, `(?:ab)*c`, `a.c\.`, `[a-z-]`,
+		`^[^\$].*`, `^eventType-194$`, `^[^$]`, ledgerStream, `ed$`, `^(device|app)-`, `a{2,}?b`, `\w+-\d+`,
+		`(?:ab)*c`, `a.c\.`, `[a-z-]`,
 	} {
 		if e, err := newExpression(p); err != nil || e.fast == nil {
 			t.Errorf("%s: not matched by RE2: %v", p, err)
 		}
 	}
 	for _, p := range []string{
-		`^(?!\$).*`, `(?<=a)b`, `(a)\1`, `(?<n>a)\k<n>`, `(?i)a`, `(?m)^a`, `a(?#x)`, `\p{L}`, `[[:alpha:]]`, `[a-z-[m]]`, `\Aa\Z`, `é`, `\x41`,
-		`a\<1`, `[]a]`, `(){1,}?`, `(a?)*`, `(a|b*)+`, `(a|)?`, `(^)*`, `a{1000}`, `a{,2}`, strings.Repeat("a", maxFastPattern+1),
+		`^(?!\$).*`, `(?<=a)b`, `(a)\1`, `(?<n>a)\k<n>`, `(?i)a`, `(?m)^a`, `a(?#x)`, `\p{L}`, `[[:alpha:]]`,
+		`[a-z-[m]]`, `\Aa\Z`, `é`, `\x41`,
+		`a\<1`, `[]a]`, `(){1,}?`, `(a?)*`, `(a|b*)+`, `(a|)?`, `(^)*`, `a{1000}`, `a{,2}`,
+		strings.Repeat("a", maxFastPattern+1),
 	} {
 		e, err := newExpression(p)
 		if err != nil {
@@ -68,7 +71,8 @@ func TestExpressionMeansWhatDotNetMeans(t *testing.T) {
 
 // drawPattern draws from more than the grammar that the fast path knows.
 func drawPattern(t *rapid.T, depth int) string {
-	atoms := []string{"a", "b", "-", "$", `\$`, ".", `\.`, `\d`, `\W`, `\w`, `\s`, "[a-c]", "[^a]", `[^\$]`, `[\d-]`, "[-a]", "[a^]", "[]a]", "^", `\b`, `\B`, " ", "#", "0", "{", "}", `\-`}
+	atoms := []string{"a", "b", "-", "$", `\$`, ".", `\.`, `\d`, `\W`, `\w`, `\s`, "[a-c]", "[^a]", `[^\$]`, `[\d-]`,
+		"[-a]", "[a^]", "[]a]", "^", `\b`, `\B`, " ", "#", "0", "{", "}", `\-`}
 	var b strings.Builder
 	for range rapid.IntRange(0, 4).Draw(t, "terms") {
 		switch k := rapid.IntRange(0, 9).Draw(t, "kind"); {
@@ -79,7 +83,8 @@ func drawPattern(t *rapid.T, depth int) string {
 		default:
 			b.WriteString("|")
 		}
-		b.WriteString(rapid.SampledFrom([]string{"", "", "", "", "", "*", "+", "?", "*?", "{2}", "{0,2}", "{1,}?"}).Draw(t, "quantifier"))
+		b.WriteString(rapid.SampledFrom([]string{"", "", "", "", "", "*", "+", "?", "*?", "{2}", "{0,2}",
+			"{1,}?"}).Draw(t, "quantifier"))
 	}
 	return b.String()
 }
@@ -114,7 +119,8 @@ func TestFastPathAgreesWithDotNet(t *testing.T) {
 
 // Whatever the pattern: no panic, and one of both engines answers.
 func FuzzExpression(f *testing.F) {
-	for _, p := range []string{`^[^\$].*`, `(a+)+$`, `(?<n>a)\k<n>`, `[a-z-[m]]`, `a{2,3}?`, `\p{L}`, `(?'a'b)(?(a)c|d)`} {
+	for _, p := range []string{`^[^\$].*`, `(a+)+$`, `(?<n>a)\k<n>`, `[a-z-[m]]`, `a{2,3}?`, `\p{L}`,
+		`(?'a'b)(?(a)c|d)`} {
 		f.Add(p, "abc")
 	}
 	f.Fuzz(func(t *testing.T, pattern, subject string) {
@@ -146,7 +152,8 @@ func TestMatchTimeIsBounded(t *testing.T) {
 
 func BenchmarkExpression(b *testing.B) {
 	stream := "device-" + uuid.NewString()
-	for name, pattern := range map[string]string{"system": `^[^\$].*`, "ledger": ledgerStream, "lookahead": `^(?!\$).*`} {
+	for name, pattern := range map[string]string{"system": `^[^\$].*`, "ledger": ledgerStream,
+		"lookahead": `^(?!\$).*`} {
 		e, err := newExpression(pattern)
 		if err != nil {
 			b.Fatal(err)

@@ -41,7 +41,8 @@ func (r *reader) follow(
 		more, err := r.nextAllowed(v, next)
 		superseded, end := v.Superseded(), v.End()
 		err = errors.Join(err, v.Release())
-		// What comes before an error is shown: events before a tombstone, or before one that the filter gave up on.
+		// What comes before an error is shown: events before a tombstone, or before one
+		// that the filter gave up on.
 		if sendErr := r.sendPage(); err == nil {
 			err = sendErr
 		}
@@ -76,7 +77,8 @@ func (r *reader) follow(
 }
 
 // nextAllowed ends a subscription whose reader may no longer read.
-func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more bool, err error)) (more bool, err error) {
+func (r *reader) nextAllowed(v *eventlog.View, next func(v *eventlog.View) (more bool, err error)) (more bool,
+	err error) {
 	ok, err := r.svc.cfg.Rights.MayIn(v, r.who, guard.ActionRead, r.stream)
 	if err != nil {
 		return false, err

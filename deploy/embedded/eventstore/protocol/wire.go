@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Events are encoded straight from the stored bytes into the wire form of
@@ -98,12 +99,13 @@ func (e *encoder) sizes(s *eventSizes, position uint64, r *eventlog.Record) {
 	if e.stringIDs {
 		s.id = tagLen(36)
 	} else {
-		s.structured = varintFieldSize(binary.BigEndian.Uint64(r.ID[:8])) + varintFieldSize(binary.BigEndian.Uint64(r.ID[8:]))
+		s.structured = varintFieldSize(binary.BigEndian.Uint64(r.ID[:8])) +
+			varintFieldSize(binary.BigEndian.Uint64(r.ID[8:]))
 		s.id = tagLen(s.structured)
 	}
 	s.streamID = bytesFieldSize(len(r.Stream))
 	s.contentType = contentTypeBinary
-	if r.Flags&eventlog.FlagJSON != 0 {
+	if r.Flags&layout.FlagJSON != 0 {
 		s.contentType = contentTypeJSON
 	}
 	s.createdLen = len(strconv.AppendInt(s.created[:0], r.Created, 10))
@@ -152,7 +154,8 @@ func (e *encoder) linkSize(position uint64, link *eventlog.Record, target uint64
 
 // link appends ReadResp{event: ReadEvent{event, link, commit_position}} to dst:
 // the position is the link's. Without event, the link leads nowhere.
-func (e *encoder) link(dst []byte, position uint64, link *eventlog.Record, target uint64, event *eventlog.Record) []byte {
+func (e *encoder) link(dst []byte, position uint64, link *eventlog.Record, target uint64,
+	event *eventlog.Record) []byte {
 	var s, t eventSizes
 	e.sizes(&s, position, link)
 	recorded := tagLen(s.recorded)
@@ -169,7 +172,8 @@ func (e *encoder) link(dst []byte, position uint64, link *eventlog.Record, targe
 }
 
 // recorded appends a field that is a RecordedEvent, whose sizes are s.
-func (e *encoder) recorded(dst []byte, field protowire.Number, s *eventSizes, position uint64, r *eventlog.Record) []byte {
+func (e *encoder) recorded(dst []byte, field protowire.Number, s *eventSizes, position uint64,
+	r *eventlog.Record) []byte {
 	dst = appendMessageHeader(dst, field, s.recorded)
 	dst = appendMessageHeader(dst, 1, s.id)
 	if e.stringIDs {

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 func drawRecord(t *rapid.T) *eventlog.Record {
@@ -42,7 +43,7 @@ func generated(enc *encoder, position uint64, r *eventlog.Record) *streams.ReadR
 		id = &shared.UUID{Value: &shared.UUID_String_{String_: formatUUID(r.ID)}}
 	}
 	contentType := contentTypeBinary
-	if r.Flags&eventlog.FlagJSON != 0 {
+	if r.Flags&layout.FlagJSON != 0 {
 		contentType = contentTypeJSON
 	}
 	return &streams.ReadResp_ReadEvent_RecordedEvent{
@@ -100,7 +101,8 @@ func TestWireLinkAgreesWithGeneratedCode(t *testing.T) {
 			event = drawRecord(t)
 			want.Event = generated(enc, target, event)
 		}
-		wantReadEvent(t, enc.link(nil, position, link, target, event), enc.linkSize(position, link, target, event), want)
+		wantReadEvent(t, enc.link(nil, position, link, target, event),
+			enc.linkSize(position, link, target, event), want)
 	})
 }
 
@@ -113,7 +115,8 @@ func TestWireCheckpointAgreesWithGeneratedCode(t *testing.T) {
 		}
 		var old streams.ReadResp
 		err := proto.Unmarshal(got, &old)
-		if c := old.GetCheckpoint(); err != nil || c.GetCommitPosition() != position || c.GetPreparePosition() != position {
+		if c := old.GetCheckpoint(); err != nil || c.GetCommitPosition() != position ||
+			c.GetPreparePosition() != position {
 			t.Fatalf("an older client reads %v, %v", &old, err)
 		}
 		want := map[string]any{"commit_position": position, "prepare_position": position, "timestamp": at}

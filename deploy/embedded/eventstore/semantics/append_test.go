@@ -137,27 +137,33 @@ func TestLargestAppend(t *testing.T) {
 	}
 	const overhead = len("tt") * 2
 	stream := w.stream("s")
-	if _, _, err := w.rawAppend(appendOptions(stream, esdb.Any{}), proposal(uuid.New(), "tt", limit-overhead)); err != nil {
+	if _, _, err := w.rawAppend(appendOptions(stream, esdb.Any{}),
+		proposal(uuid.New(), "tt", limit-overhead)); err != nil {
 		t.Errorf("an event of the limit: %v", err)
 	}
-	if _, _, err := w.rawAppend(appendOptions(stream, esdb.Any{}), proposal(uuid.New(), "tt", limit/2-overhead), proposal(uuid.New(), "tt", limit-limit/2-overhead)); err != nil {
+	if _, _, err := w.rawAppend(appendOptions(stream, esdb.Any{}), proposal(uuid.New(), "tt", limit/2-overhead),
+		proposal(uuid.New(), "tt", limit-limit/2-overhead)); err != nil {
 		t.Errorf("two events of the limit: %v", err)
 	}
-	meta := rawProposal(textID(uuid.New()), map[string]string{"type": "tt", "content-type": contentTypeJSON}, limit-overhead)
+	meta := rawProposal(textID(uuid.New()), map[string]string{"type": "tt", "content-type": contentTypeJSON},
+		limit-overhead)
 	meta.GetProposedMessage().CustomMetadata = []byte("m")
 	for name, msgs := range map[string][]*streams.AppendReq{
 		"one event":     {proposal(uuid.New(), "tt", limit-overhead+1)},
 		"a longer type": {proposal(uuid.New(), "ttt", limit-overhead)},
 		"with metadata": {meta},
-		"many events":   {proposal(uuid.New(), "tt", limit/2), proposal(uuid.New(), "tt", limit/2), proposal(uuid.New(), "tt", limit)},
+		"many events": {proposal(uuid.New(), "tt", limit/2), proposal(uuid.New(), "tt", limit/2),
+			proposal(uuid.New(), "tt", limit)},
 	} {
 		_, trailers, err := w.rawAppend(append([]*streams.AppendReq{appendOptions(stream, esdb.Any{})}, msgs...)...)
-		if status.Code(err) != codes.InvalidArgument || strings.Join(trailers.Get("exception"), ",") != "maximum-append-size-exceeded" ||
+		if status.Code(err) != codes.InvalidArgument || strings.Join(trailers.Get("exception"),
+			",") != "maximum-append-size-exceeded" ||
 			strings.Join(trailers.Get("maximum-append-size"), ",") != strconv.Itoa(limit) {
 			t.Errorf("%s: %v, trailers %v", name, err, trailers)
 		}
 	}
-	if _, _, err := w.rawAppend(appendOptions(stream, esdb.Any{}), proposal(uuid.New(), "t", 18<<20)); status.Code(err) != codes.ResourceExhausted {
+	if _, _, err := w.rawAppend(appendOptions(stream, esdb.Any{}),
+		proposal(uuid.New(), "t", 18<<20)); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message of 18 MiB: %v", err)
 	}
 	if got, err := w.readStream("s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 3 {
@@ -172,11 +178,14 @@ func TestEventWithoutTypeOrContentTypeIsRefused(t *testing.T) {
 		"type":         {"content-type": contentTypeJSON},
 		"content-type": {"type": "t"},
 	} {
-		_, trailers, err := w.rawAppend(appendOptions(w.stream("s"), esdb.Any{}), proposal(uuid.New(), "t", 1), rawProposal(textID(uuid.New()), meta, 1))
-		if status.Code(err) != codes.InvalidArgument || strings.Join(trailers.Get("exception"), ",") != "missing-required-metadata-property" {
+		_, trailers, err := w.rawAppend(appendOptions(w.stream("s"), esdb.Any{}), proposal(uuid.New(), "t", 1),
+			rawProposal(textID(uuid.New()), meta, 1))
+		if status.Code(err) != codes.InvalidArgument || strings.Join(trailers.Get("exception"),
+			",") != "missing-required-metadata-property" {
 			t.Errorf("without %s: %v, trailers %v", missing, err, trailers)
 		}
-		if required := strings.Join(trailers.Get("required-metadata-properties"), ","); required != "type,content-type" {
+		if required := strings.Join(trailers.Get("required-metadata-properties"),
+			","); required != "type,content-type" {
 			t.Errorf("without %s: required are %q", missing, required)
 		}
 	}
@@ -190,14 +199,18 @@ func TestRefusedAppends(t *testing.T) {
 	w := begin(t)
 	options, id := appendOptions(w.stream("s"), esdb.Any{}), uuid.New()
 	for name, msgs := range map[string][]*streams.AppendReq{
-		"no messages":          nil,
-		"event first":          {proposal(id, "t", 1)},
-		"options twice":        {options, proposal(id, "t", 1), options},
-		"no expected revision": {{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{StreamIdentifier: identifier(w.stream("s"))}}}, proposal(id, "t", 1)},
-		"id that is none":      {options, rawProposal(&shared.UUID{Value: &shared.UUID_String_{String_: "x"}}, map[string]string{"type": "t", "content-type": contentTypeJSON}, 1)},
-		"no id":                {options, rawProposal(nil, map[string]string{"type": "t", "content-type": contentTypeJSON}, 1)},
-		"id of zeros":          {options, proposal(uuid.Nil, "t", 1)},
-		"empty stream name":    {appendOptions("", esdb.Any{}), proposal(id, "t", 1)},
+		"no messages":   nil,
+		"event first":   {proposal(id, "t", 1)},
+		"options twice": {options, proposal(id, "t", 1), options},
+		"no expected revision": {{Content: &streams.AppendReq_Options_{
+			Options: &streams.AppendReq_Options{StreamIdentifier: identifier(w.stream("s"))},
+		}}, proposal(id, "t", 1)},
+		"id that is none": {options, rawProposal(&shared.UUID{Value: &shared.UUID_String_{String_: "x"}},
+			map[string]string{"type": "t", "content-type": contentTypeJSON}, 1)},
+		"no id": {options, rawProposal(nil, map[string]string{"type": "t",
+			"content-type": contentTypeJSON}, 1)},
+		"id of zeros":       {options, proposal(uuid.Nil, "t", 1)},
+		"empty stream name": {appendOptions("", esdb.Any{}), proposal(id, "t", 1)},
 	} {
 		if _, _, err := w.rawAppend(msgs...); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -22,9 +22,12 @@ func TestEventComesBackAsWritten(t *testing.T) {
 		every[i] = byte(i)
 	}
 	sent := []esdb.EventData{
-		{EventID: uuid.New(), EventType: w.prefix + "t\u00e9st", ContentType: esdb.ContentTypeBinary, Data: every, Metadata: slices.Repeat(every, 3)},
-		{EventID: uuid.New(), EventType: w.prefix + "json", ContentType: esdb.ContentTypeJson, Data: []byte("{\"a\" :  1}\n"), Metadata: []byte("{ }")},
-		{EventID: uuid.New(), EventType: w.prefix + "not json", ContentType: esdb.ContentTypeJson, Data: []byte("{"), Metadata: []byte("\x00")},
+		{EventID: uuid.New(), EventType: w.prefix + "t\u00e9st", ContentType: esdb.ContentTypeBinary, Data: every,
+			Metadata: slices.Repeat(every, 3)},
+		{EventID: uuid.New(), EventType: w.prefix + "json", ContentType: esdb.ContentTypeJson,
+			Data: []byte("{\"a\" :  1}\n"), Metadata: []byte("{ }")},
+		{EventID: uuid.New(), EventType: w.prefix + "not json", ContentType: esdb.ContentTypeJson, Data: []byte("{"),
+			Metadata: []byte("\x00")},
 		{EventID: uuid.New(), EventType: w.prefix + "empty", ContentType: esdb.ContentTypeBinary},
 	}
 	w.append("stream \u00e9", esdb.NoStream{}, sent...)
@@ -36,7 +39,8 @@ func TestEventComesBackAsWritten(t *testing.T) {
 		for i, g := range events {
 			s := sent[i]
 			if g.EventID != s.EventID || g.EventType != s.EventType || string(g.Data) != string(s.Data) ||
-				string(g.UserMetadata) != string(s.Metadata) || g.StreamID != w.stream("stream \u00e9") || g.EventNumber != uint64(i) {
+				string(g.UserMetadata) != string(s.Metadata) || g.StreamID != w.stream("stream \u00e9") ||
+				g.EventNumber != uint64(i) {
 				t.Errorf("%s, event %d: got %+v, want %+v", name, i, g, s)
 			}
 			for _, key := range []string{"type", "content-type", "created"} {
@@ -51,7 +55,8 @@ func TestEventComesBackAsWritten(t *testing.T) {
 // Names that begin one another, or hold odd characters, are separate streams.
 func TestStreamNamesDoNotMix(t *testing.T) {
 	w := begin(t)
-	names := []string{"a", "ab", "a\x01", "a-1", "a-10", "A", " ", "a ", "\u00e9", "e\u0301", "$", "%61", strings.Repeat("n", 1000)}
+	names := []string{"a", "ab", "a\x01", "a-1", "a-10", "A", " ", "a ", "\u00e9", "e\u0301", "$", "%61",
+		strings.Repeat("n", 1000)}
 	for i, name := range names {
 		w.append(name, esdb.NoStream{}, w.events(i+1)...)
 	}
@@ -75,7 +80,8 @@ func TestContentTypeIsNormalised(t *testing.T) {
 	want := []string{contentTypeJSON, contentTypeBinary, contentTypeBinary, contentTypeBinary, contentTypeBinary}
 	msgs := []*streams.AppendReq{appendOptions(w.stream("s"), esdb.NoStream{})}
 	for _, contentType := range sent {
-		msgs = append(msgs, rawProposal(textID(uuid.New()), map[string]string{"type": "t", "content-type": contentType, "mine": "x"}, 1))
+		msgs = append(msgs, rawProposal(textID(uuid.New()), map[string]string{"type": "t", "content-type": contentType,
+			"mine": "x"}, 1))
 	}
 	if _, _, err := w.rawAppend(msgs...); err != nil {
 		t.Fatal(err)
@@ -111,7 +117,8 @@ func TestCreatedIsInTicks(t *testing.T) {
 			t.Errorf("event %d was created at %d, the one before at %d", i, ticks, before)
 		}
 		before = ticks
-		if created := time.Unix(ticks/1e7, ticks%1e7*100); !e.CreatedDate.Equal(created) || time.Since(created).Abs() > 24*time.Hour {
+		if created := time.Unix(ticks/1e7, ticks%1e7*100); !e.CreatedDate.Equal(created) ||
+			time.Since(created).Abs() > 24*time.Hour {
 			t.Errorf("event %d: created %d, which is %v; the client says %v", i, ticks, created, e.CreatedDate)
 		}
 	}
@@ -129,18 +136,24 @@ func TestUUIDOption(t *testing.T) {
 		}}}
 	}
 	meta := map[string]string{"type": "t", "content-type": contentTypeJSON}
-	if _, _, err := w.rawAppend(appendOptions(w.stream("s"), esdb.NoStream{}), rawProposal(textID(asText), meta, 1), rawProposal(halves(asHalves), meta, 1)); err != nil {
+	if _, _, err := w.rawAppend(appendOptions(w.stream("s"), esdb.NoStream{}), rawProposal(textID(asText), meta, 1),
+		rawProposal(halves(asHalves), meta, 1)); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
 		option *streams.ReadReq_Options_UUIDOption
 		id     func(uuid.UUID) *shared.UUID
 	}{
-		"text":       {&streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{String_: &shared.Empty{}}}, textID},
-		"structured": {&streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}}, halves},
+		"text": {&streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{
+			String_: &shared.Empty{},
+		}}, textID},
+		"structured": {&streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{
+			Structured: &shared.Empty{},
+		}}, halves},
 	} {
 		opts := readOptions()
-		opts.StreamOption, opts.CountOption, opts.UuidOption = fromStart(w.stream("s")), &streams.ReadReq_Options_Count{Count: 10}, c.option
+		opts.StreamOption, opts.CountOption, opts.UuidOption = fromStart(w.stream("s")),
+			&streams.ReadReq_Options_Count{Count: 10}, c.option
 		answer, err := w.rawRead(opts, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -9,7 +9,8 @@ import (
 )
 
 func (w *world) typed(typ string) esdb.EventData {
-	return esdb.EventData{EventID: uuid.New(), EventType: w.prefix + typ, ContentType: esdb.ContentTypeJson, Data: []byte(`{}`)}
+	return esdb.EventData{EventID: uuid.New(), EventType: w.prefix + typ, ContentType: esdb.ContentTypeJson,
+		Data: []byte(`{}`)}
 }
 
 // Subscriptions to $all are filtered by stream or by type, by prefixes, which
@@ -32,26 +33,33 @@ func TestFilters(t *testing.T) {
 		want, live []string
 	}
 	rows := []row{
-		{"stream prefixes", esdb.SubscriptionFilter{Type: stream, Prefixes: []string{w.prefix + "app", w.prefix + "device", w.prefix + "last"}},
+		{"stream prefixes", esdb.SubscriptionFilter{Type: stream,
+			Prefixes: []string{w.prefix + "app", w.prefix + "device", w.prefix + "last"}},
 			[]string{"device-1/0", "device-1/1", "app-1/0"}, []string{"device-1/2", "device-1/3", "app-1/1"}},
-		{"type prefixes", esdb.SubscriptionFilter{Type: typ, Prefixes: []string{w.prefix + "ret", w.prefix + "ren", w.prefix + "last"}},
+		{"type prefixes", esdb.SubscriptionFilter{Type: typ, Prefixes: []string{w.prefix + "ret", w.prefix + "ren",
+			w.prefix + "last"}},
 			[]string{"device-1/1", "account-1/0"}, []string{"device-1/3", "account-1/1"}},
 		{"stream expression", esdb.SubscriptionFilter{Type: stream, Regex: `^` + w.prefix + `(a.*-\d|last)$`},
 			[]string{"app-1/0", "account-1/0"}, []string{"app-1/1", "account-1/1"}},
 		{"type expression", esdb.SubscriptionFilter{Type: typ, Regex: `^` + w.prefix + `(.*ed|last)$`},
-			[]string{"device-1/0", "device-1/1", "app-1/0", "account-1/0"}, []string{"device-1/2", "device-1/3", "app-1/1", "account-1/1"}},
+			[]string{"device-1/0", "device-1/1", "app-1/0", "account-1/0"},
+			[]string{"device-1/2", "device-1/3", "app-1/1", "account-1/1"}},
 		{"expression in the middle", esdb.SubscriptionFilter{Type: stream, Regex: w.prefix + `(count|acc|last)`},
 			[]string{"account-1/0"}, []string{"account-1/1"}},
-		{"metadata of streams", esdb.SubscriptionFilter{Type: stream, Prefixes: []string{"$$" + w.prefix, w.prefix + "last"}},
+		{"metadata of streams", esdb.SubscriptionFilter{Type: stream,
+			Prefixes: []string{"$$" + w.prefix, w.prefix + "last"}},
 			[]string{"$$app-1/0"}, []string{"$$app-1/1"}},
-		{"nothing before the last", esdb.SubscriptionFilter{Type: stream, Prefixes: []string{w.prefix + "last"}}, nil, nil},
+		{"nothing before the last", esdb.SubscriptionFilter{Type: stream, Prefixes: []string{w.prefix + "last"}},
+			nil, nil},
 	}
 	subs := make([]*subscription, len(rows))
 	for i, r := range rows {
-		subs[i] = w.subscribeAll(esdb.SubscribeToAllOptions{From: w.mark, MaxSearchWindow: 32, CheckpointInterval: 100, Filter: &r.filter})
+		subs[i] = w.subscribeAll(esdb.SubscribeToAllOptions{From: w.mark, MaxSearchWindow: 32, CheckpointInterval: 100,
+			Filter: &r.filter})
 		subs[i].wantCatchUp(r.name, r.want...)
 	}
-	system := w.subscribeAll(esdb.SubscribeToAllOptions{From: w.mark, MaxSearchWindow: 32, CheckpointInterval: 100, Filter: esdb.ExcludeSystemEventsFilter()})
+	system := w.subscribeAll(esdb.SubscribeToAllOptions{From: w.mark, MaxSearchWindow: 32, CheckpointInterval: 100,
+		Filter: esdb.ExcludeSystemEventsFilter()})
 	system.wantCatchUp("without system events", "device-1/0", "device-1/1", "app-1/0", "account-1/0")
 	write()
 	w.append("last", esdb.Any{}, w.typed("last"))
@@ -59,7 +67,8 @@ func TestFilters(t *testing.T) {
 		for _, want := range append(slices.Clone(r.live), last...) {
 			subs[i].wantNext(r.name+", live", want)
 		}
-		anchored := r.filter.Regex == "" || r.filter.Regex[0] == '^' // otherwise it matches names that others derive from ours
+		// otherwise it matches names that others derive from ours
+		anchored := r.filter.Regex == "" || r.filter.Regex[0] == '^'
 		if anchored && subs[i].foreign > 0 {
 			t.Errorf("%s: let %d events of others through", r.name, subs[i].foreign)
 		}
@@ -187,7 +196,8 @@ func TestCheckpoints(t *testing.T) {
 		resume := opts
 		resume.From = esdb.Position{Commit: p.commit, Prepare: p.commit}
 		_, matching := upTo(p.commit)
-		if rest := w.subscribeAll(resume).catchUp(); len(rest) != 10-matching || len(rest) > 0 && rest[0].EventNumber != uint64(matching) {
+		if rest := w.subscribeAll(resume).catchUp(); len(rest) != 10-matching ||
+			len(rest) > 0 && rest[0].EventNumber != uint64(matching) {
 			t.Errorf("resumed at %d: %v, want the events from c/%d", p.commit, w.names(rest), matching)
 		}
 	}

@@ -79,7 +79,9 @@ var expectations = []struct {
 	{"any", func(int64) (esdb.ExpectedRevision, bool) { return esdb.Any{}, true }},
 	{"exists", func(int64) (esdb.ExpectedRevision, bool) { return esdb.StreamExists{}, true }},
 	{"its last", func(last int64) (esdb.ExpectedRevision, bool) { return esdb.Revision(uint64(last)), last >= 0 }},
-	{"one before", func(last int64) (esdb.ExpectedRevision, bool) { return esdb.Revision(uint64(last - 1)), last >= 1 }},
+	{"one before", func(last int64) (esdb.ExpectedRevision, bool) {
+		return esdb.Revision(uint64(last - 1)), last >= 1
+	}},
 	{"one after", func(last int64) (esdb.ExpectedRevision, bool) { return esdb.Revision(uint64(last + 1)), true }},
 }
 
@@ -138,13 +140,15 @@ func (s *scenario) cell(op, stream string, expect esdb.ExpectedRevision) (string
 	switch op {
 	case "append":
 		var res *esdb.WriteResult
-		if res, err = s.client.AppendToStream(s.ctx, s.stream(stream), esdb.AppendToStreamOptions{ExpectedRevision: expect}, s.event(`{}`)); err == nil {
+		if res, err = s.client.AppendToStream(s.ctx, s.stream(stream),
+			esdb.AppendToStreamOptions{ExpectedRevision: expect}, s.event(`{}`)); err == nil {
 			answer = fmt.Sprint("ok ", res.NextExpectedVersion)
 		}
 	case "delete":
 		_, err = s.client.DeleteStream(s.ctx, s.stream(stream), esdb.DeleteStreamOptions{ExpectedRevision: expect})
 	default:
-		_, err = s.client.TombstoneStream(s.ctx, s.stream(stream), esdb.TombstoneStreamOptions{ExpectedRevision: expect})
+		_, err = s.client.TombstoneStream(s.ctx, s.stream(stream),
+			esdb.TombstoneStreamOptions{ExpectedRevision: expect})
 	}
 	if err == nil {
 		return answer, nil

@@ -43,7 +43,8 @@ func TestMaxAge(t *testing.T) {
 func TestStreamMetadataThroughTheClient(t *testing.T) {
 	w := begin(t)
 	w.append("s", esdb.NoStream{}, w.event(`{}`))
-	if m, err := w.client.GetStreamMetadata(w.ctx, w.stream("s"), esdb.ReadStreamOptions{}); err == nil && m.MaxCount() != nil {
+	if m, err := w.client.GetStreamMetadata(w.ctx, w.stream("s"), esdb.ReadStreamOptions{}); err == nil &&
+		m.MaxCount() != nil {
 		t.Errorf("metadata of a stream without any: %+v", m)
 	}
 	for i := range 3 {
@@ -58,7 +59,8 @@ func TestStreamMetadataThroughTheClient(t *testing.T) {
 		m.SetAcl(acl)
 		m.AddCustomProperty("mine", "x")
 		err := w.settled(func() error {
-			_, err := w.client.SetStreamMetadata(w.ctx, w.stream("s"), esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, m)
+			_, err := w.client.SetStreamMetadata(w.ctx, w.stream("s"),
+				esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, m)
 			return err
 		})
 		if err != nil {
@@ -71,12 +73,16 @@ func TestStreamMetadataThroughTheClient(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if *got.MaxCount() != uint64(i+1) || *got.MaxAge() != time.Hour || *got.TruncateBefore() != uint64(i) || *got.CacheControl() != time.Minute ||
-			got.CustomProperty("mine") != "x" || got.StreamAcl() == nil || !slices.Equal(got.StreamAcl().ReadRoles(), acl.ReadRoles()) || !slices.Equal(got.StreamAcl().WriteRoles(), acl.WriteRoles()) {
+		if *got.MaxCount() != uint64(i+1) || *got.MaxAge() != time.Hour || *got.TruncateBefore() != uint64(i) ||
+			*got.CacheControl() != time.Minute ||
+			got.CustomProperty("mine") != "x" || got.StreamAcl() == nil ||
+			!slices.Equal(got.StreamAcl().ReadRoles(), acl.ReadRoles()) ||
+			!slices.Equal(got.StreamAcl().WriteRoles(), acl.WriteRoles()) {
 			t.Errorf("round %d: got %+v", i, got)
 		}
 	}
-	if got, err := w.readStream("$$s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 1 || got[0].EventNumber < 2 {
+	if got, err := w.readStream("$$s", esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != 1 ||
+		got[0].EventNumber < 2 {
 		t.Errorf("the metastream shows %v, %v; want its newest event", revisions(got), err)
 	}
 }

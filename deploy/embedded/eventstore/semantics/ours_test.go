@@ -22,18 +22,28 @@ var oursOnly = []struct {
 	name, why string
 	test      func(t *testing.T, w *world)
 }{
-	{"OtherServicesAreUnimplemented", "a real server has persistent subscriptions, projections, users and operations", otherServices},
+	{"OtherServicesAreUnimplemented", "a real server has persistent subscriptions, projections, users and operations",
+		otherServices},
 	{"SupportedMethodsAreThoseOfThisNode", "a real server lists more services", methodsOfThisNode},
 	{"Discovery", "the address that a real server gossips may be one that only its cluster can reach", discovery},
-	{"CommitEqualsPrepare", "events of old explicit transactions have a prepare position below their commit position", commitEqualsPrepare},
-	{"ExactCheckpoints", "a real server counts whole search windows, and names the last window's beginning at the end", exactCheckpoints},
-	{"CheckpointFromTheEnd", "a real server that has nothing to catch up with sends no checkpoint before it is live", checkpointFromTheEnd},
-	{"OtherInvalidPositions", "how a real server takes positions that no log has depends on what its log holds there", otherInvalidPositions},
-	{"ReadsThatMakeNoSense", "a real server answers some with an unknown error, some with an invalid argument", senselessReads},
+	{"CommitEqualsPrepare", "events of old explicit transactions have a prepare position below their commit position",
+		commitEqualsPrepare},
+	{"ExactCheckpoints", "a real server counts whole search windows, and names the last window's beginning at the end",
+		exactCheckpoints},
+	{"CheckpointFromTheEnd", "a real server that has nothing to catch up with sends no checkpoint before it is live",
+		checkpointFromTheEnd},
+	{"OtherInvalidPositions", "how a real server takes positions that no log has depends on what its log holds there",
+		otherInvalidPositions},
+	{"ReadsThatMakeNoSense", "a real server answers some with an unknown error, some with an invalid argument",
+		senselessReads},
 	{"AllIsNotWrittenTo", "a real server without security takes appends to a stream of that name", allIsNotWrittenTo},
-	{"MetadataHasNoMetadata", "a real server takes metadata of metastreams, and reads none of it", metadataHasNoMetadata},
-	{"NoMetadataAfterATombstone", "a real server that still has the metastream's revision in memory, from an earlier write, takes metadata after the tombstone", noMetadataAfterATombstone},
-	{"EmptyAppend", "a real server writes a record for an append without events, and what it answers differs with its version", emptyAppend},
+	{"MetadataHasNoMetadata", "a real server takes metadata of metastreams, and reads none of it",
+		metadataHasNoMetadata},
+	{"NoMetadataAfterATombstone", "a real server that still has the metastream's revision in memory, " +
+		"from an earlier " +
+		"write, takes metadata after the tombstone", noMetadataAfterATombstone},
+	{"EmptyAppend", "a real server writes a record for an append without events, and what it answers differs " +
+		"with its version", emptyAppend},
 	{"ReadOfNoEvents", "not every version of a real server refuses to read a count of none", readOfNoEvents},
 	{"StreamNamesAreBytes", "a real server reads names as UTF-8", streamNamesAreBytes},
 }
@@ -65,7 +75,8 @@ func otherServices(t *testing.T, w *world) {
 		_, err := w.raw(func(ctx context.Context, conn *grpc.ClientConn) (metadata.MD, error) {
 			return nil, conn.Invoke(ctx, method, &shared.Empty{}, &shared.Empty{})
 		})
-		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), method) || !strings.Contains(err.Error(), "serves streams only") {
+		if status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), method) ||
+			!strings.Contains(err.Error(), "serves streams only") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
@@ -128,10 +139,11 @@ func commitEqualsPrepare(t *testing.T, w *world) {
 	// From just before the commit position, the event there is read.
 	at := w.own()[1].Position
 	var got *esdb.RecordedEvent
-	w.eachOfAll(esdb.Forwards, esdb.Position{Commit: at.Commit, Prepare: at.Prepare - 1}, func(e *esdb.RecordedEvent) bool {
-		got = e
-		return false
-	})
+	w.eachOfAll(esdb.Forwards, esdb.Position{Commit: at.Commit, Prepare: at.Prepare - 1},
+		func(e *esdb.RecordedEvent) bool {
+			got = e
+			return false
+		})
 	if got == nil || got.Position != at {
 		t.Errorf("before %+v: got %+v", at, got)
 	}
@@ -170,7 +182,8 @@ func exactCheckpoints(t *testing.T, w *world) {
 
 func checkpointFromTheEnd(t *testing.T, w *world) {
 	w.append("s", esdb.NoStream{}, w.event(`{}`))
-	got, _ := w.undisturbed(esdb.SubscribeToAllOptions{From: esdb.End{}, Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{w.prefix}}})
+	got, _ := w.undisturbed(esdb.SubscribeToAllOptions{From: esdb.End{},
+		Filter: &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{w.prefix}}})
 	if len(got) != 1 || !got[0].checkpoint || got[0].commit < w.own()[0].Position.Commit {
 		t.Errorf("got %+v, want one checkpoint at the end", got)
 	}
@@ -189,15 +202,19 @@ func senselessReads(t *testing.T, w *world) {
 	nowhere := &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{}}
 	filter := &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{}}
 	for name, opts := range map[string]*streams.ReadReq_Options{
-		"no options":                   nil,
-		"neither count nor live":       {StreamOption: all},
-		"neither stream nor $all":      {CountOption: count},
-		"subscription backwards":       {StreamOption: all, CountOption: sub, ReadDirection: streams.ReadReq_Options_Backwards},
-		"filter on a stream":           {StreamOption: fromStart(w.stream("s")), CountOption: count, FilterOption: filter},
+		"no options":              nil,
+		"neither count nor live":  {StreamOption: all},
+		"neither stream nor $all": {CountOption: count},
+		"subscription backwards": {StreamOption: all, CountOption: sub,
+			ReadDirection: streams.ReadReq_Options_Backwards},
+		"filter on a stream": {StreamOption: fromStart(w.stream("s")), CountOption: count,
+			FilterOption: filter},
 		"filter of nothing":            {StreamOption: all, CountOption: count, FilterOption: filter},
 		"$all without a position":      {StreamOption: nowhere, CountOption: count},
 		"live $all without a position": {StreamOption: nowhere, CountOption: sub},
-		"stream without a name":        {StreamOption: &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{}}, CountOption: count},
+		"stream without a name": {StreamOption: &streams.ReadReq_Options_Stream{
+			Stream: &streams.ReadReq_Options_StreamOptions{},
+		}, CountOption: count},
 	} {
 		if _, err := w.rawRead(opts, nil); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v", name, err)
@@ -213,7 +230,8 @@ func allIsNotWrittenTo(t *testing.T, w *world) {
 }
 
 func metadataHasNoMetadata(t *testing.T, w *world) {
-	if _, _, err := w.rawAppend(appendOptions("$$$$"+w.prefix+"s", esdb.Any{}), proposal(uuid.New(), "t", 1)); status.Code(err) != codes.InvalidArgument {
+	if _, _, err := w.rawAppend(appendOptions("$$$$"+w.prefix+"s", esdb.Any{}),
+		proposal(uuid.New(), "t", 1)); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("append: %v", err)
 	}
 	_, err := w.raw(func(ctx context.Context, conn *grpc.ClientConn) (metadata.MD, error) {
@@ -237,7 +255,8 @@ func noMetadataAfterATombstone(_ *testing.T, w *world) {
 		if _, err := w.tombstone(stream, esdb.Any{}); err != nil {
 			w.t.Fatal(err)
 		}
-		for _, expect := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}, esdb.StreamExists{}, esdb.Revision(0)} {
+		for _, expect := range []esdb.ExpectedRevision{esdb.Any{}, esdb.NoStream{}, esdb.StreamExists{},
+			esdb.Revision(0)} {
 			_, err := w.tryAppend("$$"+stream, expect, w.event(`{"b":1}`))
 			w.wantCode("metadata of "+stream, err, esdb.ErrorCodeStreamDeleted)
 		}
@@ -262,7 +281,8 @@ func emptyAppend(t *testing.T, w *world) {
 func readOfNoEvents(t *testing.T, w *world) {
 	w.append("s", esdb.NoStream{}, w.event(`{}`))
 	for _, stream := range []string{"s", "none"} {
-		if _, err := w.readStream(stream, esdb.Forwards, esdb.Start{}, 0); err == nil || !strings.Contains(err.Error(), "InvalidArgument") {
+		if _, err := w.readStream(stream, esdb.Forwards, esdb.Start{}, 0); err == nil ||
+			!strings.Contains(err.Error(), "InvalidArgument") {
 			t.Errorf("of %s: %v", stream, err)
 		}
 	}
@@ -273,7 +293,8 @@ func streamNamesAreBytes(t *testing.T, w *world) {
 		w.append(name, esdb.NoStream{}, w.events(i+1)...)
 	}
 	for i, name := range []string{"a", "a\xff", "a\xfe", "a\xff\xff"} {
-		if got, err := w.readStream(name, esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != i+1 || got[0].StreamID != w.stream(name) {
+		if got, err := w.readStream(name, esdb.Forwards, esdb.Start{}, 10); err != nil || len(got) != i+1 ||
+			got[0].StreamID != w.stream(name) {
 			t.Errorf("%q: %d events, %v", name, len(got), err)
 		}
 	}

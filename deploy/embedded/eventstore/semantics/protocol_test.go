@@ -85,9 +85,9 @@ func proposal(id uuid.UUID, typ string, size int) *streams.AppendReq {
 }
 
 func rawProposal(id *shared.UUID, meta map[string]string, size int) *streams.AppendReq {
-	return &streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{
-		Id: id, Metadata: meta, Data: make([]byte, size),
-	}}}
+	return &streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{
+		ProposedMessage: &streams.AppendReq_ProposedMessage{Id: id, Metadata: meta, Data: make([]byte, size)},
+	}}
 }
 
 // rawAppend sends the messages and returns the answer, its trailers and its status.
@@ -111,7 +111,8 @@ func (w *world) rawAppend(msgs ...*streams.AppendReq) (resp *streams.AppendResp,
 
 // rawRead returns what a read answers, up to the first message that is last, or
 // until the server ends the read; last may be nil. A read that is broken off is begun again.
-func (w *world) rawRead(opts *streams.ReadReq_Options, last func(*streams.ReadResp) bool) (out []*streams.ReadResp, err error) {
+func (w *world) rawRead(opts *streams.ReadReq_Options, last func(*streams.ReadResp) bool) (out []*streams.ReadResp,
+	err error) {
 	w.t.Helper()
 	_, err = w.raw(func(ctx context.Context, conn *grpc.ClientConn) (metadata.MD, error) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -143,7 +144,9 @@ func isCaughtUp(resp *streams.ReadResp) bool { return resp.GetCaughtUp() != nil 
 func readOptions() *streams.ReadReq_Options {
 	return &streams.ReadReq_Options{
 		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
-		UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{String_: &shared.Empty{}}},
+		UuidOption: &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{
+			String_: &shared.Empty{},
+		}},
 	}
 }
 
@@ -151,7 +154,9 @@ func fromAll(p esdb.AllPosition) *streams.ReadReq_Options_All {
 	o := &streams.ReadReq_Options_AllOptions{}
 	switch v := p.(type) {
 	case esdb.Position:
-		o.AllOption = &streams.ReadReq_Options_AllOptions_Position{Position: &streams.ReadReq_Options_Position{CommitPosition: v.Commit, PreparePosition: v.Prepare}}
+		o.AllOption = &streams.ReadReq_Options_AllOptions_Position{
+			Position: &streams.ReadReq_Options_Position{CommitPosition: v.Commit, PreparePosition: v.Prepare},
+		}
 	case esdb.End:
 		o.AllOption = &streams.ReadReq_Options_AllOptions_End{End: &shared.Empty{}}
 	default:

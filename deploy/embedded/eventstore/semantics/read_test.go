@@ -44,8 +44,10 @@ func TestPositions(t *testing.T) {
 		if e.Position.Prepare > e.Position.Commit {
 			t.Errorf("event %d is at %+v", i, e.Position)
 		}
-		if i > 0 && e.Position.Commit < own[i-1].Position.Commit+uint64(len(own[i-1].Data)+len(own[i-1].UserMetadata)) {
-			t.Errorf("event %d is at %d, the one before of %d bytes at %d", i, e.Position.Commit, len(own[i-1].Data), own[i-1].Position.Commit)
+		if i > 0 && e.Position.Commit < own[i-1].Position.Commit+
+			uint64(len(own[i-1].Data)+len(own[i-1].UserMetadata)) {
+			t.Errorf("event %d is at %d, the one before of %d bytes at %d", i, e.Position.Commit, len(own[i-1].Data),
+				own[i-1].Position.Commit)
 		}
 		if answer, ok := answers[w.names(own)[i]]; ok && answer != e.Position {
 			t.Errorf("%s is at %+v, its answer said %+v", w.names(own)[i], e.Position, answer)
@@ -98,13 +100,16 @@ func (w *world) wantInvalid(bad esdb.Position) {
 		"forwards": streams.ReadReq_Options_Forwards, "backwards": streams.ReadReq_Options_Backwards,
 	} {
 		opts := readOptions()
-		opts.StreamOption, opts.CountOption, opts.ReadDirection = fromAll(bad), &streams.ReadReq_Options_Count{Count: 1}, dir
+		opts.StreamOption, opts.CountOption, opts.ReadDirection = fromAll(bad),
+			&streams.ReadReq_Options_Count{Count: 1}, dir
 		if _, err := w.rawRead(opts, nil); status.Code(err) != codes.InvalidArgument {
 			w.t.Errorf("read %s from %+v: %v", name, bad, err)
 		}
 	}
 	opts := readOptions()
-	opts.StreamOption, opts.CountOption = fromAll(bad), &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
+	opts.StreamOption, opts.CountOption = fromAll(bad), &streams.ReadReq_Options_Subscription{
+		Subscription: &streams.ReadReq_Options_SubscriptionOptions{},
+	}
 	if _, err := w.rawRead(opts, isCaughtUp); status.Code(err) != codes.InvalidArgument {
 		w.t.Errorf("subscription from %+v: %v", bad, err)
 	}
@@ -138,15 +143,20 @@ func TestFilteredReads(t *testing.T) {
 		want  []string
 	}{
 		{"forwards", streams.ReadReq_Options_Forwards, w.mark, 3, []string{"b-1/0", "b-4/0", "b-7/0"}},
-		{"backwards", streams.ReadReq_Options_Backwards, esdb.End{}, 4, []string{"b-28/0", "b-25/0", "b-22/0", "b-19/0"}},
-		{"all there are", streams.ReadReq_Options_Forwards, w.own()[22].Position, 100, []string{"b-22/0", "b-25/0", "b-28/0"}},
+		{"backwards", streams.ReadReq_Options_Backwards, esdb.End{}, 4,
+			[]string{"b-28/0", "b-25/0", "b-22/0", "b-19/0"}},
+		{"all there are", streams.ReadReq_Options_Forwards, w.own()[22].Position, 100,
+			[]string{"b-22/0", "b-25/0", "b-28/0"}},
 	} {
 		opts := readOptions()
-		opts.StreamOption, opts.CountOption, opts.ReadDirection = fromAll(c.from), &streams.ReadReq_Options_Count{Count: c.count}, c.dir
+		opts.StreamOption, opts.CountOption, opts.ReadDirection = fromAll(c.from),
+			&streams.ReadReq_Options_Count{Count: c.count}, c.dir
 		opts.FilterOption = &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
-			Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{
-				Prefix: []string{w.stream("b-"), w.stream("none")},
-			}},
+			Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{
+				StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{
+					Prefix: []string{w.stream("b-"), w.stream("none")},
+				},
+			},
 			Window:                       &streams.ReadReq_Options_FilterOptions_Max{Max: 32},
 			CheckpointIntervalMultiplier: 1,
 		}}

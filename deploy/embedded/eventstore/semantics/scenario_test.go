@@ -29,13 +29,17 @@ import (
 // Positions are p1, p2, … in the order in which answers first name them, and
 // begin at nothing. EXPECT is no-stream, any, exists or a revision.
 //
-//	append STREAM expect=EXPECT [at]  appends the events named in the input, one a line; at shows the answer's position
+//	append STREAM expect=EXPECT [at]
+//	                                appends the events named in the input, one a line;
+//	                                at shows the answer's position
 //	delete STREAM expect=EXPECT     deletes softly
 //	tombstone STREAM expect=EXPECT  ends the stream for good
 //	meta STREAM                     writes the input as the stream's metadata
 //	read STREAM [backwards] [from=start|end|REVISION] [count=N]
-//	all [backwards] [from=EVENT] [count=N]  reads $all, from the beginning or end where no event is named
-//	subscribe NAME stream=STREAM|all from=start|end|REVISION|EVENT  shows what comes up to the first caught-up
+//	all [backwards] [from=EVENT] [count=N]
+//	                                reads $all, from the beginning or end where no event is named
+//	subscribe NAME stream=STREAM|all from=start|end|REVISION|EVENT
+//	                                shows what comes up to the first caught-up
 //	next NAME [count=N]             shows what comes next
 //	matrix op=append|delete|tombstone  does op with each expectation to a stream in each state
 //	answer STREAM expect=EXPECT     appends a new event; shows the answer's fields
@@ -66,8 +70,10 @@ type scenario struct {
 
 func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 	commands := map[string]func(d *datadriven.TestData) string{
-		"append": s.cmdAppend, "delete": s.cmdRemove, "tombstone": s.cmdRemove, "meta": s.cmdMeta, "read": s.cmdRead, "all": s.cmdAll,
-		"subscribe": s.cmdSubscribe, "next": s.cmdNext, "matrix": s.cmdMatrix, "answer": s.cmdAnswer, "trailers": s.cmdTrailers,
+		"append": s.cmdAppend, "delete": s.cmdRemove, "tombstone": s.cmdRemove, "meta": s.cmdMeta, "read": s.cmdRead,
+		"all":       s.cmdAll,
+		"subscribe": s.cmdSubscribe, "next": s.cmdNext, "matrix": s.cmdMatrix, "answer": s.cmdAnswer,
+		"trailers": s.cmdTrailers,
 	}
 	cmd := commands[d.Cmd]
 	if cmd == nil {

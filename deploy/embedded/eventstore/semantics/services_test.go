@@ -30,7 +30,8 @@ func TestSupportedMethods(t *testing.T) {
 	w := begin(t)
 	resp := w.supportedMethods()
 	var major, minor, patch int
-	if n, err := fmt.Sscanf(resp.GetEventStoreServerVersion(), "%d.%d.%d", &major, &minor, &patch); n != 3 || major < 23 {
+	if n, err := fmt.Sscanf(resp.GetEventStoreServerVersion(), "%d.%d.%d", &major, &minor, &patch); n != 3 ||
+		major < 23 {
 		t.Errorf("version %q: %v", resp.GetEventStoreServerVersion(), err)
 	}
 	if w.target.ours && (major != 24 || minor != 2) {
@@ -43,7 +44,8 @@ func TestSupportedMethods(t *testing.T) {
 	for _, want := range []string{
 		"event_store.client.streams.streams/read", "event_store.client.streams.streams/append",
 		"event_store.client.streams.streams/delete", "event_store.client.streams.streams/tombstone",
-		"event_store.client.server_features.serverfeatures/getsupportedmethods", "event_store.client.gossip.gossip/read",
+		"event_store.client.server_features.serverfeatures/getsupportedmethods",
+		"event_store.client.gossip.gossip/read",
 	} {
 		if !have[want] {
 			t.Errorf("no %s in %v", want, have)
@@ -75,7 +77,8 @@ func TestGossipNamesALeader(t *testing.T) {
 	for _, m := range resp.GetMembers() {
 		if m.GetState() == gossip.MemberInfo_Leader && m.GetIsAlive() {
 			leaders++
-			if m.GetHttpEndPoint().GetAddress() == "" || m.GetHttpEndPoint().GetPort() == 0 || m.GetInstanceId() == nil || m.GetTimeStamp() <= 0 {
+			if m.GetHttpEndPoint().GetAddress() == "" || m.GetHttpEndPoint().GetPort() == 0 ||
+				m.GetInstanceId() == nil || m.GetTimeStamp() <= 0 {
 				t.Errorf("the leader is %v", m)
 			}
 		}

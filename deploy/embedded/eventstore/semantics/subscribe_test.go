@@ -20,9 +20,11 @@ func TestConfirmationComesFirst(t *testing.T) {
 	w := begin(t)
 	w.append("s", esdb.NoStream{}, w.events(2)...)
 	filter := &streams.ReadReq_Options_Filter{Filter: &streams.ReadReq_Options_FilterOptions{
-		Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{
-			Prefix: []string{w.prefix},
-		}},
+		Filter: &streams.ReadReq_Options_FilterOptions_StreamIdentifier{
+			StreamIdentifier: &streams.ReadReq_Options_FilterOptions_Expression{
+				Prefix: []string{w.prefix},
+			},
+		},
 		Window: &streams.ReadReq_Options_FilterOptions_Max{Max: 1000}, CheckpointIntervalMultiplier: 1000,
 	}}
 	for name, set := range map[string]func(*streams.ReadReq_Options){
@@ -30,12 +32,18 @@ func TestConfirmationComesFirst(t *testing.T) {
 		"missing stream": func(o *streams.ReadReq_Options) { o.StreamOption = fromStart(w.stream("none")) },
 		"$all":           func(o *streams.ReadReq_Options) { o.StreamOption = fromAll(w.mark) },
 		"$all's end":     func(o *streams.ReadReq_Options) { o.StreamOption = fromAll(esdb.End{}) },
-		"filtered $all":  func(o *streams.ReadReq_Options) { o.StreamOption, o.FilterOption = fromAll(w.mark), filter },
+		"filtered $all": func(o *streams.ReadReq_Options) {
+			o.StreamOption, o.FilterOption = fromAll(w.mark), filter
+		},
 	} {
 		opts := readOptions()
 		set(opts)
-		opts.CountOption = &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
-		answer, err := w.rawRead(opts, func(resp *streams.ReadResp) bool { return resp.GetEvent() != nil || isCaughtUp(resp) })
+		opts.CountOption = &streams.ReadReq_Options_Subscription{
+			Subscription: &streams.ReadReq_Options_SubscriptionOptions{},
+		}
+		answer, err := w.rawRead(opts, func(resp *streams.ReadResp) bool {
+			return resp.GetEvent() != nil || isCaughtUp(resp)
+		})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -91,9 +99,11 @@ func TestTombstoneEndsSubscriptions(t *testing.T) {
 		t.Errorf("$all shows %s in %s", e.EventType, e.StreamID)
 	}
 	opts := readOptions()
-	opts.StreamOption, opts.CountOption = fromStart(w.stream("t\u00f6mb")), &streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
+	opts.StreamOption, opts.CountOption = fromStart(w.stream("t\u00f6mb")),
+		&streams.ReadReq_Options_Subscription{Subscription: &streams.ReadReq_Options_SubscriptionOptions{}}
 	answer, err := w.rawRead(opts, isCaughtUp)
-	if status.Code(err) != codes.FailedPrecondition || slices.ContainsFunc(answer, func(resp *streams.ReadResp) bool { return resp.GetEvent() != nil }) {
+	if status.Code(err) != codes.FailedPrecondition || slices.ContainsFunc(answer,
+		func(resp *streams.ReadResp) bool { return resp.GetEvent() != nil }) {
 		t.Errorf("a new subscription: %v after %v", err, answer)
 	}
 }

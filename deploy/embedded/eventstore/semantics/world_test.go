@@ -105,7 +105,9 @@ func passing(err error) bool {
 		err = e.Err() // the client has no code for a call that its own reconnecting cancelled
 	}
 	// EOF is how the client tells of an append whose connection went.
-	return errors.Is(err, errNotLeader) || errors.Is(err, io.EOF) || slices.Contains([]codes.Code{codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded}, status.Code(err))
+	return errors.Is(err, errNotLeader) || errors.Is(err, io.EOF) ||
+		slices.Contains([]codes.Code{codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded},
+			status.Code(err))
 }
 
 var errNotLeader = errors.New("not the leader")
@@ -162,9 +164,11 @@ func (w *world) connect(addr string) {
 	w.t.Helper()
 	transport := insecure.NewCredentials()
 	if !w.conf.DisableTLS {
-		transport = credentials.NewTLS(&tls.Config{RootCAs: w.conf.RootCAs, InsecureSkipVerify: w.conf.SkipCertificateVerification})
+		transport = credentials.NewTLS(&tls.Config{RootCAs: w.conf.RootCAs,
+			InsecureSkipVerify: w.conf.SkipCertificateVerification})
 	}
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(transport), grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)))
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(64<<20)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -188,9 +192,11 @@ func (w *world) events(n int) []esdb.EventData {
 	return out
 }
 
-func (w *world) tryAppend(stream string, expect esdb.ExpectedRevision, events ...esdb.EventData) (res *esdb.WriteResult, err error) {
+func (w *world) tryAppend(stream string, expect esdb.ExpectedRevision,
+	events ...esdb.EventData) (res *esdb.WriteResult, err error) {
 	err = w.settled(func() error {
-		res, err = w.client.AppendToStream(w.ctx, w.stream(stream), esdb.AppendToStreamOptions{ExpectedRevision: expect}, events...)
+		res, err = w.client.AppendToStream(w.ctx, w.stream(stream),
+			esdb.AppendToStreamOptions{ExpectedRevision: expect}, events...)
 		return err
 	})
 	return res, err
@@ -223,7 +229,8 @@ func (w *world) delete(stream string, expect esdb.ExpectedRevision) (res *esdb.D
 
 func (w *world) tombstone(stream string, expect esdb.ExpectedRevision) (res *esdb.DeleteResult, err error) {
 	err = w.settled(func() error {
-		res, err = w.client.TombstoneStream(w.ctx, w.stream(stream), esdb.TombstoneStreamOptions{ExpectedRevision: expect})
+		res, err = w.client.TombstoneStream(w.ctx, w.stream(stream),
+			esdb.TombstoneStreamOptions{ExpectedRevision: expect})
 		return err
 	})
 	return res, err
@@ -249,10 +256,12 @@ func each(r *esdb.ReadStream, err error, visit func(*esdb.RecordedEvent) bool) e
 	}
 }
 
-func (w *world) readStream(stream string, dir esdb.Direction, from esdb.StreamPosition, count uint64) (out []*esdb.RecordedEvent, err error) {
+func (w *world) readStream(stream string, dir esdb.Direction, from esdb.StreamPosition,
+	count uint64) (out []*esdb.RecordedEvent, err error) {
 	err = w.settled(func() error {
 		out = nil
-		r, err := w.client.ReadStream(w.ctx, w.stream(stream), esdb.ReadStreamOptions{Direction: dir, From: from}, count)
+		r, err := w.client.ReadStream(w.ctx, w.stream(stream), esdb.ReadStreamOptions{Direction: dir, From: from},
+			count)
 		return each(r, err, func(e *esdb.RecordedEvent) bool {
 			out = append(out, e)
 			return true

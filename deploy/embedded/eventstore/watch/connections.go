@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog/layout"
 )
 
 // Listen counts the connections that a listener accepts.
@@ -96,7 +96,7 @@ func (s *Subscription) Took(p Page, end uint64, more bool) {
 	}
 	s.m.pageLag.Observe(float64(end - reached))
 	if !more && p.Events > 0 {
-		s.m.delivery.Observe(max(0, float64(eventlog.Ticks(time.Now())-p.Created)/1e7))
+		s.m.delivery.Observe(max(0, float64(layout.Ticks(time.Now())-p.Created)/1e7))
 	}
 }
 

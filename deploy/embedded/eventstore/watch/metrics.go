@@ -82,57 +82,75 @@ const (
 )
 
 // readKinds are the values of the label kind.
-var readKinds = [...]string{"read_stream", "read_all", "subscription_stream", "subscription_all", "subscription_all_filtered"}
+var readKinds = [...]string{"read_stream", "read_all", "subscription_stream", "subscription_all",
+	"subscription_all_filtered"}
 
 func (k ReadKind) String() string { return readKinds[k] }
 
 // New returns metrics that have counted nothing.
 func New(logger *slog.Logger) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry(), logger: logger, started: time.Now(), writes: map[string]writeMetrics{}}
+	m := &Metrics{registry: prometheus.NewRegistry(), process: prometheus.NewRegistry(), logger: logger,
+		started: time.Now(), writes: map[string]writeMetrics{}}
 	m.slowSyncWarn.every, m.corruptWarn.every = warnEvery, warnEvery
 	m.subscriptions.open = map[*Subscription]struct{}{}
 
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "eventstore_write_duration_seconds", Help: "Time from a complete append, delete or tombstone to its answer, by outcome.",
+		Name: "eventstore_write_duration_seconds", Help: "Time from a complete append, delete or tombstone to its " +
+			"answer, by outcome.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 17),
 	}, []string{"outcome"})
-	requests := newCounters("eventstore_writes_total", "Appends, deletes and tombstones that reached the writer, by outcome.", "outcome")
+	requests := newCounters("eventstore_writes_total", "Appends, deletes and tombstones that reached the "+
+		"writer, by outcome.", "outcome")
 	events := newCounters("eventstore_write_events_total", "Events in them, by outcome.", "outcome")
 	bytes := newCounters("eventstore_write_bytes_total", "Data and metadata of those events, by outcome.", "outcome")
 	for _, o := range []string{outcomeWritten, outcomeRepeated, outcomeWrongVersion, outcomeDeleted, outcomeUnknown} {
-		m.writes[o] = writeMetrics{took.WithLabelValues(o), requests.WithLabelValues(o), events.WithLabelValues(o), bytes.WithLabelValues(o)}
+		m.writes[o] = writeMetrics{took.WithLabelValues(o), requests.WithLabelValues(o), events.WithLabelValues(o),
+			bytes.WithLabelValues(o)}
 	}
 	m.syncTook = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "eventstore_fsync_duration_seconds", Help: "Time from handing a group of writes to the write ahead log until it was durable.",
+		Name: "eventstore_fsync_duration_seconds", Help: "Time from handing a group of writes to the " +
+			"write ahead log " +
+			"until it was durable.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 17),
 	})
 	m.syncWrites = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "eventstore_fsync_writes", Help: "Writes that shared one fsync.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+		Name: "eventstore_fsync_writes", Help: "Writes that shared one fsync.",
+		Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 	})
 	m.syncEvents = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "eventstore_fsync_events", Help: "Events that one fsync made durable.", Buckets: prometheus.ExponentialBuckets(1, 4, 9),
+		Name: "eventstore_fsync_events", Help: "Events that one fsync made durable.",
+		Buckets: prometheus.ExponentialBuckets(1, 4, 9),
 	})
 	m.syncBytes = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "eventstore_fsync_bytes_total", Help: "Bytes handed to the write ahead log, index and commit records included.",
+		Name: "eventstore_fsync_bytes_total", Help: "Bytes handed to the write ahead log, index and commit " +
+			"records included.",
 	})
 	reads := newCounters("eventstore_reads_total", "Reads and subscriptions that began, by kind.", "kind")
 	sentEvents := newCounters("eventstore_sent_events_total", "Events handed to connections, by kind of read.", "kind")
-	sentBytes := newCounters("eventstore_sent_bytes_total", "Encoded bytes of events and checkpoints handed to connections, by kind of read.", "kind")
+	sentBytes := newCounters("eventstore_sent_bytes_total", "Encoded bytes of events and checkpoints handed to "+
+		"connections, by kind of read.", "kind")
 	for k, name := range readKinds {
-		m.reads[k], m.sentEvents[k], m.sentBytes[k] = reads.WithLabelValues(name), sentEvents.WithLabelValues(name), sentBytes.WithLabelValues(name)
+		m.reads[k], m.sentEvents[k], m.sentBytes[k] = reads.WithLabelValues(name), sentEvents.WithLabelValues(name),
+			sentBytes.WithLabelValues(name)
 	}
 	m.pageLag = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "eventstore_subscription_page_lag_bytes", Help: "How far behind the end of the log a subscription was, in bytes of positions, after each page it was sent.",
+		Name: "eventstore_subscription_page_lag_bytes", Help: "How far behind the end of the log a " +
+			"subscription was, " +
+			"in bytes of positions, after each page it was sent.",
 		Buckets: append([]float64{0}, prometheus.ExponentialBuckets(1<<10, 8, 9)...),
 	})
 	m.delivery = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "eventstore_subscription_delivery_seconds", Help: "Age of the newest event of a page when a live subscription's connection had taken it.",
+		Name: "eventstore_subscription_delivery_seconds", Help: "Age of the newest event of a page when a live " +
+			"subscription's connection had taken it.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 17),
 	})
-	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Name: "eventstore_connections", Help: "Open connections, gRPC and HTTP."})
-	m.accepted = prometheus.NewCounter(prometheus.CounterOpts{Name: "eventstore_connections_accepted_total", Help: "Connections accepted, gRPC and HTTP."})
+	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Name: "eventstore_connections",
+		Help: "Open connections, gRPC and HTTP."})
+	m.accepted = prometheus.NewCounter(prometheus.CounterOpts{Name: "eventstore_connections_accepted_total",
+		Help: "Connections accepted, gRPC and HTTP."})
 
-	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.process.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(
 		took, requests, events, bytes, m.syncTook, m.syncWrites, m.syncEvents, m.syncBytes,
 		reads, sentEvents, sentBytes, m.pageLag, m.delivery, m.connections, m.accepted, logCollector{m},
@@ -222,7 +240,8 @@ func (m *Metrics) Synced(s eventlog.Sync) {
 		return
 	}
 	if unsaid, ok := m.slowSyncWarn.now(); ok {
-		m.logger.Warn("slow fsync", "took", s.Took, "writes", s.Requests, "events", s.Events, "bytes", s.Bytes, "unreported", unsaid)
+		m.logger.Warn("slow fsync", "took", s.Took, "writes", s.Requests, "events", s.Events, "bytes", s.Bytes,
+			"unreported", unsaid)
 	}
 }
 

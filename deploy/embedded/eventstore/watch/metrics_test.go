@@ -47,7 +47,8 @@ func TestPendingFsyncShows(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	for want, failure := range map[int]error{http.StatusNoContent: nil, http.StatusServiceUnavailable: errors.New("gone")} {
+	for want, failure := range map[int]error{http.StatusNoContent: nil,
+		http.StatusServiceUnavailable: errors.New("gone")} {
 		rec := httptest.NewRecorder()
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health/live", nil)
 		Health(func() error { return failure }).ServeHTTP(rec, req)

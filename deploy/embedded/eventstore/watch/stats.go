@@ -17,7 +17,8 @@ import (
 )
 
 // Help is what a path that is not there is answered with.
-const Help = "this node answers GET /health/live, /metrics, /stats, /stats/<path>, /info and /admin/backup over HTTP; events are read and written over gRPC\n"
+const Help = "this node answers GET /health/live, /metrics, /stats, /stats/<path>, /info and /admin/backup over " +
+	"HTTP; events are read and written over gRPC\n"
 
 // operations are the answers over HTTP of a node that says it is of the version.
 type operations struct {
@@ -100,7 +101,8 @@ func (o operations) info() map[string]any {
 func (o operations) stats() map[string]any {
 	m := o.m
 	figures := m.processFigures()
-	writer := map[string]any{"lastFlushSize": 0, "lastFlushDelayMs": 0.0, "maxFlushDelayMs": milliseconds(time.Duration(m.slowestSync.Load()))}
+	writer := map[string]any{"lastFlushSize": 0, "lastFlushDelayMs": 0.0,
+		"maxFlushDelayMs": milliseconds(time.Duration(m.slowestSync.Load()))}
 	if last := m.lastSync.Load(); last != nil {
 		writer["lastFlushSize"], writer["lastFlushDelayMs"] = last.Bytes, milliseconds(last.Took)
 	}
@@ -120,7 +122,8 @@ func (o operations) stats() map[string]any {
 		}
 		files := l.FilesMetrics()
 		node["id"], node["events"], node["position"] = uuid.UUID(l.ID()).String(), events, end
-		node["filesBytes"], node["walBytes"], node["readAmplification"] = files.DiskSpaceUsage(), files.WAL.Size, files.ReadAmp()
+		node["filesBytes"], node["walBytes"], node["readAmplification"] = files.DiskSpaceUsage(),
+			files.WAL.Size, files.ReadAmp()
 		node["subscriptions"] = map[string]any{"live": all.live, "behind": all.behind, "maxLagBytes": lag}
 		writer["queuedFlushMessages"] = queued
 		es["checksum"] = end
@@ -165,12 +168,14 @@ func Health(failure func() error) http.Handler {
 // LogStarted and LogStopped say what an operator looks for first.
 func (m *Metrics) LogStarted(addr string, l *eventlog.Log) {
 	end, events := LogEnd(l)
-	m.logger.Info("event store serves", "addr", addr, "id", uuid.UUID(l.ID()), "events", events, "position", end, "took", time.Since(m.started))
+	m.logger.Info("event store serves", "addr", addr, "id", uuid.UUID(l.ID()), "events", events, "position", end,
+		"took", time.Since(m.started))
 }
 
 // LogStopped says where the log of that id ended, and err why it did, nil for a stop.
 func (m *Metrics) LogStopped(addr string, id uuid.UUID, end, events uint64, err error) {
-	level, attrs := slog.LevelInfo, []any{"addr", addr, "id", id, "events", events, "position", end, "served", time.Since(m.started)}
+	level, attrs := slog.LevelInfo, []any{"addr", addr, "id", id, "events", events, "position", end, "served",
+		time.Since(m.started)}
 	if err != nil {
 		level, attrs = slog.LevelError, append(attrs, "error", err)
 	}

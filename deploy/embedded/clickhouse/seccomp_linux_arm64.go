@@ -1,5 +1,0 @@
-package clickhouse
-
-import "golang.org/x/sys/unix"
-
-const auditArch = unix.AUDIT_ARCH_AARCH64

@@ -1,0 +1,82 @@
+package layering
+
+import (
+	"path"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Columns that a line of Go may have at most, with tabs as four: code, and
+// a line that is a comment.
+const (
+	maxCode    = 119
+	maxComment = 99
+)
+
+// stillWideFolders are folders in which a line of Go is wider. None is added here; one that has no
+// such line any more is taken out.
+var stillWideFolders = map[string]bool{
+	"cmd/ledgerline":  true,
+	"internal/access": true,
+	"internal/node":   true,
+	"ledger/intake":   true,
+}
+
+// wideGo returns the numbers of the lines of a Go file that are too wide.
+func wideGo(text string) (out []int) {
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.ReplaceAll(line, "\t", "    ")
+		most := maxCode
+		if strings.HasPrefix(strings.TrimSpace(line), "//") {
+			most = maxComment
+		}
+		if utf8.RuneCountInString(line) > most {
+			out = append(out, i+1)
+		}
+	}
+	return out
+}
+
+func TestGoIsNarrow(t *testing.T) {
+	looked, wide := 0, map[string]bool{}
+	everyFile(t, func(name string, text []byte) {
+		if path.Ext(name) != ".go" {
+			return
+		}
+		looked++
+		lines, dir := wideGo(string(text)), path.Dir(name)
+		if len(lines) == 0 {
+			return
+		}
+		wide[dir] = true
+		if !stillWideFolders[dir] {
+			t.Errorf("%s: lines %v are wider than %d columns, or %d for a comment", name, lines, maxCode, maxComment)
+		}
+	})
+	for dir := range stillWideFolders {
+		if !wide[dir] {
+			t.Errorf("%s is narrow now: take it out of stillWideFolders", dir)
+		}
+	}
+	if looked < 300 {
+		t.Errorf("only %d files were looked at", looked)
+	}
+}
+
+func TestAWideLineOfGoIsFound(t *testing.T) {
+	for text, want := range map[string]int{
+		strings.Repeat("x", maxCode):                  0,
+		strings.Repeat("x", maxCode+1):                1,
+		"\t" + strings.Repeat("é", maxCode-4):         0,
+		"\t" + strings.Repeat("é", maxCode-3):         1,
+		"\t// " + strings.Repeat("x", maxComment-7):   0,
+		"\t// " + strings.Repeat("x", maxComment-6):   1,
+		"x // " + strings.Repeat("x", maxComment):     0,
+		"\n" + strings.Repeat("x", 2*maxCode) + "\nx": 1,
+	} {
+		if got := wideGo(text); len(got) != want {
+			t.Errorf("%.40q…: lines %v, want %d", text, got, want)
+		}
+	}
+}

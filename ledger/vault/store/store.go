@@ -1,0 +1,318 @@
+// Package store says what the vault keeps and what it asks of whoever keeps it: rows of one tenant
+// in a transaction, and slots, each written once and overwritten once.
+//
+// It owns the shapes alone; package sqlite keeps them. It knows no cryptography and trusts nobody:
+// secrets and native values reach it wrapped.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Store keeps the vault's rows, and its slots. It knows no cryptography: secrets and native values
+// reach it wrapped. What every store must do is written in vaulttest.
+//
+// Rows may leave copies of themselves behind wherever the store moves them, so what must be
+// destroyed for certain is no row: each owner's key lies in a slot, a place of fixed size that
+// is written once and overwritten once. A slot's bytes are in no log, no journal and no page
+// of rows, in exactly one place.
+//
+// Times are kept in milliseconds, UTC; the zero time survives.
+type Store interface {
+	// Update runs do in one write transaction. Write transactions of all processes on the store
+	// run one after another; each sees all earlier ones. When Update returns nil the effects
+	// are durable; when it returns an error, do's own or the store's, there is none (save where
+	// the commit's outcome could not be learned). Rows other than tenants, settings and
+	// erasures are those of that tenant alone.
+	Update(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error
+	// View runs do on one consistent snapshot that holds every transaction that had returned
+	// before. Rows that write return an error.
+	View(ctx context.Context, tenant uuid.UUID, do func(Rows) error) error
+	// Scrub returns once the slots retired so far are overwritten, and deleted rows are gone from
+	// every file the store itself writes: from the unused parts of pages too.
+	Scrub(ctx context.Context) error
+	Close() error
+}
+
+// Rows is one transaction on the rows of one tenant. A getter's bool says whether the row exists;
+// Put inserts or replaces by the row's primary key (its ID, or the fields said).
+type Rows interface {
+	// Settings and tenants are not bound to the transaction's tenant.
+
+	Setting(name string) ([]byte, bool, error)
+	PutSetting(name string, value []byte) error
+	Tenants() ([]TenantRow, error) // ordered by Created, then ID
+	Tenant(id uuid.UUID) (TenantRow, bool, error)
+	TenantByName(hash []byte) (TenantRow, bool, error)
+	PutTenant(TenantRow) error
+
+	// Slots, of all tenants. A slot's number is stored in the row of its owner.
+
+	// NewSlot gives a slot that no row of the store names. It is the owner's once the transaction
+	// has committed: the slot is written and synced before that. Where the transaction fails,
+	// another may get the same number.
+	NewSlot() (Slot, error)
+	// PutSlot fills a slot that this transaction was given.
+	PutSlot(Slot, Wrapped) error
+	// Slot reads a slot. What it returns is the present, also in a view of the past.
+	// ErrSlotDestroyed, or ErrNotFound for one that was never filled.
+	Slot(Slot) (Wrapped, error)
+	// DestroySlot overwrites the slot when the function given to Update has returned nil, before
+	// the transaction commits: the bytes go first, then the rows. Where the commit fails, or a
+	// crash comes between, rows stand whose slot is destroyed.
+	DestroySlot(Slot) error
+	// RetireSlot has the slot overwritten by the first Scrub after this transaction has committed,
+	// in whichever process, when no view is left that began before. Until then it can be read.
+	RetireSlot(Slot) error
+
+	// Owners: persons and devices.
+
+	Owner(schemas.Owner) (OwnerRow, bool, error)
+	PutOwner(OwnerRow) error
+	Identities(kind string, hash []byte) ([]IdentityRow, error) // ordered by First, then ID
+	IdentitiesOf(schemas.Owner) ([]IdentityRow, error)          // ordered by Kind, First, ID
+	PutIdentity(IdentityRow) error
+	DeleteIdentities(schemas.Owner) error
+	Holdings(person uuid.UUID) ([]HoldingRow, error) // of one person, ordered by Device, Generation
+	Holders(device uuid.UUID) ([]HoldingRow, error)  // of one device, ordered by Generation
+	PutHolding(HoldingRow) error                     // key: Device, Generation
+	DeleteHolders(device uuid.UUID) error
+
+	// Keys and aliases.
+
+	SubjectKey(owner schemas.Owner, generation int, class string) (SubjectKeyRow, bool, error) // not destroyed ones
+	SubjectKeyByID(id uuid.UUID) (SubjectKeyRow, bool, error)
+	SubjectKeys(owner schemas.Owner) ([]SubjectKeyRow, error) // not destroyed ones, ordered by Generation, Class
+	PutSubjectKey(SubjectKeyRow) error
+	// DestroySubjectKey leaves a row of that id that holds no key and names no
+	// owner, even where there was none.
+	DestroySubjectKey(id uuid.UUID) error
+	PeriodKey(class, month string) (PeriodKeyRow, bool, error)
+	PutPeriodKey(PeriodKeyRow) error // key: Class, Month
+	Alias(id uuid.UUID) (AliasRow, bool, error)
+	Aliases(subjectKey uuid.UUID) ([]AliasRow, error) // ordered by Class, Month
+	PutAlias(AliasRow) error
+	BuryAliases(subjectKey uuid.UUID) error        // tombstones AliasErased
+	BuryAliasesOfPeriod(class, month string) error // live ones to tombstones AliasExpired
+
+	// Streams.
+
+	Mapping(hash []byte) (MappingRow, bool, error)
+	PutMapping(MappingRow) error // key: Hash
+	DeleteMappings(concerned uuid.UUID) error
+	MappingsOf(concerned uuid.UUID) ([]MappingRow, error)
+	StreamKey(stream uuid.UUID) (StreamKeyRow, bool, error)
+	PutStreamKey(StreamKeyRow) error // key: Stream
+	DeleteStreamKey(stream uuid.UUID) error
+
+	// Forgetting.
+
+	Suppression(hash []byte) (time.Time, bool, error)
+	PutSuppression(hash []byte, erased time.Time) error // keeps the later of two
+	Erasure(completion uuid.UUID) (ErasureRow, bool, error)
+	Erasures() ([]ErasureRow, error) // of all tenants, the incomplete ones, ordered by Begun, then Completion
+	PutErasure(ErasureRow) error     // key: Completion
+	Holds() ([]schemas.Owner, error) // owners with a hold, each once, in any order
+	PutHold(id uuid.UUID, owner schemas.Owner, placed time.Time) error
+	DeleteHold(id uuid.UUID) error
+
+	// Count counts what the store holds, of all tenants.
+	Count() (Counts, error)
+}
+
+// LegacyRows is what the rows of a store do that may hold vaults from before there were slots.
+type LegacyRows interface {
+	// Slotless lists up to n owners of the transaction's tenant that have no slot yet:
+	// live or erasing persons and devices; and stream keys and period keys, as owners of
+	// kind OwnerStream and OwnerPeriod.
+	Slotless(n int) ([]schemas.Owner, error)
+	// PeriodKeyByID is PeriodKey by the row's id.
+	PeriodKeyByID(id uuid.UUID) (PeriodKeyRow, bool, error)
+}
+
+// LegacyStore is such a store. Compact returns once no file of the store
+// holds a row as it was before.
+type LegacyStore interface {
+	Store
+	Compact(ctx context.Context) error
+}
+
+// Slot is the number of a slot, from 1; zero is none.
+type Slot uint64
+
+// ErrReadOnly is returned where a view would change something.
+var ErrReadOnly = errors.New("a view cannot mint or change anything")
+
+// ErrNotFound is returned where there is no such row or slot.
+var ErrNotFound = errors.New("not found")
+
+// ErrSlotDestroyed is returned where a slot that was read has been overwritten.
+var ErrSlotDestroyed = errors.New("the slot is destroyed")
+
+// MaxSlot is the most bytes that a slot holds.
+const MaxSlot = 96
+
+// Owners beside persons and devices that have a slot: what can be destroyed on its own.
+const (
+	OwnerPeriod schemas.KeyKind = "period" // ID is the period key's
+	OwnerStream schemas.KeyKind = "stream" // ID is the stream's
+)
+
+// Counts is how much a vault holds.
+type Counts struct {
+	Tenants int
+	Persons int // with their erased ones
+	Devices int // likewise
+}
+
+// Wrapped is a secret or native value under the key-encryption key of an epoch, or, with
+// epoch 0, under its owner's key.
+type Wrapped struct {
+	Epoch uint32
+	Bytes []byte
+}
+
+// TenantRow is a tenant. Profile holds its name, sources and settings.
+type TenantRow struct {
+	ID       uuid.UUID
+	NameHash []byte
+	Profile  Wrapped
+	Lookup   Wrapped // K_lookup
+	Record   Wrapped // K_record
+	Policy   uint64
+	Created  time.Time
+}
+
+// OwnerState says what may be done with an owner's data.
+type OwnerState int
+
+// States of an owner.
+const (
+	OwnerLive    OwnerState = iota + 1
+	OwnerErasing            // an erasure has begun: no seals, no opens
+	OwnerErased             // a tombstone: the row holds its id and nothing else
+)
+
+// OwnerRow is a person or a device. The fields after Identified are a device's.
+type OwnerRow struct {
+	Owner      schemas.Owner
+	State      OwnerState
+	Slot       Slot // holds the owner's key; zero once erased
+	Created    time.Time
+	Identified bool // has been seen with an identifier that identifies (an object id); else by name only
+	Ownership  string
+	User       uuid.UUID
+	Generation int
+}
+
+// IdentityRow says that an owner was seen under a native value from First to Last.
+type IdentityRow struct {
+	ID    uuid.UUID
+	Owner schemas.Owner
+	Kind  string
+	Hash  []byte
+	Value Wrapped
+	First time.Time
+	Last  time.Time
+}
+
+// HoldingRow says who held a device, in which generation of its key. To is zero while it lasts.
+type HoldingRow struct {
+	Device     uuid.UUID
+	Generation int
+	Ownership  string
+	Person     uuid.UUID
+	From, To   time.Time
+}
+
+// KeyState says what may be done with a subject key.
+type KeyState int
+
+// States of a subject key.
+const (
+	KeyLive KeyState = iota + 1
+	KeyErasing
+	KeyDestroyed
+)
+
+// SubjectKeyRow is a subject key. A destroyed one has neither owner nor key.
+type SubjectKeyRow struct {
+	ID         uuid.UUID
+	Owner      schemas.Owner
+	Generation int
+	Class      string
+	Key        Wrapped
+	State      KeyState
+}
+
+// PeriodKeyRow is a period key. A destroyed one has no key and is never minted again.
+type PeriodKeyRow struct {
+	ID        uuid.UUID
+	Class     string
+	Month     string
+	Slot      Slot // holds the key under which Key is wrapped; zero once destroyed
+	Key       Wrapped
+	Destroyed bool
+}
+
+// AliasState says whether an alias still names its owner's key.
+type AliasState int
+
+// States of an alias.
+const (
+	AliasLive AliasState = iota + 1
+	AliasErased
+	AliasExpired
+)
+
+// AliasRow leads from an alias to the key under which it was derived; a
+// tombstone's SubjectKey is uuid.Nil.
+type AliasRow struct {
+	ID         uuid.UUID
+	SubjectKey uuid.UUID
+	Class      string
+	Month      string
+	State      AliasState
+}
+
+// MappingRow leads from the hash of a record's canonical form to its stream.
+type MappingRow struct {
+	Hash      []byte
+	Stream    schemas.Stream
+	Concerned uuid.UUID // the entity with which the mapping is forgotten; uuid.Nil for none
+}
+
+// StreamKeyRow is the random key of a stream's list elements. Slot is zero where the stream is a
+// device's: that has a slot of its own.
+type StreamKeyRow struct {
+	Stream uuid.UUID
+	Slot   Slot
+	Key    Wrapped
+}
+
+// ErasureState is how far an erasure has come.
+type ErasureState int
+
+// States of an erasure.
+const (
+	ErasureBegun     ErasureState = iota + 1 // seals and opens are blocked; keys live
+	ErasureDestroyed                         // keys are gone; the completion event may not be in the ledger yet
+	ErasureCompleted                         // the completion event is in the ledger
+)
+
+// ErasureRow is an erasure that a crash must not forget. Person is uuid.Nil once destroyed.
+type ErasureRow struct {
+	Completion uuid.UUID // the id of the event that will say it is done
+	Tenant     uuid.UUID
+	Person     uuid.UUID
+	State      ErasureState
+	Begun      time.Time
+	Claimed    time.Time // until then somebody is carrying it out
+	Keys       []uuid.UUID
+}

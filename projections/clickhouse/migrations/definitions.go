@@ -1,0 +1,110 @@
+package migrations
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Definitions are what this program's migrations make: the statement of every table, and the
+// SELECT of every materialized and every plain view, the last one where a later file replaces it.
+type Definitions struct {
+	Tables map[string]string // by name, x_v2 alike
+	Fills  map[string]string // SELECT of the materialized view, by the name of the table that it fills
+	Plain  map[string]string // SELECT of the plain view, by its name
+	Order  []string          // plain views, each behind those it reads
+}
+
+var (
+	tableForm = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) `)
+	fillForm  = regexp.MustCompile(`(?s)^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+)_mv TO (\w+) AS\s+(SELECT .*)$`)
+	plainForm = regexp.MustCompile(`(?s)^CREATE OR REPLACE VIEW (\w+) AS\s+(SELECT .*)$`)
+	comment   = regexp.MustCompile(`(?m)^--.*\n?`)
+)
+
+// Define parses the embedded migrations once.
+var Define = sync.OnceValues(func() (*Definitions, error) {
+	migrations, err := Read()
+	if err != nil {
+		return nil, err
+	}
+	d := &Definitions{Tables: map[string]string{}, Fills: map[string]string{}, Plain: map[string]string{}}
+	for _, m := range migrations {
+		for _, s := range m.Statements {
+			s = statementText(s)
+			if t := tableForm.FindStringSubmatch(s); t != nil {
+				d.Tables[t[1]] = s
+			} else if f := fillForm.FindStringSubmatch(s); f != nil && f[1] == f[2] {
+				d.Fills[f[2]] = f[3]
+			} else if p := plainForm.FindStringSubmatch(s); p != nil {
+				d.Plain[p[1]] = p[2]
+				if !slices.Contains(d.Order, p[1]) {
+					d.Order = append(d.Order, p[1])
+				}
+			} else {
+				return nil, fmt.Errorf("migration %s: a statement that is no table, materialized view or view", m.Name)
+			}
+		}
+	}
+	return d, nil
+})
+
+func statementText(s string) string { return strings.TrimSpace(comment.ReplaceAllString(s, "")) }
+
+// Newest is the highest version of a view that the migrations make.
+func (d *Definitions) Newest(view string) (out Version) {
+	for name := range d.Fills {
+		if of, v, _, ok := ParseVersion(name); ok && of == view && v.Compare(out) > 0 {
+			out = v
+		}
+	}
+	return out
+}
+
+// Views are those that are filled from events, in order of name.
+func (d *Definitions) Views() []string {
+	var out []string
+	for name := range d.Fills {
+		if view, _, _, ok := ParseVersion(name); ok {
+			out = append(out, view)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Reader is the plain view by which the tables of a view are read.
+func (d *Definitions) Reader(view string) string {
+	for _, name := range d.Order {
+		for _, found := range VersionForm.FindAllString(d.Plain[name], -1) {
+			if of, _, _, ok := ParseVersion(found); ok && of == view {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// Table returns the statement that makes a view's table in a version.
+func (d *Definitions) Table(view string, v Version) (string, bool) {
+	s, ok := d.Tables[view+v.Base().Suffix()]
+	return strings.Replace(s, "EXISTS "+view+v.Base().Suffix()+" ", "EXISTS "+view+v.Suffix()+" ", 1), ok
+}
+
+// Fill returns the SELECT that fills a view's table in a version.
+func (d *Definitions) Fill(view string, v Version) (string, bool) {
+	s, ok := d.Fills[view+v.Base().Suffix()]
+	return s, ok
+}
+
+// PlainAt returns a plain view's SELECT, reading that version wherever it reads the view's tables.
+func (d *Definitions) PlainAt(name, view string, v Version) string {
+	return VersionForm.ReplaceAllStringFunc(d.Plain[name], func(found string) string {
+		if of, _, mv, ok := ParseVersion(found); ok && of == view && !mv {
+			return view + v.Suffix()
+		}
+		return found
+	})
+}
