@@ -7,6 +7,8 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/ledger/intake"
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Pace is how an import goes; zero values are intake's own.
@@ -27,8 +29,9 @@ func (o *Office) Import(
 	if err != nil {
 		return intake.Summary{}, err
 	}
-	in, err := intake.New(intake.Config{Ledger: l, Vault: o.cfg.Vault, Clock: o.cfg.Clock, Logger: o.cfg.Logger,
-		Workers: pace.Workers, BatchSize: pace.Batch, Hook: o.cfg.ImportHook, Observer: o.cfg.Observer})
+	in, err := intake.New(intake.Config{Kinds: kinds.All(schemas.Default()), Ledger: l, Vault: o.cfg.Vault,
+		Clock: o.cfg.Clock, Logger: o.cfg.Logger, Workers: pace.Workers, BatchSize: pace.Batch,
+		Hook: o.cfg.ImportHook, Observer: o.cfg.Observer})
 	if err != nil {
 		return intake.Summary{}, err
 	}

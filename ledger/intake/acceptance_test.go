@@ -12,8 +12,30 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 )
+
+// realFolders hold the real records, each those of one way in.
+var realFolders = []string{"azure-monitor", "event-hubs", "graph"}
+
+// realFiles returns the files in them, sorted.
+func realFiles(t *testing.T) (files []string) {
+	t.Helper()
+	for _, f := range realFolders {
+		in, err := filepath.Glob(filepath.Join(os.Getenv("LEDGERLINE_RECORDS"), f, "*"))
+		if err != nil || len(in) == 0 {
+			t.Fatalf("the folder %s of the real records: %d files, %v", f, len(in), err)
+		}
+		files = append(files, in...)
+	}
+	return slices.DeleteFunc(files, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.IsDir()
+	})
+}
 
 // TestRealRecords runs on the real records that LEDGERLINE_RECORDS names (a folder with
 // azure-monitor, event-hubs and graph).
@@ -22,25 +44,17 @@ func TestRealRecords(t *testing.T) {
 	if root == "" {
 		t.Fatal("LEDGERLINE_RECORDS must name the folder with the real records")
 	}
-	folders := []string{"azure-monitor", "event-hubs", "graph"}
 	for _, reverse := range []bool{false, true} {
 		w := newWorld(t, true)
 		importAll := func(reverse bool) Summary {
 			t.Helper()
 			var paths []string
-			for _, f := range folders {
+			for _, f := range realFolders {
 				paths = append(paths, filepath.Join(root, f))
 			}
 			if reverse {
-				all := Source{}.files(root)
-				paths = nil
-				for i := len(all) - 1; i >= 0; i-- {
-					for _, f := range folders {
-						if filepath.Base(filepath.Dir(all[i].path)) == f {
-							paths = append(paths, all[i].path)
-						}
-					}
-				}
+				paths = realFiles(t)
+				slices.Reverse(paths)
 			}
 			s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: paths}, nil)
 			if err != nil {
@@ -59,7 +73,7 @@ func TestRealRecords(t *testing.T) {
 			t.Log(asJSON(t, first))
 			t.Log(w.dump(newLabels()))
 		}
-		if first.ListItemsKept != 326 || first.ListItemsRefused[rulePersonalApps] != 87 {
+		if first.ListItemsKept != 326 || first.ListItemsRefused["apps-on-personal-device"] != 87 {
 			t.Errorf("%d apps kept, %v refused; want 326 and 87", first.ListItemsKept, first.ListItemsRefused)
 		}
 		if got := len(w.events()); got != first.EventsAppended {
@@ -98,12 +112,8 @@ func TestDocumentedExamples(t *testing.T) {
 // that its source may give it.
 func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 	var docs [][]byte
-	for _, f := range (Source{}).files(os.Getenv("LEDGERLINE_RECORDS")) {
-		if folder := filepath.Base(filepath.Dir(f.path)); folder != "azure-monitor" && folder != "event-hubs" &&
-			folder != "graph" {
-			continue
-		}
-		raw, err := os.ReadFile(f.path)
+	for _, path := range realFiles(t) {
+		raw, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +132,7 @@ func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 		w := newWorld(t, true)
 		files := map[string]string{}
 		for i, n := range mathrand.Perm(len(docs)) {
-			files[fmt.Sprintf("%03d.ndjson", i)] = string(compact(docs[n])) + "\n"
+			files[fmt.Sprintf("%03d.ndjson", i)] = string(record.Compact(docs[n])) + "\n"
 		}
 		if s := w.importFiles(files); s.FailedCount != 0 || s.Recorded == 0 {
 			t.Fatalf("%d recorded, failed %v", s.Recorded, s.Failed)
@@ -147,6 +157,10 @@ func TestRealRecordsSpelledAnewTellNothing(t *testing.T) {
 func TestWhatRealRecordsComeToIsUnchanged(t *testing.T) {
 	root := os.Getenv("LEDGERLINE_RECORDS")
 	w := newWorld(t, true)
-	w.importDated(t, filepath.Join(root, "azure-monitor"), filepath.Join(root, "event-hubs"), filepath.Join(root, "graph"))
+	var paths []string
+	for _, f := range realFolders {
+		paths = append(paths, filepath.Join(root, f))
+	}
+	w.importDated(t, paths...)
 	w.unchanged(t, "real-records")
 }

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -57,25 +57,11 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 func inOrder(entries []*entry) []*entry {
 	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
 	slices.SortStableFunc(open, func(a, b *entry) int {
-		return cmp.Or(a.class()-b.class(), a.when().Compare(b.when()))
+		_, at := a.record.Origin()
+		_, bt := b.record.Origin()
+		return cmp.Or(int(a.wave)-int(b.wave), at.Compare(bt))
 	})
 	return open
-}
-
-// class puts snapshots before actions, so that an action of the same batch
-// finds its device and its user.
-func (e *entry) class() int {
-	if e.fact != nil {
-		return 1
-	}
-	return 0
-}
-
-func (e *entry) when() time.Time {
-	if e.fact != nil {
-		return e.fact.occurred
-	}
-	return e.snap.observed
 }
 
 // round plans every open entry once and appends what was planned.
@@ -89,18 +75,18 @@ func (in *Intake) round(
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{in: in, tenant: tenant, recorded: in.cfg.Clock(), states: states, needs: map[schemas.Stream]bool{},
-		minted: map[uuid.UUID]bool{}}
+	p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+	p.Unlimited = in.unlimited
 	err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
-		p.tx = tx
+		p.Tx = tx
 		for _, e := range open {
-			if err := p.plan(e); err != nil {
+			if err := e.plan(p); err != nil {
 				return err
 			}
 		}
 		return in.cfg.Hook(PointPlanned)
 	})
-	p.tx = nil
+	p.Tx = nil
 	if err != nil {
 		return nil, err
 	}
@@ -112,105 +98,76 @@ func (in *Intake) round(
 		return nil, err
 	}
 	now := in.cfg.Clock()
-	for s, st := range p.states {
-		if !stale[s] && s.Kind() == "device" {
+	for s, st := range p.States() {
+		if !stale[s] && in.kinds.Wave(s.Kind()) == plan.WaveEntities {
 			in.states.put(st, now)
 		}
 	}
-	return p.needs, nil
+	return p.Needs(), nil
 }
 
 // look finds, without minting anything, which streams the entries will need. It may miss
 // one: planning then asks for it.
 func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
 	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		device := func(h vault.DeviceHint) (schemas.Stream, error) {
-			d, found, err := tx.FindDevice(h)
-			if errors.Is(err, vault.ErrErasedSubject) {
-				return "", nil
-			}
-			if err != nil || !found {
-				return "", err
-			}
-			needs[d.Stream] = true
-			return d.Stream, nil
-		}
+		l := plan.NewLooking(tx, needs)
 		for _, e := range open {
-			if e.fact != nil {
-				needs[tx.FactStream(in.types.action.Kind(), namespaceAudit, e.fact.id)] = true
-				for _, t := range e.fact.targets {
-					likely := kindOfTarget(t.kind) == targetDevice || kindOfTarget(t.about) == targetDevice
-					if id, ok := asGUID(t.id); ok && likely {
-						if _, err := device(vault.DeviceHint{IntuneID: id, At: e.fact.occurred}); err != nil {
-							return err
-						}
-					}
-				}
-				continue
-			}
-			stream, err := device(vault.DeviceHint{IntuneID: e.snap.intuneID, DirectoryID: e.snap.directoryID,
-				At: e.snap.age()})
-			if err != nil {
+			if err := e.record.Look(l); err != nil {
 				return err
-			}
-			for _, rule := range e.snap.mayRefuse() {
-				if stream == "" {
-					break
-				}
-				s, _, err := tx.RefusalStream(stream, rule)
-				if errors.Is(err, vault.ErrReadOnly) {
-					continue // not refused before
-				}
-				if err != nil {
-					return err
-				}
-				needs[s] = true
 			}
 		}
 		return nil
 	})
 }
 
-// mayRefuse lists the rules that could keep a part of the snapshot out.
-func (s *snapshot) mayRefuse() (rules []string) {
-	for _, r := range s.refused {
-		rules = append(rules, r.rule)
-	}
-	for _, l := range s.lists {
-		if l.attr.ID == attrApp {
-			rules = append(rules, rulePersonalApps)
-		}
-	}
-	return rules
-}
-
 // read folds the streams, several at a time.
 func (in *Intake) read(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]*state, error) {
+) (map[schemas.Stream]*plan.StreamState, error) {
 	streams := sortedKeys(needs)
-	found := make([]*state, len(streams))
-	err := in.each(ctx, len(streams), func(ctx context.Context, i int) error {
-		s := streams[i]
-		if found[i] = in.states.take(s, in.cfg.Clock()); found[i] != nil {
-			return nil
-		}
-		var err error
-		if s.Kind() == in.types.action.Kind() {
-			found[i], err = in.foldAction(ctx, tenant.ID, left, s)
-		} else {
-			found[i], err = in.fold(ctx, tenant.ID, left, s)
+	found := make([]*plan.StreamState, len(streams))
+	err := in.each(ctx, len(streams), func(ctx context.Context, i int) (err error) {
+		if found[i] = in.states.take(streams[i], in.cfg.Clock()); found[i] == nil {
+			found[i], err = in.fold(ctx, tenant.ID, left, streams[i])
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[schemas.Stream]*state, len(streams))
+	out := make(map[schemas.Stream]*plan.StreamState, len(streams))
 	for _, st := range found {
-		out[st.stream] = st
+		out[st.Stream] = st
 	}
 	return out, nil
+}
+
+// fold reads what the tenant's own events of a stream say. What its kind leaves out of them is
+// counted.
+func (in *Intake) fold(
+	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream,
+) (*plan.StreamState, error) {
+	st := &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}
+	var events []ledger.Own
+	reading := ledger.Reading{Disowned: left.disowned}
+	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", s, err)
+		}
+		if own.Draft.Type != nil { // else a kind of event that only a newer program writes
+			events = append(events, own)
+		}
+	}
+	st.Exists, st.Expect = reading.Own > 0, reading.Expect()
+	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		st.Content, err = in.kinds.Fold(tx, s, events, &reading.Left)
+		return err
+	})
+	left.note(s, reading.Left)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s, err)
+	}
+	return st, nil
 }
 
 // each calls do for 0 to n-1, Workers at a time, and waits for all. The
@@ -246,7 +203,7 @@ type lane struct {
 
 type laneStep struct {
 	entry *entry
-	step  step
+	step  plan.Step
 }
 
 // appendAll appends what was planned: refusals first, then devices, then actions; each
@@ -255,24 +212,24 @@ type laneStep struct {
 func (in *Intake) appendAll(
 	ctx context.Context, tenant uuid.UUID, open []*entry,
 ) (stale map[schemas.Stream]bool, err error) {
-	waves := [3]map[schemas.Stream]*lane{{}, {}, {}}
+	planned := [plan.Waves]map[schemas.Stream]*lane{{}, {}, {}}
 	for _, e := range open {
 		for _, s := range e.steps {
-			w := waves[in.wave(s.stream)]
-			if w[s.stream] == nil {
-				w[s.stream] = &lane{stream: s.stream}
+			w := planned[in.kinds.Wave(s.Stream.Kind())]
+			if w[s.Stream] == nil {
+				w[s.Stream] = &lane{stream: s.Stream}
 			}
-			w[s.stream].work = append(w[s.stream].work, laneStep{e, s})
+			w[s.Stream].work = append(w[s.Stream].work, laneStep{e, s})
 		}
 	}
 	var mu sync.Mutex // guards stale, contended and the events of entries that two lanes share
 	stale = map[schemas.Stream]bool{}
 	contended := map[*entry]bool{}
 	var hook sync.Mutex // one crash point at a time
-	for i, wave := range waves {
-		lanes := make([]*lane, 0, len(wave))
-		for _, s := range sortedKeys(wave) {
-			lanes = append(lanes, wave[s])
+	for i, of := range planned {
+		lanes := make([]*lane, 0, len(of))
+		for _, s := range sortedKeys(of) {
+			lanes = append(lanes, of[s])
 		}
 		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
@@ -305,14 +262,14 @@ func (in *Intake) appendAll(
 					mu.Unlock()
 					return nil
 				case err == nil:
-					w.entry.events += len(w.step.events)
-					w.entry.wrote = w.entry.wrote || in.wave(l.stream) > 0
+					w.entry.events += len(w.step.Events)
+					w.entry.wrote = w.entry.wrote || in.kinds.Wave(l.stream.Kind()) > plan.WaveRefusals
 				}
 				mu.Unlock()
 				if err != nil {
 					return err
 				}
-				if in.wave(l.stream) > 0 {
+				if in.kinds.Wave(l.stream.Kind()) > plan.WaveRefusals {
 					hook.Lock()
 					err = in.cfg.Hook(PointAppended)
 					hook.Unlock()
@@ -326,7 +283,7 @@ func (in *Intake) appendAll(
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 && len(lanes) > 0 {
+		if plan.Wave(i) == plan.WaveRefusals && len(lanes) > 0 {
 			if err := in.cfg.Hook(PointRefused); err != nil {
 				return nil, err
 			}
@@ -340,37 +297,26 @@ func (in *Intake) appendAll(
 	return stale, nil
 }
 
-// wave is the order of appends: referenced streams, devices, facts (FORMATS §2).
-func (in *Intake) wave(s schemas.Stream) int {
-	switch s.Kind() {
-	case "refusal":
-		return 0
-	case "device":
-		return 1
-	}
-	return 2
-}
-
 // maxBehind bounds how often an append goes behind what others write to its stream meanwhile.
 const maxBehind = 256
 
 // append leaves repeating to the ledger, the one layer that does: an outcome that is unknown after
 // that ends the import. Where nothing but others' events stands behind what was planned on, it
 // goes behind those: who floods a stream with foreign events keeps no record out of it.
-func (in *Intake) append(ctx context.Context, tenant uuid.UUID, l *lane, s step) error {
-	expect := s.expect
+func (in *Intake) append(ctx context.Context, tenant uuid.UUID, l *lane, s plan.Step) error {
+	expect := s.Expect
 	if r, exact := expect.Revision(); exact {
 		expect = ledger.Exact(r + l.shift)
 	}
 	for try := 0; ; try++ {
-		last, err := in.cfg.Ledger.Append(ctx, s.stream, expect, s.events) // its error names the stream
+		last, err := in.cfg.Ledger.Append(ctx, s.Stream, expect, s.Events) // its error names the stream
 		if err == nil {
-			l.shift = last + 1 - uint64(len(s.events)) - first(s.expect)
+			l.shift = last + 1 - uint64(len(s.Events)) - first(s.Expect)
 		}
 		if !errors.Is(err, ledger.ErrConflict) || try == maxBehind {
 			return err
 		}
-		behind, own, readErr := in.behind(ctx, tenant, s.stream, expect)
+		behind, own, readErr := in.behind(ctx, tenant, s.Stream, expect)
 		if readErr != nil || own {
 			return cmp.Or(readErr, err)
 		}

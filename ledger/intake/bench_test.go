@@ -21,7 +21,8 @@ func fleetDir(tb testing.TB, devices, days int) string {
 	return dir
 }
 
-// BenchmarkImport imports an invented fleet into a ledger in memory and a real vault: new to the ledger, and known to it already.
+// BenchmarkImport imports an invented fleet into a ledger in memory and a real vault: new to the
+// ledger, and known to it already.
 func BenchmarkImport(b *testing.B) {
 	dir := fleetDir(b, 2000, 5)
 	for _, again := range []string{"new", "known"} {

@@ -1,14 +1,18 @@
 package intake
 
 import (
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+
 	lru "container/list"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/schemas"
 )
+
+// maxStateAge is how long plaintext may be used without asking the vault again (DESIGN
+// §4): an erasure counts on it.
+const maxStateAge = 30 * time.Second
 
 // maxCachedStates bounds the folded states kept between batches; a device with some hundred apps is about 100 KiB.
 const maxCachedStates = 2048
@@ -17,7 +21,7 @@ const maxCachedStates = 2048
 // that two imports never plan on one.
 type stateCache struct {
 	mu    sync.Mutex // guards what follows
-	order *lru.List  // of *state, most recent first
+	order *lru.List  // of *StreamState, most recent first
 	by    map[schemas.Stream]*lru.Element
 }
 
@@ -26,37 +30,37 @@ func newStateCache() *stateCache {
 }
 
 // take removes and returns the state of a stream, nil where none is kept or it is too old to be used.
-func (c *stateCache) take(s schemas.Stream, now time.Time) *state {
+func (c *stateCache) take(s schemas.Stream, now time.Time) *plan.StreamState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.by[s]
 	if e == nil {
 		return nil
 	}
-	st := e.Value.(*state)
+	st := e.Value.(*plan.StreamState)
 	c.order.Remove(e)
 	delete(c.by, s)
-	if now.Sub(st.folded) > maxStateAge-5*time.Second || now.Before(st.folded) {
+	if now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded) {
 		return nil // five seconds for the batch that would use it
 	}
 	return st
 }
 
 // put keeps a state that agrees with its stream, and drops what has become too old.
-func (c *stateCache) put(st *state, now time.Time) {
+func (c *stateCache) put(st *plan.StreamState, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.by[st.stream]; e != nil {
+	if e := c.by[st.Stream]; e != nil {
 		c.order.Remove(e)
 	}
-	c.by[st.stream] = c.order.PushFront(st)
+	c.by[st.Stream] = c.order.PushFront(st)
 	for e := c.order.Back(); e != nil; e = c.order.Back() {
-		old := e.Value.(*state)
-		if c.order.Len() <= maxCachedStates && now.Sub(old.folded) <= maxStateAge {
+		old := e.Value.(*plan.StreamState)
+		if c.order.Len() <= maxCachedStates && now.Sub(old.Folded) <= maxStateAge {
 			break
 		}
 		c.order.Remove(e)
-		delete(c.by, old.stream)
+		delete(c.by, old.Stream)
 	}
 }
 
@@ -66,31 +70,4 @@ func (c *stateCache) clear() {
 	defer c.mu.Unlock()
 	c.order.Init()
 	clear(c.by)
-}
-
-// maxAwaited bounds the persons and devices of whom is noted that no action waits for them.
-const maxAwaited = 1 << 16
-
-// awaited notes for whom no action waits: once known, an id is waited for no more. It holds uuids of ours only.
-type awaited struct {
-	mu   sync.Mutex // guards what follows
-	none map[uuid.UUID]bool
-}
-
-func newAwaited() *awaited { return &awaited{none: map[uuid.UUID]bool{}} }
-
-func (a *awaited) has(person, device uuid.UUID) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.none[person] || a.none[device]
-}
-
-func (a *awaited) add(person, device uuid.UUID) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.none) >= maxAwaited {
-		clear(a.none)
-	}
-	a.none[person], a.none[device] = true, true
-	delete(a.none, uuid.Nil)
 }

@@ -129,8 +129,8 @@ func TestDocumentedOperationNamesStandOpen(t *testing.T) {
 	}
 }
 
-// wrongShapes are devices with a member of another type than it has, and the field that the failure
-// must name.
+// wrongShapes are devices with a member of another type than it has, and the field that the
+// failure must name.
 func TestAMemberOfTheWrongTypeFailsItsDevice(t *testing.T) {
 	for _, c := range []struct{ member, field, hint string }{
 		{`"detectedApps":"System.Object[]"`, "detectedApps", "-Depth"},

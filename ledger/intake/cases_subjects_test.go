@@ -34,7 +34,8 @@ func (w *world) aliasOwners(ctx context.Context, tenant uuid.UUID, aliases []uui
 	return out, err
 }
 
-// unnamed returns what the checker finds: of each event of which somebody is not named, the attributes.
+// unnamed returns what the checker finds: of each event of which somebody is not named, the
+// attributes.
 func (w *world) unnamed() (out map[uuid.UUID][]string, untold int) {
 	w.t.Helper()
 	out = map[uuid.UUID][]string{}
@@ -63,9 +64,9 @@ func aliasIn(text string) (out uuid.UUID, found bool) {
 	return uuid.UUID(raw), err == nil
 }
 
-// touchedAliases reads from stored bytes alone, without the catalogue, under which aliases each event
-// holds values and which of its stream it
-// removes. before is the stream's state, which it brings forward.
+// touchedAliases reads from stored bytes alone, without the catalogue, under which aliases each
+// event holds values and which of its stream it removes. before is the stream's state, which it
+// brings forward.
 func touchedAliases(data json.RawMessage, before map[string]uuid.UUID) (out []uuid.UUID, err error) {
 	type change struct {
 		Set   map[string]json.RawMessage `json:"set"`
@@ -101,7 +102,8 @@ func touchedAliases(data json.RawMessage, before map[string]uuid.UUID) (out []uu
 	return out, nil
 }
 
-// aliasesOf enumerates the aliases of everybody whom the vault knows under the identifiers, as a package does.
+// aliasesOf enumerates the aliases of everybody whom the vault knows under the identifiers, as a
+// package does.
 func (w *world) aliasesOf(identifiers ...string) map[uuid.UUID]map[uuid.UUID]bool {
 	w.t.Helper()
 	out := map[uuid.UUID]map[uuid.UUID]bool{}
@@ -134,8 +136,8 @@ func (w *world) aliasesOf(identifiers ...string) map[uuid.UUID]map[uuid.UUID]boo
 }
 
 // namesEverybody checks that every event which holds a token under a person's key, or removes what
-// stood under one, names one of that person's
-// aliases in its subjects: that enumerating the aliases finds it. It returns how many such events there are.
+// stood under one, names one of that person's aliases in its subjects: that enumerating the
+// aliases finds it. It returns how many such events there are.
 func (w *world) namesEverybody(fatal func(string, ...any), persons map[uuid.UUID]map[uuid.UUID]bool) (n int) {
 	whose := map[uuid.UUID]uuid.UUID{}
 	for p, aliases := range persons {
@@ -231,7 +233,8 @@ func subjectsUser(n int) map[string]any {
 		"emailAddress":    fmt.Sprintf("user%d@mail.example", n), "phoneNumber": fmt.Sprintf("+3160000000%d", n)}
 }
 
-// TestWhoseValuesAreRemovedIsNamed: at a change of user, when the user goes, and when an entry of a list goes.
+// TestWhoseValuesAreRemovedIsNamed: at a change of user, when the user goes, and when an entry of
+// a list goes.
 func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 	for name, step := range map[string]struct {
 		then map[string]any
@@ -239,7 +242,8 @@ func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 	}{
 		"another user of whom less is told": {map[string]any{"userId": guid(10, 2)}, []int{1}},
 		"no user":                           {map[string]any{"userId": "", "userPrincipalName": ""}, []int{1}},
-		"who was logged on no longer is":    {map[string]any{"usersLoggedOn": []any{map[string]any{"userId": guid(10, 4)}}}, []int{3}},
+		"who was logged on no longer is": {map[string]any{"usersLoggedOn": []any{map[string]any{"userId": guid(10,
+			4)}}}, []int{3}},
 	} {
 		for _, ownership := range []string{"company", "personal", "unknown"} {
 			w := newWorld(t, false)
@@ -250,7 +254,8 @@ func TestWhoseValuesAreRemovedIsNamed(t *testing.T) {
 			w.importFiles(map[string]string{"1": subjectsDevice(1, propertyStart, first)})
 			before := len(w.events())
 			step.then["managedDeviceOwnerType"] = ownership
-			// Another import, of another month: what it knows of whose values are is folded from the ledger.
+			// Another import, of another month: what it knows of whose values are is folded from
+			// the ledger.
 			w.importFiles(map[string]string{"2": subjectsDevice(1, propertyStart.AddDate(0, 2, 0), step.then)})
 			removed := 0
 			for _, n := range step.of {
@@ -326,7 +331,8 @@ func TestManyPersonsOfOneDeviceAreNamedInSeveralEvents(t *testing.T) {
 	}
 }
 
-// TestTheCheckerFindsWhoIsNotNamed: an event that was written with the vault, and names not everybody.
+// TestTheCheckerFindsWhoIsNotNamed: an event that was written with the vault, and names not
+// everybody.
 func TestTheCheckerFindsWhoIsNotNamed(t *testing.T) {
 	w := newWorld(t, false)
 	ctx, c := context.Background(), schemas.Default()

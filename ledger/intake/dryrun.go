@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -36,18 +34,18 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		if err != nil {
 			return err
 		}
-		p := &planner{in: in, tenant: tenant, recorded: in.cfg.Clock(), states: states,
-			needs: map[schemas.Stream]bool{}, minted: map[uuid.UUID]bool{}}
+		p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+		p.Unlimited = in.unlimited
 		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
-			p.tx = tx
+			p.Tx = tx
 			for _, e := range open {
-				if err := p.plan(e); err != nil {
+				if err := e.plan(p); err != nil {
 					return err
 				}
 			}
 			return errJudged
 		})
-		p.tx = nil
+		p.Tx = nil
 		if !errors.Is(err, errJudged) {
 			return err
 		}
@@ -56,6 +54,6 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
-		needs = p.needs
+		needs = p.Needs()
 	}
 }

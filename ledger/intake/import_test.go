@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
@@ -23,7 +23,8 @@ import (
 
 // device is a company device's snapshot as Graph gives it.
 func device(n int, at string, more map[string]any) string {
-	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, n), "lastSyncDateTime": at, "managedDeviceOwnerType": "company", "osVersion": "1.0"}
+	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, n), "lastSyncDateTime": at,
+		"managedDeviceOwnerType": "company", "osVersion": "1.0"}
 	for k, v := range more {
 		m[k] = v
 	}
@@ -32,7 +33,8 @@ func device(n int, at string, more map[string]any) string {
 
 func appList(n, size int) (out []map[string]any) {
 	for i := range n {
-		out = append(out, map[string]any{"id": fmt.Sprintf("%064d", i), "displayName": strings.Repeat("n", size), "version": "1"})
+		out = append(out, map[string]any{"id": fmt.Sprintf("%064d", i), "displayName": strings.Repeat("n", size),
+			"version": "1"})
 	}
 	return out
 }
@@ -52,7 +54,7 @@ func TestLimitsOfEventsAndAppends(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				entries := slices.DeleteFunc(d.Values, func(v schemas.Value) bool { return v.Attr.ID != attrApp })
+				entries := slices.DeleteFunc(d.Values, func(v schemas.Value) bool { return v.Attr.ID != "device.app" })
 				if len(entries) > schemas.MaxListEntries {
 					t.Errorf("a delta of %d entries", len(entries))
 				}
@@ -63,9 +65,11 @@ func TestLimitsOfEventsAndAppends(t *testing.T) {
 			appends = append(appends, size)
 			return nil
 		}
-		file := map[string]string{"a": device(1, "2026-03-01T08:00:00Z", map[string]any{"detectedApps": appList(c.apps, c.size)})}
+		file := map[string]string{"a": device(1, "2026-03-01T08:00:00Z",
+			map[string]any{"detectedApps": appList(c.apps, c.size)})}
 		s := w.importFiles(file)
-		if s.Recorded != 1 || s.ListItemsKept != c.apps || c.events > 0 && s.EventsAppended != c.events || c.events == 0 && len(appends) < 3 {
+		if s.Recorded != 1 || s.ListItemsKept != c.apps || c.events > 0 && s.EventsAppended != c.events ||
+			c.events == 0 && len(appends) < 3 {
 			t.Errorf("%d apps of %d bytes: %d appends, %+v", c.apps, c.size, len(appends), s)
 		}
 		if s := w.importFiles(file); s.EventsAppended != 0 || s.Unchanged != 1 {
@@ -78,10 +82,13 @@ func TestAnActionOnManyPersonsIsSeveralEvents(t *testing.T) {
 	w := newWorld(t, false)
 	var resources []map[string]any
 	for i := range 150 {
-		resources = append(resources, map[string]any{"displayName": fmt.Sprintf("User %d", i), "auditResourceType": "User", "resourceId": guid(10, i+1)})
+		resources = append(resources, map[string]any{"displayName": fmt.Sprintf("User %d", i),
+			"auditResourceType": "User", "resourceId": guid(10, i+1)})
 	}
-	s := w.importFiles(map[string]string{"a": asLine(map[string]any{"@odata.type": "#microsoft.graph.auditEvent", "id": guid(30, 1), "activityDateTime": "2026-03-01T08:00:00Z",
-		"activityType": "Patch User", "activityOperationType": "Patch", "actor": map[string]any{"auditActorType": "ItPro", "userId": guid(10, 900)}, "resources": resources})})
+	s := w.importFiles(map[string]string{"a": asLine(map[string]any{"@odata.type": "#microsoft.graph.auditEvent",
+		"id": guid(30, 1), "activityDateTime": "2026-03-01T08:00:00Z",
+		"activityType": "Patch User", "activityOperationType": "Patch",
+		"actor": map[string]any{"auditActorType": "ItPro", "userId": guid(10, 900)}, "resources": resources})})
 	if s.Recorded != 1 || s.EventsAppended != 3 {
 		t.Fatalf("%+v", s)
 	}
@@ -106,23 +113,27 @@ func TestAnActionOnManyPersonsIsSeveralEvents(t *testing.T) {
 func TestAConflictIsReadAndPlannedAnew(t *testing.T) {
 	w := newWorld(t, false)
 	w.importFiles(map[string]string{"a": device(1, "2026-03-01T08:00:00Z", nil)})
-	// While a snapshot is on its way, somebody else records a later one; and another record follows in the same batch.
+	// While a snapshot is on its way, somebody else records a later one; and another record
+	// follows in the same batch.
 	var begun atomic.Bool
 	w.store.Fail = func(s schemas.Stream, _ []schemas.Event) error {
 		if begun.CompareAndSwap(false, true) {
-			if s := w.importFiles(map[string]string{"x": device(1, "2026-03-04T08:00:00Z", map[string]any{"osVersion": "4.0"})}); s.Recorded != 1 {
+			if s := w.importFiles(map[string]string{"x": device(1, "2026-03-04T08:00:00Z",
+				map[string]any{"osVersion": "4.0"})}); s.Recorded != 1 {
 				t.Errorf("the other import: %+v", s)
 			}
 		}
 		return nil
 	}
-	s := w.importFiles(map[string]string{"b": device(1, "2026-03-02T08:00:00Z", map[string]any{"osVersion": "2.0", "imei": "350000000000001"}) +
+	s := w.importFiles(map[string]string{"b": device(1, "2026-03-02T08:00:00Z",
+		map[string]any{"osVersion": "2.0", "imei": "350000000000001"}) +
 		device(1, "2026-03-05T08:00:00Z", map[string]any{"osVersion": "5.0"})})
 	if s.Recorded != 2 {
 		t.Errorf("%+v", s)
 	}
 	text := w.canonical()
-	for _, want := range []string{`device.os-version = "5.0"`, `device.imei = "350000000000001" none=false at 2026-03-02`} {
+	for _, want := range []string{`device.os-version = "5.0"`,
+		`device.imei = "350000000000001" none=false at 2026-03-02`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the ledger does not say %s:\n%s", want, text)
 		}
@@ -194,7 +205,8 @@ func erase(t *testing.T, w *world, objectID string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.vault.Update(ctx, w.tenant.ID, func(tx *vault.Tx) error { return tx.Destroy(completion, keys) }); err != nil {
+	destroy := func(tx *vault.Tx) error { return tx.Destroy(completion, keys) }
+	if err := w.vault.Update(ctx, w.tenant.ID, destroy); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -202,7 +214,8 @@ func erase(t *testing.T, w *world, objectID string) {
 func TestRecordsOfErasedPersons(t *testing.T) {
 	w := newWorld(t, false)
 	user := map[string]any{"userId": guid(10, 1), "userPrincipalName": "eva@contoso.example", "deviceName": "EVA-1"}
-	own := map[string]any{"userId": guid(10, 1), "userPrincipalName": "eva@contoso.example", "managedDeviceOwnerType": "personal"}
+	own := map[string]any{"userId": guid(10, 1), "userPrincipalName": "eva@contoso.example",
+		"managedDeviceOwnerType": "personal"}
 	before := map[string]string{"a": device(1, "2026-03-01T08:00:00Z", user) + device(2, "2026-03-01T08:00:00Z", own)}
 	if s := w.importFiles(before); s.Recorded != 2 {
 		t.Fatalf("%+v", s)
@@ -210,17 +223,21 @@ func TestRecordsOfErasedPersons(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	erase(t, w, guid(10, 1))
 	w.clock.Advance(time.Hour)
-	// All of it once more: the company's device loses its user, the personal one is refused whole, twice with one event.
+	// All of it once more: the company's device loses its user, the personal one is refused whole,
+	// twice with one event.
 	for i, events := range []int{1, 0} {
 		s := w.importFiles(before)
-		if s.Refused[ruleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {
+		if s.Refused[plan.RuleErased] != 1 || s.ValuesOmitted != 3 || s.EventsAppended != events {
 			t.Errorf("import %d: %s", i, asJSON(t, s))
 		}
 	}
 	// An older action by the erased person is recorded without anybody.
-	s := w.importFiles(map[string]string{"b": asLine(map[string]any{"@odata.type": "#microsoft.graph.auditEvent", "id": guid(30, 1), "activityDateTime": "2026-03-01T08:00:00Z",
-		"activityType": "Patch User", "actor": map[string]any{"auditActorType": "ItPro", "userId": guid(10, 1), "userPrincipalName": "eva@contoso.example"},
-		"resources": []any{map[string]any{"auditResourceType": "User", "resourceId": guid(10, 1), "displayName": "Eva"}}})})
+	s := w.importFiles(map[string]string{"b": asLine(map[string]any{"@odata.type": "#microsoft.graph.auditEvent",
+		"id": guid(30, 1), "activityDateTime": "2026-03-01T08:00:00Z",
+		"activityType": "Patch User", "actor": map[string]any{"auditActorType": "ItPro", "userId": guid(10, 1),
+			"userPrincipalName": "eva@contoso.example"},
+		"resources": []any{map[string]any{"auditResourceType": "User", "resourceId": guid(10, 1),
+			"displayName": "Eva"}}})})
 	if s.Recorded != 1 || s.ValuesOmitted != 4 {
 		t.Errorf("an older action: %s", asJSON(t, s))
 	}
@@ -258,7 +275,8 @@ func TestAnImportCanBeCancelled(t *testing.T) {
 	w := newWorld(t, false)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.config.BatchSize = 1
-	fsys := fstest.MapFS{"a": {Data: []byte(device(1, "2026-03-01T08:00:00Z", nil) + device(2, "2026-03-01T08:00:00Z", nil))}}
+	fsys := fstest.MapFS{"a": {Data: []byte(device(1, "2026-03-01T08:00:00Z", nil) +
+		device(2, "2026-03-01T08:00:00Z", nil))}}
 	s, err := w.intake().Import(ctx, w.tenant, Source{Paths: []string{"a"}, FS: fsys}, func(s Summary) {
 		if s.Read > 0 {
 			cancel()
@@ -281,9 +299,12 @@ func (b brokenFS) Open(name string) (fs.File, error) {
 
 func TestAFileThatCannotBeReadStopsNothing(t *testing.T) {
 	w := newWorld(t, false)
-	fsys := brokenFS{fstest.MapFS{"a.json": {}, "b.txt": {Data: []byte("notes")}, "c.json": {Data: []byte(device(1, "2026-03-01T08:00:00Z", nil))}, "d.json": {}}}
+	fsys := brokenFS{fstest.MapFS{"a.json": {}, "b.txt": {Data: []byte("notes")},
+		"c.json": {Data: []byte(device(1, "2026-03-01T08:00:00Z", nil))}, "d.json": {}}}
 	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
-	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "a.json" || s.Failed[0].Reason != "cannot be opened: permission denied" || s.Recorded != 1 || s.Unrecognised["text without JSON"] != 1 || s.OK() {
+	if err != nil || s.FailedCount != 1 || s.Failed[0].File != "a.json" ||
+		s.Failed[0].Reason != "cannot be opened: permission denied" || s.Recorded != 1 ||
+		s.Unrecognised["text without JSON"] != 1 || s.OK() {
 		t.Errorf("%v: %s", err, asJSON(t, s))
 	}
 	s, err = w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"nowhere"}, FS: fsys}, nil)
@@ -305,9 +326,13 @@ func TestConfigNamesAllThatIsMissing(t *testing.T) {
 func TestTheSummaryReadsWellAndIsJSON(t *testing.T) {
 	s := newSummary()
 	for _, e := range []*entry{
-		{file: "a.json", outcome: recorded, events: 3, kept: 2, fields: map[string]int{"skuNumber": 2}, fact: &fact{withheld: 1}},
-		{file: "a.json", outcome: unchanged, refused: 87}, {file: "a.json", outcome: superseded, omitted: 2},
-		{file: "b.json", outcome: refusedWhole, rule: ruleErased}, {file: "b.json", outcome: unrecognised, kind: "users"},
+		{file: "a.json", outcome: recorded, events: 3, fields: map[string]int{"skuNumber": 2},
+			tally: plan.Tally{Kept: 2, Withheld: 1}},
+		{file: "a.json", outcome: unchanged,
+			tally: plan.Tally{Refused: map[string]int{"apps-on-personal-device": 87}}},
+		{file: "a.json", outcome: superseded, tally: plan.Tally{Omitted: 2}},
+		{file: "b.json", outcome: refusedWhole, rule: plan.RuleErased},
+		{file: "b.json", outcome: unrecognised, kind: "users"},
 		{file: "b.json", line: 7, number: 2, outcome: failed, field: "time", reason: "is not a time that can be read"},
 	} {
 		s.add(e)
@@ -344,7 +369,8 @@ Failed records:
 		t.Errorf("balanced %v, ok %v", s.Balanced(), s.OK())
 	}
 	var back Summary
-	if err := json.Unmarshal([]byte(asJSON(t, s.clone())), &back); err != nil || back.Read != 6 || len(back.Files) != 2 || back.Files[1].Failed != 1 {
+	if err := json.Unmarshal([]byte(asJSON(t, s.clone())), &back); err != nil || back.Read != 6 ||
+		len(back.Files) != 2 || back.Files[1].Failed != 1 {
 		t.Errorf("%v: %+v", err, back)
 	}
 }
@@ -352,9 +378,45 @@ Failed records:
 func TestNamesThatASourceDecidesAreBounded(t *testing.T) {
 	s := newSummary()
 	for i := range maxNames + 20 {
-		s.add(&entry{outcome: unrecognised, kind: fmt.Sprint("kind", i), fields: map[string]int{fmt.Sprint("field", i): 2}})
+		s.add(&entry{outcome: unrecognised, kind: fmt.Sprint("kind", i),
+			fields: map[string]int{fmt.Sprint("field", i): 2}})
 	}
-	if len(s.Unrecognised) != maxNames+1 || s.Unrecognised["(other names)"] != 20 || s.UnknownFields["(other names)"] != 40 || !s.Balanced() {
+	if len(s.Unrecognised) != maxNames+1 || s.Unrecognised["(other names)"] != 20 ||
+		s.UnknownFields["(other names)"] != 40 || !s.Balanced() {
 		t.Errorf("%d kinds, %d fields", len(s.Unrecognised), len(s.UnknownFields))
+	}
+}
+
+// stuck is a file whose read does not return until it is let go, as one of a file server that is
+// gone.
+type stuck struct{ letGo chan struct{} }
+
+func (s stuck) Open(name string) (fs.File, error) {
+	f, err := fstest.MapFS{name: {Data: []byte("{")}}.Open(name)
+	return stuckFile{f, s.letGo}, err
+}
+
+type stuckFile struct {
+	fs.File
+	letGo chan struct{}
+}
+
+func (f stuckFile) Read([]byte) (int, error) { <-f.letGo; return 0, errors.New("let go") }
+
+// An import that is stopped ends within a second or two, whatever it is reading, with the summary
+// so far.
+func TestAStoppedImportDoesNotWaitForAReadThatIsStuck(t *testing.T) {
+	w := newWorld(t, true)
+	letGo := make(chan struct{})
+	defer close(letGo)
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(50*time.Millisecond, stop)
+	begun := time.Now()
+	sum, err := w.intake().Import(ctx, w.tenant, Source{Paths: []string{"x"}, FS: stuck{letGo}}, nil)
+	if !errors.Is(err, context.Canceled) || !sum.Balanced() {
+		t.Errorf("%v, %+v", err, sum)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it ended after %s", took)
 	}
 }

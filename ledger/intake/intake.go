@@ -1,5 +1,5 @@
-// Package intake takes source records into the ledger: it recognises, normalises, refuses, compares
-// with what the ledger says, seals and appends.
+// Package intake owns how source records come into the ledger: it reads them, lets their kinds plan what they add,
+// in batches, appends that, and accounts for each record once.
 //
 // It may lose nothing that it acknowledged: a record counts as recorded only after its last append,
 // and whatever dies before that is found missing and appended when the same source is read again.
@@ -14,9 +14,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -43,6 +47,7 @@ const (
 type Config struct {
 	Ledger    Ledger
 	Vault     *vault.Vault
+	Kinds     []plan.Kind        // what is taken in
 	Catalogue *schemas.Catalogue // defaults to schemas.Default()
 	Clock     func() time.Time
 	Logger    *slog.Logger
@@ -64,6 +69,9 @@ func (c Config) Validate() error {
 			errs = append(errs, errors.New("intake config: "+m.name+" is missing"))
 		}
 	}
+	if len(c.Kinds) == 0 {
+		errs = append(errs, errors.New("intake config: Kinds is empty"))
+	}
 	if c.Workers < 0 || c.BatchSize < 0 {
 		errs = append(errs, errors.New("intake config: Workers and BatchSize may not be negative"))
 	}
@@ -72,10 +80,10 @@ func (c Config) Validate() error {
 
 // Intake takes records in. It is safe for concurrent use.
 type Intake struct {
-	cfg     Config
-	states  *stateCache
-	awaited *awaited
-	types   eventTypes
+	cfg    Config
+	states *stateCache
+	kinds  *plan.Kinds
+	forms  *source.Recogniser // of all kinds
 
 	unlimited bool // without the daily limit; tests alone set it
 }
@@ -96,30 +104,8 @@ func New(c Config) (*Intake, error) {
 		c.Observer = unobserved{}
 	}
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
-	return &Intake{cfg: c, states: newStateCache(), awaited: newAwaited(), types: newEventTypes(c.Catalogue)}, nil
+	all := plan.NewKinds(c.Catalogue, c.Kinds)
+	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms())}, nil
 }
 
-// eventTypes are the types that intake writes.
-type eventTypes struct {
-	enrolled, inventory, compliance, ownership, apps, restated, retired, refusal *schemas.Type
-	action, continued, supplemented, disputed                                    *schemas.Type
-}
-
-func newEventTypes(c *schemas.Catalogue) eventTypes {
-	return eventTypes{
-		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"),
-		compliance: c.MustType("device.compliance-changed.v1"),
-		ownership:  c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"),
-		restated: c.MustType("device.restated.v1"),
-		retired:  c.MustType("device.retired.v1"), action: c.MustType("adminaction.recorded.v1"),
-		refusal:   c.MustType("refusal.recorded.v1"),
-		continued: c.MustType("adminaction.continued.v1"), supplemented: c.MustType("adminaction.supplemented.v1"),
-		disputed: c.MustType("adminaction.disputed.v1"),
-	}
-}
-
-// member is the name by which events tell of a device's attribute or list.
-func (t eventTypes) member(a *schemas.Attribute) string {
-	name, _ := t.restated.Member(a)
-	return name
-}
+func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,16 +1,17 @@
 package intake
 
 import (
-	"context"
 	"errors"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 )
 
 // lookout reads the source before anything is taken from it, to learn whether a record names a
-// source tenant that is not declared. It ends at the first one.
+// source tenant that is not declared. It ends at the first one, and takes nothing.
 type lookout struct {
 	*walked
-	read *countingReader
-	told int64
+	file string
+	told int64 // bytes read when it last told how far it is, in this file
 }
 
 // errForeign ends a lookout that has found what it looks for.
@@ -22,65 +23,33 @@ const lookEvery = 8 << 20
 // look reads all files and takes nothing. Where every source tenant is taken, or the records are
 // taken whatever the others say, there is nothing to learn. What cannot be read is told when the
 // file is read to be taken.
-func (w *walked) look(files []foundPath) error {
+func (w *walked) look(files *source.Listing) error {
 	if w.tenant.AnySource || w.src.TakeNameless {
 		return nil
 	}
-	var before int64
-	for _, f := range files {
-		if f.fault != "" {
-			continue
-		}
-		if err := context.Cause(w.ctx); err != nil {
-			return err
-		}
-		l := &lookout{walked: w, told: -lookEvery}
-		switch err := l.scan(f.path, before); {
-		case errors.Is(err, errForeign):
-			w.foreign = true
-			return nil
-		case context.Cause(w.ctx) != nil:
-			return context.Cause(w.ctx)
-		}
-		before += f.size
+	err := w.in.forms.Read(w.ctx, files, &lookout{walked: w})
+	if errors.Is(err, errForeign) {
+		w.foreign = true
+		return nil
 	}
-	return nil
+	return err
 }
 
-func (l *lookout) scan(path string, before int64) error {
-	f, err := l.src.open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	l.read = &countingReader{Reader: f, n: before}
-	return scan(l.read, l)
-}
-
-func (l *lookout) record(it item) error {
-	if l.read.n-l.told >= lookEvery {
-		l.told = l.read.n
-		if err := l.send(&entry{outcome: noted, looked: true, bytes: l.read.n, bytesTotal: l.total}); err != nil {
+func (l *lookout) Record(at source.Position, it source.Item) error {
+	if at.File != l.file || at.Read-l.told >= lookEvery {
+		l.file, l.told = at.File, at.Read
+		if err := l.send(at, &entry{outcome: noted, looked: true}); err != nil {
 			return err
 		}
 	}
-	m := it.rec
-	if m == nil {
-		read, err := decodeRecord(it.raw)
-		if err != nil {
-			return nil
-		}
-		m = &read
-	}
-	for _, n := range m.sourceTenants() {
-		if !l.tenant.Takes(n.value) {
+	for _, n := range source.SourceTenants(*it.Rec) {
+		if !l.tenant.Takes(n.Value) {
 			return errForeign
 		}
 	}
 	return nil
 }
 
-func (l *lookout) broken(flaw) error        { return nil }
-func (l *lookout) foreign(looks) error      { return nil }
-func (l *lookout) notice(int, string) error { return nil }
-func (l *lookout) page(page) error          { return nil }
+func (l *lookout) Broken(source.Position, source.Flaw) error   { return nil }
+func (l *lookout) Notice(source.Position, int, string) error   { return nil }
+func (l *lookout) Unknown(source.Position, source.Looks) error { return nil }

@@ -15,15 +15,18 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"pgregory.net/rapid"
-
+	"github.com/ledgerline/ledgerline/ledger/entity"
+	devicekind "github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"pgregory.net/rapid"
 )
 
 // told is a snapshot of the tests: what it says, by source field, and when.
 type told struct {
-	moment
+	entity.Moment
 	values map[string]string
 }
 
@@ -35,32 +38,33 @@ var momentValues = map[string][]string{"complianceState": {"compliant", "noncomp
 	"deviceName": {"NAME-1", "NAME-2"}, "androidSecurityPatchLevel": {"2026-01-01", "2026-02-01"}}
 
 func (s told) record(device string) string {
-	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": device, "managedDeviceOwnerType": "company"}
+	m := map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": device,
+		"managedDeviceOwnerType": "company"}
 	for f, v := range s.values {
 		m[f] = v
 	}
-	if !s.contact.IsZero() {
-		m["lastSyncDateTime"] = s.contact.Format(time.RFC3339)
+	if !s.Contact.IsZero() {
+		m["lastSyncDateTime"] = s.Contact.Format(time.RFC3339)
 	}
 	return asLine(m) + "\n"
 }
 
-// anyTold draws n snapshots of distinct times. contacts says how often one names its last contact, of
-// ten; steady contacts never go back.
+// anyTold draws n snapshots of distinct times. contacts says how often one names its last contact,
+// of ten; steady contacts never go back.
 func anyTold(t *rapid.T, n, contacts int, steady bool) []told {
 	hours := rapid.SliceOfNDistinct(rapid.IntRange(0, 120), n, n, rapid.ID[int]).Draw(t, "hours")
 	slices.Sort(hours)
 	out := make([]told, n)
 	last := 0
 	for i, h := range hours {
-		s := told{moment{observed: propertyStart.Add(time.Duration(h) * time.Hour)}, map[string]string{}}
+		s := told{entity.Moment{Observed: propertyStart.Add(time.Duration(h) * time.Hour)}, map[string]string{}}
 		if rapid.IntRange(1, 10).Draw(t, "names a contact") <= contacts {
 			from := 0
 			if steady {
 				from = last
 			}
 			last = rapid.IntRange(from, h).Draw(t, "contact")
-			s.contact = propertyStart.Add(time.Duration(last) * time.Hour)
+			s.Contact = propertyStart.Add(time.Duration(last) * time.Hour)
 		}
 		for _, f := range slices.Sorted(maps.Keys(momentFields)) {
 			if rapid.IntRange(0, 3).Draw(t, "silent") > 0 {
@@ -72,13 +76,13 @@ func anyTold(t *rapid.T, n, contacts int, steady bool) []told {
 	return out
 }
 
-// ordered reports whether "newer" is an order among the snapshots. It is none where some name no last
-// contact and L and S disagree among the others: only there may the order of import decide.
+// ordered reports whether "newer" is an order among the snapshots. It is none where some name no
+// last contact and L and S disagree among the others: only there may the order of import decide.
 func ordered(all []told) bool {
 	for _, a := range all {
 		for _, b := range all {
 			for _, c := range all {
-				if a.newer(b.moment) && b.newer(c.moment) && !a.newer(c.moment) {
+				if a.Newer(b.Moment) && b.Newer(c.Moment) && !a.Newer(c.Moment) {
 					return false
 				}
 			}
@@ -90,7 +94,7 @@ func ordered(all []told) bool {
 // newest is the model: of those that report a field, the newest decides.
 func newest(all []told, field string) (value string, of *told) {
 	for i := range all {
-		if v, reported := all[i].values[field]; reported && (of == nil || all[i].newer(of.moment)) {
+		if v, reported := all[i].values[field]; reported && (of == nil || all[i].Newer(of.Moment)) {
 			value, of = v, &all[i]
 		}
 	}
@@ -101,7 +105,7 @@ func (w *world) importTold(s told, device string) {
 	w.t.Helper()
 	fsys := fstest.MapFS{"a.ndjson": aFile(s.record(device))}
 	got, err := w.intake().Import(context.Background(), w.tenant,
-		Source{Paths: []string{"."}, FS: fsys, Observed: s.observed}, nil)
+		Source{Paths: []string{"."}, FS: fsys, Observed: s.Observed}, nil)
 	if err != nil || !got.Balanced() || !got.OK() || got.Read != 1 {
 		w.t.Fatalf("%v: %s", err, asJSON(w.t, got))
 	}
@@ -109,7 +113,7 @@ func (w *world) importTold(s told, device string) {
 
 // device folds a device's stream, and beside that returns what its events told last of each
 // attribute: what the views show.
-func (w *world) device(intuneID string) (st *state, shown map[string]string) {
+func (w *world) device(intuneID string) (st *devicekind.State, shown map[string]string) {
 	w.t.Helper()
 	var stream schemas.Stream
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
@@ -123,10 +127,7 @@ func (w *world) device(intuneID string) (st *state, shown map[string]string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	st, err = w.intake().fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), stream)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	st = w.fold(w.intake(), stream)
 	shown = map[string]string{}
 	for _, r := range w.own() {
 		if r.Stream != stream {
@@ -150,18 +151,19 @@ func (w *world) device(intuneID string) (st *state, shown map[string]string) {
 	return st, shown
 }
 
-// In whatever order snapshots are imported, the newest that reports an attribute decides it, in the
-// state that intake folds and in what was told last, which is what the views show.
+// In whatever order snapshots are imported, the newest that reports an attribute decides it, in
+// the state that intake folds and in what was told last, which is what the views show.
 func TestAnyOrderOfSnapshotsEndsAlike(t *testing.T) {
 	w := newWorld(t, true)
 	w.unlimited = true
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		all := rapid.Custom(func(t *rapid.T) []told { return anyTold(t, 4, 7, false) }).Filter(ordered).Draw(rt, "snapshots")
+		all := rapid.Custom(func(t *rapid.T) []told { return anyTold(t, 4, 7, false) }).Filter(ordered).Draw(rt,
+			"snapshots")
 		var contact time.Time
 		for _, s := range all {
-			if s.contact.After(contact) {
-				contact = s.contact
+			if s.Contact.After(contact) {
+				contact = s.Contact
 			}
 		}
 		for range 3 {
@@ -174,27 +176,28 @@ func TestAnyOrderOfSnapshotsEndsAlike(t *testing.T) {
 			for field, id := range momentFields {
 				want, of := newest(all, field)
 				a := schemas.Default().MustAttribute(id)
-				have, held := st.values[a]
-				text, _ := asText(have.plain)
+				have, held := st.Value(a)
+				text, _ := record.AsText(have.Plain)
 				if held != (of != nil) || text != want {
 					rt.Errorf("%s is %q, want %q", id, text, want)
 				}
-				if of != nil && !have.same(of.moment) {
-					rt.Errorf("%s is of %v, want %v", id, have.moment, of.moment)
+				if of != nil && !have.Same(of.Moment) {
+					rt.Errorf("%s is of %v, want %v", id, have.Moment, of.Moment)
 				}
-				if said, _ := asText(json.RawMessage(shown[id])); said != text {
+				if said, _ := record.AsText(json.RawMessage(shown[id])); said != text {
 					rt.Errorf("%s was last told as %q and is %q", id, said, text)
 				}
 			}
-			if text := shown[attrContact]; !contact.IsZero() && text != asLine(wholeSeconds(contact)) {
-				rt.Errorf("the last contact was last told as %s, want %s", text, wholeSeconds(contact))
+			if text := shown["device.last-contact"]; !contact.IsZero() &&
+				text != asLine(record.WholeSeconds(contact)) {
+				rt.Errorf("the last contact was last told as %s, want %s", text, record.WholeSeconds(contact))
 			}
 		}
 	})
 }
 
-// With the daily limit a snapshot that changes nothing leaves a trace once a day at most: what is told
-// then is never older than a day that somebody told otherwise of.
+// With the daily limit a snapshot that changes nothing leaves a trace once a day at most: what is
+// told then is never older than a day that somebody told otherwise of.
 func TestTheDailyLimitBlursNoMoreThanADay(t *testing.T) {
 	w := newWorld(t, true)
 	n := 0
@@ -211,13 +214,13 @@ func TestTheDailyLimitBlursNoMoreThanADay(t *testing.T) {
 			if of == nil {
 				continue
 			}
-			text, _ := asText(st.values[schemas.Default().MustAttribute(id)].plain)
+			text := st.Text(schemas.Default().MustAttribute(id))
 			right := false
 			for _, s := range all {
-				right = right || s.values[field] == text && !of.day().After(s.day())
+				right = right || s.values[field] == text && !of.Day().After(s.Day())
 			}
 			if !right {
-				rt.Errorf("%s is %q, which nobody told on the newest day, %s", id, text, of.day())
+				rt.Errorf("%s is %q, which nobody told on the newest day, %s", id, text, of.Day())
 			}
 		}
 	})
@@ -249,7 +252,8 @@ func TestAppliedIsWhatFoldingFinds(t *testing.T) {
 			rt.Errorf("from memory\n%s\nfrom the ledger\n%s", a, b)
 		}
 		if a, b := len(ledgers[0].events()), len(ledgers[1].events()); a != b {
-			rt.Errorf("%d events from memory, %d from the ledger\n%s\n%s", a, b, ledgers[0].dump(newLabels()), ledgers[1].dump(newLabels()))
+			rt.Errorf("%d events from memory, %d from the ledger\n%s\n%s", a, b, ledgers[0].dump(newLabels()),
+				ledgers[1].dump(newLabels()))
 		}
 	})
 }
@@ -259,13 +263,15 @@ func TestWhatIsOfTheFutureFails(t *testing.T) {
 	w := newWorld(t, true)
 	now := w.clock.Now()
 	azure := func(at, contact time.Time) string {
-		return asLine(map[string]any{"time": at.Format(time.RFC3339), "category": "Devices", "operationName": "Devices",
+		return asLine(map[string]any{"time": at.Format(time.RFC3339), "category": "Devices",
+			"operationName": "Devices",
 			"properties": map[string]any{"DeviceId": guid(20, 1), "OSVersion": "14.1", "Ownership": "Company",
 				"LastContact": contact.Format("2006-01-02 15:04:05.0000000")}}) + "\n"
 	}
 	future := now.AddDate(70, 0, 0)
 	s := w.importFiles(map[string]string{"a": azure(future, now) + azure(now, future) +
-		device(1, future.Format(time.RFC3339), nil) + device(1, now.Add(maxAhead+time.Second).Format(time.RFC3339), nil)})
+		device(1, future.Format(time.RFC3339), nil) + device(1,
+		now.Add(5*time.Minute+time.Second).Format(time.RFC3339), nil)})
 	var fields []string
 	for _, f := range s.Failed {
 		if !strings.HasPrefix(f.Reason, "from-the-future") {
@@ -277,7 +283,7 @@ func TestWhatIsOfTheFutureFails(t *testing.T) {
 	if !slices.Equal(fields, want) || s.EventsAppended != 0 {
 		t.Errorf("failed for %v, want %v: %s", fields, want, asJSON(t, s))
 	}
-	near := now.Add(maxAhead).Truncate(time.Second)
+	near := now.Add(5 * time.Minute).Truncate(time.Second)
 	if s := w.importFiles(map[string]string{"a": device(1, near.Format(time.RFC3339), nil)}); s.Recorded != 1 {
 		t.Errorf("a clock that is a little ahead: %s", asJSON(t, s))
 	}
@@ -288,7 +294,8 @@ func (w *world) importModified(content string, at time.Time) Summary {
 	w.t.Helper()
 	f := aFile(content)
 	f.ModTime = at
-	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"a"}, FS: fstest.MapFS{"a": f}}, nil)
+	s, err := w.intake().Import(context.Background(), w.tenant,
+		Source{Paths: []string{"a"}, FS: fstest.MapFS{"a": f}}, nil)
 	if err != nil || !s.Balanced() {
 		w.t.Fatalf("%v: %s", err, asJSON(w.t, s))
 	}
@@ -298,7 +305,8 @@ func (w *world) importModified(content string, at time.Time) Summary {
 // Copying a file changes its modification time, which proves no age.
 func TestACopiedFileBringsNothingBack(t *testing.T) {
 	w := newWorld(t, true)
-	user := map[string]any{"userId": guid(10, 1), "userPrincipalName": "eva@contoso.example", "userDisplayName": "Eva Eik",
+	user := map[string]any{"userId": guid(10, 1), "userPrincipalName": "eva@contoso.example",
+		"userDisplayName":        "Eva Eik",
 		"managedDeviceOwnerType": "personal"}
 	without := maps.Clone(user)
 	without["lastSyncDateTime"] = nil
@@ -315,7 +323,7 @@ func TestACopiedFileBringsNothingBack(t *testing.T) {
 		for i, events := range []int{1, 0} {
 			w.clock.Advance(time.Hour)
 			s := w.importModified(content, w.clock.Now())
-			if s.Refused[ruleErased] != 1 || s.EventsAppended != events {
+			if s.Refused[plan.RuleErased] != 1 || s.EventsAppended != events {
 				t.Errorf("copy %d: %s", i, asJSON(t, s))
 			}
 		}
@@ -337,11 +345,12 @@ func TestAnOldMonthStaysExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := w.importModified(old, w.clock.Now()); s.Refused[ruleExpired] != 1 {
+	if s := w.importModified(old, w.clock.Now()); s.Refused[plan.RuleExpired] != 1 {
 		t.Errorf("a copy of an expired month: %s", asJSON(t, s))
 	}
 	// What is known to be observed now is no old record, though the device has been silent since.
-	w.importTold(told{moment{observed: w.clock.Now(), contact: propertyStart}, map[string]string{"deviceName": "NOW-1"}}, guid(20, 1))
+	w.importTold(told{entity.Moment{Observed: w.clock.Now(), Contact: propertyStart},
+		map[string]string{"deviceName": "NOW-1"}}, guid(20, 1))
 	if _, shown := w.device(guid(20, 1)); shown["device.name"] != `"NOW-1"` {
 		t.Errorf("the name is %s", shown["device.name"])
 	}
@@ -386,7 +395,8 @@ func TestAnOldFileMovesNoAlias(t *testing.T) {
 	}
 }
 
-// Two tellings of one moment: the first stays, and the second is counted and never dropped in silence.
+// Two tellings of one moment: the first stays, and the second is counted and never dropped in
+// silence.
 func TestTheSameMomentIsTold(t *testing.T) {
 	w := newWorld(t, true)
 	a := device(1, "2026-03-01T08:00:00Z", map[string]any{"complianceState": "compliant"})
@@ -451,7 +461,8 @@ func TestAServersChangesOnASilentDevice(t *testing.T) {
 	}
 	w = newWorld(t, true)
 	for i, want := range []int{0, 1} {
-		if s := w.importCase(fmt.Sprintf("server-side-change-on-a-silent-device/%d.json", i+1), at); s.SameMoment != want {
+		if s := w.importCase(fmt.Sprintf("server-side-change-on-a-silent-device/%d.json", i+1),
+			at); s.SameMoment != want {
 			t.Errorf("file %d, of one modification time: %s", i+1, asJSON(t, s))
 		}
 	}

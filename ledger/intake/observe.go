@@ -22,23 +22,6 @@ const (
 var Outcomes = []string{OutcomeRecorded, OutcomeUnchanged, OutcomeSuperseded, OutcomeRefused, OutcomeUnrecognised,
 	OutcomeFailed}
 
-// String is the outcome as it is counted; like the summary, what is none of the others has failed.
-func (o outcome) String() string {
-	switch o {
-	case recorded:
-		return OutcomeRecorded
-	case unchanged:
-		return OutcomeUnchanged
-	case superseded:
-		return OutcomeSuperseded
-	case refusedWhole:
-		return OutcomeRefused
-	case unrecognised:
-		return OutcomeUnrecognised
-	}
-	return OutcomeFailed
-}
-
 // Observer is told what intake does, and nothing of what a record says. It may not block.
 type Observer interface {
 	// Took is told of each record that is in the summary, by its outcome.

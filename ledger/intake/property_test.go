@@ -21,10 +21,12 @@ var propertyStart = time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)
 
 func guid(kind, n int) string { return fmt.Sprintf("%08d-0000-4000-8000-%012d", kind, n) }
 
-// anyDevice draws a snapshot of one of three devices: any of its fields may be missing, empty, a placeholder, or differ.
+// anyDevice draws a snapshot of one of three devices: any of its fields may be missing, empty, a
+// placeholder, or differ.
 func anyDevice(t *rapid.T) string {
 	device := rapid.IntRange(1, 3).Draw(t, "device")
-	at := propertyStart.Add(time.Duration(rapid.IntRange(0, 12).Draw(t, "hours"))*7*time.Hour + time.Duration(rapid.IntRange(0, 300).Draw(t, "minutes"))*time.Minute)
+	at := propertyStart.Add(time.Duration(rapid.IntRange(0, 12).Draw(t, "hours"))*7*time.Hour +
+		time.Duration(rapid.IntRange(0, 300).Draw(t, "minutes"))*time.Minute)
 	graph := rapid.Bool().Draw(t, "graph")
 	m := map[string]any{}
 	maybe := func(graphName, azureName string, values ...any) {
@@ -62,18 +64,21 @@ func anyDevice(t *rapid.T) string {
 		if n := rapid.IntRange(0, 3).Draw(t, "apps"); n > 0 {
 			var apps []map[string]any
 			for i := range n {
-				apps = append(apps, map[string]any{"id": fmt.Sprint(i * rapid.IntRange(1, 2).Draw(t, "app")), "displayName": "App", "version": rapid.SampledFrom([]string{"1", "2"}).Draw(t, "version")})
+				apps = append(apps, map[string]any{"id": fmt.Sprint(i * rapid.IntRange(1, 2).Draw(t, "app")),
+					"displayName": "App", "version": rapid.SampledFrom([]string{"1", "2"}).Draw(t, "version")})
 			}
 			m["detectedApps"] = apps
 		}
 		if rapid.Bool().Draw(t, "logged on") {
-			m["usersLoggedOn"] = []map[string]any{{"userId": guid(10, rapid.IntRange(1, 2).Draw(t, "who")), "lastLogOnDateTime": at.Format(time.RFC3339)}}
+			m["usersLoggedOn"] = []map[string]any{{"userId": guid(10, rapid.IntRange(1, 2).Draw(t, "who")),
+				"lastLogOnDateTime": at.Format(time.RFC3339)}}
 		}
 		m["@odata.type"] = "#microsoft.graph.managedDevice"
 		return asLine(m)
 	}
 	m["DeviceId"], m["LastContact"] = guid(20, device), at.Format("2006-01-02 15:04:05.0000000")
-	return asLine(map[string]any{"time": at.Format(time.RFC3339), "tenantId": sourceTenant, "category": "Devices", "operationName": "Devices", "properties": m})
+	return asLine(map[string]any{"time": at.Format(time.RFC3339), "tenantId": sourceTenant, "category": "Devices",
+		"operationName": "Devices", "properties": m})
 }
 
 func anyAction(t *rapid.T) string {
@@ -83,9 +88,11 @@ func anyAction(t *rapid.T) string {
 	if kind == "User" {
 		id = guid(10, 1)
 	}
-	return asLine(map[string]any{"time": at.Format(time.RFC3339), "tenantId": sourceTenant, "category": "AuditLogs", "operationName": "Patch " + kind, "properties": map[string]any{
-		"AuditEventId": guid(30, rapid.IntRange(1, 9).Draw(t, "event")), "ActivityType": 2, "Actor": map[string]any{"ActorType": 1, "ObjectId": guid(10, 1)},
-		"TargetObjectIds": []string{id}, "TargetDisplayNames": []string{"<null>"}}})
+	return asLine(map[string]any{"time": at.Format(time.RFC3339), "tenantId": sourceTenant, "category": "AuditLogs",
+		"operationName": "Patch " + kind, "properties": map[string]any{
+			"AuditEventId": guid(30, rapid.IntRange(1, 9).Draw(t, "event")), "ActivityType": 2,
+			"Actor":           map[string]any{"ActorType": 1, "ObjectId": guid(10, 1)},
+			"TargetObjectIds": []string{id}, "TargetDisplayNames": []string{"<null>"}}})
 }
 
 func asLine(v any) string {
@@ -106,8 +113,8 @@ func anyRecords(t *rapid.T) []string {
 		}
 		return anyDevice(t)
 	}), 1, 14).Draw(t, "records")
-	// One action has one content, and a device is observed once in a second: of contradicting ones the first stays, since what comes of them
-	// depends on their order.
+	// One action has one content, and a device is observed once in a second: of contradicting ones
+	// the first stays, since what comes of them depends on their order.
 	seen := map[string]bool{}
 	var out []string
 	for _, r := range records {
@@ -149,8 +156,8 @@ func run(t *rapid.T, w *world, files map[string]string) (Summary, error) {
 	return s, err
 }
 
-// TestImportingAgainAppendsNothing: whatever was imported, in whatever order and portions, once all of it was imported together nothing of it is
-// new any more, in any order and portions.
+// TestImportingAgainAppendsNothing: whatever was imported, in whatever order and portions, once
+// all of it was imported together nothing of it is new any more, in any order and portions.
 func TestImportingAgainAppendsNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, false)
@@ -175,7 +182,8 @@ func TestImportingAgainAppendsNothing(t *testing.T) {
 			}
 			if s.EventsAppended != 0 {
 				events := w.events()
-				rt.Fatalf("importing again appended %d events, the last a %s: %s", s.EventsAppended, events[len(events)-1].Type, w.dumpFrom(newLabels(), len(events)-s.EventsAppended))
+				rt.Fatalf("importing again appended %d events, the last a %s: %s", s.EventsAppended,
+					events[len(events)-1].Type, w.dumpFrom(newLabels(), len(events)-s.EventsAppended))
 			}
 		}
 		if after := w.canonical(); after != before {
@@ -184,7 +192,8 @@ func TestImportingAgainAppendsNothing(t *testing.T) {
 	})
 }
 
-// TestCrashesLoseAndDoubleNothing: an import that dies at any point, before or after an append took effect, and is repeated, ends as an undisturbed one.
+// TestCrashesLoseAndDoubleNothing: an import that dies at any point, before or after an append
+// took effect, and is repeated, ends as an undisturbed one.
 func TestCrashesLoseAndDoubleNothing(t *testing.T) {
 	died := errors.New("died here")
 	rapid.Check(t, func(rt *rapid.T) {

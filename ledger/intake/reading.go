@@ -4,85 +4,24 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"io/fs"
-	"path"
-	"regexp"
-	"strings"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// reading is one file being read; it is the scan's visitor.
+// reading takes what a walk finds and sends it to be imported.
 type reading struct {
 	*walked
-	file   string
-	dating // of a record that tells no time
-
-	src     *countingReader
-	known   bool     // a record of a known name was found
-	unnamed int      // records of none
-	names   []string // how the first of those begins
+	file          string
+	record.Dating // of its records that tell no time
 }
 
-// countingReader tells how far a file is read.
-type countingReader struct {
-	io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-// scan reads the file. One that cannot be opened or read to its end is a failure of
-// its own, and the import goes on.
-func (r *reading) scan(src Source) error {
-	f, err := src.open(r.file)
-	var none errNoFile
-	switch {
-	case errors.As(err, &none):
-		return r.send(&entry{outcome: failed, reason: none.Error()})
-	case err != nil:
-		return r.send(&entry{outcome: failed, reason: "cannot be opened: " + reasonOf(err)})
-	}
-	defer f.Close()
-	r.src = &countingReader{Reader: f}
-	if err := scan(r.src, r); err != nil {
-		if ctxErr := context.Cause(r.ctx); ctxErr != nil {
-			return ctxErr
-		}
-		return r.send(&entry{outcome: failed, reason: "cannot be read to its end: " + reasonOf(err)})
-	}
-	if !r.known && r.unnamed > 0 {
-		l := nameless(r.names)
-		return r.send(&entry{outcome: noted, looks: &l})
-	}
-	return nil
-}
-
-// reasonOf is an I/O error without the path, which the failure names already.
-func reasonOf(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err.Error()
-	}
-	return err.Error()
-}
-
-func (r *reading) send(e *entry) error {
-	e.file = r.file
-	if e.bytes = r.done; r.src != nil {
-		e.bytes += r.src.n
-	}
-	e.bytesTotal = r.total
-	return r.walked.send(e)
-}
-
-func (w *walked) send(e *entry) error {
+// send sends an entry of that place, unless the import has ended.
+func (w *walked) send(at source.Position, e *entry) error {
+	e.file, e.bytes, e.bytesTotal = at.File, at.Read, at.Total
 	select {
 	case w.to <- e:
 		return nil
@@ -91,173 +30,83 @@ func (w *walked) send(e *entry) error {
 	}
 }
 
-func (r *reading) broken(f flaw) error {
-	return r.send(&entry{line: f.line, number: f.number, outcome: failed, field: f.field, reason: f.reason})
+func (r *reading) Broken(at source.Position, f source.Flaw) error {
+	return r.send(at, &entry{line: f.Line, number: f.Number, outcome: failed, field: f.Field, reason: f.Reason})
 }
 
-func (r *reading) foreign(l looks) error {
-	if err := r.send(&entry{outcome: unrecognised, kind: l.kind}); err != nil {
-		return err
+func (r *reading) Unknown(at source.Position, l source.Looks) error {
+	return r.send(at, &entry{outcome: noted, looks: &l})
+}
+
+func (r *reading) Notice(at source.Position, line int, what string) error {
+	return r.send(at, &entry{line: line, outcome: noted, reason: what})
+}
+
+func (r *reading) Record(at source.Position, it source.Item) error {
+	if r.file != at.File || r.At.IsZero() {
+		r.file, r.Dating = at.File, r.src.date(at.Modified, r.in.cfg.Clock())
 	}
-	return r.send(&entry{outcome: noted, looks: &l})
+	return r.send(at, r.parse(it, r.Dating))
 }
 
-func (r *reading) notice(line int, what string) error {
-	return r.send(&entry{line: line, outcome: noted, reason: what})
-}
-
-func (r *reading) record(it item) error {
-	e := r.parse(it, r.dating)
-	if e.outcome == unrecognised && !e.named {
-		if r.unnamed++; r.unnamed == 1 {
-			for _, name := range firstNames(it.raw, 4) {
-				r.names = append(r.names, safeName(name))
-			}
-		}
-	} else if e.kind != "" {
-		r.known = true
-	}
-	return r.send(e)
-}
-
-// pages is what was read of a collection in one folder.
-type pages struct {
-	more, ends int // pages that name one after them, and others
-	file       string
-	line       int // of the last that names one
-}
-
-// maxCollections bounds the collections that are followed.
-const maxCollections = 10_000
-
-func (r *reading) page(p page) error {
-	key := path.Dir(r.file) + "\x00" + p.collection
-	of := r.pages[key]
-	if of == nil {
-		if len(r.pages) == maxCollections {
-			return nil
-		}
-		of = &pages{}
-		r.pages[key] = of
-	}
-	if !p.more {
-		of.ends++
-		return nil
-	}
-	of.more++
-	of.file, of.line = r.file, p.line
-	return nil
-}
-
-// missing tells of collections whose last page was not read: in a folder, each page of one names
-// another. Pages do not say which they are, so that nothing closer can be told.
-func (w *walked) missing() error {
-	for _, key := range sortedKeys(w.pages) {
-		if of := w.pages[key]; of.ends == 0 && of.more > 0 {
-			e := &entry{file: of.file, line: of.line, outcome: noted, bytes: w.done, bytesTotal: w.total,
-				reason: "the page names one after it (@odata.nextLink), and its folder holds no last page: what the " +
-					"export left out is not imported"}
-			if err := w.send(e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// parse recognises one record and puts it into the ledger's terms.
-func (w *walked) parse(it item, file dating) *entry {
+// parse puts one record into the ledger's terms, unless it may be another customer's.
+func (w *walked) parse(it source.Item, file record.Dating) *entry {
 	e := w.in.parse(w.tenant, it, file)
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
-		e.outcome, e.fact, e.snap, e.fields, e.heldBack = failed, nil, nil, nil, true
+		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, plan.Tally{}, nil, true
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
 	return e
 }
 
-// parse recognises one record and puts it into the ledger's terms.
-func (in *Intake) parse(tenant vault.Tenant, it item, file dating) *entry {
-	e := &entry{line: it.line, number: it.number, size: len(it.raw)}
-	if it.rec == nil {
-		m, err := decodeRecord(it.raw)
-		if err != nil {
-			e.outcome, e.reason = failed, err.Error()
-			return e
-		}
-		it.rec = &m
-	}
-	m := *it.rec
+// parse puts one record that is recognised into the ledger's terms.
+func (in *Intake) parse(tenant vault.Tenant, it source.Item, file record.Dating) *entry {
+	m := *it.Rec
+	e := &entry{line: it.Line, number: it.Number, size: len(it.Raw), kind: it.Kind.Name, named: it.Kind.Named,
+		decoded: it.Decoded || m.Decoded}
 	fail := func(err error) *entry {
-		var f *fieldError
-		e.outcome, e.reason, e.fact, e.snap = failed, "cannot be understood", nil, nil
+		var f *record.FieldError
+		e.outcome, e.reason, e.parsed = failed, "cannot be understood", plan.Tally{}
 		if errors.As(err, &f) {
-			e.field, e.reason = f.field, f.reason
+			e.field, e.reason = f.Field, f.Reason
 		}
 		return e
 	}
-	kind, v := m.kind(it.context)
-	e.kind, e.named, e.decoded = kind, v != unnamed, it.decoded || m.decoded
-	named := m.sourceTenants()
+	named := source.SourceTenants(m)
 	for _, n := range named {
-		e.tenant = n.value
-		e.othersTenant = e.othersTenant || !tenant.Takes(n.value)
+		e.tenant = n.Value
+		e.othersTenant = e.othersTenant || !tenant.Takes(n.Value)
 	}
-	if v != taken {
+	form := it.Kind.Form
+	if form == nil {
 		e.outcome = unrecognised
 		return e
 	}
-	if err := in.check(tenant, named); err != nil {
+	if err := check(tenant, named); err != nil {
 		return fail(err)
 	}
-	if m.has("properties") && m.properties == nil && (kind == kindAuditLog || kind == kindDevice) {
-		return fail(&fieldError{"properties", "is no object, nor a text that holds one"})
+	if form.Category != "" && m.Has("properties") && m.Properties == nil {
+		return fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
 	}
-	var err error
-	seen := &fields{}
-	switch kind {
-	case kindAuditLog:
-		e.fact, err = parseAuditLog(m, seen)
-	case kindAuditEvent:
-		e.fact, err = parseAuditEvent(m, seen)
-	case kindDevice:
-		e.snap, err = parseDevice(in.cfg.Catalogue, m, in.cfg.Clock(), seen)
-	default:
-		e.snap, err = parseManagedDevice(in.cfg.Catalogue, m, file, in.cfg.Clock(), seen)
-	}
-	e.decoded = e.decoded || seen.decoded > 0
+	seen := &record.Seen{}
+	of := in.kinds.Form(form.Name)
+	record, err := of.Parse(plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
+	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
 		return fail(err)
 	}
-	e.fields = seen.unknown
-	e.forged = bytes.Contains(it.raw, []byte(`"`+schemas.SealedPrefix))
+	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
+	e.forged = bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix))
 	return e
 }
 
-// tenantOfResource finds the source tenant in the id of a resource.
-var tenantOfResource = regexp.MustCompile(`(?i)^/tenants/([^/]+)/`)
-
-// sourceTenants returns the source tenants that the record names, and where.
-func (m sourceRecord) sourceTenants() (out []named) {
-	resource := ""
-	if f := tenantOfResource.FindStringSubmatch(m.text("resourceId")); f != nil {
-		resource = f[1]
-	}
-	for _, n := range []named{{"tenantId", m.text("tenantId")},
-		{"properties.AADTenantId", m.properties.text("AADTenantId")}, {"resourceId", resource}} {
-		if !isNothing(n.value) {
-			out = append(out, named{n.field, strings.ToLower(n.value)})
-		}
-	}
-	return out
-}
-
 // check refuses a record of a source tenant that was not declared.
-func (in *Intake) check(tenant vault.Tenant, named []named) error {
+func check(tenant vault.Tenant, named []record.NamedText) error {
 	for _, n := range named {
-		if !tenant.Takes(n.value) {
-			return &fieldError{n.field, "names a source tenant that is not declared for this tenant"}
+		if !tenant.Takes(n.Value) {
+			return &record.FieldError{Field: n.Field, Reason: "names a source tenant that is not declared for this tenant"}
 		}
 	}
 	return nil

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestRealRecordsAreHeldAsAnIndependentReadingSays: every real record of a device or an action, alone and all together.
+// TestRealRecordsAreHeldAsAnIndependentReadingSays: every real record of a device or an action,
+// alone and all together.
 func TestRealRecordsAreHeldAsAnIndependentReadingSays(t *testing.T) {
 	root := os.Getenv("LEDGERLINE_RECORDS")
 	if root == "" {

@@ -22,9 +22,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
 
-// This file reads records a second time, by encoding/json and the tables below alone, and
-// compares column by column with what the ledger
-// holds of them, opened. It shares nothing with the parser: where both are wrong, they are so for different reasons.
+// This file reads records a second time, by encoding/json and the tables below alone, and compares
+// column by column with what the ledger holds of them, opened. It shares nothing with the parser:
+// where both are wrong, they are so for different reasons.
 
 // Columns of the sources: where a column's value is kept. "" is kept nowhere, and says so: a
 // column that no table names fails the test.
@@ -38,7 +38,8 @@ var (
 		"serialNumber": "device.serial-number", "imei": "device.imei",
 		"meid": "device.meid", "udid": "device.udid", "iccid": "device.iccid", "wiFiMacAddress": "device.wifi-mac",
 		"ethernetMacAddress": "device.ethernet-mac",
-		"phoneNumber":        "device.phone-number", "subscriberCarrier": "device.carrier", "easDeviceId": "device.eas-id",
+		"phoneNumber":        "device.phone-number", "subscriberCarrier": "device.carrier",
+		"easDeviceId":              "device.eas-id",
 		"easActivated":             "device.eas-activated",
 		"totalStorageSpaceInBytes": "device.storage-total", "freeStorageSpaceInBytes": "device.storage-free",
 		"physicalMemoryInBytes": "device.memory",
@@ -53,14 +54,16 @@ var (
 		"lastSyncDateTime":                    "device.last-contact",
 		"managementCertificateExpirationDate": "device.certificate-expires",
 		"retireAfterDateTime":                 "device.retire-after",
-		"notes":                               "device.notes", "complianceState": "device.compliance-state", "isEncrypted": "device.encrypted",
-		"jailBroken": "device.jail-broken",
+		"notes":                               "device.notes", "complianceState": "device.compliance-state",
+		"isEncrypted": "device.encrypted",
+		"jailBroken":  "device.jail-broken",
 		"complianceGracePeriodExpirationDateTime": "device.grace-until",
 		"partnerReportedThreatState":              "device.threat-state",
 		"windowsActiveMalwareCount":               "device.malware-active",
 		"windowsRemediatedMalwareCount":           "device.malware-remediated",
 		"managedDeviceOwnerType":                  "device.ownership",
-		"ownerType":                               "device.ownership", "userId": "device.user-id", "userDisplayName": "device.user-name",
+		"ownerType":                               "device.ownership", "userId": "device.user-id",
+		"userDisplayName":   "device.user-name",
 		"userPrincipalName": "device.user-upn",
 		"emailAddress":      "device.user-email",
 
@@ -156,7 +159,8 @@ var readApart = []string{"detectedApps", "usersLoggedOn", "properties.Actor.User
 	"properties.TargetDisplayNames", "properties.TargetObjectIds",
 	"properties.Targets", "actor.userPermissions", "resources"}
 
-// canonicalForms says by which form two spellings of one value are the same. What is not named is compared as it is.
+// canonicalForms says by which form two spellings of one value are the same. What is not named is
+// compared as it is.
 var canonicalForms = map[string]func(string) string{
 	"device.intune-id": strings.ToLower, "device.directory-id": strings.ToLower, "device.user-id": strings.ToLower,
 	"device.user-upn":   strings.ToLower,
@@ -168,9 +172,11 @@ var canonicalForms = map[string]func(string) string{
 	"device.operating-system": wordForm, "device.device-type": wordForm,
 	"device.join-type": wordForm, "device.enrolment-type": wordForm, "device.management-agent": wordForm,
 	"device.registration-state": wordForm, "device.management-state": wordForm,
-	"device.chassis": wordForm, "device.processor": wordForm, "device.lost-mode": wordForm, "device.threat-state": wordForm,
+	"device.chassis": wordForm, "device.processor": wordForm, "device.lost-mode": wordForm,
+	"device.threat-state":     wordForm,
 	"device.compliance-state": wordForm, "device.ownership": wordForm,
-	"device.supervised": wordForm, "device.encrypted": wordForm, "device.jail-broken": wordForm, "device.eas-activated": wordForm,
+	"device.supervised": wordForm, "device.encrypted": wordForm, "device.jail-broken": wordForm,
+	"device.eas-activated":      wordForm,
 	"device.autopilot-enrolled": wordForm,
 	"device.manufacturer":       strings.ToLower, "device.model": strings.ToLower, "device.carrier": strings.ToLower,
 	"device.sku-family": strings.ToLower, "device.serial-number": strings.ToLower,
@@ -185,7 +191,8 @@ var canonicalForms = map[string]func(string) string{
 var sameWords = map[string]string{
 	"corporate": "company", "intune": "mdm", "notcompliant": "noncompliant", "androidforwork": "android",
 	"androidpersonallyownedworkprofile": "android",
-	"androidenterprise":                 "android", "ipados": "ios", "iosipados": "ios", "patch": "update", "itpro": "itpro", "fail": "failure",
+	"androidenterprise":                 "android", "ipados": "ios", "iosipados": "ios", "patch": "update",
+	"itpro": "itpro", "fail": "failure",
 }
 
 // sourceCodes are the sources' enumerations, by attribute.
@@ -366,8 +373,8 @@ func readSource(t testing.TB, raw json.RawMessage, context string) (r sourceRead
 		if !known && !slices.Contains(left, c) && !slices.Contains(readApart, c) {
 			t.Errorf("no table says what becomes of the column %s", c)
 		}
-		// A nested column fills only what the device's own leaves out; of two of one meaning the first
-		// that says something is right.
+		// A nested column fills only what the device's own leaves out; of two of one meaning the
+		// first that says something is right.
 		if _, have := r.values[attribute]; attribute != "" && saysAnything(attribute, r.columns[c]) && (!have ||
 			!strings.Contains(c, ".") && r.kind == "device") {
 			r.values[attribute] = r.columns[c]
@@ -411,8 +418,9 @@ func (r *sourceReading) readDevice(t testing.TB, columns map[string]any) {
 			if size == "0" {
 				size = ""
 			}
-			r.lists["device.app"] = append(r.lists["device.app"], appForm(columnText(a["id"]), columnText(a["displayName"]),
-				columnText(a["version"]), columnText(a["publisher"]), size))
+			r.lists["device.app"] = append(r.lists["device.app"],
+				appForm(columnText(a["id"]), columnText(a["displayName"]),
+					columnText(a["version"]), columnText(a["publisher"]), size))
 		}
 	}
 	for _, u := range list("usersLoggedOn") {
@@ -523,7 +531,8 @@ type heldReading struct {
 	stream      schemas.Stream
 }
 
-// heldReadings folds the events of every device and action, values opened, without intake's own fold.
+// heldReadings folds the events of every device and action, values opened, without intake's own
+// fold.
 func (w *world) heldReadings() []*heldReading {
 	w.t.Helper()
 	by := map[schemas.Stream]*heldReading{}
@@ -581,7 +590,8 @@ func (w *world) heldReadings() []*heldReading {
 func entryForm(t testing.TB, attribute, text string) string {
 	m := decodedColumns(t, []byte(text))
 	if attribute == "device.app" {
-		return appForm(columnText(m["id"]), columnText(m["name"]), columnText(m["version"]), columnText(m["publisher"]),
+		return appForm(columnText(m["id"]), columnText(m["name"]), columnText(m["version"]),
+			columnText(m["publisher"]),
 			columnText(m["size"]))
 	}
 	return strings.ToLower(columnText(m["userId"])) + " at " + secondForm(columnText(m["lastLogOn"]))
@@ -821,7 +831,8 @@ func (w *world) compareAction(of []sourceReading, h *heldReading) (faults []stri
 	}
 	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		id := strings.ToLower(of[i].values["correlation"])
-		if saysAnything("", id) != (h.correlation != uuid.Nil) || saysAnything("", id) && tx.Correlation(id) != h.correlation {
+		said := saysAnything("", id)
+		if said != (h.correlation != uuid.Nil) || said && tx.Correlation(id) != h.correlation {
 			faults = append(faults, "its correlation is another")
 		}
 		return nil
@@ -838,8 +849,8 @@ func (w *world) compareAction(of []sourceReading, h *heldReading) (faults []stri
 	return append(faults, best...)
 }
 
-// readSources reads every record of known kinds in the files of a folder: lines, pages, single ones,
-// Event Hubs' batches.
+// readSources reads every record of known kinds in the files of a folder: lines, pages, single
+// ones, Event Hubs' batches.
 func readSources(t testing.TB, dir string) (out []sourceReading) {
 	t.Helper()
 	var read func(raw json.RawMessage, context string)
@@ -905,7 +916,8 @@ func TestWhatTheLedgerHoldsIsWhatAnIndependentReadingSays(t *testing.T) {
 		case r.context != "":
 			form = r.kind + " of Graph"
 		}
-		own := r.values["device.ownership"] + r.values["device.operating-system"] + r.values["action.verb"] + r.values["action.target-name"]
+		own := r.values["device.ownership"] + r.values["device.operating-system"] + r.values["action.verb"] +
+			r.values["action.target-name"]
 		if count[form] == 5 || count[form] < 4 && slices.Contains(forms[form], own) &&
 			form != "device of Graph with its apps" {
 			continue

@@ -11,8 +11,9 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestScenarios runs the files in testdata/scenarios (rewrite them with -rewrite). Commands: import file=NAME takes its input in as a file and
-// shows the summary and the new events; again imports all files so far anew, latest first, and must append nothing; reset begins anew.
+// TestScenarios runs the files in testdata/scenarios (rewrite them with -rewrite). Commands:
+// import file=NAME takes its input in as a file and shows the summary and the new events; again
+// imports all files so far anew, latest first, and must append nothing; reset begins anew.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		w, l, files := newWorld(t, false), newLabels(), map[string]string{}

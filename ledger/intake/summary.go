@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 )
 
 // Summary accounts for an import: Read = Recorded + Unchanged + Superseded + the sums of Refused
@@ -211,33 +213,37 @@ func (s *Summary) add(e *entry) {
 	if e.decoded {
 		s.Decoded++
 	}
-	if e.sameMoment {
+	s.tally(e)
+	for name, n := range e.fields {
+		countName(s.UnknownFields, name, n)
+	}
+}
+
+// tally adds what became of the parts of a record.
+func (s *Summary) tally(e *entry) {
+	t := e.tally
+	if t.SameMoment {
 		s.SameMoment++
 	}
-	if e.snap != nil && !e.snap.proven {
+	if t.Undated {
 		s.Undated++
 	}
 	s.EventsAppended += e.events
-	s.ListItemsKept += e.kept
-	if e.refused > 0 {
-		s.ListItemsRefused[rulePersonalApps] += e.refused
+	s.ListItemsKept += t.Kept
+	for rule, n := range t.Refused {
+		s.ListItemsRefused[rule] += n
 	}
-	s.ValuesOmitted += e.omitted
-	if e.snap != nil {
-		s.ListItemsUnnamed += e.snap.unnamed
+	s.ValuesOmitted += t.Omitted
+	s.ListItemsUnnamed += t.Unnamed
+	if e.outcome == recorded || e.outcome == unchanged {
+		s.ValuesWithheld += t.Withheld
+		s.ValuesCut += t.Cut
 	}
-	if e.fact != nil && (e.outcome == recorded || e.outcome == unchanged) {
-		s.ValuesWithheld += e.fact.withheld
-		s.ValuesCut += e.cut
-	}
-	if e.supplemented && e.outcome == recorded {
+	if t.Supplemented && e.outcome == recorded {
 		s.Supplemented++
 	}
-	if e.disputed {
+	if t.Disputed {
 		s.Disputed++
-	}
-	for name, n := range e.fields {
-		countName(s.UnknownFields, name, n)
 	}
 }
 
@@ -270,7 +276,7 @@ func (s *Summary) note(e *entry) {
 	s.read(e)
 	if e.looks != nil {
 		if s.UnknownCount++; len(s.UnknownFiles) < maxFailures {
-			s.UnknownFiles = append(s.UnknownFiles, UnknownFile{e.file, e.looks.kind, e.looks.help})
+			s.UnknownFiles = append(s.UnknownFiles, UnknownFile{e.file, e.looks.Kind, e.looks.Help})
 		}
 		return
 	}
@@ -293,7 +299,7 @@ const (
 
 // safeTenant returns a source tenant's id as it may be shown: only if it has an id's form.
 func safeTenant(s string) string {
-	if id, ok := asGUID(s); ok {
+	if id, ok := record.AsGUID(s); ok {
 		return id
 	}
 	return "(no id of a tenant)"
@@ -452,7 +458,7 @@ func (s Summary) writeKinds(t *textWriter) {
 func (s Summary) writeAttention(t *textWriter) {
 	if len(s.UnknownFiles) > 0 {
 		t.line("")
-		t.line("Files that hold no record of a known name (%s):", understood)
+		t.line("Files that hold no record of a known name (%s):", source.Understood)
 		s.writeUnknownFiles(t)
 	}
 	if len(s.Failures) > 0 {

@@ -13,12 +13,13 @@ import (
 	"testing/fstest"
 )
 
-// customer is a folder of records: n that name the source tenant, and as many of Graph, which names none.
+// customer is a folder of records: n that name the source tenant, and as many of Graph, which
+// names none.
 func customer(tenant string, n int) map[string]string {
 	var lines, rows []string
 	for i := range n {
-		lines = append(lines, `{"time":"2026-03-01T08:00:00Z","tenantId":"`+tenant+`","category":"Devices","properties":{"DeviceId":"`+
-			guid(20, i+1)+`"}}`)
+		lines = append(lines, `{"time":"2026-03-01T08:00:00Z","tenantId":"`+tenant+`","category":"Devices",`+
+			`"properties":{"DeviceId":"`+guid(20, i+1)+`"}}`)
 		rows = append(rows, strings.TrimSpace(device(i+100, "2026-03-01T08:00:00Z", nil)))
 	}
 	return map[string]string{"1-graph.json": `{"value":[` + strings.Join(rows, ",") + `]}`,
@@ -35,8 +36,8 @@ func (w *world) importWith(files map[string]string, src Source) Summary {
 	return w.importPath(src)
 }
 
-// Where a record of a run names a tenant that is not declared, nothing is taken that names none: it
-// may be that customer's. It does not matter which comes first.
+// Where a record of a run names a tenant that is not declared, nothing is taken that names none:
+// it may be that customer's. It does not matter which comes first.
 func TestAnotherCustomersFolderIsNotTaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		files          map[string]string
@@ -49,17 +50,20 @@ func TestAnotherCustomersFolderIsNotTaken(t *testing.T) {
 		"its own, in capitals": {files: customer(strings.ToUpper(sourceTenant), 5), recorded: 10},
 		"only Graph's":         {files: map[string]string{"x": customer("", 5)["1-graph.json"]}, recorded: 5},
 		"named by a resource of a kind not taken": {files: map[string]string{"1": customer("", 5)["1-graph.json"],
-			"2": `{"resourceId":"/tenants/` + caseTenant + `/providers/Microsoft.aadiam","category":"SignInLogs","properties":{}}`},
+			"2": `{"resourceId":"/tenants/` + caseTenant +
+				`/providers/Microsoft.aadiam","category":"SignInLogs","properties":{}}`},
 			held: 5},
 		"in a text": {files: map[string]string{"1": customer("", 5)["1-graph.json"],
-			"2": `{"message":"{\"category\":\"SignInLogs\",\"tenantId\":\"` + caseTenant + `\",\"properties\":{}}"}`}, held: 5},
+			"2": `{"message":"{\"category\":\"SignInLogs\",\"tenantId\":\"` + caseTenant +
+				`\",\"properties\":{}}"}`}, held: 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, false)
 			s := w.importWith(c.files, c.src)
 			if s.Recorded != c.recorded || s.HeldBack != c.held || len(w.events()) != s.EventsAppended ||
 				(s.EventsAppended == 0) != (c.recorded == 0) {
-				t.Errorf("%d recorded of %d, %d held back of %d: %s", s.Recorded, c.recorded, s.HeldBack, c.held, asJSON(t, s))
+				t.Errorf("%d recorded of %d, %d held back of %d: %s", s.Recorded, c.recorded, s.HeldBack, c.held,
+					asJSON(t, s))
 			}
 			any := newWorld(t, true)
 			if s := any.importWith(c.files, Source{}); s.FailedCount != 0 {
@@ -89,7 +93,8 @@ func vaultFiles(t *testing.T, w *world) map[string][32]byte {
 	return out
 }
 
-// A dry run says what an import would make of the records, and writes nothing: neither ledger nor vault.
+// A dry run says what an import would make of the records, and writes nothing: neither ledger nor
+// vault.
 func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 	w := newWorld(t, false)
 	known := customer(sourceTenant, 3)
@@ -98,8 +103,10 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 	files["3.json"] = strings.Join([]string{
 		device(500, "2026-03-01T08:00:00Z", nil), // new
 		device(100, "2026-03-02T08:00:00Z", map[string]any{"deviceName": "OTHER"}),
-		`{"time":"2026-03-01T09:00:00Z","tenantId":"` + sourceTenant + `","category":"AuditLogs","operationName":"Patch MobileApp",` +
-			`"properties":{"AuditEventId":"` + guid(30, 1) + `","Actor":{"ActorType":1,"ObjectId":"` + guid(10, 1) + `"}}}`,
+		`{"time":"2026-03-01T09:00:00Z","tenantId":"` + sourceTenant +
+			`","category":"AuditLogs","operationName":"Patch MobileApp",` +
+			`"properties":{"AuditEventId":"` + guid(30, 1) + `","Actor":{"ActorType":1,"ObjectId":"` + guid(10, 1) +
+			`"}}}`,
 		`{"category":"OperationalLogs","tenantId":"` + sourceTenant + `","properties":{}}`,
 		`{"tenantId":"` + sourceTenant + `","category":"Devices","properties":{}}`,
 		device(501, "2026-03-01T08:00:00Z", map[string]any{"deviceName": "sealed:v1:x"}),
@@ -107,14 +114,17 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 	before, events := vaultFiles(t, w), len(w.events())
 	dry := w.importWith(files, Source{DryRun: true})
 	if after := vaultFiles(t, w); !maps.Equal(before, after) || len(w.events()) != events {
-		t.Errorf("the dry run left %d events, and the vault changed: %v", len(w.events())-events, !maps.Equal(before, after))
+		t.Errorf("the dry run left %d events, and the vault changed: %v", len(w.events())-events,
+			!maps.Equal(before, after))
 	}
 	if !dry.DryRun || dry.EventsAppended != 0 {
 		t.Errorf("%d events appended", dry.EventsAppended)
 	}
 	real := w.importWith(files, Source{})
-	if dry.Recorded != 3 || dry.Recorded != real.Recorded || dry.Unchanged != real.Unchanged || dry.FailedCount != real.FailedCount ||
-		!maps.Equal(dry.Refused, real.Refused) || !maps.Equal(dry.Unrecognised, real.Unrecognised) || sum(dry.Refused) != 1 {
+	if dry.Recorded != 3 || dry.Recorded != real.Recorded || dry.Unchanged != real.Unchanged ||
+		dry.FailedCount != real.FailedCount ||
+		!maps.Equal(dry.Refused, real.Refused) || !maps.Equal(dry.Unrecognised, real.Unrecognised) ||
+		sum(dry.Refused) != 1 {
 		t.Errorf("dry\n%s\nreal\n%s", asJSON(t, dry), asJSON(t, real))
 	}
 	if k := dry.Kinds["managedDevices"]; k.Read != 6 || k.Recorded != 2 || k.Refused != 1 {
@@ -138,7 +148,8 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 // An ordinary summary shows no id of a source tenant; a dry run is asked for them.
 func TestTheSummaryOfADryRunNamesSourceTenants(t *testing.T) {
 	w := newWorld(t, false)
-	files := map[string]string{"1": customer(sourceTenant, 2)["2-monitor.json"], "2": customer(caseTenant, 1)["2-monitor.json"],
+	files := map[string]string{"1": customer(sourceTenant, 2)["2-monitor.json"],
+		"2": customer(caseTenant, 1)["2-monitor.json"],
 		"3": `{"tenantId":"Anna's","category":"Devices","properties":{}}`}
 	for dry, want := range map[bool]map[string]int{false: {"declared": 2, "not declared": 2},
 		true: {sourceTenant: 2, caseTenant: 1, "(no id of a tenant)": 1}} {

@@ -17,11 +17,13 @@ import (
 	"github.com/ledgerline/ledgerline/internal/fleet"
 )
 
-var statesDir = flag.String("states", "", "write what imports come to into this folder, to compare it with another commit's")
+var statesDir = flag.String("states", "",
+	"write what imports come to into this folder, to compare it with another commit's")
 
-// unchanged compares what the ledger says after an import with what it said when testdata/states.sum
-// was written: moving code changes nothing of it. Whoever means to change it rewrites the file
-// (-rewrite) and looks at the difference of the texts (-states DIR, before and after).
+// unchanged compares what the ledger says after an import with what it said when
+// testdata/states.sum was written: moving code changes nothing of it. Whoever means to change it
+// rewrites the file (-rewrite) and looks at the difference of the texts (-states DIR, before and
+// after).
 func (w *world) unchanged(t *testing.T, name string) {
 	t.Helper()
 	const path = "testdata/states.sum"
@@ -89,7 +91,8 @@ func TestWhatImportsComeToIsUnchanged(t *testing.T) {
 	}
 	w := newWorld(t, true)
 	for _, f := range folders {
-		src := Source{Paths: []string{filepath.Join(cases, f.Name())}, Observed: time.Date(2026, 9, 4, 8, 0, 0, 0, time.UTC)}
+		src := Source{Paths: []string{filepath.Join(cases, f.Name())},
+			Observed: time.Date(2026, 9, 4, 8, 0, 0, 0, time.UTC)}
 		if _, err := w.intake().Import(context.Background(), w.tenant, src, nil); err != nil {
 			t.Fatalf("%s: %v", f.Name(), err)
 		}

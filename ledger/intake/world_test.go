@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/ledger"
+	devicekind "github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
@@ -50,7 +51,8 @@ func newWorld(t testing.TB, anySource bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.vault, err = vault.Create(ctx, vault.Config{Store: store, KEK: vaulttest.KEK(t), Clock: w.clock.Now}); err != nil {
+	if w.vault, err = vault.Create(ctx, vault.Config{Store: store, KEK: vaulttest.KEK(t),
+		Clock: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -70,7 +72,8 @@ func newWorld(t testing.TB, anySource bool) *world {
 	if w.ledger, err = ledger.Create(ctx, l); err != nil {
 		t.Fatal(err)
 	}
-	w.config = Config{Ledger: w.ledger, Vault: w.vault, Clock: w.clock.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	w.config = Config{Ledger: w.ledger, Vault: w.vault, Kinds: kinds.All(schemas.Default()), Clock: w.clock.Now,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return w
 }
 
@@ -116,8 +119,8 @@ func (w *world) importFiles(files map[string]string) Summary {
 	return s
 }
 
-// aFile was modified before any record of the tests was observed: a snapshot in it that tells no time
-// is then of its last contact.
+// aFile was modified before any record of the tests was observed: a snapshot in it that tells no
+// time is then of its last contact.
 func aFile(content string) *fstest.MapFile {
 	return &fstest.MapFile{Data: []byte(content), ModTime: propertyStart.AddDate(-1, 0, 0)}
 }
@@ -157,7 +160,8 @@ func (l *labels) of(kind, id string) string {
 // dump writes every event readably: opened, and with labels instead of random ids.
 func (w *world) dump(l *labels) string { return w.dumpFrom(l, 0) }
 
-// dumpFrom leaves out the first events. Streams come in the order of what they say, since their names and the order of their appends are random.
+// dumpFrom leaves out the first events. Streams come in the order of what they say, since their
+// names and the order of their appends are random.
 func (w *world) dumpFrom(l *labels, first int) string {
 	w.t.Helper()
 	type rendered struct {
@@ -191,7 +195,8 @@ func (w *world) dumpFrom(l *labels, first int) string {
 			if !e.d.Occurred.IsZero() {
 				at = schemas.Time(e.d.Occurred)
 			}
-			fmt.Fprintf(&b, "%s %s#%d at %s from %s\n", e.d.Type.Name, l.of(e.r.Stream.Kind(), string(e.r.Stream)), e.r.Revision, at, e.d.Source)
+			fmt.Fprintf(&b, "%s %s#%d at %s from %s\n", e.d.Type.Name, l.of(e.r.Stream.Kind(), string(e.r.Stream)),
+				e.r.Revision, at, e.d.Source)
 			for _, s := range e.d.Subjects {
 				fmt.Fprintf(&b, "  %s %s\n", s.Role, w.ownerName(l, s.Alias))
 			}
@@ -314,8 +319,9 @@ func (w *world) ownerName(l *labels, alias uuid.UUID) (name string) {
 	return name
 }
 
-// canonical is what the ledger says in the end, without random ids: per device what is known and since when, and the actions and refusals, with
-// persons and devices by their native names. Two ledgers that say the same have the same canonical text.
+// canonical is what the ledger says in the end, without random ids: per device what is known and
+// since when, and the actions and refusals, with persons and devices by their native names. Two
+// ledgers that say the same have the same canonical text.
 func (w *world) canonical() string {
 	w.t.Helper()
 	in := w.intake()
@@ -344,29 +350,41 @@ func (w *world) canonical() string {
 	return strings.Join(out, "\n")
 }
 
-func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
+// fold returns what the ledger says of a device.
+func (w *world) fold(in *Intake, s schemas.Stream) *devicekind.State {
+	w.t.Helper()
 	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return st.Content.(*devicekind.State)
+}
+
+func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
+	st := w.fold(in, s)
 	var lines []string
-	for a, h := range st.values {
-		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s, contact %s", a.ID, h.plain, h.none,
-			schemas.Time(h.observed), schemas.Time(h.contact)))
+	for a, h := range st.Values() {
+		lines = append(lines, fmt.Sprintf("  %s = %s none=%v at %s, contact %s", a.ID, h.Plain, h.None,
+			schemas.Time(h.Observed), schemas.Time(h.Contact)))
 	}
-	for a, l := range st.lists {
-		for _, v := range l.elements {
-			lines = append(lines, fmt.Sprintf("  %s[] = %s at %s", a.ID, v, schemas.Time(l.observed)))
-		}
+	for a, e := range st.Entries() {
+		lines = append(lines, fmt.Sprintf("  %s[] = %s at %s", a.ID, e.Plain, schemas.Time(e.Observed)))
 	}
-	lines = append(lines, "  user "+w.personName(st.user))
-	// The vault must hold the device for the person and ownership that the ledger says: it erases by that.
+	lines = append(lines, "  user "+w.personName(st.User))
+	// The vault must hold the device for the person and ownership that the ledger says: it erases
+	// by that.
 	c := schemas.Default()
-	hint := vault.DeviceHint{IntuneID: st.text(c.MustAttribute("device.intune-id")), DirectoryID: st.text(c.MustAttribute("device.directory-id"))}
-	err = w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
+	hint := vault.DeviceHint{IntuneID: st.Text(c.MustAttribute("device.intune-id")),
+		DirectoryID: st.Text(c.MustAttribute("device.directory-id"))}
+	err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) error {
 		d, _, err := tx.FindDevice(hint)
-		if own := vaultOwnership(st.text(c.MustAttribute(attrOwnership))); err == nil && (d.Stream != s || d.Ownership != own || d.User != st.user) {
-			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own, st.user)
+		own := st.Text(c.MustAttribute("device.ownership"))
+		if own != "company" && own != "personal" {
+			own = "" // as the vault knows it
+		}
+		if err == nil && (d.Stream != s || d.Ownership != own || d.User != st.User) {
+			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own,
+				st.User)
 		}
 		return err
 	})
@@ -404,7 +422,8 @@ func (w *world) canonicalEvent(r schemas.Envelope) string {
 	fmt.Fprintf(&b, "%s at %s\n", d.Type.Name, schemas.Time(d.Occurred))
 	for _, s := range d.Subjects {
 		var owner schemas.Owner
-		err := w.vault.View(context.Background(), w.tenant.ID, func(tx *vault.Tx) (err error) { owner, err = tx.AliasOwner(s.Alias); return err })
+		err := w.vault.View(context.Background(), w.tenant.ID,
+			func(tx *vault.Tx) (err error) { owner, err = tx.AliasOwner(s.Alias); return err })
 		if err != nil {
 			w.t.Fatal(err)
 		}

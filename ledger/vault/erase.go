@@ -362,7 +362,7 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 	if o.Kind == schemas.OwnerDevice {
 		err = tx.forgetDevice(o.ID)
 	} else {
-		err = errors.Join(tx.rows.DeleteMappings(o.ID), tx.forgetHolder(o.ID, erased))
+		err = errors.Join(tx.forgetStreams(o.ID), tx.forgetHolder(o.ID, erased))
 	}
 	if err != nil {
 		return err
@@ -371,7 +371,12 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 }
 
 func (tx *Tx) forgetDevice(device uuid.UUID) error {
-	streams, err := tx.rows.MappingsOf(device)
+	return errors.Join(tx.forgetStreams(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
+}
+
+// forgetStreams deletes the way from an owner to its streams, and the keys of their elements.
+func (tx *Tx) forgetStreams(owner uuid.UUID) error {
+	streams, err := tx.rows.MappingsOf(owner)
 	if err != nil {
 		return err
 	}
@@ -380,7 +385,7 @@ func (tx *Tx) forgetDevice(device uuid.UUID) error {
 			return err
 		}
 	}
-	return errors.Join(tx.rows.DeleteMappings(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
+	return tx.rows.DeleteMappings(owner)
 }
 
 // forgetHolder takes the person out of the periods of devices that stay. One held now passes to

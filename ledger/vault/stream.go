@@ -38,6 +38,12 @@ func (tx *Tx) RefusalStream(concerned schemas.Stream, rule string) (s schemas.St
 	return tx.mapped("refusal", string(canonical), concerned.UUID())
 }
 
+// PersonStream returns the stream of what one kind of record tells of a person, minted where there
+// is none. It is forgotten with the person, with the key of its elements.
+func (tx *Tx) PersonStream(kind string, person uuid.UUID) (s schemas.Stream, created bool, err error) {
+	return tx.mapped(kind, string(schemas.LP([]byte("person"), person.String())), person)
+}
+
 // RefusalsOf lists the streams that count what was refused of the stream concerned.
 func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
 	rows, err := tx.rows.MappingsOf(concerned.UUID())
@@ -73,9 +79,9 @@ func (tx *Tx) awaited(id string) uuid.UUID {
 	return schemas.UUIDv8(tx.hash("awaited", schemas.LowerASCII(strings.TrimSpace(id))))
 }
 
-// Awaiting lists the streams that wait for ids that turned out to be the owner's, in order of
-// name. From then on they are forgotten with the owner.
-func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error) {
+// Awaiting lists the streams of those kinds that wait for ids that turned out to be the owner's,
+// in order of name. From then on they are forgotten with the owner.
+func (tx *Tx) Awaiting(owner uuid.UUID, kinds []string, ids ...string) ([]schemas.Stream, error) {
 	fail := func(err error) ([]schemas.Stream, error) { return nil, fmt.Errorf("who awaits an id: %w", err) }
 	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
@@ -101,7 +107,7 @@ func (tx *Tx) Awaiting(owner uuid.UUID, ids ...string) ([]schemas.Stream, error)
 	}
 	var out []schemas.Stream
 	for _, r := range rows {
-		if r.Stream.Kind() != "refusal" && !slices.Contains(out, r.Stream) {
+		if slices.Contains(kinds, r.Stream.Kind()) && !slices.Contains(out, r.Stream) {
 			out = append(out, r.Stream)
 		}
 	}

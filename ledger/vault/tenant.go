@@ -60,8 +60,8 @@ func (n NewTenant) Validate() error {
 	return errors.Join(errs...)
 }
 
-// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a domain
-// would take no record.
+// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a
+// domain would take no record.
 func CheckSources(all bool, sources []string) error {
 	var errs []error
 	if all == (len(sources) > 0) {
@@ -96,8 +96,8 @@ type profile struct {
 	Language  string   `json:"language"`
 }
 
-// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the name, but for
-// case, is taken.
+// AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the
+// name, but for case, is taken.
 func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if err := n.Validate(); err != nil {
 		return Tenant{}, fmt.Errorf("add tenant: %w", err)

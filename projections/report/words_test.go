@@ -120,7 +120,7 @@ func TestTextsOfReportsAreOfSomething(t *testing.T) {
 		known := strings.HasPrefix(of, "source.")
 		for _, a := range schemas.Default().Attributes() {
 			value, found := strings.CutPrefix(of, a.ID+".")
-			known = known || found && a.Shape != nil && (a.MayStandOpen(schemas.JSON(value)))
+			known = known || found && a.Shape != nil && a.MayStandOpen(schemas.JSON(value))
 		}
 		if !known {
 			t.Errorf("%s is a word for a value of no vocabulary", key)

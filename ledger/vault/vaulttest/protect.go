@@ -298,6 +298,53 @@ func testTampered(t *testing.T, f Factory) {
 	}
 }
 
+// testPersonStream: what one kind of record tells of a person has one stream, which does not wait
+// for an id, and is forgotten with the person together with the key of its elements.
+func testPersonStream(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	at := e.Clock.Now()
+	var anna, bob uuid.UUID
+	var stream schemas.Stream
+	var element uuid.UUID
+	find := func(tx *vault.Tx, p uuid.UUID, created bool) schemas.Stream {
+		t.Helper()
+		s, made, err := tx.PersonStream("account", p)
+		if err != nil || made != created || s.Kind() != "account" {
+			t.Fatalf("the stream of a person: %q, created %v, %v", s, made, err)
+		}
+		return s
+	}
+	e.Update(func(tx *vault.Tx) {
+		anna = e.Person(tx, vault.PersonHint{UPN: "anna@voorbeeld.nl", At: at})
+		bob = e.Person(tx, vault.PersonHint{UPN: "bob@voorbeeld.nl", At: at})
+		if stream = find(tx, anna, true); stream == find(tx, bob, true) {
+			t.Error("two persons share a stream")
+		}
+		var err error
+		if element, err = tx.Element(stream, "licences", "sku"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	e.Update(func(tx *vault.Tx) {
+		if again := find(tx, anna, false); again != stream {
+			t.Errorf("the stream was %s and is %s", stream, again)
+		}
+		if waiting, err := tx.Awaiting(anna, []string{"adminaction"}, guidOfNobody); err != nil || len(waiting) > 0 {
+			t.Errorf("waiting: %v, %v", waiting, err)
+		}
+	})
+	e.erase(anna)
+	e.Update(func(tx *vault.Tx) {
+		if again := find(tx, anna, true); again == stream {
+			t.Error("the stream of an erased person is still found")
+		}
+		find(tx, bob, false)
+		if again, err := tx.Element(stream, "licences", "sku"); err == nil && again == element {
+			t.Error("the key of the erased person's elements is still there")
+		}
+	})
+}
+
 // testAwaitedIDs: a stream waits for an id, found by who has the id alone; it is adopted by whom
 // the id names, and forgotten by itself, or with them.
 func testAwaitedIDs(t *testing.T, f Factory) {
@@ -309,7 +356,7 @@ func testAwaitedIDs(t *testing.T, f Factory) {
 	waits := func(tx *vault.Tx, owner uuid.UUID, ids []string, want ...schemas.Stream) {
 		t.Helper()
 		slices.Sort(want)
-		if got, err := tx.Awaiting(owner, ids...); err != nil || !slices.Equal(got, want) {
+		if got, err := tx.Awaiting(owner, []string{"adminaction"}, ids...); err != nil || !slices.Equal(got, want) {
 			t.Errorf("waiting: %v, %v, want %v", got, err, want)
 		}
 	}

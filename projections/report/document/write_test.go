@@ -19,7 +19,8 @@ func TestStringIsWhatAParserSays(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{`"a"`, `""`, `"a\"b"`, `"\u00e9"`, "\"\xff\"", "null", "1", "true", `["a"]`,
-		`{"a":"b"}`, ` "a" `} {
+		`{"a":"b"}`,
+		` "a" `} {
 		same(t, []byte(raw))
 	}
 	rapid.Check(t, func(t *rapid.T) {

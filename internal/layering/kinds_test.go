@@ -1,0 +1,103 @@
+package layering
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// kindNames are the kinds that records are of, and how each is named: its streams, and the
+// beginnings of its types and attributes.
+var kindNames = map[string][]string{
+	"device": {"device", "device."}, "adminaction": {"adminaction", "adminaction.", "action."},
+	"account": {"account", "account."},
+}
+
+// mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
+// All others serve every kind alike: a new one touches none of them.
+var mayName = map[string]map[string]string{
+	"cmd/ledgerline": {"device": "a report's filter", "account": "of an embedded server, no kind"},
+	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
+		"account": "a topic for each kind"},
+	"consumers/first":               {"adminaction": "the example that a consumer begins with"},
+	"deploy/embedded/kafka":         {"account": "of the broker, no kind"},
+	"ledger/intake/adminaction":     {"device": "what a target's type may be called"},
+	"ledger/vault/keyring":          {"device": "a device has keys of its own"},
+	"ledger/vault":                  {"device": "a device has keys of its own"},
+	"ledger/vault/vaulttest":        {"device": "test", "adminaction": "test", "account": "test"},
+	"projections/clickhouse":        {"device": "a view of apps", "adminaction": "a view of its own"},
+	"projections/clickhouse/chtest": {"device": "test", "adminaction": "test"},
+	"projections/dsar":              {"device": "sections of their own", "adminaction": "sections of their own"},
+	"projections/report":            {"device": "reports of their own", "adminaction": "reports of their own"},
+	"schemas":                       {"device": "a device has keys of its own"},
+	"schemas/schemastest":           {"device": "test", "adminaction": "test"},
+}
+
+// TestWhoMayNameAKind: an engine knows no kind, a kind knows no other, and what is here without
+// need is taken out.
+func TestWhoMayNameAKind(t *testing.T) {
+	found := map[string]map[string]string{} // package → kind → the first place
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2) {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(path), "../../"))
+		ast.Inspect(f, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, _ := strconv.Unquote(lit.Value)
+			for kind, names := range kindNames {
+				named := slices.ContainsFunc(names, func(n string) bool {
+					return text == n || strings.HasSuffix(n, ".") && strings.HasPrefix(text, n)
+				})
+				if !named {
+					continue
+				}
+				if found[dir] == nil {
+					found[dir] = map[string]string{}
+				}
+				if found[dir][kind] == "" {
+					found[dir][kind] = fset.Position(lit.Pos()).String() + " " + lit.Value
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, kinds := range found {
+		for kind, at := range kinds {
+			if mayName[dir][kind] == "" && dir != "ledger/intake/"+kind {
+				t.Errorf("%s names the kind %s (%s): let the kind say it, or give a reason in mayName", dir, kind, at)
+			}
+		}
+	}
+	for dir, kinds := range mayName {
+		for kind := range kinds {
+			if found[dir][kind] == "" {
+				t.Errorf("%s does not name the kind %s any more: take it out of mayName", dir, kind)
+			}
+		}
+	}
+}

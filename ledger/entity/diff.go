@@ -1,0 +1,265 @@
+package entity
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Delta is the change of one attribute, or of one element of a list.
+type Delta struct {
+	Attr     *schemas.Attribute
+	Element  string
+	Plain    json.RawMessage
+	Removed  bool
+	observed time.Time // zero: at the event's own time
+	// Person is whose value it is, where that is not the entity's user; whose it was, where it is
+	// removed.
+	Person  uuid.UUID
+	protect protection
+}
+
+// Difference is what a snapshot changes in a state.
+type Difference struct {
+	deltas   []Delta // in the catalogue's order; a list's elements together
+	restated []Delta // what stays as it is, to be written under new keys
+	silent   map[*schemas.Attribute]bool
+	confirms bool // an event of its own confirms what the snapshot reports, though it changes nothing
+	Late     bool // something differs and is older than what is known
+	Moments  bool // something differs and is of the same moment
+}
+
+// Writes reports whether the difference needs an event.
+func (d Difference) Writes() bool { return len(d.deltas)+len(d.restated) > 0 || d.confirms }
+
+// Terms are what a kind of entity adds to the comparison of a snapshot.
+type Terms struct {
+	// Stale tells attributes of which the snapshot does not say anything, whatever stands in it:
+	// it is of somebody else. nil: none.
+	Stale func(*schemas.Attribute) bool
+	// Renewed tells attributes that were somebody else's: what the snapshot does not tell of them
+	// is removed, and what it does is told anew. nil: none.
+	Renewed func(*schemas.Attribute) bool
+	// Restate says that the keys change under which values are sealed: what stays is told again,
+	// but for Apart, attributes whose values are sealed apart from the others; and of a list that
+	// Drop tells, all is removed.
+	Restate     bool
+	Apart, Drop func(*schemas.Attribute) bool
+	// Unlimited lifts the limit of a UTC day. Tests ask what holds without it.
+	Unlimited bool
+}
+
+func (t Terms) tells(of func(*schemas.Attribute) bool, a *schemas.Attribute) bool {
+	return of != nil && of(a)
+}
+
+// Diff compares a snapshot with the state.
+func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
+	d := Difference{silent: map[*schemas.Attribute]bool{}}
+	v := volatiles{day: snap.Day(), free: true, unlimited: t.Unlimited}
+	for _, a := range s.def.Whole.Attributes() {
+		if _, list := s.def.Whole.Member(a); list {
+			continue
+		}
+		have, known := s.values[a]
+		if a.Volatile && known {
+			v.seen(have.Moment)
+		}
+		said, none := snap.Values[a], snap.None[a]
+		confirmed := said != nil || none
+		renewed := t.tells(t.Renewed, a)
+		switch {
+		case t.tells(t.Stale, a):
+			d.silent[a] = known
+		case renewed && known && !confirmed:
+			if !have.None {
+				d.deltas = append(d.deltas, Delta{Attr: a, Removed: true})
+			}
+		case renewed && confirmed && !(none && have.None):
+			d.deltas = append(d.deltas, Delta{Attr: a, Plain: said, Removed: none})
+		case !confirmed:
+			d.silent[a] = known
+		case !known:
+			d.deltas = append(d.deltas, Delta{Attr: a, Plain: said, Removed: none})
+		case none == have.None && a.Same(said, have.Plain):
+			// An event of its own confirms a value once a UTC day at most.
+			d.confirms = d.confirms || snap.Newer(have.Moment) && v.due(have.Moment)
+		case !snap.Newer(have.Moment):
+			d.Late = true
+			d.Moments = d.Moments || snap.Same(have.Moment)
+		case a.Volatile:
+			v.deltas = append(v.deltas, Delta{Attr: a, Plain: said, Removed: none})
+		default:
+			d.deltas = append(d.deltas, Delta{Attr: a, Plain: said, Removed: none})
+		}
+	}
+	s.diffLists(snap, lists, &d, &v)
+	if d.Writes() || v.free {
+		d.deltas = append(d.deltas, v.deltas...)
+	}
+	if t.Restate {
+		s.restate(snap, t, &d)
+	}
+	return d
+}
+
+// volatiles are the changes that alone cause at most one event a UTC day of observation.
+type volatiles struct {
+	day       time.Time // of the snapshot
+	deltas    []Delta
+	free      bool // none of them was observed on that day or later
+	unlimited bool
+}
+
+func (v *volatiles) seen(at Moment) { v.free = v.free && v.due(at) }
+
+// due reports whether the snapshot is of a later day than at.
+func (v *volatiles) due(at Moment) bool { return v.unlimited || v.day.After(at.Day()) }
+
+// diffLists compares the reported lists, and names the others as silent.
+func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v *volatiles) {
+	reported := map[*schemas.Attribute]bool{}
+	for _, l := range lists {
+		have := s.lists[l.Attr]
+		changed := s.diffList(l)
+		// A part of a list confirms nothing; what it sets no older list may undo.
+		reported[l.Attr] = l.Complete || len(changed) > 0
+		switch {
+		case have == nil:
+			d.deltas = append(d.deltas, changed...)
+		case len(changed) == 0:
+			d.confirms = d.confirms || l.Complete && snap.Observed.After(have.observed) &&
+				v.due(Moment{Observed: have.observed})
+		case !snap.Observed.After(have.observed):
+			d.Late = true
+			d.Moments = d.Moments || snap.Observed.Equal(have.observed)
+			reported[l.Attr] = false
+		case l.Attr.Volatile:
+			v.seen(Moment{Observed: have.observed})
+			v.deltas = append(v.deltas, changed...)
+		default:
+			d.deltas = append(d.deltas, changed...)
+		}
+	}
+	for a := range s.lists {
+		d.silent[a] = !reported[a]
+	}
+}
+
+func (s *State) diffList(l ResolvedList) (out []Delta) {
+	var before map[string]json.RawMessage
+	if have := s.lists[l.Attr]; have != nil {
+		before = have.elements
+	}
+	for _, e := range l.elements {
+		if item := l.items[e]; string(before[e]) != string(item.plain) {
+			out = append(out, Delta{Attr: l.Attr, Element: e, Plain: item.plain, Person: item.person})
+		}
+	}
+	if l.Complete {
+		for _, e := range slices.Sorted(maps.Keys(before)) {
+			if _, still := l.items[e]; !still {
+				out = append(out, Delta{Attr: l.Attr, Element: e, Removed: true})
+			}
+		}
+	}
+	return out
+}
+
+// restate adds what stays as it is. What the snapshot does not confirm keeps the time of its own
+// observation. A list that may no longer be held is removed.
+func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
+	changed := map[*schemas.Attribute]map[string]bool{}
+	for _, c := range d.deltas {
+		if changed[c.Attr] == nil {
+			changed[c.Attr] = map[string]bool{}
+		}
+		changed[c.Attr][c.Element] = true
+	}
+	for _, a := range s.def.Whole.Attributes() {
+		if t.tells(t.Apart, a) {
+			continue
+		}
+		if a == s.def.Contact && snap.Values[a] != nil {
+			continue // the snapshot's own stands in each event
+		}
+		if l := s.lists[a]; l != nil {
+			drop := t.tells(t.Drop, a)
+			for _, e := range slices.Sorted(maps.Keys(l.elements)) {
+				switch {
+				case changed[a][e]:
+				case drop:
+					d.deltas = append(d.deltas, Delta{Attr: a, Element: e, Removed: true})
+				default:
+					d.restated = append(d.restated,
+						Delta{Attr: a, Element: e, Plain: l.elements[e], observed: l.observed})
+				}
+			}
+			continue
+		}
+		if h, ok := s.values[a]; ok && !h.None && !changed[a][""] {
+			at := h.Observed
+			if !d.silent[a] && snap.Newer(h.Moment) && a.Same(snap.Values[a], h.Plain) {
+				at = snap.Observed
+			}
+			d.restated = append(d.restated, Delta{Attr: a, Plain: h.Plain, observed: at, protect: h.protect})
+		}
+	}
+}
+
+// Former says of each removed value whose it was: the event that removes it names them. Whose
+// erasure has begun is named nowhere any more.
+func (s *State) Former(tx *vault.Tx, d Difference) error {
+	for i := range d.deltas {
+		c := &d.deltas[i]
+		who := s.persons[place{c.Attr, c.Element}]
+		if !c.Removed || who == uuid.Nil {
+			continue
+		}
+		if _, err := tx.Aliases(who, c.Attr.Class); errors.Is(err, vault.ErrErased) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		c.Person = who
+	}
+	return nil
+}
+
+// Apply brings the state to what folding finds once the events of the difference are in the
+// ledger. owner says whose key seals a value that the difference brings.
+func (s *State) Apply(snap *Snapshot, d Difference, owner func(Delta) schemas.Owner) {
+	if !d.Writes() {
+		return
+	}
+	changed := map[*schemas.Attribute]bool{}
+	for _, c := range slices.Concat(d.deltas, d.restated) {
+		changed[c.Attr] = true
+		at := snap.Moment
+		if !c.observed.IsZero() {
+			at.Observed = c.observed
+		}
+		switch {
+		case c.Element == "":
+			s.values[c.Attr] = Held{Plain: c.Plain, None: c.Removed, protect: c.protect, Moment: at}
+		case c.Removed:
+			delete(s.list(c.Attr, time.Time{}).elements, c.Element)
+		default:
+			s.list(c.Attr, c.observed).elements[c.Element] = c.Plain
+		}
+		of := schemas.Owner{}
+		if !c.Removed {
+			of = owner(c)
+		}
+		s.own(place{c.Attr, c.Element}, of)
+	}
+	s.confirm(snap.Moment, func(a *schemas.Attribute) bool { return changed[a] },
+		func(a *schemas.Attribute) bool { return d.silent[a] })
+}

@@ -1,0 +1,351 @@
+package entity
+
+import (
+	"encoding/json"
+	"errors"
+	"iter"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Definition is what folding and comparing have to know of a kind of entity.
+type Definition struct {
+	Whole   *schemas.Type      // the type that has all attributes and lists of the entity
+	Contact *schemas.Attribute // of L; nil where moments are told by S alone
+}
+
+// member is the name by which events tell of an attribute or list.
+func (d Definition) member(a *schemas.Attribute) string {
+	name, _ := d.Whole.Member(a)
+	return name
+}
+
+// ListName is the name of a list in events, by which its elements are told apart.
+func (d Definition) ListName(a *schemas.Attribute) string { return d.member(a) }
+
+// State is what the ledger says of one entity, folded from the tenant's own events in its stream.
+// Its plaintext lives in memory only, and no longer than the engine keeps states.
+type State struct {
+	def     Definition
+	values  map[*schemas.Attribute]Held
+	lists   map[*schemas.Attribute]*heldList
+	persons map[place]uuid.UUID // whose a value is, where a person's key seals it
+	last    time.Time           // the latest observation in the stream
+}
+
+// Held is an attribute's present value. A none is an explicit "there is none". Its moment is that
+// of the newest event that set, unset or confirmed it.
+type Held struct {
+	Plain   json.RawMessage
+	None    bool
+	protect protection
+	Moment
+}
+
+// place is where a state has a value: an attribute, or an element of a list.
+type place struct {
+	attr    *schemas.Attribute
+	element string
+}
+
+// heldList is a list's present entries. Lists are told apart by S alone (FORMATS §2).
+type heldList struct {
+	elements map[string]json.RawMessage // by element uuid
+	observed time.Time
+}
+
+// NewState returns the state of an entity of which nothing is told.
+func NewState(d Definition) *State {
+	return &State{def: d, values: map[*schemas.Attribute]Held{},
+		lists: map[*schemas.Attribute]*heldList{}, persons: map[place]uuid.UUID{}}
+}
+
+// Value returns the attribute's present value; ok is false where nothing is known of it.
+func (s *State) Value(a *schemas.Attribute) (h Held, ok bool) {
+	h, ok = s.values[a]
+	return h, ok
+}
+
+// Values yields each attribute of which something is known.
+func (s *State) Values() iter.Seq2[*schemas.Attribute, Held] { return maps.All(s.values) }
+
+// Entry is a present entry of a list.
+type Entry struct {
+	Plain    json.RawMessage
+	Observed time.Time // of its list
+}
+
+// Entries yields the present entries of all lists.
+func (s *State) Entries() iter.Seq2[*schemas.Attribute, Entry] {
+	return func(yield func(*schemas.Attribute, Entry) bool) {
+		for a, l := range s.lists {
+			for _, plain := range l.elements {
+				if !yield(a, Entry{plain, l.observed}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Text returns an attribute's present value as text, "" for none.
+func (s *State) Text(a *schemas.Attribute) string {
+	t, _ := record.AsText(s.values[a].Plain)
+	return t
+}
+
+// Latest returns at, or the latest observation in the stream where that is later: an older
+// snapshot that tells something not known yet tells it of the entity as it is now.
+func (s *State) Latest(at time.Time) time.Time {
+	if s.last.After(at) {
+		return s.last
+	}
+	return at
+}
+
+// confirm raises the moment of everything that an event neither changed nor named as silent.
+func (s *State) confirm(at Moment, changed, silent func(*schemas.Attribute) bool) {
+	if at.Observed.After(s.last) {
+		s.last = at.Observed
+	}
+	for a, h := range s.values {
+		if !changed(a) && !silent(a) && at.Newer(h.Moment) {
+			h.Moment = at
+			s.values[a] = h
+		}
+	}
+	for a, l := range s.lists {
+		if !silent(a) && at.Observed.After(l.observed) {
+			l.observed = at.Observed
+		}
+	}
+}
+
+// own notes whose a value is.
+func (s *State) own(p place, owner schemas.Owner) {
+	delete(s.persons, p)
+	if owner.Kind == schemas.OwnerPerson {
+		s.persons[p] = owner.ID
+	}
+}
+
+// sealedAt is a sealed value that the fold has to open.
+type sealedAt struct {
+	attr    *schemas.Attribute
+	element string // "" for a value of its own
+	sealed  vault.Sealed
+	event   ledger.LeftEvent // its event, should the vault not have sealed it
+}
+
+// folding brings a state forward by the events of its stream, inside one vault transaction.
+type folding struct {
+	*State
+	tx     *vault.Tx
+	left   *ledger.LeftOut
+	tokens map[*schemas.Attribute]map[string]sealedAt // to be opened, by attribute and element
+	// The events that hold a value which the vault cannot have sealed, each once.
+	unfitting map[ledger.LeftEvent]bool
+}
+
+// Fold returns what the events say now, opened. A value whose key was destroyed or lost counts as
+// not set; one that the vault cannot have sealed does too, and its event is counted as left out.
+func Fold(d Definition, tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (*State, error) {
+	f := &folding{State: NewState(d), tx: tx, left: left,
+		tokens: map[*schemas.Attribute]map[string]sealedAt{}, unfitting: map[ledger.LeftEvent]bool{}}
+	contacts, err := f.contacts(events)
+	if err != nil {
+		return nil, err
+	}
+	for i, own := range events {
+		f.event(own, contacts[i])
+	}
+	return f.State, f.open()
+}
+
+func leftEvent(own ledger.Own) ledger.LeftEvent {
+	return ledger.LeftEvent{ID: own.ID, Stream: own.Stream, Revision: own.Revision, Verdict: ledger.Unfitting}
+}
+
+// unfit notes an event that holds a value which the vault cannot have sealed.
+func (f *folding) unfit(e ledger.LeftEvent) {
+	if !f.unfitting[e] {
+		f.unfitting[e] = true
+		f.left.Add(e)
+	}
+}
+
+// ownContact reports whether the value is the last contact that the event's own snapshot names:
+// one that is restated has its own time.
+func (d Definition) ownContact(v schemas.Value) bool {
+	return v.Attr == d.Contact && !v.Removed && v.Observed.IsZero()
+}
+
+// contacts opens each event's own last contact, nil where it names none that can be read: which of
+// two is newer hangs on it.
+func (f *folding) contacts(events []ledger.Own) ([]json.RawMessage, error) {
+	out := make([]json.RawMessage, len(events))
+	var sealed []vault.Sealed
+	var at []int
+	for i, own := range events {
+		for _, v := range own.Draft.Values {
+			if !f.def.ownContact(v) {
+				continue
+			}
+			if out[i] = v.Plain; v.Token != "" {
+				sealed = append(sealed, vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: own.ID})
+				at = append(at, i)
+			}
+		}
+	}
+	opened, err := f.tx.Open(sealed)
+	if err != nil {
+		return nil, err
+	}
+	for n, o := range opened {
+		switch i := at[n]; {
+		case o.Err == nil:
+			out[i] = o.Plain
+		case !NotSet(o.Err):
+			f.unfit(leftEvent(events[i]))
+		}
+	}
+	return out, nil
+}
+
+// event brings the state forward by one event. contact is the event's own last contact.
+func (f *folding) event(own ledger.Own, contact json.RawMessage) {
+	d, s := own.Draft, f.State
+	now := Moment{Observed: d.Occurred}
+	if said, ok := record.AsText(contact); ok {
+		now.Contact, _ = record.ParseTime(said)
+	}
+	changed := map[*schemas.Attribute]bool{}
+	for _, v := range d.Values {
+		changed[v.Attr] = true
+		at := now
+		if !v.Observed.IsZero() { // restated: S is its own, L the event's
+			at.Observed = v.Observed
+		}
+		_, list := d.Type.Member(v.Attr)
+		element := v.Element()
+		if list {
+			s.list(v.Attr, v.Observed)
+		}
+		delete(f.tokens[v.Attr], element)
+		switch {
+		case s.def.ownContact(v):
+			// An older snapshot that tells something else carries its own, older contact.
+			if have, known := s.values[v.Attr]; contact != nil && (!known || !have.Newer(at)) {
+				s.values[v.Attr] = Held{Plain: contact, Moment: at}
+			}
+		case v.Token != "":
+			if f.tokens[v.Attr] == nil {
+				f.tokens[v.Attr] = map[string]sealedAt{}
+			}
+			f.tokens[v.Attr][element] = sealedAt{v.Attr, element,
+				vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, leftEvent(own)}
+			if list {
+				delete(s.lists[v.Attr].elements, element)
+			} else {
+				s.values[v.Attr] = Held{Moment: at} // until it is opened
+			}
+		case list && v.Removed:
+			delete(s.lists[v.Attr].elements, element)
+		case list:
+			s.lists[v.Attr].elements[element] = v.Plain
+		default:
+			s.values[v.Attr] = Held{Plain: v.Plain, None: v.Removed, Moment: at}
+		}
+	}
+	silent := map[string]bool{}
+	for _, name := range d.Silent {
+		silent[name] = true
+	}
+	s.confirm(now, func(a *schemas.Attribute) bool { return changed[a] },
+		func(a *schemas.Attribute) bool { return silent[s.def.member(a)] })
+}
+
+// list returns the state of a list, begun where there is none; restated is when it was observed,
+// where that is told apart from its event.
+func (s *State) list(a *schemas.Attribute, restated time.Time) *heldList {
+	l := s.lists[a]
+	if l == nil {
+		l = &heldList{elements: map[string]json.RawMessage{}}
+		s.lists[a] = l
+	}
+	if restated.After(l.observed) {
+		l.observed = restated
+	}
+	return l
+}
+
+// NotSet reports whether a value is as if it were not set, by decision: its key was destroyed.
+func NotSet(err error) bool {
+	return errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrLost)
+}
+
+// open opens the values that the events left standing.
+func (f *folding) open() error {
+	s := f.State
+	var asked []sealedAt
+	var sealed []vault.Sealed
+	for _, elements := range f.tokens {
+		for _, t := range elements {
+			asked = append(asked, t)
+			sealed = append(sealed, t.sealed)
+		}
+	}
+	opened, err := f.tx.Open(sealed)
+	if err != nil {
+		return err
+	}
+	for i, o := range opened {
+		t := asked[i]
+		switch {
+		case o.Err != nil:
+			if !NotSet(o.Err) {
+				f.unfit(t.event)
+			}
+			if t.element == "" {
+				delete(s.values, t.attr)
+			}
+		case t.element == "":
+			h := s.values[t.attr]
+			h.Plain = o.Plain
+			if t.attr.MayStandOpen(o.Plain) {
+				h.protect = protectAsOwn // what was sealed once for what it tells stays sealed
+			}
+			s.values[t.attr] = h
+		default:
+			s.lists[t.attr].elements[t.element] = o.Plain
+		}
+		s.own(place{t.attr, t.element}, o.Owner)
+	}
+	for a, l := range s.lists {
+		if len(l.elements) == 0 && len(f.tokens[a]) > 0 {
+			delete(s.lists, a) // none of it opens any more
+		}
+	}
+	return nil
+}
+
+// PersonOf returns the person whom an alias names, uuid.Nil where it names nobody any more, or no
+// person.
+func PersonOf(tx *vault.Tx, alias uuid.UUID) (uuid.UUID, error) {
+	owner, err := tx.AliasOwner(alias)
+	switch {
+	case NotSet(err), errors.Is(err, vault.ErrNotFound):
+		return uuid.Nil, nil
+	case err != nil:
+		return uuid.Nil, err
+	case owner.Kind != schemas.OwnerPerson:
+		return uuid.Nil, nil
+	}
+	return owner.ID, nil
+}

@@ -1,0 +1,294 @@
+package entity
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/schemas"
+	"golang.org/x/text/unicode/norm"
+)
+
+// A value may have the shape of what stands open and be somebody's all the same: "laptop van Anna"
+// as a model, a telephone number as a carrier, a person's object id as an application's (FORMATS
+// §4). A shape cannot see that; the record can, since it says elsewhere whose name, address,
+// number or id it is. Closed vocabularies (enum, words, bool, our own) say nothing of a person and
+// are left out: a person called Company does not seal a device's ownership.
+
+// tells is what one record tells of the persons and devices in it. The zero value is ready.
+type tells struct {
+	words    []string // of names and addresses, folded
+	numbers  []string // digits of telephone numbers
+	ids      []string // native ids, folded, letters and digits
+	literals []string // ids that dots belong to (IP addresses)
+}
+
+// name adds a person's name: each of its words, and how they are written together ("O'Neill",
+// "Anna-Maria").
+func (t *tells) name(names ...string) {
+	for _, n := range names {
+		if record.IsNothing(n) {
+			continue
+		}
+		t.words = append(t.words, wordsOf(n)...)
+		for _, f := range append(strings.Fields(n), n) {
+			if whole := compactFold(f); len(whole) > 1 {
+				t.words = append(t.words, whole)
+			}
+		}
+	}
+}
+
+// address adds a UPN or e-mail address: the words of what stands before the @, and that as a
+// whole. Of a guest's (anna_home.example#EXT#@contoso.example) the part before #EXT#.
+func (t *tells) address(addresses ...string) {
+	for _, a := range addresses {
+		if record.IsNothing(a) {
+			continue
+		}
+		local, _, _ := strings.Cut(a, "@")
+		if i := strings.Index(strings.ToUpper(local), "#EXT#"); i >= 0 {
+			local = local[:i]
+		}
+		t.words = append(t.words, wordsOf(local)...)
+		if whole := compactFold(local); len(whole) > 1 {
+			t.words = append(t.words, whole)
+		}
+	}
+}
+
+// minNumber is the fewest digits that are a telephone number, and suffixNumber how many of its
+// last ones tell it, with or without a country's prefix.
+const (
+	minNumber    = 6
+	suffixNumber = 8
+)
+
+// number adds a telephone number.
+func (t *tells) number(numbers ...string) {
+	for _, n := range numbers {
+		d := digitsOf(n)
+		if len(d) > suffixNumber {
+			d = d[len(d)-suffixNumber:]
+		}
+		if len(d) >= minNumber {
+			t.numbers = append(t.numbers, d)
+		}
+	}
+}
+
+// id adds a native id of a person or device: an object id, a device's id, a serial number, a MAC
+// or IP address.
+func (t *tells) id(ids ...string) {
+	for _, id := range ids {
+		switch {
+		case record.IsNothing(id):
+		case strings.Contains(id, ".") && strings.Trim(id, "0123456789.") == "":
+			t.literals = append(t.literals, id)
+		default:
+			if c := compactFold(id); c != "" && strings.Trim(c, "0") != "" {
+				t.ids = append(t.ids, c)
+			}
+		}
+	}
+}
+
+// minPart is how long a word or id must be to be found inside another word; a shorter one counts
+// as a word of its own.
+const minPart = 4
+
+// in reports whether a value that would stand open as the attribute's holds any of what was told,
+// and therefore has to be sealed.
+func (t *tells) in(a *schemas.Attribute, plain json.RawMessage) bool {
+	if a.Shape == nil || len(plain) == 0 || len(t.words)+len(t.numbers)+len(t.ids)+len(t.literals) == 0 {
+		return false
+	}
+	switch a.Shape.Kind {
+	case "enum", "words", "bool", "own":
+		return false
+	}
+	text, ok := record.AsText(plain)
+	if !ok || a.Named(text) {
+		return false
+	}
+	whole, digits := compactFold(text), digitsOf(text)
+	for _, id := range t.ids {
+		if whole == id || len(id) > minPart && strings.Contains(whole, id) {
+			return true
+		}
+	}
+	for _, n := range t.numbers {
+		if strings.Contains(digits, n) {
+			return true
+		}
+	}
+	for _, l := range t.literals {
+		if strings.Contains(text, l) {
+			return true
+		}
+	}
+	if a.Type != "text" || len(t.words) == 0 {
+		return false
+	}
+	parts := wordsOf(text)
+	for _, w := range t.words {
+		if len(w) >= minPart && strings.Contains(whole, w) {
+			return true
+		}
+		for _, p := range parts {
+			if p == w {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wordsOf returns a text's words of two letters or more, folded: runs of letters, and the parts
+// that capitals make of them ("LaptopBo").
+func wordsOf(s string) (out []string) {
+	for _, run := range strings.FieldsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) &&
+			!unicode.Is(unicode.Mn, r)
+	}) {
+		parts := capitals(run)
+		if len(parts) > 1 {
+			parts = append(parts, run)
+		}
+		for _, p := range parts {
+			if w := fold(p); len(w) > 1 {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// capitals splits a run of letters before each capital that follows a small letter.
+func capitals(run string) (out []string) {
+	start, before := 0, rune(0)
+	for i, r := range run {
+		if unicode.IsUpper(r) && unicode.IsLower(before) {
+			out = append(out, run[start:i])
+			start = i
+		}
+		before = r
+	}
+	return append(out, run[start:])
+}
+
+func digitsOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// compactFold returns a text's letters and digits alone, folded.
+func compactFold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, fold(s))
+}
+
+// letters that no decomposition brings to the ones people write for them.
+var letters = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "æ", "ae", "œ",
+	"oe", "ı", "i")
+
+// fold returns a text without case and accents, as addresses are made of names.
+func fold(s string) string {
+	s = strings.ToLower(s)
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return letters.Replace(strings.Map(func(r rune) rune {
+				if unicode.Is(unicode.Mn, r) {
+					return -1
+				}
+				return r
+			}, norm.NFKD.String(s)))
+		}
+	}
+	return s
+}
+
+// entityTells is what snapshots tell of an entity's persons and of the entity itself.
+type entityTells struct{ persons, entity tells }
+
+// add takes in values of an entity, by the catalogue: what never stands open there names somebody
+// or something.
+func (t *entityTells) add(a *schemas.Attribute, plain json.RawMessage) {
+	text, ok := record.AsText(plain)
+	if a.Shape != nil || !ok {
+		return
+	}
+	of := &t.entity
+	if OfUser(a) {
+		of = &t.persons
+	}
+	switch a.Form {
+	case "name":
+		if OfUser(a) { // a device's name is nobody's
+			of.name(text)
+		}
+	case "address":
+		of.address(text)
+	case "phone":
+		of.number(text)
+	case "guid", "code", "digits", "hex", "mac", "ip":
+		of.id(text)
+	}
+}
+
+// tellsOf is what a snapshot tells, and what the ledger says already: a snapshot need not tell all
+// of it.
+func tellsOf(s *Snapshot, st *State) *entityTells {
+	t := &entityTells{}
+	for a, v := range s.Values {
+		t.add(a, v)
+	}
+	for _, l := range s.Lists {
+		for _, item := range l.Items {
+			t.persons.id(item.Person)
+		}
+	}
+	if st != nil {
+		for a, h := range st.values {
+			if !h.None {
+				t.add(a, h.Plain)
+			}
+		}
+	}
+	return t
+}
+
+// protection says that a value is sealed although its shape fits, and under whose key.
+type protection int
+
+const (
+	protectNot      protection = iota
+	protectAsOwn               // under the attribute's own key
+	protectAsPerson            // under the user's, of whom it tells
+)
+
+// Protect settles which values of the difference may not stand open, by what the record tells,
+// with all that may not be kept of it, and by what the ledger says already.
+func (d Difference) Protect(told *Snapshot, st *State) {
+	t := tellsOf(told, st)
+	for _, deltas := range [][]Delta{d.deltas, d.restated} {
+		for i := range deltas {
+			switch c := &deltas[i]; {
+			case c.Removed:
+			case t.persons.in(c.Attr, c.Plain):
+				c.protect = protectAsPerson
+			case t.entity.in(c.Attr, c.Plain):
+				c.protect = protectAsOwn
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package adminaction
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// actionKind is the kind of admin actions.
+type kind struct {
+	catalogue                                   *schemas.Catalogue
+	recorded, continued, supplemented, disputed *schemas.Type
+}
+
+var _ plan.Linker = (*kind)(nil)
+
+// New returns the kind, in the terms of the catalogue.
+func New(c *schemas.Catalogue) plan.Kind {
+	return &kind{catalogue: c, recorded: c.MustType("adminaction.recorded.v1"),
+		continued: c.MustType("adminaction.continued.v1"), supplemented: c.MustType("adminaction.supplemented.v1"),
+		disputed: c.MustType("adminaction.disputed.v1")}
+}
+
+func (k *kind) Stream() string { return k.recorded.Kind() }
+func (k *kind) Facts() bool    { return true }
+
+func (k *kind) Forms() []plan.KindForm {
+	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph}, {Form: forms[1], Parse: k.parseAzureMonitor}}
+}
+
+// Origin is the source, and when the action was.
+func (f *fact) Origin() (string, time.Time) { return f.source, f.occurred }
+
+// RefusalStream is derived: the record's id is random at its source.
+func (f *fact) RefusalStream(tx *vault.Tx, _ string) (schemas.Stream, bool, error) {
+	return tx.FactStream("refusal", namespaceAudit, f.id), false, nil
+}
+
+func (f *fact) stream(tx *vault.Tx) schemas.Stream {
+	return tx.FactStream(f.kind.Stream(), namespaceAudit, f.id)
+}
+
+// Look names the action's own stream, and those of the devices that it may be about.
+func (f *fact) Look(l *plan.Looking) error {
+	l.Need(f.stream(l.Tx))
+	for _, t := range f.targets {
+		likely := kindOfTarget(t.kind) == targetDevice || kindOfTarget(t.about) == targetDevice
+		if id, ok := record.AsGUID(t.id); ok && likely {
+			if _, err := l.Device(vault.DeviceHint{IntuneID: id, At: f.occurred}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Plan compares the record's telling of the action with what is told already.
+func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
+	st, err := p.State(f.stream(p.Tx))
+	if err != nil {
+		return nil, 0, err
+	}
+	a := st.Content.(*toldAction)
+	if st.Exists && a.recorded == uuid.Nil {
+		return nil, plan.Unchanged, nil // by a program that knows more
+	}
+	r := resolving{p: p, f: f, at: f.occurred, mint: !st.Exists}
+	t, targets, err := r.telling()
+	if err != nil {
+		return nil, 0, err
+	}
+	p.Tally.Cut = t.cut
+	var n news
+	if st.Exists {
+		n = a.compare(t)
+		p.Tally.Disputed = n.differs
+		if n.none() {
+			return nil, plan.Unchanged, nil
+		}
+		// Only what is new makes anybody known.
+		p.Tally.Omitted, r.mint = 0, true
+		if t, targets, err = r.telling(); err != nil {
+			return nil, 0, err
+		}
+		n = a.compare(t)
+	}
+	return func() ([]plan.Step, plan.Outcome, error) { return f.write(p, st, t, targets, n) }, 0, nil
+}
+
+// write records the action, or what the telling adds to it.
+func (f *fact) write(
+	p *plan.Planner, st *plan.StreamState, t telling, targets []resolvedTarget, n news,
+) ([]plan.Step, plan.Outcome, error) {
+	a, k := st.Content.(*toldAction), f.kind
+	draft := drafter(p, st.Stream, f.source, cmp.Or(a.occurred, f.occurred))
+	var drafts []schemas.Draft
+	known := st.Exists
+	if known {
+		drafts = k.newsDrafts(draft, a, t.form, t.actor, n)
+		p.Tally.Supplemented = len(n.values)+len(n.targets) > 0
+	} else {
+		var correlation uuid.UUID
+		if id, ok := record.AsGUID(f.correlation); ok {
+			correlation = p.Tx.Correlation(id)
+		}
+		drafts = k.recordedDrafts(draft, t, correlation)
+	}
+	steps, err := k.encode(p, st, drafts)
+	if known && (errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrErased)) {
+		p.Tally.Supplemented = false
+		return nil, plan.Unchanged, nil // it is recorded, and nothing more of it may be kept
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return steps, plan.Recorded, await(p, st.Stream, targets)
+}
+
+// drafter returns what makes empty events of the stream.
+func drafter(p *plan.Planner, s schemas.Stream, source string, at time.Time) func(*schemas.Type) schemas.Draft {
+	return func(t *schemas.Type) schemas.Draft { return p.Draft(t, s, source, at) }
+}
+
+// telling puts the record's action into the ledger's terms, with everybody in it whom we know or
+// may make known.
+func (r resolving) telling() (telling, []resolvedTarget, error) {
+	r.p.MeetAnew()
+	actor, erased, targets, err := r.resolve()
+	if err != nil {
+		return telling{}, nil, err
+	}
+	f := *r.f
+	if erased {
+		f.actor.values = f.withoutPerson(f.actor, r.p.Tally)
+	}
+	t, err := f.tell(actor, targets, r.yours(targets))
+	return t, targets, err
+}
+
+// await remembers the ids among the targets of which nobody knows yet whose they are, and those of
+// devices of which nothing is known but an action.
+func await(p *plan.Planner, stream schemas.Stream, targets []resolvedTarget) error {
+	for _, t := range targets {
+		id, ok := record.AsGUID(t.id)
+		unknown := t.device == uuid.Nil && t.person == uuid.Nil && t.as != targetResource
+		if t.device != uuid.Nil && t.person == uuid.Nil {
+			st, err := p.State(schemas.NewStream("device", t.device))
+			if err != nil {
+				return err
+			}
+			unknown = !st.Exists
+		}
+		if !ok || t.erased || !unknown {
+			continue
+		}
+		if err := p.Tx.Await(id, stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// user tells who used a device when; the kind of devices knows.
+type user interface {
+	UserAt(at time.Time) uuid.UUID
+}
+
+// userAt returns who used the device of the stream then, uuid.Nil for nobody.
+func userAt(st *plan.StreamState, at time.Time) uuid.UUID {
+	if u, ok := st.Content.(user); ok {
+		return u.UserAt(at)
+	}
+	return uuid.Nil
+}

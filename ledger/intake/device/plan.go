@@ -1,0 +1,326 @@
+package device
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/entity"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+const (
+	attrOwnership   = "device.ownership"
+	attrUserID      = "device.user-id"
+	attrUserUPN     = "device.user-upn"
+	attrUserEmail   = "device.user-email"
+	attrManagement  = "device.management-state"
+	attrStorageFree = "device.storage-free"
+	attrApp         = "device.app"
+	attrLoggedOn    = "device.logged-on-user"
+	attrContact     = "device.last-contact"
+)
+
+// rulePersonalApps keeps apps of devices out that are not known to be the company's.
+const (
+	rulePersonalApps = "apps-on-personal-device"
+	categoryApps     = "apps"
+)
+
+// deviceKind is the kind of managed devices.
+type kind struct {
+	catalogue *schemas.Catalogue
+	entity.Definition
+	enrolled, inventory, compliance, ownershipType, apps, whole, retired *schemas.Type
+
+	ownership, userID, userUPN, userEmail, management, contact *schemas.Attribute
+	storageTotal, storageFree, unlockCode, app, loggedOn       *schemas.Attribute
+}
+
+var _ plan.Kind = (*kind)(nil)
+
+// New returns the kind, in the terms of the catalogue.
+func New(c *schemas.Catalogue) plan.Kind {
+	k := &kind{catalogue: c,
+		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"),
+		compliance:    c.MustType("device.compliance-changed.v1"),
+		ownershipType: c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"),
+		whole: c.MustType("device.restated.v1"), retired: c.MustType("device.retired.v1"),
+
+		ownership: c.MustAttribute(attrOwnership), userID: c.MustAttribute(attrUserID),
+		userUPN: c.MustAttribute(attrUserUPN), userEmail: c.MustAttribute(attrUserEmail),
+		management: c.MustAttribute(attrManagement), contact: c.MustAttribute(attrContact),
+		storageTotal: c.MustAttribute("device.storage-total"), storageFree: c.MustAttribute(attrStorageFree),
+		unlockCode: c.MustAttribute("device.unlock-code-withheld"), app: c.MustAttribute(attrApp),
+		loggedOn: c.MustAttribute(attrLoggedOn),
+	}
+	k.Definition = entity.Definition{Whole: k.whole, Contact: k.contact}
+	return k
+}
+
+func (k *kind) Stream() string { return "device" }
+func (k *kind) Facts() bool    { return false }
+
+func (k *kind) Forms() []plan.KindForm {
+	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph}, {Form: forms[1], Parse: k.parseAzureMonitor}}
+}
+
+// Origin is the source, and S.
+func (s *snapshot) Origin() (string, time.Time) { return s.Source, s.Observed }
+
+// RefusalStream is told apart by device and time, which the vault keeps only as an HMAC.
+func (s *snapshot) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool, error) {
+	b := schemas.LP(schemas.LP([]byte("refused"), rule), s.intuneID)
+	b = schemas.LP(schemas.LP(b, s.directoryID), s.Source)
+	// A copy of the file is no other record: what counts is the age.
+	return tx.MappedStream("refusal", binary.BigEndian.AppendUint64(b, uint64(s.Age().Unix())))
+}
+
+func (s *snapshot) hint() vault.DeviceHint {
+	return vault.DeviceHint{IntuneID: s.intuneID, DirectoryID: s.directoryID, At: s.Age()}
+}
+
+// Look names the device's stream, and those of what may be refused of it.
+func (s *snapshot) Look(l *plan.Looking) error {
+	stream, err := l.Device(s.hint())
+	if err != nil || stream == "" {
+		return err
+	}
+	return l.Refusals(stream, s.mayRefuse()...)
+}
+
+// mayRefuse lists the rules that could keep a part of the snapshot out.
+func (s *snapshot) mayRefuse() (rules []string) {
+	for _, r := range s.refused {
+		rules = append(rules, r.Rule)
+	}
+	for _, l := range s.Lists {
+		if l.Attr == s.kind.app {
+			rules = append(rules, rulePersonalApps)
+		}
+	}
+	return rules
+}
+
+// Plan compares the snapshot with what is known of the device.
+func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
+	told := s // what the record tells, with all that may not be kept of it
+	s = s.clone()
+	if err := s.Expired(p.Tx); err != nil {
+		return nil, 0, err
+	}
+	device, err := p.Device(s.hint())
+	if err != nil {
+		return nil, 0, err
+	}
+	if device.ID == uuid.Nil {
+		return nil, 0, &record.FieldError{Field: "id", Reason: "identifies no device"}
+	}
+	known, err := p.State(device.Stream)
+	if err != nil {
+		return nil, 0, err
+	}
+	st := known.Content.(*State)
+	if known.Exists {
+		var over bool
+		if over, p.Tally.SameMoment = st.contradicts(s); over {
+			return nil, plan.Superseded, nil
+		}
+	}
+	who, user, err := s.user(p, st)
+	if err != nil {
+		return nil, 0, err
+	}
+	owner, then := st.ownershipOf(s)
+	lists, refusals, err := s.lists(p, device.Stream, then)
+	if err != nil {
+		return nil, 0, err
+	}
+	if then != owner {
+		refusals = told.refused // no news about the device as it is now
+	}
+	p.Meet(plan.Met{Device: device.ID, Stream: device.Stream, IDs: []string{s.intuneID, s.directoryID}})
+	holds := holding{kind: s.kind, device: device.ID, ownership: owner, user: st.User}
+	if who != userUntold {
+		holds.user = user
+	}
+	return func() ([]plan.Step, plan.Outcome, error) {
+		return s.write(p, known, told.Snapshot, holds, who, lists, refusals)
+	}, 0, nil
+}
+
+// write reports what rules keep out, and what the snapshot changes.
+func (s *snapshot) write(
+	p *plan.Planner, known *plan.StreamState, told *entity.Snapshot, holds holding, who userHint,
+	lists []entity.ResolvedList,
+	refused []plan.Refusal,
+) ([]plan.Step, plan.Outcome, error) {
+	st := known.Content.(*State)
+	diff := st.Diff(s.Snapshot, lists, st.terms(known.Exists, s, who, holds, p.Unlimited))
+	steps, apply, err := p.Refusals(known.Stream, s.Source, s.Observed, refused)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !diff.Writes() {
+		apply()
+		if diff.Late {
+			p.Tally.SameMoment = diff.Moments
+			return steps, plan.Superseded, nil
+		}
+		return steps, plan.Unchanged, nil
+	}
+	at := s.Age() // of a holder's period; none that is proven: the snapshot's
+	if at.IsZero() {
+		at = s.Observed
+	}
+	_, err = p.Tx.SetHolder(holds.device, vaultOwnership(holds.ownership), holds.user, st.Latest(at))
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := st.Former(p.Tx, diff); err != nil {
+		return nil, 0, err
+	}
+	diff.Protect(told, st.State)
+	d := s.kind.drafter(p, known, s, holds)
+	changes, err := p.Encode(known, d.Events(st.State, s.Snapshot, diff))
+	if err != nil {
+		return nil, 0, err
+	}
+	apply()
+	known.Advance(changes)
+	st.Apply(s.Snapshot, diff, holds.ownerOf)
+	st.hold(holds.user, s.Observed)
+	return append(steps, changes...), plan.Recorded, nil
+}
+
+// clone returns a copy whose values can be left out.
+func (s *snapshot) clone() *snapshot {
+	c := *s
+	c.Snapshot = s.Snapshot.Clone()
+	return &c
+}
+
+// vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
+func vaultOwnership(s string) string {
+	if s == ownershipCompany || s == "personal" {
+		return s
+	}
+	return ""
+}
+
+// userHint says what a snapshot tells of the device's user.
+type userHint int
+
+const (
+	userUntold userHint = iota
+	userNone
+	userNamed
+)
+
+func (s *snapshot) tellsUser() userHint {
+	switch {
+	case s.Values[s.kind.userID] != nil || s.Values[s.kind.userUPN] != nil:
+		return userNamed
+	case s.None[s.kind.userID]:
+		return userNone
+	}
+	return userUntold
+}
+
+// user resolves whom the snapshot names, leaving out of it what may not be kept: everything of a
+// person whose erasure is not older than the record. A snapshot that is not later than what is
+// known of the user changes nothing about who that is.
+func (s *snapshot) user(p *plan.Planner, st *State) (userHint, uuid.UUID, error) {
+	id, upn := s.kind.userID, s.kind.userUPN
+	told := s.tellsUser()
+	if told == userUntold {
+		return told, uuid.Nil, nil
+	}
+	knownID, hasID := st.Value(id)
+	knownUPN, hasUPN := st.Value(upn)
+	at := knownID.Moment
+	if !hasID || hasUPN && knownUPN.Newer(at) {
+		at = knownUPN.Moment
+	}
+	if (hasID || hasUPN) && !s.Newer(at) {
+		sameID := s.Values[id] != nil && string(s.Values[id]) == string(knownID.Plain)
+		sameUPN := s.Values[upn] != nil && strings.EqualFold(string(s.Values[upn]), string(knownUPN.Plain))
+		if told == userNone && st.User == uuid.Nil || sameID || sameUPN {
+			return told, st.User, nil
+		}
+		s.DropUser()
+		return userUntold, uuid.Nil, nil
+	}
+	if told == userNone {
+		return told, uuid.Nil, nil
+	}
+	text := func(a *schemas.Attribute) string {
+		t, _ := record.AsText(s.Values[a])
+		return t
+	}
+	object, _ := record.AsGUID(text(id))
+	user, err := p.Person(vault.PersonHint{ObjectID: object, UPN: text(upn),
+		Email: text(s.kind.userEmail), At: s.Age()})
+	if errors.Is(err, vault.ErrErasedSubject) {
+		p.Tally.Omitted += s.DropUser()
+		return userUntold, uuid.Nil, nil
+	}
+	return told, user, err
+}
+
+// lists gives the entries of the reported lists their elements, and refuses those that policy
+// keeps out: apps of a device that is not known to be the company's.
+func (s *snapshot) lists(
+	p *plan.Planner, stream schemas.Stream, ownership string,
+) ([]entity.ResolvedList, []plan.Refusal, error) {
+	refused := s.refused
+	var out []entity.ResolvedList
+	for _, l := range s.Lists {
+		if l.Attr == s.kind.app {
+			if ownership != ownershipCompany {
+				p.Tally.RefuseItems(rulePersonalApps, len(l.Items))
+				refused = append(refused[:len(refused):len(refused)],
+					plan.Refusal{Rule: rulePersonalApps, Category: categoryApps, Count: len(l.Items)})
+				continue
+			}
+			p.Tally.Kept += len(l.Items)
+		}
+		r := l.Resolve()
+		for _, item := range l.Items {
+			var person uuid.UUID
+			if item.Person != "" {
+				var err error
+				if person, err = p.Person(vault.PersonHint{ObjectID: item.Person,
+					At: s.Age()}); errors.Is(err, vault.ErrErasedSubject) {
+					p.Tally.Omitted++
+					continue
+				} else if err != nil {
+					return nil, nil, err
+				}
+			}
+			element, err := p.Tx.Element(stream, s.kind.ListName(l.Attr), item.Key)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.Add(element, item.Value, person)
+		}
+		out = append(out, r)
+	}
+	return out, refused, nil
+}
+
+// Fold returns what the events of a device say now, and who used it when.
+func (k *kind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (plan.Content, error) {
+	told, err := entity.Fold(k.Definition, tx, events, left)
+	if err != nil {
+		return nil, err
+	}
+	st := &State{State: told, kind: k}
+	return st, st.foldUsers(tx, events)
+}

@@ -1,0 +1,98 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
+)
+
+// outcome is how a record is counted; each has exactly one.
+type outcome int
+
+const (
+	pending outcome = iota
+	recorded
+	unchanged
+	superseded
+	refusedWhole
+	unrecognised
+	failed
+	noted // no record: something to be told
+)
+
+// outcomes are those of planning.
+var outcomes = map[plan.Outcome]outcome{plan.Recorded: recorded, plan.Unchanged: unchanged, plan.Superseded: superseded,
+	plan.Refused: refusedWhole, plan.Failed: failed}
+
+// String is the outcome as it is counted; like the summary, what is none of the others has failed.
+func (o outcome) String() string {
+	switch o {
+	case recorded:
+		return OutcomeRecorded
+	case unchanged:
+		return OutcomeUnchanged
+	case superseded:
+		return OutcomeSuperseded
+	case refusedWhole:
+		return OutcomeRefused
+	case unrecognised:
+		return OutcomeUnrecognised
+	}
+	return OutcomeFailed
+}
+
+// entry is one record on its way.
+type entry struct {
+	file         string
+	line, number int
+	size         int // bytes of its source
+
+	kind         string // what it is, in the source's words
+	named        bool   // and the ledger knows that name, or the record says it itself
+	tenant       string // source tenant that it names
+	othersTenant bool   // which is not declared
+	heldBack     bool   // failed for naming none beside others that do
+	decoded      bool   // it, or a part of it, stood in a text
+
+	looks             *source.Looks // of a file, where noted
+	looked            bool          // only progress of the look before the import
+	bytes, bytesTotal int64         // how far the source is read
+
+	record plan.Record
+	wave   plan.Wave      // of its kind
+	parsed plan.Tally     // what reading it found
+	fields map[string]int // unknown, by name
+	forged bool           // holds a text that would be taken for a sealed value
+
+	outcome outcome
+	rule    string // of a wholly refused one
+	field   string // of a failed one
+	reason  string
+
+	steps   []plan.Step
+	planned outcome    // what it counts as once its steps are done
+	events  int        // appended
+	wrote   bool       // some of them to the entity or fact itself
+	tally   plan.Tally // parsed, and what planning found
+}
+
+// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
+// first, and whose steps have to be appended. An error is one that ends the import.
+func (e *entry) plan(p *plan.Planner) error {
+	e.steps, e.planned = nil, pending
+	r, err := p.Plan(e.record, e.parsed, e.forged)
+	if errors.Is(err, plan.ErrNeedState) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("record %d of kind %s: %w", e.number, e.kind, err)
+	}
+	e.steps, e.planned, e.tally, e.rule = r.Steps, outcomes[r.Becomes], r.Tally, r.Rule
+	e.field, e.reason = r.Field, r.Reason
+	if len(e.steps) == 0 {
+		e.outcome = e.planned
+	}
+	return nil
+}

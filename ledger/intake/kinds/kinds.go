@@ -1,0 +1,20 @@
+// Package kinds lists the kinds of records that are taken in. It is the one place beside a kind's
+// own folder that names it to the engine.
+package kinds
+
+import (
+	"github.com/ledgerline/ledgerline/ledger/intake/account"
+	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// All returns every kind that is taken in, in the terms of the catalogue.
+func All(c *schemas.Catalogue) []plan.Kind {
+	return []plan.Kind{
+		device.New(c),
+		adminaction.New(c),
+		account.New(c),
+	}
+}

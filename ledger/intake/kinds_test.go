@@ -1,0 +1,117 @@
+package intake
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// The forms that are taken in, and what is only counted.
+func TestKindsAreRecognisedByContent(t *testing.T) {
+	forms := source.NewRecogniser(plan.NewKinds(schemas.Default(), kinds.All(schemas.Default())).Forms())
+	const base = "https://graph.microsoft.com/beta/$metadata#"
+	for _, c := range []struct {
+		in, context, kind string
+		taken             bool
+	}{
+		{`{"category":"AuditLogs","properties":{}}`, "", "AuditLogs", true},
+		{`{"category":"auditlogs","properties":{}}`, "", "AuditLogs", true},
+		{`{"category":"Devices","properties":{"DeviceId":"x"}}`, "", "Devices", true},
+		{`{"category":"Devices","properties":{"Stats":{"RecordCount":2}}}`, "", "Devices/summary", false},
+		{`{"category":"Devices","properties":"{}"}`, "", "Devices", true},
+		{`{"category":"OperationalLogs","properties":{}}`, "", "OperationalLogs", false},
+		{`{"category":"anna@contoso.example","properties":{}}`, "", "unnamed", false},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices", "managedDevices", true},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices(id,deviceName)/$entity", "managedDevices", true},
+		{`{"@odata.context":"` + base + `deviceManagement/managedDevices(detectedApps())/$entity","id":"x"}`, "",
+			"managedDevices", true},
+		{`{"id":"x"}`, base + "users('a1a1a1a1-0000-4000-8000-000000000001')/managedDevices", "managedDevices", true},
+		{`{"id":"x"}`, base + "deviceManagement/managedDevices('x')/detectedApps",
+			"deviceManagement/managedDevices/detectedApps", false},
+		{`{"id":"x"}`, base + "deviceManagement/auditEvents", "auditEvents", true},
+		{`{"@odata.type":"#microsoft.graph.auditEvent"}`, "", "auditEvents", true},
+		{`{"@odata.type":"#microsoft.graph.managedDevice"}`, "", "managedDevices", true},
+		{`{"@odata.type":"#microsoft.graph.iosCompliancePolicy"}`,
+			base + "deviceManagement/deviceCompliancePolicies", "deviceManagement/deviceCompliancePolicies", false},
+		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", false},
+		{`{"id":"x","enrolledDateTime":"t","managementAgent":"mdm"}`, "", "managedDevices", true},
+		{`{"id":"x","activityDateTime":"t","actor":{},"resources":[]}`, "", "auditEvents", true},
+		{`{"id":"x"}`, base + "users", "users", true},
+		{`{"id":"x"}`, base + "users/$entity", "users", true},
+		{`{"@odata.type":"#microsoft.graph.user","id":"x"}`, base + "directoryObjects", "users", true},
+		{`{"id":"x","userPrincipalName":"a@x.example","businessPhones":[]}`, "", "users", true},
+		{`{"Id":"x","UserPrincipalName":"a@x.example","BusinessPhones":[]}`, "", "users", true},
+		{`{"id":"x","userPrincipalName":"a@x.example","appDisplayName":"y"}`, "", "unnamed", false},
+		{`{"id":"x"}`, "", "unnamed", false},
+		{`{}`, "", "unnamed", false},
+		{`"text"`, "", "no object", false},
+	} {
+		it, err := forms.Recognise(source.Item{Raw: []byte(c.in), Context: c.context})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := it.Kind.Name; got != c.kind || (it.Kind.Form != nil) != c.taken {
+			t.Errorf("%s in %q is %s %v, want %s %v", c.in, c.context, got, it.Kind.Form != nil, c.kind, c.taken)
+		}
+	}
+}
+
+// What a record says of itself names one form, and never the one that happens to come last.
+func TestNoTwoFormsClaimTheSame(t *testing.T) {
+	claimed := map[string]string{}
+	for _, f := range plan.NewKinds(schemas.Default(), kinds.All(schemas.Default())).Forms() {
+		claims := []string{"name " + f.Name, "collection " + f.Collection, "category " + strings.ToLower(f.Category),
+			"table " + strings.ToLower(f.Table)}
+		for _, odata := range f.ODataTypes {
+			claims = append(claims, "type "+odata)
+		}
+		for _, c := range claims {
+			if other := claimed[c]; other != "" && !strings.HasSuffix(c, " ") {
+				t.Errorf("%s and %s both claim %s", other, f.Name, c)
+			}
+			claimed[c] = f.Name
+		}
+		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" {
+			t.Errorf("%q is no form of a source", f.Name)
+		}
+	}
+}
+
+// FuzzParse: no record, however odd, panics or ends an import; what is planned of one can be
+// encoded.
+func FuzzParse(f *testing.F) {
+	const id = `"a1a1a1a1-0000-4000-8000-000000000001"`
+	for _, seed := range []string{
+		`{"category":"AuditLogs","time":"2026-01-01T00:00:00Z","properties":{"AuditEventId":` + id +
+			`,"Targets":[{"ModifiedProperties":[{"Name":"a","New":1}]}],"TargetObjectIds":["x",null]}}`,
+		`{"category":"Devices","time":"2026-01-01T00:00:00Z","properties":{"DeviceId":` + id + `,"StorageTotal":1}}`,
+		`{"@odata.type":"#microsoft.graph.managedDevice","id":` + id + `,"detectedApps":[{"id":"x","sizeInByte":1}],` +
+			`"usersLoggedOn":[{}],"hardwareInformation":{"imei":"1"}}`,
+		`{"@odata.type":"#microsoft.graph.auditEvent","id":` + id + `,"activityDateTime":"2026-01-01T00:00:00Z",` +
+			`"actor":{},"resources":[{"modifiedProperties":[{}]}]}`,
+		`[]`, `{"category":{},"properties":[]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	w := newWorld(f, true)
+	in := w.intake()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		it, err := in.forms.Recognise(source.Item{Raw: raw})
+		if err != nil {
+			return
+		}
+		e := in.parse(w.tenant, it, record.Dating{At: propertyStart})
+		if e.outcome != pending {
+			return
+		}
+		if err := in.judge(context.Background(), w.tenant, newLeftOut(w.config.Logger), []*entry{e}); err != nil {
+			t.Fatalf("a record ends the import: %v", err)
+		}
+	})
+}

@@ -1,0 +1,271 @@
+package plan
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Step is one append.
+type Step struct {
+	Stream schemas.Stream
+	Expect ledger.Expect
+	Events []schemas.Event
+}
+
+// ErrNeedState says that a stream must be read before the record can be planned.
+var ErrNeedState = errors.New("a stream has to be read first")
+
+// Planner turns the records of a batch into sealed events, inside one vault transaction.
+type Planner struct {
+	Tx        *vault.Tx
+	Tenant    vault.Tenant
+	Catalogue *schemas.Catalogue
+	Unlimited bool   // without the daily limit; tests alone set it
+	Tally     *Tally // of the record being planned
+
+	kinds    *Kinds
+	recorded time.Time
+	states   map[schemas.Stream]*StreamState // read, minted in this transaction, or planned
+	needs    map[schemas.Stream]bool         // found missing
+	empty    map[schemas.Stream]bool         // streams that this transaction made
+	met      []Met                           // whom the record being planned names by their ids
+}
+
+// StreamState is what is known of one stream: how far it goes, and what its kind makes of it.
+type StreamState struct {
+	Stream  schemas.Stream
+	Exists  bool // the stream has events of the tenant's own
+	Content Content
+
+	Expect ledger.Expect // of the next append: whosever events keep their revisions
+	Folded time.Time
+}
+
+// States are what is known of the streams, as planned.
+func (p *Planner) States() map[schemas.Stream]*StreamState { return p.states }
+
+// Needs are the streams that planning found missing.
+func (p *Planner) Needs() map[schemas.Stream]bool { return p.needs }
+
+// State returns what is known of a stream. ErrNeedState: it has to be read first, and is asked
+// for.
+func (p *Planner) State(s schemas.Stream) (*StreamState, error) {
+	st := p.states[s]
+	if st == nil && p.empty[s] {
+		content, err := p.kinds.Fold(p.Tx, s, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		st = &StreamState{Stream: s, Expect: ledger.NoStream, Folded: p.recorded, Content: content}
+		p.states[s] = st
+	}
+	if st == nil {
+		p.needs[s] = true
+		return nil, ErrNeedState
+	}
+	return st, nil
+}
+
+// Device finds or mints a device. Its ID is uuid.Nil where the hint identifies none.
+func (p *Planner) Device(h vault.DeviceHint) (vault.Device, error) {
+	d, created, err := p.Tx.Device(h)
+	if created && err == nil {
+		p.empty[d.Stream] = true
+	}
+	return d, err
+}
+
+// Person finds or mints a person, and notes that the record names them by their id. uuid.Nil:
+// nobody.
+func (p *Planner) Person(h vault.PersonHint) (uuid.UUID, error) {
+	id, _, err := p.Tx.Person(h)
+	if err == nil && id != uuid.Nil && h.ObjectID != "" {
+		p.Meet(Met{Person: id, IDs: []string{h.ObjectID}})
+	}
+	return id, err
+}
+
+// PersonStream finds or mints the stream of what one kind of record tells of a person.
+func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, error) {
+	s, created, err := p.Tx.PersonStream(kind, person)
+	if created && err == nil {
+		p.empty[s] = true
+	}
+	return s, err
+}
+
+// Meet notes whom or what the record names by an id of its own: who waits for it is told.
+func (p *Planner) Meet(m Met) { p.met = append(p.met, m) }
+
+// MeetAnew forgets whom the record was found to name: it is resolved once more.
+func (p *Planner) MeetAnew() { p.met = p.met[:0] }
+
+// Draft returns an empty event of the type.
+func (p *Planner) Draft(t *schemas.Type, s schemas.Stream, source string, occurred time.Time) schemas.Draft {
+	return schemas.Draft{Type: t, Tenant: p.Tenant.ID, Stream: s, ID: schemas.NewID(), Occurred: occurred,
+		Recorded: p.recorded, Source: source, Policy: p.Tenant.Policy}
+}
+
+// Encode seals the drafts and groups them into appends to one stream, the first behind what is
+// known of it. Advance notes that they will be appended.
+func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
+	var steps []Step
+	expect := st.Expect
+	size := 0
+	for i := range drafts {
+		d := &drafts[i]
+		if err := p.Tx.Seal(d); err != nil {
+			return nil, err
+		}
+		event, err := p.Catalogue.Encode(*d)
+		if err != nil {
+			return nil, err
+		}
+		if len(steps) == 0 || size+event.Size() > schemas.MaxAppendBytes {
+			steps = append(steps, Step{Stream: st.Stream, Expect: expect})
+			size = 0
+		}
+		last := &steps[len(steps)-1]
+		last.Events = append(last.Events, event)
+		size += event.Size()
+		expect = expect.After(1)
+	}
+	return steps, nil
+}
+
+// Advance notes that the steps will have been appended.
+func (st *StreamState) Advance(steps []Step) {
+	for _, s := range steps {
+		st.Expect = st.Expect.After(uint64(len(s.Events)))
+		st.Exists = st.Exists || len(s.Events) > 0
+	}
+}
+
+// Outcome is what becomes of a planned record.
+type Outcome int
+
+// Outcomes. A kind says of its records that they are Recorded, Unchanged or Superseded.
+const (
+	Recorded   Outcome = iota + 1 // it tells something new
+	Unchanged                     // the ledger says so already
+	Superseded                    // it is older than what the ledger says
+	Refused                       // a rule keeps the whole record out
+	Failed                        // it cannot be taken in
+)
+
+// Result is what planning came to.
+type Result struct {
+	Steps   []Step
+	Becomes Outcome // once the steps are appended
+	Rule    string  // of a refused record
+	Field   string  // of a failed one
+	Reason  string
+	Tally   Tally
+}
+
+// Plan settles what becomes of the record. parsed is what reading it counted; forged says that it
+// holds a text that would be taken for a sealed value. ErrNeedState: streams have to be read
+// first. Any other error is one that ends the import.
+func (p *Planner) Plan(r Record, parsed Tally, forged bool) (Result, error) {
+	if forged {
+		return p.refuse(r, parsed, RuleSealed)
+	}
+	p.Tally = &Tally{}
+	*p.Tally = parsed
+	p.MeetAnew()
+	out, err := p.resolve(r)
+	var field *record.FieldError
+	switch {
+	case err == nil:
+		out.Tally = *p.Tally
+		return out, nil
+	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
+		return p.refuse(r, parsed, RuleErased)
+	case errors.Is(err, vault.ErrExpired):
+		return p.refuse(r, parsed, RuleExpired)
+	case errors.As(err, &field):
+		return Result{Becomes: Failed, Field: field.Field, Reason: field.Reason, Tally: parsed}, nil
+	case errors.Is(err, schemas.ErrTooLarge):
+		return Result{Becomes: Failed, Reason: "is larger than one event may be", Tally: parsed}, nil
+	}
+	return Result{}, err
+}
+
+// resolve plans the record, and those that waited for whom it names.
+func (p *Planner) resolve(r Record) (out Result, err error) {
+	act, becomes, err := r.Plan(p)
+	if err != nil || act == nil {
+		return Result{Becomes: becomes}, err
+	}
+	waits, err := p.waitingFor()
+	if err != nil {
+		return out, err
+	}
+	if out.Steps, out.Becomes, err = act(); err != nil {
+		return out, err
+	}
+	source, _ := r.Origin()
+	links, err := p.link(source, waits)
+	if err != nil {
+		return out, err
+	}
+	if out.Steps = append(out.Steps, links...); len(links) > 0 {
+		out.Becomes = Recorded
+	}
+	return out, nil
+}
+
+// waitingFor returns the streams that wait for those whom the record names. They have to be read
+// first: all that are missing are asked for at once.
+func (p *Planner) waitingFor() (out []Waiting, err error) {
+	for _, m := range p.met {
+		if p.kinds.awaited.has(m.Person, m.Device) {
+			continue
+		}
+		streams, awaitErr := p.Tx.Awaiting(m.Owner(), p.kinds.linked, m.IDs...)
+		if awaitErr != nil {
+			return nil, awaitErr
+		}
+		for _, s := range streams {
+			st, stateErr := p.State(s)
+			if stateErr != nil {
+				err = stateErr
+				continue
+			}
+			out = append(out, Waiting{m, st})
+		}
+		st := p.states[m.Stream]
+		if len(streams) == 0 && (m.Device == uuid.Nil || st != nil && st.Exists) {
+			p.kinds.awaited.add(m.Person, m.Device)
+		}
+	}
+	return out, err
+}
+
+// link lets each kind add to its streams that waited.
+func (p *Planner) link(source string, waits []Waiting) (steps []Step, err error) {
+	by := map[string][]Waiting{}
+	for _, w := range waits {
+		by[w.State.Stream.Kind()] = append(by[w.State.Stream.Kind()], w)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(by)) {
+		linker, ok := p.kinds.byStream[kind].(Linker)
+		if !ok {
+			continue
+		}
+		own, err := linker.Link(p, source, by[kind])
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, own...)
+	}
+	return steps, nil
+}

@@ -1,0 +1,147 @@
+package source
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+)
+
+// decode reads the text of a record, in the form of its source.
+func (r *Recogniser) decode(raw []byte) (record.Record, error) {
+	rec, err := record.ReadRecord(raw)
+	if err == nil && rec.Members != nil {
+		r.settle(&rec)
+	}
+	return rec, err
+}
+
+var kindForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}(/[A-Za-z][A-Za-z0-9_.-]{0,63}){0,5}$`)
+
+// unnamed is the kind of a record that does not say what it is.
+var unnamed = kind{Name: "unnamed"}
+
+// byName returns the kind of what has a name and is not taken in. A source decides the name, so it
+// could be anything: one without the form of a name is none.
+func byName(name string) kind {
+	if kindForm.MatchString(name) {
+		return kind{Name: name, Named: true}
+	}
+	return unnamed
+}
+
+// kind tells what a record is by what it holds. context is that of the page it stands in; its own
+// goes before.
+func (r *Recogniser) kind(rec record.Record, context string) kind {
+	if rec.Members == nil {
+		return kind{Name: "no object"}
+	}
+	if k, is := r.monitorKind(rec); is {
+		return k
+	}
+	if own := rec.Text("@odata.context"); own != "" {
+		context = own
+	}
+	odata := strings.TrimPrefix(strings.TrimPrefix(rec.Text("@odata.type"), "#"), "microsoft.graph.")
+	collection := contextPath(context)
+	form := r.types[odata]
+	if odata == "" {
+		form = r.collections[collection[strings.LastIndexByte(collection, '/')+1:]]
+	}
+	switch {
+	case form != nil:
+		return taken(form)
+	case collection != "":
+		return byName(collection)
+	case odata != "":
+		return byName(odata)
+	}
+	if form = r.whole(rec.Members); form != nil {
+		return taken(form)
+	}
+	return unnamed
+}
+
+// monitorKind tells the kind of a record of Azure Monitor, which names a category and holds
+// properties, or of a row of Log Analytics; is says whether it is one with a name. Categories are
+// each service's own: Entra has an AuditLogs too, and Azure Monitor puts both into one hub.
+func (r *Recogniser) monitorKind(rec record.Record) (k kind, is bool) {
+	category := rec.Known("category")
+	if category == "" || len(rec.Members["properties"]) == 0 {
+		if rec.Table == "" {
+			return unnamed, false
+		}
+		k = byName(rec.Table)
+		return k, k.Named
+	}
+	form := r.ofCategory(category)
+	switch provider := r.provider(rec); {
+	case provider != "":
+		k = byName(provider + "/" + category)
+	case form == nil:
+		k = byName(category)
+	case form.Overview.is(rec.Properties): // how many there are; none of them
+		k = byName(form.Name + "/summary")
+	default:
+		k = taken(form)
+	}
+	return k, k.Named
+}
+
+var resourceProvider = regexp.MustCompile(`(?i)/providers/([a-z]+\.[a-z0-9.]+)`)
+
+// provider returns the service that a record of Azure Monitor is of, "" for Intune: by its
+// resource, or by what only the directory's audit logs hold.
+func (r *Recogniser) provider(rec record.Record) string {
+	if f := resourceProvider.FindStringSubmatch(rec.Text("resourceId")); f != nil {
+		if strings.EqualFold(f[1], "microsoft.intune") {
+			return ""
+		}
+		return strings.ToLower(f[1])
+	}
+	if p := rec.Properties; p.Has("activityDisplayName", "loggedByService") && !r.owns(p) {
+		return "microsoft.aadiam"
+	}
+	return ""
+}
+
+// contextPath returns the collection that an @odata.context names, without the ids in it:
+// "deviceManagement/deviceConfigurations/deviceStatuses".
+func contextPath(context string) string {
+	_, path, ok := strings.Cut(context, "$metadata#")
+	if !ok {
+		return ""
+	}
+	var b strings.Builder
+	depth := 0
+	for _, r := range path {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case depth == 0:
+			b.WriteRune(r)
+		}
+	}
+	return strings.Trim(strings.TrimSuffix(b.String(), "/$entity"), "/")
+}
+
+// tenantOfResource finds the source tenant in the id of a resource.
+var tenantOfResource = regexp.MustCompile(`(?i)^/tenants/([^/]+)/`)
+
+// SourceTenants returns the source tenants that the record names, lower-cased, and where.
+func SourceTenants(rec record.Record) (out []record.NamedText) {
+	resource := ""
+	if f := tenantOfResource.FindStringSubmatch(rec.Text("resourceId")); f != nil {
+		resource = f[1]
+	}
+	for _, n := range []record.NamedText{{Field: "tenantId", Value: rec.Text("tenantId")},
+		{Field: "properties.AADTenantId", Value: rec.Properties.Text("AADTenantId")},
+		{Field: "resourceId", Value: resource}} {
+		if !record.IsNothing(n.Value) {
+			out = append(out, record.NamedText{Field: n.Field, Value: strings.ToLower(n.Value)})
+		}
+	}
+	return out
+}
