@@ -20,7 +20,6 @@ var stillWideFolders = map[string]bool{
 	"cmd/ledgerline":     true,
 	"internal/access":    true,
 	"internal/node":      true,
-	"ledger/intake":      true,
 	"projections/dsar":   true,
 	"projections/report": true,
 }
