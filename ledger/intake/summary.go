@@ -40,7 +40,7 @@ type Summary struct {
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
 	Files            []FileSummary  `json:"files"`
 
-	DryRun        bool                    `json:"dryRun"`        // by why
+	DryRun        bool                    `json:"dryRun"`        // nothing was written: what would become of it
 	Decoded       int                     `json:"decoded"`       // records that stood in a text, whole or in part
 	Kinds         map[string]*KindSummary `json:"kinds"`         // of known names, as their sources call them
 	SourceTenants map[string]int          `json:"sourceTenants"` // declared or not; by id in a dry run
