@@ -28,6 +28,7 @@ require (
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
 	golang.org/x/sys v0.49.0 // file locks, signals, terminal size, Landlock and seccomp
+	golang.org/x/text v0.43.0 // names of persons in one form; names, plural forms and order of languages
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
 	google.golang.org/grpc v1.85.0 // the embedded event store's server
 	google.golang.org/protobuf v1.36.12 // its messages
@@ -79,7 +80,6 @@ require (
 	golang.org/x/exp v0.0.0-20231110203233-9a3e6036ecaa // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.42.0 // indirect
-	golang.org/x/text v0.43.0
 	golang.org/x/tools v0.52.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	modernc.org/libc v1.80.1 // indirect

@@ -232,7 +232,7 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 			{"--actor", "nobody@contoso.example"}, {"--actor", stranger},
 			{"--actor", "-", "--device", "-"}, {"--purpose", ""}, {"--purpose", " "}, {"--masked"},
 			{"--platform", "iOS"}, {"extra"}}},
-		{history, [][]string{{"--attribute", "device.colour"}, {"--output", "html"},
+		{history, [][]string{{"--attribute", "device.colour"}, {"--output", "xlsx"},
 			{"--device", string(d.device) + "," + string(d.device)}}},
 		{inventory, [][]string{{"--platform", "Symbian"}, {"--ownership", "stolen"}, {"--from", "2026-01-01"},
 			{"--as-of", "soon"}}},

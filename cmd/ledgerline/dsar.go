@@ -16,6 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 func newDSAR(a *app) *cobra.Command {
@@ -169,8 +170,8 @@ recorded as one, and so is the package. The file is readable by you alone; hand 
 	f := cmd.Flags()
 	f.StringVar(&tenant, "tenant", "", "the tenant; may be left out where there is only one")
 	f.StringVar(&dir, "dir", ".", "directory to write the package to")
-	choiceFlag(cmd, &lang, "lang", "", "", "en or nl, the language that comes first; the tenant's where left out",
-		"en", "nl")
+	choiceFlag(cmd, &lang, "lang", "", "", strings.Join(words.Languages(), " or ")+
+		", the language that comes first; the tenant's where left out", words.Languages()...)
 	outputFlag(cmd, &output)
 	return cmd
 }

@@ -20,7 +20,10 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // viewsPoll is how often a command looks whether the views have arrived.
@@ -54,7 +57,7 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	filters := map[string]*string{}
 	cmd := &cobra.Command{
 		Use:   d.ID,
-		Short: d.Title.EN + ": " + d.About.EN,
+		Short: d.Title(words.Default().Base()) + ": " + d.About(words.Default().Base()),
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			given := map[string]string{}
@@ -76,17 +79,17 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 		f.StringVar(&o.asOf, "as-of", "", "the moment; a date alone means the end of that day; now where left out")
 	}
 	f.Int64Var(&o.asOfSeq, "as-of-seq", -1, "compute at this ledger sequence; as far as the views are where left out")
-	choiceFlag(cmd, &o.lang, "lang", "", "", "en or nl; the tenant's where left out", "en", "nl")
+	choiceFlag(cmd, &o.lang, "lang", "", "", strings.Join(words.Languages(), " or ")+"; the tenant's where left out",
+		words.Languages()...)
 	f.StringVar(&o.zone, "time-zone", "", "IANA time zone; the tenant's where left out")
 	if d.Personal {
 		f.StringVar(&o.purpose, "purpose", "", "why protected values are to be seen; recorded in the ledger")
-		f.BoolVar(&o.masked, "masked", false, "unseal nothing: protected values are shown as "+report.Bullets)
+		f.BoolVar(&o.masked, "masked", false, "unseal nothing: protected values are shown as "+document.Bullets)
 	}
 	f.IntVar(&o.sample, "sample", 0, "draw so many rows at random, for an auditor")
 	f.Uint64Var(&o.seed, "seed", 0, "with --sample: the same seed draws the same rows")
 	choiceFlag(cmd, &o.output, "output", "o", "table",
-		"table, csv (exact, for machines), csv-people (for a spreadsheet of the language) or json",
-		"table", "csv", "csv-people", "json")
+		render.Help(), render.Names()...)
 	f.StringVar(&o.file, "file", "", "write to this file, 0600, instead of standard output")
 	f.BoolVar(&o.noWait, "no-wait", false,
 		"report on what the views hold, without waiting for them to reach the ledger's end")
@@ -94,7 +97,7 @@ func newReportOf(a *app, d report.Definition) *cobra.Command {
 	for _, flt := range d.Filters {
 		v := new(string)
 		filters[flt.ID] = v
-		f.StringVar(v, flt.ID, "", flt.Help.EN)
+		f.StringVar(v, flt.ID, "", flt.Help(words.Default().Base()))
 		if flt.Required {
 			if err := cmd.MarkFlagRequired(flt.ID); err != nil {
 				panic(err) // the flag was declared the line before
@@ -285,15 +288,7 @@ func (o reportOptions) request(d report.Definition, t vault.Tenant, filters map[
 func (o reportOptions) write(out io.Writer, r *report.Report) (err error) {
 	w := bufio.NewWriter(out)
 	defer func() { err = errors.Join(err, w.Flush()) }()
-	switch o.output { // the flag took no other
-	case "csv":
-		return r.WriteCSV(w, report.Machine)
-	case "csv-people":
-		return r.WriteCSV(w, report.People)
-	case "json":
-		return r.WriteJSON(w)
-	}
-	return r.WriteTable(w, terminalWidth(out))
+	return render.Write(o.output, w, r.Document(), terminalWidth(out))
 }
 
 // readSecret returns value, or for "-" the first line of standard input, so

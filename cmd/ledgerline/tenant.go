@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 func newTenant(a *app) *cobra.Command {
@@ -42,8 +43,8 @@ ledger that serves several customers.`,
 			}
 			n := vault.NewTenant{Name: args[0], TimeZone: zone, Language: lang}
 			n.AnySource, n.Sources = sourceTenants(sources)
-			if n.TimeZone == "" && n.Language == "nl" {
-				n.TimeZone = "Europe/Amsterdam"
+			if l, ok := words.Default().Language(n.Language); ok && n.TimeZone == "" {
+				n.TimeZone = l.Location().String()
 			}
 			if _, err := time.LoadLocation(n.TimeZone); err != nil {
 				return usage("--time-zone %q is not an IANA name such as Europe/Amsterdam", zone)
@@ -65,9 +66,20 @@ ledger that serves several customers.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
-	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default Europe/Amsterdam for nl, else UTC")
-	choiceFlag(cmd, &lang, "language", "", "en", "en or nl", "en", "nl")
+	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default "+zonesOfLanguages())
+	choiceFlag(cmd, &lang, "language", "", words.Base, strings.Join(words.Languages(), " or "), words.Languages()...)
 	return cmd
+}
+
+// zonesOfLanguages says which time zone a language has where nobody gives one.
+func zonesOfLanguages() string {
+	base, out := words.Default().Base(), ""
+	for _, l := range words.Default().Languages() {
+		if l.Location().String() != base.Location().String() {
+			out += l.Location().String() + " for " + l.Code() + ", "
+		}
+	}
+	return out + "else " + base.Location().String()
 }
 
 // sourceTenants splits what --source-tenant was given.

@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // The rooms say what is wrong with what was asked by a code and a field. This file alone puts that
@@ -122,7 +123,7 @@ func reportText(p *report.Problem) string {
 		case p.Field == report.FieldBy:
 			return "who runs the report is not known: set operator"
 		case p.Filters != nil:
-			return flag + " is missing: " + p.Filters.Help.EN
+			return flag + " is missing: " + p.Filters.Help(words.Default().Base())
 		}
 		return flag + " is missing"
 	case report.Empty:

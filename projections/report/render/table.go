@@ -1,4 +1,4 @@
-package report
+package render
 
 import (
 	"bufio"
@@ -7,10 +7,19 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // tableLook is how many rows are looked at before column widths are settled.
 const tableLook = 200
+
+// whole reports whether a cell of the type is never broken into lines.
+func whole(t document.Type) bool { return t == document.Instant || figures(t) }
+
+// figures reports whether a cell of the type holds figures, which stand at the right.
+func figures(t document.Type) bool { return t == document.Number || t == document.Sequence }
 
 // minColumn and maxColumn bound a column's width in a table.
 const (
@@ -18,42 +27,46 @@ const (
 	maxColumn = 60
 )
 
-// WriteTable writes the report for a terminal or a page of width columns; width ≤ 0 is as wide as needed. Where the
-// columns cannot fit, each row is written as a block of "title: value" lines. Control characters are shown, never sent.
-func (r *Report) WriteTable(w io.Writer, width int) error {
+// Table writes the document for a terminal or a page of width columns; width ≤ 0 is as wide as
+// needed. Where the columns cannot fit, each row is written as a block of "title: value" lines.
+// Control characters are shown, never sent.
+func Table(w io.Writer, d *document.Document, width int) error {
 	b := bufio.NewWriter(w)
-	writeLines(b, r.Header.Lines())
+	writeFacts(b, d.Header)
 	_, _ = b.WriteString("\n")
-	t := &table{w: b, r: r, width: width}
-	for row, err := range r.Rows() {
+	t := &table{w: b, d: d, width: width}
+	none := true
+	for row, err := range d.Rows {
 		if err = goOn(b, err); err != nil {
 			return err
 		}
 		t.add(row)
+		none = false
 	}
 	t.settle()
-	if r.totals.Rows == 0 {
-		_, _ = b.WriteString(say(r.Header.Lang, "Nothing was found.\n", "Er is niets gevonden.\n"))
+	if none {
+		_, _ = b.WriteString(d.Language.Text("document.nothing") + "\n")
 	}
 	_, _ = b.WriteString("\n")
-	writeLines(b, r.totals.Lines(r.Header))
+	totals, _ := d.Totals()
+	writeFacts(b, totals)
 	return b.Flush()
 }
 
-func writeLines(b *bufio.Writer, lines []Line) {
+func writeFacts(b *bufio.Writer, facts []document.Fact) {
 	w := 0
-	for _, l := range lines {
-		w = max(w, Width(l.Label))
+	for _, f := range said(facts) {
+		w = max(w, Width(f.Label))
 	}
-	for _, l := range lines {
-		fmt.Fprintf(b, "%s%s  %s\n", l.Label, strings.Repeat(" ", w-Width(l.Label)), Visible(l.Text))
+	for _, f := range said(facts) {
+		fmt.Fprintf(b, "%s%s  %s\n", f.Label, strings.Repeat(" ", w-Width(f.Label)), Visible(f.Text))
 	}
 }
 
 // table lays rows out once it has seen enough of them to know how wide columns are.
 type table struct {
 	w       *bufio.Writer
-	r       *Report
+	d       *document.Document
 	width   int
 	waiting [][]string
 	columns []int // widths; nil until settled
@@ -61,11 +74,11 @@ type table struct {
 	settled bool
 }
 
-func (t *table) add(row Row) {
-	cells := make([]string, len(t.r.Columns))
-	for i, c := range t.r.Columns {
-		cells[i] = shorten(Visible(c.people(row.Cells[i], t.r.Header)), t.r.Header.Lang)
-		if c.Kind == Instant && len(row.Cells[i]) > 0 {
+func (t *table) add(row document.Row) {
+	cells := make([]string, len(t.d.Columns))
+	for i, c := range t.d.Columns {
+		cells[i] = shorten(Visible(c.People(row.Cells[i], t.d)), t.d.Language)
+		if c.Type == document.Instant && len(row.Cells[i]) > 0 {
 			cells[i] += "\n" + row.Cells[i][0].Time.UTC().Format("2006-01-02 15:04:05 UTC")
 		}
 	}
@@ -83,7 +96,7 @@ func (t *table) add(row Row) {
 const maxCell = 400
 
 // shorten cuts a cell that would fill the screen, at a blank, and says how much is missing.
-func shorten(s, lang string) string {
+func shorten(s string, l *words.Language) string {
 	if utf8.RuneCountInString(s) <= maxCell {
 		return s
 	}
@@ -92,7 +105,8 @@ func shorten(s, lang string) string {
 	if i := strings.LastIndex(head, " "); i > len(head)/2 {
 		head = head[:i]
 	}
-	return fmt.Sprintf(say(lang, "%s … (%d more characters, in CSV and JSON)", "%s … (nog %d tekens, in CSV en JSON)"), head, len(r)-utf8.RuneCountInString(head))
+	missing := len(r) - utf8.RuneCountInString(head)
+	return l.Text("document.cut", words.Args{"text": head, "count": missing})
 }
 
 func (t *table) settle() {
@@ -102,10 +116,10 @@ func (t *table) settle() {
 	t.settled = true
 	t.measure()
 	if len(t.waiting) > 0 && !t.blocks {
-		heads := make([]string, len(t.r.Columns))
-		rules := make([]string, len(t.r.Columns))
-		for i, c := range t.r.Columns {
-			heads[i], rules[i] = c.Title.In(t.r.Header.Lang), strings.Repeat("─", t.columns[i])
+		heads := make([]string, len(t.d.Columns))
+		rules := make([]string, len(t.d.Columns))
+		for i, c := range t.d.Columns {
+			heads[i], rules[i] = c.Title, strings.Repeat("─", t.columns[i])
 		}
 		t.line(heads)
 		_, _ = t.w.WriteString(strings.Join(rules, "  ") + "\n")
@@ -116,16 +130,17 @@ func (t *table) settle() {
 	t.waiting = nil
 }
 
-// measure gives each column what its longest line needs, then takes from the widest until the row fits. A column is
-// never narrower than its longest word of up to 24, so that times and numbers stay whole.
+// measure gives each column what its longest line needs, then takes from the widest until the row
+// fits. A column is never narrower than its longest word of up to 24, so that times and numbers
+// stay whole.
 func (t *table) measure() {
-	n := len(t.r.Columns)
+	n := len(t.d.Columns)
 	t.columns = make([]int, n)
 	floor := make([]int, n)
 	look := func(i int, s string) {
 		for _, line := range strings.Split(s, "\n") {
 			t.columns[i] = max(t.columns[i], min(Width(line), maxColumn))
-			if t.r.Columns[i].Kind != Words {
+			if whole(t.d.Columns[i].Type) {
 				floor[i] = t.columns[i]
 				continue
 			}
@@ -134,8 +149,8 @@ func (t *table) measure() {
 			}
 		}
 	}
-	for i, c := range t.r.Columns {
-		look(i, c.Title.In(t.r.Header.Lang))
+	for i, c := range t.d.Columns {
+		look(i, c.Title)
 		floor[i] = max(floor[i], min(minColumn, t.columns[i]))
 		for _, row := range t.waiting {
 			look(i, row[i])
@@ -183,7 +198,7 @@ func (t *table) line(cells []string) {
 			if i > 0 {
 				line.WriteString("  ")
 			}
-			if kind := t.r.Columns[i].Kind; kind == Number || kind == Sequence {
+			if figures(t.d.Columns[i].Type) {
 				line.WriteString(pad + s)
 			} else {
 				line.WriteString(s + pad)
@@ -195,14 +210,14 @@ func (t *table) line(cells []string) {
 
 func (t *table) block(cells []string) {
 	label := 0
-	for _, c := range t.r.Columns {
-		label = max(label, Width(c.Title.In(t.r.Header.Lang)))
+	for _, c := range t.d.Columns {
+		label = max(label, Width(c.Title))
 	}
-	for i, c := range t.r.Columns {
+	for i, c := range t.d.Columns {
 		if cells[i] == "" {
 			continue
 		}
-		title := c.Title.In(t.r.Header.Lang)
+		title := c.Title
 		room := maxColumn
 		if t.width > 0 {
 			room = max(20, t.width-label-2)
@@ -247,8 +262,8 @@ func wrap(s string, width int) []string {
 	return out
 }
 
-// Visible returns text that a terminal shows and does not obey: control characters, direction marks and bytes that are
-// no UTF-8 are written as escapes.
+// Visible returns text that a terminal shows and does not obey: control characters, direction
+// marks and bytes that are no UTF-8 are written as escapes.
 func Visible(s string) string {
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
@@ -264,9 +279,11 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// hidden are runes that steer a terminal or the direction of text. The joiners stay: names and emoji need them.
+// hidden are runes that steer a terminal or the direction of text. The joiners stay: names and
+// emoji need them.
 func hidden(r rune) bool {
-	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r == '\u2028' || r == '\u2029'
+	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' ||
+		r == '\u2028' || r == '\u2029'
 }
 
 // Width returns how many columns of a terminal the text takes.
@@ -283,8 +300,8 @@ func runeWidth(r rune) int {
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 		return 0
 	case r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf && r != 0x303f || r >= 0xac00 && r <= 0xd7a3 ||
-		r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 ||
-		r >= 0x1f300 && r <= 0x1faff || r >= 0x20000 && r <= 0x3fffd):
+		r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 ||
+		r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300 && r <= 0x1faff || r >= 0x20000 && r <= 0x3fffd):
 		return 2
 	}
 	return 1
