@@ -21,6 +21,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger"
@@ -39,7 +40,7 @@ type desktop struct {
 	ledger  *ledger.Ledger
 	vault   *vault.Vault
 	custody *custody.Custody
-	desk    desk
+	desk    desk.Desk
 	device  schemas.Stream
 	views   office.Views
 	now     time.Time
@@ -91,7 +92,7 @@ func newDesktop(t *testing.T) *desktop {
 		t.Fatal(err)
 	}
 	d.ledger, d.vault, d.custody = l, v, c
-	d.desk = desk{Services: node.Local(node.Config{}), office: o, tenant: tenant, who: who}
+	d.desk = desk.Desk{Services: node.Local(node.Config{}), Office: o, Tenant: tenant, Who: who}
 	var e schemas.Event
 	err = v.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		id, _, err := tx.Person(vault.PersonHint{ObjectID: uuid.NewString(), UPN: annaLogin, At: time.Now()})
@@ -129,11 +130,11 @@ func newDesktop(t *testing.T) *desktop {
 // run runs a command at the desktop.
 func (d *desktop) run(input string, args ...string) (string, int, error) {
 	d.t.Helper()
-	a := &app{places: places{
-		office: func(context.Context) (*desk, error) { c := d.desk; return &c, nil },
+	a := &app{places: desk.Places{
+		Office: func(context.Context) (*desk.Desk, error) { c := d.desk; return &c, nil },
 	}}
 	if !d.now.IsZero() {
-		a.places.now = func() time.Time { return d.now }
+		a.places.Clock = func() time.Time { return d.now }
 	}
 	root := newRoot(a)
 	var out bytes.Buffer
@@ -313,7 +314,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")
 	for _, fails := range []error{nil, errors.New("cut")} {
-		to, err := newTarget("file", path)
+		to, err := target("file", path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +341,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("left: %v, %v", left, err)
 		}
 	}
-	to, err := newTarget("file", path)
+	to, err := target("file", path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/settings"
+	"github.com/ledgerline/ledgerline/internal/signin"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
@@ -20,7 +22,7 @@ type app struct {
 	overrides  map[string]*string
 	cfg        settings.Settings
 	log        *slog.Logger
-	places     places
+	places     desk.Places
 	asPassword string // of cfg.As, once it is read
 }
 
@@ -81,4 +83,9 @@ func (a *app) commandLine(command string) string {
 		line += " --data " + terminal.Word(a.cfg.Data)
 	}
 	return line
+}
+
+// who says who acts, as flags and settings have it.
+func (a *app) who() signin.Who {
+	return signin.Who{As: a.cfg.As, Password: a.asPassword, Operator: a.cfg.Operator}
 }

@@ -81,17 +81,19 @@ func TestEveryCommandTeaches(t *testing.T) {
 	walk(newRoot(&app{}))
 }
 
+func asCall(input string) *call { return &call{in: strings.NewReader(input), err: io.Discard} }
+
 func TestANameIsReadFromStandardInput(t *testing.T) {
 	for _, tc := range []struct{ given, input, want string }{
 		{"-", "anna@contoso.example\n", "anna@contoso.example"},
 		{"-", "  anna@contoso.example", "anna@contoso.example"},
 		{"piet@contoso.example", "anna", "piet@contoso.example"},
 	} {
-		if got, err := readSecret("subject", tc.given, strings.NewReader(tc.input)); err != nil || got != tc.want {
+		if got, err := asCall(tc.input).secret("subject", tc.given); err != nil || got != tc.want {
 			t.Errorf("given %q with %q: %q, %v", tc.given, tc.input, got, err)
 		}
 	}
-	if _, err := readSecret("subject", "-", strings.NewReader("\n")); err == nil {
+	if _, err := asCall("\n").secret("subject", "-"); err == nil {
 		t.Error("an empty line was taken for a name")
 	}
 }

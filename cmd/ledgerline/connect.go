@@ -14,49 +14,48 @@ import (
 )
 
 func newConnect(a *app) *cobra.Command {
-	var account, output string
-	servers := []string{string(datadir.EventStore), string(datadir.Kafka), string(datadir.ClickHouse),
-		string(datadir.Status)}
-	cmd := &cobra.Command{
-		Use:       "connect [" + strings.Join(servers, "|") + "]",
-		Short:     "Say how other programs attach to the running servers, and by which account",
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: servers,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			wanted := []datadir.Server{datadir.EventStore, datadir.Kafka, datadir.ClickHouse}
-			if len(args) == 1 {
-				wanted = []datadir.Server{datadir.Server(args[0])}
+	var account string
+	var names []string
+	servers := []datadir.Server{datadir.EventStore, datadir.Kafka, datadir.ClickHouse, datadir.Status}
+	for _, s := range servers {
+		names = append(names, string(s))
+	}
+	cmd := a.command(command{use: "connect [" + strings.Join(names, "|") + "]",
+		short: "Say how other programs attach to the running servers, and by which account",
+		args:  cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		flags: func(f flags) {
+			f.StringVar(&account, "account", "", "another account than the one that may only read")
+			f.output()
+		},
+		run: func(c *call) error {
+			wanted := servers[:3]
+			if len(c.args) == 1 {
+				wanted = []datadir.Server{datadir.Server(c.args[0])}
 			}
-			if account != "" && (len(args) == 0 || !slices.Contains(datadir.Accounts(wanted[0]), account)) {
-				return usage("--account %q: name a server, and one of its accounts:%s", account, accountList())
+			if account != "" && (len(c.args) == 0 || !slices.Contains(datadir.Accounts(wanted[0]), account)) {
+				list := ""
+				for _, s := range servers {
+					list += fmt.Sprintf(" %s %v", s, datadir.Accounts(s))
+				}
+				return usage("--account %q: name a server, and one of its accounts:%s", account, list)
 			}
-			doors, err := node.Doors(a.node(nil), wanted, account)
+			doors, err := node.Doors(c.node(nil), wanted, account)
 			if err != nil {
 				return err
 			}
 			var doc any = doors[wanted[0]]
-			if len(args) == 0 {
+			if len(c.args) == 0 {
 				doc = doors
 			}
-			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
+			return c.write(doc, func(w io.Writer) {
 				for i, s := range wanted {
 					if i > 0 {
 						fmt.Fprintln(w)
 					}
-					answer.WriteDoor(w, doors[s], a.cfg.ClickHouse.Database)
+					answer.WriteDoor(w, doors[s], c.cfg.ClickHouse.Database)
 				}
 			})
-		},
-	}
-	cmd.Flags().StringVar(&account, "account", "", "another account than the one that may only read")
-	outputFlag(cmd, &output)
+		}})
+	cmd.ValidArgs = names
 	return cmd
-}
-
-// accountList names the accounts of each server.
-func accountList() (text string) {
-	for _, s := range []datadir.Server{datadir.EventStore, datadir.Kafka, datadir.ClickHouse, datadir.Status} {
-		text += fmt.Sprintf(" %s %v", s, datadir.Accounts(s))
-	}
-	return text
 }

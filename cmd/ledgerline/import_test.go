@@ -41,7 +41,7 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if d.desk.tenant, err = d.vault.Tenant(t.Context(), "Contoso"); err != nil {
+			if d.desk.Tenant, err = d.vault.Tenant(t.Context(), "Contoso"); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/terminal"
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -21,52 +19,36 @@ func newLedger(a *app) *cobra.Command {
 }
 
 func newLedgerCheck(a *app) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Read the whole event store and name what is not the ledger's own",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			d, err := a.openOffice(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, d.Close()) }()
-			doc, err := d.check(cmd.Context(), terminal.NewProgress(cmd.ErrOrStderr()))
-			if err != nil {
-				return err
-			}
-			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText); err != nil {
-				return err
-			}
-			return doc.Problem()
-		},
-	}
-	outputFlag(cmd, &output)
-	return cmd
-}
-
-func (d *desk) check(ctx context.Context, p *terminal.Progress) (answer.LedgerCheck, error) {
-	defer p.Done()
-	doc := answer.NewLedgerCheck()
-	err := d.office.CheckLedger(ctx, d.who, func(f ledger.Found) error {
-		doc.Add(f)
-		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(doc.Events),
-			terminal.Count(doc.Foreign))
-		return nil
-	})
-	return doc, err
+	return a.command(command{use: "check", short: "Read the whole event store and name what is not the ledger's own",
+		flags: flags.output,
+		run: func(c *call) error {
+			return c.at(desk.Config.Acts, func(d *desk.Desk) error {
+				p, doc := c.progress(), answer.NewLedgerCheck()
+				err := d.Office.CheckLedger(c.ctx, d.Who, doc.Adding(p))
+				p.Done()
+				if err := c.print(doc, err); err != nil {
+					return err
+				}
+				return doc.Problem()
+			})
+		}})
 }
 
 func newLedgerDisown(a *app) *cobra.Command {
-	var tenant, ground, output string
+	var ground string
 	var yes bool
-	cmd := &cobra.Command{
-		Use:   "disown EVENT…",
-		Short: "Take events that are not the ledger's own out of views, reports and packages",
-		Args:  cobra.ArbitraryArgs, // custody says that one is missing
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			ids, err := parseEventIDs(args)
+	return a.command(command{use: "disown EVENT…",
+		short: "Take events that are not the ledger's own out of views, reports and packages",
+		args:  cobra.ArbitraryArgs, // custody says that one is missing
+		flags: func(f flags) {
+			f.StringVar(&f.c.tenant, "tenant", "",
+				"disown as this tenant; without it, as the operator of the whole ledger")
+			f.StringVar(&ground, "ground", "", "how they came there: "+strings.Join(custody.DisownGrounds, ", "))
+			f.BoolVar(&yes, "yes", false, "yes, disown them")
+			f.output()
+		},
+		run: func(c *call) error {
+			ids, err := parseEventIDs(c.args)
 			if err != nil {
 				return err
 			}
@@ -76,34 +58,20 @@ func newLedgerDisown(a *app) *cobra.Command {
 			if !yes {
 				return usage("disowning cannot be undone: add --yes to disown %s events", terminal.Count(len(ids)))
 			}
-			d, err := a.openOffice(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, d.Close()) }()
-			if tenant != "" {
-				if d.tenant, err = d.office.Tenant(cmd.Context(), d.who, tenant); err != nil {
-					return err
+			return c.at(desk.Config.Acts, func(d *desk.Desk) error {
+				if c.tenant != "" {
+					if err := d.Choose(c.ctx, c.tenant); err != nil {
+						return err
+					}
 				}
-			}
-			p := terminal.NewProgress(cmd.ErrOrStderr())
-			done, err := d.office.Disown(cmd.Context(), d.who, d.tenant.ID, ids, ground, func(read uint64) {
-				p.Show("reading the ledger: %s events", terminal.Count(read))
+				p := c.progress()
+				done, err := d.Office.Disown(c.ctx, d.Who, d.Tenant.ID, ids, ground, func(read uint64) {
+					p.Show("reading the ledger: %s events", terminal.Count(read))
+				})
+				p.Done()
+				return c.print(answer.NewDisowned(done), err)
 			})
-			p.Done()
-			if err != nil {
-				return err
-			}
-			doc := answer.NewDisowned(done)
-			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
-		},
-	}
-	cmd.Flags().StringVar(&tenant, "tenant", "",
-		"disown as this tenant; without it, as the operator of the whole ledger")
-	cmd.Flags().StringVar(&ground, "ground", "", "how they came there: "+strings.Join(custody.DisownGrounds, ", "))
-	cmd.Flags().BoolVar(&yes, "yes", false, "yes, disown them")
-	outputFlag(cmd, &output)
-	return cmd
+		}})
 }
 
 func parseEventIDs(args []string) (ids []uuid.UUID, err error) {

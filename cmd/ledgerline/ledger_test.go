@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -11,12 +12,19 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
+
+func checkLedger(d *desk.Desk) (answer.LedgerCheck, error) {
+	doc := answer.NewLedgerCheck()
+	err := d.Office.CheckLedger(context.Background(), d.Who, doc.Adding(terminal.NewProgress(io.Discard)))
+	return doc, err
+}
 
 // A check names what is not the ledger's own, and what it says of the streams of others
 // is bounded in form and number.
@@ -32,8 +40,7 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	p := terminal.NewProgress(&strings.Builder{})
-	doc, err := d.check(context.Background(), p)
+	doc, err := checkLedger(d)
 	if err != nil || doc.Events != before+1 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
 		len(doc.Findings) != 2 {
 		t.Fatalf("%+v, %v", doc, err)
@@ -47,11 +54,11 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 	if raw, err := json.Marshal(doc); err != nil || strings.Contains(string(raw), "anna") {
 		t.Errorf("%s, %v", raw, err)
 	}
-	if _, err := d.office.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID},
+	if _, err := d.Office.Disown(context.Background(), d.Who, uuid.Nil, []uuid.UUID{forged.ID},
 		"test", nil); err != nil {
 		t.Fatal(err)
 	}
-	if doc, err = d.check(context.Background(), p); err != nil || doc.Forged != 0 || doc.Disowned != 1 ||
+	if doc, err = checkLedger(d); err != nil || doc.Forged != 0 || doc.Disowned != 1 ||
 		!doc.Findings[0].Disowned {
 		t.Errorf("%+v, %v", doc, err)
 	}
@@ -67,17 +74,16 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 // for them.
 func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	d := newDesktop(t)
-	p := terminal.NewProgress(&strings.Builder{})
-	doc, err := d.desk.check(context.Background(), p)
+	doc, err := checkLedger(&d.desk)
 	if err != nil || doc.Unnaming != 0 || len(doc.Findings) != 0 {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	c := schemas.Default()
-	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.tenant.ID,
+	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.Tenant.ID,
 		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(),
 		Recorded: time.Now(),
 		Source:   "test"}
-	err = d.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
+	err = d.vault.Update(context.Background(), d.desk.Tenant.ID, func(tx *vault.Tx) error {
 		anna, _, err := tx.Person(vault.PersonHint{UPN: annaLogin, At: time.Now()})
 		if err != nil {
 			return err
@@ -97,7 +103,7 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	if _, err := d.ledger.Append(context.Background(), e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
 		t.Fatal(err)
 	}
-	doc, err = d.desk.check(context.Background(), p)
+	doc, err = checkLedger(&d.desk)
 	if err != nil || doc.Unnaming != 1 || len(doc.Findings) != 1 || doc.Findings[0].ID != draft.ID {
 		t.Fatalf("%+v, %v", doc, err)
 	}

@@ -2,8 +2,8 @@
 // its three servers on one machine, and the other commands feed it, follow it, report
 // from it and answer data subjects.
 //
-// It is the only place where adapters are wired to the rooms that use them,
-// and where people are spoken to.
+// It is flags and printing: each command hands what was typed to a room below, and prints what
+// that came to.
 package main
 
 import (
@@ -38,7 +38,15 @@ func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+	return wrong(fmt.Errorf(format, args...))
+}
+
+// wrong says that an error, if it is one, lies in what was typed.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUsage, err}
 }
 
 func main() {
@@ -65,7 +73,7 @@ func run(ctx context.Context, args []string) int {
 // execute runs the command and returns the exit code; what is wrong with what was asked is said in
 // flags.
 func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
-	err := inFlags(a.inFlags(root.ExecuteContext(ctx)))
+	err := inFlags(root.ExecuteContext(ctx))
 	if err == nil {
 		return exitOK, nil
 	}
@@ -96,12 +104,11 @@ func newRoot(a *app) *cobra.Command {
 			return a.load(cmd)
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
-		newViews(a), newRelay(a),
-		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a), newOfficer(a),
-		newSchema())
+		newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), newFleet(a), newRestore(a),
+		newReindex(a), newOfficer(a), newSchema(a))
 	explain(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/settings"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -54,7 +55,7 @@ func newMachine(t *testing.T) machine {
 // run runs a command and returns what it printed, on both outputs, and its exit code and error.
 func (m machine) run(input string, args ...string) string {
 	m.t.Helper()
-	a := &app{places: places{cost: accounts.Cost{Passes: 1, MemoryKB: 8, Lanes: 1}}}
+	a := &app{places: desk.Places{Cost: accounts.Cost{Passes: 1, MemoryKB: 8, Lanes: 1}}}
 	root := newRoot(a)
 	var out bytes.Buffer
 	root.SetArgs(append(args, "--data", m.dir))

@@ -16,119 +16,89 @@ func newRestore(a *app) *cobra.Command {
 		newRestoreEventStore(a), newRestoreVault(a))
 }
 
-func checkRestoreFlags(output string, acceptLoss, yes bool) error {
-	if output != "text" && output != "json" {
-		return usage("--output %q is not text or json", output)
-	}
-	if acceptLoss && !yes {
+// loss are the flags by which a loss is accepted.
+type loss struct{ accept, yes bool }
+
+func (l *loss) flags(f flags, help string) {
+	f.BoolVar(&l.accept, "accept-loss", false, help)
+	f.BoolVar(&l.yes, "yes", false, "with --accept-loss: it cannot be undone")
+}
+
+func (l *loss) check() error {
+	if l.accept && !l.yes {
 		return usage("a loss that was accepted cannot be undone: look first without --accept-loss, then add --yes")
 	}
 	return nil
 }
 
 func newRestoreEventStore(a *app) *cobra.Command {
-	var output string
-	var acceptLoss, yes bool
-	cmd := &cobra.Command{
-		Use:   "eventstore",
-		Short: "Complete an older or empty event store from the topics, byte for byte",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkRestoreFlags(output, acceptLoss, yes); err != nil {
+	var l loss
+	return a.command(command{use: "eventstore",
+		short: "Complete an older or empty event store from the topics, byte for byte",
+		flags: func(f flags) {
+			l.flags(f, "declare lost what the vault knows to have been in the ledger and no topic holds")
+			f.output()
+		},
+		run: func(c *call) error {
+			if err := l.check(); err != nil {
 				return err
 			}
-			doc, err := restore.EventStore(cmd.Context(), a.node(cmd.ErrOrStderr()), acceptLoss)
-			if err != nil {
-				return err
-			}
-			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText); err != nil {
+			doc, err := restore.EventStore(c.ctx, c.node(c.err), l.accept)
+			if err := c.print(doc, err); err != nil {
 				return err
 			}
 			if doc.Missing > 0 && !doc.Accepted {
 				return fmt.Errorf("the vault has noted %s events more than the topics hold. If a newer copy of the "+
 					"event store or of the topics is to be had, put it back and run this again. Otherwise `%s "+
 					"--accept-loss --yes` declares that they are lost", terminal.Count(doc.Missing),
-					a.commandLine("restore eventstore"))
+					c.commandLine("restore eventstore"))
 			}
 			return nil
-		},
-	}
-	outputFlag(cmd, &output)
-	cmd.Flags().BoolVar(&acceptLoss, "accept-loss", false,
-		"declare lost what the vault knows to have been in the ledger and no topic holds")
-	cmd.Flags().BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
-	return cmd
+		}})
 }
 
 func newRestoreVault(a *app) *cobra.Command {
-	var o restore.VaultOptions
-	var output string
-	var yes bool
-	cmd := &cobra.Command{
-		Use:   "vault [--from DIR] [--accept-loss --yes]",
-		Short: "Make a vault that was put back fit the ledger: erasures first, then what it lacks",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkRestoreFlags(output, o.AcceptLoss, yes); err != nil {
+	var l loss
+	var from string
+	return a.command(command{use: "vault [--from DIR] [--accept-loss --yes]",
+		short: "Make a vault that was put back fit the ledger: erasures first, then what it lacks",
+		flags: func(f flags) {
+			f.StringVar(&from, "from", "", "folder with copies of vault.db and vault.slots, which are put in place")
+			l.flags(f, "declare lost what no copy of the vault can read any more")
+			f.output()
+		},
+		run: func(c *call) error {
+			if err := l.check(); err != nil {
 				return err
 			}
-			who, err := a.who().Keeper()
+			who, err := c.who().Keeper()
 			if err != nil {
 				return err
 			}
-			doc, err := restore.Vault(cmd.Context(), a.node(cmd.ErrOrStderr()), who, o)
-			var older *restore.Problem
-			if errors.As(err, &older) && older.Code == restore.ErrOlder {
+			doc, err := restore.Vault(c.ctx, c.node(c.err), who,
+				restore.VaultOptions{From: from, AcceptLoss: l.accept})
+			if older := new(restore.Problem); errors.As(err, &older) && older.Code == restore.ErrOlder {
+				again := "restore vault"
+				if from != "" {
+					again += " --from " + terminal.Word(from)
+				}
 				return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put "+
 					"back a newer copy and run this again; or, where there is none, declare that what is sealed "+
 					"under those keys is lost: `%s --accept-loss --yes`", restore.LostText(older.Unknown),
-					a.commandLine("restore vault"+fromFlag(o.From)))
+					c.commandLine(again))
 			}
-			if err != nil {
-				return err
-			}
-			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
-		},
-	}
-	outputFlag(cmd, &output)
-	f := cmd.Flags()
-	f.StringVar(&o.From, "from", "", "folder with copies of vault.db and vault.slots, which are put in place")
-	f.BoolVar(&o.AcceptLoss, "accept-loss", false, "declare lost what no copy of the vault can read any more")
-	f.BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
-	return cmd
-}
-
-func fromFlag(from string) string {
-	if from == "" {
-		return ""
-	}
-	return " --from " + terminal.Word(from)
+			return c.print(doc, err)
+		}})
 }
 
 func newReindex(a *app) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "reindex",
-		Short: "Count the ledger anew: drop the sequence index and make it again",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkRestoreFlags(output, false, false); err != nil {
-				return err
-			}
-			doc, err := restore.Reindex(cmd.Context(), a.node(cmd.ErrOrStderr()))
+	return a.command(command{use: "reindex", short: "Count the ledger anew: drop the sequence index and make it again",
+		flags: flags.output,
+		run: func(c *call) error {
+			doc, err := restore.Reindex(c.ctx, c.node(c.err))
 			if err != nil {
 				return err
 			}
-			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
-				fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n",
-					doc.Ledger, terminal.Count(doc.Events), terminal.Count(doc.Foreign.Count))
-				if doc.Forged != nil && doc.Forged.Count > 0 {
-					fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: "+
-						"`%s` names them\n", terminal.Count(doc.Forged.Count), a.commandLine("ledger check"))
-				}
-			})
-		},
-	}
-	outputFlag(cmd, &output)
-	return cmd
+			return c.write(doc, func(w io.Writer) { doc.WriteText(w, c.commandLine("ledger check")) })
+		}})
 }

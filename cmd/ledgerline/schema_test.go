@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Every type's schema lies under its name; exporting again changes what differs and nothing else.
 func TestSchemaExportWritesTheSchemaOfEachType(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "schemas")
-	export := func() (doc exported) {
+	export := func() (doc answer.Schemas) {
 		t.Helper()
 		var out bytes.Buffer
 		root := newRoot(&app{})

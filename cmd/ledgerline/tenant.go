@@ -1,66 +1,49 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/answer"
-	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/internal/desk"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 func newTenant(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "tenant",
-		Short: "Declare, change and list tenants",
-	}
-	cmd.AddCommand(newTenantAdd(a), newTenantSet(a), newTenantList(a))
-	return cmd
+	return group("tenant", "Declare, change and list tenants", newTenantAdd(a), newTenantSet(a), newTenantList(a))
+}
+
+func sourcesFlag(f flags, to *office.AskedSources) {
+	f.StringSliceVar((*[]string)(to), "source-tenant", nil,
+		"tenant id in the source systems (repeatable), or "+office.AnySource)
 }
 
 func newTenantAdd(a *app) *cobra.Command {
-	var sources []string
-	var zone, lang string
-	cmd := &cobra.Command{
-		Use:   "add NAME --source-tenant ID…|any",
-		Short: "Declare a tenant, and which source tenants' records are its own",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if len(sources) == 0 {
-				return usage("--source-tenant is required: the source's tenant id, or any")
-			}
-			n := vault.NewTenant{Name: args[0], TimeZone: zone, Language: lang}
-			n.AnySource, n.Sources = sourceTenants(sources)
-			if l, ok := words.Default().Language(n.Language); ok && n.TimeZone == "" {
-				n.TimeZone = l.Location().String()
-			}
-			if _, err := time.LoadLocation(n.TimeZone); err != nil {
-				return usage("--time-zone %q is not an IANA name such as Europe/Amsterdam", zone)
-			}
-			if err := n.Validate(); err != nil {
-				return &exitError{exitUsage, err}
-			}
-			d, err := a.openOffice(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, d.Close()) }()
-			t, err := d.office.AddTenant(cmd.Context(), d.who, n)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "tenant %q is declared; in the ledger it is %s\n", t.Name, t.ID)
-			return nil
+	var asked office.AskedTenant
+	return a.command(command{use: "add NAME --source-tenant ID…|any",
+		short: "Declare a tenant, and which source tenants' records are its own", args: cobra.ExactArgs(1),
+		flags: func(f flags) {
+			sourcesFlag(f, &asked.Sources)
+			f.StringVar(&asked.Zone, "time-zone", "", "IANA time zone of its reports; default "+zonesOfLanguages())
+			f.choice(&asked.Language, "language", "", words.Base, strings.Join(words.Languages(), " or "),
+				words.Languages()...)
 		},
-	}
-	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
-	cmd.Flags().StringVar(&zone, "time-zone", "", "IANA time zone of its reports; default "+zonesOfLanguages())
-	choiceFlag(cmd, &lang, "language", "", words.Base, strings.Join(words.Languages(), " or "), words.Languages()...)
-	return cmd
+		run: func(c *call) error {
+			asked.Name = c.args[0]
+			n, err := asked.Tenant()
+			if err != nil {
+				return wrong(err)
+			}
+			return c.at(desk.Config.Acts, func(d *desk.Desk) error {
+				t, err := d.Office.AddTenant(c.ctx, d.Who, n)
+				if err != nil {
+					return err
+				}
+				return c.tell("tenant %q is declared; in the ledger it is %s", t.Name, t.ID)
+			})
+		}})
 }
 
 // zonesOfLanguages says which time zone a language has where nobody gives one.
@@ -74,67 +57,35 @@ func zonesOfLanguages() string {
 	return out + "else " + base.Location().String()
 }
 
-// sourceTenants splits what --source-tenant was given.
-func sourceTenants(given []string) (all bool, ids []string) {
-	for _, s := range given {
-		if s == "any" {
-			all = true
-		} else {
-			ids = append(ids, s)
-		}
-	}
-	return all, ids
-}
-
 func newTenantSet(a *app) *cobra.Command {
-	var sources []string
-	cmd := &cobra.Command{
-		Use:   "set NAME --source-tenant ID…|any",
-		Short: "Change which source tenants' records are a tenant's own",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if len(sources) == 0 {
-				return usage("--source-tenant is required: the source's tenant id, or any")
-			}
-			if strings.TrimSpace(args[0]) == "" {
+	var sources office.AskedSources
+	return a.command(command{use: "set NAME --source-tenant ID…|any",
+		short: "Change which source tenants' records are a tenant's own", args: cobra.ExactArgs(1),
+		flags: func(f flags) { sourcesFlag(f, &sources) },
+		run: func(c *call) error {
+			c.tenant = c.args[0]
+			all, ids, err := sources.Check()
+			if len(sources) > 0 && strings.TrimSpace(c.tenant) == "" {
 				return usage("name the tenant: `ledgerline tenant list` shows them")
+			} else if err != nil {
+				return wrong(err)
 			}
-			all, ids := sourceTenants(sources)
-			if err := vault.CheckSources(all, ids); err != nil {
-				return &exitError{exitUsage, err}
-			}
-			d, err := a.openDesk(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, d.Close()) }()
-			t, err := d.office.SetSources(cmd.Context(), d.who, d.tenant.ID, all, ids)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "tenant %q takes records of: %s\n", t.Name, answer.Sources(t))
-			return nil
-		},
-	}
-	cmd.Flags().StringSliceVar(&sources, "source-tenant", nil, "tenant id in the source systems (repeatable), or any")
-	return cmd
+			return c.forTenant(func(d *desk.Desk) error {
+				t, err := d.Office.SetSources(c.ctx, d.Who, d.Tenant.ID, all, ids)
+				if err != nil {
+					return err
+				}
+				return c.tell("tenant %q takes records of: %s", t.Name, answer.Sources(t))
+			})
+		}})
 }
 
 func newTenantList(a *app) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List tenants",
-		Args:  cobra.NoArgs,
-		RunE: a.listing(func(cmd *cobra.Command, d *desk, _ []string) error {
-			all, err := d.office.Tenants(cmd.Context(), d.who)
-			if err != nil {
-				return err
-			}
-			docs := answer.TenantsOf(all)
-			return writeOutput(cmd.OutOrStdout(), output, docs, docs.WriteText)
-		}),
-	}
-	outputFlag(cmd, &output)
-	return cmd
+	return a.command(command{use: "list", short: "List tenants", flags: flags.output,
+		run: func(c *call) error {
+			return c.at(desk.Config.Lists, func(d *desk.Desk) error {
+				all, err := d.Office.Tenants(c.ctx, d.Who)
+				return c.print(answer.TenantsOf(all), err)
+			})
+		}})
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
+	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/feed"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
@@ -30,63 +32,52 @@ func runEngine() int {
 }
 
 func newUp(a *app) *cobra.Command {
-	var f feed.Config
-	cmd := &cobra.Command{
-		Use:   "up",
-		Short: "Run a whole ledger on this machine: the three servers, relay and views",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.up(cmd.Context(), cmd.OutOrStdout(), f)
+	var fleet feed.Config
+	return a.command(command{use: "up",
+		short: "Run a whole ledger on this machine: the three servers, relay and views",
+		flags: func(f flags) {
+			f.IntVar(&fleet.Devices, "fleet", 0,
+				"feed a generated fleet of this many devices, once, as tenant "+feed.Tenant)
+			f.IntVar(&fleet.Days, "fleet-days", 30, "days of change of the generated fleet")
+			f.Uint64Var(&fleet.Seed, "fleet-seed", 1, "seed of the generated fleet")
 		},
-	}
-	fleetFlags(cmd, &f)
-	return cmd
+		run: func(c *call) error { return c.up(fleet) }})
 }
 
-func (a *app) up(ctx context.Context, out io.Writer, f feed.Config) (err error) {
-	if err := f.Validate(); err != nil {
-		return &exitError{exitUsage, err}
+func (c *call) up(fleet feed.Config) (err error) {
+	if err := fleet.Validate(); err != nil {
+		return wrong(err)
 	}
-	n, err := node.New(a.node(out))
+	n, err := node.New(c.node(c.out))
 	if err != nil {
 		return err
 	}
-	if err := n.Start(ctx); err != nil {
+	if err := n.Start(c.ctx); err != nil {
 		return err
 	}
 	defer func() {
-		fmt.Fprintln(out, "stopping: draining relay and views")
+		fmt.Fprintln(c.out, "stopping: draining relay and views")
 		err = n.Stop(err)
-		fmt.Fprintln(out, "stopped")
+		fmt.Fprintln(c.out, "stopped")
 	}()
-	a.describe(out, n)
-	if f.Devices > 0 {
-		if err := a.feed(ctx, out, n, f); err != nil {
-			if ctx.Err() != nil {
+	answer.WriteUp(c.out, n, c.cfg, c.commandLine("connect"))
+	if fleet.Devices > 0 {
+		if err := c.feed(n, fleet); err != nil {
+			if c.ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("feed the fleet: %w", err)
 		}
-		fmt.Fprintln(out, "\nThe ledger is up and stays up until Ctrl-C.")
+		fmt.Fprintln(c.out, "\nThe ledger is up and stays up until Ctrl-C.")
 	}
-	return n.Wait(ctx)
+	return n.Wait(c.ctx)
 }
 
-// describe says where everything is.
-func (a *app) describe(out io.Writer, n *node.Node) {
-	fmt.Fprintf(out, `
-Ledgerline is up.
-  ledger        %s
-  data          %s
-  event store   %s
-  Kafka         %s
-  ClickHouse    %s
-  attach        %s     accounts and lines for kcat, curl, Python, …
-  key file      %s     keep a copy apart from the data: without it nothing sealed can be read
-`, n.Ledger.ID(), a.cfg.Data, n.Shown()["eventstore"], n.Shown()["kafka"], n.Shown()["clickhouse"],
-		a.commandLine("connect"), a.cfg.KeyPath())
-	if how := n.Confinement(); how != "" {
-		fmt.Fprintf(out, "  engine        %s\n", how)
+// feed feeds a generated fleet into the ledger that runs here.
+func (c *call) feed(n *node.Node, fleet feed.Config) error {
+	d, err := desk.Config{Node: c.node(nil), Who: c.who(), Warnings: io.Discard}.In(n)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintln(out)
+	return fleet.Into(c.ctx, c.out, n, d.Office, d.Who, c.cfg.Data)
 }

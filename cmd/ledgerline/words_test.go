@@ -156,7 +156,7 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 	viewer := access.Principal{Login: "viewer@contoso.example", Roles: []access.Role{access.Viewer}, All: true}
 	self := access.Principal{Login: annaLogin, Roles: operator.Roles, All: true}
 	self.Roles = append([]access.Role{access.Officer}, self.Roles...)
-	usual := d.desk.who
+	usual := d.desk.Who
 	for _, tc := range []struct {
 		who  access.Principal
 		args []string
@@ -189,7 +189,7 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 		{usual, []string{"tenant", "add", "Contoso", "--source-tenant", "any"}, exitFailed,
 			`tenant "Contoso" exists already`},
 	} {
-		d.desk.who = tc.who
+		d.desk.Who = tc.who
 		_, code, err := d.run(annaLogin+"\n", tc.args...)
 		if err == nil || code != tc.code || !strings.Contains(err.Error(), tc.says) ||
 			strings.Contains(err.Error(), "@contoso") {

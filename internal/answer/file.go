@@ -2,6 +2,7 @@ package answer
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,11 +21,39 @@ func NewFile(path string) (*File, error) {
 	return &File{f, path}, err
 }
 
+// CheckTarget refuses a file that exists, and one whose folder is none.
+func CheckTarget(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return exists(path)
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", filepath.Dir(path))
+	}
+	return err
+}
+
+func exists(path string) error { return fmt.Errorf("%s exists: move it away, or name another", path) }
+
+// NewTarget is NewFile for a file that must not exist yet; its error says what to do.
+func NewTarget(path string) (*File, error) {
+	if _, err := os.Lstat(path); err == nil {
+		return nil, exists(path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	t, err := NewFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("no file can be made in %s: %w", filepath.Dir(path), cause(err))
+	}
+	return t, nil
+}
+
 // Path is where the file appears.
 func (t *File) Path() string { return t.path }
 
-// Cause is an error of the file system without the path.
-func Cause(err error) error {
+// cause is an error of the file system without the path.
+func cause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err

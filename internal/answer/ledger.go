@@ -42,6 +42,16 @@ type LedgerFinding struct {
 	Missing  []string  `json:"missing,omitempty"` // attributes whose person the event does not name
 }
 
+// Adding returns what adds each event that is found, and shows how far the check is.
+func (d *LedgerCheck) Adding(p *terminal.Progress) func(ledger.Found) error {
+	return func(f ledger.Found) error {
+		d.Add(f)
+		p.Show("reading the event store: %s events of the ledger, %s foreign", terminal.Count(d.Events),
+			terminal.Count(d.Foreign))
+		return nil
+	}
+}
+
 // Add counts an event, and tells it where something is to be told.
 func (d *LedgerCheck) Add(f ledger.Found) {
 	if f.Verdict != ledger.Foreign {

@@ -77,6 +77,19 @@ func fetchBackup(ctx context.Context, address string, w io.Writer) error {
 	return nil
 }
 
+// CheckEventStore reads every record of the event store in a folder, and tells how far it is. It
+// errs with eventlog.ErrLocked where another process has it.
+func CheckEventStore(ctx context.Context, c Config, dir string) (eventlog.Report, error) {
+	defer c.Console.Done()
+	return eventstore.Check(ctx, dir, c.Log, func(p eventlog.Progress) {
+		if p.Total == 0 {
+			c.Console.Show("%s: %s", p.Phase, terminal.Count(int64(p.Done)))
+			return
+		}
+		c.Console.Show("%s: %s of %s", p.Phase, terminal.Count(int64(p.Done)), terminal.Count(int64(p.Total)))
+	})
+}
+
 // WriteCheck writes for a person what a check of an event store's files found.
 func WriteCheck(w io.Writer, r eventlog.Report) {
 	for _, f := range r.Findings {

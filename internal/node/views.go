@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -146,6 +147,14 @@ func Reconcile(
 		return reconcile.Result{}, err
 	}
 	return r.Run(ctx)
+}
+
+// ViewsAway says how the views are removed, so that the next start makes them anew.
+func (c Config) ViewsAway() string {
+	if c.Settings.ClickHouse.Address != "" {
+		return "drop the database " + c.Settings.ClickHouse.Database
+	}
+	return "move " + c.Dir().Path(embedded.ClickHouseDir) + " away"
 }
 
 // NoViewError says that there is no view of a name.

@@ -2,10 +2,21 @@ package office
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Asked is a report as people ask for it, in texts: the flags of a command, the fields of a form.
@@ -13,20 +24,58 @@ import (
 type Asked struct {
 	Lang, Zone     string // of the answer; the tenant's where empty
 	From, To, AsOf string // dates or times; a date alone as the moment means the end of that day
-	Seq            *uint64
+	Seq            *int64
 	Filters        map[string]string
 	Purpose        string
 	Masked         bool
 	Sample         int
-	Seed           uint64
+	Seed           *uint64
+	Wait           time.Duration // for the views at most
+	NoWait         bool          // report on what they hold
+}
+
+// Check refuses what is wrong whatever the tenant. Its error is a *report.Problem or a *Problem.
+func (a Asked) Check(d report.Definition) error {
+	switch {
+	case d.Personal && !a.Masked && strings.TrimSpace(a.Purpose) == "":
+		return &report.Problem{Field: report.FieldPurpose, Code: report.Missing}
+	case d.Personal && a.Masked && a.Purpose != "":
+		return &report.Problem{Field: report.FieldPurpose, Code: report.Masked}
+	case a.Sample > 0 && a.Seed == nil:
+		return &report.Problem{Field: report.FieldSample, Code: report.Alone, Other: report.FieldSeed}
+	case a.Wait <= 0:
+		return &Problem{Field: FieldWait, Code: ErrUnfit, Given: a.Wait.String()}
+	case a.Seq != nil && *a.Seq < 0:
+		return &report.Problem{Field: report.FieldAsOfSeq, Code: report.Negative, Given: fmt.Sprint(*a.Seq)}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.Filters)) {
+		if strings.TrimSpace(a.Filters[id]) == "" {
+			return &report.Problem{Field: id, Filter: true, Code: report.Empty}
+		}
+	}
+	return nil
+}
+
+// Patience is how long the report waits for the views. waiting is called meanwhile.
+func (a Asked) Patience(waiting func()) Patience {
+	if a.NoWait {
+		return Patience{}
+	}
+	return Patience{a.Wait, waiting}
 }
 
 // Request is what the report is asked for the tenant. Its error is a *report.Problem or a
 // *Problem.
 func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, error) {
 	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: cmp.Or(a.Lang, t.Language),
-		Filters: a.Filters, Purpose: a.Purpose, Sample: a.Sample, Seed: a.Seed, Reveal: d.Personal && !a.Masked,
-		AsOfSeq: a.Seq}
+		Filters: a.Filters, Purpose: a.Purpose, Sample: a.Sample, Reveal: d.Personal && !a.Masked}
+	if a.Seed != nil {
+		req.Seed = *a.Seed
+	}
+	if a.Seq != nil {
+		seq := uint64(*a.Seq)
+		req.AsOfSeq = &seq
+	}
 	var err error
 	if req.Location, err = time.LoadLocation(cmp.Or(a.Zone, t.TimeZone)); err != nil {
 		return req, &Problem{Field: FieldZone, Code: ErrUnknown, Given: a.Zone}
@@ -48,20 +97,153 @@ func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, err
 	return req, nil
 }
 
-// Receipt is the day on which a request came in, as the tenant's calendar has it; today where
-// none is given. Its error is a *Problem.
-func Receipt(day string, now time.Time, t vault.Tenant) (time.Time, error) {
+// AskedRequest is a request of a data subject as people open one.
+type AskedRequest struct {
+	Right, Subject, Method string
+	Received               string // a day; today where empty
+	Person                 int    // which of several, 0 for none chosen
+}
+
+// Check refuses what is wrong whatever the tenant. Its error is a *Problem.
+func (a AskedRequest) Check() error {
+	if _, err := time.Parse(time.DateOnly, a.Received); a.Received != "" && err != nil {
+		return &Problem{Field: FieldReceived, Code: ErrUnfit, Given: a.Received}
+	}
+	if a.Person < 0 {
+		return &Problem{Field: FieldPerson, Code: ErrUnfit, Given: fmt.Sprint(a.Person)}
+	}
+	return nil
+}
+
+// Request is what is opened for the tenant, whose calendar says which day it came in. Its error is
+// a *Problem.
+func (a AskedRequest) Request(now time.Time, t vault.Tenant) (custody.NewRequest, error) {
+	r := custody.NewRequest{Right: a.Right, Identifier: a.Subject, Person: a.Person, Method: a.Method}
 	loc, err := time.LoadLocation(t.TimeZone)
 	if err != nil {
-		return time.Time{}, err
+		return r, err
 	}
-	if day == "" {
-		return now.In(loc), nil
+	if r.Received = now.In(loc); a.Received == "" {
+		return r, nil
 	}
-	at, err := time.ParseInLocation(time.DateOnly, day, loc)
-	if err != nil || at.After(now) {
-		return time.Time{}, &Problem{Field: FieldReceived, Code: ErrUnknown, Given: day,
+	r.Received, err = time.ParseInLocation(time.DateOnly, a.Received, loc)
+	if err != nil || r.Received.After(now) {
+		return r, &Problem{Field: FieldReceived, Code: ErrUnknown, Given: a.Received,
 			Known: []string{now.In(loc).Format(time.DateOnly), loc.String()}}
 	}
-	return at, nil
+	return r, nil
+}
+
+// AskedImport is an import as people ask for it.
+type AskedImport struct {
+	Paths        []string
+	Observed     string // when snapshots were taken that do not tell it
+	DryRun       bool
+	TakeNameless bool
+	Pace         Pace
+}
+
+// Source is what is imported. Its error is a *Problem.
+func (a AskedImport) Source(now time.Time) (intake.Source, error) {
+	s := intake.Source{Paths: a.Paths, DryRun: a.DryRun, TakeNameless: a.TakeNameless}
+	if a.Pace.Workers < 0 || a.Pace.Batch < 0 {
+		return s, &Problem{Field: FieldPace, Code: ErrUnfit}
+	}
+	if a.Observed == "" {
+		return s, nil
+	}
+	at, err := time.Parse(time.RFC3339, a.Observed)
+	switch {
+	case err != nil:
+		return s, &Problem{Field: FieldObserved, Code: ErrUnfit, Given: a.Observed}
+	case schemas.KnownTime(at).IsZero():
+		return s, &Problem{Field: FieldObserved, Code: ErrUnknown, Given: a.Observed}
+	case at.After(now):
+		return s, &Problem{Field: FieldObserved, Code: ErrFuture, Given: a.Observed}
+	}
+	s.Observed = at
+	return s, nil
+}
+
+// AskedTenant is a tenant as people declare one.
+type AskedTenant struct {
+	Name, Zone, Language string // without a zone, that of the language
+	Sources              AskedSources
+}
+
+// Tenant is what is declared. Its error is a *Problem, or what vault.NewTenant.Validate finds.
+func (a AskedTenant) Tenant() (vault.NewTenant, error) {
+	n := vault.NewTenant{Name: a.Name, TimeZone: a.Zone, Language: a.Language}
+	n.AnySource, n.Sources = a.Sources.split()
+	if len(a.Sources) == 0 {
+		return n, &Problem{Field: FieldSources, Code: ErrMissing}
+	}
+	if l, ok := words.Default().Language(n.Language); ok && n.TimeZone == "" {
+		n.TimeZone = l.Location().String()
+	}
+	if _, err := time.LoadLocation(n.TimeZone); err != nil {
+		return n, &Problem{Field: FieldZone, Code: ErrUnknown, Given: a.Zone}
+	}
+	return n, n.Validate()
+}
+
+// AnySource names every source tenant, among AskedSources.
+const AnySource = "any"
+
+// AskedSources are source tenants as people name them: ids, or AnySource.
+type AskedSources []string
+
+// Check refuses what cannot be a tenant's sources. Its error is a *Problem, or what
+// vault.CheckSources finds.
+func (a AskedSources) Check() (all bool, ids []string, err error) {
+	if len(a) == 0 {
+		return false, nil, &Problem{Field: FieldSources, Code: ErrMissing}
+	}
+	all, ids = a.split()
+	return all, ids, vault.CheckSources(all, ids)
+}
+
+func (a AskedSources) split() (all bool, ids []string) {
+	for _, s := range a {
+		if s == AnySource {
+			all = true
+		} else {
+			ids = append(ids, s)
+		}
+	}
+	return all, ids
+}
+
+// AllTenants names those of an account that acts for all tenants, those to come too.
+const AllTenants = "all"
+
+// AskedAccount is an account as people ask for it. Without tenants it is for the only one.
+type AskedAccount struct{ Roles, Tenants []string }
+
+// Account is the account of that name, for those of the principal's tenants that were named. Its
+// error is a *Problem.
+func (a AskedAccount) Account(
+	ctx context.Context, o *Office, p access.Principal, name string,
+) (accounts.Account, error) {
+	n := accounts.Account{Name: name, All: slices.Contains(a.Tenants, AllTenants)}
+	for _, r := range a.Roles {
+		n.Roles = append(n.Roles, access.Role(r))
+	}
+	names := a.Tenants
+	switch {
+	case n.All && len(names) > 1:
+		return n, &Problem{Field: FieldTenants, Code: ErrUnfit}
+	case n.All:
+		return n, nil
+	case len(names) == 0:
+		names = []string{""} // the only one
+	}
+	for _, t := range names {
+		found, err := o.Tenant(ctx, p, t)
+		if err != nil {
+			return n, err
+		}
+		n.Tenants = append(n.Tenants, found.ID)
+	}
+	return n, nil
 }

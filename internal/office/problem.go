@@ -7,6 +7,8 @@ var (
 	ErrMissing = errors.New("missing")       // it is needed: one of Known
 	ErrUnknown = errors.New("unknown")       // it is none of Known
 	ErrNone    = errors.New("there is none") // there is no tenant yet
+	ErrUnfit   = errors.New("unfit")         // it cannot be a value of this field
+	ErrFuture  = errors.New("to come")       // it names a time that has not come
 )
 
 // Fields of what is asked for.
@@ -14,6 +16,12 @@ const (
 	FieldTenant   = "tenant"   // its name
 	FieldZone     = "zone"     // an IANA name
 	FieldReceived = "received" // a day up to today: Known is today, and the tenant's time zone
+	FieldTenants  = "tenants"  // of an account: names, or AllTenants alone
+	FieldSources  = "sources"  // source tenants of a tenant
+	FieldPerson   = "person"   // which of several, from 1
+	FieldObserved = "observed" // a time with its zone
+	FieldPace     = "pace"     // of an import
+	FieldWait     = "wait"     // for the views
 )
 
 // Problem is one thing that is wrong with what was asked. It unwraps to its code.

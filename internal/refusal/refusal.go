@@ -5,6 +5,7 @@
 package refusal
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/restore"
+	"github.com/ledgerline/ledgerline/internal/signin"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -36,6 +38,23 @@ func In(err error) (text string, usage, ok bool) {
 		usage = usage && p.code == wrong
 	}
 	return strings.Join(texts, "\n"), usage, true
+}
+
+// WayOut adds what is to be typed to errors that a room says in words, and tells whether the
+// command line was wrong.
+func WayOut(err error) (_ error, usage bool) {
+	switch {
+	case errors.Is(err, datadir.ErrNotUp):
+		return fmt.Errorf("%w: start it with `ledgerline up`, name its directory with --data, or configure "+
+			"eventstore.address, kafka.brokers and clickhouse.address", err), false
+	case errors.Is(err, office.ErrViewsBehind):
+		return fmt.Errorf("%w (--no-wait reports on what they hold)", err), false
+	case errors.Is(err, signin.ErrNoName):
+		return fmt.Errorf("%w: --as NAME", err), true
+	case errors.Is(err, terminal.ErrShort), errors.Is(err, terminal.ErrDifferent):
+		return err, true
+	}
+	return err, false
 }
 
 // kind says whose fault it was.
@@ -158,9 +177,17 @@ func reportText(p *report.Problem) string {
 			return fmt.Sprintf("%s %s is too many: at most %d", flag, p.Given, p.Most)
 		}
 		return flag + " takes one value at a time"
+	case report.Masked:
+		return flag + " and --masked do not go together: masked, nothing is unsealed and no purpose is recorded"
 	case report.Negative:
+		if p.Field == report.FieldAsOfSeq {
+			return fmt.Sprintf("%s %s is no ledger sequence: they count from 0", flag, p.Given)
+		}
 		return fmt.Sprintf("%s %s is negative", flag, p.Given)
 	case report.Alone:
+		if p.Field == report.FieldSample {
+			return flag + " needs " + flagOf(p.Other) + ", so that an auditor can draw the same rows again"
+		}
 		return fmt.Sprintf("%s is given without %s", flag, flagOf(p.Other))
 	case report.NoTime:
 		return fmt.Sprintf("%s %q is not a date or time: write 2026-03-01 or 2026-03-01T09:30:00+01:00", flag, p.Given)
@@ -268,12 +295,33 @@ func deniedText(d *access.Denied) string {
 	return d.Error()
 }
 
-// officeText is what is wrong with a tenant, a time zone or a day that was named.
+// officeText is what is wrong with what was asked of a use case.
 func officeText(p *office.Problem) string {
 	switch p.Field {
 	case office.FieldZone:
 		return fmt.Sprintf("--time-zone %q is not an IANA name such as Europe/Amsterdam", p.Given)
+	case office.FieldSources:
+		return "--source-tenant is required: the source's tenant id, or " + office.AnySource
+	case office.FieldTenants:
+		return "--tenant " + office.AllTenants + " names all tenants: leave out the others"
+	case office.FieldPerson:
+		return fmt.Sprintf("--person %s is none of those listed: they count from 1", p.Given)
+	case office.FieldPace:
+		return "--workers and --batch count from 1; 0 is the default"
+	case office.FieldWait:
+		return fmt.Sprintf("--wait %s is not longer than nothing: --no-wait does not wait", p.Given)
+	case office.FieldObserved:
+		switch p.Code {
+		case office.ErrFuture:
+			return fmt.Sprintf("--observed %s is in the future: nothing was observed then", p.Given)
+		case office.ErrUnknown:
+			return fmt.Sprintf("--observed %s is of a year that means unknown", p.Given)
+		}
+		return "--observed wants a time with its zone: 2026-09-04T08:00:00Z or 2026-09-04T10:00:00+02:00"
 	case office.FieldReceived:
+		if p.Code == office.ErrUnfit {
+			return fmt.Sprintf("--received %q is not a day in the form 2026-03-01", p.Given)
+		}
 		return fmt.Sprintf("--received %q is not a day up to today (%s)", p.Given, strings.Join(p.Known, " in "))
 	}
 	var names []string
@@ -365,6 +413,10 @@ const FindsOut = "`ledgerline ledger check` names forged events, `ledgerline led
 // restoreText says why nothing is restored.
 func restoreText(p *restore.Problem) (string, kind) {
 	switch p.Code {
+	case restore.ErrNoTopic:
+		return fmt.Sprintf("%q is not a topic of the ledger, such as ledger.device", p.At), wrong
+	case restore.ErrAllTopics:
+		return "--everything names every topic: name none beside it", wrong
 	case restore.ErrNoLedger:
 		return fmt.Sprintf("there is no ledger in %s (no %s at %s): name the right directory with --data, or make a "+
 			"ledger with `ledgerline up`", p.Path, p.Lacks, p.At), wrong

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/google/uuid"
 
@@ -51,4 +52,14 @@ func Reindex(ctx context.Context, c node.Config) (doc Counted, err error) {
 		return err
 	})
 	return doc, err
+}
+
+// WriteText says what was counted. check is the command that names forged events.
+func (d Counted) WriteText(w io.Writer, check string) {
+	fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n",
+		d.Ledger, terminal.Count(d.Events), terminal.Count(d.Foreign.Count))
+	if d.Forged != nil && d.Forged.Count > 0 {
+		fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: `%s` names them\n",
+			terminal.Count(d.Forged.Count), check)
+	}
 }

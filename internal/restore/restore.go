@@ -20,11 +20,13 @@ import (
 
 // Codes of a Problem.
 var (
-	ErrNoLedger = errors.New("the data directory holds no ledger")              // Path, Lacks, At
-	ErrNoVault  = errors.New("the data directory holds no vault")               // Path, Files
-	ErrNoCopy   = errors.New("the folder holds no copy of a vault")             // Files, Cause
-	ErrInTheWay = errors.New("a vault is there, and nothing is replaced")       // Path, At
-	ErrOlder    = errors.New("this copy of the vault is older than the ledger") // Unknown
+	ErrNoLedger  = errors.New("the data directory holds no ledger")              // Path, Lacks, At
+	ErrNoVault   = errors.New("the data directory holds no vault")               // Path, Files
+	ErrNoCopy    = errors.New("the folder holds no copy of a vault")             // Files, Cause
+	ErrInTheWay  = errors.New("a vault is there, and nothing is replaced")       // Path, At
+	ErrOlder     = errors.New("this copy of the vault is older than the ledger") // Unknown
+	ErrNoTopic   = errors.New("the ledger has no such topic")                    // At
+	ErrAllTopics = errors.New("every topic is named, and others beside it")
 )
 
 // Problem is why nothing is restored. It unwraps to its code, and to what caused it.
@@ -32,7 +34,7 @@ type Problem struct {
 	Code    error
 	Path    string          // the data directory
 	Lacks   string          // what it lacks, as people call it
-	At      string          // where that should be, or what is in the way
+	At      string          // where that should be, what is in the way, or what was named
 	Files   [2]string       // names of a vault's two files
 	Unknown custody.Unknown // what the copy does not know
 	Cause   error

@@ -3,8 +3,12 @@ package restore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
+	"slices"
 
+	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/deploy/embedded"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
@@ -24,14 +28,23 @@ func checkLedger(c node.Config) error {
 
 // Refilled is what became of topics.
 type Refilled struct {
-	Emptied int      // topics; the next `up` fills them
-	Filled  []string // topics that were recreated and filled
+	Everything bool     // all were to be emptied
+	Emptied    int      // topics; the next `up` fills them
+	Filled     []string // topics that were recreated and filled
 }
 
 // Topics recreates those topics that lost something, and those named, and fills them from the
 // ledger; or, with everything, empties all of them, whatever they hold. Nothing else may use the
 // data directory.
 func Topics(ctx context.Context, c node.Config, everything bool, topics []string) (doc Refilled, err error) {
+	for _, t := range topics {
+		if t != consumers.PositionTopic && !slices.Contains(consumers.EventTopics(), t) {
+			return doc, &Problem{Code: ErrNoTopic, At: t}
+		}
+	}
+	if everything && len(topics) > 0 {
+		return doc, &Problem{Code: ErrAllTopics}
+	}
 	if err := checkLedger(c); err != nil {
 		return doc, err
 	}
@@ -43,7 +56,7 @@ func Topics(ctx context.Context, c node.Config, everything bool, topics []string
 		if err != nil {
 			return err
 		}
-		if everything {
+		if doc.Everything = everything; everything {
 			emptied, err := r.RefillAll(ctx)
 			doc.Emptied = len(emptied)
 			return err
@@ -52,4 +65,17 @@ func Topics(ctx context.Context, c node.Config, everything bool, topics []string
 		return err
 	})
 	return doc, err
+}
+
+// WriteText says what became of them.
+func (d Refilled) WriteText(w io.Writer) {
+	switch {
+	case d.Everything:
+		fmt.Fprintf(w, "emptied %d topics; the next `ledgerline up` fills them\n", d.Emptied)
+	case len(d.Filled) == 0:
+		fmt.Fprintln(w, "no topic has lost anything")
+	}
+	for _, t := range d.Filled {
+		fmt.Fprintf(w, "filled again %s\n", t)
+	}
 }

@@ -75,6 +75,17 @@ func (w Who) login() (string, error) {
 	return u.Username + "@" + host, nil
 }
 
+// ErrNoName says that a password's file was named, and no account.
+var ErrNoName = errors.New("as-password-file is for an account, and none is named")
+
+// Check refuses a password's file, "" for none, where no account is named. It errs with ErrNoName.
+func (w Who) Check(file string) error {
+	if w.As == "" && file != "" {
+		return ErrNoName
+	}
+	return nil
+}
+
 // ErrNoPassword says that an account was named, and no password given.
 var ErrNoPassword = errors.New("no password was given: type it, give it as the first line of standard input, or " +
 	"name its file by as-password-file")

@@ -105,3 +105,22 @@ func readLine(in io.Reader) (string, error) {
 		}
 	}
 }
+
+// ErrNoName says that nothing was typed where a name was to be.
+var ErrNoName = errors.New("standard input holds no name")
+
+// Name returns the line that is typed at a terminal, which is asked for it on prompt by what it
+// is, or the first line of what is none. Blanks at its ends are left out. It errs with ErrNoName.
+func Name(in io.Reader, prompt io.Writer, what string) (string, error) {
+	if Is(in) {
+		fmt.Fprint(prompt, what+": ")
+	}
+	line, err := readLine(in)
+	if err != nil {
+		return "", err
+	}
+	if line = strings.TrimSpace(line); line == "" {
+		return "", ErrNoName
+	}
+	return line, nil
+}

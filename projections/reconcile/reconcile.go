@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/retry"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -91,6 +92,14 @@ func (c Config) Validate() error {
 type Progress struct {
 	View     string `json:"view"` // "events" while the ledger is read
 	Done, Of uint64
+}
+
+// String says it for a person.
+func (p Progress) String() string {
+	if p.View == "events" {
+		return fmt.Sprintf("comparing events: %s of %s", terminal.Count(p.Done), terminal.Count(p.Of))
+	}
+	return fmt.Sprintf("comparing %s: part %d of %d", p.View, p.Done, p.Of)
 }
 
 // Reconciler compares. It may be asked for its status at any time; one run goes at a time.

@@ -21,6 +21,7 @@ const (
 	TooMany  Code = "too many"             // more than one value, or more than Most
 	Negative Code = "negative"             // a number below 0
 	Alone    Code = "alone"                // it needs the field Other beside it
+	Masked   Code = "not when masked"      // nothing is to be unsealed, so that it says nothing
 	NoTime   Code = "no time"              // neither a date nor a time
 	Skipped  Code = "skipped"              // the clock of Zone skips this time
 	Twice    Code = "twice"                // the clock of Zone shows this time twice; Known are the two
