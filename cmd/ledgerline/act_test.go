@@ -21,6 +21,8 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/office"
@@ -281,7 +283,7 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 			args := append(slices.Clone(tc.command), wrong...)
 			_, code, err := d.run(annaLogin+"\n", args...)
 			what := strings.Join(tc.command[:min(2, len(tc.command))], " ") + " … " + strings.Join(wrong, " ")
-			if err == nil || code != exitUsage && code != exitFailed {
+			if err == nil || code != cli.Wrong && code != cli.Failed {
 				t.Errorf("%s: exit %d, %v, want it refused", what, code, err)
 			}
 			if n := len(d.store.Events()); n != before {
@@ -314,7 +316,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")
 	for _, fails := range []error{nil, errors.New("cut")} {
-		to, err := target("file", path)
+		to, err := answer.NewTarget(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +343,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("left: %v, %v", left, err)
 		}
 	}
-	to, err := target("file", path)
+	to, err := answer.NewTarget(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +371,7 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 		groups++
 		for _, wrong := range [][]string{{"leavrs"}, {"leavrs", "more"}} {
 			out, code, err := runCommand(t, "", append(slices.Clone(path), wrong...)...)
-			if code != exitUsage || err == nil || !strings.Contains(err.Error(), `unknown command "leavrs"`) {
+			if code != cli.Wrong || err == nil || !strings.Contains(err.Error(), `unknown command "leavrs"`) {
 				t.Errorf("%s %v: exit %d, %v, %q", c.CommandPath(), wrong, code, err, out)
 				continue
 			}
@@ -387,10 +389,10 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 	if groups < 6 || leaves < 20 {
 		t.Errorf("%d groups and %d commands were walked", groups, leaves)
 	}
-	if _, code, err := runCommand(t, "", "help", "leavers"); code != exitUsage || err == nil {
+	if _, code, err := runCommand(t, "", "help", "leavers"); code != cli.Wrong || err == nil {
 		t.Errorf("help on nothing: exit %d, %v", code, err)
 	}
-	if out, code, err := runCommand(t, "", "help", "report"); code != exitOK || err != nil ||
+	if out, code, err := runCommand(t, "", "help", "report"); code != cli.OK || err != nil ||
 		!strings.Contains(out, "device-history") {
 		t.Errorf("help on something: exit %d, %v", code, err)
 	}
@@ -415,7 +417,7 @@ func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 			t.Errorf("received %q: %q, %v", tc.given, out, err)
 		}
 	}
-	if _, code, err := d.run(annaLogin+"\n", "dsar", "open", "--received", "2026-12-01"); code != exitUsage {
+	if _, code, err := d.run(annaLogin+"\n", "dsar", "open", "--received", "2026-12-01"); code != cli.Wrong {
 		t.Errorf("tomorrow: exit %d, %v", code, err)
 	}
 }
@@ -434,7 +436,7 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 	d.store.Fail = func(schemas.Stream, []schemas.Event) error { return errors.New("no space left on device") }
 	for output, says := range map[string]string{"text": "So far:", "json": `"complete": false`} {
 		out, code, err := d.run("", "import", dir, "--output", output)
-		if err == nil || code != exitFailed || !strings.Contains(out, says) ||
+		if err == nil || code != cli.Failed || !strings.Contains(out, says) ||
 			!strings.Contains(err.Error(), "no space") {
 			t.Errorf("%s: exit %d, %v, %q", output, code, err, out)
 		}
@@ -455,7 +457,7 @@ func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(d.store.Events())
-	if _, code, err := d.run("", erase...); code != exitFailed || !errors.Is(err, vault.ErrErased) ||
+	if _, code, err := d.run("", erase...); code != cli.Failed || !errors.Is(err, vault.ErrErased) ||
 		!strings.Contains(err.Error(), "erased before") {
 		t.Errorf("again: exit %d, %v", code, err)
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/settings"
@@ -51,10 +54,10 @@ func (a *app) load(cmd *cobra.Command) error {
 		flag := strings.ReplaceAll(s.Key, ".", "-")
 		if v := a.overrides[s.Key]; v != nil && cmd.Flags().Changed(flag) {
 			if *v == "" {
-				return usage("--%s is empty: give it a value, or leave it out", flag)
+				return cli.Usage("--%s is empty: give it a value, or leave it out", flag)
 			}
 			if err := s.Set(*v); err != nil {
-				return usage("--%s (%s): %w", flag, s.Key, err)
+				return cli.Usage("--%s (%s): %w", flag, s.Key, err)
 			}
 		}
 	}
@@ -88,4 +91,45 @@ func (a *app) commandLine(command string) string {
 // who says who acts, as flags and settings have it.
 func (a *app) who() signin.Who {
 	return signin.Who{As: a.cfg.As, Password: a.asPassword, Operator: a.cfg.Operator}
+}
+
+// signIn reads the password of the account that is to act. It comes before all else that a command
+// reads from standard input.
+func (a *app) signIn(c *cli.Call) error {
+	if err := a.who().Check(a.cfg.AsPasswordFile); err != nil || a.cfg.As == "" || a.asPassword != "" {
+		return cli.Exit(cli.Wrong, err)
+	}
+	var err error
+	a.asPassword, err = a.who().ReadPassword(c.Ctx, c.In, c.Err, a.cfg.AsPasswordFile)
+	return cli.Exit(cli.Wrong, err)
+}
+
+// at has an act done at a desk, and gives back what that opened.
+func (a *app) at(
+	c *cli.Call, open func(desk.Config, context.Context) (*desk.Desk, error), act func(*desk.Desk) error,
+) (err error) {
+	if err := a.signIn(c); err != nil {
+		return err
+	}
+	d, err := open(desk.Config{Node: a.node(nil), Who: a.who(), Warnings: c.Err, Places: a.places}, c.Ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return act(d)
+}
+
+// forTenant has an act done for the tenant of that name, "" for the only one.
+func (a *app) forTenant(c *cli.Call, tenant string, act func(*desk.Desk) error) error {
+	return a.at(c, desk.Config.Acts, func(d *desk.Desk) error {
+		if err := d.Choose(c.Ctx, tenant); err != nil {
+			return err
+		}
+		return act(d)
+	})
+}
+
+// tenantFlag adds the flag that names a tenant.
+func tenantFlag(f cli.Flags, to *string) {
+	f.StringVar(to, "tenant", "", "the tenant; may be left out where there is only one")
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/ledgerline/ledgerline/internal/cli"
 )
 
 func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
@@ -40,11 +42,11 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 			"--ground", "test"}, "--yes"},
 	} {
 		code, err := execute(t, tc.args...)
-		if err == nil || code != exitUsage || !strings.Contains(err.Error(), tc.says) {
+		if err == nil || code != cli.Wrong || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("ledgerline %s: exit %d, %v, want exit 2 and %q", strings.Join(tc.args, " "), code, err, tc.says)
 		}
 	}
-	if code, err := execute(t, "status", "--data", dir); err == nil || code != exitFailed ||
+	if code, err := execute(t, "status", "--data", dir); err == nil || code != cli.Failed ||
 		!strings.Contains(err.Error(), "ledgerline up") {
 		t.Errorf("status without a ledger: exit %d, %v, want it to say how to start one", code, err)
 	}
@@ -81,7 +83,7 @@ func TestEveryCommandTeaches(t *testing.T) {
 	walk(newRoot(&app{}))
 }
 
-func asCall(input string) *call { return &call{in: strings.NewReader(input), err: io.Discard} }
+func asCall(input string) *cli.Call { return &cli.Call{In: strings.NewReader(input), Err: io.Discard} }
 
 func TestANameIsReadFromStandardInput(t *testing.T) {
 	for _, tc := range []struct{ given, input, want string }{
@@ -89,11 +91,11 @@ func TestANameIsReadFromStandardInput(t *testing.T) {
 		{"-", "  anna@contoso.example", "anna@contoso.example"},
 		{"piet@contoso.example", "anna", "piet@contoso.example"},
 	} {
-		if got, err := asCall(tc.input).secret("subject", tc.given); err != nil || got != tc.want {
+		if got, err := asCall(tc.input).Secret("subject", tc.given); err != nil || got != tc.want {
 			t.Errorf("given %q with %q: %q, %v", tc.given, tc.input, got, err)
 		}
 	}
-	if _, err := asCall("\n").secret("subject", "-"); err == nil {
+	if _, err := asCall("\n").Secret("subject", "-"); err == nil {
 		t.Error("an empty line was taken for a name")
 	}
 }

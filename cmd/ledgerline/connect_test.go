@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
@@ -33,7 +34,7 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 	data := dataDir(t)
 	d := datadir.Dir(data)
 	_, code, err := runCommand(t, "", "connect", "--data", data)
-	if code != exitFailed || err == nil || !strings.Contains(err.Error(), "ledgerline up") {
+	if code != cli.Failed || err == nil || !strings.Contains(err.Error(), "ledgerline up") {
 		t.Errorf("without a ledger: exit %d, %v", code, err)
 	}
 	lock, err := d.Lock()
@@ -109,7 +110,7 @@ func TestConnectSaysHowToAttach(t *testing.T) {
 	for _, args := range [][]string{{"connect", "mongodb"}, {"connect", "kafka", "--account", "ledger"},
 		{"connect", "--account", "relay"}, {"connect", "kafka", "clickhouse"}} {
 		_, code, err := runCommand(t, "", append(args, "--data", data)...)
-		if err == nil || code != exitUsage && code != exitFailed {
+		if err == nil || code != cli.Wrong && code != cli.Failed {
 			t.Errorf("%v: exit %d, %v", args, code, err)
 		}
 	}

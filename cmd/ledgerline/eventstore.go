@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -13,13 +12,14 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
 func newEventStore(a *app) *cobra.Command {
-	return group("eventstore", "Look after the embedded event store",
-		group("user", "Say who else may log in to the embedded event store",
+	return cli.Group("eventstore", "Look after the embedded event store",
+		cli.Group("user", "Say who else may log in to the embedded event store",
 			newUserAdd(a), newUserRemove(a), newUserList(a)),
 		newEventStoreFsck(a), newEventStoreBackup(a), newEventStoreRestore(a))
 }
@@ -27,145 +27,127 @@ func newEventStore(a *app) *cobra.Command {
 func newUserAdd(a *app) *cobra.Command {
 	var u guard.User
 	var replace bool
-	return a.command(command{use: "add NAME", short: "Add a user, or give one a new password or groups",
-		args: cobra.ExactArgs(1),
-		flags: func(f flags) {
+	return cli.New(cli.Command{Use: "add NAME", Short: "Add a user, or give one a new password or groups",
+		Args: cobra.ExactArgs(1),
+		Flags: func(f cli.Flags) {
 			f.StringSliceVar(&u.Groups, "groups", nil, "groups, separated by commas: "+node.ReadersGroup+", "+
 				node.WritersGroup+", $ops, $admins, or names of your own for access control lists")
 			f.BoolVar(&replace, "replace", false, "give a user that is there a new password and groups")
 		},
-		run: func(c *call) error {
-			n := c.node(nil)
-			u.Name = c.args[0]
+		Run: func(c *cli.Call) error {
+			n := a.node(nil)
+			u.Name = c.Args[0]
 			if err := n.Dir().Make(); err != nil {
 				return err
 			}
 			if err := n.LookForUser(u, replace); errors.Is(err, node.ErrUserExists) {
-				return usage("there is a user %q in %s: --replace gives it a new password and groups", u.Name,
+				return cli.Usage("there is a user %q in %s: --replace gives it a new password and groups", u.Name,
 					n.UsersPath())
 			} else if err != nil {
 				return err
 			}
-			password, err := terminal.NewPassword(c.ctx, c.in, c.err)
+			password, err := terminal.NewPassword(c.Ctx, c.In, c.Err)
 			if err != nil {
 				return err
 			}
-			if err := n.PutUser(u, password); err != nil {
-				return err
-			}
-			return c.tell("user %q stands in %s; `ledgerline up` knows it from its next start", u.Name, n.UsersPath())
+			return c.Tell(n.PutUser(u, password), "user %q stands in %s; `ledgerline up` knows it from its next start",
+				u.Name, n.UsersPath())
 		}})
 }
 
 func newUserRemove(a *app) *cobra.Command {
-	return a.command(command{use: "remove NAME", short: "Remove a user", args: cobra.ExactArgs(1),
-		run: func(c *call) error {
-			if err := c.node(nil).RemoveUser(c.args[0]); errors.Is(err, node.ErrNoUser) {
-				return usage("there is no user %q in %s", c.args[0], c.node(nil).UsersPath())
-			} else if err != nil {
-				return err
+	return cli.New(cli.Command{Use: "remove NAME", Short: "Remove a user", Args: cobra.ExactArgs(1),
+		Run: func(c *cli.Call) error {
+			err := a.node(nil).RemoveUser(c.Args[0])
+			if errors.Is(err, node.ErrNoUser) {
+				return cli.Usage("there is no user %q in %s", c.Args[0], a.node(nil).UsersPath())
 			}
-			return c.tell("user %q is removed; a running `ledgerline up` knows it until it is started again",
-				c.args[0])
+			return c.Tell(err, "user %q is removed; a running `ledgerline up` knows it until it is started again",
+				c.Args[0])
 		}})
 }
 
 func newUserList(a *app) *cobra.Command {
-	return a.command(command{use: "list", short: "List the users and their groups",
-		run: func(c *call) error {
-			users, err := node.ReadUsers(c.node(nil).UsersPath())
+	return cli.New(cli.Command{Use: "list", Short: "List the users and their groups",
+		Run: func(c *cli.Call) error {
+			users, err := node.ReadUsers(a.node(nil).UsersPath())
 			if err != nil {
 				return err
 			}
 			for _, u := range users {
-				fmt.Fprintf(c.out, "%s %s\n", terminal.Left(u.Name, 24), strings.Join(u.Groups, ","))
+				fmt.Fprintf(c.Out, "%s %s\n", terminal.Left(u.Name, 24), strings.Join(u.Groups, ","))
 			}
 			return nil
 		}})
 }
 
 func newEventStoreFsck(a *app) *cobra.Command {
-	return a.command(command{use: "fsck [DIR]",
-		short: "Read every record of a stopped event store and report every contradiction",
-		args:  cobra.MaximumNArgs(1),
-		run: func(c *call) error {
-			n := c.node(c.out)
+	return cli.New(cli.Command{Use: "fsck [DIR]",
+		Short: "Read every record of a stopped event store and report every contradiction",
+		Args:  cobra.MaximumNArgs(1),
+		Run: func(c *cli.Call) error {
+			n := a.node(c.Out)
 			dir := n.EventStoreDir()
-			if len(c.args) == 1 {
-				dir = c.args[0]
+			if len(c.Args) == 1 {
+				dir = c.Args[0]
 			}
-			r, err := node.CheckEventStore(c.ctx, n, dir)
+			r, err := node.CheckEventStore(c.Ctx, n, dir)
 			if errors.Is(err, eventlog.ErrLocked) {
 				return fmt.Errorf("%w: stop `ledgerline up` first, or look at a restored backup: `ledgerline "+
 					"eventstore backup FILE`, `restore FILE --data DIR`, `fsck DIR/eventstore`", err)
 			} else if err != nil {
 				return err
 			}
-			node.WriteCheck(c.out, r)
+			node.WriteCheck(c.Out, r)
 			if !r.Whole() {
 				return fmt.Errorf("the event store in %s is damaged: %s findings\n%s", dir, terminal.Count(r.Found),
 					n.EventStoreWayOut())
 			}
-			return c.tell("whole")
+			return c.Tell(nil, "whole")
 		}})
 }
 
 func newEventStoreBackup(a *app) *cobra.Command {
-	return a.command(command{use: "backup FILE", short: "Copy the event store into one file, while it runs or not",
-		args: cobra.ExactArgs(1),
-		run: func(c *call) error {
-			path, began := c.args[0], time.Now()
+	return cli.New(cli.Command{Use: "backup FILE",
+		Short: "Copy the event store into one file, while it runs or not", Args: cobra.ExactArgs(1),
+		Run: func(c *cli.Call) error {
+			path, began := c.Args[0], time.Now()
 			if path == "-" {
-				_, err := c.backup(c.out, c.err)
+				_, err := node.Backup(c.Ctx, a.node(c.Err), c.Out)
 				return err
 			}
 			if _, err := os.Lstat(path); err == nil {
-				return usage("%s exists already", path)
+				return cli.Usage("%s exists already", path)
 			}
 			to, err := answer.NewFile(path)
 			if err != nil {
 				return err
 			}
-			n, err := c.backup(to, c.out)
-			if err := to.Finish(err); err != nil {
-				return err
-			}
-			return c.tell("%s: %s in %s", path, terminal.Bytes(n), time.Since(began).Round(time.Millisecond))
+			n, err := node.Backup(c.Ctx, a.node(c.Out), to)
+			return c.Tell(to.Finish(err), "%s: %s in %s", path, terminal.Bytes(n),
+				time.Since(began).Round(time.Millisecond))
 		}})
 }
 
-// backup writes the copy to w and returns its bytes.
-func (c *call) backup(w, progress io.Writer) (int64, error) {
-	p := terminal.NewProgress(progress)
-	defer p.Done()
-	counted := p.Counting(w, "copied %s")
-	err := node.Backup(c.ctx, c.node(nil), counted)
-	return counted.N, err
-}
-
 func newEventStoreRestore(a *app) *cobra.Command {
-	return a.command(command{use: "restore FILE", short: "Make the data directory's event store from a backup",
-		args: cobra.ExactArgs(1),
-		run: func(c *call) error {
-			in := c.in
-			if c.args[0] != "-" {
-				f, err := os.Open(c.args[0])
+	return cli.New(cli.Command{Use: "restore FILE", Short: "Make the data directory's event store from a backup",
+		Args: cobra.ExactArgs(1),
+		Run: func(c *cli.Call) error {
+			in := c.In
+			if c.Args[0] != "-" {
+				f, err := os.Open(c.Args[0])
 				if err != nil {
 					return err
 				}
 				defer f.Close()
 				in = f
 			}
-			n, p := c.node(nil), terminal.NewProgress(c.out)
-			counted := p.Counting(io.Discard, "read %s")
-			err := node.RestoreBackup(c.ctx, n, io.TeeReader(in, counted))
-			p.Done()
+			n := a.node(c.Out)
+			read, err := node.RestoreBackup(c.Ctx, n, in)
 			if errors.Is(err, eventlog.ErrExists) {
 				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err,
 					n.EventStoreDir())
-			} else if err != nil {
-				return err
 			}
-			return c.tell("restored %s into %s", terminal.Bytes(counted.N), n.EventStoreDir())
+			return c.Tell(err, "restored %s into %s", terminal.Bytes(read), n.EventStoreDir())
 		}})
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
@@ -36,7 +37,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 	}
 	for _, args := range [][]string{{"add", "anna", "--groups", "$admins,writers"}, {"add", "piet"}} {
 		out, code, err := user(password+"\nnot read\n", args...)
-		if err != nil || code != exitOK || strings.Contains(out, password) {
+		if err != nil || code != cli.OK || strings.Contains(out, password) {
 			t.Fatalf("%v: exit %d, %v, %q", args, code, err, out)
 		}
 	}
@@ -45,7 +46,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 		t.Errorf("the file: %v, %v", info, err)
 	}
 	_, code, err := user("another password\n", "add", "anna")
-	if code != exitUsage || err == nil || !strings.Contains(err.Error(), "--replace") {
+	if code != cli.Wrong || err == nil || !strings.Contains(err.Error(), "--replace") {
 		t.Errorf("adding again: exit %d, %v", code, err)
 	}
 	if _, _, err := user("another password\n", "add", "anna", "--replace", "--groups", "$ops"); err != nil {
@@ -54,7 +55,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 	if _, _, err := user("", "remove", "piet"); err != nil {
 		t.Errorf("removing: %v", err)
 	}
-	if _, code, _ := user("", "remove", "piet"); code != exitUsage {
+	if _, code, _ := user("", "remove", "piet"); code != cli.Wrong {
 		t.Errorf("removing nobody: exit %d", code)
 	}
 	out, _, err := user("", "list")
@@ -73,7 +74,7 @@ func TestUsersAreAddedReplacedAndRemoved(t *testing.T) {
 		if args[1] == "short" {
 			input = "elevenchars\n"
 		}
-		if _, code, err := user(input, args...); code != exitUsage || err == nil {
+		if _, code, err := user(input, args...); code != cli.Wrong || err == nil {
 			t.Errorf("%v: exit %d, %v, want it refused", args, code, err)
 		}
 	}

@@ -17,13 +17,13 @@ import (
 
 // Each text belongs to a command, which shows it, and fits a screen.
 func TestEachHelpTextBelongsToACommand(t *testing.T) {
-	texts, err := fs.Glob(helpTexts, "help/*")
-	if err != nil || len(texts) < 10 {
-		t.Fatalf("%d texts, %v", len(texts), err)
+	files, err := fs.Glob(texts, "help/*")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d texts, %v", len(files), err)
 	}
 	root := newRoot(&app{})
-	for _, file := range texts {
-		raw, err := fs.ReadFile(helpTexts, file)
+	for _, file := range files {
+		raw, err := fs.ReadFile(texts, file)
 		if err != nil {
 			t.Fatal(err)
 		}

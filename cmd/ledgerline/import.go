@@ -1,15 +1,14 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/intake"
@@ -17,10 +16,12 @@ import (
 
 func newImport(a *app) *cobra.Command {
 	var asked office.AskedImport
-	return a.command(command{use: "import --tenant NAME PATH…",
-		short: "Take source records into the ledger, from files and folders", args: existingPaths,
-		flags: func(f flags) {
-			f.StringVar(&f.c.tenant, "tenant", "",
+	var tenant string
+	return cli.New(cli.Command{Use: "import --tenant NAME PATH…",
+		Short: "Take source records into the ledger, from files and folders",
+		Args:  func(_ *cobra.Command, paths []string) error { return office.CheckPaths(paths) },
+		Flags: func(f cli.Flags) {
+			f.StringVar(&tenant, "tenant", "",
 				"the tenant whose records these are; may be left out where there is only one")
 			f.IntVar(&asked.Pace.Workers, "workers", 0, "appends at a time; default 16")
 			f.IntVar(&asked.Pace.Batch, "batch", 0, "records a transaction of the vault; default 512")
@@ -29,56 +30,33 @@ func newImport(a *app) *cobra.Command {
 			f.BoolVar(&asked.DryRun, "dry-run", false, "say what would be recorded, and write nothing")
 			f.BoolVar(&asked.TakeNameless, "yes", false,
 				"take records that name no source tenant, though others of the import name one that is not declared")
-			f.output()
+			f.Output()
 		},
-		run: func(c *call) error {
-			asked.Paths = c.args
-			src, err := asked.Source(c.places.Now())
+		Run: func(c *cli.Call) error {
+			asked.Paths = c.Args
+			src, err := asked.Source(a.places.Now())
 			if err != nil {
 				return err
 			}
-			return c.forTenant(func(d *desk.Desk) error {
-				p := c.progress()
-				sum, err := d.Office.Import(c.ctx, d.Who, d.Tenant.ID, src, asked.Pace, answer.ImportShown(p))
+			return a.forTenant(c, tenant, func(d *desk.Desk) error {
+				p := c.Progress()
+				sum, err := d.Office.Import(c.Ctx, d.Who, d.Tenant.ID, src, asked.Pace, answer.ImportShown(p))
 				p.Done()
 				if denied := new(access.Denied); errors.As(err, &denied) {
 					return err
 				}
-				return errors.Join(c.summary(sum, err), importError(sum, err))
+				return summary(c, sum, err)
 			})
 		}})
 }
 
-func existingPaths(_ *cobra.Command, paths []string) error {
-	if len(paths) == 0 {
-		return usage("name at least one file or folder to import")
-	}
-	for _, p := range paths {
-		if _, err := os.Stat(p); err != nil {
-			return usage("cannot import: %v", err)
-		}
-	}
-	return nil
-}
-
 // summary tells of every import, ended early or not.
-func (c *call) summary(sum intake.Summary, ended error) (failed error) {
+func summary(c *cli.Call, sum intake.Summary, ended error) (failed error) {
 	doc := answer.Import{Summary: sum, Complete: ended == nil}
-	err := c.write(doc, func(w io.Writer) { failed = doc.WriteText(w) })
-	return errors.Join(err, failed)
-}
-
-// importError is what the command ends with.
-func importError(sum intake.Summary, ended error) error {
-	switch {
-	case errors.Is(ended, context.Canceled):
-		return errors.New("the import was stopped: importing the same again completes the rest")
-	case ended != nil:
-		return ended
-	case sum.FailedCount > 0:
-		return &exitError{exitPartial, errors.New(answer.ImportFailed(sum))}
-	case !sum.OK():
-		return &exitError{exitPartial, errors.New(answer.ImportUnknown(sum))}
+	err := c.Write(doc, func(w io.Writer) { failed = doc.WriteText(w) })
+	problem, partial := doc.Problem(ended)
+	if partial {
+		problem = cli.Exit(cli.Partial, problem)
 	}
-	return nil
+	return errors.Join(err, failed, problem)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/internal/cli"
 )
 
 // The exit code says whether all was understood, and the message what to do.
@@ -24,20 +26,20 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 		says  string
 		adds  bool
 	}{
-		"understood":       {[]string{action(own), graph}, nil, exitOK, "", true},
-		"a kind not taken": {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, exitOK, "", false},
-		"CSV": {[]string{"Device ID,Name\n1,x\n"}, nil, exitPartial,
+		"understood":       {[]string{action(own), graph}, nil, cli.OK, "", true},
+		"a kind not taken": {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, cli.OK, "", false},
+		"CSV": {[]string{"Device ID,Name\n1,x\n"}, nil, cli.Partial,
 			"in 1 files no record has a known name", false},
-		"another tenant's": {[]string{action(other), graph}, nil, exitPartial, "tenant set", false},
-		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, exitPartial,
+		"another tenant's": {[]string{action(other), graph}, nil, cli.Partial, "tenant set", false},
+		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, cli.Partial,
 			"1 of 2 records failed", true},
-		"dry": {[]string{action(own), graph}, []string{"--dry-run"}, exitOK, "", false},
-		"dry, another tenant's": {[]string{action(other), graph}, []string{"--dry-run"}, exitPartial,
+		"dry": {[]string{action(own), graph}, []string{"--dry-run"}, cli.OK, "", false},
+		"dry, another tenant's": {[]string{action(other), graph}, []string{"--dry-run"}, cli.Partial,
 			"2 of 2 records would fail", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesktop(t)
-			if _, code, err := d.run("", "tenant", "set", "contoso", "--source-tenant", own); code != exitOK {
+			if _, code, err := d.run("", "tenant", "set", "contoso", "--source-tenant", own); code != cli.OK {
 				t.Fatal(err)
 			}
 			var err error

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"os"
@@ -17,43 +18,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/cli"
+	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
-// Exit codes, as the help of every command promises them.
-const (
-	exitOK      = 0
-	exitFailed  = 1 // the command could not do what was asked
-	exitUsage   = 2 // the command line or the configuration is wrong
-	exitPartial = 3 // done, but some records failed or were refused for an error; the output names them
-)
-
-// exitError carries an exit code other than exitFailed.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
-func usage(format string, args ...any) error {
-	return wrong(fmt.Errorf(format, args...))
-}
-
-// wrong says that an error, if it is one, lies in what was typed.
-func wrong(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{exitUsage, err}
-}
+// texts are the long texts of commands, each in a file of its own, where it is read and wrapped as
+// prose.
+//
+//go:embed help
+var texts embed.FS
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == engineCommand {
 		os.Exit(runEngine())
 	}
-	keepPrivate()
+	datadir.KeepPrivate()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
@@ -70,28 +51,28 @@ func run(ctx context.Context, args []string) int {
 	return code
 }
 
-// execute runs the command and returns the exit code; what is wrong with what was asked is said in
-// flags.
+// execute runs the command and returns the exit code. Whatever goes wrong before the command
+// itself begins is a wrong command line.
 func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
 	err := inFlags(root.ExecuteContext(ctx))
-	if err == nil {
-		return exitOK, nil
+	var coded *cli.Error
+	var wrong *settings.Error
+	if err != nil && !errors.As(err, &coded) && (errors.As(err, &wrong) || a.log == nil) {
+		err = cli.Exit(cli.Wrong, err)
 	}
-	return a.exitCode(err), err
+	return cli.Code(err), err
 }
 
-// exitCode returns the code that err carries; whatever went wrong before the command itself
-// began is a wrong command line.
-func (a *app) exitCode(err error) int {
-	var coded *exitError
-	var wrong *settings.Error
-	switch {
-	case errors.As(err, &coded):
-		return coded.code
-	case errors.As(err, &wrong), a.log == nil:
-		return exitUsage
+// inFlags says what the rooms refuse in the words of the command line.
+func inFlags(err error) error {
+	switch err, verdict := refusal.Said(err); verdict {
+	case refusal.Wrong:
+		return cli.Exit(cli.Wrong, err)
+	case refusal.Refused:
+		return cli.Exit(cli.Failed, err)
+	default:
+		return err
 	}
-	return exitFailed
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -104,25 +85,25 @@ func newRoot(a *app) *cobra.Command {
 			return a.load(cmd)
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.Exit(cli.Wrong, err) })
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
-		newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), newFleet(a), newRestore(a),
-		newReindex(a), newOfficer(a), newSchema(a))
-	explain(root)
+		newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a),
+		newReindex(a), newOfficer(a), newSchema())
+	cli.Explain(root, texts)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
 		if sub.Name() == "help" {
 			sub.Args = func(_ *cobra.Command, args []string) error {
 				if c, rest, err := root.Find(args); c == nil || err != nil || len(rest) > 0 {
-					return usage("there is no help on %q: `ledgerline --help` lists what there is",
+					return cli.Usage("there is no help on %q: `ledgerline --help` lists what there is",
 						strings.Join(args, " "))
 				}
 				return nil
 			}
 		}
 	}
-	strictly(root)
+	cli.Strictly(root)
 	return root
 }

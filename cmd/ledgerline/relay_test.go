@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/internal/cli"
 )
 
 // A mistyped directory makes no ledger.
@@ -22,7 +24,7 @@ func TestRefillRefusesADirectoryWithoutALedger(t *testing.T) {
 			before := tree(t, dir)
 			for _, args := range [][]string{{}, {"ledger.device"}, {"--everything"}} {
 				code, err := execute(t, append([]string{"relay", "refill", "--data", dir}, args...)...)
-				if err == nil || code != exitUsage || !strings.Contains(err.Error(), "there is no ledger in "+dir) {
+				if err == nil || code != cli.Wrong || !strings.Contains(err.Error(), "there is no ledger in "+dir) {
 					t.Errorf("%v: %v", args, err)
 				}
 			}

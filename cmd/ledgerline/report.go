@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/projections/report"
@@ -19,7 +20,7 @@ import (
 )
 
 func newReport(a *app) *cobra.Command {
-	cmd := group("report", "Answer an officer's question from the views")
+	cmd := cli.Group("report", "Answer an officer's question from the views")
 	for _, d := range report.Definitions() {
 		cmd.AddCommand(newReportOf(a, d))
 	}
@@ -30,6 +31,7 @@ func newReport(a *app) *cobra.Command {
 type reportOptions struct {
 	office.Asked
 	file    string
+	tenant  string
 	seq     int64
 	seed    uint64
 	filters map[string]*string
@@ -37,14 +39,14 @@ type reportOptions struct {
 
 func newReportOf(a *app, d report.Definition) *cobra.Command {
 	o := reportOptions{filters: map[string]*string{}}
-	return a.command(command{use: d.ID,
-		short: d.Title(words.Default().Base()) + ": " + d.About(words.Default().Base()),
-		flags: func(f flags) { o.flags(f, d) },
-		run:   func(c *call) error { return c.report(d, o) }})
+	return cli.New(cli.Command{Use: d.ID,
+		Short: d.Title(words.Default().Base()) + ": " + d.About(words.Default().Base()),
+		Flags: func(f cli.Flags) { o.flags(f, d) },
+		Run:   func(c *cli.Call) error { return a.report(c, d, o) }})
 }
 
-func (o *reportOptions) flags(f flags, d report.Definition) {
-	f.tenant()
+func (o *reportOptions) flags(f cli.Flags, d report.Definition) {
+	tenantFlag(f, &o.tenant)
 	if d.Scope == report.OverPeriod {
 		f.StringVar(&o.From, "from", "",
 			"first moment of the period: 2026-03-01 or 2026-03-01T09:00; open where left out")
@@ -53,7 +55,7 @@ func (o *reportOptions) flags(f flags, d report.Definition) {
 		f.StringVar(&o.AsOf, "as-of", "", "the moment; a date alone means the end of that day; now where left out")
 	}
 	f.Int64Var(&o.seq, "as-of-seq", -1, "compute at this ledger sequence; as far as the views are where left out")
-	f.choice(&o.Lang, "lang", "", "", strings.Join(words.Languages(), " or ")+"; the tenant's where left out",
+	f.Choice(&o.Lang, "lang", "", "", strings.Join(words.Languages(), " or ")+"; the tenant's where left out",
 		words.Languages()...)
 	f.StringVar(&o.Zone, "time-zone", "", "IANA time zone; the tenant's where left out")
 	if d.Personal {
@@ -62,7 +64,7 @@ func (o *reportOptions) flags(f flags, d report.Definition) {
 	}
 	f.IntVar(&o.Sample, "sample", 0, "draw so many rows at random, for an auditor")
 	f.Uint64Var(&o.seed, "seed", 0, "with --sample: the same seed draws the same rows")
-	f.choice(&f.c.output, "output", "o", "table", render.Help(), render.Names()...)
+	f.Form("table", render.Help(), render.Names()...)
 	f.StringVar(&o.file, "file", "", "write to this file, 0600, instead of standard output")
 	f.BoolVar(&o.NoWait, "no-wait", false,
 		"report on what the views hold, without waiting for them to reach the ledger's end")
@@ -70,23 +72,23 @@ func (o *reportOptions) flags(f flags, d report.Definition) {
 	for _, flt := range d.Filters {
 		o.filters[flt.ID] = f.String(flt.ID, "", flt.Help(words.Default().Base()))
 		if flt.Required {
-			f.require(flt.ID)
+			f.Require(flt.ID)
 		}
 	}
 }
 
 // asked is what the flags say.
-func (c *call) asked(o reportOptions) office.Asked {
+func (o reportOptions) asked(c *cli.Call) office.Asked {
 	o.Filters = map[string]string{}
 	for id, v := range o.filters {
-		if c.typed.Changed(id) {
+		if c.Changed(id) {
 			o.Filters[id] = *v
 		}
 	}
-	if c.typed.Changed("seed") {
+	if c.Changed("seed") {
 		o.Seed = &o.seed
 	}
-	if c.typed.Changed("as-of-seq") {
+	if c.Changed("as-of-seq") {
 		o.Seq = &o.seq
 	}
 	return o.Asked
@@ -94,53 +96,53 @@ func (c *call) asked(o reportOptions) office.Asked {
 
 // report answers. Everything that can be refused is refused before the access is recorded: the
 // arguments, what they name, the file that the answer goes to.
-func (c *call) report(d report.Definition, o reportOptions) error {
-	asked := c.asked(o)
+func (a *app) report(c *cli.Call, d report.Definition, o reportOptions) error {
+	asked := o.asked(c)
 	from := slices.DeleteFunc(slices.Collect(maps.Values(asked.Filters)), func(v string) bool { return v != "-" })
 	if len(from) > 1 {
-		return usage("one filter at most can be read from standard input")
+		return cli.Usage("one filter at most can be read from standard input")
 	}
 	if err := asked.Check(d); err != nil {
 		return err
 	}
 	if o.file != "" {
 		if err := answer.CheckTarget(o.file); err != nil {
-			return usage("--file: %w", err)
+			return cli.Usage("--file: %w", err)
 		}
 	}
-	return c.forTenant(func(at *desk.Desk) error {
+	return a.forTenant(c, o.tenant, func(at *desk.Desk) error {
 		req, err := asked.Request(d, at.Tenant)
 		if err != nil {
 			return err
 		}
 		for _, id := range []string{"device", "actor"} {
 			if given := req.Filters[id]; given != "" {
-				if req.Filters[id], err = c.secret(id, given); err != nil {
+				if req.Filters[id], err = c.Secret(id, given); err != nil {
 					return err
 				}
 			}
 		}
-		p := c.progress()
-		q, err := at.Office.Ask(c.ctx, at.Who, at.Tenant.ID, req, asked.Patience(answer.WaitingForViews(p)))
+		p := c.Progress()
+		q, err := at.Office.Ask(c.Ctx, at.Who, at.Tenant.ID, req, asked.Patience(answer.WaitingForViews(p)))
 		p.Done()
 		if err != nil {
 			return err
 		}
 		if o.file == "" {
-			return c.answer(q, c.out)
+			return answered(c, q, c.Out)
 		}
-		to, err := target("file", o.file)
+		to, err := answer.NewTarget(o.file)
 		if err != nil {
-			return err
+			return cli.Usage("--file: %w", err)
 		}
-		return to.Finish(c.answer(q, to.File))
+		return to.Finish(answered(c, q, to.File))
 	})
 }
 
-func (c *call) answer(q *office.Question, out io.Writer) error {
-	r, err := q.Answer(c.ctx)
+func answered(c *cli.Call, q *office.Question, out io.Writer) error {
+	r, err := q.Answer(c.Ctx)
 	if err != nil {
 		return err
 	}
-	return answer.WriteReport(out, c.err, c.output, r)
+	return answer.WriteReport(out, c.Err, c.Output, r)
 }

@@ -4,25 +4,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-func newSchema(a *app) *cobra.Command {
-	return group("schema", "JSON Schemas of the events, for programs that read the topics", newSchemaExport(a))
+func newSchema() *cobra.Command {
+	return cli.Group("schema", "JSON Schemas of the events, for programs that read the topics", newSchemaExport())
 }
 
-func newSchemaExport(a *app) *cobra.Command {
+func newSchemaExport() *cobra.Command {
 	var dir string
-	return a.command(command{use: "export", short: "Write the JSON Schema of each event type",
-		flags: func(f flags) {
+	return cli.New(cli.Command{Use: "export", Short: "Write the JSON Schema of each event type",
+		Flags: func(f cli.Flags) {
 			f.StringVar(&dir, "dir", "", "directory for the schemas; it is made where it is missing")
-			f.output()
+			f.Output()
 		},
-		run: func(c *call) error {
+		Run: func(c *cli.Call) error {
 			if dir == "" {
-				return usage("--dir is missing: it names the directory for the schemas")
+				return cli.Usage("--dir is missing: it names the directory for the schemas")
 			}
 			doc, err := answer.ExportSchemas(schemas.Default(), dir)
-			return c.print(doc, err)
+			return c.Print(doc, err)
 		}})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -57,7 +58,7 @@ func TestSchemaExportWritesTheSchemaOfEachType(t *testing.T) {
 	if raw, err := os.ReadFile(mine); err != nil || string(raw) != "{}" {
 		t.Errorf("another's file is now %q (%v)", raw, err)
 	}
-	if code, err := execute(t, "schema", "export"); err == nil || code != exitUsage {
+	if code, err := execute(t, "schema", "export"); err == nil || code != cli.Wrong {
 		t.Errorf("without a directory: exit %d, %v", code, err)
 	}
 }

@@ -1,24 +1,20 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/node"
 )
 
 func newStatus(a *app) *cobra.Command {
-	return a.command(command{use: "status", short: "Say where each part stands: sequence, relay, views, lag",
-		flags: flags.output,
-		run: func(c *call) error {
-			doc, err := node.AskStatus(c.ctx, c.node(nil))
-			if err := c.print(doc, err); err != nil {
+	return cli.New(cli.Command{Use: "status", Short: "Say where each part stands: sequence, relay, views, lag",
+		Flags: cli.Flags.Output,
+		Run: func(c *cli.Call) error {
+			doc, err := node.AskStatus(c.Ctx, a.node(nil))
+			if err := c.Print(doc, err); err != nil {
 				return err
 			}
-			if n := len(doc.Problems); n > 0 {
-				return fmt.Errorf("%d problems stand", n)
-			}
-			return nil
+			return doc.Problem()
 		}})
 }

@@ -10,6 +10,7 @@ import (
 
 	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
 	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/feed"
 	"github.com/ledgerline/ledgerline/internal/node"
@@ -26,58 +27,58 @@ func runEngine() int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ledgerline "+engineCommand+": "+err.Error())
-		return exitFailed
+		return cli.Failed
 	}
-	return exitOK
+	return cli.OK
 }
 
 func newUp(a *app) *cobra.Command {
 	var fleet feed.Config
-	return a.command(command{use: "up",
-		short: "Run a whole ledger on this machine: the three servers, relay and views",
-		flags: func(f flags) {
+	return cli.New(cli.Command{Use: "up",
+		Short: "Run a whole ledger on this machine: the three servers, relay and views",
+		Flags: func(f cli.Flags) {
 			f.IntVar(&fleet.Devices, "fleet", 0,
 				"feed a generated fleet of this many devices, once, as tenant "+feed.Tenant)
 			f.IntVar(&fleet.Days, "fleet-days", 30, "days of change of the generated fleet")
 			f.Uint64Var(&fleet.Seed, "fleet-seed", 1, "seed of the generated fleet")
 		},
-		run: func(c *call) error { return c.up(fleet) }})
+		Run: func(c *cli.Call) error { return a.up(c, fleet) }})
 }
 
-func (c *call) up(fleet feed.Config) (err error) {
+func (a *app) up(c *cli.Call, fleet feed.Config) (err error) {
 	if err := fleet.Validate(); err != nil {
-		return wrong(err)
+		return cli.Exit(cli.Wrong, err)
 	}
-	n, err := node.New(c.node(c.out))
+	n, err := node.New(a.node(c.Out))
 	if err != nil {
 		return err
 	}
-	if err := n.Start(c.ctx); err != nil {
+	if err := n.Start(c.Ctx); err != nil {
 		return err
 	}
 	defer func() {
-		fmt.Fprintln(c.out, "stopping: draining relay and views")
+		fmt.Fprintln(c.Out, "stopping: draining relay and views")
 		err = n.Stop(err)
-		fmt.Fprintln(c.out, "stopped")
+		fmt.Fprintln(c.Out, "stopped")
 	}()
-	answer.WriteUp(c.out, n, c.cfg, c.commandLine("connect"))
+	answer.WriteUp(c.Out, n, a.cfg, a.commandLine("connect"))
 	if fleet.Devices > 0 {
-		if err := c.feed(n, fleet); err != nil {
-			if c.ctx.Err() != nil {
+		if err := a.feed(c, n, fleet); err != nil {
+			if c.Ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("feed the fleet: %w", err)
 		}
-		fmt.Fprintln(c.out, "\nThe ledger is up and stays up until Ctrl-C.")
+		fmt.Fprintln(c.Out, "\nThe ledger is up and stays up until Ctrl-C.")
 	}
-	return n.Wait(c.ctx)
+	return n.Wait(c.Ctx)
 }
 
 // feed feeds a generated fleet into the ledger that runs here.
-func (c *call) feed(n *node.Node, fleet feed.Config) error {
-	d, err := desk.Config{Node: c.node(nil), Who: c.who(), Warnings: io.Discard}.In(n)
+func (a *app) feed(c *cli.Call, n *node.Node, fleet feed.Config) error {
+	d, err := desk.Config{Node: a.node(nil), Who: a.who(), Warnings: io.Discard}.In(n)
 	if err != nil {
 		return err
 	}
-	return fleet.Into(c.ctx, c.out, n, d.Office, d.Who, c.cfg.Data)
+	return fleet.Into(c.Ctx, c.Out, n, d.Office, d.Who, a.cfg.Data)
 }

@@ -1,7 +1,9 @@
 package answer
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -19,8 +21,39 @@ var serverNames = map[datadir.Server]string{
 	datadir.ClickHouse: "ClickHouse (HTTP interface)", datadir.Status: "Status of up",
 }
 
-// WriteDoor prints the address, the account, and a line for each program.
-func WriteDoor(w io.Writer, d *node.Door, database string) {
+// Doors are the servers that other programs attach to, as they were asked for.
+type Doors struct {
+	Wanted   []datadir.Server
+	All      map[datadir.Server]*node.Door
+	Alone    bool // one was asked for by its name
+	Database string
+}
+
+// MarshalJSON writes one door, or all by their names.
+func (d Doors) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	var doc any = d.All
+	if d.Alone {
+		doc = d.All[d.Wanted[0]]
+	}
+	err := enc.Encode(doc)
+	return b.Bytes(), err
+}
+
+// WriteText writes each, for a person.
+func (d Doors) WriteText(w io.Writer) {
+	for i, s := range d.Wanted {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		writeDoor(w, d.All[s], d.Database)
+	}
+}
+
+// writeDoor prints the address, the account, and a line for each program.
+func writeDoor(w io.Writer, d *node.Door, database string) {
 	fmt.Fprintf(w, "%s, account %s\n", serverNames[d.Server], d.User)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  "+terminal.Left(name, 10)+" "+format+"\n", args...)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -25,6 +27,30 @@ type eventDoc struct {
 	Source   string            `json:"source"`
 	Subjects []schemas.Subject `json:"subjects"`
 	Data     json.RawMessage   `json:"data"`
+}
+
+// Events writes events as they come, and counts those that are not the ledger's.
+type Events struct {
+	Out     io.Writer
+	JSON    bool
+	foreign consumers.ForeignCount
+}
+
+// Write writes an event of the ledger.
+func (e *Events) Write(r schemas.Envelope) error { return WriteEvent(e.Out, r, e.JSON) }
+
+// Foreign counts a message that is another's. It is safe for concurrent use.
+func (e *Events) Foreign(name string, offset int64) {
+	if topic, partition, err := node.SplitPartition(name); err == nil {
+		e.foreign.Add(topic, partition, offset)
+	}
+}
+
+// WriteForeign says what was left out.
+func (e *Events) WriteForeign(w io.Writer) {
+	for _, f := range e.foreign.List() {
+		fmt.Fprintf(w, "left out, not the ledger's: %s\n", f)
+	}
 }
 
 // WriteEvent writes an event on a line: for a program as JSON, for a person with its values that

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,9 +26,25 @@ func (d Import) WriteText(w io.Writer) error {
 	return errors.Join(failed, d.Summary.WriteText(w))
 }
 
-// ImportFailed says how many records failed, and what to do about a source tenant that is not
+// Problem is what an import ends with that ended with an error, or nil. partial: it is done, but
+// not all of it could be taken.
+func (d Import) Problem(ended error) (_ error, partial bool) {
+	switch {
+	case errors.Is(ended, context.Canceled):
+		return errors.New("the import was stopped: importing the same again completes the rest"), false
+	case ended != nil:
+		return ended, false
+	case d.FailedCount > 0:
+		return errors.New(importFailed(d.Summary)), true
+	case !d.OK():
+		return errors.New(importUnknown(d.Summary)), true
+	}
+	return nil, false
+}
+
+// importFailed says how many records failed, and what to do about a source tenant that is not
 // declared.
-func ImportFailed(sum intake.Summary) string {
+func importFailed(sum intake.Summary) string {
 	text := fmt.Sprintf("%s of %s records failed", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
 	if sum.DryRun {
 		text = fmt.Sprintf("%s of %s records would fail", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
@@ -38,13 +55,13 @@ func ImportFailed(sum intake.Summary) string {
 			"that name none be this tenant's: --yes", terminal.Count(sum.HeldBack))
 	}
 	if sum.UnknownCount > 0 {
-		text += "; " + ImportUnknown(sum)
+		text += "; " + importUnknown(sum)
 	}
 	return text
 }
 
-// ImportUnknown says how many files hold no record of a known name.
-func ImportUnknown(sum intake.Summary) string {
+// importUnknown says how many files hold no record of a known name.
+func importUnknown(sum intake.Summary) string {
 	return fmt.Sprintf("in %s files no record has a known name", terminal.Count(sum.UnknownCount))
 }
 

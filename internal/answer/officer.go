@@ -45,8 +45,11 @@ func OfficersOf(list []accounts.Account, tenants []vault.Tenant) Officers {
 	return docs
 }
 
-// WriteText writes an account a line.
-func (all Officers) WriteText(w io.Writer) {
+// WriteText writes an account a line; who reads it is told where there is none.
+func (all Officers) WriteText(w io.Writer, reader access.Principal) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, Nobody(reader))
+	}
 	for _, a := range all {
 		fmt.Fprintf(w, "%-32s %s of %s\n", a.Name, refusal.Roles(a.Roles), a.of)
 	}

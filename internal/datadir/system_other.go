@@ -17,6 +17,9 @@ func supported() error {
 		runtime.GOOS)
 }
 
+// KeepPrivate does nothing: there is no umask here, and what must be private is refused.
+func KeepPrivate() {}
+
 func stat(path string) (info os.FileInfo, owner, group int, err error) {
 	if info, err = os.Stat(path); err == nil {
 		err = supported()

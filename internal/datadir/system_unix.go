@@ -14,6 +14,9 @@ import (
 // supported is an error on a system that cannot say who reaches a file.
 func supported() error { return nil }
 
+// KeepPrivate has what this process writes be its owner's alone.
+func KeepPrivate() { syscall.Umask(0o077) }
+
 func stat(path string) (info os.FileInfo, owner, group int, err error) {
 	if info, err = os.Stat(path); err != nil {
 		return nil, 0, 0, err

@@ -43,7 +43,7 @@ func (p Places) Now() time.Time {
 type Config struct {
 	Node     node.Config
 	Who      signin.Who
-	Warnings io.Writer // what whoever acts should read
+	Warnings io.Writer // what whoever acts should read, and is asked
 	Places   Places
 }
 

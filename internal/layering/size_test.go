@@ -10,6 +10,17 @@ import (
 // maxLines is how many lines a package may have, without its tests.
 const maxLines = 3500
 
+// ownLimits are the lines of packages that have less to do than others.
+var ownLimits = map[string]int{"cmd/ledgerline": 1500} // flags and printing
+
+// limit is how many lines a folder's package may have.
+func limit(dir string) int {
+	if own, ok := ownLimits[dir]; ok {
+		return own
+	}
+	return maxLines
+}
+
 // stillLarge are packages that are being taken apart. None is added here; one that has
 // become small is taken out.
 var stillLarge = map[string]bool{}
@@ -29,12 +40,12 @@ func packageSizes(t *testing.T) map[string]int {
 // tooLarge returns what breaks the rule, in words.
 func tooLarge(sizes map[string]int, allowed map[string]bool) (out []string) {
 	for dir := range allowed {
-		if sizes[dir] <= maxLines {
+		if sizes[dir] <= limit(dir) {
 			out = append(out, dir+" is small now: take it out of stillLarge")
 		}
 	}
 	for dir, n := range sizes {
-		if n > maxLines && !allowed[dir] {
+		if n > limit(dir) && !allowed[dir] {
 			out = append(out, dir+" is too large: split it where one sentence cannot say what it does")
 		}
 	}
@@ -46,8 +57,13 @@ func TestPackagesAreSmall(t *testing.T) {
 	if len(sizes) < 30 {
 		t.Fatalf("only %d packages were looked at", len(sizes))
 	}
+	for dir := range ownLimits {
+		if sizes[dir] == 0 {
+			t.Errorf("%s has a limit of its own, and is not there", dir)
+		}
+	}
 	for _, what := range tooLarge(sizes, stillLarge) {
-		t.Errorf("%s (at most %d lines without tests)", what, maxLines)
+		t.Errorf("%s (at most %d lines without tests, or its own limit)", what, maxLines)
 	}
 }
 
@@ -56,10 +72,12 @@ func TestALargePackageIsFound(t *testing.T) {
 		sizes map[string]int
 		found int
 	}{
-		"as they may be":          {map[string]int{"new": maxLines, "old": maxLines + 1}, 0},
-		"a new one":               {map[string]int{"new": maxLines + 1, "old": maxLines + 1}, 1},
-		"an old one is small now": {map[string]int{"old": maxLines}, 1},
-		"an old one is gone":      {map[string]int{"new": 1}, 1},
+		"as they may be":           {map[string]int{"new": maxLines, "old": maxLines + 1}, 0},
+		"a new one":                {map[string]int{"new": maxLines + 1, "old": maxLines + 1}, 1},
+		"an old one is small now":  {map[string]int{"old": maxLines}, 1},
+		"the commands":             {map[string]int{"cmd/ledgerline": 1501, "old": maxLines + 1}, 1},
+		"the commands as they are": {map[string]int{"cmd/ledgerline": 1500, "old": maxLines + 1}, 0},
+		"an old one is gone":       {map[string]int{"new": 1}, 1},
 	} {
 		if got := tooLarge(tc.sizes, map[string]bool{"old": true}); len(got) != tc.found {
 			t.Errorf("%s: %q, want %d", name, got, tc.found)

@@ -17,7 +17,15 @@ import (
 )
 
 // Backup writes a consistent copy of the embedded event store to w, while it runs or not: a tar.
-func Backup(ctx context.Context, c Config, w io.Writer) error {
+// It returns its bytes, and tells how many they are so far.
+func Backup(ctx context.Context, c Config, w io.Writer) (int64, error) {
+	defer c.Console.Done()
+	counted := c.Console.Counting(w, "copied %s")
+	err := backup(ctx, c, counted)
+	return counted.N, err
+}
+
+func backup(ctx context.Context, c Config, w io.Writer) error {
 	r, err := c.Dir().Running()
 	if errors.Is(err, datadir.ErrNotUp) {
 		return eventstore.Backup(ctx, c.EventStoreDir(), c.Log, w)
@@ -103,13 +111,16 @@ func WriteCheck(w io.Writer, r eventlog.Report) {
 		r.Commit, r.Duration.Round(time.Millisecond))
 }
 
-// RestoreBackup makes the data directory's event store from a copy. It errs with
-// eventlog.ErrExists where there is one.
-func RestoreBackup(ctx context.Context, c Config, from io.Reader) (err error) {
+// RestoreBackup makes the data directory's event store from a copy, whose bytes it returns, and
+// tells how many were read so far. It errs with eventlog.ErrExists where there is one.
+func RestoreBackup(ctx context.Context, c Config, from io.Reader) (read int64, err error) {
+	defer c.Console.Done()
+	counted := c.Console.Counting(io.Discard, "read %s")
 	lock, err := c.Dir().Lock()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	return eventstore.Restore(ctx, c.EventStoreDir(), c.Log, from)
+	err = eventstore.Restore(ctx, c.EventStoreDir(), c.Log, io.TeeReader(from, counted))
+	return counted.N, err
 }

@@ -101,6 +101,14 @@ func (s Status) problems() []string {
 	return out
 }
 
+// Problem is an error that says how many problems stand, or nil.
+func (s Status) Problem() error {
+	if n := len(s.Problems); n > 0 {
+		return fmt.Errorf("%d problems stand", n)
+	}
+	return nil
+}
+
 // WriteText writes the status for a person.
 func (s Status) WriteText(w io.Writer) {
 	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))

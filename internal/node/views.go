@@ -116,8 +116,9 @@ func (s ComparisonStatus) writeText(w io.Writer) {
 // bytes that it stores, and each event's origin is checked where the data directory has a vault: a
 // machine that only knows the servers has none.
 func Reconcile(
-	ctx context.Context, c Config, deep bool, progress func(reconcile.Progress),
+	ctx context.Context, c Config, deep bool,
 ) (_ reconcile.Result, err error) {
+	defer c.Console.Done()
 	s, err := Dial(c)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -141,7 +142,8 @@ func Reconcile(
 	if v != nil {
 		cfg.Judge = judge(l)
 	}
-	cfg.Name, cfg.Deep, cfg.Progress = "command", deep, progress
+	cfg.Name, cfg.Deep = "command", deep
+	cfg.Progress = func(p reconcile.Progress) { c.Console.Show("%s", p) }
 	r, err := reconcile.New(cfg)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -163,14 +165,16 @@ type NoViewError struct {
 	Known []string
 }
 
-func (e *NoViewError) Error() string { return fmt.Sprintf("there is no view %q", e.Name) }
+func (e *NoViewError) Error() string {
+	return fmt.Sprintf("there is no view %q: name some of %s, or all", e.Name, strings.Join(e.Known, ", "))
+}
 
 // Rebuild makes views anew, in that order, each beside the old one; none is all of them. It looks
 // whether all are there before it begins, and tells each that is done.
 func Rebuild(
-	ctx context.Context, c Config, names []string, progress func(view string, filled, of uint64),
-	done func(view string),
+	ctx context.Context, c Config, names []string, done func(view string),
 ) (err error) {
+	defer c.Console.Done()
 	s, err := Dial(c)
 	if err != nil {
 		return err
@@ -194,10 +198,13 @@ func Rebuild(
 	}
 	for _, name := range names {
 		cfg := clickhouse.RebuildConfig{Projector: projectorName,
-			Progress: func(filled, of uint64) { progress(name, filled, of) }}
+			Progress: func(filled, of uint64) {
+				c.Console.Show("%s: %s of %s sequences", name, terminal.Count(filled), terminal.Count(of))
+			}}
 		if err := views.Rebuild(ctx, name, cfg); err != nil {
 			return err
 		}
+		c.Console.Done()
 		done(name)
 	}
 	return nil

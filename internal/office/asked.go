@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
@@ -134,6 +137,40 @@ func (a AskedRequest) Request(now time.Time, t vault.Tenant) (custody.NewRequest
 	return r, nil
 }
 
+// ParseRequest reads the number of a request. Its error is a *Problem.
+func ParseRequest(s string) (uuid.UUID, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, &Problem{Field: FieldRequest, Code: ErrUnfit, Given: s}
+	}
+	return id, nil
+}
+
+// ParseEvents reads ids of events. Its error is a *Problem.
+func ParseEvents(given []string) (ids []uuid.UUID, err error) {
+	for _, s := range given {
+		id, err := schemas.ParseUUID(s)
+		if err != nil {
+			return nil, &Problem{Field: FieldEvent, Code: ErrUnfit, Given: s}
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// CheckPaths refuses an import of nothing, and of what is not there. Its error is a *Problem.
+func CheckPaths(paths []string) error {
+	if len(paths) == 0 {
+		return &Problem{Field: FieldPath, Code: ErrMissing}
+	}
+	for _, p := range paths {
+		if _, err := os.Stat(p); err != nil {
+			return &Problem{Field: FieldPath, Code: ErrUnfit, Given: err.Error()}
+		}
+	}
+	return nil
+}
+
 // AskedImport is an import as people ask for it.
 type AskedImport struct {
 	Paths        []string
@@ -185,6 +222,17 @@ func (a AskedTenant) Tenant() (vault.NewTenant, error) {
 		return n, &Problem{Field: FieldZone, Code: ErrUnknown, Given: a.Zone}
 	}
 	return n, n.Validate()
+}
+
+// ZonesOfLanguages says which time zone a language has where nobody gives one.
+func ZonesOfLanguages() string {
+	base, out := words.Default().Base(), ""
+	for _, l := range words.Default().Languages() {
+		if l.Location().String() != base.Location().String() {
+			out += l.Location().String() + " for " + l.Code() + ", "
+		}
+	}
+	return out + "else " + base.Location().String()
 }
 
 // AnySource names every source tenant, among AskedSources.

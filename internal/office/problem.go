@@ -20,6 +20,9 @@ const (
 	FieldSources  = "sources"  // source tenants of a tenant
 	FieldPerson   = "person"   // which of several, from 1
 	FieldObserved = "observed" // a time with its zone
+	FieldRequest  = "request"  // its number
+	FieldEvent    = "event"    // its id
+	FieldPath     = "path"     // of what is imported: Given is what is wrong with it
 	FieldPace     = "pace"     // of an import
 	FieldWait     = "wait"     // for the views
 )

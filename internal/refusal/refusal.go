@@ -24,25 +24,54 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// In says what err refuses, a line for each, and whether the command line was all that was wrong.
-// ok is false for an error that holds anything else: that is to be said as it is.
-func In(err error) (text string, usage, ok bool) {
+// Verdict says whose fault an error was.
+type Verdict int
+
+// Verdicts.
+const (
+	Broken  Verdict = iota // nobody's that asked
+	Refused                // what was asked can be, and is not to be done here and now
+	Wrong                  // what was asked cannot be
+)
+
+// Said says what a room refuses in the words of the command line. An error that holds anything
+// else stays as it is, with its way out where there is one.
+func Said(err error) (error, Verdict) {
+	if err == nil {
+		return nil, Broken
+	}
+	err, mistyped := wayOut(err)
+	if mistyped {
+		return err, Wrong
+	}
 	all, only := problemsIn(err)
 	if !only || len(all) == 0 {
-		return "", false, false
+		return err, Broken
 	}
 	var texts []string
-	usage = true
+	whose := Wrong
 	for _, p := range all {
 		texts = append(texts, p.text)
-		usage = usage && p.code == wrong
+		if p.code == refused {
+			whose = Refused
+		}
 	}
-	return strings.Join(texts, "\n"), usage, true
+	return &said{strings.Join(texts, "\n"), err}, whose
 }
 
-// WayOut adds what is to be typed to errors that a room says in words, and tells whether the
+// said is an error in the words of the command line.
+type said struct {
+	text string
+	err  error
+}
+
+func (s *said) Error() string { return s.text }
+
+func (s *said) Unwrap() error { return s.err }
+
+// wayOut adds what is to be typed to errors that a room says in words, and tells whether the
 // command line was wrong.
-func WayOut(err error) (_ error, usage bool) {
+func wayOut(err error) (_ error, usage bool) {
 	switch {
 	case errors.Is(err, datadir.ErrNotUp):
 		return fmt.Errorf("%w: start it with `ledgerline up`, name its directory with --data, or configure "+
@@ -306,6 +335,15 @@ func officeText(p *office.Problem) string {
 		return "--tenant " + office.AllTenants + " names all tenants: leave out the others"
 	case office.FieldPerson:
 		return fmt.Sprintf("--person %s is none of those listed: they count from 1", p.Given)
+	case office.FieldRequest:
+		return fmt.Sprintf("request %q is not a uuid, as `ledgerline dsar open` printed it", p.Given)
+	case office.FieldEvent:
+		return fmt.Sprintf("event %q is not a uuid, as `ledgerline ledger check` prints it", p.Given)
+	case office.FieldPath:
+		if p.Code == office.ErrMissing {
+			return "name at least one file or folder to import"
+		}
+		return "cannot import: " + p.Given
 	case office.FieldPace:
 		return "--workers and --batch count from 1; 0 is the default"
 	case office.FieldWait:
@@ -413,6 +451,14 @@ const FindsOut = "`ledgerline ledger check` names forged events, `ledgerline led
 // restoreText says why nothing is restored.
 func restoreText(p *restore.Problem) (string, kind) {
 	switch p.Code {
+	case restore.ErrOlder:
+		return fmt.Sprintf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back a "+
+			"newer copy and run this again; or, where there is none, declare that what is sealed under those keys "+
+			"is lost: `%s --accept-loss --yes`", restore.LostText(p.Unknown), p.Again), refused
+	case restore.ErrMissing:
+		return fmt.Sprintf("the vault has noted %s events more than the topics hold. If a newer copy of the event "+
+			"store or of the topics is to be had, put it back and run this again. Otherwise `%s --accept-loss --yes` "+
+			"declares that they are lost", terminal.Count(p.Missing), p.Again), refused
 	case restore.ErrNoTopic:
 		return fmt.Sprintf("%q is not a topic of the ledger, such as ledger.device", p.At), wrong
 	case restore.ErrAllTopics:

@@ -33,6 +33,15 @@ type Completed struct {
 	Accepted bool                  `json:"accepted"` // that those are lost
 }
 
+// Problem returns a *Problem where events are missing, and were not declared lost. again is how
+// the act is typed.
+func (d Completed) Problem(again string) error {
+	if d.Missing > 0 && !d.Accepted {
+		return &Problem{Code: ErrMissing, Missing: uint64(d.Missing), Again: again}
+	}
+	return nil
+}
+
 // WriteText writes it for a person.
 func (d Completed) WriteText(w io.Writer) {
 	if d.Appended == 0 {

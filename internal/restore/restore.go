@@ -25,6 +25,7 @@ var (
 	ErrNoCopy    = errors.New("the folder holds no copy of a vault")             // Files, Cause
 	ErrInTheWay  = errors.New("a vault is there, and nothing is replaced")       // Path, At
 	ErrOlder     = errors.New("this copy of the vault is older than the ledger") // Unknown
+	ErrMissing   = errors.New("the topics hold less than the vault has noted")   // Missing
 	ErrNoTopic   = errors.New("the ledger has no such topic")                    // At
 	ErrAllTopics = errors.New("every topic is named, and others beside it")
 )
@@ -37,6 +38,8 @@ type Problem struct {
 	At      string          // where that should be, what is in the way, or what was named
 	Files   [2]string       // names of a vault's two files
 	Unknown custody.Unknown // what the copy does not know
+	Missing uint64          // events
+	Again   string          // how the act is typed: of ErrOlder and ErrMissing
 	Cause   error
 }
 

@@ -26,6 +26,7 @@ import (
 type VaultOptions struct {
 	From       string // folder with a copy of the vault that is put in place, "" for none
 	AcceptLoss bool   // declare lost what no copy can read any more
+	Again      string // how this is typed, without the loss
 }
 
 // Fitted is what became of making a vault fit the ledger.
@@ -121,7 +122,7 @@ func Vault(ctx context.Context, c node.Config, who access.Principal, o VaultOpti
 			return err
 		}
 		if doc.Unknown.Any() && !o.AcceptLoss {
-			return &Problem{Code: ErrOlder, Unknown: doc.Unknown}
+			return &Problem{Code: ErrOlder, Unknown: doc.Unknown, Again: o.Again}
 		}
 		if staged != path {
 			if err := place(staged, path); err != nil {
