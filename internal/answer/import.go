@@ -85,11 +85,11 @@ func importProgress(s intake.Summary, took time.Duration) string {
 	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", terminal.Bytes(s.Bytes),
 		terminal.Bytes(s.BytesTotal),
 		terminal.Count(s.Read), terminal.Count(s.EventsAppended))
-	if took <= 0 {
+	if took < time.Second { // a rate of less is noise
 		return line
 	}
 	line += fmt.Sprintf(", %.0f records/s", float64(s.Read)/took.Seconds())
-	if took >= time.Second && s.Bytes > 0 && s.Bytes < s.BytesTotal {
+	if s.Bytes > 0 && s.Bytes < s.BytesTotal {
 		left := time.Duration(float64(took) / float64(s.Bytes) * float64(s.BytesTotal-s.Bytes))
 		line += ", " + left.Round(time.Second).String() + " left"
 	}

@@ -13,7 +13,8 @@ func TestImportProgressHasATotal(t *testing.T) {
 	s := intake.Summary{Read: 3000, EventsAppended: 4000, Bytes: 1 << 30, BytesTotal: 4 << 30}
 	for took, want := range map[time.Duration]string{
 		0:                "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended",
-		time.Second / 2:  "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended, 6000 records/s",
+		time.Second / 2:  "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended",
+		time.Second:      "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended, 3000 records/s, 3s left",
 		10 * time.Second: "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended, 300 records/s, 30s left",
 	} {
 		if got := importProgress(s, took); got != want {
