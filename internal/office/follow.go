@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/flow"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -47,6 +48,12 @@ type followed struct {
 	from, to  int64
 }
 
+// What waits of what the partitions' readers have read.
+const (
+	waitingBytes  = 16 << 20
+	waitingEvents = 1024
+)
+
 // flushEvery is how long an event waits for earlier ones of other partitions.
 const flushEvery = 100 * time.Millisecond
 
@@ -79,7 +86,7 @@ func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUI
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := merge{f: f, topics: topics, items: make(chan schemas.Envelope, 1024)}
+	m := merge{f: f, topics: topics, items: flow.New(waitingBytes, waitingEvents, schemas.Envelope.Size)}
 	if noted != nil {
 		m.gate.Set(noted)
 	}
@@ -91,7 +98,7 @@ func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUI
 		g.Go(func() error { return m.read(gctx, part) })
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- g.Wait(); close(m.items) }()
+	go func() { ended <- g.Wait(); m.items.Close() }()
 	if err := m.hand(tenant); err != nil {
 		return err
 	}
@@ -129,7 +136,7 @@ type merge struct {
 	f      Following
 	topics Topics
 	gate   projections.Gate
-	items  chan schemas.Envelope
+	items  *flow.Queue[schemas.Envelope]
 }
 
 // notes keeps the gate open as far as the relay has published.
@@ -163,10 +170,8 @@ func (m *merge) read(ctx context.Context, p followed) error {
 		}
 		switch {
 		case item.Foreign == nil:
-			select {
-			case m.items <- item.Envelope:
-			case <-ctx.Done():
-				return ctx.Err()
+			if err := m.items.Put(ctx, item.Envelope); err != nil {
+				return err
 			}
 		case m.f.Foreign != nil:
 			m.f.Foreign(p.partition, item.Offset)
@@ -198,10 +203,11 @@ func (m *merge) hand(tenant uuid.UUID) error {
 	defer tick.Stop()
 	for {
 		select {
-		case r, ok := <-m.items:
+		case r, ok := <-m.items.Items():
 			if !ok {
 				return flush()
 			}
+			m.items.Took(r)
 			batch = append(batch, r)
 		case <-tick.C:
 			if m.f.UntilEnd { // the order is to be exact
