@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -86,8 +87,8 @@ func WriteEvent(out io.Writer, r schemas.Envelope, asJSON bool) error {
 	if n := len(values); n > most {
 		values = append(values[:most], fmt.Sprintf("… %d more", n-most))
 	}
-	_, err := fmt.Fprintf(out, "%8d  %s  %-28s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime), r.Type,
-		shortStream(r.Stream), r.Revision, strings.Join(values, " "))
+	_, err := fmt.Fprintf(out, "%8d  %s  %s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime),
+		terminal.Left(r.Type, 28), shortStream(r.Stream), r.Revision, strings.Join(values, " "))
 	return err
 }
 

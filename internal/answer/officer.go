@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/refusal"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -51,7 +52,7 @@ func (all Officers) WriteText(w io.Writer, reader access.Principal) {
 		fmt.Fprintln(w, Nobody(reader))
 	}
 	for _, a := range all {
-		fmt.Fprintf(w, "%-32s %s of %s\n", a.Name, refusal.Roles(a.Roles), a.of)
+		fmt.Fprintf(w, "%s %s of %s\n", terminal.Left(a.Name, 32), refusal.Roles(a.Roles), a.of)
 	}
 }
 

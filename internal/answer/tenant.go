@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -40,7 +41,7 @@ func TenantsOf(all []vault.Tenant) Tenants {
 // WriteText writes a tenant a line.
 func (all Tenants) WriteText(w io.Writer) {
 	for _, t := range all {
-		fmt.Fprintf(w, "%-24s %s  %s  %s  sources: %s\n", t.Name, t.ID, t.Language, t.TimeZone,
+		fmt.Fprintf(w, "%s %s  %s  %s  sources: %s\n", terminal.Left(t.Name, 24), t.ID, t.Language, t.TimeZone,
 			strings.Join(t.Sources, ", "))
 	}
 }

@@ -3,9 +3,10 @@ package intake
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
@@ -348,7 +349,7 @@ func copyCounts(m map[string]int) map[string]int {
 // WriteText writes the summary for a person: what was read, what became of
 // it, and what needs attention.
 func (s Summary) WriteText(w io.Writer) error {
-	t := &textWriter{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight|tabwriter.DiscardEmptyColumns)}
+	t := &textWriter{w: w}
 	t.line("%d records read", s.Read)
 	if s.DryRun {
 		t.count(s.Recorded, "would be recorded: the ledger does not say so yet")
@@ -551,19 +552,16 @@ func (s Summary) writeNotices(t *textWriter) {
 
 // textWriter keeps the first error.
 type textWriter struct {
-	w   *tabwriter.Writer
+	w   io.Writer
 	err error
 }
 
+// countColumns is how wide counts stand, each at the right.
+const countColumns = 11
+
 func (t *textWriter) line(format string, args ...any) {
 	if t.err == nil {
-		t.err = t.w.Flush()
-	}
-	if t.err == nil {
 		_, t.err = fmt.Fprintf(t.w, format+"\n", args...)
-	}
-	if t.err == nil {
-		t.err = t.w.Flush()
 	}
 }
 
@@ -575,7 +573,7 @@ func (t *textWriter) more(n int) {
 
 func (t *textWriter) count(n int, what string) {
 	if t.err == nil {
-		_, t.err = fmt.Fprintf(t.w, "%9d\t  %s\n", n, what)
+		_, t.err = fmt.Fprintf(t.w, "%s  %s\n", terminal.Right(strconv.Itoa(n), countColumns), what)
 	}
 }
 
@@ -588,9 +586,6 @@ func (t *textWriter) counts(m map[string]int, what string) {
 func (t *textWriter) end() error {
 	if t.err != nil {
 		return fmt.Errorf("write summary: %w", t.err)
-	}
-	if err := t.w.Flush(); err != nil {
-		return fmt.Errorf("write summary: %w", err)
 	}
 	return nil
 }
