@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestProgressOffATerminalIsPlainLines(t *testing.T) {
@@ -118,4 +119,15 @@ func TestAPasswordIsOneLine(t *testing.T) {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}
 	}
+}
+
+func FuzzVisible(f *testing.F) {
+	f.Add("a\x1b[2Jb")
+	f.Add("\u202egnp.exe")
+	f.Fuzz(func(t *testing.T, s string) {
+		v := Visible(s)
+		if !utf8.ValidString(v) || strings.ContainsAny(v, "\x1b\n\r\x00\u202e\u2066\x7f\u009b") {
+			t.Errorf("%q still steers a terminal: %q", s, v)
+		}
+	})
 }

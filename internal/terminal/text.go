@@ -34,7 +34,14 @@ func Count[T ~int | ~int64 | ~uint64](n T) string {
 // Columns returns how many columns of a terminal a line takes: two for a character of Chinese,
 // Japanese or Korean and for an emoji, none for an accent that stands on another character. What
 // is one character to its reader, as a family of emoji, is measured as one.
-func Columns(line string) int { return uniseg.StringWidth(line) }
+func Columns(line string) int {
+	for i := range len(line) {
+		if line[i] < ' ' || line[i] > '~' {
+			return uniseg.StringWidth(line)
+		}
+	}
+	return len(line) // as nearly all are
+}
 
 // Left returns a text with blanks behind it up to that many columns.
 func Left(text string, columns int) string {

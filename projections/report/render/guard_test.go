@@ -2,9 +2,7 @@ package render_test
 
 import (
 	"regexp"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/ledgerline/ledgerline/projections/report/render"
 )
@@ -41,17 +39,6 @@ func FuzzGuard(f *testing.F) {
 		}
 		if g != s && g != "'"+s {
 			t.Errorf("%q became %q", s, g)
-		}
-	})
-}
-
-func FuzzVisible(f *testing.F) {
-	f.Add("a\x1b[2Jb")
-	f.Add("\u202egnp.exe")
-	f.Fuzz(func(t *testing.T, s string) {
-		v := render.Visible(s)
-		if !utf8.ValidString(v) || strings.ContainsAny(v, "\x1b\n\r\x00\u202e\u2066\x7f\u009b") {
-			t.Errorf("%q still steers a terminal: %q", s, v)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -115,12 +116,12 @@ func (p *htmlPage) cell(c document.Column, cell document.Cell) htmlCell {
 		return out
 	}
 	if c.Parts && shown(cell) {
-		out.Lines = []Line{{Text: Visible(c.People(cell, p.Document))}}
+		out.Lines = []Line{{Text: terminal.Visible(c.People(cell, p.Document))}}
 		return out
 	}
 	for _, v := range cell {
 		for _, text := range v.Lines(p.Language, p.Location) {
-			line := Line{Text: Visible(text), State: v.State != document.Shown}
+			line := Line{Text: terminal.Visible(text), State: v.State != document.Shown}
 			if v.State == document.Masked {
 				line.Says = p.Language.Text("state.masked")
 			}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/html"
 	"pgregory.net/rapid"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -124,7 +125,7 @@ func TestThePageIsWellFormedAndHoldsEveryRow(t *testing.T) {
 				page.totals, len(rows), len(columns), b.String())
 		}
 		for _, s := range said {
-			if s = strings.TrimSpace(norm(render.Visible(s))); !strings.Contains(page.text, s) {
+			if s = strings.TrimSpace(norm(terminal.Visible(s))); !strings.Contains(page.text, s) {
 				rt.Errorf("the page does not say %q\n%s", s, b.String())
 			}
 		}

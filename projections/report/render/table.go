@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -56,10 +56,10 @@ func Table(w io.Writer, d *document.Document, width int) error {
 func writeFacts(b *bufio.Writer, facts []document.Fact) {
 	w := 0
 	for _, f := range said(facts) {
-		w = max(w, Width(f.Label))
+		w = max(w, terminal.Columns(f.Label))
 	}
 	for _, f := range said(facts) {
-		fmt.Fprintf(b, "%s%s  %s\n", f.Label, strings.Repeat(" ", w-Width(f.Label)), Visible(f.Text))
+		fmt.Fprintf(b, "%s  %s\n", terminal.Left(f.Label, w), terminal.Visible(f.Text))
 	}
 }
 
@@ -77,7 +77,7 @@ type table struct {
 func (t *table) add(row document.Row) {
 	cells := make([]string, len(t.d.Columns))
 	for i, c := range t.d.Columns {
-		cells[i] = shorten(Visible(c.People(row.Cells[i], t.d)), t.d.Language)
+		cells[i] = shorten(terminal.Visible(c.People(row.Cells[i], t.d)), t.d.Language)
 		if c.Type == document.Instant && len(row.Cells[i]) > 0 {
 			cells[i] += "\n" + row.Cells[i][0].Time.UTC().Format("2006-01-02 15:04:05 UTC")
 		}
@@ -139,13 +139,13 @@ func (t *table) measure() {
 	floor := make([]int, n)
 	look := func(i int, s string) {
 		for _, line := range strings.Split(s, "\n") {
-			t.columns[i] = max(t.columns[i], min(Width(line), maxColumn))
+			t.columns[i] = max(t.columns[i], min(terminal.Columns(line), maxColumn))
 			if whole(t.d.Columns[i].Type) {
 				floor[i] = t.columns[i]
 				continue
 			}
 			for _, word := range strings.Fields(line) {
-				floor[i] = max(floor[i], min(Width(word), 24))
+				floor[i] = max(floor[i], min(terminal.Columns(word), 24))
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func (t *table) line(cells []string) {
 	wrapped := make([][]string, len(cells))
 	height := 1
 	for i, c := range cells {
-		wrapped[i] = wrap(c, t.columns[i])
+		wrapped[i] = terminal.Wrap(c, t.columns[i])
 		height = max(height, len(wrapped[i]))
 	}
 	for k := range height {
@@ -194,14 +194,13 @@ func (t *table) line(cells []string) {
 			if k < len(wrapped[i]) {
 				s = wrapped[i][k]
 			}
-			pad := strings.Repeat(" ", max(0, t.columns[i]-Width(s)))
 			if i > 0 {
 				line.WriteString("  ")
 			}
 			if figures(t.d.Columns[i].Type) {
-				line.WriteString(pad + s)
+				line.WriteString(terminal.Right(s, t.columns[i]))
 			} else {
-				line.WriteString(s + pad)
+				line.WriteString(terminal.Left(s, t.columns[i]))
 			}
 		}
 		_, _ = t.w.WriteString(strings.TrimRight(line.String(), " ") + "\n")
@@ -211,7 +210,7 @@ func (t *table) line(cells []string) {
 func (t *table) block(cells []string) {
 	label := 0
 	for _, c := range t.d.Columns {
-		label = max(label, Width(c.Title))
+		label = max(label, terminal.Columns(c.Title))
 	}
 	for i, c := range t.d.Columns {
 		if cells[i] == "" {
@@ -222,87 +221,12 @@ func (t *table) block(cells []string) {
 		if t.width > 0 {
 			room = max(20, t.width-label-2)
 		}
-		for k, line := range wrap(cells[i], room) {
+		for k, line := range terminal.Wrap(cells[i], room) {
 			if k > 0 {
 				title = ""
 			}
-			fmt.Fprintf(t.w, "%s%s  %s\n", title, strings.Repeat(" ", label-Width(title)), line)
+			fmt.Fprintf(t.w, "%s  %s\n", terminal.Left(title, label), line)
 		}
 	}
 	_, _ = t.w.WriteString(strings.Repeat("─", max(20, min(t.width, 60))) + "\n")
-}
-
-// wrap breaks text into lines of at most width, at blanks where it can.
-func wrap(s string, width int) []string {
-	var out []string
-	for _, line := range strings.Split(s, "\n") {
-		for Width(line) > width {
-			cut, at, room := 0, 0, 0
-			for i, r := range line {
-				room += runeWidth(r)
-				if room > width {
-					break
-				}
-				at = i + utf8.RuneLen(r)
-				if r == ' ' {
-					cut = at
-				}
-			}
-			if cut == 0 {
-				cut = max(at, 1)
-				if at == 0 { // one rune is wider than the column
-					_, cut = utf8.DecodeRuneInString(line)
-				}
-			}
-			out = append(out, strings.TrimRight(line[:cut], " "))
-			line = strings.TrimLeft(line[cut:], " ")
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
-// Visible returns text that a terminal shows and does not obey: control characters, direction
-// marks and bytes that are no UTF-8 are written as escapes.
-func Visible(s string) string {
-	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if hidden(r) || r == utf8.RuneError {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// hidden are runes that steer a terminal or the direction of text. The joiners stay: names and
-// emoji need them.
-func hidden(r rune) bool {
-	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' ||
-		r == '\u2028' || r == '\u2029'
-}
-
-// Width returns how many columns of a terminal the text takes.
-func Width(s string) int {
-	n := 0
-	for _, r := range s {
-		n += runeWidth(r)
-	}
-	return n
-}
-
-func runeWidth(r rune) int {
-	switch {
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		return 0
-	case r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf && r != 0x303f || r >= 0xac00 && r <= 0xd7a3 ||
-		r >= 0xf900 && r <= 0xfaff || r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 ||
-		r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300 && r <= 0x1faff || r >= 0x20000 && r <= 0x3fffd):
-		return 2
-	}
-	return 1
 }
