@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
-	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
@@ -308,50 +306,6 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(folder, "report")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the report's file: %v, %v", info, err)
-	}
-}
-
-// A result appears whole in its place or not at all, and never in place of another.
-func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x")
-	for _, fails := range []error{nil, errors.New("cut")} {
-		to, err := answer.NewTarget(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := to.WriteString("whole"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("it is there before it is whole: %v", err)
-		}
-		if err := to.Finish(fails); !errors.Is(err, fails) {
-			t.Error(err)
-		}
-		raw, err := os.ReadFile(path)
-		if (err == nil) != (fails == nil) || err == nil && string(raw) != "whole" {
-			t.Errorf("after %v: %q, %v", fails, raw, err)
-		}
-		if err := to.Finish(errors.New("again")); err == nil || err.Error() != "again" {
-			t.Errorf("finishing twice: %v", err)
-		}
-		if err := os.RemoveAll(path); err != nil {
-			t.Fatal(err)
-		}
-		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-			t.Errorf("left: %v, %v", left, err)
-		}
-	}
-	to, err := answer.NewTarget(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte("another's"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := to.Finish(nil); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("one that came meanwhile: %v", err)
 	}
 }
 

@@ -83,23 +83,6 @@ func TestEveryCommandTeaches(t *testing.T) {
 	walk(newRoot(&app{}))
 }
 
-func asCall(input string) *cli.Call { return &cli.Call{In: strings.NewReader(input), Err: io.Discard} }
-
-func TestANameIsReadFromStandardInput(t *testing.T) {
-	for _, tc := range []struct{ given, input, want string }{
-		{"-", "anna@contoso.example\n", "anna@contoso.example"},
-		{"-", "  anna@contoso.example", "anna@contoso.example"},
-		{"piet@contoso.example", "anna", "piet@contoso.example"},
-	} {
-		if got, err := asCall(tc.input).Secret("subject", tc.given); err != nil || got != tc.want {
-			t.Errorf("given %q with %q: %q, %v", tc.given, tc.input, got, err)
-		}
-	}
-	if _, err := asCall("\n").Secret("subject", "-"); err == nil {
-		t.Error("an empty line was taken for a name")
-	}
-}
-
 // dataDir is where a data directory may be made.
 func dataDir(t *testing.T) string {
 	t.Helper()
