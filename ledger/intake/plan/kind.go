@@ -36,7 +36,7 @@ type Content any
 // KindForm is how one source writes records of a kind, and how they are read.
 type KindForm struct {
 	source.Form
-	// Parse puts a record into the kind's terms. A *fieldError fails that record alone.
+	// Parse puts a record into the kind's terms. A *record.FieldError fails that record alone.
 	Parse func(Parsing) (Record, error)
 }
 

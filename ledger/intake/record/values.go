@@ -16,7 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// A fieldError confines a failure to one record and names its field, never its content.
+// A FieldError confines a failure to one record and names its field, never its content.
 type FieldError struct{ Field, Reason string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
@@ -48,7 +48,7 @@ func IsNothing(s string) bool {
 }
 
 // IsEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
-// what isNothing knows.
+// what IsNothing knows.
 func IsEmpty(raw json.RawMessage) bool {
 	switch t := strings.TrimSpace(string(raw)); t {
 	case "", "null", `""`, "[]", "{}":
