@@ -374,3 +374,75 @@ func TestRoomsAreReadFromTheList(t *testing.T) {
 		t.Errorf("read %q, want %q", got, want)
 	}
 }
+
+var (
+	runOption = regexp.MustCompile(`-run ('[^']*'|\S+)`)
+	ourFolder = regexp.MustCompile(`\./[a-z][a-z0-9/]*`)
+	testName  = regexp.MustCompile(`(?m)^func (Test\w+)`)
+)
+
+// runsNothing returns which tests a Makefile's line runs that are in none of the folders it names:
+// `go test` says of those that all is well.
+func runsNothing(line string, testsOf func(folder string) []string) (out []string) {
+	m := runOption.FindStringSubmatch(line)
+	if m == nil {
+		return nil
+	}
+	names := strings.ReplaceAll(strings.Trim(m[1], "'"), "$$", "$")
+	if _, initial, ok := strings.Cut(names, "$(or $(RUN),"); ok {
+		names = strings.TrimSuffix(initial, ")")
+	}
+	if names == "^$" { // benchmarks alone
+		return nil
+	}
+	for _, folder := range ourFolder.FindAllString(line, -1) {
+		for _, name := range strings.Split(names, "|") {
+			if !slices.ContainsFunc(testsOf(folder), regexp.MustCompile(name).MatchString) {
+				out = append(out, name+" in "+folder)
+			}
+		}
+	}
+	return out
+}
+
+func TestTheMakefileRunsTestsThatThereAre(t *testing.T) {
+	tests := map[string][]string{}
+	everyFile(t, func(name string, text []byte) {
+		for _, m := range testName.FindAllSubmatch(text, -1) {
+			folder := "./" + path.Dir(name)
+			tests[folder] = append(tests[folder], string(m[1]))
+		}
+	})
+	makefile, err := os.ReadFile(root + "/Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, line := range strings.Split(string(makefile), "\n") {
+		if runOption.MatchString(line) {
+			named++
+		}
+		for _, what := range runsNothing(line, func(folder string) []string { return tests[folder] }) {
+			t.Error("the Makefile runs no " + what)
+		}
+	}
+	if named < 5 {
+		t.Errorf("only %d lines run tests by name", named)
+	}
+}
+
+func TestALineThatRunsNothingIsFound(t *testing.T) {
+	there := func(string) []string { return []string{"TestCrashes", "TestKill"} }
+	for line, want := range map[string]int{
+		"go test -run TestCrash ./internal/e2e -v":                          0,
+		"go test -run 'TestKill$$' ./a":                                     0,
+		"go test -run '$(or $(RUN),TestCrash|TestRestored)' ./internal/e2e": 1,
+		"go test -run 'TestKil$$' ./a ./b":                                  2,
+		"go test -run '^$$' -bench . ./...":                                 0,
+		"go test ./...":                                                     0,
+	} {
+		if got := runsNothing(line, there); len(got) != want {
+			t.Errorf("%s: found %q, want %d", line, got, want)
+		}
+	}
+}
