@@ -446,3 +446,47 @@ func TestALineThatRunsNothingIsFound(t *testing.T) {
 		}
 	}
 }
+
+var (
+	viewMade  = regexp.MustCompile(`(?m)^CREATE OR REPLACE VIEW ([a-z_]+) AS`)
+	madeToday = regexp.MustCompile("Events of `([a-z ]+)` are made today")
+)
+
+// The page of the views lists each, and FORMATS each kind of which events are made.
+func TestViewsAndKindsAreOnTheirPages(t *testing.T) {
+	views, err := readPage("projections/clickhouse/DESIGN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	formats, err := readPage("docs/FORMATS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := madeToday.FindStringSubmatch(strings.Join(strings.Fields(string(formats)), " "))
+	if said == nil {
+		t.Fatal("docs/FORMATS.md does not say which events are made")
+	}
+	made, seen := map[string]bool{}, 0
+	everyFile(t, func(name string, text []byte) {
+		if path.Dir(name) == "schemas/types" {
+			kind, _, _ := strings.Cut(path.Base(name), ".")
+			made[kind] = true
+		}
+		if path.Dir(name) != "projections/clickhouse/migrations" {
+			return
+		}
+		for _, m := range viewMade.FindAllSubmatch(text, -1) {
+			seen++
+			if !strings.Contains(string(views), "`"+string(m[1])+"`") {
+				t.Errorf("projections/clickhouse/DESIGN.md does not name the view %s", m[1])
+			}
+		}
+	})
+	if seen < 10 {
+		t.Errorf("only %d views were found", seen)
+	}
+	got := slices.Sorted(strings.SplitSeq(said[1], " "))
+	if want := slices.Sorted(maps.Keys(made)); !slices.Equal(got, want) {
+		t.Errorf("docs/FORMATS.md §3 says that events of %q are made, but there are types of %q", got, want)
+	}
+}
