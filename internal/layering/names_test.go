@@ -32,6 +32,9 @@ func misnamed(doc *ast.CommentGroup, name string) string {
 		return ""
 	}
 	first := strings.TrimRight(words[0], ".,:;")
+	if ast.IsExported(name) && first != name && strings.EqualFold(first, name) {
+		return first // as it was called before it was exported
+	}
 	named := plainWord.MatchString(first) && (twoPartName.MatchString(first) || saysWhatIs.MatchString(words[1]))
 	if !named || first == name || slices.Contains(noNames, first) {
 		return ""
@@ -49,6 +52,12 @@ func misnamedIn(f *ast.File) (out []string) {
 			out = append(out, name+": "+other)
 		}
 	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if field, ok := n.(*ast.Field); ok && len(field.Names) == 1 && field.Doc != nil {
+			judge(field.Doc, field.Names[0].Name)
+		}
+		return true
+	})
 	for _, d := range f.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
@@ -110,6 +119,8 @@ func TestAnotherNameInACommentIsFound(t *testing.T) {
 		"const (\n// aThing is\nb = 1\n// c is\nc = 2\n)": 1,
 		"// kinds is one.\ntype kind struct{}":            1,
 		"// However it may be.\ntype kind struct{}":       0,
+		"type kind struct{\n// at is when.\nAt int\n}":    1,
+		"type kind struct{\n// At most one.\nAt int\n}":   0,
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\n"+code, parser.ParseComments)
 		if err != nil {
