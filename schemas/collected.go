@@ -69,8 +69,8 @@ func Junk(value string) bool {
 	return len(digits) == 32 && strings.Trim(digits, "f") == ""
 }
 
-// NeverCollected returns the category of what a field of that name holds, where no record may bring
-// it into the ledger; "" for any other field.
+// NeverCollected returns the category of what a field of that name holds, where no record may
+// bring it into the ledger; "" for any other field.
 func NeverCollected(field string) (category string) {
 	return readCollected().never[strings.ToLower(field)]
 }
