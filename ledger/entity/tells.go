@@ -5,9 +5,10 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/schemas"
-	"golang.org/x/text/unicode/norm"
 )
 
 // A value may have the shape of what stands open and be somebody's all the same: "laptop van Anna"
