@@ -15,7 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// A fieldError confines a failure to one record and names its field, never its content.
+// FieldError confines a failure to one record and names its field, never its content.
 type FieldError struct{ Field, Reason string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
