@@ -2,9 +2,9 @@
 // its three servers on one machine, and the other commands feed it, follow it, report
 // from it and answer data subjects.
 //
-// It reads flags, asks package office for what people want and package node for what this machine
-// runs, and prints what they return. It decides nothing, keeps nothing, and trusts whoever may read
-// the data directory, as far as accounts do not say otherwise.
+// It reads flags, asks package office for what people want and package node for what this
+// machine runs, and prints what they return. It decides and keeps nothing. It trusts whoever
+// may read the data directory, as far as accounts do not say otherwise.
 package main
 
 import (
