@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // This file asserts that what comments and pages name is there under that name: what a comment
@@ -499,5 +501,26 @@ func TestViewsAndKindsAreOnTheirPages(t *testing.T) {
 	got := slices.Sorted(strings.SplitSeq(said[1], " "))
 	if want := slices.Sorted(maps.Keys(made)); !slices.Equal(got, want) {
 		t.Errorf("docs/FORMATS.md §3 says that events of %q are made, but there are types of %q", got, want)
+	}
+}
+
+var ruleNamed = regexp.MustCompile(`(?m)^\t[Rr]ule[A-Z]\w* += "([a-z-]+)"$`)
+
+// Whoever adds a rule that refuses gives it words: a report names it to people.
+func TestEachRuleThatRefusesHasItsWords(t *testing.T) {
+	rules := 0
+	everyFile(t, func(name string, text []byte) {
+		if !strings.HasPrefix(name, "ledger/intake/") || strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		for _, m := range ruleNamed.FindAllSubmatch(text, -1) {
+			rules++
+			if _, ok := words.Default().Base().Find("enum.refusal.rule." + string(m[1])); !ok {
+				t.Errorf("%s: the rule %s has no words in schemas/words", name, m[1])
+			}
+		}
+	})
+	if rules < 6 {
+		t.Errorf("only %d rules were found", rules)
 	}
 }
