@@ -551,12 +551,18 @@ func (w *writer) report(id string) string {
 
 func (w *writer) others() section {
 	s := section{ID: "other", Title: w.say("other"), Paras: []string{w.say("other.p")}}
-	t := w.table("other.caption", "when.when", "what", "source")
+	t := w.table("other.caption", "when.when", "what", "details", "source")
 	for _, it := range w.d.items {
 		if it.category != Other && !it.opaque {
 			continue
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(typeLabel(it, w.l)),
+		var said cell // whatever kind of record it is, it says what it holds
+		for _, x := range it.values {
+			l := w.line(x)
+			l.Text = w.label(x) + ": " + l.Text
+			said.Lines = append(said.Lines, l)
+		}
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(typeLabel(it, w.l)), said,
 			text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) > 0 {

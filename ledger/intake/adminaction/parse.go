@@ -86,8 +86,8 @@ func kindOfTarget(kind string) targetKind {
 	return targetOther
 }
 
-// verbAssign: the sources have no operation type for assigning; the operation's name tells it
-// (item 17).
+// verbOf returns the verb of an action, as JSON. The sources have no operation type for assigning;
+// the operation's name tells it.
 func verbOf(raw json.RawMessage, operation string) json.RawMessage {
 	first, second, _ := strings.Cut(strings.ToLower(operation), " ")
 	if strings.HasPrefix(first, "assign") || first == "create" && strings.HasSuffix(second, "assignment") {
@@ -320,7 +320,7 @@ func (f *fact) change(t *target, raw []record.Members, name, old, new, field str
 }
 
 func knownAt(a []string, i int) string {
-	if i >= len(a) || record.IsNothing(a[i]) {
+	if i >= len(a) || schemas.Nothing(a[i]) {
 		return ""
 	}
 	return a[i]

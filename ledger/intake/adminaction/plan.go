@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// actionKind is the kind of admin actions.
+// kind is the kind of admin actions.
 type kind struct {
 	catalogue                                   *schemas.Catalogue
 	recorded, continued, supplemented, disputed *schemas.Type

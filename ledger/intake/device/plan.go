@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
@@ -33,7 +34,7 @@ const (
 	categoryApps     = "apps"
 )
 
-// deviceKind is the kind of managed devices.
+// kind is the kind of managed devices.
 type kind struct {
 	catalogue *schemas.Catalogue
 	entity.Definition

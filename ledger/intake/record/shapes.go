@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Shapes reads members that must have a shape: an object, a list of objects, a list of texts, a
@@ -45,13 +47,15 @@ func (s *Shapes) decoded(raw json.RawMessage, begins string) json.RawMessage {
 	return inner
 }
 
+// Absent reports whether a member says nothing: it is not there, null, or a text that means
+// nothing.
 func Absent(raw json.RawMessage) bool {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return true
 	}
 	text, ok := AsText(raw)
-	return ok && raw[0] == '"' && IsNothing(text)
+	return ok && raw[0] == '"' && schemas.Nothing(text)
 }
 
 // Object reads a member that is an object; nil where it is absent.
