@@ -66,7 +66,7 @@ func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
 
 // inFlags says what the rooms refuse in the words of the command line.
 func inFlags(err error) error {
-	switch err, verdict := refusal.Said(err); verdict {
+	switch verdict, err := refusal.Said(err); verdict {
 	case refusal.Wrong:
 		return cli.Exit(cli.Wrong, err)
 	case refusal.Refused:

@@ -36,27 +36,25 @@ const (
 
 // Said says what a room refuses in the words of the command line. An error that holds anything
 // else stays as it is, with its way out where there is one.
-func Said(err error) (error, Verdict) {
+func Said(err error) (Verdict, error) {
 	if err == nil {
-		return nil, Broken
+		return Broken, nil
 	}
 	err, mistyped := wayOut(err)
 	if mistyped {
-		return err, Wrong
+		return Wrong, err
 	}
 	all, only := problemsIn(err)
 	if !only || len(all) == 0 {
-		return err, Broken
+		return Broken, err
 	}
 	var texts []string
 	whose := Wrong
 	for _, p := range all {
 		texts = append(texts, p.text)
-		if p.code == refused {
-			whose = Refused
-		}
+		whose = min(whose, p.whose)
 	}
-	return &said{strings.Join(texts, "\n"), err}, whose
+	return whose, &said{strings.Join(texts, "\n"), err}
 }
 
 // said is an error in the words of the command line.
@@ -71,7 +69,7 @@ func (s *said) Unwrap() error { return s.err }
 
 // wayOut adds what is to be typed to errors that a room says in words, and tells whether the
 // command line was wrong.
-func wayOut(err error) (_ error, usage bool) {
+func wayOut(err error) (said error, mistyped bool) {
 	switch {
 	case errors.Is(err, datadir.ErrNotUp):
 		return fmt.Errorf("%w: start it with `ledgerline up`, name its directory with --data, or configure "+
@@ -86,18 +84,10 @@ func wayOut(err error) (_ error, usage bool) {
 	return err, false
 }
 
-// kind says whose fault it was.
-type kind bool
-
-const (
-	wrong   kind = true  // what was asked cannot be
-	refused kind = false // it can be, and is not to be done here and now
-)
-
 // problem is one thing that is wrong, in words.
 type problem struct {
-	text string
-	code kind
+	text  string
+	whose Verdict
 }
 
 // problemsIn returns the problems in err, and whether it holds nothing else.
@@ -106,26 +96,26 @@ func problemsIn(err error) (all []problem, only bool) {
 	case nil:
 		return nil, true
 	case *report.Problem:
-		code := wrong
+		whose := Wrong
 		if e.Field == dsar.FieldSequence { // nobody gave it
-			code = refused
+			whose = Refused
 		}
-		return []problem{{reportText(e), code}}, true
+		return []problem{{reportText(e), whose}}, true
 	case *custody.Problem:
-		text, code := custodyText(e)
-		return []problem{{text, code}}, true
+		text, whose := custodyText(e)
+		return []problem{{text, whose}}, true
 	case *access.Denied:
-		return []problem{{deniedText(e), refused}}, true
+		return []problem{{deniedText(e), Refused}}, true
 	case *office.Problem:
-		return []problem{{officeText(e), wrong}}, true
+		return []problem{{officeText(e), Wrong}}, true
 	case *accounts.Problem:
-		text, code := accountText(e)
-		return []problem{{text, code}}, true
+		text, whose := accountText(e)
+		return []problem{{text, whose}}, true
 	case *restore.Problem:
-		text, code := restoreText(e)
-		return []problem{{text, code}}, true
+		text, whose := restoreText(e)
+		return []problem{{text, whose}}, true
 	case *datadir.Problem:
-		return []problem{{directoryText(e), refused}}, true
+		return []problem{{directoryText(e), Refused}}, true
 	case interface{ Unwrap() []error }:
 		only = true
 		for _, sub := range e.Unwrap() {
@@ -247,63 +237,63 @@ func reportText(p *report.Problem) string {
 }
 
 // custodyText is what is wrong with an act, and whether the command line was wrong.
-func custodyText(p *custody.Problem) (text string, code kind) {
+func custodyText(p *custody.Problem) (text string, whose Verdict) {
 	flag := flagOf(p.Field)
 	switch p.Code {
 	case custody.ErrMissing:
 		switch p.Field {
 		case custody.FieldPurpose:
-			return purposeText, wrong
+			return purposeText, Wrong
 		case custody.FieldEvent:
-			return "name the events to disown, as `ledgerline ledger check` prints them", wrong
+			return "name the events to disown, as `ledgerline ledger check` prints them", Wrong
 		case custody.FieldLoss:
-			return "nothing is lost: leave out --accept-loss", wrong
+			return "nothing is lost: leave out --accept-loss", Wrong
 		}
-		return fmt.Sprintf("%s is required: one of %s", flag, strings.Join(p.Known, ", ")), wrong
+		return fmt.Sprintf("%s is required: one of %s", flag, strings.Join(p.Known, ", ")), Wrong
 	case custody.ErrUnknown:
 		if p.Field == custody.FieldPerson {
 			return fmt.Sprintf("%s %s is none of those who held that identifier: they count from 1 to %d", flag,
-				p.Given, p.Most), wrong
+				p.Given, p.Most), Wrong
 		}
-		return fmt.Sprintf("%s %q is not known: use one of %s", flag, p.Given, strings.Join(p.Known, ", ")), wrong
+		return fmt.Sprintf("%s %q is not known: use one of %s", flag, p.Given, strings.Join(p.Known, ", ")), Wrong
 	case custody.ErrUnfit:
 		if p.Field == custody.FieldRight {
 			return fmt.Sprintf("the request asks for %s: open one for it with `ledgerline dsar open %s %s`", p.Given,
-				flag, strings.Join(p.Known, "|")), refused
+				flag, strings.Join(p.Known, "|")), Refused
 		}
-		return flag + " identifies nobody: set it to the UPN or account of who acts", refused
+		return flag + " identifies nobody: set it to the UPN or account of who acts", Refused
 	case custody.ErrTooMany:
 		return fmt.Sprintf("%s events, or places where they stand, are too many: at most %d at once", p.Given,
-			p.Most), wrong
+			p.Most), Wrong
 	case custody.ErrNoRequest:
 		return fmt.Sprintf("there is no request %s: give the number that `ledgerline dsar open` printed, and its "+
-			"tenant by --tenant", p.Given), wrong
+			"tenant by --tenant", p.Given), Wrong
 	case custody.ErrNoSuchPerson:
 		return fmt.Sprintf("nobody is known under that identifier: give %s a UPN, an e-mail address or a directory "+
-			"object id of the tenant", flag), refused
+			"object id of the tenant", flag), Refused
 	case custody.ErrSeveralPersons:
-		return "several persons held that identifier: choose one with " + flag + " N", wrong
+		return "several persons held that identifier: choose one with " + flag + " N", Wrong
 	case custody.ErrOwnRequest:
-		return "nobody handles their own request: another officer does", refused
+		return "nobody handles their own request: another officer does", Refused
 	case custody.ErrUnderWay:
 		return fmt.Sprintf("the erasure is under way: another call is at it; ask again after %s, which says whether "+
-			"it was done or carries it on", p.Until.Local().Format("15:04:05")), refused
+			"it was done or carries it on", p.Until.Local().Format("15:04:05")), Refused
 	case vault.ErrErased:
-		return "the person of this request was erased before, and nothing was done now", refused
+		return "the person of this request was erased before, and nothing was done now", Refused
 	case vault.ErrHeld:
-		return "the person of this request is under a hold, which forbids to erase them until it is lifted", refused
+		return "the person of this request is under a hold, which forbids to erase them until it is lifted", Refused
 	case vault.ErrExists:
-		return fmt.Sprintf("tenant %q exists already: `ledgerline tenant list` shows it", p.Given), refused
+		return fmt.Sprintf("tenant %q exists already: `ledgerline tenant list` shows it", p.Given), Refused
 	case custody.ErrOwnEvent:
-		return fmt.Sprintf("event %s (sequence %d) is the ledger's own: leave it out", p.Given, *p.Seq), refused
+		return fmt.Sprintf("event %s (sequence %d) is the ledger's own: leave it out", p.Given, *p.Seq), Refused
 	case custody.ErrNoEvent:
 		return fmt.Sprintf("event %s is not in the ledger: it has no sequence, and is in no view. Leave it out",
-			p.Given), refused
+			p.Given), Refused
 	case custody.ErrNotTenants:
 		return fmt.Sprintf("event %s (sequence %d) does not name this tenant: only the operator of the whole ledger "+
-			"can disown it, without --tenant", p.Given, *p.Seq), refused
+			"can disown it, without --tenant", p.Given, *p.Seq), Refused
 	}
-	return flag + ": " + p.Code.Error(), refused
+	return flag + ": " + p.Code.Error(), Refused
 }
 
 func deniedText(d *access.Denied) string {
@@ -377,47 +367,47 @@ func officeText(p *office.Problem) string {
 
 // accountText is what is wrong with an account or with signing in, and whether the command line
 // was wrong.
-func accountText(p *accounts.Problem) (text string, code kind) {
+func accountText(p *accounts.Problem) (text string, whose Verdict) {
 	switch p.Code {
 	case accounts.ErrMissing:
 		switch p.Field {
 		case accounts.FieldRole:
-			return "--role is required: one or more of " + strings.Join(p.Known, ", "), wrong
+			return "--role is required: one or more of " + strings.Join(p.Known, ", "), Wrong
 		case accounts.FieldTenant:
-			return "--tenant is required: the tenants the account acts for, or all", wrong
+			return "--tenant is required: the tenants the account acts for, or all", Wrong
 		}
-		return "NAME is empty: name who signs in, best by their UPN", wrong
+		return "NAME is empty: name who signs in, best by their UPN", Wrong
 	case accounts.ErrUnknown:
-		return fmt.Sprintf("--role %q is not known: use one of %s", p.Given, strings.Join(p.Known, ", ")), wrong
+		return fmt.Sprintf("--role %q is not known: use one of %s", p.Given, strings.Join(p.Known, ", ")), Wrong
 	case accounts.ErrUnfit:
-		return "NAME cannot be one: it has at most 256 bytes of printable text, and no blank at its ends", wrong
+		return "NAME cannot be one: it has at most 256 bytes of printable text, and no blank at its ends", Wrong
 	case accounts.ErrExists:
 		return "there is an account of that name: `ledgerline officer set` changes its roles, `ledgerline officer " +
-			"passwd` its password", refused
+			"passwd` its password", Refused
 	case accounts.ErrNone:
-		return "there is no account of that name: `ledgerline officer list` shows them", wrong
+		return "there is no account of that name: `ledgerline officer list` shows them", Wrong
 	case accounts.ErrTooShort:
-		return fmt.Sprintf("a password has at least %d characters", p.Bound), wrong
+		return fmt.Sprintf("a password has at least %d characters", p.Bound), Wrong
 	case accounts.ErrTooMany:
 		if p.Field == accounts.FieldPassword {
-			return fmt.Sprintf("a password has at most %d characters", p.Bound), wrong
+			return fmt.Sprintf("a password has at most %d characters", p.Bound), Wrong
 		}
-		return fmt.Sprintf("there are %d accounts, and no more are kept: remove one first", p.Bound), refused
+		return fmt.Sprintf("there are %d accounts, and no more are kept: remove one first", p.Bound), Refused
 	case accounts.ErrFirst:
 		return "the first account must be able to make the others: give it --role tenant-admin (beside others) and " +
-			"--tenant all", wrong
+			"--tenant all", Wrong
 	case accounts.ErrLast:
 		return "it is the last account with the role tenant-admin for all tenants: nobody could manage accounts " +
-			"after that. Give another that role first", refused
+			"after that. Give another that role first", Refused
 	case accounts.ErrWrong:
-		return "name or password is wrong", refused
+		return "name or password is wrong", Refused
 	case accounts.ErrLocked:
 		return fmt.Sprintf("too many wrong passwords: none is looked at before %s",
-			p.Until.Local().Format("15:04:05")), refused
+			p.Until.Local().Format("15:04:05")), Refused
 	case accounts.ErrNobody:
-		return "nobody has an account yet: leave out --as, or make one with `ledgerline officer add NAME`", wrong
+		return "nobody has an account yet: leave out --as, or make one with `ledgerline officer add NAME`", Wrong
 	}
-	return p.Error(), refused
+	return p.Error(), Refused
 }
 
 // directoryText adds to what is wrong with the data directory how another is given, where another
@@ -449,34 +439,34 @@ const FindsOut = "`ledgerline ledger check` names forged events, `ledgerline led
 	"`ledgerline views reconcile --deep` names what differs in the views"
 
 // restoreText says why nothing is restored.
-func restoreText(p *restore.Problem) (string, kind) {
+func restoreText(p *restore.Problem) (string, Verdict) {
 	switch p.Code {
 	case restore.ErrOlder:
 		return fmt.Sprintf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put back a "+
 			"newer copy and run this again; or, where there is none, declare that what is sealed under those keys "+
-			"is lost: `%s --accept-loss --yes`", restore.LostText(p.Unknown), p.Again), refused
+			"is lost: `%s --accept-loss --yes`", restore.LostText(p.Unknown), p.Again), Refused
 	case restore.ErrMissing:
 		return fmt.Sprintf("the vault has noted %s events more than the topics hold. If a newer copy of the event "+
 			"store or of the topics is to be had, put it back and run this again. Otherwise `%s --accept-loss --yes` "+
-			"declares that they are lost", terminal.Count(p.Missing), p.Again), refused
+			"declares that they are lost", terminal.Count(p.Missing), p.Again), Refused
 	case restore.ErrNoTopic:
-		return fmt.Sprintf("%q is not a topic of the ledger, such as ledger.device", p.At), wrong
+		return fmt.Sprintf("%q is not a topic of the ledger, such as ledger.device", p.At), Wrong
 	case restore.ErrAllTopics:
-		return "--everything names every topic: name none beside it", wrong
+		return "--everything names every topic: name none beside it", Wrong
 	case restore.ErrNoLedger:
 		return fmt.Sprintf("there is no ledger in %s (no %s at %s): name the right directory with --data, or make a "+
-			"ledger with `ledgerline up`", p.Path, p.Lacks, p.At), wrong
+			"ledger with `ledgerline up`", p.Path, p.Lacks, p.At), Wrong
 	case restore.ErrNoVault:
 		return fmt.Sprintf("there is no vault in %s. Put a copy of %s and %s there, or name the folder of one with "+
 			"--from. Without any copy there is no way to make it again: its keys were random, and what is sealed "+
-			"under them can be read by nobody", p.Path, p.Files[0], p.Files[1]), refused
+			"under them can be read by nobody", p.Path, p.Files[0], p.Files[1]), Refused
 	case restore.ErrNoCopy:
 		return fmt.Sprintf("--from: a copy of the vault is two files, %s and %s: %v", p.Files[0], p.Files[1],
-			p.Cause), wrong
+			p.Cause), Wrong
 	case restore.ErrInTheWay:
 		aside := terminal.Word(filepath.Join(p.Path, "aside-vault"))
 		return fmt.Sprintf("%s is there, and nothing is replaced. Move it aside first, with all that goes with it: "+
-			"mkdir %s && mv %s/vault.* %s/", p.At, aside, terminal.Word(p.Path), aside), wrong
+			"mkdir %s && mv %s/vault.* %s/", p.At, aside, terminal.Word(p.Path), aside), Wrong
 	}
-	return p.Error(), refused
+	return p.Error(), Refused
 }
