@@ -20,7 +20,8 @@ type Delta struct {
 	Plain    json.RawMessage
 	Removed  bool
 	observed time.Time // zero: at the event's own time
-	contact  time.Time // restated under this L; zero: under the event's own
+	ownL     bool      // restated under the value's own L, contact, and not under the snapshot's
+	contact  time.Time
 	// Person is whose value it is, where that is not the entity's user; whose it was, where it is
 	// removed.
 	Person  uuid.UUID
@@ -179,9 +180,8 @@ func (s *State) diffList(l ResolvedList) (out []Delta) {
 }
 
 // restate adds what stays as it is. What the snapshot does not confirm keeps the time of its own
-// observation, and its own L where the snapshot's is older or none: restating what is newer must
-// not make it older, or the next snapshot that is older undoes it. A list that may no longer be
-// held is removed.
+// observation, and its own L, or none, where the snapshot's would make it older: else the next
+// snapshot that is older undoes it. A list that may no longer be held is removed.
 func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 	changed := map[*schemas.Attribute]map[string]bool{}
 	for _, c := range d.deltas {
@@ -216,8 +216,8 @@ func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 			switch {
 			case !d.silent[a] && snap.Newer(h.Moment) && a.Same(snap.Values[a], h.Plain):
 				c.observed = snap.Observed
-			case h.Contact.After(snap.Contact):
-				c.contact = h.Contact
+			case h.Contact.After(snap.Contact), h.Contact.IsZero() && h.Newer(snap.Moment):
+				c.ownL, c.contact = true, h.Contact
 				d.silent[a] = true // an event behind the snapshot's own tells it
 			}
 			d.restated = append(d.restated, c)
@@ -257,7 +257,7 @@ func (s *State) Apply(snap *Snapshot, d Difference, owner func(Delta) schemas.Ow
 		if !c.observed.IsZero() {
 			at.Observed = c.observed
 		}
-		if !c.contact.IsZero() {
+		if c.ownL {
 			at.Contact = c.contact
 		}
 		switch {

@@ -113,10 +113,10 @@ func (d Drafter) Events(st *State, snap *Snapshot, diff Difference) []schemas.Dr
 	}
 	newer := map[int64][]Delta{} // by their own L
 	for _, c := range diff.restated {
-		if c.contact.IsZero() {
-			by[d.Restated] = append(by[d.Restated], c)
-		} else {
+		if c.ownL {
 			newer[c.contact.Unix()] = append(newer[c.contact.Unix()], c)
+		} else {
+			by[d.Restated] = append(by[d.Restated], c)
 		}
 	}
 	var out []schemas.Draft
@@ -158,15 +158,18 @@ func (d Drafter) silence(drafts []schemas.Draft, diff Difference) {
 	}
 }
 
-// restateNewer restates what is newer than the snapshot and of one L, behind the events before it.
-// Its events carry that L, and confirm nothing.
+// restateNewer restates what is newer than the snapshot and of one L or none, behind the events
+// before it. Its events carry that L, and confirm nothing.
 func (d Drafter) restateNewer(st *State, newer []Delta, before []schemas.Draft) []schemas.Draft {
 	at := newer[0].contact
 	latest := st.values[d.Def.Contact]
 	if d.Occurred = latest.Observed; !latest.Contact.Equal(at) {
 		d.Occurred = slices.MaxFunc(newer, func(a, b Delta) int { return a.observed.Compare(b.observed) }).observed
 	}
-	contact := &Delta{Attr: d.Def.Contact, Plain: schemas.JSON(record.WholeSeconds(at))} // stands in each
+	var contact *Delta // stands in each
+	if !at.IsZero() {
+		contact = &Delta{Attr: d.Def.Contact, Plain: schemas.JSON(record.WholeSeconds(at))}
+	}
 	newer = slices.DeleteFunc(newer, func(c Delta) bool { return c.Attr == d.Def.Contact })
 	out := d.events(d.Restated, newer, contact)
 	d.confirmNothing(st, out, before)
@@ -182,8 +185,13 @@ func (d Drafter) restoreContact(
 		return nil
 	}
 	have, known := st.values[contact.Attr]
-	told := before[len(before)-1].Values[0] // each event begins with one
-	if !known || have.None || snap.Newer(have.Moment) || string(have.Plain) == string(told.Plain) {
+	told := contact.Plain // last
+	for _, b := range before {
+		if v := b.Values[0]; v.Attr == contact.Attr {
+			told = v.Plain
+		}
+	}
+	if !known || have.None || snap.Newer(have.Moment) || string(have.Plain) == string(told) {
 		return nil
 	}
 	d.Occurred = have.Observed

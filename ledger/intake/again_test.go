@@ -2,19 +2,23 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/schemas"
+
+	"pgregory.net/rapid"
 )
 
 // seen is a record of device 1 as an import finds it.
 type seen struct {
 	observed string         // S
-	contact  bool           // S is L too
+	contact  bool           // S is L too; else the fields may name one
 	fields   map[string]any // beside the id; the device is nobody's yet, and of no ownership
 }
 
@@ -74,6 +78,10 @@ func TestWhatIsOverStaysOver(t *testing.T) {
 			{day2, true, fields{"userPrincipalName": "a@contoso.example"}},
 			{day1, true, fields{"userId": guid(10, 1), "userDisplayName": "A"}},
 			{day3, true, fields{"userId": guid(10, 1), "userPrincipalName": "a@contoso.example"}}},
+		"a user who was renamed and has the old name again": {
+			{day2, true, fields{"userId": guid(10, 1), "userPrincipalName": "b@contoso.example"}},
+			{day1, true, fields{"userPrincipalName": "a@contoso.example", "serialNumber": "S-1"}},
+			{day3, true, fields{"userId": guid(10, 1), "userPrincipalName": "a@contoso.example"}}},
 		"a user between, and none since": {
 			{day2, true, fields{"userId": guid(10, 2)}},
 			{day1, true, fields{"phoneNumber": "+31600000001"}},
@@ -84,6 +92,12 @@ func TestWhatIsOverStaysOver(t *testing.T) {
 			{"2026-03-01T11:00:00Z", true, fields{"managedDeviceOwnerType": personal}},
 			{day1, true, fields{"managedDeviceOwnerType": company, "serialNumber": "S-1"}},
 			{day3, true, fields{"managedDeviceOwnerType": company}}},
+		"a restatement of what names no contact between": {
+			{day3, false, fields{"phoneNumber": "+31600000002"}},
+			{day2, true, fields{"phoneNumber": "+31600000001"}},
+			{"2026-03-02T12:00:00Z", false, fields{"managedDeviceOwnerType": "company",
+				"lastSyncDateTime": day1}},
+			{day2, true, fields{"phoneNumber": "+31600000001"}}},
 		"what the daily limit left out": {
 			{day1, true, fields{"usersLoggedOn": loggedOn(1), "totalStorageSpaceInBytes": 8 << 30,
 				"freeStorageSpaceInBytes": 1 << 30}},
@@ -149,4 +163,77 @@ func TestRestatingMakesNothingOlder(t *testing.T) {
 			t.Errorf("%s was last told as %s, want %s", id, shown[id], text)
 		}
 	}
+}
+
+// anyMoments draws times at which a device was observed, its L behind its S or missing. "Newer" is
+// an order among them: where it is none, the order of import decides, and goes on deciding.
+func anyMoments(t *rapid.T) []told {
+	return rapid.Custom(func(t *rapid.T) (out []told) {
+		for _, h := range rapid.SliceOfNDistinct(rapid.IntRange(0, 80), 3, 7, rapid.ID[int]).Draw(t, "hours") {
+			m := entity.Moment{Observed: propertyStart.Add(time.Duration(h) * time.Hour)}
+			if lag := rapid.IntRange(-1, 20).Draw(t, "lag"); lag >= 0 {
+				m.Contact = m.Observed.Add(-time.Duration(lag) * time.Hour)
+			}
+			out = append(out, told{Moment: m})
+		}
+		return out
+	}).Filter(ordered).Draw(t, "moments")
+}
+
+// anyHolding draws a snapshot of one device that changes hands: what names its user is any part of
+// what could.
+func anyHolding(t *rapid.T, at entity.Moment) string {
+	m := fields{"DeviceId": guid(20, 1), "StorageTotal": 4096}
+	maybe := func(name string, values ...any) {
+		if v := rapid.SampledFrom(append(values, nil)).Draw(t, name); v != nil {
+			m[name] = v
+		}
+	}
+	if !at.Contact.IsZero() {
+		m["LastContact"] = at.Contact.Format("2006-01-02 15:04:05.0000000")
+	}
+	switch user := rapid.IntRange(0, 3).Draw(t, "user"); user {
+	case 0:
+		m["UPN"] = ""
+	case 3: // not told
+	default:
+		maybe("PrimaryUser", guid(10, user))
+		maybe("UPN", fmt.Sprintf("user%d@contoso.example", user))
+		maybe("UserName", fmt.Sprintf("User %d", user))
+	}
+	maybe("Ownership", "company", "personal")
+	maybe("PhoneNumber", "+31600000001", "+31600000002")
+	maybe("SerialNumber", "S-1")
+	maybe("StorageFree", 1024, 2048)
+	return asLine(fields{"time": at.Observed.Format(time.RFC3339), "tenantId": sourceTenant, "category": "Devices",
+		"operationName": "Devices", "properties": m})
+}
+
+// Whoever has the device in between, and whatever was imported of it before: once its records were
+// imported together, none is new any more.
+func TestADeviceThatChangesHandsIsNotNewAgain(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t, false)
+		rt.Cleanup(w.close)
+		var records []string
+		whole := ""
+		for _, at := range anyMoments(rt) {
+			r := anyHolding(rt, at.Moment)
+			records = append(records, r)
+			whole += r + "\n"
+		}
+		before := rapid.Permutation(records).Draw(rt, "before")
+		together := append(before[:rapid.IntRange(0, len(before)-1).Draw(rt, "of them")], whole)
+		for _, r := range together {
+			if _, err := run(rt, w, map[string]string{"a": r}); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		for _, r := range rapid.Permutation(records).Draw(rt, "again") {
+			s, err := run(rt, w, map[string]string{"a": r})
+			if err != nil || s.EventsAppended != 0 {
+				rt.Fatalf("%v: %s appends %d events", err, r, s.EventsAppended)
+			}
+		}
+	})
 }

@@ -194,8 +194,10 @@ func (s *snapshot) write(
 	}
 	apply()
 	known.Advance(changes)
-	for a := range s.Values {
-		st.name(a, st.State)
+	for a, said := range s.Values {
+		if have, _ := st.Value(a); !has(st.State, a) || !a.Same(said, have.Plain) && s.Newer(have.Moment) {
+			st.name(a, st.State)
+		}
 	}
 	st.hold(holds.user, s.Observed, st.State)
 	st.belong(holds.ownership, st.State)

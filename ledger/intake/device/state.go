@@ -65,11 +65,9 @@ func (s *State) hold(user uuid.UUID, from time.Time, before *entity.State) {
 	}
 }
 
-// name notes that the user's id or name is told, of which was known what stands before.
+// name notes that the user's id or name is told, in place of another one or none. before is what
+// was told before that.
 func (s *State) name(a *schemas.Attribute, before *entity.State) {
-	if has(before, a) {
-		return
-	}
 	switch a {
 	case s.kind.userID:
 		pass(&s.past.id, s.kind.toldUser(before))
@@ -115,7 +113,7 @@ func (s *State) foldEvent(tx *vault.Tx, d schemas.Draft, before *entity.State) e
 		case v.Attr == s.kind.ownership:
 			text, _ := record.AsText(v.Plain)
 			s.belong(text, before)
-		case v.Token != "":
+		case v.Token != "" && (d.Type != s.kind.whole || !has(before, v.Attr)):
 			s.name(v.Attr, before)
 		}
 	}
@@ -166,9 +164,9 @@ func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
 }
 
 // contradicts reports whether a snapshot tells of a time that is over, and so sets nothing: it
-// names a user or ownership, and is not newer than what named another one, or did not name this one
-// yet. Whether that stands or is past changes nothing: else the snapshot would be new once more
-// when the device comes back.
+// names a user or ownership, and is not newer than what named another, or did not name this one.
+// Whether that stands or is past changes nothing: else the snapshot would be new once more when
+// the device comes back.
 func (s *State) contradicts(snap *snapshot) (yes, sameMoment bool) {
 	for _, a := range []*schemas.Attribute{s.kind.ownership, s.kind.userID, s.kind.userUPN} {
 		have, known := s.Value(a)
