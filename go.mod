@@ -16,6 +16,7 @@ require (
 	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format that everybody scrapes
+	github.com/rivo/uniseg v0.4.7 // how many columns a text takes on a terminal: Asian letters, emoji, accents
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // tests check the JSON Schemas that `schema export` writes as a reader of the topics would
 	github.com/segmentio/kafka-go v0.4.51 // the client of every broker
 	github.com/spf13/cobra v1.10.2 // the command line
@@ -24,10 +25,12 @@ require (
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c // the embedded broker
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0 // Kafka's messages, for what kafka-go cannot ask
 	go.yaml.in/yaml/v3 v3.0.6 // catalogue and configuration
-	golang.org/x/crypto v0.58.0 // bcrypt: passwords of the embedded event store's users as htpasswd writes them
+	golang.org/x/crypto v0.58.0 // argon2id: people's passwords; bcrypt: those of the event store's users as htpasswd writes them
 	golang.org/x/net v0.61.0 // tests parse the pages of a package
 	golang.org/x/sync v0.24.0 // groups of goroutines with one error
-	golang.org/x/sys v0.49.0 // file locks, signals, terminal size, Landlock and seccomp
+	golang.org/x/sys v0.49.0 // file locks, signals, Landlock and seccomp
+	golang.org/x/term v0.47.0 // whether there is a terminal, its width, a password typed unseen
+	golang.org/x/text v0.43.0 // names of persons in one form; names, plural forms and order of languages
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
 	google.golang.org/grpc v1.85.0 // the embedded event store's server
 	google.golang.org/protobuf v1.36.12 // its messages
@@ -79,7 +82,6 @@ require (
 	golang.org/x/exp v0.0.0-20231110203233-9a3e6036ecaa // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.42.0 // indirect
-	golang.org/x/text v0.43.0
 	golang.org/x/tools v0.52.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	modernc.org/libc v1.80.1 // indirect

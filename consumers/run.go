@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -36,8 +37,8 @@ type Config struct {
 	Foreign *ForeignCount
 
 	Retries    int           // attempts for one message after the first; default 5, -1 for none
-	Backoff    time.Duration // before the first repetition, doubled for each; default 100 ms
-	MaxBackoff time.Duration // default 10 s
+	Backoff    time.Duration // bounds the pause before the first repetition, doubled for each; default 100 ms
+	MaxBackoff time.Duration // bounds every pause; default 10 s
 	Drain      time.Duration // how long the batch in hand may take after ctx ended; default 10 s
 
 	Logger *slog.Logger
@@ -432,7 +433,7 @@ func (r *runner) handle(ctx, work context.Context, items []item) error {
 // attempt calls the handler, and again up to retries times; without limit while its surroundings
 // are unavailable.
 func (r *runner) attempt(ctx, work context.Context, items []item, retries int) error {
-	for wait := r.Backoff; ; wait = min(2*wait, r.MaxBackoff) {
+	for pauses := r.pauses(); ; {
 		err := r.call(work, items)
 		if err == nil {
 			return nil
@@ -446,10 +447,14 @@ func (r *runner) attempt(ctx, work context.Context, items []item, retries int) e
 			}
 			retries--
 		}
-		if !pause(ctx, wait) {
+		if pauses.Wait(ctx) != nil {
 			return errStopped
 		}
 	}
+}
+
+func (r *runner) pauses() *retry.Pauses {
+	return retry.Policy{First: r.Backoff, Longest: r.MaxBackoff}.Begin()
 }
 
 func (r *runner) call(ctx context.Context, items []item) error {
@@ -473,7 +478,7 @@ func (r *runner) park(ctx, work context.Context, m Message, cause error) error {
 	if r.DeadLetter == nil {
 		return fmt.Errorf("%s cannot be handled and there is no dead letter: %w", where, cause)
 	}
-	wait := r.Backoff
+	pauses := r.pauses()
 	for tries := 0; ; tries++ {
 		err := r.DeadLetter.Park(work, m, cause)
 		if err == nil {
@@ -484,21 +489,8 @@ func (r *runner) park(ctx, work context.Context, m Message, cause error) error {
 		if tries == r.Retries {
 			return fmt.Errorf("park %s, which failed with %w: %w", where, cause, err)
 		}
-		if work.Err() != nil || !pause(ctx, wait) {
+		if work.Err() != nil || pauses.Wait(ctx) != nil {
 			return errStopped
 		}
-		wait = min(2*wait, r.MaxBackoff)
-	}
-}
-
-// pause waits, and reports false when ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err() == nil // both may be ready
-	case <-ctx.Done():
-		return false
 	}
 }

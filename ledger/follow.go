@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ledgerline/ledgerline/internal/flow"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -191,20 +192,16 @@ func (l *Ledger) follow(
 		r   schemas.Envelope
 		err error
 	}
-	items := make(chan item, maxBatch)
+	queue := flow.New(batchBytes, maxBatch, func(i item) int { return i.r.Size() })
 	go func() {
-		defer close(items)
+		defer queue.Close()
 		for r, err := range l.readAll(ctx, after, true, l.meet) {
-			select {
-			case items <- item{r, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
+			if queue.Put(ctx, item{r, err}) != nil || err != nil {
 				return
 			}
 		}
 	}()
+	items := queue.Items()
 	defer func() {
 		cancel()
 		for range items { // until the reader has ended
@@ -251,6 +248,9 @@ func (l *Ledger) follow(
 				}
 				continue
 			}
+		}
+		if open {
+			queue.Took(it) // from here on it counts in the batch
 		}
 		if !open || it.err != nil {
 			if err := flush(); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -246,11 +247,9 @@ func checkAppend(s schemas.Stream, events []schemas.Event) error {
 // An append whose outcome is unknown is repeated for so long, with these pauses, before the caller
 // is told. This is the one layer that repeats it: a caller that is told does not, for the store is
 // gone.
-const (
-	appendPatience = 10 * time.Second
-	firstPause     = 50 * time.Millisecond
-	longestPause   = 2 * time.Second
-)
+const appendPatience = 10 * time.Second
+
+var appendAgain = retry.Policy{First: 50 * time.Millisecond, Longest: 2 * time.Second}
 
 // appendRetrying gives the first attempt the store's own time, and those after it what is left of
 // the patience.
@@ -264,7 +263,7 @@ func appendRetrying(
 	patient, cancel := context.WithTimeout(ctx, appendPatience)
 	defer cancel()
 	attempts := 1
-	for pause := firstPause; Pause(patient, pause) == nil; pause = min(2*pause, longestPause) {
+	for pauses := appendAgain.Begin(); pauses.Wait(patient) == nil; {
 		attempts++
 		again, cause := store.Append(patient, s, expect, events)
 		switch {
@@ -281,18 +280,6 @@ func appendRetrying(
 		return 0, fmt.Errorf("append to %s: %w", s, errors.Join(ErrUnknownOutcome, context.Cause(ctx)))
 	}
 	return 0, fmt.Errorf("no answer to %d attempts in %s, given up: %w", attempts, appendPatience, err)
-}
-
-// Pause waits for d, or returns ctx's error when that ends first.
-func Pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // ReadStream yields the stream's events from that revision on, foreign ones too, without Seq.
@@ -358,8 +345,7 @@ func lastOf(ctx context.Context, store Store) (schemas.Envelope, error) {
 }
 
 // Events yields every ledger event up to the present end, in ledger order and with Seq counted
-// from
-// 0. It is for checking and rebuilding; Follow is for keeping up.
+// from 0. It is for checking and rebuilding; Follow is for keeping up.
 //
 // It is the ledger of the store alone: no index is asked.
 func (l *Ledger) Events(ctx context.Context) iter.Seq2[schemas.Envelope, error] {

@@ -55,7 +55,8 @@ func (a *applier) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return a.drain(ctx)
-		case d := <-a.p.queue:
+		case d := <-a.p.queue.Items():
+			a.p.queue.Took(d) // from here on it counts in the batch
 			if len(a.batch) == 0 {
 				a.p.status.working()
 				a.deadline.Reset(cfg.BatchWait)

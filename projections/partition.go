@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // discover keeps a reader on every partition there is, and on every one that appears. It returns
@@ -36,7 +38,7 @@ func (p *Projector) discover(ctx context.Context, start map[string]Place) {
 			all = p.newReaders(ctx, nil)
 			continue
 		}
-		if !sleep(ctx, p.cfg.Discover) {
+		if retry.Wait(ctx, p.cfg.Discover) != nil {
 			return
 		}
 	}
@@ -97,7 +99,7 @@ type reader struct {
 
 // follow reads until ctx ends. After an error it begins again, from where it is.
 func (r *reader) follow(ctx context.Context) {
-	wait := r.p.cfg.BackoffMin
+	pauses := r.p.pauses()
 	for {
 		before := r.sent
 		err := r.read(ctx)
@@ -105,15 +107,14 @@ func (r *reader) follow(ctx context.Context) {
 			return
 		}
 		if r.sent > before {
-			wait = r.p.cfg.BackoffMin
+			pauses.Reset()
 		}
 		what := "read " + shown(r.partition)
 		r.p.status.failedOnce(what, err, r.p.cfg.Now(), 3*r.p.cfg.BackoffMax)
 		r.p.cfg.Log.Warn("projector reads again", "partition", shown(r.partition), "error", err)
-		if !sleep(ctx, wait) {
+		if pauses.Wait(ctx) != nil {
 			return
 		}
-		wait = min(2*wait, r.p.cfg.BackoffMax)
 	}
 }
 
@@ -157,13 +158,11 @@ func (r *reader) read(ctx context.Context) error {
 			return ctx.Err()
 		}
 		row.Partition = r.partition
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case r.p.queue <- delivery{offset: item.Offset, row: row}:
-			r.place, r.placed = Place{Next: item.Offset + 1, LastSeq: row.Seq}, true
-			r.sent++
+		if err := r.p.queue.Put(ctx, delivery{offset: item.Offset, row: row}); err != nil {
+			return err
 		}
+		r.place, r.placed = Place{Next: item.Offset + 1, LastSeq: row.Seq}, true
+		r.sent++
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/ledgerline/ledgerline/internal/flow"
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // Crash points: Config.Hook is called with each of these names where the projector passes it.
@@ -32,9 +35,8 @@ type Config struct {
 	BatchWait  time.Duration // 100 ms after its first row
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
-	// 30 s: after so long without a published sequence that is missing, everything is read again
-	Stall      time.Duration
-	BackoffMin time.Duration // 100 ms: first wait after an error, doubled up to
+	Stall      time.Duration // 30 s: so long after a published sequence is missed, everything is read again
+	BackoffMin time.Duration // 100 ms: bounds the first wait after an error, doubled up to
 	BackoffMax time.Duration // 5 s
 }
 
@@ -73,7 +75,7 @@ func orElse[T comparable](v *T, def T) {
 // Projector applies the topics to the views. Run it once.
 type Projector struct {
 	cfg   Config
-	queue chan delivery // from all partition readers to the one applier; in order within a partition
+	queue *flow.Queue[delivery] // from all partition readers to the one applier; in order within a partition
 
 	gate   Gate
 	status statusBoard
@@ -84,6 +86,10 @@ type delivery struct {
 	offset int64
 	row    Row // of row.Partition
 }
+
+// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch
+// has.
+const queued = 512
 
 // New returns a projector that has not begun.
 func New(cfg Config) (*Projector, error) {
@@ -108,7 +114,8 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Observer != nil {
 		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
 	}
-	return &Projector{cfg: cfg, queue: make(chan delivery, 512)}, nil
+	queue := flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })
+	return &Projector{cfg: cfg, queue: queue}, nil
 }
 
 // Run reads every partition from the saved position and applies until ctx ends, which returns
@@ -153,7 +160,7 @@ func (p *Projector) retry(ctx context.Context, what string, do func(context.Cont
 
 // await is retry for what waits for others, and is no problem for as long as it does.
 func (p *Projector) await(ctx context.Context, what string, do func(context.Context) error) error {
-	wait := p.cfg.BackoffMin
+	pauses := p.pauses()
 	for failures := 0; ; failures++ {
 		err := do(ctx)
 		if err == nil {
@@ -173,11 +180,14 @@ func (p *Projector) await(ctx context.Context, what string, do func(context.Cont
 		if failures == 0 {
 			p.cfg.Log.Warn("projector retries", "operation", what, "error", err)
 		}
-		if !sleep(ctx, wait) {
-			return ctx.Err()
+		if err := pauses.Wait(ctx); err != nil {
+			return err
 		}
-		wait = min(2*wait, p.cfg.BackoffMax)
 	}
+}
+
+func (p *Projector) pauses() *retry.Pauses {
+	return retry.Policy{First: p.cfg.BackoffMin, Longest: p.cfg.BackoffMax}.Begin()
 }
 
 // permanent errors are those that no retry repairs.
@@ -196,15 +206,4 @@ func (p *Projector) hook(point string) error {
 		return &hookError{fmt.Errorf("%s: %w", point, err)}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

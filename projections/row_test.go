@@ -106,12 +106,12 @@ func TestRowOfFindsATimeForEveryEvent(t *testing.T) {
 func TestRowOfReadsOldTypesInTheirLatestVersion(t *testing.T) {
 	attribute := func(id string) string {
 		return "{id: " + id + ", identifiability: non-personal, key: tenant, class: account, type: text, " +
-			"shape: {kind: own}, label: {en: A, nl: A}}"
+			"shape: {kind: own}}"
 	}
 	attributes := "[" + attribute("x.a") + ", " + attribute("x.b") + "]"
 	typ := func(v, attr string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte("type: thing.made.v" + v +
-			"\nform: fact\nlabel: {en: M, nl: M}\nroles: []\nfields: {/x: " + attr + "}\n")}
+			"\nform: fact\nroles: []\nfields: {/x: " + attr + "}\n")}
 	}
 	c, err := schemas.Load(fstest.MapFS{"attributes/x.yaml": {Data: []byte(attributes)},
 		"types/thing.made.v1.yaml": typ("1", "x.a"), "types/thing.made.v2.yaml": typ("2", "x.b")})

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Whose key seals a value of an attribute (FORMATS §4). The event's subjects and the device's
@@ -46,7 +48,7 @@ type Attribute struct {
 	Volatile     bool     `yaml:"volatile"`     // alone causes at most one event a UTC day
 	// state: which change event reports it (inventory, compliance, ownership, apps)
 	Group string `yaml:"group"`
-	Label Label  `yaml:"label"`
+	Label Label  `yaml:"-"` // what people read
 
 	spelling map[string]string // lower-cased spelling → name
 }
@@ -54,18 +56,27 @@ type Attribute struct {
 // Names are a source's own names for things, each with the spellings that mean the same.
 type Names map[string][]string
 
-// Label is what people read.
-type Label struct {
-	EN string `yaml:"en"`
-	NL string `yaml:"nl"`
+// Label is what people read of something in the catalogue: a key of schemas/words, where a file
+// holds the texts of each language.
+type Label string
+
+// In returns the label in that language, in English where schemas/words has no such language.
+// What has no text there is shown by its id.
+func (l Label) In(lang string) string {
+	w, ok := words.Default().Language(lang)
+	if !ok {
+		w = words.Default().Base()
+	}
+	return l.Of(w)
 }
 
-// In returns the label in language "nl" or, for any other, English.
-func (l Label) In(lang string) string {
-	if lang == "nl" && l.NL != "" {
-		return l.NL
+// Of returns the label in the language, its id where that has no text for it.
+func (l Label) Of(w *words.Language) string {
+	if s, ok := w.Find(string(l)); ok {
+		return s
 	}
-	return l.EN
+	_, id, _ := strings.Cut(string(l), ".")
+	return id
 }
 
 // Shape is the declared form of an open value. A value that misses it is sealed, not failed.
@@ -268,8 +279,6 @@ func (a *Attribute) validate() error {
 		return fail("identifiability %q is not identified, pseudonymous or non-personal", a.Identifiability)
 	case a.Shape != nil && a.Identifiability != "non-personal":
 		return fail("only a non-personal attribute may have an open shape")
-	case a.Label.EN == "" || a.Label.NL == "":
-		return fail("a label in English and Dutch is required")
 	}
 	if a.Shape != nil {
 		if err := a.Shape.compile(); err != nil {

@@ -251,13 +251,13 @@ func (s *metadataScanner) term() (text []byte, ok bool) {
 
 // word returns a term as a string. Those that events are full of share one piece of memory each.
 func word(term []byte) string {
-	if w, ok := words[string(term)]; ok { // does not allocate
+	if w, ok := frequent[string(term)]; ok { // does not allocate
 		return w
 	}
 	return string(term)
 }
 
-var words = func() map[string]string {
+var frequent = func() map[string]string {
 	m := map[string]string{}
 	for _, w := range append([]string{"graph", "azure-monitor", "custody", "ledger"}, Roles...) {
 		m[w] = w

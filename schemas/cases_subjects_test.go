@@ -16,17 +16,17 @@ func ownedCatalogue(t *testing.T, roles string, attributes ...string) (*Catalogu
 	files := map[string]string{
 		"attributes/x.yaml": `
 - {id: x.name, identifiability: identified, key: person, role: user, class: inventory,
-   type: text, form: text, label: {en: a, nl: a}}
+   type: text, form: text}
 - {id: x.serial, identifiability: pseudonymous, key: device-owner, class: inventory,
-   type: text, form: text, label: {en: a, nl: a}}
+   type: text, form: text}
 - {id: x.taste, identifiability: identified, key: person, role: user, class: apps,
-   type: text, form: text, label: {en: a, nl: a}}
+   type: text, form: text}
 - {id: x.app, identifiability: pseudonymous, key: device, class: apps,
-   type: text, form: text, label: {en: a, nl: a}}
+   type: text, form: text}
 - {id: x.note, identifiability: pseudonymous, key: tenant, class: account,
-   type: text, form: text, label: {en: a, nl: a}}
+   type: text, form: text}
 `,
-		"types/thing.seen.v1.yaml": "type: thing.seen.v1\nform: state\nlabel: {en: a, nl: a}\nroles: " + roles +
+		"types/thing.seen.v1.yaml": "type: thing.seen.v1\nform: state\nroles: " + roles +
 			"\nfields:\n",
 	}
 	for _, a := range attributes {

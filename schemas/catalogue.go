@@ -29,7 +29,7 @@ const (
 type Type struct {
 	Name   string            `yaml:"type"` // <kind>.<past-tense>.v<N>
 	Form   string            `yaml:"form"`
-	Label  Label             `yaml:"label"`
+	Label  Label             `yaml:"-"`
 	Item   string            `yaml:"item"`   // row of a list of data items, where the type as a whole is one
 	Roles  []Role            `yaml:"roles"`  // in the order in which subjects are written
 	Fields map[string]string `yaml:"fields"` // JSON pointer → attribute id; "*" stands for an array index or element
@@ -145,6 +145,7 @@ func Load(files fs.FS) (*Catalogue, error) {
 			if c.attributes[a.ID] != nil {
 				errs = append(errs, fmt.Errorf("attribute %q is declared twice", a.ID))
 			}
+			a.Label = Label("attribute." + a.ID)
 			c.attributes[a.ID] = a
 		}
 		return errors.Join(errs...)
@@ -157,6 +158,7 @@ func Load(files fs.FS) (*Catalogue, error) {
 		if strings.TrimSuffix(path.Base(name), ".yaml") != t.Name {
 			return fmt.Errorf("type %q must be in a file of its name", t.Name)
 		}
+		t.Label = Label("type." + t.Name)
 		c.types[t.Name] = t
 		return t.compile(c)
 	})
@@ -176,9 +178,6 @@ func strictYAML(raw []byte, v any) error {
 func (t *Type) compile(c *Catalogue) error {
 	if t.Form != FormFact && t.Form != FormState {
 		return fmt.Errorf("form %q is not fact or state", t.Form)
-	}
-	if t.Label.EN == "" || t.Label.NL == "" {
-		return errors.New("a label in English and Dutch is required")
 	}
 	for i, r := range t.Roles {
 		switch before := t.Roles[:i]; {

@@ -89,7 +89,7 @@ func TestEveryAttributeHasOneForm(t *testing.T) {
 			Names: Names{"X": {"x"}}},
 		{ID: "a.b", Type: "text", Form: "product", Names: Names{"X": {"y"}, "Y": nil}},
 	} {
-		a.Identifiability, a.Key, a.Class, a.Label = "pseudonymous", KeyTenant, "account", Label{"a", "b"}
+		a.Identifiability, a.Key, a.Class = "pseudonymous", KeyTenant, "account"
 		if err := a.validate(); err == nil || !strings.Contains(err.Error(), "a.b") {
 			t.Errorf("%+v loads: %v", a, err)
 		}

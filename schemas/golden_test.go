@@ -79,12 +79,12 @@ func openSample(t *testing.T, a *Attribute) json.RawMessage {
 // openText declares an attribute whose values may stand open.
 func openText(id string) string {
 	return "- {id: " + id + ", identifiability: non-personal, key: tenant, class: account, type: text, " +
-		"shape: {kind: own}, label: {en: a, nl: a}}\n"
+		"shape: {kind: own}}\n"
 }
 
 // factOf declares a fact that has one attribute.
 func factOf(typ, pointer, attr string) string {
-	return "type: " + typ + "\nform: fact\nlabel: {en: a, nl: a}\nroles: []\n" +
+	return "type: " + typ + "\nform: fact\nroles: []\n" +
 		"fields:\n  " + pointer + ": " + attr + "\n"
 }
 
@@ -293,7 +293,6 @@ func TestACatalogueFaultNamesFileAndEntry(t *testing.T) {
 		{"attributes/x.yaml", "non-personal", "identified", "x.a"},
 		{"attributes/x.yaml", "class: account", "class: ACCOUNT", "class"},
 		{"attributes/x.yaml", "kind: own", "kind: anything", "anything"},
-		{"attributes/x.yaml", "nl: a}", "nl: ''}", "label"},
 		{"attributes/x.yaml", "type: text", "colour: red, type: text", "colour"},
 		{"types/alert.raised.v1.yaml", "x.a", "x.b", "x.b"},
 		{"types/alert.raised.v1.yaml", "form: fact", "form: poem", "poem"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"path/filepath"
@@ -24,7 +23,8 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 		{[]string{"tenant", "add", "--data", dir, "X"}, "--source-tenant"},
 		{[]string{"dsar", "export", "--data", dir, "not-a-uuid"}, "uuid"},
 		{[]string{"dsar", "erase", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051"}, "--ground"},
-		{[]string{"dsar", "erase", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "unlawful"}, "--yes"},
+		{[]string{"dsar", "erase", "--data", dir, "7b1c2a34-5d6e-4f70-8a9b-0c1d2e3f4051", "--ground", "unlawful"},
+			"--yes"},
 		{[]string{"dsar", "open", "--data", dir, "--right", "oblivion"}, "--right"},
 		{[]string{"status", "--data", dir, "--log-level", "loud"}, "log.level"},
 		{[]string{"status", "--no-such-flag"}, "no-such-flag"},
@@ -44,7 +44,8 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 			t.Errorf("ledgerline %s: exit %d, %v, want exit 2 and %q", strings.Join(tc.args, " "), code, err, tc.says)
 		}
 	}
-	if code, err := execute(t, "status", "--data", dir); err == nil || code != exitFailed || !strings.Contains(err.Error(), "ledgerline up") {
+	if code, err := execute(t, "status", "--data", dir); err == nil || code != exitFailed ||
+		!strings.Contains(err.Error(), "ledgerline up") {
 		t.Errorf("status without a ledger: exit %d, %v, want it to say how to start one", code, err)
 	}
 }
@@ -82,7 +83,9 @@ func TestEveryCommandTeaches(t *testing.T) {
 
 func TestANameIsReadFromStandardInput(t *testing.T) {
 	for _, tc := range []struct{ given, input, want string }{
-		{"-", "anna@contoso.example\n", "anna@contoso.example"}, {"-", "  anna@contoso.example", "anna@contoso.example"}, {"piet@contoso.example", "anna", "piet@contoso.example"},
+		{"-", "anna@contoso.example\n", "anna@contoso.example"},
+		{"-", "  anna@contoso.example", "anna@contoso.example"},
+		{"piet@contoso.example", "anna", "piet@contoso.example"},
 	} {
 		if got, err := readSecret("subject", tc.given, strings.NewReader(tc.input)); err != nil || got != tc.want {
 			t.Errorf("given %q with %q: %q, %v", tc.given, tc.input, got, err)
@@ -97,19 +100,4 @@ func TestANameIsReadFromStandardInput(t *testing.T) {
 func dataDir(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "data")
-}
-
-func TestProgressOffATerminalIsPlainLines(t *testing.T) {
-	var out bytes.Buffer
-	p := newProgress(&out)
-	p.show("one")
-	if out.Len() != 0 {
-		t.Errorf("short work shows %q", out.String())
-	}
-	p.last = time.Now().Add(-time.Minute)
-	p.show("%s records", count(1234567))
-	p.done()
-	if out.String() != "1,234,567 records\n" {
-		t.Errorf("%q", out.String())
-	}
 }

@@ -1,44 +1,32 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
 func newEventStore(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "eventstore",
-		Short: "Look after the embedded event store",
-	}
-	cmd.AddCommand(newEventStoreUser(a), newEventStoreFsck(a), newEventStoreBackup(a), newEventStoreRestore(a))
-	return cmd
+	return group("eventstore", "Look after the embedded event store",
+		newEventStoreUser(a), newEventStoreFsck(a), newEventStoreBackup(a), newEventStoreRestore(a))
 }
 
 func newEventStoreUser(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "user",
-		Short: "Say who else may log in to the embedded event store",
-		Long: `The embedded event store asks every client for an account, over TLS. Two are this machine's own
-(` + "`ledgerline connect eventstore`" + `); further ones stand in a file, a line each: name, bcrypt hash and groups, separated
-by colons. It is embedded.eventstore-users, or DATA/keys/` + usersFile + ` where that is not set; a change takes
-effect at the next start of ` + "`ledgerline up`" + `. Groups: ` + readersGroup + ` reads everything and writes nothing; ` + writersGroup + ` is
-for a ledgerline elsewhere; $ops may ask for the server's statistics; $admins may do everything but delete what
-the ledger wrote. Any other user reads what the streams' access control lists allow, and writes streams that are
-not the ledger's.`,
-	}
-	cmd.AddCommand(newUserAdd(a), newUserRemove(a), newUserList(a))
-	return cmd
+	return group("user", "Say who else may log in to the embedded event store",
+		newUserAdd(a), newUserRemove(a), newUserList(a))
 }
 
 func newUserAdd(a *app) *cobra.Command {
@@ -47,49 +35,34 @@ func newUserAdd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a user, or give one a new password or groups",
-		Long: `add asks for the password twice on a terminal, or takes the first line of standard input, and keeps its bcrypt
-hash. Single quotes keep the shell from reading $admins as a variable.`,
-		Example: `  ledgerline eventstore user add siem --groups readers
-  ledgerline eventstore user add anna --groups '$admins'
-  pass show ledger/remote | ledgerline eventstore user add remote --groups writers`,
-		Args: cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.dir().Make(); err != nil {
+			c, u := a.node(nil), guard.User{Name: args[0], Groups: groups}
+			if err := c.Dir().Make(); err != nil {
 				return err
 			}
-			path := a.usersFile()
-			users, err := readUsers(path)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			u := guard.User{Name: args[0], Groups: groups}
-			if err := checkUser(u); err != nil {
-				return usage("%w", err)
-			}
-			at := slices.IndexFunc(users, func(o guard.User) bool { return o.Name == u.Name })
-			if at >= 0 && !replace {
+			path := c.UsersPath()
+			err := c.LookForUser(u, replace)
+			if errors.Is(err, node.ErrUserExists) {
 				return usage("there is a user %q in %s: --replace gives it a new password and groups", u.Name, path)
 			}
-			password, err := readPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			if u.PasswordHash, err = guard.HashPassword(password); err != nil {
+			password, err := terminal.NewPassword(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+			if err != nil {
 				return err
 			}
-			if at >= 0 {
-				users[at] = u
-			} else {
-				users = append(users, u)
-			}
-			if err := writeUsers(path, users); err != nil {
+			if err := c.PutUser(u, password); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "user %q stands in %s; `ledgerline up` knows it from its next start\n", u.Name, path)
+			fmt.Fprintf(cmd.OutOrStdout(), "user %q stands in %s; `ledgerline up` knows it from its next start\n",
+				u.Name, path)
 			return nil
 		},
 	}
-	cmd.Flags().StringSliceVar(&groups, "groups", nil, "groups, separated by commas: "+readersGroup+", "+writersGroup+", $ops, $admins, or names of your own for access control lists")
+	cmd.Flags().StringSliceVar(&groups, "groups", nil, "groups, separated by commas: "+node.ReadersGroup+", "+
+		node.WritersGroup+", $ops, $admins, or names of your own for access control lists")
 	cmd.Flags().BoolVar(&replace, "replace", false, "give a user that is there a new password and groups")
 	return cmd
 }
@@ -100,19 +73,15 @@ func newUserRemove(a *app) *cobra.Command {
 		Short: "Remove a user",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := a.usersFile()
-			users, err := readUsers(path)
+			err := a.node(nil).RemoveUser(args[0])
+			if errors.Is(err, node.ErrNoUser) {
+				return usage("there is no user %q in %s", args[0], a.node(nil).UsersPath())
+			}
 			if err != nil {
 				return err
 			}
-			left := slices.DeleteFunc(slices.Clone(users), func(u guard.User) bool { return u.Name == args[0] })
-			if len(left) == len(users) {
-				return usage("there is no user %q in %s", args[0], path)
-			}
-			if err := writeUsers(path, left); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is started again\n", args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "user %q is removed; a running `ledgerline up` knows it until it is "+
+				"started again\n", args[0])
 			return nil
 		},
 	}
@@ -124,93 +93,130 @@ func newUserList(a *app) *cobra.Command {
 		Short: "List the users and their groups",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			users, err := readUsers(a.usersFile())
+			users, err := node.ReadUsers(a.node(nil).UsersPath())
 			if err != nil {
 				return err
 			}
 			for _, u := range users {
-				fmt.Fprintf(cmd.OutOrStdout(), "%-24s %s\n", u.Name, strings.Join(u.Groups, ","))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", terminal.Left(u.Name, 24), strings.Join(u.Groups, ","))
 			}
 			return nil
 		},
 	}
 }
 
-// usersFile is the default file of the embedded event store's further users, in DATA/keys.
-const usersFile = "eventstore-users"
-
-func (a *app) usersFile() string {
-	if a.cfg.Embedded.EventStoreUsers != "" {
-		return a.cfg.Embedded.EventStoreUsers
+func newEventStoreFsck(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "fsck [DIR]",
+		Short: "Read every record of a stopped event store and report every contradiction",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := a.node(nil).EventStoreDir()
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			return a.fsck(cmd.Context(), cmd.OutOrStdout(), dir)
+		},
 	}
-	return filepath.Join(a.cfg.Data, "keys", usersFile)
 }
 
-const usersHeader = "# Users of the embedded event store: name:bcrypt hash:groups. `ledgerline eventstore user add NAME` writes a line.\n"
-
-// readUsers returns the users of a file; its error names every wrong line, and no hash.
-func readUsers(path string) ([]guard.User, error) {
-	raw, err := node.ReadPrivate(path)
+func (a *app) fsck(ctx context.Context, out io.Writer, dir string) error {
+	p := terminal.NewProgress(out)
+	r, err := eventstore.Check(ctx, dir, a.log, func(e eventlog.Progress) {
+		if e.Total == 0 {
+			p.Show("%s: %s", e.Phase, terminal.Count(int64(e.Done)))
+			return
+		}
+		p.Show("%s: %s of %s", e.Phase, terminal.Count(int64(e.Done)), terminal.Count(int64(e.Total)))
+	})
+	p.Done()
+	if errors.Is(err, eventlog.ErrLocked) {
+		return fmt.Errorf("%w: stop `ledgerline up` first, or look at a restored backup: `ledgerline eventstore "+
+			"backup FILE`, `restore FILE --data DIR`, `fsck DIR/eventstore`", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("users of the event store: %w", err)
-	}
-	var users []guard.User
-	var errs []error
-	lines := map[string]int{}
-	for i, line := range strings.Split(string(raw), "\n") {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		u, err := parseUser(line)
-		if err == nil && lines[u.Name] > 0 {
-			err = fmt.Errorf("user %q stands in line %d already", u.Name, lines[u.Name])
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("users of the event store: %s line %d: %w", path, i+1, err))
-			continue
-		}
-		lines[u.Name] = i + 1
-		users = append(users, u)
-	}
-	return users, errors.Join(errs...)
-}
-
-func parseUser(line string) (guard.User, error) {
-	parts := strings.Split(line, ":")
-	if len(parts) < 2 || len(parts) > 3 {
-		return guard.User{}, fmt.Errorf("it has %d fields, want name:hash:group,group", len(parts))
-	}
-	u := guard.User{Name: parts[0], PasswordHash: parts[1]}
-	if len(parts) == 3 && parts[2] != "" {
-		for _, g := range strings.Split(parts[2], ",") {
-			u.Groups = append(u.Groups, strings.TrimSpace(g))
-		}
-	}
-	return u, checkUser(u)
-}
-
-// checkUser refuses what the server would, and the names that are this machine's own.
-func checkUser(u guard.User) error {
-	for _, g := range u.Groups {
-		if strings.ContainsAny(g, ":,\n\r") || slices.Contains(node.Accounts(node.EventStore), g) {
-			return fmt.Errorf("user %q: a group cannot be called %q", u.Name, g)
-		}
-	}
-	if slices.Contains(node.Accounts(node.EventStore), u.Name) || u.Name == writersGroup || u.Name == readersGroup ||
-		strings.HasPrefix(u.Name, "#") || u.Name != strings.TrimSpace(u.Name) {
-		return fmt.Errorf("a user cannot be called %q", u.Name)
-	}
-	return u.Validate()
-}
-
-func writeUsers(path string, users []guard.User) error {
-	var b bytes.Buffer
-	b.WriteString(usersHeader)
-	for _, u := range users {
-		fmt.Fprintf(&b, "%s:%s:%s\n", u.Name, u.PasswordHash, strings.Join(u.Groups, ","))
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return node.WritePrivate(path, b.Bytes())
+	node.WriteCheck(out, r)
+	if !r.Whole() {
+		return fmt.Errorf("the event store in %s is damaged: %s findings\n%s",
+			dir, terminal.Count(int64(r.Found)), a.node(nil).EventStoreWayOut())
+	}
+	fmt.Fprintln(out, "whole")
+	return nil
+}
+
+func newEventStoreBackup(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Copy the event store into one file, while it runs or not",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "-" {
+				_, err := a.backup(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return err
+			}
+			return a.backupFile(cmd.Context(), args[0], cmd.OutOrStdout())
+		},
+	}
+}
+
+func newEventStoreRestore(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Make the data directory's event store from a backup",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			in := cmd.InOrStdin()
+			if args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			out, dir := cmd.OutOrStdout(), a.node(nil).EventStoreDir()
+			p := terminal.NewProgress(out)
+			counted := p.Counting(io.Discard, "read %s")
+			err = node.RestoreBackup(cmd.Context(), a.node(nil), io.TeeReader(in, counted))
+			p.Done()
+			if errors.Is(err, eventlog.ErrExists) {
+				return fmt.Errorf("%w: %s holds a store already; restore into another --data, or move it away", err,
+					dir)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "restored %s into %s\n", terminal.Bytes(counted.N), dir)
+			return nil
+		},
+	}
+}
+
+// backupFile puts the copy at path, whole or not at all.
+func (a *app) backupFile(ctx context.Context, path string, out io.Writer) error {
+	if _, err := os.Lstat(path); err == nil {
+		return usage("%s exists already", path)
+	}
+	began := time.Now()
+	to, err := answer.NewFile(path)
+	if err != nil {
+		return err
+	}
+	n, err := a.backup(ctx, to.File, out)
+	if err := to.Finish(err); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %s in %s\n", path, terminal.Bytes(n), time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// backup writes the copy to w and returns its bytes.
+func (a *app) backup(ctx context.Context, w, progress io.Writer) (int64, error) {
+	p := terminal.NewProgress(progress)
+	defer p.Done()
+	counted := p.Counting(w, "copied %s")
+	err := node.Backup(ctx, a.node(nil), counted)
+	return counted.N, err
 }

@@ -5,11 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/ledgerline/ledgerline/ledger/intake"
 )
 
 // The exit code says whether all was understood, and the message what to do.
@@ -27,13 +24,16 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 		says  string
 		adds  bool
 	}{
-		"understood":            {[]string{action(own), graph}, nil, exitOK, "", true},
-		"a kind not taken":      {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, exitOK, "", false},
-		"CSV":                   {[]string{"Device ID,Name\n1,x\n"}, nil, exitPartial, "in 1 files no record has a known name", false},
-		"another tenant's":      {[]string{action(other), graph}, nil, exitPartial, "tenant set", false},
-		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, exitPartial, "1 of 2 records failed", true},
-		"dry":                   {[]string{action(own), graph}, []string{"--dry-run"}, exitOK, "", false},
-		"dry, another tenant's": {[]string{action(other), graph}, []string{"--dry-run"}, exitPartial, "2 of 2 records would fail", false},
+		"understood":       {[]string{action(own), graph}, nil, exitOK, "", true},
+		"a kind not taken": {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, exitOK, "", false},
+		"CSV": {[]string{"Device ID,Name\n1,x\n"}, nil, exitPartial,
+			"in 1 files no record has a known name", false},
+		"another tenant's": {[]string{action(other), graph}, nil, exitPartial, "tenant set", false},
+		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, exitPartial,
+			"1 of 2 records failed", true},
+		"dry": {[]string{action(own), graph}, []string{"--dry-run"}, exitOK, "", false},
+		"dry, another tenant's": {[]string{action(other), graph}, []string{"--dry-run"}, exitPartial,
+			"2 of 2 records would fail", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesktop(t)
@@ -41,7 +41,7 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if d.desk.tenant, err = d.desk.vault.Tenant(t.Context(), "Contoso"); err != nil {
+			if d.desk.tenant, err = d.vault.Tenant(t.Context(), "Contoso"); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
@@ -59,23 +59,5 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 				t.Errorf("appended: %v, want %v: %s", adds, c.adds, out)
 			}
 		})
-	}
-}
-
-// Progress has a total, a rate, and the time that is left once there is a rate to tell it by.
-func TestImportProgressHasATotal(t *testing.T) {
-	s := intake.Summary{Read: 3000, EventsAppended: 4000, Bytes: 1 << 30, BytesTotal: 4 << 30}
-	for took, want := range map[time.Duration]string{
-		0:                "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended",
-		time.Second / 2:  "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended, 6000 records/s",
-		10 * time.Second: "1.0 GiB of 4.0 GiB, 3,000 records read, 4,000 events appended, 300 records/s, 30s left",
-	} {
-		if got := importProgress(s, took); got != want {
-			t.Errorf("after %s: %q, want %q", took, got, want)
-		}
-	}
-	s.Bytes = s.BytesTotal
-	if got := importProgress(s, time.Minute); strings.Contains(got, "left") {
-		t.Errorf("at the end: %q", got)
 	}
 }

@@ -3,55 +3,27 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
-	"path/filepath"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/internal/answer"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger"
-	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
-	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// memoryDesk is an operator's desk on a ledger in memory.
-func memoryDesk(t *testing.T, store *ledgertest.Memory) *desk {
-	t.Helper()
-	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
-	st, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &desk{who: access.Principal{Login: "operator@contoso.example",
-		Roles: []access.Role{access.Operator}, All: true}}
-	if d.vault, err = vault.Create(ctx, vault.Config{Store: st, KEK: vaulttest.KEK(t), Clock: time.Now,
-		Logger: log}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.vault.Close() })
-	if d.ledger, err = ledger.Create(ctx, ledger.Config{Store: store, Origin: d.vault.OriginKey, Logger: log,
-		Clock: time.Now}); err != nil {
-		t.Fatal(err)
-	}
-	if d.custody, err = custody.New(custody.Config{Ledger: d.ledger, Vault: d.vault, Logger: log,
-		Clock: time.Now}); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
 
 // A check names what is not the ledger's own, and what it says of the streams of others
 // is bounded in form and number.
 func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
-	store := ledgertest.NewMemory()
-	d := memoryDesk(t, store)
+	top := newDesktop(t)
+	d, store := &top.desk, top.store
+	before := uint64(len(store.Events()))
 	s := ledgertest.NewStream()
 	forged := ledgertest.Event(t, s, 1) // of a tenant that the vault does not know
 	for i, e := range []schemas.Event{forged, {ID: uuid.New(), Stream: "anna.devries", Type: "created",
@@ -60,22 +32,22 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	p := newProgress(&strings.Builder{})
+	p := terminal.NewProgress(&strings.Builder{})
 	doc, err := d.check(context.Background(), p)
-	if err != nil || doc.Events != 2 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
+	if err != nil || doc.Events != before+1 || doc.Foreign != 1 || doc.Forged != 1 || doc.Disowned != 0 ||
 		len(doc.Findings) != 2 {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	var text strings.Builder
-	doc.text(&text)
-	if out := text.String(); !strings.Contains(out, forged.ID.String()+"  sequence 1") ||
+	doc.WriteText(&text)
+	if out := text.String(); !strings.Contains(out, forged.ID.String()+fmt.Sprintf("  sequence %d", before)) ||
 		!strings.Contains(out, "forged 1,") || strings.Contains(out, "anna") {
 		t.Errorf("%s", out)
 	}
 	if raw, err := json.Marshal(doc); err != nil || strings.Contains(string(raw), "anna") {
 		t.Errorf("%s, %v", raw, err)
 	}
-	if _, err := d.custody.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID},
+	if _, err := d.office.Disown(context.Background(), d.who, uuid.Nil, []uuid.UUID{forged.ID},
 		"test", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -83,58 +55,29 @@ func TestACheckNamesWhatIsNotTheLedgersOwn(t *testing.T) {
 		!doc.Findings[0].Disowned {
 		t.Errorf("%+v, %v", doc, err)
 	}
-	for range maxFindings + 5 {
-		doc.add(ledger.Found{Verdict: ledger.Foreign})
+	for range answer.MaxFindings + 5 {
+		doc.Add(ledger.Found{Verdict: ledger.Foreign})
 	}
-	if len(doc.Findings) != maxFindings || !doc.More || doc.Foreign != maxFindings+6 {
+	if len(doc.Findings) != answer.MaxFindings || !doc.More || doc.Foreign != answer.MaxFindings+6 {
 		t.Errorf("%d findings of %d, more: %v", len(doc.Findings), doc.Foreign, doc.More)
 	}
 }
 
-// Foreign events are told and are no problem; forged ones are.
-func TestForgedEventsAreAProblemAndForeignOnesAreNot(t *testing.T) {
-	var s statusDoc
-	s.ForeignEvents = ledger.ForeignEvents{Count: 3,
-		First: ledger.ForeignEvent{Position: schemas.Position{Commit: 7, Prepare: 7}},
-		Last:  ledger.ForeignEvent{Position: schemas.Position{Commit: 9, Prepare: 9}}}
-	s.Problems = s.problems()
-	var text strings.Builder
-	s.text(&text)
-	if out := text.String(); len(s.Problems) != 0 || !strings.Contains(out,
-		"foreign  events in the store: 3, first at 7/7, last at 9/9") || strings.Contains(out, "PROBLEM") {
-		t.Errorf("%v\n%s", s.Problems, out)
-	}
-	id := uuid.New()
-	s.Forged = ledger.ForgedEvents{Count: 2, Listed: []ledger.ForgedEvent{{ID: id, Seq: 12,
-		Stream: ledgertest.NewStream()}}}
-	s.Relay.Problem, s.ViewsProblem = "the broker is gone", "disk full"
-	s.Problems = s.problems()
-	text.Reset()
-	s.text(&text)
-	for _, want := range []string{"PROBLEM  relay: the broker is gone\n", "PROBLEM  views: disk full\n",
-		"PROBLEM  forged events in the store: 2; the first is " + id.String() + ", sequence 12"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("%q is not in\n%s", want, text.String())
-		}
-	}
-	if len(s.Problems) != 3 {
-		t.Errorf("%d problems", len(s.Problems))
-	}
-}
-
-// An event that holds a value of somebody whom it does not name is a problem: no package finds it for them.
+// An event that holds a value of somebody whom it does not name is a problem: no package finds it
+// for them.
 func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	d := newDesktop(t)
-	p := newProgress(&strings.Builder{})
+	p := terminal.NewProgress(&strings.Builder{})
 	doc, err := d.desk.check(context.Background(), p)
 	if err != nil || doc.Unnaming != 0 || len(doc.Findings) != 0 {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	c := schemas.Default()
 	draft := schemas.Draft{Type: c.MustType("device.ownership-changed.v1"), Tenant: d.desk.tenant.ID,
-		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(), Recorded: time.Now(),
-		Source: "test"}
-	err = d.desk.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
+		Stream: schemas.NewStream("device", uuid.New()), ID: schemas.NewID(), Occurred: time.Now(),
+		Recorded: time.Now(),
+		Source:   "test"}
+	err = d.vault.Update(context.Background(), d.desk.tenant.ID, func(tx *vault.Tx) error {
 		anna, _, err := tx.Person(vault.PersonHint{UPN: annaLogin, At: time.Now()})
 		if err != nil {
 			return err
@@ -151,7 +94,7 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.desk.ledger.Append(context.Background(), e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
+	if _, err := d.ledger.Append(context.Background(), e.Stream, ledger.NoStream, []schemas.Event{e}); err != nil {
 		t.Fatal(err)
 	}
 	doc, err = d.desk.check(context.Background(), p)
@@ -159,7 +102,7 @@ func TestACheckNamesEventsThatDoNotNameEverybody(t *testing.T) {
 		t.Fatalf("%+v, %v", doc, err)
 	}
 	var text strings.Builder
-	doc.text(&text)
+	doc.WriteText(&text)
 	if out := text.String(); !strings.Contains(out, "not naming the person of device.user-upn") ||
 		!strings.Contains(out, "not naming everybody 1:") || strings.Contains(out, annaLogin) {
 		t.Errorf("%s", out)

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
 // Exit codes, as the help of every command promises them.
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string) int {
 // execute runs the command and returns the exit code; what is wrong with what was asked is said in
 // flags.
 func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
-	err := inFlags(root.ExecuteContext(ctx))
+	err := inFlags(a.inFlags(root.ExecuteContext(ctx)))
 	if err == nil {
 		return exitOK, nil
 	}
@@ -74,10 +76,11 @@ func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
 // began is a wrong command line.
 func (a *app) exitCode(err error) int {
 	var coded *exitError
+	var wrong *settings.Error
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case a.log == nil:
+	case errors.As(err, &wrong), a.log == nil:
 		return exitUsage
 	}
 	return exitFailed
@@ -85,23 +88,8 @@ func (a *app) exitCode(err error) int {
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "ledgerline",
-		Short: "An event-sourced audit and compliance ledger for device management",
-		Long: `Ledgerline keeps every admin action and every change of a device's inventory as an immutable
-event, projects the events into views, and answers two kinds of people: the compliance officer
-who asks who changed what, when, and can you prove it; and the person who asks what you hold
-about them, and to be forgotten.
-
-Start one on this machine, feed it and ask it something:
-
-  ledgerline up                                  # in one terminal: servers, relay, views
-  ledgerline tenant add "Contoso" --source-tenant any
-  ledgerline import --tenant Contoso ./exports
-  ledgerline report admin-actions --tenant Contoso --purpose "monthly review"
-  ledgerline dsar open --tenant Contoso --subject -      # reads the name from standard input
-
-Exit codes: 0 done; 1 failed; 2 wrong command line or configuration; 3 done, but some records
-failed and are named in the output.`,
+		Use:           "ledgerline",
+		Short:         "An event-sourced audit and compliance ledger for device management",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -112,7 +100,9 @@ failed and are named in the output.`,
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
 		newViews(a), newRelay(a),
-		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a), newSchema())
+		newLedger(a), newEventStore(a), newConnect(a), newFleet(), newRestore(a), newReindex(a), newOfficer(a),
+		newSchema())
+	explain(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {

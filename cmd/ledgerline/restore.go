@@ -1,79 +1,19 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/internal/restore"
+	"github.com/ledgerline/ledgerline/internal/terminal"
 )
 
 func newRestore(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "restore",
-		Short: "Make a lost or older event store or vault fit the others again",
-		Long: `The ledger lies in the event store, its copies in the topics and views, its keys in the vault. When one
-of them is lost, or an older copy of it was put back, the others say so: "ledgerline up" refuses to serve. restore
-makes them fit again.
-
-  event store lost or older    restore eventstore    completes it from the topics, byte for byte
-  vault older                  restore vault         carries out the erasures it missed, and says what it cannot read
-  topics lost                  relay refill          fills them from the ledger ("up" does so by itself for its own)
-  sequence index damaged       reindex               counts the ledger anew
-  views lost or wrong          views rebuild         makes them from the ledger's events
-
-Nothing else may run on the data directory meanwhile: stop "ledgerline up" first.`,
-	}
-	cmd.AddCommand(newRestoreEventStore(a), newRestoreVault(a))
-	return cmd
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-func (a *app) vaultPath() string { return filepath.Join(a.cfg.Data, vaultFile) }
-
-// offline runs an act on a data directory that nothing else uses, with those servers
-// started that are not elsewhere.
-func (a *app) offline(ctx context.Context, out io.Writer, act func(n *runningNode) error) (err error) {
-	lock, err := a.dir().Lock()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	n := a.newNode(lock)
-	n.keepBroker = true
-	defer func() { err = a.damageWayOut(errors.Join(err, n.stop())) }()
-	if _, err := n.startServers(ctx, out, false); err != nil {
-		return err
-	}
-	return act(n)
-}
-
-// openVaultAt opens the vault in that file, which must be there, and returns its store beside it.
-func (a *app) openVaultAt(ctx context.Context, path string) (*vault.Vault, *sqlite.Store, error) {
-	kek, err := vault.OpenFileKEK(a.cfg.KeyFile)
-	if err != nil {
-		return nil, nil, a.vaultWayOut(fmt.Errorf("the vault's key, without which nothing sealed can be read: %w", err))
-	}
-	store, err := sqlite.Open(ctx, path)
-	if err != nil {
-		return nil, nil, a.vaultWayOut(err)
-	}
-	v, err := vault.Open(ctx, vault.Config{Store: store, KEK: kek, Clock: time.Now, Logger: a.log})
-	if err != nil {
-		return nil, nil, errors.Join(a.vaultWayOut(err), store.Close())
-	}
-	return v, store, nil
+	return group("restore", "Make a lost or older event store or vault fit the others again",
+		newRestoreEventStore(a), newRestoreVault(a))
 }
 
 func checkRestoreFlags(output string, acceptLoss, yes bool) error {
@@ -84,4 +24,111 @@ func checkRestoreFlags(output string, acceptLoss, yes bool) error {
 		return usage("a loss that was accepted cannot be undone: look first without --accept-loss, then add --yes")
 	}
 	return nil
+}
+
+func newRestoreEventStore(a *app) *cobra.Command {
+	var output string
+	var acceptLoss, yes bool
+	cmd := &cobra.Command{
+		Use:   "eventstore",
+		Short: "Complete an older or empty event store from the topics, byte for byte",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRestoreFlags(output, acceptLoss, yes); err != nil {
+				return err
+			}
+			doc, err := restore.EventStore(cmd.Context(), a.node(cmd.ErrOrStderr()), acceptLoss)
+			if err != nil {
+				return err
+			}
+			if err := writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText); err != nil {
+				return err
+			}
+			if doc.Missing > 0 && !doc.Accepted {
+				return fmt.Errorf("the vault has noted %s events more than the topics hold. If a newer copy of the "+
+					"event store or of the topics is to be had, put it back and run this again. Otherwise `%s "+
+					"--accept-loss --yes` declares that they are lost", terminal.Count(doc.Missing),
+					a.commandLine("restore eventstore"))
+			}
+			return nil
+		},
+	}
+	outputFlag(cmd, &output)
+	cmd.Flags().BoolVar(&acceptLoss, "accept-loss", false,
+		"declare lost what the vault knows to have been in the ledger and no topic holds")
+	cmd.Flags().BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
+	return cmd
+}
+
+func newRestoreVault(a *app) *cobra.Command {
+	var o restore.VaultOptions
+	var output string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "vault [--from DIR] [--accept-loss --yes]",
+		Short: "Make a vault that was put back fit the ledger: erasures first, then what it lacks",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRestoreFlags(output, o.AcceptLoss, yes); err != nil {
+				return err
+			}
+			who, err := a.who().Keeper()
+			if err != nil {
+				return err
+			}
+			doc, err := restore.Vault(cmd.Context(), a.node(cmd.ErrOrStderr()), who, o)
+			var older *restore.Problem
+			if errors.As(err, &older) && older.Code == restore.ErrOlder {
+				return fmt.Errorf("this copy of the vault is older than the ledger: %s. Nothing was changed. Put "+
+					"back a newer copy and run this again; or, where there is none, declare that what is sealed "+
+					"under those keys is lost: `%s --accept-loss --yes`", restore.LostText(older.Unknown),
+					a.commandLine("restore vault"+fromFlag(o.From)))
+			}
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, doc.WriteText)
+		},
+	}
+	outputFlag(cmd, &output)
+	f := cmd.Flags()
+	f.StringVar(&o.From, "from", "", "folder with copies of vault.db and vault.slots, which are put in place")
+	f.BoolVar(&o.AcceptLoss, "accept-loss", false, "declare lost what no copy of the vault can read any more")
+	f.BoolVar(&yes, "yes", false, "with --accept-loss: it cannot be undone")
+	return cmd
+}
+
+func fromFlag(from string) string {
+	if from == "" {
+		return ""
+	}
+	return " --from " + terminal.Word(from)
+}
+
+func newReindex(a *app) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "reindex",
+		Short: "Count the ledger anew: drop the sequence index and make it again",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkRestoreFlags(output, false, false); err != nil {
+				return err
+			}
+			doc, err := restore.Reindex(cmd.Context(), a.node(cmd.ErrOrStderr()))
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
+				fmt.Fprintf(w, "counted ledger %s anew: %s events; beside them %s that are not the ledger's\n",
+					doc.Ledger, terminal.Count(doc.Events), terminal.Count(doc.Foreign.Count))
+				if doc.Forged != nil && doc.Forged.Count > 0 {
+					fmt.Fprintf(w, "%s of its events were made by no holder of its vault, and are not disowned: "+
+						"`%s` names them\n", terminal.Count(doc.Forged.Count), a.commandLine("ledger check"))
+				}
+			})
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -49,7 +50,7 @@ again after an upgrade.`,
 			}
 			return writeOutput(cmd.OutOrStdout(), output, doc, func(w io.Writer) {
 				fmt.Fprintf(w, "wrote the schemas of %s event types into %s: %s were new or changed\n",
-					count(len(doc.Schemas)), doc.Dir, count(doc.Changed))
+					terminal.Count(len(doc.Schemas)), doc.Dir, terminal.Count(doc.Changed))
 			})
 		},
 	}

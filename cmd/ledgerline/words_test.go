@@ -13,15 +13,17 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/access"
-	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
 )
 
-// Each code has words of its own: what the room calls the field and the code stays there. The error
-// that was found can still be branched on.
+// Each code has words of its own: what the room calls the field and the code stays there. The
+// error that was found can still be branched on.
 func TestEachCodeHasItsWords(t *testing.T) {
 	seq := uint64(7)
 	for _, tc := range []struct {
@@ -30,18 +32,22 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		says string
 	}{
 		{&custody.Problem{Field: custody.FieldPurpose, Code: custody.ErrMissing}, exitUsage, "--purpose is required"},
-		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrMissing}, exitUsage, "`ledgerline ledger check`"},
+		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrMissing}, exitUsage,
+			"`ledgerline ledger check`"},
 		{&custody.Problem{Field: custody.FieldLoss, Code: custody.ErrMissing}, exitUsage, "leave out --accept-loss"},
 		{&custody.Problem{Field: custody.FieldGround, Code: custody.ErrMissing, Known: custody.Grounds}, exitUsage,
 			"--ground is required: one of no-longer-necessary"},
-		{&custody.Problem{Field: custody.FieldMethod, Code: custody.ErrUnknown, Given: "x", Known: []string{"sign-in"}},
+		{&custody.Problem{Field: custody.FieldMethod, Code: custody.ErrUnknown, Given: "x",
+			Known: []string{"sign-in"}},
 			exitUsage, `--identity-method "x" is not known: use one of sign-in`},
 		{&custody.Problem{Field: custody.FieldPerson, Code: custody.ErrUnknown, Given: "3", Most: 2}, exitUsage,
 			"--person 3 is none of those"},
-		{&custody.Problem{Field: custody.FieldRight, Code: custody.ErrUnfit, Given: "access", Known: []string{"erasure"}},
+		{&custody.Problem{Field: custody.FieldRight, Code: custody.ErrUnfit, Given: "access",
+			Known: []string{"erasure"}},
 			exitFailed, "`ledgerline dsar open --right erasure`"},
 		{&custody.Problem{Field: custody.FieldBy, Code: custody.ErrUnfit}, exitFailed, "operator identifies nobody"},
-		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrTooMany, Given: "9", Most: 8}, exitUsage, "at most 8"},
+		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrTooMany, Given: "9", Most: 8}, exitUsage,
+			"at most 8"},
 		{&custody.Problem{Field: custody.FieldRequest, Code: custody.ErrNoRequest, Given: "N"}, exitUsage,
 			"there is no request N: give the number that `ledgerline dsar open` printed"},
 		{&custody.Problem{Field: custody.FieldSubject, Code: custody.ErrNoSuchPerson}, exitFailed, "give --subject"},
@@ -58,16 +64,51 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrNoEvent, Given: "N"}, exitFailed, "in no view"},
 		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrNotTenants, Given: "N", Seq: &seq}, exitFailed,
 			"without --tenant"},
-		{&access.Denied{Code: access.NotSignedIn}, exitFailed, "set operator"},
-		{&access.Denied{Code: access.NoRole, Role: access.Officer}, exitFailed, "it takes the role officer"},
+		{&access.Denied{Code: access.NotSignedIn}, exitFailed, "--as NAME"},
+		{&access.Denied{Code: access.NoRole, Roles: []access.Role{access.Officer}}, exitFailed,
+			"it takes the role officer"},
+		{&access.Denied{Code: access.NoRole, Roles: []access.Role{access.Viewer, access.Officer, access.Auditor}},
+			exitFailed, "it takes one of the roles viewer, officer and auditor"},
 		{&access.Denied{Code: access.NotTheirs}, exitFailed, "--tenant is not one of yours"},
-		{&node.Problem{Code: node.ErrAlreadyUp, Path: "/d"}, exitFailed, "use it, or stop it, or give another --data"},
-		{&node.Problem{Code: node.ErrNoFolder, Path: "/d"}, exitFailed, "/d is no directory: give another --data"},
-		{&node.Problem{Code: node.ErrOthersOwn, Path: "/d"}, exitFailed, "can read it: give another --data"},
-		{&node.Problem{Code: node.ErrOthersReach, Path: "/d"}, exitFailed, "chmod 700 /d"},
-		{&node.Problem{Code: node.ErrOthersWrite, Path: "/d/e", Above: "/d"}, exitFailed,
+		{&access.Denied{Code: access.NotAll}, exitFailed, "it concerns all tenants"},
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrNone}, exitUsage, "`ledgerline tenant add NAME"},
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrMissing, Known: []string{"A", "B"}}, exitUsage,
+			`--tenant is required: one of "A", "B"`},
+		{&office.Problem{Field: office.FieldTenant, Code: office.ErrUnknown, Given: "C", Known: []string{"A"}},
+			exitUsage,
+			`there is no tenant "C": --tenant is one of "A"`},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrMissing, Known: []string{"viewer"}}, exitUsage,
+			"--role is required: one or more of viewer"},
+		{&accounts.Problem{Field: accounts.FieldTenant, Code: accounts.ErrMissing}, exitUsage, "--tenant is required"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrMissing}, exitUsage, "NAME is empty"},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrUnknown, Given: "king",
+			Known: []string{"dpo"}},
+			exitUsage, `--role "king" is not known: use one of dpo`},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrUnfit}, exitUsage, "at most 256 bytes"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrExists}, exitFailed,
+			"`ledgerline officer set`"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNone}, exitUsage, "`ledgerline officer list`"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrTooShort, Bound: 12}, exitUsage,
+			"at least 12 characters"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrTooMany, Bound: 256}, exitUsage,
+			"at most 256 characters"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrTooMany, Bound: 1000}, exitFailed,
+			"there are 1000 accounts"},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrFirst}, exitUsage, "--role tenant-admin"},
+		{&accounts.Problem{Field: accounts.FieldRole, Code: accounts.ErrLast}, exitFailed, "it is the last account"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrWrong}, exitFailed, "is wrong"},
+		{&accounts.Problem{Field: accounts.FieldPassword, Code: accounts.ErrLocked, Until: time.Now()}, exitFailed,
+			"none is looked at before"},
+		{&accounts.Problem{Field: accounts.FieldName, Code: accounts.ErrNobody}, exitUsage, "leave out --as"},
+		{&datadir.Problem{Code: datadir.ErrAlreadyUp, Path: "/d"}, exitFailed,
+			"use it, or stop it, or give another --data"},
+		{&datadir.Problem{Code: datadir.ErrNoFolder, Path: "/d"}, exitFailed,
+			"/d is no directory: give another --data"},
+		{&datadir.Problem{Code: datadir.ErrOthersOwn, Path: "/d"}, exitFailed, "can read it: give another --data"},
+		{&datadir.Problem{Code: datadir.ErrOthersReach, Path: "/d"}, exitFailed, "chmod 700 /d"},
+		{&datadir.Problem{Code: datadir.ErrOthersWrite, Path: "/d/e", Above: "/d"}, exitFailed,
 			"chmod o-w,g-w /d, or give another --data"},
-		{&node.Problem{Code: node.ErrOthersAbove, Path: "/d/e", Above: "/d"}, exitFailed,
+		{&datadir.Problem{Code: datadir.ErrOthersAbove, Path: "/d/e", Above: "/d"}, exitFailed,
 			"replace /d/e: give another --data"},
 		{&report.Problem{Field: dsar.FieldSequence, Code: report.Ahead, Given: "9", Through: &seq}, exitFailed,
 			"`ledgerline status`"},
@@ -75,8 +116,9 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		{&report.Problem{Field: report.FieldAsOfSeq, Code: report.Ahead, Given: "9", Through: &seq}, exitUsage,
 			"--as-of-seq 9 is ahead of the views, which are at 7"},
 		{errors.Join(&report.Problem{Field: report.FieldTo, Code: report.NoTime, Given: "x"}, nil,
-			&access.Denied{Code: access.NotTheirs}), exitFailed, "--to \"x\" is not a date or time: write 2026-03-01 " +
-			"or 2026-03-01T09:30:00+01:00\nnot allowed"},
+			&access.Denied{Code: access.NotTheirs}), exitFailed,
+			"--to \"x\" is not a date or time: write 2026-03-01 " +
+				"or 2026-03-01T09:30:00+01:00\nnot allowed"},
 	} {
 		err := inFlags(fmt.Errorf("act: %w", tc.err))
 		var coded *exitError
@@ -111,6 +153,7 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 	operator := access.Principal{Login: "officer@contoso.example", Roles: []access.Role{access.Operator}, All: true}
 	other := access.Principal{Login: "officer@contoso.example",
 		Roles: []access.Role{access.Operator, access.Officer}, Tenants: []uuid.UUID{uuid.New()}}
+	viewer := access.Principal{Login: "viewer@contoso.example", Roles: []access.Role{access.Viewer}, All: true}
 	self := access.Principal{Login: annaLogin, Roles: operator.Roles, All: true}
 	self.Roles = append([]access.Role{access.Officer}, self.Roles...)
 	usual := d.desk.who
@@ -130,13 +173,19 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 		{operator, []string{"dsar", "open"}, exitFailed, "it takes the role officer"},
 		{other, []string{"dsar", "open"}, exitFailed, "--tenant is not one of yours"},
 		{operator, []string{"report", "admin-actions", "--purpose", "x"}, exitFailed, "it takes the role officer"},
+		{operator, []string{"report", "admin-actions", "--masked"}, exitFailed,
+			"one of the roles viewer, officer and auditor"},
+		{viewer, []string{"report", "admin-actions", "--purpose", "x"}, exitFailed, "it takes the role officer"},
+		{viewer, []string{"import", "."}, exitFailed, "one of the roles tenant-admin and producer"},
+		{viewer, []string{"tenant", "add", "Fabrikam", "--source-tenant", "any"}, exitFailed, "the role tenant-admin"},
 		{usual, []string{"report", "admin-actions"}, exitUsage, "--purpose is required"},
 		{usual, []string{"report", "admin-actions", "--purpose", "x", "--device", missing}, exitUsage,
 			"--device: no such device: give its Intune"},
 		{usual, []string{"report", "admin-actions", "--purpose", "x", "--actor", missing}, exitUsage,
 			"--actor names nobody who acted"},
 		{usual, []string{"ledger", "disown", own, "--ground", "test", "--yes"}, exitFailed, "is the ledger's own"},
-		{usual, []string{"ledger", "disown", missing, "--ground", "test", "--yes"}, exitFailed, "is not in the ledger"},
+		{usual, []string{"ledger", "disown", missing, "--ground", "test", "--yes"}, exitFailed,
+			"is not in the ledger"},
 		{usual, []string{"tenant", "add", "Contoso", "--source-tenant", "any"}, exitFailed,
 			`tenant "Contoso" exists already`},
 	} {
@@ -155,7 +204,7 @@ func TestADataDirectoryThatCannotBeUsedIsSaidWithItsFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := dataDir(t)
-	lock, err := node.Dir(dir).Lock()
+	lock, err := datadir.Dir(dir).Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +218,8 @@ func TestADataDirectoryThatCannotBeUsedIsSaidWithItsFlag(t *testing.T) {
 		code error
 		says string
 	}{
-		{[]string{"status", "--data", file}, node.ErrNoFolder, "give another --data"},
-		{[]string{"eventstore", "restore", "-", "--data", dir}, node.ErrAlreadyUp,
+		{[]string{"status", "--data", file}, datadir.ErrNoFolder, "give another --data"},
+		{[]string{"eventstore", "restore", "-", "--data", dir}, datadir.ErrAlreadyUp,
 			"use it, or stop it, or give another --data"},
 	} {
 		_, code, err := runCommand(t, "", tc.args...)

@@ -13,6 +13,7 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // Prepare creates the topics that must exist before any consumer starts: those of events, and
@@ -245,7 +246,8 @@ func (c *Client) list(ctx context.Context) ([]topicInfo, error) {
 func (c *Client) retry(ctx context.Context, op string, call func(context.Context) error) error {
 	deadline, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+	pauses := retry.Policy{First: 20 * time.Millisecond, Longest: 500 * time.Millisecond}.Begin()
+	for {
 		err := call(deadline)
 		if err == nil {
 			return nil
@@ -254,11 +256,7 @@ func (c *Client) retry(ctx context.Context, op string, call func(context.Context
 			isRefused(err) || ctx.Err() != nil {
 			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), refused(err)))
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-deadline.Done():
-			t.Stop()
+		if pauses.Wait(deadline) != nil {
 			return fmt.Errorf("kafka: %s: %w", op, err)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/consumers"
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -99,7 +100,7 @@ type Config struct {
 
 	MaxEvents  int           // of a round; default 4,000, at most consumers.MaxRound
 	MaxBytes   int           // of a round's data and metadata; default 8 MiB
-	MaxBackoff time.Duration // between attempts to publish; default 5 s
+	MaxBackoff time.Duration // bounds the pauses between attempts to publish; default 5 s
 
 	CheckEvery time.Duration // how often the topics are looked at while nothing is published; default 10 s
 
@@ -325,7 +326,7 @@ func (r *Relay) note(ctx context.Context, s *state) error {
 // attempt is not interrupted when ctx ends, so that a stop leaves whole rounds; the publisher
 // bounds it.
 func (r *Relay) until(ctx context.Context, what string, attempt func(context.Context) (final bool, err error)) error {
-	wait := 20 * time.Millisecond
+	pauses := retry.Policy{First: 20 * time.Millisecond, Longest: r.cfg.MaxBackoff}.Begin()
 	for {
 		final, err := attempt(context.WithoutCancel(ctx))
 		if err == nil {
@@ -340,14 +341,10 @@ func (r *Relay) until(ctx context.Context, what string, attempt func(context.Con
 		if errors.Is(err, consumers.ErrAuthentication) || errors.Is(err, consumers.ErrNotAuthorized) {
 			return err // the broker's answer will be the same tomorrow
 		}
-		r.cfg.Logger.Warn("the relay repeats what the broker did not acknowledge", "error", err, "wait", wait)
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		r.cfg.Logger.Warn("the relay repeats what the broker did not acknowledge", "error", err,
+			"within", pauses.Most())
+		if pauses.Wait(ctx) != nil {
 			return context.Cause(ctx)
 		}
-		wait = min(2*wait, r.cfg.MaxBackoff)
 	}
 }

@@ -1,7 +1,8 @@
-// Package access owns who acts: principals, their roles, and the tenant a read is confined to.
+// Package access owns who may do what: principals, their roles, and the table of actions by roles
+// that every use case asks.
 //
-// It keeps no state. It trusts the doors that authenticate (on one machine, the operating system's user);
-// custody and the readers authorise by what it says.
+// It keeps no state and may lose none. It trusts the doors that authenticate; office and custody
+// refuse by what it says.
 package access
 
 import (
@@ -9,15 +10,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-)
-
-// Role is what a principal may do.
-type Role string
-
-// Roles. An operator runs the system, an officer may unseal personal data and decide on requests.
-const (
-	Operator Role = "operator"
-	Officer  Role = "officer"
 )
 
 // ErrForbidden is returned, in a Denied, where a principal may not do what was asked.
@@ -29,46 +21,54 @@ type Code string
 // Codes.
 const (
 	NotSignedIn Code = "nobody is signed in"
-	NoRole      Code = "the role is needed"
+	NoRole      Code = "another role is needed"
 	NotTheirs   Code = "the tenant is not one of theirs"
+	NotAll      Code = "it concerns all tenants, and theirs are some"
 )
 
 // Denied is why a principal may not do what was asked, without naming the principal. It unwraps to
 // ErrForbidden.
 type Denied struct {
-	Code Code
-	Role Role // that is needed
+	Code   Code
+	Action Action
+	Roles  []Role // any of which would do
 }
 
 func (d *Denied) Error() string {
-	text := ErrForbidden.Error() + ": " + string(d.Code)
-	if d.Code == NoRole {
-		text += " " + string(d.Role)
-	}
-	return text
+	return ErrForbidden.Error() + ": " + string(d.Action) + ": " + string(d.Code)
 }
 
 func (d *Denied) Unwrap() error { return ErrForbidden }
 
-// Principal is an authenticated actor. Login names the person to the vault (a UPN or an operating system's account);
-// it is personal data: it is never logged and never leaves the vault unsealed.
+// Principal is an authenticated actor. Login names the person to the vault (a UPN, an account, or
+// an operating system's user); it is personal data: it is never logged and never leaves the vault
+// unsealed.
 type Principal struct {
 	Login   string
 	Roles   []Role
-	Tenants []uuid.UUID // the tenants it may see; All lifts the bound
+	Tenants []uuid.UUID // the tenants it acts for; All lifts the bound
 	All     bool
 }
 
-// Can returns nil, or a *Denied.
-func (p Principal) Can(role Role, tenant uuid.UUID) error {
-	if p.Login == "" {
-		return &Denied{NotSignedIn, role}
+// Sees reports whether the tenant is one of the principal's; the zero uuid stands for all.
+func (p Principal) Sees(tenant uuid.UUID) bool {
+	return p.All || tenant != uuid.Nil && slices.Contains(p.Tenants, tenant)
+}
+
+// Can returns nil where the table lets one of the principal's roles do that in the tenant, and
+// else a *Denied. The zero uuid asks for what concerns all tenants.
+func (p Principal) Can(do Action, tenant uuid.UUID) error {
+	may := RolesFor(do)
+	refuse := func(code Code) error { return &Denied{Code: code, Action: do, Roles: may} }
+	switch {
+	case p.Login == "":
+		return refuse(NotSignedIn)
+	case !slices.ContainsFunc(p.Roles, func(r Role) bool { return slices.Contains(may, r) }):
+		return refuse(NoRole)
+	case p.Sees(tenant):
+		return nil
+	case tenant == uuid.Nil:
+		return refuse(NotAll)
 	}
-	if !slices.Contains(p.Roles, role) {
-		return &Denied{NoRole, role}
-	}
-	if !p.All && !slices.Contains(p.Tenants, tenant) {
-		return &Denied{NotTheirs, role}
-	}
-	return nil
+	return refuse(NotTheirs)
 }

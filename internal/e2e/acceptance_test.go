@@ -21,11 +21,11 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/consumers/kafka/kafkatest"
-	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
-// records is the folder of real Intune records; the test fails without it,
-// since this target is theirs.
+// records is the folder of real Intune records; the test fails without it, since this target is
+// theirs.
 func records(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("LEDGERLINE_RECORDS")
@@ -186,7 +186,7 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := n.run("", "status")
-	for try := 0; try < 600 && said.code == 0 && ledger.Pause(t.Context(), poll) == nil; try++ { // the relay looks
+	for try := 0; try < 600 && said.code == 0 && retry.Wait(t.Context(), poll) == nil; try++ { // the relay looks
 		said = n.run("", "status")
 	}
 	if said.code != 1 || !strings.Contains(said.stdout, "relay refill") {
@@ -205,8 +205,8 @@ func TestAcceptanceApacheKafka(t *testing.T) {
 
 var startedKafka = regexp.MustCompile(`pid=(\d+) kafka=(\S+)`)
 
-// startApacheKafka starts one node for the test. Its jars are fetched once into
-// the user's cache directory.
+// startApacheKafka starts one node for the test. Its jars are fetched once into the user's cache
+// directory.
 func startApacheKafka(t *testing.T) (k kafkatest.ApacheKafka) {
 	t.Helper()
 	cache, err := os.UserCacheDir()

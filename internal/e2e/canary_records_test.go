@@ -99,6 +99,30 @@ func (w *canaryWorld) loggedOn(who canaryPerson) object {
 		"lastLogOnDateTime": w.moment(who.in, "").of("device.logged-on-user") + "Z"}
 }
 
+// account is the person's account in the directory, with a canary in every attribute: what has a
+// shape misses it, and so has to be sealed.
+func (w *canaryWorld) account(p canaryPerson) object {
+	word := func(attribute string) string { return w.word(p.in, "").of(attribute) }
+	moment := func(attribute string) string { return w.moment(p.in, "").of(attribute) + ".1234567Z" }
+	guid := func() string { return w.guid(p.in, "").of("account.licence") }
+	return object{
+		"@odata.type": "#microsoft.graph.user", "id": p.id.of("account.id"),
+		"displayName": p.name.of("account.display-name") + " de Vries",
+		"givenName":   word("account.given-name"), "surname": word("account.family-name"),
+		"userPrincipalName": p.upn.of("account.upn") + canaryDomain,
+		"mail":              p.email.of("account.mail") + canaryDomain,
+		"mobilePhone":       "+" + w.digits(p.in, "", 14).of("account.mobile-phone"),
+		"businessPhones":    []any{"+" + w.digits(p.in, "", 14).of("account.business-phone")},
+		"accountEnabled":    word("account.enabled"), "userType": word("account.user-type"),
+		"jobTitle": word("account.job-title"), "department": word("account.department"),
+		"officeLocation": word("account.office"), "preferredLanguage": word("account.language"),
+		"createdDateTime": moment("account.created-at"), "deletedDateTime": moment("account.deleted-at"),
+		"assignedLicenses": []any{object{"skuId": guid(), "disabledPlans": []any{guid()}}},
+		"aboutMe":          w.word(never, string(p.in)+" unknown field of the account").text,
+		"photos":           []any{w.word(never, string(p.in)+" photo").text},
+	}
+}
+
 // inOrder makes a seed say the same each time.
 func inOrder(m map[string]string) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
@@ -399,6 +423,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	after["detectedApps"] = []any{w.app(never)}
 
 	write(w.day1, "devices.json", page(company, odd, private, unknown, before))
+	write(w.day1, "users.json", page(w.account(w.anna), w.account(w.bram)))
 	write(w.day1, "one-action.json", text(w.missedAction(first)))
 	event := w.auditEvent(first, companyID)
 	write(w.day1, "actions.json",

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
@@ -157,7 +158,7 @@ func (f *facts) awaitRelay(t testing.TB, ctx context.Context, p parts) {
 			}
 			return
 		}
-		if err := ledger.Pause(ctx, poll); err != nil {
+		if err := retry.Wait(ctx, poll); err != nil {
 			t.Fatalf("the relay never noted sequence %d", last.Seq)
 		}
 	}
@@ -170,7 +171,7 @@ func (f *facts) checkIndex(t testing.TB, ctx context.Context, path string) {
 		if raw, err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := ledger.Pause(ctx, poll); err != nil {
+		if err := retry.Wait(ctx, poll); err != nil {
 			t.Errorf("the sequence index has %d bytes for %d events", len(raw), len(f.events))
 			return
 		}

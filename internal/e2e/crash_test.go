@@ -16,7 +16,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers/relay"
 	"github.com/ledgerline/ledgerline/internal/fleet"
-	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/projections"
 )
@@ -204,7 +204,7 @@ func (n *node) awaitSilence(ctx context.Context) (died bool) {
 		if r := n.run("", "status", "--output", "json"); r.code == 0 && settled(r.stdout) {
 			return false
 		}
-		if ledger.Pause(ctx, poll) != nil {
+		if retry.Wait(ctx, poll) != nil {
 			return false
 		}
 	}

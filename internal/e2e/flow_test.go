@@ -71,6 +71,10 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "actions.csv")
+	if out := n.must("", "report", "admin-actions", "--masked", "--output", "html", "--lang", "nl"); !strings.Contains(
+		out, `<html lang="nl">`) || !strings.HasSuffix(strings.TrimSpace(out), "</html>") {
+		t.Errorf("a report as a page: %.300s", out)
+	}
 	n.must("", "report", "admin-actions", "--masked", "--output", "csv", "--file", path)
 	if st, err := os.Stat(path); err != nil || st.Size() == 0 || st.Mode().Perm() != 0o600 {
 		t.Errorf("a report in a file: %v, %v", st, err)

@@ -26,6 +26,7 @@ import (
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/kafka"
 	"github.com/ledgerline/ledgerline/internal/fleet"
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -317,7 +318,7 @@ func (n *node) awaitStatus(what string, ok func(siegeStatus, result) bool) siege
 		if ok(s, r) {
 			return s
 		}
-		if ledger.Pause(ctx, 5*poll) != nil {
+		if retry.Wait(ctx, 5*poll) != nil {
 			n.dumpLog()
 			n.t.Fatalf("status never says %s; exit %d\n%s%s", what, r.code, r.stdout, r.stderr)
 		}
@@ -846,7 +847,7 @@ func (s *siem) run(n *node, ctx context.Context) (stop func()) {
 				s.ended = append(s.ended, err.Error())
 				s.mu.Unlock()
 			}
-			_ = ledger.Pause(ctx, 10*poll) // ctx is asked next
+			_ = retry.Wait(ctx, 10*poll) // ctx is asked next
 		}
 	})
 	return func() { cancel(); running.Wait(); _ = client.Close() }
@@ -870,7 +871,7 @@ func (s *siem) awaitHandled(t testing.TB, events []schemas.Envelope) {
 		if missing == 0 {
 			break
 		}
-		if ledger.Pause(ctx, 5*poll) != nil {
+		if retry.Wait(ctx, 5*poll) != nil {
 			t.Fatalf("the consumer does not handle %d of %d events; its runs ended with %q", missing,
 				len(events), s.ended)
 		}
@@ -921,7 +922,7 @@ func (n *node) awaitLog(text string, times int) {
 		if err == nil && bytes.Count(log, []byte(text)) >= times {
 			return
 		}
-		if ledger.Pause(ctx, 5*poll) != nil {
+		if retry.Wait(ctx, 5*poll) != nil {
 			n.dumpLog()
 			n.t.Fatalf("the log of up does not say %q %d times (%v)", text, times, err)
 		}

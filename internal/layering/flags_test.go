@@ -15,7 +15,9 @@ import (
 
 // domain are the folders whose code knows no command line: what is wrong there is a code and a
 // field, and cmd/ledgerline alone says which flag that is.
-var domain = []string{"schemas", "ledger", "consumers", "projections", "deploy", "internal/access", "internal/node"}
+var domain = []string{"schemas", "ledger", "consumers", "projections", "deploy", "internal/access",
+	"internal/accounts", "internal/datadir", "internal/flow", "internal/node", "internal/office", "internal/restore",
+	"internal/retry", "internal/settings", "internal/terminal"}
 
 // otherPrograms are the files that start another program, and so write its arguments. Only
 // literals that are an argument and nothing else are let through there.

@@ -27,6 +27,7 @@ var mayName = map[string]map[string]string{
 		"account": "a topic for each kind"},
 	"consumers/first":               {"adminaction": "the example that a consumer begins with"},
 	"deploy/embedded/kafka":         {"account": "of the broker, no kind"},
+	"internal/office":               {"device": "a report's filter"},
 	"ledger/intake/adminaction":     {"device": "what a target's type may be called"},
 	"ledger/vault/keyring":          {"device": "a device has keys of its own"},
 	"ledger/vault":                  {"device": "a device has keys of its own"},

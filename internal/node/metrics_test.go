@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/consumers"
 	"github.com/ledgerline/ledgerline/consumers/relay"
+	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -225,7 +226,7 @@ func TestMetricsOfPartsThatDoNotRunAreNotOnThePage(t *testing.T) {
 func TestMetricsAreReadByTheOperatorAlone(t *testing.T) {
 	p := newPage(t)
 	p.work()
-	s := httptest.NewServer(Guard(p.Handler(slog.New(slog.DiscardHandler)), Operator, "secret"))
+	s := httptest.NewServer(Guard(p.Handler(slog.New(slog.DiscardHandler)), datadir.Operator, "secret"))
 	defer s.Close()
 	ask := func(password string) (status int, body string) {
 		r, err := http.NewRequest(http.MethodGet, s.URL+"/metrics", nil)
@@ -233,7 +234,7 @@ func TestMetricsAreReadByTheOperatorAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if password != "" {
-			r.SetBasicAuth(Operator, password)
+			r.SetBasicAuth(datadir.Operator, password)
 		}
 		res, err := s.Client().Do(r)
 		if err != nil {

@@ -1,123 +1,416 @@
-// Package node owns a data directory as a whole: that only its user can reach it, which process
-// holds it, where that process's servers listen, the accounts with which they are asked, and what
-// that process tells Prometheus of itself.
+// Package node owns what one machine runs of a ledger: which servers it dials, and which it
+// starts because nobody configured others; the ledger, vault and views on top of them; relay,
+// projector, comparison and status port between them; and the order in which all of it starts and
+// stops. It is the only place where adapters are wired to the rooms that use them.
 //
-// It may lose the addresses, which the next `up` writes anew, the accounts, which it makes
-// anew, and what was counted, which begins at 0 with each process. It trusts the file system to
-// keep other users out of a directory of mode 0700, and the kernel to say who holds a lock; it
-// trusts no port. See DESIGN.md.
+// It may lose what its parts may lose, and the mark of a run that ended in order, which costs a
+// comparison of the views. It trusts the data directory (package datadir), and no store's word
+// about itself before the others agree. See DESIGN.md.
 package node
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ledgerline/ledgerline/consumers/relay"
+	"github.com/ledgerline/ledgerline/deploy/embedded"
+	engine "github.com/ledgerline/ledgerline/deploy/embedded/clickhouse"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
+	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
+	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/settings"
+	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse"
+	"github.com/ledgerline/ledgerline/projections/reconcile"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Dir is a data directory: everything that one ledger keeps on one machine.
-type Dir string
+// projectorName is the name under which the projector keeps its position.
+const projectorName = "projector"
 
-// Path is a file or folder in the directory.
-func (d Dir) Path(elem ...string) string {
-	return filepath.Join(append([]string{string(d)}, elem...)...)
+// stopTimeout bounds the draining after SIGTERM; what is not drained by then is picked up at the
+// next start.
+const stopTimeout = 30 * time.Second
+
+// Node is what one machine runs of a ledger. New takes the data directory, Start starts
+// everything in order and Stop ends it in reverse. Ledger, Vault and Views are there between the
+// two.
+type Node struct {
+	Ledger *ledger.Ledger
+	Vault  *vault.Vault
+	Views  *clickhouse.DB
+
+	// What follows is written before the tasks are started and not after.
+	cfg      Config
+	lock     *datadir.Lock
+	started  time.Time
+	begun    bool // a run that is marked when it ends in order
+	clean    bool // the last run here stopped in order
+	secrets  datadir.Secrets
+	running  datadir.Running // where the servers of this process are
+	metrics  *Metrics        // of this process
+	servers  *embedded.Servers
+	opened   *Services // the vault's, which is opened before the servers are started
+	services *Services
+	relay    *relay.Relay
+	project  *projections.Projector
+	compare  *reconcile.Reconciler
+
+	keepBroker  bool   // its folder is moved aside by nobody: it is needed as it is
+	damagedKeys uint64 // places of the vault's keys that cannot be read, at the start
+	status      *http.Server
+	listener    net.Listener
+
+	strangers strangers // events of tenants that the vault does not know; it has a mutex of its own
+
+	cancel context.CancelFunc // ends relay, projector and status
+	tasks  *errgroup.Group
+	failed chan error // the first task that failed
 }
 
-// Make makes the directory where it is missing, for its user alone, and
-// refuses one that others can reach.
-func (d Dir) Make() error {
-	if err := supported(); err != nil {
+func newNode(c Config, lock *datadir.Lock) *Node {
+	return &Node{cfg: c, lock: lock, started: time.Now(), metrics: NewMetrics(), opened: &Services{cfg: c},
+		failed: make(chan error, 1)}
+}
+
+// New takes the data directory for a run, where the addresses of those servers are free that are
+// to run here. A datadir.Problem says why it is not to be had.
+func New(c Config) (*Node, error) {
+	lock, err := c.takeDirectory()
+	if err != nil {
+		return nil, err
+	}
+	return newNode(c, lock), nil
+}
+
+// Start starts the servers, checks that the stores belong together, carries on with acts that a
+// crash interrupted, and then starts relay, projector and the status port, and announces where
+// they are. It wraps ErrApart where the stores do not belong together. Where it errs, all is
+// stopped again and the directory given free.
+func (n *Node) Start(ctx context.Context) error {
+	absent := n.cfg.absentStores()
+	err := n.start(ctx)
+	if err == nil {
+		return nil
+	}
+	lock := n.lock
+	err = n.stop(err)
+	if errors.Is(err, ErrApart) {
+		// What was made in vain would be in the way of what is to be put back.
+		err = errors.Join(err, removeAll(absent))
+	}
+	return errors.Join(err, lock.Close())
+}
+
+func (n *Node) start(ctx context.Context) (err error) {
+	if n.clean, err = n.lock.Begin(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	return d.Private()
-}
-
-// overflowUser owns what belongs to nobody known in this user namespace: the host's root, for one.
-const overflowUser = 65534
-
-// Private returns nil where nobody but this user and root can read, write or replace what is in the
-// directory. A Problem says which mode or owner lets somebody in.
-func (d Dir) Private() error {
-	path, err := filepath.Abs(string(d))
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
-	if err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	info, owner, _, err := stat(path)
-	switch {
-	case err != nil:
-		return fmt.Errorf("data directory: %w", err)
-	case !info.IsDir():
-		return &Problem{Code: ErrNoFolder, Path: path}
-	case owner != os.Geteuid():
-		return &Problem{Code: ErrOthersOwn, Path: path, Owner: owner}
-	case info.Mode().Perm()&0o077 != 0:
-		return &Problem{Code: ErrOthersReach, Path: path, Mode: info.Mode().Perm()}
-	}
-	for parent := filepath.Dir(path); ; parent = filepath.Dir(parent) {
-		if err := checkParent(path, parent); err != nil {
+	n.opened.vaultObserver = n.metrics.Vault()
+	for _, step := range []func(context.Context) error{
+		n.openVaultThatIs,
+		func(ctx context.Context) error { return n.startServers(ctx, true) },
+		n.openStores,
+		n.resume,
+		n.prepareViews,
+		n.startTasks,
+	} {
+		if err := step(ctx); err != nil {
 			return err
 		}
-		if parent == filepath.Dir(parent) {
-			return nil
-		}
+	}
+	n.running.Status = "http://" + n.listener.Addr().String()
+	n.begun = true
+	return n.lock.Announce(n.running)
+}
+
+// Wait returns nil when ctx ends, or the first error by which a server or a task ended by itself;
+// everything else goes on until Stop.
+func (n *Node) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.servers.Failed():
+		return err
+	case err := <-n.failed:
+		return err
 	}
 }
 
-// checkParent refuses a folder above the directory in which others could put
-// something else in its place.
-func checkParent(path, parent string) error {
-	info, owner, group, err := stat(parent)
+// Stop ends the parts that read before the servers they read from, and gives the directory free.
+// It returns cause, by which the run ends, and what went wrong beside it; where there is neither,
+// the run is marked as one that ended in order.
+func (n *Node) Stop(cause error) error {
+	err := n.stop(cause)
+	if err == nil && n.begun {
+		err = n.lock.End()
+	}
+	return errors.Join(err, n.lock.Close())
+}
+
+// Shown are the servers' addresses as they may be printed, by "eventstore", "kafka" and
+// "clickhouse".
+func (n *Node) Shown() map[string]string { return n.services.Shown }
+
+// Confinement says how ClickHouse's engine is confined, "" where it is not embedded.
+func (n *Node) Confinement() string {
+	if s := n.servers.ClickHouse; s != nil {
+		return s.Confinement().String()
+	}
+	return ""
+}
+
+// Services are what this process dials its servers by. Stop closes what they opened.
+func (n *Node) Services() *Services { return n.services }
+
+// Metrics is the page that this process's status port answers.
+func (n *Node) Metrics() *Metrics { return n.metrics }
+
+// startServers starts those of the three servers that are not configured to be elsewhere,
+// ClickHouse only where views are wanted. Everything of the configuration is checked before the
+// first is started.
+func (n *Node) startServers(ctx context.Context, views bool) (err error) {
+	c := n.cfg
+	if n.secrets, err = c.Dir().MakeSecrets(); err != nil {
+		return err
+	}
+	cfg, err := c.embeddedConfig(n.secrets, views)
 	if err != nil {
-		return fmt.Errorf("data directory: %w", err)
+		return err
 	}
-	mode := info.Mode()
-	ours := group == 0 || group == os.Getegid()
-	switch {
-	case mode&os.ModeSticky != 0: // as /tmp: nobody renames what is another's
-	case mode.Perm()&0o002 != 0, mode.Perm()&0o020 != 0 && !ours:
-		return &Problem{Code: ErrOthersWrite, Path: path, Above: parent, Mode: mode.Perm()}
-	case owner != 0 && owner != os.Geteuid() && owner != overflowUser:
-		return &Problem{Code: ErrOthersAbove, Path: path, Above: parent, Owner: owner}
+	cfg.KeepBroker = n.keepBroker
+	n.servers, err = embedded.Start(ctx, cfg)
+	c.Console.Done()
+	if err = explainTaken(err); err != nil {
+		return err
 	}
+	own := &n.running
+	own.Started, own.CAFile = n.started, n.servers.AuthorityFile()
+	if s := n.servers.EventStore; s != nil {
+		own.EventStore = s.ConnectionString()
+		if elsewhere := s.AdvertisedConnectionString(); elsewhere != own.EventStore {
+			own.Advertised = elsewhere
+		}
+	}
+	if s := n.servers.Kafka; s != nil {
+		own.Kafka = s.Addr()
+	}
+	if s := n.servers.ClickHouse; s != nil {
+		own.ClickHouse = s.URL()
+	}
+	e, err := c.endpointsOf(*own, n.secrets)
+	n.services = &Services{Endpoints: e, cfg: c}
+	return err
+}
+
+// embeddedConfig says how those of the servers run that are not configured to be elsewhere.
+func (c Config) embeddedConfig(secrets datadir.Secrets, views bool) (embedded.Config, error) {
+	cfg := embedded.Config{Dir: c.Settings.Data, Logger: c.Log}
+	e := c.Settings.Embedded
+	if err := LoopbackAddr(e.StatusAddr); err != nil {
+		return cfg, settings.Errorf("embedded.status-addr: %w", err)
+	}
+	if c.Settings.EventStore.Address == "" {
+		users, err := c.eventStoreAccounts(secrets)
+		if err != nil {
+			return cfg, err
+		}
+		disturb, err := disturbance()
+		if err != nil {
+			return cfg, err
+		}
+		cfg.EventStore = &eventstore.Config{Addr: e.EventStoreAddr, Advertise: e.EventStoreAdvertise, Users: users,
+			TLS: &guard.TLSConfig{CertFile: e.EventStoreCert, KeyFile: e.EventStoreKey,
+				ClientCAFile: e.EventStoreClientCA},
+			ProtectStreams: schemas.StreamPattern(), ProtectedWriters: []string{WritersGroup},
+			AllReaders: []string{WritersGroup, ReadersGroup}, ReadOnlyRoles: []string{ReadersGroup},
+			Uncompressed: c.Settings.Embedded.Uncompressed, Disturb: disturb}
+	}
+	if c.Settings.Kafka.Brokers == "" {
+		accounts, err := kafkaAccounts(secrets)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Kafka = &broker.Config{Addr: e.KafkaAddr, Accounts: accounts}
+	}
+	if views && c.Settings.ClickHouse.Address == "" {
+		accounts, err := clickHouseAccounts(secrets)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.ClickHouse = &engine.Config{Addr: e.ClickHouseAddr, Accounts: accounts,
+			CertFile: e.ClickHouseCert, KeyFile: e.ClickHouseKey,
+			Command: c.Engine, LibPath: e.Library, Progress: c.fetching}
+	}
+	return cfg, nil
+}
+
+// fetching tells how far the engine's library is fetched.
+func (c Config) fetching(f engine.FetchProgress) {
+	if f.Total > 0 {
+		c.Console.Show("ClickHouse's engine, once for this machine: %s %s of %s", f.Stage,
+			terminal.Bytes(f.Done), terminal.Bytes(f.Total))
+	} else {
+		c.Console.Show("ClickHouse's engine, once for this machine: %s", f.Stage)
+	}
+}
+
+// Follow opens the ledger with the sequence index, to follow it; with create it makes one in an
+// empty store. Without the vault, which may be nil, it can only be read.
+func (n *Node) Follow(ctx context.Context, v *vault.Vault, create bool) error {
+	cfg, err := n.services.LedgerConfig(v, n.cfg.IndexPath())
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(ctx, cfg)
+	if create && errors.Is(err, ledger.ErrNoLedger) {
+		if l, err = ledger.Create(ctx, cfg); err == nil {
+			n.cfg.Console.Say("created ledger %s in %s", l.ID(), n.cfg.Settings.Data)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	n.services.OnClose(l.Close)
+	n.Ledger = l
 	return nil
 }
 
-// WritePrivate puts a file that only its owner may read in place of path, whole or not at all.
-func WritePrivate(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // its mode is 0600
+// resume carries on with acts that a crash interrupted, before anything is served.
+func (n *Node) resume(ctx context.Context) error {
+	acts, err := n.cfg.Custody(n.Ledger, n.Vault)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	completed, takenBack, err := acts.Resume(ctx)
+	if completed+takenBack > 0 {
+		n.cfg.Console.Say("erasures that were interrupted: %d completed, %d had not begun", completed, takenBack)
 	}
-	return os.Rename(f.Name(), path)
+	return err
 }
 
-// ReadPrivate reads a file that only its owner may read, and refuses one
-// that others can read or write.
-func ReadPrivate(path string) ([]byte, error) {
-	info, owner, _, err := stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case owner != os.Geteuid() && owner != 0:
-		return nil, fmt.Errorf("%s belongs to user %d and this is user %d", path, owner, os.Geteuid())
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s holds a secret and has mode %04o, so that others can reach it: chmod 600 %s",
-			path, info.Mode().Perm(), path)
+func (n *Node) startTasks(ctx context.Context) error {
+	var err error
+	if n.relay, err = n.OpenRelay(); err != nil {
+		return err
 	}
-	return os.ReadFile(path)
+	if err := n.checkRelay(ctx); err != nil {
+		return err
+	}
+	topics, err := n.services.OpenKafka(datadir.Reader)
+	if err != nil {
+		return err
+	}
+	source := NewSource(topics)
+	source.relay = n.relay
+	n.project, err = projections.New(projections.Config{Name: projectorName, Source: source, Sink: n.Views,
+		Positions: n.Views, Observer: n.metrics.Projector(),
+		Log: n.cfg.Log.With("part", "projector"), Now: time.Now, Hook: CrashHook(n.cfg.Log)})
+	if err != nil {
+		return err
+	}
+	password, err := n.secrets.Password(datadir.Status, datadir.Operator)
+	if err != nil {
+		return err
+	}
+	if n.listener, err = n.listenStatus(); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(n.Status()); err != nil {
+			n.cfg.Log.Debug("status was not read to its end", "error", err)
+		}
+	})
+	n.collect()
+	mux.Handle("GET /metrics", n.metrics.Handler(n.cfg.Log))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	n.status = &http.Server{Handler: Guard(mux, datadir.Operator, password), ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	n.cancel = cancel
+	n.tasks, run = errgroup.WithContext(run)
+	task := func(name string, do func(context.Context) error) {
+		n.tasks.Go(func() error {
+			err := do(run)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				select {
+				case n.failed <- err:
+				default:
+				}
+			}
+			return err
+		})
+	}
+	task("relay", n.keepRelay)
+	task("projector", n.project.Run)
+	task("views", n.keepViews)
+	task("vault", n.anchorVault)
+	task("status", func(context.Context) error {
+		if err := n.status.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// listenStatus takes the status port.
+func (n *Node) listenStatus() (net.Listener, error) {
+	l, err := net.Listen("tcp", n.cfg.Settings.Embedded.StatusAddr)
+	if err != nil {
+		err = fmt.Errorf("listen for status and metrics: %w\nGive another embedded.status-addr (or %s); "+
+			"port 0 takes a free one", err, settings.EnvName("embedded.status-addr"))
+	}
+	return l, err
+}
+
+// collect puts on the page of metrics what runs in this process.
+func (n *Node) collect() {
+	n.metrics.Relay(func() relay.Status { return n.relay.Status() })
+	n.metrics.Views(func() projections.Status { return n.Status().Views }) // as status says
+	if s := n.servers.EventStore; s != nil {
+		n.metrics.Merge(s.Metrics())
+	}
+}
+
+// stop ends what runs, whole or not, and returns what went wrong beside cause, with the way out
+// where there is one.
+func (n *Node) stop(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	errs := []error{cause, n.lock.Retract()} // before the ports are anybody's
+	if n.cancel != nil {
+		n.cancel()
+		errs = append(errs, n.status.Shutdown(ctx))
+		if err := n.tasks.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+		}
+	}
+	if n.services != nil {
+		errs = append(errs, n.services.Close())
+	}
+	errs = append(errs, n.opened.Close())
+	if n.servers != nil {
+		// Time of their own: what read from them may have taken all of its.
+		own, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		errs = append(errs, n.servers.Stop(own))
+	}
+	return n.cfg.damageWayOut(errors.Join(errs...))
 }

@@ -44,7 +44,7 @@ type Session struct {
 // Access records who unseals, why and for what, and returns the session in which tokens can be
 // opened.
 func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpose) (*Session, error) {
-	if err := p.Can(access.Officer, purpose.Tenant); err != nil {
+	if err := p.Can(access.Reveal, purpose.Tenant); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
 	if strings.TrimSpace(purpose.Text) == "" {

@@ -24,7 +24,7 @@ import (
 )
 
 var officer = access.Principal{Login: "officer@contoso.example",
-	Roles: []access.Role{access.Officer, access.Operator}, All: true}
+	Roles: []access.Role{access.Officer, access.TenantAdmin, access.Operator}, All: true}
 
 // bench is a ledger in memory, a real vault, and one tenant.
 type bench struct {

@@ -50,7 +50,7 @@ func (c *Custody) Disown(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, ids []uuid.UUID, ground string, progress func(uint64),
 ) (Disowning, error) {
 	fail := func(err error) (Disowning, error) { return Disowning{}, fmt.Errorf("disown: %w", err) }
-	if err := p.Can(access.Operator, tenant); err != nil {
+	if err := p.Can(access.Disown, tenant); err != nil {
 		return fail(err)
 	}
 	if err := CheckDisown(ids, ground); err != nil {

@@ -64,7 +64,7 @@ func (c *Custody) hook(point string) error {
 func (c *Custody) Erase(ctx context.Context, p access.Principal, r Request, ground string,
 	waiting func(time.Duration)) (done Erased, err error) {
 	fail := func(err error) (Erased, error) { return Erased{}, fmt.Errorf("erase: %w", err) }
-	if err := p.Can(access.Officer, r.Tenant); err != nil {
+	if err := p.Can(access.Erase, r.Tenant); err != nil {
 		return fail(err)
 	}
 	if r.Right != "erasure" {

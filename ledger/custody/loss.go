@@ -321,7 +321,7 @@ const (
 // called again, it appends no second event. It returns the id of the event.
 func (c *Custody) AcceptLoss(ctx context.Context, p access.Principal, u Unknown) (uuid.UUID, error) {
 	fail := func(err error) (uuid.UUID, error) { return uuid.Nil, fmt.Errorf("accept loss: %w", err) }
-	if err := p.Can(access.Operator, uuid.Nil); err != nil {
+	if err := p.Can(access.AcceptLoss, uuid.Nil); err != nil {
 		return fail(err)
 	}
 	if !u.Any() {

@@ -56,7 +56,7 @@ func Due(received time.Time) time.Time {
 // OpenRequest records a request of the person known under the identifier.
 func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequest) (Request, error) {
 	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("open request: %w", err) }
-	if err := p.Can(access.Officer, n.Tenant); err != nil {
+	if err := p.Can(access.OpenRequest, n.Tenant); err != nil {
 		return fail(err)
 	}
 	if err := c.checkNew(n); err != nil {
@@ -137,7 +137,7 @@ func byPerson(matches []vault.PersonMatch) (out [][]vault.PersonMatch) {
 func (c *Custody) FindRequest(ctx context.Context, p access.Principal, tenant, id uuid.UUID) (Request, error) {
 	r := Request{ID: id}
 	fail := func(err error) (Request, error) { return Request{}, fmt.Errorf("request %s: %w", id, err) }
-	if err := p.Can(access.Officer, tenant); err != nil {
+	if err := p.Can(access.ReadRequest, tenant); err != nil {
 		return fail(err)
 	}
 	var requester uuid.UUID
@@ -211,7 +211,7 @@ func (r *Request) open(d schemas.Draft) (requester uuid.UUID, err error) {
 func (c *Custody) RecordPackage(
 	ctx context.Context, p access.Principal, r Request, manifest string, seq uint64, files int,
 ) error {
-	if err := p.Can(access.Officer, r.Tenant); err != nil {
+	if err := p.Can(access.MakePackage, r.Tenant); err != nil {
 		return fmt.Errorf("record package: %w", err)
 	}
 	var e schemas.Event

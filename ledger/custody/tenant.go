@@ -18,7 +18,7 @@ import (
 // that; for a recorded one it returns vault.ErrExists.
 func (c *Custody) RegisterTenant(ctx context.Context, p access.Principal, n vault.NewTenant) (vault.Tenant, error) {
 	fail := func(err error) (vault.Tenant, error) { return vault.Tenant{}, fmt.Errorf("register tenant: %w", err) }
-	if err := p.Can(access.Operator, uuid.Nil); err != nil {
+	if err := p.Can(access.AddTenant, uuid.Nil); err != nil {
 		return fail(err)
 	}
 	t, err := c.cfg.Vault.AddTenant(ctx, n)
@@ -84,7 +84,7 @@ func (c *Custody) SetTenantSources(
 	fail := func(err error) (vault.Tenant, error) {
 		return vault.Tenant{}, fmt.Errorf("set source tenants: %w", err)
 	}
-	if err := p.Can(access.Operator, tenant); err != nil {
+	if err := p.Can(access.ChangeTenant, tenant); err != nil {
 		return fail(err)
 	}
 	if err := vault.CheckSources(all, sources); err != nil {

@@ -22,7 +22,8 @@ func FieldNames(table []Mapping, more ...string) []string {
 }
 
 // Read takes in the mapped fields of a record. An attribute that an earlier field reported stays.
-// judge, where it is not nil, has the last word on what a value says. Its error is a fieldError.
+// judge, where it is not nil, has the last word on what a value says. Its error is a
+// *record.FieldError.
 func (s *Snapshot) Read(
 	c *schemas.Catalogue, m record.Members, table []Mapping,
 	judge func(a *schemas.Attribute, value json.RawMessage, found record.Finding) record.Finding,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -81,7 +82,7 @@ func (s *Snapshot) Tell(a *schemas.Attribute, value json.RawMessage, found recor
 }
 
 // Settle dates the snapshot: never before its own L, in whole seconds. told is S as the record
-// tells it, zero where it tells none; file then dates it. Its error is a fieldError.
+// tells it, zero where it tells none; file then dates it. Its error is a *record.FieldError.
 func (s *Snapshot) Settle(
 	told record.NamedText, at time.Time, file record.Dating, contact record.NamedText, now time.Time,
 ) error {

@@ -5,9 +5,10 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/schemas"
-	"golang.org/x/text/unicode/norm"
 )
 
 // A value may have the shape of what stands open and be somebody's all the same: "laptop van Anna"
@@ -28,7 +29,7 @@ type tells struct {
 // "Anna-Maria").
 func (t *tells) name(names ...string) {
 	for _, n := range names {
-		if record.IsNothing(n) {
+		if schemas.Nothing(n) {
 			continue
 		}
 		t.words = append(t.words, wordsOf(n)...)
@@ -44,7 +45,7 @@ func (t *tells) name(names ...string) {
 // whole. Of a guest's (anna_home.example#EXT#@contoso.example) the part before #EXT#.
 func (t *tells) address(addresses ...string) {
 	for _, a := range addresses {
-		if record.IsNothing(a) {
+		if schemas.Nothing(a) {
 			continue
 		}
 		local, _, _ := strings.Cut(a, "@")
@@ -83,7 +84,7 @@ func (t *tells) number(numbers ...string) {
 func (t *tells) id(ids ...string) {
 	for _, id := range ids {
 		switch {
-		case record.IsNothing(id):
+		case schemas.Nothing(id):
 		case strings.Contains(id, ".") && strings.Trim(id, "0123456789.") == "":
 			t.literals = append(t.literals, id)
 		default:

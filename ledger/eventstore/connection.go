@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // connection is one client of the server. It is replaced when it may be of no use any more, and
@@ -217,6 +217,7 @@ const (
 // further for so many times, or ctx ends, whose error is returned then. once reports whether it
 // got further than the last time.
 func (s *Store) retrying(ctx context.Context, p persistence, once func() (further bool, err error)) error {
+	pauses := retry.Policy{First: firstPause, Longest: s.cfg.RetryPause}.Begin()
 	for n := 0; ; n++ {
 		further, err := once()
 		switch {
@@ -228,11 +229,12 @@ func (s *Store) retrying(ctx context.Context, p persistence, once func() (furthe
 			return ctx.Err()
 		case further:
 			n = 0
+			pauses.Reset()
 		}
 		if n == repetitions && !p.forever {
 			return err
 		}
-		if err := ledger.Pause(ctx, min(s.cfg.RetryPause, firstPause<<min(n, repetitions))); err != nil {
+		if err := pauses.Wait(ctx); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
+	"github.com/ledgerline/ledgerline/internal/flow"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -21,6 +22,19 @@ type message struct {
 	caughtUp bool
 	err      error // io.EOF: the read has come to its end
 }
+
+func (m message) size() int {
+	if m.event == nil {
+		return 0
+	}
+	return len(m.event.Data) + len(m.event.UserMetadata)
+}
+
+// What was received and not yet taken waits up to these.
+const (
+	waitingBytes    = 1 << 20
+	waitingMessages = 64
+)
 
 // opener opens a read or a subscription and returns how to receive from it.
 type opener func(context.Context, *esdb.Client) (receive func() message, err error)
@@ -35,15 +49,8 @@ func (s *Store) pull(ctx context.Context, live bool, open opener, take func(mess
 	if err != nil {
 		return err
 	}
-	messages := make(chan message, 64)
-	send := func(m message) bool {
-		select {
-		case messages <- m:
-			return m.err == nil
-		case <-ctx.Done():
-			return false
-		}
-	}
+	messages := flow.New(waitingBytes, waitingMessages, message.size)
+	send := func(m message) bool { return messages.Put(ctx, m) == nil && m.err == nil }
 	go func() {
 		var failure error
 		defer func() {
@@ -65,7 +72,8 @@ func (s *Store) pull(ctx context.Context, live bool, open opener, take func(mess
 	defer timer.Stop()
 	for {
 		select {
-		case m := <-messages:
+		case m := <-messages.Items():
+			messages.Took(m)
 			switch {
 			case errors.Is(m.err, io.EOF):
 				return nil

@@ -14,11 +14,12 @@ import (
 // §4): an erasure counts on it.
 const maxStateAge = 30 * time.Second
 
-// maxCachedStates bounds the folded states kept between batches; a device with some hundred apps is about 100 KiB.
+// maxCachedStates bounds the folded states kept between batches; a device with some hundred apps
+// is about 100 KiB.
 const maxCachedStates = 2048
 
-// stateCache keeps folded states between batches, the least recently used leaving first. Whoever takes a state owns it until it is put back, so
-// that two imports never plan on one.
+// stateCache keeps folded states between batches, the least recently used leaving first. Whoever
+// takes a state owns it until it is put back, so that two imports never plan on one.
 type stateCache struct {
 	mu    sync.Mutex // guards what follows
 	order *lru.List  // of *StreamState, most recent first
@@ -29,7 +30,8 @@ func newStateCache() *stateCache {
 	return &stateCache{order: lru.New(), by: map[schemas.Stream]*lru.Element{}}
 }
 
-// take removes and returns the state of a stream, nil where none is kept or it is too old to be used.
+// take removes and returns the state of a stream, nil where none is kept or it is too old to be
+// used.
 func (c *stateCache) take(s schemas.Stream, now time.Time) *plan.StreamState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

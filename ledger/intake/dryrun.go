@@ -12,8 +12,8 @@ import (
 var errJudged = errors.New("a dry run writes nothing")
 
 // judge says what would become of a batch of records, and writes nothing. It plans them as take
-// does, in a transaction that it takes back, and appends nothing; so each batch is compared with the
-// ledger as it stands, and not with what the batches before it would have told.
+// does, in a transaction that it takes back, and appends nothing; so each batch is compared with
+// the ledger as it stands, and not with what the batches before it would have told.
 func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
 	needs := map[schemas.Stream]bool{}
 	for round := 0; ; round++ {

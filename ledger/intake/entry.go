@@ -23,8 +23,9 @@ const (
 )
 
 // outcomes are those of planning.
-var outcomes = map[plan.Outcome]outcome{plan.Recorded: recorded, plan.Unchanged: unchanged, plan.Superseded: superseded,
-	plan.Refused: refusedWhole, plan.Failed: failed}
+var outcomes = map[plan.Outcome]outcome{plan.Recorded: recorded, plan.Unchanged: unchanged,
+	plan.Superseded: superseded,
+	plan.Refused:    refusedWhole, plan.Failed: failed}
 
 // String is the outcome as it is counted; like the summary, what is none of the others has failed.
 func (o outcome) String() string {
@@ -78,8 +79,8 @@ type entry struct {
 	tally   plan.Tally // parsed, and what planning found
 }
 
-// plan settles what becomes of the record. It leaves an entry pending whose streams have to be read
-// first, and whose steps have to be appended. An error is one that ends the import.
+// plan settles what becomes of the record. It leaves an entry pending whose streams have to be
+// read first, and whose steps have to be appended. An error is one that ends the import.
 func (e *entry) plan(p *plan.Planner) error {
 	e.steps, e.planned = nil, pending
 	r, err := p.Plan(e.record, e.parsed, e.forged)

@@ -1,12 +1,12 @@
-// Package intake owns how source records come into the ledger: it reads them, lets their kinds plan what they add,
-// in batches, appends that, and accounts for each record once.
+// Package intake owns how source records come into the ledger: it reads them, lets their kinds
+// plan what they add, in batches, appends that, and accounts for each record once.
 //
-// It may lose nothing that it acknowledged: a record counts as recorded only after its last append,
-// and whatever dies before that is found missing and appended when the same source is read again.
-// It keeps no state of its own but a bounded, short-lived cache. It trusts the ledger and the
-// vault, and nothing of what a source says: every value is parsed, bounded, and sealed unless the
-// catalogue lets it stand open. The rules are those of docs/FORMATS.md, §§1 to 4;
-// this folder's DESIGN.md says how they are kept.
+// It may lose nothing that it acknowledged: a record counts as recorded only after its last
+// append, and whatever dies before that is found missing and appended when the same source is read
+// again. It keeps no state of its own but a bounded, short-lived cache. It trusts the ledger and
+// the vault, and nothing of what a source says: every value is parsed, bounded, and sealed unless
+// the catalogue lets it stand open. The rules are those of docs/FORMATS.md, §§1 to 4; this
+// folder's DESIGN.md says how they are kept.
 package intake
 
 import (
@@ -28,9 +28,10 @@ import (
 // Ledger is what intake needs of the ledger.
 type Ledger interface {
 	// Append stores the events, all or none; errors as of ledger.Store.
-	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (last uint64, err error)
-	// ReadStream yields the stream's events from that revision on, whosever they are; a stream that
-	// does not exist yields nothing. Judge tells which are the ledger's own.
+	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (last uint64,
+		err error)
+	// ReadStream yields the stream's events from that revision on, whosever they are; a stream
+	// that does not exist yields nothing. Judge tells which are the ledger's own.
 	ledger.Reader
 }
 

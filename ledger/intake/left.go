@@ -19,8 +19,9 @@ const (
 	maxLeftLogged  = 100     // named in the log
 )
 
-// leftOut accounts for the events that an import left out of the streams it read, each once however
-// often its stream was read: a reading replaces what an earlier one of the same stream counted.
+// leftOut accounts for the events that an import left out of the streams it read, each once
+// however often its stream was read: a reading replaces what an earlier one of the same stream
+// counted.
 type leftOut struct {
 	logger   *slog.Logger
 	disowned map[uuid.UUID]bool // known already, and told apart
@@ -53,7 +54,8 @@ func (o *leftOut) note(s schemas.Stream, left ledger.LeftOut) {
 			continue
 		}
 		o.logged[e] = true
-		o.logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision", e.Revision,
+		o.logger.Warn("an event of a stream is not acted on", "event", e.ID, "stream", e.Stream, "revision",
+			e.Revision,
 			"why", e.Verdict.String())
 		if len(o.logged) == maxLeftLogged {
 			o.logger.Warn("further events that are not acted on are counted and no longer named",

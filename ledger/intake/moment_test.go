@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	devicekind "github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
-	"pgregory.net/rapid"
 )
 
 // told is a snapshot of the tests: what it says, by source field, and when.

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/ledgerline/ledgerline/schemas"
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // planted is a device of somebody, with something of theirs, or of the device's, in one of the

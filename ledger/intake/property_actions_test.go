@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 )
 
 // modelTarget is a target as the model draws it.

@@ -106,7 +106,8 @@ func (in *Intake) parse(tenant vault.Tenant, it source.Item, file record.Dating)
 func check(tenant vault.Tenant, named []record.NamedText) error {
 	for _, n := range named {
 		if !tenant.Takes(n.Value) {
-			return &record.FieldError{Field: n.Field, Reason: "names a source tenant that is not declared for this tenant"}
+			return &record.FieldError{Field: n.Field,
+				Reason: "names a source tenant that is not declared for this tenant"}
 		}
 	}
 	return nil

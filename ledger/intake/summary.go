@@ -29,21 +29,21 @@ type Summary struct {
 	EventsAppended   int            `json:"eventsAppended"`
 	ListItemsKept    int            `json:"listItemsKept"`    // allowed by policy: in the ledger, now or before
 	ListItemsRefused map[string]int `json:"listItemsRefused"` // by rule
-	ListItemsUnnamed int            `json:"listItemsUnnamed"` // entries without an id, left out: they cannot be told from others
+	ListItemsUnnamed int            `json:"listItemsUnnamed"` // entries without an id, left out
 	ValuesOmitted    int            `json:"valuesOmitted"`    // of erased persons, left out
 	ValuesWithheld   int            `json:"valuesWithheld"`   // secrets and scripts, never stored
 	ValuesCut        int            `json:"valuesCut"`        // no secrets, and too long or too many to be kept whole
-	Supplemented     int            `json:"supplemented"`     // records that told more of an action than the ledger knew
+	Supplemented     int            `json:"supplemented"`     // told more of an action than the ledger knew
 	Disputed         int            `json:"disputed"`         // records that tell an action otherwise than the ledger
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
-	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read and not acted on, by why
+	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read, by why
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
 	Files            []FileSummary  `json:"files"`
 
-	DryRun        bool                    `json:"dryRun"`        // what would become of the records; nothing was written
+	DryRun        bool                    `json:"dryRun"`        // nothing was written: what would become of it
 	Decoded       int                     `json:"decoded"`       // records that stood in a text, whole or in part
 	Kinds         map[string]*KindSummary `json:"kinds"`         // of known names, as their sources call them
-	SourceTenants map[string]int          `json:"sourceTenants"` // records that name one: declared or not; by id in a dry run
+	SourceTenants map[string]int          `json:"sourceTenants"` // declared or not; by id in a dry run
 	NamesNoTenant int                     `json:"namesNoTenant"` // records of the kinds taken in that name none
 
 	HeldBack int `json:"heldBack"` // failed for naming none beside others that do
@@ -290,8 +290,8 @@ func (s *Summary) read(e *entry) {
 	s.Looked, s.Bytes, s.BytesTotal = 0, max(s.Bytes, e.bytes), max(s.BytesTotal, e.bytesTotal)
 }
 
-// What stands for source tenants where the summary need not show their ids: an import's output may be
-// kept anywhere. A dry run is asked for them.
+// What stands for source tenants where the summary need not show their ids: an import's output may
+// be kept anywhere. A dry run is asked for them.
 const (
 	declaredTenant = "declared"
 	otherTenant    = "not declared"
@@ -366,8 +366,9 @@ func (s Summary) WriteText(w io.Writer) error {
 	t.line("")
 	t.line("Beside that:")
 	if s.SameMoment > 0 {
-		t.count(s.SameMoment, "same-moment: superseded, because another snapshot of the same moment came first. Where "+
-			"they are of different times, import each with its time of observation")
+		t.count(s.SameMoment,
+			"same-moment: superseded, because another snapshot of the same moment came first. Where "+
+				"they are of different times, import each with its time of observation")
 	}
 	if s.Undated > 0 {
 		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age; name the "+

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger"
 	devicekind "github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/kinds"

@@ -87,7 +87,7 @@ func (tx *Tx) Awaiting(owner uuid.UUID, kinds []string, ids ...string) ([]schema
 		return fail(err)
 	}
 	for _, id := range ids {
-		if Junk(id) {
+		if schemas.Junk(id) {
 			continue
 		}
 		rows, err := tx.rows.MappingsOf(tx.awaited(id))

@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems
@@ -25,7 +26,7 @@ type Tenant struct {
 	Sources   []string
 	Policy    uint64 // number of its collection policy, from 1
 	TimeZone  string // IANA name
-	Language  string // "en" or "nl"
+	Language  string // code of one of schemas/words
 	Created   time.Time
 }
 
@@ -34,7 +35,7 @@ func (t Tenant) Takes(source string) bool {
 	return t.AnySource || slices.Contains(t.Sources, normalise(kindTenantName, source))
 }
 
-// NewTenant declares a tenant. TimeZone defaults to UTC and Language to "en".
+// NewTenant declares a tenant. TimeZone defaults to UTC and Language to words.Base.
 type NewTenant struct {
 	Name      string
 	AnySource bool
@@ -53,8 +54,8 @@ func (n NewTenant) Validate() error {
 	if _, err := time.LoadLocation(n.TimeZone); err != nil {
 		errs = append(errs, errors.New("tenant: the time zone is unknown"))
 	}
-	if n.Language != "" && n.Language != "en" && n.Language != "nl" {
-		errs = append(errs, errors.New("tenant: the language is neither en nor nl"))
+	if _, known := words.Default().Language(n.Language); n.Language != "" && !known {
+		errs = append(errs, fmt.Errorf("tenant: the language is neither %s", strings.Join(words.Languages(), " nor ")))
 	}
 	return errors.Join(errs...)
 }
@@ -106,7 +107,7 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 		p.TimeZone = "UTC"
 	}
 	if p.Language == "" {
-		p.Language = "en"
+		p.Language = words.Base
 	}
 	p.Sources = DistinctSources(n.Sources)
 	row := store.TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}

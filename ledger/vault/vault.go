@@ -92,7 +92,9 @@ const (
 	settingLedger   = "ledger-id"
 	settingAnchor   = "ledger-anchor"
 	settingLost     = "lost"         // what AcceptLoss declared
+	settingAccounts = "accounts"     // epoch[4] ‖ wrapped list of those who may sign in
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
+	kindAccounts    = "vault.accounts"
 	kindProfile     = "tenant.profile"
 	classIdentity   = "identity" // class of the key that stands for an owner's mapping; it seals nothing
 	kindObjectID    = "person.object-id"

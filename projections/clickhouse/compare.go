@@ -14,6 +14,7 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
@@ -343,8 +344,7 @@ func (db *DB) comparison(ctx context.Context, view string, f *family, v migratio
 		return nil, err
 	}
 	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns,
-		key:        f.tables[v].key,
-		definition: view == disownedView}, nil
+		key: f.tables[v].key, definition: view == disownedView}, nil
 }
 
 // definitionOver is the definition applied to the events of a part, each once.
@@ -403,8 +403,9 @@ const maxFindings = 100
 // CompareView compares a part of a view with what its definition makes of events. Rows that come
 // while it looks are no difference: what differed is looked at again until it is equal, or the
 // same twice with its events through.
-func (db *DB) CompareView(ctx context.Context, view string,
-	portion projections.Portion) (projections.Compared, error) {
+func (db *DB) CompareView(
+	ctx context.Context, view string, portion projections.Portion,
+) (projections.Compared, error) {
 	var out projections.Compared
 	fail := func(err error) (projections.Compared, error) {
 		return out, fmt.Errorf("compare %s with its definition: %w", view, err)
@@ -462,7 +463,7 @@ func (c *comparison) settle(
 ) (projections.Compared, error) {
 	wait := min(c.db.poll, settleWait)
 	for try := 1; len(open) > 0; try++ {
-		if !sleepContext(ctx, wait) {
+		if retry.Wait(ctx, wait) != nil {
 			return out, context.Cause(ctx)
 		}
 		wait = min(2*wait, settleWait)
@@ -543,17 +544,6 @@ func cut(s string, n int) string {
 		return strings.ToValidUTF8(s[:n], "") + "…"
 	}
 	return s
-}
-
-func sleepContext(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // LoadState returns what SaveState last kept under a name, nil where there is none.

@@ -10,6 +10,7 @@ import (
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
@@ -173,8 +174,8 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 		if err != nil {
 			return out, err
 		}
-		last, err := collect(ctx, db, nil, "SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM "+
-			"disowned_named",
+		last, err := collect(ctx, db, nil,
+			"SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM disowned_named",
 			func(scan func(...any) error) (n [2]uint64, err error) { return n, scan(&n[0], &n[1]) })
 		if err != nil {
 			return out, err
@@ -201,7 +202,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 			return out, nil
 		}
 		before = rows
-		if !sleepContext(ctx, wait) {
+		if retry.Wait(ctx, wait) != nil {
 			return out, context.Cause(ctx)
 		}
 		wait = min(2*wait, settleWait)

@@ -8,27 +8,32 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// TestAnActionIsOneRowHoweverManyEventsTellIt: an action that a further event links to the person comes with its first
-// event, which tells what it was; one that she did on many targets is counted and shown once, and what is disputed is
-// marked.
+// TestAnActionIsOneRowHoweverManyEventsTellIt: an action that a further event links to the person
+// comes with its first event, which tells what it was; one that she did on many targets is
+// counted and shown once, and what is disputed is marked.
 func TestAnActionIsOneRowHoweverManyEventsTellIt(t *testing.T) {
 	s := chtest.NewStory(t)
 	zero := []string{"0"}
-	linked, hers := schemas.NewStream("adminaction", id("linked later")), schemas.NewStream("adminaction", id("many targets"))
+	linked, hers := schemas.NewStream("adminaction", id("linked later")), schemas.NewStream("adminaction",
+		id("many targets"))
 	s.Add("adminaction.recorded.v1", linked, "2026-10-25T08:00:00Z", "", subjects(as("actor", anna)),
-		val{Attr: "action.verb", V: "action"}, val{Attr: "action.operation", V: "wipe ManagedDevice"}, val{Attr: "action.result", V: "success"},
+		val{Attr: "action.verb", V: "action"}, val{Attr: "action.operation", V: "wipe ManagedDevice"},
+		val{Attr: "action.result", V: "success"},
 		val{Attr: "action.target-id", Path: zero, V: "an id", Alias: tenantKey})
 	s.Add("adminaction.supplemented.v1", linked, "2026-10-25T08:00:00Z", "", subjects(as("target", fatimaTarget)),
-		val{Attr: "action.target-index", Path: zero, V: 0}, val{Attr: "action.target-device", Path: zero, V: phone.UUID().String()},
+		val{Attr: "action.target-index", Path: zero, V: 0},
+		val{Attr: "action.target-device", Path: zero, V: phone.UUID().String()},
 		val{Attr: "action.target-id", Path: zero, V: "an id", Alias: fatimaTarget})
 	s.Add("adminaction.disputed.v1", linked, "2026-10-25T08:00:00Z", "", subjects(as("target", fatimaTarget)),
 		val{Attr: "action.disputed-attribute", Path: zero, V: "action.result"},
 		val{Attr: "action.disputed-value", Path: zero, V: "failure", Alias: tenantKey})
 	s.Add("adminaction.recorded.v1", hers, "2026-10-26T08:00:00Z", "", subjects(as("actor", fatimaActor)),
-		val{Attr: "action.verb", V: "update"}, val{Attr: "action.operation", V: "Patch DeviceCategory"}, val{Attr: "action.result", V: "success"},
+		val{Attr: "action.verb", V: "update"}, val{Attr: "action.operation", V: "Patch DeviceCategory"},
+		val{Attr: "action.result", V: "success"},
 		val{Attr: "action.target-name", Path: zero, V: "FIRST-TARGET", Alias: fatimaActor})
 	s.Add("adminaction.continued.v1", hers, "2026-10-26T08:00:00Z", "", subjects(as("actor", fatimaActor)),
-		val{Attr: "action.verb", V: "update"}, val{Attr: "action.operation", V: "Patch DeviceCategory"}, val{Attr: "action.result", V: "success"},
+		val{Attr: "action.verb", V: "update"}, val{Attr: "action.operation", V: "Patch DeviceCategory"},
+		val{Attr: "action.result", V: "success"},
 		val{Attr: "action.target-name", Path: zero, V: "SECOND-TARGET", Alias: fatimaActor})
 	db := chtest.Start(t)
 	chtest.Load(t, db, s.Events...)
@@ -43,7 +48,8 @@ func TestAnActionIsOneRowHoweverManyEventsTellIt(t *testing.T) {
 	}
 	rows := func(text string) int { return max(0, strings.Count(text, "<tr>")-strings.Count(text, "<thead>")) }
 	about, by := section("about"), section("by")
-	if rows(about) != 1 || !strings.Contains(about, "told otherwise by another record") || !strings.Contains(strings.ToLower(about), "wipe") {
+	if rows(about) != 1 || !strings.Contains(about, "told otherwise by another record") ||
+		!strings.Contains(strings.ToLower(about), "wipe") {
 		t.Errorf("about her, %d rows: %s", rows(about), about)
 	}
 	if rows(by) != 1 || !strings.Contains(by, "FIRST-TARGET") || !strings.Contains(by, "SECOND-TARGET") {

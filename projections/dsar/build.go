@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,13 +17,18 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Reader is what a package asks of the views; projections.Reader has it.
 type Reader interface {
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
-	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf) iter.Seq2[projections.Row, error]
-	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Row, error]
+	EventsByAliases(
+		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
+	) iter.Seq2[projections.Row, error]
+	EventsByStreams(
+		ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
+	) iter.Seq2[projections.Row, error]
 }
 
 // Config is what every package is made with.
@@ -31,12 +37,14 @@ type Config struct {
 	Opener    projections.Opener // nil: nothing protected is shown
 	Catalogue *schemas.Catalogue
 	Clock     func() time.Time
-	Lang      string         // of the request: "en" or "nl". Both languages are in the package, this one comes first
+	Lang      string         // of the request. Every language is in the package, this one comes first
+	Words     *words.Set     // nil: the languages of the program
 	Location  *time.Location // in which times are shown
 
-	// Owners tells whom aliases name, as the vault knows it; an alias that it cannot tell is left out. It decides whose a
-	// value is and lets one administrator keep one number for all months. Nil: decided by the event and the catalogue
-	// alone, which withholds rather more, and numbers an administrator anew each month.
+	// Owners tells whom aliases name, as the vault knows it; an alias that it cannot tell is left
+	// out. It decides whose a value is and lets one administrator keep one number for all months.
+	// Nil: decided by the event and the catalogue alone, which withholds rather more, and numbers
+	// an administrator anew each month.
 	Owners func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error)
 }
 
@@ -51,9 +59,9 @@ func (c Config) Validate() error {
 	need(c.Reader != nil, "Reader is missing")
 	need(c.Catalogue != nil, "Catalogue is missing")
 	need(c.Clock != nil, "Clock is missing")
-	if c.Lang != "en" && c.Lang != "nl" {
+	if _, ok := c.words().Language(c.Lang); !ok {
 		errs = append(errs, &report.Problem{Field: report.FieldLang, Code: report.Unknown, Given: c.Lang,
-			Known: []string{"en", "nl"}})
+			Known: c.words().Codes()})
 	}
 	need(c.Location != nil, "Location is missing")
 	if err := errors.Join(errs...); err != nil {
@@ -62,8 +70,32 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Person is whose package it is, as the vault knows them at Seq. A person who was erased has no aliases, devices or
-// identity any more, and their package says so.
+// words are the languages of the package.
+func (c Config) words() *words.Set {
+	if c.Words != nil {
+		return c.Words
+	}
+	return words.Default()
+}
+
+// languages returns the languages of the package in their order, that of the request first.
+func (c Config) languages() []*words.Language {
+	out := c.words().Languages()
+	slices.SortStableFunc(out, func(a, b *words.Language) int {
+		return cmp.Compare(rankOf(a, c.Lang), rankOf(b, c.Lang))
+	})
+	return out
+}
+
+func rankOf(l *words.Language, first string) int {
+	if l.Code() == first {
+		return 0
+	}
+	return 1
+}
+
+// Person is whose package it is, as the vault knows them at Seq. A person who was erased has no
+// aliases, devices or identity any more, and their package says so.
 type Person struct {
 	Request    uuid.UUID // names the package
 	Tenant     uuid.UUID
@@ -81,7 +113,8 @@ type Alias struct {
 	Month string // yyyymm
 }
 
-// Device is a period in which the person held a device; To is zero while it lasts. One device may have several.
+// Device is a period in which the person held a device; To is zero while it lasts. One device may
+// have several.
 type Device struct {
 	Stream    schemas.Stream
 	From, To  time.Time
@@ -94,7 +127,9 @@ func (d Device) holds(t time.Time) bool {
 	return !t.Before(d.From.Truncate(time.Millisecond)) && (d.To.IsZero() || t.Before(d.To.Truncate(time.Millisecond)))
 }
 
-// Identity is a native value by which the person is known, and when it was first and last seen; a zero To is still. Kinds are "upn", "email", "object-id" and "name"; others are shown by their own word.
+// Identity is a native value by which the person is known, and when it was first and last seen; a
+// zero To is still. Kinds are "upn", "email", "object-id" and "name"; others are shown by their
+// own word.
 type Identity struct {
 	Kind, Value string
 	From, To    time.Time
@@ -127,9 +162,9 @@ func (p Person) validate() error {
 	return errors.Join(errs...)
 }
 
-// Build writes the person's package as a zip to w and returns its manifest. The same input gives the same bytes. It
-// errs, and what was written is to be thrown away, when the views are behind p.Seq. What is wrong with the person or the
-// sequence is a *report.Problem.
+// Build writes the person's package as a zip to w and returns its manifest. The same input gives
+// the same bytes. It errs, and what was written is to be thrown away, when the views are behind
+// p.Seq. What is wrong with the person or the sequence is a *report.Problem.
 func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, error) {
 	fail := func(err error) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("access package of request %s: %w", p.Request, err)
@@ -166,11 +201,13 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 	return m, nil
 }
 
-// firstOfAction begins the type of the event that counts as an action; others of its stream say more of it.
+// firstOfAction begins the type of the event that counts as an action; others of its stream say
+// more of it.
 const firstOfAction = "adminaction.recorded."
 
-// collect returns every event up to the sequence that names the person, or tells what an action that does was, or belongs to a stream of a device in the time
-// the person held it, or counts what was refused of such a device; in ledger order, each once.
+// collect returns every event up to the sequence that names the person, or tells what an action
+// that does was, or belongs to a stream of a device in the time the person held it, or counts
+// what was refused of such a device; in ledger order, each once.
 func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error) {
 	asOf := projections.AsOf{Seq: p.Seq}
 	seen := map[uuid.UUID]bool{}
@@ -192,11 +229,13 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 		for i, a := range p.Aliases {
 			ids[i] = a.ID
 		}
-		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), func(projections.Row) bool { return true }); err != nil {
+		all := func(projections.Row) bool { return true }
+		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), all); err != nil {
 			return nil, err
 		}
 	}
-	// What an action was stands in its first event; the one that names the person may only continue or supplement it.
+	// What an action was stands in its first event; the one that names the person may only
+	// continue or supplement it.
 	begun, missing := map[schemas.Stream]bool{}, map[schemas.Stream]bool{}
 	for _, r := range out {
 		if r.Stream.Kind() == "adminaction" {

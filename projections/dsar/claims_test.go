@@ -1,12 +1,11 @@
 package dsar_test
 
 import (
-	"maps"
 	"regexp"
-	"slices"
+	"strings"
 	"testing"
 
-	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // claim are the words of a sentence that claims the whole of something.
@@ -14,8 +13,8 @@ var claim = regexp.MustCompile(
 	`(?i)\b(complete|everything|all|every|each|never|nothing|nobody|always|exactly|cannot|only|` +
 		`volledig|compleet|alles|alle|allemaal|elke?|nooit|niets|niemand|altijd|precies|uitsluitend)\b`)
 
-// judged are the texts that say such a word, with what makes it true. A new one is judged before it
-// is added.
+// judged are the texts that say such a word, with what makes it true. A new one is judged before
+// it is added.
 var judged = map[string]string{
 	"empty.2": "“we found nothing that we can link”: what the search by aliases and devices gave; " +
 		"limits.1 says what was not searched",
@@ -34,16 +33,23 @@ var judged = map[string]string{
 		"with the files",
 }
 
+// ours are the keys of the package's texts.
+func ours() []string { return words.Default().Under("dsar.") }
+
 // No text claims the whole of something unless it was judged against what the code does.
 func TestATextThatClaimsTheWholeOfSomethingWasJudged(t *testing.T) {
 	used := map[string]bool{}
-	for lang, texts := range dsar.Texts {
-		for _, key := range slices.Sorted(maps.Keys(texts)) {
-			word := claim.FindString(texts[key])
+	for _, l := range words.Default().Languages() {
+		for _, key := range ours() {
+			if strings.HasPrefix(key, "glossary.of.") || strings.HasPrefix(key, "verify") {
+				continue // explained, and judged below
+			}
+			text := l.Text("dsar." + key)
+			word := claim.FindString(text)
 			used[key] = used[key] || word != ""
 			if word != "" && judged[key] == "" {
 				t.Errorf("%s %s says %q: judge whether the code checks that, and name it in judged\n%s",
-					lang, key, word, texts[key])
+					l.Code(), key, word, text)
 			}
 		}
 	}
@@ -60,14 +66,11 @@ func TestThePackageDoesNotClaimWhatIsNotChecked(t *testing.T) {
 		`(has )?changed|niets veranderd|` +
 		`cannot be changed|kan achteraf niet|you have had|u hebt dit apparaat|never stored|nooit opgeslagen|nobody ` +
 		`viewed|heeft niemand`)
-	for lang, texts := range dsar.Texts {
-		for key, text := range texts {
-			if s := wide.FindString(text); s != "" {
-				t.Errorf("%s %s says %q", lang, key, s)
+	for _, l := range words.Default().Languages() {
+		for _, key := range ours() {
+			if s := wide.FindString(l.Text("dsar." + key)); s != "" {
+				t.Errorf("%s %s says %q", l.Code(), key, s)
 			}
-		}
-		if s := wide.FindString(dsar.VerifyTexts[lang]); s != "" {
-			t.Errorf("VERIFY.txt in %s says %q", lang, s)
 		}
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // deviceStory is one device as the person held it: folded from its events in ledger order.
@@ -68,14 +69,16 @@ func (w *writer) devices() []*deviceStory {
 	return out
 }
 
-// apply folds one event. A value that an event states again is no change: a restatement carries the same values under
-// other keys.
+// apply folds one event. A value that an event states again is no change: a restatement carries
+// the same values under other keys.
 func (d *deviceStory) apply(it *item) {
 	if d.began.IsZero() {
 		d.began = it.row.Occurred
 	}
-	// What is first said of a device when it is first seen, or when all of it is stated again, did not change then.
-	initial := it.row.Occurred.Equal(d.began) || strings.HasPrefix(it.row.Type, "device.restated.") || strings.HasPrefix(it.row.Type, "device.enrolled.")
+	// What is first said of a device when it is first seen, or when all of it is stated again,
+	// did not change then.
+	initial := it.row.Occurred.Equal(d.began) || strings.HasPrefix(it.row.Type, "device.restated.") ||
+		strings.HasPrefix(it.row.Type, "device.enrolled.")
 	for i := range it.values {
 		x := it.values[i]
 		key := x.attr.ID + "\x00" + x.element
@@ -121,10 +124,10 @@ func (d *deviceStory) app(it *item, x value) {
 }
 
 // name is what the device is called; "" where that may not be shown.
-func (d *deviceStory) name(lang string, loc *time.Location) string {
+func (d *deviceStory) name(l *words.Language, loc *time.Location) string {
 	for _, attr := range []string{"device.name", "device.model"} {
-		if f := d.current[attr+"\x00"]; f != nil && f.x.v.State == report.Shown {
-			if s := f.x.v.People(lang, loc); s != "" {
+		if f := d.current[attr+"\x00"]; f != nil && f.x.v.State == document.Shown {
+			if s := f.x.v.People(l, loc); s != "" {
 				return s
 			}
 		}
@@ -133,28 +136,28 @@ func (d *deviceStory) name(lang string, loc *time.Location) string {
 }
 
 func (w *writer) deviceSection(devices []*deviceStory) section {
-	s := section{ID: "devices", Title: w.t["devices"], Paras: []string{w.t["devices.p"]}}
+	s := section{ID: "devices", Title: w.say("devices"), Paras: []string{w.say("devices.p")}}
 	if len(devices) == 0 {
-		s.Paras = []string{w.t["devices.none"]}
+		s.Paras = []string{w.say("devices.none")}
 		return s
 	}
 	for i, d := range devices {
-		part := section{ID: fmt.Sprintf("device-%d", i+1), Title: fmt.Sprintf(w.t["device"], i+1)}
-		if name := d.name(w.lang, w.d.c.Location); name != "" {
+		part := section{ID: fmt.Sprintf("device-%d", i+1), Title: w.say("device", words.Args{"number": i + 1})}
+		if name := d.name(w.l, w.d.c.Location); name != "" {
 			part.Title += ": " + name
 		}
 		ended := len(d.held) > 0
 		for _, h := range d.held {
-			text := fmt.Sprintf(w.t["device.held"], w.date(h.From))
+			text := w.say("device.held", words.Args{"from": w.date(h.From)})
 			if !h.To.IsZero() {
-				text = fmt.Sprintf(w.t["device.heldto"], w.date(h.From), w.date(h.To))
+				text = w.say("device.heldto", words.Args{"from": w.date(h.From), "to": w.date(h.To)})
 			} else {
 				ended = false
 			}
 			if h.From.IsZero() {
 				text = ""
 			}
-			if own := w.t["device.of."+h.Ownership]; own != "" {
+			if own, ok := w.find("device.of." + h.Ownership); ok {
 				text += " " + own
 			}
 			if text = strings.TrimSpace(text); text != "" {
@@ -167,10 +170,10 @@ func (w *writer) deviceSection(devices []*deviceStory) section {
 		if len(d.changes) > 0 {
 			part.Tables = append(part.Tables, w.historyTable(d))
 		} else if len(d.current) > 0 {
-			part.After = append(part.After, w.t["history.none"])
+			part.After = append(part.After, w.say("history.none"))
 		}
 		if len(d.apps)+len(d.gone) == 0 {
-			part.After = append(part.After, w.t["apps.none"])
+			part.After = append(part.After, w.say("apps.none"))
 		}
 		part.Tables = append(part.Tables, w.appTables(d)...)
 		s.Parts = append(s.Parts, part)
@@ -179,9 +182,12 @@ func (w *writer) deviceSection(devices []*deviceStory) section {
 }
 
 // firstItems lead a device's table; others follow by label.
-var firstItems = []string{"device.name", "device.manufacturer", "device.model", "device.operating-system", "device.os-version", "device.serial-number",
-	"device.phone-number", "device.imei", "device.enrolled-at", "device.last-contact", "device.compliance-state", "device.encrypted",
-	"device.ownership", "device.user-name", "device.user-upn", "device.user-email", "device.user-id"}
+var firstItems = []string{
+	"device.name", "device.manufacturer", "device.model", "device.operating-system", "device.os-version",
+	"device.serial-number", "device.phone-number", "device.imei", "device.enrolled-at", "device.last-contact",
+	"device.compliance-state", "device.encrypted", "device.ownership", "device.user-name", "device.user-upn",
+	"device.user-email", "device.user-id",
+}
 
 func rank(id string) int {
 	if i := slices.Index(firstItems, id); i >= 0 {
@@ -204,15 +210,17 @@ func (w *writer) currentTable(d *deviceStory, ended bool) table {
 			}
 		}
 		slices.SortFunc(facts, func(a, b *fact) int {
-			return cmp.Or(cmp.Compare(rank(a.x.attr.ID), rank(b.x.attr.ID)), strings.Compare(a.x.attr.Label.In(w.lang), b.x.attr.Label.In(w.lang)), strings.Compare(a.x.element, b.x.element))
+			return cmp.Or(cmp.Compare(rank(a.x.attr.ID), rank(b.x.attr.ID)),
+				strings.Compare(w.label(a.x), w.label(b.x)), strings.Compare(a.x.element, b.x.element))
 		})
-		g := group{Title: w.t["group."+name]}
+		g := group{Title: w.say("group." + name)}
 		for _, f := range facts {
 			l := w.line(f.x)
-			if f.x.attr.ID == "device.logged-on-user" && f.x.v.State == report.Shown {
+			if f.x.attr.ID == "device.logged-on-user" && f.x.v.State == document.Shown {
 				l.Text = w.loggedOn(f.x)
 			}
-			g.Rows = append(g.Rows, []cell{rowHead(f.x.attr.Label.In(w.lang)), {Lines: []line{l}, Class: "long"}, when(w.shortDate(f.since)), text(w.source(f.source))})
+			g.Rows = append(g.Rows, []cell{rowHead(w.label(f.x)), {Lines: []line{l}, Class: "long"},
+				when(w.shortDate(f.since)), text(w.source(f.source))})
 		}
 		if len(g.Rows) > 0 {
 			t.More = append(t.More, g)
@@ -226,23 +234,24 @@ func (w *writer) loggedOn(x value) string {
 	var u struct{ LastLogOn string }
 	if json.Unmarshal(x.v.JSON, &u) == nil {
 		if t, err := time.Parse(time.RFC3339Nano, u.LastLogOn); err == nil {
-			return w.t["you"] + ", " + w.when(t)
+			return w.say("you") + ", " + w.when(t)
 		}
 	}
-	return w.t["you"]
+	return w.say("you")
 }
 
 func (w *writer) historyTable(d *deviceStory) table {
 	t := w.table("history.caption", "when.when", "item", "before", "after", "source")
-	t.Note = w.t["history.note"]
+	t.Note = w.say("history.note")
 	slices.SortStableFunc(d.changes, func(a, b change) int { return a.at.Compare(b.at) })
 	for _, c := range d.changes {
-		before := line{Text: w.t["none"]}
+		before := line{Text: w.say("none")}
 		if c.before != nil {
 			before = w.line(*c.before)
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(c.at)), rowHead(c.x.attr.Label.In(w.lang)), {Lines: []line{before}, Class: "long"},
-			{Lines: []line{w.line(c.x)}, Class: "long"}, text(w.source(c.source))})
+		t.Rows = append(t.Rows, []cell{when(w.when(c.at)), rowHead(w.label(c.x)),
+			{Lines: []line{before}, Class: "long"}, {Lines: []line{w.line(c.x)}, Class: "long"},
+			text(w.source(c.source))})
 	}
 	w.cap(&t, string(Devices))
 	return t
@@ -294,12 +303,13 @@ func (w *writer) app(a *app) []cell {
 		Size                     json.Number
 	}
 	name := w.line(a.x)
-	if a.x.v.State == report.Shown && json.Unmarshal(a.x.v.JSON, &o) == nil && o.Name != "" {
+	if a.x.v.State == document.Shown && json.Unmarshal(a.x.v.JSON, &o) == nil && o.Name != "" {
 		name = line{Text: o.Name}
 	}
 	size := ""
 	if n := o.Size.String(); n != "" && n != "0" {
-		size = report.Value{Attr: "device.storage-total", JSON: json.RawMessage(n)}.People(w.lang, w.d.c.Location)
+		size = document.Value{Type: document.Bytes, JSON: json.RawMessage(n)}.People(w.l, w.d.c.Location)
 	}
-	return []cell{{Lines: []line{name}, Head: true}, text(o.Version), text(o.Publisher), {Lines: plain(size), Class: "num"}, when(w.shortDate(a.since))}
+	return []cell{{Lines: []line{name}, Head: true}, text(o.Version), text(o.Publisher),
+		{Lines: plain(size), Class: "num"}, when(w.shortDate(a.since))}
 }

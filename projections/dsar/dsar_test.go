@@ -28,13 +28,17 @@ import (
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the tests see into testdata/golden")
 
+var amsterdam = func() *time.Location { l, _ := words.Default().Language("nl"); return l.Location() }()
+
 func config(reader dsar.Reader, opener projections.Opener, lang string) dsar.Config {
-	return dsar.Config{Reader: reader, Opener: opener, Catalogue: schemas.Default(), Clock: func() time.Time { return at("2026-11-24T09:00:00Z") },
-		Lang: lang, Location: report.Location("nl")}
+	return dsar.Config{Reader: reader, Opener: opener, Catalogue: schemas.Default(),
+		Clock: func() time.Time { return at("2026-11-24T09:00:00Z") },
+		Lang:  lang, Location: amsterdam}
 }
 
 // fatima is the person as the vault would describe her.
@@ -42,21 +46,28 @@ func fatima(s *chtest.Story) dsar.Person {
 	alias := func(u uuid.UUID, class string) dsar.Alias { return dsar.Alias{ID: u, Class: class, Month: "202610"} }
 	return dsar.Person{
 		Request: aRequest, Tenant: id("tenant"), TenantName: "Voorbeeld B.V.", Seq: uint64(len(s.Events) - 1),
-		Aliases: []dsar.Alias{alias(fatimaInv, "inventory"), alias(fatimaApps, "apps"), alias(fatimaTarget, "audit-target"), alias(fatimaActor, "audit-actor"),
+		Aliases: []dsar.Alias{alias(fatimaInv, "inventory"), alias(fatimaApps, "apps"),
+			alias(fatimaTarget, "audit-target"), alias(fatimaActor, "audit-actor"),
 			alias(fatimaRequest, "request"), alias(fatimaAccess, "access")},
 		Devices: []dsar.Device{
-			{Stream: phone, From: at("2026-09-14T07:30:00Z"), Ownership: "personal", Refusals: []schemas.Stream{schemas.NewStream("refusal", id("apps of the phone"))}},
+			{Stream: phone, From: at("2026-09-14T07:30:00Z"), Ownership: "personal",
+				Refusals: []schemas.Stream{schemas.NewStream("refusal", id("apps of the phone"))}},
 			{Stream: mac, From: at("2026-10-01T08:00:00Z"), Ownership: "company"},
 		},
-		Identity: []dsar.Identity{{Kind: "name", Value: "Fatima el Amrani", From: at("2026-09-14T07:30:00Z")}, {Kind: "upn", Value: "fatima@example.test", From: at("2026-09-14T07:30:00Z")},
-			{Kind: "upn", Value: "f.elamrani@example.test", From: at("2025-01-06T00:00:00Z"), To: at("2026-09-14T07:30:00Z")}},
+		Identity: []dsar.Identity{{Kind: "name", Value: "Fatima el Amrani", From: at("2026-09-14T07:30:00Z")},
+			{Kind: "upn", Value: "fatima@example.test", From: at("2026-09-14T07:30:00Z")},
+			{Kind: "upn", Value: "f.elamrani@example.test", From: at("2025-01-06T00:00:00Z"),
+				To: at("2026-09-14T07:30:00Z")}},
 	}
 }
 
 // owners is what the vault would answer: Anna is one person under all her aliases.
 func owners(_ context.Context, _ uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
-	all := map[uuid.UUID]schemas.Owner{bob: {Kind: schemas.OwnerPerson, ID: id("bob")}, id("bob target"): {Kind: schemas.OwnerPerson, ID: id("bob")},
-		macKey: {Kind: schemas.OwnerDevice, ID: mac.UUID()}, id("mac key of bob's time"): {Kind: schemas.OwnerDevice, ID: mac.UUID()}, tenantKey: {Kind: schemas.OwnerTenant}}
+	all := map[uuid.UUID]schemas.Owner{bob: {Kind: schemas.OwnerPerson, ID: id("bob")},
+		id("bob target"):            {Kind: schemas.OwnerPerson, ID: id("bob")},
+		macKey:                      {Kind: schemas.OwnerDevice, ID: mac.UUID()},
+		id("mac key of bob's time"): {Kind: schemas.OwnerDevice, ID: mac.UUID()},
+		tenantKey:                   {Kind: schemas.OwnerTenant}}
 	for _, a := range []uuid.UUID{anna, annaNext, annaRequest, annaAccess} {
 		all[a] = schemas.Owner{Kind: schemas.OwnerPerson, ID: id("anna")}
 	}
@@ -92,8 +103,11 @@ func build(t *testing.T, c dsar.Config, p dsar.Person) (dsar.Manifest, map[strin
 	return m, files, b.Bytes()
 }
 
-// secrets are what belongs to others, or waits for a review: none of it may be anywhere in the package.
-var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob", "incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "UDID-OF-BOB", "Bob dropped", "MEID-OF", "sealed:"}
+// secrets are what belongs to others, or waits for a review: none of it may be anywhere in the
+// package.
+var secrets = []string{"anna@", "192.0.2.7", "Bob Jansen", "bob@", "BOBS-MAC", "C02SECRETBOB", "u-2-bob",
+	"incident with Bob", "Bob saw", "is Bob right", "Phones of Bob", "UDID-OF-BOB", "Bob dropped", "MEID-OF",
+	"sealed:"}
 
 func TestGolden(t *testing.T) {
 	s := fatimasStory(t)
@@ -126,7 +140,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestWithoutOwnersItWithholdsMore, and still nothing of others: the decision does not hang on the vault's help.
+// TestWithoutOwnersItWithholdsMore, and still nothing of others: the decision does not hang on
+// the vault's help.
 func TestWithoutOwnersItWithholdsMore(t *testing.T) {
 	s := fatimasStory(t)
 	db := s.Load()
@@ -168,7 +183,8 @@ func TestTheManifestTellsTheTruth(t *testing.T) {
 		t.Error("Hash is not the manifest's")
 	}
 	var read dsar.Manifest
-	if err := json.Unmarshal(files["manifest.json"], &read); err != nil || read.Sequence != fatima(s).Seq || read.Format != dsar.Format {
+	if err := json.Unmarshal(files["manifest.json"], &read); err != nil || read.Sequence != fatima(s).Seq ||
+		read.Format != dsar.Format {
 		t.Errorf("%v, %+v", err, read)
 	}
 	for c, n := range read.Events {
@@ -182,12 +198,13 @@ func TestTheManifestTellsTheTruth(t *testing.T) {
 	}
 }
 
-// TestAfterErasure: with the keys gone nothing of the person is in the package, whether or not the vault still listed
-// the aliases; with the person gone, it says that there is nothing.
+// TestAfterErasure: with the keys gone nothing of the person is in the package, whether or not
+// the vault still listed the aliases; with the person gone, it says that there is nothing.
 func TestAfterErasure(t *testing.T) {
 	s := fatimasStory(t)
 	db := s.Load()
-	hers := []string{"Fatima", "fatima@", "F4K3SERIAL1", "350000000000006", "+31611111111", "02:00:00:aa", "198.51.100.4", "el Amrani", "elamrani"}
+	hers := []string{"Fatima", "fatima@", "F4K3SERIAL1", "350000000000006", "+31611111111", "02:00:00:aa",
+		"198.51.100.4", "el Amrani", "elamrani"}
 	for token := range s.Plain {
 		h, _, err := token.Parse()
 		if err != nil {
@@ -211,7 +228,8 @@ func TestAfterErasure(t *testing.T) {
 		}
 	}
 	check(files)
-	if m.Values.Erased == 0 || !bytes.Contains(files["02-uw-gegevens.html"], []byte(">gewist<")) || !bytes.Contains(files["02-your-data.html"], []byte(">erased<")) {
+	if m.Values.Erased == 0 || !bytes.Contains(files["02-uw-gegevens.html"], []byte(">gewist<")) ||
+		!bytes.Contains(files["02-your-data.html"], []byte(">erased<")) {
 		t.Errorf("erased values are not said to be: %+v", m.Values)
 	}
 	p.Aliases, p.Devices = nil, nil
@@ -255,7 +273,8 @@ func TestWhatIsWrongWithAPersonIsACodeAndAField(t *testing.T) {
 		var out bytes.Buffer
 		_, err := dsar.Build(t.Context(), c, p, &out)
 		var got *report.Problem
-		if !errors.As(err, &got) || got.Field != tc.want.Field || got.Code != tc.want.Code || got.Given != tc.want.Given {
+		if !errors.As(err, &got) || got.Field != tc.want.Field || got.Code != tc.want.Code ||
+			got.Given != tc.want.Given {
 			t.Errorf("%s: %v, want %v", name, err, &tc.want)
 			continue
 		}
@@ -268,7 +287,8 @@ func TestWhatIsWrongWithAPersonIsACodeAndAField(t *testing.T) {
 	}
 }
 
-// Whoever writes a forged event keeps no person from the package: its values are left out, and said to be.
+// Whoever writes a forged event keeps no person from the package: its values are left out, and
+// said to be.
 func TestAValueThatIsNotGenuineIsLeftOutOfThePackage(t *testing.T) {
 	s := fatimasStory(t)
 	db := s.Load()
@@ -292,7 +312,8 @@ func TestAValueThatIsNotGenuineIsLeftOutOfThePackage(t *testing.T) {
 	}
 }
 
-// TestOthersAreNeverOpened: opening is an act upon a person, so nobody else's tokens reach the opener.
+// TestOthersAreNeverOpened: opening is an act upon a person, so nobody else's tokens reach the
+// opener.
 func TestOthersAreNeverOpened(t *testing.T) {
 	s := fatimasStory(t)
 	db := s.Load()
@@ -312,9 +333,10 @@ func TestOthersAreNeverOpened(t *testing.T) {
 	build(t, c, fatima(s))
 }
 
-// TestEveryEventOfThePersonIsAccountedFor: of a random ledger and a random person, each event that names one of their
-// aliases is in data/ exactly once, with each of its values shown, removed or withheld, and no other event is, but those
-// of their devices in their time, and the first event of an action that another of its events names them in.
+// TestEveryEventOfThePersonIsAccountedFor: of a random ledger and a random person, each event
+// that names one of their aliases is in data/ exactly once, with each of its values shown,
+// removed or withheld, and no other event is, but those of their devices in their time, and the
+// first event of an action that another of its events names them in.
 func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -338,7 +360,8 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 				}
 			}
 		}
-		d := dsar.Device{Stream: l.Devices[tenant][0], From: rows[len(rows)/4].Occurred, To: rows[len(rows)/2].Recorded, Ownership: "company"}
+		d := dsar.Device{Stream: l.Devices[tenant][0], From: rows[len(rows)/4].Occurred,
+			To: rows[len(rows)/2].Recorded, Ownership: "company"}
 		p.Devices = []dsar.Device{d}
 		want := map[string]int{} // event → values
 		for _, row := range rows {
@@ -372,7 +395,8 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 		got := map[string]int{}
 		withheld := 0
 		for name, content := range files {
-			if !strings.HasPrefix(name, "data/") || !strings.HasSuffix(name, ".json") || slices.Contains([]string{"data/dictionary.json", "data/schema.json", "data/identity.json"}, name) {
+			if !strings.HasPrefix(name, "data/") || !strings.HasSuffix(name, ".json") ||
+				slices.Contains([]string{"data/dictionary.json", "data/schema.json", "data/identity.json"}, name) {
 				continue
 			}
 			var events []struct {
@@ -436,13 +460,16 @@ func TestALongTableSaysWhereTheRestIs(t *testing.T) {
 	const n = 503
 	for i := range n {
 		occurred := at("2026-11-01T00:00:00Z").Add(-time.Duration(i) * time.Hour) // recorded newest first
-		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("act", i))), occurred.Format(time.RFC3339), "2026-11-02T00:00:00Z",
-			subjects(as("actor", fatimaActor)), val{Attr: "action.verb", V: "create"}, val{Attr: "action.reason", V: fmt.Sprintf("number %d.", i), Alias: fatimaActor})
+		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("act", i))),
+			occurred.Format(time.RFC3339), "2026-11-02T00:00:00Z",
+			subjects(as("actor", fatimaActor)), val{Attr: "action.verb", V: "create"},
+			val{Attr: "action.reason", V: fmt.Sprintf("number %d.", i), Alias: fatimaActor})
 	}
 	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: n, Aliases: []dsar.Alias{{ID: fatimaActor}}}
 	m, files, _ := build(t, config(s.Load(), s, "en"), p)
 	page := string(files["02-your-data.html"])
-	if m.Events[dsar.ActionsBy] != n || !strings.Contains(page, "The latest 500 of 503 are shown here. All of them are in the file data/actions-by.csv.") {
+	if m.Events[dsar.ActionsBy] != n || !strings.Contains(page,
+		"The latest 500 of 503 are shown here. All of them are in the file data/actions-by.csv.") {
 		t.Error("the page does not say that it is not all")
 	}
 	newest, oldest := strings.Index(page, "1 Nov 2026, 01:00"), strings.Index(page, "31 Oct 2026, 23:00")

@@ -1,11 +1,4 @@
 package dsar
 
-// What the tests look at from outside.
-var (
-	PageHTML       = pageHTML
-	Texts          = texts
-	Glossary       = glossary
-	NeverCollected = neverCollected
-	VerifyTexts    = verifyTexts
-	Categories     = categories
-)
+// Categories are what the tests look at from outside.
+var Categories = categories

@@ -1,12 +1,12 @@
 package dsar
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // This file is how the pages write cells, names, times and numbers.
@@ -26,96 +26,68 @@ func long(s string) cell    { return cell{Lines: plain(s), Class: "long"} }
 func rowHead(s string) cell { return cell{Lines: plain(s), Head: true} }
 func when(s string) cell    { return cell{Lines: plain(s), Class: "when"} }
 
-func (w *writer) source(s string) string { return report.Word(w.lang, "source", s) }
+func (w *writer) source(s string) string { return report.Word(w.l, "source", s) }
+
+// say is a text of the package's own.
+func (w *writer) say(key string, args ...words.Args) string { return w.l.Text("dsar."+key, args...) }
+
+// find is a text that may not be there.
+func (w *writer) find(key string) (string, bool) { return w.l.Find("dsar." + key) }
+
+// label is what the value's attribute is called.
+func (w *writer) label(x value) string { return x.attr.Label.Of(w.l) }
 
 // actor is who did it: the person, a numbered other, or what is no person.
-func (d *dossier) actor(it *item, lang string) string {
-	t := texts[lang]
+func (w *writer) actor(it *item) string {
 	for _, role := range []string{"actor", "officer"} {
 		if slices.Contains(it.roles, role) {
-			return t["you"]
+			return w.say("you")
 		}
 		for _, o := range it.others {
 			if o.role == role {
-				return d.labelText(o.label, lang)
+				return w.other(o)
 			}
 		}
 	}
 	switch it.text("action.actor-type") {
 	case "application":
-		return t["application"]
+		return w.say("application")
 	case "system":
-		return t["system"]
+		return w.say("system")
 	}
-	return t["nobody"]
+	return w.say("nobody")
 }
 
-// labelText is a label in the language: "administrator-1" is "Administrator 1" or "Beheerder 1".
-func (d *dossier) labelText(label, lang string) string {
-	kind, n, _ := strings.Cut(label, "-")
-	return fmt.Sprintf(texts[lang][kind], n)
+// other is somebody else by their label: "administrator-1" is "Administrator 1" or "Beheerder 1".
+func (w *writer) other(o other) string {
+	kind, n, _ := strings.Cut(o.label, "-")
+	return w.say(kind, words.Args{"number": n})
 }
 
-var months = map[string][]string{
-	"en": {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
-	"nl": {"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
-}
-
-func (w *writer) date(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	t = t.In(w.d.c.Location)
-	return fmt.Sprintf("%d %s %d", t.Day(), months[w.lang][t.Month()-1], t.Year())
-}
-
-func (w *writer) shortDate(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	t = t.In(w.d.c.Location)
-	m := months[w.lang][t.Month()-1]
-	if w.lang == "nl" && t.Month() == time.March {
-		m = "mrt"
-	}
-	return fmt.Sprintf("%d %s %d", t.Day(), m[:3], t.Year())
-}
+func (w *writer) date(t time.Time) string      { return w.l.Date(w.local(t)) }
+func (w *writer) shortDate(t time.Time) string { return w.l.ShortDate(w.local(t)) }
 
 // when is a moment for reading. An hour that the clock shows twice carries its offset.
-func (w *writer) when(t time.Time) string {
-	l := t.In(w.d.c.Location)
-	s := w.shortDate(t) + ", " + l.Format("15:04")
-	for _, by := range []time.Duration{-time.Hour, time.Hour} {
-		if n := l.Add(by); n.Format("2006-01-02 15:04") == l.Format("2006-01-02 15:04") {
-			return s + l.Format(" (-07:00)")
-		}
+func (w *writer) when(t time.Time) string { return w.l.Moment(t.In(w.d.c.Location)) }
+
+// local is t where times are shown; the zero time stays it.
+func (w *writer) local(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
 	}
-	return s
+	return t.In(w.d.c.Location)
 }
 
 func (w *writer) since(t time.Time) string {
 	if t.IsZero() {
-		return w.t["unknown"]
+		return w.say("unknown")
 	}
 	return w.shortDate(t)
 }
 
 func (w *writer) until(t time.Time) string {
 	if t.IsZero() {
-		return w.t["now"]
+		return w.say("now")
 	}
 	return w.shortDate(t)
-}
-
-// count is a number with the language's thousands mark.
-func (w *writer) count(n int) string {
-	s := fmt.Sprint(n)
-	mark := ","
-	if w.lang == "nl" {
-		mark = "."
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + mark + s[i:]
-	}
-	return s
 }

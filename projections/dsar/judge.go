@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -61,7 +62,7 @@ type value struct {
 	attr    *schemas.Attribute
 	element string
 	removed bool
-	ground  Ground // with v.State == report.Withheld
+	ground  Ground // with v.State == document.Withheld
 	v       report.Value
 	at      time.Time // observed
 }
@@ -75,7 +76,8 @@ type dossier struct {
 	labels map[string]map[uuid.UUID]int // per kind of label, who has which number
 }
 
-// judge decides of each value whether the person may see it, opens those, and gives everybody else a label.
+// judge decides of each value whether the person may see it, opens those, and gives everybody
+// else a label.
 func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*dossier, error) {
 	d := &dossier{c: c, p: p, made: c.Clock().UTC().Truncate(time.Second), labels: map[string]map[uuid.UUID]int{}}
 	mine := map[uuid.UUID]bool{}
@@ -102,7 +104,8 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 		for _, v := range r.Values {
 			a := c.Catalogue.Attribute(v.Attribute)
 			if a == nil {
-				return nil, fmt.Errorf("event %s has attribute %s, which is not in the catalogue", r.EventID, v.Attribute)
+				return nil, fmt.Errorf("event %s has attribute %s, which is not in the catalogue", r.EventID,
+					v.Attribute)
 			}
 			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
 			if !v.Removed {
@@ -113,7 +116,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 						return nil, fmt.Errorf("event %s: %w", r.EventID, err)
 					}
 					if x.ground = d.withhold(r, a, h.Alias, mine, owners); x.ground != "" {
-						x.v.State = report.Withheld
+						x.v.State = document.Withheld
 					}
 				}
 			}
@@ -133,7 +136,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 	}
 	for _, it := range d.items {
 		for i := range it.values {
-			if x := &it.values[i]; x.v.Token() != "" && x.v.State == report.Masked {
+			if x := &it.values[i]; x.v.Token() != "" && x.v.State == document.Masked {
 				sealed = append(sealed, &x.v)
 			}
 		}
@@ -147,7 +150,9 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 }
 
 // owners asks whom the aliases in events and tokens name, beside the person's own.
-func (d *dossier) owners(ctx context.Context, rows []projections.Row, mine map[uuid.UUID]bool) (map[uuid.UUID]schemas.Owner, error) {
+func (d *dossier) owners(
+	ctx context.Context, rows []projections.Row, mine map[uuid.UUID]bool,
+) (map[uuid.UUID]schemas.Owner, error) {
 	if d.c.Owners == nil {
 		return nil, nil
 	}
@@ -181,12 +186,17 @@ func (d *dossier) owners(ctx context.Context, rows []projections.Row, mine map[u
 	return out, nil
 }
 
-// withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it is not.
-func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool, owners map[uuid.UUID]schemas.Owner) Ground {
+// withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it
+// is not.
+func (d *dossier) withhold(
+	r projections.Row, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool,
+	owners map[uuid.UUID]schemas.Owner,
+) Ground {
 	owner, known := owners[key]
 	switch {
 	case mine[key]:
-		if slices.Contains(freeText, a.ID) && (!acted(r, mine) || a.ID == "access.filters") { // filters name whom was asked about
+		// Filters name whom was asked about.
+		if slices.Contains(freeText, a.ID) && (!acted(r, mine) || a.ID == "access.filters") {
 			return GroundReview
 		}
 		return ""
@@ -197,7 +207,8 @@ func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUI
 	case slices.Contains(freeText, a.ID):
 		return GroundReview
 	case a.Key == schemas.KeyDeviceOwner, a.Key == schemas.KeyDevice:
-		// A company device's own key, if the device was the person's then; a previous owner's otherwise.
+		// A company device's own key, if the device was the person's then; a previous owner's
+		// otherwise.
 		if known && owner.Kind == schemas.OwnerDevice || !known && d.c.Owners == nil {
 			for _, h := range d.p.Devices {
 				if h.Stream == r.Stream && h.holds(r.Occurred) && (h.Ownership == "company" || known) {
@@ -209,7 +220,8 @@ func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUI
 	case a.Key == schemas.KeyTenant:
 		return ""
 	}
-	// The key of a person whom nobody knew, or of the organisation in their place: it may speak of anybody.
+	// The key of a person whom nobody knew, or of the organisation in their place: it may speak
+	// of anybody.
 	if known && owner.Kind == schemas.OwnerTenant && a.Role == "user" {
 		for _, h := range d.p.Devices {
 			if h.Stream == r.Stream && h.holds(r.Occurred) {
@@ -217,7 +229,8 @@ func (d *dossier) withhold(r projections.Row, a *schemas.Attribute, key uuid.UUI
 			}
 		}
 	}
-	if slices.ContainsFunc(r.Subjects, func(s projections.Subject) bool { return s.Role == a.Role && !mine[s.Alias] }) {
+	others := func(s projections.Subject) bool { return s.Role == a.Role && !mine[s.Alias] }
+	if slices.ContainsFunc(r.Subjects, others) {
 		return GroundOthers
 	}
 	return GroundReview
@@ -259,7 +272,8 @@ func categoryOf(r projections.Row, roles []string) Category {
 	return Other
 }
 
-// label gives somebody else a name of ours: the same one wherever they appear, in order of first appearance.
+// label gives somebody else a name of ours: the same one wherever they appear, in order of first
+// appearance.
 func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owner) string {
 	id := s.Alias
 	if o, ok := owners[s.Alias]; ok {
@@ -281,7 +295,7 @@ func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owne
 }
 
 // any reports whether a value is in that state.
-func (d *dossier) any(state report.State) bool {
+func (d *dossier) any(state document.State) bool {
 	for _, it := range d.items {
 		for _, x := range it.values {
 			if x.v.State == state {
@@ -306,7 +320,7 @@ func (d *dossier) withheld() []withheldLine {
 			counts[withheldLine{Category: it.category, Ground: GroundUnreadable}]++
 		}
 		for _, x := range it.values {
-			if x.v.State == report.Withheld {
+			if x.v.State == document.Withheld {
 				counts[withheldLine{Category: it.category, Ground: x.ground}]++
 			}
 		}

@@ -4,24 +4,28 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/text/collate"
+
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 //go:embed page.html
 var pageHTML string
 
-var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+var pageTemplate = render.Frame(pageHTML)
 
 // page is what the template shows: everything is text by now, in the language.
 type page struct {
 	Lang, Title, Organisation string
-	T                         map[string]string
+	Words                     *words.Language
 	Facts, Figures            []term
 	Letter, Limits            []string
 	Overview                  *table
@@ -78,24 +82,22 @@ type cell struct {
 	Class string
 }
 
-type line struct {
-	Text  string
-	State bool // it stands where a value is not shown
-}
+type line = render.Line
+
+type term struct{ Label, Text string }
 
 // maxRows bounds a table of the page; the newest are shown, and data/ has all.
 const maxRows = 500
 
 // writer writes the page of one language.
 type writer struct {
-	d    *dossier
-	lang string
-	t    map[string]string
-	n    int // tables so far
+	d *dossier
+	l *words.Language
+	n int // tables so far
 }
 
-func (d *dossier) page(lang string) ([]byte, error) {
-	w := &writer{d: d, lang: lang, t: texts[lang]}
+func (d *dossier) page(l *words.Language) ([]byte, error) {
+	w := &writer{d: d, l: l}
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, w.page()); err != nil {
 		return nil, err
@@ -106,39 +108,55 @@ func (d *dossier) page(lang string) ([]byte, error) {
 func (w *writer) page() page {
 	d := w.d
 	p := page{
-		Lang: w.lang, Title: w.t["title"], Organisation: d.p.TenantName, T: w.t,
-		Letter: []string{w.t["letter.1"], w.t["letter.2"]}, Limits: []string{w.t["limits.1"], w.t["limits.2"]},
-		Foot: fmt.Sprintf(w.t["foot"], d.p.Request, d.p.Tenant, d.p.Seq, w.when(d.made)),
+		Lang: w.l.Code(), Title: w.say("title"), Organisation: d.p.TenantName, Words: w.l,
+		Letter: []string{w.say("letter.1"), w.say("letter.2")}, Limits: []string{w.say("limits.1"), w.say("limits.2")},
+		Foot: w.say("foot", words.Args{
+			"request": d.p.Request, "tenant": d.p.Tenant, "sequence": d.p.Seq, "made": w.when(d.made)}),
 	}
 	if p.Organisation == "" {
 		p.Organisation = "Ledgerline"
 	}
 	if name := w.name(); name != "" {
-		p.Facts = append(p.Facts, term{w.t["fact.for"], name})
+		p.Facts = append(p.Facts, term{w.say("fact.for"), name})
 	}
-	p.Facts = append(p.Facts, term{w.t["fact.made"], w.date(d.made)}, term{w.t["fact.upto"], fmt.Sprintf(w.t["upto"], d.p.Seq)},
-		term{w.t["fact.zone"], fmt.Sprintf(w.t["zone"], d.c.Location)})
+	p.Facts = append(p.Facts, term{w.say("fact.made"), w.date(d.made)},
+		term{w.say("fact.upto"), w.say("upto", words.Args{"sequence": d.p.Seq})},
+		term{w.say("fact.zone"), w.say("zone", words.Args{"zone": d.c.Location})})
 	devices := w.devices()
-	how := section{ID: "how", Title: w.t["how"], Paras: []string{w.t["how.p"]}}
+	how := section{ID: "how", Title: w.say("how"), Paras: []string{w.say("how.p")}}
 	if len(d.items) == 0 && len(d.p.Identity) == 0 && len(devices) == 0 {
-		p.Letter, p.Limits = []string{w.t["empty.1"], w.t["empty.2"], w.t["empty.3"]}, p.Limits[:1]
+		p.Letter, p.Limits = []string{w.say("empty.1"), w.say("empty.2"), w.say("empty.3")}, p.Limits[:1]
 		p.Sections = []section{w.refusals(), how}
 		p.Overview = w.overview()
 		return p
 	}
 	p.Figures = w.figures(len(devices))
 	p.Overview = w.overview()
-	p.Sections = []section{w.identity(), w.deviceSection(devices), w.actions(ActionsAbout, "about"), w.actions(ActionsBy, "by"),
-		w.refusals(), w.requests(), w.views()}
-	if s := w.other(); len(s.Tables) > 0 {
+	p.Sections = []section{w.identity(), w.deviceSection(devices), w.actions(ActionsAbout, "about"),
+		w.actions(ActionsBy, "by"), w.refusals(), w.requests(), w.views()}
+	if s := w.others(); len(s.Tables) > 0 {
 		p.Sections = append(p.Sections, s)
 	}
-	p.Sections = append(p.Sections, w.withheld(), section{ID: "glossary", Title: w.t["glossary"], Terms: glossary[w.lang]}, how)
+	glossary := section{ID: "glossary", Title: w.say("glossary"), Terms: w.glossary()}
+	p.Sections = append(p.Sections, w.withheld(), glossary, how)
 	return p
 }
 
-// name is what the person is called here: as the vault knows them, else as a device last called its user, else by how
-// they sign in.
+// glossary explains words, in the order of the language.
+func (w *writer) glossary() []term {
+	var terms []term
+	for _, key := range w.d.c.words().Keys("dsar.glossary.of.") {
+		if name, ok := strings.CutSuffix(key, ".term"); ok {
+			terms = append(terms, term{w.l.Text(key), w.l.Text(name + ".text")})
+		}
+	}
+	order := collate.New(w.l.Tag(), collate.IgnoreCase)
+	slices.SortFunc(terms, func(a, b term) int { return order.CompareString(a.Label, b.Label) })
+	return terms
+}
+
+// name is what the person is called here: as the vault knows them, else as a device last called
+// its user, else by how they sign in.
 func (w *writer) name() string {
 	known := func(kinds ...string) string {
 		for _, i := range slices.Backward(w.d.p.Identity) {
@@ -181,23 +199,18 @@ func (w *writer) figures(devices int) []term {
 			first = it.row.Occurred
 		}
 	}
-	one := func(n int, many, single string) term {
-		if n == 1 {
-			return term{w.t[single], "1"}
-		}
-		return term{w.t[many], w.count(n)}
-	}
-	out := []term{one(devices, "figure.devices", "figure.device1"), one(about, "figure.about", "figure.about1"),
-		one(by, "figure.by", "figure.by1"), one(views, "figure.views", "figure.view1")}
+	figure := func(key string, n int) term { return term{w.say(key, words.Args{"count": n}), w.l.Count(n)} }
+	out := []term{figure("figure.devices", devices), figure("figure.about", about), figure("figure.by", by),
+		figure("figure.views", views)}
 	if !first.IsZero() {
-		out = append(out, term{w.t["figure.since"], w.shortDate(first)})
+		out = append(out, term{w.say("figure.since"), w.shortDate(first)})
 	}
 	return out
 }
 
 func (w *writer) overview() *table {
 	t := w.table("overview", "category", "records.num", "first.when", "last.when", "source", "file")
-	t.Note = w.t["overview.note"]
+	t.Note = w.say("overview.note")
 	for _, c := range categories {
 		n := 0
 		var first, last time.Time
@@ -221,24 +234,26 @@ func (w *writer) overview() *table {
 			continue
 		}
 		slices.Sort(sources)
-		t.Rows = append(t.Rows, []cell{rowHead(w.t["category."+string(c)]), {Lines: plain(w.count(n)), Class: "num"}, {Lines: plain(w.shortDate(first)), Class: "when"},
-			{Lines: plain(w.shortDate(last)), Class: "when"}, {Lines: plain(sources...)}, text(string(c) + ".csv")})
+		t.Rows = append(t.Rows, []cell{rowHead(w.say("category." + string(c))),
+			{Lines: plain(w.l.Count(n)), Class: "num"}, when(w.shortDate(first)), when(w.shortDate(last)),
+			{Lines: plain(sources...)}, text(string(c) + ".csv")})
 	}
 	return &t
 }
 
 func (w *writer) identity() section {
-	s := section{ID: "identity", Title: w.t["identity"], Paras: []string{w.t["identity.p"]}}
+	s := section{ID: "identity", Title: w.say("identity"), Paras: []string{w.say("identity.p")}}
 	t := w.table("identity.caption", "kind", "value", "seen.when", "last-seen.when")
 	for _, i := range w.d.p.Identity {
-		kind := w.t["kind."+i.Kind]
-		if kind == "" {
+		kind, ok := w.find("kind." + i.Kind)
+		if !ok {
 			kind = i.Kind
 		}
-		t.Rows = append(t.Rows, []cell{rowHead(kind), long(i.Value), {Lines: plain(w.since(i.From)), Class: "when"}, {Lines: plain(w.until(i.To)), Class: "when"}})
+		t.Rows = append(t.Rows,
+			[]cell{rowHead(kind), long(i.Value), when(w.since(i.From)), when(w.until(i.To))})
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = []string{w.t["identity.none"]}
+		s.Paras = []string{w.say("identity.none")}
 		return s
 	}
 	s.Tables = []table{t}
@@ -246,7 +261,7 @@ func (w *writer) identity() section {
 }
 
 func (w *writer) actions(c Category, key string) section {
-	s := section{ID: key, Title: w.t[key], Paras: []string{w.t[key+".p"]}}
+	s := section{ID: key, Title: w.say(key), Paras: []string{w.say(key + ".p")}}
 	heads := []string{"when.when", "what", "by", "concerning", "changes", "result"}
 	if c == ActionsBy {
 		heads = slices.Delete(heads, 2, 3)
@@ -255,17 +270,18 @@ func (w *writer) actions(c Category, key string) section {
 	for _, it := range whole(w.of(c)) {
 		row := []cell{when(w.when(it.row.Occurred)), {Lines: plain(w.what(it)...), Head: true}}
 		if c != ActionsBy {
-			row = append(row, when(w.d.actor(it, w.lang)))
+			row = append(row, when(w.actor(it)))
 		}
 		changes := w.changes(it)
-		if slices.ContainsFunc(it.values, func(x value) bool { return x.attr.ID == "action.disputed-attribute" }) {
-			changes.Lines = append(changes.Lines, line{Text: w.t["disputed"], State: true})
+		disputed := func(x value) bool { return x.attr.ID == "action.disputed-attribute" }
+		if slices.ContainsFunc(it.values, disputed) {
+			changes.Lines = append(changes.Lines, line{Text: w.say("disputed"), State: true})
 		}
 		changes.Class = "long"
 		t.Rows = append(t.Rows, append(row, w.targets(it), changes, w.value(it, "action.result")))
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = []string{w.t[key+".none"]}
+		s.Paras = []string{w.say(key + ".none")}
 		return s
 	}
 	w.cap(&t, string(c))
@@ -321,21 +337,21 @@ func whole(items []*item) (out []*item) {
 // what says in words what an action was.
 func (w *writer) what(it *item) []string {
 	if it.row.Stream.Kind() != "adminaction" {
-		out := []string{w.d.typeLabel(it.row.Type).In(w.lang)}
+		out := []string{typeLabel(it, w.l)}
 		if r := it.text("access.report"); r != "" {
 			out = append(out, w.report(r))
 		}
 		return out
 	}
-	verb := report.Word(w.lang, "action.verb", it.text("action.verb"))
+	verb := report.Word(w.l, "action.verb", it.text("action.verb"))
 	op := it.text("action.operation")
 	if op == "" {
 		op = it.text("action.activity-type")
 	}
-	word := report.Word(w.lang, "action.operation", op)
+	word := report.Word(w.l, "action.operation", op)
 	switch {
 	case op == "" && verb == "":
-		return []string{w.d.typeLabel(it.row.Type).In(w.lang)}
+		return []string{typeLabel(it, w.l)}
 	case op == "":
 		return []string{sentence(verb)}
 	case word != op:
@@ -353,8 +369,8 @@ func sentence(s string) string {
 	return s
 }
 
-// targets names what an action was done to: the person's own things by name, others by their label. What has no name is
-// told by its kind.
+// targets names what an action was done to: the person's own things by name, others by their
+// label. What has no name is told by its kind.
 func (w *writer) targets(it *item) cell {
 	var c cell
 	add := func(l line) {
@@ -367,7 +383,7 @@ func (w *writer) targets(it *item) cell {
 	for _, x := range it.values {
 		switch {
 		case x.attr.ID != "action.target-name":
-		case x.v.State == report.Withheld:
+		case x.v.State == document.Withheld:
 			hidden = append(hidden, w.line(x))
 			named[x.element] = true
 		default:
@@ -381,13 +397,13 @@ func (w *writer) targets(it *item) cell {
 		}
 	}
 	if len(c.Lines) == 0 && slices.Contains(it.roles, "target") {
-		add(line{Text: w.t["you"]})
+		add(line{Text: w.say("you")})
 	}
 	others := 0
 	for _, o := range it.others {
 		if o.role == "target" {
 			others++
-			add(line{Text: w.d.labelText(o.label, w.lang)})
+			add(line{Text: w.other(o)})
 		}
 	}
 	for _, l := range hidden[min(others, len(hidden)):] {
@@ -402,16 +418,16 @@ func (w *writer) changes(it *item) cell {
 		if x.attr.ID != "action.changes" {
 			continue
 		}
-		if x.v.State != report.Shown {
+		if x.v.State != document.Shown {
 			c.Lines = append(c.Lines, w.line(x))
 			continue
 		}
-		cs := report.Changes(x.v.JSON)
+		cs := document.ChangesIn(x.v.JSON)
 		if cs == nil {
 			c.Lines = append(c.Lines, w.line(x))
 		}
 		for _, p := range cs {
-			c.Lines = append(c.Lines, line{Text: p.Line(w.lang)})
+			c.Lines = append(c.Lines, line{Text: p.Line(w.l)})
 		}
 	}
 	return c
@@ -431,19 +447,26 @@ func (w *writer) value(it *item, attr string) cell {
 func (w *writer) line(x value) line {
 	switch {
 	case x.removed:
-		return line{Text: w.t["removed"]}
-	case x.v.State != report.Shown:
-		return line{Text: w.t["state."+x.v.State.Name()], State: true}
+		return line{Text: w.say("removed")}
+	case x.v.State != document.Shown:
+		return line{Text: w.l.Text("state." + x.v.State.Name()), State: true}
 	case x.attr.Type == "time":
 		if t, err := time.Parse(time.RFC3339Nano, x.exact()); err == nil {
 			return line{Text: w.when(t)}
 		}
 	}
-	return line{Text: x.v.People(w.lang, w.d.c.Location)}
+	return line{Text: x.v.People(w.l, w.d.c.Location)}
 }
 
+// neverCollected is what no source may bring into the ledger.
+var neverCollected = []string{"calls", "mail", "contacts", "passwords", "photos", "location"}
+
 func (w *writer) refusals() section {
-	s := section{ID: "refusals", Title: w.t["refusals"], Paras: []string{w.t["refusals.p"]}, After: []string{w.t["never"]}, List: neverCollected[w.lang]}
+	s := section{ID: "refusals", Title: w.say("refusals"), Paras: []string{w.say("refusals.p")},
+		After: []string{w.say("never")}}
+	for _, what := range neverCollected {
+		s.List = append(s.List, w.say("never.of."+what))
+	}
 	t := w.table("refusals.caption", "rule", "category", "count.num", "when.when", "source")
 	latest := map[schemas.Stream]*item{}
 	for _, it := range w.of(Refusals) {
@@ -459,10 +482,11 @@ func (w *writer) refusals() section {
 		rule.Head = true
 		count := w.value(it, "refusal.count")
 		count.Class = "num"
-		t.Rows = append(t.Rows, []cell{rule, w.value(it, "refusal.category"), count, when(w.when(it.row.Occurred)), text(w.source(it.row.Source))})
+		t.Rows = append(t.Rows, []cell{rule, w.value(it, "refusal.category"), count, when(w.when(it.row.Occurred)),
+			text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = append(s.Paras, w.t["refusals.none"])
+		s.Paras = append(s.Paras, w.say("refusals.none"))
 	} else {
 		s.Tables = []table{t}
 	}
@@ -470,25 +494,27 @@ func (w *writer) refusals() section {
 }
 
 func (w *writer) requests() section {
-	s := section{ID: "requests", Title: w.t["requests"], Paras: []string{w.t["requests.p"]}}
+	s := section{ID: "requests", Title: w.say("requests"), Paras: []string{w.say("requests.p")}}
 	t := w.table("requests.caption", "when.when", "what", "details", "by")
 	for _, it := range w.of(Requests) {
 		var details []string
 		if r := it.text("request.right"); r != "" {
-			details = append(details, sentence(report.Word(w.lang, "request.right", r)))
+			details = append(details, sentence(report.Word(w.l, "request.right", r)))
 		}
 		for _, f := range []struct{ attr, text string }{{"request.received", "received"}, {"request.due", "due"}} {
 			if day, err := time.ParseInLocation(time.DateOnly, it.text(f.attr), w.d.c.Location); err == nil {
-				details = append(details, fmt.Sprintf(w.t[f.text], w.date(day)))
+				details = append(details, w.say(f.text, words.Args{"date": w.date(day)}))
 			}
 		}
 		if m := it.text("request.identity-method"); m != "" {
-			details = append(details, fmt.Sprintf(w.t["identified"], report.Word(w.lang, "request.identity-method", m)))
+			method := report.Word(w.l, "request.identity-method", m)
+			details = append(details, w.say("identified", words.Args{"method": method}))
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.d.typeLabel(it.row.Type).In(w.lang)), {Lines: plain(details...)}, text(w.d.actor(it, w.lang))})
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(typeLabel(it, w.l)),
+			{Lines: plain(details...)}, text(w.actor(it))})
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = []string{w.t["requests.none"]}
+		s.Paras = []string{w.say("requests.none")}
 		return s
 	}
 	w.cap(&t, string(Requests))
@@ -497,13 +523,14 @@ func (w *writer) requests() section {
 }
 
 func (w *writer) views() section {
-	s := section{ID: "views", Title: w.t["views"], Paras: []string{w.t["views.p"]}}
+	s := section{ID: "views", Title: w.say("views"), Paras: []string{w.say("views.p")}}
 	t := w.table("views.caption", "when.when", "report", "by")
 	for _, it := range w.of(Views) {
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.report(it.text("access.report"))), text(w.d.actor(it, w.lang))})
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.report(it.text("access.report"))),
+			text(w.actor(it))})
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = []string{w.t["views.none"]}
+		s.Paras = []string{w.say("views.none")}
 		return s
 	}
 	w.cap(&t, string(Views))
@@ -514,22 +541,29 @@ func (w *writer) views() section {
 // report is a report's title.
 func (w *writer) report(id string) string {
 	if d, ok := report.Find(id); ok {
-		return d.Title.In(w.lang)
+		return d.Title(w.l)
 	}
 	if strings.HasPrefix(id, "dsar") || id == "access-package" {
-		return schemas.Label{EN: "An access package", NL: "Een inzagepakket"}.In(w.lang)
+		return w.l.Text("report.access-package.title")
 	}
 	return id
 }
 
-func (w *writer) other() section {
-	s := section{ID: "other", Title: w.t["other"], Paras: []string{w.t["other.p"]}}
-	t := w.table("other.caption", "when.when", "what", "source")
+func (w *writer) others() section {
+	s := section{ID: "other", Title: w.say("other"), Paras: []string{w.say("other.p")}}
+	t := w.table("other.caption", "when.when", "what", "details", "source")
 	for _, it := range w.d.items {
 		if it.category != Other && !it.opaque {
 			continue
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.d.typeLabel(it.row.Type).In(w.lang)), text(w.source(it.row.Source))})
+		var said cell // whatever kind of record it is, it says what it holds
+		for _, x := range it.values {
+			l := w.line(x)
+			l.Text = w.label(x) + ": " + l.Text
+			said.Lines = append(said.Lines, l)
+		}
+		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(typeLabel(it, w.l)), said,
+			text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) > 0 {
 		w.cap(&t, string(Other))
@@ -539,26 +573,29 @@ func (w *writer) other() section {
 }
 
 func (w *writer) withheld() section {
-	s := section{ID: "withheld", Title: w.t["withheld"], Paras: []string{w.t["withheld.p"]}, After: []string{w.t["states"]}}
-	if w.d.any(report.Lost) {
-		s.After = append(s.After, w.t["states.lost"])
+	s := section{ID: "withheld", Title: w.say("withheld"), Paras: []string{w.say("withheld.p")},
+		After: []string{w.say("states")}}
+	if w.d.any(document.Lost) {
+		s.After = append(s.After, w.say("states.lost"))
 	}
-	if w.d.any(report.NotGenuine) {
-		s.After = append(s.After, w.t["states.not-genuine"])
+	if w.d.any(document.NotGenuine) {
+		s.After = append(s.After, w.say("states.not-genuine"))
 	}
 	t := w.table("withheld.caption", "category", "count.num", "why")
 	for _, l := range w.d.withheld() {
-		t.Rows = append(t.Rows, []cell{rowHead(w.t["category."+string(l.Category)]), {Lines: plain(w.count(l.Count)), Class: "num"}, text(w.t["ground."+string(l.Ground)])})
+		t.Rows = append(t.Rows, []cell{rowHead(w.say("category." + string(l.Category))),
+			{Lines: plain(w.l.Count(l.Count)), Class: "num"}, text(w.say("ground." + string(l.Ground)))})
 	}
 	if len(t.Rows) == 0 {
-		s.Paras = []string{w.t["withheld.none"]}
+		s.Paras = []string{w.say("withheld.none")}
 		return s
 	}
 	s.Tables = []table{t}
 	return s
 }
 
-// of returns the events of a category by time, as people read: the ledger's order is that of recording.
+// of returns the events of a category by time, as people read: the ledger's order is that of
+// recording.
 func (w *writer) of(c Category) []*item {
 	var out []*item
 	for _, it := range w.d.items {
@@ -570,13 +607,14 @@ func (w *writer) of(c Category) []*item {
 	return out
 }
 
-// table begins one: its caption's key, and of each column the key of its head with, after a dot, its class.
+// table begins one: its caption's key, and of each column the key of its head with, after a dot,
+// its class.
 func (w *writer) table(caption string, columns ...string) table {
 	w.n++
-	t := table{ID: fmt.Sprintf("t%d", w.n), Caption: w.t[caption]}
+	t := table{ID: fmt.Sprintf("t%d", w.n), Caption: w.say(caption)}
 	for _, c := range columns {
 		key, class, _ := strings.Cut(c, ".")
-		t.Heads = append(t.Heads, head{w.t["col."+key], class})
+		t.Heads = append(t.Heads, head{w.say("column." + key), class})
 	}
 	return t
 }
@@ -585,6 +623,7 @@ func (w *writer) table(caption string, columns ...string) table {
 func (w *writer) cap(t *table, file string) {
 	if n := len(t.Rows); n > maxRows {
 		t.Rows = t.Rows[n-maxRows:]
-		t.Note = strings.TrimSpace(t.Note + " " + fmt.Sprintf(w.t["more"], maxRows, n, "data/"+file+".csv"))
+		more := w.say("more", words.Args{"shown": maxRows, "all": n, "file": "data/" + file + ".csv"})
+		t.Note = strings.TrimSpace(t.Note + " " + more)
 	}
 }

@@ -2,9 +2,10 @@ package dsar
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/csv"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -14,11 +15,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// Format names the package's form; a change that a reader of data/ or the manifest would notice changes it.
+// Format names the package's form; a change that a reader of data/ or the manifest would notice
+// changes it.
 const Format = "ledgerline-access-package/1"
 
 // Manifest says what is in a package.
@@ -69,23 +73,23 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 		m.Events[it.category]++
 		for _, x := range it.values {
 			switch x.v.State {
-			case report.Shown:
+			case document.Shown:
 				if x.removed {
 					m.Values.Removed++
 					continue
 				}
 				m.Values.Shown++
-			case report.Masked:
+			case document.Masked:
 				m.Values.Masked++
-			case report.Erased:
+			case document.Erased:
 				m.Values.Erased++
-			case report.Expired:
+			case document.Expired:
 				m.Values.Expired++
-			case report.Withheld:
+			case document.Withheld:
 				m.Values.Withheld++
-			case report.Lost:
+			case document.Lost:
 				m.Values.Lost++
-			case report.NotGenuine:
+			case document.NotGenuine:
 				m.Values.NotGenuine++
 			}
 		}
@@ -105,19 +109,18 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 		path string
 		make func() ([]byte, error)
 	}
-	parts := []part{
-		{"02-your-data.html", func() ([]byte, error) { return d.page("en") }},
-		{"02-uw-gegevens.html", func() ([]byte, error) { return d.page("nl") }},
-		{"03-access-log.csv", d.accessLog},
-		{"05-withheld.csv", d.withheldCSV},
-		{"VERIFY.txt", func() ([]byte, error) { return d.verify(), nil }},
-		{"data/dictionary.json", d.dictionary},
-		{"data/schema.json", func() ([]byte, error) { return []byte(dataSchema), nil }},
-		{"data/identity.json", d.identity},
+	var parts []part
+	for _, l := range d.c.languages() {
+		parts = append(parts, part{pageName(l), func() ([]byte, error) { return d.page(l) }})
 	}
-	if d.c.Lang == "nl" {
-		parts[0], parts[1] = parts[1], parts[0]
-	}
+	parts = append(parts,
+		part{"03-access-log.csv", d.accessLog},
+		part{"05-withheld.csv", d.withheldCSV},
+		part{"VERIFY.txt", func() ([]byte, error) { return d.verify(), nil }},
+		part{"data/dictionary.json", d.dictionary},
+		part{"data/schema.json", d.schema},
+		part{"data/identity.json", d.identity},
+	)
 	for _, c := range categories {
 		parts = append(parts,
 			part{"data/" + string(c) + ".json", func() ([]byte, error) { return d.dataJSON(c) }},
@@ -147,6 +150,9 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 	return m, z.Close()
 }
 
+// pageName is the file of the page in a language.
+func pageName(l *words.Language) string { return l.Text("dsar.file") }
+
 func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -161,7 +167,7 @@ type eventJSON struct {
 	Event    string      `json:"event"`
 	Stream   string      `json:"stream"`
 	Type     string      `json:"type"`
-	Label    labelJSON   `json:"label"`
+	Label    labels      `json:"label"`
 	Occurred *string     `json:"occurredAt"` // null: the source named no time
 	Recorded string      `json:"recordedAt"`
 	Source   string      `json:"source"`
@@ -171,10 +177,8 @@ type eventJSON struct {
 	Values   []valueJSON `json:"values"`
 }
 
-type labelJSON struct {
-	EN string `json:"en"`
-	NL string `json:"nl"`
-}
+// labels are what something is called, by language.
+type labels map[string]string
 
 type otherJSON struct {
 	Role  string `json:"role"`
@@ -198,11 +202,16 @@ func (x value) state() string {
 	return x.v.State.Name()
 }
 
-func (d *dossier) typeLabel(name string) schemas.Label {
-	if t := d.c.Catalogue.Type(name); t != nil {
-		return t.Label
+// typeLabel is what the item's type is called.
+func typeLabel(it *item, l *words.Language) string { return schemas.Label("type." + it.row.Type).Of(l) }
+
+// in is a text in every language.
+func (d *dossier) in(of func(*words.Language) string) labels {
+	out := labels{}
+	for _, l := range d.c.languages() {
+		out[l.Code()] = of(l)
 	}
-	return schemas.Label{EN: name, NL: name}
+	return out
 }
 
 func (d *dossier) dataJSON(c Category) ([]byte, error) {
@@ -211,10 +220,11 @@ func (d *dossier) dataJSON(c Category) ([]byte, error) {
 		if it.category != c {
 			continue
 		}
-		l := d.typeLabel(it.row.Type)
 		e := eventJSON{
-			Seq: it.row.Seq, Event: it.row.EventID.String(), Stream: string(it.row.Stream), Type: it.row.Type, Label: labelJSON{l.EN, l.NL},
-			Recorded: schemas.Time(it.row.Recorded), Source: it.row.Source, Roles: it.roles, Others: []otherJSON{}, Readable: !it.opaque, Values: []valueJSON{},
+			Seq: it.row.Seq, Event: it.row.EventID.String(), Stream: string(it.row.Stream), Type: it.row.Type,
+			Label:    d.in(func(l *words.Language) string { return typeLabel(it, l) }),
+			Recorded: schemas.Time(it.row.Recorded), Source: it.row.Source, Roles: it.roles, Others: []otherJSON{},
+			Readable: !it.opaque, Values: []valueJSON{},
 		}
 		if it.row.Timed {
 			s := schemas.Time(it.row.Occurred)
@@ -228,7 +238,7 @@ func (d *dossier) dataJSON(c Category) ([]byte, error) {
 		}
 		for _, x := range it.values {
 			v := valueJSON{Attribute: x.attr.ID, Element: x.element, State: x.state(), Ground: x.ground}
-			if !x.removed && x.v.State == report.Shown {
+			if !x.removed && x.v.State == document.Shown {
 				v.Value = x.v.JSON
 			}
 			if !x.at.Equal(it.row.Occurred) {
@@ -243,7 +253,7 @@ func (d *dossier) dataJSON(c Category) ([]byte, error) {
 
 // exact is a value as machine CSV has it: a string itself, anything else as JSON.
 func (x value) exact() string {
-	if x.removed || x.v.State != report.Shown {
+	if x.removed || x.v.State != document.Shown {
 		return ""
 	}
 	var s string
@@ -253,16 +263,26 @@ func (x value) exact() string {
 	return string(x.v.JSON)
 }
 
-func writeCSV(lines [][]string) ([]byte, error) {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	w.UseCRLF = true
-	err := w.WriteAll(lines)
-	return b.Bytes(), err
+// recordsCSV writes records for machines: exact, so no cell is guarded against being taken for a
+// formula.
+func recordsCSV(lines [][]string) ([]byte, error) {
+	var out bytes.Buffer
+	b := bufio.NewWriter(&out)
+	w := render.CSV{To: b}
+	for _, line := range lines {
+		w.Record(line...)
+	}
+	err := b.Flush()
+	return out.Bytes(), err
 }
 
+// language is that of the request.
+func (d *dossier) language() *words.Language { return d.c.languages()[0] }
+
 func (d *dossier) dataCSV(c Category) ([]byte, error) {
-	lines := [][]string{{"ledgerSequence", "event", "stream", "type", "occurredAt", "recordedAt", "source", "yourRoles", "attribute", "label", "element", "state", "value", "observedAt"}}
+	lines := [][]string{{"ledgerSequence", "event", "stream", "type", "occurredAt", "recordedAt", "source",
+		"yourRoles",
+		"attribute", "label", "element", "state", "value", "observedAt"}}
 	for _, it := range d.items {
 		if it.category != c {
 			continue
@@ -271,8 +291,8 @@ func (d *dossier) dataCSV(c Category) ([]byte, error) {
 		if it.row.Timed {
 			occurred = schemas.Time(it.row.Occurred)
 		}
-		head := []string{strconv.FormatUint(it.row.Seq, 10), it.row.EventID.String(), string(it.row.Stream), it.row.Type, occurred,
-			schemas.Time(it.row.Recorded), it.row.Source, strings.Join(it.roles, " ")}
+		head := []string{strconv.FormatUint(it.row.Seq, 10), it.row.EventID.String(), string(it.row.Stream),
+			it.row.Type, occurred, schemas.Time(it.row.Recorded), it.row.Source, strings.Join(it.roles, " ")}
 		if len(it.values) == 0 {
 			lines = append(lines, append(slices.Clone(head), "", "", "", "", "", ""))
 		}
@@ -281,30 +301,33 @@ func (d *dossier) dataCSV(c Category) ([]byte, error) {
 			if !x.at.Equal(it.row.Occurred) {
 				observed = schemas.Time(x.at)
 			}
-			lines = append(lines, append(slices.Clone(head), x.attr.ID, x.attr.Label.In(d.c.Lang), x.element, x.state(), x.exact(), observed))
+			lines = append(lines, append(slices.Clone(head), x.attr.ID, x.attr.Label.Of(d.language()), x.element,
+				x.state(), x.exact(), observed))
 		}
 	}
-	return writeCSV(lines)
+	return recordsCSV(lines)
 }
 
 func (d *dossier) withheldCSV() ([]byte, error) {
-	t := texts[d.c.Lang]
 	lines := [][]string{{"category", "count", "ground", "explanation"}}
 	for _, l := range d.withheld() {
-		lines = append(lines, []string{string(l.Category), strconv.Itoa(l.Count), string(l.Ground), t["ground."+string(l.Ground)]})
+		why := d.language().Text("dsar.ground." + string(l.Ground))
+		lines = append(lines, []string{string(l.Category), strconv.Itoa(l.Count), string(l.Ground), why})
 	}
-	return writeCSV(lines)
+	return recordsCSV(lines)
 }
 
 func (d *dossier) accessLog() ([]byte, error) {
+	w := &writer{d: d, l: d.language()}
 	lines := [][]string{{"time", "timeUtc", "report", "viewer", "ledgerSequence"}}
 	for _, it := range d.items {
 		if it.category == Views {
-			lines = append(lines, []string{it.row.Occurred.In(d.c.Location).Format("2006-01-02T15:04:05-07:00"), schemas.Time(it.row.Occurred),
-				it.text("access.report"), d.actor(it, d.c.Lang), strconv.FormatUint(it.row.Seq, 10)})
+			lines = append(lines, []string{it.row.Occurred.In(d.c.Location).Format("2006-01-02T15:04:05-07:00"),
+				schemas.Time(it.row.Occurred), it.text("access.report"), w.actor(it),
+				strconv.FormatUint(it.row.Seq, 10)})
 		}
 	}
-	return writeCSV(lines)
+	return recordsCSV(lines)
 }
 
 // text is the open or opened text of an attribute, "" where it has none or may not be shown.
@@ -352,73 +375,43 @@ func (d *dossier) identity() ([]byte, error) {
 // dictionary says what every attribute and type that occurs in data/ means.
 func (d *dossier) dictionary() ([]byte, error) {
 	type attribute struct {
-		Label           labelJSON `json:"label"`
-		Type            string    `json:"type"`
-		Identifiability string    `json:"identifiability"`
-		Retention       string    `json:"retentionClass"`
-		Item            string    `json:"collectionListItem,omitempty"`
+		Label           labels `json:"label"`
+		Type            string `json:"type"`
+		Identifiability string `json:"identifiability"`
+		Retention       string `json:"retentionClass"`
+		Item            string `json:"collectionListItem,omitempty"`
 	}
 	out := struct {
 		Attributes map[string]attribute `json:"attributes"`
-		Types      map[string]labelJSON `json:"types"`
-		Categories map[string]labelJSON `json:"categories"`
-		Grounds    map[string]labelJSON `json:"grounds"`
-	}{map[string]attribute{}, map[string]labelJSON{}, map[string]labelJSON{}, map[string]labelJSON{}}
+		Types      map[string]labels    `json:"types"`
+		Categories map[string]labels    `json:"categories"`
+		Grounds    map[string]labels    `json:"grounds"`
+	}{map[string]attribute{}, map[string]labels{}, map[string]labels{}, map[string]labels{}}
 	for _, it := range d.items {
-		l := d.typeLabel(it.row.Type)
-		out.Types[it.row.Type] = labelJSON{l.EN, l.NL}
+		out.Types[it.row.Type] = d.in(func(l *words.Language) string { return typeLabel(it, l) })
 		for _, x := range it.values {
 			a := x.attr
-			out.Attributes[a.ID] = attribute{labelJSON{a.Label.EN, a.Label.NL}, a.Type, a.Identifiability, a.Class, a.Item}
+			out.Attributes[a.ID] = attribute{d.in(a.Label.Of), a.Type, a.Identifiability, a.Class, a.Item}
 		}
 	}
+	text := func(key string) labels { return d.in(func(l *words.Language) string { return l.Text("dsar." + key) }) }
 	for _, c := range categories {
-		out.Categories[string(c)] = labelJSON{texts["en"]["category."+string(c)], texts["nl"]["category."+string(c)]}
+		out.Categories[string(c)] = text("category." + string(c))
 	}
 	for _, g := range []Ground{GroundOthers, GroundReview, GroundUnreadable} {
-		out.Grounds[string(g)] = labelJSON{texts["en"]["ground."+string(g)], texts["nl"]["ground."+string(g)]}
+		out.Grounds[string(g)] = text("ground." + string(g))
 	}
 	return indented(out)
 }
 
-// dataSchema describes data/<category>.json.
-const dataSchema = `{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "title": "Events of one category of an access package",
-  "type": "array",
-  "items": {
-    "type": "object",
-    "required": ["ledgerSequence", "event", "stream", "type", "label", "occurredAt", "recordedAt", "source", "yourRoles", "others", "readable", "values"],
-    "additionalProperties": false,
-    "properties": {
-      "ledgerSequence": {"type": "integer", "minimum": 0},
-      "event": {"type": "string", "format": "uuid"},
-      "stream": {"type": "string"},
-      "type": {"type": "string", "description": "see dictionary.json"},
-      "label": {"type": "object", "properties": {"en": {"type": "string"}, "nl": {"type": "string"}}},
-      "occurredAt": {"type": ["string", "null"], "format": "date-time", "description": "null where the source named no time"},
-      "recordedAt": {"type": "string", "format": "date-time"},
-      "source": {"type": "string"},
-      "yourRoles": {"type": "array", "items": {"type": "string"}, "description": "empty where the event is about a device of yours"},
-      "others": {"type": "array", "items": {"type": "object", "properties": {"role": {"type": "string"}, "label": {"type": "string"}}}},
-      "readable": {"type": "boolean", "description": "false where this version could not read the event's values"},
-      "values": {
-        "type": "array",
-        "items": {
-          "type": "object",
-          "required": ["attribute", "state"],
-          "additionalProperties": false,
-          "properties": {
-            "attribute": {"type": "string", "description": "see dictionary.json"},
-            "element": {"type": "string", "description": "which entry of a list, or which target of an action"},
-            "state": {"enum": ["shown", "removed", "masked", "erased", "expired", "withheld", "lost", "not-genuine"]},
-            "ground": {"enum": ["others", "review", "unreadable"], "description": "why it is withheld"},
-            "value": {},
-            "observedAt": {"type": "string", "format": "date-time", "description": "where it is not occurredAt"}
-          }
-        }
-      }
-    }
-  }
+//go:embed schema.json
+var schemaJSON string
+
+// schema describes data/<category>.json.
+func (d *dossier) schema() ([]byte, error) {
+	var labels []string
+	for _, code := range d.c.words().Codes() {
+		labels = append(labels, fmt.Sprintf(`"%s": {"type": "string"}`, code))
+	}
+	return []byte(strings.Replace(schemaJSON, "{LANGUAGES}", "{"+strings.Join(labels, ", ")+"}", 1)), nil
 }
-`

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/ledgerline/ledgerline/internal/retry"
 )
 
 // Status says what a Reconciler does and what the last run found. It may be read while it runs.
@@ -67,12 +69,8 @@ func (r *Reconciler) Daily(ctx context.Context, unclean bool) error {
 		case ran || notBefore.IsZero():
 			r.note(func(s *Status) { s.LastError, s.LastErrorAt = "", time.Time{} })
 		}
-		t := time.NewTimer(r.cfg.Look)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if retry.Wait(ctx, r.cfg.Look) != nil {
 			return nil
-		case <-t.C:
 		}
 	}
 }

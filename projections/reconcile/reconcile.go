@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -141,12 +142,11 @@ type Result struct {
 	NotCompared []projections.Uncompared `json:"notCompared"`
 	Leaves      bool                     `json:"leavesRecomputed"`
 	Origins     bool                     `json:"originsChecked"`
-	// events of a wrong origin that the views leave out
-	Disowned    uint64                `json:"forgedAndDisowned"`
-	Unsettled   uint64                `json:"unsettled"`   // rows that changed for too long to be judged
-	Differences uint64                `json:"differences"` // at least as many, where not all could be counted
-	Differing   map[string]uint64     `json:"differing"`   // of them, by view
-	Findings    []projections.Finding `json:"findings"`    // at most PerView of each view
+	Disowned    uint64                   `json:"forgedAndDisowned"` // events of a wrong origin, in no view
+	Unsettled   uint64                   `json:"unsettled"`         // rows that changed for too long to be judged
+	Differences uint64                   `json:"differences"`       // at least as many, where not all could be counted
+	Differing   map[string]uint64        `json:"differing"`         // of them, by view
+	Findings    []projections.Finding    `json:"findings"`          // at most PerView of each view
 }
 
 // PerView is how many findings of one view a Result lists.
@@ -297,11 +297,8 @@ func (o *run) rest(ctx context.Context, p Progress) error {
 		o.cfg.Progress(p)
 	}
 	if o.cfg.Gentle {
-		t := time.NewTimer(min(o.cfg.Now().Sub(o.began), 10*time.Second))
-		defer t.Stop()
-		select {
-		case <-ctx.Done():
-		case <-t.C:
+		if retry.Wait(ctx, min(o.cfg.Now().Sub(o.began), 10*time.Second)) != nil {
+			return context.Cause(ctx)
 		}
 	}
 	o.began = o.cfg.Now()

@@ -7,53 +7,38 @@ import (
 	"slices"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // adminActions: who did what, to what, with which result.
 var adminActions = Definition{
 	ID:    "admin-actions",
-	Title: schemas.Label{EN: "Admin actions", NL: "Beheerhandelingen"},
-	About: schemas.Label{
-		EN: "What sources reported that administrators and applications did in device management, each action " +
-			"once, by time.",
-		NL: "Wat beheerders en toepassingen volgens de bronnen in het apparaatbeheer deden, elke handeling " +
-			"eenmaal, op tijd.",
-	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
-		{"time", schemas.Label{EN: "Time", NL: "Tijd"}, Instant},
-		{"actor", schemas.Label{EN: "Actor", NL: "Uitvoerder"}, Words},
-		{"actorType", schemas.Label{EN: "Actor type", NL: "Soort uitvoerder"}, Words},
-		{"delegated", schemas.Label{EN: "Delegated", NL: "Gedelegeerd"}, Words},
-		{"verb", schemas.Label{EN: "Verb", NL: "Handeling"}, Words},
-		{"operation", schemas.Label{EN: "Operation", NL: "Bewerking"}, Words},
-		{"category", schemas.Label{EN: "Category", NL: "Categorie"}, Words},
-		{"target", schemas.Label{EN: "Target", NL: "Doel"}, Words},
-		{"changes", schemas.Label{EN: "Field: old → new", NL: "Veld: oud → nieuw"}, Words},
-		{"result", schemas.Label{EN: "Result", NL: "Resultaat"}, Words},
-		{"ip", schemas.Label{EN: "IP address", NL: "IP-adres"}, Words},
-		{"application", schemas.Label{EN: "Application", NL: "Toepassing"}, Words},
-		{"reason", schemas.Label{EN: "Reason", NL: "Reden"}, Words},
-		{"disputed", schemas.Label{EN: "Disputed", NL: "Betwist"}, Words},
-		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
+		{ID: "time", Type: document.Instant},
+		{ID: "actor", Type: document.Text},
+		{ID: "actorType", Type: document.Text},
+		{ID: "delegated", Type: document.Boolean},
+		{ID: "verb", Type: document.Text},
+		{ID: "operation", Type: document.Text},
+		{ID: "category", Type: document.Text},
+		{ID: "target", Type: document.Text, List: true},
+		{ID: "changes", Type: document.Changes, List: true},
+		{ID: "result", Type: document.Text},
+		{ID: "ip", Type: document.Text},
+		{ID: "application", Type: document.Text},
+		{ID: "reason", Type: document.Text},
+		{ID: "disputed", Type: document.Text, List: true},
+		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "actor", Title: schemas.Label{EN: "Actor", NL: "Uitvoerder"}, check: isUUID,
-			value: countOf("alias", "aliases", "alias", "aliassen"), Help: schemas.Label{
-				EN: "only actions of this person; give a user principal name or an object id",
-				NL: "alleen handelingen van deze persoon; geef een UPN of object-id"}},
-		{ID: "verb", Title: schemas.Label{EN: "Verb", NL: "Handeling"}, Attr: "action.verb", Help: schemas.Label{
-			EN: "only these verbs, as in create,delete", NL: "alleen deze handelingen, zoals create,delete"}},
-		{ID: "category", Title: schemas.Label{EN: "Category", NL: "Categorie"}, Attr: "action.category",
-			Help: schemas.Label{
-				EN: "only these categories, as in device,role", NL: "alleen deze categorieën, zoals device,role"}},
-		{ID: "result", Title: schemas.Label{EN: "Result", NL: "Resultaat"}, Attr: "action.result", Help: schemas.Label{
-			EN: "only these results: success, failure, timeout, client-error",
-			NL: "alleen deze resultaten: success, failure, timeout, client-error"}},
-		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, check: isDevice, Help: schemas.Label{
-			EN: "only actions on these devices; give the ledger's device id or Intune's",
-			NL: "alleen handelingen op deze apparaten; geef het apparaat-id van het grootboek of van Intune"}},
+		{ID: "actor", check: isUUID, shown: countAliases},
+		{ID: "verb", Attr: "action.verb"},
+		{ID: "category", Attr: "action.category"},
+		{ID: "result", Attr: "action.result"},
+		{ID: "device", check: isDevice},
 	},
 	rows: adminActionRows,
 }
@@ -67,14 +52,9 @@ func isUUID(s string) Code {
 	return ""
 }
 
-// countOf shows in the header how many of something a filter had, in place of random numbers.
-func countOf(one, many, een, meer string) func(lang, s string) string {
-	return func(lang, s string) string {
-		if n := len(split(s)); n != 1 {
-			return fmt.Sprintf("%d %s", n, say(lang, many, meer))
-		}
-		return "1 " + say(lang, one, een)
-	}
+// countAliases shows how many aliases a filter on a person had, in place of random numbers.
+func countAliases(l *words.Language, values []string) string {
+	return l.Text("filter.aliases", words.Args{"count": len(values)})
 }
 
 // deviceStream reads a device filter: the device's stream or its uuid.
@@ -170,14 +150,15 @@ func adminActionRow(a projections.AdminAction) Row {
 		Cells: cells(
 			instant(a.Occurred),
 			actorOf(in("action.actor-upn", a.ActorUPN), in("action.actor-name", a.ActorName),
-				in("action.actor-id", a.ActorID), in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
+				in("action.actor-id", a.ActorID), in("action.application-name", a.ApplicationName),
+				in("action.application-id", a.ApplicationID)),
 			in("action.actor-type", a.ActorType), in("action.delegated", a.Delegated),
 			in("action.verb", a.Verb), first(in("action.operation", a.Operation),
 				in("action.activity-type", a.ActivityType), in("action.display-name", a.DisplayName)),
 			in("action.category", a.Category), targets, changes, in("action.result", a.Result),
 			in("action.actor-ip", a.ActorIP),
 			first(in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
-			first(in("action.reason", a.Reason), in("action.details", a.Details)), disputed, number(a.Seq),
+			first(in("action.reason", a.Reason), in("action.details", a.Details)), disputed, sequence(a.Seq),
 		),
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Reader is what the reports ask of the views; projections.Reader has it.
@@ -18,43 +20,55 @@ type Reader interface {
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
 	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
 	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error]
-	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf) iter.Seq2[projections.Row, error]
-	Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string) iter.Seq2[projections.Device, error]
-	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string, asOf projections.AsOf) iter.Seq2[projections.Change, error]
-	AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter, asOf projections.AsOf) iter.Seq2[projections.AdminAction, error]
-	Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf) iter.Seq2[projections.Refusal, error]
+	EventsByStreams(
+		ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
+	) iter.Seq2[projections.Row, error]
+	Devices(
+		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
+	) iter.Seq2[projections.Device, error]
+	DeviceHistory(
+		ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string,
+		asOf projections.AsOf,
+	) iter.Seq2[projections.Change, error]
+	AdminActions(
+		ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter,
+		asOf projections.AsOf,
+	) iter.Seq2[projections.AdminAction, error]
+	Refusals(
+		ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf,
+	) iter.Seq2[projections.Refusal, error]
 }
 
-// Kind says what a column holds, and so how it is written.
-type Kind int
-
-// Kinds of columns.
-const (
-	Words    Kind = iota // a value or a list of values, in the words of the language for people
-	Instant              // T: local time with its offset, and UTC
-	Number               // a count
-	Sequence             // S: a ledger sequence
-)
-
-// Column is one column of a report.
+// Column is one column of a report. Its title is the text "column.<id>".
 type Column struct {
-	ID    string // never translated: the member of JSON, the header of machine CSV
-	Title schemas.Label
-	Kind  Kind
+	ID    string // never translated: the member of JSON, the head of machine CSV
+	Type  document.Type
+	List  bool // a cell may hold several values
+	Parts bool // what a cell holds are parts of one name
 }
 
-// Filter narrows a report.
+// Filter narrows a report. Its title is the text "filter.<id>", what it takes
+// "report.<report>.filter.<id>".
 type Filter struct {
 	ID       string // the key in Request.Filters
-	Title    schemas.Label
-	Help     schemas.Label
 	Required bool
-	Attr     string                      // the filter's values are values of this attribute; "" for none
-	known    func() []string             // the vocabulary, where it is closed and not the attribute's shape
-	held     string                      // a value begins one that a device has of this attribute; "" for any
-	one      bool                        // takes a single value
-	check    func(string) Code           // beside Attr: "" or what is wrong; nil: anything
-	value    func(lang, s string) string // how the header shows it; nil: as given
+	Attr     string            // the filter's values are values of this attribute; "" for none
+	report   string            // the report's id
+	known    func() []string   // the vocabulary, where it is closed and not the attribute's shape
+	held     string            // a value begins one that a device has of this attribute; "" for any
+	one      bool              // takes a single value
+	check    func(string) Code // beside Attr: "" or what is wrong; nil: anything
+
+	// How the header shows it; nil: each value by its word.
+	shown func(l *words.Language, values []string) string
+}
+
+// Title is what the filter is called.
+func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID) }
+
+// Help is what the filter takes.
+func (f Filter) Help(l *words.Language) string {
+	return l.Text("report." + f.report + ".filter." + f.ID)
 }
 
 // Scope says which time a report is about.
@@ -66,11 +80,10 @@ const (
 	AtMoment                // what was so at a moment, or is now
 )
 
-// Definition describes a report. The set is closed: a new report is one more file that appends to definitions.
+// Definition describes a report. The set is closed: a new report is one more file, and a line in
+// Definitions. Its words are the texts "report.<id>.…".
 type Definition struct {
 	ID       string
-	Title    schemas.Label
-	About    schemas.Label // one sentence for help
 	Scope    Scope
 	Personal bool // has protected values: revealing them needs a purpose
 	Late     bool // counts late arrivals
@@ -82,8 +95,21 @@ type Definition struct {
 
 // Definitions returns every report there is, in the order of the officer's page.
 func Definitions() []Definition {
-	return []Definition{adminActions, deviceInventory, deviceHistory, refusedCollection}
+	out := []Definition{adminActions, deviceInventory, deviceHistory, refusedCollection}
+	for i, d := range out {
+		out[i].Filters = slices.Clone(d.Filters)
+		for k := range out[i].Filters {
+			out[i].Filters[k].report = d.ID
+		}
+	}
+	return out
 }
+
+// Title is what the report is called.
+func (d *Definition) Title(l *words.Language) string { return l.Text("report." + d.ID + ".title") }
+
+// About is one sentence on what the report answers.
+func (d *Definition) About(l *words.Language) string { return l.Text("report." + d.ID + ".about") }
 
 // Find returns the report of that id.
 func Find(id string) (*Definition, bool) {

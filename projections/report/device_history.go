@@ -5,42 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // deviceHistory: what changed on one device.
 var deviceHistory = Definition{
 	ID:    "device-history",
-	Title: schemas.Label{EN: "Device history", NL: "Apparaatgeschiedenis"},
-	About: schemas.Label{
-		EN: "The recorded changes of one device's values between two moments, with the value before and after.",
-		NL: "De vastgelegde wijzigingen van de waarden van één apparaat tussen twee tijdstippen, met de waarde " +
-			"ervoor en erna.",
-	},
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
-		{"time", schemas.Label{EN: "Time", NL: "Tijd"}, Instant},
-		{"attribute", schemas.Label{EN: "Attribute", NL: "Kenmerk"}, Words},
-		{"old", schemas.Label{EN: "Old", NL: "Oud"}, Words},
-		{"new", schemas.Label{EN: "New", NL: "Nieuw"}, Words},
-		{"source", schemas.Label{EN: "Source", NL: "Bron"}, Words},
-		{"cause", schemas.Label{EN: "Cause", NL: "Oorzaak"}, Words},
-		{"actor", schemas.Label{EN: "Actor", NL: "Uitvoerder"}, Words},
-		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
+		{ID: "time", Type: document.Instant},
+		{ID: "attribute", Type: document.Text},
+		{ID: "old", Type: document.Mixed},
+		{ID: "new", Type: document.Mixed},
+		{ID: "source", Type: document.Text},
+		{ID: "cause", Type: document.Text},
+		{ID: "actor", Type: document.Text},
+		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "device", Title: schemas.Label{EN: "Device", NL: "Apparaat"}, Required: true, one: true, check: isDevice,
-			Help: schemas.Label{
-				EN: "the device; give the ledger's device id or Intune's",
-				NL: "het apparaat; geef het apparaat-id van het grootboek of van Intune"}},
-		{ID: "attribute", Title: schemas.Label{EN: "Attribute", NL: "Kenmerk"}, check: isAttribute, Help: schemas.Label{
-			EN: "only these attributes, as in device.os-version", NL: "alleen deze kenmerken, zoals device.os-version"},
-			value: func(lang, s string) string { return attributeName(lang, s) }},
+		{ID: "device", Required: true, one: true, check: isDevice},
+		{ID: "attribute", check: isAttribute, shown: attributeNames},
 	},
 	rows: deviceHistoryRows,
 }
@@ -52,21 +44,16 @@ func isAttribute(s string) Code {
 	return ""
 }
 
-func attributeName(lang, id string) string {
-	if a := schemas.Default().Attribute(id); a != nil {
-		return a.Label.In(lang)
+func attributeNames(l *words.Language, ids []string) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = attributeName(l, id)
 	}
-	if id == "occurred-at" { // in disputes: an event's time is no attribute
-		return say(lang, "Time", "Tijd")
-	}
-	return id
+	return strings.Join(names, ", ")
 }
 
-func typeName(lang, name string) string {
-	if t := schemas.Default().Type(name); t != nil {
-		return t.Label.In(lang)
-	}
-	return name
+func attributeName(l *words.Language, id string) string {
+	return schemas.Label("attribute." + id).Of(l)
 }
 
 // Attributes whose value is a name in the catalogue, written in the language: what
@@ -108,7 +95,7 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				Key: fmt.Sprintf("%s/%s/%s", c.EventID, c.Attribute, c.Element), Seq: c.Seq, Recorded: at,
 				Cells: cells(instant(c.Occurred), named(nameOfAttribute, c.Attribute),
 					held(c.Attribute, c.Old, uuid.Nil), held(c.Attribute, c.New, c.EventID),
-					named(nameOfSource, c.Source), named(nameOfType, c.Type), actor, number(c.Seq)),
+					named(nameOfSource, c.Source), named(nameOfType, c.Type), actor, sequence(c.Seq)),
 			}
 			if !yield(row, nil) {
 				return

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 )
 
 // inventoryAttributes are what the inventory shows, and nothing else is read.
@@ -24,36 +24,25 @@ var inventoryAttributes = []string{
 // deviceInventory: which devices there are, or were at a moment.
 var deviceInventory = Definition{
 	ID:    "device-inventory",
-	Title: schemas.Label{EN: "Inventory on a date", NL: "Apparaten per datum"},
-	About: schemas.Label{
-		EN: "The devices with their present values, or their values as of a time or a ledger sequence.",
-		NL: "De apparaten met hun huidige waarden, of met hun waarden per een tijdstip of volgnummer.",
-	},
 	Scope: AtMoment, Personal: true,
 	Columns: []Column{
-		{"device", schemas.Label{EN: "Device", NL: "Apparaat"}, Words},
-		{"serial", schemas.Label{EN: "Serial number", NL: "Serienummer"}, Words},
-		{"model", schemas.Label{EN: "Model", NL: "Model"}, Words},
-		{"os", schemas.Label{EN: "Operating system", NL: "Besturingssysteem"}, Words},
-		{"ownership", schemas.Label{EN: "Ownership", NL: "Eigendom"}, Words},
-		{"user", schemas.Label{EN: "User", NL: "Gebruiker"}, Words},
-		{"compliance", schemas.Label{EN: "Compliance", NL: "Naleving"}, Words},
-		{"encrypted", schemas.Label{EN: "Encrypted", NL: "Versleuteld"}, Words},
-		{"state", schemas.Label{EN: "Management", NL: "Beheer"}, Words},
-		{"enrolled", schemas.Label{EN: "Enrolled", NL: "Ingeschreven op"}, Words},
-		{"lastContact", schemas.Label{EN: "Last contact", NL: "Laatste contact"}, Words},
-		{"id", schemas.Label{EN: "Ledger's device id", NL: "Apparaat-id van het grootboek"}, Words},
-		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
+		{ID: "device", Type: document.Text},
+		{ID: "serial", Type: document.Text},
+		{ID: "model", Type: document.Text, List: true, Parts: true},
+		{ID: "os", Type: document.Text, List: true, Parts: true},
+		{ID: "ownership", Type: document.Text},
+		{ID: "user", Type: document.Text},
+		{ID: "compliance", Type: document.Text},
+		{ID: "encrypted", Type: document.Boolean},
+		{ID: "state", Type: document.Text},
+		{ID: "enrolled", Type: document.Reported},
+		{ID: "lastContact", Type: document.Reported},
+		{ID: "id", Type: document.Text},
+		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "platform", held: "device.operating-system", Title: schemas.Label{EN: "Platform", NL: "Platform"},
-			Help: schemas.Label{
-				EN: "only devices whose operating system begins with this, as in iOS,Windows",
-				NL: "alleen apparaten waarvan het besturingssysteem zo begint, zoals iOS,Windows"}},
-		{ID: "ownership", Title: schemas.Label{EN: "Ownership", NL: "Eigendom"}, Attr: "device.ownership",
-			Help: schemas.Label{
-				EN: "only company or personal devices",
-				NL: "alleen apparaten van de organisatie (company) of privéapparaten (personal)"}},
+		{ID: "platform", held: "device.operating-system"},
+		{ID: "ownership", Attr: "device.ownership"},
 	},
 	rows: deviceInventoryRows,
 }
@@ -118,7 +107,7 @@ func deviceRow(d projections.Device) Row {
 			first(get("device.user-upn"), get("device.user-name"), get("device.user-id")),
 			get("device.compliance-state"), get("device.encrypted"), get("device.management-state"),
 			get("device.enrolled-at"),
-			get("device.last-contact"), text(d.Stream.UUID().String()), number(seq),
+			get("device.last-contact"), text(d.Stream.UUID().String()), sequence(seq),
 		),
 	}
 }

@@ -4,198 +4,186 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// Line is one statement about a report: what is stated, and what it says.
-type Line struct{ Label, Text string }
+// member is a member of JSON; v is nil for null.
+func member(id string, v any) document.Member { return document.Member{ID: id, JSON: schemas.JSON(v)} }
 
-// Lines returns the header as people read it, in its language.
-func (h Header) Lines() []Line {
-	l := func(en, nl string) string { return say(h.Lang, en, nl) }
-	out := []Line{{l("Report", "Rapport"), fmt.Sprintf("%s (%s)", h.Title, h.Report)}}
-	tenant := h.Tenant.String()
-	if h.TenantName != "" {
-		tenant = fmt.Sprintf("%s (%s)", h.TenantName, h.Tenant)
-	}
-	out = append(out, Line{l("Tenant", "Tenant"), tenant})
-	if h.Scope == AtMoment {
-		moment := l("as of the ledger sequence below", "per het onderstaande volgnummer")
-		if !h.Moment.IsZero() {
-			moment = LocalTime(h.Moment, h.Location)
+// times are the members of instants that are given, in UTC.
+func times(pairs ...any) (out []document.Member) {
+	for i := 0; i < len(pairs); i += 2 {
+		if t := pairs[i+1].(time.Time); !t.IsZero() {
+			out = append(out, member(pairs[i].(string), t.UTC().Format(time.RFC3339Nano)))
 		}
-		out = append(out, Line{l("As of", "Per"), moment})
-	} else {
-		out = append(out, Line{l("Period", "Periode"), h.period()})
-	}
-	out = append(out, Line{l("Time zone", "Tijdzone"), h.Location.String()})
-	filters := make([]string, len(h.Filters))
-	for i, g := range h.Filters {
-		filters[i] = g.Filter.Title.In(h.Lang) + ": " + g.text(h.Lang)
-	}
-	out = append(out,
-		Line{l("Filters", "Filters"), orNone(strings.Join(filters, "; "), h.Lang)},
-		Line{l("Purpose", "Doel"), orNone(h.Purpose, h.Lang)},
-		Line{l("Run by", "Uitgevoerd door"), h.By},
-		Line{l("Run at", "Uitgevoerd op"), LocalTime(h.Made, h.Location)},
-		Line{l("Ledger sequence", "Volgnummer van het grootboek"), h.sequence()},
-		Line{l("Checkpoint", "Controlepunt"), h.checkpoint()},
-		Line{l("Protected values", "Beschermde waarden"), h.protection()},
-	)
-	if h.Sample > 0 {
-		out = append(out, Line{l("Sample", "Steekproef"), fmt.Sprintf("%d, seed %d", h.Sample, h.Seed)})
 	}
 	return out
 }
 
-func (g Given) text(lang string) string {
-	if g.Filter.value != nil && g.Filter.ID != "attribute" {
-		return g.Filter.value(lang, strings.Join(g.Values, ","))
+// facts are the header in its language. Members do not depend on it, but for the title.
+func (h Header) facts() []document.Fact {
+	l := h.Language
+	out := []document.Fact{
+		{Label: l.Text("header.report"), Text: fmt.Sprintf("%s (%s)", h.Title, h.Report),
+			Members: []document.Member{member("report", h.Report), member("title", h.Title)}},
+		h.tenant(),
+		h.time(),
+		{Label: l.Text("header.time-zone"), Text: h.Location.String(),
+			Members: []document.Member{member("timeZone", h.Location.String())}},
+		{Members: []document.Member{member("language", l.Code())}},
+		h.filters(),
+		{Label: l.Text("header.purpose"), Text: orNone(h.Purpose, l),
+			Members: []document.Member{member("purpose", h.Purpose)}},
+		{Label: l.Text("header.by"), Text: h.By, Members: []document.Member{member("runBy", h.By)}},
+		{Label: l.Text("header.made"), Text: words.Instant(h.Made, h.Location), Members: times("runAt", h.Made)},
+		h.sequence(),
+		h.checkpoint(),
+		{Label: l.Text("header.protected"), Text: h.protection(),
+			Members: []document.Member{member("protectedValuesShown", h.Revealed)}},
 	}
-	words := make([]string, len(g.Values))
-	for i, v := range g.Values {
-		words[i] = Word(lang, g.Filter.Attr, v)
-		if g.Filter.value != nil {
-			words[i] = g.Filter.value(lang, v)
-		}
+	if h.Sample > 0 {
+		drawn := struct {
+			Rows int    `json:"rows"`
+			Seed uint64 `json:"seed"`
+		}{h.Sample, h.Seed}
+		out = append(out, document.Fact{Label: l.Text("header.sample"),
+			Text:    l.Text("header.sample.drawn", words.Args{"rows": h.Sample, "seed": h.Seed}),
+			Members: []document.Member{member("sample", drawn)}})
 	}
-	return strings.Join(words, ", ")
+	return out
 }
 
-func orNone(s, lang string) string {
+func (h Header) tenant() document.Fact {
+	f := document.Fact{Label: h.Language.Text("header.tenant"), Text: h.Tenant.String(),
+		Members: []document.Member{member("tenant", h.Tenant.String())}}
+	if h.TenantName != "" {
+		f.Text = fmt.Sprintf("%s (%s)", h.TenantName, h.Tenant)
+		f.Members = append(f.Members, member("tenantName", h.TenantName))
+	}
+	return f
+}
+
+// time is the period or the moment.
+func (h Header) time() document.Fact {
+	l := h.Language
+	f := document.Fact{Members: times("from", h.From, "to", h.To, "asOf", h.Moment)}
+	if h.Scope == OverPeriod {
+		f.Label, f.Text = l.Text("header.period"), h.period()
+		return f
+	}
+	f.Label, f.Text = l.Text("header.as-of"), l.Text("header.as-of.sequence")
+	if !h.Moment.IsZero() {
+		f.Text = words.Instant(h.Moment, h.Location)
+	}
+	return f
+}
+
+func (h Header) period() string {
+	l, from, to := h.Language, words.Instant(h.From, h.Location), words.Instant(h.To, h.Location)
+	switch {
+	case h.From.IsZero() && h.To.IsZero():
+		return l.Text("header.period.open")
+	case h.From.IsZero():
+		return l.Text("header.period.before", words.Args{"to": to})
+	case h.To.IsZero():
+		return l.Text("header.period.from", words.Args{"from": from})
+	default:
+		return l.Text("header.period.between", words.Args{"from": from, "to": to})
+	}
+}
+
+func (h Header) filters() document.Fact {
+	type given struct {
+		ID     string   `json:"filter"`
+		Values []string `json:"values"`
+	}
+	texts, values := make([]string, len(h.Filters)), make([]given, len(h.Filters))
+	for i, g := range h.Filters {
+		texts[i] = g.Filter.Title(h.Language) + ": " + g.text(h.Language)
+		values[i] = given{g.Filter.ID, g.Values}
+	}
+	return document.Fact{Label: h.Language.Text("header.filters"), Text: orNone(strings.Join(texts, "; "), h.Language),
+		Members: []document.Member{member("filters", values)}}
+}
+
+func (g Given) text(l *words.Language) string {
+	if g.Filter.shown != nil {
+		return g.Filter.shown(l, g.Values)
+	}
+	texts := make([]string, len(g.Values))
+	for i, v := range g.Values {
+		texts[i] = Word(l, g.Filter.Attr, v)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func orNone(s string, l *words.Language) string {
 	if s == "" {
-		return say(lang, "none", "geen")
+		return l.Text("header.none")
 	}
 	return s
 }
 
-func (h Header) period() string {
-	switch from, to := LocalTime(h.From, h.Location), LocalTime(h.To, h.Location); {
-	case h.From.IsZero() && h.To.IsZero():
-		return say(h.Lang, "no bounds, up to the ledger sequence", "onbegrensd, tot en met het volgnummer")
-	case h.From.IsZero():
-		return fmt.Sprintf(say(h.Lang, "before %s", "vóór %s"), to)
-	case h.To.IsZero():
-		return fmt.Sprintf(say(h.Lang, "from %s", "vanaf %s"), from)
-	default:
-		return fmt.Sprintf(say(h.Lang, "from %s up to, and not including, %s", "vanaf %s tot %s (dat tijdstip zelf niet meegerekend)"), from, to)
-	}
-}
-
-func (h Header) sequence() string {
+func (h Header) sequence() document.Fact {
+	f := document.Fact{Label: h.Language.Text("header.sequence")}
 	if h.Empty {
-		return say(h.Lang, "none: the views are empty", "geen: de overzichten zijn leeg")
+		f.Text, f.Members = h.Language.Text("header.sequence.empty"), []document.Member{member("ledgerSequence", nil)}
+		return f
 	}
-	return fmt.Sprint(h.Sequence)
+	f.Text, f.Members = fmt.Sprint(h.Sequence), []document.Member{member("ledgerSequence", h.Sequence)}
+	return f
 }
 
-func (h Header) checkpoint() string {
+func (h Header) checkpoint() document.Fact {
+	f := document.Fact{Label: h.Language.Text("header.checkpoint")}
 	if h.Checkpoint == "" {
-		return say(h.Lang, "none yet", "nog geen")
+		f.Text, f.Members = h.Language.Text("header.checkpoint.none"), []document.Member{member("checkpoint", nil)}
+		return f
 	}
-	return h.Checkpoint
+	f.Text, f.Members = h.Checkpoint, []document.Member{member("checkpoint", h.Checkpoint)}
+	return f
 }
 
 func (h Header) protection() string {
-	if !h.Personal {
-		return say(h.Lang, "this report has none", "dit rapport heeft er geen")
+	switch {
+	case !h.Personal:
+		return h.Language.Text("header.protected.none")
+	case h.Revealed:
+		return h.Language.Text("header.protected.shown")
 	}
-	if h.Revealed {
-		return say(h.Lang, "shown; this viewing is recorded in the ledger", "getoond; deze inzage is vastgelegd in het grootboek")
-	}
-	return fmt.Sprintf(say(h.Lang, "masked as %s", "afgeschermd als %s"), Bullets)
+	return h.Language.Text("header.protected.masked", words.Args{"mark": document.Bullets})
 }
 
-// Lines returns the totals as people read them.
-func (t Totals) Lines(h Header) []Line {
-	l := func(en, nl string) string { return say(h.Lang, en, nl) }
-	out := []Line{{l("Rows", "Regels"), fmt.Sprint(t.Rows)}}
-	if h.Sample > 0 {
-		out = append(out, Line{l("Drawn from", "Getrokken uit"), fmt.Sprintf(l("%d rows", "%d regels"), t.Population)})
+// facts are the totals in the header's language.
+func (t Totals) facts(h Header) []document.Fact {
+	l := h.Language
+	count := func(key, id string, n uint64) document.Fact {
+		return document.Fact{Label: l.Text(key), Text: fmt.Sprint(n), Members: []document.Member{member(id, n)}}
 	}
-	out = append(out, Line{l("Values masked", "Afgeschermde waarden"), fmt.Sprint(t.Masked)},
-		Line{l("Values erased", "Gewiste waarden"), fmt.Sprint(t.Erased)},
-		Line{l("Values expired", "Verlopen waarden"), fmt.Sprint(t.Expired)})
+	population := document.Fact{Members: []document.Member{member("population", t.Population)}}
+	if h.Sample > 0 {
+		population.Label = l.Text("totals.drawn-from")
+		population.Text = l.Text("totals.drawn-from.rows", words.Args{"rows": t.Population})
+	}
+	out := []document.Fact{
+		count("totals.rows", "rows", t.Rows), population, count("totals.masked", "valuesMasked", t.Masked),
+		count("totals.erased", "valuesErased", t.Erased), count("totals.expired", "valuesExpired", t.Expired),
+	}
 	if t.Lost > 0 {
-		out = append(out, Line{l("Values lost", "Verloren waarden"), fmt.Sprint(t.Lost)})
+		out = append(out, count("totals.lost", "valuesLost", t.Lost))
 	}
 	if t.NotGenuine > 0 {
-		out = append(out, Line{l("Values not genuine", "Waarden die niet echt zijn"), fmt.Sprintf(
-			l("%d (not sealed for the place in which they stand)",
-				"%d (niet verzegeld voor de plaats waar ze staan)"), t.NotGenuine)})
+		f := count("totals.not-genuine", "valuesNotGenuine", t.NotGenuine)
+		f.Text = l.Text("totals.not-genuine.count", words.Args{"count": t.NotGenuine})
+		out = append(out, f)
 	}
-	late := l("not counted for this report", "niet geteld in dit rapport")
+	late := document.Fact{Label: l.Text("totals.late"), Text: l.Text("totals.late.none"),
+		Members: []document.Member{member("lateArrivals", t.Late)}} // null: not counted for this report
 	if t.Late != nil {
-		late = fmt.Sprintf(l("%d (recorded more than 24 hours after the end of the period)", "%d (vastgelegd meer dan 24 uur na het einde van de periode)"), *t.Late)
+		late.Text = l.Text("totals.late.count", words.Args{"count": *t.Late})
 	}
-	return append(out, Line{l("Late arrivals", "Later binnengekomen"), late})
-}
-
-// headerJSON is the header in a program's form. Times are UTC; members do not depend on the language.
-type headerJSON struct {
-	Report     string       `json:"report"`
-	Title      string       `json:"title"`
-	Tenant     string       `json:"tenant"`
-	TenantName string       `json:"tenantName,omitempty"`
-	From       *string      `json:"from,omitempty"`
-	To         *string      `json:"to,omitempty"`
-	AsOf       *string      `json:"asOf,omitempty"`
-	TimeZone   string       `json:"timeZone"`
-	Language   string       `json:"language"`
-	Filters    []filterJSON `json:"filters"`
-	Purpose    string       `json:"purpose"`
-	By         string       `json:"runBy"`
-	Made       string       `json:"runAt"`
-	Sequence   *uint64      `json:"ledgerSequence"` // null: the views are empty
-	Checkpoint *string      `json:"checkpoint"`     // null: none yet
-	Revealed   bool         `json:"protectedValuesShown"`
-	Sample     *sampleJSON  `json:"sample,omitempty"`
-}
-
-type filterJSON struct {
-	ID     string   `json:"filter"`
-	Values []string `json:"values"`
-}
-
-type sampleJSON struct {
-	Rows int    `json:"rows"`
-	Seed uint64 `json:"seed"`
-}
-
-type totalsJSON struct {
-	Rows       uint64  `json:"rows"`
-	Population uint64  `json:"population"`
-	Masked     uint64  `json:"valuesMasked"`
-	Erased     uint64  `json:"valuesErased"`
-	Expired    uint64  `json:"valuesExpired"`
-	Lost       uint64  `json:"valuesLost,omitempty"`
-	NotGenuine uint64  `json:"valuesNotGenuine,omitempty"`
-	Late       *uint64 `json:"lateArrivals"` // null: not counted for this report
-}
-
-func (h Header) json() headerJSON {
-	stamp := func(t time.Time) *string {
-		if t.IsZero() {
-			return nil
-		}
-		s := t.UTC().Format(time.RFC3339Nano)
-		return &s
-	}
-	j := headerJSON{
-		Report: h.Report, Title: h.Title, Tenant: h.Tenant.String(), TenantName: h.TenantName, From: stamp(h.From), To: stamp(h.To),
-		AsOf: stamp(h.Moment), TimeZone: h.Location.String(), Language: h.Lang, Filters: []filterJSON{}, Purpose: h.Purpose, By: h.By,
-		Made: *stamp(h.Made), Revealed: h.Revealed,
-	}
-	for _, g := range h.Filters {
-		j.Filters = append(j.Filters, filterJSON{g.Filter.ID, g.Values})
-	}
-	if !h.Empty {
-		j.Sequence = &h.Sequence
-	}
-	if h.Checkpoint != "" {
-		j.Checkpoint = &h.Checkpoint
-	}
-	if h.Sample > 0 {
-		j.Sample = &sampleJSON{h.Sample, h.Seed}
-	}
-	return j
+	return append(out, late)
 }

@@ -46,8 +46,8 @@ const (
 	FieldSeed    = "seed"
 )
 
-// Problem is one thing that is wrong with a request. Given may hold a name of a person where it is a
-// filter's: then no text repeats it.
+// Problem is one thing that is wrong with a request. Given may hold a name of a person where it
+// is a filter's: then no text repeats it.
 type Problem struct {
 	Field   string
 	Filter  bool // Field is the id of a filter

@@ -4,38 +4,29 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// refusedCollection: what the ledger was offered and refused to hold. A refusal stream's count is a
-// state: the latest one in the period counts, and is shown once.
+// refusedCollection: what the ledger was offered and refused to hold. A refusal stream's count is
+// a state: the latest one in the period counts, and is shown once.
 var refusedCollection = Definition{
 	ID:    "refused-collection",
-	Title: schemas.Label{EN: "Collection refused", NL: "Geweigerde verzameling"},
-	About: schemas.Label{
-		EN: "What was offered and not collected, by rule: the latest count for each device or record concerned.",
-		NL: "Wat werd aangeboden en niet is verzameld, per regel: de laatste telling voor elk apparaat of gegeven.",
-	},
 	Scope: OverPeriod,
 	Columns: []Column{
-		{"time", schemas.Label{EN: "Time", NL: "Tijd"}, Instant},
-		{"rule", schemas.Label{EN: "Rule", NL: "Regel"}, Words},
-		{"category", schemas.Label{EN: "Category", NL: "Categorie"}, Words},
-		{"source", schemas.Label{EN: "Source", NL: "Bron"}, Words},
-		{"count", schemas.Label{EN: "Count", NL: "Aantal"}, Number},
-		{"sequence", schemas.Label{EN: "Seq.", NL: "Volgnr."}, Sequence},
+		{ID: "time", Type: document.Instant},
+		{ID: "rule", Type: document.Text},
+		{ID: "category", Type: document.Text},
+		{ID: "source", Type: document.Text},
+		{ID: "count", Type: document.Number},
+		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{
-		{ID: "rule", Title: schemas.Label{EN: "Rule", NL: "Regel"}, Attr: "refusal.rule", known: rules,
-			Help: schemas.Label{
-				EN: "only these rules, as in apps-on-personal-device",
-				NL: "alleen deze regels, zoals apps-on-personal-device"}},
-	},
-	rows: refusedRows,
+	Filters: []Filter{{ID: "rule", Attr: "refusal.rule", known: rules}},
+	rows:    refusedRows,
 }
 
 func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
@@ -62,7 +53,7 @@ func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			row := Row{Key: r.EventID.String(), Seq: r.Seq,
 				Cells: cells(instant(r.Occurred), of("refusal.rule", projections.Text(r.Rule), r.EventID),
 					of("refusal.category", projections.Text(r.Category), r.EventID), named(nameOfSource, r.Source),
-					number(r.Count), number(r.Seq))}
+					number(r.Count), sequence(r.Seq))}
 			if !yield(row, nil) {
 				return
 			}
@@ -71,4 +62,4 @@ func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 }
 
 // rules are those by which something can be refused: each has its word.
-func rules() []string { return slices.Sorted(maps.Keys(words["refusal.rule"])) }
+func rules() []string { return words.Default().Under("enum.refusal.rule.") }

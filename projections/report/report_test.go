@@ -11,13 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -45,7 +46,8 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func request(id, lang string) report.Request {
-	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.", By: "officer@example.test", Lang: lang,
+	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.",
+		By: "officer@example.test", Lang: lang,
 		Purpose: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
 }
 
@@ -92,12 +94,13 @@ func TestGolden(t *testing.T) {
 				}
 				golden(t, name+"."+lang+ext, b.Bytes())
 			}
-			write(".txt", func() error { return run().WriteTable(&b, 120) })
-			write(".people.csv", func() error { return run().WriteCSV(&b, report.People) })
+			write(".txt", func() error { return render.Table(&b, run().Document(), 120) })
+			write(".html", func() error { return render.HTML(&b, run().Document()) })
+			write(".people.csv", func() error { return render.PeopleCSV(&b, run().Document()) })
 			if lang == "en" {
-				write(".wide.txt", func() error { return run().WriteTable(&b, 0) })
-				write(".machine.csv", func() error { return run().WriteCSV(&b, report.Machine) })
-				write(".json", func() error { return run().WriteJSON(&b) })
+				write(".wide.txt", func() error { return render.Table(&b, run().Document(), 0) })
+				write(".machine.csv", func() error { return render.MachineCSV(&b, run().Document()) })
+				write(".json", func() error { return render.JSON(&b, run().Document()) })
 				if !json.Valid(b.Bytes()) {
 					t.Errorf("%s is no JSON", name)
 				}
@@ -106,18 +109,18 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestThePeriodIsHalfOpen: an action at the first instant of November in Amsterdam is November's, whatever the language.
+// TestThePeriodIsHalfOpen: an action at the first instant of November in Amsterdam is November's,
+// whatever the language.
 func TestThePeriodIsHalfOpen(t *testing.T) {
 	s := theStory(t)
 	db := s.Load()
-	ams := report.Location("nl")
 	count := func(from, to string) (n uint64, late uint64) {
 		r := request("admin-actions", "nl")
 		var err error
-		if r.From, err = report.ParseTime("from", from, ams); err != nil {
+		if r.From, err = report.ParseTime("from", from, amsterdam); err != nil {
 			t.Fatal(err)
 		}
-		if r.To, err = report.ParseTime("to", to, ams); err != nil {
+		if r.To, err = report.ParseTime("to", to, amsterdam); err != nil {
 			t.Fatal(err)
 		}
 		rep, err := report.Run(t.Context(), db, s, r)
@@ -155,7 +158,7 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := rep.WriteJSON(&b); err != nil {
+	if err := render.JSON(&b, rep.Document()); err != nil {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{"anna@", "Fatima", "192.0.2.7", "lost on", "sealed:"} {
@@ -169,13 +172,13 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 	if len(s.Calls) != 0 {
 		t.Error("tokens were opened")
 	}
-	if err := rep.WriteJSON(&b); !errors.Is(err, report.ErrRead) {
+	if err := render.JSON(&b, rep.Document()); !errors.Is(err, report.ErrRead) {
 		t.Errorf("a second reading gave %v", err)
 	}
 }
 
-// Whoever writes a forged event takes the cells of its values, and no report from anybody: every other value is shown,
-// and the report says how many are not genuine.
+// Whoever writes a forged event takes the cells of its values, and no report from anybody: every
+// other value is shown, and the report says how many are not genuine.
 func TestAValueThatIsNotGenuineTakesOneCell(t *testing.T) {
 	whole, s := theStory(t), theStory(t)
 	table := func(s *chtest.Story) (string, report.Totals) {
@@ -184,7 +187,7 @@ func TestAValueThatIsNotGenuineTakesOneCell(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := rep.WriteTable(&b, 100); err != nil {
+		if err := render.Table(&b, rep.Document(), 100); err != nil {
 			t.Fatal(err)
 		}
 		totals, done := rep.Totals()
@@ -229,19 +232,19 @@ func TestATokenOutOfPlaceIsNotOpened(t *testing.T) {
 		attr  string
 		token schemas.Token
 		event uuid.UUID
-		state report.State
+		state document.State
 	}{
-		"in its place":         {"action.actor-ip", token, header.Event, report.Shown},
-		"as another attribute": {"action.actor-upn", token, header.Event, report.NotGenuine},
-		"in another event":     {"action.actor-ip", token, id("elsewhere"), report.NotGenuine},
-		"cut short":            {"action.actor-ip", token[:len(token)-3], header.Event, report.NotGenuine},
+		"in its place":         {"action.actor-ip", token, header.Event, document.Shown},
+		"as another attribute": {"action.actor-upn", token, header.Event, document.NotGenuine},
+		"in another event":     {"action.actor-ip", token, id("elsewhere"), document.NotGenuine},
+		"cut short":            {"action.actor-ip", token[:len(token)-3], header.Event, document.NotGenuine},
 	} {
 		s.Calls = nil
 		v := report.ValueOf(c.attr, projections.Text(c.token), c.event)
 		if err := report.OpenValues(t.Context(), s, []*report.Value{&v}); err != nil {
 			t.Fatal(err)
 		}
-		if asked := len(s.Calls) > 0; v.State != c.state || asked != (c.state == report.Shown) {
+		if asked := len(s.Calls) > 0; v.State != c.state || asked != (c.state == document.Shown) {
 			t.Errorf("%s: %s, the vault was asked: %t", name, v.State.Name(), asked)
 		}
 	}
@@ -252,9 +255,12 @@ func TestASampleCanBeRepeated(t *testing.T) {
 	s := chtest.NewStory(t)
 	const n = 700
 	for i := range n {
-		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))), "2026-10-01T08:00:00Z", "", actorAnna,
+		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("a", i))),
+			"2026-10-01T08:00:00Z", "", actorAnna,
 			val{Attr: "action.verb", V: "create"}, val{Attr: "action.actor-upn", V: "anna@example.test", Alias: anna},
-			val{Attr: "action.actor-ip", V: "192.0.2.7", Alias: anna}, val{Attr: "action.reason", V: "because", Alias: fatima}, val{Attr: "action.application-name", V: "portal", Alias: anna})
+			val{Attr: "action.actor-ip", V: "192.0.2.7", Alias: anna},
+			val{Attr: "action.reason", V: "because", Alias: fatima},
+			val{Attr: "action.application-name", V: "portal", Alias: anna})
 	}
 	db := s.Load()
 	run := func(sample int, seed uint64) (string, report.Totals) {
@@ -365,13 +371,15 @@ func TestEmptyViews(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := rep.WriteTable(&b, 80); err != nil || !strings.Contains(b.String(), "Er is niets gevonden") {
+		if err := render.Table(&b, rep.Document(), 80); err != nil ||
+			!strings.Contains(b.String(), "Er is niets gevonden") {
 			t.Errorf("%s: %v\n%s", d.ID, err, b.String())
 		}
 	}
 }
 
-// TestMachineCSVIsExact: what a program reads is what the ledger holds, formulas, quotes and leading zeros included.
+// TestMachineCSVIsExact: what a program reads is what the ledger holds, formulas, quotes and
+// leading zeros included.
 func TestMachineCSVIsExact(t *testing.T) {
 	s := theStory(t)
 	db := s.Load()
@@ -380,7 +388,7 @@ func TestMachineCSVIsExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := rep.WriteCSV(&b, report.Machine); err != nil {
+	if err := render.MachineCSV(&b, rep.Document()); err != nil {
 		t.Fatal(err)
 	}
 	lines, err := csv.NewReader(&b).ReadAll()
@@ -403,7 +411,8 @@ func TestHeaderLiesBesideMachineCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := errors.Join(rep.WriteCSV(&bytes.Buffer{}, report.Machine), rep.WriteHeader(&b)); err != nil {
+	if err := errors.Join(render.MachineCSV(&bytes.Buffer{}, rep.Document()),
+		render.Header(&b, rep.Document())); err != nil {
 		t.Fatal(err)
 	}
 	var got struct {
@@ -417,16 +426,8 @@ func TestHeaderLiesBesideMachineCSV(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Header.LedgerSequence != uint64(len(s.Events)-1) || got.Header.RunBy == "" || got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
+	if got.Header.LedgerSequence != uint64(len(s.Events)-1) || got.Header.RunBy == "" ||
+		got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
 		t.Errorf("got %s", b.String())
-	}
-}
-
-func TestDefaultLocation(t *testing.T) {
-	if l := report.Location("nl").String(); l != "Europe/Amsterdam" {
-		t.Errorf("nl: %s", l)
-	}
-	if l := report.Location("en"); l != time.UTC {
-		t.Errorf("en: %s", l)
 	}
 }

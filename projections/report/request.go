@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Request is what somebody asks of the ledger.
@@ -26,7 +27,8 @@ type Request struct {
 	AsOfSeq    *uint64   // the ledger sequence to compute at; nil: as far as the views are
 	AsOf       time.Time // AtMoment reports: the moment; zero: now
 	Location   *time.Location
-	Lang       string            // "en" or "nl"; "" is "en"
+	Lang       string            // code of one of the languages of Words; "" is words.Base
+	Words      *words.Set        // nil: the languages of the program
 	Filters    map[string]string // by filter id, several values separated by commas
 	Purpose    string
 	Sample     int // rows to draw at random; 0: all
@@ -36,14 +38,20 @@ type Request struct {
 	Now        time.Time // when it is run; zero: the clock
 }
 
-// Location returns where a language's people live by default: Amsterdam for Dutch, else UTC.
-func Location(lang string) *time.Location {
-	if lang == "nl" {
-		if l, err := time.LoadLocation("Europe/Amsterdam"); err == nil {
-			return l
-		}
+// languages are those that the report may be in.
+func (r Request) languages() *words.Set {
+	if r.Words != nil {
+		return r.Words
 	}
-	return time.UTC
+	return words.Default()
+}
+
+// language is the one that the report is in.
+func (r Request) language() (*words.Language, bool) {
+	if r.Lang == "" {
+		return r.languages().Base(), true
+	}
+	return r.languages().Language(r.Lang)
 }
 
 // Validate joins everything that is wrong with the request, each a *Problem.
@@ -64,8 +72,8 @@ func (r Request) Validate() error {
 	if r.By == "" {
 		fail(Problem{Field: FieldBy, Code: Missing})
 	}
-	if r.Lang != "" && r.Lang != "en" && r.Lang != "nl" {
-		fail(Problem{Field: FieldLang, Code: Unknown, Given: r.Lang, Known: []string{"en", "nl"}})
+	if _, ok := r.language(); !ok {
+		fail(Problem{Field: FieldLang, Code: Unknown, Given: r.Lang, Known: r.languages().Codes()})
 	}
 	if d.Scope == AtMoment && !r.From.IsZero() {
 		fail(Problem{Field: FieldFrom, Code: NotHere, Known: []string{FieldAsOf}})
@@ -182,8 +190,8 @@ func heldValues(
 }
 
 // ParseTime reads a date or a time for a field; its error is a *Problem: "2026-03-01" is its
-// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at all,
-// is refused with the way to say it.
+// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at
+// all, is refused with the way to say it.
 func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil

@@ -16,10 +16,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// LateAfter is how long after the end of what a report covers an event may be recorded before it counts as a late
-// arrival: one that a report made on the following day did not have.
+// LateAfter is how long after the end of what a report covers an event may be recorded before it
+// counts as a late arrival: one that a report made on the following day did not have.
 const LateAfter = 24 * time.Hour
 
 // MaxSample is the largest sample: it is held in memory.
@@ -38,7 +40,7 @@ type Header struct {
 	From, To   time.Time // OverPeriod; zero ends are open
 	Moment     time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
 	Location   *time.Location
-	Lang       string
+	Language   *words.Language
 	Filters    []Given
 	Purpose    string
 	By         string
@@ -66,11 +68,14 @@ type Totals struct {
 	Erased     uint64
 	Expired    uint64
 	Lost       uint64
-	NotGenuine uint64  // values that were not sealed for the place in which they stand
-	Late       *uint64 // rows recorded later than LateAfter after the end of what is covered; nil: the report has no such end
+	NotGenuine uint64 // values that were not sealed for the place in which they stand
+
+	// Rows recorded later than LateAfter after the end of what is covered; nil: the report has no
+	// such end.
+	Late *uint64
 }
 
-// Report is a report that can be written once, by one of its Write methods or by ranging over Rows.
+// Report is a report that can be read once, as a Document or by ranging over Rows.
 type Report struct {
 	Header  Header
 	Columns []Column
@@ -83,9 +88,10 @@ type Report struct {
 	done    bool
 }
 
-// Run validates the request and asks the views which sequence they have reached; rows are read while the report is
-// written, and ctx must live as long. Without an opener, or without Reveal, protected values are masked and counted.
-// A sequence that the views have not reached is an error: the answer could change.
+// Run validates the request and asks the views which sequence they have reached; rows are read
+// while the report is written, and ctx must live as long. Without an opener, or without Reveal,
+// protected values are masked and counted. A sequence that the views have not reached is an
+// error: the answer could change.
 func Run(ctx context.Context, reader Reader, opener projections.Opener, r Request) (*Report, error) {
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
@@ -103,11 +109,9 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 			return fail(ahead(seq, through, any))
 		}
 	}
-	if r.Lang == "" {
-		r.Lang = "en"
-	}
+	l, _ := r.language()
 	if r.Location == nil {
-		r.Location = Location(r.Lang)
+		r.Location = l.Location()
 	}
 	if r.Now.IsZero() {
 		r.Now = time.Now()
@@ -118,10 +122,10 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 	}
 	rep := &Report{
 		Header: Header{
-			Report: d.ID, Title: d.Title.In(r.Lang), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
-			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Lang: r.Lang, Purpose: r.Purpose, By: r.By, Made: r.Now,
-			Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Personal: d.Personal, Revealed: r.Reveal && opener != nil && d.Personal,
-			Sample: r.Sample, Seed: r.Seed,
+			Report: d.ID, Title: d.Title(l), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
+			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Language: l, Purpose: r.Purpose, By: r.By,
+			Made: r.Now, Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Personal: d.Personal,
+			Revealed: r.Reveal && opener != nil && d.Personal, Sample: r.Sample, Seed: r.Seed,
 		},
 		Columns: d.Columns, def: d,
 	}
@@ -160,7 +164,8 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 // ErrRead: a report can be written once.
 var ErrRead = errors.New("the report was read already: run it again")
 
-// Rows yields the report's rows, opened, and ends at its first error. Totals are complete when it has ended.
+// Rows yields the report's rows, opened, and ends at its first error. Totals are complete when it
+// has ended.
 func (r *Report) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if r.read {
@@ -174,7 +179,8 @@ func (r *Report) Rows() iter.Seq2[Row, error] {
 				return
 			}
 			if len(row.Cells) != len(r.Columns) {
-				yield(Row{}, fmt.Errorf("report %s: a row has %d cells for %d columns", r.def.ID, len(row.Cells), len(r.Columns)))
+				yield(Row{}, fmt.Errorf("report %s: a row has %d cells for %d columns", r.def.ID, len(row.Cells),
+					len(r.Columns)))
 				return
 			}
 			r.count(row)
@@ -189,8 +195,56 @@ func (r *Report) Rows() iter.Seq2[Row, error] {
 	}
 }
 
-// Totals returns what was counted, and whether the last row has been read: before that, and after an error, it is not
-// all.
+// Document returns the report as its renderers see it; what it yields are Rows.
+func (r *Report) Document() *document.Document {
+	l := r.Header.Language
+	d := &document.Document{
+		Language: l, Location: r.Header.Location, Organisation: r.Header.TenantName, Title: r.Header.Title,
+		About: r.def.About(l), Notes: r.notes(), Header: r.Header.facts(),
+		Totals: func() ([]document.Fact, bool) { return r.totals.facts(r.Header), r.done },
+	}
+	for _, c := range r.Columns {
+		d.Columns = append(d.Columns, document.Column{
+			ID: c.ID, Title: l.Text("column." + c.ID), Type: c.Type, List: c.List, Parts: c.Parts})
+	}
+	d.Rows = func(yield func(document.Row, error) bool) {
+		for row, err := range r.Rows() {
+			if err != nil {
+				yield(document.Row{}, err)
+				return
+			}
+			out := document.Row{Cells: make([]document.Cell, len(row.Cells))}
+			for i, c := range row.Cells {
+				for _, v := range c {
+					out.Cells[i] = append(out.Cells[i], v.In(l))
+				}
+			}
+			if !yield(out, nil) {
+				return
+			}
+		}
+	}
+	return d
+}
+
+// notes say how the report is read.
+func (r *Report) notes() (notes []string) {
+	l, zone := r.Header.Language, r.Header.Location
+	instants := slices.ContainsFunc(r.Columns, func(c Column) bool { return c.Type == document.Instant })
+	if instants && zone != time.UTC {
+		notes = append(notes, l.Text("note.times", words.Args{"zone": zone}))
+	}
+	if r.Header.Personal && !r.Header.Revealed {
+		notes = append(notes, l.Text("note.masked", words.Args{"mark": document.Bullets}))
+	}
+	if r.Header.Personal {
+		notes = append(notes, l.Text("note.states"))
+	}
+	return notes
+}
+
+// Totals returns what was counted, and whether the last row has been read: before that, and after
+// an error, it is not all.
 func (r *Report) Totals() (Totals, bool) { return r.totals, r.done }
 
 func (r *Report) count(row Row) {
@@ -198,15 +252,15 @@ func (r *Report) count(row Row) {
 	for _, c := range row.Cells {
 		for _, v := range c {
 			switch v.State {
-			case Masked:
+			case document.Masked:
 				r.totals.Masked++
-			case Erased:
+			case document.Erased:
 				r.totals.Erased++
-			case Expired:
+			case document.Expired:
 				r.totals.Expired++
-			case Lost:
+			case document.Lost:
 				r.totals.Lost++
-			case NotGenuine:
+			case document.NotGenuine:
 				r.totals.NotGenuine++
 			}
 		}
@@ -278,9 +332,10 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 	}
 }
 
-// sample draws Header.Sample rows and yields them in the report's order. A row's chance hangs on the seed and its key
-// alone: the same seed draws the same rows of the same population, however it was paged, and an auditor can repeat it:
-// the rows whose SHA-256(seed as 8 bytes, big-endian ‖ key) are smallest.
+// sample draws Header.Sample rows and yields them in the report's order. A row's chance hangs on
+// the seed and its key alone: the same seed draws the same rows of the same population, however
+// it was paged, and an auditor can repeat it: the rows whose SHA-256(seed as 8 bytes, big-endian
+// ‖ key) are smallest.
 func (r *Report) sample(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		h := &drawn{}

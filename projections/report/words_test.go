@@ -1,65 +1,20 @@
 package report_test
 
 import (
-	"encoding/json"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-func TestGuard(t *testing.T) {
-	for _, c := range []struct {
-		cell    string
-		guarded bool
-	}{
-		{"", false}, {"iPhone", false}, {"31612345678", false}, {"a=b", false}, {"●●●", false}, {"  plain", false}, {"'already", false},
-		{"=1+1", true}, {"+31612345678", true}, {"-5", true}, {"@SUM(A1)", true}, {"\tx", true}, {"\rx", true}, {"\nx", true},
-		{"＝1", true}, {"＋31", true}, {"－1", true}, {"＠x", true}, {"﹢1", true}, {"﹣1", true}, {"−1", true},
-		{" =1", true}, {"\u00a0=1", true}, {"\u200b=1", true}, {"\ufeff@x", true}, {"\u3000＝x", true},
-	} {
-		got := report.Guard(c.cell)
-		if want := c.cell; got != want && !c.guarded || c.guarded && got != "'"+want {
-			t.Errorf("Guard(%q) = %q, guarded should be %v", c.cell, got, c.guarded)
-		}
-	}
-}
-
-var formula = regexp.MustCompile("^[\\s\\p{Z}\\x{200b}-\\x{200f}\\x{2060}\\x{feff}\\x00]*[=+\\-@\t\r＝＋－＠]")
-
-func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"=x", " +1", "\u200b@a", "plain", "\tx", "＝", "\x00=1", "\f+"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		g := report.Guard(s)
-		if formula.MatchString(g) {
-			t.Errorf("%q is taken for a formula", g)
-		}
-		if g != s && g != "'"+s {
-			t.Errorf("%q became %q", s, g)
-		}
-	})
-}
-
-func FuzzVisible(f *testing.F) {
-	f.Add("a\x1b[2Jb")
-	f.Add("\u202egnp.exe")
-	f.Fuzz(func(t *testing.T, s string) {
-		v := report.Visible(s)
-		if !utf8.ValidString(v) || strings.ContainsAny(v, "\x1b\n\r\x00\u202e\u2066\x7f\u009b") {
-			t.Errorf("%q still steers a terminal: %q", s, v)
-		}
-	})
-}
-
 func TestTheDoubleHour(t *testing.T) {
-	ams := report.Location("nl")
-	a, b := report.LocalTime(at("2026-10-25T00:30:00Z"), ams), report.LocalTime(at("2026-10-25T01:30:00Z"), ams)
+	a, b := words.Instant(at("2026-10-25T00:30:00Z"), amsterdam), words.Instant(at("2026-10-25T01:30:00Z"), amsterdam)
 	if a != "2026-10-25 02:30:00 +02:00" || b != "2026-10-25 02:30:00 +01:00" {
 		t.Errorf("the double hour reads %s and %s", a, b)
 	}
@@ -70,7 +25,7 @@ func TestTheDoubleHour(t *testing.T) {
 		{"2026-03-29T02:30", "", "skipped"}, {"2026-03-29T03:00", "2026-03-29T01:00:00Z", ""},
 		{"2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z", ""}, {"yesterday", "", "no time"},
 	} {
-		got, err := report.ParseTime("from", c.in, ams)
+		got, err := report.ParseTime("from", c.in, amsterdam)
 		switch {
 		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) ||
 			!strings.Contains(err.Error(), "from")):
@@ -81,36 +36,18 @@ func TestTheDoubleHour(t *testing.T) {
 	}
 }
 
-// TestDutchWords keeps apart what the law and the products keep apart.
+// The Dutch words keep apart what the law and the products keep apart: a wipe of a device is
+// never "gegevenswissing", which is the erasure of Art. 17, nor is "voldoet" ever "compatibel".
 func TestDutchWords(t *testing.T) {
-	var dutch []string
-	label := func(l schemas.Label) {
-		if l.EN == "" || l.NL == "" {
-			t.Errorf("%+v lacks a language", l)
-		}
-		dutch = append(dutch, l.NL)
-	}
-	for _, d := range report.Definitions() {
-		label(d.Title)
-		label(d.About)
-		for _, c := range d.Columns {
-			label(c.Title)
-		}
-		for _, f := range d.Filters {
-			label(f.Title)
-			label(f.Help)
-		}
-	}
-	word := func(attr, value string) string { return report.Word("nl", attr, value) }
+	word := func(attr, value string) string { return report.Word(dutch, attr, value) }
 	for _, a := range schemas.Default().Attributes() {
-		dutch = append(dutch, a.Label.NL)
 		if a.Shape == nil || a.Shape.Kind == "words" { // parts of names, no values
 			continue
 		}
 		for _, v := range a.Shape.Values {
 			w := word(a.ID, v)
-			dutch = append(dutch, w)
-			if strings.HasPrefix(v, "wipe") && (!strings.Contains(w, "op afstand wissen") || strings.Contains(w, "gegevenswissing")) {
+			if strings.HasPrefix(v, "wipe") &&
+				(!strings.Contains(w, "op afstand wissen") || strings.Contains(w, "gegevenswissing")) {
 				t.Errorf("%s %s is %q in Dutch", a.ID, v, w)
 			}
 			if strings.HasPrefix(v, "retire") && !strings.Contains(w, "buiten gebruik stellen") {
@@ -119,31 +56,118 @@ func TestDutchWords(t *testing.T) {
 		}
 	}
 	for attr, want := range map[[2]string]string{
-		{"device.compliance-state", "compliant"}: "voldoet", {"device.compliance-state", "noncompliant"}: "voldoet niet",
-		{"request.right", "erasure"}: "gegevenswissing", {"request.right", "restriction"}: "beperking",
-		{"action.operation", "wipe ManagedDevice"}: "op afstand wissen", {"action.operation", "Retire ManagedDevice"}: "buiten gebruik stellen",
-		{"action.operation", "Create DeviceCompliancePolicy"}: "aanmaken: nalevingsbeleid", {"action.operation", "assignDeviceHealthScript DeviceHealthScript"}: "toewijzen: herstelscript",
-		{"action.operation", "Wipe Something"}: "Wipe Something", {"action.operation", "Created MobileApp"}: "Created MobileApp",
+		{"device.compliance-state", "compliant"}:                            "voldoet",
+		{"device.compliance-state", "noncompliant"}:                         "voldoet niet",
+		{"request.right", "erasure"}:                                        "gegevenswissing",
+		{"request.right", "restriction"}:                                    "beperking",
+		{"action.operation", "wipe ManagedDevice"}:                          "op afstand wissen",
+		{"action.operation", "Retire ManagedDevice"}:                        "buiten gebruik stellen",
+		{"action.operation", "Create DeviceCompliancePolicy"}:               "aanmaken: nalevingsbeleid",
+		{"action.operation", "assignDeviceHealthScript DeviceHealthScript"}: "toewijzen: herstelscript",
+		{"action.operation", "Wipe Something"}:                              "Wipe Something",
+		{"action.operation", "Created MobileApp"}:                           "Created MobileApp",
+		{"action.target-type", "MobileApp"}:                                 "app",
+		{"action.target-type", "Unheard"}:                                   "Unheard",
+		{"device.name", "compliant"}:                                        "compliant",
 	} {
 		if got := word(attr[0], attr[1]); got != want {
 			t.Errorf("%v is %q in Dutch, want %q", attr, got, want)
 		}
 	}
-	for _, s := range dutch {
+	for _, key := range words.Default().Keys("") {
+		if strings.HasPrefix(key, "dsar.") { // projections/dsar looks at its own
+			continue
+		}
+		s := dutch.Text(key)
 		for _, never := range []string{"compatib", "compliant", "anoniem", "onomkeerbaar", "certificaat van"} {
 			if strings.Contains(strings.ToLower(s), never) {
-				t.Errorf("%q says %q", s, never)
+				t.Errorf("%s: %q says %q", key, s, never)
+			}
+		}
+	}
+}
+
+// The texts of reports are those of the reports that there are, and the words of values those of
+// vocabularies.
+func TestTextsOfReportsAreOfSomething(t *testing.T) {
+	want := map[string]bool{"report.access-package.title": true, "filter.aliases": true}
+	for _, d := range report.Definitions() {
+		want["report."+d.ID+".title"], want["report."+d.ID+".about"] = true, true
+		for _, c := range d.Columns {
+			want["column."+c.ID] = true
+		}
+		for _, f := range d.Filters {
+			want["filter."+f.ID], want["report."+d.ID+".filter."+f.ID] = true, true
+		}
+	}
+	for _, s := range []document.State{document.Erased, document.Expired, document.Withheld, document.Lost,
+		document.NotGenuine, document.Masked} {
+		want["state."+s.Name()] = true
+	}
+	for _, prefix := range []string{"report.", "column.", "filter.", "state."} {
+		for _, key := range words.Default().Keys(prefix) {
+			if !want[key] {
+				t.Errorf("%s is a text of nothing", key)
+			}
+			delete(want, key)
+		}
+	}
+	for key := range want {
+		t.Errorf("%s has no text", key)
+	}
+	for _, key := range words.Default().Keys("enum.") {
+		of := strings.TrimPrefix(key, "enum.")
+		known := strings.HasPrefix(of, "source.")
+		for _, a := range schemas.Default().Attributes() {
+			value, found := strings.CutPrefix(of, a.ID+".")
+			known = known || found && a.Shape != nil && a.MayStandOpen(schemas.JSON(value))
+		}
+		if !known {
+			t.Errorf("%s is a word for a value of no vocabulary", key)
+		}
+	}
+}
+
+// A cell holds what its column says: a writer that has types, as for a spreadsheet's cells, may
+// rely on it.
+func TestCellsAreOfTheirColumnsType(t *testing.T) {
+	s := theStory(t)
+	db := s.Load()
+	for name, req := range theReports("en") {
+		rep, err := report.Run(t.Context(), db, s, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc := rep.Document()
+		for row, err := range doc.Rows {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, c := range doc.Columns {
+				if len(row.Cells[i]) > 1 && !c.List {
+					t.Errorf("%s: %s holds %d values", name, c.ID, len(row.Cells[i]))
+				}
+				for _, v := range row.Cells[i] {
+					if v.Type != c.Type && c.Type != document.Mixed {
+						t.Errorf("%s: %s holds type %d, its column is of type %d", name, c.ID, v.Type, c.Type)
+					}
+					if v.State != document.Shown && (v.JSON != nil || v.Word != "" || !v.Time.IsZero()) {
+						t.Errorf("%s: %s holds what it does not show", name, c.ID)
+					}
+				}
 			}
 		}
 	}
 }
 
 func TestChangesForPeople(t *testing.T) {
-	v := report.Value{Attr: "action.changes", JSON: json.RawMessage(`[{"name":"a","old":null,"new":""},{"name":"b","withheld":true},{"name":"c","old":{"x":1},"new":[1]}]`)}
-	if got, want := v.People("nl", time.UTC), `a: (geen) → (leeg); b: (niet bewaard); c: {"x":1} → [1]`; got != want {
+	v := report.ValueOf("action.changes", `[{"name":"a","old":null,"new":""},{"name":"b","withheld":true},`+
+		`{"name":"c","old":{"x":1},"new":[1]}]`, uuid.Nil)
+	if got, want := v.People(dutch, time.UTC), `a: (geen) → (leeg); b: (niet bewaard); c: {"x":1} → [1]`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := (report.Value{Attr: "device.storage-total", JSON: json.RawMessage("127870000000")}).People("nl", time.UTC); got != "127,9 GB" {
+	size := report.ValueOf("device.storage-total", "127870000000", uuid.Nil)
+	if got := size.People(dutch, time.UTC); got != "127,9 GB" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -157,10 +181,14 @@ func TestValidate(t *testing.T) {
 		spoil func(*report.Request)
 		says  []string
 	}{
-		"unknown report": {func(r *report.Request) { r.Report = "rankings" }, []string{"rankings", "device-inventory"}},
-		"no tenant":      {func(r *report.Request) { r.Tenant = [16]byte{} }, []string{"tenant", "missing"}},
-		"no purpose":     {func(r *report.Request) { r.Purpose = " " }, []string{"purpose", "missing"}},
-		"backwards": {func(r *report.Request) { r.From, r.To = at("2026-02-01T00:00:00Z"), at("2026-02-01T00:00:00Z") },
+		"unknown report": {func(r *report.Request) { r.Report = "rankings" },
+			[]string{"rankings", "device-inventory"}},
+		"no tenant":  {func(r *report.Request) { r.Tenant = [16]byte{} }, []string{"tenant", "missing"}},
+		"no purpose": {func(r *report.Request) { r.Purpose = " " }, []string{"purpose", "missing"}},
+		"backwards": {func(r *report.Request) {
+			r.From, r.To = at("2026-02-01T00:00:00Z"),
+				at("2026-02-01T00:00:00Z")
+		},
 			[]string{"to", "backward"}},
 		"as-of": {func(r *report.Request) {
 			r.AsOf = at("2026-02-01T00:00:00Z")
@@ -184,8 +212,8 @@ func TestValidate(t *testing.T) {
 		},
 			[]string{"rule", "unknown", "location"}},
 		"two devices": {func(r *report.Request) {
-			r.Report, r.Filters = "device-history",
-				map[string]string{"device": "d9428888-122b-4af0-a6c1-0305e82c3301,d9428888-122b-4af0-a6c1-0305e82c3302"}
+			two := id("one").String() + "," + id("two").String()
+			r.Report, r.Filters = "device-history", map[string]string{"device": two}
 		}, []string{"device", "too many"}},
 		"negative": {func(r *report.Request) { r.Sample = -1 }, []string{"sample", "negative"}},
 		"nobody":   {func(r *report.Request) { r.By = "" }, []string{"by", "missing"}},

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ledgerline/ledgerline/schemas"
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 func TestALongChangeIsCutAndTheRestKept(t *testing.T) {

@@ -320,7 +320,7 @@ func (f *fact) change(t *target, raw []record.Members, name, old, new, field str
 }
 
 func knownAt(a []string, i int) string {
-	if i >= len(a) || record.IsNothing(a[i]) {
+	if i >= len(a) || schemas.Nothing(a[i]) {
 		return ""
 	}
 	return a[i]

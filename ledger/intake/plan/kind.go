@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
@@ -29,14 +30,14 @@ type Kind interface {
 	Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (Content, error)
 }
 
-// Content is what a kind knows of one of its streams. Its plaintext is used no longer than
-// maxStateAge.
+// Content is what a kind knows of one of its streams. The engine keeps it no longer than plaintext
+// may be used without asking the vault again.
 type Content any
 
 // KindForm is how one source writes records of a kind, and how they are read.
 type KindForm struct {
 	source.Form
-	// Parse puts a record into the kind's terms. A *fieldError fails that record alone.
+	// Parse puts a record into the kind's terms. A *record.FieldError fails that record alone.
 	Parse func(Parsing) (Record, error)
 }
 

@@ -5,7 +5,7 @@ import "time"
 // Dating is how records are dated that tell no time of their own.
 type Dating struct {
 	At time.Time
-	// proven says that the records are of that time. A modification time proves no age: copying
+	// Proven says that the records are of that time. A modification time proves no age: copying
 	// changes it.
 	Proven bool
 }

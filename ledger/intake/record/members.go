@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Record is one record, decoded one level deep, and its properties where it has them.
@@ -43,7 +45,7 @@ func (m Members) Text(name string) string {
 
 // Known returns a member as text, "" also for a placeholder.
 func (m Members) Known(name string) string {
-	if s := m.Text(name); !IsNothing(s) {
+	if s := m.Text(name); !schemas.Nothing(s) {
 		return s
 	}
 	return ""

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Shapes reads members that must have a shape: an object, a list of objects, a list of texts, a
@@ -51,7 +53,7 @@ func Absent(raw json.RawMessage) bool {
 		return true
 	}
 	text, ok := AsText(raw)
-	return ok && raw[0] == '"' && IsNothing(text)
+	return ok && raw[0] == '"' && schemas.Nothing(text)
 }
 
 // Object reads a member that is an object; nil where it is absent.

@@ -12,11 +12,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// A fieldError confines a failure to one record and names its field, never its content.
+// FieldError confines a failure to one record and names its field, never its content.
 type FieldError struct{ Field, Reason string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
@@ -35,18 +34,6 @@ const maxText = 32 << 10
 
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
-// nothing holds, lower-cased, the texts by which sources say that there is no value, in any field.
-// Those of one field alone ("unknown") are the catalogue's.
-var nothing = map[string]bool{
-	"": true, "<null>": true, "null": true, "[redacted]": true, "redacted@email.com": true, zeroGUID: true,
-}
-
-// IsNothing reports whether the text means "not reported" everywhere.
-func IsNothing(s string) bool {
-	s = strings.TrimSpace(s)
-	return len(s) <= len(zeroGUID) && nothing[strings.ToLower(s)]
-}
-
 // IsEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
 // what isNothing knows.
 func IsEmpty(raw json.RawMessage) bool {
@@ -64,7 +51,7 @@ func IsEmpty(raw json.RawMessage) bool {
 		if at, ok := ParseTime(s); ok && at.IsZero() {
 			return true
 		}
-		return IsNothing(s)
+		return schemas.Nothing(s)
 	}
 }
 
@@ -154,7 +141,7 @@ func Normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	if s == "" && a.EmptyIsNone {
 		return nil, Emptied, nil
 	}
-	if IsNothing(s) || isPlaceholder(a, s) || identifies(a) && vault.Junk(s) {
+	if schemas.Nothing(s) || isPlaceholder(a, s) || identifies(a) && schemas.Junk(s) {
 		return nil, Unreported, nil
 	}
 	switch a.Type {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // decode reads the text of a record, in the form of its source.
@@ -139,7 +140,7 @@ func SourceTenants(rec record.Record) (out []record.NamedText) {
 	for _, n := range []record.NamedText{{Field: "tenantId", Value: rec.Text("tenantId")},
 		{Field: "properties.AADTenantId", Value: rec.Properties.Text("AADTenantId")},
 		{Field: "resourceId", Value: resource}} {
-		if !record.IsNothing(n.Value) {
+		if !schemas.Nothing(n.Value) {
 			out = append(out, record.NamedText{Field: n.Field, Value: strings.ToLower(n.Value)})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 const (
@@ -242,7 +243,7 @@ func testPersonModel(t *testing.T, f Factory) {
 				object := rapid.SampledFrom([]string{"", "unknown", "a", "b", "c"}).Draw(rt, "object")
 				upn := rapid.SampledFrom([]string{"", "[REDACTED]", "x", "y"}).Draw(rt, "upn")
 				real := func(s string) string {
-					if vault.Junk(s) {
+					if schemas.Junk(s) {
 						return s
 					}
 					return fmt.Sprintf("%s-%d@voorbeeld.nl", s, run)
@@ -251,7 +252,7 @@ func testPersonModel(t *testing.T, f Factory) {
 				if err != nil {
 					return err
 				}
-				known := func(s string) bool { return !vault.Junk(s) }
+				known := func(s string) bool { return !schemas.Junk(s) }
 				var want uuid.UUID
 				var found bool
 				switch {

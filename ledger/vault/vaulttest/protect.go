@@ -135,17 +135,13 @@ func testSealNames(t *testing.T, f Factory) {
 	e := NewEnv(t, f)
 	c, err := schemas.Load(fstest.MapFS{
 		"attributes/x.yaml": {Data: []byte(`
-- {id: x.name, identifiability: identified, key: person, role: user, class: inventory, type: text, form: text,
-  label: {en: a, nl: a}}
-- {id: x.taste, identifiability: identified, key: person, role: user, class: apps, type: text, form: text,
-  label: {en: a, nl: a}}
-- {id: x.serial, identifiability: pseudonymous, key: device-owner, class: inventory, type: text, form: text,
-  label: {en: a, nl: a}}
+- {id: x.name, identifiability: identified, key: person, role: user, class: inventory, type: text, form: text}
+- {id: x.taste, identifiability: identified, key: person, role: user, class: apps, type: text, form: text}
+- {id: x.serial, identifiability: pseudonymous, key: device-owner, class: inventory, type: text, form: text}
 `)},
 		"types/thing.seen.v1.yaml": {Data: []byte(`
 type: thing.seen.v1
 form: state
-label: {en: a, nl: a}
 roles: [{role: user, class: inventory}, {role: user, class: apps}]
 fields: {/set/name: x.name, /set/taste: x.taste, /set/serial: x.serial}
 `)},

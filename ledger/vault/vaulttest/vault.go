@@ -24,7 +24,8 @@ func RunVault(t *testing.T, f Factory) {
 		"OtherProcess": testOtherProcess,
 		"StaleView":    testStaleView, "SlotFirst": testSlotFirst, "SlotOfPeriod": testSlotOfPeriod,
 		"SlotOfRest": testSlotOfRest,
-		"Ledger":     testLedger, "Lost": testLost, "Claims": testClaims, "ForgettingModel": testForgettingModel,
+		"Ledger":     testLedger, "Accounts": testAccounts, "Lost": testLost, "Claims": testClaims,
+		"ForgettingModel": testForgettingModel,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, f) })
 	}

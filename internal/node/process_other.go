@@ -1,6 +1,0 @@
-//go:build !linux && !darwin
-
-package node
-
-// processStart is not asked for here: the lock alone says who holds a directory.
-func processStart(int) string { return "" }

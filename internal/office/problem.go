@@ -1,0 +1,28 @@
+package office
+
+import "errors"
+
+// Codes of a Problem. How each is put into words is the door's business.
+var (
+	ErrMissing = errors.New("missing")       // it is needed: one of Known
+	ErrUnknown = errors.New("unknown")       // it is none of Known
+	ErrNone    = errors.New("there is none") // there is no tenant yet
+)
+
+// Fields of what is asked for.
+const (
+	FieldTenant   = "tenant"   // its name
+	FieldZone     = "zone"     // an IANA name
+	FieldReceived = "received" // a day up to today: Known is today, and the tenant's time zone
+)
+
+// Problem is one thing that is wrong with what was asked. It unwraps to its code.
+type Problem struct {
+	Field string
+	Code  error
+	Given string
+	Known []string // no more than the one who asks may know of
+}
+
+func (p *Problem) Error() string { return p.Field + ": " + p.Code.Error() }
+func (p *Problem) Unwrap() error { return p.Code }

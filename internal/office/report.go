@@ -1,0 +1,239 @@
+package office
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Ids of the filters whose values people name in words of their own.
+const (
+	filterDevice = "device"
+	filterActor  = "actor"
+)
+
+// Patience says how long a report waits for the views to reach the ledger's end.
+type Patience struct {
+	Longest time.Duration // 0: it reports on what the views hold
+	Waiting func()        // called now and then meanwhile; may be nil
+}
+
+// Question is a report that may be made: nothing is left to refuse, and nothing was recorded yet.
+// It is of one tenant.
+type Question struct {
+	o       *Office
+	p       access.Principal
+	request report.Request
+	views   confined
+}
+
+// Ask prepares a report of the tenant. The request's filters name devices and actors as people do;
+// its tenant and who asks are filled in. Masked reports are authorised too. A wait that ended too
+// early is an ErrViewsBehind.
+func (o *Office) Ask(
+	ctx context.Context, p access.Principal, tenant uuid.UUID, r report.Request, wait Patience,
+) (*Question, error) {
+	do := access.ReadMasked
+	if r.Reveal {
+		do = access.Reveal
+	}
+	if err := p.Can(do, tenant); err != nil {
+		return nil, err
+	}
+	l, _, err := o.acts()
+	if err != nil {
+		return nil, err
+	}
+	t, err := o.cfg.Vault.TenantByID(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	r.Tenant, r.TenantName, r.By = t.ID, t.Name, p.Login
+	if err := o.resolve(ctx, l, tenant, r.Filters); err != nil {
+		return nil, err
+	}
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	views, err := o.cfg.Views(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if wait.Longest > 0 {
+		within, cancel := context.WithTimeout(ctx, wait.Longest)
+		defer cancel()
+		if _, err := WaitForViews(within, l, views, wait.Waiting); err != nil {
+			return nil, err
+		}
+	}
+	if r.AsOfSeq == nil { // fixed now, so that the access recorded and the header name the same sequence
+		if seq, ok, err := views.Through(ctx); err != nil {
+			return nil, err
+		} else if ok {
+			r.AsOfSeq = &seq
+		}
+	}
+	q := &Question{o, p, r, confined{views, tenant}}
+	return q, r.Check(ctx, q.views)
+}
+
+// Answer records the access, where protected values are to be seen, and returns the report.
+func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
+	var opener projections.Opener // none: protected values stay masked
+	if r := q.request; r.Reveal {
+		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Text: r.Purpose, Filters: map[string]any{}}
+		for k, f := range r.Filters {
+			purpose.Filters[k] = f
+		}
+		if r.AsOfSeq != nil {
+			purpose.Seq = *r.AsOfSeq
+		}
+		session, err := q.o.cfg.Custody.Access(ctx, q.p, purpose)
+		if err != nil {
+			return nil, err
+		}
+		opener = sessionOpener{session}
+	}
+	return report.Run(ctx, q.views, opener, q.request)
+}
+
+// resolve turns what people call devices and actors into the ledger's own ids, in place.
+func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, filters map[string]string) error {
+	if given := filters[filterDevice]; given != "" {
+		var streams []string
+		for part := range strings.SplitSeq(given, ",") {
+			s, err := o.device(ctx, l, tenant, strings.TrimSpace(part))
+			if err != nil {
+				return err
+			}
+			streams = append(streams, string(s))
+		}
+		filters[filterDevice] = strings.Join(streams, ",")
+	}
+	if given := filters[filterActor]; given != "" {
+		aliases, err := o.actor(ctx, tenant, given)
+		if err != nil {
+			return err
+		}
+		filters[filterActor] = strings.Join(aliases, ",")
+	}
+	return nil
+}
+
+var errNoDevice = &report.Problem{Field: filterDevice, Filter: true, Code: report.NoDevice}
+
+// device returns the tenant's device that is called so: its stream or that stream's uuid, as a
+// report printed it, or its id at the source. One that the tenant does not have is no such device.
+func (o *Office) device(ctx context.Context, l Ledger, tenant uuid.UUID, given string) (schemas.Stream, error) {
+	s := schemas.Stream(given)
+	if s.Kind() != "device" {
+		found, err := o.deviceOfSource(ctx, tenant, given)
+		if found != "" || err != nil {
+			return found, err
+		}
+		id, err := uuid.Parse(given)
+		if err != nil {
+			return "", errNoDevice
+		}
+		s = schemas.NewStream("device", id)
+	}
+	for r, err := range l.ReadStream(ctx, s, 0) {
+		if err != nil {
+			return "", err
+		}
+		if m, err := schemas.ParseMetadata(r.Metadata); err == nil && m.Tenant == tenant {
+			return s, nil
+		}
+	}
+	return "", errNoDevice
+}
+
+// deviceOfSource returns the device of that id at the source, "" for none.
+func (o *Office) deviceOfSource(ctx context.Context, tenant uuid.UUID, id string) (found schemas.Stream, err error) {
+	err = o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+		for _, h := range []vault.DeviceHint{{IntuneID: id}, {DirectoryID: id}} {
+			dev, ok, err := tx.FindDevice(h)
+			if errors.Is(err, vault.ErrErasedSubject) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if ok {
+				found = dev.Stream
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// actor turns what a person is called into the aliases under which they acted; aliases of the
+// tenant, as a report or the stream shows them, are taken as they are.
+func (o *Office) actor(ctx context.Context, tenant uuid.UUID, given string) ([]string, error) {
+	var aliases []string
+	err := o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		if aliases, err = actedAs(tx, given); err == nil && len(aliases) == 0 {
+			aliases, err = knownAliases(tx, given)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(aliases) == 0 {
+		return nil, &report.Problem{Field: filterActor, Filter: true, Code: report.Nobody}
+	}
+	return aliases, nil
+}
+
+// actedAs returns the aliases under which those acted who are known by that name.
+func actedAs(tx *vault.Tx, name string) (aliases []string, err error) {
+	persons, err := tx.FindPersons(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range persons {
+		found, err := tx.Aliases(p.ID, "audit-actor")
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range found {
+			if !slices.Contains(aliases, a.ID.String()) {
+				aliases = append(aliases, a.ID.String())
+			}
+		}
+	}
+	return aliases, nil
+}
+
+// knownAliases returns what is given, where that is aliases of the tenant and nothing else.
+func knownAliases(tx *vault.Tx, given string) (aliases []string, err error) {
+	for part := range strings.SplitSeq(given, ",") {
+		id, err := uuid.Parse(strings.TrimSpace(part))
+		if err != nil {
+			return nil, nil
+		}
+		switch _, err := tx.AliasOwner(id); {
+		case errors.Is(err, vault.ErrNotFound):
+			return nil, nil
+		case err != nil && !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired):
+			return nil, fmt.Errorf("find the actor: %w", err)
+		}
+		aliases = append(aliases, id.String())
+	}
+	return aliases, nil
+}

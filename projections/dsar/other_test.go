@@ -1,0 +1,33 @@
+package dsar_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
+	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// TestARecordOfAnyKindSaysWhatItHolds: a kind that the page has no part for is shown with its
+// values, in words, as far as they can be.
+func TestARecordOfAnyKindSaysWhatItHolds(t *testing.T) {
+	s := chtest.NewStory(t)
+	hers := id("fatima account")
+	s.Add("account.observed.v1", schemas.NewStream("account", id("her account")), "2026-10-25T08:00:00Z", "",
+		subjects(as("user", hers)), val{Attr: "account.display-name", V: "Fatima <b>el Amrani", Alias: hers},
+		val{Attr: "account.enabled", V: true}, val{Attr: "account.user-type", V: "guest"})
+	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: 1, Aliases: []dsar.Alias{{ID: hers}}}
+	for lang, want := range map[string][]string{
+		"en": {"Display name: Fatima &lt;b&gt;el Amrani", "Account enabled: yes", "Kind of user: guest"},
+		"nl": {"Weergavenaam: Fatima &lt;b&gt;el Amrani", "Account ingeschakeld: ja", "Soort gebruiker: gast"},
+	} {
+		_, files, _ := build(t, config(s.Load(), s, lang), p)
+		page := string(files[map[string]string{"en": "02-your-data.html", "nl": "02-uw-gegevens.html"}[lang]])
+		for _, text := range want {
+			if !strings.Contains(page, text) {
+				t.Errorf("the page does not say %q", text)
+			}
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
+)
+
+// People writes the value for people: words of the language, times in loc, sizes with a unit.
+func (v Value) People(l *words.Language, loc *time.Location) string {
+	switch {
+	case v.State != Shown:
+		return v.State.Word(l)
+	case v.Type == Instant:
+		return words.Instant(v.Time, loc)
+	case v.Type == Changes:
+		return v.changes(l)
+	case v.Word != "":
+		return v.Word
+	}
+	if s, ok := String(v.JSON); ok {
+		if v.Type == Reported {
+			if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+				return words.Instant(t, loc)
+			}
+		}
+		return s
+	}
+	switch {
+	case string(v.JSON) == "true":
+		return l.Text("value.yes")
+	case string(v.JSON) == "false":
+		return l.Text("value.no")
+	case v.Type == Bytes:
+		if n, err := strconv.ParseFloat(string(v.JSON), 64); err == nil {
+			return l.Size(n)
+		}
+	case v.Type == Object:
+		return objectText(v.JSON)
+	}
+	return string(v.JSON)
+}
+
+// String returns the string that valid JSON is, and whether it is one; null is the empty one.
+func String(raw json.RawMessage) (string, bool) {
+	if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1]), true // most are written as they are
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}
+
+// Lines writes the value as People does, a list of changes one by one.
+func (v Value) Lines(l *words.Language, loc *time.Location) []string {
+	cs := ChangesIn(v.JSON)
+	if v.State != Shown || v.Type != Changes || cs == nil {
+		return []string{v.People(l, loc)}
+	}
+	lines := make([]string, len(cs))
+	for i, c := range cs {
+		lines[i] = c.Line(l)
+	}
+	return lines
+}
+
+// objectText writes an object by the members that people know it by, else as JSON.
+func objectText(raw json.RawMessage) string {
+	var o struct{ Name, DisplayName, Version string }
+	if json.Unmarshal(raw, &o) == nil && o.Name+o.DisplayName != "" {
+		return strings.TrimSpace(o.Name + o.DisplayName + " " + o.Version)
+	}
+	return string(raw)
+}
+
+// Exact writes the value for machines: a string as it is, anything else as its JSON, an instant
+// in UTC. What is not shown is its state in brackets, in every language.
+func (v Value) Exact() string {
+	switch {
+	case v.State != Shown:
+		return "(" + v.State.Name() + ")"
+	case v.Type == Instant:
+		return schemas.Time(v.Time)
+	}
+	if s, ok := String(v.JSON); ok {
+		return s
+	}
+	return string(v.JSON)
+}
+
+// Raw returns the value's JSON; an instant in UTC, and what is not shown as {"state":"erased"}.
+func (v Value) Raw() json.RawMessage {
+	switch {
+	case v.State != Shown:
+		return schemas.JSON(struct {
+			State string `json:"state"`
+		}{v.State.Name()})
+	case v.Type == Instant:
+		return schemas.JSON(v.Time.UTC().Format(time.RFC3339Nano))
+	}
+	return v.JSON
+}
+
+// Raw returns the cell's JSON: of one value that value, of several an array, so that none can be
+// mistaken for two.
+func (c Cell) Raw() json.RawMessage {
+	if len(c) == 1 {
+		return c[0].Raw()
+	}
+	b := []byte{'['}
+	for i, v := range c {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, v.Raw()...)
+	}
+	return append(b, ']')
+}
+
+// People writes a cell of the column for people, in one line.
+func (c Column) People(cell Cell, d *Document) string {
+	sep := "; "
+	if c.Parts {
+		sep = " "
+	}
+	parts := make([]string, len(cell))
+	for i, v := range cell {
+		parts[i] = v.People(d.Language, d.Location)
+	}
+	return strings.Join(parts, sep)
+}
+
+// Local writes an instant for machines, in the document's zone with its offset.
+func (d *Document) Local(t time.Time) string {
+	return t.In(d.Location).Format("2006-01-02T15:04:05.000-07:00")
+}

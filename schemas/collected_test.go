@@ -1,0 +1,54 @@
+package schemas
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestJunk(t *testing.T) {
+	for _, v := range []string{"", " ", "0", "0000", "00000000-0000-0000-0000-000000000000",
+		"{00000000-0000-0000-0000-000000000000}",
+		"00:00:00:00:00:00", "unknown", "Unknown", "[REDACTED]", "redacted@email.com", "<null>", "NULL",
+		"To Be Filled By O.E.M.",
+		"Default string", "System Serial Number", "ffffffff-ffff-ffff-ffff-ffffffffffff"} {
+		if !Junk(v) {
+			t.Errorf("%q should identify nobody", v)
+		}
+	}
+	for _, v := range []string{"C02XL0GTJGH5", "a@b.nl", "10", "5a14a52f-0f3b-4d12-9fac-2d2b1c1a8e33",
+		"unknown.person@example.org", "f"} {
+		if Junk(v) {
+			t.Errorf("%q identifies", v)
+		}
+	}
+}
+
+// What is told apart by name alone is written as it is compared, each once, and every category of
+// what is never collected has a word for people.
+func TestWhatIsCollectedIsWrittenAsItIsCompared(t *testing.T) {
+	c := readCollected()
+	for what, texts := range map[string]map[string]bool{"nothing": c.nothing, "junk": c.junk} {
+		for text := range texts {
+			if text != strings.ToLower(strings.TrimSpace(text)) {
+				t.Errorf("%s: %q is never equal to what is compared", what, text)
+			}
+		}
+	}
+	for field, category := range c.never {
+		if field != strings.ToLower(field) || NeverCollected(strings.ToUpper(field)) != category {
+			t.Errorf("never-collected: %q is not found whatever its case", field)
+		}
+		if !Default().MustAttribute("refusal.category").MayStandOpen(JSON(category)) {
+			t.Errorf("never-collected: %q is no category that a refusal can tell", category)
+		}
+	}
+	for text, want := range map[string]bool{" [REDACTED] ": true, "<Null>": true, "": true, "unknown": false,
+		"0": false} {
+		if Nothing(text) != want {
+			t.Errorf("%q means nothing in any field: %v", text, !want)
+		}
+	}
+	if NeverCollected("serialNumber") != "" {
+		t.Error("a serial number is never collected")
+	}
+}
