@@ -160,7 +160,7 @@ func run(t *rapid.T, w *world, files map[string]string) (Summary, error) {
 }
 
 // TestImportingAgainAppendsNothing: whatever part of it was imported, in whatever order and
-// portions, once all was imported together nothing of it is new any more, in any order and portions.
+// portions, once all was imported together nothing is new any more, in any order and portions.
 func TestImportingAgainAppendsNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, false)
