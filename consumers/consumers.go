@@ -13,6 +13,9 @@
 // adminaction.recorded.v1; adminaction.continued.v1 has further targets of it,
 // adminaction.supplemented.v1 what its first telling lacked, adminaction.disputed.v1 what another
 // tells otherwise.
+//
+// A message, its topic, key and headers are message.go; what is skipped is told from what comes by
+// window.go (repetitions) and run.go (what the relay has not noted), and counted by foreign.go.
 package consumers
 
 import (

@@ -2,8 +2,9 @@
 // its three servers on one machine, and the other commands feed it, follow it, report
 // from it and answer data subjects.
 //
-// It is the only place where adapters are wired to the rooms that use them,
-// and where people are spoken to.
+// It reads flags, asks package office for what people want and package node for what this
+// machine runs, and prints what they return. It decides and keeps nothing. It trusts whoever
+// may read the data directory, as far as accounts do not say otherwise.
 package main
 
 import (

@@ -19,8 +19,8 @@ type placedPosition struct {
 	raw    []byte
 }
 
-// What is looked at from the end of ledger.position backwards, at most. What lies before that
-// counts as lost, and then everything in the topics is compared with the ledger.
+// maxPositions is how many records are looked at from the end of ledger.position backwards. What
+// lies before them counts as lost, and then everything in the topics is compared with the ledger.
 const maxPositions = 1 << 17
 
 // SavePosition notes the end of a round in ledger.position, and returns the offset where it lies.

@@ -22,7 +22,7 @@ const fetchWait = 250 * time.Millisecond
 // of all partitions at once holds as many.
 const fetchBytes = 2 << 20
 
-// Partition of a topic of events.
+// TopicPartition is a partition of a topic of events.
 type TopicPartition struct {
 	Topic     string
 	TopicID   uuid.UUID // changes when the topic is recreated; zero where the broker has no topic ids

@@ -98,9 +98,13 @@ func OpenPublished(ctx context.Context, cfg PublishedConfig) (*Published, error)
 	return p, nil
 }
 
-// Ledger returns whose events they are, Through the anchor up to which they were noted.
-func (p *Published) Ledger() uuid.UUID       { return p.ledger }
+// Ledger returns whose events they are.
+func (p *Published) Ledger() uuid.UUID { return p.ledger }
+
+// Through returns the anchor up to which they were noted.
 func (p *Published) Through() schemas.Anchor { return p.through }
+
+// Counts returns what has been met so far.
 func (p *Published) Counts() PublishedCounts { return p.counts }
 
 // Doubted is how many newer positions were passed over: they name what the topics do not hold.

@@ -15,7 +15,7 @@ import (
 func TestAnUnreadableBrokerIsKeptWhereItIsNeeded(t *testing.T) {
 	cfg := Config{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), KeepBroker: true,
 		Kafka: &kafka.Config{Addr: "127.0.0.1:0", Open: true}}
-	layout := filepath.Join(cfg.Dir, kafkaDir, "layout")
+	layout := filepath.Join(cfg.Dir, KafkaDir, "layout")
 	if err := os.MkdirAll(filepath.Dir(layout), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestAnUnreadableBrokerIsKeptWhereItIsNeeded(t *testing.T) {
 	}
 	aside := func() int {
 		t.Helper()
-		found, err := filepath.Glob(filepath.Join(cfg.Dir, kafkaDir+".unreadable-*", "layout"))
+		found, err := filepath.Glob(filepath.Join(cfg.Dir, KafkaDir+".unreadable-*", "layout"))
 		if err != nil {
 			t.Fatal(err)
 		}

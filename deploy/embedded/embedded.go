@@ -25,10 +25,10 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// The servers' folders in Config.Dir.
+// The servers' folders in Config.Dir. Without the broker's there are no topics.
 const (
 	EventStoreDir = "eventstore"
-	kafkaDir      = "kafka"
+	KafkaDir      = "kafka"
 	ClickHouseDir = "clickhouse"
 	authorityDir  = "tls"
 )
@@ -154,7 +154,7 @@ const (
 // startKafka moves a directory that cannot be read aside: the relay fills
 // the new one from the ledger.
 func startKafka(ctx context.Context, cfg Config) (*kafka.Server, error) {
-	dir := filepath.Join(cfg.Dir, kafkaDir)
+	dir := filepath.Join(cfg.Dir, KafkaDir)
 	kc := *cfg.Kafka
 	kc.Dir, kc.Logger = dir, cfg.Logger.With("server", "kafka")
 	srv, err := kafka.Start(ctx, kc)

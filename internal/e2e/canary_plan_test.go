@@ -138,7 +138,7 @@ func (c *canary) of(attributes ...string) string {
 	return c.text
 }
 
-// person is somebody whom records name.
+// canaryPerson is somebody whom records name.
 type canaryPerson struct {
 	in                   keeper
 	id, upn, name, email *canary

@@ -135,15 +135,15 @@ func (f *facts) checkLedger(t testing.TB, ctx context.Context, p parts) bool {
 	return true
 }
 
-// awaitRelay waits until the relay has noted the last event: the views may have been there first,
-// when topics or index are made again. signed is the metadata of e with the origin of the event
-// that is stored: the order of members in data is that of the draft's values, which decoding does
-// not keep.
+// signed is the metadata of e with the origin of the event that is stored: the order of members in
+// data is that of the draft's values, which decoding does not keep.
 func signed(e schemas.Event, r schemas.Envelope, k schemas.OriginKey) []byte {
 	e.Data = r.Data
 	return schemas.Sign(e, r.Revision, k).Metadata
 }
 
+// awaitRelay waits until the relay has noted the last event: the views may have been there first,
+// when topics or index are made again.
 func (f *facts) awaitRelay(t testing.TB, ctx context.Context, p parts) {
 	last := f.events[len(f.events)-1]
 	for {

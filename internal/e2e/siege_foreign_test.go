@@ -279,7 +279,7 @@ func firstDifference(want, got []string) string {
 	return ""
 }
 
-// state is what status says.
+// siegeStatus is what status says.
 type siegeStatus struct {
 	Relay         struct{ Events, Lag uint64 }
 	Views         struct{ Applied uint64 }

@@ -118,7 +118,7 @@ func (c *camp) ledger(env ...string) *node {
 	return n
 }
 
-// finding is what one attack came to.
+// attacked is what one attack came to.
 type attacked struct{ Name, Outcome string }
 
 // assault runs every attack as the stranger and returns what each came to.

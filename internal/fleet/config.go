@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// A Config describes a fleet. Fill one with Defaults and change what matters.
+// A Config describes a fleet. Fill one with Sized and change what matters.
 type Config struct {
 	// Seed decides everything that the other fields leave open.
 	Seed uint64
@@ -71,10 +71,7 @@ type Config struct {
 	Foreign int
 }
 
-// Defaults describes 1,000 devices over 30 days from 1 March 2026.
-func Defaults() Config { return Sized(1000) }
-
-// Sized is Defaults for another number of devices, with people and actions in
+// Sized describes so many devices over 30 days from 1 March 2026, with people and actions in
 // proportion.
 func Sized(devices int) Config {
 	return Config{

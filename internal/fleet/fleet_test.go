@@ -301,7 +301,7 @@ func TestWriteStopsAndReports(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	if err := Defaults().Validate(); err != nil {
+	if err := Sized(1000).Validate(); err != nil {
 		t.Fatal(err)
 	}
 	err := Config{Domain: "contoso.com", Tenant: "x", PersonalShare: 2, Malformed: -1}.Validate()

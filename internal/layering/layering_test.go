@@ -1,6 +1,6 @@
 // Package layering asserts which package may import which, so that the rooms of docs/DESIGN.md §3
 // stay rooms, that they are small and their lines narrow, that the domain packages name no flag,
-// and that comments name pages that are there.
+// and that comments, pages and the Makefile name what is there.
 package layering
 
 import (

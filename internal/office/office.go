@@ -103,7 +103,7 @@ func anywhere(p access.Principal, do access.Action) error {
 	return p.Can(do, p.Tenants[0])
 }
 
-// Owners tells whom aliases of a tenant name; those that name nobody any more are left out.
+// owners tells whom aliases of a tenant name; those that name nobody any more are left out.
 func owners(v *vault.Vault) func(context.Context, uuid.UUID, []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
 	return func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
 		out := map[uuid.UUID]schemas.Owner{}

@@ -8,7 +8,6 @@ package retry
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -18,47 +17,9 @@ import (
 type Policy struct {
 	First   time.Duration // bounds the first pause; above 0
 	Longest time.Duration // bounds every pause; at least First
-
-	// Attempts is how often Do tries at most; 0 is until it succeeds or ctx ends.
-	Attempts int
 }
 
-// Do calls attempt until it returns nil, or an error that Final marks, or as often as the policy
-// allows, or ctx ends. It returns the last error, and beside it ctx's where that ended the wait.
-func (p Policy) Do(ctx context.Context, attempt func(context.Context) error) error {
-	pauses := p.Begin()
-	for n := 1; ; n++ {
-		err := attempt(ctx)
-		var last *final
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &last):
-			return last.err
-		case n == p.Attempts:
-			return err
-		}
-		if ended := pauses.Wait(ctx); ended != nil {
-			return errors.Join(err, ended)
-		}
-	}
-}
-
-// final marks an error that no repetition mends.
-type final struct{ err error }
-
-func (f *final) Error() string { return f.err.Error() }
-func (f *final) Unwrap() error { return f.err }
-
-// Final has Do return err at once, as it is. Final(nil) is nil.
-func Final(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &final{err}
-}
-
-// Begin returns the policy's pauses from the first on, for loops that look at more than an error.
+// Begin returns the policy's pauses from the first on.
 func (p Policy) Begin() *Pauses { return &Pauses{policy: p, most: p.First} }
 
 // Pauses are the pauses of one loop. They belong to its goroutine.

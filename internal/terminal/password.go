@@ -11,7 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// LeastPassword is the least number of characters of a password that a person chooses.
+// LeastPassword is the least number of characters of a password that a person chooses, for an
+// account of package accounts, which asks for as many itself, or for a user of the event store.
 const LeastPassword = 12
 
 // What is wrong with a password that was given.

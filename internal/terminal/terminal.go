@@ -2,8 +2,8 @@
 // one, how wide the screen is, a line that says how far long work is, tables and sizes that are
 // read easily, a password that is typed unseen.
 //
-// It keeps nothing. It trusts no text that it shows: what would steer a terminal is to be made
-// visible first (Visible).
+// It keeps nothing. It trusts its callers with what it shows: what sources wrote may steer a
+// terminal, and is made visible where it is written (projections/report/render).
 package terminal
 
 import (

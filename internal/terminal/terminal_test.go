@@ -93,15 +93,6 @@ func TestTextIsWrappedAtBlanksAndNeverInACharacter(t *testing.T) {
 	}
 }
 
-func TestATerminalObeysNoTextThatIsShown(t *testing.T) {
-	for text, want := range map[string]string{"a\x1b[2Jb": `a\u001b[2Jb`, "a\u202eb": `a\u202eb`, "a\xffb": `a\ufffdb`,
-		"👩‍👧 Zoë": "👩‍👧 Zoë"} {
-		if got := Visible(text); got != want {
-			t.Errorf("%q is shown as %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestAWordIsQuotedWhereAShellNeedsIt(t *testing.T) {
 	for word, want := range map[string]string{"": "''", "/srv/ledger": "/srv/ledger", "my ledger": "'my ledger'",
 		"it's": `'it'\''s'`, "$x": "'$x'"} {

@@ -3,8 +3,6 @@ package terminal
 import (
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 )
@@ -87,30 +85,6 @@ func cutAt(line string, columns int) int {
 		return blank
 	}
 	return fits
-}
-
-// Visible returns text that a terminal shows and does not obey: control characters, direction
-// marks and bytes that are no UTF-8 are written as escapes.
-func Visible(text string) string {
-	if !strings.ContainsFunc(text, steers) && utf8.ValidString(text) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if steers(r) || r == utf8.RuneError {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// steers reports whether a rune steers a terminal or the direction of text. The joiners do not:
-// names and emoji need them.
-func steers(r rune) bool {
-	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' ||
-		r == '\u2028' || r == '\u2029'
 }
 
 // Word returns a word of a command line, in quotes where a shell needs some.

@@ -247,7 +247,7 @@ func TestATenantIsRecordedWhereSomebodyElseWasFirst(t *testing.T) {
 	}
 }
 
-// found is what checking the ledger tells of each event.
+// check returns what checking the ledger tells of each event.
 func (b *bench) check() (out map[ledger.Place]ledger.Found) {
 	b.t.Helper()
 	out = map[ledger.Place]ledger.Found{}

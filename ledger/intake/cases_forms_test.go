@@ -129,8 +129,7 @@ func TestDocumentedOperationNamesStandOpen(t *testing.T) {
 	}
 }
 
-// wrongShapes are devices with a member of another type than it has, and the field that the
-// failure must name.
+// A device with a member of another type than it has fails, and the failure names the field.
 func TestAMemberOfTheWrongTypeFailsItsDevice(t *testing.T) {
 	for _, c := range []struct{ member, field, hint string }{
 		{`"detectedApps":"System.Object[]"`, "detectedApps", "-Depth"},

@@ -7,5 +7,8 @@
 // there are, and the Opener for what is in a token. Values of others are never opened: they are
 // counted as withheld. Names, addresses and words of others never enter the package.
 //
+// A table of a page is made in view.go, those of a device in devices.go; whose a value is decides
+// judge.go; which files there are, write.go; every text stands in schemas/words, under dsar.
+//
 // The content is that of docs/OFFICER.md §2. See DESIGN.md beside this file.
 package dsar

@@ -403,31 +403,3 @@ func TestMachineCSVIsExact(t *testing.T) {
 		t.Errorf("got %q", lines)
 	}
 }
-
-func TestHeaderLiesBesideMachineCSV(t *testing.T) {
-	s := theStory(t)
-	rep, err := report.Run(t.Context(), s.Load(), s, request("refused-collection", "en"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := errors.Join(render.MachineCSV(&bytes.Buffer{}, rep.Document()),
-		render.Header(&b, rep.Document())); err != nil {
-		t.Fatal(err)
-	}
-	var got struct {
-		Header struct {
-			LedgerSequence uint64
-			RunBy          string
-			Checkpoint     *string
-		}
-		Totals *struct{ Rows int }
-	}
-	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
-		t.Fatal(err)
-	}
-	if got.Header.LedgerSequence != uint64(len(s.Events)-1) || got.Header.RunBy == "" ||
-		got.Header.Checkpoint != nil || got.Totals == nil || got.Totals.Rows != 2 {
-		t.Errorf("got %s", b.String())
-	}
-}

@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Run with: go test -tags bench -run TestCost -v ./deploy/embedded/clickhouse
+// Run with: go test -tags bench -run TestCostOfAccounts -v ./deploy/embedded/clickhouse
 
 // TestCostOfAccounts compares a server that asks with one that does not, in turns: batches of
 // 10,000 rows in the shape of the ledger's events, and single rows found by their key.

@@ -13,6 +13,8 @@ import (
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/guard"
 )
 
+// Bounds of the server. Those of one append stand in package protocol, of passwords in guard, of
+// connections before their first byte in doors.go.
 const (
 	defaultMaxAppend = 1 << 20
 	maxMessage       = 16 << 20

@@ -2,7 +2,7 @@ package account
 
 import "github.com/ledgerline/ledgerline/ledger/intake/source"
 
-// accountForms are how sources write a directory account. Without a name it is known by what Graph
+// forms are how sources write a directory account. Without a name it is known by what Graph
 // answers of a user that nobody asked more of.
 var forms = []source.Form{
 	{

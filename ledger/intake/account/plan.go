@@ -14,8 +14,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// accountKind is the kind of accounts of a directory. Each is a person's, and all that is told of
-// it is sealed under their key.
+// kind is the kind of accounts of a directory. Each is a person's, and all that is told of it is
+// sealed under their key.
 type kind struct {
 	catalogue *schemas.Catalogue
 	entity.Definition

@@ -8,7 +8,7 @@ const (
 	kindAuditLog   = "AuditLogs"   // Azure Monitor, the same fact
 )
 
-// auditForms are how sources write an admin action.
+// forms are how sources write an admin action.
 var forms = []source.Form{
 	{
 		Name: kindAuditEvent, Origin: source.Graph,

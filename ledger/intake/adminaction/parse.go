@@ -86,8 +86,8 @@ func kindOfTarget(kind string) targetKind {
 	return targetOther
 }
 
-// verbAssign: the sources have no operation type for assigning; the operation's name tells it
-// (item 17).
+// verbOf returns the verb of an action, as JSON. The sources have no operation type for assigning;
+// the operation's name tells it.
 func verbOf(raw json.RawMessage, operation string) json.RawMessage {
 	first, second, _ := strings.Cut(strings.ToLower(operation), " ")
 	if strings.HasPrefix(first, "assign") || first == "create" && strings.HasSuffix(second, "assignment") {

@@ -13,7 +13,7 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// actionKind is the kind of admin actions.
+// kind is the kind of admin actions.
 type kind struct {
 	catalogue                                   *schemas.Catalogue
 	recorded, continued, supplemented, disputed *schemas.Type

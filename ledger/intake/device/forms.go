@@ -13,7 +13,7 @@ const (
 	kindDevice        = "Devices"        // Azure Monitor
 )
 
-// deviceForms are how sources write a device.
+// forms are how sources write a device.
 var forms = []source.Form{
 	{
 		Name: kindManagedDevice, Origin: source.Graph,

@@ -34,7 +34,7 @@ const (
 	categoryApps     = "apps"
 )
 
-// deviceKind is the kind of managed devices.
+// kind is the kind of managed devices.
 type kind struct {
 	catalogue *schemas.Catalogue
 	entity.Definition

@@ -47,6 +47,8 @@ func (s *Shapes) decoded(raw json.RawMessage, begins string) json.RawMessage {
 	return inner
 }
 
+// Absent reports whether a member says nothing: it is not there, null, or a text that means
+// nothing.
 func Absent(raw json.RawMessage) bool {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {

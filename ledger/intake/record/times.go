@@ -61,6 +61,8 @@ func ParseTime(s string) (at time.Time, ok bool) {
 	return schemas.KnownTime(at), ok
 }
 
+// ReadJSONDate reads the time that .NET wrote as "/Date(milliseconds)/", and reports whether s is
+// one. Its offset says nothing: the milliseconds are UTC's.
 func ReadJSONDate(s string) (time.Time, bool) {
 	m := jsonDate.FindStringSubmatch(s)
 	if m == nil {
@@ -82,6 +84,7 @@ func readTime(s string) (time.Time, bool) {
 // WholeSeconds is how the ledger writes an observed date-time.
 func WholeSeconds(at time.Time) string { return at.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
+// NamedText is a text with the field in which it stood.
 type NamedText struct{ Field, Value string }
 
 // FirstTime returns the first of the values that is a time, unknown where that one says so. No

@@ -35,7 +35,7 @@ const maxText = 32 << 10
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
 // IsEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
-// what isNothing knows.
+// what schemas.Nothing knows.
 func IsEmpty(raw json.RawMessage) bool {
 	switch t := strings.TrimSpace(string(raw)); t {
 	case "", "null", `""`, "[]", "{}":

@@ -4,4 +4,8 @@
 // It knows no kind but by its Form. It loses no record in silence: each is handed out, or told as
 // broken with the place. It trusts nothing of a file: it looks no further ahead than one record
 // may reach, and only regular files are read.
+//
+// A file is opened in files.go, walked in walk.go, decoded in encoding.go and taken apart in
+// scan.go; recognise.go says of which form a record is, transport.go brings other writings into
+// it, and looks.go names what is not understood: CSV, what is packed.
 package source

@@ -20,7 +20,7 @@ type Form struct {
 	// Name is how its records are counted and named: "managedDevices". It is the source's own, and
 	// may be the name of one form alone.
 	Name string
-	// Origin is the source of its events: sourceGraph or sourceAzureMonitor.
+	// Origin is the source of its events: Graph or AzureMonitor.
 	Origin string
 
 	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last part of an

@@ -22,10 +22,10 @@ const maxNesting = 16
 
 // Item is one record as it stands in a file.
 type Item struct {
-	// raw is its text, owned by the receiver. A scan alone checks no more than that its brackets
+	// Raw is its text, owned by the receiver. A scan alone checks no more than that its brackets
 	// and quotes match.
 	Raw     []byte
-	Rec     *record.Record // what raw holds; of a scan nil where it did not look
+	Rec     *record.Record // what Raw holds; of a scan nil where it did not look
 	Kind    kind           // what it is; a scan alone leaves it out
 	Context string         // @odata.context of the page or object it stands in
 	Line    int            // where it begins, from 1; 0 for a file that is no JSON

@@ -244,7 +244,7 @@ func dsn(path string) string {
 // Open opens a file that Create made, and brings one of an older version to the present one. It
 // refuses with ErrMissing where there is none, with ErrUnsafe where others can access it, with
 // ErrVersion where it is no vault, with ErrNewer where a newer program wrote it, and with one of
-// the ErrSlots where the slots file is not the one that goes with it.
+// ErrSlotsMissing and those beside it where the slots file is not the one that goes with it.
 func Open(ctx context.Context, path string) (*Store, error) {
 	fail := func(err error) (*Store, error) { return nil, fmt.Errorf("open vault file: %w", err) }
 	path, err := filepath.Abs(path)

@@ -84,17 +84,3 @@ func putFacts(b *bufio.Writer, facts []document.Fact) {
 	}
 	_, _ = b.WriteString("}")
 }
-
-// Header writes the header alone as JSON, to lie beside machine CSV; totals are in it once the
-// rows were written.
-func Header(w io.Writer, d *document.Document) error {
-	b := bufio.NewWriter(w)
-	_, _ = b.WriteString(`{"header":`)
-	putFacts(b, d.Header)
-	if totals, done := d.Totals(); done {
-		_, _ = b.WriteString(`,"totals":`)
-		putFacts(b, totals)
-	}
-	_, _ = b.WriteString("}\n")
-	return b.Flush()
-}

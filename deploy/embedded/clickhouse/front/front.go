@@ -66,7 +66,7 @@ type Config struct {
 	MaxConcurrent    int           // statements that run at a time
 	ReaderConcurrent int           // of them, those of accounts that read
 	MaxExecutionTime time.Duration // upper bound of max_execution_time, 0 for none
-	ReaderMemory     int64         // bytes that one statement of a reader may take; see readerShare
+	ReaderMemory     int64         // bytes that one statement of a reader may take; see ReaderShare
 	Backups          bool          // BACKUP and RESTORE have a directory
 	Tmp              string        // a directory for results that wait for their end
 

@@ -37,7 +37,7 @@ type nameLists struct {
 	functions, aggregates, combinators, tableFunctions, tableEngines, databaseEngines *nameList
 	formats, settings, mergeTreeSettings, systemTables, codecs, indexTypes            *nameList
 	dictionarySources, dictionaryLayouts, takesFunctions                              *nameList
-	// Suspicious are names of functions that somebody may not use, in lower case: the strictest
+	// suspicious are names of functions that somebody may not use, in lower case: the strictest
 	// rule of each. A name that any account may use as another kind of thing is not among them.
 	suspicious map[string]entry
 	byFile     map[string]*nameList

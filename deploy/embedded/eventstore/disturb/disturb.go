@@ -1,5 +1,8 @@
-// Package disturb does to an event store's clients, in tests, what a real server can do
-// to them.
+// Package disturb does to an event store's clients, in tests, what a real server can do to them.
+//
+// It owns how often it did what, and the draws of its seed. It loses no event: what it adds goes
+// through the log's writer, what befalls a call happens around it. It trusts its configuration
+// alone: without one there is no disturbance. See ../DESIGN.md, Test mode.
 package disturb
 
 import (

@@ -92,7 +92,7 @@ func (f *fingerprint) add(stream []byte, revision uint64, e IndexEntry) {
 	f.n++
 }
 
-// decodeIndexKey is the inverse of indexKey.
+// decodeIndexKey is the inverse of layout.IndexKey.
 func decodeIndexKey(dst, key []byte) (stream []byte, revision uint64, ok bool) {
 	if len(key) < 1+2+8 {
 		return dst, 0, false

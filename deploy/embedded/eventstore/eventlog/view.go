@@ -136,8 +136,8 @@ func (v *View) Event(position uint64, visit func(r *Record)) error {
 	return errors.Join(err, closer.Close())
 }
 
-// streamHead returns the stream's head; errStreamDeleted where it, or for a
-// metastream its stream, is tombstoned; errStreamNotFound where it shows nothing.
+// streamHead returns the stream's head; ErrStreamDeleted where it, or for a
+// metastream its stream, is tombstoned; ErrStreamNotFound where it shows nothing.
 func (v *View) streamHead(stream string) (layout.Head, error) {
 	h, err := readHead(v.snap, stream)
 	if err != nil {

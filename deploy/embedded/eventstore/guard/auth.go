@@ -1,5 +1,9 @@
-// Package guard decides who may do what at one event store: it knows the accounts,
-// certificates and access control lists, and refuses everybody else.
+// Package guard decides who may do what at one event store: it knows the accounts, certificates
+// and access control lists, and refuses everybody else.
+//
+// It owns which passwords it checked lately and how many failed, and may lose both. It trusts a
+// password over TLS, a certificate that a configured authority signed, and the lists that lie in
+// the log; of who only reached the port it trusts nothing. See ../DESIGN.md, Access.
 package guard
 
 import (

@@ -1,5 +1,9 @@
-// Package protocol answers EventStoreDB's gRPC calls from one log: appends, reads,
-// subscriptions, discovery.
+// Package protocol answers EventStoreDB's gRPC calls from one log: appends, reads, subscriptions,
+// discovery.
+//
+// It owns what the calls under way need, and may lose it: what was not answered was not promised.
+// It trusts the log for what is durable and package guard for who may do what, and nothing that a
+// client sends: each message, list and wait is bounded. See ../DESIGN.md.
 package protocol
 
 import (

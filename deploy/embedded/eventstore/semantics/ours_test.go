@@ -149,7 +149,7 @@ func commitEqualsPrepare(t *testing.T, w *world) {
 	}
 }
 
-// Checkpoints are at exactly every interval-th event that was considered, and
+// exactCheckpoints: checkpoints are at exactly every interval-th event that was considered, and
 // at the last one when catch-up ends, if that has not been said.
 func exactCheckpoints(t *testing.T, w *world) {
 	progress, _ := w.undisturbed(w.checkpoints())

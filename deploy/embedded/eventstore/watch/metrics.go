@@ -1,5 +1,8 @@
-// Package watch tells what one event store does: its metrics, statistics and health, and
-// what its log says of connections and disks.
+// Package watch tells what one event store does: its metrics, statistics and health, and what its
+// log says of connections and disks.
+//
+// It owns counters, and may lose them. It trusts the log for what it tells of itself, and names no
+// stream and no type. See ../DESIGN.md, Watching it.
 package watch
 
 import (

@@ -14,7 +14,7 @@ import (
 )
 
 // The keys of the store, by their first byte. They are frozen: DESIGN.md
-// explains each, formatVersion names this layout as a whole.
+// explains each, FormatVersion names this layout as a whole.
 //
 //	01 "format"                           what this directory is
 //	01 "checked"                          the commit up to which Open has verified the counter
