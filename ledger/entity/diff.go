@@ -20,6 +20,8 @@ type Delta struct {
 	Plain    json.RawMessage
 	Removed  bool
 	observed time.Time // zero: at the event's own time
+	ownL     bool      // restated under the value's own L, contact, and not under the snapshot's
+	contact  time.Time
 	// Person is whose value it is, where that is not the entity's user; whose it was, where it is
 	// removed.
 	Person  uuid.UUID
@@ -126,6 +128,11 @@ func (v *volatiles) due(at Moment) bool { return v.unlimited || v.day.After(at.D
 // diffLists compares the reported lists, and names the others as silent.
 func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v *volatiles) {
 	reported := map[*schemas.Attribute]bool{}
+	for a, l := range s.lists {
+		if a.Volatile {
+			v.seen(Moment{Observed: l.observed})
+		}
+	}
 	for _, l := range lists {
 		have := s.lists[l.Attr]
 		changed := s.diffList(l)
@@ -142,7 +149,6 @@ func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v
 			d.Moments = d.Moments || snap.Observed.Equal(have.observed)
 			reported[l.Attr] = false
 		case l.Attr.Volatile:
-			v.seen(Moment{Observed: have.observed})
 			v.deltas = append(v.deltas, changed...)
 		default:
 			d.deltas = append(d.deltas, changed...)
@@ -174,7 +180,8 @@ func (s *State) diffList(l ResolvedList) (out []Delta) {
 }
 
 // restate adds what stays as it is. What the snapshot does not confirm keeps the time of its own
-// observation. A list that may no longer be held is removed.
+// observation, and its own L, or none, where the snapshot's would make it older: else the next
+// snapshot that is older undoes it. A list that may no longer be held is removed.
 func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 	changed := map[*schemas.Attribute]map[string]bool{}
 	for _, c := range d.deltas {
@@ -205,11 +212,15 @@ func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 			continue
 		}
 		if h, ok := s.values[a]; ok && !h.None && !changed[a][""] {
-			at := h.Observed
-			if !d.silent[a] && snap.Newer(h.Moment) && a.Same(snap.Values[a], h.Plain) {
-				at = snap.Observed
+			c := Delta{Attr: a, Plain: h.Plain, observed: h.Observed, protect: h.protect}
+			switch {
+			case !d.silent[a] && snap.Newer(h.Moment) && a.Same(snap.Values[a], h.Plain):
+				c.observed = snap.Observed
+			case h.Contact.After(snap.Contact), h.Contact.IsZero() && h.Newer(snap.Moment):
+				c.ownL, c.contact = true, h.Contact
+				d.silent[a] = true // an event behind the snapshot's own tells it
 			}
-			d.restated = append(d.restated, Delta{Attr: a, Plain: h.Plain, observed: at, protect: h.protect})
+			d.restated = append(d.restated, c)
 		}
 	}
 }
@@ -245,6 +256,9 @@ func (s *State) Apply(snap *Snapshot, d Difference, owner func(Delta) schemas.Ow
 		at := snap.Moment
 		if !c.observed.IsZero() {
 			at.Observed = c.observed
+		}
+		if c.ownL {
+			at.Contact = c.contact
 		}
 		switch {
 		case c.Element == "":

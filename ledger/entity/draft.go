@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -110,7 +111,14 @@ func (d Drafter) Events(st *State, snap *Snapshot, diff Difference) []schemas.Dr
 		to := d.Route(c)
 		by[to] = append(by[to], c)
 	}
-	by[d.Restated] = append(by[d.Restated], diff.restated...)
+	newer := map[int64][]Delta{} // by their own L
+	for _, c := range diff.restated {
+		if c.ownL {
+			newer[c.contact.Unix()] = append(newer[c.contact.Unix()], c)
+		} else {
+			by[d.Restated] = append(by[d.Restated], c)
+		}
+	}
 	var out []schemas.Draft
 	for _, typ := range d.Order {
 		if len(by[typ]) > 0 {
@@ -121,6 +129,9 @@ func (d Drafter) Events(st *State, snap *Snapshot, diff Difference) []schemas.Dr
 		out = d.events(d.Confirmed, nil, contact)
 	}
 	d.silence(out, diff)
+	for _, l := range slices.Sorted(maps.Keys(newer)) {
+		out = append(out, d.restateNewer(st, newer[l], out)...)
+	}
 	if restored := d.restoreContact(st, snap, contact, out); restored != nil {
 		out = append(out, *restored)
 	}
@@ -147,6 +158,24 @@ func (d Drafter) silence(drafts []schemas.Draft, diff Difference) {
 	}
 }
 
+// restateNewer restates what is newer than the snapshot and of one L or none, behind the events
+// before it. Its events carry that L, and confirm nothing.
+func (d Drafter) restateNewer(st *State, newer []Delta, before []schemas.Draft) []schemas.Draft {
+	at := newer[0].contact
+	latest := st.values[d.Def.Contact]
+	if d.Occurred = latest.Observed; !latest.Contact.Equal(at) {
+		d.Occurred = slices.MaxFunc(newer, func(a, b Delta) int { return a.observed.Compare(b.observed) }).observed
+	}
+	var contact *Delta // stands in each
+	if !at.IsZero() {
+		contact = &Delta{Attr: d.Def.Contact, Plain: schemas.JSON(record.WholeSeconds(at))}
+	}
+	newer = slices.DeleteFunc(newer, func(c Delta) bool { return c.Attr == d.Def.Contact })
+	out := d.events(d.Restated, newer, contact)
+	d.confirmNothing(st, out, before)
+	return out
+}
+
 // restoreContact tells the latest contact again behind the events of a snapshot that names an
 // earlier one: in the views, what was told last is current. nil where that is not needed.
 func (d Drafter) restoreContact(
@@ -156,12 +185,25 @@ func (d Drafter) restoreContact(
 		return nil
 	}
 	have, known := st.values[contact.Attr]
-	if !known || have.None || snap.Newer(have.Moment) || string(have.Plain) == string(contact.Plain) {
+	told := contact.Plain // last
+	for _, b := range before {
+		if v := b.Values[0]; v.Attr == contact.Attr {
+			told = v.Plain
+		}
+	}
+	if !known || have.None || snap.Newer(have.Moment) || string(have.Plain) == string(told) {
 		return nil
 	}
 	d.Occurred = have.Observed
 	again := Delta{Attr: contact.Attr, Plain: have.Plain}
-	draft := d.events(d.Contacted, []Delta{again}, nil)[0]
+	restored := d.events(d.Contacted, []Delta{again}, nil)
+	d.confirmNothing(st, restored, before)
+	return &restored[0]
+}
+
+// confirmNothing names as silent in the drafts all that the state has and the drafts before them
+// tell, but for the last contact.
+func (d Drafter) confirmNothing(st *State, drafts, before []schemas.Draft) {
 	silent := map[string]bool{}
 	for a := range st.values {
 		silent[d.Def.member(a)] = true
@@ -174,7 +216,8 @@ func (d Drafter) restoreContact(
 			silent[d.Def.member(v.Attr)] = true
 		}
 	}
-	delete(silent, d.Def.member(contact.Attr))
-	draft.Silent = slices.Sorted(maps.Keys(silent))
-	return &draft
+	delete(silent, d.Def.member(d.Def.Contact))
+	for i := range drafts {
+		drafts[i].Silent = slices.Sorted(maps.Keys(silent))
+	}
 }

@@ -156,7 +156,11 @@ type folding struct {
 
 // Fold returns what the events say now, opened. A value whose key was destroyed or lost counts as
 // not set; one that the vault cannot have sealed does too, and its event is counted as left out.
-func Fold(d Definition, tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (*State, error) {
+// each, unless nil, gets every event with the state before it, whose sealed values are not opened
+// yet; an error of it is Fold's.
+func Fold(
+	d Definition, tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut, each func(ledger.Own, *State) error,
+) (*State, error) {
 	f := &folding{State: NewState(d), tx: tx, left: left,
 		tokens: map[*schemas.Attribute]map[string]sealedAt{}, unfitting: map[ledger.LeftEvent]bool{}}
 	contacts, err := f.contacts(events)
@@ -164,6 +168,11 @@ func Fold(d Definition, tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut)
 		return nil, err
 	}
 	for i, own := range events {
+		if each != nil {
+			if err := each(own, f.State); err != nil {
+				return nil, err
+			}
+		}
 		f.event(own, contacts[i])
 	}
 	return f.State, f.open()

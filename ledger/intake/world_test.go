@@ -41,7 +41,8 @@ type world struct {
 	tenant vault.Tenant
 	config Config
 
-	unlimited bool // without the daily limit of what is volatile
+	unlimited bool   // without the daily limit of what is volatile
+	close     func() // the vault's files: a property with many worlds closes each
 }
 
 func newWorld(t testing.TB, anySource bool) *world {
@@ -56,11 +57,12 @@ func newWorld(t testing.TB, anySource bool) *world {
 		Clock: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	w.close = sync.OnceFunc(func() {
 		if err := w.vault.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(w.close)
 	n := vault.NewTenant{Name: "Contoso", AnySource: anySource}
 	if !anySource {
 		n.Sources = []string{sourceTenant}

@@ -47,7 +47,7 @@ func (k *kind) Forms() []plan.KindForm { return []plan.KindForm{{Form: forms[0],
 
 // Fold returns what the events of an account say now.
 func (k *kind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (plan.Content, error) {
-	return entity.Fold(k.Definition, tx, events, left)
+	return entity.Fold(k.Definition, tx, events, left, nil)
 }
 
 // Origin is the source, and S.

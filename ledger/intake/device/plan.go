@@ -195,8 +195,14 @@ func (s *snapshot) write(
 	}
 	apply()
 	known.Advance(changes)
+	for a, said := range s.Values {
+		if have, _ := st.Value(a); !has(st.State, a) || !a.Same(said, have.Plain) && s.Newer(have.Moment) {
+			st.name(a, st.State)
+		}
+	}
+	st.hold(holds.user, s.Observed, st.State)
+	st.belong(holds.ownership, st.State)
 	st.Apply(s.Snapshot, diff, holds.ownerOf)
-	st.hold(holds.user, s.Observed)
 	return append(steps, changes...), plan.Recorded, nil
 }
 
@@ -318,10 +324,16 @@ func (s *snapshot) lists(
 
 // Fold returns what the events of a device say now, and who used it when.
 func (k *kind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (plan.Content, error) {
-	told, err := entity.Fold(k.Definition, tx, events, left)
+	st := &State{kind: k}
+	told, err := entity.Fold(k.Definition, tx, events, left, func(own ledger.Own, before *entity.State) error {
+		return st.foldEvent(tx, own.Draft, before)
+	})
 	if err != nil {
 		return nil, err
 	}
-	st := &State{State: told, kind: k}
-	return st, st.foldUsers(tx, events)
+	st.State = told
+	if n := len(st.holders); n > 0 && st.User != uuid.Nil && !st.namesUser() {
+		st.hold(uuid.Nil, st.holders[n-1].from, told) // none of it opens any more
+	}
+	return st, nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
@@ -25,6 +24,19 @@ type State struct {
 	kind    *kind
 	User    uuid.UUID // whom the ledger says the device is used by
 	holders []holder  // in the order of the stream
+	past    past
+}
+
+// past is when the device was last told to be otherwise than it is told now: of another user, of a
+// user without the present id or name, of another ownership; zero where it never was. It moves
+// forward only: what tells of a time that is over does so for good, whoever has the device again.
+type past struct{ user, id, upn, ownership entity.Moment }
+
+// pass moves a moment of the past forward.
+func pass(past *entity.Moment, to entity.Moment) {
+	if to.Newer(*past) {
+		*past = to
+	}
 }
 
 // holder is who used the device from a time on.
@@ -45,12 +57,47 @@ func (s *State) UserAt(at time.Time) uuid.UUID {
 	return user
 }
 
-// hold notes who uses the device from an observation on.
-func (s *State) hold(user uuid.UUID, from time.Time) {
+// hold notes who uses the device from an observation on. before is what was told before that.
+func (s *State) hold(user uuid.UUID, from time.Time, before *entity.State) {
 	if user != s.User {
 		s.User = user
 		s.holders = append(s.holders, holder{from, user})
+		pass(&s.past.user, s.kind.toldUser(before))
 	}
+}
+
+// name notes that the user's id or name is told, in place of another one or none. before is what
+// was told before that.
+func (s *State) name(a *schemas.Attribute, before *entity.State) {
+	switch a {
+	case s.kind.userID:
+		pass(&s.past.id, s.kind.toldUser(before))
+	case s.kind.userUPN:
+		pass(&s.past.upn, s.kind.toldUser(before))
+	}
+}
+
+// toldUser is when the user was told last, zero where that is unknown.
+func (k *kind) toldUser(st *entity.State) (at entity.Moment) {
+	for _, a := range []*schemas.Attribute{k.userID, k.userUPN} {
+		if have, known := st.Value(a); known {
+			pass(&at, have.Moment)
+		}
+	}
+	return at
+}
+
+// belong notes the ownership of the device. before is what was told before that.
+func (s *State) belong(ownership string, before *entity.State) {
+	if have, known := before.Value(s.kind.ownership); known && ownership != before.Text(s.kind.ownership) {
+		pass(&s.past.ownership, have.Moment)
+	}
+}
+
+// has reports whether the attribute is known to have a value.
+func has(st *entity.State, a *schemas.Attribute) bool {
+	h, known := st.Value(a)
+	return known && !h.None
 }
 
 // sealedUser is what an event says of the device's user: the alias of a value of theirs tells who
@@ -60,36 +107,41 @@ type sealedUser struct {
 	at    time.Time
 }
 
-// foldUsers settles who used the device, event by event.
-func (s *State) foldUsers(tx *vault.Tx, events []ledger.Own) error {
-	for _, own := range events {
-		said, tells := s.kind.userIn(own.Draft)
-		if !tells {
-			continue
+// foldEvent settles who used the device, and whose it was, once an event is folded.
+func (s *State) foldEvent(tx *vault.Tx, d schemas.Draft, before *entity.State) error {
+	for _, v := range d.Values {
+		switch {
+		case v.Attr == s.kind.ownership:
+			text, _ := record.AsText(v.Plain)
+			s.belong(text, before)
+		case v.Token != "" && (d.Type != s.kind.whole || !has(before, v.Attr)):
+			s.name(v.Attr, before)
 		}
-		user, err := said.person(tx)
-		if err != nil {
-			return err
-		}
-		s.hold(user, said.at)
 	}
-	if n := len(s.holders); n > 0 && s.User != uuid.Nil && !s.namesUser() {
-		s.hold(uuid.Nil, s.holders[n-1].from)
+	said, tells := s.kind.userIn(d, before)
+	if !tells {
+		return nil
 	}
+	user, err := said.person(tx)
+	if err != nil {
+		return err
+	}
+	s.hold(user, said.at, before)
 	return nil
 }
 
 // userIn returns what an event says of the device's user; tells is false where it says nothing. A
 // person known by name alone replaces one known by id: the id is removed and the name set, in one
-// event.
-func (k *kind) userIn(d schemas.Draft) (user sealedUser, tells bool) {
+// event. Where nobody was known by id, the name that is removed was all.
+func (k *kind) userIn(d schemas.Draft, before *entity.State) (user sealedUser, tells bool) {
+	nameOnly := !has(before, k.userID)
 	for _, v := range d.Values {
 		at := d.Occurred
 		if !v.Observed.IsZero() {
 			at = v.Observed
 		}
 		if v.Attr == k.userID && (!tells || v.Token != "") ||
-			v.Attr == k.userUPN && v.Token != "" && (!tells || user.token == "") {
+			v.Attr == k.userUPN && (v.Token != "" || nameOnly) && (!tells || user.token == "") {
 			user, tells = sealedUser{token: v.Token, at: at}, true
 		}
 	}
@@ -98,12 +150,7 @@ func (k *kind) userIn(d schemas.Draft) (user sealedUser, tells bool) {
 
 // namesUser reports whether anything still tells who the user is.
 func (s *State) namesUser() bool {
-	for _, a := range []*schemas.Attribute{s.kind.userID, s.kind.userUPN} {
-		if h, known := s.Value(a); known && !h.None {
-			return true
-		}
-	}
-	return false
+	return has(s.State, s.kind.userID) || has(s.State, s.kind.userUPN)
 }
 
 func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
@@ -117,8 +164,10 @@ func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
 	return entity.PersonOf(tx, h.Alias)
 }
 
-// contradicts reports whether a snapshot that is not newer names another user or ownership: it
-// then tells of a time that is over, and sets nothing.
+// contradicts reports whether a snapshot tells of a time that is over, and so sets nothing: it
+// names a user or ownership, and is not newer than what named another, or did not name this one.
+// Whether that stands or is past changes nothing: else the snapshot would be new once more when
+// the device comes back.
 func (s *State) contradicts(snap *snapshot) (yes, sameMoment bool) {
 	for _, a := range []*schemas.Attribute{s.kind.ownership, s.kind.userID, s.kind.userUPN} {
 		have, known := s.Value(a)
@@ -134,13 +183,18 @@ func (s *State) contradicts(snap *snapshot) (yes, sameMoment bool) {
 			return true, snap.Same(have.Moment)
 		}
 	}
-	return false, false
+	who := snap.tellsUser()
+	byID := snap.Values[s.kind.userID] != nil && snap.Newer(s.past.id)
+	byUPN := snap.Values[s.kind.userUPN] != nil && snap.Newer(s.past.upn)
+	yes = who != userUntold && !snap.Newer(s.past.user) || who == userNamed && !byID && !byUPN ||
+		snap.Values[s.kind.ownership] != nil && !snap.Newer(s.past.ownership)
+	return yes, false // of one moment with the past may be what told it
 }
 
 func (s *State) sameID(snap *snapshot) bool {
 	id := s.kind.userID
 	have, _ := s.Value(id)
-	return snap.Values[id] != nil && string(snap.Values[id]) == string(have.Plain)
+	return snap.Values[id] != nil && string(snap.Values[id]) == string(have.Plain) && snap.Newer(s.past.id)
 }
 
 // ownershipOf returns the device's ownership once the snapshot is taken in, and its ownership at
@@ -171,8 +225,8 @@ func (s *State) terms(exists bool, snap *snapshot, who userHint, next holding, u
 		Apart: func(a *schemas.Attribute) bool { return a == s.kind.loggedOn }, // each entry is its own person's
 		Drop:  func(a *schemas.Attribute) bool { return a == s.kind.app && next.ownership != ownershipCompany },
 	}
-	if who == userUntold && s.User != uuid.Nil && seen.Newer(snap.Moment) {
-		t.Stale = entity.OfUser // of the user before
+	if who == userUntold && (s.User != uuid.Nil && seen.Newer(snap.Moment) || !snap.Newer(s.past.user)) {
+		t.Stale = entity.OfUser // of a user before
 	}
 	if moved && s.User != uuid.Nil && next.user != s.User {
 		t.Renewed = entity.OfUser
