@@ -74,32 +74,23 @@ func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
 		if a.Volatile && known {
 			v.seen(have.Moment)
 		}
-		said, none := snap.Values[a], snap.None[a]
-		confirmed := said != nil || none
-		renewed := t.tells(t.Renewed, a)
-		switch {
-		case t.tells(t.Stale, a):
+		told := Delta{Attr: a, Plain: snap.Values[a], Removed: snap.None[a]}
+		switch s.judge(a, snap, t) {
+		case untold, ofAnother:
 			d.silent[a] = known
-		case renewed && known && !confirmed:
-			if !have.None {
-				d.deltas = append(d.deltas, Delta{Attr: a, Removed: true})
-			}
-		case renewed && confirmed && !(none && have.None):
-			d.deltas = append(d.deltas, Delta{Attr: a, Plain: said, Removed: none})
-		case !confirmed:
-			d.silent[a] = known
-		case !known:
-			d.deltas = append(d.deltas, Delta{Attr: a, Plain: said, Removed: none})
-		case none == have.None && a.Same(said, have.Plain):
+		case left:
+			d.deltas = append(d.deltas, Delta{Attr: a, Removed: true})
+		case leftBefore:
+		case theirs, first, changed:
+			d.deltas = append(d.deltas, told)
+		case fleeting:
+			v.deltas = append(v.deltas, told)
+		case confirmed:
 			// An event of its own confirms a value once a UTC day at most.
 			d.confirms = d.confirms || snap.Newer(have.Moment) && v.due(have.Moment)
-		case !snap.Newer(have.Moment):
+		case late:
 			d.Late = true
 			d.Moments = d.Moments || snap.Same(have.Moment)
-		case a.Volatile:
-			v.deltas = append(v.deltas, Delta{Attr: a, Plain: said, Removed: none})
-		default:
-			d.deltas = append(d.deltas, Delta{Attr: a, Plain: said, Removed: none})
 		}
 	}
 	s.diffLists(snap, lists, &d, &v)
@@ -110,6 +101,50 @@ func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
 		s.restate(snap, t, &d)
 	}
 	return d
+}
+
+// verdict is what a snapshot says of an attribute, beside what is known of it.
+type verdict int
+
+const (
+	untold     verdict = iota // nothing: what is known stays
+	ofAnother                 // nothing of whom it is about, whatever stands there
+	left                      // nothing, and what is known was somebody else's
+	leftBefore                // likewise, and it is known that there is none
+	theirs                    // a value of somebody new, be it the same
+	first                     // a value, where nothing is known
+	confirmed                 // what is known
+	late                      // another value, and it is not newer
+	fleeting                  // another, newer value of what changes all the time
+	changed                   // another, newer value
+)
+
+func (s *State) judge(a *schemas.Attribute, snap *Snapshot, t Terms) verdict {
+	have, known := s.values[a]
+	said, none := snap.Values[a], snap.None[a]
+	tells := said != nil || none
+	renewed := t.tells(t.Renewed, a)
+	switch {
+	case t.tells(t.Stale, a):
+		return ofAnother
+	case renewed && known && !tells && have.None:
+		return leftBefore
+	case renewed && known && !tells:
+		return left
+	case renewed && tells && !(none && have.None):
+		return theirs
+	case !tells:
+		return untold
+	case !known:
+		return first
+	case none == have.None && a.Same(said, have.Plain):
+		return confirmed
+	case !snap.Newer(have.Moment):
+		return late
+	case a.Volatile:
+		return fleeting
+	}
+	return changed
 }
 
 // volatiles are the changes that alone cause at most one event a UTC day of observation.
