@@ -16,8 +16,11 @@ type Seen struct {
 // under prefix and its name.
 func (f *Seen) Use(prefix string, m Members, known ...string) {
 	for name, raw := range m {
-		says := !IsEmpty(raw) && string(raw) != `"None"`
-		if !says || slices.Contains(known, name) || strings.Contains(name, "@odata.") {
+		// Most are known, and looking at what a value says costs most.
+		if slices.Contains(known, name) || strings.Contains(name, "@odata.") {
+			continue
+		}
+		if IsEmpty(raw) || string(raw) == `"None"` {
 			continue
 		}
 		if f.Unknown == nil {
