@@ -209,9 +209,6 @@ func wideLines(text string) (out []int) {
 	return out
 }
 
-// stillWide are pages that are being rewritten. A page that has become narrow is taken out here.
-var stillWide = map[string]bool{"deploy/embedded/eventstore/DESIGN.md": true}
-
 func TestPagesAreNarrow(t *testing.T) {
 	looked := 0
 	everyFile(t, func(name string, text []byte) {
@@ -219,10 +216,7 @@ func TestPagesAreNarrow(t *testing.T) {
 			return
 		}
 		looked++
-		switch lines := wideLines(string(text)); {
-		case stillWide[name] && len(lines) == 0:
-			t.Errorf("%s is narrow now: take it out of stillWide", name)
-		case !stillWide[name] && len(lines) > 0:
+		if lines := wideLines(string(text)); len(lines) > 0 {
 			t.Errorf("%s: lines %v have more than %d columns", name, lines, maxProse)
 		}
 	})

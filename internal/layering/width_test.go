@@ -14,10 +14,6 @@ const (
 	maxComment = 99
 )
 
-// stillWideFolders are folders in which a line of Go is wider. None is added here; one that has no
-// such line any more is taken out.
-var stillWideFolders = map[string]bool{}
-
 // wideGo returns the numbers of the lines of a Go file that are too wide.
 func wideGo(text string) (out []int) {
 	for i, line := range strings.Split(text, "\n") {
@@ -34,26 +30,16 @@ func wideGo(text string) (out []int) {
 }
 
 func TestGoIsNarrow(t *testing.T) {
-	looked, wide := 0, map[string]bool{}
+	looked := 0
 	everyFile(t, func(name string, text []byte) {
 		if path.Ext(name) != ".go" {
 			return
 		}
 		looked++
-		lines, dir := wideGo(string(text)), path.Dir(name)
-		if len(lines) == 0 {
-			return
-		}
-		wide[dir] = true
-		if !stillWideFolders[dir] {
+		if lines := wideGo(string(text)); len(lines) > 0 {
 			t.Errorf("%s: lines %v are wider than %d columns, or %d for a comment", name, lines, maxCode, maxComment)
 		}
 	})
-	for dir := range stillWideFolders {
-		if !wide[dir] {
-			t.Errorf("%s is narrow now: take it out of stillWideFolders", dir)
-		}
-	}
 	if looked < 300 {
 		t.Errorf("only %d files were looked at", looked)
 	}

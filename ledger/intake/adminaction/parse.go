@@ -128,10 +128,9 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 		return nil, err
 	}
 	operation := m.Known("operationName")
-	f.open = map[string]json.RawMessage{
-		"action.verb": verbOf(p["ActivityType"], operation), "action.operation": m.Members["operationName"],
-		"action.category": p["Category"], "action.result": p["ActivityResultStatus"],
-	}
+	f.open = mapped(p, azureAction)
+	f.open["action.verb"] = verbOf(p["ActivityType"], operation)
+	f.open["action.operation"] = m.Members["operationName"]
 	if s := p.Text("ActivityResultStatus"); s != "1" && m.Known("resultType") != "" &&
 		m.Known("resultType") != "None" {
 		f.open["action.result"] = m.Members["resultType"] // the number's other values are not documented
@@ -146,13 +145,9 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 		}
 	}
 	f.actor = newActor(a.Text("ActorType"), a.Known("ObjectId"), record.Members{"upn": upn}.Known("upn"), "")
-	f.actor.values = map[string]json.RawMessage{
-		"action.actor-type": a["ActorType"], "action.delegated": a["IsDelegatedAdmin"],
-		"action.actor-id": a["ObjectId"], "action.actor-upn": upn,
-		"action.actor-name": a["Name"], "action.actor-permissions": f.permissions(permissions),
-		"action.partner-tenant": a["PartnerTenantId"],
-		"action.application-id": a["Application"], "action.application-name": a["ApplicationName"],
-	}
+	f.actor.values = mapped(a, azureActor)
+	f.actor.values["action.actor-upn"] = upn
+	f.actor.values["action.actor-permissions"] = f.permissions(permissions)
 	f.setDetails(p.Known("AdditionalDetails"))
 	about := lastName(operation)
 	for i := range max(len(ids), len(names), len(targets)) {
@@ -206,12 +201,9 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 		}
 	}
 	name, _ := record.AsText(operation)
-	f.open = map[string]json.RawMessage{
-		"action.verb": verbOf(m.Members["activityOperationType"], name), "action.operation": operation,
-		"action.activity-type": m.Members["activity"],
-		"action.component":     m.Members["componentName"], "action.category": m.Members["category"],
-		"action.result": m.Members["activityResult"],
-	}
+	f.open = mapped(m.Members, graphAction)
+	f.open["action.verb"] = verbOf(m.Members["activityOperationType"], name)
+	f.open["action.operation"] = operation
 	if display := m.Known("displayName"); !strings.EqualFold(display, name) {
 		f.open["action.display-name"] = m.Members["displayName"]
 	}
@@ -224,13 +216,9 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	}
 	kindName, _ := record.AsText(kind)
 	f.actor = newActor(kindName, a.Known("userId"), a.Known("userPrincipalName"), a.Known("servicePrincipalName"))
-	f.actor.values = map[string]json.RawMessage{
-		"action.actor-type": kind, "action.actor-id": a["userId"], "action.actor-upn": a["userPrincipalName"],
-		"action.actor-name": a["servicePrincipalName"],
-		"action.actor-ip":   a["ipAddress"], "action.actor-permissions": f.permissions(permissions),
-		"action.partner-tenant": a["remoteTenantId"],
-		"action.application-id": a["applicationId"], "action.application-name": a["applicationDisplayName"],
-	}
+	f.actor.values = mapped(a, graphActor)
+	f.actor.values["action.actor-type"] = kind
+	f.actor.values["action.actor-permissions"] = f.permissions(permissions)
 	for _, o := range resources {
 		seen.Use("resources.", o, "displayName", "modifiedProperties", "type", "auditResourceType", "resourceId")
 		sh.Single("resources.", o, "displayName", "type", "auditResourceType", "resourceId")
