@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -270,5 +271,57 @@ func TestScrubWaitsForReaders(t *testing.T) {
 	info, err := os.Stat(s.(*Store).path + "-wal")
 	if err != nil || info.Size() != 0 {
 		t.Errorf("the log after scrubbing: %v, %v", info, err)
+	}
+}
+
+// TestEmptyingTheLogWaitsForAnotherProcessThatDoes: of two that empty the log at once, one gets
+// the right to, and SQLite tells the other at once that it is taken, however long it would wait
+// for a reader. Both succeed once the reader is gone.
+func TestEmptyingTheLogWaitsForAnotherProcessThatDoes(t *testing.T) {
+	ctx := context.Background()
+	s, again := factory(t)
+	other := again(t)
+	for _, one := range []store.Store{s, other} {
+		defer func() {
+			if err := one.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	put := func(b byte) {
+		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error {
+			return r.PutSetting("x", []byte{b})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(1)
+	reading, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- s.View(ctx, uuid.Nil, func(r store.Rows) error {
+			_, _, err := r.Setting("x")
+			close(reading)
+			<-release
+			return err
+		})
+	}()
+	<-reading
+	put(2)
+	emptied := make(chan error, 2)
+	for _, one := range []store.Store{s, other} {
+		go func() {
+			emptied <- one.(*Store).exclusive(ctx, func(c *session) error { return emptyLog(ctx, c) })
+		}()
+	}
+	var first error
+	select { // neither can have succeeded: what ended has given up
+	case first = <-emptied:
+		t.Errorf("one ended while a reader kept the log: %v", first)
+		emptied <- first
+	case <-time.After(time.Second):
+	}
+	close(release)
+	if err := errors.Join(<-done, <-emptied, <-emptied); err != nil {
+		t.Fatal(err)
 	}
 }

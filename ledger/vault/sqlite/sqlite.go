@@ -24,6 +24,7 @@ import (
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
+	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 )
 
@@ -519,19 +520,29 @@ func (s *Store) exclusive(ctx context.Context, do func(*session) error) error {
 	return do(c)
 }
 
+// emptyPatience is how long emptying the log waits for readers and for others that empty it.
+const emptyPatience = 4 * busyTimeout
+
+// emptyLog empties the log. SQLite waits for readers by busyTimeout, and not at all for another
+// process that empties the log too: there each answer comes at once.
 func emptyLog(ctx context.Context, c *session) error {
 	scrubPoint("waiting for readers")
-	for tries := 0; ; tries++ {
+	began := time.Now()
+	pauses := retry.Policy{First: 5 * time.Millisecond, Longest: 250 * time.Millisecond}.Begin()
+	for {
 		var busy, pages, moved int
 		err := c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
-		if err != nil {
+		switch {
+		case err != nil:
 			return fmt.Errorf("checkpoint: %w", translate(err))
-		}
-		if busy == 0 {
+		case busy == 0:
 			return nil
+		case time.Since(began) >= emptyPatience:
+			return errors.New("checkpoint: a reader, or another process that empties it, " +
+				"has kept the log from being emptied")
 		}
-		if tries == 3 { // each has waited for busyTimeout
-			return errors.New("checkpoint: a reader has kept the log from being emptied")
+		if err := pauses.Wait(ctx); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
 		}
 	}
 }
