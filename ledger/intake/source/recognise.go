@@ -47,7 +47,12 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 	collection := contextPath(context)
 	form := r.types[odata]
 	if odata == "" {
-		form = r.collections[collection[strings.LastIndexByte(collection, '/')+1:]]
+		last := collection[strings.LastIndexByte(collection, '/')+1:]
+		if typ, cast := strings.CutPrefix(last, "microsoft.graph."); cast {
+			form = r.types[typ] // those of a collection that are of that type
+		} else {
+			form = r.collections[last]
+		}
 	}
 	switch {
 	case form != nil:
