@@ -214,3 +214,36 @@ func TestPlainNeedsTLS(t *testing.T) {
 		}
 	}
 }
+
+// An attempt that the deadline cuts says nothing of the broker: what an earlier one was told is not
+// hidden by it.
+func TestTheLastAttemptDoesNotHideWhatTheBrokerDid(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // the first connection is ended, the others get no answer
+		for n := 0; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			if n == 0 {
+				_, _ = conn.Read(make([]byte, 1))
+				_ = conn.Close()
+			}
+		}
+	}()
+	c, err := kafka.New(kafka.Config{Brokers: []string{l.Addr().String()}, TLS: &tls.Config{},
+		RequestTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _, _, err = c.Describe(t.Context(), "ledger.device")
+	if err == nil || !strings.Contains(err.Error(), "does not speak TLS on this port") {
+		t.Errorf("%v; the broker ended the first connection", err)
+	}
+}

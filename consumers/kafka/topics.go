@@ -247,17 +247,21 @@ func (c *Client) retry(ctx context.Context, op string, call func(context.Context
 	deadline, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()
 	pauses := retry.Policy{First: 20 * time.Millisecond, Longest: 500 * time.Millisecond}.Begin()
+	var said error // by the last attempt that ended by itself: one that the deadline cuts says nothing
 	for {
 		err := call(deadline)
 		if err == nil {
 			return nil
+		}
+		if said == nil || deadline.Err() == nil {
+			said = err
 		}
 		if errors.Is(err, kafkago.OffsetOutOfRange) || errors.Is(err, ErrUnreadable) ||
 			isRefused(err) || ctx.Err() != nil {
 			return fmt.Errorf("kafka: %s: %w", op, errors.Join(ctx.Err(), refused(err)))
 		}
 		if pauses.Wait(deadline) != nil {
-			return fmt.Errorf("kafka: %s: %w", op, err)
+			return fmt.Errorf("kafka: %s: %w", op, said)
 		}
 	}
 }
