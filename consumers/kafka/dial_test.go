@@ -215,8 +215,8 @@ func TestPlainNeedsTLS(t *testing.T) {
 	}
 }
 
-// An attempt that the deadline cuts says nothing of the broker: what an earlier one was told is not
-// hidden by it.
+// An attempt that the deadline cuts says nothing of the broker: what an earlier one was told is
+// not hidden by it.
 func TestTheLastAttemptDoesNotHideWhatTheBrokerDid(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
