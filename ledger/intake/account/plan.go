@@ -117,11 +117,7 @@ func (a *account) write(
 	}
 	if !diff.Writes() {
 		apply()
-		if diff.Late {
-			p.Tally.SameMoment = diff.Moments
-			return refusals, plan.Superseded, nil
-		}
-		return refusals, plan.Unchanged, nil
+		return refusals, p.Unwritten(diff.Late, diff.Moments), nil
 	}
 	if err := st.Former(p.Tx, diff); err != nil {
 		return nil, 0, err

@@ -170,11 +170,7 @@ func (s *snapshot) write(
 	}
 	if !diff.Writes() {
 		apply()
-		if diff.Late {
-			p.Tally.SameMoment = diff.Moments
-			return steps, plan.Superseded, nil
-		}
-		return steps, plan.Unchanged, nil
+		return steps, p.Unwritten(diff.Late, diff.Moments), nil
 	}
 	at := s.Age() // of a holder's period; none that is proven: the snapshot's
 	if at.IsZero() {

@@ -115,6 +115,16 @@ func (p *Planner) Draft(t *schemas.Type, s schemas.Stream, source string, occurr
 		Recorded: p.recorded, Source: source, Policy: p.Tenant.Policy}
 }
 
+// Unwritten returns what a snapshot counts as that changes nothing. late says that it tells
+// something otherwise and is not newer, sameMoment that it is of the same moment.
+func (p *Planner) Unwritten(late, sameMoment bool) Outcome {
+	if !late {
+		return Unchanged
+	}
+	p.Tally.SameMoment = sameMoment
+	return Superseded
+}
+
 // Encode seals the drafts and groups them into appends to one stream, the first behind what is
 // known of it. Advance notes that they will be appended.
 func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
