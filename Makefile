@@ -106,6 +106,10 @@ bench-doors: ## what accounts and TLS cost beside open servers: appends, publish
 	$(GO) test -run '^$$' -bench BenchmarkAccounts -benchtime 10x ./consumers/kafka
 	$(GO) test -tags bench -count=1 -timeout 30m -run 'TestCostOfAccounts$$' -v ./deploy/embedded/clickhouse
 
+.PHONY: bench-intake
+bench-intake: ## intake alone beside a program that only parses, seals and appends; new, known and aged devices
+	$(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchIntake$$' -v ./ledger/intake
+
 .PHONY: bench-scale
 bench-scale: build ## a ledger of EVENTS=1000000 by the commands a user types, kept in SCALE=DIR: what it costs to ask it, start it, check it
 	$(GO) test -tags bench -count=1 -timeout 24h -run 'TestScale$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -events $(or $(EVENTS),1000000) -scale-dir $(abspath $(SCALE)) -v
