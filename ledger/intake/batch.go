@@ -121,13 +121,16 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 	})
 }
 
+// readers is how many streams are read at a time: each is a call of its own.
+const readers = 16
+
 // read folds the streams, several at a time.
 func (in *Intake) read(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
 ) (map[schemas.Stream]*plan.StreamState, error) {
 	streams := sortedKeys(needs)
 	found := make([]*plan.StreamState, len(streams))
-	err := in.each(ctx, len(streams), func(ctx context.Context, i int) (err error) {
+	err := in.each(ctx, min(in.cfg.Workers, readers), len(streams), func(ctx context.Context, i int) (err error) {
 		if found[i] = in.states.take(streams[i], in.cfg.Clock()); found[i] == nil {
 			found[i], err = in.fold(ctx, tenant.ID, left, streams[i])
 		}
@@ -171,14 +174,14 @@ func (in *Intake) fold(
 	return st, nil
 }
 
-// each calls do for 0 to n-1, Workers at a time, and waits for all. The
+// each calls do for 0 to n-1, so many at a time, and waits for all. The
 // first error cancels the rest.
-func (in *Intake) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func (in *Intake) each(ctx context.Context, workers, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range min(in.cfg.Workers, n) {
+	for range min(workers, n) {
 		wait.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -232,7 +235,7 @@ func (in *Intake) appendAll(
 		for _, s := range sortedKeys(of) {
 			lanes = append(lanes, of[s])
 		}
-		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
+		err := in.each(ctx, in.cfg.Workers, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
 			defer func() {
 				if l.shift > 0 { // the stream holds what was planned, at other revisions

@@ -52,7 +52,7 @@ type Config struct {
 	Catalogue *schemas.Catalogue // defaults to schemas.Default()
 	Clock     func() time.Time
 	Logger    *slog.Logger
-	Workers   int // appends at a time; 16 where 0
+	Workers   int // appends at a time; 512 where 0: the event store takes what comes together in one go
 	BatchSize int // records a vault transaction; 512 where 0
 	// called at the named crash points, from one goroutine at a time; its error ends the import
 	Hook     func(point string) error
@@ -94,7 +94,7 @@ func New(c Config) (*Intake, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	c.Workers, c.BatchSize = cmp.Or(c.Workers, 16), cmp.Or(c.BatchSize, 512)
+	c.Workers, c.BatchSize = cmp.Or(c.Workers, 512), cmp.Or(c.BatchSize, 512)
 	if c.Catalogue == nil {
 		c.Catalogue = schemas.Default()
 	}
