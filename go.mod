@@ -33,7 +33,7 @@ require (
 	golang.org/x/term v0.47.0 // whether there is a terminal, its width, a password typed unseen
 	golang.org/x/text v0.43.0 // names of persons in one form; names, plural forms and order of languages
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
-	google.golang.org/grpc v1.85.0 // the embedded event store's server
+	google.golang.org/grpc v1.85.0 // the embedded event store's server, and appends to any
 	google.golang.org/protobuf v1.36.12 // its messages
 	modernc.org/sqlite v1.62.0 // the vault, without cgo
 	pgregory.net/rapid v1.3.0 // property tests
