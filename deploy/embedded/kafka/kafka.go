@@ -138,12 +138,17 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 func start(ctx context.Context, cfg Config, port int) (*Server, error) {
 	data := filepath.Join(cfg.Dir, "data")
-	if err := checkLayout(cfg.Dir, data); err != nil {
+	logs, err := checkLayout(cfg.Dir, data)
+	if err != nil {
 		return nil, err
+	}
+	for _, l := range logs { // all of them can be read
+		if err := l.settle(); err != nil {
+			return nil, fmt.Errorf("kafka: partition %s: %w", filepath.Base(l.dir), err)
+		}
 	}
 	var l *logins
 	if !cfg.Open {
-		var err error
 		if l, err = newLogins(cfg.Accounts); err != nil {
 			return nil, err
 		}
