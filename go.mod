@@ -12,6 +12,7 @@ require (
 	github.com/cockroachdb/pebble/v2 v2.1.7 // storage of the embedded event store: group commit, checksums, a crashable file system for tests
 	github.com/dlclark/regexp2 v1.11.5 // .NET regular expressions in filters of the event store's other clients
 	github.com/ebitengine/purego v0.11.3 // calls ClickHouse's library without cgo
+	github.com/go-json-experiment/json v1.27.2 // Go 1.27's jsontext: one pass over JSON as it stands, taking and refusing what encoding/json does
 	github.com/google/uuid v1.6.0 // identifiers
 	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
