@@ -114,9 +114,9 @@ func (l partitionLog) snapshot() (s logSnapshot, found bool, err error) {
 	return s, true, nil
 }
 
-// settle makes of a log that a kill left one that was stopped: it cuts what was torn and writes the
-// snapshot that kfake would have written. Without it kfake holds all records of all partitions in
-// memory until it has read the last; with it, one segment of each.
+// settle makes of a log that a kill left one that was stopped: it cuts what was torn and writes
+// the snapshot that kfake would have written. Without it kfake holds all records of all partitions
+// in memory until it has read the last; with it, one segment of each.
 func (l partitionLog) settle() error {
 	if l.known || len(l.segments) == 0 {
 		return nil
