@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,7 +42,7 @@ func lockDir(dir string) (*os.File, error) {
 // checkLayout marks a new directory with the layout and refuses one whose files kfake would
 // misread. In particular kfake appends to whatever segment file it finds under a new topic's name,
 // and then serves records from wrong places. It returns the logs of the partitions.
-func checkLayout(dir, data string) ([]partitionLog, error) {
+func checkLayout(dir, data string, progress func(done, total int64)) ([]partitionLog, error) {
 	mark := filepath.Join(dir, "layout")
 	got, err := os.ReadFile(mark)
 	switch {
@@ -65,7 +66,12 @@ func checkLayout(dir, data string) ([]partitionLog, error) {
 	if err := checkPartitions(data); err != nil {
 		return nil, err
 	}
-	return readLogs(data)
+	total, err := recordBytes(data)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: read partitions: %w", err)
+	}
+	var done atomic.Int64
+	return readLogs(data, func(bytes int64) { progress(done.Add(bytes), total) })
 }
 
 // checkVersion refuses files of another version than is written here, before anything is written.

@@ -11,10 +11,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -39,25 +42,29 @@ type segment struct {
 // a hole in the middle of a partition would look like a partition without one. It also
 // believes a log that is shorter than at the last clean stop. Both are ErrUnreadable.
 //
-// A kill can only tear the last batch of the last segment, which nobody was told of.
-func readLogs(data string) ([]partitionLog, error) {
+// A kill can only tear the last batch of the last segment, which nobody was told of. read is told
+// of the bytes of each segment, from several goroutines.
+func readLogs(data string, read func(bytes int64)) ([]partitionLog, error) {
 	root := filepath.Join(data, "partitions")
 	folders, err := os.ReadDir(root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("kafka: read partitions: %w", err)
 	}
-	var logs []partitionLog
-	for _, f := range folders {
-		l, err := readLog(filepath.Join(root, f.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("kafka: partition %s: %w", f.Name(), err)
-		}
-		logs = append(logs, l)
+	logs := make([]partitionLog, len(folders))
+	var reading errgroup.Group
+	reading.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range folders {
+		reading.Go(func() (err error) {
+			if logs[i], err = readLog(filepath.Join(root, f.Name()), read); err != nil {
+				err = fmt.Errorf("kafka: partition %s: %w", f.Name(), err)
+			}
+			return err
+		})
 	}
-	return logs, nil
+	return logs, reading.Wait()
 }
 
-func readLog(dir string) (l partitionLog, err error) {
+func readLog(dir string, read func(bytes int64)) (l partitionLog, err error) {
 	l.dir = dir
 	bases, err := segments(dir)
 	if err != nil {
@@ -71,6 +78,7 @@ func readLog(dir string) (l partitionLog, err error) {
 		if l.end, whole, size, err = segmentEnd(filepath.Join(dir, segmentFile(base)), base); err != nil {
 			return l, err
 		}
+		read(size)
 		l.torn = size - whole // counts in the last one: before, what is missing shows above
 		l.segments = append(l.segments, segment{base, size})
 	}
@@ -148,6 +156,24 @@ func (l partitionLog) settle() error {
 		s.CreatedAt = info.ModTime()
 	}
 	return writeJSON(filepath.Join(l.dir, "snapshot.json"), s)
+}
+
+// recordBytes is how many bytes all segments have.
+func recordBytes(data string) (n int64, err error) {
+	err = filepath.WalkDir(filepath.Join(data, "partitions"), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(d.Name(), ".dat") {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return n, err
 }
 
 // segments lists the first offsets of a partition's segments, in order.

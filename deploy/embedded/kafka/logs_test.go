@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -30,7 +31,7 @@ func TestAStartAfterAKillReadsASegmentAtATime(t *testing.T) {
 		fill(20)
 		c.kill(t)
 		data := filepath.Join(dir, "data")
-		logs, err := readLogs(data)
+		logs, err := readLogs(data, func(int64) {})
 		must(t, err)
 		for _, l := range logs {
 			if l.known {
@@ -40,11 +41,20 @@ func TestAStartAfterAKillReadsASegmentAtATime(t *testing.T) {
 				t.Errorf("%s: 10 MiB lie in %d segments", after, n)
 			}
 		}
+		var mu sync.Mutex
+		var checked, total int64
 		s, err := Start(t.Context(), Config{Dir: dir, Addr: c.addr, Open: true,
-			Logger: slog.New(slog.DiscardHandler)})
+			Logger: slog.New(slog.DiscardHandler), Progress: func(done, all int64) {
+				mu.Lock()
+				defer mu.Unlock()
+				checked, total = max(checked, done), all
+			}})
 		must(t, err)
+		if checked != total || total < 10<<20 {
+			t.Errorf("%s: of %d bytes it was told that %d were checked", after, total, checked)
+		}
 		written := map[string]logSnapshot{}
-		logs, err = readLogs(data)
+		logs, err = readLogs(data, func(int64) {})
 		must(t, err)
 		for _, l := range logs {
 			if !l.known {
