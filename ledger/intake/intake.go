@@ -87,6 +87,7 @@ type Intake struct {
 	forms  *source.Recogniser // of all kinds
 
 	unlimited bool // without the daily limit; tests alone set it
+	keepEvery int  // likewise
 }
 
 // New returns an intake on the given ledger and vault.
@@ -106,7 +107,8 @@ func New(c Config) (*Intake, error) {
 	}
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	all := plan.NewKinds(c.Catalogue, c.Kinds)
-	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms())}, nil
+	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms()),
+		keepEvery: keepEvery}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

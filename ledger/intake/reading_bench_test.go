@@ -6,19 +6,8 @@ import (
 	"context"
 	"io/fs"
 	"os"
-	"syscall"
 	"testing"
-	"time"
 )
-
-// cpuTime is how long this process has computed.
-func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano())
-}
 
 // BenchmarkReading reads, recognises and parses an invented fleet, and plans nothing.
 func BenchmarkReading(b *testing.B) {
@@ -41,7 +30,7 @@ func BenchmarkReading(b *testing.B) {
 	b.ResetTimer()
 	began, records := cpuTime(b), 0
 	for b.Loop() {
-		found := make(chan *entry, in.cfg.BatchSize)
+		found := make(chan *entry)
 		done := make(chan error, 1)
 		go func() {
 			done <- in.walk(context.Background(), w.tenant, Source{Paths: []string{dir}}, found)
