@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -23,11 +22,12 @@ const maxRounds = 20
 
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
 // and whatever it reports is durable.
-func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
+func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
 	// Records of one batch are planned in the order of their observation, so that the
 	// order of files matters less: what is known only through a record that changed
 	// nothing is known for the batch.
-	open := inOrder(entries)
+	open := inOrder(b.entries)
+	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
@@ -40,13 +40,22 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		more, err := in.round(ctx, tenant, left, open, maps.Clone(asked))
+		if round > 0 {
+			var err error
+			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil); err != nil {
+				return err
+			}
+		}
+		p, err := in.round(ctx, tenant, left, open, known)
 		if err != nil {
 			return err
 		}
-		maps.Copy(asked, more)
+		for s := range p.States() {
+			b.touched[s] = true
+		}
+		maps.Copy(asked, p.Needs())
 	}
-	for _, e := range entries {
+	for _, e := range b.entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
 			e.outcome = recorded // planned anew after a part of it was appended
 		}
@@ -67,23 +76,22 @@ func inOrder(entries []*entry) []*entry {
 
 // round plans every open entry once and appends what was planned.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]bool, error) {
-	if err := in.look(ctx, tenant, open, needs); err != nil {
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known,
+) (*plan.Planner, error) {
+	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
 	}
-	states, err := in.read(ctx, tenant, left, needs)
-	if err != nil {
-		return nil, err
-	}
-	p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 	p.Unlimited = in.unlimited
-	err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
 		for _, e := range open {
 			if err := e.plan(p); err != nil {
 				return err
 			}
+		}
+		if err := tx.Remember(known.memories); err != nil {
+			return err
 		}
 		return in.cfg.Hook(PointPlanned)
 	})
@@ -104,7 +112,32 @@ func (in *Intake) round(
 			in.states.put(st, now)
 		}
 	}
-	return p.Needs(), nil
+	return p, nil
+}
+
+// known is what is known of the streams that records need.
+type known struct {
+	needs    map[schemas.Stream]bool
+	states   map[schemas.Stream]*plan.StreamState
+	memories []vault.Memory // to be kept by the transaction that plans
+}
+
+// know looks which streams the entries need beside needs, and reads all but the busy ones.
+func (in *Intake) know(
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs, busy map[schemas.Stream]bool,
+) (*known, error) {
+	k := &known{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
+	if err := in.look(ctx, tenant, open, needs); err != nil {
+		return nil, err
+	}
+	return k, in.read(ctx, tenant.ID, left, k, busy)
+}
+
+// complete reads the streams of which nothing is known yet, or what is known has become too old.
+func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftOut, k *known) error {
+	now := in.cfg.Clock()
+	maps.DeleteFunc(k.states, func(_ schemas.Stream, st *plan.StreamState) bool { return tooOld(st, now) })
+	return in.read(ctx, tenant.ID, left, k, nil)
 }
 
 // look finds, without minting anything, which streams the entries will need. It may miss
@@ -121,64 +154,14 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 	})
 }
 
-// read folds the streams, several at a time.
-func (in *Intake) read(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]*plan.StreamState, error) {
-	streams := sortedKeys(needs)
-	found := make([]*plan.StreamState, len(streams))
-	err := in.each(ctx, len(streams), func(ctx context.Context, i int) (err error) {
-		if found[i] = in.states.take(streams[i], in.cfg.Clock()); found[i] == nil {
-			found[i], err = in.fold(ctx, tenant.ID, left, streams[i])
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[schemas.Stream]*plan.StreamState, len(streams))
-	for _, st := range found {
-		out[st.Stream] = st
-	}
-	return out, nil
-}
-
-// fold reads what the tenant's own events of a stream say. What its kind leaves out of them is
-// counted.
-func (in *Intake) fold(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream,
-) (*plan.StreamState, error) {
-	st := &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}
-	var events []ledger.Own
-	reading := ledger.Reading{Disowned: left.disowned}
-	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", s, err)
-		}
-		if own.Draft.Type != nil { // else a kind of event that only a newer program writes
-			events = append(events, own)
-		}
-	}
-	st.Exists, st.Expect = reading.Own > 0, reading.Expect()
-	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		st.Content, err = in.kinds.Fold(tx, s, events, &reading.Left)
-		return err
-	})
-	left.note(s, reading.Left)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s, err)
-	}
-	return st, nil
-}
-
-// each calls do for 0 to n-1, Workers at a time, and waits for all. The
+// each calls do for 0 to n-1, so many at a time, and waits for all. The
 // first error cancels the rest.
-func (in *Intake) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func (in *Intake) each(ctx context.Context, workers, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range min(in.cfg.Workers, n) {
+	for range min(workers, n) {
 		wait.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -232,7 +215,7 @@ func (in *Intake) appendAll(
 		for _, s := range sortedKeys(of) {
 			lanes = append(lanes, of[s])
 		}
-		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
+		err := in.each(ctx, in.cfg.Workers, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
 			defer func() {
 				if l.shift > 0 { // the stream holds what was planned, at other revisions

@@ -1,0 +1,249 @@
+package intake
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// This file folds streams on from where an earlier folding was, so that importing costs the same
+// whatever their length. The vault remembers what folding came to; the ledger alone decides: what
+// is remembered names the event up to which it goes, and is used only where the stream has that
+// event in that place. So a store that was restored, or a vault, misleads nobody.
+
+// foldingForm is raised with each change of what folding makes of the same events: what an older
+// program kept is then not used.
+const foldingForm = 1
+
+// keepEvery is how many events are read behind what is remembered before it is remembered anew: as
+// many a fold may cost more than that of a young stream. Where what is remembered is large, it is
+// as many events as are half its size: what is written then is in proportion to what was appended.
+const keepEvery = 8
+
+// memory is what is remembered of a stream.
+type memory struct {
+	revision uint64    // of the last event in it
+	event    uuid.UUID // that event's id
+	known    []byte    // the kind's
+}
+
+const memoryHead = 1 + 8 + 8 + 16
+
+// encode writes the form, the catalogue's version, the event and what the kind keeps.
+func (m memory) encode(c *schemas.Catalogue) []byte {
+	b := make([]byte, 0, memoryHead+len(m.known))
+	version := c.Version()
+	b = append(append(b, foldingForm), version[:]...)
+	b = binary.BigEndian.AppendUint64(b, m.revision)
+	return append(append(b, m.event[:]...), m.known...)
+}
+
+// decodeMemory returns nil for what another program, or another catalogue, made.
+func decodeMemory(b []byte, c *schemas.Catalogue) *memory {
+	if len(b) < memoryHead || b[0] != foldingForm || [8]byte(b[1:]) != c.Version() {
+		return nil
+	}
+	return &memory{binary.BigEndian.Uint64(b[9:]), uuid.UUID(b[17:memoryHead]), b[memoryHead:]}
+}
+
+// recall returns what is remembered of the streams.
+func (in *Intake) recall(
+	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream,
+) (map[schemas.Stream]*memory, error) {
+	var entities []schemas.Stream
+	for _, s := range streams {
+		if in.kinds.Wave(s.Kind()) == plan.WaveEntities {
+			entities = append(entities, s)
+		}
+	}
+	if len(entities) == 0 {
+		return nil, nil
+	}
+	out := map[schemas.Stream]*memory{}
+	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+		known, err := tx.Recall(entities)
+		for s, text := range known {
+			if m := decodeMemory(text, in.cfg.Catalogue); m != nil {
+				out[s] = m
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// readers is how many streams are read at a time: each is a call of its own.
+const readers = 16
+
+// Streams that were read are folded together, in one view of the vault, until they are so many or
+// measure so much.
+const (
+	foldedAtOnce = 64
+	foldedBytes  = 4 << 20
+)
+
+// unfolded is a stream as it was read.
+type unfolded struct {
+	state    *plan.StreamState
+	from     *memory // nil: whole
+	reading  ledger.Reading
+	events   []ledger.Own // behind what is remembered
+	last     ledger.Own
+	size     int // bytes of the events
+	remember *vault.Memory
+}
+
+// read folds the streams of which nothing is known yet, several at a time, but for the busy ones.
+func (in *Intake) read(
+	ctx context.Context, tenant uuid.UUID, left *leftOut, k *known, busy map[schemas.Stream]bool,
+) error {
+	var unknown []schemas.Stream
+	now := in.cfg.Clock()
+	for _, s := range sortedKeys(k.needs) {
+		if k.states[s] != nil || busy[s] {
+			continue
+		}
+		if st := in.states.take(s, now); st != nil {
+			k.states[s] = st
+		} else {
+			unknown = append(unknown, s)
+		}
+	}
+	memories, err := in.recall(ctx, tenant, unknown)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // guards what follows, and k
+	var waiting []*unfolded
+	size := 0
+	fold := func(ctx context.Context, all []*unfolded) error {
+		err := in.fold(ctx, tenant, left, all)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, u := range all {
+			if k.states[u.state.Stream] = u.state; u.remember != nil {
+				k.memories = append(k.memories, *u.remember)
+			}
+		}
+		return err
+	}
+	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
+		u, err := in.readStream(ctx, tenant, left, unknown[i], memories[unknown[i]])
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		waiting, size = append(waiting, u), size+u.size
+		if len(waiting) < foldedAtOnce && size < foldedBytes {
+			mu.Unlock()
+			return nil
+		}
+		all := waiting
+		waiting, size = nil, 0
+		mu.Unlock()
+		return fold(ctx, all)
+	})
+	if err == nil && len(waiting) > 0 {
+		err = fold(ctx, waiting)
+	}
+	return err
+}
+
+// readStream reads the tenant's own events of a stream, from what is remembered on where that is
+// of this stream.
+func (in *Intake) readStream(
+	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory,
+) (*unfolded, error) {
+	u := &unfolded{state: &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}, from: from,
+		reading: ledger.Reading{Disowned: left.disowned}}
+	if from != nil {
+		u.reading.From = from.revision
+	}
+	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &u.reading) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", s, err)
+		}
+		u.last = own
+		if from != nil && u.reading.Own == 1 {
+			if own.Revision != from.revision || own.ID != from.event {
+				return in.readStream(ctx, tenant, left, s, nil)
+			}
+			continue
+		}
+		u.size += own.Size()
+		if own.Draft.Type != nil { // else a kind of event that only a newer program writes
+			u.events = append(u.events, own)
+		}
+	}
+	if from != nil && u.reading.Own == 0 {
+		return in.readStream(ctx, tenant, left, s, nil)
+	}
+	u.state.Exists, u.state.Expect = u.reading.Own > 0, u.reading.Expect()
+	return u, nil
+}
+
+// fold settles what the streams say. What their kinds leave out of them is counted.
+func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all []*unfolded) error {
+	var again []*unfolded
+	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+		again = nil
+		for _, u := range all {
+			err := in.foldOne(tx, u)
+			switch {
+			case err != nil && u.from != nil:
+				again = append(again, u) // the whole stream says it all
+			case err != nil:
+				return fmt.Errorf("%s: %w", u.state.Stream, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, u := range again {
+		whole, err := in.readStream(ctx, tenant, left, u.state.Stream, nil)
+		if err == nil {
+			err = in.fold(ctx, tenant, left, []*unfolded{whole})
+		}
+		if err != nil {
+			return err
+		}
+		*u = *whole
+	}
+	for _, u := range all {
+		left.note(u.state.Stream, u.reading.Left)
+	}
+	return nil
+}
+
+func (in *Intake) foldOne(tx *vault.Tx, u *unfolded) (err error) {
+	st := u.state
+	h := plan.History{Stream: st.Stream, Events: u.events, Left: &u.reading.Left}
+	if u.from != nil {
+		h.Known = u.from.known
+	}
+	st.Behind = len(u.events)
+	entity := in.kinds.Wave(st.Stream.Kind()) == plan.WaveEntities
+	if entity && st.Behind >= in.keepEvery && u.size >= len(h.Known)/2 {
+		h.Keep = func(known []byte, persons []uuid.UUID) error {
+			m := memory{u.last.Revision, u.last.ID, known}
+			said, ok, err := tx.Memorise(st.Stream, m.encode(in.cfg.Catalogue), persons)
+			if ok {
+				u.remember, st.Behind = &said, 0
+			}
+			return err
+		}
+	}
+	st.Content, err = in.kinds.Fold(tx, h)
+	u.events = nil // no longer held than needed
+	return err
+}
