@@ -106,6 +106,11 @@ bench-doors: ## what accounts and TLS cost beside open servers: appends, publish
 	$(GO) test -run '^$$' -bench BenchmarkAccounts -benchtime 10x ./consumers/kafka
 	$(GO) test -tags bench -count=1 -timeout 30m -run 'TestCostOfAccounts$$' -v ./deploy/embedded/clickhouse
 
+.PHONY: bench-reports
+bench-reports: ## reports and packages: time, and what they read of the views, at each age of the ledger (EVENTS="100000 1000000")
+	DEVICES=$(DEVICES) ACTIONS=$(or $(ACTIONS),100000) SUBJECT=$(or $(SUBJECT),1000) EVENTS="$(or $(EVENTS),100000 1000000)" \
+	$(GO) test -tags bench -count=1 -timeout 120m -run TestBenchReports -v ./internal/office
+
 .PHONY: bench-intake
 bench-intake: ## intake alone beside a program that only parses, seals and appends; new, known and aged devices
 	$(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchIntake$$' -v ./ledger/intake
