@@ -203,11 +203,11 @@ func (tx *Tx) open(s Sealed) (json.RawMessage, schemas.Owner, error) {
 func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
 	d, ok := tx.keys.CachedOf(h.Alias)
 	if !ok {
-		row, found, err := tx.rows.Alias(h.Alias)
+		row, err := tx.set.Alias(h.Alias)
 		if err != nil {
 			return keyring.Derived{}, err
 		}
-		if !found {
+		if row == nil {
 			if lost, err := tx.lost(h.Month); err != nil || !lost {
 				return keyring.Derived{}, cmp.Or(err, ErrTampered)
 			}
@@ -222,7 +222,7 @@ func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
 		case store.AliasExpired:
 			return keyring.Derived{}, ErrExpired
 		}
-		if d, err = tx.keys.Rederive(row); err != nil {
+		if d, err = tx.keys.Rederive(*row); err != nil {
 			return keyring.Derived{}, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 )
 
@@ -26,7 +27,7 @@ func factory(t testing.TB) (store.Store, func(testing.TB) store.Store) {
 	}
 }
 
-func TestStore(t *testing.T) { vaulttest.RunStore(t, factory) }
+func TestStore(t *testing.T) { storetest.RunStore(t, factory) }
 
 func TestVault(t *testing.T) { vaulttest.RunVault(t, factory) }
 
