@@ -42,6 +42,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		return fail("transaction", err)
 	}
 	month := schemas.Month(d.Occurred, d.Recorded)
+	var under sealing
 	tokens, owners := make([]schemas.Token, len(d.Values)), make([]schemas.Owner, len(d.Values))
 	for i := range d.Values {
 		v := &d.Values[i]
@@ -80,11 +81,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		if !json.Valid(v.Plain) {
 			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
 		}
-		dk, err := tx.keys.Derive(owner, v.Attr.Class, month)
-		if err != nil {
-			return fail("attribute "+v.Attr.ID, err)
-		}
-		s, err := tx.keys.Sealer(dk, d.ID)
+		dk, s, err := under.sealer(tx.keys, owner, v.Attr.Class, month, d.ID)
 		if err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
@@ -124,6 +121,39 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 	}
 	d.Subjects = subjects
 	return nil
+}
+
+// sealing is the keys of one event, of which most values share few.
+type sealing []struct {
+	owner   schemas.Owner
+	class   string
+	derived *keyring.Derived
+	sealer  *keyring.Sealer
+}
+
+func (u *sealing) sealer(
+	keys *keyring.Tx, owner schemas.Owner, class, month string, event uuid.UUID,
+) (*keyring.Derived, *keyring.Sealer, error) {
+	for i := range *u {
+		if k := &(*u)[i]; k.owner == owner && k.class == class {
+			return k.derived, k.sealer, nil
+		}
+	}
+	d, err := keys.Derive(owner, class, month)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := keys.Sealer(d, event)
+	if err != nil {
+		return nil, nil, err
+	}
+	*u = append(*u, struct {
+		owner   schemas.Owner
+		class   string
+		derived *keyring.Derived
+		sealer  *keyring.Sealer
+	}{owner, class, &d, s})
+	return &d, s, nil
 }
 
 func validOwner(o schemas.Owner) error {

@@ -46,7 +46,8 @@ type Tx struct {
 	text    []byte    // what it was last made of
 	local   *ring     // keys this transaction used; joins the shared ones when it has committed
 	sealers map[sealerRef]*Sealer
-	Scrub   bool // bytes were destroyed
+	buf     scratch // of the sealers
+	Scrub   bool    // bytes were destroyed
 }
 
 // Config is what the keys of a transaction need.
@@ -331,7 +332,7 @@ func (tx *Tx) Sealer(d Derived, event uuid.UUID) (*Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSealer(ek, tx.tenant)
+	s, err := newSealer(ek, tx.tenant, &tx.buf)
 	if err != nil {
 		return nil, err
 	}

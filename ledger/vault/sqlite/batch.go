@@ -274,9 +274,9 @@ var (
 			return append(a, t, string(o.Owner.Kind), o.Owner.ID[:], int64(o.State), ms(o.Created), o.Identified,
 				o.Ownership, o.User[:], int64(o.Generation), int64(o.Slot))
 		})
-	identityTable = newTable("identity", identityColumns, `DO UPDATE SET owner_kind = excluded.owner_kind,
-		owner = excluded.owner, value_epoch = excluded.value_epoch, value = excluded.value,
-		first = excluded.first, last = excluded.last`,
+	// Its owner is not set anew: each name that was seen again would move its row in the index too.
+	identityTable = newTable("identity", identityColumns, `DO UPDATE SET value_epoch = excluded.value_epoch,
+		value = excluded.value, first = excluded.first, last = excluded.last`,
 		func(a []any, t []byte, i *store.IdentityRow) []any {
 			return append(a, t, i.ID[:], string(i.Owner.Kind), i.Owner.ID[:], i.Kind, blob(i.Hash),
 				int64(i.Value.Epoch), blob(i.Value.Bytes), ms(i.First), ms(i.Last))

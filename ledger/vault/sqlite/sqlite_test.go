@@ -31,8 +31,4 @@ func TestStore(t *testing.T) { storetest.RunStore(t, factory) }
 
 func TestVault(t *testing.T) { vaulttest.RunVault(t, factory) }
 
-func BenchmarkUpdateKnown(b *testing.B) { vaulttest.BenchUpdate(b, factory, false) }
-
-func BenchmarkUpdateFresh(b *testing.B) { vaulttest.BenchUpdate(b, factory, true) }
-
 func BenchmarkOpen(b *testing.B) { vaulttest.BenchOpen(b, factory) }

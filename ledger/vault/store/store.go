@@ -137,7 +137,7 @@ type Name struct {
 // Batch is rows of one tenant.
 type Batch struct {
 	Owners       []OwnerRow
-	Identities   []IdentityRow
+	Identities   []IdentityRow    // whose a row is, no Put changes
 	Holdings     []HoldingRow     // key: Device, Generation
 	SubjectKeys  []SubjectKeyRow  // never destroyed ones, to Put
 	PeriodKeys   []PeriodKeyRow   // key: Class, Month

@@ -63,11 +63,18 @@ func (s *Set) Flush() error {
 
 // latest returns the rows in the order of their keys, of those of one key the one put last.
 func latest[T any](rows []T, order func(a, b *T) int) []T {
-	slices.SortStableFunc(rows, func(a, b T) int { return order(&a, &b) })
-	out := rows[:0]
+	if len(rows) < 2 {
+		return rows
+	}
+	by := make([]*T, len(rows)) // rows are large
 	for i := range rows {
-		if i+1 == len(rows) || order(&rows[i], &rows[i+1]) != 0 {
-			out = append(out, rows[i])
+		by[i] = &rows[i]
+	}
+	slices.SortStableFunc(by, order)
+	out := make([]T, 0, len(rows))
+	for i, r := range by {
+		if i+1 == len(by) || order(r, by[i+1]) != 0 {
+			out = append(out, *r)
 		}
 	}
 	return out
