@@ -42,36 +42,35 @@ func (tx *Tx) LookAhead(a Ahead) error {
 	if err := tx.set.Fetch(keys); err != nil {
 		return err
 	}
-	// What follows from the names: whose they are, and of devices who has them now.
+	// What follows from the names: what is whose they are, and of devices who has them now.
 	var next store.Keys
+	seen := map[schemas.Owner]bool{}
 	for _, n := range keys.Names {
 		rows, err := tx.set.Identities(n)
 		if err != nil {
 			return err
 		}
 		for _, r := range rows {
+			if seen[r.Owner] {
+				continue
+			}
+			seen[r.Owner] = true
 			tx.set.Ahead(r.Owner)
-			next.Owners = append(next.Owners, r.Owner)
 			next.MappingsOf = append(next.MappingsOf, r.Owner.ID)
-			if r.Owner.Kind == schemas.OwnerDevice {
-				next.StreamKeys = append(next.StreamKeys, r.Owner.ID)
+			if r.Owner.Kind != schemas.OwnerDevice {
+				continue
+			}
+			next.StreamKeys = append(next.StreamKeys, r.Owner.ID)
+			row, err := tx.set.Owner(r.Owner)
+			if err != nil {
+				return err
+			}
+			if row != nil && row.User != uuid.Nil {
+				user := schemas.Owner{Kind: schemas.OwnerPerson, ID: row.User}
+				tx.set.Ahead(user)
+				next.Owners = append(next.Owners, user)
 			}
 		}
 	}
-	if err := tx.set.Fetch(next); err != nil {
-		return err
-	}
-	var users []schemas.Owner
-	for _, o := range next.Owners {
-		row, err := tx.set.Owner(o)
-		if err != nil {
-			return err
-		}
-		if row != nil && row.User != uuid.Nil {
-			user := schemas.Owner{Kind: schemas.OwnerPerson, ID: row.User}
-			tx.set.Ahead(user)
-			users = append(users, user)
-		}
-	}
-	return tx.set.Fetch(store.Keys{Owners: users})
+	return tx.set.Fetch(next)
 }

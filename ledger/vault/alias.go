@@ -48,6 +48,13 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	return out, nil
 }
 
+// Living errs with ErrErased where the person is erased or being erased, and with ErrNotFound
+// where there is none.
+func (tx *Tx) Living(person uuid.UUID) error {
+	_, err := tx.keys.Living(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
+	return err
+}
+
 // AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names
 // anybody, ErrNotFound where it never did in this tenant, and ErrLost with that where the vault
 // was declared to have lost such. While the owner is being erased it errs with ErrErased and

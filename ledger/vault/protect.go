@@ -190,13 +190,17 @@ type Opened struct {
 // says so, and lost only where AcceptLoss declared it.
 func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	out := make([]Opened, len(sealed))
-	for i, s := range sealed {
+	tokens, err := tx.parse(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open tokens: %w", err)
+	}
+	for i, t := range tokens {
 		if i%256 == 0 {
 			if err := errors.Join(tx.ctx.Err(), tx.keys.Fresh()); err != nil {
 				return nil, fmt.Errorf("open tokens: %w", err)
 			}
 		}
-		plain, owner, err := tx.open(s)
+		plain, owner, err := tx.open(t)
 		switch {
 		case err == nil:
 			out[i].Plain, out[i].Owner = plain, owner
@@ -210,20 +214,50 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	return out, nil
 }
 
-func (tx *Tx) open(s Sealed) (json.RawMessage, schemas.Owner, error) {
-	h, body, err := s.Token.Parse()
-	if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
+// parsed is a token that may be opened, but for its key; without a body, it is none.
+type parsed struct {
+	header schemas.TokenHeader
+	body   []byte
+}
+
+// parse takes the tokens apart, and asks the store at once for whom they name.
+func (tx *Tx) parse(sealed []Sealed) ([]parsed, error) {
+	out := make([]parsed, len(sealed))
+	k := store.Keys{Periods: true}
+	var last uuid.UUID
+	for i, s := range sealed {
+		h, body, err := s.Token.Parse()
+		if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
+			continue
+		}
+		out[i] = parsed{h, body}
+		if h.Alias == last {
+			continue
+		}
+		last = h.Alias
+		if _, cached := tx.keys.CachedOf(h.Alias); !cached {
+			k.Aliases = append(k.Aliases, h.Alias)
+		}
+	}
+	if len(k.Aliases) == 0 {
+		return out, nil
+	}
+	return out, tx.set.Fetch(k)
+}
+
+func (tx *Tx) open(t parsed) (json.RawMessage, schemas.Owner, error) {
+	if t.body == nil {
 		return nil, schemas.Owner{}, ErrTampered
 	}
-	d, err := tx.resolve(h)
+	d, err := tx.resolve(t.header)
 	if err != nil {
 		return nil, schemas.Owner{}, err
 	}
-	c, err := tx.keys.Sealer(d, h.Event)
+	c, err := tx.keys.Sealer(d, t.header.Event)
 	if err != nil {
 		return nil, schemas.Owner{}, err
 	}
-	plain, err := c.Open(h, body)
+	plain, err := c.Open(t.header, t.body)
 	return plain, d.Owner, err
 }
 

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -86,18 +87,16 @@ var byID = argOf(func(u uuid.UUID) any { return u[:] })
 var byHash = argOf(func(h []byte) any { return h })
 var byOwner = argOf(func(o schemas.Owner) any { return o.ID[:] })
 
-// byKind groups owners by their kind, which is a column of its own.
+// byKind groups owners by their kind, which is a column of its own, each once.
 func byKind(all []schemas.Owner) (out [][]schemas.Owner) {
-	if len(all) == 0 {
-		return nil
-	}
-	sorted := slices.SortedStableFunc(slices.Values(all), func(a, b schemas.Owner) int {
-		return cmp.Compare(a.Kind, b.Kind)
+	all = slices.SortedFunc(slices.Values(all), func(a, b schemas.Owner) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.ID[:], b.ID[:]))
 	})
+	all = slices.Compact(all)
 	from := 0
-	for i := range sorted {
-		if i+1 == len(sorted) || sorted[i+1].Kind != sorted[i].Kind {
-			out = append(out, sorted[from:i+1])
+	for i := range all {
+		if i+1 == len(all) || all[i+1].Kind != all[i].Kind {
+			out = append(out, all[from:i+1])
 			from = i + 1
 		}
 	}
@@ -158,12 +157,6 @@ func (r *rows) Fetch(k store.Keys) (b store.Batch, err error) {
 		return b, err
 	}
 	tenant := []any{r.t()}
-	for _, of := range byKind(k.Owners) {
-		if err := each(r, "SELECT "+ownerColumns+" FROM owner WHERE tenant = ? AND kind = ? AND id IN (",
-			[]any{r.t(), string(of[0].Kind)}, of, byOwner, into(&b.Owners, ownerDest)); err != nil {
-			return b, err
-		}
-	}
 	names := map[string][][]byte{}
 	for _, n := range k.Names {
 		names[n.Kind] = append(names[n.Kind], []byte(n.Hash))
@@ -174,12 +167,33 @@ func (r *rows) Fetch(k store.Keys) (b store.Batch, err error) {
 			return b, err
 		}
 	}
+	follow := slices.Clone(k.Owners)
+	for _, i := range b.Identities {
+		follow = append(follow, i.Owner)
+	}
 	for _, of := range byKind(k.IdentitiesOf) {
 		if err := each(r, "SELECT "+identityColumns+
 			" FROM identity INDEXED BY identity_by_owner WHERE tenant = ? AND owner_kind = ? AND owner IN (",
 			[]any{r.t(), string(of[0].Kind)}, of, byOwner, into(&b.Identities, identityDest)); err != nil {
 			return b, err
 		}
+	}
+	if err := each(r, "SELECT "+aliasColumns+" FROM alias WHERE tenant = ? AND id IN (",
+		tenant, k.Aliases, byID, into(&b.Aliases, aliasDest)); err != nil {
+		return b, err
+	}
+	keys := slices.Clone(k.SubjectKeyIDs)
+	for _, a := range b.Aliases {
+		if a.State == store.AliasLive {
+			keys = append(keys, a.SubjectKey)
+		}
+	}
+	if err := each(r, "SELECT "+subjectKeyColumns+" FROM subject_key WHERE tenant = ? AND id IN (",
+		tenant, keys, byID, into(&b.SubjectKeys, subjectKeyDest)); err != nil {
+		return b, err
+	}
+	for _, k := range b.SubjectKeys {
+		follow = append(follow, k.Owner)
 	}
 	for _, of := range byKind(k.SubjectKeys) {
 		if err := each(r, "SELECT "+subjectKeyColumns+
@@ -202,9 +216,6 @@ func (r *rows) Fetch(k store.Keys) (b store.Batch, err error) {
 		{holdingColumns + " FROM holding WHERE tenant = ? AND device", k.Holders, into(&b.Holdings, holdingDest)},
 		{holdingColumns + " FROM holding INDEXED BY holding_by_person WHERE tenant = ? AND person", k.Holdings,
 			into(&b.Holdings, holdingDest)},
-		{subjectKeyColumns + " FROM subject_key WHERE tenant = ? AND id", k.SubjectKeyIDs,
-			into(&b.SubjectKeys, subjectKeyDest)},
-		{aliasColumns + " FROM alias WHERE tenant = ? AND id", k.Aliases, into(&b.Aliases, aliasDest)},
 		{aliasColumns + " FROM alias INDEXED BY alias_by_key WHERE tenant = ? AND state = 1 AND subject_key",
 			k.AliasesOf, into(&b.Aliases, aliasDest)},
 		{mappingColumns + " FROM mapping INDEXED BY mapping_by_concerned WHERE tenant = ? AND concerned",
@@ -223,6 +234,12 @@ func (r *rows) Fetch(k store.Keys) (b store.Batch, err error) {
 	if err := each(r, "SELECT hash, erased FROM suppression WHERE tenant = ? AND hash IN (",
 		tenant, k.Suppressions, byHash, into(&b.Suppressions, suppressionDest)); err != nil {
 		return b, err
+	}
+	for _, of := range byKind(follow) {
+		if err := each(r, "SELECT "+ownerColumns+" FROM owner WHERE tenant = ? AND kind = ? AND id IN (",
+			[]any{r.t(), string(of[0].Kind)}, of, byOwner, into(&b.Owners, ownerDest)); err != nil {
+			return b, err
+		}
 	}
 	return b, r.heldBy(&b)
 }
@@ -274,7 +291,7 @@ var (
 			return append(a, t, string(o.Owner.Kind), o.Owner.ID[:], int64(o.State), ms(o.Created), o.Identified,
 				o.Ownership, o.User[:], int64(o.Generation), int64(o.Slot))
 		})
-	// Its owner is not set anew: each name that was seen again would move its row in the index too.
+	// Whose it is stays: each name that is seen again would move its row in the index too.
 	identityTable = newTable("identity", identityColumns, `DO UPDATE SET value_epoch = excluded.value_epoch,
 		value = excluded.value, first = excluded.first, last = excluded.last`,
 		func(a []any, t []byte, i *store.IdentityRow) []any {

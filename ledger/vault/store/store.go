@@ -110,22 +110,23 @@ type Rows interface {
 // them is what they are.
 func Changes(tenant uuid.UUID) string { return "changes." + tenant.String() }
 
-// Keys name rows. What a key names may be no row, one, or several.
+// Keys name rows. What a key names may be no row, one, or several. With some rows come those that
+// whoever asks for them needs next.
 type Keys struct {
-	Owners        []schemas.Owner // and what their slots hold
-	Names         []Name          // identities under them
+	Owners        []schemas.Owner // with what their slots hold
+	Names         []Name          // identities under them, with their owners
 	IdentitiesOf  []schemas.Owner
 	Holders       []uuid.UUID     // holdings of these devices
 	Holdings      []uuid.UUID     // of these persons
 	SubjectKeys   []schemas.Owner // those of the owners that are not destroyed
-	SubjectKeyIDs []uuid.UUID
-	Periods       bool // all period keys, and what their slots hold
-	Aliases       []uuid.UUID
-	AliasesOf     []uuid.UUID // the live ones of these subject keys
-	Mappings      [][]byte    // by hash
-	MappingsOf    []uuid.UUID // by what they concern
-	StreamKeys    []uuid.UUID // by stream, and what their slots hold
-	Suppressions  [][]byte    // by hash
+	SubjectKeyIDs []uuid.UUID     // with their owners
+	Periods       bool            // all period keys, with what their slots hold
+	Aliases       []uuid.UUID     // with their subject keys, and the owners of those
+	AliasesOf     []uuid.UUID     // the live ones of these subject keys
+	Mappings      [][]byte        // by hash
+	MappingsOf    []uuid.UUID     // by what they concern
+	StreamKeys    []uuid.UUID     // by stream, with what their slots hold
+	Suppressions  [][]byte        // by hash
 }
 
 // Name is a kind of native value and the hash of one.

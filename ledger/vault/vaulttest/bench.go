@@ -31,7 +31,8 @@ func BenchUpdate(b *testing.B, f Factory, fresh bool, cpu func() time.Duration) 
 			}
 			at := base.Add(time.Duration(round*500+i) * time.Second)
 			ahead.Persons = append(ahead.Persons, vault.PersonHint{At: at,
-				ObjectID: fmt.Sprintf("11111111-2222-4333-8444-%012d", n+1), UPN: fmt.Sprintf("user%d@voorbeeld.nl", n)})
+				ObjectID: fmt.Sprintf("11111111-2222-4333-8444-%012d", n+1),
+				UPN:      fmt.Sprintf("user%d@voorbeeld.nl", n)})
 			ahead.Devices = append(ahead.Devices, vault.DeviceHint{At: at,
 				IntuneID: fmt.Sprintf("22222222-2222-4333-8444-%012d", n+1)})
 		}

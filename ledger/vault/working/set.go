@@ -146,11 +146,6 @@ func (s *Set) Fetch(k store.Keys) error {
 	if s.err != nil {
 		return s.err
 	}
-	if s.blind {
-		if err := s.Flush(); err != nil {
-			return err
-		}
-	}
 	_, all := find(s, periods, period{})
 	ask := store.Keys{
 		Owners:        unknown(s, owners, k.Owners, itself),
@@ -170,6 +165,11 @@ func (s *Set) Fetch(k store.Keys) error {
 		!ask.Periods {
 		return nil
 	}
+	if s.blind {
+		if err := s.Flush(); err != nil {
+			return err
+		}
+	}
 	var b store.Batch
 	if b, s.err = s.rows.Fetch(ask); s.err != nil {
 		return s.err
@@ -182,8 +182,10 @@ func (s *Set) Fetch(k store.Keys) error {
 // asked by here may be older than what this transaction put: it does not count.
 func (s *Set) take(ask store.Keys, b store.Batch) {
 	t := s.local
-	for i := range b.Owners {
-		t.owners[b.Owners[i].Owner] = &b.Owners[i]
+	for i, r := range b.Owners {
+		if have, _ := find(s, owners, r.Owner); have == nil {
+			t.owners[r.Owner] = &b.Owners[i]
+		}
 	}
 	for _, r := range b.Identities {
 		n := store.Name{Kind: r.Kind, Hash: string(r.Hash)}
@@ -207,7 +209,7 @@ func (s *Set) take(ask store.Keys, b store.Batch) {
 			func(k store.SubjectKeyRow) bool { return k.ID == r.ID }) {
 			t.subjectKeys[r.Owner] = append(t.subjectKeys[r.Owner], r)
 		}
-		if have, ok := find(s, keys, r.ID); !ok || have == nil {
+		if have, _ := find(s, keys, r.ID); have == nil {
 			t.keys[r.ID] = &b.SubjectKeys[i]
 		}
 	}
@@ -232,7 +234,7 @@ func (s *Set) take(ask store.Keys, b store.Batch) {
 			func(m store.MappingRow) bool { return bytes.Equal(m.Hash, r.Hash) }) {
 			t.concerned[r.Concerned] = append(t.concerned[r.Concerned], r)
 		}
-		if have, ok := find(s, mappings, string(r.Hash)); !ok || have == nil {
+		if have, _ := find(s, mappings, string(r.Hash)); have == nil {
 			t.mappings[string(r.Hash)] = &b.Mappings[i]
 		}
 	}

@@ -74,8 +74,25 @@ func hasHash(all [][]byte, h []byte) bool {
 
 func (m *model) fetch(k store.Keys) store.Batch {
 	has, of := slices.Contains[[]uuid.UUID], slices.Contains[[]schemas.Owner]
+	own := slices.Clone(k.Owners)
+	for _, i := range m.rows.Identities {
+		if slices.Contains(k.Names, store.Name{Kind: i.Kind, Hash: string(i.Hash)}) {
+			own = append(own, i.Owner)
+		}
+	}
+	ids := slices.Clone(k.SubjectKeyIDs)
+	for _, a := range m.rows.Aliases {
+		if has(k.Aliases, a.ID) {
+			ids = append(ids, a.SubjectKey)
+		}
+	}
+	for _, s := range m.rows.SubjectKeys {
+		if has(ids, s.ID) {
+			own = append(own, s.Owner)
+		}
+	}
 	return store.Batch{
-		Owners: where(m.rows.Owners, func(r store.OwnerRow) bool { return of(k.Owners, r.Owner) }),
+		Owners: where(m.rows.Owners, func(r store.OwnerRow) bool { return of(own, r.Owner) }),
 		Identities: where(m.rows.Identities, func(r store.IdentityRow) bool {
 			return of(k.IdentitiesOf, r.Owner) ||
 				slices.Contains(k.Names, store.Name{Kind: r.Kind, Hash: string(r.Hash)})
@@ -84,7 +101,7 @@ func (m *model) fetch(k store.Keys) store.Batch {
 			return has(k.Holders, r.Device) || has(k.Holdings, r.Person)
 		}),
 		SubjectKeys: where(m.rows.SubjectKeys, func(r store.SubjectKeyRow) bool {
-			return has(k.SubjectKeyIDs, r.ID) || of(k.SubjectKeys, r.Owner)
+			return has(ids, r.ID) || of(k.SubjectKeys, r.Owner)
 		}),
 		PeriodKeys: where(m.rows.PeriodKeys, func(store.PeriodKeyRow) bool { return k.Periods }),
 		Aliases: where(m.rows.Aliases, func(r store.AliasRow) bool {
