@@ -3,6 +3,8 @@ GO      ?= go
 DATA    ?= .ledgerline
 DEVICES ?= 10000
 DAYS    ?= 30
+SCALE   ?= .ledgerline-scale
+POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 ROUNDS  ?= 20
 TAGS     = crash,disturb,canary,siege,clients,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
@@ -103,6 +105,18 @@ bench-doors: ## what accounts and TLS cost beside open servers: appends, publish
 	$(GO) test -tags bench -count=1 -timeout 30m -run 'TestBenchSecure$$' -v ./deploy/embedded/eventstore
 	$(GO) test -run '^$$' -bench BenchmarkAccounts -benchtime 10x ./consumers/kafka
 	$(GO) test -tags bench -count=1 -timeout 30m -run 'TestCostOfAccounts$$' -v ./deploy/embedded/clickhouse
+
+.PHONY: bench-intake
+bench-intake: ## intake alone beside a program that only parses, seals and appends; new, known and aged devices
+	$(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchIntake$$' -v ./ledger/intake
+
+.PHONY: bench-scale
+bench-scale: build ## a ledger of EVENTS=1000000 by the commands a user types, kept in SCALE=DIR: what it costs to ask it, start it, check it
+	$(GO) test -tags bench -count=1 -timeout 24h -run 'TestScale$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -events $(or $(EVENTS),1000000) -scale-dir $(abspath $(SCALE)) -v
+
+.PHONY: bench-peers
+bench-peers: build ## the same audit job in PostgreSQL (POSTGRES=folder of its programs): appends from 1 and 64 callers, a subject's events, a device as of a date
+	$(GO) test -tags bench -count=1 -timeout 2h -run 'TestPeers$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -peer-events $(or $(EVENTS),1000000) -postgres $(POSTGRES) -v
 
 .PHONY: clean
 clean: ## remove what was built, and the ledger of make run

@@ -227,7 +227,8 @@ type Tx struct {
 	keys   *keyring.Tx
 	hashes hashes
 
-	forgot bool // cached keys may have become invalid
+	forgets uint64 // the store's count of forgettings
+	forgot  bool   // cached keys may have become invalid
 }
 
 // Update runs do in one write transaction for the tenant. When it returns nil, everything do did
@@ -283,14 +284,14 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	forgets, err := forgetsOf(counts)
-	if err != nil {
-		return err
+	if len(counts[settingForgets]) != 8 {
+		return ErrUninitialised
 	}
+	tx.forgets = binary.BigEndian.Uint64(counts[settingForgets])
 	tx.hashes = hashes{}
 	tx.set = working.Begin(rows, write, tx.tenant, counts[changes], tx.v.rows)
 	tx.keys, err = keyring.Begin(tx.ctx, keyring.Config{KEK: tx.v.kek, Clock: tx.v.clock, Shared: tx.v.shared,
-		Tenant: tx.tenant, Rows: tx.set, TenantRow: rows.Tenant, Write: write, Forgets: forgets})
+		Tenant: tx.tenant, Rows: tx.set, TenantRow: rows.Tenant, Write: write, Forgets: tx.forgets})
 	if err != nil {
 		return err
 	}
@@ -304,14 +305,6 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 // Tenant returns the id of the transaction's tenant.
 func (tx *Tx) Tenant() uuid.UUID { return tx.tenant }
 
-func forgetsOf(settings map[string][]byte) (uint64, error) {
-	b := settings[settingForgets]
-	if len(b) != 8 {
-		return 0, ErrUninitialised
-	}
-	return binary.BigEndian.Uint64(b), nil
-}
-
 // setting reads one.
 func setting(rows store.Rows, name string) (value []byte, found bool, err error) {
 	all, err := rows.Settings(name)
@@ -321,15 +314,8 @@ func setting(rows store.Rows, name string) (value []byte, found bool, err error)
 
 // forget makes every process drop its cached keys at its next transaction, and this one at once.
 func (tx *Tx) forget() error {
-	set, err := tx.rows.Settings(settingForgets)
-	if err != nil {
-		return err
-	}
-	n, err := forgetsOf(set)
-	if err != nil {
-		return err
-	}
 	tx.forgot = true
-	tx.keys.Forget(n + 1)
-	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, n+1))
+	tx.forgets++
+	tx.keys.Forget(tx.forgets)
+	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, tx.forgets))
 }

@@ -93,7 +93,18 @@ type Rows interface {
 	BuryAliases(subjectKey uuid.UUID) error        // tombstones AliasErased
 	BuryAliasesOfPeriod(class, month string) error // live ones to tombstones AliasExpired
 	DeleteMappings(hashes [][]byte) error
-	DeleteStreamKey(stream uuid.UUID) error
+	DeleteStreamKey(stream uuid.UUID) error // and what is remembered of the stream
+
+	// What is remembered of streams. Each call is about one trip to the store, however many it
+	// names.
+
+	Memories(streams []uuid.UUID) ([]MemoryRow, error) // those that there are, in any order
+	PutMemories([]MemoryRow) error                     // key: Stream; of a stream without a key, nothing
+	DeleteMemories(streams []uuid.UUID) error
+	DeleteAllMemories() error // of the tenant
+
+	// Erasures and holds.
+
 	Erasure(completion uuid.UUID) (ErasureRow, bool, error)
 	Erasures() ([]ErasureRow, error) // of all tenants, the incomplete ones, ordered by Begun, then Completion
 	PutErasure(ErasureRow) error     // key: Completion
@@ -330,6 +341,12 @@ type StreamKeyRow struct {
 	Stream uuid.UUID
 	Slot   Slot
 	Key    Wrapped
+}
+
+// MemoryRow is what is remembered of a stream.
+type MemoryRow struct {
+	Stream uuid.UUID
+	Sealed []byte // under a key that follows from the stream's
 }
 
 // ErasureState is how far an erasure has come.
