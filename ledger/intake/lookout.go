@@ -11,7 +11,7 @@ func (w *walked) look(files *source.Listing) (err error) {
 		return nil
 	}
 	w.foreign, err = w.in.forms.Foreign(w.ctx, files, w.tenant.Takes, func(at source.Position) error {
-		return w.send(at, &entry{outcome: noted, looked: true})
+		return w.send(&entry{outcome: noted, looked: true, file: at.File, bytes: at.Read, bytesTotal: at.Total})
 	})
 	return err
 }

@@ -30,7 +30,7 @@ func BenchmarkReading(b *testing.B) {
 	b.ResetTimer()
 	began, records := cpuTime(b), 0
 	for b.Loop() {
-		found := make(chan *entry, in.cfg.BatchSize)
+		found := make(chan *entry)
 		done := make(chan error, 1)
 		go func() {
 			done <- in.walk(context.Background(), w.tenant, Source{Paths: []string{dir}}, found)

@@ -10,8 +10,8 @@ import (
 )
 
 // TestABatchTakesFewTripsToTheVault counts, in imports of an invented fleet, what each transaction
-// asks of the vault's store: however many records it plans, that is no more than a handful of
-// trips, and planning records that are known asks for nothing that the look before it has not.
+// that plans asks of the vault's store: however many records it is for, that is no more than a
+// handful of trips, and planning records that are known asks for nothing that the look before it has not.
 func TestABatchTakesFewTripsToTheVault(t *testing.T) {
 	dir := fleetDir(t, 300, 3)
 	for _, size := range []int{40, 512} {
@@ -32,22 +32,19 @@ func TestABatchTakesFewTripsToTheVault(t *testing.T) {
 			}
 			updates := 0
 			for _, trips := range counted.Taken() {
-				if trips.Fetches > 3 || trips.All > 6 {
-					t.Errorf("batches of %d, %s: a transaction made %+v", size, what, trips)
-				}
 				if !trips.Write {
 					continue
 				}
 				updates++
-				if trips.Puts > 2 || trips.Fetches > 2 {
+				if trips.Puts > 2 || trips.Fetches > 2 || trips.All > 6 {
 					t.Errorf("batches of %d, %s: planning made %+v", size, what, trips)
 				}
 				if what != "new" && trips.Fetches > 0 { // the look before it asked
 					t.Errorf("batches of %d, %s: planning what changes nothing made %+v", size, what, trips)
 				}
 			}
-			if batches := (s.Read + size - 1) / size; updates > batches {
-				t.Errorf("batches of %d, %s: %d transactions planned %d batches", size, what, updates, batches)
+			if updates < s.Read/size {
+				t.Errorf("batches of %d, %s: %d transactions for %d records", size, what, updates, s.Read)
 			}
 		}
 	}

@@ -95,10 +95,10 @@ func (w *walk) mayName(f foundPath, to *lookout) (bool, error) {
 			return false, err
 		}
 		may, more := n.in(text)
-		if may || !more {
-			return may, nil
+		if may {
+			return true, nil
 		}
-		if err := to.tell(one.position()); err != nil {
+		if err := to.tell(one.position()); err != nil || !more {
 			return false, err
 		}
 	}
