@@ -11,7 +11,8 @@ import (
 
 // TestABatchTakesFewTripsToTheVault counts, in imports of an invented fleet, what each transaction
 // that plans asks of the vault's store: however many records it is for, that is no more than a
-// handful of trips, and planning records that are known asks for nothing that the look before it has not.
+// handful of trips, and planning records that are known asks for nothing that the look before it
+// has not.
 func TestABatchTakesFewTripsToTheVault(t *testing.T) {
 	dir := fleetDir(t, 300, 3)
 	for _, size := range []int{40, 512} {
