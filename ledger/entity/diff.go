@@ -269,7 +269,7 @@ func (s *State) Former(tx *vault.Tx, d Difference) error {
 		if !c.Removed || who == uuid.Nil {
 			continue
 		}
-		if _, err := tx.Aliases(who, c.Attr.Class); errors.Is(err, vault.ErrErased) {
+		if err := tx.Living(who); errors.Is(err, vault.ErrErased) {
 			continue
 		} else if err != nil {
 			return err

@@ -85,6 +85,9 @@ func (in *Intake) round(
 	p.Unlimited = in.unlimited
 	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
+		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
+			return err
+		}
 		for _, e := range open {
 			if err := e.plan(p); err != nil {
 				return err
@@ -144,14 +147,15 @@ func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftO
 // one: planning then asks for it.
 func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
 	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		l := plan.NewLooking(tx, needs)
-		for _, e := range open {
-			if err := e.record.Look(l); err != nil {
-				return err
-			}
-		}
-		return nil
+		return lookAhead(plan.NewLooking(tx, needs), open)
 	})
+}
+
+func lookAhead(l *plan.Looking, open []*entry) error {
+	for _, e := range open {
+		e.record.Look(l)
+	}
+	return l.Find()
 }
 
 // each calls do for 0 to n-1, so many at a time, and waits for all. The

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -40,6 +41,9 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		p.Unlimited = in.unlimited
 		err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 			p.Tx = tx
+			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
+				return err
+			}
 			for _, e := range open {
 				if err := e.plan(p); err != nil {
 					return err

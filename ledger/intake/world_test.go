@@ -23,6 +23,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
@@ -48,13 +49,19 @@ type world struct {
 
 func newWorld(t testing.TB, anySource bool) *world {
 	t.Helper()
+	return newWorldOn(t, anySource, func(s store.Store) store.Store { return s })
+}
+
+// newWorldOn puts something between the vault and its store.
+func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.Store) *world {
+	t.Helper()
 	ctx := context.Background()
 	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1}
-	store, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
+	file, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.vault, err = vault.Create(ctx, vault.Config{Store: store, KEK: vaulttest.KEK(t),
+	if w.vault, err = vault.Create(ctx, vault.Config{Store: between(file), KEK: vaulttest.KEK(t),
 		Clock: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}

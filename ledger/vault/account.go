@@ -51,7 +51,7 @@ func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]
 }
 
 func (v *Vault) accounts(ctx context.Context, rows store.Rows) ([]byte, error) {
-	raw, ok, err := rows.Setting(settingAccounts)
+	raw, ok, err := setting(rows, settingAccounts)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	if _, err := tx.keys.Living(o); err != nil {
 		return nil, fmt.Errorf("aliases: %w", err)
 	}
-	keys, err := tx.rows.SubjectKeys(o)
+	keys, err := tx.set.SubjectKeys(o)
 	if err != nil {
 		return nil, fmt.Errorf("aliases: %w", err)
 	}
@@ -35,7 +35,7 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 		if len(classes) > 0 && !slices.Contains(classes, k.Class) {
 			continue
 		}
-		rows, err := tx.rows.Aliases(k.ID)
+		rows, err := tx.set.AliasesOf(k.ID)
 		if err != nil {
 			return nil, fmt.Errorf("aliases: %w", err)
 		}
@@ -46,6 +46,13 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 		}
 	}
 	return out, nil
+}
+
+// Living errs with ErrErased where the person is erased or being erased, and with ErrNotFound
+// where there is none.
+func (tx *Tx) Living(person uuid.UUID) error {
+	_, err := tx.keys.Living(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
+	return err
 }
 
 // AliasOwner returns whom an alias names. ErrErased or ErrExpired where it no longer names
@@ -59,11 +66,11 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	if err := tx.keys.Fresh(); err != nil {
 		return fail(err)
 	}
-	row, ok, err := tx.rows.Alias(alias)
+	row, err := tx.set.Alias(alias)
 	switch {
 	case err != nil:
 		return fail(err)
-	case !ok:
+	case row == nil:
 		if lost, err := tx.lost(""); err != nil || !lost {
 			return fail(errors.Join(err, ErrNotFound))
 		}
@@ -73,11 +80,11 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 	case row.State == store.AliasExpired:
 		return fail(ErrExpired)
 	}
-	k, ok, err := tx.rows.SubjectKeyByID(row.SubjectKey)
+	k, err := tx.set.SubjectKeyByID(row.SubjectKey)
 	switch {
 	case err != nil:
 		return fail(err)
-	case !ok:
+	case k == nil:
 		return fail(fmt.Errorf("its subject key: %w", ErrNotFound))
 	case k.State == store.KeyErasing:
 		_, err := fail(fmt.Errorf("%w: %w", ErrErasing, ErrErased))
@@ -95,13 +102,16 @@ func (tx *Tx) AliasOwner(alias uuid.UUID) (schemas.Owner, error) {
 
 // Destroyed returns how many of the keys are tombstones.
 func (tx *Tx) Destroyed(keys []uuid.UUID) (int, error) {
+	if err := tx.set.Fetch(store.Keys{SubjectKeyIDs: keys}); err != nil {
+		return 0, fmt.Errorf("destroyed keys: %w", err)
+	}
 	n := 0
 	for _, id := range keys {
-		row, ok, err := tx.rows.SubjectKeyByID(id)
+		row, err := tx.set.SubjectKeyByID(id)
 		if err != nil {
 			return 0, fmt.Errorf("destroyed keys: %w", err)
 		}
-		if ok && row.State == store.KeyDestroyed {
+		if row != nil && row.State == store.KeyDestroyed {
 			n++
 		}
 	}
@@ -125,20 +135,21 @@ func (tx *Tx) SubjectKeys(person uuid.UUID) ([]uuid.UUID, error) {
 }
 
 func (tx *Tx) subjectKeys(person uuid.UUID) ([]store.SubjectKeyRow, error) {
-	out, err := tx.rows.SubjectKeys(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
+	own, err := tx.set.SubjectKeys(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
 	if err != nil {
 		return nil, err
 	}
-	holdings, err := tx.rows.Holdings(person)
+	holdings, err := tx.set.Holdings(person)
 	if err != nil {
 		return nil, err
 	}
+	out := slices.Clone(own)
 	have := map[uuid.UUID]bool{}
 	for _, h := range holdings {
 		if h.Ownership == OwnershipCompany {
 			continue
 		}
-		keys, err := tx.rows.SubjectKeys(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
+		keys, err := tx.set.SubjectKeys(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +165,7 @@ func (tx *Tx) subjectKeys(person uuid.UUID) ([]store.SubjectKeyRow, error) {
 
 // personalDevices returns the devices that go with the person.
 func (tx *Tx) personalDevices(person uuid.UUID) ([]schemas.Owner, error) {
-	holdings, err := tx.rows.Holdings(person)
+	holdings, err := tx.set.Holdings(person)
 	if err != nil {
 		return nil, err
 	}

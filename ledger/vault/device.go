@@ -67,7 +67,7 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 		}
 	} else if intune != "" && !row.Identified {
 		row.Identified = true
-		if err := tx.keys.PutOwner(*row); err != nil {
+		if err := tx.set.PutOwner(*row); err != nil {
 			return fail(err)
 		}
 	}
@@ -103,8 +103,8 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*store.OwnerRo
 		if err != nil {
 			return nil, err
 		}
-		if len(set.rows) > 0 {
-			return tx.liveDevice(set.rows[0].Owner)
+		if len(set) > 0 {
+			return tx.liveDevice(set[0].Owner)
 		}
 	}
 	if directory == "" {
@@ -118,7 +118,7 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*store.OwnerRo
 		return nil, err
 	}
 	// Of several enrolments of one directory device, the one seen last.
-	rows := slices.SortedFunc(slices.Values(set.rows), func(a, b *store.IdentityRow) int {
+	rows := slices.SortedFunc(slices.Values(set), func(a, b store.IdentityRow) int {
 		return cmp.Or(b.Last.Compare(a.Last), b.First.Compare(a.First), slices.Compare(a.ID[:], b.ID[:]))
 	})
 	for _, r := range rows {
@@ -134,7 +134,7 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*store.OwnerRo
 }
 
 func (tx *Tx) liveDevice(o schemas.Owner) (*store.OwnerRow, error) {
-	row, err := tx.keys.Owner(o)
+	row, err := tx.set.Owner(o)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at t
 			return fail(err)
 		}
 	}
-	row, err := tx.keys.Owner(o)
+	row, err := tx.set.Owner(o)
 	if err != nil {
 		return fail(err)
 	}
@@ -190,7 +190,7 @@ func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at t
 // forced: then the new one begins with it.
 func (tx *Tx) beginPeriod(now store.OwnerRow, ownership string, user uuid.UUID, at time.Time,
 	force bool) (store.OwnerRow, error) {
-	periods, err := tx.rows.Holders(now.Owner.ID)
+	periods, err := tx.set.Holders(now.Owner.ID)
 	if err != nil {
 		return now, err
 	}
@@ -203,15 +203,15 @@ func (tx *Tx) beginPeriod(now store.OwnerRow, ownership string, user uuid.UUID, 
 			at = last.From
 		}
 		last.To = at
-		if err := tx.rows.PutHolding(last); err != nil {
+		if err := tx.set.PutHolding(last); err != nil {
 			return now, err
 		}
 	}
 	now.Generation, now.Ownership, now.User = now.Generation+1, ownership, user
-	if err := tx.keys.PutOwner(now); err != nil {
+	if err := tx.set.PutOwner(now); err != nil {
 		return now, err
 	}
-	return now, tx.rows.PutHolding(store.HoldingRow{Device: now.Owner.ID, Generation: now.Generation,
+	return now, tx.set.PutHolding(store.HoldingRow{Device: now.Owner.ID, Generation: now.Generation,
 		Ownership: ownership, Person: user, From: at})
 }
 
@@ -226,7 +226,7 @@ type Holding struct {
 
 // DevicesOf lists the devices the person holds or held, with periods; by device, then time.
 func (tx *Tx) DevicesOf(person uuid.UUID) ([]Holding, error) {
-	rows, err := tx.rows.Holdings(person)
+	rows, err := tx.set.Holdings(person)
 	if err != nil {
 		return nil, fmt.Errorf("devices of a person: %w", err)
 	}

@@ -42,7 +42,7 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 		return fail(ErrErased)
 	}
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
-	switch row, err := tx.keys.Owner(o); {
+	switch row, err := tx.set.Owner(o); {
 	case err != nil:
 		return fail(err)
 	case row == nil:
@@ -53,9 +53,6 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 		if err := tx.keys.Alive(row); err != nil {
 			return fail(err)
 		}
-	}
-	if err := tx.flush(); err != nil {
-		return fail(err)
 	}
 	devices, err := tx.personalDevices(person)
 	if err != nil {
@@ -98,7 +95,7 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 // block puts owners and keys into a state.
 func (tx *Tx) block(owners []schemas.Owner, keys []store.SubjectKeyRow, os store.OwnerState, ks store.KeyState) error {
 	for _, o := range owners {
-		row, err := tx.keys.Owner(o)
+		row, err := tx.set.Owner(o)
 		if err != nil {
 			return err
 		}
@@ -107,13 +104,13 @@ func (tx *Tx) block(owners []schemas.Owner, keys []store.SubjectKeyRow, os store
 		}
 		changed := *row
 		changed.State = os
-		if err := tx.keys.PutOwner(changed); err != nil {
+		if err := tx.set.PutOwner(changed); err != nil {
 			return err
 		}
 	}
 	for _, k := range keys {
 		k.State = ks
-		if err := tx.rows.PutSubjectKey(k); err != nil {
+		if err := tx.set.PutSubjectKey(k); err != nil {
 			return err
 		}
 	}
@@ -241,9 +238,6 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	if order == uuid.Nil {
 		return fail(errors.New("the id of the completion event is missing"))
 	}
-	if err := tx.reread(); err != nil {
-		return fail(err)
-	}
 	e, known, err := tx.rows.Erasure(order)
 	switch {
 	case err != nil:
@@ -259,11 +253,11 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	var mappings []schemas.Owner
 	touched := map[schemas.Owner]bool{}
 	for _, id := range keys {
-		row, ok, err := tx.rows.SubjectKeyByID(id)
+		row, err := tx.set.SubjectKeyByID(id)
 		if err != nil {
 			return fail(err)
 		}
-		if ok && row.State != store.KeyDestroyed {
+		if row != nil && row.State != store.KeyDestroyed {
 			if row.Owner.Kind == schemas.OwnerTenant {
 				continue
 			}
@@ -293,9 +287,6 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 			return fail(err)
 		}
 	}
-	if err := tx.reread(); err != nil {
-		return fail(err)
-	}
 	tx.keys.Scrub = true
 	if err := tx.forget(); err != nil {
 		return fail(err)
@@ -309,7 +300,7 @@ func (tx *Tx) rekeyRest(touched map[schemas.Owner]bool) error {
 		return slices.Compare(a.ID[:], b.ID[:])
 	})
 	for _, o := range rest {
-		row, err := tx.keys.Owner(o)
+		row, err := tx.set.Owner(o)
 		if err != nil {
 			return err
 		}
@@ -331,23 +322,23 @@ func (tx *Tx) rekeyRest(touched map[schemas.Owner]bool) error {
 }
 
 func (tx *Tx) destroyKey(id uuid.UUID) error {
-	return errors.Join(tx.rows.DestroySubjectKey(id), tx.rows.BuryAliases(id))
+	return errors.Join(tx.set.DestroySubjectKey(id), tx.set.BuryAliases(id))
 }
 
 // forgetOwner leaves of a person or device its tombstone and the hashes of what it was called.
 func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
-	row, err := tx.keys.Owner(o)
+	row, err := tx.set.Owner(o)
 	if err != nil {
 		return err
 	}
 	if row != nil && row.Slot > 0 {
-		if err := tx.rows.DestroySlot(row.Slot); err != nil {
+		if err := tx.set.DestroySlot(row.Slot); err != nil {
 			return err
 		}
 	}
 	// A restored vault may hold more of the owner than the order lists; none
 	// of it may outlive the mapping.
-	rest, err := tx.rows.SubjectKeys(o)
+	rest, err := tx.set.SubjectKeys(o)
 	if err != nil {
 		return err
 	}
@@ -356,16 +347,16 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 			return err
 		}
 	}
-	names, err := tx.rows.IdentitiesOf(o)
+	names, err := tx.set.IdentitiesOf(o)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		if err := tx.rows.PutSuppression(n.Hash, erased); err != nil {
+		if err := tx.set.PutSuppression(n.Hash, erased); err != nil {
 			return err
 		}
 	}
-	if err := tx.rows.DeleteIdentities(o); err != nil {
+	if err := tx.set.DeleteIdentities(o); err != nil {
 		return err
 	}
 	if o.Kind == schemas.OwnerDevice {
@@ -376,16 +367,16 @@ func (tx *Tx) forgetOwner(o schemas.Owner, erased time.Time) error {
 	if err != nil {
 		return err
 	}
-	return tx.keys.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerErased})
+	return tx.set.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerErased})
 }
 
 func (tx *Tx) forgetDevice(device uuid.UUID) error {
-	return errors.Join(tx.forgetStreams(device), tx.deleteStreamKey(device), tx.rows.DeleteHolders(device))
+	return errors.Join(tx.forgetStreams(device), tx.deleteStreamKey(device), tx.set.DeleteHolders(device))
 }
 
 // forgetStreams deletes the way from an owner to its streams, and the keys of their elements.
 func (tx *Tx) forgetStreams(owner uuid.UUID) error {
-	streams, err := tx.rows.MappingsOf(owner)
+	streams, err := tx.set.MappingsOf(owner)
 	if err != nil {
 		return err
 	}
@@ -393,19 +384,22 @@ func (tx *Tx) forgetStreams(owner uuid.UUID) error {
 		if err := tx.deleteStreamKey(m.Stream.UUID()); err != nil {
 			return err
 		}
+		if err := tx.set.DeleteMapping(m.Hash); err != nil {
+			return err
+		}
 	}
-	return tx.rows.DeleteMappings(owner)
+	return nil
 }
 
 // forgetHolder takes the person out of the periods of devices that stay. One held now passes to
 // nobody, which is a change of user like any other.
 func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
-	holdings, err := tx.rows.Holdings(person)
+	holdings, err := tx.set.Holdings(person)
 	if err != nil {
 		return err
 	}
 	for _, h := range holdings {
-		row, err := tx.keys.Owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
+		row, err := tx.set.Owner(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
 		if err != nil {
 			return err
 		}
@@ -413,7 +407,7 @@ func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 			if _, err := tx.beginPeriod(*row, h.Ownership, uuid.Nil, erased, true); err != nil {
 				return err
 			}
-			periods, err := tx.rows.Holders(h.Device)
+			periods, err := tx.set.Holders(h.Device)
 			if err != nil {
 				return err
 			}
@@ -424,7 +418,7 @@ func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 			}
 		}
 		h.Person = uuid.Nil
-		if err := tx.rows.PutHolding(h); err != nil {
+		if err := tx.set.PutHolding(h); err != nil {
 			return err
 		}
 	}
@@ -490,11 +484,11 @@ func (v *Vault) PendingErasures(ctx context.Context) ([]PendingErasure, error) {
 
 // Expired reports whether the tenant's key of the class and of that time's month was destroyed.
 func (tx *Tx) Expired(class string, at time.Time) (bool, error) {
-	row, ok, err := tx.rows.PeriodKey(class, at.UTC().Format("200601"))
+	row, err := tx.set.PeriodKey(class, schemas.Month(at, at))
 	if err != nil {
 		return false, fmt.Errorf("period of %s: %w", class, err)
 	}
-	return ok && row.Destroyed, nil
+	return row != nil && row.Destroyed, nil
 }
 
 // ExpirePeriod destroys the tenant's key of a class and month: every value and alias under it is
@@ -511,21 +505,22 @@ func (tx *Tx) ExpirePeriod(class, month string) error {
 	if len(holds) > 0 {
 		return fail(ErrHeld)
 	}
-	row, ok, err := tx.rows.PeriodKey(class, month)
+	had, err := tx.set.PeriodKey(class, month)
 	if err != nil {
 		return fail(err)
 	}
-	if !ok {
-		row.ID = uuid.New()
+	row := store.PeriodKeyRow{ID: uuid.New()}
+	if had != nil {
+		row = *had
 	}
 	if row.Slot > 0 {
-		if err := tx.rows.DestroySlot(row.Slot); err != nil {
+		if err := tx.set.DestroySlot(row.Slot); err != nil {
 			return fail(err)
 		}
 	}
 	err = errors.Join(
-		tx.rows.PutPeriodKey(store.PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),
-		tx.rows.BuryAliasesOfPeriod(class, month),
+		tx.set.PutPeriodKey(store.PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),
+		tx.set.BuryAliasesOfPeriod(class, month),
 		tx.rows.DeleteAllMemories(),
 		tx.forget())
 	if err != nil {

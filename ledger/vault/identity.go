@@ -1,13 +1,11 @@
 package vault
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -15,61 +13,29 @@ import (
 // This file keeps what an owner has been called: native values with the
 // interval in which each was seen.
 
-type seenRef struct{ kind, hash string }
+// hashes remembers the hashes of the native values that a transaction has looked up.
+type hashes map[lookup]store.Name
 
-// identitySet is every identity row of one kind and hash, ordered by First;
-// changed ones await flush.
-type identitySet struct {
-	rows    []*store.IdentityRow
-	changed map[*store.IdentityRow]bool
+type lookup struct{ kind, normalised string }
+
+func (tx *Tx) hash(kind, normalised string) []byte { return tx.keys.LookupHash(kind, normalised) }
+
+// lookup returns the name under which the rows of a native value lie.
+func (tx *Tx) lookup(kind, normalised string) store.Name {
+	n, ok := tx.hashes[lookup{kind, normalised}]
+	if !ok {
+		n = store.Name{Kind: kind, Hash: string(tx.hash(kind, normalised))}
+		tx.hashes[lookup{kind, normalised}] = n
+	}
+	return n
 }
 
-func (tx *Tx) hash(kind, normalised string) []byte {
-	return keyring.LookupHash(tx.keys.Own.Lookup, kind, normalised)
-}
+// identities is the rows of one native value, ordered by First, then ID.
+type identities []store.IdentityRow
 
 // identities returns the rows of a native value as this transaction sees them.
-func (tx *Tx) identities(kind, normalised string) (*identitySet, error) {
-	hash := tx.hash(kind, normalised)
-	ref := seenRef{kind, string(hash)}
-	if s := tx.seen[ref]; s != nil {
-		return s, nil
-	}
-	rows, err := tx.rows.Identities(kind, hash)
-	if err != nil {
-		return nil, err
-	}
-	s := &identitySet{changed: map[*store.IdentityRow]bool{}}
-	for i := range rows {
-		s.rows = append(s.rows, &rows[i])
-	}
-	tx.seen[ref] = s
-	return s, nil
-}
-
-// flush writes the identities that changed: once for a transaction, however
-// often its records saw them.
-func (tx *Tx) flush() error {
-	for _, s := range tx.seen {
-		for row := range s.changed {
-			if err := tx.keys.Writable(); err != nil {
-				return err
-			}
-			if err := tx.rows.PutIdentity(*row); err != nil {
-				return err
-			}
-		}
-		clear(s.changed)
-	}
-	return nil
-}
-
-// reread makes the transaction read identities from the store again, after others of
-// its methods deleted some.
-func (tx *Tx) reread() error {
-	err := tx.flush()
-	clear(tx.seen)
-	return err
+func (tx *Tx) identities(kind, normalised string) (identities, error) {
+	return tx.set.Identities(tx.lookup(kind, normalised))
 }
 
 // name records that the owner goes by the value. A record that proves no time begins the name of
@@ -80,7 +46,7 @@ func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted boo
 	}
 	if normalised := identifier(kind, value); normalised != "" && !minted {
 		set, err := tx.identities(kind, normalised)
-		if err != nil || len(set.rows) > 0 {
+		if err != nil || len(set) > 0 {
 			return err
 		}
 	}
@@ -100,7 +66,8 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 		return err
 	}
 	var before, after *store.IdentityRow // the owner's rows next to at
-	for _, r := range set.rows {
+	for i := range set {
+		r := &set[i]
 		if r.Owner != o {
 			continue
 		}
@@ -121,36 +88,33 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 		return err
 	}
 	other := func(from, to time.Time) bool { // somebody else was first seen in [from, to]
-		return slices.ContainsFunc(set.rows, func(r *store.IdentityRow) bool {
+		return slices.ContainsFunc(set, func(r store.IdentityRow) bool {
 			return r.Owner != o && !r.First.Before(from) && !r.First.After(to)
 		})
 	}
+	var row store.IdentityRow
 	switch {
 	case before != nil && !other(before.Last, at):
-		before.Last = at
-		set.changed[before] = true
+		row = *before
+		row.Last = at
 	case after != nil && !other(at, after.First):
-		after.First = at
-		set.changed[after] = true
+		row = *after
+		row.First = at
 	default:
-		row := &store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: tx.hash(kind, normalised),
+		row = store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: []byte(tx.lookup(kind, normalised).Hash),
 			First: at, Last: at}
 		if row.Value, err = tx.keys.WrapOwned(o, row.ID, kind, []byte(value)); err != nil {
 			return err
 		}
-		set.rows = append(set.rows, row)
-		set.changed[row] = true
 	}
-	slices.SortFunc(set.rows, func(a, b *store.IdentityRow) int {
-		return cmp.Or(a.First.Compare(b.First), slices.Compare(a.ID[:], b.ID[:]))
-	})
-	return nil
+	return tx.set.PutIdentity(row)
 }
 
 // until returns when a row's period ended: when somebody else was first seen under the value after
 // the owner was last. Zero: it has not ended.
-func (s *identitySet) until(r *store.IdentityRow, counts func(*store.IdentityRow) bool) time.Time {
-	for _, o := range s.rows { // ordered by First
+func (s identities) until(r *store.IdentityRow, counts func(*store.IdentityRow) bool) time.Time {
+	for i := range s { // ordered by First
+		o := &s[i]
 		if o.Owner != r.Owner && o.First.After(r.Last) && counts(o) {
 			return o.First
 		}
@@ -159,9 +123,10 @@ func (s *identitySet) until(r *store.IdentityRow, counts func(*store.IdentityRow
 }
 
 // holders returns who held the value at that time, each once, of the rows that count.
-func (s *identitySet) holders(at time.Time, counts func(*store.IdentityRow) bool) []schemas.Owner {
+func (s identities) holders(at time.Time, counts func(*store.IdentityRow) bool) []schemas.Owner {
 	var out []schemas.Owner
-	for _, r := range s.rows {
+	for i := range s {
+		r := &s[i]
 		if !counts(r) || r.First.After(at) {
 			continue
 		}
@@ -181,6 +146,6 @@ func (tx *Tx) suppressed(kind, normalised string, at time.Time) (bool, error) {
 	if normalised == "" {
 		return false, nil
 	}
-	erased, ok, err := tx.rows.Suppression(tx.hash(kind, normalised))
-	return ok && !at.After(erased), err
+	erased, err := tx.set.Suppression(tx.lookup(kind, normalised))
+	return !erased.IsZero() && !at.After(erased), err
 }

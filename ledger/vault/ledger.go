@@ -57,7 +57,7 @@ func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error
 }
 
 func boundTo(rows store.Rows) (uuid.UUID, bool, error) {
-	b, ok, err := rows.Setting(settingLedger)
+	b, ok, err := setting(rows, settingLedger)
 	if err != nil || !ok {
 		return uuid.Nil, false, err
 	}
@@ -134,7 +134,7 @@ func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, e
 }
 
 func anchorOf(rows store.Rows) (schemas.Anchor, bool, error) {
-	b, ok, err := rows.Setting(settingAnchor)
+	b, ok, err := setting(rows, settingAnchor)
 	if err != nil || !ok {
 		return schemas.Anchor{}, false, err
 	}
@@ -178,12 +178,16 @@ func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UU
 	}
 	var out []uuid.UUID
 	err := v.view(ctx, tenant, func(rows store.Rows) error {
+		found, err := rows.Fetch(store.Keys{Aliases: aliases})
+		if err != nil {
+			return err
+		}
+		known := make(map[uuid.UUID]bool, len(found.Aliases))
+		for _, a := range found.Aliases {
+			known[a.ID] = true
+		}
 		for _, a := range aliases {
-			_, ok, err := rows.Alias(a)
-			if err != nil {
-				return err
-			}
-			if !ok {
+			if !known[a] {
 				out = append(out, a)
 			}
 		}
@@ -252,7 +256,7 @@ func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error
 }
 
 func lossOf(rows store.Rows) (l Loss, found bool, err error) {
-	b, ok, err := rows.Setting(settingLost)
+	b, ok, err := setting(rows, settingLost)
 	if err != nil || !ok {
 		return Loss{}, false, err
 	}

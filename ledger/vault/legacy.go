@@ -26,7 +26,7 @@ func (v *Vault) rewrap(ctx context.Context) error {
 	state := byte(0)
 	var tenants []store.TenantRow
 	err := v.view(ctx, uuid.Nil, func(rows store.Rows) error {
-		b, ok, err := rows.Setting(settingLegacy)
+		b, ok, err := setting(rows, settingLegacy)
 		if err != nil || !ok || len(b) != 1 {
 			return err
 		}
@@ -44,7 +44,7 @@ func (v *Vault) rewrap(ctx context.Context) error {
 	set := func(b byte) error {
 		return v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 			// Nor did a vault have a K_record of its own.
-			if _, ok, err := rows.Setting(settingRecord); err != nil {
+			if _, ok, err := setting(rows, settingRecord); err != nil {
 				return err
 			} else if !ok {
 				if err := mintRecordKey(ctx, v.kek, rows, v.id); err != nil {
@@ -107,10 +107,11 @@ func (tx *Tx) rewrapSome(n int) (int, error) {
 }
 
 func (tx *Tx) rewrapStream(o schemas.Owner) error {
-	k, ok, err := tx.rows.StreamKey(o.ID)
-	if err != nil || !ok || k.Key.Epoch == 0 { // a device's, which its owner took along
+	stored, err := tx.set.StreamKey(o.ID)
+	if err != nil || stored == nil || stored.Key.Epoch == 0 { // a device's, which its owner took along
 		return err
 	}
+	k := *stored
 	plain, err := keyring.Unwrap(tx.ctx, tx.v.kek, tx.tenant, o.ID, keyring.KindStreamKey, k.Key)
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func (tx *Tx) rewrapStream(o schemas.Owner) error {
 		return err
 	}
 	k.Slot, k.Key = n, keyring.WrapUnder(a, tx.tenant, o.ID, keyring.KindStreamKey, plain)
-	return tx.rows.PutStreamKey(k)
+	return tx.set.PutStreamKey(k)
 }
 
 func (tx *Tx) rewrapPeriod(rows store.LegacyRows, o schemas.Owner) error {
@@ -137,5 +138,5 @@ func (tx *Tx) rewrapPeriod(rows store.LegacyRows, o schemas.Owner) error {
 		return err
 	}
 	k.Key = keyring.WrapUnder(a, tx.tenant, k.ID, k.Class, plain)
-	return tx.rows.PutPeriodKey(k)
+	return tx.set.PutPeriodKey(k)
 }

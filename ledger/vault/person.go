@@ -89,8 +89,8 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 		if err != nil {
 			return o, false, err
 		}
-		if len(set.rows) > 0 {
-			return tx.livePerson(set.rows[0].Owner)
+		if len(set) > 0 {
+			return tx.livePerson(set[0].Owner)
 		}
 	}
 	kind, name := kindUPN, upn
@@ -136,7 +136,8 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 		if err != nil {
 			return o, false, err
 		}
-		for _, r := range set.rows {
+		for i := range set {
+			r := &set[i]
 			if !identified(r) {
 				return tx.livePerson(r.Owner)
 			}
@@ -148,7 +149,7 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 func orErased(err error) error { return cmp.Or(err, ErrErasedSubject) }
 
 func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
-	row, err := tx.keys.Owner(o)
+	row, err := tx.set.Owner(o)
 	if err != nil {
 		return o, false, err
 	}
@@ -165,10 +166,10 @@ func (tx *Tx) livePerson(o schemas.Owner) (schemas.Owner, bool, error) {
 
 // identified returns the predicate of rows whose owner is a person known by an object id. Those
 // known by name only hold the name where nobody else does.
-func (tx *Tx) identified(set *identitySet) (func(*store.IdentityRow) bool, error) {
+func (tx *Tx) identified(set identities) (func(*store.IdentityRow) bool, error) {
 	known := map[schemas.Owner]bool{}
-	for _, r := range set.rows {
-		row, err := tx.keys.Owner(r.Owner)
+	for _, r := range set {
+		row, err := tx.set.Owner(r.Owner)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +186,7 @@ func (tx *Tx) mintOwner(row store.OwnerRow) error {
 	if row.Slot, _, err = tx.keys.NewOwnerKey(row.Owner); err != nil {
 		return err
 	}
-	if err := tx.keys.PutOwner(row); err != nil {
+	if err := tx.set.NewOwner(row); err != nil {
 		return err
 	}
 	_, err = tx.keys.MintSubjectKey(row.Owner, 0, classIdentity)
@@ -218,7 +219,8 @@ func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find persons: %w", err)
 		}
-		for _, r := range set.rows {
+		for i := range set {
+			r := &set[i]
 			if gone, err := tx.keys.SlotGone(r.Owner); err != nil {
 				return nil, fmt.Errorf("find persons: %w", err)
 			} else if gone {
@@ -253,10 +255,7 @@ func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	if _, err := tx.keys.Living(o); err != nil {
 		return fail(err)
 	}
-	if err := tx.flush(); err != nil {
-		return fail(err)
-	}
-	rows, err := tx.rows.IdentitiesOf(o)
+	rows, err := tx.set.IdentitiesOf(o)
 	if err != nil {
 		return fail(err)
 	}

@@ -42,6 +42,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		return fail("transaction", err)
 	}
 	month := schemas.Month(d.Occurred, d.Recorded)
+	var under sealing
 	tokens, owners := make([]schemas.Token, len(d.Values)), make([]schemas.Owner, len(d.Values))
 	for i := range d.Values {
 		v := &d.Values[i]
@@ -80,11 +81,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		if !json.Valid(v.Plain) {
 			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
 		}
-		dk, err := tx.keys.Derive(owner, v.Attr.Class, month)
-		if err != nil {
-			return fail("attribute "+v.Attr.ID, err)
-		}
-		s, err := tx.keys.Sealer(dk, d.ID)
+		dk, s, err := under.sealer(tx.keys, owner, v.Attr.Class, month, d.ID)
 		if err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
@@ -126,6 +123,39 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 	return nil
 }
 
+// sealing is the keys of one event, of which most values share few.
+type sealing []struct {
+	owner   schemas.Owner
+	class   string
+	derived *keyring.Derived
+	sealer  *keyring.Sealer
+}
+
+func (u *sealing) sealer(
+	keys *keyring.Tx, owner schemas.Owner, class, month string, event uuid.UUID,
+) (*keyring.Derived, *keyring.Sealer, error) {
+	for i := range *u {
+		if k := &(*u)[i]; k.owner == owner && k.class == class {
+			return k.derived, k.sealer, nil
+		}
+	}
+	d, err := keys.Derive(owner, class, month)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := keys.Sealer(d, event)
+	if err != nil {
+		return nil, nil, err
+	}
+	*u = append(*u, struct {
+		owner   schemas.Owner
+		class   string
+		derived *keyring.Derived
+		sealer  *keyring.Sealer
+	}{owner, class, &d, s})
+	return &d, s, nil
+}
+
 func validOwner(o schemas.Owner) error {
 	switch o.Kind {
 	case schemas.OwnerTenant:
@@ -160,13 +190,17 @@ type Opened struct {
 // says so, and lost only where AcceptLoss declared it.
 func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	out := make([]Opened, len(sealed))
-	for i, s := range sealed {
+	tokens, err := tx.parse(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open tokens: %w", err)
+	}
+	for i, t := range tokens {
 		if i%256 == 0 {
 			if err := errors.Join(tx.ctx.Err(), tx.keys.Fresh()); err != nil {
 				return nil, fmt.Errorf("open tokens: %w", err)
 			}
 		}
-		plain, owner, err := tx.open(s)
+		plain, owner, err := tx.open(t)
 		switch {
 		case err == nil:
 			out[i].Plain, out[i].Owner = plain, owner
@@ -180,20 +214,50 @@ func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
 	return out, nil
 }
 
-func (tx *Tx) open(s Sealed) (json.RawMessage, schemas.Owner, error) {
-	h, body, err := s.Token.Parse()
-	if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
+// parsed is a token that may be opened, but for its key; without a body, it is none.
+type parsed struct {
+	header schemas.TokenHeader
+	body   []byte
+}
+
+// parse takes the tokens apart, and asks the store at once for whom they name.
+func (tx *Tx) parse(sealed []Sealed) ([]parsed, error) {
+	out := make([]parsed, len(sealed))
+	k := store.Keys{Periods: true}
+	var last uuid.UUID
+	for i, s := range sealed {
+		h, body, err := s.Token.Parse()
+		if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
+			continue
+		}
+		out[i] = parsed{h, body}
+		if h.Alias == last {
+			continue
+		}
+		last = h.Alias
+		if _, cached := tx.keys.CachedOf(h.Alias); !cached {
+			k.Aliases = append(k.Aliases, h.Alias)
+		}
+	}
+	if len(k.Aliases) == 0 {
+		return out, nil
+	}
+	return out, tx.set.Fetch(k)
+}
+
+func (tx *Tx) open(t parsed) (json.RawMessage, schemas.Owner, error) {
+	if t.body == nil {
 		return nil, schemas.Owner{}, ErrTampered
 	}
-	d, err := tx.resolve(h)
+	d, err := tx.resolve(t.header)
 	if err != nil {
 		return nil, schemas.Owner{}, err
 	}
-	c, err := tx.keys.Sealer(d, h.Event)
+	c, err := tx.keys.Sealer(d, t.header.Event)
 	if err != nil {
 		return nil, schemas.Owner{}, err
 	}
-	plain, err := c.Open(h, body)
+	plain, err := c.Open(t.header, t.body)
 	return plain, d.Owner, err
 }
 
@@ -203,11 +267,11 @@ func (tx *Tx) open(s Sealed) (json.RawMessage, schemas.Owner, error) {
 func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
 	d, ok := tx.keys.CachedOf(h.Alias)
 	if !ok {
-		row, found, err := tx.rows.Alias(h.Alias)
+		row, err := tx.set.Alias(h.Alias)
 		if err != nil {
 			return keyring.Derived{}, err
 		}
-		if !found {
+		if row == nil {
 			if lost, err := tx.lost(h.Month); err != nil || !lost {
 				return keyring.Derived{}, cmp.Or(err, ErrTampered)
 			}
@@ -222,7 +286,7 @@ func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
 		case store.AliasExpired:
 			return keyring.Derived{}, ErrExpired
 		}
-		if d, err = tx.keys.Rederive(row); err != nil {
+		if d, err = tx.keys.Rederive(*row); err != nil {
 			return keyring.Derived{}, err
 		}
 	}

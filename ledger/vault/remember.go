@@ -33,6 +33,9 @@ func (tx *Tx) Recall(streams []schemas.Stream) (map[schemas.Stream][]byte, error
 		ids = append(ids, s.UUID())
 	}
 	rows, err := tx.rows.Memories(ids)
+	if err == nil {
+		err = tx.fetchStreamKeys(rows)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("recall streams: %w", err)
 	}
@@ -53,6 +56,16 @@ func (tx *Tx) Recall(streams []schemas.Stream) (map[schemas.Stream][]byte, error
 	return out, nil
 }
 
+// fetchStreamKeys asks the store at once for the keys of what is remembered.
+func (tx *Tx) fetchStreamKeys(rows []store.MemoryRow) error {
+	var k store.Keys
+	for _, r := range rows {
+		k.StreamKeys = append(k.StreamKeys, r.Stream)
+		k.Owners = append(k.Owners, schemas.Owner{Kind: schemas.OwnerDevice, ID: r.Stream})
+	}
+	return tx.set.Fetch(k)
+}
+
 // memories is the cipher of a stream that has a key; ok is false where it has none, any more or
 // yet.
 func (tx *Tx) memories(s schemas.Stream) (m keyring.Memories, ok bool, err error) {
@@ -69,7 +82,7 @@ func (tx *Tx) memories(s schemas.Stream) (m keyring.Memories, ok bool, err error
 func (tx *Tx) Memorise(s schemas.Stream, text []byte, persons []uuid.UUID) (m Memory, ok bool, err error) {
 	fail := func(err error) (Memory, bool, error) { return m, false, fmt.Errorf("memorise %s: %w", s, err) }
 	if len(persons) > 0 {
-		holders, err := tx.rows.Holders(s.UUID())
+		holders, err := tx.set.Holders(s.UUID())
 		if err != nil {
 			return fail(err)
 		}
@@ -79,11 +92,7 @@ func (tx *Tx) Memorise(s schemas.Stream, text []byte, persons []uuid.UUID) (m Me
 			}
 		}
 	}
-	forgets, err := tx.forgets()
-	if err != nil {
-		return fail(err)
-	}
-	return Memory{s, text, forgets}, true, nil
+	return Memory{s, text, tx.forgets}, true, nil
 }
 
 // Remember keeps memories in place of older ones. One from before a forgetting is dropped: what it
@@ -96,13 +105,9 @@ func (tx *Tx) Remember(all []Memory) error {
 	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
-	forgets, err := tx.forgets()
-	if err != nil {
-		return fail(err)
-	}
 	rows := make([]store.MemoryRow, 0, len(all))
 	for _, m := range all {
-		if m.forgets != forgets {
+		if m.forgets != tx.forgets {
 			continue
 		}
 		c, ok, err := tx.memories(m.stream)
@@ -113,7 +118,8 @@ func (tx *Tx) Remember(all []Memory) error {
 			rows = append(rows, store.MemoryRow{Stream: m.stream.UUID(), Sealed: c.Seal(m.text)})
 		}
 	}
-	if err := tx.rows.PutMemories(rows); err != nil {
+	// The store takes what is remembered of a stream whose key it has.
+	if err := errors.Join(tx.set.Flush(), tx.rows.PutMemories(rows)); err != nil {
 		return fail(err)
 	}
 	return nil
@@ -125,7 +131,7 @@ func (tx *Tx) forgetMemories(owners ...schemas.Owner) error {
 	var streams []uuid.UUID
 	for _, o := range owners {
 		streams = append(streams, o.ID)
-		mappings, err := tx.rows.MappingsOf(o.ID)
+		mappings, err := tx.set.MappingsOf(o.ID)
 		if err != nil {
 			return err
 		}
@@ -135,7 +141,7 @@ func (tx *Tx) forgetMemories(owners ...schemas.Owner) error {
 		if o.Kind != schemas.OwnerPerson {
 			continue
 		}
-		holdings, err := tx.rows.Holdings(o.ID)
+		holdings, err := tx.set.Holdings(o.ID)
 		if err != nil {
 			return err
 		}

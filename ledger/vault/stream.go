@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func (tx *Tx) PersonStream(kind string, person uuid.UUID) (s schemas.Stream, cre
 
 // RefusalsOf lists the streams that count what was refused of the stream concerned.
 func (tx *Tx) RefusalsOf(concerned schemas.Stream) ([]schemas.Stream, error) {
-	rows, err := tx.rows.MappingsOf(concerned.UUID())
+	rows, err := tx.set.MappingsOf(concerned.UUID())
 	if err != nil {
 		return nil, fmt.Errorf("refusals of a stream: %w", err)
 	}
@@ -68,7 +69,7 @@ func (tx *Tx) Await(id string, stream schemas.Stream) error {
 	id = schemas.LowerASCII(strings.TrimSpace(id))
 	canonical := schemas.LP(schemas.LP(nil, id), string(stream))
 	row := store.MappingRow{Hash: tx.hash("awaiting", string(canonical)), Stream: stream, Concerned: tx.awaited(id)}
-	if err := tx.rows.PutMapping(row); err != nil {
+	if err := tx.set.PutMapping(row); err != nil {
 		return fmt.Errorf("await an id: %w", err)
 	}
 	return nil
@@ -90,18 +91,18 @@ func (tx *Tx) Awaiting(owner uuid.UUID, kinds []string, ids ...string) ([]schema
 		if schemas.Junk(id) {
 			continue
 		}
-		rows, err := tx.rows.MappingsOf(tx.awaited(id))
+		rows, err := tx.set.MappingsOf(tx.awaited(id))
 		if err != nil {
 			return fail(err)
 		}
 		for _, r := range rows {
 			r.Concerned = owner
-			if err := tx.rows.PutMapping(r); err != nil {
+			if err := tx.set.PutMapping(r); err != nil {
 				return fail(err)
 			}
 		}
 	}
-	rows, err := tx.rows.MappingsOf(owner)
+	rows, err := tx.set.MappingsOf(owner)
 	if err != nil {
 		return fail(err)
 	}
@@ -120,13 +121,10 @@ func (tx *Tx) Forget(owner uuid.UUID, streams ...schemas.Stream) error {
 	if err := tx.keys.Writable(); err != nil {
 		return fmt.Errorf("forget what waits: %w", err)
 	}
-	rows, err := tx.rows.MappingsOf(owner)
-	if err == nil {
-		err = tx.rows.DeleteMappings(owner)
-	}
+	rows, err := tx.set.MappingsOf(owner)
 	for _, r := range rows {
-		if err == nil && !slices.Contains(streams, r.Stream) {
-			err = tx.rows.PutMapping(r)
+		if err == nil && slices.Contains(streams, r.Stream) {
+			err = tx.set.DeleteMapping(r.Hash)
 		}
 	}
 	if err != nil {
@@ -137,24 +135,40 @@ func (tx *Tx) Forget(owner uuid.UUID, streams ...schemas.Stream) error {
 
 func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
 	hash := tx.hash("record."+kind, canonical)
-	row, ok, err := tx.rows.Mapping(hash)
+	had, err := tx.mapping(hash, concerned)
 	if err != nil {
 		return "", false, fmt.Errorf("stream of a record: %w", err)
 	}
-	if ok {
-		return row.Stream, false, nil
+	if had != nil {
+		return had.Stream, false, nil
 	}
 	if err := tx.keys.Writable(); err != nil {
 		return "", false, fmt.Errorf("stream of a record: %w", err)
 	}
-	row = store.MappingRow{Hash: hash, Stream: schemas.NewStream(kind, uuid.New()), Concerned: concerned}
+	row := store.MappingRow{Hash: hash, Stream: schemas.NewStream(kind, uuid.New()), Concerned: concerned}
 	if !row.Stream.Valid() {
 		return "", false, fmt.Errorf("stream of a record: %q is not a kind of stream", kind)
 	}
-	if err := tx.rows.PutMapping(row); err != nil {
+	if err := tx.set.PutMapping(row); err != nil {
 		return "", false, fmt.Errorf("stream of a record: %w", err)
 	}
 	return row.Stream, true, nil
+}
+
+// mapping returns the mapping of a hash, nil where there is none. One that concerns somebody is
+// looked for among all that do: they come at once with what else is known of its owner.
+func (tx *Tx) mapping(hash []byte, concerned uuid.UUID) (*store.MappingRow, error) {
+	if concerned == uuid.Nil {
+		return tx.set.Mapping(hash)
+	}
+	all, err := tx.set.MappingsOf(concerned)
+	i, found := slices.BinarySearchFunc(all, hash, func(m store.MappingRow, h []byte) int {
+		return bytes.Compare(m.Hash, h)
+	})
+	if err != nil || !found {
+		return nil, err
+	}
+	return &all[i], nil
 }
 
 // Element returns the uuid of a list entry, derived from its native key under a random key kept
@@ -174,14 +188,14 @@ func (tx *Tx) Element(stream schemas.Stream, list, nativeKey string) (uuid.UUID,
 
 // deleteStreamKey destroys the key of a stream, with the slot it may have of its own.
 func (tx *Tx) deleteStreamKey(stream uuid.UUID) error {
-	row, ok, err := tx.rows.StreamKey(stream)
-	if err != nil || !ok {
+	row, err := tx.set.StreamKey(stream)
+	if err != nil || row == nil {
 		return err
 	}
 	if row.Slot > 0 {
-		if err := tx.rows.DestroySlot(row.Slot); err != nil {
+		if err := tx.set.DestroySlot(row.Slot); err != nil {
 			return err
 		}
 	}
-	return tx.rows.DeleteStreamKey(stream)
+	return tx.set.DeleteStreamKey(stream)
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/working"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -119,6 +120,7 @@ type Vault struct {
 	global keyring.Key // for tenants' names
 
 	shared *keyring.Shared // keys that committed transactions have used
+	rows   *working.Shared // rows that they have read
 
 	originMu sync.Mutex
 	origins  map[uuid.UUID]schemas.OriginKey // guarded by originMu: one a tenant, never forgotten
@@ -131,7 +133,7 @@ func Create(ctx context.Context, c Config) (*Vault, error) {
 		return nil, err
 	}
 	err := c.Store.Update(ctx, uuid.Nil, func(rows store.Rows) error {
-		if _, ok, err := rows.Setting(settingID); err != nil || ok {
+		if _, ok, err := setting(rows, settingID); err != nil || ok {
 			return errors.Join(err, ErrExists)
 		}
 		id := uuid.New()
@@ -170,20 +172,17 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	if v.clock == nil {
 		v.clock = time.Now
 	}
-	v.shared = keyring.NewShared(v.clock)
+	v.shared, v.rows = keyring.NewShared(v.clock), working.NewShared(v.clock)
 	if v.log == nil {
 		v.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	err := c.Store.View(ctx, uuid.Nil, func(rows store.Rows) error {
-		id, ok, err := rows.Setting(settingID)
+		set, err := rows.Settings(settingID, settingLookup)
 		if err != nil {
 			return err
 		}
-		w, ok2, err := rows.Setting(settingLookup)
-		if err != nil {
-			return err
-		}
-		if !ok || !ok2 || len(id) != 16 || len(w) < 4 {
+		id, w := set[settingID], set[settingLookup]
+		if len(id) != 16 || len(w) < 4 {
 			return ErrUninitialised
 		}
 		v.id = uuid.UUID(id)
@@ -206,6 +205,7 @@ func (v *Vault) ID() uuid.UUID { return v.id }
 // Close drops the cached keys and closes the store.
 func (v *Vault) Close() error {
 	v.shared.Drop()
+	v.rows.Drop()
 	v.global = keyring.Key{}
 	v.originMu.Lock()
 	v.origins = nil
@@ -222,11 +222,13 @@ type Tx struct {
 	v      *Vault
 	ctx    context.Context
 	tenant uuid.UUID
-	rows   store.Rows
+	rows   store.Rows   // for what is not the tenant's rows
+	set    *working.Set // the tenant's rows
 	keys   *keyring.Tx
+	hashes hashes
 
-	seen   map[seenRef]*identitySet // identities read or changed here; changed ones are written by flush
-	forgot bool                     // cached keys may have become invalid
+	forgets uint64 // the store's count of forgettings
+	forgot  bool   // cached keys may have become invalid
 }
 
 // Update runs do in one write transaction for the tenant. When it returns nil, everything do did
@@ -243,8 +245,9 @@ func (v *Vault) Update(ctx context.Context, tenant uuid.UUID, do func(*Tx) error
 	}
 	if tx.forgot {
 		v.shared.Drop()
+		v.rows.Drop()
 	} else {
-		tx.keys.Share()
+		tx.share()
 	}
 	if tx.keys.Scrub {
 		if err := v.scrub(ctx); err != nil {
@@ -264,20 +267,31 @@ func (v *Vault) View(ctx context.Context, tenant uuid.UUID, do func(*Tx) error) 
 	if err != nil {
 		return fmt.Errorf("vault view: %w", err)
 	}
-	tx.keys.Share()
+	tx.share()
 	return nil
+}
+
+// share gives what the transaction read to those that follow.
+func (tx *Tx) share() {
+	tx.keys.Share()
+	tx.set.Share()
 }
 
 func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	tx.rows = rows
-	tx.seen = map[seenRef]*identitySet{}
-	forgets, err := tx.forgets()
+	changes := store.Changes(tx.tenant)
+	counts, err := rows.Settings(settingForgets, changes)
 	if err != nil {
 		return err
 	}
+	if len(counts[settingForgets]) != 8 {
+		return ErrUninitialised
+	}
+	tx.forgets = binary.BigEndian.Uint64(counts[settingForgets])
+	tx.hashes = hashes{}
+	tx.set = working.Begin(rows, write, tx.tenant, counts[changes], tx.v.rows)
 	tx.keys, err = keyring.Begin(tx.ctx, keyring.Config{KEK: tx.v.kek, Clock: tx.v.clock, Shared: tx.v.shared,
-		Tenant: tx.tenant,
-		Rows:   rows, Write: write, Forgets: forgets})
+		Tenant: tx.tenant, Rows: tx.set, TenantRow: rows.Tenant, Write: write, Forgets: tx.forgets})
 	if err != nil {
 		return err
 	}
@@ -285,30 +299,23 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	if err := do(tx); err != nil {
 		return err
 	}
-	return tx.flush()
+	return tx.set.Flush()
 }
 
 // Tenant returns the id of the transaction's tenant.
 func (tx *Tx) Tenant() uuid.UUID { return tx.tenant }
 
-func (tx *Tx) forgets() (uint64, error) {
-	b, ok, err := tx.rows.Setting(settingForgets)
-	if err != nil {
-		return 0, err
-	}
-	if !ok || len(b) != 8 {
-		return 0, ErrUninitialised
-	}
-	return binary.BigEndian.Uint64(b), nil
+// setting reads one.
+func setting(rows store.Rows, name string) (value []byte, found bool, err error) {
+	all, err := rows.Settings(name)
+	value, found = all[name]
+	return value, found, err
 }
 
 // forget makes every process drop its cached keys at its next transaction, and this one at once.
 func (tx *Tx) forget() error {
-	n, err := tx.forgets()
-	if err != nil {
-		return err
-	}
 	tx.forgot = true
-	tx.keys.Forget(n + 1)
-	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, n+1))
+	tx.forgets++
+	tx.keys.Forget(tx.forgets)
+	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, tx.forgets))
 }

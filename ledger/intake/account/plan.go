@@ -59,15 +59,21 @@ func (a *account) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool
 	return tx.MappedStream("refusal", b)
 }
 
-// Look finds nothing: whose stream it is, is known once the person is.
-func (a *account) Look(*plan.Looking) error { return nil }
+// Look names the stream of whose account it is.
+func (a *account) Look(l *plan.Looking) {
+	l.Person(a.kind.Stream(), a.hint())
+}
+
+func (a *account) hint() vault.PersonHint {
+	return vault.PersonHint{ObjectID: a.object, UPN: a.upn, Email: a.mail, At: a.Age()}
+}
 
 // Plan compares the snapshot with what is known of the account.
 func (a *account) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := a.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
-	person, err := p.Person(vault.PersonHint{ObjectID: a.object, UPN: a.upn, Email: a.mail, At: a.Age()})
+	person, err := p.Person(a.hint())
 	if err != nil {
 		return nil, 0, err
 	}

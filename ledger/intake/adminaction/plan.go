@@ -2,6 +2,7 @@ package adminaction
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -47,18 +48,39 @@ func (f *fact) stream(tx *vault.Tx) schemas.Stream {
 	return tx.FactStream(f.kind.Stream(), namespaceAudit, f.id)
 }
 
-// Look names the action's own stream, and those of the devices that it may be about.
-func (f *fact) Look(l *plan.Looking) error {
+// Look names the action's own stream, those of the devices that it may be about, and whatever of
+// it the vault may know as somebody's.
+func (f *fact) Look(l *plan.Looking) {
 	l.Need(f.stream(l.Tx))
-	for _, t := range f.targets {
-		likely := kindOfTarget(t.kind) == targetDevice || kindOfTarget(t.about) == targetDevice
-		if id, ok := record.AsGUID(t.id); ok && likely {
-			if _, err := l.Device(vault.DeviceHint{IntuneID: id, At: f.occurred}); err != nil {
-				return err
+	ask := func(id string) {
+		l.Ask(vault.DeviceHint{IntuneID: id})
+		l.Ask(vault.DeviceHint{DirectoryID: id})
+		l.Meet(vault.PersonHint{ObjectID: id})
+	}
+	if f.actor.person {
+		l.Meet(vault.PersonHint{ObjectID: f.actor.objectID, UPN: f.actor.upn})
+	}
+	for _, values := range []map[string]json.RawMessage{f.open, f.actor.values} {
+		for _, raw := range values {
+			text, _ := record.AsText(raw)
+			if id, ok := record.AsGUID(text); ok {
+				ask(id)
 			}
 		}
 	}
-	return nil
+	for _, t := range f.targets {
+		if id, ok := record.AsGUID(t.id); ok {
+			ask(id)
+			if kindOfTarget(t.kind) == targetDevice || kindOfTarget(t.about) == targetDevice {
+				l.Device(vault.DeviceHint{IntuneID: id, At: f.occurred})
+			}
+		}
+		for _, name := range []string{t.name, t.id} {
+			if upn := userName(name); upn != "" {
+				l.Meet(vault.PersonHint{UPN: upn})
+			}
+		}
+	}
 }
 
 // Plan compares the record's telling of the action with what is told already.

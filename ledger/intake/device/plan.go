@@ -86,13 +86,29 @@ func (s *snapshot) hint() vault.DeviceHint {
 	return vault.DeviceHint{IntuneID: s.intuneID, DirectoryID: s.directoryID, At: s.Age()}
 }
 
-// Look names the device's stream, and those of what may be refused of it.
-func (s *snapshot) Look(l *plan.Looking) error {
-	stream, err := l.Device(s.hint())
-	if err != nil || stream == "" {
-		return err
+// Look names the device's stream, those of what may be refused of it, and whom it names.
+func (s *snapshot) Look(l *plan.Looking) {
+	l.Device(s.hint(), s.mayRefuse()...)
+	if s.tellsUser() == userNamed {
+		l.Meet(s.userHint())
 	}
-	return l.Refusals(stream, s.mayRefuse()...)
+	for _, list := range s.Lists {
+		for _, item := range list.Items {
+			if item.Person != "" {
+				l.Meet(vault.PersonHint{ObjectID: item.Person})
+			}
+		}
+	}
+}
+
+// userHint is how the snapshot names the user.
+func (s *snapshot) userHint() vault.PersonHint {
+	text := func(a *schemas.Attribute) string {
+		t, _ := record.AsText(s.Values[a])
+		return t
+	}
+	object, _ := record.AsGUID(text(s.kind.userID))
+	return vault.PersonHint{ObjectID: object, UPN: text(s.kind.userUPN), Email: text(s.kind.userEmail), At: s.Age()}
 }
 
 // mayRefuse lists the rules that could keep a part of the snapshot out.
@@ -262,13 +278,7 @@ func (s *snapshot) user(p *plan.Planner, st *State) (userHint, uuid.UUID, error)
 	if told == userNone {
 		return told, uuid.Nil, nil
 	}
-	text := func(a *schemas.Attribute) string {
-		t, _ := record.AsText(s.Values[a])
-		return t
-	}
-	object, _ := record.AsGUID(text(id))
-	user, err := p.Person(vault.PersonHint{ObjectID: object, UPN: text(upn),
-		Email: text(s.kind.userEmail), At: s.Age()})
+	user, err := p.Person(s.userHint())
 	if errors.Is(err, vault.ErrErasedSubject) {
 		p.Tally.Omitted += s.DropUser()
 		return userUntold, uuid.Nil, nil

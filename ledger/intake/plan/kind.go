@@ -68,9 +68,9 @@ type Parsing struct {
 type Record interface {
 	// Origin is the source that issued it, and when what it tells was so.
 	Origin() (source string, occurred time.Time)
-	// Look names the streams that planning it will need, as far as they are known without minting
-	// anything: what it misses, planning asks for.
-	Look(*Looking) error
+	// Look names whom, what and which streams planning it will ask for: what it misses costs more
+	// trips to the vault, and one more round where a stream has to be read.
+	Look(*Looking)
 	// Plan resolves whom and what the record names and compares it with what is known, and changes
 	// no state. ErrNeedState: a stream has to be read first; it is asked for then. A nil Act means
 	// that nothing is to be written, and the outcome stands.
@@ -140,44 +140,109 @@ type Refusal struct {
 	Count          int
 }
 
-// Looking is a look at the vault before anything is planned.
+// Looking collects what planning records will ask the vault for, so that it is asked for at once,
+// and then finds which streams they will need.
 type Looking struct {
 	Tx    *vault.Tx
-	needs map[schemas.Stream]bool
+	needs map[schemas.Stream]bool // nil: nothing is to be found
+	ahead vault.Ahead
+	// What is to be found.
+	devices []lookedFor
+	persons []personStream
 }
 
-// NewLooking returns a look in the vault's transaction. What it finds is added to needs.
-func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking { return &Looking{tx, needs} }
+type lookedFor struct {
+	hint  vault.DeviceHint
+	rules []string
+}
+
+type personStream struct {
+	kind string
+	hint vault.PersonHint
+}
+
+// NewLooking returns a look in the vault's transaction. What it finds is added to needs; nil: the
+// records are planned in this transaction, and what they need is known.
+func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
+	return &Looking{Tx: tx, needs: needs}
+}
 
 // Need names a stream that planning will need.
-func (l *Looking) Need(s schemas.Stream) { l.needs[s] = true }
-
-// Device names the stream of a device, if it is known, and returns it; "" for none.
-func (l *Looking) Device(h vault.DeviceHint) (schemas.Stream, error) {
-	d, found, err := l.Tx.FindDevice(h)
-	if errors.Is(err, vault.ErrErasedSubject) {
-		return "", nil
+func (l *Looking) Need(s schemas.Stream) {
+	if l.needs != nil {
+		l.needs[s] = true
 	}
-	if err != nil || !found {
-		return "", err
-	}
-	l.Need(d.Stream)
-	return d.Stream, nil
 }
 
-// Refusals names the streams that count what rules refused of the stream concerned.
-func (l *Looking) Refusals(concerned schemas.Stream, rules ...string) error {
-	for _, rule := range rules {
-		s, _, err := l.Tx.RefusalStream(concerned, rule)
-		if errors.Is(err, vault.ErrReadOnly) {
-			continue // not refused before
+// Device names a device whose stream planning will need, if it is known, with the streams that
+// count what the rules refused of it.
+func (l *Looking) Device(h vault.DeviceHint, rules ...string) {
+	l.Ask(h)
+	l.devices = append(l.devices, lookedFor{h, rules})
+}
+
+// Person names somebody of whom planning will need the stream of that kind, if they are known.
+func (l *Looking) Person(kind string, h vault.PersonHint) {
+	l.Meet(h)
+	l.persons = append(l.persons, personStream{kind, h})
+}
+
+// Ask names a device that planning will ask for, who may be waited for by its ids.
+func (l *Looking) Ask(h vault.DeviceHint) {
+	l.ahead.Devices = append(l.ahead.Devices, h)
+	l.ahead.IDs = append(l.ahead.IDs, h.IntuneID, h.DirectoryID)
+}
+
+// Meet names somebody whom planning will ask for.
+func (l *Looking) Meet(h vault.PersonHint) {
+	l.ahead.Persons = append(l.ahead.Persons, h)
+	l.ahead.IDs = append(l.ahead.IDs, h.ObjectID)
+}
+
+// Find asks the vault, and adds the streams that it finds to those needed.
+func (l *Looking) Find() error {
+	if err := l.Tx.LookAhead(l.ahead); err != nil || l.needs == nil {
+		return err
+	}
+	for _, d := range l.devices {
+		known, found, err := l.Tx.FindDevice(d.hint)
+		if errors.Is(err, vault.ErrErasedSubject) || err == nil && !found {
+			continue
 		}
 		if err != nil {
 			return err
 		}
-		l.Need(s)
+		l.Need(known.Stream)
+		for _, rule := range d.rules {
+			if err := l.need(l.Tx.RefusalStream(known.Stream, rule)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range l.persons {
+		id, found, err := l.Tx.FindPerson(p.hint)
+		if errors.Is(err, vault.ErrErasedSubject) || err == nil && !found {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := l.need(l.Tx.PersonStream(p.kind, id)); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// need adds a stream that a view may find; one that it would have to mint holds nothing yet.
+func (l *Looking) need(s schemas.Stream, _ bool, err error) error {
+	if errors.Is(err, vault.ErrReadOnly) {
+		return nil
+	}
+	if err == nil {
+		l.Need(s)
+	}
+	return err
 }
 
 // Parsed is a form of a kind, and when its records are planned.

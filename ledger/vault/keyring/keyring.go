@@ -10,12 +10,16 @@ package keyring
 import (
 	"context"
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/working"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -33,15 +37,17 @@ type Tx struct {
 	clock  func() time.Time
 	shared *Shared
 	tenant uuid.UUID
-	rows   store.Rows
+	rows   *working.Set
 	write  bool
 	done   bool
 
 	Own     TenantKeys
-	local   *ring // keys this transaction used; joins the shared ones when it has committed
+	lookup  hash.Hash // HMAC under K_lookup
+	text    []byte    // what it was last made of
+	local   *ring     // keys this transaction used; joins the shared ones when it has committed
 	sealers map[sealerRef]*Sealer
-	owners  map[schemas.Owner]*store.OwnerRow
-	Scrub   bool // bytes were destroyed
+	buf     scratch // of the sealers
+	Scrub   bool    // bytes were destroyed
 }
 
 // Config is what the keys of a transaction need.
@@ -50,8 +56,10 @@ type Config struct {
 	Clock  func() time.Time
 	Shared *Shared
 	Tenant uuid.UUID
-	Rows   store.Rows
+	Rows   *working.Set
 	Write  bool
+	// TenantRow reads the tenant's row.
+	TenantRow func(tenant uuid.UUID) (store.TenantRow, bool, error)
 	// Forgets is the store's count of forgettings, as the transaction sees it.
 	Forgets uint64
 }
@@ -60,11 +68,10 @@ type Config struct {
 // ErrNotFound: no such tenant.
 func Begin(ctx context.Context, c Config) (*Tx, error) {
 	tx := &Tx{ctx: ctx, kek: c.KEK, clock: c.Clock, shared: c.Shared, tenant: c.Tenant, rows: c.Rows,
-		write: c.Write, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{},
-		owners: map[schemas.Owner]*store.OwnerRow{}}
+		write: c.Write, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{}}
 	tx.shared.dropStale(c.Forgets)
 	var err error
-	if tx.Own, err = tx.tenantKeys(); err != nil {
+	if tx.Own, err = tx.tenantKeys(c.TenantRow); err != nil {
 		return nil, err
 	}
 	return tx, nil
@@ -81,7 +88,17 @@ func (tx *Tx) Forget(forgets uint64) {
 	tx.local = newKeyring(tx.clock(), forgets)
 	tx.shared.dropStale(forgets)
 	clear(tx.sealers)
-	clear(tx.owners)
+}
+
+// LookupHash is the hash under which a native value of the tenant is looked up.
+func (tx *Tx) LookupHash(kind, normalised string) []byte {
+	if tx.lookup == nil {
+		tx.lookup = hmac.New(sha256.New, tx.Own.Lookup[:])
+	}
+	tx.lookup.Reset()
+	tx.text = schemas.LP(schemas.LP(tx.text[:0], kind), normalised)
+	tx.lookup.Write(tx.text)
+	return tx.lookup.Sum(nil)
 }
 
 // Writable reports why the transaction cannot write, nil if it can.
@@ -108,11 +125,11 @@ func (tx *Tx) Fresh() error {
 	return nil
 }
 
-func (tx *Tx) tenantKeys() (TenantKeys, error) {
+func (tx *Tx) tenantKeys(read func(uuid.UUID) (store.TenantRow, bool, error)) (TenantKeys, error) {
 	if k, ok := cached(tx, func(r *ring) map[uuid.UUID]TenantKeys { return r.tenants }, tx.tenant); ok {
 		return k, nil
 	}
-	row, ok, err := tx.rows.Tenant(tx.tenant)
+	row, ok, err := read(tx.tenant)
 	if err != nil {
 		return TenantKeys{}, err
 	}
@@ -130,39 +147,13 @@ func (tx *Tx) tenantKeys() (TenantKeys, error) {
 	return k, nil
 }
 
-// Owner returns the owner's row, or nil where there is none. The row is this
-// transaction's own copy.
-func (tx *Tx) Owner(o schemas.Owner) (*store.OwnerRow, error) {
-	if row, ok := tx.owners[o]; ok {
-		return row, nil
-	}
-	row, ok, err := tx.rows.Owner(o)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, nil
-	}
-	tx.owners[o] = &row
-	return &row, nil
-}
-
-// PutOwner stores the owner's row.
-func (tx *Tx) PutOwner(row store.OwnerRow) error {
-	if err := tx.rows.PutOwner(row); err != nil {
-		return err
-	}
-	tx.owners[row.Owner] = &row
-	return nil
-}
-
 // Living returns the generation of the owner's present keys, ErrErased
 // where its erasure has begun.
 func (tx *Tx) Living(o schemas.Owner) (generation int, err error) {
 	if o.Kind == schemas.OwnerTenant {
 		return 0, nil
 	}
-	row, err := tx.Owner(o)
+	row, err := tx.rows.Owner(o)
 	switch {
 	case err != nil:
 		return 0, err
@@ -235,15 +226,15 @@ func (tx *Tx) periodKey(class, month string, mint bool) (Key, error) {
 	if k, ok := cached(tx, func(r *ring) map[periodRef]Key { return r.period }, ref); ok {
 		return k, nil
 	}
-	row, ok, err := tx.rows.PeriodKey(class, month)
+	row, err := tx.rows.PeriodKey(class, month)
 	if err != nil {
 		return Key{}, err
 	}
 	var k Key
 	switch {
-	case ok && row.Destroyed:
+	case row != nil && row.Destroyed:
 		return Key{}, ErrExpired
-	case ok:
+	case row != nil:
 		k, err = tx.unwrapKeyUnder(func() (cipher.AEAD, error) {
 			return tx.ownerKey(schemas.Owner{Kind: store.OwnerPeriod, ID: row.ID}, row.Slot)
 		}, row.ID, class, row.Key)
@@ -256,8 +247,7 @@ func (tx *Tx) periodKey(class, month string, mint bool) (Key, error) {
 		if err := tx.Writable(); err != nil {
 			return Key{}, err
 		}
-		row = store.PeriodKeyRow{ID: uuid.New(), Class: class, Month: month}
-		k, err = tx.mintPeriodKey(&row)
+		k, err = tx.mintPeriodKey(store.PeriodKeyRow{ID: uuid.New(), Class: class, Month: month})
 	}
 	if err != nil {
 		return Key{}, err
@@ -266,7 +256,7 @@ func (tx *Tx) periodKey(class, month string, mint bool) (Key, error) {
 	return k, nil
 }
 
-func (tx *Tx) mintPeriodKey(row *store.PeriodKeyRow) (k Key, err error) {
+func (tx *Tx) mintPeriodKey(row store.PeriodKeyRow) (k Key, err error) {
 	var a cipher.AEAD
 	if row.Slot, a, err = tx.NewOwnerKey(schemas.Owner{Kind: store.OwnerPeriod, ID: row.ID}); err != nil {
 		return Key{}, err
@@ -275,7 +265,7 @@ func (tx *Tx) mintPeriodKey(row *store.PeriodKeyRow) (k Key, err error) {
 		return Key{}, err
 	}
 	row.Key = WrapUnder(a, tx.tenant, row.ID, row.Class, k[:])
-	return k, tx.rows.PutPeriodKey(*row)
+	return k, tx.rows.PutPeriodKey(row)
 }
 
 // Derive returns D and the alias of a living owner for class and month; the alias's index row is
@@ -304,24 +294,32 @@ func (tx *Tx) Derive(o schemas.Owner, class, month string) (Derived, error) {
 	if d.Alias, err = aliasOf(d.data, tx.tenant, class, month); err != nil {
 		return Derived{}, err
 	}
-	row, ok, err := tx.rows.Alias(d.Alias)
-	if err != nil {
+	if err := tx.index(store.AliasRow{ID: d.Alias, SubjectKey: ks.id, Class: class, Month: month,
+		State: store.AliasLive}); err != nil {
 		return Derived{}, err
-	}
-	if !ok {
-		if err := tx.Writable(); err != nil {
-			return Derived{}, err
-		}
-		if err := tx.rows.PutAlias(store.AliasRow{ID: d.Alias, SubjectKey: ks.id, Class: class, Month: month,
-			State: store.AliasLive}); err != nil {
-			return Derived{}, err
-		}
-	} else if row.SubjectKey != ks.id {
-		return Derived{}, fmt.Errorf("alias %s is indexed under another key", d.Alias)
 	}
 	tx.local.derived[ref] = d
 	tx.local.byAlias[aliasRef{tx.tenant, d.Alias}] = d
 	return d, nil
+}
+
+// index adds an alias's row, where it is not there yet; a view looks whether it is.
+func (tx *Tx) index(row store.AliasRow) error {
+	if err := tx.Writable(); err == nil {
+		return tx.rows.AddAlias(row)
+	} else if !errors.Is(err, store.ErrReadOnly) {
+		return err
+	}
+	have, err := tx.rows.Alias(row.ID)
+	switch {
+	case err != nil:
+		return err
+	case have == nil:
+		return store.ErrReadOnly
+	case have.SubjectKey != row.SubjectKey:
+		return fmt.Errorf("alias %s is indexed under another key", row.ID)
+	}
+	return nil
 }
 
 // Sealer returns the cipher of one owner, class and month in one event.
@@ -334,7 +332,7 @@ func (tx *Tx) Sealer(d Derived, event uuid.UUID) (*Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSealer(ek, tx.tenant)
+	s, err := newSealer(ek, tx.tenant, &tx.buf)
 	if err != nil {
 		return nil, err
 	}
@@ -347,11 +345,11 @@ func (tx *Tx) Sealer(d Derived, event uuid.UUID) (*Sealer, error) {
 
 // Rederive computes D of a live alias anew.
 func (tx *Tx) Rederive(row store.AliasRow) (Derived, error) {
-	ks, ok, err := tx.rows.SubjectKeyByID(row.SubjectKey)
+	ks, err := tx.rows.SubjectKeyByID(row.SubjectKey)
 	if err != nil {
 		return Derived{}, err
 	}
-	if !ok {
+	if ks == nil {
 		return Derived{}, fmt.Errorf("alias %s: its subject key is missing from the store", row.ID)
 	}
 	if ks.State != store.KeyLive {
@@ -401,27 +399,27 @@ func (tx *Tx) StreamKey(stream schemas.Stream) (Key, error) {
 
 func (tx *Tx) storedStreamKey(stream schemas.Stream) (Key, error) {
 	id := stream.UUID()
-	row, ok, err := tx.rows.StreamKey(id)
+	stored, err := tx.rows.StreamKey(id)
 	if err != nil {
 		return Key{}, err
 	}
 	own, device := schemas.Owner{Kind: store.OwnerStream, ID: id}, schemas.Owner{Kind: schemas.OwnerDevice, ID: id}
-	if ok {
+	if stored != nil {
 		return tx.unwrapKeyUnder(func() (cipher.AEAD, error) {
-			if row.Slot > 0 {
-				return tx.ownerKey(own, row.Slot)
+			if stored.Slot > 0 {
+				return tx.ownerKey(own, stored.Slot)
 			}
 			return tx.keyOf(device)
-		}, id, KindStreamKey, row.Key)
+		}, id, KindStreamKey, stored.Key)
 	}
 	if err := tx.Writable(); err != nil {
 		return Key{}, err
 	}
-	row = store.StreamKeyRow{Stream: id}
+	row := store.StreamKeyRow{Stream: id}
 	var a cipher.AEAD
 	var entity *store.OwnerRow
 	if stream.Kind() == "device" {
-		if entity, err = tx.Owner(device); err != nil {
+		if entity, err = tx.rows.Owner(device); err != nil {
 			return Key{}, err
 		}
 	}

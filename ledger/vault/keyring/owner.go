@@ -93,7 +93,7 @@ func (tx *Tx) ownerKey(o schemas.Owner, n store.Slot) (cipher.AEAD, error) {
 // keyOf returns the key of a person or device. One from before there were
 // slots gets its own first.
 func (tx *Tx) keyOf(o schemas.Owner) (cipher.AEAD, error) {
-	row, err := tx.Owner(o)
+	row, err := tx.rows.Owner(o)
 	switch {
 	case err != nil:
 		return nil, err
@@ -105,7 +105,9 @@ func (tx *Tx) keyOf(o schemas.Owner) (cipher.AEAD, error) {
 		if err := tx.Rekey(o); err != nil {
 			return nil, err
 		}
-		row = tx.owners[o]
+		if row, err = tx.rows.Owner(o); err != nil {
+			return nil, err
+		}
 	}
 	return tx.ownerKey(o, row.Slot)
 }
@@ -125,7 +127,7 @@ func (tx *Tx) Alive(row *store.OwnerRow) error {
 
 // SlotGone reports whether an owner whose rows stand has lost its slot.
 func (tx *Tx) SlotGone(o schemas.Owner) (bool, error) {
-	row, err := tx.Owner(o)
+	row, err := tx.rows.Owner(o)
 	if err != nil || row == nil || row.Slot == 0 {
 		return false, err
 	}
@@ -204,7 +206,7 @@ func newKey() (k Key, err error) {
 // owner's keys were destroyed. What was read of the owner's identities in this transaction must
 // have been flushed.
 func (tx *Tx) Rekey(o schemas.Owner) error {
-	row, err := tx.Owner(o)
+	row, err := tx.rows.Owner(o)
 	if err != nil || row == nil {
 		return errors.Join(err, store.ErrNotFound)
 	}
@@ -252,11 +254,12 @@ func (tx *Tx) Rekey(o schemas.Owner) error {
 		}
 	}
 	if o.Kind == schemas.OwnerDevice {
-		k, ok, err := tx.rows.StreamKey(o.ID)
+		stored, err := tx.rows.StreamKey(o.ID)
 		if err != nil {
 			return err
 		}
-		if ok && k.Slot == 0 {
+		if stored != nil && stored.Slot == 0 {
+			k := *stored
 			plain, err := tx.unwrapUnder(old, o.ID, KindStreamKey, k.Key)
 			if err != nil {
 				return fmt.Errorf("rewrap stream key %s: %w", o.ID, err)
@@ -267,7 +270,7 @@ func (tx *Tx) Rekey(o schemas.Owner) error {
 			}
 		}
 	}
-	if err := tx.PutOwner(changed); err != nil {
+	if err := tx.rows.PutOwner(changed); err != nil {
 		return err
 	}
 	if row.Slot > 0 {

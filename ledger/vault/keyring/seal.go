@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -95,11 +96,13 @@ func eventKeyOf(d Key, tenant, alias uuid.UUID, class, month string, event uuid.
 	return eventKey{cipher: Key(out[:keySize]), commit: Key(out[keySize:])}, nil
 }
 
-// pad returns P: the text, 0x80, and zeros to the next multiple of padBlock.
-func pad(text []byte) []byte {
-	p := make([]byte, (len(text)/padBlock+1)*padBlock)
-	copy(p, text)
-	p[len(text)] = 0x80
+// pad appends P: the text, 0x80, and zeros to the next multiple of padBlock.
+func pad(p, text []byte) []byte {
+	size := len(p) + (len(text)/padBlock+1)*padBlock
+	p = append(append(slices.Grow(p, size-len(p)), text...), 0x80)
+	for len(p) < size {
+		p = append(p, 0)
+	}
 	return p
 }
 
@@ -121,9 +124,13 @@ type Sealer struct {
 	aead   cipher.AEAD // nonce ‖ ciphertext ‖ tag, the nonce drawn by the cipher
 	commit Key
 	tenant uuid.UUID
+	buf    *scratch
 }
 
-func newSealer(ek eventKey, tenant uuid.UUID) (*Sealer, error) {
+// scratch is memory for sealing one value after another.
+type scratch struct{ ad, padded, body, token []byte }
+
+func newSealer(ek eventKey, tenant uuid.UUID, buf *scratch) (*Sealer, error) {
 	block, err := aes.NewCipher(ek.cipher[:])
 	if err != nil {
 		return nil, err
@@ -132,21 +139,18 @@ func newSealer(ek eventKey, tenant uuid.UUID) (*Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sealer{aead: aead, commit: ek.commit, tenant: tenant}, nil
+	return &Sealer{aead: aead, commit: ek.commit, tenant: tenant, buf: buf}, nil
 }
 
 // Seal returns the token of a value.
 func (s *Sealer) Seal(h schemas.TokenHeader, text []byte) schemas.Token {
-	head := h.String()
-	ad := append(s.tenant[:len(s.tenant):len(s.tenant)], head...)
-	padded := pad(text)
-	body := make([]byte, 0, keySize+s.aead.Overhead()+len(padded))
-	body = append(body, s.commit[:]...)
-	body = s.aead.Seal(body, nil, padded, ad)
-	clear(padded)
-	b := make([]byte, 0, len(head)+schemas.Base64.EncodedLen(len(body)))
-	b = append(b, head...)
-	return schemas.Token(schemas.Base64.AppendEncode(b, body))
+	b, head := s.buf, h.String()
+	b.ad = append(append(b.ad[:0], s.tenant[:]...), head...)
+	b.padded = pad(b.padded[:0], text)
+	b.body = s.aead.Seal(append(b.body[:0], s.commit[:]...), nil, b.padded, b.ad)
+	clear(b.padded)
+	b.token = schemas.Base64.AppendEncode(append(b.token[:0], head...), b.body)
+	return schemas.Token(b.token)
 }
 
 // Open returns the text, or ErrTampered. The commitment is compared first: AES-GCM alone
@@ -155,8 +159,9 @@ func (s *Sealer) Open(h schemas.TokenHeader, body []byte) ([]byte, error) {
 	if len(body) < keySize+s.aead.Overhead() || subtle.ConstantTimeCompare(body[:keySize], s.commit[:]) != 1 {
 		return nil, ErrTampered
 	}
-	ad := append(s.tenant[:len(s.tenant):len(s.tenant)], h.String()...)
-	p, err := s.aead.Open(nil, nil, body[keySize:], ad)
+	b := s.buf
+	b.ad = append(append(b.ad[:0], s.tenant[:]...), h.String()...)
+	p, err := s.aead.Open(nil, nil, body[keySize:], b.ad)
 	if err != nil {
 		return nil, ErrTampered
 	}

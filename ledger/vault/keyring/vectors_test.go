@@ -87,7 +87,7 @@ func (f fixedNonce) Seal(dst, _, plain, additional []byte) []byte {
 
 func withNonce(t testing.TB, ek eventKey, tenant uuid.UUID, nonce []byte) *Sealer {
 	t.Helper()
-	s, err := newSealer(ek, tenant)
+	s, err := newSealer(ek, tenant, new(scratch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,12 +149,12 @@ func TestVectors(t *testing.T) {
 	}{{"serial", in.Nonce, h, compact(t, in.Value)}, {"array", in.ArrayAttr.Nonce, arr,
 		compact(t, in.ArrayAttr.Value)}} {
 		want("H_"+c.name, c.h.String())
-		want("P_"+c.name, hex.EncodeToString(pad(c.value)))
+		want("P_"+c.name, hex.EncodeToString(pad(nil, c.value)))
 		token := withNonce(t, ek, in.Tenant, unhex(t, c.nonce)).Seal(c.h, c.value)
 		want("token_"+c.name, string(token))
 
 		// The production cipher, which draws its own nonces, opens it.
-		production, err := newSealer(ek, in.Tenant)
+		production, err := newSealer(ek, in.Tenant, new(scratch))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +187,7 @@ func TestPadding(t *testing.T) {
 		for i := range text {
 			text[i] = 0x80
 		}
-		p := pad(text)
+		p := pad(nil, text)
 		if len(p)%padBlock != 0 || len(p) <= n || len(p) > n+padBlock {
 			t.Fatalf("%d bytes are padded to %d", n, len(p))
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 )
 
@@ -67,7 +68,7 @@ func TestBackup(t *testing.T) {
 	for range readers {
 		go func() {
 			views <- db.View(ctx, uuid.Nil, func(r store.Rows) error {
-				_, _, err := r.Setting("x")
+				_, _, err := storetest.One{Rows: r}.Setting("x")
 				reading <- struct{}{}
 				<-release
 				return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -189,13 +190,13 @@ func (c *crowd) look(h *haystack, i int) {
 	link := func(what string, parts ...[]byte) { add(what, bytes.Join(parts, nil)) }
 	err = c.store.View(context.Background(), c.e.Tenant.ID, func(r store.Rows) error {
 		for _, k := range keys {
-			row, _, err := r.SubjectKeyByID(k)
+			row, _, err := storetest.One{Rows: r}.SubjectKeyByID(k)
 			if err != nil {
 				return err
 			}
 			add("wrapped key "+row.ID.String(), row.Key.Bytes)
 			link("key to owner "+row.ID.String(), k[:], []byte(row.Owner.Kind), row.Owner.ID[:])
-			aliases, err := r.Aliases(k)
+			aliases, err := storetest.One{Rows: r}.Aliases(k)
 			if err != nil {
 				return err
 			}
@@ -206,7 +207,7 @@ func (c *crowd) look(h *haystack, i int) {
 		}
 		for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id},
 			{Kind: schemas.OwnerDevice, ID: p.device.ID}} {
-			ids, err := r.IdentitiesOf(o)
+			ids, err := storetest.One{Rows: r}.IdentitiesOf(o)
 			if err != nil {
 				return err
 			}
@@ -214,7 +215,7 @@ func (c *crowd) look(h *haystack, i int) {
 				add("value "+id.ID.String(), id.Value.Bytes[:min(len(id.Value.Bytes), 24)])
 				link("identity to owner "+id.ID.String(), id.ID[:], []byte(o.Kind), o.ID[:])
 			}
-			owner, _, err := r.Owner(o)
+			owner, _, err := storetest.One{Rows: r}.Owner(o)
 			if err != nil {
 				return err
 			}
@@ -232,9 +233,9 @@ func (c *crowd) look(h *haystack, i int) {
 			}
 			h.never(c.T, fmt.Sprintf("owner key of %s of person %d", o.Kind, i), plain)
 		}
-		w, _, err := r.StreamKey(p.device.ID)
+		w, _, err := storetest.One{Rows: r}.StreamKey(p.device.ID)
 		add("stream key", w.Key.Bytes)
-		m, err2 := r.MappingsOf(p.device.ID)
+		m, err2 := storetest.One{Rows: r}.MappingsOf(p.device.ID)
 		for _, m := range m {
 			link("mapping "+string(m.Stream), m.Hash, []byte(m.Stream))
 		}
@@ -283,7 +284,7 @@ func (c *crowd) churn() {
 	binary.BigEndian.PutUint64(hash, c.r.Uint64())
 	err := c.store.Update(ctx, c.e.Tenant.ID, func(r store.Rows) error {
 		for _, o := range owners {
-			if err := r.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerLive}); err != nil {
+			if err := (storetest.One{Rows: r}).PutOwner(store.OwnerRow{Owner: o, State: store.OwnerLive}); err != nil {
 				return err
 			}
 			for range c.r.IntN(8) {
@@ -299,7 +300,7 @@ func (c *crowd) churn() {
 				kind := []string{"person.upn", "person.object-id", "device.intune-id"}[c.r.IntN(3)]
 				row := store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: hash,
 					Value: store.Wrapped{Epoch: 1, Bytes: make([]byte, size)}}
-				if err := r.PutIdentity(row); err != nil {
+				if err := (storetest.One{Rows: r}).PutIdentity(row); err != nil {
 					return err
 				}
 			}

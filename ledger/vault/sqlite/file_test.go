@@ -14,6 +14,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -171,7 +172,7 @@ func TestErasedBytesAreGone(t *testing.T) {
 		})
 		err := db.View(ctx, e.Tenant.ID, func(r store.Rows) error {
 			for _, k := range keys {
-				row, _, err := r.SubjectKeyByID(k)
+				row, _, err := storetest.One{Rows: r}.SubjectKeyByID(k)
 				if err != nil {
 					return err
 				}
@@ -180,7 +181,7 @@ func TestErasedBytesAreGone(t *testing.T) {
 			}
 			for _, o := range []schemas.Owner{{Kind: schemas.OwnerPerson, ID: p.id},
 				{Kind: schemas.OwnerDevice, ID: p.device.ID}} {
-				ids, err := r.IdentitiesOf(o)
+				ids, err := storetest.One{Rows: r}.IdentitiesOf(o)
 				if err != nil {
 					return err
 				}
@@ -188,9 +189,9 @@ func TestErasedBytesAreGone(t *testing.T) {
 					needles["value of "+id.Kind] = id.Value.Bytes
 				}
 			}
-			w, _, err := r.StreamKey(p.device.ID)
+			w, _, err := storetest.One{Rows: r}.StreamKey(p.device.ID)
 			needles["stream key"] = w.Key.Bytes
-			a, _, err2 := r.Alias(p.alias)
+			a, _, err2 := storetest.One{Rows: r}.Alias(p.alias)
 			needles["link from alias to key"] = append(bytes.Clone(a.ID[:]), a.SubjectKey[:]...)
 			needles["link from key to alias"] = append(bytes.Clone(a.SubjectKey[:]), a.ID[:]...)
 			return errors.Join(err, err2)
@@ -254,7 +255,7 @@ func TestScrubWaitsForReaders(t *testing.T) {
 	reading, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- s.View(ctx, uuid.Nil, func(r store.Rows) error {
-			_, _, err := r.Setting("x")
+			_, _, err := storetest.One{Rows: r}.Setting("x")
 			close(reading)
 			<-release
 			return err
@@ -299,7 +300,7 @@ func TestEmptyingTheLogWaitsForAnotherProcessThatDoes(t *testing.T) {
 	reading, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- s.View(ctx, uuid.Nil, func(r store.Rows) error {
-			_, _, err := r.Setting("x")
+			_, _, err := storetest.One{Rows: r}.Setting("x")
 			close(reading)
 			<-release
 			return err

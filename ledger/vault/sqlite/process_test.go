@@ -19,6 +19,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -272,7 +273,7 @@ func TestKilledErasure(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.View(ctx, tenant.ID, func(r store.Rows) error {
-			k, ok, err := r.SubjectKeyByID(keys[0])
+			k, ok, err := storetest.One{Rows: r}.SubjectKeyByID(keys[0])
 			if !ok {
 				t.Error("the key has no row")
 			}

@@ -229,9 +229,16 @@ func (s *slots) read(n store.Slot) (store.Wrapped, error) {
 		return store.Wrapped{}, store.ErrNotFound
 	}
 	b := make([]byte, recordSize)
-	if k, err := s.f.ReadAt(b, slotAt(n)); err != nil && !errors.Is(err, io.EOF) {
+	k, err := s.f.ReadAt(b, slotAt(n))
+	if err != nil && !errors.Is(err, io.EOF) {
 		return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, err)
-	} else if k < recordSize || bytes.Equal(b, make([]byte, recordSize)) {
+	}
+	return s.held(n, b[:k])
+}
+
+// held returns what a slot's record holds.
+func (s *slots) held(n store.Slot, b []byte) (store.Wrapped, error) {
+	if len(b) < recordSize || bytes.Equal(b, zeroes[:]) {
 		return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 	}
 	size := int(b[12])
@@ -244,9 +251,37 @@ func (s *slots) read(n store.Slot) (store.Wrapped, error) {
 	case string(b[:8]) == slotGone:
 		return store.Wrapped{}, store.ErrSlotDestroyed
 	case string(b[:8]) == slotFilled && size > 0 && size <= store.MaxSlot:
-		return store.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: b[16 : 16+size]}, nil
+		return store.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: bytes.Clone(b[16 : 16+size])}, nil
 	}
 	return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, ErrSlotsDamaged)
+}
+
+var zeroes [recordSize]byte
+
+// slotsAhead reads slots in the order of their numbers, those that lie close together at once: who
+// came in together lies so.
+type slotsAhead struct {
+	*slots
+	first store.Slot // of the window
+	bytes []byte
+	full  [64 * recordSize]byte
+}
+
+func (s *slots) ahead() *slotsAhead { return &slotsAhead{slots: s} }
+
+func (a *slotsAhead) read(n store.Slot) (store.Wrapped, error) {
+	if n == 0 {
+		return store.Wrapped{}, store.ErrNotFound
+	}
+	at := int64(n-a.first) * recordSize
+	if a.first == 0 || n < a.first || at+recordSize > int64(len(a.bytes)) {
+		k, err := a.f.ReadAt(a.full[:], slotAt(n))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return store.Wrapped{}, fmt.Errorf("slot %d: %w", n, err)
+		}
+		a.first, a.bytes, at = n, a.full[:k], 0
+	}
+	return a.held(n, a.bytes[at:min(at+recordSize, int64(len(a.bytes)))])
 }
 
 // DamagedSlots counts the slots that can neither be read nor were destroyed. It reads them all,
@@ -352,14 +387,11 @@ func (r *rows) changes() (*slotChanges, error) {
 	if r.slots != nil {
 		return r.slots, nil
 	}
-	raw, ok, err := r.Setting(settingSlots)
+	set, err := r.Settings(settingSlots)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return nil, fmt.Errorf("setting %s is missing", settingSlots)
-	}
-	p, err := decodePairing(raw)
+	p, err := decodePairing(set[settingSlots])
 	if err != nil {
 		return nil, err
 	}
@@ -390,7 +422,10 @@ func (r *rows) PutSlot(n store.Slot, w store.Wrapped) error {
 	return err
 }
 
-func (r *rows) Slot(n store.Slot) (store.Wrapped, error) {
+func (r *rows) Slot(n store.Slot) (store.Wrapped, error) { return r.slot(n, r.file.read) }
+
+// slot reads a slot as the transaction sees it; read is of the file.
+func (r *rows) slot(n store.Slot, read func(store.Slot) (store.Wrapped, error)) (store.Wrapped, error) {
 	if err := r.ready(); err != nil {
 		return store.Wrapped{}, err
 	}
@@ -405,7 +440,7 @@ func (r *rows) Slot(n store.Slot) (store.Wrapped, error) {
 			return store.Wrapped{Epoch: binary.BigEndian.Uint32(b[8:]), Bytes: bytes.Clone(b[16 : 16+int(b[12])])}, nil
 		}
 	}
-	return r.file.read(n)
+	return read(n)
 }
 
 func (r *rows) DestroySlot(n store.Slot) error {
@@ -417,6 +452,7 @@ func (r *rows) DestroySlot(n store.Slot) error {
 		return fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 	}
 	c.gone[n] = true
+	r.changed = true
 	return nil
 }
 
@@ -424,7 +460,7 @@ func (r *rows) RetireSlot(n store.Slot) error {
 	if n == 0 {
 		return fmt.Errorf("slot %d: %w", n, store.ErrNotFound)
 	}
-	return r.exec("INSERT INTO retired_slot (slot) VALUES (?) ON CONFLICT DO NOTHING", int64(n))
+	return r.change("INSERT INTO retired_slot (slot) VALUES (?) ON CONFLICT DO NOTHING", int64(n))
 }
 
 // flushSlots runs when the transaction's function has returned nil, before the commit.

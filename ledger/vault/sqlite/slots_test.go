@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -261,7 +262,7 @@ func TestCutBetweenSlotsAndRows(t *testing.T) {
 	seen := map[store.Slot]bool{}
 	err = first.View(ctx, e.Tenant.ID, func(r store.Rows) error {
 		for _, p := range []uuid.UUID{anna, bob} {
-			row, _, err := r.Owner(schemas.Owner{Kind: schemas.OwnerPerson, ID: p})
+			row, _, err := storetest.One{Rows: r}.Owner(schemas.Owner{Kind: schemas.OwnerPerson, ID: p})
 			if err != nil || row.Slot == 0 || seen[row.Slot] {
 				t.Errorf("slot %d, %v", row.Slot, err)
 			}
@@ -320,7 +321,7 @@ func TestRetiredSlotOutlivesOlderViews(t *testing.T) {
 	defer func() { scrubPoint = func(string) {} }()
 	scrubbed := make(chan error, 1)
 	err = s.View(ctx, uuid.Nil, func(r store.Rows) error {
-		if _, _, err := r.Setting("x"); err != nil { // the snapshot is taken
+		if _, _, err := (storetest.One{Rows: r}).Setting("x"); err != nil { // the snapshot is taken
 			return err
 		}
 		if err := s.Update(ctx, uuid.Nil, func(r store.Rows) error { return r.RetireSlot(n) }); err != nil {

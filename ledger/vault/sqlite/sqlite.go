@@ -347,8 +347,9 @@ func (s *Store) pair(ctx context.Context) error {
 // session is one connection with its prepared statements; conn is nil until
 // first used and after a failure.
 type session struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	shapes map[shape]*sql.Stmt // some of those
 }
 
 func (c *session) open(ctx context.Context, db *sql.DB) error {
@@ -359,7 +360,7 @@ func (c *session) open(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	c.conn, c.stmts = conn, map[string]*sql.Stmt{}
+	c.conn, c.stmts, c.shapes = conn, map[string]*sql.Stmt{}, map[shape]*sql.Stmt{}
 	return nil
 }
 
@@ -372,7 +373,7 @@ func (c *session) close() error {
 		errs = append(errs, st.Close())
 	}
 	errs = append(errs, c.conn.Close())
-	c.conn, c.stmts = nil, nil
+	c.conn, c.stmts, c.shapes = nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -447,6 +448,9 @@ func (s *Store) run(
 		return err
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := r.count(); err != nil {
 		return err
 	}
 	if err := r.flushSlots(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
 )
 
@@ -26,12 +27,8 @@ func factory(t testing.TB) (store.Store, func(testing.TB) store.Store) {
 	}
 }
 
-func TestStore(t *testing.T) { vaulttest.RunStore(t, factory) }
+func TestStore(t *testing.T) { storetest.RunStore(t, factory) }
 
 func TestVault(t *testing.T) { vaulttest.RunVault(t, factory) }
-
-func BenchmarkUpdateKnown(b *testing.B) { vaulttest.BenchUpdate(b, factory, false) }
-
-func BenchmarkUpdateFresh(b *testing.B) { vaulttest.BenchUpdate(b, factory, true) }
 
 func BenchmarkOpen(b *testing.B) { vaulttest.BenchOpen(b, factory) }

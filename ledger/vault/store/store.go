@@ -42,21 +42,33 @@ type Store interface {
 
 // Rows is one transaction on the rows of one tenant. A getter's bool says whether the row exists;
 // Put inserts or replaces by the row's primary key (its ID, or the fields said).
+//
+// A store may be a network away, so the rows that records need are asked for and stored many at a
+// time: a Fetch or a Put, however large, is about one trip to the store.
 type Rows interface {
 	// Settings and tenants are not bound to the transaction's tenant.
 
-	Setting(name string) ([]byte, bool, error)
+	// Settings returns those of the named that exist.
+	Settings(names ...string) (map[string][]byte, error)
 	PutSetting(name string, value []byte) error
 	Tenants() ([]TenantRow, error) // ordered by Created, then ID
 	Tenant(id uuid.UUID) (TenantRow, bool, error)
 	TenantByName(hash []byte) (TenantRow, bool, error)
 	PutTenant(TenantRow) error
 
+	// Fetch returns the rows that the keys name, in any order; one that several keys name may come
+	// several times. It sees what this transaction has put.
+	Fetch(Keys) (Batch, error)
+	// Put stores rows. Those of a batch that stand in one another's way, by keys that are not
+	// their primary ones, are an error, as they are one after another.
+	Put(Batch) error
+
 	// Slots, of all tenants. A slot's number is stored in the row of its owner.
 
-	// NewSlot gives a slot that no row of the store names. It is the owner's once the transaction
-	// has committed: the slot is written and synced before that. Where the transaction fails,
-	// another may get the same number.
+	// NewSlot gives a slot that no row of the store names; it and PutSlot are no trip to the
+	// store, but for the transaction's first. It is the owner's once the transaction has
+	// committed: the slot is written and synced before that. Where the transaction fails, another
+	// may get the same number.
 	NewSlot() (Slot, error)
 	// PutSlot fills a slot that this transaction was given.
 	PutSlot(Slot, Wrapped) error
@@ -71,44 +83,16 @@ type Rows interface {
 	// in whichever process, when no view is left that began before. Until then it can be read.
 	RetireSlot(Slot) error
 
-	// Owners: persons and devices.
+	// Forgetting.
 
-	Owner(schemas.Owner) (OwnerRow, bool, error)
-	PutOwner(OwnerRow) error
-	Identities(kind string, hash []byte) ([]IdentityRow, error) // ordered by First, then ID
-	IdentitiesOf(schemas.Owner) ([]IdentityRow, error)          // ordered by Kind, First, ID
-	PutIdentity(IdentityRow) error
 	DeleteIdentities(schemas.Owner) error
-	Holdings(person uuid.UUID) ([]HoldingRow, error) // of one person, ordered by Device, Generation
-	Holders(device uuid.UUID) ([]HoldingRow, error)  // of one device, ordered by Generation
-	PutHolding(HoldingRow) error                     // key: Device, Generation
 	DeleteHolders(device uuid.UUID) error
-
-	// Keys and aliases.
-
-	SubjectKey(owner schemas.Owner, generation int, class string) (SubjectKeyRow, bool, error) // not destroyed ones
-	SubjectKeyByID(id uuid.UUID) (SubjectKeyRow, bool, error)
-	SubjectKeys(owner schemas.Owner) ([]SubjectKeyRow, error) // not destroyed ones, ordered by Generation, Class
-	PutSubjectKey(SubjectKeyRow) error
 	// DestroySubjectKey leaves a row of that id that holds no key and names no
 	// owner, even where there was none.
 	DestroySubjectKey(id uuid.UUID) error
-	PeriodKey(class, month string) (PeriodKeyRow, bool, error)
-	PutPeriodKey(PeriodKeyRow) error // key: Class, Month
-	Alias(id uuid.UUID) (AliasRow, bool, error)
-	Aliases(subjectKey uuid.UUID) ([]AliasRow, error) // ordered by Class, Month
-	PutAlias(AliasRow) error
 	BuryAliases(subjectKey uuid.UUID) error        // tombstones AliasErased
 	BuryAliasesOfPeriod(class, month string) error // live ones to tombstones AliasExpired
-
-	// Streams.
-
-	Mapping(hash []byte) (MappingRow, bool, error)
-	PutMapping(MappingRow) error // key: Hash
-	DeleteMappings(concerned uuid.UUID) error
-	MappingsOf(concerned uuid.UUID) ([]MappingRow, error)
-	StreamKey(stream uuid.UUID) (StreamKeyRow, bool, error)
-	PutStreamKey(StreamKeyRow) error        // key: Stream
+	DeleteMappings(hashes [][]byte) error
 	DeleteStreamKey(stream uuid.UUID) error // and what is remembered of the stream
 
 	// What is remembered of streams. Each call is about one trip to the store, however many it
@@ -119,10 +103,8 @@ type Rows interface {
 	DeleteMemories(streams []uuid.UUID) error
 	DeleteAllMemories() error // of the tenant
 
-	// Forgetting.
+	// Erasures and holds.
 
-	Suppression(hash []byte) (time.Time, bool, error)
-	PutSuppression(hash []byte, erased time.Time) error // keeps the later of two
 	Erasure(completion uuid.UUID) (ErasureRow, bool, error)
 	Erasures() ([]ErasureRow, error) // of all tenants, the incomplete ones, ordered by Begun, then Completion
 	PutErasure(ErasureRow) error     // key: Completion
@@ -132,6 +114,63 @@ type Rows interface {
 
 	// Count counts what the store holds, of all tenants.
 	Count() (Counts, error)
+}
+
+// Changes is the name of the setting in which the store counts the write transactions that put,
+// destroyed or deleted rows of the tenant, eight bytes: as long as it stands, what was read of
+// them is what they are.
+func Changes(tenant uuid.UUID) string { return "changes." + tenant.String() }
+
+// Keys name rows. What a key names may be no row, one, or several. With some rows come those that
+// whoever asks for them needs next.
+type Keys struct {
+	Owners        []schemas.Owner // with what their slots hold
+	Names         []Name          // identities under them, with their owners
+	IdentitiesOf  []schemas.Owner
+	Holders       []uuid.UUID     // holdings of these devices
+	Holdings      []uuid.UUID     // of these persons
+	SubjectKeys   []schemas.Owner // those of the owners that are not destroyed
+	SubjectKeyIDs []uuid.UUID     // with their owners
+	Periods       bool            // all period keys, with what their slots hold
+	Aliases       []uuid.UUID     // with their subject keys, and the owners of those
+	AliasesOf     []uuid.UUID     // the live ones of these subject keys
+	Mappings      [][]byte        // by hash
+	MappingsOf    []uuid.UUID     // by what they concern
+	StreamKeys    []uuid.UUID     // by stream, with what their slots hold
+	Suppressions  [][]byte        // by hash
+}
+
+// Name is a kind of native value and the hash of one.
+type Name struct {
+	Kind string
+	Hash string // the bytes
+}
+
+// Batch is rows of one tenant.
+type Batch struct {
+	Owners       []OwnerRow
+	Identities   []IdentityRow    // whose a row is, no Put changes
+	Holdings     []HoldingRow     // key: Device, Generation
+	SubjectKeys  []SubjectKeyRow  // never destroyed ones, to Put
+	PeriodKeys   []PeriodKeyRow   // key: Class, Month
+	Aliases      []AliasRow       // Put adds: a row that is there stays; under another subject key, an error
+	Mappings     []MappingRow     // key: Hash
+	StreamKeys   []StreamKeyRow   // key: Stream
+	Suppressions []SuppressionRow // key: Hash; Put keeps the later of two times
+	Slots        []SlotRow        // of Fetch alone: of owners, period keys and stream keys in the batch
+}
+
+// SlotRow is what a slot holds. Err is ErrSlotDestroyed, or ErrNotFound, as of Rows.Slot.
+type SlotRow struct {
+	Slot Slot
+	Held Wrapped
+	Err  error
+}
+
+// SuppressionRow says when the owner of a native value was erased.
+type SuppressionRow struct {
+	Hash   []byte
+	Erased time.Time
 }
 
 // LegacyRows is what the rows of a store do that may hold vaults from before there were slots.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 )
 
 // testAccounts: the list is kept wrapped, is the same for every process, and changes one at a
@@ -44,8 +45,8 @@ func testAccounts(t *testing.T, f Factory) {
 			t.Errorf("%q, %v", list, err)
 		}
 	}
-	err = e.Store.View(ctx, uuid.Nil, func(rows store.Rows) error {
-		raw, ok, err := rows.Setting("accounts")
+	err = e.Store.View(ctx, uuid.Nil, func(r store.Rows) error {
+		raw, ok, err := storetest.One{Rows: r}.Setting("accounts")
 		if !ok || bytes.Contains(raw, []byte("anna")) {
 			t.Errorf("kept as %q", raw)
 		}

@@ -1,10 +1,12 @@
-// Package vaulttest owns what every store.Store must do, and what a vault on one must do, as
-// exported test suites. It is for tests only.
+// Package vaulttest owns what a vault must do, whatever store it is on, as exported test
+// suites. It is for tests only.
 package vaulttest
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -13,12 +15,21 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Factory makes an empty store and returns a function that opens it once more,
-// as another process would.
-type Factory func(t testing.TB) (store store.Store, again func(testing.TB) store.Store)
+// Factory makes an empty store.
+type Factory = storetest.Factory
+
+var errTest = errors.New("the function's own error")
+
+func equal[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s\n got %+v\nwant %+v", what, got, want)
+	}
+}
 
 // Clock is a clock that tests turn.
 type Clock struct {

@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"bytes"
@@ -13,18 +13,21 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
+
+// Factory makes an empty store and returns a function that opens it once more,
+// as another process would.
+type Factory func(t testing.TB) (store store.Store, again func(testing.TB) store.Store)
 
 // RunStore runs what every store.Store must do.
 func RunStore(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, *storeEnv){
 		"Settings": testSettings, "Tenants": testTenants, "Owners": testOwners, "Identities": testIdentities,
 		"Holdings": testHoldings, "SubjectKeys": testSubjectKeys, "PeriodKeys": testPeriodKeys, "Aliases": testAliases,
-		"Streams":  testStreams,
-		"Memories": testMemories, "Suppressions": testSuppressions, "Erasures": testErasures, "Holds": testHolds,
+		"Streams": testStreams, "Memories": testMemories, "Suppressions": testSuppressions,
+		"Batches": testBatches, "Changes": testChanges, "Erasures": testErasures, "Holds": testHolds,
 		"Isolation": testIsolation, "Rollback": testRollback, "ReadOnly": testReadOnly, "Snapshot": testSnapshot,
 		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount,
 		"Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
@@ -39,7 +42,7 @@ func RunStore(t *testing.T, f Factory) {
 			})
 			for i := range e.tenants {
 				e.tenants[i] = uuid.New()
-				e.update(uuid.Nil, func(r store.Rows) error {
+				e.update(uuid.Nil, func(r One) error {
 					return r.PutTenant(store.TenantRow{ID: e.tenants[i], NameHash: e.tenants[i][:], Profile: blob(1),
 						Lookup: blob(2), Record: blob(3), Policy: 1, Created: day(i)})
 				})
@@ -56,20 +59,20 @@ type storeEnv struct {
 	tenants [2]uuid.UUID
 }
 
-func (e *storeEnv) update(tenant uuid.UUID, do func(store.Rows) error) {
+func (e *storeEnv) update(tenant uuid.UUID, do func(One) error) {
 	e.Helper()
-	if err := e.s.Update(context.Background(), tenant, do); err != nil {
+	if err := e.s.Update(context.Background(), tenant, EachOne(do)); err != nil {
 		e.Fatal(err)
 	}
 }
 
 // put writes for the first tenant.
-func (e *storeEnv) put(do func(store.Rows) error) { e.Helper(); e.update(e.tenants[0], do) }
+func (e *storeEnv) put(do func(One) error) { e.Helper(); e.update(e.tenants[0], do) }
 
 // read reads for the first tenant.
-func (e *storeEnv) read(do func(store.Rows) error) {
+func (e *storeEnv) read(do func(One) error) {
 	e.Helper()
-	if err := e.s.View(context.Background(), e.tenants[0], do); err != nil {
+	if err := e.s.View(context.Background(), e.tenants[0], EachOne(do)); err != nil {
 		e.Fatal(err)
 	}
 }
@@ -127,17 +130,17 @@ func listed[T any](t testing.TB, what string, want ...T) func([]T, error) {
 }
 
 func testSettings(t *testing.T, e *storeEnv) {
-	e.read(func(r store.Rows) error { absent[[]byte](t, "no setting")(r.Setting("x")); return nil })
-	e.put(func(r store.Rows) error { return r.PutSetting("x", []byte{1}) })
-	e.update(e.tenants[1], func(r store.Rows) error {
+	e.read(func(r One) error { absent[[]byte](t, "no setting")(r.Setting("x")); return nil })
+	e.put(func(r One) error { return r.PutSetting("x", []byte{1}) })
+	e.update(e.tenants[1], func(r One) error {
 		found(t, "a setting, from any tenant", []byte{1})(r.Setting("x"))
 		return r.PutSetting("x", []byte{0, 2})
 	})
-	e.read(func(r store.Rows) error { found(t, "a setting replaced", []byte{0, 2})(r.Setting("x")); return nil })
+	e.read(func(r One) error { found(t, "a setting replaced", []byte{0, 2})(r.Setting("x")); return nil })
 }
 
 func testTenants(t *testing.T, e *storeEnv) {
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		all, err := r.Tenants()
 		if err != nil || len(all) != 2 || all[0].ID != e.tenants[0] || all[1].ID != e.tenants[1] {
 			t.Errorf("tenants in order of creation: %v, %v", all, err)
@@ -151,12 +154,12 @@ func testTenants(t *testing.T, e *storeEnv) {
 	want := store.TenantRow{ID: e.tenants[0], NameHash: []byte("n"), Profile: blob(4), Lookup: blob(5),
 		Record: blob(6),
 		Policy: 7, Created: day(9)}
-	e.put(func(r store.Rows) error { return r.PutTenant(want) })
-	e.read(func(r store.Rows) error { found(t, "replaced", want)(r.Tenant(e.tenants[0])); return nil })
-	err := e.s.Update(context.Background(), uuid.Nil, func(r store.Rows) error {
+	e.put(func(r One) error { return r.PutTenant(want) })
+	e.read(func(r One) error { found(t, "replaced", want)(r.Tenant(e.tenants[0])); return nil })
+	err := e.s.Update(context.Background(), uuid.Nil, EachOne(func(r One) error {
 		return r.PutTenant(store.TenantRow{ID: uuid.New(), NameHash: []byte("n"), Profile: blob(1),
 			Lookup: blob(1), Record: blob(1)})
-	})
+	}))
 	if err == nil {
 		t.Error("two tenants may have one name")
 	}
@@ -167,16 +170,16 @@ func testOwners(t *testing.T, e *storeEnv) {
 		Created: day(1), Identified: true}
 	d := store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: p.Owner.ID}, State: store.OwnerErasing,
 		Ownership: "company", User: uuid.New(), Generation: 3}
-	e.put(func(r store.Rows) error { return errors.Join(r.PutOwner(p), r.PutOwner(d)) })
-	e.read(func(r store.Rows) error {
+	e.put(func(r One) error { return errors.Join(r.PutOwner(p), r.PutOwner(d)) })
+	e.read(func(r One) error {
 		found(t, "person", p)(r.Owner(p.Owner))
 		found(t, "device of the same uuid", d)(r.Owner(d.Owner))
 		absent[store.OwnerRow](t, "nobody")(r.Owner(owner(schemas.OwnerPerson)))
 		return nil
 	})
 	d.State, d.User, d.Ownership = store.OwnerErased, uuid.Nil, ""
-	e.put(func(r store.Rows) error { return r.PutOwner(d) })
-	e.read(func(r store.Rows) error { found(t, "replaced", d)(r.Owner(d.Owner)); return nil })
+	e.put(func(r One) error { return r.PutOwner(d) })
+	e.read(func(r One) error { found(t, "replaced", d)(r.Owner(d.Owner)); return nil })
 }
 
 func testIdentities(t *testing.T, e *storeEnv) {
@@ -187,7 +190,7 @@ func testIdentities(t *testing.T, e *storeEnv) {
 	}
 	rows := []store.IdentityRow{row(a, "upn", 1, 5, 6), row(b, "upn", 1, 1, 2), row(a, "email", 1, 1, 1),
 		row(a, "upn", 2, 3, 3)}
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		errs := []error{r.PutOwner(store.OwnerRow{Owner: a, State: store.OwnerLive}),
 			r.PutOwner(store.OwnerRow{Owner: b, State: store.OwnerLive})}
 		for _, row := range rows {
@@ -195,7 +198,7 @@ func testIdentities(t *testing.T, e *storeEnv) {
 		}
 		return errors.Join(errs...)
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		listed(t, "by hash, first seen first", rows[1], rows[0])(r.Identities("upn", []byte{1, 0}))
 		listed(t, "of another kind", rows[2])(r.Identities("email", []byte{1, 0}))
 		listed[store.IdentityRow](t, "by another hash")(r.Identities("email", []byte{9}))
@@ -203,8 +206,8 @@ func testIdentities(t *testing.T, e *storeEnv) {
 		return nil
 	})
 	rows[0].First, rows[0].Last = day(4), day(8)
-	e.put(func(r store.Rows) error { return errors.Join(r.PutIdentity(rows[0]), r.DeleteIdentities(b)) })
-	e.read(func(r store.Rows) error {
+	e.put(func(r One) error { return errors.Join(r.PutIdentity(rows[0]), r.DeleteIdentities(b)) })
+	e.read(func(r One) error {
 		listed(t, "seen longer, and the other's gone", rows[0])(r.Identities("upn", []byte{1, 0}))
 		listed[store.IdentityRow](t, "by owner")(r.IdentitiesOf(b))
 		return nil
@@ -219,17 +222,17 @@ func testHoldings(t *testing.T, e *storeEnv) {
 		{Device: d1, Generation: 10, Ownership: "personal", Person: p, From: day(3)},
 		{Device: d2, Generation: 1, Person: p, From: day(1)},
 	}
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutHolding(rows[3]), r.PutHolding(rows[2]), r.PutHolding(rows[0]), r.PutHolding(rows[1]))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		listed(t, "of a person", rows[0], rows[2], rows[3])(r.Holdings(p))
 		listed(t, "of a device", rows[0], rows[1], rows[2])(r.Holders(d1))
 		return nil
 	})
 	rows[3].Person, rows[3].To = uuid.Nil, day(7)
-	e.put(func(r store.Rows) error { return errors.Join(r.PutHolding(rows[3]), r.DeleteHolders(d1)) })
-	e.read(func(r store.Rows) error {
+	e.put(func(r One) error { return errors.Join(r.PutHolding(rows[3]), r.DeleteHolders(d1)) })
+	e.read(func(r One) error {
 		listed[store.HoldingRow](t, "of a person")(r.Holdings(p))
 		listed[store.HoldingRow](t, "of a device forgotten")(r.Holders(d1))
 		listed(t, "of a device held by nobody", rows[3])(r.Holders(d2))
@@ -244,29 +247,29 @@ func testSubjectKeys(t *testing.T, e *storeEnv) {
 			Key: blob(byte(generation + 1)), State: store.KeyLive}
 	}
 	rows := []store.SubjectKeyRow{key(d, 0, "a"), key(d, 0, "b"), key(d, 2, "a"), key(p, 0, "a")}
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutSubjectKey(rows[2]), r.PutSubjectKey(rows[1]), r.PutSubjectKey(rows[0]),
 			r.PutSubjectKey(rows[3]))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		found(t, "by owner", rows[2])(r.SubjectKey(d, 2, "a"))
 		absent[store.SubjectKeyRow](t, "of another generation")(r.SubjectKey(d, 1, "a"))
 		found(t, "by id", rows[3])(r.SubjectKeyByID(rows[3].ID))
 		listed(t, "of an owner", rows[0], rows[1], rows[2])(r.SubjectKeys(d))
 		return nil
 	})
-	if err := e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
+	if err := e.s.Update(context.Background(), e.tenants[0], EachOne(func(r One) error {
 		return r.PutSubjectKey(key(d, 0, "a"))
-	}); err == nil {
+	})); err == nil {
 		t.Error("an owner may have two keys of one generation and class")
 	}
 	rows[0].State = store.KeyErasing
 	unknown := uuid.New()
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutSubjectKey(rows[0]), r.DestroySubjectKey(rows[1].ID), r.DestroySubjectKey(unknown),
 			r.DestroySubjectKey(unknown))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		listed(t, "of an owner, without destroyed ones", rows[0], rows[2])(r.SubjectKeys(d))
 		absent[store.SubjectKeyRow](t, "a destroyed one by owner")(r.SubjectKey(d, 0, "b"))
 		for _, id := range []uuid.UUID{rows[1].ID, unknown} {
@@ -282,15 +285,15 @@ func testSubjectKeys(t *testing.T, e *storeEnv) {
 
 func testPeriodKeys(t *testing.T, e *storeEnv) {
 	k := store.PeriodKeyRow{ID: uuid.New(), Class: "inventory", Month: "202611", Slot: 3, Key: blob(9)}
-	e.put(func(r store.Rows) error { return r.PutPeriodKey(k) })
-	e.read(func(r store.Rows) error {
+	e.put(func(r One) error { return r.PutPeriodKey(k) })
+	e.read(func(r One) error {
 		found(t, "period key", k)(r.PeriodKey("inventory", "202611"))
 		absent[store.PeriodKeyRow](t, "another month")(r.PeriodKey("inventory", "202612"))
 		return nil
 	})
 	k.Destroyed, k.Key = true, store.Wrapped{Bytes: []byte{}}
-	e.put(func(r store.Rows) error { return r.PutPeriodKey(k) })
-	e.read(func(r store.Rows) error {
+	e.put(func(r One) error { return r.PutPeriodKey(k) })
+	e.read(func(r One) error {
 		got, ok, err := r.PeriodKey("inventory", "202611")
 		if err != nil || !ok || !got.Destroyed || len(got.Key.Bytes) != 0 {
 			t.Errorf("destroyed: %+v, %v, %v", got, ok, err)
@@ -306,10 +309,10 @@ func testAliases(t *testing.T, e *storeEnv) {
 	}
 	rows := []store.AliasRow{alias(k1, "a", "202610"), alias(k1, "a", "202611"), alias(k1, "b", "202601"),
 		alias(k2, "a", "202610")}
-	e.put(func(r store.Rows) error {
-		return errors.Join(r.PutAlias(rows[2]), r.PutAlias(rows[1]), r.PutAlias(rows[0]), r.PutAlias(rows[3]))
+	e.put(func(r One) error {
+		return errors.Join(r.AddAlias(rows[2]), r.AddAlias(rows[1]), r.AddAlias(rows[0]), r.AddAlias(rows[3]))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		found(t, "alias", rows[3])(r.Alias(rows[3].ID))
 		absent[store.AliasRow](t, "another")(r.Alias(uuid.New()))
 		listed(t, "of a key", rows[0], rows[1], rows[2])(r.Aliases(k1))
@@ -319,11 +322,11 @@ func testAliases(t *testing.T, e *storeEnv) {
 		r.SubjectKey, r.State = uuid.Nil, s
 		return r
 	}
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.BuryAliasesOfPeriod("a", "202610"), r.BuryAliases(k1),
 			r.BuryAliasesOfPeriod("a", "202611"))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		found(t, "expired", bury(rows[0], store.AliasExpired))(r.Alias(rows[0].ID))
 		found(t, "erased, and then no more expired", bury(rows[1], store.AliasErased))(r.Alias(rows[1].ID))
 		found(t, "erased", bury(rows[2], store.AliasErased))(r.Alias(rows[2].ID))
@@ -342,23 +345,23 @@ func testStreams(t *testing.T, e *storeEnv) {
 	rows := []store.MappingRow{{Hash: []byte{1}, Stream: schemas.NewStream("refusal", uuid.New()),
 		Concerned: concerned},
 		{Hash: []byte{2}, Stream: schemas.NewStream("refusal", uuid.New()), Concerned: concerned},
-		{Hash: []byte{3}, Stream: schemas.NewStream("adminaction", uuid.New())}}
-	e.put(func(r store.Rows) error {
+		{Hash: []byte{3}, Stream: schemas.NewStream("alert", uuid.New())}}
+	e.put(func(r One) error {
 		return errors.Join(r.PutMapping(rows[0]), r.PutMapping(rows[1]), r.PutMapping(rows[2]),
 			r.PutStreamKey(streamKey(concerned, 1)), r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 2)))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		found(t, "mapping", rows[2])(r.Mapping([]byte{3}))
 		listed(t, "of what they concern", rows[0], rows[1])(r.MappingsOf(concerned))
 		found(t, "stream key", streamKey(concerned, 1))(r.StreamKey(concerned))
 		absent[store.StreamKeyRow](t, "another stream's")(r.StreamKey(uuid.New()))
 		return nil
 	})
-	e.put(func(r store.Rows) error {
-		return errors.Join(r.DeleteMappings(concerned), r.DeleteStreamKey(concerned),
+	e.put(func(r One) error {
+		return errors.Join(r.DeleteMappings([][]byte{{1}, {2}, {9}}), r.DeleteStreamKey(concerned),
 			r.PutStreamKey(streamKey(rows[0].Stream.UUID(), 3)))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		absent[store.MappingRow](t, "deleted")(r.Mapping([]byte{1}))
 		found(t, "concerns nothing", rows[2])(r.Mapping([]byte{3}))
 		absent[store.StreamKeyRow](t, "deleted key")(r.StreamKey(concerned))
@@ -371,7 +374,7 @@ func testStreams(t *testing.T, e *storeEnv) {
 func testMemories(t *testing.T, e *storeEnv) {
 	var rows []store.MemoryRow
 	var streams []uuid.UUID
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		for n := range 70 {
 			m := store.MemoryRow{Stream: uuid.New(), Sealed: bytes.Repeat([]byte{byte(n)}, 1+n*997)}
 			rows, streams = append(rows, m), append(streams, m.Stream)
@@ -383,7 +386,7 @@ func testMemories(t *testing.T, e *storeEnv) {
 	})
 	is := func(what string, want ...store.MemoryRow) {
 		t.Helper()
-		e.read(func(r store.Rows) error {
+		e.read(func(r One) error {
 			got, err := r.Memories(append(streams, uuid.New(), streams[0]))
 			slices.SortFunc(got, func(a, b store.MemoryRow) int { return len(a.Sealed) - len(b.Sealed) })
 			got = slices.CompactFunc(got, func(a, b store.MemoryRow) bool { return a.Stream == b.Stream })
@@ -394,27 +397,27 @@ func testMemories(t *testing.T, e *storeEnv) {
 	is("those of streams with a key", rows...)
 	other := rows[0]
 	rows[69].Sealed = append(rows[69].Sealed, 1)
-	e.put(func(r store.Rows) error { return r.PutMemories(rows[69:]) })
+	e.put(func(r One) error { return r.PutMemories(rows[69:]) })
 	is("replaced", rows...)
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.DeleteStreamKey(streams[0]), r.DeleteMemories(streams[1:34]), r.DeleteMemories(nil),
 			r.PutMemories([]store.MemoryRow{other}))
 	})
 	is("without those that went", rows[34:]...)
-	e.update(e.tenants[1], func(r store.Rows) error {
+	e.update(e.tenants[1], func(r One) error {
 		return errors.Join(r.DeleteAllMemories(), r.DeleteMemories(streams))
 	})
 	is("whatever another tenant forgets", rows[34:]...)
-	e.put(func(r store.Rows) error { return r.DeleteAllMemories() })
+	e.put(func(r One) error { return r.DeleteAllMemories() })
 	is("nothing")
 }
 
 func testSuppressions(t *testing.T, e *storeEnv) {
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutSuppression([]byte{1}, day(3)), r.PutSuppression([]byte{1}, day(2)),
 			r.PutSuppression([]byte{2}, day(1)), r.PutSuppression([]byte{2}, day(4)))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		found(t, "the later date stays", day(3))(r.Suppression([]byte{1}))
 		found(t, "the later date wins", day(4))(r.Suppression([]byte{2}))
 		absent[time.Time](t, "another")(r.Suppression([]byte{3}))
@@ -429,44 +432,44 @@ func testErasures(t *testing.T, e *storeEnv) {
 		{Completion: uuid.New(), Tenant: e.tenants[1], State: store.ErasureDestroyed, Begun: day(1)},
 		{Completion: uuid.New(), Tenant: e.tenants[0], State: store.ErasureCompleted, Begun: day(1)},
 	}
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutErasure(rows[0]), r.PutErasure(rows[1]), r.PutErasure(rows[2]))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		listed(t, "incomplete ones of all tenants, oldest first", rows[1], rows[0])(r.Erasures())
 		found(t, "erasure", rows[2])(r.Erasure(rows[2].Completion))
 		absent[store.ErasureRow](t, "another")(r.Erasure(uuid.New()))
 		return nil
 	})
 	rows[0].State, rows[0].Person, rows[0].Keys = store.ErasureCompleted, uuid.Nil, nil
-	e.put(func(r store.Rows) error { return r.PutErasure(rows[0]) })
-	e.read(func(r store.Rows) error { listed(t, "incomplete ones", rows[1])(r.Erasures()); return nil })
+	e.put(func(r One) error { return r.PutErasure(rows[0]) })
+	e.read(func(r One) error { listed(t, "incomplete ones", rows[1])(r.Erasures()); return nil })
 }
 
 func testHolds(t *testing.T, e *storeEnv) {
 	o, hold := owner(schemas.OwnerPerson), uuid.New()
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutHold(hold, o, day(1)), r.PutHold(uuid.New(), o, day(2)))
 	})
-	e.read(func(r store.Rows) error { listed(t, "an owner once", o)(r.Holds()); return nil })
-	e.put(func(r store.Rows) error { return r.DeleteHold(hold) })
-	e.read(func(r store.Rows) error { listed(t, "one hold lifted of two", o)(r.Holds()); return nil })
+	e.read(func(r One) error { listed(t, "an owner once", o)(r.Holds()); return nil })
+	e.put(func(r One) error { return r.DeleteHold(hold) })
+	e.read(func(r One) error { listed(t, "one hold lifted of two", o)(r.Holds()); return nil })
 }
 
 // testIsolation: rows of one tenant are not there for another, under any getter.
 func testIsolation(t *testing.T, e *storeEnv) {
 	o, u := owner(schemas.OwnerPerson), uuid.New()
-	e.put(func(r store.Rows) error {
+	e.put(func(r One) error {
 		return errors.Join(r.PutOwner(store.OwnerRow{Owner: o, State: store.OwnerLive}),
 			r.PutIdentity(store.IdentityRow{ID: u, Owner: o, Kind: "upn", Hash: []byte{1}, Value: blob(1)}),
 			r.PutHolding(store.HoldingRow{Device: u, Generation: 1, Person: o.ID}),
 			r.PutSubjectKey(store.SubjectKeyRow{ID: u, Owner: o, Class: "a", Key: blob(1), State: store.KeyLive}),
 			r.PutPeriodKey(store.PeriodKeyRow{ID: u, Class: "a", Month: "202611", Key: blob(1)}),
-			r.PutAlias(store.AliasRow{ID: u, SubjectKey: u, Class: "a", Month: "202611", State: store.AliasLive}),
+			r.AddAlias(store.AliasRow{ID: u, SubjectKey: u, Class: "a", Month: "202611", State: store.AliasLive}),
 			r.PutMapping(store.MappingRow{Hash: []byte{1}, Stream: schemas.NewStream("alert", u), Concerned: u}),
 			r.PutStreamKey(streamKey(u, 1)), r.PutSuppression([]byte{1}, day(1)), r.PutHold(u, o, day(1)))
 	})
-	e.update(e.tenants[1], func(r store.Rows) error {
+	e.update(e.tenants[1], func(r One) error {
 		absent[store.OwnerRow](t, "owner")(r.Owner(o))
 		listed[store.IdentityRow](t, "identities")(r.Identities("upn", []byte{1}))
 		listed[store.IdentityRow](t, "identities of an owner")(r.IdentitiesOf(o))
@@ -485,9 +488,10 @@ func testIsolation(t *testing.T, e *storeEnv) {
 		listed[schemas.Owner](t, "holds")(r.Holds())
 		// Nor can it destroy them.
 		return errors.Join(r.DeleteIdentities(o), r.DeleteHolders(u), r.DestroySubjectKey(u), r.BuryAliases(u),
-			r.BuryAliasesOfPeriod("a", "202611"), r.DeleteMappings(u), r.DeleteStreamKey(u), r.DeleteHold(u))
+			r.BuryAliasesOfPeriod("a", "202611"), r.DeleteMappings([][]byte{{1}}), r.DeleteStreamKey(u),
+			r.DeleteHold(u))
 	})
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		if ids, err := r.IdentitiesOf(o); err != nil || len(ids) != 1 {
 			t.Errorf("identities after the other tenant's deletes: %v, %v", ids, err)
 		}
@@ -507,51 +511,51 @@ func testIsolation(t *testing.T, e *storeEnv) {
 var errTest = errors.New("the function's own error")
 
 func testRollback(t *testing.T, e *storeEnv) {
-	err := e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
+	err := e.s.Update(context.Background(), e.tenants[0], EachOne(func(r One) error {
 		if err := r.PutSetting("x", []byte{1}); err != nil {
 			return err
 		}
 		found(t, "a transaction sees its own writes", []byte{1})(r.Setting("x"))
 		return errTest
-	})
+	}))
 	if !errors.Is(err, errTest) {
 		t.Errorf("Update returns %v", err)
 	}
-	e.read(func(r store.Rows) error { absent[[]byte](t, "rolled back")(r.Setting("x")); return nil })
+	e.read(func(r One) error { absent[[]byte](t, "rolled back")(r.Setting("x")); return nil })
 	func() {
 		defer func() {
 			if recover() == nil {
 				t.Error("a panic was swallowed")
 			}
 		}()
-		_ = e.s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
+		_ = e.s.Update(context.Background(), e.tenants[0], EachOne(func(r One) error {
 			if err := r.PutSetting("x", []byte{1}); err != nil {
 				return err
 			}
 			panic("in a transaction")
-		})
+		}))
 	}()
-	e.put(func(r store.Rows) error { absent[[]byte](t, "rolled back by a panic")(r.Setting("x")); return nil })
+	e.put(func(r One) error { absent[[]byte](t, "rolled back by a panic")(r.Setting("x")); return nil })
 }
 
 func testReadOnly(t *testing.T, e *storeEnv) {
-	err := e.s.View(context.Background(), e.tenants[0], func(r store.Rows) error {
+	err := e.s.View(context.Background(), e.tenants[0], EachOne(func(r One) error {
 		return r.PutSetting("x", []byte{1})
-	})
-	if !errors.Is(err, vault.ErrReadOnly) {
+	}))
+	if !errors.Is(err, store.ErrReadOnly) {
 		t.Errorf("a write in a view: %v", err)
 	}
 }
 
 func testSnapshot(t *testing.T, e *storeEnv) {
-	e.put(func(r store.Rows) error { return r.PutSetting("x", []byte{1}) })
-	e.read(func(r store.Rows) error {
+	e.put(func(r One) error { return r.PutSetting("x", []byte{1}) })
+	e.read(func(r One) error {
 		found(t, "before", []byte{1})(r.Setting("x"))
-		e.put(func(w store.Rows) error { return w.PutSetting("x", []byte{2}) }) // a writer does not wait for views
+		e.put(func(w One) error { return w.PutSetting("x", []byte{2}) }) // a writer does not wait for views
 		found(t, "a view is one snapshot", []byte{1})(r.Setting("x"))
 		return nil
 	})
-	e.read(func(r store.Rows) error { found(t, "a later view", []byte{2})(r.Setting("x")); return nil })
+	e.read(func(r One) error { found(t, "a later view", []byte{2})(r.Setting("x")); return nil })
 }
 
 // testSerialised: read-modify-write transactions through two handles lose nothing.
@@ -569,7 +573,7 @@ func testSerialised(t *testing.T, e *storeEnv) {
 		s := []store.Store{e.s, second}[w%2]
 		wg.Go(func() {
 			for range each {
-				err := s.Update(context.Background(), e.tenants[0], func(r store.Rows) error {
+				err := s.Update(context.Background(), e.tenants[0], EachOne(func(r One) error {
 					b, ok, err := r.Setting("n")
 					if err != nil {
 						return err
@@ -579,7 +583,7 @@ func testSerialised(t *testing.T, e *storeEnv) {
 						n = binary.BigEndian.Uint64(b)
 					}
 					return r.PutSetting("n", binary.BigEndian.AppendUint64(nil, n+1))
-				})
+				}))
 				if err != nil {
 					errs <- err
 					return
@@ -592,7 +596,7 @@ func testSerialised(t *testing.T, e *storeEnv) {
 	for err := range errs {
 		t.Error(err)
 	}
-	e.read(func(r store.Rows) error {
+	e.read(func(r One) error {
 		found(t, "count", binary.BigEndian.AppendUint64(nil, workers*each))(r.Setting("n"))
 		return nil
 	})
@@ -600,11 +604,11 @@ func testSerialised(t *testing.T, e *storeEnv) {
 
 func testCancelled(t *testing.T, e *storeEnv) {
 	ctx, cancel := context.WithCancel(context.Background())
-	err := e.s.Update(ctx, e.tenants[0], func(r store.Rows) error {
+	err := e.s.Update(ctx, e.tenants[0], EachOne(func(r One) error {
 		err := r.PutSetting("x", []byte{1})
 		cancel()
 		return err
-	})
+	}))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("an update whose context ended: %v", err)
 	}
@@ -614,12 +618,12 @@ func testCancelled(t *testing.T, e *storeEnv) {
 	}); !errors.Is(err, context.Canceled) {
 		t.Errorf("an update with an ended context: %v", err)
 	}
-	e.put(func(r store.Rows) error { absent[[]byte](t, "not committed")(r.Setting("x")); return nil })
+	e.put(func(r One) error { absent[[]byte](t, "not committed")(r.Setting("x")); return nil })
 }
 
 func testOutlived(t *testing.T, e *storeEnv) {
-	var kept store.Rows
-	e.put(func(r store.Rows) error { kept = r; return nil })
+	var kept One
+	e.put(func(r One) error { kept = r; return nil })
 	if err := kept.PutSetting("x", nil); err == nil {
 		t.Error("rows write after their transaction")
 	}
@@ -629,15 +633,15 @@ func testOutlived(t *testing.T, e *storeEnv) {
 }
 
 func testReopened(t *testing.T, e *storeEnv) {
-	e.put(func(r store.Rows) error { return r.PutSetting("x", []byte{7}) })
+	e.put(func(r One) error { return r.PutSetting("x", []byte{7}) })
 	if err := e.s.Scrub(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	second := e.again(t)
-	err := second.View(context.Background(), uuid.Nil, func(r store.Rows) error {
+	err := second.View(context.Background(), uuid.Nil, EachOne(func(r One) error {
 		found(t, "through another handle", []byte{7})(r.Setting("x"))
 		return nil
-	})
+	}))
 	if err := errors.Join(err, second.Close()); err != nil {
 		t.Fatal(err)
 	}
