@@ -3,6 +3,8 @@ GO      ?= go
 DATA    ?= .ledgerline
 DEVICES ?= 10000
 DAYS    ?= 30
+SCALE   ?= .ledgerline-scale
+POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 ROUNDS  ?= 20
 TAGS     = crash,disturb,canary,siege,clients,acceptance,conformance,bench
 RECORDS ?= ../shared/data/intune
@@ -108,6 +110,18 @@ bench-doors: ## what accounts and TLS cost beside open servers: appends, publish
 bench-views: build ## projector beside ClickHouse alone, event to row, time until visible, comparing and rebuilding with EVENTS=60000 (and a third)
 	BENCH_EVENTS=$(or $(EVENTS),60000) $(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchProjector|TestBenchRowOf|TestBenchAge' -v ./projections/clickhouse
 	$(GO) test -tags bench -count=1 -timeout 10m -run TestBenchVisible ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+
+.PHONY: bench-intake
+bench-intake: ## intake alone beside a program that only parses, seals and appends; new, known and aged devices
+	$(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchIntake$$' -v ./ledger/intake
+
+.PHONY: bench-scale
+bench-scale: build ## a ledger of EVENTS=1000000 by the commands a user types, kept in SCALE=DIR: what it costs to ask it, start it, check it
+	$(GO) test -tags bench -count=1 -timeout 24h -run 'TestScale$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -events $(or $(EVENTS),1000000) -scale-dir $(abspath $(SCALE)) -v
+
+.PHONY: bench-peers
+bench-peers: build ## the same audit job in PostgreSQL (POSTGRES=folder of its programs): appends from 1 and 64 callers, a subject's events, a device as of a date
+	$(GO) test -tags bench -count=1 -timeout 2h -run 'TestPeers$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -peer-events $(or $(EVENTS),1000000) -postgres $(POSTGRES) -v
 
 .PHONY: clean
 clean: ## remove what was built, and the ledger of make run

@@ -12,6 +12,7 @@ require (
 	github.com/cockroachdb/pebble/v2 v2.1.7 // storage of the embedded event store: group commit, checksums, a crashable file system for tests
 	github.com/dlclark/regexp2 v1.11.5 // .NET regular expressions in filters of the event store's other clients
 	github.com/ebitengine/purego v0.11.3 // calls ClickHouse's library without cgo
+	github.com/go-json-experiment/json v1.27.2 // Go 1.27's jsontext: one pass over JSON as it stands, taking and refusing what encoding/json does
 	github.com/google/uuid v1.6.0 // identifiers
 	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
@@ -32,7 +33,7 @@ require (
 	golang.org/x/term v0.47.0 // whether there is a terminal, its width, a password typed unseen
 	golang.org/x/text v0.43.0 // names of persons in one form; names, plural forms and order of languages
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // the errors that BatchAppend packs into its answers
-	google.golang.org/grpc v1.85.0 // the embedded event store's server
+	google.golang.org/grpc v1.85.0 // the embedded event store's server, and appends to any
 	google.golang.org/protobuf v1.36.12 // its messages
 	modernc.org/sqlite v1.62.0 // the vault, without cgo
 	pgregory.net/rapid v1.3.0 // property tests

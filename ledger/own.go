@@ -71,6 +71,7 @@ type Own struct {
 // Reading is what reading a stream came to, beside the events that were yielded.
 type Reading struct {
 	Disowned map[uuid.UUID]bool // given: events that are known to be left out
+	From     uint64             // given: the first revision to be read
 
 	Stored bool   // the stream has events, whosever they are
 	Last   uint64 // revision of the last one that was read
@@ -123,12 +124,13 @@ func (l LeftOut) Count() (n uint64) {
 
 // ReadGenuine yields the events of a stream on which the tenant's acts may rest: genuine ones of
 // that tenant that fit their type. It leaves out and counts every other, and goes on; an error is
-// the store's or the vault's. into says what was read so far, at the end of the whole stream.
+// the store's or the vault's. into says what was read so far, in the end of all of the stream from
+// the given revision on.
 func ReadGenuine(
 	ctx context.Context, l Reader, c *schemas.Catalogue, s schemas.Stream, tenant uuid.UUID, into *Reading,
 ) iter.Seq2[Own, error] {
 	return func(yield func(Own, error) bool) {
-		for r, err := range l.ReadStream(ctx, s, 0) {
+		for r, err := range l.ReadStream(ctx, s, into.From) {
 			if err != nil {
 				yield(Own{}, err)
 				return

@@ -45,32 +45,71 @@ var readCollected = sync.OnceValue(func() *collected {
 // Nothing reports whether a text means "there is no value" in any field.
 func Nothing(text string) bool {
 	c := readCollected()
-	text = strings.TrimSpace(text)
-	return len(text) <= c.longest && c.nothing[strings.ToLower(text)]
+	if text = strings.TrimSpace(text); len(text) > c.longest {
+		return false
+	}
+	var room [inPlace]byte
+	if lower, ok := lowered(&room, text); ok {
+		return c.nothing[string(lower)]
+	}
+	return c.nothing[strings.ToLower(text)]
 }
 
 // Junk reports whether a value, of whatever kind, is one that sources write for "not known": it
 // must never identify a person or device and never overwrite a value.
 func Junk(value string) bool {
-	v := LowerASCII(strings.TrimSpace(value))
-	if readCollected().junk[v] {
+	v := strings.TrimSpace(value)
+	var room [inPlace]byte
+	lower, ok := lowered(&room, v)
+	if !ok {
+		lower = []byte(LowerASCII(v))
+	}
+	if readCollected().junk[string(lower)] {
 		return true
 	}
-	digits := strings.Map(func(r rune) rune {
-		switch r {
+	zeros, fs := 0, 0
+	for _, c := range lower {
+		switch c {
 		case '-', '{', '}', ':', '.', ' ':
-			return -1
+		case '0':
+			zeros++
+		case 'f':
+			fs++
+		default:
+			return false
 		}
-		return r
-	}, v)
-	if strings.Trim(digits, "0") == "" {
-		return true // "0", all zeros, the zero GUID, a zero MAC
 	}
-	return len(digits) == 32 && strings.Trim(digits, "f") == ""
+	return fs == 0 || zeros == 0 && fs == 32 // "0", all zeros, the zero GUID, a zero MAC; the GUID of all f
 }
 
 // NeverCollected returns the category of what a field of that name holds, where no record may
 // bring it into the ledger; "" for any other field.
 func NeverCollected(field string) (category string) {
-	return readCollected().never[strings.ToLower(field)]
+	c := readCollected()
+	var room [inPlace]byte
+	if lower, ok := lowered(&room, field); ok {
+		return c.never[string(lower)]
+	}
+	return c.never[strings.ToLower(field)]
+}
+
+// inPlace is how long a text may be to be put into small letters without a copy on the heap.
+const inPlace = 64
+
+// lowered puts a short ASCII text into small letters; false for any other.
+func lowered(room *[inPlace]byte, s string) ([]byte, bool) {
+	if len(s) > inPlace {
+		return nil, false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if c >= 0x80 {
+			return nil, false
+		}
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		room[i] = c
+	}
+	return room[:len(s)], true
 }

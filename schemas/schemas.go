@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -307,6 +308,15 @@ func LP[T string | []byte](dst []byte, x T) []byte {
 // JSON returns v as the ledger writes JSON: compact, no HTML escaping. It panics on a value that
 // JSON cannot express, which for the types the ledger passes is a programming error.
 func JSON(v any) json.RawMessage {
+	switch v := v.(type) {
+	case bool:
+		return strconv.AppendBool(nil, v)
+	case string:
+		if standsForItself(v) {
+			b := make(json.RawMessage, 0, len(v)+2)
+			return append(append(append(b, '"'), v...), '"')
+		}
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -314,6 +324,16 @@ func JSON(v any) json.RawMessage {
 		panic(fmt.Sprintf("schemas: JSON of %T: %v", v, err))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// standsForItself reports whether a JSON string needs no escape for the text.
+func standsForItself(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Base64 is the strict base64url without padding in which tokens are written.

@@ -23,7 +23,7 @@ func newImport(a *app) *cobra.Command {
 		Flags: func(f cli.Flags) {
 			f.StringVar(&tenant, "tenant", "",
 				"the tenant whose records these are; may be left out where there is only one")
-			f.IntVar(&asked.Pace.Workers, "workers", 0, "appends at a time; default 16")
+			f.IntVar(&asked.Pace.Workers, "workers", 0, "appends at a time; default 512")
 			f.IntVar(&asked.Pace.Batch, "batch", 0, "records a transaction of the vault; default 512")
 			f.StringVar(&asked.Observed, "observed", "",
 				"when snapshots were taken that do not tell it: 2026-09-04T08:00:00Z")

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -73,9 +74,11 @@ type node struct {
 	path   string               // of the binary; built where empty
 	user   *syscall.SysProcAttr // who runs every process; nil: who runs the test
 	topics *kafka.Config        // of a broker that is not embedded
-	up     *exec.Cmd
-	exit   chan error
-	log    *os.File
+	// How long a start, and a command, may take; what a test of ordinary size needs where zero.
+	patience time.Duration
+	up       *exec.Cmd
+	exit     chan error
+	log      *os.File
 }
 
 func newNode(t testing.TB, env ...string) *node {
@@ -119,7 +122,7 @@ func (n *node) start(env ...string) error {
 	}
 	n.exit = make(chan error, 1)
 	go func(cmd *exec.Cmd, exit chan error) { exit <- cmd.Wait() }(n.up, n.exit)
-	deadline := time.After(90 * time.Second)
+	deadline := time.After(cmp.Or(n.patience, 90*time.Second))
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -285,7 +288,7 @@ func (n *node) run(input string, args ...string) result { return n.runEnv(nil, i
 
 func (n *node) runEnv(env []string, input string, args ...string) result {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(n.patience, 5*time.Minute))
 	defer cancel()
 	cmd := n.command(ctx, env, args...)
 	var out, errs bytes.Buffer

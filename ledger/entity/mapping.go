@@ -25,12 +25,12 @@ func FieldNames(table []Mapping, more ...string) []string {
 // judge, where it is not nil, has the last word on what a value says. Its error is a
 // *record.FieldError.
 func (s *Snapshot) Read(
-	c *schemas.Catalogue, m record.Members, table []Mapping,
+	c *schemas.Catalogue, m *record.Members, table []Mapping,
 	judge func(a *schemas.Attribute, value json.RawMessage, found record.Finding) record.Finding,
 ) error {
 	for _, f := range table {
-		raw, ok := m[f.Field]
-		if !ok {
+		raw := m.Get(f.Field)
+		if raw == nil {
 			continue
 		}
 		a := c.MustAttribute(f.Attr)

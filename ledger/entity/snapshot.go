@@ -23,9 +23,12 @@ type Snapshot struct {
 	Lists  []List
 }
 
+// usualValues is how many a snapshot of a device has.
+const usualValues = 48
+
 // NewSnapshot returns one of the source that tells nothing yet.
 func NewSnapshot(source string) *Snapshot {
-	return &Snapshot{Source: source, Values: map[*schemas.Attribute]json.RawMessage{},
+	return &Snapshot{Source: source, Values: make(map[*schemas.Attribute]json.RawMessage, usualValues),
 		None: map[*schemas.Attribute]bool{}}
 }
 

@@ -138,42 +138,70 @@ func (s *State) own(p place, owner schemas.Owner) {
 
 // sealedAt is a sealed value that the fold has to open.
 type sealedAt struct {
-	attr    *schemas.Attribute
-	element string // "" for a value of its own
-	sealed  vault.Sealed
-	event   ledger.LeftEvent // its event, should the vault not have sealed it
+	sealed vault.Sealed
+	event  ledger.LeftEvent // its event, should the vault not have sealed it
 }
 
-// folding brings a state forward by the events of its stream, inside one vault transaction.
+// Past is what is folded: the events of a stream, and what an earlier folding of it kept.
+type Past struct {
+	Stream schemas.Stream
+	Known  []byte       // nil where the events are all that there are, else they are those behind it
+	Events []ledger.Own // the tenant's own, in order
+	Left   *ledger.LeftOut
+	// Keep, unless nil, gets what folding comes to where that can be kept, and the persons by
+	// whose keys it knows when the entity was in contact.
+	Keep func(known []byte, persons []uuid.UUID) error
+}
+
+// Beside is what a kind folds beside the state.
+type Beside interface {
+	// Event gets every event with the state before it, whose sealed values are not opened yet.
+	Event(own ledger.Own, before *State)
+	// Put writes what it has come to, and Take goes on from there: nothing that was opened.
+	Put(*Memory)
+	Take(*Memory)
+}
+
+// folding brings a state forward by the events of its stream, inside one vault transaction. Sealed
+// values stay sealed until the end: what an event changes hangs on none but its last contact.
 type folding struct {
 	*State
 	tx     *vault.Tx
 	left   *ledger.LeftOut
-	tokens map[*schemas.Attribute]map[string]sealedAt // to be opened, by attribute and element
+	tokens map[place]sealedAt // to be opened
 	// The events that hold a value which the vault cannot have sealed, each once.
 	unfitting map[ledger.LeftEvent]bool
+	persons   map[uuid.UUID]bool // whose keys opened a last contact
 }
 
 // Fold returns what the events say now, opened. A value whose key was destroyed or lost counts as
 // not set; one that the vault cannot have sealed does too, and its event is counted as left out.
-// each, unless nil, gets every event with the state before it, whose sealed values are not opened
-// yet; an error of it is Fold's.
-func Fold(
-	d Definition, tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut, each func(ledger.Own, *State) error,
-) (*State, error) {
-	f := &folding{State: NewState(d), tx: tx, left: left,
-		tokens: map[*schemas.Attribute]map[string]sealedAt{}, unfitting: map[ledger.LeftEvent]bool{}}
-	contacts, err := f.contacts(events)
+// beside is nil for none. ErrMemory: of what is known.
+func Fold(d Definition, tx *vault.Tx, p Past, beside Beside) (*State, error) {
+	f := &folding{State: NewState(d), tx: tx, left: p.Left, tokens: map[place]sealedAt{},
+		unfitting: map[ledger.LeftEvent]bool{}, persons: map[uuid.UUID]bool{}}
+	if p.Known != nil {
+		m := &Memory{b: p.Known}
+		f.take(m, p.Stream)
+		if beside != nil {
+			beside.Take(m)
+		}
+		if m.err != nil || len(m.b) > 0 {
+			return nil, ErrMemory
+		}
+	}
+	contacts, err := f.contacts(p.Events)
 	if err != nil {
 		return nil, err
 	}
-	for i, own := range events {
-		if each != nil {
-			if err := each(own, f.State); err != nil {
-				return nil, err
-			}
+	for i, own := range p.Events {
+		if beside != nil {
+			beside.Event(own, f.State)
 		}
 		f.event(own, contacts[i])
+	}
+	if err := f.keep(p, beside); err != nil {
+		return nil, err
 	}
 	return f.State, f.open()
 }
@@ -221,6 +249,9 @@ func (f *folding) contacts(events []ledger.Own) ([]json.RawMessage, error) {
 		switch i := at[n]; {
 		case o.Err == nil:
 			out[i] = o.Plain
+			if o.Owner.Kind == schemas.OwnerPerson {
+				f.persons[o.Owner.ID] = true
+			}
 		case !NotSet(o.Err):
 			f.unfit(leftEvent(events[i]))
 		}
@@ -247,7 +278,8 @@ func (f *folding) event(own ledger.Own, contact json.RawMessage) {
 		if list {
 			s.list(v.Attr, v.Observed)
 		}
-		delete(f.tokens[v.Attr], element)
+		where := place{v.Attr, element}
+		delete(f.tokens, where)
 		switch {
 		case s.def.ownContact(v):
 			// An older snapshot that tells something else carries its own, older contact.
@@ -255,11 +287,7 @@ func (f *folding) event(own ledger.Own, contact json.RawMessage) {
 				s.values[v.Attr] = Held{Plain: contact, Moment: at}
 			}
 		case v.Token != "":
-			if f.tokens[v.Attr] == nil {
-				f.tokens[v.Attr] = map[string]sealedAt{}
-			}
-			f.tokens[v.Attr][element] = sealedAt{v.Attr, element,
-				vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, leftEvent(own)}
+			f.tokens[where] = sealedAt{vault.Sealed{Token: v.Token, Attr: v.Attr.ID, Event: d.ID}, leftEvent(own)}
 			if list {
 				delete(s.lists[v.Attr].elements, element)
 			} else {
@@ -303,42 +331,41 @@ func NotSet(err error) bool {
 // open opens the values that the events left standing.
 func (f *folding) open() error {
 	s := f.State
-	var asked []sealedAt
-	var sealed []vault.Sealed
-	for _, elements := range f.tokens {
-		for _, t := range elements {
-			asked = append(asked, t)
-			sealed = append(sealed, t.sealed)
-		}
+	asked := make([]place, 0, len(f.tokens))
+	sealed := make([]vault.Sealed, 0, len(f.tokens))
+	of := map[*schemas.Attribute]bool{}
+	for p, t := range f.tokens {
+		asked, sealed = append(asked, p), append(sealed, t.sealed)
+		of[p.attr] = true
 	}
 	opened, err := f.tx.Open(sealed)
 	if err != nil {
 		return err
 	}
 	for i, o := range opened {
-		t := asked[i]
+		p := asked[i]
 		switch {
 		case o.Err != nil:
 			if !NotSet(o.Err) {
-				f.unfit(t.event)
+				f.unfit(f.tokens[p].event)
 			}
-			if t.element == "" {
-				delete(s.values, t.attr)
+			if p.element == "" {
+				delete(s.values, p.attr)
 			}
-		case t.element == "":
-			h := s.values[t.attr]
+		case p.element == "":
+			h := s.values[p.attr]
 			h.Plain = o.Plain
-			if t.attr.MayStandOpen(o.Plain) {
+			if p.attr.MayStandOpen(o.Plain) {
 				h.protect = protectAsOwn // what was sealed once for what it tells stays sealed
 			}
-			s.values[t.attr] = h
+			s.values[p.attr] = h
 		default:
-			s.lists[t.attr].elements[t.element] = o.Plain
+			s.lists[p.attr].elements[p.element] = o.Plain
 		}
-		s.own(place{t.attr, t.element}, o.Owner)
+		s.own(p, o.Owner)
 	}
 	for a, l := range s.lists {
-		if len(l.elements) == 0 && len(f.tokens[a]) > 0 {
+		if len(l.elements) == 0 && of[a] {
 			delete(s.lists, a) // none of it opens any more
 		}
 	}

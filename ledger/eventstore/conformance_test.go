@@ -72,7 +72,13 @@ var certificate = sync.OnceValue(func() *guard.TLSConfig {
 var certificateDir string // "" until certificate has made it
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := 0
+	if dir := os.Getenv(serverDir); dir == "" {
+		code = m.Run()
+	} else if err := serve(dir, os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if certificateDir != "" {
 		if err := os.RemoveAll(certificateDir); err != nil {
 			fmt.Fprintln(os.Stderr, err)

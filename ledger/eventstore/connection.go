@@ -95,6 +95,8 @@ func (s *Store) Close() error {
 	conn := s.conn
 	s.closed = true
 	s.mu.Unlock()
+	s.endCalls()
+	s.calls.Wait()
 	if conn == nil {
 		return nil
 	}
@@ -126,41 +128,6 @@ func recovered(p any) error { return fmt.Errorf("%w: %v", errPanicked, p) }
 // a context that is not sent.
 func toLeader(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
-}
-
-// guard runs a call of the client that may never return. When ctx ends or the client is
-// given up first, the call's goroutine is left behind with the client it used, and what
-// it brings is not looked at.
-func (s *Store) guard(ctx context.Context, call func(context.Context, *esdb.Client) error) error {
-	conn, err := s.acquire()
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		defer func() {
-			if p := recover(); p != nil {
-				err = recovered(p)
-			}
-			done <- errors.Join(err, s.release(conn))
-		}()
-		err = call(toLeader(ctx), conn.client)
-	}()
-	select {
-	case err := <-done:
-		if err != nil && ctx.Err() == nil { // otherwise it is the caller who ended the call
-			err = errors.Join(err, s.judge(conn, err))
-		}
-		return err
-	case <-conn.gone:
-		return errAbandoned
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // a caller that merely left says nothing of the client
-			return errors.Join(ctx.Err(), s.retire(conn, false))
-		}
-		return ctx.Err()
-	}
 }
 
 func isCode(err error, code esdb.ErrorCode) bool {
@@ -196,16 +163,7 @@ func answered(err error) bool {
 	return false
 }
 
-// persistence says after which errors a call is repeated, and whether without end.
-type persistence struct {
-	after   func(error) bool
-	forever bool
-}
-
 func transient(err error) bool { return !answered(err) && !errors.Is(err, errClosed) }
-
-// notLeader: nothing was appended, and the client is on its way to the leader.
-func notLeader(err error) bool { return isCode(err, esdb.ErrorCodeNotLeader) }
 
 // How often a call that gets no further is repeated, and the first pause before that; it doubles.
 const (
@@ -213,17 +171,17 @@ const (
 	firstPause  = 20 * time.Millisecond
 )
 
-// retrying runs once until it succeeds, fails with an error that p does not cover, has got no
-// further for so many times, or ctx ends, whose error is returned then. once reports whether it
-// got further than the last time.
-func (s *Store) retrying(ctx context.Context, p persistence, once func() (further bool, err error)) error {
+// retrying runs once until it succeeds, fails with an error that does not pass, has got no further
+// for so many times unless forever, or ctx ends, whose error is returned then. once reports
+// whether it got further than the last time.
+func (s *Store) retrying(ctx context.Context, forever bool, once func() (further bool, err error)) error {
 	pauses := retry.Policy{First: firstPause, Longest: s.cfg.RetryPause}.Begin()
 	for n := 0; ; n++ {
 		further, err := once()
 		switch {
 		case err == nil:
 			return nil
-		case !p.after(err):
+		case !transient(err):
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -231,7 +189,7 @@ func (s *Store) retrying(ctx context.Context, p persistence, once func() (furthe
 			n = 0
 			pauses.Reset()
 		}
-		if n == repetitions && !p.forever {
+		if n == repetitions && !forever {
 			return err
 		}
 		if err := pauses.Wait(ctx); err != nil {

@@ -1,10 +1,11 @@
-// Package eventstore is the ledger's Store on EventStoreDB, through the official Go client,
-// and the only importer of it.
+// Package eventstore is the ledger's Store on EventStoreDB: reads through the official Go client,
+// appends by its protocol's BatchAppend, which the client does not have. It is the only importer.
 //
-// It keeps no state but a connection. It may lose nothing: an append whose outcome it cannot know
-// is reported as such, never as failed. It trusts the server for durability and order, and the
-// client for nothing: calls run guarded, because a client whose discovery failed never answers
-// again, and a dropped subscription is taken up from the last event seen, never from a checkpoint.
+// It keeps no state but two connections. It may lose nothing: an append whose outcome it cannot
+// know is reported as such, never as failed. It trusts the server for durability and order, and
+// the client for nothing: reads run beside their callers, because a client whose discovery failed
+// never answers again, and a dropped subscription is taken up from the last event seen, never from
+// a checkpoint.
 // Every call asks for the leader: a follower that lags would show a ledger shorter than a position
 // that was saved, which means "diverged".
 package eventstore
@@ -12,12 +13,12 @@ package eventstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -53,9 +54,17 @@ func (c Config) Validate() error {
 type Store struct {
 	cfg Config
 
-	mu     sync.Mutex // guards conn, closed and every connection's users and retired
-	conn   *connection
-	closed bool
+	flying *semaphore.Weighted // bytes of appends under way
+	calls  sync.WaitGroup      // appending calls that have not ended
+	living context.Context     // of appending calls; ends with the store
+
+	endCalls context.CancelFunc
+
+	mu        sync.Mutex  // guards what follows and every connection's users and retired
+	conn      *connection // of reads
+	appending *appending  // takes the next append; nil where a call is to be made
+	leader    string      // the next call's node, where one that does not lead has named it
+	closed    bool
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -71,45 +80,9 @@ func Open(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Store{cfg: cfg}, nil
-}
-
-// Append implements ledger.Store.
-func (s *Store) Append(ctx context.Context, stream schemas.Stream, expect ledger.Expect,
-	events []schemas.Event) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
-	defer cancel()
-	opts := esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}, Deadline: &s.cfg.CallTimeout}
-	if r, ok := expect.Revision(); ok {
-		opts.ExpectedRevision = esdb.Revision(r)
-	}
-	data := make([]esdb.EventData, len(events))
-	for i, e := range events {
-		data[i] = esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data,
-			Metadata: e.Metadata}
-	}
-	var res *esdb.WriteResult
-	err := s.retrying(ctx, persistence{after: notLeader}, func() (further bool, err error) {
-		answer := make(chan *esdb.WriteResult, 1)
-		err = s.guard(ctx, func(ctx context.Context, c *esdb.Client) error {
-			res, err := c.AppendToStream(ctx, string(stream), opts, data...)
-			answer <- res
-			return err
-		})
-		if err == nil {
-			res = <-answer
-		}
-		return false, err
-	})
-	switch {
-	case err == nil:
-		return res.NextExpectedVersion, nil
-	case isCode(err, esdb.ErrorCodeWrongExpectedVersion):
-		return 0, fmt.Errorf("append to %s, expecting %s: %w", stream, expect, ledger.ErrConflict)
-	case errors.Is(err, errClosed), answered(err):
-		return 0, fmt.Errorf("append to %s: %w", stream, err)
-	}
-	return 0, fmt.Errorf("append to %s: %w", stream, errors.Join(ledger.ErrUnknownOutcome, err))
+	s := &Store{cfg: cfg, flying: semaphore.NewWeighted(flyingBytes)}
+	s.living, s.endCalls = context.WithCancel(context.Background())
+	return s, nil
 }
 
 func recorded(e *esdb.RecordedEvent) schemas.RecordedEvent {

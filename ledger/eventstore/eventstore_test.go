@@ -40,7 +40,7 @@ func stop(t *testing.T, s *server.Server) {
 	}
 }
 
-func open(t *testing.T, address string) *eventstore.Store {
+func open(t testing.TB, address string) *eventstore.Store {
 	t.Helper()
 	s, err := eventstore.Open(eventstore.Config{Address: address, Logger: slog.New(slog.DiscardHandler),
 		CallTimeout: 5 * time.Second, RetryPause: 100 * time.Millisecond})

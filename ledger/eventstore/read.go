@@ -121,7 +121,7 @@ func (s *Store) ReadStream(
 			return receiver(c.ReadStream(ctx, string(name),
 				esdb.ReadStreamOptions{From: esdb.Revision(next)}, math.MaxUint64))
 		}
-		err := s.retrying(ctx, persistence{after: transient}, func() (bool, error) {
+		err := s.retrying(ctx, false, func() (bool, error) {
 			before := next
 			err := s.pull(ctx, false, open, func(m message) bool {
 				if m.event == nil {
@@ -176,7 +176,7 @@ func (s *Store) ReadAll(
 			last = r.Position
 			return yield(r, nil)
 		}
-		err := s.retrying(ctx, persistence{after: transient, forever: live}, func() (bool, error) {
+		err := s.retrying(ctx, live, func() (bool, error) {
 			before := last
 			err := s.pull(ctx, live, open, take)
 			if live && err != nil && ctx.Err() == nil && transient(err) {
@@ -215,7 +215,7 @@ func (s *Store) Last(ctx context.Context) (last schemas.RecordedEvent, found boo
 	open := func(ctx context.Context, c *esdb.Client) (func() message, error) {
 		return receiver(c.ReadAll(ctx, esdb.ReadAllOptions{Direction: esdb.Backwards, From: from}, math.MaxUint64))
 	}
-	err = s.retrying(ctx, persistence{after: transient}, func() (further bool, err error) {
+	err = s.retrying(ctx, false, func() (further bool, err error) {
 		err = s.pull(ctx, false, open, func(m message) bool {
 			if m.event == nil {
 				return true

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -72,7 +71,7 @@ func (in *Intake) round(
 	if err := in.look(ctx, tenant, open, needs); err != nil {
 		return nil, err
 	}
-	states, err := in.read(ctx, tenant, left, needs)
+	states, memories, err := in.read(ctx, tenant, left, needs)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +83,9 @@ func (in *Intake) round(
 			if err := e.plan(p); err != nil {
 				return err
 			}
+		}
+		if err := tx.Remember(memories); err != nil {
+			return err
 		}
 		return in.cfg.Hook(PointPlanned)
 	})
@@ -121,64 +123,53 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 	})
 }
 
-// read folds the streams, several at a time.
+// readers is how many streams are read at a time: each is a call of its own.
+const readers = 16
+
+// read folds the streams, several at a time, and returns what is to be remembered of them.
 func (in *Intake) read(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]*plan.StreamState, error) {
-	streams := sortedKeys(needs)
-	found := make([]*plan.StreamState, len(streams))
-	err := in.each(ctx, len(streams), func(ctx context.Context, i int) (err error) {
-		if found[i] = in.states.take(streams[i], in.cfg.Clock()); found[i] == nil {
-			found[i], err = in.fold(ctx, tenant.ID, left, streams[i])
+) (map[schemas.Stream]*plan.StreamState, []vault.Memory, error) {
+	states := make(map[schemas.Stream]*plan.StreamState, len(needs))
+	var unknown []schemas.Stream
+	now := in.cfg.Clock()
+	for _, s := range sortedKeys(needs) {
+		if st := in.states.take(s, now); st != nil {
+			states[s] = st
+		} else {
+			unknown = append(unknown, s)
 		}
+	}
+	known, err := in.recall(ctx, tenant.ID, unknown)
+	if err != nil {
+		return nil, nil, err
+	}
+	found := make([]folded, len(unknown))
+	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) (err error) {
+		found[i], err = in.fold(ctx, tenant.ID, left, unknown[i], known[unknown[i]])
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make(map[schemas.Stream]*plan.StreamState, len(streams))
-	for _, st := range found {
-		out[st.Stream] = st
-	}
-	return out, nil
-}
-
-// fold reads what the tenant's own events of a stream say. What its kind leaves out of them is
-// counted.
-func (in *Intake) fold(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream,
-) (*plan.StreamState, error) {
-	st := &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}
-	var events []ledger.Own
-	reading := ledger.Reading{Disowned: left.disowned}
-	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", s, err)
-		}
-		if own.Draft.Type != nil { // else a kind of event that only a newer program writes
-			events = append(events, own)
+	var memories []vault.Memory
+	for _, f := range found {
+		states[f.Stream] = f.StreamState
+		if f.remember != nil {
+			memories = append(memories, *f.remember)
 		}
 	}
-	st.Exists, st.Expect = reading.Own > 0, reading.Expect()
-	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		st.Content, err = in.kinds.Fold(tx, s, events, &reading.Left)
-		return err
-	})
-	left.note(s, reading.Left)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s, err)
-	}
-	return st, nil
+	return states, memories, nil
 }
 
-// each calls do for 0 to n-1, Workers at a time, and waits for all. The
+// each calls do for 0 to n-1, so many at a time, and waits for all. The
 // first error cancels the rest.
-func (in *Intake) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func (in *Intake) each(ctx context.Context, workers, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	for range min(in.cfg.Workers, n) {
+	for range min(workers, n) {
 		wait.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -232,7 +223,7 @@ func (in *Intake) appendAll(
 		for _, s := range sortedKeys(of) {
 			lanes = append(lanes, of[s])
 		}
-		err := in.each(ctx, len(lanes), func(ctx context.Context, i int) error {
+		err := in.each(ctx, in.cfg.Workers, len(lanes), func(ctx context.Context, i int) error {
 			l := lanes[i]
 			defer func() {
 				if l.shift > 0 { // the stream holds what was planned, at other revisions

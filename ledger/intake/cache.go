@@ -18,6 +18,10 @@ const maxStateAge = 30 * time.Second
 // is about 100 KiB.
 const maxCachedStates = 2048
 
+// keepBehind is how many events may have been appended to a stream since it was remembered before
+// it is folded once more: as many the next import reads of it at most.
+const keepBehind = 2 * keepEvery
+
 // stateCache keeps folded states between batches, the least recently used leaving first. Whoever
 // takes a state owns it until it is put back, so that two imports never plan on one.
 type stateCache struct {
@@ -44,6 +48,9 @@ func (c *stateCache) take(s schemas.Stream, now time.Time) *plan.StreamState {
 	delete(c.by, s)
 	if now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded) {
 		return nil // five seconds for the batch that would use it
+	}
+	if st.Behind >= keepBehind {
+		return nil // folded once more, it is remembered
 	}
 	return st
 }

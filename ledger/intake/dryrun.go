@@ -30,7 +30,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		if err := in.look(ctx, tenant, open, needs); err != nil {
 			return err
 		}
-		states, err := in.read(ctx, tenant, left, needs)
+		states, _, err := in.read(ctx, tenant, left, needs)
 		if err != nil {
 			return err
 		}

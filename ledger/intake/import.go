@@ -47,7 +47,7 @@ func (in *Intake) Import(
 	if err != nil {
 		return s.clone(), fmt.Errorf("import: %w", err)
 	}
-	found := make(chan *entry, in.cfg.BatchSize)
+	found := make(chan *entry) // what is read ahead waits, bounded, in reading
 	done := make(chan error, 1)
 	go func() {
 		done <- in.walk(ctx, tenant, src, found)
@@ -163,7 +163,7 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 	if err := w.look(files); err != nil {
 		return err
 	}
-	return in.forms.Read(ctx, files, &reading{walked: w})
+	return w.read(files)
 }
 
 // walked is what an import knows while it reads, over all files.

@@ -52,7 +52,7 @@ type Config struct {
 	Catalogue *schemas.Catalogue // defaults to schemas.Default()
 	Clock     func() time.Time
 	Logger    *slog.Logger
-	Workers   int // appends at a time; 16 where 0
+	Workers   int // appends at a time; 512 where 0: the event store takes what comes together in one go
 	BatchSize int // records a vault transaction; 512 where 0
 	// called at the named crash points, from one goroutine at a time; its error ends the import
 	Hook     func(point string) error
@@ -87,6 +87,7 @@ type Intake struct {
 	forms  *source.Recogniser // of all kinds
 
 	unlimited bool // without the daily limit; tests alone set it
+	keepEvery int  // likewise
 }
 
 // New returns an intake on the given ledger and vault.
@@ -94,7 +95,7 @@ func New(c Config) (*Intake, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	c.Workers, c.BatchSize = cmp.Or(c.Workers, 16), cmp.Or(c.BatchSize, 512)
+	c.Workers, c.BatchSize = cmp.Or(c.Workers, 512), cmp.Or(c.BatchSize, 512)
 	if c.Catalogue == nil {
 		c.Catalogue = schemas.Default()
 	}
@@ -106,7 +107,8 @@ func New(c Config) (*Intake, error) {
 	}
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	all := plan.NewKinds(c.Catalogue, c.Kinds)
-	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms())}, nil
+	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms()),
+		keepEvery: keepEvery}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -2,9 +2,12 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"runtime"
 
+	"github.com/ledgerline/ledgerline/internal/flow"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
@@ -12,16 +15,71 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// reading takes what a walk finds and sends it to be imported.
+// Bounds of what is read and not yet planned. A record is held to take, whatever it says,
+// perRecord, and for each byte of its text waitingTimes as many: so much takes one of many apps.
+const (
+	maxWaiting      = 32 << 20 // bytes
+	maxWaitingParts = 1024
+	waitingTimes    = 4
+	perRecord       = 4 << 10
+	maxPart         = 64 << 10 // bytes of text in one part; a record of more is one of its own
+	maxPartRecords  = 64
+)
+
+// reading takes what a walk finds. Records are parsed beside each other, a part of them at a time;
+// all is sent in the order in which it was found.
 type reading struct {
 	*walked
 	file          string
 	record.Dating // of its records that tell no time
+
+	part    *part
+	waiting *flow.Queue[*part]
+	hands   chan struct{} // as many parts are parsed beside the walk
 }
 
-// send sends an entry of that place, unless the import has ended.
-func (w *walked) send(at source.Position, e *entry) error {
-	e.file, e.bytes, e.bytesTotal = at.File, at.Read, at.Total
+// part is some of what was found, in order.
+type part struct {
+	entries []*entry
+	items   []source.Item // what those are parsed from that are records
+	dating  []record.Dating
+	size    int // of their text
+	done    chan struct{}
+}
+
+func (p *part) weight() int { return waitingTimes*p.size + perRecord*len(p.entries) }
+
+// read sends what is found in the files.
+func (w *walked) read(files *source.Listing) error {
+	r := &reading{walked: w, part: newPart(), hands: make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		waiting: flow.New(maxWaiting, maxWaitingParts, (*part).weight)}
+	sent := make(chan error, 1)
+	go func() { sent <- w.sendAll(r.waiting) }()
+	err := w.in.forms.Read(w.ctx, files, r)
+	if err == nil {
+		err = r.pass()
+	}
+	r.waiting.Close()
+	return cmp.Or(err, <-sent)
+}
+
+// sendAll sends what waits until there is no more.
+func (w *walked) sendAll(waiting *flow.Queue[*part]) (err error) {
+	for p := range waiting.Items() {
+		<-p.done
+		for _, e := range p.entries {
+			if err == nil {
+				w.holdBack(e)
+				err = w.send(e)
+			}
+		}
+		waiting.Took(p)
+	}
+	return err
+}
+
+// send sends an entry, unless the import has ended.
+func (w *walked) send(e *entry) error {
 	select {
 	case w.to <- e:
 		return nil
@@ -30,35 +88,85 @@ func (w *walked) send(at source.Position, e *entry) error {
 	}
 }
 
+func newPart() *part { return &part{done: make(chan struct{})} }
+
+// add adds what is found at that place: a record to parse, or with no item an entry as it is.
+func (r *reading) add(at source.Position, e *entry, it source.Item, d record.Dating) error {
+	p := r.part
+	if len(p.entries) == maxPartRecords || len(p.entries) > 0 && p.size+len(it.Raw) > maxPart {
+		if err := r.pass(); err != nil {
+			return err
+		}
+		p = r.part
+	}
+	e.file, e.bytes, e.bytesTotal = at.File, at.Read, at.Total
+	p.entries, p.items, p.dating = append(p.entries, e), append(p.items, it), append(p.dating, d)
+	p.size += len(it.Raw)
+	return nil
+}
+
+// pass passes on what has been found since it was called last.
+func (r *reading) pass() error {
+	p := r.part
+	r.part = newPart()
+	if r.waiting.Put(r.ctx, p) != nil {
+		return context.Cause(r.ctx)
+	}
+	select {
+	case r.hands <- struct{}{}:
+		go func() {
+			r.parse(p)
+			<-r.hands
+		}()
+	default:
+		r.parse(p)
+	}
+	return nil
+}
+
+// parse parses the records of a part.
+func (w *walked) parse(p *part) {
+	for i, it := range p.items {
+		if it.Rec != nil {
+			e := p.entries[i]
+			at := *e
+			*e = *w.in.parse(w.tenant, it, p.dating[i])
+			e.file, e.bytes, e.bytesTotal = at.file, at.bytes, at.bytesTotal
+		}
+	}
+	p.items, p.dating = nil, nil // the texts
+	close(p.done)
+}
+
 func (r *reading) Broken(at source.Position, f source.Flaw) error {
-	return r.send(at, &entry{line: f.Line, number: f.Number, outcome: failed, field: f.Field, reason: f.Reason})
+	return r.add(at, &entry{line: f.Line, number: f.Number, outcome: failed, field: f.Field, reason: f.Reason},
+		source.Item{}, r.Dating)
 }
 
 func (r *reading) Unknown(at source.Position, l source.Looks) error {
-	return r.send(at, &entry{outcome: noted, looks: &l})
+	return r.add(at, &entry{outcome: noted, looks: &l}, source.Item{}, r.Dating)
 }
 
 func (r *reading) Notice(at source.Position, line int, what string) error {
-	return r.send(at, &entry{line: line, outcome: noted, reason: what})
+	return r.add(at, &entry{line: line, outcome: noted, reason: what}, source.Item{}, r.Dating)
 }
 
 func (r *reading) Record(at source.Position, it source.Item) error {
 	if r.file != at.File || r.At.IsZero() {
 		r.file, r.Dating = at.File, r.src.date(at.Modified, r.in.cfg.Clock())
 	}
-	return r.send(at, r.parse(it, r.Dating))
+	return r.add(at, &entry{}, it, r.Dating)
 }
 
-// parse puts one record into the ledger's terms, unless it may be another customer's.
-func (w *walked) parse(it source.Item, file record.Dating) *entry {
-	e := w.in.parse(w.tenant, it, file)
+// holdBack fails a record that may be another customer's. It sees them in the order in which they
+// were found.
+func (w *walked) holdBack(e *entry) {
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
 		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, plan.Tally{}, nil, true
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
-	return e
 }
 
 // parse puts one record that is recognised into the ledger's terms.

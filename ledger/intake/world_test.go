@@ -42,13 +42,14 @@ type world struct {
 	config Config
 
 	unlimited bool   // without the daily limit of what is volatile
+	keepEvery int    // one event as a rule: then every test goes on from what is remembered
 	close     func() // the vault's files: a property with many worlds closes each
 }
 
 func newWorld(t testing.TB, anySource bool) *world {
 	t.Helper()
 	ctx := context.Background()
-	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock()}
+	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1}
 	store, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func (w *world) intake() *Intake {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in.unlimited = w.unlimited
+	in.unlimited, in.keepEvery = w.unlimited, w.keepEvery
 	return in
 }
 
@@ -356,7 +357,7 @@ func (w *world) canonical() string {
 // fold returns what the ledger says of a device.
 func (w *world) fold(in *Intake, s schemas.Stream) *devicekind.State {
 	w.t.Helper()
-	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s)
+	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -160,6 +160,60 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		}
 	})
 
+	// Stores may send what comes at once together: no answer is another append's, and none
+	// waits for one that fails or whose caller leaves.
+	t.Run("of many appends at once each gets its own answer", func(t *testing.T) {
+		s := open(t)
+		type caller struct {
+			name   schemas.Stream
+			first  schemas.Event
+			leaves context.CancelFunc // before its append; nil where it stays
+			stale  error              // of a second append at the same revision
+			last   [3]uint64          // of the first append, its repetition, and another behind it
+			err    error
+		}
+		all := make([]caller, 200)
+		var wg sync.WaitGroup
+		for i := range all {
+			c := &all[i]
+			c.name = NewStream()
+			c.first = Event(t, c.name, i)
+			more, other := []schemas.Event{c.first}, Event(t, c.name, 2000+i)
+			for n := range i % 4 {
+				more = append(more, Event(t, c.name, n))
+			}
+			behind, ctx := Event(t, c.name, 1000+i), ctx
+			if i%5 == 4 {
+				ctx, c.leaves = context.WithCancel(ctx)
+				c.leaves()
+			}
+			wg.Go(func() {
+				if c.last[0], c.err = settle(ctx, s, c.name, ledger.NoStream, more...); c.err != nil {
+					return
+				}
+				_, c.stale = settle(ctx, s, c.name, ledger.NoStream, other)
+				if c.last[1], c.err = settle(ctx, s, c.name, ledger.NoStream, more...); c.err == nil {
+					c.last[2], c.err = settle(ctx, s, c.name, ledger.Exact(c.last[0]), behind)
+				}
+			})
+		}
+		wg.Wait()
+		for i, c := range all {
+			n := uint64(i % 4)
+			switch {
+			case c.leaves != nil && c.err == nil:
+				t.Errorf("append %d succeeded for a caller who had left", i)
+			case c.leaves != nil:
+			case c.err != nil || !errors.Is(c.stale, ledger.ErrConflict) || c.last != [3]uint64{n, n, n + 1}:
+				t.Errorf("append %d answered revisions %d (%v), a stale one %v", i, c.last, c.err, c.stale)
+			default:
+				if got := read(t, s, c.name, 0); uint64(len(got)) != n+2 || got[0].ID != c.first.ID {
+					t.Errorf("stream %d has %d events, want %d", i, len(got), n+2)
+				}
+			}
+		}
+	})
+
 	t.Run("reading all gives ledger events once, in order, and after a position only later ones", func(t *testing.T) {
 		s := open(t)
 		var start schemas.Position

@@ -83,6 +83,9 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	if err := tx.block(owners, keys, store.OwnerErasing, store.KeyErasing); err != nil {
 		return fail(err)
 	}
+	if err := tx.forgetMemories(owners...); err != nil {
+		return fail(err)
+	}
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
 	}
@@ -202,6 +205,9 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	if err := tx.block(owners, keys, store.OwnerLive, store.KeyLive); err != nil {
 		return fail(err)
 	}
+	if err := tx.forgetMemories(owners...); err != nil {
+		return fail(err)
+	}
 	e.State, e.Person, e.Keys, e.Claimed = store.ErasureCompleted, uuid.Nil, nil, time.Time{}
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
@@ -269,6 +275,9 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 		if err := tx.destroyKey(id); err != nil {
 			return fail(err)
 		}
+	}
+	if err := tx.forgetMemories(slices.Collect(maps.Keys(touched))...); err != nil {
+		return fail(err)
 	}
 	for _, o := range mappings {
 		if err := tx.forgetOwner(o, e.Begun); err != nil {
@@ -517,6 +526,7 @@ func (tx *Tx) ExpirePeriod(class, month string) error {
 	err = errors.Join(
 		tx.rows.PutPeriodKey(store.PeriodKeyRow{ID: row.ID, Class: class, Month: month, Destroyed: true}),
 		tx.rows.BuryAliasesOfPeriod(class, month),
+		tx.rows.DeleteAllMemories(),
 		tx.forget())
 	if err != nil {
 		return fail(err)

@@ -1,6 +1,9 @@
 package account
 
-import "github.com/ledgerline/ledgerline/ledger/entity"
+import (
+	"github.com/ledgerline/ledgerline/ledger/entity"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+)
 
 // graphUser is a user of Graph.
 var graphUser = []entity.Mapping{
@@ -22,6 +25,7 @@ var graphUser = []entity.Mapping{
 }
 
 var (
-	graphUserFields    = entity.FieldNames(graphUser, "businessPhones", "assignedLicenses")
-	graphLicenceFields = []string{"skuId", "disabledPlans"}
+	graphUserFields   = entity.FieldNames(graphUser, "businessPhones", "assignedLicenses")
+	graphUserNames    = record.NamesOf(graphUserFields...)
+	graphLicenceNames = record.NamesOf("skuId", "disabledPlans")
 )

@@ -39,7 +39,7 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	if err := a.Read(k.catalogue, m, graphUser, nil); err != nil {
 		return nil, err
 	}
-	in.Seen.Use("", m, graphUserFields...)
+	in.Seen.Use("", m, graphUserNames)
 	var ok bool
 	if a.object, ok = record.AsGUID(m.Text("id")); !ok {
 		return nil, &record.FieldError{Field: "id",
@@ -47,7 +47,7 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	}
 	a.upn, _ = record.AsText(a.Values[k.upn])
 	a.mail, _ = record.AsText(a.Values[k.mail])
-	if _, told := m["deletedDateTime"]; told && a.Values[k.deletedAt] == nil {
+	if m.Has("deletedDateTime") && a.Values[k.deletedAt] == nil {
 		a.None[k.deletedAt] = true // it was restored, if it ever was deleted
 	}
 	if err := a.phones(in, m); err != nil {
@@ -64,13 +64,13 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 
 // phones reads the list of business telephones: a list that is there and empty says that there is
 // none.
-func (a *account) phones(in plan.Parsing, m record.Members) error {
-	if record.Absent(m["businessPhones"]) {
+func (a *account) phones(in plan.Parsing, m *record.Members) error {
+	if record.Absent(m.Get("businessPhones")) {
 		return nil
 	}
 	l := entity.List{Attr: a.kind.businessPhone, Complete: true}
 	reader := record.Shapes{Seen: in.Seen}
-	for i, text := range reader.Texts(m["businessPhones"], "businessPhones", true) {
+	for i, text := range reader.Texts(m.Get("businessPhones"), "businessPhones", true) {
 		value, found, err := record.Normalise(l.Attr, schemas.JSON(text), 1)
 		if err != nil {
 			return &record.FieldError{Field: fmt.Sprintf("businessPhones[%d]", i), Reason: err.Error()}
@@ -84,22 +84,22 @@ func (a *account) phones(in plan.Parsing, m record.Members) error {
 }
 
 // licences reads what is assigned to the account.
-func (a *account) licences(in plan.Parsing, m record.Members) error {
-	if record.Absent(m["assignedLicenses"]) {
+func (a *account) licences(in plan.Parsing, m *record.Members) error {
+	if record.Absent(m.Get("assignedLicenses")) {
 		return nil
 	}
 	l := entity.List{Attr: a.kind.licence, Complete: true}
 	reader := record.Shapes{Seen: in.Seen}
-	for i, o := range reader.Objects(m["assignedLicenses"], "assignedLicenses") {
+	for i, o := range reader.Objects(m.Get("assignedLicenses"), "assignedLicenses") {
 		reader.Single(fmt.Sprintf("assignedLicenses[%d].", i), o, "skuId")
-		in.Seen.Use("assignedLicenses.", o, graphLicenceFields...)
+		in.Seen.Use("assignedLicenses.", o, graphLicenceNames)
 		sku, ok := record.AsGUID(o.Known("skuId"))
 		if !ok {
 			in.Tally.Unnamed++
 			l.Complete = false // it may be any of those known
 			continue
 		}
-		plans := reader.Words(o["disabledPlans"], "assignedLicenses.disabledPlans")
+		plans := reader.Words(o.Get("disabledPlans"), "assignedLicenses.disabledPlans")
 		if len(plans) > maxPlans {
 			return &record.FieldError{Field: fmt.Sprintf("assignedLicenses[%d].disabledPlans", i),
 				Reason: fmt.Sprintf("has more than %d entries", maxPlans)}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -46,8 +45,8 @@ func (k *kind) Facts() bool    { return false }
 func (k *kind) Forms() []plan.KindForm { return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph}} }
 
 // Fold returns what the events of an account say now.
-func (k *kind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (plan.Content, error) {
-	return entity.Fold(k.Definition, tx, events, left, nil)
+func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
+	return entity.Fold(k.Definition, tx, entity.Past(h), nil)
 }
 
 // Origin is the source, and S.

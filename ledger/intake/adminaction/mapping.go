@@ -47,10 +47,30 @@ var azureActor = []entity.Mapping{
 }
 
 // mapped returns the source's values of a table's attributes, nil where a field is absent.
-func mapped(m record.Members, table []entity.Mapping) map[string]json.RawMessage {
+func mapped(m *record.Members, table []entity.Mapping) map[string]json.RawMessage {
 	out := make(map[string]json.RawMessage, len(table))
 	for _, f := range table {
-		out[f.Attr] = m[f.Field]
+		out[f.Attr] = m.Get(f.Field)
 	}
 	return out
 }
+
+// What is read of a record and of what it holds, by its own names.
+var (
+	azureFields = record.NamesOf("category", "properties", "time", "tenantId", "identity", "operationName",
+		"correlationId", "resultType")
+	azurePropertyFields = record.NamesOf("AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType",
+		"Actor", "AdditionalDetails", "Category", "TargetDisplayNames", "TargetObjectIds", "Targets",
+		"IntuneAccountId", "AADTenantId")
+	azureActorFields = record.NamesOf("ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId",
+		"PartnerTenantId", "UPN", "UserPermissions", "Name")
+	azureTargetFields = record.NamesOf("Name", "ModifiedProperties")
+
+	graphFields = record.NamesOf("id", "displayName", "componentName", "actor", "activity", "activityDateTime",
+		"activityType", "activityOperationType", "activityResult", "correlationId", "resources", "category")
+	graphActorFields = record.NamesOf("type", "auditActorType", "userPermissions", "applicationId",
+		"applicationDisplayName", "userPrincipalName", "servicePrincipalName", "ipAddress", "userId",
+		"remoteTenantId")
+	graphResourceFields = record.NamesOf("displayName", "modifiedProperties", "type", "auditResourceType",
+		"resourceId")
+)

@@ -99,23 +99,20 @@ func verbOf(raw json.RawMessage, operation string) json.RawMessage {
 // parseAzureMonitor reads an Azure Monitor record of category AuditLogs.
 func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	m, seen, p := in.Record, in.Seen, in.Properties
-	seen.Use("", m.Members, "category", "properties", "time", "tenantId", "identity", "operationName",
-		"correlationId", "resultType")
-	seen.Use("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType", "Actor",
-		"AdditionalDetails", "Category",
-		"TargetDisplayNames", "TargetObjectIds", "Targets", "IntuneAccountId", "AADTenantId")
+	seen.Use("", m.Members, azureFields)
+	seen.Use("properties.", p, azurePropertyFields)
 	f := &fact{kind: k, source: source.AzureMonitor, form: kindAuditLog, correlation: m.Known("correlationId")}
 	sh := record.Shapes{Seen: seen}
 	sh.Single("", m.Members, "time", "identity", "operationName", "correlationId", "resultType")
 	sh.Single("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType",
 		"AdditionalDetails", "Category")
-	a := sh.Object(p["Actor"], "properties.Actor")
-	ids := sh.Words(p["TargetObjectIds"], "properties.TargetObjectIds")
-	targets := sh.Objects(p["Targets"], "properties.Targets")
-	names := sh.Texts(p["TargetDisplayNames"], "properties.TargetDisplayNames", max(len(ids), len(targets)) < 2)
+	a := sh.Object(p.Get("Actor"), "properties.Actor")
+	ids := sh.Words(p.Get("TargetObjectIds"), "properties.TargetObjectIds")
+	targets := sh.Objects(p.Get("Targets"), "properties.Targets")
+	names := sh.Texts(p.Get("TargetDisplayNames"), "properties.TargetDisplayNames", max(len(ids), len(targets)) < 2)
 	sh.Single("properties.Actor.", a, "ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId",
 		"PartnerTenantId", "UPN", "Name")
-	permissions := sh.Words(a["UserPermissions"], "properties.Actor.UserPermissions")
+	permissions := sh.Words(a.Get("UserPermissions"), "properties.Actor.UserPermissions")
 	if sh.Err != nil {
 		return nil, sh.Err
 	}
@@ -129,22 +126,21 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	}
 	operation := m.Known("operationName")
 	f.open = mapped(p, azureAction)
-	f.open["action.verb"] = verbOf(p["ActivityType"], operation)
-	f.open["action.operation"] = m.Members["operationName"]
+	f.open["action.verb"] = verbOf(p.Get("ActivityType"), operation)
+	f.open["action.operation"] = m.Get("operationName")
 	if s := p.Text("ActivityResultStatus"); s != "1" && m.Known("resultType") != "" &&
 		m.Known("resultType") != "None" {
-		f.open["action.result"] = m.Members["resultType"] // the number's other values are not documented
+		f.open["action.result"] = m.Get("resultType") // the number's other values are not documented
 	}
-	seen.Use("properties.Actor.", a, "ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId",
-		"PartnerTenantId", "UPN", "UserPermissions", "Name")
-	upn := a["UPN"]
+	seen.Use("properties.Actor.", a, azureActorFields)
+	upn := a.Get("UPN")
 	if record.IsEmpty(upn) {
 		upn = nil
 		if strings.Contains(m.Known("identity"), "@") {
-			upn = m.Members["identity"]
+			upn = m.Get("identity")
 		}
 	}
-	f.actor = newActor(a.Text("ActorType"), a.Known("ObjectId"), record.Members{"upn": upn}.Known("upn"), "")
+	f.actor = newActor(a.Text("ActorType"), a.Known("ObjectId"), record.Known(upn), "")
 	f.actor.values = mapped(a, azureActor)
 	f.actor.values["action.actor-upn"] = upn
 	f.actor.values["action.actor-permissions"] = f.permissions(permissions)
@@ -154,12 +150,12 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 		t := target{about: about, id: knownAt(ids, i), name: knownAt(names, i)}
 		if i < len(targets) {
 			o := targets[i]
-			seen.Use("properties.Targets.", o, "Name", "ModifiedProperties")
+			seen.Use("properties.Targets.", o, azureTargetFields)
 			if sh.Single("properties.Targets.", o, "Name"); t.name == "" {
 				t.name = o.Known("Name")
 			}
-			changed := sh.Objects(o["ModifiedProperties"], "properties.Targets.ModifiedProperties")
-			f.change(&t, changed, "Name", "Old", "New", "properties.Targets.ModifiedProperties", &sh)
+			changed := sh.Objects(o.Get("ModifiedProperties"), "properties.Targets.ModifiedProperties")
+			f.change(&t, changed, azureChanges, &sh)
 		}
 		f.targets = append(f.targets, t)
 	}
@@ -170,19 +166,17 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 // parseGraph reads a Graph auditEvent.
 func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	m, seen := in.Record, in.Seen
-	seen.Use("", m.Members, "id", "displayName", "componentName", "actor", "activity", "activityDateTime",
-		"activityType", "activityOperationType", "activityResult",
-		"correlationId", "resources", "category")
+	seen.Use("", m.Members, graphFields)
 	f := &fact{kind: k, source: source.Graph, form: kindAuditEvent, correlation: m.Known("correlationId")}
 	sh := record.Shapes{Seen: seen}
 	sh.Single("", m.Members, "id", "displayName", "componentName", "activity", "activityDateTime", "activityType",
 		"activityOperationType", "activityResult", "correlationId", "category")
-	a := sh.Object(m.Members["actor"], "actor")
+	a := sh.Object(m.Get("actor"), "actor")
 	sh.Single("actor.", a, "type", "auditActorType", "applicationId", "applicationDisplayName", "userPrincipalName",
 		"servicePrincipalName",
 		"ipAddress", "userId", "remoteTenantId")
-	permissions := sh.Words(a["userPermissions"], "actor.userPermissions")
-	resources := sh.Objects(m.Members["resources"], "resources")
+	permissions := sh.Words(a.Get("userPermissions"), "actor.userPermissions")
+	resources := sh.Objects(m.Get("resources"), "resources")
 	if sh.Err != nil {
 		return nil, sh.Err
 	}
@@ -194,25 +188,23 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 		Value: m.Text("activityDateTime")}); err != nil {
 		return nil, err
 	}
-	operation := m.Members["activityType"]
+	operation := m.Get("activityType")
 	for _, other := range []string{"displayName", "activity"} {
 		if record.IsEmpty(operation) {
-			operation = m.Members[other]
+			operation = m.Get(other)
 		}
 	}
 	name, _ := record.AsText(operation)
 	f.open = mapped(m.Members, graphAction)
-	f.open["action.verb"] = verbOf(m.Members["activityOperationType"], name)
+	f.open["action.verb"] = verbOf(m.Get("activityOperationType"), name)
 	f.open["action.operation"] = operation
 	if display := m.Known("displayName"); !strings.EqualFold(display, name) {
-		f.open["action.display-name"] = m.Members["displayName"]
+		f.open["action.display-name"] = m.Get("displayName")
 	}
-	seen.Use("actor.", a, "type", "auditActorType", "userPermissions", "applicationId", "applicationDisplayName",
-		"userPrincipalName", "servicePrincipalName",
-		"ipAddress", "userId", "remoteTenantId")
-	kind := a["auditActorType"]
+	seen.Use("actor.", a, graphActorFields)
+	kind := a.Get("auditActorType")
 	if record.IsEmpty(kind) {
-		kind = a["type"]
+		kind = a.Get("type")
 	}
 	kindName, _ := record.AsText(kind)
 	f.actor = newActor(kindName, a.Known("userId"), a.Known("userPrincipalName"), a.Known("servicePrincipalName"))
@@ -220,15 +212,15 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	f.actor.values["action.actor-type"] = kind
 	f.actor.values["action.actor-permissions"] = f.permissions(permissions)
 	for _, o := range resources {
-		seen.Use("resources.", o, "displayName", "modifiedProperties", "type", "auditResourceType", "resourceId")
+		seen.Use("resources.", o, graphResourceFields)
 		sh.Single("resources.", o, "displayName", "type", "auditResourceType", "resourceId")
 		t := target{kind: lastName(o.Known("auditResourceType")), id: o.Known("resourceId"),
 			name: o.Known("displayName"), about: lastName(name)}
 		if t.kind == "" {
 			t.kind = lastName(o.Known("type"))
 		}
-		changed := sh.Objects(o["modifiedProperties"], "resources.modifiedProperties")
-		f.change(&t, changed, "displayName", "oldValue", "newValue", "resources.modifiedProperties", &sh)
+		changed := sh.Objects(o.Get("modifiedProperties"), "resources.modifiedProperties")
+		f.change(&t, changed, graphChanges, &sh)
 		f.targets = append(f.targets, t)
 	}
 	in.Tally.Withheld = f.withheld
@@ -282,18 +274,31 @@ func (f *fact) permissions(all []string) json.RawMessage {
 var concerning = regexp.MustCompile(`(?i)(user|owner|member|device|person|principal|admin)s?` +
 	`(id|ids|identifier|objectid)?(\[\d+\])?$`)
 
-func (f *fact) change(t *target, raw []record.Members, name, old, new, field string, sh *record.Shapes) {
-	var changes []change
+// changeFields are how a source writes a changed property, and where.
+type changeFields struct {
+	field, name, old, new string
+	known                 record.Names
+}
+
+var (
+	azureChanges = changeFields{"properties.Targets.ModifiedProperties", "Name", "Old", "New",
+		record.NamesOf("Name", "Old", "New")}
+	graphChanges = changeFields{"resources.modifiedProperties", "displayName", "oldValue", "newValue",
+		record.NamesOf("displayName", "oldValue", "newValue")}
+)
+
+func (f *fact) change(t *target, raw []*record.Members, as changeFields, sh *record.Shapes) {
+	changes := make([]change, 0, len(raw))
 	for _, o := range raw {
-		sh.Seen.Use(field+".", o, name, old, new)
-		sh.Single(field+".", o, name)
-		c := change{name: o.Text(name), old: o.Value(old), new: o.Value(new)}
+		sh.Seen.Use(as.field+".", o, as.known)
+		sh.Single(as.field+".", o, as.name)
+		c := change{name: o.Text(as.name), old: o.Value(as.old), new: o.Value(as.new)}
 		changes = append(changes, c)
 		for _, v := range []*string{c.old, c.new} {
-			if v == nil || !concerning.MatchString(c.name) {
+			if v == nil {
 				continue
 			}
-			if id, ok := record.AsGUID(*v); ok {
+			if id, ok := record.AsGUID(*v); ok && concerning.MatchString(c.name) {
 				if f.named == nil {
 					f.named = map[string]bool{}
 				}

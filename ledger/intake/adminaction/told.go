@@ -245,10 +245,10 @@ func (a *toldAction) noteDisputes(r said) {
 
 // Fold returns what the events of an action say, opened. A value whose key was destroyed is gone;
 // one that the vault cannot have sealed is too, and its event is counted as left out.
-func (k *kind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (plan.Content, error) {
+func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
 	a := newTold()
-	for _, own := range events {
-		r, err := opened(tx, own, left)
+	for _, own := range h.Events {
+		r, err := opened(tx, own, h.Left)
 		if err != nil {
 			return nil, err
 		}

@@ -36,7 +36,7 @@ func (k *kind) parser(in plan.Parsing, source string) *parser {
 // take reads the mapped fields of m. What stands nested in the record says nothing with false and
 // 0: Graph answers so where it has not looked (a list's hardwareInformation), also beside members
 // that it has looked up.
-func (p *parser) take(m record.Members, table []entity.Mapping, nested bool) error {
+func (p *parser) take(m *record.Members, table []entity.Mapping, nested bool) error {
 	for _, f := range table {
 		if f.Attr == attrStorageFree {
 			n, ok := record.ParseNumber(m.Text(f.Field))
@@ -100,11 +100,11 @@ func (p *parser) settleUser() {
 }
 
 // never counts and leaves out what no record may bring.
-func (p *parser) never(m record.Members) {
+func (p *parser) never(m *record.Members) {
 	counts := m.DropNever()
 	reader := record.Shapes{Seen: p.in.Seen} // of the wrong shape it holds nothing that is collected
-	for _, o := range reader.Objects(m["deviceActionResults"], "deviceActionResults") {
-		if !record.IsEmpty(o["deviceLocation"]) {
+	for _, o := range reader.Objects(m.Get("deviceActionResults"), "deviceActionResults") {
+		if !record.IsEmpty(o.Get("deviceLocation")) {
 			counts[record.CategoryLocation]++
 		}
 	}
@@ -112,10 +112,14 @@ func (p *parser) never(m record.Members) {
 }
 
 var (
-	graphDeviceFields = entity.FieldNames(graphDevice, "hardwareInformation", "usersLoggedOn", "detectedApps",
-		"activationLockBypassCode")
-	graphHardwareFields = entity.FieldNames(graphHardware)
-	azureDeviceFields   = entity.FieldNames(azureDevice, "BatchId", "IntuneAccountId", "AADTenantId")
+	graphDeviceFields = record.NamesOf(entity.FieldNames(graphDevice, "hardwareInformation", "usersLoggedOn",
+		"detectedApps", "activationLockBypassCode")...)
+	graphHardwareFields = record.NamesOf(entity.FieldNames(graphHardware)...)
+	graphAppFields      = record.NamesOf("id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
+	graphLoggedOnFields = record.NamesOf("userId", "lastLogOnDateTime")
+	azureDeviceFields   = record.NamesOf(entity.FieldNames(azureDevice, "BatchId", "IntuneAccountId",
+		"AADTenantId")...)
+	azureFields = record.NamesOf("category", "properties", "time", "tenantId", "operationName", "resultType")
 )
 
 // parseGraph reads a Graph managedDevice, with or without its detectedApps. It tells no time of
@@ -128,16 +132,16 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 		return nil, err
 	}
 	reader := record.Shapes{Seen: in.Seen}
-	hardware := reader.Object(m["hardwareInformation"], "hardwareInformation")
+	hardware := reader.Object(m.Get("hardwareInformation"), "hardwareInformation")
 	if reader.Err != nil {
 		return nil, reader.Err
 	}
 	if err := p.take(hardware, graphHardware, true); err != nil {
 		return nil, record.Within("hardwareInformation.", err)
 	}
-	in.Seen.Use("", m, graphDeviceFields...)
-	in.Seen.Use("hardwareInformation.", hardware, graphHardwareFields...)
-	if !record.IsEmpty(m["activationLockBypassCode"]) {
+	in.Seen.Use("", m, graphDeviceFields)
+	in.Seen.Use("hardwareInformation.", hardware, graphHardwareFields)
+	if !record.IsEmpty(m.Get("activationLockBypassCode")) {
 		p.Values[k.unlockCode] = schemas.JSON(true)
 	}
 	directory := m.Known("azureADDeviceId")
@@ -167,13 +171,13 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	p := k.parser(in, source.AzureMonitor)
 	p.never(properties)
 	if to := managedBy[strings.ToLower(properties.Text("ManagedBy"))]; to != "" {
-		properties["ManagedBy"] = schemas.JSON(to)
+		properties.Set("ManagedBy", schemas.JSON(to))
 	}
 	if err := p.take(properties, azureDevice, false); err != nil {
 		return nil, record.Within("properties.", err)
 	}
-	in.Seen.Use("", m, "category", "properties", "time", "tenantId", "operationName", "resultType")
-	in.Seen.Use("properties.", properties, azureDeviceFields...)
+	in.Seen.Use("", m, azureFields)
+	in.Seen.Use("properties.", properties, azureDeviceFields)
 	err := p.finish("properties.DeviceId", properties.Text("DeviceId"), properties.Known("ReferenceId"))
 	if err != nil {
 		return nil, err
@@ -207,12 +211,12 @@ type app struct {
 // maxApp is the longest that an app's texts may be together, in bytes.
 const maxApp = 8 << 10
 
-func (p *parser) apps(m record.Members) error {
-	l := entity.List{Attr: p.kind.app, Complete: record.IsEmpty(m["detectedApps@odata.nextLink"])}
+func (p *parser) apps(m *record.Members) error {
+	l := entity.List{Attr: p.kind.app, Complete: record.IsEmpty(m.Get("detectedApps@odata.nextLink"))}
 	reader := record.Shapes{Seen: p.in.Seen}
-	for i, o := range reader.Objects(m["detectedApps"], "detectedApps") {
+	for i, o := range reader.Objects(m.Get("detectedApps"), "detectedApps") {
 		path := fmt.Sprintf("detectedApps[%d].", i)
-		p.in.Seen.Use("detectedApps.", o, "id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
+		p.in.Seen.Use("detectedApps.", o, graphAppFields)
 		a := app{Name: o.Name("displayName"), Version: o.Name("version"), Publisher: o.Name("publisher"),
 			ID: o.Known("id")}
 		reader.Single(path, o, "id", "displayName", "version", "publisher", "sizeInByte")
@@ -243,17 +247,17 @@ type loggedOn struct {
 	At     string `json:"lastLogOn,omitempty"`
 }
 
-func (p *parser) loggedOn(m record.Members) error {
+func (p *parser) loggedOn(m *record.Members) error {
 	l := entity.List{Attr: p.kind.loggedOn, Complete: true}
 	reader := record.Shapes{Seen: p.in.Seen}
-	for i, o := range reader.Objects(m["usersLoggedOn"], "usersLoggedOn") {
+	for i, o := range reader.Objects(m.Get("usersLoggedOn"), "usersLoggedOn") {
 		reader.Single(fmt.Sprintf("usersLoggedOn[%d].", i), o, "userId", "lastLogOnDateTime")
-		p.in.Seen.Use("usersLoggedOn.", o, "userId", "lastLogOnDateTime")
+		p.in.Seen.Use("usersLoggedOn.", o, graphLoggedOnFields)
 		id, ok := record.AsGUID(o.Known("userId"))
 		if !ok {
 			// A security identifier of the device's own, or none: nobody can be found by it.
 			p.in.Tally.Unnamed++
-			l.Complete = l.Complete && !record.IsEmpty(o["userId"])
+			l.Complete = l.Complete && !record.IsEmpty(o.Get("userId"))
 			continue
 		}
 		u := loggedOn{UserID: id}

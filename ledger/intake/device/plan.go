@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
@@ -196,7 +195,7 @@ func (s *snapshot) write(
 			st.name(a, st.State)
 		}
 	}
-	st.hold(holds.user, s.Observed, st.State)
+	st.hold(holds.user, s.Observed, s.kind.toldUser(st.State))
 	st.belong(holds.ownership, st.State)
 	st.Apply(s.Snapshot, diff, holds.ownerOf)
 	return append(steps, changes...), plan.Recorded, nil
@@ -319,17 +318,15 @@ func (s *snapshot) lists(
 }
 
 // Fold returns what the events of a device say now, and who used it when.
-func (k *kind) Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (plan.Content, error) {
-	st := &State{kind: k}
-	told, err := entity.Fold(k.Definition, tx, events, left, func(own ledger.Own, before *entity.State) error {
-		return st.foldEvent(tx, own.Draft, before)
-	})
+func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
+	f := &folding{st: &State{kind: k}}
+	told, err := entity.Fold(k.Definition, tx, entity.Past(h), f)
 	if err != nil {
 		return nil, err
 	}
-	st.State = told
-	if n := len(st.holders); n > 0 && st.User != uuid.Nil && !st.namesUser() {
-		st.hold(uuid.Nil, st.holders[n-1].from, told) // none of it opens any more
+	f.st.State = told
+	if err := f.settle(tx); err != nil {
+		return nil, err
 	}
-	return st, nil
+	return f.st, nil
 }

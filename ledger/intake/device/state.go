@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
@@ -57,12 +58,13 @@ func (s *State) UserAt(at time.Time) uuid.UUID {
 	return user
 }
 
-// hold notes who uses the device from an observation on. before is what was told before that.
-func (s *State) hold(user uuid.UUID, from time.Time, before *entity.State) {
+// hold notes who uses the device from an observation on. told is when the user was told last
+// before that.
+func (s *State) hold(user uuid.UUID, from time.Time, told entity.Moment) {
 	if user != s.User {
 		s.User = user
 		s.holders = append(s.holders, holder{from, user})
-		pass(&s.past.user, s.kind.toldUser(before))
+		pass(&s.past.user, told)
 	}
 }
 
@@ -100,34 +102,38 @@ func has(st *entity.State, a *schemas.Attribute) bool {
 	return known && !h.None
 }
 
+// folding settles, beside the state, who used the device, and whose it was.
+type folding struct {
+	st    *State // its user and holders are settled last: whom an alias names may be forgotten
+	users []sealedUser
+}
+
 // sealedUser is what an event says of the device's user: the alias of a value of theirs tells who
 // it is, no value that there is none.
 type sealedUser struct {
-	token schemas.Token
+	alias uuid.UUID
 	at    time.Time
+	told  entity.Moment // when the user was told last before that
 }
 
-// foldEvent settles who used the device, and whose it was, once an event is folded.
-func (s *State) foldEvent(tx *vault.Tx, d schemas.Draft, before *entity.State) error {
+// Event implements entity.Beside.
+func (f *folding) Event(own ledger.Own, before *entity.State) {
+	k, d := f.st.kind, own.Draft
 	for _, v := range d.Values {
 		switch {
-		case v.Attr == s.kind.ownership:
+		case v.Attr == k.ownership:
 			text, _ := record.AsText(v.Plain)
-			s.belong(text, before)
-		case v.Token != "" && (d.Type != s.kind.whole || !has(before, v.Attr)):
-			s.name(v.Attr, before)
+			f.st.belong(text, before)
+		case v.Token != "" && (d.Type != k.whole || !has(before, v.Attr)):
+			f.st.name(v.Attr, before)
 		}
 	}
-	said, tells := s.kind.userIn(d, before)
-	if !tells {
-		return nil
+	said, tells := k.userIn(d, before)
+	// Who is told twice in a row by one alias is one user.
+	if n := len(f.users); tells && (n == 0 && said.alias != uuid.Nil || n > 0 && f.users[n-1].alias != said.alias) {
+		said.told = k.toldUser(before)
+		f.users = append(f.users, said)
 	}
-	user, err := said.person(tx)
-	if err != nil {
-		return err
-	}
-	s.hold(user, said.at, before)
-	return nil
 }
 
 // userIn returns what an event says of the device's user; tells is false where it says nothing. A
@@ -135,33 +141,71 @@ func (s *State) foldEvent(tx *vault.Tx, d schemas.Draft, before *entity.State) e
 // event. Where nobody was known by id, the name that is removed was all.
 func (k *kind) userIn(d schemas.Draft, before *entity.State) (user sealedUser, tells bool) {
 	nameOnly := !has(before, k.userID)
+	var token schemas.Token
 	for _, v := range d.Values {
 		at := d.Occurred
 		if !v.Observed.IsZero() {
 			at = v.Observed
 		}
 		if v.Attr == k.userID && (!tells || v.Token != "") ||
-			v.Attr == k.userUPN && (v.Token != "" || nameOnly) && (!tells || user.token == "") {
-			user, tells = sealedUser{token: v.Token, at: at}, true
+			v.Attr == k.userUPN && (v.Token != "" || nameOnly) && (!tells || token == "") {
+			token, user.at, tells = v.Token, at, true
 		}
 	}
+	if h, _, err := token.Parse(); err == nil { // no event that fits its type holds another
+		user.alias = h.Alias
+	}
 	return user, tells
+}
+
+// settle says who the users were, as far as their aliases still name them, once the state is
+// folded.
+func (f *folding) settle(tx *vault.Tx) error {
+	s := f.st
+	for _, u := range f.users {
+		var user uuid.UUID
+		if u.alias != uuid.Nil {
+			var err error
+			if user, err = entity.PersonOf(tx, u.alias); err != nil {
+				return err
+			}
+		}
+		s.hold(user, u.at, u.told)
+	}
+	if n := len(s.holders); n > 0 && s.User != uuid.Nil && !s.namesUser() {
+		s.hold(uuid.Nil, s.holders[n-1].from, s.kind.toldUser(s.State)) // none of it opens any more
+	}
+	return nil
+}
+
+// Put implements entity.Beside.
+func (f *folding) Put(m *entity.Memory) {
+	p := f.st.past
+	for _, at := range []entity.Moment{p.id, p.upn, p.ownership} {
+		m.PutMoment(at)
+	}
+	m.PutInt(len(f.users))
+	for _, u := range f.users {
+		m.PutID(u.alias)
+		m.PutTime(u.at)
+		m.PutMoment(u.told)
+	}
+}
+
+// Take implements entity.Beside.
+func (f *folding) Take(m *entity.Memory) {
+	p := &f.st.past
+	for _, at := range []*entity.Moment{&p.id, &p.upn, &p.ownership} {
+		*at = m.Moment()
+	}
+	for range m.Count() {
+		f.users = append(f.users, sealedUser{m.ID(), m.Time(), m.Moment()})
+	}
 }
 
 // namesUser reports whether anything still tells who the user is.
 func (s *State) namesUser() bool {
 	return has(s.State, s.kind.userID) || has(s.State, s.kind.userUPN)
-}
-
-func (u sealedUser) person(tx *vault.Tx) (uuid.UUID, error) {
-	if u.token == "" {
-		return uuid.Nil, nil
-	}
-	h, _, err := u.token.Parse()
-	if err != nil {
-		return uuid.Nil, nil // no event that fits its type holds such a token
-	}
-	return entity.PersonOf(tx, h.Alias)
 }
 
 // contradicts reports whether a snapshot tells of a time that is over, and so sets nothing: it

@@ -25,9 +25,23 @@ type Kind interface {
 	// are snapshots of entities. Facts are planned and appended behind snapshots, so that they
 	// find whom and what they name; the states of entities are kept between batches.
 	Facts() bool
-	// Fold returns what the tenant's own events of one of its streams say; of none, what it is
-	// before anything is told. What the vault cannot have sealed is added to left.
-	Fold(tx *vault.Tx, events []ledger.Own, left *ledger.LeftOut) (Content, error)
+	// Fold returns what the ledger holds of one of its streams; of nothing, what it is before
+	// anything is told.
+	Fold(tx *vault.Tx, h History) (Content, error)
+}
+
+// History is what the ledger holds of one stream.
+type History struct {
+	Stream schemas.Stream
+	// Known, unless nil, is what an earlier folding kept: Events are those behind it. It is an
+	// error where it cannot be read: the whole stream says it all.
+	Known  []byte
+	Events []ledger.Own    // the tenant's own, in order
+	Left   *ledger.LeftOut // gets what the vault cannot have sealed
+	// Keep, unless nil, is called once with what folding comes to before anything is opened, where
+	// that can be kept, and the persons of whom it knows something that their keys opened. The
+	// kinds of facts never call it.
+	Keep func(known []byte, persons []uuid.UUID) error
 }
 
 // Content is what a kind knows of one of its streams. The engine keeps it no longer than plaintext
@@ -230,12 +244,9 @@ func (k *Kinds) Wave(stream string) Wave {
 	return WaveEntities
 }
 
-// Fold returns what the tenant's own events of a stream say; of none, what its kind says before
-// anything is told. What the vault cannot have sealed is added to left.
-func (k *Kinds) Fold(
-	tx *vault.Tx, s schemas.Stream, events []ledger.Own, left *ledger.LeftOut,
-) (Content, error) {
-	return k.byStream[s.Kind()].Fold(tx, events, left)
+// Fold returns what the ledger holds of a stream, by its kind.
+func (k *Kinds) Fold(tx *vault.Tx, h History) (Content, error) {
+	return k.byStream[h.Stream.Kind()].Fold(tx, h)
 }
 
 // Planner returns one that plans on the states, for one transaction of the tenant's vault: Tx is

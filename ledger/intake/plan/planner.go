@@ -48,6 +48,7 @@ type StreamState struct {
 
 	Expect ledger.Expect // of the next append: whosever events keep their revisions
 	Folded time.Time
+	Behind int // events of the tenant's own behind what is remembered of the stream
 }
 
 // States are what is known of the streams, as planned.
@@ -61,7 +62,7 @@ func (p *Planner) Needs() map[schemas.Stream]bool { return p.needs }
 func (p *Planner) State(s schemas.Stream) (*StreamState, error) {
 	st := p.states[s]
 	if st == nil && p.empty[s] {
-		content, err := p.kinds.Fold(p.Tx, s, nil, nil)
+		content, err := p.kinds.Fold(p.Tx, History{Stream: s, Left: &ledger.LeftOut{}})
 		if err != nil {
 			return nil, err
 		}
@@ -156,6 +157,7 @@ func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error
 func (st *StreamState) Advance(steps []Step) {
 	for _, s := range steps {
 		st.Expect = st.Expect.After(uint64(len(s.Events)))
+		st.Behind += len(s.Events)
 		st.Exists = st.Exists || len(s.Events) > 0
 	}
 }

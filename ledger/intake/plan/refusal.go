@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -53,9 +52,9 @@ type refused struct {
 	at    time.Time // when that was observed
 }
 
-func (refusals) Fold(_ *vault.Tx, events []ledger.Own, _ *ledger.LeftOut) (Content, error) {
+func (refusals) Fold(_ *vault.Tx, h History) (Content, error) {
 	r := &refused{}
-	for _, own := range events {
+	for _, own := range h.Events {
 		for _, v := range own.Draft.Values {
 			if v.Attr.ID == "refusal.count" {
 				_ = json.Unmarshal(v.Plain, &r.count) // not a count: the next one differs

@@ -1,10 +1,6 @@
 package record
 
-import (
-	"regexp"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Seen counts what a record holds and nobody asked for. Names only.
 type Seen struct {
@@ -12,12 +8,24 @@ type Seen struct {
 	Decoded int // texts that held JSON, decoded
 }
 
+// Names are members' names that a parser knows.
+type Names map[string]bool
+
+// NamesOf returns the names.
+func NamesOf(names ...string) Names {
+	n := make(Names, len(names))
+	for _, name := range names {
+		n[name] = true
+	}
+	return n
+}
+
 // Use declares which members of m the parser knows. Every other one that says something is counted
 // under prefix and its name.
-func (f *Seen) Use(prefix string, m Members, known ...string) {
-	for name, raw := range m {
+func (f *Seen) Use(prefix string, m *Members, known Names) {
+	for name, raw := range m.All {
 		// Most are known, and looking at what a value says costs most.
-		if slices.Contains(known, name) || strings.Contains(name, "@odata.") {
+		if known[name] || strings.Contains(name, "@odata.") {
 			continue
 		}
 		if IsEmpty(raw) || string(raw) == `"None"` {
@@ -30,16 +38,39 @@ func (f *Seen) Use(prefix string, m Members, known ...string) {
 	}
 }
 
-var nameForm = regexp.MustCompile(`^@?[A-Za-z][A-Za-z0-9_]{0,63}(@?\.[A-Za-z][A-Za-z0-9_]{0,63}){0,3}$`)
+// IsName reports whether a text that a source decides has the form of a member's name: an @, and
+// up to four parts apart by dots, before each of which an @ may stand. A part is a letter and up
+// to 63 letters, digits and underscores.
+func IsName(s string) bool {
+	s = strings.TrimPrefix(s, "@")
+	for range 4 {
+		n := 0
+		for n < len(s) && (isLetter(s[n]) || n > 0 && (s[n] == '_' || isDigit(s[n]))) {
+			n++
+		}
+		if n == 0 || n > 64 {
+			return false
+		}
+		if s = s[n:]; s == "" {
+			return true
+		}
+		rest, dot := strings.CutPrefix(strings.TrimPrefix(s, "@"), ".")
+		if !dot {
+			return false
+		}
+		s = rest
+	}
+	return false
+}
 
-// IsName reports whether a text that a source decides has the form of a member's name.
-func IsName(s string) bool { return nameForm.MatchString(s) }
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 
 // SafeName returns a member's name as it may be shown: a source decides it, so it could be
 // anything.
 func SafeName(s string) string {
 	if IsName(s) {
-		return s
+		return strings.Clone(s) // without the record around it
 	}
 	return "(unusual name)"
 }

@@ -13,7 +13,7 @@ func TestARecordIsReadOneLevelDeep(t *testing.T) {
 		``: "malformed JSON", `{"a":`: "malformed JSON", `[1`: "malformed JSON", `{"Anna":x}`: "malformed JSON",
 	} {
 		r, err := ReadRecord([]byte(in))
-		got := fmt.Sprintf("%d members", len(r.Members))
+		got := fmt.Sprintf("%d members", r.Len())
 		if r.Members == nil {
 			got = "none"
 		}
@@ -59,7 +59,7 @@ func TestMembersAreReadAsWhatIsAskedFor(t *testing.T) {
 			t.Errorf("the size %s is %s, want %s", field, got, want)
 		}
 	}
-	if len(r.Object("o")) != 1 || r.Object("a") != nil || len(r.Array("a")) != 2 || r.Array("o") != nil {
+	if r.Object("o").Len() != 1 || r.Object("a") != nil || len(r.Array("a")) != 2 || r.Array("o") != nil {
 		t.Error("an object or a list is not read as one")
 	}
 	if !r.Has("null", "o") || r.Has("o", "absent") {

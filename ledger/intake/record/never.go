@@ -9,12 +9,12 @@ const (
 )
 
 // DropNever takes out of the record what is never collected, and counts it by category.
-func (m Members) DropNever() map[string]int {
+func (m *Members) DropNever() map[string]int {
 	counts := map[string]int{}
-	for name, raw := range m {
+	for name, raw := range m.All {
 		if c := schemas.NeverCollected(name); c != "" && !IsEmpty(raw) {
 			counts[c]++
-			delete(m, name)
+			m.Delete(name)
 		}
 	}
 	return counts

@@ -24,12 +24,20 @@ func (s *Shapes) fail(field, reason string) {
 	}
 }
 
-// cutShort is what PowerShell writes in place of what lies deeper than it was told to go.
-var cutShort = regexp.MustCompile(`^@\{|^System\.[A-Za-z.]+(\[[^]]*\])*$`)
+// isCutShort reports whether a text is what PowerShell writes in place of what lies deeper than it
+// was told to go: "@{…}", or the name of a type of System with brackets behind it.
+func isCutShort(text string) bool {
+	if strings.HasPrefix(text, "@{") {
+		return true
+	}
+	return strings.HasPrefix(text, "System.") && cutShort.MatchString(text)
+}
+
+var cutShort = regexp.MustCompile(`^System\.[A-Za-z.]+(\[[^]]*\])*$`)
 
 // wrong notes a text or another value that stands where what belongs.
 func (s *Shapes) wrong(field string, raw json.RawMessage, what string) {
-	if text, ok := AsText(raw); ok && cutShort.MatchString(text) {
+	if text, ok := AsText(raw); ok && isCutShort(text) {
 		s.fail(field, "was cut short when it was written: PowerShell keeps two levels unless it is told more, as in "+
 			"ConvertTo-Json -Depth 20")
 		return
@@ -40,7 +48,7 @@ func (s *Shapes) wrong(field string, raw json.RawMessage, what string) {
 // decoded returns the JSON that a text holds, where it is of that kind; else what stands there.
 func (s *Shapes) decoded(raw json.RawMessage, begins string) json.RawMessage {
 	inner := JsonInText(raw)
-	if len(inner) == 0 || !strings.Contains(begins, string(inner[:1])) {
+	if len(inner) == 0 || strings.IndexByte(begins, inner[0]) < 0 {
 		return raw
 	}
 	s.Seen.Decoded++
@@ -59,13 +67,13 @@ func Absent(raw json.RawMessage) bool {
 }
 
 // Object reads a member that is an object; nil where it is absent.
-func (s *Shapes) Object(raw json.RawMessage, field string) Members {
+func (s *Shapes) Object(raw json.RawMessage, field string) *Members {
 	if Absent(raw) {
 		return nil
 	}
-	var o Members
 	raw = s.decoded(raw, "{")
-	if raw[0] != '{' || json.Unmarshal(raw, &o) != nil {
+	o := ReadMembers(raw)
+	if o == nil {
 		s.wrong(field, raw, "an object")
 	}
 	return o
@@ -80,9 +88,9 @@ func (s *Shapes) list(
 		return nil
 	}
 	raw = s.decoded(raw, begins)
-	var out []json.RawMessage
+	out := Elements(raw)
 	switch {
-	case raw[0] == '[' && json.Unmarshal(raw, &out) == nil:
+	case out != nil:
 		return out
 	case one(raw):
 		return []json.RawMessage{raw}
@@ -92,16 +100,16 @@ func (s *Shapes) list(
 }
 
 // Objects reads a list of objects; an element that is null has no members, and keeps its place.
-func (s *Shapes) Objects(raw json.RawMessage, field string) []Members {
+func (s *Shapes) Objects(raw json.RawMessage, field string) []*Members {
 	const what = "a list of objects"
 	elements := s.list(raw, field, "[{", what, func(raw json.RawMessage) bool { return raw[0] == '{' })
-	out := make([]Members, len(elements))
+	out := make([]*Members, len(elements))
 	for i, e := range elements {
 		if Absent(e) {
 			continue
 		}
 		e = s.decoded(e, "{")
-		if e[0] != '{' || json.Unmarshal(e, &out[i]) != nil {
+		if out[i] = ReadMembers(e); out[i] == nil {
 			s.wrong(field, e, what)
 		}
 	}
@@ -124,7 +132,7 @@ func (s *Shapes) textsWhere(raw json.RawMessage, field string, alone func(string
 	const what = "a list of texts"
 	elements := s.list(raw, field, "[", what, func(raw json.RawMessage) bool {
 		text, ok := AsText(raw)
-		return ok && raw[0] == '"' && !cutShort.MatchString(text) && alone(text)
+		return ok && raw[0] == '"' && !isCutShort(text) && alone(text)
 	})
 	out := make([]string, len(elements))
 	for i, e := range elements {
@@ -138,9 +146,9 @@ func (s *Shapes) textsWhere(raw json.RawMessage, field string, alone func(string
 }
 
 // Single checks that members are single values.
-func (s *Shapes) Single(prefix string, m Members, names ...string) {
+func (s *Shapes) Single(prefix string, m *Members, names ...string) {
 	for _, name := range names {
-		raw := bytes.TrimSpace(m[name])
+		raw := bytes.TrimSpace(m.Get(name))
 		if len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') && !IsEmpty(raw) {
 			s.fail(prefix+name, "is not a single value")
 		}

@@ -14,7 +14,12 @@ func TestShapes(t *testing.T) {
 	texts := func(s *Shapes, raw json.RawMessage) any { return s.Texts(raw, "f", false) }
 	alone := func(s *Shapes, raw json.RawMessage) any { return s.Texts(raw, "f", true) }
 	words := func(s *Shapes, raw json.RawMessage) any { return s.Words(raw, "f") }
-	single := func(s *Shapes, raw json.RawMessage) any { s.Single("", Members{"f": raw}, "f"); return nil }
+	single := func(s *Shapes, raw json.RawMessage) any {
+		m := NewMembers(1)
+		m.Set("f", raw)
+		s.Single("", m, "f")
+		return nil
+	}
 	const short = "was cut short"
 	for _, c := range []struct {
 		name    string

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +36,6 @@ func layoutsOf(s string) []string {
 	return isoLayouts
 }
 
-// jsonDate is how Windows PowerShell's ConvertTo-Json writes a time: milliseconds since 1970, and
-// a zone that does not move it.
-var jsonDate = regexp.MustCompile(`^/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/$`)
-
 // ParseTime reads a time; one without zone is UTC. A time of the years 0001 and 9999 is the zero
 // time, and ok: the source says it is unknown.
 func ParseTime(s string) (at time.Time, ok bool) {
@@ -61,24 +56,82 @@ func ParseTime(s string) (at time.Time, ok bool) {
 	return schemas.KnownTime(at), ok
 }
 
-// ReadJSONDate reads the time that .NET wrote as "/Date(milliseconds)/", and reports whether s is
-// one. Its offset says nothing: the milliseconds are UTC's.
+// ReadJSONDate reads the time that .NET wrote as "/Date(milliseconds)/", as Windows PowerShell's
+// ConvertTo-Json does, and reports whether s is one. Behind the milliseconds since 1970, of up to
+// 15 digits, may stand an offset, as +0200. It says nothing: the milliseconds are UTC's.
 func ReadJSONDate(s string) (time.Time, bool) {
-	m := jsonDate.FindStringSubmatch(s)
-	if m == nil {
+	inner, begins := strings.CutPrefix(s, "/Date(")
+	inner, ends := strings.CutSuffix(inner, ")/")
+	if !begins || !ends {
 		return time.Time{}, false
 	}
-	ms, err := strconv.ParseInt(m[1], 10, 64)
+	digits := strings.TrimPrefix(inner, "-")
+	if i := strings.IndexAny(digits, "+-"); i >= 0 {
+		if offset := digits[i+1:]; len(offset) != 4 || !areDigits(offset) {
+			return time.Time{}, false
+		}
+		inner, digits = inner[:len(inner)-len(digits)+i], digits[:i]
+	}
+	if len(digits) == 0 || len(digits) > 15 || !areDigits(digits) {
+		return time.Time{}, false
+	}
+	ms, err := strconv.ParseInt(inner, 10, 64)
 	return time.UnixMilli(ms).UTC(), err == nil
 }
 
+func areDigits(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 func readTime(s string) (time.Time, bool) {
+	if at, ok := readSorted(s); ok {
+		return schemas.KnownTime(at), true
+	}
 	for _, layout := range layoutsOf(s) {
 		if at, err := time.Parse(layout, s); err == nil {
 			return schemas.KnownTime(at.UTC()), true
 		}
 	}
 	return time.Time{}, false
+}
+
+// readSorted reads what most times are, "2006-01-02" with a T or a blank, "15:04:05", perhaps a
+// fraction of up to nine digits and perhaps a Z, and leaves all others to their layouts.
+func readSorted(s string) (time.Time, bool) {
+	s = strings.TrimSuffix(s, "Z")
+	if len(s) < len(time.DateTime) || s[4] != '-' || s[7] != '-' || s[10] != 'T' && s[10] != ' ' || s[13] != ':' ||
+		s[16] != ':' {
+		return time.Time{}, false
+	}
+	ok := true
+	number := func(from, to int) (n int) {
+		for i := from; i < to; i++ {
+			ok = ok && isDigit(s[i])
+			n = n*10 + int(s[i]-'0')
+		}
+		return n
+	}
+	year, month, day := number(0, 4), number(5, 7), number(8, 10)
+	hour, minute, second, nano := number(11, 13), number(14, 16), number(17, 19), 0
+	if len(s) > 19 {
+		if len(s) == 20 || len(s) > 29 || s[19] != '.' {
+			return time.Time{}, false
+		}
+		nano = number(20, len(s))
+		for range 29 - len(s) {
+			nano *= 10
+		}
+	}
+	if !ok || month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	at := time.Date(year, time.Month(month), day, hour, minute, second, nano, time.UTC)
+	return at, at.Day() == day // else the month has no such day
 }
 
 // WholeSeconds is how the ledger writes an observed date-time.

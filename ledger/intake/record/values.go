@@ -37,22 +37,22 @@ const zeroGUID = "00000000-0000-0000-0000-000000000000"
 // IsEmpty reports whether the JSON value says nothing: null, an empty text, array or object, or
 // what schemas.Nothing knows.
 func IsEmpty(raw json.RawMessage) bool {
-	switch t := strings.TrimSpace(string(raw)); t {
+	t := bytes.TrimSpace(raw)
+	switch string(t) {
 	case "", "null", `""`, "[]", "{}":
 		return true
-	default:
-		if t[0] != '"' {
-			return false
-		}
-		s, ok := AsText(raw)
-		if !ok {
-			return false
-		}
-		if at, ok := ParseTime(s); ok && at.IsZero() {
-			return true
-		}
-		return schemas.Nothing(s)
 	}
+	if t[0] != '"' {
+		return false
+	}
+	s, ok := AsText(raw)
+	if !ok {
+		return false
+	}
+	if at, ok := ParseTime(s); ok && at.IsZero() {
+		return true
+	}
+	return schemas.Nothing(s)
 }
 
 // AsText returns a JSON string, number or boolean as text; ok is false for anything else.
@@ -62,11 +62,8 @@ func AsText(raw json.RawMessage) (string, bool) {
 	}
 	switch raw[0] {
 	case '"':
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return "", false
-		}
-		return strings.TrimSpace(s), true
+		s, ok := Unquote(raw)
+		return strings.TrimSpace(s), ok
 	case '{', '[', 'n':
 		return "", false
 	}
@@ -75,19 +72,23 @@ func AsText(raw json.RawMessage) (string, bool) {
 
 // JsonInText returns the JSON object or array that a JSON text holds, or nil.
 func JsonInText(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 || raw[0] != '"' {
+	if len(raw) < 2 || raw[0] != '"' || beginsText(raw[1]) {
 		return nil
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	s, ok := Unquote(raw)
+	if !ok {
 		return nil
 	}
 	inner := bytes.TrimSpace([]byte(s))
-	if len(inner) > 0 && (inner[0] == '{' || inner[0] == '[') && json.Valid(inner) {
+	if len(inner) > 0 && (inner[0] == '{' || inner[0] == '[') && Valid(inner) {
 		return inner
 	}
 	return nil
 }
+
+// beginsText reports whether a JSON string that begins with b is certain to hold none: no bracket,
+// no blank and nothing that stands for another.
+func beginsText(b byte) bool { return b > ' ' && b < 0x80 && b != '{' && b != '[' && b != '\\' }
 
 func parseBool(s string) (value, ok bool) {
 	switch strings.ToLower(s) {

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,9 +25,20 @@ var secretNames = anyOf(
 
 func anyOf(patterns ...string) *regexp.Regexp { return regexp.MustCompile(strings.Join(patterns, "|")) }
 
+// inSecretNames are texts one of which every match of secretNames holds: they are found faster.
+var inSecretNames = []string{"pass", "wachtwoord", "kennwort", "secret", "token", "bearer", "credential", "key",
+	"psk", "code", "script", "payload", "cert", "pfx", "pkcs", "connectionstring", "encryptedvalue"}
+
 // secretWords are whole words of a name that do.
 var secretWords = map[string]bool{"pin": true, "pins": true, "puk": true, "otp": true, "totp": true, "psk": true,
 	"pwd": true, "pw": true, "passwd": true, "cvv": true}
+
+// inSecretWords are texts one of which each of them holds.
+var inSecretWords = []string{"pin", "puk", "otp", "psk", "pw", "passwd", "cvv"}
+
+func holdsOne(s string, of []string) bool {
+	return slices.ContainsFunc(of, func(part string) bool { return strings.Contains(s, part) })
+}
 
 // settingNames say that a number is a setting about a secret ("PasswordMinimumLength"), not the
 // secret.
@@ -47,8 +59,68 @@ var secretContent = anyOf(
 		`New-Object|ConvertTo-SecureString)\b`,
 	`\bparam\s*\(|\bfunction\s+[A-Za-z-]+\s*\{`)
 
+// maySecret reports whether a text may match secretContent: it holds a beginning of what each of
+// its matches holds. The two runes are all beyond ASCII that case folding makes letters of it.
+func maySecret(s string) bool {
+	for i := range len(s) {
+		rest := s[i:]
+		switch s[i] | 0x20 {
+		case 'p':
+			if holdsFolded(rest, "pass") || holdsFolded(rest, "pin") || holdsFolded(rest, "pwd") ||
+				holdsFolded(rest, "param") {
+				return true
+			}
+		case 's':
+			if holdsFolded(rest, "secret") || holdsFolded(rest, "shareda") || holdsFolded(rest, "set-e") {
+				return true
+			}
+		case 'a':
+			if holdsFolded(rest, "api") || holdsFolded(rest, "accountk") {
+				return true
+			}
+		case 'w':
+			if holdsFolded(rest, "wachtw") || holdsFolded(rest, "write-") {
+				return true
+			}
+		case '-':
+			if holdsFolded(rest, "-----b") {
+				return true
+			}
+		case 'e', 'k', 'i', 'g', 'n', 'c', 'f', '#', '<':
+			for _, begin := range []string{"eyj", "kennw", "invoke-", "get-i", "new-o", "convertto-", "functi", "#!/",
+				"<?x"} {
+				if holdsFolded(rest, begin) {
+					return true
+				}
+			}
+		case 0xc5 | 0x20, 0xe2: // ſ, the Kelvin sign
+			if strings.HasPrefix(rest, "\u017f") || strings.HasPrefix(rest, "\u212a") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holdsFolded reports whether s begins with what is given in small letters.
+func holdsFolded(s, begin string) bool {
+	if len(s) < len(begin) {
+		return false
+	}
+	for i := range len(begin) {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != begin[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // SecretText reports whether a text betrays a secret or a script by itself, whatever it is called.
-func SecretText(s string) bool { return secretContent.MatchString(s) || encoded(s) }
+func SecretText(s string) bool { return maySecret(s) && secretContent.MatchString(s) || encoded(s) }
 
 // Secretive reports whether the value may not be kept: by the property's name, or by what the
 // value itself looks like. Of a property with a secret's name nothing is kept but a switch and,
@@ -61,13 +133,21 @@ func Secretive(name, value string) bool {
 	return SecretText(value)
 }
 
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
 func plainName(name string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
+	if name = strings.ToLower(name); strings.ContainsAny(name, "_- ") {
+		return separators.Replace(name)
+	}
+	return name
 }
 
 func secretName(name, plain string) bool {
-	if secretNames.MatchString(plain) {
+	if holdsOne(plain, inSecretNames) && secretNames.MatchString(plain) {
 		return true
+	}
+	if !holdsOne(strings.ToLower(name), inSecretWords) {
+		return false
 	}
 	for _, w := range nameWords(name) {
 		if secretWords[strings.ToLower(w)] {
@@ -99,8 +179,12 @@ func nameWords(name string) []string {
 // encoded reports whether the text is, or holds, a stretch of base64 that decodes to something:
 // text, or bytes too varied to be a word or a number.
 func encoded(s string) bool {
-	for _, run := range base64Run.FindAllString(s, 8) {
-		if hexOnly.MatchString(run) {
+	for runs := 0; runs < maxRuns; runs++ {
+		run, rest := base64Run(s)
+		if run == "" {
+			return false
+		}
+		if s = rest; isHex(run) {
 			continue // a digest or an id without dashes
 		}
 		run = strings.TrimRight(run, "=")
@@ -117,10 +201,35 @@ func encoded(s string) bool {
 	return false
 }
 
-var (
-	base64Run = regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`)
-	hexOnly   = regexp.MustCompile(`^[0-9a-fA-F-]+$`)
+// maxRuns is how many stretches of a text are decoded, and minRun how long one is that may be
+// base64.
+const (
+	maxRuns = 8
+	minRun  = 24
 )
+
+// base64Run returns the first stretch of s that may be base64, with up to two = at its end, ""
+// where there is none, and what is behind it.
+func base64Run(s string) (run, rest string) {
+	for from, i := 0, 0; i <= len(s); i++ {
+		if i < len(s) {
+			if c := s[i]; isLetter(c) || isDigit(c) || c == '+' || c == '/' || c == '_' || c == '-' {
+				continue
+			}
+		}
+		if i-from >= minRun {
+			for end := i + 2; i < len(s) && i < end && s[i] == '='; {
+				i++
+			}
+			return s[from:i], s[i:]
+		}
+		from = i + 1
+	}
+	return "", ""
+}
+
+// isHex reports whether a stretch is of the digits of hexadecimal numbers, with dashes or without.
+func isHex(run string) bool { return strings.Trim(run, "0123456789abcdefABCDEF-") == "" }
 
 // readable reports whether the bytes are text, in UTF-8 or in the UTF-16 that PowerShell writes.
 func readable(raw []byte) bool {

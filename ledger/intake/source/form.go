@@ -55,7 +55,7 @@ type Form struct {
 // member and lacks the other.
 type Overview struct{ Has, Lacks string }
 
-func (s Overview) is(properties record.Members) bool {
+func (s Overview) is(properties *record.Members) bool {
 	return s.Has != "" && properties.Has(s.Has) && !properties.Has(s.Lacks)
 }
 
@@ -120,7 +120,7 @@ func (r *Recogniser) ofCategory(category string) *Form {
 }
 
 // whole returns the form by whose members a record without a name is known, or nil.
-func (r *Recogniser) whole(m record.Members) (found *Form) {
+func (r *Recogniser) whole(m *record.Members) (found *Form) {
 	most := 0
 	for _, f := range r.forms {
 		for _, set := range f.Members {
@@ -134,7 +134,7 @@ func (r *Recogniser) whole(m record.Members) (found *Form) {
 
 // ofRow returns the form of a row of Log Analytics that names no table, or nil. One that names its
 // category goes first: a union of tables has the columns of all of them.
-func (r *Recogniser) ofRow(m record.Members) *Form {
+func (r *Recogniser) ofRow(m *record.Members) *Form {
 	category := m.Text("Category")
 	for _, flat := range []bool{false, true} {
 		for _, f := range r.forms {
@@ -149,7 +149,7 @@ func (r *Recogniser) ofRow(m record.Members) *Form {
 
 // isSDK reports whether the record is one that PowerShell's SDK wrote: Graph's names with a
 // capital.
-func (r *Recogniser) isSDK(m record.Members) bool {
+func (r *Recogniser) isSDK(m *record.Members) bool {
 	if !m.Has("Id") || m.Has("id") {
 		return false
 	}
@@ -164,7 +164,7 @@ func (r *Recogniser) isSDK(m record.Members) bool {
 }
 
 // owns reports whether properties have a member that only a form of ours has.
-func (r *Recogniser) owns(properties record.Members) bool {
+func (r *Recogniser) owns(properties *record.Members) bool {
 	for _, f := range r.forms {
 		if slices.ContainsFunc(f.Own, func(name string) bool { return properties.Has(name) }) {
 			return true

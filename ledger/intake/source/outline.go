@@ -73,6 +73,9 @@ func (o *outline) opens(key string, b byte) opening {
 }
 
 func isLink(key string) bool {
+	if len(key) < len("nextlink") || len(key) > len("@odata.nextlink")+3 { // a letter k may have three bytes, an i two
+		return false
+	}
 	switch strings.ToLower(key) {
 	case "@odata.nextlink", "odata.nextlink", "nextlink":
 		return true
@@ -83,15 +86,19 @@ func isLink(key string) bool {
 // outline looks ahead at the object that begins here. container says that it may be rule 2's.
 func (s *scanner) outline(context string, container bool) *outline {
 	o := &outline{context: context}
-	o.text, o.whole = s.valueAhead(maxRecordBytes)
-	o.valid = o.whole && json.Unmarshal(o.text, &o.rec.Members) == nil
+	if seen := s.look(); seen.valid {
+		o.text, o.whole, o.valid = bytes.Clone(seen.text), true, true
+		o.rec.Members = s.seen.Members(o.text)
+	} else {
+		o.text, o.whole = s.valueAhead(maxRecordBytes)
+	}
 	holds := o.rec.Members // as they stand; settling renames some
 	if !o.valid {
-		holds, o.rec.Members = record.Members{}, record.Members{}
+		holds, o.rec.Members = record.NewMembers(0), record.NewMembers(0)
 		eachMember(o.text, func(name string, value []byte) bool {
-			holds[name] = value
-			if o.rec.Members[name] = value; !json.Valid(value) {
-				o.rec.Members[name] = json.RawMessage("null") // it is there, and that tells the kind
+			holds.Set(name, value)
+			if o.rec.Set(name, value); !record.Valid(value) {
+				o.rec.Set(name, json.RawMessage("null")) // it is there, and that tells the kind
 			}
 			return true
 		})
@@ -99,7 +106,7 @@ func (s *scanner) outline(context string, container bool) *outline {
 	own := holds.Text("@odata.context")
 	s.forms.settle(&o.rec)
 	around := context
-	for key, raw := range holds {
+	for key, raw := range holds.All {
 		switch {
 		case isLink(key):
 			o.more = !record.IsEmpty(raw)
@@ -113,7 +120,8 @@ func (s *scanner) outline(context string, container bool) *outline {
 	}
 	judged := o.rec
 	if o.context == own && own != "" {
-		judged.Members = without(o.rec.Members, "@odata.context")
+		judged.Members = o.rec.Members.Clone()
+		judged.Delete("@odata.context")
 		around = ""
 	}
 	if s.forms.kind(judged, around).Named && !isCollection(o.rec.Text("@odata.type")) {
@@ -132,10 +140,10 @@ func (s *scanner) outline(context string, container bool) *outline {
 }
 
 // find lists the members that hold records.
-func (o *outline) find(holds record.Members, s *scanner, container bool) {
+func (o *outline) find(holds *record.Members, s *scanner, container bool) {
 	if o.columns = columnsOf(holds); o.columns != nil {
 		for _, name := range []string{"rows", "Rows"} {
-			if record.Begins(holds[name], '[') {
+			if record.Begins(holds.Get(name), '[') {
 				o.members = append(o.members, name)
 			}
 		}
@@ -144,7 +152,7 @@ func (o *outline) find(holds record.Members, s *scanner, container bool) {
 		}
 		o.columns = nil
 	}
-	for key, raw := range holds {
+	for key, raw := range holds.All {
 		lower := strings.ToLower(key)
 		switch {
 		case record.Begins(raw, '"') && s.decoded:
@@ -159,7 +167,7 @@ func (o *outline) find(holds record.Members, s *scanner, container bool) {
 
 // isContainer tells by an object's other members whether one of a container's name is one. Only
 // `value` is a name that a record of no known name may well have.
-func (o *outline) isContainer(lower string, raw json.RawMessage, holds record.Members) bool {
+func (o *outline) isContainer(lower string, raw json.RawMessage, holds *record.Members) bool {
 	switch {
 	case record.Begins(raw, '"'):
 		return lower == "body" && looksJSON(raw)
@@ -168,7 +176,7 @@ func (o *outline) isContainer(lower string, raw json.RawMessage, holds record.Me
 	case lower != "value" || o.page || !o.valid: // what is broken or too large is no record anyway
 		return true
 	}
-	for key := range holds {
+	for key := range holds.All {
 		switch l := strings.ToLower(key); {
 		case l == "value", strings.Contains(l, "odata."), strings.HasPrefix(l, "@"), isLink(l), l == "count":
 		default:
@@ -184,30 +192,20 @@ func looksJSON(raw json.RawMessage) bool {
 	return strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")
 }
 
-func without(m record.Members, name string) record.Members {
-	out := make(record.Members, len(m))
-	for k, v := range m {
-		if k != name {
-			out[k] = v
-		}
-	}
-	return out
-}
-
 // isCollection reports whether a type is that of an answer and not of what it holds.
 func isCollection(odata string) bool {
 	return strings.HasPrefix(odata, "#Collection(") || strings.HasSuffix(odata, "CollectionResponse")
 }
 
 // columnsOf returns the names of a table's columns, in the forms of Log Analytics and of Kusto.
-func columnsOf(m record.Members) (names []string) {
+func columnsOf(m *record.Members) (names []string) {
 	list := m.Array("columns")
 	if list == nil {
 		list = m.Array("Columns")
 	}
 	for _, raw := range list {
-		var c record.Members
-		if json.Unmarshal(raw, &c) != nil {
+		c := record.ReadMembers(raw)
+		if c == nil {
 			return nil
 		}
 		name := c.Text("name")
@@ -224,10 +222,10 @@ func columnsOf(m record.Members) (names []string) {
 
 // faultOf tells an answer that says an error from one that holds records: a part of a batch that
 // was put off or refused, or a saved error.
-func faultOf(m record.Members) (field, reason string) {
+func faultOf(m *record.Members) (field, reason string) {
 	status := m.Text("status")
 	answer := m.Has("body") || m.Has("headers")
-	if answer && len(status) == 3 && status >= "400" && status <= "599" && m["status"][0] != '"' {
+	if answer && len(status) == 3 && status >= "400" && status <= "599" && m.Get("status")[0] != '"' {
 		part := ""
 		if id := m.Text("id"); record.IsName(id) || isShortNumber(id) {
 			part = " " + id
@@ -265,11 +263,7 @@ func (r *Recogniser) holdsRecord(raw json.RawMessage, depth int, decoded bool) b
 		inner := record.JsonInText(raw)
 		return inner != nil && !decoded && r.holdsRecord(inner, depth, true)
 	case '[':
-		var list []json.RawMessage
-		if json.Unmarshal(raw, &list) != nil {
-			return false
-		}
-		for _, e := range list {
+		for _, e := range record.Elements(raw) {
 			if (record.Begins(e, '{') || record.Begins(e, '[')) && r.holdsRecord(e, depth+1, decoded) {
 				return true
 			}
@@ -279,7 +273,7 @@ func (r *Recogniser) holdsRecord(raw json.RawMessage, depth int, decoded bool) b
 		if err != nil {
 			return false
 		}
-		if record.Begins(rec.Members["value"], '[') && contextPath(rec.Text("@odata.context")) != "" {
+		if record.Begins(rec.Get("value"), '[') && contextPath(rec.Text("@odata.context")) != "" {
 			return true
 		}
 		k := r.kind(rec, "")
@@ -289,7 +283,7 @@ func (r *Recogniser) holdsRecord(raw json.RawMessage, depth int, decoded bool) b
 		if k.Named {
 			return false // what it holds is its own
 		}
-		for _, inner := range rec.Members {
+		for _, inner := range rec.All {
 			if r.holdsRecord(inner, depth+1, decoded) {
 				return true
 			}

@@ -17,7 +17,26 @@ func (r *Recogniser) decode(raw []byte) (record.Record, error) {
 	return rec, err
 }
 
-var kindForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}(/[A-Za-z][A-Za-z0-9_.-]{0,63}){0,5}$`)
+// isKindName reports whether a text has the form of a kind's name: up to six parts apart by
+// slashes, each a letter and up to 63 letters, digits, underscores, dots and dashes.
+func isKindName(s string) bool {
+	parts, n := 1, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z',
+			n > 0 && (c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-'):
+			n++
+		case c == '/' && n > 0 && parts < 6:
+			parts, n = parts+1, 0
+		default:
+			return false
+		}
+		if n > 64 {
+			return false
+		}
+	}
+	return n > 0
+}
 
 // unnamed is the kind of a record that does not say what it is.
 var unnamed = kind{Name: "unnamed"}
@@ -25,7 +44,7 @@ var unnamed = kind{Name: "unnamed"}
 // byName returns the kind of what has a name and is not taken in. A source decides the name, so it
 // could be anything: one without the form of a name is none.
 func byName(name string) kind {
-	if kindForm.MatchString(name) {
+	if isKindName(name) {
 		return kind{Name: name, Named: true}
 	}
 	return unnamed
@@ -73,7 +92,7 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 // each service's own: Entra has an AuditLogs too, and Azure Monitor puts both into one hub.
 func (r *Recogniser) monitorKind(rec record.Record) (k kind, is bool) {
 	category := rec.Known("category")
-	if category == "" || len(rec.Members["properties"]) == 0 {
+	if category == "" || len(rec.Get("properties")) == 0 {
 		if rec.Table == "" {
 			return unnamed, false
 		}
@@ -99,7 +118,7 @@ var resourceProvider = regexp.MustCompile(`(?i)/providers/([a-z]+\.[a-z0-9.]+)`)
 // provider returns the service that a record of Azure Monitor is of, "" for Intune: by its
 // resource, or by what only the directory's audit logs hold.
 func (r *Recogniser) provider(rec record.Record) string {
-	if f := resourceProvider.FindStringSubmatch(rec.Text("resourceId")); f != nil {
+	if f := submatch(resourceProvider, rec.Text("resourceId")); f != nil {
 		if strings.EqualFold(f[1], "microsoft.intune") {
 			return ""
 		}
@@ -111,12 +130,24 @@ func (r *Recogniser) provider(rec record.Record) string {
 	return ""
 }
 
+// submatch finds what most records do not have.
+func submatch(re *regexp.Regexp, in string) []string {
+	if in == "" {
+		return nil
+	}
+	return re.FindStringSubmatch(in)
+}
+
 // contextPath returns the collection that an @odata.context names, without the ids in it:
 // "deviceManagement/deviceConfigurations/deviceStatuses".
 func contextPath(context string) string {
 	_, path, ok := strings.Cut(context, "$metadata#")
 	if !ok {
 		return ""
+	}
+	trim := func(s string) string { return strings.Trim(strings.TrimSuffix(s, "/$entity"), "/") }
+	if !strings.ContainsAny(path, "()") {
+		return trim(path)
 	}
 	var b strings.Builder
 	depth := 0
@@ -130,21 +161,25 @@ func contextPath(context string) string {
 			b.WriteRune(r)
 		}
 	}
-	return strings.Trim(strings.TrimSuffix(b.String(), "/$entity"), "/")
+	return trim(b.String())
 }
 
 // tenantOfResource finds the source tenant in the id of a resource.
 var tenantOfResource = regexp.MustCompile(`(?i)^/tenants/([^/]+)/`)
 
+// tenantInResource returns the source tenant in the id of a resource, "" for none.
+func tenantInResource(id string) string {
+	if f := submatch(tenantOfResource, id); f != nil {
+		return f[1]
+	}
+	return ""
+}
+
 // SourceTenants returns the source tenants that the record names, lower-cased, and where.
 func SourceTenants(rec record.Record) (out []record.NamedText) {
-	resource := ""
-	if f := tenantOfResource.FindStringSubmatch(rec.Text("resourceId")); f != nil {
-		resource = f[1]
-	}
 	for _, n := range []record.NamedText{{Field: "tenantId", Value: rec.Text("tenantId")},
 		{Field: "properties.AADTenantId", Value: rec.Properties.Text("AADTenantId")},
-		{Field: "resourceId", Value: resource}} {
+		{Field: "resourceId", Value: tenantInResource(rec.Text("resourceId"))}} {
 		if !schemas.Nothing(n.Value) {
 			out = append(out, record.NamedText{Field: n.Field, Value: strings.ToLower(n.Value)})
 		}

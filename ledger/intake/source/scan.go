@@ -80,7 +80,49 @@ type scanner struct {
 	decoded bool // what is read stood in a text
 	depth   int  // containers around it
 	spans   int  // bytes read for spansLines
+
+	seen   *record.Scanner // of the value that look saw last
+	saw    sight
+	sawAt  int // place of the window
+	looked bool
 }
+
+// sight is what a value is that begins here.
+type sight struct {
+	valid bool   // it is JSON, and ends within maxRecordBytes
+	text  []byte // it, in the window
+}
+
+// look looks once at the value that begins here, unless it was seen already: whether it is JSON,
+// where it ends, and where the members of an object stand.
+func (s *scanner) look() sight {
+	if s.looked && s.sawAt == s.place() {
+		if s.saw.valid {
+			s.saw.text = s.buf[s.r : s.r+len(s.saw.text)] // the window may have moved
+		}
+		return s.saw
+	}
+	s.looked, s.sawAt, s.saw = true, s.place(), sight{}
+	for {
+		text := s.buf[s.r:s.w]
+		n, err := s.seen.Scan(text)
+		switch {
+		case err == nil && n == len(text) && !endsItself(text[n-1]) && s.more(): // a number may go on
+		case err == nil && n <= maxRecordBytes && (endsItself(text[n-1]) || n == len(text) || endsWord(text[n])):
+			s.saw = sight{valid: true, text: s.buf[s.r : s.r+n]}
+			return s.saw
+		case !errors.Is(err, record.ErrEnds), len(text) > maxRecordBytes,
+			len(s.ahead(min(2*len(text), maxRecordBytes)+1)) == len(text):
+			return s.saw
+		}
+	}
+}
+
+// endsItself reports whether a JSON value that ends with b ends there whatever follows.
+func endsItself(b byte) bool { return b == '}' || b == ']' || b == '"' }
+
+// endsWord reports whether a number or a word ends before b.
+func endsWord(b byte) bool { return strings.IndexByte(",]} \n\r\t", b) >= 0 }
 
 // malformed is a fault of what is read, not of reading it.
 type malformed struct{ reason string }
@@ -96,20 +138,15 @@ var (
 // responses, batches, tables, wrappers or a single object. It looks at most maxRecordBytes ahead.
 // The error is one of reading, or the visitor's own.
 func (r *Recogniser) scan(src io.Reader, to visitor) error {
-	w := newWindow(src)
-	if order, mark := utf16Order(w.ahead(4)); order != nil {
-		w.skip(mark)
-		rest := bytes.Clone(w.ahead(w.w - w.r))
-		if err := w.fault(); err != nil {
-			return err
-		}
-		w = newWindow(&utf16Reader{src: io.MultiReader(bytes.NewReader(rest), src), order: order})
+	w, err := textOf(src)
+	if err != nil {
+		return err
 	}
 	if w.startsWith("\xef\xbb\xbf") {
 		w.r += 3
 	}
 	b, ok := w.skipSpace()
-	s := &scanner{window: w, forms: r, to: to, number: new(int)}
+	s := &scanner{window: w, forms: r, to: to, number: new(int), seen: &record.Scanner{}}
 	switch {
 	case !ok, b == '{', b == '[', b == ',' && w.beginsAfterCommas(), b == '"' && s.textHolds():
 		return s.all()
@@ -158,10 +195,11 @@ func (s *scanner) fail(line int, field, reason string) error {
 // top reads the value that begins here, and after a fault finds the place to go on.
 func (s *scanner) top(b byte) error {
 	start := s.line
+	s.look() // first, since it moves the window
 	line, next, whole := s.lineFrom(0, maxRecordBytes)
 	if whole {
 		switch {
-		case json.Valid(line):
+		case s.isLine(line):
 			s.lines = true
 		case s.lines && s.spansLines(line):
 		case s.lines, s.lineIsBroken(line, next), b != '{' && b != '[':
@@ -182,6 +220,16 @@ func (s *scanner) top(b byte) error {
 	return s.resume()
 }
 
+// isLine reports whether the line that begins here is JSON of its own.
+func (s *scanner) isLine(line []byte) bool {
+	if len(line) > maxRecordBytes {
+		return record.Valid(line) // it holds records, or one that is too large
+	}
+	seen := s.look()
+	return seen.valid && len(seen.text) <= len(line) &&
+		len(bytes.TrimLeft(line[len(seen.text):], " \t\r\n")) == 0
+}
+
 // maxSpans bounds what is read, over a file, to see whether a broken line begins a longer value.
 const maxSpans = 256 << 20
 
@@ -191,9 +239,9 @@ func (s *scanner) spansLines(line []byte) bool {
 	if s.spans > maxSpans {
 		return false
 	}
-	text, whole := s.valueAhead(maxRecordBytes)
+	text, _ := s.valueAhead(maxRecordBytes)
 	s.spans += len(text)
-	return whole && len(text) > len(line) && json.Valid(text)
+	return len(text) > len(line) && s.look().valid
 }
 
 // lineIsBroken tells a broken first JSON line from the first line of a document that is written
@@ -205,7 +253,7 @@ func (s *scanner) lineIsBroken(line []byte, next int) bool {
 	}
 	second, _, whole := s.lineFrom(next, maxRecordBytes)
 	second = bytes.TrimSpace(second)
-	return whole && len(second) > 1 && second[0] == '{' && json.Valid(second)
+	return whole && len(second) > 1 && second[0] == '{' && record.Valid(second)
 }
 
 // brokenLine reads what can be read of a line that is no JSON: the records of a batch in it whose
@@ -240,8 +288,9 @@ func (s *scanner) brokenLine() error {
 
 // within returns a scanner of text that stands at that line; one says that all of it does.
 func (s *scanner) within(text []byte, line int, one bool) *scanner {
+	s.looked = false // it looks with the same eyes
 	return &scanner{window: windowOn(text, line, one), forms: s.forms, to: s.to, number: s.number, decoded: s.decoded,
-		depth: s.depth}
+		depth: s.depth, seen: s.seen}
 }
 
 func brokenReason(line []byte) string {
@@ -264,7 +313,7 @@ func (s *scanner) resume() error {
 			return s.fault()
 		}
 		line, _, whole := s.lineFrom(0, maxRecordBytes)
-		if line = bytes.TrimSpace(line); whole && len(line) > 1 && line[0] == '{' && json.Valid(line) {
+		if line = bytes.TrimSpace(line); whole && len(line) > 1 && line[0] == '{' && record.Valid(line) {
 			s.lines = true
 			return nil
 		}
@@ -314,15 +363,15 @@ func (s *scanner) object(context string, container bool) error {
 // row reads one record, whatever it is. o is what is known of it, if anything.
 func (s *scanner) row(context string, o *outline) error {
 	line := s.line
+	if o != nil && o.valid {
+		s.skip(len(o.text))
+		return s.emit(Item{Raw: o.text, Rec: &o.rec, Context: context, Line: line, Decoded: s.decoded})
+	}
 	text, whole := s.valueAhead(maxRecordBytes)
 	switch {
 	case whole:
 		it := Item{Raw: bytes.Clone(text), Context: context, Line: line, Decoded: s.decoded}
 		s.skip(len(text))
-		if o != nil && o.valid {
-			rec := o.rec
-			it.Rec = &rec
-		}
 		return s.emit(it)
 	case len(text) <= maxRecordBytes:
 		return errEndsInside
@@ -378,10 +427,14 @@ func (s *scanner) elements(context string, container bool, each func() error) er
 			}
 		}
 		comma, any = false, true
-		text, whole := s.valueAhead(maxRecordBytes)
+		seen := s.look()
+		text, whole := seen.text, seen.valid
+		if !seen.valid {
+			text, whole = s.valueAhead(maxRecordBytes)
+		}
 		switch {
-		case whole && json.Valid(text):
-			like = firstNames(text, 2)
+		case seen.valid:
+			like = s.seen.FirstNames(text, 2, like)
 		case b == '[' && container && s.depth < maxNesting,
 			b == '{' && s.depth < maxNesting && s.outline(context, container).container():
 			// It is a container itself, and finds the fault.
@@ -519,8 +572,8 @@ func eachMember(text []byte, visit func(name string, value []byte) bool) {
 			return
 		}
 		key, whole := w.valueAhead(len(text))
-		var name string
-		if !whole || json.Unmarshal(key, &name) != nil {
+		name, isName := record.Unquote(key)
+		if !whole || !isName {
 			return
 		}
 		w.skip(len(key))
@@ -569,8 +622,8 @@ func (s *scanner) open(o *outline) error {
 			return malformed{"malformed JSON: a member's name is missing"}
 		}
 		text, whole := s.valueAhead(maxRecordBytes)
-		var key string
-		if !whole || json.Unmarshal(text, &key) != nil {
+		key, isName := record.Unquote(text)
+		if !whole || !isName {
 			return malformed{"malformed JSON: a member's name cannot be read"}
 		}
 		s.skip(len(text))
@@ -625,8 +678,8 @@ func (s *scanner) text(context string) error {
 	if !whole {
 		return s.row(context, nil)
 	}
-	var inner string
-	if json.Unmarshal(raw, &inner) != nil {
+	inner, is := record.Unquote(raw)
+	if !is {
 		err := s.fail(line, "", "malformed JSON")
 		s.skip(len(raw))
 		return err
@@ -641,20 +694,20 @@ func (s *scanner) text(context string) error {
 func (s *scanner) cells(columns []string) error {
 	line := s.line
 	text, whole := s.valueAhead(maxRecordBytes)
-	var cells []json.RawMessage
+	cells := record.Elements(text)
 	switch {
 	case !whole:
 		return s.row("", nil)
-	case json.Unmarshal(text, &cells) != nil || len(cells) != len(columns):
+	case cells == nil || len(cells) != len(columns):
 		s.skip(len(text))
 		return s.fail(line, "", "row has not one cell for each column of its table")
 	}
-	m := make(record.Members, len(cells))
+	m := make(map[string]json.RawMessage, len(cells))
 	for i, c := range cells {
-		m[columns[i]] = bytes.Clone(c)
+		m[columns[i]] = c
 	}
-	s.skip(len(text))
 	raw, err := json.Marshal(m)
+	s.skip(len(text))
 	if err != nil {
 		return s.fail(line, "", "malformed JSON")
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -162,7 +163,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestAPageIsStreamed(t *testing.T) {
 	f := &found{}
-	s := &scanner{number: new(int), forms: testRecogniser,
+	s := &scanner{number: new(int), forms: testRecogniser, seen: &record.Scanner{},
 		window: newWindow(io.MultiReader(strings.NewReader(`{"value":[`), &endless{rows: 40_000},
 			strings.NewReader(`{"id":"z"}]}`))), to: f}
 	if _, ok := s.skipSpace(); !ok {

@@ -24,8 +24,8 @@ func (r *Recogniser) settle(rec *record.Record) {
 	}
 	if rec.Has("category") {
 		// One level of text is decoded: what is a text in there stays one.
-		if inner := record.JsonInText(rec.Members["properties"]); record.Begins(inner, '{') {
-			rec.Members["properties"] = inner
+		if inner := record.JsonInText(rec.Get("properties")); record.Begins(inner, '{') {
+			rec.Set("properties", inner)
 			rec.Decoded = true
 		}
 	}
@@ -34,7 +34,7 @@ func (r *Recogniser) settle(rec *record.Record) {
 
 // table returns the table that a row of Log Analytics is of: the one it names, or where a query
 // left the name out, the one whose columns it has.
-func (r *Recogniser) table(m record.Members) string {
+func (r *Recogniser) table(m *record.Members) string {
 	switch {
 	case m.Has("category") || m.Has("properties"):
 		return ""
@@ -61,25 +61,27 @@ func (r *Recogniser) fromLogAnalytics(rec *record.Record, table string) {
 	}
 	form := r.ofCategory(category)
 	flat := form != nil && form.Flat
-	m := record.Members{"category": schemas.JSON(category), "time": rec.Members["TimeGenerated"]}
-	columns := record.Members{}
-	for name, raw := range rec.Members {
+	m := record.NewMembers(rec.Len())
+	m.Set("category", schemas.JSON(category))
+	m.Set("time", rec.Get("TimeGenerated"))
+	columns := record.NewMembers(rec.Len())
+	for name, raw := range rec.All {
 		switch {
 		case logAnalyticsOwn[name] || strings.HasPrefix(name, "_"):
 		case flat && name != "OperationName" && name != "Result":
-			columns[name] = raw
+			columns.Set(name, raw)
 		case !flat && name == "Category":
 		default:
-			m[lowerFirst(name)] = raw
+			m.Set(lowerFirst(name), raw)
 		}
 	}
 	if flat {
 		for _, name := range form.Unshared {
-			if record.IsEmpty(columns[name]) {
-				delete(columns, name)
+			if record.IsEmpty(columns.Get(name)) {
+				columns.Delete(name)
 			}
 		}
-		m["properties"] = schemas.JSON(columns)
+		m.Set("properties", schemas.JSON(columns))
 	}
 	rec.Members = m
 }
@@ -107,12 +109,11 @@ func upperFirst(s string) string {
 }
 
 // fromSDK gives a record Graph's names, in all it holds.
-func (r *Recogniser) fromSDK(m record.Members) record.Members {
-	var out record.Members
-	if json.Unmarshal(r.graphForm(schemas.JSON(m), 0), &out) != nil {
-		return m
+func (r *Recogniser) fromSDK(m *record.Members) *record.Members {
+	if out := record.ReadMembers(r.graphForm(schemas.JSON(m), 0)); out != nil {
+		return out
 	}
-	return out
+	return m
 }
 
 // graphForm renames the members of an object and of the objects in it. What the SDK found no
@@ -123,25 +124,25 @@ func (r *Recogniser) graphForm(raw json.RawMessage, depth int) json.RawMessage {
 	}
 	switch raw[0] {
 	case '{':
-		var in record.Members
-		if json.Unmarshal(raw, &in) != nil {
+		in := record.ReadMembers(raw)
+		if in == nil {
 			return raw
 		}
-		out := record.Members{}
-		for name, v := range in {
+		out := record.NewMembers(in.Len())
+		for name, v := range in.All {
 			if name != "AdditionalProperties" {
-				out[r.graphName(name)] = r.graphForm(v, depth+1)
+				out.Set(r.graphName(name), r.graphForm(v, depth+1))
 			}
 		}
-		for name, v := range in.Object("AdditionalProperties") {
-			if _, has := out[name]; !has {
-				out[name] = v
+		for name, v := range in.Object("AdditionalProperties").All {
+			if !out.Has(name) {
+				out.Set(name, v)
 			}
 		}
 		return schemas.JSON(out)
 	case '[':
-		var in []json.RawMessage
-		if json.Unmarshal(raw, &in) != nil {
+		in := record.Elements(raw)
+		if in == nil {
 			return raw
 		}
 		for i := range in {

@@ -11,6 +11,7 @@ type window struct {
 	src  io.Reader
 	buf  []byte
 	r, w int
+	gone int   // bytes that were before buf
 	err  error // of src; io.EOF at the end
 	line int   // of the next byte, from 1
 	one  bool  // a text within a record: all of it stands on the record's line
@@ -20,6 +21,21 @@ const windowStep = 64 << 10
 
 func newWindow(src io.Reader) *window {
 	return &window{src: src, buf: make([]byte, windowStep), line: 1}
+}
+
+// textOf returns a window on what src reads, in UTF-8.
+func textOf(src io.Reader) (*window, error) {
+	w := newWindow(src)
+	order, mark := utf16Order(w.ahead(4))
+	if order == nil {
+		return w, nil
+	}
+	w.skip(mark)
+	rest := bytes.Clone(w.ahead(w.w - w.r))
+	if err := w.fault(); err != nil {
+		return nil, err
+	}
+	return newWindow(&utf16Reader{src: io.MultiReader(bytes.NewReader(rest), src), order: order}), nil
 }
 
 // windowOn returns a window on text that is in memory and begins at that line.
@@ -34,6 +50,7 @@ func (w *window) more() bool {
 	}
 	if w.r > 0 && w.w == len(w.buf) {
 		w.w = copy(w.buf, w.buf[w.r:w.w])
+		w.gone += w.r
 		w.r = 0
 	}
 	if w.w == len(w.buf) {
@@ -63,6 +80,9 @@ func (w *window) fault() error {
 	}
 	return nil
 }
+
+// place is where in all that is read the window stands.
+func (w *window) place() int { return w.gone + w.r }
 
 func (w *window) peek() (byte, bool) {
 	for w.r == w.w {
@@ -146,7 +166,7 @@ func (v *bounds) next(b byte) boundary {
 			return endsHere
 		}
 		return goesOn
-	case v.word && (b == ',' || b == ']' || b == '}' || b == ' ' || b == '\n' || b == '\r' || b == '\t'):
+	case v.word && endsWord(b):
 		return endsBefore
 	}
 	switch b {

@@ -108,8 +108,16 @@ type Rows interface {
 	DeleteMappings(concerned uuid.UUID) error
 	MappingsOf(concerned uuid.UUID) ([]MappingRow, error)
 	StreamKey(stream uuid.UUID) (StreamKeyRow, bool, error)
-	PutStreamKey(StreamKeyRow) error // key: Stream
-	DeleteStreamKey(stream uuid.UUID) error
+	PutStreamKey(StreamKeyRow) error        // key: Stream
+	DeleteStreamKey(stream uuid.UUID) error // and what is remembered of the stream
+
+	// What is remembered of streams. Each call is about one trip to the store, however many it
+	// names.
+
+	Memories(streams []uuid.UUID) ([]MemoryRow, error) // those that there are, in any order
+	PutMemories([]MemoryRow) error                     // key: Stream; of a stream without a key, nothing
+	DeleteMemories(streams []uuid.UUID) error
+	DeleteAllMemories() error // of the tenant
 
 	// Forgetting.
 
@@ -294,6 +302,12 @@ type StreamKeyRow struct {
 	Stream uuid.UUID
 	Slot   Slot
 	Key    Wrapped
+}
+
+// MemoryRow is what is remembered of a stream.
+type MemoryRow struct {
+	Stream uuid.UUID
+	Sealed []byte // under a key that follows from the stream's
 }
 
 // ErasureState is how far an erasure has come.

@@ -1,10 +1,12 @@
 package vaulttest
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +23,8 @@ func RunStore(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, *storeEnv){
 		"Settings": testSettings, "Tenants": testTenants, "Owners": testOwners, "Identities": testIdentities,
 		"Holdings": testHoldings, "SubjectKeys": testSubjectKeys, "PeriodKeys": testPeriodKeys, "Aliases": testAliases,
-		"Streams": testStreams, "Suppressions": testSuppressions, "Erasures": testErasures, "Holds": testHolds,
+		"Streams":  testStreams,
+		"Memories": testMemories, "Suppressions": testSuppressions, "Erasures": testErasures, "Holds": testHolds,
 		"Isolation": testIsolation, "Rollback": testRollback, "ReadOnly": testReadOnly, "Snapshot": testSnapshot,
 		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount,
 		"Cancelled": testCancelled, "Outlived": testOutlived, "Reopened": testReopened,
@@ -362,6 +365,48 @@ func testStreams(t *testing.T, e *storeEnv) {
 		found(t, "replaced key", streamKey(rows[0].Stream.UUID(), 3))(r.StreamKey(rows[0].Stream.UUID()))
 		return nil
 	})
+}
+
+// What is remembered of a stream goes with its key, and nothing is remembered of one without.
+func testMemories(t *testing.T, e *storeEnv) {
+	var rows []store.MemoryRow
+	var streams []uuid.UUID
+	e.put(func(r store.Rows) error {
+		for n := range 70 {
+			m := store.MemoryRow{Stream: uuid.New(), Sealed: bytes.Repeat([]byte{byte(n)}, 1+n*997)}
+			rows, streams = append(rows, m), append(streams, m.Stream)
+			if err := r.PutStreamKey(streamKey(m.Stream, 1)); err != nil {
+				return err
+			}
+		}
+		return r.PutMemories(append(rows, store.MemoryRow{Stream: uuid.New(), Sealed: []byte{1}}))
+	})
+	is := func(what string, want ...store.MemoryRow) {
+		t.Helper()
+		e.read(func(r store.Rows) error {
+			got, err := r.Memories(append(streams, uuid.New(), streams[0]))
+			slices.SortFunc(got, func(a, b store.MemoryRow) int { return len(a.Sealed) - len(b.Sealed) })
+			got = slices.CompactFunc(got, func(a, b store.MemoryRow) bool { return a.Stream == b.Stream })
+			listed(t, what, want...)(got, err)
+			return nil
+		})
+	}
+	is("those of streams with a key", rows...)
+	other := rows[0]
+	rows[69].Sealed = append(rows[69].Sealed, 1)
+	e.put(func(r store.Rows) error { return r.PutMemories(rows[69:]) })
+	is("replaced", rows...)
+	e.put(func(r store.Rows) error {
+		return errors.Join(r.DeleteStreamKey(streams[0]), r.DeleteMemories(streams[1:34]), r.DeleteMemories(nil),
+			r.PutMemories([]store.MemoryRow{other}))
+	})
+	is("without those that went", rows[34:]...)
+	e.update(e.tenants[1], func(r store.Rows) error {
+		return errors.Join(r.DeleteAllMemories(), r.DeleteMemories(streams))
+	})
+	is("whatever another tenant forgets", rows[34:]...)
+	e.put(func(r store.Rows) error { return r.DeleteAllMemories() })
+	is("nothing")
 }
 
 func testSuppressions(t *testing.T, e *storeEnv) {

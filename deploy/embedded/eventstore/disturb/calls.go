@@ -33,6 +33,9 @@ func (d *Disturber) Options(stopping <-chan struct{}) []grpc.ServerOption {
 			if refusal != nil && info.FullMethod != streams.Streams_Append_FullMethodName {
 				return refusal
 			}
+			if info.FullMethod == streams.Streams_BatchAppend_FullMethodName {
+				return handler(srv, &disturbedBatch{ServerStream: ss, d: d, wrote: map[string]appended{}})
+			}
 			return handler(srv, &disturbedStream{ServerStream: ss, d: d, stopping: stopping,
 				category: categoryOf(info.FullMethod), refusal: refusal})
 		}),
@@ -54,11 +57,25 @@ func (d *Disturber) refusal(ctx context.Context, method string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls++
-	_, now := d.due(&d.cfg.NotReadyEvery)
-	if now || d.calls <= d.cfg.NotReadyFirst {
+	if d.calls <= d.cfg.NotReadyFirst {
 		d.done.NotReady++
-		return status.Error(codes.Unavailable, "Server Is Not Ready")
+	} else if !d.notReady() {
+		return d.notLeader(ctx, method)
 	}
+	return status.Error(codes.Unavailable, "Server Is Not Ready")
+}
+
+// notReady draws whether the node is not ready. d.mu is held.
+func (d *Disturber) notReady() bool {
+	_, now := d.due(&d.cfg.NotReadyEvery)
+	if now {
+		d.done.NotReady++
+	}
+	return now
+}
+
+// notLeader draws whether the node does not lead. d.mu is held.
+func (d *Disturber) notLeader(ctx context.Context, method string) error {
 	if !strings.HasPrefix(method, streamsPrefix) || !requiresLeader(ctx) {
 		return nil
 	}
@@ -115,13 +132,22 @@ func (s *disturbedStream) requestEnded() error {
 	}
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
-	if next := s.d.turns[&s.d.cfg.TimeoutsEvery]; next%2 == 0 {
-		if turn, now := s.d.due(&s.d.cfg.TimeoutsEvery); now {
-			s.d.done.Timeouts++
-			return timeout(turn)
-		}
+	if turn, now := s.d.timesOut(0); now {
+		return timeout(turn)
 	}
 	return io.EOF
+}
+
+// timesOut draws whether an append is answered with a timeout; the even turns are those before
+// it was written (part 0), the odd ones after it (1). d.mu is held.
+func (d *Disturber) timesOut(part int) (turn int, now bool) {
+	if d.turns[&d.cfg.TimeoutsEvery]%2 != part {
+		return 0, false
+	}
+	if turn, now = d.due(&d.cfg.TimeoutsEvery); now {
+		d.done.Timeouts++
+	}
+	return turn, now
 }
 
 // timeout is a real server's answer where replication took too long, and a proxy's or deadline's.
@@ -148,17 +174,11 @@ func (s *disturbedStream) SendMsg(m any) error {
 
 // answer is called with an append's answer, before it is sent.
 func (s *disturbedStream) answer(m any) error {
-	switch resp := m.(type) {
-	case *streams.AppendResp:
-		if resp.GetSuccess() == nil {
-			return nil
-		}
-		s.wrote.last = resp.GetSuccess().GetCurrentRevision()
-	case *streams.BatchAppendResp:
-		if resp.GetSuccess() == nil {
-			return nil
-		}
+	resp, ok := m.(*streams.AppendResp)
+	if !ok || resp.GetSuccess() == nil {
+		return nil
 	}
+	s.wrote.last = resp.GetSuccess().GetCurrentRevision()
 	d := s.d
 	if err := d.wrote(s.Context(), s.wrote); err != nil {
 		return protocol.FailStore(s.Context(), s.wrote.stream, err)
@@ -167,13 +187,10 @@ func (s *disturbedStream) answer(m any) error {
 	defer d.mu.Unlock()
 	if _, now := d.due(&d.cfg.LostAnswersEvery); now {
 		d.done.LostAnswers++
-		return s.reset()
+		return s.d.cut(s.Context())
 	}
-	if next := d.turns[&d.cfg.TimeoutsEvery]; next%2 == 1 {
-		if turn, now := d.due(&d.cfg.TimeoutsEvery); now {
-			d.done.Timeouts++
-			return timeout(turn)
-		}
+	if turn, now := d.timesOut(1); now {
+		return timeout(turn)
 	}
 	return nil
 }
@@ -201,7 +218,7 @@ func (s *disturbedStream) message(m any) error {
 		}
 		d.done.Cuts++
 		if turn%2 == 0 {
-			return s.reset()
+			return s.d.cut(s.Context())
 		}
 		return status.Error(codes.Unavailable, "Server Is Too Busy")
 	}
@@ -218,13 +235,13 @@ func (s *disturbedStream) message(m any) error {
 	case 2:
 		return status.Error(codes.Canceled, "subscription dropped")
 	}
-	return s.reset()
+	return s.d.cut(s.Context())
 }
 
-// reset ends the call's connection, and with it every call on it. d.mu is held.
-func (s *disturbedStream) reset() error {
-	if p, ok := peer.FromContext(s.Context()); ok {
-		s.d.reset(p.Addr.String())
+// cut ends a call's connection, and with it every call on it. d.mu is held.
+func (d *Disturber) cut(ctx context.Context) error {
+	if p, ok := peer.FromContext(ctx); ok {
+		d.reset(p.Addr.String())
 	}
 	return status.Error(codes.Unavailable, "connection reset")
 }

@@ -64,7 +64,8 @@ type Disturbance struct {
 	// TimeoutsEvery answers an append with a timeout, in turn before and after
 	// it was written, as Aborted and as DeadlineExceeded.
 	TimeoutsEvery int
-	// LostAnswersEvery resets the connection in place of a written append's answer.
+	// LostAnswersEvery resets the connection in place of a written append's answer. Of what ends a
+	// BatchAppend, an occasion is as many appends as are on their way together.
 	LostAnswersEvery int
 	// DropsEvery ends a subscription, in turn with Unavailable, Aborted,
 	// Cancelled and a reset connection; an occasion is a message after the confirmation.
@@ -378,7 +379,7 @@ const (
 
 func categoryOf(method string) category {
 	switch method {
-	case streams.Streams_Append_FullMethodName, streams.Streams_BatchAppend_FullMethodName:
+	case streams.Streams_Append_FullMethodName:
 		return appendCall
 	case streams.Streams_Read_FullMethodName:
 		return readCall
