@@ -111,6 +111,11 @@ bench-views: build ## projector beside ClickHouse alone, event to row, time unti
 	BENCH_EVENTS=$(or $(EVENTS),60000) $(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchProjector|TestBenchRowOf|TestBenchAge' -v ./projections/clickhouse
 	$(GO) test -tags bench -count=1 -timeout 10m -run TestBenchVisible ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
 
+.PHONY: bench-reports
+bench-reports: ## reports and packages: time, and what they read of the views, at each age of the ledger (EVENTS="100000 1000000")
+	DEVICES=$(DEVICES) ACTIONS=$(or $(ACTIONS),100000) SUBJECT=$(or $(SUBJECT),1000) EVENTS="$(or $(EVENTS),100000 1000000)" \
+	$(GO) test -tags bench -count=1 -timeout 120m -run TestBenchReports -v ./internal/office
+
 .PHONY: bench-intake
 bench-intake: ## intake alone beside a program that only parses, seals and appends; new, known and aged devices
 	$(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchIntake$$' -v ./ledger/intake

@@ -37,6 +37,18 @@ type Fact struct {
 	Occurred time.Time // recordedAt where the source named no time
 }
 
+// Event is one event as views tell it: what it says, without its stored bytes.
+type Event struct {
+	Fact
+	Timed     bool // Occurred is the source's own
+	Recorded  time.Time
+	Source    string
+	Causation uuid.UUID // uuid.Nil where there is none
+	Subjects  []Subject
+	Values    []Value
+	Opaque    bool // it has data, and nobody here can read it
+}
+
 // Held is a value that an entity has or had.
 type Held struct {
 	Element  string // list element's uuid; "" for an attribute that is no list
@@ -63,6 +75,7 @@ func (d Device) Get(attribute string) (Held, bool) {
 // Change is one value set or removed by an event.
 type Change struct {
 	Fact
+	Recorded  time.Time
 	Source    string
 	Causation uuid.UUID // uuid.Nil where there is none
 	Subjects  []Subject
@@ -215,9 +228,9 @@ type Reader interface {
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
 
 	// EventsByAliases yields the events that name any of the aliases, by sequence, each once.
-	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf AsOf) iter.Seq2[Row, error]
+	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf AsOf) iter.Seq2[Event, error]
 	// EventsByStreams yields the events of the streams, by sequence.
-	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf AsOf) iter.Seq2[Row, error]
+	EventsByStreams(ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf AsOf) iter.Seq2[Event, error]
 	// RawEvents yields the exact stored bytes of the tenant's events with a sequence in [from,
 	// to), by sequence, read anew. A row whose bytes are none of the ledger's is an error.
 	RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error]

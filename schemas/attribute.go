@@ -265,10 +265,10 @@ func (a *Attribute) validate() error {
 		return fmt.Errorf("attribute %q: "+format, append([]any{a.ID}, args...)...)
 	}
 	switch {
-	case !attrForm.MatchString(a.ID):
-		return fail("id must match %s", attrForm)
-	case !classForm.MatchString(a.Class):
-		return fail("class %q must match %s", a.Class, classForm)
+	case !validAttr(a.ID):
+		return fail("id must be 1 to 64 of a-z, 0-9, dot and hyphen")
+	case !validClass(a.Class):
+		return fail("class %q must be 1 to 16 of a-z and hyphen", a.Class)
 	case len(sealers[a.Key]) == 0:
 		return fail("key %q is not person, device-owner, device or tenant", a.Key)
 	case a.Key == KeyPerson && !slices.Contains(Roles, a.Role):

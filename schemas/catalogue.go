@@ -182,7 +182,7 @@ func (t *Type) compile(c *Catalogue) error {
 	}
 	for i, r := range t.Roles {
 		switch before := t.Roles[:i]; {
-		case !slices.Contains(Roles, r.Role) || !classForm.MatchString(r.Class):
+		case !slices.Contains(Roles, r.Role) || !validClass(r.Class):
 			return fmt.Errorf("role %q of class %q is not allowed", r.Role, r.Class)
 		case slices.Contains(before, r):
 			return fmt.Errorf("role %q stands twice in class %q: once per class", r.Role, r.Class)

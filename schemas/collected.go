@@ -14,6 +14,7 @@ type collected struct {
 	nothing, junk map[string]bool
 	never         map[string]string // category by field, lower-cased
 	longest       int               // of nothing, in bytes
+	neverLong     [128]uint64       // by first letter: how long the fields of never are that begin so, a bit each
 }
 
 var readCollected = sync.OnceValue(func() *collected {
@@ -37,6 +38,7 @@ var readCollected = sync.OnceValue(func() *collected {
 	for category, fields := range file.Never {
 		for _, f := range fields {
 			c.never[f] = category
+			c.neverLong[f[0]] |= 1 << len(f)
 		}
 	}
 	return c
@@ -88,6 +90,9 @@ func NeverCollected(field string) (category string) {
 	c := readCollected()
 	var room [inPlace]byte
 	if lower, ok := lowered(&room, field); ok {
+		if len(lower) == 0 || c.neverLong[lower[0]]&(1<<len(lower)) == 0 {
+			return "" // most are told by so little
+		}
 		return c.never[string(lower)]
 	}
 	return c.never[strings.ToLower(field)]

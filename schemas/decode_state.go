@@ -42,9 +42,6 @@ type element struct {
 // named says which member of the data's frame that is: in whatever case it is written, as events
 // were always read.
 func named(name string, members ...string) string {
-	if slices.Contains(members, name) {
-		return name
-	}
 	for _, m := range members {
 		if strings.EqualFold(name, m) {
 			return m

@@ -312,11 +312,23 @@ func JSON(v any) json.RawMessage {
 	case bool:
 		return strconv.AppendBool(nil, v)
 	case string:
-		if standsForItself(v) {
-			b := make(json.RawMessage, 0, len(v)+2)
-			return append(append(append(b, '"'), v...), '"')
+		return JSONText(v)
+	}
+	return encoded(v)
+}
+
+// JSONText returns a text as JSON does.
+func JSONText(s string) json.RawMessage {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return encoded(s) // it needs an escape, or a closer look
 		}
 	}
+	b := make(json.RawMessage, 0, len(s)+2)
+	return append(append(append(b, '"'), s...), '"')
+}
+
+func encoded(v any) json.RawMessage {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -324,16 +336,6 @@ func JSON(v any) json.RawMessage {
 		panic(fmt.Sprintf("schemas: JSON of %T: %v", v, err))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-// standsForItself reports whether a JSON string needs no escape for the text.
-func standsForItself(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
 
 // Base64 is the strict base64url without padding in which tokens are written.

@@ -166,13 +166,13 @@ func (emptyViews) RawEventsAt(context.Context, uuid.UUID, []uint64) iter.Seq2[sc
 }
 func (emptyViews) EventsByStreams(
 	context.Context, uuid.UUID, []schemas.Stream, projections.AsOf,
-) iter.Seq2[projections.Row, error] {
-	return none[projections.Row]
+) iter.Seq2[projections.Event, error] {
+	return none[projections.Event]
 }
 func (emptyViews) EventsByAliases(
 	context.Context, uuid.UUID, []uuid.UUID, projections.AsOf,
-) iter.Seq2[projections.Row, error] {
-	return none[projections.Row]
+) iter.Seq2[projections.Event, error] {
+	return none[projections.Event]
 }
 func (emptyViews) Devices(
 	_ context.Context, _ uuid.UUID, _ projections.AsOf, _ ...string,

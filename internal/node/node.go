@@ -243,7 +243,7 @@ func (c Config) embeddedConfig(secrets datadir.Secrets, views bool) (embedded.Co
 		if err != nil {
 			return cfg, err
 		}
-		cfg.Kafka = &broker.Config{Addr: e.KafkaAddr, Accounts: accounts}
+		cfg.Kafka = &broker.Config{Addr: e.KafkaAddr, Accounts: accounts, Progress: c.checking}
 	}
 	if views && c.Settings.ClickHouse.Address == "" {
 		accounts, err := clickHouseAccounts(secrets)
@@ -265,6 +265,11 @@ func (c Config) fetching(f engine.FetchProgress) {
 	} else {
 		c.Console.Show("ClickHouse's engine, once for this machine: %s", f.Stage)
 	}
+}
+
+// checking tells how many of the broker's records are checked: after years that takes a while.
+func (c Config) checking(done, total int64) {
+	c.Console.Show("the broker's records: %s of %s checked", terminal.Bytes(done), terminal.Bytes(total))
 }
 
 // Follow opens the ledger with the sequence index, to follow it; with create it makes one in an

@@ -54,16 +54,16 @@ func (c confined) RawEventsAt(
 
 func (c confined) EventsByStreams(
 	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
-) iter.Seq2[projections.Row, error] {
-	return only(c.refuse(tenant), func() iter.Seq2[projections.Row, error] {
+) iter.Seq2[projections.Event, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.Event, error] {
 		return c.Views.EventsByStreams(ctx, tenant, streams, asOf)
 	})
 }
 
 func (c confined) EventsByAliases(
 	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
-) iter.Seq2[projections.Row, error] {
-	return only(c.refuse(tenant), func() iter.Seq2[projections.Row, error] {
+) iter.Seq2[projections.Event, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.Event, error] {
 		return c.Views.EventsByAliases(ctx, tenant, aliases, asOf)
 	})
 }

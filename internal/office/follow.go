@@ -2,6 +2,7 @@ package office
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"iter"
@@ -48,7 +49,7 @@ type followed struct {
 	from, to  int64
 }
 
-// What waits of what the partitions' readers have read.
+// What waits of what the partitions' readers have read, all of them together.
 const (
 	waitingBytes  = 16 << 20
 	waitingEvents = 1024
@@ -86,23 +87,21 @@ func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUI
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := merge{f: f, topics: topics, items: flow.New(waitingBytes, waitingEvents, schemas.Envelope.Size)}
+	m := merge{f: f, topics: topics, tenant: tenant}
 	if noted != nil {
 		m.gate.Set(noted)
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	if !f.UntilEnd {
+	if f.UntilEnd {
+		err = m.inOrder(g, gctx, parts)
+	} else {
 		g.Go(func() error { return m.notes(gctx, noted) })
+		err = m.asItComes(g, gctx, parts)
 	}
-	for _, part := range parts {
-		g.Go(func() error { return m.read(gctx, part) })
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- g.Wait(); m.items.Close() }()
-	if err := m.hand(tenant); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := <-ended; err != nil && ctx.Err() == nil {
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil
@@ -135,8 +134,8 @@ func (f Following) parts(
 type merge struct {
 	f      Following
 	topics Topics
+	tenant uuid.UUID // uuid.Nil: of all
 	gate   projections.Gate
-	items  *flow.Queue[schemas.Envelope]
 }
 
 // notes keeps the gate open as far as the relay has published.
@@ -154,7 +153,7 @@ func (m *merge) notes(ctx context.Context, noted *projections.Noted) error {
 var errAbove = errors.New("above what the relay had published")
 
 // read hands on the ledger's own events of one partition.
-func (m *merge) read(ctx context.Context, p followed) error {
+func (m *merge) read(ctx context.Context, p followed, to *flow.Queue[schemas.Envelope]) error {
 	for item, err := range m.topics.Read(ctx, p.partition, p.from) {
 		if err != nil {
 			return err
@@ -170,7 +169,7 @@ func (m *merge) read(ctx context.Context, p followed) error {
 		}
 		switch {
 		case item.Foreign == nil:
-			if err := m.items.Put(ctx, item.Envelope); err != nil {
+			if err := to.Put(ctx, item.Envelope); err != nil {
 				return err
 			}
 		case m.f.Foreign != nil:
@@ -183,39 +182,115 @@ func (m *merge) read(ctx context.Context, p followed) error {
 	return nil
 }
 
-// hand hands over what comes until nothing does any more, each batch in ledger order.
-func (m *merge) hand(tenant uuid.UUID) error {
+// inOrder hands over everything in ledger order: of what stands first in the partitions, which are
+// in that order themselves, the first. What a partition repeats comes again where it stands there.
+func (m *merge) inOrder(g *errgroup.Group, ctx context.Context, parts []followed) error {
+	firsts := &firsts{}
+	var first []*waiting
+	for _, part := range parts {
+		n := len(parts)
+		w := &waiting{items: flow.New(max(waitingBytes/n, 1), max(waitingEvents/n, 1), schemas.Envelope.Size)}
+		first = append(first, w)
+		g.Go(func() error {
+			defer w.items.Close()
+			return m.read(ctx, part, w.items)
+		})
+	}
+	for _, w := range first {
+		if w.next() {
+			heap.Push(firsts, w)
+		}
+	}
+	for firsts.Len() > 0 {
+		w := (*firsts)[0]
+		if ctx.Err() != nil {
+			return nil // a reader says why: what it had left to read is not known
+		}
+		if err := m.hand(w.first); err != nil {
+			return err
+		}
+		if w.next() {
+			heap.Fix(firsts, 0)
+		} else {
+			heap.Pop(firsts)
+		}
+	}
+	return nil
+}
+
+// waiting is what was read of a partition and waits.
+type waiting struct {
+	items *flow.Queue[schemas.Envelope]
+	first schemas.Envelope
+}
+
+// next takes the next event, and reports whether there is one.
+func (w *waiting) next() (ok bool) {
+	if w.first, ok = <-w.items.Items(); ok {
+		w.items.Took(w.first)
+	}
+	return ok
+}
+
+// firsts is a heap of partitions by the event that stands first.
+type firsts []*waiting
+
+func (f firsts) Len() int           { return len(f) }
+func (f firsts) Less(i, j int) bool { return f[i].first.Seq < f[j].first.Seq }
+func (f firsts) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
+func (f *firsts) Push(x any)        { *f = append(*f, x.(*waiting)) }
+func (f *firsts) Pop() any {
+	old := *f
+	w := old[len(old)-1]
+	*f = old[:len(old)-1]
+	return w
+}
+
+// asItComes hands over what comes until nothing does any more, each batch in ledger order.
+func (m *merge) asItComes(g *errgroup.Group, ctx context.Context, parts []followed) error {
+	items := flow.New(waitingBytes, waitingEvents, schemas.Envelope.Size)
+	for _, part := range parts {
+		g.Go(func() error { return m.read(ctx, part, items) })
+	}
+	go func() { _ = g.Wait(); items.Close() }() // Follow asks for its error
 	var batch []schemas.Envelope
+	bytes := 0
 	flush := func() error {
-		slices.SortFunc(batch, func(a, b schemas.Envelope) int { return cmp.Compare(a.Seq, b.Seq) })
+		slices.SortStableFunc(batch, func(a, b schemas.Envelope) int { return cmp.Compare(a.Seq, b.Seq) })
 		for _, r := range batch {
-			if !strings.HasPrefix(r.Type, m.f.Type) || tenant != uuid.Nil && r.Meta().Tenant != tenant {
-				continue
-			}
-			if err := m.f.Event(r); err != nil {
+			if err := m.hand(r); err != nil {
 				return err
 			}
 		}
-		batch = batch[:0]
+		clear(batch)
+		batch, bytes = batch[:0], 0
 		return nil
 	}
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case r, ok := <-m.items.Items():
+		case r, ok := <-items.Items():
 			if !ok {
 				return flush()
 			}
-			m.items.Took(r)
-			batch = append(batch, r)
-		case <-tick.C:
-			if m.f.UntilEnd { // the order is to be exact
+			items.Took(r)
+			batch, bytes = append(batch, r), bytes+r.Size()
+			if bytes < waitingBytes {
 				continue
 			}
-			if err := flush(); err != nil {
-				return err
-			}
+		case <-tick.C:
+		}
+		if err := flush(); err != nil {
+			return err
 		}
 	}
+}
+
+// hand hands an event over, where it is one that is followed.
+func (m *merge) hand(r schemas.Envelope) error {
+	if !strings.HasPrefix(r.Type, m.f.Type) || m.tenant != uuid.Nil && r.Meta().Tenant != m.tenant {
+		return nil
+	}
+	return m.f.Event(r)
 }

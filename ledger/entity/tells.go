@@ -260,7 +260,7 @@ func tellsOf(s *Snapshot, st *State) *entityTells {
 	}
 	if st != nil {
 		for a, h := range st.values {
-			if !h.None {
+			if !h.None && string(h.Plain) != string(s.Values[a]) { // else it is taken in already
 				t.add(a, h.Plain)
 			}
 		}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package eventstore_test
 
 import (
@@ -25,6 +27,18 @@ import (
 
 // serverDir names, in a child of a benchmark, the directory of the server that it is to be.
 const serverDir = "LEDGERLINE_BENCH_SERVER_DIR"
+
+func init() {
+	if dir := os.Getenv(serverDir); dir != "" {
+		runTests = func(*testing.M) int {
+			if err := serve(dir, os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			return 0
+		}
+	}
+}
 
 // serve is a server with TLS, an account and fsync, in a process of its own: it says where it is,
 // answers each line with the CPU time that it has used, and ends with its input.

@@ -22,11 +22,12 @@ const maxRounds = 20
 
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
 // and whatever it reports is durable.
-func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
+func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
 	// Records of one batch are planned in the order of their observation, so that the
 	// order of files matters less: what is known only through a record that changed
 	// nothing is known for the batch.
-	open := inOrder(entries)
+	open := inOrder(b.entries)
+	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
@@ -39,13 +40,22 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		more, err := in.round(ctx, tenant, left, open, maps.Clone(asked))
+		if round > 0 {
+			var err error
+			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil); err != nil {
+				return err
+			}
+		}
+		p, err := in.round(ctx, tenant, left, open, known)
 		if err != nil {
 			return err
 		}
-		maps.Copy(asked, more)
+		for s := range p.States() {
+			b.touched[s] = true
+		}
+		maps.Copy(asked, p.Needs())
 	}
-	for _, e := range entries {
+	for _, e := range b.entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
 			e.outcome = recorded // planned anew after a part of it was appended
 		}
@@ -66,25 +76,21 @@ func inOrder(entries []*entry) []*entry {
 
 // round plans every open entry once and appends what was planned.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]bool, error) {
-	if err := in.look(ctx, tenant, open, needs); err != nil {
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known,
+) (*plan.Planner, error) {
+	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
 	}
-	states, memories, err := in.read(ctx, tenant, left, needs)
-	if err != nil {
-		return nil, err
-	}
-	p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 	p.Unlimited = in.unlimited
-	err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
 		for _, e := range open {
 			if err := e.plan(p); err != nil {
 				return err
 			}
 		}
-		if err := tx.Remember(memories); err != nil {
+		if err := tx.Remember(known.memories); err != nil {
 			return err
 		}
 		return in.cfg.Hook(PointPlanned)
@@ -106,7 +112,32 @@ func (in *Intake) round(
 			in.states.put(st, now)
 		}
 	}
-	return p.Needs(), nil
+	return p, nil
+}
+
+// known is what is known of the streams that records need.
+type known struct {
+	needs    map[schemas.Stream]bool
+	states   map[schemas.Stream]*plan.StreamState
+	memories []vault.Memory // to be kept by the transaction that plans
+}
+
+// know looks which streams the entries need beside needs, and reads all but the busy ones.
+func (in *Intake) know(
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs, busy map[schemas.Stream]bool,
+) (*known, error) {
+	k := &known{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
+	if err := in.look(ctx, tenant, open, needs); err != nil {
+		return nil, err
+	}
+	return k, in.read(ctx, tenant.ID, left, k, busy)
+}
+
+// complete reads the streams of which nothing is known yet, or what is known has become too old.
+func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftOut, k *known) error {
+	now := in.cfg.Clock()
+	maps.DeleteFunc(k.states, func(_ schemas.Stream, st *plan.StreamState) bool { return tooOld(st, now) })
+	return in.read(ctx, tenant.ID, left, k, nil)
 }
 
 // look finds, without minting anything, which streams the entries will need. It may miss
@@ -121,45 +152,6 @@ func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, 
 		}
 		return nil
 	})
-}
-
-// readers is how many streams are read at a time: each is a call of its own.
-const readers = 16
-
-// read folds the streams, several at a time, and returns what is to be remembered of them.
-func (in *Intake) read(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, needs map[schemas.Stream]bool,
-) (map[schemas.Stream]*plan.StreamState, []vault.Memory, error) {
-	states := make(map[schemas.Stream]*plan.StreamState, len(needs))
-	var unknown []schemas.Stream
-	now := in.cfg.Clock()
-	for _, s := range sortedKeys(needs) {
-		if st := in.states.take(s, now); st != nil {
-			states[s] = st
-		} else {
-			unknown = append(unknown, s)
-		}
-	}
-	known, err := in.recall(ctx, tenant.ID, unknown)
-	if err != nil {
-		return nil, nil, err
-	}
-	found := make([]folded, len(unknown))
-	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) (err error) {
-		found[i], err = in.fold(ctx, tenant.ID, left, unknown[i], known[unknown[i]])
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	var memories []vault.Memory
-	for _, f := range found {
-		states[f.Stream] = f.StreamState
-		if f.remember != nil {
-			memories = append(memories, *f.remember)
-		}
-	}
-	return states, memories, nil
 }
 
 // each calls do for 0 to n-1, so many at a time, and waits for all. The

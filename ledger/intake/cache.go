@@ -46,13 +46,18 @@ func (c *stateCache) take(s schemas.Stream, now time.Time) *plan.StreamState {
 	st := e.Value.(*plan.StreamState)
 	c.order.Remove(e)
 	delete(c.by, s)
-	if now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded) {
-		return nil // five seconds for the batch that would use it
+	if tooOld(st, now) {
+		return nil
 	}
 	if st.Behind >= keepBehind {
 		return nil // folded once more, it is remembered
 	}
 	return st
+}
+
+// tooOld reports whether a batch that begins may use the state no more: it has five seconds.
+func tooOld(st *plan.StreamState, now time.Time) bool {
+	return now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded)
 }
 
 // put keeps a state that agrees with its stream, and drops what has become too old.

@@ -14,10 +14,10 @@ var errJudged = errors.New("a dry run writes nothing")
 // judge says what would become of a batch of records, and writes nothing. It plans them as take
 // does, in a transaction that it takes back, and appends nothing; so each batch is compared with
 // the ledger as it stands, and not with what the batches before it would have told.
-func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, entries []*entry) error {
-	needs := map[schemas.Stream]bool{}
+func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
+	known, needs := b.known, map[schemas.Stream]bool{}
 	for round := 0; ; round++ {
-		open := inOrder(entries)
+		open := inOrder(b.entries)
 		if len(open) == 0 {
 			return nil
 		}
@@ -27,16 +27,18 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			}
 			return nil
 		}
-		if err := in.look(ctx, tenant, open, needs); err != nil {
+		if round > 0 {
+			var err error
+			if known, err = in.know(ctx, tenant, left, open, needs, nil); err != nil {
+				return err
+			}
+		}
+		if err := in.complete(ctx, tenant, left, known); err != nil {
 			return err
 		}
-		states, _, err := in.read(ctx, tenant, left, needs)
-		if err != nil {
-			return err
-		}
-		p := in.kinds.Planner(tenant, in.cfg.Clock(), states)
+		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 		p.Unlimited = in.unlimited
-		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+		err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 			p.Tx = tx
 			for _, e := range open {
 				if err := e.plan(p); err != nil {

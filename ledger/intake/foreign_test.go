@@ -383,7 +383,7 @@ func FuzzFold(f *testing.F) {
 			mine := schemas.Event{ID: uuid.New(), Type: typ, Data: data, Metadata: genuine.Metadata}
 			i.plant(s, i.signed(s, mine, w.tenant.ID))
 			i.plant(s, schemastest.Foreign(rand.New(rand.NewPCG(seed, 2))))
-			if _, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s, nil); err != nil {
+			if _, err := in.foldFrom(w.tenant.ID, newLeftOut(w.config.Logger), s, nil); err != nil {
 				t.Fatalf("folding a %s: %v", kind, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // Source is what to import: files and folders, each folder with everything below it, in sorted
@@ -90,41 +92,89 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
+// batch is records that are planned in one transaction.
+type batch struct {
+	entries []*entry
+	size    int
+	known   *known // what is known of the streams that it needs
+	touched map[schemas.Stream]bool
+
+	done chan struct{} // closed once it is taken; err says how it ended
+	err  error
+}
+
+// consume collects batches and has them taken, one after another. While one is planned and
+// appended, the next one is collected, and its streams are read but for those that the first one
+// needs: two batches are in memory, and what is read of their streams.
 func (in *Intake) consume(
 	ctx context.Context, tenant vault.Tenant,
-	take func(context.Context, vault.Tenant, *leftOut, []*entry) error,
+	take func(context.Context, vault.Tenant, *leftOut, *batch) error,
 	found <-chan *entry, s *Summary, left *leftOut, progress func(Summary),
 ) error {
-	var batch []*entry
-	var size int
-	flush := func() error {
-		err := take(ctx, tenant, left, batch)
-		s.EventsLeftOut, s.LeftOutInMore = left.counts()
-		if err != nil {
-			return err
+	var taking *batch // nil where none is
+	settle := func() error {
+		b := taking
+		if taking = nil; b == nil {
+			return nil
 		}
-		for _, e := range batch {
+		<-b.done
+		s.EventsLeftOut, s.LeftOutInMore = left.counts()
+		if b.err != nil {
+			return b.err
+		}
+		for _, e := range b.entries {
 			s.add(e)
 			if !s.DryRun {
 				in.cfg.Observer.Took(e.outcome.String())
 			}
 		}
-		clear(batch)
-		batch, size = batch[:0], 0
 		if progress != nil {
 			progress(s.clone())
 		}
 		return nil
 	}
+	begin := func(b *batch) error {
+		before := taking
+		var busy map[schemas.Stream]bool
+		if before != nil {
+			busy = before.known.needs
+		}
+		known, failed := in.know(ctx, tenant, left, inOrder(b.entries), map[schemas.Stream]bool{}, busy)
+		if err := cmp.Or(settle(), failed); err != nil {
+			return err
+		}
+		if before != nil {
+			for s := range before.touched { // read while they changed
+				delete(known.states, s)
+			}
+		}
+		b.known, b.touched, b.done = known, map[schemas.Stream]bool{}, make(chan struct{})
+		taking = b
+		go func() {
+			defer close(b.done)
+			b.err = take(ctx, tenant, left, b)
+		}()
+		return nil
+	}
+	next := &batch{}
 	for {
 		var e *entry
 		more := false
+		var taken <-chan struct{}
+		if taking != nil {
+			taken = taking.done
+		}
 		select {
+		case <-taken:
+			if err := settle(); err != nil {
+				return err
+			}
+			continue
 		case e, more = <-found:
 		case <-ctx.Done(): // not only between entries: a read may be stuck
 		}
 		if err := context.Cause(ctx); err != nil {
-			return err
+			return cmp.Or(settle(), err)
 		}
 		if !more {
 			break
@@ -135,18 +185,21 @@ func (in *Intake) consume(
 			}
 			continue
 		}
-		batch = append(batch, e)
-		size += e.size
-		if len(batch) >= in.cfg.BatchSize || size >= maxBatchBytes {
-			if err := flush(); err != nil {
+		next.entries = append(next.entries, e)
+		next.size += e.size
+		if len(next.entries) >= in.cfg.BatchSize || next.size >= maxBatchBytes {
+			if err := begin(next); err != nil {
 				return err
 			}
+			next = &batch{}
 		}
 	}
-	if len(batch) == 0 {
-		return nil
+	if len(next.entries) > 0 {
+		if err := begin(next); err != nil {
+			return err
+		}
 	}
-	return flush()
+	return settle()
 }
 
 // walk sends every record of the source. Files are read in the order in which they date their

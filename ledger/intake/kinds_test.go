@@ -116,7 +116,13 @@ func FuzzParse(f *testing.F) {
 		if e.outcome != pending {
 			return
 		}
-		if err := in.judge(context.Background(), w.tenant, newLeftOut(w.config.Logger), []*entry{e}); err != nil {
+		ctx, left := context.Background(), newLeftOut(w.config.Logger)
+		b := &batch{entries: []*entry{e}}
+		b.known, err = in.know(ctx, w.tenant, left, b.entries, map[schemas.Stream]bool{}, nil)
+		if err == nil {
+			err = in.judge(ctx, w.tenant, left, b)
+		}
+		if err != nil {
 			t.Fatalf("a record ends the import: %v", err)
 		}
 	})

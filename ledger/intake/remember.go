@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -79,78 +80,170 @@ func (in *Intake) recall(
 	return out, err
 }
 
-// folded is a stream as it was read: its state, and what is to be remembered of it.
-type folded struct {
-	*plan.StreamState
+// readers is how many streams are read at a time: each is a call of its own.
+const readers = 16
+
+// Streams that were read are folded together, in one view of the vault, until they are so many or
+// measure so much.
+const (
+	foldedAtOnce = 64
+	foldedBytes  = 4 << 20
+)
+
+// unfolded is a stream as it was read.
+type unfolded struct {
+	state    *plan.StreamState
+	from     *memory // nil: whole
+	reading  ledger.Reading
+	events   []ledger.Own // behind what is remembered
+	last     ledger.Own
+	size     int // bytes of the events
 	remember *vault.Memory
 }
 
-// fold reads what the tenant's own events of a stream say, from what is remembered on where that
-// is of this stream. What its kind leaves out of them is counted.
-func (in *Intake) fold(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory,
-) (folded, error) {
-	if from != nil {
-		if st, ok, err := in.foldFrom(ctx, tenant, left, s, from); err == nil && ok {
-			return st, nil
+// read folds the streams of which nothing is known yet, several at a time, but for the busy ones.
+func (in *Intake) read(
+	ctx context.Context, tenant uuid.UUID, left *leftOut, k *known, busy map[schemas.Stream]bool,
+) error {
+	var unknown []schemas.Stream
+	now := in.cfg.Clock()
+	for _, s := range sortedKeys(k.needs) {
+		if k.states[s] != nil || busy[s] {
+			continue
+		}
+		if st := in.states.take(s, now); st != nil {
+			k.states[s] = st
+		} else {
+			unknown = append(unknown, s)
 		}
 	}
-	st, _, err := in.foldFrom(ctx, tenant, left, s, nil)
-	return st, err
+	memories, err := in.recall(ctx, tenant, unknown)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // guards what follows, and k
+	var waiting []*unfolded
+	size := 0
+	fold := func(ctx context.Context, all []*unfolded) error {
+		err := in.fold(ctx, tenant, left, all)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, u := range all {
+			if k.states[u.state.Stream] = u.state; u.remember != nil {
+				k.memories = append(k.memories, *u.remember)
+			}
+		}
+		return err
+	}
+	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
+		u, err := in.readStream(ctx, tenant, left, unknown[i], memories[unknown[i]])
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		waiting, size = append(waiting, u), size+u.size
+		if len(waiting) < foldedAtOnce && size < foldedBytes {
+			mu.Unlock()
+			return nil
+		}
+		all := waiting
+		waiting, size = nil, 0
+		mu.Unlock()
+		return fold(ctx, all)
+	})
+	if err == nil && len(waiting) > 0 {
+		err = fold(ctx, waiting)
+	}
+	return err
 }
 
-// foldFrom folds the stream from what is remembered on, all of it where that is nil; ok is false
-// where it is not of this stream.
-func (in *Intake) foldFrom(
+// readStream reads the tenant's own events of a stream, from what is remembered on where that is
+// of this stream.
+func (in *Intake) readStream(
 	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory,
-) (st folded, ok bool, err error) {
-	st.StreamState = &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}
-	reading := ledger.Reading{Disowned: left.disowned}
-	h := plan.History{Stream: s, Left: &reading.Left}
+) (*unfolded, error) {
+	u := &unfolded{state: &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}, from: from,
+		reading: ledger.Reading{Disowned: left.disowned}}
 	if from != nil {
-		reading.From, h.Known = from.revision, from.known
+		u.reading.From = from.revision
 	}
-	read := 0 // bytes behind what is remembered
-	var last ledger.Own
-	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &reading) {
+	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &u.reading) {
 		if err != nil {
-			return st, false, fmt.Errorf("read %s: %w", s, err)
+			return nil, fmt.Errorf("read %s: %w", s, err)
 		}
-		last = own
-		if from != nil && reading.Own == 1 {
+		u.last = own
+		if from != nil && u.reading.Own == 1 {
 			if own.Revision != from.revision || own.ID != from.event {
-				return st, false, nil
+				return in.readStream(ctx, tenant, left, s, nil)
 			}
 			continue
 		}
-		read += own.Size()
+		u.size += own.Size()
 		if own.Draft.Type != nil { // else a kind of event that only a newer program writes
-			h.Events = append(h.Events, own)
+			u.events = append(u.events, own)
 		}
 	}
-	if from != nil && reading.Own == 0 {
-		return st, false, nil
+	if from != nil && u.reading.Own == 0 {
+		return in.readStream(ctx, tenant, left, s, nil)
 	}
-	st.Exists, st.Expect = reading.Own > 0, reading.Expect()
-	st.Behind = len(h.Events)
-	entity := in.kinds.Wave(s.Kind()) == plan.WaveEntities
-	err = in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		if entity && st.Behind >= in.keepEvery && read >= len(h.Known)/2 {
-			h.Keep = func(known []byte, persons []uuid.UUID) error {
-				m := memory{last.Revision, last.ID, known}
-				said, ok, err := tx.Memorise(s, m.encode(in.cfg.Catalogue), persons)
-				if ok {
-					st.remember, st.Behind = &said, 0
-				}
-				return err
+	u.state.Exists, u.state.Expect = u.reading.Own > 0, u.reading.Expect()
+	return u, nil
+}
+
+// fold settles what the streams say. What their kinds leave out of them is counted.
+func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all []*unfolded) error {
+	var again []*unfolded
+	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
+		again = nil
+		for _, u := range all {
+			err := in.foldOne(tx, u)
+			switch {
+			case err != nil && u.from != nil:
+				again = append(again, u) // the whole stream says it all
+			case err != nil:
+				return fmt.Errorf("%s: %w", u.state.Stream, err)
 			}
 		}
-		st.Content, err = in.kinds.Fold(tx, h)
-		return err
+		return nil
 	})
-	left.note(s, reading.Left)
 	if err != nil {
-		return st, false, fmt.Errorf("%s: %w", s, err)
+		return err
 	}
-	return st, true, nil
+	for _, u := range again {
+		whole, err := in.readStream(ctx, tenant, left, u.state.Stream, nil)
+		if err == nil {
+			err = in.fold(ctx, tenant, left, []*unfolded{whole})
+		}
+		if err != nil {
+			return err
+		}
+		*u = *whole
+	}
+	for _, u := range all {
+		left.note(u.state.Stream, u.reading.Left)
+	}
+	return nil
+}
+
+func (in *Intake) foldOne(tx *vault.Tx, u *unfolded) (err error) {
+	st := u.state
+	h := plan.History{Stream: st.Stream, Events: u.events, Left: &u.reading.Left}
+	if u.from != nil {
+		h.Known = u.from.known
+	}
+	st.Behind = len(u.events)
+	entity := in.kinds.Wave(st.Stream.Kind()) == plan.WaveEntities
+	if entity && st.Behind >= in.keepEvery && u.size >= len(h.Known)/2 {
+		h.Keep = func(known []byte, persons []uuid.UUID) error {
+			m := memory{u.last.Revision, u.last.ID, known}
+			said, ok, err := tx.Memorise(st.Stream, m.encode(in.cfg.Catalogue), persons)
+			if ok {
+				u.remember, st.Behind = &said, 0
+			}
+			return err
+		}
+	}
+	st.Content, err = in.kinds.Fold(tx, h)
+	u.events = nil // no longer held than needed
+	return err
 }

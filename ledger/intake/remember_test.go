@@ -45,22 +45,23 @@ func (w *world) sameFromMemory(fatal func(string, ...any)) (remembered int) {
 	}
 	for _, s := range streams {
 		left := newLeftOut(w.config.Logger)
-		whole, ok, err := in.foldFrom(ctx, w.tenant.ID, left, s, nil)
-		if err != nil || !ok {
-			fatal("%s: %v, %v", s, ok, err)
+		whole, err := in.foldFrom(w.tenant.ID, left, s, nil)
+		if err != nil {
+			fatal("%s: %v", s, err)
 		}
 		if known[s] == nil {
 			continue
 		}
 		remembered++
 		again := newLeftOut(w.config.Logger)
-		from, ok, err := in.foldFrom(ctx, w.tenant.ID, again, s, known[s])
-		if err != nil || !ok {
-			fatal("%s from revision %d: %v, %v", s, known[s].revision, ok, err)
+		from, err := in.foldFrom(w.tenant.ID, again, s, known[s])
+		if err != nil || from.from == nil {
+			fatal("%s from revision %d: %v", s, known[s].revision, err)
 		}
-		from.Behind, whole.Behind = 0, 0
-		if !reflect.DeepEqual(from.StreamState, whole.StreamState) {
-			fatal("%s from revision %d:\n%+v\nwhole:\n%+v", s, known[s].revision, from.Content, whole.Content)
+		from.state.Behind, whole.state.Behind = 0, 0
+		if !reflect.DeepEqual(from.state, whole.state) {
+			fatal("%s from revision %d:\n%+v\nwhole:\n%+v", s, known[s].revision, from.state.Content,
+				whole.state.Content)
 		}
 		if !reflect.DeepEqual(left.streams, again.streams) {
 			fatal("%s from revision %d: left out %v, whole %v", s, known[s].revision, again.streams, left.streams)
@@ -276,8 +277,8 @@ func TestWhatTheStoreLacksIsNotRemembered(t *testing.T) {
 	}
 	for n := range len(text) {
 		if m := decodeMemory(text[:n], schemas.Default()); m != nil {
-			st, err := w.intake().fold(ctx, w.tenant.ID, newLeftOut(w.config.Logger), stream, m)
-			if err != nil || st.Content == nil {
+			u, err := w.intake().foldFrom(w.tenant.ID, newLeftOut(w.config.Logger), stream, m)
+			if err != nil || u.from != nil || u.state.Content == nil {
 				t.Fatalf("cut to %d bytes: %v", n, err)
 			}
 		}

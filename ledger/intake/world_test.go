@@ -354,14 +354,24 @@ func (w *world) canonical() string {
 	return strings.Join(out, "\n")
 }
 
+// foldFrom reads and folds one stream.
+func (in *Intake) foldFrom(tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory) (*unfolded, error) {
+	ctx := context.Background()
+	u, err := in.readStream(ctx, tenant, left, s, from)
+	if err == nil {
+		err = in.fold(ctx, tenant, left, []*unfolded{u})
+	}
+	return u, err
+}
+
 // fold returns what the ledger says of a device.
 func (w *world) fold(in *Intake, s schemas.Stream) *devicekind.State {
 	w.t.Helper()
-	st, err := in.fold(context.Background(), w.tenant.ID, newLeftOut(w.config.Logger), s, nil)
+	u, err := in.foldFrom(w.tenant.ID, newLeftOut(w.config.Logger), s, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return st.Content.(*devicekind.State)
+	return u.state.Content.(*devicekind.State)
 }
 
 func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {

@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -71,33 +70,4 @@ func (db *DB) Insert(ctx context.Context, rows []projections.Row) error {
 		return db.Disown(ctx)
 	}
 	return nil
-}
-
-// collect runs a question and returns all of its answer, for questions whose text bounds it.
-func collect[T any](
-	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
-) (out []T, err error) {
-	asking, done := db.watched(ctx)
-	defer func() {
-		if err != nil {
-			if cause := context.Cause(asking); errors.Is(cause, ErrStands) {
-				err = cause
-			}
-			err = db.stands(ctx, err)
-		}
-		done()
-	}()
-	rows, err := db.conn.Query(withParams(asking, p), question)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		v, err := read(rows.Scan)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, rows.Err()
 }

@@ -128,8 +128,8 @@ func (m model) history(tenant uuid.UUID, stream schemas.Stream, in projections.P
 			if len(attributes) > 0 && !slices.Contains(attributes, v.Attr.ID) {
 				continue
 			}
-			c := projections.Change{Fact: fact(e), Source: e.Draft.Source, Causation: e.Draft.Causation,
-				Subjects:  subjectsOf(e),
+			c := projections.Change{Fact: fact(e), Recorded: e.Draft.Recorded, Source: e.Draft.Source,
+				Causation: e.Draft.Causation, Subjects: subjectsOf(e),
 				Attribute: v.Attr.ID, Element: v.Element(), Old: state[at]}
 			if !v.Removed {
 				c.New = heldOf(e, v)

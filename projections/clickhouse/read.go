@@ -2,11 +2,13 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
@@ -95,6 +97,75 @@ func pages[T, K any](size int, ask func(after K, ok bool) ([]T, error), key func
 	}
 }
 
+// collect runs a question and returns all of its answer, for questions whose text bounds it.
+func collect[T any](
+	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
+) ([]T, error) {
+	return collectUntil(ctx, db, nil, p, question, read, func(T) (keep, enough bool) { return true, false })
+}
+
+// collectPage is collect for a question that ends in ORDER BY a key and LIMIT: the server stops
+// reading where the page is full.
+func collectPage[T any](
+	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
+) ([]T, error) {
+	return collectUntil(ctx, db, pageSettings, p, question, read, func(T) (keep, enough bool) { return true, false })
+}
+
+// pageSettings make a page cost what is on it. By itself the server begins at several places of
+// what is left at once and reads 65,409 rows at a time: each page then costs all pages behind
+// it, or as much. The rows are merged in the order of the key anyway, so it can stop.
+var pageSettings = ch.Settings{"max_threads": 1, "max_block_size": 2048}
+
+// collectByKey is collect for a question whose conditions are on the key of a view: they choose
+// rows before their other columns are read. With FINAL the server moves no other condition there.
+func collectByKey[T any](
+	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
+) ([]T, error) {
+	return collectUntil(ctx, db, ch.Settings{"optimize_move_to_prewhere_if_final": 1}, p, question, read,
+		func(T) (keep, enough bool) { return true, false })
+}
+
+// collectUntil returns what take says to keep of an answer; the rest of it is left where take
+// has enough.
+func collectUntil[T any](
+	ctx context.Context, db *DB, settings ch.Settings, p params, question string,
+	read func(scan func(...any) error) (T, error), take func(T) (keep, enough bool),
+) (out []T, err error) {
+	asking, done := db.watched(ctx)
+	defer func() {
+		if err != nil {
+			if cause := context.Cause(asking); errors.Is(cause, ErrStands) {
+				err = cause
+			}
+			err = db.stands(ctx, err)
+		}
+		done()
+	}()
+	asking, leave := context.WithCancel(asking)
+	defer leave()
+	rows, err := db.conn.Query(withParams(asking, p, ch.WithSettings(settings)), question)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		v, err := read(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		keep, enough := take(v)
+		if keep {
+			out = append(out, v)
+		}
+		if enough {
+			leave() // or Close would take in the rest
+			return out, nil
+		}
+	}
+	return out, rows.Err()
+}
+
 // byTime pages through a view that is ordered by (occurred_at, ledger_seq). The
 // question ends in pageByTime.
 func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
@@ -112,7 +183,7 @@ func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, quest
 		if ok {
 			p["after_time"], p["after_seq"] = after.Occurred, after.Seq
 		}
-		out, err := collect(ctx, db, p, question+pageByTime, read)
+		out, err := collectPage(ctx, db, p, question+pageByTime, read)
 		if err == nil {
 			err = then(out)
 		}

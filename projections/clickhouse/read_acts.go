@@ -27,23 +27,13 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
 	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
-	// Whom and what an action concerns, later events of its stream may tell.
-	const more = `stream IN (SELECT stream FROM admin_action_more
-		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND `
 	return byTimeThen(ctx, db, "admin actions", p, "SELECT "+factColumns+
 		`, timed, recorded_at, source, correlation, actor, withheld, cut,
 		verb, operation, activity_type, display_name, component, category, result,
 		actor_type, delegated, application_id, actor_id, actor_upn, actor_name, actor_ip, actor_permissions,
 		partner_tenant, application_name, details, reason,
 		target_aliases, targets.element, targets.attribute, targets.value
-		FROM admin_action WHERE tenant = {tenant:UUID}
-		AND (empty({verbs:Array(String)}) OR has({verbs:Array(String)}, verb))
-		AND (empty({categories:Array(String)}) OR has({categories:Array(String)}, category))
-		AND (empty({results:Array(String)}) OR has({results:Array(String)}, result))
-		AND (empty({actors:Array(UUID)}) OR has({actors:Array(UUID)}, actor)
-			OR `+more+`has({actors:Array(UUID)}, actor) AND NOT startsWith(type, 'adminaction.disputed.')))
-		AND (empty({devices:Array(String)}) OR hasAny({devices:Array(String)}, target_devices)
-			OR `+more+`hasAny({devices:Array(String)}, target_devices)))`,
+		FROM admin_action WHERE tenant = {tenant:UUID}`+narrowed(filter),
 		func(scan func(...any) error) (a projections.AdminAction, err error) {
 			var timed uint8
 			var elements, attributes, values []string
@@ -63,6 +53,32 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 		func(a projections.AdminAction) projections.Fact { return a.Fact })
 }
 
+// narrowed is what a filter says of an action. Only what it narrows is asked, since a part that
+// narrows nothing still reads what it compares with.
+func narrowed(f projections.ActionFilter) (conditions string) {
+	if len(f.Verbs) > 0 {
+		conditions += " AND has({verbs:Array(String)}, verb)"
+	}
+	if len(f.Categories) > 0 {
+		conditions += " AND has({categories:Array(String)}, category)"
+	}
+	if len(f.Results) > 0 {
+		conditions += " AND has({results:Array(String)}, result)"
+	}
+	// Whom and what an action concerns, later events of its stream may tell.
+	const more = ` OR stream IN (SELECT stream FROM admin_action_more
+		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND `
+	if len(f.Actors) > 0 {
+		conditions += " AND (has({actors:Array(UUID)}, actor)" + more +
+			"has({actors:Array(UUID)}, actor) AND NOT startsWith(type, 'adminaction.disputed.')))"
+	}
+	if len(f.Devices) > 0 {
+		conditions += " AND (hasAny({devices:Array(String)}, target_devices)" + more +
+			"hasAny({devices:Array(String)}, target_devices)))"
+	}
+	return conditions
+}
+
 // moreOf adds to a page of actions what other events of their streams say.
 func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminAction) error {
 	at := make(map[schemas.Stream]*projections.AdminAction, len(page))
@@ -79,7 +95,7 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 	rows, err := collect(ctx, db, p.with(params{"streams": streams}),
 		"SELECT "+factColumns+`, target_aliases, disputes,
 		attributes.attribute, attributes.value, targets.element, targets.attribute, targets.value
-		FROM admin_action_more WHERE tenant = {tenant:UUID} AND has({streams:Array(String)}, stream)
+		FROM admin_action_more WHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)}
 		AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} ORDER BY ledger_seq`,
 		func(scan func(...any) error) (r row, err error) {
 			return r, scan(into(&r.Fact, &r.aliases, &r.disputes, &r.attributes, &r.values, &r.elements,
@@ -196,7 +212,7 @@ func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
 	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collect(ctx, db, p,
+		out, err := collectPage(ctx, db, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}

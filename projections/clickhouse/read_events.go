@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,11 +15,14 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// locator is the key of an event in the events table, and how large it is.
+// locator is the key of an event in the events table.
 type locator struct {
 	seq    uint64
 	stream string
-	size   uint32 // bytes of data and metadata
+}
+
+func (l locator) compare(m locator) int {
+	return cmp.Or(cmp.Compare(l.seq, m.seq), strings.Compare(l.stream, m.stream))
 }
 
 // A group of events read at once: at most so many, and so many bytes unless
@@ -31,109 +35,162 @@ const (
 // pageLocators is how many locators are held where they come in pages.
 const pageLocators = 5000
 
-// eventsAt returns the events in the order of the locators, which is by sequence. One that is
-// missing is an error: an answer that leaves out an event must never look complete.
+// form is how events are read: which columns behind ledger_seq and stream, and what they come to.
+type form[T any] struct {
+	columns string
+	read    func(scan func(...any) error) (T, error)
+	at      func(T) locator
+	size    func(T) int     // bytes
+	then    func([]T) error // completes what was read at once; may be nil
+}
+
+// eventsAt returns the first of the events at the locators, which are ascending: all of them, or
+// as many as groupBytes hold. One that is missing is an error: an answer that leaves out an
+// event must never look complete.
 //
 // PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or
 // fail it together. On any other column it would return rows that were replaced.
-func (db *DB) eventsAt(ctx context.Context, tenant uuid.UUID, at []locator) ([]projections.Row, error) {
-	seqs, streams := make([]uint64, len(at)), make([]string, 0, len(at))
+func eventsAt[T any](ctx context.Context, db *DB, tenant uuid.UUID, at []locator, f form[T]) ([]T, error) {
+	seqs, streams := make([]uint64, len(at)), make([]string, len(at))
 	for i, l := range at {
-		seqs[i] = l.seq
-		streams = append(streams, l.stream)
+		seqs[i], streams[i] = l.seq, l.stream
 	}
 	slices.Sort(streams)
-	out, err := collect(ctx, db, params{"tenant": tenant, "seqs": seqs, "streams": slices.Compact(streams)},
-		`SELECT ledger_seq, tenant, stream, revision, event_id, type, occurred_at, timed, recorded_at, source,
-		correlation, causation, data, metadata, leaf, subjects.alias, subjects.role,
-		values.attribute, values.element, values.value, values.removed, values.observed, catalogue, partition
-		FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)}
-		AND ledger_seq IN {seqs:Array(UInt64)}
-		ORDER BY ledger_seq`, readRow)
+	found, bytes := 0, 0
+	out, err := collectUntil(ctx, db, nil,
+		params{"tenant": tenant, "seqs": slices.Compact(seqs), "streams": slices.Compact(streams)},
+		"SELECT "+f.columns+` FROM events FINAL
+		PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
+		ORDER BY ledger_seq, stream`, f.read,
+		func(e T) (keep, enough bool) {
+			if found == len(at) || f.at(e).compare(at[found]) < 0 {
+				return false, false // another stream's event of the same sequence
+			}
+			if f.at(e) != at[found] {
+				return false, true
+			}
+			found, bytes = found+1, bytes+f.size(e)
+			return true, bytes >= groupBytes
+		})
+	if err == nil && found < len(at) && bytes < groupBytes {
+		err = fmt.Errorf("that of sequence %d is not there: the views disagree, rebuild them", at[found].seq)
+	}
+	if err == nil && f.then != nil {
+		err = f.then(out)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
-	}
-	if len(out) != len(at) {
-		return nil, fmt.Errorf("events: %d of %d found from sequence %d on: the views disagree, rebuild them",
-			len(out), len(at), at[0].seq)
 	}
 	return out, nil
 }
 
-func readRow(scan func(...any) error) (r projections.Row, err error) {
+// eventForm reads what an event says.
+var eventForm = form[projections.Event]{
+	columns: factColumns + `, timed, recorded_at, source, causation, subjects.alias, subjects.role,
+		values.attribute, values.element, values.value, values.removed, values.observed`,
+	read: readEvent,
+	at:   func(e projections.Event) locator { return locator{e.Seq, string(e.Stream)} },
+	size: func(e projections.Event) (n int) {
+		for _, v := range e.Values {
+			n += len(v.Attribute) + len(v.Element) + len(v.Text)
+		}
+		return n
+	},
+}
+
+func readEvent(scan func(...any) error) (e projections.Event, err error) {
 	var timed uint8
-	var leaf, catalogue string
 	var aliases []uuid.UUID
 	var roles, attributes, elements, values []string
 	var removed []uint8
 	var observed []time.Time
-	err = scan(&r.Seq, &r.Tenant, (*string)(&r.Stream), &r.Revision, &r.EventID, &r.Type, &r.Occurred, &timed,
-		&r.Recorded, &r.Source, &r.Correlation, &r.Causation, &r.Data, &r.Metadata, &leaf,
-		&aliases, &roles, &attributes, &elements, &values, &removed, &observed,
-		&catalogue, &r.Partition)
-	if err != nil {
-		return r, err
+	if err = scan(into(&e.Fact, &timed, &e.Recorded, &e.Source, &e.Causation, &aliases, &roles,
+		&attributes, &elements, &values, &removed, &observed)...); err != nil {
+		return e, err
 	}
-	if r.Data == nil {
-		r.Data = []byte{} // an event without a byte of data, as it was inserted
-	}
-	r.Timed = timed != 0
-	copy(r.Leaf[:], leaf)
-	copy(r.Catalogue[:], catalogue)
-	r.Subjects = make([]projections.Subject, len(aliases))
+	e.Timed = timed != 0
 	for i := range aliases {
-		r.Subjects[i] = projections.Subject{Alias: aliases[i], Role: roles[i]}
+		e.Subjects = append(e.Subjects, projections.Subject{Alias: aliases[i], Role: roles[i]})
 	}
-	r.Values = make([]projections.Value, len(attributes))
+	e.Values = slices.Grow(e.Values, len(attributes))
 	for i := range attributes {
-		r.Values[i] = projections.Value{Attribute: attributes[i], Element: elements[i], Text: values[i],
-			Removed: removed[i] != 0, Observed: observed[i]}
+		e.Values = append(e.Values, projections.Value{Attribute: attributes[i], Element: elements[i], Text: values[i],
+			Removed: removed[i] != 0, Observed: observed[i]})
 	}
-	return r, nil
+	return e, nil
 }
 
-// rows yields the events at locators that come in order of sequence.
-func (db *DB) rows(
-	ctx context.Context, tenant uuid.UUID, at iter.Seq2[locator, error],
-) iter.Seq2[projections.Row, error] {
-	return func(yield func(projections.Row, error) bool) {
+// rawForm reads an event's stored bytes.
+var rawForm = form[schemas.RecordedEvent]{
+	columns: "ledger_seq, stream, revision, event_id, type, data, metadata",
+	read: func(scan func(...any) error) (r schemas.RecordedEvent, err error) {
+		err = scan(&r.Seq, (*string)(&r.Stream), &r.Revision, &r.ID, &r.Type, &r.Data, &r.Metadata)
+		if r.Data == nil {
+			r.Data = []byte{} // an event without a byte of data, as it was inserted
+		}
+		return r, err
+	},
+	at:   func(r schemas.RecordedEvent) locator { return locator{r.Seq, string(r.Stream)} },
+	size: func(r schemas.RecordedEvent) int { return len(r.Data) + len(r.Metadata) },
+}
+
+// sizeForm reads how large an event's data is.
+var sizeForm = form[sized]{
+	columns: "ledger_seq, stream, length(data)",
+	read: func(scan func(...any) error) (s sized, err error) {
+		return s, scan(&s.seq, &s.stream, &s.size)
+	},
+	at:   func(s sized) locator { return s.locator },
+	size: func(sized) int { return 0 },
+}
+
+type sized struct {
+	locator
+	size uint64
+}
+
+// events yields the events at locators, which come ascending.
+func events[T any](
+	ctx context.Context, db *DB, tenant uuid.UUID, at iter.Seq2[locator, error], f form[T],
+) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		fail := func(err error) bool {
+			var none T
+			yield(none, err)
+			return false
+		}
 		var group []locator
-		bytes := 0
-		flush := func() bool {
-			if len(group) == 0 {
-				return true
-			}
-			rows, err := db.eventsAt(ctx, tenant, group)
-			group, bytes = group[:0], 0
-			if err != nil {
-				yield(projections.Row{}, err)
-				return false
-			}
-			for _, r := range rows {
-				if !yield(r, nil) {
-					return false
+		// read hands on events until fewer than so many of the group are left.
+		read := func(left int) bool {
+			for len(group) > left {
+				got, err := eventsAt(ctx, db, tenant, group[:min(len(group), groupEvents)], f)
+				if err != nil {
+					return fail(err)
+				}
+				group = slices.Delete(group, 0, len(got))
+				for _, e := range got {
+					if !yield(e, nil) {
+						return false
+					}
 				}
 			}
 			return true
 		}
 		for l, err := range at {
 			if err != nil {
-				yield(projections.Row{}, err)
+				fail(err)
 				return
 			}
-			if len(group) == groupEvents || len(group) > 0 && bytes+int(l.size) > groupBytes {
-				if !flush() {
-					return
-				}
+			if group = append(group, l); len(group) == groupEvents && !read(groupEvents-1) {
+				return
 			}
-			group, bytes = append(group, l), bytes+int(l.size)
 		}
-		flush()
+		read(0)
 	}
 }
 
 func readLocator(scan func(...any) error) (l locator, err error) {
-	return l, scan(&l.seq, &l.stream, &l.size)
+	return l, scan(&l.seq, &l.stream)
 }
 
 // locate returns where the tenant's events at the sequences are, in their
@@ -142,7 +199,7 @@ func (db *DB) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.
 	return func(yield func(locator, error) bool) {
 		for part := range slices.Chunk(seqs, groupEvents) {
 			at, err := collect(ctx, db, params{"tenant": tenant, "seqs": part},
-				"SELECT ledger_seq, stream, size FROM event_seq WHERE tenant = {tenant:UUID} "+
+				"SELECT ledger_seq, stream FROM event_seq WHERE tenant = {tenant:UUID} "+
 					"AND ledger_seq IN {seqs:Array(UInt64)} ORDER BY ledger_seq", readLocator)
 			if err == nil && len(at) != len(part) {
 				err = fmt.Errorf("%d of the tenant's %d sequences from %d on are in the views",
@@ -161,39 +218,77 @@ func (db *DB) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.
 	}
 }
 
-// matching collects the sequences that a question finds for any of the keys, ascending and each
-// once. It holds eight bytes an event: what names one person or belongs to some streams.
-func matching[K any](ctx context.Context, db *DB, p params, keys []K, question string) ([]uint64, error) {
-	var out []uint64
+// matching collects the places that a question finds for any of the keys, ascending and each once.
+// It holds some sixty bytes an event: what names one person or belongs to some streams.
+func matching[K any](ctx context.Context, db *DB, p params, keys []K, question string) ([]locator, error) {
+	var out []locator
+	streams := map[string]string{} // one string for each
 	for part := range slices.Chunk(keys, groupEvents) {
 		p["keys"] = part
-		seqs, err := collect(ctx, db, p, question, func(scan func(...any) error) (n uint64, err error) {
-			return n, scan(&n)
+		found, err := collect(ctx, db, p, question, func(scan func(...any) error) (locator, error) {
+			l, err := readLocator(scan)
+			if have, ok := streams[l.stream]; ok {
+				l.stream = have
+			} else {
+				streams[l.stream] = l.stream
+			}
+			return l, err
 		})
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, seqs...)
+		out = append(out, found...)
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, locator.compare)
 	return slices.Compact(out), nil
 }
 
-// found yields the events whose sequences ask returns.
+// found yields the events at the places that ask returns.
 func (db *DB) found(
-	ctx context.Context, tenant uuid.UUID, what string, ask func() ([]uint64, error),
-) iter.Seq2[projections.Row, error] {
-	return func(yield func(projections.Row, error) bool) {
-		seqs, err := ask()
+	ctx context.Context, tenant uuid.UUID, what string, ask func() ([]locator, error),
+) iter.Seq2[projections.Event, error] {
+	return func(yield func(projections.Event, error) bool) {
+		at, err := ask()
 		if err != nil {
-			yield(projections.Row{}, fmt.Errorf("%s: %w", what, err))
+			yield(projections.Event{}, fmt.Errorf("%s: %w", what, err))
 			return
 		}
-		for r, err := range db.rows(ctx, tenant, db.locate(ctx, tenant, seqs)) {
+		f := eventForm
+		f.then = func(read []projections.Event) error { return db.opaque(ctx, tenant, read) }
+		for e, err := range events(ctx, db, tenant, each(at), f) {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", what, err)
 			}
-			if !yield(r, err) {
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// opaque marks the events that have data and no values: nobody could read it.
+func (db *DB) opaque(ctx context.Context, tenant uuid.UUID, read []projections.Event) error {
+	var without []*projections.Event
+	var at []locator
+	for i := range read {
+		if e := &read[i]; len(e.Values) == 0 {
+			without, at = append(without, e), append(at, eventForm.at(*e))
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	data, err := eventsAt(ctx, db, tenant, at, sizeForm)
+	for i, d := range data {
+		without[i].Opaque = d.size > uint64(len("{}"))
+	}
+	return err
+}
+
+func each[T any](items []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range items {
+			if !yield(v, nil) {
 				return
 			}
 		}
@@ -203,10 +298,10 @@ func (db *DB) found(
 // EventsByAliases implements projections.Reader.
 func (db *DB) EventsByAliases(
 	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
-) iter.Seq2[projections.Row, error] {
-	return db.found(ctx, tenant, "events by aliases", func() ([]uint64, error) {
-		return matching(ctx, db, asOfParams(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq FROM event_subject
-			WHERE tenant = {tenant:UUID} AND alias IN {keys:Array(UUID)}
+) iter.Seq2[projections.Event, error] {
+	return db.found(ctx, tenant, "events by aliases", func() ([]locator, error) {
+		return matching(ctx, db, asOfParams(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq, stream
+			FROM event_subject WHERE tenant = {tenant:UUID} AND alias IN {keys:Array(UUID)}
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}`)
 	})
 }
@@ -214,13 +309,13 @@ func (db *DB) EventsByAliases(
 // EventsByStreams implements projections.Reader.
 func (db *DB) EventsByStreams(
 	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
-) iter.Seq2[projections.Row, error] {
+) iter.Seq2[projections.Event, error] {
 	names := make([]string, len(streams))
 	for i, s := range streams {
 		names[i] = string(s)
 	}
-	return db.found(ctx, tenant, "events by streams", func() ([]uint64, error) {
-		return matching(ctx, db, asOfParams(tenant, asOf), names, `SELECT DISTINCT ledger_seq FROM events
+	return db.found(ctx, tenant, "events by streams", func() ([]locator, error) {
+		return matching(ctx, db, asOfParams(tenant, asOf), names, `SELECT DISTINCT ledger_seq, stream FROM events
 			WHERE tenant = {tenant:UUID} AND stream IN {keys:Array(String)}
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned)
 	})
@@ -229,37 +324,38 @@ func (db *DB) EventsByStreams(
 // RawEvents implements projections.Reader.
 func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
 	p := params{"tenant": tenant, "to": to, "limit": pageLocators}
-	return raw(db.rows(ctx, tenant, pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
+	return db.raw(ctx, tenant, pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
 		p["from"] = from
 		if ok {
 			p["from"] = after + 1
 		}
-		at, err := collect(ctx, db, p, `SELECT ledger_seq, stream, size FROM event_seq
+		at, err := collectPage(ctx, db, p, `SELECT ledger_seq, stream FROM event_seq
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {
 			return nil, fmt.Errorf("locate events: %w", err)
 		}
 		return at, nil
-	}, func(l locator) uint64 { return l.seq })))
+	}, func(l locator) uint64 { return l.seq }))
 }
 
 // RawEventsAt implements projections.Reader.
 func (db *DB) RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error] {
 	sorted := slices.Clone(seqs)
 	slices.Sort(sorted)
-	return raw(db.rows(ctx, tenant, db.locate(ctx, tenant, slices.Compact(sorted))))
+	return db.raw(ctx, tenant, db.locate(ctx, tenant, slices.Compact(sorted)))
 }
 
-func raw(rows iter.Seq2[projections.Row, error]) iter.Seq2[schemas.Envelope, error] {
+func (db *DB) raw(
+	ctx context.Context, tenant uuid.UUID, at iter.Seq2[locator, error],
+) iter.Seq2[schemas.Envelope, error] {
 	return func(yield func(schemas.Envelope, error) bool) {
-		for r, err := range rows {
+		for r, err := range events(ctx, db, tenant, at, rawForm) {
 			if err != nil {
 				yield(schemas.Envelope{}, fmt.Errorf("raw events: %w", err))
 				return
 			}
-			e, err := schemas.NewEnvelope(schemas.RecordedEvent{Revision: r.Revision, Seq: r.Seq, Event: schemas.Event{
-				ID: r.EventID, Stream: r.Stream, Type: r.Type, Data: r.Data, Metadata: r.Metadata}})
+			e, err := schemas.NewEnvelope(r)
 			if err != nil {
 				yield(schemas.Envelope{}, fmt.Errorf("raw events: sequence %d: %w", r.Seq, err))
 				return

@@ -1,10 +1,12 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,16 +35,28 @@ func readHeld(scan func(...any) error) (h held, err error) {
 	return h, err
 }
 
-// chosen keeps the attributes asked for; none named means all but the apps, which are many.
-const chosen = " AND (has({attributes:Array(String)}, attribute) OR empty({attributes:Array(String)}) AND " +
-	"({all:Bool} OR attribute != 'device.app'))"
+// chosen keeps the attributes asked for; none named means all, or all but the apps, which are
+// many.
+func chosen(p params, attributes []string, all bool) string {
+	switch p["attributes"] = attributes; {
+	case len(attributes) > 0:
+		return " AND attribute IN {attributes:Array(String)}"
+	case all:
+		return ""
+	}
+	return " AND attribute != 'device.app'"
+}
 
-// state returns the values, tombstones included, that the streams in (after, last] had as of. The
-// view of the latest values answers where nothing in it is newer than asOf; else the history does.
-func (db *DB) state(ctx context.Context, p params, asOf projections.AsOf) ([]held, error) {
-	const streams = " WHERE tenant = {tenant:UUID} AND stream >= {first:String} AND stream <= {last:String}" + chosen
+// state returns the values, tombstones included, that the streams from first to last had as of.
+// The view of the latest values answers where nothing in it is newer than asOf; else the history
+// does. Without attributes: all, or all but the apps.
+func (db *DB) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
+	all bool, attributes ...string) ([]held, error) {
+	p := asOfParams(tenant, asOf).with(params{"first": first, "last": last})
+	streams := " WHERE tenant = {tenant:UUID} AND stream >= {first:String} AND stream <= {last:String}" +
+		chosen(p, attributes, all)
 	if asOf.Time.IsZero() {
-		out, err := collect(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_latest"+streams+
+		out, err := collectByKey(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_latest"+streams+
 			" ORDER BY stream, attribute, element", readHeld)
 		if err != nil {
 			return nil, err
@@ -55,7 +69,7 @@ func (db *DB) state(ctx context.Context, p params, asOf projections.AsOf) ([]hel
 			return out, nil
 		}
 	}
-	return collect(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_history"+streams+
+	return collectByKey(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_history"+streams+
 		" AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}"+
 		" ORDER BY stream, attribute, element, ledger_seq DESC LIMIT 1 BY stream, attribute, element", readHeld)
 }
@@ -65,11 +79,11 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 	attributes ...string) iter.Seq2[projections.Device, error] {
 	return func(yield func(projections.Device, error) bool) {
 		fail := func(err error) { yield(projections.Device{}, fmt.Errorf("devices: %w", err)) }
-		p := asOfParams(tenant, asOf).with(params{"attributes": attributes, "all": false, "limit": streamPage})
+		p := params{"tenant": tenant, "limit": streamPage}
 		// "device-" is before every device's stream, "device." behind them.
 		for after := "device-"; ; {
 			p["after"] = after
-			streams, err := collect(ctx, db, p, `SELECT DISTINCT stream FROM attribute_latest
+			streams, err := collectPage(ctx, db, p, `SELECT DISTINCT stream FROM attribute_latest
 				WHERE tenant = {tenant:UUID} AND stream > {after:String} AND stream < 'device.'
 				ORDER BY stream LIMIT {limit:UInt64}`,
 				func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
@@ -81,8 +95,7 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 				return
 			}
 			after = streams[len(streams)-1]
-			p["first"], p["last"] = streams[0], after
-			values, err := db.state(ctx, p, asOf)
+			values, err := db.state(ctx, tenant, streams[0], after, asOf, false, attributes...)
 			if err != nil {
 				fail(err)
 				return
@@ -120,8 +133,7 @@ func devicesOf(values []held) []projections.Device {
 // Device implements projections.Reader.
 func (db *DB) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 	asOf projections.AsOf) (projections.Device, bool, error) {
-	values, err := db.state(ctx, asOfParams(tenant, asOf).with(params{
-		"first": string(stream), "last": string(stream), "attributes": []string{}, "all": true}), asOf)
+	values, err := db.state(ctx, tenant, string(stream), string(stream), asOf, true)
 	if err != nil {
 		return projections.Device{}, false, fmt.Errorf("device %s: %w", stream, err)
 	}
@@ -136,9 +148,7 @@ func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 	asOf projections.AsOf) iter.Seq2[projections.Held, error] {
 	return func(yield func(projections.Held, error) bool) {
 		// One device's apps are a few hundred: no pages.
-		values, err := db.state(ctx, asOfParams(tenant, asOf).with(params{
-			"first": string(stream), "last": string(stream), "attributes": []string{"device.app"}, "all": false}),
-			asOf)
+		values, err := db.state(ctx, tenant, string(stream), string(stream), asOf, false, "device.app")
 		if err != nil {
 			yield(projections.Held{}, fmt.Errorf("apps of %s: %w", stream, err))
 			return
@@ -154,8 +164,7 @@ func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 // Tenant implements projections.Reader.
 func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) (map[string]projections.Held, error) {
-	values, err := db.state(ctx, asOfParams(tenant, asOf).with(params{
-		"first": "tenant-", "last": "tenant.", "attributes": []string{}, "all": true}), asOf)
+	values, err := db.state(ctx, tenant, "tenant-", "tenant.", asOf, true)
 	if err != nil {
 		return nil, fmt.Errorf("state of the tenant: %w", err)
 	}
@@ -168,110 +177,41 @@ func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
 	return out, nil
 }
 
-// DeviceHistory implements projections.Reader. It reads the stream's history from its
-// beginning, since what a value was before the period is part of the answer, and holds the
-// device's state, not its history.
+// DeviceHistory implements projections.Reader. It reads the stream's events from their beginning,
+// since what a value was before the period is part of the answer, and holds the device's state,
+// not its history.
 func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period,
 	attributes []string,
 	asOf projections.AsOf) iter.Seq2[projections.Change, error] {
-	type key struct {
-		seq                uint64
-		attribute, element string
-	}
-	p := periodParams(asOfParams(tenant, asOf), in).with(params{
-		"stream": string(stream), "attributes": attributes, "all": true, "limit": pageRows})
+	p := periodParams(params{}, in)
 	from, to := p["from"].(time.Time), p["to"].(time.Time)
-	history := pages(pageRows, func(after key, ok bool) ([]changed, error) {
-		p["again"], p["after_seq"], p["after_attribute"], p["after_element"] = ok, after.seq,
-			after.attribute, after.element
-		values, err := collect(ctx, db, p, "SELECT "+heldColumns+` FROM attribute_history
-			WHERE tenant = {tenant:UUID} AND stream = {stream:String}`+chosen+`
-			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
-			AND (NOT {again:Bool} OR (ledger_seq, attribute, element)
-				> ({after_seq:UInt64}, {after_attribute:String}, {after_element:String}))
-			ORDER BY ledger_seq, attribute, element LIMIT {limit:UInt64}`, readHeld)
-		if err != nil {
-			return nil, err
-		}
-		return db.withEvents(ctx, tenant, string(stream), values,
-			func(h held) bool { return !h.Occurred.Before(from) && h.Occurred.Before(to) })
-	}, func(c changed) key { return key{c.Seq, c.attribute, c.Element} })
-
 	return func(yield func(projections.Change, error) bool) {
 		state := map[[2]string]*projections.Held{}
-		for h, err := range history {
+		for e, err := range db.EventsByStreams(ctx, tenant, []schemas.Stream{stream}, asOf) {
 			if err != nil {
 				yield(projections.Change{}, fmt.Errorf("history of %s: %w", stream, err))
 				return
 			}
-			at := [2]string{h.attribute, h.Element}
-			old := state[at]
-			state[at] = nil
-			if !h.removed {
-				state[at] = &h.Held
-			}
-			if h.event == nil {
-				continue
-			}
-			c := *h.event
-			c.Attribute, c.Element, c.Old, c.New = h.attribute, h.Element, old, state[at]
-			if !yield(c, nil) {
-				return
-			}
-		}
-	}
-}
-
-// changed is a value with the event that set or removed it, nil where that was not asked for.
-type changed struct {
-	held
-	event *projections.Change
-}
-
-// withEvents adds to the values of one stream that want says, which are ordered by sequence,
-// the heads of their events.
-func (db *DB) withEvents(ctx context.Context, tenant uuid.UUID, stream string, values []held,
-	want func(held) bool) ([]changed, error) {
-	out := make([]changed, len(values))
-	var seqs []uint64
-	for i, h := range values {
-		out[i].held = h
-		if want(h) && (len(seqs) == 0 || seqs[len(seqs)-1] != h.Seq) {
-			seqs = append(seqs, h.Seq)
-		}
-	}
-	heads := make(map[uint64]*projections.Change, len(seqs))
-	for part := range slices.Chunk(seqs, groupEvents) {
-		found, err := collect(ctx, db, params{"tenant": tenant, "stream": stream, "seqs": part},
-			"SELECT "+factColumns+`,
-			source, causation, subjects.alias, subjects.role
-			FROM events FINAL PREWHERE tenant = {tenant:UUID} AND stream = {stream:String}
-			AND ledger_seq IN {seqs:Array(UInt64)}`,
-			func(scan func(...any) error) (*projections.Change, error) {
-				c := new(projections.Change)
-				var aliases []uuid.UUID
-				var roles []string
-				err := scan(into(&c.Fact, &c.Source, &c.Causation, &aliases, &roles)...)
-				for i := range aliases {
-					c.Subjects = append(c.Subjects, projections.Subject{Alias: aliases[i], Role: roles[i]})
-				}
-				return c, err
+			c := projections.Change{Fact: e.Fact, Recorded: e.Recorded, Source: e.Source, Causation: e.Causation,
+				Subjects: e.Subjects}
+			slices.SortStableFunc(e.Values, func(a, b projections.Value) int {
+				return cmp.Or(strings.Compare(a.Attribute, b.Attribute), strings.Compare(a.Element, b.Element))
 			})
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range found {
-			heads[c.Seq] = c
+			for _, v := range e.Values {
+				if len(attributes) > 0 && !slices.Contains(attributes, v.Attribute) {
+					continue
+				}
+				at := [2]string{v.Attribute, v.Element}
+				c.Attribute, c.Element, c.Old, c.New = v.Attribute, v.Element, state[at], nil
+				if !v.Removed {
+					c.New = &projections.Held{Element: v.Element, Text: projections.Text(v.Text), Seq: e.Seq,
+						Occurred: e.Occurred, Observed: v.Observed}
+				}
+				state[at] = c.New
+				if !e.Occurred.Before(from) && e.Occurred.Before(to) && !yield(c, nil) {
+					return
+				}
+			}
 		}
 	}
-	for i := range out {
-		if !want(out[i].held) {
-			continue
-		}
-		if out[i].event = heads[out[i].Seq]; out[i].event == nil {
-			return nil, fmt.Errorf("the event of sequence %d is not in events: the views disagree, rebuild them",
-				out[i].Seq)
-		}
-	}
-	return out, nil
 }

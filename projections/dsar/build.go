@@ -25,10 +25,10 @@ type Reader interface {
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
 	EventsByAliases(
 		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
-	) iter.Seq2[projections.Row, error]
+	) iter.Seq2[projections.Event, error]
 	EventsByStreams(
 		ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
-	) iter.Seq2[projections.Row, error]
+	) iter.Seq2[projections.Event, error]
 }
 
 // Config is what every package is made with.
@@ -208,11 +208,11 @@ const firstOfAction = "adminaction.recorded."
 // collect returns every event up to the sequence that names the person, or tells what an action
 // that does was, or belongs to a stream of a device in the time the person held it, or counts
 // what was refused of such a device; in ledger order, each once.
-func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error) {
+func collect(ctx context.Context, c Config, p Person) ([]projections.Event, error) {
 	asOf := projections.AsOf{Seq: p.Seq}
 	seen := map[uuid.UUID]bool{}
-	var out []projections.Row
-	take := func(rows iter.Seq2[projections.Row, error], want func(projections.Row) bool) error {
+	var out []projections.Event
+	take := func(rows iter.Seq2[projections.Event, error], want func(projections.Event) bool) error {
 		for r, err := range rows {
 			if err != nil {
 				return err
@@ -229,7 +229,7 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 		for i, a := range p.Aliases {
 			ids[i] = a.ID
 		}
-		all := func(projections.Row) bool { return true }
+		all := func(projections.Event) bool { return true }
 		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), all); err != nil {
 			return nil, err
 		}
@@ -245,7 +245,7 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 	}
 	maps.DeleteFunc(missing, func(s schemas.Stream, _ bool) bool { return begun[s] })
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(missing)), 500) {
-		first := func(r projections.Row) bool { return strings.HasPrefix(r.Type, firstOfAction) }
+		first := func(r projections.Event) bool { return strings.HasPrefix(r.Type, firstOfAction) }
 		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, chunk, asOf), first); err != nil {
 			return nil, err
 		}
@@ -263,14 +263,14 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Row, error)
 	}
 	slices.Sort(streams)
 	if len(streams) > 0 {
-		during := func(r projections.Row) bool {
+		during := func(r projections.Event) bool {
 			return slices.ContainsFunc(held[r.Stream], func(d Device) bool { return d.holds(r.Occurred) })
 		}
 		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, streams, asOf), during); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(out, func(a, b projections.Row) int {
+	slices.SortFunc(out, func(a, b projections.Event) int {
 		if a.Seq < b.Seq {
 			return -1
 		}

@@ -244,7 +244,7 @@ func (w *writer) historyTable(d *deviceStory) table {
 	t := w.table("history.caption", "when.when", "item", "before", "after", "source")
 	t.Note = w.say("history.note")
 	slices.SortStableFunc(d.changes, func(a, b change) int { return a.at.Compare(b.at) })
-	for _, c := range d.changes {
+	for _, c := range newest(w, &t, string(Devices), d.changes) {
 		before := line{Text: w.say("none")}
 		if c.before != nil {
 			before = w.line(*c.before)
@@ -253,7 +253,6 @@ func (w *writer) historyTable(d *deviceStory) table {
 			{Lines: []line{before}, Class: "long"}, {Lines: []line{w.line(c.x)}, Class: "long"},
 			text(w.source(c.source))})
 	}
-	w.cap(&t, string(Devices))
 	return t
 }
 
@@ -286,11 +285,10 @@ func (w *writer) appTables(d *deviceStory) []table {
 			rows = append(rows, shown{strings.ToLower(r[0].Lines[0].Text) + "\x00" + a.x.element, r})
 		}
 		slices.SortFunc(rows, func(a, b shown) int { return strings.Compare(a.name, b.name) })
-		for _, r := range rows {
+		for _, r := range newest(w, &t, string(Apps), rows) {
 			t.Rows = append(t.Rows, r.row)
 		}
 		if len(t.Rows) > 0 {
-			w.cap(&t, string(Apps))
 			out = append(out, t)
 		}
 	}

@@ -47,7 +47,7 @@ var freeText = []string{"device.notes", "action.reason", "action.details", "acce
 
 // item is one event as it concerns the person.
 type item struct {
-	row      projections.Row
+	row      projections.Event
 	category Category
 	roles    []string // the person's own roles in it
 	others   []other  // everybody else it names
@@ -78,7 +78,7 @@ type dossier struct {
 
 // judge decides of each value whether the person may see it, opens those, and gives everybody
 // else a label.
-func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*dossier, error) {
+func judge(ctx context.Context, c Config, p Person, rows []projections.Event) (*dossier, error) {
 	d := &dossier{c: c, p: p, made: c.Clock().UTC().Truncate(time.Second), labels: map[string]map[uuid.UUID]int{}}
 	mine := map[uuid.UUID]bool{}
 	for _, a := range p.Aliases {
@@ -90,7 +90,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 	}
 	var sealed []*report.Value
 	for _, r := range rows {
-		it := &item{row: r, opaque: len(r.Values) == 0 && len(r.Data) > 2}
+		it := &item{row: r, opaque: r.Opaque}
 		for _, s := range r.Subjects {
 			if mine[s.Alias] {
 				if !slices.Contains(it.roles, s.Role) {
@@ -122,6 +122,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 			}
 			it.values = append(it.values, x)
 		}
+		it.row.Values = nil // each stands among it.values now
 		d.items = append(d.items, it)
 	}
 	// Events of one action are in one category: what the person did, if they did it.
@@ -151,7 +152,7 @@ func judge(ctx context.Context, c Config, p Person, rows []projections.Row) (*do
 
 // owners asks whom the aliases in events and tokens name, beside the person's own.
 func (d *dossier) owners(
-	ctx context.Context, rows []projections.Row, mine map[uuid.UUID]bool,
+	ctx context.Context, rows []projections.Event, mine map[uuid.UUID]bool,
 ) (map[uuid.UUID]schemas.Owner, error) {
 	if d.c.Owners == nil {
 		return nil, nil
@@ -189,7 +190,7 @@ func (d *dossier) owners(
 // withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it
 // is not.
 func (d *dossier) withhold(
-	r projections.Row, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool,
+	r projections.Event, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool,
 	owners map[uuid.UUID]schemas.Owner,
 ) Ground {
 	owner, known := owners[key]
@@ -237,13 +238,13 @@ func (d *dossier) withhold(
 }
 
 // acted reports whether the person did it: words in it are their own.
-func acted(r projections.Row, mine map[uuid.UUID]bool) bool {
+func acted(r projections.Event, mine map[uuid.UUID]bool) bool {
 	return slices.ContainsFunc(r.Subjects, func(s projections.Subject) bool {
 		return mine[s.Alias] && (s.Role == "actor" || s.Role == "officer")
 	})
 }
 
-func categoryOf(r projections.Row, roles []string) Category {
+func categoryOf(r projections.Event, roles []string) Category {
 	did := slices.Contains(roles, "actor") || slices.Contains(roles, "officer")
 	switch r.Stream.Kind() {
 	case "device":

@@ -1,13 +1,14 @@
 package dsar
 
 import (
+	"io"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // verify says how to check the package, in every language, that of the request first.
-func (d *dossier) verify() []byte {
+func (d *dossier) verify(to io.Writer) error {
 	languages := d.c.languages()
 	var parts []string
 	for _, l := range languages {
@@ -16,7 +17,8 @@ func (d *dossier) verify() []byte {
 			"languages": namesIn(languages, l),
 		}))
 	}
-	return []byte(strings.Join(parts, "\n"+strings.Repeat("-", 80)+"\n\n"))
+	_, err := io.WriteString(to, strings.Join(parts, "\n"+strings.Repeat("-", 80)+"\n\n"))
+	return err
 }
 
 // own is the languages with l before the others, as a text in l names them.

@@ -1,9 +1,9 @@
 package dsar
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -96,13 +96,9 @@ type writer struct {
 	n int // tables so far
 }
 
-func (d *dossier) page(l *words.Language) ([]byte, error) {
+func (d *dossier) page(to io.Writer, l *words.Language) error {
 	w := &writer{d: d, l: l}
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, w.page()); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return pageTemplate.Execute(to, w.page())
 }
 
 func (w *writer) page() page {
@@ -267,7 +263,7 @@ func (w *writer) actions(c Category, key string) section {
 		heads = slices.Delete(heads, 2, 3)
 	}
 	t := w.table(key+".caption", heads...)
-	for _, it := range whole(w.of(c)) {
+	for _, it := range newest(w, &t, string(c), whole(w.of(c))) {
 		row := []cell{when(w.when(it.row.Occurred)), {Lines: plain(w.what(it)...), Head: true}}
 		if c != ActionsBy {
 			row = append(row, when(w.actor(it)))
@@ -284,7 +280,6 @@ func (w *writer) actions(c Category, key string) section {
 		s.Paras = []string{w.say(key + ".none")}
 		return s
 	}
-	w.cap(&t, string(c))
 	s.Tables = []table{t}
 	return s
 }
@@ -496,7 +491,7 @@ func (w *writer) refusals() section {
 func (w *writer) requests() section {
 	s := section{ID: "requests", Title: w.say("requests"), Paras: []string{w.say("requests.p")}}
 	t := w.table("requests.caption", "when.when", "what", "details", "by")
-	for _, it := range w.of(Requests) {
+	for _, it := range newest(w, &t, string(Requests), w.of(Requests)) {
 		var details []string
 		if r := it.text("request.right"); r != "" {
 			details = append(details, sentence(report.Word(w.l, "request.right", r)))
@@ -517,7 +512,6 @@ func (w *writer) requests() section {
 		s.Paras = []string{w.say("requests.none")}
 		return s
 	}
-	w.cap(&t, string(Requests))
 	s.Tables = []table{t}
 	return s
 }
@@ -525,7 +519,7 @@ func (w *writer) requests() section {
 func (w *writer) views() section {
 	s := section{ID: "views", Title: w.say("views"), Paras: []string{w.say("views.p")}}
 	t := w.table("views.caption", "when.when", "report", "by")
-	for _, it := range w.of(Views) {
+	for _, it := range newest(w, &t, string(Views), w.of(Views)) {
 		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.report(it.text("access.report"))),
 			text(w.actor(it))})
 	}
@@ -533,7 +527,6 @@ func (w *writer) views() section {
 		s.Paras = []string{w.say("views.none")}
 		return s
 	}
-	w.cap(&t, string(Views))
 	s.Tables = []table{t}
 	return s
 }
@@ -552,10 +545,13 @@ func (w *writer) report(id string) string {
 func (w *writer) others() section {
 	s := section{ID: "other", Title: w.say("other"), Paras: []string{w.say("other.p")}}
 	t := w.table("other.caption", "when.when", "what", "details", "source")
+	var items []*item
 	for _, it := range w.d.items {
-		if it.category != Other && !it.opaque {
-			continue
+		if it.category == Other || it.opaque {
+			items = append(items, it)
 		}
+	}
+	for _, it := range newest(w, &t, string(Other), items) {
 		var said cell // whatever kind of record it is, it says what it holds
 		for _, x := range it.values {
 			l := w.line(x)
@@ -566,7 +562,6 @@ func (w *writer) others() section {
 			text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) > 0 {
-		w.cap(&t, string(Other))
 		s.Tables = []table{t}
 	}
 	return s
@@ -619,11 +614,13 @@ func (w *writer) table(caption string, columns ...string) table {
 	return t
 }
 
-// cap leaves the newest rows of a long table, and says so.
-func (w *writer) cap(t *table, file string) {
-	if n := len(t.Rows); n > maxRows {
-		t.Rows = t.Rows[n-maxRows:]
-		more := w.say("more", words.Args{"shown": maxRows, "all": n, "file": "data/" + file + ".csv"})
-		t.Note = strings.TrimSpace(t.Note + " " + more)
+// newest leaves the newest of what a long table would show, and lets it say so.
+func newest[T any](w *writer, t *table, file string, all []T) []T {
+	n := len(all)
+	if n <= maxRows {
+		return all
 	}
+	more := w.say("more", words.Args{"shown": maxRows, "all": n, "file": "data/" + file + ".csv"})
+	t.Note = strings.TrimSpace(t.Note + " " + more)
+	return all[n-maxRows:]
 }

@@ -8,7 +8,9 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 	"strconv"
@@ -95,71 +97,111 @@ func (d *dossier) write(w io.Writer) (Manifest, error) {
 		}
 	}
 	z := zip.NewWriter(w)
-	put := func(path string, content []byte) error {
+	// put writes a file as it is made, and returns what the manifest says of it.
+	put := func(path string, write func(io.Writer) error) (File, error) {
 		f, err := z.CreateHeader(&zip.FileHeader{Name: path, Method: zip.Deflate, Modified: d.made})
 		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return File{}, fmt.Errorf("%s: %w", path, err)
 		}
-		if _, err := f.Write(content); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+		sum := &summed{to: f, sum: sha256.New()}
+		b := bufio.NewWriter(sum)
+		if err := errors.Join(write(b), b.Flush()); err != nil {
+			return File{}, fmt.Errorf("%s: %w", path, err)
 		}
-		return nil
+		return File{path, sum.size, hex.EncodeToString(sum.sum.Sum(nil))}, nil
 	}
 	type part struct {
-		path string
-		make func() ([]byte, error)
+		path  string
+		write func(io.Writer) error
 	}
 	var parts []part
 	for _, l := range d.c.languages() {
-		parts = append(parts, part{pageName(l), func() ([]byte, error) { return d.page(l) }})
+		parts = append(parts, part{pageName(l), func(w io.Writer) error { return d.page(w, l) }})
 	}
 	parts = append(parts,
 		part{"03-access-log.csv", d.accessLog},
 		part{"05-withheld.csv", d.withheldCSV},
-		part{"VERIFY.txt", func() ([]byte, error) { return d.verify(), nil }},
+		part{"VERIFY.txt", d.verify},
 		part{"data/dictionary.json", d.dictionary},
 		part{"data/schema.json", d.schema},
 		part{"data/identity.json", d.identity},
 	)
 	for _, c := range categories {
 		parts = append(parts,
-			part{"data/" + string(c) + ".json", func() ([]byte, error) { return d.dataJSON(c) }},
-			part{"data/" + string(c) + ".csv", func() ([]byte, error) { return d.dataCSV(c) }})
+			part{"data/" + string(c) + ".json", func(w io.Writer) error { return d.dataJSON(w, c) }},
+			part{"data/" + string(c) + ".csv", func(w io.Writer) error { return d.dataCSV(w, c) }})
 	}
 	for _, p := range parts {
-		content, err := p.make()
+		f, err := put(p.path, p.write)
 		if err != nil {
-			return m, fmt.Errorf("%s: %w", p.path, err)
-		}
-		sum := sha256.Sum256(content)
-		m.Files = append(m.Files, File{p.path, int64(len(content)), hex.EncodeToString(sum[:])})
-		if err := put(p.path, content); err != nil {
 			return m, err
 		}
+		m.Files = append(m.Files, f)
 	}
 	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	raw, err := indented(m)
+	f, err := put("manifest.json", func(w io.Writer) error { return indented(w, m) })
 	if err != nil {
 		return m, err
 	}
-	sum := sha256.Sum256(raw)
-	m.Hash = hex.EncodeToString(sum[:])
-	if err := put("manifest.json", raw); err != nil {
-		return m, err
-	}
+	m.Hash = f.SHA256
 	return m, z.Close()
+}
+
+// summed counts and sums what is written.
+type summed struct {
+	to   io.Writer
+	sum  hash.Hash
+	size int64
+}
+
+func (s *summed) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	s.size += int64(n)
+	_, _ = s.sum.Write(p[:n]) // a hash takes everything
+	return n, err
 }
 
 // pageName is the file of the page in a language.
 func pageName(l *words.Language) string { return l.Text("dsar.file") }
 
-func indented(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+func indented(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err := e.Encode(v)
-	return b.Bytes(), err
+	return e.Encode(v)
+}
+
+// list writes a list as indented does, one after another.
+type list struct {
+	to   io.Writer
+	some bool
+}
+
+func (l *list) add(v any) error {
+	var b bytes.Buffer
+	b.WriteString(",\n  ")
+	if !l.some {
+		b.Reset()
+		b.WriteString("[\n  ")
+	}
+	l.some = true
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("  ", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := l.to.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	return err
+}
+
+func (l *list) end() error {
+	text := "\n]\n"
+	if !l.some {
+		text = "[]\n"
+	}
+	_, err := io.WriteString(l.to, text)
+	return err
 }
 
 type eventJSON struct {
@@ -214,8 +256,8 @@ func (d *dossier) in(of func(*words.Language) string) labels {
 	return out
 }
 
-func (d *dossier) dataJSON(c Category) ([]byte, error) {
-	out := []eventJSON{}
+func (d *dossier) dataJSON(w io.Writer, c Category) error {
+	out := list{to: w}
 	for _, it := range d.items {
 		if it.category != c {
 			continue
@@ -246,9 +288,11 @@ func (d *dossier) dataJSON(c Category) ([]byte, error) {
 			}
 			e.Values = append(e.Values, v)
 		}
-		out = append(out, e)
+		if err := out.add(e); err != nil {
+			return err
+		}
 	}
-	return indented(out)
+	return out.end()
 }
 
 // exact is a value as machine CSV has it: a string itself, anything else as JSON.
@@ -265,69 +309,67 @@ func (x value) exact() string {
 
 // recordsCSV writes records for machines: exact, so no cell is guarded against being taken for a
 // formula.
-func recordsCSV(lines [][]string) ([]byte, error) {
-	var out bytes.Buffer
-	b := bufio.NewWriter(&out)
+func recordsCSV(to io.Writer, lines func(record func(cells ...string))) error {
+	b := bufio.NewWriter(to)
 	w := render.CSV{To: b}
-	for _, line := range lines {
-		w.Record(line...)
-	}
-	err := b.Flush()
-	return out.Bytes(), err
+	lines(w.Record)
+	return b.Flush()
 }
 
 // language is that of the request.
 func (d *dossier) language() *words.Language { return d.c.languages()[0] }
 
-func (d *dossier) dataCSV(c Category) ([]byte, error) {
-	lines := [][]string{{"ledgerSequence", "event", "stream", "type", "occurredAt", "recordedAt", "source",
-		"yourRoles",
-		"attribute", "label", "element", "state", "value", "observedAt"}}
-	for _, it := range d.items {
-		if it.category != c {
-			continue
-		}
-		occurred := ""
-		if it.row.Timed {
-			occurred = schemas.Time(it.row.Occurred)
-		}
-		head := []string{strconv.FormatUint(it.row.Seq, 10), it.row.EventID.String(), string(it.row.Stream),
-			it.row.Type, occurred, schemas.Time(it.row.Recorded), it.row.Source, strings.Join(it.roles, " ")}
-		if len(it.values) == 0 {
-			lines = append(lines, append(slices.Clone(head), "", "", "", "", "", ""))
-		}
-		for _, x := range it.values {
-			observed := ""
-			if !x.at.Equal(it.row.Occurred) {
-				observed = schemas.Time(x.at)
+func (d *dossier) dataCSV(to io.Writer, c Category) error {
+	return recordsCSV(to, func(record func(cells ...string)) {
+		record("ledgerSequence", "event", "stream", "type", "occurredAt", "recordedAt", "source", "yourRoles",
+			"attribute", "label", "element", "state", "value", "observedAt")
+		for _, it := range d.items {
+			if it.category != c {
+				continue
 			}
-			lines = append(lines, append(slices.Clone(head), x.attr.ID, x.attr.Label.Of(d.language()), x.element,
-				x.state(), x.exact(), observed))
+			occurred := ""
+			if it.row.Timed {
+				occurred = schemas.Time(it.row.Occurred)
+			}
+			head := []string{strconv.FormatUint(it.row.Seq, 10), it.row.EventID.String(), string(it.row.Stream),
+				it.row.Type, occurred, schemas.Time(it.row.Recorded), it.row.Source, strings.Join(it.roles, " ")}
+			if len(it.values) == 0 {
+				record(append(slices.Clone(head), "", "", "", "", "", "")...)
+			}
+			for _, x := range it.values {
+				observed := ""
+				if !x.at.Equal(it.row.Occurred) {
+					observed = schemas.Time(x.at)
+				}
+				record(append(slices.Clone(head), x.attr.ID, x.attr.Label.Of(d.language()), x.element,
+					x.state(), x.exact(), observed)...)
+			}
 		}
-	}
-	return recordsCSV(lines)
+	})
 }
 
-func (d *dossier) withheldCSV() ([]byte, error) {
-	lines := [][]string{{"category", "count", "ground", "explanation"}}
-	for _, l := range d.withheld() {
-		why := d.language().Text("dsar.ground." + string(l.Ground))
-		lines = append(lines, []string{string(l.Category), strconv.Itoa(l.Count), string(l.Ground), why})
-	}
-	return recordsCSV(lines)
+func (d *dossier) withheldCSV(to io.Writer) error {
+	return recordsCSV(to, func(record func(cells ...string)) {
+		record("category", "count", "ground", "explanation")
+		for _, l := range d.withheld() {
+			why := d.language().Text("dsar.ground." + string(l.Ground))
+			record(string(l.Category), strconv.Itoa(l.Count), string(l.Ground), why)
+		}
+	})
 }
 
-func (d *dossier) accessLog() ([]byte, error) {
+func (d *dossier) accessLog(to io.Writer) error {
 	w := &writer{d: d, l: d.language()}
-	lines := [][]string{{"time", "timeUtc", "report", "viewer", "ledgerSequence"}}
-	for _, it := range d.items {
-		if it.category == Views {
-			lines = append(lines, []string{it.row.Occurred.In(d.c.Location).Format("2006-01-02T15:04:05-07:00"),
-				schemas.Time(it.row.Occurred), it.text("access.report"), w.actor(it),
-				strconv.FormatUint(it.row.Seq, 10)})
+	return recordsCSV(to, func(record func(cells ...string)) {
+		record("time", "timeUtc", "report", "viewer", "ledgerSequence")
+		for _, it := range d.items {
+			if it.category == Views {
+				record(it.row.Occurred.In(d.c.Location).Format("2006-01-02T15:04:05-07:00"),
+					schemas.Time(it.row.Occurred), it.text("access.report"), w.actor(it),
+					strconv.FormatUint(it.row.Seq, 10))
+			}
 		}
-	}
-	return recordsCSV(lines)
+	})
 }
 
 // text is the open or opened text of an attribute, "" where it has none or may not be shown.
@@ -340,7 +382,7 @@ func (it *item) text(attr string) string {
 	return ""
 }
 
-func (d *dossier) identity() ([]byte, error) {
+func (d *dossier) identity(to io.Writer) error {
 	type known struct {
 		Kind  string `json:"kind"`
 		Value string `json:"value"`
@@ -369,11 +411,11 @@ func (d *dossier) identity() ([]byte, error) {
 	for _, v := range d.p.Devices {
 		out.Devices = append(out.Devices, device{string(v.Stream), v.Ownership, stamp(v.From), stamp(v.To)})
 	}
-	return indented(out)
+	return indented(to, out)
 }
 
 // dictionary says what every attribute and type that occurs in data/ means.
-func (d *dossier) dictionary() ([]byte, error) {
+func (d *dossier) dictionary(to io.Writer) error {
 	type attribute struct {
 		Label           labels `json:"label"`
 		Type            string `json:"type"`
@@ -401,17 +443,18 @@ func (d *dossier) dictionary() ([]byte, error) {
 	for _, g := range []Ground{GroundOthers, GroundReview, GroundUnreadable} {
 		out.Grounds[string(g)] = text("ground." + string(g))
 	}
-	return indented(out)
+	return indented(to, out)
 }
 
 //go:embed schema.json
 var schemaJSON string
 
 // schema describes data/<category>.json.
-func (d *dossier) schema() ([]byte, error) {
+func (d *dossier) schema(to io.Writer) error {
 	var labels []string
 	for _, code := range d.c.words().Codes() {
 		labels = append(labels, fmt.Sprintf(`"%s": {"type": "string"}`, code))
 	}
-	return []byte(strings.Replace(schemaJSON, "{LANGUAGES}", "{"+strings.Join(labels, ", ")+"}", 1)), nil
+	_, err := io.WriteString(to, strings.Replace(schemaJSON, "{LANGUAGES}", "{"+strings.Join(labels, ", ")+"}", 1))
+	return err
 }

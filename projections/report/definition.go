@@ -20,9 +20,6 @@ type Reader interface {
 	Through(ctx context.Context) (seq uint64, ok bool, err error)
 	SeqOf(ctx context.Context, tenant, event uuid.UUID) (seq uint64, found bool, err error)
 	RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error]
-	EventsByStreams(
-		ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
-	) iter.Seq2[projections.Row, error]
 	Devices(
 		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
 	) iter.Seq2[projections.Device, error]

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -73,15 +72,8 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			yield(Row{}, fmt.Errorf("filter device: %w", err))
 			return
 		}
-		recorded, stop := recordedTimes(ctx, q, stream)
-		defer stop()
 		causes := causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}
 		for c, err := range q.reader.DeviceHistory(ctx, q.tenant, stream, q.in, q.filter["attribute"], q.asOf) {
-			if err != nil {
-				yield(Row{}, err)
-				return
-			}
-			at, err := recorded(c.Seq)
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -92,7 +84,7 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				return
 			}
 			row := Row{
-				Key: fmt.Sprintf("%s/%s/%s", c.EventID, c.Attribute, c.Element), Seq: c.Seq, Recorded: at,
+				Key: fmt.Sprintf("%s/%s/%s", c.EventID, c.Attribute, c.Element), Seq: c.Seq, Recorded: c.Recorded,
 				Cells: cells(instant(c.Occurred), named(nameOfAttribute, c.Attribute),
 					held(c.Attribute, c.Old, uuid.Nil), held(c.Attribute, c.New, c.EventID),
 					named(nameOfSource, c.Source), named(nameOfType, c.Type), actor, sequence(c.Seq)),
@@ -109,28 +101,6 @@ func held(attr string, h *projections.Held, event uuid.UUID) Cell {
 		return nil
 	}
 	return of(attr, h.Text, event)
-}
-
-// recordedTimes returns a function that tells when the event of a sequence was recorded. Sequences
-// are asked in ascending order, so both readings go forward together.
-func recordedTimes(ctx context.Context, q *question, stream schemas.Stream) (func(uint64) (time.Time, error), func()) {
-	next, stop := iter.Pull2(q.reader.EventsByStreams(ctx, q.tenant, []schemas.Stream{stream}, q.asOf))
-	var at projections.Row
-	begun := false
-	return func(seq uint64) (time.Time, error) {
-		for !begun || at.Seq < seq {
-			row, err, ok := next()
-			if err != nil {
-				return time.Time{}, err
-			}
-			if !ok {
-				return time.Time{}, fmt.Errorf("sequence %d is in the history of %s and not among its events: the "+
-					"views disagree", seq, stream)
-			}
-			at, begun = row, true
-		}
-		return at.Recorded, nil
-	}, stop
 }
 
 // causes finds who acted in the admin action that caused an event.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -401,5 +402,33 @@ func TestMachineCSVIsExact(t *testing.T) {
 	}
 	if !found || lines[0][0] != "device" {
 		t.Errorf("got %q", lines)
+	}
+}
+
+// Whoever takes no more of a report had one portion more opened than they took, and a portion is
+// bounded.
+func TestLittleIsOpenedForNobody(t *testing.T) {
+	s := chtest.NewStory(t)
+	for i := range 5 * report.OpenBatch / 4 {
+		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("action", i))),
+			"2026-03-10T09:00:00Z", "", nil, val{Attr: "action.verb", V: "assign"},
+			val{Attr: "action.actor-upn", V: "a@example.test", Alias: anna},
+			val{Attr: "action.actor-ip", V: "192.0.2.1", Alias: anna},
+			val{Attr: "action.reason", V: "because", Alias: fatima},
+			val{Attr: "action.application-name", V: "portal", Alias: anna})
+	}
+	db := s.Load()
+	rep, err := report.Run(t.Context(), db, s, request("admin-actions", "en"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range rep.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if n := len(s.Calls); n < 1 || n > 2 || slices.Max(s.Calls) > report.OpenBatch {
+		t.Errorf("for one row, tokens were opened in calls of %v", s.Calls)
 	}
 }

@@ -270,46 +270,65 @@ func (r *Report) count(row Row) {
 	}
 }
 
-// open passes rows on in chunks whose tokens are opened in one call.
+// open passes rows on in chunks whose tokens are opened in one call. While one chunk is written
+// the next is opened, and the one behind it read: one, so that whoever takes no more had no more
+// than that unsealed for nobody.
 func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+	opened := readAhead(func(yield func([]Row, error) bool) {
+		for chunk, err := range readAhead(chunks(rows)) {
+			if err == nil {
+				err = r.unseal(ctx, chunk)
+			}
+			if !yield(chunk, err) || err != nil {
+				return
+			}
+		}
+	})
 	return func(yield func(Row, error) bool) {
-		var chunk []Row
-		tokens := 0
-		flush := func() bool {
-			var sealed []*Value
-			for i := range chunk {
-				for _, c := range chunk[i].Cells {
-					for k := range c {
-						if c[k].token != "" {
-							sealed = append(sealed, &c[k])
-						}
-					}
-				}
-			}
-			err := error(nil)
-			if r.opener != nil {
-				err = OpenValues(ctx, r.opener, sealed)
-			} else {
-				for _, v := range sealed {
-					v.Check()
-				}
-			}
+		for chunk, err := range opened {
 			if err != nil {
 				yield(Row{}, err)
-				return false
+				return
 			}
 			for _, row := range chunk {
 				if !yield(row, nil) {
-					return false
+					return
 				}
 			}
 			clear(chunk) // plaintext does not outlive its chunk
-			chunk, tokens = chunk[:0], 0
-			return true
 		}
+	}
+}
+
+// unseal opens what a chunk has of tokens, or says what is not genuine where nothing is opened.
+func (r *Report) unseal(ctx context.Context, chunk []Row) error {
+	var sealed []*Value
+	for i := range chunk {
+		for _, c := range chunk[i].Cells {
+			for k := range c {
+				if c[k].token != "" {
+					sealed = append(sealed, &c[k])
+				}
+			}
+		}
+	}
+	if r.opener != nil {
+		return OpenValues(ctx, r.opener, sealed)
+	}
+	for _, v := range sealed {
+		v.Check()
+	}
+	return nil
+}
+
+// chunks are the rows in portions of chunkRows, or of OpenBatch tokens.
+func chunks(rows iter.Seq2[Row, error]) iter.Seq2[[]Row, error] {
+	return func(yield func([]Row, error) bool) {
+		var chunk []Row
+		tokens := 0
 		for row, err := range rows {
 			if err != nil {
-				yield(Row{}, err)
+				yield(nil, err)
 				return
 			}
 			n := 0
@@ -321,14 +340,46 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 				}
 			}
 			if len(chunk) > 0 && (tokens+n > OpenBatch || len(chunk) == chunkRows) {
-				if !flush() {
+				if !yield(chunk, nil) {
 					return
 				}
+				chunk, tokens = nil, 0
 			}
 			chunk = append(chunk, row)
 			tokens += n
 		}
-		flush()
+		if len(chunk) > 0 {
+			yield(chunk, nil)
+		}
+	}
+}
+
+// readAhead yields what seq does, and makes the next one while the caller works on one. It ends
+// when seq has.
+func readAhead[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	type made struct {
+		v   T
+		err error
+	}
+	return func(yield func(T, error) bool) {
+		next, left, ended := make(chan made), make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer close(next)
+			for v, err := range seq {
+				select {
+				case next <- made{v, err}:
+				case <-left:
+					return
+				}
+			}
+		}()
+		defer func() { close(left); <-ended }()
+		for m := range next {
+			if !yield(m.v, m.err) {
+				return
+			}
+		}
 	}
 }
 

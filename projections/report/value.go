@@ -153,7 +153,7 @@ func (v *Value) Check() bool {
 func (v *Value) Settle(o projections.Opened) error {
 	switch {
 	case o.Err == nil && json.Valid(o.Plain):
-		v.JSON, v.State = o.Plain, document.Shown
+		v.JSON, v.State, v.token = o.Plain, document.Shown, "" // what is held long need not be held twice
 	case o.Err == nil, errors.Is(o.Err, projections.ErrTampered):
 		v.State = document.NotGenuine
 	case errors.Is(o.Err, projections.ErrErased):

@@ -78,7 +78,7 @@ type child struct {
 	stdin io.Closer
 }
 
-func startChild(t *testing.T, dir, addr string) *child {
+func startChild(t testing.TB, dir, addr string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir+"|"+addr)
@@ -101,8 +101,15 @@ func startChild(t *testing.T, dir, addr string) *child {
 	return c
 }
 
+// stop ends it in order.
+func (c *child) stop(t testing.TB) {
+	t.Helper()
+	must(t, c.stdin.Close())
+	must(t, c.cmd.Wait())
+}
+
 // kill is kill -9, and waits until the process is gone.
-func (c *child) kill(t *testing.T) {
+func (c *child) kill(t testing.TB) {
 	t.Helper()
 	must(t, c.cmd.Process.Kill())
 	var exit *exec.ExitError
@@ -119,7 +126,7 @@ func startServer(t *testing.T, dir, addr string) *Server {
 	return s
 }
 
-func newClient(t *testing.T, addr string) *kafkago.Client {
+func newClient(t testing.TB, addr string) *kafkago.Client {
 	t.Helper()
 	tr := &kafkago.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
@@ -136,7 +143,7 @@ func ledgerTopic(name string, partitions int) kafkago.TopicConfig {
 		}}
 }
 
-func createTopics(t *testing.T, c *kafkago.Client, topics ...kafkago.TopicConfig) {
+func createTopics(t testing.TB, c *kafkago.Client, topics ...kafkago.TopicConfig) {
 	t.Helper()
 	res, err := c.CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: topics})
 	must(t, err)
@@ -267,7 +274,7 @@ func topicConfigs(t *testing.T, c *kafkago.Client, topic string) map[string]stri
 	return out
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

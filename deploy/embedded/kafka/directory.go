@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -38,34 +39,39 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// checkLayout marks a new directory with the layout and refuses one whose files
-// kfake would misread. In particular kfake appends to whatever segment file it
-// finds under a new topic's name, and then serves records from wrong places.
-func checkLayout(dir, data string) error {
+// checkLayout marks a new directory with the layout and refuses one whose files kfake would
+// misread. In particular kfake appends to whatever segment file it finds under a new topic's name,
+// and then serves records from wrong places. It returns the logs of the partitions.
+func checkLayout(dir, data string, progress func(done, total int64)) ([]partitionLog, error) {
 	mark := filepath.Join(dir, "layout")
 	got, err := os.ReadFile(mark)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		entries, err := os.ReadDir(data)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("kafka: read directory: %w", err)
+			return nil, fmt.Errorf("kafka: read directory: %w", err)
 		}
 		if len(entries) > 0 {
-			return fmt.Errorf("kafka: files without a layout mark: %w", ErrUnreadable)
+			return nil, fmt.Errorf("kafka: files without a layout mark: %w", ErrUnreadable)
 		}
-		return writeMark(dir, mark)
+		return nil, writeMark(dir, mark)
 	case err != nil:
-		return fmt.Errorf("kafka: read layout: %w", err)
+		return nil, fmt.Errorf("kafka: read layout: %w", err)
 	case string(got) != layout:
-		return fmt.Errorf("kafka: layout is %.60q, not %q: %w", got, layout, ErrUnreadable)
+		return nil, fmt.Errorf("kafka: layout is %.60q, not %q: %w", got, layout, ErrUnreadable)
 	}
 	if err := checkVersion(data); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkPartitions(data); err != nil {
-		return err
+		return nil, err
 	}
-	return checkLogs(data)
+	total, err := recordBytes(data)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: read partitions: %w", err)
+	}
+	var done atomic.Int64
+	return readLogs(data, func(bytes int64) { progress(done.Add(bytes), total) })
 }
 
 // checkVersion refuses files of another version than is written here, before anything is written.

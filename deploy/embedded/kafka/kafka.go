@@ -51,6 +51,9 @@ type Config struct {
 	// Open lets every program on the machine do everything, without an account. It is for tests
 	// and benchmarks.
 	Open bool
+	// Progress, where set, is told while Start reads what is there: of how many bytes of records
+	// how many have been checked. It is called from several goroutines.
+	Progress func(done, total int64)
 	// Logger receives the broker's own messages.
 	Logger *slog.Logger
 }
@@ -138,12 +141,21 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 func start(ctx context.Context, cfg Config, port int) (*Server, error) {
 	data := filepath.Join(cfg.Dir, "data")
-	if err := checkLayout(cfg.Dir, data); err != nil {
+	progress := cfg.Progress
+	if progress == nil {
+		progress = func(int64, int64) {}
+	}
+	logs, err := checkLayout(cfg.Dir, data, progress)
+	if err != nil {
 		return nil, err
+	}
+	for _, l := range logs { // all of them can be read
+		if err := l.settle(); err != nil {
+			return nil, fmt.Errorf("kafka: partition %s: %w", filepath.Base(l.dir), err)
+		}
 	}
 	var l *logins
 	if !cfg.Open {
-		var err error
 		if l, err = newLogins(cfg.Accounts); err != nil {
 			return nil, err
 		}

@@ -80,12 +80,17 @@ func writeRights(data string, accounts []Account) error {
 	}{filesVersion, base64.RawURLEncoding.EncodeToString(id[:])})
 }
 
+// segmentBytes is the size of a segment where the topic does not say.
+const segmentBytes = 8 << 20
+
 // brokerConfigs are those that differ from kfake's defaults.
 func brokerConfigs() map[string]string {
 	return map[string]string{
 		// kfake compacts by deleting a partition's files and then writing them anew: a kill in
 		// between would lose the topic. Its cleaner therefore never runs.
 		"log.cleaner.backoff.ms": strconv.FormatInt(never.Milliseconds(), 10),
+		// kfake opens a segment of each partition at a time, whole, in memory.
+		"log.segment.bytes": strconv.Itoa(segmentBytes),
 	}
 }
 

@@ -149,7 +149,7 @@ func Normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	case "bool":
 		v, ok := parseBool(s)
 		if !ok {
-			return schemas.JSON(s), Reported, nil
+			return schemas.JSONText(s), Reported, nil
 		}
 		return schemas.JSON(v), Reported, nil
 	case "time":
@@ -160,11 +160,11 @@ func Normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 		if at.IsZero() {
 			return nil, Unreported, nil
 		}
-		return schemas.JSON(WholeSeconds(at)), Reported, nil
+		return schemas.JSONText(WholeSeconds(at)), Reported, nil
 	case "number", "bytes":
 		n, ok := ParseNumber(s)
 		if n *= float64(unit); !ok || math.Abs(n) > 1<<60 {
-			return schemas.JSON(s), Reported, nil
+			return schemas.JSONText(s), Reported, nil
 		}
 		if a.Type == "bytes" {
 			n = math.Trunc(n)
@@ -179,7 +179,7 @@ func Normalise(a *schemas.Attribute, raw json.RawMessage, unit int64) (json.RawM
 	if s = a.Canonical(s); s == zeroGUID {
 		return nil, Unreported, nil
 	}
-	return schemas.JSON(s), Reported, nil
+	return schemas.JSONText(s), Reported, nil
 }
 
 // ParseNumber reads a number that can be kept exactly. One with a plus is a telephone's.
