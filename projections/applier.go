@@ -22,6 +22,18 @@ type applier struct {
 	pending  map[string]Place // next, once batch is durable; set by compare
 	bytes    int
 	deadline *time.Timer // of the batch that is being filled
+	begun    time.Time   // when the batch before it was
+}
+
+// gather is how long a batch waits for what comes together, where the batch before it is long ago.
+const gather = 10 * time.Millisecond
+
+// patience is how long a batch that has its first row waits for more. While one is inserted the
+// next one fills, so that under load a batch is as large as an insert is slow; and what comes
+// alone is not kept waiting.
+func (a *applier) patience() time.Duration {
+	wait := a.p.cfg.BatchWait
+	return max(min(gather, wait), wait-a.p.cfg.Now().Sub(a.begun))
 }
 
 // load reads the saved position and the sequences that were applied above it before the save.
@@ -59,10 +71,10 @@ func (a *applier) run(ctx context.Context) error {
 			a.p.queue.Took(d) // from here on it counts in the batch
 			if len(a.batch) == 0 {
 				a.p.status.working()
-				a.deadline.Reset(cfg.BatchWait)
+				a.deadline.Reset(a.patience())
 			}
-			a.batch, a.offsets = append(a.batch, d.row), append(a.offsets, d.offset)
-			a.bytes += d.row.Size()
+			a.batch, a.offsets = append(a.batch, *d.row), append(a.offsets, d.offset)
+			a.bytes += d.size
 			if len(a.batch) < cfg.BatchRows && a.bytes < cfg.BatchBytes {
 				continue
 			}
@@ -93,6 +105,7 @@ func (a *applier) flush(ctx context.Context) error {
 	if len(a.batch) == 0 {
 		return nil
 	}
+	a.begun = a.p.cfg.Now()
 	if err := a.p.retry(ctx, "compare what came again", a.compare); err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (r *reader) read(ctx context.Context) error {
 			return ctx.Err()
 		}
 		row.Partition = r.partition
-		if err := r.p.queue.Put(ctx, delivery{offset: item.Offset, row: row}); err != nil {
+		if err := r.p.queue.Put(ctx, delivery{item.Offset, &row, row.Size()}); err != nil {
 			return err
 		}
 		r.place, r.placed = Place{Next: item.Offset + 1, LastSeq: row.Seq}, true

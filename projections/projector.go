@@ -30,9 +30,9 @@ type Config struct {
 	Hook      func(point string) error // crash points of tests; an error ends Run
 	Observer  Observer                 // nobody where nil
 
-	BatchBytes int           // 8 MiB: a batch is written when it holds as much, or
-	BatchRows  int           // 20,000 rows, or
-	BatchWait  time.Duration // 100 ms after its first row
+	BatchBytes int           // 16 MiB: a batch is written when it holds as much, or
+	BatchRows  int           // 20,000 rows, or some milliseconds after its first row, but then no sooner than
+	BatchWait  time.Duration // 100 ms after the one before was begun: small inserts cost as much as larger ones
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
 	Stall      time.Duration // 30 s: so long after a published sequence is missed, everything is read again
@@ -84,12 +84,9 @@ type Projector struct {
 // delivery is one row with its place in its partition.
 type delivery struct {
 	offset int64
-	row    Row // of row.Partition
+	row    *Row // of row.Partition
+	size   int  // of the row
 }
-
-// queued is how many rows wait at most for the one who applies them, of as many bytes as a batch
-// has.
-const queued = 512
 
 // New returns a projector that has not begun.
 func New(cfg Config) (*Projector, error) {
@@ -97,7 +94,7 @@ func New(cfg Config) (*Projector, error) {
 		return nil, err
 	}
 	orElse(&cfg.Name, "projector")
-	orElse(&cfg.BatchBytes, 8<<20)
+	orElse(&cfg.BatchBytes, 16<<20)
 	orElse(&cfg.BatchRows, 20_000)
 	orElse(&cfg.BatchWait, 100*time.Millisecond)
 	orElse(&cfg.Discover, time.Second)
@@ -114,7 +111,8 @@ func New(cfg Config) (*Projector, error) {
 	if cfg.Observer != nil {
 		cfg.Sink = observedSink{cfg.Sink, cfg.Observer, cfg.Now}
 	}
-	queue := flow.New(cfg.BatchBytes, queued, func(d delivery) int { return d.row.Size() })
+	// As much as a batch has, so that the next one is made while this one is inserted.
+	queue := flow.New(cfg.BatchBytes, cfg.BatchRows, func(d delivery) int { return d.size })
 	return &Projector{cfg: cfg, queue: queue}, nil
 }
 

@@ -85,19 +85,27 @@ func rowOf(c *schemas.Catalogue, e schemas.Envelope) Row {
 // valuesOf keeps one value per attribute and element. An event that both sets and unsets one says
 // two things; the removal, which a fold applies last, is kept, so that every view agrees on it.
 func valuesOf(d schemas.Draft, occurred time.Time) []Value {
-	out := make([]Value, 0, len(d.Values))
-	removed := map[[2]string]bool{}
-	for _, v := range d.Values {
-		if v.Removed {
-			removed[[2]string{v.Attr.ID, v.Element()}] = true
+	type place struct {
+		of      *schemas.Attribute
+		element string
+	}
+	var removed map[place]bool // nil mostly
+	for i := range d.Values {
+		if v := &d.Values[i]; v.Removed {
+			if removed == nil {
+				removed = map[place]bool{}
+			}
+			removed[place{v.Attr, v.Element()}] = true
 		}
 	}
-	for _, v := range d.Values {
+	out := make([]Value, 0, len(d.Values))
+	for i := range d.Values {
+		v := &d.Values[i]
 		w := Value{Attribute: v.Attr.ID, Element: v.Element(), Removed: v.Removed, Observed: occurred}
-		if !v.Removed && removed[[2]string{w.Attribute, w.Element}] {
-			continue
-		}
 		if !v.Removed {
+			if removed != nil && removed[place{v.Attr, w.Element}] {
+				continue
+			}
 			w.Text = v.Text()
 		}
 		if !v.Observed.IsZero() {

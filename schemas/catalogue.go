@@ -80,7 +80,8 @@ func (t *Type) Member(attr *Attribute) (name string, list bool) {
 type node struct {
 	attr     *Attribute
 	children map[string]*node
-	order    []string
+	order    []string // the children's names
+	index    int      // its own among them
 }
 
 // Catalogue holds the attributes and types that are known. It is immutable after loading.
@@ -221,7 +222,7 @@ func (t *Type) compile(c *Catalogue) error {
 				n.children = map[string]*node{}
 			}
 			if n.children[step] == nil {
-				n.children[step] = &node{}
+				n.children[step] = &node{index: len(n.order)}
 				n.order = append(n.order, step)
 			}
 			n = n.children[step]

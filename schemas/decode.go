@@ -1,13 +1,13 @@
 package schemas
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 )
@@ -28,14 +28,8 @@ func (c *Catalogue) Decode(e Envelope) (Draft, error) {
 	if d.Type == nil {
 		return d, fmt.Errorf("decode %s: %w: %s", e.ID, ErrUnknownType, e.Type)
 	}
-	var err error
-	if d.Type.Form == FormState {
-		err = d.decodeState(e.Data)
-	} else {
-		err = d.decodeFact(d.Type.root, "", e.Data, nil)
-	}
+	err := d.decode(e.Data)
 	if err != nil {
-		d.Values = nil
 		return d, fmt.Errorf("decode %s (%s): %w", e.ID, e.Type, err)
 	}
 	for hops := 0; ; hops++ {
@@ -53,147 +47,176 @@ func (c *Catalogue) Decode(e Envelope) (Draft, error) {
 	}
 }
 
-// value builds a Value from JSON read at an attribute's place.
-func readValue(a *Attribute, path []string, raw json.RawMessage) (Value, error) {
-	v := Value{Attr: a, Path: slices.Clone(path)}
-	var s string
-	if len(raw) > 0 && raw[0] == '"' {
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return v, err
-		}
-		if IsSealed(s) {
-			v.Token = Token(s)
-			return v, nil
-		}
-	}
-	v.Plain = raw
-	return v, nil
+// decoder reads the values in an event's data. NewEnvelope has found the data to be one JSON
+// object, so it is walked once, and what it holds is cut out of one copy of it.
+type decoder struct {
+	walk   jsonScanner
+	text   string // of the data; tokens, elements and names are parts of it
+	values []Value
+	state  stateReading
 }
 
-func (d *Draft) decodeFact(n *node, at string, raw json.RawMessage, path []string) error {
-	if n.attr != nil {
-		v, err := readValue(n.attr, path, raw)
-		if err != nil {
-			return fmt.Errorf("%s: %w", at, err)
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+// decode puts into the draft what the data say, and keeps no part of them.
+func (d *Draft) decode(data []byte) error {
+	r := decoders.Get().(*decoder)
+	defer func() {
+		clear(r.values)
+		r.walk, r.text, r.values = jsonScanner{}, "", r.values[:0]
+		decoders.Put(r)
+	}()
+	r.walk, r.text = jsonScanner{data: data}, string(data)
+	var err error
+	if d.Type.Form == FormState {
+		d.Silent, err = r.ofState(d.Type)
+	} else {
+		err = r.ofFact(d.Type.root, "", nil)
+	}
+	if err == nil && len(r.values) > 0 {
+		d.Values = slices.Clone(r.values)
+	}
+	return err
+}
+
+// raw is a value's place in the data.
+type raw struct{ from, to int }
+
+func (r *decoder) peek() byte { return r.walk.data[r.walk.at] }
+
+// pass passes a value and returns where it stands.
+func (r *decoder) pass() raw {
+	from := r.walk.at
+	r.walk.value()
+	return raw{from, r.walk.at}
+}
+
+// str passes a string and returns it. What has no escape is its own text.
+func (r *decoder) str() string {
+	at := r.pass()
+	s := r.text[at.from+1 : at.to-1]
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	if err := json.Unmarshal(r.walk.data[at.from:at.to], &s); err != nil {
+		panic("schemas: a string in the data of an event of the ledger: " + err.Error()) // it was examined
+	}
+	return s
+}
+
+var (
+	errNull      = errors.New("null where a value was expected")
+	errNotObject = errors.New("not an object")
+	errNotArray  = errors.New("not an array")
+	errNotString = errors.New("not a string")
+)
+
+// members calls member at the value of each member of an object; it passes the value.
+func (r *decoder) members(member func(name string) error) error {
+	return r.items('{', errNotObject, func() error {
+		name := r.str()
+		r.walk.space()
+		r.walk.at++ // ':'
+		r.walk.space()
+		return member(name)
+	})
+}
+
+// items calls item at each item of an array, or at each name of an object.
+func (r *decoder) items(begin byte, other error, item func() error) error {
+	if r.peek() != begin {
+		return other
+	}
+	r.walk.at++
+	r.walk.space()
+	for r.peek() != begin+2 { // ']' and '}' are two behind '[' and '{'
+		if err := item(); err != nil {
+			return err
 		}
-		d.Values = append(d.Values, v)
+		r.walk.space()
+		if r.walk.take(',') {
+			r.walk.space()
+		}
+	}
+	r.walk.at++
+	return nil
+}
+
+// null passes null and reports whether it was there.
+func (r *decoder) null() bool { return r.peek() == 'n' && r.walk.value() }
+
+// readValue passes a value at an attribute's place.
+func (r *decoder) readValue(a *Attribute, path []string) Value {
+	v := Value{Attr: a, Path: path}
+	from := r.walk.at
+	if r.peek() == '"' {
+		if s := r.str(); IsSealed(s) {
+			v.Token = Token(s)
+			return v
+		}
+	} else {
+		r.walk.value()
+	}
+	v.Plain = json.RawMessage(r.text[from:r.walk.at])
+	return v
+}
+
+// ofFact reads what stands at a node of the type, in the type's order whatever that of the data.
+// Of a member that repeats the last one holds.
+func (r *decoder) ofFact(n *node, at string, path []string) error {
+	if n.attr != nil {
+		r.values = append(r.values, r.readValue(n.attr, slices.Clone(path)))
 		return nil
+	}
+	if r.null() {
+		return fmt.Errorf("%s: %w", at, errNull)
 	}
 	if elem := n.children["*"]; elem != nil {
-		var items []json.RawMessage
-		if err := strictJSON(raw, &items); err != nil {
-			return fmt.Errorf("%s: %w", at, err)
-		}
-		for i, item := range items {
-			if err := d.decodeFact(elem, fmt.Sprintf("%s/%d", at, i), item,
-				append(path, strconv.Itoa(i))); err != nil {
-				return err
-			}
-		}
-		return nil
+		i := 0
+		err := r.items('[', errNotArray, func() error {
+			index := strconv.Itoa(i)
+			i++
+			return r.ofFact(elem, at+"/"+index, append(path, index))
+		})
+		return where(at, err)
 	}
-	var members map[string]json.RawMessage
-	if err := strictJSON(raw, &members); err != nil {
-		return fmt.Errorf("%s: %w", at, err)
+	var few [32]raw
+	places := few[:]
+	if len(n.order) > len(few) {
+		places = make([]raw, len(n.order))
 	}
-	for name := range members {
-		if n.children[name] == nil {
+	err := r.members(func(name string) error {
+		child := n.children[name]
+		if child == nil {
 			return fmt.Errorf("%s/%s: the type has no such member", at, name)
 		}
+		places[child.index] = r.pass()
+		return nil
+	})
+	if err != nil {
+		return where(at, err)
 	}
-	for _, name := range n.order {
-		if item, ok := members[name]; ok {
-			if err := d.decodeFact(n.children[name], at+"/"+name, item, path); err != nil {
-				return err
-			}
+	end := r.walk.at
+	for i, name := range n.order {
+		if places[i].to == 0 {
+			continue
+		}
+		r.walk.at = places[i].from
+		if err := r.ofFact(n.children[name], at+"/"+name, path); err != nil {
+			return err
 		}
 	}
+	r.walk.at = end
 	return nil
 }
 
-func (d *Draft) decodeState(raw json.RawMessage) error {
-	var w struct {
-		Set   map[string]json.RawMessage `json:"set"`
-		Unset []string                   `json:"unset"`
-		Lists map[string]struct {
-			Set   map[string]json.RawMessage `json:"set"`
-			Unset []string                   `json:"unset"`
-		} `json:"lists"`
-		Observed map[string]string `json:"observed"`
-		Silent   []string          `json:"silent"`
+// where says where an error was found that does not say so itself.
+func where(at string, err error) error {
+	switch err {
+	case errNotObject, errNotArray, errNotString:
+		return fmt.Errorf("%s: %w", at, err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&w); err != nil {
-		return err
-	}
-	observed := map[string]time.Time{}
-	for name, s := range w.Observed {
-		t, err := time.Parse("2006-01-02T15:04:05Z", s)
-		if err != nil {
-			return fmt.Errorf("observed %s: not a time in whole seconds", name)
-		}
-		observed[name] = t
-	}
-	d.Silent = w.Silent
-	set, lists := d.Type.child("set"), d.Type.child("lists")
-	for _, name := range set.order {
-		item, ok := w.Set[name]
-		if !ok {
-			continue
-		}
-		delete(w.Set, name)
-		v, err := readValue(set.children[name].attr, nil, item)
-		if err != nil {
-			return fmt.Errorf("set %s: %w", name, err)
-		}
-		v.Observed = observed[name]
-		d.Values = append(d.Values, v)
-	}
-	for name := range w.Set {
-		return fmt.Errorf("set %s: the type has no such attribute", name)
-	}
-	for _, name := range w.Unset {
-		n := set.children[name]
-		if n == nil {
-			return fmt.Errorf("unset %s: the type has no such attribute", name)
-		}
-		d.Values = append(d.Values, Value{Attr: n.attr, Removed: true, Observed: observed[name]})
-	}
-	for _, name := range lists.order {
-		l, ok := w.Lists[name]
-		if !ok {
-			continue
-		}
-		delete(w.Lists, name)
-		a := lists.children[name].children["set"].children["*"].attr
-		elements := make([]string, 0, len(l.Set))
-		for e := range l.Set {
-			elements = append(elements, e)
-		}
-		slices.Sort(elements)
-		for _, e := range elements {
-			if _, err := ParseUUID(e); err != nil {
-				return fmt.Errorf("lists %s: element %w", name, err)
-			}
-			v, err := readValue(a, []string{e}, l.Set[e])
-			if err != nil {
-				return fmt.Errorf("lists %s: %w", name, err)
-			}
-			v.Observed = observed[name]
-			d.Values = append(d.Values, v)
-		}
-		for _, e := range l.Unset {
-			if _, err := ParseUUID(e); err != nil {
-				return fmt.Errorf("lists %s: element %w", name, err)
-			}
-			d.Values = append(d.Values, Value{Attr: a, Path: []string{e}, Removed: true, Observed: observed[name]})
-		}
-	}
-	for name := range w.Lists {
-		return fmt.Errorf("lists %s: the type has no such list", name)
-	}
-	return nil
+	return err
 }
 
 // child returns the node of a member of the type's data, empty where the type has none.
@@ -201,15 +224,10 @@ func (t *Type) child(name string) *node {
 	if n := t.root.children[name]; n != nil {
 		return n
 	}
-	return &node{}
+	return noNode
 }
 
-func strictJSON(raw json.RawMessage, v any) error {
-	if len(raw) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
-		return errors.New("null where a value was expected")
-	}
-	return json.Unmarshal(raw, v)
-}
+var noNode = &node{}
 
 // NewID returns a random event id.
 func NewID() uuid.UUID { return uuid.New() }

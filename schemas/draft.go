@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -56,11 +58,23 @@ func (v Value) Text() string {
 	if v.Token != "" {
 		return string(v.Token)
 	}
-	var s string
-	if json.Unmarshal(v.Plain, &s) == nil && len(v.Plain) > 0 && v.Plain[0] == '"' {
+	if s, ok := plainString(v.Plain); ok {
 		return s
 	}
 	return string(v.Plain)
+}
+
+// plainString returns what a JSON string says, false for what is none. One without escapes is its
+// own text.
+func plainString(raw json.RawMessage) (s string, ok bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	j := jsonScanner{data: raw}
+	if j.text() && j.at == len(raw) && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	return s, json.Unmarshal(raw, &s) == nil
 }
 
 // SubjectRef names a person in a role. Before sealing Role and Person are set. Sealing makes one

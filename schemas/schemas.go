@@ -247,11 +247,35 @@ func TenantOf(metadata []byte) (uuid.UUID, bool) {
 
 // ParseUUID accepts only the 36-character lower-case form in which the ledger writes uuids.
 func ParseUUID(s string) (uuid.UUID, error) {
-	u, err := uuid.Parse(s)
-	if err != nil || u.String() != s {
+	u, ok := parseUUID(s)
+	if !ok {
 		return uuid.Nil, fmt.Errorf("%q is not a uuid in lower-case form", s)
 	}
 	return u, nil
+}
+
+func parseUUID[T string | []byte](s T) (u uuid.UUID, ok bool) {
+	if len(s) != 36 {
+		return u, false
+	}
+	n := 0
+	for i := 0; i < 36; {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if s[i] != '-' {
+				return u, false
+			}
+			i++
+			continue
+		}
+		high, low := hexDigit(s[i]), hexDigit(s[i+1])
+		if high > 15 || low > 15 {
+			return u, false
+		}
+		u[n] = high<<4 | low
+		n++
+		i += 2
+	}
+	return u, true
 }
 
 // UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS,

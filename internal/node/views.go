@@ -54,8 +54,8 @@ func (n *Node) prepareViews(ctx context.Context) (err error) {
 		return err
 	}
 	defer n.cfg.Console.Done()
-	if err := n.Views.Upgrade(ctx, clickhouse.RebuildConfig{Progress: func(filled, of uint64) {
-		n.cfg.Console.Show("views of an older version are made anew: %s of %s sequences", terminal.Count(filled),
+	if err := n.Views.Upgrade(ctx, clickhouse.RebuildConfig{Progress: func(part, of uint64) {
+		n.cfg.Console.Show("views of an older version are made anew: part %s of %s", terminal.Count(part),
 			terminal.Count(of))
 	}}); err != nil {
 		return err
@@ -198,8 +198,8 @@ func Rebuild(
 	}
 	for _, name := range names {
 		cfg := clickhouse.RebuildConfig{Projector: projectorName,
-			Progress: func(filled, of uint64) {
-				c.Console.Show("%s: %s of %s sequences", name, terminal.Count(filled), terminal.Count(of))
+			Progress: func(part, of uint64) {
+				c.Console.Show("%s: part %s of %s", name, terminal.Count(part), terminal.Count(of))
 			}}
 		if err := views.Rebuild(ctx, name, cfg); err != nil {
 			return err

@@ -239,19 +239,30 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 	if err != nil {
 		return nil, fmt.Errorf("portions of %s: %w", view, err)
 	}
+	out, err := db.portions(ctx, portionRows, view+f.now.Suffix(), "events")
+	if err != nil {
+		return nil, fmt.Errorf("portions of %s: %w", view, err)
+	}
+	return out, nil
+}
+
+// portions cuts tables into parts of which each has about so many rows in all of them together.
+func (db *DB) portions(ctx context.Context, most uint64, tables ...string) ([]projections.Portion, error) {
 	type cell struct {
 		tenant uuid.UUID
 		kind   string
 		rows   uint64
 	}
-	cells, err := askHeavily(ctx, db, nil, `SELECT tenant, kind, sum(n) FROM (
-		SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM `+view+f.now.Suffix()+`
-		GROUP BY tenant, kind
-		UNION ALL SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM events GROUP BY tenant, kind)
-		GROUP BY tenant, kind ORDER BY tenant, kind`,
+	counts := make([]string, len(tables))
+	for i, table := range tables {
+		counts[i] = "SELECT tenant, splitByChar('-', stream)[1] AS kind, count() AS n FROM " + table +
+			" GROUP BY tenant, kind"
+	}
+	cells, err := askHeavily(ctx, db, nil, "SELECT tenant, kind, sum(n) FROM ("+
+		strings.Join(counts, " UNION ALL ")+") GROUP BY tenant, kind ORDER BY tenant, kind",
 		func(scan func(...any) error) (c cell, err error) { return c, scan(&c.tenant, &c.kind, &c.rows) })
 	if err != nil {
-		return nil, fmt.Errorf("portions of %s: %w", view, err)
+		return nil, err
 	}
 	var out []projections.Portion
 	var group []uuid.UUID
@@ -267,14 +278,14 @@ func (db *DB) Portions(ctx context.Context, view string) ([]projections.Portion,
 		for ; j < len(cells) && cells[j].tenant == cells[i].tenant; j++ {
 			sum += cells[j].rows
 		}
-		if sum <= portionRows {
-			if rows+sum > portionRows || len(group) == portionTenants {
+		if sum <= most {
+			if rows+sum > most || len(group) == portionTenants {
 				flush()
 			}
 			group, rows = append(group, cells[i].tenant), rows+sum
 		} else {
 			for _, c := range cells[i:j] {
-				out = append(out, ranges(c.tenant, c.kind, 1+c.rows/portionRows)...)
+				out = append(out, ranges(c.tenant, c.kind, 1+c.rows/most)...)
 			}
 		}
 		i = j

@@ -1,9 +1,12 @@
 package clickhouse
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
@@ -14,6 +17,12 @@ func (db *DB) Exec(ctx context.Context, statement string) error { return db.conn
 
 func (db *DB) Query(ctx context.Context, question string) (driver.Rows, error) {
 	return db.conn.Query(ctx, question)
+}
+
+// InsertBlock inserts a block of events into a table that is like events.
+func (db *DB) InsertBlock(ctx context.Context, table string, block []byte) error {
+	statement := strings.Replace(insertEvents, "INTO events", "INTO "+table, 1)
+	return db.conn.InsertFormat(ch.Context(ctx, insertOption), "Native", statement, bytes.NewReader(block))
 }
 
 // Echo sends values as parameters and returns what the server understood.

@@ -56,6 +56,41 @@ func TestPositionComesBackAndTellsWhatItCovers(t *testing.T) {
 	same(t, "applied above", all(t, db.AppliedAbove(t.Context(), got)), covered)
 }
 
+// What an insert writes twice, in one block or in two, is read once by each view: FINAL alone sees
+// to it, for nothing is replaced when a block is written.
+func TestABlockThatRepeatsItselfIsReadOnce(t *testing.T) {
+	rows := chtest.Rows(chtest.NewLedger(newSeed(t), 2, 3).Events(300)...)
+	var counts [2]map[string]uint64
+	for i, blocks := range [][][]projections.Row{{rows}, {slices.Concat(rows, rows), rows[100:200]}} {
+		db := chtest.Start(t)
+		for _, block := range blocks {
+			if err := db.Insert(t.Context(), block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		counts[i] = map[string]uint64{}
+		for _, view := range []string{"events FINAL", "event_seq", "attribute_history", "attribute_latest",
+			"attribute_current", "device_current", "event_subject", "admin_action", "admin_action_more", "refusal",
+			"access", "request"} {
+			answer, err := db.Query(t.Context(), "SELECT count() FROM "+view)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var n uint64
+			for answer.Next() {
+				if err := answer.Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := answer.Err(); err != nil || n == 0 {
+				t.Fatalf("%s: %d rows, %v", view, n, err)
+			}
+			counts[i][view] = n
+		}
+	}
+	same(t, "rows of the views", counts[1], counts[0])
+}
+
 // BenchmarkInsert reports events a second through all views: a fleet's mix, device
 // events of some fifteen values.
 func BenchmarkInsert(b *testing.B) {

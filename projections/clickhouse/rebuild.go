@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	ch "github.com/ClickHouse/clickhouse-go/v2"
-
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
@@ -18,10 +16,10 @@ type RebuildConfig struct {
 	// Projector is the name of the projector that runs; "" says that none
 	// does, and nothing else inserts.
 	Projector string
-	// Chunk is how many sequences are filled by one statement; 1,000,000 when zero.
-	Chunk uint64
-	// Progress is called after each statement with how far it is; it may be nil.
-	Progress func(filled, of uint64)
+	// Portion is about how many events are filled by one statement; 250,000 when zero.
+	Portion uint64
+	// Progress is called after each statement with how many of how many are done; it may be nil.
+	Progress func(done, of uint64)
 }
 
 // ErrRebuildDiffers is wrapped when a table made anew does not hold what its definition
@@ -222,15 +220,15 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if f, err = db.family(ctx, view); err != nil { // with the definitions as ClickHouse now has them
 		return fail("look", err)
 	}
-	columns, err := db.columns(ctx, selects)
+	c, err := db.comparison(ctx, view, f, to)
 	if err != nil {
-		return fail("columns", err)
+		return fail("look", err)
 	}
-	bound, err := db.fill(ctx, table, columns, selects, cfg)
+	bound, err := c.fill(ctx, cfg)
 	if err != nil {
 		return fail("fill", err)
 	}
-	if err := db.compare(ctx, f.tables[to], columns, selects, bound); err != nil {
+	if err := c.equal(ctx, bound); err != nil {
 		return fail("compare", err)
 	}
 	if err := db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+f.reader+" AS "+d.PlainAt(f.reader, view, to)); err != nil {
@@ -352,82 +350,82 @@ func (db *DB) waitSaved(ctx context.Context, projector string) error {
 	}
 }
 
-// fill inserts what the definition makes of the events there are, by an explicit list of
-// columns: a positional INSERT … SELECT would swap columns silently. It returns the highest
-// sequence of events that was there.
-func (db *DB) fill(
-	ctx context.Context, table string, columns []string, selects string, cfg RebuildConfig,
-) (bound uint64, err error) {
-	last, err := collect(ctx, db, nil, "SELECT max(ledger_seq) FROM events",
+// fill inserts what the definition makes of the events there are, by an explicit list of columns:
+// a positional INSERT … SELECT would swap columns silently. Each statement reads streams that lie
+// together in events, so that all of them read each event once. It returns the highest sequence of
+// events that was there.
+func (c *comparison) fill(ctx context.Context, cfg RebuildConfig) (bound uint64, err error) {
+	last, err := collect(ctx, c.db, nil, "SELECT max(ledger_seq) FROM events",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return 0, err
 	}
-	bound = last[0]
-	chunk := cfg.Chunk
-	if chunk == 0 {
-		chunk = 1_000_000
+	rows := cfg.Portion
+	if rows == 0 {
+		rows = portionRows
 	}
-	list := "`" + strings.Join(columns, "`, `") + "`"
-	for from := uint64(0); ; from += chunk {
-		to := bound
-		if bound-from >= chunk {
-			to = from + chunk - 1
-		}
-		settings := ch.Settings{"additional_table_filters": fmt.Sprintf(
-			"{'%s.events': 'ledger_seq >= %d AND ledger_seq <= %d'}", db.database, from, to)}
-		for k, v := range insertSettings {
-			settings[k] = v
-		}
-		if err := db.conn.Exec(ch.Context(ctx, ch.WithSettings(settings)),
-			"INSERT INTO "+table+" ("+list+") "+selects); err != nil {
-			return 0, fmt.Errorf("sequences %d to %d: %w", from, to, err)
+	portions, err := c.db.portions(ctx, rows, "events")
+	if err != nil {
+		return 0, err
+	}
+	into := "INSERT INTO " + c.table.name + " (`" + strings.Join(c.columns, "`, `") + "`) "
+	for i, portion := range portions {
+		p := partOf(portion)
+		err := c.db.conn.Exec(withParams(ctx, p.params, insertOption), into+c.definitionOver(p.condition))
+		if err != nil {
+			return 0, fmt.Errorf("portion %d of %d: %w", i+1, len(portions), err)
 		}
 		if cfg.Progress != nil {
-			cfg.Progress(to+1, bound+1)
-		}
-		if to == bound {
-			return bound, nil
+			cfg.Progress(uint64(i+1), uint64(len(portions)))
 		}
 	}
+	return last[0], nil
 }
 
-// compareTries is how often a comparison is repeated that the projector may have written under.
-const compareTries = 20
+// equalTries is how often a comparison is repeated that the projector may have written under.
+const equalTries = 20
 
-// compare holds the table against its definition applied to events: per key the row of the highest
-// sequence, of those up to bound. Rows of a view of the present are replaced while it looks, so it
-// looks again before it says that they differ.
-func (db *DB) compare(ctx context.Context, table object, columns []string, selects string, bound uint64) error {
+// equal holds the table against its definition applied to events, portion by portion: per key the
+// row of the highest sequence, of those up to bound. Rows of a view of the present are replaced
+// while it looks, so it looks again before it says that they differ.
+func (c *comparison) equal(ctx context.Context, bound uint64) error {
+	portions, err := c.db.portions(ctx, portionRows, "events", c.table.name)
+	if err != nil {
+		return err
+	}
 	type sum struct{ count, hash uint64 }
 	read := func(scan func(...any) error) (s sum, err error) { return s, scan(&s.count, &s.hash) }
-	row := "sipHash64(`" + strings.Join(columns, "`, `") + "`)"
-	p := params{"bound": bound}
-	tick := time.NewTicker(db.poll)
+	row := "sipHash64(`" + strings.Join(c.columns, "`, `") + "`)"
+	tick := time.NewTicker(c.db.poll)
 	defer tick.Stop()
-	for try := 1; ; try++ {
-		want, err := collect(ctx, db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
-			", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+
-			selects+") GROUP BY "+table.key+") WHERE seq <= {bound:UInt64}", read)
-		if err != nil {
-			return err
-		}
-		got, err := collect(ctx, db, p, "SELECT count(), sum("+row+") FROM "+table.name+
-			" FINAL WHERE ledger_seq <= {bound:UInt64}", read)
-		if err != nil {
-			return err
-		}
-		if want[0] == got[0] {
-			return nil
-		}
-		if try == compareTries {
-			return fmt.Errorf("%w: %s has %d rows, its definition gives %d",
-				ErrRebuildDiffers, table.name, got[0].count, want[0].count)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
+	for _, portion := range portions {
+		part := partOf(portion)
+		p := part.params.with(params{"bound": bound})
+		for try := 1; ; try++ {
+			want, err := collect(ctx, c.db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
+				", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+c.definitionOver(part.condition)+
+				") GROUP BY "+c.key+") WHERE seq <= {bound:UInt64}", read)
+			if err != nil {
+				return err
+			}
+			got, err := collect(ctx, c.db, p, "SELECT count(), sum("+row+") FROM "+c.table.name+
+				" FINAL WHERE "+part.condition+" AND ledger_seq <= {bound:UInt64}", read)
+			if err != nil {
+				return err
+			}
+			if want[0] == got[0] {
+				break
+			}
+			if try == equalTries {
+				return fmt.Errorf("%w: of a portion %s has %d rows, its definition gives %d", ErrRebuildDiffers,
+					c.table.name, got[0].count, want[0].count)
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-tick.C:
+			}
 		}
 	}
+	return nil
 }

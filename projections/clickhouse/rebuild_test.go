@@ -48,7 +48,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 		m = append(m, more...)
 		topics.Publish(more...) // being applied while the view is rebuilt
 		if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{Projector: "projector",
-			Chunk: 200}); err != nil {
+			Portion: 20}); err != nil {
 			t.Fatal(err)
 		}
 	}

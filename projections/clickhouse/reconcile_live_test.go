@@ -73,7 +73,7 @@ func TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites(t *testing.T) {
 		go func() {
 			if round == 1 {
 				rebuilt <- db.Rebuild(t.Context(), "attribute_current",
-					clickhouse.RebuildConfig{Projector: "projector", Chunk: 100})
+					clickhouse.RebuildConfig{Projector: "projector", Portion: 1000})
 				return
 			}
 			rebuilt <- db.Disown(t.Context())

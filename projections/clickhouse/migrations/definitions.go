@@ -20,6 +20,7 @@ type Definitions struct {
 var (
 	tableForm = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) `)
 	fillForm  = regexp.MustCompile(`(?s)^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+)_mv TO (\w+) AS\s+(SELECT .*)$`)
+	alterForm = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) MODIFY SETTING (\w+ = \w+)$`)
 	plainForm = regexp.MustCompile(`(?s)^CREATE OR REPLACE VIEW (\w+) AS\s+(SELECT .*)$`)
 	comment   = regexp.MustCompile(`(?m)^--.*\n?`)
 )
@@ -43,8 +44,10 @@ var Define = sync.OnceValues(func() (*Definitions, error) {
 				if !slices.Contains(d.Order, p[1]) {
 					d.Order = append(d.Order, p[1])
 				}
+			} else if a := alterForm.FindStringSubmatch(s); a != nil && d.Tables[a[1]] != "" {
+				d.Tables[a[1]] += ", " + a[2] // each ends with its settings
 			} else {
-				return nil, fmt.Errorf("migration %s: a statement that is no table, materialized view or view", m.Name)
+				return nil, fmt.Errorf("migration %s: a statement of none of the forms", m.Name)
 			}
 		}
 	}
