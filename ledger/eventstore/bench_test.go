@@ -26,7 +26,7 @@ import (
 )
 
 // serverDir names, in a child of a benchmark, the directory of the server that it is to be.
-const serverDir = "LEDGERLINE_BENCH_SERVER_DIR"
+const serverDir = "BENCH_SERVER_DIR"
 
 func init() {
 	if dir := os.Getenv(serverDir); dir != "" {
