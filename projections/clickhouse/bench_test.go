@@ -62,7 +62,7 @@ func project(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, size, n int, nam
 	topics := chtest.NewTopics(4)
 	topics.Publish(l.Events(n)...)
 	p, err := projections.New(projections.Config{Name: name, Source: topics, Sink: db, Positions: db,
-		Log: slog.New(slog.DiscardHandler), BatchRows: size, BatchBytes: 1 << 30, BatchWait: time.Hour,
+		Log: slog.New(slog.DiscardHandler), BatchRows: size, BatchBytes: 1 << 30, BatchWait: 100 * time.Millisecond,
 		Stall: time.Hour})
 	if err != nil {
 		t.Fatal(err)
