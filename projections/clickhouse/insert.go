@@ -12,9 +12,9 @@ import (
 )
 
 // insertSettings are named on each insert. 26.7 answers asynchronous inserts before they are
-// written. What a table replaces it replaces when it merges and when it is read; to do it in each
-// block as well took a third of an insert. Mostly an insert waits until its views' files are
-// synced: with a thread each they wait together.
+// written. What a table replaces it replaces when it merges and when it is read, not in each block
+// as well. Mostly an insert waits until its views' files are synced: with a thread each they wait
+// together.
 var insertSettings = ch.Settings{
 	"async_insert": 0, "deduplicate_blocks_in_dependent_materialized_views": 1, "parallel_view_processing": 1,
 	"optimize_on_insert": 0, "max_threads": 16,

@@ -71,8 +71,8 @@ func Write(form string, w io.Writer, d *document.Document, width int) error {
 	return forms[i].write(w, d, width)
 }
 
-// goOn returns err, or the error of a writer that takes no more: nothing further is unsealed for
-// nobody.
+// goOn returns err, or the error of a writer that takes no more: no more is asked for then. What a
+// report opens ahead is one portion at most.
 func goOn(b *bufio.Writer, err error) error {
 	if err != nil {
 		return err
