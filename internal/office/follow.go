@@ -99,6 +99,8 @@ func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUI
 		err = m.asItComes(g, gctx, parts)
 	}
 	if err != nil {
+		cancel()
+		_ = g.Wait() // nobody reads on behind the caller's back; what ends them is this
 		return err
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
