@@ -3,6 +3,7 @@ package custody
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -124,17 +125,21 @@ func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Open
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fresh, checked := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	for _, t := range tokens {
+		// A malformed token is reported by opening it.
+		if h, _, err := t.Token.Parse(); err == nil && !s.aliases[h.Alias] {
+			checked[h.Alias] = true
+		}
+	}
 	err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
-		for _, t := range tokens {
-			h, _, err := t.Token.Parse()
-			if err != nil || s.aliases[h.Alias] || checked[h.Alias] {
-				continue // a malformed token is reported by opening it
-			}
-			owner, err := tx.AliasOwner(h.Alias)
+		if err := tx.LookAhead(vault.Ahead{Aliases: slices.Collect(maps.Keys(checked))}); err != nil {
+			return err
+		}
+		for alias := range checked {
+			owner, err := tx.AliasOwner(alias)
 			if err == nil && owner.Kind == schemas.OwnerPerson && !s.seen[owner.ID] {
 				fresh[owner.ID] = true
 			}
-			checked[h.Alias] = true
 		}
 		return nil
 	})

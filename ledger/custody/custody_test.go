@@ -19,6 +19,8 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
@@ -212,6 +214,34 @@ func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 	}
 	if named != 130 || s.Persons() != 130 {
 		t.Errorf("%d persons were named, the session says %d, want 130", named, s.Persons())
+	}
+}
+
+// However many persons' values are opened, the vault's store is asked a handful of times: whose they
+// are, for all at once, and then what opens them.
+func TestOpeningAsksTheVaultOfAllAtOnce(t *testing.T) {
+	b := newBench(t)
+	var all []vault.Sealed
+	for i := range 130 {
+		all = append(all, b.person(fmt.Sprintf("user%d@contoso.example", i)))
+	}
+	if err := b.vault.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var counted *storetest.Counted
+	b.useVaultThrough(b.dir, func(s store.Store) store.Store {
+		counted = storetest.Count(s)
+		return counted
+	})
+	s := b.session()
+	counted.Taken()
+	if _, err := s.Open(b.ctx, all); err != nil {
+		t.Fatal(err)
+	}
+	for _, trips := range counted.Taken() {
+		if trips.All > 6 {
+			t.Errorf("a transaction made %+v", trips)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -352,6 +353,12 @@ func (b *bench) copy(from, to string) {
 // useVault opens the vault in a folder as the bench's.
 func (b *bench) useVault(dir string) {
 	b.t.Helper()
+	b.useVaultThrough(dir, func(s store.Store) store.Store { return s })
+}
+
+// useVaultThrough opens the vault in dir on what through makes of its store.
+func (b *bench) useVaultThrough(dir string, through func(store.Store) store.Store) {
+	b.t.Helper()
 	kek, err := vault.OpenFileKEK(filepath.Join(dir, "kek"))
 	if err != nil {
 		b.t.Fatal(err)
@@ -360,7 +367,7 @@ func (b *bench) useVault(dir string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if b.vault, err = vault.Open(b.ctx, vault.Config{Store: st, KEK: kek, Clock: time.Now,
+	if b.vault, err = vault.Open(b.ctx, vault.Config{Store: through(st), KEK: kek, Clock: time.Now,
 		Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		b.t.Fatal(err)
 	}

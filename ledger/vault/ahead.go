@@ -12,12 +12,13 @@ type Ahead struct {
 	Devices []DeviceHint
 	Persons []PersonHint
 	IDs     []string // for which streams may be waiting
+	Aliases []uuid.UUID
 }
 
 // LookAhead asks the store for what the transaction is about to ask for, of all at once. It
 // changes no answer: without it, each costs a trip of its own.
 func (tx *Tx) LookAhead(a Ahead) error {
-	keys := store.Keys{Periods: true}
+	keys := store.Keys{Periods: true, Aliases: a.Aliases}
 	add := func(kind, value string) {
 		if n := identifier(kind, value); n != "" {
 			name := tx.lookup(kind, n)

@@ -42,6 +42,11 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 		return fail("transaction", err)
 	}
 	month := schemas.Month(d.Occurred, d.Recorded)
+	for _, s := range d.Subjects {
+		if s.Person != uuid.Nil {
+			tx.set.Ahead(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person})
+		}
+	}
 	var under sealing
 	tokens, owners := make([]schemas.Token, len(d.Values)), make([]schemas.Owner, len(d.Values))
 	for i := range d.Values {
