@@ -217,8 +217,8 @@ func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 	}
 }
 
-// However many persons' values are opened, the vault's store is asked a handful of times: whose they
-// are, for all at once, and then what opens them.
+// However many persons' values are opened, the vault's store is asked a handful of times: whose
+// they are, for all at once, and then what opens them.
 func TestOpeningAsksTheVaultOfAllAtOnce(t *testing.T) {
 	b := newBench(t)
 	var all []vault.Sealed
