@@ -117,9 +117,11 @@ func (t Token) Parse() (TokenHeader, []byte, error) {
 	if !ok {
 		return TokenHeader{}, nil, errTokenForm
 	}
-	parts := strings.Split(rest, ":")
-	if len(parts) != 5 || strings.ContainsAny(string(t), "\r\n") {
-		return TokenHeader{}, nil, errTokenForm
+	var parts [4]string
+	for i := range parts {
+		if parts[i], rest, ok = strings.Cut(rest, ":"); !ok {
+			return TokenHeader{}, nil, errTokenForm
+		}
 	}
 	var h TokenHeader
 	var err error
@@ -134,25 +136,25 @@ func (t Token) Parse() (TokenHeader, []byte, error) {
 	if h.Event, err = decodeUUID(parts[2]); err != nil {
 		return TokenHeader{}, nil, err
 	}
-	segs := strings.Split(parts[3], "~")
-	h.Attr = segs[0]
-	if len(segs) > 1 {
-		h.Path = segs[1:]
+	path, deep := "", false
+	if h.Attr, path, deep = strings.Cut(parts[3], "~"); deep {
+		h.Path = strings.Split(path, "~")
 	}
 	if err := h.Validate(); err != nil {
 		return TokenHeader{}, nil, err
 	}
-	body, err := Base64.DecodeString(parts[4])
-	if err != nil || len(body) < minTokenBody || (len(body)-minTokenBody)%32 != 0 {
+	body, err := Base64.DecodeString(rest)
+	if err != nil || len(body) < minTokenBody || (len(body)-minTokenBody)%32 != 0 ||
+		strings.IndexByte(rest, '\r') >= 0 || strings.IndexByte(rest, '\n') >= 0 { // which the decoder passes over
 		return TokenHeader{}, nil, fmt.Errorf("%w: body", errTokenForm)
 	}
 	return h, body, nil
 }
 
 func decodeUUID(s string) (uuid.UUID, error) {
-	b, err := Base64.DecodeString(s)
-	if err != nil || len(b) != 16 {
+	var id uuid.UUID
+	if n, err := Base64.Decode(id[:], []byte(s[:min(len(s), 22)])); err != nil || n != len(id) || len(s) != 22 {
 		return uuid.Nil, fmt.Errorf("%w: uuid", errTokenForm)
 	}
-	return uuid.UUID(b), nil
+	return id, nil
 }
