@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,11 +18,14 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// TestBenchVisible appends 2,000 events a second, one by one, to an embedded ledger for 20 s, and
+var visibleRate = flag.Int("visible-rate", 2000, "events a second that are appended")
+
+// TestBenchVisible appends so many events a second, one by one, to an embedded ledger for 20 s, and
 // prints how long after its acknowledgement an event is in all views: that is, when a report may
 // ask as of its sequence. The views are asked every 20 ms, which is in the figures.
 func TestBenchVisible(t *testing.T) {
-	const rate, seconds, writers = 2000, 20, 64
+	const seconds, writers = 20, 64
+	rate := *visibleRate
 	n := newNode(t, "LEDGERLINE_LOG_LEVEL=warn")
 	if err := n.start(); err != nil {
 		t.Fatal(err)
@@ -75,7 +79,7 @@ func TestBenchVisible(t *testing.T) {
 	}
 	began := time.Now()
 	for i := range events {
-		if due := began.Add(time.Duration(i) * time.Second / rate); time.Until(due) > time.Millisecond {
+		if due := began.Add(time.Duration(i) * time.Second / time.Duration(rate)); time.Until(due) > time.Millisecond {
 			time.Sleep(time.Until(due))
 		}
 		next <- i
