@@ -20,9 +20,9 @@ import (
 
 var visibleRate = flag.Int("visible-rate", 2000, "events a second that are appended")
 
-// TestBenchVisible appends so many events a second, one by one, to an embedded ledger for 20 s, and
-// prints how long after its acknowledgement an event is in all views: that is, when a report may
-// ask as of its sequence. The views are asked every 20 ms, which is in the figures.
+// TestBenchVisible appends so many events a second, one by one, to an embedded ledger for 20 s,
+// and prints how long after its acknowledgement an event is in all views: that is, when a report
+// may ask as of its sequence. The views are asked every 20 ms, which is in the figures.
 func TestBenchVisible(t *testing.T) {
 	const seconds, writers = 20, 64
 	rate := *visibleRate
