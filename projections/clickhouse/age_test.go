@@ -85,7 +85,7 @@ func TestWhatAnAnswerReadsDoesNotGrowWithTheLedger(t *testing.T) {
 	}
 	answers, read := make([]int, len(questions)), make([]chtest.Read, len(questions))
 	have := uint64(len(events))
-	for round, n := range []uint64{20_000, 80_000} {
+	for round, n := range []uint64{12_000, 48_000} {
 		have = chtest.Grow(t, cfg, tenant, have, n)
 		for i, q := range questions {
 			var got int

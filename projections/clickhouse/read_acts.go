@@ -65,9 +65,11 @@ func narrowed(f projections.ActionFilter) (conditions string) {
 	if len(f.Results) > 0 {
 		conditions += " AND has({results:Array(String)}, result)"
 	}
-	// Whom and what an action concerns, later events of its stream may tell.
+	// Whom and what an action concerns, later events of its stream may tell: as of a time, those
+	// that had occurred.
 	const more = ` OR stream IN (SELECT stream FROM admin_action_more
-		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND `
+		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
+		AND `
 	if len(f.Actors) > 0 {
 		conditions += " AND (has({actors:Array(UUID)}, actor)" + more +
 			"has({actors:Array(UUID)}, actor) AND NOT startsWith(type, 'adminaction.disputed.')))"

@@ -103,6 +103,36 @@ func TestEveryQuestionIsAnsweredAsTheModelDoes(t *testing.T) {
 	}
 }
 
+// As of a time, an action is found by whom its later events name only where those had occurred.
+func TestAFilterAsOfATimeSeesNoLaterEvent(t *testing.T) {
+	db := chtest.Start(t)
+	l := chtest.NewLedger(1, 1, 5)
+	m := model(l.Events(400))
+	if err := db.Insert(t.Context(), chtest.Rows(m...)); err != nil {
+		t.Fatal(err)
+	}
+	tenant, asked := l.Tenants[0], 0
+	for _, e := range m {
+		actor := firstAlias(e, "actor")
+		if !strings.HasPrefix(e.Type, "adminaction.supplemented.") || e.Draft.Tenant != tenant || actor == uuid.Nil {
+			continue
+		}
+		if asked++; asked > 8 {
+			break
+		}
+		for _, at := range []time.Time{occurred(e).Add(-time.Second), occurred(e)} {
+			asOf := projections.AsOf{Seq: uint64(len(m) - 1), Time: at}
+			f := projections.ActionFilter{Actors: []uuid.UUID{actor}}
+			same(t, "actions as of "+at.String(),
+				all(t, db.AdminActions(t.Context(), tenant, projections.Period{}, f, asOf)),
+				m.actions(tenant, projections.Period{}, f, asOf))
+		}
+	}
+	if asked == 0 {
+		t.Fatal("no event names a further actor")
+	}
+}
+
 func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *rand.Rand, tenant uuid.UUID,
 	asOf projections.AsOf, in projections.Period) {
 	t.Helper()
