@@ -98,9 +98,10 @@ func TestBenchVisible(t *testing.T) {
 	if err := p.views.WaitThrough(ctx, last); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(100 * time.Millisecond) // for a sample that says so
+	seen := sample{time.Now(), last}
 	stop()
 	asked.Wait()
+	samples = append(samples, seen)
 	var waits []time.Duration
 	for i, e := range events {
 		seq := seqs[e.ID]
