@@ -15,13 +15,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/accounts"
+	"github.com/ledgerline/ledgerline/internal/cputime"
 	"github.com/ledgerline/ledgerline/internal/fleet"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
@@ -327,14 +327,6 @@ func (a *aged) grow(n uint64) {
 	a.position()
 }
 
-func (a *aged) cpu() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		a.t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // measure runs do three times and prints the best time, the least CPU time of this process, and
 // what was read of the views.
 func (a *aged) measure(name string, do func() uint64) (seconds float64) {
@@ -345,9 +337,9 @@ func (a *aged) measure(name string, do func() uint64) (seconds float64) {
 	for i := range asked(a.t, "ROUNDS", 3) {
 		a.project()
 		runtime.GC()
-		cpu, began := a.cpu(), time.Now()
+		cpu, began := cputime.Used(), time.Now()
 		read = a.reads.Of(func() { rows = do() })
-		took, used := time.Since(began), a.cpu()-cpu
+		took, used := time.Since(began), cputime.Used()-cpu
 		if i == 0 || took < best {
 			best = took
 		}

@@ -13,13 +13,13 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	server "github.com/ledgerline/ledgerline/deploy/embedded/eventstore"
+	"github.com/ledgerline/ledgerline/internal/cputime"
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -52,18 +52,9 @@ func serve(dir string, in io.Reader, out io.Writer) error {
 	}
 	fmt.Fprintln(out, address(srv))
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		fmt.Fprintln(out, int64(cpu()))
+		fmt.Fprintln(out, int64(cputime.Used()))
 	}
 	return srv.Stop(context.Background())
-}
-
-// cpu is the CPU time of this process.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // startBeside starts such a server, and returns its address and how to ask for its CPU time.
@@ -126,7 +117,7 @@ func BenchmarkAppend(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
-			mine, its := cpu(), used()
+			mine, its := cputime.Used(), used()
 			b.ResetTimer()
 			var next atomic.Int64
 			var wg sync.WaitGroup
@@ -142,7 +133,7 @@ func BenchmarkAppend(b *testing.B) {
 			}
 			wg.Wait()
 			b.StopTimer()
-			mine, its = cpu()-mine, used()-its
+			mine, its = cputime.Used()-mine, used()-its
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 			b.ReportMetric(float64(mine.Nanoseconds())/1e3/float64(b.N), "client-µs/op")
 			b.ReportMetric(float64(its.Nanoseconds())/1e3/float64(b.N), "server-µs/op")

@@ -5,21 +5,11 @@ package intake
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-)
 
-// cpuTime is what the process has used of its cores: the one measure on a machine that others use
-// too.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+	"github.com/ledgerline/ledgerline/internal/cputime"
+)
 
 // BenchmarkAged imports snapshots of the same devices when their streams have 5 events, and 400.
 func BenchmarkAged(b *testing.B) {
@@ -48,11 +38,11 @@ func BenchmarkAged(b *testing.B) {
 	}
 	rate := func(b *testing.B, w *world, from int) spent {
 		const times = keepEvery // so that each is remembered once
-		wall, cpu := time.Now(), cpuTime(b)
+		wall, cpu := time.Now(), cputime.Used()
 		for n := range times {
 			take(w, from+n)
 		}
-		return spent{time.Since(wall), cpuTime(b) - cpu, times}
+		return spent{time.Since(wall), cputime.Used() - cpu, times}
 	}
 	perRecord := func(s spent) float64 { return float64(s.cpu.Microseconds()) / float64(s.times*devices) }
 	for b.Loop() {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/internal/cputime"
 )
 
 // BenchmarkReading reads, recognises and parses an invented fleet, and plans nothing.
@@ -28,7 +30,7 @@ func BenchmarkReading(b *testing.B) {
 	in := w.intake()
 	b.ReportAllocs()
 	b.ResetTimer()
-	began, records := cpuTime(b), 0
+	began, records := cputime.Used(), 0
 	for b.Loop() {
 		found := make(chan *entry)
 		done := make(chan error, 1)
@@ -45,7 +47,7 @@ func BenchmarkReading(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	used := cpuTime(b) - began
+	used := cputime.Used() - began
 	b.ReportMetric(float64(used.Microseconds())/float64(records), "cpu-µs/record")
 	b.ReportMetric(float64(records)/used.Seconds(), "records/cpu-s")
 	b.ReportMetric(float64(size)*float64(b.N)/1e6/used.Seconds(), "MB/cpu-s")

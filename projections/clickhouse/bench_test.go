@@ -10,10 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ledgerline/ledgerline/internal/cputime"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/block"
@@ -105,19 +105,13 @@ func TestBenchRowOf(t *testing.T) {
 	events := chtest.NewLedger(1, 2, 50).Events(1000)
 	chtest.Rows(events...) // hashes the leaves
 	const rounds = 20
-	began := processor()
+	began := cputime.Used()
 	for range rounds {
 		for _, e := range events {
 			projections.RowOf(e.Envelope)
 		}
 	}
-	print("row-of", float64((processor()-began).Nanoseconds())/1000/float64(rounds*len(events)), "µs")
-}
-
-func processor() time.Duration {
-	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	print("row-of", float64((cputime.Used()-began).Nanoseconds())/1000/float64(rounds*len(events)), "µs")
 }
 
 // TestBenchAge prints at which rate views are compared and made anew, with BENCH_EVENTS events and

@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/deploy/embedded/eventstore/eventlog"
+	"github.com/ledgerline/ledgerline/internal/cputime"
 )
 
 // hastyFS never syncs: it fills a store that nobody has to trust.
@@ -146,7 +147,7 @@ func TestBenchLargeStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began, cpu, own := time.Now(), p.cpu(), ownCPU(t)
+	began, cpu, own := time.Now(), p.cpu(), cputime.Used()
 	for n := 1; ; n++ {
 		_, err := r.Recv()
 		if errors.Is(err, io.EOF) && n == total+1 {
@@ -163,7 +164,7 @@ func TestBenchLargeStore(t *testing.T) {
 	r.Close()
 	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(total) }
 	t.Logf("ReadAll: %.0f events/s; processor time for each event: server %.1f µs, client %.1f µs",
-		float64(total)/time.Since(began).Seconds(), each(p.cpu()-cpu), each(ownCPU(t)-own))
+		float64(total)/time.Since(began).Seconds(), each(p.cpu()-cpu), each(cputime.Used()-own))
 
 	last := min(total/5, 100_000) // for each of ten
 	for part := range 3 {

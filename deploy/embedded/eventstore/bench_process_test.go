@@ -16,7 +16,6 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -234,13 +233,4 @@ func (p *benchProcess) memory() (now, peak int64) {
 		}
 	}
 	return now, peak
-}
-
-// ownCPU is the processor time that this process, the client, has used.
-func ownCPU(t testing.TB) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -28,6 +28,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+
+	"github.com/ledgerline/ledgerline/internal/cputime"
 )
 
 // benchNumber is a setting of the report from the environment.
@@ -62,7 +64,7 @@ type load func(c benchClient) (done int, err error)
 func (p *benchProcess) measure(c benchClient, run load) measurement {
 	p.t.Helper()
 	runtime.GC() // the client's garbage of the run before is not this server's
-	server, client, began := p.cpu(), ownCPU(p.t), time.Now()
+	server, client, began := p.cpu(), cputime.Used(), time.Now()
 	n, err := run(c)
 	if err != nil {
 		p.t.Fatal(err)
@@ -71,7 +73,7 @@ func (p *benchProcess) measure(c benchClient, run load) measurement {
 	return measurement{
 		rate:   float64(n) / took.Seconds(),
 		server: float64((p.cpu() - server).Microseconds()) / float64(n),
-		client: float64((ownCPU(p.t) - client).Microseconds()) / float64(n),
+		client: float64((cputime.Used() - client).Microseconds()) / float64(n),
 	}
 }
 
