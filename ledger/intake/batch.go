@@ -82,7 +82,7 @@ func (in *Intake) round(
 		return nil, err
 	}
 	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-	p.Unlimited = in.unlimited
+	p.Unlimited, p.Hands = in.unlimited, in.hands
 	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
@@ -99,7 +99,7 @@ func (in *Intake) round(
 		return in.cfg.Hook(PointPlanned)
 	})
 	p.Tx = nil
-	if err != nil {
+	if err := cmp.Or(err, p.Finish()); err != nil {
 		return nil, err
 	}
 	if err := in.cfg.Hook(PointCommitted); err != nil {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -38,7 +39,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return err
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-		p.Unlimited = in.unlimited
+		p.Unlimited, p.Hands = in.unlimited, in.hands
 		err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
@@ -52,8 +53,8 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return errJudged
 		})
 		p.Tx = nil
-		if !errors.Is(err, errJudged) {
-			return err
+		if failed := p.Finish(); !errors.Is(err, errJudged) || failed != nil {
+			return cmp.Or(failed, err)
 		}
 		for _, e := range open {
 			if e.outcome == pending && len(e.steps) > 0 {

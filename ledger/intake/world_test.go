@@ -138,11 +138,16 @@ func aFile(content string) *fstest.MapFile {
 
 func (w *world) tryImport(files map[string]string) (Summary, error) {
 	w.t.Helper()
+	return w.tryImportBy(w.intake(), files)
+}
+
+func (w *world) tryImportBy(in *Intake, files map[string]string) (Summary, error) {
+	w.t.Helper()
 	fsys := fstest.MapFS{}
 	for name, content := range files {
 		fsys[name] = aFile(content)
 	}
-	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
+	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && !s.Balanced() {
 		w.t.Errorf("the summary does not add up: %+v", s)
 	}

@@ -320,5 +320,5 @@ func (k *Kinds) Planner(
 	tenant vault.Tenant, recorded time.Time, states map[schemas.Stream]*StreamState,
 ) *Planner {
 	return &Planner{Tenant: tenant, Catalogue: k.catalogue, kinds: k, recorded: recorded, states: states,
-		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}}
+		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}, encoder: encoder{catalogue: k.catalogue}}
 }
