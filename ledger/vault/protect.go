@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -152,12 +153,16 @@ func (s *Sealing) key(keys *keyring.Tx, owner schemas.Owner, class, month string
 	return len(s.keys), nil
 }
 
+// scratches are what sealing has used: no plaintext stays in one.
+var scratches = sync.Pool{New: func() any { return new(keyring.Scratch) }}
+
 // Seal seals the draft, once. On error the draft is as it was.
 func (s *Sealing) Seal() error {
 	d := s.draft
 	tokens := make([]schemas.Token, len(d.Values))
 	sealers := make([]*keyring.Sealer, len(s.keys))
-	buf := &keyring.Scratch{}
+	buf := scratches.Get().(*keyring.Scratch)
+	defer scratches.Put(buf)
 	for i, n := range s.under {
 		v := &d.Values[i]
 		if n <= 0 {

@@ -9,8 +9,8 @@ import (
 
 // This file seals and encodes what was planned, beside the planning and on all cores.
 
-// unencoded is events of which only the bytes are missing: their keys are known, and whatever could
-// come of sealing and encoding them but bytes was looked at.
+// unencoded is events of which only the bytes are missing: their keys are known, and whatever
+// could come of sealing and encoding them but bytes was looked at.
 type unencoded struct {
 	drafts []schemas.Draft
 	seals  []*vault.Sealing
@@ -33,7 +33,8 @@ func encode(c *schemas.Catalogue, d *schemas.Draft, s *vault.Sealing) (schemas.E
 	return c.Encode(*d)
 }
 
-// encoder encodes what it is given, in no order. What waits is bounded by the batch that is planned.
+// encoder encodes what it is given, in no order. What waits is bounded by the batch that is
+// planned.
 type encoder struct {
 	catalogue *schemas.Catalogue
 
@@ -86,9 +87,10 @@ func (e *encoder) finish() error {
 	return e.err
 }
 
-// Encode turns the drafts into appends to one stream, the first behind what is known of it. Advance
-// notes that they will be appended. The keys are found here, and whatever becomes of the record is
-// decided; the bytes of the events are there after Finish. The drafts are the planner's from now on.
+// Encode turns the drafts into appends to one stream, the first behind what is known of it.
+// Advance notes that they will be appended. The keys are found here, and whatever becomes of the
+// record is decided; the bytes of the events are there after Finish. The drafts are the planner's
+// from now on.
 func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
 	seals := make([]*vault.Sealing, len(drafts))
 	events, sizes := make([]schemas.Event, len(drafts)), make([]int, len(drafts))

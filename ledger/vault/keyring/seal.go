@@ -130,8 +130,8 @@ type Sealer struct {
 // Scratch is memory for sealing one value after another.
 type Scratch struct{ ad, padded, body, token []byte }
 
-// NewSealer returns the cipher of one owner, class and month in one event of the tenant. Those that
-// share a Scratch are used from one goroutine.
+// NewSealer returns the cipher of one owner, class and month in one event of the tenant. Those
+// that share a Scratch are used from one goroutine.
 func NewSealer(d Derived, tenant, event uuid.UUID, buf *Scratch) (*Sealer, error) {
 	ek, err := eventKeyOf(d.data, tenant, d.Alias, d.Class, d.Month, event)
 	if err != nil {
