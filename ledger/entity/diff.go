@@ -66,18 +66,20 @@ func (t Terms) tells(of func(*schemas.Attribute) bool, a *schemas.Attribute) boo
 func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
 	d := Difference{silent: map[*schemas.Attribute]bool{}}
 	v := volatiles{day: snap.Day(), free: true, unlimited: t.Unlimited}
-	for _, a := range s.def.Whole.Attributes() {
-		if _, list := s.def.Whole.Member(a); list {
-			continue
-		}
+	if len(s.values) == 0 {
+		d.deltas = make([]Delta, 0, len(snap.Values))
+	}
+	for _, a := range s.def.single {
 		have, known := s.values[a]
 		if a.Volatile && known {
 			v.seen(have.Moment)
 		}
 		told := Delta{Attr: a, Plain: snap.Values[a], Removed: snap.None[a]}
-		switch s.judge(a, snap, t) {
+		switch s.judge(told, have, known, snap, t) {
 		case untold, ofAnother:
-			d.silent[a] = known
+			if known {
+				d.silent[a] = true
+			}
 		case left:
 			d.deltas = append(d.deltas, Delta{Attr: a, Removed: true})
 		case leftBefore:
@@ -119,9 +121,9 @@ const (
 	changed                   // another, newer value
 )
 
-func (s *State) judge(a *schemas.Attribute, snap *Snapshot, t Terms) verdict {
-	have, known := s.values[a]
-	said, none := snap.Values[a], snap.None[a]
+// judge compares what is told of an attribute with what is known of it.
+func (s *State) judge(told Delta, have Held, known bool, snap *Snapshot, t Terms) verdict {
+	a, said, none := told.Attr, told.Plain, told.Removed
 	tells := said != nil || none
 	renewed := t.tells(t.Renewed, a)
 	switch {
@@ -285,7 +287,11 @@ func (s *State) Apply(snap *Snapshot, d Difference, owner func(Delta) schemas.Ow
 	if !d.Writes() {
 		return
 	}
-	changed := map[*schemas.Attribute]bool{}
+	if len(s.values)+len(s.persons) == 0 { // an entity's first snapshot tells most of what there is
+		s.values = make(map[*schemas.Attribute]Held, len(d.deltas))
+		s.persons = make(map[place]uuid.UUID, len(d.deltas)/2)
+	}
+	changed := make(map[*schemas.Attribute]bool, len(d.deltas))
 	for _, c := range slices.Concat(d.deltas, d.restated) {
 		changed[c.Attr] = true
 		at := snap.Moment

@@ -152,7 +152,7 @@ func (d Drafter) silence(drafts []schemas.Draft, diff Difference) {
 	for i := len(drafts) - 1; i >= 0; i-- {
 		drafts[i].Silent = slices.Sorted(maps.Keys(silent))
 		for _, v := range drafts[i].Values {
-			if v.Attr != d.Def.Contact {
+			if i > 0 && v.Attr != d.Def.Contact {
 				silent[d.Def.member(v.Attr)] = true
 			}
 		}

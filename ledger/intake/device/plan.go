@@ -60,7 +60,7 @@ func New(c *schemas.Catalogue) plan.Kind {
 		unlockCode: c.MustAttribute("device.unlock-code-withheld"), app: c.MustAttribute(attrApp),
 		loggedOn: c.MustAttribute(attrLoggedOn),
 	}
-	k.Definition = entity.Definition{Whole: k.whole, Contact: k.contact}
+	k.Definition = entity.Define(k.whole, k.contact)
 	return k
 }
 
