@@ -292,29 +292,36 @@ func (s *State) Apply(snap *Snapshot, d Difference, owner func(Delta) schemas.Ow
 		s.persons = make(map[place]uuid.UUID, len(d.deltas)/2)
 	}
 	changed := make(map[*schemas.Attribute]bool, len(d.deltas))
-	for _, c := range slices.Concat(d.deltas, d.restated) {
-		changed[c.Attr] = true
-		at := snap.Moment
-		if !c.observed.IsZero() {
-			at.Observed = c.observed
+	for _, deltas := range [][]Delta{d.deltas, d.restated} {
+		for i := range deltas {
+			c := &deltas[i]
+			changed[c.Attr] = true
+			s.apply(c, snap.Moment)
+			of := schemas.Owner{}
+			if !c.Removed {
+				of = owner(*c)
+			}
+			s.own(place{c.Attr, c.Element}, of)
 		}
-		if c.ownL {
-			at.Contact = c.contact
-		}
-		switch {
-		case c.Element == "":
-			s.values[c.Attr] = Held{Plain: c.Plain, None: c.Removed, protect: c.protect, Moment: at}
-		case c.Removed:
-			delete(s.list(c.Attr, time.Time{}).elements, c.Element)
-		default:
-			s.list(c.Attr, c.observed).elements[c.Element] = c.Plain
-		}
-		of := schemas.Owner{}
-		if !c.Removed {
-			of = owner(c)
-		}
-		s.own(place{c.Attr, c.Element}, of)
 	}
 	s.confirm(snap.Moment, func(a *schemas.Attribute) bool { return changed[a] },
 		func(a *schemas.Attribute) bool { return d.silent[a] })
+}
+
+// apply sets or removes what one delta tells.
+func (s *State) apply(c *Delta, at Moment) {
+	if !c.observed.IsZero() {
+		at.Observed = c.observed
+	}
+	if c.ownL {
+		at.Contact = c.contact
+	}
+	switch {
+	case c.Element == "":
+		s.values[c.Attr] = Held{Plain: c.Plain, None: c.Removed, protect: c.protect, Moment: at}
+	case c.Removed:
+		delete(s.list(c.Attr, time.Time{}).elements, c.Element)
+	default:
+		s.list(c.Attr, c.observed).elements[c.Element] = c.Plain
+	}
 }

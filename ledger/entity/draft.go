@@ -105,11 +105,14 @@ func (d Drafter) Events(st *State, snap *Snapshot, diff Difference) []schemas.Dr
 	if said := snap.Values[d.Def.Contact]; said != nil {
 		contact = &Delta{Attr: d.Def.Contact, Plain: said}
 	}
-	for _, c := range diff.deltas {
+	for i, c := range diff.deltas {
 		if c.Attr == d.Def.Contact && contact != nil {
 			continue // it stands in each
 		}
 		to := d.Route(c)
+		if by[to] == nil {
+			by[to] = make([]Delta, 0, min(len(diff.deltas)-i, usualValues))
+		}
 		by[to] = append(by[to], c)
 	}
 	newer := map[int64][]Delta{} // by their own L

@@ -229,31 +229,33 @@ func capitals(run string) (out []string) {
 }
 
 func digitsOf(s string) string {
-	return only(s, func(c byte) bool { return c >= '0' && c <= '9' })
-}
-
-// only returns those bytes of a text.
-func only(s string, of func(byte) bool) string {
+	b := make([]byte, 0, 64)
 	for i := range len(s) {
-		if of(s[i]) {
-			continue
+		if s[i] >= '0' && s[i] <= '9' {
+			b = append(b, s[i])
 		}
-		b := append(make([]byte, 0, len(s)), s[:i]...)
-		for ; i < len(s); i++ {
-			if of(s[i]) {
-				b = append(b, s[i])
-			}
-		}
-		return string(b)
 	}
-	return s
+	return string(b)
 }
 
 // compactFold returns a text's letters and digits alone, folded.
 func compactFold(s string) string {
-	if isASCII(s) {
-		return only(strings.ToLower(s), func(c byte) bool { return isLetter(c) || c >= '0' && c <= '9' })
+	b := make([]byte, 0, 64)
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 0x80:
+			return compactFoldAny(s)
+		case isLetter(c):
+			b = append(b, c|' ')
+		case c >= '0' && c <= '9':
+			b = append(b, c)
+		}
 	}
+	return string(b)
+}
+
+func compactFoldAny(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
@@ -333,7 +335,7 @@ func tellsOf(s *Snapshot, st *State) *entityTells {
 }
 
 // protection says that a value is sealed although its shape fits, and under whose key.
-type protection int
+type protection uint8
 
 const (
 	protectNot      protection = iota
