@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -18,6 +19,7 @@ var errJudged = errors.New("a dry run writes nothing")
 // the ledger as it stands, and not with what the batches before it would have told.
 func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
 	known, needs := b.known, map[schemas.Stream]bool{}
+	var first []schemas.Stream
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -31,7 +33,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		}
 		if round > 0 {
 			var err error
-			if known, err = in.know(ctx, tenant, left, open, needs, nil); err != nil {
+			if known, err = in.know(ctx, tenant, left, open, needs, nil, first...); err != nil {
 				return err
 			}
 		}
@@ -49,6 +51,9 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				if err := e.plan(p); err != nil {
 					return err
 				}
+				if known.stops(p) {
+					break
+				}
 			}
 			return errJudged
 		})
@@ -57,10 +62,17 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return cmp.Or(failed, err)
 		}
 		for _, e := range open {
-			if e.outcome == pending && len(e.steps) > 0 {
+			if !e.settled() && len(e.steps) > 0 {
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
-		needs = p.Needs()
+		if slices.ContainsFunc(open, (*entry).settled) {
+			first = nil
+		}
+		var unread []schemas.Stream
+		needs, unread = known.missing(p)
+		if first = append(first, unread...); len(unread) > 0 {
+			round = 0 // nobody else's doing
+		}
 	}
 }

@@ -90,6 +90,7 @@ type Intake struct {
 	unlimited bool // without the daily limit; tests alone set it
 	keepEvery int  // likewise
 	hands     int  // goroutines that encode beside the planning
+	maxKnown  int  // likewise
 }
 
 // New returns an intake on the given ledger and vault.
@@ -110,7 +111,7 @@ func New(c Config) (*Intake, error) {
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	all := plan.NewKinds(c.Catalogue, c.Kinds)
 	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms()),
-		keepEvery: keepEvery, hands: runtime.GOMAXPROCS(0) - 1}, nil
+		keepEvery: keepEvery, hands: runtime.GOMAXPROCS(0) - 1, maxKnown: maxKnownBytes}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -44,6 +44,7 @@ type world struct {
 
 	unlimited bool   // without the daily limit of what is volatile
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
+	maxKnown  int    // bytes known of a batch's streams; the usual bound where 0
 	close     func() // the vault's files: a property with many worlds closes each
 }
 
@@ -116,7 +117,7 @@ func (w *world) intake() *Intake {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in.unlimited, in.keepEvery = w.unlimited, w.keepEvery
+	in.unlimited, in.keepEvery, in.maxKnown = w.unlimited, w.keepEvery, cmp.Or(w.maxKnown, in.maxKnown)
 	return in
 }
 

@@ -54,6 +54,17 @@ type StreamState struct {
 	Behind int // events of the tenant's own behind what is remembered of the stream
 }
 
+// usualState is what a state is held to take that does not say it.
+const usualState = 4 << 10
+
+// Size is about how many bytes of memory the state takes.
+func (st *StreamState) Size() int {
+	if c, ok := st.Content.(interface{ Size() int }); ok {
+		return usualState + c.Size()
+	}
+	return usualState
+}
+
 // States are what is known of the streams, as planned.
 func (p *Planner) States() map[schemas.Stream]*StreamState { return p.states }
 
