@@ -17,6 +17,7 @@ var errJudged = errors.New("a dry run writes nothing")
 // the ledger as it stands, and not with what the batches before it would have told.
 func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
 	known, needs := b.known, map[schemas.Stream]bool{}
+	conflicts := 0
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -28,7 +29,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			}
 			return nil
 		}
-		if round > 0 {
+		if round+conflicts > 0 {
 			var err error
 			if known, err = in.know(ctx, tenant, left, open, needs, nil); err != nil {
 				return err
@@ -39,7 +40,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 		p.Unlimited = in.unlimited
-		err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+		err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 				return err
@@ -52,6 +53,11 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return errJudged
 		})
 		p.Tx = nil
+		if errors.Is(err, vault.ErrConflict) {
+			conflicts++
+			round--
+			continue
+		}
 		if !errors.Is(err, errJudged) {
 			return err
 		}
