@@ -102,6 +102,14 @@ type unfolded struct {
 	kept     int // bytes of that
 }
 
+func (u *unfolded) history() plan.History {
+	h := plan.History{Stream: u.state.Stream, Events: u.events, Left: &u.reading.Left}
+	if u.from != nil {
+		h.Known = u.from.known
+	}
+	return h
+}
+
 // largeState is what a device with 20,000 apps takes: while nobody knows how large the streams are,
 // no more are read at once than would fit of such. readAtOnce is how many are at most.
 const (
@@ -238,6 +246,13 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 	var again []*unfolded
 	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		again = nil
+		var ahead vault.Ahead
+		for _, u := range all {
+			in.kinds.Ahead(u.history(), &ahead)
+		}
+		if err := tx.LookAhead(ahead); err != nil {
+			return err
+		}
 		for _, u := range all {
 			err := in.foldOne(tx, u)
 			switch {
@@ -269,11 +284,7 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 }
 
 func (in *Intake) foldOne(tx *vault.Tx, u *unfolded) (err error) {
-	st := u.state
-	h := plan.History{Stream: st.Stream, Events: u.events, Left: &u.reading.Left}
-	if u.from != nil {
-		h.Known = u.from.known
-	}
+	st, h := u.state, u.history()
 	st.Behind = len(u.events)
 	entity := in.kinds.Wave(st.Stream.Kind()) == plan.WaveEntities
 	if entity && st.Behind >= in.keepEvery && u.size >= len(h.Known)/2 {
