@@ -292,6 +292,15 @@ func (l *Ledger) follow(
 	}
 }
 
+// Counted returns how many events the index holds: all but the newest, as a rule; 0 where this
+// process has none.
+func (l *Ledger) Counted() uint64 {
+	if l.index == nil {
+		return 0
+	}
+	return l.index.len()
+}
+
 // Sequence returns the sequence of the ledger event at that position, and false where
 // the index does not hold it yet.
 func (l *Ledger) Sequence(p schemas.Position) (uint64, bool, error) {

@@ -102,8 +102,8 @@ type unfolded struct {
 	kept     int // bytes of that
 }
 
-// largeState is what a device with 20,000 apps takes: while nobody knows how large the streams are,
-// no more are read at once than would fit of such. readAtOnce is how many are at most.
+// largeState is what a device with 20,000 apps takes: while nobody knows how large the streams
+// are, no more are read at once than would fit of such. readAtOnce is how many are at most.
 const (
 	largeState = 6 << 20
 	readAtOnce = 512
