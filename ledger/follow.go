@@ -180,7 +180,7 @@ func (l *Ledger) verify(
 			if err := l.saveForeign(false); err != nil { // cut short, it goes on from here
 				return after, err
 			}
-			if l.cfg.Progress != nil {
+			if l.cfg.Progress != nil && r.Seq < a.Seq {
 				l.cfg.Progress(next-first, a.Seq+1-first)
 			}
 			clear(batch)
