@@ -171,7 +171,7 @@ func (in *Intake) round(
 
 // maxKnownBytes bounds what is known of the streams of a batch, by what the states say they take.
 // The records whose streams are not read then are planned once the others are appended.
-const maxKnownBytes = 48 << 20
+const maxKnownBytes = 32 << 20
 
 // known is what is known of the streams that records need.
 type known struct {

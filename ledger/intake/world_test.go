@@ -394,7 +394,7 @@ func (w *world) canonical() string {
 // foldFrom reads and folds one stream.
 func (in *Intake) foldFrom(tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory) (*unfolded, error) {
 	ctx := context.Background()
-	u, err := in.readStream(ctx, tenant, left, s, from)
+	u, err := in.readStream(ctx, tenant, left, s, from, nil)
 	if err == nil {
 		err = in.fold(ctx, tenant, left, []*unfolded{u})
 	}
