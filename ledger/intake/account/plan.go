@@ -49,6 +49,9 @@ func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
 	return entity.Fold(k.Definition, tx, entity.Past(h), nil)
 }
 
+// Ahead implements plan.Remembering.
+func (k *kind) Ahead(known []byte, a *vault.Ahead) { entity.Ahead(known, a) }
+
 // Origin is the source, and S.
 func (a *account) Origin() (string, time.Time) { return a.Source, a.Observed }
 

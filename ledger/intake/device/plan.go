@@ -328,6 +328,16 @@ func (s *snapshot) lists(
 	return out, refused, nil
 }
 
+// Ahead implements plan.Remembering.
+func (k *kind) Ahead(known []byte, a *vault.Ahead) {
+	m := entity.Ahead(known, a)
+	f := &folding{st: &State{kind: k}}
+	f.Take(m)
+	for _, u := range f.users {
+		a.Aliases = append(a.Aliases, u.alias)
+	}
+}
+
 // Fold returns what the events of a device say now, and who used it when.
 func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
 	f := &folding{st: &State{kind: k}}
