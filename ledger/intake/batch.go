@@ -33,9 +33,10 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	open := inOrder(b.entries)
 	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
+	var first []schemas.Stream         // what the next record to be planned lacks: read before others
 	conflicts := 0
 	for round := 0; ; round++ {
-		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
+		open = slices.DeleteFunc(open, (*entry).settled)
 		if len(open) == 0 {
 			break
 		}
@@ -47,7 +48,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 		}
 		if round+conflicts > 0 {
 			var err error
-			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil); err != nil {
+			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil, first...); err != nil {
 				return err
 			}
 		}
@@ -63,7 +64,15 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 		for s := range p.States() {
 			b.touched[s] = true
 		}
-		maps.Copy(asked, p.Needs())
+		unknown, unread := known.missing(p)
+		maps.Copy(asked, unknown)
+		if slices.ContainsFunc(open, (*entry).settled) {
+			first = nil
+		}
+		if first = append(first, unread...); len(unread) > 0 {
+			round = 0 // nobody else's doing
+		}
+		known.states, known.memories = nil, nil // in the cache, or let go
 	}
 	for _, e := range b.entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
@@ -114,15 +123,20 @@ func (in *Intake) round(
 		return nil, err
 	}
 	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-	p.Unlimited = in.unlimited
+	p.Unlimited, p.Hands = in.unlimited, in.hands
+	planned := open
 	err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 		p.Tx = tx
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 			return err
 		}
-		for _, e := range open {
+		for i, e := range open {
 			if err := e.plan(p); err != nil {
 				return err
+			}
+			if known.stops(p) {
+				planned = open[:i]
+				break
 			}
 		}
 		if err := tx.Remember(known.memories); err != nil {
@@ -131,15 +145,20 @@ func (in *Intake) round(
 		return in.cfg.Hook(PointPlanned)
 	})
 	p.Tx = nil
-	if err != nil {
+	if err := cmp.Or(err, p.Finish()); err != nil {
 		return nil, err
 	}
 	if err := in.cfg.Hook(PointCommitted); err != nil {
 		return nil, err
 	}
-	stale, err := in.appendAll(ctx, tenant.ID, open)
+	stale, err := in.appendAll(ctx, tenant.ID, planned)
 	if err != nil {
 		return nil, err
+	}
+	for _, e := range planned {
+		if e.settled() {
+			e.record, e.steps = nil, nil // the batch may have others to plan still
+		}
 	}
 	now := in.cfg.Clock()
 	for s, st := range p.States() {
@@ -150,22 +169,69 @@ func (in *Intake) round(
 	return p, nil
 }
 
+// maxKnownBytes bounds what is known of the streams of a batch, by what the states say they take.
+// The records whose streams are not read then are planned once the others are appended.
+const maxKnownBytes = 32 << 20
+
 // known is what is known of the streams that records need.
 type known struct {
 	needs    map[schemas.Stream]bool
+	order    []schemas.Stream // of needs: as they are read
+	first    int              // so many of them are read whatever they take
+	unread   map[schemas.Stream]bool
 	states   map[schemas.Stream]*plan.StreamState
 	memories []vault.Memory // to be kept by the transaction that plans
+	bytes    int            // of states and memories, about
 }
 
-// know looks which streams the entries need beside needs, and reads all but the busy ones.
+// know looks which streams the entries need beside needs and first, and reads all but the busy
+// ones: those in first, and the others in the order of the entries as far as maxKnownBytes go.
 func (in *Intake) know(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs, busy map[schemas.Stream]bool,
+	first ...schemas.Stream,
 ) (*known, error) {
-	k := &known{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
-	if err := in.look(ctx, tenant, open, needs); err != nil {
+	k := &known{needs: needs, first: len(first), order: first, states: map[schemas.Stream]*plan.StreamState{}}
+	for _, s := range sortedKeys(needs) {
+		if !slices.Contains(first, s) {
+			k.order = append(k.order, s)
+		}
+	}
+	for _, s := range first {
+		needs[s] = true
+	}
+	found, err := in.look(ctx, tenant, open, needs)
+	if err != nil {
 		return nil, err
 	}
+	k.order = append(k.order, found...)
 	return k, in.read(ctx, tenant.ID, left, k, busy)
+}
+
+// stops reports whether planning found a stream missing that is not read yet. What comes behind
+// the record that needs it waits with it, so that the order stays.
+func (k *known) stops(p *plan.Planner) bool {
+	if len(k.unread) > 0 {
+		for s := range p.Needs() {
+			if k.unread[s] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// missing returns the streams that planning found missing: those that nobody had looked for, and
+// those that are not read yet.
+func (k *known) missing(p *plan.Planner) (unknown map[schemas.Stream]bool, unread []schemas.Stream) {
+	unknown = map[schemas.Stream]bool{}
+	for _, s := range sortedKeys(p.Needs()) {
+		if k.unread[s] {
+			unread = append(unread, s)
+		} else {
+			unknown[s] = true
+		}
+	}
+	return unknown, unread
 }
 
 // complete reads the streams of which nothing is known yet, or what is known has become too old.
@@ -175,12 +241,18 @@ func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftO
 	return in.read(ctx, tenant.ID, left, k, nil)
 }
 
-// look finds, without minting anything, which streams the entries will need. It may miss
-// one: planning then asks for it.
-func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
-	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		return lookAhead(plan.NewLooking(tx, needs), open)
+// look finds, without minting anything, which streams the entries will need beside needs, to which
+// it adds them. It may miss one: planning then asks for it.
+func (in *Intake) look(
+	ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool,
+) (found []schemas.Stream, err error) {
+	err = in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
+		l := plan.NewLooking(tx, needs)
+		err := lookAhead(l, open)
+		found = l.Found()
+		return err
 	})
+	return found, err
 }
 
 func lookAhead(l *plan.Looking, open []*entry) error {

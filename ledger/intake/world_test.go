@@ -46,6 +46,7 @@ type world struct {
 
 	unlimited bool   // without the daily limit of what is volatile
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
+	maxKnown  int    // bytes known of a batch's streams; the usual bound where 0
 	close     func() // the vault's files: a property with many worlds closes each
 }
 
@@ -140,7 +141,7 @@ func (w *world) intake() *Intake {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in.unlimited, in.keepEvery = w.unlimited, w.keepEvery
+	in.unlimited, in.keepEvery, in.maxKnown = w.unlimited, w.keepEvery, cmp.Or(w.maxKnown, in.maxKnown)
 	return in
 }
 
@@ -162,11 +163,16 @@ func aFile(content string) *fstest.MapFile {
 
 func (w *world) tryImport(files map[string]string) (Summary, error) {
 	w.t.Helper()
+	return w.tryImportBy(w.intake(), files)
+}
+
+func (w *world) tryImportBy(in *Intake, files map[string]string) (Summary, error) {
+	w.t.Helper()
 	fsys := fstest.MapFS{}
 	for name, content := range files {
 		fsys[name] = aFile(content)
 	}
-	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
+	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && !s.Balanced() {
 		w.t.Errorf("the summary does not add up: %+v", s)
 	}
@@ -388,7 +394,7 @@ func (w *world) canonical() string {
 // foldFrom reads and folds one stream.
 func (in *Intake) foldFrom(tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory) (*unfolded, error) {
 	ctx := context.Background()
-	u, err := in.readStream(ctx, tenant, left, s, from)
+	u, err := in.readStream(ctx, tenant, left, s, from, nil)
 	if err == nil {
 		err = in.fold(ctx, tenant, left, []*unfolded{u})
 	}

@@ -20,6 +20,8 @@ type Ahead struct {
 // changes no answer: without it, each costs a trip of its own.
 func (tx *Tx) LookAhead(a Ahead) error {
 	keys := store.Keys{Periods: true, Aliases: named(a)}
+	keys.Names = make([]store.Name, 0, 2*len(a.Devices)+3*len(a.Persons))
+	keys.Suppressions = make([][]byte, 0, cap(keys.Names))
 	add := func(kind, value string) {
 		if n := identifier(kind, value); n != "" {
 			name := tx.lookup(kind, n)

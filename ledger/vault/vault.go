@@ -92,6 +92,7 @@ const (
 	settingForgets  = "forgets"    // counts what may invalidate a cached key
 	settingLedger   = "ledger-id"
 	settingAnchor   = "ledger-anchor"
+	settingOrders   = "orders-after" // the anchor noted last while no erasure was pending
 	settingLost     = "lost"         // what AcceptLoss declared
 	settingAccounts = "accounts"     // epoch[4] ‖ wrapped list of those who may sign in
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped

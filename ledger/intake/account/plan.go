@@ -35,7 +35,7 @@ func New(c *schemas.Catalogue) plan.Kind {
 		deletedAt:     c.MustAttribute("account.deleted-at"),
 		businessPhone: c.MustAttribute("account.business-phone"), licence: c.MustAttribute("account.licence"),
 	}
-	k.Definition = entity.Definition{Whole: k.restated}
+	k.Definition = entity.Define(k.restated, nil)
 	return k
 }
 
