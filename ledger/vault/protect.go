@@ -82,7 +82,7 @@ func (tx *Tx) Prepare(d *schemas.Draft) (*Sealing, error) {
 			h, _, err := v.Token.Parse()
 			var dk keyring.Derived
 			if err == nil {
-				dk, err = tx.derivedOf(h)
+				dk, err = tx.keys.DerivedOf(h, tx.lost)
 			}
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)
