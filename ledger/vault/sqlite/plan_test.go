@@ -34,7 +34,8 @@ func TestRowsAreFoundByTheirKeys(t *testing.T) {
 	err = s.View(ctx, uuid.New(), func(of store.Rows) error {
 		if _, err := of.Fetch(store.Keys{
 			Owners: owners, Names: names, IdentitiesOf: owners, Holders: ids, Holdings: ids, SubjectKeys: owners,
-			SubjectKeyIDs: ids, Aliases: ids, AliasesOf: ids, Mappings: hashes, MappingsOf: ids, StreamKeys: ids, Suppressions: hashes}); err != nil {
+			SubjectKeyIDs: ids, Aliases: ids, AliasesOf: ids, Mappings: hashes, MappingsOf: ids,
+			StreamKeys: ids, Suppressions: hashes}); err != nil {
 			return err
 		}
 		c, asked := of.(*rows).c, 0
