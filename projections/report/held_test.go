@@ -89,3 +89,23 @@ func TestAReportHoldsFewOfItsRows(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkWriting reads, opens and writes 10,000 actions; views and vault are in memory, and cost
+// what making the tokens does.
+func BenchmarkWriting(b *testing.B) {
+	for _, form := range []string{"json", "csv", "html", "table"} {
+		b.Run(form, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				m := &many{actions: 10_000}
+				rep, err := report.Run(b.Context(), m, m, request("admin-actions", "en"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := render.Write(form, io.Discard, rep.Document(), 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
