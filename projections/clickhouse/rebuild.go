@@ -297,8 +297,8 @@ func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error
 	return nil
 }
 
-// Upgrade rebuilds every view of which a migration has made a newer version
-// than the one that readers use.
+// Upgrade rebuilds every view of which a migration has made a newer version than the one that
+// readers use, and drops the tables of those that have none any more.
 func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 	d, err := migrations.Define()
 	if err != nil {
@@ -312,6 +312,18 @@ func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 		if d.Newest(view).Compare(f.now.Base()) > 0 {
 			if err := db.Rebuild(ctx, view, cfg); err != nil {
 				return err
+			}
+		}
+	}
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return fmt.Errorf("upgrade views: %w", err)
+	}
+	for _, o := range objects {
+		view, v, _, ok := migrations.ParseVersion(o.name)
+		if ok && slices.Contains(d.Retired, view) {
+			if err := db.dropVersion(ctx, view, v); err != nil {
+				return fmt.Errorf("upgrade views: drop %s: %w", o.name, err)
 			}
 		}
 	}

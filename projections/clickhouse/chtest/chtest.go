@@ -117,6 +117,10 @@ func (s *server) stop() error {
 	return err
 }
 
+// EnginePID is the process id of the shared server's engine, which runs once a test has asked for
+// a database: benchmarks ask the system what it has used.
+func EnginePID() int { return shared.s.PID() }
+
 // Config returns the configuration of a database that is not there yet, on the shared server.
 func Config(t testing.TB) clickhouse.Config {
 	t.Helper()
