@@ -28,14 +28,14 @@ type RebuildConfig struct {
 var ErrRebuildDiffers = errors.New("the rebuilt table differs from its definition")
 
 // object is a table or view as ClickHouse describes it.
-type object struct{ name, engine, create, selects, key, id string }
+type object struct{ name, engine, selects, key, id string }
 
 func (db *DB) objects(ctx context.Context) ([]object, error) {
 	return collect(ctx, db, params{"database": db.database},
-		"SELECT name, engine, create_table_query, as_select, sorting_key, toString(uuid) FROM system.tables "+
+		"SELECT name, engine, as_select, sorting_key, toString(uuid) FROM system.tables "+
 			"WHERE database = {database:String} ORDER BY name",
 		func(scan func(...any) error) (o object, err error) {
-			return o, scan(&o.name, &o.engine, &o.create, &o.selects, &o.key, &o.id)
+			return o, scan(&o.name, &o.engine, &o.selects, &o.key, &o.id)
 		})
 }
 
@@ -252,12 +252,21 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	return nil
 }
 
-// columns are those that a definition gives, in order.
+// columns are those that a definition gives, in order. They follow from its text: each is asked
+// for once.
 func (db *DB) columns(ctx context.Context, selects string) ([]string, error) {
-	return collect(ctx, db, nil, "DESCRIBE ("+selects+")", func(scan func(...any) error) (name string, err error) {
-		var skip string
-		return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
-	})
+	if known, ok := db.described.Load(selects); ok {
+		return known.([]string), nil
+	}
+	out, err := collect(ctx, db, nil, "DESCRIBE ("+selects+")",
+		func(scan func(...any) error) (name string, err error) {
+			var skip string
+			return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
+		})
+	if err == nil {
+		db.described.Store(selects, out)
+	}
+	return out, err
 }
 
 // sameSelect says whether the database's SELECT is the definition.
