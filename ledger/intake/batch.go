@@ -20,6 +20,10 @@ import (
 // maxRounds bounds how often a batch is planned anew because somebody else wrote to its streams.
 const maxRounds = 20
 
+// maxConflicts bounds how often a batch is planned beside others who change the tenant's vault
+// meanwhile: after that it is planned with the write lock held, and gets through.
+const maxConflicts = 3
+
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
 // and whatever it reports is durable.
 func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
@@ -29,8 +33,10 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	open := inOrder(b.entries)
 	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
+	var first []schemas.Stream         // what the next record to be planned lacks: read before others
+	conflicts := 0
 	for round := 0; ; round++ {
-		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
+		open = slices.DeleteFunc(open, (*entry).settled)
 		if len(open) == 0 {
 			break
 		}
@@ -40,20 +46,33 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		if round > 0 {
+		if round+conflicts > 0 {
 			var err error
-			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil); err != nil {
+			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil, first...); err != nil {
 				return err
 			}
 		}
-		p, err := in.round(ctx, tenant, left, open, known)
+		p, err := in.round(ctx, tenant, left, open, known, conflicts)
+		if errors.Is(err, vault.ErrConflict) {
+			conflicts++ // the states were brought forward for nothing: they are read anew
+			round--
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		for s := range p.States() {
 			b.touched[s] = true
 		}
-		maps.Copy(asked, p.Needs())
+		unknown, unread := known.missing(p)
+		maps.Copy(asked, unknown)
+		if slices.ContainsFunc(open, (*entry).settled) {
+			first = nil
+		}
+		if first = append(first, unread...); len(unread) > 0 {
+			round = 0 // nobody else's doing
+		}
+		known.states, known.memories = nil, nil // in the cache, or let go
 	}
 	for _, e := range b.entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
@@ -74,23 +93,50 @@ func inOrder(entries []*entry) []*entry {
 	return open
 }
 
-// round plans every open entry once and appends what was planned.
+// transact has the entries planned, in a transaction of the tenant's vault: beside others, unless
+// that met so many conflicts already. vault.ErrConflict: as if nothing had been planned.
+func (in *Intake) transact(
+	ctx context.Context, tenant uuid.UUID, open []*entry, conflicts int, do func(*vault.Tx) error,
+) error {
+	update := in.cfg.Vault.UpdateOptimistic
+	if conflicts >= maxConflicts {
+		update = in.cfg.Vault.Update
+	}
+	err := update(ctx, tenant, do)
+	if err != nil {
+		in.kinds.Unplanned()
+	}
+	if errors.Is(err, vault.ErrConflict) {
+		for _, e := range open {
+			e.outcome = pending
+		}
+	}
+	return err
+}
+
+// round plans every open entry once and appends what was planned. vault.ErrConflict: others
+// changed the tenant's vault while it planned, and nothing was appended.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known,
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known, conflicts int,
 ) (*plan.Planner, error) {
 	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
 	}
 	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-	p.Unlimited = in.unlimited
-	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+	p.Unlimited, p.Hands = in.unlimited, in.hands
+	planned := open
+	err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 		p.Tx = tx
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 			return err
 		}
-		for _, e := range open {
+		for i, e := range open {
 			if err := e.plan(p); err != nil {
 				return err
+			}
+			if known.stops(p) {
+				planned = open[:i]
+				break
 			}
 		}
 		if err := tx.Remember(known.memories); err != nil {
@@ -99,15 +145,20 @@ func (in *Intake) round(
 		return in.cfg.Hook(PointPlanned)
 	})
 	p.Tx = nil
-	if err != nil {
+	if err := cmp.Or(err, p.Finish()); err != nil {
 		return nil, err
 	}
 	if err := in.cfg.Hook(PointCommitted); err != nil {
 		return nil, err
 	}
-	stale, err := in.appendAll(ctx, tenant.ID, open)
+	stale, err := in.appendAll(ctx, tenant.ID, planned)
 	if err != nil {
 		return nil, err
+	}
+	for _, e := range planned {
+		if e.settled() {
+			e.record, e.steps = nil, nil // the batch may have others to plan still
+		}
 	}
 	now := in.cfg.Clock()
 	for s, st := range p.States() {
@@ -118,22 +169,69 @@ func (in *Intake) round(
 	return p, nil
 }
 
+// maxKnownBytes bounds what is known of the streams of a batch, by what the states say they take.
+// The records whose streams are not read then are planned once the others are appended.
+const maxKnownBytes = 32 << 20
+
 // known is what is known of the streams that records need.
 type known struct {
 	needs    map[schemas.Stream]bool
+	order    []schemas.Stream // of needs: as they are read
+	first    int              // so many of them are read whatever they take
+	unread   map[schemas.Stream]bool
 	states   map[schemas.Stream]*plan.StreamState
 	memories []vault.Memory // to be kept by the transaction that plans
+	bytes    int            // of states and memories, about
 }
 
-// know looks which streams the entries need beside needs, and reads all but the busy ones.
+// know looks which streams the entries need beside needs and first, and reads all but the busy
+// ones: those in first, and the others in the order of the entries as far as maxKnownBytes go.
 func (in *Intake) know(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs, busy map[schemas.Stream]bool,
+	first ...schemas.Stream,
 ) (*known, error) {
-	k := &known{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
-	if err := in.look(ctx, tenant, open, needs); err != nil {
+	k := &known{needs: needs, first: len(first), order: first, states: map[schemas.Stream]*plan.StreamState{}}
+	for _, s := range sortedKeys(needs) {
+		if !slices.Contains(first, s) {
+			k.order = append(k.order, s)
+		}
+	}
+	for _, s := range first {
+		needs[s] = true
+	}
+	found, err := in.look(ctx, tenant, open, needs)
+	if err != nil {
 		return nil, err
 	}
+	k.order = append(k.order, found...)
 	return k, in.read(ctx, tenant.ID, left, k, busy)
+}
+
+// stops reports whether planning found a stream missing that is not read yet. What comes behind
+// the record that needs it waits with it, so that the order stays.
+func (k *known) stops(p *plan.Planner) bool {
+	if len(k.unread) > 0 {
+		for s := range p.Needs() {
+			if k.unread[s] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// missing returns the streams that planning found missing: those that nobody had looked for, and
+// those that are not read yet.
+func (k *known) missing(p *plan.Planner) (unknown map[schemas.Stream]bool, unread []schemas.Stream) {
+	unknown = map[schemas.Stream]bool{}
+	for _, s := range sortedKeys(p.Needs()) {
+		if k.unread[s] {
+			unread = append(unread, s)
+		} else {
+			unknown[s] = true
+		}
+	}
+	return unknown, unread
 }
 
 // complete reads the streams of which nothing is known yet, or what is known has become too old.
@@ -143,12 +241,18 @@ func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftO
 	return in.read(ctx, tenant.ID, left, k, nil)
 }
 
-// look finds, without minting anything, which streams the entries will need. It may miss
-// one: planning then asks for it.
-func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
-	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		return lookAhead(plan.NewLooking(tx, needs), open)
+// look finds, without minting anything, which streams the entries will need beside needs, to which
+// it adds them. It may miss one: planning then asks for it.
+func (in *Intake) look(
+	ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool,
+) (found []schemas.Stream, err error) {
+	err = in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
+		l := plan.NewLooking(tx, needs)
+		err := lookAhead(l, open)
+		found = l.Found()
+		return err
 	})
+	return found, err
 }
 
 func lookAhead(l *plan.Looking, open []*entry) error {

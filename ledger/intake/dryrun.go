@@ -1,8 +1,10 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -17,6 +19,8 @@ var errJudged = errors.New("a dry run writes nothing")
 // the ledger as it stands, and not with what the batches before it would have told.
 func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
 	known, needs := b.known, map[schemas.Stream]bool{}
+	var first []schemas.Stream
+	conflicts := 0
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -28,9 +32,9 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			}
 			return nil
 		}
-		if round > 0 {
+		if round+conflicts > 0 {
 			var err error
-			if known, err = in.know(ctx, tenant, left, open, needs, nil); err != nil {
+			if known, err = in.know(ctx, tenant, left, open, needs, nil, first...); err != nil {
 				return err
 			}
 		}
@@ -38,8 +42,8 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return err
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-		p.Unlimited = in.unlimited
-		err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+		p.Unlimited, p.Hands = in.unlimited, in.hands
+		err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 				return err
@@ -48,18 +52,34 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				if err := e.plan(p); err != nil {
 					return err
 				}
+				if known.stops(p) {
+					break
+				}
 			}
 			return errJudged
 		})
 		p.Tx = nil
-		if !errors.Is(err, errJudged) {
-			return err
+		failed := p.Finish()
+		if errors.Is(err, vault.ErrConflict) {
+			conflicts++
+			round--
+			continue
+		}
+		if !errors.Is(err, errJudged) || failed != nil {
+			return cmp.Or(failed, err)
 		}
 		for _, e := range open {
-			if e.outcome == pending && len(e.steps) > 0 {
+			if !e.settled() && len(e.steps) > 0 {
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
-		needs = p.Needs()
+		if slices.ContainsFunc(open, (*entry).settled) {
+			first = nil
+		}
+		var unread []schemas.Stream
+		needs, unread = known.missing(p)
+		if first = append(first, unread...); len(unread) > 0 {
+			round = 0 // nobody else's doing
+		}
 	}
 }

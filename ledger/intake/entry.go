@@ -79,6 +79,9 @@ type entry struct {
 	tally   plan.Tally // parsed, and what planning found
 }
 
+// settled reports whether the record has its outcome.
+func (e *entry) settled() bool { return e.outcome != pending }
+
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be
 // read first, and whose steps have to be appended. An error is one that ends the import.
 func (e *entry) plan(p *plan.Planner) error {

@@ -44,8 +44,16 @@ type History struct {
 	Keep func(known []byte, persons []uuid.UUID) error
 }
 
+// Remembering is a Kind whose foldings keep what they have come to.
+type Remembering interface {
+	Kind
+	// Ahead adds whom folding on from there will ask the vault for. It may miss somebody.
+	Ahead(known []byte, a *vault.Ahead)
+}
+
 // Content is what a kind knows of one of its streams. The engine keeps it no longer than plaintext
-// may be used without asking the vault again.
+// may be used without asking the vault again. Content that can be large has a method Size() int,
+// which returns about how many bytes of memory it takes.
 type Content any
 
 // KindForm is how one source writes records of a kind, and how they are read.
@@ -145,6 +153,7 @@ type Refusal struct {
 type Looking struct {
 	Tx    *vault.Tx
 	needs map[schemas.Stream]bool // nil: nothing is to be found
+	order []schemas.Stream        // what was added to needs
 	ahead vault.Ahead
 	// What is to be found.
 	devices []lookedFor
@@ -169,10 +178,15 @@ func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
 
 // Need names a stream that planning will need.
 func (l *Looking) Need(s schemas.Stream) {
-	if l.needs != nil {
+	if l.needs != nil && !l.needs[s] {
 		l.needs[s] = true
+		l.order = append(l.order, s)
 	}
 }
+
+// Found are the streams that were added to those needed, in the order in which the records named
+// what they are of.
+func (l *Looking) Found() []schemas.Stream { return l.order }
 
 // Device names a device whose stream planning will need, if it is known, with the streams that
 // count what the rules refused of it.
@@ -314,11 +328,33 @@ func (k *Kinds) Fold(tx *vault.Tx, h History) (Content, error) {
 	return k.byStream[h.Stream.Kind()].Fold(tx, h)
 }
 
+// Ahead adds whom folding a stream will ask the vault for.
+func (k *Kinds) Ahead(h History, a *vault.Ahead) {
+	for i := range h.Events {
+		d := &h.Events[i].Draft
+		for _, s := range d.Subjects {
+			a.Aliases = append(a.Aliases, s.Alias)
+		}
+		for j := range d.Values {
+			if t := d.Values[j].Token; t != "" {
+				a.Tokens = append(a.Tokens, t)
+			}
+		}
+	}
+	if r, ok := k.byStream[h.Stream.Kind()].(Remembering); ok && h.Known != nil {
+		r.Ahead(h.Known, a)
+	}
+}
+
+// Unplanned tells that a transaction in which records were planned was not stored: what was noted
+// in it of whom nothing waits for may not be so.
+func (k *Kinds) Unplanned() { k.awaited.clear() }
+
 // Planner returns one that plans on the states, for one transaction of the tenant's vault: Tx is
 // to be set. recorded is when what it plans is recorded.
 func (k *Kinds) Planner(
 	tenant vault.Tenant, recorded time.Time, states map[schemas.Stream]*StreamState,
 ) *Planner {
 	return &Planner{Tenant: tenant, Catalogue: k.catalogue, kinds: k, recorded: recorded, states: states,
-		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}}
+		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}, encoder: encoder{catalogue: k.catalogue}}
 }
