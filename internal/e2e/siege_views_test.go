@@ -27,7 +27,6 @@ type damage struct{ deleted, changed, invented string }
 // damages of each view. %s is the table behind it.
 var damages = map[string]damage{
 	"event_seq":         {oldest, newest("size = size + 1"), "generateUUIDv4() AS tenant"},
-	"attribute_history": {oldest, newest("value = 'invented'"), "'invented' AS element"},
 	"attribute_current": {oldest, newest("value = 'invented'"), "'invented' AS element"},
 	"event_subject":     {oldest, newest("type = 'invented'"), atStart},
 	"admin_action":      {oldest, newest("verb = 'invented'"), atStart},

@@ -52,6 +52,7 @@ func TestWhatAnAnswerReadsDoesNotGrowWithTheLedger(t *testing.T) {
 		}
 	}
 	asOf := projections.AsOf{Seq: 1 << 60}
+	asOfSummer := projections.AsOf{Seq: 1 << 60, Time: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
 	spring := projections.Period{From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 		To: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
 	ctx := t.Context()
@@ -72,6 +73,16 @@ func TestWhatAnAnswerReadsDoesNotGrowWithTheLedger(t *testing.T) {
 				t.Fatal(err)
 			}
 			return len(d.Values)
+		}},
+		{"a device as of a time", func() int {
+			d, _, err := db.Device(ctx, tenant, device, asOfSummer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(d.Values)
+		}},
+		{"the first devices as of a time", func() int {
+			return some(t, 20, db.Devices(ctx, tenant, asOfSummer, "device.name"))
 		}},
 		{"the first devices", func() int { return some(t, 20, db.Devices(ctx, tenant, asOf, "device.name")) }},
 		{"actions of a spring", func() int {

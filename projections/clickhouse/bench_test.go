@@ -3,13 +3,16 @@
 package clickhouse_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"iter"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,9 +30,9 @@ import (
 
 func print(name string, value float64, unit string) { fmt.Printf("%s %.4g %s\n", name, value, unit) }
 
-// TestBenchProjector puts the projector beside ClickHouse alone, that is the same blocks out of
-// memory, into all views and into a table that has none; by turns, since a machine's other load
-// changes.
+// TestBenchProjector puts the projector beside ClickHouse alone, that is blocks of the same events
+// out of memory, into all views and into a table that has none; by turns, since a machine's other
+// load changes. Each turn has several batches: one is made while another is inserted.
 func TestBenchProjector(t *testing.T) {
 	db := chtest.Start(t)
 	if err := db.Exec(t.Context(), "CREATE TABLE bare AS events"); err != nil {
@@ -37,30 +40,81 @@ func TestBenchProjector(t *testing.T) {
 	}
 	l := chtest.NewLedger(1, 2, 400)
 	for _, size := range []int{2000, 10_000} {
-		const rounds = 3
-		n := max(size, 6000)
-		projector, alone, bare := time.Duration(0), time.Duration(0), time.Duration(0)
+		const rounds, batches = 2, 4
+		n := batches * size
+		var projector, alone, bare spent
 		for round := range rounds + 1 {
-			took := [3]time.Duration{project(t, db, l, size, n, fmt.Sprint("bench ", size, round)),
-				insertBlocks(t, db, l, "events", size, n), insertBlocks(t, db, l, "bare", size, n)}
+			events := l.Events(n)
+			took := [3]spent{project(t, db, events, size, fmt.Sprint("bench ", size, round)),
+				insertBlocks(t, db, events, "events", size), insertBlocks(t, db, events, "bare", size)}
 			if round > 0 { // the first one warms up
-				projector, alone, bare = projector+took[0], alone+took[1], bare+took[2]
+				projector.add(took[0])
+				alone.add(took[1])
+				bare.add(took[2])
 			}
 		}
-		perSecond := func(d time.Duration) float64 { return float64(rounds*n) / d.Seconds() }
-		print(fmt.Sprint("projector-", size), perSecond(projector), "events/s")
-		print(fmt.Sprint("clickhouse-alone-", size), perSecond(alone), "events/s")
-		print(fmt.Sprint("clickhouse-without-views-", size), perSecond(bare), "events/s")
-		print(fmt.Sprint("projector-to-clickhouse-", size), 100*alone.Seconds()/projector.Seconds(), "%")
-		print(fmt.Sprint("all-views-to-none-", size), 100*bare.Seconds()/alone.Seconds(), "%")
+		show := func(what string, s spent) {
+			print(fmt.Sprint(what, "-", size), float64(rounds*n)/s.wall.Seconds(), "events/s")
+			per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(rounds*n) }
+			print(fmt.Sprint(what, "-cpu-here-", size), per(s.here), "µs/event")
+			print(fmt.Sprint(what, "-cpu-engine-", size), per(s.engine), "µs/event")
+		}
+		show("projector", projector)
+		show("clickhouse-alone", alone)
+		show("clickhouse-without-views", bare)
+		print(fmt.Sprint("projector-to-clickhouse-", size), 100*alone.wall.Seconds()/projector.wall.Seconds(), "%")
+		print(fmt.Sprint("all-views-to-none-", size), 100*bare.wall.Seconds()/alone.wall.Seconds(), "%")
 	}
 }
 
-// project lets a projector take n new events from topics in memory.
-func project(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, size, n int, name string) time.Duration {
+// spent is what something took: time, and processor time of this process and of the engine's,
+// which is 0 where the system does not tell.
+type spent struct{ wall, here, engine time.Duration }
+
+func (s *spent) add(o spent) {
+	s.wall, s.here, s.engine = s.wall+o.wall, s.here+o.here, s.engine+o.engine
+}
+
+// spend begins to measure, and the function it returns ends it.
+func spend() func() spent {
+	began, here, engine := time.Now(), cputime.Used(), engineTime()
+	return func() spent { return spent{time.Since(began), cputime.Used() - here, engineTime() - engine} }
+}
+
+// engineTime is the processor time that the engine's process has used so far.
+func engineTime() time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", chtest.EnginePID()))
+	if err != nil {
+		return 0
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on each system that has /proc
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tick
+}
+
+// engineMemory is the engine's peak resident memory in MiB since it began or, where the system
+// allows it, since resetEngineMemory; 0 where the system does not tell.
+func engineMemory() (mib float64) {
+	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", chtest.EnginePID()))
+	for line := range strings.Lines(string(raw)) {
+		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &mib); n == 1 {
+			return mib / 1024
+		}
+	}
+	return 0
+}
+
+func resetEngineMemory() {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", chtest.EnginePID()), []byte("5"), 0)
+}
+
+// project lets a projector take new events from topics in memory.
+func project(t *testing.T, db *clickhouse.DB, events []chtest.Event, size int, name string) spent {
 	t.Helper()
 	topics := chtest.NewTopics(4)
-	topics.Publish(l.Events(n)...)
+	topics.Publish(events...)
 	p, err := projections.New(projections.Config{Name: name, Source: topics, Sink: db, Positions: db,
 		Log: slog.New(slog.DiscardHandler), BatchRows: size, BatchBytes: 1 << 30, BatchWait: 100 * time.Millisecond,
 		Stall: time.Hour})
@@ -69,14 +123,14 @@ func project(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, size, n int, nam
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	began := time.Now()
+	end := spend()
 	go func() { done <- p.Run(ctx) }()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for p.Status().Rows < uint64(n) {
+	for p.Status().Rows < uint64(len(events)) {
 		<-tick.C
 	}
-	took := time.Since(began)
+	took := end()
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -84,18 +138,18 @@ func project(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, size, n int, nam
 	return took
 }
 
-func insertBlocks(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, table string, size, n int) (took time.Duration) {
+func insertBlocks(t *testing.T, db *clickhouse.DB, events []chtest.Event, table string, size int) (took spent) {
 	t.Helper()
-	for range n / size {
-		bytes, err := io.ReadAll(block.Reader(chtest.Rows(l.Events(size)...)))
+	for part := range slices.Chunk(events, size) {
+		bytes, err := io.ReadAll(block.Reader(chtest.Rows(part...)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		began := time.Now()
+		end := spend()
 		if err := db.InsertBlock(t.Context(), table, bytes); err != nil {
 			t.Fatal(err)
 		}
-		took += time.Since(began)
+		took.add(end())
 	}
 	return took
 }
@@ -127,7 +181,7 @@ func TestBenchAge(t *testing.T) {
 	db := chtest.Start(t)
 	l := chtest.NewLedger(1, 2, 400)
 	var events []schemas.Envelope
-	var rates [2][2]float64
+	var rates, costs [2][2]float64
 	for i, size := range []int{most / 3, most} {
 		for len(events) < size {
 			more := l.Events(min(2000, size-len(events)))
@@ -142,15 +196,27 @@ func TestBenchAge(t *testing.T) {
 			projections.Position{Saved: uint64(i + 1), Applied: uint64(size)}); err != nil {
 			t.Fatal(err)
 		}
-		rates[i] = [2]float64{compared(t, db, events), rebuilt(t, db, size)}
-		print(fmt.Sprint("reconcile-", size), rates[i][0], "events/s")
-		print(fmt.Sprint("rebuild-", size), rates[i][1], "events/s")
+		print(fmt.Sprint("inserted-memory-", size), engineMemory(), "MiB")
+		for j, do := range []func() spent{
+			func() spent { return compared(t, db, events) },
+			func() spent { return rebuilt(t, db) },
+		} {
+			resetEngineMemory()
+			took, what := do(), []string{"reconcile", "rebuild"}[j]
+			rates[i][j] = float64(size) / took.wall.Seconds()
+			costs[i][j] = float64((took.here + took.engine).Microseconds()) / float64(size)
+			print(fmt.Sprint(what, "-", size), rates[i][j], "events/s")
+			print(fmt.Sprint(what, "-cpu-", size), costs[i][j], "µs/event")
+			print(fmt.Sprint(what, "-memory-", size), engineMemory(), "MiB")
+		}
 	}
 	print("reconcile-age", 100*rates[1][0]/rates[0][0], "%")
 	print("rebuild-age", 100*rates[1][1]/rates[0][1], "%")
+	print("reconcile-cpu-age", 100*costs[1][0]/costs[0][0], "%")
+	print("rebuild-cpu-age", 100*costs[1][1]/costs[0][1], "%")
 }
 
-func compared(t *testing.T, db *clickhouse.DB, events []schemas.Envelope) float64 {
+func compared(t *testing.T, db *clickhouse.DB, events []schemas.Envelope) spent {
 	t.Helper()
 	r, err := reconcile.New(reconcile.Config{Name: "bench", Ledger: chtest.ID("bench"), Views: db,
 		Log: slog.New(slog.DiscardHandler),
@@ -166,25 +232,25 @@ func compared(t *testing.T, db *clickhouse.DB, events []schemas.Envelope) float6
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
+	end := spend()
 	res, err := r.Run(t.Context())
 	if err != nil || res.Differences > 0 || res.Events != uint64(len(events)) {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	return float64(len(events)) / time.Since(began).Seconds()
+	return end()
 }
 
-func rebuilt(t *testing.T, db *clickhouse.DB, events int) float64 {
+func rebuilt(t *testing.T, db *clickhouse.DB) spent {
 	t.Helper()
 	views, err := db.Views(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
+	end := spend()
 	for _, view := range views {
 		if err := db.Rebuild(t.Context(), view, clickhouse.RebuildConfig{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return float64(events) / time.Since(began).Seconds()
+	return end()
 }

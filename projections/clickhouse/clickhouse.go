@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -82,6 +83,8 @@ type DB struct {
 	database string
 	poll     time.Duration
 	patience time.Duration
+
+	described sync.Map // columns of definitions, by their text
 }
 
 var (

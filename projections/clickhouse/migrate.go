@@ -127,8 +127,8 @@ func uncompressed(statement string) string {
 	if !strings.Contains(statement, "CREATE TABLE") {
 		return statement
 	}
-	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS fsync_after_insert",
-		"SETTINGS default_compression_codec = 'NONE', fsync_after_insert", 1)
+	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS ",
+		"SETTINGS default_compression_codec = 'NONE', ", 1)
 }
 
 // missingMigrations returns what the database lacks, or ErrMigrations where it

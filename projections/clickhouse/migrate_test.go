@@ -54,6 +54,7 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 		"CREATE TABLE access_v1r1 AS access_v1", "INSERT INTO access_v1r1 SELECT * FROM access_v1",
 		"DROP VIEW access_v1_mv SYNC",
 		"CREATE OR REPLACE VIEW access AS SELECT * FROM access_v1r1 FINAL", "DROP TABLE access_v1 SYNC",
+		"CREATE TABLE attribute_history_v1r1 AS attribute_history_v1", // of a view that has no table any more
 	} {
 		if err := old.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -91,7 +92,43 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 		t.Errorf("%+v", res.Findings)
 	}
 	for _, tenant := range l.Tenants {
-		checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 3)), tenant, projections.AsOf{Seq: 149},
-			projections.Period{})
+		for _, seq := range []uint64{149, 75} {
+			checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 3)), tenant, projections.AsOf{Seq: seq},
+				projections.Period{})
+		}
+	}
+}
+
+// Files that are searched for text are not compressed, whatever else the settings of a table say.
+func TestUncompressedTablesCompressNothing(t *testing.T) {
+	cfg := chtest.Config(t)
+	cfg.Uncompressed = true
+	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	db := chtest.Open(t, cfg)
+	rows := chtest.Rows(chtest.NewLedger(1, 1, 5).Events(100)...)
+	if err := db.Insert(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	parts, err := db.Query(t.Context(), "SELECT table, default_compression_codec FROM system.parts "+
+		"WHERE database = currentDatabase() AND active AND table != 'migration'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = parts.Close() }()
+	tables := map[string]bool{}
+	for parts.Next() {
+		var table, codec string
+		if err := parts.Scan(&table, &codec); err != nil {
+			t.Fatal(err)
+		}
+		tables[table] = true
+		if codec != "NONE" {
+			t.Errorf("a part of %s is written by %s", table, codec)
+		}
+	}
+	if err := parts.Err(); err != nil || !tables["events"] || !tables["attribute_current_v3"] {
+		t.Fatalf("%v, %v", tables, err)
 	}
 }

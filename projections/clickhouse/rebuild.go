@@ -28,14 +28,14 @@ type RebuildConfig struct {
 var ErrRebuildDiffers = errors.New("the rebuilt table differs from its definition")
 
 // object is a table or view as ClickHouse describes it.
-type object struct{ name, engine, create, selects, key, id string }
+type object struct{ name, engine, selects, key, id string }
 
 func (db *DB) objects(ctx context.Context) ([]object, error) {
 	return collect(ctx, db, params{"database": db.database},
-		"SELECT name, engine, create_table_query, as_select, sorting_key, toString(uuid) FROM system.tables "+
+		"SELECT name, engine, as_select, sorting_key, toString(uuid) FROM system.tables "+
 			"WHERE database = {database:String} ORDER BY name",
 		func(scan func(...any) error) (o object, err error) {
-			return o, scan(&o.name, &o.engine, &o.create, &o.selects, &o.key, &o.id)
+			return o, scan(&o.name, &o.engine, &o.selects, &o.key, &o.id)
 		})
 }
 
@@ -252,12 +252,21 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	return nil
 }
 
-// columns are those that a definition gives, in order.
+// columns are those that a definition gives, in order. They follow from its text: each is asked
+// for once.
 func (db *DB) columns(ctx context.Context, selects string) ([]string, error) {
-	return collect(ctx, db, nil, "DESCRIBE ("+selects+")", func(scan func(...any) error) (name string, err error) {
-		var skip string
-		return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
-	})
+	if known, ok := db.described.Load(selects); ok {
+		return known.([]string), nil
+	}
+	out, err := collect(ctx, db, nil, "DESCRIBE ("+selects+")",
+		func(scan func(...any) error) (name string, err error) {
+			var skip string
+			return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
+		})
+	if err == nil {
+		db.described.Store(selects, out)
+	}
+	return out, err
 }
 
 // sameSelect says whether the database's SELECT is the definition.
@@ -297,8 +306,8 @@ func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error
 	return nil
 }
 
-// Upgrade rebuilds every view of which a migration has made a newer version
-// than the one that readers use.
+// Upgrade rebuilds every view of which a migration has made a newer version than the one that
+// readers use, and drops the tables of those that have none any more.
 func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 	d, err := migrations.Define()
 	if err != nil {
@@ -312,6 +321,18 @@ func (db *DB) Upgrade(ctx context.Context, cfg RebuildConfig) error {
 		if d.Newest(view).Compare(f.now.Base()) > 0 {
 			if err := db.Rebuild(ctx, view, cfg); err != nil {
 				return err
+			}
+		}
+	}
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return fmt.Errorf("upgrade views: %w", err)
+	}
+	for _, o := range objects {
+		view, v, _, ok := migrations.ParseVersion(o.name)
+		if ok && slices.Contains(d.Retired, view) {
+			if err := db.dropVersion(ctx, view, v); err != nil {
+				return fmt.Errorf("upgrade views: drop %s: %w", o.name, err)
 			}
 		}
 	}

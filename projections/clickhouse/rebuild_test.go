@@ -37,8 +37,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "attribute_history",
-		"disowned", "disowned_event",
+	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "disowned", "disowned_event",
 		"event_seq", "event_subject", "refusal", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)

@@ -1,5 +1,6 @@
-// Package block writes events as a block of ClickHouse's format Native, straight from the rows and
-// a column at a time.
+// Package block writes events as a block of ClickHouse's format Native, straight from the rows, a
+// column at a time and in the order of the table's key: what comes sorted is not sorted there,
+// where each column would be copied for it.
 //
 // The client's own batch takes each value as an any, looks every word up by it, and holds all
 // columns twice before it sends the first: that was most of what an insert cost on this side. Here
@@ -8,9 +9,13 @@
 package block
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +26,7 @@ import (
 // Column is a column of events.
 type Column struct {
 	Name, Type string
-	put        func(w *writer, rows []projections.Row)
+	put        func(w *writer, rows []*projections.Row)
 }
 
 // Columns are those of an insert into events, in the order of the block.
@@ -40,7 +45,7 @@ var Columns = []Column{
 	{"causation", "UUID", ids(func(r *projections.Row) uuid.UUID { return r.Causation })},
 	{"data", "String", texts(func(r *projections.Row) []byte { return r.Data })},
 	{"metadata", "String", texts(func(r *projections.Row) []byte { return r.Metadata })},
-	{"leaf", "FixedString(32)", each(func(b []byte, r *projections.Row) []byte { return append(b, r.Leaf[:]...) })},
+	{"leaf", "FixedString(32)", eachRow(func(b []byte, r *projections.Row) []byte { return append(b, r.Leaf[:]...) })},
 	{"subjects.alias", "Array(UUID)", lists(subjectsOf,
 		each(func(b []byte, s *projections.Subject) []byte { return appendID(b, s.Alias) }))},
 	{"subjects.role", "Array(LowCardinality(String))", wordLists(subjectsOf,
@@ -56,7 +61,7 @@ var Columns = []Column{
 	{"values.observed", "Array(DateTime64(3, 'UTC'))", lists(valuesOf,
 		each(func(b []byte, v *projections.Value) []byte { return appendTime(b, v.Observed) }))},
 	{"catalogue", "FixedString(8)",
-		each(func(b []byte, r *projections.Row) []byte { return append(b, r.Catalogue[:]...) })},
+		eachRow(func(b []byte, r *projections.Row) []byte { return append(b, r.Catalogue[:]...) })},
 	{"partition", "LowCardinality(String)", words(func(r *projections.Row) string { return r.Partition })},
 }
 
@@ -72,19 +77,30 @@ type writer struct {
 
 // reader yields a block, one column in memory at a time.
 type reader struct {
-	rows []projections.Row
+	rows []*projections.Row
 	next int    // column
 	rest []byte // of the column before it, in w
 	w    writer
 }
 
-// Reader returns the block of the rows.
+// Reader returns the block of the rows, which stay as they are.
 func Reader(rows []projections.Row) io.Reader {
-	r := &reader{rows: rows}
+	r := &reader{rows: make([]*projections.Row, len(rows))}
+	for i := range rows {
+		r.rows[i] = &rows[i]
+	}
+	slices.SortStableFunc(r.rows, byKey)
 	r.w.b = binary.AppendUvarint(r.w.b, uint64(len(Columns)))
 	r.w.b = binary.AppendUvarint(r.w.b, uint64(len(rows)))
 	r.rest = r.w.b
 	return r
+}
+
+// byKey compares as the key of events is ordered, (tenant, stream, ledger_seq). ClickHouse
+// compares uuids by their second half first.
+func byKey(a, b *projections.Row) int {
+	return cmp.Or(bytes.Compare(a.Tenant[8:], b.Tenant[8:]), bytes.Compare(a.Tenant[:8], b.Tenant[:8]),
+		strings.Compare(string(a.Stream), string(b.Stream)), cmp.Compare(a.Seq, b.Seq))
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -103,6 +119,15 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// eachRow writes a value of each row.
+func eachRow(put func([]byte, *projections.Row) []byte) func(*writer, []*projections.Row) {
+	return func(w *writer, rows []*projections.Row) {
+		for _, r := range rows {
+			w.b = put(w.b, r)
+		}
+	}
+}
+
 // each writes a value of each item.
 func each[T any](put func([]byte, *T) []byte) func(*writer, []T) {
 	return func(w *writer, items []T) {
@@ -112,64 +137,64 @@ func each[T any](put func([]byte, *T) []byte) func(*writer, []T) {
 	}
 }
 
-func numbers(of func(*projections.Row) uint64) func(*writer, []projections.Row) {
-	return each(func(b []byte, r *projections.Row) []byte { return binary.LittleEndian.AppendUint64(b, of(r)) })
+func numbers(of func(*projections.Row) uint64) func(*writer, []*projections.Row) {
+	return eachRow(func(b []byte, r *projections.Row) []byte { return binary.LittleEndian.AppendUint64(b, of(r)) })
 }
 
-func ids(of func(*projections.Row) uuid.UUID) func(*writer, []projections.Row) {
-	return each(func(b []byte, r *projections.Row) []byte { return appendID(b, of(r)) })
+func ids(of func(*projections.Row) uuid.UUID) func(*writer, []*projections.Row) {
+	return eachRow(func(b []byte, r *projections.Row) []byte { return appendID(b, of(r)) })
 }
 
-func times(of func(*projections.Row) time.Time) func(*writer, []projections.Row) {
-	return each(func(b []byte, r *projections.Row) []byte { return appendTime(b, of(r)) })
+func times(of func(*projections.Row) time.Time) func(*writer, []*projections.Row) {
+	return eachRow(func(b []byte, r *projections.Row) []byte { return appendTime(b, of(r)) })
 }
 
-func flags(of func(*projections.Row) bool) func(*writer, []projections.Row) {
-	return each(func(b []byte, r *projections.Row) []byte { return append(b, flag(of(r))) })
+func flags(of func(*projections.Row) bool) func(*writer, []*projections.Row) {
+	return eachRow(func(b []byte, r *projections.Row) []byte { return append(b, flag(of(r))) })
 }
 
-func texts[T string | []byte](of func(*projections.Row) T) func(*writer, []projections.Row) {
-	return each(func(b []byte, r *projections.Row) []byte { return appendText(b, of(r)) })
+func texts[T string | []byte](of func(*projections.Row) T) func(*writer, []*projections.Row) {
+	return eachRow(func(b []byte, r *projections.Row) []byte { return appendText(b, of(r)) })
 }
 
-func words(of func(*projections.Row) string) func(*writer, []projections.Row) {
-	return func(w *writer, rows []projections.Row) {
+func words(of func(*projections.Row) string) func(*writer, []*projections.Row) {
+	return func(w *writer, rows []*projections.Row) {
 		w.beginWords()
 		for i := range rows {
-			w.word(of(&rows[i]))
+			w.word(of(rows[i]))
 		}
 		w.endWords()
 	}
 }
 
 // offsets writes where each row's part of an array ends.
-func offsets[T any](w *writer, rows []projections.Row, of func(*projections.Row) []T) {
+func offsets[T any](w *writer, rows []*projections.Row, of func(*projections.Row) []T) {
 	end := uint64(0)
 	for i := range rows {
-		end += uint64(len(of(&rows[i])))
+		end += uint64(len(of(rows[i])))
 		w.b = binary.LittleEndian.AppendUint64(w.b, end)
 	}
 }
 
 func lists[T any](
 	of func(*projections.Row) []T, put func(*writer, []T),
-) func(*writer, []projections.Row) {
-	return func(w *writer, rows []projections.Row) {
+) func(*writer, []*projections.Row) {
+	return func(w *writer, rows []*projections.Row) {
 		offsets(w, rows, of)
 		for i := range rows {
-			put(w, of(&rows[i]))
+			put(w, of(rows[i]))
 		}
 	}
 }
 
 func wordLists[T any](
 	of func(*projections.Row) []T, word func(*T) string,
-) func(*writer, []projections.Row) {
-	return func(w *writer, rows []projections.Row) {
+) func(*writer, []*projections.Row) {
+	return func(w *writer, rows []*projections.Row) {
 		w.beginWords()
 		offsets(w, rows, of)
 		for i := range rows {
-			items := of(&rows[i])
+			items := of(rows[i])
 			for j := range items {
 				w.word(word(&items[j]))
 			}

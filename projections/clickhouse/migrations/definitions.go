@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ type Definitions struct {
 	Fills  map[string]string // SELECT of the materialized view, by the name of the table that it fills
 	Plain  map[string]string // SELECT of the plain view, by its name
 	Order  []string          // plain views, each behind those it reads
+	// Retired are views that had tables and are read out of events now: what is left of those is
+	// of no use.
+	Retired []string
 }
 
 var (
@@ -40,6 +44,7 @@ var Define = sync.OnceValues(func() (*Definitions, error) {
 			} else if f := fillForm.FindStringSubmatch(s); f != nil && f[1] == f[2] {
 				d.Fills[f[2]] = f[3]
 			} else if p := plainForm.FindStringSubmatch(s); p != nil {
+				d.retire(d.Plain[p[1]], p[2])
 				d.Plain[p[1]] = p[2]
 				if !slices.Contains(d.Order, p[1]) {
 					d.Order = append(d.Order, p[1])
@@ -53,6 +58,23 @@ var Define = sync.OnceValues(func() (*Definitions, error) {
 	}
 	return d, nil
 })
+
+// retire forgets the tables of a view whose plain view read them and now reads none.
+func (d *Definitions) retire(was, is string) {
+	if VersionForm.MatchString(is) {
+		return
+	}
+	for _, name := range VersionForm.FindAllString(was, -1) {
+		view, _, _, _ := ParseVersion(name)
+		of := func(name string, _ string) bool {
+			other, _, _, ok := ParseVersion(name)
+			return ok && other == view
+		}
+		maps.DeleteFunc(d.Tables, of)
+		maps.DeleteFunc(d.Fills, of)
+		d.Retired = append(d.Retired, view)
+	}
+}
 
 func statementText(s string) string { return strings.TrimSpace(comment.ReplaceAllString(s, "")) }
 
