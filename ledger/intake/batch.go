@@ -22,15 +22,18 @@ const maxRounds = 20
 
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
 // and whatever it reports is durable.
-func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
+func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, b *batch) error {
+	anew, err := before.look(ctx, b)
+	if err != nil {
+		return err
+	}
 	// Records of one batch are planned in the order of their observation, so that the
 	// order of files matters less: what is known only through a record that changed
 	// nothing is known for the batch.
-	open := inOrder(b.entries)
 	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	for round := 0; ; round++ {
-		open = slices.DeleteFunc(open, func(e *entry) bool { return e.outcome != pending })
+		open := inOrder(b.entries)
 		if len(open) == 0 {
 			break
 		}
@@ -40,16 +43,16 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		if round > 0 {
-			var err error
+		if round > 0 || anew {
 			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil); err != nil {
 				return err
 			}
 		}
-		p, err := in.round(ctx, tenant, left, open, known)
+		p, err := in.round(ctx, tenant, left, before, open, known)
 		if err != nil {
 			return err
 		}
+		before.after(b, open)
 		for s := range p.States() {
 			b.touched[s] = true
 		}
@@ -60,12 +63,17 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			e.outcome = recorded // planned anew after a part of it was appended
 		}
 	}
-	return in.cfg.Hook(PointDone)
+	if err := in.cfg.Hook(PointDone); err != nil {
+		return err
+	}
+	return before.conclude(ctx, b)
 }
 
 // inOrder returns the entries that have no outcome yet, in the order in which they are planned.
 func inOrder(entries []*entry) []*entry {
-	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
+	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool {
+		return e.outcome != pending || e.isKnown()
+	})
 	slices.SortStableFunc(open, func(a, b *entry) int {
 		_, at := a.record.Origin()
 		_, bt := b.record.Origin()
@@ -76,7 +84,7 @@ func inOrder(entries []*entry) []*entry {
 
 // round plans every open entry once and appends what was planned.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known,
+	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *needed,
 ) (*plan.Planner, error) {
 	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
@@ -93,7 +101,7 @@ func (in *Intake) round(
 				return err
 			}
 		}
-		if err := tx.Remember(known.memories); err != nil {
+		if err := cmp.Or(tx.Remember(known.memories), before.keep(tx)); err != nil {
 			return err
 		}
 		return in.cfg.Hook(PointPlanned)
@@ -118,8 +126,8 @@ func (in *Intake) round(
 	return p, nil
 }
 
-// known is what is known of the streams that records need.
-type known struct {
+// needed is what is known of the streams that records need.
+type needed struct {
 	needs    map[schemas.Stream]bool
 	states   map[schemas.Stream]*plan.StreamState
 	memories []vault.Memory // to be kept by the transaction that plans
@@ -128,8 +136,11 @@ type known struct {
 // know looks which streams the entries need beside needs, and reads all but the busy ones.
 func (in *Intake) know(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs, busy map[schemas.Stream]bool,
-) (*known, error) {
-	k := &known{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
+) (*needed, error) {
+	k := &needed{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
+	if len(open) == 0 {
+		return k, nil
+	}
 	if err := in.look(ctx, tenant, open, needs); err != nil {
 		return nil, err
 	}
@@ -137,7 +148,7 @@ func (in *Intake) know(
 }
 
 // complete reads the streams of which nothing is known yet, or what is known has become too old.
-func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftOut, k *known) error {
+func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftOut, k *needed) error {
 	now := in.cfg.Clock()
 	maps.DeleteFunc(k.states, func(_ schemas.Stream, st *plan.StreamState) bool { return tooOld(st, now) })
 	return in.read(ctx, tenant.ID, left, k, nil)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/vault/known"
 )
 
 // outcome is how a record is counted; each has exactly one.
@@ -72,6 +73,15 @@ type entry struct {
 	field   string // of a failed one
 	reason  string
 
+	page  *page      // of the records among which it is remembered; nil for one that never is
+	mark  known.Mark // likewise
+	taken *taken     // what became of it when it was taken before, unless it is to be looked at anew
+	asOf  uint64     // the count of unsettlings of what follows
+	rests []known.Tag
+	vague bool // it rests on more
+	// what no earlier record rests on any more, since it was planned last
+	unsettled []known.Tag
+
 	steps   []plan.Step
 	planned outcome    // what it counts as once its steps are done
 	events  int        // appended
@@ -82,7 +92,7 @@ type entry struct {
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be
 // read first, and whose steps have to be appended. An error is one that ends the import.
 func (e *entry) plan(p *plan.Planner) error {
-	e.steps, e.planned = nil, pending
+	e.steps, e.planned, e.unsettled = nil, pending, nil
 	r, err := p.Plan(e.record, e.parsed, e.forged)
 	if errors.Is(err, plan.ErrNeedState) {
 		return nil
@@ -92,6 +102,8 @@ func (e *entry) plan(p *plan.Planner) error {
 	}
 	e.steps, e.planned, e.tally, e.rule = r.Steps, outcomes[r.Becomes], r.Tally, r.Rule
 	e.field, e.reason = r.Field, r.Reason
+	e.rests, e.vague, e.unsettled = r.Rests, r.Vague, r.Unsettled
+	e.asOf, _ = p.Tx.Known().Count()
 	if len(e.steps) == 0 {
 		e.outcome = e.planned
 	}

@@ -103,7 +103,7 @@ type unfolded struct {
 
 // read folds the streams of which nothing is known yet, several at a time, but for the busy ones.
 func (in *Intake) read(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, k *known, busy map[schemas.Stream]bool,
+	ctx context.Context, tenant uuid.UUID, left *leftOut, k *needed, busy map[schemas.Stream]bool,
 ) error {
 	var unknown []schemas.Stream
 	now := in.cfg.Clock()

@@ -88,6 +88,15 @@ func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.St
 	return w
 }
 
+// forgetKnown makes the vault forget which records were taken.
+func (w *world) forgetKnown() {
+	w.t.Helper()
+	err := w.vault.Update(context.Background(), w.tenant.ID, func(tx *vault.Tx) error { return tx.Known().Forget() })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // events returns what the store holds after the ledger's first event.
 func (w *world) events() []schemas.RecordedEvent { return w.store.Events()[1:] }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/known"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/working"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -229,6 +230,7 @@ type Tx struct {
 
 	forgets uint64 // the store's count of forgettings
 	forgot  bool   // cached keys may have become invalid
+	known   *known.Tx
 }
 
 // Update runs do in one write transaction for the tenant. When it returns nil, everything do did
@@ -279,8 +281,8 @@ func (tx *Tx) share() {
 
 func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	tx.rows = rows
-	changes := store.Changes(tx.tenant)
-	counts, err := rows.Settings(settingForgets, changes)
+	changes, taken := store.Changes(tx.tenant), store.Known(tx.tenant)
+	counts, err := rows.Settings(settingForgets, changes, taken)
 	if err != nil {
 		return err
 	}
@@ -296,11 +298,17 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 		return err
 	}
 	defer tx.keys.End()
+	if tx.known, err = known.Begin(rows, counts[taken], tx.keys.Known); err != nil {
+		return err
+	}
 	if err := do(tx); err != nil {
 		return err
 	}
-	return tx.set.Flush()
+	return errors.Join(tx.set.Flush(), tx.known.Flush())
 }
+
+// Known is the transaction on which records were taken.
+func (tx *Tx) Known() *known.Tx { return tx.known }
 
 // Tenant returns the id of the transaction's tenant.
 func (tx *Tx) Tenant() uuid.UUID { return tx.tenant }
@@ -317,5 +325,6 @@ func (tx *Tx) forget() error {
 	tx.forgot = true
 	tx.forgets++
 	tx.keys.Forget(tx.forgets)
-	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, tx.forgets))
+	return errors.Join(tx.known.Forget(),
+		tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, tx.forgets)))
 }
