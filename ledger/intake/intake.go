@@ -90,6 +90,7 @@ type Intake struct {
 
 	unlimited bool // without the daily limit; tests alone set it
 	keepEvery int  // likewise
+	ignorant  bool // takes no record for known; likewise
 }
 
 // New returns an intake on the given ledger and vault.

@@ -233,7 +233,7 @@ type recognition struct {
 // remember returns what is known of the tenant's records, once it is sure that the ledger still
 // has what that rests on.
 func (in *Intake) remember(ctx context.Context, tenant vault.Tenant, left *leftOut, dry bool) (*recognition, error) {
-	m := &recognition{in: in, tenant: tenant, dry: dry, tags: map[known.Tag]uint64{},
+	m := &recognition{in: in, tenant: tenant, dry: dry, off: in.ignorant, tags: map[known.Tag]uint64{},
 		today: in.cfg.Clock().Unix() / int64(24*time.Hour/time.Second)}
 	version := in.cfg.Catalogue.Version()
 	m.by = append([]byte{knownForm}, version[:]...)
@@ -245,7 +245,7 @@ func (in *Intake) remember(ctx context.Context, tenant vault.Tenant, left *leftO
 		had = tx.Known().Basis()
 		return nil
 	})
-	if err != nil || had == (known.Basis{}) {
+	if err != nil || m.off || had == (known.Basis{}) {
 		return m, err
 	}
 	holds, err := in.holds(ctx, had)

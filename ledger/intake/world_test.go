@@ -43,6 +43,7 @@ type world struct {
 	config Config
 
 	unlimited bool   // without the daily limit of what is volatile
+	ignorant  bool   // takes no record for known
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
 	close     func() // the vault's files: a property with many worlds closes each
 }
@@ -125,7 +126,7 @@ func (w *world) intake() *Intake {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in.unlimited, in.keepEvery = w.unlimited, w.keepEvery
+	in.unlimited, in.keepEvery, in.ignorant = w.unlimited, w.keepEvery, w.ignorant
 	return in
 }
 
