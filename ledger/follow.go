@@ -9,11 +9,11 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// maxBatch is how many events Follow hands over at once; batchBytes bounds their size.
-const (
-	maxBatch   = 4096
-	batchBytes = 8 << 20
-)
+// maxBatch is how many events Follow hands over at once; batchBytes bounds their size. Tests lower
+// the former.
+var maxBatch = 4096
+
+const batchBytes = 8 << 20
 
 // Follow hands over every ledger event after the anchor, from the beginning where from is nil, in
 // ledger order and in batches whose sequences are contiguous; then it waits for more, until ctx
@@ -44,7 +44,7 @@ func (l *Ledger) Follow(
 	err = l.follow(ctx, next, after, handle)
 	var stale *staleIndexError
 	if errors.As(err, &stale) { // noticed only now: handed over so far is what the store holds
-		if err := l.reindex(stale); err != nil {
+		if err := l.reindex(ctx, stale); err != nil {
 			return fmt.Errorf("follow: %w", err)
 		}
 		if stale.last == nil {
@@ -65,9 +65,16 @@ func (e *staleIndexError) Error() string {
 	return "the sequence index does not describe the event store: " + e.why
 }
 
-// reindex drops the index, so that it is made anew from the store.
-func (l *Ledger) reindex(why error) error {
-	l.cfg.Logger.Warn("the sequence index is made anew from the event store", "records", l.index.len(), "error", why)
+// reindex drops the index, so that it is made anew from the store: what stands behind the newest
+// checkpoint that holds, or all of it.
+func (l *Ledger) reindex(ctx context.Context, why error) error {
+	had := l.index.len()
+	kept := l.keepChecked(ctx)
+	l.cfg.Logger.Warn("the sequence index is made anew from the event store", "records", had, "kept", kept,
+		"error", why)
+	if kept > 0 {
+		return nil
+	}
 	if err := l.index.reset(); err != nil {
 		return err
 	}
@@ -79,13 +86,13 @@ func (l *Ledger) reindex(why error) error {
 // read: that of the anchor's event, which must match. It uses what the index says, and
 // without it where that does not fit.
 func (l *Ledger) start(ctx context.Context, from *schemas.Anchor) (uint64, schemas.Position, error) {
-	if l.index.len() > 0 {
+	for l.index.len() > 0 { // as it is, its checked beginning, and not at all
 		next, after, err := l.startAt(ctx, from)
 		if err == nil || ctx.Err() != nil {
 			return next, after, err
 		}
 		// A position that the store never gave makes a server answer anything at all.
-		if err := l.reindex(err); err != nil {
+		if err := l.reindex(ctx, err); err != nil {
 			return 0, schemas.Position{}, err
 		}
 	}
@@ -154,6 +161,7 @@ func (l *Ledger) verify(
 	ctx context.Context, a schemas.Anchor, next uint64, after schemas.Position,
 ) (schemas.Position, error) {
 	var batch []schemas.Envelope
+	size, first := 0, next
 	for r, err := range l.readAll(ctx, after, false, l.meet) {
 		if err != nil {
 			return after, err
@@ -161,14 +169,22 @@ func (l *Ledger) verify(
 		r.Seq = next
 		next++
 		batch = append(batch, r)
-		if len(batch) == maxBatch || r.Seq == a.Seq {
+		size += r.Size()
+		if len(batch) == maxBatch || size >= batchBytes || r.Seq == a.Seq {
 			if err := l.index.record(batch); err != nil {
 				return after, err
 			}
 			if err := l.judgeBatch(ctx, batch); err != nil {
 				return after, err
 			}
-			batch = batch[:0]
+			if err := l.saveForeign(false); err != nil { // cut short, it goes on from here
+				return after, err
+			}
+			if l.cfg.Progress != nil {
+				l.cfg.Progress(next-first, a.Seq+1-first)
+			}
+			clear(batch)
+			batch, size = batch[:0], 0
 		}
 		if r.Seq < a.Seq {
 			continue

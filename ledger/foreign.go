@@ -75,14 +75,17 @@ type foreignNotes struct {
 	Events ForeignEvents `json:"events"`
 	Forged ForgedEvents  `json:"forged"`
 	Judged uint64        `json:"judged"` // sequences below it have been judged
+	// Checkpoint is the index's as the notes were saved, nil where nothing was recorded before.
+	Checkpoint *checkpoint `json:"checkpoint,omitempty"`
 
 	path    string
 	saved   uint64 // Judged, as it was saved
 	changed bool   // since they were saved, in more than Judged
 }
 
-// judgedEvery is how many judged sequences may be judged again after a crash.
-const judgedEvery = 1 << 16
+// judgedEvery is how many judged sequences may be judged again after a crash, and how many records
+// of the index counted again. Tests lower it.
+var judgedEvery uint64 = 1 << 16
 
 // loadForeign reads the notes; damaged ones, or another ledger's, are begun anew.
 func loadForeign(path string, ledger uuid.UUID) foreignNotes {
@@ -214,11 +217,17 @@ func (l *Ledger) noteDisowned(ctx context.Context, e schemas.Envelope) error {
 func (l *Ledger) saveForeign(last bool) error {
 	l.foreignMu.Lock()
 	defer l.foreignMu.Unlock()
-	ahead := l.foreign.Judged - l.foreign.saved
+	ahead := max(l.foreign.Judged-l.foreign.saved, l.index.len()-min(l.index.len(), l.foreign.Checkpoint.records()))
 	if !l.foreign.changed && ahead < judgedEvery && !(last && ahead > 0) {
 		return nil
 	}
 	fail := func(err error) error { return fmt.Errorf("note foreign events: %w", err) }
+	switch c, err := l.index.checkpoint(); {
+	case err != nil:
+		return fail(err)
+	case c != nil:
+		l.foreign.Checkpoint = c
+	}
 	f, err := os.CreateTemp(filepath.Dir(l.foreign.path), ".foreign-*")
 	if err != nil {
 		return fail(err)

@@ -4,10 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -18,8 +21,11 @@ import (
 type sequenceIndex struct {
 	file *os.File
 
-	mu     sync.Mutex // guards length and the file's end
-	length uint64     // records synced
+	mu     sync.Mutex     // guards what follows and the file's end
+	length uint64         // records synced
+	sum    uint64         // of the first summed records
+	summed uint64         // at most length
+	tip    schemas.Anchor // of the last record, without its ledger, where it was written in this run
 }
 
 const indexRecord = 16
@@ -97,7 +103,12 @@ func (ix *sequenceIndex) record(batch []schemas.Envelope) error {
 	if err := ix.file.Sync(); err != nil {
 		return fmt.Errorf("sequence index: %w", err)
 	}
+	if ix.summed == ix.length {
+		ix.sum = crc64.Update(ix.sum, sums, fresh)
+		ix.summed += uint64(len(fresh) / indexRecord)
+	}
 	ix.length += uint64(len(fresh) / indexRecord)
+	ix.tip = batch[len(batch)-1].Anchor(uuid.Nil)
 	return nil
 }
 
@@ -108,6 +119,6 @@ func (ix *sequenceIndex) reset() error {
 	if err := ix.file.Truncate(0); err != nil {
 		return fmt.Errorf("sequence index: %w", err)
 	}
-	ix.length = 0
+	ix.length, ix.sum, ix.summed, ix.tip = 0, 0, 0, schemas.Anchor{}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,9 @@ type Config struct {
 	Origin func(ctx context.Context, tenant uuid.UUID) (schemas.OriginKey, bool, error)
 	Logger *slog.Logger
 	Clock  func() time.Time
+	// Progress, where set, is told while the index catches up with a saved position, of how many
+	// events it lacked how many it has.
+	Progress func(done, of uint64)
 }
 
 // Validate joins everything that is missing.
@@ -68,6 +72,7 @@ type Ledger struct {
 	cfg   Config
 	id    uuid.UUID
 	index *sequenceIndex // nil where this process never follows
+	kept  atomic.Bool    // a beginning of the index was kept, or looked for
 
 	foreignMu sync.Mutex
 	foreign   foreignNotes // guarded by foreignMu
@@ -152,6 +157,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		if ix.len() == 0 {
 			l.resetForeign() // it will all be met again, and may be another store's
 		}
+		ix.goOn(l.foreign.Checkpoint)
 	}
 	return l, nil
 }

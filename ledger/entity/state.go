@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,6 +66,28 @@ type heldList struct {
 func NewState(d Definition) *State {
 	return &State{def: d, values: map[*schemas.Attribute]Held{},
 		lists: map[*schemas.Attribute]*heldList{}, persons: map[place]uuid.UUID{}}
+}
+
+// What a value, an element and whose it is take in a map, about, beside their text.
+const (
+	valueBytes   = 160
+	elementBytes = 112 // with its name
+	personBytes  = 96
+)
+
+// Size is about how many bytes of memory the state takes.
+func (s *State) Size() int {
+	n := valueBytes*len(s.values) + personBytes*len(s.persons)
+	for _, h := range s.values {
+		n += len(h.Plain)
+	}
+	for _, l := range s.lists {
+		n += elementBytes * len(l.elements)
+		for _, plain := range l.elements {
+			n += len(plain)
+		}
+	}
+	return n
 }
 
 // Value returns the attribute's present value; ok is false where nothing is known of it.
@@ -274,7 +297,7 @@ func (f *folding) event(own ledger.Own, contact json.RawMessage) {
 			at.Observed = v.Observed
 		}
 		_, list := d.Type.Member(v.Attr)
-		element := v.Element()
+		element := strings.Clone(v.Element()) // not the whole event with it
 		if list {
 			s.list(v.Attr, v.Observed)
 		}

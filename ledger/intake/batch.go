@@ -32,6 +32,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	// nothing is known for the batch.
 	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
+	var first []schemas.Stream         // what the next record to be planned lacks: read before others
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -44,7 +45,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			break
 		}
 		if round > 0 || anew {
-			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil); err != nil {
+			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil, first...); err != nil {
 				return err
 			}
 		}
@@ -56,7 +57,15 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 		for s := range p.States() {
 			b.touched[s] = true
 		}
-		maps.Copy(asked, p.Needs())
+		unknown, unread := known.missing(p)
+		maps.Copy(asked, unknown)
+		if slices.ContainsFunc(open, (*entry).settled) {
+			first = nil
+		}
+		if first = append(first, unread...); len(unread) > 0 {
+			round = 0 // nobody else's doing
+		}
+		known.states, known.memories = nil, nil // in the cache, or let go
 	}
 	for _, e := range b.entries {
 		if e.wrote && (e.outcome == unchanged || e.outcome == superseded) {
@@ -84,21 +93,26 @@ func inOrder(entries []*entry) []*entry {
 
 // round plans every open entry once and appends what was planned.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *needed,
+	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *known,
 ) (*plan.Planner, error) {
 	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
 	}
 	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-	p.Unlimited = in.unlimited
+	p.Unlimited, p.Hands = in.unlimited, in.hands
+	planned := open
 	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 			return err
 		}
-		for _, e := range open {
+		for i, e := range open {
 			if err := e.plan(p); err != nil {
 				return err
+			}
+			if known.stops(p) {
+				planned = open[:i]
+				break
 			}
 		}
 		if err := cmp.Or(tx.Remember(known.memories), before.keep(tx)); err != nil {
@@ -107,15 +121,20 @@ func (in *Intake) round(
 		return in.cfg.Hook(PointPlanned)
 	})
 	p.Tx = nil
-	if err != nil {
+	if err := cmp.Or(err, p.Finish()); err != nil {
 		return nil, err
 	}
 	if err := in.cfg.Hook(PointCommitted); err != nil {
 		return nil, err
 	}
-	stale, err := in.appendAll(ctx, tenant.ID, open)
+	stale, err := in.appendAll(ctx, tenant.ID, planned)
 	if err != nil {
 		return nil, err
+	}
+	for _, e := range planned {
+		if e.settled() {
+			e.record, e.steps = nil, nil // the batch may have others to plan still
+		}
 	}
 	now := in.cfg.Clock()
 	for s, st := range p.States() {
@@ -126,40 +145,90 @@ func (in *Intake) round(
 	return p, nil
 }
 
-// needed is what is known of the streams that records need.
-type needed struct {
+// maxKnownBytes bounds what is known of the streams of a batch, by what the states say they take.
+// The records whose streams are not read then are planned once the others are appended.
+const maxKnownBytes = 48 << 20
+
+// known is what is known of the streams that records need.
+type known struct {
 	needs    map[schemas.Stream]bool
+	order    []schemas.Stream // of needs: as they are read
+	first    int              // so many of them are read whatever they take
+	unread   map[schemas.Stream]bool
 	states   map[schemas.Stream]*plan.StreamState
 	memories []vault.Memory // to be kept by the transaction that plans
+	bytes    int            // of states and memories, about
 }
 
-// know looks which streams the entries need beside needs, and reads all but the busy ones.
+// know looks which streams the entries need beside needs and first, and reads all but the busy
+// ones: those in first, and the others in the order of the entries as far as maxKnownBytes go.
 func (in *Intake) know(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, needs, busy map[schemas.Stream]bool,
-) (*needed, error) {
-	k := &needed{needs: needs, states: map[schemas.Stream]*plan.StreamState{}}
-	if len(open) == 0 {
-		return k, nil
+	first ...schemas.Stream,
+) (*known, error) {
+	k := &known{needs: needs, first: len(first), order: first, states: map[schemas.Stream]*plan.StreamState{}}
+	for _, s := range sortedKeys(needs) {
+		if !slices.Contains(first, s) {
+			k.order = append(k.order, s)
+		}
 	}
-	if err := in.look(ctx, tenant, open, needs); err != nil {
+	for _, s := range first {
+		needs[s] = true
+	}
+	found, err := in.look(ctx, tenant, open, needs)
+	if err != nil {
 		return nil, err
 	}
+	k.order = append(k.order, found...)
 	return k, in.read(ctx, tenant.ID, left, k, busy)
 }
 
+// stops reports whether planning found a stream missing that is not read yet. What comes behind
+// the record that needs it waits with it, so that the order stays.
+func (k *known) stops(p *plan.Planner) bool {
+	if len(k.unread) > 0 {
+		for s := range p.Needs() {
+			if k.unread[s] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// missing returns the streams that planning found missing: those that nobody had looked for, and
+// those that are not read yet.
+func (k *known) missing(p *plan.Planner) (unknown map[schemas.Stream]bool, unread []schemas.Stream) {
+	unknown = map[schemas.Stream]bool{}
+	for _, s := range sortedKeys(p.Needs()) {
+		if k.unread[s] {
+			unread = append(unread, s)
+		} else {
+			unknown[s] = true
+		}
+	}
+	return unknown, unread
+}
+
 // complete reads the streams of which nothing is known yet, or what is known has become too old.
-func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftOut, k *needed) error {
+func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftOut, k *known) error {
 	now := in.cfg.Clock()
 	maps.DeleteFunc(k.states, func(_ schemas.Stream, st *plan.StreamState) bool { return tooOld(st, now) })
 	return in.read(ctx, tenant.ID, left, k, nil)
 }
 
-// look finds, without minting anything, which streams the entries will need. It may miss
-// one: planning then asks for it.
-func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool) error {
-	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		return lookAhead(plan.NewLooking(tx, needs), open)
+// look finds, without minting anything, which streams the entries will need beside needs, to which
+// it adds them. It may miss one: planning then asks for it.
+func (in *Intake) look(
+	ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool,
+) (found []schemas.Stream, err error) {
+	err = in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
+		l := plan.NewLooking(tx, needs)
+		err := lookAhead(l, open)
+		found = l.Found()
+		return err
 	})
+	return found, err
 }
 
 func lookAhead(l *plan.Looking, open []*entry) error {

@@ -1,12 +1,11 @@
 package intake
 
 import (
-	"github.com/ledgerline/ledgerline/ledger/intake/plan"
-
 	lru "container/list"
 	"sync"
 	"time"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -14,9 +13,9 @@ import (
 // §4): an erasure counts on it.
 const maxStateAge = 30 * time.Second
 
-// maxCachedStates bounds the folded states kept between batches; a device with some hundred apps
-// is about 100 KiB.
-const maxCachedStates = 2048
+// maxCachedBytes bounds the folded states kept between batches, by what they say they take: a
+// device of forty apps is about 25 KiB, one of 20,000 apps 6 MiB.
+const maxCachedBytes = 48 << 20
 
 // keepBehind is how many events may have been appended to a stream since it was remembered before
 // it is folded once more: as many the next import reads of it at most.
@@ -26,8 +25,14 @@ const keepBehind = 2 * keepEvery
 // takes a state owns it until it is put back, so that two imports never plan on one.
 type stateCache struct {
 	mu    sync.Mutex // guards what follows
-	order *lru.List  // of *StreamState, most recent first
+	order *lru.List  // of *cachedState, most recent first
 	by    map[schemas.Stream]*lru.Element
+	bytes int // that all of them take, about
+}
+
+type cachedState struct {
+	*plan.StreamState
+	size int // when it was put here
 }
 
 func newStateCache() *stateCache {
@@ -43,9 +48,7 @@ func (c *stateCache) take(s schemas.Stream, now time.Time) *plan.StreamState {
 	if e == nil {
 		return nil
 	}
-	st := e.Value.(*plan.StreamState)
-	c.order.Remove(e)
-	delete(c.by, s)
+	st := c.drop(e)
 	if tooOld(st, now) {
 		return nil
 	}
@@ -60,21 +63,30 @@ func tooOld(st *plan.StreamState, now time.Time) bool {
 	return now.Sub(st.Folded) > maxStateAge-5*time.Second || now.Before(st.Folded)
 }
 
-// put keeps a state that agrees with its stream, and drops what has become too old.
+// drop removes an element and returns its state. The caller holds mu.
+func (c *stateCache) drop(e *lru.Element) *plan.StreamState {
+	old := c.order.Remove(e).(*cachedState)
+	delete(c.by, old.Stream)
+	c.bytes -= old.size
+	return old.StreamState
+}
+
+// put keeps a state that agrees with its stream, unless it alone is too large, and drops what has
+// become too old or too much.
 func (c *stateCache) put(st *plan.StreamState, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.by[st.Stream]; e != nil {
-		c.order.Remove(e)
+		c.drop(e)
 	}
-	c.by[st.Stream] = c.order.PushFront(st)
+	kept := &cachedState{st, st.Size()}
+	c.by[st.Stream] = c.order.PushFront(kept)
+	c.bytes += kept.size
 	for e := c.order.Back(); e != nil; e = c.order.Back() {
-		old := e.Value.(*plan.StreamState)
-		if c.order.Len() <= maxCachedStates && now.Sub(old.Folded) <= maxStateAge {
+		if c.bytes <= maxCachedBytes && now.Sub(e.Value.(*cachedState).Folded) <= maxStateAge {
 			break
 		}
-		c.order.Remove(e)
-		delete(c.by, old.Stream)
+		c.drop(e)
 	}
 }
 
@@ -84,4 +96,5 @@ func (c *stateCache) clear() {
 	defer c.mu.Unlock()
 	c.order.Init()
 	clear(c.by)
+	c.bytes = 0
 }

@@ -1,8 +1,10 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -21,6 +23,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		return err
 	}
 	known, needs := b.known, map[schemas.Stream]bool{}
+	var first []schemas.Stream
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -33,7 +36,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			continue
 		}
 		if round > 0 || anew {
-			if known, err = in.know(ctx, tenant, left, open, needs, nil); err != nil {
+			if known, err = in.know(ctx, tenant, left, open, needs, nil, first...); err != nil {
 				return err
 			}
 		}
@@ -41,7 +44,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return err
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-		p.Unlimited = in.unlimited
+		p.Unlimited, p.Hands = in.unlimited, in.hands
 		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
@@ -51,19 +54,29 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				if err := e.plan(p); err != nil {
 					return err
 				}
+				if known.stops(p) {
+					break
+				}
 			}
 			return errJudged
 		})
 		p.Tx = nil
-		if !errors.Is(err, errJudged) {
-			return err
+		if failed := p.Finish(); !errors.Is(err, errJudged) || failed != nil {
+			return cmp.Or(failed, err)
 		}
 		for _, e := range open {
-			if e.outcome == pending && len(e.steps) > 0 {
+			if !e.settled() && len(e.steps) > 0 {
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
 		before.after(b, open)
-		needs = p.Needs()
+		if slices.ContainsFunc(open, (*entry).settled) {
+			first = nil
+		}
+		var unread []schemas.Stream
+		needs, unread = known.missing(p)
+		if first = append(first, unread...); len(unread) > 0 {
+			round = 0 // nobody else's doing
+		}
 	}
 }

@@ -3,10 +3,11 @@ package intake
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
-	"github.com/ledgerline/ledgerline/ledger/vault/known"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 )
 
 // outcome is how a record is counted; each has exactly one.
@@ -73,14 +74,14 @@ type entry struct {
 	field   string // of a failed one
 	reason  string
 
-	page  *page      // of the records among which it is remembered; nil for one that never is
-	mark  known.Mark // likewise
-	taken *taken     // what became of it when it was taken before, unless it is to be looked at anew
-	asOf  uint64     // the count of unsettlings of what follows
-	rests []known.Tag
-	vague bool // it rests on more
-	// what no earlier record rests on any more, since it was planned last
-	unsettled []known.Tag
+	page      *page          // of the records among which it is remembered; nil for one that never is
+	mark      taken.Mark     // likewise
+	taken     *outcomeBefore // of a record that is known
+	asOf      uint64         // the count of unsettlings of what follows, which planning found
+	rests     []taken.Tag    // what becomes of it rests on these
+	vague     bool           // and on more
+	unsettled []taken.Tag    // no record taken before rests on these any more
+	at        time.Time      // when what it tells was so
 
 	steps   []plan.Step
 	planned outcome    // what it counts as once its steps are done
@@ -88,6 +89,9 @@ type entry struct {
 	wrote   bool       // some of them to the entity or fact itself
 	tally   plan.Tally // parsed, and what planning found
 }
+
+// settled reports whether the record has its outcome.
+func (e *entry) settled() bool { return e.outcome != pending }
 
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be
 // read first, and whose steps have to be appended. An error is one that ends the import.
@@ -104,6 +108,7 @@ func (e *entry) plan(p *plan.Planner) error {
 	e.field, e.reason = r.Field, r.Reason
 	e.rests, e.vague, e.unsettled = r.Rests, r.Vague, r.Unsettled
 	e.asOf, _ = p.Tx.Known().Count()
+	_, e.at = e.record.Origin()
 	if len(e.steps) == 0 {
 		e.outcome = e.planned
 	}

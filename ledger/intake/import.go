@@ -31,7 +31,8 @@ type Source struct {
 }
 
 // maxBatchBytes closes a batch early, so that memory stays bounded whatever the records measure.
-const maxBatchBytes = 16 << 20
+// Being planned, sealed and encoded, a list of many apps takes some seven times its text.
+const maxBatchBytes = 8 << 20
 
 // Import reads the source into the tenant's ledger and accounts for every record. progress, if not
 // nil, gets the summary so far after each batch, from Import's own goroutine. Records that fail
@@ -103,7 +104,7 @@ func (in *Intake) leave(found <-chan *entry) {
 type batch struct {
 	entries []*entry
 	size    int
-	known   *needed // what is known of the streams that it needs
+	known   *known // what is known of the streams that it needs
 	touched map[schemas.Stream]bool
 
 	done chan struct{} // closed once it is taken; err says how it ended

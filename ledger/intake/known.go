@@ -18,7 +18,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/ledger/vault/known"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -66,8 +66,8 @@ func (p *paging) next(raw []byte) (begins bool) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// taken is what became of a record.
-type taken struct {
+// outcomeBefore is what became of a record.
+type outcomeBefore struct {
 	superseded bool
 	outcome    *report
 	item       source.Item // the record itself: what is unsettled meanwhile is looked at after all
@@ -89,7 +89,7 @@ func (t *report) is(o *report) bool {
 // page is some records of a file that stand one behind the other. It is known by the first of
 // them.
 type page struct {
-	known.Page
+	taken.Page
 	left   int // records that have no outcome yet
 	fresh  bool
 	dict   []*report
@@ -100,7 +100,7 @@ type page struct {
 const pageTold = 255
 
 // put adds a record.
-func (p *page) put(m known.Mark, superseded bool, t *report, rests []known.Tag, asOf uint64) {
+func (p *page) put(m taken.Mark, superseded bool, t *report, rests []taken.Tag, asOf uint64) {
 	at := slices.IndexFunc(p.dict, t.is)
 	if at < 0 && len(p.dict) == pageTold || len(rests) > pageTold {
 		return
@@ -148,7 +148,7 @@ func (p *page) encode() []byte {
 
 // place is a record in a page.
 type place struct {
-	mark       known.Mark
+	mark       taken.Mark
 	superseded bool
 	told       *report
 	rests      []byte
@@ -192,10 +192,10 @@ func decodePage(b []byte) (out []place) {
 			t.fields[name] = number()
 		}
 	}
-	const head = len(known.Mark{}) + 3
+	const head = len(taken.Mark{}) + 3
 	out = make([]place, 0, len(b)/(head+8))
 	for ok && len(b) >= head {
-		p := place{mark: known.Mark(b), superseded: b[head-3] != 0}
+		p := place{mark: taken.Mark(b), superseded: b[head-3] != 0}
 		at, rests := int(b[head-2]), 8*int(b[head-1])
 		if b = b[head:]; at >= len(dict) || rests > len(b) {
 			return nil
@@ -215,7 +215,7 @@ type recognition struct {
 	tenant  vault.Tenant
 	by      []byte // what a mark is made over beside the form, the dating and the text
 	dry     bool
-	basis   known.Basis
+	basis   taken.Basis
 	today   int64
 	discard bool // what is unsettled has become too much
 
@@ -223,29 +223,29 @@ type recognition struct {
 	off   bool
 	upto  uint64 // unsettled up to here is in tags
 	floor uint64
-	tags  map[known.Tag]uint64
+	tags  map[taken.Tag]uint64
 
 	// Of whoever takes the batches.
-	pages     []known.Page // complete, and not yet kept
-	unsettled []known.Tag  // by batches of which nothing is kept yet
+	pages     []taken.Page // complete, and not yet kept
+	unsettled []taken.Tag  // by batches of which nothing is kept yet
 }
 
 // remember returns what is known of the tenant's records, once it is sure that the ledger still
 // has what that rests on.
 func (in *Intake) remember(ctx context.Context, tenant vault.Tenant, left *leftOut, dry bool) (*recognition, error) {
-	m := &recognition{in: in, tenant: tenant, dry: dry, off: in.ignorant, tags: map[known.Tag]uint64{},
+	m := &recognition{in: in, tenant: tenant, dry: dry, off: in.ignorant, tags: map[taken.Tag]uint64{},
 		today: in.cfg.Clock().Unix() / int64(24*time.Hour/time.Second)}
 	version := in.cfg.Catalogue.Version()
 	m.by = append([]byte{knownForm}, version[:]...)
 	m.by = binary.BigEndian.AppendUint64(m.by, tenant.Policy)
 	m.by = append(m.by, asByte(in.unlimited))
 	m.basis.Disowned = left.mark()
-	var had known.Basis
+	var had taken.Basis
 	err := in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
 		had = tx.Known().Basis()
 		return nil
 	})
-	if err != nil || m.off || had == (known.Basis{}) {
+	if err != nil || m.off || had == (taken.Basis{}) {
 		return m, err
 	}
 	holds, err := in.holds(ctx, had)
@@ -270,7 +270,7 @@ func asByte(b bool) byte {
 
 // holds reports whether the ledger has the event that it ended with when the newest page was made:
 // one that was restored from before that has lost what pages rest on.
-func (in *Intake) holds(ctx context.Context, b known.Basis) (bool, error) {
+func (in *Intake) holds(ctx context.Context, b taken.Basis) (bool, error) {
 	for r, err := range in.cfg.Ledger.ReadStream(ctx, b.Stream, b.Revision) {
 		if err != nil {
 			return false, fmt.Errorf("read %s: %w", b.Stream, err)
@@ -281,7 +281,7 @@ func (in *Intake) holds(ctx context.Context, b known.Basis) (bool, error) {
 }
 
 // mark tells of which events the import leaves out, as far as that was known when it began.
-func (o *leftOut) mark() (m known.Mark) {
+func (o *leftOut) mark() (m taken.Mark) {
 	if len(o.disowned) == 0 {
 		return m
 	}
@@ -291,7 +291,7 @@ func (o *leftOut) mark() (m known.Mark) {
 	}) {
 		h.Write(id[:])
 	}
-	return known.Mark(h.Sum(nil)[:len(m)])
+	return taken.Mark(h.Sum(nil)[:len(m)])
 }
 
 // candidate is a record that may be known.
@@ -320,7 +320,7 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		if err != nil {
 			return err
 		}
-		var firsts []known.Mark
+		var firsts []taken.Mark
 		var by []byte
 		var of *page
 		for i := range all {
@@ -334,7 +334,7 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 			e := c.entry
 			e.mark = marks.Mark(by, c.item.Raw)
 			if c.begins || of == nil {
-				of = &page{Page: known.Page{First: e.mark, Seen: m.today}}
+				of = &page{Page: taken.Page{First: e.mark, Seen: m.today}}
 				firsts = append(firsts, e.mark)
 			}
 			e.page = of
@@ -348,12 +348,12 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		if err != nil {
 			return err
 		}
-		by1 := make(map[known.Mark]*known.Page, len(pages))
+		by1 := make(map[taken.Mark]*taken.Page, len(pages))
 		for i := range pages {
 			by1[pages[i].First] = &pages[i]
 		}
 		var places []place
-		var from *known.Page
+		var from *taken.Page
 		of, next := nil, 0
 		for _, c := range all {
 			e := c.entry
@@ -376,14 +376,14 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 			if !m.stands(p.rests, from.AsOf) {
 				continue
 			}
-			e.taken = &taken{superseded: p.superseded, outcome: p.told, item: c.item, dating: c.dating}
+			e.taken = &outcomeBefore{superseded: p.superseded, outcome: p.told, item: c.item, dating: c.dating}
 			e.taken.item.Rec = nil // parsing takes from it
 			e.asOf, e.wave = count, c.form.Wave
 			e.tally = plan.Tally{Undated: p.told.undated, Kept: p.told.kept, Withheld: p.told.withheld}
 			e.fields, e.decoded = p.told.fields, e.decoded || p.told.decoded
 			e.rests = e.rests[:0]
 			for b := p.rests; len(b) >= 8; b = b[8:] {
-				e.rests = append(e.rests, known.Tag(binary.BigEndian.Uint64(b)))
+				e.rests = append(e.rests, taken.Tag(binary.BigEndian.Uint64(b)))
 			}
 		}
 		return nil
@@ -399,10 +399,10 @@ func (m *recognition) settle(tx *vault.Tx) (count, floor uint64, err error) {
 	if count <= m.upto {
 		return count, floor, nil
 	}
-	err = tx.Known().Unsettled(m.upto, func(t known.Tag, at uint64) { m.tags[t] = at })
+	err = tx.Known().Unsettled(m.upto, func(t taken.Tag, at uint64) { m.tags[t] = at })
 	m.upto = count
 	if len(m.tags) > maxUnsettled {
-		m.off, m.discard, m.tags = true, true, map[known.Tag]uint64{}
+		m.off, m.discard, m.tags = true, true, map[taken.Tag]uint64{}
 		m.floor = count + 1
 	}
 	return count, m.floor, err
@@ -419,7 +419,7 @@ func (m *recognition) stands(rests []byte, asOf uint64) bool {
 		return true
 	}
 	for b := rests; len(b) >= 8; b = b[8:] {
-		if m.tags[known.Tag(binary.BigEndian.Uint64(b))] > asOf {
+		if m.tags[taken.Tag(binary.BigEndian.Uint64(b))] > asOf {
 			return false
 		}
 	}
@@ -431,7 +431,7 @@ func (m *recognition) standing(e *entry) bool {
 	if e.asOf < m.floor {
 		return false
 	}
-	return !slices.ContainsFunc(e.rests, func(t known.Tag) bool { return m.tags[t] > e.asOf })
+	return !slices.ContainsFunc(e.rests, func(t taken.Tag) bool { return m.tags[t] > e.asOf })
 }
 
 // isKnown reports whether nothing more is to be done for the record.
@@ -473,28 +473,28 @@ func (m *recognition) after(b *batch, planned []*entry) (any bool) {
 		return cmp.Or(int(a.wave)-int(b.wave), a.at.Compare(b.at), a.n-b.n)
 	}
 	var place map[*entry]int
-	var first map[known.Tag]order
+	var first map[taken.Tag]order
 	for _, e := range planned {
 		for _, t := range e.unsettled {
 			if first == nil {
-				first, place = map[known.Tag]order{}, map[*entry]int{}
+				first, place = map[taken.Tag]order{}, map[*entry]int{}
 				for i, e := range b.entries {
 					place[e] = i
 				}
 			}
-			_, at := e.record.Origin()
-			o := order{e.wave, at, place[e]}
+			o := order{e.wave, e.at, place[e]}
 			if was, told := first[t]; !told || compare(o, was) < 0 {
 				first[t] = o
 			}
 		}
 		m.unsettled = append(m.unsettled, e.unsettled...)
+		e.unsettled = nil
 	}
 	if first == nil {
 		return false
 	}
 	for _, e := range b.entries {
-		if !e.isKnown() || !slices.ContainsFunc(e.rests, func(t known.Tag) bool { _, is := first[t]; return is }) {
+		if !e.isKnown() || !slices.ContainsFunc(e.rests, func(t taken.Tag) bool { _, is := first[t]; return is }) {
 			continue
 		}
 		was := *e
@@ -505,7 +505,7 @@ func (m *recognition) after(b *batch, planned []*entry) (any bool) {
 		}
 		_, at := e.record.Origin()
 		own := order{e.wave, at, place[e]}
-		behind := slices.ContainsFunc(was.rests, func(t known.Tag) bool {
+		behind := slices.ContainsFunc(was.rests, func(t taken.Tag) bool {
 			o, is := first[t]
 			return is && compare(own, o) > 0
 		})
@@ -548,7 +548,7 @@ func (m *recognition) conclude(ctx context.Context, b *batch) error {
 			p.put(e.mark, e.outcome == superseded, t, e.rests, e.asOf)
 			p.fresh = true
 		}
-		e.rests, e.unsettled = nil, nil
+		e.rests = nil
 		if p == nil {
 			continue
 		}
@@ -564,7 +564,7 @@ func (m *recognition) conclude(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	m.basis = known.Basis{Disowned: m.basis.Disowned,
+	m.basis = taken.Basis{Disowned: m.basis.Disowned,
 		Stream: last.Stream, Revision: last.Revision, Event: last.ID, Position: last.Position}
 	return nil
 }
@@ -582,8 +582,7 @@ func (m *recognition) lasts(e *entry) bool {
 		t.Unnamed > 0 || t.Cut > 0 {
 		return false
 	}
-	_, at := e.record.Origin()
-	return !at.IsZero()
+	return !e.at.IsZero()
 }
 
 // keep has the pages that are complete kept by the transaction.

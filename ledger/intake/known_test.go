@@ -321,7 +321,7 @@ func (w *world) everything() string {
 			if v.Token != "" {
 				text = w.openToken(d, v)
 			}
-			if _, isID := schemas.ParseUUID(strings.Trim(text, `"`)); isID == nil && v.Attr.ID == "action.target-device" {
+			if v.Attr.ID == "action.target-device" {
 				text = "a device"
 			}
 			if strings.HasPrefix(text, "<") {

@@ -99,24 +99,66 @@ type unfolded struct {
 	last     ledger.Own
 	size     int // bytes of the events
 	remember *vault.Memory
+	kept     int // bytes of that
 }
 
-// read folds the streams of which nothing is known yet, several at a time, but for the busy ones.
+// largeState is what a device with 20,000 apps takes: while nobody knows how large the streams are,
+// no more are read at once than would fit of such. readAtOnce is how many are at most.
+const (
+	largeState = 6 << 20
+	readAtOnce = 512
+)
+
+// read folds the streams of which nothing is known yet, but for the busy ones, in their order, as
+// far as maxKnownBytes go. The others it notes as unread.
 func (in *Intake) read(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, k *needed, busy map[schemas.Stream]bool,
+	ctx context.Context, tenant uuid.UUID, left *leftOut, k *known, busy map[schemas.Stream]bool,
 ) error {
 	var unknown []schemas.Stream
+	must := 0 // of those, from the first on
 	now := in.cfg.Clock()
-	for _, s := range sortedKeys(k.needs) {
-		if k.states[s] != nil || busy[s] {
+	k.unread, k.bytes = map[schemas.Stream]bool{}, 0
+	for i, s := range k.order {
+		if st := k.states[s]; st != nil {
+			k.bytes += st.Size()
+			continue
+		}
+		if busy[s] {
 			continue
 		}
 		if st := in.states.take(s, now); st != nil {
 			k.states[s] = st
-		} else {
-			unknown = append(unknown, s)
+			k.bytes += st.Size()
+			continue
+		}
+		if unknown = append(unknown, s); i < k.first {
+			must = len(unknown)
 		}
 	}
+	n := max(must, in.maxKnown/largeState, 1)
+	for read := 0; read < len(unknown); {
+		if read >= max(must, 1) && k.bytes >= in.maxKnown {
+			for _, s := range unknown[read:] {
+				k.unread[s] = true
+			}
+			return nil
+		}
+		before := k.bytes
+		some := unknown[read:min(read+n, len(unknown))]
+		if err := in.readSome(ctx, tenant, left, k, some); err != nil {
+			return err
+		}
+		read += len(some)
+		// As many more as there is room for, going by these.
+		n = min(max((in.maxKnown-k.bytes)*len(some)/max(k.bytes-before, 1), 1), readAtOnce)
+	}
+	return nil
+}
+
+// readSome folds streams, several at a time.
+func (in *Intake) readSome(
+	ctx context.Context, tenant uuid.UUID, left *leftOut, k *known, unknown []schemas.Stream,
+) error {
 	memories, err := in.recall(ctx, tenant, unknown)
 	if err != nil {
 		return err
@@ -129,6 +171,7 @@ func (in *Intake) read(
 		mu.Lock()
 		defer mu.Unlock()
 		for _, u := range all {
+			k.bytes += u.state.Size() + u.kept
 			if k.states[u.state.Stream] = u.state; u.remember != nil {
 				k.memories = append(k.memories, *u.remember)
 			}
@@ -236,9 +279,10 @@ func (in *Intake) foldOne(tx *vault.Tx, u *unfolded) (err error) {
 	if entity && st.Behind >= in.keepEvery && u.size >= len(h.Known)/2 {
 		h.Keep = func(known []byte, persons []uuid.UUID) error {
 			m := memory{u.last.Revision, u.last.ID, known}
-			said, ok, err := tx.Memorise(st.Stream, m.encode(in.cfg.Catalogue), persons)
+			text := m.encode(in.cfg.Catalogue)
+			said, ok, err := tx.Memorise(st.Stream, text, persons)
 			if ok {
-				u.remember, st.Behind = &said, 0
+				u.remember, u.kept, st.Behind = &said, len(text), 0
 			}
 			return err
 		}

@@ -45,6 +45,7 @@ type world struct {
 	unlimited bool   // without the daily limit of what is volatile
 	ignorant  bool   // takes no record for known
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
+	maxKnown  int    // bytes known of a batch's streams; the usual bound where 0
 	close     func() // the vault's files: a property with many worlds closes each
 }
 
@@ -126,7 +127,8 @@ func (w *world) intake() *Intake {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in.unlimited, in.keepEvery, in.ignorant = w.unlimited, w.keepEvery, w.ignorant
+	in.unlimited, in.keepEvery, in.maxKnown = w.unlimited, w.keepEvery, cmp.Or(w.maxKnown, in.maxKnown)
+	in.ignorant = w.ignorant
 	return in
 }
 
@@ -148,11 +150,16 @@ func aFile(content string) *fstest.MapFile {
 
 func (w *world) tryImport(files map[string]string) (Summary, error) {
 	w.t.Helper()
+	return w.tryImportBy(w.intake(), files)
+}
+
+func (w *world) tryImportBy(in *Intake, files map[string]string) (Summary, error) {
+	w.t.Helper()
 	fsys := fstest.MapFS{}
 	for name, content := range files {
 		fsys[name] = aFile(content)
 	}
-	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
+	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && !s.Balanced() {
 		w.t.Errorf("the summary does not add up: %+v", s)
 	}

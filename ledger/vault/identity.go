@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/ledger/vault/known"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -32,8 +32,8 @@ func (tx *Tx) lookup(kind, normalised string) store.Name {
 }
 
 // tag stands for a native value where a record rests on who has it.
-func (tx *Tx) tag(kind, normalised string) known.Tag {
-	return known.NameTag(tx.lookup(kind, normalised).Hash)
+func (tx *Tx) tag(kind, normalised string) taken.Tag {
+	return taken.NameTag(tx.lookup(kind, normalised).Hash)
 }
 
 // identities is the rows of one native value, ordered by First, then ID.

@@ -25,12 +25,36 @@ import (
 // the retention of a class it needs. ErrNotFound: an owner the vault does not know. Errors name
 // the attribute, never its value.
 func (tx *Tx) Seal(d *schemas.Draft) error {
-	fail := func(what string, err error) error {
-		return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
+	s, err := tx.Prepare(d)
+	if err != nil {
+		return err
 	}
+	return s.Seal()
+}
+
+// Sealing is a draft with the keys that sealing it takes. It needs no transaction, and may be used
+// beside one, from one goroutine. It holds keys: seal at once, and drop it.
+type Sealing struct {
+	draft *schemas.Draft
+	keys  []keyring.Derived // of which most values share few
+	// under is for each value the number of its key, from 1; 0: it stays as it is. One that was
+	// sealed before has minus the number of its owner in sealed: its key may be of another time.
+	under    []int
+	sealed   []schemas.Owner
+	subjects []schemas.SubjectRef
+}
+
+func sealError(d *schemas.Draft, what string, err error) error {
+	return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
+}
+
+// Prepare is the part of Seal that needs the transaction: it finds or mints the keys, and errs
+// where Seal would for those. The draft must not be changed between the two, and stays as it was.
+func (tx *Tx) Prepare(d *schemas.Draft) (*Sealing, error) {
+	fail := func(what string, err error) (*Sealing, error) { return nil, sealError(d, what, err) }
 	switch {
 	case d.Type == nil:
-		return errors.New("seal: the draft has no type")
+		return nil, errors.New("seal: the draft has no type")
 	case d.Tenant != tx.tenant:
 		return fail("tenant", errors.New("the draft is of another tenant"))
 	case d.ID == uuid.Nil:
@@ -47,8 +71,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			tx.set.Ahead(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person})
 		}
 	}
-	var under sealing
-	tokens, owners := make([]schemas.Token, len(d.Values)), make([]schemas.Owner, len(d.Values))
+	out := &Sealing{draft: d, under: make([]int, len(d.Values))}
 	for i := range d.Values {
 		v := &d.Values[i]
 		if v.Attr == nil {
@@ -65,7 +88,8 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)
 			}
-			tokens[i], owners[i] = v.Token, dk.Owner
+			out.sealed = append(out.sealed, dk.Owner)
+			out.under[i] = -len(out.sealed)
 			continue
 		}
 		if v.Removed || v.MayStandOpen() {
@@ -83,24 +107,15 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 				"key of kind %q",
 				v.Attr.Key, owner.Kind))
 		}
-		if !json.Valid(v.Plain) {
-			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
-		}
-		dk, s, err := under.sealer(tx.keys, owner, v.Attr.Class, month, d.ID)
-		if err != nil {
+		var err error
+		if out.under[i], err = out.key(tx.keys, owner, v.Attr.Class, month); err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		h := schemas.TokenHeader{Alias: dk.Alias, Class: dk.Class, Month: dk.Month, Event: d.ID,
-			Attr: v.Attr.ID, Path: v.Path}
-		if err := h.Validate(); err != nil {
-			return fail("attribute "+v.Attr.ID, err)
-		}
-		tokens[i], owners[i] = s.Seal(h, v.Plain), dk.Owner
 	}
-	subjects := make([]schemas.SubjectRef, 0, len(d.Subjects))
+	out.subjects = make([]schemas.SubjectRef, 0, len(d.Subjects))
 	for _, s := range d.Subjects {
 		if s.Person == uuid.Nil && s.Alias != uuid.Nil {
-			subjects = append(subjects, s)
+			out.subjects = append(out.subjects, s)
 			continue
 		}
 		classes := d.Type.RoleClasses(s.Role)
@@ -111,54 +126,68 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			return fail("subject "+s.Role, errors.New("the type has no such role"))
 		}
 		for _, class := range classes {
-			dk, err := tx.keys.Derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
+			n, err := out.key(tx.keys, schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
 			if err != nil {
 				return fail("subject "+s.Role, err)
 			}
-			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class,
-				Alias: dk.Alias})
+			out.subjects = append(out.subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class,
+				Alias: out.keys[n-1].Alias})
 		}
 	}
-	for i, t := range tokens {
-		if t != "" {
-			d.Values[i].Token, d.Values[i].Plain, d.Values[i].Owner = t, nil, owners[i]
-		}
-	}
-	d.Subjects = subjects
-	return nil
+	return out, nil
 }
 
-// sealing is the keys of one event, of which most values share few.
-type sealing []struct {
-	owner   schemas.Owner
-	class   string
-	derived *keyring.Derived
-	sealer  *keyring.Sealer
-}
-
-func (u *sealing) sealer(
-	keys *keyring.Tx, owner schemas.Owner, class, month string, event uuid.UUID,
-) (*keyring.Derived, *keyring.Sealer, error) {
-	for i := range *u {
-		if k := &(*u)[i]; k.owner == owner && k.class == class {
-			return k.derived, k.sealer, nil
+// key returns the number of the owner's key of class and month.
+func (s *Sealing) key(keys *keyring.Tx, owner schemas.Owner, class, month string) (int, error) {
+	for i := range s.keys {
+		if k := &s.keys[i]; k.Owner == owner && k.Class == class {
+			return i + 1, nil
 		}
 	}
 	d, err := keys.Derive(owner, class, month)
 	if err != nil {
-		return nil, nil, err
+		return 0, err
 	}
-	s, err := keys.Sealer(d, event)
-	if err != nil {
-		return nil, nil, err
+	s.keys = append(s.keys, d)
+	return len(s.keys), nil
+}
+
+// Seal seals the draft, once. On error the draft is as it was.
+func (s *Sealing) Seal() error {
+	d := s.draft
+	tokens := make([]schemas.Token, len(d.Values))
+	sealers := make([]*keyring.Sealer, len(s.keys))
+	buf := &keyring.Scratch{}
+	for i, n := range s.under {
+		v := &d.Values[i]
+		if n <= 0 {
+			continue
+		}
+		if !json.Valid(v.Plain) {
+			return sealError(d, "attribute "+v.Attr.ID, errors.New("its value is not JSON"))
+		}
+		k := &s.keys[n-1]
+		h := schemas.TokenHeader{Alias: k.Alias, Class: k.Class, Month: k.Month, Event: d.ID,
+			Attr: v.Attr.ID, Path: v.Path}
+		err := h.Validate()
+		if err == nil && sealers[n-1] == nil {
+			sealers[n-1], err = keyring.NewSealer(*k, d.Tenant, d.ID, buf)
+		}
+		if err != nil {
+			return sealError(d, "attribute "+v.Attr.ID, err)
+		}
+		tokens[i] = sealers[n-1].Seal(h, v.Plain)
 	}
-	*u = append(*u, struct {
-		owner   schemas.Owner
-		class   string
-		derived *keyring.Derived
-		sealer  *keyring.Sealer
-	}{owner, class, &d, s})
-	return &d, s, nil
+	for i, n := range s.under {
+		switch v := &d.Values[i]; {
+		case n > 0:
+			v.Token, v.Plain, v.Owner = tokens[i], nil, s.keys[n-1].Owner
+		case n < 0:
+			v.Plain, v.Owner = nil, s.sealed[-n-1]
+		}
+	}
+	d.Subjects = s.subjects
+	return nil
 }
 
 func validOwner(o schemas.Owner) error {

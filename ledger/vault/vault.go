@@ -23,8 +23,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
-	"github.com/ledgerline/ledgerline/ledger/vault/known"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/ledger/vault/working"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -230,7 +230,7 @@ type Tx struct {
 
 	forgets uint64 // the store's count of forgettings
 	forgot  bool   // cached keys may have become invalid
-	known   *known.Tx
+	known   *taken.Tx
 }
 
 // Update runs do in one write transaction for the tenant. When it returns nil, everything do did
@@ -281,8 +281,8 @@ func (tx *Tx) share() {
 
 func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	tx.rows = rows
-	changes, taken := store.Changes(tx.tenant), store.Known(tx.tenant)
-	counts, err := rows.Settings(settingForgets, changes, taken)
+	changes, known := store.Changes(tx.tenant), store.Known(tx.tenant)
+	counts, err := rows.Settings(settingForgets, changes, known)
 	if err != nil {
 		return err
 	}
@@ -298,7 +298,7 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 		return err
 	}
 	defer tx.keys.End()
-	if tx.known, err = known.Begin(rows, counts[taken], tx.keys.Known); err != nil {
+	if tx.known, err = taken.Begin(rows, counts[known], tx.keys.Known); err != nil {
 		return err
 	}
 	if err := do(tx); err != nil {
@@ -308,7 +308,7 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 }
 
 // Known is the transaction on which records were taken.
-func (tx *Tx) Known() *known.Tx { return tx.known }
+func (tx *Tx) Known() *taken.Tx { return tx.known }
 
 // Tenant returns the id of the transaction's tenant.
 func (tx *Tx) Tenant() uuid.UUID { return tx.tenant }

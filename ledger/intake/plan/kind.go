@@ -45,7 +45,8 @@ type History struct {
 }
 
 // Content is what a kind knows of one of its streams. The engine keeps it no longer than plaintext
-// may be used without asking the vault again.
+// may be used without asking the vault again. Content that can be large has a method Size() int,
+// which returns about how many bytes of memory it takes.
 type Content any
 
 // KindForm is how one source writes records of a kind, and how they are read.
@@ -147,6 +148,7 @@ type Refusal struct {
 type Looking struct {
 	Tx    *vault.Tx
 	needs map[schemas.Stream]bool // nil: nothing is to be found
+	order []schemas.Stream        // what was added to needs
 	ahead vault.Ahead
 	// What is to be found.
 	devices []lookedFor
@@ -171,10 +173,15 @@ func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
 
 // Need names a stream that planning will need.
 func (l *Looking) Need(s schemas.Stream) {
-	if l.needs != nil {
+	if l.needs != nil && !l.needs[s] {
 		l.needs[s] = true
+		l.order = append(l.order, s)
 	}
 }
+
+// Found are the streams that were added to those needed, in the order in which the records named
+// what they are of.
+func (l *Looking) Found() []schemas.Stream { return l.order }
 
 // Device names a device whose stream planning will need, if it is known, with the streams that
 // count what the rules refused of it.
@@ -322,5 +329,5 @@ func (k *Kinds) Planner(
 	tenant vault.Tenant, recorded time.Time, states map[schemas.Stream]*StreamState,
 ) *Planner {
 	return &Planner{Tenant: tenant, Catalogue: k.catalogue, kinds: k, recorded: recorded, states: states,
-		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}}
+		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}, encoder: encoder{catalogue: k.catalogue}}
 }

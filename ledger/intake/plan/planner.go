@@ -11,11 +11,11 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
-	"github.com/ledgerline/ledgerline/ledger/vault/known"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Step is one append.
+// Step is one append. Its events have their ids and bytes once Finish has returned.
 type Step struct {
 	Stream schemas.Stream
 	Expect ledger.Expect
@@ -25,12 +25,14 @@ type Step struct {
 // ErrNeedState says that a stream must be read before the record can be planned.
 var ErrNeedState = errors.New("a stream has to be read first")
 
-// Planner turns the records of a batch into sealed events, inside one vault transaction.
+// Planner turns the records of a batch into sealed events, inside one vault transaction. Use it
+// from one goroutine.
 type Planner struct {
 	Tx        *vault.Tx
 	Tenant    vault.Tenant
 	Catalogue *schemas.Catalogue
 	Unlimited bool   // without the daily limit; tests alone set it
+	Hands     int    // goroutines that encode beside the planning
 	Tally     *Tally // of the record being planned
 
 	kinds    *Kinds
@@ -39,8 +41,9 @@ type Planner struct {
 	needs    map[schemas.Stream]bool         // found missing
 	empty    map[schemas.Stream]bool         // streams that this transaction made
 	met      []Met                           // whom the record being planned names by their ids
+	encoder  encoder
 
-	rests, unsettled []known.Tag // of the record being planned
+	rests, unsettled []taken.Tag // of the record being planned
 }
 
 // StreamState is what is known of one stream: how far it goes, and what its kind makes of it.
@@ -54,6 +57,17 @@ type StreamState struct {
 	Behind int // events of the tenant's own behind what is remembered of the stream
 }
 
+// usualState is what a state is held to take that does not say it.
+const usualState = 4 << 10
+
+// Size is about how many bytes of memory the state takes.
+func (st *StreamState) Size() int {
+	if c, ok := st.Content.(interface{ Size() int }); ok {
+		return usualState + c.Size()
+	}
+	return usualState
+}
+
 // States are what is known of the streams, as planned.
 func (p *Planner) States() map[schemas.Stream]*StreamState { return p.states }
 
@@ -63,7 +77,7 @@ func (p *Planner) Needs() map[schemas.Stream]bool { return p.needs }
 // State returns what is known of a stream. ErrNeedState: it has to be read first, and is asked
 // for.
 func (p *Planner) State(s schemas.Stream) (*StreamState, error) {
-	p.rests = append(p.rests, known.TagOf(s))
+	p.rests = append(p.rests, taken.TagOf(s))
 	st := p.states[s]
 	if st == nil && p.empty[s] {
 		content, err := p.kinds.Fold(p.Tx, History{Stream: s, Left: &ledger.LeftOut{}})
@@ -118,7 +132,7 @@ func (p *Planner) Unsettle(s schemas.Stream) {
 	if st := p.states[s]; p.empty[s] && st != nil && !st.Exists {
 		return // nothing rests on what was made for this record
 	}
-	t := known.TagOf(s)
+	t := taken.TagOf(s)
 	p.unsettled = append(p.unsettled, t)
 	p.Tx.Known().Unsettle(t)
 }
@@ -140,33 +154,6 @@ func (p *Planner) Unwritten(late, sameMoment bool) Outcome {
 	}
 	p.Tally.SameMoment = sameMoment
 	return Superseded
-}
-
-// Encode seals the drafts and groups them into appends to one stream, the first behind what is
-// known of it. Advance notes that they will be appended.
-func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
-	var steps []Step
-	expect := st.Expect
-	size := 0
-	for i := range drafts {
-		d := &drafts[i]
-		if err := p.Tx.Seal(d); err != nil {
-			return nil, err
-		}
-		event, err := p.Catalogue.Encode(*d)
-		if err != nil {
-			return nil, err
-		}
-		if len(steps) == 0 || size+event.Size() > schemas.MaxAppendBytes {
-			steps = append(steps, Step{Stream: st.Stream, Expect: expect})
-			size = 0
-		}
-		last := &steps[len(steps)-1]
-		last.Events = append(last.Events, event)
-		size += event.Size()
-		expect = expect.After(1)
-	}
-	return steps, nil
 }
 
 // Advance notes that the steps will have been appended.
@@ -201,7 +188,7 @@ type Result struct {
 
 	// What becomes of the record rests on these streams and names, unless it is Vague: then it
 	// rests on more. Unsettled are those on which no record can rest that was taken before.
-	Rests, Unsettled []known.Tag
+	Rests, Unsettled []taken.Tag
 	Vague            bool
 }
 

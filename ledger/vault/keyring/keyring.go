@@ -46,7 +46,7 @@ type Tx struct {
 	text    []byte    // what it was last made of
 	local   *ring     // keys this transaction used; joins the shared ones when it has committed
 	sealers map[sealerRef]*Sealer
-	buf     scratch // of the sealers
+	buf     Scratch // of the sealers
 	Scrub   bool    // bytes were destroyed
 }
 
@@ -322,17 +322,14 @@ func (tx *Tx) index(row store.AliasRow) error {
 	return nil
 }
 
-// Sealer returns the cipher of one owner, class and month in one event.
+// Sealer returns the cipher of one owner, class and month in one event, as long as the transaction
+// lasts: opening asks for it once a value.
 func (tx *Tx) Sealer(d Derived, event uuid.UUID) (*Sealer, error) {
 	ref := sealerRef{d.Alias, event}
 	if s, ok := tx.sealers[ref]; ok {
 		return s, nil
 	}
-	ek, err := eventKeyOf(d.data, tx.tenant, d.Alias, d.Class, d.Month, event)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newSealer(ek, tx.tenant, &tx.buf)
+	s, err := NewSealer(d, tx.tenant, event, &tx.buf)
 	if err != nil {
 		return nil, err
 	}

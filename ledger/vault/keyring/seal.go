@@ -124,13 +124,23 @@ type Sealer struct {
 	aead   cipher.AEAD // nonce ‖ ciphertext ‖ tag, the nonce drawn by the cipher
 	commit Key
 	tenant uuid.UUID
-	buf    *scratch
+	buf    *Scratch
 }
 
-// scratch is memory for sealing one value after another.
-type scratch struct{ ad, padded, body, token []byte }
+// Scratch is memory for sealing one value after another.
+type Scratch struct{ ad, padded, body, token []byte }
 
-func newSealer(ek eventKey, tenant uuid.UUID, buf *scratch) (*Sealer, error) {
+// NewSealer returns the cipher of one owner, class and month in one event of the tenant. Those that
+// share a Scratch are used from one goroutine.
+func NewSealer(d Derived, tenant, event uuid.UUID, buf *Scratch) (*Sealer, error) {
+	ek, err := eventKeyOf(d.data, tenant, d.Alias, d.Class, d.Month, event)
+	if err != nil {
+		return nil, err
+	}
+	return newSealer(ek, tenant, buf)
+}
+
+func newSealer(ek eventKey, tenant uuid.UUID, buf *Scratch) (*Sealer, error) {
 	block, err := aes.NewCipher(ek.cipher[:])
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func (f fixedNonce) Seal(dst, _, plain, additional []byte) []byte {
 
 func withNonce(t testing.TB, ek eventKey, tenant uuid.UUID, nonce []byte) *Sealer {
 	t.Helper()
-	s, err := newSealer(ek, tenant, new(scratch))
+	s, err := newSealer(ek, tenant, new(Scratch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestVectors(t *testing.T) {
 		want("token_"+c.name, string(token))
 
 		// The production cipher, which draws its own nonces, opens it.
-		production, err := newSealer(ek, in.Tenant, new(scratch))
+		production, err := newSealer(ek, in.Tenant, new(Scratch))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package known
+package taken
 
 import (
 	"encoding/binary"
