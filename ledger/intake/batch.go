@@ -103,6 +103,9 @@ func (in *Intake) round(
 	planned := open
 	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
+		if err := before.keep(tx); err != nil {
+			return err
+		}
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 			return err
 		}
@@ -115,7 +118,7 @@ func (in *Intake) round(
 				break
 			}
 		}
-		if err := cmp.Or(tx.Remember(known.memories), before.keep(tx)); err != nil {
+		if err := tx.Remember(known.memories); err != nil {
 			return err
 		}
 		return in.cfg.Hook(PointPlanned)

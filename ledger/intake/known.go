@@ -325,12 +325,7 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		var of *page
 		for i := range all {
 			c := &all[i]
-			by = schemas.LP(append(by[:0], m.by...), c.form.Name)
-			by = append(by, asByte(c.item.Decoded), asByte(c.form.OwnTime))
-			if !c.form.OwnTime {
-				by = binary.BigEndian.AppendUint64(by, uint64(c.dating.At.UnixNano()))
-				by = append(by, asByte(c.dating.Proven))
-			}
+			by = m.markedBy(by[:0], c.form, c.item.Decoded, c.dating)
 			e := c.entry
 			e.mark = marks.Mark(by, c.item.Raw)
 			if c.begins || of == nil {
@@ -388,6 +383,15 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		}
 		return nil
 	})
+}
+
+// markedBy appends all by which a record is marked beside its text.
+func (m *recognition) markedBy(to []byte, form plan.Parsed, decoded bool, dating record.Dating) []byte {
+	to = schemas.LP(append(to, m.by...), form.Name)
+	if to = append(to, asByte(decoded), asByte(form.OwnTime)); form.OwnTime {
+		return to
+	}
+	return append(binary.BigEndian.AppendUint64(to, uint64(dating.At.UnixNano())), asByte(dating.Proven))
 }
 
 // settle reads what was unsettled since it was read last, and returns the counts.
@@ -585,12 +589,12 @@ func (m *recognition) lasts(e *entry) bool {
 	return !e.at.IsZero()
 }
 
-// keep has the pages that are complete kept by the transaction.
+// keep has the pages that are complete kept by the transaction, before it plans anything.
 func (m *recognition) keep(tx *vault.Tx) error {
 	pages := m.pages
 	m.pages = nil
-	// What was planned may have been appended behind what others planned since.
-	tx.Known().Unsettle(m.unsettled...)
+	// Others may have planned before what was planned here was appended.
+	tx.Known().UnsettleBefore(m.unsettled...)
 	m.unsettled = nil
 	return tx.Known().Remember(pages, m.basis)
 }

@@ -46,6 +46,7 @@ type world struct {
 	ignorant  bool   // takes no record for known
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
 	maxKnown  int    // bytes known of a batch's streams; the usual bound where 0
+	path      string // of the vault's files
 	close     func() // the vault's files: a property with many worlds closes each
 }
 
@@ -59,7 +60,8 @@ func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.St
 	t.Helper()
 	ctx := context.Background()
 	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1}
-	file, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
+	w.path = filepath.Join(t.TempDir(), "vault")
+	file, err := sqlite.Create(ctx, w.path)
 	if err != nil {
 		t.Fatal(err)
 	}

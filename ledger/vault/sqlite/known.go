@@ -25,7 +25,7 @@ func (r *rows) PutKnown(b store.KnownBatch) error {
 			return err
 		}
 	}
-	if u := b.Unsettled; u != nil {
+	for _, u := range b.Unsettled {
 		if err := r.exec(`INSERT INTO known_unsettled (tenant, at, tags) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET tags = excluded.tags`, r.t(), u.At, u.Tags); err != nil {
 			return err

@@ -31,9 +31,9 @@ type KnownUnsettled struct {
 
 // KnownBatch is what one transaction puts.
 type KnownBatch struct {
-	Pages     []KnownPage     // key: First
-	Unsettled *KnownUnsettled // key: At; nil: nothing
-	State     []byte          // under the setting Known
+	Pages     []KnownPage      // key: First
+	Unsettled []KnownUnsettled // key: At
+	State     []byte           // under the setting Known
 }
 
 // Known is the name of the setting that holds what the tenant's pages rest on.

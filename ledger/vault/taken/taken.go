@@ -57,6 +57,7 @@ type Tx struct {
 	said  state
 
 	pages     []store.KnownPage
+	before    []store.KnownUnsettled
 	unsettled []byte
 	changed   bool // said is to be put
 	rests     []Tag
@@ -82,8 +83,8 @@ func Begin(rows store.Rows, said []byte, marks func() (*Marks, error)) (*Tx, err
 	return tx, nil
 }
 
-// Count counts the unsettlings before this transaction. floor is the count at the last forgetting:
-// nothing from before it is known.
+// Count counts the unsettlings before what this transaction plans next. floor is the count at the
+// last forgetting: nothing from before it is known.
 func (tx *Tx) Count() (count, floor uint64) { return tx.said.Count, tx.said.Floor }
 
 // Basis returns what the pages rest on.
@@ -140,10 +141,22 @@ func (tx *Tx) Unsettled(after uint64, each func(Tag, uint64)) error {
 
 // Unsettle says that no record that rests on one of them is known any more, those that this
 // transaction plans included.
-func (tx *Tx) Unsettle(tags ...Tag) {
-	for _, t := range tags {
-		tx.unsettled = binary.BigEndian.AppendUint64(tx.unsettled, uint64(t))
+func (tx *Tx) Unsettle(tags ...Tag) { tx.unsettled = appendTags(tx.unsettled, tags) }
+
+// UnsettleBefore says that no record that rests on one of them is known any more, but for those
+// that this transaction plans from now on.
+func (tx *Tx) UnsettleBefore(tags ...Tag) {
+	if len(tags) > 0 {
+		tx.said.Count++
+		tx.before = append(tx.before, store.KnownUnsettled{At: tx.said.Count, Tags: appendTags(nil, tags)})
 	}
+}
+
+func appendTags(to []byte, tags []Tag) []byte {
+	for _, t := range tags {
+		to = binary.BigEndian.AppendUint64(to, uint64(t))
+	}
+	return to
 }
 
 // Remember keeps pages, in place of older ones of their names. What was made before a forgetting,
@@ -177,7 +190,7 @@ func before(a, b schemas.Position) bool {
 func (tx *Tx) Forget() error {
 	tx.said.Count++
 	tx.said.Floor, tx.said.Basis = tx.said.Count, Basis{}
-	tx.pages, tx.unsettled, tx.changed = nil, nil, true
+	tx.pages, tx.before, tx.unsettled, tx.changed = nil, nil, nil, true
 	return wrap(tx.rows.DeleteKnown())
 }
 
@@ -189,17 +202,17 @@ func (tx *Tx) Expire(before int64, atMost int) error {
 
 // Flush puts what the transaction adds.
 func (tx *Tx) Flush() error {
-	if !tx.changed && tx.unsettled == nil {
+	if !tx.changed && tx.before == nil && tx.unsettled == nil {
 		return nil
 	}
-	b := store.KnownBatch{Pages: tx.pages}
+	b := store.KnownBatch{Pages: tx.pages, Unsettled: tx.before}
 	if tx.unsettled != nil {
 		tx.said.Count++
-		b.Unsettled = &store.KnownUnsettled{At: tx.said.Count, Tags: tx.unsettled}
+		b.Unsettled = append(b.Unsettled, store.KnownUnsettled{At: tx.said.Count, Tags: tx.unsettled})
 	}
 	var err error
 	b.State, err = json.Marshal(tx.said)
-	tx.pages, tx.unsettled, tx.changed = nil, nil, false
+	tx.pages, tx.before, tx.unsettled, tx.changed = nil, nil, nil, false
 	return wrap(errors.Join(err, tx.rows.PutKnown(b)))
 }
 
