@@ -180,7 +180,7 @@ func (l *Ledger) verify(
 			if err := l.saveForeign(false); err != nil { // cut short, it goes on from here
 				return after, err
 			}
-			if l.cfg.Progress != nil {
+			if l.cfg.Progress != nil && r.Seq < a.Seq {
 				l.cfg.Progress(next-first, a.Seq+1-first)
 			}
 			clear(batch)
@@ -290,6 +290,15 @@ func (l *Ledger) follow(
 			}
 		}
 	}
+}
+
+// Counted returns how many events the index holds: all but the newest, as a rule; 0 where this
+// process has none.
+func (l *Ledger) Counted() uint64 {
+	if l.index == nil {
+		return 0
+	}
+	return l.index.len()
 }
 
 // Sequence returns the sequence of the ledger event at that position, and false where

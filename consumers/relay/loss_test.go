@@ -156,6 +156,8 @@ func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 					t.Fatalf("after a crash at %s: %v, want data loss still", point, err)
 				}
 			}
+			told := [2]uint64{}
+			cfg.Progress = func(done, of uint64) { told = [2]uint64{done, of} }
 			re, err := relay.New(cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -163,6 +165,9 @@ func dataLossAndRefill(t *testing.T, newRig func(testing.TB, uint64) *rig) {
 			got, err := re.Refill(ctx)
 			if err != nil || !slices.Equal(got, []string{lossy}) {
 				t.Fatalf("refilled %v: %v", got, err)
+			}
+			if told != [2]uint64{800, 800} {
+				t.Errorf("%d of %d events were told", told[0], told[1])
 			}
 			if err := re.Check(ctx); err != nil {
 				t.Fatal(err)

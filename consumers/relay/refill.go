@@ -179,6 +179,9 @@ func (r *Relay) republish(ctx context.Context, s *state, goal schemas.Anchor, da
 			}
 			return r.publish(ctx, s, parts)
 		})
+		if err == nil && r.cfg.Progress != nil {
+			r.cfg.Progress(last.Seq+1, goal.Seq+1)
+		}
 		if err == nil && last.Seq == goal.Seq {
 			err = errReached
 		}

@@ -113,6 +113,9 @@ type Config struct {
 	// Head returns the ledger's newest sequence, false where it is empty. It is asked for Status
 	// only; without it the lag counts what the ledger handed over.
 	Head func() (seq uint64, ok bool)
+	// Progress, where set, is told while topics are filled again, of how many of the ledger's
+	// events how many have been gone through.
+	Progress func(done, of uint64)
 	// Hook is called at the named points, concurrently; its error ends Run as a crash there would.
 	Hook  func(point string) error
 	Clock func() time.Time // default time.Now

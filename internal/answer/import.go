@@ -88,10 +88,6 @@ func importProgress(s intake.Summary, took time.Duration) string {
 	if took < time.Second { // a rate of less is noise
 		return line
 	}
-	line += fmt.Sprintf(", %.0f records/s", float64(s.Read)/took.Seconds())
-	if s.Bytes > 0 && s.Bytes < s.BytesTotal {
-		left := time.Duration(float64(took) / float64(s.Bytes) * float64(s.BytesTotal-s.Bytes))
-		line += ", " + left.Round(time.Second).String() + " left"
-	}
-	return line
+	return line + fmt.Sprintf(", %.0f records/s", float64(s.Read)/took.Seconds()) +
+		terminal.Remaining(s.Bytes, s.BytesTotal, took)
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -49,8 +51,9 @@ func TestImportMemory(t *testing.T) {
 	n.must("", "tenant", "add", "Apps", "--source-tenant", cfg.Tenant)
 	of := fmt.Sprintf("%dx%d", *appDevices, *appsEach)
 	for _, which := range []string{"new", "known"} {
-		sum, peak, took := n.importWithin(limit, "Apps", records)
+		sum, peak, live, took := n.importWithin(limit, "Apps", records)
 		fmt.Printf("import-%s-%s.peak %.0f MiB\n", of, which, peak)
+		fmt.Printf("import-%s-%s.live %d MiB\n", of, which, live)
 		fmt.Printf("import-%s-%s.read %d records\n", of, which, sum.Read)
 		fmt.Printf("import-%s-%s.appended %d events\n", of, which, sum.EventsAppended)
 		fmt.Printf("import-%s-%s.text %.1f MiB/s\n", of, which, float64(sum.BytesTotal)/(1<<20)/took.Seconds())
@@ -66,13 +69,19 @@ func withApps(devices, apps int) fleet.Config {
 	return cfg
 }
 
+// collected is a line of Go's collector, with the MiB that were live in the end.
+var collected = regexp.MustCompile(`(?m)^gc \d+ .*->(\d+) MB, `)
+
 // importWithin imports a folder in a process of its own with that further environment. It returns
-// the most that the process had resident, in MiB, and how long it took.
-func (n *node) importWithin(env, tenant, dir string) (sum intake.Summary, peak float64, took time.Duration) {
+// the most that the process had resident and that was live in its heap, in MiB, and how long it
+// took.
+func (n *node) importWithin(
+	env, tenant, dir string,
+) (sum intake.Summary, peak float64, live int, took time.Duration) {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), n.patience)
 	defer cancel()
-	cmd := n.command(ctx, []string{env}, append(append([]string{"import", "--tenant", tenant, "--yes", "--output",
+	cmd := n.command(ctx, []string{env, "GODEBUG=gctrace=1"}, append(append([]string{"import", "--tenant", tenant, "--yes", "--output",
 		"json"}, n.how...), dir)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -86,7 +95,12 @@ func (n *node) importWithin(env, tenant, dir string) (sum intake.Summary, peak f
 	if err := json.Unmarshal(out.Bytes(), &sum); err != nil || !sum.Balanced() {
 		n.t.Fatalf("import: %v\n%s", err, out.String())
 	}
-	// What VmHWM says, and what this process had when it began the other: some tens of MiB.
+	// What VmHWM says, or what this process had when it began the other: some tens of MiB.
 	used := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return sum, float64(used.Maxrss) / 1024, took
+	for _, m := range collected.FindAllStringSubmatch(errs.String(), -1) {
+		if mib, err := strconv.Atoi(m[1]); err == nil {
+			live = max(live, mib)
+		}
+	}
+	return sum, float64(used.Maxrss) / 1024, live, took
 }

@@ -30,7 +30,7 @@ func (n *Node) OpenRelay() (*relay.Relay, error) {
 	}
 	n.services.OnClose(client.Close)
 	rc := relay.Config{Ledger: n.Ledger, Publisher: client, Logger: n.cfg.Log.With("part", "relay"),
-		Hook: CrashHook(n.cfg.Log), Foreign: cfg.Foreign}
+		Hook: CrashHook(n.cfg.Log), Foreign: cfg.Foreign, Progress: n.cfg.counting("filling topics again")}
 	if s := n.servers.Kafka; s != nil {
 		rc.Trim = func(ctx context.Context, before int64) error {
 			return s.Trim(ctx, consumers.PositionTopic, 0, before)

@@ -119,15 +119,18 @@ func (n *Node) start(ctx context.Context) (err error) {
 		return err
 	}
 	n.opened.vaultObserver = n.metrics.Vault()
-	for _, step := range []func(context.Context) error{
-		n.openVaultThatIs,
-		func(ctx context.Context) error { return n.startServers(ctx, true) },
-		n.openStores,
-		n.resume,
-		n.prepareViews,
-		n.startTasks,
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"opening the vault", n.openVaultThatIs},
+		{"starting the servers", func(ctx context.Context) error { return n.startServers(ctx, true) }},
+		{"looking whether the stores belong together", n.openStores},
+		{"looking for erasures that were interrupted", n.resume},
+		{"preparing the views", n.prepareViews},
+		{"looking at the topics", n.startTasks},
 	} {
-		if err := step(ctx); err != nil {
+		if err := n.cfg.saying(ctx, step.what, step.do); err != nil {
 			return err
 		}
 	}
@@ -279,6 +282,7 @@ func (n *Node) Follow(ctx context.Context, v *vault.Vault, create bool) error {
 	if err != nil {
 		return err
 	}
+	cfg.Progress = n.cfg.counting("the sequence index is made anew from the event store")
 	l, err := ledger.Open(ctx, cfg)
 	if create && errors.Is(err, ledger.ErrNoLedger) {
 		if l, err = ledger.Create(ctx, cfg); err == nil {
@@ -295,7 +299,8 @@ func (n *Node) Follow(ctx context.Context, v *vault.Vault, create bool) error {
 
 // resume carries on with acts that a crash interrupted, before anything is served.
 func (n *Node) resume(ctx context.Context) error {
-	acts, err := n.cfg.Custody(n.Ledger, n.Vault)
+	told := n.cfg.counting("looking for orders of erasure")
+	acts, err := n.cfg.custody(n.Ledger, n.Vault, func(seq uint64) { told(seq+1, max(seq+1, n.Ledger.Counted())) })
 	if err != nil {
 		return err
 	}

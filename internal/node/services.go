@@ -174,7 +174,11 @@ func (s *Services) OpenViews(ctx context.Context) (*clickhouse.DB, error) {
 
 // Custody returns the acts on that ledger and vault.
 func (c Config) Custody(l *ledger.Ledger, v *vault.Vault) (*custody.Custody, error) {
-	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: c.Log, Clock: time.Now})
+	return c.custody(l, v, nil)
+}
+
+func (c Config) custody(l *ledger.Ledger, v *vault.Vault, progress func(seq uint64)) (*custody.Custody, error) {
+	return custody.New(custody.Config{Ledger: l, Vault: v, Logger: c.Log, Clock: time.Now, Progress: progress})
 }
 
 // Offline runs an act on a data directory that nothing else uses, with those servers started that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -124,7 +125,7 @@ func (n *Node) vaultIsOfAge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u, err := acts.LookForUnknown(ctx, n.Ledger.ID(), n.Ledger.After(ctx, n.vaultAnchor(ctx)))
+	u, err := acts.LookForUnknown(ctx, n.Ledger.ID(), n.sinceVault(ctx))
 	if err != nil {
 		return err
 	}
@@ -146,6 +147,26 @@ func (n *Node) vaultIsOfAge(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w:\nThe vault is older than the ledger: %s. Put a newer copy back, or let `%s` bring this "+
 		"one up to date", ErrApart, strings.Join(lacks, ", and "), n.cfg.Command("restore vault"))
+}
+
+// sinceVault yields what came after the vault's anchor: of a run that ended, what came in its last
+// ten seconds.
+func (n *Node) sinceVault(ctx context.Context) iter.Seq2[schemas.Envelope, error] {
+	return func(yield func(schemas.Envelope, error) bool) {
+		from, told := uint64(0), n.cfg.counting("asking the vault for what came since its own note")
+		a := n.vaultAnchor(ctx)
+		if a != nil {
+			from = a.Seq + 1
+		}
+		for e, err := range n.Ledger.After(ctx, a) {
+			if !yield(e, err) || err != nil {
+				return
+			}
+			if done := e.Seq + 1 - from; done%1024 == 0 {
+				told(done, max(done, n.Ledger.Counted()-min(from, n.Ledger.Counted())))
+			}
+		}
+	}
 }
 
 // storedLedger returns the id of the ledger that the event store holds, the

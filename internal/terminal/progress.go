@@ -13,15 +13,18 @@ type Progress struct {
 	out      io.Writer
 	terminal bool
 
-	mu   sync.Mutex // guards what follows
-	last time.Time
-	open bool // a rewritten line stands unfinished
+	mu    sync.Mutex // guards what follows
+	last  time.Time
+	asked time.Time // when there was something to be shown, the last time
+	shown bool      // something, of the present work
+	open  bool      // a rewritten line stands unfinished
 }
 
-// How often a line is shown.
+// How often a line is shown, and how long work takes before its first plain one is.
 const (
 	terminalEvery = 200 * time.Millisecond
 	plainEvery    = 5 * time.Second
+	plainFirst    = 2 * time.Second
 )
 
 // clearLine goes to the line's begin and empties it.
@@ -29,7 +32,7 @@ const clearLine = "\r\x1b[K"
 
 // NewProgress returns a Progress that has shown nothing; short work never does.
 func NewProgress(out io.Writer) *Progress {
-	return &Progress{out: out, terminal: Is(out), last: time.Now()}
+	return &Progress{out: out, terminal: Is(out), last: time.Now(), asked: time.Now()}
 }
 
 // Show replaces the line, unless one was shown a moment ago.
@@ -37,14 +40,18 @@ func (p *Progress) Show(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	every := plainEvery
-	if p.terminal {
+	switch {
+	case p.terminal:
 		every = terminalEvery
+	case !p.shown:
+		every = plainFirst
 	}
 	now := time.Now()
+	p.asked = now
 	if now.Sub(p.last) < every {
 		return
 	}
-	p.last = now
+	p.last, p.shown = now, true
 	line := fmt.Sprintf(format, args...)
 	if p.terminal {
 		fmt.Fprint(p.out, clearLine+line)
@@ -70,7 +77,24 @@ func (p *Progress) Done() {
 		fmt.Fprint(p.out, clearLine)
 		p.open = false
 	}
-	p.last = time.Now()
+	p.last, p.asked, p.shown = time.Now(), time.Now(), false
+}
+
+// Quiet is for how long there was nothing to be shown.
+func (p *Progress) Quiet() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.asked)
+}
+
+// Remaining returns how long work will take still, as ", 12s left", of which so much is done after
+// so long; "" while that cannot be told.
+func Remaining[N ~int | ~int64 | ~uint64](done, of N, took time.Duration) string {
+	if took < time.Second || done <= 0 || done >= of { // a rate of less is noise
+		return ""
+	}
+	left := time.Duration(float64(took) / float64(done) * float64(of-done))
+	return ", " + left.Round(time.Second).String() + " left"
 }
 
 // Counting returns a writer that hands on to w, and shows the bytes so far in the place of the %s

@@ -27,8 +27,10 @@ import (
 type Ledger interface {
 	Append(ctx context.Context, s schemas.Stream, expect ledger.Expect, events []schemas.Event) (uint64, error)
 	ledger.Reader
-	// Events yields the whole ledger, for acts that a crash interrupted.
+	// Events yields the whole ledger, and After what follows the anchor, for acts that a crash
+	// interrupted; the latter yields ledger.ErrDiverged where the anchor does not match.
 	Events(ctx context.Context) iter.Seq2[schemas.Envelope, error]
+	After(ctx context.Context, a *schemas.Anchor) iter.Seq2[schemas.Envelope, error]
 }
 
 // Config is what custody works with.
@@ -40,6 +42,8 @@ type Config struct {
 	// Settle is how long an erasure waits between destroying and recording that it is done: no
 	// process may hold a derived key any longer than that (DESIGN §4); 30 s when zero.
 	Settle time.Duration
+	// Progress, where set, is told the sequence up to which Resume has looked for orders.
+	Progress func(seq uint64)
 	// Hook is called at named points of an act, for crash tests; nil does nothing.
 	Hook func(point string) error
 }

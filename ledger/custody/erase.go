@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -342,7 +344,7 @@ func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err err
 		}
 		return 0, 0, nil
 	}
-	orders, err := c.orders(ctx)
+	orders, err := c.ordersOf(ctx, pending)
 	if err != nil {
 		return fail(err)
 	}
@@ -422,15 +424,46 @@ func (c *Custody) decodeOrder(r schemas.Envelope) (order, bool) {
 // maxLeftLogged bounds the events that one reading of the ledger names in the log.
 const maxLeftLogged = 100
 
-// orders reads every erasure order in the ledger, by the id of its completion event: the first of
-// each counts. What says that it is one, and is not, is left out and told: it must not keep the
-// others from being carried out.
-func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
+// ordersOf returns the orders of those of the pending erasures that have one, by the id of the
+// completion event. It reads what follows the anchor noted before the first of them began, and the
+// whole ledger only where it lacks the order of one that has destroyed keys.
+func (c *Custody) ordersOf(ctx context.Context, pending []vault.PendingErasure) (map[uuid.UUID]order, error) {
+	wanted := map[uuid.UUID]bool{}
+	for _, p := range pending {
+		wanted[p.Completion] = true
+	}
+	after, noted, err := c.cfg.Vault.OrdersAfter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if noted {
+		orders, err := c.orders(ctx, c.cfg.Ledger.After(ctx, &after), wanted)
+		lacks := slices.ContainsFunc(pending, func(p vault.PendingErasure) bool {
+			_, ordered := orders[p.Completion]
+			return p.Destroyed && !ordered
+		})
+		if err == nil && !lacks || err != nil && !errors.Is(err, ledger.ErrDiverged) {
+			return orders, err
+		}
+	}
+	return c.orders(ctx, c.cfg.Ledger.Events(ctx), wanted)
+}
+
+// orders returns those erasure orders among the events that are wanted, by the id of their
+// completion event: the first of each counts. It reads no further than to the last of them. What
+// says that it is one, and is not, is left out and told: it must not keep the others from being
+// carried out.
+func (c *Custody) orders(
+	ctx context.Context, events iter.Seq2[schemas.Envelope, error], wanted map[uuid.UUID]bool,
+) (map[uuid.UUID]order, error) {
 	out := map[uuid.UUID]order{}
 	left := 0
-	for r, err := range c.cfg.Ledger.Events(ctx) {
+	for r, err := range events {
 		if err != nil {
 			return nil, err
+		}
+		if c.cfg.Progress != nil && r.Seq%1024 == 0 {
+			c.cfg.Progress(r.Seq)
 		}
 		o, ok, err := c.genuineOrder(ctx, r)
 		if err != nil {
@@ -446,8 +479,11 @@ func (c *Custody) orders(ctx context.Context) (map[uuid.UUID]order, error) {
 			}
 			continue
 		}
-		if _, again := out[o.completion]; !again {
+		if _, again := out[o.completion]; !again && wanted[o.completion] {
 			out[o.completion] = o
+		}
+		if len(out) == len(wanted) {
+			break
 		}
 	}
 	if left > 0 {

@@ -37,9 +37,9 @@ func (w *world) streamTexts() []string {
 	return out
 }
 
-// TestEncodingBesidePlanningChangesNothing: whether events are sealed and encoded by nobody else, by
-// one goroutine or by many beside the planning, an import counts the same, and each stream gets the
-// same events in the same order.
+// TestEncodingBesidePlanningChangesNothing: whether events are sealed and encoded by nobody else,
+// by one goroutine or by many beside the planning, an import counts the same, and each stream gets
+// the same events in the same order.
 func TestEncodingBesidePlanningChangesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		parts := []map[string]string{files(rt, anyRecords(rt)), files(rt, anyRecords(rt))}

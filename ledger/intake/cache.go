@@ -15,7 +15,7 @@ const maxStateAge = 30 * time.Second
 
 // maxCachedBytes bounds the folded states kept between batches, by what they say they take: a
 // device of forty apps is about 25 KiB, one of 20,000 apps 6 MiB.
-const maxCachedBytes = 48 << 20
+const maxCachedBytes = 32 << 20
 
 // keepBehind is how many events may have been appended to a stream since it was remembered before
 // it is folded once more: as many the next import reads of it at most.

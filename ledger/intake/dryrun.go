@@ -24,6 +24,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 	}
 	known, needs := b.known, map[schemas.Stream]bool{}
 	var first []schemas.Stream
+	conflicts := 0
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -35,7 +36,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			}
 			continue
 		}
-		if round > 0 || anew {
+		if round+conflicts > 0 || anew {
 			if known, err = in.know(ctx, tenant, left, open, needs, nil, first...); err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 		p.Unlimited, p.Hands = in.unlimited, in.hands
-		err = in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+		err = in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 				return err
@@ -61,7 +62,13 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return errJudged
 		})
 		p.Tx = nil
-		if failed := p.Finish(); !errors.Is(err, errJudged) || failed != nil {
+		failed := p.Finish()
+		if errors.Is(err, vault.ErrConflict) {
+			conflicts++
+			round--
+			continue
+		}
+		if !errors.Is(err, errJudged) || failed != nil {
 			return cmp.Or(failed, err)
 		}
 		for _, e := range open {

@@ -88,6 +88,7 @@ type Intake struct {
 	states *stateCache
 	kinds  *plan.Kinds
 	forms  *source.Recogniser // of all kinds
+	large  chan struct{}      // held by who reads a large stream
 
 	unlimited bool // without the daily limit; tests alone set it
 	keepEvery int  // likewise
@@ -114,7 +115,8 @@ func New(c Config) (*Intake, error) {
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	all := plan.NewKinds(c.Catalogue, c.Kinds)
 	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms()),
-		keepEvery: keepEvery, hands: runtime.GOMAXPROCS(0) - 1, maxKnown: maxKnownBytes}, nil
+		large: make(chan struct{}, 1), keepEvery: keepEvery, hands: runtime.GOMAXPROCS(0) - 1,
+		maxKnown: maxKnownBytes}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -591,13 +591,13 @@ func (m *recognition) lasts(e *entry) bool {
 
 // keep has the pages that are complete kept by the transaction, before it plans anything.
 func (m *recognition) keep(tx *vault.Tx) error {
-	pages := m.pages
-	m.pages = nil
 	// Others may have planned before what was planned here was appended.
 	tx.Known().UnsettleBefore(m.unsettled...)
-	m.unsettled = nil
-	return tx.Known().Remember(pages, m.basis)
+	return tx.Known().Remember(m.pages, m.basis)
 }
+
+// kept notes that the transaction is durable.
+func (m *recognition) kept() { m.pages, m.unsettled = nil, nil }
 
 // end keeps what is left, and forgets what was not seen for long.
 func (m *recognition) end(ctx context.Context) error {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 )
 
@@ -282,5 +284,31 @@ func TestNothingKnownIsLeftOfTheErased(t *testing.T) {
 	}
 	if n := found(); n > 0 {
 		t.Errorf("%d marks are left in the vault's files", n)
+	}
+}
+
+// Records that are known are found many at a time, and nothing is written.
+func TestKnownRecordsTakeFewTripsToTheVault(t *testing.T) {
+	var counted *storetest.Counted
+	w := newWorldOn(t, false, func(s store.Store) store.Store {
+		counted = storetest.Count(s)
+		return counted
+	})
+	folder := days(300, 2)
+	for range 2 {
+		counted.Taken()
+		if _, err := w.importOf(Source{}, folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, writes := 0, 0
+	for _, trips := range counted.Taken() {
+		all += trips.All
+		if trips.Write {
+			writes++
+		}
+	}
+	if all > 20+600/10 || writes > 0 {
+		t.Errorf("%d trips for 600 known records, %d transactions that write", all, writes)
 	}
 }

@@ -145,7 +145,8 @@ func TestAStateSaysWhatItTakes(t *testing.T) {
 			fsys[fmt.Sprintf("%03d", n)] = aFile(withApps(n, apps))
 		}
 		in := w.intake()
-		if _, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil); err != nil {
+		src := Source{Paths: []string{"."}, FS: fsys}
+		if _, err := in.Import(context.Background(), w.tenant, src, nil); err != nil {
 			t.Fatal(err)
 		}
 		needs := w.devices()

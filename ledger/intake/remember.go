@@ -102,12 +102,48 @@ type unfolded struct {
 	kept     int // bytes of that
 }
 
-// largeState is what a device with 20,000 apps takes: while nobody knows how large the streams are,
-// no more are read at once than would fit of such. readAtOnce is how many are at most.
-const (
-	largeState = 6 << 20
-	readAtOnce = 512
-)
+func (u *unfolded) history() plan.History {
+	h := plan.History{Stream: u.state.Stream, Events: u.events, Left: &u.reading.Left}
+	if u.from != nil {
+		h.Known = u.from.known
+	}
+	return h
+}
+
+// readAtOnce is how many streams are read at once at most. The first is read alone: it tells how
+// many more there is room for.
+const readAtOnce = 512
+
+// largeStream is from how many bytes on a stream is read and folded while no other such is: being
+// decoded and opened, a stream of 20,000 apps takes 64 MiB.
+const largeStream = 1 << 20
+
+// turn is that of one who reads streams to have a large one.
+type turn struct {
+	in   *Intake
+	held bool
+}
+
+// take waits for the turn once so much was read that it is needed; the turn of nobody is there.
+func (t *turn) take(ctx context.Context, size int) error {
+	if t == nil || t.held || size < largeStream {
+		return nil
+	}
+	select {
+	case t.in.large <- struct{}{}:
+		t.held = true
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t *turn) give() {
+	if t.held {
+		<-t.in.large
+		t.held = false
+	}
+}
 
 // read folds the streams of which nothing is known yet, but for the busy ones, in their order, as
 // far as maxKnownBytes go. The others it notes as unread.
@@ -135,7 +171,7 @@ func (in *Intake) read(
 			must = len(unknown)
 		}
 	}
-	n := max(must, in.maxKnown/largeState, 1)
+	n := 1
 	for read := 0; read < len(unknown); {
 		if read >= max(must, 1) && k.bytes >= in.maxKnown {
 			for _, s := range unknown[read:] {
@@ -149,8 +185,8 @@ func (in *Intake) read(
 			return err
 		}
 		read += len(some)
-		// As many more as there is room for, going by these.
-		n = min(max((in.maxKnown-k.bytes)*len(some)/max(k.bytes-before, 1), 1), readAtOnce)
+		// As many more as there is room for, going by these, and not many more than these.
+		n = min(max((in.maxKnown-k.bytes)*len(some)/max(k.bytes-before, 1), 1), 8*len(some), readAtOnce)
 	}
 	return nil
 }
@@ -179,13 +215,15 @@ func (in *Intake) readSome(
 		return err
 	}
 	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
-		u, err := in.readStream(ctx, tenant, left, unknown[i], memories[unknown[i]])
+		t := &turn{in: in}
+		defer t.give()
+		u, err := in.readStream(ctx, tenant, left, unknown[i], memories[unknown[i]], t)
 		if err != nil {
 			return err
 		}
 		mu.Lock()
 		waiting, size = append(waiting, u), size+u.size
-		if len(waiting) < foldedAtOnce && size < foldedBytes {
+		if len(waiting) < foldedAtOnce && size < foldedBytes && !t.held {
 			mu.Unlock()
 			return nil
 		}
@@ -201,14 +239,17 @@ func (in *Intake) readSome(
 }
 
 // readStream reads the tenant's own events of a stream, from what is remembered on where that is
-// of this stream.
+// of this stream. A large one waits for its turn.
 func (in *Intake) readStream(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory,
+	ctx context.Context, tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory, large *turn,
 ) (*unfolded, error) {
 	u := &unfolded{state: &plan.StreamState{Stream: s, Folded: in.cfg.Clock()}, from: from,
 		reading: ledger.Reading{Disowned: left.disowned}}
 	if from != nil {
 		u.reading.From = from.revision
+		if err := large.take(ctx, len(from.known)); err != nil {
+			return nil, err
+		}
 	}
 	for own, err := range ledger.ReadGenuine(ctx, in.cfg.Ledger, in.cfg.Catalogue, s, tenant, &u.reading) {
 		if err != nil {
@@ -217,17 +258,20 @@ func (in *Intake) readStream(
 		u.last = own
 		if from != nil && u.reading.Own == 1 {
 			if own.Revision != from.revision || own.ID != from.event {
-				return in.readStream(ctx, tenant, left, s, nil)
+				return in.readStream(ctx, tenant, left, s, nil, large)
 			}
 			continue
 		}
 		u.size += own.Size()
+		if err := large.take(ctx, u.size); err != nil {
+			return nil, err
+		}
 		if own.Draft.Type != nil { // else a kind of event that only a newer program writes
 			u.events = append(u.events, own)
 		}
 	}
 	if from != nil && u.reading.Own == 0 {
-		return in.readStream(ctx, tenant, left, s, nil)
+		return in.readStream(ctx, tenant, left, s, nil, large)
 	}
 	u.state.Exists, u.state.Expect = u.reading.Own > 0, u.reading.Expect()
 	return u, nil
@@ -238,6 +282,13 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 	var again []*unfolded
 	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		again = nil
+		var ahead vault.Ahead
+		for _, u := range all {
+			in.kinds.Ahead(u.history(), &ahead)
+		}
+		if err := tx.LookAhead(ahead); err != nil {
+			return err
+		}
 		for _, u := range all {
 			err := in.foldOne(tx, u)
 			switch {
@@ -253,7 +304,7 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 		return err
 	}
 	for _, u := range again {
-		whole, err := in.readStream(ctx, tenant, left, u.state.Stream, nil)
+		whole, err := in.readStream(ctx, tenant, left, u.state.Stream, nil, nil)
 		if err == nil {
 			err = in.fold(ctx, tenant, left, []*unfolded{whole})
 		}
@@ -269,11 +320,7 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 }
 
 func (in *Intake) foldOne(tx *vault.Tx, u *unfolded) (err error) {
-	st := u.state
-	h := plan.History{Stream: st.Stream, Events: u.events, Left: &u.reading.Left}
-	if u.from != nil {
-		h.Known = u.from.known
-	}
+	st, h := u.state, u.history()
 	st.Behind = len(u.events)
 	entity := in.kinds.Wave(st.Stream.Kind()) == plan.WaveEntities
 	if entity && st.Behind >= in.keepEvery && u.size >= len(h.Known)/2 {

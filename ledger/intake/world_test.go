@@ -41,12 +41,13 @@ type world struct {
 	clock  *vaulttest.Clock
 	tenant vault.Tenant
 	config Config
+	path   string // of the vault
+	kek    vault.KEK
 
 	unlimited bool   // without the daily limit of what is volatile
 	ignorant  bool   // takes no record for known
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
 	maxKnown  int    // bytes known of a batch's streams; the usual bound where 0
-	path      string // of the vault's files
 	close     func() // the vault's files: a property with many worlds closes each
 }
 
@@ -59,13 +60,13 @@ func newWorld(t testing.TB, anySource bool) *world {
 func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.Store) *world {
 	t.Helper()
 	ctx := context.Background()
-	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1}
-	w.path = filepath.Join(t.TempDir(), "vault")
+	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1,
+		path: filepath.Join(t.TempDir(), "vault"), kek: vaulttest.KEK(t)}
 	file, err := sqlite.Create(ctx, w.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.vault, err = vault.Create(ctx, vault.Config{Store: between(file), KEK: vaulttest.KEK(t),
+	if w.vault, err = vault.Create(ctx, vault.Config{Store: between(file), KEK: w.kek,
 		Clock: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +93,25 @@ func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.St
 	return w
 }
 
-// forgetKnown makes the vault forget which records were taken.
-func (w *world) forgetKnown() {
+// process is the same world as another process sees it, which has a vault of its own on the files.
+func (w *world) process() *world {
 	w.t.Helper()
-	err := w.vault.Update(context.Background(), w.tenant.ID, func(tx *vault.Tx) error { return tx.Known().Forget() })
+	file, err := sqlite.Open(context.Background(), w.path)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	other := *w
+	other.vault, err = vault.Open(context.Background(), vault.Config{Store: file, KEK: w.kek, Clock: w.clock.Now})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := other.vault.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	other.config.Vault, other.config.Hook = other.vault, nil
+	return &other
 }
 
 // events returns what the store holds after the ledger's first event.
@@ -383,7 +396,7 @@ func (w *world) canonical() string {
 // foldFrom reads and folds one stream.
 func (in *Intake) foldFrom(tenant uuid.UUID, left *leftOut, s schemas.Stream, from *memory) (*unfolded, error) {
 	ctx := context.Background()
-	u, err := in.readStream(ctx, tenant, left, s, from)
+	u, err := in.readStream(ctx, tenant, left, s, from, nil)
 	if err == nil {
 		err = in.fold(ctx, tenant, left, []*unfolded{u})
 	}

@@ -110,8 +110,15 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 				"vault's anchor",
 				a.Seq, was.EventID, a.EventID)
 		}
-		if ok && was.Seq >= a.Seq {
+		if ok && was.Seq > a.Seq {
 			return nil
+		}
+		pending, err := rows.Erasures()
+		if err == nil && len(pending) == 0 {
+			err = rows.PutSetting(settingOrders, encodeAnchor(a))
+		}
+		if err != nil || ok && was.Seq == a.Seq {
+			return err
 		}
 		return rows.PutSetting(settingAnchor, encodeAnchor(a))
 	})
@@ -119,6 +126,26 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 		return fmt.Errorf("save the vault's anchor: %w", err)
 	}
 	return nil
+}
+
+// OrdersAfter returns the anchor that was noted last while no erasure was pending; found tells
+// whether any was. What is pending was begun after it, and its order, where it has one, stands in
+// the ledger behind it. Only Destroy of an order that this vault did not begin makes an erasure
+// pending whose order may stand before.
+func (v *Vault) OrdersAfter(ctx context.Context) (a schemas.Anchor, found bool, err error) {
+	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
+		b, _, err := setting(rows, settingOrders)
+		if err != nil || len(b) == 0 {
+			return err
+		}
+		a, err = decodeAnchor(b)
+		found = err == nil
+		return err
+	})
+	if err != nil {
+		return schemas.Anchor{}, false, fmt.Errorf("load the anchor before what is pending: %w", err)
+	}
+	return a, found, nil
 }
 
 // LoadAnchor returns the anchor noted last; found tells whether any was.
@@ -272,7 +299,11 @@ func lossOf(rows store.Rows) (l Loss, found bool, err error) {
 // lost reports whether a loss was declared that an unknown alias of that month may
 // be due to; "" is any month.
 func (tx *Tx) lost(month string) (bool, error) {
-	l, ok, err := lossOf(tx.rows)
+	var ok bool
+	l, err := read(tx, func(rows store.Rows) (l Loss, err error) {
+		l, ok, err = lossOf(rows)
+		return l, err
+	})
 	if err != nil || !ok {
 		return false, err
 	}

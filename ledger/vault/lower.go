@@ -29,7 +29,8 @@ func (v *Vault) LowerAnchor(ctx context.Context, a schemas.Anchor) error {
 		if !ok || was.Seq <= a.Seq {
 			return errors.New("the anchor noted is not of a higher sequence")
 		}
-		return rows.PutSetting(settingAnchor, encodeAnchor(a))
+		// What stood behind it is gone, the orders among it too.
+		return errors.Join(rows.PutSetting(settingAnchor, encodeAnchor(a)), rows.PutSetting(settingOrders, nil))
 	})
 	if err != nil {
 		return fmt.Errorf("lower the vault's anchor: %w", err)

@@ -1,16 +1,15 @@
 package vault
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
-	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -83,7 +82,7 @@ func (tx *Tx) Prepare(d *schemas.Draft) (*Sealing, error) {
 			h, _, err := v.Token.Parse()
 			var dk keyring.Derived
 			if err == nil {
-				dk, err = tx.resolve(h)
+				dk, err = tx.derivedOf(h)
 			}
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)
@@ -152,12 +151,16 @@ func (s *Sealing) key(keys *keyring.Tx, owner schemas.Owner, class, month string
 	return len(s.keys), nil
 }
 
+// scratches are what sealing has used: no plaintext stays in one.
+var scratches = sync.Pool{New: func() any { return new(keyring.Scratch) }}
+
 // Seal seals the draft, once. On error the draft is as it was.
 func (s *Sealing) Seal() error {
 	d := s.draft
 	tokens := make([]schemas.Token, len(d.Values))
 	sealers := make([]*keyring.Sealer, len(s.keys))
-	buf := &keyring.Scratch{}
+	buf := scratches.Get().(*keyring.Scratch)
+	defer scratches.Put(buf)
 	for i, n := range s.under {
 		v := &d.Values[i]
 		if n <= 0 {
@@ -200,132 +203,4 @@ func validOwner(o schemas.Owner) error {
 		}
 	}
 	return errors.New("no owner says whose key seals it")
-}
-
-// Sealed asks for one token to be opened as the value of attribute Attr, and of
-// event Event where that is known.
-type Sealed struct {
-	Token schemas.Token
-	Attr  string    // attribute id, without path
-	Event uuid.UUID // uuid.Nil: the containing event is not known
-}
-
-// Opened is the JSON text of a value and whose key sealed it, or why there is none: ErrErased,
-// ErrExpired, ErrLost or ErrTampered.
-type Opened struct {
-	Plain json.RawMessage
-	Owner schemas.Owner
-	Err   error
-}
-
-// Open opens tokens of the transaction's tenant, in order. The returned error is the store's; what
-// is wrong with a token is said in its place; ErrStaleView asks for smaller portions, each in a
-// View of its own. A token is called erased or expired only where a tombstone or a destroyed slot
-// says so, and lost only where AcceptLoss declared it.
-func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
-	out := make([]Opened, len(sealed))
-	tokens, err := tx.parse(sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open tokens: %w", err)
-	}
-	for i, t := range tokens {
-		if i%256 == 0 {
-			if err := errors.Join(tx.ctx.Err(), tx.keys.Fresh()); err != nil {
-				return nil, fmt.Errorf("open tokens: %w", err)
-			}
-		}
-		plain, owner, err := tx.open(t)
-		switch {
-		case err == nil:
-			out[i].Plain, out[i].Owner = plain, owner
-		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired),
-			errors.Is(err, ErrLost):
-			out[i].Err = err
-		default:
-			return nil, fmt.Errorf("open token %d of %d: %w", i+1, len(sealed), err)
-		}
-	}
-	return out, nil
-}
-
-// parsed is a token that may be opened, but for its key; without a body, it is none.
-type parsed struct {
-	header schemas.TokenHeader
-	body   []byte
-}
-
-// parse takes the tokens apart, and asks the store at once for whom they name.
-func (tx *Tx) parse(sealed []Sealed) ([]parsed, error) {
-	out := make([]parsed, len(sealed))
-	k := store.Keys{Periods: true}
-	var last uuid.UUID
-	for i, s := range sealed {
-		h, body, err := s.Token.Parse()
-		if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
-			continue
-		}
-		out[i] = parsed{h, body}
-		if h.Alias == last {
-			continue
-		}
-		last = h.Alias
-		if _, cached := tx.keys.CachedOf(h.Alias); !cached {
-			k.Aliases = append(k.Aliases, h.Alias)
-		}
-	}
-	if len(k.Aliases) == 0 {
-		return out, nil
-	}
-	return out, tx.set.Fetch(k)
-}
-
-func (tx *Tx) open(t parsed) (json.RawMessage, schemas.Owner, error) {
-	if t.body == nil {
-		return nil, schemas.Owner{}, ErrTampered
-	}
-	d, err := tx.resolve(t.header)
-	if err != nil {
-		return nil, schemas.Owner{}, err
-	}
-	c, err := tx.keys.Sealer(d, t.header.Event)
-	if err != nil {
-		return nil, schemas.Owner{}, err
-	}
-	plain, err := c.Open(t.header, t.body)
-	return plain, d.Owner, err
-}
-
-// resolve returns D for the alias of a token, whose class and month must be the alias's own. A
-// cached D is as good as the store's: whatever blocks or destroys a key counts as a
-// forgetting, at which caches are dropped.
-func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
-	d, ok := tx.keys.CachedOf(h.Alias)
-	if !ok {
-		row, err := tx.set.Alias(h.Alias)
-		if err != nil {
-			return keyring.Derived{}, err
-		}
-		if row == nil {
-			if lost, err := tx.lost(h.Month); err != nil || !lost {
-				return keyring.Derived{}, cmp.Or(err, ErrTampered)
-			}
-			return keyring.Derived{}, ErrLost
-		}
-		if row.Class != h.Class || row.Month != h.Month {
-			return keyring.Derived{}, ErrTampered
-		}
-		switch row.State {
-		case store.AliasErased:
-			return keyring.Derived{}, ErrErased
-		case store.AliasExpired:
-			return keyring.Derived{}, ErrExpired
-		}
-		if d, err = tx.keys.Rederive(*row); err != nil {
-			return keyring.Derived{}, err
-		}
-	}
-	if d.Class != h.Class || d.Month != h.Month {
-		return keyring.Derived{}, ErrTampered
-	}
-	return d, nil
 }

@@ -9,12 +9,13 @@ import (
 
 // This file seals and encodes what was planned, beside the planning and on all cores.
 
-// unencoded is events of which only the bytes are missing: their keys are known, and whatever could
-// come of sealing and encoding them but bytes was looked at.
+// unencoded is events of which only the bytes are missing: their keys are known, and whatever
+// could come of sealing and encoding them but bytes was looked at.
 type unencoded struct {
 	drafts []schemas.Draft
 	seals  []*vault.Sealing
 	events []schemas.Event // to be filled in
+	size   int             // of the events, at most
 }
 
 func (u unencoded) encode(c *schemas.Catalogue) (err error) {
@@ -33,17 +34,21 @@ func encode(c *schemas.Catalogue, d *schemas.Draft, s *vault.Sealing) (schemas.E
 	return c.Encode(*d)
 }
 
-// encoder encodes what it is given, in no order. What waits is bounded by the batch that is planned.
+// maxUnencoded bounds what waits to be encoded, in bytes of events: past it, who plans encodes.
+const maxUnencoded = 8 << 20
+
+// encoder encodes what it is given, in no order.
 type encoder struct {
 	catalogue *schemas.Catalogue
 
-	mu     sync.Mutex // guards what follows
-	queue  []unencoded
-	taken  int // of the queue
-	hands  int // goroutines that encode
-	failed int // number in the queue, from 1, of the first that failed with err
-	err    error
-	wait   sync.WaitGroup
+	mu      sync.Mutex // guards what follows
+	queue   []unencoded
+	taken   int // of the queue
+	waiting int // bytes of what is not taken
+	hands   int // goroutines that encode
+	failed  int // number in the queue, from 1, of the first that failed with err
+	err     error
+	wait    sync.WaitGroup
 }
 
 // add gives it events to encode, at once where fewer than most goroutines do so.
@@ -51,9 +56,12 @@ func (e *encoder) add(u unencoded, most int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.queue = append(e.queue, u)
+	e.waiting += u.size
 	if e.hands < most {
 		e.hands++
 		e.wait.Go(e.work)
+	}
+	for e.waiting > maxUnencoded && e.next() {
 	}
 }
 
@@ -61,19 +69,28 @@ func (e *encoder) add(u unencoded, most int) {
 func (e *encoder) work() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.taken < len(e.queue) {
-		u := e.queue[e.taken]
-		e.queue[e.taken] = unencoded{} // plaintext is held no longer than needed
-		e.taken++
-		n := e.taken
-		e.mu.Unlock()
-		err := u.encode(e.catalogue)
-		e.mu.Lock()
-		if err != nil && (e.err == nil || n < e.failed) {
-			e.err, e.failed = err, n
-		}
+	for e.next() {
 	}
 	e.hands--
+}
+
+// next encodes the first of what waits, with mu released meanwhile; false where nothing does.
+func (e *encoder) next() bool {
+	if e.taken == len(e.queue) {
+		return false
+	}
+	u := e.queue[e.taken]
+	e.queue[e.taken] = unencoded{} // plaintext is held no longer than needed
+	e.taken++
+	e.waiting -= u.size
+	n := e.taken
+	e.mu.Unlock()
+	err := u.encode(e.catalogue)
+	e.mu.Lock()
+	if err != nil && (e.err == nil || n < e.failed) {
+		e.err, e.failed = err, n
+	}
+	return true
 }
 
 // finish returns once everything is encoded. Its error is of the first that could not be.
@@ -86,9 +103,10 @@ func (e *encoder) finish() error {
 	return e.err
 }
 
-// Encode turns the drafts into appends to one stream, the first behind what is known of it. Advance
-// notes that they will be appended. The keys are found here, and whatever becomes of the record is
-// decided; the bytes of the events are there after Finish. The drafts are the planner's from now on.
+// Encode turns the drafts into appends to one stream, the first behind what is known of it.
+// Advance notes that they will be appended. The keys are found here, and whatever becomes of the
+// record is decided; the bytes of the events are there after Finish. The drafts are the planner's
+// from now on.
 func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
 	seals := make([]*vault.Sealing, len(drafts))
 	events, sizes := make([]schemas.Event, len(drafts)), make([]int, len(drafts))
@@ -101,7 +119,10 @@ func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error
 		sizes[i] = maxSize(&drafts[i])
 		large = large || sizes[i] > schemas.MaxEventBytes
 	}
-	all := unencoded{drafts, seals, events}
+	all := unencoded{drafts: drafts, seals: seals, events: events}
+	for _, n := range sizes {
+		all.size += n
+	}
 	if large { // too large perhaps: that fails the record
 		if err := all.encode(p.Catalogue); err != nil {
 			return nil, err

@@ -33,7 +33,8 @@ func TestNoEventIsLargerThanItIsHeldToBe(t *testing.T) {
 			Correlation: uuid.New(), Causation: uuid.New()}
 		for _, r := range typ.Roles {
 			for range schemas.MaxSubjects / len(typ.Roles) {
-				plain.Subjects = append(plain.Subjects, schemas.SubjectRef{Role: r.Role, Class: r.Class, Alias: uuid.New()})
+				plain.Subjects = append(plain.Subjects, schemas.SubjectRef{Role: r.Role, Class: r.Class,
+					Alias: uuid.New()})
 			}
 		}
 		sealed := plain

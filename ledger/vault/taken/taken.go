@@ -57,9 +57,10 @@ type Tx struct {
 	said  state
 
 	pages     []store.KnownPage
-	before    []store.KnownUnsettled
+	basis     Basis // of pages
+	before    []byte
 	unsettled []byte
-	changed   bool // said is to be put
+	forgot    bool
 	rests     []Tag
 	vague     bool
 }
@@ -74,13 +75,14 @@ type state struct {
 // none.
 func Begin(rows store.Rows, said []byte, marks func() (*Marks, error)) (*Tx, error) {
 	tx := &Tx{rows: rows, marks: marks}
-	if said == nil {
-		return tx, nil
+	return tx, tx.read(said)
+}
+
+func (tx *Tx) read(said []byte) error {
+	if tx.said = (state{}); said == nil {
+		return nil
 	}
-	if err := json.Unmarshal(said, &tx.said); err != nil {
-		return nil, fmt.Errorf("known records: %w", err)
-	}
-	return tx, nil
+	return wrap(json.Unmarshal(said, &tx.said))
 }
 
 // Count counts the unsettlings before what this transaction plans next. floor is the count at the
@@ -148,7 +150,7 @@ func (tx *Tx) Unsettle(tags ...Tag) { tx.unsettled = appendTags(tx.unsettled, ta
 func (tx *Tx) UnsettleBefore(tags ...Tag) {
 	if len(tags) > 0 {
 		tx.said.Count++
-		tx.before = append(tx.before, store.KnownUnsettled{At: tx.said.Count, Tags: appendTags(nil, tags)})
+		tx.before = appendTags(tx.before, tags)
 	}
 }
 
@@ -162,7 +164,7 @@ func appendTags(to []byte, tags []Tag) []byte {
 // Remember keeps pages, in place of older ones of their names. What was made before a forgetting,
 // or with other events left out than those of the pages that there are, is dropped.
 func (tx *Tx) Remember(pages []Page, b Basis) error {
-	if len(pages) == 0 || tx.said.Basis != (Basis{}) && tx.said.Basis.Disowned != b.Disowned {
+	if len(pages) == 0 {
 		return nil
 	}
 	m, err := tx.marks()
@@ -170,15 +172,10 @@ func (tx *Tx) Remember(pages []Page, b Basis) error {
 		return wrap(err)
 	}
 	for _, p := range pages {
-		if p.AsOf >= tx.said.Floor {
-			tx.changed = true
-			tx.pages = append(tx.pages, store.KnownPage{First: p.First[:], AsOf: p.AsOf, Seen: p.Seen,
-				Sealed: m.Seal(p.First, p.AsOf, p.Text)})
-		}
+		tx.pages = append(tx.pages, store.KnownPage{First: p.First[:], AsOf: p.AsOf, Seen: p.Seen,
+			Sealed: m.Seal(p.First, p.AsOf, p.Text)})
 	}
-	if tx.changed && (tx.said.Basis == (Basis{}) || before(tx.said.Basis.Position, b.Position)) {
-		tx.said.Basis = b
-	}
+	tx.basis = b
 	return nil
 }
 
@@ -190,7 +187,7 @@ func before(a, b schemas.Position) bool {
 func (tx *Tx) Forget() error {
 	tx.said.Count++
 	tx.said.Floor, tx.said.Basis = tx.said.Count, Basis{}
-	tx.pages, tx.before, tx.unsettled, tx.changed = nil, nil, nil, true
+	tx.pages, tx.before, tx.unsettled, tx.forgot = nil, nil, nil, true
 	return wrap(tx.rows.DeleteKnown())
 }
 
@@ -200,20 +197,43 @@ func (tx *Tx) Expire(before int64, atMost int) error {
 	return wrap(tx.rows.ExpireKnown(before, atMost))
 }
 
-// Flush puts what the transaction adds.
-func (tx *Tx) Flush() error {
-	if !tx.changed && tx.before == nil && tx.unsettled == nil {
+// Clean reports whether the transaction adds nothing.
+func (tx *Tx) Clean() bool {
+	return !tx.forgot && tx.pages == nil && tx.before == nil && tx.unsettled == nil
+}
+
+// Flush puts what the transaction adds. said is the value of the setting as it stands by now: what
+// others unsettled meanwhile does not count for what was planned here.
+func (tx *Tx) Flush(rows store.Rows, said []byte) error {
+	if tx.Clean() {
 		return nil
 	}
-	b := store.KnownBatch{Pages: tx.pages, Unsettled: tx.before}
-	if tx.unsettled != nil {
-		tx.said.Count++
-		b.Unsettled = append(b.Unsettled, store.KnownUnsettled{At: tx.said.Count, Tags: tx.unsettled})
+	if !tx.forgot {
+		if err := tx.read(said); err != nil {
+			return err
+		}
+	}
+	now, b := &tx.said, store.KnownBatch{}
+	for _, tags := range [][]byte{tx.before, tx.unsettled} {
+		if tags != nil {
+			now.Count++
+			b.Unsettled = append(b.Unsettled, store.KnownUnsettled{At: now.Count, Tags: tags})
+		}
+	}
+	if now.Basis == (Basis{}) || now.Basis.Disowned == tx.basis.Disowned {
+		for _, p := range tx.pages {
+			if p.AsOf >= now.Floor {
+				b.Pages = append(b.Pages, p)
+			}
+		}
+	}
+	if len(b.Pages) > 0 && (now.Basis == (Basis{}) || before(now.Basis.Position, tx.basis.Position)) {
+		now.Basis = tx.basis
 	}
 	var err error
-	b.State, err = json.Marshal(tx.said)
-	tx.pages, tx.before, tx.unsettled, tx.changed = nil, nil, nil, false
-	return wrap(errors.Join(err, tx.rows.PutKnown(b)))
+	b.State, err = json.Marshal(now)
+	tx.pages, tx.before, tx.unsettled, tx.forgot = nil, nil, nil, false
+	return wrap(errors.Join(err, rows.PutKnown(b)))
 }
 
 // RestOn notes that what the transaction answers rests on who has a name.
