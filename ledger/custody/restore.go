@@ -40,6 +40,9 @@ const replayAtOnce = 64
 func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope, error]) (Replayed, error) {
 	var n Replayed
 	fail := func(err error) (Replayed, error) { return n, fmt.Errorf("replay erasure orders: %w", err) }
+	if err := c.forgetKnown(ctx); err != nil {
+		return fail(err)
+	}
 	tenants := map[uuid.UUID]bool{}   // those asked about: whether the vault knows them
 	orders := map[uuid.UUID][]order{} // by tenant
 	seen := map[uuid.UUID]bool{}
@@ -88,6 +91,22 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope,
 		}
 	}
 	return n, nil
+}
+
+// forgetKnown has the vault forget which records were taken: it does not know what was unsettled
+// since it was copied.
+func (c *Custody) forgetKnown(ctx context.Context) error {
+	all, err := c.cfg.Vault.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		err := c.cfg.Vault.Update(ctx, t.ID, func(tx *vault.Tx) error { return tx.Known().Forget() })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Custody) replay(

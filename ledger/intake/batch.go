@@ -26,17 +26,20 @@ const maxConflicts = 3
 
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
 // and whatever it reports is durable.
-func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
+func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, b *batch) error {
+	anew, err := before.look(ctx, b)
+	if err != nil {
+		return err
+	}
 	// Records of one batch are planned in the order of their observation, so that the
 	// order of files matters less: what is known only through a record that changed
 	// nothing is known for the batch.
-	open := inOrder(b.entries)
 	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	var first []schemas.Stream         // what the next record to be planned lacks: read before others
 	conflicts := 0
 	for round := 0; ; round++ {
-		open = slices.DeleteFunc(open, (*entry).settled)
+		open := inOrder(b.entries)
 		if len(open) == 0 {
 			break
 		}
@@ -46,13 +49,12 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		if round+conflicts > 0 {
-			var err error
+		if round+conflicts > 0 || anew {
 			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil, first...); err != nil {
 				return err
 			}
 		}
-		p, err := in.round(ctx, tenant, left, open, known, conflicts)
+		p, err := in.round(ctx, tenant, left, before, open, known, conflicts)
 		if errors.Is(err, vault.ErrConflict) {
 			conflicts++ // the states were brought forward for nothing: they are read anew
 			round--
@@ -61,6 +63,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 		if err != nil {
 			return err
 		}
+		before.after(b, open)
 		for s := range p.States() {
 			b.touched[s] = true
 		}
@@ -79,12 +82,17 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			e.outcome = recorded // planned anew after a part of it was appended
 		}
 	}
-	return in.cfg.Hook(PointDone)
+	if err := in.cfg.Hook(PointDone); err != nil {
+		return err
+	}
+	return before.conclude(ctx, b)
 }
 
 // inOrder returns the entries that have no outcome yet, in the order in which they are planned.
 func inOrder(entries []*entry) []*entry {
-	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return e.outcome != pending })
+	open := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool {
+		return e.outcome != pending || e.isKnown()
+	})
 	slices.SortStableFunc(open, func(a, b *entry) int {
 		_, at := a.record.Origin()
 		_, bt := b.record.Origin()
@@ -117,7 +125,8 @@ func (in *Intake) transact(
 // round plans every open entry once and appends what was planned. vault.ErrConflict: others
 // changed the tenant's vault while it planned, and nothing was appended.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known, conflicts int,
+	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *known,
+	conflicts int,
 ) (*plan.Planner, error) {
 	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
@@ -127,6 +136,9 @@ func (in *Intake) round(
 	planned := open
 	err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 		p.Tx = tx
+		if err := before.keep(tx); err != nil {
+			return err
+		}
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 			return err
 		}
@@ -148,6 +160,7 @@ func (in *Intake) round(
 	if err := cmp.Or(err, p.Finish()); err != nil {
 		return nil, err
 	}
+	before.kept()
 	if err := in.cfg.Hook(PointCommitted); err != nil {
 		return nil, err
 	}

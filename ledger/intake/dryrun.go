@@ -17,23 +17,26 @@ var errJudged = errors.New("a dry run writes nothing")
 // judge says what would become of a batch of records, and writes nothing. It plans them as take
 // does, in a transaction that it takes back, and appends nothing; so each batch is compared with
 // the ledger as it stands, and not with what the batches before it would have told.
-func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
+func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, b *batch) error {
+	anew, err := before.look(ctx, b)
+	if err != nil {
+		return err
+	}
 	known, needs := b.known, map[schemas.Stream]bool{}
 	var first []schemas.Stream
 	conflicts := 0
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
-			return nil
+			return before.conclude(ctx, b)
 		}
 		if round == maxRounds {
 			for _, e := range open {
 				e.outcome, e.reason = failed, "cannot be judged: its streams change while they are read"
 			}
-			return nil
+			continue
 		}
-		if round+conflicts > 0 {
-			var err error
+		if round+conflicts > 0 || anew {
 			if known, err = in.know(ctx, tenant, left, open, needs, nil, first...); err != nil {
 				return err
 			}
@@ -43,7 +46,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 		p.Unlimited, p.Hands = in.unlimited, in.hands
-		err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
+		err = in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 				return err
@@ -73,6 +76,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
+		before.after(b, open)
 		if slices.ContainsFunc(open, (*entry).settled) {
 			first = nil
 		}

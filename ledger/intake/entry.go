@@ -3,9 +3,11 @@ package intake
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 )
 
 // outcome is how a record is counted; each has exactly one.
@@ -72,6 +74,15 @@ type entry struct {
 	field   string // of a failed one
 	reason  string
 
+	page      *page          // of the records among which it is remembered; nil for one that never is
+	mark      taken.Mark     // likewise
+	taken     *outcomeBefore // of a record that is known
+	asOf      uint64         // the count of unsettlings of what follows, which planning found
+	rests     []taken.Tag    // what becomes of it rests on these
+	vague     bool           // and on more
+	unsettled []taken.Tag    // no record taken before rests on these any more
+	at        time.Time      // when what it tells was so
+
 	steps   []plan.Step
 	planned outcome    // what it counts as once its steps are done
 	events  int        // appended
@@ -85,7 +96,7 @@ func (e *entry) settled() bool { return e.outcome != pending }
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be
 // read first, and whose steps have to be appended. An error is one that ends the import.
 func (e *entry) plan(p *plan.Planner) error {
-	e.steps, e.planned = nil, pending
+	e.steps, e.planned, e.unsettled = nil, pending, nil
 	r, err := p.Plan(e.record, e.parsed, e.forged)
 	if errors.Is(err, plan.ErrNeedState) {
 		return nil
@@ -95,6 +106,9 @@ func (e *entry) plan(p *plan.Planner) error {
 	}
 	e.steps, e.planned, e.tally, e.rule = r.Steps, outcomes[r.Becomes], r.Tally, r.Rule
 	e.field, e.reason = r.Field, r.Reason
+	e.rests, e.vague, e.unsettled = r.Rests, r.Vague, r.Unsettled
+	e.asOf, _ = p.Tx.Known().Count()
+	_, e.at = e.record.Origin()
 	if len(e.steps) == 0 {
 		e.outcome = e.planned
 	}

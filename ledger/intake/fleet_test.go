@@ -74,3 +74,16 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 		}
 	}
 }
+
+// fleetDir writes an invented fleet and returns its folder and the number of records in it.
+func fleetDir(tb testing.TB, devices, days int) string {
+	tb.Helper()
+	cfg := fleet.Sized(devices)
+	cfg.Days = days
+	cfg.Tenant = sourceTenant
+	dir := tb.TempDir() + "/fleet"
+	if _, err := fleet.Write(context.Background(), cfg, dir, nil); err != nil {
+		tb.Fatal(err)
+	}
+	return dir
+}

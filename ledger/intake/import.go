@@ -50,23 +50,30 @@ func (in *Intake) Import(
 	if err != nil {
 		return s.clone(), fmt.Errorf("import: %w", err)
 	}
+	before, err := in.remember(ctx, tenant, left, src.DryRun)
+	if err != nil {
+		return s.clone(), fmt.Errorf("import: %w", err)
+	}
 	found := make(chan *entry) // what is read ahead waits, bounded, in reading
 	done := make(chan error, 1)
 	go func() {
-		done <- in.walk(ctx, tenant, src, found)
+		done <- in.walk(ctx, tenant, src, before, found)
 		close(found)
 	}()
 	take := in.take
 	if src.DryRun {
 		take = in.judge
 	}
-	err = in.consume(ctx, tenant, take, found, s, left, progress)
+	err = in.consume(ctx, tenant, take, found, s, left, before, progress)
 	if err != nil {
 		cancel(err)
 		in.leave(found)
 		return s.clone(), fmt.Errorf("import: %w", err)
 	}
-	if err := <-done; err != nil {
+	if err = <-done; err == nil {
+		err = before.end(ctx)
+	}
+	if err != nil {
 		return s.clone(), fmt.Errorf("import: %w", err)
 	}
 	s.Bytes = max(s.Bytes, s.BytesTotal)
@@ -109,8 +116,8 @@ type batch struct {
 // needs: two batches are in memory, and what is read of their streams.
 func (in *Intake) consume(
 	ctx context.Context, tenant vault.Tenant,
-	take func(context.Context, vault.Tenant, *leftOut, *batch) error,
-	found <-chan *entry, s *Summary, left *leftOut, progress func(Summary),
+	take func(context.Context, vault.Tenant, *leftOut, *recognition, *batch) error,
+	found <-chan *entry, s *Summary, left *leftOut, before *recognition, progress func(Summary),
 ) error {
 	var taking *batch // nil where none is
 	settle := func() error {
@@ -135,17 +142,17 @@ func (in *Intake) consume(
 		return nil
 	}
 	begin := func(b *batch) error {
-		before := taking
+		prior := taking
 		var busy map[schemas.Stream]bool
-		if before != nil {
-			busy = before.known.needs
+		if prior != nil {
+			busy = prior.known.needs
 		}
 		known, failed := in.know(ctx, tenant, left, inOrder(b.entries), map[schemas.Stream]bool{}, busy)
 		if err := cmp.Or(settle(), failed); err != nil {
 			return err
 		}
-		if before != nil {
-			for s := range before.touched { // read while they changed
+		if prior != nil {
+			for s := range prior.touched { // read while they changed
 				delete(known.states, s)
 			}
 		}
@@ -153,7 +160,7 @@ func (in *Intake) consume(
 		taking = b
 		go func() {
 			defer close(b.done)
-			b.err = take(ctx, tenant, left, b)
+			b.err = take(ctx, tenant, left, before, b)
 		}()
 		return nil
 	}
@@ -205,7 +212,10 @@ func (in *Intake) consume(
 
 // walk sends every record of the source. Files are read in the order in which they date their
 // records, so that what was observed earlier comes first.
-func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to chan<- *entry) error {
+// before is nil where nothing is known.
+func (in *Intake) walk(
+	ctx context.Context, tenant vault.Tenant, src Source, before *recognition, to chan<- *entry,
+) error {
 	files, err := source.Files{Paths: src.Paths, FS: src.FS}.List(ctx)
 	if err != nil {
 		return err
@@ -213,7 +223,7 @@ func (in *Intake) walk(ctx context.Context, tenant vault.Tenant, src Source, to 
 	if src.Observed.IsZero() {
 		files.ByDate()
 	}
-	w := &walked{in: in, ctx: ctx, tenant: tenant, src: src, to: to}
+	w := &walked{in: in, ctx: ctx, tenant: tenant, src: src, before: before, to: to}
 	if err := w.look(files); err != nil {
 		return err
 	}
@@ -226,6 +236,7 @@ type walked struct {
 	ctx     context.Context
 	tenant  vault.Tenant
 	src     Source
+	before  *recognition
 	to      chan<- *entry
 	foreign bool // a record names a source tenant that is not declared
 }

@@ -34,6 +34,8 @@ type Ledger interface {
 	// ReadStream yields the stream's events from that revision on, whosever they are; a stream
 	// that does not exist yields nothing. Judge tells which are the ledger's own.
 	ledger.Reader
+	// Last returns the ledger's last event.
+	Last(ctx context.Context) (schemas.Envelope, error)
 }
 
 // Names of the crash points at which Config.Hook is called.
@@ -92,6 +94,7 @@ type Intake struct {
 	keepEvery int  // likewise
 	hands     int  // goroutines that encode beside the planning
 	maxKnown  int  // likewise
+	ignorant  bool // takes no record for known; likewise
 }
 
 // New returns an intake on the given ledger and vault.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"testing"
@@ -112,15 +113,17 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		e := in.parse(w.tenant, it, record.Dating{At: propertyStart})
+		e := in.head(w.tenant, it)
+		in.parse(e, it, record.Dating{At: propertyStart})
 		if e.outcome != pending {
 			return
 		}
 		ctx, left := context.Background(), newLeftOut(w.config.Logger)
 		b := &batch{entries: []*entry{e}}
 		b.known, err = in.know(ctx, w.tenant, left, b.entries, map[schemas.Stream]bool{}, nil)
-		if err == nil {
-			err = in.judge(ctx, w.tenant, left, b)
+		before, failed := in.remember(ctx, w.tenant, left, true)
+		if err = cmp.Or(err, failed); err == nil {
+			err = in.judge(ctx, w.tenant, left, before, b)
 		}
 		if err != nil {
 			t.Fatalf("a record ends the import: %v", err)

@@ -23,6 +23,7 @@ func TestWaitingForRoomChangesNothing(t *testing.T) {
 		roomy, narrow := newWorld(t, false), newWorld(t, false)
 		rt.Cleanup(roomy.close)
 		rt.Cleanup(narrow.close)
+		roomy.ignorant, narrow.ignorant = true, true
 		narrow.maxKnown = rapid.SampledFrom([]int{1, usual, 4 * usual}).Draw(rt, "bytes")
 		records := anyRecords(rt)
 		for _, which := range []string{"new", "again"} {

@@ -152,6 +152,7 @@ func run(t *rapid.T, w *world, files map[string]string) (Summary, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in.ignorant = w.ignorant
 	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && (!s.Balanced() || !s.OK()) {
 		t.Fatalf("the summary does not add up, or something failed: %+v", s)

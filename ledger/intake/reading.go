@@ -22,7 +22,7 @@ const (
 	maxWaitingParts = 1024
 	waitingTimes    = 4
 	perRecord       = 4 << 10
-	maxPart         = 64 << 10 // bytes of text in one part; a record of more is one of its own
+	maxPart         = 64 << 10 // bytes of text in one part, and of records: it ends with the page after that
 	maxPartRecords  = 64
 )
 
@@ -33,6 +33,7 @@ type reading struct {
 	file          string
 	record.Dating // of its records that tell no time
 
+	paging  paging
 	part    *part
 	waiting *flow.Queue[*part]
 	hands   chan struct{} // as many parts are parsed beside the walk
@@ -43,7 +44,9 @@ type part struct {
 	entries []*entry
 	items   []source.Item // what those are parsed from that are records
 	dating  []record.Dating
-	size    int // of their text
+	begins  []bool // a page
+	size    int    // of their text
+	err     error
 	done    chan struct{}
 }
 
@@ -67,6 +70,7 @@ func (w *walked) read(files *source.Listing) error {
 func (w *walked) sendAll(waiting *flow.Queue[*part]) (err error) {
 	for p := range waiting.Items() {
 		<-p.done
+		err = cmp.Or(err, p.err)
 		for _, e := range p.entries {
 			if err == nil {
 				w.holdBack(e)
@@ -90,10 +94,13 @@ func (w *walked) send(e *entry) error {
 
 func newPart() *part { return &part{done: make(chan struct{})} }
 
-// add adds what is found at that place: a record to parse, or with no item an entry as it is.
+// add adds what is found at that place: a record to parse, or with no item an entry as it is. A
+// part is of whole pages.
 func (r *reading) add(at source.Position, e *entry, it source.Item, d record.Dating) error {
 	p := r.part
-	if len(p.entries) == maxPartRecords || len(p.entries) > 0 && p.size+len(it.Raw) > maxPart {
+	begins := it.Rec != nil && r.paging.next(it.Raw)
+	ends := len(p.entries) >= maxPartRecords || len(p.entries) > 0 && p.size+len(it.Raw) > maxPart
+	if ends && (begins || it.Rec == nil) {
 		if err := r.pass(); err != nil {
 			return err
 		}
@@ -101,6 +108,7 @@ func (r *reading) add(at source.Position, e *entry, it source.Item, d record.Dat
 	}
 	e.file, e.bytes, e.bytesTotal = at.File, at.Read, at.Total
 	p.entries, p.items, p.dating = append(p.entries, e), append(p.items, it), append(p.dating, d)
+	p.begins = append(p.begins, begins)
 	p.size += len(it.Raw)
 	return nil
 }
@@ -124,18 +132,34 @@ func (r *reading) pass() error {
 	return nil
 }
 
-// parse parses the records of a part.
+// parse parses the records of a part that are not known.
 func (w *walked) parse(p *part) {
+	defer close(p.done)
+	defer func() { p.items, p.dating = nil, nil }() // the texts
+	var may []candidate
+	begins := false
 	for i, it := range p.items {
-		if it.Rec != nil {
-			e := p.entries[i]
-			at := *e
-			*e = *w.in.parse(w.tenant, it, p.dating[i])
-			e.file, e.bytes, e.bytesTotal = at.file, at.bytes, at.bytesTotal
+		if it.Rec == nil {
+			continue
+		}
+		at := *p.entries[i]
+		e := p.entries[i]
+		*e = *w.in.head(w.tenant, it)
+		e.file, e.bytes, e.bytesTotal = at.file, at.bytes, at.bytesTotal
+		begins = begins || p.begins[i]
+		if e.outcome == pending && w.before != nil {
+			may = append(may, candidate{e, it, p.dating[i], w.in.kinds.Form(it.Kind.Form.Name), begins})
+			begins = false
 		}
 	}
-	p.items, p.dating = nil, nil // the texts
-	close(p.done)
+	if p.err = w.before.recognise(w.ctx, may); p.err != nil {
+		return
+	}
+	for i, it := range p.items {
+		if e := p.entries[i]; it.Rec != nil && e.taken == nil {
+			w.in.parse(e, it, p.dating[i])
+		}
+	}
 }
 
 func (r *reading) Broken(at source.Position, f source.Flaw) error {
@@ -153,7 +177,7 @@ func (r *reading) Notice(at source.Position, line int, what string) error {
 
 func (r *reading) Record(at source.Position, it source.Item) error {
 	if r.file != at.File || r.At.IsZero() {
-		r.file, r.Dating = at.File, r.src.date(at.Modified, r.in.cfg.Clock())
+		r.file, r.Dating, r.paging = at.File, r.src.date(at.Modified, r.in.cfg.Clock()), paging{}
 	}
 	return r.add(at, &entry{}, it, r.Dating)
 }
@@ -169,45 +193,53 @@ func (w *walked) holdBack(e *entry) {
 	}
 }
 
-// parse puts one record that is recognised into the ledger's terms.
-func (in *Intake) parse(tenant vault.Tenant, it source.Item, file record.Dating) *entry {
-	m := *it.Rec
+// head tells of a record what it is, and whose. What may be taken is pending.
+func (in *Intake) head(tenant vault.Tenant, it source.Item) *entry {
 	e := &entry{line: it.Line, number: it.Number, size: len(it.Raw), kind: it.Kind.Name, named: it.Kind.Named,
-		decoded: it.Decoded || m.Decoded}
-	fail := func(err error) *entry {
-		var f *record.FieldError
-		e.outcome, e.reason, e.parsed = failed, "cannot be understood", plan.Tally{}
-		if errors.As(err, &f) {
-			e.field, e.reason = f.Field, f.Reason
-		}
-		return e
-	}
-	named := source.SourceTenants(m)
+		decoded: it.Decoded || it.Rec.Decoded}
+	named := source.SourceTenants(*it.Rec)
 	for _, n := range named {
 		e.tenant = n.Value
 		e.othersTenant = e.othersTenant || !tenant.Takes(n.Value)
 	}
-	form := it.Kind.Form
-	if form == nil {
+	if it.Kind.Form == nil {
 		e.outcome = unrecognised
-		return e
+	} else if err := check(tenant, named); err != nil {
+		e.fail(err)
 	}
-	if err := check(tenant, named); err != nil {
-		return fail(err)
+	return e
+}
+
+// fail has the record fail, with the words of a record.FieldError.
+func (e *entry) fail(err error) {
+	var f *record.FieldError
+	e.outcome, e.reason, e.parsed = failed, "cannot be understood", plan.Tally{}
+	if errors.As(err, &f) {
+		e.field, e.reason = f.Field, f.Reason
 	}
+}
+
+// parse puts one record that may be taken into the ledger's terms.
+func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
+	if e.outcome != pending {
+		return
+	}
+	m := *it.Rec
+	form := it.Kind.Form
 	if form.Category != "" && m.Has("properties") && m.Properties == nil {
-		return fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
+		e.fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
+		return
 	}
 	seen := &record.Seen{}
 	of := in.kinds.Form(form.Name)
 	record, err := of.Parse(plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
 	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
-		return fail(err)
+		e.fail(err)
+		return
 	}
 	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
 	e.forged = bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix))
-	return e
 }
 
 // check refuses a record of a source tenant that was not declared.

@@ -35,7 +35,7 @@ func BenchmarkReading(b *testing.B) {
 		found := make(chan *entry)
 		done := make(chan error, 1)
 		go func() {
-			done <- in.walk(context.Background(), w.tenant, Source{Paths: []string{dir}}, found)
+			done <- in.walk(context.Background(), w.tenant, Source{Paths: []string{dir}}, nil, found)
 			close(found)
 		}()
 		for e := range found {

@@ -25,7 +25,7 @@ func (w *world) entries(in *Intake, dir string) (out []*entry) {
 	w.t.Helper()
 	found, done := make(chan *entry), make(chan error, 1)
 	go func() {
-		done <- in.walk(context.Background(), w.tenant, Source{Paths: []string{dir}}, found)
+		done <- in.walk(context.Background(), w.tenant, Source{Paths: []string{dir}}, nil, found)
 		close(found)
 	}()
 	for e := range found {
@@ -60,6 +60,10 @@ func TestABatchTakesFewTripsToTheVault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			before, err := in.remember(ctx, w.tenant, left, false)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for entries := range slices.Chunk(w.entries(in, dir), size) {
 				b := &batch{entries: entries, touched: map[schemas.Stream]bool{}}
 				counted.Taken()
@@ -72,7 +76,7 @@ func TestABatchTakesFewTripsToTheVault(t *testing.T) {
 						t.Errorf("batches of %d, %s: looking and reading made %+v", size, what, trips)
 					}
 				}
-				if _, err := in.round(ctx, w.tenant, left, open, b.known, 0); err != nil {
+				if _, err := in.round(ctx, w.tenant, left, before, open, b.known, 0); err != nil {
 					t.Fatal(err)
 				}
 				trips := tripsOf(counted.Taken())
@@ -88,7 +92,7 @@ func TestABatchTakesFewTripsToTheVault(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := in.take(ctx, w.tenant, left, b); err != nil {
+				if err := in.take(ctx, w.tenant, left, before, b); err != nil {
 					t.Fatal(err)
 				}
 				for _, e := range entries {

@@ -82,7 +82,7 @@ func TestWhatWaitsToBePlannedIsBoundedByBytes(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			found, done := make(chan *entry), make(chan error, 1)
 			go func() {
-				done <- in.walk(ctx, w.tenant, Source{Paths: []string{"a.json"}, FS: files}, found)
+				done <- in.walk(ctx, w.tenant, Source{Paths: []string{"a.json"}, FS: files}, nil, found)
 				close(found)
 			}()
 			synctest.Wait() // until nothing goes on: nobody takes what is found
@@ -126,7 +126,7 @@ func TestWhatIsParsedBesideEachOtherComesInOrder(t *testing.T) {
 	found, done := make(chan *entry), make(chan error, 1)
 	go func() {
 		done <- w.intake().walk(t.Context(), w.tenant, Source{Paths: []string{"a"},
-			FS: fstest.MapFS{"a": {Data: []byte(content.String())}}}, found)
+			FS: fstest.MapFS{"a": {Data: []byte(content.String())}}}, nil, found)
 		close(found)
 	}()
 	for e := range found {

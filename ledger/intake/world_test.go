@@ -45,6 +45,7 @@ type world struct {
 	kek    vault.KEK
 
 	unlimited bool   // without the daily limit of what is volatile
+	ignorant  bool   // takes no record for known
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
 	maxKnown  int    // bytes known of a batch's streams; the usual bound where 0
 	close     func() // the vault's files: a property with many worlds closes each
@@ -142,6 +143,7 @@ func (w *world) intake() *Intake {
 		w.t.Fatal(err)
 	}
 	in.unlimited, in.keepEvery, in.maxKnown = w.unlimited, w.keepEvery, cmp.Or(w.maxKnown, in.maxKnown)
+	in.ignorant = w.ignorant
 	return in
 }
 

@@ -106,6 +106,7 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*store.OwnerRo
 		if len(set) > 0 {
 			return tx.liveDevice(set[0].Owner)
 		}
+		tx.known.RestOn(tx.tag(kindIntuneID, intune))
 	}
 	if directory == "" {
 		return nil, nil
@@ -116,6 +117,10 @@ func (tx *Tx) findDevice(intune, directory string, at time.Time) (*store.OwnerRo
 	set, err := tx.identities(kindDirectoryID, directory)
 	if err != nil {
 		return nil, err
+	}
+	tx.known.RestOn(tx.tag(kindDirectoryID, directory))
+	if len(set) > 1 {
+		tx.known.Vague()
 	}
 	// Of several enrolments of one directory device, the one seen last.
 	rows := slices.SortedFunc(slices.Values(set), func(a, b store.IdentityRow) int {

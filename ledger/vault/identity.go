@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -28,6 +29,11 @@ func (tx *Tx) lookup(kind, normalised string) store.Name {
 		tx.hashes[lookup{kind, normalised}] = n
 	}
 	return n
+}
+
+// tag stands for a native value where a record rests on who has it.
+func (tx *Tx) tag(kind, normalised string) taken.Tag {
+	return taken.NameTag(tx.lookup(kind, normalised).Hash)
 }
 
 // identities is the rows of one native value, ordered by First, then ID.
@@ -98,9 +104,11 @@ func (tx *Tx) see(o schemas.Owner, kind, value string, at time.Time) error {
 		row = *before
 		row.Last = at
 	case after != nil && !other(at, after.First):
+		tx.known.Renamed(tx.tag(kind, normalised))
 		row = *after
 		row.First = at
 	default:
+		tx.known.Renamed(tx.tag(kind, normalised))
 		row = store.IdentityRow{ID: uuid.New(), Owner: o, Kind: kind, Hash: []byte(tx.lookup(kind, normalised).Hash),
 			First: at, Last: at}
 		if row.Value, err = tx.keys.WrapOwned(o, row.ID, kind, []byte(value)); err != nil {

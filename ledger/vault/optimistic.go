@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/ledger/vault/working"
 )
 
@@ -51,14 +53,14 @@ func (v *Vault) UpdateOptimistic(ctx context.Context, tenant uuid.UUID, do func(
 
 // store stores what was kept aside, unless something has changed that it rests on.
 func (tx *Tx) store() error {
-	if tx.set.Clean() {
+	if tx.set.Clean() && tx.known.Clean() {
 		return tx.read(func(store.Rows) error { return nil })
 	}
 	return tx.v.update(tx.ctx, tx.tenant, func(rows store.Rows) error {
 		if err := tx.unchanged(rows); err != nil {
 			return err
 		}
-		return tx.set.Store(rows)
+		return errors.Join(tx.set.Store(rows), tx.flushKnown(rows))
 	})
 }
 
@@ -86,22 +88,22 @@ func read[T any](tx *Tx, do func(store.Rows) (T, error)) (out T, err error) {
 
 // counts returns the store's count of forgettings and, as it is stored, that of the tenant's
 // changes.
-func (tx *Tx) counts(rows store.Rows) (forgets uint64, changes []byte, err error) {
-	name := store.Changes(tx.tenant)
-	counts, err := rows.Settings(settingForgets, name)
+func (tx *Tx) counts(rows store.Rows) (forgets uint64, changes, known []byte, err error) {
+	name, taken := store.Changes(tx.tenant), store.Known(tx.tenant)
+	counts, err := rows.Settings(settingForgets, name, taken)
 	if err == nil && len(counts[settingForgets]) != 8 {
 		err = ErrUninitialised
 	}
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
-	return binary.BigEndian.Uint64(counts[settingForgets]), counts[name], nil
+	return binary.BigEndian.Uint64(counts[settingForgets]), counts[name], counts[taken], nil
 }
 
 // unchanged errs with ErrConflict where the counts are no longer those that the transaction began
 // with: as long as they stand, what was read of the tenant's rows is what they are.
 func (tx *Tx) unchanged(rows store.Rows) error {
-	forgets, changes, err := tx.counts(rows)
+	forgets, changes, _, err := tx.counts(rows)
 	if err == nil && (forgets != tx.forgets || !bytes.Equal(changes, tx.changes)) {
 		err = ErrConflict
 	}
@@ -118,7 +120,8 @@ func (tx *Tx) locked() error {
 
 // begin reads the counts, and begins the working set and the keys.
 func (tx *Tx) begin(rows store.Rows, write bool) (err error) {
-	if tx.forgets, tx.changes, err = tx.counts(rows); err != nil {
+	var known []byte
+	if tx.forgets, tx.changes, known, err = tx.counts(rows); err != nil {
 		return err
 	}
 	tx.hashes = hashes{}
@@ -131,6 +134,9 @@ func (tx *Tx) begin(rows store.Rows, write bool) (err error) {
 		tx.rows, tx.set = rows, working.Begin(rows, write, tx.tenant, tx.changes, tx.v.rows)
 	}
 	c.Rows = tx.set
-	tx.keys, err = keyring.Begin(tx.ctx, c)
+	if tx.keys, err = keyring.Begin(tx.ctx, c); err != nil {
+		return err
+	}
+	tx.known, err = taken.Begin(rows, known, tx.keys.Known)
 	return err
 }

@@ -92,10 +92,14 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 		if len(set) > 0 {
 			return tx.livePerson(set[0].Owner)
 		}
+		tx.known.RestOn(tx.tag(kindObjectID, object))
 	}
 	kind, name := kindUPN, upn
 	if upn == "" {
 		kind, name = kindEmail, email
+	}
+	if object == "" {
+		tx.known.RestOn(tx.tag(kind, name))
 	}
 	moment := at
 	if moment.IsZero() {

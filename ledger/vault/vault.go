@@ -24,6 +24,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/ledger/vault/working"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -233,6 +234,7 @@ type Tx struct {
 	forgets uint64 // the store's count of forgettings
 	changes []byte // its count of the tenant's changes, as it is stored
 	forgot  bool   // cached keys may have become invalid
+	known   *taken.Tx
 }
 
 // Update runs do in one write transaction for the tenant. When it returns nil, everything do did
@@ -289,7 +291,22 @@ func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
 	if err := do(tx); err != nil {
 		return err
 	}
-	return tx.set.Flush()
+	return errors.Join(tx.set.Flush(), tx.flushKnown(rows))
+}
+
+// Known is the transaction on which records were taken.
+func (tx *Tx) Known() *taken.Tx { return tx.known }
+
+// flushKnown puts what the transaction adds to which records were taken.
+func (tx *Tx) flushKnown(rows store.Rows) error {
+	if tx.known.Clean() {
+		return nil
+	}
+	said, _, err := setting(rows, store.Known(tx.tenant))
+	if err != nil {
+		return err
+	}
+	return tx.known.Flush(rows, said)
 }
 
 // Tenant returns the id of the transaction's tenant.
@@ -307,5 +324,6 @@ func (tx *Tx) forget() error {
 	tx.forgot = true
 	tx.forgets++
 	tx.keys.Forget(tx.forgets)
-	return tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, tx.forgets))
+	return errors.Join(tx.known.Forget(),
+		tx.rows.PutSetting(settingForgets, binary.BigEndian.AppendUint64(nil, tx.forgets)))
 }

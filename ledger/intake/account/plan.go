@@ -127,6 +127,9 @@ func (a *account) write(
 		apply()
 		return refusals, p.Unwritten(diff.Late, diff.Moments), nil
 	}
+	if !st.Newest(a.Moment) {
+		p.Unsettle(known.Stream)
+	}
 	if err := st.Former(p.Tx, diff); err != nil {
 		return nil, 0, err
 	}

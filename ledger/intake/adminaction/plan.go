@@ -33,7 +33,8 @@ func (k *kind) Stream() string { return k.recorded.Kind() }
 func (k *kind) Facts() bool    { return true }
 
 func (k *kind) Forms() []plan.KindForm {
-	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph}, {Form: forms[1], Parse: k.parseAzureMonitor}}
+	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parseGraph},
+		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor}}
 }
 
 // Origin is the source, and when the action was.
@@ -141,6 +142,9 @@ func (f *fact) write(
 	}
 	if err != nil {
 		return nil, 0, err
+	}
+	if known {
+		p.Unsettle(st.Stream)
 	}
 	return steps, plan.Recorded, await(p, st.Stream, targets)
 }

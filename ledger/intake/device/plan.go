@@ -68,7 +68,8 @@ func (k *kind) Stream() string { return "device" }
 func (k *kind) Facts() bool    { return false }
 
 func (k *kind) Forms() []plan.KindForm {
-	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph}, {Form: forms[1], Parse: k.parseAzureMonitor}}
+	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph},
+		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor}}
 }
 
 // Origin is the source, and S.
@@ -179,7 +180,8 @@ func (s *snapshot) write(
 	refused []plan.Refusal,
 ) ([]plan.Step, plan.Outcome, error) {
 	st := known.Content.(*State)
-	diff := st.Diff(s.Snapshot, lists, st.terms(known.Exists, s, who, holds, p.Unlimited))
+	terms := st.terms(known.Exists, s, who, holds, p.Unlimited)
+	diff := st.Diff(s.Snapshot, lists, terms)
 	steps, apply, err := p.Refusals(known.Stream, s.Source, s.Observed, refused)
 	if err != nil {
 		return nil, 0, err
@@ -187,6 +189,9 @@ func (s *snapshot) write(
 	if !diff.Writes() {
 		apply()
 		return steps, p.Unwritten(diff.Late, diff.Moments), nil
+	}
+	if terms.Restate || !known.Exists && holds.user != uuid.Nil || !st.Newest(s.Moment) {
+		p.Unsettle(known.Stream)
 	}
 	at := s.Age() // of a holder's period; none that is proven: the snapshot's
 	if at.IsZero() {

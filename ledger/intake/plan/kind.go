@@ -59,6 +59,8 @@ type Content any
 // KindForm is how one source writes records of a kind, and how they are read.
 type KindForm struct {
 	source.Form
+	// OwnTime says that its records tell their time: how their file is dated says nothing of them.
+	OwnTime bool
 	// Parse puts a record into the kind's terms. A *record.FieldError fails that record alone.
 	Parse func(Parsing) (Record, error)
 }

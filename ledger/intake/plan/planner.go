@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -41,6 +42,8 @@ type Planner struct {
 	empty    map[schemas.Stream]bool         // streams that this transaction made
 	met      []Met                           // whom the record being planned names by their ids
 	encoder  encoder
+
+	rests, unsettled []taken.Tag // of the record being planned
 }
 
 // StreamState is what is known of one stream: how far it goes, and what its kind makes of it.
@@ -74,6 +77,7 @@ func (p *Planner) Needs() map[schemas.Stream]bool { return p.needs }
 // State returns what is known of a stream. ErrNeedState: it has to be read first, and is asked
 // for.
 func (p *Planner) State(s schemas.Stream) (*StreamState, error) {
+	p.rests = append(p.rests, taken.TagOf(s))
 	st := p.states[s]
 	if st == nil && p.empty[s] {
 		content, err := p.kinds.Fold(p.Tx, History{Stream: s, Left: &ledger.LeftOut{}})
@@ -120,6 +124,18 @@ func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, e
 
 // Meet notes whom or what the record names by an id of its own: who waits for it is told.
 func (p *Planner) Meet(m Met) { p.met = append(p.met, m) }
+
+// Unsettle says that what the record writes to a stream may change what becomes of records that
+// were taken before: it is late, or tells whose the stream's thing is. The others of a snapshot
+// that is newer than all before it are superseded or unchanged, as before.
+func (p *Planner) Unsettle(s schemas.Stream) {
+	if st := p.states[s]; p.empty[s] && st != nil && !st.Exists {
+		return // nothing rests on what was made for this record
+	}
+	t := taken.TagOf(s)
+	p.unsettled = append(p.unsettled, t)
+	p.Tx.Known().Unsettle(t)
+}
 
 // MeetAnew forgets whom the record was found to name: it is resolved once more.
 func (p *Planner) MeetAnew() { p.met = p.met[:0] }
@@ -169,6 +185,11 @@ type Result struct {
 	Field   string  // of a failed one
 	Reason  string
 	Tally   Tally
+
+	// What becomes of the record rests on these streams and names, unless it is Vague: then it
+	// rests on more. Unsettled are those on which no record can rest that was taken before.
+	Rests, Unsettled []taken.Tag
+	Vague            bool
 }
 
 // Plan settles what becomes of the record. parsed is what reading it counted; forged says that it
@@ -181,7 +202,11 @@ func (p *Planner) Plan(r Record, parsed Tally, forged bool) (Result, error) {
 	p.Tally = &Tally{}
 	*p.Tally = parsed
 	p.MeetAnew()
+	p.Tx.Known().Rests(nil) // of whoever asked before
+	p.rests, p.unsettled = nil, nil
 	out, err := p.resolve(r)
+	rests, sure := p.Tx.Known().Rests(p.rests)
+	out.Rests, out.Unsettled, out.Vague = rests, p.unsettled, !sure
 	var field *record.FieldError
 	switch {
 	case err == nil:
@@ -219,6 +244,9 @@ func (p *Planner) resolve(r Record) (out Result, err error) {
 	}
 	if out.Steps = append(out.Steps, links...); len(links) > 0 {
 		out.Becomes = Recorded
+	}
+	for _, l := range links {
+		p.Unsettle(l.Stream)
 	}
 	return out, nil
 }

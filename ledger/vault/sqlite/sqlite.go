@@ -32,7 +32,7 @@ import (
 var migrations embed.FS
 
 // version is the number of migrations; the file carries it as user_version.
-const version = 3
+const version = 4
 
 // slotsSince is the version from which there is a slots file.
 const slotsSince = 2

@@ -103,6 +103,8 @@ type Rows interface {
 	DeleteMemories(streams []uuid.UUID) error
 	DeleteAllMemories() error // of the tenant
 
+	KnownRows
+
 	// Erasures and holds.
 
 	Erasure(completion uuid.UUID) (ErasureRow, bool, error)

@@ -21,7 +21,7 @@ func RunVault(t *testing.T, f Factory) {
 		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays,
 		"EraseCancelled": testEraseCancelled,
 		"Suppression":    testSuppressionOfVault,
-		"Memories":       testMemoriesOfVault, "Held": testHeld, "Expired": testExpired,
+		"Memories":       testMemoriesOfVault, "Taken": testTaken, "Held": testHeld, "Expired": testExpired,
 		"OtherProcess": testOtherProcess,
 		"StaleView":    testStaleView, "SlotFirst": testSlotFirst, "SlotOfPeriod": testSlotOfPeriod,
 		"SlotOfRest": testSlotOfRest,

@@ -26,7 +26,7 @@ func RunStore(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, *storeEnv){
 		"Settings": testSettings, "Tenants": testTenants, "Owners": testOwners, "Identities": testIdentities,
 		"Holdings": testHoldings, "SubjectKeys": testSubjectKeys, "PeriodKeys": testPeriodKeys, "Aliases": testAliases,
-		"Streams": testStreams, "Memories": testMemories, "Suppressions": testSuppressions,
+		"Streams": testStreams, "Memories": testMemories, "Known": testKnown, "Suppressions": testSuppressions,
 		"Batches": testBatches, "Changes": testChanges, "Erasures": testErasures, "Holds": testHolds,
 		"Isolation": testIsolation, "Rollback": testRollback, "ReadOnly": testReadOnly, "Snapshot": testSnapshot,
 		"Serialised": testSerialised, "Slots": testSlots, "SlotsOfMany": testSlotsOfMany, "Count": testCount,

@@ -135,3 +135,28 @@ func (r *countedRows) DeleteIdentities(o schemas.Owner) error {
 	r.trip()
 	return r.Rows.DeleteIdentities(o)
 }
+
+func (r *countedRows) KnownPages(firsts [][]byte) ([]store.KnownPage, error) {
+	r.trip()
+	return r.Rows.KnownPages(firsts)
+}
+
+func (r *countedRows) KnownUnsettled(after uint64) ([]store.KnownUnsettled, error) {
+	r.trip()
+	return r.Rows.KnownUnsettled(after)
+}
+
+func (r *countedRows) PutKnown(b store.KnownBatch) error {
+	r.trip()
+	return r.Rows.PutKnown(b)
+}
+
+func (r *countedRows) ExpireKnown(before int64, atMost int) error {
+	r.trip()
+	return r.Rows.ExpireKnown(before, atMost)
+}
+
+func (r *countedRows) DeleteKnown() error {
+	r.trip()
+	return r.Rows.DeleteKnown()
+}
