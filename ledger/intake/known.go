@@ -224,6 +224,7 @@ type recognition struct {
 	upto  uint64 // unsettled up to here is in tags
 	floor uint64
 	tags  map[taken.Tag]uint64
+	own   map[taken.Mark]bool // pages that this import kept
 
 	// Of whoever takes the batches.
 	pages     []taken.Page // complete, and not yet kept
@@ -234,7 +235,7 @@ type recognition struct {
 // has what that rests on.
 func (in *Intake) remember(ctx context.Context, tenant vault.Tenant, left *leftOut, dry bool) (*recognition, error) {
 	m := &recognition{in: in, tenant: tenant, dry: dry, off: in.ignorant, tags: map[taken.Tag]uint64{},
-		today: in.cfg.Clock().Unix() / int64(24*time.Hour/time.Second)}
+		own: map[taken.Mark]bool{}, today: in.cfg.Clock().Unix() / int64(24*time.Hour/time.Second)}
 	version := in.cfg.Catalogue.Version()
 	m.by = append([]byte{knownForm}, version[:]...)
 	m.by = binary.BigEndian.AppendUint64(m.by, tenant.Policy)
@@ -335,7 +336,7 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 			e.page = of
 			of.left++
 		}
-		pages, err := tx.Known().Pages(firsts)
+		pages, err := tx.Known().Pages(m.others(firsts))
 		if err != nil || len(pages) == 0 {
 			return err
 		}
@@ -383,6 +384,14 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		}
 		return nil
 	})
+}
+
+// others returns the pages that were there when the import began: a record that stands in it twice
+// counts the same however far its first was taken when its second is read.
+func (m *recognition) others(firsts []taken.Mark) []taken.Mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(firsts, func(p taken.Mark) bool { return m.own[p] })
 }
 
 // markedBy appends all by which a record is marked beside its text.
@@ -591,6 +600,11 @@ func (m *recognition) lasts(e *entry) bool {
 
 // keep has the pages that are complete kept by the transaction, before it plans anything.
 func (m *recognition) keep(tx *vault.Tx) error {
+	m.mu.Lock()
+	for _, p := range m.pages {
+		m.own[p.First] = true // before anybody can find it
+	}
+	m.mu.Unlock()
 	// Others may have planned before what was planned here was appended.
 	tx.Known().UnsettleBefore(m.unsettled...)
 	return tx.Known().Remember(m.pages, m.basis)
