@@ -30,8 +30,10 @@ type Opened struct {
 // came to stand there.
 type Sealed struct {
 	Token     schemas.Token
-	Attribute string    // attribute id, without path
-	Event     uuid.UUID // the event that contains it; uuid.Nil where the view does not name it
+	Header    schemas.TokenHeader // Token taken apart, by Token.Parse
+	Body      []byte              // its memory may become that of what is opened
+	Attribute string              // attribute id, without path
+	Event     uuid.UUID           // the event that contains it; uuid.Nil where the view does not name it
 }
 
 // Opener opens tokens of the tenant whose session it is. It answers in the order asked, one

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -93,10 +93,9 @@ type Shape struct {
 }
 
 var (
-	productForm = regexp.MustCompile(`^[\p{L}0-9 .,()+/_-]{1,64}$`)
-	dateForm    = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
-	wordForm    = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
-	ownForm     = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
+	dateForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	wordForm = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
+	ownForm  = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
 )
 
 func (s *Shape) compile() error {
@@ -176,8 +175,8 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 		n, err := strconv.ParseFloat(string(value), 64)
 		return err == nil && !math.IsInf(n, 0) && n >= s.Min && n <= s.Max
 	}
-	var v string
-	if json.Unmarshal(value, &v) != nil || !utf8.ValidString(v) || IsSealed(v) {
+	v, ok := plainString(value)
+	if !ok || !utf8.ValidString(v) || IsSealed(v) {
 		return false
 	}
 	switch s.Kind {
@@ -186,10 +185,9 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 	case "words":
 		return s.madeOfWords(v)
 	case "version":
-		return isVersion(v)
+		return looks.IsVersion(v)
 	case "product":
-		return utf8.RuneCountInString(v) <= 64 && productForm.MatchString(v) &&
-			strings.ContainsFunc(v, unicode.IsLetter) && !tellsNumber(v)
+		return looks.IsProduct(v)
 	case "date":
 		at, err := time.Parse("2006-01-02", v)
 		return err == nil && dateForm.MatchString(v) && float64(at.Year()) >= s.Min

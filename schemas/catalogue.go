@@ -35,8 +35,16 @@ type Type struct {
 	Fields map[string]string `yaml:"fields"` // JSON pointer → attribute id; "*" stands for an array index or element
 
 	root     *node
-	pointers map[string]string // attribute id → pointer
-	attrs    []*Attribute      // in order of pointer
+	pointers map[string]*pointer // by attribute id
+	attrs    []*Attribute        // in order of pointer
+}
+
+// pointer is a JSON pointer of a type.
+type pointer struct {
+	steps  []string
+	levels int    // of arrays
+	member string // of a state type: see Type.Member
+	list   bool
 }
 
 // Role declares a subject role of a type and the retention class of its aliases. A role stands
@@ -69,11 +77,10 @@ func (t *Type) Has(attr *Attribute) bool { _, ok := t.pointers[attr.ID]; return 
 // Member returns the name under which a state type holds the attribute ("osVersion"), and whether
 // it is a list.
 func (t *Type) Member(attr *Attribute) (name string, list bool) {
-	p := t.pointers[attr.ID]
-	if rest, ok := strings.CutPrefix(p, "/lists/"); ok {
-		return strings.TrimSuffix(rest, "/set/*"), true
+	if p := t.pointers[attr.ID]; p != nil {
+		return p.member, p.list
 	}
-	return strings.TrimPrefix(p, "/set/"), false
+	return "", false
 }
 
 // node is a step of the pointers of a type: an object's members, or "*" for an array's elements.
@@ -192,7 +199,7 @@ func (t *Type) compile(c *Catalogue) error {
 		}
 	}
 	t.root = &node{}
-	t.pointers = map[string]string{}
+	t.pointers = map[string]*pointer{}
 	pointers := make([]string, 0, len(t.Fields))
 	for p := range t.Fields {
 		pointers = append(pointers, p)
@@ -204,8 +211,8 @@ func (t *Type) compile(c *Catalogue) error {
 		if a == nil {
 			return fmt.Errorf("%s: attribute %q is not in the catalogue", p, id)
 		}
-		if old, dup := t.pointers[id]; dup {
-			return fmt.Errorf("%s: attribute %q stands at %s already", p, id, old)
+		if t.pointers[id] != nil {
+			return fmt.Errorf("%s: attribute %q stands elsewhere already", p, id)
 		}
 		if t.Form == FormState && !strings.HasPrefix(p, "/set/") &&
 			!(strings.HasPrefix(p, "/lists/") && strings.HasSuffix(p, "/set/*")) {
@@ -214,10 +221,16 @@ func (t *Type) compile(c *Catalogue) error {
 		if err := t.namesOwner(a); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
-		t.pointers[id] = p
+		at := &pointer{steps: strings.Split(strings.TrimPrefix(p, "/"), "/"), levels: strings.Count(p, "*")}
+		if at.member, at.list = strings.CutPrefix(p, "/lists/"); at.list {
+			at.member = strings.TrimSuffix(at.member, "/set/*")
+		} else {
+			at.member = strings.TrimPrefix(p, "/set/")
+		}
+		t.pointers[id] = at
 		t.attrs = append(t.attrs, a)
 		n := t.root
-		for _, step := range strings.Split(strings.TrimPrefix(p, "/"), "/") {
+		for _, step := range at.steps {
 			if n.children == nil {
 				n.children = map[string]*node{}
 			}

@@ -175,14 +175,16 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 	}
 	root := &tree{}
 	if d.Type.Form == FormState {
-		root.fixed = []string{"set", "unset", "lists", "observed", "silent"}
+		root.fixed = stateOrder
 		if err := root.silence(d.Silent); err != nil {
 			return fail(err)
 		}
 	} else if len(d.Silent) > 0 {
 		return fail(errors.New("only a state tells what its snapshot did not report"))
 	}
+	size := 256 + 32*len(d.Silent) // about
 	for i := range d.Values {
+		size += 64 + len(d.Values[i].Token) + len(d.Values[i].Plain)
 		if err := c.place(root, &d, &d.Values[i]); err != nil {
 			return Event{}, &AttributeError{Type: d.Type.Name, Attribute: attrID(d.Values[i].Attr),
 				Path: d.Values[i].Path, Err: err}
@@ -192,7 +194,7 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 	if err != nil {
 		return fail(err)
 	}
-	e := Event{ID: d.ID, Stream: d.Stream, Type: d.Type.Name, Data: root.encode(nil), Metadata: meta}
+	e := Event{ID: d.ID, Stream: d.Stream, Type: d.Type.Name, Data: root.encode(make([]byte, 0, size)), Metadata: meta}
 	if n := e.Size() + originBytes; n > MaxEventBytes {
 		return fail(fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, MaxEventBytes))
 	}
@@ -207,18 +209,18 @@ func attrID(a *Attribute) string {
 }
 
 // names reports whether the subjects name the person whose the value is or was, as far as the
-// draft tells that.
-func (d *Draft) names(v *Value) bool {
+// draft tells that. alias is that of its token.
+func (d *Draft) names(v *Value, alias uuid.UUID) bool {
 	if v.Owner.Kind != OwnerPerson || v.Token == "" && !v.Removed {
 		return true
 	}
-	h, _, err := v.Token.Parse()
-	return slices.ContainsFunc(d.Subjects, func(s SubjectRef) bool {
-		if v.Removed {
-			return s.Person == v.Owner.ID && s.Class == v.Attr.Class
+	for i := range d.Subjects {
+		s := &d.Subjects[i]
+		if v.Removed && s.Person == v.Owner.ID && s.Class == v.Attr.Class || !v.Removed && s.Alias == alias {
+			return true
 		}
-		return err == nil && s.Alias == h.Alias
-	})
+	}
+	return false
 }
 
 // place checks one value and puts it where the type's pointer says.
@@ -226,15 +228,20 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 	if v.Attr == nil || c.attributes[v.Attr.ID] != v.Attr {
 		return errors.New("not in the catalogue")
 	}
-	pointer, ok := d.Type.pointers[v.Attr.ID]
-	if !ok {
+	at := d.Type.pointers[v.Attr.ID]
+	if at == nil {
 		return errors.New("the type does not carry it")
 	}
-	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
-	if n := strings.Count(pointer, "*"); n != len(v.Path) && !(v.Removed && len(v.Path) == 0) {
-		return fmt.Errorf("path has %d levels, %s has %d", len(v.Path), pointer, n)
+	steps := at.steps
+	if at.levels != len(v.Path) && !(v.Removed && len(v.Path) == 0) {
+		return fmt.Errorf("path has %d levels, /%s has %d", len(v.Path), strings.Join(steps, "/"), at.levels)
 	}
-	if !d.names(v) {
+	var h TokenHeader
+	var err error
+	if v.Token != "" {
+		h, _, err = v.Token.Parse()
+	}
+	if !d.names(v, h.Alias) {
 		return ErrNotNamed
 	}
 	if v.Removed {
@@ -245,23 +252,21 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 			if len(v.Path) != 1 {
 				return errors.New("a list entry is removed by its element")
 			}
-			return root.listsChild().child(steps[1]).child("unset").add(JSON(v.Path[0]))
+			return root.listsChild().child(steps[1]).child("unset").add(v.Path[0])
 		}
-		return root.child("unset").add(JSON(steps[1]))
+		return root.child("unset").add(steps[1])
 	}
 	var raw json.RawMessage
 	switch {
 	case v.Token != "" && v.Plain != nil:
 		return errors.New("both plain and sealed")
+	case err != nil:
+		return err
 	case v.Token != "":
-		h, _, err := v.Token.Parse()
-		if err != nil {
-			return err
-		}
 		if h.Attr != v.Attr.ID || !slices.Equal(h.Path, v.Path) || h.Event != d.ID || h.Class != v.Attr.Class {
 			return errors.New("the token was sealed for another attribute, class or event")
 		}
-		raw = JSON(string(v.Token))
+		raw = JSONText(string(v.Token))
 	case v.Plain == nil:
 		return errors.New("no value")
 	case !v.MayStandOpen():
@@ -282,32 +287,53 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 	return root.insert(steps, v.Path, raw)
 }
 
-// tree builds JSON with members in the order in which they first came, or in a fixed order.
+// tree builds JSON: a value, an array, or an object with members in the order in which they first
+// came, or in that of fixed.
 type tree struct {
-	order   []string
-	fixed   []string // when set, the order in which members are written
-	lists   bool     // the "lists" member of a state: each child is {"set","unset"}
-	members map[string]*tree
-	array   []*tree
-	items   []json.RawMessage // a plain array of values ("unset")
-	raw     json.RawMessage
+	name  string // as a member
+	raw   json.RawMessage
+	below []*tree          // members, elements
+	index map[string]*tree // of members, where they are many
+	array bool
+	lists bool     // the "lists" member of a state: each child is {"set","unset"}
+	fixed []string // when set, the order in which members are written
 }
 
+// manyMembers is from how many members on they are found by an index.
+const manyMembers = 32
+
 func (t *tree) child(name string) *tree {
-	if t.members == nil {
-		t.members = map[string]*tree{}
+	if n := t.index[name]; n != nil {
+		return n
 	}
-	n := t.members[name]
-	if n == nil {
-		n = &tree{}
-		if t.lists {
-			n.fixed = []string{"set", "unset"}
+	if t.index == nil {
+		for _, n := range t.below {
+			if n.name == name {
+				return n
+			}
 		}
-		t.members[name] = n
-		t.order = append(t.order, name)
+	}
+	n := &tree{name: name}
+	if t.lists {
+		n.fixed = listOrder
+	}
+	t.below = append(t.below, n)
+	switch {
+	case t.index != nil:
+		t.index[name] = n
+	case len(t.below) == manyMembers:
+		t.index = make(map[string]*tree, 4*manyMembers)
+		for _, n := range t.below {
+			t.index[n.name] = n
+		}
 	}
 	return n
 }
+
+var (
+	stateOrder = []string{"set", "unset", "lists", "observed", "silent"}
+	listOrder  = []string{"set", "unset"}
+)
 
 func (t *tree) listsChild() *tree {
 	n := t.child("lists")
@@ -326,13 +352,15 @@ func (t *tree) put(name string, raw json.RawMessage) error {
 	return nil
 }
 
-func (t *tree) add(raw json.RawMessage) error {
-	for _, have := range t.items {
-		if string(have) == string(raw) {
+// add adds a text to an array of texts.
+func (t *tree) add(text string) error {
+	raw := JSONText(text)
+	for _, have := range t.below {
+		if string(have.raw) == string(raw) {
 			return errTwice
 		}
 	}
-	t.items = append(t.items, raw)
+	t.array, t.below = true, append(t.below, &tree{raw: raw})
 	return nil
 }
 
@@ -342,7 +370,7 @@ func (t *tree) silence(names []string) error {
 		if name == "" || i > 0 && names[i-1] >= name {
 			return errors.New("what a snapshot did not report is named in order, each once")
 		}
-		if err := t.child("silent").add(JSON(name)); err != nil {
+		if err := t.child("silent").add(name); err != nil {
 			return err
 		}
 	}
@@ -363,13 +391,13 @@ func (t *tree) insert(steps, path []string, raw json.RawMessage) error {
 			continue
 		}
 		i, err := strconv.Atoi(index)
-		if err != nil || i < 0 || i > len(t.array) {
+		if err != nil || i < 0 || i > len(t.below) {
 			return fmt.Errorf("index %s: array elements come in order, from 0", index)
 		}
-		if i == len(t.array) {
-			t.array = append(t.array, &tree{})
+		if t.array = true; i == len(t.below) {
+			t.below = append(t.below, &tree{})
 		}
-		t = t.array[i]
+		t = t.below[i]
 	}
 	if t.raw != nil {
 		return errTwice
@@ -379,40 +407,43 @@ func (t *tree) insert(steps, path []string, raw json.RawMessage) error {
 }
 
 func (t *tree) encode(b []byte) []byte {
-	switch {
-	case t.raw != nil:
+	if t.raw != nil {
 		return append(b, t.raw...)
-	case t.items != nil:
-		b = append(b, '[')
-		for i, it := range t.items {
-			if i > 0 {
-				b = append(b, ',')
+	}
+	begin := len(b)
+	if t.array {
+		for _, n := range t.below {
+			b = n.encode(append(b, ','))
+		}
+		b = append(b, ']')
+	} else {
+		for _, n := range t.below {
+			if t.fixed == nil {
+				b = n.member(b)
 			}
-			b = append(b, it...)
 		}
-		return append(b, ']')
-	case t.array != nil:
-		b = append(b, '[')
-		for i, it := range t.array {
-			if i > 0 {
-				b = append(b, ',')
+		for _, name := range t.fixed {
+			for _, n := range t.below {
+				if n.name == name {
+					b = n.member(b)
+				}
 			}
-			b = it.encode(b)
 		}
-		return append(b, ']')
+		b = append(b, '}')
 	}
-	order := t.order
-	if t.fixed != nil {
-		order = slices.DeleteFunc(slices.Clone(t.fixed), func(n string) bool { return t.members[n] == nil })
+	switch { // in place of the first comma
+	case len(b) == begin+1 && t.array:
+		return append(b[:begin], "[]"...)
+	case len(b) == begin+1:
+		return append(b[:begin], "{}"...)
+	case t.array:
+		b[begin] = '['
+	default:
+		b[begin] = '{'
 	}
-	b = append(b, '{')
-	for i, name := range order {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, JSON(name)...)
-		b = append(b, ':')
-		b = t.members[name].encode(b)
-	}
-	return append(b, '}')
+	return b
+}
+
+func (t *tree) member(b []byte) []byte {
+	return t.encode(append(appendText(append(b, ','), t.name), ':'))
 }

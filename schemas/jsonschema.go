@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 // SchemaURI returns the name of a type's JSON Schema: its $id, and ce_dataschema of the messages
@@ -132,9 +134,9 @@ func (s *Shape) jsonSchema() object {
 	case "words":
 		return object{"type": "string", "maxLength": 128, "pattern": namePattern}
 	case "version":
-		return object{"type": "string", "maxLength": 48, "pattern": versionForm.String()}
+		return object{"type": "string", "maxLength": 48, "pattern": looks.VersionPattern}
 	case "product":
-		return object{"type": "string", "pattern": productForm.String()}
+		return object{"type": "string", "pattern": looks.ProductPattern}
 	case "date":
 		return object{"type": "string", "pattern": dateForm.String()}
 	case "time":

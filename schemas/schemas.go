@@ -201,30 +201,34 @@ func (m Metadata) Encode() (json.RawMessage, error) {
 		return nil, fmt.Errorf("metadata: %d subjects, at most %d are allowed in one event",
 			len(m.Subjects), MaxSubjects)
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `{"v":1,"tenant":"%s"`, m.Tenant)
-	if t := KnownTime(m.Occurred); !t.IsZero() {
-		fmt.Fprintf(&b, `,"occurredAt":"%s"`, Time(t))
+	b := make([]byte, 0, 320+96*len(m.Subjects)) // the origin too
+	uuidText := func(name string, id uuid.UUID) {
+		b = append(append(append(b, name...), id.String()...), '"')
 	}
-	fmt.Fprintf(&b, `,"recordedAt":"%s","source":%s`, Time(m.Recorded), JSON(m.Source))
+	uuidText(`{"v":1,"tenant":"`, m.Tenant)
+	if t := KnownTime(m.Occurred); !t.IsZero() {
+		b = append(append(append(b, `,"occurredAt":"`...), Time(t)...), '"')
+	}
+	b = append(append(b, `,"recordedAt":"`...), Time(m.Recorded)...)
+	b = append(append(append(b, `","source":"`...), m.Source...), '"')
 	if m.Correlation != uuid.Nil {
-		fmt.Fprintf(&b, `,"$correlationId":"%s"`, m.Correlation)
+		uuidText(`,"$correlationId":"`, m.Correlation)
 	}
 	if m.Causation != uuid.Nil {
-		fmt.Fprintf(&b, `,"$causationId":"%s"`, m.Causation)
+		uuidText(`,"$causationId":"`, m.Causation)
 	}
-	fmt.Fprintf(&b, `,"policy":%d,"subjects":[`, m.Policy)
+	b = append(strconv.AppendUint(append(b, `,"policy":`...), m.Policy, 10), `,"subjects":[`...)
 	for i, s := range m.Subjects {
 		if !validTerm(s.Role) {
 			return nil, fmt.Errorf("metadata: subjects[%d].role is not 1 to 32 letters and hyphens", i)
 		}
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		fmt.Fprintf(&b, `{"id":"%s","role":%s}`, s.ID, JSON(s.Role))
+		uuidText(`{"id":"`, s.ID)
+		b = append(append(append(b, `,"role":"`...), s.Role...), `"}`...)
 	}
-	b.WriteString("]}")
-	return b.Bytes(), nil
+	return append(b, "]}"...), nil
 }
 
 // ParseMetadata reads stored metadata. It accepts the one form in which it is written and nothing
@@ -318,13 +322,14 @@ func JSON(v any) json.RawMessage {
 }
 
 // JSONText returns a text as JSON does.
-func JSONText(s string) json.RawMessage {
+func JSONText(s string) json.RawMessage { return appendText(make([]byte, 0, len(s)+2), s) }
+
+func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return encoded(s) // it needs an escape, or a closer look
+			return append(b, encoded(s)...) // it needs an escape, or a closer look
 		}
 	}
-	b := make(json.RawMessage, 0, len(s)+2)
 	return append(append(append(b, '"'), s...), '"')
 }
 

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -62,13 +63,17 @@ func only(s string, of func(byte) bool) bool {
 var errTokenForm = errors.New("not a sealed value of form sealed:v1")
 
 // String returns H, ending in ":"; seal and open use it as additional data.
-func (h TokenHeader) String() string {
-	attr := h.Attr
-	if len(h.Path) > 0 {
-		attr += "~" + strings.Join(h.Path, "~")
+func (h TokenHeader) String() string { return string(h.Append(nil)) }
+
+// Append appends H.
+func (h TokenHeader) Append(b []byte) []byte {
+	b = append(Base64.AppendEncode(append(b, "sealed:v1:"...), h.Alias[:]), ':')
+	b = append(append(append(b, h.Class...), '.'), h.Month...)
+	b = append(append(Base64.AppendEncode(append(b, ':'), h.Event[:]), ':'), h.Attr...)
+	for _, p := range h.Path {
+		b = append(append(b, '~'), p...)
 	}
-	return "sealed:v1:" + Base64.EncodeToString(h.Alias[:]) + ":" + h.Class + "." + h.Month + ":" +
-		Base64.EncodeToString(h.Event[:]) + ":" + attr + ":"
+	return append(b, ':')
 }
 
 // Validate checks each part against its form.
@@ -112,43 +117,36 @@ const minTokenBody = 32 + 12 + 32 + 16
 // Parse splits a token strictly into its header and its body; the header's String equals the
 // token's own H. Any deviation is an error: no spare bits, no line breaks, no alternative
 // spelling.
-func (t Token) Parse() (TokenHeader, []byte, error) {
+func (t Token) Parse() (TokenHeader, []byte, error) { return t.ParseInto(nil) }
+
+// ParseInto is Parse, with the body in the memory of b where that has room for it.
+func (t Token) ParseInto(b []byte) (h TokenHeader, body []byte, err error) {
 	rest, ok := strings.CutPrefix(string(t), "sealed:v1:")
-	if !ok {
-		return TokenHeader{}, nil, errTokenForm
-	}
 	var parts [4]string
-	for i := range parts {
-		if parts[i], rest, ok = strings.Cut(rest, ":"); !ok {
-			return TokenHeader{}, nil, errTokenForm
-		}
+	for i := 0; ok && i < len(parts); i++ {
+		parts[i], rest, ok = strings.Cut(rest, ":")
 	}
-	var h TokenHeader
-	var err error
-	if h.Alias, err = decodeUUID(parts[0]); err != nil {
-		return TokenHeader{}, nil, err
-	}
-	class, month, ok := strings.Cut(parts[1], ".")
-	if !ok {
+	class, month, dot := strings.Cut(parts[1], ".")
+	if !ok || !dot {
 		return TokenHeader{}, nil, errTokenForm
 	}
 	h.Class, h.Month = class, month
-	if h.Event, err = decodeUUID(parts[2]); err != nil {
-		return TokenHeader{}, nil, err
-	}
+	var one, two error
+	h.Alias, one = decodeUUID(parts[0])
+	h.Event, two = decodeUUID(parts[2])
 	path, deep := "", false
 	if h.Attr, path, deep = strings.Cut(parts[3], "~"); deep {
 		h.Path = strings.Split(path, "~")
 	}
-	if err := h.Validate(); err != nil {
+	if err := cmp.Or(one, two, h.Validate()); err != nil {
 		return TokenHeader{}, nil, err
 	}
-	body, err := Base64.DecodeString(rest)
+	body, err = Base64.AppendDecode(b[:0], []byte(rest))
 	if err != nil || len(body) < minTokenBody || (len(body)-minTokenBody)%32 != 0 ||
 		strings.IndexByte(rest, '\r') >= 0 || strings.IndexByte(rest, '\n') >= 0 { // which the decoder passes over
 		return TokenHeader{}, nil, fmt.Errorf("%w: body", errTokenForm)
 	}
-	return h, body, nil
+	return h, body[:len(body):len(body)], nil
 }
 
 func decodeUUID(s string) (uuid.UUID, error) {

@@ -327,10 +327,13 @@ func (a *aged) grow(n uint64) {
 	a.position()
 }
 
-// measure runs do three times and prints the best time, the least CPU time of this process, and
-// what was read of the views.
+// measure runs do three times (ROUNDS) and prints the best time, the least CPU time of this
+// process, and what was read of the views. ONLY begins the names of what is measured.
 func (a *aged) measure(name string, do func() uint64) (seconds float64) {
 	a.t.Helper()
+	if only := os.Getenv("ONLY"); !strings.HasPrefix(name, only) {
+		return 0
+	}
 	var best, least time.Duration
 	var read chtest.Read
 	var rows uint64

@@ -108,6 +108,9 @@ func owners(v *vault.Vault) func(context.Context, uuid.UUID, []uuid.UUID) (map[u
 	return func(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) (map[uuid.UUID]schemas.Owner, error) {
 		out := map[uuid.UUID]schemas.Owner{}
 		err := v.View(ctx, tenant, func(tx *vault.Tx) error {
+			if err := tx.LookAhead(vault.Ahead{Aliases: aliases}); err != nil {
+				return err
+			}
 			for _, a := range aliases {
 				o, err := tx.AliasOwner(a)
 				switch {

@@ -16,7 +16,7 @@ type sessionOpener struct{ session *custody.Session }
 func (o sessionOpener) Open(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
 	asked := make([]vault.Sealed, len(tokens))
 	for i, t := range tokens { // the place is the asker's word: what a token says of itself proves nothing
-		asked[i] = vault.Sealed{Token: t.Token, Attr: t.Attribute, Event: t.Event}
+		asked[i] = vault.Sealed{Token: t.Token, Attr: t.Attribute, Event: t.Event, Header: t.Header, Body: t.Body}
 	}
 	opened, err := o.session.Open(ctx, asked)
 	if err != nil {

@@ -1,9 +1,9 @@
 package custody
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +39,6 @@ type Session struct {
 	officer  uuid.UUID
 	revision uint64
 	seen     map[uuid.UUID]bool // persons announced in the ledger
-	aliases  map[uuid.UUID]bool // aliases resolved already
 }
 
 // Access records who unseals, why and for what, and returns the session in which tokens can be
@@ -53,7 +52,7 @@ func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpos
 	}
 	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p,
 		stream: schemas.NewStream("access", uuid.New()),
-		seen:   map[uuid.UUID]bool{}, aliases: map[uuid.UUID]bool{}}
+		seen:   map[uuid.UUID]bool{}}
 	if err := s.announce(ctx, nil, ledger.NoStream); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
@@ -71,107 +70,121 @@ func (s *Session) Persons() int {
 }
 
 // announce appends the events that name these persons, at most MaxSubjects-1 in each beside the
-// officer.
+// officer. Persons may be none: then it says who unseals and why.
 func (s *Session) announce(ctx context.Context, persons []uuid.UUID, expect ledger.Expect) error {
-	for first := true; first || len(persons) > 0; first = false {
-		n := min(len(persons), schemas.MaxSubjects-1)
-		part := persons[:n]
-		persons = persons[n:]
-		var e schemas.Event
+	parts := slices.Collect(slices.Chunk(persons, schemas.MaxSubjects-1))
+	if len(persons) == 0 {
+		parts = [][]uuid.UUID{nil}
+	}
+	for len(parts) > 0 {
+		n, size := 0, 0
+		var events []schemas.Event
 		err := s.c.cfg.Vault.Update(ctx, s.tenant, func(tx *vault.Tx) error {
-			d := s.c.draft("access.unsealed.v1", s.tenant, s.stream)
-			if s.officer == uuid.Nil {
-				id, err := officer(tx, s.login, d.Occurred)
+			for n, size, events = 0, 0, nil; n < min(len(parts), announcements); n++ {
+				e, err := s.announcement(tx, parts[n])
 				if err != nil {
 					return err
 				}
-				s.officer = id
+				if size += e.Size(); n > 0 && size > schemas.MaxAppendBytes {
+					return nil // it is made again, for the next append
+				}
+				events = append(events, e)
 			}
-			owner := personOwner(s.officer)
-			s.c.set(&d, "access.report", s.purpose.Report, tenantOwner)
-			s.c.set(&d, "access.purpose", s.purpose.Text, owner)
-			s.c.set(&d, "access.officer", s.login.Login, owner)
-			if len(s.purpose.Filters) > 0 {
-				s.c.set(&d, "access.filters", s.purpose.Filters, owner)
-			}
-			s.c.set(&d, "access.persons", len(part), tenantOwner)
-			s.c.set(&d, "access.sequence", s.purpose.Seq, tenantOwner)
-			for _, p := range part {
-				d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "target", Person: p})
-			}
-			d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "officer", Person: s.officer})
-			var err error
-			e, err = s.c.sealAndEncode(tx, &d)
-			return err
+			return nil
 		})
 		if err != nil {
 			return err
 		}
-		last, err := s.c.appendBehind(ctx, s.stream, expect, e)
+		last, err := s.c.appendBehind(ctx, s.stream, expect, events...)
 		if err != nil {
 			return err
 		}
 		s.revision, expect = last, ledger.Exact(last)
-		for _, p := range part {
-			s.seen[p] = true
+		for _, part := range parts[:n] {
+			for _, p := range part {
+				s.seen[p] = true
+			}
 		}
+		parts = parts[n:]
 	}
 	return nil
 }
 
+// announcements bounds the events of one append, beside their bytes.
+const announcements = 64
+
+// announcement is an event that names these persons.
+func (s *Session) announcement(tx *vault.Tx, part []uuid.UUID) (schemas.Event, error) {
+	d := s.c.draft("access.unsealed.v1", s.tenant, s.stream)
+	if s.officer == uuid.Nil {
+		id, err := officer(tx, s.login, d.Occurred)
+		if err != nil {
+			return schemas.Event{}, err
+		}
+		s.officer = id
+	}
+	owner := personOwner(s.officer)
+	s.c.set(&d, "access.report", s.purpose.Report, tenantOwner)
+	s.c.set(&d, "access.purpose", s.purpose.Text, owner)
+	s.c.set(&d, "access.officer", s.login.Login, owner)
+	if len(s.purpose.Filters) > 0 {
+		s.c.set(&d, "access.filters", s.purpose.Filters, owner)
+	}
+	s.c.set(&d, "access.persons", len(part), tenantOwner)
+	s.c.set(&d, "access.sequence", s.purpose.Seq, tenantOwner)
+	for _, p := range part {
+		d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "target", Person: p})
+	}
+	d.Subjects = append(d.Subjects, schemas.SubjectRef{Role: "officer", Person: s.officer})
+	return s.c.sealAndEncode(tx, &d)
+}
+
 // Open unseals tokens of the session's tenant. Persons that are concerned and not yet named by
-// the session are named in the ledger first.
+// the session are named in the ledger first: a token is opened on a snapshot of the vault on which
+// its key was somebody's whom the session has named.
 func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Opened, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fresh, checked := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
-	for _, t := range tokens {
-		// A malformed token is reported by opening it.
-		if h, _, err := t.Token.Parse(); err == nil && !s.aliases[h.Alias] {
-			checked[h.Alias] = true
-		}
-	}
-	err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
-		if err := tx.LookAhead(vault.Ahead{Aliases: slices.Collect(maps.Keys(checked))}); err != nil {
-			return err
-		}
-		for alias := range checked {
-			owner, err := tx.AliasOwner(alias)
-			if err == nil && owner.Kind == schemas.OwnerPerson && !s.seen[owner.ID] {
-				fresh[owner.ID] = true
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("unseal: %w", err)
-	}
-	if len(fresh) > 0 {
-		persons := make([]uuid.UUID, 0, len(fresh))
-		for p := range fresh {
-			persons = append(persons, p)
-		}
-		slices.SortFunc(persons, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
-		if err := s.announce(ctx, persons, ledger.Exact(s.revision)); err != nil {
-			return nil, fmt.Errorf("unseal: %w", err)
-		}
-	}
-	for a := range checked {
-		s.aliases[a] = true
+	if len(tokens) <= openPortion {
+		return s.open(ctx, tokens)
 	}
 	out := make([]vault.Opened, 0, len(tokens))
 	for part := range slices.Chunk(tokens, openPortion) {
-		err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
-			opened, err := tx.Open(part)
-			out = append(out, opened...)
-			return err
-		})
+		opened, err := s.open(ctx, part)
 		if err != nil {
-			return nil, fmt.Errorf("unseal: %w", err)
+			return nil, err
 		}
+		out = append(out, opened...)
 	}
 	return out, nil
 }
 
 // openPortion is how many tokens are opened on one snapshot of the vault, which must not grow old.
-const openPortion = 2000
+const openPortion = 4000
+
+func (s *Session) open(ctx context.Context, tokens []vault.Sealed) (out []vault.Opened, err error) {
+	for {
+		var fresh []uuid.UUID
+		err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
+			u, err := tx.Unlock(tokens)
+			if err != nil {
+				return err
+			}
+			fresh = slices.DeleteFunc(u.Persons(), func(p uuid.UUID) bool { return s.seen[p] })
+			if len(fresh) == 0 {
+				out, err = u.Open()
+			}
+			return err
+		})
+		if err == nil && len(fresh) > 0 {
+			slices.SortFunc(fresh, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+			err = s.announce(ctx, fresh, ledger.Exact(s.revision))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("unseal: %w", err)
+		}
+		if len(fresh) == 0 {
+			return out, nil
+		}
+	}
+}

@@ -66,18 +66,20 @@ func (t Terms) tells(of func(*schemas.Attribute) bool, a *schemas.Attribute) boo
 func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
 	d := Difference{silent: map[*schemas.Attribute]bool{}}
 	v := volatiles{day: snap.Day(), free: true, unlimited: t.Unlimited}
-	for _, a := range s.def.Whole.Attributes() {
-		if _, list := s.def.Whole.Member(a); list {
-			continue
-		}
+	if len(s.values) == 0 {
+		d.deltas = make([]Delta, 0, len(snap.Values))
+	}
+	for _, a := range s.def.single {
 		have, known := s.values[a]
 		if a.Volatile && known {
 			v.seen(have.Moment)
 		}
 		told := Delta{Attr: a, Plain: snap.Values[a], Removed: snap.None[a]}
-		switch s.judge(a, snap, t) {
+		switch s.judge(told, have, known, snap, t) {
 		case untold, ofAnother:
-			d.silent[a] = known
+			if known {
+				d.silent[a] = true
+			}
 		case left:
 			d.deltas = append(d.deltas, Delta{Attr: a, Removed: true})
 		case leftBefore:
@@ -119,9 +121,9 @@ const (
 	changed                   // another, newer value
 )
 
-func (s *State) judge(a *schemas.Attribute, snap *Snapshot, t Terms) verdict {
-	have, known := s.values[a]
-	said, none := snap.Values[a], snap.None[a]
+// judge compares what is told of an attribute with what is known of it.
+func (s *State) judge(told Delta, have Held, known bool, snap *Snapshot, t Terms) verdict {
+	a, said, none := told.Attr, told.Plain, told.Removed
 	tells := said != nil || none
 	renewed := t.tells(t.Renewed, a)
 	switch {
@@ -285,30 +287,41 @@ func (s *State) Apply(snap *Snapshot, d Difference, owner func(Delta) schemas.Ow
 	if !d.Writes() {
 		return
 	}
-	changed := map[*schemas.Attribute]bool{}
-	for _, c := range slices.Concat(d.deltas, d.restated) {
-		changed[c.Attr] = true
-		at := snap.Moment
-		if !c.observed.IsZero() {
-			at.Observed = c.observed
+	if len(s.values)+len(s.persons) == 0 { // an entity's first snapshot tells most of what there is
+		s.values = make(map[*schemas.Attribute]Held, len(d.deltas))
+		s.persons = make(map[place]uuid.UUID, len(d.deltas)/2)
+	}
+	changed := make(map[*schemas.Attribute]bool, len(d.deltas))
+	for _, deltas := range [][]Delta{d.deltas, d.restated} {
+		for i := range deltas {
+			c := &deltas[i]
+			changed[c.Attr] = true
+			s.apply(c, snap.Moment)
+			of := schemas.Owner{}
+			if !c.Removed {
+				of = owner(*c)
+			}
+			s.own(place{c.Attr, c.Element}, of)
 		}
-		if c.ownL {
-			at.Contact = c.contact
-		}
-		switch {
-		case c.Element == "":
-			s.values[c.Attr] = Held{Plain: c.Plain, None: c.Removed, protect: c.protect, Moment: at}
-		case c.Removed:
-			delete(s.list(c.Attr, time.Time{}).elements, c.Element)
-		default:
-			s.list(c.Attr, c.observed).elements[c.Element] = c.Plain
-		}
-		of := schemas.Owner{}
-		if !c.Removed {
-			of = owner(c)
-		}
-		s.own(place{c.Attr, c.Element}, of)
 	}
 	s.confirm(snap.Moment, func(a *schemas.Attribute) bool { return changed[a] },
 		func(a *schemas.Attribute) bool { return d.silent[a] })
+}
+
+// apply sets or removes what one delta tells.
+func (s *State) apply(c *Delta, at Moment) {
+	if !c.observed.IsZero() {
+		at.Observed = c.observed
+	}
+	if c.ownL {
+		at.Contact = c.contact
+	}
+	switch {
+	case c.Element == "":
+		s.values[c.Attr] = Held{Plain: c.Plain, None: c.Removed, protect: c.protect, Moment: at}
+	case c.Removed:
+		delete(s.list(c.Attr, time.Time{}).elements, c.Element)
+	default:
+		s.list(c.Attr, c.observed).elements[c.Element] = c.Plain
+	}
 }

@@ -48,7 +48,7 @@ func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schem
 	var size, entries int
 	var persons []uuid.UUID
 	most := maxOthers(t)
-	add := func(c Delta) {
+	add := func(c Delta, takes int) {
 		v := schemas.Value{Attr: c.Attr, Plain: c.Plain, Removed: c.Removed, Observed: c.observed,
 			Protect: c.protect != protectNot, Owner: d.Owner(c)}
 		if c.Removed {
@@ -62,7 +62,7 @@ func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schem
 		}
 		last := &out[len(out)-1]
 		last.Values = append(last.Values, v)
-		size += schemas.EstimateSize(c.Attr, c.Plain, c.Element)
+		size += takes
 	}
 	closeLast := func() {
 		if n := len(out); n > 0 {
@@ -72,15 +72,16 @@ func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schem
 	begin := func() {
 		closeLast()
 		out = append(out, d.New(t, d.Occurred))
+		out[len(out)-1].Values = make([]schemas.Value, 0, min(len(deltas)+1, schemas.MaxListEntries))
 		size, entries, persons = 0, 0, nil
 		if contact != nil {
-			add(*contact)
+			add(*contact, schemas.EstimateSize(contact.Attr, contact.Plain, ""))
 		}
 	}
 	begin()
 	for _, c := range deltas {
-		full := size+schemas.EstimateSize(c.Attr, c.Plain, c.Element) > schemas.FullEventBytes &&
-			len(out[len(out)-1].Values) > 0
+		takes := schemas.EstimateSize(c.Attr, c.Plain, c.Element)
+		full := size+takes > schemas.FullEventBytes && len(out[len(out)-1].Values) > 0
 		if full || c.Element != "" && entries == schemas.MaxListEntries || len(persons) == most {
 			begin()
 		}
@@ -90,7 +91,7 @@ func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schem
 		if c.Person != uuid.Nil && !slices.Contains(persons, c.Person) {
 			persons = append(persons, c.Person)
 		}
-		add(c)
+		add(c, takes)
 	}
 	closeLast()
 	return out
@@ -104,11 +105,14 @@ func (d Drafter) Events(st *State, snap *Snapshot, diff Difference) []schemas.Dr
 	if said := snap.Values[d.Def.Contact]; said != nil {
 		contact = &Delta{Attr: d.Def.Contact, Plain: said}
 	}
-	for _, c := range diff.deltas {
+	for i, c := range diff.deltas {
 		if c.Attr == d.Def.Contact && contact != nil {
 			continue // it stands in each
 		}
 		to := d.Route(c)
+		if by[to] == nil {
+			by[to] = make([]Delta, 0, min(len(diff.deltas)-i, usualValues))
+		}
 		by[to] = append(by[to], c)
 	}
 	newer := map[int64][]Delta{} // by their own L
@@ -151,7 +155,7 @@ func (d Drafter) silence(drafts []schemas.Draft, diff Difference) {
 	for i := len(drafts) - 1; i >= 0; i-- {
 		drafts[i].Silent = slices.Sorted(maps.Keys(silent))
 		for _, v := range drafts[i].Values {
-			if v.Attr != d.Def.Contact {
+			if i > 0 && v.Attr != d.Def.Contact {
 				silent[d.Def.member(v.Attr)] = true
 			}
 		}

@@ -268,3 +268,37 @@ func (f *folding) take(m *Memory, stream schemas.Stream) {
 		}
 	}
 }
+
+// Ahead adds whose tokens stand in what was kept of a folding, and returns what a kind has written
+// behind that.
+func Ahead(known []byte, a *vault.Ahead) *Memory {
+	m := &Memory{b: known}
+	for range m.Count() { // events
+		m.ID()
+		m.Int()
+	}
+	m.Time()
+	value := func() {
+		switch m.Int() {
+		case keptToken:
+			m.Int()
+			a.Tokens = append(a.Tokens, schemas.Token(m.text()))
+		case keptOpen:
+			m.text()
+		}
+	}
+	for range m.Count() { // values
+		m.Int()
+		m.Moment()
+		value()
+	}
+	for range m.Count() { // lists
+		m.Int()
+		m.Time()
+		for range m.Count() {
+			m.ID()
+			value()
+		}
+	}
+	return m
+}

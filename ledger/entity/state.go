@@ -20,13 +20,25 @@ import (
 type Definition struct {
 	Whole   *schemas.Type      // the type that has all attributes and lists of the entity
 	Contact *schemas.Attribute // of L; nil where moments are told by S alone
+
+	single  []*schemas.Attribute // of Whole, those that are no lists
+	members map[*schemas.Attribute]string
+}
+
+// Define returns what has to be known of an entity with those attributes.
+func Define(whole *schemas.Type, contact *schemas.Attribute) Definition {
+	d := Definition{Whole: whole, Contact: contact, members: map[*schemas.Attribute]string{}}
+	for _, a := range whole.Attributes() {
+		name, list := whole.Member(a)
+		if d.members[a] = name; !list {
+			d.single = append(d.single, a)
+		}
+	}
+	return d
 }
 
 // member is the name by which events tell of an attribute or list.
-func (d Definition) member(a *schemas.Attribute) string {
-	name, _ := d.Whole.Member(a)
-	return name
-}
+func (d Definition) member(a *schemas.Attribute) string { return d.members[a] }
 
 // ListName is the name of a list in events, by which its elements are told apart.
 func (d Definition) ListName(a *schemas.Attribute) string { return d.member(a) }
@@ -34,7 +46,7 @@ func (d Definition) ListName(a *schemas.Attribute) string { return d.member(a) }
 // State is what the ledger says of one entity, folded from the tenant's own events in its stream.
 // Its plaintext lives in memory only, and no longer than the engine keeps states.
 type State struct {
-	def     Definition
+	def     *Definition
 	values  map[*schemas.Attribute]Held
 	lists   map[*schemas.Attribute]*heldList
 	persons map[place]uuid.UUID // whose a value is, where a person's key seals it
@@ -64,7 +76,7 @@ type heldList struct {
 
 // NewState returns the state of an entity of which nothing is told.
 func NewState(d Definition) *State {
-	return &State{def: d, values: map[*schemas.Attribute]Held{},
+	return &State{def: &d, values: map[*schemas.Attribute]Held{},
 		lists: map[*schemas.Attribute]*heldList{}, persons: map[place]uuid.UUID{}}
 }
 
@@ -139,7 +151,7 @@ func (s *State) confirm(at Moment, changed, silent func(*schemas.Attribute) bool
 		s.last = at.Observed
 	}
 	for a, h := range s.values {
-		if !changed(a) && !silent(a) && at.Newer(h.Moment) {
+		if at.Newer(h.Moment) && !changed(a) && !silent(a) {
 			h.Moment = at
 			s.values[a] = h
 		}
@@ -153,9 +165,10 @@ func (s *State) confirm(at Moment, changed, silent func(*schemas.Attribute) bool
 
 // own notes whose a value is.
 func (s *State) own(p place, owner schemas.Owner) {
-	delete(s.persons, p)
 	if owner.Kind == schemas.OwnerPerson {
 		s.persons[p] = owner.ID
+	} else if len(s.persons) > 0 {
+		delete(s.persons, p)
 	}
 }
 

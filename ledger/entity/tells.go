@@ -2,6 +2,7 @@ package entity
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -32,11 +33,18 @@ func (t *tells) name(names ...string) {
 		if schemas.Nothing(n) {
 			continue
 		}
-		t.words = append(t.words, wordsOf(n)...)
+		t.word(wordsOf(n)...)
 		for _, f := range append(strings.Fields(n), n) {
-			if whole := compactFold(f); len(whole) > 1 {
-				t.words = append(t.words, whole)
-			}
+			t.word(compactFold(f))
+		}
+	}
+}
+
+// word adds what stands for a person where it has two letters or more, once.
+func (t *tells) word(words ...string) {
+	for _, w := range words {
+		if len(w) > 1 && !slices.Contains(t.words, w) {
+			t.words = append(t.words, w)
 		}
 	}
 }
@@ -49,13 +57,13 @@ func (t *tells) address(addresses ...string) {
 			continue
 		}
 		local, _, _ := strings.Cut(a, "@")
-		if i := strings.Index(strings.ToUpper(local), "#EXT#"); i >= 0 {
-			local = local[:i]
+		if strings.Contains(local, "#") {
+			if i := strings.Index(strings.ToUpper(local), "#EXT#"); i >= 0 {
+				local = local[:i]
+			}
 		}
-		t.words = append(t.words, wordsOf(local)...)
-		if whole := compactFold(local); len(whole) > 1 {
-			t.words = append(t.words, whole)
-		}
+		t.word(wordsOf(local)...)
+		t.word(compactFold(local))
 	}
 }
 
@@ -149,6 +157,9 @@ func (t *tells) in(a *schemas.Attribute, plain json.RawMessage) bool {
 // wordsOf returns a text's words of two letters or more, folded: runs of letters, and the parts
 // that capitals make of them ("LaptopBo").
 func wordsOf(s string) (out []string) {
+	if isASCII(s) {
+		return wordsOfASCII(s)
+	}
 	for _, run := range strings.FieldsFunc(s, func(r rune) bool {
 		return !unicode.IsLetter(r) &&
 			!unicode.Is(unicode.Mn, r)
@@ -166,6 +177,44 @@ func wordsOf(s string) (out []string) {
 	return out
 }
 
+// wordsOfASCII is wordsOf for what most names and values are.
+func wordsOfASCII(s string) (out []string) {
+	low := strings.ToLower(s) // as long as s
+	add := func(from, to int) {
+		if to-from > 1 {
+			out = append(out, low[from:to])
+		}
+	}
+	for i := 0; i < len(s); i++ {
+		if !isLetter(s[i]) {
+			continue
+		}
+		run, part := i, i
+		for i++; i < len(s) && isLetter(s[i]); i++ {
+			if s[i] <= 'Z' && s[i-1] >= 'a' {
+				add(part, i)
+				part = i
+			}
+		}
+		add(part, i)
+		if part > run {
+			add(run, i)
+		}
+	}
+	return out
+}
+
+func isLetter(c byte) bool { return c|' ' >= 'a' && c|' ' <= 'z' }
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
 // capitals splits a run of letters before each capital that follows a small letter.
 func capitals(run string) (out []string) {
 	start, before := 0, rune(0)
@@ -180,16 +229,33 @@ func capitals(run string) (out []string) {
 }
 
 func digitsOf(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
+	b := make([]byte, 0, 64)
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			b = append(b, s[i])
 		}
-		return -1
-	}, s)
+	}
+	return string(b)
 }
 
 // compactFold returns a text's letters and digits alone, folded.
 func compactFold(s string) string {
+	b := make([]byte, 0, 64)
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 0x80:
+			return compactFoldAny(s)
+		case isLetter(c):
+			b = append(b, c|' ')
+		case c >= '0' && c <= '9':
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+func compactFoldAny(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
@@ -204,18 +270,15 @@ var letters = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "
 
 // fold returns a text without case and accents, as addresses are made of names.
 func fold(s string) string {
-	s = strings.ToLower(s)
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return letters.Replace(strings.Map(func(r rune) rune {
-				if unicode.Is(unicode.Mn, r) {
-					return -1
-				}
-				return r
-			}, norm.NFKD.String(s)))
-		}
+	if s = strings.ToLower(s); isASCII(s) {
+		return s
 	}
-	return s
+	return letters.Replace(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(s)))
 }
 
 // entityTells is what snapshots tell of an entity's persons and of the entity itself.
@@ -224,8 +287,11 @@ type entityTells struct{ persons, entity tells }
 // add takes in values of an entity, by the catalogue: what never stands open there names somebody
 // or something.
 func (t *entityTells) add(a *schemas.Attribute, plain json.RawMessage) {
+	if a.Shape != nil || a.Form == "" {
+		return
+	}
 	text, ok := record.AsText(plain)
-	if a.Shape != nil || !ok {
+	if !ok {
 		return
 	}
 	of := &t.entity
@@ -269,7 +335,7 @@ func tellsOf(s *Snapshot, st *State) *entityTells {
 }
 
 // protection says that a value is sealed although its shape fits, and under whose key.
-type protection int
+type protection uint8
 
 const (
 	protectNot      protection = iota

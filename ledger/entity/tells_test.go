@@ -1,7 +1,11 @@
 package entity
 
 import (
+	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -61,4 +65,19 @@ func TestNamesOfTheCatalogueStandOpenWhoeverIsCalledSo(t *testing.T) {
 	if who.in(a, schemas.JSON("iOS/iPadOS")) || !who.in(a, schemas.JSON("ipad os")) {
 		t.Error("the catalogue's own name is told from what a source made of it")
 	}
+}
+
+// What is ASCII is taken apart by bytes, and comes to the same.
+func TestWordsOfASCIIAreThoseOfAnyText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringMatching(`[A-Za-z0-9 '._@#-]{0,24}`).Draw(t, "text")
+		// With a letter of another script behind it, every rune is looked at.
+		behind := func(words []string) []string { return words[:len(words)-1] }
+		if got, want := wordsOf(s), behind(wordsOf(s+" жж")); !slices.Equal(got, want) {
+			t.Fatalf("words of %q: %q, want %q", s, got, want)
+		}
+		if got, want := compactFold(s), strings.TrimSuffix(compactFold(s+"жж"), "жж"); got != want {
+			t.Fatalf("%q folds to %q, want %q", s, got, want)
+		}
+	})
 }

@@ -20,6 +20,10 @@ import (
 // maxRounds bounds how often a batch is planned anew because somebody else wrote to its streams.
 const maxRounds = 20
 
+// maxConflicts bounds how often a batch is planned beside others who change the tenant's vault
+// meanwhile: after that it is planned with the write lock held, and gets through.
+const maxConflicts = 3
+
 // take brings a batch of records into the ledger. When it returns nil each entry has its outcome,
 // and whatever it reports is durable.
 func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
@@ -30,6 +34,7 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 	known := b.known
 	asked := map[schemas.Stream]bool{} // what planning found missing: it stays needed
 	var first []schemas.Stream         // what the next record to be planned lacks: read before others
+	conflicts := 0
 	for round := 0; ; round++ {
 		open = slices.DeleteFunc(open, (*entry).settled)
 		if len(open) == 0 {
@@ -41,13 +46,18 @@ func (in *Intake) take(ctx context.Context, tenant vault.Tenant, left *leftOut, 
 			}
 			break
 		}
-		if round > 0 {
+		if round+conflicts > 0 {
 			var err error
 			if known, err = in.know(ctx, tenant, left, open, maps.Clone(asked), nil, first...); err != nil {
 				return err
 			}
 		}
-		p, err := in.round(ctx, tenant, left, open, known)
+		p, err := in.round(ctx, tenant, left, open, known, conflicts)
+		if errors.Is(err, vault.ErrConflict) {
+			conflicts++ // the states were brought forward for nothing: they are read anew
+			round--
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -83,17 +93,39 @@ func inOrder(entries []*entry) []*entry {
 	return open
 }
 
-// round plans every open entry once and appends what was planned.
+// transact has the entries planned, in a transaction of the tenant's vault: beside others, unless
+// that met so many conflicts already. vault.ErrConflict: as if nothing had been planned.
+func (in *Intake) transact(
+	ctx context.Context, tenant uuid.UUID, open []*entry, conflicts int, do func(*vault.Tx) error,
+) error {
+	update := in.cfg.Vault.UpdateOptimistic
+	if conflicts >= maxConflicts {
+		update = in.cfg.Vault.Update
+	}
+	err := update(ctx, tenant, do)
+	if err != nil {
+		in.kinds.Unplanned()
+	}
+	if errors.Is(err, vault.ErrConflict) {
+		for _, e := range open {
+			e.outcome = pending
+		}
+	}
+	return err
+}
+
+// round plans every open entry once and appends what was planned. vault.ErrConflict: others
+// changed the tenant's vault while it planned, and nothing was appended.
 func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known,
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known, conflicts int,
 ) (*plan.Planner, error) {
 	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, err
 	}
 	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-	p.Unlimited = in.unlimited
+	p.Unlimited, p.Hands = in.unlimited, in.hands
 	planned := open
-	err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+	err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 		p.Tx = tx
 		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 			return err
@@ -113,7 +145,7 @@ func (in *Intake) round(
 		return in.cfg.Hook(PointPlanned)
 	})
 	p.Tx = nil
-	if err != nil {
+	if err := cmp.Or(err, p.Finish()); err != nil {
 		return nil, err
 	}
 	if err := in.cfg.Hook(PointCommitted); err != nil {

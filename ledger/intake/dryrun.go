@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,6 +20,7 @@ var errJudged = errors.New("a dry run writes nothing")
 func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut, b *batch) error {
 	known, needs := b.known, map[schemas.Stream]bool{}
 	var first []schemas.Stream
+	conflicts := 0
 	for round := 0; ; round++ {
 		open := inOrder(b.entries)
 		if len(open) == 0 {
@@ -30,7 +32,7 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			}
 			return nil
 		}
-		if round > 0 {
+		if round+conflicts > 0 {
 			var err error
 			if known, err = in.know(ctx, tenant, left, open, needs, nil, first...); err != nil {
 				return err
@@ -40,8 +42,8 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return err
 		}
 		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-		p.Unlimited = in.unlimited
-		err := in.cfg.Vault.Update(ctx, tenant.ID, func(tx *vault.Tx) error {
+		p.Unlimited, p.Hands = in.unlimited, in.hands
+		err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
 			p.Tx = tx
 			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
 				return err
@@ -57,8 +59,14 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 			return errJudged
 		})
 		p.Tx = nil
-		if !errors.Is(err, errJudged) {
-			return err
+		failed := p.Finish()
+		if errors.Is(err, vault.ErrConflict) {
+			conflicts++
+			round--
+			continue
+		}
+		if !errors.Is(err, errJudged) || failed != nil {
+			return cmp.Or(failed, err)
 		}
 		for _, e := range open {
 			if !e.settled() && len(e.steps) > 0 {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ type Ledger interface {
 
 // Names of the crash points at which Config.Hook is called.
 const (
-	PointPlanned   = "intake-planned"   // everything sealed, the vault's transaction not yet committed
+	PointPlanned   = "intake-planned"   // everything planned, the vault's transaction not yet committed
 	PointCommitted = "intake-committed" // the vault knows, the ledger does not
 	PointRefused   = "intake-refused"   // refusals appended, devices and facts not
 	PointAppended  = "intake-appended"  // after each append of a device or fact
@@ -89,6 +90,7 @@ type Intake struct {
 
 	unlimited bool // without the daily limit; tests alone set it
 	keepEvery int  // likewise
+	hands     int  // goroutines that encode beside the planning
 	maxKnown  int  // likewise
 }
 
@@ -110,7 +112,8 @@ func New(c Config) (*Intake, error) {
 	c.Ledger = observedLedger{c.Ledger, c.Observer, c.Clock}
 	all := plan.NewKinds(c.Catalogue, c.Kinds)
 	return &Intake{cfg: c, states: newStateCache(), kinds: all, forms: source.NewRecogniser(all.Forms()),
-		large: make(chan struct{}, 1), keepEvery: keepEvery, maxKnown: maxKnownBytes}, nil
+		large: make(chan struct{}, 1), keepEvery: keepEvery, hands: runtime.GOMAXPROCS(0) - 1,
+		maxKnown: maxKnownBytes}, nil
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

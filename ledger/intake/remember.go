@@ -102,6 +102,14 @@ type unfolded struct {
 	kept     int // bytes of that
 }
 
+func (u *unfolded) history() plan.History {
+	h := plan.History{Stream: u.state.Stream, Events: u.events, Left: &u.reading.Left}
+	if u.from != nil {
+		h.Known = u.from.known
+	}
+	return h
+}
+
 // readAtOnce is how many streams are read at once at most. The first is read alone: it tells how
 // many more there is room for.
 const readAtOnce = 512
@@ -274,6 +282,13 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 	var again []*unfolded
 	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
 		again = nil
+		var ahead vault.Ahead
+		for _, u := range all {
+			in.kinds.Ahead(u.history(), &ahead)
+		}
+		if err := tx.LookAhead(ahead); err != nil {
+			return err
+		}
 		for _, u := range all {
 			err := in.foldOne(tx, u)
 			switch {
@@ -305,11 +320,7 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 }
 
 func (in *Intake) foldOne(tx *vault.Tx, u *unfolded) (err error) {
-	st := u.state
-	h := plan.History{Stream: st.Stream, Events: u.events, Left: &u.reading.Left}
-	if u.from != nil {
-		h.Known = u.from.known
-	}
+	st, h := u.state, u.history()
 	st.Behind = len(u.events)
 	entity := in.kinds.Wave(st.Stream.Kind()) == plan.WaveEntities
 	if entity && st.Behind >= in.keepEvery && u.size >= len(h.Known)/2 {

@@ -41,6 +41,8 @@ type world struct {
 	clock  *vaulttest.Clock
 	tenant vault.Tenant
 	config Config
+	path   string // of the vault
+	kek    vault.KEK
 
 	unlimited bool   // without the daily limit of what is volatile
 	keepEvery int    // one event as a rule: then every test goes on from what is remembered
@@ -57,12 +59,13 @@ func newWorld(t testing.TB, anySource bool) *world {
 func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.Store) *world {
 	t.Helper()
 	ctx := context.Background()
-	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1}
-	file, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "vault"))
+	w := &world{t: t, store: ledgertest.NewMemory(), clock: vaulttest.NewClock(), keepEvery: 1,
+		path: filepath.Join(t.TempDir(), "vault"), kek: vaulttest.KEK(t)}
+	file, err := sqlite.Create(ctx, w.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.vault, err = vault.Create(ctx, vault.Config{Store: between(file), KEK: vaulttest.KEK(t),
+	if w.vault, err = vault.Create(ctx, vault.Config{Store: between(file), KEK: w.kek,
 		Clock: w.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +90,27 @@ func newWorldOn(t testing.TB, anySource bool, between func(store.Store) store.St
 	w.config = Config{Ledger: w.ledger, Vault: w.vault, Kinds: kinds.All(schemas.Default()), Clock: w.clock.Now,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return w
+}
+
+// process is the same world as another process sees it, which has a vault of its own on the files.
+func (w *world) process() *world {
+	w.t.Helper()
+	file, err := sqlite.Open(context.Background(), w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	other := *w
+	other.vault, err = vault.Open(context.Background(), vault.Config{Store: file, KEK: w.kek, Clock: w.clock.Now})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := other.vault.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	other.config.Vault, other.config.Hook = other.vault, nil
+	return &other
 }
 
 // events returns what the store holds after the ledger's first event.
@@ -139,11 +163,16 @@ func aFile(content string) *fstest.MapFile {
 
 func (w *world) tryImport(files map[string]string) (Summary, error) {
 	w.t.Helper()
+	return w.tryImportBy(w.intake(), files)
+}
+
+func (w *world) tryImportBy(in *Intake, files map[string]string) (Summary, error) {
+	w.t.Helper()
 	fsys := fstest.MapFS{}
 	for name, content := range files {
 		fsys[name] = aFile(content)
 	}
-	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
+	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && !s.Balanced() {
 		w.t.Errorf("the summary does not add up: %+v", s)
 	}

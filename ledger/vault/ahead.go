@@ -13,12 +13,15 @@ type Ahead struct {
 	Persons []PersonHint
 	IDs     []string // for which streams may be waiting
 	Aliases []uuid.UUID
+	Tokens  []schemas.Token // whose aliases
 }
 
 // LookAhead asks the store for what the transaction is about to ask for, of all at once. It
 // changes no answer: without it, each costs a trip of its own.
 func (tx *Tx) LookAhead(a Ahead) error {
-	keys := store.Keys{Periods: true, Aliases: a.Aliases}
+	keys := store.Keys{Periods: true, Aliases: named(a)}
+	keys.Names = make([]store.Name, 0, 2*len(a.Devices)+3*len(a.Persons))
+	keys.Suppressions = make([][]byte, 0, cap(keys.Names))
 	add := func(kind, value string) {
 		if n := identifier(kind, value); n != "" {
 			name := tx.lookup(kind, n)
@@ -74,4 +77,23 @@ func (tx *Tx) LookAhead(a Ahead) error {
 		}
 	}
 	return tx.set.Fetch(next)
+}
+
+// tokenHead is how long a token is up to its alias's end: tokens with the same head name one
+// alias.
+const tokenHead = len("sealed:v1:") + 22
+
+// named returns the aliases, those of tokens too.
+func named(a Ahead) []uuid.UUID {
+	out, seen := a.Aliases, map[schemas.Token]bool{}
+	for _, t := range a.Tokens {
+		if len(t) < tokenHead || seen[t[:tokenHead]] {
+			continue
+		}
+		seen[t[:tokenHead]] = true
+		if h, _, err := t.Parse(); err == nil {
+			out = append(out, h.Alias)
+		}
+	}
+	return out
 }

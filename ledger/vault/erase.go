@@ -25,7 +25,7 @@ import (
 // ErrErasing: another erasure of the person is under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
-	if err := tx.keys.Writable(); err != nil {
+	if err := tx.locked(); err != nil {
 		return fail(err)
 	}
 	if completion == uuid.Nil {
@@ -120,7 +120,7 @@ func (tx *Tx) block(owners []schemas.Owner, keys []store.SubjectKeyRow, os store
 // ErasureOf returns the erasure of the person that has begun and destroyed nothing yet;
 // found tells whether there is one.
 func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err error) {
-	all, err := tx.rows.Erasures()
+	all, err := read(tx, store.Rows.Erasures)
 	if err != nil {
 		return PendingErasure{}, false, fmt.Errorf("erasure of a person: %w", err)
 	}
@@ -135,7 +135,11 @@ func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err err
 // Erasure returns the tenant's erasure of that completion event, if it is not complete;
 // found tells whether there is one.
 func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err error) {
-	row, ok, err := tx.rows.Erasure(completion)
+	var ok bool
+	row, err := read(tx, func(rows store.Rows) (row store.ErasureRow, err error) {
+		row, ok, err = rows.Erasure(completion)
+		return row, err
+	})
 	if err != nil {
 		return PendingErasure{}, false, fmt.Errorf("erasure %s: %w", completion, err)
 	}
@@ -150,7 +154,7 @@ func (tx *Tx) Erasure(completion uuid.UUID) (e PendingErasure, found bool, err e
 // out one erasure do each other no harm.
 func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 	fail := func(err error) error { return fmt.Errorf("claim erasure: %w", err) }
-	if err := tx.keys.Writable(); err != nil {
+	if err := tx.locked(); err != nil {
 		return fail(err)
 	}
 	e, ok, err := tx.rows.Erasure(completion)
@@ -171,7 +175,7 @@ func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 // later. ErrErased: keys are destroyed already. ErrNotFound: no such erasure.
 func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	fail := func(err error) error { return fmt.Errorf("cancel erasure: %w", err) }
-	if err := tx.keys.Writable(); err != nil {
+	if err := tx.locked(); err != nil {
 		return fail(err)
 	}
 	e, ok, err := tx.rows.Erasure(completion)
@@ -232,7 +236,7 @@ func (tx *Tx) ReplayErasure(order uuid.UUID, keys []uuid.UUID, ordered time.Time
 
 func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error {
 	fail := func(err error) error { return fmt.Errorf("destroy: %w", err) }
-	if err := tx.keys.Writable(); err != nil {
+	if err := tx.locked(); err != nil {
 		return fail(err)
 	}
 	if order == uuid.Nil {
@@ -429,7 +433,7 @@ func (tx *Tx) forgetHolder(person uuid.UUID, erased time.Time) error {
 // erasure is pending no longer.
 func (tx *Tx) CompleteErasure(completion uuid.UUID) error {
 	fail := func(err error) error { return fmt.Errorf("complete erasure: %w", err) }
-	if err := tx.keys.Writable(); err != nil {
+	if err := tx.locked(); err != nil {
 		return fail(err)
 	}
 	e, ok, err := tx.rows.Erasure(completion)
@@ -495,7 +499,7 @@ func (tx *Tx) Expired(class string, at time.Time) (bool, error) {
 // expired from now on, and the key is never minted again. ErrHeld while the tenant has any hold.
 func (tx *Tx) ExpirePeriod(class, month string) error {
 	fail := func(err error) error { return fmt.Errorf("expire %s.%s: %w", class, month, err) }
-	if err := tx.keys.Writable(); err != nil {
+	if err := tx.locked(); err != nil {
 		return fail(err)
 	}
 	holds, err := tx.rows.Holds()

@@ -299,7 +299,11 @@ func lossOf(rows store.Rows) (l Loss, found bool, err error) {
 // lost reports whether a loss was declared that an unknown alias of that month may
 // be due to; "" is any month.
 func (tx *Tx) lost(month string) (bool, error) {
-	l, ok, err := lossOf(tx.rows)
+	var ok bool
+	l, err := read(tx, func(rows store.Rows) (l Loss, err error) {
+		l, ok, err = lossOf(rows)
+		return l, err
+	})
 	if err != nil || !ok {
 		return false, err
 	}

@@ -2,14 +2,11 @@ package vault
 
 import (
 	"context"
-	"crypto/cipher"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
-	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
-	"github.com/ledgerline/ledgerline/schemas"
 )
 
 // What a store of an older version holds is wrapped by the key-encryption key alone. The setting
@@ -59,7 +56,7 @@ func (v *Vault) rewrap(ctx context.Context) error {
 		for _, t := range tenants {
 			for more := true; more; {
 				err := v.Update(ctx, t.ID, func(tx *Tx) error {
-					left, err := tx.rewrapSome(rewrapAtOnce)
+					left, err := tx.keys.RewrapSome(tx.rows, rewrapAtOnce)
 					more = left > 0
 					owners += left
 					return err
@@ -78,65 +75,4 @@ func (v *Vault) rewrap(ctx context.Context) error {
 		return err
 	}
 	return set(0)
-}
-
-// rewrapSome gives up to n owners slots, and returns how many it found without.
-func (tx *Tx) rewrapSome(n int) (int, error) {
-	rows, ok := tx.rows.(store.LegacyRows)
-	if !ok {
-		return 0, errors.New("the store cannot list what an older version of it held")
-	}
-	owners, err := rows.Slotless(n)
-	if err != nil {
-		return 0, err
-	}
-	for _, o := range owners {
-		switch o.Kind {
-		case store.OwnerStream:
-			err = tx.rewrapStream(o)
-		case store.OwnerPeriod:
-			err = tx.rewrapPeriod(rows, o)
-		default:
-			err = tx.keys.Rekey(o)
-		}
-		if err != nil {
-			return 0, fmt.Errorf("%s %s: %w", o.Kind, o.ID, err)
-		}
-	}
-	return len(owners), nil
-}
-
-func (tx *Tx) rewrapStream(o schemas.Owner) error {
-	stored, err := tx.set.StreamKey(o.ID)
-	if err != nil || stored == nil || stored.Key.Epoch == 0 { // a device's, which its owner took along
-		return err
-	}
-	k := *stored
-	plain, err := keyring.Unwrap(tx.ctx, tx.v.kek, tx.tenant, o.ID, keyring.KindStreamKey, k.Key)
-	if err != nil {
-		return err
-	}
-	n, a, err := tx.keys.NewOwnerKey(o)
-	if err != nil {
-		return err
-	}
-	k.Slot, k.Key = n, keyring.WrapUnder(a, tx.tenant, o.ID, keyring.KindStreamKey, plain)
-	return tx.set.PutStreamKey(k)
-}
-
-func (tx *Tx) rewrapPeriod(rows store.LegacyRows, o schemas.Owner) error {
-	k, ok, err := rows.PeriodKeyByID(o.ID)
-	if err != nil || !ok || k.Slot > 0 || k.Destroyed {
-		return err
-	}
-	plain, err := keyring.Unwrap(tx.ctx, tx.v.kek, tx.tenant, k.ID, k.Class, k.Key)
-	if err != nil {
-		return err
-	}
-	var a cipher.AEAD
-	if k.Slot, a, err = tx.keys.NewOwnerKey(o); err != nil {
-		return err
-	}
-	k.Key = keyring.WrapUnder(a, tx.tenant, k.ID, k.Class, plain)
-	return tx.set.PutPeriodKey(k)
 }

@@ -1,16 +1,15 @@
 package vault
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
-	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -25,12 +24,36 @@ import (
 // the retention of a class it needs. ErrNotFound: an owner the vault does not know. Errors name
 // the attribute, never its value.
 func (tx *Tx) Seal(d *schemas.Draft) error {
-	fail := func(what string, err error) error {
-		return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
+	s, err := tx.Prepare(d)
+	if err != nil {
+		return err
 	}
+	return s.Seal()
+}
+
+// Sealing is a draft with the keys that sealing it takes. It needs no transaction, and may be used
+// beside one, from one goroutine. It holds keys: seal at once, and drop it.
+type Sealing struct {
+	draft *schemas.Draft
+	keys  []keyring.Derived // of which most values share few
+	// under is for each value the number of its key, from 1; 0: it stays as it is. One that was
+	// sealed before has minus the number of its owner in sealed: its key may be of another time.
+	under    []int
+	sealed   []schemas.Owner
+	subjects []schemas.SubjectRef
+}
+
+func sealError(d *schemas.Draft, what string, err error) error {
+	return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
+}
+
+// Prepare is the part of Seal that needs the transaction: it finds or mints the keys, and errs
+// where Seal would for those. The draft must not be changed between the two, and stays as it was.
+func (tx *Tx) Prepare(d *schemas.Draft) (*Sealing, error) {
+	fail := func(what string, err error) (*Sealing, error) { return nil, sealError(d, what, err) }
 	switch {
 	case d.Type == nil:
-		return errors.New("seal: the draft has no type")
+		return nil, errors.New("seal: the draft has no type")
 	case d.Tenant != tx.tenant:
 		return fail("tenant", errors.New("the draft is of another tenant"))
 	case d.ID == uuid.Nil:
@@ -47,8 +70,7 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			tx.set.Ahead(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person})
 		}
 	}
-	var under sealing
-	tokens, owners := make([]schemas.Token, len(d.Values)), make([]schemas.Owner, len(d.Values))
+	out := &Sealing{draft: d, under: make([]int, len(d.Values))}
 	for i := range d.Values {
 		v := &d.Values[i]
 		if v.Attr == nil {
@@ -60,12 +82,13 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			h, _, err := v.Token.Parse()
 			var dk keyring.Derived
 			if err == nil {
-				dk, err = tx.resolve(h)
+				dk, err = tx.derivedOf(h)
 			}
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)
 			}
-			tokens[i], owners[i] = v.Token, dk.Owner
+			out.sealed = append(out.sealed, dk.Owner)
+			out.under[i] = -len(out.sealed)
 			continue
 		}
 		if v.Removed || v.MayStandOpen() {
@@ -83,24 +106,15 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 				"key of kind %q",
 				v.Attr.Key, owner.Kind))
 		}
-		if !json.Valid(v.Plain) {
-			return fail("attribute "+v.Attr.ID, errors.New("its value is not JSON"))
-		}
-		dk, s, err := under.sealer(tx.keys, owner, v.Attr.Class, month, d.ID)
-		if err != nil {
+		var err error
+		if out.under[i], err = out.key(tx.keys, owner, v.Attr.Class, month); err != nil {
 			return fail("attribute "+v.Attr.ID, err)
 		}
-		h := schemas.TokenHeader{Alias: dk.Alias, Class: dk.Class, Month: dk.Month, Event: d.ID,
-			Attr: v.Attr.ID, Path: v.Path}
-		if err := h.Validate(); err != nil {
-			return fail("attribute "+v.Attr.ID, err)
-		}
-		tokens[i], owners[i] = s.Seal(h, v.Plain), dk.Owner
 	}
-	subjects := make([]schemas.SubjectRef, 0, len(d.Subjects))
+	out.subjects = make([]schemas.SubjectRef, 0, len(d.Subjects))
 	for _, s := range d.Subjects {
 		if s.Person == uuid.Nil && s.Alias != uuid.Nil {
-			subjects = append(subjects, s)
+			out.subjects = append(out.subjects, s)
 			continue
 		}
 		classes := d.Type.RoleClasses(s.Role)
@@ -111,54 +125,72 @@ func (tx *Tx) Seal(d *schemas.Draft) error {
 			return fail("subject "+s.Role, errors.New("the type has no such role"))
 		}
 		for _, class := range classes {
-			dk, err := tx.keys.Derive(schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
+			n, err := out.key(tx.keys, schemas.Owner{Kind: schemas.OwnerPerson, ID: s.Person}, class, month)
 			if err != nil {
 				return fail("subject "+s.Role, err)
 			}
-			subjects = append(subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class,
-				Alias: dk.Alias})
+			out.subjects = append(out.subjects, schemas.SubjectRef{Role: s.Role, Person: s.Person, Class: class,
+				Alias: out.keys[n-1].Alias})
 		}
 	}
-	for i, t := range tokens {
-		if t != "" {
-			d.Values[i].Token, d.Values[i].Plain, d.Values[i].Owner = t, nil, owners[i]
-		}
-	}
-	d.Subjects = subjects
-	return nil
+	return out, nil
 }
 
-// sealing is the keys of one event, of which most values share few.
-type sealing []struct {
-	owner   schemas.Owner
-	class   string
-	derived *keyring.Derived
-	sealer  *keyring.Sealer
-}
-
-func (u *sealing) sealer(
-	keys *keyring.Tx, owner schemas.Owner, class, month string, event uuid.UUID,
-) (*keyring.Derived, *keyring.Sealer, error) {
-	for i := range *u {
-		if k := &(*u)[i]; k.owner == owner && k.class == class {
-			return k.derived, k.sealer, nil
+// key returns the number of the owner's key of class and month.
+func (s *Sealing) key(keys *keyring.Tx, owner schemas.Owner, class, month string) (int, error) {
+	for i := range s.keys {
+		if k := &s.keys[i]; k.Owner == owner && k.Class == class {
+			return i + 1, nil
 		}
 	}
 	d, err := keys.Derive(owner, class, month)
 	if err != nil {
-		return nil, nil, err
+		return 0, err
 	}
-	s, err := keys.Sealer(d, event)
-	if err != nil {
-		return nil, nil, err
+	s.keys = append(s.keys, d)
+	return len(s.keys), nil
+}
+
+// scratches are what sealing has used: no plaintext stays in one.
+var scratches = sync.Pool{New: func() any { return new(keyring.Scratch) }}
+
+// Seal seals the draft, once. On error the draft is as it was.
+func (s *Sealing) Seal() error {
+	d := s.draft
+	tokens := make([]schemas.Token, len(d.Values))
+	sealers := make([]*keyring.Sealer, len(s.keys))
+	buf := scratches.Get().(*keyring.Scratch)
+	defer scratches.Put(buf)
+	for i, n := range s.under {
+		v := &d.Values[i]
+		if n <= 0 {
+			continue
+		}
+		if !json.Valid(v.Plain) {
+			return sealError(d, "attribute "+v.Attr.ID, errors.New("its value is not JSON"))
+		}
+		k := &s.keys[n-1]
+		h := schemas.TokenHeader{Alias: k.Alias, Class: k.Class, Month: k.Month, Event: d.ID,
+			Attr: v.Attr.ID, Path: v.Path}
+		err := h.Validate()
+		if err == nil && sealers[n-1] == nil {
+			sealers[n-1], err = keyring.NewSealer(*k, d.Tenant, d.ID, buf)
+		}
+		if err != nil {
+			return sealError(d, "attribute "+v.Attr.ID, err)
+		}
+		tokens[i] = sealers[n-1].Seal(h, v.Plain)
 	}
-	*u = append(*u, struct {
-		owner   schemas.Owner
-		class   string
-		derived *keyring.Derived
-		sealer  *keyring.Sealer
-	}{owner, class, &d, s})
-	return &d, s, nil
+	for i, n := range s.under {
+		switch v := &d.Values[i]; {
+		case n > 0:
+			v.Token, v.Plain, v.Owner = tokens[i], nil, s.keys[n-1].Owner
+		case n < 0:
+			v.Plain, v.Owner = nil, s.sealed[-n-1]
+		}
+	}
+	d.Subjects = s.subjects
+	return nil
 }
 
 func validOwner(o schemas.Owner) error {
@@ -171,132 +203,4 @@ func validOwner(o schemas.Owner) error {
 		}
 	}
 	return errors.New("no owner says whose key seals it")
-}
-
-// Sealed asks for one token to be opened as the value of attribute Attr, and of
-// event Event where that is known.
-type Sealed struct {
-	Token schemas.Token
-	Attr  string    // attribute id, without path
-	Event uuid.UUID // uuid.Nil: the containing event is not known
-}
-
-// Opened is the JSON text of a value and whose key sealed it, or why there is none: ErrErased,
-// ErrExpired, ErrLost or ErrTampered.
-type Opened struct {
-	Plain json.RawMessage
-	Owner schemas.Owner
-	Err   error
-}
-
-// Open opens tokens of the transaction's tenant, in order. The returned error is the store's; what
-// is wrong with a token is said in its place; ErrStaleView asks for smaller portions, each in a
-// View of its own. A token is called erased or expired only where a tombstone or a destroyed slot
-// says so, and lost only where AcceptLoss declared it.
-func (tx *Tx) Open(sealed []Sealed) ([]Opened, error) {
-	out := make([]Opened, len(sealed))
-	tokens, err := tx.parse(sealed)
-	if err != nil {
-		return nil, fmt.Errorf("open tokens: %w", err)
-	}
-	for i, t := range tokens {
-		if i%256 == 0 {
-			if err := errors.Join(tx.ctx.Err(), tx.keys.Fresh()); err != nil {
-				return nil, fmt.Errorf("open tokens: %w", err)
-			}
-		}
-		plain, owner, err := tx.open(t)
-		switch {
-		case err == nil:
-			out[i].Plain, out[i].Owner = plain, owner
-		case errors.Is(err, ErrTampered), errors.Is(err, ErrErased), errors.Is(err, ErrExpired),
-			errors.Is(err, ErrLost):
-			out[i].Err = err
-		default:
-			return nil, fmt.Errorf("open token %d of %d: %w", i+1, len(sealed), err)
-		}
-	}
-	return out, nil
-}
-
-// parsed is a token that may be opened, but for its key; without a body, it is none.
-type parsed struct {
-	header schemas.TokenHeader
-	body   []byte
-}
-
-// parse takes the tokens apart, and asks the store at once for whom they name.
-func (tx *Tx) parse(sealed []Sealed) ([]parsed, error) {
-	out := make([]parsed, len(sealed))
-	k := store.Keys{Periods: true}
-	var last uuid.UUID
-	for i, s := range sealed {
-		h, body, err := s.Token.Parse()
-		if err != nil || h.Attr != s.Attr || (s.Event != uuid.Nil && h.Event != s.Event) {
-			continue
-		}
-		out[i] = parsed{h, body}
-		if h.Alias == last {
-			continue
-		}
-		last = h.Alias
-		if _, cached := tx.keys.CachedOf(h.Alias); !cached {
-			k.Aliases = append(k.Aliases, h.Alias)
-		}
-	}
-	if len(k.Aliases) == 0 {
-		return out, nil
-	}
-	return out, tx.set.Fetch(k)
-}
-
-func (tx *Tx) open(t parsed) (json.RawMessage, schemas.Owner, error) {
-	if t.body == nil {
-		return nil, schemas.Owner{}, ErrTampered
-	}
-	d, err := tx.resolve(t.header)
-	if err != nil {
-		return nil, schemas.Owner{}, err
-	}
-	c, err := tx.keys.Sealer(d, t.header.Event)
-	if err != nil {
-		return nil, schemas.Owner{}, err
-	}
-	plain, err := c.Open(t.header, t.body)
-	return plain, d.Owner, err
-}
-
-// resolve returns D for the alias of a token, whose class and month must be the alias's own. A
-// cached D is as good as the store's: whatever blocks or destroys a key counts as a
-// forgetting, at which caches are dropped.
-func (tx *Tx) resolve(h schemas.TokenHeader) (keyring.Derived, error) {
-	d, ok := tx.keys.CachedOf(h.Alias)
-	if !ok {
-		row, err := tx.set.Alias(h.Alias)
-		if err != nil {
-			return keyring.Derived{}, err
-		}
-		if row == nil {
-			if lost, err := tx.lost(h.Month); err != nil || !lost {
-				return keyring.Derived{}, cmp.Or(err, ErrTampered)
-			}
-			return keyring.Derived{}, ErrLost
-		}
-		if row.Class != h.Class || row.Month != h.Month {
-			return keyring.Derived{}, ErrTampered
-		}
-		switch row.State {
-		case store.AliasErased:
-			return keyring.Derived{}, ErrErased
-		case store.AliasExpired:
-			return keyring.Derived{}, ErrExpired
-		}
-		if d, err = tx.keys.Rederive(*row); err != nil {
-			return keyring.Derived{}, err
-		}
-	}
-	if d.Class != h.Class || d.Month != h.Month {
-		return keyring.Derived{}, ErrTampered
-	}
-	return d, nil
 }

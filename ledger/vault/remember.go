@@ -32,7 +32,7 @@ func (tx *Tx) Recall(streams []schemas.Stream) (map[schemas.Stream][]byte, error
 		by[s.UUID()] = s
 		ids = append(ids, s.UUID())
 	}
-	rows, err := tx.rows.Memories(ids)
+	rows, err := read(tx, func(r store.Rows) ([]store.MemoryRow, error) { return r.Memories(ids) })
 	if err == nil {
 		err = tx.fetchStreamKeys(rows)
 	}
@@ -119,7 +119,7 @@ func (tx *Tx) Remember(all []Memory) error {
 		}
 	}
 	// The store takes what is remembered of a stream whose key it has.
-	if err := errors.Join(tx.set.Flush(), tx.rows.PutMemories(rows)); err != nil {
+	if err := tx.set.After(func(r store.Rows) error { return r.PutMemories(rows) }); err != nil {
 		return fail(err)
 	}
 	return nil

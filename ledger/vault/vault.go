@@ -123,6 +123,8 @@ type Vault struct {
 	shared *keyring.Shared // keys that committed transactions have used
 	rows   *working.Shared // rows that they have read
 
+	turns working.Turns // of optimistic transactions
+
 	originMu sync.Mutex
 	origins  map[uuid.UUID]schemas.OriginKey // guarded by originMu: one a tenant, never forgotten
 }
@@ -218,17 +220,19 @@ func (v *Vault) Close() error {
 }
 
 // Tx is one transaction of one tenant. Use it only inside the function it was
-// given to, from one goroutine.
+// given to, from one goroutine at a time.
 type Tx struct {
-	v      *Vault
-	ctx    context.Context
-	tenant uuid.UUID
-	rows   store.Rows   // for what is not the tenant's rows
-	set    *working.Set // the tenant's rows
-	keys   *keyring.Tx
-	hashes hashes
+	v          *Vault
+	ctx        context.Context
+	tenant     uuid.UUID
+	optimistic bool
+	rows       store.Rows   // for what is not the tenant's rows; nil in an optimistic transaction
+	set        *working.Set // the tenant's rows
+	keys       *keyring.Tx
+	hashes     hashes
 
 	forgets uint64 // the store's count of forgettings
+	changes []byte // its count of the tenant's changes, as it is stored
 	forgot  bool   // cached keys may have become invalid
 }
 
@@ -279,21 +283,7 @@ func (tx *Tx) share() {
 }
 
 func (tx *Tx) run(rows store.Rows, write bool, do func(*Tx) error) error {
-	tx.rows = rows
-	changes := store.Changes(tx.tenant)
-	counts, err := rows.Settings(settingForgets, changes)
-	if err != nil {
-		return err
-	}
-	if len(counts[settingForgets]) != 8 {
-		return ErrUninitialised
-	}
-	tx.forgets = binary.BigEndian.Uint64(counts[settingForgets])
-	tx.hashes = hashes{}
-	tx.set = working.Begin(rows, write, tx.tenant, counts[changes], tx.v.rows)
-	tx.keys, err = keyring.Begin(tx.ctx, keyring.Config{KEK: tx.v.kek, Clock: tx.v.clock, Shared: tx.v.shared,
-		Tenant: tx.tenant, Rows: tx.set, TenantRow: rows.Tenant, Write: write, Forgets: tx.forgets})
-	if err != nil {
+	if err := tx.begin(rows, write); err != nil {
 		return err
 	}
 	defer tx.keys.End()

@@ -186,14 +186,11 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 		}
 		return fail(behind)
 	}
-	rows, err := collect(ctx, c, p)
-	if err != nil {
+	dos := newDossier(c, p)
+	if err := collect(ctx, c, p, func(rows []projections.Event) error { return dos.judge(ctx, rows) }); err != nil {
 		return fail(err)
 	}
-	dos, err := judge(ctx, c, p, rows)
-	if err != nil {
-		return fail(err)
-	}
+	dos.arrange()
 	m, err := dos.write(w)
 	if err != nil {
 		return fail(err)
@@ -205,49 +202,71 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 // more of it.
 const firstOfAction = "adminaction.recorded."
 
-// collect returns every event up to the sequence that names the person, or tells what an action
-// that does was, or belongs to a stream of a device in the time the person held it, or counts
-// what was refused of such a device; in ledger order, each once.
-func collect(ctx context.Context, c Config, p Person) ([]projections.Event, error) {
+// What a portion of events has at most, unless it is one event.
+const (
+	portionEvents = 500
+	portionValues = report.OpenBatch
+)
+
+// collect hands over every event up to the sequence that names the person, or tells what an action
+// that does was, or belongs to a stream of a device in the time the person held it, or counts what
+// was refused of such a device; each once, in portions, which are the reader's until the next.
+func collect(ctx context.Context, c Config, p Person, portion func([]projections.Event) error) error {
 	asOf := projections.AsOf{Seq: p.Seq}
 	seen := map[uuid.UUID]bool{}
-	var out []projections.Event
+	var waiting []projections.Event
+	values := 0
+	flush := func() error {
+		defer func() {
+			clear(waiting)
+			waiting, values = waiting[:0], 0
+		}()
+		if len(waiting) == 0 {
+			return nil
+		}
+		return portion(waiting)
+	}
 	take := func(rows iter.Seq2[projections.Event, error], want func(projections.Event) bool) error {
 		for r, err := range rows {
 			if err != nil {
 				return err
 			}
-			if want(r) && !seen[r.EventID] {
-				seen[r.EventID] = true
-				out = append(out, r)
+			if !want(r) || seen[r.EventID] {
+				continue
 			}
+			seen[r.EventID] = true
+			if len(waiting) == portionEvents || len(waiting) > 0 && values+len(r.Values) > portionValues {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			waiting, values = append(waiting, r), values+len(r.Values)
 		}
 		return nil
 	}
+	// What an action was stands in its first event; the one that names the person may only
+	// continue or supplement it.
+	begun := map[schemas.Stream]bool{}
 	if len(p.Aliases) > 0 {
 		ids := make([]uuid.UUID, len(p.Aliases))
 		for i, a := range p.Aliases {
 			ids[i] = a.ID
 		}
-		all := func(projections.Event) bool { return true }
+		all := func(r projections.Event) bool {
+			if r.Stream.Kind() == "adminaction" {
+				begun[r.Stream] = begun[r.Stream] || strings.HasPrefix(r.Type, firstOfAction)
+			}
+			return true
+		}
 		if err := take(c.Reader.EventsByAliases(ctx, p.Tenant, ids, asOf), all); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	// What an action was stands in its first event; the one that names the person may only
-	// continue or supplement it.
-	begun, missing := map[schemas.Stream]bool{}, map[schemas.Stream]bool{}
-	for _, r := range out {
-		if r.Stream.Kind() == "adminaction" {
-			missing[r.Stream] = true
-			begun[r.Stream] = begun[r.Stream] || strings.HasPrefix(r.Type, firstOfAction)
-		}
-	}
-	maps.DeleteFunc(missing, func(s schemas.Stream, _ bool) bool { return begun[s] })
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(missing)), 500) {
+	maps.DeleteFunc(begun, func(_ schemas.Stream, first bool) bool { return first })
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(begun)), 500) {
 		first := func(r projections.Event) bool { return strings.HasPrefix(r.Type, firstOfAction) }
 		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, chunk, asOf), first); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	held := map[schemas.Stream][]Device{}
@@ -267,14 +286,8 @@ func collect(ctx context.Context, c Config, p Person) ([]projections.Event, erro
 			return slices.ContainsFunc(held[r.Stream], func(d Device) bool { return d.holds(r.Occurred) })
 		}
 		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, streams, asOf), during); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	slices.SortFunc(out, func(a, b projections.Event) int {
-		if a.Seq < b.Seq {
-			return -1
-		}
-		return 1
-	})
-	return out, nil
+	return flush()
 }

@@ -1,6 +1,8 @@
 package dsar
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -55,7 +57,10 @@ type item struct {
 	opaque   bool // its data could not be read
 }
 
-type other struct{ role, label string }
+type other struct {
+	role, label string
+	who         uuid.UUID // until arrange has given them the label
+}
 
 // value is one value of an event: shown, or not and why.
 type value struct {
@@ -73,127 +78,190 @@ type dossier struct {
 	p      Person
 	made   time.Time
 	items  []*item
-	labels map[string]map[uuid.UUID]int // per kind of label, who has which number
+	mine   map[uuid.UUID]bool
+	owners map[uuid.UUID]schemas.Owner // of others' aliases that were asked for; zero: of nobody known
+	shared map[string]string           // texts that many events have
 }
 
-// judge decides of each value whether the person may see it, opens those, and gives everybody
-// else a label.
-func judge(ctx context.Context, c Config, p Person, rows []projections.Event) (*dossier, error) {
-	d := &dossier{c: c, p: p, made: c.Clock().UTC().Truncate(time.Second), labels: map[string]map[uuid.UUID]int{}}
-	mine := map[uuid.UUID]bool{}
+func newDossier(c Config, p Person) *dossier {
+	d := &dossier{c: c, p: p, made: c.Clock().UTC().Truncate(time.Second), mine: map[uuid.UUID]bool{},
+		owners: map[uuid.UUID]schemas.Owner{}, shared: map[string]string{}}
 	for _, a := range p.Aliases {
-		mine[a.ID] = true
+		d.mine[a.ID] = true
 	}
-	owners, err := d.owners(ctx, rows, mine)
-	if err != nil {
-		return nil, err
-	}
-	var sealed []*report.Value
-	for _, r := range rows {
-		it := &item{row: r, opaque: r.Opaque}
-		for _, s := range r.Subjects {
-			if mine[s.Alias] {
-				if !slices.Contains(it.roles, s.Role) {
-					it.roles = append(it.roles, s.Role)
-				}
-				continue
-			}
-			it.others = append(it.others, other{s.Role, d.label(s, owners)})
-		}
-		it.category = categoryOf(r, it.roles)
-		for _, v := range r.Values {
-			a := c.Catalogue.Attribute(v.Attribute)
-			if a == nil {
-				return nil, fmt.Errorf("event %s has attribute %s, which is not in the catalogue", r.EventID,
-					v.Attribute)
-			}
-			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
-			if !v.Removed {
-				x.v = report.ValueOf(v.Attribute, projections.Text(v.Text), r.EventID)
-				if token := x.v.Token(); token != "" && x.v.Check() {
-					h, _, err := token.Parse()
-					if err != nil {
-						return nil, fmt.Errorf("event %s: %w", r.EventID, err)
-					}
-					if x.ground = d.withhold(r, a, h.Alias, mine, owners); x.ground != "" {
-						x.v.State = document.Withheld
-					}
-				}
-			}
-			it.values = append(it.values, x)
-		}
-		it.row.Values = nil // each stands among it.values now
-		d.items = append(d.items, it)
-	}
-	// Events of one action are in one category: what the person did, if they did it.
-	did := map[schemas.Stream]bool{}
-	for _, it := range d.items {
-		did[it.row.Stream] = did[it.row.Stream] || it.category == ActionsBy
-	}
-	for _, it := range d.items {
-		if it.row.Stream.Kind() == "adminaction" && did[it.row.Stream] {
-			it.category = ActionsBy
-		}
-	}
-	for _, it := range d.items {
-		for i := range it.values {
-			if x := &it.values[i]; x.v.Token() != "" && x.v.State == document.Masked {
-				sealed = append(sealed, &x.v)
-			}
-		}
-	}
-	if c.Opener != nil {
-		if err := report.OpenValues(ctx, c.Opener, sealed); err != nil {
-			return nil, err
-		}
-	}
-	return d, nil
+	return d
 }
 
-// owners asks whom the aliases in events and tokens name, beside the person's own.
-func (d *dossier) owners(
-	ctx context.Context, rows []projections.Event, mine map[uuid.UUID]bool,
-) (map[uuid.UUID]schemas.Owner, error) {
-	if d.c.Owners == nil {
-		return nil, nil
+// judge takes a portion of the events: it decides of each value whether the person may see it, and
+// opens those. What it keeps of them is what is written, and no token.
+func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
+	var tokens report.Tokens
+	type sealed struct {
+		x     *value
+		token projections.Sealed
 	}
+	first := len(d.items)
+	var genuine [][]sealed
 	ask := map[uuid.UUID]bool{}
 	for _, r := range rows {
+		it := &item{row: r, opaque: r.Opaque, values: make([]value, 0, len(r.Values))}
+		it.row.Values, it.row.Subjects = nil, nil // each stands in the item
+		it.row.Type, it.row.Source = d.share(r.Type), d.share(r.Source)
 		for _, s := range r.Subjects {
 			ask[s.Alias] = true
 		}
+		var of []sealed
 		for _, v := range r.Values {
-			if schemas.IsSealed(v.Text) {
-				if h, _, err := schemas.Token(v.Text).Parse(); err == nil { // a malformed one is refused by judge
-					ask[h.Alias] = true
+			a := d.c.Catalogue.Attribute(v.Attribute)
+			if a == nil {
+				return fmt.Errorf("event %s has attribute %s, which is not in the catalogue", r.EventID, v.Attribute)
+			}
+			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
+			if !v.Removed {
+				x.v = report.ValueOf(a.ID, projections.Text(v.Text), r.EventID)
+			}
+			it.values = append(it.values, x)
+			if x.v.Token() == "" {
+				continue
+			}
+			kept := &it.values[len(it.values)-1]
+			if token, ok := tokens.Parse(&kept.v); ok {
+				ask[token.Header.Alias] = true
+				of = append(of, sealed{kept, token})
+			}
+		}
+		d.items, genuine = append(d.items, it), append(genuine, of)
+	}
+	if err := d.ask(ctx, ask); err != nil {
+		return err
+	}
+	for i, r := range rows {
+		it := d.items[first+i]
+		d.name(it, r.Subjects)
+		it.category = categoryOf(r, it.roles)
+		for _, s := range genuine[i] {
+			if s.x.ground = d.withhold(r, s.x.attr, s.token.Header.Alias); s.x.ground != "" {
+				s.x.v.Withhold()
+				continue
+			}
+			if d.c.Opener == nil {
+				continue
+			}
+			if tokens.Add(&s.x.v, s.token); tokens.Len() == report.OpenBatch {
+				if err := tokens.Open(ctx, d.c.Opener); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	ids := make([]uuid.UUID, 0, len(ask))
-	for id := range ask {
-		if !mine[id] {
+	if err := tokens.Open(ctx, d.c.Opener); err != nil {
+		return err
+	}
+	for _, it := range d.items[first:] {
+		it.compact()
+	}
+	return nil
+}
+
+// name says who the event names: the person's own roles, and the others.
+func (d *dossier) name(it *item, subjects []projections.Subject) {
+	for _, s := range subjects {
+		if !d.mine[s.Alias] {
+			it.others = append(it.others, other{role: d.share(s.Role), who: s.Alias})
+		} else if !slices.Contains(it.roles, s.Role) {
+			it.roles = append(it.roles, d.share(s.Role))
+		}
+	}
+}
+
+// share returns the one copy of a text that many events have.
+func (d *dossier) share(s string) string {
+	have, ok := d.shared[s]
+	if !ok {
+		have = strings.Clone(s)
+		d.shared[have] = have
+	}
+	return have
+}
+
+// compact puts what the values say into memory of its own: what was opened lies between the
+// tokens of a whole portion.
+func (it *item) compact() {
+	size := 0
+	for i := range it.values {
+		size += len(it.values[i].v.JSON)
+	}
+	all := make([]byte, 0, size)
+	for i := range it.values {
+		if v := &it.values[i].v; v.JSON != nil {
+			at := len(all)
+			all = append(all, v.JSON...)
+			v.JSON = all[at:len(all):len(all)]
+		}
+	}
+}
+
+// arrange brings the events into ledger order, when all were judged, and gives everybody else a
+// label.
+func (d *dossier) arrange() {
+	slices.SortFunc(d.items, func(a, b *item) int { return cmp.Compare(a.row.Seq, b.row.Seq) })
+	// Events of one action are in one category: what the person did, if they did it.
+	did := map[schemas.Stream]bool{}
+	for _, it := range d.items {
+		if it.row.Stream.Kind() == "adminaction" && it.category == ActionsBy {
+			did[it.row.Stream] = true
+		}
+	}
+	labels := map[labelled]string{}
+	count := map[string]int{}
+	for _, it := range d.items {
+		if did[it.row.Stream] {
+			it.category = ActionsBy
+		}
+		for i := range it.others {
+			o := &it.others[i]
+			o.label, o.who = d.label(*o, labels, count), uuid.Nil
+		}
+	}
+	d.owners, d.shared = nil, nil
+}
+
+// ask finds out whom aliases name that were not asked for before, beside the person's own.
+func (d *dossier) ask(ctx context.Context, aliases map[uuid.UUID]bool) error {
+	if d.c.Owners == nil {
+		return nil
+	}
+	var ids []uuid.UUID
+	for id := range aliases {
+		if _, known := d.owners[id]; !known && !d.mine[id] {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b uuid.UUID) int { return strings.Compare(a.String(), b.String()) })
 	if len(ids) == 0 {
-		return nil, nil
+		return nil
 	}
-	out, err := d.c.Owners(ctx, d.p.Tenant, ids)
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	found, err := d.c.Owners(ctx, d.p.Tenant, ids)
 	if err != nil {
-		return nil, fmt.Errorf("whom %d aliases name: %w", len(ids), err)
+		return fmt.Errorf("whom %d aliases name: %w", len(ids), err)
 	}
-	return out, nil
+	for _, id := range ids {
+		d.owners[id] = found[id]
+	}
+	return nil
+}
+
+// owner returns whom an alias names, and whether that is known.
+func (d *dossier) owner(alias uuid.UUID) (o schemas.Owner, known bool) {
+	o = d.owners[alias]
+	return o, o.Kind != ""
 }
 
 // withhold says why a sealed value is not the person's to see; "" when it is. When in doubt, it
 // is not.
-func (d *dossier) withhold(
-	r projections.Event, a *schemas.Attribute, key uuid.UUID, mine map[uuid.UUID]bool,
-	owners map[uuid.UUID]schemas.Owner,
-) Ground {
-	owner, known := owners[key]
+func (d *dossier) withhold(r projections.Event, a *schemas.Attribute, key uuid.UUID) Ground {
+	mine := d.mine
+	owner, known := d.owner(key)
 	switch {
 	case mine[key]:
 		// Filters name whom was asked about.
@@ -273,26 +341,29 @@ func categoryOf(r projections.Event, roles []string) Category {
 	return Other
 }
 
+// labelled is somebody else who gets a label, by kind.
+type labelled struct {
+	kind string
+	who  uuid.UUID
+}
+
 // label gives somebody else a name of ours: the same one wherever they appear, in order of first
 // appearance.
-func (d *dossier) label(s projections.Subject, owners map[uuid.UUID]schemas.Owner) string {
-	id := s.Alias
-	if o, ok := owners[s.Alias]; ok {
-		id = o.ID
+func (d *dossier) label(o other, labels map[labelled]string, count map[string]int) string {
+	who := labelled{"person", o.who}
+	if owner, known := d.owner(o.who); known {
+		who.who = owner.ID
 	}
-	kind := "person"
-	if s.Role == "actor" || s.Role == "officer" {
-		kind = "administrator"
+	if o.role == "actor" || o.role == "officer" {
+		who.kind = "administrator"
 	}
-	if d.labels[kind] == nil {
-		d.labels[kind] = map[uuid.UUID]int{}
-	}
-	n, ok := d.labels[kind][id]
+	label, ok := labels[who]
 	if !ok {
-		n = len(d.labels[kind]) + 1
-		d.labels[kind][id] = n
+		count[who.kind]++
+		label = fmt.Sprintf("%s-%d", who.kind, count[who.kind])
+		labels[who] = label
 	}
-	return fmt.Sprintf("%s-%d", kind, n)
+	return label
 }
 
 // any reports whether a value is in that state.

@@ -242,7 +242,11 @@ func TestATokenOutOfPlaceIsNotOpened(t *testing.T) {
 	} {
 		s.Calls = nil
 		v := report.ValueOf(c.attr, projections.Text(c.token), c.event)
-		if err := report.OpenValues(t.Context(), s, []*report.Value{&v}); err != nil {
+		var tokens report.Tokens
+		if sealed, genuine := tokens.Parse(&v); genuine {
+			tokens.Add(&v, sealed)
+		}
+		if err := tokens.Open(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 		if asked := len(s.Calls) > 0; v.State != c.state || asked != (c.state == document.Shown) {

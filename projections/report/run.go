@@ -302,23 +302,27 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 
 // unseal opens what a chunk has of tokens, or says what is not genuine where nothing is opened.
 func (r *Report) unseal(ctx context.Context, chunk []Row) error {
-	var sealed []*Value
+	var tokens Tokens
 	for i := range chunk {
 		for _, c := range chunk[i].Cells {
 			for k := range c {
-				if c[k].token != "" {
-					sealed = append(sealed, &c[k])
+				if c[k].token == "" {
+					continue
+				}
+				if r.opener == nil {
+					tokens.Check(&c[k])
+				} else if s, genuine := tokens.Parse(&c[k]); genuine {
+					tokens.Add(&c[k], s)
+				}
+				if tokens.Len() == OpenBatch { // of a row that has more than that
+					if err := tokens.Open(ctx, r.opener); err != nil {
+						return err
+					}
 				}
 			}
 		}
 	}
-	if r.opener != nil {
-		return OpenValues(ctx, r.opener, sealed)
-	}
-	for _, v := range sealed {
-		v.Check()
-	}
-	return nil
+	return tokens.Open(ctx, r.opener)
 }
 
 // chunks are the rows in portions of chunkRows, or of OpenBatch tokens.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -137,17 +136,8 @@ func (v Value) People(l *words.Language, loc *time.Location) string { return v.I
 // Token returns the token of a value that is not open.
 func (v Value) Token() schemas.Token { return v.token }
 
-// Check marks a token that was sealed for another attribute or another event than the one it
-// stands in, and reports whether it may be opened. Whoever writes such a token takes one cell and
-// no report.
-func (v *Value) Check() bool {
-	h, _, err := v.token.Parse()
-	if err != nil || h.Attr != v.Attr || v.event != uuid.Nil && h.Event != v.event {
-		v.State = document.NotGenuine
-		return false
-	}
-	return true
-}
+// Withhold keeps the value back on behalf of somebody else.
+func (v *Value) Withhold() { v.State, v.token = document.Withheld, "" }
 
 // Settle takes what became of the value's token.
 func (v *Value) Settle(o projections.Opened) error {
@@ -173,28 +163,72 @@ func (v *Value) Settle(o projections.Opened) error {
 // OpenBatch is how many tokens are opened in one call.
 const OpenBatch = 2000
 
-// OpenValues opens the values that have a token, OpenBatch at a time, through opener.
-func OpenValues(ctx context.Context, opener projections.Opener, values []*Value) error {
-	values = slices.DeleteFunc(slices.Clone(values), func(v *Value) bool { return !v.Check() })
-	for len(values) > 0 {
-		part := values[:min(len(values), OpenBatch)]
-		values = values[len(part):]
-		tokens := make([]projections.Sealed, len(part))
-		for i, v := range part {
-			tokens[i] = projections.Sealed{Token: v.token, Attribute: v.Attr, Event: v.event}
-		}
-		opened, err := opener.Open(ctx, tokens)
-		if err != nil {
-			return fmt.Errorf("open %d values: %w", len(tokens), err)
-		}
-		if len(opened) != len(tokens) {
-			return fmt.Errorf("open %d values: %d answers", len(tokens), len(opened))
-		}
-		for i, v := range part {
-			if err := v.Settle(opened[i]); err != nil {
-				return err
-			}
+// Tokens are values that are opened in one call. Each token is taken apart once, and what they say
+// lies in few pieces of memory: a value that is kept longer than the others is to be copied.
+type Tokens struct {
+	values []*Value
+	tokens []projections.Sealed
+	free   []byte
+}
+
+// tokenMemory is what is asked for at a time for the bodies of tokens: about 500 of them.
+const tokenMemory = 64 << 10
+
+// Check marks a value whose token was sealed for another attribute or another event than the one
+// it stands in, and reports whether it may be opened. Whoever writes such a token takes one cell
+// and no report.
+func (t *Tokens) Check(v *Value) (genuine bool) {
+	_, genuine = t.parse(v)
+	return genuine
+}
+
+// Parse is Check, and returns the token taken apart, for Add.
+func (t *Tokens) Parse(v *Value) (s projections.Sealed, genuine bool) {
+	s, genuine = t.parse(v)
+	t.free = t.free[len(s.Body):]
+	return s, genuine
+}
+
+// parse takes a token apart, in the memory that is free next.
+func (t *Tokens) parse(v *Value) (s projections.Sealed, genuine bool) {
+	if len(v.token) > len(t.free) {
+		t.free = make([]byte, max(tokenMemory, len(v.token)))
+	}
+	h, body, err := v.token.ParseInto(t.free)
+	if err != nil || h.Attr != v.Attr || v.event != uuid.Nil && h.Event != v.event {
+		v.State, v.token = document.NotGenuine, ""
+		return s, false
+	}
+	return projections.Sealed{Token: v.token, Attribute: v.Attr, Event: v.event, Header: h, Body: body}, true
+}
+
+// Add lets Open open the value with this token.
+func (t *Tokens) Add(v *Value, s projections.Sealed) {
+	t.values, t.tokens = append(t.values, v), append(t.tokens, s)
+}
+
+// Len is how many Open will open.
+func (t *Tokens) Len() int { return len(t.values) }
+
+// Open opens what was added, through opener, and forgets it.
+func (t *Tokens) Open(ctx context.Context, opener projections.Opener) error {
+	if len(t.values) == 0 {
+		return nil
+	}
+	opened, err := opener.Open(ctx, t.tokens)
+	if err != nil {
+		return fmt.Errorf("open %d values: %w", len(t.tokens), err)
+	}
+	if len(opened) != len(t.tokens) {
+		return fmt.Errorf("open %d values: %d answers", len(t.tokens), len(opened))
+	}
+	for i, v := range t.values {
+		if err := v.Settle(opened[i]); err != nil {
+			return err
 		}
 	}
+	clear(t.values)
+	clear(t.tokens)
+	t.values, t.tokens, t.free = t.values[:0], t.tokens[:0], nil
 	return nil
 }

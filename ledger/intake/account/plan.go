@@ -35,7 +35,7 @@ func New(c *schemas.Catalogue) plan.Kind {
 		deletedAt:     c.MustAttribute("account.deleted-at"),
 		businessPhone: c.MustAttribute("account.business-phone"), licence: c.MustAttribute("account.licence"),
 	}
-	k.Definition = entity.Definition{Whole: k.restated}
+	k.Definition = entity.Define(k.restated, nil)
 	return k
 }
 
@@ -48,6 +48,9 @@ func (k *kind) Forms() []plan.KindForm { return []plan.KindForm{{Form: forms[0],
 func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
 	return entity.Fold(k.Definition, tx, entity.Past(h), nil)
 }
+
+// Ahead implements plan.Remembering.
+func (k *kind) Ahead(known []byte, a *vault.Ahead) { entity.Ahead(known, a) }
 
 // Origin is the source, and S.
 func (a *account) Origin() (string, time.Time) { return a.Source, a.Observed }

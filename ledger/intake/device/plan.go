@@ -60,7 +60,7 @@ func New(c *schemas.Catalogue) plan.Kind {
 		unlockCode: c.MustAttribute("device.unlock-code-withheld"), app: c.MustAttribute(attrApp),
 		loggedOn: c.MustAttribute(attrLoggedOn),
 	}
-	k.Definition = entity.Definition{Whole: k.whole, Contact: k.contact}
+	k.Definition = entity.Define(k.whole, k.contact)
 	return k
 }
 
@@ -127,7 +127,8 @@ func (s *snapshot) mayRefuse() (rules []string) {
 // Plan compares the snapshot with what is known of the device.
 func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	told := s // what the record tells, with all that may not be kept of it
-	s = s.clone()
+	kept := *s
+	s = &kept
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
@@ -217,11 +218,11 @@ func (s *snapshot) write(
 	return append(steps, changes...), plan.Recorded, nil
 }
 
-// clone returns a copy whose values can be left out.
-func (s *snapshot) clone() *snapshot {
-	c := *s
-	c.Snapshot = s.Snapshot.Clone()
-	return &c
+// dropUser leaves out what is the user's own, and returns how many values that were. What the record
+// tells stays as it is.
+func (s *snapshot) dropUser() int {
+	s.Snapshot = s.Clone()
+	return s.DropUser()
 }
 
 // vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
@@ -272,7 +273,7 @@ func (s *snapshot) user(p *plan.Planner, st *State) (userHint, uuid.UUID, error)
 		if told == userNone && st.User == uuid.Nil || sameID || sameUPN {
 			return told, st.User, nil
 		}
-		s.DropUser()
+		s.dropUser()
 		return userUntold, uuid.Nil, nil
 	}
 	if told == userNone {
@@ -280,7 +281,7 @@ func (s *snapshot) user(p *plan.Planner, st *State) (userHint, uuid.UUID, error)
 	}
 	user, err := p.Person(s.userHint())
 	if errors.Is(err, vault.ErrErasedSubject) {
-		p.Tally.Omitted += s.DropUser()
+		p.Tally.Omitted += s.dropUser()
 		return userUntold, uuid.Nil, nil
 	}
 	return told, user, err
@@ -325,6 +326,16 @@ func (s *snapshot) lists(
 		out = append(out, r)
 	}
 	return out, refused, nil
+}
+
+// Ahead implements plan.Remembering.
+func (k *kind) Ahead(known []byte, a *vault.Ahead) {
+	m := entity.Ahead(known, a)
+	f := &folding{st: &State{kind: k}}
+	f.Take(m)
+	for _, u := range f.users {
+		a.Aliases = append(a.Aliases, u.alias)
+	}
 }
 
 // Fold returns what the events of a device say now, and who used it when.

@@ -24,6 +24,13 @@ func (a *awaited) has(person, device uuid.UUID) bool {
 	return a.none[person] || a.none[device]
 }
 
+// clear forgets what was noted.
+func (a *awaited) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.none)
+}
+
 func (a *awaited) add(person, device uuid.UUID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

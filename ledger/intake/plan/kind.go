@@ -44,6 +44,13 @@ type History struct {
 	Keep func(known []byte, persons []uuid.UUID) error
 }
 
+// Remembering is a Kind whose foldings keep what they have come to.
+type Remembering interface {
+	Kind
+	// Ahead adds whom folding on from there will ask the vault for. It may miss somebody.
+	Ahead(known []byte, a *vault.Ahead)
+}
+
 // Content is what a kind knows of one of its streams. The engine keeps it no longer than plaintext
 // may be used without asking the vault again. Content that can be large has a method Size() int,
 // which returns about how many bytes of memory it takes.
@@ -321,11 +328,33 @@ func (k *Kinds) Fold(tx *vault.Tx, h History) (Content, error) {
 	return k.byStream[h.Stream.Kind()].Fold(tx, h)
 }
 
+// Ahead adds whom folding a stream will ask the vault for.
+func (k *Kinds) Ahead(h History, a *vault.Ahead) {
+	for i := range h.Events {
+		d := &h.Events[i].Draft
+		for _, s := range d.Subjects {
+			a.Aliases = append(a.Aliases, s.Alias)
+		}
+		for j := range d.Values {
+			if t := d.Values[j].Token; t != "" {
+				a.Tokens = append(a.Tokens, t)
+			}
+		}
+	}
+	if r, ok := k.byStream[h.Stream.Kind()].(Remembering); ok && h.Known != nil {
+		r.Ahead(h.Known, a)
+	}
+}
+
+// Unplanned tells that a transaction in which records were planned was not stored: what was noted
+// in it of whom nothing waits for may not be so.
+func (k *Kinds) Unplanned() { k.awaited.clear() }
+
 // Planner returns one that plans on the states, for one transaction of the tenant's vault: Tx is
 // to be set. recorded is when what it plans is recorded.
 func (k *Kinds) Planner(
 	tenant vault.Tenant, recorded time.Time, states map[schemas.Stream]*StreamState,
 ) *Planner {
 	return &Planner{Tenant: tenant, Catalogue: k.catalogue, kinds: k, recorded: recorded, states: states,
-		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}}
+		needs: map[schemas.Stream]bool{}, empty: map[schemas.Stream]bool{}, encoder: encoder{catalogue: k.catalogue}}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Step is one append.
+// Step is one append. Its events have their ids and bytes once Finish has returned.
 type Step struct {
 	Stream schemas.Stream
 	Expect ledger.Expect
@@ -24,12 +24,14 @@ type Step struct {
 // ErrNeedState says that a stream must be read before the record can be planned.
 var ErrNeedState = errors.New("a stream has to be read first")
 
-// Planner turns the records of a batch into sealed events, inside one vault transaction.
+// Planner turns the records of a batch into sealed events, inside one vault transaction. Use it
+// from one goroutine.
 type Planner struct {
 	Tx        *vault.Tx
 	Tenant    vault.Tenant
 	Catalogue *schemas.Catalogue
 	Unlimited bool   // without the daily limit; tests alone set it
+	Hands     int    // goroutines that encode beside the planning
 	Tally     *Tally // of the record being planned
 
 	kinds    *Kinds
@@ -38,6 +40,7 @@ type Planner struct {
 	needs    map[schemas.Stream]bool         // found missing
 	empty    map[schemas.Stream]bool         // streams that this transaction made
 	met      []Met                           // whom the record being planned names by their ids
+	encoder  encoder
 }
 
 // StreamState is what is known of one stream: how far it goes, and what its kind makes of it.
@@ -135,33 +138,6 @@ func (p *Planner) Unwritten(late, sameMoment bool) Outcome {
 	}
 	p.Tally.SameMoment = sameMoment
 	return Superseded
-}
-
-// Encode seals the drafts and groups them into appends to one stream, the first behind what is
-// known of it. Advance notes that they will be appended.
-func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
-	var steps []Step
-	expect := st.Expect
-	size := 0
-	for i := range drafts {
-		d := &drafts[i]
-		if err := p.Tx.Seal(d); err != nil {
-			return nil, err
-		}
-		event, err := p.Catalogue.Encode(*d)
-		if err != nil {
-			return nil, err
-		}
-		if len(steps) == 0 || size+event.Size() > schemas.MaxAppendBytes {
-			steps = append(steps, Step{Stream: st.Stream, Expect: expect})
-			size = 0
-		}
-		last := &steps[len(steps)-1]
-		last.Events = append(last.Events, event)
-		size += event.Size()
-		expect = expect.After(1)
-	}
-	return steps, nil
 }
 
 // Advance notes that the steps will have been appended.

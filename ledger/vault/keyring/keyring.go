@@ -40,13 +40,15 @@ type Tx struct {
 	rows   *working.Set
 	write  bool
 	done   bool
+	again  func() error // of an optimistic transaction
+	asked  time.Time    // when the store was last asked for its counts
 
 	Own     TenantKeys
 	lookup  hash.Hash // HMAC under K_lookup
 	text    []byte    // what it was last made of
 	local   *ring     // keys this transaction used; joins the shared ones when it has committed
 	sealers map[sealerRef]*Sealer
-	buf     scratch // of the sealers
+	buf     Scratch // of the sealers
 	Scrub   bool    // bytes were destroyed
 }
 
@@ -62,13 +64,17 @@ type Config struct {
 	TenantRow func(tenant uuid.UUID) (store.TenantRow, bool, error)
 	// Forgets is the store's count of forgettings, as the transaction sees it.
 	Forgets uint64
+	// Again asks the store once more whether nothing was forgotten since. An optimistic
+	// transaction has one: it holds no lock against an erasure elsewhere.
+	Again func() error
 }
 
 // Begin returns the keys of a transaction, after those that are too old were dropped.
 // ErrNotFound: no such tenant.
 func Begin(ctx context.Context, c Config) (*Tx, error) {
 	tx := &Tx{ctx: ctx, kek: c.KEK, clock: c.Clock, shared: c.Shared, tenant: c.Tenant, rows: c.Rows,
-		write: c.Write, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{}}
+		write: c.Write, again: c.Again, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{}}
+	tx.asked = tx.local.begun
 	tx.shared.dropStale(c.Forgets)
 	var err error
 	if tx.Own, err = tx.tenantKeys(c.TenantRow); err != nil {
@@ -114,10 +120,19 @@ func (tx *Tx) Writable() error {
 
 // Fresh errs with ErrStaleView where a view is older than keys may be used without asking again:
 // it holds no lock against an erasure elsewhere, and its snapshot would go on showing the keys. A
-// write transaction excludes every other, so nothing can have been destroyed during it.
+// write transaction excludes every other, so nothing can have been destroyed during it; an
+// optimistic one asks again.
 func (tx *Tx) Fresh() error {
 	if tx.done {
 		return errTooLong
+	}
+	if tx.again != nil {
+		now := tx.clock()
+		if age := now.Sub(tx.asked); age >= 0 && age < cacheAge {
+			return nil
+		}
+		tx.asked = now
+		return tx.again()
 	}
 	if !tx.write && tx.local.stale(tx.clock()) {
 		return ErrStaleView
@@ -322,17 +337,14 @@ func (tx *Tx) index(row store.AliasRow) error {
 	return nil
 }
 
-// Sealer returns the cipher of one owner, class and month in one event.
+// Sealer returns the cipher of one owner, class and month in one event, as long as the transaction
+// lasts: opening asks for it once a value.
 func (tx *Tx) Sealer(d Derived, event uuid.UUID) (*Sealer, error) {
 	ref := sealerRef{d.Alias, event}
 	if s, ok := tx.sealers[ref]; ok {
 		return s, nil
 	}
-	ek, err := eventKeyOf(d.data, tx.tenant, d.Alias, d.Class, d.Month, event)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newSealer(ek, tx.tenant, &tx.buf)
+	s, err := NewSealer(d, tx.tenant, event, &tx.buf)
 	if err != nil {
 		return nil, err
 	}

@@ -41,23 +41,18 @@ func (tx *Tx) NewOwnerKey(o schemas.Owner) (store.Slot, cipher.AEAD, error) {
 	if err := tx.Writable(); err != nil {
 		return 0, nil, err
 	}
-	n, err := tx.rows.NewSlot()
-	if err != nil {
-		return 0, nil, err
-	}
 	var k Key
 	if _, err := rand.Read(k[:]); err != nil {
 		return 0, nil, err
 	}
-	defer clear(k[:])
-	w, err := Wrap(tx.ctx, tx.kek, tx.tenant, o.ID, slotKind(o, n), k[:])
+	a, err := newOwnerAEAD(k)
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := tx.rows.PutSlot(n, w); err != nil {
-		return 0, nil, err
-	}
-	a, err := newOwnerAEAD(k)
+	n, err := tx.rows.NewSlot(func(n store.Slot) (store.Wrapped, error) {
+		defer clear(k[:])
+		return Wrap(tx.ctx, tx.kek, tx.tenant, o.ID, slotKind(o, n), k[:])
+	})
 	if err != nil {
 		return 0, nil, err
 	}

@@ -1,13 +1,11 @@
 package keyring
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"slices"
 
@@ -21,6 +19,9 @@ import (
 
 // keySize is the length in bytes of every secret key: Ks, Kp, K_lookup, K_record, K_stream.
 const keySize = 32
+
+// nonceSize is the length in bytes of the nonce before a ciphertext.
+const nonceSize = 12
 
 // padBlock is the multiple to which plaintext is padded, so that a token's length
 // tells little of its value.
@@ -84,16 +85,20 @@ type eventKey struct {
 }
 
 func eventKeyOf(d Key, tenant, alias uuid.UUID, class, month string, event uuid.UUID) (eventKey, error) {
-	info := append([]byte("ledgerline/v1/event"), tenant[:]...)
-	info = append(info, alias[:]...)
-	info = schemas.LP(info, class)
-	info = append(info, month...)
-	info = append(info, event[:]...)
+	info := eventInfo(nil, tenant, alias, class, month, event)
 	out, err := hkdf.Expand(sha256.New, d[:], string(info), 2*keySize)
 	if err != nil {
 		return eventKey{}, err
 	}
 	return eventKey{cipher: Key(out[:keySize]), commit: Key(out[keySize:])}, nil
+}
+
+// eventInfo appends what tells the keys of one event from those of another.
+func eventInfo(b []byte, tenant, alias uuid.UUID, class, month string, event uuid.UUID) []byte {
+	b = append(append(b, "ledgerline/v1/event"...), tenant[:]...)
+	b = append(b, alias[:]...)
+	b = append(schemas.LP(b, class), month...)
+	return append(b, event[:]...)
 }
 
 // pad appends P: the text, 0x80, and zeros to the next multiple of padBlock.
@@ -119,18 +124,28 @@ func unpad(p []byte) ([]byte, error) {
 	return p[:i], nil
 }
 
-// Sealer seals and opens the values of one owner in one event.
+// Sealer seals the values of one owner in one event.
 type Sealer struct {
 	aead   cipher.AEAD // nonce ‖ ciphertext ‖ tag, the nonce drawn by the cipher
 	commit Key
 	tenant uuid.UUID
-	buf    *scratch
+	buf    *Scratch
 }
 
-// scratch is memory for sealing one value after another.
-type scratch struct{ ad, padded, body, token []byte }
+// Scratch is memory for sealing one value after another.
+type Scratch struct{ ad, padded, body, token []byte }
 
-func newSealer(ek eventKey, tenant uuid.UUID, buf *scratch) (*Sealer, error) {
+// NewSealer returns the cipher of one owner, class and month in one event of the tenant. Those
+// that share a Scratch are used from one goroutine.
+func NewSealer(d Derived, tenant, event uuid.UUID, buf *Scratch) (*Sealer, error) {
+	ek, err := eventKeyOf(d.data, tenant, d.Alias, d.Class, d.Month, event)
+	if err != nil {
+		return nil, err
+	}
+	return newSealer(ek, tenant, buf)
+}
+
+func newSealer(ek eventKey, tenant uuid.UUID, buf *Scratch) (*Sealer, error) {
 	block, err := aes.NewCipher(ek.cipher[:])
 	if err != nil {
 		return nil, err
@@ -151,23 +166,4 @@ func (s *Sealer) Seal(h schemas.TokenHeader, text []byte) schemas.Token {
 	clear(b.padded)
 	b.token = schemas.Base64.AppendEncode(append(b.token[:0], head...), b.body)
 	return schemas.Token(b.token)
-}
-
-// Open returns the text, or ErrTampered. The commitment is compared first: AES-GCM alone
-// does not commit to its key.
-func (s *Sealer) Open(h schemas.TokenHeader, body []byte) ([]byte, error) {
-	if len(body) < keySize+s.aead.Overhead() || subtle.ConstantTimeCompare(body[:keySize], s.commit[:]) != 1 {
-		return nil, ErrTampered
-	}
-	b := s.buf
-	b.ad = append(append(b.ad[:0], s.tenant[:]...), h.String()...)
-	p, err := s.aead.Open(nil, nil, body[keySize:], b.ad)
-	if err != nil {
-		return nil, ErrTampered
-	}
-	text, err := unpad(p)
-	if err != nil {
-		return nil, ErrTampered
-	}
-	return bytes.Clone(text), nil
 }

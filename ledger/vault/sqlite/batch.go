@@ -197,7 +197,8 @@ func (r *rows) Fetch(k store.Keys) (b store.Batch, err error) {
 	}
 	for _, of := range byKind(k.SubjectKeys) {
 		if err := each(r, "SELECT "+subjectKeyColumns+
-			" FROM subject_key WHERE tenant = ? AND owner_kind = ? AND state < 3 AND owner IN (",
+			" FROM subject_key INDEXED BY subject_key_by_owner WHERE tenant = ? AND owner_kind = ? AND state < 3 "+
+			"AND owner IN (",
 			[]any{r.t(), string(of[0].Kind)}, of, byOwner, into(&b.SubjectKeys, subjectKeyDest)); err != nil {
 			return b, err
 		}

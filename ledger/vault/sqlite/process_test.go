@@ -113,10 +113,24 @@ func child(mode, dir string) error {
 		}
 		return update(func(tx *vault.Tx) error { return tx.Destroy(p[0].Completion, p[0].Keys) })
 	}
-	// A worker: all workers meet the same persons, in another order each, and seal for them.
+	// A worker: all workers meet the same persons, in another order each, and seal for them. An
+	// optimist plans without the lock, and anew where the other was first.
 	out := line{Point: mode, People: map[string]uuid.UUID{}}
+	if strings.HasPrefix(mode, "optimist") {
+		update = func(do func(*vault.Tx) error) error {
+			for {
+				sealed := len(out.Tokens)
+				if err := v.UpdateOptimistic(ctx, tenant.ID, do); !errors.Is(err, vault.ErrConflict) {
+					return err
+				}
+				out.Tokens = out.Tokens[:sealed]
+			}
+		}
+	}
 	for round := range 25 {
+		people := map[string]uuid.UUID{}
 		err := update(func(tx *vault.Tx) error {
+			clear(people)
 			for i := range 8 {
 				n := (round*8 + i*len(mode)) % 40
 				object := fmt.Sprintf("11111111-2222-4333-8444-%012d", n+1)
@@ -125,7 +139,7 @@ func child(mode, dir string) error {
 				if err != nil {
 					return err
 				}
-				out.People[object] = id
+				people[object] = id
 				d := draft(tenant.ID, id, at)
 				if err := tx.Seal(d); err != nil {
 					return err
@@ -137,6 +151,12 @@ func child(mode, dir string) error {
 		})
 		if err != nil {
 			return err
+		}
+		for object, id := range people {
+			if have, ok := out.People[object]; ok && have != id {
+				return fmt.Errorf("%s became another person", object)
+			}
+			out.People[object] = id
 		}
 	}
 	return errors.Join(tell(out), v.Close())
@@ -324,11 +344,17 @@ func TestKilledErasure(t *testing.T) {
 // TestProcesses: two processes intake at once on one file. Each person is minted once, and
 // what either sealed opens.
 func TestProcesses(t *testing.T) {
+	for _, modes := range [][]string{{"w", "worker"}, {"optimist", "optimists"}, {"optimist", "w"}} {
+		t.Run(strings.Join(modes, " and "), func(t *testing.T) { twoProcesses(t, modes) })
+	}
+}
+
+func twoProcesses(t *testing.T, modes []string) {
 	ctx := context.Background()
 	dir := newVault(t)
 	var cs []*exec.Cmd
 	var saids []func() line
-	for _, mode := range []string{"w", "worker"} {
+	for _, mode := range modes {
 		c, said := start(t, mode, dir)
 		cs, saids = append(cs, c), append(saids, said)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,14 +76,18 @@ type Env struct {
 	KEK    vault.KEK
 	Clock  *Clock
 	Tenant vault.Tenant
-	again  func(testing.TB) store.Store
+	// Optimistic has Update and Try run optimistic transactions.
+	Optimistic bool
+
+	again func(testing.TB) store.Store
 }
 
 // NewEnv creates a vault on a new store of the factory. It is closed when the test ends.
 func NewEnv(t testing.TB, f Factory) *Env {
 	t.Helper()
 	store, again := f(t)
-	e := &Env{T: t, Store: store, KEK: KEK(t), Clock: NewClock(), again: again}
+	e := &Env{T: t, Store: store, KEK: KEK(t), Clock: NewClock(), again: again,
+		Optimistic: strings.Contains(t.Name(), optimistic)}
 	v, err := vault.Create(context.Background(), vault.Config{Store: store, KEK: e.KEK, Clock: e.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -122,8 +127,27 @@ func (e *Env) Again() *vault.Vault {
 	return v
 }
 
+// optimistic is in the names of tests that run optimistic transactions.
+const optimistic = "/Optimistic/"
+
+// Try runs do for the tenant in a transaction that may write.
+func (e *Env) Try(do func(*vault.Tx) error) error {
+	if e.Optimistic {
+		return e.V.UpdateOptimistic(context.Background(), e.Tenant.ID, do)
+	}
+	return e.V.Update(context.Background(), e.Tenant.ID, do)
+}
+
 // Update runs do for the tenant and ends the test on an error.
 func (e *Env) Update(do func(*vault.Tx)) {
+	e.T.Helper()
+	if err := e.Try(func(tx *vault.Tx) error { do(tx); return nil }); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+// Locked is Update with the write lock held, whatever the test's mode: what forgets needs it.
+func (e *Env) Locked(do func(*vault.Tx)) {
 	e.T.Helper()
 	err := e.V.Update(context.Background(), e.Tenant.ID, func(tx *vault.Tx) error { do(tx); return nil })
 	if err != nil {

@@ -378,7 +378,7 @@ func testEraseCancelled(t *testing.T, f Factory) {
 func (e *Env) erase(person uuid.UUID) {
 	e.T.Helper()
 	completion := uuid.New()
-	e.Update(func(tx *vault.Tx) {
+	e.Locked(func(tx *vault.Tx) {
 		keys, err := tx.BeginErasure(person, completion)
 		if err != nil {
 			e.T.Fatal(err)

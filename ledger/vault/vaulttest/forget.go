@@ -255,7 +255,11 @@ func testForgettingModel(t *testing.T, f Factory) {
 			switch rapid.SampledFrom([]string{"seal", "seal", "seal", "seal", "erase", "expire", "cold"}).Draw(rt,
 				"act") {
 			case "seal":
-				update(func(tx *vault.Tx) error {
+				seal := e.V.Update
+				if rapid.Bool().Draw(rt, "optimistic") {
+					seal = e.V.UpdateOptimistic
+				}
+				err := seal(context.Background(), tenant.ID, func(tx *vault.Tx) error {
 					text := rapid.StringN(0, 40, 80).Draw(rt, "text")
 					d := e.Enrolled(tenant.ID, schemas.NewStream("device", uuid.New()), uuid.Nil, uuid.Nil,
 						e.Clock.Now().AddDate(0, -m, 0))
@@ -274,6 +278,9 @@ func testForgettingModel(t *testing.T, f Factory) {
 					all = append(all, made{tokens(d)[0], plain, p, m})
 					return nil
 				})
+				if err != nil {
+					rt.Fatal(err)
+				}
 			case "erase":
 				if gone[p] {
 					continue

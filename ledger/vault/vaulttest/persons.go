@@ -237,7 +237,7 @@ func testPersonModel(t *testing.T, f Factory) {
 		holder := map[string]uuid.UUID{}
 		everyone := map[uuid.UUID]bool{}
 		steps := rapid.IntRange(1, 30).Draw(rt, "steps")
-		err := e.V.Update(context.Background(), e.Tenant.ID, func(tx *vault.Tx) error {
+		err := e.Try(func(tx *vault.Tx) error {
 			for range steps {
 				at = at.Add(time.Duration(rapid.IntRange(1, 100_000).Draw(rt, "later")) * time.Millisecond)
 				object := rapid.SampledFrom([]string{"", "unknown", "a", "b", "c"}).Draw(rt, "object")

@@ -397,7 +397,7 @@ func testAwaitedIDs(t *testing.T, f Factory) {
 		}
 	})
 	order := uuid.New()
-	e.Update(func(tx *vault.Tx) {
+	e.Locked(func(tx *vault.Tx) {
 		keys, err := tx.BeginErasure(person, order)
 		if err != nil {
 			t.Fatal(err)

@@ -26,10 +26,24 @@ func RunVault(t *testing.T, f Factory) {
 		"StaleView":    testStaleView, "SlotFirst": testSlotFirst, "SlotOfPeriod": testSlotOfPeriod,
 		"SlotOfRest": testSlotOfRest,
 		"Ledger":     testLedger, "Accounts": testAccounts, "Lost": testLost, "Claims": testClaims,
-		"ForgettingModel": testForgettingModel,
+		"ForgettingModel":    testForgettingModel,
+		"OptimisticConflict": testOptimisticConflict, "OptimisticRefuses": testOptimisticRefuses,
+		"OptimisticStale": testOptimisticStale, "OptimisticFailed": testOptimisticFailed,
+		"OptimisticClean": testOptimisticClean, "OptimisticAtOnce": testOptimisticAtOnce,
+		"TenantsDoNotWait": testTenantsDoNotWait, "TurnsOfATenant": testTurnsOfATenant,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, f) })
 	}
+	t.Run("Optimistic", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, Factory){
+			"PersonRules": testPersonRules, "PersonModel": testPersonModel, "Devices": testDevices,
+			"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
+			"Tampered": testTampered, "Streams": testStreamsOfVault, "AwaitedIDs": testAwaitedIDs,
+			"PersonStream": testPersonStream,
+		} {
+			t.Run(name, func(t *testing.T) { test(t, f) })
+		}
+	})
 }
 
 func tokens(d *schemas.Draft) []vault.Sealed {

@@ -14,7 +14,7 @@ import (
 
 // Flush stores what was put, at once, in the order of keys: that of a table's pages.
 func (s *Set) Flush() error {
-	if s.err != nil {
+	if s.err != nil || s.rows == nil {
 		return s.err
 	}
 	b := store.Batch{
@@ -44,21 +44,28 @@ func (s *Set) Flush() error {
 		Suppressions: s.put.Suppressions,
 	}
 	slices.SortFunc(b.Aliases, func(a, b store.AliasRow) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	drop := s.drop
+	drop, none := s.drop, s.empty()
 	s.changed = s.changed || len(drop) > 0
-	s.put, s.drop, s.blind = store.Batch{}, nil, false
+	s.put, s.drop = store.Batch{}, nil
+	clear(s.moved)
 	if len(drop) > 0 {
 		if s.err = s.rows.DeleteMappings(drop); s.err != nil {
 			return s.err
 		}
 	}
-	if len(b.Owners)+len(b.Identities)+len(b.Holdings)+len(b.SubjectKeys)+len(b.PeriodKeys)+len(b.Aliases)+
-		len(b.Mappings)+len(b.StreamKeys)+len(b.Suppressions) == 0 {
+	if none {
 		return nil
 	}
 	s.changed = true
 	s.err = s.rows.Put(b)
 	return s.err
+}
+
+// empty reports whether no row is to be put.
+func (s *Set) empty() bool {
+	b := &s.put
+	return len(b.Owners)+len(b.Identities)+len(b.Holdings)+len(b.SubjectKeys)+len(b.PeriodKeys)+len(b.Aliases)+
+		len(b.Mappings)+len(b.StreamKeys)+len(b.Suppressions) == 0
 }
 
 // latest returns the rows in the order of their keys, of those of one key the one put last.
@@ -83,6 +90,9 @@ func latest[T any](rows []T, order func(a, b *T) int) []T {
 // forget deletes or destroys rows, of which it need not know all: what was read counts no longer,
 // here and for those that follow.
 func (s *Set) forget(do func() error) error {
+	if s.rows == nil {
+		return ErrOptimistic
+	}
 	if err := s.Flush(); err != nil {
 		return err
 	}

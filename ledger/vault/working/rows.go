@@ -60,19 +60,20 @@ func (s *Set) Identities(n store.Name) ([]store.IdentityRow, error) {
 // IdentitiesOf returns the owner's rows, ordered by Kind, First, ID.
 func (s *Set) IdentitiesOf(o schemas.Owner) ([]store.IdentityRow, error) {
 	b, err := s.stored(store.Keys{IdentitiesOf: []schemas.Owner{o}})
-	slices.SortFunc(b.Identities, func(a, b store.IdentityRow) int {
+	out := overlaid(b.Identities, s.put.Identities, sameIdentity,
+		func(r *store.IdentityRow) bool { return r.Owner == o })
+	slices.SortFunc(out, func(a, b store.IdentityRow) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), byFirst(a, b))
 	})
-	return b.Identities, err
+	return out, err
 }
 
-// stored asks the store itself, which holds all that was put by then.
+// stored asks the store for what is kept in no table here.
 func (s *Set) stored(k store.Keys) (b store.Batch, err error) {
-	if err := s.Flush(); err != nil {
-		return b, err
+	if s.err != nil {
+		return b, s.err
 	}
-	b, s.err = s.rows.Fetch(k)
-	return b, s.err
+	return s.ask(k)
 }
 
 // PutIdentity puts a row.
@@ -82,9 +83,7 @@ func (s *Set) PutIdentity(row store.IdentityRow) error {
 	}
 	n := store.Name{Kind: row.Kind, Hash: string(row.Hash)}
 	if list, ok := find(s, names, n); ok {
-		s.local.names[n] = replaced(list, row, func(r store.IdentityRow) bool { return r.ID == row.ID }, byFirst)
-	} else {
-		s.blind = true
+		s.local.names[n] = replaced(list, row, sameIdentity, byFirst)
 	}
 	s.put.Identities = append(s.put.Identities, row)
 	return nil
@@ -102,9 +101,7 @@ func (s *Set) PutSuppression(hash []byte, erased time.Time) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if have, ok := find(s, suppressions, string(hash)); !ok {
-		s.blind = true
-	} else if erased.After(have) {
+	if have, ok := find(s, suppressions, string(hash)); ok && erased.After(have) {
 		s.local.suppressions[string(hash)] = erased
 	}
 	s.put.Suppressions = append(s.put.Suppressions, store.SuppressionRow{Hash: hash, Erased: erased})
@@ -121,10 +118,12 @@ func (s *Set) Holders(device uuid.UUID) ([]store.HoldingRow, error) {
 // Holdings returns the periods in which the person holds devices, ordered by Device, Generation.
 func (s *Set) Holdings(person uuid.UUID) ([]store.HoldingRow, error) {
 	b, err := s.stored(store.Keys{Holdings: []uuid.UUID{person}})
-	slices.SortFunc(b.Holdings, func(a, b store.HoldingRow) int {
+	out := overlaid(b.Holdings, s.put.Holdings, sameHolding,
+		func(h *store.HoldingRow) bool { return h.Person == person })
+	slices.SortFunc(out, func(a, b store.HoldingRow) int {
 		return cmp.Or(bytes.Compare(a.Device[:], b.Device[:]), byGeneration(a, b))
 	})
-	return b.Holdings, err
+	return out, err
 }
 
 // PutHolding puts a row.
@@ -133,10 +132,7 @@ func (s *Set) PutHolding(row store.HoldingRow) error {
 		return err
 	}
 	if list, ok := find(s, holders, row.Device); ok {
-		s.local.holders[row.Device] = replaced(list, row,
-			func(h store.HoldingRow) bool { return h.Generation == row.Generation }, byGeneration)
-	} else {
-		s.blind = true
+		s.local.holders[row.Device] = replaced(list, row, sameHolding, byGeneration)
 	}
 	s.put.Holdings = append(s.put.Holdings, row)
 	return nil
@@ -170,10 +166,7 @@ func (s *Set) PutSubjectKey(row store.SubjectKeyRow) error {
 	}
 	s.local.keys[row.ID] = &row
 	if list, ok := find(s, subjectKeys, row.Owner); ok {
-		s.local.subjectKeys[row.Owner] = replaced(list, row,
-			func(k store.SubjectKeyRow) bool { return k.ID == row.ID }, byClass)
-	} else {
-		s.blind = true
+		s.local.subjectKeys[row.Owner] = replaced(list, row, sameKey, byClass)
 	}
 	s.put.SubjectKeys = append(s.put.SubjectKeys, row)
 	return nil
@@ -196,9 +189,6 @@ func (s *Set) PutPeriodKey(row store.PeriodKeyRow) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if _, all := find(s, periods, period{}); !all {
-		s.blind = true
-	}
 	s.local.periods[period{row.Class, row.Month}] = &row
 	s.put.PeriodKeys = append(s.put.PeriodKeys, row)
 	return nil
@@ -212,10 +202,12 @@ func (s *Set) Alias(id uuid.UUID) (*store.AliasRow, error) {
 // AliasesOf returns the live aliases of a subject key, ordered by Class, Month.
 func (s *Set) AliasesOf(key uuid.UUID) ([]store.AliasRow, error) {
 	b, err := s.stored(store.Keys{AliasesOf: []uuid.UUID{key}})
-	slices.SortFunc(b.Aliases, func(a, b store.AliasRow) int {
+	out := overlaid(b.Aliases, s.put.Aliases, sameAlias,
+		func(a *store.AliasRow) bool { return a.SubjectKey == key && a.State == store.AliasLive })
+	slices.SortFunc(out, func(a, b store.AliasRow) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Month, b.Month))
 	})
-	return b.Aliases, err
+	return out, err
 }
 
 // AddAlias adds the row of an alias, if it is not there. Under another subject key, it errs: now
@@ -255,28 +247,21 @@ func (s *Set) PutMapping(row store.MappingRow) error {
 	}
 	s.unlist(row.Hash)
 	if list, ok := find(s, concerned, row.Concerned); ok {
-		s.local.concerned[row.Concerned] = replaced(list, row,
-			func(m store.MappingRow) bool { return bytes.Equal(m.Hash, row.Hash) }, byHash)
-	} else {
-		s.blind = true
+		s.local.concerned[row.Concerned] = replaced(list, row, sameMapping, byHash)
 	}
-	s.local.mappings[string(row.Hash)] = &row
+	s.local.mappings[string(row.Hash)], s.moved[string(row.Hash)] = &row, true
 	s.put.Mappings = append(s.put.Mappings, row)
 	return nil
 }
 
 // unlist takes the mapping of a hash out of the list it is in. One that is in a list is known.
 func (s *Set) unlist(hash []byte) {
-	have, known := find(s, mappings, string(hash))
-	if known && have == nil {
+	have, _ := find(s, mappings, string(hash))
+	if have == nil {
 		return
 	}
-	var list []store.MappingRow
-	if known {
-		list, known = find(s, concerned, have.Concerned)
-	}
+	list, known := find(s, concerned, have.Concerned)
 	if !known {
-		s.blind = true
 		return
 	}
 	s.local.concerned[have.Concerned] = slices.DeleteFunc(slices.Clone(list),
@@ -289,7 +274,7 @@ func (s *Set) DeleteMapping(hash []byte) error {
 		return err
 	}
 	s.unlist(hash)
-	s.local.mappings[string(hash)] = nil
+	s.local.mappings[string(hash)], s.moved[string(hash)] = nil, true
 	s.put.Mappings = slices.DeleteFunc(s.put.Mappings,
 		func(m store.MappingRow) bool { return bytes.Equal(m.Hash, hash) })
 	s.drop = append(s.drop, hash)
@@ -312,17 +297,3 @@ func (s *Set) PutStreamKey(row store.StreamKeyRow) error {
 	s.put.StreamKeys = append(s.put.StreamKeys, row)
 	return nil
 }
-
-// Slot reads a slot.
-func (s *Set) Slot(n store.Slot) (store.Wrapped, error) {
-	if row, ok := s.local.slots[n]; ok {
-		return row.Held, row.Err
-	}
-	return s.rows.Slot(n)
-}
-
-// NewSlot gives a slot.
-func (s *Set) NewSlot() (store.Slot, error) { return s.rows.NewSlot() }
-
-// PutSlot fills a slot that this transaction was given.
-func (s *Set) PutSlot(n store.Slot, w store.Wrapped) error { return s.rows.PutSlot(n, w) }

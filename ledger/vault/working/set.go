@@ -48,9 +48,10 @@ func (t *tables) size() int {
 }
 
 // Set is the rows of one tenant that one transaction works on: it reads each once, and what it
-// puts it stores when it is flushed. Use it from one goroutine.
+// puts it stores when it is flushed. Use it from one goroutine at a time.
 type Set struct {
-	rows   store.Rows
+	rows   store.Rows // nil in an optimistic transaction until that is stored
+	read   Reader     // of an optimistic one
 	write  bool
 	tenant uuid.UUID
 	shared *Shared
@@ -58,12 +59,12 @@ type Set struct {
 	count  uint64 // of the tenant's changes, when the transaction began
 	alone  bool   // what others read counts no longer: this transaction deleted rows
 
-	local *tables
-	put   store.Batch // not yet stored
-	drop  [][]byte    // hashes of mappings not yet deleted
-	// blind tells that a row was put of which a list is not known: it is stored before the next
-	// is asked for.
-	blind   bool
+	local   *tables
+	put     store.Batch     // not yet stored: what the store answers is overlaid with it
+	drop    [][]byte        // hashes of mappings not yet deleted
+	moved   map[string]bool // hashes of mappings in put or drop
+	fills   []fill          // of slots not yet given
+	after   []func(store.Rows) error
 	ahead   map[schemas.Owner]bool
 	changed bool  // rows were stored
 	err     error // of the store: the transaction is over
@@ -73,7 +74,7 @@ type Set struct {
 // setting store.Changes holds.
 func Begin(rows store.Rows, write bool, tenant uuid.UUID, changes []byte, shared *Shared) *Set {
 	s := &Set{rows: rows, write: write, tenant: tenant, shared: shared, begun: shared.clock(), local: newTables(),
-		ahead: map[schemas.Owner]bool{}}
+		moved: map[string]bool{}, ahead: map[schemas.Owner]bool{}}
 	if len(changes) == 8 {
 		s.count = binary.BigEndian.Uint64(changes)
 	}
@@ -165,17 +166,22 @@ func (s *Set) Fetch(k store.Keys) error {
 		!ask.Periods {
 		return nil
 	}
-	if s.blind {
-		if err := s.Flush(); err != nil {
-			return err
-		}
-	}
-	var b store.Batch
-	if b, s.err = s.rows.Fetch(ask); s.err != nil {
-		return s.err
+	b, err := s.ask(ask)
+	if err != nil {
+		return err
 	}
 	s.take(ask, b)
+	s.overlay(ask)
 	return nil
+}
+
+// ask asks the store, which does not know what was put since the last flush.
+func (s *Set) ask(k store.Keys) (b store.Batch, err error) {
+	s.err = s.reading(func(rows store.Rows) (err error) {
+		b, err = rows.Fetch(k)
+		return err
+	})
+	return b, s.err
 }
 
 // take puts what was asked for into the tables. A row that comes by another key than the one it is
@@ -183,7 +189,7 @@ func (s *Set) Fetch(k store.Keys) error {
 func (s *Set) take(ask store.Keys, b store.Batch) {
 	t := s.local
 	for i, r := range b.Owners {
-		if have, _ := find(s, owners, r.Owner); have == nil {
+		if t.owners[r.Owner] == nil {
 			t.owners[r.Owner] = &b.Owners[i]
 		}
 	}
@@ -209,7 +215,7 @@ func (s *Set) take(ask store.Keys, b store.Batch) {
 			func(k store.SubjectKeyRow) bool { return k.ID == r.ID }) {
 			t.subjectKeys[r.Owner] = append(t.subjectKeys[r.Owner], r)
 		}
-		if have, _ := find(s, keys, r.ID); have == nil {
+		if t.keys[r.ID] == nil {
 			t.keys[r.ID] = &b.SubjectKeys[i]
 		}
 	}
@@ -234,8 +240,8 @@ func (s *Set) take(ask store.Keys, b store.Batch) {
 			func(m store.MappingRow) bool { return bytes.Equal(m.Hash, r.Hash) }) {
 			t.concerned[r.Concerned] = append(t.concerned[r.Concerned], r)
 		}
-		if have, _ := find(s, mappings, string(r.Hash)); have == nil {
-			t.mappings[string(r.Hash)] = &b.Mappings[i]
+		if h := string(r.Hash); t.mappings[h] == nil && !s.moved[h] {
+			t.mappings[h] = &b.Mappings[i]
 		}
 	}
 	for _, u := range ask.MappingsOf {
@@ -265,11 +271,11 @@ func byClass(a, b store.SubjectKeyRow) int {
 func byHash(a, b store.MappingRow) int { return bytes.Compare(a.Hash, b.Hash) }
 
 // replaced returns a copy of the list with the row in place of the one that is the same, or added.
-func replaced[T any](list []T, row T, same func(T) bool, order func(a, b T) int) []T {
+func replaced[T any](list []T, row T, same func(a, b *T) bool, order func(a, b T) int) []T {
 	out := make([]T, 0, len(list)+1)
-	for _, r := range list {
-		if !same(r) {
-			out = append(out, r)
+	for i := range list {
+		if !same(&list[i], &row) {
+			out = append(out, list[i])
 		}
 	}
 	out = append(out, row)
