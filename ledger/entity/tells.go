@@ -107,48 +107,61 @@ func (t *tells) id(ids ...string) {
 // as a word of its own.
 const minPart = 4
 
-// in reports whether a value that would stand open as the attribute's holds any of what was told,
-// and therefore has to be sealed.
-func (t *tells) in(a *schemas.Attribute, plain json.RawMessage) bool {
-	if a.Shape == nil || len(plain) == 0 || len(t.words)+len(t.numbers)+len(t.ids)+len(t.literals) == 0 {
-		return false
+// openValue is a value that would stand open, as it is searched.
+type openValue struct {
+	text, whole, digits string
+	words               []string // of a text
+}
+
+// searched returns a value as it is searched; ok is false for one that tells of nobody, whatever
+// it is.
+func searched(a *schemas.Attribute, plain json.RawMessage) (v openValue, ok bool) {
+	if a.Shape == nil || len(plain) == 0 {
+		return v, false
 	}
 	switch a.Shape.Kind {
 	case "enum", "words", "bool", "own":
-		return false
+		return v, false
 	}
-	text, ok := record.AsText(plain)
-	if !ok || a.Named(text) {
-		return false
+	if v.text, ok = record.AsText(plain); !ok || a.Named(v.text) {
+		return v, false
 	}
-	whole, digits := compactFold(text), digitsOf(text)
+	v.whole, v.digits = compactFold(v.text), digitsOf(v.text)
+	if a.Type == "text" {
+		v.words = wordsOf(v.text)
+	}
+	return v, true
+}
+
+// in reports whether a value that would stand open as the attribute's holds any of what was told,
+// and therefore has to be sealed.
+func (t *tells) in(a *schemas.Attribute, plain json.RawMessage) bool {
+	v, ok := searched(a, plain)
+	return ok && t.within(a, &v)
+}
+
+func (t *tells) within(a *schemas.Attribute, v *openValue) bool {
 	for _, id := range t.ids {
-		if whole == id || len(id) > minPart && strings.Contains(whole, id) {
+		if v.whole == id || len(id) > minPart && strings.Contains(v.whole, id) {
 			return true
 		}
 	}
 	for _, n := range t.numbers {
-		if strings.Contains(digits, n) {
+		if strings.Contains(v.digits, n) {
 			return true
 		}
 	}
 	for _, l := range t.literals {
-		if strings.Contains(text, l) {
+		if strings.Contains(v.text, l) {
 			return true
 		}
 	}
-	if a.Type != "text" || len(t.words) == 0 {
+	if a.Type != "text" {
 		return false
 	}
-	parts := wordsOf(text)
 	for _, w := range t.words {
-		if len(w) >= minPart && strings.Contains(whole, w) {
+		if len(w) >= minPart && strings.Contains(v.whole, w) || slices.Contains(v.words, w) {
 			return true
-		}
-		for _, p := range parts {
-			if p == w {
-				return true
-			}
 		}
 	}
 	return false
@@ -349,11 +362,13 @@ func (d Difference) Protect(told *Snapshot, st *State) {
 	t := tellsOf(told, st)
 	for _, deltas := range [][]Delta{d.deltas, d.restated} {
 		for i := range deltas {
-			switch c := &deltas[i]; {
-			case c.Removed:
-			case t.persons.in(c.Attr, c.Plain):
+			c := &deltas[i]
+			v, ok := searched(c.Attr, c.Plain)
+			switch {
+			case c.Removed, !ok:
+			case t.persons.within(c.Attr, &v):
 				c.protect = protectAsPerson
-			case t.entity.in(c.Attr, c.Plain):
+			case t.entity.within(c.Attr, &v):
 				c.protect = protectAsOwn
 			}
 		}

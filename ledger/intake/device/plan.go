@@ -218,8 +218,8 @@ func (s *snapshot) write(
 	return append(steps, changes...), plan.Recorded, nil
 }
 
-// dropUser leaves out what is the user's own, and returns how many values that were. What the record
-// tells stays as it is.
+// dropUser leaves out what is the user's own, and returns how many values that were. What the
+// record tells stays as it is.
 func (s *snapshot) dropUser() int {
 	s.Snapshot = s.Clone()
 	return s.DropUser()

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -338,6 +339,11 @@ func (h holding) subjects(t *schemas.Type, others []uuid.UUID) []schemas.Subject
 // retiring are the management states by which a device leaves.
 var retiring = []string{"retirePending", "retireIssued", "wipePending", "wipeIssued", "deletePending"}
 
+func retires(state json.RawMessage) bool {
+	text, _ := record.AsText(state)
+	return slices.Contains(retiring, text)
+}
+
 // drafter reports what changes of the device: each change in the type of its group, on first sight
 // in one.
 func (k *kind) drafter(p *plan.Planner, known *plan.StreamState, snap *snapshot, holds holding) entity.Drafter {
@@ -354,10 +360,8 @@ func (k *kind) drafter(p *plan.Planner, known *plan.StreamState, snap *snapshot,
 		Order:    []*schemas.Type{k.enrolled, k.ownershipType, k.whole, k.inventory, k.compliance, k.apps, k.retired},
 		Restated: k.whole, Confirmed: whole, Contacted: k.inventory,
 		Route: func(c entity.Delta) *schemas.Type {
-			text, _ := record.AsText(c.Plain)
 			switch {
-			case c.Attr == k.management && slices.Contains(retiring, text) &&
-				!slices.Contains(retiring, st.Text(c.Attr)):
+			case c.Attr == k.management && retires(c.Plain) && !slices.Contains(retiring, st.Text(c.Attr)):
 				return k.retired
 			case c.Attr == k.app:
 				return k.apps

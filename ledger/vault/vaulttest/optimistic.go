@@ -124,8 +124,8 @@ func testOptimisticRefuses(t *testing.T, f Factory) {
 	allowed := []string{"AliasOwner", "Aliases", "Await", "Awaiting", "Correlation", "Destroyed", "Device",
 		"DevicesOf", "Element", "Erasure", "ErasureOf", "Expired", "FactStream", "FindDevice", "FindPerson",
 		"FindPersons", "Forget", "Identity", "Living", "LookAhead", "MappedStream", "Memorise", "Open", "Person",
-		"PersonStream", "Recall", "RefusalStream", "RefusalsOf", "Remember", "Seal", "SetHolder", "SubjectKeys",
-		"Tenant"}
+		"PersonStream", "Prepare", "Recall", "RefusalStream", "RefusalsOf", "Remember", "Seal", "SetHolder",
+		"SubjectKeys", "Tenant", "Unlock"}
 	all := reflect.TypeFor[*vault.Tx]()
 	for i := range all.NumMethod() {
 		name := all.Method(i).Name
