@@ -522,3 +522,59 @@ func TestATenantIsRecordedOnceAndARegistrationCutShortIsCompleted(t *testing.T) 
 func streamOf(b *bench, s schemas.Stream) iter.Seq2[schemas.RecordedEvent, error] {
 	return b.ledger.ReadStream(b.ctx, s, 0)
 }
+
+// Whoever was being erased when they were asked for first is named before anything of theirs is
+// opened, once the erasure was taken back.
+func TestASessionNamesThoseWhoseErasureWasTakenBack(t *testing.T) {
+	b := newBench(t)
+	sealed := b.person("anna@contoso.example")
+	var person uuid.UUID
+	completion := uuid.New()
+	update := func(do func(tx *vault.Tx) error) {
+		t.Helper()
+		if err := b.vault.Update(b.ctx, b.tenant.ID, do); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(func(tx *vault.Tx) error {
+		found, err := tx.FindPersons("anna@contoso.example")
+		if err != nil {
+			return err
+		}
+		person = found[0].ID
+		_, err = tx.BeginErasure(person, completion)
+		return err
+	})
+	s := b.session()
+	for _, step := range []struct {
+		want    error
+		persons int
+	}{{vault.ErrErased, 0}, {nil, 1}} {
+		out, err := s.Open(b.ctx, []vault.Sealed{sealed})
+		if err != nil || !errors.Is(out[0].Err, step.want) || s.Persons() != step.persons {
+			t.Fatalf("%v, %v, and %d persons are named", out, err, s.Persons())
+		}
+		if step.want != nil {
+			update(func(tx *vault.Tx) error { return tx.CancelErasure(completion) })
+		}
+	}
+}
+
+// Persons are named at most 63 in an event, and many events in one append.
+func TestManyPersonsAreNamedInOneAppend(t *testing.T) {
+	b := newBench(t)
+	var tokens []vault.Sealed
+	const persons = 3*(schemas.MaxSubjects-1) + 1
+	for i := range persons {
+		tokens = append(tokens, b.person(fmt.Sprintf("user%d@contoso.example", i)))
+	}
+	s := b.session()
+	before, appends := len(b.store.Events()), 0
+	b.store.Fail = func(schemas.Stream, []schemas.Event) error { appends++; return nil }
+	if _, err := s.Open(b.ctx, tokens); err != nil || s.Persons() != persons {
+		t.Fatalf("%d persons are named: %v", s.Persons(), err)
+	}
+	if n := len(b.store.Events()) - before; n != 4 || appends != 1 {
+		t.Errorf("%d events in %d appends name %d persons", n, appends, persons)
+	}
+}

@@ -30,5 +30,5 @@ type Sealing = keyring.Sealing
 // Prepare is the part of Seal that needs the transaction: it finds or mints the keys, and errs
 // where Seal would for those. The draft must not be changed between the two, and stays as it was.
 func (tx *Tx) Prepare(d *schemas.Draft) (*Sealing, error) {
-	return tx.keys.Prepare(d, tx.derivedOf)
+	return tx.keys.Prepare(d, tx.lost)
 }

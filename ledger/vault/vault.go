@@ -36,13 +36,12 @@ var (
 	ErrExpired   = keyring.ErrExpired   // the period's key was destroyed
 	ErrTampered  = keyring.ErrTampered  // not sealed by this vault for this tenant, attribute and event
 	ErrStaleView = keyring.ErrStaleView // begin another view
+	ErrLost      = keyring.ErrLost      // the vault was declared to have lost keys, and knows no such alias
 	ErrKEK       = keyring.ErrKEK       // see OpenFileKEK
 
 	ErrExists        = errors.New("exists already")
 	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
 	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
-	// the vault was declared to have lost keys, and knows no such alias
-	ErrLost          = errors.New("lost")
 	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
 	ErrHeld          = errors.New("held")                     // a hold forbids it
 	ErrUninitialised = errors.New("the store holds no vault") // Create has not been run on it

@@ -3,6 +3,7 @@ package dsar_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"runtime"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -18,6 +20,7 @@ import (
 type busy struct {
 	dsar.Reader
 	events int
+	read   *int // events handed out; may be nil
 }
 
 func (b busy) Through(context.Context) (uint64, bool, error) { return uint64(b.events), true, nil }
@@ -39,10 +42,42 @@ func (b busy) EventsByAliases(
 				e.Values = append(e.Values, projections.Value{Attribute: h.Attr, Observed: e.Occurred,
 					Text: string(h.Token(make([]byte, 32+12+64+16)))})
 			}
+			if b.read != nil {
+				*b.read++
+			}
 			if !yield(e, nil) {
 				return
 			}
 		}
+	}
+}
+
+// waiting opens every token, and notes how many were read by then and not opened.
+type waiting struct {
+	short
+	read         *int
+	opened, most int
+}
+
+func (w *waiting) Open(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
+	w.most = max(w.most, 5**w.read-w.opened)
+	w.opened += len(tokens)
+	return w.short.Open(ctx, tokens)
+}
+
+// Events are judged and opened as they are read: of all but a portion no token is held.
+func TestAPackageHoldsFewTokens(t *testing.T) {
+	read := 0
+	w := &waiting{read: &read}
+	p := dsar.Person{Request: id("r"), Tenant: id("tenant"), Aliases: []dsar.Alias{{ID: fatimaActor}}, Seq: 20_000}
+	c := config(nil, w, "en")
+	c.Reader = busy{events: 20_000, read: &read}
+	m, err := dsar.Build(t.Context(), c, p, io.Discard)
+	if err != nil || m.Values.Shown != 100_000 || w.opened != 100_000 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if w.most > report.OpenBatch+5 {
+		t.Errorf("%d tokens were held at once", w.most)
 	}
 }
 

@@ -303,6 +303,13 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 // unseal opens what a chunk has of tokens, or says what is not genuine where nothing is opened.
 func (r *Report) unseal(ctx context.Context, chunk []Row) error {
 	var tokens Tokens
+	if r.opener != nil {
+		n := 0
+		for i := range chunk {
+			n += chunk[i].tokens()
+		}
+		tokens.grow(min(n, OpenBatch))
+	}
 	for i := range chunk {
 		for _, c := range chunk[i].Cells {
 			for k := range c {
@@ -325,6 +332,18 @@ func (r *Report) unseal(ctx context.Context, chunk []Row) error {
 	return tokens.Open(ctx, r.opener)
 }
 
+// tokens counts the row's values that are not open.
+func (r Row) tokens() (n int) {
+	for _, c := range r.Cells {
+		for i := range c {
+			if c[i].token != "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // chunks are the rows in portions of chunkRows, or of OpenBatch tokens.
 func chunks(rows iter.Seq2[Row, error]) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
@@ -335,14 +354,7 @@ func chunks(rows iter.Seq2[Row, error]) iter.Seq2[[]Row, error] {
 				yield(nil, err)
 				return
 			}
-			n := 0
-			for _, c := range row.Cells {
-				for _, v := range c {
-					if v.token != "" {
-						n++
-					}
-				}
-			}
+			n := row.tokens()
 			if len(chunk) > 0 && (tokens+n > OpenBatch || len(chunk) == chunkRows) {
 				if !yield(chunk, nil) {
 					return

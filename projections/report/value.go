@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -205,6 +206,11 @@ func (t *Tokens) parse(v *Value) (s projections.Sealed, genuine bool) {
 // Add lets Open open the value with this token.
 func (t *Tokens) Add(v *Value, s projections.Sealed) {
 	t.values, t.tokens = append(t.values, v), append(t.tokens, s)
+}
+
+// grow makes room for n more values.
+func (t *Tokens) grow(n int) {
+	t.values, t.tokens = slices.Grow(t.values, n), slices.Grow(t.tokens, n)
 }
 
 // Len is how many Open will open.

@@ -76,10 +76,10 @@ func sealError(d *schemas.Draft, what string, err error) error {
 	return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
 }
 
-// Prepare finds or mints the keys that sealing the draft takes. resolve returns the key of a value
-// that was sealed before. The draft must not be changed before it is sealed, and stays as it was.
-// Errors are those of Derive and resolve, and name the attribute.
-func (tx *Tx) Prepare(d *schemas.Draft, resolve func(schemas.TokenHeader) (Derived, error)) (*Sealing, error) {
+// Prepare finds or mints the keys that sealing the draft takes, and finds those of values that were
+// sealed before. The draft must not be changed before it is sealed, and stays as it was. Errors are
+// those of Derive and DerivedOf, and name the attribute.
+func (tx *Tx) Prepare(d *schemas.Draft, lost Lost) (*Sealing, error) {
 	fail := func(what string, err error) (*Sealing, error) { return nil, sealError(d, what, err) }
 	switch {
 	case d.Type == nil:
@@ -112,7 +112,7 @@ func (tx *Tx) Prepare(d *schemas.Draft, resolve func(schemas.TokenHeader) (Deriv
 			h, _, err := v.Token.Parse()
 			var dk Derived
 			if err == nil {
-				dk, err = resolve(h)
+				dk, err = tx.DerivedOf(h, lost)
 			}
 			if err != nil {
 				return fail("attribute "+v.Attr.ID+", sealed before", err)

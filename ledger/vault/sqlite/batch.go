@@ -15,10 +15,9 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// This file asks for many rows in one statement, and stores many in one.
+// This file asks for many rows in one statement, and stores many.
 
-// chunks are how many keys a statement asks for, how many rows one stores: few sizes, so that each
-// is prepared once.
+// chunks are how many keys a statement asks for: few sizes, so that each is prepared once.
 var chunks = []int{256, 64, 16, 4, 1}
 
 // chunk returns the largest that n fills.
@@ -272,16 +271,14 @@ func (r *rows) heldBy(b *store.Batch) error {
 
 // table says how rows of one kind are stored.
 type table[T any] struct {
-	into     string // "INSERT INTO … VALUES "
-	row      string // "(?, …)"
-	conflict string
-	args     func(args []any, tenant []byte, row *T) []any
+	text string // of the statement that stores one
+	args func(args []any, tenant []byte, row *T) []any
 }
 
 func newTable[T any](name, columns, conflict string, args func([]any, []byte, *T) []any) table[T] {
 	n := strings.Count(columns, ",") + 2
-	return table[T]{into: "INSERT INTO " + name + " (tenant, " + columns + ") VALUES ",
-		row: "(?" + strings.Repeat(", ?", n-1) + ")", conflict: " ON CONFLICT " + conflict, args: args}
+	return table[T]{text: "INSERT INTO " + name + " (tenant, " + columns + ") VALUES (?" +
+		strings.Repeat(", ?", n-1) + ") ON CONFLICT " + conflict, args: args}
 }
 
 var (
@@ -339,20 +336,21 @@ var (
 		})
 )
 
+// put stores the rows, each by a statement of its own. One of many rows may fail between two of
+// them, so that SQLite copies every page before it changes it: that costs more than the
+// statements.
 func put[T any](r *rows, t *table[T], all []T) error {
+	if len(all) == 0 {
+		return nil
+	}
+	r.changed = true
+	st, err := r.c.stmt(t.text)
+	if err != nil {
+		return err
+	}
 	var args []any
-	for len(all) > 0 {
-		n := chunk(len(all))
-		args = args[:0]
-		for i := range all[:n] {
-			args = t.args(args, r.t(), &all[i])
-		}
-		all = all[n:]
-		r.changed = true
-		st, err := r.c.shaped(shape{t.into + t.row + "|" + t.conflict, n})
-		if err != nil {
-			return err
-		}
+	for i := range all {
+		args = t.args(args[:0], r.t(), &all[i])
 		if _, err := st.ExecContext(context.Background(), args...); err != nil {
 			return translate(err)
 		}
@@ -389,8 +387,8 @@ func (r *rows) Put(b store.Batch) error {
 	return nil
 }
 
-// shape is a statement's text, and how many keys or rows it is for: "?" or rows are written that
-// often before what follows the bar, or before ")".
+// shape is a statement's text, and how many keys it asks for: "?" is written that often behind it,
+// before ")".
 type shape struct {
 	text string
 	n    int
@@ -400,12 +398,7 @@ func (s shape) String() string {
 	if s.n == 0 {
 		return s.text
 	}
-	head, tail, rows := strings.Cut(s.text, "|")
-	if !rows {
-		return head + strings.Repeat("?, ", s.n-1) + "?)"
-	}
-	at := strings.LastIndex(head, "(?")
-	return head + strings.Repeat(", "+head[at:], s.n-1) + tail
+	return s.text + strings.Repeat("?, ", s.n-1) + "?)"
 }
 
 func (c *session) shaped(s shape) (*sql.Stmt, error) {

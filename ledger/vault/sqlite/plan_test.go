@@ -32,8 +32,9 @@ func TestRowsAreFoundByTheirKeys(t *testing.T) {
 		hashes = append(hashes, ids[i][:])
 	}
 	err = s.View(ctx, uuid.New(), func(of store.Rows) error {
-		if _, err := of.Fetch(store.Keys{Owners: owners, Names: names, IdentitiesOf: owners, Holders: ids, Holdings: ids,
-			SubjectKeys: owners, SubjectKeyIDs: ids, Aliases: ids, AliasesOf: ids, Mappings: hashes, MappingsOf: ids,
+		if _, err := of.Fetch(store.Keys{
+			Owners: owners, Names: names, IdentitiesOf: owners, Holders: ids, Holdings: ids, SubjectKeys: owners,
+			SubjectKeyIDs: ids, Aliases: ids, AliasesOf: ids, Mappings: hashes, MappingsOf: ids,
 			StreamKeys: ids, Suppressions: hashes}); err != nil {
 			return err
 		}

@@ -229,13 +229,14 @@ func (s *Store) upgrade(ctx context.Context) error {
 }
 
 // dsn names the file with what every connection to it needs: a log that is synced at each commit,
-// deleted bytes overwritten, nothing spilled to temporary files.
+// deleted bytes overwritten, nothing spilled to temporary files, nor to the log before the commit.
 func dsn(path string) string {
 	q := url.Values{}
 	for _, p := range []string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)", "foreign_keys(ON)", "temp_store(MEMORY)",
 		"trusted_schema(OFF)", "cache_size(-16384)",
+		"cache_spill(OFF)", // what a transaction changes is written once, at its commit: a batch's is some ten MB
 	} {
 		q.Add("_pragma", p)
 	}
