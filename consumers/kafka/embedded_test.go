@@ -70,3 +70,49 @@ func TestPasswordIsNotPrinted(t *testing.T) {
 		t.Error(log.String())
 	}
 }
+
+// Whatever a message measures, one Fetch of a group hands out no more than 8 MiB and one of them.
+func TestAFetchIsBoundedByBytes(t *testing.T) {
+	const topic, messages, size, most = "ledger.refusal", 40, 500_000, 8 << 20
+	access, w := startEmbedded(t)
+	ctx := t.Context()
+	clients := map[kafka.Role]*kafka.Client{}
+	for _, role := range []kafka.Role{kafka.RoleRelay, kafka.RoleConsumer} {
+		c, err := kafka.New(access[role])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		clients[role] = c
+	}
+	if err := clients[kafka.RoleRelay].Ensure(ctx, topic); err != nil {
+		t.Fatal(err)
+	}
+	for n := range messages {
+		if _, err := w.Produce(ctx, topic, fmt.Sprint(n), strings.Repeat("x", size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := clients[kafka.RoleConsumer].Group(kafka.GroupConfig{Group: "bounded", Topics: []string{topic}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for left := messages; left > 0; {
+		got, err := g.Fetch(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes := 0
+		for _, m := range got {
+			bytes += len(m.Value)
+		}
+		if bytes >= most+size {
+			t.Errorf("%d messages of %d bytes were handed out at once", len(got), bytes)
+		}
+		left -= len(got)
+		if err := g.Commit(ctx, got); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

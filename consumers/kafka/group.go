@@ -18,9 +18,17 @@ type GroupConfig struct {
 	Group string
 	// Topics to read; where empty, all topics of events, new ones as they appear.
 	Topics []string
-	// MaxMessages of one Fetch; default 500.
+	// MaxMessages of one Fetch; default 500. Where they are large it has fewer: of no more than
+	// 8 MiB and one.
 	MaxMessages int
 }
+
+// What one Fetch hands out at most, and how many messages wait for the next one: the driver counts
+// them, and one has up to 256 KiB.
+const (
+	fetchedBytes = 8 << 20
+	waitingMost  = 64
+)
 
 // Group is a consumers.Source that shares the partitions with the group's other members and keeps
 // its offsets at the broker, where they expire: keep consumers.Positions beside them. It belongs
@@ -92,12 +100,13 @@ func (g *Group) more(ctx context.Context, first consumers.Message) []consumers.M
 	out := append(make([]consumers.Message, 0, 64), first)
 	soon, cancel := context.WithTimeout(ctx, 2*time.Millisecond)
 	defer cancel()
-	for len(out) < g.cfg.MaxMessages {
+	for size := len(first.Value); len(out) < g.cfg.MaxMessages && size < fetchedBytes; {
 		m, err := g.reader.FetchMessage(soon)
 		if err != nil {
 			break // an error that stays comes again at the next Fetch
 		}
 		out = append(out, message(m))
+		size += len(m.Value)
 	}
 	return out
 }
@@ -136,7 +145,7 @@ func (g *Group) open(ctx context.Context) error {
 	g.reader = kafkago.NewReader(kafkago.ReaderConfig{
 		Brokers: g.c.cfg.Brokers, GroupID: g.cfg.Group, GroupTopics: g.topics,
 		Dialer:   &kafkago.Dialer{ClientID: g.c.cfg.ClientID, Timeout: g.c.cfg.DialTimeout, DialFunc: g.c.dial},
-		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait, QueueCapacity: 2 * g.cfg.MaxMessages,
+		MinBytes: 1, MaxBytes: fetchBytes, MaxWait: fetchWait, QueueCapacity: waitingMost,
 		StartOffset:           kafkago.FirstOffset,
 		WatchPartitionChanges: true,
 		JoinGroupBackoff:      250 * time.Millisecond,

@@ -81,8 +81,8 @@ func (n *node) importWithin(
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), n.patience)
 	defer cancel()
-	cmd := n.command(ctx, []string{env, "GODEBUG=gctrace=1"}, append(append([]string{"import", "--tenant", tenant, "--yes", "--output",
-		"json"}, n.how...), dir)...)
+	args := append([]string{"import", "--tenant", tenant, "--yes", "--output", "json"}, n.how...)
+	cmd := n.command(ctx, []string{env, "GODEBUG=gctrace=1"}, append(args, dir)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	began := time.Now()

@@ -205,6 +205,9 @@ func TestAVaultThatIsAheadOfTheLedgerSaysSo(t *testing.T) {
 			if err := b.vault.LowerAnchor(b.ctx, end); err == nil {
 				t.Error("an anchor was lowered to itself")
 			}
+			if after, found, err := b.vault.OrdersAfter(b.ctx); err != nil || found {
+				t.Errorf("what is pending comes after %d, which the ledger does not reach: %v", after.Seq, err)
+			}
 			if u := b.look(); u.Any() {
 				t.Errorf("%+v", u)
 			}

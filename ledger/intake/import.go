@@ -32,7 +32,7 @@ type Source struct {
 
 // maxBatchBytes closes a batch early, so that memory stays bounded whatever the records measure.
 // Being planned, sealed and encoded, a list of many apps takes some seven times its text.
-const maxBatchBytes = 8 << 20
+const maxBatchBytes = 4 << 20
 
 // Import reads the source into the tenant's ledger and accounts for every record. progress, if not
 // nil, gets the summary so far after each batch, from Import's own goroutine. Records that fail

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -110,9 +111,48 @@ func (u *unfolded) history() plan.History {
 	return h
 }
 
-// readAtOnce is how many streams are read at once at most. The first is read alone: it tells how
-// many more there is room for.
-const readAtOnce = 512
+// recalledAtOnce is how many streams the vault is asked for together: what is remembered of one
+// takes up to 7 MiB, which nobody knows before.
+const recalledAtOnce = 8
+
+// recalling asks the vault for what it remembers of streams, some at a time, as they are read.
+type recalling struct {
+	in      *Intake
+	tenant  uuid.UUID
+	streams []schemas.Stream
+	parts   []recalled
+}
+
+type recalled struct {
+	mu   sync.Mutex // guards what follows
+	done bool
+	of   map[schemas.Stream]*memory // but for what was taken
+}
+
+func newRecalling(in *Intake, tenant uuid.UUID, streams []schemas.Stream) *recalling {
+	return &recalling{in, tenant, streams, make([]recalled, (len(streams)+recalledAtOnce-1)/recalledAtOnce)}
+}
+
+// take returns what is remembered of the i-th stream, nil for nothing, once.
+func (r *recalling) take(ctx context.Context, i int) (*memory, error) {
+	p := &r.parts[i/recalledAtOnce]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.done {
+		begin := i - i%recalledAtOnce
+		of, err := r.in.recall(ctx, r.tenant, r.streams[begin:min(begin+recalledAtOnce, len(r.streams))])
+		if err != nil {
+			return nil, err
+		}
+		p.done, p.of = true, of
+	}
+	m := p.of[r.streams[i]]
+	delete(p.of, r.streams[i])
+	return m, nil
+}
+
+// knownTimes is how many times its events' bytes what is known of a stream takes, about.
+const knownTimes = 3
 
 // largeStream is from how many bytes on a stream is read and folded while no other such is: being
 // decoded and opened, a stream of 20,000 apps takes 64 MiB.
@@ -121,8 +161,12 @@ const largeStream = 1 << 20
 // turn is that of one who reads streams to have a large one.
 type turn struct {
 	in   *Intake
+	full func() bool // there is no room for it any more
 	held bool
 }
+
+// errFull says that a stream was not read, for want of room.
+var errFull = errors.New("what is known takes enough")
 
 // take waits for the turn once so much was read that it is needed; the turn of nobody is there.
 func (t *turn) take(ctx context.Context, size int) error {
@@ -131,7 +175,9 @@ func (t *turn) take(ctx context.Context, size int) error {
 	}
 	select {
 	case t.in.large <- struct{}{}:
-		t.held = true
+		if t.held = true; t.full() {
+			return errFull
+		}
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -171,34 +217,7 @@ func (in *Intake) read(
 			must = len(unknown)
 		}
 	}
-	n := 1
-	for read := 0; read < len(unknown); {
-		if read >= max(must, 1) && k.bytes >= in.maxKnown {
-			for _, s := range unknown[read:] {
-				k.unread[s] = true
-			}
-			return nil
-		}
-		before := k.bytes
-		some := unknown[read:min(read+n, len(unknown))]
-		if err := in.readSome(ctx, tenant, left, k, some); err != nil {
-			return err
-		}
-		read += len(some)
-		// As many more as there is room for, going by these, and not many more than these.
-		n = min(max((in.maxKnown-k.bytes)*len(some)/max(k.bytes-before, 1), 1), 8*len(some), readAtOnce)
-	}
-	return nil
-}
-
-// readSome folds streams, several at a time.
-func (in *Intake) readSome(
-	ctx context.Context, tenant uuid.UUID, left *leftOut, k *known, unknown []schemas.Stream,
-) error {
-	memories, err := in.recall(ctx, tenant, unknown)
-	if err != nil {
-		return err
-	}
+	memories := newRecalling(in, tenant, unknown)
 	var mu sync.Mutex // guards what follows, and k
 	var waiting []*unfolded
 	size := 0
@@ -214,14 +233,30 @@ func (in *Intake) readSome(
 		}
 		return err
 	}
-	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
-		t := &turn{in: in}
+	err := in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
+		t := &turn{in: in, full: func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return i >= max(must, 1) && k.bytes+knownTimes*size >= in.maxKnown
+		}}
 		defer t.give()
-		u, err := in.readStream(ctx, tenant, left, unknown[i], memories[unknown[i]], t)
-		if err != nil {
-			return err
+		var u *unfolded
+		err := errFull
+		if !t.full() {
+			var from *memory
+			if from, err = memories.take(ctx, i); err == nil {
+				u, err = in.readStream(ctx, tenant, left, unknown[i], from, t)
+			}
 		}
 		mu.Lock()
+		if errors.Is(err, errFull) {
+			k.unread[unknown[i]] = true
+			err = nil
+		}
+		if u == nil || err != nil {
+			mu.Unlock()
+			return err
+		}
 		waiting, size = append(waiting, u), size+u.size
 		if len(waiting) < foldedAtOnce && size < foldedBytes && !t.held {
 			mu.Unlock()
