@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -59,18 +61,9 @@ func decodeMemory(b []byte, c *schemas.Catalogue) *memory {
 func (in *Intake) recall(
 	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream,
 ) (map[schemas.Stream]*memory, error) {
-	var entities []schemas.Stream
-	for _, s := range streams {
-		if in.kinds.Wave(s.Kind()) == plan.WaveEntities {
-			entities = append(entities, s)
-		}
-	}
-	if len(entities) == 0 {
-		return nil, nil
-	}
 	out := map[schemas.Stream]*memory{}
 	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) error {
-		known, err := tx.Recall(entities)
+		known, err := tx.Recall(streams)
 		for s, text := range known {
 			if m := decodeMemory(text, in.cfg.Catalogue); m != nil {
 				out[s] = m
@@ -111,43 +104,72 @@ func (u *unfolded) history() plan.History {
 	return h
 }
 
-// recalledAtOnce is how many streams the vault is asked for together: what is remembered of one
-// takes up to 7 MiB, which nobody knows before.
-const recalledAtOnce = 8
+// What is remembered of a stream takes up to 7 MiB: the vault is asked for so many bytes together,
+// or for what is remembered of one stream.
+const recalledBytes = 2 << 20
 
 // recalling asks the vault for what it remembers of streams, some at a time, as they are read.
 type recalling struct {
-	in      *Intake
-	tenant  uuid.UUID
-	streams []schemas.Stream
-	parts   []recalled
+	in     *Intake
+	tenant uuid.UUID
+	part   map[schemas.Stream]int // in which part what is remembered of a stream is
+
+	mu    sync.Mutex                 // guards what follows
+	parts [][]schemas.Stream         // nil once they were asked for
+	of    map[schemas.Stream]*memory // but for what was taken
 }
 
-type recalled struct {
-	mu   sync.Mutex // guards what follows
-	done bool
-	of   map[schemas.Stream]*memory // but for what was taken
+func (in *Intake) recalling(
+	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream,
+) (*recalling, error) {
+	r := &recalling{in: in, tenant: tenant, part: map[schemas.Stream]int{}, of: map[schemas.Stream]*memory{}}
+	entities := slices.DeleteFunc(slices.Clone(streams), func(s schemas.Stream) bool {
+		return in.kinds.Wave(s.Kind()) != plan.WaveEntities
+	})
+	if len(entities) == 0 {
+		return r, nil
+	}
+	var sizes map[schemas.Stream]int
+	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		sizes, err = tx.Remembered(entities)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	size := recalledBytes
+	for _, s := range entities {
+		own, ok := sizes[s]
+		if !ok {
+			continue
+		}
+		if size += own; size > recalledBytes {
+			r.parts, size = append(r.parts, nil), own
+		}
+		last := len(r.parts) - 1
+		r.parts[last], r.part[s] = append(r.parts[last], s), last
+	}
+	return r, nil
 }
 
-func newRecalling(in *Intake, tenant uuid.UUID, streams []schemas.Stream) *recalling {
-	return &recalling{in, tenant, streams, make([]recalled, (len(streams)+recalledAtOnce-1)/recalledAtOnce)}
-}
-
-// take returns what is remembered of the i-th stream, nil for nothing, once.
-func (r *recalling) take(ctx context.Context, i int) (*memory, error) {
-	p := &r.parts[i/recalledAtOnce]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.done {
-		begin := i - i%recalledAtOnce
-		of, err := r.in.recall(ctx, r.tenant, r.streams[begin:min(begin+recalledAtOnce, len(r.streams))])
+// take returns what is remembered of a stream, nil for nothing, once.
+func (r *recalling) take(ctx context.Context, s schemas.Stream) (*memory, error) {
+	part, ok := r.part[s]
+	if !ok {
+		return nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parts[part] != nil {
+		of, err := r.in.recall(ctx, r.tenant, r.parts[part])
 		if err != nil {
 			return nil, err
 		}
-		p.done, p.of = true, of
+		maps.Copy(r.of, of)
+		r.parts[part] = nil
 	}
-	m := p.of[r.streams[i]]
-	delete(p.of, r.streams[i])
+	m := r.of[s]
+	delete(r.of, s)
 	return m, nil
 }
 
@@ -217,7 +239,10 @@ func (in *Intake) read(
 			must = len(unknown)
 		}
 	}
-	memories := newRecalling(in, tenant, unknown)
+	memories, err := in.recalling(ctx, tenant, unknown)
+	if err != nil {
+		return err
+	}
 	var mu sync.Mutex // guards what follows, and k
 	var waiting []*unfolded
 	size := 0
@@ -233,7 +258,7 @@ func (in *Intake) read(
 		}
 		return err
 	}
-	err := in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
+	err = in.each(ctx, min(in.cfg.Workers, readers), len(unknown), func(ctx context.Context, i int) error {
 		t := &turn{in: in, full: func() bool {
 			mu.Lock()
 			defer mu.Unlock()
@@ -244,7 +269,7 @@ func (in *Intake) read(
 		err := errFull
 		if !t.full() {
 			var from *memory
-			if from, err = memories.take(ctx, i); err == nil {
+			if from, err = memories.take(ctx, unknown[i]); err == nil {
 				u, err = in.readStream(ctx, tenant, left, unknown[i], from, t)
 			}
 		}

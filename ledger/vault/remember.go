@@ -23,6 +23,26 @@ type Memory struct {
 	forgets uint64 // the store's count of forgettings when it was made
 }
 
+// Remembered returns for those of the streams of which something is remembered about how many
+// bytes that takes.
+func (tx *Tx) Remembered(streams []schemas.Stream) (map[schemas.Stream]int, error) {
+	ids := make([]uuid.UUID, len(streams))
+	for i, s := range streams {
+		ids[i] = s.UUID()
+	}
+	sizes, err := read(tx, func(r store.Rows) (map[uuid.UUID]int, error) { return r.MemorySizes(ids) })
+	if err != nil {
+		return nil, fmt.Errorf("recall streams: %w", err)
+	}
+	out := make(map[schemas.Stream]int, len(sizes))
+	for _, s := range streams {
+		if size, ok := sizes[s.UUID()]; ok {
+			out[s] = size
+		}
+	}
+	return out, nil
+}
+
 // Recall returns what is remembered of those of the streams of which something is. What does not
 // open is left out: the ledger says it all.
 func (tx *Tx) Recall(streams []schemas.Stream) (map[schemas.Stream][]byte, error) {

@@ -76,9 +76,9 @@ func sealError(d *schemas.Draft, what string, err error) error {
 	return fmt.Errorf("seal %s: %s: %w", d.Type.Name, what, err)
 }
 
-// Prepare finds or mints the keys that sealing the draft takes, and finds those of values that were
-// sealed before. The draft must not be changed before it is sealed, and stays as it was. Errors are
-// those of Derive and DerivedOf, and name the attribute.
+// Prepare finds or mints the keys that sealing the draft takes, and finds those of values that
+// were sealed before. The draft must not be changed before it is sealed, and stays as it was.
+// Errors are those of Derive and DerivedOf, and name the attribute.
 func (tx *Tx) Prepare(d *schemas.Draft, lost Lost) (*Sealing, error) {
 	fail := func(what string, err error) (*Sealing, error) { return nil, sealError(d, what, err) }
 	switch {

@@ -41,6 +41,23 @@ func (r *rows) Memories(streams []uuid.UUID) (out []store.MemoryRow, err error) 
 	return out, err
 }
 
+func (r *rows) MemorySizes(streams []uuid.UUID) (map[uuid.UUID]int, error) {
+	type row struct {
+		stream uuid.UUID
+		size   int
+	}
+	out := map[uuid.UUID]int{}
+	err := r.named(streams, func(args []any) error {
+		found, err := list(r, "SELECT stream, length(sealed) FROM "+someStreams, args,
+			func(m *row) []any { return []any{idCol{&m.stream}, &m.size} })
+		for _, m := range found {
+			out[m.stream] = m.size
+		}
+		return err
+	})
+	return out, err
+}
+
 // PutMemories asks for the stream's key in the statement: one that was deleted since takes nothing
 // behind it.
 func (r *rows) PutMemories(all []store.MemoryRow) error {

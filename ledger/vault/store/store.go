@@ -99,7 +99,9 @@ type Rows interface {
 	// names.
 
 	Memories(streams []uuid.UUID) ([]MemoryRow, error) // those that there are, in any order
-	PutMemories([]MemoryRow) error                     // key: Stream; of a stream without a key, nothing
+	// MemorySizes returns how many bytes each of those takes.
+	MemorySizes(streams []uuid.UUID) (map[uuid.UUID]int, error)
+	PutMemories([]MemoryRow) error // key: Stream; of a stream without a key, nothing
 	DeleteMemories(streams []uuid.UUID) error
 	DeleteAllMemories() error // of the tenant
 

@@ -391,6 +391,15 @@ func testMemories(t *testing.T, e *storeEnv) {
 			slices.SortFunc(got, func(a, b store.MemoryRow) int { return len(a.Sealed) - len(b.Sealed) })
 			got = slices.CompactFunc(got, func(a, b store.MemoryRow) bool { return a.Stream == b.Stream })
 			listed(t, what, want...)(got, err)
+			sizes, err := r.MemorySizes(append(streams, uuid.New(), streams[0]))
+			if err != nil || len(sizes) != len(want) {
+				t.Errorf("%s: %d sizes, %v", what, len(sizes), err)
+			}
+			for _, m := range want {
+				if sizes[m.Stream] != len(m.Sealed) {
+					t.Errorf("%s: %d bytes are said to take %d", what, len(m.Sealed), sizes[m.Stream])
+				}
+			}
 			return nil
 		})
 	}
