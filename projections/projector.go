@@ -32,7 +32,7 @@ type Config struct {
 
 	BatchBytes int           // 16 MiB: a batch is written when it holds as much, or
 	BatchRows  int           // 20,000 rows, or some milliseconds after its first row, but then no sooner than
-	BatchWait  time.Duration // 100 ms after the one before was begun: small inserts cost as much as larger ones
+	BatchWait  time.Duration // 250 ms after the one before was begun: small inserts cost as much as larger ones
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
 	Stall      time.Duration // 30 s: so long after a published sequence is missed, everything is read again
@@ -96,7 +96,7 @@ func New(cfg Config) (*Projector, error) {
 	orElse(&cfg.Name, "projector")
 	orElse(&cfg.BatchBytes, 16<<20)
 	orElse(&cfg.BatchRows, 20_000)
-	orElse(&cfg.BatchWait, 100*time.Millisecond)
+	orElse(&cfg.BatchWait, 250*time.Millisecond)
 	orElse(&cfg.Discover, time.Second)
 	orElse(&cfg.Heartbeat, 2*time.Second)
 	orElse(&cfg.Stall, 30*time.Second)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -60,7 +61,7 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	}
 	if row == nil {
 		created = true
-		row = &store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: uuid.New()},
+		row = &store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: tx.keys.NewID(keyring.Device)},
 			Created: cut(tx.v.clock()), Identified: intune != ""}
 		if err := tx.mintOwner(*row); err != nil {
 			return fail(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -147,7 +148,7 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 			}
 		}
 	}
-	return schemas.Owner{Kind: schemas.OwnerPerson, ID: uuid.New()}, false, nil
+	return schemas.Owner{Kind: schemas.OwnerPerson, ID: tx.keys.NewID(keyring.Person)}, false, nil
 }
 
 func orErased(err error) error { return cmp.Or(err, ErrErasedSubject) }

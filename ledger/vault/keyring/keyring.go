@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -48,8 +49,9 @@ type Tx struct {
 	text    []byte    // what it was last made of
 	local   *ring     // keys this transaction used; joins the shared ones when it has committed
 	sealers map[sealerRef]*Sealer
-	buf     Scratch // of the sealers
-	Scrub   bool    // bytes were destroyed
+	buf     Scratch        // of the sealers
+	Scrub   bool           // bytes were destroyed
+	near    [kinds][2]byte // what the ids that it mints begin with
 }
 
 // Config is what the keys of a transaction need.
@@ -74,6 +76,9 @@ type Config struct {
 func Begin(ctx context.Context, c Config) (*Tx, error) {
 	tx := &Tx{ctx: ctx, kek: c.KEK, clock: c.Clock, shared: c.Shared, tenant: c.Tenant, rows: c.Rows,
 		write: c.Write, again: c.Again, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{}}
+	for k := range tx.near {
+		rand.Read(tx.near[k][:])
+	}
 	tx.asked = tx.local.begun
 	tx.shared.dropStale(c.Forgets)
 	var err error
@@ -81,6 +86,29 @@ func Begin(ctx context.Context, c Config) (*Tx, error) {
 		return nil, err
 	}
 	return tx, nil
+}
+
+// Kind is what an id is minted for.
+type Kind int
+
+// Kinds.
+const (
+	Person Kind = iota
+	Device
+	keyOfPerson
+	keyOfOther
+	kinds
+)
+
+// NewID returns a random UUIDv4. Those of one kind and one transaction share their first 16 bits,
+// which are drawn for it: so their rows lie together in the store's trees, and a transaction writes
+// some pages instead of one a row, however large the store is. That two persons, or two devices,
+// were minted together is all that it tells: no time, no order, and nothing of one kind about
+// another.
+func (tx *Tx) NewID(k Kind) uuid.UUID {
+	id := uuid.New()
+	copy(id[:], tx.near[k][:])
+	return id
 }
 
 // End makes the transaction's keys unusable: its function has returned.
@@ -220,7 +248,11 @@ func (tx *Tx) MintSubjectKey(o schemas.Owner, generation int, class string) (sub
 	if err := tx.Writable(); err != nil {
 		return subjectKey{}, err
 	}
-	k := subjectKey{id: uuid.New()}
+	kind := keyOfOther
+	if o.Kind == schemas.OwnerPerson {
+		kind = keyOfPerson
+	}
+	k := subjectKey{id: tx.NewID(kind)}
 	var w store.Wrapped
 	var err error
 	if k.secret, err = newKey(); err != nil {

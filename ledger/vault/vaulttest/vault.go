@@ -13,7 +13,7 @@ import (
 func RunVault(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
 		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel,
-		"Devices":     testDevices,
+		"Devices": testDevices, "IDs": testIDs,
 		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
 		"Tampered":   testTampered,
 		"Streams":    testStreamsOfVault,
