@@ -101,10 +101,10 @@ const (
 )
 
 // NewID returns a random UUIDv4. Those of one kind and one transaction share their first 16 bits,
-// which are drawn for it: so their rows lie together in the store's trees, and a transaction writes
-// some pages instead of one a row, however large the store is. That two persons, or two devices,
-// were minted together is all that it tells: no time, no order, and nothing of one kind about
-// another.
+// which are drawn for it: so their rows lie together in the store's trees, and a transaction
+// writes some pages instead of one a row, however large the store is. That two persons, or two
+// devices, were minted together is all that it tells: no time, no order, and nothing of one kind
+// about another.
 func (tx *Tx) NewID(k Kind) uuid.UUID {
 	id := uuid.New()
 	copy(id[:], tx.near[k][:])
