@@ -76,7 +76,11 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				e.outcome, e.steps = e.planned, nil
 			}
 		}
-		before.after(b, open)
+		if before.after(b, open) {
+			for _, e := range open { // what they told was taken back: they are judged together
+				e.outcome = pending
+			}
+		}
 		if slices.ContainsFunc(open, (*entry).settled) {
 			first = nil
 		}

@@ -81,6 +81,7 @@ type entry struct {
 	rests     []taken.Tag    // what becomes of it rests on these
 	vague     bool           // and on more
 	unsettled []taken.Tag    // no record taken before rests on these any more
+	renamed   []taken.Tag    // likewise, names
 	at        time.Time      // when what it tells was so
 
 	steps   []plan.Step
@@ -96,7 +97,7 @@ func (e *entry) settled() bool { return e.outcome != pending }
 // plan settles what becomes of the record. It leaves an entry pending whose streams have to be
 // read first, and whose steps have to be appended. An error is one that ends the import.
 func (e *entry) plan(p *plan.Planner) error {
-	e.steps, e.planned, e.unsettled = nil, pending, nil
+	e.steps, e.planned, e.unsettled, e.renamed = nil, pending, nil, nil
 	r, err := p.Plan(e.record, e.parsed, e.forged)
 	if errors.Is(err, plan.ErrNeedState) {
 		return nil
@@ -106,8 +107,8 @@ func (e *entry) plan(p *plan.Planner) error {
 	}
 	e.steps, e.planned, e.tally, e.rule = r.Steps, outcomes[r.Becomes], r.Tally, r.Rule
 	e.field, e.reason = r.Field, r.Reason
-	e.rests, e.vague, e.unsettled = r.Rests, r.Vague, r.Unsettled
-	e.asOf, _ = p.Tx.Known().Count()
+	e.rests, e.vague, e.unsettled, e.renamed = r.Rests, r.Vague, r.Unsettled, r.Renamed
+	e.asOf = r.AsOf
 	_, e.at = e.record.Origin()
 	if len(e.steps) == 0 {
 		e.outcome = e.planned

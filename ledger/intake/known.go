@@ -488,7 +488,7 @@ func (m *recognition) after(b *batch, planned []*entry) (any bool) {
 	var place map[*entry]int
 	var first map[taken.Tag]order
 	for _, e := range planned {
-		for _, t := range e.unsettled {
+		for _, t := range slices.Concat(e.unsettled, e.renamed) {
 			if first == nil {
 				first, place = map[taken.Tag]order{}, map[*entry]int{}
 				for i, e := range b.entries {
@@ -501,7 +501,7 @@ func (m *recognition) after(b *batch, planned []*entry) (any bool) {
 			}
 		}
 		m.unsettled = append(m.unsettled, e.unsettled...)
-		e.unsettled = nil
+		e.unsettled, e.renamed = nil, nil
 	}
 	if first == nil {
 		return false

@@ -112,6 +112,7 @@ const recalledBytes = 2 << 20
 type recalling struct {
 	in     *Intake
 	tenant uuid.UUID
+	asOf   uint64                 // the vault's count of unsettlings before any of them is read
 	part   map[schemas.Stream]int // in which part what is remembered of a stream is
 
 	mu    sync.Mutex                 // guards what follows
@@ -126,11 +127,12 @@ func (in *Intake) recalling(
 	entities := slices.DeleteFunc(slices.Clone(streams), func(s schemas.Stream) bool {
 		return in.kinds.Wave(s.Kind()) != plan.WaveEntities
 	})
-	if len(entities) == 0 {
+	if len(streams) == 0 {
 		return r, nil
 	}
 	var sizes map[schemas.Stream]int
 	err := in.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		r.asOf, _ = tx.Known().Count()
 		sizes, err = tx.Remembered(entities)
 		return err
 	})
@@ -282,6 +284,7 @@ func (in *Intake) read(
 			mu.Unlock()
 			return err
 		}
+		u.state.AsOf = memories.asOf
 		waiting, size = append(waiting, u), size+u.size
 		if len(waiting) < foldedAtOnce && size < foldedBytes && !t.held {
 			mu.Unlock()
@@ -366,6 +369,7 @@ func (in *Intake) fold(ctx context.Context, tenant uuid.UUID, left *leftOut, all
 	for _, u := range again {
 		whole, err := in.readStream(ctx, tenant, left, u.state.Stream, nil, nil)
 		if err == nil {
+			whole.state.AsOf = u.state.AsOf
 			err = in.fold(ctx, tenant, left, []*unfolded{whole})
 		}
 		if err != nil {

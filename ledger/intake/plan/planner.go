@@ -44,6 +44,7 @@ type Planner struct {
 	encoder  encoder
 
 	rests, unsettled []taken.Tag // of the record being planned
+	asOf             uint64      // of the oldest state that it was planned on
 }
 
 // StreamState is what is known of one stream: how far it goes, and what its kind makes of it.
@@ -54,7 +55,8 @@ type StreamState struct {
 
 	Expect ledger.Expect // of the next append: whosever events keep their revisions
 	Folded time.Time
-	Behind int // events of the tenant's own behind what is remembered of the stream
+	AsOf   uint64 // the count of unsettlings in the vault before it was read: of later ones it knows nothing
+	Behind int    // events of the tenant's own behind what is remembered of the stream
 }
 
 // usualState is what a state is held to take that does not say it.
@@ -84,13 +86,15 @@ func (p *Planner) State(s schemas.Stream) (*StreamState, error) {
 		if err != nil {
 			return nil, err
 		}
-		st = &StreamState{Stream: s, Expect: ledger.NoStream, Folded: p.recorded, Content: content}
+		count, _ := p.Tx.Known().Count()
+		st = &StreamState{Stream: s, Expect: ledger.NoStream, Folded: p.recorded, AsOf: count, Content: content}
 		p.states[s] = st
 	}
 	if st == nil {
 		p.needs[s] = true
 		return nil, ErrNeedState
 	}
+	p.asOf = min(p.asOf, st.AsOf)
 	return st, nil
 }
 
@@ -187,15 +191,25 @@ type Result struct {
 	Tally   Tally
 
 	// What becomes of the record rests on these streams and names, unless it is Vague: then it
-	// rests on more. Unsettled are those on which no record can rest that was taken before.
-	Rests, Unsettled []taken.Tag
-	Vague            bool
+	// rests on more. Unsettled are those on which no record can rest that was taken before, of the
+	// streams, and Renamed of the names: those others may have now, whatever becomes of the record.
+	Rests, Unsettled, Renamed []taken.Tag
+	Vague                     bool
+	AsOf                      uint64 // the count of unsettlings as of which it rests on them
 }
 
 // Plan settles what becomes of the record. parsed is what reading it counted; forged says that it
 // holds a text that would be taken for a sealed value. ErrNeedState: streams have to be read
 // first. Any other error is one that ends the import.
 func (p *Planner) Plan(r Record, parsed Tally, forged bool) (Result, error) {
+	p.Tx.Known().Names() // of whoever asked before
+	p.asOf, _ = p.Tx.Known().Count()
+	out, err := p.plan(r, parsed, forged)
+	out.Renamed, out.AsOf = p.Tx.Known().Names(), p.asOf
+	return out, err
+}
+
+func (p *Planner) plan(r Record, parsed Tally, forged bool) (Result, error) {
 	if forged {
 		return p.refuse(r, parsed, RuleSealed)
 	}

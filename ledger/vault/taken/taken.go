@@ -62,6 +62,7 @@ type Tx struct {
 	unsettled []byte
 	forgot    bool
 	rests     []Tag
+	renamed   []Tag
 	vague     bool
 }
 
@@ -246,11 +247,19 @@ func (tx *Tx) Vague() { tx.vague = true }
 // knows that.
 func (tx *Tx) Renamed(t Tag) {
 	tx.Unsettle(t)
+	tx.renamed = append(tx.renamed, t)
 	for i, r := range tx.rests {
 		if r == t {
 			tx.rests[i] = 0
 		}
 	}
+}
+
+// Names returns the names that were unsettled since it was called last.
+func (tx *Tx) Names() []Tag {
+	out := tx.renamed
+	tx.renamed = nil
+	return out
 }
 
 // Rests appends the names on which what was asked since it was called last rests. sure is false
