@@ -192,7 +192,7 @@ type Result struct {
 
 	// What becomes of the record rests on these streams and names, unless it is Vague: then it
 	// rests on more. Unsettled are those on which no record can rest that was taken before, of the
-	// streams, and Renamed of the names: others may have those now, whatever becomes of the record.
+	// streams, and Renamed of the names: others may have those now, whatever becomes of it.
 	Rests, Unsettled, Renamed []taken.Tag
 	Vague                     bool
 	AsOf                      uint64 // the count of unsettlings as of which it rests on them
