@@ -44,14 +44,12 @@ type Tx struct {
 	again  func() error // of an optimistic transaction
 	asked  time.Time    // when the store was last asked for its counts
 
-	Own     TenantKeys
-	lookup  hash.Hash // HMAC under K_lookup
-	text    []byte    // what it was last made of
-	local   *ring     // keys this transaction used; joins the shared ones when it has committed
-	sealers map[sealerRef]*Sealer
-	buf     Scratch        // of the sealers
-	Scrub   bool           // bytes were destroyed
-	near    [kinds][2]byte // what the ids that it mints begin with
+	Own    TenantKeys
+	lookup hash.Hash      // HMAC under K_lookup
+	text   []byte         // what it was last made of
+	local  *ring          // keys this transaction used; joins the shared ones when it has committed
+	Scrub  bool           // bytes were destroyed
+	near   [kinds][2]byte // what the ids that it mints begin with
 }
 
 // Config is what the keys of a transaction need.
@@ -75,7 +73,7 @@ type Config struct {
 // ErrNotFound: no such tenant.
 func Begin(ctx context.Context, c Config) (*Tx, error) {
 	tx := &Tx{ctx: ctx, kek: c.KEK, clock: c.Clock, shared: c.Shared, tenant: c.Tenant, rows: c.Rows,
-		write: c.Write, again: c.Again, local: newKeyring(c.Clock(), c.Forgets), sealers: map[sealerRef]*Sealer{}}
+		write: c.Write, again: c.Again, local: newKeyring(c.Clock(), c.Forgets)}
 	for k := range tx.near {
 		rand.Read(tx.near[k][:])
 	}
@@ -121,7 +119,6 @@ func (tx *Tx) Share() { tx.shared.share(tx.local) }
 func (tx *Tx) Forget(forgets uint64) {
 	tx.local = newKeyring(tx.clock(), forgets)
 	tx.shared.dropStale(forgets)
-	clear(tx.sealers)
 }
 
 // LookupHash is the hash under which a native value of the tenant is looked up.
@@ -367,24 +364,6 @@ func (tx *Tx) index(row store.AliasRow) error {
 		return fmt.Errorf("alias %s is indexed under another key", row.ID)
 	}
 	return nil
-}
-
-// Sealer returns the cipher of one owner, class and month in one event, as long as the transaction
-// lasts: opening asks for it once a value.
-func (tx *Tx) Sealer(d Derived, event uuid.UUID) (*Sealer, error) {
-	ref := sealerRef{d.Alias, event}
-	if s, ok := tx.sealers[ref]; ok {
-		return s, nil
-	}
-	s, err := NewSealer(d, tx.tenant, event, &tx.buf)
-	if err != nil {
-		return nil, err
-	}
-	if len(tx.sealers) >= 4096 {
-		clear(tx.sealers)
-	}
-	tx.sealers[ref] = s
-	return s, nil
 }
 
 // Rederive computes D of a live alias anew.

@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 
 	"github.com/ledgerline/ledgerline/schemas"
@@ -61,9 +62,5 @@ func (k *Known) Open(first Mark, asOf uint64, sealed []byte) (text []byte, ok bo
 }
 
 func (k *Known) page(first Mark, asOf uint64) []byte {
-	b := append(k.ad[:len(k.ad):len(k.ad)], first[:]...)
-	for i := range 8 {
-		b = append(b, byte(asOf>>(56-8*i)))
-	}
-	return b
+	return binary.BigEndian.AppendUint64(append(k.ad[:len(k.ad):len(k.ad)], first[:]...), asOf)
 }

@@ -69,8 +69,6 @@ type Derived struct {
 	Class, Month string
 }
 
-type sealerRef struct{ alias, event uuid.UUID }
-
 func newKeyring(begun time.Time, forgets uint64) *ring {
 	return &ring{begun: begun, forgets: forgets,
 		tenants: map[uuid.UUID]TenantKeys{}, owners: map[ownerRef]cipher.AEAD{}, subject: map[subjectRef]subjectKey{},

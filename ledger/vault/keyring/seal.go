@@ -129,15 +129,15 @@ type Sealer struct {
 	aead   cipher.AEAD // nonce ‖ ciphertext ‖ tag, the nonce drawn by the cipher
 	commit Key
 	tenant uuid.UUID
-	buf    *Scratch
+	buf    *scratch
 }
 
-// Scratch is memory for sealing one value after another.
-type Scratch struct{ ad, padded, body, token []byte }
+// scratch is memory for sealing one value after another.
+type scratch struct{ ad, padded, body, token []byte }
 
-// NewSealer returns the cipher of one owner, class and month in one event of the tenant. Those
-// that share a Scratch are used from one goroutine.
-func NewSealer(d Derived, tenant, event uuid.UUID, buf *Scratch) (*Sealer, error) {
+// sealerOf returns the cipher of one owner, class and month in one event of the tenant. Those that
+// share a scratch are used from one goroutine.
+func sealerOf(d Derived, tenant, event uuid.UUID, buf *scratch) (*Sealer, error) {
 	ek, err := eventKeyOf(d.data, tenant, d.Alias, d.Class, d.Month, event)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func NewSealer(d Derived, tenant, event uuid.UUID, buf *Scratch) (*Sealer, error
 	return newSealer(ek, tenant, buf)
 }
 
-func newSealer(ek eventKey, tenant uuid.UUID, buf *Scratch) (*Sealer, error) {
+func newSealer(ek eventKey, tenant uuid.UUID, buf *scratch) (*Sealer, error) {
 	block, err := aes.NewCipher(ek.cipher[:])
 	if err != nil {
 		return nil, err

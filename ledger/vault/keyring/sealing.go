@@ -173,14 +173,14 @@ func validOwner(o schemas.Owner) error {
 }
 
 // scratches are what sealing has used: no plaintext stays in one.
-var scratches = sync.Pool{New: func() any { return new(Scratch) }}
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // Seal seals the draft, once. On error the draft is as it was.
 func (s *Sealing) Seal() error {
 	d := s.draft
 	tokens := make([]schemas.Token, len(d.Values))
 	sealers := make([]*Sealer, len(s.keys))
-	buf := scratches.Get().(*Scratch)
+	buf := scratches.Get().(*scratch)
 	defer scratches.Put(buf)
 	for i, n := range s.under {
 		if n <= 0 {
@@ -194,7 +194,7 @@ func (s *Sealing) Seal() error {
 			Attr: v.Attr.ID, Path: v.Path}
 		err := h.Validate()
 		if err == nil && sealers[n-1] == nil {
-			sealers[n-1], err = NewSealer(*k, d.Tenant, d.ID, buf)
+			sealers[n-1], err = sealerOf(*k, d.Tenant, d.ID, buf)
 		}
 		if err != nil {
 			return sealError(d, "attribute "+v.Attr.ID, err)

@@ -87,7 +87,7 @@ func (f fixedNonce) Seal(dst, _, plain, additional []byte) []byte {
 
 func withNonce(t testing.TB, ek eventKey, tenant uuid.UUID, nonce []byte) *Sealer {
 	t.Helper()
-	s, err := newSealer(ek, tenant, new(Scratch))
+	s, err := newSealer(ek, tenant, new(scratch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestVectors(t *testing.T) {
 		want("token_"+c.name, string(token))
 
 		// What opens derives its keys from D, and the production cipher draws its own nonces.
-		production, err := newSealer(ek, in.Tenant, new(Scratch))
+		production, err := newSealer(ek, in.Tenant, new(scratch))
 		if err != nil {
 			t.Fatal(err)
 		}
