@@ -67,7 +67,7 @@ func (h TokenHeader) String() string { return string(h.Append(nil)) }
 
 // Append appends H.
 func (h TokenHeader) Append(b []byte) []byte {
-	b = append(Base64.AppendEncode(append(b, "sealed:v1:"...), h.Alias[:]), ':')
+	b = append(Base64.AppendEncode(append(b, tokenForm...), h.Alias[:]), ':')
 	b = append(append(append(b, h.Class...), '.'), h.Month...)
 	b = append(append(Base64.AppendEncode(append(b, ':'), h.Event[:]), ':'), h.Attr...)
 	for _, p := range h.Path {
@@ -111,6 +111,19 @@ func (h TokenHeader) Token(body []byte) Token {
 // IsSealed reports whether an open string would be taken for a sealed value.
 func IsSealed(s string) bool { return strings.HasPrefix(s, SealedPrefix) }
 
+// tokenForm begins every token, before its alias.
+const tokenForm = SealedPrefix + "v1:"
+
+// Naming returns a token up to the end of its alias: tokens that share it name one alias. It is
+// empty for what is too short to be a token.
+func (t Token) Naming() Token {
+	const alias = 22 // a uuid in Base64
+	if len(t) < len(tokenForm)+alias {
+		return ""
+	}
+	return t[:len(tokenForm)+alias]
+}
+
 // minTokenBody is C[32] ‖ nonce[12] ‖ one padded block[32] ‖ tag[16].
 const minTokenBody = 32 + 12 + 32 + 16
 
@@ -121,7 +134,7 @@ func (t Token) Parse() (TokenHeader, []byte, error) { return t.ParseInto(nil) }
 
 // ParseInto is Parse, with the body in the memory of b where that has room for it.
 func (t Token) ParseInto(b []byte) (h TokenHeader, body []byte, err error) {
-	rest, ok := strings.CutPrefix(string(t), "sealed:v1:")
+	rest, ok := strings.CutPrefix(string(t), tokenForm)
 	var parts [4]string
 	for i := 0; ok && i < len(parts); i++ {
 		parts[i], rest, ok = strings.Cut(rest, ":")

@@ -79,18 +79,15 @@ func (tx *Tx) LookAhead(a Ahead) error {
 	return tx.set.Fetch(next)
 }
 
-// tokenHead is how long a token is up to its alias's end: tokens with the same head name one
-// alias.
-const tokenHead = len("sealed:v1:") + 22
-
 // named returns the aliases, those of tokens too.
 func named(a Ahead) []uuid.UUID {
 	out, seen := a.Aliases, map[schemas.Token]bool{}
 	for _, t := range a.Tokens {
-		if len(t) < tokenHead || seen[t[:tokenHead]] {
+		naming := t.Naming()
+		if naming == "" || seen[naming] {
 			continue
 		}
-		seen[t[:tokenHead]] = true
+		seen[naming] = true
 		if h, _, err := t.Parse(); err == nil {
 			out = append(out, h.Alias)
 		}
