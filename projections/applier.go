@@ -27,7 +27,7 @@ type applier struct {
 }
 
 const (
-	// gather is how long a batch waits for what comes together, where the batch before it is long ago.
+	// gather is how long a batch waits for what comes together, where the one before is long ago.
 	gather = 10 * time.Millisecond
 	// share is the part of the time that inserting takes at most, one in so many: an insert costs
 	// much the same whatever its size, and what it costs is missing where the events come from.

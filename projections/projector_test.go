@@ -488,7 +488,8 @@ func (s *laboured) Insert(ctx context.Context, rows []projections.Row) error {
 // While events keep coming, inserting takes a quarter of the time at most, however slow the sink,
 // and an event waits for its turn two seconds at most.
 func TestASlowSinkIsGivenLargerBatches(t *testing.T) {
-	for _, takes := range []time.Duration{time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond, time.Second} {
+	const ms = time.Millisecond
+	for _, takes := range []time.Duration{ms, 60 * ms, 150 * ms, time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			l, topics := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1)
 			s := &laboured{views: newViews(), takes: takes}
