@@ -2,6 +2,7 @@ package words_test
 
 import (
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,26 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 		for _, key := range set.Keys("") {
 			if s := l.Text(key, words.Args{"count": 1}); strings.TrimSpace(s) == "" || s == key {
 				t.Errorf("%s: %s reads %q", l.Code(), key, s)
+			}
+		}
+	}
+}
+
+// A word of Dutch that would say two things says one of them, in every text.
+func TestADutchWordHasOneMeaning(t *testing.T) {
+	nl, _ := words.Default().Language("nl")
+	for _, c := range []struct{ word, only, why string }{
+		{`doel`, `purpose`, "a purpose; what an action is about is what it concerns"},
+		{`betreft`, `target|concerning|continued|disputed`, "what an action concerns"},
+		{`wissing`, `^$`, "a device's wipe and the erasure of Art. 17 are told apart: gegevenswissing"},
+		{`wisopdracht|wisbevel`, `^$`, "the same"},
+		{`persoon gewist`, `^$`, "data is erased, nobody is"},
+		{`compatibel`, `^$`, "a device meets the rules or does not: voldoet"},
+	} {
+		says, in := regexp.MustCompile(`(?i)\b(`+c.word+`)`), regexp.MustCompile(c.only)
+		for _, key := range words.Default().Keys("") {
+			if text := nl.Text(key, words.Args{"count": 2}); says.MatchString(text) && !in.MatchString(key) {
+				t.Errorf("%s reads %q: %s", key, text, c.why)
 			}
 		}
 	}
