@@ -33,6 +33,7 @@ type Type struct {
 	Item   string            `yaml:"item"`   // row of a list of data items, where the type as a whole is one
 	Roles  []Role            `yaml:"roles"`  // in the order in which subjects are written
 	Fields map[string]string `yaml:"fields"` // JSON pointer → attribute id; "*" stands for an array index or element
+	Leads  []string          `yaml:"leads"`  // attributes by which people tell events apart, first first
 
 	root     *node
 	pointers map[string]*pointer // by attribute id
@@ -241,6 +242,11 @@ func (t *Type) compile(c *Catalogue) error {
 			n = n.children[step]
 		}
 		n.attr = a
+	}
+	for _, id := range t.Leads {
+		if t.pointers[id] == nil {
+			return fmt.Errorf("leads: attribute %q is none of the type's", id)
+		}
 	}
 	return nil
 }

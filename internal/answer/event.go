@@ -1,9 +1,11 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,26 +72,48 @@ func WriteEvent(out io.Writer, r schemas.Envelope, asJSON bool) error {
 	if when.IsZero() {
 		when = m.Recorded
 	}
-	row := projections.RowOf(r)
-	var values []string
-	for _, v := range row.Values {
-		name := v.Attribute
+	_, err := fmt.Fprintf(out, "%8d  %s  %s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime),
+		terminal.Left(r.Type, 28), shortStream(r.Stream), r.Revision, told(r.Type, projections.RowOf(r).Values))
+	return err
+}
+
+// told are an event's values in a line: those that lead its type, then what stands open, then what
+// is sealed, of which the last are left out where there are many.
+func told(of string, values []projections.Value) string {
+	var leads []string
+	if t := schemas.Default().Type(of); t != nil {
+		leads = t.Leads
+	}
+	slices.SortStableFunc(values, func(a, b projections.Value) int {
+		return cmp.Compare(rank(a, leads), rank(b, leads))
+	})
+	var out []string
+	for _, v := range values {
 		switch {
 		case v.Removed:
-			values = append(values, "-"+name)
-		case schemas.IsSealed(v.Text):
-			values = append(values, name+"=●")
+			out = append(out, "-"+v.Attribute)
+		case schemas.IsSealed(string(v.Text)):
+			out = append(out, v.Attribute+"=●")
 		default:
-			values = append(values, name+"="+v.Text)
+			out = append(out, v.Attribute+"="+string(v.Text))
 		}
 	}
 	const most = 8
-	if n := len(values); n > most {
-		values = append(values[:most], fmt.Sprintf("… %d more", n-most))
+	if n := len(out); n > most {
+		out = append(out[:most], fmt.Sprintf("… %d more", n-most))
 	}
-	_, err := fmt.Fprintf(out, "%8d  %s  %s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime),
-		terminal.Left(r.Type, 28), shortStream(r.Stream), r.Revision, strings.Join(values, " "))
-	return err
+	return strings.Join(out, " ")
+}
+
+// rank is a value's place in a line.
+func rank(v projections.Value, leads []string) int {
+	if i := slices.Index(leads, v.Attribute); i >= 0 {
+		return i
+	}
+	if schemas.IsSealed(string(v.Text)) {
+		return len(leads) + 1
+	}
+	return len(leads)
 }
 
 // shortStream abbreviates a stream for reading: its kind and the first eight digits of its uuid.
