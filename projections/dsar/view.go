@@ -417,7 +417,7 @@ func (w *writer) changes(it *item) cell {
 			c.Lines = append(c.Lines, w.line(x))
 			continue
 		}
-		cs := document.ChangesIn(x.v.JSON)
+		cs := x.v.In(w.l).Changed()
 		if cs == nil {
 			c.Lines = append(c.Lines, w.line(x))
 		}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -25,11 +26,15 @@ var adminActions = Definition{
 		{ID: "operation", Type: document.Text},
 		{ID: "category", Type: document.Text},
 		{ID: "target", Type: document.Text, List: true},
+		{ID: "targetType", Type: document.Text, List: true, Machine: true},
+		{ID: "targetId", Type: document.Text, List: true, Machine: true},
 		{ID: "changes", Type: document.Changes, List: true},
 		{ID: "result", Type: document.Text},
 		{ID: "ip", Type: document.Text},
 		{ID: "application", Type: document.Text},
+		{ID: "applicationId", Type: document.Text, Machine: true},
 		{ID: "reason", Type: document.Text},
+		{ID: "details", Type: document.Text},
 		{ID: "disputed", Type: document.Text, List: true},
 		{ID: "sequence", Type: document.Sequence},
 	},
@@ -121,7 +126,7 @@ func adminActionRow(a projections.AdminAction) Row {
 		}
 		return of(attr, "", a.EventID)
 	}
-	var targets, changes Cell
+	var targets, types, ids, changes Cell
 	for _, t := range a.Targets {
 		tells := append([]projections.Target{t}, t.Added...)
 		told := func(attr string, get func(projections.Target) projections.Text) Cell {
@@ -131,12 +136,14 @@ func adminActionRow(a projections.AdminAction) Row {
 			}
 			return first(all...)
 		}
-		targets = append(targets, first(
-			told("action.target-name", func(t projections.Target) projections.Text { return t.Name }),
+		kind := told("action.target-type", func(t projections.Target) projections.Text { return t.Type })
+		id := first(
 			told("action.target-id", func(t projections.Target) projections.Text { return t.ID }),
-			told("action.target-device", func(t projections.Target) projections.Text { return t.Device }),
 			told("action.target-resource", func(t projections.Target) projections.Text { return t.Resource }),
-			told("action.target-type", func(t projections.Target) projections.Text { return t.Type }))...)
+			told("action.target-device", func(t projections.Target) projections.Text { return t.Device }))
+		targets = append(targets, first(
+			told("action.target-name", func(t projections.Target) projections.Text { return t.Name }), id, kind)...)
+		types, ids = append(types, orNull(kind)...), append(ids, orNull(id)...)
 		for _, t := range tells {
 			changes = append(changes, of("action.changes", t.Changes, t.Event)...)
 		}
@@ -155,12 +162,21 @@ func adminActionRow(a projections.AdminAction) Row {
 			in("action.actor-type", a.ActorType), in("action.delegated", a.Delegated),
 			in("action.verb", a.Verb), first(in("action.operation", a.Operation),
 				in("action.activity-type", a.ActivityType), in("action.display-name", a.DisplayName)),
-			in("action.category", a.Category), targets, changes, in("action.result", a.Result),
+			in("action.category", a.Category), targets, types, ids, changes, in("action.result", a.Result),
 			in("action.actor-ip", a.ActorIP),
 			first(in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
-			first(in("action.reason", a.Reason), in("action.details", a.Details)), disputed, sequence(a.Seq),
+			in("action.application-id", a.ApplicationID), in("action.reason", a.Reason),
+			in("action.details", a.Details), disputed, sequence(a.Seq),
 		),
 	}
+}
+
+// orNull keeps the place of a value that is missing, where lists stand side by side.
+func orNull(c Cell) Cell {
+	if len(c) == 0 {
+		return Cell{{JSON: json.RawMessage("null")}}
+	}
+	return c
 }
 
 // actorOf names who acted by the best name there is; an application acts under its own.

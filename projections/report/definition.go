@@ -42,6 +42,8 @@ type Column struct {
 	Type  document.Type
 	List  bool // a cell may hold several values
 	Parts bool // what a cell holds are parts of one name
+
+	Machine bool // only programs get it
 }
 
 // Filter narrows a report. Its title is the text "filter.<id>", what it takes

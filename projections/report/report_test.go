@@ -101,11 +101,26 @@ func TestGolden(t *testing.T) {
 			if lang == "en" {
 				write(".wide.txt", func() error { return render.Table(&b, run().Document(), 0) })
 				write(".machine.csv", func() error { return render.MachineCSV(&b, run().Document()) })
+				noJSON(t, name, b.Bytes())
 				write(".json", func() error { return render.JSON(&b, run().Document()) })
 				if !json.Valid(b.Bytes()) {
 					t.Errorf("%s is no JSON", name)
 				}
 			}
+		}
+	}
+}
+
+// noJSON fails where a cell of CSV is an object or a list of JSON.
+func noJSON(t *testing.T, name string, raw []byte) {
+	t.Helper()
+	rows, err := csv.NewReader(bytes.NewReader(raw)).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, cell := range slices.Concat(rows...) {
+		if json.Valid([]byte(cell)) && strings.IndexAny(cell, "[{") == 0 {
+			t.Errorf("%s: a cell of CSV is JSON: %s", name, cell)
 		}
 	}
 }

@@ -205,7 +205,8 @@ func (r *Report) Document() *document.Document {
 	}
 	for _, c := range r.Columns {
 		d.Columns = append(d.Columns, document.Column{
-			ID: c.ID, Title: l.Text("column." + c.ID), Type: c.Type, List: c.List, Parts: c.Parts})
+			ID: c.ID, Title: l.Text("column." + c.ID), Type: c.Type, List: c.List, Parts: c.Parts,
+			Machine: c.Machine})
 	}
 	d.Rows = func(yield func(document.Row, error) bool) {
 		for row, err := range r.Rows() {

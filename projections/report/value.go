@@ -122,6 +122,9 @@ func openJSON(attr, s string) json.RawMessage {
 // In returns the value as a document in the language has it.
 func (v Value) In(l *words.Language) document.Value {
 	out := document.Value{Type: v.Type, State: v.State, JSON: v.JSON, Time: v.Time}
+	if v.Type == document.Changes {
+		out.Behind = schemas.Technical()
+	}
 	if v.State != document.Shown || v.Type != document.Text {
 		return out
 	}

@@ -1,6 +1,9 @@
 package report
 
 import (
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -55,6 +58,38 @@ func word(l *words.Language, attr, value string) (string, bool) {
 		}
 	case "action.target-type":
 		return l.Find("resource." + value)
+	case "action.category":
+		if _, err := strconv.ParseUint(value, 10, 32); err == nil {
+			return l.Text("category-number", words.Args{"number": value}), true
+		}
+	case "action.details":
+		return details(value), true
 	}
-	return "", false
+	return lines(value)
+}
+
+// lines writes a text with the line ends of people's machines; false where it has them.
+func lines(value string) (string, bool) {
+	if !strings.Contains(value, "\r") {
+		return "", false
+	}
+	return strings.TrimRight(strings.ReplaceAll(value, "\r\n", "\n"), "\n"), true
+}
+
+// detail is a line of Intune's additional details: "Key = TargetGroupIDsValue = …", no blank
+// between the name and the word.
+var detail = regexp.MustCompile(`^Key = (.+?)Value = (.*)$`)
+
+// details writes additional details as "name: value", each line once.
+func details(value string) string {
+	var out []string
+	for line := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if m := detail.FindStringSubmatch(line); m != nil {
+			line = strings.TrimSpace(m[1]) + ": " + m[2]
+		}
+		if !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
 }

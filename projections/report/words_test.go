@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -256,4 +257,38 @@ func problems(err error) (all []*report.Problem, only bool) {
 		}
 	}
 	return nil, false
+}
+
+// What a source writes for itself reads as people would say it, in every language.
+func TestWhatSourcesWriteForThemselvesReadsAsWords(t *testing.T) {
+	en, _ := words.Default().Language("en")
+	nl, _ := words.Default().Language("nl")
+	group := "36ca05af-f92e-48b6-8f7a-5bf3924a4926"
+	twice := "Key = TargetGroupIDsValue = " + group + "\r\nKey = TargetGroupIDsValue = " + group + "\r\n"
+	changes := `[{"name":"DeviceManagementAPIVersion","old":null,"new":"5026-01-14"},
+		{"name":"ssid","old":"a","new":"b"},{"more":3}]`
+	for _, c := range []struct{ attr, value, en, nl string }{
+		{"action.details", string(schemas.JSON(twice)), "TargetGroupIDs: " + group, "TargetGroupIDs: " + group},
+		{"action.details", `"free text\r\nof two lines\r\n"`, "free text\nof two lines", "free text\nof two lines"},
+		{"action.reason", `"lost\r\non the train"`, "lost\non the train", "lost\non the train"},
+		{"action.category", `"27"`, "other (Intune category 27)", "overig (Intune-categorie 27)"},
+		{"action.category", `"device"`, "device", "apparaat"},
+		{"action.changes", changes, "ssid: a → b; DeviceManagementAPIVersion: (none) → 5026-01-14; " +
+			"(and 3 more, too many to be kept)", "ssid: a → b; DeviceManagementAPIVersion: (geen) → 5026-01-14; " +
+			"(en nog 3, te veel om te bewaren)"},
+	} {
+		v := report.ValueOf(c.attr, "", uuid.Nil)
+		v.JSON = json.RawMessage(c.value)
+		for _, in := range []struct {
+			l    *words.Language
+			want string
+		}{{en, c.en}, {nl, c.nl}} {
+			if got := v.People(in.l, time.UTC); got != in.want {
+				t.Errorf("%s %s reads %q in %s, want %q", c.attr, c.value, got, in.l.Code(), in.want)
+			}
+		}
+		if got := string(v.In(en).Raw()); got != c.value {
+			t.Errorf("%s: programs get %s, want it as it is", c.attr, got)
+		}
+	}
 }

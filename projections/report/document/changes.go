@@ -1,7 +1,10 @@
 package document
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -30,6 +33,29 @@ func (c ChangedProperty) People(l *words.Language) string {
 	return plain(c.Old, l) + " → " + plain(c.New, l)
 }
 
+// exact writes a changed property for machines, in every language alike.
+func (c ChangedProperty) exact() string {
+	value := func(raw json.RawMessage) string {
+		if len(raw) == 0 || string(raw) == "null" {
+			return "(none)"
+		}
+		return Value{JSON: raw}.Exact()
+	}
+	name := ""
+	if c.Name != "" {
+		name = c.Name + ": "
+	}
+	switch {
+	case c.Withheld:
+		return name + "(withheld)"
+	case c.More > 0:
+		return name + fmt.Sprintf("(%d more)", c.More)
+	case c.Cut && len(c.Old)+len(c.New) == 0:
+		return name + "(cut)"
+	}
+	return name + value(c.Old) + " → " + value(c.New)
+}
+
 // Line writes a changed property with its name.
 func (c ChangedProperty) Line(l *words.Language) string {
 	if c.Name == "" {
@@ -38,8 +64,8 @@ func (c ChangedProperty) Line(l *words.Language) string {
 	return c.Name + ": " + c.People(l)
 }
 
-// ChangesIn reads a list of changed properties; nil where raw is not of that form.
-func ChangesIn(raw json.RawMessage) []ChangedProperty {
+// changesIn reads a list of changed properties; nil where raw is not of that form.
+func changesIn(raw json.RawMessage) []ChangedProperty {
 	var cs []ChangedProperty
 	if json.Unmarshal(raw, &cs) != nil {
 		return nil
@@ -62,8 +88,29 @@ func plain(raw json.RawMessage, l *words.Language) string {
 	return string(raw)
 }
 
+// Changed are the changed properties of a value in the order in which people read them, those that
+// nobody changed last; nil where it is not of that form.
+func (v Value) Changed() []ChangedProperty {
+	cs := changesIn(v.JSON)
+	slices.SortStableFunc(cs, func(a, b ChangedProperty) int {
+		return cmp.Compare(v.behind(a), v.behind(b))
+	})
+	return cs
+}
+
+// behind says how far behind the others a property stands.
+func (v Value) behind(c ChangedProperty) int {
+	switch {
+	case c.More > 0:
+		return 2
+	case slices.ContainsFunc(v.Behind, func(name string) bool { return strings.EqualFold(name, c.Name) }):
+		return 1
+	}
+	return 0
+}
+
 func (v Value) changes(l *words.Language) string {
-	cs := ChangesIn(v.JSON)
+	cs := v.Changed()
 	if cs == nil {
 		return string(v.JSON)
 	}

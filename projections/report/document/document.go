@@ -68,6 +68,8 @@ type Column struct {
 	Type  Type
 	List  bool // a cell may hold several values
 	Parts bool // what a cell holds are parts of one name ("Apple", "iPhone 16"): a blank joins them
+
+	Machine bool // only programs get it
 }
 
 // Row is one line of a document.
@@ -85,6 +87,8 @@ type Value struct {
 	JSON  json.RawMessage // exact; nil of an Instant
 	Time  time.Time       // of an Instant
 	Word  string          // of a Text: its word in the document's language; "" where it is its own
+
+	Behind []string // of Changes: names of properties that people read last, whatever their case
 }
 
 // State says whether a value is shown, and if not why.

@@ -3,6 +3,8 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,11 +59,14 @@ func String(raw json.RawMessage) (string, bool) {
 	return s, err == nil
 }
 
-// Lines writes the value as People does, a list of changes one by one.
+// Lines writes the value as People does, line by line, a list of changes one by one.
 func (v Value) Lines(l *words.Language, loc *time.Location) []string {
-	cs := ChangesIn(v.JSON)
-	if v.State != Shown || v.Type != Changes || cs == nil {
-		return []string{v.People(l, loc)}
+	var cs []ChangedProperty
+	if v.State == Shown && v.Type == Changes {
+		cs = v.Changed()
+	}
+	if cs == nil {
+		return strings.Split(v.People(l, loc), "\n")
 	}
 	lines := make([]string, len(cs))
 	for i, c := range cs {
@@ -94,6 +99,33 @@ func (v Value) Exact() string {
 	return string(v.JSON)
 }
 
+// ExactLines writes the value for CSV, which has no JSON in it: as Exact, and what has parts a
+// part a line, a changed property as "name: old → new" and an object's member as "name: value".
+// Where a string could be taken for a state, JSON tells them apart.
+func (v Value) ExactLines() []string {
+	if v.State != Shown || v.Type != Changes && v.Type != Object {
+		return []string{v.Exact()}
+	}
+	if v.Type == Changes {
+		if cs := changesIn(v.JSON); cs != nil {
+			lines := make([]string, len(cs))
+			for i, c := range cs {
+				lines[i] = c.exact()
+			}
+			return lines
+		}
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(v.JSON, &members) != nil {
+		return []string{v.Exact()}
+	}
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		lines = append(lines, name+": "+Value{JSON: members[name]}.Exact())
+	}
+	return lines
+}
+
 // Raw returns the value's JSON; an instant in UTC, and what is not shown as {"state":"erased"}.
 func (v Value) Raw() json.RawMessage {
 	switch {
@@ -123,7 +155,34 @@ func (c Cell) Raw() json.RawMessage {
 	return append(b, ']')
 }
 
-// People writes a cell of the column for people, in one line.
+// ForPeople is the document without the columns that only programs get.
+func (d *Document) ForPeople() *Document {
+	var kept []int
+	out := *d
+	out.Columns = nil
+	for i, c := range d.Columns {
+		if !c.Machine {
+			kept, out.Columns = append(kept, i), append(out.Columns, c)
+		}
+	}
+	out.Rows = func(yield func(Row, error) bool) {
+		cells := make([]Cell, len(kept))
+		for row, err := range d.Rows {
+			if err == nil {
+				for i, k := range kept {
+					cells[i] = row.Cells[k]
+				}
+				row.Cells = cells
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+	return &out
+}
+
+// People writes a cell of the column for people; a value that has lines keeps them.
 func (c Column) People(cell Cell, d *Document) string {
 	sep := "; "
 	if c.Parts {

@@ -20,8 +20,9 @@ const (
 )
 
 // MachineCSV writes exact CSV: RFC 4180 with commas and CRLF, UTF-8 without a byte order mark,
-// column ids in the first line and then rows alone. What is not shown stands as (masked),
-// (erased) or (expired); Header writes the header apart.
+// column ids in the first line and then rows alone. Several values of a cell are lines of it, and
+// so are the changed properties of a value: no cell holds JSON. What is not shown stands as
+// (masked), (erased) or (expired); Header writes the header apart.
 func MachineCSV(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
 	out := CSV{To: b}
@@ -35,6 +36,7 @@ func MachineCSV(w io.Writer, d *document.Document) error {
 // list separator of the locale, header and totals in the file, words for values, and every cell
 // that a spreadsheet would take for a formula guarded.
 func PeopleCSV(w io.Writer, d *document.Document) error {
+	d = d.ForPeople()
 	b := bufio.NewWriter(w)
 	out := CSV{To: b, Separator: d.Language.Text("format.csv-separator"), Guarded: true}
 	_, _ = b.WriteString("\ufeff") // an error stays in b until Flush
@@ -98,12 +100,12 @@ func cellsOf(c document.Column, cell document.Cell, to dialect, d *document.Docu
 		return []string{words.Instant(t, d.Location), t.UTC().Format("2006-01-02 15:04:05Z")}
 	case to == people:
 		return []string{c.People(cell, d)}
-	case len(cell) == 0:
-		return []string{""}
-	case len(cell) == 1:
-		return []string{cell[0].Exact()}
 	}
-	return []string{string(cell.Raw())}
+	var lines []string
+	for _, v := range cell {
+		lines = append(lines, v.ExactLines()...)
+	}
+	return []string{strings.Join(lines, "\n")}
 }
 
 // CSV writes records. Errors are those of To, which keeps them.

@@ -41,6 +41,7 @@ type Line struct {
 // is returned the output ends early, without totals.
 func HTML(w io.Writer, d *document.Document) error {
 	b := bufio.NewWriter(w)
+	d = d.ForPeople()
 	if err := page.Execute(b, &htmlPage{Document: d, b: b}); err != nil {
 		return err
 	}

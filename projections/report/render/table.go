@@ -31,6 +31,7 @@ const (
 // needed. Where the columns cannot fit, each row is written as a block of "title: value" lines.
 // Control characters are shown, never sent.
 func Table(w io.Writer, d *document.Document, width int) error {
+	d = d.ForPeople()
 	b := bufio.NewWriter(w)
 	writeFacts(b, d.Header)
 	_, _ = b.WriteString("\n")
@@ -77,7 +78,11 @@ type table struct {
 func (t *table) add(row document.Row) {
 	cells := make([]string, len(t.d.Columns))
 	for i, c := range t.d.Columns {
-		cells[i] = shorten(terminal.Visible(c.People(row.Cells[i], t.d)), t.d.Language)
+		lines := strings.Split(c.People(row.Cells[i], t.d), "\n")
+		for k := range lines {
+			lines[k] = terminal.Visible(lines[k])
+		}
+		cells[i] = shorten(strings.Join(lines, "\n"), t.d.Language)
 		if c.Type == document.Instant && len(row.Cells[i]) > 0 {
 			cells[i] += "\n" + row.Cells[i][0].Time.UTC().Format("2006-01-02 15:04:05 UTC")
 		}
