@@ -190,11 +190,15 @@ func heldValues(
 }
 
 // ParseTime reads a date or a time for a field; its error is a *Problem: "2026-03-01" is its
-// midnight in loc; a time without an offset is local. An hour that a zone has twice, or not at
-// all, is refused with the way to say it.
+// midnight in loc, a time without an offset is local, and one with an offset is read with or
+// without its seconds, as reports write it too. An hour that a zone has twice, or not at all, is
+// refused with the way to say it.
 func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
+	for _, form := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05Z07:00",
+		"2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04Z07:00", "2006-01-02 15:04 Z07:00"} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t, nil
+		}
 	}
 	for _, form := range []string{"2006-01-02",
 		"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05"} {
