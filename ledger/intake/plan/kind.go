@@ -154,8 +154,8 @@ type Refusal struct {
 // and then finds which streams they will need.
 type Looking struct {
 	Tx    *vault.Tx
-	needs map[schemas.Stream]bool // nil: nothing is to be found
-	order []schemas.Stream        // what was added to needs
+	needs map[schemas.Stream]bool
+	order []schemas.Stream // what was added to needs
 	ahead vault.Ahead
 	// What is to be found.
 	devices []lookedFor
@@ -172,15 +172,14 @@ type personStream struct {
 	hint vault.PersonHint
 }
 
-// NewLooking returns a look in the vault's transaction. What it finds is added to needs; nil: the
-// records are planned in this transaction, and what they need is known.
+// NewLooking returns a look in the vault's transaction. What it finds is added to needs.
 func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
 	return &Looking{Tx: tx, needs: needs}
 }
 
 // Need names a stream that planning will need.
 func (l *Looking) Need(s schemas.Stream) {
-	if l.needs != nil && !l.needs[s] {
+	if !l.needs[s] {
 		l.needs[s] = true
 		l.order = append(l.order, s)
 	}
@@ -215,11 +214,17 @@ func (l *Looking) Meet(h vault.PersonHint) {
 	l.ahead.IDs = append(l.ahead.IDs, h.ObjectID)
 }
 
-// Find asks the vault, and adds the streams that it finds to those needed.
-func (l *Looking) Find() error {
-	if err := l.Tx.LookAhead(l.ahead); err != nil || l.needs == nil {
-		return err
+// Find asks the vault, and adds the streams that it finds to those needed. Whoever plans the
+// records asks for the same by what it returns.
+func (l *Looking) Find() (*vault.Looked, error) {
+	looked, err := l.Tx.Look(l.ahead)
+	if err == nil {
+		err = l.find()
 	}
+	return looked, err
+}
+
+func (l *Looking) find() error {
 	for _, d := range l.devices {
 		known, found, err := l.Tx.FindDevice(d.hint)
 		if errors.Is(err, vault.ErrErasedSubject) || err == nil && !found {
