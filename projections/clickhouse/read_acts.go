@@ -214,7 +214,7 @@ func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
 	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collectPage(ctx, db, p,
+		out, err := collect(paged(ctx), db, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}

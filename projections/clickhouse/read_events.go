@@ -57,7 +57,7 @@ func eventsAt[T any](ctx context.Context, db *DB, tenant uuid.UUID, at []locator
 	}
 	slices.Sort(streams)
 	found, bytes := 0, 0
-	out, err := collectUntil(ctx, db, nil,
+	out, err := collectUntil(ctx, db,
 		params{"tenant": tenant, "seqs": slices.Compact(seqs), "streams": slices.Compact(streams)},
 		"SELECT "+f.columns+` FROM events FINAL
 		PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
@@ -329,7 +329,7 @@ func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) 
 		if ok {
 			p["from"] = after + 1
 		}
-		at, err := collectPage(ctx, db, p, `SELECT ledger_seq, stream FROM event_seq
+		at, err := collect(paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {
