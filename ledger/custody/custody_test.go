@@ -560,8 +560,8 @@ func TestASessionNamesThoseWhoseErasureWasTakenBack(t *testing.T) {
 	}
 }
 
-// However many portions the tokens are opened in, their persons are named together: each append is a
-// trip that is waited for, and a batch of the views.
+// However many portions the tokens are opened in, their persons are named together: each append is
+// a trip that is waited for, and a batch of the views.
 func TestPersonsOfManyPortionsAreNamedTogether(t *testing.T) {
 	b := newBench(t)
 	var tokens []vault.Sealed

@@ -28,8 +28,8 @@ const LateAfter = 24 * time.Hour
 const MaxSample = 100_000
 
 // chunkRows bounds the rows of the first two chunks of a report, OpenBatch their tokens. Each of
-// those behind has twice as many, up to mostTimes the first: every chunk is a trip to the vault and
-// to the ledger, and whoever looks at the beginning only had little unsealed for nobody.
+// those behind has twice as many, up to mostTimes the first: every chunk is a trip to the vault
+// and to the ledger, and whoever looks at the beginning only had little unsealed for nobody.
 const (
 	chunkRows = 1000
 	mostTimes = 4
