@@ -19,7 +19,7 @@ import (
 // How many values of devices' states are read by one question: on the first page, and at most on
 // those behind it, each twice as long. A question costs some ten milliseconds whatever it reads,
 // and at each end of its page a granule of every part. What the history has to say stays short.
-var firstValues, mostValues = 5_000, 20_000
+var firstValues, mostValues = 5_000, 40_000
 
 // held is a row of the attribute views.
 type held struct {
