@@ -166,8 +166,8 @@ func (n *node) withinTo(out io.Writer, env string, args ...string) (took taken) 
 	return took
 }
 
-// highWater is the most MiB that a process had resident, as it says itself now and then until it has
-// ended. What the system says of a process that has ended is not less than its parent had.
+// highWater is the most MiB that a process had resident, as it says itself now and then until it
+// has ended. What the system says of a process that has ended is not less than its parent had.
 func highWater(pid int, ended <-chan struct{}) (peak float64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

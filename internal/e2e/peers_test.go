@@ -265,9 +265,9 @@ func ownAppends(t *testing.T) {
 	n.stop()
 }
 
-// ownReads asks the views what PostgreSQL was asked, in this process: of the ledger that bench-scale
-// keeps, or else of one of ten thousand events. What is read is sealed, as PostgreSQL's is; it is
-// opened besides.
+// ownReads asks the views what PostgreSQL was asked, in this process: of the ledger that
+// bench-scale keeps, or else of one of ten thousand events. What is read is sealed, as
+// PostgreSQL's is; it is opened besides.
 func ownReads(t *testing.T) {
 	if *scaleDir == "" {
 		*scaleDir = t.TempDir()

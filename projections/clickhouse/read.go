@@ -104,16 +104,14 @@ func collect[T any](
 	return collectUntil(ctx, db, p, question, read, func(T) (keep, enough bool) { return true, false })
 }
 
-// How questions are asked, by the settings that go with a context. paged makes a page cost what is
-// on it, for one that ends in ORDER BY a key and LIMIT. By itself the server begins at several
-// places of what is left at once and reads 65,409 rows at a time: each page then costs all pages
-// behind it, or as much. The rows are merged in the order of the key anyway, so it can stop. byKey
-// has conditions choose rows before their other columns are read, for one whose conditions are on
-// the key of a view: with FINAL the server moves no other condition there.
+// How questions are asked. paged makes a page cost what is on it, for one that ends in ORDER BY a
+// key and LIMIT: by itself the server begins at several places at once, with 65,409 rows each.
+// byKey has conditions choose rows before other columns are read, where they are on a view's key.
 var (
 	paged      = asked(ch.Settings{"max_threads": 1, "max_block_size": 2048})
 	byKey      = asked(ch.Settings{"optimize_move_to_prewhere_if_final": 1})
-	pagedByKey = asked(ch.Settings{"max_threads": 1, "max_block_size": 2048, "optimize_move_to_prewhere_if_final": 1})
+	pagedByKey = asked(ch.Settings{"max_threads": 1, "max_block_size": 2048,
+		"optimize_move_to_prewhere_if_final": 1})
 )
 
 func asked(s ch.Settings) func(context.Context) context.Context {
@@ -160,15 +158,9 @@ func collectUntil[T any](
 	return out, rows.Err()
 }
 
-// byTime pages through a view that is ordered by (occurred_at, ledger_seq). The
-// question ends in pageByTime.
+// byTime pages through a view that is ordered by (occurred_at, ledger_seq), and hands each page to
+// then, where that is not nil, before anybody sees it. The question ends in pageByTime.
 func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
-	read func(scan func(...any) error) (T, error), fact func(T) projections.Fact) iter.Seq2[T, error] {
-	return byTimeThen(ctx, db, what, p, question, read, func([]T) error { return nil }, fact)
-}
-
-// byTimeThen hands each page to then before anybody sees it.
-func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, question string,
 	read func(scan func(...any) error) (T, error), then func([]T) error,
 	fact func(T) projections.Fact) iter.Seq2[T, error] {
 	p = p.with(params{"limit": pageRows})
@@ -178,7 +170,7 @@ func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, quest
 			p["after_time"], p["after_seq"] = after.Occurred, after.Seq
 		}
 		out, err := collect(paged(ctx), db, p, question+pageByTime, read)
-		if err == nil {
+		if err == nil && then != nil {
 			err = then(out)
 		}
 		if err != nil {
