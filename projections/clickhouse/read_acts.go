@@ -27,7 +27,7 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
 	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
-	return byTimeThen(ctx, db, "admin actions", p, "SELECT "+factColumns+
+	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
 		`, timed, recorded_at, source, correlation, actor, withheld, cut,
 		verb, operation, activity_type, display_name, component, category, result,
 		actor_type, delegated, application_id, actor_id, actor_upn, actor_name, actor_ip, actor_permissions,
@@ -192,7 +192,7 @@ func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Per
 		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
 		func(scan func(...any) error) (r projections.Refusal, err error) {
 			return r, scan(into(&r.Fact, &r.Source, &r.Rule, &r.Category, &r.Count)...)
-		}, func(r projections.Refusal) projections.Fact { return r.Fact })
+		}, nil, func(r projections.Refusal) projections.Fact { return r.Fact })
 }
 
 // Access implements projections.Reader.
@@ -205,7 +205,7 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 			return a, scan(into(&a.Fact, &a.Officer, &a.Targets, (*string)(&a.Report), (*string)(&a.Purpose),
 				(*string)(&a.Filters),
 				(*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
-		}, func(a projections.AccessAct) projections.Fact { return a.Fact })
+		}, nil, func(a projections.AccessAct) projections.Fact { return a.Fact })
 }
 
 // Requests implements projections.Reader.
@@ -214,7 +214,7 @@ func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
 	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collectPage(ctx, db, p,
+		out, err := collect(paged(ctx), db, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}
