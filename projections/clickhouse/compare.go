@@ -26,6 +26,7 @@ var notCompared = map[string]string{
 	"migration":          "which migrations were applied; Open checks it",
 	"ledger":             "whose views these are; Bind checks it",
 	"reconcile_state":    "how far a comparison has come",
+	migrations.Genuine:   "the views are filled through it; it keeps nothing",
 }
 
 // heavy bounds a statement of a comparison: the projector and readers go on beside it.
@@ -91,6 +92,18 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 		for _, o := range f.mvs {
 			known[o.name] = true
 		}
+	}
+	fill := migrations.Genuine + "_mv"
+	known[migrations.Genuine], known[fill] = true, true
+	switch found := func(name string) int {
+		return slices.IndexFunc(objects, func(o object) bool { return o.name == name })
+	}; {
+	case found(migrations.Genuine) < 0:
+		differs(migrations.Genuine)
+	case found(fill) < 0:
+		differs(fill)
+	default:
+		compare(fill, objects[found(fill)].selects, d.Fills[migrations.Genuine])
 	}
 	for _, name := range d.Order {
 		i := slices.IndexFunc(objects, func(o object) bool { return o.name == name && o.engine == "View" })
@@ -333,6 +346,7 @@ func partOfStreams(tenants []uuid.UUID, streams []string) part {
 // comparison is one version of one view, ready to be compared with its definition.
 type comparison struct {
 	db         *DB
+	d          *migrations.Definitions
 	view       string
 	table      object
 	selects    string // the program's definition
@@ -350,18 +364,17 @@ func (db *DB) comparison(ctx context.Context, view string, f *family, v migratio
 	if !ok {
 		return nil, fmt.Errorf("this program has no definition of %s%s", view, v.Suffix())
 	}
-	columns, err := db.columns(ctx, selects)
+	columns, err := db.columns(ctx, d.Over(selects, "1"))
 	if err != nil {
 		return nil, err
 	}
-	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns,
+	return &comparison{db: db, d: d, view: view, table: f.tables[v], selects: selects, columns: columns,
 		key: f.tables[v].key, definition: view == disownedView}, nil
 }
 
 // definitionOver is the definition applied to the events of a part, each once.
 func (c *comparison) definitionOver(condition string) string {
-	return strings.Replace(c.selects, "FROM events",
-		"FROM (SELECT * FROM events FINAL PREWHERE "+condition+") AS events", 1)
+	return c.d.Over(c.selects, condition)
 }
 
 // sides yields a row per key: what the definition makes, and what the table holds.

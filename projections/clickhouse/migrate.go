@@ -64,13 +64,48 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 			if cfg.Uncompressed {
 				s = uncompressed(s)
 			}
-			if err := conn.Exec(ctx, s); err != nil {
+			if err := apply(ctx, conn, cfg.database(), s); err != nil {
 				return fmt.Errorf("migrate: %s, statement %d: %w", m.Name, i+1, err)
 			}
 		}
 		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return fmt.Errorf("migrate: note %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// apply runs a statement of a migration. One that gives a table another SELECT to be filled by
+// holds for each version of it that is there. The server exchanges the SELECT at once: an insert
+// that runs meanwhile goes by the old one or by the new one.
+func apply(ctx context.Context, conn driver.Conn, database, statement string) error {
+	table, selects, ok := migrations.Refill(statement)
+	if !ok {
+		return conn.Exec(ctx, statement)
+	}
+	view, v, _, _ := migrations.ParseVersion(table)
+	rows, err := conn.Query(withParams(ctx, params{"database": database}),
+		"SELECT name FROM system.tables WHERE database = {database:String} AND engine = 'MaterializedView'")
+	if err != nil {
+		return err
+	}
+	var fills []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+		if of, version, mv, ok := migrations.ParseVersion(name); ok && mv && of == view && version.Base() == v {
+			fills = append(fills, name)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, name := range fills {
+		if err := conn.Exec(ctx, "ALTER TABLE "+name+" MODIFY QUERY "+selects); err != nil {
+			return err
 		}
 	}
 	return nil

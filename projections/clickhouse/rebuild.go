@@ -185,6 +185,9 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err != nil {
 		return fail("definitions", err)
 	}
+	if err := db.restoreGenuine(ctx, d); err != nil {
+		return fail("restore what fills the views", err)
+	}
 	to := f.next(d.Newest(view))
 	table := f.view + to.Suffix()
 	create, known := d.Table(view, to)
@@ -304,6 +307,32 @@ func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error
 		}
 	}
 	return nil
+}
+
+// restoreGenuine makes again, where it is not as the program makes it, what stands between events
+// and the views.
+func (db *DB) restoreGenuine(ctx context.Context, d *migrations.Definitions) error {
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return err
+	}
+	if err := db.conn.Exec(ctx, d.Tables[migrations.Genuine]); err != nil {
+		return err
+	}
+	const fill = migrations.Genuine + "_mv"
+	var have string
+	for _, o := range objects {
+		if o.name == fill {
+			have = o.selects
+		}
+	}
+	same, err := db.sameSelect(ctx, have, d.Fills[migrations.Genuine])
+	if err != nil || same {
+		return err
+	}
+	return errors.Join(db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+fill+" SYNC"),
+		db.conn.Exec(ctx, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+fill+" TO "+migrations.Genuine+" AS "+
+			d.Fills[migrations.Genuine]))
 }
 
 // Upgrade rebuilds every view of which a migration has made a newer version than the one that
