@@ -21,19 +21,27 @@ type applier struct {
 	offsets  []int64          // of batch
 	pending  map[string]Place // next, once batch is durable; set by compare
 	bytes    int
-	deadline *time.Timer // of the batch that is being filled
-	begun    time.Time   // when the batch before it was
+	deadline *time.Timer   // of the batch that is being filled
+	begun    time.Time     // when the batch before it was
+	took     time.Duration // until that one was durable and saved
 }
 
-// gather is how long a batch waits for what comes together, where the batch before it is long ago.
-const gather = 10 * time.Millisecond
+const (
+	// gather is how long a batch waits for what comes together, where the one before is long ago.
+	gather = 10 * time.Millisecond
+	// share is the part of the time that inserting takes at most, one in so many: an insert costs
+	// much the same whatever its size, and what it costs is missing where the events come from.
+	share = 4
+	// longestWait is the most that a slow sink makes a batch wait.
+	longestWait = 2 * time.Second
+)
 
-// patience is how long a batch that has its first row waits for more. While one is inserted the
-// next one fills, so that under load a batch is as large as an insert is slow; and what comes
-// alone is not kept waiting.
+// patience is how long a batch that has its first row waits for more. The slower the sink, the
+// longer, so that batches grow where inserts are dear; and what comes alone is not kept waiting.
 func (a *applier) patience() time.Duration {
-	wait := a.p.cfg.BatchWait
-	return max(min(gather, wait), wait-a.p.cfg.Now().Sub(a.begun))
+	least := a.p.cfg.BatchWait
+	wait := max(least, min(share*a.took, longestWait))
+	return max(min(gather, least), wait-a.p.cfg.Now().Sub(a.begun))
 }
 
 // load reads the saved position and the sequences that were applied above it before the save.
@@ -106,6 +114,7 @@ func (a *applier) flush(ctx context.Context) error {
 		return nil
 	}
 	a.begun = a.p.cfg.Now()
+	defer func() { a.took = a.p.cfg.Now().Sub(a.begun) }()
 	if err := a.p.retry(ctx, "compare what came again", a.compare); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Config struct {
 
 	BatchBytes int           // 16 MiB: a batch is written when it holds as much, or
 	BatchRows  int           // 20,000 rows, or some milliseconds after its first row, but then no sooner than
-	BatchWait  time.Duration // 250 ms after the one before was begun: small inserts cost as much as larger ones
+	BatchWait  time.Duration // 250 ms after the one before was begun, or up to 2 s where inserts are slow
 	Discover   time.Duration // 1 s: how often new partitions are looked for
 	Heartbeat  time.Duration // 2 s: how often an idle projector saves its position (a rebuild waits for a save)
 	Stall      time.Duration // 30 s: so long after a published sequence is missed, everything is read again

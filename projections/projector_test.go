@@ -472,6 +472,48 @@ func TestAnEventIsAppliedAsSoonAsItIsNoted(t *testing.T) {
 	})
 }
 
+// laboured is a sink that takes its time, whatever the size of a batch, and counts.
+type laboured struct {
+	*views
+	takes   time.Duration
+	batches []int
+}
+
+func (s *laboured) Insert(ctx context.Context, rows []projections.Row) error {
+	time.Sleep(s.takes)
+	s.batches = append(s.batches, len(rows))
+	return s.views.Insert(ctx, rows)
+}
+
+// While events keep coming, inserting takes a quarter of the time at most, however slow the sink,
+// and an event waits for its turn two seconds at most.
+func TestASlowSinkIsGivenLargerBatches(t *testing.T) {
+	const ms = time.Millisecond
+	for _, takes := range []time.Duration{ms, 60 * ms, 150 * ms, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			l, topics := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1)
+			s := &laboured{views: newViews(), takes: takes}
+			p := start(t, projections.Config{Source: topics, Sink: s, Positions: s})
+			const rounds = 3000
+			for range rounds {
+				topics.Publish(l.Events(1)...)
+				time.Sleep(10 * time.Millisecond)
+			}
+			took := rounds * 10 * time.Millisecond
+			period := min(max(250*time.Millisecond, 4*takes), 2*time.Second)
+			if most := int(took/period) + 2; len(s.batches) > most {
+				t.Errorf("an insert takes %s: %d of them in %s, want at most %d", takes, len(s.batches), took, most)
+			}
+			if lag, most := p.Status().Lag, uint64((period+2*takes)/(10*time.Millisecond))+10; lag > most {
+				t.Errorf("an insert takes %s: %d events wait, want at most %d", takes, lag, most)
+			}
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestAFailingSinkIsRetriedAndShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
+	"github.com/ledgerline/ledgerline/internal/heap"
 	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/settings"
 )
@@ -36,6 +37,7 @@ func main() {
 		os.Exit(runEngine())
 	}
 	datadir.KeepPrivate()
+	heap.Roomy()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
