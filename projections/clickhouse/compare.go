@@ -95,15 +95,12 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 	}
 	fill := migrations.Genuine + "_mv"
 	known[migrations.Genuine], known[fill] = true, true
-	switch found := func(name string) int {
-		return slices.IndexFunc(objects, func(o object) bool { return o.name == name })
-	}; {
-	case found(migrations.Genuine) < 0:
+	if objectOf(objects, migrations.Genuine).name == "" {
 		differs(migrations.Genuine)
-	case found(fill) < 0:
+	} else if o := objectOf(objects, fill); o.name == "" {
 		differs(fill)
-	default:
-		compare(fill, objects[found(fill)].selects, d.Fills[migrations.Genuine])
+	} else {
+		compare(fill, o.selects, d.Fills[migrations.Genuine])
 	}
 	for _, name := range d.Order {
 		i := slices.IndexFunc(objects, func(o object) bool { return o.name == name && o.engine == "View" })
@@ -601,15 +598,7 @@ func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	// In the body of an insert: a parameter's text would stand in the URL, which has a limit.
-	batch, err := db.conn.PrepareBatch(insertContext(ctx, stateColumns),
-		insertStatement("reconcile_state", stateColumns))
-	if err == nil {
-		if err = batch.Append(name, saved[0]+1, string(state)); err == nil {
-			err = batch.Send()
-		} else {
-			err = errors.Join(err, batch.Close())
-		}
-	}
+	err = db.insertOne(ctx, "reconcile_state", stateColumns, name, saved[0]+1, string(state))
 	var refused *ch.Exception
 	if errors.As(err, &refused) && (refused.Code == codeReadonly || refused.Code == codeAccessDenied) {
 		return fmt.Errorf("write %s: %w: %w", name, projections.ErrReadOnly, err)

@@ -28,8 +28,8 @@ var insertOption = ch.WithSettings(insertSettings)
 // analyzer before the present one does in a fraction of the time; a server that no longer has it
 // takes no notice. Whoever compares or rebuilds a view asks by the present one.
 var batchOption = func() ch.QueryOption {
-	settings := maps.Clone(insertSettings)
-	settings["enable_analyzer"] = 0
+	settings := ch.Settings{"enable_analyzer": 0}
+	maps.Copy(settings, insertSettings)
 	return ch.WithSettings(settings)
 }()
 
@@ -58,11 +58,7 @@ func insertContext(ctx context.Context, columns []column) context.Context {
 	for i, c := range columns {
 		named[i] = ch.ColumnNameAndType{Name: c.name, Type: c.kind}
 	}
-	settings := ch.Settings{}
-	for k, v := range insertSettings {
-		settings[k] = v
-	}
-	return ch.Context(ctx, ch.WithSettings(settings), ch.WithColumnNamesAndTypes(named))
+	return ch.Context(ctx, ch.WithSettings(maps.Clone(insertSettings)), ch.WithColumnNamesAndTypes(named))
 }
 
 // Insert writes the rows into events and, inside ClickHouse, into every

@@ -39,6 +39,14 @@ func (db *DB) objects(ctx context.Context) ([]object, error) {
 		})
 }
 
+// objectOf is the object of that name, or one without a name.
+func objectOf(objects []object, name string) object {
+	if i := slices.IndexFunc(objects, func(o object) bool { return o.name == name }); i >= 0 {
+		return objects[i]
+	}
+	return object{}
+}
+
 // formatted returns SELECTs as ClickHouse writes them in system.tables, but
 // for the database's name.
 func (db *DB) formatted(ctx context.Context, selects []string) ([]string, error) {
@@ -197,7 +205,7 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	}
 	if f.tables[to].name == "" {
 		if db.cfg.Uncompressed {
-			create = uncompressed(create)
+			create = migrations.Uncompressed(create)
 		}
 		if err := db.conn.Exec(ctx, create); err != nil {
 			return fail("create table", err)
@@ -292,13 +300,7 @@ func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error
 		if migrations.VersionForm.MatchString(d.Plain[name]) {
 			continue
 		}
-		var have string
-		for _, o := range objects {
-			if o.name == name && o.engine == "View" {
-				have = o.selects
-			}
-		}
-		same, err := db.sameSelect(ctx, have, d.Plain[name])
+		same, err := db.sameSelect(ctx, objectOf(objects, name).selects, d.Plain[name])
 		if err == nil && !same {
 			err = db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+name+" AS "+d.Plain[name])
 		}
@@ -320,13 +322,7 @@ func (db *DB) restoreGenuine(ctx context.Context, d *migrations.Definitions) err
 		return err
 	}
 	const fill = migrations.Genuine + "_mv"
-	var have string
-	for _, o := range objects {
-		if o.name == fill {
-			have = o.selects
-		}
-	}
-	same, err := db.sameSelect(ctx, have, d.Fills[migrations.Genuine])
+	same, err := db.sameSelect(ctx, objectOf(objects, fill).selects, d.Fills[migrations.Genuine])
 	if err != nil || same {
 		return err
 	}

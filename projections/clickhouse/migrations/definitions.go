@@ -117,6 +117,47 @@ func (d *Definitions) retire(was, is string) {
 
 func statementText(s string) string { return strings.TrimSpace(comment.ReplaceAllString(s, "")) }
 
+// Statements are what all migrations together come to, in order: what a new database is made of,
+// without the versions that a later one replaces. Each can be repeated.
+func (d *Definitions) Statements() (out []string) {
+	superseded := func(name string) bool {
+		view, v, _, ok := ParseVersion(name)
+		return ok && d.Newest(view).Compare(v) > 0
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Tables)) {
+		if !superseded(name) {
+			out = append(out, d.Tables[name])
+		}
+	}
+	for _, name := range d.Order { // before what fills the tables, which reads one of them
+		s := d.Plain[name]
+		for _, view := range d.Views() {
+			if d.Reader(view) == name {
+				s = d.PlainAt(name, view, d.Newest(view))
+			}
+		}
+		out = append(out, "CREATE OR REPLACE VIEW "+name+" AS "+s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Fills)) {
+		if !superseded(name) {
+			out = append(out, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+" AS "+d.Fills[name])
+		}
+	}
+	return out
+}
+
+var codec = regexp.MustCompile(` CODEC\((?:[^()]|\([^()]*\))*\)`)
+
+// Uncompressed makes a statement that creates a table create one whose columns are stored as they
+// are.
+func Uncompressed(statement string) string {
+	if !strings.Contains(statement, "CREATE TABLE") {
+		return statement
+	}
+	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS ",
+		"SETTINGS default_compression_codec = 'NONE', ", 1)
+}
+
 // Newest is the highest version of a view that the migrations make.
 func (d *Definitions) Newest(view string) (out Version) {
 	for name := range d.Fills {
