@@ -166,13 +166,13 @@ func TestBenchInsert(t *testing.T) {
 	const inserts, size, listed = 200, 300, 4
 	dir := t.TempDir()
 	s := chtest.Serve(t, dir, "")
-	defer func() {
+	t.Cleanup(func() { // behind that of the database
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	cfg := clickhouse.Config{Username: chtest.Writer, Password: chtest.WriterPassword, Addrs: []string{s.Addr()}}
 	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
 		t.Fatal(err)
