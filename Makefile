@@ -108,7 +108,7 @@ bench-doors: ## what accounts and TLS cost beside open servers: appends, publish
 
 .PHONY: bench-views
 bench-views: build ## projector beside ClickHouse alone, event to row, time until visible, at RATE=2000 events/s, comparing and rebuilding with EVENTS=60000 (and a third)
-	BENCH_EVENTS=$(or $(EVENTS),60000) $(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchProjector|TestBenchRowOf|TestBenchAge' -v ./projections/clickhouse
+	BENCH_EVENTS=$(or $(EVENTS),60000) $(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchProjector|TestBenchInsert|TestBenchRowOf|TestBenchAge' -v ./projections/clickhouse
 	$(GO) test -tags bench -count=1 -timeout 10m -run TestBenchVisible ./internal/e2e -binary $(CURDIR)/bin/ledgerline -visible-rate $(or $(RATE),2000) -v
 
 .PHONY: bench-reports

@@ -228,8 +228,7 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 			return err
 		}
 		for v := range f.tables { // those that are being rebuilt too
-			if selects, ok := d.Fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
-				f.mvs[v].name == "" {
+			if selects, ok := d.Fill(view, v); !ok || !d.LeavesOut(selects) || f.mvs[v].name == "" {
 				continue
 			}
 			c, err := db.comparison(ctx, view, f, v)

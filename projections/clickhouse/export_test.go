@@ -23,7 +23,7 @@ func (db *DB) Query(ctx context.Context, question string) (driver.Rows, error) {
 // InsertBlock inserts a block of events into a table that is like events.
 func (db *DB) InsertBlock(ctx context.Context, table string, block []byte) error {
 	statement := strings.Replace(insertEvents, "INTO events", "INTO "+table, 1)
-	return db.conn.InsertFormat(ch.Context(ctx, insertOption), "Native", statement, bytes.NewReader(block))
+	return db.conn.InsertFormat(ch.Context(ctx, batchOption), "Native", statement, bytes.NewReader(block))
 }
 
 // Echo sends values as parameters and returns what the server understood.
