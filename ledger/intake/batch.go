@@ -264,7 +264,7 @@ func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftO
 // known to be needed, and adds them. It may miss one: planning then asks for it.
 func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, k *known) error {
 	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) (err error) {
-		l := plan.NewLooking(tx, k.needs)
+		l := in.kinds.Looking(tx, k.needs)
 		for _, e := range open {
 			e.record.Look(l)
 		}

@@ -2,6 +2,8 @@ package vault
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -85,6 +87,27 @@ func (tx *Tx) LookAgain(l *Looked) error {
 		tx.set.Ahead(o)
 	}
 	return nil
+}
+
+// WaitingFor lists the streams of those kinds that wait for an id that was looked for, or for whom
+// was found by one. It adopts none of them, as Awaiting does.
+func (tx *Tx) WaitingFor(l *Looked, kinds []string) (out []schemas.Stream, err error) {
+	concerned := slices.Clone(l.keys.MappingsOf)
+	for _, o := range l.owners {
+		concerned = append(concerned, o.ID)
+	}
+	for _, c := range concerned {
+		rows, err := tx.set.MappingsOf(c)
+		if err != nil {
+			return nil, fmt.Errorf("who waits for an id: %w", err)
+		}
+		for _, r := range rows {
+			if slices.Contains(kinds, r.Stream.Kind()) {
+				out = append(out, r.Stream)
+			}
+		}
+	}
+	return out, nil
 }
 
 // fetch asks the store, and notes whose it is.

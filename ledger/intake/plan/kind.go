@@ -153,10 +153,11 @@ type Refusal struct {
 // Looking collects what planning records will ask the vault for, so that it is asked for at once,
 // and then finds which streams they will need.
 type Looking struct {
-	Tx    *vault.Tx
-	needs map[schemas.Stream]bool
-	order []schemas.Stream // what was added to needs
-	ahead vault.Ahead
+	Tx     *vault.Tx
+	needs  map[schemas.Stream]bool
+	linked []string         // kinds of streams that may wait for an id
+	order  []schemas.Stream // what was added to needs
+	ahead  vault.Ahead
 	// What is to be found.
 	devices []lookedFor
 	persons []personStream
@@ -172,9 +173,9 @@ type personStream struct {
 	hint vault.PersonHint
 }
 
-// NewLooking returns a look in the vault's transaction. What it finds is added to needs.
-func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
-	return &Looking{Tx: tx, needs: needs}
+// Looking returns a look in the vault's transaction. What it finds is added to needs.
+func (k *Kinds) Looking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
+	return &Looking{Tx: tx, needs: needs, linked: k.linked}
 }
 
 // Need names a stream that planning will need.
@@ -220,6 +221,15 @@ func (l *Looking) Find() (*vault.Looked, error) {
 	looked, err := l.Tx.Look(l.ahead)
 	if err == nil {
 		err = l.find()
+	}
+	if err != nil {
+		return looked, err
+	}
+	// Where one of them were missed, the record that meets whom it waits for would be planned
+	// behind those that follow it.
+	waiting, err := l.Tx.WaitingFor(looked, l.linked)
+	for _, s := range waiting {
+		l.Need(s)
 	}
 	return looked, err
 }
