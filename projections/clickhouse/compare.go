@@ -409,7 +409,7 @@ func (k candidate) same(o candidate) bool {
 const candidatesAtOnce = 1000
 
 func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error) {
-	return askHeavily(ctx, c.db, p.params.with(params{"limit": candidatesAtOnce}),
+	return askHeavily(ctx, c.db, p.params.With(params{"limit": candidatesAtOnce}),
 		"SELECT tenant, toString(tuple("+c.key+")), _stream, _wanted, _held, "+
 			"hex(_want), hex(_have), _want_seq, _have_seq FROM ("+
 			c.sides(p.condition)+") WHERE "+sidesDiffer+" ORDER BY "+c.key+" LIMIT {limit:UInt64}",

@@ -100,7 +100,7 @@ func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
 				return err
 			}
 		}
-		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
+		if err := conn.Exec(params{"number": m.Number, "name": m.Name, "sum": m.Sum}.In(ctx),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 				return fmt.Errorf("migrate: %s, statement %d: %w", m.Name, i+1, err)
 			}
 		}
-		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
+		if err := conn.Exec(params{"number": m.Number, "name": m.Name, "sum": m.Sum}.In(ctx),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return fmt.Errorf("migrate: note %s: %w", m.Name, err)
 		}

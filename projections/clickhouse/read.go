@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -63,12 +62,6 @@ func periodParams(p params, in projections.Period) params {
 		p["to"] = clamp(ceil(in.To))
 	}
 	return p
-}
-
-func (p params) with(more params) params {
-	out := maps.Clone(p)
-	maps.Copy(out, more)
-	return out
 }
 
 // pages yields all answers of a question that is asked page by page: ask returns those behind
@@ -136,7 +129,7 @@ func collectUntil[T any](
 	}()
 	asking, leave := context.WithCancel(asking)
 	defer leave()
-	rows, err := db.conn.Query(withParams(asking, p), question)
+	rows, err := db.conn.Query(p.In(asking), question)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +156,7 @@ func collectUntil[T any](
 func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
 	read func(scan func(...any) error) (T, error), then func([]T) error,
 	fact func(T) projections.Fact) iter.Seq2[T, error] {
-	p = p.with(params{"limit": pageRows})
+	p = p.With(params{"limit": pageRows})
 	return pages(pageRows, func(after projections.Fact, ok bool) ([]T, error) {
 		p["after_time"], p["after_seq"], p["again"] = p["from"], uint64(0), ok
 		if ok {

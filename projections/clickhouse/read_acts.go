@@ -25,7 +25,7 @@ func into(f *projections.Fact, more ...any) []any {
 func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
 	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
+	p := periodParams(asOfParams(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
 	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
 		`, timed, recorded_at, source, correlation, actor, withheld, cut,
@@ -94,7 +94,7 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 		disputes, attributes, values             []string
 		elements, targetAttributes, targetValues []string
 	}
-	rows, err := collect(ctx, db, p.with(params{"streams": streams}),
+	rows, err := collect(ctx, db, p.With(params{"streams": streams}),
 		"SELECT "+factColumns+`, target_aliases, disputes,
 		attributes.attribute, attributes.value, targets.element, targets.attribute, targets.value
 		FROM admin_action_more WHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)}
@@ -186,7 +186,7 @@ func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices 
 // Refusals implements projections.Reader.
 func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
 	asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).with(params{"rules": rules})
+	p := periodParams(asOfParams(tenant, asOf), in).With(params{"rules": rules})
 	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
 		FROM refusal WHERE tenant = {tenant:UUID}
 		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
@@ -211,7 +211,7 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 // Requests implements projections.Reader.
 func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
-	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
+	p := asOfParams(tenant, asOf).With(params{"limit": pageRows})
 	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
 		out, err := collect(paged(ctx), db, p,

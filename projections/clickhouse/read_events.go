@@ -311,7 +311,7 @@ func (db *DB) EventsByStreams(
 func (db *DB) ofStream(
 	ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
-	p := asOfParams(tenant, asOf).with(params{"stream": string(stream), "limit": groupEvents})
+	p := asOfParams(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
 	return func(yield func(projections.Event, error) bool) {
 		for from, bytes, n := uint64(0), 0, groupEvents; n == groupEvents || bytes >= groupBytes; {
 			p["from"], bytes = from, 0

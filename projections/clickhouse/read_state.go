@@ -61,7 +61,7 @@ const (
 // Without attributes: all, or all but the apps.
 func (db *DB) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
 	all bool, attributes ...string) ([]held, error) {
-	p := asOfParams(tenant, asOf).with(params{"first": first, "last": last})
+	p := asOfParams(tenant, asOf).With(params{"first": first, "last": last})
 	streams := " AND stream >= {first:String} AND stream <= {last:String}" + chosen(p, attributes, all)
 	if asOf.Time.IsZero() {
 		out, err := collect(byKey(ctx), db, p, ofLatest+streams+inOrder, readHeld)

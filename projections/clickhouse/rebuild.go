@@ -417,7 +417,7 @@ func (c *comparison) fill(ctx context.Context, cfg RebuildConfig) (bound uint64,
 	into := "INSERT INTO " + c.table.name + " (`" + strings.Join(c.columns, "`, `") + "`) "
 	for i, portion := range portions {
 		p := partOf(portion)
-		err := c.db.conn.Exec(withParams(ctx, p.params, insertOption), into+c.definitionOver(p.condition))
+		err := c.db.conn.Exec(p.params.In(ctx, insertOption), into+c.definitionOver(p.condition))
 		if err != nil {
 			return 0, fmt.Errorf("portion %d of %d: %w", i+1, len(portions), err)
 		}
@@ -446,7 +446,7 @@ func (c *comparison) equal(ctx context.Context, bound uint64) error {
 	defer tick.Stop()
 	for _, portion := range portions {
 		part := partOf(portion)
-		p := part.params.with(params{"bound": bound})
+		p := part.params.With(params{"bound": bound})
 		for try := 1; ; try++ {
 			want, err := collect(ctx, c.db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
 				", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+c.definitionOver(part.condition)+
