@@ -108,7 +108,7 @@ bench-doors: ## what accounts and TLS cost beside open servers: appends, publish
 
 .PHONY: bench-views
 bench-views: build ## projector beside ClickHouse alone, event to row, time until visible, at RATE=2000 events/s, comparing and rebuilding with EVENTS=60000 (and a third)
-	BENCH_EVENTS=$(or $(EVENTS),60000) $(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchProjector|TestBenchRowOf|TestBenchAge' -v ./projections/clickhouse
+	BENCH_EVENTS=$(or $(EVENTS),60000) $(GO) test -tags bench -count=1 -timeout 60m -run 'TestBenchProjector|TestBenchInsert|TestBenchRowOf|TestBenchAge' -v ./projections/clickhouse
 	$(GO) test -tags bench -count=1 -timeout 10m -run TestBenchVisible ./internal/e2e -binary $(CURDIR)/bin/ledgerline -visible-rate $(or $(RATE),2000) -v
 
 .PHONY: bench-reports
@@ -125,12 +125,12 @@ bench-scale: build ## a ledger of EVENTS=1000000 by the commands a user types, k
 	$(GO) test -tags bench -count=1 -timeout 24h -run 'TestScale$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -events $(or $(EVENTS),1000000) -scale-dir $(abspath $(SCALE)) -v
 
 .PHONY: bench-memory
-bench-memory: build ## what an import of APP_DEVICES=600 devices with APPS=20000 apps has resident, new and known, with GOMEMLIMIT=512MiB (some 20 GiB of disk)
-	$(GO) test -tags bench -count=1 -timeout 24h -run 'TestImportMemory$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -app-devices $(or $(APP_DEVICES),600) -apps-each $(or $(APPS),20000) -v
+bench-memory: build ## what has resident, with GOMEMLIMIT=512MiB: an import of APP_DEVICES=600 devices with APPS=20000 apps, new and known (some 20 GiB of disk); tail, and a package of PERSON_EVENTS=100000 (RUN=TestReadingMemory: these alone)
+	$(GO) test -tags bench -count=1 -timeout 24h -run '$(or $(RUN),TestImportMemory|TestReadingMemory)' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -app-devices $(or $(APP_DEVICES),600) -apps-each $(or $(APPS),20000) -person-events $(or $(PERSON_EVENTS),100000) -v
 
 .PHONY: bench-peers
-bench-peers: build ## the same audit job in PostgreSQL (POSTGRES=folder of its programs): appends from 1 and 64 callers, a subject's events, a device as of a date
-	$(GO) test -tags bench -count=1 -timeout 2h -run 'TestPeers$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -peer-events $(or $(EVENTS),1000000) -postgres $(POSTGRES) -v
+bench-peers: build ## the same audit job in PostgreSQL (POSTGRES=folder of its programs): appends from 1 and 64 callers, a subject's events, a device as of a date; our reads are of the ledger in SCALE=DIR, where there is one
+	$(GO) test -tags bench -count=1 -timeout 2h -run 'TestPeers$$' ./internal/e2e -binary $(CURDIR)/bin/ledgerline -peer-events $(or $(EVENTS),1000000) -postgres $(POSTGRES) -scale-dir "$(if $(wildcard $(SCALE)),$(abspath $(SCALE)))" -v
 
 .PHONY: clean
 clean: ## remove what was built, and the ledger of make run

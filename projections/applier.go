@@ -31,7 +31,7 @@ const (
 	gather = 10 * time.Millisecond
 	// share is the part of the time that inserting takes at most, one in so many: an insert costs
 	// much the same whatever its size, and what it costs is missing where the events come from.
-	share = 4
+	share = 3
 	// longestWait is the most that a slow sink makes a batch wait.
 	longestWait = 2 * time.Second
 )

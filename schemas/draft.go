@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -64,15 +63,15 @@ func (v Value) Text() string {
 	return string(v.Plain)
 }
 
-// plainString returns what a JSON string says, false for what is none. One without escapes is its
-// own text.
+// plainString returns what a JSON string says, false for what is none. One of plain ASCII
+// without escapes is its own text.
 func plainString(raw json.RawMessage) (s string, ok bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
 	}
-	j := jsonScanner{data: raw}
-	if j.text() && j.at == len(raw) && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return string(raw[1 : len(raw)-1]), true
+	special := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+	if inner := raw[1 : len(raw)-1]; raw[len(raw)-1] == '"' && !bytes.ContainsFunc(inner, special) {
+		return string(inner), true
 	}
 	return s, json.Unmarshal(raw, &s) == nil
 }
@@ -173,7 +172,8 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 	if len(m.Subjects) != len(d.Subjects) {
 		return fail(errors.New("a subject has a role or class that the type does not declare"))
 	}
-	root := &tree{}
+	nodes := make([]tree, 0, len(d.Values)+8) // most are values
+	root := &tree{all: &nodes}
 	if d.Type.Form == FormState {
 		root.fixed = stateOrder
 		if err := root.silence(d.Silent); err != nil {
@@ -183,9 +183,10 @@ func (c *Catalogue) Encode(d Draft) (Event, error) {
 		return fail(errors.New("only a state tells what its snapshot did not report"))
 	}
 	size := 256 + 32*len(d.Silent) // about
+	var body []byte
 	for i := range d.Values {
 		size += 64 + len(d.Values[i].Token) + len(d.Values[i].Plain)
-		if err := c.place(root, &d, &d.Values[i]); err != nil {
+		if err := c.place(root, &d, &d.Values[i], &body); err != nil {
 			return Event{}, &AttributeError{Type: d.Type.Name, Attribute: attrID(d.Values[i].Attr),
 				Path: d.Values[i].Path, Err: err}
 		}
@@ -223,8 +224,8 @@ func (d *Draft) names(v *Value, alias uuid.UUID) bool {
 	return false
 }
 
-// place checks one value and puts it where the type's pointer says.
-func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
+// place checks one value and puts it where the type's pointer says. body is memory for tokens'.
+func (c *Catalogue) place(root *tree, d *Draft, v *Value, body *[]byte) error {
 	if v.Attr == nil || c.attributes[v.Attr.ID] != v.Attr {
 		return errors.New("not in the catalogue")
 	}
@@ -239,7 +240,7 @@ func (c *Catalogue) place(root *tree, d *Draft, v *Value) error {
 	var h TokenHeader
 	var err error
 	if v.Token != "" {
-		h, _, err = v.Token.Parse()
+		h, *body, err = v.Token.ParseInto(*body)
 	}
 	if !d.names(v, h.Alias) {
 		return ErrNotNamed
@@ -293,6 +294,7 @@ type tree struct {
 	name  string // as a member
 	raw   json.RawMessage
 	below []*tree          // members, elements
+	all   *[]tree          // memory for the nodes of the whole tree
 	index map[string]*tree // of members, where they are many
 	array bool
 	lists bool     // the "lists" member of a state: each child is {"set","unset"}
@@ -301,6 +303,12 @@ type tree struct {
 
 // manyMembers is from how many members on they are found by an index.
 const manyMembers = 32
+
+// node returns a new one. Where the memory moves, those that there are stay where they were.
+func (t *tree) node(name string, raw json.RawMessage) *tree {
+	*t.all = append(*t.all, tree{name: name, raw: raw, all: t.all})
+	return &(*t.all)[len(*t.all)-1]
+}
 
 func (t *tree) child(name string) *tree {
 	if n := t.index[name]; n != nil {
@@ -313,7 +321,7 @@ func (t *tree) child(name string) *tree {
 			}
 		}
 	}
-	n := &tree{name: name}
+	n := t.node(name, nil)
 	if t.lists {
 		n.fixed = listOrder
 	}
@@ -360,7 +368,7 @@ func (t *tree) add(text string) error {
 			return errTwice
 		}
 	}
-	t.array, t.below = true, append(t.below, &tree{raw: raw})
+	t.array, t.below = true, append(t.below, t.node("", raw))
 	return nil
 }
 
@@ -395,7 +403,7 @@ func (t *tree) insert(steps, path []string, raw json.RawMessage) error {
 			return fmt.Errorf("index %s: array elements come in order, from 0", index)
 		}
 		if t.array = true; i == len(t.below) {
-			t.below = append(t.below, &tree{})
+			t.below = append(t.below, t.node("", nil))
 		}
 		t = t.below[i]
 	}

@@ -63,7 +63,7 @@ func only(s string, of func(byte) bool) bool {
 var errTokenForm = errors.New("not a sealed value of form sealed:v1")
 
 // String returns H, ending in ":"; seal and open use it as additional data.
-func (h TokenHeader) String() string { return string(h.Append(nil)) }
+func (h TokenHeader) String() string { return string(h.Append(make([]byte, 0, 128))) } // most are shorter
 
 // Append appends H.
 func (h TokenHeader) Append(b []byte) []byte {

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +24,9 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/projections"
 )
 
 var (
@@ -49,6 +54,7 @@ func TestPeers(t *testing.T) {
 	fmt.Printf("postgresql.device-as-of %.2f ms\n", p.bench(latency, peerDevice, "-c", "1", "-t", "100"))
 	p.stop()
 	ownAppends(t)
+	ownReads(t)
 }
 
 const peerTable = `
@@ -257,4 +263,111 @@ func ownAppends(t *testing.T) {
 		fmt.Printf("ledgerline.append-%d %.0f events/s\n", callers, float64(done.Load())/time.Since(began).Seconds())
 	}
 	n.stop()
+}
+
+// ownReads asks the views what PostgreSQL was asked, in this process: of the ledger that
+// bench-scale keeps, or else of one of ten thousand events. What is read is sealed, as
+// PostgreSQL's is; it is opened besides.
+func ownReads(t *testing.T) {
+	if *scaleDir == "" {
+		*scaleDir = t.TempDir()
+	}
+	s := openScaled(t)
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	s.subject()
+	s.build(max(10_000, s.state.Events))
+	fmt.Printf("ledgerline.events %d events\n", s.state.Events)
+	ctx := t.Context()
+	p := s.connect(ctx)
+	tenants, err := p.vault.Tenants(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(tenants, func(t vault.Tenant) bool { return t.Name == scaleTenant })
+	if at < 0 {
+		t.Fatal("the ledger is not of bench-scale")
+	}
+	tenant := tenants[at].ID
+	var aliases []uuid.UUID
+	var device vault.Device
+	err = p.vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		device, _, err = tx.FindDevice(vault.DeviceHint{IntuneID: s.state.Device})
+		persons, found := tx.FindPersons(subjectName)
+		if err = errors.Join(err, found); err != nil || len(persons) != 1 {
+			return errors.Join(err, fmt.Errorf("%d persons are called so", len(persons)))
+		}
+		all, err := tx.Aliases(persons[0].ID)
+		for _, a := range all {
+			aliases = append(aliases, a.ID)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	through, _, err := p.views.Through(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asOf := projections.AsOf{Seq: through}
+	moment := projections.AsOf{Seq: through, Time: subjectFrom.AddDate(0, 0, deviceEvents/8)}
+	var sealed []vault.Sealed
+	for _, m := range []struct {
+		name string
+		do   func() error
+	}{
+		{"subject-of-1000", func() error {
+			n := 0
+			sealed = sealed[:0]
+			for e, err := range p.views.EventsByAliases(ctx, tenant, aliases, asOf) {
+				if err != nil {
+					return err
+				}
+				n++
+				for _, v := range e.Values {
+					if token, ok := projections.Text(v.Text).Token(); ok {
+						sealed = append(sealed, vault.Sealed{Token: token, Attr: v.Attribute, Event: e.EventID})
+					}
+				}
+			}
+			if n < subjectEvents {
+				return fmt.Errorf("%d events were read", n)
+			}
+			return nil
+		}},
+		{"subject-of-1000-opening", func() error {
+			for part := range slices.Chunk(sealed, 4000) {
+				err := p.vault.View(ctx, tenant, func(tx *vault.Tx) error {
+					opened, err := tx.Open(part)
+					for _, o := range opened {
+						err = errors.Join(err, o.Err)
+					}
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"device-as-of", func() error {
+			d, found, err := p.views.Device(ctx, tenant, device.Stream, moment)
+			if err == nil && (!found || len(d.Values) == 0) {
+				err = errors.New("there is no such device")
+			}
+			return err
+		}},
+	} {
+		const times = 100
+		began := time.Now()
+		for range times {
+			if err := m.do(); err != nil {
+				t.Fatalf("%s: %v", m.name, err)
+			}
+		}
+		fmt.Printf("ledgerline.%s %.2f ms\n", m.name, float64(time.Since(began).Microseconds())/1e3/times)
+	}
+	s.stop()
 }

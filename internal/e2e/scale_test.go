@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -152,27 +153,8 @@ func (s *scaled) subject() {
 	}
 	s.must("", "tenant", "add", scaleTenant, "--source-tenant", s.fleet(0).Tenant)
 	dir := s.t.TempDir()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	id := func() string {
-		return uuid.UUID{0: byte(rnd.Uint32()), 1: byte(rnd.Uint32()), 2: byte(rnd.Uint32()), 6: 0x40, 8: 0x80,
-			12: byte(rnd.Uint32()), 13: byte(rnd.Uint32()), 14: byte(rnd.Uint32()), 15: byte(rnd.Uint32())}.String()
-	}
-	person, device := id(), id()
-	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
-	actions := make([]map[string]any, subjectEvents)
-	for i := range actions {
-		when := at.Add(time.Duration(i) * 20 * time.Minute).Format(time.RFC3339)
-		actions[i] = map[string]any{"id": id(), "displayName": "Patch DeviceConfiguration",
-			"activityDateTime": when, "activityType": "Patch DeviceConfiguration",
-			"activityOperationType": "Patch", "activityResult": "Success", "correlationId": id(),
-			"category": "DeviceConfiguration", "componentName": "DeviceConfiguration",
-			"actor": map[string]any{"type": "ItPro", "userPermissions": []string{"*"}, "userId": person,
-				"userPrincipalName": subjectName},
-			"resources": []map[string]any{{"displayName": "Kiosk mode", "type": "DeviceConfiguration",
-				"resourceId": id(), "modifiedProperties": []map[string]any{}}}}
-	}
-	s.write(filepath.Join(dir, "actions.json"), map[string]any{"value": actions,
-		"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents"}, at)
+	s.actions(filepath.Join(dir, "actions.json"), subjectEvents)
+	device, at := "00d0d0d0-0000-4000-8000-000000000001", subjectFrom
 	for i := range deviceEvents {
 		when := at.AddDate(0, 0, i/4).Add(time.Duration(i%4) * 6 * time.Hour)
 		s.write(filepath.Join(dir, fmt.Sprintf("device-%03d.json", i)), map[string]any{
@@ -186,6 +168,37 @@ func (s *scaled) subject() {
 	}
 	s.state.Device = device
 	s.save()
+}
+
+// subjectFrom is when the subject acted first.
+var subjectFrom = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+
+// actions writes n actions of the subject: the first of them are the same of each n.
+func (s *scaled) actions(path string, n int) {
+	s.t.Helper()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	id := func() string {
+		var u uuid.UUID
+		binary.BigEndian.PutUint64(u[:8], rnd.Uint64())
+		binary.BigEndian.PutUint64(u[8:], rnd.Uint64())
+		u[6], u[8] = 0x40|u[6]&0x0f, 0x80|u[8]&0x3f // of version 4
+		return u.String()
+	}
+	person := id()
+	actions := make([]map[string]any, n)
+	for i := range actions {
+		actions[i] = map[string]any{"id": id(), "displayName": "Patch DeviceConfiguration",
+			"activityDateTime": subjectFrom.Add(time.Duration(i) * 2 * time.Minute).Format(time.RFC3339),
+			"activityType":     "Patch DeviceConfiguration", "activityOperationType": "Patch",
+			"activityResult": "Success", "correlationId": id(), "category": "DeviceConfiguration",
+			"componentName": "DeviceConfiguration",
+			"actor": map[string]any{"type": "ItPro", "userPermissions": []string{"*"}, "userId": person,
+				"userPrincipalName": subjectName},
+			"resources": []map[string]any{{"displayName": "Kiosk mode", "type": "DeviceConfiguration",
+				"resourceId": id(), "modifiedProperties": []map[string]any{}}}}
+	}
+	s.write(path, map[string]any{"value": actions,
+		"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#deviceManagement/auditEvents"}, subjectFrom)
 }
 
 func (s *scaled) write(path string, v any, at time.Time) {
@@ -266,6 +279,7 @@ func (s *scaled) measure() figures {
 	f["history-first-page ms"] = s.timed(5, s.state.Device+"\n", "report", "device-history", "--device", "-",
 		"--masked", "--no-wait", "--output", "json", "--from", "2026-01-05", "--to", "2026-01-10")
 	f["package ms"] = s.timed(3, "", "dsar", "export", s.request(), "--dir", "")
+	f["tail.peak MiB"] = s.within(limit, "tail", "--from-start", "--until-end", "--output", "json").peak
 	f["reconcile events/s"] = s.rate("views", "reconcile")
 	f["rebuild events/s"] = s.rate("views", "rebuild", "all")
 	f["up.peak MiB"], f["up.resident MiB"] = s.memory()

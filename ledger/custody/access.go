@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -140,21 +141,39 @@ func (s *Session) announcement(tx *vault.Tx, part []uuid.UUID) (schemas.Event, e
 }
 
 // Open unseals tokens of the session's tenant. Persons that are concerned and not yet named by
-// the session are named in the ledger first: a token is opened on a snapshot of the vault on which
-// its key was somebody's whom the session has named.
+// the session are named in the ledger first, all of them together: a token is opened on a snapshot
+// of the vault on which its key was somebody's whom the session has named.
 func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Opened, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(tokens) <= openPortion {
-		return s.open(ctx, tokens)
+	out := make([]vault.Opened, len(tokens))
+	left := make([]portion, 0, len(tokens)/openPortion+1)
+	for from := 0; from < len(tokens); from += openPortion {
+		to := min(from+openPortion, len(tokens))
+		left = append(left, portion{tokens[from:to], out[from:to]})
 	}
-	out := make([]vault.Opened, 0, len(tokens))
-	for part := range slices.Chunk(tokens, openPortion) {
-		opened, err := s.open(ctx, part)
-		if err != nil {
-			return nil, err
+	for len(left) > 0 {
+		fresh := map[uuid.UUID]bool{}
+		var again []portion
+		for _, p := range left {
+			unnamed, err := s.open(ctx, p)
+			if err != nil {
+				return nil, fmt.Errorf("unseal: %w", err)
+			}
+			for _, id := range unnamed {
+				fresh[id] = true
+			}
+			if len(unnamed) > 0 {
+				again = append(again, p)
+			}
 		}
-		out = append(out, opened...)
+		if left = again; len(left) == 0 {
+			break
+		}
+		persons := slices.SortedFunc(maps.Keys(fresh), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+		if err := s.announce(ctx, persons, ledger.Exact(s.revision)); err != nil {
+			return nil, fmt.Errorf("unseal: %w", err)
+		}
 	}
 	return out, nil
 }
@@ -162,29 +181,26 @@ func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Open
 // openPortion is how many tokens are opened on one snapshot of the vault, which must not grow old.
 const openPortion = 4000
 
-func (s *Session) open(ctx context.Context, tokens []vault.Sealed) (out []vault.Opened, err error) {
-	for {
-		var fresh []uuid.UUID
-		err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
-			u, err := tx.Unlock(tokens)
-			if err != nil {
-				return err
-			}
-			fresh = slices.DeleteFunc(u.Persons(), func(p uuid.UUID) bool { return s.seen[p] })
-			if len(fresh) == 0 {
-				out, err = u.Open()
-			}
-			return err
-		})
-		if err == nil && len(fresh) > 0 {
-			slices.SortFunc(fresh, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-			err = s.announce(ctx, fresh, ledger.Exact(s.revision))
-		}
+// portion are tokens that are opened on one snapshot, and the place of what becomes of them.
+type portion struct {
+	tokens []vault.Sealed
+	out    []vault.Opened
+}
+
+// open opens a portion, or returns whom the session has to name first.
+func (s *Session) open(ctx context.Context, p portion) (unnamed []uuid.UUID, err error) {
+	err = s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
+		u, err := tx.Unlock(p.tokens)
 		if err != nil {
-			return nil, fmt.Errorf("unseal: %w", err)
+			return err
 		}
-		if len(fresh) == 0 {
-			return out, nil
+		unnamed = slices.DeleteFunc(u.Persons(), func(p uuid.UUID) bool { return s.seen[p] })
+		if len(unnamed) > 0 {
+			return nil
 		}
-	}
+		opened, err := u.Open()
+		copy(p.out, opened)
+		return err
+	})
+	return unnamed, err
 }

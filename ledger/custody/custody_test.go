@@ -560,6 +560,35 @@ func TestASessionNamesThoseWhoseErasureWasTakenBack(t *testing.T) {
 	}
 }
 
+// However many portions the tokens are opened in, their persons are named together: each append is
+// a trip that is waited for, and a batch of the views.
+func TestPersonsOfManyPortionsAreNamedTogether(t *testing.T) {
+	b := newBench(t)
+	var tokens []vault.Sealed
+	const persons = 30
+	for i := range persons {
+		one := b.person(fmt.Sprintf("user%d@contoso.example", i))
+		for range 300 {
+			tokens = append(tokens, one)
+		}
+	}
+	s := b.session()
+	before, appends := len(b.store.Events()), 0
+	b.store.Fail = func(schemas.Stream, []schemas.Event) error { appends++; return nil }
+	out, err := s.Open(b.ctx, tokens)
+	if err != nil || s.Persons() != persons {
+		t.Fatalf("%d persons are named: %v", s.Persons(), err)
+	}
+	for i, o := range out {
+		if want := fmt.Sprintf(`"user%d@contoso.example"`, i/300); o.Err != nil || string(o.Plain) != want {
+			t.Fatalf("value %d: %s, %v, want %s", i, o.Plain, o.Err, want)
+		}
+	}
+	if n := len(b.store.Events()) - before; n != 1 || appends != 1 {
+		t.Errorf("%d events in %d appends name %d persons", n, appends, persons)
+	}
+}
+
 // Persons are named at most 63 in an event, and many events in one append.
 func TestManyPersonsAreNamedInOneAppend(t *testing.T) {
 	b := newBench(t)

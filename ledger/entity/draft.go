@@ -43,14 +43,14 @@ func maxOthers(t *schemas.Type) int {
 
 // events turns deltas into drafts of the type, as many as the limits of an event and of a list's
 // delta require. Each begins with the snapshot's own last contact.
-func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schemas.Draft {
+func (d Drafter) events(t *schemas.Type, deltas []*Delta, contact *Delta) []schemas.Draft {
 	var out []schemas.Draft
 	var size, entries int
 	var persons []uuid.UUID
 	most := maxOthers(t)
-	add := func(c Delta, takes int) {
+	add := func(c *Delta, takes int) {
 		v := schemas.Value{Attr: c.Attr, Plain: c.Plain, Removed: c.Removed, Observed: c.observed,
-			Protect: c.protect != protectNot, Owner: d.Owner(c)}
+			Protect: c.protect != protectNot, Owner: d.Owner(*c)}
 		if c.Removed {
 			v.Plain, v.Owner = nil, schemas.Owner{}
 			if c.Person != uuid.Nil {
@@ -75,7 +75,7 @@ func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schem
 		out[len(out)-1].Values = make([]schemas.Value, 0, min(len(deltas)+1, schemas.MaxListEntries))
 		size, entries, persons = 0, 0, nil
 		if contact != nil {
-			add(*contact, schemas.EstimateSize(contact.Attr, contact.Plain, ""))
+			add(contact, schemas.EstimateSize(contact.Attr, contact.Plain, ""))
 		}
 	}
 	begin()
@@ -100,23 +100,25 @@ func (d Drafter) events(t *schemas.Type, deltas []Delta, contact *Delta) []schem
 // Events turns a difference into the events that report it, in the order in which they are
 // appended.
 func (d Drafter) Events(st *State, snap *Snapshot, diff Difference) []schemas.Draft {
-	by := map[*schemas.Type][]Delta{}
+	by := map[*schemas.Type][]*Delta{} // they are large
 	var contact *Delta
 	if said := snap.Values[d.Def.Contact]; said != nil {
 		contact = &Delta{Attr: d.Def.Contact, Plain: said}
 	}
-	for i, c := range diff.deltas {
+	for i := range diff.deltas {
+		c := &diff.deltas[i]
 		if c.Attr == d.Def.Contact && contact != nil {
 			continue // it stands in each
 		}
-		to := d.Route(c)
+		to := d.Route(*c)
 		if by[to] == nil {
-			by[to] = make([]Delta, 0, min(len(diff.deltas)-i, usualValues))
+			by[to] = make([]*Delta, 0, min(len(diff.deltas)-i, usualValues))
 		}
 		by[to] = append(by[to], c)
 	}
-	newer := map[int64][]Delta{} // by their own L
-	for _, c := range diff.restated {
+	newer := map[int64][]*Delta{} // by their own L
+	for i := range diff.restated {
+		c := &diff.restated[i]
 		if c.ownL {
 			newer[c.contact.Unix()] = append(newer[c.contact.Unix()], c)
 		} else {
@@ -164,17 +166,17 @@ func (d Drafter) silence(drafts []schemas.Draft, diff Difference) {
 
 // restateNewer restates what is newer than the snapshot and of one L or none, behind the events
 // before it. Its events carry that L, and confirm nothing.
-func (d Drafter) restateNewer(st *State, newer []Delta, before []schemas.Draft) []schemas.Draft {
+func (d Drafter) restateNewer(st *State, newer []*Delta, before []schemas.Draft) []schemas.Draft {
 	at := newer[0].contact
 	latest := st.values[d.Def.Contact]
 	if d.Occurred = latest.Observed; !latest.Contact.Equal(at) {
-		d.Occurred = slices.MaxFunc(newer, func(a, b Delta) int { return a.observed.Compare(b.observed) }).observed
+		d.Occurred = slices.MaxFunc(newer, func(a, b *Delta) int { return a.observed.Compare(b.observed) }).observed
 	}
 	var contact *Delta // stands in each
 	if !at.IsZero() {
 		contact = &Delta{Attr: d.Def.Contact, Plain: schemas.JSON(record.WholeSeconds(at))}
 	}
-	newer = slices.DeleteFunc(newer, func(c Delta) bool { return c.Attr == d.Def.Contact })
+	newer = slices.DeleteFunc(newer, func(c *Delta) bool { return c.Attr == d.Def.Contact })
 	out := d.events(d.Restated, newer, contact)
 	d.confirmNothing(st, out, before)
 	return out
@@ -199,8 +201,8 @@ func (d Drafter) restoreContact(
 		return nil
 	}
 	d.Occurred = have.Observed
-	again := Delta{Attr: contact.Attr, Plain: have.Plain}
-	restored := d.events(d.Contacted, []Delta{again}, nil)
+	again := &Delta{Attr: contact.Attr, Plain: have.Plain}
+	restored := d.events(d.Contacted, []*Delta{again}, nil)
 	d.confirmNothing(st, restored, before)
 	return &restored[0]
 }

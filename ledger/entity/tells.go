@@ -283,15 +283,34 @@ var letters = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "
 
 // fold returns a text without case and accents, as addresses are made of names.
 func fold(s string) string {
-	if s = strings.ToLower(s); isASCII(s) {
-		return s
+	if isASCII(s) {
+		return strings.ToLower(s)
 	}
+	b := make([]byte, 0, 64)
+	for _, r := range s {
+		if int(r) >= len(foldedRunes) { // which includes what is no UTF-8
+			return foldAny(s)
+		}
+		b = append(b, foldedRunes[r]...)
+	}
+	return string(b)
+}
+
+// foldedRunes is foldAny of each of the first runes. None of them is a mark, which may move.
+var foldedRunes = func() (out [0x180]string) {
+	for r := range out {
+		out[r] = foldAny(string(rune(r)))
+	}
+	return out
+}()
+
+func foldAny(s string) string {
 	return letters.Replace(strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) {
 			return -1
 		}
 		return r
-	}, norm.NFKD.String(s)))
+	}, norm.NFKD.String(strings.ToLower(s))))
 }
 
 // entityTells is what snapshots tell of an entity's persons and of the entity itself.

@@ -81,3 +81,15 @@ func TestWordsOfASCIIAreThoseOfAnyText(t *testing.T) {
 		}
 	})
 }
+
+// Runes that are looked up fold as the whole text does, whatever stands beside them.
+func TestFoldingByRunesIsFoldingTheText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		runes := rapid.OneOf(rapid.RuneFrom([]rune("aZé ßİıŁÆœ'ſ\u0301\u0327\u00adKﬁжÅ")), rapid.Rune(),
+			rapid.Int32Range(0, 0x1a0))
+		s := rapid.StringOf(runes).Draw(t, "text") + rapid.SampledFrom([]string{"", "\xff", "é"}).Draw(t, "end")
+		if got, want := fold(s), foldAny(s); got != want {
+			t.Fatalf("%q folds to %q, want %q", s, got, want)
+		}
+	})
+}

@@ -101,45 +101,29 @@ func inOrder(entries []*entry) []*entry {
 	return open
 }
 
-// transact has the entries planned, in a transaction of the tenant's vault: beside others, unless
-// that met so many conflicts already. vault.ErrConflict: as if nothing had been planned.
-func (in *Intake) transact(
-	ctx context.Context, tenant uuid.UUID, open []*entry, conflicts int, do func(*vault.Tx) error,
-) error {
+// plan plans the entries, in their order and as far as what is known goes, in a transaction of the
+// tenant's vault: beside others, unless that met so many conflicts already. begin and end are
+// called in it. planned are the entries that were planned. vault.ErrConflict: as if nothing was.
+func (in *Intake) plan(
+	ctx context.Context, tenant vault.Tenant, left *leftOut, open []*entry, known *known, conflicts int,
+	begin, end func(*vault.Tx) error,
+) (p *plan.Planner, planned []*entry, err error) {
+	if err := in.complete(ctx, tenant, left, known); err != nil {
+		return nil, nil, err
+	}
+	p = in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
+	p.Unlimited, p.Hands = in.unlimited, in.hands
 	update := in.cfg.Vault.UpdateOptimistic
 	if conflicts >= maxConflicts {
 		update = in.cfg.Vault.Update
 	}
-	err := update(ctx, tenant, do)
-	if err != nil {
-		in.kinds.Unplanned()
-	}
-	if errors.Is(err, vault.ErrConflict) {
-		for _, e := range open {
-			e.outcome = pending
-		}
-	}
-	return err
-}
-
-// round plans every open entry once and appends what was planned. vault.ErrConflict: others
-// changed the tenant's vault while it planned, and nothing was appended.
-func (in *Intake) round(
-	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *known,
-	conflicts int,
-) (*plan.Planner, error) {
-	if err := in.complete(ctx, tenant, left, known); err != nil {
-		return nil, err
-	}
-	p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-	p.Unlimited, p.Hands = in.unlimited, in.hands
-	planned := open
-	err := in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
+	planned = open
+	err = update(ctx, tenant.ID, func(tx *vault.Tx) error {
 		p.Tx = tx
-		if err := before.keep(tx); err != nil {
+		if err := begin(tx); err != nil {
 			return err
 		}
-		if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
+		if err := tx.LookAgain(known.looked); err != nil {
 			return err
 		}
 		for i, e := range open {
@@ -151,13 +135,36 @@ func (in *Intake) round(
 				break
 			}
 		}
+		return end(tx)
+	})
+	p.Tx = nil
+	if err != nil {
+		in.kinds.Unplanned()
+	}
+	if errors.Is(err, vault.ErrConflict) {
+		for _, e := range open {
+			e.outcome = pending
+		}
+	}
+	if failed := p.Finish(); err == nil || errors.Is(err, errJudged) {
+		err = cmp.Or(failed, err)
+	}
+	return p, planned, err
+}
+
+// round plans every open entry once and appends what was planned. vault.ErrConflict: others
+// changed the tenant's vault while it planned, and nothing was appended.
+func (in *Intake) round(
+	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *known,
+	conflicts int,
+) (*plan.Planner, error) {
+	p, planned, err := in.plan(ctx, tenant, left, open, known, conflicts, before.keep, func(tx *vault.Tx) error {
 		if err := tx.Remember(known.memories); err != nil {
 			return err
 		}
 		return in.cfg.Hook(PointPlanned)
 	})
-	p.Tx = nil
-	if err := cmp.Or(err, p.Finish()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	before.kept()
@@ -193,6 +200,7 @@ type known struct {
 	first    int              // so many of them are read whatever they take
 	unread   map[schemas.Stream]bool
 	states   map[schemas.Stream]*plan.StreamState
+	looked   *vault.Looked  // of the records
 	memories []vault.Memory // to be kept by the transaction that plans
 	bytes    int            // of states and memories, about
 }
@@ -212,11 +220,9 @@ func (in *Intake) know(
 	for _, s := range first {
 		needs[s] = true
 	}
-	found, err := in.look(ctx, tenant, open, needs)
-	if err != nil {
+	if err := in.look(ctx, tenant, open, k); err != nil {
 		return nil, err
 	}
-	k.order = append(k.order, found...)
 	return k, in.read(ctx, tenant.ID, left, k, busy)
 }
 
@@ -254,25 +260,19 @@ func (in *Intake) complete(ctx context.Context, tenant vault.Tenant, left *leftO
 	return in.read(ctx, tenant.ID, left, k, nil)
 }
 
-// look finds, without minting anything, which streams the entries will need beside needs, to which
-// it adds them. It may miss one: planning then asks for it.
-func (in *Intake) look(
-	ctx context.Context, tenant vault.Tenant, open []*entry, needs map[schemas.Stream]bool,
-) (found []schemas.Stream, err error) {
-	err = in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) error {
-		l := plan.NewLooking(tx, needs)
-		err := lookAhead(l, open)
-		found = l.Found()
+// look finds, without minting anything, which streams the entries will need beside those that are
+// known to be needed, and adds them. It may miss one: planning then asks for it.
+func (in *Intake) look(ctx context.Context, tenant vault.Tenant, open []*entry, k *known) error {
+	return in.cfg.Vault.View(ctx, tenant.ID, func(tx *vault.Tx) (err error) {
+		l := in.kinds.Looking(tx, k.needs)
+		for _, e := range open {
+			e.record.Look(l)
+		}
+		if k.looked, err = l.Find(); err == nil {
+			k.order = append(k.order, l.Found()...)
+		}
 		return err
 	})
-	return found, err
-}
-
-func lookAhead(l *plan.Looking, open []*entry) error {
-	for _, e := range open {
-		e.record.Look(l)
-	}
-	return l.Find()
 }
 
 // each calls do for 0 to n-1, so many at a time, and waits for all. The

@@ -154,6 +154,30 @@ func TestWhoBeginsToWaitMeanwhileIsFound(t *testing.T) {
 	}
 }
 
+// TestWhoIsWaitedForIsPlannedAtOnce: the record that makes known whom an action waits for is not
+// planned behind those that follow it: who is counted for the link hangs on no look before.
+func TestWhoIsWaitedForIsPlannedAtOnce(t *testing.T) {
+	w := newWorld(t, false)
+	directory := guid(21, 1)
+	w.importFiles(map[string]string{"a": asLine(map[string]any{"@odata.type": "#microsoft.graph.auditEvent",
+		"id": guid(30, 1), "activityDateTime": "2026-03-02T08:00:00Z", "activityType": "Patch Device",
+		"actor": map[string]any{"auditActorType": "ItPro", "userId": guid(10, 9)},
+		"resources": []any{map[string]any{"resourceId": directory, "displayName": "x",
+			"auditResourceType": "Unheard"}}})})
+	planned := 0
+	w.config.Hook = func(point string) error {
+		if point == PointPlanned {
+			planned++
+		}
+		return nil
+	}
+	w.importFiles(map[string]string{"a": device(1, "2026-03-03T08:00:00Z", map[string]any{
+		"managedDeviceOwnerType": "company", "azureADDeviceId": directory})})
+	if a := w.only(); len(a.devices) != 1 || planned != 1 {
+		t.Errorf("planned in %d rounds, want one; the action is of %v", planned, a.types())
+	}
+}
+
 // TestATenantsImportWaitsForNoOther: while the records of one tenant are being planned, another's
 // import begins and ends.
 func TestATenantsImportWaitsForNoOther(t *testing.T) {

@@ -1,12 +1,10 @@
 package intake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
 
-	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -41,35 +39,15 @@ func (in *Intake) judge(ctx context.Context, tenant vault.Tenant, left *leftOut,
 				return err
 			}
 		}
-		if err := in.complete(ctx, tenant, left, known); err != nil {
-			return err
-		}
-		p := in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
-		p.Unlimited, p.Hands = in.unlimited, in.hands
-		err = in.transact(ctx, tenant.ID, open, conflicts, func(tx *vault.Tx) error {
-			p.Tx = tx
-			if err := lookAhead(plan.NewLooking(tx, nil), open); err != nil {
-				return err
-			}
-			for _, e := range open {
-				if err := e.plan(p); err != nil {
-					return err
-				}
-				if known.stops(p) {
-					break
-				}
-			}
-			return errJudged
-		})
-		p.Tx = nil
-		failed := p.Finish()
+		p, _, err := in.plan(ctx, tenant, left, open, known, conflicts, func(*vault.Tx) error { return nil },
+			func(*vault.Tx) error { return errJudged })
 		if errors.Is(err, vault.ErrConflict) {
 			conflicts++
 			round--
 			continue
 		}
-		if !errors.Is(err, errJudged) || failed != nil {
-			return cmp.Or(failed, err)
+		if !errors.Is(err, errJudged) {
+			return err
 		}
 		for _, e := range open {
 			if !e.settled() && len(e.steps) > 0 {

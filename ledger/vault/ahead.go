@@ -1,9 +1,14 @@
 package vault
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
+	"github.com/ledgerline/ledgerline/ledger/vault/working"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -16,12 +21,32 @@ type Ahead struct {
 	Tokens  []schemas.Token // whose aliases
 }
 
+// Looked is what a transaction has asked for by LookAhead, for one that will ask for the same: it
+// need not find out once more what that is. It holds names of persons and devices, as what they
+// are looked for by does: drop it with that.
+type Looked struct {
+	tenant uuid.UUID
+	hashes hashes
+	keys   store.Keys
+	owners []schemas.Owner // of whom it is
+	kept   *working.Kept   // of what was read
+}
+
 // LookAhead asks the store for what the transaction is about to ask for, of all at once. It
 // changes no answer: without it, each costs a trip of its own.
 func (tx *Tx) LookAhead(a Ahead) error {
+	_, err := tx.Look(a)
+	return err
+}
+
+// Look is LookAhead, for who will look once more, in a later transaction.
+func (tx *Tx) Look(a Ahead) (*Looked, error) {
 	keys := store.Keys{Periods: true, Aliases: named(a)}
 	keys.Names = make([]store.Name, 0, 2*len(a.Devices)+3*len(a.Persons))
 	keys.Suppressions = make([][]byte, 0, cap(keys.Names))
+	if len(tx.hashes) == 0 {
+		tx.hashes = make(hashes, cap(keys.Names))
+	}
 	add := func(kind, value string) {
 		if n := identifier(kind, value); n != "" {
 			name := tx.lookup(kind, n)
@@ -43,13 +68,58 @@ func (tx *Tx) LookAhead(a Ahead) error {
 			keys.MappingsOf = append(keys.MappingsOf, tx.awaited(id))
 		}
 	}
-	if err := tx.set.Fetch(keys); err != nil {
+	l := &Looked{tenant: tx.tenant, hashes: tx.hashes, keys: keys, kept: tx.set.Kept()}
+	return l, tx.fetch(l)
+}
+
+// LookAgain is LookAhead for what an earlier transaction, that has committed, looked for. Where
+// all that it read still counts, it asks for nothing.
+func (tx *Tx) LookAgain(l *Looked) error {
+	if l.tenant != tx.tenant {
+		return errors.New("what was looked for is another tenant's")
+	}
+	tx.hashes = l.hashes
+	tx.set.Expect(len(l.keys.Names))
+	if !tx.set.Has(l.kept) {
+		return tx.fetch(l)
+	}
+	for _, o := range l.owners {
+		tx.set.Ahead(o)
+	}
+	return nil
+}
+
+// WaitingFor lists the streams of those kinds that wait for an id that was looked for, or for whom
+// was found by one. It adopts none of them, as Awaiting does.
+func (tx *Tx) WaitingFor(l *Looked, kinds []string) (out []schemas.Stream, err error) {
+	concerned := slices.Clone(l.keys.MappingsOf)
+	for _, o := range l.owners {
+		concerned = append(concerned, o.ID)
+	}
+	for _, c := range concerned {
+		rows, err := tx.set.MappingsOf(c)
+		if err != nil {
+			return nil, fmt.Errorf("who waits for an id: %w", err)
+		}
+		for _, r := range rows {
+			if slices.Contains(kinds, r.Stream.Kind()) {
+				out = append(out, r.Stream)
+			}
+		}
+	}
+	return out, nil
+}
+
+// fetch asks the store, and notes whose it is.
+func (tx *Tx) fetch(l *Looked) error {
+	l.owners = l.owners[:0]
+	if err := tx.set.Fetch(l.keys); err != nil {
 		return err
 	}
 	// What follows from the names: what is whose they are, and of devices who has them now.
 	var next store.Keys
 	seen := map[schemas.Owner]bool{}
-	for _, n := range keys.Names {
+	for _, n := range l.keys.Names {
 		rows, err := tx.set.Identities(n)
 		if err != nil {
 			return err
@@ -59,7 +129,7 @@ func (tx *Tx) LookAhead(a Ahead) error {
 				continue
 			}
 			seen[r.Owner] = true
-			tx.set.Ahead(r.Owner)
+			l.owners = append(l.owners, r.Owner)
 			next.MappingsOf = append(next.MappingsOf, r.Owner.ID)
 			if r.Owner.Kind != schemas.OwnerDevice {
 				continue
@@ -71,10 +141,13 @@ func (tx *Tx) LookAhead(a Ahead) error {
 			}
 			if row != nil && row.User != uuid.Nil {
 				user := schemas.Owner{Kind: schemas.OwnerPerson, ID: row.User}
-				tx.set.Ahead(user)
+				l.owners = append(l.owners, user)
 				next.Owners = append(next.Owners, user)
 			}
 		}
+	}
+	for _, o := range l.owners {
+		tx.set.Ahead(o)
 	}
 	return tx.set.Fetch(next)
 }

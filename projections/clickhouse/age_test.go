@@ -2,6 +2,7 @@ package clickhouse_test
 
 import (
 	"iter"
+	"slices"
 	"testing"
 	"time"
 
@@ -110,10 +111,50 @@ func TestWhatAnAnswerReadsDoesNotGrowWithTheLedger(t *testing.T) {
 			if got != answers[i] {
 				t.Errorf("%s: %d answers, %d of the ledger before", q.what, got, answers[i])
 			}
+			if q.what == "history" && r.Questions > 2 {
+				t.Errorf("%s: %d questions: a page of a stream is one, and one says what nobody could read", q.what,
+					r.Questions)
+			}
 			if most := max(read[i].Rows*3/2+granules, uint64(got)*apart); r.Rows > most {
 				t.Errorf("%s: %d rows are read of %d events, %d of %d before", q.what, r.Rows, n, read[i].Rows, n/4)
 			}
 		}
+	}
+}
+
+// A fleet is read in few questions: each costs some ten milliseconds whatever it reads, and at its
+// ends granules of every part.
+func TestAFleetIsReadInFewQuestions(t *testing.T) {
+	cfg := chtest.Config(t)
+	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	fill := chtest.Open(t, cfg)
+	l := chtest.NewLedger(1, 1, 2000)
+	tenant := l.Tenants[0]
+	events := l.Events(8000)
+	for part := range slices.Chunk(events, 2000) {
+		if err := fill.Insert(t.Context(), chtest.Rows(part...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, reads := chtest.Count(t, cfg)
+	var devices, values int
+	got := reads.Of(func() {
+		for d, err := range db.Devices(t.Context(), tenant, projections.AsOf{Seq: 1 << 60}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			devices++
+			for _, v := range d.Values {
+				values += len(v)
+			}
+		}
+	})
+	t.Logf("%d devices of %d values: %+v", devices, values, got)
+	if most := uint64(values/20_000 + 4); devices < 1000 || got.Questions > most {
+		t.Errorf("%d devices of %d values are read by %d questions, want at most %d", devices, values, got.Questions,
+			most)
 	}
 }
 

@@ -5,11 +5,14 @@ package clickhouse_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,9 +84,12 @@ func spend() func() spent {
 	return func() spent { return spent{time.Since(began), cputime.Used() - here, engineTime() - engine} }
 }
 
-// engineTime is the processor time that the engine's process has used so far.
-func engineTime() time.Duration {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", chtest.EnginePID()))
+// engineTime is the processor time that the shared engine's process has used so far.
+func engineTime() time.Duration { return timeOf(chtest.EnginePID()) }
+
+// timeOf is that of a process.
+func timeOf(pid int) time.Duration {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
@@ -152,6 +158,84 @@ func insertBlocks(t *testing.T, db *clickhouse.DB, events []chtest.Event, table 
 		took.add(end())
 	}
 	return took
+}
+
+// TestBenchInsert prints what a small batch costs the engine, merges and the saved position with
+// it: processor time, and files that are made. Its directory is on the disk.
+func TestBenchInsert(t *testing.T) {
+	const inserts, size, listed = 200, 300, 4
+	dir := t.TempDir()
+	s := chtest.Serve(t, dir, "")
+	t.Cleanup(func() { // behind that of the database
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	cfg := clickhouse.Config{Username: chtest.Writer, Password: chtest.WriterPassword, Addrs: []string{s.Addr()}}
+	if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	db := chtest.Open(t, cfg)
+	var rows []projections.Row // as a fleet's days bring them
+	for _, r := range chtest.Rows(chtest.NewLedger(1, 2, 400).Events(12_000)...) {
+		if kind, _, _ := strings.Cut(r.Type, "."); kind == "device" || kind == "adminaction" || kind == "refusal" {
+			rows = append(rows, r)
+		}
+	}
+	seq, saved := uint64(0), uint64(0)
+	insert := func() {
+		from := int(seq) % (len(rows) - size)
+		batch := slices.Clone(rows[from : from+size])
+		for i := range batch {
+			batch[i].Seq, seq = seq, seq+1
+		}
+		saved++
+		if err := db.Insert(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: saved, Applied: seq,
+			Next: map[string]projections.Place{"ledger.x/0": {Next: 14, LastSeq: seq - 1}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Exec(t.Context(), "SYSTEM STOP MERGES"); err != nil {
+		t.Fatal(err)
+	}
+	insert()
+	before := filesIn(t, dir)
+	for range listed {
+		insert()
+	}
+	print("files-an-insert", float64(filesIn(t, dir)-before)/listed, "")
+	if err := db.Exec(t.Context(), "SYSTEM START MERGES"); err != nil {
+		t.Fatal(err)
+	}
+	used, began := timeOf(s.PID()), time.Now()
+	for range inserts {
+		insert()
+	}
+	print("insert-cpu-engine", float64((timeOf(s.PID())-used).Milliseconds())/inserts, "ms")
+	print("insert", float64(time.Since(began).Milliseconds())/inserts, "ms")
+}
+
+// filesIn is how many files there are below a directory in which an engine works.
+func filesIn(t *testing.T, dir string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			n++
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestBenchRowOf prints the processor time of one event → row, its leaf known.

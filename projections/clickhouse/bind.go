@@ -31,7 +31,7 @@ func (db *DB) Bind(ctx context.Context, ledger uuid.UUID) error {
 	if noted {
 		return nil
 	}
-	if err := db.conn.Exec(withParams(ctx, params{"id": ledger}, insertOption),
+	if err := db.conn.Exec(params{"id": ledger}.In(ctx, insertOption),
 		"INSERT INTO ledger SELECT {id:UUID}, now64(3)"); err != nil {
 		return fmt.Errorf("bind the views to ledger %s: %w", ledger, err)
 	}

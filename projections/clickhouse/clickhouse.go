@@ -13,6 +13,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 )
 
 // Config says where the views are.
@@ -123,3 +124,6 @@ func (db *DB) Drop(ctx context.Context) error {
 	}
 	return nil
 }
+
+// params are a statement's parameters.
+type params = param.Set

@@ -26,6 +26,7 @@ var notCompared = map[string]string{
 	"migration":          "which migrations were applied; Open checks it",
 	"ledger":             "whose views these are; Bind checks it",
 	"reconcile_state":    "how far a comparison has come",
+	migrations.Genuine:   "the views are filled through it; it keeps nothing",
 }
 
 // heavy bounds a statement of a comparison: the projector and readers go on beside it.
@@ -91,6 +92,15 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 		for _, o := range f.mvs {
 			known[o.name] = true
 		}
+	}
+	fill := migrations.Genuine + "_mv"
+	known[migrations.Genuine], known[fill] = true, true
+	if objectOf(objects, migrations.Genuine).name == "" {
+		differs(migrations.Genuine)
+	} else if o := objectOf(objects, fill); o.name == "" {
+		differs(fill)
+	} else {
+		compare(fill, o.selects, d.Fills[migrations.Genuine])
 	}
 	for _, name := range d.Order {
 		i := slices.IndexFunc(objects, func(o object) bool { return o.name == name && o.engine == "View" })
@@ -333,6 +343,7 @@ func partOfStreams(tenants []uuid.UUID, streams []string) part {
 // comparison is one version of one view, ready to be compared with its definition.
 type comparison struct {
 	db         *DB
+	d          *migrations.Definitions
 	view       string
 	table      object
 	selects    string // the program's definition
@@ -350,18 +361,17 @@ func (db *DB) comparison(ctx context.Context, view string, f *family, v migratio
 	if !ok {
 		return nil, fmt.Errorf("this program has no definition of %s%s", view, v.Suffix())
 	}
-	columns, err := db.columns(ctx, selects)
+	columns, err := db.columns(ctx, d.Over(selects, "1"))
 	if err != nil {
 		return nil, err
 	}
-	return &comparison{db: db, view: view, table: f.tables[v], selects: selects, columns: columns,
+	return &comparison{db: db, d: d, view: view, table: f.tables[v], selects: selects, columns: columns,
 		key: f.tables[v].key, definition: view == disownedView}, nil
 }
 
 // definitionOver is the definition applied to the events of a part, each once.
 func (c *comparison) definitionOver(condition string) string {
-	return strings.Replace(c.selects, "FROM events",
-		"FROM (SELECT * FROM events FINAL PREWHERE "+condition+") AS events", 1)
+	return c.d.Over(c.selects, condition)
 }
 
 // sides yields a row per key: what the definition makes, and what the table holds.
@@ -399,7 +409,7 @@ func (k candidate) same(o candidate) bool {
 const candidatesAtOnce = 1000
 
 func (c *comparison) candidates(ctx context.Context, p part) ([]candidate, error) {
-	return askHeavily(ctx, c.db, p.params.with(params{"limit": candidatesAtOnce}),
+	return askHeavily(ctx, c.db, p.params.With(params{"limit": candidatesAtOnce}),
 		"SELECT tenant, toString(tuple("+c.key+")), _stream, _wanted, _held, "+
 			"hex(_want), hex(_have), _want_seq, _have_seq FROM ("+
 			c.sides(p.condition)+") WHERE "+sidesDiffer+" ORDER BY "+c.key+" LIMIT {limit:UInt64}",
@@ -588,15 +598,7 @@ func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	// In the body of an insert: a parameter's text would stand in the URL, which has a limit.
-	batch, err := db.conn.PrepareBatch(insertContext(ctx, stateColumns),
-		insertStatement("reconcile_state", stateColumns))
-	if err == nil {
-		if err = batch.Append(name, saved[0]+1, string(state)); err == nil {
-			err = batch.Send()
-		} else {
-			err = errors.Join(err, batch.Close())
-		}
-	}
+	err = db.insertOne(ctx, "reconcile_state", stateColumns, name, saved[0]+1, string(state))
 	var refused *ch.Exception
 	if errors.As(err, &refused) && (refused.Code == codeReadonly || refused.Code == codeAccessDenied) {
 		return fmt.Errorf("write %s: %w: %w", name, projections.ErrReadOnly, err)

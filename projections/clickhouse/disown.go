@@ -13,6 +13,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 )
 
 // disownedType is the type of events that take others out of the views;
@@ -110,6 +111,13 @@ type place struct {
 }
 
 type places []place
+
+// ParamText implements param.Texter.
+func (ps places) ParamText() string {
+	return param.List(ps, func(p place) string {
+		return "('" + p.tenant.String() + "','" + p.event.String() + "'," + strconv.FormatUint(p.seq, 10) + ")"
+	})
+}
 
 func readPlace(scan func(...any) error) (p place, err error) {
 	return p, scan(&p.tenant, &p.event, &p.seq)
@@ -228,8 +236,7 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 			return err
 		}
 		for v := range f.tables { // those that are being rebuilt too
-			if selects, ok := d.Fill(view, v); !ok || !strings.Contains(selects, "FROM "+disownedTable) ||
-				f.mvs[v].name == "" {
+			if selects, ok := d.Fill(view, v); !ok || !d.LeavesOut(selects) || f.mvs[v].name == "" {
 				continue
 			}
 			c, err := db.comparison(ctx, view, f, v)
@@ -247,7 +254,7 @@ func (db *DB) putRight(ctx context.Context, tenant uuid.UUID, streams []string, 
 				return fmt.Errorf("%s: delete rows: %w", view, err)
 			}
 			list := "`" + strings.Join(c.columns, "`, `") + "`"
-			err = db.conn.Exec(withParams(ctx, p.params, insertOption),
+			err = db.conn.Exec(p.params.In(ctx, insertOption),
 				"INSERT INTO "+c.table.name+" ("+list+") "+c.definitionOver(p.condition))
 			if err != nil {
 				return fmt.Errorf("%s: fill again: %w", view, err)

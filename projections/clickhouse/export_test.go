@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"testing"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -22,7 +23,7 @@ func (db *DB) Query(ctx context.Context, question string) (driver.Rows, error) {
 // InsertBlock inserts a block of events into a table that is like events.
 func (db *DB) InsertBlock(ctx context.Context, table string, block []byte) error {
 	statement := strings.Replace(insertEvents, "INTO events", "INTO "+table, 1)
-	return db.conn.InsertFormat(ch.Context(ctx, insertOption), "Native", statement, bytes.NewReader(block))
+	return db.conn.InsertFormat(ch.Context(ctx, batchOption), "Native", statement, bytes.NewReader(block))
 }
 
 // Echo sends values as parameters and returns what the server understood.
@@ -37,6 +38,21 @@ func (db *DB) Echo(ctx context.Context, text string, list []string) (string, []s
 		return "", nil, err
 	}
 	return out[0].text, out[0].list, nil
+}
+
+// Heavily returns a setting under which the statements of a comparison run.
+func (db *DB) Heavily(ctx context.Context, setting string) (string, error) {
+	out, err := askHeavily(ctx, db, params{"name": setting}, "SELECT toString(getSetting({name:String}))",
+		func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
+	return strings.Join(out, ", "), err
+}
+
+// StateValues has pages of devices' states begin with that many values and grow to most, until the
+// test ends.
+func StateValues(t testing.TB, first, most int) {
+	was := [2]int{firstValues, mostValues}
+	firstValues, mostValues = first, most
+	t.Cleanup(func() { firstValues, mostValues = was[0], was[1] })
 }
 
 // BeforeExec calls do before each statement that changes something, until
@@ -84,7 +100,7 @@ func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
 				return err
 			}
 		}
-		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
+		if err := conn.Exec(params{"number": m.Number, "name": m.Name, "sum": m.Sum}.In(ctx),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return err
 		}

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -61,16 +57,42 @@ func Migrate(ctx context.Context, cfg Config) (err error) {
 	}
 	for _, m := range missing {
 		for i, s := range m.Statements {
-			if cfg.Uncompressed {
-				s = uncompressed(s)
-			}
-			if err := conn.Exec(ctx, s); err != nil {
+			if err := apply(ctx, conn, cfg, s); err != nil {
 				return fmt.Errorf("migrate: %s, statement %d: %w", m.Name, i+1, err)
 			}
 		}
-		if err := conn.Exec(withParams(ctx, params{"number": m.Number, "name": m.Name, "sum": m.Sum}),
+		if err := conn.Exec(params{"number": m.Number, "name": m.Name, "sum": m.Sum}.In(ctx),
 			`INSERT INTO migration SELECT {number:UInt32}, {name:String}, {sum:String}, now64(3)`); err != nil {
 			return fmt.Errorf("migrate: note %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// apply runs a statement of a migration. One that gives a table another SELECT to be filled by
+// holds for each version of it that is there. The server exchanges the SELECT at once: an insert
+// that runs meanwhile goes by the old one or by the new one.
+func apply(ctx context.Context, conn driver.Conn, cfg Config, statement string) error {
+	table, selects, ok := migrations.Refill(statement)
+	if cfg.Uncompressed {
+		statement = migrations.Uncompressed(statement)
+	}
+	if !ok {
+		return conn.Exec(ctx, statement)
+	}
+	db := &DB{cfg: cfg, conn: conn, database: cfg.database(), patience: cfg.patience()}
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return err
+	}
+	view, v, _, _ := migrations.ParseVersion(table)
+	for _, o := range objects {
+		of, version, mv, ok := migrations.ParseVersion(o.name)
+		if !ok || !mv || of != view || version.Base() != v {
+			continue
+		}
+		if err := conn.Exec(ctx, "ALTER TABLE "+o.name+" MODIFY QUERY "+selects); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -83,52 +105,12 @@ func createNew(ctx context.Context, conn driver.Conn, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	superseded := func(name string) bool {
-		view, v, _, ok := migrations.ParseVersion(name)
-		return ok && d.Newest(view).Compare(v) > 0
-	}
-	var statements []string
-	for _, name := range slices.Sorted(maps.Keys(d.Tables)) {
-		if s := d.Tables[name]; !superseded(name) {
-			if cfg.Uncompressed {
-				s = uncompressed(s)
-			}
-			statements = append(statements, s)
-		}
-	}
-	for _, name := range d.Order { // before what fills the tables, which reads one of them
-		s := d.Plain[name]
-		for _, view := range d.Views() {
-			if d.Reader(view) == name {
-				s = d.PlainAt(name, view, d.Newest(view))
-			}
-		}
-		statements = append(statements, "CREATE OR REPLACE VIEW "+name+" AS "+s)
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.Fills)) {
-		if !superseded(name) {
-			statements = append(statements, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+
-				" AS "+d.Fills[name])
-		}
-	}
-	for _, s := range statements {
-		if err := conn.Exec(ctx, s); err != nil {
+	for _, s := range d.Statements() {
+		if err := apply(ctx, conn, cfg, s); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-var codec = regexp.MustCompile(` CODEC\((?:[^()]|\([^()]*\))*\)`)
-
-// uncompressed makes a statement that creates a table create one whose
-// columns are stored as they are.
-func uncompressed(statement string) string {
-	if !strings.Contains(statement, "CREATE TABLE") {
-		return statement
-	}
-	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS ",
-		"SETTINGS default_compression_codec = 'NONE', ", 1)
 }
 
 // missingMigrations returns what the database lacks, or ErrMigrations where it

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
@@ -96,6 +98,74 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpAndAnswersAlike(t *testing.T) {
 			checkReader(t, db, l, m, rand.New(rand.NewPCG(seed, 3)), tenant, projections.AsOf{Seq: seq},
 				projections.Period{})
 		}
+	}
+}
+
+// TestViewsAreFilledThroughGenuineWithoutARebuild brings up a database in which each view read
+// events, one of them rebuilt: the tables stay, nothing is filled again, and what comes then is in
+// each view once, without what is disowned.
+func TestViewsAreFilledThroughGenuineWithoutARebuild(t *testing.T) {
+	seed := newSeed(t)
+	cfg := chtest.Config(t)
+	if err := clickhouse.MigrateTo(t.Context(), cfg, 11); err != nil {
+		t.Fatal(err)
+	}
+	db, err := clickhouse.OpenAnyhow(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec := func(statement string) {
+		t.Helper()
+		if err := db.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := chtest.NewLedger(seed, 2, 3)
+	m := model(l.Events(150))
+	rows := append(chtest.Rows(m...), disowning(150, uuid.Nil, at(m[7].Envelope)))
+	was := text1(t, db,
+		"SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = 'access_v2_mv'")
+	for table, reader := range map[string]string{"access_v2": "access", "admin_action_v3": "admin_action",
+		"admin_action_more_v2": "admin_action_more", "attribute_current_v3": "attribute_latest",
+		"event_subject_v2": "event_subject", "refusal_v2": "refusal", "request_v2": "request"} {
+		exec("CREATE OR REPLACE VIEW " + reader + " AS SELECT * FROM " + table + " FINAL") // as an upgrade leaves it
+	}
+	for _, statement := range []string{
+		"DROP VIEW access_v2_mv SYNC", "RENAME TABLE access_v2 TO access_v2r1", // as a rebuild leaves it
+		"CREATE MATERIALIZED VIEW access_v2r1_mv TO access_v2r1 AS " + was,
+		"CREATE OR REPLACE VIEW access AS SELECT * FROM access_v2r1 FINAL",
+	} {
+		exec(statement)
+	}
+	if err := db.Insert(t.Context(), rows[:100]); err != nil {
+		t.Fatal(err)
+	}
+	const filled = "SELECT arrayStringConcat(arraySort(groupArray(concat(name, ' ', toString(uuid), ' ', " +
+		"toString(total_rows)))), ', ') FROM system.tables WHERE database = currentDatabase() AND " +
+		"match(name, '_v[0-9]+(r[0-9]+)?$') AND engine = 'ReplacingMergeTree'"
+	before := text1(t, db, filled)
+	for range 2 {
+		if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := text1(t, db, filled); after != before {
+		t.Errorf("tables before: %s\nand after: %s", before, after)
+	}
+	shape, err := db.Shape(t.Context())
+	if err != nil || len(shape.Findings) > 0 {
+		t.Fatalf("%+v, %v", shape.Findings, err)
+	}
+	if n := scalar(t, db, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND "+
+		"engine = 'MaterializedView' AND as_select LIKE '%genuine%'"); n != 7 {
+		t.Errorf("%d views are filled through genuine, want 7", n)
+	}
+	if err := db.Insert(t.Context(), rows[100:]); err != nil {
+		t.Fatal(err)
+	}
+	compareAll(t, db)
+	if n := scalar(t, db, "SELECT count() FROM access_v2r1"); n == 0 {
+		t.Error("a rebuilt table got nothing")
 	}
 }
 

@@ -313,15 +313,20 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	exec("ALTER TABLE genuine_mv MODIFY QUERY SELECT ledger_seq, tenant FROM events")
+	defined("what fills the views replaced", "genuine_mv")
+	exec("DROP VIEW genuine_mv SYNC")
+	defined("what fills the views dropped", "genuine_mv")
+	exec("DROP TABLE genuine SYNC")
 	exec("DROP TABLE %s SYNC", table("refusal"))
-	defined("a table gone", "refusal")
+	defined("a table gone, and what fills the views", "genuine", "refusal")
 	if err := db.Rebuild(t.Context(), "refusal", clickhouse.RebuildConfig{}); err != nil {
 		t.Fatal(err)
 	}
 	check("rebuilt")
 
 	// Whatever is in the database is compared, or named with a reason.
-	told := map[string]bool{"events": true}
+	told := map[string]bool{"events": true, "genuine_mv": true}
 	if shape, err = db.Shape(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -39,3 +39,13 @@ func TestValuesReachStatementsAsTheyAre(t *testing.T) {
 		}
 	})
 }
+
+// The bounds of a comparison's statements reach the server.
+func TestAComparisonIsBounded(t *testing.T) {
+	db := chtest.Start(t)
+	for setting, want := range map[string]string{"max_threads": "1", "max_memory_usage": "2147483648"} {
+		if got, err := db.Heavily(t.Context(), setting); err != nil || got != want {
+			t.Errorf("%s is %s, want %s: %v", setting, got, want, err)
+		}
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -65,12 +64,6 @@ func periodParams(p params, in projections.Period) params {
 	return p
 }
 
-func (p params) with(more params) params {
-	out := maps.Clone(p)
-	maps.Copy(out, more)
-	return out
-}
-
 // pages yields all answers of a question that is asked page by page: ask returns those behind
 // after (ok is false on the first page), at most size of them, in the order of their key. Neither
 // side holds more than a page, and no statement stays open while the caller works.
@@ -101,36 +94,28 @@ func pages[T, K any](size int, ask func(after K, ok bool) ([]T, error), key func
 func collect[T any](
 	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
 ) ([]T, error) {
-	return collectUntil(ctx, db, nil, p, question, read, func(T) (keep, enough bool) { return true, false })
+	return collectUntil(ctx, db, p, question, read, func(T) (keep, enough bool) { return true, false })
 }
 
-// collectPage is collect for a question that ends in ORDER BY a key and LIMIT: the server stops
-// reading where the page is full.
-func collectPage[T any](
-	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
-) ([]T, error) {
-	return collectUntil(ctx, db, pageSettings, p, question, read, func(T) (keep, enough bool) { return true, false })
-}
+// How questions are asked. paged makes a page cost what is on it, for one that ends in ORDER BY a
+// key and LIMIT: by itself the server begins at several places at once, with 65,409 rows each.
+// byKey has conditions choose rows before other columns are read, where they are on a view's key.
+var (
+	paged      = asked(ch.Settings{"max_threads": 1, "max_block_size": 2048})
+	byKey      = asked(ch.Settings{"optimize_move_to_prewhere_if_final": 1})
+	pagedByKey = asked(ch.Settings{"max_threads": 1, "max_block_size": 2048,
+		"optimize_move_to_prewhere_if_final": 1})
+)
 
-// pageSettings make a page cost what is on it. By itself the server begins at several places of
-// what is left at once and reads 65,409 rows at a time: each page then costs all pages behind
-// it, or as much. The rows are merged in the order of the key anyway, so it can stop.
-var pageSettings = ch.Settings{"max_threads": 1, "max_block_size": 2048}
-
-// collectByKey is collect for a question whose conditions are on the key of a view: they choose
-// rows before their other columns are read. With FINAL the server moves no other condition there.
-func collectByKey[T any](
-	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
-) ([]T, error) {
-	return collectUntil(ctx, db, ch.Settings{"optimize_move_to_prewhere_if_final": 1}, p, question, read,
-		func(T) (keep, enough bool) { return true, false })
+func asked(s ch.Settings) func(context.Context) context.Context {
+	return func(ctx context.Context) context.Context { return ch.Context(ctx, ch.WithSettings(s)) }
 }
 
 // collectUntil returns what take says to keep of an answer; the rest of it is left where take
 // has enough.
 func collectUntil[T any](
-	ctx context.Context, db *DB, settings ch.Settings, p params, question string,
-	read func(scan func(...any) error) (T, error), take func(T) (keep, enough bool),
+	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
+	take func(T) (keep, enough bool),
 ) (out []T, err error) {
 	asking, done := db.watched(ctx)
 	defer func() {
@@ -144,7 +129,7 @@ func collectUntil[T any](
 	}()
 	asking, leave := context.WithCancel(asking)
 	defer leave()
-	rows, err := db.conn.Query(withParams(asking, p, ch.WithSettings(settings)), question)
+	rows, err := db.conn.Query(p.In(asking), question)
 	if err != nil {
 		return nil, err
 	}
@@ -166,25 +151,19 @@ func collectUntil[T any](
 	return out, rows.Err()
 }
 
-// byTime pages through a view that is ordered by (occurred_at, ledger_seq). The
-// question ends in pageByTime.
+// byTime pages through a view that is ordered by (occurred_at, ledger_seq), and hands each page to
+// then, where that is not nil, before anybody sees it. The question ends in pageByTime.
 func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
-	read func(scan func(...any) error) (T, error), fact func(T) projections.Fact) iter.Seq2[T, error] {
-	return byTimeThen(ctx, db, what, p, question, read, func([]T) error { return nil }, fact)
-}
-
-// byTimeThen hands each page to then before anybody sees it.
-func byTimeThen[T any](ctx context.Context, db *DB, what string, p params, question string,
 	read func(scan func(...any) error) (T, error), then func([]T) error,
 	fact func(T) projections.Fact) iter.Seq2[T, error] {
-	p = p.with(params{"limit": pageRows})
+	p = p.With(params{"limit": pageRows})
 	return pages(pageRows, func(after projections.Fact, ok bool) ([]T, error) {
 		p["after_time"], p["after_seq"], p["again"] = p["from"], uint64(0), ok
 		if ok {
 			p["after_time"], p["after_seq"] = after.Occurred, after.Seq
 		}
-		out, err := collectPage(ctx, db, p, question+pageByTime, read)
-		if err == nil {
+		out, err := collect(paged(ctx), db, p, question+pageByTime, read)
+		if err == nil && then != nil {
 			err = then(out)
 		}
 		if err != nil {

@@ -25,9 +25,9 @@ func into(f *projections.Fact, more ...any) []any {
 func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
 	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).with(params{"verbs": filter.Verbs, "categories": filter.Categories,
+	p := periodParams(asOfParams(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
-	return byTimeThen(ctx, db, "admin actions", p, "SELECT "+factColumns+
+	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
 		`, timed, recorded_at, source, correlation, actor, withheld, cut,
 		verb, operation, activity_type, display_name, component, category, result,
 		actor_type, delegated, application_id, actor_id, actor_upn, actor_name, actor_ip, actor_permissions,
@@ -94,7 +94,7 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 		disputes, attributes, values             []string
 		elements, targetAttributes, targetValues []string
 	}
-	rows, err := collect(ctx, db, p.with(params{"streams": streams}),
+	rows, err := collect(ctx, db, p.With(params{"streams": streams}),
 		"SELECT "+factColumns+`, target_aliases, disputes,
 		attributes.attribute, attributes.value, targets.element, targets.attribute, targets.value
 		FROM admin_action_more WHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)}
@@ -186,13 +186,13 @@ func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices 
 // Refusals implements projections.Reader.
 func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
 	asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).with(params{"rules": rules})
+	p := periodParams(asOfParams(tenant, asOf), in).With(params{"rules": rules})
 	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
 		FROM refusal WHERE tenant = {tenant:UUID}
 		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
 		func(scan func(...any) error) (r projections.Refusal, err error) {
 			return r, scan(into(&r.Fact, &r.Source, &r.Rule, &r.Category, &r.Count)...)
-		}, func(r projections.Refusal) projections.Fact { return r.Fact })
+		}, nil, func(r projections.Refusal) projections.Fact { return r.Fact })
 }
 
 // Access implements projections.Reader.
@@ -205,16 +205,16 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 			return a, scan(into(&a.Fact, &a.Officer, &a.Targets, (*string)(&a.Report), (*string)(&a.Purpose),
 				(*string)(&a.Filters),
 				(*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
-		}, func(a projections.AccessAct) projections.Fact { return a.Fact })
+		}, nil, func(a projections.AccessAct) projections.Fact { return a.Fact })
 }
 
 // Requests implements projections.Reader.
 func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
-	p := asOfParams(tenant, asOf).with(params{"limit": pageRows})
+	p := asOfParams(tenant, asOf).With(params{"limit": pageRows})
 	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collectPage(ctx, db, p,
+		out, err := collect(paged(ctx), db, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}

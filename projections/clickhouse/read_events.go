@@ -57,7 +57,7 @@ func eventsAt[T any](ctx context.Context, db *DB, tenant uuid.UUID, at []locator
 	}
 	slices.Sort(streams)
 	found, bytes := 0, 0
-	out, err := collectUntil(ctx, db, nil,
+	out, err := collectUntil(ctx, db,
 		params{"tenant": tenant, "seqs": slices.Compact(seqs), "streams": slices.Compact(streams)},
 		"SELECT "+f.columns+` FROM events FINAL
 		PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
@@ -132,21 +132,6 @@ var rawForm = form[schemas.RecordedEvent]{
 	},
 	at:   func(r schemas.RecordedEvent) locator { return locator{r.Seq, string(r.Stream)} },
 	size: func(r schemas.RecordedEvent) int { return len(r.Data) + len(r.Metadata) },
-}
-
-// sizeForm reads how large an event's data is.
-var sizeForm = form[sized]{
-	columns: "ledger_seq, stream, length(data)",
-	read: func(scan func(...any) error) (s sized, err error) {
-		return s, scan(&s.seq, &s.stream, &s.size)
-	},
-	at:   func(s sized) locator { return s.locator },
-	size: func(sized) int { return 0 },
-}
-
-type sized struct {
-	locator
-	size uint64
 }
 
 // events yields the events at locators, which come ascending.
@@ -227,11 +212,10 @@ func matching[K any](ctx context.Context, db *DB, p params, keys []K, question s
 		p["keys"] = part
 		found, err := collect(ctx, db, p, question, func(scan func(...any) error) (locator, error) {
 			l, err := readLocator(scan)
-			if have, ok := streams[l.stream]; ok {
-				l.stream = have
-			} else {
+			if _, ok := streams[l.stream]; !ok {
 				streams[l.stream] = l.stream
 			}
+			l.stream = streams[l.stream]
 			return l, err
 		})
 		if err != nil {
@@ -275,14 +259,13 @@ func (db *DB) opaque(ctx context.Context, tenant uuid.UUID, read []projections.E
 			without, at = append(without, e), append(at, eventForm.at(*e))
 		}
 	}
-	if len(at) == 0 {
-		return nil
+	for r, err := range events(ctx, db, tenant, each(at), rawForm) {
+		if err != nil {
+			return err
+		}
+		without[0].Opaque, without = len(r.Data) > len("{}"), without[1:]
 	}
-	data, err := eventsAt(ctx, db, tenant, at, sizeForm)
-	for i, d := range data {
-		without[i].Opaque = d.size > uint64(len("{}"))
-	}
-	return err
+	return nil
 }
 
 func each[T any](items []T) iter.Seq2[T, error] {
@@ -310,6 +293,9 @@ func (db *DB) EventsByAliases(
 func (db *DB) EventsByStreams(
 	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
+	if len(streams) == 1 {
+		return db.ofStream(ctx, tenant, streams[0], asOf)
+	}
 	names := make([]string, len(streams))
 	for i, s := range streams {
 		names[i] = string(s)
@@ -321,6 +307,37 @@ func (db *DB) EventsByStreams(
 	})
 }
 
+// ofStream yields the events of a stream. They lie together, so that a page is one question.
+func (db *DB) ofStream(
+	ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf,
+) iter.Seq2[projections.Event, error] {
+	p := asOfParams(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
+	return func(yield func(projections.Event, error) bool) {
+		for from, bytes, n := uint64(0), 0, groupEvents; n == groupEvents || bytes >= groupBytes; {
+			p["from"], bytes = from, 0
+			page, err := collectUntil(paged(ctx), db, p, "SELECT "+eventForm.columns+` FROM events FINAL
+				PREWHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq >= {from:UInt64}
+				AND ledger_seq <= {seq:UInt64} WHERE occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned+`
+				ORDER BY stream, ledger_seq LIMIT {limit:UInt64}`, readEvent, func(e projections.Event) (bool, bool) {
+				bytes += eventForm.size(e)
+				return true, bytes >= groupBytes
+			})
+			if n = len(page); err == nil {
+				err = db.opaque(ctx, tenant, page)
+			}
+			if err != nil {
+				yield(projections.Event{}, fmt.Errorf("events of a stream: %w", err))
+				return
+			}
+			for _, e := range page {
+				if from = e.Seq + 1; !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // RawEvents implements projections.Reader.
 func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
 	p := params{"tenant": tenant, "to": to, "limit": pageLocators}
@@ -329,7 +346,7 @@ func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) 
 		if ok {
 			p["from"] = after + 1
 		}
-		at, err := collectPage(ctx, db, p, `SELECT ledger_seq, stream FROM event_seq
+		at, err := collect(paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +16,10 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// streamPage is how many devices' states are held at a time: some ten thousand values.
-const streamPage = 500
+// How many values of devices' states are read by one question: on the first page, and at most on
+// those behind it, each twice as long. A question costs some ten milliseconds whatever it reads,
+// and at each end of its page a granule of every part. What the history has to say stays short.
+var firstValues, mostValues = 5_000, 40_000
 
 // held is a row of the attribute views.
 type held struct {
@@ -47,57 +50,51 @@ func chosen(p params, attributes []string, all bool) string {
 	return " AND attribute != 'device.app'"
 }
 
+// ofLatest asks for the latest values of streams, tombstones included. Its conditions are on keys.
+const (
+	ofLatest = "SELECT " + heldColumns + " FROM attribute_latest WHERE tenant = {tenant:UUID}"
+	inOrder  = " ORDER BY stream, attribute, element"
+)
+
 // state returns the values, tombstones included, that the streams from first to last had as of.
-// The view of the latest values answers where nothing in it is newer than asOf; else the history
-// does. Without attributes: all, or all but the apps.
+// Their latest values answer where nothing in them is newer than asOf; else the history does.
+// Without attributes: all, or all but the apps.
 func (db *DB) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
 	all bool, attributes ...string) ([]held, error) {
-	p := asOfParams(tenant, asOf).with(params{"first": first, "last": last})
-	streams := " WHERE tenant = {tenant:UUID} AND stream >= {first:String} AND stream <= {last:String}" +
-		chosen(p, attributes, all)
+	p := asOfParams(tenant, asOf).With(params{"first": first, "last": last})
+	streams := " AND stream >= {first:String} AND stream <= {last:String}" + chosen(p, attributes, all)
 	if asOf.Time.IsZero() {
-		out, err := collectByKey(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_latest"+streams+
-			" ORDER BY stream, attribute, element", readHeld)
-		if err != nil {
-			return nil, err
-		}
-		newer := false
-		for i := range out {
-			newer = newer || out[i].Seq > asOf.Seq
-		}
-		if !newer {
-			return out, nil
+		out, err := collect(byKey(ctx), db, p, ofLatest+streams+inOrder, readHeld)
+		if err != nil || !later(out, asOf) {
+			return out, err
 		}
 	}
-	return collectByKey(ctx, db, p, "SELECT "+heldColumns+" FROM attribute_history"+streams+
-		" AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}"+
-		" ORDER BY stream, attribute, element, ledger_seq DESC LIMIT 1 BY stream, attribute, element", readHeld)
+	return collect(byKey(ctx), db, p, "SELECT "+heldColumns+" FROM attribute_history WHERE tenant = {tenant:UUID}"+
+		streams+" AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}"+
+		inOrder+", ledger_seq DESC LIMIT 1 BY stream, attribute, element", readHeld)
+}
+
+// later reports whether latest values may be others than those as of.
+func later(values []held, asOf projections.AsOf) bool {
+	return len(values) > 0 && !asOf.Time.IsZero() ||
+		slices.ContainsFunc(values, func(v held) bool { return v.Seq > asOf.Seq })
 }
 
 // Devices implements projections.Reader.
 func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
 	attributes ...string) iter.Seq2[projections.Device, error] {
 	return func(yield func(projections.Device, error) bool) {
-		fail := func(err error) { yield(projections.Device{}, fmt.Errorf("devices: %w", err)) }
-		p := params{"tenant": tenant, "limit": streamPage}
 		// "device-" is before every device's stream, "device." behind them.
-		for after := "device-"; ; {
-			p["after"] = after
-			streams, err := collectPage(ctx, db, p, `SELECT DISTINCT stream FROM attribute_latest
-				WHERE tenant = {tenant:UUID} AND stream > {after:String} AND stream < 'device.'
-				ORDER BY stream LIMIT {limit:UInt64}`,
-				func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
-			if err != nil {
-				fail(err)
-				return
+		for after, limit := "device-", firstValues; after != ""; {
+			values, last, err := db.latestBehind(ctx, tenant, after, limit, attributes)
+			after, limit = last, min(2*limit, mostValues)
+			if later(values, asOf) {
+				values, err = db.state(ctx, tenant, values[0].stream, values[len(values)-1].stream, asOf, false,
+					attributes...)
+				limit = firstValues
 			}
-			if len(streams) == 0 {
-				return
-			}
-			after = streams[len(streams)-1]
-			values, err := db.state(ctx, tenant, streams[0], after, asOf, false, attributes...)
 			if err != nil {
-				fail(err)
+				yield(projections.Device{}, fmt.Errorf("devices: %w", err))
 				return
 			}
 			for _, d := range devicesOf(values) {
@@ -105,11 +102,27 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 					return
 				}
 			}
-			if len(streams) < streamPage {
-				return
-			}
 		}
 	}
+}
+
+// latestBehind returns the latest values of the devices behind a stream, at most so many but for
+// those of one, and the last of these devices, "" where no more follow.
+func (db *DB) latestBehind(ctx context.Context, tenant uuid.UUID, after string, limit int,
+	attributes []string) (values []held, last string, err error) {
+	p := params{"tenant": tenant, "after": after, "limit": limit}
+	values, err = collect(pagedByKey(ctx), db, p, ofLatest+" AND stream > {after:String} AND stream < 'device.'"+
+		chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
+	if err != nil || len(values) < limit {
+		return values, "", err
+	}
+	cut := values[limit-1].stream // there may be more of it
+	at := slices.IndexFunc(values, func(v held) bool { return v.stream == cut })
+	if at == 0 {
+		values, err = db.state(ctx, tenant, cut, cut, projections.AsOf{Seq: math.MaxUint64}, false, attributes...)
+		return values, cut, err
+	}
+	return values[:at], values[at-1].stream, nil
 }
 
 // devicesOf groups values that are ordered by stream. A device of which nothing is set

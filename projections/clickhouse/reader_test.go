@@ -2,6 +2,7 @@ package clickhouse_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"slices"
@@ -100,6 +101,27 @@ func TestEveryQuestionIsAnsweredAsTheModelDoes(t *testing.T) {
 			in.To = moment()
 		}
 		checkReader(t, db, l, m, r, tenant, asOf, in)
+	}
+}
+
+// Wherever pages of devices' states end, within a device or between two, before the present and in
+// it, the devices are the model's.
+func TestDevicesComeInPagesOfAnySize(t *testing.T) {
+	seed := newSeed(t)
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 1, 8)
+	m := model(l.Events(150))
+	load(t, db, m, rand.New(rand.NewPCG(seed, 7)))
+	end, tenant := uint64(len(m)-1), l.Tenants[0]
+	wanted := func(p place) bool { return p.attribute == "device.name" || p.attribute == "device.app" }
+	for _, size := range [][2]int{{1, 2}, {7, 7}, {10, 80}} {
+		clickhouse.StateValues(t, size[0], size[1])
+		for _, asOf := range []projections.AsOf{{Seq: end}, {Seq: end - 3}, {Seq: end / 2},
+			{Seq: end, Time: occurred(m[end/2])}} {
+			same(t, fmt.Sprintf("devices in pages of %v, as of %+v", size, asOf),
+				all(t, db.Devices(t.Context(), tenant, asOf, "device.name", "device.app")),
+				m.devices(tenant, asOf, wanted))
+		}
 	}
 }
 

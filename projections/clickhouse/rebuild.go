@@ -39,6 +39,14 @@ func (db *DB) objects(ctx context.Context) ([]object, error) {
 		})
 }
 
+// objectOf is the object of that name, or one without a name.
+func objectOf(objects []object, name string) object {
+	if i := slices.IndexFunc(objects, func(o object) bool { return o.name == name }); i >= 0 {
+		return objects[i]
+	}
+	return object{}
+}
+
 // formatted returns SELECTs as ClickHouse writes them in system.tables, but
 // for the database's name.
 func (db *DB) formatted(ctx context.Context, selects []string) ([]string, error) {
@@ -185,6 +193,9 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	if err != nil {
 		return fail("definitions", err)
 	}
+	if err := db.restoreGenuine(ctx, d); err != nil {
+		return fail("restore what fills the views", err)
+	}
 	to := f.next(d.Newest(view))
 	table := f.view + to.Suffix()
 	create, known := d.Table(view, to)
@@ -194,7 +205,7 @@ func (db *DB) Rebuild(ctx context.Context, view string, cfg RebuildConfig) error
 	}
 	if f.tables[to].name == "" {
 		if db.cfg.Uncompressed {
-			create = uncompressed(create)
+			create = migrations.Uncompressed(create)
 		}
 		if err := db.conn.Exec(ctx, create); err != nil {
 			return fail("create table", err)
@@ -289,13 +300,7 @@ func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error
 		if migrations.VersionForm.MatchString(d.Plain[name]) {
 			continue
 		}
-		var have string
-		for _, o := range objects {
-			if o.name == name && o.engine == "View" {
-				have = o.selects
-			}
-		}
-		same, err := db.sameSelect(ctx, have, d.Plain[name])
+		same, err := db.sameSelect(ctx, objectOf(objects, name).selects, d.Plain[name])
 		if err == nil && !same {
 			err = db.conn.Exec(ctx, "CREATE OR REPLACE VIEW "+name+" AS "+d.Plain[name])
 		}
@@ -304,6 +309,26 @@ func (db *DB) restorePlain(ctx context.Context, d *migrations.Definitions) error
 		}
 	}
 	return nil
+}
+
+// restoreGenuine makes again, where it is not as the program makes it, what stands between events
+// and the views.
+func (db *DB) restoreGenuine(ctx context.Context, d *migrations.Definitions) error {
+	objects, err := db.objects(ctx)
+	if err != nil {
+		return err
+	}
+	if err := db.conn.Exec(ctx, d.Tables[migrations.Genuine]); err != nil {
+		return err
+	}
+	const fill = migrations.Genuine + "_mv"
+	same, err := db.sameSelect(ctx, objectOf(objects, fill).selects, d.Fills[migrations.Genuine])
+	if err != nil || same {
+		return err
+	}
+	return errors.Join(db.conn.Exec(ctx, "DROP VIEW IF EXISTS "+fill+" SYNC"),
+		db.conn.Exec(ctx, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+fill+" TO "+migrations.Genuine+" AS "+
+			d.Fills[migrations.Genuine]))
 }
 
 // Upgrade rebuilds every view of which a migration has made a newer version than the one that
@@ -392,7 +417,7 @@ func (c *comparison) fill(ctx context.Context, cfg RebuildConfig) (bound uint64,
 	into := "INSERT INTO " + c.table.name + " (`" + strings.Join(c.columns, "`, `") + "`) "
 	for i, portion := range portions {
 		p := partOf(portion)
-		err := c.db.conn.Exec(withParams(ctx, p.params, insertOption), into+c.definitionOver(p.condition))
+		err := c.db.conn.Exec(p.params.In(ctx, insertOption), into+c.definitionOver(p.condition))
 		if err != nil {
 			return 0, fmt.Errorf("portion %d of %d: %w", i+1, len(portions), err)
 		}
@@ -421,7 +446,7 @@ func (c *comparison) equal(ctx context.Context, bound uint64) error {
 	defer tick.Stop()
 	for _, portion := range portions {
 		part := partOf(portion)
-		p := part.params.with(params{"bound": bound})
+		p := part.params.With(params{"bound": bound})
 		for try := 1; ; try++ {
 			want, err := collect(ctx, c.db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
 				", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+c.definitionOver(part.condition)+

@@ -23,6 +23,7 @@ type many struct {
 	actions int
 	read    atomic.Int64 // actions handed out
 	opened  atomic.Int64 // values
+	calls   atomic.Int64 // that opened them
 }
 
 func (m *many) Through(context.Context) (uint64, bool, error) { return uint64(m.actions), true, nil }
@@ -55,15 +56,16 @@ func (m *many) Open(_ context.Context, tokens []projections.Sealed) ([]projectio
 		out[i].Plain = []byte(`"somebody"`)
 	}
 	m.opened.Add(int64(len(tokens)))
+	m.calls.Add(1)
 	return out, nil
 }
 
 // However many rows a report has, few are held: one portion that is written, one that is opened,
 // one that is read and one that is begun.
 func TestAReportHoldsFewOfItsRows(t *testing.T) {
-	const each, portion = 4, report.OpenBatch / 4
+	const each, portion = 4, 4 * report.OpenBatch / 4
 	for _, form := range []string{"json", "csv", "html"} {
-		m := &many{actions: 40 * portion}
+		m := &many{actions: 12 * portion}
 		rep, err := report.Run(t.Context(), m, m, request("admin-actions", "en"))
 		if err != nil {
 			t.Fatal(err)
@@ -107,5 +109,37 @@ func BenchmarkWriting(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A long report opens its tokens in few calls, each of which is a trip to the vault and an append
+// to the ledger, and whoever takes its first row only had few opened.
+func TestPortionsGrow(t *testing.T) {
+	const each, calls = 4, 10
+	m := &many{actions: calls * 4 * report.OpenBatch / each}
+	rep, err := report.Run(t.Context(), m, m, request("admin-actions", "en"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range rep.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := m.calls.Load(); n > calls+3 || m.opened.Load() != int64(each*m.actions) {
+		t.Errorf("%d values are opened in %d calls, want at most %d", m.opened.Load(), n, calls+3)
+	}
+	m = &many{actions: m.actions}
+	if rep, err = report.Run(t.Context(), m, m, request("admin-actions", "en")); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range rep.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if n := m.opened.Load(); n > 2*report.OpenBatch {
+		t.Errorf("%d values are opened for whoever takes one row", n)
 	}
 }

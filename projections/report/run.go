@@ -27,8 +27,13 @@ const LateAfter = 24 * time.Hour
 // MaxSample is the largest sample: it is held in memory.
 const MaxSample = 100_000
 
-// chunkRows bounds the rows that wait for their tokens to be opened.
-const chunkRows = 1000
+// chunkRows bounds the rows of the first two chunks of a report, OpenBatch their tokens. Each of
+// those behind has twice as many, up to mostTimes the first: every chunk is a trip to the vault
+// and to the ledger, and whoever looks at the beginning only had little unsealed for nobody.
+const (
+	chunkRows = 1000
+	mostTimes = 4
+)
 
 // Header states what a report is of. It is complete before the first row.
 type Header struct {
@@ -309,7 +314,7 @@ func (r *Report) unseal(ctx context.Context, chunk []Row) error {
 		for i := range chunk {
 			n += chunk[i].tokens()
 		}
-		tokens.grow(min(n, OpenBatch))
+		tokens.grow(min(n, mostTimes*OpenBatch))
 	}
 	for i := range chunk {
 		for _, c := range chunk[i].Cells {
@@ -322,7 +327,7 @@ func (r *Report) unseal(ctx context.Context, chunk []Row) error {
 				} else if s, genuine := tokens.Parse(&c[k]); genuine {
 					tokens.Add(&c[k], s)
 				}
-				if tokens.Len() == OpenBatch { // of a row that has more than that
+				if tokens.Len() == mostTimes*OpenBatch { // of a row that has more than that
 					if err := tokens.Open(ctx, r.opener); err != nil {
 						return err
 					}
@@ -345,22 +350,22 @@ func (r Row) tokens() (n int) {
 	return n
 }
 
-// chunks are the rows in portions of chunkRows, or of OpenBatch tokens.
+// chunks are the rows in portions of chunkRows, or of OpenBatch tokens, and of multiples of both.
 func chunks(rows iter.Seq2[Row, error]) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		var chunk []Row
-		tokens := 0
+		tokens, times, next := 0, 1, 1
 		for row, err := range rows {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			n := row.tokens()
-			if len(chunk) > 0 && (tokens+n > OpenBatch || len(chunk) == chunkRows) {
+			if len(chunk) > 0 && (tokens+n > times*OpenBatch || len(chunk) == times*chunkRows) {
 				if !yield(chunk, nil) {
 					return
 				}
-				chunk, tokens = nil, 0
+				chunk, tokens, times, next = nil, 0, next, min(2*next, mostTimes)
 			}
 			chunk = append(chunk, row)
 			tokens += n

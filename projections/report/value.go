@@ -164,7 +164,7 @@ func (v *Value) Settle(o projections.Opened) error {
 	return nil
 }
 
-// OpenBatch is how many tokens are opened in one call.
+// OpenBatch is how many tokens a package opens in one call, and a report in its first.
 const OpenBatch = 2000
 
 // Tokens are values that are opened in one call. Each token is taken apart once, and what they say

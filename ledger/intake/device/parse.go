@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -20,6 +21,7 @@ type snapshot struct {
 	intuneID    string
 	directoryID string
 	refused     []plan.Refusal // parts that are never collected
+	user        vault.PersonHint
 }
 
 // parser reads one record of a device.
@@ -161,6 +163,7 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	if err := p.loggedOn(m); err != nil {
 		return nil, err
 	}
+	p.user = p.userHint()
 	in.Tally.Undated = !p.Proven
 	return p.snapshot, nil
 }
@@ -195,6 +198,7 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	if err := p.Settle(told, at, record.Dating{}, contact, in.Now); err != nil {
 		return nil, err
 	}
+	p.user = p.userHint()
 	in.Tally.Undated = !p.Proven
 	return p.snapshot, nil
 }

@@ -91,7 +91,7 @@ func (s *snapshot) hint() vault.DeviceHint {
 func (s *snapshot) Look(l *plan.Looking) {
 	l.Device(s.hint(), s.mayRefuse()...)
 	if s.tellsUser() == userNamed {
-		l.Meet(s.userHint())
+		l.Meet(s.user)
 	}
 	for _, list := range s.Lists {
 		for _, item := range list.Items {
@@ -102,7 +102,7 @@ func (s *snapshot) Look(l *plan.Looking) {
 	}
 }
 
-// userHint is how the snapshot names the user.
+// userHint is how the snapshot names the user, once it is dated.
 func (s *snapshot) userHint() vault.PersonHint {
 	text := func(a *schemas.Attribute) string {
 		t, _ := record.AsText(s.Values[a])
@@ -151,7 +151,7 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 			return nil, plan.Superseded, nil
 		}
 	}
-	who, user, err := s.user(p, st)
+	who, user, err := s.resolveUser(p, st)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -257,10 +257,10 @@ func (s *snapshot) tellsUser() userHint {
 	return userUntold
 }
 
-// user resolves whom the snapshot names, leaving out of it what may not be kept: everything of a
-// person whose erasure is not older than the record. A snapshot that is not later than what is
-// known of the user changes nothing about who that is.
-func (s *snapshot) user(p *plan.Planner, st *State) (userHint, uuid.UUID, error) {
+// resolveUser resolves whom the snapshot names, leaving out of it what may not be kept: everything
+// of a person whose erasure is not older than the record. A snapshot that is not later than what
+// is known of the user changes nothing about who that is.
+func (s *snapshot) resolveUser(p *plan.Planner, st *State) (userHint, uuid.UUID, error) {
 	id, upn := s.kind.userID, s.kind.userUPN
 	told := s.tellsUser()
 	if told == userUntold {
@@ -284,7 +284,7 @@ func (s *snapshot) user(p *plan.Planner, st *State) (userHint, uuid.UUID, error)
 	if told == userNone {
 		return told, uuid.Nil, nil
 	}
-	user, err := p.Person(s.userHint())
+	user, err := p.Person(s.user)
 	if errors.Is(err, vault.ErrErasedSubject) {
 		p.Tally.Omitted += s.dropUser()
 		return userUntold, uuid.Nil, nil

@@ -153,10 +153,11 @@ type Refusal struct {
 // Looking collects what planning records will ask the vault for, so that it is asked for at once,
 // and then finds which streams they will need.
 type Looking struct {
-	Tx    *vault.Tx
-	needs map[schemas.Stream]bool // nil: nothing is to be found
-	order []schemas.Stream        // what was added to needs
-	ahead vault.Ahead
+	Tx     *vault.Tx
+	needs  map[schemas.Stream]bool
+	linked []string         // kinds of streams that may wait for an id
+	order  []schemas.Stream // what was added to needs
+	ahead  vault.Ahead
 	// What is to be found.
 	devices []lookedFor
 	persons []personStream
@@ -172,15 +173,14 @@ type personStream struct {
 	hint vault.PersonHint
 }
 
-// NewLooking returns a look in the vault's transaction. What it finds is added to needs; nil: the
-// records are planned in this transaction, and what they need is known.
-func NewLooking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
-	return &Looking{Tx: tx, needs: needs}
+// Looking returns a look in the vault's transaction. What it finds is added to needs.
+func (k *Kinds) Looking(tx *vault.Tx, needs map[schemas.Stream]bool) *Looking {
+	return &Looking{Tx: tx, needs: needs, linked: k.linked}
 }
 
 // Need names a stream that planning will need.
 func (l *Looking) Need(s schemas.Stream) {
-	if l.needs != nil && !l.needs[s] {
+	if !l.needs[s] {
 		l.needs[s] = true
 		l.order = append(l.order, s)
 	}
@@ -215,11 +215,26 @@ func (l *Looking) Meet(h vault.PersonHint) {
 	l.ahead.IDs = append(l.ahead.IDs, h.ObjectID)
 }
 
-// Find asks the vault, and adds the streams that it finds to those needed.
-func (l *Looking) Find() error {
-	if err := l.Tx.LookAhead(l.ahead); err != nil || l.needs == nil {
-		return err
+// Find asks the vault, and adds the streams that it finds to those needed. Whoever plans the
+// records asks for the same by what it returns.
+func (l *Looking) Find() (*vault.Looked, error) {
+	looked, err := l.Tx.Look(l.ahead)
+	if err == nil {
+		err = l.find()
 	}
+	if err != nil {
+		return looked, err
+	}
+	// Where one of them were missed, the record that meets whom it waits for would be planned
+	// behind those that follow it.
+	waiting, err := l.Tx.WaitingFor(looked, l.linked)
+	for _, s := range waiting {
+		l.Need(s)
+	}
+	return looked, err
+}
+
+func (l *Looking) find() error {
 	for _, d := range l.devices {
 		known, found, err := l.Tx.FindDevice(d.hint)
 		if errors.Is(err, vault.ErrErasedSubject) || err == nil && !found {

@@ -133,7 +133,7 @@ type Sealer struct {
 }
 
 // scratch is memory for sealing one value after another.
-type scratch struct{ ad, padded, body, token []byte }
+type scratch struct{ head, ad, padded, body, token []byte }
 
 // sealerOf returns the cipher of one owner, class and month in one event of the tenant. Those that
 // share a scratch are used from one goroutine.
@@ -159,11 +159,12 @@ func newSealer(ek eventKey, tenant uuid.UUID, buf *scratch) (*Sealer, error) {
 
 // Seal returns the token of a value.
 func (s *Sealer) Seal(h schemas.TokenHeader, text []byte) schemas.Token {
-	b, head := s.buf, h.String()
-	b.ad = append(append(b.ad[:0], s.tenant[:]...), head...)
+	b := s.buf
+	b.head = h.Append(b.head[:0])
+	b.ad = append(append(b.ad[:0], s.tenant[:]...), b.head...)
 	b.padded = pad(b.padded[:0], text)
 	b.body = s.aead.Seal(append(b.body[:0], s.commit[:]...), nil, b.padded, b.ad)
 	clear(b.padded)
-	b.token = schemas.Base64.AppendEncode(append(b.token[:0], head...), b.body)
+	b.token = schemas.Base64.AppendEncode(append(b.token[:0], b.head...), b.body)
 	return schemas.Token(b.token)
 }

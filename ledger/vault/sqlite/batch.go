@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"slices"
 	"strings"
@@ -272,10 +273,10 @@ func (r *rows) heldBy(b *store.Batch) error {
 // table says how rows of one kind are stored.
 type table[T any] struct {
 	text string // of the statement that stores one
-	args func(args []any, tenant []byte, row *T) []any
+	args func(args []any, tenant any, row *T) []any
 }
 
-func newTable[T any](name, columns, conflict string, args func([]any, []byte, *T) []any) table[T] {
+func newTable[T any](name, columns, conflict string, args func([]any, any, *T) []any) table[T] {
 	n := strings.Count(columns, ",") + 2
 	return table[T]{text: "INSERT INTO " + name + " (tenant, " + columns + ") VALUES (?" +
 		strings.Repeat(", ?", n-1) + ") ON CONFLICT " + conflict, args: args}
@@ -285,53 +286,53 @@ var (
 	ownerTable = newTable("owner", ownerColumns, `DO UPDATE SET state = excluded.state, created = excluded.created,
 		identified = excluded.identified, ownership = excluded.ownership, user = excluded.user,
 		generation = excluded.generation, slot = excluded.slot`,
-		func(a []any, t []byte, o *store.OwnerRow) []any {
+		func(a []any, t any, o *store.OwnerRow) []any {
 			return append(a, t, string(o.Owner.Kind), o.Owner.ID[:], int64(o.State), ms(o.Created), o.Identified,
 				o.Ownership, o.User[:], int64(o.Generation), int64(o.Slot))
 		})
 	// Whose it is stays: each name that is seen again would move its row in the index too.
 	identityTable = newTable("identity", identityColumns, `DO UPDATE SET value_epoch = excluded.value_epoch,
 		value = excluded.value, first = excluded.first, last = excluded.last`,
-		func(a []any, t []byte, i *store.IdentityRow) []any {
+		func(a []any, t any, i *store.IdentityRow) []any {
 			return append(a, t, i.ID[:], string(i.Owner.Kind), i.Owner.ID[:], i.Kind, blob(i.Hash),
 				int64(i.Value.Epoch), blob(i.Value.Bytes), ms(i.First), ms(i.Last))
 		})
 	holdingTable = newTable("holding", holdingColumns, `DO UPDATE SET ownership = excluded.ownership,
 		person = excluded.person, since = excluded.since, until = excluded.until`,
-		func(a []any, t []byte, h *store.HoldingRow) []any {
+		func(a []any, t any, h *store.HoldingRow) []any {
 			return append(a, t, h.Device[:], int64(h.Generation), h.Ownership, h.Person[:], ms(h.From), ms(h.To))
 		})
 	subjectKeyTable = newTable("subject_key", subjectKeyColumns, `(tenant, id) DO UPDATE SET
 		owner_kind = excluded.owner_kind, owner = excluded.owner, generation = excluded.generation,
 		class = excluded.class, key_epoch = excluded.key_epoch, key = excluded.key, state = excluded.state`,
-		func(a []any, t []byte, k *store.SubjectKeyRow) []any {
+		func(a []any, t any, k *store.SubjectKeyRow) []any {
 			return append(a, t, k.ID[:], string(k.Owner.Kind), k.Owner.ID[:], int64(k.Generation), k.Class,
 				int64(k.Key.Epoch), blob(k.Key.Bytes), int64(k.State))
 		})
 	periodKeyTable = newTable("period_key", periodKeyColumns, `DO UPDATE SET id = excluded.id,
 		key_epoch = excluded.key_epoch, key = excluded.key, destroyed = excluded.destroyed, slot = excluded.slot`,
-		func(a []any, t []byte, k *store.PeriodKeyRow) []any {
+		func(a []any, t any, k *store.PeriodKeyRow) []any {
 			return append(a, t, k.ID[:], k.Class, k.Month, int64(k.Key.Epoch), blob(k.Key.Bytes), k.Destroyed,
 				int64(k.Slot))
 		})
 	// The column takes no NULL: under another subject key, the statement fails.
 	aliasTable = newTable("alias", aliasColumns, `DO UPDATE SET subject_key = NULL
 		WHERE subject_key <> excluded.subject_key`,
-		func(a []any, t []byte, r *store.AliasRow) []any {
+		func(a []any, t any, r *store.AliasRow) []any {
 			return append(a, t, r.ID[:], r.SubjectKey[:], r.Class, r.Month, int64(r.State))
 		})
 	mappingTable = newTable("mapping", mappingColumns, `DO UPDATE SET stream = excluded.stream,
 		concerned = excluded.concerned`,
-		func(a []any, t []byte, m *store.MappingRow) []any {
+		func(a []any, t any, m *store.MappingRow) []any {
 			return append(a, t, blob(m.Hash), string(m.Stream), m.Concerned[:])
 		})
 	streamKeyTable = newTable("stream_key", streamKeyColumns, `DO UPDATE SET key_epoch = excluded.key_epoch,
 		key = excluded.key, slot = excluded.slot`,
-		func(a []any, t []byte, k *store.StreamKeyRow) []any {
+		func(a []any, t any, k *store.StreamKeyRow) []any {
 			return append(a, t, k.Stream[:], int64(k.Key.Epoch), blob(k.Key.Bytes), int64(k.Slot))
 		})
 	suppressionTable = newTable("suppression", "hash, erased", "DO UPDATE SET erased = max(erased, excluded.erased)",
-		func(a []any, t []byte, s *store.SuppressionRow) []any {
+		func(a []any, t any, s *store.SuppressionRow) []any {
 			return append(a, t, blob(s.Hash), ms(s.Erased))
 		})
 )
@@ -344,18 +345,50 @@ func put[T any](r *rows, t *table[T], all []T) error {
 		return nil
 	}
 	r.changed = true
-	st, err := r.c.stmt(t.text)
-	if err != nil {
-		return err
-	}
-	var args []any
-	for i := range all {
-		args = t.args(args[:0], r.t(), &all[i])
-		if _, err := st.ExecContext(context.Background(), args...); err != nil {
-			return translate(err)
+	return r.c.repeat(t.text, func(exec func([]any) error) error {
+		var args []any
+		var tenant any = r.t()
+		for i := range all {
+			args = t.args(args[:0], tenant, &all[i])
+			if err := exec(args); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+}
+
+// repeat runs do, which executes one statement many times, on the driver's own connection:
+// database/sql would copy and look at the arguments of each. They are of the driver's types.
+func (c *session) repeat(query string, do func(exec func([]any) error) error) error {
+	return translate(c.conn.Raw(func(conn any) error {
+		st, err := c.own(conn, query)
+		if err != nil {
+			return err
+		}
+		var named []driver.NamedValue
+		return do(func(args []any) error {
+			named = named[:0]
+			for i, a := range args {
+				named = append(named, driver.NamedValue{Ordinal: i + 1, Value: a})
+			}
+			_, err := st.ExecContext(context.Background(), named)
+			return err
+		})
+	}))
+}
+
+// own is stmt, of the driver's own statements.
+func (c *session) own(conn any, query string) (driver.StmtExecContext, error) {
+	if st := c.owned[query]; st != nil {
+		return st.(driver.StmtExecContext), nil
 	}
-	return nil
+	st, err := conn.(driver.ConnPrepareContext).PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	c.owned[query] = st
+	return st.(driver.StmtExecContext), nil
 }
 
 // Put implements store.Rows.

@@ -10,6 +10,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -351,6 +352,7 @@ type session struct {
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
 	shapes map[shape]*sql.Stmt // some of those
+	owned  map[string]sqldriver.Stmt
 }
 
 func (c *session) open(ctx context.Context, db *sql.DB) error {
@@ -362,6 +364,7 @@ func (c *session) open(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	c.conn, c.stmts, c.shapes = conn, map[string]*sql.Stmt{}, map[shape]*sql.Stmt{}
+	c.owned = map[string]sqldriver.Stmt{}
 	return nil
 }
 
@@ -373,8 +376,14 @@ func (c *session) close() error {
 	for _, st := range c.stmts {
 		errs = append(errs, st.Close())
 	}
-	errs = append(errs, c.conn.Close())
-	c.conn, c.stmts, c.shapes = nil, nil, nil
+	err := c.conn.Raw(func(any) (err error) {
+		for _, st := range c.owned {
+			err = errors.Join(err, st.Close())
+		}
+		return err
+	})
+	errs = append(errs, err, c.conn.Close())
+	c.conn, c.stmts, c.shapes, c.owned = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -374,3 +374,58 @@ func testDevices(t *testing.T, f Factory) {
 		}
 	})
 }
+
+// testLooksAgain: who looks again for what an earlier transaction has looked for is answered as
+// whoever looks for the first time, whoever came between, and however long ago that was.
+func testLooksAgain(t *testing.T, f Factory) {
+	e := NewEnv(t, f)
+	here, elsewhere := e.V, e.Again()
+	other := e.AddTenant("Gemeente Anders")
+	for i, between := range []struct {
+		name  string
+		known bool // after it
+		do    func(vault.PersonHint)
+	}{
+		{"nobody", false, func(vault.PersonHint) {}},
+		{"here", true, func(h vault.PersonHint) { e.Update(func(tx *vault.Tx) { e.Person(tx, h) }) }},
+		{"elsewhere", true, func(h vault.PersonHint) {
+			e.V = elsewhere
+			e.Update(func(tx *vault.Tx) { e.Person(tx, h) })
+			e.V = here
+		}},
+		{"half a minute, and elsewhere", true, func(h vault.PersonHint) {
+			e.Clock.Advance(31 * time.Second)
+			e.V = elsewhere
+			e.Update(func(tx *vault.Tx) { e.Person(tx, h) })
+			e.V = here
+		}},
+		{"half a minute", false, func(vault.PersonHint) { e.Clock.Advance(31 * time.Second) }},
+	} {
+		h := vault.PersonHint{ObjectID: fmt.Sprintf("11111111-2222-4333-8444-%012d", i+1),
+			UPN: fmt.Sprintf("anna%d@voorbeeld.nl", i), At: e.Clock.Now()}
+		var looked *vault.Looked
+		e.View(func(tx *vault.Tx) {
+			var err error
+			a := vault.Ahead{Persons: []vault.PersonHint{h}, IDs: []string{h.ObjectID}}
+			if looked, err = tx.Look(a); err != nil {
+				t.Fatal(err)
+			}
+		})
+		between.do(h)
+		for _, known := range []bool{between.known, true} {
+			e.Update(func(tx *vault.Tx) {
+				if err := tx.LookAgain(looked); err != nil {
+					t.Fatal(err)
+				}
+				_, created, err := tx.Person(h)
+				if err != nil || created == known {
+					t.Errorf("%s came between: made %v, known before %v: %v", between.name, created, known, err)
+				}
+			})
+		}
+		err := e.V.View(context.Background(), other.ID, func(tx *vault.Tx) error { return tx.LookAgain(looked) })
+		if err == nil {
+			t.Error("one tenant's look serves another")
+		}
+	}
+}

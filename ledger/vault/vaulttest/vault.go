@@ -13,7 +13,7 @@ import (
 func RunVault(t *testing.T, f Factory) {
 	for name, test := range map[string]func(*testing.T, Factory){
 		"Tenants": testTenantsOfVault, "PersonRules": testPersonRules, "PersonModel": testPersonModel,
-		"Devices": testDevices, "IDs": testIDs,
+		"Devices": testDevices, "IDs": testIDs, "LooksAgain": testLooksAgain,
 		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
 		"Tampered":   testTampered,
 		"Streams":    testStreamsOfVault,
@@ -39,7 +39,7 @@ func RunVault(t *testing.T, f Factory) {
 			"PersonRules": testPersonRules, "PersonModel": testPersonModel, "Devices": testDevices,
 			"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
 			"Tampered": testTampered, "Streams": testStreamsOfVault, "AwaitedIDs": testAwaitedIDs,
-			"PersonStream": testPersonStream,
+			"PersonStream": testPersonStream, "LooksAgain": testLooksAgain,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, f) })
 		}

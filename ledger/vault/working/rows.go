@@ -85,6 +85,9 @@ func (s *Set) PutIdentity(row store.IdentityRow) error {
 	if list, ok := find(s, names, n); ok {
 		s.local.names[n] = replaced(list, row, sameIdentity, byFirst)
 	}
+	if s.put.Identities == nil {
+		s.put.Identities = make([]store.IdentityRow, 0, s.expect)
+	}
 	s.put.Identities = append(s.put.Identities, row)
 	return nil
 }

@@ -58,6 +58,7 @@ type Set struct {
 	begun  time.Time
 	count  uint64 // of the tenant's changes, when the transaction began
 	alone  bool   // what others read counts no longer: this transaction deleted rows
+	kept   *Kept  // where the rows are, once they are shared
 
 	local   *tables
 	put     store.Batch     // not yet stored: what the store answers is overlaid with it
@@ -66,6 +67,7 @@ type Set struct {
 	fills   []fill          // of slots not yet given
 	after   []func(store.Rows) error
 	ahead   map[schemas.Owner]bool
+	expect  int   // so many names may be put
 	changed bool  // rows were stored
 	err     error // of the store: the transaction is over
 }
@@ -74,7 +76,7 @@ type Set struct {
 // setting store.Changes holds.
 func Begin(rows store.Rows, write bool, tenant uuid.UUID, changes []byte, shared *Shared) *Set {
 	s := &Set{rows: rows, write: write, tenant: tenant, shared: shared, begun: shared.clock(), local: newTables(),
-		moved: map[string]bool{}, ahead: map[schemas.Owner]bool{}}
+		moved: map[string]bool{}, ahead: map[schemas.Owner]bool{}, kept: &Kept{}}
 	if len(changes) == 8 {
 		s.count = binary.BigEndian.Uint64(changes)
 	}
@@ -87,13 +89,10 @@ func find[K comparable, V any](s *Set, of func(*tables) map[K]V, k K) (V, bool) 
 		return v, true
 	}
 	var none V
-	if s.alone {
-		return none, false
-	}
 	s.shared.mu.Lock()
 	defer s.shared.mu.Unlock()
-	h := s.shared.of[s.tenant]
-	if h == nil || h.count != s.count || h.stale(s.begun) {
+	h := s.sharedRows()
+	if h == nil {
 		return none, false
 	}
 	v, ok := of(h.tables)[k]
@@ -127,11 +126,24 @@ func streamKeys(t *tables) map[uuid.UUID]*store.StreamKeyRow        { return t.s
 // unknown returns those of the keys that are not known, each once, and notes for each that there
 // is nothing: what the store returns then says otherwise.
 func unknown[K comparable, V, A any](s *Set, of func(*tables) map[K]V, asked []A, key func(A) K) (out []A) {
+	if len(asked) == 0 {
+		return nil
+	}
+	s.shared.mu.Lock()
+	defer s.shared.mu.Unlock()
 	var none V
+	var shared map[K]V
+	if h := s.sharedRows(); h != nil {
+		shared = of(h.tables)
+	}
+	local := of(s.local)
 	for _, a := range asked {
 		k := key(a)
-		if _, ok := find(s, of, k); !ok {
-			of(s.local)[k] = none
+		if _, ok := local[k]; ok {
+			continue
+		}
+		if _, ok := shared[k]; !ok {
+			local[k] = none
 			out = append(out, a)
 		}
 	}
@@ -286,6 +298,9 @@ func replaced[T any](list []T, row T, same func(a, b *T) bool, order func(a, b T
 // Ahead names an owner that the transaction is about: what it asks of one of them is fetched of
 // all.
 func (s *Set) Ahead(o schemas.Owner) { s.ahead[o] = true }
+
+// Expect says how many names may be put: room for them is made at once.
+func (s *Set) Expect(names int) { s.expect = names }
 
 // aheadOf returns the owners to ask for where one of them is.
 func (s *Set) aheadOf(o schemas.Owner) []schemas.Owner {

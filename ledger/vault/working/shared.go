@@ -51,6 +51,34 @@ func (c *Shared) Drop() {
 	clear(c.of)
 }
 
+// Kept tells where the rows of a transaction are kept for those that follow.
+type Kept struct{ in *held }
+
+// Kept returns where the rows will be kept.
+func (s *Set) Kept() *Kept { return s.kept }
+
+// Has reports whether all rows that were kept there count here, so that whoever read them need not
+// ask for them again. Where they are dropped meanwhile, each is asked for.
+func (s *Set) Has(k *Kept) bool {
+	s.shared.mu.Lock()
+	defer s.shared.mu.Unlock()
+	h := s.sharedRows()
+	return h != nil && h == k.in
+}
+
+// sharedRows returns the rows of earlier transactions that count here, nil for none. The caller
+// holds the lock of all that is shared.
+func (s *Set) sharedRows() *held {
+	if s.alone {
+		return nil
+	}
+	h := s.shared.of[s.tenant]
+	if h == nil || h.count != s.count || h.stale(s.begun) {
+		return nil
+	}
+	return h
+}
+
 // Share gives what a transaction has read, and put, to those that follow: the transaction has
 // committed.
 func (s *Set) Share() {
@@ -76,7 +104,7 @@ func (s *Set) Share() {
 	case have.count == s.count || have.count == mine.count:
 		// Nobody else changed anything between the two.
 		merge(have.tables, s.local)
-		have.count = mine.count
+		have.count, s.kept.in = mine.count, have
 		if s.begun.Before(have.begun) {
 			have.begun = s.begun
 		}
@@ -87,7 +115,7 @@ func (s *Set) Share() {
 	if len(c.of) >= maxTenants && have == nil {
 		clear(c.of)
 	}
-	c.of[s.tenant] = mine
+	c.of[s.tenant], s.kept.in = mine, mine
 }
 
 func merge(into, from *tables) {

@@ -22,11 +22,12 @@ type Definitions struct {
 }
 
 var (
-	tableForm = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) `)
-	fillForm  = regexp.MustCompile(`(?s)^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+)_mv TO (\w+) AS\s+(SELECT .*)$`)
-	alterForm = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) MODIFY SETTING (\w+ = \w+)$`)
-	plainForm = regexp.MustCompile(`(?s)^CREATE OR REPLACE VIEW (\w+) AS\s+(SELECT .*)$`)
-	comment   = regexp.MustCompile(`(?m)^--.*\n?`)
+	tableForm  = regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) `)
+	fillForm   = regexp.MustCompile(`(?s)^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+)_mv TO (\w+) AS\s+(SELECT .*)$`)
+	alterForm  = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) MODIFY SETTING (\w+ = \w+)$`)
+	refillForm = regexp.MustCompile(`(?s)^ALTER TABLE (\w+)_mv MODIFY QUERY\s+(SELECT .*)$`)
+	plainForm  = regexp.MustCompile(`(?s)^CREATE OR REPLACE VIEW (\w+) AS\s+(SELECT .*)$`)
+	comment    = regexp.MustCompile(`(?m)^--.*\n?`)
 )
 
 // Define parses the embedded migrations once.
@@ -43,6 +44,8 @@ var Define = sync.OnceValues(func() (*Definitions, error) {
 				d.Tables[t[1]] = s
 			} else if f := fillForm.FindStringSubmatch(s); f != nil && f[1] == f[2] {
 				d.Fills[f[2]] = f[3]
+			} else if table, selects, ok := Refill(s); ok && d.Fills[table] != "" {
+				d.Fills[table] = selects
 			} else if p := plainForm.FindStringSubmatch(s); p != nil {
 				d.retire(d.Plain[p[1]], p[2])
 				d.Plain[p[1]] = p[2]
@@ -58,6 +61,42 @@ var Define = sync.OnceValues(func() (*Definitions, error) {
 	}
 	return d, nil
 })
+
+// Refill reads a statement that gives a table that stays as it is another SELECT to be filled by.
+// It holds for the table's rebuilt versions too.
+func Refill(statement string) (table, selects string, ok bool) {
+	m := refillForm.FindStringSubmatch(statementText(statement))
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], m[2], true
+}
+
+// Genuine is the table, without rows, through which the views are filled that leave out what is
+// disowned. It belongs to no view and has no version.
+const Genuine = "genuine"
+
+var fromEvents, fromGenuine = regexp.MustCompile(`\bFROM events\b`), regexp.MustCompile(`\bFROM ` + Genuine + `\b`)
+
+// Over returns a definition that reads the events that condition holds for, each once.
+func (d *Definitions) Over(selects, condition string) string {
+	once := func(in *regexp.Regexp, by string) string {
+		at := in.FindStringIndex(selects)
+		if at == nil {
+			return selects
+		}
+		return selects[:at[0]] + by + selects[at[1]:]
+	}
+	if fromGenuine.MatchString(selects) {
+		return once(fromGenuine, "FROM ("+d.Over(d.Fills[Genuine], condition)+") AS "+Genuine)
+	}
+	return once(fromEvents, "FROM (SELECT * FROM events FINAL PREWHERE "+condition+") AS events")
+}
+
+// LeavesOut says whether a definition leaves out what is disowned.
+func (d *Definitions) LeavesOut(selects string) bool {
+	return fromGenuine.MatchString(selects) || strings.Contains(selects, "FROM disowned)")
+}
 
 // retire forgets the tables of a view whose plain view read them and now reads none.
 func (d *Definitions) retire(was, is string) {
@@ -77,6 +116,47 @@ func (d *Definitions) retire(was, is string) {
 }
 
 func statementText(s string) string { return strings.TrimSpace(comment.ReplaceAllString(s, "")) }
+
+// Statements are what all migrations together come to, in order: what a new database is made of,
+// without the versions that a later one replaces. Each can be repeated.
+func (d *Definitions) Statements() (out []string) {
+	superseded := func(name string) bool {
+		view, v, _, ok := ParseVersion(name)
+		return ok && d.Newest(view).Compare(v) > 0
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Tables)) {
+		if !superseded(name) {
+			out = append(out, d.Tables[name])
+		}
+	}
+	for _, name := range d.Order { // before what fills the tables, which reads one of them
+		s := d.Plain[name]
+		for _, view := range d.Views() {
+			if d.Reader(view) == name {
+				s = d.PlainAt(name, view, d.Newest(view))
+			}
+		}
+		out = append(out, "CREATE OR REPLACE VIEW "+name+" AS "+s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Fills)) {
+		if !superseded(name) {
+			out = append(out, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+name+"_mv TO "+name+" AS "+d.Fills[name])
+		}
+	}
+	return out
+}
+
+var codec = regexp.MustCompile(` CODEC\((?:[^()]|\([^()]*\))*\)`)
+
+// Uncompressed makes a statement that creates a table create one whose columns are stored as they
+// are.
+func Uncompressed(statement string) string {
+	if !strings.Contains(statement, "CREATE TABLE") {
+		return statement
+	}
+	return strings.Replace(codec.ReplaceAllString(statement, ""), "SETTINGS ",
+		"SETTINGS default_compression_codec = 'NONE', ", 1)
+}
 
 // Newest is the highest version of a view that the migrations make.
 func (d *Definitions) Newest(view string) (out Version) {
