@@ -12,7 +12,6 @@ var collectedFile []byte
 // collected is what is told apart by a value or a field's name alone, whatever the attribute.
 type collected struct {
 	nothing, junk map[string]bool
-	technical     []string
 	never         map[string]string // category by field, lower-cased
 	longest       int               // of nothing, in bytes
 	neverLong     [128]uint64       // by first letter: how long the fields of never are that begin so, a bit each
@@ -23,14 +22,12 @@ var readCollected = sync.OnceValue(func() *collected {
 		Nothing      []string            `yaml:"nothing"`
 		Junk         []string            `yaml:"junk"`
 		UnsetSerials []string            `yaml:"unset-serials"`
-		Technical    []string            `yaml:"technical"`
 		Never        map[string][]string `yaml:"never-collected"`
 	}
 	if err := strictYAML(collectedFile, &file); err != nil {
 		panic("schemas: collected.yaml: " + err.Error()) // a test excludes it
 	}
-	c := &collected{nothing: map[string]bool{}, junk: map[string]bool{}, technical: file.Technical,
-		never: map[string]string{}}
+	c := &collected{nothing: map[string]bool{}, junk: map[string]bool{}, never: map[string]string{}}
 	for _, s := range file.Nothing {
 		c.nothing[s] = true
 		c.longest = max(c.longest, len(s))
@@ -86,10 +83,6 @@ func Junk(value string) bool {
 	}
 	return fs == 0 || zeros == 0 && fs == 32 // "0", all zeros, the zero GUID, a zero MAC; the GUID of all f
 }
-
-// Technical are the names of changed properties that the source's own interface adds and nobody
-// changed, whatever their case. Not to be altered.
-func Technical() []string { return readCollected().technical }
 
 // NeverCollected returns the category of what a field of that name holds, where no record may
 // bring it into the ledger; "" for any other field.

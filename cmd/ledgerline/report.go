@@ -35,10 +35,11 @@ type reportOptions struct {
 	seq     int64
 	seed    uint64
 	filters map[string]*string
+	set     map[string]*bool // filters that are given or not
 }
 
 func newReportOf(a *app, d report.Definition) *cobra.Command {
-	o := reportOptions{filters: map[string]*string{}}
+	o := reportOptions{filters: map[string]*string{}, set: map[string]*bool{}}
 	return cli.New(cli.Command{Use: d.ID,
 		Short: d.Title(words.Default().Base()) + ": " + d.About(words.Default().Base()),
 		Flags: func(f cli.Flags) { o.flags(f, d) },
@@ -70,6 +71,10 @@ func (o *reportOptions) flags(f cli.Flags, d report.Definition) {
 		"report on what the views hold, without waiting for them to reach the ledger's end")
 	f.DurationVar(&o.Wait, "wait", time.Minute, "how long to wait for the views at most")
 	for _, flt := range d.Filters {
+		if flt.Flag {
+			o.set[flt.ID] = f.Bool(flt.ID, false, flt.Help(words.Default().Base()))
+			continue
+		}
 		o.filters[flt.ID] = f.String(flt.ID, "", flt.Help(words.Default().Base()))
 		if flt.Required {
 			f.Require(flt.ID)
@@ -83,6 +88,11 @@ func (o reportOptions) asked(c *cli.Call) office.Asked {
 	for id, v := range o.filters {
 		if c.Changed(id) {
 			o.Filters[id] = *v
+		}
+	}
+	for id, v := range o.set {
+		if *v {
+			o.Filters[id] = report.Set
 		}
 	}
 	if c.Changed("seed") {

@@ -56,11 +56,15 @@ type Filter struct {
 	known    func() []string   // the vocabulary, where it is closed and not the attribute's shape
 	held     string            // a value begins one that a device has of this attribute; "" for any
 	one      bool              // takes a single value
+	Flag     bool              // is given, as Set, or not
 	check    func(string) Code // beside Attr: "" or what is wrong; nil: anything
 
 	// How the header shows it; nil: each value by its word.
 	shown func(l *words.Language, values []string) string
 }
+
+// Set is the value of a filter that is given or not.
+const Set = "yes"
 
 // Title is what the filter is called.
 func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID) }
@@ -90,6 +94,7 @@ type Definition struct {
 	Filters  []Filter
 
 	rows func(context.Context, *question) iter.Seq2[Row, error]
+	keep func(row Row, h Header) bool // of rows that are open; nil: all. A sample is drawn behind it
 }
 
 // Definitions returns every report there is, in the order of the officer's page.
@@ -161,6 +166,9 @@ func (f *Filter) values(given string) ([]string, error) {
 	}
 	if f.one && len(vs) > 1 {
 		return fail(TooMany, given)
+	}
+	if f.Flag && !slices.Equal(vs, []string{Set}) {
+		return fail(Unknown, given, Set)
 	}
 	for i, v := range vs {
 		if f.check != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -32,8 +33,37 @@ var deviceHistory = Definition{
 	Filters: []Filter{
 		{ID: "device", Required: true, one: true, check: isDevice},
 		{ID: "attribute", check: isAttribute, shown: attributeNames},
+		{ID: "all", Flag: true, shown: setAlone},
+		{ID: "with-volatile", Flag: true, shown: setAlone},
 	},
 	rows: deviceHistoryRows,
+	keep: tellsAChange,
+}
+
+func setAlone(l *words.Language, _ []string) string { return l.Text("value.yes") }
+
+// tellsAChange leaves out what reads the same before and after: a time that differs by less than a
+// second, a value that was sealed anew, nothing and an empty text. All of it is there with "all".
+func tellsAChange(row Row, h Header) bool {
+	if h.given("all") {
+		return true
+	}
+	const columnOld, columnNew = 2, 3
+	old, now := row.Cells[columnOld], row.Cells[columnNew]
+	return !shownAlone(old) || !shownAlone(now) || people(old, h) != people(now, h)
+}
+
+// shownAlone reports whether the cell says all that it holds.
+func shownAlone(c Cell) bool {
+	return !slices.ContainsFunc(c, func(v Value) bool { return v.State != document.Shown })
+}
+
+func people(c Cell, h Header) string {
+	texts := make([]string, len(c))
+	for i, v := range c {
+		texts[i] = v.People(h.Language, h.Location)
+	}
+	return strings.Join(texts, "\n")
 }
 
 func isAttribute(s string) Code {
@@ -72,28 +102,115 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			yield(Row{}, fmt.Errorf("filter device: %w", err))
 			return
 		}
-		causes := causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}
+		told := history{q: q, causes: causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}}
+		_, told.all = q.filter["all"]
+		_, told.volatile = q.filter["with-volatile"]
+		told.all = told.all || len(q.filter["attribute"]) > 0
+		told.volatile = told.volatile || told.all
+		var of []projections.Change // of one event
+		flush := func() bool {
+			rows, err := told.rows(of)
+			of = of[:0]
+			if err != nil {
+				yield(Row{}, err)
+				return false
+			}
+			for _, row := range rows {
+				if !yield(row, nil) {
+					return false
+				}
+			}
+			return true
+		}
 		for c, err := range q.reader.DeviceHistory(ctx, q.tenant, stream, q.in, q.filter["attribute"], q.asOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
 			}
-			actor, err := causes.actor(c.Causation)
-			if err != nil {
-				yield(Row{}, err)
+			if len(of) > 0 && of[0].EventID != c.EventID && !flush() {
 				return
 			}
-			row := Row{
-				Key: fmt.Sprintf("%s/%s/%s", c.EventID, c.Attribute, c.Element), Seq: c.Seq, Recorded: c.Recorded,
-				Cells: cells(instant(c.Occurred), named(nameOfAttribute, c.Attribute),
-					held(c.Attribute, c.Old, uuid.Nil), held(c.Attribute, c.New, c.EventID),
-					named(nameOfSource, c.Source), named(nameOfType, c.Type), actor, sequence(c.Seq)),
-			}
-			if !yield(row, nil) {
-				return
-			}
+			of = append(of, c)
+		}
+		if len(of) > 0 {
+			flush()
 		}
 	}
+}
+
+// history is how the events of a device are told.
+type history struct {
+	q             *question
+	causes        causes
+	all, volatile bool // every value of every event; values that change by themselves
+}
+
+// rows tell one event. By default they are its changes: what a restatement repeats is none, what
+// was there when the device was first seen is told by one row, and so are changed apps.
+func (h *history) rows(of []projections.Change) (rows []Row, err error) {
+	first := of[0]
+	actor, err := h.causes.actor(first.Causation)
+	if err != nil {
+		return nil, err
+	}
+	row := func(key string, attribute Cell, old, now Cell) {
+		rows = append(rows, Row{
+			Key: fmt.Sprintf("%s/%s", first.EventID, key), Seq: first.Seq, Recorded: first.Recorded,
+			Cells: cells(instant(first.Occurred), attribute, old, now, named(nameOfSource, first.Source),
+				named(nameOfType, first.Type), slices.Clone(actor), sequence(first.Seq)),
+		})
+	}
+	switch {
+	case h.all:
+	case strings.HasPrefix(first.Type, "device.restated."):
+		return nil, nil
+	case strings.HasPrefix(first.Type, "device.enrolled."):
+		values := counted(firstSeen, map[string]int{"values": len(of)})
+		row(firstSeen, named(nameOfAttribute, firstSeen), nil, values)
+		return rows, nil
+	}
+	apps := map[string]int{}
+	for _, c := range of {
+		a := schemas.Default().Attribute(c.Attribute)
+		switch {
+		case h.all:
+		case a != nil && a.Volatile && !h.volatile:
+			continue
+		case c.Attribute == attributeApp:
+			apps[whatBecame(c)]++
+			continue
+		}
+		row(c.Attribute+"/"+c.Element, named(nameOfAttribute, c.Attribute), held(c.Attribute, c.Old, uuid.Nil),
+			held(c.Attribute, c.New, c.EventID))
+	}
+	if len(apps) > 0 {
+		row(attributeApp, named(nameOfAttribute, appsChanged), nil, counted(appsChanged, apps))
+	}
+	return rows, nil
+}
+
+// What a history says by one row: that a device was first seen, and that its apps changed. Each is
+// named as attributes are, and its counts are texts "history.<name>.…".
+const (
+	firstSeen    = "first-seen"
+	appsChanged  = "apps-changed"
+	attributeApp = "device.app"
+)
+
+// whatBecame says what a change did to an entry of a list.
+func whatBecame(c projections.Change) string {
+	switch {
+	case c.Old == nil:
+		return "added"
+	case c.New == nil:
+		return "removed"
+	}
+	return "changed"
+}
+
+// counted is a value that counts: for programs an object, for people a text.
+func counted(of string, counts map[string]int) Cell {
+	return Cell{{Attr: of, Type: document.Object, JSON: schemas.JSON(counts)}}
 }
 
 func held(attr string, h *projections.Held, event uuid.UUID) Cell {

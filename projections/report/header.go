@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +108,11 @@ func (h Header) filters() document.Fact {
 	}
 	return document.Fact{Label: h.Language.Text("header.filters"), Text: orNone(strings.Join(texts, "; "), h.Language),
 		Members: []document.Member{member("filters", values)}}
+}
+
+// given reports whether a filter was given.
+func (h Header) given(id string) bool {
+	return slices.ContainsFunc(h.Filters, func(g Given) bool { return g.Filter.ID == id })
 }
 
 func (g Given) text(l *words.Language) string {

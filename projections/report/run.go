@@ -159,11 +159,27 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 	if any {
 		rows = d.rows(ctx, q)
 	}
-	if r.Sample > 0 {
+	if d.keep == nil && r.Sample > 0 {
 		rows = rep.sample(rows)
 	}
 	rep.rows = rep.open(ctx, rows)
+	if d.keep != nil { // only what is open tells which rows there are
+		if rep.rows = rep.kept(rep.rows); r.Sample > 0 {
+			rep.rows = rep.sample(rep.rows)
+		}
+	}
 	return rep, nil
+}
+
+// kept are the rows that the definition keeps once they are open.
+func (r *Report) kept(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for row, err := range rows {
+			if (err != nil || r.def.keep(row, r.Header)) && !yield(row, err) {
+				return
+			}
+		}
+	}
 }
 
 // ErrRead: a report can be written once.

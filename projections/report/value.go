@@ -123,7 +123,10 @@ func openJSON(attr, s string) json.RawMessage {
 func (v Value) In(l *words.Language) document.Value {
 	out := document.Value{Type: v.Type, State: v.State, JSON: v.JSON, Time: v.Time}
 	if v.Type == document.Changes {
-		out.Behind = schemas.Technical()
+		out.Behind = technical
+	}
+	if v.Attr == firstSeen || v.Attr == appsChanged {
+		out.Word = countedWord(l, v.Attr, v.JSON)
 	}
 	if v.State != document.Shown || v.Type != document.Text {
 		return out

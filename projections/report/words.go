@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +16,9 @@ var verbs = []struct{ prefix, verb string }{
 	{"create", "create"}, {"delete", "delete"}, {"patch", "update"}, {"update", "update"}, {"assign", "assign"},
 	{"get", "get"},
 }
+
+// technical are changed properties that Intune's own interface adds and nobody changed.
+var technical = []string{"DeviceManagementAPIVersion"}
 
 // operation writes an operation of the source, "<what> <resource>", in words; false where it has
 // none.
@@ -66,6 +70,21 @@ func word(l *words.Language, attr, value string) (string, bool) {
 		return details(value), true
 	}
 	return lines(value)
+}
+
+// countedWord writes a value that counts: what of each there is, the others not.
+func countedWord(l *words.Language, of string, raw json.RawMessage) string {
+	var counts map[string]int
+	if json.Unmarshal(raw, &counts) != nil {
+		return ""
+	}
+	var out []string
+	for _, what := range []string{"values", "added", "removed", "changed"} {
+		if n := counts[what]; n > 0 {
+			out = append(out, l.Text("history."+of+"."+what, words.Args{"count": n}))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // lines writes a text with the line ends of people's machines; false where it has them.
