@@ -238,7 +238,7 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 			{"--time-zone", "Mars/Olympus"}, {"--from", "yesterday"}, {"--to", "2026-13-01"},
 			{"--from", "2026-03-02", "--to", "2026-03-01"},
 			{"--from", "2026-10-25T02:30", "--time-zone", "Europe/Amsterdam"}, {"--sample", "-1", "--seed", "1"},
-			{"--sample", "3"}, {"--seed", "3"},
+			{"--sample", "3"}, {"--sample", "0", "--seed", "1"}, {"--seed", "3"},
 			{"--sample", "1000000", "--seed", "1"}, {"--as-of-seq", "-3"}, {"--as-of-seq", "100000"},
 			{"--tenant", "Nobody"}, {"--wait", "0s"},
 			{"--verb", "erase"}, {"--verb", ""}, {"--verb", ","}, {"--category", "x"}, {"--result", "x"},

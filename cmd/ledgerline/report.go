@@ -33,6 +33,7 @@ type reportOptions struct {
 	file    string
 	tenant  string
 	seq     int64
+	sample  int
 	seed    uint64
 	filters map[string]*string
 	set     map[string]*bool // filters that are given or not
@@ -63,7 +64,7 @@ func (o *reportOptions) flags(f cli.Flags, d report.Definition) {
 		f.StringVar(&o.Purpose, "purpose", "", "why protected values are to be seen; recorded in the ledger")
 		f.BoolVar(&o.Masked, "masked", false, "unseal nothing: protected values are shown as "+document.Bullets)
 	}
-	f.IntVar(&o.Sample, "sample", 0, "draw so many rows at random, for an auditor")
+	f.IntVar(&o.sample, "sample", 0, "draw so many rows at random, for an auditor")
 	f.Uint64Var(&o.seed, "seed", 0, "with --sample: the same seed draws the same rows")
 	f.Form("table", render.Help(), render.Names()...)
 	f.StringVar(&o.file, "file", "", "write to this file, 0600, instead of standard output")
@@ -94,6 +95,9 @@ func (o reportOptions) asked(c *cli.Call) office.Asked {
 		if *v {
 			o.Filters[id] = report.Set
 		}
+	}
+	if c.Changed("sample") {
+		o.Sample = &o.sample
 	}
 	if c.Changed("seed") {
 		o.Seed = &o.seed

@@ -31,7 +31,7 @@ type Asked struct {
 	Filters        map[string]string
 	Purpose        string
 	Masked         bool
-	Sample         int
+	Sample         *int // rows to draw, at least one; nil: all
 	Seed           *uint64
 	Wait           time.Duration // for the views at most
 	NoWait         bool          // report on what they hold
@@ -44,7 +44,9 @@ func (a Asked) Check(d report.Definition) error {
 		return &report.Problem{Field: report.FieldPurpose, Code: report.Missing}
 	case d.Personal && a.Masked && a.Purpose != "":
 		return &report.Problem{Field: report.FieldPurpose, Code: report.Masked}
-	case a.Sample > 0 && a.Seed == nil:
+	case a.Sample != nil && *a.Sample < 1:
+		return &report.Problem{Field: report.FieldSample, Code: report.Negative, Given: fmt.Sprint(*a.Sample)}
+	case a.Sample != nil && a.Seed == nil:
 		return &report.Problem{Field: report.FieldSample, Code: report.Alone, Other: report.FieldSeed}
 	case a.Wait <= 0:
 		return &Problem{Field: FieldWait, Code: ErrUnfit, Given: a.Wait.String()}
@@ -71,7 +73,10 @@ func (a Asked) Patience(waiting func()) Patience {
 // *Problem.
 func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, error) {
 	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: cmp.Or(a.Lang, t.Language),
-		Filters: a.Filters, Purpose: a.Purpose, Sample: a.Sample, Reveal: d.Personal && !a.Masked}
+		Filters: a.Filters, Purpose: a.Purpose, Reveal: d.Personal && !a.Masked}
+	if a.Sample != nil {
+		req.Sample = *a.Sample
+	}
 	if a.Seed != nil {
 		req.Seed = *a.Seed
 	}

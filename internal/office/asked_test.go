@@ -12,6 +12,7 @@ import (
 // What is wrong with a report whatever the tenant is found before anything is opened.
 func TestAReportIsCheckedBeforeATenantIsKnown(t *testing.T) {
 	seed, behind, at := uint64(0), int64(-1), int64(7)
+	three, none := 3, 0
 	personal, ok := report.Find("admin-actions")
 	plain, found := report.Find("refused-collection")
 	if !ok || !found || !personal.Personal || plain.Personal {
@@ -25,11 +26,13 @@ func TestAReportIsCheckedBeforeATenantIsKnown(t *testing.T) {
 	}{
 		"as it should be": {Asked{Purpose: "audit", Wait: 1, Seq: &at}, personal, "", nil},
 		"masked":          {Asked{Masked: true, Wait: 1}, personal, "", nil},
-		"no purpose needed": {Asked{Wait: 1, Sample: 3, Seed: &seed, Filters: map[string]string{"rule": "x"}}, plain,
+		"no purpose needed": {Asked{Wait: 1, Sample: &three, Seed: &seed,
+			Filters: map[string]string{"rule": "x"}}, plain,
 			"", nil},
 		"no purpose":   {Asked{Purpose: " ", Wait: 1}, personal, report.FieldPurpose, report.Missing},
 		"both":         {Asked{Purpose: "audit", Masked: true, Wait: 1}, personal, report.FieldPurpose, report.Masked},
-		"no seed":      {Asked{Wait: 1, Sample: 3}, plain, report.FieldSample, report.Alone},
+		"no seed":      {Asked{Wait: 1, Sample: &three}, plain, report.FieldSample, report.Alone},
+		"no row":       {Asked{Wait: 1, Sample: &none, Seed: &seed}, plain, report.FieldSample, report.Negative},
 		"no patience":  {Asked{}, plain, FieldWait, ErrUnfit},
 		"no sequence":  {Asked{Wait: 1, Seq: &behind}, plain, report.FieldAsOfSeq, report.Negative},
 		"empty filter": {Asked{Wait: 1, Filters: map[string]string{"rule": " "}}, plain, "rule", report.Empty},

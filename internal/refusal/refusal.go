@@ -202,6 +202,9 @@ func reportText(p *report.Problem) string {
 		if p.Field == report.FieldAsOfSeq {
 			return fmt.Sprintf("%s %s is no ledger sequence: they count from 0", flag, p.Given)
 		}
+		if p.Field == report.FieldSample {
+			return fmt.Sprintf("%s %s draws nothing: give at least 1", flag, p.Given)
+		}
 		return fmt.Sprintf("%s %s is negative", flag, p.Given)
 	case report.Alone:
 		if p.Field == report.FieldSample {

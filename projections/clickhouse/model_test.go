@@ -263,7 +263,9 @@ func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.Ac
 				}
 			}
 		}
-		if !asked(f.Verbs, a.Verb) || !asked(f.Categories, a.Category) || !asked(f.Results, a.Result) ||
+		creates := a.Verb == "assign" && slices.Contains(f.Verbs, "create") &&
+			strings.HasPrefix(strings.ToLower(string(a.Operation)), "create ")
+		if !asked(f.Verbs, a.Verb) && !creates || !asked(f.Categories, a.Category) || !asked(f.Results, a.Result) ||
 			len(f.Actors) > 0 && !slices.ContainsFunc(actors, func(x uuid.UUID) bool {
 				return slices.Contains(f.Actors, x)
 			}) ||

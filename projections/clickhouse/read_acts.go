@@ -57,7 +57,11 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 // narrows nothing still reads what it compares with.
 func narrowed(f projections.ActionFilter) (conditions string) {
 	if len(f.Verbs) > 0 {
-		conditions += " AND has({verbs:Array(String)}, verb)"
+		conditions += " AND (has({verbs:Array(String)}, verb)"
+		if slices.Contains(f.Verbs, "create") { // what creates an assignment assigns, and its source says create
+			conditions += " OR verb = 'assign' AND startsWith(lower(operation), 'create ')"
+		}
+		conditions += ")"
 	}
 	if len(f.Categories) > 0 {
 		conditions += " AND has({categories:Array(String)}, category)"

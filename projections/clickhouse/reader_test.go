@@ -194,7 +194,7 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 	same(t, "actions", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
 	for _, a := range m.actions(tenant, in, f, asOf) {
 		// The filters of an action that there is.
-		f = projections.ActionFilter{Verbs: []string{string(a.Verb), "search"}, Actors: []uuid.UUID{a.Actor}}
+		f = projections.ActionFilter{Verbs: []string{string(a.Verb), "create"}, Actors: []uuid.UUID{a.Actor}}
 		if len(a.Targets) > 0 && a.Targets[0].Device != "" {
 			f.Devices = []string{string(a.Targets[0].Device)}
 		}

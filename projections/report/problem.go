@@ -19,7 +19,7 @@ const (
 	NotHere  Code = "not here"             // this report has no such field; Known are those that it has
 	Backward Code = "backward"             // it is not after the field Other
 	TooMany  Code = "too many"             // more than one value, or more than Most
-	Negative Code = "negative"             // a number below 0
+	Negative Code = "negative"             // a number below 0, or below 1 where something is counted
 	Alone    Code = "alone"                // it needs the field Other beside it
 	Masked   Code = "not when masked"      // nothing is to be unsealed, so that it says nothing
 	NoTime   Code = "no time"              // neither a date nor a time
