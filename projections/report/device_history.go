@@ -190,7 +190,7 @@ func (h *history) rows(of []projections.Change) (rows []Row, err error) {
 }
 
 // What a history says by one row: that a device was first seen, and that its apps changed. Each is
-// named as attributes are, and its counts are texts "history.<name>.…".
+// named like an attribute; its words are the texts "history.<name>.…".
 const (
 	firstSeen    = "first-seen"
 	appsChanged  = "apps-changed"

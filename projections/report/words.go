@@ -54,7 +54,12 @@ func word(l *words.Language, attr, value string) (string, bool) {
 		return w, true
 	}
 	switch attr {
-	case nameOfAttribute, nameOfType:
+	case nameOfAttribute:
+		if w, ok := l.Find("history." + value + ".name"); ok {
+			return w, true
+		}
+		return l.Find(attr + "." + value)
+	case nameOfType:
 		return l.Find(attr + "." + value)
 	case "action.operation", "action.activity-type", "action.display-name":
 		if w, ok := operation(l, value); ok {
