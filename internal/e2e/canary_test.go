@@ -247,7 +247,7 @@ func (c *canaryNode) histories(purpose *canary, gone ...*canary) string {
 		if slices.Contains(gone, d) {
 			continue
 		}
-		out.WriteString(c.do(0, d.text+"\n", "report", "device-history", "--device", "-", "--output", "json",
+		out.WriteString(c.do(0, d.text+"\n", "report", "device-history", "--all", "--device", "-", "--output", "json",
 			"--purpose", "look "+purpose.text))
 	}
 	return out.String()

@@ -276,7 +276,7 @@ func (s *scaled) measure() figures {
 	s.t.Helper()
 	f := figures{}
 	f["command-alone ms"] = s.timed(5, "", "status")
-	f["history-first-page ms"] = s.timed(5, s.state.Device+"\n", "report", "device-history", "--device", "-",
+	f["history-first-page ms"] = s.timed(5, s.state.Device+"\n", "report", "device-history", "--all", "--device", "-",
 		"--masked", "--no-wait", "--output", "json", "--from", "2026-01-05", "--to", "2026-01-10")
 	f["package ms"] = s.timed(3, "", "dsar", "export", s.request(), "--dir", "")
 	f["tail.peak MiB"] = s.within(limit, "tail", "--from-start", "--until-end", "--output", "json").peak

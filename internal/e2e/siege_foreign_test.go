@@ -246,7 +246,7 @@ func (n *node) reports(devices []string) map[string][]string {
 	out := map[string][]string{"admin-actions": n.rowsOf("admin-actions"),
 		"device-inventory": n.rowsOf("device-inventory")}
 	for i, d := range devices {
-		out[fmt.Sprintf("device-history %d", i)] = n.rowsOf("device-history", "--device", d)
+		out[fmt.Sprintf("device-history %d", i)] = n.rowsOf("device-history", "--all", "--device", d)
 	}
 	return out
 }

@@ -409,7 +409,7 @@ func TestBenchReports(t *testing.T) {
 		a.measure("admin-actions."+form, func() uint64 { return a.report("admin-actions", form, none, &discard{}) })
 	}
 	first := map[string]float64{}
-	device := map[string]string{"device": a.device.String()}
+	device := map[string]string{"device": a.device.String(), "all": report.Set}
 	ages := strings.Fields(cmp.Or(os.Getenv("EVENTS"), "100000 1000000"))
 	for _, n := range ages {
 		events, err := strconv.ParseUint(n, 10, 64)
