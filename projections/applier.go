@@ -24,6 +24,7 @@ type applier struct {
 	deadline *time.Timer   // of the batch that is being filled
 	begun    time.Time     // when the batch before it was
 	took     time.Duration // until that one was durable and saved
+	rows     int           // of that one
 }
 
 const (
@@ -34,13 +35,18 @@ const (
 	share = 3
 	// longestWait is the most that a slow sink makes a batch wait.
 	longestWait = 2 * time.Second
+	// flowing is how many rows a batch has where events flow: of fewer, somebody waits for each.
+	flowing = 16
 )
 
 // patience is how long a batch that has its first row waits for more. The slower the sink, the
 // longer, so that batches grow where inserts are dear; and what comes alone is not kept waiting.
 func (a *applier) patience() time.Duration {
 	least := a.p.cfg.BatchWait
-	wait := max(least, min(share*a.took, longestWait))
+	wait := least
+	if a.rows >= flowing {
+		wait = max(least, min(share*a.took, longestWait))
+	}
 	return max(min(gather, least), wait-a.p.cfg.Now().Sub(a.begun))
 }
 
@@ -113,7 +119,7 @@ func (a *applier) flush(ctx context.Context) error {
 	if len(a.batch) == 0 {
 		return nil
 	}
-	a.begun = a.p.cfg.Now()
+	a.begun, a.rows = a.p.cfg.Now(), len(a.batch)
 	defer func() { a.took = a.p.cfg.Now().Sub(a.begun) }()
 	if err := a.p.retry(ctx, "compare what came again", a.compare); err != nil {
 		return err

@@ -514,6 +514,34 @@ func TestASlowSinkIsGivenLargerBatches(t *testing.T) {
 	}
 }
 
+// What comes one by one waits no longer for a slow sink than for a quick one.
+func TestWhatComesAloneDoesNotWaitForMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, topics := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1)
+		s := &laboured{views: newViews(), takes: 400 * time.Millisecond}
+		p := start(t, projections.Config{Source: topics, Sink: s, Positions: s})
+		kinds := map[string]bool{} // the first of a kind waits until its topic is discovered
+		for i := range 40 {
+			e := l.Events(1)
+			known := kinds[e[0].Stream.Kind()]
+			kinds[e[0].Stream.Kind()] = true
+			topics.Publish(e...)
+			before := time.Now()
+			for p.Status().Applied < uint64(1+i) {
+				if time.Sleep(time.Millisecond); time.Since(before) > 10*time.Second {
+					t.Fatal("it does not come")
+				}
+			}
+			if d := time.Since(before); d > 700*time.Millisecond && known {
+				t.Errorf("event %d took %s", i, d)
+			}
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestAFailingSinkIsRetriedAndShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, topics, v := chtest.NewLedger(1, 1, 1), chtest.NewTopics(1), newViews()
