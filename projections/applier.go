@@ -23,8 +23,7 @@ type applier struct {
 	bytes    int
 	deadline *time.Timer   // of the batch that is being filled
 	begun    time.Time     // when the batch before it was
-	took     time.Duration // until that one was durable and saved
-	rows     int           // of that one
+	slow     time.Duration // how long what flows waits behind that one; 0 where nothing flowed
 }
 
 const (
@@ -43,11 +42,7 @@ const (
 // longer, so that batches grow where inserts are dear; and what comes alone is not kept waiting.
 func (a *applier) patience() time.Duration {
 	least := a.p.cfg.BatchWait
-	wait := least
-	if a.rows >= flowing {
-		wait = max(least, min(share*a.took, longestWait))
-	}
-	return max(min(gather, least), wait-a.p.cfg.Now().Sub(a.begun))
+	return max(min(gather, least), max(least, a.slow)-a.p.cfg.Now().Sub(a.begun))
 }
 
 // load reads the saved position and the sequences that were applied above it before the save.
@@ -119,8 +114,10 @@ func (a *applier) flush(ctx context.Context) error {
 	if len(a.batch) == 0 {
 		return nil
 	}
-	a.begun, a.rows = a.p.cfg.Now(), len(a.batch)
-	defer func() { a.took = a.p.cfg.Now().Sub(a.begun) }()
+	a.begun, a.slow = a.p.cfg.Now(), 0
+	if len(a.batch) >= flowing {
+		defer func() { a.slow = min(share*a.p.cfg.Now().Sub(a.begun), longestWait) }()
+	}
 	if err := a.p.retry(ctx, "compare what came again", a.compare); err != nil {
 		return err
 	}
