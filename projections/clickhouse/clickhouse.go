@@ -93,6 +93,11 @@ var (
 	_ projections.Positions = (*DB)(nil)
 )
 
+// newDB is the database that cfg names, whatever is in it.
+func newDB(cfg Config, conn driver.Conn) *DB {
+	return &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll, patience: cfg.patience()}
+}
+
 // Open connects to views that Migrate has made. It refuses a database whose migrations
 // are not exactly this program's.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
@@ -103,7 +108,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
-	db := &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll, patience: cfg.patience()}
+	db := newDB(cfg, conn)
 	if db.poll == 0 {
 		db.poll = 50 * time.Millisecond
 	}

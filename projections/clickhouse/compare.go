@@ -93,14 +93,13 @@ func (db *DB) Shape(ctx context.Context) (projections.Shape, error) {
 			known[o.name] = true
 		}
 	}
-	fill := migrations.Genuine + "_mv"
-	known[migrations.Genuine], known[fill] = true, true
+	known[migrations.Genuine], known[migrations.GenuineFill] = true, true
 	if objectOf(objects, migrations.Genuine).name == "" {
 		differs(migrations.Genuine)
-	} else if o := objectOf(objects, fill); o.name == "" {
-		differs(fill)
+	} else if o := objectOf(objects, migrations.GenuineFill); o.name == "" {
+		differs(migrations.GenuineFill)
 	} else {
-		compare(fill, o.selects, d.Fills[migrations.Genuine])
+		compare(migrations.GenuineFill, o.selects, d.Fills[migrations.Genuine])
 	}
 	for _, name := range d.Order {
 		i := slices.IndexFunc(objects, func(o object) bool { return o.name == name && o.engine == "View" })

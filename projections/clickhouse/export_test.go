@@ -111,5 +111,5 @@ func MigrateTo(ctx context.Context, cfg Config, n int) (err error) {
 // OpenAnyhow opens a database whatever its migrations are.
 func OpenAnyhow(cfg Config) (*DB, error) {
 	conn, err := cfg.dial(cfg.database())
-	return &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll, patience: cfg.patience()}, err
+	return newDB(cfg, conn), err
 }

@@ -80,8 +80,7 @@ func apply(ctx context.Context, conn driver.Conn, cfg Config, statement string) 
 	if !ok {
 		return conn.Exec(ctx, statement)
 	}
-	db := &DB{cfg: cfg, conn: conn, database: cfg.database(), patience: cfg.patience()}
-	objects, err := db.objects(ctx)
+	objects, err := newDB(cfg, conn).objects(ctx)
 	if err != nil {
 		return err
 	}

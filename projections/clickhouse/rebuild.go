@@ -321,7 +321,7 @@ func (db *DB) restoreGenuine(ctx context.Context, d *migrations.Definitions) err
 	if err := db.conn.Exec(ctx, d.Tables[migrations.Genuine]); err != nil {
 		return err
 	}
-	const fill = migrations.Genuine + "_mv"
+	const fill = migrations.GenuineFill
 	same, err := db.sameSelect(ctx, objectOf(objects, fill).selects, d.Fills[migrations.Genuine])
 	if err != nil || same {
 		return err

@@ -76,6 +76,9 @@ func Refill(statement string) (table, selects string, ok bool) {
 // disowned. It belongs to no view and has no version.
 const Genuine = "genuine"
 
+// GenuineFill is the materialized view that fills it.
+const GenuineFill = Genuine + "_mv"
+
 var fromEvents, fromGenuine = regexp.MustCompile(`\bFROM events\b`), regexp.MustCompile(`\bFROM ` + Genuine + `\b`)
 
 // Over returns a definition that reads the events that condition holds for, each once.
