@@ -33,14 +33,12 @@ var deviceHistory = Definition{
 	Filters: []Filter{
 		{ID: "device", Required: true, one: true, check: isDevice},
 		{ID: "attribute", check: isAttribute, shown: attributeNames},
-		{ID: "all", Flag: true, shown: setAlone},
-		{ID: "with-volatile", Flag: true, shown: setAlone},
+		{ID: "all", Flag: true},
+		{ID: "with-volatile", Flag: true},
 	},
 	rows: deviceHistoryRows,
 	keep: tellsAChange,
 }
-
-func setAlone(l *words.Language, _ []string) string { return l.Text("value.yes") }
 
 // tellsAChange leaves out what reads the same before and after: a time that differs by less than a
 // second, a value that was sealed anew, nothing and an empty text. All of it is there with "all".
@@ -102,7 +100,7 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			yield(Row{}, fmt.Errorf("filter device: %w", err))
 			return
 		}
-		told := history{q: q, causes: causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}}
+		told := history{causes: causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}}
 		_, told.all = q.filter["all"]
 		_, told.volatile = q.filter["with-volatile"]
 		told.all = told.all || len(q.filter["attribute"]) > 0
@@ -140,7 +138,6 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 
 // history is how the events of a device are told.
 type history struct {
-	q             *question
 	causes        causes
 	all, volatile bool // every value of every event; values that change by themselves
 }
@@ -149,6 +146,9 @@ type history struct {
 // was there when the device was first seen is told by one row, and so are changed apps.
 func (h *history) rows(of []projections.Change) (rows []Row, err error) {
 	first := of[0]
+	if !h.all && strings.HasPrefix(first.Type, "device.restated.") {
+		return nil, nil
+	}
 	actor, err := h.causes.actor(first.Causation)
 	if err != nil {
 		return nil, err
@@ -160,11 +160,7 @@ func (h *history) rows(of []projections.Change) (rows []Row, err error) {
 				named(nameOfType, first.Type), slices.Clone(actor), sequence(first.Seq)),
 		})
 	}
-	switch {
-	case h.all:
-	case strings.HasPrefix(first.Type, "device.restated."):
-		return nil, nil
-	case strings.HasPrefix(first.Type, "device.enrolled."):
+	if !h.all && strings.HasPrefix(first.Type, "device.enrolled.") {
 		values := counted(firstSeen, map[string]int{"values": len(of)})
 		row(firstSeen, named(nameOfAttribute, firstSeen), nil, values)
 		return rows, nil

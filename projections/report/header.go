@@ -116,6 +116,9 @@ func (h Header) given(id string) bool {
 }
 
 func (g Given) text(l *words.Language) string {
+	if g.Filter.Flag {
+		return l.Text("value.yes")
+	}
 	if g.Filter.shown != nil {
 		return g.Filter.shown(l, g.Values)
 	}

@@ -54,13 +54,11 @@ func word(l *words.Language, attr, value string) (string, bool) {
 		return w, true
 	}
 	switch attr {
-	case nameOfAttribute:
-		if w, ok := l.Find("history." + value + ".name"); ok {
+	case nameOfAttribute, nameOfType:
+		if w, ok := l.Find(attr + "." + value); ok {
 			return w, true
 		}
-		return l.Find(attr + "." + value)
-	case nameOfType:
-		return l.Find(attr + "." + value)
+		return l.Find("history." + value + ".name") // what a history tells by one row
 	case "action.operation", "action.activity-type", "action.display-name":
 		if w, ok := operation(l, value); ok {
 			return w, true

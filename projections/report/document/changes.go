@@ -20,48 +20,49 @@ type ChangedProperty struct {
 	More     int             `json:"more"`     // of the last entry: how many further properties had no room
 }
 
-// People writes what changed: the value before and after, or that it was not kept.
-func (c ChangedProperty) People(l *words.Language) string {
+// told is what changed: the value before and after, or why it is not there, in the words that text
+// has for it.
+func (c ChangedProperty) told(
+	text func(key string, args ...words.Args) string, value func(json.RawMessage) string,
+) string {
 	switch {
 	case c.Withheld:
-		return l.Text("change.withheld")
+		return text("change.withheld")
 	case c.More > 0:
-		return l.Text("change.more", words.Args{"count": c.More})
+		return text("change.more", words.Args{"count": c.More})
 	case c.Cut && len(c.Old)+len(c.New) == 0:
-		return l.Text("change.cut")
+		return text("change.cut")
 	}
-	return plain(c.Old, l) + " → " + plain(c.New, l)
+	return value(c.Old) + " → " + value(c.New)
+}
+
+// named writes the property's name before what is told of it.
+func (c ChangedProperty) named(told string) string {
+	if c.Name == "" {
+		return told
+	}
+	return c.Name + ": " + told
+}
+
+// Line writes a changed property for people.
+func (c ChangedProperty) Line(l *words.Language) string {
+	return c.named(c.told(l.Text, func(raw json.RawMessage) string { return plain(raw, l) }))
 }
 
 // exact writes a changed property for machines, in every language alike.
 func (c ChangedProperty) exact() string {
-	value := func(raw json.RawMessage) string {
+	text := func(key string, args ...words.Args) string {
+		if len(args) > 0 {
+			return fmt.Sprintf("(%v more)", args[0]["count"])
+		}
+		return "(" + strings.TrimPrefix(key, "change.") + ")"
+	}
+	return c.named(c.told(text, func(raw json.RawMessage) string {
 		if len(raw) == 0 || string(raw) == "null" {
 			return "(none)"
 		}
 		return Value{JSON: raw}.Exact()
-	}
-	name := ""
-	if c.Name != "" {
-		name = c.Name + ": "
-	}
-	switch {
-	case c.Withheld:
-		return name + "(withheld)"
-	case c.More > 0:
-		return name + fmt.Sprintf("(%d more)", c.More)
-	case c.Cut && len(c.Old)+len(c.New) == 0:
-		return name + "(cut)"
-	}
-	return name + value(c.Old) + " → " + value(c.New)
-}
-
-// Line writes a changed property with its name.
-func (c ChangedProperty) Line(l *words.Language) string {
-	if c.Name == "" {
-		return c.People(l)
-	}
-	return c.Name + ": " + c.People(l)
+	}))
 }
 
 // changesIn reads a list of changed properties; nil where raw is not of that form.
