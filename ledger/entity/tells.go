@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -286,23 +287,25 @@ func fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
+	folded := foldedRunes()
 	b := make([]byte, 0, 64)
 	for _, r := range s {
-		if int(r) >= len(foldedRunes) { // which includes what is no UTF-8
+		if int(r) >= len(folded) { // which includes what is no UTF-8
 			return foldAny(s)
 		}
-		b = append(b, foldedRunes[r]...)
+		b = append(b, folded[r]...)
 	}
 	return string(b)
 }
 
 // foldedRunes is foldAny of each of the first runes. None of them is a mark, which may move.
-var foldedRunes = func() (out [0x180]string) {
+var foldedRunes = sync.OnceValue(func() *[0x180]string {
+	out := new([0x180]string)
 	for r := range out {
 		out[r] = foldAny(string(rune(r)))
 	}
 	return out
-}()
+})
 
 func foldAny(s string) string {
 	return letters.Replace(strings.Map(func(r rune) rune {
