@@ -92,10 +92,10 @@ func told(of string, values []projections.Value) string {
 		switch {
 		case v.Removed:
 			out = append(out, "-"+v.Attribute)
-		case schemas.IsSealed(string(v.Text)):
+		case schemas.IsSealed(v.Text):
 			out = append(out, v.Attribute+"=●")
 		default:
-			out = append(out, v.Attribute+"="+string(v.Text))
+			out = append(out, v.Attribute+"="+v.Text)
 		}
 	}
 	const most = 8
@@ -110,7 +110,7 @@ func rank(v projections.Value, leads []string) int {
 	if i := slices.Index(leads, v.Attribute); i >= 0 {
 		return i
 	}
-	if schemas.IsSealed(string(v.Text)) {
+	if schemas.IsSealed(v.Text) {
 		return len(leads) + 1
 	}
 	return len(leads)

@@ -172,11 +172,8 @@ func highWater(pid int, ended <-chan struct{}) (peak float64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // the process may have ended
-		for _, m := range memoryLine.FindAllStringSubmatch(string(raw), -1) {
-			if kib, err := strconv.ParseFloat(m[2], 64); err == nil {
-				peak = max(peak, kib/1024)
-			}
+		if most, _, err := resident(strconv.Itoa(pid)); err == nil { // else the process has ended
+			peak = max(peak, most)
 		}
 		select {
 		case <-tick.C:

@@ -335,23 +335,27 @@ func (s *scaled) memory() (peak, now float64) {
 		all = append(all, strings.Fields(string(children))...)
 	}
 	for _, pid := range all {
-		raw, err := os.ReadFile("/proc/" + pid + "/status")
+		most, has, err := resident(pid)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		for _, m := range memoryLine.FindAllStringSubmatch(string(raw), -1) {
-			kib, err := strconv.ParseFloat(m[2], 64)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			if m[1] == "VmHWM" {
-				peak += kib / 1024
-			} else {
-				now += kib / 1024
-			}
-		}
+		peak, now = peak+most, now+has
 	}
 	return peak, now
+}
+
+// resident is the most that a process has had resident, and what it has now, in MiB.
+func resident(pid string) (peak, now float64, err error) {
+	raw, err := os.ReadFile("/proc/" + pid + "/status")
+	for _, m := range memoryLine.FindAllStringSubmatch(string(raw), -1) {
+		kib, wrong := strconv.ParseFloat(m[2], 64)
+		if err = errors.Join(err, wrong); m[1] == "VmHWM" {
+			peak = kib / 1024
+		} else {
+			now = kib / 1024
+		}
+	}
+	return peak, now, err
 }
 
 // compare prints each figure of the largest ledger beside that of each smaller one.
