@@ -229,10 +229,13 @@ func reportText(p *report.Problem) string {
 		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence",
 			flag, p.Given, *p.Through)
 	case report.Nobody:
-		return flag + " names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it " +
+		return flag + " names nobody: give a UPN, an e-mail address or a directory object id (- reads it " +
 			"from standard input)"
 	case report.NoDevice:
-		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it"
+		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it; its " +
+			"name or serial number where the report unseals, since they are protected"
+	case report.Several:
+		return fmt.Sprintf("%s: several devices are called so: give one of %s", flag, strings.Join(p.Known, ", "))
 	case report.NoName:
 		return fmt.Sprintf("%s%s is not in the catalogue: give an attribute id, as in device.os-version", flag, given)
 	}
