@@ -49,7 +49,7 @@ func TestPagesInABrowser(t *testing.T) {
 		}
 		for _, file := range files {
 			seen++
-			for _, fault := range b.faults(file) {
+			for _, fault := range b.faults(file, wide, narrow) {
 				t.Errorf("%s: %s", file, fault)
 			}
 			b.picture(file)
@@ -60,37 +60,44 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 }
 
+const (
+	thePackage = "../../dsar/testdata/golden/02-uw-gegevens.html"
+	aReport    = "../testdata/golden/admin-actions.nl.html"
+)
+
 // broken are ways to break a page, with what must then be found.
-var broken = []struct{ name, page, with, found string }{
-	{"no language", ` lang="nl"`, ``, "html-has-lang"},
-	{"a language that is none", ` lang="nl"`, ` lang="xx-dutch"`, "html-lang-valid"},
-	{"no title", `<title>Wat dit grootboek over u bewaart</title>`, ``, "document-title"},
-	{"soft text that is too light", `--soft: #`, `--soft: #b5b5b5; --was: #`, "color-contrast"},
-	{"a table that only a mouse scrolls", ` tabindex="0"><table`, `><table`, "scrollable-region-focusable"},
-	{"a page that cannot be enlarged", `initial-scale=1`, `initial-scale=1, user-scalable=no`, "meta-viewport"},
-	{"wider than a phone", `<main id="main">`, `<main id="main"><p style="white-space: nowrap">` +
-		strings.Repeat("wide ", 60) + `</p>`, "wider than the screen"},
-	{"a caption that is scrolled away", `<caption id="t1">`, `<caption id="t1" style="white-space: nowrap">` +
-		strings.Repeat("wide ", 60), "a caption is cut"},
+var broken = []struct{ name, page, text, with, found string }{
+	{"regions of one name", thePackage, `labelledby="t2"`, `labelledby="t1"`, "landmark-unique"},
+	{"no language", thePackage, ` lang="nl"`, ``, "html-has-lang"},
+	{"a language that is none", thePackage, ` lang="nl"`, ` lang="xx-dutch"`, "html-lang-valid"},
+	{"no title", thePackage, `<title>Wat dit grootboek over u bewaart</title>`, ``, "document-title"},
+	{"soft text that is too light", thePackage, `--soft: #`, `--soft: #b5b5b5; --was: #`, "color-contrast"},
+	{"a table that only a mouse scrolls", aReport, ` tabindex="0"><table`, `><table`, "scrollable-region-focusable"},
+	{"a page that cannot be enlarged", aReport, `initial-scale=1`, `initial-scale=1, user-scalable=no`,
+		"meta-viewport"},
+	{"wider than a phone", aReport, `<main `, `<p style="white-space: nowrap">` + strings.Repeat("wide ", 60) +
+		`</p><main `, "wider than the screen"},
+	{"a caption that is scrolled away", thePackage, `<caption id="t1">`,
+		`<caption id="t1" style="white-space: nowrap">` + strings.Repeat("wide ", 60), "a caption is cut"},
 }
 
 // The check finds what is broken: a page that passes, passes because it was looked at.
 func TestABrokenPageIsFound(t *testing.T) {
 	b := start(t)
-	whole, err := os.ReadFile("../../dsar/testdata/golden/02-uw-gegevens.html")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range broken {
-		page := bytes.ReplaceAll(whole, []byte(c.page), []byte(c.with))
+		whole, err := os.ReadFile(c.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := bytes.ReplaceAll(whole, []byte(c.text), []byte(c.with))
 		if bytes.Equal(page, whole) {
-			t.Errorf("%s: the page has no %s to break", c.name, c.page)
+			t.Errorf("%s: the page has no %s to break", c.name, c.text)
 		}
 		file := filepath.Join(t.TempDir(), "broken.html")
 		if err := os.WriteFile(file, page, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		faults := b.faults(file)
+		faults := b.faults(file, narrow)
 		if !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, c.found) }) {
 			t.Errorf("%s: %s is not found, but %q", c.name, c.found, faults)
 		}
@@ -226,8 +233,11 @@ func (b *browser) open(file string, width int) {
 	b.run(`new Promise(r => document.readyState == "complete" ? r() : addEventListener("load", r)).then(() => 0)`, nil)
 }
 
-// obeyed asks axe-core for what breaks its rules.
+// obeyed asks axe-core for what breaks its rules: those of WCAG 2.2 AA, and that headings follow
+// one another and landmarks have names of their own.
 const obeyed = `axe.run(document, {resultTypes: ["violations"],
+  rules: Object.fromEntries(["landmark-unique", "landmark-one-main", "region", "heading-order",
+    "page-has-heading-one"].map(r => [r, {enabled: true}])),
   runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}).then(r =>
   r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + v.help + ": " + n.target.join(" ") + ": " +
     n.failureSummary.replace(/\s+/g, " "))))`
@@ -238,8 +248,9 @@ const fits = `(() => {
   const page = document.scrollingElement, wrong = [];
   if (page.scrollWidth > page.clientWidth)
     wrong.push("the page is wider than the screen: " + page.scrollWidth + " > " + page.clientWidth + ": " +
-      [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll") &&
-        e.getBoundingClientRect().right > page.clientWidth).map(e => e.outerHTML.slice(0, 80)).slice(0, 3).join(" | "));
+      [...document.querySelectorAll("body *")]
+        .filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > page.clientWidth)
+        .map(e => e.outerHTML.slice(0, 80)).slice(0, 3).join(" | "));
   for (const c of document.querySelectorAll("caption")) {
     if (getComputedStyle(c).clipPath != "none") continue;
     const text = document.createRange();
@@ -250,10 +261,10 @@ const fits = `(() => {
   return wrong;
 })()`
 
-// faults are what is wrong with a page, at both widths.
-func (b *browser) faults(file string) (out []string) {
+// faults are what is wrong with a page on screens so wide.
+func (b *browser) faults(file string, widths ...int) (out []string) {
 	b.t.Helper()
-	for _, width := range []int{wide, narrow} {
+	for _, width := range widths {
 		var broken, wide []string
 		b.open(file, width)
 		b.run(b.script+"; 0", nil)
