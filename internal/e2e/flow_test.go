@@ -62,8 +62,9 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		Totals struct{ Masked int }
 	}
 	for id, args := range map[string][]string{
-		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang",
-			"nl"}, "refused-collection": nil,
+		"admin-actions":      {"--purpose", "review: monthly"},
+		"device-inventory":   {"--purpose", "review: stocktaking", "--lang", "nl"},
+		"refused-collection": nil,
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {
