@@ -592,7 +592,7 @@ func (w *writer) views() section {
 }
 
 // purpose is why data was viewed: the purpose chosen from a list, which names nobody. Where that
-// says too little, what the officer wrote stands beside it: withheld, unless it is the person's own.
+// says too little, what the officer wrote stands beside it: withheld, unless the person wrote it.
 func (w *writer) purpose(it *item) (out []line) {
 	code := it.text("access.purpose-code")
 	if code != "" {
