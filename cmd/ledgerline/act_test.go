@@ -31,6 +31,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // desktop is a ledger in memory, a vault and views at which commands can be run.
@@ -76,7 +77,7 @@ func newDesktop(t *testing.T) *desktop {
 	}
 	who := access.Principal{Login: "officer@contoso.example",
 		Roles: []access.Role{access.TenantAdmin, access.Officer, access.Operator}, All: true}
-	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: "nl",
+	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: "en",
 		TimeZone: "Europe/Amsterdam"})
 	if err != nil {
 		t.Fatal(err)
@@ -361,8 +362,8 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 	d := newDesktop(t)
 	d.now = time.Date(2026, 11, 29, 23, 30, 0, 0, time.UTC)
-	for _, tc := range []struct{ given, want string }{{"", "received  2026-11-30"},
-		{"2026-11-30", "received  2026-11-30"}, {"2026-11-29", "received  2026-11-29"}} {
+	for _, tc := range []struct{ given, want string }{{"", "received  30 November 2026"},
+		{"2026-11-30", "received  30 November 2026"}, {"2026-11-29", "received  29 November 2026"}} {
 		args := []string{"dsar", "open"}
 		if tc.given != "" {
 			args = append(args, "--received", tc.given)
@@ -399,8 +400,8 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 
 // An erasure that is under way and one that was done are answers of their own.
 func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
-	under := inFlags(fmt.Errorf("erase: %w", &custody.Problem{Field: custody.FieldRequest, Code: custody.ErrUnderWay,
-		Until: time.Now()}))
+	under := inFlags(words.Default().Base(), fmt.Errorf("erase: %w", &custody.Problem{
+		Field: custody.FieldRequest, Code: custody.ErrUnderWay, Until: time.Now()}))
 	if !errors.Is(under, custody.ErrUnderWay) || !strings.Contains(under.Error(), "another call is at it") {
 		t.Errorf("under way: %v", under)
 	}
