@@ -22,7 +22,7 @@ var kindNames = map[string][]string{
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
 // All others serve every kind alike: a new one touches none of them.
 var mayName = map[string]map[string]string{
-	"cmd/ledgerline": {"device": "a report's filter", "account": "of an embedded server, no kind"},
+	"cmd/ledgerline": {"account": "of an embedded server, no kind"},
 	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
 		"account": "a topic for each kind"},
 	"consumers/first":               {"adminaction": "the example that a consumer begins with"},

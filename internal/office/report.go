@@ -19,10 +19,11 @@ import (
 )
 
 // Ids of the filters whose values people name in words of their own.
-const (
-	filterDevice = "device"
-	filterActor  = "actor"
-)
+const filterDevice = "device"
+
+// persons are the filters that name people, and the classes of the aliases under which they stand
+// there: none for all.
+var persons = map[string][]string{"actor": {"audit-actor"}, "person": nil}
 
 // Patience says how long a report waits for the views to reach the ledger's end.
 type Patience struct {
@@ -61,7 +62,7 @@ func (o *Office) Ask(
 		return nil, err
 	}
 	r.Tenant, r.TenantName, r.By = t.ID, t.Name, p.Login
-	if err := o.resolve(ctx, l, tenant, r.Filters); err != nil {
+	if err := o.resolve(ctx, l, tenant, &r); err != nil {
 		return nil, err
 	}
 	if err := r.Validate(); err != nil {
@@ -91,11 +92,13 @@ func (o *Office) Ask(
 
 // Answer records the access, where protected values are to be seen, and returns the report.
 func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
-	var opener projections.Opener // none: protected values stay masked
+	var opener projections.Searcher // none: protected values stay masked
 	if r := q.request; r.Reveal {
 		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Text: r.Purpose, Filters: map[string]any{}}
 		for k, f := range r.Filters {
-			purpose.Filters[k] = f
+			if purpose.Filters[k] = f; r.Sought(k) { // a text may name somebody, and would outlive their erasure
+				purpose.Filters[k] = true
+			}
 		}
 		if r.AsOfSeq != nil {
 			purpose.Seq = *r.AsOfSeq
@@ -109,27 +112,46 @@ func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
 	return report.Run(ctx, q.views, opener, q.request)
 }
 
-// resolve turns what people call devices and actors into the ledger's own ids, in place.
-func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, filters map[string]string) error {
-	if given := filters[filterDevice]; given != "" {
-		var streams []string
+// resolve turns what people call devices and persons into the ledger's own ids, in place. What a
+// device is called beside its ids is left for the report to look up, where it may unseal.
+func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, r *report.Request) error {
+	r.Typed = map[string]string{}
+	if given := r.Filters[filterDevice]; given != "" {
+		var devices []string
 		for part := range strings.SplitSeq(given, ",") {
-			s, err := o.device(ctx, l, tenant, strings.TrimSpace(part))
-			if err != nil {
+			part = strings.TrimSpace(part)
+			switch s, err := o.device(ctx, l, tenant, part); {
+			case err == nil:
+				devices = append(devices, string(s))
+			case errors.Is(err, errNoDevice) && r.Reveal && isName(part):
+				devices = append(devices, part)
+			default:
 				return err
 			}
-			streams = append(streams, string(s))
 		}
-		filters[filterDevice] = strings.Join(streams, ",")
+		r.Filters[filterDevice], r.Typed[filterDevice] = strings.Join(devices, ","), given
 	}
-	if given := filters[filterActor]; given != "" {
-		aliases, err := o.actor(ctx, tenant, given)
+	for id, classes := range persons {
+		given := r.Filters[id]
+		if given == "" {
+			continue
+		}
+		aliases, err := o.named(ctx, tenant, given, classes)
 		if err != nil {
 			return err
 		}
-		filters[filterActor] = strings.Join(aliases, ",")
+		if len(aliases) == 0 {
+			return &report.Problem{Field: id, Filter: true, Code: report.Nobody}
+		}
+		r.Filters[id], r.Typed[id] = strings.Join(aliases, ","), given
 	}
 	return nil
+}
+
+// isName reports whether a text may be what a device is called, and is no id.
+func isName(s string) bool {
+	_, err := uuid.Parse(s)
+	return err != nil && schemas.Stream(s).Kind() == ""
 }
 
 var errNoDevice = &report.Problem{Field: filterDevice, Filter: true, Code: report.NoDevice}
@@ -181,33 +203,28 @@ func (o *Office) deviceOfSource(ctx context.Context, tenant uuid.UUID, id string
 	return found, err
 }
 
-// actor turns what a person is called into the aliases under which they acted; aliases of the
-// tenant, as a report or the stream shows them, are taken as they are.
-func (o *Office) actor(ctx context.Context, tenant uuid.UUID, given string) ([]string, error) {
-	var aliases []string
-	err := o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		if aliases, err = actedAs(tx, given); err == nil && len(aliases) == 0 {
+// named turns what a person is called into their aliases of the classes; aliases of the tenant, as
+// a report or the stream shows them, are taken as they are.
+func (o *Office) named(
+	ctx context.Context, tenant uuid.UUID, given string, classes []string,
+) (aliases []string, err error) {
+	err = o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		if aliases, err = aliasesOf(tx, given, classes); err == nil && len(aliases) == 0 {
 			aliases, err = knownAliases(tx, given)
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(aliases) == 0 {
-		return nil, &report.Problem{Field: filterActor, Filter: true, Code: report.Nobody}
-	}
-	return aliases, nil
+	return aliases, err
 }
 
-// actedAs returns the aliases under which those acted who are known by that name.
-func actedAs(tx *vault.Tx, name string) (aliases []string, err error) {
+// aliasesOf returns the aliases of the classes of those who are known by that name.
+func aliasesOf(tx *vault.Tx, name string, classes []string) (aliases []string, err error) {
 	persons, err := tx.FindPersons(name)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range persons {
-		found, err := tx.Aliases(p.ID, "audit-actor")
+		found, err := tx.Aliases(p.ID, classes...)
 		if err != nil {
 			return nil, err
 		}

@@ -63,8 +63,8 @@ func quoted(names []string) string {
 // reportKeys are the sentences of those codes that have one, whatever the field.
 var reportKeys = map[report.Code]string{report.Empty: "empty", report.Unknown: "unknown", report.Unfit: "unfit",
 	report.Backward: "backward", report.Masked: "purpose-masked", report.NoTime: "no-time", report.Skipped: "skipped",
-	report.Twice: "twice", report.Nobody: "nobody-acted", report.NoDevice: "no-device", report.NoName: "no-attribute",
-	report.NotHere: "not-here"}
+	report.Twice: "twice", report.Nobody: "nobody", report.NoDevice: "no-device", report.NoName: "no-attribute",
+	report.NotHere: "not-here", report.Several: "several-devices"}
 
 // report is what is wrong with a report that was asked for.
 func (a acts) report(p *report.Problem) string {

@@ -23,7 +23,7 @@ import (
 var (
 	reportCodes = []report.Code{report.Missing, report.Empty, report.Unknown, report.Unfit, report.NotHere,
 		report.Backward, report.TooMany, report.Negative, report.Alone, report.Masked, report.NoTime, report.Skipped,
-		report.Twice, report.Ahead, report.Nobody, report.NoDevice, report.NoValue, report.NoName}
+		report.Twice, report.Ahead, report.Nobody, report.NoDevice, report.Several, report.NoValue, report.NoName}
 	custodyCodes = []error{custody.ErrMissing, custody.ErrUnknown, custody.ErrUnfit, custody.ErrTooMany,
 		custody.ErrNoRequest, custody.ErrNoSuchPerson, custody.ErrSeveralPersons, custody.ErrOwnRequest,
 		custody.ErrUnderWay, custody.ErrOwnEvent, custody.ErrNoEvent, custody.ErrNotTenants, vault.ErrErased,

@@ -178,6 +178,28 @@ func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Open
 	return out, nil
 }
 
+// Search unseals tokens of the session's tenant for the program's own eyes, to find what is sought
+// among them: it names nobody. The session's event, which says what is sought, is in the ledger by
+// then. Whatever is shown to anybody has to be opened by Open.
+func (s *Session) Search(ctx context.Context, tokens []vault.Sealed) ([]vault.Opened, error) {
+	out := make([]vault.Opened, 0, len(tokens))
+	for part := range slices.Chunk(tokens, openPortion) {
+		err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
+			u, err := tx.Unlock(part)
+			if err != nil {
+				return err
+			}
+			opened, err := u.Open()
+			out = append(out, opened...)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("search: %w", err)
+		}
+	}
+	return out, nil
+}
+
 // openPortion is how many tokens are opened on one snapshot of the vault, which must not grow old.
 const openPortion = 4000
 

@@ -184,6 +184,25 @@ func TestAnAccessIsInTheLedgerBeforeTheFirstPlaintext(t *testing.T) {
 	}
 }
 
+// What is searched is nobody's access: the session's event says what is sought, and whoever is
+// shown is named when that is opened.
+func TestASearchNamesNobody(t *testing.T) {
+	b := newBench(t)
+	sealed := b.person("anna.devries@contoso.example")
+	s := b.session()
+	before := len(b.store.Events())
+	out, err := s.Search(b.ctx, []vault.Sealed{sealed, sealed})
+	if err != nil || len(out) != 2 || string(out[0].Plain) != `"anna.devries@contoso.example"` {
+		t.Fatalf("found %+v (%v)", out, err)
+	}
+	if s.Persons() != 0 || len(b.store.Events()) != before {
+		t.Errorf("a search named %d persons in %d events", s.Persons(), len(b.store.Events())-before)
+	}
+	if _, err := s.Open(b.ctx, []vault.Sealed{sealed}); err != nil || len(b.store.Events()) != before+1 {
+		t.Errorf("whoever is shown was not named after the search (%v)", err)
+	}
+}
+
 func TestAnAccessToMoreThan63PersonsIsSeveralEventsOfOneStream(t *testing.T) {
 	b := newBench(t)
 	var all []vault.Sealed

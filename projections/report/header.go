@@ -103,7 +103,7 @@ func (h Header) filters() document.Fact {
 	}
 	texts, values := make([]string, len(h.Filters)), make([]given, len(h.Filters))
 	for i, g := range h.Filters {
-		texts[i] = g.Filter.Title(h.Language) + ": " + g.text(h.Language)
+		texts[i] = g.Filter.Title(h.Language) + ": " + g.text(h)
 		values[i] = given{g.Filter.ID, g.Values}
 	}
 	return document.Fact{Label: h.Language.Text("header.filters"), Text: orNone(strings.Join(texts, "; "), h.Language),
@@ -115,7 +115,11 @@ func (h Header) given(id string) bool {
 	return slices.ContainsFunc(h.Filters, func(g Given) bool { return g.Filter.ID == id })
 }
 
-func (g Given) text(l *words.Language) string {
+func (g Given) text(h Header) string {
+	l := h.Language
+	if g.Typed != "" && h.Revealed {
+		return g.Typed
+	}
 	if g.Filter.Flag {
 		return l.Text("value.yes")
 	}

@@ -30,6 +30,7 @@ type Request struct {
 	Lang       string            // code of one of the languages of Words; "" is words.Base
 	Words      *words.Set        // nil: the languages of the program
 	Filters    map[string]string // by filter id, several values separated by commas
+	Typed      map[string]string // of filters whose values were looked up: what people call them
 	Purpose    string
 	Sample     int // rows to draw at random; 0: all
 	Seed       uint64
@@ -109,8 +110,12 @@ func (r Request) Validate() error {
 			fail(Problem{Field: id, Filter: true, Code: NotHere, Known: ids})
 			continue
 		}
-		if _, err := f.values(r.Filters[id]); err != nil {
+		if len(f.In) > 0 && d.Personal && !r.Reveal {
+			fail(Problem{Field: id, Filter: true, Code: Masked})
+		} else if vs, err := f.values(r.Filters[id]); err != nil {
 			errs = append(errs, err)
+		} else if f.devices && !r.Reveal && slices.ContainsFunc(vs, isNoStream) {
+			fail(Problem{Field: id, Filter: true, Code: NoDevice})
 		}
 	}
 	for _, f := range d.Filters {
@@ -119,6 +124,16 @@ func (r Request) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Sought reports whether the filter's value is a text that is looked for in protected values.
+func (r Request) Sought(filter string) bool {
+	d, ok := Find(r.Report)
+	if !ok {
+		return false
+	}
+	f, ok := d.Filter(filter)
+	return ok && (len(f.In) > 0 || f.devices && slices.ContainsFunc(split(r.Filters[filter]), isNoStream))
 }
 
 // Check asks the views whether they have what the request names, and joins every *Problem: a
@@ -160,6 +175,11 @@ func (r Request) Check(ctx context.Context, reader Reader) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func isNoStream(s string) bool {
+	_, err := deviceStream(s)
+	return err != nil
 }
 
 func ahead(seq, through uint64, any bool) *Problem {

@@ -23,6 +23,8 @@ var (
 	userFatima   = []schemas.SubjectRef{{Role: "user", Alias: fatima}}
 )
 
+func deviceOf(name string) schemas.Stream { return schemas.NewStream("device", id(name)) }
+
 // theStory: an administrator enrols, changes and wipes; the clock goes back an hour; a device's
 // name is a formula.
 func theStory(t *testing.T) *chtest.Story {
