@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"os"
@@ -45,11 +44,15 @@ type desktop struct {
 	device  schemas.Stream
 	views   office.Views
 	now     time.Time
+	told    bytes.Buffer // on standard error, by the last command
 }
 
 const annaLogin = "anna@contoso.example"
 
-func newDesktop(t *testing.T) *desktop {
+func newDesktop(t *testing.T) *desktop { return newDesktopIn(t, words.Base) }
+
+// newDesktopIn is newDesktop with a tenant of that language.
+func newDesktopIn(t *testing.T, lang string) *desktop {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	d := &desktop{t: t, store: ledgertest.NewMemory()}
@@ -77,7 +80,7 @@ func newDesktop(t *testing.T) *desktop {
 	}
 	who := access.Principal{Login: "officer@contoso.example",
 		Roles: []access.Role{access.TenantAdmin, access.Officer, access.Operator}, All: true}
-	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: "en",
+	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: lang,
 		TimeZone: "Europe/Amsterdam"})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +144,8 @@ func (d *desktop) run(input string, args ...string) (string, int, error) {
 	var out bytes.Buffer
 	root.SetArgs(append(args, "--data", filepath.Join(d.t.TempDir(), "data")))
 	root.SetOut(&out)
-	root.SetErr(io.Discard)
+	d.told.Reset()
+	root.SetErr(&d.told)
 	root.SetIn(strings.NewReader(input))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

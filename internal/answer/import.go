@@ -46,7 +46,7 @@ func (d Import) Problem(in *words.Language, ended error) (_ error, partial bool)
 // importFailed says how many records failed, and what to do about a source tenant that is not
 // declared.
 func importFailed(in *words.Language, sum intake.Summary) string {
-	args := words.Args{"failed": in.Count(sum.FailedCount), "read": in.Count(sum.Read)}
+	args := words.Args{"count": sum.FailedCount, "failed": in.Count(sum.FailedCount), "read": in.Count(sum.Read)}
 	text := in.Text("answer.import.failed", args)
 	if sum.DryRun {
 		text = in.Text("answer.import.would-fail", args)
