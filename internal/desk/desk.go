@@ -13,6 +13,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/answer"
@@ -61,6 +63,24 @@ type Desk struct {
 func (d *Desk) Choose(ctx context.Context, tenant string) (err error) {
 	d.Tenant, err = d.Office.Tenant(ctx, d.Who, tenant)
 	return err
+}
+
+// Reads returns in which language and time zone whoever is at the desk is told of events: the
+// tenant's, where one is chosen or there is only one; else those of the command line and of this
+// machine.
+func (d *Desk) Reads(ctx context.Context) (*words.Language, *time.Location) {
+	of := d.Tenant
+	if of.ID == uuid.Nil {
+		if all, err := d.Office.Tenants(ctx, d.Who); err == nil && len(all) == 1 {
+			of = all[0]
+		}
+	}
+	in, known := words.Default().Language(of.Language)
+	zone, err := time.LoadLocation(of.TimeZone)
+	if !known || err != nil {
+		return words.Default().Base(), time.Local
+	}
+	return in, zone
 }
 
 // Acts opens what acts need: the vault, the ledger and custody.
