@@ -129,11 +129,9 @@ func (a *app) report(c *cli.Call, d report.Definition, o reportOptions) error {
 		if err != nil {
 			return err
 		}
-		for _, id := range []string{"device", "actor"} {
-			if given := req.Filters[id]; given != "" {
-				if req.Filters[id], err = c.Secret(id, given); err != nil {
-					return err
-				}
+		for id, given := range req.Filters {
+			if req.Filters[id], err = c.Secret(id, given); err != nil {
+				return err
 			}
 		}
 		p := c.Progress()

@@ -224,7 +224,7 @@ func TestCommandsSayWhatARoomRefuses(t *testing.T) {
 		{usual, []string{"report", "admin-actions", "--purpose", "x", "--device", missing}, cli.Wrong,
 			"--device: no such device: give its Intune"},
 		{usual, []string{"report", "admin-actions", "--purpose", "x", "--actor", missing}, cli.Wrong,
-			"--actor names nobody who acted"},
+			"--actor names nobody whom the ledger knows so"},
 		{usual, []string{"ledger", "disown", own, "--ground", "test", "--yes"}, cli.Failed, "is the ledger's own"},
 		{usual, []string{"ledger", "disown", missing, "--ground", "test", "--yes"}, cli.Failed,
 			"is not in the ledger"},

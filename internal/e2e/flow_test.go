@@ -63,7 +63,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	}
 	for id, args := range map[string][]string{
 		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang",
-			"nl"}, "refused-collection": nil,
+			"nl"}, "refused-collection": nil, "compliance-status": {"--purpose", "monthly review"},
+		"leavers": {"--purpose", "monthly review"}, "data-access": {"--purpose", "monthly review"},
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {

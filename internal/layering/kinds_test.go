@@ -22,22 +22,24 @@ var kindNames = map[string][]string{
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
 // All others serve every kind alike: a new one touches none of them.
 var mayName = map[string]map[string]string{
-	"cmd/ledgerline": {"device": "a report's filter", "account": "of an embedded server, no kind"},
+	"cmd/ledgerline": {"account": "of an embedded server, no kind"},
 	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
 		"account": "a topic for each kind"},
-	"consumers/first":               {"adminaction": "the example that a consumer begins with"},
-	"deploy/embedded/kafka":         {"account": "of the broker, no kind"},
-	"internal/office":               {"device": "a report's filter"},
-	"ledger/intake/adminaction":     {"device": "what a target's type may be called"},
-	"ledger/vault/keyring":          {"device": "a device has keys of its own"},
-	"ledger/vault":                  {"device": "a device has keys of its own"},
-	"ledger/vault/vaulttest":        {"device": "test", "adminaction": "test", "account": "test"},
-	"projections/clickhouse":        {"device": "a view of apps", "adminaction": "a view of its own"},
-	"projections/clickhouse/chtest": {"device": "test", "adminaction": "test"},
+	"consumers/first":           {"adminaction": "the example that a consumer begins with"},
+	"deploy/embedded/kafka":     {"account": "of the broker, no kind"},
+	"internal/office":           {"device": "a report's filter"},
+	"ledger/intake/adminaction": {"device": "what a target's type may be called"},
+	"ledger/vault/keyring":      {"device": "a device has keys of its own"},
+	"ledger/vault":              {"device": "a device has keys of its own"},
+	"ledger/vault/vaulttest":    {"device": "test", "adminaction": "test", "account": "test"},
+	"projections/clickhouse": {"device": "a view of apps", "adminaction": "a view of its own",
+		"account": "the states of all accounts"},
+	"projections/clickhouse/chtest": {"device": "test", "adminaction": "test", "account": "test"},
 	"projections/dsar":              {"device": "sections of their own", "adminaction": "sections of their own"},
-	"projections/report":            {"device": "reports of their own", "adminaction": "reports of their own"},
-	"schemas":                       {"device": "a device has keys of its own"},
-	"schemas/schemastest":           {"device": "test", "adminaction": "test"},
+	"projections/report": {"device": "reports of their own", "adminaction": "reports of their own",
+		"account": "leavers"},
+	"schemas":             {"device": "a device has keys of its own"},
+	"schemas/schemastest": {"device": "test", "adminaction": "test"},
 }
 
 // TestWhoMayNameAKind: an engine knows no kind, a kind knows no other, and what is here without

@@ -18,11 +18,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Ids of the filters whose values people name in words of their own.
-const (
-	filterDevice = "device"
-	filterActor  = "actor"
-)
+// filterDevice is the id of the filter on devices, which people name in words of their own.
+const filterDevice = "device"
+
+// personFilters are the ids of filters on persons, whom people name in words of their own, and the
+// classes of the aliases under which each looks for them: none for all.
+var personFilters = map[string][]string{"actor": {"audit-actor"}, "officer": {"access"}, "person": nil}
 
 // Patience says how long a report waits for the views to reach the ledger's end.
 type Patience struct {
@@ -39,9 +40,9 @@ type Question struct {
 	views   confined
 }
 
-// Ask prepares a report of the tenant. The request's filters name devices and actors as people do;
-// its tenant and who asks are filled in. Masked reports are authorised too. A wait that ended too
-// early is an ErrViewsBehind.
+// Ask prepares a report of the tenant. The request's filters name devices and persons as people
+// do; its tenant and who asks are filled in. Masked reports are authorised too. A wait that ended
+// too early is an ErrViewsBehind.
 func (o *Office) Ask(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, r report.Request, wait Patience,
 ) (*Question, error) {
@@ -64,6 +65,7 @@ func (o *Office) Ask(
 	if err := o.resolve(ctx, l, tenant, r.Filters); err != nil {
 		return nil, err
 	}
+	r.Owners = o.persons(tenant)
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -109,7 +111,7 @@ func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
 	return report.Run(ctx, q.views, opener, q.request)
 }
 
-// resolve turns what people call devices and actors into the ledger's own ids, in place.
+// resolve turns what people call devices and persons into the ledger's own ids, in place.
 func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, filters map[string]string) error {
 	if given := filters[filterDevice]; given != "" {
 		var streams []string
@@ -122,14 +124,35 @@ func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, filter
 		}
 		filters[filterDevice] = strings.Join(streams, ",")
 	}
-	if given := filters[filterActor]; given != "" {
-		aliases, err := o.actor(ctx, tenant, given)
+	for filter, classes := range personFilters {
+		given := filters[filter]
+		if given == "" {
+			continue
+		}
+		aliases, err := o.aliases(ctx, tenant, given, classes)
 		if err != nil {
 			return err
 		}
-		filters[filterActor] = strings.Join(aliases, ",")
+		if len(aliases) == 0 {
+			return &report.Problem{Field: filter, Filter: true, Code: report.Nobody}
+		}
+		filters[filter] = strings.Join(aliases, ",")
 	}
 	return nil
+}
+
+// persons tells which persons aliases of the tenant name.
+func (o *Office) persons(tenant uuid.UUID) func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+	return func(ctx context.Context, aliases []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+		found, err := owners(o.cfg.Vault)(ctx, tenant, aliases)
+		out := make(map[uuid.UUID]uuid.UUID, len(found))
+		for alias, owner := range found {
+			if owner.Kind == schemas.OwnerPerson {
+				out[alias] = owner.ID
+			}
+		}
+		return out, err
+	}
 }
 
 var errNoDevice = &report.Problem{Field: filterDevice, Filter: true, Code: report.NoDevice}
@@ -181,33 +204,29 @@ func (o *Office) deviceOfSource(ctx context.Context, tenant uuid.UUID, id string
 	return found, err
 }
 
-// actor turns what a person is called into the aliases under which they acted; aliases of the
-// tenant, as a report or the stream shows them, are taken as they are.
-func (o *Office) actor(ctx context.Context, tenant uuid.UUID, given string) ([]string, error) {
-	var aliases []string
-	err := o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		if aliases, err = actedAs(tx, given); err == nil && len(aliases) == 0 {
+// aliases turns what a person is called into the aliases under which they stand in events, of the
+// classes or of all; aliases of the tenant, as a report or the stream shows them, are taken as
+// they are.
+func (o *Office) aliases(
+	ctx context.Context, tenant uuid.UUID, given string, classes []string,
+) (aliases []string, err error) {
+	err = o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
+		if aliases, err = calledSo(tx, given, classes); err == nil && len(aliases) == 0 {
 			aliases, err = knownAliases(tx, given)
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(aliases) == 0 {
-		return nil, &report.Problem{Field: filterActor, Filter: true, Code: report.Nobody}
-	}
-	return aliases, nil
+	return aliases, err
 }
 
-// actedAs returns the aliases under which those acted who are known by that name.
-func actedAs(tx *vault.Tx, name string) (aliases []string, err error) {
+// calledSo returns the aliases of those who are known by that name.
+func calledSo(tx *vault.Tx, name string, classes []string) (aliases []string, err error) {
 	persons, err := tx.FindPersons(name)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range persons {
-		found, err := tx.Aliases(p.ID, "audit-actor")
+		found, err := tx.Aliases(p.ID, classes...)
 		if err != nil {
 			return nil, err
 		}
@@ -231,7 +250,7 @@ func knownAliases(tx *vault.Tx, given string) (aliases []string, err error) {
 		case errors.Is(err, vault.ErrNotFound):
 			return nil, nil
 		case err != nil && !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired):
-			return nil, fmt.Errorf("find the actor: %w", err)
+			return nil, fmt.Errorf("find a person: %w", err)
 		}
 		aliases = append(aliases, id.String())
 	}

@@ -229,8 +229,8 @@ func reportText(p *report.Problem) string {
 		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence",
 			flag, p.Given, *p.Through)
 	case report.Nobody:
-		return flag + " names nobody who acted: give a UPN, an e-mail address or a directory object id (- reads it " +
-			"from standard input)"
+		return flag + " names nobody whom the ledger knows so: give a UPN, an e-mail address or a directory object " +
+			"id (- reads it from standard input)"
 	case report.NoDevice:
 		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it"
 	case report.NoName:
