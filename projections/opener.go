@@ -42,3 +42,11 @@ type Sealed struct {
 type Opener interface {
 	Open(ctx context.Context, tokens []Sealed) ([]Opened, error)
 }
+
+// Searcher is an Opener that also looks into tokens for what is sought among them. Nobody is shown
+// what Search answers: what is to be shown is opened, and only that is an access to somebody's
+// data.
+type Searcher interface {
+	Opener
+	Search(ctx context.Context, tokens []Sealed) ([]Opened, error)
+}

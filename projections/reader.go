@@ -155,7 +155,8 @@ type AccessRun struct {
 	Fact
 	Officer          uuid.UUID // alias
 	Report           Text
-	Purpose, Filters Text // tokens, OfficerName alike
+	PurposeCode      Text // one of a list; "" of old events
+	Purpose, Filters Text // tokens, OfficerName alike: the purpose in the officer's words
 	OfficerName      Text
 	Persons          uint64 // whose data was unsealed
 	Sequence         uint64 // the ledger sequence that the report was computed at

@@ -14,11 +14,22 @@ import (
 type sessionOpener struct{ session *custody.Session }
 
 func (o sessionOpener) Open(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
+	return unsealed(ctx, tokens, o.session.Open)
+}
+
+// Search implements projections.Searcher.
+func (o sessionOpener) Search(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
+	return unsealed(ctx, tokens, o.session.Search)
+}
+
+func unsealed(
+	ctx context.Context, tokens []projections.Sealed, by func(context.Context, []vault.Sealed) ([]vault.Opened, error),
+) ([]projections.Opened, error) {
 	asked := make([]vault.Sealed, len(tokens))
 	for i, t := range tokens { // the place is the asker's word: what a token says of itself proves nothing
 		asked[i] = vault.Sealed{Token: t.Token, Attr: t.Attribute, Event: t.Event, Header: t.Header, Body: t.Body}
 	}
-	opened, err := o.session.Open(ctx, asked)
+	opened, err := by(ctx, asked)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ import (
 // filterDevice is the id of the filter on devices, which people name in words of their own.
 const filterDevice = "device"
 
-// personFilters are the ids of filters on persons, whom people name in words of their own, and the
-// classes of the aliases under which each looks for them: none for all.
-var personFilters = map[string][]string{"actor": {"audit-actor"}, "officer": {"access"}, "person": nil}
+// persons are the filters that name people, and the classes of the aliases under which they stand
+// there: none for all.
+var persons = map[string][]string{"actor": {"audit-actor"}, "officer": {"access"}, "person": nil}
 
 // Patience says how long a report waits for the views to reach the ledger's end.
 type Patience struct {
@@ -62,10 +62,10 @@ func (o *Office) Ask(
 		return nil, err
 	}
 	r.Tenant, r.TenantName, r.By = t.ID, t.Name, p.Login
-	if err := o.resolve(ctx, l, tenant, r.Filters); err != nil {
+	if err := o.resolve(ctx, l, tenant, &r); err != nil {
 		return nil, err
 	}
-	r.Owners = o.persons(tenant)
+	r.Owners = o.personsOf(tenant)
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -93,11 +93,14 @@ func (o *Office) Ask(
 
 // Answer records the access, where protected values are to be seen, and returns the report.
 func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
-	var opener projections.Opener // none: protected values stay masked
+	var opener projections.Searcher // none: protected values stay masked
 	if r := q.request; r.Reveal {
-		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Text: r.Purpose, Filters: map[string]any{}}
+		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Code: r.Purpose, Text: r.PurposeWords,
+			Filters: map[string]any{}}
 		for k, f := range r.Filters {
-			purpose.Filters[k] = f
+			if purpose.Filters[k] = f; r.Sought(k) { // a text may name somebody, and would outlive their erasure
+				purpose.Filters[k] = true
+			}
 		}
 		if r.AsOfSeq != nil {
 			purpose.Seq = *r.AsOfSeq
@@ -111,38 +114,44 @@ func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
 	return report.Run(ctx, q.views, opener, q.request)
 }
 
-// resolve turns what people call devices and persons into the ledger's own ids, in place.
-func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, filters map[string]string) error {
-	if given := filters[filterDevice]; given != "" {
-		var streams []string
+// resolve turns what people call devices and persons into the ledger's own ids, in place. What a
+// device is called beside its ids is left for the report to look up, where it may unseal.
+func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, r *report.Request) error {
+	r.Typed = map[string]string{}
+	if given := r.Filters[filterDevice]; given != "" {
+		var devices []string
 		for part := range strings.SplitSeq(given, ",") {
-			s, err := o.device(ctx, l, tenant, strings.TrimSpace(part))
-			if err != nil {
+			part = strings.TrimSpace(part)
+			switch s, err := o.device(ctx, l, tenant, part); {
+			case err == nil:
+				devices = append(devices, string(s))
+			case errors.Is(err, errNoDevice) && r.Reveal && isName(part):
+				devices = append(devices, part)
+			default:
 				return err
 			}
-			streams = append(streams, string(s))
 		}
-		filters[filterDevice] = strings.Join(streams, ",")
+		r.Filters[filterDevice], r.Typed[filterDevice] = strings.Join(devices, ","), given
 	}
-	for filter, classes := range personFilters {
-		given := filters[filter]
+	for id, classes := range persons {
+		given := r.Filters[id]
 		if given == "" {
 			continue
 		}
-		aliases, err := o.aliases(ctx, tenant, given, classes)
+		aliases, err := o.named(ctx, tenant, given, classes)
 		if err != nil {
 			return err
 		}
 		if len(aliases) == 0 {
-			return &report.Problem{Field: filter, Filter: true, Code: report.Nobody}
+			return &report.Problem{Field: id, Filter: true, Code: report.Nobody}
 		}
-		filters[filter] = strings.Join(aliases, ",")
+		r.Filters[id], r.Typed[id] = strings.Join(aliases, ","), given
 	}
 	return nil
 }
 
-// persons tells which persons aliases of the tenant name.
-func (o *Office) persons(tenant uuid.UUID) func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+// personsOf tells which persons aliases of the tenant name.
+func (o *Office) personsOf(tenant uuid.UUID) func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
 	return func(ctx context.Context, aliases []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
 		found, err := owners(o.cfg.Vault)(ctx, tenant, aliases)
 		out := make(map[uuid.UUID]uuid.UUID, len(found))
@@ -153,6 +162,12 @@ func (o *Office) persons(tenant uuid.UUID) func(context.Context, []uuid.UUID) (m
 		}
 		return out, err
 	}
+}
+
+// isName reports whether a text may be what a device is called, and is no id.
+func isName(s string) bool {
+	_, err := uuid.Parse(s)
+	return err != nil && schemas.Stream(s).Kind() == ""
 }
 
 var errNoDevice = &report.Problem{Field: filterDevice, Filter: true, Code: report.NoDevice}
@@ -204,14 +219,13 @@ func (o *Office) deviceOfSource(ctx context.Context, tenant uuid.UUID, id string
 	return found, err
 }
 
-// aliases turns what a person is called into the aliases under which they stand in events, of the
-// classes or of all; aliases of the tenant, as a report or the stream shows them, are taken as
-// they are.
-func (o *Office) aliases(
+// named turns what a person is called into their aliases of the classes; aliases of the tenant, as
+// a report or the stream shows them, are taken as they are.
+func (o *Office) named(
 	ctx context.Context, tenant uuid.UUID, given string, classes []string,
 ) (aliases []string, err error) {
 	err = o.cfg.Vault.View(ctx, tenant, func(tx *vault.Tx) (err error) {
-		if aliases, err = calledSo(tx, given, classes); err == nil && len(aliases) == 0 {
+		if aliases, err = aliasesOf(tx, given, classes); err == nil && len(aliases) == 0 {
 			aliases, err = knownAliases(tx, given)
 		}
 		return err
@@ -219,8 +233,8 @@ func (o *Office) aliases(
 	return aliases, err
 }
 
-// calledSo returns the aliases of those who are known by that name.
-func calledSo(tx *vault.Tx, name string, classes []string) (aliases []string, err error) {
+// aliasesOf returns the aliases of the classes of those who are known by that name.
+func aliasesOf(tx *vault.Tx, name string, classes []string) (aliases []string, err error) {
 	persons, err := tx.FindPersons(name)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func TestAFilterOnPersonsLooksForThemInItsRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	purpose := custody.Purpose{Tenant: tenant, Report: "data-access", Text: "audit"}
+	purpose := custody.Purpose{Tenant: tenant, Report: "data-access", Code: "audit"}
 	if _, err := b.cfg.Custody.Access(ctx, root, purpose); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestAFilterOnPersonsLooksForThemInItsRole(t *testing.T) {
 			all = append(all, s.ID)
 		}
 	}
-	viewer, requester := named["officer"]["access.unsealed.v1"], named["requester"]["request.opened.v1"]
+	viewer, requester := named["officer"]["access.unsealed.v2"], named["requester"]["request.opened.v1"]
 	for _, c := range []struct {
 		filter, given string
 		want          []string
@@ -57,18 +57,18 @@ func TestAFilterOnPersonsLooksForThemInItsRole(t *testing.T) {
 		{"person", root.Login, append(slices.Clone(viewer), named["officer"]["request.opened.v1"]...)},
 		{"person", upn, requester}, {"person", requester[0], requester}, {"person", "nobody@contoso.example", nil},
 	} {
-		got, err := b.aliases(ctx, tenant, c.given, personFilters[c.filter])
+		got, err := b.named(ctx, tenant, c.given, persons[c.filter])
 		slices.Sort(got)
 		slices.Sort(c.want)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s %s: %q, %v, want %q", c.filter, c.given, got, err, c.want)
 		}
 	}
-	owners, err := b.persons(tenant)(ctx, append(all, uuid.New()))
+	owners, err := b.personsOf(tenant)(ctx, append(all, uuid.New()))
 	if err != nil || len(owners) != len(all) {
 		t.Errorf("%d of %d aliases have an owner, %v", len(owners), len(all), err)
 	}
-	if other, err := b.persons(b.tenants[1].ID)(ctx, all); err != nil || len(other) != 0 {
+	if other, err := b.personsOf(b.tenants[1].ID)(ctx, all); err != nil || len(other) != 0 {
 		t.Errorf("another tenant is told %d owners, %v", len(other), err)
 	}
 }

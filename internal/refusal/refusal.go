@@ -150,7 +150,13 @@ func flagOf(field string) string {
 	return "--" + field
 }
 
-const purposeText = "--purpose is required to see protected values; it is recorded in the ledger (or use --masked)"
+// purposeText says which purposes there are.
+func purposeText(known []string) string {
+	return "--purpose is required to see protected values (or use --masked): one of " + strings.Join(known, ", ") +
+		"; words of your own go behind a colon, as in \"security-incident: INC-42\"; it is recorded in the ledger"
+}
+
+const purposeWords = "--purpose other says too little: tell it in words, as in \"other: what for\""
 
 func reportText(p *report.Problem) string {
 	flags := func(names []string) string {
@@ -168,7 +174,9 @@ func reportText(p *report.Problem) string {
 	case report.Missing:
 		switch {
 		case p.Field == report.FieldPurpose:
-			return purposeText
+			return purposeText(p.Known)
+		case p.Field == report.FieldWords:
+			return purposeWords
 		case p.Field == report.FieldBy:
 			return "who runs the report is not known: set operator"
 		case p.Filters != nil:
@@ -229,10 +237,13 @@ func reportText(p *report.Problem) string {
 		return fmt.Sprintf("%s %s is ahead of the views, which are at %d: wait for them, or give a lower sequence",
 			flag, p.Given, *p.Through)
 	case report.Nobody:
-		return flag + " names nobody whom the ledger knows so: give a UPN, an e-mail address or a directory object " +
-			"id (- reads it from standard input)"
+		return flag + " names nobody: give a UPN, an e-mail address or a directory object id (- reads it " +
+			"from standard input)"
 	case report.NoDevice:
-		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it"
+		return flag + ": no such device: give its Intune or directory id, or its stream as a report prints it; its " +
+			"name or serial number where the report unseals, since they are protected"
+	case report.Several:
+		return fmt.Sprintf("%s: several devices are called so: give one of %s", flag, strings.Join(p.Known, ", "))
 	case report.NoName:
 		return fmt.Sprintf("%s%s is not in the catalogue: give an attribute id, as in device.os-version", flag, given)
 	}
@@ -246,7 +257,9 @@ func custodyText(p *custody.Problem) (text string, whose Verdict) {
 	case custody.ErrMissing:
 		switch p.Field {
 		case custody.FieldPurpose:
-			return purposeText, Wrong
+			return purposeText(p.Known), Wrong
+		case custody.FieldWords:
+			return purposeWords, Wrong
 		case custody.FieldEvent:
 			return "name the events to disown, as `ledgerline ledger check` prints them", Wrong
 		case custody.FieldLoss:

@@ -330,7 +330,8 @@ func (m model) access(tenant uuid.UUID, in projections.Period, f projections.Acc
 		if runs[e.Stream] == nil {
 			first = append(first, e)
 			runs[e.Stream] = &projections.AccessRun{Fact: fact(e), Officer: firstAlias(e, "officer"),
-				Report: text(e, "access.report"), Purpose: text(e, "access.purpose"),
+				Report: text(e, "access.report"), PurposeCode: text(e, "access.purpose-code"),
+				Purpose: text(e, "access.purpose"),
 				Filters: text(e, "access.filters"), OfficerName: text(e, "access.officer"),
 				Sequence: number(e, "access.sequence")}
 		}

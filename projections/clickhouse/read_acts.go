@@ -207,8 +207,8 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 		"officers": filter.Officers, "targets": filter.Persons})
 	const seen = ` WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64}
 		AND occurred_at <= {time:DateTime64(3, 'UTC')}`
-	question := "SELECT " + factColumns + `, officer_alias, report, purpose, filters, officer, named, sequence
-		FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named
+	question := "SELECT " + factColumns + `, officer_alias, report, purpose_code, purpose, filters, officer, named,
+		sequence FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named
 			FROM access` + seen + ` GROUP BY stream) AS run USING (stream)
 		WHERE tenant = {tenant:UUID} AND ledger_seq = began
 		AND (empty({reports:Array(String)}) OR has({reports:Array(String)}, report))
@@ -219,8 +219,8 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 	}
 	return byTime(ctx, db, "access", p, question,
 		func(scan func(...any) error) (a projections.AccessRun, err error) {
-			return a, scan(into(&a.Fact, &a.Officer, (*string)(&a.Report), (*string)(&a.Purpose),
-				(*string)(&a.Filters), (*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
+			return a, scan(into(&a.Fact, &a.Officer, (*string)(&a.Report), (*string)(&a.PurposeCode),
+				(*string)(&a.Purpose), (*string)(&a.Filters), (*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
 		}, nil, func(a projections.AccessRun) projections.Fact { return a.Fact })
 }
 

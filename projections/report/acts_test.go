@@ -15,7 +15,7 @@ import (
 )
 
 // column returns what programs get in a column of a report, one a row; "" where nothing stands.
-func column(t *testing.T, db report.Reader, o projections.Opener, r report.Request, id string) (out []string) {
+func column(t *testing.T, db report.Reader, o projections.Searcher, r report.Request, id string) (out []string) {
 	t.Helper()
 	rep, err := report.Run(t.Context(), db, o, r)
 	if err != nil {

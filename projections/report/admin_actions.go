@@ -39,11 +39,11 @@ var adminActions = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "actor", check: isUUID, shown: countAliases},
+		{ID: "actor", check: isUUID, shown: somebody},
 		{ID: "verb", Attr: "action.verb"},
 		{ID: "category", Attr: "action.category"},
 		{ID: "result", Attr: "action.result"},
-		{ID: "device", check: isDevice},
+		{ID: "device", devices: true},
 	},
 	rows: adminActionRows,
 }
@@ -57,41 +57,17 @@ func isUUID(s string) Code {
 	return ""
 }
 
-// countAliases shows how many aliases a filter on a person had, in place of random numbers.
-func countAliases(l *words.Language, values []string) string {
-	return l.Text("filter.aliases", words.Args{"count": len(values)})
-}
-
-// deviceStream reads a device filter: the device's stream or its uuid.
-func deviceStream(s string) (schemas.Stream, error) {
-	if st := schemas.Stream(s); st.Kind() == "device" {
-		return st, nil
-	}
-	id, err := schemas.ParseUUID(s)
-	if err != nil {
-		return "", fmt.Errorf("%q is no device's stream or id", s)
-	}
-	return schemas.NewStream("device", id), nil
-}
-
-func isDevice(s string) Code {
-	if _, err := deviceStream(s); err != nil {
-		return NoDevice
-	}
-	return ""
-}
+// somebody stands for the aliases of a filter on a person, where what was typed is not shown.
+func somebody(l *words.Language, _ []string) string { return l.Text("filter.somebody") }
 
 func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		f := projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"],
 			Results: q.filter["result"]}
-		for _, s := range q.filter["actor"] {
-			id, err := schemas.ParseUUID(s)
-			if err != nil {
-				yield(Row{}, fmt.Errorf("filter actor: %w", err))
-				return
-			}
-			f.Actors = append(f.Actors, id)
+		var err error
+		if f.Actors, err = q.aliases("actor"); err != nil {
+			yield(Row{}, err)
+			return
 		}
 		for _, s := range q.filter["device"] {
 			st, err := deviceStream(s)

@@ -26,14 +26,15 @@ var dataAccess = Definition{
 		{ID: "officer", Type: document.Text},
 		{ID: "viewed", Type: document.Text},
 		{ID: "purpose", Type: document.Text},
+		{ID: "purposeWords", Type: document.Text},
 		{ID: "filters", Type: document.Object},
 		{ID: "persons", Type: document.Number},
 		{ID: "computedAt", Type: document.Sequence, Machine: true},
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "officer", check: isUUID, shown: countAliases},
-		{ID: "person", check: isUUID, shown: countAliases},
+		{ID: "officer", check: isUUID, shown: somebody},
+		{ID: "person", check: isUUID, shown: somebody},
 		{ID: "report", Attr: "access.report", known: viewable},
 	},
 	rows: dataAccessRows,
@@ -67,9 +68,11 @@ func dataAccessRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				return
 			}
 			in := func(attr string, t projections.Text) Cell { return of(attr, t, a.EventID) }
-			row := Row{Key: string(a.Stream), Seq: a.Seq, Cells: cells(instant(a.Occurred),
-				in("access.officer", a.OfficerName), in("access.report", a.Report), in("access.purpose", a.Purpose),
-				in("access.filters", a.Filters), number(a.Persons), sequence(a.Sequence), sequence(a.Seq))}
+			row := Row{Key: string(a.Stream), Seq: a.Seq, Cells: cells(
+				instant(a.Occurred), in("access.officer", a.OfficerName), in("access.report", a.Report),
+				in("access.purpose-code", a.PurposeCode), in("access.purpose", a.Purpose),
+				in("access.filters", a.Filters), number(a.Persons), sequence(a.Sequence), sequence(a.Seq),
+			)}
 			if !yield(row, nil) {
 				return
 			}
@@ -89,10 +92,10 @@ func (q *question) aliases(filter string) (ids []uuid.UUID, err error) {
 	return ids, nil
 }
 
-// filtersWord writes the filters of a report that was run, each by its title. Aliases of a person
-// are counted: nobody knows them.
+// filtersWord writes the filters of a report that was run, each by its title. Aliases of a
+// person stand for that person: nobody knows them.
 func filtersWord(l *words.Language, raw json.RawMessage) string {
-	var given map[string]string
+	var given map[string]any // a text, or true where what was sought is not kept
 	if json.Unmarshal(raw, &given) != nil {
 		return ""
 	}
@@ -102,10 +105,12 @@ func filtersWord(l *words.Language, raw json.RawMessage) string {
 		if !ok {
 			title = id
 		}
-		value := given[id]
+		value := fmt.Sprint(given[id])
 		switch ids := split(value); {
+		case given[id] == true:
+			value = l.Text("change.withheld")
 		case id != "device" && !slices.ContainsFunc(ids, func(s string) bool { return isUUID(s) != "" }):
-			value = countAliases(l, ids)
+			value = somebody(l, ids)
 		case value == Set:
 			value = l.Text("value.yes")
 		case id == "device":

@@ -64,13 +64,20 @@ type Column struct {
 type Filter struct {
 	ID       string // the key in Request.Filters
 	Required bool
-	Attr     string            // the filter's values are values of this attribute; "" for none
-	report   string            // the report's id
-	known    func() []string   // the vocabulary, where it is closed and not the attribute's shape
-	held     string            // a value begins one that a device has of this attribute; "" for any
-	one      bool              // takes a single value
-	Flag     bool              // is given, as Set, or not
-	check    func(string) Code // beside Attr: "" or what is wrong; nil: anything
+	Attr     string          // the filter's values are values of this attribute; "" for none
+	report   string          // the report's id
+	known    func() []string // the vocabulary, where it is closed and not the attribute's shape
+	held     string          // a value begins one that a device has of this attribute; "" for any
+	one      bool            // takes a single value
+	devices  bool            // a value is what a device is called: see findDevices
+	Flag     bool            // is given, as Set, or not
+
+	// Columns in which a value is looked for as text, upper and lower case alike. What is
+	// protected is searched for it, and nothing is where all is masked: such a filter is refused.
+	In    []string
+	Whole bool // is one value with the commas in it
+
+	check func(string) Code // beside Attr: "" or what is wrong; nil: anything
 
 	// How the header shows it; nil: each value by its word.
 	shown func(l *words.Language, values []string) string
@@ -107,7 +114,7 @@ type Definition struct {
 	Filters  []Filter
 
 	rows func(context.Context, *question) iter.Seq2[Row, error]
-	keep func(row Row, h Header) bool // of rows that are open; nil: all. A sample is drawn behind it
+	keep func(row Row, h Header) bool // of rows that were looked into; nil: all
 }
 
 // Definitions returns every report there is, in the order of the officer's page.
@@ -186,6 +193,9 @@ func (f *Filter) values(given string) ([]string, error) {
 		return nil, &Problem{Field: f.ID, Filter: true, Code: c, Given: v, Known: known}
 	}
 	vs := split(given)
+	if f.Whole {
+		vs = slices.DeleteFunc([]string{strings.TrimSpace(given)}, func(s string) bool { return s == "" })
+	}
 	if len(vs) == 0 {
 		return fail(Empty, "")
 	}

@@ -31,7 +31,7 @@ var deviceHistory = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "device", Required: true, one: true, check: isDevice},
+		{ID: "device", Required: true, one: true, devices: true},
 		{ID: "attribute", check: isAttribute, shown: attributeNames},
 		{ID: "all", Flag: true},
 		{ID: "with-volatile", Flag: true},
@@ -48,20 +48,12 @@ func tellsAChange(row Row, h Header) bool {
 	}
 	const columnOld, columnNew = 2, 3
 	old, now := row.Cells[columnOld], row.Cells[columnNew]
-	return !shownAlone(old) || !shownAlone(now) || people(old, h) != people(now, h)
+	return !shownAlone(old) || !shownAlone(now) || peopleRead(old, h) != peopleRead(now, h)
 }
 
 // shownAlone reports whether the cell says all that it holds.
 func shownAlone(c Cell) bool {
 	return !slices.ContainsFunc(c, func(v Value) bool { return v.State != document.Shown })
-}
-
-func people(c Cell, h Header) string {
-	texts := make([]string, len(c))
-	for i, v := range c {
-		texts[i] = v.People(h.Language, h.Location)
-	}
-	return strings.Join(texts, "\n")
 }
 
 func isAttribute(s string) Code {

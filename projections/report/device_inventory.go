@@ -18,7 +18,7 @@ var inventoryAttributes = []string{
 	"device.os-version",
 	"device.ownership", "device.user-upn", "device.user-name", "device.user-id",
 	"device.compliance-state", "device.encrypted",
-	"device.enrolled-at", "device.last-contact", "device.management-state",
+	"device.enrolled-at", "device.last-contact", "device.management-state", "device.intune-id",
 }
 
 // deviceInventory: which devices there are, or were at a moment.
@@ -37,12 +37,16 @@ var deviceInventory = Definition{
 		{ID: "state", Type: document.Text},
 		{ID: "enrolled", Type: document.Reported},
 		{ID: "lastContact", Type: document.Reported},
+		{ID: "intuneId", Type: document.Text},
 		{ID: "id", Type: document.Text},
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
 		{ID: "platform", held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
+		{ID: "person", check: isUUID, shown: somebody},
+		{ID: "name", In: []string{"device"}},
+		{ID: "serial", In: []string{"serial"}},
 	},
 	rows: deviceInventoryRows,
 }
@@ -76,7 +80,26 @@ func matches(q *question, d projections.Device) bool {
 			return false
 		}
 	}
+	if want := q.filter["person"]; len(want) > 0 && !isUserOf(d, want) {
+		return false
+	}
 	return true
+}
+
+// userAttributes say who a device's user is. Their values are sealed under that person's aliases.
+var userAttributes = []string{"device.user-upn", "device.user-name", "device.user-id"}
+
+// isUserOf reports whether one of the aliases is the user of the device, and opens nothing to see.
+func isUserOf(d projections.Device, aliases []string) bool {
+	return slices.ContainsFunc(userAttributes, func(attr string) bool {
+		h, _ := d.Get(attr)
+		token, sealed := h.Text.Token()
+		if !sealed {
+			return false
+		}
+		header, _, err := token.Parse()
+		return err == nil && slices.Contains(aliases, header.Alias.String())
+	})
 }
 
 func hasPrefixFold(s, prefix string) bool {
@@ -92,7 +115,7 @@ func deviceRow(d projections.Device) Row {
 			joined(get("device.operating-system"), get("device.os-version")), get("device.ownership"), userOf(get),
 			get("device.compliance-state"), get("device.encrypted"), get("device.management-state"),
 			get("device.enrolled-at"),
-			get("device.last-contact"), text(d.Stream.UUID().String()), sequence(seq),
+			get("device.last-contact"), get("device.intune-id"), text(d.Stream.UUID().String()), sequence(seq),
 		),
 	}
 }

@@ -36,8 +36,7 @@ func (h Header) facts() []document.Fact {
 			Members: []document.Member{member("timeZone", h.Location.String())}},
 		{Members: []document.Member{member("language", l.Code())}},
 		h.filters(),
-		{Label: l.Text("header.purpose"), Text: orNone(h.Purpose, l),
-			Members: []document.Member{member("purpose", h.Purpose)}},
+		h.purpose(),
 		{Label: l.Text("header.by"), Text: h.By, Members: []document.Member{member("runBy", h.By)}},
 		{Label: l.Text("header.made"), Text: words.Instant(h.Made, h.Location), Members: times("runAt", h.Made)},
 		h.sequence(),
@@ -55,6 +54,18 @@ func (h Header) facts() []document.Fact {
 			Members: []document.Member{member("sample", drawn)}})
 	}
 	return out
+}
+
+// purpose is what was chosen, and the words beside it.
+func (h Header) purpose() document.Fact {
+	text := orNone(Word(h.Language, "access.purpose-code", h.Purpose), h.Language)
+	f := document.Fact{Label: h.Language.Text("header.purpose"),
+		Members: []document.Member{member("purpose", h.Purpose)}}
+	if f.Text = text; h.PurposeWords != "" {
+		f.Text = text + ": " + h.PurposeWords
+		f.Members = append(f.Members, member("purposeWords", h.PurposeWords))
+	}
+	return f
 }
 
 func (h Header) tenant() document.Fact {
@@ -103,7 +114,7 @@ func (h Header) filters() document.Fact {
 	}
 	texts, values := make([]string, len(h.Filters)), make([]given, len(h.Filters))
 	for i, g := range h.Filters {
-		texts[i] = g.Filter.Title(h.Language) + ": " + g.text(h.Language)
+		texts[i] = g.Filter.Title(h.Language) + ": " + g.text(h)
 		values[i] = given{g.Filter.ID, g.Values}
 	}
 	return document.Fact{Label: h.Language.Text("header.filters"), Text: orNone(strings.Join(texts, "; "), h.Language),
@@ -115,7 +126,11 @@ func (h Header) given(id string) bool {
 	return slices.ContainsFunc(h.Filters, func(g Given) bool { return g.Filter.ID == id })
 }
 
-func (g Given) text(l *words.Language) string {
+func (g Given) text(h Header) string {
+	l := h.Language
+	if g.Typed != "" && h.Revealed {
+		return g.Typed
+	}
 	if g.Filter.Flag {
 		return l.Text("value.yes")
 	}

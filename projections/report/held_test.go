@@ -60,6 +60,10 @@ func (m *many) Open(_ context.Context, tokens []projections.Sealed) ([]projectio
 	return out, nil
 }
 
+func (m *many) Search(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
+	return m.Open(ctx, tokens)
+}
+
 // However many rows a report has, few are held: one portion that is written, one that is opened,
 // one that is read and one that is begun.
 func TestAReportHoldsFewOfItsRows(t *testing.T) {

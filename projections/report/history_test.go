@@ -45,6 +45,10 @@ func (l *lived) Open(_ context.Context, tokens []projections.Sealed) ([]projecti
 	return out, nil
 }
 
+func (l *lived) Search(ctx context.Context, tokens []projections.Sealed) ([]projections.Opened, error) {
+	return l.Open(ctx, tokens)
+}
+
 // event adds an event that changes attributes: "attribute[/element]: old -> new".
 func (l *lived) event(of string, changes ...string) {
 	seq := uint64(len(l.changes) + 1)

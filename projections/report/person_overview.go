@@ -31,7 +31,7 @@ var personOverview = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "person", Required: true, check: isUUID, shown: countAliases},
+		{ID: "person", Required: true, check: isUUID, shown: somebody},
 		{ID: "role", Attr: ofRole, known: roles},
 	},
 	rows: personRows,

@@ -28,6 +28,7 @@ const (
 	Ahead    Code = "ahead of the views"   // Through is how far they are, nil: they are empty
 	Nobody   Code = "nobody"               // no person that the ledger knows
 	NoDevice Code = "no device"            // no device that the ledger knows
+	Several  Code = "several devices"      // that are called so; Known are their streams
 	NoValue  Code = "held by no device"    // no device has such a value; Known are those that devices have
 	NoName   Code = "not in the catalogue" // no attribute is called so
 )
@@ -43,6 +44,7 @@ const (
 	FieldAsOf    = "asOf"
 	FieldAsOfSeq = "asOfSeq"
 	FieldPurpose = "purpose"
+	FieldWords   = "purposeWords"
 	FieldSample  = "sample"
 	FieldSeed    = "seed"
 )

@@ -37,32 +37,34 @@ const (
 
 // Header states what a report is of. It is complete before the first row.
 type Header struct {
-	Report     string
-	Title      string
-	Tenant     uuid.UUID
-	TenantName string
-	Scope      Scope
-	From, To   time.Time // OverPeriod; zero ends are open
-	Moment     time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
-	Location   *time.Location
-	Language   *words.Language
-	Filters    []Given
-	Purpose    string
-	By         string
-	Made       time.Time
-	Empty      bool   // the views hold nothing yet, Sequence means nothing
-	Sequence   uint64 // the ledger sequence that it was computed at
-	Checkpoint string // signed checkpoint that covers Sequence; "" where there is none
-	Personal   bool   // the report has protected values
-	Revealed   bool   // they were asked for
-	Sample     int    // rows drawn; 0: all rows
-	Seed       uint64
+	Report       string
+	Title        string
+	Tenant       uuid.UUID
+	TenantName   string
+	Scope        Scope
+	From, To     time.Time // OverPeriod; zero ends are open
+	Moment       time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
+	Location     *time.Location
+	Language     *words.Language
+	Filters      []Given
+	Purpose      string // as request has it, PurposeWords alike
+	PurposeWords string
+	By           string
+	Made         time.Time
+	Empty        bool   // the views hold nothing yet, Sequence means nothing
+	Sequence     uint64 // the ledger sequence that it was computed at
+	Checkpoint   string // signed checkpoint that covers Sequence; "" where there is none
+	Personal     bool   // the report has protected values
+	Revealed     bool   // they were asked for
+	Sample       int    // rows drawn; 0: all rows
+	Seed         uint64
 }
 
 // Given is a filter as it was given.
 type Given struct {
 	Filter Filter
 	Values []string
+	Typed  string // as people typed it, where Values are what it was found to be
 }
 
 // Totals are known after the last row.
@@ -85,7 +87,7 @@ type Report struct {
 	Header  Header
 	Columns []Column
 	def     *Definition
-	opener  projections.Opener
+	opener  projections.Searcher
 	rows    iter.Seq2[Row, error]
 	lateAt  time.Time // rows recorded after it are late; zero: none can be
 	totals  Totals
@@ -95,9 +97,10 @@ type Report struct {
 
 // Run validates the request and asks the views which sequence they have reached; rows are read
 // while the report is written, and ctx must live as long. Without an opener, or without Reveal,
-// protected values are masked and counted. A sequence that the views have not reached is an
-// error: the answer could change.
-func Run(ctx context.Context, reader Reader, opener projections.Opener, r Request) (*Report, error) {
+// protected values are masked and counted. With one, what is shown is opened, and nothing else:
+// rows that a filter or a sample leaves out were at most searched. A sequence that the views have
+// not reached is an error: the answer could change.
+func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Request) (*Report, error) {
 	if err := r.Validate(); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
@@ -129,11 +132,15 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 	rep := &Report{
 		Header: Header{
 			Report: d.ID, Title: d.Title(l), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
-			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Language: l, Purpose: r.Purpose, By: r.By,
-			Made: r.Now, Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Personal: d.Personal,
+			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Language: l, Purpose: r.Purpose,
+			PurposeWords: r.PurposeWords, By: r.By, Made: r.Now, Empty: !any, Sequence: seq,
+			Checkpoint: r.Checkpoint, Personal: d.Personal,
 			Revealed: r.Reveal && opener != nil && d.Personal, Sample: r.Sample, Seed: r.Seed,
 		},
 		Columns: d.Columns, def: d,
+	}
+	if rep.Header.Revealed {
+		rep.opener = opener
 	}
 	for _, f := range d.Filters {
 		given, ok := r.Filters[f.ID]
@@ -141,14 +148,14 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 			continue
 		}
 		vs, err := f.values(given)
+		if err == nil && f.devices {
+			vs, err = findDevices(ctx, reader, rep.opener, r.Tenant, seq, &f, vs)
+		}
 		if err != nil {
 			return fail(err)
 		}
 		q.filter[f.ID] = vs
-		rep.Header.Filters = append(rep.Header.Filters, Given{f, vs})
-	}
-	if rep.Header.Revealed {
-		rep.opener = opener
+		rep.Header.Filters = append(rep.Header.Filters, Given{Filter: f, Values: vs, Typed: r.Typed[f.ID]})
 	}
 	if d.Late {
 		rep.totals.Late = new(uint64)
@@ -160,27 +167,14 @@ func Run(ctx context.Context, reader Reader, opener projections.Opener, r Reques
 	if any {
 		rows = d.rows(ctx, q)
 	}
-	if d.keep == nil && r.Sample > 0 {
+	if sifts := rep.sieves(); len(sifts) > 0 {
+		rows = rep.sifted(ctx, rows, sifts)
+	}
+	if r.Sample > 0 {
 		rows = rep.sample(rows)
 	}
 	rep.rows = rep.open(ctx, rows)
-	if d.keep != nil { // only what is open tells which rows there are
-		if rep.rows = rep.kept(rep.rows); r.Sample > 0 {
-			rep.rows = rep.sample(rep.rows)
-		}
-	}
 	return rep, nil
-}
-
-// kept are the rows that the definition keeps once they are open.
-func (r *Report) kept(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for row, err := range rows {
-			if (err != nil || r.def.keep(row, r.Header)) && !yield(row, err) {
-				return
-			}
-		}
-	}
 }
 
 // ErrRead: a report can be written once.
@@ -300,7 +294,7 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 	opened := readAhead(func(yield func([]Row, error) bool) {
 		for chunk, err := range readAhead(chunks(rows)) {
 			if err == nil {
-				err = r.unseal(ctx, chunk)
+				err = r.unseal(ctx, chunk, r.opener)
 			}
 			if !yield(chunk, err) || err != nil {
 				return
@@ -324,7 +318,7 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 }
 
 // unseal opens what a chunk has of tokens, or says what is not genuine where nothing is opened.
-func (r *Report) unseal(ctx context.Context, chunk []Row) error {
+func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Opener) error {
 	var tokens Tokens
 	if r.opener != nil {
 		n := 0
@@ -345,14 +339,14 @@ func (r *Report) unseal(ctx context.Context, chunk []Row) error {
 					tokens.Add(&c[k], s)
 				}
 				if tokens.Len() == mostTimes*OpenBatch { // of a row that has more than that
-					if err := tokens.Open(ctx, r.opener); err != nil {
+					if err := tokens.Open(ctx, opener); err != nil {
 						return err
 					}
 				}
 			}
 		}
 	}
-	return tokens.Open(ctx, r.opener)
+	return tokens.Open(ctx, opener)
 }
 
 // tokens counts the row's values that are not open.

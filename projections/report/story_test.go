@@ -28,6 +28,8 @@ var (
 	userFatima   = []schemas.SubjectRef{{Role: "user", Alias: fatima}}
 )
 
+func deviceOf(name string) schemas.Stream { return schemas.NewStream("device", id(name)) }
+
 // theStory: an administrator enrols, changes and wipes; the clock goes back an hour; a device's
 // name is a formula.
 func theStory(t *testing.T) *chtest.Story {
@@ -192,7 +194,8 @@ func handled(s *chtest.Story) {
 	// A viewing that names persons in two events, and one that came between them.
 	viewed := func(run, occurred, of string, filters map[string]any, persons ...uuid.UUID) {
 		subjects, v := []schemas.SubjectRef{by}, []val{
-			{Attr: "access.report", V: of}, {Attr: "access.purpose", V: "incident 7", Alias: officer},
+			{Attr: "access.report", V: of}, {Attr: "access.purpose-code", V: "security-incident"},
+			{Attr: "access.purpose", V: "incident 7", Alias: officer},
 			{Attr: "access.officer", V: "officer@example.test", Alias: officer},
 			{Attr: "access.persons", V: len(persons)}, {Attr: "access.sequence", V: 21}}
 		if filters != nil {
@@ -201,9 +204,9 @@ func handled(s *chtest.Story) {
 		for _, p := range persons {
 			subjects = append(subjects, schemas.SubjectRef{Role: "target", Alias: p})
 		}
-		s.Add("access.unsealed.v1", schemas.NewStream("access", id(run)), occurred, "", subjects, v...)
+		s.Add("access.unsealed.v2", schemas.NewStream("access", id(run)), occurred, "", subjects, v...)
 	}
-	filters := map[string]any{"actor": anna.String(), "all": report.Set, "device": string(phone)}
+	filters := map[string]any{"actor": anna.String(), "all": report.Set, "name": true, "device": string(phone)}
 	viewed("first", "2026-11-05T10:00:00Z", "admin-actions", filters)
 	viewed("second", "2026-11-05T10:00:01Z", "access-package", nil)
 	viewed("first", "2026-11-05T10:00:02Z", "admin-actions", filters, fatima)

@@ -97,7 +97,7 @@ func TestDutchWords(t *testing.T) {
 // The texts of reports are those of the reports that there are, and the words of values those of
 // vocabularies.
 func TestTextsOfReportsAreOfSomething(t *testing.T) {
-	want := map[string]bool{"report.access-package.title": true, "filter.aliases": true}
+	want := map[string]bool{"report.access-package.title": true, "filter.somebody": true}
 	for _, d := range report.Definitions() {
 		want["report."+d.ID+".title"], want["report."+d.ID+".about"] = true, true
 		for _, c := range d.Columns {
