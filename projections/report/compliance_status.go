@@ -37,7 +37,7 @@ var complianceStatus = Definition{
 		{ID: "lastContact", Type: document.Reported},
 		{ID: "ownership", Type: document.Text},
 		{ID: "os", Type: document.Text, List: true, Parts: true},
-		{ID: "id", Type: document.Text},
+		{ID: "id", Type: document.Text, Machine: true},
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{

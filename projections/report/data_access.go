@@ -24,7 +24,7 @@ var dataAccess = Definition{
 	Columns: []Column{
 		{ID: "time", Type: document.Instant},
 		{ID: "officer", Type: document.Text},
-		{ID: "viewed", Type: document.Text},
+		{ID: "report", Type: document.Text},
 		{ID: "purpose", Type: document.Text},
 		{ID: "purposeWords", Type: document.Text},
 		{ID: "filters", Type: document.Object},
