@@ -199,6 +199,19 @@ func (emptyViews) Refusals(
 ) iter.Seq2[projections.Refusal, error] {
 	return none[projections.Refusal]
 }
+func (emptyViews) Accounts(
+	context.Context, uuid.UUID, projections.AsOf, ...string,
+) iter.Seq2[projections.Account, error] {
+	return none[projections.Account]
+}
+func (emptyViews) Access(
+	context.Context, uuid.UUID, projections.Period, projections.AccessFilter, projections.AsOf,
+) iter.Seq2[projections.AccessRun, error] {
+	return none[projections.AccessRun]
+}
+func (emptyViews) Requests(context.Context, uuid.UUID, projections.AsOf) iter.Seq2[projections.RequestAct, error] {
+	return none[projections.RequestAct]
+}
 
 // openRequest opens a request at the desktop and returns its number.
 func (d *desktop) openRequest(right string) string {
