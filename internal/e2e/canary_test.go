@@ -268,6 +268,11 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	masked := c.do(0, "", "report", "device-inventory", "--masked") +
 		c.do(0, "", "report", "admin-actions", "--masked", "--output", "json") +
 		c.do(0, "", "report", "refused-collection", "--output", "json")
+	for _, id := range []string{"requests", "data-access", "compliance-status", "leavers"} {
+		masked += c.do(0, "", "report", id, "--masked", "--output", "json")
+	}
+	masked += c.do(0, strings.ToUpper(c.w.admin.upn.text)+canaryDomain+"\n", "report", "person-overview", "--person",
+		"-", "--masked", "--output", "json")
 	// their header says whose it is and who asked
 	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)),
 		func(k *canary) bool { return k == c.w.tenantName || k == c.w.operator })

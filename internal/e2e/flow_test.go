@@ -65,6 +65,9 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		"admin-actions":      {"--purpose", "review: monthly"},
 		"device-inventory":   {"--purpose", "review: stocktaking", "--lang", "nl"},
 		"refused-collection": nil,
+		"compliance-status":  {"--purpose", "compliance-check"},
+		"leavers":            {"--purpose", "review"},
+		"data-access":        {"--purpose", "audit"},
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {

@@ -38,6 +38,10 @@ type Request struct {
 	Reveal       bool      // show protected values, through the Opener
 	Checkpoint   string    // of the sequence, where one was signed
 	Now          time.Time // when it is run; zero: the clock
+
+	// Owners tells whom aliases name, the same id for the same person; one that names nobody any
+	// more is left out. nil: nobody can tell, and what hangs on it is not in the report.
+	Owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
 }
 
 // languages are those that the report may be in.

@@ -127,6 +127,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	q := &question{
 		reader: reader, tenant: r.Tenant, in: projections.Period{From: r.From, To: r.To},
 		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{},
+		made: r.Now, zone: r.Location, owners: r.Owners,
 	}
 	rep := &Report{
 		Header: Header{
