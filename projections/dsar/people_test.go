@@ -2,12 +2,15 @@ package dsar_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -142,7 +145,16 @@ func TestAViewingNamesNobodyElseWhoseDataItShowed(t *testing.T) {
 	viewing("by her", as("officer", fatimaAccess))
 	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: uint64(len(s.Events) - 1),
 		Aliases: []dsar.Alias{{ID: fatimaAccess}}}
-	_, files, _ := build(t, config(s.Load(), s, "en"), p)
+	c := config(s.Load(), s, "en")
+	c.Owners = func(
+		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID,
+	) (map[uuid.UUID]schemas.Owner, error) {
+		if !slices.Equal(aliases, []uuid.UUID{annaAccess}) {
+			t.Errorf("the vault is asked about %d persons, want the officer alone", len(aliases))
+		}
+		return owners(ctx, tenant, aliases)
+	}
+	_, files, _ := build(t, c, p)
 	of, by := events(t, files["data/views.json"]), events(t, files["data/actions-by.json"])
 	if len(of) != 1 || len(of[0].Others) != 1 || of[0].Others[0].Label != "administrator-1" {
 		t.Errorf("the viewing of her data names %+v", of)
