@@ -541,7 +541,8 @@ func TestATenantChoosesItsPurposes(t *testing.T) {
 		custody.ErrUnknown) || len(b.store.Events()) != before {
 		t.Errorf("a purpose that there is not: %v", err)
 	}
-	if set, err = b.custody.SetTenantPurposes(b.ctx, officer, b.tenant.ID, nil); err != nil || access("review") != nil {
+	set, err = b.custody.SetTenantPurposes(b.ctx, officer, b.tenant.ID, nil)
+	if err != nil || access("review") != nil {
 		t.Errorf("all again: %+v, %v", set.Purposes, err)
 	}
 }
