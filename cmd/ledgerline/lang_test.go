@@ -36,8 +36,8 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 		en, nl   string // what is printed, on either end, or refused
 		standard bool   // the same in every language
 	}{
-		{"a request", []string{"dsar", "open"}, cli.OK, "received  2 March 2026\nanswer by 2 April 2026 (weekends",
-			"ontvangen 2 maart 2026\nuiterlijk 2 april 2026 (met weekenden", false},
+		{"a request", []string{"dsar", "open"}, cli.OK, "received   2 March 2026\nanswer by  2 April 2026 (weekends",
+			"ontvangen  2 maart 2026\nuiterlijk  2 april 2026 (met weekenden", false},
 		{"a request, for programs", []string{"dsar", "open", "--output", "json"}, cli.OK, `"received": "2026-03-02"`,
 			`"received": "2026-03-02"`, true},
 		{"a request of nobody", []string{"dsar", "open", "--subject", "nobody@contoso.example"}, cli.Failed,

@@ -32,12 +32,17 @@ type Status struct {
 	Forged        ledger.ForgedEvents  `json:"forged"`        // in the event store, and not disowned
 	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
 	Foreign []string `json:"foreign,omitempty"`
+	// ViewsWaiting is when the first event that is not in the views was recorded; zero: none is missing,
+	// or it could not be read.
+	ViewsWaiting time.Time `json:"viewsWaitingSince,omitzero"`
 	// What the views' part should have done about it, "" for nothing.
 	ViewsProblem string `json:"viewsProblem,omitempty"`
 
 	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault did not know at the start
 
 	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of keys that cannot be read, at the start
+
+	viewsAgain string // as RelayStatus.again
 
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
@@ -49,10 +54,28 @@ type RelayStatus struct {
 	Lag     uint64  `json:"lag"`    // in the ledger and not yet noted
 	Rate    float64 `json:"rate"`   // events a second over the last ten seconds
 	Problem string  `json:"problem,omitempty"`
+	// Waiting is when the first event that is not noted yet was recorded; zero: none is, or it
+	// could not be read.
+	Waiting time.Time `json:"waitingSince,omitzero"`
+
+	again string // what becomes of an attempt that failed, and what it means until then
 }
 
-// Status says where each part stands now.
-func (n *Node) Status() Status {
+// Status says where each part stands now. It reads two events at most, of which the first are that
+// wait to be published and to be in the views.
+func (n *Node) Status(ctx context.Context) Status {
+	doc := n.counts()
+	if doc.Relay.Lag > 0 {
+		doc.Relay.Waiting = n.recorded(ctx, doc.Relay.Events)
+	}
+	if doc.behind() > 0 {
+		doc.ViewsWaiting = n.recorded(ctx, doc.Views.Applied)
+	}
+	return doc
+}
+
+// counts is Status without the events that wait.
+func (n *Node) counts() Status {
 	r := n.relay.Status()
 	doc := Status{Ledger: n.Ledger.ID().String(), Since: n.started, Views: n.project.Status(),
 		Comparison: n.comparison(), Relay: RelayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
@@ -68,8 +91,27 @@ func (n *Node) Status() Status {
 	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	doc.ForeignEvents, doc.Forged = n.Ledger.Foreign(), n.Ledger.Forged()
 	doc.Strangers, doc.DamagedKeys = n.strangers.count(), n.damagedKeys
+	if r.Err != nil {
+		doc.Relay.again = fmt.Sprintf(". It is tried again, with Kafka at %s; events stay in the ledger, and what "+
+			"waits comes into topics and views once it succeeds", doc.Servers["kafka"])
+	}
+	if doc.Views.Problem != "" || doc.Views.LastError != "" {
+		doc.viewsAgain = fmt.Sprintf(". It is tried again, from Kafka at %s into ClickHouse at %s; reports lack what "+
+			"waits", doc.Servers["kafka"], doc.Servers["clickhouse"])
+	}
 	doc.Problems = doc.problems()
 	return doc
+}
+
+// recorded is when the event of that sequence was recorded, zero where it cannot be read at once.
+func (n *Node) recorded(ctx context.Context, seq uint64) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	e, found, err := n.Ledger.At(ctx, seq)
+	if err != nil || !found {
+		return time.Time{}
+	}
+	return e.Meta().Recorded
 }
 
 // problems are what somebody has to do something about. Each says what was found, and names what
@@ -81,8 +123,8 @@ func (s Status) problems() []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
-	tell(s.ViewsProblem != "", "views: %s", s.ViewsProblem)
+	tell(s.Relay.Problem != "", "relay: %s%s", s.Relay.Problem, s.Relay.again)
+	tell(s.ViewsProblem != "", "views: %s%s", s.ViewsProblem, s.viewsAgain)
 	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
 	tell(s.Strangers > 0, "vault: %s events are of tenants that it does not know: they are forged, or the vault is "+
 		"older than the ledger. `ledgerline restore vault` says more", terminal.Count(s.Strangers))
@@ -103,22 +145,34 @@ func (s Status) problems() []string {
 
 // Problem is an error that says how many problems stand, or nil.
 func (s Status) Problem() error {
-	if n := len(s.Problems); n > 0 {
+	switch n := len(s.Problems); n {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("1 problem stands")
+	default:
 		return fmt.Errorf("%d problems stand", n)
 	}
-	return nil
 }
 
 // WriteText writes the status for a person.
-func (s Status) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
-	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s\n",
-		s.Relay.State, terminal.Count(s.Relay.Events), terminal.Count(s.Relay.Lag), s.Relay.Rate)
-	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s\n",
-		terminal.Count(s.Views.Applied), terminal.Count(s.Views.Lag), terminal.Count(s.behind()), s.Views.Rate)
-	if s.Relay.Events > 0 {
-		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n",
-			int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
+func (s Status) WriteText(w io.Writer) { s.writeText(w, time.Now()) }
+
+func (s Status) writeText(w io.Writer, now time.Time) {
+	all := s.Relay.Events + s.Relay.Lag
+	fmt.Fprintf(w, "ledger   %s: %s events; up for %s\n", s.Ledger, terminal.Count(all), since(s.Since, now))
+	fmt.Fprintf(w, "relay    %s: %s of them published to Kafka%s\n", s.Relay.State, terminal.Count(s.Relay.Events),
+		waiting(s.Relay.Lag, s.Relay.Waiting, s.Relay.Rate, now))
+	fmt.Fprintf(w, "views    %s of them in the views%s\n", terminal.Count(min(all, s.Views.Applied)),
+		waiting(s.behind(), s.ViewsWaiting, s.Views.Rate, now))
+	switch {
+	case s.Views.Applied == 0:
+		fmt.Fprintln(w, "         a report would find nothing yet")
+	case s.behind() > 0:
+		fmt.Fprintf(w, "         a report that does not wait is of ledger sequence %d, the ledger is at %d\n",
+			s.Views.Applied-1, all-1)
+	default:
+		fmt.Fprintf(w, "         complete through ledger sequence %d, its last\n", s.Views.Applied-1)
 	}
 	s.Comparison.writeText(w)
 	for _, f := range s.Foreign {
@@ -131,6 +185,34 @@ func (s Status) WriteText(w io.Writer) {
 	for _, p := range s.Problems {
 		fmt.Fprintf(w, "PROBLEM  %s\n", p)
 	}
+	if len(s.Problems) == 0 {
+		fmt.Fprintln(w, "problems none is known: of the relay, the views and their last comparison, forged events, and "+
+			"the vault as it was at the start")
+	}
+}
+
+// since is for how long something has been, in whole seconds.
+func since(t, now time.Time) time.Duration { return max(now.Sub(t), 0).Round(time.Second) }
+
+// waiting says how many events wait, for how long the first of them does, and how fast they go.
+func waiting(events uint64, first time.Time, rate float64, now time.Time) string {
+	if events == 0 {
+		return ", none waits"
+	}
+	text := fmt.Sprintf("; %s wait", terminal.Count(events))
+	if events == 1 {
+		text = "; 1 waits"
+	}
+	if !first.IsZero() {
+		text += fmt.Sprintf(", the first for %s", since(first, now))
+	}
+	switch {
+	case rate == 0:
+		return text + "; none came through in the last 10 s"
+	case rate < 10:
+		return text + fmt.Sprintf("; %.1f/s come through", rate)
+	}
+	return text + fmt.Sprintf("; %.0f/s come through", rate)
 }
 
 // behind is how many events of the ledger are not in the views.
@@ -138,6 +220,9 @@ func (s Status) behind() uint64 {
 	all := s.Relay.Events + s.Relay.Lag
 	return all - min(all, s.Views.Applied)
 }
+
+// Holds reports whether a ledger lies in the data directory, running or not.
+func (c Config) Holds() bool { return exists(c.VaultPath()) }
 
 // AskStatus asks the `up` of the data directory where it stands. It errs with datadir.ErrNotUp
 // where there is none.

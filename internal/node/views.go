@@ -103,7 +103,8 @@ func (s ComparisonStatus) writeText(w io.Writer) {
 		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n",
 			s.Running.View, terminal.Count(s.Running.Done), terminal.Count(s.Running.Of))
 	case s.Last == nil:
-		fmt.Fprintf(w, "         not compared with the ledger yet\n")
+		fmt.Fprintln(w, "         not compared with the ledger yet: that is done once a day, and by `ledgerline views "+
+			"reconcile`")
 	}
 	if s.Last != nil {
 		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n",
