@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/node"
@@ -20,7 +21,7 @@ func newStatus(a *app) *cobra.Command {
 			if errors.Is(err, datadir.ErrNotUp) {
 				return errors.New(refusal.NoStatus(n.Settings.Data, a.commandLine("up"), n.Holds()))
 			}
-			if err := c.Print(doc, err); err != nil {
+			if err := c.Print(answer.Status{Status: doc}, err); err != nil {
 				return err
 			}
 			return doc.Problem()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,8 +31,8 @@ type Status struct {
 	Forged        ledger.ForgedEvents  `json:"forged"`        // in the event store, and not disowned
 	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
 	Foreign []string `json:"foreign,omitempty"`
-	// ViewsWaiting is when the first event that is not in the views was recorded; zero: none is missing,
-	// or it could not be read.
+	// ViewsWaiting is when the first event that is not in the views was recorded; zero: none is
+	// missing, or it could not be read.
 	ViewsWaiting time.Time `json:"viewsWaitingSince,omitzero"`
 	// What the views' part should have done about it, "" for nothing.
 	ViewsProblem string `json:"viewsProblem,omitempty"`
@@ -68,7 +67,7 @@ func (n *Node) Status(ctx context.Context) Status {
 	if doc.Relay.Lag > 0 {
 		doc.Relay.Waiting = n.recorded(ctx, doc.Relay.Events)
 	}
-	if doc.behind() > 0 {
+	if doc.Behind() > 0 {
 		doc.ViewsWaiting = n.recorded(ctx, doc.Views.Applied)
 	}
 	return doc
@@ -155,68 +154,8 @@ func (s Status) Problem() error {
 	}
 }
 
-// WriteText writes the status for a person.
-func (s Status) WriteText(w io.Writer) { s.writeText(w, time.Now()) }
-
-func (s Status) writeText(w io.Writer, now time.Time) {
-	all := s.Relay.Events + s.Relay.Lag
-	fmt.Fprintf(w, "ledger   %s: %s events; up for %s\n", s.Ledger, terminal.Count(all), since(s.Since, now))
-	fmt.Fprintf(w, "relay    %s: %s of them published to Kafka%s\n", s.Relay.State, terminal.Count(s.Relay.Events),
-		waiting(s.Relay.Lag, s.Relay.Waiting, s.Relay.Rate, now))
-	fmt.Fprintf(w, "views    %s of them in the views%s\n", terminal.Count(min(all, s.Views.Applied)),
-		waiting(s.behind(), s.ViewsWaiting, s.Views.Rate, now))
-	switch {
-	case s.Views.Applied == 0:
-		fmt.Fprintln(w, "         a report would find nothing yet")
-	case s.behind() > 0:
-		fmt.Fprintf(w, "         a report that does not wait is of ledger sequence %d, the ledger is at %d\n",
-			s.Views.Applied-1, all-1)
-	default:
-		fmt.Fprintf(w, "         complete through ledger sequence %d, its last\n", s.Views.Applied-1)
-	}
-	s.Comparison.writeText(w)
-	for _, f := range s.Foreign {
-		fmt.Fprintf(w, "foreign  %s\n", f)
-	}
-	if f := s.ForeignEvents; f.Count > 0 {
-		fmt.Fprintf(w, "foreign  events in the store: %s, first at %s, last at %s; they count for nothing\n",
-			terminal.Count(f.Count), f.First.Position, f.Last.Position)
-	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(w, "PROBLEM  %s\n", p)
-	}
-	if len(s.Problems) == 0 {
-		fmt.Fprintln(w, "problems none is known: of the relay, the views and their last comparison, forged events, and "+
-			"the vault as it was at the start")
-	}
-}
-
-// since is for how long something has been, in whole seconds.
-func since(t, now time.Time) time.Duration { return max(now.Sub(t), 0).Round(time.Second) }
-
-// waiting says how many events wait, for how long the first of them does, and how fast they go.
-func waiting(events uint64, first time.Time, rate float64, now time.Time) string {
-	if events == 0 {
-		return ", none waits"
-	}
-	text := fmt.Sprintf("; %s wait", terminal.Count(events))
-	if events == 1 {
-		text = "; 1 waits"
-	}
-	if !first.IsZero() {
-		text += fmt.Sprintf(", the first for %s", since(first, now))
-	}
-	switch {
-	case rate == 0:
-		return text + "; none came through in the last 10 s"
-	case rate < 10:
-		return text + fmt.Sprintf("; %.1f/s come through", rate)
-	}
-	return text + fmt.Sprintf("; %.0f/s come through", rate)
-}
-
-// behind is how many events of the ledger are not in the views.
-func (s Status) behind() uint64 {
+// Behind is how many events of the ledger are not in the views.
+func (s Status) Behind() uint64 {
 	all := s.Relay.Events + s.Relay.Lag
 	return all - min(all, s.Views.Applied)
 }
