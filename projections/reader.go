@@ -21,6 +21,11 @@ type AsOf struct {
 // Period is [From, To); a zero end is open. It bounds when events occurred.
 type Period struct{ From, To time.Time }
 
+// Has reports whether the period has the moment.
+func (p Period) Has(t time.Time) bool {
+	return (p.From.IsZero() || !t.Before(p.From)) && (p.To.IsZero() || t.Before(p.To))
+}
+
 // Text is a value as the ledger holds it: open text, or a token that an Opener may open. "" is
 // none.
 type Text string
@@ -71,6 +76,9 @@ func (d Device) Get(attribute string) (Held, bool) {
 	}
 	return Held{}, false
 }
+
+// Account is a directory account's state, of the same form.
+type Account = Device
 
 // Change is one value set or removed by an event.
 type Change struct {
@@ -141,16 +149,23 @@ type Refusal struct {
 	Count          uint64
 }
 
-// AccessAct is one access.unsealed event: personal data was viewed.
-type AccessAct struct {
+// AccessRun is one viewing of personal data: all the access.unsealed events of a stream. Fact is
+// of the first, which says who looks and why.
+type AccessRun struct {
 	Fact
 	Officer          uuid.UUID // alias
-	Targets          []uuid.UUID
 	Report           Text
-	Purpose, Filters Text // tokens, OfficerName alike
+	PurposeCode      Text // one of a list; "" of old events
+	Purpose, Filters Text // tokens, OfficerName alike: the purpose in the officer's words
 	OfficerName      Text
-	Persons          uint64
+	Persons          uint64 // whose data was unsealed
 	Sequence         uint64 // the ledger sequence that the report was computed at
+}
+
+// AccessFilter narrows viewings; an empty list does not.
+type AccessFilter struct {
+	Reports           []string
+	Officers, Persons []uuid.UUID // aliases
 }
 
 // RequestAct is an event of a data subject's request, or of an erasure. Which fields are set
@@ -216,15 +231,18 @@ type Reader interface {
 		asOf AsOf) iter.Seq2[Change, error]
 	// Apps yields the apps on a device, by element.
 	Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) iter.Seq2[Held, error]
+	// Accounts yields the state of every directory account, by stream. Without attributes: all.
+	Accounts(ctx context.Context, tenant uuid.UUID, asOf AsOf, attributes ...string) iter.Seq2[Account, error]
 	// Tenant returns the tenant's own attributes (name, time zone, collection policy).
 	Tenant(ctx context.Context, tenant uuid.UUID, asOf AsOf) (map[string]Held, error)
 
-	// AdminActions, Refusals and Access yield by the time of occurring, then sequence; Requests
-	// by sequence.
+	// AdminActions, Refusals and Access yield by the time of occurring, then sequence, Access the
+	// viewings that began in the period; Requests by sequence.
 	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter,
 		asOf AsOf) iter.Seq2[AdminAction, error]
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
-	Access(ctx context.Context, tenant uuid.UUID, in Period, asOf AsOf) iter.Seq2[AccessAct, error]
+	Access(ctx context.Context, tenant uuid.UUID, in Period, filter AccessFilter,
+		asOf AsOf) iter.Seq2[AccessRun, error]
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
 
 	// EventsByAliases yields the events that name any of the aliases, by sequence, each once.

@@ -62,8 +62,12 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		Totals struct{ Masked int }
 	}
 	for id, args := range map[string][]string{
-		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang",
-			"nl"}, "refused-collection": nil,
+		"admin-actions":      {"--purpose", "review: monthly"},
+		"device-inventory":   {"--purpose", "review: stocktaking", "--lang", "nl"},
+		"refused-collection": nil,
+		"compliance-status":  {"--purpose", "compliance-check"},
+		"leavers":            {"--purpose", "review"},
+		"data-access":        {"--purpose", "audit"},
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {

@@ -126,7 +126,7 @@ func (f *facts) checkActs(t testing.TB, ctx context.Context, p parts, tenant uui
 		}
 		put(r.Seq, "%s %s %d", r.Rule, r.Category, r.Count)
 	}
-	for a, err := range p.views.Access(ctx, tenant, projections.Period{}, asOf) {
+	for a, err := range p.views.Access(ctx, tenant, projections.Period{}, projections.AccessFilter{}, asOf) {
 		if err != nil {
 			t.Fatal(err)
 		}

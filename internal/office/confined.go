@@ -101,3 +101,28 @@ func (c confined) Refusals(
 		return c.Views.Refusals(ctx, tenant, in, rules, asOf)
 	})
 }
+
+func (c confined) Accounts(
+	ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
+) iter.Seq2[projections.Account, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.Account, error] {
+		return c.Views.Accounts(ctx, tenant, asOf, attributes...)
+	})
+}
+
+func (c confined) Access(
+	ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
+	asOf projections.AsOf,
+) iter.Seq2[projections.AccessRun, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.AccessRun, error] {
+		return c.Views.Access(ctx, tenant, in, filter, asOf)
+	})
+}
+
+func (c confined) Requests(
+	ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+) iter.Seq2[projections.RequestAct, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.RequestAct, error] {
+		return c.Views.Requests(ctx, tenant, asOf)
+	})
+}

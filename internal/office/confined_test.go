@@ -207,10 +207,19 @@ func TestAFilterFindsNothingOfAnotherTenant(t *testing.T) {
 	mine := access.Principal{Login: "o@contoso.example", Roles: []access.Role{access.Officer},
 		Tenants: []uuid.UUID{b.tenants[0].ID}}
 	before := len(b.store.Events())
-	for field, values := range map[string][]string{"device": {native, string(device), device.UUID().String()},
-		"actor": {upn, alias.String()}} {
-		for _, v := range values {
-			r := report.Request{Report: "admin-actions", Reveal: true, Purpose: "audit",
+	for _, c := range []struct {
+		of, field string
+		values    []string
+	}{
+		{"admin-actions", "device", []string{native, string(device), device.UUID().String()}},
+		{"admin-actions", "actor", []string{upn, alias.String()}},
+		{"data-access", "officer", []string{upn, alias.String()}},
+		{"data-access", "person", []string{upn, alias.String()}},
+		{"person-overview", "person", []string{upn, alias.String()}},
+	} {
+		field := c.field
+		for _, v := range c.values {
+			r := report.Request{Report: c.of, Reveal: true, Purpose: "audit",
 				Filters: map[string]string{field: v}}
 			_, err := b.Ask(ctx, mine, b.tenants[0].ID, r, Patience{})
 			var p *report.Problem

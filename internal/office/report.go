@@ -18,12 +18,12 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// Ids of the filters whose values people name in words of their own.
+// filterDevice is the id of the filter on devices, which people name in words of their own.
 const filterDevice = "device"
 
 // persons are the filters that name people, and the classes of the aliases under which they stand
 // there: none for all.
-var persons = map[string][]string{"actor": {"audit-actor"}, "person": nil}
+var persons = map[string][]string{"actor": {"audit-actor"}, "officer": {"access"}, "person": nil}
 
 // Patience says how long a report waits for the views to reach the ledger's end.
 type Patience struct {
@@ -40,9 +40,9 @@ type Question struct {
 	views   confined
 }
 
-// Ask prepares a report of the tenant. The request's filters name devices and actors as people do;
-// its tenant and who asks are filled in. Masked reports are authorised too. A wait that ended too
-// early is an ErrViewsBehind.
+// Ask prepares a report of the tenant. The request's filters name devices and persons as people
+// do; its tenant and who asks are filled in. Masked reports are authorised too. A wait that ended
+// too early is an ErrViewsBehind.
 func (o *Office) Ask(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, r report.Request, wait Patience,
 ) (*Question, error) {
@@ -65,6 +65,7 @@ func (o *Office) Ask(
 	if err := o.resolve(ctx, l, tenant, &r); err != nil {
 		return nil, err
 	}
+	r.Owners = o.personsOf(tenant)
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -94,7 +95,8 @@ func (o *Office) Ask(
 func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
 	var opener projections.Searcher // none: protected values stay masked
 	if r := q.request; r.Reveal {
-		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Text: r.Purpose, Filters: map[string]any{}}
+		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Code: r.Purpose, Text: r.PurposeWords,
+			Filters: map[string]any{}}
 		for k, f := range r.Filters {
 			if purpose.Filters[k] = f; r.Sought(k) { // a text may name somebody, and would outlive their erasure
 				purpose.Filters[k] = true
@@ -146,6 +148,20 @@ func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, r *rep
 		r.Filters[id], r.Typed[id] = strings.Join(aliases, ","), given
 	}
 	return nil
+}
+
+// personsOf tells which persons aliases of the tenant name.
+func (o *Office) personsOf(tenant uuid.UUID) func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+	return func(ctx context.Context, aliases []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+		found, err := owners(o.cfg.Vault)(ctx, tenant, aliases)
+		out := make(map[uuid.UUID]uuid.UUID, len(found))
+		for alias, owner := range found {
+			if owner.Kind == schemas.OwnerPerson {
+				out[alias] = owner.ID
+			}
+		}
+		return out, err
+	}
 }
 
 // isName reports whether a text may be what a device is called, and is no id.
@@ -248,7 +264,7 @@ func knownAliases(tx *vault.Tx, given string) (aliases []string, err error) {
 		case errors.Is(err, vault.ErrNotFound):
 			return nil, nil
 		case err != nil && !errors.Is(err, vault.ErrErased) && !errors.Is(err, vault.ErrExpired):
-			return nil, fmt.Errorf("find the actor: %w", err)
+			return nil, fmt.Errorf("find a person: %w", err)
 		}
 		aliases = append(aliases, id.String())
 	}

@@ -83,7 +83,9 @@ func (a acts) report(p *report.Problem) string {
 	case report.Missing:
 		switch {
 		case p.Field == report.FieldPurpose:
-			return a.say("purpose-missing", nil)
+			return a.say("purpose-missing", args)
+		case p.Field == report.FieldWords:
+			return a.say("purpose-words", nil)
 		case p.Field == report.FieldBy:
 			return a.say("operator-missing", nil)
 		case p.Filters != nil:
@@ -171,6 +173,8 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 		switch p.Field {
 		case custody.FieldPurpose:
 			key = "purpose-missing"
+		case custody.FieldWords:
+			key = "purpose-words"
 		case custody.FieldEvent:
 			key = "events-missing"
 		case custody.FieldLoss:

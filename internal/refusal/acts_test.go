@@ -28,7 +28,8 @@ var (
 		custody.ErrNoRequest, custody.ErrNoSuchPerson, custody.ErrSeveralPersons, custody.ErrOwnRequest,
 		custody.ErrUnderWay, custody.ErrOwnEvent, custody.ErrNoEvent, custody.ErrNotTenants, vault.ErrErased,
 		vault.ErrHeld, vault.ErrExists}
-	custodyFields = []string{custody.FieldTenant, custody.FieldBy, custody.FieldPurpose, custody.FieldRequest,
+	custodyFields = []string{custody.FieldTenant, custody.FieldBy, custody.FieldPurpose, custody.FieldWords,
+		custody.FieldRequest,
 		custody.FieldRight, custody.FieldSubject, custody.FieldPerson, custody.FieldMethod, custody.FieldGround,
 		custody.FieldEvent, custody.FieldLoss}
 	officeCodes = []error{office.ErrMissing, office.ErrUnknown, office.ErrNone, office.ErrUnfit, office.ErrFuture}
@@ -47,6 +48,7 @@ func problems() (all []error) {
 			Other: report.FieldFrom, Zone: "Europe/Amsterdam"}
 		for _, of := range []func(*report.Problem){func(*report.Problem) {},
 			func(p *report.Problem) { p.Field = report.FieldPurpose },
+			func(p *report.Problem) { p.Field = report.FieldWords },
 			func(p *report.Problem) { p.Field = report.FieldBy },
 			func(p *report.Problem) { p.Field, p.Filter, p.Known = "device", true, nil },
 			func(p *report.Problem) { p.Filters = &filters[0] },

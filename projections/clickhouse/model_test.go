@@ -79,11 +79,17 @@ func (m model) fold(tenant uuid.UUID, a projections.AsOf) map[place]projections.
 	return out
 }
 
-func (m model) devices(tenant uuid.UUID, a projections.AsOf, keep func(place) bool) (out []projections.Device) {
+func (m model) devices(tenant uuid.UUID, a projections.AsOf, keep func(place) bool) []projections.Device {
+	return m.entities(tenant, "device", a, keep)
+}
+
+func (m model) entities(
+	tenant uuid.UUID, kind string, a projections.AsOf, keep func(place) bool,
+) (out []projections.Device) {
 	state := m.fold(tenant, a)
 	by := map[schemas.Stream]projections.Device{}
 	for at, h := range state {
-		if at.stream.Kind() != "device" || !keep(at) {
+		if at.stream.Kind() != kind || !keep(at) {
 			continue
 		}
 		d, ok := by[at.stream]
@@ -313,14 +319,35 @@ func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string,
 	return out
 }
 
-func (m model) access(tenant uuid.UUID, in projections.Period, a projections.AsOf) (out []projections.AccessAct) {
-	for _, e := range m.ofType(tenant, "access.", in, a) {
-		out = append(out, projections.AccessAct{Fact: fact(e), Officer: firstAlias(e, "officer"),
-			Targets: aliases(e, "target"),
-			Report:  text(e, "access.report"), Purpose: text(e, "access.purpose"), Filters: text(e, "access.filters"),
-			OfficerName: text(e, "access.officer"), Persons: number(e, "access.persons"),
-			Sequence: number(e, "access.sequence")})
+func (m model) access(tenant uuid.UUID, in projections.Period, f projections.AccessFilter,
+	a projections.AsOf) (out []projections.AccessRun) {
+	runs, of := map[schemas.Stream]*projections.AccessRun{}, map[schemas.Stream][]uuid.UUID{}
+	var first []chtest.Event
+	for _, e := range m.seen(tenant, a) {
+		if !strings.HasPrefix(e.Type, "access.") {
+			continue
+		}
+		if runs[e.Stream] == nil {
+			first = append(first, e)
+			runs[e.Stream] = &projections.AccessRun{Fact: fact(e), Officer: firstAlias(e, "officer"),
+				Report: text(e, "access.report"), PurposeCode: text(e, "access.purpose-code"),
+				Purpose: text(e, "access.purpose"),
+				Filters: text(e, "access.filters"), OfficerName: text(e, "access.officer"),
+				Sequence: number(e, "access.sequence")}
+		}
+		runs[e.Stream].Persons += number(e, "access.persons")
+		of[e.Stream] = append(of[e.Stream], aliases(e, "target")...)
 	}
+	for _, e := range first {
+		run := *runs[e.Stream]
+		concerns := func(id uuid.UUID) bool { return slices.Contains(f.Persons, id) }
+		if within(e, in) && (len(f.Reports) == 0 || slices.Contains(f.Reports, string(run.Report))) &&
+			(len(f.Officers) == 0 || slices.Contains(f.Officers, run.Officer)) &&
+			(len(f.Persons) == 0 || slices.ContainsFunc(of[e.Stream], concerns)) {
+			out = append(out, run)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b projections.AccessRun) int { return a.Occurred.Compare(b.Occurred) })
 	return out
 }
 

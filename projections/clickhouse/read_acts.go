@@ -199,17 +199,29 @@ func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Per
 		}, nil, func(r projections.Refusal) projections.Fact { return r.Fact })
 }
 
-// Access implements projections.Reader.
-func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period,
-	asOf projections.AsOf) iter.Seq2[projections.AccessAct, error] {
-	return byTime(ctx, db, "access", periodParams(asOfParams(tenant, asOf), in), "SELECT "+factColumns+`,
-		officer_alias, target_aliases, report, purpose, filters, officer, persons, sequence
-		FROM access WHERE tenant = {tenant:UUID}`,
-		func(scan func(...any) error) (a projections.AccessAct, err error) {
-			return a, scan(into(&a.Fact, &a.Officer, &a.Targets, (*string)(&a.Report), (*string)(&a.Purpose),
-				(*string)(&a.Filters),
-				(*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
-		}, nil, func(a projections.AccessAct) projections.Fact { return a.Fact })
+// Access implements projections.Reader. A run is a stream; its events are counted on the server,
+// and its first one is read.
+func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
+	asOf projections.AsOf) iter.Seq2[projections.AccessRun, error] {
+	p := periodParams(asOfParams(tenant, asOf), in).With(params{"reports": filter.Reports,
+		"officers": filter.Officers, "targets": filter.Persons})
+	const seen = ` WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64}
+		AND occurred_at <= {time:DateTime64(3, 'UTC')}`
+	question := "SELECT " + factColumns + `, officer_alias, report, purpose_code, purpose, filters, officer, named,
+		sequence FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named
+			FROM access` + seen + ` GROUP BY stream) AS run USING (stream)
+		WHERE tenant = {tenant:UUID} AND ledger_seq = began
+		AND (empty({reports:Array(String)}) OR has({reports:Array(String)}, report))
+		AND (empty({officers:Array(UUID)}) OR has({officers:Array(UUID)}, officer_alias))`
+	if len(filter.Persons) > 0 {
+		question += " AND stream IN (SELECT stream FROM event_subject" + seen +
+			" AND alias IN {targets:Array(UUID)} AND role = 'target')"
+	}
+	return byTime(ctx, db, "access", p, question,
+		func(scan func(...any) error) (a projections.AccessRun, err error) {
+			return a, scan(into(&a.Fact, &a.Officer, (*string)(&a.Report), (*string)(&a.PurposeCode),
+				(*string)(&a.Purpose), (*string)(&a.Filters), (*string)(&a.OfficerName), &a.Persons, &a.Sequence)...)
+		}, nil, func(a projections.AccessRun) projections.Fact { return a.Fact })
 }
 
 // Requests implements projections.Reader.

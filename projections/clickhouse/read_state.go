@@ -83,10 +83,22 @@ func later(values []held, asOf projections.AsOf) bool {
 // Devices implements projections.Reader.
 func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
 	attributes ...string) iter.Seq2[projections.Device, error] {
+	return db.entities(ctx, tenant, "device", asOf, attributes)
+}
+
+// Accounts implements projections.Reader.
+func (db *DB) Accounts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+	attributes ...string) iter.Seq2[projections.Account, error] {
+	return db.entities(ctx, tenant, "account", asOf, attributes)
+}
+
+// entities yields the states of all entities of a kind.
+func (db *DB) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf,
+	attributes []string) iter.Seq2[projections.Device, error] {
 	return func(yield func(projections.Device, error) bool) {
 		// "device-" is before every device's stream, "device." behind them.
-		for after, limit := "device-", firstValues; after != ""; {
-			values, last, err := db.latestBehind(ctx, tenant, after, limit, attributes)
+		for after, limit := kind+"-", firstValues; after != ""; {
+			values, last, err := db.latestBehind(ctx, tenant, after, kind+".", limit, attributes)
 			after, limit = last, min(2*limit, mostValues)
 			if later(values, asOf) {
 				values, err = db.state(ctx, tenant, values[0].stream, values[len(values)-1].stream, asOf, false,
@@ -94,7 +106,7 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 				limit = firstValues
 			}
 			if err != nil {
-				yield(projections.Device{}, fmt.Errorf("devices: %w", err))
+				yield(projections.Device{}, fmt.Errorf("%ss: %w", kind, err))
 				return
 			}
 			for _, d := range devicesOf(values) {
@@ -106,12 +118,12 @@ func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.As
 	}
 }
 
-// latestBehind returns the latest values of the devices behind a stream, at most so many but for
-// those of one, and the last of these devices, "" where no more follow.
-func (db *DB) latestBehind(ctx context.Context, tenant uuid.UUID, after string, limit int,
+// latestBehind returns the latest values of the entities between two streams, at most so many but
+// for those of one, and the last of these entities, "" where no more follow.
+func (db *DB) latestBehind(ctx context.Context, tenant uuid.UUID, after, before string, limit int,
 	attributes []string) (values []held, last string, err error) {
-	p := params{"tenant": tenant, "after": after, "limit": limit}
-	values, err = collect(pagedByKey(ctx), db, p, ofLatest+" AND stream > {after:String} AND stream < 'device.'"+
+	p := params{"tenant": tenant, "after": after, "before": before, "limit": limit}
+	values, err = collect(pagedByKey(ctx), db, p, ofLatest+" AND stream > {after:String} AND stream < {before:String}"+
 		chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
 	if err != nil || len(values) < limit {
 		return values, "", err

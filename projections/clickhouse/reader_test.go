@@ -166,6 +166,8 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 		m.devices(tenant, asOf, func(p place) bool {
 			return p.attribute == "device.model" || p.attribute == "device.app"
 		}))
+	same(t, "accounts", all(t, db.Accounts(ctx, tenant, asOf)),
+		m.entities(tenant, "account", asOf, func(place) bool { return true }))
 	held, err := db.Tenant(ctx, tenant, asOf)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +212,18 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
 	same(t, "refusals by rule", all(t, db.Refusals(ctx, tenant, in, []string{"personal-apps"}, asOf)),
 		m.refusals(tenant, in, []string{"personal-apps"}, asOf))
-	same(t, "access", all(t, db.Access(ctx, tenant, in, asOf)), m.access(tenant, in, asOf))
+	var v projections.AccessFilter
+	same(t, "access", all(t, db.Access(ctx, tenant, in, v, asOf)), m.access(tenant, in, v, asOf))
+	for _, e := range m.seen(tenant, asOf) {
+		if targets := aliases(e, "target"); strings.HasPrefix(e.Type, "access.") && len(targets) > 0 {
+			v.Persons = targets[:1]
+		}
+	}
+	same(t, "access to a person's data", all(t, db.Access(ctx, tenant, in, v, asOf)), m.access(tenant, in, v, asOf))
+	for _, run := range m.access(tenant, in, projections.AccessFilter{}, asOf) {
+		v = projections.AccessFilter{Reports: []string{string(run.Report)}, Officers: []uuid.UUID{run.Officer}}
+	}
+	same(t, "an officer's access", all(t, db.Access(ctx, tenant, in, v, asOf)), m.access(tenant, in, v, asOf))
 	same(t, "requests", all(t, db.Requests(ctx, tenant, asOf)), m.requests(tenant, asOf))
 
 	var named []uuid.UUID

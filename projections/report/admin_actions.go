@@ -64,13 +64,10 @@ func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		f := projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"],
 			Results: q.filter["result"]}
-		for _, s := range q.filter["actor"] {
-			id, err := schemas.ParseUUID(s)
-			if err != nil {
-				yield(Row{}, fmt.Errorf("filter actor: %w", err))
-				return
-			}
-			f.Actors = append(f.Actors, id)
+		var err error
+		if f.Actors, err = q.aliases("actor"); err != nil {
+			yield(Row{}, err)
+			return
 		}
 		for _, s := range q.filter["device"] {
 			st, err := deviceStream(s)

@@ -31,6 +31,19 @@ type Reader interface {
 		ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter,
 		asOf projections.AsOf,
 	) iter.Seq2[projections.AdminAction, error]
+	Accounts(
+		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
+	) iter.Seq2[projections.Account, error]
+	Access(
+		ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
+		asOf projections.AsOf,
+	) iter.Seq2[projections.AccessRun, error]
+	Requests(
+		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+	) iter.Seq2[projections.RequestAct, error]
+	EventsByAliases(
+		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
+	) iter.Seq2[projections.Event, error]
 	Refusals(
 		ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf,
 	) iter.Seq2[projections.Refusal, error]
@@ -106,7 +119,8 @@ type Definition struct {
 
 // Definitions returns every report there is, in the order of the officer's page.
 func Definitions() []Definition {
-	out := []Definition{adminActions, deviceInventory, deviceHistory, refusedCollection}
+	out := []Definition{adminActions, deviceInventory, deviceHistory, personOverview, complianceStatus, leavers,
+		refusedCollection, dataAccess, requestRegister}
 	for i, d := range out {
 		out[i].Filters = slices.Clone(d.Filters)
 		for k := range out[i].Filters {
@@ -149,6 +163,17 @@ type question struct {
 	in     projections.Period
 	asOf   projections.AsOf
 	filter map[string][]string // a filter's values, canonical
+	made   time.Time
+	zone   *time.Location
+	owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
+}
+
+// moment is the one that the report is about: that it was asked for, or when it was made.
+func (q *question) moment() time.Time {
+	if !q.asOf.Time.IsZero() {
+		return q.asOf.Time
+	}
+	return q.made
 }
 
 // split returns the values of a filter: it takes several, separated by commas.

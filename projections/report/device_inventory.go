@@ -107,32 +107,44 @@ func hasPrefixFold(s, prefix string) bool {
 }
 
 func deviceRow(d projections.Device) Row {
-	seq := uint64(0)
-	get := func(attr string) Cell {
-		h, ok := d.Get(attr)
-		if !ok {
-			return nil
-		}
-		// The event that set it is not part of the view: a restated value's token
-		// was sealed for that event alone.
-		return of(attr, h.Text, uuid.Nil)
-	}
-	for _, hs := range d.Values {
-		for _, h := range hs {
-			seq = max(seq, h.Seq)
-		}
-	}
+	seq, get := newest(d), valuesOf(d)
 	return Row{
 		Key: string(d.Stream), Seq: seq,
 		Cells: cells(
 			get("device.name"), get("device.serial-number"), joined(get("device.manufacturer"), get("device.model")),
-			joined(get("device.operating-system"), get("device.os-version")), get("device.ownership"),
-			first(get("device.user-upn"), get("device.user-name"), get("device.user-id")),
+			joined(get("device.operating-system"), get("device.os-version")), get("device.ownership"), userOf(get),
 			get("device.compliance-state"), get("device.encrypted"), get("device.management-state"),
 			get("device.enrolled-at"),
 			get("device.last-contact"), get("device.intune-id"), text(d.Stream.UUID().String()), sequence(seq),
 		),
 	}
+}
+
+// valuesOf gives a device's values, or an account's, by attribute. The event that set one is not
+// part of the view: a restated value's token was sealed for that event alone.
+func valuesOf(d projections.Device) func(attr string) Cell {
+	return func(attr string) Cell {
+		h, ok := d.Get(attr)
+		if !ok {
+			return nil
+		}
+		return of(attr, h.Text, uuid.Nil)
+	}
+}
+
+// userOf names a device's user by the best name there is.
+func userOf(get func(attr string) Cell) Cell {
+	return first(get("device.user-upn"), get("device.user-name"), get("device.user-id"))
+}
+
+// newest is the sequence of the latest event that set one of the values.
+func newest(d projections.Device) (seq uint64) {
+	for _, hs := range d.Values {
+		for _, h := range hs {
+			seq = max(seq, h.Seq)
+		}
+	}
+	return seq
 }
 
 // joined puts values that people read as one ("Apple", "iPhone 16") into one cell.

@@ -36,6 +36,27 @@ var forms = map[document.Type]string{
 	document.Mixed:   "whatever the attribute holds",
 }
 
+// folded breaks a text into lines that a page may have.
+func folded(text string) string {
+	const most = 116
+	var b strings.Builder
+	at := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case at == 0:
+		case at+1+len(word) > most:
+			b.WriteByte('\n')
+			at = 0
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += len(word)
+	}
+	return b.String()
+}
+
 func documentation(t *testing.T) []byte {
 	var b bytes.Buffer
 	en := words.Default().Base()
@@ -49,7 +70,7 @@ JSON ('--output json') is exact: a value is there as the ledger has it, and one 
 several values. CSV ('--output csv') has no JSON in it: several values of a cell are lines of it, and what is not shown
 reads '(masked)'. Where that could be a value too, read JSON.`), "'", "`") + "\n")
 	for _, d := range report.Definitions() {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| column | title | holds |\n|---|---|---|\n", d.ID, d.About(en))
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| column | title | holds |\n|---|---|---|\n", d.ID, folded(d.About(en)))
 		for _, c := range d.Columns {
 			form, ok := forms[c.Type]
 			if !ok {

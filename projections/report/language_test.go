@@ -15,12 +15,15 @@ import (
 // told are what a report repeats of the story, of the request, and the ids of what was asked.
 var told = []string{
 	// the request, and the report's id
-	"admin-actions", "device-inventory", "device-history", "refused-collection", "Voorbeeld B.V.", "incident",
+	"admin-actions", "device-inventory", "device-history", "refused-collection", "requests", "data-access",
+	"compliance-status", "leavers", "person-overview", "Voorbeeld B.V.", "incident",
 	"officer@example.test", "Europe/Paris", "UTC",
 	// values that are names, or that have no word
 	"anna@example.test", "fatima@example.test", "iPhone of Fatima", "Intune portal", "lost on the train",
 	`Wi-Fi "guests"`, "guest", "ssid", "psk", "hidden", "Apple", "iPhone", "MacBook Pro", "macOS", "iOS", "MAC-0042",
-	`=HYPERLINK("http://evil")`, "SERIAL", "false", "true", "ios",
+	`=HYPERLINK("http://evil")`, "SERIAL", "Worn phone", "Tablet of the shop",
+	"bob@example.test", "answered@example.test", "overdue@example.test", "gone@example.test", "waits@example.test",
+	"false", "true", "ios",
 }
 
 // A language is a file: in one that the program does not have, every report says everything from

@@ -49,7 +49,7 @@ func golden(t *testing.T, name string, got []byte) {
 func request(id, lang string) report.Request {
 	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.",
 		By: "officer@example.test", Lang: lang,
-		Purpose: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
+		Purpose: "security-incident", PurposeWords: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
 }
 
 var idOf = id
@@ -72,6 +72,16 @@ func theReports(lang string) map[string]report.Request {
 	out["device-history"] = r
 	r = request("refused-collection", lang)
 	out["refused-collection"] = r
+	for _, id := range []string{"requests", "data-access", "compliance-status", "leavers"} {
+		r = request(id, lang)
+		r.Owners = owners
+		out[id] = r
+	}
+	r.Reveal, r.Filters = false, map[string]string{"open": report.Set}
+	out["leavers-masked"] = r
+	r = request("person-overview", lang)
+	r.Filters = map[string]string{"person": fatima.String() + "," + idOf("fatima's account").String()}
+	out["person-overview"] = r
 	return out
 }
 
@@ -157,8 +167,8 @@ func TestThePeriodIsHalfOpen(t *testing.T) {
 	if n, late := count("2026-10-01", "2026-11-01"); n != 3 || late != 1 {
 		t.Errorf("October has %d actions, %d of them late; want 3 and 1", n, late)
 	}
-	if n, _ := count("2026-11-01", "2026-12-01"); n != 1 {
-		t.Errorf("November has %d actions, want 1", n)
+	if n, _ := count("2026-11-01", "2026-12-01"); n != 3 {
+		t.Errorf("November has %d actions, want 3", n)
 	}
 	if n, _ := count("2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"); n != 1 {
 		t.Errorf("the double hour's first half has %d actions, want 1", n)
@@ -383,8 +393,11 @@ func TestEmptyViews(t *testing.T) {
 	db := s.Load()
 	for _, d := range report.Definitions() {
 		r := request(d.ID, "nl")
-		if d.ID == "device-history" {
+		switch d.ID {
+		case "device-history":
 			r.Filters = map[string]string{"device": string(phone)}
+		case "person-overview":
+			r.Filters = map[string]string{"person": fatima.String()}
 		}
 		rep, err := report.Run(t.Context(), db, s, r)
 		if err != nil {

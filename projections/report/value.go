@@ -41,6 +41,9 @@ func number(n uint64) Cell {
 	return Cell{{Type: document.Number, JSON: json.RawMessage(strconv.FormatUint(n, 10))}}
 }
 
+// whole is a number that may be below zero.
+func whole(n int) Cell { return Cell{{Type: document.Number, JSON: json.RawMessage(strconv.Itoa(n))}} }
+
 func sequence(n uint64) Cell {
 	return Cell{{Type: document.Sequence, JSON: json.RawMessage(strconv.FormatUint(n, 10))}}
 }
@@ -125,10 +128,18 @@ func (v Value) In(l *words.Language) document.Value {
 	if v.Type == document.Changes {
 		out.Behind = technical
 	}
-	if v.Attr == firstSeen || v.Attr == appsChanged {
-		out.Word = countedWord(l, v.Attr, v.JSON)
+	if v.State != document.Shown {
+		return out
 	}
-	if v.State != document.Shown || v.Type != document.Text {
+	switch v.Attr {
+	case firstSeen, appsChanged:
+		out.Word = countedWord(l, v.Attr, v.JSON)
+	case ofLeading:
+		out.Word = leadingWord(l, v.JSON)
+	case "access.filters":
+		out.Word = filtersWord(l, v.JSON)
+	}
+	if v.Type != document.Text {
 		return out
 	}
 	if s, ok := document.String(v.JSON); ok {

@@ -54,6 +54,10 @@ func word(l *words.Language, attr, value string) (string, bool) {
 		return w, true
 	}
 	switch attr {
+	case ofRequestState, ofCompliance, ofAccount, ofRole:
+		return l.Find("told." + attr + "." + value)
+	case "access.report":
+		return l.Find("report." + value + ".title")
 	case nameOfAttribute, nameOfType:
 		if w, ok := l.Find(attr + "." + value); ok {
 			return w, true

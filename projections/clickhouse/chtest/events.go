@@ -31,7 +31,8 @@ type Ledger struct {
 	seq      uint64
 	revision map[schemas.Stream]uint64
 	elements map[schemas.Stream][]string
-	actions  map[uuid.UUID][]action // of a tenant
+	actions  map[uuid.UUID][]action       // of a tenant
+	viewing  map[uuid.UUID]schemas.Stream // of a tenant
 	clock    time.Time
 	c        *schemas.Catalogue
 }
@@ -42,8 +43,8 @@ func NewLedger(seed uint64, tenants, devices int) *Ledger {
 	l := &Ledger{
 		Rand: rand.New(rand.NewPCG(seed, 1)), Devices: map[uuid.UUID][]schemas.Stream{}, Apps: 6,
 		revision: map[schemas.Stream]uint64{}, elements: map[schemas.Stream][]string{},
-		actions: map[uuid.UUID][]action{},
-		clock:   time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), c: schemas.Default(),
+		actions: map[uuid.UUID][]action{}, viewing: map[uuid.UUID]schemas.Stream{},
+		clock: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), c: schemas.Default(),
 	}
 	for range tenants {
 		t := l.uuid()
@@ -85,8 +86,10 @@ func (l *Ledger) next() Event {
 	}
 	t := pick(l, l.Tenants...)
 	switch k := l.Rand.IntN(100); {
-	case k < 55:
+	case k < 51:
 		return l.device(t)
+	case k < 55:
+		return l.account(t)
 	case k < 80:
 		return l.action(t)
 	case k < 86:
@@ -138,6 +141,23 @@ func (l *Ledger) device(t uuid.UUID) Event {
 			ago := time.Duration(l.Rand.IntN(1000)) * time.Hour
 			d.Values[len(d.Values)-1].Observed = l.clock.Add(-ago).Truncate(time.Second)
 		}
+	}
+	return l.record(d)
+}
+
+// account is of one of three accounts that the tenant has.
+func (l *Ledger) account(t uuid.UUID) Event {
+	id := schemas.UUIDv8([]byte(fmt.Sprintf("%s account %d", t, l.Rand.IntN(3))))
+	d := l.draft("account.changed.v1", t, schemas.NewStream("account", id))
+	for _, a := range d.Type.Attributes() {
+		if _, list := d.Type.Member(a); list || !l.chance(40) {
+			continue
+		}
+		if l.chance(15) {
+			d.Values = append(d.Values, schemas.Value{Attr: a, Removed: true})
+			continue
+		}
+		l.value(&d, a, nil)
 	}
 	return l.record(d)
 }
@@ -213,8 +233,12 @@ func isTarget(id string) bool {
 		strings.HasPrefix(id, "action.disputed-")
 }
 
+// access begins a viewing, or goes on with the tenant's last one.
 func (l *Ledger) access(t uuid.UUID) Event {
-	d := l.draft("access.unsealed.v1", t, schemas.NewStream("access", l.uuid()))
+	if l.viewing[t] == "" || l.chance(40) {
+		l.viewing[t] = schemas.NewStream("access", l.uuid())
+	}
+	d := l.draft("access.unsealed.v1", t, l.viewing[t])
 	for _, a := range d.Type.Attributes() {
 		l.value(&d, a, nil)
 	}

@@ -75,6 +75,8 @@ type Val struct {
 	Alias uuid.UUID // sealed under this alias; zero: open
 	Err   error     // what opening it gives
 	Gone  bool      // the event removes it
+
+	Observed string // when it was observed, where a restatement carries that over
 }
 
 // NewStory returns a story whose only event is ledger.created. Its faults fail the test.
@@ -85,8 +87,8 @@ func NewStory(t testing.TB) *Story {
 	return s
 }
 
-// Add appends an event and returns its id; recorded "" is one second after it occurred. Requests
-// and accesses are custody's own acts, all else comes from Graph.
+// Add appends an event and returns its id; recorded "" is one second after it occurred. Requests,
+// erasures and accesses are custody's own acts, all else comes from Graph.
 func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string, subjects []schemas.SubjectRef,
 	values ...Val) uuid.UUID {
 	s.t.Helper()
@@ -94,7 +96,7 @@ func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string
 	d := schemas.Draft{Type: c.MustType(typ), Tenant: ID("tenant"), Stream: stream, Occurred: At(occurred),
 		Recorded: At(occurred).Add(time.Second),
 		Source:   "graph", Subjects: subjects, ID: ID(typ + string(stream) + occurred + string(rune(len(s.Events))))}
-	if kind := stream.Kind(); kind == "request" || kind == "access" {
+	if kind := stream.Kind(); kind == "request" || kind == "access" || kind == "subject" {
 		d.Source = "custody"
 	}
 	if recorded != "" {
@@ -105,6 +107,9 @@ func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string
 	}
 	for _, v := range values {
 		x := schemas.Value{Attr: c.MustAttribute(v.Attr), Path: v.Path, Removed: v.Gone}
+		if v.Observed != "" {
+			x.Observed = At(v.Observed)
+		}
 		switch {
 		case v.Gone:
 		case v.Alias == uuid.Nil:

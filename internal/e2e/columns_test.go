@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a report shows in each column of rows drawn at random is what the source's own record says,
+// read by nothing of the program.
+func TestColumnsSayWhatTheSourceSaid(t *testing.T) {
+	dir, gen := smallFleet(t, 60, 4)
+	n := newNode(t)
+	if err := n.start(); err != nil {
+		t.Fatal(err)
+	}
+	n.must("", "tenant", "add", "Contoso", "--source-tenant", gen.Tenant)
+	n.importJSON("Contoso", dir)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	draw := rand.New(rand.NewPCG(seed, 1))
+	compareColumns(t, draw, "admin-actions", rowsOf(t, n, "admin-actions"), sourceActions(t, dir),
+		func(row map[string]any) string { return at(row, "time", "utc") + " " + at(row, "operation") })
+	compareColumns(t, draw, "device-inventory", rowsOf(t, n, "device-inventory"), sourceDevices(t, dir),
+		func(row map[string]any) string { return at(row, "intuneId") })
+}
+
+// compareColumns compares every column that the source tells, of 20 rows of which it tells.
+func compareColumns(
+	t *testing.T, draw *rand.Rand, report string, rows []map[string]any, source map[string]map[string]string,
+	key func(map[string]any) string,
+) {
+	t.Helper()
+	compared := 0
+	for _, i := range draw.Perm(len(rows)) {
+		want, ok := source[key(rows[i])]
+		if !ok || compared == 20 {
+			continue
+		}
+		compared++
+		for column, value := range want {
+			if got := at(rows[i], column); got != value {
+				t.Errorf("%s, %s: %q, the source said %q", report, column, got, value)
+			}
+		}
+	}
+	if compared < 20 {
+		t.Errorf("%s: the source tells of %d of its %d rows, want 20", report, compared, len(rows))
+	}
+}
+
+func rowsOf(t *testing.T, n *node, report string) []map[string]any {
+	t.Helper()
+	var rep struct{ Rows []map[string]any }
+	if err := json.Unmarshal([]byte(n.must("", "report", report, "--purpose", "audit", "--output", "json")),
+		&rep); err != nil {
+		t.Fatal(err)
+	}
+	return rep.Rows
+}
+
+// at writes what stands at a path of an object: several values with a bar between them.
+func at(of any, path ...string) string {
+	for _, p := range path {
+		o, _ := of.(map[string]any)
+		of = o[p]
+	}
+	switch v := of.(type) {
+	case nil:
+		return ""
+	case []any:
+		texts := make([]string, len(v))
+		for i, e := range v {
+			texts[i] = at(e)
+		}
+		return strings.Join(texts, "|")
+	case map[string]any:
+		raw, _ := json.Marshal(v)
+		return string(raw)
+	}
+	return fmt.Sprint(of)
+}
+
+// sourceLines are the records of the Azure Monitor files of that name, in the order of their days.
+func sourceLines(t *testing.T, dir, name string) (out []map[string]any) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*", name))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no %s: %v", name, err)
+	}
+	slices.Sort(files)
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(raw)) {
+			var r map[string]any
+			if json.Unmarshal([]byte(line), &r) == nil && at(r, "properties") != "" {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// sourceActions are the audit records, by time and operation; of two alike, none.
+func sourceActions(t *testing.T, dir string) map[string]map[string]string {
+	out, twice := map[string]map[string]string{}, map[string]bool{}
+	for _, r := range sourceLines(t, dir, "audit.ndjson") {
+		p, _ := r["properties"].(map[string]any)
+		when, err := time.Parse(time.RFC3339Nano, at(r, "time"))
+		if err != nil {
+			continue
+		}
+		key := when.UTC().Format("2006-01-02T15:04:05.999Z07:00") + " " + at(r, "operationName")
+		twice[key] = out[key] != nil
+		actor := at(p, "Actor", "UPN")
+		if actor == "" {
+			actor = at(p, "Actor", "ApplicationName")
+		}
+		want := map[string]string{"actor": actor, "result": strings.ToLower(at(r, "resultType")),
+			"delegated": at(p, "Actor", "IsDelegatedAdmin"), "application": at(p, "Actor", "ApplicationName"),
+			"applicationId": at(p, "Actor", "Application")}
+		if names := at(p, "TargetDisplayNames"); names != "" && !strings.Contains(names, "<null>") {
+			want["target"] = names
+		}
+		if out[key] = want; twice[key] {
+			delete(out, key)
+		}
+	}
+	return out
+}
+
+// sourceDevices are the last snapshots of the devices that no Graph response tells of, by Intune
+// id.
+func sourceDevices(t *testing.T, dir string) map[string]map[string]string {
+	graph, err := filepath.Glob(filepath.Join(dir, "*", "graph-device*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	for _, f := range graph {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told.Write(raw)
+	}
+	ownership := map[string]string{"Corporate": "company", "Personal": "personal", "Unknown": ""}
+	compliance := map[string]string{"Compliant": "compliant", "NonCompliant": "noncompliant",
+		"InGracePeriod": "inGracePeriod"}
+	second := func(s string) string { return strings.Replace(s, " ", "T", 1)[:len("2006-01-02T15:04:05")] + "Z" }
+	out := map[string]map[string]string{}
+	for _, r := range sourceLines(t, dir, "devices.ndjson") {
+		p, _ := r["properties"].(map[string]any)
+		id := at(p, "DeviceId")
+		if id == "" || strings.Contains(told.String(), id) {
+			continue
+		}
+		want := map[string]string{"device": at(p, "DeviceName"), "user": at(p, "UPN"),
+			"model":     at([]any{p["Manufacturer"], p["Model"]}),
+			"os":        at([]any{p["OS"], p["OSVersion"]}),
+			"encrypted": strings.ToLower(at(p, "EncryptionStatusString")),
+			"enrolled":  second(at(p, "CreatedDate")), "lastContact": second(at(p, "LastContact"))}
+		if serial := at(p, "SerialNumber"); len(serial) == 10 { // others are what makers write for none
+			want["serial"] = serial
+		}
+		if word, ok := ownership[at(p, "Ownership")]; ok {
+			want["ownership"] = word
+		}
+		if word, ok := compliance[at(p, "CompliantState")]; ok {
+			want["compliance"] = word
+		}
+		out[id] = want
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
+)
+
+// dataAccess: who made protected values readable, when and why; each time is one row.
+var dataAccess = Definition{
+	ID:    "data-access",
+	Scope: OverPeriod, Personal: true,
+	Columns: []Column{
+		{ID: "time", Type: document.Instant},
+		{ID: "officer", Type: document.Text},
+		{ID: "report", Type: document.Text},
+		{ID: "purpose", Type: document.Text},
+		{ID: "purposeWords", Type: document.Text},
+		{ID: "filters", Type: document.Object},
+		{ID: "persons", Type: document.Number},
+		{ID: "computedAt", Type: document.Sequence, Machine: true},
+		{ID: "sequence", Type: document.Sequence},
+	},
+	Filters: []Filter{
+		{ID: "officer", check: isUUID, shown: somebody},
+		{ID: "person", check: isUUID, shown: somebody},
+		{ID: "report", Attr: "access.report", known: viewable},
+	},
+	rows: dataAccessRows,
+}
+
+// viewable is whatever protected values are made readable for: reports and access packages, each
+// of which has a title.
+func viewable() (out []string) {
+	for _, key := range words.Default().Under("report.") {
+		if id, ok := strings.CutSuffix(key, ".title"); ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func dataAccessRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		f := projections.AccessFilter{Reports: q.filter["report"]}
+		var err error
+		if f.Officers, err = q.aliases("officer"); err == nil {
+			f.Persons, err = q.aliases("person")
+		}
+		if err != nil {
+			yield(Row{}, err)
+			return
+		}
+		for a, err := range q.reader.Access(ctx, q.tenant, q.in, f, q.asOf) {
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			in := func(attr string, t projections.Text) Cell { return of(attr, t, a.EventID) }
+			row := Row{Key: string(a.Stream), Seq: a.Seq, Cells: cells(
+				instant(a.Occurred), in("access.officer", a.OfficerName), in("access.report", a.Report),
+				in("access.purpose-code", a.PurposeCode), in("access.purpose", a.Purpose),
+				in("access.filters", a.Filters), number(a.Persons), sequence(a.Sequence), sequence(a.Seq),
+			)}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// aliases are the values of a filter on a person.
+func (q *question) aliases(filter string) (ids []uuid.UUID, err error) {
+	for _, s := range q.filter[filter] {
+		id, err := schemas.ParseUUID(s)
+		if err != nil {
+			return nil, fmt.Errorf("filter %s: %w", filter, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// filtersWord writes the filters of a report that was run, each by its title. Aliases of a
+// person stand for that person: nobody knows them.
+func filtersWord(l *words.Language, raw json.RawMessage) string {
+	var given map[string]any // a text, or true where what was sought is not kept
+	if json.Unmarshal(raw, &given) != nil {
+		return ""
+	}
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(given)) {
+		title, ok := l.Find("filter." + id)
+		if !ok {
+			title = id
+		}
+		value := fmt.Sprint(given[id])
+		switch ids := split(value); {
+		case given[id] == true:
+			value = l.Text("change.withheld")
+		case id != "device" && !slices.ContainsFunc(ids, func(s string) bool { return isUUID(s) != "" }):
+			value = somebody(l, ids)
+		case value == Set:
+			value = l.Text("value.yes")
+		case id == "device":
+			value = strings.ReplaceAll(value, "device-", "") // as reports show a device's id
+		}
+		out = append(out, title+": "+value)
+	}
+	return strings.Join(out, "; ")
+}
