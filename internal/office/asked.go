@@ -3,7 +3,9 @@ package office
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -178,7 +180,10 @@ func CheckPaths(paths []string) error {
 		return &Problem{Field: FieldPath, Code: ErrMissing}
 	}
 	for _, p := range paths {
-		if _, err := os.Stat(p); err != nil {
+		_, err := os.Stat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			return &Problem{Field: FieldPath, Code: ErrUnknown, Given: p}
+		} else if err != nil {
 			return &Problem{Field: FieldPath, Code: ErrUnfit, Given: err.Error()}
 		}
 	}
