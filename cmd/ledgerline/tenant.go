@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,11 +58,7 @@ func newTenantSet(a *app) *cobra.Command {
 				"purpose for which protected values may be seen (repeatable), or "+office.AllPurposes)
 		},
 		Run: func(c *cli.Call) error {
-			codes, wrong := purposes.Check()
-			all, ids, unfit := sources.Check()
-			if len(purposes) == 0 || len(sources) > 0 {
-				wrong = cmp.Or(unfit, wrong)
-			}
+			all, ids, codes, wrong := office.CheckChange(sources, purposes)
 			if wrong == nil && strings.TrimSpace(c.Args[0]) == "" {
 				return cli.Usage("name the tenant: `ledgerline tenant list` shows them")
 			}

@@ -306,6 +306,18 @@ func (a AskedPurposes) Check() (codes []string, err error) {
 	return a, nil
 }
 
+// CheckChange refuses what cannot be changed of a tenant: nothing is named, or what cannot be. Its
+// error is that of either's Check.
+func CheckChange(s AskedSources, p AskedPurposes) (all bool, ids, codes []string, err error) {
+	if len(s) > 0 || len(p) == 0 {
+		if all, ids, err = s.Check(); err != nil {
+			return all, ids, nil, err
+		}
+	}
+	codes, err = p.Check()
+	return all, ids, codes, err
+}
+
 // AllTenants names those of an account that acts for all tenants, those to come too.
 const AllTenants = "all"
 
