@@ -66,13 +66,15 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		"device-inventory":   {"--purpose", "review: stocktaking", "--lang", "nl"},
 		"refused-collection": nil,
 		"compliance-status":  {"--purpose", "compliance-check"},
-		"leavers":            {"--purpose", "review"},
-		"data-access":        {"--purpose", "audit"},
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {
 			t.Errorf("report %s: %d rows, %d masked, %v", id, len(rep.Rows), rep.Totals.Masked, err)
 		}
+	}
+	out := n.must("", "report", "data-access", "--purpose", "audit", "--output", "json")
+	if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) != 3 {
+		t.Errorf("the viewings of three reports: %d rows, %v", len(rep.Rows), err)
 	}
 	path := filepath.Join(t.TempDir(), "actions.csv")
 	if out := n.must("", "report", "admin-actions", "--masked", "--output", "html", "--lang", "nl"); !strings.Contains(
