@@ -163,8 +163,8 @@ func TestWhatLeadsAnEventIsOpen(t *testing.T) {
 			}
 		}
 		var members map[string]json.RawMessage
-		if cell != "" && json.Unmarshal([]byte(cell), &members) != nil {
-			t.Errorf("%q is no object", cell)
+		if cell != "" && (json.Unmarshal([]byte(cell), &members) != nil || len(members) == 0) {
+			t.Errorf("%q is no object, or empty", cell)
 		}
 	}
 }

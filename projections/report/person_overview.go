@@ -132,11 +132,8 @@ func concerned(e projections.Event) (device schemas.Stream, name Cell) {
 }
 
 // ofLeading is what leads an event: an object of open values by attribute, in the order in which
-// people tell events of the type apart; and what else the event tells of, where nothing leads it.
+// people tell events of the type apart. Where nothing leads it, what it tells of, each null.
 const ofLeading = "leading"
-
-// tellsOf is the member that names attributes whose values do not lead the event.
-const tellsOf = "attributes"
 
 // leading are the open values that tell an event from others of its type: all that stand open
 // where the type does not say which. Without any, they are the names of what the event tells of.
@@ -172,8 +169,10 @@ func leading(e projections.Event) Cell {
 		}
 		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(attr), openJSON(attr, value)))
 	}
-	if len(members) == 0 && len(others) > 0 {
-		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(tellsOf), schemas.JSON(others)))
+	if len(members) == 0 {
+		for _, attr := range others {
+			members = append(members, fmt.Sprintf("%s:null", schemas.JSON(attr)))
+		}
 	}
 	if len(members) == 0 {
 		return nil
@@ -191,14 +190,12 @@ func leadingWord(l *words.Language, raw json.RawMessage) string {
 		if err != nil || d.Decode(&value) != nil {
 			return ""
 		}
-		var others []string
 		id, _ := attr.(string)
-		if id == tellsOf && json.Unmarshal(value, &others) == nil {
-			out = append(out, attributeNames(l, others))
-			continue
+		told := attributeName(l, id)
+		if string(value) != "null" {
+			told += ": " + Value{Attr: id, Type: typeOf(id), JSON: value}.People(l, l.Location())
 		}
-		v := Value{Attr: id, Type: typeOf(id), JSON: value}
-		out = append(out, attributeName(l, id)+": "+v.People(l, l.Location()))
+		out = append(out, told)
 	}
 	return strings.Join(out, "; ")
 }

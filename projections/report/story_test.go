@@ -138,6 +138,9 @@ func leaving(s *chtest.Story) {
 		val{Attr: "device.name", V: "Worn phone", Alias: fatima}, val{Attr: "device.ownership", V: "company"},
 		val{Attr: "device.user-upn", V: "fatima@example.test", Alias: fatima},
 		val{Attr: "device.compliance-state", V: "compliant"})
+	s.Add("device.inventory-changed.v1", worn, "2026-11-05T12:00:00Z", "", userFatima, // what leads it says nothing
+		val{Attr: "device.last-contact", V: "2026-11-05T11:00:00Z", Alias: fatima},
+		val{Attr: "device.phone-number", Gone: true})
 	removal(s, "2026-11-06T09:00:00Z", "action", "retire ManagedDevice")
 	removal(s, "2026-11-09T09:00:00Z", "delete", "Delete ManagedDevice")
 	s.Add("device.enrolled.v1", tablet, "2026-10-04T08:00:00Z", "", user(bob),
