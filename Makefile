@@ -6,7 +6,7 @@ DAYS    ?= 30
 SCALE   ?= .ledgerline-scale
 POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 ROUNDS  ?= 20
-TAGS     = crash,disturb,canary,siege,clients,acceptance,conformance,bench
+TAGS     = crash,disturb,canary,siege,clients,acceptance,conformance,bench,pages
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -68,6 +68,11 @@ clients: build ## other people's clients, fetched from their registries, at a ru
 	@set -e; where=$$(sh deploy/clients/fetch.sh $(CLIENTS_CACHE) $(KAFKA_CACHE) $(CLIENTS)); eval "$$where"; \
 	set -- ; for part in $(CLIENTS); do eval "dir=\$$$$part"; set -- "$$@" "-$$part" "$$dir"; done; \
 	$(GO) test -tags clients -count=1 -timeout 10m -run TestClients ./internal/e2e -binary $(CURDIR)/bin/ledgerline "$$@" -v
+
+.PHONY: pages
+pages: ## every page in Chromium: axe-core (WCAG 2.2 AA) at 1280 and 390 px, nothing wider than a phone (FURTHER="DIR/*.html" SHOTS=DIR: more pages; pictures)
+	@set -e; where=$$(sh deploy/clients/fetch.sh $(CLIENTS_CACHE) $(KAFKA_CACHE) axe); eval "$$where"; \
+	$(GO) test -tags pages -count=1 -timeout 10m -run 'Browser|BrokenPage' ./projections/report/render -axe "$$axe/axe-core/axe.min.js" -further '$(FURTHER)' -shots '$(if $(SHOTS),$(abspath $(SHOTS)))' -v
 
 .PHONY: acceptance
 acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka with SASL, TLS and ACLs under consumers and relay

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"os"
@@ -31,6 +30,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // desktop is a ledger in memory, a vault and views at which commands can be run.
@@ -44,11 +44,15 @@ type desktop struct {
 	device  schemas.Stream
 	views   office.Views
 	now     time.Time
+	told    bytes.Buffer // on standard error, by the last command
 }
 
 const annaLogin = "anna@contoso.example"
 
-func newDesktop(t *testing.T) *desktop {
+func newDesktop(t *testing.T) *desktop { return newDesktopIn(t, words.Base) }
+
+// newDesktopIn is newDesktop with a tenant of that language.
+func newDesktopIn(t *testing.T, lang string) *desktop {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	d := &desktop{t: t, store: ledgertest.NewMemory()}
@@ -76,7 +80,7 @@ func newDesktop(t *testing.T) *desktop {
 	}
 	who := access.Principal{Login: "officer@contoso.example",
 		Roles: []access.Role{access.TenantAdmin, access.Officer, access.Operator}, All: true}
-	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: "nl",
+	tenant, err := c.RegisterTenant(ctx, who, vault.NewTenant{Name: "Contoso", AnySource: true, Language: lang,
 		TimeZone: "Europe/Amsterdam"})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +144,8 @@ func (d *desktop) run(input string, args ...string) (string, int, error) {
 	var out bytes.Buffer
 	root.SetArgs(append(args, "--data", filepath.Join(d.t.TempDir(), "data")))
 	root.SetOut(&out)
-	root.SetErr(io.Discard)
+	d.told.Reset()
+	root.SetErr(&d.told)
 	root.SetIn(strings.NewReader(input))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -382,8 +387,8 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 	d := newDesktop(t)
 	d.now = time.Date(2026, 11, 29, 23, 30, 0, 0, time.UTC)
-	for _, tc := range []struct{ given, want string }{{"", "received  2026-11-30"},
-		{"2026-11-30", "received  2026-11-30"}, {"2026-11-29", "received  2026-11-29"}} {
+	for _, tc := range []struct{ given, want string }{{"", "received  30 November 2026"},
+		{"2026-11-30", "received  30 November 2026"}, {"2026-11-29", "received  29 November 2026"}} {
 		args := []string{"dsar", "open"}
 		if tc.given != "" {
 			args = append(args, "--received", tc.given)
@@ -420,8 +425,8 @@ func TestAnImportThatEndsEarlyPrintsItsSummary(t *testing.T) {
 
 // An erasure that is under way and one that was done are answers of their own.
 func TestAnErasureUnderWayIsItsOwnAnswer(t *testing.T) {
-	under := inFlags(fmt.Errorf("erase: %w", &custody.Problem{Field: custody.FieldRequest, Code: custody.ErrUnderWay,
-		Until: time.Now()}))
+	under := inFlags(words.Default().Base(), fmt.Errorf("erase: %w", &custody.Problem{
+		Field: custody.FieldRequest, Code: custody.ErrUnderWay, Until: time.Now()}))
 	if !errors.Is(under, custody.ErrUnderWay) || !strings.Contains(under.Error(), "another call is at it") {
 		t.Errorf("under way: %v", under)
 	}

@@ -14,9 +14,11 @@ import (
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/settings"
 	"github.com/ledgerline/ledgerline/internal/signin"
 	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // app is what the commands share: the settings once they are loaded.
@@ -26,7 +28,26 @@ type app struct {
 	cfg        settings.Settings
 	log        *slog.Logger
 	places     desk.Places
-	asPassword string // of cfg.As, once it is read
+	asPassword string          // of cfg.As, once it is read
+	words      *words.Language // of the answer, nil until a tenant or a flag says which
+}
+
+// in is the language in which the command answers: that of the command line until it is known.
+func (a *app) in() *words.Language {
+	if a.words == nil {
+		return words.Default().Base()
+	}
+	return a.words
+}
+
+// print writes what an act for a tenant came to: for programs, or for people in their language.
+func (a *app) print(c *cli.Call, doc interface {
+	WriteText(io.Writer, *words.Language)
+}, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.Write(doc, func(w io.Writer) { doc.WriteText(w, a.in()) })
 }
 
 // flags adds those settings that are flags too; they win over the environment and the file.
@@ -111,7 +132,7 @@ func (a *app) at(
 	if err := a.signIn(c); err != nil {
 		return err
 	}
-	d, err := open(desk.Config{Node: a.node(nil), Who: a.who(), Warnings: c.Err, Places: a.places}, c.Ctx)
+	d, err := open(desk.Config{Node: a.node(nil), Who: a.who(), Warnings: c.Err, Words: a.in, Places: a.places}, c.Ctx)
 	if err != nil {
 		return err
 	}
@@ -119,14 +140,31 @@ func (a *app) at(
 	return act(d)
 }
 
-// forTenant has an act done for the tenant of that name, "" for the only one.
-func (a *app) forTenant(c *cli.Call, tenant string, act func(*desk.Desk) error) error {
-	return a.at(c, desk.Config.Acts, func(d *desk.Desk) error {
+// forTenant has an act done for the tenant of that name, "" for the only one, and answers in the
+// language of that code, or in the tenant's. What is wrong with what was typed, whatever the
+// tenant, ends it before the act, and is said even where no tenant can be asked for its language.
+func (a *app) forTenant(c *cli.Call, tenant, lang string, wrong error, act func(*desk.Desk) error) error {
+	a.words, _ = words.Default().Language(lang)
+	err := a.at(c, desk.Config.Acts, func(d *desk.Desk) error {
 		if err := d.Choose(c.Ctx, tenant); err != nil {
 			return err
 		}
+		a.words, _ = words.Default().Language(cmp.Or(lang, d.Tenant.Language))
+		if wrong != nil {
+			return wrong
+		}
 		return act(d)
 	})
+	return cmp.Or(wrong, err)
+}
+
+// secret is c.Secret, asked for and refused in the language of the answer.
+func (a *app) secret(c *cli.Call, flag, value, asks string) (string, error) {
+	given, err := c.Secret(value, a.in().Text(asks))
+	if errors.Is(err, terminal.ErrNoName) {
+		return "", &refusal.Typed{Key: "name-missing", Args: words.Args{"flag": "--" + flag}}
+	}
+	return given, err
 }
 
 // tenantFlag adds the flag that names a tenant.

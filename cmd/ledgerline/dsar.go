@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -39,17 +41,11 @@ func newDSAROpen(a *app) *cobra.Command {
 			f.IntVar(&asked.Person, "person", 0, "which of several persons, as listed")
 			f.Output()
 		},
-		Run: func(c *cli.Call) (err error) {
-			if err := asked.Check(); err != nil {
-				return err
-			}
-			if err := a.signIn(c); err != nil {
-				return err
-			}
-			if asked.Subject, err = c.Secret("subject", asked.Subject); err != nil {
-				return err
-			}
-			return a.forTenant(c, tenant, func(d *desk.Desk) error {
+		Run: func(c *cli.Call) error {
+			return a.forTenant(c, tenant, "", asked.Check(), func(d *desk.Desk) (err error) {
+				if asked.Subject, err = a.secret(c, "subject", asked.Subject, "answer.ask-subject"); err != nil {
+					return err
+				}
 				n, err := asked.Request(a.places.Now(), d.Tenant)
 				if err != nil {
 					return err
@@ -57,9 +53,9 @@ func newDSAROpen(a *app) *cobra.Command {
 				r, err := d.Office.OpenRequest(c.Ctx, d.Who, d.Tenant.ID, n)
 				var p *custody.Problem
 				if errors.As(err, &p) {
-					answer.WriteMatches(c.Err, p.Persons)
+					answer.WriteMatches(c.Err, a.in(), p.Persons)
 				}
-				return c.Print(answer.RequestOf(r), err)
+				return a.print(c, answer.RequestOf(r), err)
 			})
 		}})
 }
@@ -75,25 +71,22 @@ func newDSARExport(a *app) *cobra.Command {
 				", the language that comes first; the tenant's where left out", words.Languages()...)
 			f.Output()
 		},
-		Run: func(c *cli.Call) (err error) {
-			id, err := office.ParseRequest(c.Args[0])
-			if err != nil {
-				return err
-			}
-			to, err := answer.NewTarget(filepath.Join(dir, dsar.Person{Request: id}.FileName()))
-			if err != nil {
-				return cli.Usage("--dir: %w", err)
-			}
-			defer func() { err = to.Finish(err) }() // where export did not
-			return a.forTenant(c, tenant, func(d *desk.Desk) error {
+		Run: func(c *cli.Call) error {
+			id, wrong := office.ParseRequest(c.Args[0])
+			return a.forTenant(c, tenant, lang, wrong, func(d *desk.Desk) (err error) {
+				to, err := answer.NewTarget("--dir", filepath.Join(dir, dsar.Person{Request: id}.FileName()))
+				if err != nil {
+					return err
+				}
+				defer func() { err = to.Finish(err) }() // where export did not
 				p := c.Progress()
 				m, err := d.Office.Export(c.Ctx, d.Who, d.Tenant.ID, id,
-					office.Package{To: to, Lang: lang, Waiting: answer.WaitingForViews(p)})
+					office.Package{To: to, Lang: lang, Waiting: answer.WaitingForViews(p, a.in())})
 				p.Done()
 				if err == nil {
 					err = to.Finish(nil)
 				}
-				return c.Print(answer.Package{File: to.Path(), Manifest: m.Hash, Package: m}, err)
+				return a.print(c, answer.Package{File: to.Path(), Manifest: m.Hash, Package: m}, err)
 			})
 		}})
 }
@@ -111,22 +104,16 @@ func newDSARErase(a *app) *cobra.Command {
 			f.Output()
 		},
 		Run: func(c *cli.Call) error {
-			id, err := office.ParseRequest(c.Args[0])
-			if err != nil {
-				return err
+			id, wrong := office.ParseRequest(c.Args[0])
+			wrong = cmp.Or(wrong, custody.CheckGround(ground))
+			if wrong == nil && !yes {
+				wrong = &refusal.Typed{Key: "erase-yes"}
 			}
-			if err := custody.CheckGround(ground); err != nil {
-				return err
-			}
-			if !yes {
-				return cli.Usage("erasing cannot be undone: add --yes")
-			}
-			return a.forTenant(c, tenant, func(d *desk.Desk) error {
+			return a.forTenant(c, tenant, "", wrong, func(d *desk.Desk) error {
 				done, err := d.Office.Erase(c.Ctx, d.Who, d.Tenant.ID, id, ground, func(w time.Duration) {
-					fmt.Fprintf(c.Err,
-						"keys are destroyed; waiting %s, the time that a process may hold a derived one\n", w)
+					fmt.Fprintln(c.Err, answer.Settling(a.in(), w))
 				})
-				return c.Print(answer.Erasure{Request: id, Keys: done.Keys, Order: done.Order,
+				return a.print(c, answer.Erasure{Request: id, Keys: done.Keys, Order: done.Order,
 					Completion: done.Completion, Completed: done.Completed}, err)
 			})
 		}})

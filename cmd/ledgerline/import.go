@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
 
@@ -19,7 +20,7 @@ func newImport(a *app) *cobra.Command {
 	var tenant string
 	return cli.New(cli.Command{Use: "import --tenant NAME PATH…",
 		Short: "Take source records into the ledger, from files and folders",
-		Args:  func(_ *cobra.Command, paths []string) error { return office.CheckPaths(paths) },
+		Args:  cobra.ArbitraryArgs,
 		Flags: func(f cli.Flags) {
 			f.StringVar(&tenant, "tenant", "",
 				"the tenant whose records these are; may be left out where there is only one")
@@ -34,27 +35,25 @@ func newImport(a *app) *cobra.Command {
 		},
 		Run: func(c *cli.Call) error {
 			asked.Paths = c.Args
-			src, err := asked.Source(a.places.Now())
-			if err != nil {
-				return err
-			}
-			return a.forTenant(c, tenant, func(d *desk.Desk) error {
+			src, wrong := asked.Source(a.places.Now())
+			wrong = cmp.Or(office.CheckPaths(c.Args), wrong)
+			return a.forTenant(c, tenant, "", wrong, func(d *desk.Desk) error {
 				p := c.Progress()
-				sum, err := d.Office.Import(c.Ctx, d.Who, d.Tenant.ID, src, asked.Pace, answer.ImportShown(p))
+				sum, err := d.Office.Import(c.Ctx, d.Who, d.Tenant.ID, src, asked.Pace, answer.ImportShown(p, a.in()))
 				p.Done()
 				if denied := new(access.Denied); errors.As(err, &denied) {
 					return err
 				}
-				return summary(c, sum, err)
+				return a.summary(c, sum, err)
 			})
 		}})
 }
 
 // summary tells of every import, ended early or not.
-func summary(c *cli.Call, sum intake.Summary, ended error) (failed error) {
+func (a *app) summary(c *cli.Call, sum intake.Summary, ended error) (failed error) {
 	doc := answer.Import{Summary: sum, Complete: ended == nil}
-	err := c.Write(doc, func(w io.Writer) { failed = doc.WriteText(w) })
-	problem, partial := doc.Problem(ended)
+	err := c.Write(doc, func(w io.Writer) { failed = doc.WriteText(w, a.in()) })
+	problem, partial := doc.Problem(a.in(), ended)
 	if partial {
 		problem = cli.Exit(cli.Partial, problem)
 	}

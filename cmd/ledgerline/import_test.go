@@ -29,7 +29,7 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 		"understood":       {[]string{action(own), graph}, nil, cli.OK, "", true},
 		"a kind not taken": {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, cli.OK, "", false},
 		"CSV": {[]string{"Device ID,Name\n1,x\n"}, nil, cli.Partial,
-			"in 1 files no record has a known name", false},
+			"in 1 file no record has a known name", false},
 		"another tenant's": {[]string{action(other), graph}, nil, cli.Partial, "tenant set", false},
 		"another tenant's, yes": {[]string{action(other), graph}, []string{"--yes"}, cli.Partial,
 			"1 of 2 records failed", true},

@@ -24,6 +24,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/heap"
 	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/settings"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // texts are the long texts of commands, each in a file of its own, where it is read and wrapped as
@@ -57,7 +58,8 @@ func run(ctx context.Context, args []string) int {
 // execute runs the command and returns the exit code. Whatever goes wrong before the command
 // itself begins is a wrong command line.
 func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
-	err := inFlags(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	err = inFlags(a.in(), err)
 	var coded *cli.Error
 	var wrong *settings.Error
 	if err != nil && !errors.As(err, &coded) && (errors.As(err, &wrong) || a.log == nil) {
@@ -66,9 +68,9 @@ func (a *app) execute(ctx context.Context, root *cobra.Command) (int, error) {
 	return cli.Code(err), err
 }
 
-// inFlags says what the rooms refuse in the words of the command line.
-func inFlags(err error) error {
-	switch verdict, err := refusal.Said(err); verdict {
+// inFlags says what the rooms refuse in the words of the command line, in that language.
+func inFlags(in *words.Language, err error) error {
+	switch verdict, err := refusal.Said(in, err); verdict {
 	case refusal.Wrong:
 		return cli.Exit(cli.Wrong, err)
 	case refusal.Refused:

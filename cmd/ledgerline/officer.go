@@ -13,6 +13,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/terminal"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 func newOfficer(a *app) *cobra.Command {
@@ -46,7 +47,7 @@ func newOfficerAdd(a *app) *cobra.Command {
 					return err
 				}
 				return c.Tell(d.Office.AddOfficer(c.Ctx, d.Who, n, password),
-					"%q has an account as %s: --as signs in", n.Name, refusal.Roles(n.Roles))
+					"%q has an account as %s: --as signs in", n.Name, refusal.Roles(words.Default().Base(), n.Roles))
 			})
 		}})
 }
@@ -62,7 +63,7 @@ func newOfficerSet(a *app) *cobra.Command {
 					return err
 				}
 				n, err = d.Office.SetOfficer(c.Ctx, d.Who, n.Name, n.Roles, n.Tenants, n.All)
-				return c.Tell(err, "%q is now %s", n.Name, refusal.Roles(n.Roles))
+				return c.Tell(err, "%q is now %s", n.Name, refusal.Roles(words.Default().Base(), n.Roles))
 			})
 		}})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/office"
+	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
@@ -114,48 +115,44 @@ func (o reportOptions) asked(c *cli.Call) office.Asked {
 func (a *app) report(c *cli.Call, d report.Definition, o reportOptions) error {
 	asked := o.asked(c)
 	from := slices.DeleteFunc(slices.Collect(maps.Values(asked.Filters)), func(v string) bool { return v != "-" })
+	wrong := asked.Check(d)
 	if len(from) > 1 {
-		return cli.Usage("one filter at most can be read from standard input")
+		wrong = &refusal.Typed{Key: "standard-input"}
 	}
-	if err := asked.Check(d); err != nil {
-		return err
+	if wrong == nil && o.file != "" {
+		wrong = answer.CheckTarget("--file", o.file)
 	}
-	if o.file != "" {
-		if err := answer.CheckTarget(o.file); err != nil {
-			return cli.Usage("--file: %w", err)
-		}
-	}
-	return a.forTenant(c, o.tenant, func(at *desk.Desk) error {
+	return a.forTenant(c, o.tenant, o.Lang, wrong, func(at *desk.Desk) error {
 		req, err := asked.Request(d, at.Tenant)
 		if err != nil {
 			return err
 		}
 		for id, given := range req.Filters {
-			if req.Filters[id], err = c.Secret(id, given); err != nil {
+			if req.Filters[id], err = a.secret(c, id, given, "filter."+id); err != nil {
 				return err
 			}
 		}
 		p := c.Progress()
-		q, err := at.Office.Ask(c.Ctx, at.Who, at.Tenant.ID, req, asked.Patience(answer.WaitingForViews(p)))
+		q, err := at.Office.Ask(c.Ctx, at.Who, at.Tenant.ID, req, asked.Patience(answer.WaitingForViews(p, a.in())))
 		p.Done()
 		if err != nil {
 			return err
 		}
 		if o.file == "" {
-			return answered(c, q, c.Out)
+			return a.answered(c, q, c.Out)
 		}
-		to, err := answer.NewTarget(o.file)
+		to, err := answer.NewTarget("--file", o.file)
 		if err != nil {
-			return cli.Usage("--file: %w", err)
+			return err
 		}
-		return to.Finish(answered(c, q, to.File))
+		return to.Finish(a.answered(c, q, to.File))
 	})
 }
 
-func answered(c *cli.Call, q *office.Question, out io.Writer) error {
+func (a *app) answered(c *cli.Call, q *office.Question, out io.Writer) error {
 	r, err := q.Answer(c.Ctx)
 	if err != nil {
 		return err
 	}
-	return answer.WriteReport(out, c.Err, c.Output, r)
+	return answer.WriteReport(out, c.Err, a.in(), c.Output, r)
 }

@@ -32,9 +32,15 @@ func newTail(a *app) *cobra.Command {
 						return err
 					}
 				}
-				events := answer.Events{Out: c.Out, JSON: c.Output == "json"}
+				in, zone := d.Reads(c.Ctx)
+				a.words = in
+				events := answer.Events{Out: c.Out, Notes: c.Err, JSON: c.Output == "json", In: in, Zone: zone,
+					Start: following.FromStart}
 				following.Event, following.Foreign = events.Write, events.Foreign
-				defer events.WriteForeign(c.Err)
+				if !following.UntilEnd {
+					following.Begun, following.Waiting = events.Begun, events.Waiting
+				}
+				defer events.WriteForeign()
 				return d.Office.Follow(c.Ctx, d.Who, d.Tenant.ID, following)
 			})
 		}})

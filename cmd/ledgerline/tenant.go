@@ -34,13 +34,14 @@ func newTenantAdd(a *app) *cobra.Command {
 		},
 		Run: func(c *cli.Call) error {
 			asked.Name = c.Args[0]
+			a.words, _ = words.Default().Language(asked.Language)
 			n, err := asked.Tenant()
 			if err != nil {
 				return cli.Exit(cli.Wrong, err)
 			}
 			return a.at(c, desk.Config.Acts, func(d *desk.Desk) error {
 				t, err := d.Office.AddTenant(c.Ctx, d.Who, n)
-				return c.Tell(err, "tenant %q is declared; in the ledger it is %s", t.Name, t.ID)
+				return c.Tell(err, "%s", answer.Declared(a.in(), t))
 			})
 		}})
 }
@@ -51,15 +52,13 @@ func newTenantSet(a *app) *cobra.Command {
 		Short: "Change which source tenants' records are a tenant's own", Args: cobra.ExactArgs(1),
 		Flags: func(f cli.Flags) { sourcesFlag(f, &sources) },
 		Run: func(c *cli.Call) error {
-			all, ids, err := sources.Check()
-			if len(sources) > 0 && strings.TrimSpace(c.Args[0]) == "" {
+			all, ids, wrong := sources.Check()
+			if wrong == nil && strings.TrimSpace(c.Args[0]) == "" {
 				return cli.Usage("name the tenant: `ledgerline tenant list` shows them")
-			} else if err != nil {
-				return cli.Exit(cli.Wrong, err)
 			}
-			return a.forTenant(c, c.Args[0], func(d *desk.Desk) error {
+			return a.forTenant(c, c.Args[0], "", cli.Exit(cli.Wrong, wrong), func(d *desk.Desk) error {
 				t, err := d.Office.SetSources(c.Ctx, d.Who, d.Tenant.ID, all, ids)
-				return c.Tell(err, "tenant %q takes records of: %s", t.Name, answer.Sources(t))
+				return c.Tell(err, "%s", answer.Takes(a.in(), t))
 			})
 		}})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Each code has words of its own: what the room calls the field and the code stays there. The
@@ -162,7 +163,7 @@ func TestEachCodeHasItsWords(t *testing.T) {
 			"--to \"x\" is not a date or time: write 2026-03-01 " +
 				"or 2026-03-01T09:30:00+01:00\nnot allowed"},
 	} {
-		err := inFlags(fmt.Errorf("act: %w", tc.err))
+		err := inFlags(words.Default().Base(), fmt.Errorf("act: %w", tc.err))
 		var coded *cli.Error
 		if !errors.As(err, &coded) || coded.Code != tc.code || !strings.Contains(err.Error(), tc.says) ||
 			strings.HasPrefix(err.Error(), "act") {
@@ -178,11 +179,11 @@ func TestEachCodeHasItsWords(t *testing.T) {
 func TestAFailureIsNotHiddenByAProblem(t *testing.T) {
 	p := &custody.Problem{Field: custody.FieldSubject, Code: custody.ErrNoSuchPerson}
 	for _, err := range []error{errors.Join(p, fs.ErrPermission), fmt.Errorf("x: %w", fs.ErrPermission)} {
-		if got := inFlags(err); got.Error() != err.Error() {
+		if got := inFlags(words.Default().Base(), err); got.Error() != err.Error() {
 			t.Errorf("%v: said as %v", err, got)
 		}
 	}
-	if err := inFlags(nil); err != nil {
+	if err := inFlags(words.Default().Base(), nil); err != nil {
 		t.Errorf("nothing wrong: %v", err)
 	}
 }

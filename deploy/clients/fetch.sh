@@ -1,8 +1,8 @@
 #!/bin/sh
 # Fetches other people's clients from their registries, each at the version that this folder pins
-# and, byte for byte, as its lock has it:
+# and, byte for byte, as its lock has it; and axe-core, which make pages runs in a browser:
 #
-#	fetch.sh CACHE-DIR KAFKA-CACHE-DIR [python|node|java|kafka|go|kcat]…
+#	fetch.sh CACHE-DIR KAFKA-CACHE-DIR [python|node|java|kafka|go|kcat|axe]…
 #	python='CACHE-DIR/python-…'
 #	…
 #
@@ -47,13 +47,13 @@ for part; do
 				--only-binary :all: --target "$work/lib" -r "$here/python/requirements.txt" >&2
 			whole "$work/lib" "$dir"
 		fi ;;
-	node)
+	node | axe)
 		need node "Node.js 20 or later; on Debian: apt-get install nodejs npm"
 		need npm "on Debian: apt-get install npm"
-		dir=$(place node "$here/node/package-lock.json")
+		dir=$(place $part "$here/$part/package-lock.json")
 		if [ ! -d "$dir" ]; then
 			work=$(mktemp -d "$cache/fetch.XXXXXX")
-			cp "$here/node/package.json" "$here/node/package-lock.json" "$here/node/.npmrc" "$work"
+			cp "$here/$part/package.json" "$here/$part/package-lock.json" "$here/$part/.npmrc" "$work"
 			npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund --loglevel error >&2
 			whole "$work/node_modules" "$dir"
 		fi ;;
@@ -77,7 +77,7 @@ for part; do
 		need kcat "on Debian: apt-get install kcat"
 		dir=$(command -v kcat) ;;
 	*)
-		echo "fetch.sh: $part is none of python, node, java, kafka, go, kcat" >&2
+		echo "fetch.sh: $part is none of python, node, java, kafka, go, kcat, axe" >&2
 		exit 2 ;;
 	esac
 	[ -z "$work" ] || rm -rf "$work"

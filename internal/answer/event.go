@@ -15,7 +15,9 @@ import (
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // eventDoc is an event for a program.
@@ -34,13 +36,58 @@ type eventDoc struct {
 
 // Events writes events as they come, and counts those that are not the ledger's.
 type Events struct {
-	Out     io.Writer
-	JSON    bool
+	Out   io.Writer
+	Notes io.Writer // where it is said how far this is
+	JSON  bool
+	In    *words.Language
+	Zone  *time.Location
+	Start bool // from the first event on
+
 	foreign consumers.ForeignCount
 }
 
-// Write writes an event of the ledger.
-func (e *Events) Write(r schemas.Envelope) error { return WriteEvent(e.Out, r, e.JSON) }
+// Write writes an event of the ledger on a line: for a program as JSON; for a person with its
+// values that stand open, and ● for those that are sealed.
+func (e *Events) Write(r schemas.Envelope) error {
+	m := r.Meta()
+	if e.JSON {
+		doc := eventDoc{r.Seq, r.ID, r.Type, r.Stream, r.Revision, m.Tenant, "", m.Source, m.Subjects, r.Data}
+		if !m.Occurred.IsZero() {
+			doc.Occurred = schemas.Time(m.Occurred)
+		}
+		_, err := fmt.Fprintf(e.Out, "%s\n", schemas.JSON(doc))
+		return err
+	}
+	when := m.Occurred
+	if when.IsZero() {
+		when = m.Recorded
+	}
+	title := schemas.Label("type." + r.Type).Of(e.In)
+	_, err := fmt.Fprintf(e.Out, "%s  %s  %s  (%d, %s@%d)\n", words.Instant(when, e.Zone), terminal.Left(title, 26),
+		told(e.In, r.Type, projections.RowOf(r).Values), r.Seq, shortStream(r.Stream), r.Revision)
+	return err
+}
+
+// Begun says how far the ledger is published, for a person who follows it.
+func (e *Events) Begun(published *uint64) {
+	if published == nil {
+		fmt.Fprintln(e.Notes, e.In.Text("answer.tail.nothing-yet"))
+		return
+	}
+	key := "answer.tail.published"
+	if e.Start {
+		key = "answer.tail.from-start"
+	}
+	fmt.Fprintln(e.Notes, e.In.Text(key, words.Args{"sequence": *published}))
+}
+
+// Waiting says that everything was told that there was, and that what comes is awaited.
+func (e *Events) Waiting() {
+	if e.Start {
+		fmt.Fprintln(e.Notes, e.In.Text("answer.tail.all-read"))
+	}
+	fmt.Fprintln(e.Notes, e.In.Text("answer.tail.waiting"))
+}
 
 // Foreign counts a message that is another's. It is safe for concurrent use.
 func (e *Events) Foreign(name string, offset int64) {
@@ -50,59 +97,74 @@ func (e *Events) Foreign(name string, offset int64) {
 }
 
 // WriteForeign says what was left out.
-func (e *Events) WriteForeign(w io.Writer) {
+func (e *Events) WriteForeign() {
 	for _, f := range e.foreign.List() {
-		fmt.Fprintf(w, "left out, not the ledger's: %s\n", f)
+		fmt.Fprintln(e.Notes, e.In.Text("answer.tail.foreign", words.Args{"records": f}))
 	}
-}
-
-// WriteEvent writes an event on a line: for a program as JSON, for a person with its values that
-// stand open, and ● for those that are sealed.
-func WriteEvent(out io.Writer, r schemas.Envelope, asJSON bool) error {
-	m := r.Meta()
-	if asJSON {
-		doc := eventDoc{r.Seq, r.ID, r.Type, r.Stream, r.Revision, m.Tenant, "", m.Source, m.Subjects, r.Data}
-		if !m.Occurred.IsZero() {
-			doc.Occurred = schemas.Time(m.Occurred)
-		}
-		_, err := fmt.Fprintf(out, "%s\n", schemas.JSON(doc))
-		return err
-	}
-	when := m.Occurred
-	if when.IsZero() {
-		when = m.Recorded
-	}
-	_, err := fmt.Fprintf(out, "%8d  %s  %s %s@%d  %s\n", r.Seq, when.Local().Format(time.DateTime),
-		terminal.Left(r.Type, 28), shortStream(r.Stream), r.Revision, told(r.Type, projections.RowOf(r).Values))
-	return err
 }
 
 // told are an event's values in a line: those that lead its type, then what stands open, then what
 // is sealed, of which the last are left out where there are many.
-func told(of string, values []projections.Value) string {
+func told(in *words.Language, of string, values []projections.Value) string {
 	var leads []string
-	if t := schemas.Default().Type(of); t != nil {
+	c := schemas.Default()
+	if t := c.Type(of); t != nil {
 		leads = t.Leads
 	}
 	slices.SortStableFunc(values, func(a, b projections.Value) int {
-		return cmp.Compare(rank(a, leads), rank(b, leads))
+		return cmp.Or(cmp.Compare(rank(a, leads), rank(b, leads)), sealedBy(a, b))
 	})
+	const most = 8
 	var out []string
-	for _, v := range values {
-		switch {
-		case v.Removed:
-			out = append(out, "-"+v.Attribute)
-		case schemas.IsSealed(v.Text):
-			out = append(out, v.Attribute+"=●")
-		default:
-			out = append(out, v.Attribute+"="+v.Text)
+	seen := 0 // values that are told
+	for seen < len(values) && len(out) < most {
+		v, same := values[seen], 1
+		for seen+same < len(values) && schemas.IsSealed(v.Text) && values[seen+same].Attribute == v.Attribute {
+			same++ // they stand together, sealed ones last
+		}
+		label := v.Attribute
+		if a := c.Attribute(label); a != nil {
+			label = a.Label.Of(in)
+		}
+		text := valueText(in, v)
+		if same > 1 {
+			text = in.Text("answer.tail.times", words.Args{"value": text, "count": same, "number": in.Count(same)})
+		}
+		out = append(out, in.Text("answer.tail.value", words.Args{"label": label, "value": text}))
+		seen += same
+	}
+	if n := len(values) - seen; n > 0 {
+		out = append(out, in.Text("answer.tail.more", words.Args{"number": in.Count(n)}))
+	}
+	return strings.Join(out, "; ")
+}
+
+// valueText is a value as people read it, on a line.
+func valueText(in *words.Language, v projections.Value) string {
+	switch {
+	case v.Removed:
+		return in.Text("answer.tail.removed")
+	case schemas.IsSealed(v.Text):
+		return "●"
+	}
+	text := report.Word(in, v.Attribute, v.Text)
+	if a := schemas.Default().Attribute(v.Attribute); a != nil && a.Type == "bool" {
+		switch v.Text {
+		case "true":
+			text = in.Text("value.yes")
+		case "false":
+			text = in.Text("value.no")
 		}
 	}
-	const most = 8
-	if n := len(out); n > most {
-		out = append(out[:most], fmt.Sprintf("… %d more", n-most))
+	return terminal.Visible(strings.Join(strings.Fields(text), " "))
+}
+
+// sealedBy has sealed values of one attribute stand together.
+func sealedBy(a, b projections.Value) int {
+	if !schemas.IsSealed(a.Text) || !schemas.IsSealed(b.Text) {
+		return 0
 	}
-	return strings.Join(out, " ")
+	return cmp.Compare(a.Attribute, b.Attribute)
 }
 
 // rank is a value's place in a line.

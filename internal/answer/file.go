@@ -2,10 +2,12 @@ package answer
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/ledgerline/ledgerline/internal/refusal"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // File is where a command's result goes: a file that appears whole, or not at all. It is made
@@ -21,30 +23,36 @@ func NewFile(path string) (*File, error) {
 	return &File{f, path}, err
 }
 
-// CheckTarget refuses a file that exists, and one whose folder is none.
-func CheckTarget(path string) error {
+// CheckTarget refuses a file that exists, and one whose folder is none. flag is how it was named.
+func CheckTarget(flag, path string) error {
 	if _, err := os.Lstat(path); err == nil {
-		return exists(path)
+		return unfit("file-exists", flag, path)
 	}
-	info, err := os.Stat(filepath.Dir(path))
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is no folder", filepath.Dir(path))
+	folder := filepath.Dir(path)
+	switch info, err := os.Stat(folder); {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !info.IsDir():
+		return unfit("no-folder", flag, folder)
+	case err != nil:
+		return unfit("file", flag, err.Error())
 	}
-	return err
+	return nil
 }
 
-func exists(path string) error { return fmt.Errorf("%s exists: move it away, or name another", path) }
+// unfit says in what a file cannot be a result's.
+func unfit(key, flag, given string) error {
+	return &refusal.Typed{Key: key, Args: words.Args{"flag": flag, "given": given}}
+}
 
-// NewTarget is NewFile for a file that must not exist yet; its error says what to do.
-func NewTarget(path string) (*File, error) {
-	if _, err := os.Lstat(path); err == nil {
-		return nil, exists(path)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+// NewTarget is NewFile for a file that must not exist yet; its error says what to do. flag is how
+// it was named.
+func NewTarget(flag, path string) (*File, error) {
+	if err := CheckTarget(flag, path); err != nil {
 		return nil, err
 	}
 	t, err := NewFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("no file can be made in %s: %w", filepath.Dir(path), cause(err))
+		folder := filepath.Dir(path)
+		return nil, &refusal.Typed{Key: "no-file", Args: words.Args{"flag": flag, "given": folder, "why": cause(err)}}
 	}
 	return t, nil
 }

@@ -13,7 +13,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")
 	for _, fails := range []error{nil, errors.New("cut")} {
-		to, err := NewTarget(path)
+		to, err := NewTarget("--file", path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 			t.Errorf("left: %v, %v", left, err)
 		}
 	}
-	to, err := NewTarget(path)
+	to, err := NewTarget("--file", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,10 +61,10 @@ func TestATargetThatCannotBeIsRefused(t *testing.T) {
 	}
 	for path, fits := range map[string]bool{filepath.Join(dir, "new"): true, file: false, dir: false,
 		filepath.Join(file, "x"): false, filepath.Join(dir, "none", "x"): false} {
-		if err := CheckTarget(path); (err == nil) != fits {
+		if err := CheckTarget("--file", path); (err == nil) != fits {
 			t.Errorf("%s: checked: %v", path, err)
 		}
-		to, err := NewTarget(path)
+		to, err := NewTarget("--file", path)
 		if (err == nil) != fits {
 			t.Errorf("%s: made: %v", path, err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Import is a summary, and whether it is of everything that was named.
@@ -18,76 +19,80 @@ type Import struct {
 }
 
 // WriteText tells of an import, ended early or not. An error of w stays in w.
-func (d Import) WriteText(w io.Writer) error {
+func (d Import) WriteText(w io.Writer, in *words.Language) error {
 	var failed error
 	if !d.Complete {
-		_, failed = fmt.Fprintln(w, "The import ended early. So far:")
+		_, failed = fmt.Fprintln(w, in.Text("answer.import.ended-early"))
 	}
-	return errors.Join(failed, d.Summary.WriteText(w))
+	return errors.Join(failed, d.Summary.WriteText(w, in))
 }
 
 // Problem is what an import ends with that ended with an error, or nil. partial: it is done, but
 // not all of it could be taken.
-func (d Import) Problem(ended error) (_ error, partial bool) {
+func (d Import) Problem(in *words.Language, ended error) (_ error, partial bool) {
 	switch {
 	case errors.Is(ended, context.Canceled):
-		return errors.New("the import was stopped: importing the same again completes the rest"), false
+		return errors.New(in.Text("answer.import.stopped")), false
 	case ended != nil:
 		return ended, false
 	case d.FailedCount > 0:
-		return errors.New(importFailed(d.Summary)), true
+		return errors.New(importFailed(in, d.Summary)), true
 	case !d.OK():
-		return errors.New(importUnknown(d.Summary)), true
+		return errors.New(importUnknown(in, d.Summary)), true
 	}
 	return nil, false
 }
 
 // importFailed says how many records failed, and what to do about a source tenant that is not
 // declared.
-func importFailed(sum intake.Summary) string {
-	text := fmt.Sprintf("%s of %s records failed", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
+func importFailed(in *words.Language, sum intake.Summary) string {
+	args := words.Args{"count": sum.FailedCount, "failed": in.Count(sum.FailedCount), "read": in.Count(sum.Read)}
+	text := in.Text("answer.import.failed", args)
 	if sum.DryRun {
-		text = fmt.Sprintf("%s of %s records would fail", terminal.Count(sum.FailedCount), terminal.Count(sum.Read))
+		text = in.Text("answer.import.would-fail", args)
 	}
 	if sum.HeldBack > 0 {
-		text += fmt.Sprintf("; %s of them name no source tenant, beside others that name one that is not declared. "+
-			"--dry-run names it. Should it be this tenant's too: `ledgerline tenant set`. Should only the records "+
-			"that name none be this tenant's: --yes", terminal.Count(sum.HeldBack))
+		text += "; " + in.Text("answer.import.held-back", words.Args{"number": in.Count(sum.HeldBack)})
 	}
 	if sum.UnknownCount > 0 {
-		text += "; " + importUnknown(sum)
+		text += "; " + importUnknown(in, sum)
 	}
 	return text
 }
 
 // importUnknown says how many files hold no record of a known name.
-func importUnknown(sum intake.Summary) string {
-	return fmt.Sprintf("in %s files no record has a known name", terminal.Count(sum.UnknownCount))
+func importUnknown(in *words.Language, sum intake.Summary) string {
+	n := sum.UnknownCount
+	return in.Text("answer.import.no-known-name", words.Args{"count": n, "number": in.Count(n)})
 }
 
 // ImportShown shows how far an import is.
-func ImportShown(p *terminal.Progress) func(intake.Summary) {
+func ImportShown(p *terminal.Progress, in *words.Language) func(intake.Summary) {
 	var began time.Time // of taking records
 	return func(s intake.Summary) {
 		if s.Looked > 0 {
-			p.Show("looking whose records they are: %s of %s", terminal.Bytes(s.Looked), terminal.Bytes(s.BytesTotal))
+			p.Show("%s", in.Text("answer.import.looking", words.Args{"done": terminal.Bytes(s.Looked),
+				"all": terminal.Bytes(s.BytesTotal)}))
 			return
 		}
 		if began.IsZero() {
 			began = time.Now()
 		}
-		p.Show("%s", importProgress(s, time.Since(began)))
+		p.Show("%s", importProgress(in, s, time.Since(began)))
 	}
 }
 
 // importProgress says how far an import is after it has taken records for so long.
-func importProgress(s intake.Summary, took time.Duration) string {
-	line := fmt.Sprintf("%s of %s, %s records read, %s events appended", terminal.Bytes(s.Bytes),
-		terminal.Bytes(s.BytesTotal),
-		terminal.Count(s.Read), terminal.Count(s.EventsAppended))
+func importProgress(in *words.Language, s intake.Summary, took time.Duration) string {
+	line := in.Text("answer.import.progress", words.Args{"done": terminal.Bytes(s.Bytes),
+		"all": terminal.Bytes(s.BytesTotal), "read": in.Count(s.Read), "events": in.Count(s.EventsAppended)})
 	if took < time.Second { // a rate of less is noise
 		return line
 	}
-	return line + fmt.Sprintf(", %.0f records/s", float64(s.Read)/took.Seconds()) +
-		terminal.Remaining(s.Bytes, s.BytesTotal, took)
+	line = in.Text("answer.import.progress-rate", words.Args{"progress": line,
+		"rate": in.Count(int(float64(s.Read) / took.Seconds()))})
+	if left, ok := terminal.Ahead(s.Bytes, s.BytesTotal, took); ok {
+		line = in.Text("answer.import.progress-left", words.Args{"progress": line, "left": left})
+	}
+	return line
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Officers are accounts as a list.
@@ -52,13 +53,13 @@ func (all Officers) WriteText(w io.Writer, reader access.Principal) {
 		fmt.Fprintln(w, Nobody(reader))
 	}
 	for _, a := range all {
-		fmt.Fprintf(w, "%s %s of %s\n", terminal.Left(a.Name, 32), refusal.Roles(a.Roles), a.of)
+		fmt.Fprintf(w, "%s %s of %s\n", terminal.Left(a.Name, 32), rolesText(a.Roles), a.of)
 	}
 }
 
 // Nobody says who acts where nobody has an account.
 func Nobody(p access.Principal) string {
-	return "nobody has an account: whoever is this machine's user acts as " + refusal.Roles(p.Roles) +
+	return "nobody has an account: whoever is this machine's user acts as " + rolesText(p.Roles) +
 		" of all tenants"
 }
 
@@ -78,3 +79,6 @@ func tenantsText(ids []uuid.UUID, names map[uuid.UUID]string) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// rolesText names roles in the command line's language: whose account it is has no tenant.
+func rolesText(roles []access.Role) string { return refusal.Roles(words.Default().Base(), roles) }

@@ -7,11 +7,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/ledgerline/ledgerline/internal/refusal"
-	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Request is a request that was opened.
@@ -20,28 +19,38 @@ type Request struct {
 	Right    string    `json:"right"`
 	Received string    `json:"received"`
 	Due      string    `json:"due"`
+
+	of custody.Request
 }
 
 // RequestOf is what is said of a request.
 func RequestOf(r custody.Request) Request {
-	return Request{r.ID, r.Right, r.Received.Format(time.DateOnly), r.Due.Format(time.DateOnly)}
+	return Request{r.ID, r.Right, r.Received.Format(time.DateOnly), r.Due.Format(time.DateOnly), r}
 }
 
 // WriteText writes it for a person.
-func (r Request) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "request   %s\nright     %s\nreceived  %s\nanswer by %s (public holidays not counted)\n",
-		r.Request, r.Right, r.Received, r.Due)
+func (r Request) WriteText(w io.Writer, in *words.Language) {
+	right, ok := in.Find("enum.request.right." + r.Right)
+	if !ok {
+		right = r.Right
+	}
+	writeFacts(w, []fact{{in.Text("answer.request.number"), r.Request.String()},
+		{in.Text("answer.request.right"), right},
+		{in.Text("answer.request.received"), in.Date(r.of.Received)},
+		{in.Text("answer.request.due"), in.Text("answer.request.due.value", words.Args{"date": in.Date(r.of.Due)})}})
 }
 
 // WriteMatches lists persons who held an identifier, without naming them, to choose one of.
-func WriteMatches(w io.Writer, persons [][]vault.PersonMatch) {
+func WriteMatches(w io.Writer, in *words.Language, persons [][]vault.PersonMatch) {
 	for i, matches := range persons {
 		for _, m := range matches {
-			to := "now"
-			if !m.Current {
-				to = m.To.Format(time.DateOnly)
+			args := words.Args{"kind": in.Text("answer.request.kind." + m.Kind), "from": in.Date(m.From),
+				"to": in.Date(m.To)}
+			key := "answer.request.match"
+			if m.Current {
+				key = "answer.request.match-now"
 			}
-			fmt.Fprintf(w, "%3d  known by it as %s from %s to %s\n", i+1, m.Kind, m.From.Format(time.DateOnly), to)
+			fmt.Fprintf(w, "%3d  %s\n", i+1, in.Text(key, args))
 		}
 	}
 }
@@ -54,25 +63,25 @@ type Package struct {
 }
 
 // WriteText says what was looked for, and what was found.
-func (d Package) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "package   %s\nmanifest  SHA-256 %s\n", d.File, d.Manifest)
-	fmt.Fprintf(w, "searched  what this ledger links to the person, through sequence %d; not texts that others "+
-		"wrote\n",
-		d.Package.Sequence)
+func (d Package) WriteText(w io.Writer, in *words.Language) {
+	searched := in.Text("answer.package.searched.value", words.Args{"sequence": d.Package.Sequence})
+	writeFacts(w, []fact{{in.Text("answer.package.file"), d.File},
+		{in.Text("answer.package.manifest"), "SHA-256 " + d.Manifest}, {in.Text("answer.package.searched"), searched}})
 	for _, c := range []dsar.Category{dsar.Devices, dsar.Apps, dsar.ActionsAbout, dsar.ActionsBy, dsar.Refusals,
 		dsar.Requests, dsar.Views, dsar.Other} {
 		if n := d.Package.Events[c]; n > 0 {
-			fmt.Fprintf(w, "%10s  events: %s\n", terminal.Count(n), c)
+			what := in.Text("answer.package."+string(c), words.Args{"count": n})
+			fmt.Fprintf(w, "%10s  %s\n", in.Count(n), what)
 		}
 	}
 	v := d.Package.Values
-	fmt.Fprintf(w, "values: %s shown, %s withheld (05-withheld.csv says why), %s erased, %s expired\n",
-		terminal.Count(v.Shown), terminal.Count(v.Withheld), terminal.Count(v.Erased), terminal.Count(v.Expired))
+	fmt.Fprintln(w, in.Text("answer.package.values", words.Args{"shown": in.Count(v.Shown),
+		"withheld": in.Count(v.Withheld), "erased": in.Count(v.Erased), "expired": in.Count(v.Expired)}))
 	if v.Lost > 0 {
-		fmt.Fprintf(w, "%s values are lost: their keys went with a part of the vault\n", terminal.Count(v.Lost))
+		fmt.Fprintln(w, in.Text("answer.package.lost", words.Args{"count": v.Lost, "number": in.Count(v.Lost)}))
 	}
-	if v.NotGenuine > 0 {
-		fmt.Fprintf(w, "%s values are not genuine: %s\n", terminal.Count(v.NotGenuine), refusal.FindsOut)
+	if text := notGenuine(in, "answer.package.genuine", v.NotGenuine); text != "" {
+		fmt.Fprintln(w, text)
 	}
 }
 
@@ -86,6 +95,13 @@ type Erasure struct {
 }
 
 // WriteText writes it for a person.
-func (e Erasure) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "erased: %d keys destroyed\norder      %s\ncompletion %s\n", e.Keys, e.Order, e.Completion)
+func (e Erasure) WriteText(w io.Writer, in *words.Language) {
+	fmt.Fprintln(w, in.Text("answer.erasure.done", words.Args{"count": e.Keys, "number": in.Count(e.Keys)}))
+	writeFacts(w, []fact{{in.Text("answer.erasure.order"), e.Order.String()},
+		{in.Text("answer.erasure.completion"), e.Completion.String()}})
+}
+
+// Settling says for how long an erasure waits, once its keys are destroyed.
+func Settling(in *words.Language, wait time.Duration) string {
+	return in.Text("answer.erasure.settling", words.Args{"count": int(wait.Round(time.Second).Seconds())})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Tenants are tenants as a list.
@@ -46,10 +47,16 @@ func (all Tenants) WriteText(w io.Writer) {
 	}
 }
 
-// Sources says of which source tenants a tenant takes records.
-func Sources(t vault.Tenant) string {
+// Declared says that a tenant is declared.
+func Declared(in *words.Language, t vault.Tenant) string {
+	return in.Text("answer.tenant.declared", words.Args{"name": t.Name, "id": t.ID})
+}
+
+// Takes says of which source tenants a tenant takes records.
+func Takes(in *words.Language, t vault.Tenant) string {
+	sources := strings.Join(t.Sources, ", ")
 	if t.AnySource {
-		return "any source tenant"
+		sources = in.Text("answer.tenant.any-source")
 	}
-	return strings.Join(t.Sources, ", ")
+	return in.Text("answer.tenant.takes", words.Args{"name": t.Name, "sources": sources})
 }

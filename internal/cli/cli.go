@@ -188,16 +188,10 @@ func (c *Call) Tell(err error, format string, args ...any) error {
 func (c *Call) Progress() *terminal.Progress { return terminal.NewProgress(c.Err) }
 
 // Secret returns a value, or for "-" the first line of standard input, so that shells keep no
-// names. what is the flag, by which it is asked for.
-func (c *Call) Secret(what, value string) (string, error) {
+// names. At a terminal it asks for it by what it is. It errs with terminal.ErrNoName.
+func (c *Call) Secret(value, what string) (string, error) {
 	if value != "-" {
 		return value, nil
 	}
-	line, err := terminal.Name(c.In, c.Err, what)
-	if errors.Is(err, terminal.ErrNoName) {
-		return "", Usage("--%s -: %w", what, err)
-	} else if err != nil {
-		return "", fmt.Errorf("--%s -: %w", what, err)
-	}
-	return line, nil
+	return terminal.Name(c.In, c.Err, what)
 }

@@ -20,11 +20,11 @@ func TestANameIsReadFromStandardInput(t *testing.T) {
 		{"-", "  anna@contoso.example", "anna@contoso.example"},
 		{"piet@contoso.example", "anna", "piet@contoso.example"},
 	} {
-		if got, err := asCall(tc.input).Secret("subject", tc.given); err != nil || got != tc.want {
+		if got, err := asCall(tc.input).Secret(tc.given, "subject"); err != nil || got != tc.want {
 			t.Errorf("given %q with %q: %q, %v", tc.given, tc.input, got, err)
 		}
 	}
-	if _, err := asCall("\n").Secret("subject", "-"); err == nil {
+	if _, err := asCall("\n").Secret("-", "subject"); err == nil {
 		t.Error("an empty line was taken for a name")
 	}
 }

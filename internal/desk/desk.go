@@ -13,6 +13,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/internal/answer"
@@ -21,6 +23,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/signin"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Places are where acts find their stores. The zero value opens those that the settings name; a
@@ -43,7 +46,8 @@ func (p Places) Now() time.Time {
 type Config struct {
 	Node     node.Config
 	Who      signin.Who
-	Warnings io.Writer // what whoever acts should read, and is asked
+	Warnings io.Writer              // what whoever acts should read, and is asked
+	Words    func() *words.Language // of warnings, asked when there is one; the command line's where nil
 	Places   Places
 }
 
@@ -59,6 +63,24 @@ type Desk struct {
 func (d *Desk) Choose(ctx context.Context, tenant string) (err error) {
 	d.Tenant, err = d.Office.Tenant(ctx, d.Who, tenant)
 	return err
+}
+
+// Reads returns in which language and time zone whoever is at the desk is told of events: the
+// tenant's, where one is chosen or there is only one; else those of the command line and of this
+// machine.
+func (d *Desk) Reads(ctx context.Context) (*words.Language, *time.Location) {
+	of := d.Tenant
+	if of.ID == uuid.Nil {
+		if all, err := d.Office.Tenants(ctx, d.Who); err == nil && len(all) == 1 {
+			of = all[0]
+		}
+	}
+	in, known := words.Default().Language(of.Language)
+	zone, err := time.LoadLocation(of.TimeZone)
+	if !known || err != nil {
+		return words.Default().Base(), time.Local
+	}
+	return in, zone
 }
 
 // Acts opens what acts need: the vault, the ledger and custody.
@@ -187,6 +209,14 @@ func (c Config) office(s *node.Services) office.Config {
 		}}
 }
 
+// in is the language of warnings.
+func (c Config) in() *words.Language {
+	if c.Words == nil {
+		return words.Default().Base()
+	}
+	return c.Words()
+}
+
 // tellProblems warns of what stands in the running ledger: an answer that is made meanwhile counts
 // forged events as true, and lacks what is lost. A ledger on servers of its own is not asked.
 func (c Config) tellProblems(ctx context.Context) {
@@ -195,9 +225,9 @@ func (c Config) tellProblems(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		fmt.Fprintf(c.Warnings, "warning: whether a problem stands in the ledger could not be asked: %v\n", err)
+		fmt.Fprintln(c.Warnings, c.in().Text("answer.problems-unknown", words.Args{"error": err}))
 	}
 	for _, p := range doc.Problems {
-		fmt.Fprintf(c.Warnings, "warning: this is made while a problem stands: %s\n", p)
+		fmt.Fprintln(c.Warnings, c.in().Text("answer.problem-stands", words.Args{"problem": p}))
 	}
 }

@@ -31,7 +31,7 @@ func TestColumnsSayWhatTheSourceSaid(t *testing.T) {
 		func(row map[string]any) string { return at(row, "intuneId") })
 }
 
-// compareColumns compares every column that the source tells, of 20 rows of those that it tells of.
+// compareColumns compares every column that the source tells, of 20 rows of which it tells.
 func compareColumns(
 	t *testing.T, draw *rand.Rand, report string, rows []map[string]any, source map[string]map[string]string,
 	key func(map[string]any) string,

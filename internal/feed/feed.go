@@ -23,6 +23,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // Tenant is the tenant that a generated fleet belongs to.
@@ -105,7 +106,7 @@ func (c Config) Into(
 		rate(sum.EventsAppended, "events", time.Since(start)))
 	wait := time.Now()
 	p := terminal.NewProgress(out)
-	_, err = office.WaitForViews(ctx, n.Ledger, n.Views, answer.WaitingForViews(p))
+	_, err = office.WaitForViews(ctx, n.Ledger, n.Views, answer.WaitingForViews(p, words.Default().Base()))
 	p.Done()
 	if err != nil {
 		return err
@@ -136,5 +137,6 @@ func take(
 		return intake.Summary{}, err
 	}
 	return o.Import(ctx, who, t.ID, intake.Source{Paths: []string{dir},
-		TakeNameless: true}, office.Pace{}, answer.ImportShown(p)) // the fleet names another tenant in places
+		TakeNameless: true}, office.Pace{},
+		answer.ImportShown(p, words.Default().Base())) // the fleet names another tenant in places
 }

@@ -225,9 +225,12 @@ type AskedTenant struct {
 // Tenant is what is declared. Its error is a *Problem, or what vault.NewTenant.Validate finds.
 func (a AskedTenant) Tenant() (vault.NewTenant, error) {
 	n := vault.NewTenant{Name: a.Name, TimeZone: a.Zone, Language: a.Language}
-	n.AnySource, n.Sources = a.Sources.split()
-	if len(a.Sources) == 0 {
-		return n, &Problem{Field: FieldSources, Code: ErrMissing}
+	var err error
+	if n.AnySource, n.Sources, err = a.Sources.Check(); err != nil {
+		return n, err
+	}
+	if strings.TrimSpace(n.Name) == "" {
+		return n, &Problem{Field: FieldName, Code: ErrMissing}
 	}
 	if l, ok := words.Default().Language(n.Language); ok && n.TimeZone == "" {
 		n.TimeZone = l.Location().String()
@@ -255,14 +258,16 @@ const AnySource = "any"
 // AskedSources are source tenants as people name them: ids, or AnySource.
 type AskedSources []string
 
-// Check refuses what cannot be a tenant's sources. Its error is a *Problem, or what
-// vault.CheckSources finds.
+// Check refuses what cannot be a tenant's sources. Its error is a *Problem.
 func (a AskedSources) Check() (all bool, ids []string, err error) {
 	if len(a) == 0 {
 		return false, nil, &Problem{Field: FieldSources, Code: ErrMissing}
 	}
 	all, ids = a.split()
-	return all, ids, vault.CheckSources(all, ids)
+	if vault.CheckSources(all, ids) != nil {
+		return all, ids, &Problem{Field: FieldSources, Code: ErrUnfit}
+	}
+	return all, ids, nil
 }
 
 func (a AskedSources) split() (all bool, ids []string) {

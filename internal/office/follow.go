@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +40,11 @@ type Following struct {
 	Type      string // only types that begin with this
 	// Event is handed each event, in ledger order, from one goroutine.
 	Event func(schemas.Envelope) error
+	// Begun is told through which sequence events are published as it begins, nil for none. Waiting
+	// is told once that everything which was in the topics then is handed over, and that what comes
+	// is awaited; never with UntilEnd. Both may be nil.
+	Begun   func(published *uint64)
+	Waiting func()
 	// Foreign is told of each message that is not the ledger's, from several; may be nil.
 	Foreign func(partition string, offset int64)
 }
@@ -75,15 +81,21 @@ func (o *Office) Follow(ctx context.Context, p access.Principal, tenant uuid.UUI
 		return err
 	}
 	noted, err := topics.LastNoted(ctx)
+	var through *uint64
 	switch {
 	case err != nil:
 		return err
-	case noted == nil && f.UntilEnd: // an empty ledger
+	case noted != nil:
+		through = &noted.Through
+	case f.UntilEnd: // an empty ledger
 		noted = &projections.Noted{}
 	}
 	parts, err := f.parts(ctx, topics, names, noted)
 	if err != nil {
 		return err
+	}
+	if f.Begun != nil {
+		f.Begun(through)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -138,6 +150,7 @@ type merge struct {
 	topics Topics
 	tenant uuid.UUID // uuid.Nil: of all
 	gate   projections.Gate
+	behind atomic.Int64 // partitions not read yet to the end that they had as it began
 }
 
 // notes keeps the gate open as far as the relay has published.
@@ -177,8 +190,15 @@ func (m *merge) read(ctx context.Context, p followed, to *flow.Queue[schemas.Env
 		case m.f.Foreign != nil:
 			m.f.Foreign(p.partition, item.Offset)
 		}
-		if m.f.UntilEnd && item.Offset >= p.to-1 {
+		if item.Offset < p.to-1 {
+			continue
+		}
+		if m.f.UntilEnd {
 			return nil
+		}
+		if p.from < p.to { // it was behind
+			m.behind.Add(-1)
+			p.from = p.to
 		}
 	}
 	return nil
@@ -252,8 +272,14 @@ func (f *firsts) Pop() any {
 func (m *merge) asItComes(g *errgroup.Group, ctx context.Context, parts []followed) error {
 	items := flow.New(waitingBytes, waitingEvents, schemas.Envelope.Size)
 	for _, part := range parts {
+		if part.from < part.to {
+			m.behind.Add(1)
+		}
+	}
+	for _, part := range parts {
 		g.Go(func() error { return m.read(ctx, part, items) })
 	}
+	told := m.f.Waiting == nil
 	go func() { _ = g.Wait(); items.Close() }() // Follow asks for its error
 	var batch []schemas.Envelope
 	bytes := 0
@@ -283,8 +309,13 @@ func (m *merge) asItComes(g *errgroup.Group, ctx context.Context, parts []follow
 			}
 		case <-tick.C:
 		}
+		waits := m.behind.Load() == 0 && len(items.Items()) == 0 // before what is in hand is handed over
 		if err := flush(); err != nil {
 			return err
+		}
+		if waits && !told {
+			told = true
+			m.f.Waiting()
 		}
 	}
 }

@@ -130,3 +130,46 @@ func TestFollowingEndsWithThePartitionThatFails(t *testing.T) {
 		t.Errorf("%v after %d events", err, len(got))
 	}
 }
+
+// stays are topics to which nothing is added.
+type stays struct{ *long }
+
+func (s stays) Read(ctx context.Context, name string, from int64) iter.Seq2[projections.Item, error] {
+	return func(yield func(projections.Item, error) bool) {
+		for item, err := range s.long.Read(ctx, name, from) {
+			if !yield(item, err) {
+				return
+			}
+		}
+		<-ctx.Done()
+	}
+}
+
+// That it waits is said once, and not before all is handed over that there was.
+func TestFollowingSaysWhenItWaits(t *testing.T) {
+	for _, fromStart := range []bool{true, false} {
+		b := newBuilding(t)
+		l := newLong(t, 300)
+		b.cfg.Topics = func(context.Context) (Topics, error) { return stays{l}, nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		handed, told := 0, 0
+		var published uint64
+		err := b.Follow(ctx, root, uuid.Nil, Following{FromStart: fromStart,
+			Event: func(schemas.Envelope) error { handed++; return nil },
+			Begun: func(through *uint64) { published = *through },
+			Waiting: func() {
+				if told++; told == 1 {
+					time.AfterFunc(3*flushEvery, cancel) // time to say it again
+				}
+			}})
+		want := 0
+		if fromStart {
+			want = 300 * longPartitions
+		}
+		if err != nil || told != 1 || handed != want || published != 300*longPartitions {
+			t.Errorf("from start %v: %d handed over, waiting told %d times, published %d: %v", fromStart, handed, told,
+				published, err)
+		}
+		cancel()
+	}
+}

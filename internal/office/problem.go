@@ -14,6 +14,7 @@ var (
 // Fields of what is asked for.
 const (
 	FieldTenant   = "tenant"   // its name
+	FieldName     = "name"     // of a tenant that is declared
 	FieldZone     = "zone"     // an IANA name
 	FieldReceived = "received" // a day up to today: Known is today, and the tenant's time zone
 	FieldTenants  = "tenants"  // of an account: names, or AllTenants alone

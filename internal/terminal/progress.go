@@ -90,11 +90,20 @@ func (p *Progress) Quiet() time.Duration {
 // Remaining returns how long work will take still, as ", 12s left", of which so much is done after
 // so long; "" while that cannot be told.
 func Remaining[N ~int | ~int64 | ~uint64](done, of N, took time.Duration) string {
-	if took < time.Second || done <= 0 || done >= of { // a rate of less is noise
+	left, ok := Ahead(done, of, took)
+	if !ok {
 		return ""
 	}
-	left := time.Duration(float64(took) / float64(done) * float64(of-done))
-	return ", " + left.Round(time.Second).String() + " left"
+	return ", " + left.String() + " left"
+}
+
+// Ahead returns how long work will take still, in whole seconds, of which so much is done after so
+// long, and whether that can be told.
+func Ahead[N ~int | ~int64 | ~uint64](done, of N, took time.Duration) (left time.Duration, ok bool) {
+	if took < time.Second || done <= 0 || done >= of { // a rate of less is noise
+		return 0, false
+	}
+	return time.Duration(float64(took) / float64(done) * float64(of-done)).Round(time.Second), true
 }
 
 // Counting returns a writer that hands on to w, and shows the bytes so far in the place of the %s

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // realFolders hold the real records, each those of one way in.
@@ -67,7 +68,7 @@ func TestRealRecords(t *testing.T) {
 		}
 		first := importAll(reverse)
 		if testing.Verbose() {
-			if err := first.WriteText(os.Stdout); err != nil {
+			if err := first.WriteText(os.Stdout, words.Default().Base()); err != nil {
 				t.Fatal(err)
 			}
 			t.Log(asJSON(t, first))

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // caseTenant is the source tenant that the cases name.
@@ -252,7 +253,7 @@ func TestAFileThatIsNotUnderstoodIsToldInTheSummary(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", content, s.UnknownFiles, looks)
 		}
 		var text strings.Builder
-		err := s.WriteText(&text)
+		err := s.WriteText(&text, words.Default().Base())
 		if err != nil || looks != "" && !strings.Contains(text.String(), "looks like "+looks) {
 			t.Errorf("%s: %v, %s", content, err, text.String())
 		}
@@ -266,7 +267,7 @@ func TestEqualFailuresAreOneLine(t *testing.T) {
 		`"properties":{"DeviceId":"` + guid(20, 1) + `"}}` + "\n"
 	s := w.importFiles(map[string]string{"a.json": strings.Repeat(other, 40), "b.json": strings.Repeat(other, 9)})
 	var text strings.Builder
-	if err := s.WriteText(&text); err != nil {
+	if err := s.WriteText(&text, words.Default().Base()); err != nil {
 		t.Fatal(err)
 	}
 	if s.FailedCount != 49 || len(s.Failed) != 49 || len(s.Failures) != 1 || s.Failures[0].Count != 49 {

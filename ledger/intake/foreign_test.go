@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // intruder writes to the store as anybody may who has an account there, and for what a holder of
@@ -166,7 +167,8 @@ func TestAnEventThatIsNotTheTenantsOwnEndsNoImport(t *testing.T) {
 				t.Errorf("the second snapshot: %s", asJSON(t, s))
 			}
 			var text strings.Builder
-			if err := s.WriteText(&text); err != nil || !strings.Contains(text.String(), "1  "+tc.counts+"\n") {
+			err := s.WriteText(&text, words.Default().Base())
+			if err != nil || !strings.Contains(text.String(), "1  "+tc.counts+"\n") {
 				t.Errorf("%v: the summary does not tell it:\n%s", err, text.String())
 			}
 			if told := strings.Contains(text.String(), "PROBLEM"); told != (tc.counts == "forged") {

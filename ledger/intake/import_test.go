@@ -20,6 +20,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // device is a company device's snapshot as Graph gives it.
@@ -339,21 +340,21 @@ func TestTheSummaryReadsWellAndIsJSON(t *testing.T) {
 		s.add(e)
 	}
 	var b strings.Builder
-	if err := s.WriteText(&b); err != nil {
+	if err := s.WriteText(&b, words.Default().Base()); err != nil {
 		t.Fatal(err)
 	}
 	const want = `6 records read
           1  recorded: new to the ledger
           1  unchanged: the ledger says so already
           1  superseded: older than what the ledger says
-          1  refused whole, by rule erased-subject
+          1  refused whole: record from before an erasure
           1  unrecognised: not taken in, kind users
           1  failed
 
 Beside that:
           3  events appended
           2  apps kept
-         87  apps refused, by rule apps-on-personal-device
+         87  apps refused: apps of a personal device
           1  secrets or scripts withheld: that they were there is recorded, what they were is not
           2  values of erased persons left out
 

@@ -23,6 +23,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // told is a snapshot of the tests: what it says, by source field, and when.
@@ -409,7 +410,8 @@ func TestTheSameMomentIsTold(t *testing.T) {
 			t.Errorf("%s", asJSON(t, s))
 		}
 		var text strings.Builder
-		if err := s.WriteText(&text); err != nil || !strings.Contains(text.String(), "time of observation") {
+		err := s.WriteText(&text, words.Default().Base())
+		if err != nil || !strings.Contains(text.String(), "time of observation") {
 			t.Errorf("%v: %s", err, text.String())
 		}
 		w = newWorld(t, true)

@@ -1,15 +1,7 @@
 package intake
 
 import (
-	"fmt"
-	"io"
-	"strconv"
-	"strings"
-
-	"github.com/ledgerline/ledgerline/internal/terminal"
-	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
-	"github.com/ledgerline/ledgerline/ledger/intake/source"
 )
 
 // Summary accounts for an import: Read = Recorded + Unchanged + Superseded + the sums of Refused
@@ -296,6 +288,7 @@ func (s *Summary) read(e *entry) {
 const (
 	declaredTenant = "declared"
 	otherTenant    = "not declared"
+	noTenantID     = "(no id of a tenant)"
 )
 
 // safeTenant returns a source tenant's id as it may be shown: only if it has an id's form.
@@ -303,7 +296,7 @@ func safeTenant(s string) string {
 	if id, ok := record.AsGUID(s); ok {
 		return id
 	}
-	return "(no id of a tenant)"
+	return noTenantID
 }
 
 // otherNames is where those are counted that come after maxNames.
@@ -344,248 +337,4 @@ func copyCounts(m map[string]int) map[string]int {
 		out[k] = v
 	}
 	return out
-}
-
-// WriteText writes the summary for a person: what was read, what became of
-// it, and what needs attention.
-func (s Summary) WriteText(w io.Writer) error {
-	t := &textWriter{w: w}
-	t.line("%d records read", s.Read)
-	if s.DryRun {
-		t.count(s.Recorded, "would be recorded: the ledger does not say so yet")
-	} else {
-		t.count(s.Recorded, "recorded: new to the ledger")
-	}
-	t.count(s.Unchanged, "unchanged: the ledger says so already")
-	t.count(s.Superseded, "superseded: older than what the ledger says")
-	t.counts(s.Refused, "refused whole, by rule ")
-	t.counts(s.Unrecognised, "unrecognised: not taken in, kind ")
-	t.count(s.FailedCount, "failed")
-	if !s.Balanced() {
-		t.line("these do not add up to the records read: please report this as a fault of the program")
-	}
-	t.line("")
-	t.line("Beside that:")
-	if s.SameMoment > 0 {
-		t.count(s.SameMoment,
-			"same-moment: superseded, because another snapshot of the same moment came first. Where "+
-				"they are of different times, import each with its time of observation")
-	}
-	if s.Undated > 0 {
-		t.count(s.Undated, "snapshots dated by the modification time of their file, which proves no age; name the "+
-			"time of observation where it is known")
-	}
-	t.count(s.EventsAppended, "events appended")
-	t.count(s.ListItemsKept, "apps kept")
-	t.counts(s.ListItemsRefused, "apps refused, by rule ")
-	if s.ListItemsUnnamed > 0 {
-		t.count(s.ListItemsUnnamed, "entries of lists without an id left out: they cannot be told from others")
-	}
-	if s.ValuesWithheld > 0 {
-		t.count(s.ValuesWithheld,
-			"secrets or scripts withheld: that they were there is recorded, what they were is not")
-	}
-	for _, c := range []struct {
-		n    int
-		what string
-	}{
-		{s.ValuesCut, "values cut: no secrets, but too long or too many to be kept whole; how many is recorded"},
-		{s.Supplemented, "records told more of an action than the ledger knew: it is supplemented"},
-		{s.Disputed, "records tell an action otherwise than the ledger: both are kept, and marked"},
-		{s.Decoded, "records held JSON in a text, which was decoded"},
-	} {
-		if c.n > 0 {
-			t.count(c.n, c.what)
-		}
-	}
-	if s.ValuesOmitted > 0 {
-		t.count(s.ValuesOmitted, "values of erased persons left out")
-	}
-	if len(s.EventsLeftOut) > 0 {
-		t.line("")
-		t.line("Events in the streams that were read and that were not acted on:")
-		t.counts(s.EventsLeftOut, "")
-		if s.LeftOutInMore {
-			t.line("  and more, in streams too many to count them")
-		}
-	}
-	if n := s.EventsLeftOut[ledger.Forged.String()]; n > 0 {
-		t.line("PROBLEM: %d of them count as the ledger's and were not written with its vault: `ledgerline ledger "+
-			"check` names them", n)
-	}
-	if len(s.UnknownFields) > 0 {
-		t.line("")
-		t.line("Fields that the catalogue does not know and that were not stored:")
-		t.counts(s.UnknownFields, "")
-	}
-	s.writeKinds(t)
-	s.writeAttention(t)
-	return t.end()
-}
-
-// writeKinds says of a dry run what there is, by kind and by source tenant.
-func (s Summary) writeKinds(t *textWriter) {
-	if !s.DryRun {
-		return
-	}
-	if len(s.Kinds) > 0 {
-		t.line("")
-		t.line("By kind:")
-		for _, name := range sortedKeys(s.Kinds) {
-			k := s.Kinds[name]
-			var parts []string
-			for _, p := range []struct {
-				n    int
-				what string
-			}{{k.Recorded, "would be recorded"}, {k.Unchanged, "unchanged"}, {k.Superseded, "superseded"},
-				{k.Refused, "refused"}, {k.Unrecognised, "not taken in"}, {k.Failed, "would fail"}} {
-				if p.n > 0 {
-					parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-				}
-			}
-			t.count(k.Read, name+": "+strings.Join(parts, ", "))
-		}
-	}
-	if len(s.SourceTenants) > 0 || s.NamesNoTenant > 0 {
-		t.line("")
-		t.line("By source tenant:")
-		t.counts(s.SourceTenants, "")
-		if s.NamesNoTenant > 0 {
-			t.count(s.NamesNoTenant, "records of kinds that are taken in and that name none")
-		}
-	}
-}
-
-// writeAttention names what somebody should look at: equal failures in one line.
-func (s Summary) writeAttention(t *textWriter) {
-	if len(s.UnknownFiles) > 0 {
-		t.line("")
-		t.line("Files that hold no record of a known name (%s):", source.Understood)
-		s.writeUnknownFiles(t)
-	}
-	if len(s.Failures) > 0 {
-		t.line("")
-		t.line("Failed records:")
-		told := 0
-		for _, f := range s.Failures {
-			at := f.File
-			if f.Line > 0 {
-				at = fmt.Sprintf("%s, line %d", f.File, f.Line)
-				if f.Record > 0 {
-					at += fmt.Sprintf(", record %d", f.Record)
-				}
-			}
-			text := strings.TrimSpace(at + ": " + strings.TrimSpace(f.Field+" "+f.Reason))
-			switch {
-			case f.Files > 1:
-				text += fmt.Sprintf("; and %d more like it, in %d files", f.Count-1, f.Files)
-			case f.Count > 1:
-				text += fmt.Sprintf("; and %d more like it in the file", f.Count-1)
-			}
-			t.line("  %s", text)
-			told += f.Count
-		}
-		t.more(s.FailedCount - told)
-	}
-	if len(s.Notices) > 0 {
-		t.line("")
-		t.line("To be looked at:")
-		s.writeNotices(t)
-		t.more(s.NoticeCount - len(s.Notices))
-	}
-}
-
-// maxNamed is how many files that look alike are named in the text; the JSON form names more.
-const maxNamed = 20
-
-// writeUnknownFiles names files by what they look like.
-func (s Summary) writeUnknownFiles(t *textWriter) {
-	told := map[string]bool{}
-	for i, f := range s.UnknownFiles {
-		key := f.LooksLike + f.Help
-		if told[key] {
-			continue
-		}
-		told[key] = true
-		n := 0
-		for _, other := range s.UnknownFiles[i:] {
-			if other.LooksLike+other.Help != key {
-				continue
-			}
-			switch n++; {
-			case n == 1:
-				t.line("  %s: looks like %s; %s", f.File, f.LooksLike, f.Help)
-			case n <= maxNamed:
-				t.line("  %s: likewise", other.File)
-			}
-		}
-		t.more(n - maxNamed)
-	}
-	if more := s.UnknownCount - len(s.UnknownFiles); more > 0 {
-		t.line("  and %d further files", more)
-	}
-}
-
-// writeNotices writes equal ones in one line.
-func (s Summary) writeNotices(t *textWriter) {
-	same := map[string]int{}
-	for _, n := range s.Notices {
-		same[n.What]++
-	}
-	for _, n := range s.Notices {
-		count := same[n.What]
-		if count == 0 {
-			continue
-		}
-		same[n.What] = 0
-		at := n.File
-		if n.Line > 0 {
-			at = fmt.Sprintf("%s, line %d", n.File, n.Line)
-		}
-		if count > 1 {
-			t.line("  %s: %s; and %d more like it", at, n.What, count-1)
-		} else {
-			t.line("  %s: %s", at, n.What)
-		}
-	}
-}
-
-// textWriter keeps the first error.
-type textWriter struct {
-	w   io.Writer
-	err error
-}
-
-// countColumns is how wide counts stand, each at the right.
-const countColumns = 11
-
-func (t *textWriter) line(format string, args ...any) {
-	if t.err == nil {
-		_, t.err = fmt.Fprintf(t.w, format+"\n", args...)
-	}
-}
-
-func (t *textWriter) more(n int) {
-	if n > 0 {
-		t.line("  and %d more", n)
-	}
-}
-
-func (t *textWriter) count(n int, what string) {
-	if t.err == nil {
-		_, t.err = fmt.Fprintf(t.w, "%s  %s\n", terminal.Right(strconv.Itoa(n), countColumns), what)
-	}
-}
-
-func (t *textWriter) counts(m map[string]int, what string) {
-	for _, k := range sortedKeys(m) {
-		t.count(m[k], what+k)
-	}
-}
-
-func (t *textWriter) end() error {
-	if t.err != nil {
-		return fmt.Errorf("write summary: %w", t.err)
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"github.com/ledgerline/ledgerline/schemas/words"
 	"maps"
 	"os"
 	"path/filepath"
@@ -134,7 +135,7 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 		t.Errorf("by tenant: %v, %d name none", dry.SourceTenants, dry.NamesNoTenant)
 	}
 	var text strings.Builder
-	if err := dry.WriteText(&text); err != nil {
+	if err := dry.WriteText(&text, words.Default().Base()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"3  would be recorded", "managedDevices: 2 would be recorded", "6  " + sourceTenant,

@@ -176,6 +176,9 @@ func (w *writer) deviceSection(devices []*deviceStory) section {
 			part.After = append(part.After, w.say("apps.none"))
 		}
 		part.Tables = append(part.Tables, w.appTables(d)...)
+		for j := range part.Tables {
+			part.Tables[j].Of = part.ID // each device has such tables
+		}
 		s.Parts = append(s.Parts, part)
 	}
 	return s
@@ -220,9 +223,9 @@ func (w *writer) currentTable(d *deviceStory, ended bool) table {
 				l.Text = w.loggedOn(f.x)
 			}
 			g.Rows = append(g.Rows, []cell{rowHead(w.label(f.x)), {Lines: []line{l}, Class: "long"},
-				when(w.shortDate(f.since)), text(w.source(f.source))})
+				w.day(f.since), text(w.source(f.source))})
 		}
-		if len(g.Rows) > 0 {
+		if g.Rows = w.gathered(g.Rows); len(g.Rows) > 0 {
 			t.More = append(t.More, g)
 		}
 	}
@@ -249,10 +252,11 @@ func (w *writer) historyTable(d *deviceStory) table {
 		if c.before != nil {
 			before = w.line(*c.before)
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(c.at)), rowHead(w.label(c.x)),
+		t.Rows = append(t.Rows, []cell{w.moment(c.at), rowHead(w.label(c.x)),
 			{Lines: []line{before}, Class: "long"}, {Lines: []line{w.line(c.x)}, Class: "long"},
 			text(w.source(c.source))})
 	}
+	t.Rows = w.gathered(t.Rows)
 	return t
 }
 
@@ -280,7 +284,7 @@ func (w *writer) appTables(d *deviceStory) []table {
 		for _, a := range set.apps {
 			r := w.app(a)
 			if set.gone {
-				r = append(r, when(w.shortDate(a.removed)))
+				r = append(r, w.day(a.removed))
 			}
 			rows = append(rows, shown{strings.ToLower(r[0].Lines[0].Text) + "\x00" + a.x.element, r})
 		}
@@ -288,6 +292,7 @@ func (w *writer) appTables(d *deviceStory) []table {
 		for _, r := range newest(w, &t, string(Apps), rows) {
 			t.Rows = append(t.Rows, r.row)
 		}
+		t.Rows = w.gathered(t.Rows)
 		if len(t.Rows) > 0 {
 			out = append(out, t)
 		}
@@ -309,5 +314,5 @@ func (w *writer) app(a *app) []cell {
 		size = document.Value{Type: document.Bytes, JSON: json.RawMessage(n)}.People(w.l, w.d.c.Location)
 	}
 	return []cell{{Lines: []line{name}, Head: true}, text(o.Version), text(o.Publisher),
-		{Lines: plain(size), Class: "num"}, when(w.shortDate(a.since))}
+		{Lines: plain(size), Class: "num"}, w.day(a.since)}
 }

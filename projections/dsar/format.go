@@ -1,6 +1,7 @@
 package dsar
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,97 @@ func text(s string) cell    { return cell{Lines: plain(s)} }
 func long(s string) cell    { return cell{Lines: plain(s), Class: "long"} }
 func rowHead(s string) cell { return cell{Lines: plain(s), Head: true} }
 func when(s string) cell    { return cell{Lines: plain(s), Class: "when"} }
+
+// day and moment are the cells of a time.
+func (w *writer) day(t time.Time) cell {
+	return cell{Lines: plain(w.shortDate(t)), Class: "when", at: t}
+}
+
+func (w *writer) moment(t time.Time) cell {
+	return cell{Lines: plain(w.when(t)), Class: "when", at: t}
+}
+
+// once says a state that several lines of a cell are in once, with how many they are.
+func (w *writer) once(c cell) cell {
+	count := map[line]int{}
+	var lines []line
+	for _, l := range c.Lines {
+		if count[l]++; !l.State || count[l] == 1 {
+			lines = append(lines, l)
+		}
+	}
+	for i, l := range lines {
+		if l.State && count[l] > 1 {
+			lines[i].Text = w.times(l.Text, count[l])
+		}
+	}
+	c.Lines = lines
+	return c
+}
+
+func (w *writer) times(text string, count int) string {
+	return w.say("times", words.Args{"text": text, "count": w.l.Count(count)})
+}
+
+// gathered says rows that differ in their times alone, and do not show a value, once: with how
+// many they are, from the first of them to the last.
+func (w *writer) gathered(rows [][]cell) (out [][]cell) {
+	type same struct {
+		at, count   int // where in out
+		first, last []cell
+	}
+	known := map[string]*same{}
+	for _, row := range rows {
+		key, hidden := "", false
+		for _, c := range row {
+			for _, l := range c.Lines {
+				hidden = hidden || l.State
+				if c.at.IsZero() {
+					key += fmt.Sprintf("%q %t,", l.Text, l.State)
+				}
+			}
+			key += ";"
+		}
+		if !hidden {
+			out = append(out, row)
+			continue
+		}
+		s := known[key]
+		if s == nil {
+			s = &same{at: len(out), first: slices.Clone(row), last: slices.Clone(row)}
+			known[key] = s
+			out = append(out, row)
+		}
+		s.count++
+		for i, c := range row {
+			if c.at.Before(s.first[i].at) {
+				s.first[i] = c
+			}
+			if c.at.After(s.last[i].at) {
+				s.last[i] = c
+			}
+		}
+	}
+	for _, s := range known {
+		if s.count == 1 {
+			continue
+		}
+		row := slices.Clone(s.first)
+		said := false
+		for i, c := range row {
+			if from, to := c.Lines, s.last[i].Lines; !c.at.IsZero() && from[0] != to[0] {
+				row[i].Lines = []line{{Text: from[0].Text + " –"}, to[0]}
+			}
+			if k := slices.IndexFunc(c.Lines, func(l line) bool { return l.State }); k >= 0 && !said {
+				said = true
+				row[i].Lines = slices.Clone(c.Lines)
+				row[i].Lines[k].Text = w.times(c.Lines[k].Text, s.count)
+			}
+		}
+		out[s.at] = row
+	}
+	return out
+}
 
 func (w *writer) source(s string) string { return report.Word(w.l, "source", s) }
 

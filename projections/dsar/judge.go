@@ -40,9 +40,16 @@ type Ground string
 // Grounds of withholding.
 const (
 	GroundOthers     Ground = "others"     // it is somebody else's (Art. 15(4))
+	GroundLocked     Ground = "locked"     // it is nobody's, but under the key of somebody else
 	GroundReview     Ground = "review"     // free text that others wrote: a human must read it first
 	GroundUnreadable Ground = "unreadable" // an event in a form this version cannot read
 )
+
+var grounds = []Ground{GroundOthers, GroundLocked, GroundReview, GroundUnreadable}
+
+// nobodys are attributes of what was done that say nothing of a person, though the key of whoever
+// did it seals them.
+var nobodys = []string{"action.application-name", "action.application-id"}
 
 // freeText are attributes in which people write what they like, about whomever they like.
 var freeText = []string{"device.notes", "action.reason", "action.details", "access.purpose", "access.filters"}
@@ -166,10 +173,16 @@ func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
 // name says who the event names: the person's own roles, and the others.
 func (d *dossier) name(it *item, subjects []projections.Subject) {
 	for _, s := range subjects {
-		if !d.mine[s.Alias] {
+		if d.mine[s.Alias] {
+			if !slices.Contains(it.roles, s.Role) {
+				it.roles = append(it.roles, d.share(s.Role))
+			}
+			continue
+		}
+		// Whose data a viewing showed beside the person's is not the person's to know, nor even
+		// that they are the same as elsewhere: access.persons says how many they were.
+		if it.row.Stream.Kind() != "access" || s.Role != "target" {
 			it.others = append(it.others, other{role: d.share(s.Role), who: s.Alias})
-		} else if !slices.Contains(it.roles, s.Role) {
-			it.roles = append(it.roles, d.share(s.Role))
 		}
 	}
 }
@@ -269,6 +282,10 @@ func (d *dossier) withhold(r projections.Event, a *schemas.Attribute, key uuid.U
 			return GroundReview
 		}
 		return ""
+	case slices.Contains(freeText, a.ID) && (a.Role == "actor" || a.Role == "officer"):
+		return GroundReview // under the key of who wrote it, of whomever it speaks
+	case slices.Contains(nobodys, a.ID) && a.Role == "actor":
+		return GroundLocked
 	case known && owner.Kind == schemas.OwnerPerson:
 		return GroundOthers
 	case slices.ContainsFunc(r.Subjects, func(s projections.Subject) bool { return s.Alias == key }):
@@ -399,7 +416,7 @@ func (d *dossier) withheld() []withheldLine {
 	}
 	var out []withheldLine
 	for _, c := range categories {
-		for _, g := range []Ground{GroundOthers, GroundReview, GroundUnreadable} {
+		for _, g := range grounds {
 			if n := counts[withheldLine{Category: c, Ground: g}]; n > 0 {
 				out = append(out, withheldLine{c, g, n})
 			}

@@ -19,8 +19,8 @@ func TestARecordOfAnyKindSaysWhatItHolds(t *testing.T) {
 		val{Attr: "account.enabled", V: true}, val{Attr: "account.user-type", V: "guest"})
 	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: 1, Aliases: []dsar.Alias{{ID: hers}}}
 	for lang, want := range map[string][]string{
-		"en": {"Display name: Fatima &lt;b&gt;el Amrani", "Account enabled: yes", "Kind of user: guest"},
-		"nl": {"Weergavenaam: Fatima &lt;b&gt;el Amrani", "Account ingeschakeld: ja", "Soort gebruiker: gast"},
+		"en": {"Name: Fatima &lt;b&gt;el Amrani", "Account enabled: yes", "Kind of user: guest"},
+		"nl": {"Naam: Fatima &lt;b&gt;el Amrani", "Account ingeschakeld: ja", "Soort gebruiker: gast"},
 	} {
 		_, files, _ := build(t, config(s.Load(), s, lang), p)
 		page := string(files[map[string]string{"en": "02-your-data.html", "nl": "02-uw-gegevens.html"}[lang]])

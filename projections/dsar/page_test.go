@@ -108,7 +108,7 @@ func checkPage(t *testing.T, lang string, page []byte) {
 				level = l
 			}
 			if l := attr(n, "aria-labelledby"); l != "" {
-				labelled = append(labelled, l)
+				labelled = append(labelled, strings.Fields(l)...)
 			}
 			if !slices.Contains(void, n.Data) {
 				open = append(open, n.Data)

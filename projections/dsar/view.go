@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ type section struct {
 
 type table struct {
 	ID, Caption, Note string
+	Of                string // the id of a heading that is read before the caption
 	Heads             []head
 	Rows              [][]cell
 	More              []group // below Rows, each under a title of its own
@@ -80,6 +82,7 @@ type cell struct {
 	Lines []line
 	Head  bool
 	Class string
+	at    time.Time // of a day or a moment
 }
 
 type line = render.Line
@@ -133,22 +136,72 @@ func (w *writer) page() page {
 	if s := w.others(); len(s.Tables) > 0 {
 		p.Sections = append(p.Sections, s)
 	}
-	glossary := section{ID: "glossary", Title: w.say("glossary"), Terms: w.glossary()}
-	p.Sections = append(p.Sections, w.withheld(), glossary, how)
+	p.Sections = append(p.Sections, w.withheld())
+	glossary := section{ID: "glossary", Title: w.say("glossary"), Terms: w.glossary(p)}
+	p.Sections = append(p.Sections, glossary, how)
 	return p
 }
 
-// glossary explains words, in the order of the language.
-func (w *writer) glossary() []term {
+// glossary explains the words that the page says, in the order of the language. A term may be
+// several words, between commas: one of them is enough.
+func (w *writer) glossary(p page) []term {
+	said := strings.ToLower(p.text())
 	var terms []term
 	for _, key := range w.d.c.words().Keys("dsar.glossary.of.") {
-		if name, ok := strings.CutSuffix(key, ".term"); ok {
-			terms = append(terms, term{w.l.Text(key), w.l.Text(name + ".text")})
+		name, ok := strings.CutSuffix(key, ".term")
+		if !ok {
+			continue
+		}
+		t := term{w.l.Text(key), w.l.Text(name + ".text")}
+		if slices.ContainsFunc(strings.Split(strings.ToLower(t.Label), ", "), func(word string) bool {
+			return strings.Contains(said, word)
+		}) {
+			terms = append(terms, t)
 		}
 	}
 	order := collate.New(w.l.Tag(), collate.IgnoreCase)
 	slices.SortFunc(terms, func(a, b term) int { return order.CompareString(a.Label, b.Label) })
 	return terms
+}
+
+// text is what the page says so far, beside numbers and names of files.
+func (p page) text() string {
+	var b strings.Builder
+	say := func(texts ...string) {
+		for _, t := range texts {
+			b.WriteString(t)
+			b.WriteByte('\n')
+		}
+	}
+	say(p.Letter...)
+	say(p.Limits...)
+	var sections func([]section)
+	sections = func(all []section) {
+		for _, s := range all {
+			say(s.Title)
+			say(s.Paras...)
+			say(s.After...)
+			say(s.List...)
+			for _, t := range s.Tables {
+				say(t.Caption, t.Note)
+				for _, h := range t.Heads {
+					say(h.Text)
+				}
+				for _, g := range t.Groups() {
+					for _, row := range g.Rows {
+						for _, c := range row {
+							for _, l := range c.Lines {
+								say(l.Text)
+							}
+						}
+					}
+				}
+			}
+			sections(s.Parts)
+		}
+	}
+	sections(p.Sections)
+	return b.String()
 }
 
 // name is what the person is called here: as the vault knows them, else as a device last called
@@ -231,7 +284,7 @@ func (w *writer) overview() *table {
 		}
 		slices.Sort(sources)
 		t.Rows = append(t.Rows, []cell{rowHead(w.say("category." + string(c))),
-			{Lines: plain(w.l.Count(n)), Class: "num"}, when(w.shortDate(first)), when(w.shortDate(last)),
+			{Lines: plain(w.l.Count(n)), Class: "num"}, w.day(first), w.day(last),
 			{Lines: plain(sources...)}, text(string(c) + ".csv")})
 	}
 	return &t
@@ -264,7 +317,7 @@ func (w *writer) actions(c Category, key string) section {
 	}
 	t := w.table(key+".caption", heads...)
 	for _, it := range newest(w, &t, string(c), whole(w.of(c))) {
-		row := []cell{when(w.when(it.row.Occurred)), {Lines: plain(w.what(it)...), Head: true}}
+		row := []cell{w.moment(it.row.Occurred), {Lines: plain(w.what(it)...), Head: true}}
 		if c != ActionsBy {
 			row = append(row, when(w.actor(it)))
 		}
@@ -401,10 +454,13 @@ func (w *writer) targets(it *item) cell {
 			add(line{Text: w.other(o)})
 		}
 	}
-	for _, l := range hidden[min(others, len(hidden)):] {
-		add(l)
+	c.Lines = append(c.Lines, hidden[min(others, len(hidden)):]...)
+	if n := it.text("access.persons"); n != "" { // a viewing names nobody
+		if count, err := strconv.Atoi(n); err == nil {
+			c.Lines = append(c.Lines, line{Text: w.say("persons", words.Args{"count": count})})
+		}
 	}
-	return c
+	return w.once(c)
 }
 
 func (w *writer) changes(it *item) cell {
@@ -425,7 +481,7 @@ func (w *writer) changes(it *item) cell {
 			c.Lines = append(c.Lines, line{Text: p.Line(w.l)})
 		}
 	}
-	return c
+	return w.once(c)
 }
 
 func (w *writer) value(it *item, attr string) cell {
@@ -477,7 +533,7 @@ func (w *writer) refusals() section {
 		rule.Head = true
 		count := w.value(it, "refusal.count")
 		count.Class = "num"
-		t.Rows = append(t.Rows, []cell{rule, w.value(it, "refusal.category"), count, when(w.when(it.row.Occurred)),
+		t.Rows = append(t.Rows, []cell{rule, w.value(it, "refusal.category"), count, w.moment(it.row.Occurred),
 			text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) == 0 {
@@ -505,7 +561,7 @@ func (w *writer) requests() section {
 			method := report.Word(w.l, "request.identity-method", m)
 			details = append(details, w.say("identified", words.Args{"method": method}))
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(typeLabel(it, w.l)),
+		t.Rows = append(t.Rows, []cell{w.moment(it.row.Occurred), rowHead(typeLabel(it, w.l)),
 			{Lines: plain(details...)}, text(w.actor(it))})
 	}
 	if len(t.Rows) == 0 {
@@ -518,10 +574,13 @@ func (w *writer) requests() section {
 
 func (w *writer) views() section {
 	s := section{ID: "views", Title: w.say("views"), Paras: []string{w.say("views.p")}}
-	t := w.table("views.caption", "when.when", "report", "by")
+	if slices.ContainsFunc(w.of(Views), func(it *item) bool { return w.purpose(it).State }) {
+		s.Paras = append(s.Paras, w.say("views.purpose"))
+	}
+	t := w.table("views.caption", "when.when", "report", "why", "by")
 	for _, it := range newest(w, &t, string(Views), w.of(Views)) {
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(w.report(it.text("access.report"))),
-			text(w.actor(it))})
+		t.Rows = append(t.Rows, []cell{w.moment(it.row.Occurred), rowHead(w.report(it.text("access.report"))),
+			{Lines: []line{w.purpose(it)}}, text(w.actor(it))})
 	}
 	if len(t.Rows) == 0 {
 		s.Paras = []string{w.say("views.none")}
@@ -529,6 +588,23 @@ func (w *writer) views() section {
 	}
 	s.Tables = []table{t}
 	return s
+}
+
+// purpose is why data was viewed: the purpose chosen from the tenant's list, which names nobody.
+// What the officer wrote beside it waits for a review, but for the person's own words.
+func (w *writer) purpose(it *item) line {
+	if code := it.text("access.purpose-code"); code != "" {
+		if word, ok := w.l.Find("purpose." + code); ok {
+			return line{Text: word}
+		}
+		return line{Text: code}
+	}
+	for _, x := range it.values {
+		if x.attr.ID == "access.purpose" {
+			return w.line(x)
+		}
+	}
+	return line{Text: w.say("nobody")}
 }
 
 // report is a report's title.
@@ -558,7 +634,7 @@ func (w *writer) others() section {
 			l.Text = w.label(x) + ": " + l.Text
 			said.Lines = append(said.Lines, l)
 		}
-		t.Rows = append(t.Rows, []cell{when(w.when(it.row.Occurred)), rowHead(typeLabel(it, w.l)), said,
+		t.Rows = append(t.Rows, []cell{w.moment(it.row.Occurred), rowHead(typeLabel(it, w.l)), w.once(said),
 			text(w.source(it.row.Source))})
 	}
 	if len(t.Rows) > 0 {

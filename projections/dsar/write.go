@@ -25,7 +25,7 @@ import (
 
 // Format names the package's form; a change that a reader of data/ or the manifest would notice
 // changes it.
-const Format = "ledgerline-access-package/1"
+const Format = "ledgerline-access-package/2"
 
 // Manifest says what is in a package.
 type Manifest struct {
@@ -348,26 +348,32 @@ func (d *dossier) dataCSV(to io.Writer, c Category) error {
 	})
 }
 
+// peopleCSV writes records for people, in the language of the request.
+func (d *dossier) peopleCSV(to io.Writer, lines func(w *writer, record func(cells ...string))) error {
+	b := bufio.NewWriter(to)
+	w := &writer{d: d, l: d.language()}
+	lines(w, render.CSVForPeople(b, w.l).Record)
+	return b.Flush()
+}
+
+// withheldCSV says how many values were withheld, and why.
 func (d *dossier) withheldCSV(to io.Writer) error {
-	return recordsCSV(to, func(record func(cells ...string)) {
-		record("category", "count", "ground", "explanation")
+	return d.peopleCSV(to, func(w *writer, record func(cells ...string)) {
+		record(w.say("column.category"), w.say("column.count"), w.say("column.why"))
 		for _, l := range d.withheld() {
-			why := d.language().Text("dsar.ground." + string(l.Ground))
-			record(string(l.Category), strconv.Itoa(l.Count), string(l.Ground), why)
+			record(w.say("category."+string(l.Category)), strconv.Itoa(l.Count), w.say("ground."+string(l.Ground)))
 		}
 	})
 }
 
+// accessLog says when the person's data was viewed, for which report, why, and by whom by number.
 func (d *dossier) accessLog(to io.Writer) error {
-	w := &writer{d: d, l: d.language()}
-	return recordsCSV(to, func(record func(cells ...string)) {
-		record("time", "timeUtc", "report", "viewer", "ledgerSequence")
-		for _, it := range d.items {
-			if it.category == Views {
-				record(it.row.Occurred.In(d.c.Location).Format("2006-01-02T15:04:05-07:00"),
-					schemas.Time(it.row.Occurred), it.text("access.report"), w.actor(it),
-					strconv.FormatUint(it.row.Seq, 10))
-			}
+	return d.peopleCSV(to, func(w *writer, record func(cells ...string)) {
+		record(append(render.InstantHeads(w.say("column.when"), w.l), w.say("column.report"), w.say("column.why"),
+			w.say("column.by"), w.l.Text("header.sequence"))...)
+		for _, it := range w.of(Views) {
+			record(append(render.InstantCells(it.row.Occurred, d.c.Location), w.report(it.text("access.report")),
+				w.purpose(it).Text, w.actor(it), strconv.FormatUint(it.row.Seq, 10))...)
 		}
 	})
 }
@@ -440,7 +446,7 @@ func (d *dossier) dictionary(to io.Writer) error {
 	for _, c := range categories {
 		out.Categories[string(c)] = text("category." + string(c))
 	}
-	for _, g := range []Ground{GroundOthers, GroundReview, GroundUnreadable} {
+	for _, g := range grounds {
 		out.Grounds[string(g)] = text("ground." + string(g))
 	}
 	return indented(to, out)

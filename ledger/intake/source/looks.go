@@ -12,9 +12,6 @@ type Looks struct {
 	Help string
 }
 
-// Understood says what is taken, for whoever handed in something else.
-const Understood = "JSON as Graph, Azure Monitor, Event Hubs or Log Analytics give it is understood"
-
 // magic are the beginnings by which formats are told that hold no text of ours.
 var magic = []struct {
 	begin string

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/ledgerline/ledgerline/projections/report/document"
@@ -38,8 +39,7 @@ func MachineCSV(w io.Writer, d *document.Document) error {
 func PeopleCSV(w io.Writer, d *document.Document) error {
 	d = d.ForPeople()
 	b := bufio.NewWriter(w)
-	out := CSV{To: b, Separator: d.Language.Text("format.csv-separator"), Guarded: true}
-	_, _ = b.WriteString("\ufeff") // an error stays in b until Flush
+	out := CSVForPeople(b, d.Language)
 	for _, f := range said(d.Header) {
 		out.Record(f.Label, f.Text)
 	}
@@ -83,10 +83,20 @@ func headsOf(c document.Column, to dialect, l *words.Language) []string {
 	case to == machine:
 		return []string{c.ID}
 	case c.Type == document.Instant:
-		title := words.Args{"title": c.Title}
-		return []string{l.Text("document.local", title), l.Text("document.utc", title)}
+		return InstantHeads(c.Title, l)
 	}
 	return []string{c.Title}
+}
+
+// InstantHeads are the heads of an instant's two columns in CSV for people.
+func InstantHeads(title string, l *words.Language) []string {
+	in := words.Args{"title": title}
+	return []string{l.Text("document.local", in), l.Text("document.utc", in)}
+}
+
+// InstantCells are an instant's two cells in CSV for people: local time with its offset, and UTC.
+func InstantCells(t time.Time, loc *time.Location) []string {
+	return []string{words.Instant(t, loc), t.UTC().Format("2006-01-02 15:04:05Z")}
 }
 
 func cellsOf(c document.Column, cell document.Cell, to dialect, d *document.Document) []string {
@@ -96,8 +106,7 @@ func cellsOf(c document.Column, cell document.Cell, to dialect, d *document.Docu
 	case c.Type == document.Instant && to == machine:
 		return []string{d.Local(cell[0].Time), schemas.Time(cell[0].Time)}
 	case c.Type == document.Instant:
-		t := cell[0].Time
-		return []string{words.Instant(t, d.Location), t.UTC().Format("2006-01-02 15:04:05Z")}
+		return InstantCells(cell[0].Time, d.Location)
 	case to == people:
 		return []string{c.People(cell, d)}
 	}
@@ -113,6 +122,13 @@ type CSV struct {
 	To        *bufio.Writer
 	Separator string // "" is a comma
 	Guarded   bool   // a spreadsheet takes no cell for a formula; without it, cells are exact
+}
+
+// CSVForPeople begins CSV that opens in a spreadsheet of the language: a byte order mark, the list
+// separator of the locale, and every cell that it would take for a formula guarded.
+func CSVForPeople(to *bufio.Writer, l *words.Language) *CSV {
+	_, _ = to.WriteString("\ufeff") // an error stays in it until Flush
+	return &CSV{To: to, Separator: l.Text("format.csv-separator"), Guarded: true}
 }
 
 // Record writes one record. A cell is quoted where it holds what any reader could take for the
