@@ -267,6 +267,7 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	l.take("tail as JSON", c.scanner.scan("standard output", []byte(tailJSON)), nil)
 	masked := c.do(0, "", "report", "device-inventory", "--masked") +
 		c.do(0, "", "report", "admin-actions", "--masked", "--output", "json") +
+		c.do(0, "", "report", "remote-actions", "--masked", "--output", "json") +
 		c.do(0, "", "report", "refused-collection", "--output", "json")
 	// their header says whose it is and who asked
 	l.take("masked reports", c.scanner.scan("standard output", []byte(masked)),

@@ -44,7 +44,7 @@ func (v Value) People(l *words.Language, loc *time.Location) string {
 			return l.Size(n)
 		}
 	case v.Type == Object:
-		return objectText(v.JSON)
+		return objectText(v.JSON, loc)
 	}
 	return string(v.JSON)
 }
@@ -76,10 +76,20 @@ func (v Value) Lines(l *words.Language, loc *time.Location) []string {
 }
 
 // objectText writes an object by the members that people know it by, else as JSON.
-func objectText(raw json.RawMessage) string {
-	var o struct{ Name, DisplayName, Version string }
-	if json.Unmarshal(raw, &o) == nil && o.Name+o.DisplayName != "" {
+func objectText(raw json.RawMessage, loc *time.Location) string {
+	var o struct {
+		Name, DisplayName, Version string
+		UserID                     string
+		LastLogOn                  time.Time
+	}
+	switch err := json.Unmarshal(raw, &o); {
+	case err != nil:
+	case o.Name+o.DisplayName != "":
 		return strings.TrimSpace(o.Name + o.DisplayName + " " + o.Version)
+	case o.UserID != "" && !o.LastLogOn.IsZero():
+		return o.UserID + ", " + words.Instant(o.LastLogOn, loc)
+	case o.UserID != "":
+		return o.UserID
 	}
 	return string(raw)
 }
