@@ -243,15 +243,17 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 			{"--tenant", "Nobody"}, {"--wait", "0s"},
 			{"--verb", "erase"}, {"--verb", ""}, {"--verb", ","}, {"--category", "x"}, {"--result", "x"},
 			{"--device", stranger}, {"--device", "device-" + stranger},
-			{"--device", "nonsense"}, {"--device", string(d.device) + "," + stranger},
+			{"--device", string(d.device) + "," + stranger},
 			{"--actor", "nobody@contoso.example"}, {"--actor", stranger},
-			{"--actor", "-", "--device", "-"}, {"--purpose", ""}, {"--purpose", " "}, {"--masked"},
+			{"--actor", "-", "--device", "-"}, {"--purpose", ""},
+			{"--purpose", " "}, {"--purpose", "x"}, {"--purpose", "curiosity: it is Friday"},
+			{"--purpose", "other"}, {"--purpose", "other: "}, {"--masked"},
 			{"--platform", "iOS"}, {"extra"}}},
 		{history, [][]string{{"--attribute", "device.colour"}, {"--output", "xlsx"},
 			{"--device", string(d.device) + "," + string(d.device)}}},
 		{inventory, [][]string{{"--platform", "Symbian"}, {"--ownership", "stolen"}, {"--from", "2026-01-01"},
 			{"--as-of", "soon"}}},
-		{refusals, [][]string{{"--rule", "horoscope"}, {"--purpose", "x"}}},
+		{refusals, [][]string{{"--rule", "horoscope"}, {"--purpose", "audit"}}},
 		{opened, [][]string{{"--output", "xml"}, {"--right", "oblivion"}, {"--identity-method", "passport"},
 			{"--received", "2999-01-01"},
 			{"--received", "1 March"}, {"--person", "-1"}, {"--person", "7"}, {"--tenant", "Nobody"}, {"extra"},
@@ -288,6 +290,12 @@ func TestNothingIsDoneByACommandThatIsRefused(t *testing.T) {
 				t.Fatalf("%s: %d events were appended before it was refused: %v", what, n-before, err)
 			}
 		}
+	}
+	// To look for a name in protected values is an act, whether or not somebody is found.
+	before := len(d.store.Events())
+	_, code, err := d.run("", append(slices.Clone(actions), "--device", "nonsense")...)
+	if n := len(d.store.Events()) - before; code != cli.Wrong || err == nil || n != 1 {
+		t.Errorf("a name that no device has: exit %d, %v, %d events", code, err, n)
 	}
 	left, err := os.ReadDir(folder)
 	if err != nil || len(left) != 2 {

@@ -61,7 +61,8 @@ func (o *reportOptions) flags(f cli.Flags, d report.Definition) {
 		words.Languages()...)
 	f.StringVar(&o.Zone, "time-zone", "", "IANA time zone; the tenant's where left out")
 	if d.Personal {
-		f.StringVar(&o.Purpose, "purpose", "", "why protected values are to be seen; recorded in the ledger")
+		f.StringVar(&o.Purpose, "purpose", "", "why protected values are to be seen: "+
+			strings.Join(report.Purposes(), ", ")+"; words of your own behind a colon; recorded in the ledger")
 		f.BoolVar(&o.Masked, "masked", false, "unseal nothing: protected values are shown as "+document.Bullets)
 	}
 	f.IntVar(&o.sample, "sample", 0, "draw so many rows at random, for an auditor")

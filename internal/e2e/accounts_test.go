@@ -20,7 +20,7 @@ func TestAnAccountActsUnderItsNameAndWithinItsRole(t *testing.T) {
 	n.must(anna, "officer", "add", annaName, "--role", "tenant-admin,officer", "--tenant", "all")
 	n.must(anna+piet, "officer", "add", pietName, "--role", "viewer", "--as", annaName)
 	inventory := []string{"report", "device-inventory", "--output", "json"}
-	reveal, masked := append(inventory, "--purpose", "stocktaking"), append(inventory, "--masked")
+	reveal, masked := append(inventory, "--purpose", "review"), append(inventory, "--masked")
 	if r := n.run("", masked...); r.code != 1 || !strings.Contains(r.stderr, "--as NAME") {
 		t.Errorf("nobody: exit %d, %s", r.code, r.stderr)
 	}
@@ -33,7 +33,7 @@ func TestAnAccountActsUnderItsNameAndWithinItsRole(t *testing.T) {
 	}
 	views := func() int {
 		out := n.must(anna, "tail", "--from-start", "--until-end", "--type", "access.", "--as", annaName)
-		return strings.Count(out, "access.unsealed.v1")
+		return strings.Count(out, "access.unsealed.v2")
 	}
 	before := views()
 	out := n.must(anna, append(reveal, "--as", annaName)...)

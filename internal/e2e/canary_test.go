@@ -248,7 +248,7 @@ func (c *canaryNode) histories(purpose *canary, gone ...*canary) string {
 			continue
 		}
 		out.WriteString(c.do(0, d.text+"\n", "report", "device-history", "--all", "--device", "-", "--output", "json",
-			"--purpose", "look "+purpose.text))
+			"--purpose", "audit: look "+purpose.text))
 	}
 	return out.String()
 }
@@ -418,28 +418,29 @@ func TestCanary(t *testing.T) {
 			k.in != never && slices.ContainsFunc(slices.Collect(maps.Keys(k.attributes)),
 				func(a string) bool { return strings.HasPrefix(a, "device.") })
 	}, func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
-	inventory := c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)
+	inventory := c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", "audit: "+purpose.text)
 	c.shows("the inventory", inventory, func(k *canary) bool {
 		return k.in != moved && k.in != bram && holding("device.name", "device.serial-number", "device.enrolled-at",
 			"device.last-contact")(k)
 	}, func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
-	actions := c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", purpose.text)
+	actions := c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", "audit: "+purpose.text)
 	c.shows("the admin actions", actions, holding("action.actor-upn", "action.target-name", "action.changes",
 		"action.actor-ip", "action.application-name", "action.details", "action.verb", "action.category",
 		"action.result", "action.operation", "action.actor-type", "action.delegated"),
 		func(k *canary) bool { return k.in != never && k.in != shown && k.in != native })
 	c.shows("the actions of one actor", c.do(0, strings.ToUpper(w.admin.upn.text)+canaryDomain+"\n", "report",
-		"admin-actions", "--actor", "-", "--output", "csv", "--purpose", purpose.text),
+		"admin-actions", "--actor", "-", "--output", "csv", "--purpose", "audit: "+purpose.text),
 		func(k *canary) bool { return k == w.admin.upn }, func(k *canary) bool {
 			return k.in != never && k.in != shown && k.in != native
 		})
 	c.refused("", "report", "device-inventory", "--platform", filter.text, "--output", "csv",
-		"--purpose", purpose.text)
+		"--purpose", "audit: "+purpose.text)
 	c.do(0, "", "report", "refused-collection", "--output", "json")
 	c.do(1, stranger.text+canaryDomain+"\n", "dsar", "open", "--subject", "-", "--right", "access")
 
-	c.refused(unknownDevice.text+"\n", "report", "device-history", "--device", "-", "--purpose", purpose.text)
-	c.refused("", "report", "admin-actions", "--actor", unknownActor.text+canaryDomain, "--purpose", purpose.text)
+	why := "audit: " + purpose.text
+	c.refused(unknownDevice.text+"\n", "report", "device-history", "--device", "-", "--purpose", why)
+	c.refused("", "report", "admin-actions", "--actor", unknownActor.text+canaryDomain, "--purpose", why)
 
 	request := c.open("access", strings.ToUpper(w.anna.upn.text)+canaryDomain)
 	c.shows("the person's package", c.export(request),
@@ -471,8 +472,8 @@ func TestCanary(t *testing.T) {
 			func(k *canary) bool { return k.in == standing || k.in == tenants && !hers(k) })
 		notHers := func(k *canary) bool { return k.in != anna && k.in != never && k.in != shown && k.in != native }
 		c.shows(when+", the reports", c.histories(purpose, append([]*canary{w.personal, w.devices[4]}, w.gone...)...)+
-			c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", purpose.text)+
-			c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", purpose.text),
+			c.do(0, "", "report", "device-inventory", "--output", "json", "--purpose", "audit: "+purpose.text)+
+			c.do(0, "", "report", "admin-actions", "--output", "json", "--purpose", "audit: "+purpose.text),
 			func(k *canary) bool {
 				return (k.in == admin || k.in == brams || k.in == annas) &&
 					holding("action.actor-upn", "device.name", "device.serial-number")(k)

@@ -64,8 +64,10 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		}
 	}
 	for id, args := range map[string][]string{
-		"admin-actions": {"--purpose", "monthly review"}, "device-inventory": {"--purpose", "stocktaking", "--lang",
-			"nl"}, "remote-actions": {"--purpose", "monthly review"}, "refused-collection": nil,
+		"admin-actions":      {"--purpose", "review: monthly"},
+		"device-inventory":   {"--purpose", "review: stocktaking", "--lang", "nl"},
+		"remote-actions":     {"--purpose", "review: monthly"},
+		"refused-collection": nil,
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {
@@ -76,7 +78,8 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 	if err := json.Unmarshal([]byte(remote), &rep); err != nil || len(rep.Rows) == 0 {
 		t.Fatalf("remote actions: %d rows, %v", len(rep.Rows), err)
 	}
-	out := n.must("", "report", "device-exposure", "--device", rep.Rows[0].ID, "--purpose", "lost on a train")
+	out := n.must("", "report", "device-exposure", "--device", rep.Rows[0].ID, "--purpose",
+		"security-incident: lost on a train")
 	if !strings.Contains(out, "Op afstand gevraagd") {
 		t.Errorf("the exposure of a device that something was asked of: %s", out)
 	}

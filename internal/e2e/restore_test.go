@@ -173,7 +173,7 @@ func TestRestoredVaultSaysWhatItCannotReadAndThenItIsLost(t *testing.T) {
 		t.Errorf("again, it said %s", out)
 	}
 	n.mustStart()
-	report := n.must("", "report", "device-inventory", "--purpose", "stocktaking", "--output", "json")
+	report := n.must("", "report", "device-inventory", "--purpose", "review", "--output", "json")
 	if !strings.Contains(report, `{"state":"lost"}`) || !strings.Contains(report, `"valuesLost":`) {
 		t.Errorf("the report does not say what is lost: %.2000s", report)
 	}
@@ -202,7 +202,7 @@ func TestRestoredVaultForgetsWhoWasErasedSince(t *testing.T) {
 	n.mustStart()
 	n.must("", "tenant", "add", "Contoso", "--source-tenant", "any")
 	n.importJSON("Contoso", dir)
-	inventory := n.must("", "report", "device-inventory", "--purpose", "stocktaking", "--output", "json")
+	inventory := n.must("", "report", "device-inventory", "--purpose", "review", "--output", "json")
 	upn := ""
 	for _, u := range upnForm.FindAllString(inventory, -1) {
 		if u != "operator@test.example" {
@@ -247,7 +247,7 @@ func TestRestoredVaultForgetsWhoWasErasedSince(t *testing.T) {
 		"02-your-data.html"); strings.Contains(page, upn) {
 		t.Error("the package shows the person again")
 	}
-	if again := n.must("", "report", "device-inventory", "--purpose", "stocktaking", "--output",
+	if again := n.must("", "report", "device-inventory", "--purpose", "review", "--output",
 		"json"); strings.Contains(again, `"`+upn+`"`) {
 		t.Error("the inventory shows the person again")
 	}

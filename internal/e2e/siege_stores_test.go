@@ -84,7 +84,7 @@ func besiege(t *testing.T) *moments {
 	n.serve()
 	n.must("", "tenant", "add", "Contoso", "--source-tenant", "any")
 	n.importJSON("Contoso", b.imports[0])
-	b.upn = somebody(n.must("", "report", "device-inventory", "--purpose", "stocktaking", "--output", "json"))
+	b.upn = somebody(n.must("", "report", "device-inventory", "--purpose", "review", "--output", "json"))
 	if b.upn == "" {
 		t.Fatal("the inventory names nobody")
 	}

@@ -160,7 +160,7 @@ func TestSiegeOfViews(t *testing.T) {
 		named = append(named, i.forge(e).ID.String())
 	}
 	n.must("", append(append([]string{"ledger", "disown"}, named...), "--ground", "test", "--yes")...)
-	n.must("", "report", "admin-actions", "--tenant", "Contoso", "--purpose", "siege", "--output", "json")
+	n.must("", "report", "admin-actions", "--tenant", "Contoso", "--purpose", "audit", "--output", "json")
 	n.awaitStatus("that all is well", whole)
 	c, r := n.reconcile()
 	if r.code != 0 || c.Differences > 0 {

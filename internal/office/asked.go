@@ -29,7 +29,7 @@ type Asked struct {
 	From, To, AsOf string // dates or times; a date alone as the moment means the end of that day
 	Seq            *int64
 	Filters        map[string]string
-	Purpose        string
+	Purpose        string // one of report.Purposes, and words of one's own behind a colon
 	Masked         bool
 	Sample         *int // rows to draw, at least one; nil: all
 	Seed           *uint64
@@ -40,8 +40,6 @@ type Asked struct {
 // Check refuses what is wrong whatever the tenant. Its error is a *report.Problem or a *Problem.
 func (a Asked) Check(d report.Definition) error {
 	switch {
-	case d.Personal && !a.Masked && strings.TrimSpace(a.Purpose) == "":
-		return &report.Problem{Field: report.FieldPurpose, Code: report.Missing}
 	case d.Personal && a.Masked && a.Purpose != "":
 		return &report.Problem{Field: report.FieldPurpose, Code: report.Masked}
 	case a.Sample != nil && *a.Sample < 1:
@@ -53,12 +51,22 @@ func (a Asked) Check(d report.Definition) error {
 	case a.Seq != nil && *a.Seq < 0:
 		return &report.Problem{Field: report.FieldAsOfSeq, Code: report.Negative, Given: fmt.Sprint(*a.Seq)}
 	}
+	if d.Personal && !a.Masked {
+		if err := report.CheckPurpose(a.purpose()); err != nil {
+			return err
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(a.Filters)) {
 		if strings.TrimSpace(a.Filters[id]) == "" {
 			return &report.Problem{Field: id, Filter: true, Code: report.Empty}
 		}
 	}
 	return nil
+}
+
+func (a Asked) purpose() (code, words string) {
+	code, words, _ = strings.Cut(a.Purpose, ":")
+	return strings.TrimSpace(code), strings.TrimSpace(words)
 }
 
 // Patience is how long the report waits for the views. waiting is called meanwhile.
@@ -73,7 +81,8 @@ func (a Asked) Patience(waiting func()) Patience {
 // *Problem.
 func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, error) {
 	req := report.Request{Report: d.ID, Tenant: t.ID, TenantName: t.Name, Lang: cmp.Or(a.Lang, t.Language),
-		Filters: a.Filters, Purpose: a.Purpose, Reveal: d.Personal && !a.Masked}
+		Filters: a.Filters, Reveal: d.Personal && !a.Masked}
+	req.Purpose, req.PurposeWords = a.purpose()
 	if a.Sample != nil {
 		req.Sample = *a.Sample
 	}

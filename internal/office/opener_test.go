@@ -36,7 +36,7 @@ func TestATokenOpensOnlyWhereItStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := b.cfg.Custody.Access(t.Context(), root, custody.Purpose{Tenant: tenant, Report: "x", Text: "audit"})
+	s, err := b.cfg.Custody.Access(t.Context(), root, custody.Purpose{Tenant: tenant, Report: "x", Code: "audit"})
 	if err != nil {
 		t.Fatal(err)
 	}

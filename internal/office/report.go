@@ -94,7 +94,8 @@ func (o *Office) Ask(
 func (q *Question) Answer(ctx context.Context) (*report.Report, error) {
 	var opener projections.Searcher // none: protected values stay masked
 	if r := q.request; r.Reveal {
-		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Text: r.Purpose, Filters: map[string]any{}}
+		purpose := custody.Purpose{Tenant: r.Tenant, Report: r.Report, Code: r.Purpose, Text: r.PurposeWords,
+			Filters: map[string]any{}}
 		for k, f := range r.Filters {
 			if purpose.Filters[k] = f; r.Sought(k) { // a text may name somebody, and would outlive their erasure
 				purpose.Filters[k] = true

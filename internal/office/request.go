@@ -98,7 +98,7 @@ func (o *Office) Export(
 		return fail(err)
 	}
 	session, err := c.Access(ctx, p, custody.Purpose{Tenant: tenant, Report: "access-package",
-		Text: "request " + request.String(), Seq: seq})
+		Code: "data-subject-request", Text: request.String(), Seq: seq})
 	if err != nil {
 		return fail(err)
 	}

@@ -150,7 +150,13 @@ func flagOf(field string) string {
 	return "--" + field
 }
 
-const purposeText = "--purpose is required to see protected values; it is recorded in the ledger (or use --masked)"
+// purposeText says which purposes there are.
+func purposeText(known []string) string {
+	return "--purpose is required to see protected values (or use --masked): one of " + strings.Join(known, ", ") +
+		"; words of your own go behind a colon, as in \"security-incident: INC-42\"; it is recorded in the ledger"
+}
+
+const purposeWords = "--purpose other says too little: tell it in words, as in \"other: what for\""
 
 func reportText(p *report.Problem) string {
 	flags := func(names []string) string {
@@ -168,7 +174,9 @@ func reportText(p *report.Problem) string {
 	case report.Missing:
 		switch {
 		case p.Field == report.FieldPurpose:
-			return purposeText
+			return purposeText(p.Known)
+		case p.Field == report.FieldWords:
+			return purposeWords
 		case p.Field == report.FieldBy:
 			return "who runs the report is not known: set operator"
 		case p.Filters != nil:
@@ -249,7 +257,9 @@ func custodyText(p *custody.Problem) (text string, whose Verdict) {
 	case custody.ErrMissing:
 		switch p.Field {
 		case custody.FieldPurpose:
-			return purposeText, Wrong
+			return purposeText(p.Known), Wrong
+		case custody.FieldWords:
+			return purposeWords, Wrong
 		case custody.FieldEvent:
 			return "name the events to disown, as `ledgerline ledger check` prints them", Wrong
 		case custody.FieldLoss:

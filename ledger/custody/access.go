@@ -21,9 +21,35 @@ import (
 type Purpose struct {
 	Tenant  uuid.UUID
 	Report  string         // our own vocabulary: the report's or act's id ("admin-actions")
-	Text    string         // why, in the officer's words; required
+	Code    string         // why: one of Purposes; required
+	Text    string         // the officer's own words beside it; required where the code is OtherPurpose
 	Filters map[string]any // what was asked for; stored sealed
 	Seq     uint64         // the ledger sequence the report is computed at
+}
+
+// OtherPurpose is the purpose that only its words tell.
+const OtherPurpose = "other"
+
+// Purposes lists the purposes for which personal data may be unsealed.
+func Purposes() []string {
+	return slices.Clone(schemas.Default().MustAttribute("access.purpose-code").Shape.Values)
+}
+
+// maxPurpose bounds the words, in bytes.
+const maxPurpose = 2000
+
+// check errs with a *Problem.
+func (p Purpose) check() error {
+	if err := oneOf(FieldPurpose, p.Code, Purposes()); err != nil {
+		return err
+	}
+	switch words := strings.TrimSpace(p.Text); {
+	case p.Code == OtherPurpose && words == "":
+		return &Problem{Field: FieldWords, Code: ErrMissing}
+	case len(words) > maxPurpose:
+		return &Problem{Field: FieldWords, Code: ErrTooMany, Most: maxPurpose}
+	}
+	return nil
 }
 
 // Session is a permission to unseal for one purpose. Its event is in the ledger before the first
@@ -48,8 +74,8 @@ func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpos
 	if err := p.Can(access.Reveal, purpose.Tenant); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
-	if strings.TrimSpace(purpose.Text) == "" {
-		return nil, fmt.Errorf("access: %w", &Problem{Field: FieldPurpose, Code: ErrMissing})
+	if err := purpose.check(); err != nil {
+		return nil, fmt.Errorf("access: %w", err)
 	}
 	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p,
 		stream: schemas.NewStream("access", uuid.New()),
@@ -116,7 +142,7 @@ const announcements = 64
 
 // announcement is an event that names these persons.
 func (s *Session) announcement(tx *vault.Tx, part []uuid.UUID) (schemas.Event, error) {
-	d := s.c.draft("access.unsealed.v1", s.tenant, s.stream)
+	d := s.c.draft("access.unsealed.v2", s.tenant, s.stream)
 	if s.officer == uuid.Nil {
 		id, err := officer(tx, s.login, d.Occurred)
 		if err != nil {
@@ -126,7 +152,10 @@ func (s *Session) announcement(tx *vault.Tx, part []uuid.UUID) (schemas.Event, e
 	}
 	owner := personOwner(s.officer)
 	s.c.set(&d, "access.report", s.purpose.Report, tenantOwner)
-	s.c.set(&d, "access.purpose", s.purpose.Text, owner)
+	s.c.set(&d, "access.purpose-code", s.purpose.Code, tenantOwner)
+	if words := strings.TrimSpace(s.purpose.Text); words != "" {
+		s.c.set(&d, "access.purpose", words, owner)
+	}
 	s.c.set(&d, "access.officer", s.login.Login, owner)
 	if len(s.purpose.Filters) > 0 {
 		s.c.set(&d, "access.filters", s.purpose.Filters, owner)

@@ -138,7 +138,7 @@ func (b *bench) types() (out []string) {
 func (b *bench) session() *custody.Session {
 	b.t.Helper()
 	s, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "admin-actions",
-		Text: "yearly audit"})
+		Code: "audit", Text: "yearly audit"})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestAnAccessIsInTheLedgerBeforeTheFirstPlaintext(t *testing.T) {
 	b := newBench(t)
 	sealed := b.person("anna.devries@contoso.example")
 	s := b.session()
-	if got := b.types(); got[len(got)-1] != "access.unsealed.v1" {
+	if got := b.types(); got[len(got)-1] != "access.unsealed.v2" {
 		t.Fatalf("the ledger ends with %s", got[len(got)-1])
 	}
 	before := len(b.store.Events())
@@ -273,7 +273,7 @@ func TestAccessNeedsAPurposeAndTheRole(t *testing.T) {
 	}
 	stranger := access.Principal{Login: "s@contoso.example", Roles: []access.Role{access.Operator}, All: true}
 	if _, err := b.custody.Access(b.ctx, stranger,
-		custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "y"}); !errors.Is(err, access.ErrForbidden) {
+		custody.Purpose{Tenant: b.tenant.ID, Report: "x", Code: "audit"}); !errors.Is(err, access.ErrForbidden) {
 		t.Errorf("without the role: %v", err)
 	}
 	if len(b.store.Events()) != before {

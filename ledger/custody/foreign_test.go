@@ -201,7 +201,7 @@ func TestAnAccessGoesOnWhereOthersWriteIntoItsStream(t *testing.T) {
 	b := newBench(t)
 	s := b.session()
 	b.plant(s.Stream(), noise)
-	b.plant(s.Stream(), b.as(b.tenant.ID, "access.unsealed.v1", `{}`))
+	b.plant(s.Stream(), b.as(b.tenant.ID, "access.unsealed.v2", `{}`))
 	for i := range 3 {
 		name := fmt.Sprintf("user%d@contoso.example", i)
 		sealed := b.person(name)

@@ -32,6 +32,7 @@ const (
 	FieldTenant  = "tenant"
 	FieldBy      = "by" // who acts
 	FieldPurpose = "purpose"
+	FieldWords   = "purposeWords" // of the officer, beside the purpose
 	FieldRequest = "request"
 	FieldRight   = "right"
 	FieldSubject = "subject" // by what a person is known

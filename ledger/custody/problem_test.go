@@ -92,7 +92,7 @@ func TestWhatIsWrongWithWhatWasAskedIsACodeAndAField(t *testing.T) {
 		}, custody.FieldPurpose, custody.ErrMissing, ""},
 		"a login that is a placeholder": {func() error {
 			who := access.Principal{Login: "unknown", Roles: officer.Roles, All: true}
-			_, err := b.custody.Access(b.ctx, who, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Text: "y"})
+			_, err := b.custody.Access(b.ctx, who, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Code: "audit"})
 			return err
 		}, custody.FieldBy, custody.ErrUnfit, ""},
 		"no right": {open(func(n *custody.NewRequest) { n.Right = "" }), custody.FieldRight, custody.ErrMissing, ""},

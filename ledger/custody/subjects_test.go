@@ -22,7 +22,7 @@ func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 	b := newBench(t)
 	sealed := []vault.Sealed{b.person("anna@contoso.example"), b.person("bram@contoso.example")}
 	s, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "admin-actions",
-		Text: "yearly audit", Filters: map[string]any{"actor": "anna@contoso.example"}, Seq: 1})
+		Code: "audit", Text: "yearly audit", Filters: map[string]any{"actor": "anna@contoso.example"}, Seq: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestEveryActNamesWhoseDataItsEventsHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, typ := range []string{"access.unsealed.v1", "request.opened.v1"} {
+	for _, typ := range []string{"access.unsealed.v2", "request.opened.v1"} {
 		if held[typ] == 0 {
 			t.Errorf("no %s holds anything: %v", typ, held)
 		}

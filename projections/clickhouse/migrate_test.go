@@ -124,16 +124,16 @@ func TestViewsAreFilledThroughGenuineWithoutARebuild(t *testing.T) {
 	m := model(l.Events(150))
 	rows := append(chtest.Rows(m...), disowning(150, uuid.Nil, at(m[7].Envelope)))
 	was := text1(t, db,
-		"SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = 'access_v2_mv'")
+		"SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = 'refusal_v2_mv'")
 	for table, reader := range map[string]string{"access_v2": "access", "admin_action_v3": "admin_action",
 		"admin_action_more_v2": "admin_action_more", "attribute_current_v3": "attribute_latest",
 		"event_subject_v2": "event_subject", "refusal_v2": "refusal", "request_v2": "request"} {
 		exec("CREATE OR REPLACE VIEW " + reader + " AS SELECT * FROM " + table + " FINAL") // as an upgrade leaves it
 	}
 	for _, statement := range []string{
-		"DROP VIEW access_v2_mv SYNC", "RENAME TABLE access_v2 TO access_v2r1", // as a rebuild leaves it
-		"CREATE MATERIALIZED VIEW access_v2r1_mv TO access_v2r1 AS " + was,
-		"CREATE OR REPLACE VIEW access AS SELECT * FROM access_v2r1 FINAL",
+		"DROP VIEW refusal_v2_mv SYNC", "RENAME TABLE refusal_v2 TO refusal_v2r1", // as a rebuild leaves it
+		"CREATE MATERIALIZED VIEW refusal_v2r1_mv TO refusal_v2r1 AS " + was,
+		"CREATE OR REPLACE VIEW refusal AS SELECT * FROM refusal_v2r1 FINAL",
 	} {
 		exec(statement)
 	}
@@ -142,7 +142,7 @@ func TestViewsAreFilledThroughGenuineWithoutARebuild(t *testing.T) {
 	}
 	const filled = "SELECT arrayStringConcat(arraySort(groupArray(concat(name, ' ', toString(uuid), ' ', " +
 		"toString(total_rows)))), ', ') FROM system.tables WHERE database = currentDatabase() AND " +
-		"match(name, '_v[0-9]+(r[0-9]+)?$') AND engine = 'ReplacingMergeTree'"
+		"match(name, '_v[0-9]+(r[0-9]+)?$') AND name NOT LIKE 'access%' AND engine = 'ReplacingMergeTree'"
 	before := text1(t, db, filled)
 	for range 2 {
 		if err := clickhouse.Migrate(t.Context(), cfg); err != nil {
@@ -151,6 +151,13 @@ func TestViewsAreFilledThroughGenuineWithoutARebuild(t *testing.T) {
 	}
 	if after := text1(t, db, filled); after != before {
 		t.Errorf("tables before: %s\nand after: %s", before, after)
+	}
+	// A later migration has another version of one view, which is rebuilt.
+	if err := db.SavePosition(t.Context(), "projector", projections.Position{Saved: 1, Applied: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Upgrade(t.Context(), clickhouse.RebuildConfig{}); err != nil {
+		t.Fatal(err)
 	}
 	shape, err := db.Shape(t.Context())
 	if err != nil || len(shape.Findings) > 0 {
@@ -164,7 +171,7 @@ func TestViewsAreFilledThroughGenuineWithoutARebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareAll(t, db)
-	if n := scalar(t, db, "SELECT count() FROM access_v2r1"); n == 0 {
+	if n := scalar(t, db, "SELECT count() FROM refusal_v2r1"); n == 0 {
 		t.Error("a rebuilt table got nothing")
 	}
 }

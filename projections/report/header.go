@@ -36,8 +36,7 @@ func (h Header) facts() []document.Fact {
 			Members: []document.Member{member("timeZone", h.Location.String())}},
 		{Members: []document.Member{member("language", l.Code())}},
 		h.filters(),
-		{Label: l.Text("header.purpose"), Text: orNone(h.Purpose, l),
-			Members: []document.Member{member("purpose", h.Purpose)}},
+		h.purpose(),
 		{Label: l.Text("header.by"), Text: h.By, Members: []document.Member{member("runBy", h.By)}},
 		{Label: l.Text("header.made"), Text: words.Instant(h.Made, h.Location), Members: times("runAt", h.Made)},
 		h.sequence(),
@@ -55,6 +54,18 @@ func (h Header) facts() []document.Fact {
 			Members: []document.Member{member("sample", drawn)}})
 	}
 	return out
+}
+
+// purpose is what was chosen, and the words beside it.
+func (h Header) purpose() document.Fact {
+	text := orNone(Word(h.Language, "access.purpose-code", h.Purpose), h.Language)
+	f := document.Fact{Label: h.Language.Text("header.purpose"),
+		Members: []document.Member{member("purpose", h.Purpose)}}
+	if f.Text = text; h.PurposeWords != "" {
+		f.Text = text + ": " + h.PurposeWords
+		f.Members = append(f.Members, member("purposeWords", h.PurposeWords))
+	}
+	return f
 }
 
 func (h Header) tenant() document.Fact {

@@ -44,6 +44,7 @@ const (
 	FieldAsOf    = "asOf"
 	FieldAsOfSeq = "asOfSeq"
 	FieldPurpose = "purpose"
+	FieldWords   = "purposeWords"
 	FieldSample  = "sample"
 	FieldSeed    = "seed"
 )

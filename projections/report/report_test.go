@@ -49,7 +49,7 @@ func golden(t *testing.T, name string, got []byte) {
 func request(id, lang string) report.Request {
 	return report.Request{Report: id, Tenant: idOf("tenant"), TenantName: "Voorbeeld B.V.",
 		By: "officer@example.test", Lang: lang,
-		Purpose: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
+		Purpose: "security-incident", PurposeWords: "incident 7", Reveal: true, Now: at("2026-11-24T09:00:00Z")}
 }
 
 var idOf = id

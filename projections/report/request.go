@@ -19,24 +19,25 @@ import (
 
 // Request is what somebody asks of the ledger.
 type Request struct {
-	Report     string // id of a Definition
-	Tenant     uuid.UUID
-	TenantName string
-	By         string    // who runs it; stands in the header
-	From, To   time.Time // the period [From, To); a zero end is open
-	AsOfSeq    *uint64   // the ledger sequence to compute at; nil: as far as the views are
-	AsOf       time.Time // AtMoment reports: the moment; zero: now
-	Location   *time.Location
-	Lang       string            // code of one of the languages of Words; "" is words.Base
-	Words      *words.Set        // nil: the languages of the program
-	Filters    map[string]string // by filter id, several values separated by commas
-	Typed      map[string]string // of filters whose values were looked up: what people call them
-	Purpose    string
-	Sample     int // rows to draw at random; 0: all
-	Seed       uint64
-	Reveal     bool      // show protected values, through the Opener
-	Checkpoint string    // of the sequence, where one was signed
-	Now        time.Time // when it is run; zero: the clock
+	Report       string // id of a Definition
+	Tenant       uuid.UUID
+	TenantName   string
+	By           string    // who runs it; stands in the header
+	From, To     time.Time // the period [From, To); a zero end is open
+	AsOfSeq      *uint64   // the ledger sequence to compute at; nil: as far as the views are
+	AsOf         time.Time // AtMoment reports: the moment; zero: now
+	Location     *time.Location
+	Lang         string            // code of one of the languages of Words; "" is words.Base
+	Words        *words.Set        // nil: the languages of the program
+	Filters      map[string]string // by filter id, several values separated by commas
+	Typed        map[string]string // of filters whose values were looked up: what people call them
+	Purpose      string            // one of Purposes: why protected values are to be seen
+	PurposeWords string            // the officer's own, beside it
+	Sample       int               // rows to draw at random; 0: all
+	Seed         uint64
+	Reveal       bool      // show protected values, through the Opener
+	Checkpoint   string    // of the sequence, where one was signed
+	Now          time.Time // when it is run; zero: the clock
 }
 
 // languages are those that the report may be in.
@@ -88,8 +89,10 @@ func (r Request) Validate() error {
 	if !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To) {
 		fail(Problem{Field: FieldTo, Code: Backward, Given: r.To.Format(time.RFC3339), Other: FieldFrom})
 	}
-	if r.Reveal && d.Personal && strings.TrimSpace(r.Purpose) == "" {
-		fail(Problem{Field: FieldPurpose, Code: Missing})
+	if r.Reveal && d.Personal {
+		if err := CheckPurpose(r.Purpose, r.PurposeWords); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if r.Sample < 0 {
 		fail(Problem{Field: FieldSample, Code: Negative, Given: fmt.Sprint(r.Sample)})
@@ -124,6 +127,24 @@ func (r Request) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Purposes lists the purposes for which protected values are shown.
+func Purposes() []string {
+	return slices.Clone(schemas.Default().MustAttribute("access.purpose-code").Shape.Values)
+}
+
+// CheckPurpose errs with a *Problem: a purpose is chosen, and where none fits told in words.
+func CheckPurpose(purpose, words string) error {
+	switch {
+	case strings.TrimSpace(purpose) == "":
+		return &Problem{Field: FieldPurpose, Code: Missing, Known: Purposes()}
+	case !slices.Contains(Purposes(), purpose):
+		return &Problem{Field: FieldPurpose, Code: Unknown, Given: purpose, Known: Purposes()}
+	case purpose == "other" && strings.TrimSpace(words) == "":
+		return &Problem{Field: FieldWords, Code: Missing}
+	}
+	return nil
 }
 
 // Sought reports whether the filter's value is a text that is looked for in protected values.

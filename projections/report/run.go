@@ -37,26 +37,27 @@ const (
 
 // Header states what a report is of. It is complete before the first row.
 type Header struct {
-	Report     string
-	Title      string
-	Tenant     uuid.UUID
-	TenantName string
-	Scope      Scope
-	From, To   time.Time // OverPeriod; zero ends are open
-	Moment     time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
-	Location   *time.Location
-	Language   *words.Language
-	Filters    []Given
-	Purpose    string
-	By         string
-	Made       time.Time
-	Empty      bool   // the views hold nothing yet, Sequence means nothing
-	Sequence   uint64 // the ledger sequence that it was computed at
-	Checkpoint string // signed checkpoint that covers Sequence; "" where there is none
-	Personal   bool   // the report has protected values
-	Revealed   bool   // they were asked for
-	Sample     int    // rows drawn; 0: all rows
-	Seed       uint64
+	Report       string
+	Title        string
+	Tenant       uuid.UUID
+	TenantName   string
+	Scope        Scope
+	From, To     time.Time // OverPeriod; zero ends are open
+	Moment       time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
+	Location     *time.Location
+	Language     *words.Language
+	Filters      []Given
+	Purpose      string // as request has it, PurposeWords alike
+	PurposeWords string
+	By           string
+	Made         time.Time
+	Empty        bool   // the views hold nothing yet, Sequence means nothing
+	Sequence     uint64 // the ledger sequence that it was computed at
+	Checkpoint   string // signed checkpoint that covers Sequence; "" where there is none
+	Personal     bool   // the report has protected values
+	Revealed     bool   // they were asked for
+	Sample       int    // rows drawn; 0: all rows
+	Seed         uint64
 }
 
 // Given is a filter as it was given.
@@ -130,8 +131,9 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	rep := &Report{
 		Header: Header{
 			Report: d.ID, Title: d.Title(l), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
-			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Language: l, Purpose: r.Purpose, By: r.By,
-			Made: r.Now, Empty: !any, Sequence: seq, Checkpoint: r.Checkpoint, Personal: d.Personal,
+			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Language: l, Purpose: r.Purpose,
+			PurposeWords: r.PurposeWords, By: r.By, Made: r.Now, Empty: !any, Sequence: seq,
+			Checkpoint: r.Checkpoint, Personal: d.Personal,
 			Revealed: r.Reveal && opener != nil && d.Personal, Sample: r.Sample, Seed: r.Seed,
 		},
 		Columns: d.Columns, def: d,

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ledgerline/ledgerline/schemas"
@@ -44,7 +45,7 @@ func (v Value) People(l *words.Language, loc *time.Location) string {
 			return l.Size(n)
 		}
 	case v.Type == Object:
-		return objectText(v.JSON, loc)
+		return objectText(v.JSON, l, loc)
 	}
 	return string(v.JSON)
 }
@@ -75,23 +76,48 @@ func (v Value) Lines(l *words.Language, loc *time.Location) []string {
 	return lines
 }
 
-// objectText writes an object by the members that people know it by, else as JSON.
-func objectText(raw json.RawMessage, loc *time.Location) string {
-	var o struct {
-		Name, DisplayName, Version string
-		UserID                     string
-		LastLogOn                  time.Time
-	}
-	switch err := json.Unmarshal(raw, &o); {
-	case err != nil:
-	case o.Name+o.DisplayName != "":
+// objectText writes an object by the members that people know it by, else by what it says member
+// by member; a list by what is in it.
+func objectText(raw json.RawMessage, l *words.Language, loc *time.Location) string {
+	var o struct{ Name, DisplayName, Version string }
+	if json.Unmarshal(raw, &o) == nil && o.Name+o.DisplayName != "" {
 		return strings.TrimSpace(o.Name + o.DisplayName + " " + o.Version)
-	case o.UserID != "" && !o.LastLogOn.IsZero():
-		return o.UserID + ", " + words.Instant(o.LastLogOn, loc)
-	case o.UserID != "":
-		return o.UserID
 	}
-	return string(raw)
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) == nil && members != nil {
+		parts := make([]string, 0, len(members))
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			parts = append(parts, memberName(name, l)+": "+objectText(members[name], l, loc))
+		}
+		return strings.Join(parts, "; ")
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil && list != nil {
+		parts := make([]string, len(list))
+		for i, of := range list {
+			parts[i] = objectText(of, l, loc)
+		}
+		return strings.Join(parts, ", ")
+	}
+	if s := plain(raw, l); s != string(raw) {
+		return Value{Type: Reported, JSON: schemas.JSON(s)}.People(l, loc)
+	}
+	return Value{JSON: raw}.People(l, loc)
+}
+
+// memberName is what people read for a member of an object: its word, else its name, taken apart.
+func memberName(name string, l *words.Language) string {
+	if word, ok := l.Find("member." + name); ok {
+		return word
+	}
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && unicode.IsUpper(r) && !unicode.IsUpper(rune(name[i-1])) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
 }
 
 // Exact writes the value for machines: a string as it is, anything else as its JSON, an instant
