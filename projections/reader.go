@@ -245,9 +245,9 @@ type Reader interface {
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
 	Access(ctx context.Context, tenant uuid.UUID, in Period, asOf AsOf) iter.Seq2[AccessAct, error]
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
-	// ApplicationNames returns what the applications of these ids were last called by the tenant's
-	// actions up to the sequence, by id; none of one that was named by none.
-	ApplicationNames(ctx context.Context, tenant uuid.UUID, ids []string,
+	// ApplicationNames returns what the applications of these ids were last called by actions of the
+	// period, by id; none of one that none of them names.
+	ApplicationNames(ctx context.Context, tenant uuid.UUID, ids []string, in Period,
 		asOf AsOf) (map[string]ApplicationName, error)
 
 	// EventsByAliases yields the events that name any of the aliases, by sequence, each once.

@@ -86,12 +86,12 @@ func (c confined) DevicesAt(
 }
 
 func (c confined) ApplicationNames(
-	ctx context.Context, tenant uuid.UUID, ids []string, asOf projections.AsOf,
+	ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
 ) (map[string]projections.ApplicationName, error) {
 	if err := c.refuse(tenant); err != nil {
 		return nil, err
 	}
-	return c.Views.ApplicationNames(ctx, tenant, ids, asOf)
+	return c.Views.ApplicationNames(ctx, tenant, ids, in, asOf)
 }
 
 func (c confined) DeviceHistory(

@@ -131,12 +131,12 @@ func (m model) deviceAt(tenant uuid.UUID, d projections.DeviceAt, attributes []s
 }
 
 // applicationNames returns what the ids were last called.
-func (m model) applicationNames(tenant uuid.UUID, ids []string,
+func (m model) applicationNames(tenant uuid.UUID, ids []string, in projections.Period,
 	a projections.AsOf) map[string]projections.ApplicationName {
 	out := map[string]projections.ApplicationName{}
 	for _, e := range m.seen(tenant, a) {
 		id, name := string(text(e, "action.application-id")), text(e, "action.application-name")
-		if strings.HasPrefix(e.Type, "adminaction.recorded.") && slices.Contains(ids, id) && name != "" {
+		if strings.HasPrefix(e.Type, "adminaction.recorded.") && within(e, in) && slices.Contains(ids, id) && name != "" {
 			out[id] = projections.ApplicationName{Event: e.ID, Name: name}
 		}
 	}

@@ -114,17 +114,18 @@ func valuesAt(values []held, a projections.AsOf) map[string][]projections.Held {
 	return out
 }
 
-// ApplicationNames implements projections.Reader. It reads two columns of the tenant's actions.
+// ApplicationNames implements projections.Reader. It reads two columns of the period's actions.
 func (db *DB) ApplicationNames(
-	ctx context.Context, tenant uuid.UUID, ids []string, asOf projections.AsOf,
+	ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
 ) (map[string]projections.ApplicationName, error) {
 	type named struct {
 		id string
 		projections.ApplicationName
 	}
-	found, err := collect(ctx, db, asOfParams(tenant, asOf).With(params{"ids": ids}), `SELECT application_id,
+	found, err := collect(ctx, db, periodParams(asOfParams(tenant, asOf), in).With(params{"ids": ids}), `SELECT application_id,
 		argMax(event_id, ledger_seq), argMax(application_name, ledger_seq) FROM admin_action
 		WHERE tenant = {tenant:UUID} AND application_id IN {ids:Array(String)} AND application_name != ''
+		AND occurred_at >= {from:DateTime64(3, 'UTC')} AND occurred_at < {to:DateTime64(3, 'UTC')}
 		AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} GROUP BY application_id`,
 		func(scan func(...any) error) (n named, err error) {
 			return n, scan(&n.id, &n.Event, (*string)(&n.Name))

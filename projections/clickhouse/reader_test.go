@@ -264,11 +264,11 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 	f.Applications = nil
 	same(t, "actions by operation", all(t, db.AdminActions(ctx, tenant, in, f, asOf)),
 		m.actions(tenant, in, f, asOf))
-	names, err := db.ApplicationNames(ctx, tenant, ids, asOf)
+	names, err := db.ApplicationNames(ctx, tenant, ids, in, asOf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "names of applications", names, m.applicationNames(tenant, ids, asOf))
+	same(t, "names of applications", names, m.applicationNames(tenant, ids, in, asOf))
 
 	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
 	same(t, "refusals by rule", all(t, db.Refusals(ctx, tenant, in, []string{"personal-apps"}, asOf)),

@@ -35,7 +35,7 @@ type Reader interface {
 		asOf projections.AsOf,
 	) iter.Seq2[projections.AdminAction, error]
 	ApplicationNames(
-		ctx context.Context, tenant uuid.UUID, ids []string, asOf projections.AsOf,
+		ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
 	) (map[string]projections.ApplicationName, error)
 	Refusals(
 		ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf,

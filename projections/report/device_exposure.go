@@ -208,7 +208,7 @@ func (e *exposure) acts(ctx context.Context, q *question) (rows []Row, err error
 		if err != nil {
 			return nil, err
 		}
-		value := slices.Concat(a.operation(), a.actor(), a.accepted(),
+		value := slices.Concat(a.operation(), instant(a.Occurred), a.actor(), a.accepted(),
 			a.in("action.reason", a.Reason))
 		rows = append(rows, e.row(a.EventID.String(), e.item("asked"), value, a.Occurred, a.Source, a.Seq))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -209,8 +210,12 @@ type applications struct {
 	known map[string]projections.ApplicationName // none of one that nobody names
 }
 
-// maxApplications bounds the names that are remembered.
-const maxApplications = 10_000
+// maxApplications bounds the names that are remembered, aroundPeriod the time on either side of a
+// report's period in which a name is looked for: the cost follows from what the report reads.
+const (
+	maxApplications = 10_000
+	aroundPeriod    = 92 * 24 * time.Hour
+)
 
 // call fills in the names of a page of actions; the view is asked for an id once.
 func (n *applications) call(ctx context.Context, page []action) error {
@@ -229,7 +234,14 @@ func (n *applications) call(ctx context.Context, page []action) error {
 		}
 	}
 	if len(ids) > 0 {
-		found, err := n.q.reader.ApplicationNames(ctx, n.q.tenant, ids, n.q.asOf)
+		in := n.q.in
+		if !in.From.IsZero() {
+			in.From = in.From.Add(-aroundPeriod)
+		}
+		if !in.To.IsZero() {
+			in.To = in.To.Add(aroundPeriod)
+		}
+		found, err := n.q.reader.ApplicationNames(ctx, n.q.tenant, ids, in, n.q.asOf)
 		if err != nil {
 			return err
 		}

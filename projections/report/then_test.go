@@ -205,9 +205,10 @@ func TestAnExposureSaysWhatIsRecordedAndWhatIsNot(t *testing.T) {
 		{"Earlier user", "fatima@example.test", "2026-03-05 08:00:00 +00:00"},
 		{"Encrypted", "(nothing recorded)", ""},
 		{"Management state", "wipe asked", "2026-03-20 08:00:00 +00:00"},
-		{"Asked from a distance", "wipe + anna@example.test + accepted + left in a taxi",
+		{"Asked from a distance", "wipe + 2026-03-19 09:00:00 +00:00 + anna@example.test + accepted + left in a taxi",
 			"2026-03-19 09:00:00 +00:00"},
-		{"Asked from a distance", "restart + anna@example.test + accepted", "2026-03-01 09:00:00 +00:00"},
+		{"Asked from a distance", "restart + 2026-03-01 09:00:00 +00:00 + anna@example.test + accepted",
+			"2026-03-01 09:00:00 +00:00"},
 	} {
 		found := false
 		for i := range what {
@@ -224,7 +225,7 @@ func TestAnExposureSaysWhatIsRecordedAndWhatIsNot(t *testing.T) {
 	}
 	r.Filters, r.AsOf = map[string]string{"device": string(unseen)}, time.Time{}
 	if got, want := column(t, db, s, r, "value"), "(nothing recorded)"; len(got) != 6 || got[0] != want || got[5] !=
-		"synchronise + anna@example.test + accepted" {
+		"synchronise + 2026-03-21 09:00:00 +00:00 + anna@example.test + accepted" {
 		t.Errorf("of a device that was acted on and never seen: %q", got)
 	}
 	r.AsOf = at("2026-03-06T00:00:00Z")
