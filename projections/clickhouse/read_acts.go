@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -26,7 +27,8 @@ func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections
 	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
 	p := periodParams(asOfParams(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
-		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
+		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices, "operations": filter.Operations,
+		"applications": filter.Applications})
 	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
 		`, timed, recorded_at, source, correlation, actor, withheld, cut,
 		verb, operation, activity_type, display_name, component, category, result,
@@ -68,6 +70,14 @@ func narrowed(f projections.ActionFilter) (conditions string) {
 	}
 	if len(f.Results) > 0 {
 		conditions += " AND has({results:Array(String)}, result)"
+	}
+	if len(f.Operations) > 0 { // a token holds no word of the source
+		conditions += ` AND arrayExists(o -> o != '' AND NOT startsWith(o, '` + schemas.SealedPrefix + `')
+			AND multiSearchAnyCaseInsensitiveUTF8(o, {operations:Array(String)}),
+			[toString(operation), toString(activity_type), toString(display_name)])`
+	}
+	if len(f.Applications) > 0 {
+		conditions += " AND application_id IN {applications:Array(String)}"
 	}
 	// Whom and what an action concerns, later events of its stream may tell: as of a time, those
 	// that had occurred.
@@ -228,9 +238,9 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
 	p := asOfParams(tenant, asOf).With(params{"limit": pageRows})
-	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
+	return ask.Pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collect(paged(ctx), db, p,
+		out, err := collect(ask.Paged(ctx), db, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -315,7 +316,7 @@ func (db *DB) ofStream(
 	return func(yield func(projections.Event, error) bool) {
 		for from, bytes, n := uint64(0), 0, groupEvents; n == groupEvents || bytes >= groupBytes; {
 			p["from"], bytes = from, 0
-			page, err := collectUntil(paged(ctx), db, p, "SELECT "+eventForm.columns+` FROM events FINAL
+			page, err := collectUntil(ask.Paged(ctx), db, p, "SELECT "+eventForm.columns+` FROM events FINAL
 				PREWHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq >= {from:UInt64}
 				AND ledger_seq <= {seq:UInt64} WHERE occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned+`
 				ORDER BY stream, ledger_seq LIMIT {limit:UInt64}`, readEvent, func(e projections.Event) (bool, bool) {
@@ -341,12 +342,12 @@ func (db *DB) ofStream(
 // RawEvents implements projections.Reader.
 func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
 	p := params{"tenant": tenant, "to": to, "limit": pageLocators}
-	return db.raw(ctx, tenant, pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
+	return db.raw(ctx, tenant, ask.Pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
 		p["from"] = from
 		if ok {
 			p["from"] = after + 1
 		}
-		at, err := collect(paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
+		at, err := collect(ask.Paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {

@@ -23,6 +23,9 @@ type Reader interface {
 	Devices(
 		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
 	) iter.Seq2[projections.Device, error]
+	DevicesAt(
+		ctx context.Context, tenant uuid.UUID, at []projections.DeviceAt, attributes ...string,
+	) ([]projections.Device, error)
 	DeviceHistory(
 		ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string,
 		asOf projections.AsOf,
@@ -44,6 +47,9 @@ type Reader interface {
 	EventsByAliases(
 		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
 	) iter.Seq2[projections.Event, error]
+	ApplicationNames(
+		ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
+	) (map[string]projections.ApplicationName, error)
 	Refusals(
 		ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf,
 	) iter.Seq2[projections.Refusal, error]
@@ -75,7 +81,8 @@ type Filter struct {
 	// Columns in which a value is looked for as text, upper and lower case alike. What is
 	// protected is searched for it, and nothing is where all is masked: such a filter is refused.
 	In    []string
-	Whole bool // is one value with the commas in it
+	Whole bool                    // is one value with the commas in it
+	open  func(value string) bool // beside In: the view is asked for such values, and nothing is searched
 
 	check func(string) Code // beside Attr: "" or what is wrong; nil: anything
 
@@ -119,8 +126,8 @@ type Definition struct {
 
 // Definitions returns every report there is, in the order of the officer's page.
 func Definitions() []Definition {
-	out := []Definition{adminActions, deviceInventory, deviceHistory, personOverview, complianceStatus, leavers,
-		refusedCollection, dataAccess, requestRegister}
+	out := []Definition{adminActions, remoteActions, deviceInventory, deviceHistory, personOverview, complianceStatus,
+		leavers, deviceExposure, refusedCollection, dataAccess, requestRegister}
 	for i, d := range out {
 		out[i].Filters = slices.Clone(d.Filters)
 		for k := range out[i].Filters {
@@ -146,6 +153,11 @@ func Find(id string) (*Definition, bool) {
 	return nil, false
 }
 
+// sought reports whether values are looked for as text in what rows say.
+func (f *Filter) sought(values []string) bool {
+	return len(f.In) > 0 && (f.open == nil || slices.ContainsFunc(values, func(v string) bool { return !f.open(v) }))
+}
+
 // Filter returns the definition's filter of that id.
 func (d *Definition) Filter(id string) (*Filter, bool) {
 	for i := range d.Filters {
@@ -163,6 +175,7 @@ type question struct {
 	in     projections.Period
 	asOf   projections.AsOf
 	filter map[string][]string // a filter's values, canonical
+	lang   *words.Language
 	made   time.Time
 	zone   *time.Location
 	owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)

@@ -256,7 +256,7 @@ func (c *causes) find(event uuid.UUID) (Cell, error) {
 			have[v.Attr.ID] = projections.Text(v.Text())
 		}
 		in := func(attr string) Cell { return of(attr, have[attr], event) }
-		return actorOf(in("action.actor-upn"), in("action.actor-name"), in("action.actor-id"),
+		return first(in("action.actor-upn"), in("action.actor-name"), in("action.actor-id"),
 			in("action.application-name"), in("action.application-id")), nil
 	}
 	return nil, nil

@@ -27,7 +27,7 @@ var leavers = Definition{
 		{ID: "device", Type: document.Text},
 		{ID: "serial", Type: document.Text},
 		{ID: "ownership", Type: document.Text},
-		{ID: "action", Type: document.Text},
+		{ID: "lastAsked", Type: document.Text},
 		{ID: "asked", Type: document.Instant},
 		{ID: "result", Type: document.Text},
 		{ID: "state", Type: document.Text},

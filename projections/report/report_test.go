@@ -62,6 +62,19 @@ func theReports(lang string) map[string]report.Request {
 	out["admin-actions"] = r
 	r.Reveal, r.Filters = false, map[string]string{"category": "device", "result": "success"}
 	out["admin-actions-masked"] = r
+	r = request("admin-actions", lang)
+	r.Filters = map[string]string{"operation": "WIPE", "ip": "192.0.2", "text": "train"}
+	out["admin-actions-found"] = r
+	r = request("remote-actions", lang)
+	r.From, r.To = at("2026-10-01T00:00:00+02:00"), at("2026-12-01T00:00:00+01:00")
+	out["remote-actions"] = r
+	r.Reveal, r.Filters = false, map[string]string{"device": string(phone), "ownership": "personal"}
+	out["remote-actions-masked"] = r
+	r = request("device-exposure", lang)
+	r.Filters = map[string]string{"device": string(phone)}
+	out["device-exposure"] = r
+	r.Filters, r.AsOf = map[string]string{"device": string(mac)}, at("2026-10-19T00:00:00Z")
+	out["device-exposure-then"] = r
 	out["device-inventory"] = request("device-inventory", lang)
 	r = request("device-inventory", lang)
 	r.AsOf, r.Filters = at("2026-10-19T00:00:00Z"), map[string]string{"platform": "ios", "ownership": "byod"}
@@ -394,7 +407,7 @@ func TestEmptyViews(t *testing.T) {
 	for _, d := range report.Definitions() {
 		r := request(d.ID, "nl")
 		switch d.ID {
-		case "device-history":
+		case "device-history", "device-exposure":
 			r.Filters = map[string]string{"device": string(phone)}
 		case "person-overview":
 			r.Filters = map[string]string{"person": fatima.String()}

@@ -126,7 +126,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	}
 	q := &question{
 		reader: reader, tenant: r.Tenant, in: projections.Period{From: r.From, To: r.To},
-		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{},
+		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{}, lang: l,
 		made: r.Now, zone: r.Location, owners: r.Owners,
 	}
 	rep := &Report{
@@ -346,7 +346,17 @@ func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Ope
 			}
 		}
 	}
-	return tokens.Open(ctx, opener)
+	if err := tokens.Open(ctx, opener); err != nil {
+		return err
+	}
+	for i := range chunk {
+		for _, c := range chunk[i].Cells {
+			for k := range c {
+				c[k].instead()
+			}
+		}
+	}
+	return nil
 }
 
 // tokens counts the row's values that are not open.

@@ -19,7 +19,7 @@ func (r *Report) sieves() (out []sieve) {
 		out = append(out, func(row Row) bool { return r.def.keep(row, r.Header) })
 	}
 	for _, g := range r.Header.Filters {
-		if len(g.Filter.In) == 0 {
+		if !g.Filter.sought(g.Values) {
 			continue
 		}
 		var columns []int

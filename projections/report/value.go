@@ -26,6 +26,7 @@ type Value struct {
 	State document.State
 
 	token schemas.Token // until opened
+	known string        // open text that says as much: shown where the token is not; "" for none
 	event uuid.UUID     // the event that contains it, uuid.Nil where not known
 }
 
@@ -142,6 +143,10 @@ func (v Value) In(l *words.Language) document.Value {
 	if v.Type != document.Text {
 		return out
 	}
+	if v.Attr == nameOfItem && string(v.JSON) == "null" {
+		out.Word = l.Text("exposure.none")
+		return out
+	}
 	if s, ok := document.String(v.JSON); ok {
 		out.Word, _ = word(l, v.Attr, s)
 	}
@@ -156,6 +161,13 @@ func (v Value) Token() schemas.Token { return v.token }
 
 // Withhold keeps the value back on behalf of somebody else.
 func (v *Value) Withhold() { v.State, v.token = document.Withheld, "" }
+
+// instead shows what is known in place of a value that is not shown and is genuine.
+func (v *Value) instead() {
+	if v.known != "" && v.State != document.Shown && v.State != document.NotGenuine {
+		v.JSON, v.State, v.token = schemas.JSON(v.known), document.Shown, ""
+	}
+}
 
 // Settle takes what became of the value's token.
 func (v *Value) Settle(o projections.Opened) error {

@@ -63,6 +63,13 @@ func word(l *words.Language, attr, value string) (string, bool) {
 			return w, true
 		}
 		return l.Find("history." + value + ".name") // what a history tells by one row
+	case resultOfRequest:
+		if value == "success" {
+			return l.Text("remote.accepted"), true
+		}
+		return l.Find("enum.action.result." + value)
+	case nameOfItem:
+		return l.Find("exposure." + value)
 	case "action.operation", "action.activity-type", "action.display-name":
 		if w, ok := operation(l, value); ok {
 			return w, true
